@@ -1,0 +1,177 @@
+//! The graph: nodes in topological order, named inputs, outputs and updates. Knows neither how a
+//! graph is built comfortably (`build.rs`) nor what its operations mean (`ops/`).
+
+use std::fmt;
+
+use crate::op::Op;
+use crate::shape::{DType, Shape};
+
+/// The type of a value: its element type and its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Type {
+    /// The element type.
+    pub dtype: DType,
+    /// The extents.
+    pub shape: Shape,
+}
+
+impl Type {
+    /// An f32 tensor.
+    pub fn f32(shape: impl Into<Shape>) -> Type {
+        Type { dtype: DType::F32, shape: shape.into() }
+    }
+
+    /// An i32 tensor.
+    pub fn i32(shape: impl Into<Shape>) -> Type {
+        Type { dtype: DType::I32, shape: shape.into() }
+    }
+
+    /// A bool tensor.
+    pub fn bool(shape: impl Into<Shape>) -> Type {
+        Type { dtype: DType::Bool, shape: shape.into() }
+    }
+}
+
+/// `f32[64,10]`.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[", self.dtype)?;
+        for (axis, extent) in self.shape.dims().iter().enumerate() {
+            write!(f, "{}{extent}", if axis == 0 { "" } else { "," })?;
+        }
+        f.write_str("]")
+    }
+}
+
+/// A node of a graph, and the value it computes; prints as `%7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The position of the node in [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// One operation applied to earlier nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The operation with its attributes.
+    pub op: Op,
+    /// The operands: earlier nodes.
+    pub inputs: Vec<NodeId>,
+    /// The type of the result.
+    pub ty: Type,
+    /// The layer the node belongs to (`conv1`, `head.norm`), as an index into [`Graph::scopes`]; 0 is "none".
+    pub scope: u32,
+}
+
+/// What an input of a graph is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Given anew at each call.
+    Data,
+    /// Lives on between calls: parameters, running statistics, optimizer moments, counters.
+    State,
+}
+
+/// A named value from outside. State inputs are told apart by name across all programs of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// `x`, `fc1.weight`, `fc1.weight.exp_avg`.
+    pub name: String,
+    /// Whether it is given at each call or lives on.
+    pub role: Role,
+    /// The [`Op::Input`] node.
+    pub node: NodeId,
+}
+
+/// A named result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// `loss`, `prediction`.
+    pub name: String,
+    /// The node whose value is returned.
+    pub node: NodeId,
+}
+
+/// After the call the state `input` (an index into [`Graph::inputs`]) holds the value of `node`. All updates happen
+/// at the end of the call: every node sees the old value of the state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// Index into [`Graph::inputs`]; its role is [`Role::State`].
+    pub input: usize,
+    /// The new value, of the input's type.
+    pub node: NodeId,
+}
+
+/// A straight-line program over tensors. Every shape is concrete.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Graph {
+    /// The graph's name.
+    pub name: String,
+    /// Nodes in topological order: operands come before their users.
+    pub nodes: Vec<Node>,
+    /// Named inputs, in the order of the call's arguments.
+    pub inputs: Vec<Input>,
+    /// Named results, in order.
+    pub outputs: Vec<Output>,
+    /// New values of state inputs, at most one for each.
+    pub updates: Vec<Update>,
+    /// Layer names for nodes; entry 0 is the empty name.
+    pub scopes: Vec<String>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(name: impl Into<String>) -> Graph {
+        Graph { name: name.into(), scopes: vec![String::new()], ..Graph::default() }
+    }
+
+    /// The node of an id.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// The type of a node.
+    pub fn ty(&self, id: NodeId) -> Type {
+        self.node(id).ty
+    }
+
+    /// The shape of a node.
+    pub fn shape(&self, id: NodeId) -> Shape {
+        self.node(id).ty.shape
+    }
+
+    /// All ids, in topological order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// Appends a node; its type and operands are the caller's responsibility (the builder and the passes infer them).
+    pub fn push(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        NodeId(self.nodes.len() as u32 - 1)
+    }
+
+    /// The nodes that must be computed: those of outputs and updates.
+    pub fn roots(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.outputs.iter().map(|o| o.node).chain(self.updates.iter().map(|u| u.node))
+    }
+
+    /// How often each node is an operand, an output or an update.
+    pub fn use_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.nodes.len()];
+        for id in self.nodes.iter().flat_map(|n| &n.inputs).copied().chain(self.roots()) {
+            counts[id.index()] += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,13 @@
+//! Graphs of the Kiln compiler: shapes, operations, layers, the differentiator, optimizers as graph
+//! updates, passes, the text form and the reference interpreter.
+//!
+//! This crate knows mathematics and nothing of machines: no buffers, no threads, no code.
+#![forbid(unsafe_code)]
+
+pub mod graph;
+pub mod op;
+pub mod shape;
+
+pub use graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
+pub use op::Op;
+pub use shape::{DType, Shape};

@@ -1,0 +1,338 @@
+//! The closed set of primitive operations and its table: mnemonic, operands, attributes.
+//!
+//! What an operation *means* (its type rule, its gradient, its reference evaluation) stands in the
+//! family's file under `ops/`; this file knows only names and attributes. Layers, losses and
+//! optimizers are compositions of these and have no entry here.
+
+use crate::shape::{DType, MAX_RANK, Shape};
+
+/// The largest number of spatial axes of a convolution or a window.
+pub const MAX_SPATIAL: usize = 3;
+
+/// An elementwise function of one operand. `f32 -> f32`, except [`UnaryOp::Not`]: `bool -> bool`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum UnaryOp {
+    Neg,
+    Abs,
+    /// -1, 0 or 1; 0 for 0.
+    Sign,
+    Exp,
+    /// `exp(x) - 1`, exact near 0.
+    Expm1,
+    Log,
+    /// `log(1 + x)`, exact near 0.
+    Log1p,
+    Sqrt,
+    Rsqrt,
+    Reciprocal,
+    Sin,
+    Cos,
+    Tanh,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    Erf,
+    Floor,
+    Not,
+}
+
+/// An elementwise function of two operands of one type and shape (broadcast first, with
+/// [`Op::Broadcast`]). Arithmetic takes f32 or i32; `And` and `Or` take bool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    /// The larger; NaN if either is. At a tie each operand gets half of the gradient, as in PyTorch.
+    Max,
+    /// The smaller; NaN if either is.
+    Min,
+    /// `a ** b`, f32 only.
+    Pow,
+    And,
+    Or,
+}
+
+/// A comparison of two operands of one type and shape, f32 or i32; the result is bool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum CompareOp {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+/// What a reduction folds with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum ReduceOp {
+    Sum,
+    Prod,
+    /// NaN if any element is. The gradient is shared evenly among ties (PyTorch's `amax`).
+    Max,
+    Min,
+}
+
+/// A set of axes of one tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Axes(u8);
+
+impl Axes {
+    /// The set of the given axes.
+    pub fn new(axes: impl IntoIterator<Item = usize>) -> Axes {
+        let mut set = 0;
+        for axis in axes {
+            assert!(axis < MAX_RANK, "no such axis");
+            set |= 1 << axis;
+        }
+        Axes(set)
+    }
+
+    /// All axes of a tensor of the given rank.
+    pub fn all(rank: usize) -> Axes {
+        Axes::new(0..rank)
+    }
+
+    /// Whether the axis is in the set.
+    pub fn contains(self, axis: usize) -> bool {
+        self.0 >> axis & 1 == 1
+    }
+
+    /// The number of axes in the set.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The axes in ascending order.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..MAX_RANK).filter(move |&axis| self.contains(axis))
+    }
+}
+
+/// How a window slides over the spatial axes; unused entries of the arrays hold stride 1, padding 0,
+/// dilation 1 (and kernel 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sliding {
+    /// The number of spatial axes, 1 to [`MAX_SPATIAL`].
+    pub spatial: usize,
+    /// Steps of the window, at least 1.
+    pub stride: [usize; MAX_SPATIAL],
+    /// Zeros (or -inf, for a maximum) before and after each axis.
+    pub padding: [(usize, usize); MAX_SPATIAL],
+    /// Distance between the elements of a window, at least 1.
+    pub dilation: [usize; MAX_SPATIAL],
+}
+
+/// The attributes of a convolution: `input [N, C, spatial..]`, `weight [O, C / groups, kernel..]`,
+/// output `[N, O, spatial..]` with `(in + low + high - dilation * (kernel - 1) - 1) / stride + 1` per axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Convolution {
+    /// Stride, padding, dilation.
+    pub sliding: Sliding,
+    /// Channel groups; divides C and O.
+    pub groups: usize,
+}
+
+/// The attributes of a window reduction over `[N, C, spatial..]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// The window's extent per spatial axis.
+    pub kernel: [usize; MAX_SPATIAL],
+    /// Stride, padding, dilation.
+    pub sliding: Sliding,
+    /// Whether a last window that starts inside the input (or its low padding) but ends past the high padding counts
+    /// (PyTorch's `ceil_mode`).
+    pub ceil: bool,
+}
+
+/// The fold of a window reduction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum WindowOp {
+    /// Padding counts as -inf.
+    Max,
+    /// Padding counts as 0; an average is this, divided by the count.
+    Sum,
+}
+
+/// One slice along each axis: `start, start + step, ..` below `limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SliceSpec {
+    /// First index per axis.
+    pub start: [usize; MAX_RANK],
+    /// One past the last candidate index per axis.
+    pub limit: [usize; MAX_RANK],
+    /// Distance per axis, at least 1.
+    pub step: [usize; MAX_RANK],
+}
+
+/// An f64 that compares and hashes by its bits, so that operations can be shared and stored in maps.
+#[derive(Clone, Copy)]
+pub struct Scalar(pub f64);
+
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Scalar) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Scalar {}
+
+impl std::hash::Hash for Scalar {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+impl std::fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// A primitive operation with its attributes. The operands are the node's inputs.
+///
+/// Elementwise operations take operands of equal shapes: broadcasting is always written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// A named value from outside (data, a parameter, optimizer state, a rate); see [`crate::graph::Input`].
+    Input,
+    /// A scalar of the node's dtype: f32 exactly as f64 for the interpreter, i32 and bool as numbers.
+    /// The only constant: a full tensor is a broadcast of it.
+    Constant(Scalar),
+    /// i32 `0, 1, ..` along `axis` of the node's shape.
+    Iota {
+        /// The axis that counts.
+        axis: usize,
+        /// The shape of the result.
+        shape: Shape,
+    },
+    /// An elementwise function of one operand.
+    Unary(UnaryOp),
+    /// An elementwise function of two operands.
+    Binary(BinaryOp),
+    /// An elementwise comparison.
+    Compare(CompareOp),
+    /// `condition (bool), a, b`: `a` where the condition holds, else `b`.
+    Select,
+    /// The operand in another dtype: f32 to i32 truncates, bool to number gives 0 or 1, number to bool is `!= 0`.
+    Convert(DType),
+    /// Folds the axes away (they are removed from the shape). f32 (or i32, for `Sum`, `Max` and `Min`).
+    Reduce {
+        /// The fold.
+        op: ReduceOp,
+        /// The axes that are removed.
+        axes: Axes,
+    },
+    /// The i32 index of the first largest (`Max`) or first smallest (`Min`) element along `axis`, which is removed. A NaN wins.
+    ArgReduce {
+        /// `Max` or `Min`.
+        op: ReduceOp,
+        /// The axis that is removed.
+        axis: usize,
+    },
+    /// `[b.., m, k]` times `[b.., k, n]` is `[b.., m, n]`: the same leading (batch) axes in both.
+    Dot,
+    /// `input, weight`: cross-correlation, as every framework's convolution.
+    Conv(Convolution),
+    /// `output gradient, weight`: the gradient of [`Op::Conv`] in its input, whose spatial extents are given.
+    ConvGradInput {
+        /// The convolution's attributes.
+        conv: Convolution,
+        /// The spatial extents of the convolution's input.
+        input: [usize; MAX_SPATIAL],
+    },
+    /// `input, output gradient`: the gradient of [`Op::Conv`] in its weight, whose spatial extents are given.
+    ConvGradWeight {
+        /// The convolution's attributes.
+        conv: Convolution,
+        /// The spatial extents of the convolution's weight.
+        kernel: [usize; MAX_SPATIAL],
+    },
+    /// Folds each window of `[N, C, spatial..]`.
+    WindowReduce {
+        /// The fold.
+        op: WindowOp,
+        /// The window.
+        window: Window,
+    },
+    /// `input, output gradient`: the gradient of a window maximum in its input: each output's gradient goes to the
+    /// first largest element (in row-major order; a NaN wins) of its window.
+    WindowMaxGrad(Window),
+    /// `input, per-element values`: for each window the value (second operand) at the place of the first largest
+    /// element of the first operand: the gradient of [`Op::WindowMaxGrad`] in its output gradient.
+    WindowMaxPick(Window),
+    /// `output gradient`: the gradient of a window sum in its input, whose spatial extents are given.
+    WindowSumGrad {
+        /// The window.
+        window: Window,
+        /// The spatial extents of the window reduction's input.
+        input: [usize; MAX_SPATIAL],
+    },
+    /// The same elements in row-major order under another shape.
+    Reshape(Shape),
+    /// Output axis `i` is operand axis `permutation[i]`; entries past the rank hold their own index.
+    Transpose([u8; MAX_RANK]),
+    /// Axes of extent 1 are repeated to the given shape (of the same rank).
+    Broadcast(Shape),
+    /// A strided part of the operand.
+    Slice(SliceSpec),
+    /// `operand, scalar`: the scalar before and after each axis.
+    Pad {
+        /// Elements before each axis.
+        low: [usize; MAX_RANK],
+        /// Elements after each axis.
+        high: [usize; MAX_RANK],
+    },
+    /// The operands one after the other along an axis.
+    Concat {
+        /// The axis along which the operands follow one another.
+        axis: usize,
+    },
+    /// The operand with the order of elements along the axes turned round.
+    Reverse(Axes),
+    /// `data [d0, .., d_axis, ..], indices (i32, of data's shape but for the extent at axis)`: the result, of the
+    /// indices' shape, takes at each place the data's element whose index along `axis` is the given one (`torch.gather`).
+    /// An index outside is clamped: those who take indices from users check them first.
+    Gather {
+        /// The axis that is indexed.
+        axis: usize,
+    },
+    /// `indices, updates (of the indices' shape)`: a tensor of zeros with extent `extent` along `axis` to which each
+    /// update is added at its index: the gradient of [`Op::Gather`].
+    ScatterAdd {
+        /// The axis that is indexed.
+        axis: usize,
+        /// The extent of the result along the axis.
+        extent: usize,
+    },
+    /// `data [v, d..], indices (i32, any shape i..)`: rows of the data, `[i.., d..]`. Clamped as in [`Op::Gather`].
+    TakeRows,
+    /// `indices [i..], updates [i.., d..]`: a `[rows, d..]` of zeros to which each update is added: the gradient of [`Op::TakeRows`].
+    ScatterRows {
+        /// The number of rows of the result.
+        rows: usize,
+    },
+    /// f32 uniform in [0, 1) from the counter-based stream `(seed, step, stream)`: the operand is the i32 step counter
+    /// (a scalar); two nodes with equal attributes and operands hold equal numbers.
+    Random {
+        /// The shape of the result.
+        shape: Shape,
+        /// The stream: the seed and the number of the random node.
+        seed: u64,
+        /// Which of the graph's random tensors this is.
+        stream: u32,
+    },
+    /// The operand's value; its gradient stops here.
+    Detach,
+}

@@ -1,0 +1,206 @@
+//! Element types and shapes: plain values, usable in constants, so that one rule serves the
+//! compile-time checks of the macros and the run-time builder. Knows no operation.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// The largest number of axes of a tensor.
+pub const MAX_RANK: usize = 8;
+
+/// The element type of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DType {
+    /// IEEE binary32; the interpreter may evaluate it in f64.
+    F32,
+    /// Indices and class labels.
+    I32,
+    /// Results of comparisons.
+    Bool,
+}
+
+impl DType {
+    /// The name used in text: `f32`, `i32`, `bool`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DType::F32 => "f32",
+            DType::I32 => "i32",
+            DType::Bool => "bool",
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The extents of a tensor's axes, outermost first; at most [`MAX_RANK`] of them.
+///
+/// In a graph every extent is a number. In the compile-time checks the batch axis is [`Shape::N`],
+/// which prints as `N`.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    rank: u8,
+    dims: [usize; MAX_RANK],
+}
+
+impl Shape {
+    /// The extent that stands for "the batch size, whatever it will be" in compile-time checks.
+    pub const N: usize = usize::MAX;
+
+    /// The shape of a scalar.
+    pub const SCALAR: Shape = Shape { rank: 0, dims: [0; MAX_RANK] };
+
+    /// A shape of the given extents.
+    ///
+    /// # Panics
+    /// With more than [`MAX_RANK`] extents.
+    #[track_caller]
+    pub const fn new(extents: &[usize]) -> Shape {
+        assert!(extents.len() <= MAX_RANK, "a tensor has at most 8 axes");
+        let mut dims = [0; MAX_RANK];
+        let mut axis = 0;
+        while axis < extents.len() {
+            dims[axis] = extents[axis];
+            axis += 1;
+        }
+        Shape { rank: extents.len() as u8, dims }
+    }
+
+    /// The number of axes.
+    pub const fn rank(&self) -> usize {
+        self.rank as usize
+    }
+
+    /// The extents, outermost first.
+    pub const fn dims(&self) -> &[usize] {
+        self.dims.split_at(self.rank as usize).0
+    }
+
+    /// The extent of one axis.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub const fn dim(&self, axis: usize) -> usize {
+        assert!(axis < self.rank as usize, "no such axis");
+        self.dims[axis]
+    }
+
+    /// The number of elements; 1 for a scalar.
+    pub const fn elements(&self) -> usize {
+        let mut product = 1;
+        let mut axis = 0;
+        while axis < self.rank as usize {
+            product *= self.dims[axis];
+            axis += 1;
+        }
+        product
+    }
+
+    /// This shape with one axis set to another extent.
+    #[track_caller]
+    pub const fn with(mut self, axis: usize, extent: usize) -> Shape {
+        assert!(axis < self.rank as usize, "no such axis");
+        self.dims[axis] = extent;
+        self
+    }
+
+    /// This shape with an axis of the given extent put before `axis`.
+    #[track_caller]
+    pub const fn insert(self, axis: usize, extent: usize) -> Shape {
+        assert!(axis <= self.rank as usize && (self.rank as usize) < MAX_RANK, "no place for an axis");
+        let mut dims = [0; MAX_RANK];
+        let mut from = 0;
+        let mut to = 0;
+        while to <= self.rank as usize {
+            if to == axis {
+                dims[to] = extent;
+            } else {
+                dims[to] = self.dims[from];
+                from += 1;
+            }
+            to += 1;
+        }
+        Shape { rank: self.rank + 1, dims }
+    }
+
+    /// This shape without one axis.
+    #[track_caller]
+    pub const fn remove(self, axis: usize) -> Shape {
+        assert!(axis < self.rank as usize, "no such axis");
+        let mut dims = [0; MAX_RANK];
+        let mut from = 0;
+        let mut to = 0;
+        while from < self.rank as usize {
+            if from != axis {
+                dims[to] = self.dims[from];
+                to += 1;
+            }
+            from += 1;
+        }
+        Shape { rank: self.rank - 1, dims }
+    }
+
+    /// Whether both shapes have the same extents.
+    pub const fn same(&self, other: &Shape) -> bool {
+        if self.rank != other.rank {
+            return false;
+        }
+        let mut axis = 0;
+        while axis < self.rank as usize {
+            if self.dims[axis] != other.dims[axis] {
+                return false;
+            }
+            axis += 1;
+        }
+        true
+    }
+}
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Shape) -> bool {
+        self.same(other)
+    }
+}
+
+impl Eq for Shape {}
+
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.dims().hash(state);
+    }
+}
+
+impl<const R: usize> From<[usize; R]> for Shape {
+    fn from(extents: [usize; R]) -> Shape {
+        Shape::new(&extents)
+    }
+}
+
+impl From<&[usize]> for Shape {
+    fn from(extents: &[usize]) -> Shape {
+        Shape::new(extents)
+    }
+}
+
+/// `[64, 1, 28, 28]`, the symbolic batch axis as `N`; `[]` for a scalar.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (axis, &extent) in self.dims().iter().enumerate() {
+            if axis > 0 {
+                f.write_str(", ")?;
+            }
+            if extent == Shape::N { f.write_str("N")? } else { write!(f, "{extent}")? }
+        }
+        f.write_str("]")
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,296 @@
+//! The kernel IR: structured loops over affine indices, loop-carried vector values and straight-line
+//! bodies of vector operations in SSA form. Data only: it knows no graph, no target and no emitter.
+//!
+//! Every value is a vector of [`Kernel::lanes`] lanes of 32 bits. Every extent is static, so every
+//! access is checked to lie inside its buffer before a kernel is emitted (`kernel/check.rs`).
+
+mod build;
+
+pub use build::KernelBuilder;
+
+/// One function: a grid of independent tasks over buffers.
+///
+/// The emitted function runs the tasks `begin..end` of the grid, in order. Tasks write disjoint places,
+/// so that any split of the grid over threads gives the same bits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kernel {
+    /// For people: prints, profiles, symbol names.
+    pub name: String,
+    /// The number of lanes of every value: 1, 4, 8 or 16.
+    pub lanes: usize,
+    /// The arguments.
+    pub buffers: Vec<Buffer>,
+    /// Extents of the parallel dimensions, row-major; dimension `d` is loop variable `d`. Empty: one task.
+    pub grid: Vec<usize>,
+    /// What one task does.
+    pub body: Vec<Statement>,
+    /// The type of each value, indexed by [`Value`].
+    pub values: Vec<ValueType>,
+    /// The number of loop variables, the grid's included.
+    pub variables: u32,
+}
+
+/// An argument: a place in memory that the caller provides, aligned to 64 bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    /// For people.
+    pub name: String,
+    /// The element type.
+    pub element: Element,
+    /// The number of elements that may be touched.
+    pub elements: usize,
+    /// What the kernel does to it.
+    pub access: Access,
+}
+
+/// The element type of a buffer; both are 32 bits wide. Booleans are stored as i32 0 or 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Element {
+    F32,
+    I32,
+}
+
+/// What a kernel does to a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Access {
+    Read,
+    Write,
+    ReadWrite,
+}
+
+/// The type of a value: `lanes` lanes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum ValueType {
+    F32,
+    I32,
+    Mask,
+}
+
+/// An SSA value; prints as `%3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub u32);
+
+/// A loop variable; prints as `i3`. The first ones are the grid's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Variable(pub u32);
+
+/// A buffer, by its position in [`Kernel::buffers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BufferId(pub u32);
+
+/// A position in a buffer, in elements: `offset + sum of variable * stride (+ row * stride)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Index {
+    /// The constant part; may be negative where the terms make up for it.
+    pub offset: i64,
+    /// Loop variables with their strides; each variable at most once.
+    pub terms: Vec<(Variable, i64)>,
+    /// A position that is known only at run time.
+    pub row: Option<Row>,
+}
+
+/// A run-time part of an index: lane 0 of an i32 value, clamped to `0..extent`, times `stride`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// The value whose lane 0 counts.
+    pub value: Value,
+    /// The number of rows: the value is clamped to `0..extent`.
+    pub extent: u32,
+    /// Elements from row to row.
+    pub stride: i64,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    /// Defines a value.
+    Let(Value, Operation),
+    /// Writes the first `active` lanes of a value, `stride` elements apart (1: contiguous).
+    Store {
+        /// Where.
+        buffer: BufferId,
+        /// The place of lane 0.
+        index: Index,
+        /// Distance of the lanes, in elements.
+        stride: i64,
+        /// How many lanes are written, 1 to `lanes`.
+        active: usize,
+        /// What.
+        value: Value,
+    },
+    /// A counted loop.
+    For(Loop),
+}
+
+/// `for variable in 0..extent`, with values carried from turn to turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loop {
+    /// The loop variable.
+    pub variable: Variable,
+    /// The number of turns, at least 1.
+    pub extent: usize,
+    /// The carried values.
+    pub carried: Vec<Carried>,
+    /// What a turn does.
+    pub body: Vec<Statement>,
+}
+
+/// A value carried through a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The value before the first turn, defined outside.
+    pub initial: Value,
+    /// The value at the start of a turn; defined by the loop, seen in its body.
+    pub current: Value,
+    /// The value at the end of a turn: defined in the body (or `current` itself, or from outside).
+    pub next: Value,
+    /// The value after the last turn; defined by the loop, seen after it.
+    pub result: Value,
+}
+
+/// What computes a value. Operands are values of the stated type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// The same f32 in every lane.
+    ConstantF32(f32),
+    /// The same i32 in every lane.
+    ConstantI32(i32),
+    /// An affine expression of loop variables in every lane, as i32 (`row` is not allowed).
+    Affine(Index),
+    /// i32 `0, 1, 2, ..`: the number of the lane.
+    Lane,
+    /// The first `active` lanes from memory, `stride` elements apart (1: contiguous); the other lanes are 0.
+    Load {
+        /// Where.
+        buffer: BufferId,
+        /// The place of lane 0.
+        index: Index,
+        /// Distance of the lanes, in elements.
+        stride: i64,
+        /// How many lanes are read, 1 to `lanes`.
+        active: usize,
+    },
+    /// One element from memory in every lane.
+    Splat {
+        /// Where.
+        buffer: BufferId,
+        /// Which element.
+        index: Index,
+    },
+    /// f32 to f32.
+    Float1(Float1, Value),
+    /// f32, f32 to f32.
+    Float2(Float2, Value, Value),
+    /// `a * b + c`, rounded once.
+    Fma(Value, Value, Value),
+    /// i32, i32 to i32, wrapping.
+    Int2(Int2, Value, Value),
+    /// i32 shifted by a constant number of bits.
+    Shift(Shift, Value, u8),
+    /// f32, f32 to mask; false where an operand is NaN, but for `Ne`, which is true there.
+    CompareF32(Compare, Value, Value),
+    /// i32, i32 to mask, signed.
+    CompareI32(Compare, Value, Value),
+    /// mask, mask to mask.
+    Mask2(Mask2, Value, Value),
+    /// mask to mask.
+    MaskNot(Value),
+    /// `mask, a, b`: `a` in the lanes of the mask, else `b`; both f32 or both i32.
+    Select(Value, Value, Value),
+    /// One type to another.
+    Convert(Convert, Value),
+    /// All lanes of an f32 folded by halves (lane `i` with lane `i + lanes / 2`, and so on); the result in every lane.
+    Fold(Float2, Value),
+}
+
+/// An elementary function of one f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Float1 {
+    Neg,
+    Abs,
+    Sqrt,
+    Floor,
+    /// To the nearest integer, ties to even.
+    Nearest,
+}
+
+/// A function of two f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Float2 {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    /// `a < b ? a : b`: the second operand where either is NaN or both are equal (x86's `minps`).
+    Min,
+    /// `a > b ? a : b`: the second operand where either is NaN or both are equal (x86's `maxps`).
+    Max,
+}
+
+/// A function of two i32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Int2 {
+    Add,
+    Sub,
+    Mul,
+    /// The high 32 bits of the unsigned product.
+    MulHighUnsigned,
+    And,
+    Or,
+    Xor,
+    Min,
+    Max,
+}
+
+/// A shift by a constant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Shift {
+    Left,
+    RightLogical,
+    RightArithmetic,
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Compare {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+/// A function of two masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Mask2 {
+    And,
+    Or,
+    Xor,
+}
+
+/// A conversion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Convert {
+    /// f32 to i32, towards zero; saturating, NaN is 0.
+    Truncate,
+    /// i32 to f32, to nearest.
+    ToF32,
+    /// f32 to i32, the same bits.
+    BitsToI32,
+    /// i32 to f32, the same bits.
+    BitsToF32,
+    /// mask to i32: 1 or 0.
+    MaskToI32,
+    /// i32 to mask: `!= 0`.
+    I32ToMask,
+}

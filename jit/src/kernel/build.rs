@@ -1,0 +1,267 @@
+//! Writes kernels: allocates values and variables, keeps types, nests loops.
+//! It knows the kernel IR alone.
+
+use super::*;
+
+/// Builds one [`Kernel`] statement by statement.
+#[derive(Debug)]
+pub struct KernelBuilder {
+    kernel: Kernel,
+    open: Vec<Vec<Statement>>,
+}
+
+impl KernelBuilder {
+    /// An empty kernel of one task.
+    pub fn new(name: impl Into<String>, lanes: usize) -> KernelBuilder {
+        let kernel = Kernel {
+            name: name.into(),
+            lanes,
+            buffers: Vec::new(),
+            grid: Vec::new(),
+            body: Vec::new(),
+            values: Vec::new(),
+            variables: 0,
+        };
+        KernelBuilder { kernel, open: vec![Vec::new()] }
+    }
+
+    /// The number of lanes of every value.
+    pub fn lanes(&self) -> usize {
+        self.kernel.lanes
+    }
+
+    /// Adds an argument.
+    pub fn buffer(&mut self, name: impl Into<String>, element: Element, elements: usize, access: Access) -> BufferId {
+        self.kernel.buffers.push(Buffer { name: name.into(), element, elements, access });
+        BufferId(self.kernel.buffers.len() as u32 - 1)
+    }
+
+    /// The declaration of an argument, to widen its access or its length.
+    pub fn buffer_mut(&mut self, buffer: BufferId) -> &mut Buffer {
+        &mut self.kernel.buffers[buffer.0 as usize]
+    }
+
+    /// Adds a parallel dimension. Only before the first loop.
+    pub fn grid(&mut self, extent: usize) -> Variable {
+        assert_eq!(self.kernel.variables as usize, self.kernel.grid.len(), "the grid comes before the loops");
+        self.kernel.grid.push(extent);
+        self.kernel.variables += 1;
+        Variable(self.kernel.variables - 1)
+    }
+
+    /// The type of a value.
+    pub fn ty(&self, value: Value) -> ValueType {
+        self.kernel.values[value.0 as usize]
+    }
+
+    fn value(&mut self, ty: ValueType) -> Value {
+        self.kernel.values.push(ty);
+        Value(self.kernel.values.len() as u32 - 1)
+    }
+
+    /// Appends an operation; its type follows from its operands.
+    pub fn push(&mut self, operation: Operation) -> Value {
+        let ty = operation.result_type(&self.kernel);
+        let value = self.value(ty);
+        self.open.last_mut().expect("an open block").push(Statement::Let(value, operation));
+        value
+    }
+
+    /// Appends a store of all or some lanes.
+    pub fn store(&mut self, buffer: BufferId, index: Index, stride: i64, active: usize, value: Value) {
+        let statement = Statement::Store { buffer, index, stride, active, value };
+        self.open.last_mut().expect("an open block").push(statement);
+    }
+
+    /// Appends a loop. The closure gets the loop variable and the carried values and returns their next values;
+    /// the results are the carried values after the last turn.
+    pub fn for_each(
+        &mut self,
+        extent: usize,
+        initial: &[Value],
+        body: impl FnOnce(&mut KernelBuilder, Variable, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
+        let variable = Variable(self.kernel.variables);
+        self.kernel.variables += 1;
+        let current: Vec<Value> = initial.iter().map(|&v| self.value(self.ty(v))).collect();
+        self.open.push(Vec::new());
+        let next = body(self, variable, &current);
+        assert_eq!(next.len(), initial.len(), "each carried value has a next one");
+        let statements = self.open.pop().expect("an open block");
+        let results: Vec<Value> = initial.iter().map(|&v| self.value(self.ty(v))).collect();
+        let carried = (0..initial.len())
+            .map(|i| Carried { initial: initial[i], current: current[i], next: next[i], result: results[i] })
+            .collect();
+        let statement = Statement::For(Loop { variable, extent, carried, body: statements });
+        self.open.last_mut().expect("an open block").push(statement);
+        results
+    }
+
+    /// The finished kernel.
+    pub fn finish(mut self) -> Kernel {
+        self.kernel.body = self.open.pop().expect("the outermost block");
+        assert!(self.open.is_empty(), "all loops are closed");
+        self.kernel
+    }
+
+    /// The same f32 in every lane.
+    pub fn f32(&mut self, value: f32) -> Value {
+        self.push(Operation::ConstantF32(value))
+    }
+
+    /// The same i32 in every lane.
+    pub fn i32(&mut self, value: i32) -> Value {
+        self.push(Operation::ConstantI32(value))
+    }
+
+    /// A contiguous load of all lanes.
+    pub fn load(&mut self, buffer: BufferId, index: Index) -> Value {
+        let active = self.lanes();
+        self.push(Operation::Load { buffer, index, stride: 1, active })
+    }
+
+    /// One element in every lane.
+    pub fn splat(&mut self, buffer: BufferId, index: Index) -> Value {
+        self.push(Operation::Splat { buffer, index })
+    }
+
+    /// An f32 function of one value.
+    pub fn float1(&mut self, function: Float1, a: Value) -> Value {
+        self.push(Operation::Float1(function, a))
+    }
+
+    /// An f32 function of two values.
+    pub fn float2(&mut self, function: Float2, a: Value, b: Value) -> Value {
+        self.push(Operation::Float2(function, a, b))
+    }
+
+    /// `a + b`.
+    pub fn add(&mut self, a: Value, b: Value) -> Value {
+        self.float2(Float2::Add, a, b)
+    }
+
+    /// `a - b`.
+    pub fn sub(&mut self, a: Value, b: Value) -> Value {
+        self.float2(Float2::Sub, a, b)
+    }
+
+    /// `a * b`.
+    pub fn mul(&mut self, a: Value, b: Value) -> Value {
+        self.float2(Float2::Mul, a, b)
+    }
+
+    /// `a / b`.
+    pub fn div(&mut self, a: Value, b: Value) -> Value {
+        self.float2(Float2::Div, a, b)
+    }
+
+    /// `a * b + c`, rounded once.
+    pub fn fma(&mut self, a: Value, b: Value, c: Value) -> Value {
+        self.push(Operation::Fma(a, b, c))
+    }
+
+    /// An i32 function of two values.
+    pub fn int2(&mut self, function: Int2, a: Value, b: Value) -> Value {
+        self.push(Operation::Int2(function, a, b))
+    }
+
+    /// An i32 shifted by a constant.
+    pub fn shift(&mut self, shift: Shift, a: Value, bits: u8) -> Value {
+        self.push(Operation::Shift(shift, a, bits))
+    }
+
+    /// A comparison of two f32 or two i32.
+    pub fn compare(&mut self, compare: Compare, a: Value, b: Value) -> Value {
+        match self.ty(a) {
+            ValueType::F32 => self.push(Operation::CompareF32(compare, a, b)),
+            ValueType::I32 => self.push(Operation::CompareI32(compare, a, b)),
+            ValueType::Mask => unreachable!("masks are not compared"),
+        }
+    }
+
+    /// `a` in the lanes of the mask, else `b`.
+    pub fn select(&mut self, mask: Value, a: Value, b: Value) -> Value {
+        self.push(Operation::Select(mask, a, b))
+    }
+
+    /// A conversion.
+    pub fn convert(&mut self, convert: Convert, a: Value) -> Value {
+        self.push(Operation::Convert(convert, a))
+    }
+}
+
+impl Operation {
+    /// The type of the operation's result in a kernel that holds its operands.
+    pub fn result_type(&self, kernel: &Kernel) -> ValueType {
+        let element = |buffer: &BufferId| match kernel.buffers[buffer.0 as usize].element {
+            Element::F32 => ValueType::F32,
+            Element::I32 => ValueType::I32,
+        };
+        match self {
+            Operation::ConstantF32(_)
+            | Operation::Float1(..)
+            | Operation::Float2(..)
+            | Operation::Fma(..)
+            | Operation::Fold(..) => ValueType::F32,
+            Operation::ConstantI32(_)
+            | Operation::Affine(_)
+            | Operation::Lane
+            | Operation::Int2(..)
+            | Operation::Shift(..) => ValueType::I32,
+            Operation::Load { buffer, .. } | Operation::Splat { buffer, .. } => element(buffer),
+            Operation::CompareF32(..) | Operation::CompareI32(..) | Operation::Mask2(..) | Operation::MaskNot(_) => {
+                ValueType::Mask
+            }
+            Operation::Select(_, a, _) => kernel.values[a.0 as usize],
+            Operation::Convert(convert, _) => match convert {
+                Convert::Truncate | Convert::BitsToI32 | Convert::MaskToI32 => ValueType::I32,
+                Convert::ToF32 | Convert::BitsToF32 => ValueType::F32,
+                Convert::I32ToMask => ValueType::Mask,
+            },
+        }
+    }
+}
+
+impl Index {
+    /// A constant position.
+    pub fn at(offset: i64) -> Index {
+        Index { offset, ..Index::default() }
+    }
+
+    /// `variable * stride`.
+    pub fn of(variable: Variable, stride: i64) -> Index {
+        Index::at(0).plus(variable, stride)
+    }
+
+    /// This position and `variable * stride`.
+    pub fn plus(mut self, variable: Variable, stride: i64) -> Index {
+        if stride == 0 {
+            return self;
+        }
+        match self.terms.iter_mut().find(|(v, _)| *v == variable) {
+            Some((_, s)) => *s += stride,
+            None => self.terms.push((variable, stride)),
+        }
+        self.terms.retain(|&(_, s)| s != 0);
+        self
+    }
+
+    /// This position moved by a constant.
+    pub fn shifted(mut self, by: i64) -> Index {
+        self.offset += by;
+        self
+    }
+
+    /// The sum of this position and `factor` times another; at most one may hold a run-time row.
+    pub fn plus_index(mut self, other: &Index, factor: i64) -> Index {
+        self.offset += other.offset * factor;
+        for &(variable, stride) in &other.terms {
+            self = self.plus(variable, stride * factor);
+        }
+        if let Some(row) = other.row {
+            assert!(self.row.is_none(), "one run-time row an index");
+            self.row = Some(Row { stride: row.stride * factor, ..row });
+        }
+        self
+    }
+}

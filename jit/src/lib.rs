@@ -1,0 +1,6 @@
+//! Plans graphs and compiles them to native kernels: `Graph -> Plan -> kernels -> code`.
+//!
+//! It knows graphs and machines; it knows no layers and no macros.
+
+pub mod kernel;
+pub mod plan;

@@ -1,0 +1,95 @@
+//! The plan: which kernels run in which order over which places in memory. Everything is decided
+//! here before anything is emitted; a plan prints, and knows its peak bytes and FLOPs.
+//! It knows graphs and kernels; it knows no emitter and owns no memory.
+
+use kiln_graph::shape::MAX_RANK;
+use kiln_graph::{Role, Type};
+
+use crate::kernel::Kernel;
+
+/// A compiled graph before emission.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The graph's name.
+    pub name: String,
+    /// The distinct kernels; equal ones are shared by their calls.
+    pub kernels: Vec<Kernel>,
+    /// What a run does, in order.
+    pub calls: Vec<Call>,
+    /// Every place in memory that a call may name.
+    pub slots: Vec<Slot>,
+    /// Bytes of the arena: inputs, intermediates and outputs, by lifetime.
+    pub arena_bytes: usize,
+    /// The graph's inputs, in its order.
+    pub inputs: Vec<Argument>,
+    /// The graph's outputs, in its order.
+    pub outputs: Vec<Argument>,
+}
+
+/// One run of a kernel.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Index into [`Plan::kernels`].
+    pub kernel: usize,
+    /// For each buffer of the kernel: a slot.
+    pub arguments: Vec<usize>,
+    /// The layers and operations that it computes, for people.
+    pub label: String,
+    /// Floating-point operations (a fused multiply-add counts as 2).
+    pub flops: u64,
+    /// Bytes that must be read or written at least.
+    pub bytes: u64,
+    /// Whether it is worth more than one thread.
+    pub parallel: bool,
+}
+
+/// A place in memory of `elements` 32-bit elements, aligned to 64 bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    /// Where it is.
+    pub place: Place,
+    /// How long it is.
+    pub elements: usize,
+}
+
+/// Where a slot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In the arena, at a byte offset.
+    Arena {
+        /// A multiple of 64.
+        offset: usize,
+    },
+    /// The buffer of a state input, by the input's position in [`Plan::inputs`].
+    State {
+        /// Index into [`Plan::inputs`].
+        input: usize,
+    },
+}
+
+/// An input or output of the plan.
+#[derive(Clone, Debug)]
+pub struct Argument {
+    /// The name in the graph.
+    pub name: String,
+    /// Data, given at each call, or state; outputs are data.
+    pub role: Role,
+    /// The logical type: what the user sees.
+    pub ty: Type,
+    /// Index into [`Plan::slots`].
+    pub slot: usize,
+    /// How the logical elements lie in the slot.
+    pub layout: Layout,
+}
+
+/// How a tensor lies in its buffer: element `[i, j, ..]` is at `offset + i * strides[0] + j * strides[1] + ..`.
+/// Permuted axes (channels last) and halos (zeros around a tensor) are strides and an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// The place of the first element.
+    pub offset: usize,
+    /// The distance in elements along each axis; 0 past the rank and on broadcast axes.
+    pub strides: [i64; MAX_RANK],
+    /// The length of the buffer, halo included, in elements.
+    pub elements: usize,
+}
