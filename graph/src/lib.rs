@@ -10,4 +10,4 @@ pub mod shape;
 
 pub use graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
 pub use op::Op;
-pub use shape::{DType, Shape};
+pub use shape::{DType, Shape, ShapeError};

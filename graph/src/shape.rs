@@ -1,8 +1,12 @@
 //! Element types and shapes: plain values, usable in constants, so that one rule serves the
 //! compile-time checks of the macros and the run-time builder. Knows no operation.
 
+mod error;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
+
+pub use error::ShapeError;
 
 /// The largest number of axes of a tensor.
 pub const MAX_RANK: usize = 8;
