@@ -3,4 +3,6 @@
 //! It knows graphs and machines; it knows no layers and no macros.
 
 pub mod kernel;
+pub mod lower;
 pub mod plan;
+pub mod target;

@@ -1,0 +1,4 @@
+//! Lowers operations to kernels: one file for each family of `kiln_graph`'s operations.
+//! It knows graphs' operations, layouts and targets; it knows no emitter.
+
+pub mod tile;
