@@ -37,7 +37,7 @@ pub enum UnaryOp {
 }
 
 /// An elementwise function of two operands of one type and shape (broadcast first, with
-/// [`Op::Broadcast`]). Arithmetic takes f32 or i32; `And` and `Or` take bool.
+/// [`Op::Broadcast`]). Arithmetic takes f32, or i32 but for `Div` and `Pow` (it wraps around); `And` and `Or` take bool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum BinaryOp {
@@ -49,7 +49,7 @@ pub enum BinaryOp {
     Max,
     /// The smaller; NaN if either is.
     Min,
-    /// `a ** b`, f32 only.
+    /// `a ** b`.
     Pow,
     And,
     Or,
@@ -74,6 +74,14 @@ pub enum ReduceOp {
     Sum,
     Prod,
     /// NaN if any element is. The gradient is shared evenly among ties (PyTorch's `amax`).
+    Max,
+    Min,
+}
+
+/// Which element of an axis [`Op::ArgReduce`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum ArgOp {
     Max,
     Min,
 }
@@ -237,7 +245,7 @@ pub enum Op {
     /// The i32 index of the first largest (`Max`) or first smallest (`Min`) element along `axis`, which is removed. A NaN wins.
     ArgReduce {
         /// `Max` or `Min`.
-        op: ReduceOp,
+        op: ArgOp,
         /// The axis that is removed.
         axis: usize,
     },
@@ -335,4 +343,104 @@ pub enum Op {
     },
     /// The operand's value; its gradient stops here.
     Detach,
+}
+
+impl UnaryOp {
+    /// The name in text.
+    pub const fn mnemonic(self) -> &'static str {
+        match self {
+            UnaryOp::Neg => "neg",
+            UnaryOp::Abs => "abs",
+            UnaryOp::Sign => "sign",
+            UnaryOp::Exp => "exp",
+            UnaryOp::Expm1 => "expm1",
+            UnaryOp::Log => "log",
+            UnaryOp::Log1p => "log1p",
+            UnaryOp::Sqrt => "sqrt",
+            UnaryOp::Rsqrt => "rsqrt",
+            UnaryOp::Reciprocal => "reciprocal",
+            UnaryOp::Sin => "sin",
+            UnaryOp::Cos => "cos",
+            UnaryOp::Tanh => "tanh",
+            UnaryOp::Sigmoid => "sigmoid",
+            UnaryOp::Erf => "erf",
+            UnaryOp::Floor => "floor",
+            UnaryOp::Not => "not",
+        }
+    }
+}
+
+impl BinaryOp {
+    /// The name in text.
+    pub const fn mnemonic(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "add",
+            BinaryOp::Sub => "sub",
+            BinaryOp::Mul => "mul",
+            BinaryOp::Div => "div",
+            BinaryOp::Max => "max",
+            BinaryOp::Min => "min",
+            BinaryOp::Pow => "pow",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+        }
+    }
+}
+
+impl CompareOp {
+    /// The name in text.
+    pub const fn mnemonic(self) -> &'static str {
+        match self {
+            CompareOp::Eq => "eq",
+            CompareOp::Ne => "ne",
+            CompareOp::Lt => "lt",
+            CompareOp::Le => "le",
+            CompareOp::Gt => "gt",
+            CompareOp::Ge => "ge",
+        }
+    }
+}
+
+impl Op {
+    /// The name in text and in errors: an operation is its mnemonic and its attributes.
+    pub const fn mnemonic(&self) -> &'static str {
+        match *self {
+            Op::Input => "input",
+            Op::Constant(_) => "const",
+            Op::Iota { .. } => "iota",
+            Op::Unary(op) => op.mnemonic(),
+            Op::Binary(op) => op.mnemonic(),
+            Op::Compare(op) => op.mnemonic(),
+            Op::Select => "select",
+            Op::Convert(_) => "convert",
+            Op::Reduce { op: ReduceOp::Sum, .. } => "sum",
+            Op::Reduce { op: ReduceOp::Prod, .. } => "prod",
+            Op::Reduce { op: ReduceOp::Max, .. } => "amax",
+            Op::Reduce { op: ReduceOp::Min, .. } => "amin",
+            Op::ArgReduce { op: ArgOp::Max, .. } => "argmax",
+            Op::ArgReduce { op: ArgOp::Min, .. } => "argmin",
+            Op::Dot => "dot",
+            Op::Conv(_) => "conv",
+            Op::ConvGradInput { .. } => "conv_grad_input",
+            Op::ConvGradWeight { .. } => "conv_grad_weight",
+            Op::WindowReduce { op: WindowOp::Max, .. } => "window_max",
+            Op::WindowReduce { op: WindowOp::Sum, .. } => "window_sum",
+            Op::WindowMaxGrad(_) => "window_max_grad",
+            Op::WindowMaxPick(_) => "window_max_pick",
+            Op::WindowSumGrad { .. } => "window_sum_grad",
+            Op::Reshape(_) => "reshape",
+            Op::Transpose(_) => "transpose",
+            Op::Broadcast(_) => "broadcast",
+            Op::Slice(_) => "slice",
+            Op::Pad { .. } => "pad",
+            Op::Concat { .. } => "concat",
+            Op::Reverse(_) => "reverse",
+            Op::Gather { .. } => "gather",
+            Op::ScatterAdd { .. } => "scatter_add",
+            Op::TakeRows => "take_rows",
+            Op::ScatterRows { .. } => "scatter_rows",
+            Op::Random { .. } => "random",
+            Op::Detach => "detach",
+        }
+    }
 }
