@@ -1,10 +1,12 @@
-//! The closed set of primitive operations and its table: mnemonic, operands, attributes.
+//! The closed set of primitive operations and their attributes; `op/table.rs` holds their names.
 //!
 //! What an operation *means* (its type rule, its gradient, its reference evaluation) stands in the
 //! family's file under `ops/`; this file knows only names and attributes. Layers, losses and
 //! optimizers are compositions of these and have no entry here.
 
 use crate::shape::{DType, MAX_RANK, Shape};
+
+pub(crate) mod table;
 
 /// The largest number of spatial axes of a convolution or a window.
 pub const MAX_SPATIAL: usize = 3;
@@ -173,7 +175,7 @@ pub enum WindowOp {
     Sum,
 }
 
-/// One slice along each axis: `start, start + step, ..` below `limit`.
+/// One slice along each axis: `start, start + step, ..` below `limit`. Entries past the rank hold start 0, limit 0, step 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SliceSpec {
     /// First index per axis.
@@ -257,7 +259,7 @@ pub enum Op {
     ConvGradInput {
         /// The convolution's attributes.
         conv: Convolution,
-        /// The spatial extents of the convolution's input.
+        /// The spatial extents of the convolution's input; unused entries hold 1, here and below.
         input: [usize; MAX_SPATIAL],
     },
     /// `input, output gradient`: the gradient of [`Op::Conv`] in its weight, whose spatial extents are given.
@@ -295,7 +297,7 @@ pub enum Op {
     Broadcast(Shape),
     /// A strided part of the operand.
     Slice(SliceSpec),
-    /// `operand, scalar`: the scalar before and after each axis.
+    /// `operand, scalar`: the scalar before and after each axis. Entries past the rank hold 0.
     Pad {
         /// Elements before each axis.
         low: [usize; MAX_RANK],
