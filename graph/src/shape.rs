@@ -1,12 +1,13 @@
 //! Element types and shapes: plain values, usable in constants, so that one rule serves the
 //! compile-time checks of the macros and the run-time builder. Knows no operation.
 
-mod error;
+pub mod error;
+pub mod rules;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-pub use error::ShapeError;
+pub use error::{Message, ShapeError, check_layer};
 
 /// The largest number of axes of a tensor.
 pub const MAX_RANK: usize = 8;
@@ -101,6 +102,20 @@ impl Shape {
             axis += 1;
         }
         product
+    }
+
+    /// The number of elements per index of the axes before `first`; `None` if one of the axes is [`Shape::N`].
+    pub const fn elements_from(&self, first: usize) -> Option<usize> {
+        let mut product = 1usize;
+        let mut axis = first;
+        while axis < self.rank as usize {
+            if self.dims[axis] == Shape::N {
+                return None;
+            }
+            product = product.saturating_mul(self.dims[axis]);
+            axis += 1;
+        }
+        Some(product)
     }
 
     /// This shape with one axis set to another extent.

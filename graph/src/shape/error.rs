@@ -1,11 +1,11 @@
-//! What can be wrong with the operands of an operation or the input of a layer. Plain `Copy` data,
-//! so that a `const fn` can return it; knows nothing of graphs or layers.
+//! What can be wrong with the operands of an operation or the input of a layer, and how that is said: plain `Copy`
+//! data, so that a `const fn` can return it, and one `const` formatter for `Display` and for the panic of a
+//! compile-time check. Knows nothing of graphs or layers.
 
 use std::fmt;
 
-use super::{DType, Shape};
+use super::{DType, MAX_RANK, Shape};
 
-/// Why operands do not fit an operation, or an input a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShapeError {
     /// A wrong number of operands.
@@ -123,52 +123,351 @@ pub enum ShapeError {
         /// The operation's mnemonic.
         op: &'static str,
     },
+    /// A layer's input with a wrong number of axes.
+    InputRank {
+        /// The smallest number of axes that the layer takes.
+        least: usize,
+        /// The largest one.
+        most: usize,
+        /// The input's shape.
+        found: Shape,
+    },
+    /// A layer's input whose last axis is not its number of features.
+    Features {
+        /// The number of features that the layer takes.
+        expected: usize,
+        /// The input's shape.
+        found: Shape,
+    },
+    /// A layer's input whose axis 1 is not its number of channels.
+    InputChannels {
+        /// The number of channels that the layer takes.
+        expected: usize,
+        /// The input's shape.
+        found: Shape,
+    },
+    /// Groups that do not divide a number of channels.
+    Groups {
+        /// The number of groups.
+        groups: usize,
+        /// The number of channels.
+        channels: usize,
+        /// `input` or `output`.
+        side: &'static str,
+    },
+    /// A padding with which a pooling window could lie wholly in the padding.
+    Padding {
+        /// The padding on one side.
+        padding: usize,
+        /// The window's extent.
+        kernel: usize,
+    },
+    /// `padding = "same"` with a stride.
+    SameStride {
+        /// The stride.
+        stride: usize,
+    },
+    /// A range of axes that ends before it starts.
+    AxisRange {
+        /// The first axis.
+        start: usize,
+        /// The last axis.
+        end: usize,
+        /// The input's shape.
+        shape: Shape,
+    },
+    /// Axes to be merged of which one is the batch axis, in a compile-time check.
+    BatchMerged {
+        /// The input's shape.
+        shape: Shape,
+    },
+    /// Something whose shape is not the one that is needed.
+    Expected {
+        /// What it is: `output`, `target`.
+        what: &'static str,
+        /// The shape that is needed.
+        expected: Shape,
+        /// The shape that it has.
+        found: Shape,
+    },
 }
 
-impl fmt::Display for ShapeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ShapeError {
+    /// The error in words. Those of layers speak of the layer as "it", so that they can follow its name.
+    pub const fn message(&self) -> Message {
+        let m = Message::new();
         match *self {
             ShapeError::Operands { op, expected, found } => {
-                write!(f, "{op} takes {expected} operands, but got {found}")
+                m.text(op).text(" takes ").number(expected).text(" operands, but got ").number(found)
             }
             ShapeError::ElementType { op, operand, expected, found } => {
-                write!(f, "operand {operand} of {op} must be {expected}, but is {found}")
+                let m = m.text("operand ").number(operand).text(" of ").text(op).text(" must be ").text(expected);
+                m.text(", but is ").text(found.name())
             }
             ShapeError::Rank { op, expected, found } => {
-                write!(f, "{op} takes a tensor with {expected} axes, but got one of shape {found}")
+                let m = m.text(op).text(" takes a tensor with ").number(expected).text(" axes, but got one of shape ");
+                m.shape(&found)
             }
-            ShapeError::Mismatch { op, left, right } => write!(f, "{op} can not combine shapes {left} and {right}"),
+            ShapeError::Mismatch { op, left, right } => {
+                m.text(op).text(" can not combine shapes ").shape(&left).text(" and ").shape(&right)
+            }
             ShapeError::Axis { op, axis, shape } => {
-                write!(f, "axis {axis} of {op} is not one of shape {shape}, or is given twice")
+                let m = m.text("axis ").signed(axis).text(" of ").text(op).text(" is not one of shape ");
+                m.shape(&shape).text(", or is given twice")
             }
             ShapeError::TooManyAxes { op, found } => {
-                write!(f, "{op} would give a tensor with {found} axes; at most {} are possible", super::MAX_RANK)
+                let m = m.text(op).text(" would give a tensor with ").number(found).text(" axes; at most ");
+                m.number(MAX_RANK).text(" are possible")
             }
             ShapeError::Elements { from, to } => {
-                write!(f, "shape {from} has {} elements, shape {to} has {}", from.elements(), to.elements())
+                let m = m.text("shape ").shape(&from).text(" has ").number(from.elements());
+                m.text(" elements, shape ").shape(&to).text(" has ").number(to.elements())
             }
             ShapeError::Range { axis, start, limit, shape } => {
-                write!(f, "the slice {start}..{limit} along axis {axis} does not lie in shape {shape}")
+                let m = m.text("the slice ").number(start).text("..").number(limit).text(" along axis ").number(axis);
+                m.text(" does not lie in shape ").shape(&shape)
             }
             ShapeError::Window { op, axis, span, extent } => {
-                write!(
-                    f,
-                    "the window of {op} spans {span} along spatial axis {axis}, but its padded input only {extent}"
-                )
+                let m = m.text("the window of ").text(op).text(" spans ").number(span).text(" along spatial axis ");
+                m.number(axis).text(", but its padded input only ").number(extent)
             }
             ShapeError::Channels { op, channels, groups, weight } => {
-                write!(
-                    f,
-                    "{op} with {groups} groups can not combine {channels} input channels with a weight of shape {weight}"
-                )
+                let m = m.text(op).text(" with ").number(groups).text(" groups can not combine ").number(channels);
+                m.text(" input channels with a weight of shape ").shape(&weight)
             }
-            ShapeError::Attribute { op, rule } => write!(f, "{op}: {rule}"),
+            ShapeError::Attribute { op, rule } => m.text(op).text(": ").text(rule),
             ShapeError::Declared { op, expected, found } => {
-                write!(f, "{op} gives {} {}, but is declared {} {}", expected.0, expected.1, found.0, found.1)
+                let m = m.text(op).text(" gives ").text(expected.0.name()).text(" ").shape(&expected.1);
+                m.text(", but is declared ").text(found.0.name()).text(" ").shape(&found.1)
             }
-            ShapeError::Undetermined { op } => write!(f, "the type of {op} must be declared"),
+            ShapeError::Undetermined { op } => m.text("the type of ").text(op).text(" must be declared"),
+            ShapeError::InputRank { least, most, found } => {
+                let m = m.text("its input must have ").number(least);
+                let m = if least == most {
+                    m
+                } else if most >= MAX_RANK {
+                    m.text(" or more")
+                } else {
+                    m.text(" to ").number(most)
+                };
+                m.text(if most == 1 { " axis" } else { " axes" }).text(", but has shape ").shape(&found)
+            }
+            ShapeError::Features { expected, found } => {
+                let m = m.text("it takes ").number(expected).text(" input features, but its input has shape ");
+                let m = m.shape(&found);
+                if found.rank() > 2 && matches!(found.elements_from(1), Some(features) if features == expected) {
+                    m.text("; put a Flatten before it")
+                } else {
+                    m
+                }
+            }
+            ShapeError::InputChannels { expected, found } => {
+                m.text("it takes ").number(expected).text(" input channels, but its input has shape ").shape(&found)
+            }
+            ShapeError::Groups { groups, channels, side } => {
+                let m = m.text("groups = ").number(groups).text(" does not divide its ").number(channels);
+                m.text(" ").text(side).text(" channels")
+            }
+            ShapeError::Padding { padding, kernel } => {
+                let m = m.text("its padding of ").number(padding).text(" is more than half of its window of ");
+                m.number(kernel)
+            }
+            ShapeError::SameStride { stride } => {
+                m.text("padding = \"same\" needs a stride of 1, but the stride is ").number(stride)
+            }
+            ShapeError::AxisRange { start, end, shape } => {
+                let m = m.text("the axes ").number(start).text(" to ").number(end).text(" of shape ").shape(&shape);
+                m.text(" are no range: the first comes after the last")
+            }
+            ShapeError::BatchMerged { shape } => {
+                let m = m.text("the batch axis N of shape ").shape(&shape);
+                m.text(" can not be merged with another one; start at axis 1")
+            }
+            ShapeError::Expected { what, expected, found } => {
+                let m = m.text("its ").text(what).text(" must have shape ").shape(&expected);
+                m.text(", but has shape ").shape(&found)
+            }
         }
     }
 }
 
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().as_str())
+    }
+}
+
 impl std::error::Error for ShapeError {}
+
+/// Returns the shape, or panics with `shape mismatch in layer NAME: …`: the compile-time check of one layer.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape {
+    match result {
+        Ok(shape) => shape,
+        Err(error) => {
+            let message = Message::new().text("shape mismatch in layer ").text(name).text(": ").join(&error.message());
+            panic!("{}", message.as_str())
+        }
+    }
+}
+
+/// The bytes that a [`Message`] holds: the longest error has two shapes of eight axes of twenty digits.
+const CAPACITY: usize = 1024;
+
+/// What stands in the place of the text that did not fit.
+const ELLIPSIS: &str = "…";
+
+/// A text that is put together in a constant. It ends in `…` if it did not fit.
+#[derive(Clone, Copy)]
+pub struct Message {
+    bytes: [u8; CAPACITY],
+    length: usize,
+    full: bool,
+}
+
+impl Message {
+    /// The empty text.
+    pub const fn new() -> Message {
+        Message { bytes: [0; CAPACITY], length: 0, full: false }
+    }
+
+    /// The text.
+    pub const fn as_str(&self) -> &str {
+        match std::str::from_utf8(self.bytes.split_at(self.length).0) {
+            Ok(text) => text,
+            // Only whole `str`s and ASCII digits are ever written.
+            Err(_) => unreachable!(),
+        }
+    }
+
+    /// This text and then another; nothing follows once a piece did not fit.
+    pub const fn text(mut self, text: &str) -> Message {
+        if self.full {
+            return self;
+        }
+        self.full = self.length + text.len() + ELLIPSIS.len() > CAPACITY;
+        let bytes = if self.full { ELLIPSIS.as_bytes() } else { text.as_bytes() };
+        let mut at = 0;
+        while at < bytes.len() {
+            self.bytes[self.length] = bytes[at];
+            self.length += 1;
+            at += 1;
+        }
+        self
+    }
+
+    /// This text and then another message.
+    pub const fn join(self, other: &Message) -> Message {
+        self.text(other.as_str())
+    }
+
+    /// This text and then a number in decimal.
+    pub const fn number(self, number: usize) -> Message {
+        let mut digits = [0; 20];
+        let mut first = digits.len();
+        let mut rest = number;
+        loop {
+            first -= 1;
+            digits[first] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        match std::str::from_utf8(digits.split_at(first).1) {
+            Ok(text) => self.text(text),
+            Err(_) => unreachable!(),
+        }
+    }
+
+    /// This text and then a number with its sign if it is negative.
+    pub const fn signed(self, number: isize) -> Message {
+        if number < 0 { self.text("-").number(number.unsigned_abs()) } else { self.number(number as usize) }
+    }
+
+    /// This text and then a shape as [`Shape`] displays it.
+    pub const fn shape(self, shape: &Shape) -> Message {
+        let mut message = self.text("[");
+        let mut axis = 0;
+        while axis < shape.rank() {
+            if axis > 0 {
+                message = message.text(", ");
+            }
+            let extent = shape.dim(axis);
+            message = if extent == Shape::N { message.text("N") } else { message.number(extent) };
+            axis += 1;
+        }
+        message.text("]")
+    }
+}
+
+impl Default for Message {
+    fn default() -> Message {
+        Message::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_read_as_their_display() {
+        for shape in [Shape::SCALAR, Shape::new(&[Shape::N, 0, 10]), Shape::new(&[1234567890; 8])] {
+            assert_eq!(Message::new().shape(&shape).as_str(), shape.to_string());
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_expected_and_found() {
+        let found = Shape::new(&[Shape::N, 64, 4, 4]);
+        let cases = [
+            (
+                ShapeError::Features { expected: 100, found: Shape::new(&[Shape::N, 128]) },
+                "it takes 100 input features, but its input has shape [N, 128]",
+            ),
+            (
+                ShapeError::Features { expected: 1024, found },
+                "it takes 1024 input features, but its input has shape [N, 64, 4, 4]; put a Flatten before it",
+            ),
+            (
+                ShapeError::InputRank { least: 4, most: 4, found: Shape::new(&[8, 8]) },
+                "its input must have 4 axes, but has shape [8, 8]",
+            ),
+            (
+                ShapeError::Groups { groups: 3, channels: 20, side: "output" },
+                "groups = 3 does not divide its 20 output channels",
+            ),
+            (
+                ShapeError::Window { op: "conv", axis: 1, span: 3, extent: 2 },
+                "the window of conv spans 3 along spatial axis 1, but its padded input only 2",
+            ),
+            (
+                ShapeError::Axis { op: "sum", axis: -4, shape: Shape::new(&[2, 3]) },
+                "axis -4 of sum is not one of shape [2, 3], or is given twice",
+            ),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_piece_that_does_not_fit_leaves_a_mark() {
+        let long = "x".repeat(1010);
+        let message = Message::new().text(&long).text("does not fit any more");
+        assert_eq!(message.as_str(), format!("{long}…"));
+        assert_eq!(message.text("!").as_str(), format!("{long}…"));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "shape mismatch in layer fc2: it takes 100 input features, but its input has shape [N, 128]"
+    )]
+    fn a_check_names_the_layer() {
+        check_layer("fc2", Err(ShapeError::Features { expected: 100, found: Shape::new(&[Shape::N, 128]) }));
+    }
+}

@@ -1,0 +1,231 @@
+//! The shape rules of layers and of the operations behind them, as `const fn`s: the compile-time checks of the macros,
+//! the layers and the operations' type rules all call these. Knows the attributes of windows, not the operations.
+//!
+//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
+
+use super::{MAX_RANK, Shape, ShapeError};
+use crate::op::{Convolution, MAX_SPATIAL, Window};
+
+/// The position of an axis that may count from the end (`-1` is the last).
+pub const fn axis(op: &'static str, axis: isize, shape: &Shape) -> Result<usize, ShapeError> {
+    let rank = shape.rank() as isize;
+    if axis >= rank || axis < -rank {
+        return Err(ShapeError::Axis { op, axis, shape: *shape });
+    }
+    Ok(if axis < 0 { (axis + rank) as usize } else { axis as usize })
+}
+
+/// `[.., in_features]` becomes `[.., out_features]`.
+pub const fn linear(input: Shape, in_features: usize, out_features: usize) -> Result<Shape, ShapeError> {
+    if input.rank() == 0 {
+        return Err(ShapeError::InputRank { least: 1, most: MAX_RANK, found: input });
+    }
+    let last = input.rank() - 1;
+    if input.dim(last) != in_features {
+        return Err(ShapeError::Features { expected: in_features, found: input });
+    }
+    Ok(input.with(last, out_features))
+}
+
+/// The extent of the result of a window that slides along one spatial axis:
+/// `(extent + low + high - dilation * (kernel - 1) - 1) / stride + 1`, rounded down.
+///
+/// With `ceil` (PyTorch's `ceil_mode`) it is rounded up, but for a last window that would start in the high padding.
+/// `op` is the name that an error reports.
+pub const fn window_extent(
+    op: &'static str,
+    axis: usize,
+    extent: usize,
+    window: &Window,
+) -> Result<usize, ShapeError> {
+    let (kernel, stride) = (window.kernel[axis], window.sliding.stride[axis]);
+    let (padding, dilation) = (window.sliding.padding[axis], window.sliding.dilation[axis]);
+    if kernel == 0 {
+        return Err(ShapeError::Attribute { op, rule: "the kernel must be at least 1" });
+    }
+    if stride == 0 {
+        return Err(ShapeError::Attribute { op, rule: "the stride must be at least 1" });
+    }
+    if dilation == 0 {
+        return Err(ShapeError::Attribute { op, rule: "the dilation must be at least 1" });
+    }
+    let padded = extent.saturating_add(padding.0).saturating_add(padding.1);
+    let span = (kernel - 1).saturating_mul(dilation).saturating_add(1);
+    let available = if window.ceil { padded.saturating_add(stride - 1) } else { padded };
+    if span > available {
+        return Err(ShapeError::Window { op, axis, span, extent: padded });
+    }
+    let windows = (available - span) / stride + 1;
+    let last_starts_in_high_padding = window.ceil && (windows - 1) * stride >= extent.saturating_add(padding.0);
+    Ok(if last_starts_in_high_padding { windows - 1 } else { windows })
+}
+
+/// `[N, C, spatial..]` becomes `[N, C, spatial'..]`; see [`window_extent`].
+pub const fn window(op: &'static str, input: Shape, window: &Window) -> Result<Shape, ShapeError> {
+    let rank = window.sliding.spatial + 2;
+    if input.rank() != rank {
+        return Err(ShapeError::InputRank { least: rank, most: rank, found: input });
+    }
+    let mut output = input;
+    let mut axis = 0;
+    while axis < window.sliding.spatial {
+        match window_extent(op, axis, input.dim(axis + 2), window) {
+            Ok(extent) => output = output.with(axis + 2, extent),
+            Err(error) => return Err(error),
+        }
+        axis += 1;
+    }
+    Ok(output)
+}
+
+/// `[N, in_channels, spatial..]` becomes `[N, out_channels, spatial'..]`; see [`window_extent`].
+pub const fn convolution(
+    input: Shape,
+    in_channels: usize,
+    out_channels: usize,
+    kernel: &[usize; MAX_SPATIAL],
+    conv: &Convolution,
+) -> Result<Shape, ShapeError> {
+    if let Err(error) = groups(in_channels, out_channels, conv.groups) {
+        return Err(error);
+    }
+    let rank = conv.sliding.spatial + 2;
+    if input.rank() == rank && input.dim(1) != in_channels {
+        return Err(ShapeError::InputChannels { expected: in_channels, found: input });
+    }
+    match window("conv", input, &Window { kernel: *kernel, sliding: conv.sliding, ceil: false }) {
+        Ok(output) => Ok(output.with(1, out_channels)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the groups divide the channels on both sides.
+pub const fn groups(in_channels: usize, out_channels: usize, groups: usize) -> Result<(), ShapeError> {
+    if groups == 0 {
+        Err(ShapeError::Attribute { op: "conv", rule: "the number of groups must be at least 1" })
+    } else if in_channels % groups != 0 {
+        Err(ShapeError::Groups { groups, channels: in_channels, side: "input" })
+    } else if out_channels % groups != 0 {
+        Err(ShapeError::Groups { groups, channels: out_channels, side: "output" })
+    } else {
+        Ok(())
+    }
+}
+
+/// A pooling window: as [`window`], and no padding above half of the window, so that none lies in padding alone.
+pub const fn pool(op: &'static str, input: Shape, pooling: &Window) -> Result<Shape, ShapeError> {
+    let mut axis = 0;
+    while axis < pooling.sliding.spatial {
+        let (low, high) = pooling.sliding.padding[axis];
+        let padding = if low > high { low } else { high };
+        let kernel = pooling.kernel[axis];
+        let span = kernel.saturating_sub(1).saturating_mul(pooling.sliding.dilation[axis]).saturating_add(1);
+        if padding > span / 2 {
+            return Err(ShapeError::Padding { padding, kernel });
+        }
+        axis += 1;
+    }
+    window(op, input, pooling)
+}
+
+/// The axes from `start` to `end` (both included, negative ones from the end) become one.
+pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, ShapeError> {
+    // A scalar counts as one axis of extent 1.
+    let input = if input.rank() == 0 { Shape::new(&[1]) } else { input };
+    let start = match axis("flatten", start, &input) {
+        Ok(axis) => axis,
+        Err(error) => return Err(error),
+    };
+    let end = match axis("flatten", end, &input) {
+        Ok(axis) => axis,
+        Err(error) => return Err(error),
+    };
+    if start > end {
+        return Err(ShapeError::AxisRange { start, end, shape: input });
+    }
+    let mut output = input;
+    let mut merged = end;
+    while merged > start {
+        let (left, right) = (output.dim(merged - 1), output.dim(merged));
+        if left == Shape::N || right == Shape::N {
+            return Err(ShapeError::BatchMerged { shape: input });
+        }
+        output = output.remove(merged).with(merged - 1, left * right);
+        merged -= 1;
+    }
+    Ok(output)
+}
+
+/// The shape to which two shapes broadcast: aligned at the last axis, extents equal or one of them 1.
+pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Shape, ShapeError> {
+    let rank = if left.rank() > right.rank() { left.rank() } else { right.rank() };
+    let mut output = if left.rank() > right.rank() { left } else { right };
+    let mut back = 1;
+    while back <= rank {
+        let l = if back <= left.rank() { left.dim(left.rank() - back) } else { 1 };
+        let r = if back <= right.rank() { right.dim(right.rank() - back) } else { 1 };
+        if l != r && l != 1 && r != 1 {
+            return Err(ShapeError::Mismatch { op, left, right });
+        }
+        output = output.with(rank - back, if l == 1 { r } else { l });
+        back += 1;
+    }
+    Ok(output)
+}
+
+/// A model's output must have the shape that was declared.
+pub const fn output(declared: Shape, found: Shape) -> Result<Shape, ShapeError> {
+    if declared.same(&found) {
+        Ok(found)
+    } else {
+        Err(ShapeError::Expected { what: "output", expected: declared, found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Sliding;
+
+    /// extent, kernel, stride, padding, dilation, ceil: windows as PyTorch counts them, 0 where it refuses.
+    #[test]
+    fn windows_are_counted_as_in_pytorch() {
+        let cases = [
+            (28, 5, 1, (0, 0), 1, false, 24),
+            (7, 2, 2, (0, 0), 1, false, 3),
+            (7, 2, 2, (0, 0), 1, true, 4),
+            (4, 3, 2, (1, 1), 1, true, 3),
+            (6, 3, 2, (1, 1), 1, true, 4),
+            (4, 1, 3, (0, 0), 1, true, 2),
+            // The third window would start at 4, past the input and its low padding.
+            (3, 1, 2, (1, 1), 1, true, 2),
+            (2, 3, 1, (0, 0), 1, false, 0),
+            (2, 3, 2, (0, 0), 1, true, 1),
+            (6, 3, 1, (2, 2), 2, false, 6),
+            (5, 1, 0, (0, 0), 1, false, 0),
+        ];
+        for (extent, kernel, stride, padding, dilation, ceil, expected) in cases {
+            let sliding = Sliding { spatial: 1, stride: [stride; 3], padding: [padding; 3], dilation: [dilation; 3] };
+            let window = Window { kernel: [kernel; 3], sliding, ceil };
+            let found = window_extent("window", 0, extent, &window).unwrap_or(0);
+            assert_eq!(found, expected, "{extent} {kernel} {stride} {padding:?} {dilation} {ceil}");
+        }
+    }
+
+    #[test]
+    fn flatten_leaves_the_batch_axis_alone() {
+        let input = Shape::new(&[Shape::N, 64, 4, 4]);
+        assert_eq!(flatten(input, 1, -1), Ok(Shape::new(&[Shape::N, 1024])));
+        assert_eq!(flatten(input, 2, 3), Ok(Shape::new(&[Shape::N, 64, 16])));
+        assert_eq!(flatten(input, 0, -1), Err(ShapeError::BatchMerged { shape: input }));
+        assert_eq!(flatten(Shape::SCALAR, 0, -1), Ok(Shape::new(&[1])));
+    }
+
+    #[test]
+    fn shapes_broadcast_from_the_last_axis() {
+        let shape = |extents: &[usize]| Shape::new(extents);
+        assert_eq!(broadcast("add", shape(&[3, 1]), shape(&[2, 1, 5])), Ok(shape(&[2, 3, 5])));
+        assert_eq!(broadcast("add", shape(&[Shape::N, 10]), shape(&[10])), Ok(shape(&[Shape::N, 10])));
+        assert!(broadcast("add", shape(&[3, 4]), shape(&[3])).is_err());
+    }
+}
