@@ -6,8 +6,8 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, ReduceOp, Scalar, SliceSpec, Sliding, UnaryOp, Window,
-    WindowOp,
+    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, ReduceOp, Scalar, SliceSpec, Sliding, UnaryOp,
+    Window, WindowOp,
 };
 use crate::shape::{DType, MAX_RANK, Shape};
 
@@ -19,7 +19,7 @@ macro_rules! names {
             pub const ALL: &[$type] = &[$($type::$variant),*];
 
             /// The name used in text.
-            pub const fn name(self) -> &'static str {
+            pub const fn mnemonic(self) -> &'static str {
                 match self { $($type::$variant => $name),* }
             }
         }
@@ -36,17 +36,8 @@ names! { BinaryOp {
 } }
 names! { CompareOp { Eq = "eq", Ne = "ne", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge" } }
 names! { ReduceOp { Sum = "sum", Prod = "prod", Max = "amax", Min = "amin" } }
+names! { ArgOp { Max = "argmax", Min = "argmin" } }
 names! { WindowOp { Max = "window_max", Sum = "window_sum" } }
-
-/// The name of the search for a reduction's extremum. Only those of `Max` and `Min` are legal in a graph.
-const fn arg_name(op: ReduceOp) -> &'static str {
-    match op {
-        ReduceOp::Sum => "argsum",
-        ReduceOp::Prod => "argprod",
-        ReduceOp::Max => "argmax",
-        ReduceOp::Min => "argmin",
-    }
-}
 
 /// One row per operation: a pattern, its mnemonic, its number of operands (`None`: any number from one up) and the
 /// members with neutral attributes, which the parser fills in.
@@ -78,22 +69,22 @@ table! {
     Op::Input => "input", Some(0), vec![];
     Op::Constant(_) => "const", Some(0), vec![Op::Constant(Scalar(0.0))];
     Op::Iota { .. } => "iota", Some(0), vec![Op::Iota { axis: 0, shape: Shape::SCALAR }];
-    Op::Unary(op) => op.name(), Some(1), UnaryOp::ALL.iter().copied().map(Op::Unary).collect();
-    Op::Binary(op) => op.name(), Some(2), BinaryOp::ALL.iter().copied().map(Op::Binary).collect();
-    Op::Compare(op) => op.name(), Some(2), CompareOp::ALL.iter().copied().map(Op::Compare).collect();
+    Op::Unary(op) => op.mnemonic(), Some(1), UnaryOp::ALL.iter().copied().map(Op::Unary).collect();
+    Op::Binary(op) => op.mnemonic(), Some(2), BinaryOp::ALL.iter().copied().map(Op::Binary).collect();
+    Op::Compare(op) => op.mnemonic(), Some(2), CompareOp::ALL.iter().copied().map(Op::Compare).collect();
     Op::Select => "select", Some(3), vec![Op::Select];
     Op::Convert(_) => "convert", Some(1), vec![Op::Convert(DType::F32)];
-    Op::Reduce { op, .. } => op.name(), Some(1),
+    Op::Reduce { op, .. } => op.mnemonic(), Some(1),
         ReduceOp::ALL.iter().map(|&op| Op::Reduce { op, axes: Axes::default() }).collect();
-    Op::ArgReduce { op, .. } => arg_name(op), Some(1),
-        ReduceOp::ALL.iter().map(|&op| Op::ArgReduce { op, axis: 0 }).collect();
+    Op::ArgReduce { op, .. } => op.mnemonic(), Some(1),
+        ArgOp::ALL.iter().map(|&op| Op::ArgReduce { op, axis: 0 }).collect();
     Op::Dot => "dot", Some(2), vec![Op::Dot];
     Op::Conv(_) => "conv", Some(2), vec![Op::Conv(CONVOLUTION)];
     Op::ConvGradInput { .. } => "conv_grad_input", Some(2),
         vec![Op::ConvGradInput { conv: CONVOLUTION, input: [1; MAX_SPATIAL] }];
     Op::ConvGradWeight { .. } => "conv_grad_weight", Some(2),
         vec![Op::ConvGradWeight { conv: CONVOLUTION, kernel: [1; MAX_SPATIAL] }];
-    Op::WindowReduce { op, .. } => op.name(), Some(1),
+    Op::WindowReduce { op, .. } => op.mnemonic(), Some(1),
         WindowOp::ALL.iter().map(|&op| Op::WindowReduce { op, window: WINDOW }).collect();
     Op::WindowMaxGrad(_) => "window_max_grad", Some(2), vec![Op::WindowMaxGrad(WINDOW)];
     Op::WindowMaxPick(_) => "window_max_pick", Some(2), vec![Op::WindowMaxPick(WINDOW)];

@@ -32,12 +32,7 @@ pub const fn linear(input: Shape, in_features: usize, out_features: usize) -> Re
 ///
 /// With `ceil` (PyTorch's `ceil_mode`) it is rounded up, but for a last window that would start in the high padding.
 /// `op` is the name that an error reports.
-pub const fn window_extent(
-    op: &'static str,
-    axis: usize,
-    extent: usize,
-    window: &Window,
-) -> Result<usize, ShapeError> {
+pub const fn window_extent(op: &'static str, axis: usize, extent: usize, window: &Window) -> Result<usize, ShapeError> {
     let (kernel, stride) = (window.kernel[axis], window.sliding.stride[axis]);
     let (padding, dilation) = (window.sliding.padding[axis], window.sliding.dilation[axis]);
     if kernel == 0 {
