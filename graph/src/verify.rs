@@ -1,0 +1,234 @@
+//! The verifier: what every graph must satisfy, whoever made it. It runs after every pass in debug builds and tests; a
+//! violation is a bug of whoever made the graph, and shows the graph with the guilty line marked.
+//!
+//! 1. Every operand of a node is an earlier node (so the nodes are in topological order).
+//! 2. The operation takes the node's operands, with its attributes, and gives the node's type: [`Op::check`], which
+//!    knows the number of operands and their types, axes within ranks, permutations, bounds of slices and pads, the
+//!    attributes of convolutions and windows.
+//! 3. Entries of attributes past the rank (or past the spatial axes) hold their neutral values, so that equal operations
+//!    compare equal.
+//! 4. A constant is a value of its type: f32 any, i32 a whole number in range, bool 0 or 1.
+//! 5. Every extent is a number (never [`Shape::N`]), and a tensor's bytes can be counted.
+//! 6. Scope 0 is the empty name, and the scope of each node is in the table.
+//! 7. Each input names a node that is an [`Op::Input`], and each such node belongs to exactly one input.
+//! 8. No two inputs of one role have the same name, and no two outputs.
+//! 9. An update is of a state, gives it a value of its type from a node that exists, and is the only one of that state.
+//! 10. Outputs are nodes that exist.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use crate::graph::{Graph, NodeId, Role, Type};
+use crate::op::Op;
+use crate::op::table::{Attributes, attributes};
+use crate::shape::{DType, Shape, ShapeError};
+use crate::text::{Place, annotate};
+
+/// A broken invariant: a bug of whoever made the graph.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("invalid graph: {reason}\n{listing}")]
+pub struct Violation {
+    /// What is broken.
+    pub reason: Reason,
+    /// The guilty line.
+    pub place: Place,
+    /// The graph as text, with the guilty line marked.
+    pub listing: String,
+}
+
+/// Which invariant is broken; the variants are in the order of the [list](self).
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Reason {
+    /// Invariant 1.
+    #[error("operand {position} is no earlier node")]
+    Order {
+        /// Which operand of the node, counted from 0.
+        position: usize,
+    },
+    /// Invariant 2.
+    #[error("{0}")]
+    Shape(ShapeError),
+    /// Invariant 3.
+    #[error("{mnemonic} has an attribute entry past the rank that is not neutral")]
+    Surplus {
+        /// The operation's mnemonic.
+        mnemonic: &'static str,
+    },
+    /// Invariant 4.
+    #[error("the constant is no {0}")]
+    Constant(DType),
+    /// Invariant 5.
+    #[error("a tensor of type {0} has no size")]
+    Size(Type),
+    /// Invariant 6.
+    #[error("scope {0} is not in the table of scopes")]
+    Scope(u32),
+    /// Invariant 6.
+    #[error("scope 0 is not the empty name")]
+    FirstScope,
+    /// Invariant 7.
+    #[error("input `{0}` names no input node")]
+    InputNode(String),
+    /// Invariant 7.
+    #[error("the node belongs to {0} inputs instead of one")]
+    Registered(usize),
+    /// Invariant 8.
+    #[error("two inputs of one role are named `{0}`")]
+    InputName(String),
+    /// Invariant 8.
+    #[error("two outputs are named `{0}`")]
+    OutputName(String),
+    /// Invariant 9.
+    #[error("the update is of no state")]
+    NoState,
+    /// Invariant 9.
+    #[error("the state has type {state}, its update {new}")]
+    UpdateType {
+        /// The state's type.
+        state: Type,
+        /// The new value's type.
+        new: Type,
+    },
+    /// Invariant 9.
+    #[error("the update's value does not exist")]
+    UpdateNode,
+    /// Invariant 9.
+    #[error("the state is updated twice")]
+    UpdatedTwice,
+    /// Invariant 10.
+    #[error("output `{0}` does not exist")]
+    OutputNode(String),
+}
+
+/// Whether the graph satisfies every invariant of the [list](self).
+///
+/// # Errors
+/// The first violation: nodes in their order, then inputs, updates and outputs.
+pub fn verify(graph: &Graph) -> Result<(), Violation> {
+    check(graph).map_err(|(place, reason)| {
+        let listing = annotate(graph, place, &reason.to_string());
+        Violation { reason, place, listing }
+    })
+}
+
+type Guilt = (Place, Reason);
+
+fn check(graph: &Graph) -> Result<(), Guilt> {
+    if graph.scopes.first().is_none_or(|name| !name.is_empty()) {
+        return Err((Place::Header, Reason::FirstScope));
+    }
+    let mut registered = vec![0; graph.nodes.len()];
+    for input in &graph.inputs {
+        if let Some(count) = registered.get_mut(input.node.index()) {
+            *count += 1;
+        }
+    }
+    for id in graph.ids() {
+        check_node(graph, id, registered[id.index()]).map_err(|reason| (place_of(graph, id), reason))?;
+    }
+    check_inputs(graph)?;
+    check_updates(graph)?;
+    check_outputs(graph)
+}
+
+/// Where the text states a node.
+fn place_of(graph: &Graph, id: NodeId) -> Place {
+    graph.inputs.iter().position(|input| input.node == id).map_or(Place::Node(id), Place::Input)
+}
+
+fn check_node(graph: &Graph, id: NodeId, registered: usize) -> Result<(), Reason> {
+    let node = graph.node(id);
+    if let Some(position) = node.inputs.iter().position(|operand| *operand >= id) {
+        return Err(Reason::Order { position });
+    }
+    let elements = node.ty.shape.dims().iter().try_fold(4usize, |bytes, &extent| bytes.checked_mul(extent));
+    if node.ty.shape.dims().contains(&Shape::N) || elements.is_none_or(|bytes| bytes > isize::MAX as usize) {
+        return Err(Reason::Size(node.ty));
+    }
+    let operands: Vec<Type> = node.inputs.iter().map(|&operand| graph.ty(operand)).collect();
+    node.op.check(&operands, node.ty).map_err(Reason::Shape)?;
+    let mut neutral = node.op;
+    attributes(&mut neutral, node.ty.shape.rank(), &mut Unchanged);
+    if neutral != node.op {
+        return Err(Reason::Surplus { mnemonic: node.op.mnemonic() });
+    }
+    if let Op::Constant(value) = node.op
+        && !is_value(value.0, node.ty.dtype)
+    {
+        return Err(Reason::Constant(node.ty.dtype));
+    }
+    if node.scope as usize >= graph.scopes.len() {
+        return Err(Reason::Scope(node.scope));
+    }
+    if registered != usize::from(node.op == Op::Input) {
+        return Err(Reason::Registered(registered));
+    }
+    Ok(())
+}
+
+/// Whether the number is one of the type's values.
+pub(crate) fn is_value(value: f64, dtype: DType) -> bool {
+    match dtype {
+        DType::F32 => true,
+        DType::I32 => f64::from(value as i32).to_bits() == value.to_bits(),
+        DType::Bool => value.to_bits() == 0.0f64.to_bits() || value == 1.0,
+    }
+}
+
+fn check_inputs(graph: &Graph) -> Result<(), Guilt> {
+    let mut names = HashSet::new();
+    for (index, input) in graph.inputs.iter().enumerate() {
+        if graph.nodes.get(input.node.index()).is_none_or(|node| node.op != Op::Input) {
+            return Err((Place::Input(index), Reason::InputNode(input.name.clone())));
+        }
+        if !names.insert((&input.name, input.role)) {
+            return Err((Place::Input(index), Reason::InputName(input.name.clone())));
+        }
+    }
+    Ok(())
+}
+
+fn check_updates(graph: &Graph) -> Result<(), Guilt> {
+    let mut updated = HashSet::new();
+    for (index, update) in graph.updates.iter().enumerate() {
+        let guilt = |reason| Err((Place::Update(index), reason));
+        let Some(state) = graph.inputs.get(update.input).filter(|input| input.role == Role::State) else {
+            return guilt(Reason::NoState);
+        };
+        let Some(new) = graph.nodes.get(update.node.index()) else {
+            return guilt(Reason::UpdateNode);
+        };
+        let (state, new) = (graph.ty(state.node), new.ty);
+        if state != new {
+            return guilt(Reason::UpdateType { state, new });
+        }
+        if !updated.insert(update.input) {
+            return guilt(Reason::UpdatedTwice);
+        }
+    }
+    Ok(())
+}
+
+fn check_outputs(graph: &Graph) -> Result<(), Guilt> {
+    let mut names = HashSet::new();
+    for output in &graph.outputs {
+        if output.node.index() >= graph.nodes.len() {
+            return Err((Place::Return, Reason::OutputNode(output.name.clone())));
+        }
+        if !names.insert(&output.name) {
+            return Err((Place::Return, Reason::OutputName(output.name.clone())));
+        }
+    }
+    Ok(())
+}
+
+/// Leaves every attribute as it is; what it is not shown becomes neutral.
+struct Unchanged;
+
+impl Attributes for Unchanged {
+    fn scalar(&mut self, _: &mut f64) {}
+    fn number(&mut self, _: &'static str, _: &mut u64, _: u64) {}
+    fn flag(&mut self, _: &'static str, _: &mut bool) {}
+    fn dtype(&mut self, _: &'static str, _: &mut DType) {}
+    fn list(&mut self, _: &'static str, _: &mut Vec<usize>, _: RangeInclusive<usize>, _: usize) {}
+}
