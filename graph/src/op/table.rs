@@ -56,7 +56,7 @@ macro_rules! table {
             }
 
             /// The operation of a mnemonic, with neutral attributes. Inputs have none: they are not nodes of the text.
-            pub(crate) fn of_mnemonic(mnemonic: &str) -> Option<Op> {
+            pub fn of_mnemonic(mnemonic: &str) -> Option<Op> {
                 let mut members = Vec::new();
                 $(members.extend::<Vec<Op>>($members);)*
                 members.into_iter().find(|op| op.mnemonic() == mnemonic)
