@@ -6,6 +6,7 @@
 
 pub mod graph;
 pub mod op;
+pub mod ops;
 pub mod shape;
 
 pub use graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};

@@ -1,0 +1,130 @@
+//! What the operations mean. One family a file, and each file is one piece of mathematics: the type
+//! rule, the gradient rule, the reference evaluation. This file only hands each operation to its
+//! family, with exhaustive matches, so that the compiler lists what a new operation must fill in.
+
+pub mod conv;
+pub mod dot;
+pub mod elementwise;
+pub mod indexing;
+pub mod movement;
+pub mod random;
+pub mod reduce;
+pub mod window;
+
+use crate::graph::Type;
+use crate::op::Op;
+use crate::shape::{DType, Shape, ShapeError};
+
+impl Op {
+    /// The type of the result for operands of the given types.
+    ///
+    /// # Errors
+    /// Operands that do not fit; [`ShapeError::Undetermined`] for [`Op::Input`] and [`Op::Constant`], whose types are
+    /// declared (see [`Op::check`]).
+    pub fn infer(&self, operands: &[Type]) -> Result<Type, ShapeError> {
+        match *self {
+            Op::Input | Op::Constant(_) => {
+                operands_of::<0>(self, operands)?;
+                Err(ShapeError::Undetermined { op: self.mnemonic() })
+            }
+            Op::Iota { axis, shape } => indexing::infer_iota(self, operands, axis, shape),
+            Op::Unary(function) => elementwise::infer_unary(self, operands, function),
+            Op::Binary(function) => elementwise::infer_binary(self, operands, function),
+            Op::Compare(_) => elementwise::infer_compare(self, operands),
+            Op::Select => elementwise::infer_select(self, operands),
+            Op::Convert(dtype) => elementwise::infer_convert(self, operands, dtype),
+            Op::Detach => elementwise::infer_detach(self, operands),
+            Op::Reduce { op, axes } => reduce::infer_reduce(self, operands, op, axes),
+            Op::ArgReduce { axis, .. } => reduce::infer_arg_reduce(self, operands, axis),
+            Op::Dot => dot::infer_dot(self, operands),
+            Op::Conv(conv) => conv::infer_conv(self, operands, conv),
+            Op::ConvGradInput { conv, input } => conv::infer_grad_input(self, operands, conv, input),
+            Op::ConvGradWeight { conv, kernel } => conv::infer_grad_weight(self, operands, conv, kernel),
+            Op::WindowReduce { window, .. } => window::infer_reduce(self, operands, window),
+            Op::WindowMaxGrad(window) => window::infer_max_grad(self, operands, window),
+            Op::WindowMaxPick(window) => window::infer_max_pick(self, operands, window),
+            Op::WindowSumGrad { window, input } => window::infer_sum_grad(self, operands, window, input),
+            Op::Reshape(shape) => movement::infer_reshape(self, operands, shape),
+            Op::Transpose(permutation) => movement::infer_transpose(self, operands, permutation),
+            Op::Broadcast(shape) => movement::infer_broadcast(self, operands, shape),
+            Op::Slice(slice) => movement::infer_slice(self, operands, slice),
+            Op::Pad { low, high } => movement::infer_pad(self, operands, low, high),
+            Op::Concat { axis } => movement::infer_concat(self, operands, axis),
+            Op::Reverse(axes) => movement::infer_reverse(self, operands, axes),
+            Op::Gather { axis } => indexing::infer_gather(self, operands, axis),
+            Op::ScatterAdd { axis, extent } => indexing::infer_scatter_add(self, operands, axis, extent),
+            Op::TakeRows => indexing::infer_take_rows(self, operands),
+            Op::ScatterRows { rows } => indexing::infer_scatter_rows(self, operands, rows),
+            Op::Random { shape, .. } => random::infer_random(self, operands, shape),
+        }
+    }
+
+    /// Whether a node of the declared type may hold this operation on operands of the given types.
+    ///
+    /// # Errors
+    /// As [`Op::infer`]; [`ShapeError::Declared`] if the operation gives another type. An input may declare any type,
+    /// a constant any scalar.
+    pub fn check(&self, operands: &[Type], declared: Type) -> Result<(), ShapeError> {
+        let expected = match self {
+            Op::Input | Op::Constant(_) => {
+                operands_of::<0>(self, operands)?;
+                let shape = if *self == Op::Input { declared.shape } else { Shape::SCALAR };
+                Type { dtype: declared.dtype, shape }
+            }
+            op => op.infer(operands)?,
+        };
+        if expected == declared {
+            return Ok(());
+        }
+        Err(ShapeError::Declared {
+            op: self.mnemonic(),
+            expected: (expected.dtype, expected.shape),
+            found: (declared.dtype, declared.shape),
+        })
+    }
+}
+
+/// The operands, if there are exactly `K`.
+fn operands_of<const K: usize>(op: &Op, operands: &[Type]) -> Result<[Type; K], ShapeError> {
+    operands.try_into().map_err(|_| ShapeError::Operands { op: op.mnemonic(), expected: K, found: operands.len() })
+}
+
+/// That operand number `operand` is of an allowed element type.
+fn element_type(op: &Op, operand: usize, found: DType, allowed: &[DType]) -> Result<(), ShapeError> {
+    if allowed.contains(&found) {
+        return Ok(());
+    }
+    let expected = match allowed {
+        [DType::F32] => "f32",
+        [DType::I32] => "i32",
+        [DType::Bool] => "bool",
+        _ => "f32 or i32",
+    };
+    Err(ShapeError::ElementType { op: op.mnemonic(), operand, expected, found })
+}
+
+/// That two shapes are the same.
+fn same_shape(op: &Op, left: Shape, right: Shape) -> Result<(), ShapeError> {
+    if left == right { Ok(()) } else { Err(ShapeError::Mismatch { op: op.mnemonic(), left, right }) }
+}
+
+/// That operand number `operand` has the element type of the first one.
+fn same_type(op: &Op, operand: usize, first: DType, found: DType) -> Result<(), ShapeError> {
+    if first == found {
+        return Ok(());
+    }
+    Err(ShapeError::ElementType { op: op.mnemonic(), operand, expected: first.name(), found })
+}
+
+/// That a shape has the given number of axes.
+fn rank(op: &Op, expected: usize, found: Shape) -> Result<(), ShapeError> {
+    if found.rank() == expected { Ok(()) } else { Err(ShapeError::Rank { op: op.mnemonic(), expected, found }) }
+}
+
+/// That a shape has the given axis.
+fn axis(op: &Op, axis: usize, shape: Shape) -> Result<(), ShapeError> {
+    if axis < shape.rank() {
+        return Ok(());
+    }
+    Err(ShapeError::Axis { op: op.mnemonic(), axis: axis as isize, shape })
+}
