@@ -5,8 +5,13 @@
 //! access is checked to lie inside its buffer before a kernel is emitted (`kernel/check.rs`).
 
 mod build;
+mod check;
+mod interpret;
+mod print;
 
 pub use build::KernelBuilder;
+pub use check::{KernelError, Violation};
+pub use interpret::{Slice, interpret, interpret_words};
 
 /// One function: a grid of independent tasks over buffers.
 ///

@@ -6,3 +6,5 @@ pub mod kernel;
 pub mod lower;
 pub mod plan;
 pub mod target;
+
+pub use target::Target;

@@ -1,35 +1,80 @@
-//! What the lowering asks of a machine. It knows no emitter.
+//! What the lowering asks the machine: lanes, registers, masks, caches. It knows no kernel and no emitter.
 
-/// The vector unit and the caches that kernels are lowered for.
+/// A machine to lower for. Results depend on the lanes alone; the rest decides sizes of tiles and blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
-    /// Lanes of 32 bits in a vector: 4, 8 or 16.
+    /// 32-bit lanes of a vector register.
     pub lanes: usize,
     /// The number of vector registers.
     pub vector_registers: usize,
-    /// Whether loads and stores take lane masks, so that tails cost one instruction.
+    /// Whether loads and stores of some lanes cost as much as those of all.
     pub masks: bool,
-    /// Bytes of the first-level data cache.
+    /// Bytes of one core's first-level data cache.
     pub l1_bytes: usize,
-    /// Bytes of the second-level cache.
+    /// Bytes of one core's second-level cache.
     pub l2_bytes: usize,
 }
 
 impl Target {
-    /// What the Cranelift emitter makes of this machine: 128-bit vectors.
+    /// This machine, as far as the emitters at hand reach: vectors of 128 bits.
     pub fn host() -> Target {
-        Target::with_lanes(4)
+        Target::with_lanes(4).with_host_caches()
     }
 
-    /// A machine with the given number of lanes: 4 and 8 have 16 registers, 16 has 32 and masks.
+    /// A typical machine of the given vector width, for tests: 4 lanes with 16 registers (SSE), 8 with 16 (AVX2),
+    /// 16 with 32 and masks (AVX-512), 32 KiB and 1 MiB of cache.
+    ///
+    /// # Panics
+    /// If `lanes` is not 1, 4, 8 or 16.
     pub fn with_lanes(lanes: usize) -> Target {
-        let wide = lanes == 16;
+        assert!(matches!(lanes, 1 | 4 | 8 | 16), "{lanes} lanes");
+        let wide = lanes == 16 || lanes == 4 && cfg!(target_arch = "aarch64");
         Target {
             lanes,
             vector_registers: if wide { 32 } else { 16 },
-            masks: wide,
+            masks: lanes == 16,
             l1_bytes: 32 << 10,
             l2_bytes: 1 << 20,
         }
+    }
+
+    fn with_host_caches(mut self) -> Target {
+        self.l1_bytes = cache_bytes(1).unwrap_or(self.l1_bytes);
+        self.l2_bytes = cache_bytes(2).unwrap_or(self.l2_bytes);
+        self
+    }
+}
+
+impl Default for Target {
+    /// [`Target::host`].
+    fn default() -> Target {
+        Target::host()
+    }
+}
+
+/// What Linux says of the first core's data cache of a level; `None` elsewhere.
+fn cache_bytes(level: usize) -> Option<usize> {
+    (0..8).find_map(|index| {
+        let read = |what: &str| {
+            let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}");
+            std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+        };
+        if read("level")? != level.to_string() || read("type")? == "Instruction" {
+            return None;
+        }
+        let size = read("size")?;
+        size.strip_suffix('K')?.parse::<usize>().ok().map(|kib| kib << 10)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_has_caches_in_order() {
+        let host = Target::host();
+        assert_eq!(host.lanes, 4);
+        assert!(host.l1_bytes >= 8 << 10 && host.l2_bytes >= host.l1_bytes, "{host:?}");
     }
 }

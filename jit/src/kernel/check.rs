@@ -1,0 +1,448 @@
+//! The checker: a kernel that passes touches nothing outside its buffers, whatever its data are.
+//! Every kernel passes it before it is emitted. It knows the kernel IR alone.
+//!
+//! # Invariants
+//! 1. `lanes` is 1, 4, 8 or 16.
+//! 2. Extents of the grid and of loops are at least 1, and their product, the number of turns, fits 63 bits.
+//! 3. Variables `0..grid.len()` are the grid's; each other variable belongs to exactly one loop; a variable is used
+//!    only inside its loop, and at most once in an index.
+//! 4. Each value is defined exactly once, before its uses, in a block that encloses them.
+//! 5. Operands and results have the types that the operation states; the four values of a carried one have one type.
+//! 6. Every access lies inside its buffer: the least and the greatest place that the affine index takes over all
+//!    turns, rows (clamped to their extent) and active lanes are in `0..elements`.
+//! 7. Only readable buffers are read, and only writable ones are written.
+//! 8. `1 <= active <= lanes`; a store to one place has one active lane (its stride is not 0, or `active` is 1).
+//! 9. A row has an extent of at least 1 and at most `i32::MAX`, and its value is an i32.
+//! 10. An affine value has no row and fits an i32.
+//! 11. A shift is by 0 to 31 bits.
+//!
+//! That tasks write disjoint places is the lowering's promise; [`super::interpret()`] tests it as it runs.
+
+use super::*;
+
+/// What a kernel breaks, and where.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("kernel {kernel}: {violation}, in `{statement}`")]
+pub struct KernelError {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The guilty statement's line; the kernel's head where no statement is to blame.
+    pub statement: String,
+    /// What is wrong.
+    pub violation: Violation,
+}
+
+/// What is wrong with a kernel.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Violation {
+    #[error("{lanes} lanes, expected 1, 4, 8 or 16")]
+    Lanes { lanes: usize },
+    #[error("the extent of {variable} is 0, expected at least 1")]
+    Extent { variable: Variable },
+    #[error("the loops take more than 2^63 turns")]
+    Turns,
+    #[error("{variable} is not a variable of this place")]
+    Variable { variable: Variable },
+    #[error("{variable} is opened twice, or not numbered below the kernel's number of variables")]
+    Opened { variable: Variable },
+    #[error("{variable} stands twice in an index")]
+    DoubledTerm { variable: Variable },
+    #[error("{value} is used, but not defined in an enclosing block before")]
+    Undefined { value: Value },
+    #[error("{value} is defined twice, or not numbered below the kernel's number of values")]
+    Redefined { value: Value },
+    #[error("{value} is of type {found}, expected {expected}")]
+    Type { value: Value, expected: ValueType, found: ValueType },
+    #[error("there is no buffer {buffer}")]
+    Buffer { buffer: u32 },
+    #[error("places {least} to {greatest} of buffer `{buffer}`, which has {elements} elements")]
+    Bounds { buffer: String, least: i128, greatest: i128, elements: usize },
+    #[error("buffer `{buffer}` is {access:?} only")]
+    Access { buffer: String, access: Access },
+    #[error("{active} active lanes of {lanes}")]
+    Active { active: usize, lanes: usize },
+    #[error("{active} lanes stored to one place")]
+    StoredTogether { active: usize },
+    #[error("a row's extent is {extent}, expected 1 to 2^31 - 1")]
+    RowExtent { extent: u32 },
+    #[error("an affine value with a run-time row")]
+    RowInAffine,
+    #[error("an affine value of {least} to {greatest}, which is no i32")]
+    AffineRange { least: i128, greatest: i128 },
+    #[error("a shift by {bits} bits, expected 0 to 31")]
+    Shift { bits: u8 },
+}
+
+impl Kernel {
+    /// Checks the invariants that the module lists.
+    pub fn check(&self) -> Result<(), KernelError> {
+        let mut checker = Checker {
+            kernel: self,
+            extents: vec![None; self.variables as usize],
+            opened: vec![false; self.variables as usize],
+            visible: vec![false; self.values.len()],
+            defined: vec![false; self.values.len()],
+            scope: Vec::new(),
+        };
+        checker.head().map_err(|violation| KernelError {
+            kernel: self.name.clone(),
+            statement: self.to_string().lines().next().unwrap_or_default().trim_end_matches(" {").to_owned(),
+            violation,
+        })?;
+        checker.block(&self.body, self.grid.iter().fold(1, |product: i128, &extent| product * extent as i128))
+    }
+}
+
+struct Checker<'a> {
+    kernel: &'a Kernel,
+    /// Of the variables in scope.
+    extents: Vec<Option<usize>>,
+    opened: Vec<bool>,
+    visible: Vec<bool>,
+    defined: Vec<bool>,
+    /// The values of the open blocks, in order of definition.
+    scope: Vec<Value>,
+}
+
+impl Checker<'_> {
+    fn head(&mut self) -> Result<(), Violation> {
+        if !matches!(self.kernel.lanes, 1 | 4 | 8 | 16) {
+            return Err(Violation::Lanes { lanes: self.kernel.lanes });
+        }
+        let mut tasks: i128 = 1;
+        for (dimension, &extent) in self.kernel.grid.iter().enumerate() {
+            tasks = self.open(Variable(dimension as u32), extent, tasks)?;
+        }
+        Ok(())
+    }
+
+    /// Brings a variable into scope; gives the number of turns of the loops now open.
+    fn open(&mut self, variable: Variable, extent: usize, turns: i128) -> Result<i128, Violation> {
+        let slot = variable.0 as usize;
+        if self.opened.get(slot) != Some(&false) {
+            return Err(Violation::Opened { variable });
+        }
+        if extent == 0 {
+            return Err(Violation::Extent { variable });
+        }
+        self.opened[slot] = true;
+        self.extents[slot] = Some(extent);
+        match turns * extent as i128 {
+            turns if turns <= i64::MAX as i128 => Ok(turns),
+            _ => Err(Violation::Turns),
+        }
+    }
+
+    fn block(&mut self, body: &[Statement], turns: i128) -> Result<(), KernelError> {
+        for statement in body {
+            let kernel = self.kernel;
+            let located = |violation| KernelError {
+                kernel: kernel.name.clone(),
+                statement: kernel.line(statement).to_string(),
+                violation,
+            };
+            match statement {
+                Statement::Let(value, operation) => self.definition(*value, operation).map_err(located)?,
+                Statement::Store { buffer, index, stride, active, value } => {
+                    self.store(*buffer, index, *stride, *active, *value).map_err(located)?
+                }
+                Statement::For(l) => {
+                    let outer = self.scope.len();
+                    let turns = self.enter(l, turns).map_err(located)?;
+                    self.block(&l.body, turns)?;
+                    self.leave(l, outer).map_err(located)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn definition(&mut self, value: Value, operation: &Operation) -> Result<(), Violation> {
+        self.operation(operation)?;
+        self.define(value)?;
+        self.typed(value, operation.result_type(self.kernel))
+    }
+
+    fn enter(&mut self, l: &Loop, turns: i128) -> Result<i128, Violation> {
+        for carried in &l.carried {
+            self.used(carried.initial)?;
+        }
+        for carried in &l.carried {
+            self.define(carried.current)?;
+            self.typed(carried.current, self.ty(carried.initial))?;
+        }
+        self.open(l.variable, l.extent, turns)
+    }
+
+    fn leave(&mut self, l: &Loop, outer: usize) -> Result<(), Violation> {
+        for carried in &l.carried {
+            self.operand(carried.next, self.ty(carried.initial))?;
+        }
+        for value in self.scope.drain(outer..) {
+            self.visible[value.0 as usize] = false;
+        }
+        self.extents[l.variable.0 as usize] = None;
+        for carried in &l.carried {
+            self.define(carried.result)?;
+            self.typed(carried.result, self.ty(carried.initial))?;
+        }
+        Ok(())
+    }
+
+    fn ty(&self, value: Value) -> ValueType {
+        self.kernel.values[value.0 as usize]
+    }
+
+    fn define(&mut self, value: Value) -> Result<(), Violation> {
+        let slot = value.0 as usize;
+        if self.defined.get(slot) != Some(&false) {
+            return Err(Violation::Redefined { value });
+        }
+        self.defined[slot] = true;
+        self.visible[slot] = true;
+        self.scope.push(value);
+        Ok(())
+    }
+
+    fn used(&self, value: Value) -> Result<(), Violation> {
+        if self.visible.get(value.0 as usize) == Some(&true) { Ok(()) } else { Err(Violation::Undefined { value }) }
+    }
+
+    fn typed(&self, value: Value, expected: ValueType) -> Result<(), Violation> {
+        let found = self.ty(value);
+        if found == expected { Ok(()) } else { Err(Violation::Type { value, expected, found }) }
+    }
+
+    fn operand(&self, value: Value, expected: ValueType) -> Result<(), Violation> {
+        self.used(value)?;
+        self.typed(value, expected)
+    }
+
+    fn operands<const N: usize>(&self, values: [Value; N], expected: ValueType) -> Result<(), Violation> {
+        values.into_iter().try_for_each(|value| self.operand(value, expected))
+    }
+
+    fn operation(&self, operation: &Operation) -> Result<(), Violation> {
+        use ValueType::{F32, I32, Mask};
+        match *operation {
+            Operation::ConstantF32(_) | Operation::ConstantI32(_) | Operation::Lane => Ok(()),
+            Operation::Affine(ref index) => {
+                if index.row.is_some() {
+                    return Err(Violation::RowInAffine);
+                }
+                let (least, greatest) = self.range(index)?;
+                if least < i32::MIN as i128 || greatest > i32::MAX as i128 {
+                    return Err(Violation::AffineRange { least, greatest });
+                }
+                Ok(())
+            }
+            Operation::Load { buffer, ref index, stride, active } => {
+                self.access(buffer, Access::Read, index, stride, active)
+            }
+            Operation::Splat { buffer, ref index } => self.access(buffer, Access::Read, index, 1, 1),
+            Operation::Float1(_, a) | Operation::Fold(_, a) => self.operands([a], F32),
+            Operation::Float2(_, a, b) | Operation::CompareF32(_, a, b) => self.operands([a, b], F32),
+            Operation::Fma(a, b, c) => self.operands([a, b, c], F32),
+            Operation::Int2(_, a, b) | Operation::CompareI32(_, a, b) => self.operands([a, b], I32),
+            Operation::Shift(_, a, bits) => {
+                if bits > 31 {
+                    return Err(Violation::Shift { bits });
+                }
+                self.operands([a], I32)
+            }
+            Operation::Mask2(_, a, b) => self.operands([a, b], Mask),
+            Operation::MaskNot(a) => self.operands([a], Mask),
+            Operation::Select(mask, a, b) => {
+                self.operand(mask, Mask)?;
+                self.used(a)?;
+                let expected = if self.ty(a) == I32 { I32 } else { F32 };
+                self.operands([a, b], expected)
+            }
+            Operation::Convert(convert, a) => {
+                let expected = match convert {
+                    Convert::Truncate | Convert::BitsToI32 => F32,
+                    Convert::ToF32 | Convert::BitsToF32 | Convert::I32ToMask => I32,
+                    Convert::MaskToI32 => Mask,
+                };
+                self.operands([a], expected)
+            }
+        }
+    }
+
+    fn store(
+        &self,
+        buffer: BufferId,
+        index: &Index,
+        stride: i64,
+        active: usize,
+        value: Value,
+    ) -> Result<(), Violation> {
+        self.access(buffer, Access::Write, index, stride, active)?;
+        if stride == 0 && active > 1 {
+            return Err(Violation::StoredTogether { active });
+        }
+        let expected = match self.kernel.buffers[buffer.0 as usize].element {
+            Element::F32 => ValueType::F32,
+            Element::I32 => ValueType::I32,
+        };
+        self.operand(value, expected)
+    }
+
+    /// `wanted` is `Read` or `Write`.
+    fn access(
+        &self,
+        buffer: BufferId,
+        wanted: Access,
+        index: &Index,
+        stride: i64,
+        active: usize,
+    ) -> Result<(), Violation> {
+        let Some(declared) = self.kernel.buffers.get(buffer.0 as usize) else {
+            return Err(Violation::Buffer { buffer: buffer.0 });
+        };
+        if declared.access != wanted && declared.access != Access::ReadWrite {
+            return Err(Violation::Access { buffer: declared.name.clone(), access: declared.access });
+        }
+        if active < 1 || active > self.kernel.lanes {
+            return Err(Violation::Active { active, lanes: self.kernel.lanes });
+        }
+        let (mut least, mut greatest) = self.range(index)?;
+        let span = stride as i128 * (active as i128 - 1);
+        least += span.min(0);
+        greatest += span.max(0);
+        if least < 0 || greatest >= declared.elements as i128 {
+            let (buffer, elements) = (declared.name.clone(), declared.elements);
+            return Err(Violation::Bounds { buffer, least, greatest, elements });
+        }
+        Ok(())
+    }
+
+    /// The least and the greatest value of an index over all turns and rows. An affine function takes them at corners,
+    /// and every corner is taken. (No overflow: factors have 64 bits, and there are fewer than 2^32 terms.)
+    fn range(&self, index: &Index) -> Result<(i128, i128), Violation> {
+        let mut range = (index.offset as i128, index.offset as i128);
+        let mut add = |last: usize, stride: i64| {
+            let span = last as i128 * stride as i128;
+            range = (range.0 + span.min(0), range.1 + span.max(0));
+        };
+        for (position, &(variable, stride)) in index.terms.iter().enumerate() {
+            if index.terms[..position].iter().any(|&(other, _)| other == variable) {
+                return Err(Violation::DoubledTerm { variable });
+            }
+            match self.extents.get(variable.0 as usize) {
+                Some(&Some(extent)) => add(extent - 1, stride),
+                _ => return Err(Violation::Variable { variable }),
+            }
+        }
+        if let Some(row) = index.row {
+            self.operand(row.value, ValueType::I32)?;
+            if row.extent < 1 || row.extent > i32::MAX as u32 {
+                return Err(Violation::RowExtent { extent: row.extent });
+            }
+            add(row.extent as usize - 1, row.stride);
+        }
+        Ok(range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kernel over `x: f32[16]`, read and written, with a loop of 3 turns whose body `write` fills.
+    fn kernel(write: impl FnOnce(&mut KernelBuilder, BufferId, Variable, Value)) -> Kernel {
+        let mut b = KernelBuilder::new("k", 4);
+        let x = b.buffer("x", Element::F32, 16, Access::ReadWrite);
+        let one = b.f32(1.0);
+        b.for_each(3, &[], |b, i, _| {
+            write(b, x, i, one);
+            Vec::new()
+        });
+        b.finish()
+    }
+
+    fn check(kernel: Kernel, expected: &str) {
+        let found = kernel.check().map_or_else(|error| error.to_string(), |()| "fine".to_owned());
+        assert_eq!(found, expected, "in\n{kernel}");
+    }
+
+    #[test]
+    fn accesses_stay_inside() {
+        let at = |index: fn(Variable) -> Index, stride, active| {
+            kernel(move |b, x, i, one| b.store(x, index(i), stride, active, one))
+        };
+        check(at(|i| Index::of(i, 4), 1, 4), "fine");
+        check(at(|i| Index::of(i, 6), 1, 4), "fine");
+        check(at(|i| Index::of(i, -4).shifted(8), 1, 4), "fine");
+        check(at(|i| Index::of(i, 1), 5, 4), BEYOND);
+        check(at(|i| Index::of(i, 1), 4, 3), "fine");
+        check(
+            at(|i| Index::of(i, -4), 1, 4),
+            "kernel k: places -8 to 3 of buffer `x`, which has 16 elements, in `store x[-4*i0], %0`",
+        );
+        check(at(|i| Index::of(i, 4), 1, 5), "kernel k: 5 active lanes of 4, in `store x[4*i0], %0 active 5`");
+        check(
+            at(|i| Index::of(i, 4), 0, 2),
+            "kernel k: 2 lanes stored to one place, in `store x[4*i0], %0 stride 0 active 2`",
+        );
+    }
+
+    const BEYOND: &str = "kernel k: places 0 to 17 of buffer `x`, which has 16 elements, in `store x[i0], %0 stride 5`";
+
+    #[test]
+    fn values_are_defined_before_their_uses() {
+        let undefined = "kernel k: %9 is used, but not defined in an enclosing block before, in `store x[0], %9`";
+        check(kernel(|b, x, _, _| b.store(x, Index::at(0), 1, 4, Value(9))), undefined);
+        let mut escaped = kernel(|b, _, _, _| {
+            b.f32(2.0);
+        });
+        let value = Value(1);
+        escaped.body.push(Statement::Store { buffer: BufferId(0), index: Index::at(0), stride: 1, active: 4, value });
+        check(escaped, "kernel k: %1 is used, but not defined in an enclosing block before, in `store x[0], %1`");
+        let mut doubled = kernel(|b, _, _, _| {
+            b.f32(2.0);
+        });
+        let again = doubled.body[0].clone();
+        doubled.body.push(again);
+        check(
+            doubled,
+            "kernel k: %0 is defined twice, or not numbered below the kernel's number of values, in `%0 = constant 1.0`",
+        );
+    }
+
+    #[test]
+    fn types_agree() {
+        let mixed = kernel(|b, _, _, one| {
+            let two = b.i32(2);
+            b.add(one, two);
+        });
+        check(mixed, "kernel k: %1 is of type i32, expected f32, in `%2 = add %0, %1`");
+        let stored = kernel(|b, x, i, _| {
+            let lane = b.push(Operation::Lane);
+            b.store(x, Index::of(i, 4), 1, 4, lane);
+        });
+        check(stored, "kernel k: %1 is of type i32, expected f32, in `store x[4*i0], %1`");
+    }
+
+    #[test]
+    fn variables_rows_and_rights() {
+        let foreign = kernel(|b, x, _, one| b.store(x, Index::of(Variable(7), 1), 1, 4, one));
+        check(foreign, "kernel k: i7 is not a variable of this place, in `store x[i7], %0`");
+        let row = kernel(|b, x, _, one| {
+            let lane = b.push(Operation::Lane);
+            let index = Index { row: Some(Row { value: lane, extent: 5, stride: 4 }), ..Index::at(0) };
+            b.store(x, index, 1, 4, one);
+        });
+        check(row, "kernel k: places 0 to 19 of buffer `x`, which has 16 elements, in `store x[4*row(%1 < 5)], %0`");
+        let mut read = kernel(|b, x, i, one| b.store(x, Index::of(i, 4), 1, 4, one));
+        read.buffers[0].access = Access::Read;
+        check(read, "kernel k: buffer `x` is Read only, in `store x[4*i0], %0`");
+        let mut empty = kernel(|_, _, _, _| ());
+        empty.grid.push(0);
+        check(
+            empty,
+            "kernel k: the extent of i0 is 0, expected at least 1, in `kernel k lanes=4 (x: readwrite f32[16])`",
+        );
+    }
+}

@@ -1,0 +1,332 @@
+//! The kernel interpreter: slow, obvious, at any number of lanes; the oracle of every emitter and the way to test a
+//! lowering for machines that are not at hand. It knows the kernel IR alone.
+//!
+//! It also tests what the checker can not see: that no task touches a place that another task writes.
+
+use std::ops::Range;
+
+use super::*;
+
+/// An argument of [`interpret()`].
+#[derive(Debug)]
+pub enum Slice<'a> {
+    /// For a buffer of f32.
+    F32(&'a mut [f32]),
+    /// For a buffer of i32.
+    I32(&'a mut [i32]),
+}
+
+impl<'a> From<&'a mut [f32]> for Slice<'a> {
+    fn from(slice: &'a mut [f32]) -> Slice<'a> {
+        Slice::F32(slice)
+    }
+}
+
+impl<'a> From<&'a mut [i32]> for Slice<'a> {
+    fn from(slice: &'a mut [i32]) -> Slice<'a> {
+        Slice::I32(slice)
+    }
+}
+
+/// Runs all tasks of a kernel on one slice for each of its buffers.
+///
+/// # Panics
+/// If the kernel breaks an invariant, a slice does not fit its buffer, or tasks depend on each other.
+pub fn interpret(kernel: &Kernel, arguments: &mut [Slice<'_>]) {
+    assert_eq!(arguments.len(), kernel.buffers.len(), "one slice for each buffer of kernel {}", kernel.name);
+    let mut memory = Vec::new();
+    let mut places = Vec::new();
+    for (buffer, argument) in kernel.buffers.iter().zip(&*arguments) {
+        places.push(memory.len());
+        match (buffer.element, argument) {
+            (Element::F32, Slice::F32(slice)) => memory.extend(slice.iter().map(|x| x.to_bits())),
+            (Element::I32, Slice::I32(slice)) => memory.extend(slice.iter().map(|&x| x as u32)),
+            _ => panic!("buffer `{}` of kernel {} holds {}", buffer.name, kernel.name, buffer.element),
+        }
+        let elements = memory.len() - places.last().expect("just pushed");
+        assert!(elements >= buffer.elements, "buffer `{}` of kernel {} is too short", buffer.name, kernel.name);
+    }
+    interpret_words(kernel, &mut memory, &places, 0..kernel.tasks());
+    for (&place, argument) in places.iter().zip(arguments) {
+        match argument {
+            Slice::F32(slice) => {
+                slice.iter_mut().zip(&memory[place..]).for_each(|(x, &bits)| *x = f32::from_bits(bits))
+            }
+            Slice::I32(slice) => slice.iter_mut().zip(&memory[place..]).for_each(|(x, &bits)| *x = bits as i32),
+        }
+    }
+}
+
+/// Runs some tasks of a kernel on one memory of 32-bit words, where buffer `b` begins at `places[b]`. Buffers may overlap.
+///
+/// # Panics
+/// As [`interpret()`].
+pub fn interpret_words(kernel: &Kernel, memory: &mut [u32], places: &[usize], tasks: Range<usize>) {
+    kernel.check().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(places.len(), kernel.buffers.len(), "one place for each buffer of kernel {}", kernel.name);
+    assert!(tasks.end <= kernel.tasks(), "kernel {} has {} tasks", kernel.name, kernel.tasks());
+    let mut machine = Machine {
+        kernel,
+        users: vec![Users::default(); memory.len()],
+        memory,
+        places,
+        variables: vec![0; kernel.variables as usize],
+        values: vec![[0; MAX_LANES]; kernel.values.len()],
+        task: 0,
+    };
+    for task in tasks {
+        machine.task = task;
+        let mut rest = task;
+        for (dimension, extent) in kernel.grid.iter().enumerate().rev() {
+            machine.variables[dimension] = (rest % extent) as i64;
+            rest /= extent;
+        }
+        machine.block(&kernel.body);
+    }
+}
+
+impl Kernel {
+    /// The number of tasks: the product of the grid's extents.
+    pub fn tasks(&self) -> usize {
+        self.grid.iter().product()
+    }
+}
+
+const MAX_LANES: usize = 16;
+
+/// The bits of the lanes; a mask is all ones or all zeros.
+type Lanes = [u32; MAX_LANES];
+
+/// Which tasks have touched a word.
+#[derive(Clone, Copy, Default)]
+struct Users {
+    reader: User,
+    writer: User,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum User {
+    #[default]
+    Nobody,
+    Task(usize),
+    Several,
+}
+
+impl User {
+    fn and(self, task: usize) -> User {
+        match self {
+            User::Nobody => User::Task(task),
+            User::Task(one) if one == task => self,
+            User::Task(_) | User::Several => User::Several,
+        }
+    }
+}
+
+struct Machine<'a> {
+    kernel: &'a Kernel,
+    memory: &'a mut [u32],
+    users: Vec<Users>,
+    places: &'a [usize],
+    variables: Vec<i64>,
+    values: Vec<Lanes>,
+    task: usize,
+}
+
+impl Machine<'_> {
+    fn block(&mut self, body: &[Statement]) {
+        for statement in body {
+            match statement {
+                Statement::Let(value, operation) => self.values[value.0 as usize] = self.operation(operation),
+                Statement::Store { buffer, index, stride, active, value } => {
+                    let lanes = self.value(*value);
+                    for (lane, &bits) in lanes.iter().enumerate().take(*active) {
+                        *self.word(*buffer, self.index(index) + lane as i64 * stride, true) = bits;
+                    }
+                }
+                Statement::For(l) => {
+                    for carried in &l.carried {
+                        self.values[carried.current.0 as usize] = self.value(carried.initial);
+                    }
+                    for turn in 0..l.extent {
+                        self.variables[l.variable.0 as usize] = turn as i64;
+                        self.block(&l.body);
+                        // All at once: a next value may be another carried one's current value.
+                        let next: Vec<Lanes> = l.carried.iter().map(|c| self.value(c.next)).collect();
+                        for (carried, next) in l.carried.iter().zip(next) {
+                            self.values[carried.current.0 as usize] = next;
+                        }
+                    }
+                    for carried in &l.carried {
+                        self.values[carried.result.0 as usize] = self.value(carried.current);
+                    }
+                }
+            }
+        }
+    }
+
+    fn value(&self, value: Value) -> Lanes {
+        self.values[value.0 as usize]
+    }
+
+    fn index(&self, index: &Index) -> i64 {
+        let affine = index.terms.iter().map(|(variable, stride)| self.variables[variable.0 as usize] * stride);
+        let row = index.row.map_or(0, |row| {
+            let number = self.value(row.value)[0] as i32 as i64;
+            number.clamp(0, row.extent as i64 - 1) * row.stride
+        });
+        index.offset + affine.sum::<i64>() + row
+    }
+
+    fn word(&mut self, buffer: BufferId, element: i64, write: bool) -> &mut u32 {
+        let declared = &self.kernel.buffers[buffer.0 as usize];
+        assert!((0..declared.elements as i64).contains(&element), "the checker let {element} pass");
+        let place = self.places[buffer.0 as usize] + element as usize;
+        let users = &mut self.users[place];
+        let user = if write { &mut users.writer } else { &mut users.reader };
+        *user = user.and(self.task);
+        let shared = users.writer != User::Nobody
+            && (users.writer.and(self.task) == User::Several
+                || users.reader != User::Nobody && users.reader.and(self.task) == User::Several);
+        assert!(
+            !shared,
+            "element {element} of buffer `{}` is written by one task of kernel {} and touched by another",
+            declared.name, self.kernel.name
+        );
+        &mut self.memory[place]
+    }
+
+    fn operation(&mut self, operation: &Operation) -> Lanes {
+        match *operation {
+            Operation::ConstantF32(value) => [value.to_bits(); MAX_LANES],
+            Operation::ConstantI32(value) => [value as u32; MAX_LANES],
+            Operation::Affine(ref index) => [self.index(index) as u32; MAX_LANES],
+            Operation::Lane => std::array::from_fn(|lane| lane as u32),
+            Operation::Load { buffer, ref index, stride, active } => {
+                let first = self.index(index);
+                let mut lanes = [0; MAX_LANES];
+                for (lane, bits) in lanes.iter_mut().enumerate().take(active) {
+                    *bits = *self.word(buffer, first + lane as i64 * stride, false);
+                }
+                lanes
+            }
+            Operation::Splat { buffer, ref index } => [*self.word(buffer, self.index(index), false); MAX_LANES],
+            Operation::Float1(function, a) => self.map1(a, |x| float1(function, f(x)).to_bits()),
+            Operation::Float2(function, a, b) => self.map2(a, b, |x, y| float2(function, f(x), f(y)).to_bits()),
+            Operation::Fma(a, b, c) => {
+                let (a, b, c) = (self.value(a), self.value(b), self.value(c));
+                std::array::from_fn(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
+            }
+            Operation::Int2(function, a, b) => self.map2(a, b, |x, y| int2(function, x, y)),
+            Operation::Shift(shift, a, bits) => self.map1(a, |x| match shift {
+                Shift::Left => x << bits,
+                Shift::RightLogical => x >> bits,
+                Shift::RightArithmetic => (x as i32 >> bits) as u32,
+            }),
+            Operation::CompareF32(compare, a, b) => self.map2(a, b, |x, y| mask(holds(compare, f(x), f(y)))),
+            Operation::CompareI32(compare, a, b) => self.map2(a, b, |x, y| mask(holds(compare, x as i32, y as i32))),
+            Operation::Mask2(function, a, b) => self.map2(a, b, |x, y| match function {
+                Mask2::And => x & y,
+                Mask2::Or => x | y,
+                Mask2::Xor => x ^ y,
+            }),
+            Operation::MaskNot(a) => self.map1(a, |x| !x),
+            Operation::Select(condition, a, b) => {
+                let (condition, a, b) = (self.value(condition), self.value(a), self.value(b));
+                std::array::from_fn(|lane| if condition[lane] != 0 { a[lane] } else { b[lane] })
+            }
+            Operation::Convert(convert, a) => self.map1(a, |x| match convert {
+                Convert::Truncate => f(x) as i32 as u32,
+                Convert::ToF32 => (x as i32 as f32).to_bits(),
+                Convert::BitsToI32 | Convert::BitsToF32 => x,
+                Convert::MaskToI32 => x & 1,
+                Convert::I32ToMask => mask(x != 0),
+            }),
+            Operation::Fold(function, a) => {
+                let mut lanes = self.value(a);
+                let mut half = self.kernel.lanes / 2;
+                while half > 0 {
+                    for lane in 0..half {
+                        lanes[lane] = float2(function, f(lanes[lane]), f(lanes[lane + half])).to_bits();
+                    }
+                    half /= 2;
+                }
+                [lanes[0]; MAX_LANES]
+            }
+        }
+    }
+
+    fn map1(&self, a: Value, function: impl Fn(u32) -> u32) -> Lanes {
+        self.value(a).map(function)
+    }
+
+    fn map2(&self, a: Value, b: Value, function: impl Fn(u32, u32) -> u32) -> Lanes {
+        let (a, b) = (self.value(a), self.value(b));
+        std::array::from_fn(|lane| function(a[lane], b[lane]))
+    }
+}
+
+fn f(bits: u32) -> f32 {
+    f32::from_bits(bits)
+}
+
+fn mask(holds: bool) -> u32 {
+    if holds { u32::MAX } else { 0 }
+}
+
+fn float1(function: Float1, x: f32) -> f32 {
+    match function {
+        Float1::Neg => -x,
+        Float1::Abs => x.abs(),
+        Float1::Sqrt => x.sqrt(),
+        Float1::Floor => x.floor(),
+        Float1::Nearest => x.round_ties_even(),
+    }
+}
+
+fn float2(function: Float2, a: f32, b: f32) -> f32 {
+    match function {
+        Float2::Add => a + b,
+        Float2::Sub => a - b,
+        Float2::Mul => a * b,
+        Float2::Div => a / b,
+        Float2::Min => {
+            if a < b {
+                a
+            } else {
+                b
+            }
+        }
+        Float2::Max => {
+            if a > b {
+                a
+            } else {
+                b
+            }
+        }
+    }
+}
+
+fn int2(function: Int2, a: u32, b: u32) -> u32 {
+    match function {
+        Int2::Add => a.wrapping_add(b),
+        Int2::Sub => a.wrapping_sub(b),
+        Int2::Mul => a.wrapping_mul(b),
+        Int2::MulHighUnsigned => (a as u64 * b as u64 >> 32) as u32,
+        Int2::And => a & b,
+        Int2::Or => a | b,
+        Int2::Xor => a ^ b,
+        Int2::Min => (a as i32).min(b as i32) as u32,
+        Int2::Max => (a as i32).max(b as i32) as u32,
+    }
+}
+
+fn holds<T: PartialOrd>(compare: Compare, a: T, b: T) -> bool {
+    match compare {
+        Compare::Eq => a == b,
+        Compare::Ne => a != b,
+        Compare::Lt => a < b,
+        Compare::Le => a <= b,
+        Compare::Gt => a > b,
+        Compare::Ge => a >= b,
+    }
+}

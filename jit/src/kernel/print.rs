@@ -1,0 +1,276 @@
+//! The text form of kernels, for people: `Display` of [`Kernel`], [`Statement`] and what they hold.
+//! It knows the kernel IR alone, and shows broken kernels too.
+//!
+//! ```text
+//! kernel scale lanes=4 (x: f32[1024], out: write f32[1024]) {
+//!   parallel i0 in 0..8 {
+//!     %0 = constant 2.0
+//!     %4 = for i1 in 0..32 carry (%1 = %0) {
+//!       %2 = load x[128*i0 + 4*i1]
+//!       %3 = mul %2, %1
+//!       store out[128*i0 + 4*i1], %3
+//!       next %3
+//!     }
+//!   }
+//! }
+//! ```
+
+use std::fmt::{self, Display, Formatter};
+
+use super::*;
+
+impl Display for Value {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+impl Display for Variable {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "i{}", self.0)
+    }
+}
+
+impl Display for Element {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Element::F32 => "f32",
+            Element::I32 => "i32",
+        })
+    }
+}
+
+impl Display for ValueType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ValueType::F32 => "f32",
+            ValueType::I32 => "i32",
+            ValueType::Mask => "mask",
+        })
+    }
+}
+
+/// `write f32[1024]`; reading is not said.
+impl Display for Buffer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let access = match self.access {
+            Access::Read => "",
+            Access::Write => "write ",
+            Access::ReadWrite => "readwrite ",
+        };
+        write!(f, "{access}{}[{}]", self.element, self.elements)
+    }
+}
+
+/// `128*i0 + i1 + 3 + 64*row(%5 < 100)`.
+impl Display for Index {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        let mut term = |f: &mut Formatter<'_>, factor: i64, name: &dyn Display| {
+            let sign = match (std::mem::take(&mut first), factor < 0) {
+                (true, false) => "",
+                (true, true) => "-",
+                (false, false) => " + ",
+                (false, true) => " - ",
+            };
+            match factor.unsigned_abs() {
+                1 => write!(f, "{sign}{name}"),
+                factor => write!(f, "{sign}{factor}*{name}"),
+            }
+        };
+        for (variable, stride) in &self.terms {
+            term(f, *stride, variable)?;
+        }
+        if let Some(row) = &self.row {
+            term(f, row.stride, &format_args!("row({} < {})", row.value, row.extent))?;
+        }
+        match (first, self.offset) {
+            (true, offset) => write!(f, "{offset}"),
+            (false, 0) => Ok(()),
+            (false, offset) => write!(f, " {} {}", if offset < 0 { '-' } else { '+' }, offset.unsigned_abs()),
+        }
+    }
+}
+
+/// What a statement needs to be printed: the names of the buffers and the number of lanes.
+struct Printer<'a> {
+    names: Vec<String>,
+    kernel: &'a Kernel,
+}
+
+impl<'a> Printer<'a> {
+    fn new(kernel: &'a Kernel) -> Printer<'a> {
+        // Names are for people and need not be unique: a doubled one gets its position.
+        let name = |(position, buffer): (usize, &Buffer)| {
+            let doubled = kernel.buffers.iter().filter(|b| b.name == buffer.name).count() > 1;
+            if doubled || buffer.name.is_empty() { format!("{}.{position}", buffer.name) } else { buffer.name.clone() }
+        };
+        Printer { names: kernel.buffers.iter().enumerate().map(name).collect(), kernel }
+    }
+
+    /// `x[4*i0 + 1] stride 8 active 3`.
+    fn place(&self, f: &mut Formatter<'_>, buffer: BufferId, index: &Index) -> fmt::Result {
+        match self.names.get(buffer.0 as usize) {
+            Some(name) => write!(f, "{name}[{index}]"),
+            None => write!(f, "buffer{}[{index}]", buffer.0),
+        }
+    }
+
+    fn lanes(&self, f: &mut Formatter<'_>, stride: i64, active: usize) -> fmt::Result {
+        if stride != 1 {
+            write!(f, " stride {stride}")?;
+        }
+        if active != self.kernel.lanes {
+            write!(f, " active {active}")?;
+        }
+        Ok(())
+    }
+
+    fn operation(&self, f: &mut Formatter<'_>, operation: &Operation) -> fmt::Result {
+        match operation {
+            Operation::ConstantF32(value) => write!(f, "constant {value:?}"),
+            Operation::ConstantI32(value) => write!(f, "constant {value}"),
+            Operation::Affine(index) => write!(f, "affine {index}"),
+            Operation::Lane => f.write_str("lane"),
+            Operation::Load { buffer, index, stride, active } => {
+                f.write_str("load ")?;
+                self.place(f, *buffer, index)?;
+                self.lanes(f, *stride, *active)
+            }
+            Operation::Splat { buffer, index } => {
+                f.write_str("splat ")?;
+                self.place(f, *buffer, index)
+            }
+            Operation::Float1(function, a) => write!(f, "{} {a}", lower(function)),
+            Operation::Float2(function, a, b) => write!(f, "{} {a}, {b}", lower(function)),
+            Operation::Fma(a, b, c) => write!(f, "fma {a}, {b}, {c}"),
+            Operation::Int2(function, a, b) => write!(f, "i{} {a}, {b}", lower(function)),
+            Operation::Shift(shift, a, bits) => write!(f, "shift.{} {a}, {bits}", lower(shift)),
+            Operation::CompareF32(compare, a, b) => write!(f, "compare.{} {a}, {b}", lower(compare)),
+            Operation::CompareI32(compare, a, b) => write!(f, "icompare.{} {a}, {b}", lower(compare)),
+            Operation::Mask2(function, a, b) => write!(f, "mask.{} {a}, {b}", lower(function)),
+            Operation::MaskNot(a) => write!(f, "mask.not {a}"),
+            Operation::Select(mask, a, b) => write!(f, "select {mask}, {a}, {b}"),
+            Operation::Convert(convert, a) => write!(f, "convert.{} {a}", lower(convert)),
+            Operation::Fold(function, a) => write!(f, "fold.{} {a}", lower(function)),
+        }
+    }
+
+    /// The statement's own line; of a loop, its head.
+    fn head(&self, f: &mut Formatter<'_>, statement: &Statement) -> fmt::Result {
+        match statement {
+            Statement::Let(value, operation) => {
+                write!(f, "{value} = ")?;
+                self.operation(f, operation)
+            }
+            Statement::Store { buffer, index, stride, active, value } => {
+                f.write_str("store ")?;
+                self.place(f, *buffer, index)?;
+                write!(f, ", {value}")?;
+                self.lanes(f, *stride, *active)
+            }
+            Statement::For(l) => {
+                if !l.carried.is_empty() {
+                    write!(f, "{} = ", list(l.carried.iter().map(|c| c.result)))?;
+                }
+                write!(f, "for {} in 0..{}", l.variable, l.extent)?;
+                if !l.carried.is_empty() {
+                    let initial = |c: &Carried| format!("{} = {}", c.current, c.initial);
+                    write!(f, " carry ({})", list(l.carried.iter().map(initial)))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn block(&self, f: &mut Formatter<'_>, body: &[Statement], depth: usize) -> fmt::Result {
+        for statement in body {
+            write!(f, "{:1$}", "", 2 * depth)?;
+            self.head(f, statement)?;
+            let Statement::For(l) = statement else {
+                writeln!(f)?;
+                continue;
+            };
+            writeln!(f, " {{")?;
+            self.block(f, &l.body, depth + 1)?;
+            if !l.carried.is_empty() {
+                writeln!(f, "{:2$}next {}", "", list(l.carried.iter().map(|c| c.next)), 2 * (depth + 1))?;
+            }
+            writeln!(f, "{:1$}}}", "", 2 * depth)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a unit variant in the text form.
+fn lower(variant: &dyn fmt::Debug) -> String {
+    format!("{variant:?}").to_lowercase()
+}
+
+fn list(items: impl Iterator<Item = impl Display>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl Kernel {
+    /// One statement as a line of text; of a loop, its head.
+    pub fn line<'a>(&'a self, statement: &'a Statement) -> impl Display + 'a {
+        struct Line<'a>(Printer<'a>, &'a Statement);
+        impl Display for Line<'_> {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                self.0.head(f, self.1)
+            }
+        }
+        Line(Printer::new(self), statement)
+    }
+}
+
+impl Display for Kernel {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let printer = Printer::new(self);
+        let buffers = printer.names.iter().zip(&self.buffers).map(|(name, buffer)| format!("{name}: {buffer}"));
+        writeln!(f, "kernel {} lanes={} ({}) {{", self.name, self.lanes, list(buffers))?;
+        for (depth, extent) in self.grid.iter().enumerate() {
+            writeln!(f, "{:1$}parallel i{depth} in 0..{extent} {{", "", 2 * (depth + 1))?;
+        }
+        printer.block(f, &self.body, self.grid.len() + 1)?;
+        for depth in (0..self.grid.len()).rev() {
+            writeln!(f, "{:1$}}}", "", 2 * (depth + 1))?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_prints_as_loops_and_lines() {
+        let mut b = KernelBuilder::new("scale", 4);
+        let x = b.buffer("x", Element::F32, 1024, Access::Read);
+        let out = b.buffer("out", Element::F32, 1024, Access::Write);
+        let i = b.grid(8);
+        let two = b.f32(2.0);
+        b.for_each(32, &[two], |b, j, carried| {
+            let index = Index::of(i, 128).plus(j, 4);
+            let loaded = b.push(Operation::Load { buffer: x, index: index.clone(), stride: 1, active: 3 });
+            let scaled = b.mul(loaded, carried[0]);
+            b.store(out, index.shifted(-1), 2, 4, scaled);
+            vec![scaled]
+        });
+        let expected = "\
+kernel scale lanes=4 (x: f32[1024], out: write f32[1024]) {
+  parallel i0 in 0..8 {
+    %0 = constant 2.0
+    %4 = for i1 in 0..32 carry (%1 = %0) {
+      %2 = load x[128*i0 + 4*i1] active 3
+      %3 = mul %2, %1
+      store out[128*i0 + 4*i1 - 1], %3 stride 2
+      next %3
+    }
+  }
+}
+";
+        assert_eq!(b.finish().to_string(), expected);
+    }
+}
