@@ -4,11 +4,14 @@
 //! This crate knows mathematics and nothing of machines: no buffers, no threads, no code.
 #![forbid(unsafe_code)]
 
+pub mod build;
+mod differentiate;
 pub mod graph;
 pub mod op;
 pub mod ops;
 pub mod shape;
 
+pub use build::{Builder, GraphError, Value};
 pub use graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
 pub use op::Op;
 pub use shape::{DType, Shape, ShapeError};

@@ -5,19 +5,15 @@ use super::window::with_spatial;
 use super::{element_type, operands_of, same_shape};
 use crate::graph::Type;
 use crate::op::{Convolution, MAX_SPATIAL, Op};
-use crate::shape::{DType, Shape, ShapeError};
+use crate::shape::{DType, Shape, ShapeError, rules};
 
 /// The output's shape for an input `[n, c, in..]` and a weight `[o, c / groups, kernel..]`.
 fn output_shape(op: &Op, input: Shape, weight: Shape, conv: Convolution) -> Result<Shape, ShapeError> {
-    let sliding = conv.sliding;
-    sliding.check_rank(op, input)?;
-    sliding.check_rank(op, weight)?;
-    let (channels, groups) = (input.dim(1), conv.groups);
-    if groups == 0 || !weight.dim(0).is_multiple_of(groups) || channels != weight.dim(1) * groups {
-        return Err(ShapeError::Channels { op: op.mnemonic(), channels, groups, weight });
-    }
-    let extents = sliding.extents(op, &input.dims()[2..], &weight.dims()[2..], false)?;
-    Ok(with_spatial(input.dim(0), weight.dim(0), &extents[..sliding.spatial]))
+    conv.sliding.check_rank(op, input)?;
+    conv.sliding.check_rank(op, weight)?;
+    let mut kernel = [1; MAX_SPATIAL];
+    kernel[..conv.sliding.spatial].copy_from_slice(&weight.dims()[2..]);
+    rules::convolution(input, weight.dim(1) * conv.groups, weight.dim(0), &kernel, &conv)
 }
 
 /// Both operands, if they are f32 and of the convolution's rank.

@@ -1,0 +1,413 @@
+//! Building graphs: [`Builder`] appends nodes, [`Value`] is a node that can be calculated with.
+//!
+//! Nothing here panics: a bad use is recorded in the builder with the layer it happened in, gives a
+//! value of a plausible type so that building can go on, and comes back from
+//! [`Builder::gradients`] or [`Builder::finish`]. Knows no layer, loss or optimizer.
+
+mod arithmetic;
+mod axes;
+mod contract;
+mod movement;
+mod reduce;
+mod value;
+
+use std::cell::{Cell, RefCell};
+
+pub use axes::{Axis, AxisList};
+pub use value::Value;
+
+use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
+use crate::op::{Op, Scalar};
+use crate::shape::{DType, Shape, ShapeError};
+
+/// What can go wrong when a graph is built.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// Shapes or element types that do not fit.
+    #[error("{}{error}", in_scope(scope))]
+    Shape {
+        /// The layer in which it happened (`head.fc2`); empty outside of layers.
+        scope: String,
+        /// What is wrong.
+        #[source]
+        error: ShapeError,
+    },
+    /// A value of another builder.
+    #[error("a value of graph `{found}` is used in graph `{expected}`")]
+    ForeignValue {
+        /// The name of the graph in which it is used.
+        expected: String,
+        /// The name of the value's graph.
+        found: String,
+    },
+    /// Two inputs of one name, or a data input and a state of one name.
+    #[error("there are two inputs with the name `{name}`")]
+    DuplicateInput {
+        /// The name.
+        name: String,
+    },
+    /// Two outputs of one name.
+    #[error("there are two outputs with the name `{name}`")]
+    DuplicateOutput {
+        /// The name.
+        name: String,
+    },
+    /// A state asked for with two types, or updated with a value of another type.
+    #[error("state `{name}` is {expected}, not {found}")]
+    StateType {
+        /// The state's name.
+        name: String,
+        /// Its type.
+        expected: Type,
+        /// The other type.
+        found: Type,
+    },
+    /// An update of a value that is no state.
+    #[error("only a state can be updated, not {value}: {ty}")]
+    NotAState {
+        /// The value's node.
+        value: NodeId,
+        /// The value's type.
+        ty: Type,
+    },
+    /// A loss that is not an f32 scalar.
+    #[error("gradients are taken of an f32 scalar, but the loss is {found}: reduce it with sum or mean")]
+    LossType {
+        /// The loss's type.
+        found: Type,
+    },
+    /// A gradient in a value that is not f32.
+    #[error("there is no gradient in a value of type {found}")]
+    GradientType {
+        /// The value's type.
+        found: Type,
+    },
+}
+
+fn in_scope(scope: &str) -> String {
+    if scope.is_empty() { String::new() } else { format!("shape mismatch in layer {scope}: ") }
+}
+
+impl From<ShapeError> for GraphError {
+    fn from(error: ShapeError) -> GraphError {
+        GraphError::Shape { scope: String::new(), error }
+    }
+}
+
+/// Builds one [`Graph`].
+///
+/// ```
+/// use kiln_graph::build::Builder;
+///
+/// let g = Builder::new("square");
+/// let v = g.input("v", [2, 2]);
+/// let loss = (v * v).mean(..);
+/// let [gradient] = g.gradients(loss, [v])?;
+/// g.output("gradient", gradient);
+/// let graph = g.finish()?;
+/// # Ok::<(), kiln_graph::build::GraphError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Builder {
+    graph: RefCell<Graph>,
+    /// The first error.
+    error: RefCell<Option<GraphError>>,
+    /// The names of the entered scopes, joined by dots; the last is the current one.
+    path: RefCell<Vec<String>>,
+    /// The index in [`Graph::scopes`] for new nodes.
+    scope: Cell<u32>,
+    training: Cell<bool>,
+    /// The number of random nodes so far.
+    streams: Cell<u32>,
+}
+
+/// A layer's name, in force until it is dropped; see [`Builder::enter`].
+#[derive(Debug)]
+#[must_use = "the scope ends when it is dropped"]
+pub struct Scope<'g> {
+    builder: &'g Builder,
+    outer: u32,
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        self.builder.path.borrow_mut().pop();
+        self.builder.scope.set(self.outer);
+    }
+}
+
+impl Builder {
+    /// A builder of an empty graph, not in training mode.
+    pub fn new(name: impl Into<String>) -> Builder {
+        Builder { graph: RefCell::new(Graph::new(name)), ..Builder::default() }
+    }
+
+    /// A node with the given operation. Most operations have a method of their own, here or at [`Value`]; inputs and
+    /// constants, whose types no operands tell, have only those.
+    pub fn apply<'g>(&'g self, op: Op, operands: &[Value<'g>]) -> Value<'g> {
+        let types: Vec<Type> = operands.iter().map(|v| v.ty()).collect();
+        let plausible = || types.first().copied().unwrap_or(Type::f32(Shape::SCALAR));
+        if let Some(foreign) = operands.iter().find(|v| !std::ptr::eq(v.graph(), self)) {
+            self.fail(GraphError::ForeignValue { expected: self.name(), found: foreign.graph().name() });
+            return self.poison(plausible());
+        }
+        match op.infer(&types) {
+            Ok(ty) => self.push(op, operands.iter().map(|v| v.id()).collect(), ty),
+            Err(error) => {
+                self.fail(error.into());
+                self.poison(plausible())
+            }
+        }
+    }
+
+    /// An f32 data input.
+    pub fn input(&self, name: &str, shape: impl Into<Shape>) -> Value<'_> {
+        self.input_of(name, Type::f32(shape))
+    }
+
+    /// A data input of any type: labels are `Type::i32([n])`.
+    pub fn input_of(&self, name: &str, ty: Type) -> Value<'_> {
+        if self.find_input(name).is_some() {
+            self.fail(GraphError::DuplicateInput { name: name.into() });
+            return self.poison(ty);
+        }
+        self.new_input(name, Role::Data, ty)
+    }
+
+    /// A state input: a value that lives on between calls. The same name again gives the same value.
+    pub fn state(&self, name: &str, ty: Type) -> Value<'_> {
+        let Some((role, node)) = self.find_input(name) else { return self.new_input(name, Role::State, ty) };
+        let found = self.value(node);
+        if role != Role::State {
+            self.fail(GraphError::DuplicateInput { name: name.into() });
+            return self.poison(ty);
+        }
+        if found.ty() != ty {
+            self.fail(GraphError::StateType { name: name.into(), expected: found.ty(), found: ty });
+            return self.poison(ty);
+        }
+        found
+    }
+
+    /// An f32 constant without axes; it broadcasts against anything.
+    pub fn scalar(&self, v: f64) -> Value<'_> {
+        self.scalar_of(DType::F32, v)
+    }
+
+    /// A constant without axes of the given element type (numbers other than 0 are true).
+    pub fn scalar_of(&self, dtype: DType, v: f64) -> Value<'_> {
+        self.push(Op::Constant(Scalar(v)), Vec::new(), Type { dtype, shape: Shape::SCALAR })
+    }
+
+    /// An f32 tensor that holds one number everywhere.
+    pub fn full(&self, shape: impl Into<Shape>, v: f64) -> Value<'_> {
+        self.scalar(v).broadcast_to(shape)
+    }
+
+    /// i32 `0, 1, ..` along an axis of the given shape.
+    pub fn iota(&self, shape: impl Into<Shape>, axis: impl Into<Axis>) -> Value<'_> {
+        let shape = shape.into();
+        match axis.into().resolve("iota", shape) {
+            Ok(axis) => self.apply(Op::Iota { axis, shape }, &[]),
+            Err(error) => {
+                self.fail(error.into());
+                self.poison(Type::i32(shape))
+            }
+        }
+    }
+
+    /// f32 uniform in [0, 1), a pure function of the seed, the step counter (an i32 scalar) and the number of random
+    /// tensors made before this one.
+    pub fn random<'g>(&'g self, shape: impl Into<Shape>, seed: u64, step: Value<'g>) -> Value<'g> {
+        let stream = self.streams.replace(self.streams.get() + 1);
+        self.apply(Op::Random { shape: shape.into(), seed, stream }, &[step])
+    }
+
+    /// Names a result.
+    pub fn output(&self, name: &str, v: Value<'_>) {
+        if self.graph.borrow().outputs.iter().any(|o| o.name == name) {
+            self.fail(GraphError::DuplicateOutput { name: name.into() });
+        }
+        if self.owns(v) {
+            self.graph.borrow_mut().outputs.push(Output { name: name.into(), node: v.id() });
+        }
+    }
+
+    /// After the call the state holds `new`. The last update of a state wins.
+    pub fn update(&self, state: Value<'_>, new: Value<'_>) {
+        if !self.owns(state) || !self.owns(new) {
+            return;
+        }
+        let Some(input) = self.state_index(state) else {
+            return self.fail(GraphError::NotAState { value: state.id(), ty: state.ty() });
+        };
+        if state.ty() != new.ty() {
+            let name = self.graph.borrow().inputs[input].name.clone();
+            return self.fail(GraphError::StateType { name, expected: state.ty(), found: new.ty() });
+        }
+        let updates = &mut self.graph.borrow_mut().updates;
+        match updates.iter_mut().find(|u| u.input == input) {
+            Some(update) => update.node = new.id(),
+            None => updates.push(Update { input, node: new.id() }),
+        }
+    }
+
+    /// The new value of a state if it was updated, else the state itself.
+    pub fn current<'g>(&'g self, state: Value<'g>) -> Value<'g> {
+        let input = self.state_index(state);
+        let updated = self.graph.borrow().updates.iter().find(|u| Some(u.input) == input).map(|u| u.node);
+        updated.map_or(state, |node| self.value(node))
+    }
+
+    /// The gradients of a scalar loss in each of `of`, which may be any values; zeros where the loss does not depend
+    /// on the value.
+    ///
+    /// # Errors
+    /// The first error that was recorded so far; a loss that is no f32 scalar; a value that is not f32.
+    pub fn gradients<'g, const K: usize>(
+        &'g self,
+        loss: Value<'g>,
+        of: [Value<'g>; K],
+    ) -> Result<[Value<'g>; K], GraphError> {
+        let gradients = self.gradients_of(loss, &of)?;
+        Ok(std::array::from_fn(|i| gradients[i]))
+    }
+
+    /// [`Builder::gradients`] for a number of values that is not known to the compiler.
+    ///
+    /// # Errors
+    /// As for [`Builder::gradients`].
+    pub fn gradients_of<'g>(&'g self, loss: Value<'g>, of: &[Value<'g>]) -> Result<Vec<Value<'g>>, GraphError> {
+        self.owns(loss);
+        of.iter().for_each(|&v| _ = self.owns(v));
+        self.first_error()?;
+        if loss.ty() != Type::f32(Shape::SCALAR) {
+            return Err(GraphError::LossType { found: loss.ty() });
+        }
+        if let Some(v) = of.iter().find(|v| v.dtype() != DType::F32) {
+            return Err(GraphError::GradientType { found: v.ty() });
+        }
+        let gradients = crate::differentiate::differentiate(self, loss, of);
+        self.first_error()?;
+        Ok(gradients)
+    }
+
+    /// Enters a layer: until the result is dropped, names of parameters and nodes begin with `name.`.
+    pub fn enter(&self, name: &str) -> Scope<'_> {
+        let outer = self.scope.get();
+        let path = self.path(name);
+        self.path.borrow_mut().push(path.clone());
+        self.scope.set(self.intern(path));
+        Scope { builder: self, outer }
+    }
+
+    /// A name within the current layer: `conv1.weight`.
+    pub fn path(&self, name: &str) -> String {
+        match self.path.borrow().last() {
+            Some(path) => format!("{path}.{name}"),
+            None => name.into(),
+        }
+    }
+
+    /// Whether layers that behave differently in training are to do so.
+    pub fn training(&self) -> bool {
+        self.training.get()
+    }
+
+    /// Sets what [`Builder::training`] says.
+    pub fn set_training(&self, training: bool) {
+        self.training.set(training);
+    }
+
+    /// Records an error, unless there is one already. A [`GraphError::Shape`] without a scope gets the current one.
+    pub fn fail(&self, error: GraphError) {
+        let error = match error {
+            GraphError::Shape { scope, error } if scope.is_empty() => {
+                GraphError::Shape { scope: self.path.borrow().last().cloned().unwrap_or_default(), error }
+            }
+            error => error,
+        };
+        self.error.borrow_mut().get_or_insert(error);
+    }
+
+    /// The graph.
+    ///
+    /// # Errors
+    /// The first error that was recorded.
+    pub fn finish(self) -> Result<Graph, GraphError> {
+        match self.error.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(self.graph.into_inner()),
+        }
+    }
+
+    /// A value of a wanted type in place of one that could not be built: an unnamed input of a graph that
+    /// [`Builder::finish`] does not give out.
+    pub(crate) fn poison(&self, ty: Type) -> Value<'_> {
+        self.push(Op::Input, Vec::new(), ty)
+    }
+
+    /// The value of a node.
+    pub(crate) fn value(&self, node: NodeId) -> Value<'_> {
+        Value::new(self, node)
+    }
+
+    /// A copy of a node; the graph may grow while it is looked at.
+    pub(crate) fn node(&self, node: NodeId) -> Node {
+        self.graph.borrow().node(node).clone()
+    }
+
+    /// Runs a function whose new nodes belong to the scope with the given index.
+    pub(crate) fn in_scope<R>(&self, scope: u32, f: impl FnOnce() -> R) -> R {
+        let outer = self.scope.replace(scope);
+        let result = f();
+        self.scope.set(outer);
+        result
+    }
+
+    fn name(&self) -> String {
+        self.graph.borrow().name.clone()
+    }
+
+    fn push(&self, op: Op, inputs: Vec<NodeId>, ty: Type) -> Value<'_> {
+        let node = self.graph.borrow_mut().push(Node { op, inputs, ty, scope: self.scope.get() });
+        self.value(node)
+    }
+
+    fn new_input(&self, name: &str, role: Role, ty: Type) -> Value<'_> {
+        let value = self.push(Op::Input, Vec::new(), ty);
+        self.graph.borrow_mut().inputs.push(Input { name: name.into(), role, node: value.id() });
+        value
+    }
+
+    fn find_input(&self, name: &str) -> Option<(Role, NodeId)> {
+        self.graph.borrow().inputs.iter().find(|i| i.name == name).map(|i| (i.role, i.node))
+    }
+
+    fn state_index(&self, state: Value<'_>) -> Option<usize> {
+        self.graph.borrow().inputs.iter().position(|i| i.node == state.id() && i.role == Role::State)
+    }
+
+    /// Whether the value is one of this builder's; records an error if not.
+    fn owns(&self, v: Value<'_>) -> bool {
+        let own = std::ptr::eq(v.graph(), self);
+        if !own {
+            self.fail(GraphError::ForeignValue { expected: self.name(), found: v.graph().name() });
+        }
+        own
+    }
+
+    fn first_error(&self) -> Result<(), GraphError> {
+        self.error.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    fn intern(&self, path: String) -> u32 {
+        let scopes = &mut self.graph.borrow_mut().scopes;
+        let known = scopes.iter().position(|s| *s == path);
+        known.unwrap_or_else(|| {
+            scopes.push(path);
+            scopes.len() - 1
+        }) as u32
+    }
+}

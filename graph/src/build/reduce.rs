@@ -1,0 +1,122 @@
+//! Reductions of values, and the functions that normalize along axes.
+
+use super::{Axis, AxisList, Value};
+use crate::op::{ArgOp, Axes, Op, ReduceOp};
+use crate::shape::ShapeError;
+
+/// Each reduction twice: with the axes removed, and with extent 1 in their place.
+macro_rules! reductions {
+    ($($(#[$documentation:meta])* $method:ident $keep:ident $function:ident),* $(,)?) => {
+        impl<'g> Value<'g> {$(
+            $(#[$documentation])*
+            pub fn $method(self, axes: impl Into<AxisList>) -> Value<'g> {
+                self.over(axes, |axes| self.reduce(ReduceOp::$function, axes))
+            }
+
+            #[doc = concat!("[`Value::", stringify!($method), "`], but the axes stay, with extent 1.")]
+            pub fn $keep(self, axes: impl Into<AxisList>) -> Value<'g> {
+                self.over(axes, |axes| self.reduce(ReduceOp::$function, axes).restore(self, axes))
+            }
+        )*}
+    };
+}
+
+reductions! {
+    /// The sum over axes.
+    sum sum_keep Sum,
+    /// The product over axes.
+    prod prod_keep Prod,
+    /// The largest element over axes, NaN if there is one; the gradient is shared evenly by ties.
+    amax amax_keep Max,
+    /// The smallest element over axes, NaN if there is one; the gradient is shared evenly by ties.
+    amin amin_keep Min,
+}
+
+impl<'g> Value<'g> {
+    /// Folds a set of axes away; a value without them stays as it is.
+    pub(crate) fn reduce(self, op: ReduceOp, axes: Axes) -> Value<'g> {
+        if axes.is_empty() { self } else { self.graph().apply(Op::Reduce { op, axes }, &[self]) }
+    }
+
+    /// This value, of the shape of `like` without the axes, with these put back with extent 1.
+    pub(crate) fn restore(self, like: Value<'g>, axes: Axes) -> Value<'g> {
+        let shape = like.shape();
+        self.reshape(axes.iter().fold(shape, |shape, axis| shape.with(axis, 1)))
+    }
+
+    /// The mean over axes.
+    pub fn mean(self, axes: impl Into<AxisList>) -> Value<'g> {
+        self.over(axes, |axes| self.reduce(ReduceOp::Sum, axes) / self.count(axes))
+    }
+
+    /// [`Value::mean`], but the axes stay, with extent 1.
+    pub fn mean_keep(self, axes: impl Into<AxisList>) -> Value<'g> {
+        self.over(axes, |axes| (self.reduce(ReduceOp::Sum, axes) / self.count(axes)).restore(self, axes))
+    }
+
+    /// The variance over axes: the squared distances from the mean, added up and divided by their number less
+    /// `correction` (1 is PyTorch's default, 0 that of its normalizations).
+    pub fn var(self, axes: impl Into<AxisList>, correction: f64) -> Value<'g> {
+        self.over(axes, |axes| {
+            let mean = (self.reduce(ReduceOp::Sum, axes) / self.count(axes)).restore(self, axes);
+            (self - mean).square().reduce(ReduceOp::Sum, axes) / (self.count(axes) - correction).max(0.0)
+        })
+    }
+
+    /// The i32 place of the first largest element along an axis, which is removed.
+    pub fn argmax(self, axis: impl Into<Axis>) -> Value<'g> {
+        self.along("argmax", axis, |axis| self.graph().apply(Op::ArgReduce { op: ArgOp::Max, axis }, &[self]))
+    }
+
+    /// The i32 place of the first smallest element along an axis, which is removed.
+    pub fn argmin(self, axis: impl Into<Axis>) -> Value<'g> {
+        self.along("argmin", axis, |axis| self.graph().apply(Op::ArgReduce { op: ArgOp::Min, axis }, &[self]))
+    }
+
+    /// `log(sum(exp(x)))` along an axis, which is removed; no intermediate overflows.
+    pub fn logsumexp(self, axis: impl Into<Axis>) -> Value<'g> {
+        self.along("logsumexp", axis, |axis| {
+            let largest = self.detach().amax_keep(axis);
+            // An infinite shift would give inf - inf.
+            let shift = largest.abs().eq(f64::INFINITY).select(0.0, largest);
+            (self - shift).exp().sum(axis).log() + shift.reshape(self.shape().remove(axis))
+        })
+    }
+
+    /// `exp(x) / sum(exp(x))` along an axis; no intermediate overflows.
+    pub fn softmax(self, axis: impl Into<Axis>) -> Value<'g> {
+        self.along("softmax", axis, |axis| {
+            let powers = (self - self.detach().amax_keep(axis)).exp();
+            powers / powers.sum_keep(axis)
+        })
+    }
+
+    /// `log(softmax(x))` along an axis, exact where the softmax underflows.
+    pub fn log_softmax(self, axis: impl Into<Axis>) -> Value<'g> {
+        self.along("log_softmax", axis, |axis| {
+            let shifted = self - self.detach().amax_keep(axis);
+            shifted - shifted.exp().sum_keep(axis).log()
+        })
+    }
+
+    /// The number of elements that a fold over the axes combines.
+    fn count(self, axes: Axes) -> f64 {
+        axes.iter().map(|axis| self.shape().dim(axis)).product::<usize>() as f64
+    }
+
+    /// Calls `f` with the axes as a set, if this value has them.
+    fn over(self, axes: impl Into<AxisList>, f: impl FnOnce(Axes) -> Value<'g>) -> Value<'g> {
+        let resolved: Result<Axes, ShapeError> = axes.into().resolve("the reduction", self.shape());
+        self.or_poison(resolved.map(f))
+    }
+
+    /// Calls `f` with the axis counted from the front, if this value has it.
+    pub(super) fn along(
+        self,
+        op: &'static str,
+        axis: impl Into<Axis>,
+        f: impl FnOnce(usize) -> Value<'g>,
+    ) -> Value<'g> {
+        self.or_poison(axis.into().resolve(op, self.shape()).map(f))
+    }
+}

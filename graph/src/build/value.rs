@@ -1,0 +1,66 @@
+//! [`Value`]: what a node of a graph under construction is to its user.
+
+use super::{Builder, GraphError};
+use crate::graph::{NodeId, Type};
+use crate::shape::{DType, Shape, ShapeError};
+
+/// A value of a graph that is being built. Copies stand for the same value; values never change.
+///
+/// Its operators and methods append nodes. Operands of unlike shapes are broadcast as in PyTorch; a number counts as
+/// a constant of the other operand's element type.
+#[derive(Clone, Copy)]
+pub struct Value<'g> {
+    graph: &'g Builder,
+    id: NodeId,
+}
+
+impl<'g> Value<'g> {
+    pub(super) fn new(graph: &'g Builder, id: NodeId) -> Value<'g> {
+        Value { graph, id }
+    }
+
+    /// The node.
+    pub fn id(self) -> NodeId {
+        self.id
+    }
+
+    /// The builder of the graph.
+    pub fn graph(self) -> &'g Builder {
+        self.graph
+    }
+
+    /// The element type and shape.
+    pub fn ty(self) -> Type {
+        self.graph.graph.borrow().ty(self.id)
+    }
+
+    /// The shape.
+    pub fn shape(self) -> Shape {
+        self.ty().shape
+    }
+
+    /// The element type.
+    pub fn dtype(self) -> DType {
+        self.ty().dtype
+    }
+
+    /// The value in a result, or, with the error recorded, a stand-in of this value's type.
+    pub(super) fn or_poison(self, result: Result<Value<'g>, ShapeError>) -> Value<'g> {
+        self.or_poison_of(self.ty(), result)
+    }
+
+    /// The value in a result, or, with the error recorded, a stand-in of the given type.
+    pub(super) fn or_poison_of(self, ty: Type, result: Result<Value<'g>, ShapeError>) -> Value<'g> {
+        result.unwrap_or_else(|error| {
+            self.graph.fail(GraphError::from(error));
+            self.graph.poison(ty)
+        })
+    }
+}
+
+/// `%7: f32[64,10]`.
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.id, self.ty())
+    }
+}
