@@ -9,9 +9,15 @@ mod differentiate;
 pub mod graph;
 pub mod op;
 pub mod ops;
+pub mod passes;
 pub mod shape;
+pub mod text;
+pub mod verify;
 
 pub use build::{Builder, GraphError, Value};
 pub use graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
 pub use op::Op;
+pub use passes::optimize;
 pub use shape::{DType, Shape, ShapeError};
+pub use text::{parse, print};
+pub use verify::verify;

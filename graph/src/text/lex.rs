@@ -147,7 +147,9 @@ impl<'t> Lexer<'t> {
                 Some('"') => return Ok(text),
                 Some('\\') => match self.escape() {
                     Some(c) => text.push(c),
-                    None => return error(at, "an escape: \\n, \\r, \\t, \\0, \\', \\\", \\\\ or \\u{..}", "another".into()),
+                    None => {
+                        return error(at, "an escape: \\n, \\r, \\t, \\0, \\', \\\", \\\\ or \\u{..}", "another".into());
+                    }
                 },
                 Some(c) => text.push(c),
             }

@@ -70,10 +70,9 @@ pub fn parse(text: &str) -> Result<Graph, ParseError> {
     let source = read(text)?;
     match verify(&source.graph) {
         Ok(()) => Ok(source.graph),
-        Err(violation) => Err(ParseError {
-            position: source.position(violation.place),
-            problem: Problem::Invalid(violation.reason),
-        }),
+        Err(violation) => {
+            Err(ParseError { position: source.position(violation.place), problem: Problem::Invalid(violation.reason) })
+        }
     }
 }
 
@@ -203,7 +202,8 @@ impl Parser {
         }
         self.positions.insert(Place::Return, self.peek().position);
         if !self.is_word("return") {
-            let expected = if self.graph.updates.is_empty() { "a node, `update` or `return`" } else { "`update` or `return`" };
+            let expected =
+                if self.graph.updates.is_empty() { "a node, `update` or `return`" } else { "`update` or `return`" };
             return unexpected(expected, self.peek());
         }
         self.take();

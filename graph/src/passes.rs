@@ -1,0 +1,63 @@
+//! Passes: functions from a graph to a graph that computes the same, cheaper. They run after differentiation.
+//!
+//! | stage | what it does | what holds after it |
+//! | --- | --- | --- |
+//! | [`canonicalize`] | one spelling for each thing | no detach; constants on the right; no chain of equal movements |
+//! | [`simplify`] | drops what does nothing | no identity: `x * 1`, a reshape to the same shape |
+//! | [`fold`] | computes with constants and before repeating | no arithmetic on constants alone (where it is exact) |
+//! | [`share`] | merges equal nodes | no two nodes with equal operation and operands |
+//! | [`sweep`] | removes dead nodes | every node but inputs reaches an output or an update |
+//!
+//! **Exact** means, here and in each pass: on equal inputs every output and update has the same bits before and after,
+//! in f32 and in f64, signs of zero, infinities and subnormal numbers included; a NaN stays a NaN, but its sign and
+//! payload are not kept. Every rule of every pass is exact but for those that the pass lists as inexact.
+//!
+//! Inputs, outputs and updates keep their order and their names; inputs that nothing uses stay declared.
+//! All passes rebuild the graph through [`rewrite`], and none knows another.
+
+mod canonicalize;
+mod fold;
+mod rewrite;
+mod share;
+mod simplify;
+mod sweep;
+
+pub use canonicalize::canonicalize;
+pub use fold::fold;
+pub use share::share;
+pub use simplify::simplify;
+pub use sweep::sweep;
+
+use crate::graph::Graph;
+use crate::verify::verify;
+
+/// A pass.
+pub type Pass = fn(&Graph) -> Graph;
+
+/// The passes with their names, in the order in which [`optimize`] runs them.
+pub const PIPELINE: &[(&str, Pass)] =
+    &[("canonicalize", canonicalize), ("simplify", simplify), ("fold", fold), ("share", share), ("sweep", sweep)];
+
+/// The most often that [`optimize`] runs the pipeline. Each round only looks at what the one before left; graphs of real
+/// networks are at rest after three or four.
+const ROUNDS: usize = 16;
+
+/// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
+pub fn optimize(graph: &Graph) -> Graph {
+    let mut graph = sweep(graph);
+    for _ in 0..ROUNDS {
+        let before = graph.clone();
+        for &(name, pass) in PIPELINE {
+            graph = pass(&graph);
+            if cfg!(debug_assertions)
+                && let Err(violation) = verify(&graph)
+            {
+                panic!("after {name}: {violation}");
+            }
+        }
+        if graph == before {
+            break;
+        }
+    }
+    graph
+}

@@ -1,0 +1,147 @@
+//! Computing with constants now, and before repeating rather than after. Every rule is exact.
+//!
+//! - An elementwise operation on scalar constants is a constant. Constants hold f64 and are rounded where a graph is
+//!   evaluated in f32; so f32 arithmetic is folded only where both precisions agree, that is where rounding the f64
+//!   result gives what f32 arithmetic gives on the rounded operands. (`0.5 + 0.25` is folded, `1 / 3 * 3` waits for the
+//!   run: it costs one scalar operation there.) Functions that a mathematical library approximates are never folded.
+//! - An elementwise operation whose operands all repeat (broadcast) tensors of one shape, or constants, is done on what
+//!   is repeated: `a repeated + b repeated` becomes `(a + b) repeated`.
+//! - One on scalars that are given unit axes is done on the scalars.
+//! - A movement of a repeated constant is the constant, repeated.
+//! - A pad with the value that a repeated constant has is the constant, repeated.
+
+use super::rewrite::{Rewriter, rewrite, unit_axes};
+use crate::graph::{Graph, Node, NodeId, Type};
+use crate::op::Op;
+use crate::shape::Shape;
+
+/// The graph with what is known now computed now.
+pub fn fold(graph: &Graph) -> Graph {
+    rewrite(graph, |to, node| match node.op {
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) => {
+            repeated(to, node).or_else(|| scalars(to, node))
+        }
+        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) => {
+            let value = to.value(node.inputs[0])?;
+            (!is_spelled(to, node)).then(|| to.full(value, node.ty))
+        }
+        Op::Pad { .. } => {
+            let (inside, outside) = (to.value(node.inputs[0])?, to.value(node.inputs[1])?);
+            (inside.to_bits() == outside.to_bits()).then(|| to.full(inside, node.ty))
+        }
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Concat { .. }
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. }
+        | Op::Random { .. }
+        | Op::Detach => None,
+    })
+}
+
+/// Whether the node is a step of [`Rewriter::repeat`], which is how a repeated constant is spelled.
+fn is_spelled(to: &Rewriter, node: &Node) -> bool {
+    let operand = to.op(node.inputs[0]);
+    match node.op {
+        Op::Reshape(shape) => {
+            shape.rank() > 0 && shape == unit_axes(shape.rank()) && matches!(operand, Op::Constant(_))
+        }
+        Op::Broadcast(shape) => {
+            let reshaped = matches!(operand, Op::Reshape(_));
+            let constant = |id: NodeId| matches!(to.op(id), Op::Constant(_));
+            shape != unit_axes(shape.rank()) && reshaped && constant(to.operands(node.inputs[0])[0])
+        }
+        Op::Transpose(_) | Op::Slice(_) | Op::Reverse(_) => false,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Convert(_)
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. }
+        | Op::Random { .. }
+        | Op::Detach => false,
+    }
+}
+
+/// The operation on what its operands repeat, repeated.
+fn repeated(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
+    let shape = node.ty.shape;
+    let mut common: Option<Shape> = None;
+    for &operand in &node.inputs {
+        if to.value(operand).is_some() {
+            continue;
+        }
+        let Op::Broadcast(_) = to.op(operand) else { return None };
+        let source = to.shape(to.operands(operand)[0]);
+        if common.is_some_and(|common| common != source) {
+            return None;
+        }
+        common = Some(source);
+    }
+    let source = common.unwrap_or(unit_axes(shape.rank()));
+    if source == shape {
+        return None;
+    }
+    let operands: Vec<NodeId> = node
+        .inputs
+        .iter()
+        .map(|&operand| match to.value(operand) {
+            Some(value) => {
+                let ty = Type { dtype: to.ty(operand).dtype, shape: source };
+                to.full(value, ty)
+            }
+            None => to.operands(operand)[0],
+        })
+        .collect();
+    let small = to.add(node.op, &operands);
+    Some(to.add(Op::Broadcast(shape), &[small]))
+}
+
+/// The operation on scalars that its operands give unit axes.
+fn scalars(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
+    if node.ty.shape.rank() == 0 || node.ty.shape.elements() != 1 {
+        return None;
+    }
+    let mut operands = Vec::new();
+    for &operand in &node.inputs {
+        let Op::Reshape(_) = to.op(operand) else { return None };
+        let scalar = to.operands(operand)[0];
+        if to.shape(scalar) != Shape::SCALAR {
+            return None;
+        }
+        operands.push(scalar);
+    }
+    let scalar = to.add(node.op, &operands);
+    Some(to.add(Op::Reshape(node.ty.shape), &[scalar]))
+}

@@ -1,0 +1,122 @@
+//! Dropping what does nothing. Every rule is exact but for the last one.
+//!
+//! - `x * 1`, `x / 1`, `x ** 1`, `x + -0`, i32 `x + 0`, `x & true`, `x | false`: x. (Not `x + 0`, which turns -0 into +0.)
+//! - `x & false`, `x | true`, i32 `x * 0`: the constant.
+//! - `x & x`, `x | x`, the larger or smaller of x and x: x.
+//! - `--x`, `!!x`: x. The absolute value of one, the sign of one, the floor of one or of a sign: the operand.
+//! - Select between equal values, or by a constant: the value.
+//! - Reshape, transpose, broadcast, slice, pad, convert to what it is already; a reversal of unit axes; a concatenation
+//!   of one; a reduction of no axes: the operand.
+//! - The maximum, minimum or product of unit axes: a reshape. The place of an extremum on a unit axis: 0.
+//! - **Inexact:** the sum of unit axes, too, becomes a reshape. A sum of the one element -0 may be +0; the reshape keeps -0.
+//!
+//! Not here, because not exact: `log(exp(x))`, `x - x`, `x * 0` of floats, `sqrt(x) * sqrt(x)`, `x / x`.
+
+use super::rewrite::{Rewriter, rewrite};
+use crate::graph::{Graph, Node, NodeId};
+use crate::op::{BinaryOp, Op, UnaryOp};
+use crate::shape::DType;
+
+/// The graph without operations that do nothing.
+pub fn simplify(graph: &Graph) -> Graph {
+    rewrite(graph, |to, node| match node.op {
+        Op::Unary(op) => unary(to, node, op),
+        Op::Binary(op) => binary(to, node, op),
+        Op::Select => select(to, node),
+        Op::Convert(_) | Op::Reshape(_) | Op::Broadcast(_) => {
+            (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0])
+        }
+        Op::Transpose(permutation) => permutation.is_sorted().then_some(node.inputs[0]),
+        // A slice as long as its operand is all of it; steps do not matter along unit axes.
+        Op::Slice(_) => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
+        Op::Pad { .. } => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
+        Op::Concat { .. } => (node.inputs.len() == 1).then_some(node.inputs[0]),
+        Op::Reverse(axes) => axes.iter().all(|axis| node.ty.shape.dim(axis) == 1).then_some(node.inputs[0]),
+        Op::Reduce { axes, .. } => {
+            let shape = to.shape(node.inputs[0]);
+            let units = axes.iter().all(|axis| shape.dim(axis) == 1);
+            units.then(|| to.add(Op::Reshape(node.ty.shape), &[node.inputs[0]]))
+        }
+        Op::ArgReduce { axis, .. } => {
+            let unit = to.shape(node.inputs[0]).dim(axis) == 1;
+            unit.then(|| to.full(0.0, node.ty))
+        }
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Compare(_)
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. }
+        | Op::Random { .. }
+        | Op::Detach => None,
+    })
+}
+
+fn unary(to: &Rewriter, node: &Node, op: UnaryOp) -> Option<NodeId> {
+    let operand = node.inputs[0];
+    let inner = |op| to.operand_of(operand, Op::Unary(op));
+    match op {
+        UnaryOp::Neg => inner(UnaryOp::Neg),
+        UnaryOp::Not => inner(UnaryOp::Not),
+        UnaryOp::Abs => inner(UnaryOp::Abs).map(|_| operand),
+        UnaryOp::Floor => inner(UnaryOp::Floor).or(inner(UnaryOp::Sign)).map(|_| operand),
+        UnaryOp::Sign => inner(UnaryOp::Sign).map(|_| operand),
+        UnaryOp::Exp
+        | UnaryOp::Expm1
+        | UnaryOp::Log
+        | UnaryOp::Log1p
+        | UnaryOp::Sqrt
+        | UnaryOp::Rsqrt
+        | UnaryOp::Reciprocal
+        | UnaryOp::Sin
+        | UnaryOp::Cos
+        | UnaryOp::Tanh
+        | UnaryOp::Sigmoid
+        | UnaryOp::Erf => None,
+    }
+}
+
+fn binary(to: &mut Rewriter, node: &Node, op: BinaryOp) -> Option<NodeId> {
+    let [a, b] = [node.inputs[0], node.inputs[1]];
+    let whole = node.ty.dtype == DType::I32;
+    let drops = match op {
+        BinaryOp::Add => to.is_full(b, if whole { 0.0 } else { -0.0 }),
+        BinaryOp::Sub => to.is_full(b, 0.0),
+        BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow | BinaryOp::And => to.is_full(b, 1.0),
+        BinaryOp::Or => to.is_full(b, 0.0),
+        BinaryOp::Max | BinaryOp::Min => false,
+    };
+    let absorbs = match op {
+        BinaryOp::Mul => whole && to.is_full(b, 0.0),
+        BinaryOp::And => to.is_full(b, 0.0),
+        BinaryOp::Or => to.is_full(b, 1.0),
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow => false,
+    };
+    let same = match op {
+        BinaryOp::Max | BinaryOp::Min | BinaryOp::And | BinaryOp::Or => a == b,
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow => false,
+    };
+    match (drops || same, absorbs) {
+        (true, _) => Some(a),
+        (false, true) => Some(b),
+        (false, false) => None,
+    }
+}
+
+fn select(to: &Rewriter, node: &Node) -> Option<NodeId> {
+    let [condition, a, b] = [node.inputs[0], node.inputs[1], node.inputs[2]];
+    match to.value(condition) {
+        Some(value) => Some(if value != 0.0 { a } else { b }),
+        None => (a == b).then_some(a),
+    }
+}
