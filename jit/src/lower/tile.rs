@@ -4,12 +4,21 @@
 //! layouts of its operands into a list of [`Stage`]s, each of which becomes one kernel. It knows operations, layouts and
 //! targets; it does not know what is fused into the epilogue, nor where in memory anything lies.
 
+mod choose;
+mod loops;
+mod split;
+
 use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
 
 use crate::kernel::{Access, BufferId, Index, KernelBuilder, Value};
+use crate::lower::pack::Pack;
+use crate::lower::{conv, dot};
 use crate::plan::Layout;
 use crate::target::Target;
+use choose::Tiling;
+use loops::Tiler;
+use split::Partials;
 
 /// One axis of a [`Contraction`]. An operand does not vary along an axis where its stride is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +53,8 @@ pub struct Contraction {
     pub right: i64,
     /// For each axis of the output tensor.
     pub output: Vec<Coordinate>,
+    /// The axis of the output tensor whose neighbours are neighbours in memory, most likely.
+    pub fast: usize,
 }
 
 /// Where one vector of results belongs.
@@ -121,26 +132,223 @@ pub struct Stage {
     pub results: bool,
     /// Floating-point operations (a fused multiply-add counts as 2).
     pub flops: u64,
+    work: Work,
 }
 
-/// The stages that compute an operation, or `None` where it is no contraction (that is, none of [`Op::Dot`], [`Op::Conv`],
-/// [`Op::ConvGradInput`] and [`Op::ConvGradWeight`]).
-pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Recipe> {
-    let _ = (op, left, right, output, target);
-    todo!("lands next")
+#[derive(Clone, Debug, PartialEq)]
+enum Work {
+    /// Buffers: left, right.
+    Tiles(Tiling),
+    /// Buffers: left, right, partial sums.
+    Partial(Tiling, Partials),
+    /// Buffers: partial sums.
+    Sum(Partials),
+    /// Buffers: from, to.
+    Pack(Pack),
+}
+
+impl Wanted {
+    /// The layout of a tensor of the given shape.
+    pub fn layout(&self, shape: Shape) -> Layout {
+        let mut layout = Layout { offset: 0, strides: [0; MAX_RANK], elements: 1 };
+        for &axis in self.order.iter().rev() {
+            layout.strides[axis] = layout.elements as i64;
+            layout.offset += self.halo.low[axis] * layout.elements;
+            layout.elements *= self.halo.low[axis] + shape.dim(axis) + self.halo.high[axis];
+        }
+        layout
+    }
+}
+
+impl Halo {
+    /// Whether this halo holds the other one.
+    pub fn covers(&self, other: &Halo) -> bool {
+        (0..MAX_RANK).all(|axis| self.low[axis] >= other.low[axis] && self.high[axis] >= other.high[axis])
+    }
+}
+
+/// What an operation is as contractions: together they write every place of the output once.
+pub(super) struct Lowered {
+    pub contractions: Vec<Contraction>,
+    pub wanted: [Wanted; 3],
+}
+
+fn lowered(op: &Op, left: &Operand, right: &Operand, output: Shape) -> Option<Lowered> {
+    match op {
+        Op::Dot => Some(dot::lower(left, right)),
+        Op::Conv(conv) => Some(conv::forward(conv, left, right, output)),
+        Op::ConvGradInput { conv, .. } => Some(conv::grad_input(conv, left, right, output)),
+        Op::ConvGradWeight { conv, .. } => Some(conv::grad_weight(conv, left, right, output)),
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Convert(_)
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Reverse(_)
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. }
+        | Op::Random { .. }
+        | Op::Detach => None,
+    }
 }
 
 /// The layouts that make an operation fast: of the left operand, the right operand and the result. `None` as in [`recipe`].
 pub fn wanted(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[Wanted; 3]> {
-    let _ = (op, left, right, output);
-    todo!("lands next")
+    let operand = |shape: Shape| {
+        let dense = Wanted { order: (0..shape.rank()).collect(), halo: Halo::default() };
+        Operand { shape, layout: dense.layout(shape), halo: Halo::default() }
+    };
+    Some(lowered(op, &operand(left), &operand(right), output)?.wanted)
+}
+
+/// The stages that compute an operation, or `None` where it is no contraction (that is, none of [`Op::Dot`], [`Op::Conv`],
+/// [`Op::ConvGradInput`] and [`Op::ConvGradWeight`]). An operand is copied where its halo is too small, or where that is
+/// estimated to be worth its time.
+pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Recipe> {
+    let wanted = lowered(op, left, right, output)?.wanted;
+    let mut best: Option<(f64, Way)> = None;
+    for copies in [[false, false], [true, false], [false, true], [true, true]] {
+        let Some(way) = Way::new(op, [left, right], &wanted, output, copies, target) else { continue };
+        let cycles = way.cycles();
+        if best.as_ref().is_none_or(|b| cycles < b.0) {
+            best = Some((cycles, way));
+        }
+    }
+    let (_, way) = best.expect("copying both operands is always possible");
+    Some(way.recipe(output, &wanted[2], target))
+}
+
+/// A way to compute an operation: which operands are copied, and how the contractions over them are tiled.
+struct Way {
+    copies: [Option<Pack>; 2],
+    tilings: Vec<Tiling>,
+}
+
+impl Way {
+    /// `None` where an operand that is not copied lacks its halo, or one that is copied already lies as wanted.
+    fn new(
+        op: &Op,
+        operands: [&Operand; 2],
+        wanted: &[Wanted; 3],
+        output: Shape,
+        copies: [bool; 2],
+        target: &Target,
+    ) -> Option<Way> {
+        let mut packs = [None, None];
+        let mut used = operands.map(|o| *o);
+        for side in 0..2 {
+            let (from, want) = (operands[side], &wanted[side]);
+            let covered = from.halo.covers(&want.halo);
+            let layout = want.layout(from.shape);
+            let same = covered && (0..from.shape.rank()).all(|a| from.layout.strides[a] == layout.strides[a]);
+            match copies[side] {
+                true if same => return None,
+                true => {
+                    packs[side] = Some(Pack::new(from, want));
+                    used[side] = Operand { shape: from.shape, layout, halo: want.halo };
+                }
+                false if !covered => return None,
+                false => {}
+            }
+        }
+        let contractions = lowered(op, &used[0], &used[1], output)?.contractions;
+        let tilings = contractions.iter().map(|contraction| choose::choose(contraction, target)).collect();
+        Some(Way { copies: packs, tilings })
+    }
+
+    fn cycles(&self) -> f64 {
+        let copies: f64 = self.copies.iter().flatten().map(Pack::cycles).sum();
+        copies + self.tilings.iter().map(|t| t.cycles).sum::<f64>()
+    }
+
+    fn recipe(self, output: Shape, wanted: &Wanted, target: &Target) -> Recipe {
+        let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new() };
+        let mut sources = [Source::Left, Source::Right];
+        for (source, pack) in sources.iter_mut().zip(self.copies) {
+            let Some(pack) = pack else { continue };
+            let to = Source::Scratch(recipe.scratch.len());
+            recipe.scratch.push(pack.elements());
+            let buffers = vec![(*source, Access::Read), (to, Access::Write)];
+            recipe.stages.push(Stage { buffers, results: false, flops: 0, work: Work::Pack(pack) });
+            *source = to;
+        }
+        let alone = self.tilings.len() == 1;
+        for tiling in self.tilings {
+            let buffers = |tiling: &Tiling| {
+                let [left, right] = sources;
+                let order = if tiling.swapped { [right, left] } else { [left, right] };
+                order.map(|source| (source, Access::Read)).to_vec()
+            };
+            match split::parts(&tiling, output).filter(|_| alone) {
+                None => recipe.stages.push(Stage {
+                    buffers: buffers(&tiling),
+                    results: true,
+                    flops: tiling.contraction.flops(),
+                    work: Work::Tiles(tiling),
+                }),
+                Some(parts) => {
+                    let partials = Partials::new(output, wanted, parts);
+                    let scratch = Source::Scratch(recipe.scratch.len());
+                    recipe.scratch.push(partials.elements());
+                    for (contraction, first) in split::split(&tiling, parts) {
+                        let mut part = choose::choose(&contraction, target);
+                        part.swapped ^= tiling.swapped;
+                        let mut buffers = buffers(&part);
+                        buffers.push((scratch, Access::Write));
+                        let flops = contraction.flops();
+                        let work = Work::Partial(part, partials.from(first));
+                        recipe.stages.push(Stage { buffers, results: false, flops, work });
+                    }
+                    let flops = partials.elements() as u64;
+                    let buffers = vec![(scratch, Access::Read)];
+                    recipe.stages.push(Stage { buffers, results: true, flops, work: Work::Sum(partials) });
+                }
+            }
+        }
+        recipe
+    }
+}
+
+impl Contraction {
+    /// Floating-point operations; a multiply-add counts as 2.
+    pub fn flops(&self) -> u64 {
+        2 * self.axes.iter().map(|a| a.extent as u64).product::<u64>()
+    }
 }
 
 impl Stage {
     /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.
     /// `buffers` are the kernel's, for [`Stage::buffers`].
     pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
-        let _ = (kernel, buffers, epilogue);
-        todo!("lands next")
+        match &self.work {
+            Work::Tiles(tiling) => {
+                Tiler { tiling, left: buffers[0], right: buffers[1], epilogue }.emit(kernel);
+            }
+            Work::Partial(tiling, partials) => {
+                let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
+                    partials.store(kernel, buffers[2], place, value);
+                };
+                Tiler { tiling, left: buffers[0], right: buffers[1], epilogue: &mut store }.emit(kernel);
+            }
+            Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
+            Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
+        }
     }
 }

@@ -1,0 +1,195 @@
+//! Convolution and its two gradients as contractions over channels-last tensors with a physical zero halo: no im2col
+//! buffer, padding or flipping.
+//!
+//! With stride `s`, dilation `d` and low padding `p` along an axis, output place `o` and kernel element `k` meet input place
+//! `i = s * o + d * k - p`. The three operations differ in which of `i`, `o` and `k` are kept.
+
+use kiln_graph::op::Convolution;
+use kiln_graph::shape::Shape;
+
+use super::tile::{Axis, Contraction, Coordinate, Halo, Lowered, Operand, Wanted};
+
+fn kept(extent: usize, left: i64, right: i64) -> Axis {
+    Axis { extent, left, right, reduce: false }
+}
+
+fn reduced(extent: usize, left: i64, right: i64) -> Axis {
+    Axis { extent, left, right, reduce: true }
+}
+
+/// A coordinate that is the sum of the last axis pushed to `axes` and others.
+fn along(terms: &[(usize, i64)]) -> Coordinate {
+    Coordinate { offset: 0, terms: terms.to_vec() }
+}
+
+/// `[batch, spatial.., channels]`.
+fn channels_last(rank: usize, halo: Halo) -> Wanted {
+    Wanted { order: [0].into_iter().chain(2..rank).chain([1]).collect(), halo }
+}
+
+/// `[spatial.., first, second]` for the axes 0 and 1 of a weight.
+fn kernel_first(rank: usize, first: usize, second: usize) -> Wanted {
+    Wanted { order: (2..rank).chain([first, second]).collect(), halo: Halo::default() }
+}
+
+/// The zeros that the windows of a convolution touch around its input.
+fn input_halo(conv: &Convolution, input: Shape, kernel: &[usize], output: &[usize]) -> Halo {
+    let mut halo = Halo::default();
+    let sliding = &conv.sliding;
+    for axis in 0..sliding.spatial {
+        let low = sliding.padding[axis].0;
+        let last = (output[axis] - 1) * sliding.stride[axis] + (kernel[axis] - 1) * sliding.dilation[axis];
+        halo.low[2 + axis] = low;
+        halo.high[2 + axis] = (last + 1).saturating_sub(low + input.dim(2 + axis));
+    }
+    halo
+}
+
+/// Where the first window starts.
+fn first_window(conv: &Convolution, input: &Operand) -> i64 {
+    let padding: i64 = (0..conv.sliding.spatial)
+        .map(|axis| conv.sliding.padding[axis].0 as i64 * input.layout.strides[2 + axis])
+        .sum();
+    input.layout.offset as i64 - padding
+}
+
+/// [`kiln_graph::Op::Conv`]: input, weight. Rows are pixels, the lanes output channels; sums over kernel and input channels.
+pub(super) fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Shape) -> Lowered {
+    let (x, w) = (input.layout.strides, weight.layout.strides);
+    let rank = output.rank();
+    let channels = weight.shape.dim(1) as i64;
+    let features = output.dim(1) / conv.groups;
+    let mut axes = vec![
+        kept(output.dim(0), x[0], 0),
+        kept(conv.groups, x[1] * channels, w[0] * features as i64),
+        kept(features, 0, w[0]),
+    ];
+    let mut places = vec![along(&[(0, 1)]), along(&[(1, features as i64), (2, 1)])];
+    for axis in 2..rank {
+        places.push(along(&[(axes.len(), 1)]));
+        axes.push(kept(output.dim(axis), x[axis] * conv.sliding.stride[axis - 2] as i64, 0));
+    }
+    for axis in 2..rank {
+        let dilation = conv.sliding.dilation[axis - 2] as i64;
+        axes.push(reduced(weight.shape.dim(axis), x[axis] * dilation, w[axis]));
+    }
+    axes.push(reduced(weight.shape.dim(1), x[1], w[1]));
+    let left = first_window(conv, input);
+    let contraction = Contraction { axes, left, right: weight.layout.offset as i64, output: places, fast: 1 };
+    let halo = input_halo(conv, input.shape, &weight.shape.dims()[2..], &output.dims()[2..]);
+    let wanted = [channels_last(rank, halo), kernel_first(rank, 1, 0), channels_last(rank, Halo::default())];
+    Lowered { contractions: vec![contraction], wanted }
+}
+
+/// [`kiln_graph::Op::ConvGradWeight`]: input, output gradient. Rows are input channels and kernel elements, the lanes output
+/// channels; sums over batch and pixels.
+pub(super) fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, output: Shape) -> Lowered {
+    let (x, y) = (input.layout.strides, gradient.layout.strides);
+    let rank = output.rank();
+    let channels = output.dim(1);
+    let features = output.dim(0) / conv.groups;
+    let mut axes = vec![
+        kept(conv.groups, x[1] * channels as i64, y[1] * features as i64),
+        kept(features, 0, y[1]),
+        kept(channels, x[1], 0),
+    ];
+    let mut places = vec![along(&[(0, features as i64), (1, 1)]), along(&[(2, 1)])];
+    for axis in 2..rank {
+        places.push(along(&[(axes.len(), 1)]));
+        axes.push(kept(output.dim(axis), x[axis] * conv.sliding.dilation[axis - 2] as i64, 0));
+    }
+    axes.push(reduced(input.shape.dim(0), x[0], y[0]));
+    for axis in 2..rank {
+        let stride = conv.sliding.stride[axis - 2] as i64;
+        axes.push(reduced(gradient.shape.dim(axis), x[axis] * stride, y[axis]));
+    }
+    let left = first_window(conv, input);
+    let contraction = Contraction { axes, left, right: gradient.layout.offset as i64, output: places, fast: 0 };
+    let halo = input_halo(conv, input.shape, &output.dims()[2..], &gradient.shape.dims()[2..]);
+    let wanted = [channels_last(rank, halo), channels_last(rank, Halo::default()), kernel_first(rank, 1, 0)];
+    Lowered { contractions: vec![contraction], wanted }
+}
+
+/// Along one axis, the input places `first, first + stride, ..` and the kernel elements that meet them:
+/// element `kernel + j * kernel_step` meets place `first + q * stride` at output place `output + q - j * output_step`.
+#[derive(Clone, Copy, Debug)]
+struct Phase {
+    first: usize,
+    places: usize,
+    kernel: usize,
+    kernel_step: usize,
+    elements: usize,
+    output: i64,
+    output_step: usize,
+}
+
+/// The phases of one axis that hold places of the input.
+fn phases(stride: usize, dilation: usize, padding: usize, kernel: usize, input: usize) -> Vec<Phase> {
+    let phase = |first: usize| {
+        let meets = |k: &usize| (first + padding) as i64 % stride as i64 == (k * dilation) as i64 % stride as i64;
+        let mut met = (0..kernel).filter(meets);
+        let (start, next) = (met.next(), met.next());
+        let (kernel, elements) = (start.unwrap_or(0), start.map_or(0, |_| (0..kernel).filter(meets).count()));
+        let kernel_step = next.map_or(1, |next| next - kernel);
+        Phase {
+            first,
+            places: (input - first).div_ceil(stride),
+            kernel,
+            kernel_step,
+            elements,
+            output: ((first + padding) as i64 - (kernel * dilation) as i64).div_euclid(stride as i64),
+            output_step: kernel_step * dilation / stride,
+        }
+    };
+    (0..stride.min(input)).map(phase).collect()
+}
+
+/// [`kiln_graph::Op::ConvGradInput`]: output gradient, weight. The places of the input fall into `stride` phases per axis,
+/// each of which meets its own kernel elements: one contraction each. Rows are pixels, the lanes input channels; sums over
+/// kernel and output channels. The weight is read backwards along its kernel, so nothing is flipped.
+pub(super) fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
+    let (y, w) = (gradient.layout.strides, weight.layout.strides);
+    let (rank, sliding) = (output.rank(), &conv.sliding);
+    let channels = weight.shape.dim(1);
+    let features = weight.shape.dim(0) / conv.groups;
+    let mut halo = Halo::default();
+    let mut choices: Vec<Vec<Phase>> = vec![Vec::new()];
+    for axis in 0..sliding.spatial {
+        let (stride, dilation) = (sliding.stride[axis], sliding.dilation[axis]);
+        let (kernel, extent) = (weight.shape.dim(2 + axis), output.dim(2 + axis));
+        let phases = phases(stride, dilation, sliding.padding[axis].0, kernel, extent);
+        for phase in phases.iter().filter(|p| p.elements > 0) {
+            let lowest = phase.output - ((phase.elements - 1) * phase.output_step) as i64;
+            let highest = phase.output + phase.places as i64 - 1;
+            let beyond = highest - (gradient.shape.dim(2 + axis) as i64 - 1);
+            halo.low[2 + axis] = halo.low[2 + axis].max((-lowest).max(0) as usize);
+            halo.high[2 + axis] = halo.high[2 + axis].max(beyond.max(0) as usize);
+        }
+        let extended = |choice: Vec<Phase>| phases.iter().map(move |&p| choice.iter().copied().chain([p]).collect());
+        choices = choices.into_iter().flat_map(extended.clone()).collect();
+    }
+    let contraction = |phases: &Vec<Phase>| {
+        let mut axes = vec![
+            kept(output.dim(0), y[0], 0),
+            kept(conv.groups, y[1] * features as i64, w[0] * features as i64),
+            kept(channels, 0, w[1]),
+        ];
+        let mut places = vec![along(&[(0, 1)]), along(&[(1, channels as i64), (2, 1)])];
+        let (mut left, mut right) = (gradient.layout.offset as i64, weight.layout.offset as i64);
+        for (axis, phase) in phases.iter().enumerate() {
+            let terms = vec![(axes.len(), sliding.stride[axis] as i64)];
+            places.push(Coordinate { offset: phase.first as i64, terms });
+            axes.push(kept(phase.places, y[2 + axis], 0));
+            left += phase.output * y[2 + axis];
+            right += phase.kernel as i64 * w[2 + axis];
+        }
+        for (axis, phase) in phases.iter().enumerate() {
+            let (left, right) = (-y[2 + axis] * phase.output_step as i64, w[2 + axis] * phase.kernel_step as i64);
+            axes.push(reduced(phase.elements, left, right));
+        }
+        axes.push(reduced(features, y[1], w[0]));
+        Contraction { axes, left, right, output: places, fast: 1 }
+    };
+    let wanted = [channels_last(rank, halo), kernel_first(rank, 0, 1), channels_last(rank, Halo::default())];
+    Lowered { contractions: choices.iter().map(contraction).collect(), wanted }
+}

@@ -1,0 +1,166 @@
+//! Copies a tensor into the layout that a contraction wants: other order of axes, zero halo.
+//! It knows layouts alone.
+
+use kiln_graph::shape::Shape;
+
+use super::tile::{Operand, Wanted};
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
+use crate::plan::Layout;
+
+/// Places along the source's contiguous axis that are copied before the next stretch of the other one: a cache line of f32.
+const LINE: usize = 16;
+
+/// A copy between layouts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pack {
+    shape: Shape,
+    from: Layout,
+    to: Layout,
+    order: Vec<usize>,
+    halo: bool,
+    /// Whether the outermost axis has a halo of its own.
+    outer_halo: bool,
+}
+
+impl Pack {
+    /// The copy of an operand to a dense buffer with a halo.
+    pub fn new(from: &Operand, wanted: &Wanted) -> Pack {
+        let outermost = wanted.order[0];
+        Pack {
+            shape: from.shape,
+            from: from.layout,
+            to: wanted.layout(from.shape),
+            order: wanted.order.clone(),
+            halo: wanted.halo != Default::default(),
+            outer_halo: wanted.halo.low[outermost] + wanted.halo.high[outermost] > 0,
+        }
+    }
+
+    /// The length of the buffer that is written.
+    pub fn elements(&self) -> usize {
+        self.to.elements
+    }
+
+    /// Estimated cycles.
+    pub fn cycles(&self) -> f64 {
+        let fast = self.order[self.order.len() - 1];
+        self.to.elements as f64 * if self.from.strides[fast] == 1 { 0.5 } else { 2.0 }
+    }
+
+    /// Writes the copy: the outermost axis is the grid. Where the source runs along another axis than the copy, tiles of
+    /// whole cache lines on both sides.
+    pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
+        let (outermost, fast) = (self.order[0], self.order[self.order.len() - 1]);
+        let mut nest = Nest { pack: self, from, to, at: vec![Index::default(); self.shape.rank()] };
+        let extent = self.shape.dim(outermost);
+        let grid = extent > 1 && !self.outer_halo && self.order.len() > 1;
+        let slab = if grid { self.to.elements / extent } else { self.to.elements };
+        let mut start = Index::default();
+        if grid {
+            let variable = kernel.grid(extent);
+            nest.at[outermost] = Index::of(variable, 1);
+            start = Index::of(variable, slab as i64);
+        }
+        if self.halo {
+            fill(kernel, to, start, slab);
+        }
+        let mut loops: Vec<usize> =
+            self.order.iter().copied().filter(|&a| a != fast && !(grid && a == outermost)).collect();
+        let contiguous = loops.iter().position(|&a| self.from.strides[a] == 1 && self.shape.dim(a) > 1);
+        let line = contiguous.filter(|_| self.from.strides[fast] != 1).map(|at| loops.remove(at));
+        nest.outer(kernel, &loops, line, fast);
+    }
+}
+
+/// Zeros from `start` on.
+fn fill(kernel: &mut KernelBuilder, to: BufferId, start: Index, count: usize) {
+    let lanes = kernel.lanes();
+    let zero = kernel.f32(0.0);
+    let vectors = count / lanes;
+    if vectors > 0 {
+        kernel.for_each(vectors, &[], |kernel, variable, _| {
+            kernel.store(to, start.clone().plus(variable, lanes as i64), 1, lanes, zero);
+            Vec::new()
+        });
+    }
+    if !count.is_multiple_of(lanes) {
+        kernel.store(to, start.shifted((vectors * lanes) as i64), 1, count % lanes, zero);
+    }
+}
+
+struct Nest<'a> {
+    pack: &'a Pack,
+    from: BufferId,
+    to: BufferId,
+    at: Vec<Index>,
+}
+
+impl Nest<'_> {
+    fn outer(&mut self, kernel: &mut KernelBuilder, loops: &[usize], line: Option<usize>, fast: usize) {
+        match (loops.split_first(), line) {
+            (Some((&axis, inner)), _) => {
+                self.along(kernel, axis, self.pack.shape.dim(axis), 1, |nest, kernel, _| {
+                    nest.outer(kernel, inner, line, fast)
+                });
+            }
+            (None, Some(line)) => {
+                self.along(kernel, line, self.pack.shape.dim(line), LINE, |nest, kernel, count| {
+                    nest.stretches(kernel, fast, |nest, kernel, active| {
+                        nest.along(kernel, line, count, 1, |nest, kernel, _| nest.copy(kernel, fast, active));
+                    });
+                });
+            }
+            (None, None) => self.stretches(kernel, fast, |nest, kernel, active| nest.copy(kernel, fast, active)),
+        }
+    }
+
+    fn stretches(
+        &mut self,
+        kernel: &mut KernelBuilder,
+        fast: usize,
+        mut body: impl FnMut(&mut Self, &mut KernelBuilder, usize),
+    ) {
+        let lanes = kernel.lanes();
+        self.along(kernel, fast, self.pack.shape.dim(fast), lanes, |nest, kernel, active| body(nest, kernel, active));
+    }
+
+    /// Runs the body at each step of `size` places along an axis, `count` in all; it gets the places of its step.
+    fn along(
+        &mut self,
+        kernel: &mut KernelBuilder,
+        axis: usize,
+        count: usize,
+        size: usize,
+        mut body: impl FnMut(&mut Self, &mut KernelBuilder, usize),
+    ) {
+        let start = self.at[axis].clone();
+        let (full, rest) = (count / size, count % size);
+        if full == 1 {
+            body(self, kernel, size);
+        } else if full > 1 {
+            kernel.for_each(full, &[], |kernel, variable, _| {
+                self.at[axis] = start.clone().plus(variable, size as i64);
+                body(self, kernel, size);
+                Vec::new()
+            });
+        }
+        if rest > 0 {
+            self.at[axis] = start.clone().shifted((full * size) as i64);
+            body(self, kernel, rest);
+        }
+        self.at[axis] = start;
+    }
+
+    fn copy(&mut self, kernel: &mut KernelBuilder, fast: usize, active: usize) {
+        let index = |layout: &Layout| {
+            let start = Index::at(layout.offset as i64);
+            self.at.iter().zip(layout.strides).fold(start, |index, (at, stride)| index.plus_index(at, stride))
+        };
+        let (from, to) = (index(&self.pack.from), index(&self.pack.to));
+        let value = match self.pack.from.strides[fast] {
+            0 => kernel.splat(self.from, from),
+            stride => kernel.push(Operation::Load { buffer: self.from, index: from, stride, active }),
+        };
+        kernel.store(self.to, to, 1, active, value);
+    }
+}

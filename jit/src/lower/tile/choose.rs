@@ -1,0 +1,333 @@
+//! Chooses how a contraction is tiled: which axis runs along the lanes, which places form a tile, in which order the
+//! loops go, which of them are the grid. Decided from extents, strides and the target alone, so that one contraction always
+//! gets one order of summation, whatever the number of threads.
+
+use super::{Axis, Contraction};
+use crate::target::Target;
+
+/// Unrolled turns of the innermost loop, at most.
+const UNROLL: usize = 8;
+/// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make their way there
+/// worth it.
+const ROW_TILES: usize = 16;
+/// Tasks of a grid from which on more are of no use.
+const TASKS: usize = 64;
+
+/// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Level {
+    /// The axis.
+    pub axis: usize,
+    /// Places a step.
+    pub size: usize,
+}
+
+/// A contraction with its loops. Tiles are boxes of row places by a stretch of the vector axis.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tiling {
+    /// The contraction; operands exchanged where `swapped`.
+    pub contraction: Contraction,
+    /// Whether the contraction's left operand is the operation's right one.
+    pub swapped: bool,
+    /// The axis along the lanes, where one is.
+    pub vector: Option<usize>,
+    /// The axes whose places form the rows of a tile, outermost first.
+    pub rows: Vec<usize>,
+    /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the earlier.
+    pub levels: Vec<Level>,
+    /// How many of the levels are the grid; they leave nothing over.
+    pub grid: usize,
+    /// The loops over reduced axes, outermost first; a step is unrolled.
+    pub reduce: Vec<Level>,
+    /// Estimated cycles.
+    pub cycles: f64,
+}
+
+/// Equal steps of a loop, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    /// Where the first one starts.
+    pub start: usize,
+    /// How many there are.
+    pub count: usize,
+    /// Places a step.
+    pub size: usize,
+}
+
+/// The steps of a loop over `extent` places: the full ones, then the one left over.
+pub(super) fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
+    let (count, rest) = (extent / size, extent % size);
+    let full = Steps { start: 0, count, size };
+    let rest = Steps { start: extent - rest, count: (rest > 0) as usize, size: rest };
+    [full, rest].into_iter().filter(|s| s.count > 0)
+}
+
+/// The fastest tiling by the cost model; the first of equals.
+pub(super) fn choose(contraction: &Contraction, target: &Target) -> Tiling {
+    let contraction = contraction.simplified();
+    let mut best: Option<Tiling> = None;
+    for swapped in [false, true] {
+        let candidate = if swapped { contraction.swapped() } else { contraction.clone() };
+        let kept = (0..candidate.axes.len()).filter(|&a| !candidate.axes[a].reduce && candidate.lanes(a).is_some());
+        for vector in kept.map(Some).chain([None]) {
+            let tiling = Shape::new(&candidate, vector, target).tiling(swapped);
+            if best.as_ref().is_none_or(|b| tiling.cycles < b.cycles) {
+                best = Some(tiling);
+            }
+        }
+    }
+    best.expect("a tiling without a vector axis always exists")
+}
+
+/// A contraction whose vector axis is decided.
+struct Shape<'a> {
+    contraction: &'a Contraction,
+    target: &'a Target,
+    vector: Option<usize>,
+    /// Row axes, innermost (of the smallest stride) first.
+    rows: Vec<usize>,
+    /// The other kept axes, outermost first.
+    outer: Vec<usize>,
+    /// Cycles to load a vector of the right operand.
+    right_load: f64,
+    /// Cycles to load a row's factor for one vector, and whether it serves all vectors of the tile.
+    left_load: (f64, bool),
+    /// Cycles to store a vector.
+    store: f64,
+    /// The number of products of one output.
+    depth: f64,
+}
+
+impl<'a> Shape<'a> {
+    fn new(contraction: &'a Contraction, vector: Option<usize>, target: &'a Target) -> Shape<'a> {
+        let axes = &contraction.axes;
+        let kept = |a: &usize| !axes[*a].reduce && Some(*a) != vector;
+        let mut rows: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right == 0).collect();
+        let mut outer: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right != 0).collect();
+        rows.sort_by_key(|&a| axes[a].left.abs());
+        outer.sort_by_key(|&a| -axes[a].left.abs().max(axes[a].right.abs()));
+        let load = |stride: i64| match stride {
+            0 | 1 => 0.5,
+            _ => target.lanes as f64,
+        };
+        let along = vector.map(|v| axes[v]);
+        let contiguous = along.is_some() && vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
+        Shape {
+            contraction,
+            target,
+            vector,
+            rows,
+            outer,
+            right_load: along.map_or(0.5, |v| load(v.right)),
+            left_load: along.map_or((0.5, true), |v| (load(v.left), v.left == 0)),
+            store: if contiguous { 1.0 } else { 2.0 * target.lanes as f64 },
+            depth: axes.iter().filter(|a| a.reduce).map(|a| a.extent as f64).product(),
+        }
+    }
+
+    fn axis(&self, axis: usize) -> Axis {
+        self.contraction.axes[axis]
+    }
+
+    /// Cycles of one tile of `rows` by `vectors`: two multiply-adds and two loads start in a cycle, a sum waits four cycles
+    /// for its predecessor.
+    fn cycles(&self, rows: usize, vectors: usize) -> f64 {
+        let (r, v) = (rows as f64, vectors as f64);
+        let loads = v * self.right_load + if self.left_load.1 { r } else { r * v } * self.left_load.0;
+        let step = (r * v / 2.0).max(loads).max(4.0) + 0.25;
+        self.depth * step + r * v * (1.0 + self.store) + 8.0
+    }
+
+    /// Whether the sums of a tile, the factors of its shorter side and one of the other fit the registers.
+    fn fits(&self, rows: usize, vectors: usize) -> bool {
+        rows * vectors + rows.min(vectors) < self.target.vector_registers
+    }
+
+    /// The box of `count` rows: inner axes whole, the next in part. `None` where the count is no box.
+    fn rows_box(&self, count: usize) -> Option<Vec<usize>> {
+        let mut left = count;
+        let sizes = self.rows.iter().map(|&axis| {
+            let size = left.min(self.axis(axis).extent);
+            let whole = left.is_multiple_of(size);
+            left /= size;
+            whole.then_some(size)
+        });
+        let sizes: Vec<usize> = sizes.collect::<Option<_>>()?;
+        (left == 1).then_some(sizes)
+    }
+
+    fn tiling(&self, swapped: bool) -> Tiling {
+        let lanes = self.target.lanes;
+        let width = self.vector.map_or(1, |v| self.axis(v).extent);
+        let mut best: Option<(f64, Vec<usize>, usize)> = None;
+        for vectors in 1..=width.div_ceil(lanes).min(8) {
+            for count in (1..=self.target.vector_registers).filter(|&count| self.fits(count, vectors)) {
+                let Some(sizes) = self.rows_box(count) else { continue };
+                let mut row_tiles = vec![(1, 1)];
+                for (&axis, &size) in self.rows.iter().zip(&sizes) {
+                    let outer = std::mem::take(&mut row_tiles);
+                    for step in steps(self.axis(axis).extent, size) {
+                        row_tiles.extend(outer.iter().map(|&(count, rows)| (count * step.count, rows * step.size)));
+                    }
+                }
+                let columns = steps(width, vectors * lanes).map(|s| (s.count, s.size.div_ceil(lanes)));
+                let cycles: f64 = columns
+                    .flat_map(|(n, v)| row_tiles.iter().map(move |&(count, r)| (n * count, r, v)))
+                    .map(|(n, r, v)| n as f64 * self.cycles(r, v))
+                    .sum();
+                if best.as_ref().is_none_or(|b| cycles < b.0) {
+                    best = Some((cycles, sizes, vectors * lanes));
+                }
+            }
+        }
+        let (cycles, sizes, stretch) = best.expect("one row of one vector always fits");
+        let outer: f64 = self.outer.iter().map(|&a| self.axis(a).extent as f64).product();
+        let (levels, grid) = self.levels(&sizes, stretch);
+        Tiling {
+            contraction: self.contraction.clone(),
+            swapped,
+            vector: self.vector,
+            rows: self.rows.iter().rev().copied().collect(),
+            levels,
+            grid,
+            reduce: unrolled(self.contraction),
+            cycles: cycles * outer,
+        }
+    }
+
+    /// The loops over kept axes and how many of them are the grid. Around the loop along the vector axis stand those over
+    /// rows that would not stay in the caches together; inside it those that reuse its stretch of the right operand.
+    fn levels(&self, sizes: &[usize], stretch: usize) -> (Vec<Level>, usize) {
+        let (mut outside, mut inside) = (Vec::new(), Vec::new());
+        let mut extents: Vec<usize> =
+            self.contraction.axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
+        let mut tiles = 1;
+        for (&axis, &size) in self.rows.iter().zip(sizes) {
+            let extent = self.axis(axis).extent;
+            if tiles >= ROW_TILES {
+                outside.push(Level { axis, size });
+                continue;
+            }
+            let count = extent.div_ceil(size);
+            let fits = |block: usize| {
+                let mut extents = extents.clone();
+                extents[axis] = block * size;
+                4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
+            };
+            let block = (1..=count)
+                .filter(|&block| count.is_multiple_of(block))
+                .filter(|&block| tiles * block <= ROW_TILES || fits(block))
+                .max();
+            let block = block.unwrap_or(1);
+            if block < count {
+                outside.push(Level { axis, size: block * size });
+            }
+            inside.push(Level { axis, size });
+            extents[axis] = (block * size).min(extent);
+            tiles *= block;
+        }
+        let mut levels: Vec<Level> = self.outer.iter().map(|&axis| Level { axis, size: 1 }).collect();
+        levels.extend(outside.into_iter().rev());
+        levels.extend(self.vector.map(|axis| Level { axis, size: stretch }));
+        let most = levels.len();
+        levels.extend(inside.into_iter().rev());
+
+        let mut extents: Vec<usize> = self.contraction.axes.iter().map(|a| a.extent).collect();
+        let (mut grid, mut tasks) = (0, 1);
+        for level in &levels[..most] {
+            let extent = &mut extents[level.axis];
+            if !extent.is_multiple_of(level.size) || tasks >= TASKS {
+                break;
+            }
+            tasks *= *extent / level.size;
+            *extent = level.size;
+            grid += 1;
+        }
+        (levels, grid)
+    }
+}
+
+/// The loops over reduced axes: the smallest strides innermost, the innermost turns unrolled.
+fn unrolled(contraction: &Contraction) -> Vec<Level> {
+    let axes = &contraction.axes;
+    let mut reduced: Vec<usize> = (0..axes.len()).filter(|&a| axes[a].reduce).collect();
+    reduced.sort_by_key(|&a| (axes[a].right.abs(), axes[a].left.abs()));
+    let mut budget = UNROLL;
+    let mut levels: Vec<Level> = reduced
+        .into_iter()
+        .map(|axis| {
+            let extent = axes[axis].extent.max(1);
+            let size = if extent <= budget {
+                extent
+            } else {
+                let divisor = (budget / 2 + 1..=budget).rev().find(|&size| extent.is_multiple_of(size));
+                divisor.unwrap_or(budget.div_ceil(2))
+            };
+            budget = if size == extent { budget / size } else { 1 };
+            Level { axis, size }
+        })
+        .collect();
+    levels.reverse();
+    levels
+}
+
+impl Contraction {
+    /// The same contraction with its operands exchanged.
+    pub(super) fn swapped(&self) -> Contraction {
+        let axes = self.axes.iter().map(|a| Axis { left: a.right, right: a.left, ..*a }).collect();
+        Contraction { axes, left: self.right, right: self.left, ..self.clone() }
+    }
+
+    /// The output axis along which neighbours on this axis are neighbours.
+    pub(super) fn lanes(&self, axis: usize) -> Option<usize> {
+        let mut uses = (0..self.output.len())
+            .flat_map(|o| self.output[o].terms.iter().map(move |t| (o, *t)))
+            .filter(|(_, (a, _))| *a == axis);
+        match (uses.next(), uses.next()) {
+            (Some((output, (_, 1))), None) => Some(output),
+            _ => None,
+        }
+    }
+
+    /// About how many elements of the left operand the given stretches of the axes touch.
+    pub(super) fn left_elements(&self, extents: &[usize]) -> usize {
+        let touched = self.axes.iter().zip(extents).filter(|(a, _)| a.left != 0);
+        let (mut product, mut span) = (1, 1);
+        for (axis, &extent) in touched {
+            product *= extent.max(1);
+            span += (extent.max(1) - 1) * axis.left.unsigned_abs() as usize;
+        }
+        product.min(span)
+    }
+
+    /// The same sums over fewer axes: those of extent 1 dropped, reduced axes that follow one another in both operands joined.
+    pub(super) fn simplified(&self) -> Contraction {
+        let mut axes: Vec<Axis> = Vec::new();
+        let mut renamed = Vec::new();
+        for axis in &self.axes {
+            renamed.push((axis.extent != 1).then_some(axes.len()));
+            axes.extend((axis.extent != 1).then_some(*axis));
+        }
+        let mut joined = true;
+        while joined {
+            joined = false;
+            for outer in 0..axes.len() {
+                let a = axes[outer];
+                let follows =
+                    |b: &Axis| b.reduce && a.left == b.left * b.extent as i64 && a.right == b.right * b.extent as i64;
+                let inner = (0..axes.len()).find(|&i| i != outer && a.reduce && a.extent != 1 && follows(&axes[i]));
+                if let Some(inner) = inner.filter(|&i| axes[i].extent > 1) {
+                    axes[inner].extent *= a.extent;
+                    axes[outer] = Axis { extent: 1, left: 0, right: 0, reduce: true };
+                    joined = true;
+                }
+            }
+        }
+        let output = self.output.iter().map(|coordinate| {
+            let terms = coordinate.terms.iter().filter_map(|&(axis, factor)| Some((renamed[axis]?, factor)));
+            super::Coordinate { offset: coordinate.offset, terms: terms.collect() }
+        });
+        let output = output.collect();
+        Contraction { axes, output, ..self.clone() }
+    }
+}

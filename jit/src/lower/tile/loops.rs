@@ -1,0 +1,247 @@
+//! Writes a tiling as loops: the grid, the loops over kept axes down to one tile, the loops over reduced axes that carry
+//! the tile's sums in registers, and the epilogue of each vector of sums. Every loop leaves its rest to a smaller copy of
+//! its body. It decides nothing.
+
+use super::choose::{Level, Steps, Tiling, steps};
+use super::{Epilogue, Place};
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value, Variable};
+
+/// Where a loop nest has arrived.
+#[derive(Clone)]
+struct Position {
+    /// Per axis, the index of its first place.
+    at: Vec<Index>,
+    /// Per axis, how many places from there on are to be covered.
+    extent: Vec<usize>,
+}
+
+impl Position {
+    fn moved(&self, level: Level, size: usize, by: impl FnOnce(Index) -> Index) -> Position {
+        let mut moved = self.clone();
+        let at = &mut moved.at[level.axis];
+        *at = by(std::mem::take(at));
+        moved.extent[level.axis] = size;
+        moved
+    }
+
+    /// At the only step of some steps, or at one of them, by a loop variable.
+    fn step(&self, level: Level, steps: Steps, variable: Option<Variable>) -> Position {
+        let start = steps.start as i64;
+        self.moved(level, steps.size, |index| match variable {
+            Some(variable) => index.shifted(start).plus(variable, steps.size as i64),
+            None => index.shifted(start),
+        })
+    }
+}
+
+/// A place in a tile: displacements along axes.
+type Displacement = Vec<(usize, i64)>;
+
+/// Every place of the box that the extents of `axes` span, the last axis fastest.
+fn places(axes: &[usize], extent: &[usize]) -> Vec<Displacement> {
+    axes.iter().fold(vec![Vec::new()], |places, &axis| {
+        let along = |place: &Displacement| -> Vec<Displacement> {
+            (0..extent[axis] as i64).map(|i| place.iter().copied().chain([(axis, i)]).collect()).collect()
+        };
+        places.iter().flat_map(along).collect()
+    })
+}
+
+/// Emits one tiling into one kernel.
+pub(super) struct Tiler<'a, 'e> {
+    /// What to emit.
+    pub tiling: &'a Tiling,
+    /// The contraction's left operand.
+    pub left: BufferId,
+    /// The contraction's right operand.
+    pub right: BufferId,
+    /// Takes the sums.
+    pub epilogue: &'a mut Epilogue<'e>,
+}
+
+impl Tiler<'_, '_> {
+    /// Writes the grid and everything in it.
+    pub fn emit(&mut self, kernel: &mut KernelBuilder) {
+        let tiling = self.tiling;
+        let axes = &tiling.contraction.axes;
+        let mut position =
+            Position { at: vec![Index::default(); axes.len()], extent: axes.iter().map(|a| a.extent).collect() };
+        for &level in &tiling.levels[..tiling.grid] {
+            for steps in steps(position.extent[level.axis], level.size) {
+                let variable = kernel.grid(steps.count);
+                position = position.step(level, steps, Some(variable));
+            }
+        }
+        self.nest(kernel, &tiling.levels[tiling.grid..], &position);
+    }
+
+    fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], position: &Position) {
+        let Some((&level, inner)) = levels.split_first() else {
+            return self.tile(kernel, position);
+        };
+        for steps in steps(position.extent[level.axis], level.size) {
+            if steps.count == 1 {
+                self.nest(kernel, inner, &position.step(level, steps, None));
+            } else {
+                kernel.for_each(steps.count, &[], |kernel, variable, _| {
+                    self.nest(kernel, inner, &position.step(level, steps, Some(variable)));
+                    Vec::new()
+                });
+            }
+        }
+    }
+
+    fn tile(&mut self, kernel: &mut KernelBuilder, position: &Position) {
+        let lanes = kernel.lanes();
+        let contraction = &self.tiling.contraction;
+        let rows = places(&self.tiling.rows, &position.extent);
+        let width = self.tiling.vector.map_or(1, |v| position.extent[v]);
+        let vectors: Vec<(usize, usize)> =
+            (0..width).step_by(lanes).map(|start| (start, lanes.min(width - start))).collect();
+
+        let zero = kernel.f32(0.0);
+        let mut sums = vec![zero; rows.len() * vectors.len()];
+        if contraction.axes.iter().all(|a| a.extent > 0) {
+            let tile = Tile { tiling: self.tiling, left: self.left, right: self.right, rows: &rows, vectors: &vectors };
+            sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
+        }
+        for (row, displacement) in rows.iter().enumerate() {
+            for (column, &(start, active)) in vectors.iter().enumerate() {
+                let mut at = position.at.clone();
+                let along = self.tiling.vector.map(|v| (v, start as i64));
+                for (axis, by) in displacement.iter().copied().chain(along) {
+                    at[axis].offset += by;
+                }
+                let coordinates = contraction.output.iter().map(|coordinate| {
+                    let start = Index::at(coordinate.offset);
+                    coordinate.terms.iter().fold(start, |index, &(axis, factor)| index.plus_index(&at[axis], factor))
+                });
+                let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
+                let place = Place { coordinates: coordinates.collect(), lanes, active };
+                (self.epilogue)(kernel, &place, sums[row * vectors.len() + column]);
+            }
+        }
+    }
+}
+
+/// The sums of one tile.
+struct Tile<'a> {
+    tiling: &'a Tiling,
+    left: BufferId,
+    right: BufferId,
+    rows: &'a [Displacement],
+    /// For each vector of a row its first place and its active lanes.
+    vectors: &'a [(usize, usize)],
+}
+
+impl Tile<'_> {
+    fn reduce(
+        &self,
+        kernel: &mut KernelBuilder,
+        levels: &[Level],
+        position: &Position,
+        mut sums: Vec<Value>,
+    ) -> Vec<Value> {
+        let Some((&level, inner)) = levels.split_first() else {
+            return self.steps(kernel, position, sums);
+        };
+        for steps in steps(position.extent[level.axis], level.size) {
+            sums = if steps.count == 1 {
+                self.reduce(kernel, inner, &position.step(level, steps, None), sums)
+            } else {
+                kernel.for_each(steps.count, &sums, |kernel, variable, sums| {
+                    self.reduce(kernel, inner, &position.step(level, steps, Some(variable)), sums.to_vec())
+                })
+            };
+        }
+        sums
+    }
+
+    /// The unrolled products. The factors of the tile's shorter side are loaded first and stay in registers for a step,
+    /// those of the longer side pass by.
+    fn steps(&self, kernel: &mut KernelBuilder, position: &Position, mut sums: Vec<Value>) -> Vec<Value> {
+        let (rows, vectors) = (self.rows.len(), self.vectors.len());
+        let reduced: Vec<usize> = self.tiling.reduce.iter().map(|level| level.axis).collect();
+        let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
+        for step in places(&reduced, &position.extent) {
+            let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
+                let sum = &mut sums[row * vectors + vector];
+                *sum = kernel.fma(left, right, *sum);
+            };
+            if !shared {
+                for vector in 0..vectors {
+                    let right = self.right(kernel, position, &step, vector);
+                    for row in 0..rows {
+                        let left = self.left(kernel, position, &step, row, vector);
+                        multiply(kernel, row, vector, left, right);
+                    }
+                }
+            } else if vectors <= rows {
+                let rights: Vec<Value> = (0..vectors).map(|v| self.right(kernel, position, &step, v)).collect();
+                for row in 0..rows {
+                    let left = self.left(kernel, position, &step, row, 0);
+                    for (vector, &right) in rights.iter().enumerate() {
+                        multiply(kernel, row, vector, left, right);
+                    }
+                }
+            } else {
+                let lefts: Vec<Value> = (0..rows).map(|r| self.left(kernel, position, &step, r, 0)).collect();
+                for vector in 0..vectors {
+                    let right = self.right(kernel, position, &step, vector);
+                    for (row, &left) in lefts.iter().enumerate() {
+                        multiply(kernel, row, vector, left, right);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    fn left(
+        &self,
+        kernel: &mut KernelBuilder,
+        position: &Position,
+        step: &Displacement,
+        row: usize,
+        vector: usize,
+    ) -> Value {
+        let contraction = &self.tiling.contraction;
+        let places = step.iter().chain(&self.rows[row]).copied();
+        let strides = |axis: usize| contraction.axes[axis].left;
+        self.operand(kernel, position, self.left, contraction.left, places, strides, vector)
+    }
+
+    fn right(&self, kernel: &mut KernelBuilder, position: &Position, step: &Displacement, vector: usize) -> Value {
+        let contraction = &self.tiling.contraction;
+        let strides = |axis: usize| contraction.axes[axis].right;
+        self.operand(kernel, position, self.right, contraction.right, step.iter().copied(), strides, vector)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn operand(
+        &self,
+        kernel: &mut KernelBuilder,
+        position: &Position,
+        buffer: BufferId,
+        start: i64,
+        places: impl Iterator<Item = (usize, i64)>,
+        stride: impl Fn(usize) -> i64,
+        vector: usize,
+    ) -> Value {
+        let mut index = Index::at(start);
+        for (axis, at) in position.at.iter().enumerate() {
+            index = index.plus_index(at, stride(axis));
+        }
+        for (axis, by) in places {
+            index.offset += by * stride(axis);
+        }
+        let (first, active) = self.vectors[vector];
+        match self.tiling.vector.map(|v| stride(v)) {
+            None | Some(0) => kernel.splat(buffer, index),
+            Some(stride) => {
+                let index = index.shifted(first as i64 * stride);
+                kernel.push(Operation::Load { buffer, index, stride, active })
+            }
+        }
+    }
+}
