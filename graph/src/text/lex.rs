@@ -148,7 +148,11 @@ impl<'t> Lexer<'t> {
                 Some('\\') => match self.escape() {
                     Some(c) => text.push(c),
                     None => {
-                        return error(at, "an escape: \\n, \\r, \\t, \\0, \\', \\\", \\\\ or \\u{..}", "another".into());
+                        return error(
+                            at,
+                            "an escape: \\n, \\r, \\t, \\0, \\', \\\", \\\\ or \\u{..}",
+                            "another".into(),
+                        );
                     }
                 },
                 Some(c) => text.push(c),

@@ -1,0 +1,76 @@
+//! The shapes: tails in rows, vectors and depth, strides, dilations, groups, one to three spatial axes.
+
+use kiln_graph::op::{Convolution, Sliding};
+use kiln_graph::shape::Shape;
+use kiln_jit::lower::tile::{Halo, Wanted};
+
+/// Operands of matrix products.
+pub const DOTS: &[(&[usize], &[usize])] = &[
+    (&[1, 1], &[1, 1]),
+    (&[1, 7], &[7, 1]),
+    (&[1, 64], &[64, 10]),
+    (&[4, 8], &[8, 8]),
+    (&[5, 3], &[3, 9]),
+    (&[10, 10], &[10, 10]),
+    (&[13, 17], &[17, 31]),
+    (&[37, 20], &[20, 1]),
+    (&[1, 33], &[33, 70]),
+    (&[32, 1], &[1, 32]),
+    (&[64, 24], &[24, 40]),
+    (&[130, 5], &[5, 19]),
+    (&[3, 1100], &[1100, 5]),
+    (&[6, 2050], &[2050, 9]),
+    (&[3, 4, 5], &[3, 5, 6]),
+    (&[2, 3, 9, 4], &[2, 3, 4, 17]),
+];
+
+/// One convolution with its tensors.
+pub struct Case {
+    pub conv: Convolution,
+    pub input: Shape,
+    pub weight: Shape,
+    pub output: Shape,
+}
+
+/// The layout with the last axis outermost.
+pub fn reversed(shape: Shape) -> Wanted {
+    Wanted { order: (0..shape.rank()).rev().collect(), halo: Halo::default() }
+}
+
+type Row = (&'static [usize], &'static [usize], [usize; 3], [(usize, usize); 3], [usize; 3], usize);
+
+/// Input, weight, stride, padding, dilation, groups.
+const CONVOLUTIONS: &[Row] = &[
+    (&[2, 1, 12, 12], &[20, 1, 5, 5], [1, 1, 1], [(0, 0); 3], [1; 3], 1),
+    (&[2, 20, 12, 12], &[8, 20, 5, 5], [1, 1, 1], [(0, 0); 3], [1; 3], 1),
+    (&[1, 3, 9, 7], &[10, 3, 3, 3], [1, 1, 1], [(1, 1), (1, 1), (0, 0)], [1; 3], 1),
+    (&[2, 4, 8, 8], &[6, 4, 3, 3], [2, 2, 1], [(1, 1), (1, 1), (0, 0)], [1; 3], 1),
+    (&[2, 4, 7, 9], &[5, 4, 1, 1], [2, 2, 1], [(0, 0); 3], [1; 3], 1),
+    (&[1, 6, 9, 8], &[9, 2, 3, 2], [1, 2, 1], [(2, 1), (0, 1), (0, 0)], [2, 1, 1], 3),
+    (&[2, 5, 6, 6], &[5, 1, 3, 3], [1, 1, 1], [(1, 1), (1, 1), (0, 0)], [1; 3], 5),
+    (&[1, 4, 6, 6], &[8, 1, 3, 3], [1, 1, 1], [(1, 1), (1, 1), (0, 0)], [1; 3], 4),
+    (&[3, 4, 19], &[7, 4, 4], [3, 1, 1], [(2, 3), (0, 0), (0, 0)], [2, 1, 1], 1),
+    (&[2, 2, 5, 4, 6], &[3, 2, 2, 3, 3], [1, 2, 1], [(0, 1), (1, 1), (1, 0)], [1, 1, 2], 1),
+    (&[1, 3, 10, 10], &[4, 3, 2, 2], [4, 4, 1], [(0, 0); 3], [1; 3], 1),
+    (&[40, 2, 6, 6], &[3, 2, 2, 2], [1, 1, 1], [(0, 0); 3], [1; 3], 1),
+    (&[37, 2, 7, 7], &[6, 2, 3, 3], [1, 1, 1], [(1, 1), (1, 1), (0, 0)], [1; 3], 1),
+    (&[1, 2, 13, 13], &[3, 2, 3, 3], [2, 3, 1], [(1, 1), (2, 2), (0, 0)], [2, 3, 1], 1),
+];
+
+/// The convolutions.
+pub fn convolutions() -> impl Iterator<Item = Case> {
+    CONVOLUTIONS.iter().map(|&(input, weight, stride, padding, dilation, groups)| {
+        let sliding = Sliding { spatial: input.len() - 2, stride, padding, dilation };
+        let mut output = vec![input[0], weight[0]];
+        for axis in 0..input.len() - 2 {
+            let padded = input[2 + axis] + padding[axis].0 + padding[axis].1;
+            output.push((padded - dilation[axis] * (weight[2 + axis] - 1) - 1) / stride[axis] + 1);
+        }
+        Case {
+            conv: Convolution { sliding, groups },
+            input: Shape::new(input),
+            weight: Shape::new(weight),
+            output: Shape::new(&output),
+        }
+    })
+}

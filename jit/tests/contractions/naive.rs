@@ -1,0 +1,59 @@
+//! Contractions by their definitions, in f64.
+
+use kiln_graph::Op;
+use kiln_graph::op::Convolution;
+use kiln_graph::shape::Shape;
+
+use super::indices;
+
+fn flat(shape: Shape, index: &[usize]) -> usize {
+    shape.dims().iter().zip(index).fold(0, |flat, (&d, &i)| flat * d + i)
+}
+
+/// Row-major values, each with the sum of the magnitudes of its products.
+pub fn evaluate(op: &Op, shapes: [Shape; 2], values: [&[f32]; 2], output: Shape) -> Vec<(f64, f64)> {
+    let mut result = vec![(0.0, 0.0); output.elements()];
+    let mut add = |at: usize, left: usize, right: usize| {
+        let product = f64::from(values[0][left]) * f64::from(values[1][right]);
+        result[at].0 += product;
+        result[at].1 += product.abs();
+    };
+    match op {
+        Op::Dot => {
+            let last = output.rank() - 1;
+            for out in indices(output) {
+                for k in 0..shapes[0].dim(last) {
+                    let (mut left, mut right) = (out.clone(), out.clone());
+                    left[last] = k;
+                    right[last - 1] = k;
+                    add(flat(output, &out), flat(shapes[0], &left), flat(shapes[1], &right));
+                }
+            }
+        }
+        Op::Conv(conv) => meetings(conv, shapes[0], shapes[1], output, |x, w, y| add(y, x, w)),
+        Op::ConvGradInput { conv, .. } => meetings(conv, output, shapes[1], shapes[0], |x, w, y| add(x, y, w)),
+        Op::ConvGradWeight { conv, .. } => meetings(conv, shapes[0], output, shapes[1], |x, w, y| add(w, x, y)),
+        _ => unreachable!("not a contraction"),
+    }
+    result
+}
+
+/// Every triple of places of input, weight and output that meet in a convolution.
+fn meetings(conv: &Convolution, input: Shape, weight: Shape, output: Shape, mut meet: impl FnMut(usize, usize, usize)) {
+    let (channels, features) = (weight.dim(1), weight.dim(0) / conv.groups);
+    for y in indices(output) {
+        for w in indices(weight) {
+            if w[0] != y[1] {
+                continue;
+            }
+            let mut x = vec![y[0], y[1] / features * channels + w[1]];
+            for axis in 0..conv.sliding.spatial {
+                let at = y[2 + axis] * conv.sliding.stride[axis] + w[2 + axis] * conv.sliding.dilation[axis];
+                x.push(at.wrapping_sub(conv.sliding.padding[axis].0));
+            }
+            if (2..x.len()).all(|axis| x[axis] < input.dim(axis)) {
+                meet(flat(input, &x), flat(weight, &w), flat(output, &y));
+            }
+        }
+    }
+}
