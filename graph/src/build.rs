@@ -18,6 +18,7 @@ pub use value::Value;
 
 use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
 use crate::op::{Op, Scalar};
+use crate::setting::InvalidSetting;
 use crate::shape::{DType, Shape, ShapeError};
 
 /// What can go wrong when a graph is built.
@@ -77,6 +78,9 @@ pub enum GraphError {
         /// The loss's type.
         found: Type,
     },
+    /// A setting of a loss or an optimizer that is out of its range.
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
     /// A gradient in a value that is not f32.
     #[error("there is no gradient in a value of type {found}")]
     GradientType {

@@ -7,17 +7,24 @@
 pub mod build;
 mod differentiate;
 pub mod graph;
+pub mod layers;
+pub mod losses;
+pub mod model;
 pub mod op;
 pub mod ops;
+pub mod optimizers;
 pub mod passes;
+pub mod setting;
 pub mod shape;
 pub mod text;
 pub mod verify;
 
 pub use build::{Builder, GraphError, Value};
 pub use graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
+pub use model::{Init, Kind, Layer, Model, NoSettings, Parameter, Path};
 pub use op::Op;
 pub use passes::optimize;
+pub use setting::InvalidSetting;
 pub use shape::{DType, Shape, ShapeError};
 pub use text::{parse, print};
 pub use verify::verify;

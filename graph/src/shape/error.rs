@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::{DType, MAX_RANK, Shape};
 
+/// Why operands do not fit an operation, or an input a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShapeError {
     /// A wrong number of operands.

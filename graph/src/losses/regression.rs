@@ -1,0 +1,142 @@
+//! Losses between values of one shape: squared errors, and binary cross-entropy.
+
+use ndarray::ArrayD;
+
+use super::cross_entropy::expect;
+use super::{Loss, Reduction, weight_state};
+use crate::build::{Builder, Value};
+use crate::graph::Type;
+use crate::shape::Shape;
+
+/// `(x - t)^2`; the shapes broadcast.
+pub fn mean_squared_error<'g>(prediction: Value<'g>, target: Value<'g>, reduction: Reduction) -> Value<'g> {
+    reduction.apply((prediction - target).square())
+}
+
+/// The binary cross-entropy of logits with targets in 0..1 of the same shape:
+/// `-w (q t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))`, with `pos_weight` q and `weight` w broadcast to the shape.
+///
+/// It is computed as `w ((1 - t) x - (1 + (q - 1) t) log sigmoid(x))` with
+/// `log sigmoid(x) = min(x, 0) - log1p(exp(-|x|))`, which neither overflows nor cancels.
+pub fn binary_cross_entropy_with_logits<'g>(
+    logits: Value<'g>,
+    target: Value<'g>,
+    weight: Option<Value<'g>>,
+    pos_weight: Option<Value<'g>>,
+    reduction: Reduction,
+) -> Value<'g> {
+    if !expect(logits.graph(), "target", logits.ty(), target.ty()) {
+        return logits.mean(..);
+    }
+    let log_sigmoid = logits.minimum(0.0) - (-logits.abs()).exp().log1p();
+    let positive = match pos_weight {
+        Some(pos_weight) => (1.0 + (pos_weight - 1.0) * target) * log_sigmoid,
+        None => log_sigmoid,
+    };
+    let losses = (1.0 - target) * logits - positive;
+    reduction.apply(match weight {
+        Some(weight) => losses * weight,
+        None => losses,
+    })
+}
+
+/// The mean squared error; see [`mse`].
+#[derive(Clone, Debug)]
+pub struct Mse {
+    reduction: Reduction,
+}
+
+/// The mean squared error.
+///
+/// * Shapes: prediction and target of one shape; the loss is a scalar.
+/// * Formula: the mean of `(x - t)^2` over all elements.
+/// * Settings: `reduction = Mean`.
+/// * Errors: [`ShapeError::Mismatch`](crate::shape::ShapeError::Mismatch) for shapes that do not broadcast.
+/// * Source: PyTorch's `nn.MSELoss`.
+pub fn mse() -> Mse {
+    Mse { reduction: Reduction::Mean }
+}
+
+impl Mse {
+    /// What becomes of the single losses. Default: their mean.
+    pub fn reduction(mut self, reduction: Reduction) -> Mse {
+        self.reduction = reduction;
+        self
+    }
+}
+
+impl Loss for Mse {
+    type Target = f32;
+
+    fn target_type(&self, prediction: Shape) -> Type {
+        Type::f32(prediction)
+    }
+
+    fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
+        let _ = g;
+        mean_squared_error(prediction, target, self.reduction)
+    }
+}
+
+/// The binary cross-entropy of logits; see [`bce_with_logits`].
+#[derive(Clone, Debug)]
+pub struct BceWithLogits {
+    weight: Option<ArrayD<f32>>,
+    pos_weight: Option<ArrayD<f32>>,
+    reduction: Reduction,
+}
+
+/// The binary cross-entropy of logits with targets between 0 and 1.
+///
+/// * Shapes: prediction and target of one shape; the loss is a scalar.
+/// * Formula: the mean of `-(t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))`; see
+///   [`binary_cross_entropy_with_logits`] for weights and the stable form.
+/// * Settings: `weight` (none), `pos_weight` (none), `reduction = Mean`.
+/// * Errors: [`ShapeError::Expected`](crate::shape::ShapeError::Expected) for a target of another shape.
+/// * Source: PyTorch's `nn.BCEWithLogitsLoss`.
+pub fn bce_with_logits() -> BceWithLogits {
+    BceWithLogits { weight: None, pos_weight: None, reduction: Reduction::Mean }
+}
+
+impl BceWithLogits {
+    /// A factor for each loss; broadcast to the prediction's shape. Default: 1.
+    pub fn weight(mut self, weight: ArrayD<f32>) -> BceWithLogits {
+        self.weight = Some(weight);
+        self
+    }
+
+    /// A factor for the positive part of each loss; broadcast to the prediction's shape. Default: 1.
+    pub fn pos_weight(mut self, pos_weight: ArrayD<f32>) -> BceWithLogits {
+        self.pos_weight = Some(pos_weight);
+        self
+    }
+
+    /// What becomes of the single losses. Default: their mean.
+    pub fn reduction(mut self, reduction: Reduction) -> BceWithLogits {
+        self.reduction = reduction;
+        self
+    }
+
+    /// The states' names and values.
+    fn weights(&self) -> [(&'static str, &Option<ArrayD<f32>>); 2] {
+        [("loss.weight", &self.weight), ("loss.pos_weight", &self.pos_weight)]
+    }
+}
+
+impl Loss for BceWithLogits {
+    type Target = f32;
+
+    fn target_type(&self, prediction: Shape) -> Type {
+        Type::f32(prediction)
+    }
+
+    fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
+        let [weight, pos_weight] = self.weights().map(|(name, values)| weight_state(g, name, values));
+        binary_cross_entropy_with_logits(prediction, target, weight, pos_weight, self.reduction)
+    }
+
+    fn states(&self) -> Vec<(String, ArrayD<f32>)> {
+        let given = self.weights().into_iter().filter_map(|(name, values)| Some((name, values.clone()?)));
+        given.map(|(name, values)| (name.to_owned(), values)).collect()
+    }
+}

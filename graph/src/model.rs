@@ -1,0 +1,169 @@
+//! What a model is made of: parameters, the trait that built-in layers and users' models share, the names of
+//! parameters and their initial values. Knows no particular layer.
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::build::{Builder, Value};
+use crate::graph::Type;
+use crate::shape::Shape;
+
+/// Whether an optimizer changes a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A weight or a bias: it has a gradient.
+    Trained,
+    /// Part of the model's state without a gradient, such as a running mean.
+    Buffer,
+}
+
+/// A named tensor of a model, in PyTorch's layout. Its name is the path of the fields that lead to it: `conv1.weight`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The value.
+    pub value: ArrayD<f32>,
+    /// Whether it is trained.
+    pub kind: Kind,
+}
+
+impl Parameter {
+    /// A parameter that optimizers change.
+    pub fn trained(value: ArrayD<f32>) -> Parameter {
+        Parameter { value, kind: Kind::Trained }
+    }
+
+    /// A parameter that has no gradient.
+    pub fn buffer(value: ArrayD<f32>) -> Parameter {
+        Parameter { value, kind: Kind::Buffer }
+    }
+
+    /// The extents.
+    pub fn shape(&self) -> Shape {
+        Shape::from(self.value.shape())
+    }
+}
+
+impl Builder {
+    /// The state that holds a parameter: its name is `name` under the current scope (`conv1.weight`). The same layer
+    /// applied twice gives the same state, whose gradients add up.
+    pub fn parameter(&self, name: &str, parameter: &Parameter) -> Value<'_> {
+        self.state(&self.path(name), Type::f32(parameter.shape()))
+    }
+}
+
+/// What built-in layers and derived models have in common at run time.
+///
+/// Beside the trait every layer type `T` with settings `S` has three inherent functions, which the macros call:
+/// `T::new(settings: S, init: &mut Init) -> T` and, as `const fn`s for the compile-time checks,
+/// `T::shape(input: Shape, settings: &S) -> Result<Shape, ShapeError>` and
+/// `T::shape_or_assumed(input: Shape, settings: &S) -> Shape`, which after a mismatch gives the shape that the layer
+/// would have had from the input it is declared for.
+pub trait Layer {
+    /// The layer's result for the input `x`, with the layer's parameters as states of the graph.
+    ///
+    /// An input of a wrong shape is recorded as an error in the builder, whose `finish` returns it.
+    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g>;
+
+    /// Calls `f` with every parameter and its full name, in order of declaration.
+    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        let _ = (path, f);
+    }
+
+    /// As [`Layer::visit`], to change the parameters.
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        let _ = (path, f);
+    }
+
+    /// Calls `f` with the path and the description (`Conv2d(1, 20, kernel 5)`) of every built-in layer within.
+    fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str));
+}
+
+/// A whole network: a layer that knows its shapes and can be made from a seed. `#[derive(Model)]` implements it.
+pub trait Model: Layer + Sized {
+    /// The input's shape; the batch axis [`Shape::N`] comes first.
+    const INPUT: Shape;
+    /// The output's shape; the batch axis [`Shape::N`] comes first.
+    const OUTPUT: Shape;
+
+    /// A model with PyTorch's initialisation. The same seed gives the same parameters on every machine.
+    fn init(seed: u64) -> Self;
+}
+
+/// The settings of a layer that has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoSettings;
+
+impl NoSettings {
+    /// The only value.
+    pub const fn new() -> NoSettings {
+        NoSettings
+    }
+}
+
+/// Where a walk over a model is: the names of the fields that lead there, joined by dots.
+#[derive(Clone, Debug, Default)]
+pub struct Path {
+    text: String,
+}
+
+impl Path {
+    /// The path of the model itself.
+    pub fn new() -> Path {
+        Path::default()
+    }
+
+    /// `block.conv1`; empty for the model itself.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The full name of a member of this place: `block.conv1.weight`.
+    pub fn name(&self, member: &str) -> String {
+        if self.text.is_empty() { member.to_owned() } else { format!("{}.{member}", self.text) }
+    }
+
+    /// Goes into a field for the time of the call.
+    pub fn enter<R>(&mut self, field: &str, walk: impl FnOnce(&mut Path) -> R) -> R {
+        let length = self.text.len();
+        if length > 0 {
+            self.text.push('.');
+        }
+        self.text.push_str(field);
+        let result = walk(self);
+        self.text.truncate(length);
+        result
+    }
+}
+
+/// Draws the initial values of a model's parameters: each tensor from a stream of its own, counted from the seed.
+#[derive(Clone, Debug)]
+pub struct Init {
+    seed: u64,
+    stream: u32,
+}
+
+impl Init {
+    /// Values that depend on the seed alone.
+    pub fn new(seed: u64) -> Init {
+        Init { seed, stream: 0 }
+    }
+
+    /// A tensor drawn uniformly from `[-bound, bound)`.
+    pub fn uniform(&mut self, shape: impl Into<Shape>, bound: f64) -> ArrayD<f32> {
+        let shape = shape.into();
+        let stream = self.stream;
+        self.stream += 1;
+        let draw = |index: usize| {
+            let unit = kiln_runtime::random::uniform(self.seed, 0, stream, index as u64);
+            ((2.0 * f64::from(unit) - 1.0) * bound) as f32
+        };
+        let values = (0..shape.elements()).map(draw).collect();
+        ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")
+    }
+
+    /// PyTorch's `kaiming_uniform_(a = sqrt(5))` of a weight of which each output sums over `fan_in` inputs:
+    /// uniform in ± `1 / sqrt(fan_in)`. PyTorch draws the bias of such a layer from the same range.
+    pub fn kaiming_uniform(&mut self, shape: impl Into<Shape>, fan_in: usize) -> ArrayD<f32> {
+        // gain = sqrt(2 / (1 + a^2)) = sqrt(1 / 3) and bound = sqrt(3) * gain / sqrt(fan_in).
+        self.uniform(shape, if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 })
+    }
+}
