@@ -13,7 +13,9 @@ mod value;
 
 use std::cell::{Cell, RefCell};
 
+pub use arithmetic::Operand;
 pub use axes::{Axis, AxisList};
+pub(crate) use movement::whole;
 pub use value::Value;
 
 use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};

@@ -1,5 +1,72 @@
-//! stub
+//! Reverse-mode differentiation of a graph under construction, by one walk from the loss back.
+//! Knows no operation: each gives its own rule, built from operations that have rules themselves, so
+//! that gradients can be differentiated again.
+//!
+//! With `v' = d loss / d v`, the walk starts at `loss' = 1`; a node `y = f(x_1, ..)` whose `y'` is complete adds
+//! `y' * df/dx_i` to each `x_i'`. Nodes are in topological order, so all users of a node come before it on the way back.
+
 use crate::build::{Builder, Value};
-pub(crate) fn differentiate<'g>(_: &'g Builder, _loss: Value<'g>, of: &[Value<'g>]) -> Vec<Value<'g>> {
-    of.to_vec()
+use crate::graph::NodeId;
+use crate::shape::DType;
+
+/// One use of an operation, as its gradient rule sees it.
+pub(crate) struct Adjoint<'a, 'g> {
+    /// The operands.
+    pub operands: &'a [Value<'g>],
+    /// The result; a rule that can be expressed by it needs no operand to be kept.
+    pub output: Value<'g>,
+    /// The gradient of the loss in the result, of the result's type.
+    pub upstream: Value<'g>,
+    wanted: &'a [bool],
+}
+
+/// For each operand the gradient of the loss in it, through this use; nothing where none is wanted or it is zero.
+pub(crate) type Contributions<'g> = Vec<Option<Value<'g>>>;
+
+impl<'g> Adjoint<'_, 'g> {
+    /// The gradient in the given operand, built only if it is wanted.
+    pub fn of(&self, operand: usize, gradient: impl FnOnce() -> Value<'g>) -> Option<Value<'g>> {
+        self.wanted[operand].then(gradient)
+    }
+}
+
+/// The gradients of `loss`, an f32 scalar, in each of `of`, which are f32; zeros where it does not depend on them.
+pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value<'g>]) -> Vec<Value<'g>> {
+    let end = loss.id().index() + 1;
+    let varies = varying(graph, end, of);
+    let mut gradients: Vec<Option<Value<'g>>> = vec![None; end];
+    gradients[end - 1] = Some(graph.scalar(1.0));
+    for id in (0..end as u32).rev().map(NodeId).filter(|id| varies[id.index()]) {
+        let Some(upstream) = gradients[id.index()] else { continue };
+        let node = graph.node(id);
+        let operands: Vec<Value<'g>> = node.inputs.iter().map(|&input| graph.value(input)).collect();
+        let wanted: Vec<bool> = node.inputs.iter().map(|input| varies[input.index()]).collect();
+        if !wanted.contains(&true) {
+            continue;
+        }
+        let adjoint = Adjoint { operands: &operands, output: graph.value(id), upstream, wanted: &wanted };
+        graph.in_scope(node.scope, || {
+            for (operand, contribution) in operands.iter().zip(node.op.gradient(&adjoint)) {
+                let Some(contribution) = contribution else { continue };
+                debug_assert_eq!(contribution.ty(), operand.ty(), "gradient of {}", node.op.mnemonic());
+                let sum = &mut gradients[operand.id().index()];
+                *sum = Some(sum.map_or(contribution, |sum| sum + contribution));
+            }
+        });
+    }
+    let gradient = |v: &Value<'g>| gradients.get(v.id().index()).copied().flatten();
+    of.iter().map(|v| gradient(v).unwrap_or_else(|| graph.full(v.shape(), 0.0))).collect()
+}
+
+/// For each of the first `end` nodes, whether it varies smoothly with one of `of`: whether a path of f32 values leads
+/// from there to the node that no operation stops.
+fn varying(graph: &Builder, end: usize, of: &[Value<'_>]) -> Vec<bool> {
+    let mut varies = vec![false; end];
+    for id in (0..end as u32).map(NodeId) {
+        let node = graph.node(id);
+        let passes = node.ty.dtype == DType::F32 && !node.op.stops_gradient();
+        let reached = passes && node.inputs.iter().any(|input| varies[input.index()]);
+        varies[id.index()] = reached || of.iter().any(|v| v.id() == id);
+    }
+    varies
 }

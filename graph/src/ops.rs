@@ -11,8 +11,9 @@ pub mod random;
 pub mod reduce;
 pub mod window;
 
+use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
-use crate::op::Op;
+use crate::op::{Op, UnaryOp};
 use crate::shape::{DType, Shape, ShapeError};
 
 impl Op {
@@ -81,6 +82,43 @@ impl Op {
             expected: (expected.dtype, expected.shape),
             found: (declared.dtype, declared.shape),
         })
+    }
+
+    /// The gradient of the loss in each operand of one use of this operation.
+    pub(crate) fn gradient<'g>(&self, at: &Adjoint<'_, 'g>) -> Contributions<'g> {
+        match *self {
+            Op::Input | Op::Constant(_) | Op::Iota { .. } => Vec::new(),
+            Op::Compare(_) | Op::ArgReduce { .. } | Op::Random { .. } | Op::Detach => vec![None; at.operands.len()],
+            Op::Unary(function) => elementwise::gradient_unary(at, function),
+            Op::Binary(function) => elementwise::gradient_binary(at, function),
+            Op::Select => elementwise::gradient_select(at),
+            Op::Convert(_) => elementwise::gradient_convert(at),
+            Op::Reduce { op, axes } => reduce::gradient_reduce(at, op, axes),
+            Op::Dot => dot::gradient_dot(at),
+            Op::Conv(conv) => conv::gradient_conv(at, conv),
+            Op::ConvGradInput { conv, .. } => conv::gradient_grad_input(at, conv),
+            Op::ConvGradWeight { conv, .. } => conv::gradient_grad_weight(at, conv),
+            Op::WindowReduce { op, window } => window::gradient_reduce(at, op, window),
+            Op::WindowMaxGrad(window) => window::gradient_max_grad(at, window),
+            Op::WindowMaxPick(window) => window::gradient_max_pick(at, window),
+            Op::WindowSumGrad { window, .. } => window::gradient_sum_grad(at, window),
+            Op::Reshape(_) => movement::gradient_reshape(at),
+            Op::Transpose(permutation) => movement::gradient_transpose(at, permutation),
+            Op::Broadcast(_) => movement::gradient_broadcast(at),
+            Op::Slice(slice) => movement::gradient_slice(at, slice),
+            Op::Pad { low, high } => movement::gradient_pad(at, low, high),
+            Op::Concat { axis } => movement::gradient_concat(at, axis),
+            Op::Reverse(axes) => movement::gradient_reverse(at, axes),
+            Op::Gather { axis } => indexing::gradient_gather(at, axis),
+            Op::ScatterAdd { axis, .. } => indexing::gradient_scatter_add(at, axis),
+            Op::TakeRows => indexing::gradient_take_rows(at),
+            Op::ScatterRows { .. } => indexing::gradient_scatter_rows(at),
+        }
+    }
+
+    /// Whether no gradient passes through an f32 result of this operation: it is cut, or zero almost everywhere.
+    pub(crate) fn stops_gradient(&self) -> bool {
+        matches!(self, Op::Detach | Op::Unary(UnaryOp::Sign | UnaryOp::Floor))
     }
 }
 

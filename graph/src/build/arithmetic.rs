@@ -10,18 +10,18 @@ use crate::shape::{DType, rules};
 /// A value, or a number that becomes a constant of the other operand's element type.
 pub trait Operand<'g> {
     /// The element type; none for a number.
-    fn dtype(&self) -> Option<DType>;
+    fn operand_type(&self) -> Option<DType>;
 
     /// This operand as a value.
-    fn value(self, graph: &'g Builder, dtype: DType) -> Value<'g>;
+    fn into_value(self, graph: &'g Builder, dtype: DType) -> Value<'g>;
 }
 
 impl<'g> Operand<'g> for Value<'g> {
-    fn dtype(&self) -> Option<DType> {
-        Some(Value::dtype(*self))
+    fn operand_type(&self) -> Option<DType> {
+        Some(self.dtype())
     }
 
-    fn value(self, _: &'g Builder, _: DType) -> Value<'g> {
+    fn into_value(self, _: &'g Builder, _: DType) -> Value<'g> {
         self
     }
 }
@@ -30,11 +30,11 @@ impl<'g> Operand<'g> for Value<'g> {
 macro_rules! numbers {
     ($($number:ty),*) => {$(
         impl<'g> Operand<'g> for $number {
-            fn dtype(&self) -> Option<DType> {
+            fn operand_type(&self) -> Option<DType> {
                 None
             }
 
-            fn value(self, graph: &'g Builder, dtype: DType) -> Value<'g> {
+            fn into_value(self, graph: &'g Builder, dtype: DType) -> Value<'g> {
                 graph.scalar_of(dtype, f64::from(self))
             }
         }
@@ -46,7 +46,7 @@ macro_rules! numbers {
             type Output = Value<'g>;
 
             fn $method(self, other: Value<'g>) -> Value<'g> {
-                Operand::value(self, other.graph(), other.dtype()).$method(other)
+                self.into_value(other.graph(), other.dtype()).$method(other)
             }
         }
     )*};
@@ -139,13 +139,13 @@ impl<'g> Value<'g> {
 
     /// Applies an elementwise function of two operands, broadcasting them.
     pub fn binary(self, function: BinaryOp, other: impl Operand<'g>) -> Value<'g> {
-        let other = other.value(self.graph(), self.dtype());
+        let other = other.into_value(self.graph(), self.dtype());
         self.broadcast_with(Op::Binary(function), self.ty(), other)
     }
 
     /// Compares with another value, broadcasting both.
     pub fn compare(self, function: CompareOp, other: impl Operand<'g>) -> Value<'g> {
-        let other = other.value(self.graph(), self.dtype());
+        let other = other.into_value(self.graph(), self.dtype());
         self.broadcast_with(Op::Compare(function), Type::bool(self.shape()), other)
     }
 
@@ -159,8 +159,8 @@ impl<'g> Value<'g> {
     /// branch's element type; two numbers become f32.
     pub fn select(self, a: impl Operand<'g>, b: impl Operand<'g>) -> Value<'g> {
         let graph = self.graph();
-        let dtype = a.dtype().or(b.dtype()).unwrap_or(DType::F32);
-        let (a, b) = (a.value(graph, dtype), b.value(graph, dtype));
+        let dtype = a.operand_type().or(b.operand_type()).unwrap_or(DType::F32);
+        let (a, b) = (a.into_value(graph, dtype), b.into_value(graph, dtype));
         let both = rules::broadcast("select", a.shape(), b.shape());
         let shape = both.and_then(|s| rules::broadcast("select", self.shape(), s));
         let result = shape.map(|s| graph.apply(Op::Select, &[self, a, b].map(|v| v.broadcast_to(s))));

@@ -1,8 +1,10 @@
 //! Convolution over one to three spatial axes and its two gradients: three faces of one trilinear
 //! form, closed under differentiation.
 
-use super::window::with_spatial;
+use super::window::{spatial, with_spatial};
 use super::{element_type, operands_of, same_shape};
+use crate::build::Value;
+use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::op::{Convolution, MAX_SPATIAL, Op};
 use crate::shape::{DType, Shape, ShapeError, rules};
@@ -11,9 +13,7 @@ use crate::shape::{DType, Shape, ShapeError, rules};
 fn output_shape(op: &Op, input: Shape, weight: Shape, conv: Convolution) -> Result<Shape, ShapeError> {
     conv.sliding.check_rank(op, input)?;
     conv.sliding.check_rank(op, weight)?;
-    let mut kernel = [1; MAX_SPATIAL];
-    kernel[..conv.sliding.spatial].copy_from_slice(&weight.dims()[2..]);
-    rules::convolution(input, weight.dim(1) * conv.groups, weight.dim(0), &kernel, &conv)
+    rules::convolution(input, weight.dim(1) * conv.groups, weight.dim(0), &spatial(weight), &conv)
 }
 
 /// Both operands, if they are f32 and of the convolution's rank.
@@ -57,4 +57,41 @@ pub(super) fn infer_grad_weight(
     let shape = with_spatial(gradient.dim(1), channels, &kernel[..conv.sliding.spatial]);
     same_shape(op, output_shape(op, input, shape, conv)?, gradient)?;
     Ok(Type::f32(shape))
+}
+
+// All three operations are derivatives of the form
+//
+//     F(x, w, y) = sum over n, o, c, out, k of  x[n, c, in(out, k)] w[o, c, k] y[n, o, out],
+//     in(out, k) = stride * out + dilation * k - low,
+//
+// (c and o of one group; terms with `in` outside of x are absent), which is linear in each argument:
+// conv(x, w) = dF/dy, conv_grad_input(y, w) = dF/dx, conv_grad_weight(x, y) = dF/dw. So the gradient of each, in one
+// operand with an upstream u of its result's shape, is another of the three with u in the place of that argument.
+
+/// `dF/dx`, of the shape of `like`.
+fn grad_input<'g>(y: Value<'g>, w: Value<'g>, like: Value<'g>, conv: Convolution) -> Value<'g> {
+    y.graph().apply(Op::ConvGradInput { conv, input: spatial(like.shape()) }, &[y, w])
+}
+
+/// `dF/dw`, of the shape of `like`.
+fn grad_weight<'g>(x: Value<'g>, y: Value<'g>, like: Value<'g>, conv: Convolution) -> Value<'g> {
+    x.graph().apply(Op::ConvGradWeight { conv, kernel: spatial(like.shape()) }, &[x, y])
+}
+
+/// `y = dF/dy(x, w)`.
+pub(super) fn gradient_conv<'g>(at: &Adjoint<'_, 'g>, conv: Convolution) -> Contributions<'g> {
+    let (x, w, y) = (at.operands[0], at.operands[1], at.upstream);
+    vec![at.of(0, || grad_input(y, w, x, conv)), at.of(1, || grad_weight(x, y, w, conv))]
+}
+
+/// `x = dF/dx(y, w)`.
+pub(super) fn gradient_grad_input<'g>(at: &Adjoint<'_, 'g>, conv: Convolution) -> Contributions<'g> {
+    let (y, w, x) = (at.operands[0], at.operands[1], at.upstream);
+    vec![at.of(0, || x.conv(w, conv)), at.of(1, || grad_weight(x, y, w, conv))]
+}
+
+/// `w = dF/dw(x, y)`.
+pub(super) fn gradient_grad_weight<'g>(at: &Adjoint<'_, 'g>, conv: Convolution) -> Contributions<'g> {
+    let (x, y, w) = (at.operands[0], at.operands[1], at.upstream);
+    vec![at.of(0, || grad_input(y, w, x, conv)), at.of(1, || x.conv(w, conv))]
 }

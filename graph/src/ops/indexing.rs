@@ -2,6 +2,7 @@
 //! table. Each gather's gradient is a scatter and the other way round.
 
 use super::{axis, element_type, operands_of, same_shape};
+use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::op::Op;
 use crate::shape::{DType, MAX_RANK, Shape, ShapeError};
@@ -75,4 +76,31 @@ fn joined(op: &Op, first: &[usize], second: &[usize]) -> Result<Shape, ShapeErro
     extents[..first.len()].copy_from_slice(first);
     extents[first.len()..found].copy_from_slice(second);
     Ok(Shape::new(&extents[..found]))
+}
+
+// For fixed indices a gather is a linear map G that copies elements, and the scatter with the same indices is its
+// transpose G^T, which adds them up: each is the gradient of the other.
+
+/// `y = G d`: `d' = G^T y'`.
+pub(super) fn gradient_gather<'g>(at: &Adjoint<'_, 'g>, along: usize) -> Contributions<'g> {
+    let (data, indices, upstream) = (at.operands[0], at.operands[1], at.upstream);
+    let scatter = Op::ScatterAdd { axis: along, extent: data.shape().dim(along) };
+    vec![at.of(0, || upstream.graph().apply(scatter, &[indices, upstream])), None]
+}
+
+/// `y = G^T u`: `u' = G y'`.
+pub(super) fn gradient_scatter_add<'g>(at: &Adjoint<'_, 'g>, along: usize) -> Contributions<'g> {
+    vec![None, at.of(1, || at.upstream.gather(along, at.operands[0]))]
+}
+
+/// `y = G d`: `d' = G^T y'`.
+pub(super) fn gradient_take_rows<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> {
+    let (data, indices, upstream) = (at.operands[0], at.operands[1], at.upstream);
+    let scatter = Op::ScatterRows { rows: data.shape().dim(0) };
+    vec![at.of(0, || upstream.graph().apply(scatter, &[indices, upstream])), None]
+}
+
+/// `y = G^T u`: `u' = G y'`.
+pub(super) fn gradient_scatter_rows<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> {
+    vec![None, at.of(1, || at.upstream.take_rows(at.operands[0]))]
 }

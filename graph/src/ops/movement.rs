@@ -2,9 +2,11 @@
 //! reverse.
 
 use super::{axis, operands_of, rank, same_type};
+use crate::build::{Value, whole};
+use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
-use crate::op::{Axes, Op, SliceSpec};
-use crate::shape::{MAX_RANK, Shape, ShapeError};
+use crate::op::{Axes, Op, ReduceOp, SliceSpec};
+use crate::shape::{DType, MAX_RANK, Shape, ShapeError};
 
 /// `T[s] -> T[t]`, as many elements.
 pub(super) fn infer_reshape(op: &Op, operands: &[Type], to: Shape) -> Result<Type, ShapeError> {
@@ -104,4 +106,92 @@ pub(super) fn infer_reverse(op: &Op, operands: &[Type], axes: Axes) -> Result<Ty
         axis(op, reversed, x.shape)?;
     }
     Ok(x)
+}
+
+// Movements are linear maps that copy elements; the gradient of each adds every element of the upstream to the place
+// that it was copied from.
+
+/// The upstream under the operand's shape.
+pub(super) fn gradient_reshape<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> {
+    vec![Some(at.upstream.reshape(at.operands[0].shape()))]
+}
+
+/// The upstream under the inverse permutation.
+pub(super) fn gradient_transpose<'g>(at: &Adjoint<'_, 'g>, permutation: [u8; MAX_RANK]) -> Contributions<'g> {
+    let mut inverse = vec![0; at.upstream.shape().rank()];
+    for (to, &from) in permutation.iter().enumerate().take(inverse.len()) {
+        inverse[usize::from(from)] = to;
+    }
+    vec![Some(at.upstream.permute(&inverse))]
+}
+
+/// The sum over the repeated axes.
+pub(super) fn gradient_broadcast<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> {
+    let (x, upstream) = (at.operands[0], at.upstream);
+    let (from, to) = (x.shape(), upstream.shape());
+    let repeated = Axes::new((0..to.rank()).filter(|&axis| from.dim(axis) != to.dim(axis)));
+    vec![Some(upstream.reduce(ReduceOp::Sum, repeated).reshape(from))]
+}
+
+/// Zeros with the upstream at the places of the slice: spread by the step, then padded.
+pub(super) fn gradient_slice<'g>(at: &Adjoint<'_, 'g>, slice: SliceSpec) -> Contributions<'g> {
+    let shape = at.operands[0].shape();
+    let mut gradient = at.upstream;
+    let mut high = [0; MAX_RANK];
+    for axis in 0..shape.rank() {
+        gradient = spread(gradient, axis, slice.step[axis]);
+        high[axis] = shape.dim(axis) - slice.start[axis] - gradient.shape().dim(axis);
+    }
+    vec![Some(gradient.pad(&slice.start[..shape.rank()], &high[..shape.rank()], 0.0))]
+}
+
+/// The elements along an axis `step` apart, with zeros between them: `n` become `(n - 1) * step + 1`.
+fn spread(v: Value<'_>, axis: usize, step: usize) -> Value<'_> {
+    let shape = v.shape();
+    let n = shape.dim(axis);
+    if step == 1 || n <= 1 {
+        return v;
+    }
+    let outer: usize = shape.dims()[..axis].iter().product();
+    let inner: usize = shape.dims()[axis + 1..].iter().product();
+    let groups = v.reshape([outer * n, 1, inner]).pad(&[], &[0, step - 1], 0.0);
+    groups.reshape(shape.with(axis, n * step)).slice(axis, 0..(n - 1) * step + 1, 1)
+}
+
+/// The operand gets its part of the upstream, the scalar the sum of the rest.
+pub(super) fn gradient_pad<'g>(
+    at: &Adjoint<'_, 'g>,
+    low: [usize; MAX_RANK],
+    high: [usize; MAX_RANK],
+) -> Contributions<'g> {
+    let (shape, upstream, graph) = (at.operands[0].shape(), at.upstream, at.upstream.graph());
+    let rank = shape.rank();
+    let inside = || {
+        let mut slice = whole(shape);
+        for axis in 0..rank {
+            (slice.start[axis], slice.limit[axis]) = (low[axis], low[axis] + shape.dim(axis));
+        }
+        upstream.slice_all(slice)
+    };
+    let outside = || {
+        let inside = graph.scalar_of(DType::Bool, 1.0).broadcast_to(shape).pad(&low[..rank], &high[..rank], 0.0);
+        inside.select(0.0, upstream).sum(..)
+    };
+    vec![at.of(0, inside), at.of(1, outside)]
+}
+
+/// Each operand gets its part of the upstream.
+pub(super) fn gradient_concat<'g>(at: &Adjoint<'_, 'g>, along: usize) -> Contributions<'g> {
+    let mut start = 0;
+    let part = |(position, operand): (usize, &Value<'g>)| {
+        let range = start..start + operand.shape().dim(along);
+        start = range.end;
+        at.of(position, || at.upstream.slice(along, range, 1))
+    };
+    at.operands.iter().enumerate().map(part).collect()
+}
+
+/// The upstream turned round again.
+pub(super) fn gradient_reverse<'g>(at: &Adjoint<'_, 'g>, axes: Axes) -> Contributions<'g> {
+    vec![Some(at.upstream.reverse(axes))]
 }

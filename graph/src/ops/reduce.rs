@@ -1,6 +1,8 @@
 //! Reductions over whole axes: sum, product, maximum, minimum, and the place of a maximum.
 
 use super::{axis, element_type, operands_of};
+use crate::build::Value;
+use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::op::{Axes, Op, ReduceOp};
 use crate::shape::{DType, Shape, ShapeError};
@@ -44,4 +46,58 @@ pub(crate) fn without(shape: Shape, axes: Axes) -> Shape {
         }
     }
     Shape::new(&extents[..rank])
+}
+
+/// - Sum: `x' = y'`, repeated along the axes.
+/// - Product: `x'_i = y' * (the product of all x_j with j != i)`, which holds with zeros among them.
+/// - Maximum, minimum: `y'`, divided by the number of ties, at each of them.
+pub(super) fn gradient_reduce<'g>(at: &Adjoint<'_, 'g>, fold: ReduceOp, axes: Axes) -> Contributions<'g> {
+    let x = at.operands[0];
+    let along = |v: Value<'g>| v.restore(x, axes).broadcast_to(x.shape());
+    let gradient = match fold {
+        ReduceOp::Sum => along(at.upstream),
+        ReduceOp::Prod => along(at.upstream) * products_of_others(x, axes),
+        ReduceOp::Max | ReduceOp::Min => {
+            let ties = x.eq(along(at.output)).convert(DType::F32);
+            along(at.upstream / ties.reduce(ReduceOp::Sum, axes)) * ties
+        }
+    };
+    vec![Some(gradient)]
+}
+
+/// `[rows, n]` moved by some places towards higher indices, ones in the freed places.
+fn moved_up(v: Value<'_>, places: usize) -> Value<'_> {
+    v.slice(1, 0..v.shape().dim(1) - places, 1).pad(&[0, places], &[], 1.0)
+}
+
+/// `[rows, n]` moved by some places towards lower indices, ones in the freed places.
+fn moved_down(v: Value<'_>, places: usize) -> Value<'_> {
+    v.slice(1, places..v.shape().dim(1), 1).pad(&[], &[0, places], 1.0)
+}
+
+/// For each element the product of all others that are folded with it: those before it times those behind it.
+///
+/// The products of all before each come from doubling: after step `s` an element holds the product of the `2 s` elements
+/// that end just before it, so `log2(n)` steps suffice, and nothing is divided.
+fn products_of_others(x: Value<'_>, axes: Axes) -> Value<'_> {
+    let shape = x.shape();
+    let folded: Vec<usize> = axes.iter().collect();
+    let n: usize = folded.iter().map(|&axis| shape.dim(axis)).product();
+    if n == 0 {
+        return x;
+    }
+    // The folded axes last, as one.
+    let order: Vec<usize> = (0..shape.rank()).filter(|&axis| !axes.contains(axis)).chain(folded).collect();
+    let ordered = x.permute(&order);
+    let rows = ordered.reshape([shape.elements() / n, n]);
+    let (mut before, mut behind) = (moved_up(rows, 1), moved_down(rows, 1));
+    let mut step = 1;
+    while step < n {
+        before = before * moved_up(before, step);
+        behind = behind * moved_down(behind, step);
+        step *= 2;
+    }
+    let mut inverse = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
+    (before * behind).reshape(ordered.shape()).permute(&inverse)
 }

@@ -1,8 +1,10 @@
 //! Reductions over windows that slide along the spatial axes of `[N, C, spatial..]`.
 
 use super::{element_type, operands_of, same_shape};
+use crate::build::Value;
+use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
-use crate::op::{MAX_SPATIAL, Op, Sliding, Window};
+use crate::op::{MAX_SPATIAL, Op, Sliding, Window, WindowOp};
 use crate::shape::{DType, Shape, ShapeError, rules};
 
 impl Sliding {
@@ -26,6 +28,13 @@ pub(super) fn with_spatial(d0: usize, d1: usize, spatial: &[usize]) -> Shape {
     (extents[0], extents[1]) = (d0, d1);
     extents[2..2 + spatial.len()].copy_from_slice(spatial);
     Shape::new(&extents[..2 + spatial.len()])
+}
+
+/// The spatial extents of a shape; 1 past its rank.
+pub(super) fn spatial(shape: Shape) -> [usize; MAX_SPATIAL] {
+    let mut extents = [1; MAX_SPATIAL];
+    extents[..shape.rank() - 2].copy_from_slice(&shape.dims()[2..]);
+    extents
 }
 
 /// The shape of the windows' values over an input of the given shape.
@@ -73,4 +82,38 @@ pub(super) fn infer_sum_grad(
     let shape = with_spatial(gradient.shape.dim(0), gradient.shape.dim(1), spatial);
     same_shape(op, output_shape(op, shape, window)?, gradient.shape)?;
     Ok(Type::f32(shape))
+}
+
+// A window sum is linear: its gradient spreads (window_sum_grad), whose gradient sums again. A window maximum picks
+// one place per window; with P(x) the 0/1 matrix of picked places, max = P(x) x, window_max_grad(x, g) = P(x)^T g and
+// window_max_pick(x, v) = P(x) v. P is constant almost everywhere, so each is linear in its second operand alone.
+
+/// `P(x)^T g`.
+fn max_grad<'g>(x: Value<'g>, gradient: Value<'g>, window: Window) -> Value<'g> {
+    x.graph().apply(Op::WindowMaxGrad(window), &[x, gradient])
+}
+
+/// `x' = P(x)^T y'` for a maximum, `y'` spread over its window for a sum.
+pub(super) fn gradient_reduce<'g>(at: &Adjoint<'_, 'g>, fold: WindowOp, window: Window) -> Contributions<'g> {
+    let (x, upstream) = (at.operands[0], at.upstream);
+    vec![Some(match fold {
+        WindowOp::Max => max_grad(x, upstream, window),
+        WindowOp::Sum => upstream.graph().apply(Op::WindowSumGrad { window, input: spatial(x.shape()) }, &[upstream]),
+    })]
+}
+
+/// `y = P(x)^T g`: `g' = P(x) y'`.
+pub(super) fn gradient_max_grad<'g>(at: &Adjoint<'_, 'g>, window: Window) -> Contributions<'g> {
+    let (x, upstream) = (at.operands[0], at.upstream);
+    vec![None, at.of(1, || x.graph().apply(Op::WindowMaxPick(window), &[x, upstream]))]
+}
+
+/// `y = P(x) v`: `v' = P(x)^T y'`.
+pub(super) fn gradient_max_pick<'g>(at: &Adjoint<'_, 'g>, window: Window) -> Contributions<'g> {
+    vec![None, at.of(1, || max_grad(at.operands[0], at.upstream, window))]
+}
+
+/// The gradient of spreading is the sum.
+pub(super) fn gradient_sum_grad<'g>(at: &Adjoint<'_, 'g>, window: Window) -> Contributions<'g> {
+    vec![Some(at.upstream.sum_window(window))]
 }
