@@ -29,8 +29,11 @@ pub(super) struct Tiling {
     pub contraction: Contraction,
     /// Whether the contraction's left operand is the operation's right one.
     pub swapped: bool,
-    /// The axis along the lanes, where one is.
+    /// The kept axis along the lanes of the results, where one is.
     pub vector: Option<usize>,
+    /// The reduced axis along the lanes of the operands, where the sums are kept by lanes and folded at the end; else
+    /// the lanes of the sums are places along the vector axis.
+    pub fold: Option<usize>,
     /// The axes whose places form the rows of a tile, outermost first.
     pub rows: Vec<usize>,
     /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the earlier.
@@ -68,9 +71,8 @@ pub(super) fn choose(contraction: &Contraction, target: &Target) -> Tiling {
     let mut best: Option<Tiling> = None;
     for swapped in [false, true] {
         let candidate = if swapped { contraction.swapped() } else { contraction.clone() };
-        let kept = (0..candidate.axes.len()).filter(|&a| !candidate.axes[a].reduce && candidate.lanes(a).is_some());
-        for vector in kept.map(Some).chain([None]) {
-            let tiling = Shape::new(&candidate, vector, target).tiling(swapped);
+        for (vector, fold) in candidate.forms() {
+            let tiling = Shape::new(&candidate, vector, fold, target).tiling(swapped);
             if best.as_ref().is_none_or(|b| tiling.cycles < b.cycles) {
                 best = Some(tiling);
             }
@@ -79,11 +81,14 @@ pub(super) fn choose(contraction: &Contraction, target: &Target) -> Tiling {
     best.expect("a tiling without a vector axis always exists")
 }
 
-/// A contraction whose vector axis is decided.
+/// A contraction for which it is decided what runs along the lanes.
 struct Shape<'a> {
     contraction: &'a Contraction,
     target: &'a Target,
     vector: Option<usize>,
+    fold: Option<usize>,
+    /// Places of the vector axis in one register: the lanes, or 1 where sums are folded.
+    unit: usize,
     /// Row axes, innermost (of the smallest stride) first.
     rows: Vec<usize>,
     /// The other kept axes, outermost first.
@@ -92,36 +97,41 @@ struct Shape<'a> {
     right_load: f64,
     /// Cycles to load a row's factor for one vector, and whether it serves all vectors of the tile.
     left_load: (f64, bool),
-    /// Cycles to store a vector.
-    store: f64,
-    /// The number of products of one output.
+    /// Cycles to finish one register of sums.
+    finish: f64,
+    /// The number of products added to one register of sums.
     depth: f64,
 }
 
 impl<'a> Shape<'a> {
-    fn new(contraction: &'a Contraction, vector: Option<usize>, target: &'a Target) -> Shape<'a> {
+    fn new(contraction: &'a Contraction, vector: Option<usize>, fold: Option<usize>, target: &'a Target) -> Shape<'a> {
         let axes = &contraction.axes;
         let kept = |a: &usize| !axes[*a].reduce && Some(*a) != vector;
         let mut rows: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right == 0).collect();
         let mut outer: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right != 0).collect();
         rows.sort_by_key(|&a| axes[a].left.abs());
         outer.sort_by_key(|&a| -axes[a].left.abs().max(axes[a].right.abs()));
+        let lanes = target.lanes as f64;
         let load = |stride: i64| match stride {
             0 | 1 => 0.5,
-            _ => target.lanes as f64,
+            _ => lanes,
         };
-        let along = vector.map(|v| axes[v]);
-        let contiguous = along.is_some() && vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
+        let along = vector.filter(|_| fold.is_none()).map(|v| axes[v]);
+        let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
+        let store = if contiguous { 1.0 } else { 2.0 * lanes };
+        let depth = |a: usize| if Some(a) == fold { axes[a].extent.div_ceil(target.lanes) } else { axes[a].extent };
         Shape {
             contraction,
             target,
             vector,
+            fold,
+            unit: if fold.is_some() { 1 } else { target.lanes },
             rows,
             outer,
             right_load: along.map_or(0.5, |v| load(v.right)),
             left_load: along.map_or((0.5, true), |v| (load(v.left), v.left == 0)),
-            store: if contiguous { 1.0 } else { 2.0 * target.lanes as f64 },
-            depth: axes.iter().filter(|a| a.reduce).map(|a| a.extent as f64).product(),
+            finish: 1.0 + if fold.is_some() { store / lanes + 2.0 * lanes.log2() } else { store },
+            depth: (0..axes.len()).filter(|&a| axes[a].reduce).map(|a| depth(a) as f64).product(),
         }
     }
 
@@ -135,7 +145,7 @@ impl<'a> Shape<'a> {
         let (r, v) = (rows as f64, vectors as f64);
         let loads = v * self.right_load + if self.left_load.1 { r } else { r * v } * self.left_load.0;
         let step = (r * v / 2.0).max(loads).max(4.0) + 0.25;
-        self.depth * step + r * v * (1.0 + self.store) + 8.0
+        self.depth * step + r * v * self.finish + 8.0
     }
 
     /// Whether the sums of a tile, the factors of its shorter side and one of the other fit the registers.
@@ -157,10 +167,12 @@ impl<'a> Shape<'a> {
     }
 
     fn tiling(&self, swapped: bool) -> Tiling {
-        let lanes = self.target.lanes;
         let width = self.vector.map_or(1, |v| self.axis(v).extent);
         let mut best: Option<(f64, Vec<usize>, usize)> = None;
-        for vectors in 1..=width.div_ceil(lanes).min(8) {
+        for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(8)) {
+            if self.fold.is_some() && vectors > self.target.lanes {
+                break;
+            }
             for count in (1..=self.target.vector_registers).filter(|&count| self.fits(count, vectors)) {
                 let Some(sizes) = self.rows_box(count) else { continue };
                 let mut row_tiles = vec![(1, 1)];
@@ -170,13 +182,13 @@ impl<'a> Shape<'a> {
                         row_tiles.extend(outer.iter().map(|&(count, rows)| (count * step.count, rows * step.size)));
                     }
                 }
-                let columns = steps(width, vectors * lanes).map(|s| (s.count, s.size.div_ceil(lanes)));
+                let columns = steps(width, vectors * self.unit).map(|s| (s.count, s.size.div_ceil(self.unit)));
                 let cycles: f64 = columns
                     .flat_map(|(n, v)| row_tiles.iter().map(move |&(count, r)| (n * count, r, v)))
                     .map(|(n, r, v)| n as f64 * self.cycles(r, v))
                     .sum();
                 if best.as_ref().is_none_or(|b| cycles < b.0) {
-                    best = Some((cycles, sizes, vectors * lanes));
+                    best = Some((cycles, sizes, vectors * self.unit));
                 }
             }
         }
@@ -187,10 +199,11 @@ impl<'a> Shape<'a> {
             contraction: self.contraction.clone(),
             swapped,
             vector: self.vector,
+            fold: self.fold,
             rows: self.rows.iter().rev().copied().collect(),
             levels,
             grid,
-            reduce: unrolled(self.contraction),
+            reduce: self.unrolled(),
             cycles: cycles * outer,
         }
     }
@@ -245,30 +258,31 @@ impl<'a> Shape<'a> {
         }
         (levels, grid)
     }
-}
 
-/// The loops over reduced axes: the smallest strides innermost, the innermost turns unrolled.
-fn unrolled(contraction: &Contraction) -> Vec<Level> {
-    let axes = &contraction.axes;
-    let mut reduced: Vec<usize> = (0..axes.len()).filter(|&a| axes[a].reduce).collect();
-    reduced.sort_by_key(|&a| (axes[a].right.abs(), axes[a].left.abs()));
-    let mut budget = UNROLL;
-    let mut levels: Vec<Level> = reduced
-        .into_iter()
-        .map(|axis| {
-            let extent = axes[axis].extent.max(1);
-            let size = if extent <= budget {
-                extent
-            } else {
-                let divisor = (budget / 2 + 1..=budget).rev().find(|&size| extent.is_multiple_of(size));
-                divisor.unwrap_or(budget.div_ceil(2))
-            };
-            budget = if size == extent { budget / size } else { 1 };
-            Level { axis, size }
-        })
-        .collect();
-    levels.reverse();
-    levels
+    /// The loops over reduced axes: the smallest strides innermost, the innermost turns unrolled.
+    fn unrolled(&self) -> Vec<Level> {
+        let axes = &self.contraction.axes;
+        let mut reduced: Vec<usize> = (0..axes.len()).filter(|&a| axes[a].reduce).collect();
+        reduced.sort_by_key(|&a| (Some(a) != self.fold, axes[a].right.abs(), axes[a].left.abs()));
+        let mut budget = UNROLL;
+        let mut levels: Vec<Level> = reduced
+            .into_iter()
+            .map(|axis| {
+                let unit = if Some(axis) == self.fold { self.target.lanes } else { 1 };
+                let extent = axes[axis].extent.div_ceil(unit).max(1);
+                let size = if extent <= budget {
+                    extent
+                } else {
+                    let divisor = (budget / 2 + 1..=budget).rev().find(|&size| extent.is_multiple_of(size));
+                    divisor.unwrap_or(budget.div_ceil(2))
+                };
+                budget = if size == extent { budget / size } else { 1 };
+                Level { axis, size: size * unit }
+            })
+            .collect();
+        levels.reverse();
+        levels
+    }
 }
 
 impl Contraction {
@@ -276,6 +290,16 @@ impl Contraction {
     pub(super) fn swapped(&self) -> Contraction {
         let axes = self.axes.iter().map(|a| Axis { left: a.right, right: a.left, ..*a }).collect();
         Contraction { axes, left: self.right, right: self.left, ..self.clone() }
+    }
+
+    /// What may run along the lanes: the vector axis and the folded axis.
+    fn forms(&self) -> Vec<(Option<usize>, Option<usize>)> {
+        let all = || 0..self.axes.len();
+        let vectors = || all().filter(|&a| !self.axes[a].reduce && self.lanes(a).is_some());
+        let folds = || all().filter(|&a| self.axes[a].reduce && self.axes[a].left == 1 && self.axes[a].right == 1);
+        let columns = || vectors().filter(|&a| self.axes[a].left == 0).map(Some).chain([None]);
+        let folded = folds().flat_map(|fold| columns().map(move |vector| (vector, Some(fold))));
+        vectors().map(|v| (Some(v), None)).chain([(None, None)]).chain(folded).collect()
     }
 
     /// The output axis along which neighbours on this axis are neighbours.

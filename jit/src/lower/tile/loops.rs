@@ -3,8 +3,8 @@
 //! its body. It decides nothing.
 
 use super::choose::{Level, Steps, Tiling, steps};
-use super::{Epilogue, Place};
-use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value, Variable};
+use super::{Axis, Epilogue, Place};
+use crate::kernel::{BufferId, Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
 
 /// Where a loop nest has arrived.
 #[derive(Clone)]
@@ -96,8 +96,9 @@ impl Tiler<'_, '_> {
         let contraction = &self.tiling.contraction;
         let rows = places(&self.tiling.rows, &position.extent);
         let width = self.tiling.vector.map_or(1, |v| position.extent[v]);
+        let unit = if self.tiling.fold.is_some() { 1 } else { lanes };
         let vectors: Vec<(usize, usize)> =
-            (0..width).step_by(lanes).map(|start| (start, lanes.min(width - start))).collect();
+            (0..width).step_by(unit).map(|start| (start, unit.min(width - start))).collect();
 
         let zero = kernel.f32(0.0);
         let mut sums = vec![zero; rows.len() * vectors.len()];
@@ -105,8 +106,13 @@ impl Tiler<'_, '_> {
             let tile = Tile { tiling: self.tiling, left: self.left, right: self.right, rows: &rows, vectors: &vectors };
             sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
         }
+        let mut results = vectors;
+        if self.tiling.fold.is_some() {
+            sums = folded(kernel, &sums, results.len());
+            results = vec![(0, width)];
+        }
         for (row, displacement) in rows.iter().enumerate() {
-            for (column, &(start, active)) in vectors.iter().enumerate() {
+            for (column, &(start, active)) in results.iter().enumerate() {
                 let mut at = position.at.clone();
                 let along = self.tiling.vector.map(|v| (v, start as i64));
                 for (axis, by) in displacement.iter().copied().chain(along) {
@@ -118,10 +124,30 @@ impl Tiler<'_, '_> {
                 });
                 let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
                 let place = Place { coordinates: coordinates.collect(), lanes, active };
-                (self.epilogue)(kernel, &place, sums[row * vectors.len() + column]);
+                (self.epilogue)(kernel, &place, sums[row * results.len() + column]);
             }
         }
     }
+}
+
+/// The fold of each sum, those of a row as the lanes of one vector.
+fn folded(kernel: &mut KernelBuilder, sums: &[Value], columns: usize) -> Vec<Value> {
+    let lane = kernel.push(Operation::Lane);
+    let masks: Vec<Value> = (0..columns)
+        .map(|column| {
+            let number = kernel.i32(column as i32);
+            kernel.compare(Compare::Eq, lane, number)
+        })
+        .collect();
+    let row = |sums: &[Value]| {
+        let folds: Vec<Value> = sums.iter().map(|&sum| kernel.push(Operation::Fold(Float2::Add, sum))).collect();
+        let mut vector = folds[0];
+        for (&fold, &mask) in folds.iter().zip(&masks).skip(1) {
+            vector = kernel.select(mask, fold, vector);
+        }
+        vector
+    };
+    sums.chunks(columns).map(row).collect()
 }
 
 /// The sums of one tile.
@@ -161,9 +187,8 @@ impl Tile<'_> {
     /// those of the longer side pass by.
     fn steps(&self, kernel: &mut KernelBuilder, position: &Position, mut sums: Vec<Value>) -> Vec<Value> {
         let (rows, vectors) = (self.rows.len(), self.vectors.len());
-        let reduced: Vec<usize> = self.tiling.reduce.iter().map(|level| level.axis).collect();
         let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
-        for step in places(&reduced, &position.extent) {
+        for step in self.unrolled(kernel.lanes(), position) {
             let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
                 let sum = &mut sums[row * vectors + vector];
                 *sum = kernel.fma(left, right, *sum);
@@ -197,51 +222,78 @@ impl Tile<'_> {
         sums
     }
 
-    fn left(
-        &self,
-        kernel: &mut KernelBuilder,
-        position: &Position,
-        step: &Displacement,
-        row: usize,
-        vector: usize,
-    ) -> Value {
-        let contraction = &self.tiling.contraction;
-        let places = step.iter().chain(&self.rows[row]).copied();
-        let strides = |axis: usize| contraction.axes[axis].left;
-        self.operand(kernel, position, self.left, contraction.left, places, strides, vector)
+    /// The places of the reduced axes that are unrolled, a vector of them each where the sums are folded.
+    fn unrolled(&self, lanes: usize, position: &Position) -> Vec<Step> {
+        let axes: Vec<usize> = self.tiling.reduce.iter().map(|level| level.axis).collect();
+        let mut extent = position.extent.clone();
+        let Some(fold) = self.tiling.fold else {
+            return places(&axes, &extent).into_iter().map(|place| Step { place, active: lanes }).collect();
+        };
+        let count = extent[fold];
+        extent[fold] = count.div_ceil(lanes);
+        let step = |mut place: Displacement| {
+            let along = place.iter_mut().find(|(axis, _)| *axis == fold).expect("the folded axis is reduced");
+            along.1 *= lanes as i64;
+            let active = lanes.min(count - along.1 as usize);
+            Step { place, active }
+        };
+        places(&axes, &extent).into_iter().map(step).collect()
     }
 
-    fn right(&self, kernel: &mut KernelBuilder, position: &Position, step: &Displacement, vector: usize) -> Value {
+    /// The factor of a row, for one vector of the results where it varies along them.
+    fn left(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, row: usize, vector: usize) -> Value {
         let contraction = &self.tiling.contraction;
-        let strides = |axis: usize| contraction.axes[axis].right;
-        self.operand(kernel, position, self.right, contraction.right, step.iter().copied(), strides, vector)
+        let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
+        let operand = Side { buffer: self.left, start: contraction.left, stride: |axis: &Axis| axis.left };
+        self.operand(kernel, position, operand, &places, step.active, vector)
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// The factors of a vector of the results.
+    fn right(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, vector: usize) -> Value {
+        let contraction = &self.tiling.contraction;
+        let operand = Side { buffer: self.right, start: contraction.right, stride: |axis: &Axis| axis.right };
+        self.operand(kernel, position, operand, &step.place, step.active, vector)
+    }
+
     fn operand(
         &self,
         kernel: &mut KernelBuilder,
         position: &Position,
-        buffer: BufferId,
-        start: i64,
-        places: impl Iterator<Item = (usize, i64)>,
-        stride: impl Fn(usize) -> i64,
+        side: Side,
+        places: &[(usize, i64)],
+        folded: usize,
         vector: usize,
     ) -> Value {
-        let mut index = Index::at(start);
+        let axes = &self.tiling.contraction.axes;
+        let mut index = Index::at(side.start);
         for (axis, at) in position.at.iter().enumerate() {
-            index = index.plus_index(at, stride(axis));
+            index = index.plus_index(at, (side.stride)(&axes[axis]));
         }
-        for (axis, by) in places {
-            index.offset += by * stride(axis);
+        for &(axis, by) in places {
+            index.offset += by * (side.stride)(&axes[axis]);
         }
+        let stride = self.tiling.vector.map_or(0, |v| (side.stride)(&axes[v]));
         let (first, active) = self.vectors[vector];
-        match self.tiling.vector.map(|v| stride(v)) {
-            None | Some(0) => kernel.splat(buffer, index),
-            Some(stride) => {
-                let index = index.shifted(first as i64 * stride);
-                kernel.push(Operation::Load { buffer, index, stride, active })
-            }
+        let index = index.shifted(first as i64 * stride);
+        let buffer = side.buffer;
+        match (self.tiling.fold, stride) {
+            (Some(_), _) => kernel.push(Operation::Load { buffer, index, stride: 1, active: folded }),
+            (None, 0) => kernel.splat(buffer, index),
+            (None, stride) => kernel.push(Operation::Load { buffer, index, stride, active }),
         }
     }
+}
+
+/// An unrolled turn of the innermost loops.
+struct Step {
+    place: Displacement,
+    /// The places along the folded axis, if there is one.
+    active: usize,
+}
+
+/// One side of the contraction.
+struct Side {
+    buffer: BufferId,
+    start: i64,
+    stride: fn(&Axis) -> i64,
 }
