@@ -3,5 +3,6 @@
 
 mod conv;
 mod dot;
+pub mod math;
 mod pack;
 pub mod tile;

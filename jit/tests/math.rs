@@ -1,0 +1,144 @@
+//! Measures the error of the elementary functions against f64, and tests them at the edges.
+
+use kiln_jit::kernel::{Access, Element, Index, Kernel, KernelBuilder, Value, interpret};
+use kiln_jit::lower::math;
+
+type Function1 = fn(&mut KernelBuilder, Value) -> Value;
+
+/// `out[i] = f(x[i], y[i])`.
+fn kernel(lanes: usize, elements: usize, f: impl FnOnce(&mut KernelBuilder, Value, Value) -> Value) -> Kernel {
+    let mut b = KernelBuilder::new("function", lanes);
+    let x = b.buffer("x", Element::F32, elements, Access::Read);
+    let y = b.buffer("y", Element::F32, elements, Access::Read);
+    let out = b.buffer("out", Element::F32, elements, Access::Write);
+    let i = b.grid(elements / lanes);
+    let (a, c) = (b.load(x, Index::of(i, lanes as i64)), b.load(y, Index::of(i, lanes as i64)));
+    let result = f(&mut b, a, c);
+    b.store(out, Index::of(i, lanes as i64), 1, lanes, result);
+    b.finish()
+}
+
+fn apply(f: impl FnOnce(&mut KernelBuilder, Value, Value) -> Value, x: &mut [f32], y: &mut [f32]) -> Vec<f32> {
+    let mut out = vec![0.0; x.len()];
+    let kernel = kernel(16, x.len(), f);
+    interpret(&kernel, &mut [x.into(), y.into(), out.as_mut_slice().into()]);
+    out
+}
+
+/// The distance of two results in units of the last place of the exact one; denormal results have the least normal one's.
+fn ulp(found: f32, exact: f64) -> f64 {
+    let rounded = exact as f32;
+    if found.is_nan() || rounded.is_nan() {
+        return if found.is_nan() && rounded.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    if found == rounded {
+        return if found != 0.0 || exact != 0.0 || found.is_sign_negative() == exact.is_sign_negative() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
+    }
+    let exponent = exact.abs().log2().floor().clamp(-126.0, 127.0);
+    let found = if found.is_infinite() { found.signum() as f64 * 2f64.powi(128) } else { found as f64 };
+    (found - exact).abs() / 2f64.powf(exponent - 23.0)
+}
+
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 || x.is_nan() {
+        return if x.is_nan() { x } else { x.signum() };
+    }
+    // erf x = 2 / sqrt(pi) * e**(-x**2) * sum of 2**n x**(2n+1) / (2n+1)!!: no cancellation.
+    let (mut term, mut sum, mut n) = (x, x, 0.0);
+    while term.abs() > sum.abs() * 1e-18 {
+        n += 1.0;
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+/// `1 / (1 + e**-x)` without overflow.
+fn sigmoid(x: f64) -> f64 {
+    if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
+}
+
+const FUNCTIONS: [(&str, Function1, fn(f64) -> f64, f64, f32); 12] = [
+    ("exp", math::exp, f64::exp, 1.0, f32::MAX),
+    ("expm1", math::expm1, f64::exp_m1, 2.0, f32::MAX),
+    ("log", math::log, f64::ln, 1.0, f32::MAX),
+    ("log1p", math::log1p, f64::ln_1p, 1.0, f32::MAX),
+    ("tanh", math::tanh, f64::tanh, 3.0, f32::MAX),
+    ("sigmoid", math::sigmoid, sigmoid, 2.0, f32::MAX),
+    ("erf", math::erf, erf, 1.0, f32::MAX),
+    ("sin", math::sin, f64::sin, 2.0, math::MAX_ANGLE),
+    ("cos", math::cos, f64::cos, 2.0, math::MAX_ANGLE),
+    ("rsqrt", math::rsqrt, |x| 1.0 / x.sqrt(), 2.0, f32::MAX),
+    ("reciprocal", math::reciprocal, |x| 1.0 / x, 0.5, f32::MAX),
+    ("sqrt", |b, x| b.float1(kiln_jit::kernel::Float1::Sqrt, x), f64::sqrt, 0.5, f32::MAX),
+];
+
+const EDGES: [f32; 14] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+    f32::MIN_POSITIVE,
+    -f32::MIN_POSITIVE,
+    1e-45,
+    -1e-45,
+    f32::MAX,
+    f32::MIN,
+    f32::EPSILON,
+];
+
+#[test]
+fn functions_of_one_number() {
+    let mut failures = Vec::new();
+    for (name, function, exact, bound, range) in FUNCTIONS {
+        // All exponents and signs, and more of the numbers that networks see.
+        let mut x: Vec<f32> = (0..1 << 16).map(|i: u32| f32::from_bits(i.wrapping_mul(65_521))).collect();
+        x.extend((0..1 << 16).map(|i| (i - (1 << 15)) as f32 * (1.0 / 1021.0)));
+        x.extend((0..1 << 15).map(|i| (i - (1 << 14)) as f32 * (1.0 / 10_007.0)));
+        x.extend(EDGES);
+        x.extend([0.5, -0.5]);
+        x.retain(|x| x.abs() <= range || !x.is_finite());
+        x.resize(x.len().next_multiple_of(16), 0.0);
+        let found = apply(|b, x, _| function(b, x), &mut x.clone(), &mut x.clone());
+        let worst = x.iter().zip(&found).map(|(&x, &found)| (ulp(found, exact(x as f64)), x, found));
+        let (error, at, result) = worst.max_by(|a, b| a.0.total_cmp(&b.0)).expect("numbers");
+        println!("{name}: {error:.3} ulp at {at:e}: {result:e}, exactly {:e}", exact(at as f64));
+        if error > bound {
+            failures.push(name);
+        }
+    }
+    assert!(failures.is_empty(), "{failures:?}");
+}
+
+#[test]
+fn powers() {
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    let mut edges = EDGES.to_vec();
+    edges.extend([2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 16_777_217.0, 1e30, 2.5, -7.0]);
+    for &a in &edges {
+        for &b in &edges {
+            x.push(a);
+            y.push(b);
+        }
+    }
+    for i in 0..1 << 15 {
+        x.push((i as f32 * 0.01).exp2() % 37.0 + 1e-3);
+        y.push((i % 601 - 300) as f32 * 0.1);
+        x.push(1.0 + (i - (1 << 14)) as f32 * 1e-5);
+        y.push((i % 2003) as f32);
+    }
+    x.resize(x.len().next_multiple_of(16), 1.0);
+    y.resize(x.len(), 1.0);
+    let found = apply(math::pow, &mut x.clone(), &mut y.clone());
+    for ((&x, &y), &found) in x.iter().zip(&y).zip(&found) {
+        let exact = (x as f64).powf(y as f64);
+        assert!(ulp(found, exact) <= 2.0, "{x:e} ** {y:e} = {exact:e}, found {found:e}");
+    }
+}
