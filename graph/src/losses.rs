@@ -63,6 +63,11 @@ pub trait Loss {
         None
     }
 
+    /// Whether the loss is a mean, so that the loss of two equal parts of the data together is the mean of theirs.
+    fn averages(&self) -> bool {
+        true
+    }
+
     /// The target that is left out of the loss, and so may lie outside the classes.
     fn ignored(&self) -> Option<i32> {
         None

@@ -194,6 +194,10 @@ impl Loss for CrossEntropy {
         (prediction.rank() > 0).then(|| prediction.dim(class_axis(prediction)))
     }
 
+    fn averages(&self) -> bool {
+        self.settings.reduction == Reduction::Mean
+    }
+
     fn ignored(&self) -> Option<i32> {
         Some(self.settings.ignore_index)
     }
@@ -251,6 +255,10 @@ impl Loss for SoftCrossEntropy {
     fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
         let weight = weight_state(g, WEIGHT, &self.weight);
         soft_class_cross_entropy(prediction, target, weight, self.label_smoothing, self.reduction)
+    }
+
+    fn averages(&self) -> bool {
+        self.reduction == Reduction::Mean
     }
 
     fn states(&self) -> Vec<(String, ArrayD<f32>)> {

@@ -76,6 +76,10 @@ impl Loss for Mse {
         let _ = g;
         mean_squared_error(prediction, target, self.reduction)
     }
+
+    fn averages(&self) -> bool {
+        self.reduction == Reduction::Mean
+    }
 }
 
 /// The binary cross-entropy of logits; see [`bce_with_logits`].
@@ -133,6 +137,10 @@ impl Loss for BceWithLogits {
     fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
         let [weight, pos_weight] = self.weights().map(|(name, values)| weight_state(g, name, values));
         binary_cross_entropy_with_logits(prediction, target, weight, pos_weight, self.reduction)
+    }
+
+    fn averages(&self) -> bool {
+        self.reduction == Reduction::Mean
     }
 
     fn states(&self) -> Vec<(String, ArrayD<f32>)> {
