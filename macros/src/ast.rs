@@ -1,0 +1,126 @@
+//! What the user wrote, as data: a struct whose fields are layers. Knows syntax only: which layers there are and what
+//! they take is `validate`'s.
+//!
+//! The containers are generic over what stands in a layer's place, so that parsing, validating and expanding share them.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Attribute, Expr, GenericArgument, Generics, Ident, Path, Visibility};
+
+/// One struct under `#[derive(Model)]`, or one `model! { .. }`.
+pub struct Declaration<L> {
+    /// Which of the two it is.
+    pub form: Form,
+    /// The attributes that pass through to the struct: all but `#[model(..)]`.
+    pub attributes: Vec<Attribute>,
+    pub visibility: Visibility,
+    pub name: Ident,
+    pub generics: Generics,
+    pub input: Option<Extents>,
+    pub output: Option<Extents>,
+    pub body: Sequence<L>,
+}
+
+/// Who writes the struct: with the derive the compiler has it already, `model!` emits it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Derive,
+    Macro,
+}
+
+/// `[1, 28, 28]`: the extents of one sample, without the batch axis.
+pub struct Extents {
+    pub values: Vec<Expr>,
+    pub place: Place,
+}
+
+/// Layers that are applied in order.
+pub struct Sequence<L> {
+    pub style: Style,
+    pub members: Vec<Member<L>>,
+}
+
+/// How the members of a sequence are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `{ conv1: .., relu1: .. }`: each by its own name.
+    Named,
+    /// `(.., ..)`: each by its position.
+    Positional,
+}
+
+/// One member of a sequence.
+pub struct Member<L> {
+    /// The attributes that pass through to the field.
+    pub attributes: Vec<Attribute>,
+    pub visibility: Visibility,
+    pub name: syn::Member,
+    pub node: Node<L>,
+}
+
+/// What stands in a field.
+pub enum Node<L> {
+    Layer(L),
+    /// `[element; length]`: the same layer several times, each with parameters of its own.
+    List {
+        element: Box<Node<L>>,
+        length: Expr,
+    },
+    Sequence(Sequence<L>),
+}
+
+/// `path<generics>(arguments)`, a layer or a model.
+pub struct Layer {
+    /// The path without its generic arguments.
+    pub path: Path,
+    /// The arguments in angle brackets, if there are any.
+    pub generics: Option<Vec<GenericArgument>>,
+    /// The arguments in parentheses, or those of the field's `#[model(..)]`.
+    pub arguments: Vec<Argument>,
+    /// The tokens of the whole field, for which an error about the layer's shape is reported.
+    pub place: Place,
+}
+
+/// `2`, or `stride = 2`.
+pub struct Argument {
+    pub name: Option<Ident>,
+    pub value: Expr,
+}
+
+/// The first and the last token of something, where errors that rustc finds later are reported.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub first: Span,
+    pub last: Span,
+}
+
+impl Place {
+    /// The place of these tokens.
+    pub fn of(tokens: impl ToTokens) -> Place {
+        let mut place: Option<Place> = None;
+        for token in tokens.into_token_stream() {
+            let (first, last) = match &token {
+                TokenTree::Group(group) => (group.span_open(), group.span_close()),
+                other => (other.span(), other.span()),
+            };
+            place = Some(Place { first: place.map_or(first, |place| place.first), last });
+        }
+        place.unwrap_or(Place { first: Span::call_site(), last: Span::call_site() })
+    }
+
+    /// From the start of this place to the end of another.
+    pub fn to(self, other: Place) -> Place {
+        Place { first: self.first, last: other.last }
+    }
+}
+
+impl Argument {
+    /// The argument as it was written.
+    pub fn tokens(&self) -> TokenStream {
+        let value = &self.value;
+        match &self.name {
+            Some(name) => quote::quote!(#name = #value),
+            None => quote::quote!(#value),
+        }
+    }
+}

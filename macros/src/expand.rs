@@ -1,0 +1,98 @@
+//! From validated layers to Rust: the struct (for `model!`), the implementations of `Layer` and `Model`, and the
+//! compile-time checks. What is emitted are calls that a user could have written. Knows neither shapes nor graphs.
+
+mod checks;
+mod structure;
+mod walk;
+
+pub use structure::structure;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::ast::{Declaration, Form};
+use crate::validate::Layer;
+
+/// The whole expansion of a declaration without mistakes.
+pub fn expand(declaration: &Declaration<Layer>) -> TokenStream {
+    let structure = match declaration.form {
+        Form::Derive => TokenStream::new(),
+        Form::Macro => structure::structure(declaration),
+    };
+    let checks = checks::checks(declaration);
+    let layer = implement_layer(declaration);
+    let model = implement_model(declaration);
+    quote! {
+        #structure
+        // The constants are named after fields, and the user's braces around const arguments stay as they are.
+        #[allow(non_upper_case_globals, dead_code, unused_braces, clippy::all)]
+        const _: () = {
+            #checks
+            #layer
+            #model
+        };
+    }
+}
+
+fn implement_layer(declaration: &Declaration<Layer>) -> TokenStream {
+    let name = &declaration.name;
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    let forward = walk::forward(&declaration.body);
+    let visit = walk::visit(&declaration.body);
+    let visit_mut = walk::visit_mut(&declaration.body);
+    let describe = walk::describe(&declaration.body);
+    quote! {
+        #[automatically_derived]
+        impl #parameters ::kiln::graph::Layer for #name #arguments #bounds {
+            fn forward<'g>(
+                &self,
+                g: &'g ::kiln::graph::Builder,
+                x: ::kiln::graph::Value<'g>,
+            ) -> ::kiln::graph::Value<'g> {
+                #forward
+            }
+
+            fn visit<'a>(
+                &'a self,
+                path: &mut ::kiln::graph::Path,
+                f: &mut dyn ::core::ops::FnMut(&str, &'a ::kiln::graph::Parameter),
+            ) {
+                #visit
+            }
+
+            fn visit_mut(
+                &mut self,
+                path: &mut ::kiln::graph::Path,
+                f: &mut dyn ::core::ops::FnMut(&str, &mut ::kiln::graph::Parameter),
+            ) {
+                #visit_mut
+            }
+
+            fn describe(&self, path: &mut ::kiln::graph::Path, f: &mut dyn ::core::ops::FnMut(&str, &str)) {
+                #describe
+            }
+        }
+    }
+}
+
+fn implement_model(declaration: &Declaration<Layer>) -> TokenStream {
+    let name = &declaration.name;
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    let owner = checks::Owner::of(declaration);
+    let input = owner.constant(checks::INPUT);
+    let output = owner.constant(checks::OUTPUT);
+    let instantiated = checks::when_instantiated(declaration);
+    let value = structure::value(declaration, &owner);
+    quote! {
+        #[automatically_derived]
+        impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
+            const INPUT: ::kiln::graph::Shape = #input;
+            const OUTPUT: ::kiln::graph::Shape = #output;
+
+            fn new(init: &mut ::kiln::graph::Init) -> Self {
+                #instantiated
+                #value
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The compile-time checks: constants that hold the shape after each layer, and one constant for each layer that
+//! fails to evaluate, on the user's own line, if the layer can not take its input.
+//!
+//! After a mismatch the shape is assumed that the layer would have had from its right input, so that each wrong layer
+//! is reported once and later ones still are.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::GenericParam;
+
+use super::walk::label;
+use crate::ast::{Declaration, Extents, Node, Place, Sequence};
+use crate::validate::{Layer, LayerKind};
+
+/// The constant that holds the model's input shape.
+pub const INPUT: &str = "INPUT";
+/// The constant that holds the model's output shape.
+pub const OUTPUT: &str = "OUTPUT";
+
+/// Who owns the constants: the block around them, or, as they depend on const parameters, an empty struct with the
+/// same parameters.
+pub struct Owner {
+    prefix: TokenStream,
+}
+
+impl Owner {
+    /// As seen from the implementations.
+    pub fn of(declaration: &Declaration<Layer>) -> Owner {
+        if declaration.generics.params.is_empty() {
+            return Owner { prefix: TokenStream::new() };
+        }
+        let (_, arguments, _) = declaration.generics.split_for_impl();
+        Owner { prefix: quote!(<Checks #arguments>::) }
+    }
+
+    pub fn constant(&self, name: &str) -> TokenStream {
+        let prefix = &self.prefix;
+        let name = Ident::new(name, Span::call_site());
+        quote!(#prefix #name)
+    }
+
+    /// The settings of the layer with this number.
+    pub fn settings(&self, id: usize) -> TokenStream {
+        self.constant(&format!("SETTINGS_{id}"))
+    }
+}
+
+/// The constants, and what evaluates them.
+pub fn checks(declaration: &Declaration<Layer>) -> TokenStream {
+    let mut constants = Constants::new(declaration);
+    constants.all(declaration);
+    let Constants { definitions, checks, .. } = constants;
+    let generics = &declaration.generics;
+    if generics.params.is_empty() {
+        return definitions;
+    }
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    let all_have_defaults =
+        generics.params.iter().all(|parameter| matches!(parameter, GenericParam::Const(c) if c.default.is_some()));
+    let with_defaults = all_have_defaults.then(|| {
+        let checks = checks.iter().map(|(check, place)| {
+            // The note that rustc adds about this constant should stand on the user's line, too.
+            let first = at(place.first);
+            quote_spanned!(first=> const _: ::kiln::graph::Shape = <Checks>::#check;)
+        });
+        quote!(#(#checks)*)
+    });
+    quote! {
+        struct Checks #generics #bounds;
+        impl #parameters Checks #arguments #bounds {
+            #definitions
+        }
+        #with_defaults
+    }
+}
+
+/// The statement that evaluates the checks where a model with const parameters is made, so that a build reports what
+/// `cargo check` can not know.
+pub fn when_instantiated(declaration: &Declaration<Layer>) -> TokenStream {
+    if declaration.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    let mut constants = Constants::new(declaration);
+    constants.all(declaration);
+    let owner = Owner::of(declaration);
+    let checks = constants.checks.iter().map(|(check, _)| owner.constant(&check.to_string()));
+    quote!(let _ = [#(#checks),*];)
+}
+
+/// The constants while they are collected.
+struct Constants {
+    /// As seen from one another.
+    owner: Owner,
+    definitions: TokenStream,
+    /// Those that fail if something is wrong, and where.
+    checks: Vec<(Ident, Place)>,
+    names: HashSet<String>,
+    /// The constant that holds the shape so far.
+    shape: TokenStream,
+}
+
+impl Constants {
+    fn new(declaration: &Declaration<Layer>) -> Constants {
+        let prefix = if declaration.generics.params.is_empty() { TokenStream::new() } else { quote!(Self::) };
+        let owner = Owner { prefix };
+        let shape = owner.constant(INPUT);
+        Constants { owner, definitions: TokenStream::new(), checks: Vec::new(), names: HashSet::new(), shape }
+    }
+
+    fn all(&mut self, declaration: &Declaration<Layer>) {
+        if let Some(input) = &declaration.input {
+            self.define(INPUT, extents(input));
+        }
+        self.sequence(&declaration.body, "");
+        let found = self.shape.clone();
+        match &declaration.output {
+            None => self.define(OUTPUT, found),
+            Some(output) => {
+                self.define(OUTPUT, extents(output));
+                let declared = self.owner.constant(OUTPUT);
+                let name = declaration.name.to_string();
+                let check = call(output.place, "check_output", quote!(#name, #declared, #found));
+                self.check("declared_output", output.place, check);
+            }
+        }
+    }
+
+    fn define(&mut self, name: &str, value: impl ToTokens) {
+        let name = Ident::new(name, Span::call_site());
+        self.definitions.extend(quote!(const #name: ::kiln::graph::Shape = #value;));
+    }
+
+    /// A constant that is named after a field, as rustc shows its name.
+    fn check(&mut self, path: &str, place: Place, value: TokenStream) {
+        let mut name = format!("layer_{}", path.replace('.', "_"));
+        while !self.names.insert(name.clone()) {
+            name.push('_');
+        }
+        let name = format_ident!("{name}");
+        self.definitions.extend(quote!(const #name: ::kiln::graph::Shape = #value;));
+        self.checks.push((name, place));
+    }
+
+    fn sequence(&mut self, body: &Sequence<Layer>, path: &str) {
+        for member in &body.members {
+            let path = join(path, &label(&member.name));
+            self.settings(&member.node);
+            match &member.node {
+                Node::Sequence(inner) => self.sequence(inner, &path),
+                node @ (Node::Layer(_) | Node::List { .. }) => {
+                    for leaf in leaves(node) {
+                        let run = run(node, &self.owner, Some((leaf, &Label::new(&path))));
+                        let before = &self.shape;
+                        self.check(&path, leaf.place, quote!({ let x = #before; #run }));
+                    }
+                    let name = format!("SHAPE_{}", self.names.len());
+                    let after = run(node, &self.owner, None);
+                    let before = &self.shape;
+                    self.define(&name, quote!({ let x = #before; #after }));
+                    self.shape = self.owner.constant(&name);
+                }
+            }
+        }
+    }
+
+    /// The settings of the layers in a node that is no sequence of its own.
+    fn settings(&mut self, node: &Node<Layer>) {
+        if let Node::Sequence(_) = node {
+            return;
+        }
+        for layer in leaves(node) {
+            if let LayerKind::Known { settings_type, settings } = &layer.kind {
+                let name = format_ident!("SETTINGS_{}", layer.id);
+                self.definitions.extend(quote!(const #name: #settings_type = #settings;));
+            }
+        }
+    }
+}
+
+/// `head.norm`
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
+}
+
+/// All layers in a node.
+fn leaves(node: &Node<Layer>) -> Vec<&Layer> {
+    match node {
+        Node::Layer(layer) => vec![layer],
+        Node::List { element, .. } => leaves(element),
+        Node::Sequence(body) => body.members.iter().flat_map(|member| leaves(&member.node)).collect(),
+    }
+}
+
+/// The name of a layer as the message gives it: an expression, as it may hold indices of arrays.
+struct Label {
+    message: TokenStream,
+    depth: usize,
+}
+
+impl Label {
+    fn new(path: &str) -> Label {
+        Label { message: quote!(::kiln::graph::Message::new().text(#path)), depth: 0 }
+    }
+
+    /// The variable that counts the elements of an array inside this place.
+    fn index(&self) -> Ident {
+        format_ident!("index_{}", self.depth)
+    }
+
+    fn element(&self) -> Label {
+        let (message, index) = (&self.message, self.index());
+        Label { message: quote!(#message.text(".").number(#index)), depth: self.depth + 1 }
+    }
+
+    fn member(&self, name: &str) -> Label {
+        let message = &self.message;
+        Label { message: quote!(#message.text(".").text(#name)), depth: self.depth }
+    }
+}
+
+/// The statements that turn `x`, the shape before a node, into the shape after it: assumed where it does not fit, so
+/// that they never fail, but for the one layer (and its label) that is to be checked.
+fn run(node: &Node<Layer>, owner: &Owner, checked: Option<(&Layer, &Label)>) -> TokenStream {
+    match node {
+        Node::Layer(layer) => {
+            let check = checked.filter(|(checked, _)| checked.id == layer.id).map(|(_, label)| {
+                let (message, result) = (&label.message, result(layer, owner));
+                let check = call(layer.place, "check_layer", quote!(name.as_str(), #result));
+                quote!(let name = #message; #check;)
+            });
+            let assumed = assumed(layer, owner);
+            quote!(#check #assumed)
+        }
+        Node::List { element, length } => {
+            let outer = Label { message: TokenStream::new(), depth: 0 };
+            let label = checked.map_or(&outer, |(_, label)| label);
+            let (index, inner) = (label.index(), label.element());
+            let run = run(element, owner, checked.map(|(layer, _)| (layer, &inner)));
+            quote! {
+                let mut x = x;
+                let mut #index = 0;
+                while #index < #length {
+                    x = { #run };
+                    #index += 1;
+                }
+                x
+            }
+        }
+        Node::Sequence(body) => {
+            let steps = body.members.iter().map(|member| {
+                let inner = checked.map(|(layer, outer)| (layer, outer.member(&label(&member.name))));
+                let run = run(&member.node, owner, inner.as_ref().map(|(layer, label)| (*layer, label)));
+                quote!(let x = { #run };)
+            });
+            quote!(#(#steps)* x)
+        }
+    }
+}
+
+/// The shape after a layer, or what is wrong.
+fn result(layer: &Layer, owner: &Owner) -> TokenStream {
+    let ty = &layer.ty;
+    match &layer.kind {
+        LayerKind::Known { .. } => {
+            let settings = owner.settings(layer.id);
+            quote!(<#ty>::shape(x, &#settings))
+        }
+        LayerKind::Model | LayerKind::Wrong => {
+            quote!(::kiln::graph::model_shape(<#ty as ::kiln::graph::Model>::INPUT, <#ty as ::kiln::graph::Model>::OUTPUT, x))
+        }
+    }
+}
+
+/// The shape after a layer, assumed if its input does not fit.
+fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
+    let ty = &layer.ty;
+    match &layer.kind {
+        LayerKind::Known { .. } => {
+            let settings = owner.settings(layer.id);
+            quote!(<#ty>::shape_or_assumed(x, &#settings))
+        }
+        LayerKind::Model | LayerKind::Wrong => quote!(<#ty as ::kiln::graph::Model>::OUTPUT),
+    }
+}
+
+/// A call whose failure is reported for a place: its path takes the first token's span and its arguments the last's.
+fn call(place: Place, function: &str, arguments: TokenStream) -> TokenStream {
+    let (first, last) = (at(place.first), at(place.last));
+    let function = Ident::new(function, first);
+    let path = quote_spanned!(first=> ::kiln::graph::#function);
+    let arguments = quote_spanned!(last=> (#arguments));
+    quote!(#path #arguments)
+}
+
+/// A span of the user's that resolves names as the macro's own.
+fn at(span: Span) -> Span {
+    span.resolved_at(Span::call_site())
+}
+
+/// The shape of a batch of samples with these extents.
+fn extents(extents: &Extents) -> TokenStream {
+    let values = &extents.values;
+    quote!(::kiln::graph::Shape::new(&[::kiln::graph::Shape::N, #(#values),*]))
+}

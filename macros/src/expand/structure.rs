@@ -1,0 +1,124 @@
+//! The struct that `model!` declares, and the value of a freshly initialised model.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Attribute, Ident, Member as Name};
+
+use super::checks::Owner;
+use crate::ast::{Declaration, Form, Member, Node, Sequence, Style};
+use crate::validate::{Layer, LayerKind};
+
+/// The struct, and one for every `Sequential { .. }` in it, which is named after the field that leads to it:
+/// `Net` with a field `head` gives `NetHead`.
+pub fn structure(declaration: &Declaration<Layer>) -> TokenStream {
+    let mut nested = TokenStream::new();
+    let top = one_struct(declaration, &declaration.name, &declaration.attributes, &declaration.body, &mut nested);
+    quote!(#top #nested)
+}
+
+fn one_struct(
+    declaration: &Declaration<Layer>,
+    name: &Ident,
+    attributes: &[Attribute],
+    body: &Sequence<Layer>,
+    nested: &mut TokenStream,
+) -> TokenStream {
+    let visibility = &declaration.visibility;
+    let generics = &declaration.generics;
+    let bounds = &generics.where_clause;
+    let fields: Vec<TokenStream> = (body.members.iter())
+        .map(|member| {
+            let Member { attributes, visibility, name: field, node } = member;
+            let ty = node_type(declaration, &inner_name(name, field), node, nested);
+            match field {
+                Name::Named(field) => quote!(#(#attributes)* #visibility #field: #ty),
+                Name::Unnamed(_) => quote!(#(#attributes)* #visibility #ty),
+            }
+        })
+        .collect();
+    match body.style {
+        Style::Named => quote!(#(#attributes)* #visibility struct #name #generics #bounds { #(#fields),* }),
+        Style::Positional => quote!(#(#attributes)* #visibility struct #name #generics ( #(#fields),* ) #bounds;),
+    }
+}
+
+/// The type of a field; `name` is that of its struct, if it becomes one.
+fn node_type(
+    declaration: &Declaration<Layer>,
+    name: &Ident,
+    node: &Node<Layer>,
+    nested: &mut TokenStream,
+) -> TokenStream {
+    match node {
+        Node::Layer(layer) => layer.ty.clone(),
+        Node::List { element, length } => {
+            let element = node_type(declaration, name, element, nested);
+            quote!([#element; #length])
+        }
+        Node::Sequence(inner) if inner.style == Style::Named => {
+            let derives: Vec<Attribute> =
+                declaration.attributes.iter().filter(|a| a.path().is_ident("derive")).cloned().collect();
+            let inner = one_struct(declaration, name, &derives, inner, nested);
+            let doc = format!("A part of [`{}`].", declaration.name);
+            nested.extend(quote!(#[doc = #doc] #inner));
+            let (_, arguments, _) = declaration.generics.split_for_impl();
+            quote!(#name #arguments)
+        }
+        Node::Sequence(inner) => {
+            let types = inner.members.iter().map(|m| node_type(declaration, &inner_name(name, &m.name), &m.node, nested));
+            let types: Vec<TokenStream> = types.collect();
+            quote!((#(#types,)*))
+        }
+    }
+}
+
+/// `NetHead` for the field `head` of `Net`.
+fn inner_name(outer: &Ident, field: &Name) -> Ident {
+    let text = match field {
+        Name::Named(field) => field.to_string(),
+        Name::Unnamed(index) => index.index.to_string(),
+    };
+    let words = text.trim_start_matches("r#").split('_').filter(|word| !word.is_empty());
+    let pascal: String = words.map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+    format_ident!("{outer}{pascal}", span = outer.span())
+}
+
+/// An expression of type `Self` with initial parameters, drawn from `init` in the order of the fields.
+pub fn value(declaration: &Declaration<Layer>, owner: &Owner) -> TokenStream {
+    let fields = fields(declaration.form, &declaration.name, &declaration.body, owner);
+    quote!(Self { #fields })
+}
+
+fn fields(form: Form, outer: &Ident, body: &Sequence<Layer>, owner: &Owner) -> TokenStream {
+    let fields = body.members.iter().map(|Member { name, node, .. }| {
+        let value = node_value(form, &inner_name(outer, name), node, owner);
+        quote!(#name: #value)
+    });
+    quote!(#(#fields),*)
+}
+
+fn node_value(form: Form, name: &Ident, node: &Node<Layer>, owner: &Owner) -> TokenStream {
+    match node {
+        Node::Layer(Layer { id, ty, kind, place }) => match kind {
+            LayerKind::Known { .. } => {
+                let settings = owner.settings(*id);
+                quote!(<#ty>::new(#settings, init))
+            }
+            LayerKind::Model | LayerKind::Wrong => {
+                quote_spanned!(place.last.resolved_at(proc_macro2::Span::call_site())=> <#ty as ::kiln::graph::Model>::new(init))
+            }
+        },
+        Node::List { element, .. } => {
+            let element = node_value(form, name, element, owner);
+            quote!(::core::array::from_fn(|_| #element))
+        }
+        Node::Sequence(inner) if form == Form::Macro && inner.style == Style::Named => {
+            let fields = fields(form, name, inner, owner);
+            quote!(#name { #fields })
+        }
+        Node::Sequence(inner) => {
+            let values = inner.members.iter().map(|m| node_value(form, &inner_name(name, &m.name), &m.node, owner));
+            quote!((#(#values,)*))
+        }
+    }
+}

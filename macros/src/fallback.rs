@@ -1,0 +1,61 @@
+//! What stands for a model with mistakes: the struct, as far as it is known, with implementations that do nothing, so
+//! that one mistake gives one error.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::quote;
+use syn::{Generics, Ident};
+
+use crate::ast::{Declaration, Form};
+use crate::expand;
+use crate::validate::Layer;
+
+/// For a declaration that could be read.
+pub fn of_declaration(declaration: &Declaration<Layer>) -> TokenStream {
+    let structure = match declaration.form {
+        Form::Derive => TokenStream::new(),
+        Form::Macro => expand::structure(declaration),
+    };
+    let implementations = implementations(&declaration.name, &declaration.generics);
+    quote!(#structure #implementations)
+}
+
+/// For the tokens of a `model!` that could not be read: all that matters is the name after `struct`.
+pub fn of_tokens(tokens: TokenStream) -> TokenStream {
+    let mut tokens = tokens.into_iter();
+    if !tokens.any(|token| matches!(token, TokenTree::Ident(word) if word == "struct")) {
+        return TokenStream::new();
+    }
+    match tokens.next() {
+        Some(TokenTree::Ident(name)) => {
+            let implementations = implementations(&name, &Generics::default());
+            quote!(pub struct #name; #implementations)
+        }
+        _ => TokenStream::new(),
+    }
+}
+
+fn implementations(name: &Ident, generics: &Generics) -> TokenStream {
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    quote! {
+        impl #parameters ::kiln::graph::Layer for #name #arguments #bounds {
+            fn forward<'g>(
+                &self,
+                _: &'g ::kiln::graph::Builder,
+                x: ::kiln::graph::Value<'g>,
+            ) -> ::kiln::graph::Value<'g> {
+                x
+            }
+
+            fn describe(&self, _: &mut ::kiln::graph::Path, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
+        }
+
+        impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
+            const INPUT: ::kiln::graph::Shape = ::kiln::graph::Shape::SCALAR;
+            const OUTPUT: ::kiln::graph::Shape = ::kiln::graph::Shape::SCALAR;
+
+            fn new(_: &mut ::kiln::graph::Init) -> Self {
+                ::core::unreachable!()
+            }
+        }
+    }
+}

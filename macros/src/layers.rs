@@ -1,0 +1,214 @@
+//! The layers that Kiln has, each with its arguments in PyTorch's order: the one place to extend for a new layer.
+//! Knows names and kinds of arguments, and nothing of what a layer computes.
+
+/// A layer of Kiln.
+pub struct Known {
+    /// The name of its type.
+    pub name: &'static str,
+    /// The type that holds its options; `NoSettings` if there are none.
+    pub settings: &'static str,
+    /// The arguments, PyTorch's names and order; those in the type's angle brackets come first.
+    pub parameters: &'static [Parameter],
+}
+
+/// One argument of a layer.
+pub struct Parameter {
+    pub name: &'static str,
+    pub role: Role,
+    pub kind: Kind,
+}
+
+/// Where an argument goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Into the angle brackets of the type; required.
+    Dimension,
+    /// Into the settings, by the method of the same name; has a default.
+    Setting,
+}
+
+/// What an argument may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A `usize`.
+    Size,
+    /// One `usize` for both spatial axes, or a pair of them.
+    Pair,
+    /// As [`Kind::Pair`], or `"same"` or `"valid"`.
+    Padding,
+    /// An `isize`: an axis, counted from the end if negative.
+    Axis,
+    /// An `f64`.
+    Number,
+    /// A `bool`.
+    Flag,
+}
+
+const fn dimension(name: &'static str, kind: Kind) -> Parameter {
+    Parameter { name, role: Role::Dimension, kind }
+}
+
+const fn setting(name: &'static str, kind: Kind) -> Parameter {
+    Parameter { name, role: Role::Setting, kind }
+}
+
+const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
+    Known { name, settings, parameters }
+}
+
+const fn plain(name: &'static str) -> Known {
+    Known { name, settings: "NoSettings", parameters: &[] }
+}
+
+/// Every layer, in alphabetical order.
+pub const LAYERS: &[Known] = &[
+    layer(
+        "AvgPool2d",
+        "AvgPool2dSettings",
+        &[
+            dimension("kernel_size", Kind::Pair),
+            setting("stride", Kind::Pair),
+            setting("padding", Kind::Pair),
+            setting("ceil_mode", Kind::Flag),
+            setting("count_include_pad", Kind::Flag),
+            setting("divisor_override", Kind::Size),
+        ],
+    ),
+    layer(
+        "Conv2d",
+        "Conv2dSettings",
+        &[
+            dimension("in_channels", Kind::Size),
+            dimension("out_channels", Kind::Size),
+            dimension("kernel_size", Kind::Pair),
+            setting("stride", Kind::Pair),
+            setting("padding", Kind::Padding),
+            setting("dilation", Kind::Pair),
+            setting("groups", Kind::Size),
+            setting("bias", Kind::Flag),
+        ],
+    ),
+    layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
+    layer("LeakyReLU", "LeakyReLUSettings", &[setting("negative_slope", Kind::Number)]),
+    layer(
+        "Linear",
+        "LinearSettings",
+        &[
+            dimension("in_features", Kind::Size),
+            dimension("out_features", Kind::Size),
+            setting("bias", Kind::Flag),
+        ],
+    ),
+    layer(
+        "MaxPool2d",
+        "MaxPool2dSettings",
+        &[
+            dimension("kernel_size", Kind::Pair),
+            setting("stride", Kind::Pair),
+            setting("padding", Kind::Pair),
+            setting("dilation", Kind::Pair),
+            setting("ceil_mode", Kind::Flag),
+        ],
+    ),
+    plain("ReLU"),
+    plain("Sigmoid"),
+    plain("Tanh"),
+];
+
+/// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
+pub const MISSING: &[&str] = &[
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d", "AlphaDropout", "AvgPool1d", "AvgPool3d", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d",
+    "Bilinear", "CELU", "Conv1d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dropout",
+    "Dropout1d", "Dropout2d", "Dropout3d", "ELU", "Embedding", "EmbeddingBag", "Fold", "FractionalMaxPool2d",
+    "FractionalMaxPool3d", "GELU", "GLU", "GRU", "GroupNorm", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
+    "Identity", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LPPool1d", "LPPool2d", "LSTM", "LayerNorm",
+    "LocalResponseNorm", "LogSigmoid", "LogSoftmax", "MaxPool1d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d",
+    "MaxUnpool3d", "Mish", "MultiheadAttention", "PReLU", "PixelShuffle", "PixelUnshuffle", "RMSNorm", "RNN", "RReLU",
+    "ReLU6", "ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d",
+    "ReplicationPad3d", "SELU", "SiLU", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign",
+    "Tanhshrink", "Threshold", "Transformer", "TransformerDecoder", "TransformerEncoder", "Unflatten", "Unfold",
+    "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
+];
+
+impl Known {
+    /// The layer of this name.
+    pub fn find(name: &str) -> Option<&'static Known> {
+        LAYERS.iter().find(|layer| layer.name == name)
+    }
+
+    /// The layer whose name is nearly this one: another case, or one letter too many, too few, wrong or swapped.
+    ///
+    /// A name that holds the layer's whole (`Linear2`, `MyLinear`) is one of the user's own.
+    pub fn nearest(name: &str) -> Option<&'static Known> {
+        LAYERS.iter().find(|layer| {
+            layer.name.eq_ignore_ascii_case(name) || (!name.contains(layer.name) && one_slip(layer.name, name))
+        })
+    }
+
+    /// The parameters in the type's angle brackets.
+    pub fn dimensions(&self) -> impl Iterator<Item = &'static Parameter> + use<> {
+        self.parameters.iter().filter(|parameter| parameter.role == Role::Dimension)
+    }
+
+    /// The parameters that have a default.
+    pub fn options(&self) -> impl Iterator<Item = &'static Parameter> + use<> {
+        self.parameters.iter().filter(|parameter| parameter.role == Role::Setting)
+    }
+}
+
+/// Whether two words differ by one letter that is wrong, missing or extra, or by two neighbours that are swapped.
+pub fn one_slip(left: &str, right: &str) -> bool {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let same_start = left.iter().zip(&right).take_while(|(l, r)| l == r).count();
+    let (left, right) = (&left[same_start..], &right[same_start..]);
+    match (left, right) {
+        ([], []) => false,
+        ([l0, l1, left @ ..], [r0, r1, right @ ..]) if l0 == r1 && l1 == r0 && left == right => true,
+        _ => {
+            let after = |word: &[char]| word.get(1..).unwrap_or_default().to_vec();
+            after(left) == after(right) || after(left) == right || left == after(right)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_sorted_and_disjoint() {
+        let names: Vec<&str> = LAYERS.iter().map(|layer| layer.name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        assert!(MISSING.is_sorted());
+        assert!(MISSING.iter().all(|name| Known::find(name).is_none()));
+    }
+
+    #[test]
+    fn dimensions_come_first() {
+        for layer in LAYERS {
+            assert!(layer.parameters.is_sorted_by_key(|parameter| parameter.role == Role::Setting), "{}", layer.name);
+            assert_eq!(layer.settings != "NoSettings", layer.options().count() > 0, "{}", layer.name);
+        }
+    }
+
+    #[test]
+    fn near_misses_are_found_and_names_of_the_users_own_are_not() {
+        let cases = [
+            ("Linaer", Some("Linear")),
+            ("Liner", Some("Linear")),
+            ("Relu", Some("ReLU")),
+            ("Conv2D", Some("Conv2d")),
+            ("Flattern", Some("Flatten")),
+            ("Maxpool2d", Some("MaxPool2d")),
+            ("Linear2", None),
+            ("MyLinear", None),
+            ("Block", None),
+            ("Tank", Some("Tanh")),
+            ("Convolution", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(Known::nearest(name).map(|layer| layer.name), expected, "{name}");
+        }
+    }
+}

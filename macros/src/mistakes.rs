@@ -1,0 +1,47 @@
+//! The user's mistakes, collected so that one compilation reports all of them.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+
+/// All mistakes of one macro call.
+#[derive(Default)]
+pub struct Mistakes {
+    errors: Option<syn::Error>,
+    found_by_rustc: bool,
+}
+
+impl Mistakes {
+    pub fn add(&mut self, mistake: syn::Error) {
+        match &mut self.errors {
+            Some(first) => first.combine(mistake),
+            None => self.errors = Some(mistake),
+        }
+    }
+
+    /// A mistake at these tokens.
+    pub fn at(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
+        self.add(syn::Error::new_spanned(tokens, message));
+    }
+
+    /// A mistake that rustc reports by itself, because it stands in the struct under a derive: nothing is to be said,
+    /// but nothing can be expanded either.
+    pub fn found_by_rustc(&mut self) {
+        self.found_by_rustc = true;
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_none() && !self.found_by_rustc
+    }
+
+    /// The mistakes as `compile_error!`s.
+    pub fn into_compile_errors(self) -> TokenStream {
+        self.errors.map(syn::Error::into_compile_error).unwrap_or_default()
+    }
+
+    /// The messages, in order.
+    #[cfg(test)]
+    pub fn messages(self) -> Vec<String> {
+        self.errors.into_iter().flatten().map(|error| error.to_string()).collect()
+    }
+}
