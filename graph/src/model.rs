@@ -52,11 +52,12 @@ impl Builder {
 
 /// What built-in layers and derived models have in common at run time.
 ///
-/// Beside the trait every layer type `T` with settings `S` has three inherent functions, which the macros call:
+/// Beside the trait every built-in layer `T` with settings `S` has three inherent functions, which the macros call:
 /// `T::new(settings: S, init: &mut Init) -> T` and, as `const fn`s for the compile-time checks,
 /// `T::shape(input: Shape, settings: &S) -> Result<Shape, ShapeError>` and
 /// `T::shape_or_assumed(input: Shape, settings: &S) -> Shape`, which after a mismatch gives the shape that the layer
-/// would have had from the input it is declared for.
+/// would have had from the input it is declared for. A [`Model`] has its associated constants instead.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a layer", label = "not a layer")]
 pub trait Layer {
     /// The layer's result for the input `x`, with the layer's parameters as states of the graph.
     ///
@@ -77,15 +78,40 @@ pub trait Layer {
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str));
 }
 
-/// A whole network: a layer that knows its shapes and can be made from a seed. `#[derive(Model)]` implements it.
+/// A whole network: a layer that takes one shape of input and can be made by itself. `#[derive(Model)]` and `model!`
+/// implement it.
+///
+/// A model is used as a layer of another one by its name. What is not one of Kiln's layers and is to stand in a model
+/// implements this trait and [`Layer`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer",
+    label = "neither a layer of Kiln nor a model",
+    note = "a field of a model is a layer like `Linear<10, 10>`, a model (a struct with `#[derive(Model)]` or one \
+            declared by `model!`), an array `[LAYER; COUNT]` or a tuple of these"
+)]
 pub trait Model: Layer + Sized {
     /// The input's shape; the batch axis [`Shape::N`] comes first.
     const INPUT: Shape;
     /// The output's shape; the batch axis [`Shape::N`] comes first.
     const OUTPUT: Shape;
 
+    /// A model with PyTorch's initialisation, drawn from `init`.
+    fn new(init: &mut Init) -> Self;
+
     /// A model with PyTorch's initialisation. The same seed gives the same parameters on every machine.
-    fn init(seed: u64) -> Self;
+    fn init(seed: u64) -> Self {
+        Self::new(&mut Init::new(seed))
+    }
+
+    /// This model as a layer of another one.
+    fn as_layer(&self) -> &dyn Layer {
+        self
+    }
+
+    /// This model as a layer of another one.
+    fn as_layer_mut(&mut self) -> &mut dyn Layer {
+        self
+    }
 }
 
 /// The settings of a layer that has none.

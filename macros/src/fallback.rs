@@ -1,5 +1,6 @@
 //! What stands for a model with mistakes: the struct, as far as it is known, with implementations that do nothing, so
-//! that one mistake gives one error.
+//! that one mistake gives one error. The errors stand inside the constant that holds the input's shape: rustc then
+//! takes it as wrong already, and says nothing about the models that this one is a layer of.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
@@ -7,34 +8,33 @@ use syn::{Generics, Ident};
 
 use crate::ast::{Declaration, Form};
 use crate::expand;
+use crate::mistakes::Mistakes;
 use crate::validate::Layer;
 
 /// For a declaration that could be read.
-pub fn of_declaration(declaration: &Declaration<Layer>) -> TokenStream {
+pub fn of_declaration(declaration: &Declaration<Layer>, mistakes: Mistakes) -> TokenStream {
     let structure = match declaration.form {
         Form::Derive => TokenStream::new(),
         Form::Macro => expand::structure(declaration),
     };
-    let implementations = implementations(&declaration.name, &declaration.generics);
+    let implementations = implementations(&declaration.name, &declaration.generics, mistakes);
     quote!(#structure #implementations)
 }
 
 /// For the tokens of a `model!` that could not be read: all that matters is the name after `struct`.
-pub fn of_tokens(tokens: TokenStream) -> TokenStream {
-    let mut tokens = tokens.into_iter();
-    if !tokens.any(|token| matches!(token, TokenTree::Ident(word) if word == "struct")) {
-        return TokenStream::new();
-    }
-    match tokens.next() {
+pub fn of_tokens(tokens: TokenStream, mistakes: Mistakes) -> TokenStream {
+    let mut after = tokens.into_iter().skip_while(|token| !matches!(token, TokenTree::Ident(word) if word == "struct"));
+    match after.nth(1) {
         Some(TokenTree::Ident(name)) => {
-            let implementations = implementations(&name, &Generics::default());
+            let implementations = implementations(&name, &Generics::default(), mistakes);
             quote!(pub struct #name; #implementations)
         }
-        _ => TokenStream::new(),
+        _ => mistakes.into_compile_errors(),
     }
 }
 
-fn implementations(name: &Ident, generics: &Generics) -> TokenStream {
+fn implementations(name: &Ident, generics: &Generics, mistakes: Mistakes) -> TokenStream {
+    let errors = mistakes.into_compile_errors();
     let (parameters, arguments, bounds) = generics.split_for_impl();
     quote! {
         impl #parameters ::kiln::graph::Layer for #name #arguments #bounds {
@@ -50,8 +50,11 @@ fn implementations(name: &Ident, generics: &Generics) -> TokenStream {
         }
 
         impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
-            const INPUT: ::kiln::graph::Shape = ::kiln::graph::Shape::SCALAR;
-            const OUTPUT: ::kiln::graph::Shape = ::kiln::graph::Shape::SCALAR;
+            const INPUT: ::kiln::graph::Shape = {
+                #errors
+                ::kiln::graph::Shape::SCALAR
+            };
+            const OUTPUT: ::kiln::graph::Shape = Self::INPUT;
 
             fn new(_: &mut ::kiln::graph::Init) -> Self {
                 ::core::unreachable!()

@@ -36,9 +36,7 @@ pub fn model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
         Ok(declaration) => finish(declaration, mistakes).into(),
         Err(error) => {
             mistakes.add(error);
-            let mut output = mistakes.into_compile_errors();
-            output.extend(fallback::of_tokens(input));
-            output.into()
+            fallback::of_tokens(input, mistakes).into()
         }
     }
 }
@@ -48,7 +46,5 @@ fn finish(declaration: ast::Declaration<ast::Layer>, mut mistakes: Mistakes) -> 
     if mistakes.is_empty() {
         return expand::expand(&declaration);
     }
-    let mut output = mistakes.into_compile_errors();
-    output.extend(fallback::of_declaration(&declaration));
-    output
+    fallback::of_declaration(&declaration, mistakes)
 }

@@ -1,13 +1,13 @@
 //! The user's mistakes, collected so that one compilation reports all of them.
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 
 /// All mistakes of one macro call.
 #[derive(Default)]
 pub struct Mistakes {
     errors: Option<syn::Error>,
-    found_by_rustc: bool,
+    found_by_rustc: Vec<TokenStream>,
 }
 
 impl Mistakes {
@@ -23,20 +23,23 @@ impl Mistakes {
         self.add(syn::Error::new_spanned(tokens, message));
     }
 
-    /// A mistake that rustc reports by itself, because it stands in the struct under a derive: nothing is to be said,
-    /// but nothing can be expanded either.
-    pub fn found_by_rustc(&mut self) {
-        self.found_by_rustc = true;
+    /// A type that rustc reports by itself, because it stands in the struct under a derive: nothing is to be said, but
+    /// nothing can be expanded either.
+    pub fn found_by_rustc(&mut self, ty: TokenStream) {
+        self.found_by_rustc.push(ty);
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.errors.is_none() && !self.found_by_rustc
+        self.errors.is_none() && self.found_by_rustc.is_empty()
     }
 
-    /// The mistakes as `compile_error!`s.
+    /// Statements that fail to compile with these mistakes.
     pub fn into_compile_errors(self) -> TokenStream {
-        self.errors.map(syn::Error::into_compile_error).unwrap_or_default()
+        let errors = self.errors.map(syn::Error::into_compile_error);
+        let types = self.found_by_rustc;
+        // rustc does not repeat an error of the same words at the same place.
+        quote!(#errors #(let _: ::core::option::Option<#types>;)*)
     }
 
     /// The messages, in order.

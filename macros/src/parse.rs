@@ -29,10 +29,6 @@ pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Declaration<Layer>
             mistakes.at(data.union_token, "a model is a struct whose fields are layers, not a union");
             Fields::Unit
         }
-        _ => {
-            mistakes.at(&ident, "a model is a struct whose fields are layers");
-            Fields::Unit
-        }
     };
     let style = if matches!(fields, Fields::Named(_)) { Style::Named } else { Style::Positional };
     let members = (fields.into_iter().enumerate())

@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Expr, ExprLit, ExprTuple, ExprUnary, GenericArgument, GenericParam, Ident, Lit, UnOp};
 
-use crate::ast::{self, Argument, Declaration, Form, Member, Node, Place, Sequence};
+use crate::ast::{self, Declaration, Form, Member, Node, Place, Sequence};
 use crate::layers::{Kind, Known, LAYERS, MISSING, Parameter, Role, one_slip};
 use crate::mistakes::Mistakes;
 
@@ -203,7 +203,10 @@ fn known(
     };
     if in_type > 0 && !count_fits(known, generics.as_deref().unwrap_or_default()) {
         match form {
-            Form::Derive => mistakes.found_by_rustc(),
+            Form::Derive => {
+                let generics = generics.iter().flatten();
+                mistakes.found_by_rustc(quote!(#path<#(#generics),*>));
+            }
             Form::Macro => mistakes.at(&name, format!("`{name}` takes {}", signature(known))),
         }
         return None;
@@ -262,8 +265,9 @@ fn known(
         mistakes.at(&name, message);
         right = false;
     }
+    let home = if known.options().next().is_some() { quote!(::kiln::layers) } else { quote!(::kiln::graph) };
     let settings_type = Ident::new(known.settings, Span::call_site());
-    let settings_type = quote!(::kiln::graph::#settings_type);
+    let settings_type = quote!(#home::#settings_type);
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     right.then_some((ty, LayerKind::Known { settings_type, settings }))
@@ -375,13 +379,13 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
     match (parameter.kind, value) {
         (Kind::Padding, Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match text.value().as_str() {
             "same" => quote!(.padding_same()),
-            _ => quote!(.padding(::kiln::graph::Pair::both(0))),
+            _ => quote!(.padding(::kiln::layers::Pair::both(0))),
         },
         (Kind::Pair | Kind::Padding, Expr::Tuple(pair)) => {
             let elements = pair.elems.iter();
-            quote!(.#method(::kiln::graph::Pair::new(#(#elements),*)))
+            quote!(.#method(::kiln::layers::Pair::new(#(#elements),*)))
         }
-        (Kind::Pair | Kind::Padding, value) => quote!(.#method(::kiln::graph::Pair::both(#value))),
+        (Kind::Pair | Kind::Padding, value) => quote!(.#method(::kiln::layers::Pair::both(#value))),
         (Kind::Number, Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) => quote!(.#method(#number as f64)),
         (Kind::Size | Kind::Axis | Kind::Number | Kind::Flag, value) => quote!(.#method(#value)),
     }

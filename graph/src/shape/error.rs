@@ -315,6 +315,21 @@ pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape
     }
 }
 
+/// Returns the declared output of a model, or panics if its layers give another one: the compile-time check of
+/// `#[model(output = [..])]`.
+///
+/// # Panics
+/// With both shapes, if they differ; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_output(model: &str, declared: Shape, found: Shape) -> Shape {
+    if !declared.same(&found) {
+        let message = Message::new().text("the declared output of ").text(model).text(" differs: it is declared as ");
+        let message = message.shape(&declared).text(", but its layers give ").shape(&found);
+        panic!("{}", message.as_str())
+    }
+    declared
+}
+
 /// The bytes that a [`Message`] holds: the longest error has two shapes of eight axes of twenty digits.
 const CAPACITY: usize = 1024;
 

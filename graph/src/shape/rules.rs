@@ -168,12 +168,12 @@ pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Sh
     Ok(output)
 }
 
-/// A model's output must have the shape that was declared.
-pub const fn output(declared: Shape, found: Shape) -> Result<Shape, ShapeError> {
-    if declared.same(&found) {
-        Ok(found)
+/// A model as a layer of another one: it takes the input that it declares, and nothing else.
+pub const fn model(declared_input: Shape, output: Shape, input: Shape) -> Result<Shape, ShapeError> {
+    if declared_input.same(&input) {
+        Ok(output)
     } else {
-        Err(ShapeError::Expected { what: "output", expected: declared, found })
+        Err(ShapeError::Expected { what: "input", expected: declared_input, found: input })
     }
 }
 

@@ -61,9 +61,9 @@ pub fn checks(declaration: &Declaration<Layer>) -> TokenStream {
         generics.params.iter().all(|parameter| matches!(parameter, GenericParam::Const(c) if c.default.is_some()));
     let with_defaults = all_have_defaults.then(|| {
         let checks = checks.iter().map(|(check, place)| {
-            // The note that rustc adds about this constant should stand on the user's line, too.
-            let first = at(place.first);
-            quote_spanned!(first=> const _: ::kiln::graph::Shape = <Checks>::#check;)
+            // The note that rustc adds about this constant stands on the user's line, too.
+            let check = constant_at(check, *place, quote!(Checks));
+            quote!(const _: ::kiln::graph::Shape = #check;)
         });
         quote!(#(#checks)*)
     });
@@ -84,9 +84,16 @@ pub fn when_instantiated(declaration: &Declaration<Layer>) -> TokenStream {
     }
     let mut constants = Constants::new(declaration);
     constants.all(declaration);
-    let owner = Owner::of(declaration);
-    let checks = constants.checks.iter().map(|(check, _)| owner.constant(&check.to_string()));
+    let (_, arguments, _) = declaration.generics.split_for_impl();
+    let checks = constants.checks.iter().map(|(check, place)| constant_at(check, *place, quote!(Checks #arguments)));
     quote!(let _ = [#(#checks),*];)
+}
+
+/// An associated constant, named at a place.
+fn constant_at(name: &Ident, place: Place, owner: TokenStream) -> TokenStream {
+    let name = Ident::new(&name.to_string(), at(place.last));
+    let owner = quote_spanned!(at(place.first)=> <#owner>::);
+    quote!(#owner #name)
 }
 
 /// The constants while they are collected.
@@ -122,7 +129,7 @@ impl Constants {
                 let declared = self.owner.constant(OUTPUT);
                 let name = declaration.name.to_string();
                 let check = call(output.place, "check_output", quote!(#name, #declared, #found));
-                self.check("declared_output", output.place, check);
+                self.check("declared_output".to_string(), output.place, check);
             }
         }
     }
@@ -133,8 +140,7 @@ impl Constants {
     }
 
     /// A constant that is named after a field, as rustc shows its name.
-    fn check(&mut self, path: &str, place: Place, value: TokenStream) {
-        let mut name = format!("layer_{}", path.replace('.', "_"));
+    fn check(&mut self, mut name: String, place: Place, value: TokenStream) {
         while !self.names.insert(name.clone()) {
             name.push('_');
         }
@@ -153,7 +159,7 @@ impl Constants {
                     for leaf in leaves(node) {
                         let run = run(node, &self.owner, Some((leaf, &Label::new(&path))));
                         let before = &self.shape;
-                        self.check(&path, leaf.place, quote!({ let x = #before; #run }));
+                        self.check(format!("layer_{}", path.replace('.', "_")), leaf.place, quote!({ let x = #before; #run }));
                     }
                     let name = format!("SHAPE_{}", self.names.len());
                     let after = run(node, &self.owner, None);
@@ -201,7 +207,7 @@ struct Label {
 
 impl Label {
     fn new(path: &str) -> Label {
-        Label { message: quote!(::kiln::graph::Message::new().text(#path)), depth: 0 }
+        Label { message: quote!(::kiln::graph::shape::Message::new().text(#path)), depth: 0 }
     }
 
     /// The variable that counts the elements of an array inside this place.
@@ -268,7 +274,7 @@ fn result(layer: &Layer, owner: &Owner) -> TokenStream {
             quote!(<#ty>::shape(x, &#settings))
         }
         LayerKind::Model | LayerKind::Wrong => {
-            quote!(::kiln::graph::model_shape(<#ty as ::kiln::graph::Model>::INPUT, <#ty as ::kiln::graph::Model>::OUTPUT, x))
+            quote!(::kiln::graph::shape::rules::model(<#ty as ::kiln::graph::Model>::INPUT, <#ty as ::kiln::graph::Model>::OUTPUT, x))
         }
     }
 }
@@ -289,7 +295,7 @@ fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
 fn call(place: Place, function: &str, arguments: TokenStream) -> TokenStream {
     let (first, last) = (at(place.first), at(place.last));
     let function = Ident::new(function, first);
-    let path = quote_spanned!(first=> ::kiln::graph::#function);
+    let path = quote_spanned!(first=> ::kiln::graph::shape::#function);
     let arguments = quote_spanned!(last=> (#arguments));
     quote!(#path #arguments)
 }

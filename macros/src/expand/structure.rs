@@ -1,7 +1,7 @@
 //! The struct that `model!` declares, and the value of a freshly initialised model.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote};
 use syn::{Attribute, Ident, Member as Name};
 
 use super::checks::Owner;
@@ -99,14 +99,12 @@ fn fields(form: Form, outer: &Ident, body: &Sequence<Layer>, owner: &Owner) -> T
 
 fn node_value(form: Form, name: &Ident, node: &Node<Layer>, owner: &Owner) -> TokenStream {
     match node {
-        Node::Layer(Layer { id, ty, kind, place }) => match kind {
+        Node::Layer(Layer { id, ty, kind, .. }) => match kind {
             LayerKind::Known { .. } => {
                 let settings = owner.settings(*id);
                 quote!(<#ty>::new(#settings, init))
             }
-            LayerKind::Model | LayerKind::Wrong => {
-                quote_spanned!(place.last.resolved_at(proc_macro2::Span::call_site())=> <#ty as ::kiln::graph::Model>::new(init))
-            }
+            LayerKind::Model | LayerKind::Wrong => quote!(<#ty as ::kiln::graph::Model>::new(init)),
         },
         Node::List { element, .. } => {
             let element = node_value(form, name, element, owner);

@@ -6,13 +6,36 @@ use quote::quote;
 use syn::Member as Name;
 
 use crate::ast::{Member, Node, Sequence};
-use crate::validate::Layer;
+use crate::validate::{Layer, LayerKind};
 
 /// The name of a member as it stands in the names of parameters.
 pub fn label(name: &Name) -> String {
     match name {
         Name::Named(name) => name.to_string().trim_start_matches("r#").to_string(),
         Name::Unnamed(index) => index.index.to_string(),
+    }
+}
+
+/// How a walk holds the layers.
+#[derive(Clone, Copy)]
+enum Access {
+    Shared,
+    Exclusive,
+}
+
+/// The layer at a place, as an argument. What is no layer of Kiln's is asked for by the trait that it must implement,
+/// so that rustc says so once for the field's type, not again for each of its uses.
+fn reference(layer: &Layer, place: &TokenStream, access: Access) -> TokenStream {
+    let ty = &layer.ty;
+    match (&layer.kind, access) {
+        (LayerKind::Known { .. }, Access::Shared) => quote!(&#place),
+        (LayerKind::Known { .. }, Access::Exclusive) => quote!(&mut #place),
+        (LayerKind::Model | LayerKind::Wrong, Access::Shared) => {
+            quote!(<#ty as ::kiln::graph::Model>::as_layer(&#place))
+        }
+        (LayerKind::Model | LayerKind::Wrong, Access::Exclusive) => {
+            quote!(<#ty as ::kiln::graph::Model>::as_layer_mut(&mut #place))
+        }
     }
 }
 
@@ -37,7 +60,10 @@ fn forward_sequence(body: &Sequence<Layer>, place: &TokenStream) -> TokenStream 
 
 fn forward_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
     match node {
-        Node::Layer(_) => quote!(::kiln::graph::Layer::forward(&#place, g, x)),
+        Node::Layer(layer) => {
+            let layer = reference(layer, place, Access::Shared);
+            quote!(::kiln::graph::Layer::forward(#layer, g, x))
+        }
         Node::List { element, .. } => {
             let inner = forward_node(element, &quote!((*element)));
             quote! {
@@ -55,31 +81,27 @@ fn forward_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
 
 /// Calls `f` with every parameter.
 pub fn visit(body: &Sequence<Layer>) -> TokenStream {
-    Walk { call: &|place| quote!(::kiln::graph::Layer::visit(&#place, path, f)), iterate: quote!(iter) }
-        .sequence(body, &quote!(self))
+    Walk { access: Access::Shared, method: quote!(visit) }.sequence(body, &quote!(self))
 }
 
 /// Calls `f` with every parameter, to change it.
 pub fn visit_mut(body: &Sequence<Layer>) -> TokenStream {
-    Walk { call: &|place| quote!(::kiln::graph::Layer::visit_mut(&mut #place, path, f)), iterate: quote!(iter_mut) }
-        .sequence(body, &quote!(self))
+    Walk { access: Access::Exclusive, method: quote!(visit_mut) }.sequence(body, &quote!(self))
 }
 
 /// Calls `f` with the description of every layer.
 pub fn describe(body: &Sequence<Layer>) -> TokenStream {
-    Walk { call: &|place| quote!(::kiln::graph::Layer::describe(&#place, path, f)), iterate: quote!(iter) }
-        .sequence(body, &quote!(self))
+    Walk { access: Access::Shared, method: quote!(describe) }.sequence(body, &quote!(self))
 }
 
 /// A walk with a `path`.
-struct Walk<'a> {
-    /// What is done with a layer at a place.
-    call: &'a dyn Fn(&TokenStream) -> TokenStream,
-    /// `iter` or `iter_mut`.
-    iterate: TokenStream,
+struct Walk {
+    access: Access,
+    /// The method of `Layer` that is called for each layer.
+    method: TokenStream,
 }
 
-impl Walk<'_> {
+impl Walk {
     fn sequence(&self, body: &Sequence<Layer>, place: &TokenStream) -> TokenStream {
         let steps = body.members.iter().map(|Member { name, node, .. }| {
             let label = label(name);
@@ -91,9 +113,15 @@ impl Walk<'_> {
 
     fn node(&self, node: &Node<Layer>, place: &TokenStream) -> TokenStream {
         match node {
-            Node::Layer(_) => (self.call)(place),
+            Node::Layer(layer) => {
+                let (method, layer) = (&self.method, reference(layer, place, self.access));
+                quote!(::kiln::graph::Layer::#method(#layer, path, f))
+            }
             Node::List { element, .. } => {
-                let iterate = &self.iterate;
+                let iterate = match self.access {
+                    Access::Shared => quote!(iter),
+                    Access::Exclusive => quote!(iter_mut),
+                };
                 let inner = self.node(element, &quote!((*element)));
                 quote! {
                     for (index, element) in #place.#iterate().enumerate() {
