@@ -154,8 +154,9 @@ impl Header {
                 "input" => &mut self.input,
                 "output" => &mut self.output,
                 _ => {
-                    let message =
-                        format!("unknown option `{name}`: a model takes `input = [..]` and, if you like, `output = [..]`");
+                    let message = format!(
+                        "unknown option `{name}`: a model takes `input = [..]` and, if you like, `output = [..]`"
+                    );
                     mistakes.at(name, message);
                     continue;
                 }

@@ -159,7 +159,11 @@ impl Constants {
                     for leaf in leaves(node) {
                         let run = run(node, &self.owner, Some((leaf, &Label::new(&path))));
                         let before = &self.shape;
-                        self.check(format!("layer_{}", path.replace('.', "_")), leaf.place, quote!({ let x = #before; #run }));
+                        self.check(
+                            format!("layer_{}", path.replace('.', "_")),
+                            leaf.place,
+                            quote!({ let x = #before; #run }),
+                        );
                     }
                     let name = format!("SHAPE_{}", self.names.len());
                     let after = run(node, &self.owner, None);

@@ -65,7 +65,8 @@ fn node_type(
             quote!(#name #arguments)
         }
         Node::Sequence(inner) => {
-            let types = inner.members.iter().map(|m| node_type(declaration, &inner_name(name, &m.name), &m.node, nested));
+            let types =
+                inner.members.iter().map(|m| node_type(declaration, &inner_name(name, &m.name), &m.node, nested));
             let types: Vec<TokenStream> = types.collect();
             quote!((#(#types,)*))
         }
