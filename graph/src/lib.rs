@@ -7,6 +7,7 @@
 pub mod build;
 mod differentiate;
 pub mod graph;
+pub mod interpret;
 pub mod layers;
 pub mod losses;
 pub mod model;

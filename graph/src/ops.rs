@@ -13,7 +13,8 @@ pub mod window;
 
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
-use crate::op::{Op, UnaryOp};
+use crate::interpret::{Real, Tensor};
+use crate::op::{Op, Scalar, UnaryOp};
 use crate::shape::{DType, Shape, ShapeError};
 
 impl Op {
@@ -113,6 +114,43 @@ impl Op {
             Op::ScatterAdd { axis, .. } => indexing::gradient_scatter_add(at, axis),
             Op::TakeRows => indexing::gradient_take_rows(at),
             Op::ScatterRows { .. } => indexing::gradient_scatter_rows(at),
+        }
+    }
+
+    /// The result, of type `ty`, for operands of types that [`Op::infer`] allows. Inputs have no evaluation.
+    pub(crate) fn evaluate<T: Real>(&self, operands: &[&Tensor<T>], ty: Type) -> Tensor<T> {
+        match *self {
+            Op::Input => unreachable!("the value of an input is given"),
+            Op::Constant(Scalar(value)) => elementwise::converted(ty.dtype, ty.shape, &[value]),
+            Op::Iota { axis, shape } => indexing::evaluate_iota(axis, shape),
+            Op::Unary(function) => elementwise::evaluate_unary(operands, function),
+            Op::Binary(function) => elementwise::evaluate_binary(operands, function),
+            Op::Compare(function) => elementwise::evaluate_compare(operands, function),
+            Op::Select => elementwise::evaluate_select(operands),
+            Op::Convert(dtype) => elementwise::converted(dtype, ty.shape, &operands[0].to_f64()),
+            Op::Detach => operands[0].clone(),
+            Op::Reduce { op, axes } => reduce::evaluate_reduce(operands, op, axes),
+            Op::ArgReduce { op, axis } => reduce::evaluate_arg_reduce(operands, op, axis),
+            Op::Dot => dot::evaluate_dot(operands),
+            Op::Conv(conv) => conv::evaluate_conv(operands, ty.shape, conv),
+            Op::ConvGradInput { conv, .. } => conv::evaluate_grad_input(operands, ty.shape, conv),
+            Op::ConvGradWeight { conv, .. } => conv::evaluate_grad_weight(operands, ty.shape, conv),
+            Op::WindowReduce { op, window } => window::evaluate_reduce(operands, ty.shape, op, window),
+            Op::WindowMaxGrad(window) => window::evaluate_max_grad(operands, window),
+            Op::WindowMaxPick(window) => window::evaluate_max_pick(operands, ty.shape, window),
+            Op::WindowSumGrad { window, .. } => window::evaluate_sum_grad(operands, ty.shape, window),
+            Op::Reshape(shape) => movement::evaluate_reshape(operands, shape),
+            Op::Transpose(permutation) => movement::evaluate_transpose(operands, ty.shape, permutation),
+            Op::Broadcast(shape) => movement::evaluate_broadcast(operands, shape),
+            Op::Slice(slice) => movement::evaluate_slice(operands, ty.shape, slice),
+            Op::Pad { low, .. } => movement::evaluate_pad(operands, ty.shape, low),
+            Op::Concat { axis } => movement::evaluate_concat(operands, ty.shape, axis),
+            Op::Reverse(axes) => movement::evaluate_reverse(operands, axes),
+            Op::Gather { axis } => indexing::evaluate_gather(operands, axis),
+            Op::ScatterAdd { axis, .. } => indexing::evaluate_scatter_add(operands, ty.shape, axis),
+            Op::TakeRows => indexing::evaluate_take_rows(operands, ty.shape),
+            Op::ScatterRows { .. } => indexing::evaluate_scatter_rows(operands, ty.shape),
+            Op::Random { shape, seed, stream } => random::evaluate_random(operands, shape, seed, stream),
         }
     }
 

@@ -6,7 +6,8 @@ use super::{element_type, operands_of, same_shape};
 use crate::build::Value;
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
-use crate::op::{Convolution, MAX_SPATIAL, Op};
+use crate::interpret::{Real, Tensor};
+use crate::op::{Convolution, MAX_SPATIAL, Op, Sliding};
 use crate::shape::{DType, Shape, ShapeError, rules};
 
 /// The output's shape for an input `[n, c, in..]` and a weight `[o, c / groups, kernel..]`.
@@ -94,4 +95,105 @@ pub(super) fn gradient_grad_input<'g>(at: &Adjoint<'_, 'g>, conv: Convolution) -
 pub(super) fn gradient_grad_weight<'g>(at: &Adjoint<'_, 'g>, conv: Convolution) -> Contributions<'g> {
     let (x, y, w) = (at.operands[0], at.operands[1], at.upstream);
     vec![at.of(0, || grad_input(y, w, x, conv)), at.of(1, || x.conv(w, conv))]
+}
+
+/// A run of terms of the form F: `x[x_start + i * x_step] w[weight] y[y_start + i]` for `i` below `length`.
+struct Run {
+    x_start: usize,
+    x_step: usize,
+    weight: usize,
+    y_start: usize,
+    length: usize,
+}
+
+/// The terms along one spatial axis for one element of the kernel: the range of `out` whose `in` lies inside of x, and
+/// `in` at its begin.
+fn overlap(conv: Convolution, axis: usize, x: usize, out: usize, k: usize) -> (std::ops::Range<usize>, usize) {
+    let Sliding { stride, padding, dilation, .. } = conv.sliding;
+    let (stride, low, reach) = (stride[axis], padding[axis].0, dilation[axis] * k);
+    // 0 <= stride * out + reach - low < x
+    let begin = low.saturating_sub(reach).div_ceil(stride);
+    let end = (x + low).saturating_sub(reach).div_ceil(stride).min(out);
+    (begin..end.max(begin), (stride * begin + reach).saturating_sub(low))
+}
+
+/// Visits all terms of the form F for operands of the given shapes, in runs along the last spatial axis.
+fn runs(conv: Convolution, x: Shape, w: Shape, y: Shape, mut visit: impl FnMut(Run)) {
+    // Missing spatial axes come first, with extent 1, stride 1 and no padding.
+    let missing = MAX_SPATIAL - conv.sliding.spatial;
+    let lifted = |shape: Shape| -> [usize; MAX_SPATIAL] {
+        std::array::from_fn(|axis| if axis < missing { 1 } else { shape.dim(axis - missing + 2) })
+    };
+    let (xs, ws, ys) = (lifted(x), lifted(w), lifted(y));
+    let along = |axis: usize, k: usize| match axis.checked_sub(missing) {
+        Some(spatial) => overlap(conv, spatial, xs[axis], ys[axis], k),
+        None => (0..1, 0),
+    };
+    let step = |axis: usize| axis.checked_sub(missing).map_or(1, |spatial| conv.sliding.stride[spatial]);
+    let (outputs, group_channels) = (w.dim(0), w.dim(1));
+    let group_outputs = outputs / conv.groups;
+    for weight in 0..w.elements() {
+        // weight = [o, c, k0, k1, k2] in row-major order.
+        let (rest, k2) = (weight / ws[2], weight % ws[2]);
+        let (rest, k1) = (rest / ws[1], rest % ws[1]);
+        let (rest, k0) = (rest / ws[0], rest % ws[0]);
+        let (o, c) = (rest / group_channels, rest % group_channels);
+        let channel = o / group_outputs * group_channels + c;
+        let ((out0, in0), (out1, in1), (out2, in2)) = (along(0, k0), along(1, k1), along(2, k2));
+        if out2.is_empty() {
+            continue;
+        }
+        for n in 0..x.dim(0) {
+            for (i0, o0) in out0.clone().enumerate() {
+                let x_plane = (n * x.dim(1) + channel) * xs[0] + in0 + i0 * step(0);
+                let y_plane = (n * outputs + o) * ys[0] + o0;
+                for (i1, o1) in out1.clone().enumerate() {
+                    visit(Run {
+                        x_start: (x_plane * xs[1] + in1 + i1 * step(1)) * xs[2] + in2,
+                        x_step: step(2),
+                        weight,
+                        y_start: (y_plane * ys[1] + o1) * ys[2] + out2.start,
+                        length: out2.len(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// `dF/dy`, of the given shape.
+pub(super) fn evaluate_conv<T: Real>(operands: &[&Tensor<T>], shape: Shape, conv: Convolution) -> Tensor<T> {
+    let (x, w) = (operands[0].to_f64(), operands[1].to_f64());
+    let mut y = vec![0.0; shape.elements()];
+    runs(conv, operands[0].ty().shape, operands[1].ty().shape, shape, |run| {
+        let inputs = x[run.x_start..].iter().step_by(run.x_step);
+        for (y, x) in y[run.y_start..][..run.length].iter_mut().zip(inputs) {
+            *y += w[run.weight] * x;
+        }
+    });
+    Tensor::floats(shape, y)
+}
+
+/// `dF/dx`, of the given shape.
+pub(super) fn evaluate_grad_input<T: Real>(operands: &[&Tensor<T>], shape: Shape, conv: Convolution) -> Tensor<T> {
+    let (y, w) = (operands[0].to_f64(), operands[1].to_f64());
+    let mut x = vec![0.0; shape.elements()];
+    runs(conv, shape, operands[1].ty().shape, operands[0].ty().shape, |run| {
+        for (x, y) in x[run.x_start..].iter_mut().step_by(run.x_step).zip(&y[run.y_start..][..run.length]) {
+            *x += w[run.weight] * y;
+        }
+    });
+    Tensor::floats(shape, x)
+}
+
+/// `dF/dw`, of the given shape.
+pub(super) fn evaluate_grad_weight<T: Real>(operands: &[&Tensor<T>], shape: Shape, conv: Convolution) -> Tensor<T> {
+    let (x, y) = (operands[0].to_f64(), operands[1].to_f64());
+    let mut w = vec![0.0; shape.elements()];
+    runs(conv, operands[0].ty().shape, shape, operands[1].ty().shape, |run| {
+        let inputs = x[run.x_start..].iter().step_by(run.x_step);
+        let products = y[run.y_start..][..run.length].iter().zip(inputs).map(|(y, x)| y * x);
+        w[run.weight] += products.sum::<f64>();
+    });
+    Tensor::floats(shape, w)
 }

@@ -3,6 +3,7 @@
 use super::{element_type, operands_of, rank};
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
+use crate::interpret::{Real, Tensor};
 use crate::op::Op;
 use crate::shape::{DType, ShapeError};
 
@@ -28,4 +29,24 @@ pub(super) fn gradient_dot<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> {
     let (left, right, upstream) = (at.operands[0], at.operands[1], at.upstream);
     let dot = |a, b| upstream.graph().apply(Op::Dot, &[a, b]);
     vec![at.of(0, || dot(upstream, right.transpose(-1, -2))), at.of(1, || dot(left.transpose(-1, -2), upstream))]
+}
+
+/// `y[b, i, j] = sum over l of left[b, i, l] right[b, l, j]`.
+pub(super) fn evaluate_dot<T: Real>(operands: &[&Tensor<T>]) -> Tensor<T> {
+    let (a, b) = (operands[0].ty().shape, operands[1].ty().shape);
+    let axes = a.rank();
+    let (m, k, n) = (a.dim(axes - 2), a.dim(axes - 1), b.dim(axes - 1));
+    let (left, right) = (operands[0].to_f64(), operands[1].to_f64());
+    let shape = a.with(axes - 1, n);
+    let mut result = vec![0.0; shape.elements()];
+    for row in 0..if k * n == 0 { 0 } else { left.len() / k } {
+        let matrix = &right[row / m * k * n..][..k * n];
+        let sums = &mut result[row * n..][..n];
+        for (x, weights) in left[row * k..][..k].iter().zip(matrix.chunks_exact(n)) {
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum += x * weight;
+            }
+        }
+    }
+    Tensor::floats(shape, result)
 }

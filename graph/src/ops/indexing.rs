@@ -4,6 +4,7 @@
 use super::{axis, element_type, operands_of, same_shape};
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
+use crate::interpret::{Real, Tensor};
 use crate::op::Op;
 use crate::shape::{DType, MAX_RANK, Shape, ShapeError};
 
@@ -103,4 +104,62 @@ pub(super) fn gradient_take_rows<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> 
 /// `y = G^T u`: `u' = G y'`.
 pub(super) fn gradient_scatter_rows<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> {
     vec![None, at.of(1, || at.upstream.take_rows(at.operands[0]))]
+}
+
+/// The index at each place along the axis.
+pub(super) fn evaluate_iota<T: Real>(along: usize, shape: Shape) -> Tensor<T> {
+    let inner: usize = shape.dims()[along + 1..].iter().product();
+    Tensor::ints(shape, (0..shape.elements()).map(|place| (place / inner % shape.dim(along)) as i32))
+}
+
+/// The nearest index below `extent`.
+fn clamped(index: i32, extent: usize) -> usize {
+    usize::try_from(index).unwrap_or(0).min(extent - 1)
+}
+
+/// For each of the indices (a tensor of the given shape) the place that it means in a tensor with another extent along
+/// the axis.
+fn places_along(indices: &[i32], shape: Shape, along: usize, extent: usize) -> Vec<usize> {
+    let inner: usize = shape.dims()[along + 1..].iter().product();
+    let block = shape.dim(along) * inner;
+    let place = |(i, &index): (usize, &i32)| (i / block * extent + clamped(index, extent)) * inner + i % inner;
+    indices.iter().enumerate().map(place).collect()
+}
+
+/// For each of the indices of rows of `width` elements the places of these.
+fn places_of_rows(indices: &[i32], rows: usize, width: usize) -> Vec<usize> {
+    indices.iter().flat_map(|&index| (0..width).map(move |i| clamped(index, rows) * width + i)).collect()
+}
+
+/// Zeros of the given shape, to which each update is added at its place.
+fn added<T: Real>(updates: &Tensor<T>, shape: Shape, places: &[usize]) -> Tensor<T> {
+    let mut sums = vec![0.0; shape.elements()];
+    places.iter().zip(updates.to_f64()).for_each(|(&place, update)| sums[place] += update);
+    Tensor::floats(shape, sums)
+}
+
+/// `y[.., i, ..] = data[.., indices[.., i, ..], ..]`.
+pub(super) fn evaluate_gather<T: Real>(operands: &[&Tensor<T>], along: usize) -> Tensor<T> {
+    let (from, shape) = (operands[0].ty().shape, operands[1].ty().shape);
+    let places = places_along(operands[1].as_ints(), shape, along, from.dim(along));
+    Tensor::pick(&operands[..1], shape, &places)
+}
+
+/// `y[.., indices[.., i, ..], ..] += updates[.., i, ..]`, in a tensor of the given shape.
+pub(super) fn evaluate_scatter_add<T: Real>(operands: &[&Tensor<T>], shape: Shape, along: usize) -> Tensor<T> {
+    let places = places_along(operands[0].as_ints(), operands[0].ty().shape, along, shape.dim(along));
+    added(operands[1], shape, &places)
+}
+
+/// `y[i.., d..] = data[indices[i..], d..]`.
+pub(super) fn evaluate_take_rows<T: Real>(operands: &[&Tensor<T>], shape: Shape) -> Tensor<T> {
+    let from = operands[0].ty().shape;
+    let width = from.dims()[1..].iter().product();
+    Tensor::pick(&operands[..1], shape, &places_of_rows(operands[1].as_ints(), from.dim(0), width))
+}
+
+/// `y[indices[i..], d..] += updates[i.., d..]`, in a tensor of the given shape.
+pub(super) fn evaluate_scatter_rows<T: Real>(operands: &[&Tensor<T>], shape: Shape) -> Tensor<T> {
+    let width = shape.dims()[1..].iter().product();
+    added(operands[1], shape, &places_of_rows(operands[0].as_ints(), shape.dim(0), width))
 }

@@ -5,6 +5,7 @@ use super::{axis, operands_of, rank, same_type};
 use crate::build::{Value, whole};
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
+use crate::interpret::{Real, Tensor, places, strides};
 use crate::op::{Axes, Op, ReduceOp, SliceSpec};
 use crate::shape::{DType, MAX_RANK, Shape, ShapeError};
 
@@ -194,4 +195,74 @@ pub(super) fn gradient_concat<'g>(at: &Adjoint<'_, 'g>, along: usize) -> Contrib
 /// The upstream turned round again.
 pub(super) fn gradient_reverse<'g>(at: &Adjoint<'_, 'g>, axes: Axes) -> Contributions<'g> {
     vec![Some(at.upstream.reverse(axes))]
+}
+
+/// The same elements.
+pub(super) fn evaluate_reshape<T: Real>(operands: &[&Tensor<T>], shape: Shape) -> Tensor<T> {
+    Tensor::pick(operands, shape, &Vec::from_iter(0..shape.elements()))
+}
+
+/// `y[i_0, i_1, ..] = x[.., i_a at axis permutation[a], ..]`.
+pub(super) fn evaluate_transpose<T: Real>(
+    operands: &[&Tensor<T>],
+    shape: Shape,
+    permutation: [u8; MAX_RANK],
+) -> Tensor<T> {
+    let from = strides(operands[0].ty().shape);
+    let steps: Vec<isize> = permutation[..shape.rank()].iter().map(|&axis| from[usize::from(axis)]).collect();
+    Tensor::pick(operands, shape, &places(shape, 0, &steps))
+}
+
+/// Every index along a repeated axis takes the element at 0.
+pub(super) fn evaluate_broadcast<T: Real>(operands: &[&Tensor<T>], shape: Shape) -> Tensor<T> {
+    let from = operands[0].ty().shape;
+    let mut steps = strides(from);
+    steps.iter_mut().zip(from.dims()).filter(|(_, extent)| **extent == 1).for_each(|(step, _)| *step = 0);
+    Tensor::pick(operands, shape, &places(shape, 0, &steps))
+}
+
+/// `y[i, ..] = x[start + step * i, ..]`.
+pub(super) fn evaluate_slice<T: Real>(operands: &[&Tensor<T>], shape: Shape, slice: SliceSpec) -> Tensor<T> {
+    let from = strides(operands[0].ty().shape);
+    let start: usize = from.iter().zip(slice.start).map(|(&step, start)| step as usize * start).sum();
+    let steps: Vec<isize> = from.iter().zip(slice.step).map(|(&stride, step)| stride * step as isize).collect();
+    Tensor::pick(operands, shape, &places(shape, start, &steps))
+}
+
+/// The operand from index `low` on; the scalar (behind all of the operand's elements) elsewhere.
+pub(super) fn evaluate_pad<T: Real>(operands: &[&Tensor<T>], shape: Shape, low: [usize; MAX_RANK]) -> Tensor<T> {
+    let inner = operands[0].ty().shape;
+    let mut sources = vec![inner.elements(); shape.elements()];
+    let steps = strides(shape);
+    let start = steps.iter().zip(low).map(|(&step, low)| step as usize * low).sum();
+    places(inner, start, &steps).into_iter().enumerate().for_each(|(source, place)| sources[place] = source);
+    Tensor::pick(operands, shape, &sources)
+}
+
+/// The operands' parts follow one another.
+pub(super) fn evaluate_concat<T: Real>(operands: &[&Tensor<T>], shape: Shape, along: usize) -> Tensor<T> {
+    let mut sources = vec![0; shape.elements()];
+    let steps = strides(shape);
+    let (mut source, mut start) = (0, 0);
+    for operand in operands {
+        let part = operand.ty().shape;
+        for place in places(part, start * steps[along] as usize, &steps) {
+            sources[place] = source;
+            source += 1;
+        }
+        start += part.dim(along);
+    }
+    Tensor::pick(operands, shape, &sources)
+}
+
+/// `y[.., i, ..] = x[.., n - 1 - i, ..]`.
+pub(super) fn evaluate_reverse<T: Real>(operands: &[&Tensor<T>], axes: Axes) -> Tensor<T> {
+    let shape = operands[0].ty().shape;
+    let mut steps = strides(shape);
+    let mut start = 0;
+    for axis in axes.iter() {
+        start += shape.dim(axis).saturating_sub(1) * steps[axis] as usize;
+        steps[axis] = -steps[axis];
+    }
+    Tensor::pick(operands, shape, &places(shape, start, &steps))
 }

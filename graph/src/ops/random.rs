@@ -2,6 +2,7 @@
 
 use super::{element_type, operands_of, rank};
 use crate::graph::Type;
+use crate::interpret::{Real, Tensor};
 use crate::op::Op;
 use crate::shape::{DType, Shape, ShapeError};
 
@@ -11,4 +12,11 @@ pub(super) fn infer_random(op: &Op, operands: &[Type], shape: Shape) -> Result<T
     element_type(op, 0, step.dtype, &[DType::I32])?;
     rank(op, 0, step.shape)?;
     Ok(Type::f32(shape))
+}
+
+/// The first elements of the stream `(seed, step, stream)`, in row-major order.
+pub(super) fn evaluate_random<T: Real>(operands: &[&Tensor<T>], shape: Shape, seed: u64, stream: u32) -> Tensor<T> {
+    let step = operands[0].as_ints()[0] as u32;
+    let element = |i: usize| f64::from(kiln_runtime::random::uniform(seed, step, stream, i as u64));
+    Tensor::floats(shape, (0..shape.elements()).map(element))
 }

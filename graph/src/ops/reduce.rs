@@ -1,10 +1,12 @@
 //! Reductions over whole axes: sum, product, maximum, minimum, and the place of a maximum.
 
+use super::elementwise::{float_function, int_function};
 use super::{axis, element_type, operands_of};
 use crate::build::Value;
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
-use crate::op::{Axes, Op, ReduceOp};
+use crate::interpret::{Real, Tensor, places, strides};
+use crate::op::{ArgOp, Axes, BinaryOp, Op, ReduceOp};
 use crate::shape::{DType, Shape, ShapeError};
 
 /// `T[s] -> T[s without the axes]`.
@@ -100,4 +102,54 @@ fn products_of_others(x: Value<'_>, axes: Axes) -> Value<'_> {
     let mut inverse = vec![0; order.len()];
     order.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
     (before * behind).reshape(ordered.shape()).permute(&inverse)
+}
+
+/// Folds each element into the place of the result that it belongs to, in row-major order.
+pub(super) fn evaluate_reduce<T: Real>(operands: &[&Tensor<T>], fold: ReduceOp, axes: Axes) -> Tensor<T> {
+    let x = operands[0];
+    let shape = without(x.ty().shape, axes);
+    let (function, neutral) = match fold {
+        ReduceOp::Sum => (BinaryOp::Add, 0.0),
+        ReduceOp::Prod => (BinaryOp::Mul, 1.0),
+        ReduceOp::Max => (BinaryOp::Max, f64::NEG_INFINITY),
+        ReduceOp::Min => (BinaryOp::Min, f64::INFINITY),
+    };
+    // A folded axis does not move the place of the result.
+    let mut kept = strides(shape).into_iter();
+    let steps: Vec<isize> =
+        (0..x.ty().shape.rank()).map(|axis| if axes.contains(axis) { 0 } else { kept.next().unwrap_or(0) }).collect();
+    let targets = places(x.ty().shape, 0, &steps);
+    if x.ty().dtype == DType::F32 {
+        let f = float_function(function);
+        let mut results = vec![neutral; shape.elements()];
+        for (&target, value) in targets.iter().zip(x.as_floats()) {
+            results[target] = f(results[target], value.to_f64());
+        }
+        Tensor::floats(shape, results)
+    } else {
+        let f = int_function(function);
+        let mut results = vec![neutral as i32; shape.elements()];
+        for (&target, &value) in targets.iter().zip(x.as_ints()) {
+            results[target] = f(results[target], value);
+        }
+        Tensor::ints(shape, results)
+    }
+}
+
+/// The first place along the axis whose element no earlier one equals or beats. A NaN beats every number.
+pub(super) fn evaluate_arg_reduce<T: Real>(operands: &[&Tensor<T>], fold: ArgOp, along: usize) -> Tensor<T> {
+    let shape = operands[0].ty().shape;
+    let values = operands[0].to_f64();
+    let n = shape.dim(along);
+    let inner: usize = shape.dims()[along + 1..].iter().product();
+    let beats = |a: f64, b: f64| match fold {
+        ArgOp::Max => a > b || (a.is_nan() && !b.is_nan()),
+        ArgOp::Min => a < b || (a.is_nan() && !b.is_nan()),
+    };
+    let result = shape.remove(along);
+    let first = |place: usize| {
+        let at = |i: usize| values[(place / inner * n + i) * inner + place % inner];
+        (1..n).fold(0, |best, i| if beats(at(i), at(best)) { i } else { best }) as i32
+    };
+    Tensor::ints(result, (0..result.elements()).map(first))
 }

@@ -4,6 +4,7 @@ use super::{element_type, operands_of, same_shape};
 use crate::build::Value;
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
+use crate::interpret::{Real, Tensor};
 use crate::op::{MAX_SPATIAL, Op, Sliding, Window, WindowOp};
 use crate::shape::{DType, Shape, ShapeError, rules};
 
@@ -116,4 +117,93 @@ pub(super) fn gradient_max_pick<'g>(at: &Adjoint<'_, 'g>, window: Window) -> Con
 /// The gradient of spreading is the sum.
 pub(super) fn gradient_sum_grad<'g>(at: &Adjoint<'_, 'g>, window: Window) -> Contributions<'g> {
     vec![Some(at.upstream.sum_window(window))]
+}
+
+/// Visits all pairs of a window and an element of the input in it, as places in tensors of the given shapes; the
+/// windows in row-major order, and the elements of each.
+fn visit(window: Window, input: Shape, output: Shape, mut pair: impl FnMut(usize, usize)) {
+    let (inputs, outputs) = (spatial(input), spatial(output));
+    let Sliding { stride, padding, dilation, .. } = window.sliding;
+    // The places along one axis that a window covers, those in the padding left out.
+    let covered = |axis: usize, out: usize| {
+        (0..window.kernel[axis])
+            .filter_map(move |k| (out * stride[axis] + k * dilation[axis]).checked_sub(padding[axis].0))
+            .filter(move |&place| place < inputs[axis])
+    };
+    for place in 0..output.elements() {
+        let (rest, out2) = (place / outputs[2], place % outputs[2]);
+        let (rest, out1) = (rest / outputs[1], rest % outputs[1]);
+        let (plane, out0) = (rest / outputs[0], rest % outputs[0]);
+        for in0 in covered(0, out0) {
+            for in1 in covered(1, out1) {
+                for in2 in covered(2, out2) {
+                    pair(place, ((plane * inputs[0] + in0) * inputs[1] + in1) * inputs[2] + in2);
+                }
+            }
+        }
+    }
+}
+
+/// P(x): for each window the place of its first largest element (a NaN is larger than any number); nothing for a
+/// window that lies in the padding.
+fn largest(x: &[f64], window: Window, input: Shape, output: Shape) -> Vec<Option<usize>> {
+    let mut places: Vec<Option<usize>> = vec![None; output.elements()];
+    visit(window, input, output, |place, element| {
+        let best = &mut places[place];
+        let beats = |best: usize| x[element] > x[best] || (x[element].is_nan() && !x[best].is_nan());
+        if best.is_none_or(beats) {
+            *best = Some(element);
+        }
+    });
+    places
+}
+
+/// The fold of each window; -inf or 0 for a window that lies in the padding.
+pub(super) fn evaluate_reduce<T: Real>(
+    operands: &[&Tensor<T>],
+    shape: Shape,
+    fold: WindowOp,
+    window: Window,
+) -> Tensor<T> {
+    let x = operands[0].to_f64();
+    let input = operands[0].ty().shape;
+    match fold {
+        WindowOp::Max => {
+            let places = largest(&x, window, input, shape);
+            Tensor::floats(shape, places.into_iter().map(|place| place.map_or(f64::NEG_INFINITY, |place| x[place])))
+        }
+        WindowOp::Sum => {
+            let mut sums = vec![0.0; shape.elements()];
+            visit(window, input, shape, |place, element| sums[place] += x[element]);
+            Tensor::floats(shape, sums)
+        }
+    }
+}
+
+/// `P(x)^T g`.
+pub(super) fn evaluate_max_grad<T: Real>(operands: &[&Tensor<T>], window: Window) -> Tensor<T> {
+    let (x, gradient) = (operands[0].to_f64(), operands[1].to_f64());
+    let shape = operands[0].ty().shape;
+    let mut result = vec![0.0; shape.elements()];
+    for (place, gradient) in largest(&x, window, shape, operands[1].ty().shape).into_iter().zip(gradient) {
+        if let Some(place) = place {
+            result[place] += gradient;
+        }
+    }
+    Tensor::floats(shape, result)
+}
+
+/// `P(x) v`, of the given shape.
+pub(super) fn evaluate_max_pick<T: Real>(operands: &[&Tensor<T>], shape: Shape, window: Window) -> Tensor<T> {
+    let (x, values) = (operands[0].to_f64(), operands[1].to_f64());
+    let places = largest(&x, window, operands[0].ty().shape, shape);
+    Tensor::floats(shape, places.into_iter().map(|place| place.map_or(0.0, |place| values[place])))
+}
+
+/// Each window's gradient added to all of its elements, in a tensor of the given shape.
+pub(super) fn evaluate_sum_grad<T: Real>(operands: &[&Tensor<T>], shape: Shape, window: Window) -> Tensor<T> {
+    let gradient = operands[0].to_f64();
+    let mut result = vec![0.0; shape.elements()];
+    visit(window, shape, operands[0].ty().shape, |place, element| result[element] += gradient[place]);
+    Tensor::floats(shape, result)
 }

@@ -1,0 +1,96 @@
+//! The reference interpreter: evaluates a graph node by node on ndarray, in f32 or f64. Slow and
+//! obvious, the oracle for the passes and for compiled code. Sums accumulate in f64 and are rounded
+//! once. The meaning of each operation stands in its family's file under `ops/`.
+
+mod tensor;
+
+use std::collections::HashMap;
+
+pub use tensor::{Real, Tensor};
+pub(crate) use tensor::{places, strides};
+
+use crate::graph::{Graph, NodeId, Type};
+use crate::op::Op;
+
+/// Why a graph could not be evaluated.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InterpretError {
+    /// An input without a value.
+    #[error("no value was given for input `{name}`: {expected}")]
+    Missing {
+        /// The input's name.
+        name: String,
+        /// Its type.
+        expected: Type,
+    },
+    /// A value of another type than its input.
+    #[error("input `{name}` is {expected}, but the value given is {found}")]
+    InputType {
+        /// The input's name.
+        name: String,
+        /// Its type.
+        expected: Type,
+        /// The value's type.
+        found: Type,
+    },
+}
+
+/// What a call of a graph gives, by name.
+#[derive(Clone, Debug)]
+pub struct Results<T> {
+    /// The named results.
+    pub outputs: HashMap<String, Tensor<T>>,
+    /// The new values of the updated states.
+    pub updates: HashMap<String, Tensor<T>>,
+}
+
+/// Evaluates a verified graph. `feeds` holds a value for each input, data and state; others are ignored.
+///
+/// # Errors
+/// An input without a value, or with one of another type.
+pub fn interpret<T: Real>(graph: &Graph, feeds: &HashMap<String, Tensor<T>>) -> Result<Results<T>, InterpretError> {
+    let mut values: Vec<Option<Tensor<T>>> = vec![None; graph.nodes.len()];
+    for input in &graph.inputs {
+        let (name, expected) = (&input.name, graph.ty(input.node));
+        let Some(value) = feeds.get(name) else {
+            return Err(InterpretError::Missing { name: name.clone(), expected });
+        };
+        if value.ty() != expected {
+            return Err(InterpretError::InputType { name: name.clone(), expected, found: value.ty() });
+        }
+        values[input.node.index()] = Some(value.to_row_major());
+    }
+    let needed = needed(graph);
+    for id in graph.ids().filter(|id| needed[id.index()]) {
+        let node = graph.node(id);
+        if node.op == Op::Input {
+            continue;
+        }
+        let operands: Vec<&Tensor<T>> = node.inputs.iter().map(|&input| value(&values, input)).collect();
+        let result = node.op.evaluate(&operands, node.ty);
+        debug_assert_eq!(result.ty(), node.ty, "{id} = {}", node.op.mnemonic());
+        values[id.index()] = Some(result);
+    }
+    let named = |(name, node): (&String, NodeId)| (name.clone(), value(&values, node).clone());
+    Ok(Results {
+        outputs: graph.outputs.iter().map(|o| named((&o.name, o.node))).collect(),
+        updates: graph.updates.iter().map(|u| named((&graph.inputs[u.input].name, u.node))).collect(),
+    })
+}
+
+fn value<T>(values: &[Option<Tensor<T>>], id: NodeId) -> &Tensor<T> {
+    values[id.index()].as_ref().expect("a verified graph defines every operand before its use")
+}
+
+/// For each node whether a result depends on it.
+fn needed(graph: &Graph) -> Vec<bool> {
+    let mut needed = vec![false; graph.nodes.len()];
+    graph.roots().for_each(|root| needed[root.index()] = true);
+    for id in graph.ids().rev() {
+        if needed[id.index()] {
+            graph.node(id).inputs.iter().for_each(|input| needed[input.index()] = true);
+        }
+    }
+    needed
+}

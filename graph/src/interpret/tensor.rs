@@ -1,0 +1,168 @@
+//! The values of the interpreter: arrays of the three element types, and the places of elements.
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::graph::Type;
+use crate::shape::{DType, Shape};
+
+/// A type that stands for f32 elements in an evaluation. All arithmetic is done in f64 and rounded to it, which for
+/// single operations of f32 gives the same bits as f32 arithmetic.
+pub trait Real: Copy + PartialEq + PartialOrd + std::fmt::Debug + 'static {
+    /// The nearest value.
+    fn from_f64(x: f64) -> Self;
+
+    /// The same value.
+    fn to_f64(self) -> f64;
+}
+
+impl Real for f32 {
+    fn from_f64(x: f64) -> f32 {
+        x as f32
+    }
+
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Real for f64 {
+    fn from_f64(x: f64) -> f64 {
+        x
+    }
+
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+/// A value of a graph: an array of the element type that stands for the graph's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tensor<T> {
+    /// Of f32 values.
+    F(ArrayD<T>),
+    /// Of i32 values.
+    I(ArrayD<i32>),
+    /// Of bool values.
+    B(ArrayD<bool>),
+}
+
+impl<T: Real> Tensor<T> {
+    /// An f32 tensor of numbers in row-major order, each rounded to the nearest `T`.
+    ///
+    /// # Panics
+    /// If there are not as many numbers as the shape has elements; so do the other constructors.
+    pub fn floats(shape: impl Into<Shape>, values: impl IntoIterator<Item = f64>) -> Tensor<T> {
+        Tensor::F(array(shape.into(), values.into_iter().map(T::from_f64).collect()))
+    }
+
+    /// An i32 tensor of numbers in row-major order.
+    pub fn ints(shape: impl Into<Shape>, values: impl IntoIterator<Item = i32>) -> Tensor<T> {
+        Tensor::I(array(shape.into(), values.into_iter().collect()))
+    }
+
+    /// A bool tensor of truth values in row-major order.
+    pub fn bools(shape: impl Into<Shape>, values: impl IntoIterator<Item = bool>) -> Tensor<T> {
+        Tensor::B(array(shape.into(), values.into_iter().collect()))
+    }
+
+    /// The element type and shape.
+    pub fn ty(&self) -> Type {
+        let (dtype, extents) = match self {
+            Tensor::F(a) => (DType::F32, a.shape()),
+            Tensor::I(a) => (DType::I32, a.shape()),
+            Tensor::B(a) => (DType::Bool, a.shape()),
+        };
+        Type { dtype, shape: Shape::from(extents) }
+    }
+
+    /// The elements in row-major order as f64; true is 1.
+    pub fn to_f64(&self) -> Vec<f64> {
+        match self {
+            Tensor::F(a) => a.iter().map(|x| x.to_f64()).collect(),
+            Tensor::I(a) => a.iter().map(|&x| f64::from(x)).collect(),
+            Tensor::B(a) => a.iter().map(|&x| f64::from(u8::from(x))).collect(),
+        }
+    }
+
+    /// This tensor with its elements in row-major order in memory, as the evaluations expect them.
+    pub(super) fn to_row_major(&self) -> Tensor<T> {
+        match self {
+            Tensor::F(a) => Tensor::F(a.as_standard_layout().into_owned()),
+            Tensor::I(a) => Tensor::I(a.as_standard_layout().into_owned()),
+            Tensor::B(a) => Tensor::B(a.as_standard_layout().into_owned()),
+        }
+    }
+
+    /// The elements of an f32 tensor.
+    pub(crate) fn as_floats(&self) -> &[T] {
+        match self {
+            Tensor::F(a) => elements(a),
+            Tensor::I(_) | Tensor::B(_) => unreachable!("a verified graph has f32 here"),
+        }
+    }
+
+    /// The elements of an i32 tensor.
+    pub(crate) fn as_ints(&self) -> &[i32] {
+        match self {
+            Tensor::I(a) => elements(a),
+            Tensor::F(_) | Tensor::B(_) => unreachable!("a verified graph has i32 here"),
+        }
+    }
+
+    /// The elements of a bool tensor.
+    pub(crate) fn as_bools(&self) -> &[bool] {
+        match self {
+            Tensor::B(a) => elements(a),
+            Tensor::F(_) | Tensor::I(_) => unreachable!("a verified graph has bool here"),
+        }
+    }
+
+    /// The tensor whose elements are those of the operands, taken as one list, at the given places. The operands have
+    /// one element type.
+    pub(crate) fn pick(operands: &[&Tensor<T>], shape: Shape, places: &[usize]) -> Tensor<T> {
+        fn chosen<E: Copy>(list: &[E], shape: Shape, places: &[usize]) -> ArrayD<E> {
+            array(shape, places.iter().map(|&place| list[place]).collect())
+        }
+        match operands[0] {
+            Tensor::F(_) => {
+                let list: Vec<T> = operands.iter().flat_map(|x| x.as_floats()).copied().collect();
+                Tensor::F(chosen(&list, shape, places))
+            }
+            Tensor::I(_) => {
+                let list: Vec<i32> = operands.iter().flat_map(|x| x.as_ints()).copied().collect();
+                Tensor::I(chosen(&list, shape, places))
+            }
+            Tensor::B(_) => {
+                let list: Vec<bool> = operands.iter().flat_map(|x| x.as_bools()).copied().collect();
+                Tensor::B(chosen(&list, shape, places))
+            }
+        }
+    }
+}
+
+fn array<E>(shape: Shape, values: Vec<E>) -> ArrayD<E> {
+    ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("as many elements as the shape has")
+}
+
+fn elements<E>(a: &ArrayD<E>) -> &[E] {
+    a.as_slice().expect("every value of the interpreter is in row-major order")
+}
+
+/// The distance in memory between neighbours along each axis, in row-major order.
+pub(crate) fn strides(shape: Shape) -> Vec<isize> {
+    let mut strides = vec![1; shape.rank()];
+    for axis in (1..shape.rank()).rev() {
+        strides[axis - 1] = strides[axis] * shape.dim(axis) as isize;
+    }
+    strides
+}
+
+/// `start + sum of index[axis] * strides[axis]` for each index of the shape in row-major order.
+pub(crate) fn places(shape: Shape, start: usize, strides: &[isize]) -> Vec<usize> {
+    let mut places = vec![start];
+    for (&extent, &stride) in shape.dims().iter().zip(strides) {
+        let along = |place: usize| (0..extent as isize).map(move |i| place.wrapping_add_signed(i * stride));
+        places = places.into_iter().flat_map(along).collect();
+    }
+    places
+}
