@@ -28,4 +28,4 @@ pub use passes::optimize;
 pub use setting::InvalidSetting;
 pub use shape::{DType, Shape, ShapeError};
 pub use text::{parse, print};
-pub use verify::verify;
+pub use verify::{Violation, verify};

@@ -8,7 +8,8 @@
 //! 3. Entries of attributes past the rank (or past the spatial axes) hold their neutral values, so that equal operations
 //!    compare equal.
 //! 4. A constant is a value of its type: f32 any, i32 a whole number in range, bool 0 or 1.
-//! 5. Every extent is a number (never [`Shape::N`]), and a tensor's bytes can be counted.
+//! 5. Every extent is below 2^31 (so it is never the symbolic [`Shape::N`](crate::Shape::N), and an i32 can index it),
+//!    and a tensor's bytes can be counted.
 //! 6. Scope 0 is the empty name, and the scope of each node is in the table.
 //! 7. Each input names a node that is an [`Op::Input`], and each such node belongs to exactly one input.
 //! 8. No two inputs of one role have the same name, and no two outputs.
@@ -20,8 +21,8 @@ use std::ops::RangeInclusive;
 
 use crate::graph::{Graph, NodeId, Role, Type};
 use crate::op::Op;
-use crate::op::table::{Attributes, attributes};
-use crate::shape::{DType, Shape, ShapeError};
+use crate::op::table::{Attributes, LIMIT, attributes};
+use crate::shape::{DType, ShapeError};
 use crate::text::{Place, annotate};
 
 /// A broken invariant: a bug of whoever made the graph.
@@ -141,8 +142,7 @@ fn check_node(graph: &Graph, id: NodeId, registered: usize) -> Result<(), Reason
     if let Some(position) = node.inputs.iter().position(|operand| *operand >= id) {
         return Err(Reason::Order { position });
     }
-    let elements = node.ty.shape.dims().iter().try_fold(4usize, |bytes, &extent| bytes.checked_mul(extent));
-    if node.ty.shape.dims().contains(&Shape::N) || elements.is_none_or(|bytes| bytes > isize::MAX as usize) {
+    if !has_size(node.ty.shape.dims()) {
         return Err(Reason::Size(node.ty));
     }
     let operands: Vec<Type> = node.inputs.iter().map(|&operand| graph.ty(operand)).collect();
@@ -164,6 +164,12 @@ fn check_node(graph: &Graph, id: NodeId, registered: usize) -> Result<(), Reason
         return Err(Reason::Registered(registered));
     }
     Ok(())
+}
+
+/// Whether extents are those of a tensor that can be in memory (a bound that holds without its empty axes, too).
+pub(crate) fn has_size(extents: &[usize]) -> bool {
+    let bytes = extents.iter().try_fold(4usize, |bytes, &extent| bytes.checked_mul(extent.max(1)));
+    extents.iter().all(|&extent| extent < LIMIT) && bytes.is_some_and(|bytes| bytes <= isize::MAX as usize)
 }
 
 /// Whether the number is one of the type's values.
@@ -231,4 +237,82 @@ impl Attributes for Unchanged {
     fn flag(&mut self, _: &'static str, _: &mut bool) {}
     fn dtype(&mut self, _: &'static str, _: &mut DType) {}
     fn list(&mut self, _: &'static str, _: &mut Vec<usize>, _: RangeInclusive<usize>, _: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    //! What no text can state; `tests/ir/errors/verify.ir` has the rest.
+
+    use super::*;
+    use crate::graph::{Input, Node, Output, Update};
+    use crate::op::{Axes, SliceSpec};
+    use crate::shape::MAX_RANK;
+
+    /// `%x: f32[2]`, state `%s: f32[2]`, `%0 = neg %x`.
+    fn graph() -> Graph {
+        crate::parse("graph f(%x: f32[2], state %s: f32[2]) { %0: f32[2] = neg %x update %s = %0 return %0 }").unwrap()
+    }
+
+    #[track_caller]
+    fn check(change: impl Fn(&mut Graph), expected: &str) {
+        let mut graph = graph();
+        change(&mut graph);
+        let violation = verify(&graph).unwrap_err();
+        assert_eq!(violation.reason.to_string(), expected);
+        assert!(violation.listing.contains(&format!("# error: {expected}")), "{violation}");
+    }
+
+    #[test]
+    fn operands_exist() {
+        check(|graph| graph.nodes[2].inputs = vec![NodeId(7)], "operand 0 is no earlier node");
+    }
+
+    #[test]
+    fn surplus_entries_are_neutral() {
+        let mut spec = SliceSpec { start: [0; MAX_RANK], limit: [0; MAX_RANK], step: [1; MAX_RANK] };
+        spec.limit[0] = 2;
+        spec.start[5] = 1;
+        check(
+            |graph| graph.nodes[2].op = Op::Slice(spec),
+            "slice has an attribute entry past the rank that is not neutral",
+        );
+    }
+
+    #[test]
+    fn extents_are_numbers() {
+        let shape = crate::Shape::new(&[crate::Shape::N]);
+        check(|graph| graph.nodes[0].ty = Type::f32(shape), "a tensor of type f32[18446744073709551615] has no size");
+    }
+
+    #[test]
+    fn scopes_are_in_the_table() {
+        check(|graph| graph.nodes[2].scope = 3, "scope 3 is not in the table of scopes");
+        check(|graph| graph.scopes.clear(), "scope 0 is not the empty name");
+    }
+
+    #[test]
+    fn inputs_are_registered_once() {
+        check(|graph| graph.inputs[1].node = NodeId(0), "the node belongs to 2 inputs instead of one");
+        check(|graph| graph.inputs.truncate(1), "the node belongs to 0 inputs instead of one");
+        let more = |node| Input { name: "more".to_string(), role: Role::Data, node };
+        check(|graph| graph.inputs.push(more(NodeId(9))), "input `more` names no input node");
+        check(|graph| graph.inputs.push(more(NodeId(2))), "the node belongs to 1 inputs instead of one");
+    }
+
+    #[test]
+    fn updates_and_outputs_exist() {
+        check(|graph| graph.updates[0].node = NodeId(9), "the update's value does not exist");
+        check(|graph| graph.updates.push(Update { input: 9, node: NodeId(0) }), "the update is of no state");
+        check(
+            |graph| graph.outputs.push(Output { name: "y".to_string(), node: NodeId(9) }),
+            "output `y` does not exist",
+        );
+    }
+
+    #[test]
+    fn reductions_know_their_axes() {
+        let op = Op::Reduce { op: crate::op::ReduceOp::Sum, axes: Axes::new([7]) };
+        let node = Node { op, inputs: vec![NodeId(0)], ty: Type::f32([2]), scope: 0 };
+        check(|graph| graph.nodes.push(node.clone()), "axis 7 of sum is not one of shape [2], or is given twice");
+    }
 }

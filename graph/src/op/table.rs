@@ -55,7 +55,7 @@ macro_rules! table {
                 match *self { $($pattern => $operands),* }
             }
 
-            /// The operation of a mnemonic, with neutral attributes. Inputs have none: they are not nodes of the text.
+            /// The operation of a mnemonic, with neutral attributes.
             pub fn of_mnemonic(mnemonic: &str) -> Option<Op> {
                 let mut members = Vec::new();
                 $(members.extend::<Vec<Op>>($members);)*
@@ -66,7 +66,7 @@ macro_rules! table {
 }
 
 table! {
-    Op::Input => "input", Some(0), vec![];
+    Op::Input => "input", Some(0), vec![Op::Input];
     Op::Constant(_) => "const", Some(0), vec![Op::Constant(Scalar(0.0))];
     Op::Iota { .. } => "iota", Some(0), vec![Op::Iota { axis: 0, shape: Shape::SCALAR }];
     Op::Unary(op) => op.mnemonic(), Some(1), UnaryOp::ALL.iter().copied().map(Op::Unary).collect();
@@ -128,8 +128,9 @@ pub(crate) trait Attributes {
     fn list(&mut self, name: &'static str, values: &mut Vec<usize>, length: RangeInclusive<usize>, below: usize);
 }
 
-/// No bound on the numbers of a list but that [`Shape::N`] is none.
-const ANY: usize = Shape::N;
+/// What extents and other numbers of attributes stay below, so that an i32 can index along every axis and arithmetic on
+/// a few of them can not overflow.
+pub(crate) const LIMIT: usize = 1 << 31;
 
 /// Shows the attributes of an operation, one after the other, to `attributes`; `rank` is the rank of the result.
 pub(crate) fn attributes(op: &mut Op, rank: usize, to: &mut impl Attributes) {
@@ -189,9 +190,9 @@ pub(crate) fn attributes(op: &mut Op, rank: usize, to: &mut impl Attributes) {
         }
         Op::ScatterAdd { axis: along, extent } => {
             axis(to, along);
-            size(to, "extent", extent, ANY - 1);
+            size(to, "extent", extent, LIMIT - 1);
         }
-        Op::ScatterRows { rows } => size(to, "rows", rows, ANY - 1),
+        Op::ScatterRows { rows } => size(to, "rows", rows, LIMIT - 1),
         Op::Random { shape, seed, stream } => {
             extents(to, shape);
             to.number("seed", seed, u64::MAX);
@@ -214,7 +215,7 @@ fn axis(to: &mut impl Attributes, axis: &mut usize) {
 
 fn extents(to: &mut impl Attributes, shape: &mut Shape) {
     let mut list = shape.dims().to_vec();
-    to.list("shape", &mut list, 0..=MAX_RANK, ANY);
+    to.list("shape", &mut list, 0..=MAX_RANK, LIMIT);
     *shape = Shape::new(&list);
 }
 
@@ -228,14 +229,14 @@ fn part<const K: usize>(
 ) {
     let count = count.min(K);
     let mut list = array[..count].to_vec();
-    to.list(name, &mut list, count..=count, ANY);
+    to.list(name, &mut list, count..=count, LIMIT);
     *array = std::array::from_fn(|i| list.get(i).copied().unwrap_or(unused));
 }
 
 /// How many spatial axes there are is told by the first list, the strides.
 fn sliding(to: &mut impl Attributes, sliding: &mut Sliding) {
     let mut stride = sliding.stride[..sliding.spatial.min(MAX_SPATIAL)].to_vec();
-    to.list("stride", &mut stride, 1..=MAX_SPATIAL, ANY);
+    to.list("stride", &mut stride, 1..=MAX_SPATIAL, LIMIT);
     sliding.spatial = stride.len();
     sliding.stride = std::array::from_fn(|i| stride.get(i).copied().unwrap_or(1));
     let mut low = sliding.padding.map(|(low, _)| low);
@@ -248,7 +249,7 @@ fn sliding(to: &mut impl Attributes, sliding: &mut Sliding) {
 
 fn convolution(to: &mut impl Attributes, conv: &mut Convolution) {
     sliding(to, &mut conv.sliding);
-    size(to, "groups", &mut conv.groups, ANY - 1);
+    size(to, "groups", &mut conv.groups, LIMIT - 1);
 }
 
 fn window(to: &mut impl Attributes, window: &mut Window) {

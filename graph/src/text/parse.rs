@@ -10,7 +10,7 @@ use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
 use crate::op::Op;
 use crate::op::table::{Attributes, attributes};
 use crate::shape::{DType, MAX_RANK, Shape};
-use crate::verify::{Reason, verify};
+use crate::verify::{Reason, has_size, verify};
 
 /// Why a text is no graph, and where.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -311,7 +311,8 @@ impl Parser {
                 operands.push(self.value("an operand")?);
             }
         }
-        let end = self.peek().clone();
+        // What is missing is missing from the operation, whatever follows.
+        let end = Token { position: at, ..self.peek().clone() };
         let mut reader = Reader { literal, named: vec![], end, problem: None };
         if self.is_mark('{') {
             self.take();
@@ -443,7 +444,7 @@ enum Value {
 struct Reader {
     literal: Option<Token>,
     named: Vec<(Name, (Value, Token))>,
-    /// The token after the attributes' place: where a missing one would stand.
+    /// The token that stands where a missing attribute would, at the place of the operation.
     end: Token,
     problem: Option<ParseError>,
 }
@@ -538,6 +539,9 @@ impl Attributes for Reader {
         }
         if let Some(number) = read.iter().find(|&&number| number >= below) {
             return self.fail(&token, format!("numbers below {below} for `{name}`"), number.to_string());
+        }
+        if !has_size(&read) {
+            return self.fail(&token, format!("numbers of a countable product for `{name}`"), format!("{read:?}"));
         }
         *values = read;
     }

@@ -1,0 +1,201 @@
+//! The `.ir` cases under `tests/ir/`: what the text form, the verifier, the differentiator and each pass do to a graph.
+//!
+//! A file holds cases; comments before `# run:` say what a case is about:
+//!
+//! ```text
+//! # x * 1 is x.
+//! # run: simplify
+//! graph f(%x: f32[2]) {
+//!   ..
+//! }
+//! # expect:
+//! graph f(%x: f32[2]) {
+//!   return %x
+//! }
+//! ```
+//!
+//! `# run:` lists steps, separated by commas, that are applied one after the other: `parse` (which prints again), the
+//! name of a pass, `optimize`, or `differentiate wrt %a %b` (which adds the gradients of the only output in these values
+//! as further outputs). A case in which the text is refused has instead of an expectation `# error: MESSAGE` at the end
+//! of the guilty line: `# run: parse` for what the syntax refuses, `# run: verify` for what the verifier refuses.
+//!
+//! A case without an expectation fails. `BLESS=1 cargo test --test ir` writes what is there now into the files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kiln_graph::passes::PIPELINE;
+use kiln_graph::{Graph, Violation, optimize, parse, print, text, verify};
+
+#[test]
+fn cases() {
+    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ir");
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for path in files(&root) {
+        let text = fs::read_to_string(&path).unwrap();
+        let cases = split(&text);
+        count += cases.len();
+        let actual: Vec<Case> = cases.iter().map(Case::run).collect();
+        for (case, actual) in cases.iter().zip(&actual).filter(|(case, actual)| case != actual) {
+            let name = path.strip_prefix(&root).unwrap().display();
+            failures.push(format!(
+                "--- {name}:{}, expected\n{}\n--- actual\n{}",
+                case.line,
+                case.write(),
+                actual.write()
+            ));
+        }
+        if bless {
+            let blessed: Vec<String> = actual.iter().map(Case::write).collect();
+            fs::write(&path, blessed.join("\n")).unwrap();
+        }
+    }
+    assert!(count > 0, "no cases under {}", root.display());
+    assert!(bless || failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "ir") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Case {
+    /// Where it starts, counted from 1.
+    line: usize,
+    /// The comment.
+    about: Vec<String>,
+    /// The steps.
+    run: String,
+    /// The graph, without `# error:`.
+    graph: String,
+    /// What the text is refused with: the line of `graph`, counted from 0, and the message.
+    error: Option<(usize, String)>,
+    /// What comes out.
+    expect: Option<String>,
+}
+
+const RUN: &str = "# run: ";
+const EXPECT: &str = "# expect:";
+const ERROR: &str = "  # error: ";
+
+fn split(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut about = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if let Some(run) = line.strip_prefix(RUN) {
+            cases.push(Case {
+                line: number + 1,
+                about: std::mem::take(&mut about),
+                run: run.to_string(),
+                graph: String::new(),
+                error: None,
+                expect: None,
+            });
+            continue;
+        }
+        match cases.last_mut() {
+            _ if line.is_empty() => {}
+            Some(case) if line == EXPECT => case.expect = Some(String::new()),
+            _ if line.starts_with('#') => about.push(line.to_string()),
+            None => panic!("line {}: text outside of a case: {line}", number + 1),
+            Some(Case { expect: Some(expect), .. }) => *expect += &format!("{line}\n"),
+            Some(case) => {
+                let (line, error) = line.split_once(ERROR).map_or((line, None), |(line, error)| (line, Some(error)));
+                if let Some(error) = error {
+                    case.error = Some((case.graph.lines().count(), error.to_string()));
+                }
+                case.graph += &format!("{line}\n");
+            }
+        }
+    }
+    assert!(about.is_empty(), "a comment without a case: {about:?}");
+    cases
+}
+
+impl Case {
+    /// The case with what really comes out.
+    fn run(&self) -> Case {
+        let outcome = match self.run.as_str() {
+            "verify" => verify_only(&self.graph),
+            steps => apply_all(steps, &self.graph),
+        };
+        let (expect, error) = match outcome {
+            Ok(text) => (Some(text), None),
+            Err((line, message)) => (None, Some((line.min(self.graph.lines().count().saturating_sub(1)), message))),
+        };
+        Case { expect, error, ..self.clone() }
+    }
+
+    fn write(&self) -> String {
+        let mut text = String::new();
+        for line in &self.about {
+            text += &format!("{line}\n");
+        }
+        text += &format!("{RUN}{}\n", self.run);
+        for (number, line) in self.graph.lines().enumerate() {
+            text += line;
+            if let Some((_, message)) = self.error.as_ref().filter(|(guilty, _)| *guilty == number) {
+                text += ERROR;
+                text += message;
+            }
+            text += "\n";
+        }
+        match &self.expect {
+            Some(expect) => text + EXPECT + "\n" + expect,
+            None => text,
+        }
+    }
+}
+
+/// The printed result, or the guilty line, counted from 0, and the message.
+type Outcome = Result<String, (usize, String)>;
+
+fn verify_only(text: &str) -> Outcome {
+    let source =
+        text::read(text).unwrap_or_else(|error| panic!("the verifier's case is no text of a graph: {error}\n{text}"));
+    match verify(&source.graph) {
+        Ok(()) => Ok("valid\n".to_string()),
+        Err(Violation { reason, place, listing }) => {
+            assert!(listing.contains(&format!("  # error: {reason}")), "the listing marks a line:\n{listing}");
+            Err((source.position(place).line - 1, reason.to_string()))
+        }
+    }
+}
+
+fn apply_all(steps: &str, text: &str) -> Outcome {
+    let mut graph = parse(text)
+        .map_err(|error| (error.position.line - 1, format!("column {}: {}", error.position.column, error.problem)))?;
+    for step in steps.split(", ") {
+        graph = apply(step, graph);
+        if let Err(violation) = verify(&graph) {
+            panic!("after {step}: {violation}");
+        }
+    }
+    let printed = print(&graph);
+    let again = parse(&printed).unwrap_or_else(|error| panic!("what is printed does not parse: {error}\n{printed}"));
+    assert_eq!(print(&again), printed, "print and parse are inverses");
+    Ok(printed)
+}
+
+fn apply(step: &str, graph: Graph) -> Graph {
+    match step {
+        "parse" => graph,
+        "optimize" => optimize(&graph),
+        _ => match PIPELINE.iter().find(|(name, _)| *name == step) {
+            Some((_, pass)) => pass(&graph),
+            None => panic!("no such step: {step}"),
+        },
+    }
+}
