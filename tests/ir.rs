@@ -25,7 +25,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kiln_graph::passes::PIPELINE;
-use kiln_graph::{Graph, Violation, optimize, parse, print, text, verify};
+use kiln_graph::{Builder, Graph, Value, Violation, optimize, parse, print, text, verify};
 
 #[test]
 fn cases() {
@@ -190,6 +190,9 @@ fn apply_all(steps: &str, text: &str) -> Outcome {
 }
 
 fn apply(step: &str, graph: Graph) -> Graph {
+    if let Some(names) = step.strip_prefix("differentiate wrt ") {
+        return differentiate(graph, names);
+    }
     match step {
         "parse" => graph,
         "optimize" => optimize(&graph),
@@ -198,4 +201,18 @@ fn apply(step: &str, graph: Graph) -> Graph {
             None => panic!("no such step: {step}"),
         },
     }
+}
+
+/// Adds the gradients of the first output in the named inputs as outputs.
+fn differentiate(graph: Graph, names: &str) -> Graph {
+    let loss = graph.outputs[0].name.clone();
+    let builder = Builder::resume(graph);
+    let value = |name: &str| builder.named(name).unwrap_or_else(|| panic!("no value {name}"));
+    let names: Vec<&str> = names.split(' ').map(|name| name.trim_start_matches('%')).collect();
+    let of: Vec<Value> = names.iter().copied().map(value).collect();
+    let gradients = builder.gradients_of(value(&loss), &of).unwrap();
+    for (name, gradient) in names.into_iter().zip(gradients) {
+        builder.output(&format!("d_{name}"), gradient);
+    }
+    builder.finish().unwrap()
 }

@@ -149,6 +149,21 @@ impl Builder {
         Builder { graph: RefCell::new(Graph::new(name)), ..Builder::default() }
     }
 
+    /// A builder that goes on with a graph, which must be [valid](crate::verify()); [`Builder::named`] gives its values.
+    pub fn resume(graph: Graph) -> Builder {
+        let next = |node: &Node| if let Op::Random { stream, .. } = node.op { stream.wrapping_add(1) } else { 0 };
+        let streams = graph.nodes.iter().map(next).max().unwrap_or(0);
+        Builder { streams: Cell::new(streams), graph: RefCell::new(graph), ..Builder::default() }
+    }
+
+    /// The value of the output, or else of the input, with the given name.
+    pub fn named(&self, name: &str) -> Option<Value<'_>> {
+        let graph = self.graph.borrow();
+        let output = graph.outputs.iter().find(|output| output.name == name).map(|output| output.node);
+        let node = output.or_else(|| graph.inputs.iter().find(|input| input.name == name).map(|input| input.node));
+        node.map(|node| self.value(node))
+    }
+
     /// A node with the given operation. Most operations have a method of their own, here or at [`Value`]; inputs and
     /// constants, whose types no operands tell, have only those.
     pub fn apply<'g>(&'g self, op: Op, operands: &[Value<'g>]) -> Value<'g> {

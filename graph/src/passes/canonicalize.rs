@@ -10,13 +10,12 @@
 //! - Detach is dropped: it is a fact for the differentiator only.
 //! - A chain of two reshapes, transposes, broadcasts, slices or reversals becomes one.
 //! - A transpose that keeps the order of the axes that are not of extent 1 becomes a reshape.
-//! - A reduction of unit axes and others reduces only the others, of the operand reshaped.
 
 use super::rewrite::{Rewriter, rewrite};
 use super::share::swaps;
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{Axes, BinaryOp, CompareOp, Op, SliceSpec, UnaryOp};
-use crate::shape::{DType, MAX_RANK, Shape};
+use crate::shape::{DType, MAX_RANK};
 
 /// The graph with one spelling for each thing.
 pub fn canonicalize(graph: &Graph) -> Graph {
@@ -47,20 +46,11 @@ pub fn canonicalize(graph: &Graph) -> Graph {
             let axes = Axes::new((0..MAX_RANK).filter(|&axis| outer.contains(axis) != inner.contains(axis)));
             Some(to.add(Op::Reverse(axes), &[source]))
         }
-        Op::Reduce { op, axes } => {
-            let shape = to.shape(node.inputs[0]);
-            let long = Axes::new(axes.iter().filter(|&axis| shape.dim(axis) != 1));
-            if long == axes || long.is_empty() {
-                return None;
-            }
-            let (reshaped, axes) = without_units(shape, axes, long);
-            let operand = to.add(Op::Reshape(reshaped), &[node.inputs[0]]);
-            Some(to.add(Op::Reduce { op, axes }, &[operand]))
-        }
         Op::Input
         | Op::Constant(_)
         | Op::Iota { .. }
         | Op::Convert(_)
+        | Op::Reduce { .. }
         | Op::ArgReduce { .. }
         | Op::Dot
         | Op::Conv(_)
@@ -206,15 +196,6 @@ fn slice(to: &mut Rewriter, node: &Node, outer: SliceSpec) -> Option<NodeId> {
         spec.limit[axis] = last.unwrap_or(spec.start[axis]);
     }
     Some(to.add(Op::Slice(spec), &[source]))
-}
-
-/// The shape without the axes of `all` that are not in `long`, and `long` as axes of that shape.
-fn without_units(shape: Shape, all: Axes, long: Axes) -> (Shape, Axes) {
-    let dropped = |axis: usize| all.contains(axis) && !long.contains(axis);
-    let kept: Vec<usize> = (0..shape.rank()).filter(|&axis| !dropped(axis)).collect();
-    let extents: Vec<usize> = kept.iter().map(|&axis| shape.dim(axis)).collect();
-    let axes = kept.iter().enumerate().filter(|&(_, &axis)| long.contains(axis)).map(|(place, _)| place);
-    (Shape::new(&extents), Axes::new(axes))
 }
 
 fn pair(to: &Rewriter, id: NodeId) -> [NodeId; 2] {
