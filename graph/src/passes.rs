@@ -10,7 +10,7 @@
 //!
 //! **Exact** means, here and in each pass: on equal inputs every output and update has the same bits before and after,
 //! in f32 and in f64, signs of zero, infinities and subnormal numbers included; a NaN stays a NaN, but its sign and
-//! payload are not kept. Every rule of every pass is exact but for those that the pass lists as inexact.
+//! payload are not kept. Every rule of every pass is exact; one that is not would have to say so, and have its own pass.
 //!
 //! Inputs, outputs and updates keep their order and their names; inputs that nothing uses stay declared.
 //! All passes rebuild the graph through [`rewrite`], and none knows another.

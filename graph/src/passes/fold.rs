@@ -2,8 +2,9 @@
 //!
 //! - An elementwise operation on scalar constants is a constant. Constants hold f64 and are rounded where a graph is
 //!   evaluated in f32; so f32 arithmetic is folded only where both precisions agree, that is where rounding the f64
-//!   result gives what f32 arithmetic gives on the rounded operands. (`0.5 + 0.25` is folded, `1 / 3 * 3` waits for the
+//!   result gives what f32 arithmetic gives on the rounded operands. (`0.5 + 0.25` is folded, `0.1 * 0.1` waits for the
 //!   run: it costs one scalar operation there.) Functions that a mathematical library approximates are never folded.
+//!   The interpreter does the arithmetic.
 //! - An elementwise operation whose operands all repeat (broadcast) tensors of one shape, or constants, is done on what
 //!   is repeated: `a repeated + b repeated` becomes `(a + b) repeated`.
 //! - One on scalars that are given unit axes is done on the scalars.
@@ -12,14 +13,15 @@
 
 use super::rewrite::{Rewriter, rewrite, unit_axes};
 use crate::graph::{Graph, Node, NodeId, Type};
-use crate::op::Op;
-use crate::shape::Shape;
+use crate::interpret::{Real, Tensor};
+use crate::op::{BinaryOp, Op, UnaryOp};
+use crate::shape::{DType, Shape};
 
 /// The graph with what is known now computed now.
 pub fn fold(graph: &Graph) -> Graph {
     rewrite(graph, |to, node| match node.op {
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) => {
-            repeated(to, node).or_else(|| scalars(to, node))
+            constant(to, node).or_else(|| repeated(to, node)).or_else(|| scalars(to, node))
         }
         Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) => {
             let value = to.value(node.inputs[0])?;
@@ -144,4 +146,95 @@ fn scalars(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
     }
     let scalar = to.add(node.op, &operands);
     Some(to.add(Op::Reshape(node.ty.shape), &[scalar]))
+}
+
+/// The value of an elementwise operation on scalar constants.
+fn constant(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
+    let mut operands = Vec::new();
+    for &operand in &node.inputs {
+        let Op::Constant(value) = to.op(operand) else { return None };
+        operands.push((value.0, to.ty(operand).dtype));
+    }
+    if !is_arithmetic(node.op) {
+        return None;
+    }
+    let (wide, narrow) = (evaluate::<f64>(node, &operands), evaluate::<f32>(node, &operands));
+    let agree = (wide as f32).to_bits() == (narrow as f32).to_bits() || wide.is_nan() && narrow.is_nan();
+    agree.then(|| to.constant(if wide.is_nan() { f64::NAN } else { wide }, node.ty.dtype))
+}
+
+/// The value of a scalar node, evaluated in one precision.
+fn evaluate<T: Real>(node: &Node, operands: &[(f64, DType)]) -> f64 {
+    let operands: Vec<Tensor<T>> = operands
+        .iter()
+        .map(|&(value, dtype)| match dtype {
+            DType::F32 => Tensor::floats(Shape::SCALAR, [value]),
+            DType::I32 => Tensor::ints(Shape::SCALAR, [value as i32]),
+            DType::Bool => Tensor::bools(Shape::SCALAR, [value != 0.0]),
+        })
+        .collect();
+    node.op.evaluate(&operands.iter().collect::<Vec<_>>(), node.ty).to_f64()[0]
+}
+
+/// Whether the function is one that IEEE arithmetic rounds correctly, or an exact one.
+fn is_arithmetic(op: Op) -> bool {
+    match op {
+        Op::Unary(op) => match op {
+            UnaryOp::Neg
+            | UnaryOp::Abs
+            | UnaryOp::Sign
+            | UnaryOp::Sqrt
+            | UnaryOp::Reciprocal
+            | UnaryOp::Floor
+            | UnaryOp::Not => true,
+            UnaryOp::Exp
+            | UnaryOp::Expm1
+            | UnaryOp::Log
+            | UnaryOp::Log1p
+            | UnaryOp::Rsqrt
+            | UnaryOp::Sin
+            | UnaryOp::Cos
+            | UnaryOp::Tanh
+            | UnaryOp::Sigmoid
+            | UnaryOp::Erf => false,
+        },
+        Op::Binary(op) => match op {
+            BinaryOp::Add
+            | BinaryOp::Sub
+            | BinaryOp::Mul
+            | BinaryOp::Div
+            | BinaryOp::Max
+            | BinaryOp::Min
+            | BinaryOp::And
+            | BinaryOp::Or => true,
+            BinaryOp::Pow => false,
+        },
+        Op::Compare(_) | Op::Select | Op::Convert(_) => true,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Reverse(_)
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. }
+        | Op::Random { .. }
+        | Op::Detach => false,
+    }
 }

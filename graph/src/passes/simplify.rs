@@ -1,4 +1,4 @@
-//! Dropping what does nothing. Every rule is exact but for the last one.
+//! Dropping what does nothing. Every rule is exact.
 //!
 //! - `x * 1`, `x / 1`, `x ** 1`, `x + -0`, i32 `x + 0`, `x & true`, `x | false`: x. (Not `x + 0`, which turns -0 into +0.)
 //! - `x & false`, `x | true`, i32 `x * 0`: the constant.
@@ -6,15 +6,15 @@
 //! - `--x`, `!!x`: x. The absolute value of one, the sign of one, the floor of one or of a sign: the operand.
 //! - Select between equal values, or by a constant: the value.
 //! - Reshape, transpose, broadcast, slice, pad, convert to what it is already; a reversal of unit axes; a concatenation
-//!   of one; a reduction of no axes: the operand.
+//!   of one: the operand.
 //! - The maximum, minimum or product of unit axes: a reshape. The place of an extremum on a unit axis: 0.
-//! - **Inexact:** the sum of unit axes, too, becomes a reshape. A sum of the one element -0 may be +0; the reshape keeps -0.
+//! - The sum of unit axes: a reshape, plus 0: a sum starts at +0, which makes +0 of a single -0.
 //!
 //! Not here, because not exact: `log(exp(x))`, `x - x`, `x * 0` of floats, `sqrt(x) * sqrt(x)`, `x / x`.
 
 use super::rewrite::{Rewriter, rewrite};
 use crate::graph::{Graph, Node, NodeId};
-use crate::op::{BinaryOp, Op, UnaryOp};
+use crate::op::{BinaryOp, Op, ReduceOp, UnaryOp};
 use crate::shape::DType;
 
 /// The graph without operations that do nothing.
@@ -32,10 +32,17 @@ pub fn simplify(graph: &Graph) -> Graph {
         Op::Pad { .. } => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
         Op::Concat { .. } => (node.inputs.len() == 1).then_some(node.inputs[0]),
         Op::Reverse(axes) => axes.iter().all(|axis| node.ty.shape.dim(axis) == 1).then_some(node.inputs[0]),
-        Op::Reduce { axes, .. } => {
+        Op::Reduce { op, axes } => {
             let shape = to.shape(node.inputs[0]);
-            let units = axes.iter().all(|axis| shape.dim(axis) == 1);
-            units.then(|| to.add(Op::Reshape(node.ty.shape), &[node.inputs[0]]))
+            if axes.iter().any(|axis| shape.dim(axis) != 1) {
+                return None;
+            }
+            let reshaped = to.add(Op::Reshape(node.ty.shape), &[node.inputs[0]]);
+            if op != ReduceOp::Sum || node.ty.dtype == DType::I32 {
+                return Some(reshaped);
+            }
+            let zero = to.full(0.0, node.ty);
+            Some(to.add(Op::Binary(BinaryOp::Add), &[reshaped, zero]))
         }
         Op::ArgReduce { axis, .. } => {
             let unit = to.shape(node.inputs[0]).dim(axis) == 1;
