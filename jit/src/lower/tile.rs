@@ -6,6 +6,7 @@
 
 mod choose;
 mod loops;
+mod panels;
 mod split;
 
 use kiln_graph::Op;
@@ -18,6 +19,7 @@ use crate::plan::Layout;
 use crate::target::Target;
 use choose::Tiling;
 use loops::Tiler;
+use panels::Panels;
 use split::Partials;
 
 /// One axis of a [`Contraction`]. An operand does not vary along an axis where its stride is 0.
@@ -145,6 +147,8 @@ enum Work {
     Sum(Partials),
     /// Buffers: from, to.
     Pack(Pack),
+    /// Buffers: right operand, its panels.
+    Panels(Panels),
 }
 
 impl Wanted {
@@ -232,13 +236,40 @@ pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &
         }
     }
     let (_, way) = best.expect("copying both operands is always possible");
-    Some(way.recipe(output, &wanted[2], target))
+    Some(way.recipe())
 }
 
 /// A way to compute an operation: which operands are copied, and how the contractions over them are tiled.
 struct Way {
     copies: [Option<Pack>; 2],
-    tilings: Vec<Tiling>,
+    parts: Vec<Part>,
+    /// The partial results that the parts write, if they are not results.
+    partials: Option<Partials>,
+}
+
+/// One contraction of a [`Way`].
+struct Part {
+    tiling: Tiling,
+    panels: Option<Panels>,
+    /// The number of the first partial result that it computes.
+    first: usize,
+}
+
+impl Part {
+    fn new(contraction: &Contraction, first: usize, target: &Target) -> Part {
+        let mut tiling = choose::choose(contraction, target);
+        let panels = panels::Panels::new(&tiling).map(|(panels, mut packed)| {
+            packed.cycles += panels::waiting(&packed, target) + panels.cycles();
+            (panels, packed)
+        });
+        tiling.cycles += panels::waiting(&tiling, target);
+        match panels {
+            Some((panels, packed)) if packed.cycles < tiling.cycles => {
+                Part { tiling: packed, panels: Some(panels), first }
+            }
+            _ => Part { tiling, panels: None, first },
+        }
+    }
 }
 
 impl Way {
@@ -269,60 +300,66 @@ impl Way {
             }
         }
         let contractions = lowered(op, &used[0], &used[1], output)?.contractions;
-        let tilings = contractions.iter().map(|contraction| choose::choose(contraction, target)).collect();
-        Some(Way { copies: packs, tilings })
+        if let [contraction] = &contractions[..]
+            && let Some(parts) = split::parts(contraction, output)
+        {
+            let split = split::split(contraction, parts);
+            let parts = split.iter().map(|(contraction, first)| Part::new(contraction, *first, target)).collect();
+            let partials = Some(Partials::new(output, &wanted[2], split::count(&split)));
+            return Some(Way { copies: packs, parts, partials });
+        }
+        let parts = contractions.iter().map(|contraction| Part::new(contraction, 0, target)).collect();
+        Some(Way { copies: packs, parts, partials: None })
     }
 
     fn cycles(&self) -> f64 {
         let copies: f64 = self.copies.iter().flatten().map(Pack::cycles).sum();
-        copies + self.tilings.iter().map(|t| t.cycles).sum::<f64>()
+        copies + self.parts.iter().map(|part| part.tiling.cycles).sum::<f64>()
     }
 
-    fn recipe(self, output: Shape, wanted: &Wanted, target: &Target) -> Recipe {
+    fn recipe(self) -> Recipe {
         let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new() };
         let mut sources = [Source::Left, Source::Right];
         for (source, pack) in sources.iter_mut().zip(self.copies) {
             let Some(pack) = pack else { continue };
-            let to = Source::Scratch(recipe.scratch.len());
-            recipe.scratch.push(pack.elements());
-            let buffers = vec![(*source, Access::Read), (to, Access::Write)];
-            recipe.stages.push(Stage { buffers, results: false, flops: 0, work: Work::Pack(pack) });
+            let to = recipe.scratch(pack.elements());
+            recipe.stage([*source], Some(to), 0, Work::Pack(pack));
             *source = to;
         }
-        let alone = self.tilings.len() == 1;
-        for tiling in self.tilings {
-            let buffers = |tiling: &Tiling| {
-                let [left, right] = sources;
-                let order = if tiling.swapped { [right, left] } else { [left, right] };
-                order.map(|source| (source, Access::Read)).to_vec()
-            };
-            match split::parts(&tiling, output).filter(|_| alone) {
-                None => recipe.stages.push(Stage {
-                    buffers: buffers(&tiling),
-                    results: true,
-                    flops: tiling.contraction.flops(),
-                    work: Work::Tiles(tiling),
-                }),
-                Some(parts) => {
-                    let partials = Partials::new(output, wanted, parts);
-                    let scratch = Source::Scratch(recipe.scratch.len());
-                    recipe.scratch.push(partials.elements());
-                    for (contraction, first) in split::split(&tiling, parts) {
-                        let mut part = choose::choose(&contraction, target);
-                        part.swapped ^= tiling.swapped;
-                        let mut buffers = buffers(&part);
-                        buffers.push((scratch, Access::Write));
-                        let flops = contraction.flops();
-                        let work = Work::Partial(part, partials.from(first));
-                        recipe.stages.push(Stage { buffers, results: false, flops, work });
-                    }
-                    let flops = partials.elements() as u64;
-                    let buffers = vec![(scratch, Access::Read)];
-                    recipe.stages.push(Stage { buffers, results: true, flops, work: Work::Sum(partials) });
-                }
+        let partial = self.partials.as_ref().map(|partials| recipe.scratch(partials.elements()));
+        for Part { tiling, panels, first } in self.parts {
+            let [left, right] = sources;
+            let [left, mut right] = if tiling.swapped { [right, left] } else { [left, right] };
+            if let Some(panels) = panels {
+                let to = recipe.scratch(panels.elements());
+                recipe.stage([right], Some(to), 0, Work::Panels(panels));
+                right = to;
             }
+            let flops = tiling.contraction.flops();
+            let work = match &self.partials {
+                None => Work::Tiles(tiling),
+                Some(partials) => Work::Partial(tiling, partials.from(first)),
+            };
+            recipe.stage([left, right], partial, flops, work);
+        }
+        if let (Some(partials), Some(partial)) = (self.partials, partial) {
+            recipe.stage([partial], None, partials.elements() as u64, Work::Sum(partials));
         }
         recipe
+    }
+}
+
+impl Recipe {
+    fn scratch(&mut self, elements: usize) -> Source {
+        self.scratch.push(elements);
+        Source::Scratch(self.scratch.len() - 1)
+    }
+
+    /// Adds a stage that reads some buffers and writes scratch memory, or results.
+    fn stage<const K: usize>(&mut self, from: [Source; K], to: Option<Source>, flops: u64, work: Work) {
+        let reads = from.into_iter().map(|source| (source, Access::Read));
+        let buffers = reads.chain(to.map(|to| (to, Access::Write))).collect();
+        self.stages.push(Stage { buffers, results: to.is_none(), flops, work });
     }
 }
 
@@ -349,6 +386,7 @@ impl Stage {
             }
             Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
             Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
+            Work::Panels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
         }
     }
 }

@@ -36,6 +36,9 @@ pub(super) struct Tiling {
     pub fold: Option<usize>,
     /// The axes whose places form the rows of a tile, outermost first.
     pub rows: Vec<usize>,
+    /// Where the right operand is copied to panels: its distance from place to place along the vector axis between
+    /// panels. Within a panel it is the axis's own.
+    pub panels: Option<i64>,
     /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the earlier.
     pub levels: Vec<Level>,
     /// How many of the levels are the grid; they leave nothing over.
@@ -187,6 +190,8 @@ impl<'a> Shape<'a> {
                     .flat_map(|(n, v)| row_tiles.iter().map(move |&(count, r)| (n * count, r, v)))
                     .map(|(n, r, v)| n as f64 * self.cycles(r, v))
                     .sum();
+                let rests = row_tiles.len() * steps(width, vectors * self.unit).count() - 1;
+                let cycles = cycles * (1.0 + 0.02 * rests as f64);
                 if best.as_ref().is_none_or(|b| cycles < b.0) {
                     best = Some((cycles, sizes, vectors * self.unit));
                 }
@@ -200,6 +205,7 @@ impl<'a> Shape<'a> {
             swapped,
             vector: self.vector,
             fold: self.fold,
+            panels: None,
             rows: self.rows.iter().rev().copied().collect(),
             levels,
             grid,

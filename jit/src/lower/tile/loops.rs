@@ -244,14 +244,16 @@ impl Tile<'_> {
     fn left(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, row: usize, vector: usize) -> Value {
         let contraction = &self.tiling.contraction;
         let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
-        let operand = Side { buffer: self.left, start: contraction.left, stride: |axis: &Axis| axis.left };
+        let operand =
+            Side { right: false, buffer: self.left, start: contraction.left, stride: |axis: &Axis| axis.left };
         self.operand(kernel, position, operand, &places, step.active, vector)
     }
 
     /// The factors of a vector of the results.
     fn right(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, vector: usize) -> Value {
         let contraction = &self.tiling.contraction;
-        let operand = Side { buffer: self.right, start: contraction.right, stride: |axis: &Axis| axis.right };
+        let operand =
+            Side { right: true, buffer: self.right, start: contraction.right, stride: |axis: &Axis| axis.right };
         self.operand(kernel, position, operand, &step.place, step.active, vector)
     }
 
@@ -267,7 +269,8 @@ impl Tile<'_> {
         let axes = &self.tiling.contraction.axes;
         let mut index = Index::at(side.start);
         for (axis, at) in position.at.iter().enumerate() {
-            index = index.plus_index(at, (side.stride)(&axes[axis]));
+            let panels = self.tiling.panels.filter(|_| side.right && Some(axis) == self.tiling.vector);
+            index = index.plus_index(at, panels.unwrap_or((side.stride)(&axes[axis])));
         }
         for &(axis, by) in places {
             index.offset += by * (side.stride)(&axes[axis]);
@@ -293,6 +296,7 @@ struct Step {
 
 /// One side of the contraction.
 struct Side {
+    right: bool,
     buffer: BufferId,
     start: i64,
     stride: fn(&Axis) -> i64,

@@ -3,7 +3,6 @@
 
 use kiln_graph::shape::Shape;
 
-use super::choose::Tiling;
 use super::{Axis, Contraction, Coordinate, Epilogue, Place, Wanted};
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
 use crate::plan::Layout;
@@ -14,42 +13,50 @@ const PARTS: usize = 8;
 const SCRATCH: usize = 1 << 20;
 /// Products of one output below which a sum is not split.
 const DEPTH: usize = 1024;
+/// Results for each product of one output above which there is enough to do without.
+const RESULTS: usize = 16;
 
 /// How many parts a contraction's sums are split into; `None`: not worth it.
-pub(super) fn parts(tiling: &Tiling, output: Shape) -> Option<usize> {
-    let axes = &tiling.contraction.axes;
-    let depth: usize = axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
-    let extent = axes[tiling.reduce.first()?.axis].extent;
-    let parts = PARTS.min(extent).min(SCRATCH / output.elements().max(1));
-    (depth >= DEPTH && parts > 1).then_some(parts)
+pub(super) fn parts(contraction: &Contraction, output: Shape) -> Option<usize> {
+    let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
+    let extent = contraction.axes[outermost(contraction)?].extent;
+    let results = output.elements().max(1);
+    let parts = PARTS.min(extent).min(SCRATCH / results);
+    let even = (parts.div_ceil(2)..=parts).rev().find(|&parts| extent.is_multiple_of(parts));
+    (depth >= DEPTH && results <= RESULTS * depth && parts > 1).then_some(even.unwrap_or(parts))
+}
+
+/// The reduced axis that is split: the one of the largest strides.
+fn outermost(contraction: &Contraction) -> Option<usize> {
+    let axes = &contraction.axes;
+    (0..axes.len()).filter(|&a| axes[a].reduce && axes[a].extent > 1).max_by_key(|&a| axes[a].right.abs())
 }
 
 /// The contractions that compute the parts, with the number of each one's first part. Their output has one axis more, the
-/// last: the number of the part. If the parts are not equal, the last one is a contraction of its own.
-pub(super) fn split(tiling: &Tiling, parts: usize) -> Vec<(Contraction, usize)> {
-    let whole = &tiling.contraction;
-    let outermost = tiling.reduce[0].axis;
+/// last: the number of the part. What is left over from equal parts is one more part, a contraction of its own.
+pub(super) fn split(whole: &Contraction, parts: usize) -> Vec<(Contraction, usize)> {
+    let outermost = outermost(whole).expect("only sums are split");
     let axis = whole.axes[outermost];
-    let equal = if axis.extent.is_multiple_of(parts) { parts } else { parts - 1 };
-    let each = axis.extent / equal.max(1);
-    let each = if equal == parts { each } else { axis.extent / parts };
+    let each = axis.extent / parts;
     let part = |first: usize, count: usize, extent: usize| {
         let mut contraction = whole.clone();
         contraction.axes[outermost].extent = extent;
         let start = (first * each) as i64;
         contraction.left += start * axis.left;
         contraction.right += start * axis.right;
-        let number = Coordinate { offset: 0, terms: vec![(contraction.axes.len(), 1)] };
-        contraction.output.push(number);
-        let step = each as i64;
-        contraction.axes.push(Axis { extent: count, left: axis.left * step, right: axis.right * step, reduce: false });
+        contraction.output.push(Coordinate { offset: 0, terms: vec![(contraction.axes.len(), 1)] });
+        let (left, right) = (axis.left * each as i64, axis.right * each as i64);
+        contraction.axes.push(Axis { extent: count, left, right, reduce: false });
         (contraction, first)
     };
-    let mut contractions = vec![part(0, equal, each)];
-    if equal < parts {
-        contractions.push(part(equal, 1, axis.extent - equal * each));
-    }
-    contractions
+    let rest = axis.extent % parts;
+    [part(0, parts, each)].into_iter().chain((rest > 0).then(|| part(parts, 1, rest))).collect()
+}
+
+/// The number of parts of all the contractions.
+pub(super) fn count(split: &[(Contraction, usize)]) -> usize {
+    let part = |(contraction, _): &(Contraction, usize)| contraction.axes.last().map_or(0, |axis| axis.extent);
+    split.iter().map(part).sum()
 }
 
 /// Partial results: for each part, a dense tensor.
