@@ -55,11 +55,16 @@ macro_rules! table {
                 match *self { $($pattern => $operands),* }
             }
 
-            /// The operation of a mnemonic, with neutral attributes.
-            pub fn of_mnemonic(mnemonic: &str) -> Option<Op> {
+            /// One operation of each mnemonic, with neutral attributes.
+            pub fn all() -> Vec<Op> {
                 let mut members = Vec::new();
                 $(members.extend::<Vec<Op>>($members);)*
-                members.into_iter().find(|op| op.mnemonic() == mnemonic)
+                members
+            }
+
+            /// The operation of a mnemonic, with neutral attributes.
+            pub fn of_mnemonic(mnemonic: &str) -> Option<Op> {
+                Op::all().into_iter().find(|op| op.mnemonic() == mnemonic)
             }
         }
     };
