@@ -17,7 +17,7 @@ pub use interpret::{Slice, interpret, interpret_words};
 ///
 /// The emitted function runs the tasks `begin..end` of the grid, in order. Tasks write disjoint places,
 /// so that any split of the grid over threads gives the same bits.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Kernel {
     /// For people: prints, profiles, symbol names.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct Kernel {
 }
 
 /// An argument: a place in memory that the caller provides, aligned to 64 bytes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Buffer {
     /// For people.
     pub name: String,
@@ -109,7 +109,7 @@ pub struct Row {
 }
 
 /// A statement.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Statement {
     /// Defines a value.
     Let(Value, Operation),
@@ -131,7 +131,7 @@ pub enum Statement {
 }
 
 /// `for variable in 0..extent`, with values carried from turn to turn.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Loop {
     /// The loop variable.
     pub variable: Variable,
@@ -144,7 +144,7 @@ pub struct Loop {
 }
 
 /// A value carried through a loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Carried {
     /// The value before the first turn, defined outside.
     pub initial: Value,
@@ -157,10 +157,10 @@ pub struct Carried {
 }
 
 /// What computes a value. Operands are values of the stated type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// The same f32 in every lane.
-    ConstantF32(f32),
+    ConstantF32(Constant),
     /// The same i32 in every lane.
     ConstantI32(i32),
     /// An affine expression of loop variables in every lane, as i32 (`row` is not allowed).
@@ -209,6 +209,29 @@ pub enum Operation {
     Convert(Convert, Value),
     /// All lanes of an f32 folded by halves (lane `i` with lane `i + lanes / 2`, and so on); the result in every lane.
     Fold(Float2, Value),
+}
+
+/// An f32 that compares and hashes by its bits: kernels are equal only if they compute the same, and -0 is not 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Constant(u32);
+
+impl Constant {
+    /// The number.
+    pub fn value(self) -> f32 {
+        f32::from_bits(self.0)
+    }
+}
+
+impl From<f32> for Constant {
+    fn from(value: f32) -> Constant {
+        Constant(value.to_bits())
+    }
+}
+
+impl std::fmt::Debug for Constant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.value())
+    }
 }
 
 /// An elementary function of one f32.

@@ -2,6 +2,8 @@
 //!
 //! It knows graphs and machines; it knows no layers and no macros.
 
+pub mod code;
+pub mod emit;
 pub mod kernel;
 pub mod lower;
 pub mod plan;

@@ -106,7 +106,7 @@ impl KernelBuilder {
 
     /// The same f32 in every lane.
     pub fn f32(&mut self, value: f32) -> Value {
-        self.push(Operation::ConstantF32(value))
+        self.push(Operation::ConstantF32(value.into()))
     }
 
     /// The same i32 in every lane.

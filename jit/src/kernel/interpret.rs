@@ -197,7 +197,7 @@ impl Machine<'_> {
 
     fn operation(&mut self, operation: &Operation) -> Lanes {
         match *operation {
-            Operation::ConstantF32(value) => [value.to_bits(); MAX_LANES],
+            Operation::ConstantF32(value) => [value.value().to_bits(); MAX_LANES],
             Operation::ConstantI32(value) => [value as u32; MAX_LANES],
             Operation::Affine(ref index) => [self.index(index) as u32; MAX_LANES],
             Operation::Lane => std::array::from_fn(|lane| lane as u32),

@@ -1,0 +1,166 @@
+//! UNSAFE: owns code memory and calls into it. Memory is written, then made executable, never both at once, and freed
+//! on drop. It knows kernels, emitters and Cranelift's code memory; it knows no plan.
+//!
+//! # Safety
+//! The safe functions of this module rest on:
+//! - every kernel passes [`Kernel::check`] before it is emitted, so that its code touches nothing outside its
+//!   buffers' declared lengths, whatever they hold, and writes only to those that it declares as written;
+//! - an emitter's code does what the kernel says ([`crate::emit`]; tested against the kernel interpreter);
+//! - arguments are checked against the declarations (number, element type, length) before a call;
+//! - tasks of one kernel write disjoint places and read none that another writes (the lowering's promise, tested by
+//!   the kernel interpreter), so that they may run on several threads at once;
+//! - code lives as long as the [`Code`] that every caller holds.
+
+use std::collections::HashMap;
+use std::mem::ManuallyDrop;
+use std::ops::Range;
+
+use cranelift_codegen::ir::{AbiParam, Signature};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{Module, default_libcall_names};
+
+use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter};
+use crate::kernel::{Buffer, Element, Kernel, KernelError, Slice};
+
+/// The emitted function of a kernel: `arguments, begin, end`.
+type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
+
+/// Why kernels have no code.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum CodeError {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    #[error("no executable memory: {reason}")]
+    Memory { reason: String },
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum CallError {
+    #[error("kernel {kernel} takes {expected} buffers, found {found}")]
+    Count { kernel: String, expected: usize, found: usize },
+    #[error("buffer `{buffer}` of kernel {kernel} holds {expected}, found {found}")]
+    Element { kernel: String, buffer: String, expected: Element, found: Element },
+    #[error("buffer `{buffer}` of kernel {kernel} has {expected} elements, found {found}")]
+    Length { kernel: String, buffer: String, expected: usize, found: usize },
+    #[error("kernel {kernel} has {expected} tasks, found {begin}..{end}")]
+    Tasks { kernel: String, expected: usize, begin: usize, end: usize },
+}
+
+/// The machine code of some kernels.
+pub struct Code {
+    /// Taken by `drop` alone.
+    module: ManuallyDrop<JITModule>,
+    functions: Vec<Function>,
+    bytes: usize,
+}
+
+/// The code of one kernel, and what it asks of its arguments.
+struct Function {
+    name: String,
+    entry: Entry,
+    tasks: usize,
+    buffers: Vec<Buffer>,
+}
+
+// SAFETY: the module's memory is not changed after `new`; entries are addresses of functions without state.
+unsafe impl Sync for Code {}
+
+impl Code {
+    /// Checks and emits kernels. Equal ones are emitted once.
+    pub fn new(kernels: &[Kernel]) -> Result<Code, CodeError> {
+        let mut emitter = Cranelift::new()?;
+        let memory = |error: cranelift_module::ModuleError| CodeError::Memory { reason: error.to_string() };
+        let isa = emitter.isa();
+        let mut signature = Signature::new(isa.default_call_conv());
+        signature.params.extend([AbiParam::new(isa.pointer_type()); 3]);
+        let mut code = Code {
+            module: ManuallyDrop::new(JITModule::new(JITBuilder::with_isa(isa, default_libcall_names()))),
+            functions: Vec::with_capacity(kernels.len()),
+            bytes: 0,
+        };
+        let mut emitted = HashMap::new();
+        let mut ids = Vec::with_capacity(kernels.len());
+        for kernel in kernels {
+            let id = match emitted.get(kernel) {
+                Some(&id) => id,
+                None => {
+                    kernel.check()?;
+                    let bytes = emitter.emit(kernel)?;
+                    let id = code.module.declare_anonymous_function(&signature).map_err(memory)?;
+                    code.module.define_function_bytes(id, CODE_ALIGNMENT, &bytes, &[]).map_err(memory)?;
+                    code.bytes += bytes.len();
+                    emitted.insert(kernel, id);
+                    id
+                }
+            };
+            ids.push(id);
+        }
+        code.module.finalize_definitions().map_err(memory)?;
+        for (kernel, id) in kernels.iter().zip(ids) {
+            let address = code.module.get_finalized_function(id);
+            // SAFETY: the address is that of a finished function of this signature in the module, which `code` owns.
+            let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+            let (name, buffers) = (kernel.name.clone(), kernel.buffers.clone());
+            code.functions.push(Function { name, entry, tasks: kernel.tasks(), buffers });
+        }
+        Ok(code)
+    }
+
+    /// The number of bytes of machine code.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Runs some tasks of a kernel (an index into the kernels given to [`Code::new`]) on one slice for each of its buffers.
+    pub fn call(&self, kernel: usize, arguments: &mut [Slice<'_>], tasks: Range<usize>) -> Result<(), CallError> {
+        let function = &self.functions[kernel];
+        let given: Vec<(*mut u8, Element, usize)> = arguments
+            .iter_mut()
+            .map(|argument| match argument {
+                Slice::F32(slice) => (slice.as_mut_ptr().cast(), Element::F32, slice.len()),
+                Slice::I32(slice) => (slice.as_mut_ptr().cast(), Element::I32, slice.len()),
+            })
+            .collect();
+        function.check(given.iter().map(|&(_, element, elements)| (Some(element), elements)))?;
+        if tasks.start > tasks.end || tasks.end > function.tasks {
+            let (begin, end) = (tasks.start, tasks.end);
+            return Err(CallError::Tasks { kernel: function.name.clone(), expected: function.tasks, begin, end });
+        }
+        let pointers: Vec<*mut u8> = given.iter().map(|&(pointer, ..)| pointer).collect();
+        // SAFETY: the slices are as long as declared, borrowed exclusively, and the tasks exist.
+        unsafe { (function.entry)(pointers.as_ptr(), tasks.start, tasks.end) };
+        Ok(())
+    }
+}
+
+impl Function {
+    /// Whether arguments (element type, where it is known, and length) fit the declared buffers.
+    fn check(&self, arguments: impl ExactSizeIterator<Item = (Option<Element>, usize)>) -> Result<(), CallError> {
+        let kernel = || self.name.clone();
+        if arguments.len() != self.buffers.len() {
+            return Err(CallError::Count { kernel: kernel(), expected: self.buffers.len(), found: arguments.len() });
+        }
+        for (declared, (element, found)) in self.buffers.iter().zip(arguments) {
+            let (buffer, expected) = (declared.name.clone(), declared.element);
+            if let Some(found) = element.filter(|&found| found != expected) {
+                return Err(CallError::Element { kernel: kernel(), buffer, expected, found });
+            }
+            if found < declared.elements {
+                return Err(CallError::Length { kernel: kernel(), buffer, expected: declared.elements, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        // SAFETY: taken once, here; nobody runs the code, since whoever does borrows or shares `self`.
+        unsafe { ManuallyDrop::take(&mut self.module).free_memory() };
+    }
+}

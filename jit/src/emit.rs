@@ -1,0 +1,62 @@
+//! Emitters: kernel IR to machine code. Whoever emits sees a [`Kernel`] that has passed its checker and nothing else:
+//! no graph, no plan, no memory. Whoever wants code sees [`Emitter`] and knows no assembler.
+//!
+//! The code of a kernel is one function of C's calling convention, position-independent and free of calls:
+//!
+//! ```text
+//! fn(arguments: *const *mut u8, begin: usize, end: usize)    runs the tasks begin..end, begin <= end <= tasks
+//! ```
+//!
+//! `arguments[b]` is the address of buffer `b`. The code may be placed at any address that is a multiple of
+//! [`CODE_ALIGNMENT`].
+//!
+//! Every emitter gives bit for bit what [`crate::kernel::interpret()`] gives (but for the payload of NaNs), on machines that
+//! have a fused multiply-add. x86-64 without FMA3 rounds the product and the sum of `Fma` one after the other instead: a
+//! call to a library function would be a hundred times slower.
+
+mod addresses;
+mod cranelift;
+mod last_uses;
+
+pub use cranelift::Cranelift;
+
+use crate::kernel::Kernel;
+
+/// What the address of emitted code must be a multiple of: a cache line.
+pub const CODE_ALIGNMENT: u64 = 64;
+
+/// Kernel IR to machine code of this machine.
+pub trait Emitter {
+    /// Whether kernels with values of this many lanes are taken.
+    fn takes(&self, lanes: usize) -> bool;
+
+    /// The machine code of a kernel that has passed [`Kernel::check`].
+    fn emit(&mut self, kernel: &Kernel) -> Result<Vec<u8>, EmitError>;
+}
+
+/// Why there is no code.
+#[derive(Debug, thiserror::Error)]
+pub enum EmitError {
+    /// No emitter for this processor.
+    #[error("no code can be emitted for this processor: {reason}")]
+    Machine {
+        /// What it lacks.
+        reason: String,
+    },
+    /// The kernel is lowered for another vector width.
+    #[error("kernel {kernel} has {lanes} lanes, which the emitter does not take")]
+    Lanes {
+        /// The kernel's name.
+        kernel: String,
+        /// Its lanes.
+        lanes: usize,
+    },
+    /// The code generator refused a kernel.
+    #[error("kernel {kernel} is not emitted: {reason}")]
+    Kernel {
+        /// The kernel's name.
+        kernel: String,
+        /// What the code generator says.
+        reason: String,
+    },
+}

@@ -1,0 +1,182 @@
+//! Strength-reduced addressing, shared by the emitters: which running positions each loop keeps, and where an access
+//! stands relative to one of them. It knows the kernel IR alone.
+//!
+//! Accesses to one buffer whose indices have the same loop terms share a **place**: a position that is computed once
+//! where its last variable becomes known and then moves by a constant with every turn of that variable's loop. What is
+//! left of the access is a constant displacement. The places of an index with terms `t0, t1, t2` (outermost loop
+//! first) form a chain: the buffer itself, `+ t0`, `+ t0 + t1`, ..; each loop's places start from the outer loop's.
+
+use std::collections::HashMap;
+
+use crate::kernel::{BufferId, Index, Kernel, Operation, Statement, Variable};
+
+/// A place, by its position in [`Addresses::places`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlaceId(pub u32);
+
+/// What a chain of places starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Base {
+    /// The address of a buffer; its places move in bytes.
+    Buffer(BufferId),
+    /// 0: the value of an affine expression, in units.
+    Zero,
+}
+
+/// A running position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The start of a chain.
+    Root(Base),
+    /// An outer place moved along a loop.
+    Step {
+        /// The place at the loop's first turn.
+        outer: PlaceId,
+        /// The loop's variable.
+        variable: Variable,
+        /// How far a turn moves it, in bytes (affine values: in units); not 0.
+        stride: i64,
+    },
+}
+
+/// All places of a kernel.
+#[derive(Debug)]
+pub struct Addresses {
+    places: Vec<Place>,
+    ids: HashMap<Place, PlaceId>,
+    /// The places that move with each variable, by variable.
+    moving: Vec<Vec<PlaceId>>,
+    /// How many loops are around each variable's own.
+    depths: Vec<u32>,
+}
+
+const ELEMENT_BYTES: i64 = 4;
+
+impl Addresses {
+    /// Finds the places that a checked kernel needs.
+    pub fn new(kernel: &Kernel) -> Addresses {
+        let mut addresses = Addresses {
+            places: Vec::new(),
+            ids: HashMap::new(),
+            moving: vec![Vec::new(); kernel.variables as usize],
+            depths: (0..kernel.variables).collect(),
+        };
+        addresses.block(&kernel.body, kernel.grid.len() as u32);
+        addresses
+    }
+
+    fn block(&mut self, body: &[Statement], depth: u32) {
+        for statement in body {
+            match statement {
+                Statement::Let(_, Operation::Load { buffer, index, .. } | Operation::Splat { buffer, index })
+                | Statement::Store { buffer, index, .. } => {
+                    self.chain(Base::Buffer(*buffer), index);
+                }
+                Statement::Let(_, Operation::Affine(index)) => {
+                    self.chain(Base::Zero, index);
+                }
+                Statement::Let(..) => (),
+                Statement::For(l) => {
+                    self.depths[l.variable.0 as usize] = depth;
+                    self.block(&l.body, depth + 1);
+                }
+            }
+        }
+    }
+
+    /// The place of an index, found or made.
+    fn chain(&mut self, base: Base, index: &Index) -> PlaceId {
+        let mut id = self.place(Place::Root(base));
+        for (variable, stride) in self.steps(base, index) {
+            id = self.place(Place::Step { outer: id, variable, stride });
+        }
+        id
+    }
+
+    /// The terms of an index, outermost loop first, in the base's units.
+    fn steps(&self, base: Base, index: &Index) -> Vec<(Variable, i64)> {
+        let mut steps: Vec<(Variable, i64)> = index
+            .terms
+            .iter()
+            .map(|&(v, stride)| (v, stride * unit(base)))
+            .filter(|&(_, stride)| stride != 0)
+            .collect();
+        steps.sort_by_key(|(variable, _)| self.depths[variable.0 as usize]);
+        steps
+    }
+
+    fn place(&mut self, place: Place) -> PlaceId {
+        let places = &mut self.places;
+        let moving = &mut self.moving;
+        *self.ids.entry(place).or_insert_with(|| {
+            let id = PlaceId(places.len() as u32);
+            places.push(place);
+            if let Place::Step { variable, .. } = place {
+                moving[variable.0 as usize].push(id);
+            }
+            id
+        })
+    }
+
+    /// All places; a place comes after the one that it moves.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// The places that move with a variable.
+    pub fn moving(&self, variable: Variable) -> &[PlaceId] {
+        &self.moving[variable.0 as usize]
+    }
+
+    /// Where an index of the kernel stands: its place and its distance from it, in bytes (affine values: in units). A
+    /// run-time row is not counted.
+    pub fn locate(&self, base: Base, index: &Index) -> (PlaceId, i64) {
+        let mut id = self.ids[&Place::Root(base)];
+        for (variable, stride) in self.steps(base, index) {
+            id = self.ids[&Place::Step { outer: id, variable, stride }];
+        }
+        (id, index.offset * unit(base))
+    }
+}
+
+/// The size of an element in the units in which places of a base move.
+pub fn unit(base: Base) -> i64 {
+    match base {
+        Base::Buffer(_) => ELEMENT_BYTES,
+        Base::Zero => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Access, Element, KernelBuilder};
+
+    #[test]
+    fn unrolled_rows_share_a_place() {
+        let mut b = KernelBuilder::new("k", 4);
+        let x = b.buffer("x", Element::F32, 1000, Access::Read);
+        let i = b.grid(2);
+        b.for_each(3, &[], |b, j, _| {
+            for row in 0..4 {
+                b.load(x, Index::of(j, 4).plus(i, 100).shifted(20 * row));
+            }
+            b.load(x, Index::of(j, 8));
+            b.load(x, Index::of(i, 100));
+            Vec::new()
+        });
+        let kernel = b.finish();
+        let addresses = Addresses::new(&kernel);
+        let root = PlaceId(0);
+        let expected = [
+            Place::Root(Base::Buffer(x)),
+            Place::Step { outer: root, variable: i, stride: 400 },
+            Place::Step { outer: PlaceId(1), variable: Variable(1), stride: 16 },
+            Place::Step { outer: root, variable: Variable(1), stride: 32 },
+        ];
+        assert_eq!(addresses.places(), expected);
+        assert_eq!(addresses.moving(Variable(1)), [PlaceId(2), PlaceId(3)]);
+        let row = Index::of(i, 100).plus(Variable(1), 4).shifted(60);
+        assert_eq!(addresses.locate(Base::Buffer(x), &row), (PlaceId(2), 240));
+    }
+}

@@ -1,0 +1,131 @@
+//! Loads and stores: contiguous, of some lanes, strided, at run-time rows.
+//! Whatever is not one vector is composed of 32- and 64-bit scalars: nothing beyond the active lanes is touched.
+
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
+
+use super::{Body, Known};
+use crate::emit::addresses::{Base, unit};
+use crate::kernel::{BufferId, Element, Index, Row, Value};
+
+/// The checker has bounded every access; addresses of vectors are multiples of 4 bytes only.
+const FLAGS: MemFlagsData = MemFlagsData::new().with_notrap();
+
+impl Body<'_, '_> {
+    /// The address of an index: a register and a displacement.
+    fn address(&mut self, buffer: BufferId, index: &Index) -> (ir::Value, i64) {
+        let (place, displacement) = self.addresses.locate(Base::Buffer(buffer), index);
+        match index.row {
+            None => (self.place(place), displacement),
+            Some(row) => (self.known(Known::Row(place, row), |body| body.row(body.place(place), row)), displacement),
+        }
+    }
+
+    /// A place moved to a run-time row.
+    fn row(&mut self, place: ir::Value, row: Row) -> ir::Value {
+        let mut number = self.value(row.value);
+        if self.kernel.lanes > 1 {
+            number = self.b.ins().extractlane(number, 0);
+        }
+        let zero = self.b.ins().iconst(types::I32, 0);
+        let last = self.b.ins().iconst(types::I32, row.extent as i64 - 1);
+        let number = self.b.ins().smax(number, zero);
+        let number = self.b.ins().smin(number, last);
+        let number = match self.pointer {
+            types::I32 => number,
+            _ => self.b.ins().uextend(self.pointer, number),
+        };
+        let distance = self.b.ins().imul_imm_s(number, row.stride * unit(Base::Buffer(BufferId(0))));
+        self.b.ins().iadd(place, distance)
+    }
+
+    /// Splits a displacement into what is added to the address and what the instruction holds.
+    fn near(&mut self, (address, displacement): (ir::Value, i64)) -> (ir::Value, i32) {
+        match i32::try_from(displacement) {
+            Ok(near) => (address, near),
+            Err(_) => (self.b.ins().iadd_imm_s(address, displacement), 0),
+        }
+    }
+
+    fn load_scalar(&mut self, ty: ir::Type, (address, displacement): (ir::Value, i64)) -> ir::Value {
+        let (address, near) = self.near((address, displacement));
+        self.b.ins().load(ty, FLAGS, address, near)
+    }
+
+    fn store_scalar(&mut self, value: ir::Value, (address, displacement): (ir::Value, i64)) {
+        let (address, near) = self.near((address, displacement));
+        self.b.ins().store(FLAGS, value, address, near);
+    }
+
+    /// The first `active` lanes; the others are 0.
+    pub(super) fn load(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize) -> ir::Value {
+        let element = self.kernel.buffers[buffer.0 as usize].element;
+        let ty = self.element_type(element);
+        let (address, first) = self.address(buffer, index);
+        if self.kernel.lanes == 1 || stride == 1 && active == self.kernel.lanes {
+            return self.load_scalar(ty, (address, first));
+        }
+        // Floating-point registers hold either type: the lanes are gathered there.
+        let (mut vector, gathered) = match (stride, active) {
+            (1, 2 | 3) => {
+                let pair = self.load_scalar(types::F64, (address, first));
+                let pair = self.b.ins().scalar_to_vector(types::F64X2, pair);
+                (self.bits(types::F32X4, pair), 2)
+            }
+            _ => {
+                let one = self.load_scalar(types::F32, (address, first));
+                (self.b.ins().scalar_to_vector(types::F32X4, one), 1)
+            }
+        };
+        for lane in gathered..active {
+            let distance = lane as i64 * stride * unit(Base::Buffer(buffer));
+            let one = self.load_scalar(types::F32, (address, first + distance));
+            vector = self.b.ins().insertlane(vector, one, lane as u8);
+        }
+        self.bits(ty, vector)
+    }
+
+    /// One element in every lane.
+    pub(super) fn splat(&mut self, buffer: BufferId, index: &Index) -> ir::Value {
+        let element = self.kernel.buffers[buffer.0 as usize].element;
+        let ty = self.element_type(element);
+        let address = self.address(buffer, index);
+        let one = self.load_scalar(ty.lane_type(), address);
+        if self.kernel.lanes == 1 { one } else { self.b.ins().splat(ty, one) }
+    }
+
+    pub(super) fn store(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {
+        let value = self.value(value);
+        let (address, first) = self.address(buffer, index);
+        if self.kernel.lanes == 1 || stride == 1 && active == self.kernel.lanes {
+            return self.store_scalar(value, (address, first));
+        }
+        let mut stored = 0;
+        if stride == 1 && active >= 2 {
+            let pairs = self.bits(types::F64X2, value);
+            let pair = self.b.ins().extractlane(pairs, 0);
+            self.store_scalar(pair, (address, first));
+            stored = 2;
+        }
+        let vector = self.bits(types::F32X4, value);
+        for lane in stored..active {
+            let one = self.b.ins().extractlane(vector, lane as u8);
+            let distance = lane as i64 * stride * unit(Base::Buffer(buffer));
+            self.store_scalar(one, (address, first + distance));
+        }
+    }
+
+    fn element_type(&self, element: Element) -> ir::Type {
+        match element {
+            Element::F32 => self.f32s(),
+            Element::I32 => self.i32s(),
+        }
+    }
+
+    /// The same bits as another type of the same size.
+    pub(super) fn bits(&mut self, ty: ir::Type, value: ir::Value) -> ir::Value {
+        if self.b.func.dfg.value_type(value) == ty {
+            return value;
+        }
+        self.b.ins().bitcast(ty, MemFlagsData::new().with_endianness(ir::Endianness::Little), value)
+    }
+}

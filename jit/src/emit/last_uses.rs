@@ -1,0 +1,93 @@
+//! Where each value is used for the last time, shared by the emitters. It knows the kernel IR alone.
+
+use crate::kernel::{Kernel, Operation, Statement, Value};
+
+/// For each value the position of its last use: statements are counted in textual order, the end of a loop counts as a
+/// statement, and a value from outside of a loop that is used inside lives to the loop's end.
+#[derive(Debug)]
+pub struct LastUses {
+    last: Vec<u32>,
+    defined: Vec<u32>,
+    position: u32,
+}
+
+impl LastUses {
+    /// Of all values of a checked kernel.
+    pub fn new(kernel: &Kernel) -> LastUses {
+        let count = kernel.values.len();
+        let mut uses = LastUses { last: vec![0; count], defined: vec![0; count], position: 0 };
+        uses.block(&kernel.body, &mut Vec::new());
+        uses
+    }
+
+    /// Whether the value is not used after the statement at a position.
+    pub fn dies(&self, value: Value, position: u32) -> bool {
+        self.last[value.0 as usize] <= position
+    }
+
+    /// `used` collects the uses in the block.
+    fn block(&mut self, body: &[Statement], used: &mut Vec<Value>) {
+        for statement in body {
+            self.position += 1;
+            match statement {
+                Statement::Let(value, operation) => {
+                    self.defined[value.0 as usize] = self.position;
+                    operation.operands(&mut |value| self.mark(value, used));
+                }
+                Statement::Store { index, value, .. } => {
+                    self.mark(*value, used);
+                    if let Some(row) = index.row {
+                        self.mark(row.value, used);
+                    }
+                }
+                Statement::For(l) => {
+                    let start = self.position;
+                    for carried in &l.carried {
+                        self.mark(carried.initial, used);
+                        self.defined[carried.current.0 as usize] = start;
+                    }
+                    let mut inside = Vec::new();
+                    self.block(&l.body, &mut inside);
+                    self.position += 1;
+                    for carried in &l.carried {
+                        self.mark(carried.next, &mut inside);
+                        self.defined[carried.result.0 as usize] = self.position;
+                    }
+                    for value in inside {
+                        if self.defined[value.0 as usize] < start {
+                            self.mark(value, used);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn mark(&mut self, value: Value, used: &mut Vec<Value>) {
+        self.last[value.0 as usize] = self.position;
+        used.push(value);
+    }
+}
+
+impl Operation {
+    /// Calls `f` with each operand, a run-time row's value included.
+    fn operands(&self, f: &mut dyn FnMut(Value)) {
+        match *self {
+            Operation::ConstantF32(_) | Operation::ConstantI32(_) | Operation::Lane => (),
+            Operation::Affine(ref index) | Operation::Load { ref index, .. } | Operation::Splat { ref index, .. } => {
+                index.row.iter().for_each(|row| f(row.value))
+            }
+            Operation::Float1(_, a)
+            | Operation::Shift(_, a, _)
+            | Operation::MaskNot(a)
+            | Operation::Convert(_, a)
+            | Operation::Fold(_, a) => f(a),
+            Operation::Float2(_, a, b)
+            | Operation::Int2(_, a, b)
+            | Operation::CompareF32(_, a, b)
+            | Operation::CompareI32(_, a, b)
+            | Operation::Mask2(_, a, b) => [a, b].into_iter().for_each(f),
+            Operation::Fma(a, b, c) | Operation::Select(a, b, c) => [a, b, c].into_iter().for_each(f),
+        }
+    }
+}
