@@ -273,8 +273,9 @@ fn named(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Sequence<La
         let name = syn::Member::Named(name);
         if members.iter().any(|member| member.name == name) {
             mistakes.at(&name, format!("the name `{}` is given twice", quote::quote!(#name)));
+        } else {
+            members.push(Member { attributes, visibility, name, node });
         }
-        members.push(Member { attributes, visibility, name, node });
         separator(&content)?;
     }
     Ok(Sequence { style: Style::Named, members })

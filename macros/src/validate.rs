@@ -3,7 +3,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Expr, ExprLit, ExprTuple, ExprUnary, GenericArgument, GenericParam, Ident, Lit, UnOp};
+use syn::{Expr, ExprLit, ExprTuple, ExprUnary, GenericArgument, GenericParam, Ident, Lit, Type, UnOp};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Place, Sequence};
 use crate::layers::{Kind, Known, LAYERS, MISSING, Parameter, Role, one_slip};
@@ -107,8 +107,12 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
     if let Some(known) = Known::find(&name) {
         return Resolved::Known(known);
     }
-    if name == "Vec" {
-        mistakes.at(&last.ident, list_message(layer));
+    if let Some(element) = listed(&name, layer.generics.as_deref().unwrap_or_default()) {
+        let message = format!(
+            "a list of layers has a fixed length, so that every shape is known while the model compiles: write \
+             `[{element}; COUNT]`"
+        );
+        mistakes.at(&last.ident, message);
         return Resolved::Wrong;
     }
     // Under the derive the name stands in a struct that rustc compiles as well: it knows whether there is such a type.
@@ -129,16 +133,14 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
     Resolved::Wrong
 }
 
-/// What to write instead of `Vec<LAYER>`.
-fn list_message(layer: &ast::Layer) -> String {
-    let element = match layer.generics.as_deref() {
-        Some([GenericArgument::Type(element)]) => spaced(element),
-        _ => "LAYER".to_string(),
-    };
-    format!(
-        "a list of layers has a fixed length, so that every shape is known while the model compiles: write \
-         `[{element}; COUNT]`"
-    )
+/// The element of `Vec<LAYER>` or `Box<[LAYER]>`.
+fn listed(name: &str, generics: &[GenericArgument]) -> Option<String> {
+    match (name, generics) {
+        ("Box", [GenericArgument::Type(Type::Slice(slice))]) => Some(spaced(&slice.elem)),
+        ("Vec", [GenericArgument::Type(element), ..]) => Some(spaced(element)),
+        ("Vec", _) => Some("LAYER".to_string()),
+        _ => None,
+    }
 }
 
 /// Tokens as a person would write them.
@@ -170,11 +172,8 @@ fn model(layer: ast::Layer, mistakes: &mut Mistakes) -> Option<(TokenStream, Lay
     let mut right = true;
     for argument in &arguments {
         if argument.name.is_some() {
-            let message = format!(
-                "`{name}` is no layer of Kiln, so it takes no options (only const arguments by position); Kiln's \
-                 layers are {}",
-                layer_names()
-            );
+            let message =
+                format!("`{name}` is no layer of Kiln, and takes no options; the layers of Kiln are {}", layer_names());
             mistakes.at(argument.tokens(), message);
             right = false;
         } else {
@@ -207,7 +206,10 @@ fn known(
                 let generics = generics.iter().flatten();
                 mistakes.found_by_rustc(quote!(#path<#(#generics),*>));
             }
-            Form::Macro => mistakes.at(&name, format!("`{name}` takes {}", signature(known))),
+            Form::Macro => {
+                let dimensions = list(known.dimensions().map(|parameter| format!("`{}`", parameter.name)));
+                mistakes.at(&name, format!("`{name}` needs {dimensions} in its angle brackets"));
+            }
         }
         return None;
     }
