@@ -6,6 +6,11 @@ use crate::shape::{Shape, ShapeError, rules};
 
 /// `x W^T + b` over the last axis: `x [.., in]`, `weight [out, in]`, `bias [out]`; the result is `[.., out]`.
 pub fn linear<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
+    if let [out_features, in_features] = *weight.shape().dims()
+        && let Err(error) = rules::linear(x.shape(), in_features, out_features)
+    {
+        x.graph().fail(error.into());
+    }
     let y = x.matmul(weight.transpose(0, 1));
     match bias {
         Some(bias) => y + bias,
@@ -79,9 +84,6 @@ impl<const I: usize, const O: usize> Linear<I, O> {
 
 impl<const I: usize, const O: usize> Layer for Linear<I, O> {
     fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
-        if let Err(error) = rules::linear(x.shape(), I, O) {
-            g.fail(error.into());
-        }
         let bias = self.bias.as_ref().map(|bias| g.parameter("bias", bias));
         linear(x, g.parameter("weight", &self.weight), bias)
     }

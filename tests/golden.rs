@@ -1,0 +1,200 @@
+//! Runs every case under the directory `KILN_GOLDEN` (`../shared/golden` if that is not set but exists, else
+//! `tests/golden/cases`): what PyTorch computes, Kiln must compute within the case's tolerance, on every engine; what
+//! PyTorch refuses, Kiln must refuse. Cases are told by their metadata, never by their names.
+//!
+//! Prints a table per operation and ends with `N passed, M failed, K skipped`.
+
+#[path = "golden/case.rs"]
+mod case;
+#[path = "golden/engine.rs"]
+mod engine;
+#[path = "golden/errors.rs"]
+mod errors;
+#[path = "golden/graphs.rs"]
+mod graphs;
+#[path = "golden/layers.rs"]
+mod layers;
+#[path = "golden/losses.rs"]
+mod losses;
+#[path = "golden/ops.rs"]
+mod ops;
+#[path = "golden/optim.rs"]
+mod optim;
+#[path = "golden/programs.rs"]
+mod programs;
+#[path = "golden/python.rs"]
+mod python;
+#[path = "golden/script.rs"]
+mod script;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use case::{Array, Case, Refusal, compare};
+use engine::Engine;
+
+/// What became of a case.
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+/// What became of the cases of one operation.
+#[derive(Default)]
+struct Row {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    /// Why cases were skipped.
+    reasons: BTreeSet<String>,
+}
+
+fn main() -> ExitCode {
+    // The words that cargo passes on choose tests; this file holds a single one.
+    if std::env::args().skip(1).any(|word| word == "--list" || !word.starts_with('-') && !"golden".contains(&word)) {
+        return ExitCode::SUCCESS;
+    }
+    let directory = directory();
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    let mut record = |op: String, name: &str, outcome: Outcome| {
+        let row = rows.entry(op).or_default();
+        match outcome {
+            Outcome::Passed => row.passed += 1,
+            Outcome::Failed(message) => {
+                row.failed += 1;
+                println!("FAILED {name}: {message}");
+            }
+            Outcome::Skipped(reason) => {
+                row.skipped += 1;
+                row.reasons.insert(reason);
+            }
+        }
+    };
+    for file in files(&directory) {
+        match Case::read(&file) {
+            Ok(case) => record(label(&case), &format!("{} ({})", case.file, case.op), check(&case)),
+            Err(message) => record("unreadable".into(), &file.to_string_lossy(), Outcome::Failed(message)),
+        }
+    }
+    for line in std::fs::read_to_string(directory.join("errors.jsonl")).unwrap_or_default().lines() {
+        match errors::Misuse::read(line) {
+            Ok(misuse) => record(format!("error: {}", misuse.call), &misuse.title, refusal(&misuse)),
+            Err(message) => record("unreadable".into(), line, Outcome::Failed(message)),
+        }
+    }
+    print(&directory, &rows);
+    let failed = rows.values().any(|row| row.failed > 0) || rows.is_empty();
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Where the cases are.
+fn directory() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if let Some(directory) = std::env::var_os("KILN_GOLDEN") {
+        return root.join(directory);
+    }
+    let shared = root.join("../shared/golden");
+    if shared.is_dir() { shared } else { root.join("tests/golden/cases") }
+}
+
+/// Every safetensors file under a directory, in order.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(directory).map(|entries| entries.flatten().collect::<Vec<_>>());
+    for path in entries.unwrap_or_default().into_iter().map(|entry| entry.path()) {
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "safetensors") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The row that a case belongs to.
+fn label(case: &Case) -> String {
+    match case.attributes.text("program") {
+        Some(program) => format!("program: {program}"),
+        None => case.op.clone(),
+    }
+}
+
+/// Runs a case on every engine.
+fn check(case: &Case) -> Outcome {
+    for engine in Engine::ALL {
+        match (results(case, engine), &case.error) {
+            (Err(Refusal::Error(_)), Some(_)) => {}
+            (Ok(_), Some(error)) => return Outcome::Failed(format!("accepted, though PyTorch says: {error}")),
+            (Err(Refusal::Case(message)), _) => return Outcome::Failed(format!("the case: {message}")),
+            (Err(Refusal::Error(message)), None) => return Outcome::Failed(format!("{engine:?}: {message}")),
+            (Err(Refusal::Later(reason)), _) => return Outcome::Skipped(reason),
+            (Err(Refusal::Unsigned(name)), _) => return Outcome::Skipped(format!("{name}: refused by rustc")),
+            (Ok(results), None) => {
+                if let Err(message) = agree(case, &results) {
+                    return Outcome::Failed(format!("{engine:?}: {message}"));
+                }
+            }
+        }
+    }
+    Outcome::Passed
+}
+
+/// What Kiln computes for a case.
+fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
+    match case.op.as_str() {
+        "program" => programs::results(case, engine),
+        op if op.ends_with("Loss") => graphs::results(case, losses::compute, engine),
+        op if op.starts_with(|c: char| c.is_lowercase()) => graphs::results(case, ops::compute, engine),
+        _ if case.with_prefix("param_after.").next().is_some() => optim::results(case, engine),
+        _ => graphs::results(case, layers::compute, engine),
+    }
+}
+
+/// Whether every expected tensor was computed.
+fn agree(case: &Case, results: &BTreeMap<String, Array>) -> Result<(), String> {
+    let expected = ["output.", "grad.", "param_after.", "state_after."];
+    for (name, array) in &case.tensors {
+        let given =
+            case.with_prefix("param_after.").next().is_some() && case.op != "program" && name.starts_with("grad.");
+        if given || !expected.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        let found = results.get(name).ok_or_else(|| format!("{name} was not computed"))?;
+        compare(name, found, array, case.tolerance)?;
+    }
+    Ok(())
+}
+
+/// Whether a misuse is refused.
+fn refusal(misuse: &errors::Misuse) -> Outcome {
+    match misuse.refusal() {
+        Ok(message) => {
+            if std::env::var_os("KILN_GOLDEN_ERRORS").is_some() {
+                println!("{}: {message}", misuse.title);
+            }
+            Outcome::Passed
+        }
+        Err(Refusal::Error(message) | Refusal::Case(message)) => Outcome::Failed(message),
+        Err(Refusal::Later(reason)) => Outcome::Skipped(reason),
+        Err(Refusal::Unsigned(name)) => Outcome::Skipped(format!("{name}: refused by rustc")),
+    }
+}
+
+fn print(directory: &Path, rows: &BTreeMap<String, Row>) {
+    println!("cases of {}", directory.display());
+    println!("{:<32} {:>7} {:>7} {:>8}  not yet supported", "op", "passed", "failed", "skipped");
+    for (op, row) in rows {
+        let reasons: Vec<&str> = row.reasons.iter().map(String::as_str).collect();
+        println!("{op:<32} {:>7} {:>7} {:>8}  {}", row.passed, row.failed, row.skipped, reasons.join("; "));
+    }
+    let total = |count: fn(&Row) -> usize| rows.values().map(count).sum::<usize>();
+    println!(
+        "{} passed, {} failed, {} skipped",
+        total(|row| row.passed),
+        total(|row| row.failed),
+        total(|row| row.skipped)
+    );
+}

@@ -1,0 +1,129 @@
+//! Uses that must be refused: each line of `errors.jsonl` must give an error of Kiln's own.
+
+use kiln_graph::shape::rules;
+use kiln_graph::{Builder, Graph, GraphError, Type};
+use ndarray::{ArrayD, IxDyn};
+use serde_json::Value as Json;
+
+use crate::case::{Array, Attributes, Refusal};
+use crate::graphs::{Given, type_of};
+use crate::python::parse;
+use crate::{layers, losses, ops, optim};
+
+/// A use that PyTorch refuses.
+pub struct Misuse {
+    /// What is wrong, in words.
+    pub title: String,
+    /// The operation, layer, loss or optimizer; `program` for Python.
+    pub call: String,
+    attributes: Attributes,
+    inputs: Vec<Array>,
+    code: Vec<String>,
+}
+
+impl Misuse {
+    /// Reads one line.
+    pub fn read(line: &str) -> Result<Misuse, String> {
+        let row: Json = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let inputs = row["inputs"].as_array().into_iter().flatten().map(input).collect::<Result<_, _>>()?;
+        let code = row["code"].as_array().into_iter().flatten();
+        Ok(Misuse {
+            title: text("case"),
+            call: text("call"),
+            attributes: Attributes(row["attrs"].as_object().cloned().unwrap_or_default()),
+            inputs,
+            code: code.filter_map(Json::as_str).map(str::to_owned).collect(),
+        })
+    }
+
+    /// Kiln's error in words; `Err` where Kiln has no such thing (yet), or accepts it.
+    pub fn refusal(&self) -> Result<String, Refusal> {
+        let has_indices = self.inputs.iter().any(|input| matches!(input, Array::Int(_)));
+        match self.build() {
+            Ok(_) if has_indices => Err(Refusal::later("indices are data: the trainer checks them")),
+            Ok(_) => Err(Refusal::Error("it is accepted".into())),
+            Err(Refusal::Error(message)) => Ok(message),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn build(&self) -> Result<Graph, Refusal> {
+        let (call, attributes) = (self.call.as_str(), &self.attributes);
+        let g = Builder::new("misuse");
+        let names: Vec<String> = (0..self.inputs.len()).map(|index| format!("input.{index}")).collect();
+        let mut given = Given::new(&g, names.iter().map(String::as_str).zip(&self.inputs));
+        match call {
+            "program" => return self.program(),
+            "SGD" | "Adam" => {
+                let rule = optim::optimizer(call, attributes)?;
+                let p = g.state("p", Type::f32([2]));
+                rule.apply(&g, &[("p".into(), p)], &[p]);
+            }
+            _ if call.ends_with("Loss") => _ = losses::compute(call, attributes, &given)?,
+            _ if call.starts_with(|c: char| c.is_lowercase()) => _ = ops::compute(call, attributes, &given)?,
+            "Linear" => {
+                let size = |name: &str| attributes.int(name).unwrap_or(1) as usize;
+                let weight = g.input("param.weight", [size("out_features"), size("in_features")]);
+                given.values.insert("param.weight".into(), weight);
+                layers::compute(call, attributes, &given)?;
+            }
+            "Conv1d" | "Conv2d" | "Conv3d" => {
+                let spatial = call[4..5].parse::<usize>().unwrap_or(2);
+                let (weight, bias) = layers::convolution_parameters(attributes, spatial)?;
+                let channels = attributes.sizes("in_channels", 1, 1)?[0];
+                let groups = attributes.sizes("groups", 1, 1)?[0];
+                rules::groups(channels, bias.dim(0), groups).map_err(GraphError::from)?;
+                given.values.insert("param.weight".into(), g.input("param.weight", weight));
+                given.values.insert("param.bias".into(), g.input("param.bias", bias));
+                layers::compute(call, attributes, &given)?;
+            }
+            _ => _ = layers::compute(call, attributes, &given)?,
+        }
+        drop(given);
+        Ok(g.finish()?)
+    }
+
+    /// Backward passes that can not be.
+    fn program(&self) -> Result<Graph, Refusal> {
+        let lines: Vec<&str> = self.code.iter().map(String::as_str).collect();
+        parse(&lines)?;
+        let [Array::Float(_)] = &self.inputs[..] else { return Err(Refusal::later("programs of this kind")) };
+        let g = Builder::new("misuse");
+        let x = g.input_of("x0", type_of(&self.inputs[0]));
+        let layers = crate::script::Layers::new();
+        let mut script = crate::script::Script {
+            g: &g,
+            layers: &layers,
+            parameters: &[],
+            leaves: vec![("x0".into(), x)],
+            optimizer: None,
+            names: [("x0".to_owned(), crate::script::Object::Tensor(x))].into(),
+            gradients: Default::default(),
+            stepped: Default::default(),
+        };
+        script.run(&lines)?;
+        drop(script);
+        g.finish()?;
+        // A loss that nothing leads to is the macro's to find; to differentiate twice is no mistake in a static graph.
+        Err(Refusal::later("what only the macro or an eager framework can refuse"))
+    }
+}
+
+/// An input of the given shape; `values` for indices.
+fn input(row: &Json) -> Result<Array, String> {
+    let shape: Vec<usize> =
+        row["shape"].as_array().into_iter().flatten().filter_map(Json::as_u64).map(|extent| extent as usize).collect();
+    if row["dtype"] == "f32" {
+        return Ok(Array::Float(ArrayD::zeros(shape)));
+    }
+    fn numbers(row: &Json, into: &mut Vec<i64>) {
+        match row {
+            Json::Array(items) => items.iter().for_each(|item| numbers(item, into)),
+            item => into.extend(item.as_i64()),
+        }
+    }
+    let mut values = Vec::new();
+    numbers(&row["values"], &mut values);
+    ArrayD::from_shape_vec(IxDyn(&shape), values).map(Array::Int).map_err(|error| error.to_string())
+}

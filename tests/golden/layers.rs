@@ -1,0 +1,122 @@
+//! The layers, through the free functions that the typed layers are shells of.
+
+use kiln_graph::layers::{activation, conv, linear, pool, reshape};
+use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
+use kiln_graph::{DType, Op, Shape, Value};
+
+use crate::case::{Attributes, Refusal};
+use crate::graphs::Given;
+
+/// The outputs of a layer with the parameters `param.*`.
+pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Value<'g>>, Refusal> {
+    let parameter = |name: &str| given.find(&format!("param.{name}"));
+    // What has no input is no layer that is known here, or none that is applied.
+    let x = given.find("input.0").ok_or_else(|| Refusal::later(op))?;
+    if op == "MaxPool2d" && attributes.flag("return_indices") {
+        let window = window(attributes, 2)?;
+        return Ok(vec![pool::max_pool(x, window), argument(x, window)]);
+    }
+    Ok(vec![apply(op, attributes, x, &parameter)?])
+}
+
+/// A layer applied to a value.
+pub fn apply<'g>(
+    op: &str,
+    attributes: &Attributes,
+    x: Value<'g>,
+    parameter: &dyn Fn(&str) -> Option<Value<'g>>,
+) -> Result<Value<'g>, Refusal> {
+    let weight = || parameter("weight").ok_or_else(|| Refusal::Case("the layer has no weight".into()));
+    Ok(match op {
+        "Linear" => linear::linear(x, weight()?, parameter("bias")),
+        "Conv1d" | "Conv2d" | "Conv3d" => {
+            let attribute = convolution(attributes, spatial(op))?;
+            conv::conv(x, weight()?, parameter("bias"), attribute)
+        }
+        "MaxPool1d" | "MaxPool2d" | "MaxPool3d" => pool::max_pool(x, window(attributes, spatial(op))?),
+        "AvgPool1d" | "AvgPool2d" => {
+            let divisor = pool::Divisor {
+                count_include_pad: attributes.get("count_include_pad").is_none_or(|count| count == true),
+                divisor_override: attributes.int("divisor_override").map(|divisor| divisor as usize),
+            };
+            pool::avg_pool(x, window(attributes, spatial(op))?, divisor)
+        }
+        "Flatten" => {
+            let (start, end) = (attributes.int("start_dim").unwrap_or(1), attributes.int("end_dim").unwrap_or(-1));
+            reshape::flatten(x, start, end)
+        }
+        "ReLU" => x.relu(),
+        "LeakyReLU" => activation::leaky_relu(x, attributes.f64("negative_slope").unwrap_or(0.01)),
+        "Sigmoid" => x.sigmoid(),
+        "Tanh" => x.tanh(),
+        "Softmax" | "LogSoftmax" => {
+            let axis = attributes.int("dim").unwrap_or(-1) as i32;
+            if op == "Softmax" { x.softmax(axis) } else { x.log_softmax(axis) }
+        }
+        _ => return Err(Refusal::later(op)),
+    })
+}
+
+/// The number of spatial axes, which the layer's name ends with.
+fn spatial(op: &str) -> usize {
+    op.trim_end_matches('d').chars().last().and_then(|digit| digit.to_digit(10)).unwrap_or(2) as usize
+}
+
+/// A setting per spatial axis as the attribute of an operation.
+fn filled(sizes: &[usize], fill: usize) -> [usize; MAX_SPATIAL] {
+    let mut all = [fill; MAX_SPATIAL];
+    all[..sizes.len()].copy_from_slice(sizes);
+    all
+}
+
+fn sliding(stride: &[usize], padding: &[(usize, usize)], dilation: &[usize]) -> Sliding {
+    let mut both = [(0, 0); MAX_SPATIAL];
+    both[..padding.len()].copy_from_slice(padding);
+    Sliding { spatial: stride.len(), stride: filled(stride, 1), padding: both, dilation: filled(dilation, 1) }
+}
+
+/// The attributes of a convolution.
+pub fn convolution(attributes: &Attributes, spatial: usize) -> Result<Convolution, Refusal> {
+    if attributes.text("padding_mode").is_some_and(|mode| mode != "zeros") {
+        return Err(Refusal::later("padding other than with zeros"));
+    }
+    let kernel = attributes.sizes("kernel_size", spatial, 1)?;
+    let dilation = attributes.sizes("dilation", spatial, 1)?;
+    let padding: Vec<(usize, usize)> = match attributes.text("padding") {
+        Some("same") => kernel.iter().zip(&dilation).map(|(&k, &d)| conv::same_padding(k, d)).collect(),
+        _ => attributes.sizes("padding", spatial, 0)?.into_iter().map(|padding| (padding, padding)).collect(),
+    };
+    let stride = attributes.sizes("stride", spatial, 1)?;
+    let groups = attributes.sizes("groups", 1, 1)?[0];
+    Ok(Convolution { sliding: sliding(&stride, &padding, &dilation), groups })
+}
+
+/// The shapes of a convolution's weight and bias.
+pub fn convolution_parameters(attributes: &Attributes, spatial: usize) -> Result<(Shape, Shape), Refusal> {
+    let one = |name: &str| Ok::<usize, Refusal>(attributes.sizes(name, 1, 1)?[0]);
+    let (inputs, outputs, groups) = (one("in_channels")?, one("out_channels")?, one("groups")?);
+    let mut extents = vec![outputs, inputs / groups.max(1)];
+    extents.extend(attributes.sizes("kernel_size", spatial, 1)?);
+    Ok((Shape::from(&extents[..]), Shape::from([outputs])))
+}
+
+fn window(attributes: &Attributes, spatial: usize) -> Result<Window, Refusal> {
+    let kernel = attributes.sizes("kernel_size", spatial, 1)?;
+    let stride = match attributes.get("stride") {
+        Some(_) => attributes.sizes("stride", spatial, 1)?,
+        None => kernel.clone(),
+    };
+    let padding = attributes.sizes("padding", spatial, 0)?;
+    let both: Vec<(usize, usize)> = padding.into_iter().map(|padding| (padding, padding)).collect();
+    let dilation = attributes.sizes("dilation", spatial, 1)?;
+    let sliding = sliding(&stride, &both, &dilation);
+    Ok(Window { kernel: filled(&kernel, 1), sliding, ceil: attributes.flag("ceil_mode") })
+}
+
+/// The row-major index, within its image, of each window's maximum.
+fn argument<'g>(x: Value<'g>, window: Window) -> Value<'g> {
+    let g = x.graph();
+    let (height, width) = (x.shape().dim(2), x.shape().dim(3));
+    let places = g.iota([height * width], 0).reshape([height, width]).convert(DType::F32).broadcast_to(x.shape());
+    g.apply(Op::WindowMaxPick(window), &[x, places]).convert(DType::I32)
+}

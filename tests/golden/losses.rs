@@ -1,0 +1,47 @@
+//! The losses, through the free functions that the trainer's objects are shells of.
+
+use kiln_graph::losses::{
+    ClassTargets, Reduction, binary_cross_entropy_with_logits, class_cross_entropy, mean_squared_error,
+    soft_class_cross_entropy,
+};
+use kiln_graph::{DType, Value};
+
+use crate::case::{Attributes, Refusal};
+use crate::graphs::Given;
+
+/// The output of a loss of `input.0` (the prediction) and `input.1` (the target).
+pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Value<'g>>, Refusal> {
+    let (weight, pos_weight) = (given.find("input.weight"), given.find("input.pos_weight"));
+    apply(op, attributes, given.get("input.0")?, given.get("input.1")?, weight, pos_weight).map(|loss| vec![loss])
+}
+
+/// A loss.
+pub fn apply<'g>(
+    op: &str,
+    attributes: &Attributes,
+    prediction: Value<'g>,
+    target: Value<'g>,
+    weight: Option<Value<'g>>,
+    pos_weight: Option<Value<'g>>,
+) -> Result<Value<'g>, Refusal> {
+    let reduction = match attributes.text("reduction") {
+        None | Some("mean") => Reduction::Mean,
+        Some("sum") => Reduction::Sum,
+        Some("none") => Reduction::None,
+        Some(other) => return Err(Refusal::later(format!("reduction {other}"))),
+    };
+    let label_smoothing = attributes.f64("label_smoothing").unwrap_or(0.0);
+    Ok(match op {
+        "CrossEntropyLoss" if target.dtype() == DType::F32 => {
+            soft_class_cross_entropy(prediction, target, weight, label_smoothing, reduction)
+        }
+        "CrossEntropyLoss" => {
+            let ignore_index = attributes.int("ignore_index").unwrap_or(-100) as i32;
+            let settings = ClassTargets { label_smoothing, ignore_index, reduction };
+            class_cross_entropy(prediction, target, weight, settings)
+        }
+        "MSELoss" => mean_squared_error(prediction, target, reduction),
+        "BCEWithLogitsLoss" => binary_cross_entropy_with_logits(prediction, target, weight, pos_weight, reduction),
+        _ => return Err(Refusal::later(op)),
+    })
+}

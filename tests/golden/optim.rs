@@ -1,0 +1,94 @@
+//! The optimizers: parameters are states, and each step's gradients are given.
+
+use std::collections::BTreeMap;
+
+use kiln_graph::optimizers::{Adam, Optimizer, Sgd};
+use kiln_graph::{Builder, Value};
+use ndarray::{Axis, stack};
+
+use crate::case::{Array, Attributes, Case, Refusal};
+use crate::engine::{Engine, Session};
+use crate::graphs::type_of;
+
+/// An optimizer of PyTorch's name and arguments.
+pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>, Refusal> {
+    let number = |name: &str, default: f64| attributes.f64(name).unwrap_or(default);
+    Ok(match op {
+        "SGD" => Box::new(
+            Sgd::new(number("lr", 1e-3))
+                .momentum(number("momentum", 0.0))
+                .dampening(number("dampening", 0.0))
+                .weight_decay(number("weight_decay", 0.0))
+                .nesterov(attributes.flag("nesterov"))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "Adam" => {
+            let betas = attributes.get("betas").and_then(|betas| betas.as_array());
+            let beta = |index: usize, default: f64| betas.and_then(|betas| betas[index].as_f64()).unwrap_or(default);
+            Box::new(
+                Adam::new(number("lr", 1e-3))
+                    .betas(beta(0, 0.9), beta(1, 0.999))
+                    .eps(number("eps", 1e-8))
+                    .weight_decay(number("weight_decay", 0.0))
+                    .amsgrad(attributes.flag("amsgrad"))
+                    .maximize(attributes.flag("maximize")),
+            )
+        }
+        _ => return Err(Refusal::later(op)),
+    })
+}
+
+/// The states of an optimizer before its first step.
+pub fn initial<'g>(optimizer: &dyn Optimizer, parameters: &[(String, Value<'g>)]) -> BTreeMap<String, Array> {
+    let shapes: Vec<_> = parameters.iter().map(|(name, value)| (name.clone(), value.shape())).collect();
+    let states = optimizer.initial_state(&shapes).into_iter();
+    states.map(|(name, value)| (name, Array::Float(value.mapv(f64::from)))).collect()
+}
+
+/// Stacks one array per step.
+pub fn stacked(steps: &[Array]) -> Result<Array, Refusal> {
+    let floats: Vec<_> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Array::Float(values) => Some(values.view()),
+            Array::Int(_) => None,
+        })
+        .collect();
+    stack(Axis(0), &floats).map(Array::Float).map_err(|error| Refusal::Case(error.to_string()))
+}
+
+/// Takes the case's steps and gives the parameters after each, and the states at the end.
+pub fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
+    let optimizer = optimizer(&case.op, &case.attributes)?;
+    let g = Builder::new("optimizer");
+    let (mut parameters, mut gradients, mut states) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for (name, value) in case.with_prefix("param.") {
+        parameters.push((name.to_owned(), g.state(name, type_of(value))));
+        gradients.push(g.input_of(&format!("grad.param.{name}"), type_of(value)));
+        states.insert(name.to_owned(), value.clone());
+    }
+    optimizer.apply(&g, &parameters, &gradients);
+    states.extend(initial(optimizer.as_ref(), &parameters));
+    let names: Vec<String> = parameters.into_iter().map(|(name, _)| name).collect();
+    let mut session = Session::new(engine, &g.finish()?, states).map_err(Refusal::Error)?;
+
+    let mut after: BTreeMap<String, Vec<Array>> = BTreeMap::new();
+    for step in 0..case.attributes.int("steps").unwrap_or(0) as usize {
+        let given = case.tensors.iter().filter(|(name, _)| name.starts_with("grad.param."));
+        session.run(&given.map(|(name, all)| (name.clone(), all.at(step))).collect()).map_err(Refusal::Error)?;
+        for name in &names {
+            let value = session.state(name).ok_or_else(|| Refusal::Case(format!("no state {name}")))?;
+            after.entry(format!("param_after.{name}")).or_default().push(value);
+        }
+    }
+    let mut results = BTreeMap::new();
+    for (name, steps) in after {
+        results.insert(name, stacked(&steps)?);
+    }
+    for (name, _) in case.with_prefix("state_after.") {
+        if let Some(value) = session.state(name) {
+            results.insert(format!("state_after.{name}"), value);
+        }
+    }
+    Ok(results)
+}

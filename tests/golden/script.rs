@@ -1,0 +1,250 @@
+//! Running the Python of programs: values are nodes of a graph, calls build layers and operations, `backward` adds
+//! gradients, an optimizer's `step` records updates.
+
+use std::collections::BTreeMap;
+
+use kiln_graph::optimizers::Optimizer;
+use kiln_graph::{Builder, Value};
+
+use crate::case::{Attributes, Refusal};
+use crate::python::{Expression, Statement, parse};
+use crate::{layers, losses};
+
+/// A network: its layers by path, with class and arguments.
+pub type Layers = BTreeMap<String, (String, Attributes)>;
+
+/// What a name stands for.
+#[derive(Clone)]
+pub enum Object<'g> {
+    /// A tensor.
+    Tensor(Value<'g>),
+    /// A number.
+    Number(f64),
+    /// A list or a tuple.
+    List(Vec<Object<'g>>),
+    /// A layer, a list of layers or a network, by path.
+    Layer(String),
+    /// A function of torch, or a module that holds functions.
+    Function(String),
+    /// An optimizer of the parameters under a path.
+    Optimizer(String),
+    /// A method of an object.
+    Method(Box<Object<'g>>, String),
+}
+
+/// The state of a run.
+pub struct Script<'g, 's> {
+    /// The graph.
+    pub g: &'g Builder,
+    /// The layers.
+    pub layers: &'s Layers,
+    /// The trained states: every parameter by its name.
+    pub parameters: &'s [(String, Value<'g>)],
+    /// Other values in which gradients are wanted.
+    pub leaves: Vec<(String, Value<'g>)>,
+    /// The rule of all optimizers.
+    pub optimizer: Option<&'s dyn Optimizer>,
+    /// The names.
+    pub names: BTreeMap<String, Object<'g>>,
+    /// The gradients so far.
+    pub gradients: BTreeMap<String, Value<'g>>,
+    /// The gradients that an optimizer last stepped along.
+    pub stepped: BTreeMap<String, Value<'g>>,
+}
+
+impl<'g> Script<'g, '_> {
+    /// Runs lines; gives what they return.
+    pub fn run(&mut self, lines: &[&str]) -> Result<Option<Value<'g>>, Refusal> {
+        self.statements(&parse(lines)?)
+    }
+
+    fn statements(&mut self, statements: &[Statement]) -> Result<Option<Value<'g>>, Refusal> {
+        for statement in statements {
+            match statement {
+                Statement::Assign(name, value) => {
+                    let value = self.evaluate(value)?;
+                    self.names.insert(name.clone(), value);
+                }
+                Statement::Evaluate(value) => {
+                    let result = self.evaluate(value)?;
+                    // A method in place, `y.detach_()`, gives the name its result.
+                    if let Expression::Call(method, _) = value
+                        && let Expression::Member(object, name) = &**method
+                        && let Expression::Name(object) = &**object
+                        && name.ends_with('_')
+                    {
+                        self.names.insert(object.clone(), result);
+                    }
+                }
+                Statement::Return(value) => return self.tensor(value).map(Some),
+                Statement::For { index, item, over, body } => {
+                    let Object::Layer(path) = self.evaluate(over)? else { return Err(unsupported("a loop")) };
+                    let inside = |name: &&String| name.starts_with(&format!("{path}."));
+                    for number in 0..self.layers.keys().filter(inside).count() {
+                        self.names.insert(index.clone(), Object::Number(number as f64));
+                        self.names.insert(item.clone(), Object::Layer(format!("{path}.{number}")));
+                        if let Some(result) = self.statements(body)? {
+                            return Ok(Some(result));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn tensor(&mut self, expression: &Expression) -> Result<Value<'g>, Refusal> {
+        match self.evaluate(expression)? {
+            Object::Tensor(value) => Ok(value),
+            Object::Number(number) => Ok(self.g.scalar(number)),
+            _ => Err(unsupported("something other than a tensor")),
+        }
+    }
+
+    fn evaluate(&mut self, expression: &Expression) -> Result<Object<'g>, Refusal> {
+        Ok(match expression {
+            Expression::Number(number) => Object::Number(*number),
+            Expression::Name(name) => match self.names.get(name) {
+                Some(object) => object.clone(),
+                None => Object::Function(name.clone()),
+            },
+            Expression::List(items) => {
+                Object::List(items.iter().map(|item| self.evaluate(item)).collect::<Result<_, _>>()?)
+            }
+            Expression::Member(object, name) => match self.evaluate(object)? {
+                Object::Layer(path) => Object::Layer(joined(&path, name)),
+                Object::Function(_) => Object::Function(name.clone()),
+                object => Object::Method(Box::new(object), name.clone()),
+            },
+            Expression::Index(object, index) => match (self.evaluate(object)?, self.evaluate(index)?) {
+                (Object::Layer(path), Object::Number(index)) => Object::Layer(joined(&path, &index.to_string())),
+                _ => return Err(unsupported("an index")),
+            },
+            Expression::Binary(operator, left, right) => match (self.evaluate(left)?, self.evaluate(right)?) {
+                (Object::Number(a), Object::Number(b)) => Object::Number(match operator {
+                    '+' => a + b,
+                    '-' => a - b,
+                    '*' => a * b,
+                    '/' => a / b,
+                    _ => (a / b).floor(),
+                }),
+                _ => {
+                    let (a, b) = (self.tensor(left)?, self.tensor(right)?);
+                    Object::Tensor(match operator {
+                        '+' => a + b,
+                        '-' => a - b,
+                        '*' => a * b,
+                        '/' => a / b,
+                        _ => return Err(unsupported("// of tensors")),
+                    })
+                }
+            },
+            Expression::Call(function, arguments) => {
+                let function = self.evaluate(function)?;
+                let arguments =
+                    arguments.iter().map(|argument| self.evaluate(argument)).collect::<Result<Vec<_>, _>>()?;
+                self.call(function, &arguments)?
+            }
+        })
+    }
+
+    fn call(&mut self, function: Object<'g>, arguments: &[Object<'g>]) -> Result<Object<'g>, Refusal> {
+        let value = match (&function, arguments) {
+            (Object::Layer(path), [Object::Tensor(x)]) => self.forward(path, *x)?,
+            (Object::Function(name), [Object::Tensor(x), rest @ ..]) => match (name.as_str(), rest) {
+                ("sigmoid", []) => x.sigmoid(),
+                ("tanh", []) => x.tanh(),
+                ("relu", []) => x.relu(),
+                ("exp", []) => x.exp(),
+                ("leaky_relu", [Object::Number(slope)]) => kiln_graph::layers::activation::leaky_relu(*x, *slope),
+                ("bce", [Object::Number(target)]) => {
+                    let target = self.g.full(x.shape(), *target);
+                    losses::apply("BCEWithLogitsLoss", &Attributes::default(), *x, target, None, None)?
+                }
+                _ => return Err(unsupported(name)),
+            },
+            (Object::Function(name), [Object::List(parts), Object::Number(axis)]) if name == "cat" => {
+                let tensor = |part: &Object<'g>| match part {
+                    Object::Tensor(value) => Ok(*value),
+                    _ => Err(unsupported("cat")),
+                };
+                let parts = parts.iter().map(tensor).collect::<Result<Vec<_>, _>>()?;
+                self.g.concat(&parts, *axis as i32)
+            }
+            (Object::Method(object, name), arguments) => match (&**object, name.as_str(), arguments) {
+                (Object::Tensor(x), "sum", []) => x.sum(..),
+                (Object::Tensor(x), "mean", []) => x.mean(..),
+                (Object::Tensor(x), "detach" | "detach_", []) => x.detach(),
+                (Object::Tensor(x), "requires_grad_", []) => *x,
+                (Object::Tensor(loss), "backward", []) => {
+                    self.backward(*loss)?;
+                    *loss
+                }
+                (Object::Optimizer(path), "zero_grad", []) => {
+                    self.gradients.retain(|name, _| !name.starts_with(&format!("{path}.")));
+                    return Ok(function.clone());
+                }
+                (Object::Optimizer(path), "step", []) => {
+                    self.step(&format!("{path}."))?;
+                    return Ok(function.clone());
+                }
+                _ => return Err(unsupported(name)),
+            },
+            (Object::Function(name), _) => return Err(unsupported(name)),
+            _ => return Err(unsupported("a call")),
+        };
+        Ok(Object::Tensor(value))
+    }
+
+    /// A layer, or all layers under the path in turn.
+    pub fn forward(&mut self, path: &str, x: Value<'g>) -> Result<Value<'g>, Refusal> {
+        if let Some((class, attributes)) = self.layers.get(path) {
+            let parameter = |name: &str| {
+                let name = joined(path, name);
+                self.parameters.iter().find(|(known, _)| *known == name).map(|(_, state)| self.g.current(*state))
+            };
+            return layers::apply(class, attributes, x, &parameter);
+        }
+        let count = (0..).take_while(|number| self.layers.contains_key(&joined(path, &number.to_string()))).count();
+        if count == 0 {
+            return Err(unsupported(path));
+        }
+        (0..count).try_fold(x, |x, number| self.forward(&joined(path, &number.to_string()), x))
+    }
+
+    /// Adds the gradients of a loss to those so far.
+    pub fn backward(&mut self, loss: Value<'g>) -> Result<(), Refusal> {
+        let current = self.parameters.iter().map(|(name, state)| (name.clone(), self.g.current(*state)));
+        let leaves: Vec<(String, Value<'g>)> = current.chain(self.leaves.iter().cloned()).collect();
+        let values: Vec<Value<'g>> = leaves.iter().map(|(_, value)| *value).collect();
+        for ((name, _), gradient) in leaves.into_iter().zip(self.g.gradients_of(loss, &values)?) {
+            let sum = self.gradients.get(&name).map_or(gradient, |&before| before + gradient);
+            self.gradients.insert(name, sum);
+        }
+        Ok(())
+    }
+
+    /// One step of the optimizer of the parameters whose names begin with the prefix.
+    pub fn step(&mut self, prefix: &str) -> Result<(), Refusal> {
+        let optimizer = self.optimizer.ok_or_else(|| unsupported("a step without an optimizer"))?;
+        let own = self.parameters.iter().filter(|(name, _)| name.starts_with(prefix));
+        let own: Vec<(String, Value<'g>)> = own.cloned().collect();
+        let gradient = |(name, state): &(String, Value<'g>)| {
+            self.gradients.get(name).copied().unwrap_or_else(|| self.g.full(state.shape(), 0.0))
+        };
+        let gradients: Vec<Value<'g>> = own.iter().map(gradient).collect();
+        self.stepped.extend(own.iter().map(|(name, _)| name.clone()).zip(gradients.iter().copied()));
+        // Two optimizers count their own steps.
+        let _scope = (!prefix.is_empty()).then(|| self.g.enter(prefix.trim_end_matches('.')));
+        optimizer.apply(self.g, &own, &gradients);
+        Ok(())
+    }
+}
+
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.into() } else { format!("{path}.{name}") }
+}
+
+fn unsupported(what: &str) -> Refusal {
+    Refusal::later(format!("{what} in a program"))
+}
