@@ -98,9 +98,9 @@ pub const fn convolution(
 pub const fn groups(in_channels: usize, out_channels: usize, groups: usize) -> Result<(), ShapeError> {
     if groups == 0 {
         Err(ShapeError::Attribute { op: "conv", rule: "the number of groups must be at least 1" })
-    } else if in_channels % groups != 0 {
+    } else if !in_channels.is_multiple_of(groups) {
         Err(ShapeError::Groups { groups, channels: in_channels, side: "input" })
-    } else if out_channels % groups != 0 {
+    } else if !out_channels.is_multiple_of(groups) {
         Err(ShapeError::Groups { groups, channels: out_channels, side: "output" })
     } else {
         Ok(())
