@@ -1,3 +1,9 @@
-//! What compiled programs need while they run. Knows no graph and no code generator.
+//! What compiled programs need while they run: aligned buffers, threads, random numbers.
+//! Knows no graph and no code generator.
 
+pub mod buffer;
 pub mod random;
+pub mod threads;
+
+pub use buffer::Buffer;
+pub use threads::Pool;

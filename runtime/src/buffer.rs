@@ -1,0 +1,144 @@
+//! UNSAFE: aligned storage, the only memory that emitted code reads and writes. It knows neither shapes nor layouts.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ptr::NonNull;
+
+/// The alignment of every buffer in bytes: a cache line, and the widest vector.
+pub const ALIGNMENT: usize = 64;
+
+/// A fixed number of 32-bit elements, zero at first and aligned to [`ALIGNMENT`] bytes. The elements are f32 or i32,
+/// as whoever looks at them says: every bit pattern is a value of both.
+pub struct Buffer {
+    pointer: NonNull<u32>,
+    elements: usize,
+}
+
+// SAFETY: a buffer owns its memory, which is plain data; shared access is by `&self` and only reads.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// A buffer of zeros.
+    ///
+    /// # Panics
+    /// If the elements take more than `isize::MAX` bytes.
+    pub fn zeroed(elements: usize) -> Buffer {
+        let layout = layout(elements);
+        if layout.size() == 0 {
+            return Buffer { pointer: NonNull::<Line>::dangling().cast(), elements };
+        }
+        // SAFETY: the layout's size is not 0.
+        let pointer = unsafe { alloc_zeroed(layout) };
+        match NonNull::new(pointer) {
+            Some(pointer) => Buffer { pointer: pointer.cast(), elements },
+            None => handle_alloc_error(layout),
+        }
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.elements
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.elements == 0
+    }
+
+    /// The address of the first element, for emitted code.
+    ///
+    /// # Safety
+    /// Of those who use it, not of the call: it is valid for reads and writes of [`Buffer::len`] elements while the
+    /// buffer is neither dropped nor borrowed otherwise.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.pointer.as_ptr().cast()
+    }
+
+    /// The address of the first element, to tell buffers apart.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.pointer.as_ptr().cast()
+    }
+
+    /// The elements as f32.
+    pub fn f32(&self) -> &[f32] {
+        // SAFETY: the memory holds `elements` initialised elements of 4 bytes, aligned for them, borrowed with `self`.
+        unsafe { std::slice::from_raw_parts(self.pointer.as_ptr().cast(), self.elements) }
+    }
+
+    /// The elements as f32.
+    pub fn f32_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `f32`, and borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr().cast(), self.elements) }
+    }
+
+    /// The elements as i32.
+    pub fn i32(&self) -> &[i32] {
+        // SAFETY: as in `f32`.
+        unsafe { std::slice::from_raw_parts(self.pointer.as_ptr().cast(), self.elements) }
+    }
+
+    /// The elements as i32.
+    pub fn i32_mut(&mut self) -> &mut [i32] {
+        // SAFETY: as in `f32_mut`.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr().cast(), self.elements) }
+    }
+}
+
+/// What a dangling pointer of an empty buffer is aligned to.
+#[repr(align(64))]
+struct Line;
+
+fn layout(elements: usize) -> Layout {
+    elements
+        .checked_mul(size_of::<u32>())
+        .and_then(|bytes| Layout::from_size_align(bytes, ALIGNMENT).ok())
+        .unwrap_or_else(|| panic!("a buffer of {elements} elements is larger than the address space"))
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let layout = layout(self.elements);
+        if layout.size() > 0 {
+            // SAFETY: allocated in `zeroed` with this layout.
+            unsafe { dealloc(self.pointer.as_ptr().cast(), layout) };
+        }
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Buffer {
+        let mut copy = Buffer::zeroed(self.elements);
+        copy.i32_mut().copy_from_slice(self.i32());
+        copy
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} elements)", self.elements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_zero_aligned_and_both_types() {
+        for elements in [0, 1, 15, 16, 1000] {
+            let mut buffer = Buffer::zeroed(elements);
+            assert_eq!(buffer.as_ptr() as usize % ALIGNMENT, 0);
+            assert_eq!(buffer.f32(), vec![0.0; elements]);
+            buffer.f32_mut().fill(1.0);
+            assert_eq!(buffer.clone().i32(), vec![0x3f80_0000; elements]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "larger than the address space")]
+    fn too_large_buffers_panic() {
+        Buffer::zeroed(usize::MAX / 4);
+    }
+}
