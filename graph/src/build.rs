@@ -11,6 +11,9 @@ mod movement;
 mod reduce;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 
 pub use arithmetic::Operand;
@@ -276,6 +279,9 @@ impl Builder {
 
     /// The new value of a state if it was updated, else the state itself.
     pub fn current<'g>(&'g self, state: Value<'g>) -> Value<'g> {
+        if !self.owns(state) {
+            return self.poison(state.ty());
+        }
         let input = self.state_index(state);
         let updated = self.graph.borrow().updates.iter().find(|u| Some(u.input) == input).map(|u| u.node);
         updated.map_or(state, |node| self.value(node))

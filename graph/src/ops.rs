@@ -11,6 +11,9 @@ pub mod random;
 pub mod reduce;
 pub mod window;
 
+#[cfg(test)]
+mod tests;
+
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor};

@@ -10,12 +10,12 @@ macro_rules! reductions {
         impl<'g> Value<'g> {$(
             $(#[$documentation])*
             pub fn $method(self, axes: impl Into<AxisList>) -> Value<'g> {
-                self.over(axes, |axes| self.reduce(ReduceOp::$function, axes))
+                self.over(stringify!($method), axes, |axes| self.reduce(ReduceOp::$function, axes))
             }
 
             #[doc = concat!("[`Value::", stringify!($method), "`], but the axes stay, with extent 1.")]
             pub fn $keep(self, axes: impl Into<AxisList>) -> Value<'g> {
-                self.over(axes, |axes| self.reduce(ReduceOp::$function, axes).restore(self, axes))
+                self.over(stringify!($method), axes, |axes| self.reduce(ReduceOp::$function, axes).restore(self, axes))
             }
         )*}
     };
@@ -46,18 +46,18 @@ impl<'g> Value<'g> {
 
     /// The mean over axes.
     pub fn mean(self, axes: impl Into<AxisList>) -> Value<'g> {
-        self.over(axes, |axes| self.reduce(ReduceOp::Sum, axes) / self.count(axes))
+        self.over("mean", axes, |axes| self.reduce(ReduceOp::Sum, axes) / self.count(axes))
     }
 
     /// [`Value::mean`], but the axes stay, with extent 1.
     pub fn mean_keep(self, axes: impl Into<AxisList>) -> Value<'g> {
-        self.over(axes, |axes| (self.reduce(ReduceOp::Sum, axes) / self.count(axes)).restore(self, axes))
+        self.over("mean", axes, |axes| (self.reduce(ReduceOp::Sum, axes) / self.count(axes)).restore(self, axes))
     }
 
     /// The variance over axes: the squared distances from the mean, added up and divided by their number less
     /// `correction` (1 is PyTorch's default, 0 that of its normalizations).
     pub fn var(self, axes: impl Into<AxisList>, correction: f64) -> Value<'g> {
-        self.over(axes, |axes| {
+        self.over("var", axes, |axes| {
             let mean = (self.reduce(ReduceOp::Sum, axes) / self.count(axes)).restore(self, axes);
             (self - mean).square().reduce(ReduceOp::Sum, axes) / (self.count(axes) - correction).max(0.0)
         })
@@ -105,8 +105,8 @@ impl<'g> Value<'g> {
     }
 
     /// Calls `f` with the axes as a set, if this value has them.
-    fn over(self, axes: impl Into<AxisList>, f: impl FnOnce(Axes) -> Value<'g>) -> Value<'g> {
-        let resolved: Result<Axes, ShapeError> = axes.into().resolve("the reduction", self.shape());
+    fn over(self, op: &'static str, axes: impl Into<AxisList>, f: impl FnOnce(Axes) -> Value<'g>) -> Value<'g> {
+        let resolved: Result<Axes, ShapeError> = axes.into().resolve(op, self.shape());
         self.or_poison(resolved.map(f))
     }
 
