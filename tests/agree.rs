@@ -1,0 +1,129 @@
+//! Random graphs mean the same everywhere: evaluated by the interpreter as they are, printed and parsed, after each
+//! pass (bitwise, in f32 and in f64), and compiled.
+//!
+//! `KILN_GRAPHS=100000 cargo test --release --test agree` looks at that many; `KILN_SEED=7` looks at one only and prints it.
+
+#[path = "common/random_graphs.rs"]
+mod random_graphs;
+
+use std::collections::HashMap;
+
+use kiln_graph::interpret::{Real, Tensor, interpret};
+use kiln_graph::passes::PIPELINE;
+use kiln_graph::{DType, Graph, Op, optimize, parse, print, verify};
+use random_graphs::{Case, random_case};
+
+/// The seeds to look at.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    match number("KILN_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("KILN_GRAPHS").unwrap_or(100),
+    }
+}
+
+fn verbose() -> bool {
+    std::env::var_os("KILN_SEED").is_some()
+}
+
+/// Values by name, of outputs and of updates.
+type Values<T> = Vec<(String, Tensor<T>)>;
+
+fn evaluate<T: Real>(graph: &Graph, case: &Case) -> Values<T> {
+    let feeds: HashMap<String, Tensor<T>> = case
+        .graph
+        .inputs
+        .iter()
+        .zip(&case.values)
+        .map(|(input, values)| {
+            let ty = case.graph.ty(input.node);
+            let tensor = match ty.dtype {
+                DType::F32 => Tensor::floats(ty.shape, values.iter().copied()),
+                DType::I32 => Tensor::ints(ty.shape, values.iter().map(|&value| value as i32)),
+                DType::Bool => Tensor::bools(ty.shape, values.iter().map(|&value| value != 0.0)),
+            };
+            (input.name.clone(), tensor)
+        })
+        .collect();
+    let results = interpret(graph, &feeds).unwrap();
+    let mut values: Values<T> = graph
+        .outputs
+        .iter()
+        .map(|output| (format!("output {}", output.name), results.outputs[&output.name].clone()))
+        .collect();
+    values.extend(graph.updates.iter().map(|update| {
+        let name = &graph.inputs[update.input].name;
+        (format!("update of {name}"), results.updates[name].clone())
+    }));
+    values
+}
+
+/// That both have the same names in the same order and the same bits; any NaN is like any other.
+fn assert_same<T: Real>(what: &str, before: &Values<T>, after: &Values<T>) {
+    let names = |values: &Values<T>| values.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(before), names(after), "{what}");
+    for ((name, before), (_, after)) in before.iter().zip(after) {
+        assert_eq!(before.ty(), after.ty(), "{what}: {name}");
+        for (place, (x, y)) in before.to_f64().into_iter().zip(after.to_f64()).enumerate() {
+            assert!(
+                x.to_bits() == y.to_bits() || x.is_nan() && y.is_nan(),
+                "{what}: {name}, element {place}: {x:?} before, {y:?} after"
+            );
+        }
+    }
+}
+
+#[test]
+fn printed_graphs_parse() {
+    for seed in seeds() {
+        let graph = random_case(seed).graph;
+        let text = print(&graph);
+        let parsed = parse(&text).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
+        assert_eq!(print(&parsed), text, "seed {seed}");
+        // With the inputs first and no scopes, as parsing makes it, a graph comes back as it was.
+        assert_eq!(parse(&text).unwrap(), parsed, "seed {seed}");
+    }
+}
+
+#[test]
+fn passes_change_no_bit() {
+    for seed in seeds() {
+        let case = random_case(seed);
+        if verbose() {
+            println!("{}", case.graph);
+        }
+        let single = evaluate::<f32>(&case.graph, &case);
+        let double = evaluate::<f64>(&case.graph, &case);
+        let check = |what: &str, graph: &Graph| {
+            let what = format!("seed {seed}, {what}");
+            if let Err(violation) = verify(graph) {
+                panic!("{what}: {violation}");
+            }
+            assert_same(&format!("{what}, f32"), &single, &evaluate(graph, &case));
+            assert_same(&format!("{what}, f64"), &double, &evaluate(graph, &case));
+        };
+        let mut graph = case.graph.clone();
+        for round in 0..3 {
+            for &(name, pass) in PIPELINE {
+                graph = pass(&graph);
+                check(&format!("{name} in round {round}"), &graph);
+            }
+        }
+        let optimized = optimize(&case.graph);
+        check("optimize", &optimized);
+        assert_eq!(print(&optimize(&optimized)), print(&optimized), "seed {seed}: optimizing twice is optimizing once");
+    }
+}
+
+#[test]
+fn every_operation_occurs() {
+    let mut missing: Vec<&str> = Op::all().iter().map(Op::mnemonic).collect();
+    for seed in 0..2000 {
+        let graph = random_case(seed).graph;
+        missing.retain(|mnemonic| graph.nodes.iter().all(|node| node.op.mnemonic() != *mnemonic));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("no random graph has {missing:?}");
+}
