@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use kiln_graph::interpret::{Real, Tensor, interpret};
-use kiln_graph::{DType, Graph, Role};
+use kiln_graph::{DType, Graph, Role, optimize};
 use ndarray::{ArrayD, IxDyn};
 
 use crate::case::Array;
@@ -11,9 +11,9 @@ use crate::case::Array;
 /// The engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// The reference interpreter in f64.
+    /// The reference interpreter in f64, on the graph as it was built.
     Interpreter64,
-    /// The reference interpreter in f32.
+    /// The reference interpreter in f32, on the graph after all passes.
     Interpreter32,
 }
 
@@ -32,7 +32,11 @@ pub struct Session {
 impl Session {
     /// A graph and the values of its states (others may be among them).
     pub fn new(engine: Engine, graph: &Graph, states: BTreeMap<String, Array>) -> Result<Session, String> {
-        Ok(Session { engine, graph: graph.clone(), states })
+        let graph = match engine {
+            Engine::Interpreter64 => graph.clone(),
+            Engine::Interpreter32 => optimize(graph),
+        };
+        Ok(Session { engine, graph, states })
     }
 
     /// The value of a state.
