@@ -163,12 +163,13 @@ fn runs(conv: Convolution, x: Shape, w: Shape, y: Shape, mut visit: impl FnMut(R
 
 /// `dF/dy`, of the given shape.
 pub(super) fn evaluate_conv<T: Real>(operands: &[&Tensor<T>], shape: Shape, conv: Convolution) -> Tensor<T> {
-    let (x, w) = (operands[0].to_f64(), operands[1].to_f64());
+    let (x, w) = (&operands[0].to_f64()[..], operands[1].to_f64());
     let mut y = vec![0.0; shape.elements()];
     runs(conv, operands[0].ty().shape, operands[1].ty().shape, shape, |run| {
-        let inputs = x[run.x_start..].iter().step_by(run.x_step);
-        for (y, x) in y[run.y_start..][..run.length].iter_mut().zip(inputs) {
-            *y += w[run.weight] * x;
+        let (weight, mut place) = (w[run.weight], run.x_start);
+        for y in &mut y[run.y_start..][..run.length] {
+            *y += weight * x[place];
+            place += run.x_step;
         }
     });
     Tensor::floats(shape, y)
@@ -177,23 +178,29 @@ pub(super) fn evaluate_conv<T: Real>(operands: &[&Tensor<T>], shape: Shape, conv
 /// `dF/dx`, of the given shape.
 pub(super) fn evaluate_grad_input<T: Real>(operands: &[&Tensor<T>], shape: Shape, conv: Convolution) -> Tensor<T> {
     let (y, w) = (operands[0].to_f64(), operands[1].to_f64());
-    let mut x = vec![0.0; shape.elements()];
+    let mut result = vec![0.0; shape.elements()];
+    let x = &mut result[..];
     runs(conv, shape, operands[1].ty().shape, operands[0].ty().shape, |run| {
-        for (x, y) in x[run.x_start..].iter_mut().step_by(run.x_step).zip(&y[run.y_start..][..run.length]) {
-            *x += w[run.weight] * y;
+        let (weight, mut place) = (w[run.weight], run.x_start);
+        for y in &y[run.y_start..][..run.length] {
+            x[place] += weight * y;
+            place += run.x_step;
         }
     });
-    Tensor::floats(shape, x)
+    Tensor::floats(shape, result)
 }
 
 /// `dF/dw`, of the given shape.
 pub(super) fn evaluate_grad_weight<T: Real>(operands: &[&Tensor<T>], shape: Shape, conv: Convolution) -> Tensor<T> {
-    let (x, y) = (operands[0].to_f64(), operands[1].to_f64());
+    let (x, y) = (&operands[0].to_f64()[..], operands[1].to_f64());
     let mut w = vec![0.0; shape.elements()];
     runs(conv, operands[0].ty().shape, shape, operands[1].ty().shape, |run| {
-        let inputs = x[run.x_start..].iter().step_by(run.x_step);
-        let products = y[run.y_start..][..run.length].iter().zip(inputs).map(|(y, x)| y * x);
-        w[run.weight] += products.sum::<f64>();
+        let (mut sum, mut place) = (0.0, run.x_start);
+        for y in &y[run.y_start..][..run.length] {
+            sum += y * x[place];
+            place += run.x_step;
+        }
+        w[run.weight] += sum;
     });
     Tensor::floats(shape, w)
 }

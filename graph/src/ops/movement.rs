@@ -139,9 +139,9 @@ pub(super) fn gradient_slice<'g>(at: &Adjoint<'_, 'g>, slice: SliceSpec) -> Cont
     let shape = at.operands[0].shape();
     let mut gradient = at.upstream;
     let mut high = [0; MAX_RANK];
-    for axis in 0..shape.rank() {
+    for (axis, extent) in shape.dims().iter().enumerate() {
         gradient = spread(gradient, axis, slice.step[axis]);
-        high[axis] = shape.dim(axis) - slice.start[axis] - gradient.shape().dim(axis);
+        high[axis] = extent - slice.start[axis] - gradient.shape().dim(axis);
     }
     vec![Some(gradient.pad(&slice.start[..shape.rank()], &high[..shape.rank()], 0.0))]
 }
@@ -169,8 +169,8 @@ pub(super) fn gradient_pad<'g>(
     let rank = shape.rank();
     let inside = || {
         let mut slice = whole(shape);
-        for axis in 0..rank {
-            (slice.start[axis], slice.limit[axis]) = (low[axis], low[axis] + shape.dim(axis));
+        for (axis, extent) in shape.dims().iter().enumerate() {
+            (slice.start[axis], slice.limit[axis]) = (low[axis], low[axis] + extent);
         }
         upstream.slice_all(slice)
     };
