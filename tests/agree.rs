@@ -3,6 +3,8 @@
 //!
 //! `KILN_GRAPHS=100000 cargo test --release --test agree` looks at that many; `KILN_SEED=7` looks at one only and prints it.
 
+#[path = "common/errors.rs"]
+mod errors;
 #[path = "common/random_graphs.rs"]
 mod random_graphs;
 
@@ -29,9 +31,9 @@ fn verbose() -> bool {
 /// Values by name, of outputs and of updates.
 type Values<T> = Vec<(String, Tensor<T>)>;
 
-fn evaluate<T: Real>(graph: &Graph, case: &Case) -> Values<T> {
-    let feeds: HashMap<String, Tensor<T>> = case
-        .graph
+/// The inputs' values by name.
+fn feeds<T: Real>(case: &Case) -> HashMap<String, Tensor<T>> {
+    case.graph
         .inputs
         .iter()
         .zip(&case.values)
@@ -44,8 +46,11 @@ fn evaluate<T: Real>(graph: &Graph, case: &Case) -> Values<T> {
             };
             (input.name.clone(), tensor)
         })
-        .collect();
-    let results = interpret(graph, &feeds).unwrap();
+        .collect()
+}
+
+fn evaluate<T: Real>(graph: &Graph, case: &Case) -> Values<T> {
+    let results = interpret(graph, &feeds::<T>(case)).unwrap();
     let mut values: Values<T> = graph
         .outputs
         .iter()
@@ -126,4 +131,44 @@ fn every_operation_occurs() {
         }
     }
     panic!("no random graph has {missing:?}");
+}
+
+/// The f32 values may be this many times as far from the f64 values as the error analysis says.
+const SAFETY: f64 = 2.0;
+
+/// How far each output and then each update may be from its f64 value.
+fn tolerances(case: &Case) -> Vec<f64> {
+    let errors = errors::errors(&case.graph, &feeds(case));
+    case.graph.roots().map(|root| SAFETY * errors[root.index()]).collect()
+}
+
+/// That values are as close to the f64 values as the tolerances say.
+fn assert_close(what: &str, exact: &Values<f64>, found: &Values<f32>, tolerances: &[f64]) {
+    for (((name, exact), (_, found)), &tolerance) in exact.iter().zip(found).zip(tolerances) {
+        assert_eq!(exact.ty(), found.ty(), "{what}: {name}");
+        for (place, (x, y)) in exact.to_f64().into_iter().zip(found.to_f64()).enumerate() {
+            assert!(
+                tolerance == f64::INFINITY || (x - y).abs() <= tolerance,
+                "{what}: {name}, element {place}: {x:?} in f64, but {y:?}, more than {tolerance:e} away"
+            );
+        }
+    }
+}
+
+#[test]
+fn single_precision_is_close_to_double() {
+    let (mut tight, mut all) = (0, 0);
+    for seed in seeds() {
+        let case = random_case(seed);
+        let tolerances = tolerances(&case);
+        let (single, double) = (evaluate(&case.graph, &case), evaluate(&case.graph, &case));
+        assert_close(&format!("seed {seed}"), &double, &single, &tolerances);
+        for ((_, exact), tolerance) in double.iter().zip(tolerances).filter(|_| !case.wild) {
+            let largest = exact.to_f64().into_iter().map(f64::abs).fold(1e-3, f64::max);
+            all += 1;
+            tight += usize::from(tolerance < 1e-3 * largest);
+        }
+    }
+    println!("{tight} of {all} results of tame graphs are known to three digits");
+    assert!(verbose() || tight * 10 > all * 8, "only {tight} of {all} results are known to three digits");
 }
