@@ -74,19 +74,31 @@ fn main() -> ExitCode {
     };
     for file in files(&directory) {
         match Case::read(&file) {
-            Ok(case) => record(label(&case), &format!("{} ({})", case.file, case.op), check(&case)),
+            Ok(case) => {
+                let outcome = unless_it_panics(|| check(&case));
+                record(label(&case), &format!("{} ({})", case.file, case.op), outcome);
+            }
             Err(message) => record("unreadable".into(), &file.to_string_lossy(), Outcome::Failed(message)),
         }
     }
     for line in std::fs::read_to_string(directory.join("errors.jsonl")).unwrap_or_default().lines() {
         match errors::Misuse::read(line) {
-            Ok(misuse) => record(format!("error: {}", misuse.call), &misuse.title, refusal(&misuse)),
+            Ok(misuse) => {
+                let outcome = unless_it_panics(|| refusal(&misuse));
+                record(format!("error: {}", misuse.call), &misuse.title, outcome);
+            }
             Err(message) => record("unreadable".into(), line, Outcome::Failed(message)),
         }
     }
     print(&directory, &rows);
     let failed = rows.values().any(|row| row.failed > 0) || rows.is_empty();
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// A panic is a failure of its case, and no other.
+fn unless_it_panics(check: impl FnOnce() -> Outcome) -> Outcome {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
+    outcome.unwrap_or_else(|_| Outcome::Failed("it panicked".into()))
 }
 
 /// Where the cases are.

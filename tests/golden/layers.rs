@@ -12,8 +12,8 @@ pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Resu
     let parameter = |name: &str| given.find(&format!("param.{name}"));
     // What has no input is no layer that is known here, or none that is applied.
     let x = given.find("input.0").ok_or_else(|| Refusal::later(op))?;
-    if op == "MaxPool2d" && attributes.flag("return_indices") {
-        let window = window(attributes, 2)?;
+    if op.starts_with("MaxPool") && attributes.flag("return_indices") {
+        let window = window(attributes, spatial(op))?;
         return Ok(vec![pool::max_pool(x, window), argument(x, window)]);
     }
     Ok(vec![apply(op, attributes, x, &parameter)?])
@@ -115,8 +115,10 @@ fn window(attributes: &Attributes, spatial: usize) -> Result<Window, Refusal> {
 
 /// The row-major index, within its image, of each window's maximum.
 fn argument<'g>(x: Value<'g>, window: Window) -> Value<'g> {
-    let g = x.graph();
-    let (height, width) = (x.shape().dim(2), x.shape().dim(3));
-    let places = g.iota([height * width], 0).reshape([height, width]).convert(DType::F32).broadcast_to(x.shape());
-    g.apply(Op::WindowMaxPick(window), &[x, places]).convert(DType::I32)
+    if x.shape().rank() == window.sliding.spatial + 1 {
+        return argument(x.unsqueeze(0), window).squeeze(0);
+    }
+    let image = Shape::from(&x.shape().dims()[2..]);
+    let places = x.graph().iota([image.elements()], 0).reshape(image).convert(DType::F32).broadcast_to(x.shape());
+    x.graph().apply(Op::WindowMaxPick(window), &[x, places]).convert(DType::I32)
 }

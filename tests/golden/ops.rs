@@ -39,7 +39,8 @@ fn axes(attributes: &Attributes, name: &str) -> AxisList {
     }
 }
 
-fn unary<'g>(op: &str, x: Value<'g>) -> Option<Value<'g>> {
+/// Operations of one tensor and nothing else.
+pub fn unary<'g>(op: &str, x: Value<'g>) -> Option<Value<'g>> {
     Some(match op {
         "abs" => x.abs(),
         "cos" => x.cos(),
@@ -75,7 +76,6 @@ fn scalar<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Value<'
 
 fn reduction<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Value<'g>> {
     let over = || axes(attributes, "dim");
-    let one = attributes.int("dim").unwrap_or(0) as i32;
     let correction = attributes.f64("correction").unwrap_or(1.0);
     let reduced = match op {
         "sum" => x.sum(over()),
@@ -87,13 +87,19 @@ fn reduction<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Valu
         "std" => x.var(over(), correction).sqrt(),
         "norm" => match attributes.f64("p") {
             Some(1.0) => x.abs().sum(over()),
-            Some(2.0) | None => x.square().sum(over()).sqrt(),
-            Some(f64::INFINITY) => x.abs().amax(over()),
+            Some(2.0) => x.square().sum(over()).sqrt(),
+            None if attributes.text("p") == Some("inf") => x.abs().amax(over()),
+            None => return None,
             Some(p) => x.abs().pow(p).sum(over()).pow(1.0 / p),
         },
-        "logsumexp" => x.logsumexp(one),
-        "argmax" => x.argmax(one),
-        "argmin" => x.argmin(one),
+        "logsumexp" => x.logsumexp(attributes.int("dim")? as i32),
+        "argmax" | "argmin" => {
+            let (x, axis) = match attributes.int("dim") {
+                Some(axis) => (x, axis as i32),
+                None => (x.reshape([x.shape().elements()]), 0),
+            };
+            if op == "argmax" { x.argmax(axis) } else { x.argmin(axis) }
+        }
         _ => return None,
     };
     if !attributes.flag("keepdim") {
@@ -250,7 +256,8 @@ fn sliced<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusa
             (if given < 0 { given + extent } else { given }).clamp(0, extent) as usize
         };
         if let Some(index) = entry.as_i64() {
-            let index = if index < 0 { index + extent } else { index } as usize;
+            let index = usize::try_from(if index < 0 { index + extent } else { index });
+            let index = index.map_err(|_| Refusal::Unsigned("index".into()))?;
             y = y.slice(axis, index..index + 1, 1).squeeze(axis);
             continue;
         }

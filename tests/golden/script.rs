@@ -8,7 +8,7 @@ use kiln_graph::{Builder, Value};
 
 use crate::case::{Attributes, Refusal};
 use crate::python::{Expression, Statement, parse};
-use crate::{layers, losses};
+use crate::{layers, losses, ops};
 
 /// A network: its layers by path, with class and arguments.
 pub type Layers = BTreeMap<String, (String, Attributes)>;
@@ -152,15 +152,13 @@ impl<'g> Script<'g, '_> {
         let value = match (&function, arguments) {
             (Object::Layer(path), [Object::Tensor(x)]) => self.forward(path, *x)?,
             (Object::Function(name), [Object::Tensor(x), rest @ ..]) => match (name.as_str(), rest) {
-                ("sigmoid", []) => x.sigmoid(),
-                ("tanh", []) => x.tanh(),
                 ("relu", []) => x.relu(),
-                ("exp", []) => x.exp(),
                 ("leaky_relu", [Object::Number(slope)]) => kiln_graph::layers::activation::leaky_relu(*x, *slope),
                 ("bce", [Object::Number(target)]) => {
                     let target = self.g.full(x.shape(), *target);
                     losses::apply("BCEWithLogitsLoss", &Attributes::default(), *x, target, None, None)?
                 }
+                (_, []) => ops::unary(name, *x).ok_or_else(|| unsupported(name))?,
                 _ => return Err(unsupported(name)),
             },
             (Object::Function(name), [Object::List(parts), Object::Number(axis)]) if name == "cat" => {
@@ -180,6 +178,7 @@ impl<'g> Script<'g, '_> {
                     self.backward(*loss)?;
                     *loss
                 }
+                (Object::Tensor(x), _, []) => ops::unary(name, *x).ok_or_else(|| unsupported(name))?,
                 (Object::Optimizer(path), "zero_grad", []) => {
                     self.gradients.retain(|name, _| !name.starts_with(&format!("{path}.")));
                     return Ok(function.clone());
