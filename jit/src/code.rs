@@ -14,13 +14,16 @@
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
+use std::sync::Arc;
 
 use cranelift_codegen::ir::{AbiParam, Signature};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, default_libcall_names};
+use kiln_runtime::Pool;
+use kiln_runtime::buffer::{ALIGNMENT, Buffer};
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter};
-use crate::kernel::{Buffer, Element, Kernel, KernelError, Slice};
+use crate::kernel::{self, Element, Kernel, KernelError, Slice};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
@@ -49,6 +52,8 @@ pub enum CallError {
     Length { kernel: String, buffer: String, expected: usize, found: usize },
     #[error("kernel {kernel} has {expected} tasks, found {begin}..{end}")]
     Tasks { kernel: String, expected: usize, begin: usize, end: usize },
+    #[error("the states are not those that the program was bound to")]
+    States,
 }
 
 /// The machine code of some kernels.
@@ -64,7 +69,7 @@ struct Function {
     name: String,
     entry: Entry,
     tasks: usize,
-    buffers: Vec<Buffer>,
+    buffers: Vec<kernel::Buffer>,
 }
 
 // SAFETY: the module's memory is not changed after `new`; entries are addresses of functions without state.
@@ -162,5 +167,141 @@ impl Drop for Code {
     fn drop(&mut self) {
         // SAFETY: taken once, here; nobody runs the code, since whoever does borrows or shares `self`.
         unsafe { ManuallyDrop::take(&mut self.module).free_memory() };
+    }
+}
+
+/// A call of a sequence: a kernel and the places of its arguments.
+#[derive(Clone, Debug)]
+pub struct BoundCall {
+    /// An index into the kernels given to [`Code::new`].
+    pub kernel: usize,
+    /// For each buffer of the kernel where it is and its elements.
+    pub arguments: Vec<(Memory, usize)>,
+    /// Whether the tasks are shared among threads.
+    pub parallel: bool,
+}
+
+/// A place in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// In the sequence's own arena, at an offset in bytes.
+    Arena(usize),
+    /// At the start of a buffer of the states, by its position in the list of states that the sequence uses.
+    State(usize),
+}
+
+/// A sequence of calls whose arguments are looked up once: a run is a walk over function pointers and argument tables.
+pub struct Sequence {
+    code: Arc<Code>,
+    arena: Buffer,
+    /// The states used: where they stand among all states, and the memory that was bound.
+    states: Vec<(usize, *const u8, usize)>,
+    steps: Vec<Step>,
+    /// The argument tables of all steps, one after the other.
+    pointers: Vec<*mut u8>,
+}
+
+struct Step {
+    entry: Entry,
+    tasks: usize,
+    /// The first argument in `pointers`.
+    first: usize,
+    parallel: bool,
+}
+
+// SAFETY: the pointers are into the sequence's own arena and into states, which are touched only while both are borrowed
+// exclusively (`run`).
+unsafe impl Send for Sequence {}
+// SAFETY: as above; shared access reads the arena alone.
+unsafe impl Sync for Sequence {}
+
+impl Sequence {
+    /// Binds calls to memory: an arena of zeros, and the states at the positions `used` among all `states`.
+    pub fn new(
+        code: Arc<Code>,
+        arena_bytes: usize,
+        states: &mut [Buffer],
+        used: &[usize],
+        calls: &[BoundCall],
+    ) -> Result<Sequence, CallError> {
+        let mut arena = Buffer::zeroed(arena_bytes.div_ceil(size_of::<u32>()));
+        let mut bound = Vec::with_capacity(used.len());
+        let mut addresses = Vec::with_capacity(used.len());
+        for &position in used {
+            let buffer = &mut states[position];
+            addresses.push((buffer.as_mut_ptr(), buffer.len()));
+            bound.push((position, buffer.as_ptr(), buffer.len()));
+        }
+        let (mut steps, mut pointers) = (Vec::with_capacity(calls.len()), Vec::new());
+        for call in calls {
+            let function = &code.functions[call.kernel];
+            function.check(call.arguments.iter().map(|&(_, elements)| (None, elements)))?;
+            let first = pointers.len();
+            for (declared, &(memory, elements)) in function.buffers.iter().zip(&call.arguments) {
+                let (start, found) = match memory {
+                    Memory::Arena(offset) => {
+                        let rest = (arena.len() * size_of::<u32>()).checked_sub(offset);
+                        let aligned = offset.is_multiple_of(ALIGNMENT);
+                        let found = rest.filter(|_| aligned).map_or(0, |rest| rest / size_of::<u32>());
+                        (arena.as_mut_ptr().wrapping_add(offset), found)
+                    }
+                    Memory::State(state) => addresses[state],
+                };
+                if elements > found {
+                    let (kernel, buffer) = (function.name.clone(), declared.name.clone());
+                    return Err(CallError::Length { kernel, buffer, expected: elements, found });
+                }
+                pointers.push(start);
+            }
+            steps.push(Step { entry: function.entry, tasks: function.tasks, first, parallel: call.parallel });
+        }
+        Ok(Sequence { code, arena, states: bound, steps, pointers })
+    }
+
+    /// The code that is run.
+    pub fn code(&self) -> &Arc<Code> {
+        &self.code
+    }
+
+    /// The arena.
+    pub fn arena(&self) -> &Buffer {
+        &self.arena
+    }
+
+    /// The arena.
+    pub fn arena_mut(&mut self) -> &mut Buffer {
+        &mut self.arena
+    }
+
+    /// Runs all calls, one after the other; those that are worth it on all threads of the pool. `states` are those that
+    /// were bound: the same memory at the same positions.
+    pub fn run(&mut self, states: &mut [Buffer], pool: &Pool) -> Result<(), CallError> {
+        let bound = |&(position, address, elements): &(usize, *const u8, usize)| {
+            states.get(position).is_some_and(|buffer: &Buffer| buffer.as_ptr() == address && buffer.len() == elements)
+        };
+        if !self.states.iter().all(bound) {
+            return Err(CallError::States);
+        }
+        for step in &self.steps {
+            let arguments = Arguments(&self.pointers[step.first..]);
+            // SAFETY: the arguments were checked to be as long as declared when they were bound. The arena and the states
+            // are borrowed exclusively and, as seen above, lie where they lay. The tasks are all there are, and
+            // independent of each other.
+            let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
+            if step.parallel { pool.run(step.tasks, &run) } else { run(0..step.tasks) }
+        }
+        Ok(())
+    }
+}
+
+/// An argument table on its way to other threads.
+struct Arguments<'a>(&'a [*mut u8]);
+
+// SAFETY: the table is only read; what it points at is shared out among tasks.
+unsafe impl Sync for Arguments<'_> {}
+
+impl Arguments<'_> {
+    fn pointer(&self) -> *const *mut u8 {
+        self.0.as_ptr()
     }
 }

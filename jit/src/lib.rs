@@ -7,6 +7,9 @@ pub mod emit;
 pub mod kernel;
 pub mod lower;
 pub mod plan;
+pub mod program;
 pub mod target;
 
+pub use plan::Plan;
+pub use program::{CompileError, CompileOptions, Program, RunError, Session, StateError, States};
 pub use target::Target;

@@ -180,7 +180,7 @@ impl<'a, 'f> Body<'a, 'f> {
                 break;
             }
             let whole = match extent.is_power_of_two() {
-                true => self.b.ins().ushr_imm(rest, extent.trailing_zeros() as i64),
+                true => self.b.ins().ushr_imm_u(rest, extent.trailing_zeros() as i64),
                 false => {
                     let extent = self.b.ins().iconst(self.pointer, extent as i64);
                     self.b.ins().udiv(rest, extent)

@@ -1,0 +1,78 @@
+//! Programs: a graph compiled to callable code, the states that programs share, and sessions that run them.
+//! It knows plans and code; it knows no layers and no training.
+
+mod session;
+mod states;
+
+use std::collections::HashMap;
+use std::fmt::{self, Display};
+use std::sync::Arc;
+
+pub use session::{RunError, Session};
+pub use states::{StateError, States};
+
+use crate::code::{Code, CodeError};
+use crate::plan::{Layout, Plan};
+use crate::target::Target;
+
+/// What a graph is compiled for.
+#[derive(Clone, Debug, Default)]
+pub struct CompileOptions {
+    /// The machine. Default: this one.
+    pub target: Target,
+    /// The layouts of states that other programs have brought into being already, by name. Default: none, the plan chooses.
+    pub state_layouts: HashMap<String, Layout>,
+}
+
+/// A compiled graph. It holds no data: a [`Session`] gives it memory.
+pub struct Program {
+    plan: Plan,
+    code: Arc<Code>,
+}
+
+/// Why a graph is not compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// No code.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+}
+
+impl Program {
+    /// Emits the kernels of a plan.
+    pub fn from_plan(plan: Plan) -> Result<Program, CompileError> {
+        let code = Arc::new(Code::new(&plan.kernels)?);
+        Ok(Program { plan, code })
+    }
+
+    /// What a run does, and in which memory.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The position of a data or state input, for the session's functions.
+    pub fn input(&self, name: &str) -> Option<usize> {
+        self.plan.inputs.iter().position(|input| input.name == name)
+    }
+
+    /// The position of an output.
+    pub fn output(&self, name: &str) -> Option<usize> {
+        self.plan.outputs.iter().position(|output| output.name == name)
+    }
+
+    /// Bytes of machine code.
+    pub fn code_bytes(&self) -> usize {
+        self.code.bytes()
+    }
+
+    /// The kernels as text.
+    pub fn ir(&self) -> impl Display + '_ {
+        struct Kernels<'a>(&'a Plan);
+        impl Display for Kernels<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.kernels.iter().try_for_each(|kernel| write!(f, "{kernel}"))
+            }
+        }
+        Kernels(&self.plan)
+    }
+}

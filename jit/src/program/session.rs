@@ -1,0 +1,190 @@
+//! A program with memory: inputs are written, the program runs, outputs are read. A run allocates nothing, looks up
+//! nothing and dispatches on no name.
+
+use std::sync::Arc;
+
+use kiln_graph::{DType, Role, Shape};
+use kiln_runtime::Pool;
+use ndarray::ArrayViewD;
+
+use super::Program;
+use super::states::{StateError, States, view, view_mut};
+use crate::code::{BoundCall, CallError, Memory, Sequence};
+use crate::plan::{Argument, Place, Plan};
+
+/// A program bound to its own arena, to states and to threads.
+pub struct Session {
+    program: Arc<Program>,
+    pool: Arc<Pool>,
+    sequence: Sequence,
+}
+
+/// Why a program is not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// No data input at the position.
+    #[error("input {position} is no data input; the program has {inputs} inputs")]
+    Input {
+        /// The position given.
+        position: usize,
+        /// The number of inputs.
+        inputs: usize,
+    },
+    /// An array of another shape.
+    #[error("input `{name}` has the shape {expected}, but the array has the shape {found:?}")]
+    Shape {
+        /// The input's name.
+        name: String,
+        /// Its shape.
+        expected: Shape,
+        /// The array's shape.
+        found: Vec<usize>,
+    },
+    /// An array of another element type.
+    #[error("input `{name}` holds {expected}, not {found}")]
+    Element {
+        /// The input's name.
+        name: String,
+        /// What it holds.
+        expected: DType,
+        /// What was given.
+        found: DType,
+    },
+    /// The states do not fit the program.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A plan that does not fit its kernels, or states that were not bound.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl Session {
+    /// Gives a program memory. States that are not there yet come into being, full of zeros.
+    pub fn new(program: Arc<Program>, states: &mut States, pool: Arc<Pool>) -> Result<Session, RunError> {
+        let plan = program.plan();
+        // For each state input, where it stands in `used`.
+        let mut numbers = vec![None; plan.inputs.len()];
+        let mut used = Vec::new();
+        for (number, input) in numbers.iter_mut().zip(&plan.inputs).filter(|(_, input)| input.role == Role::State) {
+            *number = Some(used.len());
+            used.push(states.ensure(&input.name, input.ty, input.layout)?);
+        }
+        let memory = |slot: usize| match plan.slots[slot].place {
+            Place::Arena { offset } => Memory::Arena(offset),
+            Place::State { input } => Memory::State(numbers[input].expect("the slot of a state input")),
+        };
+        let calls: Vec<BoundCall> = plan
+            .calls
+            .iter()
+            .map(|call| BoundCall {
+                kernel: call.kernel,
+                arguments: call.arguments.iter().map(|&slot| (memory(slot), plan.slots[slot].elements)).collect(),
+                parallel: call.parallel && pool.threads() > 1,
+            })
+            .collect();
+        let code = program.code.clone();
+        let sequence = Sequence::new(code, plan.arena_bytes, states.buffers_mut(), &used, &calls)?;
+        Ok(Session { program, pool, sequence })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Sets an f32 data input, by its position among the graph's inputs.
+    pub fn write_input_f32(&mut self, input: usize, from: ArrayViewD<'_, f32>) -> Result<(), RunError> {
+        let argument = data_input(self.program.plan(), input, DType::F32, from.shape())?;
+        let range = range(self.program.plan(), argument);
+        write(&mut self.sequence.arena_mut().f32_mut()[range], argument, from);
+        Ok(())
+    }
+
+    /// Sets an i32 data input, by its position among the graph's inputs.
+    pub fn write_input_i32(&mut self, input: usize, from: ArrayViewD<'_, i32>) -> Result<(), RunError> {
+        let argument = data_input(self.program.plan(), input, DType::I32, from.shape())?;
+        let range = range(self.program.plan(), argument);
+        write(&mut self.sequence.arena_mut().i32_mut()[range], argument, from);
+        Ok(())
+    }
+
+    /// Runs the program once. Inputs must be written before each run: the arena is used again.
+    pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
+        Ok(self.sequence.run(states.buffers_mut(), &self.pool)?)
+    }
+
+    /// An f32 output of the last run, by its position among the graph's outputs.
+    ///
+    /// # Panics
+    /// If there is no such output, or it is not of f32.
+    pub fn output(&self, output: usize) -> ArrayViewD<'_, f32> {
+        let argument = &self.program.plan().outputs[output];
+        assert_eq!(argument.ty.dtype, DType::F32, "output `{}`", argument.name);
+        let arena = &self.sequence.arena().f32()[range(self.program.plan(), argument)];
+        view(arena, argument.ty.shape, &argument.layout)
+    }
+
+    /// An i32 output of the last run (or a bool one, as 0 and 1), by its position among the graph's outputs.
+    ///
+    /// # Panics
+    /// If there is no such output, or it is of f32.
+    pub fn output_i32(&self, output: usize) -> ArrayViewD<'_, i32> {
+        let argument = &self.program.plan().outputs[output];
+        assert_ne!(argument.ty.dtype, DType::F32, "output `{}`", argument.name);
+        let arena = &self.sequence.arena().i32()[range(self.program.plan(), argument)];
+        view(arena, argument.ty.shape, &argument.layout)
+    }
+
+    /// A scalar f32 output of the last run.
+    ///
+    /// # Panics
+    /// As [`Session::output`], and if it is no scalar.
+    pub fn scalar(&self, output: usize) -> f32 {
+        let argument = &self.program.plan().outputs[output];
+        assert_eq!((argument.ty.dtype, argument.ty.shape.elements()), (DType::F32, 1), "output `{}`", argument.name);
+        self.sequence.arena().f32()[range(self.program.plan(), argument).start + argument.layout.offset]
+    }
+}
+
+fn data_input<'a>(plan: &'a Plan, input: usize, dtype: DType, shape: &[usize]) -> Result<&'a Argument, RunError> {
+    let inputs = plan.inputs.len();
+    let argument = plan.inputs.get(input).filter(|argument| argument.role == Role::Data);
+    let argument = argument.ok_or(RunError::Input { position: input, inputs })?;
+    let name = || argument.name.clone();
+    if argument.ty.dtype != dtype {
+        return Err(RunError::Element { name: name(), expected: argument.ty.dtype, found: dtype });
+    }
+    if argument.ty.shape.dims() != shape {
+        return Err(RunError::Shape { name: name(), expected: argument.ty.shape, found: shape.to_vec() });
+    }
+    Ok(argument)
+}
+
+/// The elements of the arena that a data argument's slot takes.
+fn range(plan: &Plan, argument: &Argument) -> std::ops::Range<usize> {
+    let slot = &plan.slots[argument.slot];
+    match slot.place {
+        Place::Arena { offset } => offset / size_of::<u32>()..offset / size_of::<u32>() + slot.elements,
+        Place::State { .. } => unreachable!("data lies in the arena"),
+    }
+}
+
+/// Copies a tensor into its slot: in one piece where both lie in row-major order.
+fn write<T: Copy>(slot: &mut [T], argument: &Argument, from: ArrayViewD<'_, T>) {
+    let elements = argument.ty.shape.elements();
+    let start = argument.layout.offset;
+    match from.as_slice() {
+        Some(from) if is_row_major(argument) => slot[start..start + elements].copy_from_slice(from),
+        _ => view_mut(slot, argument.ty.shape, &argument.layout).assign(&from),
+    }
+}
+
+fn is_row_major(argument: &Argument) -> bool {
+    let mut expected = 1;
+    let dims = argument.ty.shape.dims();
+    (0..dims.len()).rev().all(|axis| {
+        let fits = dims[axis] == 1 || argument.layout.strides[axis] == expected;
+        expected *= dims[axis] as i64;
+        fits
+    })
+}

@@ -1,0 +1,218 @@
+//! What lives on between runs: parameters, moments, statistics, counters. Named buffers, each in the layout that the
+//! first program to use it has planned, shared by all programs of a model.
+
+use std::collections::HashMap;
+
+use kiln_graph::{DType, Shape, Type};
+use kiln_runtime::Buffer;
+use ndarray::{ArrayD, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, IxDyn, ShapeBuilder};
+
+use crate::plan::Layout;
+
+/// The states of a model, by name. A state is made by the first [`Session`](super::Session) that uses it, full of zeros.
+#[derive(Debug, Default)]
+pub struct States {
+    entries: Vec<Entry>,
+    /// Parallel to `entries`; memory that programs are bound to, so that no buffer is ever replaced.
+    buffers: Vec<Buffer>,
+    positions: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    ty: Type,
+    layout: Layout,
+}
+
+/// Why a state is not read, written or shared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// No program has such a state.
+    #[error("there is no state `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// Two programs of one model differ about the type of a state.
+    #[error("state `{name}` is of type {expected}, but the program has it as {found}")]
+    Type {
+        /// The state's name.
+        name: String,
+        /// Its type in the programs so far.
+        expected: Type,
+        /// Its type in the new one.
+        found: Type,
+    },
+    /// A program was compiled without the layout that a state has already.
+    #[error(
+        "state `{name}` lies in another layout than the program was compiled for; give `States::layout` to `CompileOptions`"
+    )]
+    Layout {
+        /// The state's name.
+        name: String,
+    },
+    /// An array of another shape.
+    #[error("state `{name}` has the shape {expected}, but the array has the shape {found:?}")]
+    Shape {
+        /// The state's name.
+        name: String,
+        /// Its shape.
+        expected: Shape,
+        /// The array's shape.
+        found: Vec<usize>,
+    },
+    /// An array of another element type.
+    #[error("state `{name}` holds {expected}, not {found}")]
+    Element {
+        /// The state's name.
+        name: String,
+        /// What it holds.
+        expected: DType,
+        /// What was given.
+        found: DType,
+    },
+}
+
+impl States {
+    /// None yet.
+    pub fn new() -> States {
+        States::default()
+    }
+
+    /// The names, in the order in which programs have brought them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    /// How a state lies in memory; give it to the next program that is compiled.
+    pub fn layout(&self, name: &str) -> Option<Layout> {
+        self.entry(name).map(|(_, entry)| entry.layout)
+    }
+
+    /// The type of a state.
+    pub fn ty(&self, name: &str) -> Option<Type> {
+        self.entry(name).map(|(_, entry)| entry.ty)
+    }
+
+    /// A copy of an f32 state, in row-major order; nothing if there is no such state of f32.
+    pub fn read(&self, name: &str) -> Option<ArrayD<f32>> {
+        let (position, entry) = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::F32)?;
+        Some(view(self.buffers[position].f32(), entry.ty.shape, &entry.layout).to_owned())
+    }
+
+    /// A copy of an i32 state, in row-major order; nothing if there is no such state of i32.
+    pub fn read_i32(&self, name: &str) -> Option<ArrayD<i32>> {
+        let (position, entry) = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::I32)?;
+        Some(view(self.buffers[position].i32(), entry.ty.shape, &entry.layout).to_owned())
+    }
+
+    /// Sets an f32 state.
+    pub fn write(&mut self, name: &str, from: ArrayViewD<'_, f32>) -> Result<(), StateError> {
+        let position = self.writable(name, DType::F32, from.shape())?;
+        let entry = &self.entries[position];
+        view_mut(self.buffers[position].f32_mut(), entry.ty.shape, &entry.layout).assign(&from);
+        Ok(())
+    }
+
+    /// Sets an i32 state.
+    pub fn write_i32(&mut self, name: &str, from: ArrayViewD<'_, i32>) -> Result<(), StateError> {
+        let position = self.writable(name, DType::I32, from.shape())?;
+        let entry = &self.entries[position];
+        view_mut(self.buffers[position].i32_mut(), entry.ty.shape, &entry.layout).assign(&from);
+        Ok(())
+    }
+
+    /// Makes a state of zeros, unless it is there; gives its position.
+    pub fn ensure(&mut self, name: &str, ty: Type, layout: Layout) -> Result<usize, StateError> {
+        if let Some((position, entry)) = self.entry(name) {
+            if entry.ty != ty {
+                return Err(StateError::Type { name: name.to_owned(), expected: entry.ty, found: ty });
+            }
+            if entry.layout != layout {
+                return Err(StateError::Layout { name: name.to_owned() });
+            }
+            return Ok(position);
+        }
+        self.entries.push(Entry { name: name.to_owned(), ty, layout });
+        self.buffers.push(Buffer::zeroed(layout.elements));
+        self.positions.insert(name.to_owned(), self.entries.len() - 1);
+        Ok(self.entries.len() - 1)
+    }
+
+    /// The memory of all states, by position.
+    pub(super) fn buffers_mut(&mut self) -> &mut [Buffer] {
+        &mut self.buffers
+    }
+
+    fn entry(&self, name: &str) -> Option<(usize, &Entry)> {
+        self.positions.get(name).map(|&position| (position, &self.entries[position]))
+    }
+
+    fn writable(&self, name: &str, dtype: DType, shape: &[usize]) -> Result<usize, StateError> {
+        let Some((position, entry)) = self.entry(name) else {
+            return Err(StateError::Unknown { name: name.to_owned() });
+        };
+        if entry.ty.dtype != dtype {
+            return Err(StateError::Element { name: name.to_owned(), expected: entry.ty.dtype, found: dtype });
+        }
+        if entry.ty.shape.dims() != shape {
+            let (expected, found) = (entry.ty.shape, shape.to_vec());
+            return Err(StateError::Shape { name: name.to_owned(), expected, found });
+        }
+        Ok(position)
+    }
+}
+
+/// The logical tensor in a buffer.
+pub(super) fn view<'a, T>(buffer: &'a [T], shape: Shape, layout: &Layout) -> ArrayViewD<'a, T> {
+    let strides = strides(shape, layout);
+    ArrayView::from_shape(IxDyn(shape.dims()).strides(IxDyn(&strides)), &buffer[layout.offset..])
+        .expect("a plan's layouts hold their tensors")
+}
+
+/// The logical tensor in a buffer.
+pub(super) fn view_mut<'a, T>(buffer: &'a mut [T], shape: Shape, layout: &Layout) -> ArrayViewMutD<'a, T> {
+    let strides = strides(shape, layout);
+    ArrayViewMut::from_shape(IxDyn(shape.dims()).strides(IxDyn(&strides)), &mut buffer[layout.offset..])
+        .expect("a plan's layouts hold their tensors")
+}
+
+fn strides(shape: Shape, layout: &Layout) -> Vec<usize> {
+    layout.strides[..shape.rank()].iter().map(|&stride| stride as usize).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn layouts_are_hidden_from_readers() {
+        let mut states = States::new();
+        let mut layout = Layout { offset: 1, strides: [0; 8], elements: 20 };
+        layout.strides[..2].copy_from_slice(&[1, 5]);
+        let ty = Type::f32([2, 3]);
+        assert_eq!(states.ensure("w", ty, layout), Ok(0));
+        assert_eq!(states.read("w"), Some(ArrayD::zeros(vec![2, 3])));
+        let value = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into_dyn();
+        assert_eq!(states.write("w", value.view()), Ok(()));
+        assert_eq!(states.read("w"), Some(value.clone()));
+        assert_eq!(states.buffers[0].f32()[..8], [0.0, 1.0, 4.0, 0.0, 0.0, 0.0, 2.0, 5.0]);
+
+        let name = || "w".to_owned();
+        let other = Type::f32([3, 2]);
+        assert_eq!(states.ensure("w", ty, layout), Ok(0));
+        assert_eq!(
+            states.ensure("w", other, layout),
+            Err(StateError::Type { name: name(), expected: ty, found: other })
+        );
+        let moved = Layout { offset: 0, ..layout };
+        assert_eq!(states.ensure("w", ty, moved), Err(StateError::Layout { name: name() }));
+        let (expected, found) = (ty.shape, vec![3, 2]);
+        let error = StateError::Shape { name: name(), expected, found };
+        assert_eq!(states.write("w", value.t()), Err(error));
+        assert_eq!(states.write("v", value.view()), Err(StateError::Unknown { name: "v".into() }));
+        assert_eq!(states.read("v"), None);
+    }
+}
