@@ -2,10 +2,51 @@
 //! here before anything is emitted; a plan prints, and knows its peak bytes and FLOPs.
 //! It knows graphs and kernels; it knows no emitter and owns no memory.
 
+mod assemble;
+mod buffers;
+mod fuse;
+mod groups;
+mod layout;
+mod print;
+
+use std::collections::HashMap;
+
 use kiln_graph::shape::MAX_RANK;
-use kiln_graph::{Role, Type};
+use kiln_graph::{Graph, Role, Type};
 
 use crate::kernel::Kernel;
+use crate::target::Target;
+
+/// Why a graph can not be planned.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// The layout that was given for a state does not hold a tensor of its shape.
+    #[error("the layout given for state `{name}` does not hold a tensor of type {ty}")]
+    StateLayout {
+        /// The state's name.
+        name: String,
+        /// Its type in the graph.
+        ty: Type,
+    },
+}
+
+/// Plans a graph for a target. States that other programs share lie as `state_layouts` says (by name); the plan chooses
+/// the others' layouts, which are then found in [`Plan::inputs`].
+///
+/// # Errors
+/// A given layout that does not fit its state.
+pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layout>) -> Result<Plan, PlanError> {
+    for input in graph.inputs.iter().filter(|input| input.role == Role::State) {
+        let ty = graph.ty(input.node);
+        if state_layouts.get(&input.name).is_some_and(|layout| !layout.holds(ty.shape)) {
+            return Err(PlanError::StateLayout { name: input.name.clone(), ty });
+        }
+    }
+    let graph = assemble::isolate_roots(graph);
+    let fusion = fuse::fuse(&graph);
+    let layouts = layout::layouts(&graph, &fusion, state_layouts);
+    Ok(assemble::assemble(&graph, &fusion, &layouts, target))
+}
 
 /// A compiled graph before emission.
 #[derive(Clone, Debug)]

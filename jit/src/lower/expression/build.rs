@@ -1,0 +1,448 @@
+//! From nodes of a graph to terms of an [`Expression`]: walks up from a node through elementwise operations and views
+//! until it meets values that lie in memory, and keeps equal terms once.
+
+use std::collections::HashMap;
+
+use kiln_graph::op::{BinaryOp, CompareOp, Scalar};
+use kiln_graph::shape::MAX_RANK;
+use kiln_graph::{DType, Graph, NodeId, Op, Shape};
+
+use super::{Affine, Argument, Expression, Store, Term, TermId};
+use crate::kernel::Element;
+use crate::plan::Layout;
+
+/// A piece of memory before it has a place; numbered by the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Storage(pub u32);
+
+/// A value that lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The memory.
+    pub storage: Storage,
+    /// The element type of the value.
+    pub dtype: DType,
+    /// How the value lies there.
+    pub layout: Layout,
+}
+
+/// The place along each axis of a shape, in a space of these axes.
+pub fn identity(rank: usize) -> Vec<Affine> {
+    (0..rank).map(|axis| Affine::axis(rank, axis)).collect()
+}
+
+/// The position of a place in row-major order.
+pub fn row_major(shape: Shape, coordinates: &[Affine], rank: usize) -> Affine {
+    shape.dims().iter().zip(coordinates).fold(Affine::zero(rank), |position, (&extent, coordinate)| {
+        Affine::zero(rank).plus(&position, extent as i64).plus(coordinate, 1)
+    })
+}
+
+/// Writes an expression over a space of the given extents.
+pub struct ExpressionBuilder<'a> {
+    graph: &'a Graph,
+    /// Where a node lies in memory, if it does.
+    located: &'a dyn Fn(NodeId) -> Option<Located>,
+    /// The node that the kernel's root computes, with the place at which it does.
+    root: Option<(NodeId, Vec<Affine>)>,
+    expression: Expression,
+    terms: HashMap<(Term, DType), TermId>,
+    nodes: HashMap<(NodeId, Vec<Affine>), TermId>,
+}
+
+impl<'a> ExpressionBuilder<'a> {
+    /// An empty expression; none of the axes is folded.
+    pub fn new(
+        graph: &'a Graph,
+        located: &'a dyn Fn(NodeId) -> Option<Located>,
+        extents: Vec<usize>,
+    ) -> ExpressionBuilder<'a> {
+        let folded = vec![false; extents.len()];
+        let expression = Expression { extents, folded, ..Expression::default() };
+        ExpressionBuilder { graph, located, root: None, expression, terms: HashMap::new(), nodes: HashMap::new() }
+    }
+
+    /// Marks axes as folded by the root.
+    pub fn fold(&mut self, axes: impl IntoIterator<Item = usize>) {
+        axes.into_iter().for_each(|axis| self.expression.folded[axis] = true);
+    }
+
+    /// Says which node the kernel's root computes, and where in the space its element `coordinates` is known.
+    pub fn root(&mut self, node: NodeId, coordinates: Vec<Affine>) {
+        let coordinates = self.canonical(&coordinates);
+        self.root = Some((node, coordinates));
+    }
+
+    /// Functions of the place that do not mention axes of one place.
+    fn canonical(&self, coordinates: &[Affine]) -> Vec<Affine> {
+        let mut coordinates = coordinates.to_vec();
+        for affine in &mut coordinates {
+            affine.strides.iter_mut().zip(&self.expression.extents).filter(|(_, e)| **e == 1).for_each(|(s, _)| *s = 0);
+        }
+        coordinates
+    }
+
+    fn rank(&self) -> usize {
+        self.expression.rank()
+    }
+
+    /// The argument for a piece of memory.
+    pub fn argument(&mut self, storage: Storage, dtype: DType, elements: usize) -> usize {
+        let arguments = &mut self.expression.arguments;
+        if let Some(index) = arguments.iter().position(|argument| argument.storage == storage) {
+            return index;
+        }
+        let element = match dtype {
+            DType::F32 => Element::F32,
+            DType::I32 | DType::Bool => Element::I32,
+        };
+        arguments.push(Argument { storage, element, elements, read: false, written: false });
+        arguments.len() - 1
+    }
+
+    /// A term, shared with an equal one.
+    pub fn push(&mut self, term: Term, dtype: DType) -> TermId {
+        let expression = &mut self.expression;
+        *self.terms.entry((term, dtype)).or_insert_with_key(|(term, dtype)| {
+            expression.terms.push(term.clone());
+            expression.types.push(*dtype);
+            TermId(expression.terms.len() as u32 - 1)
+        })
+    }
+
+    /// An element of a value in memory.
+    pub fn load(&mut self, from: Located, coordinates: &[Affine]) -> TermId {
+        let argument = self.argument(from.storage, from.dtype, from.layout.elements);
+        self.expression.arguments[argument].read = true;
+        let access = self.access(&from.layout, coordinates);
+        self.push(Term::Load { argument, access }, from.dtype)
+    }
+
+    /// The argument for a value that the kernel reads or writes by itself, and the element at a place.
+    pub fn place(&mut self, value: Located, coordinates: &[Affine], read: bool, written: bool) -> (usize, Affine) {
+        let argument = self.argument(value.storage, value.dtype, value.layout.elements);
+        let entry = &mut self.expression.arguments[argument];
+        entry.read |= read;
+        entry.written |= written;
+        (argument, self.access(&value.layout, coordinates))
+    }
+
+    fn access(&self, layout: &Layout, coordinates: &[Affine]) -> Affine {
+        let start = Affine::zero(self.rank()).shifted(layout.offset as i64);
+        coordinates.iter().zip(layout.strides).fold(start, |access, (c, stride)| access.plus(c, stride))
+    }
+
+    /// Stores a term at a place of a value in memory.
+    pub fn store(&mut self, term: TermId, to: Located, coordinates: &[Affine]) {
+        let argument = self.argument(to.storage, to.dtype, to.layout.elements);
+        self.expression.arguments[argument].written = true;
+        let access = self.access(&to.layout, coordinates);
+        self.expression.stores.push(Store { term, argument, access });
+    }
+
+    /// The finished expression.
+    pub fn finish(self) -> Expression {
+        self.expression
+    }
+
+    /// The value of a node at the given place, one affine function for each of its axes.
+    ///
+    /// # Panics
+    /// If the walk meets a node that is neither in memory, nor elementwise, nor a view: the fusion has to store those.
+    pub fn node(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {
+        let key = (id, self.canonical(coordinates));
+        if let Some(&term) = self.nodes.get(&key) {
+            return term;
+        }
+        let term = self.term(id, &key.1);
+        self.nodes.insert(key, term);
+        term
+    }
+
+    fn term(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {
+        if let Some((root, at)) = &self.root
+            && *root == id
+        {
+            assert_eq!(at, coordinates, "a root is known at one place");
+            return self.push(Term::Root, self.graph.ty(id).dtype);
+        }
+        if let Some(located) = (self.located)(id) {
+            return self.load(located, coordinates);
+        }
+        let graph = self.graph;
+        let node = graph.node(id);
+        let dtype = node.ty.dtype;
+        let rank = self.rank();
+        let operand = |index: usize| node.inputs[index];
+        match node.op {
+            Op::Constant(value) => self.push(Term::Constant(value), dtype),
+            Op::Iota { axis, .. } => self.push(Term::Position(coordinates[axis].clone()), dtype),
+            Op::Random { shape, seed, stream } => {
+                let step = self.node(operand(0), &[]);
+                let position = row_major(shape, coordinates, rank);
+                self.push(Term::Random { seed, stream, step, position }, dtype)
+            }
+            Op::Unary(function) => {
+                let a = self.node(operand(0), coordinates);
+                self.push(Term::Unary(function, a), dtype)
+            }
+            Op::Binary(function) => {
+                let a = self.node(operand(0), coordinates);
+                let b = self.node(operand(1), coordinates);
+                self.push(Term::Binary(function, a, b), dtype)
+            }
+            Op::Compare(function) => {
+                let a = self.node(operand(0), coordinates);
+                let b = self.node(operand(1), coordinates);
+                self.push(Term::Compare(function, a, b), dtype)
+            }
+            Op::Select => {
+                let condition = self.node(operand(0), coordinates);
+                let a = self.node(operand(1), coordinates);
+                let b = self.node(operand(2), coordinates);
+                self.push(Term::Select(condition, a, b), dtype)
+            }
+            Op::Convert(_) => {
+                let a = self.node(operand(0), coordinates);
+                if graph.ty(operand(0)).dtype == dtype { a } else { self.push(Term::Convert(a), dtype) }
+            }
+            Op::ScatterAdd { axis, extent } => self.scattered(id, axis, extent, coordinates),
+            Op::Detach | Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) => {
+                let from = operand(0);
+                if let Some(at) = view_coordinates(graph, id, coordinates, rank) {
+                    return self.node(from, &at);
+                }
+                let located = resolve(graph, id, self.located).expect("a reshape of a value in memory");
+                self.load(located, coordinates)
+            }
+            Op::Input
+            | Op::Reduce { .. }
+            | Op::ArgReduce { .. }
+            | Op::Dot
+            | Op::Conv(_)
+            | Op::ConvGradInput { .. }
+            | Op::ConvGradWeight { .. }
+            | Op::WindowReduce { .. }
+            | Op::WindowMaxGrad(_)
+            | Op::WindowMaxPick(_)
+            | Op::WindowSumGrad { .. }
+            | Op::Pad { .. }
+            | Op::Concat { .. }
+            | Op::Gather { .. }
+            | Op::TakeRows
+            | Op::ScatterRows { .. } => unreachable!("{id} has a kernel of its own and lies in memory"),
+        }
+    }
+
+    /// A scatter of few updates along its axis, seen from the place that receives them: the sum over the updates `j` of
+    /// `place == index[j] ? update[j] : 0`, indices clamped.
+    fn scattered(&mut self, id: NodeId, axis: usize, extent: usize, coordinates: &[Affine]) -> TermId {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let place = self.push(Term::Position(coordinates[axis].clone()), DType::I32);
+        let zero = self.push(Term::Constant(Scalar(0.0)), DType::F32);
+        let first = self.push(Term::Constant(Scalar(0.0)), DType::I32);
+        let last = self.push(Term::Constant(Scalar(extent as f64 - 1.0)), DType::I32);
+        let mut sum = None;
+        for j in 0..graph.shape(node.inputs[0]).dim(axis) {
+            let mut at = coordinates.to_vec();
+            at[axis] = Affine::zero(self.rank()).shifted(j as i64);
+            let index = self.node(node.inputs[0], &at);
+            let index = self.push(Term::Binary(BinaryOp::Max, index, first), DType::I32);
+            let index = self.push(Term::Binary(BinaryOp::Min, index, last), DType::I32);
+            let update = self.node(node.inputs[1], &at);
+            let here = self.push(Term::Compare(CompareOp::Eq, place, index), DType::Bool);
+            let part = self.push(Term::Select(here, update, zero), DType::F32);
+            sum = Some(match sum {
+                None => part,
+                Some(sum) => self.push(Term::Binary(BinaryOp::Add, sum, part), DType::F32),
+            });
+        }
+        sum.unwrap_or(zero)
+    }
+}
+
+/// The place in a view's operand of the element at a place of the view; `None` where that is not affine (a reshape that
+/// merges axes).
+pub fn view_coordinates(graph: &Graph, id: NodeId, coordinates: &[Affine], rank: usize) -> Option<Vec<Affine>> {
+    let node = graph.node(id);
+    let from = graph.shape(node.inputs[0]);
+    match node.op {
+        Op::Transpose(permutation) => {
+            let mut at = vec![Affine::zero(rank); from.rank()];
+            (0..from.rank()).for_each(|axis| at[permutation[axis] as usize] = coordinates[axis].clone());
+            Some(at)
+        }
+        Op::Broadcast(shape) => Some(
+            (0..from.rank())
+                .map(
+                    |axis| {
+                        if from.dim(axis) == shape.dim(axis) { coordinates[axis].clone() } else { Affine::zero(rank) }
+                    },
+                )
+                .collect(),
+        ),
+        Op::Slice(slice) => Some(
+            (0..from.rank())
+                .map(|axis| {
+                    let start = Affine::zero(rank).shifted(slice.start[axis] as i64);
+                    start.plus(&coordinates[axis], slice.step[axis] as i64)
+                })
+                .collect(),
+        ),
+        Op::Reverse(axes) => Some(
+            (0..from.rank())
+                .map(|axis| match axes.contains(axis) {
+                    true => Affine::zero(rank).shifted(from.dim(axis) as i64 - 1).plus(&coordinates[axis], -1),
+                    false => coordinates[axis].clone(),
+                })
+                .collect(),
+        ),
+        Op::Reshape(shape) => reshape_coordinates(from, shape, coordinates, rank),
+        Op::Detach => Some(coordinates.to_vec()),
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Convert(_)
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. }
+        | Op::Random { .. } => unreachable!("{id} is no view"),
+    }
+}
+
+/// The blocks of axes over which two shapes of as many elements agree: `(axes of a, axes of b)` with equal products.
+fn reshape_blocks(a: Shape, b: Shape) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let significant = |shape: Shape| (0..shape.rank()).filter(|&axis| shape.dim(axis) != 1).collect::<Vec<_>>();
+    let (left, right) = (significant(a), significant(b));
+    let (mut i, mut j) = (0, 0);
+    let mut blocks = Vec::new();
+    while i < left.len() && j < right.len() {
+        let (mut first, mut second) = (vec![left[i]], vec![right[j]]);
+        let (mut p, mut q) = (a.dim(left[i]), b.dim(right[j]));
+        (i, j) = (i + 1, j + 1);
+        while p != q {
+            if p < q {
+                first.push(left[i]);
+                p *= a.dim(left[i]);
+                i += 1;
+            } else {
+                second.push(right[j]);
+                q *= b.dim(right[j]);
+                j += 1;
+            }
+        }
+        blocks.push((first, second));
+    }
+    blocks
+}
+
+/// Where in `from` the element of its reshape `to` at a place lies, if each axis of `from` is made of whole axes of `to`.
+pub fn reshape_coordinates(from: Shape, to: Shape, coordinates: &[Affine], rank: usize) -> Option<Vec<Affine>> {
+    let mut at = vec![Affine::zero(rank); from.rank()];
+    if from.elements() == 0 {
+        return Some(at);
+    }
+    for (ours, theirs) in reshape_blocks(from, to) {
+        let [axis] = ours[..] else { return None };
+        at[axis] = theirs.iter().fold(Affine::zero(rank), |position, &other| {
+            Affine::zero(rank).plus(&position, to.dim(other) as i64).plus(&coordinates[other], 1)
+        });
+    }
+    Some(at)
+}
+
+/// How a value that lies in a layout lies there under another shape, if strides can say it.
+pub fn reshape_view(layout: &Layout, from: Shape, to: Shape) -> Option<Layout> {
+    let mut strides = [0; MAX_RANK];
+    if from.elements() == 0 {
+        return Some(Layout { strides, ..*layout });
+    }
+    for (ours, theirs) in reshape_blocks(from, to) {
+        let dense =
+            ours.windows(2).all(|pair| layout.strides[pair[0]] == layout.strides[pair[1]] * from.dim(pair[1]) as i64);
+        if !dense {
+            return None;
+        }
+        let mut stride = layout.strides[*ours.last().expect("a block has axes")];
+        for &axis in theirs.iter().rev() {
+            strides[axis] = stride;
+            stride *= to.dim(axis) as i64;
+        }
+    }
+    Some(Layout { strides, ..*layout })
+}
+
+/// Where a node lies: its own memory, or that of the value that it is a view of.
+pub fn resolve(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Located>) -> Option<Located> {
+    if let Some(found) = located(id) {
+        return Some(found);
+    }
+    let node = graph.node(id);
+    if !is_view(&node.op) {
+        return None;
+    }
+    let below = resolve(graph, node.inputs[0], located)?;
+    let shape = node.ty.shape;
+    if let Op::Reshape(_) = node.op {
+        let layout = reshape_view(&below.layout, graph.shape(node.inputs[0]), shape)?;
+        return Some(Located { layout, ..below });
+    }
+    let rank = shape.rank();
+    let at = view_coordinates(graph, id, &identity(rank), rank)?;
+    let start = Affine::zero(rank).shifted(below.layout.offset as i64);
+    let access = at.iter().zip(below.layout.strides).fold(start, |access, (c, stride)| access.plus(c, stride));
+    let mut strides = [0; MAX_RANK];
+    strides[..rank].copy_from_slice(&access.strides);
+    let offset = usize::try_from(access.offset).expect("a view's first element lies in its buffer");
+    Some(Located { layout: Layout { offset, strides, ..below.layout }, ..below })
+}
+
+/// Whether the operation only renames places of its operand.
+pub fn is_view(op: &Op) -> bool {
+    match op {
+        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Detach => true,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Convert(_)
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. }
+        | Op::Random { .. } => false,
+    }
+}

@@ -1,0 +1,322 @@
+//! Reductions over sliding windows and their gradients. The lanes hold neighbouring channels; the tasks are samples (and
+//! blocks of channels).
+//!
+//! Padding is never read: along each spatial axis the windows fall into a few segments in which the same elements of the
+//! window lie inside the input, and each combination of segments gets loops of its own. A gradient is written window by window:
+//! where windows overlap it is added up in memory, which one task does alone for its sample and channels.
+
+use kiln_graph::op::{ReduceOp, WindowOp};
+
+use super::expression::{Evaluation, Expression, Point, TermId, extremum};
+use super::reduce::beats;
+use super::{Lowered, UNROLL, nest, vectors};
+use crate::kernel::{Access, Compare, Float2, Index, KernelBuilder, Operation, Value};
+use crate::target::Target;
+
+/// Windows of at most so many elements are unrolled.
+const UNROLLED_ELEMENTS: usize = 16;
+
+/// What is done with each window, over a space of the axes `n, c, windows.., elements of a window..`. Values vary with the
+/// element; gradients with the window. What a fold gives is the root of the expression's stores.
+#[derive(Clone, Copy, Debug)]
+pub enum Task {
+    /// Folds the values; stored once a window.
+    Fold(WindowOp, TermId),
+    /// The second value where the first is largest; stored once a window.
+    Pick(TermId, TermId),
+    /// Gives each window's gradient to its first largest value; stored at the window's elements, unfused.
+    MaxGradient(TermId, TermId),
+    /// Gives each window's gradient to all its elements; stored there, unfused.
+    SumGradient(TermId),
+}
+
+/// How windows slide along one spatial axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowAxis {
+    /// The input's extent.
+    pub input: usize,
+    /// The window's extent in elements, at least 1.
+    pub kernel: usize,
+    /// The elements before the input at which the first window starts.
+    pub padding: usize,
+    /// Steps from window to window, at least 1.
+    pub stride: usize,
+    /// Steps from element to element, at least 1.
+    pub dilation: usize,
+}
+
+impl WindowAxis {
+    /// Steps from a window's first element to behind its last.
+    fn span(&self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
+    }
+}
+
+/// Neighbouring windows along an axis in which the same elements lie inside the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Segment {
+    first: usize,
+    windows: usize,
+    /// The elements inside: `from..to`.
+    from: usize,
+    to: usize,
+}
+
+fn segments(axis: &WindowAxis, windows: usize) -> Vec<Segment> {
+    let mut segments: Vec<Segment> = Vec::new();
+    for window in 0..windows {
+        let inside = |element: usize| {
+            let place = window * axis.stride + element * axis.dilation;
+            place >= axis.padding && place < axis.padding + axis.input
+        };
+        let from = (0..axis.kernel).find(|&element| inside(element)).unwrap_or(0);
+        let to = (0..axis.kernel).rev().find(|&element| inside(element)).map_or(from, |last| last + 1);
+        match segments.last_mut() {
+            Some(last) if (last.from, last.to) == (from, to) => last.windows += 1,
+            _ => segments.push(Segment { first: window, windows: 1, from, to }),
+        }
+    }
+    segments
+}
+
+/// Whether no element lies in two windows.
+fn disjoint(axes: &[WindowAxis]) -> bool {
+    axes.iter().all(|axis| axis.stride >= axis.span())
+}
+
+/// Whether every element lies in a window, if they are disjoint.
+fn covers(axis: &WindowAxis, windows: usize) -> bool {
+    let covered: usize = segments(axis, windows).iter().map(|s| s.windows * (s.to - s.from)).sum();
+    covered == axis.input
+}
+
+/// The kernel of a window operation with the given spatial axes.
+pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Task, target: &Target) -> Vec<Lowered> {
+    if expression.is_empty() {
+        return Vec::new();
+    }
+    let mut kernel = KernelBuilder::new(name, target.lanes);
+    let spatial = axes.len();
+    let (samples, channels) = (expression.extents[0], expression.extents[1]);
+    let sample = kernel.grid(samples);
+    let block = UNROLL * target.lanes;
+    let blocks = if channels.is_multiple_of(block) { channels / block } else { 1 };
+    let mut coordinates = vec![Index::default(); 2 + 2 * spatial];
+    coordinates[0] = Index::of(sample, 1);
+    if blocks > 1 {
+        coordinates[1] = Index::of(kernel.grid(blocks), block as i64);
+    }
+    let mut evaluation = Evaluation::new(expression, &mut kernel);
+    let (needed, scatters) = match task {
+        Task::Fold(_, value) => (vec![value], false),
+        Task::Pick(value, picked) => (vec![value, picked], false),
+        Task::MaxGradient(value, gradient) => (vec![value, gradient], true),
+        Task::SumGradient(gradient) => (vec![gradient], true),
+    };
+    evaluation.prepare(&mut kernel, expression.stores.iter().map(|store| store.term).chain(needed));
+    let windows = &expression.extents[2..2 + spatial];
+    let adds = scatters && !disjoint(axes);
+    if adds {
+        let gradient = evaluation.buffer(expression.stores[0].argument);
+        kernel.buffer_mut(gradient).access = Access::ReadWrite;
+    }
+    let lowering = Windows { expression, evaluation, axes, task, adds, channels: channels / blocks };
+    if scatters && (adds || axes.iter().zip(windows).any(|(axis, &windows)| !covers(axis, windows))) {
+        lowering.clear(&mut kernel, &coordinates);
+    }
+    let mut regions: Vec<Vec<Segment>> = vec![Vec::new()];
+    for (axis, &windows) in axes.iter().zip(windows) {
+        let along = segments(axis, windows);
+        regions = regions
+            .into_iter()
+            .flat_map(|region| along.iter().map(move |&segment| region.iter().copied().chain([segment]).collect()))
+            .collect();
+    }
+    for region in regions {
+        lowering.region(&mut kernel, &coordinates, &region);
+    }
+    let places = expression.places(|_| true) as u64;
+    vec![Lowered::new(kernel, expression, places)]
+}
+
+struct Windows<'a> {
+    expression: &'a Expression,
+    evaluation: Evaluation<'a>,
+    axes: &'a [WindowAxis],
+    task: Task,
+    /// Whether a scatter adds to what other windows have left.
+    adds: bool,
+    /// The channels of one task.
+    channels: usize,
+}
+
+impl Windows<'_> {
+    fn spatial(&self) -> usize {
+        self.axes.len()
+    }
+
+    /// Sets the task's part of the gradient to 0.
+    fn clear(&self, kernel: &mut KernelBuilder, coordinates: &[Index]) {
+        let store = &self.expression.stores[0];
+        let buffer = self.evaluation.buffer(store.argument);
+        // The access steps through the input by `stride` along a window's axis and by `dilation` along an element's; the
+        // unit step along the input is found from the latter.
+        let spatial = self.spatial();
+        let step = |axis: usize| store.access.strides[2 + spatial + axis] / self.axes[axis].dilation as i64;
+        let loops: Vec<(usize, usize)> = (0..spatial).map(|axis| (2 + axis, self.axes[axis].input)).collect();
+        nest(kernel, &loops, coordinates, &[], &mut |kernel, place, _| {
+            let zero = kernel.f32(0.0);
+            vectors(kernel, self.channels, UNROLL, &coordinates[1], &mut |kernel, group| {
+                for (channel, active) in group {
+                    let mut index = Index::at(store.access.offset)
+                        .plus_index(&place[0], store.access.strides[0])
+                        .plus_index(channel, store.access.strides[1]);
+                    for axis in 0..spatial {
+                        index = index
+                            .plus_index(&place[2 + axis], step(axis))
+                            .shifted(self.axes[axis].padding as i64 * step(axis));
+                    }
+                    let stride = if *active == 1 { 1 } else { store.access.strides[1] };
+                    kernel.store(buffer, index, stride, *active, zero);
+                }
+            });
+            Vec::new()
+        });
+    }
+
+    /// The windows of one combination of segments.
+    fn region(&self, kernel: &mut KernelBuilder, coordinates: &[Index], region: &[Segment]) {
+        let loops: Vec<(usize, usize)> = region.iter().enumerate().map(|(axis, s)| (2 + axis, s.windows)).collect();
+        let mut start = coordinates.to_vec();
+        region.iter().enumerate().for_each(|(axis, s)| start[2 + axis] = Index::at(s.first as i64));
+        nest(kernel, &loops, &start, &[], &mut |kernel, window, _| {
+            vectors(kernel, self.channels, 1, &coordinates[1], &mut |kernel, group| {
+                for (channel, active) in group {
+                    let mut place = window.to_vec();
+                    place[1] = channel.clone();
+                    self.window(kernel, &Point::along(1, place, *active), region);
+                }
+            });
+            Vec::new()
+        });
+    }
+
+    /// One window of each lane's channel.
+    fn window(&self, kernel: &mut KernelBuilder, window: &Point, region: &[Segment]) {
+        let term = |kernel: &mut KernelBuilder, id: TermId, point: &Point| {
+            self.evaluation.clone().term(kernel, id, point, None)
+        };
+        match self.task {
+            Task::Fold(op, value) => {
+                let initial = kernel.f32(if op == WindowOp::Max { f32::NEG_INFINITY } else { 0.0 });
+                let fold = if op == WindowOp::Max { ReduceOp::Max } else { ReduceOp::Sum };
+                let found = self.elements(kernel, window, region, &[initial], &mut |kernel, point, _, found| {
+                    let value = term(kernel, value, point);
+                    vec![match fold {
+                        ReduceOp::Max => extremum(kernel, Float2::Max, found[0], value, false, false),
+                        _ => kernel.add(found[0], value),
+                    }]
+                });
+                self.evaluation.store(kernel, window, Some(found[0]));
+            }
+            Task::Pick(value, picked) => {
+                let initial = [kernel.f32(f32::NEG_INFINITY), kernel.f32(0.0)];
+                let found = self.elements(kernel, window, region, &initial, &mut |kernel, point, _, found| {
+                    let value = term(kernel, value, point);
+                    let picked = term(kernel, picked, point);
+                    let wins = beats(kernel, Compare::Gt, value, found[0]);
+                    vec![kernel.select(wins, value, found[0]), kernel.select(wins, picked, found[1])]
+                });
+                self.evaluation.store(kernel, window, Some(found[1]));
+            }
+            Task::MaxGradient(value, gradient) => {
+                let first: Vec<Index> = region.iter().map(|s| Index::at(s.from as i64)).collect();
+                let first = kernel.push(Operation::Affine(self.number(&first)));
+                let initial = [kernel.f32(f32::NEG_INFINITY), first];
+                let found = self.elements(kernel, window, region, &initial, &mut |kernel, point, number, found| {
+                    let value = term(kernel, value, point);
+                    let number = kernel.push(Operation::Affine(number.clone()));
+                    let wins = beats(kernel, Compare::Gt, value, found[0]);
+                    vec![kernel.select(wins, value, found[0]), kernel.select(wins, number, found[1])]
+                });
+                let gradient = term(kernel, gradient, window);
+                let zero = kernel.f32(0.0);
+                self.elements(kernel, window, region, &[], &mut |kernel, point, number, _| {
+                    let number = kernel.push(Operation::Affine(number.clone()));
+                    let here = kernel.compare(Compare::Eq, number, found[1]);
+                    let part = kernel.select(here, gradient, zero);
+                    self.give(kernel, point, part);
+                    Vec::new()
+                });
+            }
+            Task::SumGradient(gradient) => {
+                let gradient = term(kernel, gradient, window);
+                self.elements(kernel, window, region, &[], &mut |kernel, point, _, _| {
+                    self.give(kernel, point, gradient);
+                    Vec::new()
+                });
+            }
+        }
+    }
+
+    /// The row-major number of an element of the window.
+    fn number(&self, element: &[Index]) -> Index {
+        element.iter().zip(self.axes).fold(Index::default(), |number, (place, axis)| {
+            Index::default().plus_index(&number, axis.kernel as i64).plus_index(place, 1)
+        })
+    }
+
+    /// Visits the elements of a window that lie inside the input, in row-major order, with their numbers.
+    fn elements(
+        &self,
+        kernel: &mut KernelBuilder,
+        window: &Point,
+        region: &[Segment],
+        carried: &[Value],
+        body: &mut dyn FnMut(&mut KernelBuilder, &Point, &Index, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
+        let first = 2 + self.spatial();
+        let count: usize = region.iter().map(|s| s.to - s.from).product();
+        if count == 0 {
+            return carried.to_vec();
+        }
+        let mut visit = |kernel: &mut KernelBuilder, coordinates: &[Index], carried: &[Value]| {
+            let point = Point { coordinates: coordinates.to_vec(), ..window.clone() };
+            let number = self.number(&coordinates[first..]);
+            body(kernel, &point, &number, carried)
+        };
+        let mut start = window.coordinates.clone();
+        region.iter().enumerate().for_each(|(axis, s)| start[first + axis] = Index::at(s.from as i64));
+        if count > UNROLLED_ELEMENTS {
+            let loops: Vec<_> = region.iter().enumerate().map(|(axis, s)| (first + axis, s.to - s.from)).collect();
+            return nest(kernel, &loops, &start, carried, &mut visit);
+        }
+        let mut carried = carried.to_vec();
+        for number in 0..count {
+            let mut coordinates = start.clone();
+            let mut rest = number;
+            for (axis, s) in region.iter().enumerate().rev() {
+                coordinates[first + axis].offset += (rest % (s.to - s.from)) as i64;
+                rest /= s.to - s.from;
+            }
+            carried = visit(kernel, &coordinates, &carried);
+        }
+        carried
+    }
+
+    /// Adds or writes a part of the gradient at an element of a window.
+    fn give(&self, kernel: &mut KernelBuilder, point: &Point, part: Value) {
+        let store = &self.expression.stores[0];
+        let buffer = self.evaluation.buffer(store.argument);
+        let (index, lanes) = point.access(&store.access);
+        let stride = if point.active == 1 { 1 } else { lanes };
+        let sum = if self.adds {
+            let load = Operation::Load { buffer, index: index.clone(), stride, active: point.active };
+            let before = kernel.push(load);
+            kernel.add(before, part)
+        } else {
+            part
+        };
+        kernel.store(buffer, index, stride, point.active, sum);
+    }
+}

@@ -1,0 +1,302 @@
+//! From groups to calls: lowers each group over the layouts of its values, decides which states are updated in place, and
+//! lays the temporary values out in the arena.
+
+use std::collections::{BTreeSet, HashMap};
+
+use kiln_graph::{DType, Graph, NodeId, Op, Role};
+
+use super::buffers::{self, Interval};
+use super::fuse::{Class, Fusion, Group, class};
+use super::{Argument, Call, Layout, Place, Plan, Slot};
+use crate::kernel::{Element, Kernel};
+use crate::lower::Lowered;
+use crate::lower::expression::{Located, Storage};
+use crate::target::Target;
+
+/// Calls that are estimated to take less time on one thread are not worth waking another one.
+const PARALLEL_NANOSECONDS: u64 = 15_000;
+
+/// A piece of memory while the plan is made.
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    elements: usize,
+    use_: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// Lives from its first to its last call.
+    Temporary,
+    /// Lives through the whole run: data inputs.
+    Input,
+    /// Lives from its first call to the end of the run and after it.
+    Output,
+    /// The buffer of a state input.
+    State(usize),
+}
+
+/// What lowering a group may ask of the plan.
+pub(super) struct Assembly<'a> {
+    pub graph: &'a Graph,
+    pub target: &'a Target,
+    memory: Vec<Memory>,
+    located: Vec<Option<Located>>,
+    calls: Vec<(Lowered, String)>,
+}
+
+impl Assembly<'_> {
+    /// New temporary memory.
+    pub fn scratch(&mut self, elements: usize) -> Storage {
+        self.memory.push(Memory { elements, use_: Purpose::Temporary });
+        Storage(self.memory.len() as u32 - 1)
+    }
+
+    /// Where a node lies, if it is an input or stored.
+    pub fn located(&self, id: NodeId) -> Option<Located> {
+        self.located[id.index()]
+    }
+
+    /// Whether the group writes memory that it also reads, at other places than those that it writes.
+    pub fn is_state(&self, storage: Storage) -> bool {
+        matches!(self.memory[storage.0 as usize].use_, Purpose::State(_))
+    }
+
+    fn locate(&mut self, id: NodeId, layout: Layout, use_: Purpose) {
+        self.memory.push(Memory { elements: layout.elements, use_ });
+        let storage = Storage(self.memory.len() as u32 - 1);
+        self.located[id.index()] = Some(Located { storage, dtype: self.graph.ty(id).dtype, layout });
+    }
+}
+
+/// The plan of a graph whose groups and layouts are decided.
+pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Layout>], target: &Target) -> Plan {
+    let located = vec![None; graph.nodes.len()];
+    let mut assembly = Assembly { graph, target, memory: Vec::new(), located, calls: Vec::new() };
+    let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
+    for (number, input) in graph.inputs.iter().enumerate() {
+        let use_ = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
+        assembly.locate(input.node, layout(input.node), use_);
+    }
+    let readers = last_readers(graph, fusion);
+    let mut updates: HashMap<NodeId, usize> = HashMap::new();
+    for (position, group) in fusion.groups.iter().enumerate() {
+        for &id in &group.stores {
+            let update = graph.updates.iter().find(|update| update.node == id);
+            if let Some(update) = update {
+                let state = graph.inputs[update.input].node;
+                if readers[state.index()].is_none_or(|last| last <= position) {
+                    assembly.located[id.index()] = assembly.located[state.index()];
+                    continue;
+                }
+                updates.insert(id, update.input);
+            }
+            let output = graph.outputs.iter().any(|output| output.node == id);
+            assembly.locate(id, layout(id), if output { Purpose::Output } else { Purpose::Temporary });
+        }
+    }
+    for group in &fusion.groups {
+        let (name, label) = describe(graph, fusion, group);
+        let lowered = loop {
+            match super::groups::lower(&mut assembly, group, &name) {
+                Ok(lowered) => break lowered,
+                // A kernel that reads other places of a state than it writes writes elsewhere first.
+                Err(storage) => {
+                    let clashing = group
+                        .stores
+                        .iter()
+                        .find(|id| assembly.located[id.index()].is_some_and(|located| located.storage == storage));
+                    let &id = clashing.expect("the group writes the state");
+                    let update = graph.updates.iter().find(|update| update.node == id).expect("an update");
+                    updates.insert(id, update.input);
+                    assembly.locate(id, layout(id), Purpose::Temporary);
+                }
+            }
+        };
+        assembly.calls.extend(lowered.into_iter().map(|lowered| (lowered, label.clone())));
+    }
+    let mut copies: Vec<(NodeId, usize)> = updates.into_iter().collect();
+    copies.sort_unstable();
+    for (id, input) in copies {
+        let from = assembly.located[id.index()].expect("an update is stored");
+        let to = assembly.located[graph.inputs[input].node.index()].expect("an input lies in memory");
+        let lowered = super::groups::copy(&assembly, graph.shape(id), from, to);
+        let label = format!("update {}", graph.inputs[input].name);
+        assembly.calls.extend(lowered.into_iter().map(|lowered| (lowered, label.clone())));
+    }
+    finish(graph, assembly)
+}
+
+/// For each input the position of the last group that reads it.
+fn last_readers(graph: &Graph, fusion: &Fusion) -> Vec<Option<usize>> {
+    let mut readers = vec![None; graph.nodes.len()];
+    for (position, group) in fusion.groups.iter().enumerate() {
+        for id in members(graph, fusion, group) {
+            for operand in &graph.node(id).inputs {
+                if class(graph, *operand) == Class::Input {
+                    readers[operand.index()] = Some(position);
+                }
+            }
+        }
+    }
+    readers
+}
+
+/// Every node that a group computes, views included, in order.
+pub(super) fn members(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeSet<NodeId> {
+    let mut members = BTreeSet::new();
+    let mut open: Vec<NodeId> = group.stores.clone();
+    while let Some(id) = open.pop() {
+        if !members.insert(id) {
+            continue;
+        }
+        for &operand in &graph.node(id).inputs {
+            let elsewhere = fusion.stored[operand.index()] && !group.holds(operand);
+            if !elsewhere && class(graph, operand) != Class::Input {
+                open.push(operand);
+            }
+        }
+    }
+    members
+}
+
+/// A name for the kernel (its operations) and a label for the call (the layers too).
+fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> (String, String) {
+    let mut operations: Vec<&str> = Vec::new();
+    let mut scope = 0;
+    for id in members(graph, fusion, group) {
+        let node = graph.node(id);
+        match class(graph, id) {
+            Class::Elementwise | Class::Root => {
+                if operations.last() != Some(&node.op.mnemonic()) {
+                    operations.push(node.op.mnemonic());
+                }
+            }
+            Class::Input | Class::Free | Class::View => {}
+        }
+        if scope == 0 || group.root == Some(id) {
+            scope = node.scope;
+        }
+    }
+    if operations.is_empty() {
+        operations.push("copy");
+    }
+    if operations.len() > 6 {
+        operations.truncate(5);
+        operations.push("etc");
+    }
+    let scope = graph.scopes.get(scope as usize).map_or("", String::as_str);
+    let label = format!("{scope}{}{}", if scope.is_empty() { "" } else { ": " }, operations.join(" "));
+    (operations.join("_"), label)
+}
+
+/// Offsets, slots and calls.
+fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
+    let Assembly { memory, located, calls, .. } = assembly;
+    let mut intervals: Vec<Option<Interval>> = vec![None; memory.len()];
+    for (time, (lowered, _)) in calls.iter().enumerate() {
+        for storage in &lowered.arguments {
+            let piece = &memory[storage.0 as usize];
+            let interval = intervals[storage.0 as usize].get_or_insert(Interval {
+                from: time,
+                to: time,
+                bytes: 4 * piece.elements,
+            });
+            interval.to = time;
+        }
+    }
+    for (piece, interval) in memory.iter().zip(&mut intervals) {
+        let bytes = 4 * piece.elements;
+        match piece.use_ {
+            Purpose::Temporary => {}
+            Purpose::State(_) => *interval = None,
+            Purpose::Input => *interval = Some(Interval { from: 0, to: calls.len(), bytes }),
+            Purpose::Output => {
+                let from = interval.map_or(0, |interval| interval.from);
+                *interval = Some(Interval { from, to: calls.len(), bytes });
+            }
+        }
+    }
+    let present: Vec<Interval> = intervals.iter().flatten().copied().collect();
+    let (offsets, arena_bytes) = buffers::place(&present);
+    let mut offsets = offsets.into_iter();
+    let slots = memory
+        .iter()
+        .zip(&intervals)
+        .map(|(piece, interval)| {
+            let place = match (piece.use_, interval) {
+                (Purpose::State(input), _) => Place::State { input },
+                (_, Some(_)) => Place::Arena { offset: offsets.next().expect("an offset for each interval") },
+                (_, None) => Place::Arena { offset: 0 },
+            };
+            Slot { place, elements: piece.elements }
+        })
+        .collect();
+    let argument = |name: &str, role: Role, node: NodeId| {
+        let Located { storage, layout, .. } = located[node.index()].expect("inputs and outputs lie in memory");
+        Argument { name: name.to_owned(), role, ty: graph.ty(node), slot: storage.0 as usize, layout }
+    };
+    let mut plan = Plan {
+        name: graph.name.clone(),
+        kernels: Vec::new(),
+        calls: Vec::new(),
+        slots,
+        arena_bytes,
+        inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
+        outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
+    };
+    for (Lowered { kernel, arguments, flops, bytes }, label) in calls {
+        let tasks: usize = kernel.grid.iter().product();
+        plan.calls.push(Call {
+            kernel: shared(&mut plan.kernels, kernel),
+            arguments: arguments.iter().map(|storage| storage.0 as usize).collect(),
+            label,
+            flops,
+            bytes,
+            parallel: tasks > 1 && flops / 30 + bytes / 10 > PARALLEL_NANOSECONDS,
+        });
+    }
+    plan
+}
+
+/// The position of a kernel among the distinct ones.
+fn shared(kernels: &mut Vec<Kernel>, kernel: Kernel) -> usize {
+    if let Some(index) = kernels.iter().position(|other| *other == kernel) {
+        return index;
+    }
+    kernels.push(kernel);
+    kernels.len() - 1
+}
+
+/// The element type in memory of a value.
+pub(super) fn element(dtype: DType) -> Element {
+    match dtype {
+        DType::F32 => Element::F32,
+        DType::I32 | DType::Bool => Element::I32,
+    }
+}
+
+/// Gives each output and update a node of its own that is computed: a [`Op::Detach`] (a copy) in the place of inputs, views,
+/// constants and nodes that already are a result.
+pub(super) fn isolate_roots(graph: &Graph) -> Graph {
+    let mut result = graph.clone();
+    let mut taken: BTreeSet<NodeId> = BTreeSet::new();
+    let outputs = graph.outputs.len();
+    for root in 0..outputs + graph.updates.len() {
+        let slot = |graph: &mut Graph, id: Option<NodeId>| {
+            let entry = match root.checked_sub(outputs) {
+                None => &mut graph.outputs[root].node,
+                Some(update) => &mut graph.updates[update].node,
+            };
+            *entry = id.unwrap_or(*entry);
+            *entry
+        };
+        let id = slot(&mut result, None);
+        let computed = matches!(class(graph, id), Class::Elementwise | Class::Root);
+        if !computed || !taken.insert(id) {
+            let node = result.node(id).clone();
+            let copy = result.push(kiln_graph::Node { op: Op::Detach, inputs: vec![id], ..node });
+            slot(&mut result, Some(copy));
+        }
+    }
+    result
+}

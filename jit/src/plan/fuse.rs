@@ -1,0 +1,291 @@
+//! Which values are stored, and which are computed together: partitions a graph into groups, each of which becomes one
+//! kernel (or a fixed few). A value that is not stored is computed again wherever it is used.
+//! It knows graphs and what can be computed inside of what; it knows no layouts and no memory.
+
+use std::collections::BTreeSet;
+
+use kiln_graph::op::Op;
+use kiln_graph::{Graph, NodeId};
+
+use crate::lower::expression::{binary_weight, identity, is_view, reshape_coordinates, unary_weight};
+
+/// A value of at most this weight that reads at most one tensor of its size is computed again by each of its users.
+const RECOMPUTED_WEIGHT: u64 = 2;
+
+/// A scatter of at most so many updates along its axis is computed at the places that receive them.
+const SCATTERED_UPDATES: usize = 2;
+
+/// Values that one kernel (or a fixed few) computes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The operation that is more than elementwise, if there is one.
+    pub root: Option<NodeId>,
+    /// What is stored: elementwise values over the root's result (or the root's result itself).
+    pub stores: Vec<NodeId>,
+}
+
+impl Group {
+    /// Whether the group computes a node that other groups see, or that is its root.
+    pub fn holds(&self, id: NodeId) -> bool {
+        self.root == Some(id) || self.stores.contains(&id)
+    }
+}
+
+/// What happens to a node when kernels are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Lies in memory from the start.
+    Input,
+    /// No work, no memory: constants and counters.
+    Free,
+    /// Other places of its operand.
+    View,
+    /// One place of each operand gives one place of the result.
+    Elementwise,
+    /// Needs a kernel of its own.
+    Root,
+}
+
+/// The class of a node.
+pub fn class(graph: &Graph, id: NodeId) -> Class {
+    let node = graph.node(id);
+    match node.op {
+        Op::Input => Class::Input,
+        Op::Constant(_) | Op::Iota { .. } => Class::Free,
+        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Detach => {
+            Class::View
+        }
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) | Op::Random { .. } => {
+            Class::Elementwise
+        }
+        Op::ScatterAdd { axis, .. } if graph.shape(node.inputs[0]).dim(axis) <= SCATTERED_UPDATES => Class::Elementwise,
+        Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. } => Class::Root,
+    }
+}
+
+/// The operands that a node's kernel reads as a tensor in memory, not element by element.
+fn read_from_memory(graph: &Graph, id: NodeId) -> &[NodeId] {
+    let node = graph.node(id);
+    match node.op {
+        Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => &node.inputs,
+        Op::WindowReduce { .. } | Op::WindowMaxGrad(_) | Op::WindowMaxPick(_) | Op::WindowSumGrad { .. } => {
+            &node.inputs
+        }
+        Op::Gather { .. } | Op::TakeRows => &node.inputs[..1],
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Convert(_)
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Reverse(_)
+        | Op::ScatterAdd { .. }
+        | Op::ScatterRows { .. }
+        | Op::Random { .. }
+        | Op::Detach => &[],
+    }
+}
+
+/// The groups of a graph, in an order in which they can run.
+#[derive(Clone, Debug)]
+pub struct Fusion {
+    /// The groups.
+    pub groups: Vec<Group>,
+    /// For each node whether it is stored (inputs are not: they lie in memory from the start).
+    pub stored: Vec<bool>,
+    /// For each node whether it has to lie in row-major order, because a reshape merges its axes.
+    pub row_major: Vec<bool>,
+}
+
+/// Partitions a graph. Every output and update must be a stored node of its own (`isolate_roots`).
+pub fn fuse(graph: &Graph) -> Fusion {
+    let Storing { stored, row_major } = Storing::decide(graph);
+    let groups = graph
+        .ids()
+        .filter(|id| stored[id.index()])
+        .map(|id| Group { root: (class(graph, id) == Class::Root).then_some(id), stores: vec![id] })
+        .collect();
+    Fusion { groups, stored, row_major }
+}
+
+/// The nodes that outputs and updates depend on.
+fn live(graph: &Graph) -> Vec<bool> {
+    let mut live = vec![false; graph.nodes.len()];
+    graph.roots().for_each(|id| live[id.index()] = true);
+    for id in graph.ids().rev().filter(|id| id.index() < graph.nodes.len()) {
+        if live[id.index()] {
+            graph.node(id).inputs.iter().for_each(|operand| live[operand.index()] = true);
+        }
+    }
+    live
+}
+
+struct Storing {
+    stored: Vec<bool>,
+    row_major: Vec<bool>,
+}
+
+impl Storing {
+    fn decide(graph: &Graph) -> Storing {
+        let live = live(graph);
+        let nodes = graph.nodes.len();
+        let mut storing = Storing { stored: vec![false; nodes], row_major: vec![false; nodes] };
+        graph.roots().for_each(|id| storing.stored[id.index()] = true);
+        let live_ids = || graph.ids().filter(|id| live[id.index()]);
+        for id in live_ids() {
+            if class(graph, id) == Class::Root {
+                storing.stored[id.index()] = true;
+            }
+            storing.keep_reshapable(graph, id);
+            for &operand in read_from_memory(graph, id) {
+                storing.keep_in_memory(graph, operand);
+            }
+        }
+        let uses = uses(graph, &live);
+        let mut costs = vec![Cost::default(); nodes];
+        for id in live_ids() {
+            costs[id.index()] = storing.cost(graph, &costs, id);
+            if class(graph, id) == Class::Elementwise && !storing.stored[id.index()] {
+                let Use { places, repeated } = uses[id.index()];
+                let Cost { weight, ref tensors } = costs[id.index()];
+                let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1;
+                storing.stored[id.index()] = repeated && weight > 0 || places > 1 && !cheap;
+            }
+            if storing.stored[id.index()] {
+                costs[id.index()] = Cost { weight: 0, tensors: BTreeSet::from([id]) };
+            }
+        }
+        storing
+    }
+
+    /// Sees to it that the value that a view shows lies in memory.
+    fn keep_in_memory(&mut self, graph: &Graph, id: NodeId) {
+        match class(graph, id) {
+            _ if self.stored[id.index()] => {}
+            Class::Input => {}
+            Class::View => self.keep_in_memory(graph, graph.node(id).inputs[0]),
+            Class::Free | Class::Elementwise | Class::Root => self.stored[id.index()] = true,
+        }
+    }
+
+    /// Sees to it that a reshape that merges axes finds its operand in row-major order, or is a copy that makes it so.
+    fn keep_reshapable(&mut self, graph: &Graph, id: NodeId) {
+        let node = graph.node(id);
+        let Op::Reshape(shape) = node.op else { return };
+        let from = graph.shape(node.inputs[0]);
+        if reshape_coordinates(from, shape, &identity(shape.rank()), shape.rank()).is_some() {
+            return;
+        }
+        match class(graph, node.inputs[0]) {
+            Class::Free | Class::Elementwise | Class::Root => {
+                self.stored[node.inputs[0].index()] = true;
+                self.row_major[node.inputs[0].index()] = true;
+            }
+            Class::Input | Class::View => self.stored[id.index()] = true,
+        }
+    }
+
+    /// What computing a node anew costs at each place.
+    fn cost(&self, graph: &Graph, costs: &[Cost], id: NodeId) -> Cost {
+        let node = graph.node(id);
+        let own = match node.op {
+            Op::Unary(function) => unary_weight(function),
+            Op::Binary(function) => binary_weight(function),
+            Op::Compare(_) | Op::Select | Op::Convert(_) => 1,
+            Op::ScatterAdd { .. } => 4,
+            Op::Random { .. } => 40,
+            Op::Input => return Cost { weight: 0, tensors: BTreeSet::from([id]) },
+            Op::Constant(_)
+            | Op::Iota { .. }
+            | Op::Reduce { .. }
+            | Op::ArgReduce { .. }
+            | Op::Dot
+            | Op::Conv(_)
+            | Op::ConvGradInput { .. }
+            | Op::ConvGradWeight { .. }
+            | Op::WindowReduce { .. }
+            | Op::WindowMaxGrad(_)
+            | Op::WindowMaxPick(_)
+            | Op::WindowSumGrad { .. }
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Broadcast(_)
+            | Op::Slice(_)
+            | Op::Pad { .. }
+            | Op::Concat { .. }
+            | Op::Reverse(_)
+            | Op::Gather { .. }
+            | Op::TakeRows
+            | Op::ScatterRows { .. }
+            | Op::Detach => 0,
+        };
+        let mut cost = Cost { weight: own, tensors: BTreeSet::new() };
+        for operand in &node.inputs {
+            cost.weight += costs[operand.index()].weight;
+            cost.tensors.extend(&costs[operand.index()].tensors);
+        }
+        // Small operands that are repeated over the result cost nothing to read.
+        cost.tensors.retain(|&tensor| graph.shape(tensor).elements() * 2 > node.ty.shape.elements());
+        cost
+    }
+}
+
+/// The price of computing a value where it is used.
+#[derive(Clone, Debug, Default)]
+struct Cost {
+    weight: u64,
+    /// The stored tensors that are read, but for small ones.
+    tensors: BTreeSet<NodeId>,
+}
+
+/// Where a value is used.
+#[derive(Clone, Copy, Debug, Default)]
+struct Use {
+    /// The number of operations that use it, directly or through views.
+    places: usize,
+    /// Whether a broadcast repeats each of its elements.
+    repeated: bool,
+}
+
+fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
+    let mut uses = vec![Use::default(); graph.nodes.len()];
+    for id in graph.ids().rev().filter(|id| live[id.index()]) {
+        let node = graph.node(id);
+        let through = if is_view(&node.op) { uses[id.index()] } else { Use { places: 1, repeated: false } };
+        let repeats = match node.op {
+            Op::Broadcast(shape) => shape.elements() > graph.shape(node.inputs[0]).elements(),
+            _ => false,
+        };
+        for operand in &node.inputs {
+            let entry = &mut uses[operand.index()];
+            entry.places += through.places;
+            entry.repeated |= through.repeated || repeats;
+        }
+    }
+    uses
+}

@@ -1,0 +1,417 @@
+//! Lowers one group: builds the expression of its kernel over the layouts of its operands and hands it to the lowering of
+//! its root's family.
+
+use kiln_graph::op::{MAX_SPATIAL, Op, Sliding};
+use kiln_graph::{DType, NodeId, Shape};
+
+use super::assemble::{Assembly, element};
+use super::fuse::Group;
+use crate::kernel::KernelBuilder;
+use crate::lower::expression::{
+    Affine, Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, Term, TermId, identity,
+    reshape_coordinates, reshape_view, resolve, view_coordinates,
+};
+use crate::lower::indexing::{self, Indexed};
+use crate::lower::tile::{self, Halo, Operand, Place, Source};
+use crate::lower::window::{self, Task, WindowAxis};
+use crate::lower::{Lowered, map, reduce};
+
+/// The kernels of a group; or the state that the group writes in place although it reads other places of it.
+pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> Result<Vec<Lowered>, Storage> {
+    let graph = assembly.graph;
+    let Some(root) = group.root else {
+        let expression = elementwise(assembly, group);
+        in_place(assembly, &expression, &[])?;
+        return Ok(map::lower(name, &expression, assembly.target));
+    };
+    let node = graph.node(root);
+    match node.op {
+        Op::Reduce { op, axes } => {
+            let operand = node.inputs[0];
+            let axes: Vec<usize> = axes.iter().filter(|&axis| axis < graph.shape(operand).rank()).collect();
+            let (expression, value) = folded(assembly, group, root, &axes);
+            in_place(assembly, &expression, &[])?;
+            let target = assembly.target;
+            Ok(reduce::lower(name, &expression, value, op, target, &mut |elements, _| assembly.scratch(elements)))
+        }
+        Op::ArgReduce { op, axis } => {
+            let (expression, value) = folded(assembly, group, root, &[axis]);
+            in_place(assembly, &expression, &[])?;
+            Ok(reduce::lower_arg(name, &expression, value, op, assembly.target))
+        }
+        Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
+            contraction(assembly, group, root, name)
+        }
+        Op::WindowReduce { .. } | Op::WindowMaxGrad(_) | Op::WindowMaxPick(_) | Op::WindowSumGrad { .. } => {
+            windows(assembly, group, root, name)
+        }
+        Op::Pad { low, .. } => Ok(pad(assembly, root, &low, name)),
+        Op::Concat { axis } => Ok(concat(assembly, root, axis, name)),
+        Op::Gather { axis } => gather(assembly, group, root, Some(axis), name),
+        Op::TakeRows => gather(assembly, group, root, None, name),
+        Op::ScatterAdd { axis, .. } => Ok(scatter(assembly, root, Some(axis), name)),
+        Op::ScatterRows { .. } => Ok(scatter(assembly, root, None, name)),
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Convert(_)
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Reverse(_)
+        | Op::Random { .. }
+        | Op::Detach => unreachable!("{root} is no root"),
+    }
+}
+
+/// A copy from one place to another.
+pub(super) fn copy(assembly: &Assembly<'_>, shape: Shape, from: Located, to: Located) -> Vec<Lowered> {
+    let nowhere = |_| None;
+    let mut builder = ExpressionBuilder::new(assembly.graph, &nowhere, shape.dims().to_vec());
+    let at = identity(shape.rank());
+    let term = builder.load(from, &at);
+    builder.store(term, to, &at);
+    map::lower("copy", &builder.finish(), assembly.target)
+}
+
+/// That every state that the expression writes is read at the places that are written alone.
+fn in_place(assembly: &Assembly<'_>, expression: &Expression, operands: &[Storage]) -> Result<(), Storage> {
+    for store in &expression.stores {
+        let storage = expression.arguments[store.argument].storage;
+        let elsewhere = |term: &Term| match term {
+            Term::Load { argument, access } => *argument == store.argument && *access != store.access,
+            _ => false,
+        };
+        if assembly.is_state(storage) && (operands.contains(&storage) || expression.terms.iter().any(elsewhere)) {
+            return Err(storage);
+        }
+    }
+    Ok(())
+}
+
+/// Where the nodes that a group reads lie; what it computes itself lies nowhere yet.
+fn outside<'a>(assembly: &'a Assembly<'_>, group: &'a Group) -> impl Fn(NodeId) -> Option<Located> + 'a {
+    |id| if group.holds(id) { None } else { assembly.located(id) }
+}
+
+/// Stores the group's values, `at` being the place of the element of a tensor of the given shape.
+fn store_all(
+    assembly: &Assembly<'_>,
+    builder: &mut ExpressionBuilder<'_>,
+    group: &Group,
+    shape: Shape,
+    at: &[Affine],
+    rank: usize,
+) {
+    for &id in &group.stores {
+        let to = assembly.located(id).expect("a stored value has a place");
+        let at = reshape_coordinates(assembly.graph.shape(id), shape, at, rank).expect("stores share their axes");
+        let term = builder.node(id, &at);
+        builder.store(term, to, &at);
+    }
+}
+
+fn elementwise(assembly: &Assembly<'_>, group: &Group) -> Expression {
+    let graph = assembly.graph;
+    let outside = outside(assembly, group);
+    let first = group.stores[0];
+    let shape = graph.shape(first);
+    let rank = shape.rank();
+    if let Op::Reshape(_) = graph.node(first).op
+        && view_coordinates(graph, first, &identity(rank), rank).is_none()
+    {
+        // A copy that merges axes goes by the places of its operand.
+        let operand = graph.node(first).inputs[0];
+        let from = graph.shape(operand);
+        let to = assembly.located(first).expect("a stored value has a place");
+        let layout = reshape_view(&to.layout, shape, from).expect("a flattened copy is row-major");
+        let mut builder = ExpressionBuilder::new(graph, &outside, from.dims().to_vec());
+        let at = identity(from.rank());
+        let term = builder.node(operand, &at);
+        builder.store(term, Located { layout, ..to }, &at);
+        return builder.finish();
+    }
+    let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
+    store_all(assembly, &mut builder, group, shape, &identity(rank), rank);
+    builder.finish()
+}
+
+/// The expression of a reduction of its first operand along some axes, and the term that is folded.
+fn folded(assembly: &Assembly<'_>, group: &Group, root: NodeId, axes: &[usize]) -> (Expression, TermId) {
+    let graph = assembly.graph;
+    let outside = outside(assembly, group);
+    let operand = graph.node(root).inputs[0];
+    let shape = graph.shape(operand);
+    let rank = shape.rank();
+    let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
+    builder.fold(axes.iter().copied());
+    let value = builder.node(operand, &identity(rank));
+    let kept: Vec<Affine> = (0..rank).filter(|axis| !axes.contains(axis)).map(|a| Affine::axis(rank, a)).collect();
+    builder.root(root, kept.clone());
+    store_all(assembly, &mut builder, group, graph.shape(root), &kept, rank);
+    (builder.finish(), value)
+}
+
+fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &str) -> Result<Vec<Lowered>, Storage> {
+    let graph = assembly.graph;
+    let node = graph.node(root);
+    let shape = node.ty.shape;
+    let operands = [node.inputs[0], node.inputs[1]].map(|id| {
+        let located = resolve(graph, id, &|id| assembly.located(id)).expect("operands of contractions lie in memory");
+        (located, Operand { shape: graph.shape(id), layout: located.layout, halo: Halo::default() })
+    });
+    let [(left, left_operand), (right, right_operand)] = operands;
+    let expression = {
+        let outside = outside(assembly, group);
+        let at = identity(shape.rank());
+        let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
+        builder.root(root, at.clone());
+        store_all(assembly, &mut builder, group, shape, &at, shape.rank());
+        builder.finish()
+    };
+    in_place(assembly, &expression, &[left.storage, right.storage])?;
+    if expression.is_empty() {
+        return Ok(Vec::new());
+    }
+    let recipe = tile::recipe(&node.op, &left_operand, &right_operand, shape, assembly.target);
+    let recipe = recipe.expect("the root is a contraction");
+    let scratch: Vec<(Storage, usize)> =
+        recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();
+    let mut kernels = Vec::new();
+    for stage in &recipe.stages {
+        let name = if stage.results { name } else { "pack" };
+        let mut kernel = KernelBuilder::new(name, assembly.target.lanes);
+        let mut arguments = Vec::new();
+        let mut bytes = 0;
+        let evaluation = stage.results.then(|| {
+            arguments.extend(expression.arguments.iter().map(|argument| argument.storage));
+            bytes += expression.bytes();
+            let mut evaluation = Evaluation::new(&expression, &mut kernel);
+            evaluation.prepare(&mut kernel, expression.stores.iter().map(|store| store.term));
+            evaluation
+        });
+        let buffers: Vec<_> = stage
+            .buffers
+            .iter()
+            .map(|&(source, access)| {
+                let (label, storage, elements) = match source {
+                    Source::Left => ("left", left.storage, left.layout.elements),
+                    Source::Right => ("right", right.storage, right.layout.elements),
+                    Source::Scratch(number) => ("scratch", scratch[number].0, scratch[number].1),
+                };
+                arguments.push(storage);
+                bytes += 4 * elements as u64;
+                kernel.buffer(label, element(DType::F32), elements, access)
+            })
+            .collect();
+        stage.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
+            let mut point = Point::single(place.coordinates.clone());
+            if let Some(axis) = place.lanes {
+                point = Point::along(axis, point.coordinates, place.active);
+            }
+            evaluation.as_ref().expect("stages with results call the epilogue").store(kernel, &point, Some(sum));
+        });
+        let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
+        kernels.push(Lowered { kernel: kernel.finish(), arguments, flops, bytes });
+    }
+    Ok(kernels)
+}
+
+/// The axes of a window of the given kernel over an input.
+fn window_axes(sliding: &Sliding, kernel: &[usize; MAX_SPATIAL], input: Shape) -> Vec<WindowAxis> {
+    (0..sliding.spatial)
+        .map(|axis| WindowAxis {
+            input: input.dim(2 + axis),
+            kernel: kernel[axis],
+            padding: sliding.padding[axis].0,
+            stride: sliding.stride[axis],
+            dilation: sliding.dilation[axis],
+        })
+        .collect()
+}
+
+fn windows(assembly: &Assembly<'_>, group: &Group, root: NodeId, name: &str) -> Result<Vec<Lowered>, Storage> {
+    let graph = assembly.graph;
+    let node = graph.node(root);
+    // The shape over which the windows slide, and the shape of one value a window.
+    let (window, over, values) = match node.op {
+        Op::WindowReduce { window, .. } | Op::WindowMaxPick(window) => {
+            (window, graph.shape(node.inputs[0]), node.ty.shape)
+        }
+        Op::WindowMaxGrad(window) => (window, node.ty.shape, graph.shape(node.inputs[1])),
+        Op::WindowSumGrad { window, .. } => (window, node.ty.shape, graph.shape(node.inputs[0])),
+        _ => unreachable!("{root} is no window operation"),
+    };
+    let axes = window_axes(&window.sliding, &window.kernel, over);
+    let spatial = axes.len();
+    let rank = 2 + 2 * spatial;
+    let mut extents = values.dims().to_vec();
+    extents.extend(&window.kernel[..spatial]);
+    let place: Vec<Affine> = (0..2 + spatial).map(|axis| Affine::axis(rank, axis)).collect();
+    let mut inside = place.clone();
+    for (number, axis) in axes.iter().enumerate() {
+        inside[2 + number] = Affine::zero(rank)
+            .shifted(-(axis.padding as i64))
+            .plus(&Affine::axis(rank, 2 + number), axis.stride as i64)
+            .plus(&Affine::axis(rank, 2 + spatial + number), axis.dilation as i64);
+    }
+    let outside = outside(assembly, group);
+    let mut builder = ExpressionBuilder::new(graph, &outside, extents);
+    builder.fold(2 + spatial..rank);
+    let task = match node.op {
+        Op::WindowReduce { op, .. } => Task::Fold(op, builder.node(node.inputs[0], &inside)),
+        Op::WindowMaxPick(_) => {
+            Task::Pick(builder.node(node.inputs[0], &inside), builder.node(node.inputs[1], &inside))
+        }
+        Op::WindowMaxGrad(_) => {
+            Task::MaxGradient(builder.node(node.inputs[0], &inside), builder.node(node.inputs[1], &place))
+        }
+        _ => Task::SumGradient(builder.node(node.inputs[0], &place)),
+    };
+    match task {
+        Task::Fold(..) | Task::Pick(..) => {
+            builder.root(root, place.clone());
+            store_all(assembly, &mut builder, group, values, &place, rank);
+        }
+        Task::MaxGradient(..) | Task::SumGradient(_) => {
+            let part = builder.push(Term::Root, DType::F32);
+            builder.store(part, assembly.located(root).expect("a stored value has a place"), &inside);
+        }
+    }
+    let expression = builder.finish();
+    in_place(assembly, &expression, &[])?;
+    Ok(window::lower(name, &expression, &axes, task, assembly.target))
+}
+
+/// Writes a node's value over a box of a stored value, whose first element has the given coordinates.
+fn fill(
+    assembly: &Assembly<'_>,
+    name: &str,
+    to: NodeId,
+    start: &[usize],
+    extents: &[usize],
+    value: NodeId,
+) -> Vec<Lowered> {
+    let graph = assembly.graph;
+    let located = |id| if id == to { None } else { assembly.located(id) };
+    let rank = extents.len();
+    let at = identity(rank);
+    let mut builder = ExpressionBuilder::new(graph, &located, extents.to_vec());
+    let scalar = graph.shape(value).rank() == 0 && rank > 0;
+    let term = builder.node(value, if scalar { &[] } else { &at });
+    let place: Vec<Affine> = at.into_iter().zip(start).map(|(axis, &start)| axis.shifted(start as i64)).collect();
+    builder.store(term, assembly.located(to).expect("a stored value has a place"), &place);
+    map::lower(name, &builder.finish(), assembly.target)
+}
+
+fn pad(assembly: &Assembly<'_>, root: NodeId, low: &[usize], name: &str) -> Vec<Lowered> {
+    let graph = assembly.graph;
+    let node = graph.node(root);
+    let (operand, value) = (node.inputs[0], node.inputs[1]);
+    let inner = graph.shape(operand);
+    let shape = node.ty.shape;
+    let rank = shape.rank();
+    let mut kernels = fill(assembly, name, root, &low[..rank], inner.dims(), operand);
+    // The border in slabs: before and after each axis, within the operand along the axes before it.
+    for axis in 0..rank {
+        for (from, to) in [(0, low[axis]), (low[axis] + inner.dim(axis), shape.dim(axis))] {
+            let mut start = vec![0; rank];
+            let mut extents = shape.dims().to_vec();
+            start[..axis].copy_from_slice(&low[..axis]);
+            extents[..axis].copy_from_slice(&inner.dims()[..axis]);
+            (start[axis], extents[axis]) = (from, to - from);
+            kernels.extend(fill(assembly, "pad", root, &start, &extents, value));
+        }
+    }
+    kernels
+}
+
+fn concat(assembly: &Assembly<'_>, root: NodeId, axis: usize, name: &str) -> Vec<Lowered> {
+    let graph = assembly.graph;
+    let mut start = vec![0; graph.shape(root).rank()];
+    let mut kernels = Vec::new();
+    for &operand in &graph.node(root).inputs {
+        let shape = graph.shape(operand);
+        kernels.extend(fill(assembly, name, root, &start, shape.dims(), operand));
+        start[axis] += shape.dim(axis);
+    }
+    kernels
+}
+
+/// `axis`: that of a gather; `None`: rows.
+fn gather(
+    assembly: &Assembly<'_>,
+    group: &Group,
+    root: NodeId,
+    axis: Option<usize>,
+    name: &str,
+) -> Result<Vec<Lowered>, Storage> {
+    let graph = assembly.graph;
+    let outside = outside(assembly, group);
+    let node = graph.node(root);
+    let (data, indices) = (node.inputs[0], node.inputs[1]);
+    let shape = node.ty.shape;
+    let rank = shape.rank();
+    let at = identity(rank);
+    let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
+    let (mut place, axis, index_at) = match axis {
+        Some(axis) => (at.clone(), axis, at.clone()),
+        None => {
+            let leading = graph.shape(indices).rank();
+            let mut place = vec![Affine::zero(rank)];
+            place.extend_from_slice(&at[leading..]);
+            (place, 0, at[..leading].to_vec())
+        }
+    };
+    place[axis] = Affine::zero(rank);
+    let index = builder.node(indices, &index_at);
+    let from = resolve(graph, data, &outside).expect("indexed data lies in memory");
+    let (argument, access) = builder.place(from, &place, true, false);
+    builder.root(root, at.clone());
+    store_all(assembly, &mut builder, group, shape, &at, rank);
+    let indexed =
+        Indexed { argument, access, index, extent: graph.shape(data).dim(axis), stride: from.layout.strides[axis] };
+    let expression = builder.finish();
+    in_place(assembly, &expression, &[from.storage])?;
+    Ok(indexing::lower_gather(name, &expression, &indexed, graph.ty(data).dtype == DType::Bool, assembly.target))
+}
+
+/// `axis`: that of a scatter; `None`: rows.
+fn scatter(assembly: &Assembly<'_>, root: NodeId, axis: Option<usize>, name: &str) -> Vec<Lowered> {
+    let graph = assembly.graph;
+    let located = |id| if id == root { None } else { assembly.located(id) };
+    let node = graph.node(root);
+    let (indices, updates) = (node.inputs[0], node.inputs[1]);
+    let to = assembly.located(root).expect("a stored value has a place");
+
+    let mut clear = ExpressionBuilder::new(graph, &located, node.ty.shape.dims().to_vec());
+    let zero = clear.push(Term::Constant(kiln_graph::op::Scalar(0.0)), DType::F32);
+    clear.store(zero, to, &identity(node.ty.shape.rank()));
+    let mut kernels = map::lower("clear", &clear.finish(), assembly.target);
+
+    let shape = graph.shape(updates);
+    let rank = shape.rank();
+    let at = identity(rank);
+    let mut builder = ExpressionBuilder::new(graph, &located, shape.dims().to_vec());
+    let (mut place, axis, index_at) = match axis {
+        Some(axis) => (at.clone(), axis, at.clone()),
+        None => {
+            let leading = graph.shape(indices).rank();
+            let mut place = vec![Affine::zero(rank)];
+            place.extend_from_slice(&at[leading..]);
+            (place, 0, at[..leading].to_vec())
+        }
+    };
+    place[axis] = Affine::zero(rank);
+    let index = builder.node(indices, &index_at);
+    let update = builder.node(updates, &at);
+    let (argument, access) = builder.place(to, &place, true, true);
+    let indexed = Indexed { argument, access, index, extent: node.ty.shape.dim(axis), stride: to.layout.strides[axis] };
+    kernels.extend(indexing::lower_scatter(name, &builder.finish(), &indexed, update, assembly.target));
+    kernels
+}

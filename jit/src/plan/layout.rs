@@ -1,0 +1,276 @@
+//! How each value lies in memory: the order of its axes, chosen so that contractions and windows find their operands as
+//! they want them and elementwise neighbours agree. It knows graphs and groups; it knows no offsets in the arena.
+//!
+//! Orders are wishes. First come those that are fixed: states that other programs share, data, outputs, values that a
+//! reshape flattens. Then each contraction and window wishes for its operands and its result; the first wish for
+//! a value wins. Then orders spread along elementwise operations and views that keep axes apart, so
+//! that gradients and moments lie as their parameters. Whatever is left is row-major. Nothing depends on a wish
+//! for its correctness: every access is strided.
+
+use std::collections::HashMap;
+
+use kiln_graph::shape::MAX_RANK;
+use kiln_graph::{Graph, NodeId, Op, Role, Shape};
+
+use super::Layout;
+use super::fuse::{Class, Fusion, class};
+use crate::lower::tile;
+
+/// The axes of a tensor, outermost first.
+type Order = Vec<usize>;
+
+impl Layout {
+    /// A dense tensor with its axes in the given order, outermost first.
+    pub fn dense(shape: Shape, order: &[usize]) -> Layout {
+        let mut layout = Layout { offset: 0, strides: [0; MAX_RANK], elements: 1 };
+        for &axis in order.iter().rev() {
+            layout.strides[axis] = layout.elements as i64;
+            layout.elements *= shape.dim(axis);
+        }
+        layout
+    }
+
+    /// A dense tensor in row-major order.
+    pub fn row_major(shape: Shape) -> Layout {
+        Layout::dense(shape, &(0..shape.rank()).collect::<Vec<_>>())
+    }
+
+    /// Whether every element of a tensor of the shape lies in the buffer.
+    pub fn holds(&self, shape: Shape) -> bool {
+        let reach = |sign: i64| -> i64 {
+            let step = |axis: usize| self.strides[axis] * (shape.dim(axis) as i64 - 1);
+            (0..shape.rank()).map(step).filter(|step| step.signum() == sign).sum()
+        };
+        let offset = self.offset as i64;
+        shape.elements() == 0 || offset + reach(-1) >= 0 && offset + reach(1) < self.elements as i64
+    }
+
+    /// The axes by the steps that this layout takes along them, the largest first.
+    fn order(&self, rank: usize) -> Order {
+        let mut order: Order = (0..rank).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides[axis]));
+        order
+    }
+}
+
+/// The layout of each node that lies in memory: inputs and stored values.
+pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>) -> Vec<Option<Layout>> {
+    let mut wishes = Wishes { graph, orders: vec![None; graph.nodes.len()], fixed: vec![false; graph.nodes.len()] };
+    wishes.fix(fusion, states);
+    wishes.contractions_and_windows();
+    wishes.updates();
+    for _ in 0..4 {
+        if !wishes.spread() {
+            break;
+        }
+    }
+    let mut layouts: Vec<Option<Layout>> = vec![None; graph.nodes.len()];
+    for id in graph.ids().filter(|id| fusion.stored[id.index()]) {
+        layouts[id.index()] = Some(wishes.layout(id));
+    }
+    for input in &graph.inputs {
+        let given = states.get(&input.name).filter(|_| input.role == Role::State);
+        layouts[input.node.index()] = Some(given.copied().unwrap_or_else(|| wishes.layout(input.node)));
+    }
+    layouts
+}
+
+struct Wishes<'a> {
+    graph: &'a Graph,
+    orders: Vec<Option<Order>>,
+    /// Whether the order is fixed, so that it says nothing about what the neighbours should do.
+    fixed: Vec<bool>,
+}
+
+impl Wishes<'_> {
+    fn layout(&self, id: NodeId) -> Layout {
+        let shape = self.graph.shape(id);
+        match &self.orders[id.index()] {
+            Some(order) => Layout::dense(shape, order),
+            None => Layout::row_major(shape),
+        }
+    }
+
+    fn wish(&mut self, id: NodeId, order: Order) -> bool {
+        let entry = &mut self.orders[id.index()];
+        if entry.is_some() || order.len() < 2 {
+            return false;
+        }
+        *entry = Some(order);
+        true
+    }
+
+    fn fix(&mut self, fusion: &Fusion, states: &HashMap<String, Layout>) {
+        let graph = self.graph;
+        let rank = |id: NodeId| graph.shape(id).rank();
+        for input in &graph.inputs {
+            match input.role {
+                Role::Data => {
+                    self.wish(input.node, (0..rank(input.node)).collect());
+                    self.fixed[input.node.index()] = true;
+                }
+                Role::State => {
+                    if let Some(layout) = states.get(&input.name) {
+                        self.wish(input.node, layout.order(rank(input.node)));
+                    }
+                }
+            }
+        }
+        let flattened = graph.ids().filter(|id| fusion.row_major[id.index()]);
+        for id in graph.outputs.iter().map(|output| output.node).chain(flattened) {
+            self.wish(id, (0..rank(id)).collect());
+            self.fixed[id.index()] = true;
+        }
+    }
+
+    fn contractions_and_windows(&mut self) {
+        for id in self.graph.ids() {
+            let node = self.graph.node(id);
+            let shape = |id: NodeId| self.graph.shape(id);
+            match node.op {
+                Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
+                    let [left, right] = node.inputs[..] else { continue };
+                    let wanted = tile::wanted(&node.op, shape(left), shape(right), shape(id));
+                    let [for_left, for_right, for_result] = wanted.expect("the operation is a contraction");
+                    self.wish_through_views(left, for_left.order);
+                    self.wish_through_views(right, for_right.order);
+                    self.wish(id, for_result.order);
+                }
+                Op::WindowReduce { .. } | Op::WindowMaxGrad(_) | Op::WindowMaxPick(_) | Op::WindowSumGrad { .. } => {
+                    for &operand in &node.inputs {
+                        self.wish_through_views(operand, channels_last(shape(operand).rank()));
+                    }
+                    self.wish(id, channels_last(shape(id).rank()));
+                }
+                Op::Input
+                | Op::Constant(_)
+                | Op::Iota { .. }
+                | Op::Unary(_)
+                | Op::Binary(_)
+                | Op::Compare(_)
+                | Op::Select
+                | Op::Convert(_)
+                | Op::Reduce { .. }
+                | Op::ArgReduce { .. }
+                | Op::Reshape(_)
+                | Op::Transpose(_)
+                | Op::Broadcast(_)
+                | Op::Slice(_)
+                | Op::Pad { .. }
+                | Op::Concat { .. }
+                | Op::Reverse(_)
+                | Op::Gather { .. }
+                | Op::ScatterAdd { .. }
+                | Op::TakeRows
+                | Op::ScatterRows { .. }
+                | Op::Random { .. }
+                | Op::Detach => {}
+            }
+        }
+    }
+
+    /// Wishes an order for a value seen through transposes and the like.
+    fn wish_through_views(&mut self, id: NodeId, order: Order) {
+        if class(self.graph, id) != Class::View {
+            self.wish(id, order);
+            return;
+        }
+        let operand = self.graph.node(id).inputs[0];
+        if let Some(order) = self.before(id, &order) {
+            self.wish_through_views(operand, order);
+        }
+        self.wish(id, self.orders[id.index()].clone().unwrap_or(Order::new()));
+    }
+
+    /// A state's new value lies as the state.
+    fn updates(&mut self) {
+        for update in &self.graph.updates {
+            let state = self.graph.inputs[update.input].node;
+            if let Some(order) = self.orders[state.index()].clone() {
+                self.wish(update.node, order);
+            }
+        }
+    }
+
+    /// The order of the operand that gives the order of a node, if the node keeps axes apart.
+    fn before(&self, id: NodeId, order: &[usize]) -> Option<Order> {
+        let node = self.graph.node(id);
+        match node.op {
+            Op::Transpose(permutation) => Some(order.iter().map(|&axis| permutation[axis] as usize).collect()),
+            Op::Reverse(_) | Op::Slice(_) | Op::Detach | Op::Pad { .. } => Some(order.to_vec()),
+            Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Select
+            | Op::Convert(_)
+            | Op::Concat { .. }
+            | Op::WindowReduce { .. }
+            | Op::WindowMaxGrad(_)
+            | Op::WindowMaxPick(_)
+            | Op::WindowSumGrad { .. } => Some(order.to_vec()),
+            Op::Input
+            | Op::Constant(_)
+            | Op::Iota { .. }
+            | Op::Reduce { .. }
+            | Op::ArgReduce { .. }
+            | Op::Dot
+            | Op::Conv(_)
+            | Op::ConvGradInput { .. }
+            | Op::ConvGradWeight { .. }
+            | Op::Reshape(_)
+            | Op::Broadcast(_)
+            | Op::Gather { .. }
+            | Op::ScatterAdd { .. }
+            | Op::TakeRows
+            | Op::ScatterRows { .. }
+            | Op::Random { .. } => None,
+        }
+    }
+
+    /// The order of a node that an operand's order gives, if the node keeps axes apart.
+    fn after(&self, id: NodeId, order: &[usize]) -> Option<Order> {
+        match self.graph.node(id).op {
+            Op::Transpose(permutation) => {
+                let place = |axis: usize| permutation.iter().position(|&p| p as usize == axis);
+                order.iter().map(|&axis| place(axis)).collect()
+            }
+            _ => self.before(id, order),
+        }
+    }
+
+    /// Orders go on to users and to operands that have none; says whether any did.
+    fn spread(&mut self) -> bool {
+        let graph = self.graph;
+        let mut changed = false;
+        for id in graph.ids() {
+            for &operand in &graph.node(id).inputs {
+                let known = self.orders[operand.index()].as_ref().filter(|_| !self.fixed[operand.index()]);
+                if let Some(order) = known.and_then(|order| self.after(id, order)) {
+                    changed |= self.wish(id, order);
+                }
+            }
+        }
+        self.updates();
+        for id in graph.ids().rev() {
+            let known = self.orders[id.index()].as_ref().filter(|_| !self.fixed[id.index()]);
+            let Some(order) = known.and_then(|order| self.before(id, order)) else { continue };
+            for &operand in &graph.node(id).inputs {
+                if graph.shape(operand).rank() == order.len() {
+                    changed |= self.wish(operand, order.clone());
+                }
+            }
+        }
+        for update in &graph.updates {
+            let state = graph.inputs[update.input].node;
+            if let Some(order) = self.orders[update.node.index()].clone() {
+                changed |= self.wish(state, order);
+            }
+        }
+        changed
+    }
+}
+
+/// `n, spatial.., c`.
+fn channels_last(rank: usize) -> Order {
+    std::iter::once(0).chain(2..rank).chain([1]).collect()
+}

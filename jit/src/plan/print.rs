@@ -1,0 +1,91 @@
+//! The plan as text, and its sums.
+
+use std::fmt;
+
+use super::{Argument, Place, Plan};
+use kiln_graph::Role;
+
+impl Plan {
+    /// Floating-point operations of one run.
+    pub fn flops(&self) -> u64 {
+        self.calls.iter().map(|call| call.flops).sum()
+    }
+
+    /// Bytes that one run reads and writes at least, if nothing stays in a cache from call to call.
+    pub fn bytes(&self) -> u64 {
+        self.calls.iter().map(|call| call.bytes).sum()
+    }
+
+    /// Bytes of memory that a run needs: the arena and the states.
+    pub fn peak_bytes(&self) -> usize {
+        self.arena_bytes + self.state_bytes()
+    }
+
+    /// Bytes of the states.
+    pub fn state_bytes(&self) -> usize {
+        let states = self.inputs.iter().filter(|input| input.role == Role::State);
+        states.map(|input| 4 * input.layout.elements).sum()
+    }
+}
+
+/// ```text
+/// plan train: 12 calls of 9 kernels, 1234 FLOP, arena 4096 B, states 512 B
+///   input x: f32[64,10] in @0
+///   state fc.weight: f32[10,10] strides [1, 10]
+///   fc: dot add max  (kernel 0, 64 tasks)  @0 fc.weight -> @2560  20 kFLOP 10 kB
+///   output loss: f32[] in @64
+/// ```
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (calls, kernels) = (self.calls.len(), self.kernels.len());
+        writeln!(
+            f,
+            "plan {}: {calls} calls of {kernels} kernels, {} FLOP, {} bytes moved, arena {} bytes, states {} bytes, peak {} bytes",
+            self.name,
+            self.flops(),
+            self.bytes(),
+            self.arena_bytes,
+            self.state_bytes(),
+            self.peak_bytes(),
+        )?;
+        for input in &self.inputs {
+            self.argument(f, if input.role == Role::Data { "input" } else { "state" }, input)?;
+        }
+        for (number, call) in self.calls.iter().enumerate() {
+            let kernel = &self.kernels[call.kernel];
+            let tasks: usize = kernel.grid.iter().product();
+            let sharing = if call.parallel { " in parallel" } else { "" };
+            write!(f, "  {number:3} {} [kernel {}, {tasks} tasks{sharing}]", call.label, call.kernel)?;
+            for (buffer, &slot) in kernel.buffers.iter().zip(&call.arguments) {
+                let access = match buffer.access {
+                    crate::kernel::Access::Read => "",
+                    crate::kernel::Access::Write => "=",
+                    crate::kernel::Access::ReadWrite => "±",
+                };
+                write!(f, " {access}{}", self.place(slot))?;
+            }
+            writeln!(f, "  {} FLOP, {} bytes", call.flops, call.bytes)?;
+        }
+        for output in &self.outputs {
+            self.argument(f, "output", output)?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn argument(&self, f: &mut fmt::Formatter<'_>, kind: &str, argument: &Argument) -> fmt::Result {
+        let Argument { name, ty, slot, layout, .. } = argument;
+        let strides = &layout.strides[..ty.shape.rank()];
+        writeln!(f, "  {kind} {name}: {ty}, strides {strides:?}, in {}", self.place(*slot))
+    }
+
+    /// `@640+256` for bytes 640 to 895 of the arena, or the name of a state.
+    fn place(&self, slot: usize) -> String {
+        let slot = &self.slots[slot];
+        match slot.place {
+            Place::Arena { offset } => format!("@{offset}+{}", 4 * slot.elements),
+            Place::State { input } => self.inputs[input].name.clone(),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Plans against the graph interpreter: each lowering at 4, 8 and 16 lanes, through the kernel interpreter; and what the
+//! fusion promises.
+
+mod cases;
+mod run;
+
+#[test]
+fn lowerings_agree_with_the_interpreter() {
+    let only = std::env::var("CASE").ok();
+    for (name, build) in cases::CASES {
+        if only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+            continue;
+        }
+        let builder = kiln_graph::Builder::new(*name);
+        build(&builder);
+        let graph = builder.finish().unwrap_or_else(|error| panic!("{name}: {error}"));
+        run::check(name, &graph);
+        run::check(name, &kiln_graph::optimize(&graph));
+    }
+}

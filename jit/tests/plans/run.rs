@@ -1,0 +1,135 @@
+//! Runs a whole plan on the kernel interpreter, on plain memory: no emitter, any number of lanes.
+
+use std::collections::HashMap;
+
+use kiln_graph::interpret::{Tensor, interpret};
+use kiln_graph::{DType, Graph, Role, Shape, Type};
+use kiln_jit::Target;
+use kiln_jit::kernel::interpret_words;
+use kiln_jit::plan::{Argument, Layout, Place, Plan, plan};
+
+/// Values for the graph's inputs: numbers around 0 for f32, small ones for i32.
+pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {
+    let feed = |(number, input): (usize, &kiln_graph::Input)| {
+        let ty = graph.ty(input.node);
+        let bits = |i: usize| kiln_runtime::random::bits(7, 0, number as u32, i as u64);
+        let tensor = match ty.dtype {
+            // Some values repeat, so that maxima have ties.
+            DType::F32 => {
+                Tensor::floats(ty.shape, (0..ty.shape.elements()).map(|i| (bits(i) % 257) as f64 / 64.0 - 2.0))
+            }
+            DType::I32 => Tensor::ints(ty.shape, (0..ty.shape.elements()).map(|i| (bits(i) % 7) as i32)),
+            DType::Bool => Tensor::bools(ty.shape, (0..ty.shape.elements()).map(|i| bits(i) % 2 == 0)),
+        };
+        (input.name.clone(), tensor)
+    };
+    graph.inputs.iter().enumerate().map(feed).collect()
+}
+
+fn words(tensor: &Tensor<f32>) -> Vec<u32> {
+    match tensor {
+        Tensor::F(a) => a.iter().map(|x| x.to_bits()).collect(),
+        Tensor::I(a) => a.iter().map(|&x| x as u32).collect(),
+        Tensor::B(a) => a.iter().map(|&x| x as u32).collect(),
+    }
+}
+
+/// The offset of each element, in row-major order.
+fn offsets(shape: Shape, layout: &Layout) -> Vec<usize> {
+    (0..shape.elements())
+        .map(|mut i| {
+            let mut offset = layout.offset as i64;
+            for axis in (0..shape.rank()).rev() {
+                offset += (i % shape.dim(axis)) as i64 * layout.strides[axis];
+                i /= shape.dim(axis);
+            }
+            offset as usize
+        })
+        .collect()
+}
+
+/// Outputs and states by name after a run.
+pub struct Outcome {
+    pub outputs: HashMap<String, Vec<u32>>,
+    pub states: HashMap<String, Vec<u32>>,
+}
+
+/// Runs a plan. The memory holds garbage before, so that nothing can rely on zeros.
+pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
+    let mut memory = vec![0x7fc0_dead_u32; plan.arena_bytes / 4];
+    let mut states = HashMap::new();
+    for (number, input) in plan.inputs.iter().enumerate() {
+        if input.role == Role::State {
+            states.insert(number, memory.len());
+            memory.extend(std::iter::repeat_n(0x7fc0_beef, plan.slots[input.slot].elements));
+        }
+    }
+    let place = |slot: usize| match plan.slots[slot].place {
+        Place::Arena { offset } => {
+            assert_eq!(offset % 64, 0, "slots are aligned");
+            offset / 4
+        }
+        Place::State { input } => states[&input],
+    };
+    let read = |memory: &[u32], argument: &Argument| -> Vec<u32> {
+        let start = place(argument.slot);
+        offsets(argument.ty.shape, &argument.layout).into_iter().map(|offset| memory[start + offset]).collect()
+    };
+    for input in &plan.inputs {
+        let start = place(input.slot);
+        for (offset, word) in offsets(input.ty.shape, &input.layout).into_iter().zip(words(&feeds[&input.name])) {
+            memory[start + offset] = word;
+        }
+    }
+    for call in &plan.calls {
+        let kernel = &plan.kernels[call.kernel];
+        for (buffer, &slot) in kernel.buffers.iter().zip(&call.arguments) {
+            assert!(buffer.elements <= plan.slots[slot].elements, "{}: a buffer longer than its slot", call.label);
+        }
+        let places: Vec<usize> = call.arguments.iter().map(|&slot| place(slot)).collect();
+        interpret_words(kernel, &mut memory, &places, 0..kernel.tasks());
+    }
+    let named = |arguments: &[Argument], role: Role| {
+        let of_role = arguments.iter().filter(|argument| argument.role == role);
+        of_role.map(|argument| (argument.name.clone(), read(&memory, argument))).collect()
+    };
+    Outcome { outputs: named(&plan.outputs, Role::Data), states: named(&plan.inputs, Role::State) }
+}
+
+fn number(word: u32, dtype: DType) -> f64 {
+    match dtype {
+        DType::F32 => f64::from(f32::from_bits(word)),
+        DType::I32 | DType::Bool => f64::from(word as i32),
+    }
+}
+
+/// That a graph gives the same through plans for 4, 8 and 16 lanes as through the graph interpreter.
+pub fn check(name: &str, graph: &Graph) {
+    for lanes in [4, 8, 16] {
+        let plan = plan(graph, &Target::with_lanes(lanes), &HashMap::new()).expect("a plan");
+        check_plan(&format!("{name} at {lanes} lanes"), graph, &plan);
+    }
+}
+
+/// That a plan of a graph gives the same as the graph interpreter.
+pub fn check_plan(name: &str, graph: &Graph, plan: &Plan) {
+    let feeds = feeds(graph);
+    let expected = interpret::<f32>(graph, &feeds).expect("the reference");
+    let outcome = run(plan, &feeds);
+    let compare = |what: &str, ty: Type, found: &[u32], expected: &Tensor<f32>| {
+        let expected = expected.to_f64();
+        let scale = expected.iter().filter(|x| x.is_finite()).fold(1.0f64, |m, x| m.max(x.abs()));
+        for (i, (&word, &want)) in found.iter().zip(&expected).enumerate() {
+            let have = number(word, ty.dtype);
+            let close = have == want || have.is_nan() && want.is_nan() || (have - want).abs() <= 2e-5 * scale;
+            assert!(close, "{name}: {what}[{i}] is {have}, not {want}\n{plan}");
+        }
+    };
+    for output in &plan.outputs {
+        compare(&output.name, output.ty, &outcome.outputs[&output.name], &expected.outputs[&output.name]);
+    }
+    for input in plan.inputs.iter().filter(|input| input.role == Role::State) {
+        let after = expected.updates.get(&input.name).unwrap_or(&feeds[&input.name]);
+        compare(&input.name, input.ty, &outcome.states[&input.name], after);
+    }
+}
