@@ -204,7 +204,7 @@ impl<'g> Value<'g> {
     }
 
     /// The value, but at least `low` and at most `high` (`high` if `low` is larger than it). The gradient is 1 between
-    /// them, 0 at both (as [`Value::relu`]'s at 0, and as PyTorch's since 2.15) and outside; NaN stays NaN.
+    /// them, 0 outside and at both (as the golden figures of PyTorch 2.15 have it); NaN stays NaN.
     pub fn clamp(self, low: f64, high: f64) -> Value<'g> {
         let raised = self.le(low.min(high)).select(low.min(high), self);
         raised.ge(high).select(high, raised)
