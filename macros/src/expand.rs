@@ -1,6 +1,13 @@
 //! From validated layers to Rust: the struct (for `model!`), the implementations of `Layer` and `Model`, and the
 //! compile-time checks. What is emitted are calls that a user could have written. Knows neither shapes nor graphs.
 
+/// `quote!` whose local variables the user's own names (in const arguments) can neither see nor clash with.
+macro_rules! emit {
+    ($($tokens:tt)*) => {
+        quote::quote_spanned!(proc_macro2::Span::mixed_site()=> $($tokens)*)
+    };
+}
+
 mod checks;
 mod structure;
 mod walk;
@@ -8,7 +15,6 @@ mod walk;
 pub use structure::structure;
 
 use proc_macro2::TokenStream;
-use quote::quote;
 
 use crate::ast::{Declaration, Form};
 use crate::validate::Layer;
@@ -22,9 +28,9 @@ pub fn expand(declaration: &Declaration<Layer>) -> TokenStream {
     let checks = checks::checks(declaration);
     let layer = implement_layer(declaration);
     let model = implement_model(declaration);
-    quote! {
+    emit! {
         #structure
-        // The constants are named after fields, and the user's braces around const arguments stay as they are.
+        // The constants are named after the user's fields and types, and hold the user's const arguments.
         #[allow(non_upper_case_globals, dead_code, unused_braces, clippy::all)]
         const _: () = {
             #checks
@@ -41,7 +47,7 @@ fn implement_layer(declaration: &Declaration<Layer>) -> TokenStream {
     let visit = walk::visit(&declaration.body);
     let visit_mut = walk::visit_mut(&declaration.body);
     let describe = walk::describe(&declaration.body);
-    quote! {
+    emit! {
         #[automatically_derived]
         impl #parameters ::kiln::graph::Layer for #name #arguments #bounds {
             fn forward<'g>(
@@ -83,7 +89,7 @@ fn implement_model(declaration: &Declaration<Layer>) -> TokenStream {
     let output = owner.constant(checks::OUTPUT);
     let instantiated = checks::when_instantiated(declaration);
     let value = structure::value(declaration, &owner);
-    quote! {
+    emit! {
         #[automatically_derived]
         impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
             const INPUT: ::kiln::graph::Shape = #input;

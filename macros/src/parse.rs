@@ -311,6 +311,11 @@ fn separator(content: ParseStream) -> syn::Result<()> {
 fn field_attributes(content: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Vec<Attribute>> {
     let (models, attributes) =
         content.call(Attribute::parse_outer)?.into_iter().partition::<Vec<_>, _>(|a| a.path().is_ident("model"));
+    for attribute in
+        attributes.iter().filter(|a: &&Attribute| a.path().is_ident("cfg") || a.path().is_ident("cfg_attr"))
+    {
+        mistakes.at(attribute, "a layer can not depend on `cfg`: put it on the whole model");
+    }
     for attribute in models {
         mistakes.at(attribute, "in `model!` a layer's options are named arguments: `MaxPool2d(2, stride = 1)`");
     }

@@ -147,7 +147,9 @@ fn listed(name: &str, generics: &[GenericArgument]) -> Option<String> {
 fn spaced(tokens: impl quote::ToTokens) -> String {
     let text = quote!(#tokens).to_string();
     let tight = [(" < ", "<"), (" >", ">"), (" ,", ","), (" :: ", "::"), (":: ", "::"), (" ;", ";"), (" (", "(")];
-    tight.iter().fold(text, |text, (loose, tight)| text.replace(loose, tight))
+    let text = tight.iter().fold(text, |text, (loose, tight)| text.replace(loose, tight));
+    let text = text.replace("(- ", "(-").replace(", - ", ", -");
+    text.strip_prefix("- ").map(|number| format!("-{number}")).unwrap_or(text)
 }
 
 fn layer_names() -> String {
@@ -341,6 +343,15 @@ fn fits(value: &Expr, kind: Kind) -> bool {
     }
 }
 
+/// Whether a value is an integer literal.
+fn is_whole(value: &Expr) -> bool {
+    match plain(value) {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.suffix().is_empty(),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => is_whole(expr),
+        _ => false,
+    }
+}
+
 /// A value without the parentheses or the invisible group around it.
 fn plain(value: &Expr) -> &Expr {
     match value {
@@ -388,7 +399,10 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             quote!(.#method(::kiln::layers::Pair::new(#(#elements),*)))
         }
         (Kind::Pair | Kind::Padding, value) => quote!(.#method(::kiln::layers::Pair::both(#value))),
-        (Kind::Number, Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) => quote!(.#method(#number as f64)),
+        (Kind::Number, number) if is_whole(number) => quote!(.#method(#number as f64)),
         (Kind::Size | Kind::Axis | Kind::Number | Kind::Flag, value) => quote!(.#method(#value)),
     }
 }
+
+#[cfg(test)]
+mod tests;

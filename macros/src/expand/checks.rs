@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::GenericParam;
 
 use super::walk::label;
@@ -19,32 +19,61 @@ pub const INPUT: &str = "INPUT";
 /// The constant that holds the model's output shape.
 pub const OUTPUT: &str = "OUTPUT";
 
-/// Who owns the constants: the block around them, or, as they depend on const parameters, an empty struct with the
-/// same parameters.
+/// How the constants are named. Their names end in that of the model, so that they hide nothing that the user's const
+/// arguments speak of.
 pub struct Owner {
+    /// The constants stand in the block around the implementations, or, as they may depend on const parameters,
+    /// belong to an empty struct with the same parameters.
     prefix: TokenStream,
+    model: Ident,
 }
 
 impl Owner {
     /// As seen from the implementations.
     pub fn of(declaration: &Declaration<Layer>) -> Owner {
-        if declaration.generics.params.is_empty() {
-            return Owner { prefix: TokenStream::new() };
-        }
         let (_, arguments, _) = declaration.generics.split_for_impl();
-        Owner { prefix: quote!(<Checks #arguments>::) }
+        let holder = holder(declaration);
+        Owner::with(declaration, emit!(<#holder #arguments>::))
     }
 
-    pub fn constant(&self, name: &str) -> TokenStream {
-        let prefix = &self.prefix;
-        let name = Ident::new(name, Span::call_site());
-        quote!(#prefix #name)
+    /// As seen from one another.
+    fn within(declaration: &Declaration<Layer>) -> Owner {
+        Owner::with(declaration, emit!(Self::))
+    }
+
+    fn with(declaration: &Declaration<Layer>, prefix: TokenStream) -> Owner {
+        let prefix = if is_generic(declaration) { prefix } else { TokenStream::new() };
+        Owner { prefix, model: declaration.name.clone() }
+    }
+
+    /// `fc1` becomes `fc1_of_Net`.
+    fn name(&self, of: &str) -> Ident {
+        format_ident!("{of}_of_{}", self.model, span = Span::call_site())
+    }
+
+    pub fn constant(&self, of: &str) -> TokenStream {
+        let (prefix, name) = (&self.prefix, self.name(of));
+        emit!(#prefix #name)
     }
 
     /// The settings of the layer with this number.
     pub fn settings(&self, id: usize) -> TokenStream {
-        self.constant(&format!("SETTINGS_{id}"))
+        self.constant(&settings(id))
     }
+}
+
+/// The name of a layer's settings.
+fn settings(id: usize) -> String {
+    format!("SETTINGS_{id}")
+}
+
+/// The struct that owns the constants of a model with const parameters.
+fn holder(declaration: &Declaration<Layer>) -> Ident {
+    format_ident!("ShapesOf{}", declaration.name, span = Span::call_site())
+}
+
+fn is_generic(declaration: &Declaration<Layer>) -> bool {
+    !declaration.generics.params.is_empty()
 }
 
 /// The constants, and what evaluates them.
@@ -52,24 +81,25 @@ pub fn checks(declaration: &Declaration<Layer>) -> TokenStream {
     let mut constants = Constants::new(declaration);
     constants.all(declaration);
     let Constants { definitions, checks, .. } = constants;
-    let generics = &declaration.generics;
-    if generics.params.is_empty() {
+    if !is_generic(declaration) {
         return definitions;
     }
+    let generics = &declaration.generics;
+    let holder = holder(declaration);
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let all_have_defaults =
         generics.params.iter().all(|parameter| matches!(parameter, GenericParam::Const(c) if c.default.is_some()));
     let with_defaults = all_have_defaults.then(|| {
         let checks = checks.iter().map(|(check, place)| {
             // The note that rustc adds about this constant stands on the user's line, too.
-            let check = constant_at(check, *place, quote!(Checks));
-            quote!(const _: ::kiln::graph::Shape = #check;)
+            let check = constant_at(check, *place, emit!(#holder));
+            emit!(const _: ::kiln::graph::Shape = #check;)
         });
-        quote!(#(#checks)*)
+        emit!(#(#checks)*)
     });
-    quote! {
-        struct Checks #generics #bounds;
-        impl #parameters Checks #arguments #bounds {
+    emit! {
+        struct #holder #generics #bounds;
+        impl #parameters #holder #arguments #bounds {
             #definitions
         }
         #with_defaults
@@ -79,21 +109,22 @@ pub fn checks(declaration: &Declaration<Layer>) -> TokenStream {
 /// The statement that evaluates the checks where a model with const parameters is made, so that a build reports what
 /// `cargo check` can not know.
 pub fn when_instantiated(declaration: &Declaration<Layer>) -> TokenStream {
-    if declaration.generics.params.is_empty() {
+    if !is_generic(declaration) {
         return TokenStream::new();
     }
     let mut constants = Constants::new(declaration);
     constants.all(declaration);
+    let holder = holder(declaration);
     let (_, arguments, _) = declaration.generics.split_for_impl();
-    let checks = constants.checks.iter().map(|(check, place)| constant_at(check, *place, quote!(Checks #arguments)));
-    quote!(let _ = [#(#checks),*];)
+    let checks = constants.checks.iter().map(|(check, place)| constant_at(check, *place, emit!(#holder #arguments)));
+    emit!(let _ = [#(#checks),*];)
 }
 
 /// An associated constant, named at a place.
 fn constant_at(name: &Ident, place: Place, owner: TokenStream) -> TokenStream {
     let name = Ident::new(&name.to_string(), at(place.last));
     let owner = quote_spanned!(at(place.first)=> <#owner>::);
-    quote!(#owner #name)
+    emit!(#owner #name)
 }
 
 /// The constants while they are collected.
@@ -110,8 +141,7 @@ struct Constants {
 
 impl Constants {
     fn new(declaration: &Declaration<Layer>) -> Constants {
-        let prefix = if declaration.generics.params.is_empty() { TokenStream::new() } else { quote!(Self::) };
-        let owner = Owner { prefix };
+        let owner = Owner::within(declaration);
         let shape = owner.constant(INPUT);
         Constants { owner, definitions: TokenStream::new(), checks: Vec::new(), names: HashSet::new(), shape }
     }
@@ -128,15 +158,15 @@ impl Constants {
                 self.define(OUTPUT, extents(output));
                 let declared = self.owner.constant(OUTPUT);
                 let name = declaration.name.to_string();
-                let check = call(output.place, "check_output", quote!(#name, #declared, #found));
+                let check = call(output.place, "check_output", emit!(#name, #declared, #found));
                 self.check("declared_output".to_string(), output.place, check);
             }
         }
     }
 
     fn define(&mut self, name: &str, value: impl ToTokens) {
-        let name = Ident::new(name, Span::call_site());
-        self.definitions.extend(quote!(const #name: ::kiln::graph::Shape = #value;));
+        let name = self.owner.name(name);
+        self.definitions.extend(emit!(const #name: ::kiln::graph::Shape = #value;));
     }
 
     /// A constant that is named after a field, as rustc shows its name.
@@ -144,8 +174,8 @@ impl Constants {
         while !self.names.insert(name.clone()) {
             name.push('_');
         }
-        let name = format_ident!("{name}");
-        self.definitions.extend(quote!(const #name: ::kiln::graph::Shape = #value;));
+        let name = self.owner.name(&name);
+        self.definitions.extend(emit!(const #name: ::kiln::graph::Shape = #value;));
         self.checks.push((name, place));
     }
 
@@ -159,16 +189,13 @@ impl Constants {
                     for leaf in leaves(node) {
                         let run = run(node, &self.owner, Some((leaf, &Label::new(&path))));
                         let before = &self.shape;
-                        self.check(
-                            format!("layer_{}", path.replace('.', "_")),
-                            leaf.place,
-                            quote!({ let x = #before; #run }),
-                        );
+                        let name = format!("layer_{}", path.replace('.', "_"));
+                        self.check(name, leaf.place, emit!({ let x = #before; #run }));
                     }
                     let name = format!("SHAPE_{}", self.names.len());
                     let after = run(node, &self.owner, None);
                     let before = &self.shape;
-                    self.define(&name, quote!({ let x = #before; #after }));
+                    self.define(&name, emit!({ let x = #before; #after }));
                     self.shape = self.owner.constant(&name);
                 }
             }
@@ -182,8 +209,8 @@ impl Constants {
         }
         for layer in leaves(node) {
             if let LayerKind::Known { settings_type, settings } = &layer.kind {
-                let name = format_ident!("SETTINGS_{}", layer.id);
-                self.definitions.extend(quote!(const #name: #settings_type = #settings;));
+                let name = self.owner.name(&self::settings(layer.id));
+                self.definitions.extend(emit!(const #name: #settings_type = #settings;));
             }
         }
     }
@@ -211,22 +238,22 @@ struct Label {
 
 impl Label {
     fn new(path: &str) -> Label {
-        Label { message: quote!(::kiln::graph::shape::Message::new().text(#path)), depth: 0 }
+        Label { message: emit!(::kiln::graph::shape::Message::new().text(#path)), depth: 0 }
     }
 
     /// The variable that counts the elements of an array inside this place.
     fn index(&self) -> Ident {
-        format_ident!("index_{}", self.depth)
+        format_ident!("index_{}", self.depth, span = Span::mixed_site())
     }
 
     fn element(&self) -> Label {
         let (message, index) = (&self.message, self.index());
-        Label { message: quote!(#message.text(".").number(#index)), depth: self.depth + 1 }
+        Label { message: emit!(#message.text(".").number(#index)), depth: self.depth + 1 }
     }
 
     fn member(&self, name: &str) -> Label {
         let message = &self.message;
-        Label { message: quote!(#message.text(".").text(#name)), depth: self.depth }
+        Label { message: emit!(#message.text(".").text(#name)), depth: self.depth }
     }
 }
 
@@ -237,18 +264,18 @@ fn run(node: &Node<Layer>, owner: &Owner, checked: Option<(&Layer, &Label)>) -> 
         Node::Layer(layer) => {
             let check = checked.filter(|(checked, _)| checked.id == layer.id).map(|(_, label)| {
                 let (message, result) = (&label.message, result(layer, owner));
-                let check = call(layer.place, "check_layer", quote!(name.as_str(), #result));
-                quote!(let name = #message; #check;)
+                let check = call(layer.place, "check_layer", emit!(name.as_str(), #result));
+                emit!(let name = #message; #check;)
             });
             let assumed = assumed(layer, owner);
-            quote!(#check #assumed)
+            emit!(#check #assumed)
         }
         Node::List { element, length } => {
             let outer = Label { message: TokenStream::new(), depth: 0 };
             let label = checked.map_or(&outer, |(_, label)| label);
             let (index, inner) = (label.index(), label.element());
             let run = run(element, owner, checked.map(|(layer, _)| (layer, &inner)));
-            quote! {
+            emit! {
                 let mut x = x;
                 let mut #index = 0;
                 while #index < #length {
@@ -262,9 +289,9 @@ fn run(node: &Node<Layer>, owner: &Owner, checked: Option<(&Layer, &Label)>) -> 
             let steps = body.members.iter().map(|member| {
                 let inner = checked.map(|(layer, outer)| (layer, outer.member(&label(&member.name))));
                 let run = run(&member.node, owner, inner.as_ref().map(|(layer, label)| (*layer, label)));
-                quote!(let x = { #run };)
+                emit!(let x = { #run };)
             });
-            quote!(#(#steps)* x)
+            emit!(#(#steps)* x)
         }
     }
 }
@@ -275,10 +302,10 @@ fn result(layer: &Layer, owner: &Owner) -> TokenStream {
     match &layer.kind {
         LayerKind::Known { .. } => {
             let settings = owner.settings(layer.id);
-            quote!(<#ty>::shape(x, &#settings))
+            emit!(<#ty>::shape(x, &#settings))
         }
         LayerKind::Model | LayerKind::Wrong => {
-            quote!(::kiln::graph::shape::rules::model(<#ty as ::kiln::graph::Model>::INPUT, <#ty as ::kiln::graph::Model>::OUTPUT, x))
+            emit!(::kiln::graph::shape::rules::model(<#ty as ::kiln::graph::Model>::INPUT, <#ty as ::kiln::graph::Model>::OUTPUT, x))
         }
     }
 }
@@ -289,9 +316,9 @@ fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
     match &layer.kind {
         LayerKind::Known { .. } => {
             let settings = owner.settings(layer.id);
-            quote!(<#ty>::shape_or_assumed(x, &#settings))
+            emit!(<#ty>::shape_or_assumed(x, &#settings))
         }
-        LayerKind::Model | LayerKind::Wrong => quote!(<#ty as ::kiln::graph::Model>::OUTPUT),
+        LayerKind::Model | LayerKind::Wrong => emit!(<#ty as ::kiln::graph::Model>::OUTPUT),
     }
 }
 
@@ -301,7 +328,7 @@ fn call(place: Place, function: &str, arguments: TokenStream) -> TokenStream {
     let function = Ident::new(function, first);
     let path = quote_spanned!(first=> ::kiln::graph::shape::#function);
     let arguments = quote_spanned!(last=> (#arguments));
-    quote!(#path #arguments)
+    emit!(#path #arguments)
 }
 
 /// A span of the user's that resolves names as the macro's own.
@@ -312,5 +339,5 @@ fn at(span: Span) -> Span {
 /// The shape of a batch of samples with these extents.
 fn extents(extents: &Extents) -> TokenStream {
     let values = &extents.values;
-    quote!(::kiln::graph::Shape::new(&[::kiln::graph::Shape::N, #(#values),*]))
+    emit!(::kiln::graph::Shape::new(&[::kiln::graph::Shape::N, #(#values),*]))
 }

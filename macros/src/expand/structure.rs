@@ -87,15 +87,15 @@ fn inner_name(outer: &Ident, field: &Name) -> Ident {
 /// An expression of type `Self` with initial parameters, drawn from `init` in the order of the fields.
 pub fn value(declaration: &Declaration<Layer>, owner: &Owner) -> TokenStream {
     let fields = fields(declaration.form, &declaration.name, &declaration.body, owner);
-    quote!(Self { #fields })
+    emit!(Self { #fields })
 }
 
 fn fields(form: Form, outer: &Ident, body: &Sequence<Layer>, owner: &Owner) -> TokenStream {
     let fields = body.members.iter().map(|Member { name, node, .. }| {
         let value = node_value(form, &inner_name(outer, name), node, owner);
-        quote!(#name: #value)
+        emit!(#name: #value)
     });
-    quote!(#(#fields),*)
+    emit!(#(#fields),*)
 }
 
 fn node_value(form: Form, name: &Ident, node: &Node<Layer>, owner: &Owner) -> TokenStream {
@@ -103,21 +103,21 @@ fn node_value(form: Form, name: &Ident, node: &Node<Layer>, owner: &Owner) -> To
         Node::Layer(Layer { id, ty, kind, .. }) => match kind {
             LayerKind::Known { .. } => {
                 let settings = owner.settings(*id);
-                quote!(<#ty>::new(#settings, init))
+                emit!(<#ty>::new(#settings, init))
             }
-            LayerKind::Model | LayerKind::Wrong => quote!(<#ty as ::kiln::graph::Model>::new(init)),
+            LayerKind::Model | LayerKind::Wrong => emit!(<#ty as ::kiln::graph::Model>::new(init)),
         },
         Node::List { element, .. } => {
             let element = node_value(form, name, element, owner);
-            quote!(::core::array::from_fn(|_| #element))
+            emit!(::core::array::from_fn(|_| #element))
         }
         Node::Sequence(inner) if form == Form::Macro && inner.style == Style::Named => {
             let fields = fields(form, name, inner, owner);
-            quote!(#name { #fields })
+            emit!(#name { #fields })
         }
         Node::Sequence(inner) => {
             let values = inner.members.iter().map(|m| node_value(form, &inner_name(name, &m.name), &m.node, owner));
-            quote!((#(#values,)*))
+            emit!((#(#values,)*))
         }
     }
 }

@@ -2,7 +2,6 @@
 //! nested structs are walked through here; a layer or a model gets a call.
 
 use proc_macro2::TokenStream;
-use quote::quote;
 use syn::Member as Name;
 
 use crate::ast::{Member, Node, Sequence};
@@ -28,45 +27,45 @@ enum Access {
 fn reference(layer: &Layer, place: &TokenStream, access: Access) -> TokenStream {
     let ty = &layer.ty;
     match (&layer.kind, access) {
-        (LayerKind::Known { .. }, Access::Shared) => quote!(&#place),
-        (LayerKind::Known { .. }, Access::Exclusive) => quote!(&mut #place),
+        (LayerKind::Known { .. }, Access::Shared) => emit!(&#place),
+        (LayerKind::Known { .. }, Access::Exclusive) => emit!(&mut #place),
         (LayerKind::Model | LayerKind::Wrong, Access::Shared) => {
-            quote!(<#ty as ::kiln::graph::Model>::as_layer(&#place))
+            emit!(<#ty as ::kiln::graph::Model>::as_layer(&#place))
         }
         (LayerKind::Model | LayerKind::Wrong, Access::Exclusive) => {
-            quote!(<#ty as ::kiln::graph::Model>::as_layer_mut(&mut #place))
+            emit!(<#ty as ::kiln::graph::Model>::as_layer_mut(&mut #place))
         }
     }
 }
 
 /// Applies all layers to `x` in the graph `g`.
 pub fn forward(body: &Sequence<Layer>) -> TokenStream {
-    forward_sequence(body, &quote!(self))
+    forward_sequence(body, &emit!(self))
 }
 
 fn forward_sequence(body: &Sequence<Layer>, place: &TokenStream) -> TokenStream {
     let steps = body.members.iter().map(|Member { name, node, .. }| {
         let label = label(name);
-        let inner = forward_node(node, &quote!(#place.#name));
-        quote! {
+        let inner = forward_node(node, &emit!(#place.#name));
+        emit! {
             let x = {
                 let _scope = g.enter(#label);
                 #inner
             };
         }
     });
-    quote!(#(#steps)* x)
+    emit!(#(#steps)* x)
 }
 
 fn forward_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
     match node {
         Node::Layer(layer) => {
             let layer = reference(layer, place, Access::Shared);
-            quote!(::kiln::graph::Layer::forward(#layer, g, x))
+            emit!(::kiln::graph::Layer::forward(#layer, g, x))
         }
         Node::List { element, .. } => {
-            let inner = forward_node(element, &quote!((*element)));
-            quote! {
+            let inner = forward_node(element, &emit!((*element)));
+            emit! {
                 let mut x = x;
                 for (index, element) in #place.iter().enumerate() {
                     let _scope = g.enter(&::std::string::ToString::to_string(&index));
@@ -81,17 +80,17 @@ fn forward_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
 
 /// Calls `f` with every parameter.
 pub fn visit(body: &Sequence<Layer>) -> TokenStream {
-    Walk { access: Access::Shared, method: quote!(visit) }.sequence(body, &quote!(self))
+    Walk { access: Access::Shared, method: emit!(visit) }.sequence(body, &emit!(self))
 }
 
 /// Calls `f` with every parameter, to change it.
 pub fn visit_mut(body: &Sequence<Layer>) -> TokenStream {
-    Walk { access: Access::Exclusive, method: quote!(visit_mut) }.sequence(body, &quote!(self))
+    Walk { access: Access::Exclusive, method: emit!(visit_mut) }.sequence(body, &emit!(self))
 }
 
 /// Calls `f` with the description of every layer.
 pub fn describe(body: &Sequence<Layer>) -> TokenStream {
-    Walk { access: Access::Shared, method: quote!(describe) }.sequence(body, &quote!(self))
+    Walk { access: Access::Shared, method: emit!(describe) }.sequence(body, &emit!(self))
 }
 
 /// A walk with a `path`.
@@ -105,25 +104,25 @@ impl Walk {
     fn sequence(&self, body: &Sequence<Layer>, place: &TokenStream) -> TokenStream {
         let steps = body.members.iter().map(|Member { name, node, .. }| {
             let label = label(name);
-            let inner = self.node(node, &quote!(#place.#name));
-            quote!(path.enter(#label, |path| { #inner });)
+            let inner = self.node(node, &emit!(#place.#name));
+            emit!(path.enter(#label, |path| { #inner });)
         });
-        quote!(#(#steps)*)
+        emit!(#(#steps)*)
     }
 
     fn node(&self, node: &Node<Layer>, place: &TokenStream) -> TokenStream {
         match node {
             Node::Layer(layer) => {
                 let (method, layer) = (&self.method, reference(layer, place, self.access));
-                quote!(::kiln::graph::Layer::#method(#layer, path, f))
+                emit!(::kiln::graph::Layer::#method(#layer, path, f))
             }
             Node::List { element, .. } => {
                 let iterate = match self.access {
-                    Access::Shared => quote!(iter),
-                    Access::Exclusive => quote!(iter_mut),
+                    Access::Shared => emit!(iter),
+                    Access::Exclusive => emit!(iter_mut),
                 };
-                let inner = self.node(element, &quote!((*element)));
-                quote! {
+                let inner = self.node(element, &emit!((*element)));
+                emit! {
                     for (index, element) in #place.#iterate().enumerate() {
                         path.enter(&::std::string::ToString::to_string(&index), |path| { #inner });
                     }

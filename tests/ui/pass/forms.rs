@@ -64,6 +64,29 @@ model! {
     struct Wrapper(Declared(3), Linear(WIDTH, 1));
 }
 
+/// The user's constants and functions may have any name.
+mod names {
+    use kiln::prelude::*;
+
+    pub const INPUT: usize = 4;
+    const OUTPUT: usize = 5;
+    const fn x(value: usize) -> usize {
+        value
+    }
+    const fn f(value: usize) -> usize {
+        value
+    }
+
+    model! {
+        #[model(input = [INPUT])]
+        pub struct Shapes {
+            x: [Linear(x(INPUT), f(4)); x(2)],
+            f: super::blocks::Block<{ f(INPUT) }>,
+            path: Linear(f(4), OUTPUT),
+        }
+    }
+}
+
 fn names(model: &impl Model) -> Vec<String> {
     let mut names = Vec::new();
     model.describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));
@@ -117,6 +140,7 @@ fn main() {
             "1: Linear(4, 1)",
         ],
     );
+    assert_eq!(names(&names::Shapes::init(1)).len(), 5);
     assert_eq!(wrapper.0.clone().head.fc.weight.shape(), Shape::new(&[4, 12]));
     assert_eq!(Wrapper::OUTPUT, Shape::new(&[Shape::N, 1]));
 }
