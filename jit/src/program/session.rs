@@ -8,7 +8,7 @@ use kiln_runtime::Pool;
 use ndarray::ArrayViewD;
 
 use super::Program;
-use super::states::{StateError, States, view, view_mut};
+use super::states::{StateError, States, holds, view, view_mut};
 use crate::code::{BoundCall, CallError, Memory, Sequence};
 use crate::plan::{Argument, Place, Plan};
 
@@ -100,11 +100,15 @@ impl Session {
         Ok(())
     }
 
-    /// Sets an i32 data input, by its position among the graph's inputs.
+    /// Sets an i32 data input (or a bool one, true where a number is not 0), by its position among the graph's inputs.
     pub fn write_input_i32(&mut self, input: usize, from: ArrayViewD<'_, i32>) -> Result<(), RunError> {
         let argument = data_input(self.program.plan(), input, DType::I32, from.shape())?;
         let range = range(self.program.plan(), argument);
-        write(&mut self.sequence.arena_mut().i32_mut()[range], argument, from);
+        let slot = &mut self.sequence.arena_mut().i32_mut()[range];
+        match argument.ty.dtype {
+            DType::Bool => write(slot, argument, from.map(|&value| i32::from(value != 0)).view()),
+            DType::F32 | DType::I32 => write(slot, argument, from),
+        }
         Ok(())
     }
 
@@ -151,7 +155,7 @@ fn data_input<'a>(plan: &'a Plan, input: usize, dtype: DType, shape: &[usize]) -
     let argument = plan.inputs.get(input).filter(|argument| argument.role == Role::Data);
     let argument = argument.ok_or(RunError::Input { position: input, inputs })?;
     let name = || argument.name.clone();
-    if argument.ty.dtype != dtype {
+    if !holds(argument.ty.dtype, dtype) {
         return Err(RunError::Element { name: name(), expected: argument.ty.dtype, found: dtype });
     }
     if argument.ty.shape.dims() != shape {

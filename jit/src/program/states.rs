@@ -101,9 +101,9 @@ impl States {
         Some(view(self.buffers[position].f32(), entry.ty.shape, &entry.layout).to_owned())
     }
 
-    /// A copy of an i32 state, in row-major order; nothing if there is no such state of i32.
+    /// A copy of an i32 state (or a bool one, as 0 and 1), in row-major order; nothing if there is no such state.
     pub fn read_i32(&self, name: &str) -> Option<ArrayD<i32>> {
-        let (position, entry) = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::I32)?;
+        let (position, entry) = self.entry(name).filter(|(_, entry)| holds(entry.ty.dtype, DType::I32))?;
         Some(view(self.buffers[position].i32(), entry.ty.shape, &entry.layout).to_owned())
     }
 
@@ -115,11 +115,13 @@ impl States {
         Ok(())
     }
 
-    /// Sets an i32 state.
+    /// Sets an i32 state (or a bool one, true where a number is not 0).
     pub fn write_i32(&mut self, name: &str, from: ArrayViewD<'_, i32>) -> Result<(), StateError> {
         let position = self.writable(name, DType::I32, from.shape())?;
         let entry = &self.entries[position];
-        view_mut(self.buffers[position].i32_mut(), entry.ty.shape, &entry.layout).assign(&from);
+        let is_bool = entry.ty.dtype == DType::Bool;
+        let mut to = view_mut(self.buffers[position].i32_mut(), entry.ty.shape, &entry.layout);
+        to.zip_mut_with(&from, |to, &value| *to = if is_bool { i32::from(value != 0) } else { value });
         Ok(())
     }
 
@@ -153,7 +155,7 @@ impl States {
         let Some((position, entry)) = self.entry(name) else {
             return Err(StateError::Unknown { name: name.to_owned() });
         };
-        if entry.ty.dtype != dtype {
+        if !holds(entry.ty.dtype, dtype) {
             return Err(StateError::Element { name: name.to_owned(), expected: entry.ty.dtype, found: dtype });
         }
         if entry.ty.shape.dims() != shape {
@@ -161,6 +163,14 @@ impl States {
             return Err(StateError::Shape { name: name.to_owned(), expected, found });
         }
         Ok(position)
+    }
+}
+
+/// Whether arrays of the element type `array` stand for values of `dtype`: i32 arrays do for bool values, too.
+pub(super) fn holds(dtype: DType, array: DType) -> bool {
+    match dtype {
+        DType::F32 | DType::I32 => dtype == array,
+        DType::Bool => array == DType::I32,
     }
 }
 
