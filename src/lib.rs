@@ -1,14 +1,63 @@
 //! Kiln compiles neural networks: a network is declared as a struct, its shapes are checked while Rust compiles, and
 //! forward, backward and optimizer become one set of fused native kernels over one planned block of memory.
+//!
+//! ```
+//! use kiln::prelude::*;
+//! use ndarray::{Array1, Array2};
+//!
+//! #[derive(Model)]
+//! #[model(input = [4])]
+//! struct Classifier {
+//!     fc1: Linear<4, 16>,
+//!     act: ReLU,
+//!     fc2: Linear<16, 3>,
+//! }
+//!
+//! // 96 samples of three classes: which of the first three numbers is the largest?
+//! let x = Array2::from_shape_fn((96, 4), |(i, j)| ((i * 7 + j * 13) as f32).sin());
+//! let y = Array1::from_shape_fn(96, |i| (0..3).max_by(|&a, &b| x[[i, a]].total_cmp(&x[[i, b]])).unwrap_or(0));
+//! let data = Dataset::new(x.into_dyn(), y.mapv(|class| class as i32)).unwrap();
+//!
+//! let mut trainer = Trainer::new(Classifier::init(42), cross_entropy(), Adam::default().lr(0.01)).batch(32).build()?;
+//! for epoch in 0..60 {
+//!     for (x, y) in data.batches(32).shuffled(epoch) {
+//!         trainer.step(&x, &y)?;
+//!     }
+//! }
+//! let evaluation = trainer.evaluate(&data.images(), &data.labels())?;
+//! assert!(evaluation.accuracy > Some(0.9));
+//! # Ok::<(), TrainError>(())
+//! ```
+//!
+//! | to | see |
+//! | --- | --- |
+//! | declare a network | the derive [`Model`](macro@Model) and the macro [`model!`], [`layers`] |
+//! | train it | [`Trainer`], [`losses`], [`optimizers`] |
+//! | predict only | [`Predictor`] |
+//! | save and load it | [`Checkpoint`] |
+//! | read and batch data | [`data`] |
+//! | look at it | [`Trainer::summary`], [`Trainer::plan`], [`report`] |
+//! | build a graph by hand | [`graph`], compiled by [`jit`] |
+//!
+//! Names, defaults, initialisation and layouts are PyTorch's. Mistakes are errors, never panics; those about shapes
+//! come from rustc.
 #![forbid(unsafe_code)]
 
+mod checkpoint;
+pub mod data;
+mod predictor;
+pub mod prelude;
+pub mod report;
+mod trainer;
+
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use kiln_graph as graph;
 pub use kiln_graph::{layers, losses, optimizers};
+pub use kiln_jit as jit;
 pub use kiln_macros::{Model, model};
+pub use kiln_runtime as runtime;
+pub use kiln_runtime::random;
+pub use predictor::{Predictor, PredictorBuilder};
+pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
 
-/// Everything that declaring, training and using a network takes: `use kiln::prelude::*;`.
-pub mod prelude {
-    pub use crate::layers::*;
-    pub use kiln_graph::{Kind, Layer, Model, Parameter, Path, Shape};
-    pub use kiln_macros::{Model, model};
-}
+pub use kiln_graph::Model;

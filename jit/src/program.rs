@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
+use kiln_graph::Graph;
+
 pub use session::{RunError, Session};
 pub use states::{StateError, States};
 
 use crate::code::{Code, CodeError};
-use crate::plan::{Layout, Plan};
+use crate::plan::{self, Layout, Plan, PlanError};
 use crate::target::Target;
 
 /// What a graph is compiled for.
@@ -33,12 +35,23 @@ pub struct Program {
 /// Why a graph is not compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
+    /// No plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// No code.
     #[error(transparent)]
     Code(#[from] CodeError),
 }
 
 impl Program {
+    /// Plans a graph and emits its kernels.
+    ///
+    /// # Errors
+    /// [`CompileError::Plan`] for a graph that can not be planned, [`CompileError::Code`] if there is no code for it.
+    pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Program, CompileError> {
+        Program::from_plan(plan::plan(graph, &options.target, &options.state_layouts)?)
+    }
+
     /// Emits the kernels of a plan.
     pub fn from_plan(plan: Plan) -> Result<Program, CompileError> {
         let code = Arc::new(Code::new(&plan.kernels)?);

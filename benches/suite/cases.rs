@@ -1,0 +1,192 @@
+//! The networks of the suite that Kiln builds so far, and how each runs.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use kiln::graph::{Builder, Type, optimize};
+use kiln::jit::{CompileOptions, Program, Session, States};
+use kiln::prelude::*;
+use kiln::runtime::Pool;
+use ndarray::{Array1, ArrayD};
+use serde_json::Value;
+
+use crate::measure::{Contender, Settings, measure};
+use crate::numbers::{initialise, input, labels, uniform};
+
+/// What is measured of a case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward, loss, backward, update.
+    Train,
+    /// Forward, one sample.
+    Infer,
+}
+
+impl Mode {
+    /// As in the result line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Train => "train",
+            Mode::Infer => "infer",
+        }
+    }
+}
+
+/// All cases and their modes.
+pub const ALL: [(&str, &[Mode]); 5] = [
+    ("mlp_tiny", &[Mode::Train]),
+    ("mlp_mnist", &[Mode::Train, Mode::Infer]),
+    ("lenet", &[Mode::Train, Mode::Infer]),
+    ("adam_10m", &[Mode::Train]),
+    ("adam_amsgrad_1m", &[Mode::Train]),
+];
+
+#[derive(Model)]
+#[model(input = [64])]
+struct MlpTiny {
+    fc1: Linear<64, 128>,
+    relu1: ReLU,
+    fc2: Linear<128, 64>,
+    relu2: ReLU,
+    fc3: Linear<64, 10>,
+}
+
+#[derive(Model)]
+#[model(input = [784])]
+struct MlpMnist {
+    fc1: Linear<784, 512>,
+    relu1: ReLU,
+    fc2: Linear<512, 512>,
+    relu2: ReLU,
+    fc3: Linear<512, 10>,
+}
+
+#[derive(Model)]
+#[model(input = [1, 28, 28])]
+struct LeNet {
+    conv1: Conv2d<1, 20, 5>,
+    relu1: ReLU,
+    pool1: MaxPool2d<2>,
+    conv2: Conv2d<20, 64, 5>,
+    relu2: ReLU,
+    pool2: MaxPool2d<2>,
+    flatten: Flatten,
+    fc1: Linear<1024, 128>,
+    relu3: ReLU,
+    fc2: Linear<128, 10>,
+}
+
+/// Runs one case in this process; its result line.
+pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn Error>> {
+    match case {
+        "mlp_tiny" => network::<MlpTiny>(case, mode, settings, 32),
+        "mlp_mnist" => network::<MlpMnist>(case, mode, settings, 64),
+        "lenet" => network::<LeNet>(case, mode, settings, 64),
+        "adam_10m" => measure(case, mode, settings, || Update::build(Adam::default(), 10_000_000, settings)),
+        "adam_amsgrad_1m" => {
+            let adam = Adam::default().weight_decay(1e-2).amsgrad(true);
+            measure(case, mode, settings, || Update::build(adam, 1_000_000, settings))
+        }
+        _ => Err(format!("there is no case {case}").into()),
+    }
+}
+
+fn network<M: Model>(case: &str, mode: Mode, settings: Settings, batch: usize) -> Result<Value, Box<dyn Error>> {
+    let rows = if mode == Mode::Train { batch } else { 1 };
+    let x = input(M::INPUT.with(0, rows).dims());
+    let y = labels(rows, 10);
+    let mut model = M::init(0);
+    initialise(&mut model);
+    match mode {
+        Mode::Train => measure(case, mode, settings, || {
+            let trainer =
+                Trainer::new(model, cross_entropy(), Adam::default()).batch(batch).threads(settings.threads).build()?;
+            Ok(Training { trainer, x, y, loss: 0.0 })
+        }),
+        Mode::Infer => measure(case, mode, settings, || {
+            let predictor = Predictor::new(model).batch(1).threads(settings.threads).build()?;
+            Ok(Inference { predictor, x, y: ArrayD::zeros(vec![]) })
+        }),
+    }
+}
+
+/// The same batch again and again.
+struct Training<M: Model> {
+    trainer: Trainer<M, CrossEntropy, Adam>,
+    x: ArrayD<f32>,
+    y: Array1<i32>,
+    loss: f32,
+}
+
+impl<M: Model> Contender for Training<M> {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        self.loss = self.trainer.step(&self.x, &self.y)?;
+        Ok(())
+    }
+
+    fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
+        Ok(self.loss.into())
+    }
+}
+
+/// One sample.
+struct Inference<M: Model> {
+    predictor: Predictor<M>,
+    x: ArrayD<f32>,
+    y: ArrayD<f32>,
+}
+
+impl<M: Model> Contender for Inference<M> {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        self.y = self.predictor.predict(&self.x)?;
+        Ok(())
+    }
+
+    fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
+        Ok(self.y.iter().map(|&y| f64::from(y) * f64::from(y)).sum::<f64>() / self.y.len() as f64)
+    }
+}
+
+/// The optimizer alone, on one flat parameter: a graph made with the builder, without a network. Parameter and
+/// gradient are both states, so that no step copies them.
+struct Update {
+    session: Session,
+    states: States,
+    gradient: Vec<f32>,
+}
+
+impl Update {
+    fn build(optimizer: Adam, count: usize, settings: Settings) -> Result<Update, Box<dyn Error>> {
+        let g = Builder::new("update");
+        let parameter = g.state("parameter", Type::f32([count]));
+        let gradient = g.state("gradient", Type::f32([count]));
+        optimizer.apply(&g, &[("parameter".to_string(), parameter)], &[gradient]);
+        let program = Program::compile(&optimize(&g.finish()?), &CompileOptions::default())?;
+
+        let mut states = States::new();
+        let session = Session::new(Arc::new(program), &mut states, Arc::new(Pool::new(settings.threads)))?;
+        for (name, value) in optimizer.initial_state(&[("parameter".to_string(), Shape::new(&[count]))]) {
+            states.write(&name, value.view())?;
+        }
+        let values = |salt| Array1::from_iter(uniform(count, salt));
+        let gradient = values(1000);
+        states.write("parameter", values(1).into_dyn().view())?;
+        states.write("gradient", gradient.view().into_dyn())?;
+        Ok(Update { session, states, gradient: gradient.to_vec() })
+    }
+}
+
+impl Contender for Update {
+    const LOSS_COMES_FIRST: bool = true;
+
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        Ok(self.session.run(&mut self.states)?)
+    }
+
+    /// The mean of gradient times parameter.
+    fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
+        let parameter = self.states.read("parameter").ok_or("there is no parameter")?;
+        let products = parameter.iter().zip(&self.gradient).map(|(&p, &g)| f64::from(p) * f64::from(g));
+        Ok(products.sum::<f64>() / self.gradient.len() as f64)
+    }
+}

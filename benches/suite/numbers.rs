@@ -1,0 +1,43 @@
+//! The suite's deterministic numbers: the same bits in every framework, without files.
+
+use kiln::prelude::*;
+use ndarray::{Array1, ArrayD};
+
+/// `u(i, salt)` for the first `count` flat indices: in [-1, 1), exact in f32.
+pub fn uniform(count: usize, salt: u32) -> impl Iterator<Item = f32> {
+    (0..count as u32).map(move |i| {
+        let mut h = i.wrapping_add(salt.wrapping_mul(0x9E37_79B9));
+        h ^= h >> 16;
+        h = h.wrapping_mul(0x85EB_CA6B);
+        h ^= h >> 13;
+        h = h.wrapping_mul(0xC2B2_AE35);
+        h ^= h >> 16;
+        (h >> 8) as f32 / (1 << 23) as f32 - 1.0
+    })
+}
+
+/// An input of the given shape: salt 1000.
+pub fn input(shape: &[usize]) -> ArrayD<f32> {
+    let count = shape.iter().product();
+    ArrayD::from_shape_vec(shape, uniform(count, 1000).collect()).expect("as many numbers as the shape holds")
+}
+
+/// `(7 n + 3) mod classes`.
+pub fn labels(count: usize, classes: usize) -> Array1<i32> {
+    (0..count).map(|n| ((n * 7 + 3) % classes) as i32).collect()
+}
+
+/// Sets every parameter: number `p` in declaration order is `u(i, p + 1) / sqrt(fan_in)` with the `fan_in` of its layer.
+pub fn initialise(model: &mut impl Layer) {
+    let mut number = 0;
+    let mut scale = 1.0;
+    model.visit_mut(&mut Path::default(), &mut |name, parameter| {
+        if name.ends_with("weight") {
+            let fan_in: usize = parameter.value.shape()[1..].iter().product();
+            scale = (1.0 / (fan_in as f64).sqrt()) as f32;
+        }
+        let values = uniform(parameter.value.len(), number + 1);
+        parameter.value.iter_mut().zip(values).for_each(|(place, value)| *place = value * scale);
+        number += 1;
+    });
+}

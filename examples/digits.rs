@@ -1,0 +1,69 @@
+//! Learns to read handwritten digits of 8 x 8 pixels in a few seconds: `cargo run --release --example digits`.
+//!
+//! The data (1,797 images, see `examples/data/README.md`) is part of the program. Everything it writes goes into
+//! `target/digits/`: the weights, the loss curve, and the digits that it got wrong.
+
+mod support;
+
+use std::error::Error;
+use std::io::Read;
+use std::path::Path;
+use std::time::Instant;
+
+use flate2::read::GzDecoder;
+use kiln::prelude::*;
+use ndarray::{Array1, ArrayD};
+
+use support::Schedule;
+
+const SEED: u64 = 42;
+const CLASSES: usize = 10;
+const SCHEDULE: Schedule = Schedule { epochs: 20, batch: 32, rate: 3e-3 };
+
+/// Two convolutions and two linear layers.
+#[derive(Model)]
+#[model(input = [1, 8, 8])]
+struct DigitNet {
+    #[model(padding = 1)]
+    conv1: Conv2d<1, 16, 3>,
+    relu1: ReLU,
+    #[model(padding = 1)]
+    conv2: Conv2d<16, 32, 3>,
+    relu2: ReLU,
+    pool: MaxPool2d<2>,
+    flatten: Flatten,
+    fc1: Linear<512, 64>,
+    relu3: ReLU,
+    fc2: Linear<64, CLASSES>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    let (train, test) = digits()?.split(0.8, SEED);
+    println!("{} digits to learn from, {} to test with", train.len(), test.len());
+
+    let loss = cross_entropy().label_smoothing(0.1);
+    let mut trainer = Trainer::new(DigitNet::init(SEED), loss, Adam::default()).batch(SCHEDULE.batch).build()?;
+    println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
+
+    let history = support::train(&mut trainer, SCHEDULE, &train, &test)?;
+    println!("trained in {:.2} s", start.elapsed().as_secs_f64());
+    support::finish(&mut trainer, &history, &test, Path::new("target/digits"))
+}
+
+/// The embedded data: a line holds 64 pixels from 0 to 16 and the digit.
+fn digits() -> Result<Dataset, Box<dyn Error>> {
+    let mut text = String::new();
+    GzDecoder::new(&include_bytes!("data/digits.csv.gz")[..]).read_to_string(&mut text)?;
+    let mut pixels = Vec::new();
+    let mut labels = Vec::new();
+    for line in text.lines() {
+        let (image, label) = line.rsplit_once(',').ok_or("a line without a comma")?;
+        for pixel in image.split(',') {
+            pixels.push(pixel.parse::<f32>()? / 16.0);
+        }
+        labels.push(label.parse()?);
+    }
+    let images = ArrayD::from_shape_vec(vec![labels.len(), 1, 8, 8], pixels)?;
+    Ok(Dataset::new(images, Array1::from_vec(labels))?)
+}

@@ -1,0 +1,88 @@
+//! LeNet on MNIST or any data set in its format:
+//! `cargo run --release --example mnist -- --data DIR [--epochs 3]`.
+//!
+//! The folder holds IDX files, gzipped or not, under their usual names. With `train-images-idx3-ubyte` it trains on
+//! those and tests on `t10k-images-idx3-ubyte`; where there is only the latter, it trains on the first 85 % of it and
+//! tests on the rest. Everything it writes goes into `target/mnist/`.
+
+mod support;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use kiln::prelude::*;
+
+use support::Schedule;
+
+const SEED: u64 = 42;
+
+/// The network of Y. LeCun et al. (1998), in its usual modern form.
+#[derive(Model)]
+#[model(input = [1, 28, 28])]
+struct LeNet {
+    conv1: Conv2d<1, 20, 5>,
+    relu1: ReLU,
+    pool1: MaxPool2d<2>,
+    conv2: Conv2d<20, 64, 5>,
+    relu2: ReLU,
+    pool2: MaxPool2d<2>,
+    flatten: Flatten,
+    fc1: Linear<1024, 128>,
+    relu3: ReLU,
+    fc2: Linear<128, 10>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (folder, epochs) = arguments()?;
+    let (train, test) = mnist(&folder)?;
+    println!("{} images to learn from, {} to test with", train.len(), test.len());
+
+    let start = Instant::now();
+    let schedule = Schedule { epochs, batch: 64, rate: 2e-3 };
+    let mut trainer =
+        Trainer::new(LeNet::init(SEED), cross_entropy(), Adam::default()).batch(schedule.batch).build()?;
+    println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
+
+    let history = support::train(&mut trainer, schedule, &train, &test)?;
+    println!("trained in {:.2} s", start.elapsed().as_secs_f64());
+    support::finish(&mut trainer, &history, &test, Path::new("target/mnist"))
+}
+
+fn arguments() -> Result<(PathBuf, u64), Box<dyn Error>> {
+    const USAGE: &str =
+        "usage: mnist --data DIR [--epochs 3], where DIR holds IDX files such as t10k-images-idx3-ubyte.gz";
+    let mut folder = None;
+    let mut epochs = 3;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().ok_or(USAGE)?;
+        match argument.as_str() {
+            "--data" => folder = Some(PathBuf::from(value)),
+            "--epochs" => epochs = value.parse()?,
+            _ => return Err(USAGE.into()),
+        }
+    }
+    Ok((folder.ok_or(USAGE)?, epochs))
+}
+
+/// The training and the test set.
+fn mnist(folder: &Path) -> Result<(Dataset, Dataset), DataError> {
+    let read = |part: &str| {
+        Dataset::from_idx(
+            file(folder, &format!("{part}-images-idx3-ubyte")),
+            file(folder, &format!("{part}-labels-idx1-ubyte")),
+        )
+    };
+    let test = read("t10k")?;
+    if file(folder, "train-images-idx3-ubyte").exists() {
+        return Ok((read("train")?, test));
+    }
+    Ok(test.split_at(test.len() * 85 / 100))
+}
+
+/// The file of that name, or its gzipped form.
+fn file(folder: &Path, name: &str) -> PathBuf {
+    let plain = folder.join(name);
+    if plain.exists() { plain } else { folder.join(format!("{name}.gz")) }
+}

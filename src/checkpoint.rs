@@ -1,0 +1,275 @@
+//! Saving and loading the parameters of a model as safetensors files, with PyTorch's names, shapes and
+//! layouts: `torch.nn.Module.load_state_dict(safetensors.torch.load_file(path))` takes them as they are.
+//! It knows models and files; it knows no trainer and no compiled program.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use kiln_graph::{Layer, Parameter, Shape};
+use ndarray::ArrayD;
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, View, serialize};
+
+/// Why a model could not be saved or loaded. After any of these the model and the file at `path` are what they
+/// were before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// There is no such file.
+    #[error("there is no file {}", path.display())]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file could not be written; what stood there before still does.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file ends too early: an interrupted copy or download.
+    #[error("{} is cut short: it has {found} bytes, expected {expected}", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// The bytes that the file must have by its own header (at least, where the header itself is cut).
+        expected: u64,
+        /// The bytes that it has.
+        found: u64,
+    },
+    /// The file is no safetensors file.
+    #[error("{} is no safetensors file: {reason}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file lacks tensors that the model has.
+    #[error("{} has no tensor {}, which the model needs{}", path.display(), names.join(", "), found_instead(unexpected))]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The model's tensors that the file lacks, in the model's order.
+        names: Vec<String>,
+        /// The file's tensors that the model lacks, sorted.
+        unexpected: Vec<String>,
+    },
+    /// The file holds tensors that the model does not have.
+    #[error("{} holds {}, which the model does not have: is it the file of another model?", path.display(), names.join(", "))]
+    Unexpected {
+        /// The file.
+        path: PathBuf,
+        /// The file's tensors that the model lacks, sorted.
+        names: Vec<String>,
+    },
+    /// A tensor of the file has another shape than the model's.
+    #[error("{}: {name} has the shape {found}, expected {expected}", path.display(), found = ShapeText(found))]
+    WrongShape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The shape of the model's parameter.
+        expected: Shape,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+    /// A tensor of the file has another element type than f32.
+    #[error("{}: {name} has elements of type {found}, expected F32: convert it, in PyTorch with `.float()`", path.display())]
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The element type in the file, as safetensors names it.
+        found: String,
+    },
+}
+
+fn found_instead(unexpected: &[String]) -> String {
+    if unexpected.is_empty() { String::new() } else { format!(" (but it holds {})", unexpected.join(", ")) }
+}
+
+/// Extents of any number, where a [`Shape`] takes at most eight.
+struct ShapeText<'a>(&'a [usize]);
+
+impl std::fmt::Display for ShapeText<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// `save` and `load` for every model; in the prelude.
+pub trait Checkpoint: Layer {
+    /// Writes all parameters and buffers to a safetensors file.
+    ///
+    /// The file is written beside its place under another name, synced and then renamed: at any moment `path` holds
+    /// either what it held before or the whole new file.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Write`].
+    fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError>;
+
+    /// Reads all parameters and buffers from a safetensors file, which must hold exactly this model's tensors.
+    ///
+    /// # Errors
+    /// All others of [`CheckpointError`]; the model is then as it was.
+    fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError>;
+}
+
+impl<L: Layer> Checkpoint for L {
+    fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        let path = path.as_ref();
+        let bytes = encode(self).map_err(io::Error::other);
+        bytes
+            .and_then(|bytes| replace_file(path, &bytes))
+            .map_err(|source| CheckpointError::Write { path: path.into(), source })
+    }
+
+    fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => CheckpointError::NotFound { path: path.into() },
+            _ => CheckpointError::Read { path: path.into(), source },
+        })?;
+        let mut values = decode(self, path, &bytes)?;
+        self.visit_mut(&mut Default::default(), &mut |name, parameter| {
+            if let Some(value) = values.remove(name) {
+                parameter.value = value;
+            }
+        });
+        Ok(())
+    }
+}
+
+/// A parameter as safetensors wants to see it.
+struct Stored<'a>(&'a Parameter);
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.value.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.0.value.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of::<f32>() * self.0.value.len()
+    }
+}
+
+fn encode(model: &impl Layer) -> Result<Vec<u8>, SafeTensorError> {
+    let mut tensors = Vec::new();
+    model.visit(&mut Default::default(), &mut |name, parameter| tensors.push((name.to_string(), Stored(parameter))));
+    // What PyTorch's own writer says, and some readers insist on.
+    let metadata = [("format".to_string(), "pt".to_string())];
+    serialize(tensors, Some(metadata.into_iter().collect()))
+}
+
+/// The values of all the model's parameters, by name; nothing is changed yet.
+fn decode(model: &impl Layer, path: &Path, bytes: &[u8]) -> Result<HashMap<String, ArrayD<f32>>, CheckpointError> {
+    let file = open(path, bytes)?;
+    let mut expected: Vec<(String, Shape)> = Vec::new();
+    model.visit(&mut Default::default(), &mut |name, parameter| {
+        expected.push((name.to_string(), Shape::new(parameter.value.shape())));
+    });
+
+    let is_known = |name: &str| expected.iter().any(|(known, _)| known == name);
+    let mut unexpected: Vec<String> =
+        file.names().into_iter().filter(|name| !is_known(name)).map(str::to_string).collect();
+    unexpected.sort();
+    let missing: Vec<String> =
+        expected.iter().filter(|(name, _)| file.tensor(name).is_err()).map(|(name, _)| name.clone()).collect();
+    if !missing.is_empty() {
+        return Err(CheckpointError::Missing { path: path.into(), names: missing, unexpected });
+    }
+    if !unexpected.is_empty() {
+        return Err(CheckpointError::Unexpected { path: path.into(), names: unexpected });
+    }
+
+    let mut values = HashMap::new();
+    for (name, shape) in expected {
+        let tensor = file.tensor(&name).map_err(|error| foreign(path, error))?;
+        if tensor.shape() != shape.dims() {
+            let found = tensor.shape().to_vec();
+            return Err(CheckpointError::WrongShape { path: path.into(), name, expected: shape, found });
+        }
+        if tensor.dtype() != Dtype::F32 {
+            return Err(CheckpointError::WrongType { path: path.into(), name, found: tensor.dtype().to_string() });
+        }
+        let numbers = tensor.data().as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        let value = ArrayD::from_shape_vec(shape.dims(), numbers).map_err(|error| foreign(path, error))?;
+        values.insert(name, value);
+    }
+    Ok(values)
+}
+
+fn foreign(path: &Path, reason: impl ToString) -> CheckpointError {
+    CheckpointError::Foreign { path: path.into(), reason: reason.to_string() }
+}
+
+/// The tensors of a file, which begins with the length of its JSON header (8 bytes) and the header. A file that ends
+/// before its header says is truncated; one that does not begin so is foreign.
+fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
+    let truncated = |expected| CheckpointError::Truncated { path: path.into(), expected, found: bytes.len() as u64 };
+    let Some((length, rest)) = bytes.split_first_chunk() else { return Err(truncated(8)) };
+    let length = u64::from_le_bytes(*length);
+    if rest.first().is_some_and(|&byte| byte != b'{') || length > 100_000_000 {
+        return Err(foreign(path, "it does not begin with a header"));
+    }
+    if (rest.len() as u64) < length {
+        return Err(truncated(8 + length));
+    }
+    let (header, data) = rest.split_at(length as usize);
+    let metadata: Metadata = serde_json::from_slice(header).map_err(|error| foreign(path, error))?;
+    let end = metadata.data_len() as u64;
+    if (data.len() as u64) < end {
+        return Err(truncated((8 + length).saturating_add(end)));
+    }
+    SafeTensors::deserialize(bytes).map_err(|error| foreign(path, error))
+}
+
+/// Puts `bytes` in the place of the file at `path`: written under a temporary name in the same folder, synced, renamed.
+fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(temporary);
+    let written = File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to tell; the temporary file may not even exist.
+        let _ = fs::remove_file(&temporary);
+        return written;
+    }
+    sync_folder(path)
+}
+
+/// Makes the renaming itself last through a power failure, where the system can sync a folder.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}

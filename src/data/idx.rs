@@ -1,0 +1,124 @@
+//! The IDX format of MNIST: a header of big-endian numbers, then the elements in row-major order.
+//! Files may be gzipped; that is told from their first bytes, not from their names.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use ndarray::{Array1, Array3};
+
+use super::DataError;
+
+/// The contents of an IDX file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Idx {
+    /// The extents, outermost first.
+    pub shape: Vec<usize>,
+    /// The elements in row-major order.
+    pub values: IdxValues,
+}
+
+/// The elements of an IDX file, by their type.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum IdxValues {
+    U8(Vec<u8>),
+    I8(Vec<i8>),
+    I16(Vec<i16>),
+    I32(Vec<i32>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl IdxValues {
+    fn type_name(&self) -> &'static str {
+        match self {
+            IdxValues::U8(_) => "u8",
+            IdxValues::I8(_) => "i8",
+            IdxValues::I16(_) => "i16",
+            IdxValues::I32(_) => "i32",
+            IdxValues::F32(_) => "f32",
+            IdxValues::F64(_) => "f64",
+        }
+    }
+}
+
+/// Reads an IDX file, gzipped or not.
+///
+/// # Errors
+/// [`DataError::Read`] if it can not be read or its compressed data is damaged or cut short; [`DataError::NotIdx`] if it
+/// does not begin as an IDX file does; [`DataError::Length`] if it is cut short or too long.
+pub fn read_idx(path: impl AsRef<Path>) -> Result<Idx, DataError> {
+    let path = path.as_ref();
+    let bytes = read_plain(path).map_err(|source| DataError::Read { path: path.into(), source })?;
+    parse(path, &bytes)
+}
+
+/// The bytes of a file, decompressed if it is gzipped.
+fn read_plain(path: &Path) -> std::io::Result<Vec<u8>> {
+    let bytes = fs::read(path)?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain)?;
+    Ok(plain)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Idx, DataError> {
+    let not_idx = || DataError::NotIdx { path: path.into(), found: bytes[..bytes.len().min(4)].to_vec() };
+    let &[0, 0, kind, rank, ref rest @ ..] = bytes else { return Err(not_idx()) };
+    let width = match kind {
+        0x08 | 0x09 => 1,
+        0x0b => 2,
+        0x0c | 0x0d => 4,
+        0x0e => 8,
+        _ => return Err(not_idx()),
+    };
+    let Some((header, data)) = rest.split_at_checked(4 * usize::from(rank)) else {
+        let (expected, found) = (4 * u64::from(rank), rest.len() as u64);
+        return Err(DataError::Length { path: path.into(), shape: Vec::new(), expected, found });
+    };
+    let shape: Vec<usize> = words(header, u32::from_be_bytes).into_iter().map(|extent| extent as usize).collect();
+    // An absurd header must not overflow: 2^64 bytes are expected at most, and never found.
+    let expected = shape.iter().fold(width as u64, |product, &extent| product.saturating_mul(extent as u64));
+    if expected != data.len() as u64 {
+        return Err(DataError::Length { path: path.into(), shape, expected, found: data.len() as u64 });
+    }
+    let values = match kind {
+        0x08 => IdxValues::U8(data.to_vec()),
+        0x09 => IdxValues::I8(words(data, i8::from_be_bytes)),
+        0x0b => IdxValues::I16(words(data, i16::from_be_bytes)),
+        0x0c => IdxValues::I32(words(data, i32::from_be_bytes)),
+        0x0d => IdxValues::F32(words(data, f32::from_be_bytes)),
+        _ => IdxValues::F64(words(data, f64::from_be_bytes)),
+    };
+    Ok(Idx { shape, values })
+}
+
+fn words<const W: usize, T>(bytes: &[u8], convert: fn([u8; W]) -> T) -> Vec<T> {
+    bytes.as_chunks().0.iter().map(|&word| convert(word)).collect()
+}
+
+impl Idx {
+    fn kind_error(&self, path: &Path, expected: &'static str) -> DataError {
+        DataError::Kind { path: path.into(), expected, found: format!("{} {:?}", self.values.type_name(), self.shape) }
+    }
+
+    /// `[n, h, w]` bytes as numbers from 0 to 1.
+    pub(super) fn images(&self, path: &Path) -> Result<Array3<f32>, DataError> {
+        let error = || self.kind_error(path, "images: u8 [n, h, w]");
+        let (IdxValues::U8(bytes), &[n, h, w]) = (&self.values, &self.shape[..]) else { return Err(error()) };
+        let pixels = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        Array3::from_shape_vec((n, h, w), pixels).map_err(|_| error())
+    }
+
+    /// `[n]` bytes as class labels.
+    pub(super) fn labels(&self, path: &Path) -> Result<Array1<i32>, DataError> {
+        match (&self.values, &self.shape[..]) {
+            (IdxValues::U8(bytes), [_]) => Ok(bytes.iter().map(|&byte| i32::from(byte)).collect()),
+            _ => Err(self.kind_error(path, "labels: u8 [n]")),
+        }
+    }
+}

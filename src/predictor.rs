@@ -1,0 +1,107 @@
+//! Inference without a trainer: programs with no backward pass, no loss and no optimizer.
+
+use kiln_graph::Model;
+use kiln_jit::Plan;
+use ndarray::{ArrayD, ArrayRef, Dimension};
+
+use crate::report::Summary;
+use crate::trainer::{Programs, Settings, Task, TrainError, predict, predict_graph};
+
+/// A model ready to predict, compiled for one batch size.
+///
+/// ```
+/// use kiln::prelude::*;
+/// use ndarray::Array2;
+///
+/// #[derive(Model)]
+/// #[model(input = [4])]
+/// struct Small {
+///     fc: Linear<4, 3>,
+/// }
+///
+/// let mut predictor = Predictor::new(Small::init(0)).batch(1).build()?;
+/// let scores = predictor.predict(&Array2::<f32>::ones((1, 4)))?;
+/// assert_eq!(scores.shape(), [1, 3]);
+/// # Ok::<(), TrainError>(())
+/// ```
+pub struct Predictor<M: Model> {
+    model: M,
+    settings: Settings,
+    programs: Programs,
+}
+
+/// The settings of a [`Predictor`]; made by [`Predictor::new`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct PredictorBuilder<M> {
+    model: M,
+    settings: Settings,
+}
+
+impl<M: Model> PredictorBuilder<M> {
+    /// The number of samples that are predicted at once; more are taken in parts. Default 64.
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.settings.batch = batch;
+        self
+    }
+
+    /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores. Results do
+    /// not depend on it.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.settings.threads = Some(threads);
+        self
+    }
+
+    /// Whether inputs are searched for NaN and infinity first. Default: no.
+    pub fn check_finite(mut self, check: bool) -> Self {
+        self.settings.check_finite = check;
+        self
+    }
+
+    /// Compiles the prediction.
+    ///
+    /// # Errors
+    /// [`TrainError::Compile`], [`TrainError::Zero`].
+    pub fn build(self) -> Result<Predictor<M>, TrainError> {
+        let PredictorBuilder { model, settings } = self;
+        let mut programs = settings.programs()?;
+        programs.get(Task::Predict, settings.batch, || predict_graph(&model, settings.batch))?;
+        programs.write_parameters(&model)?;
+        Ok(Predictor { model, settings, programs })
+    }
+}
+
+impl<M: Model> Predictor<M> {
+    /// The settings of a predictor; their `build` compiles it.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(model: M) -> PredictorBuilder<M> {
+        PredictorBuilder { model, settings: Settings::default() }
+    }
+
+    /// The model's output for any number of samples, `[n, ..]`. A remainder smaller than the batch size compiles a
+    /// program of its own the first time, which is kept.
+    ///
+    /// # Errors
+    /// [`TrainError::InputShape`], [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
+    pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<f32, D>) -> Result<ArrayD<f32>, TrainError> {
+        predict(&mut self.programs, &self.model, &self.settings, x.view().into_dyn())
+    }
+
+    /// The model.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// The plan of the prediction of a full batch: kernels, memory and FLOPs; it prints.
+    pub fn plan(&self) -> &Plan {
+        self.programs.plan(Task::Predict, self.settings.batch).expect("build() compiles this program")
+    }
+
+    /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory; it prints.
+    ///
+    /// # Errors
+    /// [`TrainError::Graph`].
+    pub fn summary(&self) -> Result<Summary, TrainError> {
+        Summary::new(&self.model, self.settings.batch, None, Some(self.plan()))
+    }
+}

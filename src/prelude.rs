@@ -1,0 +1,13 @@
+//! Everything that declaring, training and using a network takes: `use kiln::prelude::*;`.
+
+/// The derive and the trait of this name come with one import.
+pub use crate::Model;
+pub use crate::checkpoint::{Checkpoint, CheckpointError};
+pub use crate::data::{DataError, Dataset};
+pub use crate::layers::*;
+pub use crate::losses::{BceWithLogits, CrossEntropy, Loss, Mse, Reduction, bce_with_logits, cross_entropy, mse};
+pub use crate::optimizers::{Adam, Optimizer, Sgd};
+pub use crate::predictor::Predictor;
+pub use crate::trainer::{Evaluation, TrainError, Trainer};
+pub use kiln_graph::{Kind, Layer, Parameter, Path, Shape};
+pub use kiln_macros::model;

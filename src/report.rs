@@ -1,0 +1,6 @@
+//! What people look at: the summary of a model, charts and image grids.
+
+pub mod plots;
+mod summary;
+
+pub use summary::{LayerRow, Summary};

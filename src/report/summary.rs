@@ -1,0 +1,181 @@
+//! The table of a model's layers, and what it costs to train and to run.
+
+use std::fmt;
+
+use kiln_graph::{Builder, Graph, Model, NodeId, Op, Path, Shape};
+use kiln_jit::Plan;
+
+use crate::trainer::TrainError;
+
+/// One layer of a [`Summary`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerRow {
+    /// The layer's place: `conv1`, `head.norm`.
+    pub name: String,
+    /// The layer and its settings: `Conv2d(1, 20, kernel 5)`.
+    pub layer: String,
+    /// The shape of its output; the batch axis is `N`.
+    pub output: Shape,
+    /// The number of its parameters.
+    pub parameters: usize,
+    /// Floating-point operations of its forward pass for one sample; a multiply-add counts as 2.
+    pub flops: u64,
+}
+
+/// What a model consists of and what it costs. It prints as a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The layers in order.
+    pub layers: Vec<LayerRow>,
+    /// The batch size of the plans.
+    pub batch: usize,
+    /// Bytes that a training step holds at its peak: parameters, optimizer state, and everything in between. Nothing for
+    /// a model that is not being trained.
+    pub training_bytes: Option<usize>,
+    /// Bytes that a prediction holds at its peak.
+    pub inference_bytes: Option<usize>,
+}
+
+impl Summary {
+    pub(crate) fn new<M: Model>(
+        model: &M,
+        batch: usize,
+        training: Option<&Plan>,
+        inference: Option<&Plan>,
+    ) -> Result<Summary, TrainError> {
+        // At batch size 1 all counts are those of one sample.
+        let g = Builder::new("summary");
+        let x = g.input("x", M::INPUT.with(0, 1));
+        model.forward(&g, x);
+        let graph = g.finish()?;
+
+        let mut layers: Vec<LayerRow> = Vec::new();
+        let mut output = M::INPUT;
+        model.describe(&mut Path::default(), &mut |name, layer| {
+            let nodes: Vec<NodeId> = graph.ids().filter(|&id| within(scope(&graph, id), name)).collect();
+            output = nodes.last().map_or(output, |&last| graph.shape(last).with(0, Shape::N));
+            layers.push(LayerRow {
+                name: name.to_string(),
+                layer: layer.to_string(),
+                output,
+                parameters: 0,
+                flops: nodes.iter().map(|&id| flops(&graph, id)).sum(),
+            });
+        });
+        model.visit(&mut Path::default(), &mut |name, parameter| {
+            if let Some(row) = layers.iter_mut().find(|row| within(name, &row.name)) {
+                row.parameters += parameter.value.len();
+            }
+        });
+        Ok(Summary {
+            layers,
+            batch,
+            training_bytes: training.map(Plan::peak_bytes),
+            inference_bytes: inference.map(Plan::peak_bytes),
+        })
+    }
+
+    /// The number of parameters of all layers.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().map(|row| row.parameters).sum()
+    }
+
+    /// Floating-point operations of the forward pass for one sample.
+    pub fn flops(&self) -> u64 {
+        self.layers.iter().map(|row| row.flops).sum()
+    }
+}
+
+fn scope(graph: &Graph, id: NodeId) -> &str {
+    &graph.scopes[graph.node(id).scope as usize]
+}
+
+/// Whether a path is a place or lies under it.
+fn within(path: &str, place: &str) -> bool {
+    path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Floating-point operations of one node: 2 for each multiply-add of a product or a convolution, 1 for each result of an
+/// elementwise function and each element that is folded, 0 for what only moves data.
+fn flops(graph: &Graph, id: NodeId) -> u64 {
+    let node = graph.node(id);
+    let elements = node.ty.shape.elements();
+    let operand = |i: usize| graph.shape(node.inputs[i]);
+    let count = match node.op {
+        Op::Dot => 2 * elements * operand(0).dim(operand(0).rank() - 1),
+        // Each output sums over one filter: the weight without its first axis.
+        Op::Conv(_) => 2 * elements * operand(1).dims()[1..].iter().product::<usize>(),
+        // Each input gradient's share of the forward convolution is that of the output gradient, and so for the weight's.
+        Op::ConvGradInput { .. } => 2 * operand(0).elements() * operand(1).dims()[1..].iter().product::<usize>(),
+        Op::ConvGradWeight { .. } => 2 * operand(1).elements() * node.ty.shape.dims()[1..].iter().product::<usize>(),
+        Op::WindowReduce { window, .. } => elements * window.kernel.iter().product::<usize>(),
+        Op::WindowMaxGrad(window) | Op::WindowMaxPick(window) | Op::WindowSumGrad { window, .. } => {
+            elements * window.kernel.iter().product::<usize>()
+        }
+        Op::Reduce { .. } | Op::ArgReduce { .. } => operand(0).elements(),
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) | Op::Random { .. } => elements,
+        Op::ScatterAdd { .. } | Op::ScatterRows { .. } => operand(1).elements(),
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Reverse(_)
+        | Op::Gather { .. }
+        | Op::TakeRows
+        | Op::Detach => 0,
+    };
+    count as u64
+}
+
+/// A count with thousands set apart: `1,234,567`.
+fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
+    groups.join(",")
+}
+
+fn megabytes(bytes: usize) -> String {
+    format!("{:.2} MiB", bytes as f64 / (1 << 20) as f64)
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = ["layer", "", "output", "parameters", "FLOPs / sample"].map(str::to_string);
+        let total =
+            ["total", "", "", &thousands(self.parameters() as u64), &thousands(self.flops())].map(str::to_string);
+        let rows = self.layers.iter().map(|row| {
+            let [parameters, flops] = [row.parameters as u64, row.flops].map(thousands);
+            [row.name.clone(), row.layer.clone(), row.output.to_string(), parameters, flops]
+        });
+        let rows: Vec<[String; 5]> = rows.collect();
+        let widths: [usize; 5] = std::array::from_fn(|column| {
+            rows.iter().chain([&head, &total]).map(|row| row[column].chars().count()).max().unwrap_or(0)
+        });
+        let [a, b, c, d, e] = widths;
+        let rule = "-".repeat(widths.iter().sum::<usize>() + 8);
+        let line = |f: &mut fmt::Formatter<'_>, row: &[String; 5]| {
+            writeln!(f, "{:a$}  {:b$}  {:c$}  {:>d$}  {:>e$}", row[0], row[1], row[2], row[3], row[4])
+        };
+        line(f, &head)?;
+        writeln!(f, "{rule}")?;
+        for row in &rows {
+            line(f, row)?;
+        }
+        writeln!(f, "{rule}")?;
+        line(f, &total)?;
+        let memory = |bytes: Option<usize>| bytes.map_or("not planned".to_string(), megabytes);
+        write!(
+            f,
+            "planned memory at batch {}: training {}, inference {}",
+            self.batch,
+            memory(self.training_bytes),
+            memory(self.inference_bytes)
+        )
+    }
+}

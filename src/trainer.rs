@@ -1,0 +1,238 @@
+//! Training a model: one compiled program does forward, loss, backward and update. The trainer checks what users give
+//! it, and calls compiled programs; it knows no operation and no kernel.
+
+mod builder;
+mod error;
+mod programs;
+mod targets;
+
+use kiln_graph::losses::Loss;
+use kiln_graph::optimizers::{LEARNING_RATE, Optimizer};
+use kiln_graph::{Model, Shape};
+use kiln_jit::Plan;
+use ndarray::{ArrayD, ArrayRef, ArrayViewD, Axis, Dimension, Slice, aview0};
+
+pub(crate) use builder::Settings;
+pub use builder::TrainerBuilder;
+pub use error::TrainError;
+pub(crate) use programs::{Programs, Task, predict_graph};
+use programs::{evaluate_graph, train_graph};
+pub use targets::{Label, TargetElement, Targets};
+use targets::{Rules, check_finite};
+
+use crate::report::Summary;
+
+/// A model in training, with everything compiled and all memory planned.
+///
+/// ```
+/// use kiln::prelude::*;
+/// use ndarray::{Array1, Array2};
+///
+/// #[derive(Model)]
+/// #[model(input = [2])]
+/// struct Xor {
+///     hidden: Linear<2, 16>,
+///     act: Tanh,
+///     out: Linear<16, 2>,
+/// }
+///
+/// let x = ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+/// let y = [0, 1, 1, 0];
+/// let mut trainer = Trainer::new(Xor::init(1), cross_entropy(), Adam::default().lr(0.05)).batch(4).build()?;
+/// let first = trainer.step(&x, &y)?;
+/// for _ in 0..200 {
+///     trainer.step(&x, &y)?;
+/// }
+/// assert!(trainer.step(&x, &y)? < first / 10.0);
+/// assert_eq!(trainer.evaluate(&x, &y)?.accuracy, Some(1.0));
+/// # Ok::<(), TrainError>(())
+/// ```
+pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
+    model: M,
+    loss: L,
+    optimizer: O,
+    settings: Settings,
+    programs: Programs,
+    /// The targets of the current batch, as programs read them.
+    targets: Vec<L::Target>,
+}
+
+/// How well a model does on some data.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The mean loss over all samples. (Where the loss weighs classes or ignores some, each batch counts by its samples.)
+    pub loss: f32,
+    /// The fraction of labels whose class has the largest output, from 0 to 1; nothing if the targets are no class
+    /// labels. Labels that the loss ignores do not count.
+    pub accuracy: Option<f64>,
+}
+
+impl<M: Model, L: Loss, O: Optimizer> Trainer<M, L, O>
+where
+    L::Target: TargetElement,
+{
+    /// The settings of a trainer; their `build` compiles it.
+    ///
+    /// (It gives a builder, not a trainer, as `std::thread::Builder` does.)
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(model: M, loss: L, optimizer: O) -> TrainerBuilder<M, L, O> {
+        TrainerBuilder { model, loss, optimizer, settings: Settings::default() }
+    }
+
+    /// Trains on one batch; the loss before the update.
+    ///
+    /// `x` holds the samples, `[n, ..]` as the model's input says, in any memory layout; `y` their targets: class labels
+    /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
+    /// size of the trainer. The first batch of a smaller size compiles a program for that size, which is kept.
+    /// A step of a size that was seen before allocates nothing.
+    ///
+    /// # Errors
+    /// [`TrainError::InputShape`], [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],
+    /// [`TrainError::Label`], and with `check_finite` [`TrainError::NotFinite`]; the model is then as it was.
+    pub fn step<D: Dimension>(
+        &mut self,
+        x: &ArrayRef<f32, D>,
+        y: &(impl Targets<L::Target> + ?Sized),
+    ) -> Result<f32, TrainError> {
+        let x = x.view().into_dyn();
+        let rows = check_input::<M>(&x, &self.settings)?;
+        if rows > self.settings.batch {
+            return Err(TrainError::BatchTooLarge { batch: self.settings.batch, found: rows });
+        }
+        let shape = self.read_targets(y, rows)?;
+        let (program, states) =
+            self.programs.get(Task::Train, rows, || train_graph(&self.model, &self.loss, &self.optimizer, rows))?;
+        program.run(states, x, &self.targets, shape)?;
+        Ok(program.loss())
+    }
+
+    /// The mean loss, and for class labels the accuracy, of any number of samples; the model does not change.
+    ///
+    /// # Errors
+    /// As for [`Trainer::step`], except that there may be more samples than the batch size.
+    pub fn evaluate<D: Dimension>(
+        &mut self,
+        x: &ArrayRef<f32, D>,
+        y: &(impl Targets<L::Target> + ?Sized),
+    ) -> Result<Evaluation, TrainError> {
+        let x = x.view().into_dyn();
+        let rows = check_input::<M>(&x, &self.settings)?;
+        let shape = self.read_targets(y, rows)?;
+        let width = self.targets.len() / rows;
+        let mut loss = 0.0;
+        let mut correct = Some([0, 0]);
+        for start in (0..rows).step_by(self.settings.batch) {
+            let part = start..rows.min(start + self.settings.batch);
+            let count = part.len();
+            let (program, states) =
+                self.programs.get(Task::Evaluate, count, || evaluate_graph(&self.model, &self.loss, count))?;
+            let targets = &self.targets[part.start * width..part.end * width];
+            program.run(states, x.slice_axis(Axis(0), Slice::from(part)), targets, shape.with(0, count))?;
+            loss += f64::from(program.loss()) * if self.loss.averages() { count as f64 } else { 1.0 };
+            let here = L::Target::correct(program.prediction(), targets, self.loss.ignored());
+            correct = correct.zip(here).map(|(all, here)| [all[0] + here[0], all[1] + here[1]]);
+        }
+        Ok(Evaluation {
+            loss: (loss / rows as f64) as f32,
+            accuracy: correct.map(|[correct, count]| correct as f64 / count as f64),
+        })
+    }
+
+    /// The model's output for any number of samples, `[n, ..]`; layers behave as in evaluation.
+    ///
+    /// # Errors
+    /// [`TrainError::InputShape`], [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
+    pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<f32, D>) -> Result<ArrayD<f32>, TrainError> {
+        predict(&mut self.programs, &self.model, &self.settings, x.view().into_dyn())
+    }
+
+    /// Sets the learning rate from the next step on.
+    ///
+    /// # Errors
+    /// [`TrainError::LearningRate`] for a negative number, NaN or infinity.
+    pub fn set_learning_rate(&mut self, rate: f32) -> Result<(), TrainError> {
+        if !rate.is_finite() || rate < 0.0 {
+            return Err(TrainError::LearningRate { found: rate });
+        }
+        Ok(self.programs.states_mut().write(LEARNING_RATE, aview0(&rate).into_dyn())?)
+    }
+
+    /// The model with its present parameters, which are copied from the compiled programs' memory.
+    pub fn model(&mut self) -> &M {
+        self.programs.read_parameters(&mut self.model);
+        &self.model
+    }
+
+    /// The model with its present parameters.
+    pub fn into_model(mut self) -> M {
+        self.programs.read_parameters(&mut self.model);
+        self.model
+    }
+
+    /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
+    pub fn plan(&self) -> &Plan {
+        self.programs.plan(Task::Train, self.settings.batch).expect("build() compiles this program")
+    }
+
+    /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory for training and
+    /// inference at this batch size; it prints. (The inference program is compiled if it was not yet.)
+    ///
+    /// # Errors
+    /// [`TrainError::Compile`].
+    pub fn summary(&mut self) -> Result<Summary, TrainError> {
+        let batch = self.settings.batch;
+        self.programs.get(Task::Predict, batch, || predict_graph(&self.model, batch))?;
+        let inference = self.programs.plan(Task::Predict, batch);
+        Summary::new(&self.model, batch, Some(self.plan()), inference)
+    }
+
+    /// Checks the targets of `rows` samples and copies them to where a program can read them; their shape.
+    fn read_targets(&mut self, y: &(impl Targets<L::Target> + ?Sized), rows: usize) -> Result<Shape, TrainError> {
+        let output = M::OUTPUT.with(0, rows);
+        let shape = self.loss.target_type(output).shape;
+        if !y.has_shape(shape.dims()) {
+            return Err(TrainError::TargetShape { expected: shape, found: y.shape() });
+        }
+        let rules = Rules {
+            classes: self.loss.classes(output).unwrap_or(0),
+            ignored: self.loss.ignored(),
+            finite: self.settings.check_finite,
+        };
+        y.read(rules, &mut self.targets)?;
+        Ok(shape)
+    }
+}
+
+/// The number of samples, if they have the shape of the model's input.
+fn check_input<M: Model>(x: &ArrayViewD<'_, f32>, settings: &Settings) -> Result<usize, TrainError> {
+    let fits = x.ndim() == M::INPUT.rank() && x.shape()[1..] == M::INPUT.dims()[1..];
+    if !fits {
+        return Err(TrainError::InputShape { expected: M::INPUT, found: x.shape().to_vec() });
+    }
+    if x.shape()[0] == 0 {
+        return Err(TrainError::Empty { found: x.shape().to_vec() });
+    }
+    if settings.check_finite {
+        check_finite("input", x.view())?;
+    }
+    Ok(x.shape()[0])
+}
+
+/// The output for samples in batches of the given size, the last one smaller.
+pub(crate) fn predict<M: Model>(
+    programs: &mut Programs,
+    model: &M,
+    settings: &Settings,
+    x: ArrayViewD<'_, f32>,
+) -> Result<ArrayD<f32>, TrainError> {
+    let rows = check_input::<M>(&x, settings)?;
+    let mut result = ArrayD::zeros(M::OUTPUT.with(0, rows).dims());
+    for start in (0..rows).step_by(settings.batch) {
+        let part = Slice::from(start..rows.min(start + settings.batch));
+        let count = rows.min(start + settings.batch) - start;
+        let (program, states) = programs.get(Task::Predict, count, || predict_graph(model, count))?;
+        program.run::<f32>(states, x.slice_axis(Axis(0), part), &[], Shape::SCALAR)?;
+        result.slice_axis_mut(Axis(0), part).assign(&program.prediction());
+    }
+    Ok(result)
+}

@@ -1,0 +1,85 @@
+//! What can go wrong when a model is compiled, trained or asked for predictions.
+
+use kiln_graph::{GraphError, Shape};
+use kiln_jit::{CompileError, RunError, StateError};
+
+/// Why a [`Trainer`](crate::Trainer) or a [`Predictor`](crate::Predictor) refused. Inputs are checked before anything
+/// is computed: after an error the model is what it was before the call.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The samples have another shape than the model's input.
+    #[error("the model takes samples of the shape {expected}, but the batch has the shape {found:?}")]
+    InputShape {
+        /// The model's input; the batch axis is `N`.
+        expected: Shape,
+        /// The shape of the batch given.
+        found: Vec<usize>,
+    },
+    /// The targets do not go with the model's output: class indices take one axis, numbers the output's shape.
+    #[error("the targets should have the shape {expected}, but have the shape {found:?}")]
+    TargetShape {
+        /// What the loss takes for this batch.
+        expected: Shape,
+        /// The shape of the targets given.
+        found: Vec<usize>,
+    },
+    /// More samples in a step than the trainer was built for.
+    #[error("a step takes at most {batch} samples, but got {found}; build the trainer with .batch({found})")]
+    BatchTooLarge {
+        /// The trainer's batch size.
+        batch: usize,
+        /// The number of samples given.
+        found: usize,
+    },
+    /// No sample at all.
+    #[error("there is no sample: the input has the shape {found:?}")]
+    Empty {
+        /// The shape of the input given.
+        found: Vec<usize>,
+    },
+    /// A class label that the model has no output for.
+    #[error("label {found} at position {position} is out of range: the model has {classes} classes, 0 to {}", classes - 1)]
+    Label {
+        /// Where it stands among the labels given.
+        position: usize,
+        /// The label.
+        found: i64,
+        /// The number of classes; labels lie below it.
+        classes: usize,
+    },
+    /// A NaN or an infinity among the numbers given, where the trainer was built with `check_finite(true)`.
+    #[error("the {what} holds {found} at {index:?}; expected finite numbers")]
+    NotFinite {
+        /// `input` or `target`.
+        what: &'static str,
+        /// The index of the number.
+        index: Vec<usize>,
+        /// The number.
+        found: f32,
+    },
+    /// A learning rate that is negative or no number.
+    #[error("the learning rate should be a finite number of at least 0, but is {found}")]
+    LearningRate {
+        /// The rate given.
+        found: f32,
+    },
+    /// A setting of the builder that makes no sense.
+    #[error("{setting} should be at least 1, but is 0")]
+    Zero {
+        /// `batch` or `threads`.
+        setting: &'static str,
+    },
+    /// The layers, the loss and the optimizer do not go together.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The graph could not be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// A parameter could not be handed to the compiled program, or the reverse.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The compiled program could not be run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}

@@ -1,0 +1,196 @@
+//! What a loss compares predictions with, as users hold it: class labels of any integer type, or numbers. Checks them
+//! and turns them into what a compiled program reads.
+
+use kiln_jit::Session;
+use ndarray::{ArrayBase, ArrayViewD, Axis, Data, Dimension};
+
+use super::error::TrainError;
+
+/// Targets that a loss with targets of type `T` accepts: for `i32` (class labels, as for cross entropy) arrays, vectors
+/// and slices of `u8`, `i32`, `i64` or `usize`; for `f32` (numbers, as for the mean squared error) arrays of `f32`.
+pub trait Targets<T> {
+    /// The extents; the first is the number of samples.
+    fn shape(&self) -> Vec<usize>;
+
+    /// Whether these are the extents.
+    fn has_shape(&self, shape: &[usize]) -> bool;
+
+    /// Puts the elements into `to`, in row-major order.
+    ///
+    /// # Errors
+    /// What `rules` forbids; `to` is then unspecified.
+    #[doc(hidden)]
+    fn read(&self, rules: Rules, to: &mut Vec<T>) -> Result<(), TrainError>;
+}
+
+/// What targets must obey.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Labels lie below this number,
+    pub classes: usize,
+    /// or are this one, which the loss passes over.
+    pub ignored: Option<i32>,
+    /// Numbers are finite.
+    pub finite: bool,
+}
+
+/// An integer type of class labels.
+pub trait Label: Copy {
+    /// The label as a number. (One beyond `i64` is out of every range, and stays so.)
+    #[doc(hidden)]
+    fn number(self) -> i64;
+}
+
+macro_rules! labels {
+    ($($ty:ty),*) => {$(
+        impl Label for $ty {
+            fn number(self) -> i64 {
+                i64::try_from(self).unwrap_or(i64::MAX)
+            }
+        }
+    )*};
+}
+
+labels!(u8, i32, i64, u32, u64, usize);
+
+fn read_labels<T: Label>(labels: impl Iterator<Item = T>, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
+    to.clear();
+    for (position, label) in labels.enumerate() {
+        let found = label.number();
+        match i32::try_from(found) {
+            Ok(label) if (0..rules.classes as i64).contains(&found) || rules.ignored == Some(label) => to.push(label),
+            _ => return Err(TrainError::Label { position, found, classes: rules.classes }),
+        }
+    }
+    Ok(())
+}
+
+impl<S: Data, D: Dimension> Targets<i32> for ArrayBase<S, D>
+where
+    S::Elem: Label,
+{
+    fn shape(&self) -> Vec<usize> {
+        (**self).shape().to_vec()
+    }
+
+    fn has_shape(&self, shape: &[usize]) -> bool {
+        (**self).shape() == shape
+    }
+
+    fn read(&self, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
+        read_labels(self.iter().copied(), rules, to)
+    }
+}
+
+impl<S: Data<Elem = f32>, D: Dimension> Targets<f32> for ArrayBase<S, D> {
+    fn shape(&self) -> Vec<usize> {
+        (**self).shape().to_vec()
+    }
+
+    fn has_shape(&self, shape: &[usize]) -> bool {
+        (**self).shape() == shape
+    }
+
+    fn read(&self, rules: Rules, to: &mut Vec<f32>) -> Result<(), TrainError> {
+        if rules.finite {
+            check_finite("target", self.view().into_dyn())?;
+        }
+        to.clear();
+        to.extend(self.iter());
+        Ok(())
+    }
+}
+
+impl<T: Label> Targets<i32> for [T] {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.len()]
+    }
+
+    fn has_shape(&self, shape: &[usize]) -> bool {
+        shape == [self.len()]
+    }
+
+    fn read(&self, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
+        read_labels(self.iter().copied(), rules, to)
+    }
+}
+
+macro_rules! as_slices {
+    ($([$($length:tt)*] $ty:ty;)*) => {$(
+        impl<T: Label $($length)*> Targets<i32> for $ty {
+            fn shape(&self) -> Vec<usize> {
+                self.as_slice().shape()
+            }
+
+            fn has_shape(&self, shape: &[usize]) -> bool {
+                self.as_slice().has_shape(shape)
+            }
+
+            fn read(&self, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
+                self.as_slice().read(rules, to)
+            }
+        }
+    )*};
+}
+
+as_slices! {
+    [] Vec<T>;
+    [, const N: usize] [T; N];
+}
+
+/// The first number that is not finite is an error.
+pub(super) fn check_finite(what: &'static str, numbers: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
+    match numbers.indexed_iter().find(|(_, number)| !number.is_finite()) {
+        None => Ok(()),
+        Some((index, &found)) => Err(TrainError::NotFinite { what, index: index.slice().to_vec(), found }),
+    }
+}
+
+/// The element type of a loss's targets: class labels (`i32`) or numbers (`f32`).
+pub trait TargetElement: Copy {
+    /// Hands the targets to a program.
+    #[doc(hidden)]
+    fn write(session: &mut Session, input: usize, targets: ArrayViewD<'_, Self>) -> Result<(), TrainError>;
+
+    /// How many of the targets are the class with the largest prediction, and how many count; for targets that are no
+    /// classes, nothing. Classes lie along the axis after the samples' (along the only axis, if there is one).
+    #[doc(hidden)]
+    fn correct(predictions: ArrayViewD<'_, f32>, targets: &[Self], ignored: Option<i32>) -> Option<[usize; 2]>;
+}
+
+impl TargetElement for i32 {
+    fn write(session: &mut Session, input: usize, targets: ArrayViewD<'_, i32>) -> Result<(), TrainError> {
+        Ok(session.write_input_i32(input, targets)?)
+    }
+
+    fn correct(predictions: ArrayViewD<'_, f32>, targets: &[i32], ignored: Option<i32>) -> Option<[usize; 2]> {
+        let classes = Axis(1.min(predictions.ndim() - 1));
+        let pairs = predictions.lanes(classes).into_iter().zip(targets);
+        let counted = pairs.filter(|(_, target)| ignored != Some(**target));
+        Some(counted.fold([0, 0], |[correct, count], (scores, target)| {
+            [correct + usize::from(largest(scores.iter()) == *target as usize), count + 1]
+        }))
+    }
+}
+
+impl TargetElement for f32 {
+    fn write(session: &mut Session, input: usize, targets: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
+        Ok(session.write_input_f32(input, targets)?)
+    }
+
+    fn correct(_: ArrayViewD<'_, f32>, _: &[f32], _: Option<i32>) -> Option<[usize; 2]> {
+        None
+    }
+}
+
+/// The position of the first largest number.
+fn largest<'a>(numbers: impl Iterator<Item = &'a f32>) -> usize {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (position, &number) in numbers.enumerate() {
+        if number > best.1 {
+            best = (position, number);
+        }
+    }
+    best.0
+}

@@ -1,0 +1,71 @@
+//! A training step allocates nothing once its batch size was seen. In a program of its own: it counts with the
+//! program's allocator, and other tests would be counted too.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kiln::prelude::*;
+use ndarray::{Array1, Array4};
+
+/// The system's allocator, which counts.
+struct Counting;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(Model)]
+#[model(input = [1, 12, 12])]
+struct Net {
+    conv: Conv2d<1, 8, 5>,
+    act: ReLU,
+    pool: MaxPool2d<2>,
+    flatten: Flatten,
+    fc: Linear<128, 10>,
+}
+
+#[test]
+fn a_step_allocates_nothing() {
+    for threads in [1, 2] {
+        let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
+            .batch(32)
+            .threads(threads)
+            .check_finite(true)
+            .build()
+            .unwrap();
+        let x = Array4::from_shape_fn((32, 1, 12, 12), |(n, _, y, x)| ((n * 144 + y * 12 + x) as f32).sin());
+        let y: Array1<i64> = (0..32).map(|n| n % 10).collect();
+        let (small_x, small_y) = (x.slice(ndarray::s![..20, .., .., ..]), y.slice(ndarray::s![..20]));
+        trainer.step(&x, &y).unwrap();
+        trainer.step(&small_x, &small_y).unwrap();
+
+        let before = COUNT.load(Ordering::Relaxed);
+        for _ in 0..10 {
+            trainer.step(&x, &y).unwrap();
+            trainer.step(&small_x, &small_y).unwrap();
+            trainer.set_learning_rate(1e-3).unwrap();
+        }
+        assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "with {threads} threads");
+    }
+}

@@ -1,0 +1,351 @@
+//! Training, evaluating and predicting through the public interface: bad input, batch sizes, threads, determinism.
+
+use kiln::prelude::*;
+use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView1, Axis, arr0, array, s};
+
+#[derive(Model)]
+#[model(input = [1, 8, 8])]
+struct Small {
+    #[model(padding = 1)]
+    conv: Conv2d<1, 4, 3>,
+    act: ReLU,
+    pool: MaxPool2d<2>,
+    flatten: Flatten,
+    fc: Linear<64, 3>,
+}
+
+#[derive(Model)]
+#[model(input = [4])]
+struct Regression {
+    fc1: Linear<4, 8>,
+    act: Tanh,
+    fc2: Linear<8, 2>,
+}
+
+/// Noise, and a bright row that the class decides.
+fn images(count: usize) -> Array4<f32> {
+    Array4::from_shape_fn((count, 1, 8, 8), |(n, _, y, x)| {
+        ((n * 64 + y * 8 + x) as f32 * 0.37).sin() + f32::from(y as u8 == 2 + (n % 3) as u8)
+    })
+}
+
+fn labels(count: usize) -> Array1<i32> {
+    (0..count as i32).map(|n| n % 3).collect()
+}
+
+fn trainer(batch: usize, threads: usize) -> Trainer<Small, CrossEntropy, Adam> {
+    Trainer::new(Small::init(1), cross_entropy(), Adam::default()).batch(batch).threads(threads).build().unwrap()
+}
+
+/// The bits of all parameters.
+fn bits(model: &impl Layer) -> Vec<(String, Vec<u32>)> {
+    let mut all = Vec::new();
+    model.visit(&mut Path::new(), &mut |name, parameter| {
+        all.push((name.to_string(), parameter.value.iter().map(|value| value.to_bits()).collect()));
+    });
+    all
+}
+
+#[test]
+fn training_lowers_the_loss() {
+    let (x, y) = (images(16), labels(16));
+    let adam = Adam::default().lr(0.02);
+    let mut trainer = Trainer::new(Small::init(1), cross_entropy(), adam).batch(16).threads(1).build().unwrap();
+    let losses: Vec<f32> = (0..60).map(|_| trainer.step(&x, &y).unwrap()).collect();
+    assert!(losses[59] < losses[0] / 2.0, "{losses:?}");
+    let evaluation = trainer.evaluate(&x, &y).unwrap();
+    assert!(evaluation.loss < losses[59]);
+    assert_eq!(evaluation.accuracy, Some(1.0));
+    // A prediction and an evaluation change nothing.
+    let before = bits(trainer.model());
+    trainer.predict(&x).unwrap();
+    assert_eq!(bits(&trainer.into_model()), before);
+}
+
+/// What a bad call says, after a check that it changed nothing.
+fn refused(
+    call: impl FnOnce(&mut Trainer<Small, CrossEntropy, Adam>) -> Result<f32, TrainError>,
+    expected: &str,
+) -> TrainError {
+    let mut trainer =
+        Trainer::new(Small::init(1), cross_entropy(), Adam::default()).batch(8).check_finite(true).build().unwrap();
+    trainer.step(&images(8), &labels(8)).unwrap();
+    let before = bits(trainer.model());
+    let error = call(&mut trainer).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(bits(trainer.model()), before, "the model changed although {error}");
+    error
+}
+
+#[test]
+fn bad_batches_are_refused() {
+    let error = refused(
+        |t| t.step(&Array4::zeros((8, 1, 8, 9)), &labels(8)),
+        "the model takes samples of the shape [N, 1, 8, 8], but the batch has the shape [8, 1, 8, 9]",
+    );
+    assert!(
+        matches!(error, TrainError::InputShape { expected, found } if expected == Small::INPUT && found == [8, 1, 8, 9])
+    );
+    refused(
+        |t| t.step(&Array2::zeros((8, 64)), &labels(8)),
+        "the model takes samples of the shape [N, 1, 8, 8], but the batch has the shape [8, 64]",
+    );
+    refused(
+        |t| t.step(&arr0(1.0), &labels(1)),
+        "the model takes samples of the shape [N, 1, 8, 8], but the batch has the shape []",
+    );
+    let error =
+        refused(|t| t.step(&images(8), &labels(7)), "the targets should have the shape [8], but have the shape [7]");
+    assert!(matches!(error, TrainError::TargetShape { .. }));
+    let error = refused(|t| t.step(&images(0), &labels(0)), "there is no sample: the input has the shape [0, 1, 8, 8]");
+    assert!(matches!(error, TrainError::Empty { .. }));
+    let error = refused(
+        |t| t.step(&images(9), &labels(9)),
+        "a step takes at most 8 samples, but got 9; build the trainer with .batch(9)",
+    );
+    assert!(matches!(error, TrainError::BatchTooLarge { batch: 8, found: 9 }));
+}
+
+#[test]
+fn labels_out_of_range_are_refused() {
+    let check = |label: i64| {
+        let expected = format!("label {label} at position 5 is out of range: the model has 3 classes, 0 to 2");
+        let error = refused(
+            |t| {
+                let mut y = labels(8).mapv(i64::from);
+                y[5] = label;
+                t.step(&images(8), &y)
+            },
+            &expected,
+        );
+        assert!(matches!(error, TrainError::Label { position: 5, found, classes: 3 } if found == label));
+    };
+    check(3);
+    check(-1);
+    check(i64::from(i32::MAX) + 1 + 2);
+    check(i64::MIN);
+    refused(
+        |t| t.evaluate(&images(20), &vec![9u8; 20]).map(|e| e.loss),
+        "label 9 at position 0 is out of range: the model has 3 classes, 0 to 2",
+    );
+}
+
+#[test]
+fn the_ignored_label_is_allowed_and_does_not_count() {
+    let mut trainer = trainer(8, 1);
+    let y = [0, 1, 2, 0, -100, -100, -100, -100];
+    let all = trainer.evaluate(&images(8), &y).unwrap();
+    let first = trainer.evaluate(&images(8).slice(s![..4, .., .., ..]), &y[..4]).unwrap();
+    assert!((all.loss - first.loss).abs() < 1e-6, "{all:?} {first:?}");
+    assert_eq!(all.accuracy, first.accuracy);
+    trainer.step(&images(8), &y).unwrap();
+}
+
+#[test]
+fn nan_is_refused_where_asked() {
+    let with = |value: f32| {
+        let mut x = images(8);
+        x[[2, 0, 3, 1]] = value;
+        x
+    };
+    let error = refused(
+        |t| t.step(&with(f32::NAN), &labels(8)),
+        "the input holds NaN at [2, 0, 3, 1]; expected finite numbers",
+    );
+    assert!(matches!(error, TrainError::NotFinite { what: "input", index, .. } if index == [2, 0, 3, 1]));
+    refused(
+        |t| t.step(&with(f32::NEG_INFINITY), &labels(8)),
+        "the input holds -inf at [2, 0, 3, 1]; expected finite numbers",
+    );
+    refused(
+        |t| t.predict(&with(f32::INFINITY)).map(|_| 0.0),
+        "the input holds inf at [2, 0, 3, 1]; expected finite numbers",
+    );
+    // Where nobody asked, the loss tells.
+    assert!(trainer(8, 1).step(&with(f32::NAN), &labels(8)).unwrap().is_nan());
+
+    let mut regression =
+        Trainer::new(Regression::init(1), mse(), Sgd::default()).batch(2).check_finite(true).build().unwrap();
+    let error = regression.step(&Array2::zeros((2, 4)), &array![[0.0, 1.0], [f32::NAN, 0.0]]).unwrap_err();
+    assert_eq!(error.to_string(), "the target holds NaN at [1, 0]; expected finite numbers");
+    let error = regression.step(&Array2::zeros((2, 4)), &Array2::<f32>::zeros((2, 3))).unwrap_err();
+    assert_eq!(error.to_string(), "the targets should have the shape [2, 2], but have the shape [2, 3]");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let builder = || Trainer::new(Small::init(1), cross_entropy(), Adam::default());
+    let check = |error: Result<Trainer<Small, CrossEntropy, Adam>, TrainError>, expected: &str| {
+        assert_eq!(error.err().expect("this should be refused").to_string(), expected);
+    };
+    check(builder().batch(0).build(), "batch should be at least 1, but is 0");
+    check(builder().threads(0).build(), "threads should be at least 1, but is 0");
+    let adam = Trainer::new(Small::init(1), cross_entropy(), Adam::default().betas(0.9, 1.5));
+    assert!(matches!(adam.build().err(), Some(TrainError::Graph(_))));
+    let loss = Trainer::new(Small::init(1), cross_entropy().reduction(Reduction::None), Adam::default());
+    assert!(matches!(loss.build().err(), Some(TrainError::Graph(_))));
+
+    let mut trainer = trainer(8, 1);
+    for rate in [-1e-3, f32::NAN, f32::INFINITY] {
+        let error = trainer.set_learning_rate(rate).unwrap_err();
+        assert!(matches!(error, TrainError::LearningRate { .. }), "{error}");
+    }
+}
+
+#[test]
+fn the_learning_rate_can_be_set_between_steps() {
+    let (x, y) = (images(8), labels(8));
+    let mut trainer = trainer(8, 1);
+    trainer.step(&x, &y).unwrap();
+    let before = bits(trainer.model());
+    trainer.set_learning_rate(0.0).unwrap();
+    trainer.step(&x, &y).unwrap();
+    assert_eq!(bits(trainer.model()), before);
+    trainer.set_learning_rate(1e-3).unwrap();
+    trainer.step(&x, &y).unwrap();
+    assert_ne!(bits(trainer.model()), before);
+}
+
+#[test]
+fn a_smaller_batch_gives_what_a_trainer_of_its_size_gives() {
+    let (x, y) = (images(5), labels(5));
+    let mut large = trainer(8, 1);
+    let mut exact = trainer(5, 1);
+    for _ in 0..3 {
+        let (a, b) = (large.step(&x, &y).unwrap(), exact.step(&x, &y).unwrap());
+        assert!((a - b).abs() <= 1e-5 * b.abs(), "{a} {b}");
+    }
+    let (a, b) = (large.predict(&x).unwrap(), exact.predict(&x).unwrap());
+    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5), "{a} {b}");
+    // Optimizer state is shared by all sizes: full batches go on where the small ones ended.
+    let mut mixed = trainer(8, 1);
+    let losses = [8, 5, 8, 5].map(|n| mixed.step(&images(n), &labels(n)).unwrap());
+    assert!(losses[2] < losses[0] && losses[3] < losses[1], "{losses:?}");
+}
+
+#[test]
+fn any_number_of_samples_is_predicted_and_evaluated() {
+    let mut trainer = trainer(8, 1);
+    let (x, y) = (images(21), labels(21));
+    let scores = trainer.predict(&x).unwrap();
+    assert_eq!(scores.shape(), [21, 3]);
+    for n in [0, 7, 8, 20] {
+        let single = trainer.predict(&x.slice(s![n..n + 1, .., .., ..])).unwrap();
+        let batch = scores.index_axis(Axis(0), n);
+        assert!(single.iter().zip(&batch).all(|(a, b)| (a - b).abs() < 1e-5), "{n}: {single} {batch}");
+    }
+    let evaluation = trainer.evaluate(&x, &y).unwrap();
+    let rows = scores.outer_iter().zip(&y);
+    let loss = |(row, &label): (ndarray::ArrayViewD<'_, f32>, &i32)| {
+        row.mapv(|v| f64::from(v).exp()).sum().ln() - f64::from(row[label as usize])
+    };
+    let expected = rows.map(loss).sum::<f64>() / 21.0;
+    assert!((f64::from(evaluation.loss) - expected).abs() < 1e-5, "{evaluation:?} {expected}");
+    let summed = Trainer::new(Small::init(1), cross_entropy().reduction(Reduction::Sum), Adam::default());
+    let evaluation = summed.batch(8).build().unwrap().evaluate(&x, &y).unwrap();
+    assert!((f64::from(evaluation.loss) - expected).abs() < 1e-5, "{evaluation:?} {expected}");
+}
+
+#[test]
+fn inputs_and_labels_may_be_of_many_types_and_layouts() {
+    let (x, y) = (images(8), labels(8));
+    let expected = trainer(8, 1).step(&x, &y).unwrap().to_bits();
+    let check = |loss: Result<f32, TrainError>| assert_eq!(loss.unwrap().to_bits(), expected);
+    check(trainer(8, 1).step(&x.view(), &y.view()));
+    check(trainer(8, 1).step(&x.clone().into_dyn(), &y.mapv(i64::from).into_dyn()));
+    check(trainer(8, 1).step(&x.to_shared(), &y.mapv(|l| l as usize)));
+    check(trainer(8, 1).step(&x, &y.mapv(|l| l as u8).to_vec()));
+    check(trainer(8, 1).step(&x, y.as_slice().unwrap()));
+    check(trainer(8, 1).step(&x, &ArrayView1::from(&[0, 1, 2, 0, 1, 2, 0, 1])));
+    let channels_last = x.view().permuted_axes([0, 2, 3, 1]).as_standard_layout().into_owned();
+    check(trainer(8, 1).step(&channels_last.view().permuted_axes([0, 3, 1, 2]), &y));
+    let wide = ArrayD::from_shape_fn(vec![8, 1, 8, 16], |i| x[[i[0], i[1], i[2], i[3] / 2]]);
+    check(trainer(8, 1).step(&wide.slice(s![.., .., .., ..;2]), &y));
+}
+
+#[test]
+fn one_and_two_threads_give_the_same_bits() {
+    let (x, y) = (images(24), labels(24));
+    let run = |threads| {
+        let mut trainer = trainer(24, threads);
+        let losses: Vec<u32> = (0..5).map(|_| trainer.step(&x, &y).unwrap().to_bits()).collect();
+        (losses, bits(&trainer.into_model()))
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(5));
+}
+
+#[test]
+fn a_seed_decides_everything() {
+    let run = |seed: u64| {
+        let mut trainer = Trainer::new(Small::init(seed), cross_entropy(), Sgd::default().lr(0.1).momentum(0.9))
+            .batch(8)
+            .build()
+            .unwrap();
+        let data = Dataset::new(images(30).into_dyn(), labels(30)).unwrap();
+        for (x, y) in data.batches(8).shuffled(seed) {
+            trainer.step(&x, &y).unwrap();
+        }
+        bits(&trainer.into_model())
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+#[test]
+fn a_saved_model_predicts_the_same_bits() {
+    let (x, y) = (images(20), labels(20));
+    let mut trainer = trainer(20, 1);
+    trainer.step(&x, &y).unwrap();
+    let path = std::env::temp_dir().join(format!("kiln-trainer-{}.safetensors", std::process::id()));
+    trainer.model().save(&path).unwrap();
+    let mut fresh = Small::init(99);
+    fresh.load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let mut predictor = Predictor::new(fresh).batch(20).build().unwrap();
+    let same = |a: ArrayD<f32>, b: ArrayD<f32>| a.iter().zip(&b).all(|(a, b)| a.to_bits() == b.to_bits());
+    assert!(same(trainer.predict(&x).unwrap(), predictor.predict(&x).unwrap()));
+}
+
+#[test]
+fn numbers_are_targets_of_regression() {
+    let x = Array2::from_shape_fn((12, 4), |(i, j)| ((i * 4 + j) as f32 * 0.7).sin());
+    let y = Array2::from_shape_fn((12, 2), |(i, j)| x[[i, j]] * x[[i, j + 1]]);
+    let mut trainer = Trainer::new(Regression::init(3), mse(), Adam::default().lr(0.02)).batch(12).build().unwrap();
+    let first = trainer.step(&x, &y).unwrap();
+    for _ in 0..100 {
+        trainer.step(&x, &y).unwrap();
+    }
+    let evaluation = trainer.evaluate(&x, &y).unwrap();
+    assert!(evaluation.loss < first / 10.0, "{first} {evaluation:?}");
+    assert_eq!(evaluation.accuracy, None);
+
+    let y = y.mapv(|v| f32::from(v > 0.0));
+    let mut trainer = Trainer::new(Regression::init(3), bce_with_logits(), Adam::default()).batch(12).build().unwrap();
+    let first = trainer.step(&x, &y).unwrap();
+    assert!((first - std::f32::consts::LN_2).abs() < 0.2, "{first}");
+}
+
+#[test]
+fn the_summary_counts_layers_parameters_and_work() {
+    let mut trainer = trainer(8, 1);
+    let summary = trainer.summary().unwrap();
+    assert_eq!(summary.parameters(), 4 * 9 + 4 + 64 * 3 + 3);
+    let names: Vec<&str> = summary.layers.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["conv", "act", "pool", "flatten", "fc"]);
+    let outputs: Vec<String> = summary.layers.iter().map(|row| row.output.to_string()).collect();
+    assert_eq!(outputs, ["[N, 4, 8, 8]", "[N, 4, 8, 8]", "[N, 4, 4, 4]", "[N, 64]", "[N, 3]"]);
+    // The convolution's multiply-adds and the bias, the product's and the bias.
+    assert_eq!(summary.layers[0].flops, 4 * 64 * (2 * 9 + 1));
+    assert_eq!(summary.layers[4].flops, 3 * (2 * 64 + 1));
+    // Training holds parameters, two moments and the activations; inference the parameters at least.
+    let parameters = 4 * summary.parameters();
+    assert!(summary.training_bytes > Some(3 * parameters), "{summary}");
+    assert!(
+        summary.inference_bytes > Some(parameters) && summary.inference_bytes < summary.training_bytes,
+        "{summary}"
+    );
+    let text = summary.to_string();
+    assert!(text.contains("planned memory at batch 8: training"), "{text}");
+}
