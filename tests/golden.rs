@@ -81,7 +81,11 @@ fn main() -> ExitCode {
             Err(message) => record("unreadable".into(), &file.to_string_lossy(), Outcome::Failed(message)),
         }
     }
-    for line in std::fs::read_to_string(directory.join("errors.jsonl")).unwrap_or_default().lines() {
+    for line in std::fs::read_to_string(directory.join("errors.jsonl"))
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| !line.is_empty())
+    {
         match errors::Misuse::read(line) {
             Ok(misuse) => {
                 let outcome = unless_it_panics(|| refusal(&misuse));

@@ -1,9 +1,13 @@
 //! What runs a graph. Every case runs on each engine, and must pass on all.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use kiln_graph::interpret::{Real, Tensor, interpret};
 use kiln_graph::{DType, Graph, Role, optimize};
+use kiln_jit::plan::Argument;
+use kiln_jit::{CompileOptions, Program, States};
+use kiln_runtime::threads::Pool;
 use ndarray::{ArrayD, IxDyn};
 
 use crate::case::Array;
@@ -15,44 +19,66 @@ pub enum Engine {
     Interpreter64,
     /// The reference interpreter in f32, on the graph after all passes.
     Interpreter32,
+    /// Native code, of the graph after all passes.
+    Jit,
 }
 
 impl Engine {
     /// Every engine.
-    pub const ALL: [Engine; 2] = [Engine::Interpreter64, Engine::Interpreter32];
+    pub const ALL: [Engine; 3] = [Engine::Interpreter64, Engine::Interpreter32, Engine::Jit];
 }
 
+/// Tensors by name.
+type Arrays = BTreeMap<String, Array>;
+
 /// A graph that is run again and again, with its states.
-pub struct Session {
-    engine: Engine,
-    graph: Graph,
-    states: BTreeMap<String, Array>,
+pub enum Session {
+    /// In f64.
+    Interpreter64(Interpreted),
+    /// In f32.
+    Interpreter32(Interpreted),
+    /// As native code.
+    Jit(Compiled),
 }
 
 impl Session {
     /// A graph and the values of its states (others may be among them).
-    pub fn new(engine: Engine, graph: &Graph, states: BTreeMap<String, Array>) -> Result<Session, String> {
-        let graph = match engine {
-            Engine::Interpreter64 => graph.clone(),
-            Engine::Interpreter32 => optimize(graph),
-        };
-        Ok(Session { engine, graph, states })
+    pub fn new(engine: Engine, graph: &Graph, states: Arrays) -> Result<Session, String> {
+        Ok(match engine {
+            Engine::Interpreter64 => Session::Interpreter64(Interpreted { graph: graph.clone(), states }),
+            Engine::Interpreter32 => Session::Interpreter32(Interpreted { graph: optimize(graph), states }),
+            Engine::Jit => Session::Jit(Compiled::new(&optimize(graph), states)?),
+        })
     }
 
     /// The value of a state.
     pub fn state(&self, name: &str) -> Option<Array> {
-        self.states.get(name).cloned()
-    }
-
-    /// Runs the graph on the inputs that it has among those given, and gives its outputs.
-    pub fn run(&mut self, inputs: &BTreeMap<String, Array>) -> Result<BTreeMap<String, Array>, String> {
-        match self.engine {
-            Engine::Interpreter64 => self.interpret::<f64>(inputs),
-            Engine::Interpreter32 => self.interpret::<f32>(inputs),
+        match self {
+            Session::Interpreter64(session) | Session::Interpreter32(session) => session.states.get(name).cloned(),
+            Session::Jit(session) => Some(Array::Float(
+                session.states.read(name).or_else(|| session.unused.get(name).cloned())?.mapv(f64::from),
+            )),
         }
     }
 
-    fn interpret<T: Real>(&mut self, inputs: &BTreeMap<String, Array>) -> Result<BTreeMap<String, Array>, String> {
+    /// Runs the graph on the inputs that it has among those given, and gives its outputs.
+    pub fn run(&mut self, inputs: &Arrays) -> Result<Arrays, String> {
+        match self {
+            Session::Interpreter64(session) => session.run::<f64>(inputs),
+            Session::Interpreter32(session) => session.run::<f32>(inputs),
+            Session::Jit(session) => session.run(inputs),
+        }
+    }
+}
+
+/// A graph that the reference interpreter evaluates.
+pub struct Interpreted {
+    graph: Graph,
+    states: Arrays,
+}
+
+impl Interpreted {
+    fn run<T: Real>(&mut self, inputs: &Arrays) -> Result<Arrays, String> {
         let mut feeds = HashMap::new();
         for input in &self.graph.inputs {
             let values = if input.role == Role::State { &self.states } else { inputs };
@@ -64,6 +90,63 @@ impl Session {
             self.states.insert(name.clone(), array(value));
         }
         Ok(results.outputs.iter().map(|(name, value)| (name.clone(), array(value))).collect())
+    }
+}
+
+/// A graph as native code.
+pub struct Compiled {
+    session: kiln_jit::Session,
+    states: States,
+    /// Values of states that the graph does not have.
+    unused: BTreeMap<String, ArrayD<f32>>,
+}
+
+impl Compiled {
+    fn new(graph: &Graph, states: Arrays) -> Result<Compiled, String> {
+        let program = Program::compile(graph, &CompileOptions::default()).map_err(|error| error.to_string())?;
+        let mut shared = States::new();
+        let pool = Arc::new(Pool::from_environment());
+        let session =
+            kiln_jit::Session::new(Arc::new(program), &mut shared, pool).map_err(|error| error.to_string())?;
+        let mut unused = BTreeMap::new();
+        for (name, value) in &states {
+            let Array::Float(value) = value else { continue };
+            let value = value.mapv(|number| number as f32);
+            match shared.ty(name) {
+                Some(_) => shared.write(name, value.view()).map_err(|error| error.to_string())?,
+                None => _ = unused.insert(name.clone(), value),
+            }
+        }
+        Ok(Compiled { session, states: shared, unused })
+    }
+
+    fn run(&mut self, inputs: &Arrays) -> Result<Arrays, String> {
+        let names = |arguments: &[Argument]| -> Vec<String> { arguments.iter().map(|a| a.name.clone()).collect() };
+        let plan = self.session.program().plan();
+        let roles: Vec<Role> = plan.inputs.iter().map(|input| input.role).collect();
+        let (input_names, output_names) = (names(&plan.inputs), names(&plan.outputs));
+        let floats: Vec<bool> = plan.outputs.iter().map(|output| output.ty.dtype == DType::F32).collect();
+        for (position, name) in input_names.iter().enumerate().filter(|&(position, _)| roles[position] == Role::Data) {
+            let given = inputs.get(name).ok_or_else(|| format!("nothing is given for `{name}`"))?;
+            match given {
+                Array::Float(values) => {
+                    self.session.write_input_f32(position, values.mapv(|number| number as f32).view())
+                }
+                Array::Int(values) => {
+                    self.session.write_input_i32(position, values.mapv(|number| number as i32).view())
+                }
+            }
+            .map_err(|error| error.to_string())?;
+        }
+        self.session.run(&mut self.states).map_err(|error| error.to_string())?;
+        let output = |position: usize| {
+            if floats[position] {
+                Array::Float(self.session.output(position).mapv(f64::from))
+            } else {
+                Array::Int(self.session.output_i32(position).mapv(i64::from))
+            }
+        };
+        Ok(output_names.into_iter().enumerate().map(|(position, name)| (name, output(position))).collect())
     }
 }
 
