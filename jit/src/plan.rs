@@ -7,6 +7,8 @@ mod buffers;
 mod fuse;
 mod groups;
 mod layout;
+mod masks;
+mod merge;
 mod print;
 
 use std::collections::HashMap;
@@ -42,7 +44,7 @@ pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layo
             return Err(PlanError::StateLayout { name: input.name.clone(), ty });
         }
     }
-    let graph = assemble::isolate_roots(graph);
+    let graph = assemble::isolate_roots(&masks::take_masks_from_results(graph));
     let fusion = fuse::fuse(&graph);
     let layouts = layout::layouts(&graph, &fusion, state_layouts);
     Ok(assemble::assemble(&graph, &fusion, &layouts, target))

@@ -24,9 +24,10 @@ pub enum Task {
     Fold(WindowOp, TermId),
     /// The second value where the first is largest; stored once a window.
     Pick(TermId, TermId),
-    /// Gives each window's gradient to its first largest value; stored at the window's elements, unfused.
+    /// Gives each window's gradient to its first largest value; stored at the window's elements, alone if the windows do
+    /// not [partition](partitions) the input.
     MaxGradient(TermId, TermId),
-    /// Gives each window's gradient to all its elements; stored there, unfused.
+    /// Gives each window's gradient to all its elements; stored there, likewise.
     SumGradient(TermId),
 }
 
@@ -90,6 +91,12 @@ fn covers(axis: &WindowAxis, windows: usize) -> bool {
     covered == axis.input
 }
 
+/// Whether each element of the input lies in exactly one of so many windows along each axis: then a gradient is written
+/// once a place, and more can be fused behind it.
+pub fn partitions(axes: &[WindowAxis], windows: &[usize]) -> bool {
+    disjoint(axes) && axes.iter().zip(windows).all(|(axis, &windows)| covers(axis, windows))
+}
+
 /// The kernel of a window operation with the given spatial axes.
 pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Task, target: &Target) -> Vec<Lowered> {
     if expression.is_empty() {
@@ -121,7 +128,7 @@ pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Tas
         kernel.buffer_mut(gradient).access = Access::ReadWrite;
     }
     let lowering = Windows { expression, evaluation, axes, task, adds, channels: channels / blocks };
-    if scatters && (adds || axes.iter().zip(windows).any(|(axis, &windows)| !covers(axis, windows))) {
+    if scatters && !partitions(axes, windows) {
         lowering.clear(&mut kernel, &coordinates);
     }
     let mut regions: Vec<Vec<Segment>> = vec![Vec::new()];
@@ -306,17 +313,16 @@ impl Windows<'_> {
 
     /// Adds or writes a part of the gradient at an element of a window.
     fn give(&self, kernel: &mut KernelBuilder, point: &Point, part: Value) {
+        if !self.adds {
+            return self.evaluation.store(kernel, point, Some(part));
+        }
         let store = &self.expression.stores[0];
         let buffer = self.evaluation.buffer(store.argument);
         let (index, lanes) = point.access(&store.access);
         let stride = if point.active == 1 { 1 } else { lanes };
-        let sum = if self.adds {
-            let load = Operation::Load { buffer, index: index.clone(), stride, active: point.active };
-            let before = kernel.push(load);
-            kernel.add(before, part)
-        } else {
-            part
-        };
+        let load = Operation::Load { buffer, index: index.clone(), stride, active: point.active };
+        let before = kernel.push(load);
+        let sum = kernel.add(before, part);
         kernel.store(buffer, index, stride, point.active, sum);
     }
 }

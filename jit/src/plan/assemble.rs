@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use kiln_graph::{DType, Graph, NodeId, Op, Role};
 
 use super::buffers::{self, Interval};
-use super::fuse::{Class, Fusion, Group, class};
+use super::fuse::{Class, Fusion, Group, class, members};
 use super::{Argument, Call, Layout, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
 use crate::lower::Lowered;
@@ -139,24 +139,6 @@ fn last_readers(graph: &Graph, fusion: &Fusion) -> Vec<Option<usize>> {
         }
     }
     readers
-}
-
-/// Every node that a group computes, views included, in order.
-pub(super) fn members(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeSet<NodeId> {
-    let mut members = BTreeSet::new();
-    let mut open: Vec<NodeId> = group.stores.clone();
-    while let Some(id) = open.pop() {
-        if !members.insert(id) {
-            continue;
-        }
-        for &operand in &graph.node(id).inputs {
-            let elsewhere = fusion.stored[operand.index()] && !group.holds(operand);
-            if !elsewhere && class(graph, operand) != Class::Input {
-                open.push(operand);
-            }
-        }
-    }
-    members
 }
 
 /// A name for the kernel (its operations) and a label for the call (the layers too).

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, NodeId};
 
+use super::merge::merge;
 use crate::lower::expression::{binary_weight, identity, is_view, reshape_coordinates, unary_weight};
 
 /// A value of at most this weight that reads at most one tensor of its size is computed again by each of its users.
@@ -130,7 +131,25 @@ pub fn fuse(graph: &Graph) -> Fusion {
         .filter(|id| stored[id.index()])
         .map(|id| Group { root: (class(graph, id) == Class::Root).then_some(id), stores: vec![id] })
         .collect();
-    Fusion { groups, stored, row_major }
+    merge(graph, Fusion { groups, stored, row_major })
+}
+
+/// Every node that a group computes, views included, in order.
+pub fn members(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeSet<NodeId> {
+    let mut members = BTreeSet::new();
+    let mut open: Vec<NodeId> = group.stores.clone();
+    while let Some(id) = open.pop() {
+        if !members.insert(id) {
+            continue;
+        }
+        for &operand in &graph.node(id).inputs {
+            let elsewhere = fusion.stored[operand.index()] && !group.holds(operand);
+            if !elsewhere && class(graph, operand) != Class::Input {
+                open.push(operand);
+            }
+        }
+    }
+    members
 }
 
 /// The nodes that outputs and updates depend on.
@@ -213,38 +232,10 @@ impl Storing {
     /// What computing a node anew costs at each place.
     fn cost(&self, graph: &Graph, costs: &[Cost], id: NodeId) -> Cost {
         let node = graph.node(id);
-        let own = match node.op {
-            Op::Unary(function) => unary_weight(function),
-            Op::Binary(function) => binary_weight(function),
-            Op::Compare(_) | Op::Select | Op::Convert(_) => 1,
-            Op::ScatterAdd { .. } => 4,
-            Op::Random { .. } => 40,
-            Op::Input => return Cost { weight: 0, tensors: BTreeSet::from([id]) },
-            Op::Constant(_)
-            | Op::Iota { .. }
-            | Op::Reduce { .. }
-            | Op::ArgReduce { .. }
-            | Op::Dot
-            | Op::Conv(_)
-            | Op::ConvGradInput { .. }
-            | Op::ConvGradWeight { .. }
-            | Op::WindowReduce { .. }
-            | Op::WindowMaxGrad(_)
-            | Op::WindowMaxPick(_)
-            | Op::WindowSumGrad { .. }
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Broadcast(_)
-            | Op::Slice(_)
-            | Op::Pad { .. }
-            | Op::Concat { .. }
-            | Op::Reverse(_)
-            | Op::Gather { .. }
-            | Op::TakeRows
-            | Op::ScatterRows { .. }
-            | Op::Detach => 0,
-        };
-        let mut cost = Cost { weight: own, tensors: BTreeSet::new() };
+        if node.op == Op::Input {
+            return Cost { weight: 0, tensors: BTreeSet::from([id]) };
+        }
+        let mut cost = Cost { weight: own_weight(&node.op), tensors: BTreeSet::new() };
         for operand in &node.inputs {
             cost.weight += costs[operand.index()].weight;
             cost.tensors.extend(&costs[operand.index()].tensors);
@@ -288,4 +279,39 @@ fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
         }
     }
     uses
+}
+
+/// What an operation alone costs at each place; see [`crate::lower::expression::Term::weight`].
+pub fn own_weight(op: &Op) -> u64 {
+    match *op {
+        Op::Unary(function) => unary_weight(function),
+        Op::Binary(function) => binary_weight(function),
+        Op::Compare(_) | Op::Select | Op::Convert(_) => 1,
+        Op::ScatterAdd { .. } => 4,
+        Op::Random { .. } => 40,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowMaxPick(_)
+        | Op::WindowSumGrad { .. }
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Reverse(_)
+        | Op::Gather { .. }
+        | Op::TakeRows
+        | Op::ScatterRows { .. }
+        | Op::Detach => 0,
+    }
 }

@@ -1,8 +1,8 @@
 //! Lowers one group: builds the expression of its kernel over the layouts of its operands and hands it to the lowering of
 //! its root's family.
 
-use kiln_graph::op::{MAX_SPATIAL, Op, Sliding};
-use kiln_graph::{DType, NodeId, Shape};
+use kiln_graph::op::Op;
+use kiln_graph::{DType, Graph, NodeId, Shape};
 
 use super::assemble::{Assembly, element};
 use super::fuse::Group;
@@ -222,23 +222,9 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     Ok(kernels)
 }
 
-/// The axes of a window of the given kernel over an input.
-fn window_axes(sliding: &Sliding, kernel: &[usize; MAX_SPATIAL], input: Shape) -> Vec<WindowAxis> {
-    (0..sliding.spatial)
-        .map(|axis| WindowAxis {
-            input: input.dim(2 + axis),
-            kernel: kernel[axis],
-            padding: sliding.padding[axis].0,
-            stride: sliding.stride[axis],
-            dilation: sliding.dilation[axis],
-        })
-        .collect()
-}
-
-fn windows(assembly: &Assembly<'_>, group: &Group, root: NodeId, name: &str) -> Result<Vec<Lowered>, Storage> {
-    let graph = assembly.graph;
+/// How the windows of a window operation slide, the shape over which they do, and the shape of one value a window.
+fn slide(graph: &Graph, root: NodeId) -> (Vec<WindowAxis>, Shape, Shape) {
     let node = graph.node(root);
-    // The shape over which the windows slide, and the shape of one value a window.
     let (window, over, values) = match node.op {
         Op::WindowReduce { window, .. } | Op::WindowMaxPick(window) => {
             (window, graph.shape(node.inputs[0]), node.ty.shape)
@@ -247,11 +233,34 @@ fn windows(assembly: &Assembly<'_>, group: &Group, root: NodeId, name: &str) -> 
         Op::WindowSumGrad { window, .. } => (window, node.ty.shape, graph.shape(node.inputs[0])),
         _ => unreachable!("{root} is no window operation"),
     };
-    let axes = window_axes(&window.sliding, &window.kernel, over);
+    let sliding = window.sliding;
+    let axis = |axis: usize| WindowAxis {
+        input: over.dim(2 + axis),
+        kernel: window.kernel[axis],
+        padding: sliding.padding[axis].0,
+        stride: sliding.stride[axis],
+        dilation: sliding.dilation[axis],
+    };
+    ((0..sliding.spatial).map(axis).collect(), over, values)
+}
+
+/// Whether each place of a window operation's result is written once, so that more can be fused behind it.
+pub(super) fn writes_once(graph: &Graph, root: NodeId) -> bool {
+    let (axes, _, values) = slide(graph, root);
+    match graph.node(root).op {
+        Op::WindowMaxGrad(_) | Op::WindowSumGrad { .. } => window::partitions(&axes, &values.dims()[2..]),
+        _ => true,
+    }
+}
+
+fn windows(assembly: &Assembly<'_>, group: &Group, root: NodeId, name: &str) -> Result<Vec<Lowered>, Storage> {
+    let graph = assembly.graph;
+    let node = graph.node(root);
+    let (axes, over, values) = slide(graph, root);
     let spatial = axes.len();
     let rank = 2 + 2 * spatial;
     let mut extents = values.dims().to_vec();
-    extents.extend(&window.kernel[..spatial]);
+    extents.extend(axes.iter().map(|axis| axis.kernel));
     let place: Vec<Affine> = (0..2 + spatial).map(|axis| Affine::axis(rank, axis)).collect();
     let mut inside = place.clone();
     for (number, axis) in axes.iter().enumerate() {
@@ -273,16 +282,12 @@ fn windows(assembly: &Assembly<'_>, group: &Group, root: NodeId, name: &str) -> 
         }
         _ => Task::SumGradient(builder.node(node.inputs[0], &place)),
     };
-    match task {
-        Task::Fold(..) | Task::Pick(..) => {
-            builder.root(root, place.clone());
-            store_all(assembly, &mut builder, group, values, &place, rank);
-        }
-        Task::MaxGradient(..) | Task::SumGradient(_) => {
-            let part = builder.push(Term::Root, DType::F32);
-            builder.store(part, assembly.located(root).expect("a stored value has a place"), &inside);
-        }
-    }
+    let (shape, at) = match task {
+        Task::Fold(..) | Task::Pick(..) => (values, place),
+        Task::MaxGradient(..) | Task::SumGradient(_) => (over, inside),
+    };
+    builder.root(root, at.clone());
+    store_all(assembly, &mut builder, group, shape, &at, rank);
     let expression = builder.finish();
     in_place(assembly, &expression, &[])?;
     Ok(window::lower(name, &expression, &axes, task, assembly.target))

@@ -6,7 +6,7 @@ use kiln_graph::{Builder, DType, Op, Type, Value};
 /// A name and what is built under it.
 pub type Case = (&'static str, fn(&Builder));
 
-fn window(kernel: &[usize], stride: &[usize], padding: &[(usize, usize)], ceil: bool) -> Window {
+pub fn window(kernel: &[usize], stride: &[usize], padding: &[(usize, usize)], ceil: bool) -> Window {
     let spatial = kernel.len();
     let mut window = Window { kernel: [1; MAX_SPATIAL], sliding: Sliding::unit(spatial), ceil };
     window.kernel[..spatial].copy_from_slice(kernel);
@@ -15,7 +15,7 @@ fn window(kernel: &[usize], stride: &[usize], padding: &[(usize, usize)], ceil: 
     window
 }
 
-fn conv(stride: usize, padding: usize, groups: usize) -> Convolution {
+pub fn conv(stride: usize, padding: usize, groups: usize) -> Convolution {
     let mut sliding = Sliding::unit(2);
     for axis in 0..2 {
         sliding.stride[axis] = stride;

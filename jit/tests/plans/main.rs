@@ -2,6 +2,7 @@
 //! fusion promises.
 
 mod cases;
+mod models;
 mod run;
 
 #[test]

@@ -1,0 +1,398 @@
+//! Joins groups: elementwise groups go into the kernel that computes what they read (the epilogue of a contraction, a
+//! reduction, a window, or another elementwise kernel), and elementwise groups that read the same tensor go into one
+//! kernel with several results. Then orders the groups so that updates run as soon as they can.
+//!
+//! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
+//! would have to run both before and after it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use kiln_graph::op::Op;
+use kiln_graph::{Graph, NodeId, Shape};
+
+use super::fuse::{Class, Fusion, Group, class, members, own_weight};
+use super::groups::writes_once;
+use crate::lower::expression::{Affine, identity, reshape_coordinates, view_coordinates};
+
+/// Epilogues of contractions of more weight are kernels of their own: accumulators wait in registers meanwhile.
+const EPILOGUE_WEIGHT: u64 = 40;
+
+/// Joins and orders the groups.
+pub fn merge(graph: &Graph, fusion: Fusion) -> Fusion {
+    let mut merging = Merging::new(graph, fusion);
+    while merging.join_producers() | merging.join_siblings() {}
+    merging.ordered()
+}
+
+struct Merging<'a> {
+    graph: &'a Graph,
+    fusion: Fusion,
+    /// The groups; joined ones leave nothing behind.
+    groups: Vec<Option<Group>>,
+    /// The group of each stored node.
+    of: HashMap<NodeId, usize>,
+    /// What each group reads from outside, and whether all of it place by place.
+    reads: Vec<BTreeMap<NodeId, bool>>,
+    /// The states that the graph updates, and outputs: nodes that stay stored whatever reads them.
+    results: BTreeSet<NodeId>,
+    updates: BTreeSet<NodeId>,
+}
+
+impl<'a> Merging<'a> {
+    fn new(graph: &'a Graph, mut fusion: Fusion) -> Merging<'a> {
+        let groups: Vec<Option<Group>> = std::mem::take(&mut fusion.groups).into_iter().map(Some).collect();
+        let mut of = HashMap::new();
+        for (number, group) in groups.iter().flatten().enumerate() {
+            group.stores.iter().for_each(|&id| {
+                of.insert(id, number);
+            });
+        }
+        let results = graph.roots().collect();
+        let updates = graph.updates.iter().map(|update| update.node).collect();
+        let reads = groups.iter().flatten().map(|group| reads(graph, &fusion, group)).collect();
+        Merging { graph, fusion, groups, of, reads, results, updates }
+    }
+
+    /// Whether group `a` needs what group `b` computes, directly or not.
+    fn depends(&self, a: usize, b: usize) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![a];
+        while let Some(group) = open.pop() {
+            for id in self.reads[group].keys() {
+                let Some(&next) = self.of.get(id) else { continue };
+                if next == b {
+                    return true;
+                }
+                if seen.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether group `a` needs group `b` through a third one.
+    fn depends_through_others(&self, a: usize, b: usize) -> bool {
+        let direct: BTreeSet<usize> = self.reads[a].keys().filter_map(|id| self.of.get(id).copied()).collect();
+        direct.into_iter().any(|other| other != b && self.depends(other, b))
+    }
+
+    fn shape(&self, group: usize) -> Shape {
+        base(self.graph, self.groups[group].as_ref().expect("a group"))
+    }
+
+    /// Elementwise groups join the group that computes what they read.
+    fn join_producers(&mut self) -> bool {
+        let mut changed = false;
+        for consumer in 0..self.groups.len() {
+            while let Some(producer) = self.producer(consumer) {
+                self.join(producer, consumer);
+                changed = true;
+                if self.groups[consumer].is_none() {
+                    break;
+                }
+            }
+        }
+        changed
+    }
+
+    /// The group that an elementwise group can join: of several the last one, contractions first.
+    fn producer(&self, consumer: usize) -> Option<usize> {
+        let group = self.groups[consumer].as_ref().filter(|group| group.root.is_none())?;
+        let mut candidates: BTreeMap<usize, bool> = BTreeMap::new();
+        for (id, &placewise) in &self.reads[consumer] {
+            if let Some(&producer) = self.of.get(id) {
+                *candidates.entry(producer).or_insert(true) &= placewise;
+            }
+        }
+        let fits = |&producer: &usize| {
+            let candidate = self.groups[producer].as_ref().expect("a group that is read");
+            self.takes_epilogue(candidate, group)
+                && same_places(self.shape(producer), self.shape(consumer))
+                && !self.depends_through_others(consumer, producer)
+        };
+        let candidates = candidates.into_iter().filter(|(_, placewise)| *placewise).map(|(producer, _)| producer);
+        let rank = |&producer: &usize| {
+            let root = self.groups[producer].as_ref().and_then(|group| group.root);
+            (root.is_some_and(|root| is_contraction(self.graph, root)), root.is_some(), producer)
+        };
+        candidates.filter(fits).max_by_key(rank)
+    }
+
+    /// Whether the kernel of a group can compute an elementwise group behind its root.
+    fn takes_epilogue(&self, producer: &Group, consumer: &Group) -> bool {
+        let Some(root) = producer.root else { return !is_flattening_copy(self.graph, producer) };
+        if is_flattening_copy(self.graph, consumer) {
+            return false;
+        }
+        match self.graph.node(root).op {
+            Op::Reduce { .. } | Op::ArgReduce { .. } | Op::Gather { .. } | Op::TakeRows => true,
+            Op::WindowReduce { .. } | Op::WindowMaxPick(_) | Op::WindowMaxGrad(_) | Op::WindowSumGrad { .. } => {
+                writes_once(self.graph, root)
+            }
+            // An optimizer's update streams through several tensors: it does that better by itself.
+            Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
+                let weight: u64 = members(self.graph, &self.fusion, consumer)
+                    .into_iter()
+                    .map(|id| own_weight(&self.graph.node(id).op))
+                    .sum();
+                weight <= EPILOGUE_WEIGHT && consumer.stores.iter().all(|id| !self.updates.contains(id))
+            }
+            Op::Pad { .. } | Op::Concat { .. } | Op::ScatterAdd { .. } | Op::ScatterRows { .. } => false,
+            Op::Input
+            | Op::Constant(_)
+            | Op::Iota { .. }
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Select
+            | Op::Convert(_)
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Broadcast(_)
+            | Op::Slice(_)
+            | Op::Reverse(_)
+            | Op::Random { .. }
+            | Op::Detach => unreachable!("{root} is no root"),
+        }
+    }
+
+    /// Elementwise groups over the same places that read the same tensor of that size become one; all those of one place do.
+    fn join_siblings(&mut self) -> bool {
+        let mut readers: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        let mut scalars: Vec<usize> = Vec::new();
+        for (number, group) in self.groups.iter().enumerate() {
+            let Some(group) = group.as_ref().filter(|group| group.root.is_none()) else { continue };
+            let places = base(self.graph, group).elements();
+            if places == 1 {
+                scalars.push(number);
+                continue;
+            }
+            for (&id, &placewise) in &self.reads[number] {
+                if placewise && self.graph.shape(id).elements() == places {
+                    readers.entry(id).or_default().push(number);
+                }
+            }
+        }
+        let mut changed = false;
+        for list in readers.into_values().chain([scalars]) {
+            for (i, &second) in list.iter().enumerate() {
+                let Some(group) = &self.groups[second] else { continue };
+                if is_flattening_copy(self.graph, group) {
+                    continue;
+                }
+                let first = list[..i].iter().copied().find(|&first| {
+                    self.groups[first].as_ref().is_some_and(|group| !is_flattening_copy(self.graph, group))
+                        && same_places(self.shape(first), self.shape(second))
+                        && !self.depends(first, second)
+                        && !self.depends(second, first)
+                });
+                if let Some(first) = first {
+                    self.join(first, second);
+                    changed = true;
+                }
+            }
+        }
+        changed
+    }
+
+    /// Moves the second group into the first, and stops storing what only the joined group reads.
+    fn join(&mut self, first: usize, second: usize) {
+        let moved = self.groups[second].take().expect("a group");
+        self.reads[second].clear();
+        let mut group = self.groups[first].take().expect("a group");
+        for &id in &moved.stores {
+            self.of.insert(id, first);
+        }
+        group.stores.extend(moved.stores);
+        group.stores.sort_unstable();
+        let read_elsewhere =
+            |id: NodeId| self.reads.iter().enumerate().any(|(n, reads)| n != first && reads.contains_key(&id));
+        let (kept, inner): (Vec<NodeId>, Vec<NodeId>) =
+            group.stores.iter().copied().partition(|&id| self.results.contains(&id) || read_elsewhere(id));
+        // A value that nothing inside reads either would have been swept away: keep the group's last one at least.
+        for id in inner {
+            self.fusion.stored[id.index()] = false;
+            self.of.remove(&id);
+        }
+        group.stores = kept;
+        self.reads[first] = reads(self.graph, &self.fusion, &group);
+        self.groups[first] = Some(group);
+    }
+
+    /// The groups in an order in which they can run: as the nodes stand in the graph, but updates of states as early as they
+    /// can (their gradients are still in a cache, and their memory is free earlier), behind all groups that read the old state
+    /// where that is possible.
+    fn ordered(mut self) -> Fusion {
+        let numbers: Vec<usize> = (0..self.groups.len()).filter(|&n| self.groups[n].is_some()).collect();
+        let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.groups.len()];
+        for &number in &numbers {
+            before[number] = self.reads[number].keys().filter_map(|id| self.of.get(id).copied()).collect();
+        }
+        for update in &self.graph.updates {
+            let writer = self.of[&update.node];
+            let state = self.graph.inputs[update.input].node;
+            for &reader in &numbers {
+                if reader != writer && self.reads[reader].contains_key(&state) && !reaches(&before, reader, writer) {
+                    before[writer].insert(reader);
+                }
+            }
+        }
+        let last = |group: &Group| group.stores.iter().chain(&group.root).max().copied();
+        let mut open: Vec<usize> = numbers;
+        let mut done = BTreeSet::new();
+        let mut groups = Vec::new();
+        while !open.is_empty() {
+            let ready = |number: &usize| before[*number].iter().all(|other| done.contains(other));
+            let key = |number: &usize| {
+                let group = self.groups[*number].as_ref().expect("a group");
+                (!group.stores.iter().all(|id| self.updates.contains(id)), last(group))
+            };
+            let next = open.iter().copied().filter(ready).min_by_key(key).expect("groups depend on each other");
+            open.retain(|&number| number != next);
+            done.insert(next);
+            groups.push(next);
+        }
+        self.fusion.groups = groups.into_iter().filter_map(|number| self.groups[number].take()).collect();
+        self.fusion
+    }
+}
+
+/// Whether `from` runs after `to` by the given order.
+fn reaches(before: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut open = vec![from];
+    while let Some(number) = open.pop() {
+        if number == to {
+            return true;
+        }
+        open.extend(before[number].iter().copied().filter(|&next| seen.insert(next)));
+    }
+    false
+}
+
+fn is_contraction(graph: &Graph, id: NodeId) -> bool {
+    matches!(graph.node(id).op, Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. })
+}
+
+/// Whether the group is a copy that goes by the places of its operand, not of its result.
+fn is_flattening_copy(graph: &Graph, group: &Group) -> bool {
+    let id = group.stores[0];
+    let shape = graph.shape(id);
+    group.root.is_none()
+        && matches!(graph.node(id).op, Op::Reshape(_))
+        && view_coordinates(graph, id, &identity(shape.rank()), shape.rank()).is_none()
+}
+
+/// The shape of a group's iteration space, but for what the root folds.
+fn base(graph: &Graph, group: &Group) -> Shape {
+    graph.shape(group.root.unwrap_or(group.stores[0]))
+}
+
+/// Whether two shapes differ in axes of one place alone.
+fn same_places(a: Shape, b: Shape) -> bool {
+    let significant = |shape: Shape| shape.dims().iter().copied().filter(|&extent| extent != 1).collect::<Vec<_>>();
+    significant(a) == significant(b)
+}
+
+/// What a group reads from outside, and whether each of it place by place: at each place of the group's space the element
+/// of the same place.
+fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeMap<NodeId, bool> {
+    let shape = base(graph, group);
+    let mut walk = Walk { graph, fusion, group, shape, reads: BTreeMap::new(), seen: BTreeSet::new() };
+    let at = walk.canonical(&identity(shape.rank()));
+    for &id in &group.stores {
+        if group.root == Some(id) {
+            continue;
+        }
+        match reshape_coordinates(graph.shape(id), shape, &at, shape.rank()) {
+            Some(at) => walk.inside(id, &at),
+            None => walk.apart(id),
+        }
+    }
+    if let Some(root) = group.root {
+        graph.node(root).inputs.iter().for_each(|&operand| walk.apart(operand));
+    }
+    walk.reads
+}
+
+struct Walk<'a> {
+    graph: &'a Graph,
+    fusion: &'a Fusion,
+    group: &'a Group,
+    shape: Shape,
+    reads: BTreeMap<NodeId, bool>,
+    seen: BTreeSet<(NodeId, Vec<(i64, Vec<i64>)>)>,
+}
+
+impl Walk<'_> {
+    fn canonical(&self, coordinates: &[Affine]) -> Vec<Affine> {
+        let mut coordinates = coordinates.to_vec();
+        for affine in &mut coordinates {
+            affine.strides.iter_mut().zip(self.shape.dims()).filter(|(_, e)| **e == 1).for_each(|(s, _)| *s = 0);
+        }
+        coordinates
+    }
+
+    /// Whether a node comes from outside of the group.
+    fn is_outside(&self, id: NodeId) -> bool {
+        class(self.graph, id) == Class::Input || self.fusion.stored[id.index()] && !self.group.holds(id)
+    }
+
+    /// A node whose value is read at a place.
+    fn at(&mut self, id: NodeId, coordinates: &[Affine]) {
+        if self.group.root == Some(id) {
+            return;
+        }
+        if !self.is_outside(id) {
+            return self.inside(id, coordinates);
+        }
+        let rank = self.shape.rank();
+        let same = same_places(self.graph.shape(id), self.shape)
+            && reshape_coordinates(self.graph.shape(id), self.shape, &self.canonical(&identity(rank)), rank)
+                .is_some_and(|at| self.canonical(&at) == self.canonical(coordinates));
+        *self.reads.entry(id).or_insert(true) &= same;
+    }
+
+    /// A node that the group computes at a place.
+    fn inside(&mut self, id: NodeId, coordinates: &[Affine]) {
+        let key = (id, self.canonical(coordinates).into_iter().map(|a| (a.offset, a.strides)).collect());
+        if self.group.root == Some(id) || !self.seen.insert(key) {
+            return;
+        }
+        let node = self.graph.node(id);
+        match class(self.graph, id) {
+            Class::Input | Class::Free => {}
+            Class::View => match view_coordinates(self.graph, id, coordinates, self.shape.rank()) {
+                Some(at) => self.at(node.inputs[0], &at),
+                None => self.apart(node.inputs[0]),
+            },
+            Class::Elementwise => {
+                for &operand in &node.inputs {
+                    if self.graph.shape(operand) == node.ty.shape {
+                        self.at(operand, coordinates);
+                    } else {
+                        self.apart(operand);
+                    }
+                }
+            }
+            Class::Root => node.inputs.iter().for_each(|&operand| self.apart(operand)),
+        }
+    }
+
+    /// A node of which other places are read.
+    fn apart(&mut self, id: NodeId) {
+        let mut open = vec![id];
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) || self.group.root == Some(id) {
+                continue;
+            }
+            if self.is_outside(id) {
+                self.reads.insert(id, false);
+            } else {
+                open.extend(&self.graph.node(id).inputs);
+            }
+        }
+    }
+}
