@@ -6,6 +6,7 @@
 
 mod choose;
 mod loops;
+mod memory;
 mod panels;
 mod split;
 
@@ -256,19 +257,25 @@ struct Part {
 }
 
 impl Part {
+    /// The fastest of the contraction's tilings, with and without panels; the first of equals.
     fn new(contraction: &Contraction, first: usize, target: &Target) -> Part {
-        let mut tiling = choose::choose(contraction, target);
-        let panels = panels::Panels::new(&tiling).map(|(panels, mut packed)| {
-            packed.cycles += panels::waiting(&packed, target) + panels.cycles();
-            (panels, packed)
-        });
-        tiling.cycles += panels::waiting(&tiling, target);
-        match panels {
-            Some((panels, packed)) if packed.cycles < tiling.cycles => {
-                Part { tiling: packed, panels: Some(panels), first }
+        let mut best: Option<Part> = None;
+        for tiling in choose::candidates(contraction, target) {
+            if best.as_ref().is_some_and(|b| b.tiling.cycles <= tiling.cycles) {
+                continue;
             }
-            _ => Part { tiling, panels: None, first },
+            let plain = Part { tiling, panels: None, first };
+            let packed =
+                Panels::new(&plain.tiling).map(|(panels, tiling)| Part { tiling, panels: Some(panels), first });
+            for mut part in [plain].into_iter().chain(packed) {
+                let copying = part.panels.as_ref().map_or(0.0, Panels::cycles);
+                part.tiling.cycles += copying + memory::waiting(&part.tiling, target);
+                if best.as_ref().is_none_or(|b| part.tiling.cycles < b.tiling.cycles) {
+                    best = Some(part);
+                }
+            }
         }
+        best.expect("every contraction has a form")
     }
 }
 

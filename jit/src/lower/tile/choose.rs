@@ -68,20 +68,17 @@ pub(super) fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
     [full, rest].into_iter().filter(|s| s.count > 0)
 }
 
-/// The fastest tiling by the cost model; the first of equals.
-pub(super) fn choose(contraction: &Contraction, target: &Target) -> Tiling {
+/// For each form of a contraction its fastest tiling, by a cost model that knows no memory; the fastest first.
+pub(super) fn candidates(contraction: &Contraction, target: &Target) -> Vec<Tiling> {
     let contraction = contraction.simplified();
-    let mut best: Option<Tiling> = None;
-    for swapped in [false, true] {
-        let candidate = if swapped { contraction.swapped() } else { contraction.clone() };
-        for (vector, fold) in candidate.forms() {
-            let tiling = Shape::new(&candidate, vector, fold, target).tiling(swapped);
-            if best.as_ref().is_none_or(|b| tiling.cycles < b.cycles) {
-                best = Some(tiling);
-            }
-        }
-    }
-    best.expect("a tiling without a vector axis always exists")
+    let both = [(contraction.swapped(), true), (contraction, false)];
+    let forms = |(contraction, swapped): &(Contraction, bool)| {
+        let tiling = |(vector, fold)| Shape::new(contraction, vector, fold, target).tiling(*swapped);
+        contraction.forms().into_iter().map(tiling).collect::<Vec<_>>()
+    };
+    let mut tilings: Vec<Tiling> = both.iter().rev().flat_map(forms).collect();
+    tilings.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
+    tilings
 }
 
 /// A contraction for which it is decided what runs along the lanes.

@@ -1,19 +1,9 @@
 //! Panels: the right operand copied in the order in which the tiles read it, so that a tile's stretch of it is one dense
-//! run of memory, whatever the strides of the operand. It also says what it costs not to do so.
+//! run of memory, whatever the strides of the operand.
 
 use super::choose::{Tiling, steps};
 use super::{Axis, Contraction};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
-use crate::target::Target;
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
-/// Ways of the caches that a tile's stretch of the right operand may fill.
-const WAYS: usize = 6;
-/// Cycles that a line from the second-level cache takes of the multiply-adds' time.
-const NEAR: f64 = 1.2;
-/// Cycles that a line from beyond takes.
-const FAR: f64 = 6.0;
 
 /// A copy of the right operand: `[outer axes.., panel, reduced axes.., places of the panel]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,43 +154,4 @@ fn overlaps(contraction: &Contraction) -> bool {
         span = axis.right.abs() * axis.extent as i64;
     }
     false
-}
-
-/// Estimated cycles that the multiply-adds wait for the right operand, whose stretch is read again for each tile of rows.
-pub(super) fn waiting(tiling: &Tiling, target: &Target) -> f64 {
-    let Some(vector) = tiling.vector.filter(|_| tiling.fold.is_none()) else { return 0.0 };
-    let contraction = &tiling.contraction;
-    let Some(level) = tiling.levels.iter().find(|l| l.axis == vector) else { return 0.0 };
-    let bytes = 4 * level.size.min(contraction.axes[vector].extent);
-    let tiles: f64 = tiling
-        .levels
-        .iter()
-        .enumerate()
-        .filter(|(at, l)| tiling.levels[at + 1..].iter().all(|inner| inner.axis != l.axis))
-        .map(|(_, l)| contraction.axes[l.axis].extent.div_ceil(l.size) as f64)
-        .product();
-    let mut places = vec![0i64];
-    for level in &tiling.reduce {
-        let axis = contraction.axes[level.axis];
-        let along = |place: &i64| (0..axis.extent as i64).map(|i| place + i * axis.right).collect::<Vec<_>>();
-        if places.len() < 1 << 14 {
-            places = places.iter().flat_map(along).collect();
-        }
-    }
-    let depth: f64 = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent as f64).product();
-    let mut lines: Vec<i64> = places
-        .iter()
-        .flat_map(|place| (4 * place).div_euclid(LINE as i64)..=(4 * place + bytes as i64 - 1).div_euclid(LINE as i64))
-        .collect();
-    lines.sort_unstable();
-    lines.dedup();
-    let beyond = |bytes: usize| {
-        let count = bytes / LINE / 8;
-        let mut sets = vec![0usize; count];
-        lines.iter().for_each(|line| sets[line.rem_euclid(count as i64) as usize] += 1);
-        let over: usize = sets.iter().filter(|&&count| count > WAYS).sum();
-        over as f64 / lines.len().max(1) as f64
-    };
-    let per_step = lines.len() as f64 / places.len().max(1) as f64;
-    tiles * depth * per_step * (NEAR * beyond(target.l1_bytes) + FAR * beyond(target.l2_bytes))
 }
