@@ -140,17 +140,19 @@ impl<'a> Shape<'a> {
     }
 
     /// Cycles of one tile of `rows` by `vectors`: two multiply-adds and two loads start in a cycle, a sum waits four cycles
-    /// for its predecessor.
+    /// for its predecessor, and a broadcast takes a little of the multiply-adds' time.
     fn cycles(&self, rows: usize, vectors: usize) -> f64 {
         let (r, v) = (rows as f64, vectors as f64);
         let loads = v * self.right_load + if self.left_load.1 { r } else { r * v } * self.left_load.0;
-        let step = (r * v / 2.0).max(loads).max(4.0) + 0.25;
+        let broadcasts = if self.fold.is_some() { 0.0 } else { 0.06 * r };
+        let step = (r * v / 2.0).max(loads).max(4.0) + broadcasts;
         self.depth * step + r * v * self.finish + 8.0
     }
 
-    /// Whether the sums of a tile, the factors of its shorter side and one of the other fit the registers.
+    /// Whether the registers hold the sums of a tile, the factors of its shorter side, one of the other, and two more
+    /// for emitters whose multiply-add overwrites a factor instead of the sum.
     fn fits(&self, rows: usize, vectors: usize) -> bool {
-        rows * vectors + rows.min(vectors) < self.target.vector_registers
+        rows * vectors + rows.min(vectors) + 3 <= self.target.vector_registers
     }
 
     /// The box of `count` rows: inner axes whole, the next in part. `None` where the count is no box.

@@ -40,7 +40,7 @@ fn tiles(tiling: &Tiling) -> f64 {
 fn places(contraction: &Contraction, axes: &[(usize, usize)], stride: fn(&Axis) -> i64, most: usize) -> Vec<i64> {
     let mut places = vec![0];
     for &(axis, extent) in axes.iter().rev() {
-        let extent = extent.min((most / places.len()).max(1)) as i64;
+        let extent = extent.min(most / places.len()).max(1) as i64;
         let step = stride(&contraction.axes[axis]);
         places = (0..extent).flat_map(|i| places.iter().map(move |place| place + i * step)).collect();
     }

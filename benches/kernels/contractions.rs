@@ -1,0 +1,132 @@
+//! Matrix products and convolutions: forward, input gradient, weight gradient; operands and results lie as wanted.
+
+use kiln_graph::Op;
+use kiln_graph::op::{Convolution, Sliding};
+use kiln_graph::shape::Shape;
+use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Value};
+use kiln_jit::lower::tile::{Operand, Place, Source, Wanted, recipe, wanted};
+use kiln_jit::target::Target;
+
+use crate::runner::Runner;
+use crate::{Case, Unit};
+
+/// `name, batch, input channels, extent, output channels, kernel, padding, stride` of 2-d convolutions.
+const CONVOLUTIONS: &[(&str, usize, usize, usize, usize, usize, usize, usize)] = &[
+    ("lenet conv1", 64, 1, 28, 20, 5, 0, 1),
+    ("lenet conv2", 64, 20, 12, 64, 5, 0, 1),
+    ("vgg first", 16, 3, 32, 64, 3, 1, 1),
+    ("resnet 32 ch 32x32", 16, 32, 32, 32, 3, 1, 1),
+    ("resnet 64 ch 32x32", 16, 64, 32, 64, 3, 1, 1),
+    ("resnet 128 ch 16x16", 16, 128, 16, 128, 3, 1, 1),
+    ("resnet 256 ch 8x8", 16, 256, 8, 256, 3, 1, 1),
+    ("resnet 512 ch 4x4", 16, 512, 4, 512, 3, 1, 1),
+    ("resnet 64 to 128 stride 2", 16, 64, 32, 128, 3, 1, 2),
+    ("resnet 64 to 128 1x1 stride 2", 16, 64, 32, 128, 1, 0, 2),
+];
+
+/// `name, rows, depth, columns, left transposed, right transposed`.
+const PRODUCTS: &[(&str, usize, usize, usize, bool, bool)] = &[
+    ("matmul 64", 64, 64, 64, false, false),
+    ("matmul 128", 128, 128, 128, false, false),
+    ("matmul 256", 256, 256, 256, false, false),
+    ("matmul 512", 512, 512, 512, false, false),
+    ("matmul 768", 768, 768, 768, false, false),
+    ("matmul 1024", 1024, 1024, 1024, false, false),
+    ("linear 64x784x512", 64, 784, 512, false, false),
+    ("linear 64x784x512 input gradient", 64, 512, 784, false, true),
+    ("linear 64x784x512 weight gradient", 784, 64, 512, true, false),
+    ("linear 64x1024x128", 64, 1024, 128, false, false),
+    ("linear 64x1024x128 input gradient", 64, 128, 1024, false, true),
+    ("linear 64x1024x128 weight gradient", 1024, 64, 128, true, false),
+    ("linear 64x128x10", 64, 128, 10, false, false),
+    ("linear 32x10x10", 32, 10, 10, false, false),
+    ("linear 1x784x512", 1, 784, 512, false, false),
+];
+
+/// The cases whose name holds the filter.
+pub fn cases(filter: &str) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for &(name, m, k, n, left, right) in PRODUCTS {
+        if name.contains(filter) {
+            cases.push(case(name.into(), Op::Dot, [[m, k].into(), [k, n].into()], [m, n].into(), [left, right]));
+        }
+    }
+    for &(name, batch, channels, extent, features, kernel, padding, stride) in CONVOLUTIONS {
+        let out = (extent + 2 * padding - kernel) / stride + 1;
+        let x = Shape::new(&[batch, channels, extent, extent]);
+        let w = Shape::new(&[features, channels, kernel, kernel]);
+        let y = Shape::new(&[batch, features, out, out]);
+        let padding = [(padding, padding), (padding, padding), (0, 0)];
+        let sliding = Sliding { spatial: 2, stride: [stride, stride, 1], padding, dilation: [1; 3] };
+        let conv = Convolution { sliding, groups: 1 };
+        let operations = [
+            ("forward", Op::Conv(conv), [x, w], y),
+            ("input gradient", Op::ConvGradInput { conv, input: [extent, extent, 1] }, [y, w], x),
+            ("weight gradient", Op::ConvGradWeight { conv, kernel: [kernel, kernel, 1] }, [x, y], w),
+        ];
+        for (what, op, operands, result) in operations {
+            let name = format!("{name} {what}");
+            if name.contains(filter) {
+                let mut case = case(name, op, operands, result, [false, false]);
+                case.work = 2.0 * (y.elements() * w.elements() / features) as f64;
+                cases.push(case);
+            }
+        }
+    }
+    cases
+}
+
+/// A transposed operand lies in the reversed order of the wanted one; the weight of an input gradient lies as the forward
+/// convolution wants it.
+fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [bool; 2]) -> Case {
+    let target = Target::host();
+    let [left, mut right, output] = wanted(&op, operands[0], operands[1], result).expect("a contraction");
+    if let Op::ConvGradInput { conv, .. } = op {
+        let forward = wanted(&Op::Conv(conv), result, operands[1], operands[0]);
+        right = forward.expect("a contraction")[1].clone();
+    }
+    let operand = |shape: Shape, wanted: &Wanted, transposed: bool| {
+        let mut wanted = wanted.clone();
+        if transposed {
+            wanted.order.reverse();
+        }
+        Operand { shape, layout: wanted.layout(shape), halo: wanted.halo }
+    };
+    let left = operand(operands[0], &left, transposed[0]);
+    let right = operand(operands[1], &right, transposed[1]);
+    let recipe = recipe(&op, &left, &right, result, &target).expect("a contraction");
+    let output = output.layout(result);
+    let mut lengths = vec![left.layout.elements, right.layout.elements, output.elements];
+    lengths.extend(&recipe.scratch);
+    let number = |source: Source| match source {
+        Source::Left => 0,
+        Source::Right => 1,
+        Source::Scratch(number) => 3 + number,
+    };
+    let kernel = |stage: &kiln_jit::lower::tile::Stage| -> (Kernel, Vec<usize>) {
+        let mut builder = KernelBuilder::new(&name, target.lanes);
+        let mut numbers: Vec<usize> = stage.buffers.iter().map(|&(source, _)| number(source)).collect();
+        let buffers: Vec<BufferId> = stage
+            .buffers
+            .iter()
+            .map(|&(source, access)| {
+                builder.buffer(format!("{source:?}"), Element::F32, lengths[number(source)], access)
+            })
+            .collect();
+        let out = stage.results.then(|| builder.buffer("out", Element::F32, output.elements, Access::Write));
+        numbers.extend(out.map(|_| 2));
+        stage.emit(&mut builder, &buffers, &mut |kernel: &mut KernelBuilder, place: &Place, sum: Value| {
+            let start = Index::at(output.offset as i64);
+            let index = place.coordinates.iter().zip(output.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
+            let stride = place.lanes.map_or(1, |axis| output.strides[axis]);
+            kernel.store(out.expect("a stage with results"), index, stride, place.active, sum);
+        });
+        (builder.finish(), numbers)
+    };
+    let kernels = recipe.stages.iter().map(kernel).collect();
+    let work = match op {
+        Op::Dot => 2.0 * (operands[0].elements() * result.dim(result.rank() - 1)) as f64,
+        _ => 0.0,
+    };
+    Case { name, unit: Unit::Flops, work, runner: Runner::new(kernels, &lengths) }
+}

@@ -1,0 +1,80 @@
+//! Single emitted kernels against the measured peak and copy bandwidth of one core, on one thread:
+//! `cargo bench --bench kernels [-- part of a name]`. The cases are interleaved, the figures medians.
+
+mod contractions;
+mod machine;
+mod maps;
+mod runner;
+
+use std::time::Instant;
+
+use runner::Runner;
+
+/// Turns through all cases.
+const ROUNDS: usize = 25;
+/// What one measurement lasts at least, in seconds.
+const LONG: f64 = 1e-3;
+
+/// What a case's work is counted in.
+#[derive(Clone, Copy, PartialEq)]
+enum Unit {
+    /// Floating-point operations, against the peak of [`machine::peak`].
+    Flops,
+    /// Bytes read and written, against [`machine::copy`].
+    Bytes,
+}
+
+/// A kernel, or a chain of kernels, to be measured.
+struct Case {
+    name: String,
+    unit: Unit,
+    work: f64,
+    runner: Runner,
+}
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    let mut cases = vec![machine::peak(), machine::copy()];
+    let wanted = contractions::cases(&filter).into_iter().chain(maps::cases(&filter));
+    cases.extend(wanted);
+
+    let mut repeats = vec![1usize; cases.len()];
+    for (case, repeats) in cases.iter_mut().zip(&mut repeats) {
+        case.runner.run();
+        let start = Instant::now();
+        case.runner.run();
+        *repeats = (LONG / start.elapsed().as_secs_f64()).ceil().max(1.0) as usize;
+    }
+    let mut seconds = vec![Vec::new(); cases.len()];
+    for _ in 0..ROUNDS {
+        for ((case, &repeats), seconds) in cases.iter_mut().zip(&repeats).zip(&mut seconds) {
+            let start = Instant::now();
+            (0..repeats).for_each(|_| case.runner.run());
+            seconds.push(start.elapsed().as_secs_f64() / repeats as f64);
+        }
+    }
+    println!("{:<42} {:>12} {:>8} {:>8} {:>6}  code", "kernel", "time (us)", "GFLOP/s", "best", "limit");
+    let fastest = |seconds: &[f64]| seconds.iter().copied().fold(f64::INFINITY, f64::min);
+    let limits: Vec<f64> = cases.iter().zip(&seconds).take(2).map(|(case, s)| case.work / fastest(s) * 1e-9).collect();
+    for (case, seconds) in cases.iter().zip(&mut seconds) {
+        let best = case.work / fastest(seconds) * 1e-9;
+        let median = median(seconds);
+        let (unit, limit) = match case.unit {
+            Unit::Flops => ("", limits[0]),
+            Unit::Bytes => (" GB/s", limits[1]),
+        };
+        println!(
+            "{:<42} {:>12.2} {:>8.1} {best:>8.1} {:>4.0} %  {}{unit}",
+            case.name,
+            median * 1e6,
+            case.work / median * 1e-9,
+            100.0 * best / limit,
+            case.runner.describe(),
+        );
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
