@@ -238,23 +238,23 @@ impl Spinning {
 mod tests {
     use super::*;
 
-    /// The ranges that a run hands out, in order.
-    fn ranges(pool: &Pool, tasks: usize) -> Vec<Range<usize>> {
+    /// The ranges that a run hands out, in order, as starts and ends.
+    fn ranges(pool: &Pool, tasks: usize) -> Vec<[usize; 2]> {
         let found = Mutex::new(Vec::new());
         pool.run(tasks, &|range| found.lock().expect("no panic").push(range));
         let mut found = found.into_inner().expect("no panic");
-        found.sort_by_key(|range| range.start);
-        found
+        found.sort_by_key(|range: &Range<usize>| range.start);
+        found.into_iter().map(|range| [range.start, range.end]).collect()
     }
 
     #[test]
     fn the_partition_is_fixed() {
         for (threads, tasks, expected) in [
-            (1, 5, vec![0..5]),
-            (2, 5, vec![0..2, 2..5]),
-            (3, 7, vec![0..2, 2..4, 4..7]),
-            (4, 2, vec![0..1, 1..2]),
-            (2, 1, vec![0..1]),
+            (1, 5, vec![[0, 5]]),
+            (2, 5, vec![[0, 2], [2, 5]]),
+            (3, 7, vec![[0, 2], [2, 4], [4, 7]]),
+            (4, 2, vec![[0, 1], [1, 2]]),
+            (2, 1, vec![[0, 1]]),
             (2, 0, vec![]),
         ] {
             assert_eq!(ranges(&Pool::new(threads), tasks), expected, "{threads} threads, {tasks} tasks");
@@ -283,7 +283,7 @@ mod tests {
             let panicking = || pool.run(10, &|range| assert!(!range.contains(&guilty), "task {guilty}"));
             let payload = catch_unwind(AssertUnwindSafe(panicking)).expect_err("it panics");
             assert_eq!(payload.downcast_ref::<String>().map(String::as_str), Some(&*format!("task {guilty}")));
-            assert_eq!(ranges(&pool, 4), [0..2, 2..4]);
+            assert_eq!(ranges(&pool, 4), [[0, 2], [2, 4]]);
         }
     }
 
@@ -306,7 +306,9 @@ mod tests {
             .map(|_| {
                 let pool = pool.clone();
                 thread::spawn(move || {
-                    (0..200).map(|_| ranges(&pool, 6).iter().map(|r| r.len()).sum::<usize>()).sum::<usize>()
+                    (0..200)
+                        .map(|_| ranges(&pool, 6).iter().map(|[start, end]| end - start).sum::<usize>())
+                        .sum::<usize>()
                 })
             })
             .collect();

@@ -311,7 +311,7 @@ fn int2(function: Int2, a: u32, b: u32) -> u32 {
         Int2::Add => a.wrapping_add(b),
         Int2::Sub => a.wrapping_sub(b),
         Int2::Mul => a.wrapping_mul(b),
-        Int2::MulHighUnsigned => (a as u64 * b as u64 >> 32) as u32,
+        Int2::MulHighUnsigned => ((a as u64 * b as u64) >> 32) as u32,
         Int2::And => a & b,
         Int2::Or => a | b,
         Int2::Xor => a ^ b,

@@ -42,7 +42,6 @@ fn exp_of_sum(b: &mut KernelBuilder, x: Value, low: Option<Value>) -> Value {
     let one = b.f32(1.0);
     let e = b.add(e, one);
     // In two steps: 2**n itself may be out of range. The first product is exact.
-    let n = b.convert(Convert::Truncate, n);
     let half = b.shift(Shift::RightArithmetic, n, 1);
     let rest = b.int2(Int2::Sub, n, half);
     let first = power_of_two(b, half);
@@ -57,7 +56,6 @@ pub fn expm1(b: &mut KernelBuilder, x: Value) -> Value {
     let bounded = clamp(b, x, -105.0, 89.0);
     let (n, r) = reduce_exp(b, bounded);
     let e = exp_less_one(b, r);
-    let n = b.convert(Convert::Truncate, n);
     let one = b.i32(1);
     let n = b.int2(Int2::Sub, n, one);
     // Below 2**-30 the power no longer counts.
@@ -71,24 +69,26 @@ pub fn expm1(b: &mut KernelBuilder, x: Value) -> Value {
     small_is_itself(b, x, result)
 }
 
-/// `n, r` with `x = n * ln 2 + r`, n whole, `|r| <= ln(2) / 2`.
+/// `n, r` with `x = n * ln 2 + r`, n an i32, `|r| <= ln(2) / 2`, for |x| below 2**20.
 fn reduce_exp(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
+    // Next to this number neighbouring f32s are 1 apart: the sum rounds to a whole number, which its last bits hold.
+    const ROUND: f32 = 12_582_912.0;
     let factor = b.f32(LOG2_E);
-    let turns = b.mul(x, factor);
-    let n = b.float1(Float1::Nearest, turns);
+    let round = b.f32(ROUND);
+    let rounded = b.fma(x, factor, round);
+    let whole = b.sub(rounded, round);
     let high = b.f32(-LN_2[0]);
     let low = b.f32(-LN_2[1]);
-    let r = b.fma(n, high, x);
-    (n, b.fma(n, low, r))
+    let r = b.fma(whole, high, x);
+    let r = b.fma(whole, low, r);
+    let bits = b.convert(Convert::BitsToI32, rounded);
+    let origin = b.i32(ROUND.to_bits() as i32);
+    (b.int2(Int2::Sub, bits, origin), r)
 }
 
 /// `e**r - 1` for `|r| <= ln(2) / 2`: `r + r**2 * P(r)` (P as in Cephes' expf).
 fn exp_less_one(b: &mut KernelBuilder, r: Value) -> Value {
-    let p = polynomial(
-        b,
-        r,
-        &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1],
-    );
+    let p = polynomial(b, r, &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let square = b.mul(r, r);
     b.fma(square, p, r)
 }
@@ -135,14 +135,14 @@ fn log_with_correction(b: &mut KernelBuilder, x: Value, correction: Option<Value
         f,
         &[
             7.037_683_6e-2,
-            -1.151_461_03e-1,
+            -1.151_461e-1,
             1.167_699_87e-1,
             -1.242_014_1e-1,
             1.424_932_3e-1,
-            -1.666_805_77e-1,
+            -1.666_805_7e-1,
             2.000_071_5e-1,
             -2.499_999_4e-1,
-            3.333_333_1e-1,
+            3.333_333e-1,
         ],
     );
     let square = b.mul(f, f);
