@@ -16,6 +16,7 @@ pub use structure::structure;
 
 use proc_macro2::TokenStream;
 
+use self::checks::Checks;
 use crate::ast::{Declaration, Form};
 use crate::validate::Layer;
 
@@ -25,15 +26,15 @@ pub fn expand(declaration: &Declaration<Layer>) -> TokenStream {
         Form::Derive => TokenStream::new(),
         Form::Macro => structure::structure(declaration),
     };
-    let checks = checks::checks(declaration);
+    let Checks { items, when_instantiated } = checks::checks(declaration);
     let layer = implement_layer(declaration);
-    let model = implement_model(declaration);
+    let model = implement_model(declaration, &when_instantiated);
     emit! {
         #structure
         // The constants are named after the user's fields and types, and hold the user's const arguments.
         #[allow(non_upper_case_globals, dead_code, unused_braces, clippy::all)]
         const _: () = {
-            #checks
+            #items
             #layer
             #model
         };
@@ -81,13 +82,12 @@ fn implement_layer(declaration: &Declaration<Layer>) -> TokenStream {
     }
 }
 
-fn implement_model(declaration: &Declaration<Layer>) -> TokenStream {
+fn implement_model(declaration: &Declaration<Layer>, when_instantiated: &TokenStream) -> TokenStream {
     let name = &declaration.name;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let owner = checks::Owner::of(declaration);
     let input = owner.constant(checks::INPUT);
     let output = owner.constant(checks::OUTPUT);
-    let instantiated = checks::when_instantiated(declaration);
     let value = structure::value(declaration, &owner);
     emit! {
         #[automatically_derived]
@@ -96,7 +96,7 @@ fn implement_model(declaration: &Declaration<Layer>) -> TokenStream {
             const OUTPUT: ::kiln::graph::Shape = #output;
 
             fn new(init: &mut ::kiln::graph::Init) -> Self {
-                #instantiated
+                #when_instantiated
                 #value
             }
         }

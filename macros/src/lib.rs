@@ -46,8 +46,8 @@ use syn::DeriveInput;
 ///
 /// * a layer of Kiln, `Linear<10, 10>`, whose other arguments stand in `#[model(..)]` on the field, with PyTorch's
 ///   names and defaults: `stride = 2`, `padding = (1, 2)` or `padding = "same"`, `groups = 4`, `bias = false`;
-/// * a model: any other path leads to a type that implements `Model`, by this derive or by hand. It takes the input
-///   that it declares, and nothing else;
+/// * a model: any other name is one of a type that implements `Model`, by this derive or by hand. It takes the input
+///   that it declares, and nothing else. One that is called like a layer of Kiln is written `self::Linear`;
 /// * an array `[LAYER; COUNT]`, whose elements are applied in order and have parameters of their own: `blocks.0.weight`;
 /// * a tuple of these: `body.0.weight`.
 ///

@@ -10,7 +10,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::GenericParam;
 
-use super::walk::label;
+use super::walk::segment;
 use crate::ast::{Declaration, Extents, Node, Place, Sequence};
 use crate::validate::{Layer, LayerKind};
 
@@ -76,52 +76,46 @@ fn is_generic(declaration: &Declaration<Layer>) -> bool {
     !declaration.generics.params.is_empty()
 }
 
-/// The constants, and what evaluates them.
-pub fn checks(declaration: &Declaration<Layer>) -> TokenStream {
+/// What a declaration's checks expand to.
+pub struct Checks {
+    /// The constants, and what evaluates them where the model is declared.
+    pub items: TokenStream,
+    /// The statement that evaluates them where a model with const parameters is made, so that a build reports what
+    /// `cargo check` can not know.
+    pub when_instantiated: TokenStream,
+}
+
+/// The checks of a declaration.
+pub fn checks(declaration: &Declaration<Layer>) -> Checks {
     let mut constants = Constants::new(declaration);
     constants.all(declaration);
     let Constants { definitions, checks, .. } = constants;
     if !is_generic(declaration) {
-        return definitions;
+        return Checks { items: definitions, when_instantiated: TokenStream::new() };
     }
     let generics = &declaration.generics;
-    let holder = holder(declaration);
     let (parameters, arguments, bounds) = generics.split_for_impl();
+    let holder = holder(declaration);
+    // The notes that rustc adds about these uses of a failing constant stand on the user's line, too.
+    let all_of = |owner: TokenStream| -> Vec<TokenStream> {
+        checks.iter().map(|(check, place)| constant_at(check, *place, &owner)).collect()
+    };
     let all_have_defaults =
         generics.params.iter().all(|parameter| matches!(parameter, GenericParam::Const(c) if c.default.is_some()));
-    let with_defaults = all_have_defaults.then(|| {
-        let checks = checks.iter().map(|(check, place)| {
-            // The note that rustc adds about this constant stands on the user's line, too.
-            let check = constant_at(check, *place, emit!(#holder));
-            emit!(const _: ::kiln::graph::Shape = #check;)
-        });
-        emit!(#(#checks)*)
-    });
-    emit! {
+    let with_defaults = if all_have_defaults { all_of(emit!(#holder)) } else { Vec::new() };
+    let instantiated = all_of(emit!(#holder #arguments));
+    let items = emit! {
         struct #holder #generics #bounds;
         impl #parameters #holder #arguments #bounds {
             #definitions
         }
-        #with_defaults
-    }
-}
-
-/// The statement that evaluates the checks where a model with const parameters is made, so that a build reports what
-/// `cargo check` can not know.
-pub fn when_instantiated(declaration: &Declaration<Layer>) -> TokenStream {
-    if !is_generic(declaration) {
-        return TokenStream::new();
-    }
-    let mut constants = Constants::new(declaration);
-    constants.all(declaration);
-    let holder = holder(declaration);
-    let (_, arguments, _) = declaration.generics.split_for_impl();
-    let checks = constants.checks.iter().map(|(check, place)| constant_at(check, *place, emit!(#holder #arguments)));
-    emit!(let _ = [#(#checks),*];)
+        #(const _: ::kiln::graph::Shape = #with_defaults;)*
+    };
+    Checks { items, when_instantiated: emit!(let _ = [#(#instantiated),*];) }
 }
 
 /// An associated constant, named at a place.
-fn constant_at(name: &Ident, place: Place, owner: TokenStream) -> TokenStream {
+fn constant_at(name: &Ident, place: Place, owner: &TokenStream) -> TokenStream {
     let name = Ident::new(&name.to_string(), at(place.last));
     let owner = quote_spanned!(at(place.first)=> <#owner>::);
     emit!(#owner #name)
@@ -158,7 +152,7 @@ impl Constants {
                 self.define(OUTPUT, extents(output));
                 let declared = self.owner.constant(OUTPUT);
                 let name = declaration.name.to_string();
-                let check = call(output.place, "check_output", emit!(#name, #declared, #found));
+                let check = call(output.place, emit!(shape::check_output), emit!(#name, #declared, #found));
                 self.check("declared_output".to_string(), output.place, check);
             }
         }
@@ -181,7 +175,7 @@ impl Constants {
 
     fn sequence(&mut self, body: &Sequence<Layer>, path: &str) {
         for member in &body.members {
-            let path = join(path, &label(&member.name));
+            let path = join(path, &segment(&member.name));
             self.settings(&member.node);
             match &member.node {
                 Node::Sequence(inner) => self.sequence(inner, &path),
@@ -264,7 +258,7 @@ fn run(node: &Node<Layer>, owner: &Owner, checked: Option<(&Layer, &Label)>) -> 
         Node::Layer(layer) => {
             let check = checked.filter(|(checked, _)| checked.id == layer.id).map(|(_, label)| {
                 let (message, result) = (&label.message, result(layer, owner));
-                let check = call(layer.place, "check_layer", emit!(name.as_str(), #result));
+                let check = call(layer.place, emit!(shape::check_layer), emit!(name.as_str(), #result));
                 emit!(let name = #message; #check;)
             });
             let assumed = assumed(layer, owner);
@@ -287,7 +281,7 @@ fn run(node: &Node<Layer>, owner: &Owner, checked: Option<(&Layer, &Label)>) -> 
         }
         Node::Sequence(body) => {
             let steps = body.members.iter().map(|member| {
-                let inner = checked.map(|(layer, outer)| (layer, outer.member(&label(&member.name))));
+                let inner = checked.map(|(layer, outer)| (layer, outer.member(&segment(&member.name))));
                 let run = run(&member.node, owner, inner.as_ref().map(|(layer, label)| (*layer, label)));
                 emit!(let x = { #run };)
             });
@@ -304,7 +298,7 @@ fn result(layer: &Layer, owner: &Owner) -> TokenStream {
             let settings = owner.settings(layer.id);
             emit!(<#ty>::shape(x, &#settings))
         }
-        LayerKind::Model | LayerKind::Wrong => {
+        LayerKind::Model => {
             emit!(::kiln::graph::shape::rules::model(<#ty as ::kiln::graph::Model>::INPUT, <#ty as ::kiln::graph::Model>::OUTPUT, x))
         }
     }
@@ -318,17 +312,20 @@ fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
             let settings = owner.settings(layer.id);
             emit!(<#ty>::shape_or_assumed(x, &#settings))
         }
-        LayerKind::Model | LayerKind::Wrong => emit!(<#ty as ::kiln::graph::Model>::OUTPUT),
+        LayerKind::Model => emit!(<#ty as ::kiln::graph::Model>::OUTPUT),
     }
 }
 
 /// A call whose failure is reported for a place: its path takes the first token's span and its arguments the last's.
-fn call(place: Place, function: &str, arguments: TokenStream) -> TokenStream {
+fn call(place: Place, function: TokenStream, arguments: TokenStream) -> TokenStream {
     let (first, last) = (at(place.first), at(place.last));
-    let function = Ident::new(function, first);
-    let path = quote_spanned!(first=> ::kiln::graph::shape::#function);
+    let path = quote_spanned!(first=> ::kiln::graph::);
+    let function = function.into_iter().map(|mut token| {
+        token.set_span(first);
+        token
+    });
     let arguments = quote_spanned!(last=> (#arguments));
-    emit!(#path #arguments)
+    emit!(#path #(#function)* #arguments)
 }
 
 /// A span of the user's that resolves names as the macro's own.
@@ -339,5 +336,5 @@ fn at(span: Span) -> Span {
 /// The shape of a batch of samples with these extents.
 fn extents(extents: &Extents) -> TokenStream {
     let values = &extents.values;
-    emit!(::kiln::graph::Shape::new(&[::kiln::graph::Shape::N, #(#values),*]))
+    call(extents.place, emit!(Shape::new), emit!(&[::kiln::graph::Shape::N, #(#values),*]))
 }

@@ -105,7 +105,7 @@ fn node_value(form: Form, name: &Ident, node: &Node<Layer>, owner: &Owner) -> To
                 let settings = owner.settings(*id);
                 emit!(<#ty>::new(#settings, init))
             }
-            LayerKind::Model | LayerKind::Wrong => emit!(<#ty as ::kiln::graph::Model>::new(init)),
+            LayerKind::Model => emit!(<#ty as ::kiln::graph::Model>::new(init)),
         },
         Node::List { element, .. } => {
             let element = node_value(form, name, element, owner);

@@ -7,8 +7,8 @@ use syn::Member as Name;
 use crate::ast::{Member, Node, Sequence};
 use crate::validate::{Layer, LayerKind};
 
-/// The name of a member as it stands in the names of parameters.
-pub fn label(name: &Name) -> String {
+/// The name of a member, as it stands in the names of parameters.
+pub fn segment(name: &Name) -> String {
     match name {
         Name::Named(name) => name.to_string().trim_start_matches("r#").to_string(),
         Name::Unnamed(index) => index.index.to_string(),
@@ -29,10 +29,10 @@ fn reference(layer: &Layer, place: &TokenStream, access: Access) -> TokenStream 
     match (&layer.kind, access) {
         (LayerKind::Known { .. }, Access::Shared) => emit!(&#place),
         (LayerKind::Known { .. }, Access::Exclusive) => emit!(&mut #place),
-        (LayerKind::Model | LayerKind::Wrong, Access::Shared) => {
+        (LayerKind::Model, Access::Shared) => {
             emit!(<#ty as ::kiln::graph::Model>::as_layer(&#place))
         }
-        (LayerKind::Model | LayerKind::Wrong, Access::Exclusive) => {
+        (LayerKind::Model, Access::Exclusive) => {
             emit!(<#ty as ::kiln::graph::Model>::as_layer_mut(&mut #place))
         }
     }
@@ -45,11 +45,11 @@ pub fn forward(body: &Sequence<Layer>) -> TokenStream {
 
 fn forward_sequence(body: &Sequence<Layer>, place: &TokenStream) -> TokenStream {
     let steps = body.members.iter().map(|Member { name, node, .. }| {
-        let label = label(name);
+        let segment = segment(name);
         let inner = forward_node(node, &emit!(#place.#name));
         emit! {
             let x = {
-                let _scope = g.enter(#label);
+                let _scope = g.enter(#segment);
                 #inner
             };
         }
@@ -103,9 +103,9 @@ struct Walk {
 impl Walk {
     fn sequence(&self, body: &Sequence<Layer>, place: &TokenStream) -> TokenStream {
         let steps = body.members.iter().map(|Member { name, node, .. }| {
-            let label = label(name);
+            let segment = segment(name);
             let inner = self.node(node, &emit!(#place.#name));
-            emit!(path.enter(#label, |path| { #inner });)
+            emit!(path.enter(#segment, |path| { #inner });)
         });
         emit!(#(#steps)*)
     }

@@ -41,7 +41,6 @@ fn node_meaning(node: &Node<Layer>) -> String {
                     format!("{ty}{calls}")
                 }
                 LayerKind::Model => format!("{ty}*"),
-                LayerKind::Wrong => "wrong".to_string(),
             }
         }
         Node::List { element, length } => format!("[{}; {}]", node_meaning(element), spaced(length)),
@@ -71,7 +70,7 @@ fn check_mistakes(text: &str, expected: &[&str]) {
 fn the_derive_reads_types_and_options() {
     let cases = [
         ("struct Net { fc: Linear<10, N> }", "fc: Linear<10, N>"),
-        ("struct Net(Linear<10, { 2 * N }>, kiln::ReLU);", "Linear<10, { 2 * N }>, kiln::ReLU"),
+        ("struct Net(Linear<10, { 2 * N }>, layers::ReLU);", "Linear<10, { 2 * N }>, layers::ReLU"),
         ("struct Net { #[model(bias = false)] fc: Linear<1, 2> }", "fc: Linear<1, 2>.bias(false)"),
         (
             "struct Net(#[model(stride = (2, 1), padding = 3)] MaxPool2d<2>);",
@@ -83,7 +82,7 @@ fn the_derive_reads_types_and_options() {
         ("struct Net(#[model(negative_slope = 1)] LeakyReLU);", "LeakyReLU.negative_slope(1 as f64)"),
         ("struct Net(#[model(negative_slope = -2)] LeakyReLU);", "LeakyReLU.negative_slope(-2 as f64)"),
         ("struct Net(#[model(bias = BIAS)] [Linear<2, 2>; 3]);", "[Linear<2, 2>.bias(BIAS); 3]"),
-        ("struct Net((ReLU, (Tanh,)), Block<3>, my::Linear);", "(ReLU, (Tanh)), Block<3>*, my::Linear*"),
+        ("struct Net((ReLU, (Tanh,)), Block<3>, crate::Linear);", "(ReLU, (Tanh)), Block<3>*, crate::Linear*"),
     ];
     for (text, expected) in cases {
         check(&format!("#[derive(Model)] #[model(input = [1])] {text}"), expected);

@@ -1,0 +1,236 @@
+//! The arguments of a layer of Kiln, sorted into its type and its settings by the table of layers.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Expr, ExprLit, ExprTuple, ExprUnary, GenericArgument, Ident, Lit, UnOp};
+
+use super::{LayerKind, list, spaced};
+use crate::ast::{self, Argument, Form, Place};
+use crate::layers::{Kind, Known, Parameter, Role, one_slip};
+use crate::mistakes::Mistakes;
+
+/// The type and the settings of a layer, if its arguments are right.
+pub fn known(
+    known: &'static Known,
+    layer: ast::Layer,
+    form: Form,
+    mistakes: &mut Mistakes,
+) -> Option<(TokenStream, LayerKind)> {
+    let ast::Layer { path, generics, arguments, .. } = layer;
+    let name = path.segments.last()?.ident.clone();
+    // Under the derive, and where there are angle brackets, they hold all dimensions.
+    let in_type = if form == Form::Derive || generics.is_some() { known.dimensions().count() } else { 0 };
+    let generics = generics.unwrap_or_default();
+    if in_type > 0 && !count_fits(known, &generics) {
+        match form {
+            Form::Derive => mistakes.found_by_rustc(quote!(#path<#(#generics),*>)),
+            Form::Macro => {
+                let dimensions = list(known.dimensions().map(|parameter| format!("`{}`", parameter.name)));
+                mistakes.at(&name, format!("`{name}` needs {dimensions} in its angle brackets"));
+            }
+        }
+        return None;
+    }
+    let given = assign(known, in_type, arguments, form, mistakes)?;
+    let mut dimensions: Vec<TokenStream> = generics.iter().map(|generic| quote!(#generic)).collect();
+    let mut settings = Vec::new();
+    let mut missing = Vec::new();
+    for (parameter, value) in known.parameters.iter().zip(given).skip(in_type) {
+        match (parameter.role, value) {
+            (Role::Dimension, Some(Expr::Tuple(pair))) => dimensions.extend(pair.elems.iter().map(const_argument)),
+            (Role::Dimension, Some(value)) => dimensions.push(const_argument(&value)),
+            (Role::Dimension, None) => missing.push(format!("`{}`", parameter.name)),
+            (Role::Setting, Some(value)) => settings.push(setting(parameter, &value)),
+            (Role::Setting, None) => {}
+        }
+    }
+    if !missing.is_empty() {
+        let message = format!("`{name}` needs {}: it takes {}", list(missing.into_iter()), signature(known));
+        mistakes.at(&name, message);
+        return None;
+    }
+    let home = if known.options().next().is_some() { quote!(::kiln::layers) } else { quote!(::kiln::graph) };
+    let settings_type = Ident::new(known.settings, Span::call_site());
+    let settings_type = quote!(#home::#settings_type);
+    let settings = quote!(#settings_type::new()#(#settings)*);
+    let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
+    Some((ty, LayerKind::Known { settings_type, settings }))
+}
+
+/// The values of a layer's parameters, in their order, from arguments by position (which start at parameter `first`)
+/// and by name.
+fn assign(
+    known: &'static Known,
+    first: usize,
+    arguments: Vec<Argument>,
+    form: Form,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<Option<Expr>>> {
+    let mut values: Vec<Option<Expr>> = known.parameters.iter().map(|_| None).collect();
+    let mut right = true;
+    let mut position = first;
+    for argument in arguments {
+        let index = match &argument.name {
+            Some(name) => {
+                known.parameters[first..].iter().position(|parameter| name == parameter.name).map(|i| i + first)
+            }
+            None if form == Form::Macro => {
+                position += 1;
+                Some(position - 1)
+            }
+            None => None,
+        };
+        let Some((parameter, value)) = index.and_then(|i| Some((known.parameters.get(i)?, values.get_mut(i)?))) else {
+            match &argument.name {
+                Some(name) => mistakes.at(name, unknown_option(known, name)),
+                None => mistakes.at(argument.tokens(), no_position(known, form)),
+            }
+            right = false;
+            continue;
+        };
+        if value.is_some() {
+            mistakes.at(argument.tokens(), format!("`{}` of `{}` is given twice", parameter.name, known.name));
+            right = false;
+        } else if !fits(&argument.value, parameter.kind) {
+            mistakes.at(&argument.value, wrong_kind(known, parameter, &argument.value));
+            right = false;
+        }
+        *value = Some(argument.value);
+    }
+    right.then_some(values)
+}
+
+/// Why an argument without a name can not be there.
+fn no_position(known: &Known, form: Form) -> String {
+    match form {
+        Form::Macro => format!("too many arguments: `{}` takes {}", known.name, signature(known)),
+        Form::Derive => format!("expected `NAME = VALUE`: {}", options(known)),
+    }
+}
+
+/// Whether angle brackets hold as many arguments as a layer's type takes; a pair may be one or two.
+fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
+    let least = known.dimensions().count();
+    let pairs = known.dimensions().filter(|parameter| parameter.kind == Kind::Pair).count();
+    (least..=least + pairs).contains(&generics.len())
+}
+
+/// What a layer takes, in words.
+fn signature(known: &Known) -> String {
+    let dimensions: Vec<String> = known.dimensions().map(|parameter| format!("`{}`", parameter.name)).collect();
+    let options = list(known.options().map(|parameter| format!("`{}`", parameter.name)));
+    let several = if known.options().count() == 1 { "option" } else { "options" };
+    match (dimensions.is_empty(), options.is_empty()) {
+        (true, true) => "no arguments".to_string(),
+        (true, false) => format!("the {several} {options}"),
+        (false, true) => list(dimensions.into_iter()),
+        (false, false) => format!("{} and the {several} {options}", dimensions.join(", ")),
+    }
+}
+
+/// A layer's options, as a sentence.
+fn options(known: &Known) -> String {
+    let names = list(known.options().map(|parameter| format!("`{}`", parameter.name)));
+    match known.options().count() {
+        0 => format!("`{}` takes no options", known.name),
+        1 => format!("the only option of `{}` is {names}", known.name),
+        _ => format!("the options of `{}` are {names}", known.name),
+    }
+}
+
+fn unknown_option(known: &Known, option: &Ident) -> String {
+    let name = option.to_string();
+    if name == "inplace" {
+        return String::from("leave `inplace` out: values are immutable in Kiln, and its plan reuses memory by itself");
+    }
+    let dimension = known.dimensions().find(|parameter| parameter.name == name);
+    if dimension.is_some() {
+        return format!("`{name}` stands in the type's angle brackets already; {}", options(known));
+    }
+    let near = known.parameters.iter().find(|parameter| one_slip(parameter.name, &name));
+    let hint = near.map(|near| format!("; did you mean `{}`?", near.name)).unwrap_or_default();
+    format!("unknown option `{name}`{hint} ({})", options(known))
+}
+
+/// Whether a value can be of a kind; what is no literal is left to rustc.
+fn fits(value: &Expr, kind: Kind) -> bool {
+    match plain(value) {
+        Expr::Lit(ExprLit { lit, .. }) => match lit {
+            Lit::Int(_) => kind != Kind::Flag,
+            Lit::Float(_) => kind == Kind::Number,
+            Lit::Bool(_) => kind == Kind::Flag,
+            Lit::Str(text) => kind == Kind::Padding && matches!(text.value().as_str(), "same" | "valid"),
+            _ => false,
+        },
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
+            matches!(kind, Kind::Axis | Kind::Number) && fits(expr, kind)
+        }
+        Expr::Tuple(ExprTuple { elems, .. }) => {
+            matches!(kind, Kind::Pair | Kind::Padding) && elems.len() == 2 && elems.iter().all(|e| fits(e, Kind::Size))
+        }
+        Expr::Path(path) => !path.path.is_ident("True") && !path.path.is_ident("False"),
+        Expr::Array(_) | Expr::Range(_) | Expr::Struct(_) | Expr::Reference(_) | Expr::Closure(_) => false,
+        _ => true,
+    }
+}
+
+/// Whether a value is an integer literal.
+fn is_whole(value: &Expr) -> bool {
+    match plain(value) {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.suffix().is_empty(),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => is_whole(expr),
+        _ => false,
+    }
+}
+
+/// A value without the parentheses or the invisible group around it.
+fn plain(value: &Expr) -> &Expr {
+    match value {
+        Expr::Paren(inner) => plain(&inner.expr),
+        Expr::Group(inner) => plain(&inner.expr),
+        other => other,
+    }
+}
+
+fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
+    let expected = match parameter.kind {
+        Kind::Size => "a whole number",
+        Kind::Pair => "a whole number or a pair like `(2, 1)`",
+        Kind::Padding => "a whole number, a pair like `(2, 1)`, `\"same\"` or `\"valid\"`",
+        Kind::Axis => "the number of an axis",
+        Kind::Number => "a number",
+        Kind::Flag => "`true` or `false`",
+    };
+    format!("`{}` of `{}` is {expected}, not `{}`", parameter.name, known.name, spaced(value))
+}
+
+/// A value in angle brackets: bare if it may be, else in braces.
+pub fn const_argument(value: &Expr) -> TokenStream {
+    match plain(value) {
+        value @ (Expr::Lit(_) | Expr::Block(_)) => quote!(#value),
+        Expr::Path(path) if path.path.get_ident().is_some() => quote!(#path),
+        value => {
+            let Place { first, .. } = Place::of(value);
+            quote_spanned!(first=> { #value })
+        }
+    }
+}
+
+/// A builder call on the settings.
+fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
+    let method = Ident::new(parameter.name, Span::call_site());
+    let value = plain(value);
+    match (parameter.kind, value) {
+        (Kind::Padding, Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match text.value().as_str() {
+            "same" => quote!(.padding_same()),
+            _ => quote!(.padding(::kiln::layers::Pair::both(0))),
+        },
+        (Kind::Pair | Kind::Padding, Expr::Tuple(pair)) => {
+            let elements = pair.elems.iter();
+            quote!(.#method(::kiln::layers::Pair::new(#(#elements),*)))
+        }
+        (Kind::Pair | Kind::Padding, value) => quote!(.#method(::kiln::layers::Pair::both(#value))),
+        (Kind::Number, number) if is_whole(number) => quote!(.#method(#number as f64)),
+        (Kind::Size | Kind::Axis | Kind::Number | Kind::Flag, value) => quote!(.#method(#value)),
+    }
+}
