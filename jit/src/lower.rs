@@ -4,6 +4,7 @@
 mod conv;
 mod dot;
 pub mod expression;
+pub mod halo;
 pub mod indexing;
 pub mod map;
 pub mod math;

@@ -7,10 +7,12 @@ use kiln_graph::{DType, Graph, NodeId, Op, Role};
 
 use super::buffers::{self, Interval};
 use super::fuse::{Class, Fusion, Group, class, members};
-use super::{Argument, Call, Layout, Place, Plan, Slot};
+use super::layout::Lying;
+use super::{Argument, Call, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
-use crate::lower::Lowered;
 use crate::lower::expression::{Located, Storage};
+use crate::lower::tile::Halo;
+use crate::lower::{Lowered, halo};
 use crate::target::Target;
 
 /// Calls that are estimated to take less time on one thread are not worth waking another one.
@@ -41,6 +43,7 @@ pub(super) struct Assembly<'a> {
     pub target: &'a Target,
     memory: Vec<Memory>,
     located: Vec<Option<Located>>,
+    halos: Vec<Halo>,
     calls: Vec<(Lowered, String)>,
 }
 
@@ -61,7 +64,14 @@ impl Assembly<'_> {
         matches!(self.memory[storage.0 as usize].use_, Purpose::State(_))
     }
 
-    fn locate(&mut self, id: NodeId, layout: Layout, use_: Purpose) {
+    /// The zeros around a node that lies in memory.
+    pub fn halo(&self, id: NodeId) -> Halo {
+        self.halos[id.index()]
+    }
+
+    fn locate(&mut self, id: NodeId, lying: Lying, use_: Purpose) {
+        let Lying { layout, halo } = lying;
+        self.halos[id.index()] = halo;
         self.memory.push(Memory { elements: layout.elements, use_ });
         let storage = Storage(self.memory.len() as u32 - 1);
         self.located[id.index()] = Some(Located { storage, dtype: self.graph.ty(id).dtype, layout });
@@ -69,9 +79,10 @@ impl Assembly<'_> {
 }
 
 /// The plan of a graph whose groups and layouts are decided.
-pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Layout>], target: &Target) -> Plan {
+pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>], target: &Target) -> Plan {
     let located = vec![None; graph.nodes.len()];
-    let mut assembly = Assembly { graph, target, memory: Vec::new(), located, calls: Vec::new() };
+    let halos = vec![Halo::default(); graph.nodes.len()];
+    let mut assembly = Assembly { graph, target, memory: Vec::new(), located, halos, calls: Vec::new() };
     let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
     for (number, input) in graph.inputs.iter().enumerate() {
         let use_ = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
@@ -112,7 +123,16 @@ pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Layout>
                 }
             }
         };
-        assembly.calls.extend(lowered.into_iter().map(|lowered| (lowered, label.clone())));
+        for &id in &group.stores {
+            let to = assembly.located[id.index()].expect("a stored value has a place");
+            let zeros = halo::lower(to, graph.shape(id), &assembly.halos[id.index()], target);
+            assembly.calls.extend(zeros.map(|lowered| (lowered, format!("halo for {label}"))));
+        }
+        assembly.calls.extend(lowered.into_iter().map(|lowered| {
+            let part = lowered.kernel.name != name;
+            let label = if part { format!("{} for {label}", lowered.kernel.name) } else { label.clone() };
+            (lowered, label)
+        }));
     }
     let mut copies: Vec<(NodeId, usize)> = updates.into_iter().collect();
     copies.sort_unstable();

@@ -192,7 +192,10 @@ impl Storing {
             if class(graph, id) == Class::Elementwise && !storing.stored[id.index()] {
                 let Use { places, repeated } = uses[id.index()];
                 let Cost { weight, ref tensors } = costs[id.index()];
-                let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1;
+                // Behind a root that nothing else reads it is stored instead of the root's result.
+                let instead =
+                    |&tensor: &NodeId| class(graph, tensor) == Class::Root && uses[tensor.index()].places == 1;
+                let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1 && !tensors.iter().any(instead);
                 storing.stored[id.index()] = repeated && weight > 0 || places > 1 && !cheap;
             }
             if storing.stored[id.index()] {

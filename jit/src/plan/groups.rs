@@ -163,7 +163,8 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     let shape = node.ty.shape;
     let operands = [node.inputs[0], node.inputs[1]].map(|id| {
         let located = resolve(graph, id, &|id| assembly.located(id)).expect("operands of contractions lie in memory");
-        (located, Operand { shape: graph.shape(id), layout: located.layout, halo: Halo::default() })
+        let halo = if assembly.located(id).is_some() { assembly.halo(id) } else { Halo::default() };
+        (located, Operand { shape: graph.shape(id), layout: located.layout, halo })
     });
     let [(left, left_operand), (right, right_operand)] = operands;
     let expression = {
@@ -184,7 +185,11 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
         recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();
     let mut kernels = Vec::new();
     for stage in &recipe.stages {
-        let name = if stage.results { name } else { "pack" };
+        let name = match stage.results {
+            true => name,
+            false if stage.flops > 0 => "part",
+            false => "pack",
+        };
         let mut kernel = KernelBuilder::new(name, assembly.target.lanes);
         let mut arguments = Vec::new();
         let mut bytes = 0;

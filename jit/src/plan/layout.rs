@@ -6,6 +6,9 @@
 //! a value wins. Then orders spread along elementwise operations and views that keep axes apart, so
 //! that gradients and moments lie as their parameters. Whatever is left is row-major. Nothing depends on a wish
 //! for its correctness: every access is strided.
+//!
+//! A value that a convolution reads directly, in the order that it wants, also gets the zero halo that the convolution wants:
+//! whoever writes the value writes the zeros around it.
 
 use std::collections::HashMap;
 
@@ -14,7 +17,7 @@ use kiln_graph::{Graph, NodeId, Op, Role, Shape};
 
 use super::Layout;
 use super::fuse::{Class, Fusion, class};
-use crate::lower::tile;
+use crate::lower::tile::{self, Halo, Wanted};
 
 /// The axes of a tensor, outermost first.
 type Order = Vec<usize>;
@@ -53,9 +56,20 @@ impl Layout {
     }
 }
 
-/// The layout of each node that lies in memory: inputs and stored values.
-pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>) -> Vec<Option<Layout>> {
-    let mut wishes = Wishes { graph, orders: vec![None; graph.nodes.len()], fixed: vec![false; graph.nodes.len()] };
+/// How a value lies in memory, and the zeros that are kept around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lying {
+    /// The layout.
+    pub layout: Layout,
+    /// The zeros.
+    pub halo: Halo,
+}
+
+/// How each node lies that lies in memory: inputs and stored values.
+pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>) -> Vec<Option<Lying>> {
+    let nodes = graph.nodes.len();
+    let halos = vec![Vec::new(); nodes];
+    let mut wishes = Wishes { graph, orders: vec![None; nodes], fixed: vec![false; nodes], halos };
     wishes.fix(fusion, states);
     wishes.contractions_and_windows();
     wishes.updates();
@@ -64,13 +78,19 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>)
             break;
         }
     }
-    let mut layouts: Vec<Option<Layout>> = vec![None; graph.nodes.len()];
+    let mut layouts: Vec<Option<Lying>> = vec![None; nodes];
+    let results: Vec<NodeId> = graph.roots().collect();
     for id in graph.ids().filter(|id| fusion.stored[id.index()]) {
-        layouts[id.index()] = Some(wishes.layout(id));
+        let halo = if results.contains(&id) { Halo::default() } else { wishes.halo(id) };
+        layouts[id.index()] = Some(wishes.lying(id, halo));
     }
     for input in &graph.inputs {
         let given = states.get(&input.name).filter(|_| input.role == Role::State);
-        layouts[input.node.index()] = Some(given.copied().unwrap_or_else(|| wishes.layout(input.node)));
+        let lying = match given {
+            Some(&layout) => Lying { layout, halo: Halo::default() },
+            None => wishes.lying(input.node, Halo::default()),
+        };
+        layouts[input.node.index()] = Some(lying);
     }
     layouts
 }
@@ -80,15 +100,31 @@ struct Wishes<'a> {
     orders: Vec<Option<Order>>,
     /// Whether the order is fixed, so that it says nothing about what the neighbours should do.
     fixed: Vec<bool>,
+    /// The orders and halos that contractions want of values that they read directly.
+    halos: Vec<Vec<Wanted>>,
 }
 
 impl Wishes<'_> {
-    fn layout(&self, id: NodeId) -> Layout {
+    fn lying(&self, id: NodeId, halo: Halo) -> Lying {
         let shape = self.graph.shape(id);
-        match &self.orders[id.index()] {
-            Some(order) => Layout::dense(shape, order),
-            None => Layout::row_major(shape),
+        let order = self.orders[id.index()].clone().unwrap_or_else(|| (0..shape.rank()).collect());
+        Lying { layout: Wanted { order, halo }.layout(shape), halo }
+    }
+
+    /// The zeros around a value that serve all contractions that want it in the order that it has.
+    fn halo(&self, id: NodeId) -> Halo {
+        let mut halo = Halo::default();
+        if self.fixed[id.index()] {
+            return halo;
         }
+        let order = self.orders[id.index()].as_ref();
+        for wanted in self.halos[id.index()].iter().filter(|wanted| Some(&wanted.order) == order) {
+            for axis in 0..MAX_RANK {
+                halo.low[axis] = halo.low[axis].max(wanted.halo.low[axis]);
+                halo.high[axis] = halo.high[axis].max(wanted.halo.high[axis]);
+            }
+        }
+        halo
     }
 
     fn wish(&mut self, id: NodeId, order: Order) -> bool {
@@ -132,6 +168,8 @@ impl Wishes<'_> {
                     let [left, right] = node.inputs[..] else { continue };
                     let wanted = tile::wanted(&node.op, shape(left), shape(right), shape(id));
                     let [for_left, for_right, for_result] = wanted.expect("the operation is a contraction");
+                    self.halos[left.index()].push(for_left.clone());
+                    self.halos[right.index()].push(for_right.clone());
                     self.wish_through_views(left, for_left.order);
                     self.wish_through_views(right, for_right.order);
                     self.wish(id, for_result.order);

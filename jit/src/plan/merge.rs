@@ -220,9 +220,9 @@ impl<'a> Merging<'a> {
         self.groups[first] = Some(group);
     }
 
-    /// The groups in an order in which they can run: as the nodes stand in the graph, but updates of states as early as they
-    /// can (their gradients are still in a cache, and their memory is free earlier), behind all groups that read the old state
-    /// where that is possible.
+    /// The groups in an order in which they can run: as the nodes stand in the graph, but scalars and updates of states as early
+    /// as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups that read the old
+    /// state where that is possible.
     fn ordered(mut self) -> Fusion {
         let numbers: Vec<usize> = (0..self.groups.len()).filter(|&n| self.groups[n].is_some()).collect();
         let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.groups.len()];
@@ -246,7 +246,9 @@ impl<'a> Merging<'a> {
             let ready = |number: &usize| before[*number].iter().all(|other| done.contains(other));
             let key = |number: &usize| {
                 let group = self.groups[*number].as_ref().expect("a group");
-                (!group.stores.iter().all(|id| self.updates.contains(id)), last(group))
+                let early = group.root.is_none() && self.shape(*number).elements() == 1
+                    || group.stores.iter().all(|id| self.updates.contains(id));
+                (!early, last(group))
             };
             let next = open.iter().copied().filter(ready).min_by_key(key).expect("groups depend on each other");
             open.retain(|&number| number != next);
