@@ -7,12 +7,21 @@
 mod errors;
 #[path = "common/random_graphs.rs"]
 mod random_graphs;
+#[path = "common/shrink.rs"]
+mod shrink;
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use kiln_graph::interpret::{Real, Tensor, interpret};
 use kiln_graph::passes::PIPELINE;
-use kiln_graph::{DType, Graph, Op, optimize, parse, print, verify};
+use kiln_graph::{DType, Graph, Op, Role, Type, optimize, parse, print, verify};
+use kiln_jit::plan::plan;
+use kiln_jit::{Program, Session, States, Target};
+use kiln_runtime::Pool;
+use ndarray::{ArrayD, IxDyn};
 use random_graphs::{Case, random_case};
 
 /// The seeds to look at.
@@ -133,6 +142,9 @@ fn every_operation_occurs() {
     panic!("no random graph has {missing:?}");
 }
 
+/// After so many failures a test stops to look for more.
+const FAILURES: usize = 5;
+
 /// The f32 values may be this many times as far from the f64 values as the error analysis says.
 const SAFETY: f64 = 2.0;
 
@@ -171,4 +183,81 @@ fn single_precision_is_close_to_double() {
     }
     println!("{tight} of {all} results of tame graphs are known to three digits");
     assert!(verbose() || tight * 10 > all * 8, "only {tight} of {all} results are known to three digits");
+}
+
+/// What the compiled graph gives, with a pool of so many threads.
+///
+/// With several threads every call of a kernel is split among them, whether that is worth it or not.
+fn run_compiled(graph: &Graph, case: &Case, threads: usize) -> Result<Values<f32>, Box<dyn Error>> {
+    let mut plan = plan(graph, &Target::host(), &HashMap::new())?;
+    plan.calls.iter_mut().for_each(|call| call.parallel = threads > 1);
+    let program = Arc::new(Program::from_plan(plan)?);
+    let mut states = States::new();
+    let mut session = Session::new(program, &mut states, Arc::new(Pool::new(threads)))?;
+    for (index, (input, values)) in graph.inputs.iter().zip(&case.values).enumerate() {
+        let ty = graph.ty(input.node);
+        let shape = IxDyn(ty.shape.dims());
+        let whole = || ArrayD::from_shape_vec(shape.clone(), values.iter().map(|&value| value as i32).collect());
+        let float = || ArrayD::from_shape_vec(shape.clone(), values.iter().map(|&value| value as f32).collect());
+        match (input.role, ty.dtype) {
+            (Role::Data, DType::F32) => session.write_input_f32(index, float()?.view())?,
+            (Role::Data, DType::I32 | DType::Bool) => session.write_input_i32(index, whole()?.view())?,
+            (Role::State, DType::F32) => states.write(&input.name, float()?.view())?,
+            (Role::State, DType::I32 | DType::Bool) => states.write_i32(&input.name, whole()?.view())?,
+        }
+    }
+    session.run(&mut states)?;
+    let tensor = |ty: Type, float: &dyn Fn() -> ArrayD<f32>, whole: &dyn Fn() -> ArrayD<i32>| match ty.dtype {
+        DType::F32 => Tensor::F(float()),
+        DType::I32 => Tensor::I(whole()),
+        DType::Bool => Tensor::B(whole().mapv(|value| value != 0)),
+    };
+    let mut values = Vec::new();
+    for (index, output) in graph.outputs.iter().enumerate() {
+        let float = || session.output(index).to_owned();
+        let whole = || session.output_i32(index).to_owned();
+        values.push((format!("output {}", output.name), tensor(graph.ty(output.node), &float, &whole)));
+    }
+    for update in &graph.updates {
+        let name = &graph.inputs[update.input].name;
+        let float = || states.read(name).expect("a state of f32");
+        let whole = || states.read_i32(name).expect("a state of whole numbers");
+        values.push((format!("update of {name}"), tensor(graph.ty(update.node), &float, &whole)));
+    }
+    Ok(values)
+}
+
+/// That the compiled graph agrees with the interpreter, for any number of threads.
+fn check_compiled(case: &Case) {
+    let tolerances = tolerances(case);
+    let exact = evaluate(&case.graph, case);
+    for (what, graph) in [("as it is", case.graph.clone()), ("optimized", optimize(&case.graph))] {
+        let alone = run_compiled(&graph, case, 1).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_close(what, &exact, &alone, &tolerances);
+        let together = run_compiled(&graph, case, 2).unwrap_or_else(|error| panic!("{what}, two threads: {error}"));
+        assert_same(&format!("{what}, one thread and two"), &alone, &together);
+    }
+}
+
+/// The message of the panic, if there is one.
+fn failure(check: impl FnOnce() + UnwindSafe) -> Option<String> {
+    let payload = catch_unwind(check).err()?;
+    let text = payload.downcast_ref::<String>().cloned();
+    Some(text.or(payload.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default())
+}
+
+#[test]
+fn compiled_code_is_close_to_the_interpreter() {
+    let mut failures = Vec::new();
+    for seed in seeds() {
+        let case = random_case(seed);
+        let Some(message) = failure(AssertUnwindSafe(|| check_compiled(&case))) else { continue };
+        let small = shrink::shrink(case, |case| failure(AssertUnwindSafe(|| check_compiled(case))).is_some());
+        let last = failure(AssertUnwindSafe(|| check_compiled(&small))).unwrap_or_default();
+        failures.push(format!("seed {seed}: {message}\nin a small case: {last}\n{}", shrink::describe(&small)));
+        if failures.len() == FAILURES {
+            break;
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
