@@ -2,6 +2,7 @@
 //! pass (bitwise, in f32 and in f64), and compiled.
 //!
 //! `KILN_GRAPHS=100000 cargo test --release --test agree` looks at that many; `KILN_SEED=7` looks at one only and prints it.
+//! What once disagreed when compiled is kept, made small, under `tests/agree/`.
 
 #[path = "common/errors.rs"]
 mod errors;
@@ -12,7 +13,9 @@ mod shrink;
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fs;
 use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 use kiln_graph::interpret::{Real, Tensor, interpret};
@@ -22,14 +25,14 @@ use kiln_jit::plan::plan;
 use kiln_jit::{Program, Session, States, Target};
 use kiln_runtime::Pool;
 use ndarray::{ArrayD, IxDyn};
-use random_graphs::{Case, random_case};
+use random_graphs::{Case, random_case, with_values};
 
 /// The seeds to look at.
-fn seeds() -> std::ops::Range<u64> {
+fn seeds(usual: u64) -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     match number("KILN_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("KILN_GRAPHS").unwrap_or(100),
+        None => 0..number("KILN_GRAPHS").unwrap_or(usual),
     }
 }
 
@@ -89,7 +92,7 @@ fn assert_same<T: Real>(what: &str, before: &Values<T>, after: &Values<T>) {
 
 #[test]
 fn printed_graphs_parse() {
-    for seed in seeds() {
+    for seed in seeds(100) {
         let graph = random_case(seed).graph;
         let text = print(&graph);
         let parsed = parse(&text).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
@@ -101,7 +104,7 @@ fn printed_graphs_parse() {
 
 #[test]
 fn passes_change_no_bit() {
-    for seed in seeds() {
+    for seed in seeds(100) {
         let case = random_case(seed);
         if verbose() {
             println!("{}", case.graph);
@@ -170,7 +173,7 @@ fn assert_close(what: &str, exact: &Values<f64>, found: &Values<f32>, tolerances
 #[test]
 fn single_precision_is_close_to_double() {
     let (mut tight, mut all) = (0, 0);
-    for seed in seeds() {
+    for seed in seeds(100) {
         let case = random_case(seed);
         let tolerances = tolerances(&case);
         let (single, double) = (evaluate(&case.graph, &case), evaluate(&case.graph, &case));
@@ -185,15 +188,17 @@ fn single_precision_is_close_to_double() {
     assert!(verbose() || tight * 10 > all * 8, "only {tight} of {all} results are known to three digits");
 }
 
-/// What the compiled graph gives, with a pool of so many threads.
-///
-/// With several threads every call of a kernel is split among them, whether that is worth it or not.
-fn run_compiled(graph: &Graph, case: &Case, threads: usize) -> Result<Values<f32>, Box<dyn Error>> {
+/// The compiled graph. Every call of a kernel is split among the threads, whether that is worth it or not.
+fn compile(graph: &Graph) -> Result<Arc<Program>, Box<dyn Error>> {
     let mut plan = plan(graph, &Target::host(), &HashMap::new())?;
-    plan.calls.iter_mut().for_each(|call| call.parallel = threads > 1);
-    let program = Arc::new(Program::from_plan(plan)?);
+    plan.calls.iter_mut().for_each(|call| call.parallel = true);
+    Ok(Arc::new(Program::from_plan(plan)?))
+}
+
+/// What the compiled graph gives, with a pool of so many threads.
+fn run(program: &Arc<Program>, graph: &Graph, case: &Case, threads: usize) -> Result<Values<f32>, Box<dyn Error>> {
     let mut states = States::new();
-    let mut session = Session::new(program, &mut states, Arc::new(Pool::new(threads)))?;
+    let mut session = Session::new(program.clone(), &mut states, Arc::new(Pool::new(threads)))?;
     for (index, (input, values)) in graph.inputs.iter().zip(&case.values).enumerate() {
         let ty = graph.ty(input.node);
         let shape = IxDyn(ty.shape.dims());
@@ -232,9 +237,10 @@ fn check_compiled(case: &Case) {
     let tolerances = tolerances(case);
     let exact = evaluate(&case.graph, case);
     for (what, graph) in [("as it is", case.graph.clone()), ("optimized", optimize(&case.graph))] {
-        let alone = run_compiled(&graph, case, 1).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let program = compile(&graph).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let alone = run(&program, &graph, case, 1).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_close(what, &exact, &alone, &tolerances);
-        let together = run_compiled(&graph, case, 2).unwrap_or_else(|error| panic!("{what}, two threads: {error}"));
+        let together = run(&program, &graph, case, 2).unwrap_or_else(|error| panic!("{what}, two threads: {error}"));
         assert_same(&format!("{what}, one thread and two"), &alone, &together);
     }
 }
@@ -249,7 +255,7 @@ fn failure(check: impl FnOnce() + UnwindSafe) -> Option<String> {
 #[test]
 fn compiled_code_is_close_to_the_interpreter() {
     let mut failures = Vec::new();
-    for seed in seeds() {
+    for seed in seeds(if cfg!(debug_assertions) { 15 } else { 500 }) {
         let case = random_case(seed);
         let Some(message) = failure(AssertUnwindSafe(|| check_compiled(&case))) else { continue };
         let small = shrink::shrink(case, |case| failure(AssertUnwindSafe(|| check_compiled(case))).is_some());
@@ -260,4 +266,22 @@ fn compiled_code_is_close_to_the_interpreter() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn what_once_disagreed_agrees() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agree");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let graph =
+            parse(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(
+            Some(graph.name.as_str()),
+            path.file_stem().and_then(|stem| stem.to_str()),
+            "a graph is named as its file"
+        );
+        for seed in 0..3 {
+            check_compiled(&with_values(graph.clone(), seed));
+        }
+    }
 }

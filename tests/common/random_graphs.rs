@@ -32,6 +32,13 @@ pub fn random_case(seed: u64) -> Case {
     maker.finish()
 }
 
+/// The graph with tame values from a seed.
+pub fn with_values(graph: Graph, seed: u64) -> Case {
+    let mut random = Random::new(seed);
+    let values = graph.inputs.iter().map(|input| random.feed(graph.ty(input.node), false)).collect();
+    Case { graph, values, wild: false }
+}
+
 /// SplitMix64.
 pub struct Random(u64);
 
@@ -60,6 +67,21 @@ impl Random {
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
+    }
+
+    /// Values of an input: numbers of few bits, whose sums and products are exact, or any.
+    fn feed(&mut self, ty: Type, wild: bool) -> Vec<f64> {
+        const ODD: [f64; 8] = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.0, -0.0, 1e30, -1e-30, 1e-40];
+        let few = self.chance(50);
+        (0..ty.shape.elements())
+            .map(|_| match ty.dtype {
+                DType::F32 if wild && self.chance(25) => f64::from(self.pick(&ODD) as f32),
+                DType::F32 if few => self.below(17) as f64 / 4.0 - 2.0,
+                DType::F32 => f64::from((self.signed() * 2.0) as f32),
+                DType::I32 => self.below(10) as f64 - 2.0,
+                DType::Bool => self.below(2) as f64,
+            })
+            .collect()
     }
 
     /// Uniform in [-1, 1).
@@ -707,7 +729,7 @@ impl Maker {
         }
         let wild = self.random.chance(15);
         let inputs = self.graph.inputs.clone();
-        let values = inputs.iter().map(|input| self.feed(self.graph.ty(input.node), wild)).collect();
+        let values = inputs.iter().map(|input| self.random.feed(self.graph.ty(input.node), wild)).collect();
         Case { graph: self.graph, values, wild }
     }
 
@@ -771,21 +793,6 @@ impl Maker {
             };
             self.graph.updates.push(Update { input: index, node });
         }
-    }
-
-    /// Values of an input: numbers of few bits, whose sums and products are exact, or any.
-    fn feed(&mut self, ty: Type, wild: bool) -> Vec<f64> {
-        const ODD: [f64; 8] = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.0, -0.0, 1e30, -1e-30, 1e-40];
-        let few = self.random.chance(50);
-        (0..ty.shape.elements())
-            .map(|_| match ty.dtype {
-                DType::F32 if wild && self.random.chance(25) => f64::from(self.random.pick(&ODD) as f32),
-                DType::F32 if few => self.random.below(17) as f64 / 4.0 - 2.0,
-                DType::F32 => f64::from((self.random.signed() * 2.0) as f32),
-                DType::I32 => self.random.below(10) as f64 - 2.0,
-                DType::Bool => self.random.below(2) as f64,
-            })
-            .collect()
     }
 }
 

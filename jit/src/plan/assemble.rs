@@ -95,7 +95,9 @@ pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>]
             let update = graph.updates.iter().find(|update| update.node == id);
             if let Some(update) = update {
                 let state = graph.inputs[update.input].node;
-                if readers[state.index()].is_none_or(|last| last <= position) {
+                // A value that a reshape flattens has to lie in its own order.
+                let lies_well = !fusion.row_major[id.index()] || layout(state) == layout(id);
+                if lies_well && readers[state.index()].is_none_or(|last| last <= position) {
                     assembly.located[id.index()] = assembly.located[state.index()];
                     continue;
                 }
