@@ -82,11 +82,8 @@ pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn 
         "mlp_tiny" => network::<MlpTiny>(case, mode, settings, 32),
         "mlp_mnist" => network::<MlpMnist>(case, mode, settings, 64),
         "lenet" => network::<LeNet>(case, mode, settings, 64),
-        "adam_10m" => measure(case, mode, settings, || Update::build(Adam::default(), 10_000_000, settings)),
-        "adam_amsgrad_1m" => {
-            let adam = Adam::default().weight_decay(1e-2).amsgrad(true);
-            measure(case, mode, settings, || Update::build(adam, 1_000_000, settings))
-        }
+        "adam_10m" => update(case, mode, settings, Adam::default(), 10_000_000),
+        "adam_amsgrad_1m" => update(case, mode, settings, Adam::default().weight_decay(1e-2).amsgrad(true), 1_000_000),
         _ => Err(format!("there is no case {case}").into()),
     }
 }
@@ -147,32 +144,40 @@ impl<M: Model> Contender for Inference<M> {
     }
 }
 
+fn update(case: &str, mode: Mode, settings: Settings, adam: Adam, count: usize) -> Result<Value, Box<dyn Error>> {
+    let [parameter, gradient] = [1, 1000].map(|salt| Array1::from_iter(uniform(count, salt)));
+    measure(case, mode, settings, || Update::build(adam, parameter, gradient, settings))
+}
+
 /// The optimizer alone, on one flat parameter: a graph made with the builder, without a network. Parameter and
 /// gradient are both states, so that no step copies them.
 struct Update {
     session: Session,
     states: States,
-    gradient: Vec<f32>,
+    gradient: Array1<f32>,
 }
 
 impl Update {
-    fn build(optimizer: Adam, count: usize, settings: Settings) -> Result<Update, Box<dyn Error>> {
+    fn build(
+        adam: Adam,
+        parameter: Array1<f32>,
+        gradient: Array1<f32>,
+        settings: Settings,
+    ) -> Result<Update, Box<dyn Error>> {
+        let shape = Shape::new(&[parameter.len()]);
         let g = Builder::new("update");
-        let parameter = g.state("parameter", Type::f32([count]));
-        let gradient = g.state("gradient", Type::f32([count]));
-        optimizer.apply(&g, &[("parameter".to_string(), parameter)], &[gradient]);
+        let states = ["parameter", "gradient"].map(|name| g.state(name, Type::f32(shape)));
+        adam.apply(&g, &[("parameter".to_string(), states[0])], &states[1..]);
         let program = Program::compile(&optimize(&g.finish()?), &CompileOptions::default())?;
 
         let mut states = States::new();
         let session = Session::new(Arc::new(program), &mut states, Arc::new(Pool::new(settings.threads)))?;
-        for (name, value) in optimizer.initial_state(&[("parameter".to_string(), Shape::new(&[count]))]) {
+        for (name, value) in adam.initial_state(&[("parameter".to_string(), shape)]) {
             states.write(&name, value.view())?;
         }
-        let values = |salt| Array1::from_iter(uniform(count, salt));
-        let gradient = values(1000);
-        states.write("parameter", values(1).into_dyn().view())?;
+        states.write("parameter", parameter.view().into_dyn())?;
         states.write("gradient", gradient.view().into_dyn())?;
-        Ok(Update { session, states, gradient: gradient.to_vec() })
+        Ok(Update { session, states, gradient })
     }
 }
 
