@@ -9,6 +9,9 @@ use kiln_graph::shape::Shape;
 
 use super::tile::{Axis, Contraction, Coordinate, Halo, Lowered, Operand, Wanted};
 
+/// What adding a product to memory costs, in multiply-adds.
+const STORE: f64 = 3.0;
+
 fn kept(extent: usize, left: i64, right: i64) -> Axis {
     Axis { extent, left, right, reduce: false }
 }
@@ -78,7 +81,7 @@ pub(super) fn forward(conv: &Convolution, input: &Operand, weight: &Operand, out
     let contraction = Contraction { axes, left, right: weight.layout.offset as i64, output: places, fast: 1 };
     let halo = input_halo(conv, input.shape, &weight.shape.dims()[2..], &output.dims()[2..]);
     let wanted = [channels_last(rank, halo), kernel_first(rank, 1, 0), channels_last(rank, Halo::default())];
-    Lowered { contractions: vec![contraction], wanted }
+    Lowered { contractions: vec![contraction], wanted, spread: None }
 }
 
 /// [`kiln_graph::Op::ConvGradWeight`]: input, output gradient. Rows are input channels and kernel elements, the lanes output
@@ -107,7 +110,7 @@ pub(super) fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operan
     let contraction = Contraction { axes, left, right: gradient.layout.offset as i64, output: places, fast: 0 };
     let halo = input_halo(conv, input.shape, &output.dims()[2..], &gradient.shape.dims()[2..]);
     let wanted = [channels_last(rank, halo), channels_last(rank, Halo::default()), kernel_first(rank, 1, 0)];
-    Lowered { contractions: vec![contraction], wanted }
+    Lowered { contractions: vec![contraction], wanted, spread: None }
 }
 
 /// Along one axis, the input places `first, first + stride, ..` and the kernel elements that meet them:
@@ -144,10 +147,51 @@ fn phases(stride: usize, dilation: usize, padding: usize, kernel: usize, input: 
     (0..stride.min(input)).map(phase).collect()
 }
 
-/// [`kiln_graph::Op::ConvGradInput`]: output gradient, weight. The places of the input fall into `stride` phases per axis,
-/// each of which meets its own kernel elements: one contraction each. Rows are pixels, the lanes input channels; sums over
-/// kernel and output channels. The weight is read backwards along its kernel, so nothing is flipped.
+/// [`kiln_graph::Op::ConvGradInput`]: output gradient, weight. The lanes are input channels. By phases where that sums few
+/// products with zeros of the halo, else by spreading.
 pub(super) fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
+    let (phases, spread) = (by_phases(conv, gradient, weight, output), spreading(conv, gradient, weight, output));
+    let flops = |lowered: &Lowered| lowered.contractions.iter().map(Contraction::flops).sum::<u64>() as f64;
+    let depth = (weight.shape.dim(0) / conv.groups) as f64;
+    if flops(&spread) * (1.1 + STORE / depth) < flops(&phases) { spread } else { phases }
+}
+
+/// Each place of the output gradient, times the weight, is added to the places of the input that its window covers. Rows
+/// are pixels of the output; sums over output channels.
+fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
+    let (y, w) = (gradient.layout.strides, weight.layout.strides);
+    let (rank, sliding) = (output.rank(), &conv.sliding);
+    let channels = weight.shape.dim(1);
+    let features = weight.shape.dim(0) / conv.groups;
+    let mut axes = vec![
+        kept(output.dim(0), y[0], 0),
+        kept(conv.groups, y[1] * features as i64, w[0] * features as i64),
+        kept(channels, 0, w[1]),
+        reduced(features, y[1], w[0]),
+    ];
+    let mut places = vec![along(&[(0, 1)]), along(&[(1, channels as i64), (2, 1)])];
+    for axis in 2..rank {
+        let terms =
+            vec![(axes.len(), sliding.stride[axis - 2] as i64), (axes.len() + 1, sliding.dilation[axis - 2] as i64)];
+        places.push(Coordinate { offset: -(sliding.padding[axis - 2].0 as i64), terms });
+        axes.push(kept(gradient.shape.dim(axis), y[axis], 0));
+        axes.push(kept(weight.shape.dim(axis), 0, w[axis]));
+    }
+    let (left, right) = (gradient.layout.offset as i64, weight.layout.offset as i64);
+    let contraction = Contraction { axes, left, right, output: places, fast: 1 };
+    let halo = input_halo(conv, output, &weight.shape.dims()[2..], &gradient.shape.dims()[2..]);
+    let dense = || channels_last(rank, Halo::default());
+    Lowered {
+        contractions: vec![contraction],
+        wanted: [dense(), kernel_first(rank, 0, 1), dense()],
+        spread: Some(halo),
+    }
+}
+
+/// The places of the input fall into `stride` phases per axis, each of which meets its own kernel elements: one contraction
+/// each. Rows are pixels of the input; sums over kernel and output channels. The weight is read backwards along its kernel,
+/// so nothing is flipped.
+fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
     let (y, w) = (gradient.layout.strides, weight.layout.strides);
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);
@@ -191,5 +235,5 @@ pub(super) fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operan
         Contraction { axes, left, right, output: places, fast: 1 }
     };
     let wanted = [channels_last(rank, halo), kernel_first(rank, 0, 1), channels_last(rank, Halo::default())];
-    Lowered { contractions: choices.iter().map(contraction).collect(), wanted }
+    Lowered { contractions: choices.iter().map(contraction).collect(), wanted, spread: None }
 }

@@ -20,5 +20,5 @@ pub(super) fn lower(left: &Operand, right: &Operand) -> Lowered {
         fast: n,
     };
     let dense = || Wanted { order: (0..rank).collect(), halo: Halo::default() };
-    Lowered { contractions: vec![contraction], wanted: [dense(), dense(), dense()] }
+    Lowered { contractions: vec![contraction], wanted: [dense(), dense(), dense()], spread: None }
 }

@@ -73,7 +73,7 @@ impl Pack {
 }
 
 /// Zeros from `start` on.
-fn fill(kernel: &mut KernelBuilder, to: BufferId, start: Index, count: usize) {
+pub(super) fn fill(kernel: &mut KernelBuilder, to: BufferId, start: Index, count: usize) {
     let lanes = kernel.lanes();
     let zero = kernel.f32(0.0);
     let vectors = count / lanes;

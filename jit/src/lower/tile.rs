@@ -9,6 +9,7 @@ mod loops;
 mod memory;
 mod panels;
 mod split;
+mod spread;
 
 use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
@@ -22,6 +23,7 @@ use choose::Tiling;
 use loops::Tiler;
 use panels::Panels;
 use split::Partials;
+use spread::Spread;
 
 /// One axis of a [`Contraction`]. An operand does not vary along an axis where its stride is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,6 +148,8 @@ enum Work {
     Partial(Tiling, Partials),
     /// Buffers: partial sums.
     Sum(Partials),
+    /// Buffers: left, right, sums.
+    Spread(Tiling, Spread),
     /// Buffers: from, to.
     Pack(Pack),
     /// Buffers: right operand, its panels.
@@ -172,10 +176,15 @@ impl Halo {
     }
 }
 
-/// What an operation is as contractions: together they write every place of the output once.
+/// What an operation is as contractions.
 pub(super) struct Lowered {
+    /// Together they write every place of the output once, but for `spread`.
     pub contractions: Vec<Contraction>,
+    /// The layouts of the operands and of the result.
     pub wanted: [Wanted; 3],
+    /// The only contraction writes places of the output, or of a halo around it, several times: their sums are the results.
+    /// The first axis of contraction and output is the batch.
+    pub spread: Option<Halo>,
 }
 
 fn lowered(op: &Op, left: &Operand, right: &Operand, output: Shape) -> Option<Lowered> {
@@ -228,16 +237,14 @@ pub fn wanted(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[Want
 /// estimated to be worth its time.
 pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Recipe> {
     let wanted = lowered(op, left, right, output)?.wanted;
-    let mut best: Option<(f64, Way)> = None;
+    let mut best: Option<Way> = None;
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some(way) = Way::new(op, [left, right], &wanted, output, copies, target) else { continue };
-        let cycles = way.cycles();
-        if best.as_ref().is_none_or(|b| cycles < b.0) {
-            best = Some((cycles, way));
+        if best.as_ref().is_none_or(|b| way.cycles < b.cycles) {
+            best = Some(way);
         }
     }
-    let (_, way) = best.expect("copying both operands is always possible");
-    Some(way.recipe())
+    Some(best.expect("copying both operands is always possible").recipe())
 }
 
 /// A way to compute an operation: which operands are copied, and how the contractions over them are tiled.
@@ -246,6 +253,9 @@ struct Way {
     parts: Vec<Part>,
     /// The partial results that the parts write, if they are not results.
     partials: Option<Partials>,
+    /// Where the only part's sums are added, if they are not results.
+    spread: Option<Spread>,
+    cycles: f64,
 }
 
 /// One contraction of a [`Way`].
@@ -306,22 +316,29 @@ impl Way {
                 false => {}
             }
         }
-        let contractions = lowered(op, &used[0], &used[1], output)?.contractions;
-        if let [contraction] = &contractions[..]
-            && let Some(parts) = split::parts(contraction, output)
-        {
-            let split = split::split(contraction, parts);
-            let parts = split.iter().map(|(contraction, first)| Part::new(contraction, *first, target)).collect();
-            let partials = Some(Partials::new(output, &wanted[2], split::count(&split)));
-            return Some(Way { copies: packs, parts, partials });
+        let lowered = lowered(op, &used[0], &used[1], output)?;
+        let mut way = Way { copies: packs, parts: Vec::new(), partials: None, spread: None, cycles: 0.0 };
+        way.cycles = way.copies.iter().flatten().map(Pack::cycles).sum();
+        match (&lowered.contractions[..], lowered.spread) {
+            ([contraction], Some(halo)) => {
+                let (spread, item) = Spread::new(contraction, output, &wanted[2], halo);
+                let mut part = Part::new(&item, 0, target);
+                part.tiling.grid = 0;
+                way.cycles += spread.cycles(&part.tiling, target.lanes);
+                way.cycles += part.tiling.cycles * (spread.items() - 1) as f64;
+                way.parts.push(part);
+                way.spread = Some(spread);
+            }
+            ([contraction], None) if let Some(parts) = split::parts(contraction, output) => {
+                let split = split::split(contraction, parts);
+                way.parts.extend(split.iter().map(|(contraction, first)| Part::new(contraction, *first, target)));
+                let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
+                way.partials = Some(Partials::new(output, &dense, split::count(&split)));
+            }
+            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, 0, target))),
         }
-        let parts = contractions.iter().map(|contraction| Part::new(contraction, 0, target)).collect();
-        Some(Way { copies: packs, parts, partials: None })
-    }
-
-    fn cycles(&self) -> f64 {
-        let copies: f64 = self.copies.iter().flatten().map(Pack::cycles).sum();
-        copies + self.parts.iter().map(|part| part.tiling.cycles).sum::<f64>()
+        way.cycles += way.parts.iter().map(|part| part.tiling.cycles).sum::<f64>();
+        Some(way)
     }
 
     fn recipe(self) -> Recipe {
@@ -343,6 +360,14 @@ impl Way {
                 right = to;
             }
             let flops = tiling.contraction.flops();
+            if let Some(spread) = self.spread.clone() {
+                let sums = recipe.scratch(spread.elements());
+                let [first, second] = if tiling.swapped { [right, left] } else { [left, right] };
+                let buffers = vec![(first, Access::Read), (second, Access::Read), (sums, Access::ReadWrite)];
+                let flops = flops * spread.items() as u64;
+                recipe.stages.push(Stage { buffers, results: true, flops, work: Work::Spread(tiling, spread) });
+                continue;
+            }
             let work = match &self.partials {
                 None => Work::Tiles(tiling),
                 Some(partials) => Work::Partial(tiling, partials.from(first)),
@@ -383,15 +408,19 @@ impl Stage {
     pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
         match &self.work {
             Work::Tiles(tiling) => {
-                Tiler { tiling, left: buffers[0], right: buffers[1], epilogue }.emit(kernel);
+                Tiler { tiling, left: buffers[0].into(), right: buffers[1].into(), epilogue }.emit(kernel);
             }
             Work::Partial(tiling, partials) => {
                 let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
                     partials.store(kernel, buffers[2], place, value);
                 };
-                Tiler { tiling, left: buffers[0], right: buffers[1], epilogue: &mut store }.emit(kernel);
+                Tiler { tiling, left: buffers[0].into(), right: buffers[1].into(), epilogue: &mut store }.emit(kernel);
             }
             Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
+            Work::Spread(tiling, spread) => {
+                let operands = [buffers[0], buffers[1], buffers[2]];
+                spread.emit(kernel, tiling, operands, epilogue);
+            }
             Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
             Work::Panels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
         }

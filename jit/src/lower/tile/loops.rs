@@ -47,14 +47,29 @@ fn places(axes: &[usize], extent: &[usize]) -> Vec<Displacement> {
     })
 }
 
+/// An operand's memory.
+#[derive(Clone, Debug)]
+pub(super) struct Side {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// What is added to every place.
+    pub start: Index,
+}
+
+impl From<BufferId> for Side {
+    fn from(buffer: BufferId) -> Side {
+        Side { buffer, start: Index::default() }
+    }
+}
+
 /// Emits one tiling into one kernel.
 pub(super) struct Tiler<'a, 'e> {
     /// What to emit.
     pub tiling: &'a Tiling,
     /// The contraction's left operand.
-    pub left: BufferId,
+    pub left: Side,
     /// The contraction's right operand.
-    pub right: BufferId,
+    pub right: Side,
     /// Takes the sums.
     pub epilogue: &'a mut Epilogue<'e>,
 }
@@ -103,7 +118,8 @@ impl Tiler<'_, '_> {
         let zero = kernel.f32(0.0);
         let mut sums = vec![zero; rows.len() * vectors.len()];
         if contraction.axes.iter().all(|a| a.extent > 0) {
-            let tile = Tile { tiling: self.tiling, left: self.left, right: self.right, rows: &rows, vectors: &vectors };
+            let tile =
+                Tile { tiling: self.tiling, left: &self.left, right: &self.right, rows: &rows, vectors: &vectors };
             sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
         }
         let mut results = vectors;
@@ -153,8 +169,8 @@ fn folded(kernel: &mut KernelBuilder, sums: &[Value], columns: usize) -> Vec<Val
 /// The sums of one tile.
 struct Tile<'a> {
     tiling: &'a Tiling,
-    left: BufferId,
-    right: BufferId,
+    left: &'a Side,
+    right: &'a Side,
     rows: &'a [Displacement],
     /// For each vector of a row its first place and its active lanes.
     vectors: &'a [(usize, usize)],
@@ -244,41 +260,39 @@ impl Tile<'_> {
     fn left(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, row: usize, vector: usize) -> Value {
         let contraction = &self.tiling.contraction;
         let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
-        let operand =
-            Side { right: false, buffer: self.left, start: contraction.left, stride: |axis: &Axis| axis.left };
-        self.operand(kernel, position, operand, &places, step.active, vector)
+        let from = Factors { side: self.left, start: contraction.left, stride: |axis| axis.left, panels: None };
+        self.operand(kernel, position, &from, &places, step.active, vector)
     }
 
     /// The factors of a vector of the results.
     fn right(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, vector: usize) -> Value {
-        let contraction = &self.tiling.contraction;
-        let operand =
-            Side { right: true, buffer: self.right, start: contraction.right, stride: |axis: &Axis| axis.right };
-        self.operand(kernel, position, operand, &step.place, step.active, vector)
+        let start = self.tiling.contraction.right;
+        let from = Factors { side: self.right, start, stride: |axis| axis.right, panels: self.tiling.panels };
+        self.operand(kernel, position, &from, &step.place, step.active, vector)
     }
 
     fn operand(
         &self,
         kernel: &mut KernelBuilder,
         position: &Position,
-        side: Side,
+        from: &Factors<'_>,
         places: &[(usize, i64)],
         folded: usize,
         vector: usize,
     ) -> Value {
         let axes = &self.tiling.contraction.axes;
-        let mut index = Index::at(side.start);
+        let mut index = from.side.start.clone().shifted(from.start);
         for (axis, at) in position.at.iter().enumerate() {
-            let panels = self.tiling.panels.filter(|_| side.right && Some(axis) == self.tiling.vector);
-            index = index.plus_index(at, panels.unwrap_or((side.stride)(&axes[axis])));
+            let panels = from.panels.filter(|_| Some(axis) == self.tiling.vector);
+            index = index.plus_index(at, panels.unwrap_or((from.stride)(&axes[axis])));
         }
         for &(axis, by) in places {
-            index.offset += by * (side.stride)(&axes[axis]);
+            index.offset += by * (from.stride)(&axes[axis]);
         }
-        let stride = self.tiling.vector.map_or(0, |v| (side.stride)(&axes[v]));
+        let stride = self.tiling.vector.map_or(0, |v| (from.stride)(&axes[v]));
         let (first, active) = self.vectors[vector];
         let index = index.shifted(first as i64 * stride);
-        let buffer = side.buffer;
+        let buffer = from.side.buffer;
         match (self.tiling.fold, stride) {
             (Some(_), _) => kernel.push(Operation::Load { buffer, index, stride: 1, active: folded }),
             (None, 0) => kernel.splat(buffer, index),
@@ -294,10 +308,13 @@ struct Step {
     active: usize,
 }
 
-/// One side of the contraction.
-struct Side {
-    right: bool,
-    buffer: BufferId,
+/// One side of the contraction, as it is read.
+struct Factors<'a> {
+    side: &'a Side,
+    /// The contraction's first place.
     start: i64,
+    /// The distance along an axis.
     stride: fn(&Axis) -> i64,
+    /// [`Tiling::panels`], where this is the side that is copied to panels.
+    panels: Option<i64>,
 }

@@ -4,7 +4,7 @@
 use kiln_graph::shape::Shape;
 
 use super::{Axis, Contraction, Coordinate, Epilogue, Place, Wanted};
-use crate::kernel::{BufferId, Index, KernelBuilder, Value};
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::plan::Layout;
 
 /// Parts, at most.
@@ -73,8 +73,7 @@ pub(super) struct Partials {
 impl Partials {
     /// Room for the parts of an output.
     pub fn new(shape: Shape, wanted: &Wanted, parts: usize) -> Partials {
-        let wanted = Wanted { order: wanted.order.clone(), halo: Default::default() };
-        Partials { shape, layout: wanted.layout(shape), order: wanted.order, parts, first: 0 }
+        Partials { shape, layout: wanted.layout(shape), order: wanted.order.clone(), parts, first: 0 }
     }
 
     /// The same room, for a stage that counts its parts from `first`.
@@ -87,14 +86,37 @@ impl Partials {
         self.parts * self.layout.elements
     }
 
-    /// Stores one vector of a part.
+    /// Stores one vector of a part; the last coordinate is the part's number.
     pub fn store(&self, kernel: &mut KernelBuilder, buffer: BufferId, place: &Place, value: Value) {
+        let (index, stride) = self.place(place);
+        kernel.store(buffer, index, stride, place.active, value);
+    }
+
+    /// Adds one vector to the only part.
+    pub fn add(&self, kernel: &mut KernelBuilder, buffer: BufferId, place: &Place, value: Value) {
+        let (index, stride) = self.place(place);
+        let active = place.active;
+        let before = kernel.push(Operation::Load { buffer, index: index.clone(), stride, active });
+        let sum = kernel.add(before, value);
+        kernel.store(buffer, index, stride, active, sum);
+    }
+
+    /// The index of a vector's first lane and the distance of its lanes.
+    fn place(&self, place: &Place) -> (Index, i64) {
         let part = self.layout.elements as i64;
-        let start = Index::at(self.first as i64 * part);
+        let start = Index::at(self.layout.offset as i64 + self.first as i64 * part);
         let strides = self.layout.strides[..self.shape.rank()].iter().copied().chain([part]);
         let index = place.coordinates.iter().zip(strides).fold(start, |i, (at, stride)| i.plus_index(at, stride));
-        let stride = place.lanes.map_or(1, |axis| self.layout.strides[axis]);
-        kernel.store(buffer, index, stride, place.active, value);
+        (index, place.lanes.map_or(1, |axis| self.layout.strides[axis]))
+    }
+
+    /// Hands the only part to the epilogue, at one index of the outermost axis.
+    pub fn finish(&self, kernel: &mut KernelBuilder, buffer: BufferId, outermost: &Index, epilogue: &mut Epilogue<'_>) {
+        let mut at = vec![Index::default(); self.shape.rank()];
+        at[self.order[0]] = outermost.clone();
+        let (&fast, outer) = self.order.split_last().expect("a result with axes");
+        let loops: Vec<usize> = outer[1..].iter().copied().filter(|&a| self.shape.dim(a) > 1).collect();
+        self.nest(kernel, buffer, &loops, fast, &at, epilogue);
     }
 
     /// The sum over the parts, in order; the outermost axis is the grid.
@@ -133,12 +155,12 @@ impl Partials {
         let mut vector = |kernel: &mut KernelBuilder, along: Index, active: usize| {
             let mut at = at.to_vec();
             at[fast] = along;
-            let start = Index::default();
+            let start = Index::at(self.layout.offset as i64);
             let index = at.iter().zip(self.layout.strides).fold(start, |i, (at, stride)| i.plus_index(at, stride));
             let mut sum: Option<Value> = None;
             for part in 0..self.parts {
                 let index = index.clone().shifted((part * self.layout.elements) as i64);
-                let value = kernel.push(crate::kernel::Operation::Load { buffer, index, stride: 1, active });
+                let value = kernel.push(Operation::Load { buffer, index, stride: 1, active });
                 sum = Some(sum.map_or(value, |sum| kernel.add(sum, value)));
             }
             let place = Place { coordinates: at, lanes: Some(fast), active };
