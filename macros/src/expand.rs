@@ -32,7 +32,7 @@ pub fn expand(declaration: &Declaration<Layer>) -> TokenStream {
     emit! {
         #structure
         // The constants are named after the user's fields and types, and hold the user's const arguments.
-        #[allow(non_upper_case_globals, dead_code, unused_braces, clippy::all)]
+        #[allow(non_upper_case_globals, dead_code, unused_braces, unused_comparisons, clippy::all)]
         const _: () = {
             #items
             #layer

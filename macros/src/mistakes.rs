@@ -48,3 +48,12 @@ impl Mistakes {
         self.errors.into_iter().flatten().map(|error| error.to_string()).collect()
     }
 }
+
+/// Tokens as a person would write them.
+pub fn spaced(tokens: impl ToTokens) -> String {
+    let text = quote!(#tokens).to_string();
+    let tight = [(" < ", "<"), (" >", ">"), (" ,", ","), (" :: ", "::"), (":: ", "::"), (" ;", ";"), (" (", "(")];
+    let text = tight.iter().fold(text, |text, (loose, tight)| text.replace(loose, tight));
+    let text = text.replace("(- ", "(-").replace(", - ", ", -");
+    text.strip_prefix("- ").map(|number| format!("-{number}")).unwrap_or(text)
+}

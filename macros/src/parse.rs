@@ -10,7 +10,7 @@ use syn::{
 };
 
 use crate::ast::{Argument, Declaration, Extents, Form, Layer, Member, Node, Place, Sequence, Style};
-use crate::mistakes::Mistakes;
+use crate::mistakes::{Mistakes, spaced};
 
 /// Reads a struct under `#[derive(Model)]`.
 pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Declaration<Layer> {
@@ -149,13 +149,14 @@ impl Header {
             Ok(entries) => entries,
             Err(error) => return mistakes.add(error),
         };
-        for Entry { name, extents } in entries {
+        for Entry { name, value } in entries {
             let slot = match name.to_string().as_str() {
                 "input" => &mut self.input,
                 "output" => &mut self.output,
                 _ => {
                     let message = format!(
-                        "unknown option `{name}`: a model takes `input = [..]` and, if you like, `output = [..]`"
+                        "unknown option `{name}`: a model takes `input = [..]` and, if you like, `output = [..]`; the \
+                         options of a layer stand on its field"
                     );
                     mistakes.at(name, message);
                     continue;
@@ -164,7 +165,19 @@ impl Header {
             if slot.is_some() {
                 mistakes.at(&name, format!("`{name}` is given twice"));
             }
-            *slot = Some(extents);
+            match value {
+                Expr::Array(array) => {
+                    let place = Place::of(&array);
+                    *slot = Some(Extents { values: array.elems.into_iter().collect(), place });
+                }
+                other => {
+                    let message = format!(
+                        "write the extents of one sample in brackets: `{name} = [{}]`",
+                        spaced(&other).trim_matches(['(', ')'])
+                    );
+                    mistakes.at(other, message);
+                }
+            }
         }
     }
 }
@@ -172,24 +185,14 @@ impl Header {
 /// `input = [1, 28, 28]`
 struct Entry {
     name: Ident,
-    extents: Extents,
+    value: Expr,
 }
 
 impl Parse for Entry {
     fn parse(input: ParseStream) -> syn::Result<Entry> {
-        let name: Ident = input.parse()?;
+        let name = input.parse()?;
         input.parse::<Token![=]>()?;
-        if !input.peek(token::Bracket) {
-            let value: Expr = input.parse()?;
-            let text = quote::quote!(#value);
-            let message = format!("write the extents of one sample in brackets: `{name} = [{text}]`");
-            return Err(syn::Error::new_spanned(value, message));
-        }
-        let content;
-        let bracket = bracketed!(content in input);
-        let values = content.parse_terminated(Expr::parse, Token![,])?.into_iter().collect();
-        let place = Place { first: bracket.span.open(), last: bracket.span.close() };
-        Ok(Entry { name, extents: Extents { values, place } })
+        Ok(Entry { name, value: input.parse()? })
     }
 }
 

@@ -9,7 +9,7 @@ use syn::{GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Place, Sequence};
 use crate::layers::{Known, LAYERS, MISSING};
-use crate::mistakes::Mistakes;
+use crate::mistakes::{Mistakes, spaced};
 
 /// A layer that can be expanded.
 pub struct Layer {
@@ -143,15 +143,6 @@ fn listed(name: &str, generics: &[GenericArgument]) -> Option<String> {
         ("Vec", _) => Some("LAYER".to_string()),
         _ => None,
     }
-}
-
-/// Tokens as a person would write them.
-fn spaced(tokens: impl quote::ToTokens) -> String {
-    let text = quote!(#tokens).to_string();
-    let tight = [(" < ", "<"), (" >", ">"), (" ,", ","), (" :: ", "::"), (":: ", "::"), (" ;", ";"), (" (", "(")];
-    let text = tight.iter().fold(text, |text, (loose, tight)| text.replace(loose, tight));
-    let text = text.replace("(- ", "(-").replace(", - ", ", -");
-    text.strip_prefix("- ").map(|number| format!("-{number}")).unwrap_or(text)
 }
 
 fn layer_names() -> String {

@@ -4,10 +4,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Expr, ExprLit, ExprTuple, ExprUnary, GenericArgument, Ident, Lit, UnOp};
 
-use super::{LayerKind, list, spaced};
+use super::{LayerKind, list};
 use crate::ast::{self, Argument, Form, Place};
 use crate::layers::{Kind, Known, Parameter, Role, one_slip};
-use crate::mistakes::Mistakes;
+use crate::mistakes::{Mistakes, spaced};
 
 /// The type and the settings of a layer, if its arguments are right.
 pub fn known(

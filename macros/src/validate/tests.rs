@@ -4,9 +4,9 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::DeriveInput;
 
-use super::{Layer, LayerKind, spaced, validate};
+use super::{Layer, LayerKind, validate};
 use crate::ast::{Declaration, Node, Sequence, Style};
-use crate::mistakes::Mistakes;
+use crate::mistakes::{Mistakes, spaced};
 use crate::parse;
 
 fn read(text: &str, mistakes: &mut Mistakes) -> Declaration<Layer> {
@@ -138,6 +138,10 @@ fn mistakes_are_collected() {
     check_mistakes(
         "#[model(input = 3)] struct Net(ReLU);",
         &["write the extents of one sample in brackets: `input = [3]`"],
+    );
+    check_mistakes(
+        "#[model(input = (3, 4), stride = 2)] struct Net(ReLU);",
+        &["write the extents of one sample in brackets: `input = [3, 4]`", "unknown option `stride`: a model takes"],
     );
     check_mistakes("#[derive(Model)] #[model(input = [3])] enum Net { A(ReLU) }", &["a model is a struct"]);
 }
