@@ -1,12 +1,13 @@
-//! Every contraction recipe against naive sums in f64: at 4, 8 and 16 lanes through the kernel interpreter,
-//! over shapes with every kind of tail, with operands as wanted and with operands that have to be copied.
+//! Every contraction recipe against naive sums in f64, over shapes with every kind of tail, with operands as wanted and
+//! with operands that have to be copied: at 4, 8 and 16 lanes through the kernel interpreter, at 4 as machine code.
 
 mod cases;
 mod naive;
 
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
-use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, interpret_words};
+use kiln_jit::code::Code;
+use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Slice, interpret};
 use kiln_jit::lower::tile::{Halo, Operand, Place, Recipe, Source, Wanted, recipe, wanted};
 use kiln_jit::plan::Layout;
 use kiln_jit::target::Target;
@@ -74,59 +75,91 @@ fn kernel(recipe: &Recipe, stage: usize, operands: [&Operand; 2], output: &Layou
     builder.finish()
 }
 
-/// Runs a recipe in the interpreter: scratch memory and the output start as NaN.
-fn run(recipe: &Recipe, operands: [&Operand; 2], values: [&[f32]; 2], output: &Operand, lanes: usize) -> Vec<f32> {
-    let mut memory: Vec<u32> = Vec::new();
-    let mut add = |words: Vec<f32>| {
-        let start = memory.len();
-        memory.extend(words.iter().map(|x| x.to_bits()));
-        start
-    };
-    let inputs = [0, 1].map(|side| add(laid_out(values[side], operands[side])));
-    let out = add(vec![f32::NAN; output.layout.elements]);
-    let scratch: Vec<usize> = recipe.scratch.iter().map(|&elements| add(vec![f32::NAN; elements])).collect();
-    for (number, stage) in recipe.stages.iter().enumerate() {
-        let kernel = kernel(recipe, number, operands, &output.layout, lanes);
-        let mut places: Vec<usize> = stage
-            .buffers
-            .iter()
-            .map(|(source, _)| match source {
-                Source::Left => inputs[0],
-                Source::Right => inputs[1],
-                Source::Scratch(number) => scratch[*number],
-            })
-            .collect();
-        places.extend(stage.results.then_some(out));
-        interpret_words(&kernel, &mut memory, &places, 0..kernel.tasks());
-    }
-    indices(output.shape).map(|index| f32::from_bits(memory[out + place(&output.layout, &index)])).collect()
+/// The buffers of a run: scratch memory and the output start as NaN.
+struct Memory {
+    /// Left, right, output, scratch.
+    buffers: Vec<Vec<f32>>,
 }
 
-fn check(op: &Op, shapes: [Shape; 2], output: Shape, lanes: &[usize]) {
+impl Memory {
+    fn new(recipe: &Recipe, operands: [&Operand; 2], values: [&[f32]; 2], output: &Operand) -> Memory {
+        let mut buffers: Vec<Vec<f32>> = [0, 1].map(|side| laid_out(values[side], operands[side])).into();
+        let empty = [output.layout.elements].into_iter().chain(recipe.scratch.iter().copied());
+        buffers.extend(empty.map(|elements| vec![f32::NAN; elements]));
+        Memory { buffers }
+    }
+
+    /// Calls `f` with the slices of a stage's buffers.
+    fn stage(&mut self, recipe: &Recipe, stage: usize, f: impl FnOnce(&mut [Slice<'_>])) {
+        let stage = &recipe.stages[stage];
+        let numbers = stage.buffers.iter().map(|(source, _)| match source {
+            Source::Left => 0,
+            Source::Right => 1,
+            Source::Scratch(number) => 3 + number,
+        });
+        let numbers: Vec<usize> = numbers.chain(stage.results.then_some(2)).collect();
+        let mut taken: Vec<Vec<f32>> = numbers.iter().map(|&n| std::mem::take(&mut self.buffers[n])).collect();
+        let mut slices: Vec<Slice<'_>> = taken.iter_mut().map(|buffer| Slice::from(&mut buffer[..])).collect();
+        f(&mut slices);
+        drop(slices);
+        numbers.into_iter().zip(taken).for_each(|(number, buffer)| self.buffers[number] = buffer);
+    }
+
+    fn output(&self, output: &Operand) -> Vec<f32> {
+        indices(output.shape).map(|index| self.buffers[2][place(&output.layout, &index)]).collect()
+    }
+}
+
+/// Who runs the kernels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Interpreter,
+    Machine,
+}
+
+fn check(op: &Op, shapes: [Shape; 2], output: Shape) {
     let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
     let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
     let [left, right, result] = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
-    let layouts = [
-        [left.clone(), right.clone(), result],
-        [row_major(shapes[0]), row_major(shapes[1]), row_major(output)],
-        [left, cases::reversed(shapes[1]), row_major(output)],
-        [cases::reversed(shapes[0]), right, cases::reversed(output)],
+    let as_wanted = [left.clone(), right.clone(), result];
+    let row_major = [row_major(shapes[0]), row_major(shapes[1]), row_major(output)];
+    let mixed = [left, cases::reversed(shapes[1]), row_major[2].clone()];
+    let others = [cases::reversed(shapes[0]), right, cases::reversed(output)];
+    let runs = [
+        (By::Machine, 4, &as_wanted),
+        (By::Machine, 4, &row_major),
+        (By::Machine, 4, &mixed),
+        (By::Machine, 4, &others),
+        (By::Interpreter, 4, &mixed),
+        (By::Interpreter, 8, &as_wanted),
+        (By::Interpreter, 8, &others),
+        (By::Interpreter, 16, &as_wanted),
+        (By::Interpreter, 16, &row_major),
     ];
-    for [left, right, result] in &layouts {
-        let operands = [operand(shapes[0], left), operand(shapes[1], right)];
-        for &lanes in lanes {
-            let target = Target::with_lanes(lanes);
-            let recipe = recipe(op, &operands[0], &operands[1], output, &target).expect("a contraction");
-            let output = operand(output, result);
-            let found = run(&recipe, [&operands[0], &operands[1]], [&values[0], &values[1]], &output, lanes);
-            for ((index, found), (expected, size)) in indices(output.shape).zip(found).zip(&expected) {
-                let error = (f64::from(found) / 2.0 - expected).abs();
-                assert!(
-                    error <= 2e-6 * size + 1e-12,
-                    "{op:?} of {shapes:?} at {lanes} lanes, layouts {left:?} {right:?}: {index:?} is {found}, not {}",
-                    2.0 * expected,
-                );
-            }
+    for (by, lanes, [left, right, result]) in runs {
+        let operands = [&operand(shapes[0], left), &operand(shapes[1], right)];
+        let output = operand(output, result);
+        let recipe = recipe(op, operands[0], operands[1], output.shape, &Target::with_lanes(lanes));
+        let recipe = recipe.expect("a contraction");
+        let stages = 0..recipe.stages.len();
+        let kernels: Vec<Kernel> =
+            stages.map(|stage| kernel(&recipe, stage, operands, &output.layout, lanes)).collect();
+        let mut memory = Memory::new(&recipe, operands, [&values[0], &values[1]], &output);
+        let code = (by == By::Machine).then(|| Code::new(&kernels).expect("code"));
+        for (number, kernel) in kernels.iter().enumerate() {
+            memory.stage(&recipe, number, |slices| match &code {
+                None => interpret(kernel, slices),
+                Some(code) => code.call(number, slices, 0..kernel.tasks()).expect("a call"),
+            });
+        }
+        let found = memory.output(&output);
+        for ((index, found), (expected, size)) in indices(output.shape).zip(found).zip(&expected) {
+            let error = (f64::from(found) / 2.0 - expected).abs();
+            assert!(
+                error <= 2e-6 * size + 1e-12,
+                "{op:?} of {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}: {index:?} is {found}, not {}",
+                2.0 * expected,
+            );
         }
     }
 }
@@ -136,14 +169,14 @@ fn dots() {
     for (left, right) in cases::DOTS {
         let (left, right) = (Shape::new(left), Shape::new(right));
         let output = left.with(left.rank() - 1, right.dim(right.rank() - 1));
-        check(&Op::Dot, [left, right], output, &[4, 8, 16]);
+        check(&Op::Dot, [left, right], output);
     }
 }
 
 #[test]
 fn convolutions() {
     for case in cases::convolutions() {
-        check(&Op::Conv(case.conv), [case.input, case.weight], case.output, &[4, 8, 16]);
+        check(&Op::Conv(case.conv), [case.input, case.weight], case.output);
     }
 }
 
@@ -153,7 +186,7 @@ fn convolutions_input_gradients() {
         let mut input = [1; 3];
         input[..case.conv.sliding.spatial].copy_from_slice(&case.input.dims()[2..]);
         let op = Op::ConvGradInput { conv: case.conv, input };
-        check(&op, [case.output, case.weight], case.input, &[4, 8, 16]);
+        check(&op, [case.output, case.weight], case.input);
     }
 }
 
@@ -163,6 +196,6 @@ fn convolutions_weight_gradients() {
         let mut kernel = [1; 3];
         kernel[..case.conv.sliding.spatial].copy_from_slice(&case.weight.dims()[2..]);
         let op = Op::ConvGradWeight { conv: case.conv, kernel };
-        check(&op, [case.input, case.output], case.weight, &[4, 8, 16]);
+        check(&op, [case.input, case.output], case.weight);
     }
 }

@@ -21,12 +21,11 @@ pub fn evaluate(op: &Op, shapes: [Shape; 2], values: [&[f32]; 2], output: Shape)
     match op {
         Op::Dot => {
             let last = output.rank() - 1;
-            for out in indices(output) {
-                for k in 0..shapes[0].dim(last) {
-                    let (mut left, mut right) = (out.clone(), out.clone());
-                    left[last] = k;
-                    right[last - 1] = k;
-                    add(flat(output, &out), flat(shapes[0], &left), flat(shapes[1], &right));
+            let (rows, depth, columns) = (output.dim(last - 1), shapes[0].dim(last), output.dim(last));
+            for out in 0..output.elements() {
+                let (batch, row, column) = (out / columns / rows, out / columns % rows, out % columns);
+                for k in 0..depth {
+                    add(out, (batch * rows + row) * depth + k, (batch * depth + k) * columns + column);
                 }
             }
         }
