@@ -96,7 +96,9 @@ impl Dataset {
         if count != labels.len() {
             return Err(DataError::CountsDiffer { images: count, labels: labels.len() });
         }
-        Ok(Dataset { images: images.as_standard_layout().into_owned(), labels })
+        // Batches copy whole rows.
+        let images = images.as_standard_layout().into_owned();
+        Ok(Dataset { images, labels: labels.as_standard_layout().into_owned() })
     }
 
     /// Reads images and labels from two IDX files, gzipped or not, as MNIST and its relatives come: `[n, h, w]` bytes

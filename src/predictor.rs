@@ -72,7 +72,7 @@ impl<M: Model> PredictorBuilder<M> {
 }
 
 impl<M: Model> Predictor<M> {
-    /// The settings of a predictor; their `build` compiles it.
+    /// The settings of a predictor, all at their defaults; [`PredictorBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M) -> PredictorBuilder<M> {
         PredictorBuilder { model, settings: Settings::default() }

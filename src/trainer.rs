@@ -71,9 +71,7 @@ impl<M: Model, L: Loss, O: Optimizer> Trainer<M, L, O>
 where
     L::Target: TargetElement,
 {
-    /// The settings of a trainer; their `build` compiles it.
-    ///
-    /// (It gives a builder, not a trainer, as `std::thread::Builder` does.)
+    /// The settings of a trainer, all at their defaults; [`TrainerBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M, loss: L, optimizer: O) -> TrainerBuilder<M, L, O> {
         TrainerBuilder { model, loss, optimizer, settings: Settings::default() }

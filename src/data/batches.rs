@@ -1,6 +1,6 @@
 //! Batches of a data set, in order or shuffled, in buffers that are used again.
 
-use ndarray::{ArcArray, ArcArray1, ArrayView, Axis, Dimension, IxDyn, RemoveAxis, Slice};
+use ndarray::{ArcArray, ArcArray1, Array, Axis, Dimension, IxDyn, RemoveAxis, Slice};
 
 use super::{Dataset, permutation};
 
@@ -43,10 +43,10 @@ impl Iterator for Batches<'_> {
             return None;
         }
         let places = self.next..self.next + rows;
-        let order = self.order.as_deref().map(|order| &order[places.clone()]);
         self.next += rows;
-        let images = fill(&mut self.images, self.data.images.view(), places.start, order, rows);
-        let labels = fill(&mut self.labels, self.data.labels.view(), places.start, order, rows);
+        let order = self.order.as_deref().map(|order| &order[places.clone()]);
+        let images = fill(&mut self.images, &self.data.images, places.start, order, rows);
+        let labels = fill(&mut self.labels, &self.data.labels, places.start, order, rows);
         Some((images, labels))
     }
 
@@ -58,22 +58,21 @@ impl Iterator for Batches<'_> {
 
 impl ExactSizeIterator for Batches<'_> {}
 
-/// Copies `rows` rows of `from` into the buffer: those of `order`, or those from `start` on.
+/// Copies `rows` rows of `from` into the buffer: those of `order`, or those from `start` on. Both are in row-major order,
+/// so that whole rows are copied at once, which is fast in debug builds too.
 fn fill<T: Copy, D: Dimension + RemoveAxis>(
     buffer: &mut ArcArray<T, D>,
-    from: ArrayView<'_, T, D>,
+    from: &Array<T, D>,
     start: usize,
     order: Option<&[usize]>,
     rows: usize,
 ) -> ArcArray<T, D> {
-    let mut to = buffer.slice_axis_mut(Axis(0), Slice::from(..rows));
-    match order {
-        None => to.assign(&from.slice_axis(Axis(0), Slice::from(start..start + rows))),
-        Some(order) => {
-            for (mut row, &place) in to.outer_iter_mut().zip(order) {
-                row.assign(&from.index_axis(Axis(0), place));
-            }
-        }
+    let width = from.len() / from.len_of(Axis(0));
+    let from = from.as_slice().expect("a data set is in row-major order");
+    let to = buffer.as_slice_mut().expect("a buffer is in row-major order");
+    for row in 0..rows {
+        let place = order.map_or(start + row, |order| order[row]);
+        to[row * width..][..width].copy_from_slice(&from[place * width..][..width]);
     }
     let mut batch = buffer.clone();
     batch.slice_axis_inplace(Axis(0), Slice::from(..rows));
