@@ -69,14 +69,18 @@ impl<'a> ExpressionBuilder<'a> {
 
     /// Says which node the kernel's root computes, and where in the space its element `coordinates` is known.
     pub fn root(&mut self, node: NodeId, coordinates: Vec<Affine>) {
-        let coordinates = self.canonical(&coordinates);
+        let coordinates = self.canonical(node, &coordinates);
         self.root = Some((node, coordinates));
     }
 
-    /// Functions of the place that do not mention axes of one place.
-    fn canonical(&self, coordinates: &[Affine]) -> Vec<Affine> {
+    /// Functions of the place that do not mention axes of one place, and are 0 where the node has a single index (which
+    /// a window over padding reaches by another function).
+    fn canonical(&self, node: NodeId, coordinates: &[Affine]) -> Vec<Affine> {
         let mut coordinates = coordinates.to_vec();
-        for affine in &mut coordinates {
+        for (affine, &extent) in coordinates.iter_mut().zip(self.graph.shape(node).dims()) {
+            if extent == 1 {
+                *affine = Affine::zero(self.rank());
+            }
             affine.strides.iter_mut().zip(&self.expression.extents).filter(|(_, e)| **e == 1).for_each(|(s, _)| *s = 0);
         }
         coordinates
@@ -150,7 +154,7 @@ impl<'a> ExpressionBuilder<'a> {
     /// # Panics
     /// If the walk meets a node that is neither in memory, nor elementwise, nor a view: the fusion has to store those.
     pub fn node(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {
-        let key = (id, self.canonical(coordinates));
+        let key = (id, self.canonical(id, coordinates));
         if let Some(&term) = self.nodes.get(&key) {
             return term;
         }
