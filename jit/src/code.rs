@@ -14,9 +14,12 @@
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use cranelift_codegen::ir::{AbiParam, Signature};
+use cranelift_codegen::ir::Signature;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, default_libcall_names};
 use kiln_runtime::Pool;
@@ -78,37 +81,37 @@ unsafe impl Sync for Code {}
 impl Code {
     /// Checks and emits kernels. Equal ones are emitted once.
     pub fn new(kernels: &[Kernel]) -> Result<Code, CodeError> {
-        let mut emitter = Cranelift::new()?;
-        let memory = |error: cranelift_module::ModuleError| CodeError::Memory { reason: error.to_string() };
-        let isa = emitter.isa();
-        let mut signature = Signature::new(isa.default_call_conv());
-        signature.params.extend([AbiParam::new(isa.pointer_type()); 3]);
-        let mut code = Code {
-            module: ManuallyDrop::new(JITModule::new(JITBuilder::with_isa(isa, default_libcall_names()))),
-            functions: Vec::with_capacity(kernels.len()),
-            bytes: 0,
+        let mut numbers = HashMap::new();
+        let mut distinct = Vec::new();
+        let number = |kernel| {
+            *numbers.entry(kernel).or_insert_with(|| {
+                distinct.push(kernel);
+                distinct.len() - 1
+            })
         };
-        let mut emitted = HashMap::new();
-        let mut ids = Vec::with_capacity(kernels.len());
-        for kernel in kernels {
-            let id = match emitted.get(kernel) {
-                Some(&id) => id,
-                None => {
-                    kernel.check()?;
-                    let bytes = emitter.emit(kernel)?;
-                    let id = code.module.declare_anonymous_function(&signature).map_err(memory)?;
-                    code.module.define_function_bytes(id, CODE_ALIGNMENT, &bytes, &[]).map_err(memory)?;
-                    code.bytes += bytes.len();
-                    emitted.insert(kernel, id);
-                    id
-                }
-            };
-            ids.push(id);
+        let numbers: Vec<usize> = kernels.iter().map(number).collect();
+
+        // All functions lie in one piece of memory.
+        let mut bytes = Vec::new();
+        let mut starts = Vec::with_capacity(distinct.len());
+        for function in emit(&distinct)? {
+            bytes.resize(bytes.len().next_multiple_of(CODE_ALIGNMENT as usize), 0);
+            starts.push(bytes.len());
+            bytes.extend(function);
         }
+        let memory = |error: cranelift_module::ModuleError| CodeError::Memory { reason: error.to_string() };
+        let isa = Cranelift::new()?.isa();
+        let signature = Signature::new(isa.default_call_conv());
+        let module = ManuallyDrop::new(JITModule::new(JITBuilder::with_isa(isa, default_libcall_names())));
+        let mut code = Code { module, functions: Vec::with_capacity(kernels.len()), bytes: bytes.len() };
+        let id = code.module.declare_anonymous_function(&signature).map_err(memory)?;
+        code.module.define_function_bytes(id, CODE_ALIGNMENT, &bytes, &[]).map_err(memory)?;
         code.module.finalize_definitions().map_err(memory)?;
-        for (kernel, id) in kernels.iter().zip(ids) {
-            let address = code.module.get_finalized_function(id);
-            // SAFETY: the address is that of a finished function of this signature in the module, which `code` owns.
+        let start = code.module.get_finalized_function(id);
+        for (kernel, number) in kernels.iter().zip(numbers) {
+            // SAFETY: the start lies within the bytes that were copied to the address.
+            let address = unsafe { start.add(starts[number]) };
+            // SAFETY: there stands a function of this signature, in memory that `code` owns and that is executable now.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
             let (name, buffers) = (kernel.name.clone(), kernel.buffers.clone());
             code.functions.push(Function { name, entry, tasks: kernel.tasks(), buffers });
@@ -141,6 +144,42 @@ impl Code {
         unsafe { (function.entry)(pointers.as_ptr(), tasks.start, tasks.end) };
         Ok(())
     }
+}
+
+/// So many kernels are worth a thread of their own.
+const KERNELS_PER_THREAD: usize = 8;
+
+/// The machine code of each kernel, checked first; the work is shared among the machine's processors.
+fn emit(kernels: &[&Kernel]) -> Result<Vec<Vec<u8>>, CodeError> {
+    let processors = thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = processors.min(kernels.len().div_ceil(KERNELS_PER_THREAD)).max(1);
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(usize, Vec<u8>)>, (usize, CodeError)> {
+        let mut emitter = Cranelift::new().map_err(|error| (0, error.into()))?;
+        let mut done = Vec::new();
+        while let number = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(kernel) = kernels.get(number)
+        {
+            kernel.check().map_err(|error| (number, error.into()))?;
+            done.push((number, emitter.emit(kernel).map_err(|error| (number, error.into()))?));
+        }
+        Ok(done)
+    };
+    let mut results = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut results = vec![work()];
+        results.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|payload| resume_unwind(payload))));
+        results
+    });
+    // Of several errors the one of the first kernel.
+    results.sort_by_key(|result| result.as_ref().err().map_or(usize::MAX, |(number, _)| *number));
+    let mut functions = vec![Vec::new(); kernels.len()];
+    for result in results {
+        for (number, function) in result.map_err(|(_, error)| error)? {
+            functions[number] = function;
+        }
+    }
+    Ok(functions)
 }
 
 impl Function {
