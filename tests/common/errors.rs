@@ -44,8 +44,9 @@ struct Analysis {
     errors: Vec<f64>,
 }
 
+/// The largest absolute value of the finite numbers.
 fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()))
+    values.iter().filter(|value| value.is_finite()).fold(0.0, |largest: f64, value| largest.max(value.abs()))
 }
 
 fn smallest(values: &[f64]) -> f64 {
@@ -74,12 +75,14 @@ impl Analysis {
         let operand = |position: usize| &self.values[node.inputs[position].index()];
         let error = |position: usize| self.errors[node.inputs[position].index()];
         let errors = node.inputs.iter().map(|input| self.errors[input.index()]).fold(0.0, f64::max);
-        // Infinite, NaN, or so large that a sum on the way may be.
-        if !result.iter().all(|value| value.abs() < 1e35) {
+        // Single elements of certain operands show infinities and NaN for certain. Sums do not: what is larger than
+        // any f32 number on the way may come back, and zeros that pad a convolution meet infinite weights or do not.
+        let odd = result.iter().any(|value| !value.is_finite());
+        if largest(result) >= 1e35 || odd && !(errors == 0.0 && is_single(node.op)) {
             return f64::INFINITY;
         }
         // One rounding of the result, if the result needs one.
-        let rounding = match result.iter().all(|&value| f64::from(value as f32) == value) {
+        let rounding = match result.iter().all(|&value| f64::from(value as f32) == value || value.is_nan()) {
             true => 0.0,
             false => largest(result) * U + TINY,
         };
@@ -262,6 +265,45 @@ impl Analysis {
     }
 }
 
+/// Whether each element of the result comes from, or is, one element of each operand.
+fn is_single(op: Op) -> bool {
+    match op {
+        Op::Input
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Convert(_)
+        | Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. }
+        | Op::ArgReduce { .. }
+        | Op::WindowReduce { op: WindowOp::Max, .. }
+        | Op::WindowMaxPick(_)
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast(_)
+        | Op::Slice(_)
+        | Op::Pad { .. }
+        | Op::Concat { .. }
+        | Op::Reverse(_)
+        | Op::Gather { .. }
+        | Op::TakeRows
+        | Op::Random { .. }
+        | Op::Detach => true,
+        Op::Reduce { op: ReduceOp::Sum | ReduceOp::Prod, .. }
+        | Op::Dot
+        | Op::Conv(_)
+        | Op::ConvGradInput { .. }
+        | Op::ConvGradWeight { .. }
+        | Op::WindowReduce { op: WindowOp::Sum, .. }
+        | Op::WindowMaxGrad(_)
+        | Op::WindowSumGrad { .. }
+        | Op::ScatterAdd { .. }
+        | Op::ScatterRows { .. } => false,
+    }
+}
+
 /// How close a number comes to a whole one.
 fn from_whole(values: &[f64]) -> f64 {
     values.iter().map(|value| (value - value.round()).abs()).fold(f64::INFINITY, f64::min)
@@ -273,6 +315,6 @@ fn largest_signed(values: &[f64]) -> f64 {
 
 /// The rounding of one operation: none if the exact results of exact operands are f32 numbers.
 fn rounding_of(result: &[f64], errors: f64) -> f64 {
-    let exact = errors == 0.0 && result.iter().all(|&value| f64::from(value as f32) == value);
+    let exact = errors == 0.0 && result.iter().all(|&value| f64::from(value as f32) == value || value.is_nan());
     if exact { 0.0 } else { largest(result) * U + TINY }
 }

@@ -445,7 +445,12 @@ impl Maker {
     fn product(&mut self) -> NodeId {
         let x = self.value(DType::F32);
         let batch: Vec<usize> = if self.random.chance(30) { vec![self.random.pick(&[1, 2, 3])] } else { vec![] };
-        let extent = |maker: &mut Maker| maker.random.pick(&[1, 2, 3, 4, 5, 7, 8, 9, 16, 17]);
+        // Now and then large enough for whole register tiles and their tails.
+        let large = self.random.chance(20);
+        let extent = |maker: &mut Maker| match large {
+            true => maker.random.pick(&[4, 15, 16, 31, 32, 33, 40, 65]),
+            false => maker.random.pick(&[1, 2, 3, 4, 5, 7, 8, 9, 16, 17]),
+        };
         let (m, k, n) = (extent(self), extent(self), extent(self));
         let matrix = |a: usize, b: usize| Shape::new(&[batch.clone(), vec![a, b]].concat());
         let left = self.fitted(x, matrix(m, k));
@@ -494,8 +499,11 @@ impl Maker {
         let x = self.value(DType::F32);
         let spatial = self.random.pick(&[1, 2, 2, 2, 3]);
         let groups = self.random.pick(&[1, 1, 1, 2, 3]);
-        let (n, i, o) =
-            (self.random.pick(&[1, 2, 3]), self.random.pick(&[1, 2, 3, 4]), self.random.pick(&[1, 2, 4, 5]));
+        let n = self.random.pick(&[1, 2, 3]);
+        let (i, o) = match self.random.chance(20) {
+            true => (self.random.pick(&[3, 8, 16, 17]), self.random.pick(&[8, 16, 20, 33])),
+            false => (self.random.pick(&[1, 2, 3, 4]), self.random.pick(&[1, 2, 4, 5])),
+        };
         let conv = Convolution { sliding: self.sliding(spatial), groups };
         let (mut input, mut kernel) = ([1; MAX_SPATIAL], [1; MAX_SPATIAL]);
         for axis in 0..spatial {
