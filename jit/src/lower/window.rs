@@ -227,7 +227,9 @@ impl Windows<'_> {
                 self.evaluation.store(kernel, window, Some(found[0]));
             }
             Task::Pick(value, picked) => {
-                let initial = [kernel.f32(f32::NEG_INFINITY), kernel.f32(0.0)];
+                // Where no element is larger than -inf the first one is the largest.
+                let first = self.first(window, region).map(|point| term(kernel, picked, &point));
+                let initial = [kernel.f32(f32::NEG_INFINITY), first.unwrap_or_else(|| kernel.f32(0.0))];
                 let found = self.elements(kernel, window, region, &initial, &mut |kernel, point, _, found| {
                     let value = term(kernel, value, point);
                     let picked = term(kernel, picked, point);
@@ -271,6 +273,15 @@ impl Windows<'_> {
         element.iter().zip(self.axes).fold(Index::default(), |number, (place, axis)| {
             Index::default().plus_index(&number, axis.kernel as i64).plus_index(place, 1)
         })
+    }
+
+    /// The first element of a window that lies inside the input, if there is one.
+    fn first(&self, window: &Point, region: &[Segment]) -> Option<Point> {
+        let mut point = window.clone();
+        for (axis, s) in region.iter().enumerate() {
+            point.coordinates[2 + self.spatial() + axis] = Index::at(s.from as i64);
+        }
+        region.iter().all(|s| s.from < s.to).then_some(point)
     }
 
     /// Visits the elements of a window that lie inside the input, in row-major order, with their numbers.

@@ -254,12 +254,12 @@ fn unary(kernel: &mut KernelBuilder, function: UnaryOp, a: Value) -> Value {
     }
 }
 
-/// 1, -1, or the operand itself where it is neither positive nor negative.
+/// 1, -1, or 0 where the operand is neither positive nor negative (a zero or NaN, as in PyTorch).
 fn sign(kernel: &mut KernelBuilder, a: Value) -> Value {
     let (zero, one, minus) = (kernel.f32(0.0), kernel.f32(1.0), kernel.f32(-1.0));
     let positive = kernel.compare(Compare::Gt, a, zero);
     let negative = kernel.compare(Compare::Lt, a, zero);
-    let rest = kernel.select(negative, minus, a);
+    let rest = kernel.select(negative, minus, zero);
     kernel.select(positive, one, rest)
 }
 
