@@ -34,13 +34,16 @@ pub struct Lowered {
     pub flops: u64,
     /// Bytes that must be read or written at least.
     pub bytes: u64,
+    /// Pairs of arguments `(written, read)` that may be one piece of memory: every place is read for the last time when it
+    /// is written.
+    pub in_place: Vec<(Storage, Storage)>,
 }
 
 impl Lowered {
     /// The kernel of an expression, whose arguments are the kernel's first buffers.
     fn new(kernel: KernelBuilder, expression: &Expression, flops: u64) -> Lowered {
         let arguments = expression.arguments.iter().map(|argument| argument.storage).collect();
-        Lowered { kernel: kernel.finish(), arguments, flops, bytes: expression.bytes() }
+        Lowered { kernel: kernel.finish(), arguments, flops, bytes: expression.bytes(), in_place: Vec::new() }
     }
 }
 

@@ -382,6 +382,27 @@ impl Expression {
         self.needed(roots).iter().map(|id| self.terms[id.index()].weight()).sum()
     }
 
+    /// Pairs of arguments `(written, read)` of one length where the one is written at the places at which the other is
+    /// read, and neither is touched elsewhere: if each place is computed once, they may be one piece of memory.
+    pub fn in_place(&self) -> Vec<(Storage, Storage)> {
+        let mut pairs = Vec::new();
+        for store in &self.stores {
+            let to = &self.arguments[store.argument];
+            let once = self.stores.iter().filter(|other| other.argument == store.argument).count() == 1;
+            for (number, from) in self.arguments.iter().enumerate() {
+                let elsewhere = |term: &Term| match term {
+                    Term::Load { argument, access } => *argument == number && *access != store.access,
+                    _ => false,
+                };
+                let fits = once && !to.read && from.read && !from.written && from.elements == to.elements;
+                if fits && !self.terms.iter().any(elsewhere) {
+                    pairs.push((to.storage, from.storage));
+                }
+            }
+        }
+        pairs
+    }
+
     /// Floating-point operations of an elementwise kernel: one for each term of weight at each place where it differs.
     pub fn flops(&self) -> u64 {
         let arithmetic = self.terms.iter().filter(|term| term.weight() > 0).count() as u64;

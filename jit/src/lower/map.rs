@@ -60,7 +60,7 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
     evaluation.prepare(&mut kernel, roots.iter().copied());
     if grid == rank {
         evaluation.store(&mut kernel, &Point::single(coordinates), None);
-        return Lowered::new(kernel, &expression, expression.flops());
+        return Lowered { in_place: expression.in_place(), ..Lowered::new(kernel, &expression, expression.flops()) };
     }
     let inner = rank - 1;
     let loops: Vec<(usize, usize)> = (grid..inner).map(|axis| (axis, expression.extents[axis])).collect();
@@ -76,5 +76,5 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
         });
         Vec::new()
     });
-    Lowered::new(kernel, &expression, expression.flops())
+    Lowered { in_place: expression.in_place(), ..Lowered::new(kernel, &expression, expression.flops()) }
 }

@@ -193,19 +193,14 @@ fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> (String, String) {
     (operations.join("_"), label)
 }
 
-/// Offsets, slots and calls.
-fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
-    let Assembly { memory, located, calls, .. } = assembly;
+/// When each piece of memory is needed; nothing for states.
+fn intervals(memory: &[Memory], calls: &[(Lowered, String)]) -> Vec<Option<Interval>> {
     let mut intervals: Vec<Option<Interval>> = vec![None; memory.len()];
     for (time, (lowered, _)) in calls.iter().enumerate() {
         for storage in &lowered.arguments {
-            let piece = &memory[storage.0 as usize];
-            let interval = intervals[storage.0 as usize].get_or_insert(Interval {
-                from: time,
-                to: time,
-                bytes: 4 * piece.elements,
-            });
-            interval.to = time;
+            let bytes = 4 * memory[storage.0 as usize].elements;
+            let interval = &mut intervals[storage.0 as usize];
+            interval.get_or_insert(Interval { from: time, to: time, bytes }).to = time;
         }
     }
     for (piece, interval) in memory.iter().zip(&mut intervals) {
@@ -220,6 +215,33 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
             }
         }
     }
+    intervals
+}
+
+/// Lets results take the place of operands that die where they are made: says which piece of memory each one is part of, and
+/// makes that one's interval hold both.
+fn share_memory(memory: &[Memory], calls: &[(Lowered, String)], intervals: &mut [Option<Interval>]) -> Vec<usize> {
+    let mut owner: Vec<usize> = (0..memory.len()).collect();
+    for (time, (lowered, _)) in calls.iter().enumerate() {
+        for &(to, from) in &lowered.in_place {
+            let (to, from) = (to.0 as usize, owner[from.0 as usize]);
+            let (Some(new), Some(old)) = (intervals[to], intervals[from]) else { continue };
+            let dies = memory[from].use_ == Purpose::Temporary && old.to == time;
+            if owner[to] == to && new.from == time && dies && old.bytes == new.bytes {
+                owner[to] = from;
+                intervals[to] = None;
+                intervals[from] = Some(Interval { to: new.to, ..old });
+            }
+        }
+    }
+    owner
+}
+
+/// Offsets, slots and calls.
+fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
+    let Assembly { memory, located, calls, .. } = assembly;
+    let mut intervals = intervals(&memory, &calls);
+    let owner = share_memory(&memory, &calls, &mut intervals);
     let present: Vec<Interval> = intervals.iter().flatten().copied().collect();
     let (offsets, arena_bytes) = buffers::place(&present);
     let mut offsets = offsets.into_iter();
@@ -237,7 +259,7 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
         .collect();
     let argument = |name: &str, role: Role, node: NodeId| {
         let Located { storage, layout, .. } = located[node.index()].expect("inputs and outputs lie in memory");
-        Argument { name: name.to_owned(), role, ty: graph.ty(node), slot: storage.0 as usize, layout }
+        Argument { name: name.to_owned(), role, ty: graph.ty(node), slot: owner[storage.0 as usize], layout }
     };
     let mut plan = Plan {
         name: graph.name.clone(),
@@ -248,11 +270,11 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
     };
-    for (Lowered { kernel, arguments, flops, bytes }, label) in calls {
+    for (Lowered { kernel, arguments, flops, bytes, .. }, label) in calls {
         let tasks: usize = kernel.grid.iter().product();
         plan.calls.push(Call {
             kernel: shared(&mut plan.kernels, kernel),
-            arguments: arguments.iter().map(|storage| storage.0 as usize).collect(),
+            arguments: arguments.iter().map(|storage| owner[storage.0 as usize]).collect(),
             label,
             flops,
             bytes,

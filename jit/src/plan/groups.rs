@@ -222,7 +222,9 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
             evaluation.as_ref().expect("stages with results call the epilogue").store(kernel, &point, Some(sum));
         });
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
-        kernels.push(Lowered { kernel: kernel.finish(), arguments, flops, bytes });
+        let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };
+        in_place.retain(|&(_, from)| from != left.storage && from != right.storage);
+        kernels.push(Lowered { kernel: kernel.finish(), arguments, flops, bytes, in_place });
     }
     Ok(kernels)
 }

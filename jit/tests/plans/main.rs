@@ -3,6 +3,7 @@
 
 mod cases;
 mod models;
+mod promises;
 mod run;
 
 #[test]

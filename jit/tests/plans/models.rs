@@ -12,7 +12,7 @@ use crate::cases::{conv, window};
 use crate::run::check;
 
 /// A network under construction: its parameters in order.
-pub struct Net<'g> {
+struct Net<'g> {
     g: &'g Builder,
     parameters: Vec<(String, Value<'g>)>,
 }
@@ -38,7 +38,7 @@ impl<'g> Net<'g> {
 }
 
 /// A training step with cross-entropy and Adam, optimized.
-pub fn train(input: &[usize], build: for<'g> fn(&mut Net<'g>, Value<'g>) -> Value<'g>) -> Graph {
+fn train(input: &[usize], build: for<'g> fn(&mut Net<'g>, Value<'g>) -> Value<'g>) -> Graph {
     let g = Builder::new("train");
     let mut net = Net { g: &g, parameters: Vec::new() };
     let prediction = build(&mut net, g.input("x", input));

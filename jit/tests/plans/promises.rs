@@ -1,0 +1,156 @@
+//! What the fusion promises: the calls that each small graph becomes, without copies into layouts and partial sums.
+
+use std::collections::HashMap;
+
+use kiln_graph::optimizers::{Adam, Optimizer};
+use kiln_graph::{Builder, Type};
+use kiln_jit::Target;
+use kiln_jit::plan::{Plan, plan};
+
+use crate::cases::{conv, window};
+
+fn planned(build: fn(&Builder)) -> Plan {
+    let g = Builder::new("promise");
+    build(&g);
+    let graph = kiln_graph::optimize(&g.finish().expect("a graph"));
+    plan(&graph, &Target::with_lanes(4), &HashMap::new()).expect("a plan")
+}
+
+/// The labels of the calls that compute results.
+fn calls(plan: &Plan) -> Vec<&str> {
+    plan.calls.iter().map(|call| call.label.as_str()).filter(|label| !label.contains(" for ")).collect()
+}
+
+/// A name, what is built under it, and the calls that it becomes.
+type Promise = (&'static str, fn(&Builder), &'static [&'static str]);
+
+const PROMISES: &[Promise] = &[
+    (
+        "bias and activation are the epilogue of a product",
+        |g| {
+            let x = g.input("x", [16, 24]);
+            let w = g.state("w", Type::f32([40, 24]));
+            let b = g.state("b", Type::f32([40]));
+            g.output("y", (x.matmul(w.transpose(0, 1)) + b).relu());
+        },
+        &["dot add le select"],
+    ),
+    (
+        "so is a residual",
+        |g| {
+            let x = g.input("x", [2, 8, 6, 6]);
+            let w = g.state("w", Type::f32([8, 8, 3, 3]));
+            g.output("y", (x.conv(w, conv(1, 1, 1)) + x).relu());
+        },
+        &["conv add le select"],
+    ),
+    (
+        "a chain is one kernel, and a value that two chains need is computed twice if it is cheap",
+        |g| {
+            let x = g.input("x", [64, 64]);
+            let y = x + 1.0;
+            g.output("a", (y * y).sqrt());
+            g.output("b", (y * 3.0).exp().sum(0));
+        },
+        &["add mul sqrt", "add mul exp sum"],
+    ),
+    (
+        "an expensive value is stored once",
+        |g| {
+            let x = g.input("x", [64, 64]);
+            let y = x.exp();
+            g.output("a", y.sum(0));
+            g.output("b", y.amax(1));
+        },
+        &["exp", "sum", "amax"],
+    ),
+    (
+        "the results of one space come from one kernel",
+        |g| {
+            let x = g.input("x", [64, 64]);
+            g.output("a", x.sigmoid());
+            g.output("b", x.tanh() * 2.0);
+        },
+        &["sigmoid tanh mul"],
+    ),
+    (
+        "a reduction takes what follows it",
+        |g| {
+            let x = g.input("x", [64, 64]);
+            g.output("loss", (x * x).mean([0, 1]).sqrt());
+        },
+        &["mul sum mul sqrt"],
+    ),
+    (
+        "a step of Adam is a kernel of scalars and one for the parameter",
+        |g| {
+            let w = g.state("w", Type::f32([64, 64]));
+            let gradient = g.input("gradient", [64, 64]);
+            Adam::default().weight_decay(0.01).amsgrad(true).apply(g, &[("w".to_owned(), w)], &[gradient]);
+        },
+        &["add mul expm1 neg div etc", "mul add mul add mul etc"],
+    ),
+    (
+        "the backward pass of a layer is a product with the mask behind it for each gradient",
+        |g| {
+            let x = g.input("x", [16, 24]);
+            let v = g.state("v", Type::f32([24, 24]));
+            let w = g.state("w", Type::f32([24, 40]));
+            let upstream = g.input("upstream", [16, 40]);
+            let loss = (x.matmul(v).relu().matmul(w) * upstream).sum([0, 1]);
+            let [dv, dw] = g.gradients(loss, [v, w]).expect("gradients");
+            g.output("dv", dv);
+            g.output("dw", dw);
+        },
+        &["dot le select", "dot", "le dot select", "dot"],
+    ),
+    (
+        "a pool's gradient takes the rectifier's mask",
+        |g| {
+            let x = g.state("x", Type::f32([2, 8, 6, 6]));
+            let pooled = x.relu().max_window(window(&[2, 2], &[2, 2], &[(0, 0); 2], false));
+            let [dx] = g.gradients((pooled * g.input("upstream", [2, 8, 3, 3])).sum(..), [x]).expect("a gradient");
+            g.output("dx", dx);
+        },
+        &["le select", "le window_max_grad select"],
+    ),
+];
+
+#[test]
+fn fusion_keeps_its_promises() {
+    let mut wrong = Vec::new();
+    for (name, build, expected) in PROMISES {
+        let plan = planned(*build);
+        if calls(&plan) != *expected {
+            wrong.push(format!("{name}:\n{:#?}\n{plan}", calls(&plan)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The memory of a chain that nothing can fuse is that of the two values that are alive at a time, and less where a result
+/// takes its operand's place.
+#[test]
+fn memory_is_shared_over_time() {
+    let plan = planned(|g| {
+        let mut x = g.input("x", [32, 32]);
+        for _ in 0..6 {
+            let rows = x.sum_keep(1);
+            x = (x * rows).exp();
+        }
+        g.output("y", x);
+    });
+    let tensor = 4 * 32 * 32;
+    assert!(plan.arena_bytes <= 3 * tensor + 1024, "{plan}");
+}
+
+#[test]
+fn states_are_updated_in_place() {
+    let plan = planned(|g| {
+        let w = g.state("w", Type::f32([64, 64]));
+        let gradient = g.input("gradient", [64, 64]);
+        g.update(w, w - gradient * 0.1);
+    });
+    assert_eq!(plan.calls.len(), 1, "{plan}");
+    assert_eq!(plan.arena_bytes, 4 * 64 * 64, "{plan}");
+}
