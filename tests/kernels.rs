@@ -524,6 +524,20 @@ fn equal_kernels_are_emitted_once() {
 }
 
 #[test]
+fn broken_and_wide_kernels_have_no_code() {
+    let refused =
+        |kernel: Kernel| Code::new(&[Generator::kernel(1, 4), kernel]).map(|_| ()).expect_err("refused").to_string();
+    let wide = Generator::kernel(2, 8);
+    assert_eq!(refused(wide), "kernel random2 has 8 lanes, which the emitter does not take");
+    let mut b = KernelBuilder::new("broken", 4);
+    let x = b.buffer("x", Element::F32, 3, Access::Write);
+    let zero = b.f32(0.0);
+    b.store(x, Index::at(0), 1, 4, zero);
+    let expected = "kernel broken: places 0 to 3 of buffer `x`, which has 3 elements, in `store x[0], %0`";
+    assert_eq!(refused(b.finish()), expected);
+}
+
+#[test]
 fn calls_that_do_not_fit_are_refused() {
     let mut b = KernelBuilder::new("copy", 4);
     let x = b.buffer("x", Element::F32, 8, Access::Read);

@@ -32,7 +32,7 @@ use crate::kernel::{self, Element, Kernel, KernelError, Slice};
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
 
 /// Why kernels have no code.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum CodeError {
     #[error(transparent)]
@@ -154,32 +154,34 @@ fn emit(kernels: &[&Kernel]) -> Result<Vec<Vec<u8>>, CodeError> {
     let processors = thread::available_parallelism().map_or(1, |n| n.get());
     let threads = processors.min(kernels.len().div_ceil(KERNELS_PER_THREAD)).max(1);
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Vec<u8>)>, (usize, CodeError)> {
-        let mut emitter = Cranelift::new().map_err(|error| (0, error.into()))?;
+    let work = || {
+        let mut emitter = Cranelift::new();
         let mut done = Vec::new();
         while let number = next.fetch_add(1, Ordering::Relaxed)
             && let Some(kernel) = kernels.get(number)
         {
-            kernel.check().map_err(|error| (number, error.into()))?;
-            done.push((number, emitter.emit(kernel).map_err(|error| (number, error.into()))?));
+            done.push((number, checked(kernel, &mut emitter)));
         }
-        Ok(done)
+        done
     };
-    let mut results = thread::scope(|scope| {
+    let mut functions = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut results = vec![work()];
-        results.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|payload| resume_unwind(payload))));
-        results
-    });
-    // Of several errors the one of the first kernel.
-    results.sort_by_key(|result| result.as_ref().err().map_or(usize::MAX, |(number, _)| *number));
-    let mut functions = vec![Vec::new(); kernels.len()];
-    for result in results {
-        for (number, function) in result.map_err(|(_, error)| error)? {
-            functions[number] = function;
+        let mut functions = work();
+        for other in others {
+            functions.extend(other.join().unwrap_or_else(|payload| resume_unwind(payload)));
         }
+        functions
+    });
+    functions.sort_by_key(|(number, _)| *number);
+    functions.into_iter().map(|(_, function)| function).collect()
+}
+
+fn checked(kernel: &Kernel, emitter: &mut Result<Cranelift, EmitError>) -> Result<Vec<u8>, CodeError> {
+    kernel.check()?;
+    match emitter {
+        Ok(emitter) => Ok(emitter.emit(kernel)?),
+        Err(error) => Err(error.clone().into()),
     }
-    Ok(functions)
 }
 
 impl Function {

@@ -35,7 +35,7 @@ pub trait Emitter {
 }
 
 /// Why there is no code.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
     /// No emitter for this processor.
     #[error("no code can be emitted for this processor: {reason}")]

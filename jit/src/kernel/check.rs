@@ -21,7 +21,7 @@
 use super::*;
 
 /// What a kernel breaks, and where.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("kernel {kernel}: {violation}, in `{statement}`")]
 pub struct KernelError {
     /// The kernel's name.
@@ -33,7 +33,7 @@ pub struct KernelError {
 }
 
 /// What is wrong with a kernel.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum Violation {
     #[error("{lanes} lanes, expected 1, 4, 8 or 16")]
