@@ -107,17 +107,13 @@ fn find<'a>(arrays: &'a BTreeMap<String, Array>, name: &str) -> Result<&'a Array
     arrays.get(name).ok_or_else(|| Refusal::Case(format!("there is no `{name}`")))
 }
 
-/// The states under the names that the case expects.
+/// Adds the states under the names that the case expects.
 fn after(case: &Case, session: &Session, results: &mut BTreeMap<String, Array>) {
-    for (name, state) in case
-        .with_prefix("param_after.")
-        .chain(case.with_prefix("state_after."))
-        .map(|(name, _)| (name, session.state(name)))
-    {
-        let prefix =
-            if case.tensors.contains_key(&format!("param_after.{name}")) { "param_after" } else { "state_after" };
-        if let Some(state) = state {
-            results.insert(format!("{prefix}.{name}"), state);
+    for prefix in ["param_after.", "state_after."] {
+        for (name, _) in case.with_prefix(prefix) {
+            if let Some(state) = session.state(name) {
+                results.insert(format!("{prefix}{name}"), state);
+            }
         }
     }
 }

@@ -76,7 +76,10 @@ impl<'g> Script<'g, '_> {
                         self.names.insert(object.clone(), result);
                     }
                 }
-                Statement::Return(value) => return self.tensor(value).map(Some),
+                Statement::Return(value) => {
+                    let result = self.evaluate(value)?;
+                    return self.tensor(result).map(Some);
+                }
                 Statement::For { index, item, over, body } => {
                     let Object::Layer(path) = self.evaluate(over)? else { return Err(unsupported("a loop")) };
                     let inside = |name: &&String| name.starts_with(&format!("{path}."));
@@ -93,8 +96,8 @@ impl<'g> Script<'g, '_> {
         Ok(None)
     }
 
-    fn tensor(&mut self, expression: &Expression) -> Result<Value<'g>, Refusal> {
-        match self.evaluate(expression)? {
+    fn tensor(&self, object: Object<'g>) -> Result<Value<'g>, Refusal> {
+        match object {
             Object::Tensor(value) => Ok(value),
             Object::Number(number) => Ok(self.g.scalar(number)),
             _ => Err(unsupported("something other than a tensor")),
@@ -128,8 +131,8 @@ impl<'g> Script<'g, '_> {
                     '/' => a / b,
                     _ => (a / b).floor(),
                 }),
-                _ => {
-                    let (a, b) = (self.tensor(left)?, self.tensor(right)?);
+                (a, b) => {
+                    let (a, b) = (self.tensor(a)?, self.tensor(b)?);
                     Object::Tensor(match operator {
                         '+' => a + b,
                         '-' => a - b,
