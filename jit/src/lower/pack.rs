@@ -47,27 +47,33 @@ impl Pack {
         self.to.elements as f64 * if self.from.strides[fast] == 1 { 0.5 } else { 2.0 }
     }
 
-    /// Writes the copy: the outermost axis is the grid. Where the source runs along another axis than the copy, tiles of
-    /// whole cache lines on both sides.
+    /// Writes the copy: the outermost axis is the grid, where it has no halo. Where the source runs along another axis than
+    /// the copy, tiles of whole cache lines on both sides.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
-        let (outermost, fast) = (self.order[0], self.order[self.order.len() - 1]);
+        let (&fast, outer) = self.order.split_last().expect("a tensor with axes");
+        let runs = |a: &usize| self.from.strides[*a] == 1 && self.shape.dim(*a) > 1;
+        let line = outer.iter().copied().find(runs).filter(|_| self.from.strides[fast] != 1);
         let mut nest = Nest { pack: self, from, to, at: vec![Index::default(); self.shape.rank()] };
-        let extent = self.shape.dim(outermost);
-        let grid = extent > 1 && !self.outer_halo && self.order.len() > 1;
-        let slab = if grid { self.to.elements / extent } else { self.to.elements };
+        let mut loops: Vec<(usize, usize)> = outer.iter().map(|&axis| (axis, self.shape.dim(axis))).collect();
         let mut start = Index::default();
-        if grid {
-            let variable = kernel.grid(extent);
-            nest.at[outermost] = Index::of(variable, 1);
-            start = Index::of(variable, slab as i64);
+        let mut slab = self.to.elements;
+        if let Some(&(outermost, extent)) = loops.first().filter(|_| !self.outer_halo) {
+            let step = if line == Some(outermost) { LINE } else { 1 };
+            if extent > step && extent.is_multiple_of(step) {
+                let variable = kernel.grid(extent / step);
+                nest.at[outermost] = Index::of(variable, step as i64);
+                slab = self.to.elements / (extent / step);
+                start = Index::of(variable, slab as i64);
+                loops[0].1 = step;
+            }
         }
         if self.halo {
             fill(kernel, to, start, slab);
         }
-        let mut loops: Vec<usize> =
-            self.order.iter().copied().filter(|&a| a != fast && !(grid && a == outermost)).collect();
-        let contiguous = loops.iter().position(|&a| self.from.strides[a] == 1 && self.shape.dim(a) > 1);
-        let line = contiguous.filter(|_| self.from.strides[fast] != 1).map(|at| loops.remove(at));
+        let line = line.and_then(|line| {
+            let at = loops.iter().position(|&(axis, _)| axis == line)?;
+            Some(loops.remove(at))
+        });
         nest.outer(kernel, &loops, line, fast);
     }
 }
@@ -96,15 +102,20 @@ struct Nest<'a> {
 }
 
 impl Nest<'_> {
-    fn outer(&mut self, kernel: &mut KernelBuilder, loops: &[usize], line: Option<usize>, fast: usize) {
+    /// Loops over axes with their extents, then over the line axis, then copies.
+    fn outer(
+        &mut self,
+        kernel: &mut KernelBuilder,
+        loops: &[(usize, usize)],
+        line: Option<(usize, usize)>,
+        fast: usize,
+    ) {
         match (loops.split_first(), line) {
-            (Some((&axis, inner)), _) => {
-                self.along(kernel, axis, self.pack.shape.dim(axis), 1, |nest, kernel, _| {
-                    nest.outer(kernel, inner, line, fast)
-                });
+            (Some((&(axis, extent), inner)), _) => {
+                self.along(kernel, axis, extent, 1, |nest, kernel, _| nest.outer(kernel, inner, line, fast));
             }
-            (None, Some(line)) => {
-                self.along(kernel, line, self.pack.shape.dim(line), LINE, |nest, kernel, count| {
+            (None, Some((line, extent))) => {
+                self.along(kernel, line, extent, LINE, |nest, kernel, count| {
                     nest.stretches(kernel, fast, |nest, kernel, active| {
                         nest.along(kernel, line, count, 1, |nest, kernel, _| nest.copy(kernel, fast, active));
                     });

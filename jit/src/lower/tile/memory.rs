@@ -1,17 +1,26 @@
-//! Estimates how long a tiling's multiply-adds wait for memory. It knows caches by their size alone: lines of 64 bytes, 8 ways.
+//! Estimates how long a tiling's multiply-adds wait for memory. Of the machine it knows the caches' sizes; the rest
+//! is what current processors have in common: lines of 64 bytes, 8 ways, pages of 4 KiB, prefetchers that follow runs.
 
 use super::choose::Tiling;
 use super::{Axis, Contraction};
 use crate::target::Target;
 
-/// Bytes of a cache line.
-const LINE: i64 = 64;
+/// Elements of a cache line.
+const LINE: i64 = 16;
+/// Elements of a page.
+const PAGE: i64 = 1024;
 /// Ways of a cache that one operand may fill.
 const WAYS: usize = 6;
-/// Cycles that a line from the second-level cache takes of the multiply-adds' time.
-const NEAR: f64 = 1.2;
-/// Cycles that a line from beyond takes.
-const FAR: f64 = 6.0;
+/// Pages that are found without a walk.
+const PAGES: usize = 64;
+/// Cycles that a line of a dense run from the second-level cache takes of the multiply-adds' time.
+const RUN: f64 = 0.45;
+/// Cycles that a line among others takes.
+const SCATTERED: f64 = 1.2;
+/// Cycles more that a line from beyond the second-level cache takes.
+const FAR: f64 = 2.0;
+/// Cycles that a page takes, where there are more than [`PAGES`].
+const WALK: f64 = 4.0;
 /// Places looked at, at most.
 const PLACES: usize = 1 << 11;
 /// Turns of the innermost loops over which the left operand's lines are counted.
@@ -47,17 +56,23 @@ fn places(contraction: &Contraction, axes: &[(usize, usize)], stride: fn(&Axis) 
     places
 }
 
-/// The different lines of some places.
-fn lines(places: &[i64]) -> Vec<i64> {
-    let mut lines: Vec<i64> = places.iter().map(|place| (4 * place).div_euclid(LINE)).collect();
-    lines.sort_unstable();
-    lines.dedup();
-    lines
+/// The different lines or pages of some places, in order.
+fn units(places: &[i64], elements: i64) -> Vec<i64> {
+    let mut units: Vec<i64> = places.iter().map(|place| place.div_euclid(elements)).collect();
+    units.sort_unstable();
+    units.dedup();
+    units
 }
 
-/// Cycles a line for a share of lines that come from beyond each cache.
-fn cycles(beyond: impl Fn(usize) -> f64, target: &Target) -> f64 {
-    NEAR * beyond(target.l1_bytes) + FAR * beyond(target.l2_bytes)
+/// Cycles to read places again, of which shares do not stay in the first-level and the second-level cache.
+fn again(places: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> f64 {
+    let (lines, pages) = (units(places, LINE), units(places, PAGE));
+    let dense = lines.len() as i64 == lines[lines.len() - 1] - lines[0] + 1;
+    let near = beyond(&lines, target.l1_bytes) * if dense { RUN } else { SCATTERED };
+    let far = beyond(&lines, target.l2_bytes) * FAR;
+    let walks = if all_pages.unwrap_or(pages.len()) > PAGES { WALK * pages.len() as f64 } else { 0.0 };
+    let walks = if dense { 0.0 } else { walks };
+    lines.len() as f64 * (near + far) + walks
 }
 
 /// Cycles that one product of each sum of a tile waits for the right operand.
@@ -69,17 +84,16 @@ fn right(tiling: &Tiling, target: &Target) -> f64 {
     let width = stretch.map_or(1, |l| l.size.min(contraction.axes[l.axis].extent));
     axes.extend(stretch.map(|l| (l.axis, width)));
     let places = places(contraction, &axes, |axis| axis.right, PLACES * width);
-    let lines = lines(&places);
-    let beyond = |bytes: usize| {
-        let count = bytes / LINE as usize / 8;
+    let beyond = |lines: &[i64], bytes: usize| {
+        let count = bytes / (4 * LINE as usize) / 8;
         let mut sets = vec![0usize; count];
-        for line in &lines {
+        for line in lines {
             sets[line.rem_euclid(count as i64) as usize] += 1;
         }
         let over: usize = sets.iter().filter(|&&count| count > WAYS).sum();
         over as f64 / lines.len() as f64
     };
-    (lines.len() * width) as f64 / places.len() as f64 * cycles(beyond, target)
+    again(&places, beyond, None, target) * width as f64 / places.len() as f64
 }
 
 /// Cycles that one product of each sum of a tile waits for the left operand.
@@ -92,12 +106,12 @@ fn left(tiling: &Tiling, target: &Target) -> f64 {
         let around = outside.iter().rev().find(|l| l.axis == level.axis);
         block[level.axis] = around.map_or(contraction.axes[level.axis].extent, |l| l.size);
     }
-    let bytes = 4 * contraction.left_elements(&block);
-    let beyond = |cache: usize| f64::from(u8::from(bytes > cache / 4 * 3));
+    let elements = contraction.left_elements(&block);
+    let beyond = |_: &[i64], cache: usize| f64::from(u8::from(4 * elements > cache / 4 * 3));
     let rows: Vec<(usize, usize)> = inside.iter().map(|l| (l.axis, l.size)).collect();
     let rows = places(contraction, &rows, |axis| axis.left, TURNS);
     let reduce: Vec<(usize, usize)> = tiling.reduce.iter().map(|l| (l.axis, contraction.axes[l.axis].extent)).collect();
     let turns = places(contraction, &reduce, |axis| axis.left, TURNS);
     let touched: Vec<i64> = turns.iter().flat_map(|turn| rows.iter().map(move |row| row + turn)).collect();
-    lines(&touched).len() as f64 / turns.len() as f64 * cycles(beyond, target)
+    again(&touched, beyond, Some(elements / PAGE as usize), target) / turns.len() as f64
 }
