@@ -6,6 +6,8 @@
 
 #[path = "common/errors.rs"]
 mod errors;
+#[path = "common/planned.rs"]
+mod planned;
 #[path = "common/random_graphs.rs"]
 mod random_graphs;
 #[path = "common/shrink.rs"]
@@ -53,16 +55,16 @@ fn feeds<T: Real>(case: &Case) -> HashMap<String, Tensor<T>> {
         .inputs
         .iter()
         .zip(&case.values)
-        .map(|(input, values)| {
-            let ty = case.graph.ty(input.node);
-            let tensor = match ty.dtype {
-                DType::F32 => Tensor::floats(ty.shape, values.iter().copied()),
-                DType::I32 => Tensor::ints(ty.shape, values.iter().map(|&value| value as i32)),
-                DType::Bool => Tensor::bools(ty.shape, values.iter().map(|&value| value != 0.0)),
-            };
-            (input.name.clone(), tensor)
-        })
+        .map(|(input, values)| (input.name.clone(), tensor(case.graph.ty(input.node), values)))
         .collect()
+}
+
+fn tensor<T: Real>(ty: Type, values: &[f64]) -> Tensor<T> {
+    match ty.dtype {
+        DType::F32 => Tensor::floats(ty.shape, values.iter().copied()),
+        DType::I32 => Tensor::ints(ty.shape, values.iter().map(|&value| value as i32)),
+        DType::Bool => Tensor::bools(ty.shape, values.iter().map(|&value| value != 0.0)),
+    }
 }
 
 fn evaluate<T: Real>(graph: &Graph, case: &Case) -> Values<T> {
@@ -200,10 +202,18 @@ fn compile(graph: &Graph) -> Result<Arc<Program>, Box<dyn Error>> {
     Ok(Arc::new(Program::from_plan(plan)?))
 }
 
-/// What the compiled graph gives, with a pool of so many threads.
+/// What the compiled graph gives, with a pool of so many threads; twice, since a run must not see what one before left.
 fn run(program: &Arc<Program>, graph: &Graph, case: &Case, threads: usize) -> Result<Values<f32>, Box<dyn Error>> {
     let mut states = States::new();
     let mut session = Session::new(program.clone(), &mut states, Arc::new(Pool::new(threads)))?;
+    let first = call(&mut session, &mut states, graph, case)?;
+    let second = call(&mut session, &mut states, graph, case)?;
+    assert_same("a first run and a second", &first, &second);
+    Ok(first)
+}
+
+/// What a session gives once it has the values of the case.
+fn call(session: &mut Session, states: &mut States, graph: &Graph, case: &Case) -> Result<Values<f32>, Box<dyn Error>> {
     for (index, (input, values)) in graph.inputs.iter().zip(&case.values).enumerate() {
         let ty = graph.ty(input.node);
         let shape = IxDyn(ty.shape.dims());
@@ -216,8 +226,8 @@ fn run(program: &Arc<Program>, graph: &Graph, case: &Case, threads: usize) -> Re
             (Role::State, DType::I32 | DType::Bool) => states.write_i32(&input.name, whole()?.view())?,
         }
     }
-    session.run(&mut states)?;
-    let tensor = |ty: Type, float: &dyn Fn() -> ArrayD<f32>, whole: &dyn Fn() -> ArrayD<i32>| match ty.dtype {
+    session.run(states)?;
+    let result = |ty: Type, float: &dyn Fn() -> ArrayD<f32>, whole: &dyn Fn() -> ArrayD<i32>| match ty.dtype {
         DType::F32 => Tensor::F(float()),
         DType::I32 => Tensor::I(whole()),
         DType::Bool => Tensor::B(whole().mapv(|value| value != 0)),
@@ -226,13 +236,13 @@ fn run(program: &Arc<Program>, graph: &Graph, case: &Case, threads: usize) -> Re
     for (index, output) in graph.outputs.iter().enumerate() {
         let float = || session.output(index).to_owned();
         let whole = || session.output_i32(index).to_owned();
-        values.push((format!("output {}", output.name), tensor(graph.ty(output.node), &float, &whole)));
+        values.push((format!("output {}", output.name), result(graph.ty(output.node), &float, &whole)));
     }
     for update in &graph.updates {
         let name = &graph.inputs[update.input].name;
         let float = || states.read(name).expect("a state of f32");
         let whole = || states.read_i32(name).expect("a state of whole numbers");
-        values.push((format!("update of {name}"), tensor(graph.ty(update.node), &float, &whole)));
+        values.push((format!("update of {name}"), result(graph.ty(update.node), &float, &whole)));
     }
     Ok(values)
 }
@@ -257,20 +267,54 @@ fn failure(check: impl FnOnce() + UnwindSafe) -> Option<String> {
     Some(text.or(payload.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default())
 }
 
-#[test]
-fn compiled_code_is_close_to_the_interpreter() {
+/// Checks random cases; panics with those that fail, made small.
+fn hunt(seeds: std::ops::Range<u64>, check: impl Fn(&Case)) {
+    let failure_of = |case: &Case| failure(AssertUnwindSafe(|| check(case)));
     let mut failures = Vec::new();
-    for seed in seeds(if cfg!(debug_assertions) { 15 } else { 500 }) {
+    for seed in seeds {
         let case = random_case(seed);
-        let Some(message) = failure(AssertUnwindSafe(|| check_compiled(&case))) else { continue };
-        let small = shrink::shrink(case, |case| failure(AssertUnwindSafe(|| check_compiled(case))).is_some());
-        let last = failure(AssertUnwindSafe(|| check_compiled(&small))).unwrap_or_default();
+        let Some(message) = failure_of(&case) else { continue };
+        let small = shrink::shrink(case, |case| failure_of(case).is_some());
+        let last = failure_of(&small).unwrap_or_default();
         failures.push(format!("seed {seed}: {message}\nin a small case: {last}\n{}", shrink::describe(&small)));
         if failures.len() == FAILURES {
             break;
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn compiled_code_is_close_to_the_interpreter() {
+    hunt(seeds(if cfg!(debug_assertions) { 15 } else { 500 }), check_compiled);
+}
+
+/// That a plan for vectors of so many lanes, run by the interpreter of the kernel IR, agrees with the interpreter of graphs.
+fn check_planned(case: &Case, lanes: usize) {
+    let tolerances = tolerances(case);
+    let exact = evaluate(&case.graph, case);
+    let plan = plan(&case.graph, &Target::with_lanes(lanes), &HashMap::new()).unwrap_or_else(|error| panic!("{error}"));
+    let (outputs, states) = planned::run(&plan, case);
+    for (index, input) in case.graph.inputs.iter().enumerate().filter(|(_, input)| input.role == Role::State) {
+        let updated = case.graph.updates.iter().any(|update| update.input == index);
+        let same =
+            || states[index].iter().zip(&case.values[index]).all(|(x, y)| x.to_bits() == y.to_bits() || x.is_nan());
+        assert!(updated || same(), "state {} changes without an update", input.name);
+    }
+    let updated = case.graph.updates.iter().map(|update| states[update.input].clone());
+    let found: Values<f32> = exact
+        .iter()
+        .zip(outputs.into_iter().chain(updated))
+        .map(|((name, exact), found)| (name.clone(), tensor(exact.ty(), &found)))
+        .collect();
+    assert_close(&format!("{lanes} lanes"), &exact, &found, &tolerances);
+}
+
+#[test]
+fn plans_for_any_vectors_are_close_to_the_interpreter() {
+    for lanes in [4, 8, 16] {
+        hunt(seeds(if cfg!(debug_assertions) { 50 } else { 300 }), |case| check_planned(case, lanes));
+    }
 }
 
 #[test]
@@ -286,7 +330,9 @@ fn what_once_disagreed_agrees() {
             "a graph is named as its file"
         );
         for seed in 0..3 {
-            check_compiled(&with_values(graph.clone(), seed));
+            let case = with_values(graph.clone(), seed);
+            check_compiled(&case);
+            [4, 8, 16].into_iter().for_each(|lanes| check_planned(&case, lanes));
         }
     }
 }
