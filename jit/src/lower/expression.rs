@@ -403,7 +403,7 @@ impl Expression {
         pairs
     }
 
-    /// Floating-point operations of an elementwise kernel: one for each term of weight at each place where it differs.
+    /// Floating-point operations of an elementwise kernel: one for each term of weight at each place.
     pub fn flops(&self) -> u64 {
         let arithmetic = self.terms.iter().filter(|term| term.weight() > 0).count() as u64;
         arithmetic * self.places(|_| true) as u64

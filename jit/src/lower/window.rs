@@ -5,7 +5,7 @@
 //! window lie inside the input, and each combination of segments gets loops of its own. A gradient is written window by window:
 //! where windows overlap it is added up in memory, which one task does alone for its sample and channels.
 
-use kiln_graph::op::{ReduceOp, WindowOp};
+use kiln_graph::op::WindowOp;
 
 use super::expression::{Evaluation, Expression, Point, TermId, extremum};
 use super::reduce::beats;
@@ -146,6 +146,10 @@ pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Tas
     vec![Lowered::new(kernel, expression, places)]
 }
 
+/// What is done at an element of a window: it gets the place, the element's number and the carried values, and gives the
+/// next ones.
+type Visit<'a> = dyn FnMut(&mut KernelBuilder, &Point, &Index, &[Value]) -> Vec<Value> + 'a;
+
 struct Windows<'a> {
     expression: &'a Expression,
     evaluation: Evaluation<'a>,
@@ -214,39 +218,46 @@ impl Windows<'_> {
             self.evaluation.clone().term(kernel, id, point, None)
         };
         match self.task {
-            Task::Fold(op, value) => {
-                let initial = kernel.f32(if op == WindowOp::Max { f32::NEG_INFINITY } else { 0.0 });
-                let fold = if op == WindowOp::Max { ReduceOp::Max } else { ReduceOp::Sum };
-                let found = self.elements(kernel, window, region, &[initial], &mut |kernel, point, _, found| {
+            Task::Fold(WindowOp::Sum, value) => {
+                let zero = kernel.f32(0.0);
+                let sum = self.elements(kernel, window, region, &[zero], &mut |kernel, point, _, sum| {
                     let value = term(kernel, value, point);
-                    vec![match fold {
-                        ReduceOp::Max => extremum(kernel, Float2::Max, found[0], value, false, false),
-                        _ => kernel.add(found[0], value),
-                    }]
+                    vec![kernel.add(sum[0], value)]
                 });
-                self.evaluation.store(kernel, window, Some(found[0]));
+                self.evaluation.store(kernel, window, Some(sum[0]));
+            }
+            Task::Fold(WindowOp::Max, value) => {
+                let initial = match self.first(window, region) {
+                    Some(first) => term(kernel, value, &first),
+                    None => kernel.f32(f32::NEG_INFINITY),
+                };
+                let best = self.others(kernel, window, region, &[initial], &mut |kernel, point, _, best| {
+                    let value = term(kernel, value, point);
+                    vec![extremum(kernel, Float2::Max, best[0], value, false, false)]
+                });
+                self.evaluation.store(kernel, window, Some(best[0]));
             }
             Task::Pick(value, picked) => {
-                // Where no element is larger than -inf the first one is the largest.
-                let first = self.first(window, region).map(|point| term(kernel, picked, &point));
-                let initial = [kernel.f32(f32::NEG_INFINITY), first.unwrap_or_else(|| kernel.f32(0.0))];
-                let found = self.elements(kernel, window, region, &initial, &mut |kernel, point, _, found| {
-                    let value = term(kernel, value, point);
-                    let picked = term(kernel, picked, point);
-                    let wins = beats(kernel, Compare::Gt, value, found[0]);
-                    vec![kernel.select(wins, value, found[0]), kernel.select(wins, picked, found[1])]
+                let initial = match self.first(window, region) {
+                    Some(first) => [value, picked].map(|id| term(kernel, id, &first)),
+                    None => [kernel.f32(f32::NEG_INFINITY), kernel.f32(0.0)],
+                };
+                let best = self.others(kernel, window, region, &initial, &mut |kernel, point, _, best| {
+                    let [value, picked] = [value, picked].map(|id| term(kernel, id, point));
+                    let wins = beats(kernel, Compare::Gt, value, best[0]);
+                    vec![kernel.select(wins, value, best[0]), kernel.select(wins, picked, best[1])]
                 });
-                self.evaluation.store(kernel, window, Some(found[1]));
+                self.evaluation.store(kernel, window, Some(best[1]));
             }
             Task::MaxGradient(value, gradient) => {
-                let first: Vec<Index> = region.iter().map(|s| Index::at(s.from as i64)).collect();
-                let first = kernel.push(Operation::Affine(self.number(&first)));
-                let initial = [kernel.f32(f32::NEG_INFINITY), first];
-                let found = self.elements(kernel, window, region, &initial, &mut |kernel, point, number, found| {
+                let Some(first) = self.first(window, region) else { return };
+                let number = self.number(&first.coordinates[2 + self.spatial()..]);
+                let initial = [term(kernel, value, &first), kernel.push(Operation::Affine(number))];
+                let found = self.others(kernel, window, region, &initial, &mut |kernel, point, number, best| {
                     let value = term(kernel, value, point);
                     let number = kernel.push(Operation::Affine(number.clone()));
-                    let wins = beats(kernel, Compare::Gt, value, found[0]);
-                    vec![kernel.select(wins, value, found[0]), kernel.select(wins, number, found[1])]
+                    let wins = beats(kernel, Compare::Gt, value, best[0]);
+                    vec![kernel.select(wins, value, best[0]), kernel.select(wins, number, best[1])]
                 });
                 let gradient = term(kernel, gradient, window);
                 let zero = kernel.f32(0.0);
@@ -291,30 +302,51 @@ impl Windows<'_> {
         window: &Point,
         region: &[Segment],
         carried: &[Value],
-        body: &mut dyn FnMut(&mut KernelBuilder, &Point, &Index, &[Value]) -> Vec<Value>,
+        body: &mut Visit<'_>,
     ) -> Vec<Value> {
-        let first = 2 + self.spatial();
-        let count: usize = region.iter().map(|s| s.to - s.from).product();
-        if count == 0 {
-            return carried.to_vec();
-        }
+        self.elements_from(0, kernel, window, region, carried, body)
+    }
+
+    /// As [`Self::elements`], for a body that changes nothing at the first element: that may be left out.
+    fn others(
+        &self,
+        kernel: &mut KernelBuilder,
+        window: &Point,
+        region: &[Segment],
+        carried: &[Value],
+        body: &mut Visit<'_>,
+    ) -> Vec<Value> {
+        self.elements_from(1, kernel, window, region, carried, body)
+    }
+
+    /// Visits the elements of a window; those before the given number may be left out.
+    fn elements_from(
+        &self,
+        from: usize,
+        kernel: &mut KernelBuilder,
+        window: &Point,
+        region: &[Segment],
+        carried: &[Value],
+        body: &mut Visit<'_>,
+    ) -> Vec<Value> {
+        let Some(start) = self.first(window, region) else { return carried.to_vec() };
+        let axis_of = 2 + self.spatial();
         let mut visit = |kernel: &mut KernelBuilder, coordinates: &[Index], carried: &[Value]| {
             let point = Point { coordinates: coordinates.to_vec(), ..window.clone() };
-            let number = self.number(&coordinates[first..]);
+            let number = self.number(&coordinates[axis_of..]);
             body(kernel, &point, &number, carried)
         };
-        let mut start = window.coordinates.clone();
-        region.iter().enumerate().for_each(|(axis, s)| start[first + axis] = Index::at(s.from as i64));
+        let count: usize = region.iter().map(|s| s.to - s.from).product();
         if count > UNROLLED_ELEMENTS {
-            let loops: Vec<_> = region.iter().enumerate().map(|(axis, s)| (first + axis, s.to - s.from)).collect();
-            return nest(kernel, &loops, &start, carried, &mut visit);
+            let loops: Vec<_> = region.iter().enumerate().map(|(axis, s)| (axis_of + axis, s.to - s.from)).collect();
+            return nest(kernel, &loops, &start.coordinates, carried, &mut visit);
         }
         let mut carried = carried.to_vec();
-        for number in 0..count {
-            let mut coordinates = start.clone();
+        for number in from..count {
+            let mut coordinates = start.coordinates.clone();
             let mut rest = number;
             for (axis, s) in region.iter().enumerate().rev() {
-                coordinates[first + axis].offset += (rest % (s.to - s.from)) as i64;
+                coordinates[axis_of + axis].offset += (rest % (s.to - s.from)) as i64;
                 rest /= s.to - s.from;
             }
             carried = visit(kernel, &coordinates, &carried);

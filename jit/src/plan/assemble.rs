@@ -15,7 +15,7 @@ use crate::lower::tile::Halo;
 use crate::lower::{Lowered, halo};
 use crate::target::Target;
 
-/// Calls that are estimated to take less time on one thread are not worth waking another one.
+/// Calls that are estimated to take less time on one thread (at 50 GFLOP/s and 40 GB/s) are not worth waking another one.
 const PARALLEL_NANOSECONDS: u64 = 15_000;
 
 /// A piece of memory while the plan is made.
@@ -59,7 +59,7 @@ impl Assembly<'_> {
         self.located[id.index()]
     }
 
-    /// Whether the group writes memory that it also reads, at other places than those that it writes.
+    /// Whether the memory is that of a state.
     pub fn is_state(&self, storage: Storage) -> bool {
         matches!(self.memory[storage.0 as usize].use_, Purpose::State(_))
     }
@@ -278,7 +278,7 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
             label,
             flops,
             bytes,
-            parallel: tasks > 1 && flops / 30 + bytes / 10 > PARALLEL_NANOSECONDS,
+            parallel: tasks > 1 && flops / 50 + bytes / 40 > PARALLEL_NANOSECONDS,
         });
     }
     plan

@@ -271,10 +271,8 @@ fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
     for id in graph.ids().rev().filter(|id| live[id.index()]) {
         let node = graph.node(id);
         let through = if is_view(&node.op) { uses[id.index()] } else { Use { places: 1, repeated: false } };
-        let repeats = match node.op {
-            Op::Broadcast(shape) => shape.elements() > graph.shape(node.inputs[0]).elements(),
-            _ => false,
-        };
+        let repeats =
+            matches!(node.op, Op::Broadcast(shape) if shape.elements() > graph.shape(node.inputs[0]).elements());
         for operand in &node.inputs {
             let entry = &mut uses[operand.index()];
             entry.places += through.places;

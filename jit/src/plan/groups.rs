@@ -1,8 +1,8 @@
 //! Lowers one group: builds the expression of its kernel over the layouts of its operands and hands it to the lowering of
 //! its root's family.
 
-use kiln_graph::op::Op;
-use kiln_graph::{DType, Graph, NodeId, Shape};
+use kiln_graph::op::{Op, Window, WindowOp};
+use kiln_graph::{DType, NodeId, Shape};
 
 use super::assemble::{Assembly, element};
 use super::fuse::Group;
@@ -21,7 +21,7 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
     let graph = assembly.graph;
     let Some(root) = group.root else {
         let expression = elementwise(assembly, group);
-        in_place(assembly, &expression, &[])?;
+        check_states(assembly, &expression, &[])?;
         return Ok(map::lower(name, &expression, assembly.target));
     };
     let node = graph.node(root);
@@ -30,21 +30,22 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
             let operand = node.inputs[0];
             let axes: Vec<usize> = axes.iter().filter(|&axis| axis < graph.shape(operand).rank()).collect();
             let (expression, value) = folded(assembly, group, root, &axes);
-            in_place(assembly, &expression, &[])?;
+            check_states(assembly, &expression, &[])?;
             let target = assembly.target;
             Ok(reduce::lower(name, &expression, value, op, target, &mut |elements, _| assembly.scratch(elements)))
         }
         Op::ArgReduce { op, axis } => {
             let (expression, value) = folded(assembly, group, root, &[axis]);
-            in_place(assembly, &expression, &[])?;
+            check_states(assembly, &expression, &[])?;
             Ok(reduce::lower_arg(name, &expression, value, op, assembly.target))
         }
         Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
             contraction(assembly, group, root, name)
         }
-        Op::WindowReduce { .. } | Op::WindowMaxGrad(_) | Op::WindowMaxPick(_) | Op::WindowSumGrad { .. } => {
-            windows(assembly, group, root, name)
-        }
+        Op::WindowReduce { op, window } => windows(assembly, group, root, &window, Sliding::Fold(op), name),
+        Op::WindowMaxPick(window) => windows(assembly, group, root, &window, Sliding::Pick, name),
+        Op::WindowMaxGrad(window) => windows(assembly, group, root, &window, Sliding::MaxGradient, name),
+        Op::WindowSumGrad { window, .. } => windows(assembly, group, root, &window, Sliding::SumGradient, name),
         Op::Pad { low, .. } => Ok(pad(assembly, root, &low, name)),
         Op::Concat { axis } => Ok(concat(assembly, root, axis, name)),
         Op::Gather { axis } => gather(assembly, group, root, Some(axis), name),
@@ -80,7 +81,7 @@ pub(super) fn copy(assembly: &Assembly<'_>, shape: Shape, from: Located, to: Loc
 }
 
 /// That every state that the expression writes is read at the places that are written alone.
-fn in_place(assembly: &Assembly<'_>, expression: &Expression, operands: &[Storage]) -> Result<(), Storage> {
+fn check_states(assembly: &Assembly<'_>, expression: &Expression, operands: &[Storage]) -> Result<(), Storage> {
     for store in &expression.stores {
         let storage = expression.arguments[store.argument].storage;
         let elsewhere = |term: &Term| match term {
@@ -175,7 +176,7 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
         store_all(assembly, &mut builder, group, shape, &at, shape.rank());
         builder.finish()
     };
-    in_place(assembly, &expression, &[left.storage, right.storage])?;
+    check_states(assembly, &expression, &[left.storage, right.storage])?;
     if expression.is_empty() {
         return Ok(Vec::new());
     }
@@ -229,17 +230,17 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     Ok(kernels)
 }
 
-/// How the windows of a window operation slide, the shape over which they do, and the shape of one value a window.
-fn slide(graph: &Graph, root: NodeId) -> (Vec<WindowAxis>, Shape, Shape) {
-    let node = graph.node(root);
-    let (window, over, values) = match node.op {
-        Op::WindowReduce { window, .. } | Op::WindowMaxPick(window) => {
-            (window, graph.shape(node.inputs[0]), node.ty.shape)
-        }
-        Op::WindowMaxGrad(window) => (window, node.ty.shape, graph.shape(node.inputs[1])),
-        Op::WindowSumGrad { window, .. } => (window, node.ty.shape, graph.shape(node.inputs[0])),
-        _ => unreachable!("{root} is no window operation"),
-    };
+/// What is computed of each window.
+#[derive(Clone, Copy)]
+enum Sliding {
+    Fold(WindowOp),
+    Pick,
+    MaxGradient,
+    SumGradient,
+}
+
+/// How windows slide along the spatial axes of a tensor.
+fn window_axes(window: &Window, over: Shape) -> Vec<WindowAxis> {
     let sliding = window.sliding;
     let axis = |axis: usize| WindowAxis {
         input: over.dim(2 + axis),
@@ -248,22 +249,32 @@ fn slide(graph: &Graph, root: NodeId) -> (Vec<WindowAxis>, Shape, Shape) {
         stride: sliding.stride[axis],
         dilation: sliding.dilation[axis],
     };
-    ((0..sliding.spatial).map(axis).collect(), over, values)
+    (0..sliding.spatial).map(axis).collect()
 }
 
-/// Whether each place of a window operation's result is written once, so that more can be fused behind it.
-pub(super) fn writes_once(graph: &Graph, root: NodeId) -> bool {
-    let (axes, _, values) = slide(graph, root);
-    match graph.node(root).op {
-        Op::WindowMaxGrad(_) | Op::WindowSumGrad { .. } => window::partitions(&axes, &values.dims()[2..]),
-        _ => true,
-    }
+/// Whether each element lies in one window, so that more can be fused behind the windows' gradient.
+pub(super) fn partitions(window: &Window, over: Shape, windows: Shape) -> bool {
+    window::partitions(&window_axes(window, over), &windows.dims()[2..])
 }
 
-fn windows(assembly: &Assembly<'_>, group: &Group, root: NodeId, name: &str) -> Result<Vec<Lowered>, Storage> {
+fn windows(
+    assembly: &Assembly<'_>,
+    group: &Group,
+    root: NodeId,
+    window: &Window,
+    what: Sliding,
+    name: &str,
+) -> Result<Vec<Lowered>, Storage> {
     let graph = assembly.graph;
     let node = graph.node(root);
-    let (axes, over, values) = slide(graph, root);
+    let operand = |number: usize| graph.shape(node.inputs[number]);
+    // The shape over which the windows slide, and the shape of one value a window.
+    let (over, values) = match what {
+        Sliding::Fold(_) | Sliding::Pick => (operand(0), node.ty.shape),
+        Sliding::MaxGradient => (node.ty.shape, operand(1)),
+        Sliding::SumGradient => (node.ty.shape, operand(0)),
+    };
+    let axes = window_axes(window, over);
     let spatial = axes.len();
     let rank = 2 + 2 * spatial;
     let mut extents = values.dims().to_vec();
@@ -279,24 +290,22 @@ fn windows(assembly: &Assembly<'_>, group: &Group, root: NodeId, name: &str) -> 
     let outside = outside(assembly, group);
     let mut builder = ExpressionBuilder::new(graph, &outside, extents);
     builder.fold(2 + spatial..rank);
-    let task = match node.op {
-        Op::WindowReduce { op, .. } => Task::Fold(op, builder.node(node.inputs[0], &inside)),
-        Op::WindowMaxPick(_) => {
-            Task::Pick(builder.node(node.inputs[0], &inside), builder.node(node.inputs[1], &inside))
-        }
-        Op::WindowMaxGrad(_) => {
+    let task = match what {
+        Sliding::Fold(op) => Task::Fold(op, builder.node(node.inputs[0], &inside)),
+        Sliding::Pick => Task::Pick(builder.node(node.inputs[0], &inside), builder.node(node.inputs[1], &inside)),
+        Sliding::MaxGradient => {
             Task::MaxGradient(builder.node(node.inputs[0], &inside), builder.node(node.inputs[1], &place))
         }
-        _ => Task::SumGradient(builder.node(node.inputs[0], &place)),
+        Sliding::SumGradient => Task::SumGradient(builder.node(node.inputs[0], &place)),
     };
-    let (shape, at) = match task {
-        Task::Fold(..) | Task::Pick(..) => (values, place),
-        Task::MaxGradient(..) | Task::SumGradient(_) => (over, inside),
+    let (shape, at) = match what {
+        Sliding::Fold(_) | Sliding::Pick => (values, place),
+        Sliding::MaxGradient | Sliding::SumGradient => (over, inside),
     };
     builder.root(root, at.clone());
     store_all(assembly, &mut builder, group, shape, &at, rank);
     let expression = builder.finish();
-    in_place(assembly, &expression, &[])?;
+    check_states(assembly, &expression, &[])?;
     Ok(window::lower(name, &expression, &axes, task, assembly.target))
 }
 
@@ -389,7 +398,7 @@ fn gather(
     let indexed =
         Indexed { argument, access, index, extent: graph.shape(data).dim(axis), stride: from.layout.strides[axis] };
     let expression = builder.finish();
-    in_place(assembly, &expression, &[from.storage])?;
+    check_states(assembly, &expression, &[from.storage])?;
     Ok(indexing::lower_gather(name, &expression, &indexed, graph.ty(data).dtype == DType::Bool, assembly.target))
 }
 

@@ -217,7 +217,7 @@ impl Wishes<'_> {
         if let Some(order) = self.before(id, &order) {
             self.wish_through_views(operand, order);
         }
-        self.wish(id, self.orders[id.index()].clone().unwrap_or(Order::new()));
+        self.wish(id, self.orders[id.index()].clone().unwrap_or_default());
     }
 
     /// A state's new value lies as the state.
@@ -267,13 +267,11 @@ impl Wishes<'_> {
 
     /// The order of a node that an operand's order gives, if the node keeps axes apart.
     fn after(&self, id: NodeId, order: &[usize]) -> Option<Order> {
-        match self.graph.node(id).op {
-            Op::Transpose(permutation) => {
-                let place = |axis: usize| permutation.iter().position(|&p| p as usize == axis);
-                order.iter().map(|&axis| place(axis)).collect()
-            }
-            _ => self.before(id, order),
+        if let Op::Transpose(permutation) = self.graph.node(id).op {
+            let place = |axis: usize| permutation.iter().position(|&p| p as usize == axis);
+            return order.iter().map(|&axis| place(axis)).collect();
         }
+        self.before(id, order)
     }
 
     /// Orders go on to users and to operands that have none; says whether any did.

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use kiln_graph::op::{BinaryOp, CompareOp, Op};
 use kiln_graph::{Graph, Node, NodeId};
 
+use crate::lower::expression::is_view;
+
 /// The graph in which every later user of a rectifier's condition uses the condition on the rectifier's result.
 pub fn take_masks_from_results(graph: &Graph) -> Graph {
     let mut result = Graph { nodes: Vec::new(), ..graph.clone() };
@@ -45,10 +47,11 @@ fn rectifier(graph: &Graph, id: NodeId) -> Option<NodeId> {
     if constant(graph, bound) != Some(0.0) {
         return None;
     }
-    let (kept, scaled) = match compare.op {
-        Op::Compare(CompareOp::Le) => (b, a),
-        Op::Compare(CompareOp::Gt) => (a, b),
-        _ => return None,
+    let Op::Compare(function) = compare.op else { return None };
+    let (kept, scaled) = match function {
+        CompareOp::Le => (b, a),
+        CompareOp::Gt => (a, b),
+        CompareOp::Eq | CompareOp::Ne | CompareOp::Lt | CompareOp::Ge => return None,
     };
     let is_scaled = || {
         let product = graph.node(scaled);
@@ -62,9 +65,8 @@ fn rectifier(graph: &Graph, id: NodeId) -> Option<NodeId> {
 /// The number in every place of a node that repeats a constant.
 fn constant(graph: &Graph, id: NodeId) -> Option<f64> {
     let node = graph.node(id);
-    match node.op {
-        Op::Constant(value) => Some(value.0),
-        Op::Broadcast(_) | Op::Reshape(_) => constant(graph, node.inputs[0]),
-        _ => None,
+    if let Op::Constant(value) = node.op {
+        return Some(value.0);
     }
+    is_view(&node.op).then(|| constant(graph, node.inputs[0])).flatten()
 }

@@ -5,13 +5,13 @@
 //! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
 //! would have to run both before and after it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, NodeId, Shape};
 
 use super::fuse::{Class, Fusion, Group, class, members, own_weight};
-use super::groups::writes_once;
+use super::groups::partitions;
 use crate::lower::expression::{Affine, identity, reshape_coordinates, view_coordinates};
 
 /// Epilogues of contractions of more weight are kernels of their own: accumulators wait in registers meanwhile.
@@ -125,11 +125,14 @@ impl<'a> Merging<'a> {
         if is_flattening_copy(self.graph, consumer) {
             return false;
         }
-        match self.graph.node(root).op {
+        let node = self.graph.node(root);
+        let result = node.ty.shape;
+        let operand = |number: usize| self.graph.shape(node.inputs[number]);
+        match node.op {
             Op::Reduce { .. } | Op::ArgReduce { .. } | Op::Gather { .. } | Op::TakeRows => true,
-            Op::WindowReduce { .. } | Op::WindowMaxPick(_) | Op::WindowMaxGrad(_) | Op::WindowSumGrad { .. } => {
-                writes_once(self.graph, root)
-            }
+            Op::WindowReduce { .. } | Op::WindowMaxPick(_) => true,
+            Op::WindowMaxGrad(window) => partitions(&window, result, operand(1)),
+            Op::WindowSumGrad { window, .. } => partitions(&window, result, operand(0)),
             // An optimizer's update streams through several tensors: it does that better by itself.
             Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
                 let weight: u64 = members(self.graph, &self.fusion, consumer)
@@ -210,7 +213,6 @@ impl<'a> Merging<'a> {
             |id: NodeId| self.reads.iter().enumerate().any(|(n, reads)| n != first && reads.contains_key(&id));
         let (kept, inner): (Vec<NodeId>, Vec<NodeId>) =
             group.stores.iter().copied().partition(|&id| self.results.contains(&id) || read_elsewhere(id));
-        // A value that nothing inside reads either would have been swept away: keep the group's last one at least.
         for id in inner {
             self.fusion.stored[id.index()] = false;
             self.of.remove(&id);
@@ -301,7 +303,7 @@ fn same_places(a: Shape, b: Shape) -> bool {
 /// of the same place.
 fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeMap<NodeId, bool> {
     let shape = base(graph, group);
-    let mut walk = Walk { graph, fusion, group, shape, reads: BTreeMap::new(), seen: BTreeSet::new() };
+    let mut walk = Walk { graph, fusion, group, shape, reads: BTreeMap::new(), seen: HashSet::new() };
     let at = walk.canonical(&identity(shape.rank()));
     for &id in &group.stores {
         if group.root == Some(id) {
@@ -324,7 +326,7 @@ struct Walk<'a> {
     group: &'a Group,
     shape: Shape,
     reads: BTreeMap<NodeId, bool>,
-    seen: BTreeSet<(NodeId, Vec<(i64, Vec<i64>)>)>,
+    seen: HashSet<(NodeId, Vec<Affine>)>,
 }
 
 impl Walk<'_> {
@@ -358,7 +360,7 @@ impl Walk<'_> {
 
     /// A node that the group computes at a place.
     fn inside(&mut self, id: NodeId, coordinates: &[Affine]) {
-        let key = (id, self.canonical(coordinates).into_iter().map(|a| (a.offset, a.strides)).collect());
+        let key = (id, self.canonical(coordinates));
         if self.group.root == Some(id) || !self.seen.insert(key) {
             return;
         }
