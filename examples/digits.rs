@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut trainer = Trainer::new(DigitNet::init(SEED), loss, Adam::default()).batch(SCHEDULE.batch).build()?;
     println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
 
+    let start = Instant::now();
     let history = support::train(&mut trainer, SCHEDULE, &train, &test)?;
     println!("trained in {:.2} s", start.elapsed().as_secs_f64());
     support::finish(&mut trainer, &history, &test, Path::new("target/digits"))

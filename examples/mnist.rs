@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Trainer::new(LeNet::init(SEED), cross_entropy(), Adam::default()).batch(schedule.batch).build()?;
     println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
 
+    let start = Instant::now();
     let history = support::train(&mut trainer, schedule, &train, &test)?;
     println!("trained in {:.2} s", start.elapsed().as_secs_f64());
     support::finish(&mut trainer, &history, &test, Path::new("target/mnist"))
