@@ -6,7 +6,7 @@ use kiln_jit::target::Target;
 use crate::runner::Runner;
 use crate::{Case, Unit};
 
-/// Independent multiply-adds in registers.
+/// Independent multiply-adds in registers, each on the factor that it overwrites.
 pub fn peak() -> Case {
     const SUMS: usize = 10;
     const TURNS: usize = 10_000;
@@ -19,7 +19,7 @@ pub fn peak() -> Case {
     let sums = b.for_each(TURNS, &[zero; SUMS], |b, _, sums| {
         let mut sums = sums.to_vec();
         for _ in 0..4 {
-            sums = sums.iter().map(|&sum| b.fma(x, y, sum)).collect::<Vec<Value>>();
+            sums = sums.iter().map(|&sum| b.fma(sum, x, y)).collect::<Vec<Value>>();
         }
         sums
     });

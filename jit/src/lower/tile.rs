@@ -253,8 +253,6 @@ struct Way {
     parts: Vec<Part>,
     /// The partial results that the parts write, if they are not results.
     partials: Option<Partials>,
-    /// Where the only part's sums are added, if they are not results.
-    spread: Option<Spread>,
     cycles: f64,
 }
 
@@ -262,30 +260,39 @@ struct Way {
 struct Part {
     tiling: Tiling,
     panels: Option<Panels>,
+    /// Where the sums are added, if they are neither results nor partial results.
+    spread: Option<Spread>,
     /// The number of the first partial result that it computes.
     first: usize,
+    cycles: f64,
 }
 
 impl Part {
-    /// The fastest of the contraction's tilings, with and without panels; the first of equals.
-    fn new(contraction: &Contraction, first: usize, target: &Target) -> Part {
+    /// The fastest of the contraction's tilings, without panels and, where they are allowed, with them; the first of equals.
+    fn new(contraction: &Contraction, panels: bool, target: &Target) -> Part {
         let mut best: Option<Part> = None;
         for tiling in choose::candidates(contraction, target) {
-            if best.as_ref().is_some_and(|b| b.tiling.cycles <= tiling.cycles) {
+            if best.as_ref().is_some_and(|b| b.cycles <= tiling.cycles) {
                 continue;
             }
-            let plain = Part { tiling, panels: None, first };
-            let packed =
-                Panels::new(&plain.tiling).map(|(panels, tiling)| Part { tiling, panels: Some(panels), first });
-            for mut part in [plain].into_iter().chain(packed) {
-                let copying = part.panels.as_ref().map_or(0.0, Panels::cycles);
-                part.tiling.cycles += copying + memory::waiting(&part.tiling, target);
-                if best.as_ref().is_none_or(|b| part.tiling.cycles < b.tiling.cycles) {
-                    best = Some(part);
+            let packed = Panels::new(&tiling).filter(|_| panels).map(|(panels, tiling)| (tiling, Some(panels)));
+            for (mut tiling, panels) in [(tiling, None)].into_iter().chain(packed) {
+                tiling.cycles += memory::waiting(&tiling, target);
+                let cycles = tiling.cycles + panels.as_ref().map_or(0.0, Panels::cycles);
+                if best.as_ref().is_none_or(|b| cycles < b.cycles) {
+                    best = Some(Part { tiling, panels, spread: None, first: 0, cycles });
                 }
             }
         }
         best.expect("every contraction has a form")
+    }
+
+    /// The items of a spread contraction.
+    fn spread((spread, item): (Spread, Contraction), target: &Target) -> Part {
+        let mut part = Part::new(&item, !spread.in_both(), target);
+        part.tiling.grid = 0;
+        part.cycles += spread.cycles(&part.tiling, target.lanes) - part.tiling.cycles;
+        Part { spread: Some(spread), ..part }
     }
 }
 
@@ -317,27 +324,29 @@ impl Way {
             }
         }
         let lowered = lowered(op, &used[0], &used[1], output)?;
-        let mut way = Way { copies: packs, parts: Vec::new(), partials: None, spread: None, cycles: 0.0 };
-        way.cycles = way.copies.iter().flatten().map(Pack::cycles).sum();
+        let mut way = Way { copies: packs, parts: Vec::new(), partials: None, cycles: 0.0 };
         match (&lowered.contractions[..], lowered.spread) {
             ([contraction], Some(halo)) => {
-                let (spread, item) = Spread::new(contraction, output, &wanted[2], halo);
-                let mut part = Part::new(&item, 0, target);
-                part.tiling.grid = 0;
-                way.cycles += spread.cycles(&part.tiling, target.lanes);
-                way.cycles += part.tiling.cycles * (spread.items() - 1) as f64;
-                way.parts.push(part);
-                way.spread = Some(spread);
+                let sums = Partials::new(output, &Wanted { order: wanted[2].order.clone(), halo }, 1);
+                way.parts.push(Part::spread(Spread::items(contraction, 0, 0, sums), target));
             }
             ([contraction], None) if let Some(parts) = split::parts(contraction, output) => {
                 let split = split::split(contraction, parts);
-                way.parts.extend(split.iter().map(|(contraction, first)| Part::new(contraction, *first, target)));
                 let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
-                way.partials = Some(Partials::new(output, &dense, split::count(&split)));
+                let partials = Partials::new(output, &dense, split::count(&split));
+                for (contraction, first) in split {
+                    let whole = Part::new(&contraction, true, target);
+                    let stretches = Spread::stretches(&contraction, partials.from(first));
+                    let stretches = stretches.map(|spread| Part::spread(spread, target));
+                    let best = stretches.filter(|part| part.cycles < whole.cycles).unwrap_or(whole);
+                    way.parts.push(Part { first, ..best });
+                }
+                way.partials = Some(partials);
             }
-            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, 0, target))),
+            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, true, target))),
         }
-        way.cycles += way.parts.iter().map(|part| part.tiling.cycles).sum::<f64>();
+        let copies: f64 = way.copies.iter().flatten().map(Pack::cycles).sum();
+        way.cycles = copies + way.parts.iter().map(|part| part.cycles).sum::<f64>();
         Some(way)
     }
 
@@ -351,21 +360,22 @@ impl Way {
             *source = to;
         }
         let partial = self.partials.as_ref().map(|partials| recipe.scratch(partials.elements()));
-        for Part { tiling, panels, first } in self.parts {
-            let [left, right] = sources;
-            let [left, mut right] = if tiling.swapped { [right, left] } else { [left, right] };
+        for Part { tiling, panels, spread, first, .. } in self.parts {
+            let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
+            let [left, mut right] = exchanged(sources);
             if let Some(panels) = panels {
                 let to = recipe.scratch(panels.elements());
                 recipe.stage([right], Some(to), 0, Work::Panels(panels));
                 right = to;
             }
-            let flops = tiling.contraction.flops();
-            if let Some(spread) = self.spread.clone() {
-                let sums = recipe.scratch(spread.elements());
-                let [first, second] = if tiling.swapped { [right, left] } else { [left, right] };
-                let buffers = vec![(first, Access::Read), (second, Access::Read), (sums, Access::ReadWrite)];
-                let flops = flops * spread.items() as u64;
-                recipe.stages.push(Stage { buffers, results: true, flops, work: Work::Spread(tiling, spread) });
+            let mut flops = tiling.contraction.flops();
+            if let Some(spread) = spread {
+                flops *= spread.count() as u64;
+                let sums = partial.unwrap_or_else(|| recipe.scratch(spread.elements()));
+                let [left, right] = exchanged([left, right]);
+                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
+                let results = spread.finishes();
+                recipe.stages.push(Stage { buffers, results, flops, work: Work::Spread(tiling, spread) });
                 continue;
             }
             let work = match &self.partials {

@@ -5,6 +5,9 @@ use super::choose::{Tiling, steps};
 use super::{Axis, Contraction};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 
+/// Places of the innermost reduced axis that are copied together: as many lines of the operand.
+const BLOCK: usize = 16;
+
 /// A copy of the right operand: `[outer axes.., panel, reduced axes.., places of the panel]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Panels {
@@ -86,58 +89,75 @@ impl Panels {
         self.elements() as f64 * if self.width.1 == 1 { 0.5 } else { 2.0 }
     }
 
-    /// Writes the copy; the outer axes are the grid, and the panels, where they are equal.
+    /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the operand is
+    /// read and the panels are written in whole lines. The loops that leave nothing over are the grid.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
-        let mut at = (Index::at(self.start), Index::default());
-        let (outer, inner) = self.axes.split_at(self.outer);
-        for axis in outer {
-            let variable = kernel.grid(axis.extent);
-            at = (at.0.plus(variable, axis.from), at.1.plus(variable, axis.to));
+        let mut at = At { from: Index::at(self.start), to: Index::default() };
+        let mut loops: Vec<(Copied, usize)> = self.axes.iter().map(|&axis| (axis, 1)).collect();
+        if let Some(last) = loops.last_mut().filter(|_| self.axes.len() > self.outer) {
+            last.1 = BLOCK;
         }
-        let (from_step, to_step) = (self.stretch as i64 * self.width.1, (self.stretch * self.depth) as i64);
-        let grid = self.width.0.is_multiple_of(self.stretch);
-        for steps in steps(self.width.0, self.stretch) {
-            let start = (steps.start / self.stretch) as i64;
-            let at = (at.0.clone().shifted(start * from_step), at.1.clone().shifted(start * to_step));
-            let panel = |kernel: &mut KernelBuilder, variable| {
-                let at = (at.0.clone().plus(variable, from_step), at.1.clone().plus(variable, to_step));
-                self.panel(kernel, inner, at, steps.size, [from, to]);
-            };
-            if grid {
-                let variable = kernel.grid(steps.count);
-                panel(kernel, variable);
-            } else {
-                kernel.for_each(steps.count, &[], |kernel, variable, _| {
-                    panel(kernel, variable);
-                    Vec::new()
-                });
-            }
+        let grid = loops.iter().take_while(|(axis, step)| axis.extent.is_multiple_of(*step)).count();
+        let mut block = 1;
+        for (axis, step) in loops.drain(..grid) {
+            let variable = kernel.grid(axis.extent / step);
+            at = at.moved(Index::of(variable, step as i64), axis.from, axis.to);
+            block = step;
+        }
+        match loops.first() {
+            None => self.panels(kernel, &at, block, [from, to]),
+            Some(&(axis, step)) => along(kernel, axis.extent, step, &mut |kernel, index, size| {
+                self.panels(kernel, &at.moved(index, axis.from, axis.to), size, [from, to]);
+            }),
         }
     }
 
-    fn panel(
-        &self,
-        kernel: &mut KernelBuilder,
-        axes: &[Copied],
-        at: (Index, Index),
-        size: usize,
-        buffers: [BufferId; 2],
-    ) {
-        if let Some((axis, inner)) = axes.split_first() {
-            kernel.for_each(axis.extent, &[], |kernel, variable, _| {
-                let at = (at.0.clone().plus(variable, axis.from), at.1.clone().plus(variable, axis.to));
-                self.panel(kernel, inner, at, size, buffers);
+    /// All panels for some places of the innermost reduced axis.
+    fn panels(&self, kernel: &mut KernelBuilder, at: &At, block: usize, [from, to]: [BufferId; 2]) {
+        let innermost = self.axes[self.outer..].last().copied().unwrap_or(Copied { extent: 1, from: 0, to: 0 });
+        along(kernel, self.width.0, self.stretch, &mut |kernel, index, size| {
+            let at = at.moved(index, self.width.1, self.depth as i64);
+            along(kernel, block, 1, &mut |kernel, index, _| {
+                let at = at.moved(index, innermost.from, innermost.to);
+                for first in (0..size).step_by(kernel.lanes()) {
+                    let active = kernel.lanes().min(size - first);
+                    let (buffer, index) = (from, at.from.clone().shifted(first as i64 * self.width.1));
+                    let value = kernel.push(Operation::Load { buffer, index, stride: self.width.1, active });
+                    kernel.store(to, at.to.clone().shifted(first as i64), 1, active, value);
+                }
+            });
+        });
+    }
+}
+
+/// A place in the operand and in the copy.
+struct At {
+    from: Index,
+    to: Index,
+}
+
+impl At {
+    fn moved(&self, by: Index, from: i64, to: i64) -> At {
+        At { from: self.from.clone().plus_index(&by, from), to: self.to.clone().plus_index(&by, to) }
+    }
+}
+
+/// Runs the body at the start of each step over `extent` places, with the step's size.
+fn along(
+    kernel: &mut KernelBuilder,
+    extent: usize,
+    size: usize,
+    body: &mut dyn FnMut(&mut KernelBuilder, Index, usize),
+) {
+    for steps in steps(extent, size) {
+        let start = Index::at(steps.start as i64);
+        if steps.count == 1 {
+            body(kernel, start, steps.size);
+        } else {
+            kernel.for_each(steps.count, &[], |kernel, variable, _| {
+                body(kernel, start.plus(variable, steps.size as i64), steps.size);
                 Vec::new()
             });
-            return;
-        }
-        let lanes = kernel.lanes();
-        for first in (0..size).step_by(lanes) {
-            let active = lanes.min(size - first);
-            let index = at.0.clone().shifted(first as i64 * self.width.1);
-            let load = Operation::Load { buffer: buffers[0], index, stride: self.width.1, active };
-            let value = kernel.push(load);
-            kernel.store(buffers[1], at.1.clone().shifted(first as i64), 1, active, value);
         }
     }
 }

@@ -14,7 +14,7 @@ const SCRATCH: usize = 1 << 20;
 /// Products of one output below which a sum is not split.
 const DEPTH: usize = 1024;
 /// Results for each product of one output above which there is enough to do without.
-const RESULTS: usize = 16;
+const RESULTS: usize = 64;
 
 /// How many parts a contraction's sums are split into; `None`: not worth it.
 pub(super) fn parts(contraction: &Contraction, output: Shape) -> Option<usize> {
@@ -92,7 +92,14 @@ impl Partials {
         kernel.store(buffer, index, stride, place.active, value);
     }
 
-    /// Adds one vector to the only part.
+    /// The place and the number of the elements of an item: of `items` equal shares of the only part, or of a part.
+    pub fn item(&self, item: &Index, items: usize) -> (Index, usize) {
+        let part = self.layout.elements;
+        let elements = if self.parts == 1 { part / items } else { part };
+        (Index::at((self.first * part) as i64).plus_index(item, elements as i64), elements)
+    }
+
+    /// Adds one vector.
     pub fn add(&self, kernel: &mut KernelBuilder, buffer: BufferId, place: &Place, value: Value) {
         let (index, stride) = self.place(place);
         let active = place.active;
