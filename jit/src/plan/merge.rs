@@ -33,6 +33,8 @@ struct Merging<'a> {
     of: HashMap<NodeId, usize>,
     /// What each group reads from outside, and whether all of it place by place.
     reads: Vec<BTreeMap<NodeId, bool>>,
+    /// The groups that read each node from outside.
+    readers: HashMap<NodeId, BTreeSet<usize>>,
     /// The states that the graph updates, and outputs: nodes that stay stored whatever reads them.
     results: BTreeSet<NodeId>,
     updates: BTreeSet<NodeId>,
@@ -49,8 +51,22 @@ impl<'a> Merging<'a> {
         }
         let results = graph.roots().collect();
         let updates = graph.updates.iter().map(|update| update.node).collect();
-        let reads = groups.iter().flatten().map(|group| reads(graph, &fusion, group)).collect();
-        Merging { graph, fusion, groups, of, reads, results, updates }
+        let reads: Vec<_> = groups.iter().flatten().map(|group| reads(graph, &fusion, group)).collect();
+        let none = vec![BTreeMap::new(); groups.len()];
+        let mut merging = Merging { graph, fusion, groups, of, reads: none, readers: HashMap::new(), results, updates };
+        reads.into_iter().enumerate().for_each(|(number, reads)| merging.set_reads(number, reads));
+        merging
+    }
+
+    fn set_reads(&mut self, group: usize, reads: BTreeMap<NodeId, bool>) {
+        for id in reads.keys() {
+            self.readers.entry(*id).or_default().insert(group);
+        }
+        for id in std::mem::replace(&mut self.reads[group], reads).keys() {
+            if !self.reads[group].contains_key(id) {
+                self.readers.entry(*id).or_default().remove(&group);
+            }
+        }
     }
 
     /// Whether group `a` needs what group `b` computes, directly or not.
@@ -202,7 +218,7 @@ impl<'a> Merging<'a> {
     /// Moves the second group into the first, and stops storing what only the joined group reads.
     fn join(&mut self, first: usize, second: usize) {
         let moved = self.groups[second].take().expect("a group");
-        self.reads[second].clear();
+        self.set_reads(second, BTreeMap::new());
         let mut group = self.groups[first].take().expect("a group");
         for &id in &moved.stores {
             self.of.insert(id, first);
@@ -210,7 +226,7 @@ impl<'a> Merging<'a> {
         group.stores.extend(moved.stores);
         group.stores.sort_unstable();
         let read_elsewhere =
-            |id: NodeId| self.reads.iter().enumerate().any(|(n, reads)| n != first && reads.contains_key(&id));
+            |id: NodeId| self.readers.get(&id).is_some_and(|groups| groups.iter().any(|&group| group != first));
         let (kept, inner): (Vec<NodeId>, Vec<NodeId>) =
             group.stores.iter().copied().partition(|&id| self.results.contains(&id) || read_elsewhere(id));
         for id in inner {
@@ -218,7 +234,7 @@ impl<'a> Merging<'a> {
             self.of.remove(&id);
         }
         group.stores = kept;
-        self.reads[first] = reads(self.graph, &self.fusion, &group);
+        self.set_reads(first, reads(self.graph, &self.fusion, &group));
         self.groups[first] = Some(group);
     }
 

@@ -2,6 +2,7 @@
 //! fusion promises.
 
 mod cases;
+mod layouts;
 mod models;
 mod promises;
 mod run;
