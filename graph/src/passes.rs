@@ -13,7 +13,7 @@
 //! payload are not kept. Every rule of every pass is exact; one that is not would have to say so, and have its own pass.
 //!
 //! Inputs, outputs and updates keep their order and their names; inputs that nothing uses stay declared.
-//! All passes rebuild the graph through [`rewrite`], and none knows another.
+//! All passes rebuild the graph through `rewrite`, and none knows another.
 
 mod canonicalize;
 mod fold;

@@ -1,4 +1,4 @@
-//! The text form of graphs. [`print`] and [`parse`] are inverses, but that inputs, which stand in the header, become
+//! The text form of graphs. [`print()`] and [`parse()`] are inverses, but that inputs, which stand in the header, become
 //! the first nodes, that nodes are numbered anew, and that scopes are listed in the order of their first use.
 //!
 //! ```text

@@ -114,10 +114,9 @@ impl Names {
             }
             inputs.push(handle);
         }
-        let mut number = 0;
-        for (name, _) in nodes.iter_mut().zip(&is_input).filter(|&(_, &is_input)| !is_input) {
+        let unnamed = nodes.iter_mut().zip(&is_input).filter(|&(_, &is_input)| !is_input);
+        for (number, (name, _)) in unnamed.enumerate() {
             *name = format!("%{number}");
-            number += 1;
         }
         Names { nodes, inputs, is_input }
     }

@@ -114,7 +114,7 @@ pub enum Source {
     Left,
     /// The operation's second operand.
     Right,
-    /// One of [`Recipe::scratch`].
+    /// One of the scratch buffers of a [`Recipe`].
     Scratch(usize),
 }
 
