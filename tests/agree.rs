@@ -27,7 +27,7 @@ use kiln_jit::plan::{Layout, plan};
 use kiln_jit::{Program, Session, States, Target};
 use kiln_runtime::Pool;
 use ndarray::{ArrayD, IxDyn};
-use random_graphs::{Case, random_case, with_values};
+use random_graphs::{Case, Random, random_case, with_values};
 
 /// The seeds to look at.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
@@ -98,7 +98,7 @@ fn assert_same<T: Real>(what: &str, before: &Values<T>, after: &Values<T>) {
 
 #[test]
 fn printed_graphs_parse() {
-    for seed in seeds(100) {
+    for seed in seeds(150) {
         let graph = random_case(seed).graph;
         let text = print(&graph);
         let parsed = parse(&text).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
@@ -108,9 +108,43 @@ fn printed_graphs_parse() {
     }
 }
 
+/// A text with a few characters dropped, doubled, swapped or replaced by others that mean something.
+fn damaged(text: &str, random: &mut Random) -> String {
+    let mut characters: Vec<char> = text.chars().collect();
+    for _ in 0..1 + random.below(4) {
+        let place = random.below(characters.len());
+        match random.below(4) {
+            0 => drop(characters.remove(place)),
+            1 => characters.insert(place, characters[place]),
+            2 => {
+                let other = random.below(characters.len());
+                characters.swap(place, other);
+            }
+            _ => {
+                characters[place] =
+                    random.pick(&['%', '[', ']', '{', ',', '9', '0', '-', '"', '@', '=', ' ', 'f', '.', 'é'])
+            }
+        }
+    }
+    characters.into_iter().collect()
+}
+
+#[test]
+fn damaged_texts_are_refused_or_valid() {
+    for seed in seeds(150) {
+        let text = print(&random_case(seed).graph);
+        let mut random = Random::new(seed);
+        for _ in 0..20 {
+            let damaged = damaged(&text, &mut random);
+            let parsed = failure(|| drop(parse(&damaged).map(|graph| verify(&graph).unwrap())));
+            assert_eq!(parsed, None, "seed {seed}:\n{damaged}");
+        }
+    }
+}
+
 #[test]
 fn passes_change_no_bit() {
-    for seed in seeds(100) {
+    for seed in seeds(150) {
         let case = random_case(seed);
         if verbose() {
             println!("{}", case.graph);
@@ -180,7 +214,7 @@ fn assert_close(what: &str, exact: &Values<f64>, found: &Values<f32>, tolerances
 #[test]
 fn single_precision_is_close_to_double() {
     let (mut tight, mut all) = (0, 0);
-    for seed in seeds(100) {
+    for seed in seeds(150) {
         let case = random_case(seed);
         let tolerances = tolerances(&case);
         let (single, double) = (evaluate(&case.graph, &case), evaluate(&case.graph, &case));
