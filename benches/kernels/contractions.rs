@@ -10,18 +10,34 @@ use kiln_jit::target::Target;
 use crate::runner::Runner;
 use crate::{Case, Unit};
 
-/// `name, batch, input channels, extent, output channels, kernel, padding, stride` of 2-d convolutions.
-const CONVOLUTIONS: &[(&str, usize, usize, usize, usize, usize, usize, usize)] = &[
-    ("lenet conv1", 64, 1, 28, 20, 5, 0, 1),
-    ("lenet conv2", 64, 20, 12, 64, 5, 0, 1),
-    ("vgg first", 16, 3, 32, 64, 3, 1, 1),
-    ("resnet 32 ch 32x32", 16, 32, 32, 32, 3, 1, 1),
-    ("resnet 64 ch 32x32", 16, 64, 32, 64, 3, 1, 1),
-    ("resnet 128 ch 16x16", 16, 128, 16, 128, 3, 1, 1),
-    ("resnet 256 ch 8x8", 16, 256, 8, 256, 3, 1, 1),
-    ("resnet 512 ch 4x4", 16, 512, 4, 512, 3, 1, 1),
-    ("resnet 64 to 128 stride 2", 16, 64, 32, 128, 3, 1, 2),
-    ("resnet 64 to 128 1x1 stride 2", 16, 64, 32, 128, 1, 0, 2),
+/// A 2-d convolution with square images and kernels.
+struct Layer {
+    name: &'static str,
+    batch: usize,
+    channels: usize,
+    extent: usize,
+    features: usize,
+    kernel: usize,
+    padding: usize,
+    stride: usize,
+}
+
+const fn layer(name: &'static str, batch: usize, channels: usize, extent: usize, features: usize) -> Layer {
+    Layer { name, batch, channels, extent, features, kernel: 3, padding: 1, stride: 1 }
+}
+
+/// The layers of LeNet, VGG and ResNet-18 on images of 32 x 32.
+const LAYERS: &[Layer] = &[
+    Layer { kernel: 5, padding: 0, ..layer("lenet conv1", 64, 1, 28, 20) },
+    Layer { kernel: 5, padding: 0, ..layer("lenet conv2", 64, 20, 12, 64) },
+    layer("vgg first", 16, 3, 32, 64),
+    layer("resnet 32 ch 32x32", 16, 32, 32, 32),
+    layer("resnet 64 ch 32x32", 16, 64, 32, 64),
+    layer("resnet 128 ch 16x16", 16, 128, 16, 128),
+    layer("resnet 256 ch 8x8", 16, 256, 8, 256),
+    layer("resnet 512 ch 4x4", 16, 512, 4, 512),
+    Layer { stride: 2, ..layer("resnet 64 to 128 stride 2", 16, 64, 32, 128) },
+    Layer { kernel: 1, padding: 0, stride: 2, ..layer("resnet 64 to 128 1x1 stride 2", 16, 64, 32, 128) },
 ];
 
 /// `name, rows, depth, columns, left transposed, right transposed`.
@@ -51,7 +67,7 @@ pub fn cases(filter: &str) -> Vec<Case> {
             cases.push(case(name.into(), Op::Dot, [[m, k].into(), [k, n].into()], [m, n].into(), [left, right]));
         }
     }
-    for &(name, batch, channels, extent, features, kernel, padding, stride) in CONVOLUTIONS {
+    for &Layer { name, batch, channels, extent, features, kernel, padding, stride } in LAYERS {
         let out = (extent + 2 * padding - kernel) / stride + 1;
         let x = Shape::new(&[batch, channels, extent, extent]);
         let w = Shape::new(&[features, channels, kernel, kernel]);

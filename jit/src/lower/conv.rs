@@ -20,7 +20,13 @@ fn reduced(extent: usize, left: i64, right: i64) -> Axis {
     Axis { extent, left, right, reduce: true }
 }
 
-/// A coordinate that is the sum of the last axis pushed to `axes` and others.
+/// The operand's distance along each of its axes.
+fn strides(operand: &Operand) -> impl Fn(usize) -> i64 {
+    let strides = operand.layout.strides;
+    move |axis| strides[axis]
+}
+
+/// A coordinate that is a sum of places along axes, with factors.
 fn along(terms: &[(usize, i64)]) -> Coordinate {
     Coordinate { offset: 0, terms: terms.to_vec() }
 }
@@ -58,25 +64,25 @@ fn first_window(conv: &Convolution, input: &Operand) -> i64 {
 
 /// [`kiln_graph::Op::Conv`]: input, weight. Rows are pixels, the lanes output channels; sums over kernel and input channels.
 pub(super) fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Shape) -> Lowered {
-    let (x, w) = (input.layout.strides, weight.layout.strides);
+    let (x, w) = (strides(input), strides(weight));
     let rank = output.rank();
     let channels = weight.shape.dim(1) as i64;
     let features = output.dim(1) / conv.groups;
     let mut axes = vec![
-        kept(output.dim(0), x[0], 0),
-        kept(conv.groups, x[1] * channels, w[0] * features as i64),
-        kept(features, 0, w[0]),
+        kept(output.dim(0), x(0), 0),
+        kept(conv.groups, x(1) * channels, w(0) * features as i64),
+        kept(features, 0, w(0)),
     ];
     let mut places = vec![along(&[(0, 1)]), along(&[(1, features as i64), (2, 1)])];
     for axis in 2..rank {
         places.push(along(&[(axes.len(), 1)]));
-        axes.push(kept(output.dim(axis), x[axis] * conv.sliding.stride[axis - 2] as i64, 0));
+        axes.push(kept(output.dim(axis), x(axis) * conv.sliding.stride[axis - 2] as i64, 0));
     }
     for axis in 2..rank {
         let dilation = conv.sliding.dilation[axis - 2] as i64;
-        axes.push(reduced(weight.shape.dim(axis), x[axis] * dilation, w[axis]));
+        axes.push(reduced(weight.shape.dim(axis), x(axis) * dilation, w(axis)));
     }
-    axes.push(reduced(weight.shape.dim(1), x[1], w[1]));
+    axes.push(reduced(weight.shape.dim(1), x(1), w(1)));
     let left = first_window(conv, input);
     let contraction = Contraction { axes, left, right: weight.layout.offset as i64, output: places, fast: 1 };
     let halo = input_halo(conv, input.shape, &weight.shape.dims()[2..], &output.dims()[2..]);
@@ -87,24 +93,24 @@ pub(super) fn forward(conv: &Convolution, input: &Operand, weight: &Operand, out
 /// [`kiln_graph::Op::ConvGradWeight`]: input, output gradient. Rows are input channels and kernel elements, the lanes output
 /// channels; sums over batch and pixels.
 pub(super) fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, output: Shape) -> Lowered {
-    let (x, y) = (input.layout.strides, gradient.layout.strides);
+    let (x, y) = (strides(input), strides(gradient));
     let rank = output.rank();
     let channels = output.dim(1);
     let features = output.dim(0) / conv.groups;
     let mut axes = vec![
-        kept(conv.groups, x[1] * channels as i64, y[1] * features as i64),
-        kept(features, 0, y[1]),
-        kept(channels, x[1], 0),
+        kept(conv.groups, x(1) * channels as i64, y(1) * features as i64),
+        kept(features, 0, y(1)),
+        kept(channels, x(1), 0),
     ];
     let mut places = vec![along(&[(0, features as i64), (1, 1)]), along(&[(2, 1)])];
     for axis in 2..rank {
         places.push(along(&[(axes.len(), 1)]));
-        axes.push(kept(output.dim(axis), x[axis] * conv.sliding.dilation[axis - 2] as i64, 0));
+        axes.push(kept(output.dim(axis), x(axis) * conv.sliding.dilation[axis - 2] as i64, 0));
     }
-    axes.push(reduced(input.shape.dim(0), x[0], y[0]));
+    axes.push(reduced(input.shape.dim(0), x(0), y(0)));
     for axis in 2..rank {
         let stride = conv.sliding.stride[axis - 2] as i64;
-        axes.push(reduced(gradient.shape.dim(axis), x[axis] * stride, y[axis]));
+        axes.push(reduced(gradient.shape.dim(axis), x(axis) * stride, y(axis)));
     }
     let left = first_window(conv, input);
     let contraction = Contraction { axes, left, right: gradient.layout.offset as i64, output: places, fast: 0 };
@@ -159,23 +165,23 @@ pub(super) fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operan
 /// Each place of the output gradient, times the weight, is added to the places of the input that its window covers. Rows
 /// are pixels of the output; sums over output channels.
 fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
-    let (y, w) = (gradient.layout.strides, weight.layout.strides);
+    let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);
     let features = weight.shape.dim(0) / conv.groups;
     let mut axes = vec![
-        kept(output.dim(0), y[0], 0),
-        kept(conv.groups, y[1] * features as i64, w[0] * features as i64),
-        kept(channels, 0, w[1]),
-        reduced(features, y[1], w[0]),
+        kept(output.dim(0), y(0), 0),
+        kept(conv.groups, y(1) * features as i64, w(0) * features as i64),
+        kept(channels, 0, w(1)),
+        reduced(features, y(1), w(0)),
     ];
     let mut places = vec![along(&[(0, 1)]), along(&[(1, channels as i64), (2, 1)])];
     for axis in 2..rank {
         let terms =
             vec![(axes.len(), sliding.stride[axis - 2] as i64), (axes.len() + 1, sliding.dilation[axis - 2] as i64)];
         places.push(Coordinate { offset: -(sliding.padding[axis - 2].0 as i64), terms });
-        axes.push(kept(gradient.shape.dim(axis), y[axis], 0));
-        axes.push(kept(weight.shape.dim(axis), 0, w[axis]));
+        axes.push(kept(gradient.shape.dim(axis), y(axis), 0));
+        axes.push(kept(weight.shape.dim(axis), 0, w(axis)));
     }
     let (left, right) = (gradient.layout.offset as i64, weight.layout.offset as i64);
     let contraction = Contraction { axes, left, right, output: places, fast: 1 };
@@ -192,7 +198,7 @@ fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: S
 /// each. Rows are pixels of the input; sums over kernel and output channels. The weight is read backwards along its kernel,
 /// so nothing is flipped.
 fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
-    let (y, w) = (gradient.layout.strides, weight.layout.strides);
+    let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);
     let features = weight.shape.dim(0) / conv.groups;
@@ -210,28 +216,28 @@ fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, output: S
             halo.high[2 + axis] = halo.high[2 + axis].max(beyond.max(0) as usize);
         }
         let extended = |choice: Vec<Phase>| phases.iter().map(move |&p| choice.iter().copied().chain([p]).collect());
-        choices = choices.into_iter().flat_map(extended.clone()).collect();
+        choices = choices.into_iter().flat_map(extended).collect();
     }
     let contraction = |phases: &Vec<Phase>| {
         let mut axes = vec![
-            kept(output.dim(0), y[0], 0),
-            kept(conv.groups, y[1] * features as i64, w[0] * features as i64),
-            kept(channels, 0, w[1]),
+            kept(output.dim(0), y(0), 0),
+            kept(conv.groups, y(1) * features as i64, w(0) * features as i64),
+            kept(channels, 0, w(1)),
         ];
         let mut places = vec![along(&[(0, 1)]), along(&[(1, channels as i64), (2, 1)])];
         let (mut left, mut right) = (gradient.layout.offset as i64, weight.layout.offset as i64);
         for (axis, phase) in phases.iter().enumerate() {
             let terms = vec![(axes.len(), sliding.stride[axis] as i64)];
             places.push(Coordinate { offset: phase.first as i64, terms });
-            axes.push(kept(phase.places, y[2 + axis], 0));
-            left += phase.output * y[2 + axis];
-            right += phase.kernel as i64 * w[2 + axis];
+            axes.push(kept(phase.places, y(2 + axis), 0));
+            left += phase.output * y(2 + axis);
+            right += phase.kernel as i64 * w(2 + axis);
         }
         for (axis, phase) in phases.iter().enumerate() {
-            let (left, right) = (-y[2 + axis] * phase.output_step as i64, w[2 + axis] * phase.kernel_step as i64);
+            let (left, right) = (-y(2 + axis) * phase.output_step as i64, w(2 + axis) * phase.kernel_step as i64);
             axes.push(reduced(phase.elements, left, right));
         }
-        axes.push(reduced(features, y[1], w[0]));
+        axes.push(reduced(features, y(1), w(0)));
         Contraction { axes, left, right, output: places, fast: 1 }
     };
     let wanted = [channels_last(rank, halo), kernel_first(rank, 0, 1), channels_last(rank, Halo::default())];

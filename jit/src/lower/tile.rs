@@ -10,6 +10,7 @@ mod memory;
 mod panels;
 mod split;
 mod spread;
+mod ways;
 
 use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
@@ -237,172 +238,8 @@ pub fn wanted(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[Want
 /// estimated to be worth its time.
 pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Recipe> {
     let wanted = lowered(op, left, right, output)?.wanted;
-    let mut best: Option<Way> = None;
-    for copies in [[false, false], [true, false], [false, true], [true, true]] {
-        let Some(way) = Way::new(op, [left, right], &wanted, output, copies, target) else { continue };
-        if best.as_ref().is_none_or(|b| way.cycles < b.cycles) {
-            best = Some(way);
-        }
-    }
-    Some(best.expect("copying both operands is always possible").recipe())
-}
-
-/// A way to compute an operation: which operands are copied, and how the contractions over them are tiled.
-struct Way {
-    copies: [Option<Pack>; 2],
-    parts: Vec<Part>,
-    /// The partial results that the parts write, if they are not results.
-    partials: Option<Partials>,
-    cycles: f64,
-}
-
-/// One contraction of a [`Way`].
-struct Part {
-    tiling: Tiling,
-    panels: Option<Panels>,
-    /// Where the sums are added, if they are neither results nor partial results.
-    spread: Option<Spread>,
-    /// The number of the first partial result that it computes.
-    first: usize,
-    cycles: f64,
-}
-
-impl Part {
-    /// The fastest of the contraction's tilings, without panels and, where they are allowed, with them; the first of equals.
-    fn new(contraction: &Contraction, panels: bool, target: &Target) -> Part {
-        let mut best: Option<Part> = None;
-        for tiling in choose::candidates(contraction, target) {
-            if best.as_ref().is_some_and(|b| b.cycles <= tiling.cycles) {
-                continue;
-            }
-            let packed = Panels::new(&tiling).filter(|_| panels).map(|(panels, tiling)| (tiling, Some(panels)));
-            for (mut tiling, panels) in [(tiling, None)].into_iter().chain(packed) {
-                tiling.cycles += memory::waiting(&tiling, target);
-                let cycles = tiling.cycles + panels.as_ref().map_or(0.0, Panels::cycles);
-                if best.as_ref().is_none_or(|b| cycles < b.cycles) {
-                    best = Some(Part { tiling, panels, spread: None, first: 0, cycles });
-                }
-            }
-        }
-        best.expect("every contraction has a form")
-    }
-
-    /// The items of a spread contraction.
-    fn spread((spread, item): (Spread, Contraction), target: &Target) -> Part {
-        let mut part = Part::new(&item, !spread.in_both(), target);
-        part.tiling.grid = 0;
-        part.cycles += spread.cycles(&part.tiling, target.lanes) - part.tiling.cycles;
-        Part { spread: Some(spread), ..part }
-    }
-}
-
-impl Way {
-    /// `None` where an operand that is not copied lacks its halo, or one that is copied already lies as wanted.
-    fn new(
-        op: &Op,
-        operands: [&Operand; 2],
-        wanted: &[Wanted; 3],
-        output: Shape,
-        copies: [bool; 2],
-        target: &Target,
-    ) -> Option<Way> {
-        let mut packs = [None, None];
-        let mut used = operands.map(|o| *o);
-        for side in 0..2 {
-            let (from, want) = (operands[side], &wanted[side]);
-            let covered = from.halo.covers(&want.halo);
-            let layout = want.layout(from.shape);
-            let same = covered && (0..from.shape.rank()).all(|a| from.layout.strides[a] == layout.strides[a]);
-            match copies[side] {
-                true if same => return None,
-                true => {
-                    packs[side] = Some(Pack::new(from, want));
-                    used[side] = Operand { shape: from.shape, layout, halo: want.halo };
-                }
-                false if !covered => return None,
-                false => {}
-            }
-        }
-        let lowered = lowered(op, &used[0], &used[1], output)?;
-        let mut way = Way { copies: packs, parts: Vec::new(), partials: None, cycles: 0.0 };
-        match (&lowered.contractions[..], lowered.spread) {
-            ([contraction], Some(halo)) => {
-                let sums = Partials::new(output, &Wanted { order: wanted[2].order.clone(), halo }, 1);
-                way.parts.push(Part::spread(Spread::items(contraction, 0, 0, sums), target));
-            }
-            ([contraction], None) if let Some(parts) = split::parts(contraction, output) => {
-                let split = split::split(contraction, parts);
-                let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
-                let partials = Partials::new(output, &dense, split::count(&split));
-                for (contraction, first) in split {
-                    let whole = Part::new(&contraction, true, target);
-                    let stretches = Spread::stretches(&contraction, partials.from(first));
-                    let stretches = stretches.map(|spread| Part::spread(spread, target));
-                    let best = stretches.filter(|part| part.cycles < whole.cycles).unwrap_or(whole);
-                    way.parts.push(Part { first, ..best });
-                }
-                way.partials = Some(partials);
-            }
-            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, true, target))),
-        }
-        let copies: f64 = way.copies.iter().flatten().map(Pack::cycles).sum();
-        way.cycles = copies + way.parts.iter().map(|part| part.cycles).sum::<f64>();
-        Some(way)
-    }
-
-    fn recipe(self) -> Recipe {
-        let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new() };
-        let mut sources = [Source::Left, Source::Right];
-        for (source, pack) in sources.iter_mut().zip(self.copies) {
-            let Some(pack) = pack else { continue };
-            let to = recipe.scratch(pack.elements());
-            recipe.stage([*source], Some(to), 0, Work::Pack(pack));
-            *source = to;
-        }
-        let partial = self.partials.as_ref().map(|partials| recipe.scratch(partials.elements()));
-        for Part { tiling, panels, spread, first, .. } in self.parts {
-            let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
-            let [left, mut right] = exchanged(sources);
-            if let Some(panels) = panels {
-                let to = recipe.scratch(panels.elements());
-                recipe.stage([right], Some(to), 0, Work::Panels(panels));
-                right = to;
-            }
-            let mut flops = tiling.contraction.flops();
-            if let Some(spread) = spread {
-                flops *= spread.count() as u64;
-                let sums = partial.unwrap_or_else(|| recipe.scratch(spread.elements()));
-                let [left, right] = exchanged([left, right]);
-                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
-                let results = spread.finishes();
-                recipe.stages.push(Stage { buffers, results, flops, work: Work::Spread(tiling, spread) });
-                continue;
-            }
-            let work = match &self.partials {
-                None => Work::Tiles(tiling),
-                Some(partials) => Work::Partial(tiling, partials.from(first)),
-            };
-            recipe.stage([left, right], partial, flops, work);
-        }
-        if let (Some(partials), Some(partial)) = (self.partials, partial) {
-            recipe.stage([partial], None, partials.elements() as u64, Work::Sum(partials));
-        }
-        recipe
-    }
-}
-
-impl Recipe {
-    fn scratch(&mut self, elements: usize) -> Source {
-        self.scratch.push(elements);
-        Source::Scratch(self.scratch.len() - 1)
-    }
-
-    /// Adds a stage that reads some buffers and writes scratch memory, or results.
-    fn stage<const K: usize>(&mut self, from: [Source; K], to: Option<Source>, flops: u64, work: Work) {
-        let reads = from.into_iter().map(|source| (source, Access::Read));
-        let buffers = reads.chain(to.map(|to| (to, Access::Write))).collect();
-        self.stages.push(Stage { buffers, results: to.is_none(), flops, work });
-    }
+    let lower = |used: [&Operand; 2]| lowered(op, used[0], used[1], output).expect("a contraction");
+    Some(ways::best([left, right], &wanted, output, &lower, target).recipe())
 }
 
 impl Contraction {
@@ -413,6 +250,19 @@ impl Contraction {
 }
 
 impl Stage {
+    /// What the stage does, in a word: `tiles`, `folded tiles`, `parts`, `sum`, `spread`, `pack` or `panels`.
+    pub fn kind(&self) -> &'static str {
+        match &self.work {
+            Work::Tiles(tiling) if tiling.fold.is_some() => "folded tiles",
+            Work::Tiles(_) => "tiles",
+            Work::Partial(..) => "parts",
+            Work::Sum(_) => "sum",
+            Work::Spread(..) => "spread",
+            Work::Pack(_) => "pack",
+            Work::Panels(_) => "panels",
+        }
+    }
+
     /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.
     /// `buffers` are the kernel's, for [`Stage::buffers`].
     pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {

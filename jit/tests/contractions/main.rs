@@ -4,6 +4,8 @@
 mod cases;
 mod naive;
 
+use std::collections::BTreeSet;
+
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
 use kiln_jit::code::Code;
@@ -164,38 +166,60 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape) {
     }
 }
 
-#[test]
-fn dots() {
+/// Every case: the operation, its operands' shapes, its output's.
+fn all() -> Vec<(Op, [Shape; 2], Shape)> {
+    let mut all = Vec::new();
     for (left, right) in cases::DOTS {
         let (left, right) = (Shape::new(left), Shape::new(right));
-        let output = left.with(left.rank() - 1, right.dim(right.rank() - 1));
-        check(&Op::Dot, [left, right], output);
+        all.push((Op::Dot, [left, right], left.with(left.rank() - 1, right.dim(right.rank() - 1))));
     }
+    for case in cases::convolutions() {
+        let conv = case.conv;
+        let (mut input, mut kernel) = ([1; 3], [1; 3]);
+        input[..conv.sliding.spatial].copy_from_slice(&case.input.dims()[2..]);
+        kernel[..conv.sliding.spatial].copy_from_slice(&case.weight.dims()[2..]);
+        all.push((Op::Conv(conv), [case.input, case.weight], case.output));
+        all.push((Op::ConvGradInput { conv, input }, [case.output, case.weight], case.input));
+        all.push((Op::ConvGradWeight { conv, kernel }, [case.input, case.output], case.weight));
+    }
+    all
+}
+
+/// The cases mean nothing for a kind of stage that none of them reaches.
+#[test]
+fn the_cases_reach_every_kind_of_stage() {
+    let mut reached = BTreeSet::new();
+    for (op, shapes, output) in all() {
+        for layout in [row_major, cases::reversed] {
+            let operands = shapes.map(|shape| operand(shape, &layout(shape)));
+            let recipe =
+                recipe(&op, &operands[0], &operands[1], output, &Target::with_lanes(4)).expect("a contraction");
+            reached.extend(recipe.stages.iter().map(|stage| stage.kind()));
+        }
+    }
+    let kinds = ["folded tiles", "pack", "panels", "parts", "spread", "sum", "tiles"];
+    assert_eq!(reached.into_iter().collect::<Vec<_>>(), kinds);
+}
+
+#[test]
+fn products() {
+    all().iter().filter(|(op, ..)| matches!(op, Op::Dot)).for_each(|&(op, shapes, output)| check(&op, shapes, output));
 }
 
 #[test]
 fn convolutions() {
-    for case in cases::convolutions() {
-        check(&Op::Conv(case.conv), [case.input, case.weight], case.output);
-    }
+    let convolutions = all().into_iter().filter(|(op, ..)| matches!(op, Op::Conv(_)));
+    convolutions.for_each(|(op, shapes, output)| check(&op, shapes, output));
 }
 
 #[test]
-fn convolutions_input_gradients() {
-    for case in cases::convolutions() {
-        let mut input = [1; 3];
-        input[..case.conv.sliding.spatial].copy_from_slice(&case.input.dims()[2..]);
-        let op = Op::ConvGradInput { conv: case.conv, input };
-        check(&op, [case.output, case.weight], case.input);
-    }
+fn input_gradients() {
+    let gradients = all().into_iter().filter(|(op, ..)| matches!(op, Op::ConvGradInput { .. }));
+    gradients.for_each(|(op, shapes, output)| check(&op, shapes, output));
 }
 
 #[test]
-fn convolutions_weight_gradients() {
-    for case in cases::convolutions() {
-        let mut kernel = [1; 3];
-        kernel[..case.conv.sliding.spatial].copy_from_slice(&case.weight.dims()[2..]);
-        let op = Op::ConvGradWeight { conv: case.conv, kernel };
-        check(&op, [case.input, case.output], case.weight);
-    }
+fn weight_gradients() {
+    let gradients = all().into_iter().filter(|(op, ..)| matches!(op, Op::ConvGradWeight { .. }));
+    gradients.for_each(|(op, shapes, output)| check(&op, shapes, output));
 }
