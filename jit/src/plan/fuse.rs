@@ -1,5 +1,11 @@
 //! Which values are stored, and which are computed together: partitions a graph into groups, each of which becomes one
-//! kernel (or a fixed few). A value that is not stored is computed again wherever it is used.
+//! kernel (or a fixed few). A value that is not stored is computed again wherever it is used. Stored are
+//! - the results of operations that are more than elementwise (unless `merge.rs` puts what follows them into their kernel),
+//!   outputs and updates, and what a contraction, a window or a gather reads;
+//! - an elementwise value whose elements a broadcast repeats (scalar arithmetic, statistics of rows), if it costs anything;
+//! - an elementwise value with several users, unless it is cheap: of a weight of at most [`RECOMPUTED_WEIGHT`], reading at
+//!   most one tensor of its own size (a mask `x > 0`, a scaled tensor), and that tensor being needed anyway.
+//!
 //! It knows graphs and what can be computed inside of what; it knows no layouts and no memory.
 
 use std::collections::BTreeSet;
