@@ -349,3 +349,11 @@ fn the_summary_counts_layers_parameters_and_work() {
     let text = summary.to_string();
     assert!(text.contains("planned memory at batch 8: training"), "{text}");
 }
+
+/// Services train and predict on threads of their own.
+#[test]
+fn trainers_and_predictors_can_be_sent() {
+    fn sent<T: Send>(_: &T) {}
+    sent(&trainer(1, 1));
+    sent(&Predictor::new(Small::init(1)).batch(1).build().unwrap());
+}
