@@ -47,6 +47,12 @@ impl Lowered {
     }
 }
 
+/// What a loop nest runs at each place: it gets the coordinates and the carried values, and gives the new ones.
+type NestBody<'a> = dyn FnMut(&mut KernelBuilder, &[Index], &[Value]) -> Vec<Value> + 'a;
+
+/// What runs for a group of neighbouring vectors: it gets the place of lane 0 and the number of active lanes of each.
+type VectorsBody<'a> = dyn FnMut(&mut KernelBuilder, &[(Index, usize)]) + 'a;
+
 /// Loops over the given axes, outermost first: runs the body at each place, with `coordinates` set along them, carrying
 /// values from place to place.
 fn nest(
@@ -54,7 +60,7 @@ fn nest(
     axes: &[(usize, usize)],
     coordinates: &[Index],
     carried: &[Value],
-    body: &mut dyn FnMut(&mut KernelBuilder, &[Index], &[Value]) -> Vec<Value>,
+    body: &mut NestBody<'_>,
 ) -> Vec<Value> {
     let Some((&(axis, extent), inner)) = axes.split_first() else {
         return body(kernel, coordinates, carried);
@@ -71,13 +77,7 @@ fn nest(
 
 /// Covers `0..extent` with vectors: `body` gets the place of lane 0, relative to `start`, and the numbers of active lanes
 /// of neighbouring vectors. Whole groups of `unroll` vectors come in a loop, then the rest, then the tail.
-fn vectors(
-    kernel: &mut KernelBuilder,
-    extent: usize,
-    unroll: usize,
-    start: &Index,
-    body: &mut dyn FnMut(&mut KernelBuilder, &[(Index, usize)]),
-) {
+fn vectors(kernel: &mut KernelBuilder, extent: usize, unroll: usize, start: &Index, body: &mut VectorsBody<'_>) {
     let lanes = kernel.lanes();
     let (full, tail) = (extent / lanes, extent % lanes);
     let groups = full / unroll;

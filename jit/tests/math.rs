@@ -76,7 +76,10 @@ fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
 }
 
-const FUNCTIONS: [(&str, Function1, fn(f64) -> f64, f64, f32); 12] = [
+/// Name, vector code, exact function, error in ulp, largest argument.
+type Row = (&'static str, Function1, fn(f64) -> f64, f64, f32);
+
+const FUNCTIONS: [Row; 12] = [
     ("exp", math::exp, f64::exp, 1.0, f32::MAX),
     ("expm1", math::expm1, f64::exp_m1, 2.0, f32::MAX),
     ("log", math::log, f64::ln, 1.0, f32::MAX),
