@@ -348,9 +348,9 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
     }
     let mut evaluation = Evaluation::new(&expression, &mut kernel);
     evaluation.prepare(&mut kernel, [value]);
-    let (worst, better) = match op {
-        ArgOp::Max => (ReduceOp::Max, Compare::Gt),
-        ArgOp::Min => (ReduceOp::Min, Compare::Lt),
+    let (worst, no_better) = match op {
+        ArgOp::Max => (ReduceOp::Max, Compare::Le),
+        ArgOp::Min => (ReduceOp::Min, Compare::Ge),
     };
     let fold = Fold { op: worst, dtype: expression.types[value.index()] };
     let outer = if grid == kept { kept } else { kept - 1 };
@@ -371,8 +371,8 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
                     let value = evaluation.clone().term(kernel, value, &point, None);
                     let place = coordinates.get(kept).cloned().unwrap_or_default();
                     let place = kernel.push(Operation::Affine(place));
-                    let wins = beats(kernel, better, value, best[0]);
-                    vec![kernel.select(wins, value, best[0]), kernel.select(wins, place, best[1])]
+                    let stays = stays(kernel, no_better, value, best[0]);
+                    vec![kernel.select(stays, best[0], value), kernel.select(stays, best[1], place)]
                 });
                 evaluation.store(kernel, &point, Some(found[1]));
             }
@@ -383,14 +383,13 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
     vec![Lowered::new(kernel, &expression, flops)]
 }
 
-/// Whether a later value takes the place of the best one so far: it compares better, or is the first NaN.
-pub(super) fn beats(kernel: &mut KernelBuilder, better: Compare, value: Value, best: Value) -> Value {
-    let wins = kernel.compare(better, value, best);
+/// Whether the best value so far keeps its place when a later one comes: that does not compare better, or the best one
+/// is a NaN (the first NaN wins). `no_better` is `Le` for a maximum and `Ge` for a minimum.
+pub(super) fn stays(kernel: &mut KernelBuilder, no_better: Compare, value: Value, best: Value) -> Value {
+    let stays = kernel.compare(no_better, value, best);
     if kernel.ty(value) != ValueType::F32 {
-        return wins;
+        return stays;
     }
-    let nan = kernel.compare(Compare::Ne, value, value);
-    let number = kernel.compare(Compare::Eq, best, best);
-    let first = kernel.push(Operation::Mask2(Mask2::And, nan, number));
-    kernel.push(Operation::Mask2(Mask2::Or, wins, first))
+    let nan = kernel.compare(Compare::Ne, best, best);
+    kernel.push(Operation::Mask2(Mask2::Or, stays, nan))
 }

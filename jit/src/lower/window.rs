@@ -8,7 +8,7 @@
 use kiln_graph::op::WindowOp;
 
 use super::expression::{Evaluation, Expression, Point, TermId, extremum};
-use super::reduce::beats;
+use super::reduce::stays;
 use super::{Lowered, UNROLL, nest, vectors};
 use crate::kernel::{Access, Compare, Float2, Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
@@ -146,6 +146,16 @@ pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Tas
     vec![Lowered::new(kernel, expression, places)]
 }
 
+/// The number of elements of each window that lie inside the input.
+fn elements_inside(region: &[Segment]) -> usize {
+    region.iter().map(|s| s.to - s.from).product()
+}
+
+/// Whether the elements of a window are visited by straight-line code, not by loops.
+fn is_unrolled(region: &[Segment]) -> bool {
+    elements_inside(region) <= UNROLLED_ELEMENTS
+}
+
 /// What is done at an element of a window: it gets the place, the element's number and the carried values, and gives the
 /// next ones.
 type Visit<'a> = dyn FnMut(&mut KernelBuilder, &Point, &Index, &[Value]) -> Vec<Value> + 'a;
@@ -244,35 +254,41 @@ impl Windows<'_> {
                 };
                 let best = self.others(kernel, window, region, &initial, &mut |kernel, point, _, best| {
                     let [value, picked] = [value, picked].map(|id| term(kernel, id, point));
-                    let wins = beats(kernel, Compare::Gt, value, best[0]);
-                    vec![kernel.select(wins, value, best[0]), kernel.select(wins, picked, best[1])]
+                    let stays = stays(kernel, Compare::Le, value, best[0]);
+                    vec![kernel.select(stays, best[0], value), kernel.select(stays, best[1], picked)]
                 });
                 self.evaluation.store(kernel, window, Some(best[1]));
             }
             Task::MaxGradient(value, gradient) => {
                 let Some(first) = self.first(window, region) else { return };
                 let number = self.number(&first.coordinates[2 + self.spatial()..]);
-                let initial = [term(kernel, value, &first), kernel.push(Operation::Affine(number))];
+                // What is known at each element, the value among it, for when its gradient is stored.
+                let mut known = vec![self.evaluation.clone()];
+                let initial = [known[0].term(kernel, value, &first, None), kernel.push(Operation::Affine(number))];
                 let found = self.others(kernel, window, region, &initial, &mut |kernel, point, number, best| {
-                    let value = term(kernel, value, point);
+                    let mut here = self.evaluation.clone();
+                    let value = here.term(kernel, value, point, None);
+                    known.push(here);
                     let number = kernel.push(Operation::Affine(number.clone()));
-                    let wins = beats(kernel, Compare::Gt, value, best[0]);
-                    vec![kernel.select(wins, value, best[0]), kernel.select(wins, number, best[1])]
+                    let stays = stays(kernel, Compare::Le, value, best[0]);
+                    vec![kernel.select(stays, best[0], value), kernel.select(stays, best[1], number)]
                 });
                 let gradient = term(kernel, gradient, window);
                 let zero = kernel.f32(0.0);
+                // Inside of loops nothing is known of what other loops computed.
+                let mut known = known.iter().filter(|_| is_unrolled(region));
                 self.elements(kernel, window, region, &[], &mut |kernel, point, number, _| {
                     let number = kernel.push(Operation::Affine(number.clone()));
                     let here = kernel.compare(Compare::Eq, number, found[1]);
                     let part = kernel.select(here, gradient, zero);
-                    self.give(kernel, point, part);
+                    self.give(kernel, known.next().unwrap_or(&self.evaluation), point, part);
                     Vec::new()
                 });
             }
             Task::SumGradient(gradient) => {
                 let gradient = term(kernel, gradient, window);
                 self.elements(kernel, window, region, &[], &mut |kernel, point, _, _| {
-                    self.give(kernel, point, gradient);
+                    self.give(kernel, &self.evaluation, point, gradient);
                     Vec::new()
                 });
             }
@@ -336,13 +352,12 @@ impl Windows<'_> {
             let number = self.number(&coordinates[axis_of..]);
             body(kernel, &point, &number, carried)
         };
-        let count: usize = region.iter().map(|s| s.to - s.from).product();
-        if count > UNROLLED_ELEMENTS {
+        if !is_unrolled(region) {
             let loops: Vec<_> = region.iter().enumerate().map(|(axis, s)| (axis_of + axis, s.to - s.from)).collect();
             return nest(kernel, &loops, &start.coordinates, carried, &mut visit);
         }
         let mut carried = carried.to_vec();
-        for number in from..count {
+        for number in from..elements_inside(region) {
             let mut coordinates = start.coordinates.clone();
             let mut rest = number;
             for (axis, s) in region.iter().enumerate().rev() {
@@ -355,9 +370,9 @@ impl Windows<'_> {
     }
 
     /// Adds or writes a part of the gradient at an element of a window.
-    fn give(&self, kernel: &mut KernelBuilder, point: &Point, part: Value) {
+    fn give(&self, kernel: &mut KernelBuilder, known: &Evaluation<'_>, point: &Point, part: Value) {
         if !self.adds {
-            return self.evaluation.store(kernel, point, Some(part));
+            return known.store(kernel, point, Some(part));
         }
         let store = &self.expression.stores[0];
         let buffer = self.evaluation.buffer(store.argument);
