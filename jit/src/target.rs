@@ -1,6 +1,6 @@
 //! What the lowering asks the machine: lanes, registers, masks, caches. It knows no kernel and no emitter.
 
-/// A machine to lower for. Results depend on the lanes alone; the rest decides sizes of tiles and blocks.
+/// A machine to lower for. The order in which sums are taken depends on it and on the shapes, never on the number of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// 32-bit lanes of a vector register.
