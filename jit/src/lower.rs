@@ -53,6 +53,15 @@ type NestBody<'a> = dyn FnMut(&mut KernelBuilder, &[Index], &[Value]) -> Vec<Val
 /// What runs for a group of neighbouring vectors: it gets the place of lane 0 and the number of active lanes of each.
 type VectorsBody<'a> = dyn FnMut(&mut KernelBuilder, &[(Index, usize)]) + 'a;
 
+/// Makes the leading axes of an expression the grid, and gives the place of a task: the start along all other axes.
+fn grid_coordinates(kernel: &mut KernelBuilder, expression: &Expression, axes: usize) -> Vec<Index> {
+    let mut coordinates = vec![Index::default(); expression.rank()];
+    for (coordinate, &extent) in coordinates.iter_mut().zip(&expression.extents).take(axes) {
+        *coordinate = Index::of(kernel.grid(extent), 1);
+    }
+    coordinates
+}
+
 /// Loops over the given axes, outermost first: runs the body at each place, with `coordinates` set along them, carrying
 /// values from place to place.
 fn nest(

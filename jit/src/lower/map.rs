@@ -2,7 +2,7 @@
 //! terms. Copies between layouts are the simplest of them. It knows expressions; it knows no graph.
 
 use super::expression::{Evaluation, Expression, Point};
-use super::{Lowered, TASK_PLACES, UNROLL, divisor, nest, split_tasks, vectors};
+use super::{Lowered, TASK_PLACES, UNROLL, divisor, grid_coordinates, nest, split_tasks, vectors};
 use crate::kernel::{Index, KernelBuilder};
 use crate::target::Target;
 
@@ -51,11 +51,7 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
     let grid = split_tasks(&mut expression, rank, 1 + weight as usize / 8, UNROLL * target.lanes);
     let rank = expression.rank();
     let mut kernel = KernelBuilder::new(name, target.lanes);
-    let mut coordinates = vec![Index::default(); rank];
-    for (axis, coordinate) in coordinates.iter_mut().enumerate().take(grid) {
-        let variable = kernel.grid(expression.extents[axis]);
-        *coordinate = Index::of(variable, 1);
-    }
+    let coordinates = grid_coordinates(&mut kernel, &expression, grid);
     let mut evaluation = Evaluation::new(&expression, &mut kernel);
     evaluation.prepare(&mut kernel, roots.iter().copied());
     if grid == rank {

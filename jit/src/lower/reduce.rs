@@ -8,7 +8,7 @@ use kiln_graph::DType;
 use kiln_graph::op::{ArgOp, ReduceOp};
 
 use super::expression::{Affine, Argument, Evaluation, Expression, Point, Storage, Store, Term, TermId, extremum};
-use super::{Lowered, TASK_PLACES, UNROLL, divisor, nest, split_tasks, vectors};
+use super::{Lowered, TASK_PLACES, UNROLL, divisor, grid_coordinates, nest, split_tasks, vectors};
 use crate::kernel::{Compare, Element, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Value, ValueType};
 use crate::target::Target;
 
@@ -99,8 +99,9 @@ pub fn lower(
     if parts < 4 {
         return vec![one(name, expression, kept, value, fold, target)];
     }
-    let parts = in_parts(&expression, kept, value, parts, fold, scratch);
-    parts.map(|(expression, kept, value)| one(name, expression, kept, value, fold, target)).into()
+    let [first, second] = in_parts(&expression, kept, value, parts, fold, scratch);
+    let named = [("part", first), (name, second)];
+    named.map(|(name, (expression, kept, value))| one(name, expression, kept, value, fold, target)).into()
 }
 
 /// Kept axes first, as the stores step through memory; folded axes behind them, as the loads do. Says how many are kept.
@@ -199,11 +200,7 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, value: TermId, f
         grid
     };
     let mut kernel = KernelBuilder::new(name, target.lanes);
-    let mut coordinates = vec![Index::default(); expression.rank()];
-    for (axis, coordinate) in coordinates.iter_mut().enumerate().take(grid) {
-        let variable = kernel.grid(expression.extents[axis]);
-        *coordinate = Index::of(variable, 1);
-    }
+    let coordinates = grid_coordinates(&mut kernel, &expression, grid);
     let mut evaluation = Evaluation::new(&expression, &mut kernel);
     let roots: Vec<TermId> = expression.stores.iter().map(|store| store.term).chain([value]).collect();
     evaluation.prepare(&mut kernel, roots);
@@ -341,11 +338,7 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
     let grid = split_tasks(&mut expression, kept, folded_places, target.lanes);
     kept += expression.rank() - before;
     let mut kernel = KernelBuilder::new(name, target.lanes);
-    let mut coordinates = vec![Index::default(); expression.rank()];
-    for (axis, coordinate) in coordinates.iter_mut().enumerate().take(grid) {
-        let variable = kernel.grid(expression.extents[axis]);
-        *coordinate = Index::of(variable, 1);
-    }
+    let coordinates = grid_coordinates(&mut kernel, &expression, grid);
     let mut evaluation = Evaluation::new(&expression, &mut kernel);
     evaluation.prepare(&mut kernel, [value]);
     let (worst, no_better) = match op {
