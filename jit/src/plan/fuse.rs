@@ -234,7 +234,11 @@ impl Storing {
                 self.stored[node.inputs[0].index()] = true;
                 self.row_major[node.inputs[0].index()] = true;
             }
-            Class::Input | Class::View => self.stored[id.index()] = true,
+            // The copy goes by the places of its operand.
+            Class::Input | Class::View => {
+                self.stored[id.index()] = true;
+                self.row_major[id.index()] = true;
+            }
         }
     }
 

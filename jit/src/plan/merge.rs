@@ -388,8 +388,10 @@ impl Walk<'_> {
                 None => self.apart(node.inputs[0]),
             },
             Class::Elementwise => {
+                // A scatter looks at other places of its operands than that which it computes.
+                let placewise = !matches!(node.op, Op::ScatterAdd { .. });
                 for &operand in &node.inputs {
-                    if self.graph.shape(operand) == node.ty.shape {
+                    if placewise && self.graph.shape(operand) == node.ty.shape {
                         self.at(operand, coordinates);
                     } else {
                         self.apart(operand);
