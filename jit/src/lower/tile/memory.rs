@@ -22,7 +22,7 @@ const FAR: f64 = 2.0;
 /// Cycles that a page takes, where there are more than [`PAGES`].
 const WALK: f64 = 4.0;
 /// Places looked at, at most.
-const PLACES: usize = 1 << 11;
+const PLACES: usize = 1 << 10;
 /// Turns of the innermost loops over which the left operand's lines are counted.
 const TURNS: usize = 64;
 
@@ -78,12 +78,16 @@ fn again(places: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Optio
 /// Cycles that one product of each sum of a tile waits for the right operand.
 fn right(tiling: &Tiling, target: &Target) -> f64 {
     let contraction = &tiling.contraction;
-    let mut axes: Vec<(usize, usize)> =
-        tiling.reduce.iter().map(|l| (l.axis, contraction.axes[l.axis].extent)).collect();
+    let reduce: Vec<(usize, usize)> = tiling.reduce.iter().map(|l| (l.axis, contraction.axes[l.axis].extent)).collect();
+    let turns = places(contraction, &reduce, |axis| axis.right, PLACES);
     let stretch = tiling.levels.iter().find(|l| Some(l.axis) == tiling.vector);
-    let width = stretch.map_or(1, |l| l.size.min(contraction.axes[l.axis].extent));
-    axes.extend(stretch.map(|l| (l.axis, width)));
-    let places = places(contraction, &axes, |axis| axis.right, PLACES * width);
+    let along: Vec<i64> = stretch.map_or(vec![0], |level| {
+        let axis = contraction.axes[level.axis];
+        let width = level.size.min(axis.extent) as i64;
+        let step = if axis.right == 1 { LINE } else { 1 };
+        (0..width).step_by(step as usize).chain([width - 1]).map(|place| place * axis.right).collect()
+    });
+    let places: Vec<i64> = turns.iter().flat_map(|turn| along.iter().map(move |place| turn + place)).collect();
     let beyond = |lines: &[i64], bytes: usize| {
         let count = bytes / (4 * LINE as usize) / 8;
         let mut sets = vec![0usize; count];
@@ -93,7 +97,7 @@ fn right(tiling: &Tiling, target: &Target) -> f64 {
         let over: usize = sets.iter().filter(|&&count| count > WAYS).sum();
         over as f64 / lines.len() as f64
     };
-    again(&places, beyond, None, target) * width as f64 / places.len() as f64
+    again(&places, beyond, None, target) / turns.len() as f64
 }
 
 /// Cycles that one product of each sum of a tile waits for the left operand.
