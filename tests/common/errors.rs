@@ -77,7 +77,8 @@ impl Analysis {
         let errors = node.inputs.iter().map(|input| self.errors[input.index()]).fold(0.0, f64::max);
         // Single elements of certain operands show infinities and NaN for certain. Sums do not: what is larger than
         // any f32 number on the way may come back, and zeros that pad a convolution meet infinite weights or do not.
-        let odd = result.iter().any(|value| !value.is_finite());
+        let is_odd = |values: &[f64]| values.iter().any(|value| !value.is_finite());
+        let odd = is_odd(result) || node.inputs.iter().any(|input| is_odd(&self.values[input.index()]));
         if largest(result) >= 1e35 || odd && !(errors == 0.0 && is_single(node.op)) {
             return f64::INFINITY;
         }
