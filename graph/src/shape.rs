@@ -7,7 +7,7 @@ pub mod rules;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-pub use error::{Message, ShapeError, check_layer, check_output};
+pub use error::{Message, ShapeError, check_index, check_layer, check_operation, check_output};
 
 /// The largest number of axes of a tensor.
 pub const MAX_RANK: usize = 8;

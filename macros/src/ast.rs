@@ -1,4 +1,4 @@
-//! What the user wrote, as data: a struct whose fields are layers. Knows syntax only: which layers there are and what
+//! What the user wrote, as data: a struct whose fields are layers, and how they are applied. Knows syntax only: which layers there are and what
 //! they take is `validate`'s.
 //!
 //! The containers are generic over what stands in a layer's place, so that parsing, validating and expanding share them.
@@ -7,8 +7,8 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Expr, GenericArgument, Generics, Ident, Path, Visibility};
 
-/// One struct under `#[derive(Model)]`, or one `model! { .. }`.
-pub struct Declaration<L> {
+/// One struct under `#[derive(Model)]`, or one `model! { .. }`, whose `forward` is an `F`.
+pub struct Declaration<L, F> {
     /// Which of the two it is.
     pub form: Form,
     /// The attributes that pass through to the struct: all but `#[model(..)]`.
@@ -19,6 +19,17 @@ pub struct Declaration<L> {
     pub input: Option<Extents>,
     pub output: Option<Extents>,
     pub body: Sequence<L>,
+    /// What is computed; without it the layers are applied in order.
+    pub forward: Option<F>,
+}
+
+/// A declaration as it was read.
+pub type Parsed = Declaration<Layer, Forward>;
+
+/// The body of `fn forward(x: [N, 10]) -> [N, 10] { .. }`; the extents are the declaration's.
+pub struct Forward {
+    pub input: Ident,
+    pub body: syn::Block,
 }
 
 /// Who writes the struct: with the derive the compiler has it already, `model!` emits it.

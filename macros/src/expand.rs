@@ -8,6 +8,7 @@ macro_rules! emit {
     };
 }
 
+mod body;
 mod checks;
 mod structure;
 mod walk;
@@ -17,23 +18,36 @@ pub use structure::structure;
 use proc_macro2::TokenStream;
 
 use self::checks::Checks;
-use crate::ast::{Declaration, Form};
-use crate::validate::Layer;
+use crate::ast::Form;
+use crate::validate::Validated;
 
 /// The whole expansion of a declaration without mistakes.
-pub fn expand(declaration: &Declaration<Layer>) -> TokenStream {
+pub fn expand(declaration: &Validated) -> TokenStream {
     let structure = match declaration.form {
         Form::Derive => TokenStream::new(),
         Form::Macro => structure::structure(declaration),
     };
     let Checks { items, when_instantiated } = checks::checks(declaration);
+    let warnings = declaration.forward.as_ref().map(body::warnings);
     let layer = implement_layer(declaration);
     let model = implement_model(declaration, &when_instantiated);
     emit! {
         #structure
         // The constants are named after the user's fields and types, and hold the user's const arguments.
-        #[allow(non_upper_case_globals, dead_code, unused_braces, unused_comparisons, clippy::all)]
+        // A body's statements stand in the shape checks and in `forward`, which warns of what is unused.
+        #[allow(
+            non_upper_case_globals,
+            dead_code,
+            unused_braces,
+            unused_comparisons,
+            unused_mut,
+            unused_parens,
+            unconditional_panic,
+            arithmetic_overflow,
+            clippy::all
+        )]
         const _: () = {
+            #warnings
             #items
             #layer
             #model
@@ -41,10 +55,13 @@ pub fn expand(declaration: &Declaration<Layer>) -> TokenStream {
     }
 }
 
-fn implement_layer(declaration: &Declaration<Layer>) -> TokenStream {
+fn implement_layer(declaration: &Validated) -> TokenStream {
     let name = &declaration.name;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
-    let forward = walk::forward(&declaration.body);
+    let forward = match &declaration.forward {
+        None => walk::forward(&declaration.body),
+        Some(forward) => body::computation(forward, &declaration.body),
+    };
     let visit = walk::visit(&declaration.body);
     let visit_mut = walk::visit_mut(&declaration.body);
     let describe = walk::describe(&declaration.body);
@@ -82,7 +99,7 @@ fn implement_layer(declaration: &Declaration<Layer>) -> TokenStream {
     }
 }
 
-fn implement_model(declaration: &Declaration<Layer>, when_instantiated: &TokenStream) -> TokenStream {
+fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> TokenStream {
     let name = &declaration.name;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let owner = checks::Owner::of(declaration);

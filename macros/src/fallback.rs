@@ -6,13 +6,13 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::{Generics, Ident};
 
-use crate::ast::{Declaration, Form};
+use crate::ast::Form;
 use crate::expand;
 use crate::mistakes::Mistakes;
-use crate::validate::Layer;
+use crate::validate::Validated;
 
 /// For a declaration that could be read.
-pub fn of_declaration(declaration: &Declaration<Layer>, mistakes: Mistakes) -> TokenStream {
+pub fn of_declaration(declaration: &Validated, mistakes: Mistakes) -> TokenStream {
     let structure = match declaration.form {
         Form::Derive => TokenStream::new(),
         Form::Macro => expand::structure(declaration),

@@ -2,14 +2,16 @@
 //!
 //! Use them through the `kiln` crate, which documents them; what they expand to refers to it by name.
 //!
-//! `parse` reads tokens into the syntax tree of `ast`; `validate` checks names and arguments against the table in
-//! `layers`; `expand` writes Rust, or `fallback` does where there are `mistakes`.
+//! `parse` reads tokens into the syntax tree of `ast`; `validate` checks names and arguments against the tables in
+//! `layers` and `methods`, and resolves a `forward` to a `body`; `expand` writes Rust, or `fallback` does where there are `mistakes`.
 #![forbid(unsafe_code)]
 
 mod ast;
+mod body;
 mod expand;
 mod fallback;
 mod layers;
+mod methods;
 mod mistakes;
 mod parse;
 mod validate;
@@ -122,6 +124,61 @@ pub fn derive_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 /// * a model's const parameters stand in parentheses or angle brackets: `Block(64)` is `Block<64>`.
 ///
 /// `model! { pub struct Net(LAYER, ..); }` declares a tuple struct.
+///
+/// # A `forward` of its own
+///
+/// Layers that are not just applied in order stand in a struct without `#[model(..)]`, and a `forward` says what is
+/// computed. Its shapes begin with the batch axis `N`.
+///
+/// ```
+/// use kiln::prelude::*;
+///
+/// model! {
+///     struct Residual {
+///         linears: [Linear(10, 10); 10], // PyTorch's ModuleList: `linears.0.weight`, ..
+///         head: Sequential { act: ReLU, out: Linear(10, 3, bias = false) },
+///     }
+///
+///     fn forward(x: [N, 10]) -> [N, 3] {
+///         for (i, l) in linears.iter().enumerate() {
+///             x = linears[i / 2](x) + l(x);
+///         }
+///         head(x)
+///     }
+/// }
+///
+/// assert_eq!(Residual::OUTPUT, Shape::new(&[Shape::N, 3]));
+/// ```
+///
+/// The body reads as Rust, but names need no `mut`:
+///
+/// * `let y = ..;`, which may hide an earlier `y`; `x = ..;` and `x += ..;`, which give a name a new value. Values
+///   themselves never change: `let skip = x;` keeps what `x` was;
+/// * `+`, `-`, `*`, `/` between tensors, which broadcast as in PyTorch, and with numbers: literals, constants, loop
+///   variables, in any expression that a `const` may hold. Names of constants start with a capital letter or are paths;
+/// * layers by the names of their fields: `fc(x)`, `linears[i / 2](x)`, `head.out(x)`, `blocks[0].fc(x)`. One that is
+///   applied several times has one set of parameters, whose gradients add up. One that is never applied is warned of;
+/// * methods: `abs`, `cos`, `detach`, `erf`, `exp`, `expm1`, `floor`, `log`, `log1p`, `reciprocal`, `relu`, `rsqrt`,
+///   `sigmoid`, `sign`, `sin`, `sqrt`, `square`, `tanh`. The statement `x.detach_();` means `x = x.detach();`;
+/// * `for i in 0..10`, also `0..=9` and `(0..10).rev()`; `for l in linears.iter()`; `for (i, l) in
+///   linears.iter().enumerate()`; `linears.len()`;
+/// * `if CONDITION { .. } else { .. }` with a constant condition, as a statement or a value.
+///
+/// rustc evaluates the same body over shapes. What does not fit is an error at the operation, with the shape so far;
+/// an error ends the check of this body.
+///
+/// ```compile_fail,E0080
+/// # use kiln::prelude::*;
+/// model! {
+///     struct Net {
+///         fc: Linear(10, 20),
+///     }
+///
+///     fn forward(x: [N, 10]) -> [N, 10] {
+///         x + fc(x) // shape mismatch in `x + fc(x)`: add can not combine shapes [N, 10] and [N, 20]
+///     }
+/// }
+/// ```
 #[proc_macro]
 pub fn model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = TokenStream::from(input);
@@ -135,7 +192,7 @@ pub fn model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     }
 }
 
-fn finish(declaration: ast::Declaration<ast::Layer>, mut mistakes: Mistakes) -> TokenStream {
+fn finish(declaration: ast::Parsed, mut mistakes: Mistakes) -> TokenStream {
     let declaration = validate::validate(declaration, &mut mistakes);
     if mistakes.is_empty() {
         return expand::expand(&declaration);

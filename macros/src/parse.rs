@@ -9,11 +9,11 @@ use syn::{
     Visibility, braced, bracketed, parenthesized, token,
 };
 
-use crate::ast::{Argument, Declaration, Extents, Form, Layer, Member, Node, Place, Sequence, Style};
+use crate::ast::{Argument, Declaration, Extents, Form, Forward, Layer, Member, Node, Parsed, Place, Sequence, Style};
 use crate::mistakes::{Mistakes, spaced};
 
 /// Reads a struct under `#[derive(Model)]`.
-pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Declaration<Layer> {
+pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Parsed {
     let DeriveInput { attrs, vis, ident, generics, data } = input;
     let mut header = Header::default();
     for attribute in attrs.iter().filter(|attribute| attribute.path().is_ident("model")) {
@@ -43,6 +43,7 @@ pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Declaration<Layer>
         input: header.input,
         output: header.output,
         body: Sequence { style, members },
+        forward: None,
     }
 }
 
@@ -214,19 +215,78 @@ impl Parse for Argument {
 }
 
 /// Reads the language of `model!`.
-pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Declaration<Layer>> {
+pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Parsed> {
     let parser = |input: ParseStream| {
-        let declaration = declaration(input, mistakes)?;
+        let mut declaration = declaration(input, mistakes)?;
+        if input.peek(Token![fn]) {
+            forward(input, &mut declaration, mistakes)?;
+        }
         if input.is_empty() {
             return Ok(declaration);
         }
-        let message = "expected the end of `model!`: it holds one struct, whose layers are applied in order";
-        Err(input.error(message))
+        let place = input.cursor().span();
+        let step = input.peek(Ident) && input.parse::<Ident>().is_ok_and(|word| word == "step");
+        let message = if step {
+            "Kiln does not have `step` programs yet: train the model with `Trainer::new(MODEL, LOSS, OPTIMIZER)`"
+        } else {
+            "expected the end of `model!`: it holds one struct and, if the layers are not just applied in order, one \
+             `fn forward(x: [N, ..]) -> [N, ..] { .. }`"
+        };
+        Err(syn::Error::new(place, message))
     };
     parser.parse2(input)
 }
 
-fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Declaration<Layer>> {
+/// `fn forward(x: [N, 10]) -> [N, 10] { .. }`
+fn forward(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mistakes) -> syn::Result<()> {
+    input.parse::<Token![fn]>()?;
+    let name: Ident = input.parse()?;
+    if name != "forward" {
+        let message =
+            format!("expected `forward`: Kiln does not have other functions in `model!` yet, such as `{name}`");
+        return Err(syn::Error::new(name.span(), message));
+    }
+    let content;
+    parenthesized!(content in input);
+    content.parse::<Option<Token![mut]>>()?;
+    let parameter: Ident = content.parse().map_err(|error| {
+        syn::Error::new(error.span(), "expected the input and its shape: `x: [N, ..]`; the layers are in scope by name")
+    })?;
+    content.parse::<Token![:]>()?;
+    let given = batch_extents(&content)?;
+    content.parse::<Option<Token![,]>>()?;
+    if !content.is_empty() {
+        return Err(content.error("Kiln does not have networks of several inputs yet: `forward` takes one"));
+    }
+    input.parse::<Token![->]>()?;
+    let result = batch_extents(input)?;
+    let body = input.parse()?;
+    for (extents, what) in [(&declaration.input, "input"), (&declaration.output, "output")] {
+        if let Some(extents) = extents {
+            let message = format!("the {what} is that of `forward`: leave `{what} = ..` out");
+            mistakes.add(syn::Error::new(extents.place.first, message));
+        }
+    }
+    declaration.input = Some(given);
+    declaration.output = Some(result);
+    declaration.forward = Some(Forward { input: parameter, body });
+    Ok(())
+}
+
+/// `[N, 10]`, of which the batch axis is implied from here on.
+fn batch_extents(input: ParseStream) -> syn::Result<Extents> {
+    let first = input.cursor().span();
+    let content;
+    bracketed!(content in input);
+    if !content.peek(Ident) || content.parse::<Ident>()? != "N" {
+        return Err(syn::Error::new(first, "a shape starts with the batch axis N: `[N, ..]`"));
+    }
+    content.parse::<Option<Token![,]>>()?;
+    let values = content.parse_terminated(Expr::parse, Token![,])?.into_iter().collect();
+    Ok(Extents { values, place: Place { first, last: input.cursor().prev_span() } })
+}
+
+fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Parsed> {
     let (models, attributes) =
         input.call(Attribute::parse_outer)?.into_iter().partition::<Vec<_>, _>(|a| a.path().is_ident("model"));
     let mut header = Header::default();
@@ -255,7 +315,7 @@ fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Decla
         Sequence { style: Style::Positional, members: Vec::new() }
     };
     let Header { input, output } = header;
-    Ok(Declaration { form: Form::Macro, attributes, visibility, name, generics, input, output, body })
+    Ok(Declaration { form: Form::Macro, attributes, visibility, name, generics, input, output, body, forward: None })
 }
 
 /// `{ conv: Conv2d(1, 20, 5), act: ReLU }`

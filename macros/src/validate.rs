@@ -2,14 +2,20 @@
 //! Knows the table of layers, and nothing of what a shape is.
 
 mod arguments;
+mod expressions;
+mod forward;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{GenericArgument, GenericParam, Type};
 
-use crate::ast::{self, Declaration, Form, Member, Node, Place, Sequence};
+use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
+use crate::body::Forward;
 use crate::layers::{Known, LAYERS, MISSING};
 use crate::mistakes::{Mistakes, spaced};
+
+/// A declaration that can be expanded.
+pub type Validated = Declaration<Layer, Forward>;
 
 /// A layer that can be expanded.
 pub struct Layer {
@@ -32,8 +38,8 @@ pub enum LayerKind {
 
 /// Checks a whole declaration. Where there are mistakes, the result serves the fallback only: a wrong layer has the
 /// type `()`.
-pub fn validate(declaration: Declaration<ast::Layer>, mistakes: &mut Mistakes) -> Declaration<Layer> {
-    let Declaration { form, attributes, visibility, name, generics, input, output, body } = declaration;
+pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
+    let Declaration { form, attributes, visibility, name, generics, input, output, body, forward } = declaration;
     for parameter in &generics.params {
         match parameter {
             GenericParam::Const(_) => {}
@@ -55,7 +61,8 @@ pub fn validate(declaration: Declaration<ast::Layer>, mistakes: &mut Mistakes) -
         mistakes.at(&name, message);
     }
     let body = sequence(body, form, &mut 0, mistakes);
-    Declaration { form, attributes, visibility, name, generics, input, output, body }
+    let forward = forward.and_then(|forward| forward::forward(forward, &body, mistakes));
+    Declaration { form, attributes, visibility, name, generics, input, output, body, forward }
 }
 
 fn sequence(sequence: Sequence<ast::Layer>, form: Form, count: &mut usize, mistakes: &mut Mistakes) -> Sequence<Layer> {
@@ -122,7 +129,12 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
         return Resolved::Model;
     }
     let own = format!("a model of your own with this name is written with its path: `self::{name}`");
-    let message = if name == "ModuleList" {
+    let message = if ["Adam", "AdamW", "RMSprop", "SGD", "Sgd"].contains(&name.as_str()) {
+        format!(
+            "`{name}` is no layer, and Kiln does not have optimizers as fields yet: train the model with \
+             `Trainer::new(MODEL, LOSS, OPTIMIZER)` ({own})"
+        )
+    } else if name == "ModuleList" {
         "a list of layers is an array: `[LAYER; COUNT]`".to_string()
     } else if let Some(known) = Known::nearest(&name) {
         format!("there is no layer `{name}`; did you mean `{}`? ({own})", known.name)

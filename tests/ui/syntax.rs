@@ -16,8 +16,48 @@ model! {
 }
 
 model! {
-    #[model(input = [10])]
     struct Free {
+        fc: Linear(10, 10),
+    }
+
+    fn evaluate(x: [N, 10]) -> [N, 10] {
+        fc(x)
+    }
+}
+
+model! {
+    struct Unshaped {
+        fc: Linear(10, 10),
+    }
+
+    fn forward(x: [10]) -> [10] {
+        fc(x)
+    }
+}
+
+model! {
+    struct Pair {
+        fc: Linear(10, 10),
+    }
+
+    fn forward(x: [N, 10], y: [N, 10]) -> [N, 10] {
+        fc(x) + y
+    }
+}
+
+model! {
+    struct Stepped {
+        fc: Linear(10, 10),
+    }
+
+    step update(x: [N, 10]) -> loss {
+        let loss = fc(x);
+    }
+}
+
+model! {
+    #[model(input = [10])]
+    struct Twice {
         fc: Linear(10, 10),
     }
 
@@ -27,5 +67,5 @@ model! {
 }
 
 fn main() {
-    let _ = (Unfinished::init(1), Names::init(1), Free::init(1));
+    let _ = (Unfinished::init(1), Names::init(1), Free::init(1), Unshaped::init(1), Pair::init(1), Stepped::init(1), Twice::init(1));
 }

@@ -315,6 +315,36 @@ pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape
     }
 }
 
+/// Returns the shape, or panics with `shape mismatch in TEXT: …`: the compile-time check of an operation, which the text
+/// shows as the user wrote it.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_operation(text: &str, result: Result<Shape, ShapeError>) -> Shape {
+    match result {
+        Ok(shape) => shape,
+        Err(error) => {
+            let message = Message::new().text("shape mismatch in `").text(text).text("`: ").join(&error.message());
+            panic!("{}", message.as_str())
+        }
+    }
+}
+
+/// The compile-time check of an index into a list of layers.
+///
+/// # Panics
+/// If there is no such element; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_index(list: &str, index: usize, length: usize) {
+    if index >= length {
+        let message = Message::new().text("there is no layer ").text(list).text("[").number(index).text("]: ");
+        let message =
+            message.text(list).text(" has ").number(length).text(if length == 1 { " layer" } else { " layers" });
+        panic!("{}", message.as_str())
+    }
+}
+
 /// Returns the declared output of a model, or panics if its layers give another one: the compile-time check of
 /// `#[model(output = [..])]`.
 ///

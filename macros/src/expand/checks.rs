@@ -11,8 +11,9 @@ use quote::{ToTokens, format_ident, quote_spanned};
 use syn::GenericParam;
 
 use super::walk::segment;
-use crate::ast::{Declaration, Extents, Node, Place, Sequence};
-use crate::validate::{Layer, LayerKind};
+use crate::ast::{Extents, Node, Place, Sequence};
+use crate::body::Forward;
+use crate::validate::{Layer, LayerKind, Validated};
 
 /// The constant that holds the model's input shape.
 pub const INPUT: &str = "INPUT";
@@ -30,18 +31,18 @@ pub struct Owner {
 
 impl Owner {
     /// As seen from the implementations.
-    pub fn of(declaration: &Declaration<Layer>) -> Owner {
+    pub fn of(declaration: &Validated) -> Owner {
         let (_, arguments, _) = declaration.generics.split_for_impl();
         let holder = holder(declaration);
         Owner::with(declaration, emit!(<#holder #arguments>::))
     }
 
     /// As seen from one another.
-    fn within(declaration: &Declaration<Layer>) -> Owner {
+    fn within(declaration: &Validated) -> Owner {
         Owner::with(declaration, emit!(Self::))
     }
 
-    fn with(declaration: &Declaration<Layer>, prefix: TokenStream) -> Owner {
+    fn with(declaration: &Validated, prefix: TokenStream) -> Owner {
         let prefix = if is_generic(declaration) { prefix } else { TokenStream::new() };
         Owner { prefix, model: declaration.name.clone() }
     }
@@ -68,11 +69,11 @@ fn settings(id: usize) -> String {
 }
 
 /// The struct that owns the constants of a model with const parameters.
-fn holder(declaration: &Declaration<Layer>) -> Ident {
+fn holder(declaration: &Validated) -> Ident {
     format_ident!("ShapesOf{}", declaration.name, span = Span::call_site())
 }
 
-fn is_generic(declaration: &Declaration<Layer>) -> bool {
+fn is_generic(declaration: &Validated) -> bool {
     !declaration.generics.params.is_empty()
 }
 
@@ -86,7 +87,7 @@ pub struct Checks {
 }
 
 /// The checks of a declaration.
-pub fn checks(declaration: &Declaration<Layer>) -> Checks {
+pub fn checks(declaration: &Validated) -> Checks {
     let mut constants = Constants::new(declaration);
     constants.all(declaration);
     let Constants { definitions, checks, .. } = constants;
@@ -134,15 +135,18 @@ struct Constants {
 }
 
 impl Constants {
-    fn new(declaration: &Declaration<Layer>) -> Constants {
+    fn new(declaration: &Validated) -> Constants {
         let owner = Owner::within(declaration);
         let shape = owner.constant(INPUT);
         Constants { owner, definitions: TokenStream::new(), checks: Vec::new(), names: HashSet::new(), shape }
     }
 
-    fn all(&mut self, declaration: &Declaration<Layer>) {
+    fn all(&mut self, declaration: &Validated) {
         if let Some(input) = &declaration.input {
             self.define(INPUT, extents(input));
+        }
+        if let Some(forward) = &declaration.forward {
+            return self.forward(forward, declaration);
         }
         self.sequence(&declaration.body, "");
         let found = self.shape.clone();
@@ -150,12 +154,17 @@ impl Constants {
             None => self.define(OUTPUT, found),
             Some(output) => {
                 self.define(OUTPUT, extents(output));
-                let declared = self.owner.constant(OUTPUT);
-                let name = declaration.name.to_string();
-                let check = call(output.place, emit!(shape::check_output), emit!(#name, #declared, #found));
+                let check = self.declared_output(declaration, output, &found);
                 self.check("declared_output".to_string(), output.place, check);
             }
         }
+    }
+
+    /// The check that the declared output is the one found.
+    fn declared_output(&self, declaration: &Validated, output: &Extents, found: &TokenStream) -> TokenStream {
+        let declared = self.owner.constant(OUTPUT);
+        let name = declaration.name.to_string();
+        call(output.place, emit!(shape::check_output), emit!(#name, #declared, #found))
     }
 
     fn define(&mut self, name: &str, value: impl ToTokens) {
@@ -169,19 +178,24 @@ impl Constants {
             name.push('_');
         }
         let name = self.owner.name(&name);
-        self.definitions.extend(emit!(const #name: ::kiln::graph::Shape = #value;));
+        let definition = emit! {
+            #[allow(unused_variables, unused_assignments)]
+            const #name: ::kiln::graph::Shape = #value;
+        };
+        self.definitions.extend(definition);
         self.checks.push((name, place));
     }
 
     fn sequence(&mut self, body: &Sequence<Layer>, path: &str) {
         for member in &body.members {
             let path = join(path, &segment(&member.name));
-            self.settings(&member.node);
             match &member.node {
                 Node::Sequence(inner) => self.sequence(inner, &path),
                 node @ (Node::Layer(_) | Node::List { .. }) => {
+                    self.settings(node);
                     for leaf in leaves(node) {
-                        let run = run(node, &self.owner, Some((leaf, &Label::new(&path))));
+                        let check = Check { only: Some(leaf.id), label: &Label::new(&path), place: None };
+                        let run = run(node, &self.owner, Some(check));
                         let before = &self.shape;
                         let name = format!("layer_{}", path.replace('.', "_"));
                         self.check(name, leaf.place, emit!({ let x = #before; #run }));
@@ -196,11 +210,21 @@ impl Constants {
         }
     }
 
-    /// The settings of the layers in a node that is no sequence of its own.
-    fn settings(&mut self, node: &Node<Layer>) {
-        if let Node::Sequence(_) = node {
-            return;
+    /// One constant for the whole body, with the check of its result, so that nothing uses a constant that failed.
+    fn forward(&mut self, forward: &Forward, declaration: &Validated) {
+        for member in &declaration.body.members {
+            self.settings(&member.node);
         }
+        let mut check = super::body::shapes(forward, &declaration.body, &self.owner, &self.shape);
+        if let Some(output) = &declaration.output {
+            self.define(OUTPUT, extents(output));
+            check = self.declared_output(declaration, output, &check);
+        }
+        self.check("forward".to_string(), Place::of(&forward.input), check);
+    }
+
+    /// The settings of the layers in a node.
+    fn settings(&mut self, node: &Node<Layer>) {
         for layer in leaves(node) {
             if let LayerKind::Known { settings_type, settings } = &layer.kind {
                 let name = self.owner.name(&self::settings(layer.id));
@@ -225,14 +249,19 @@ fn leaves(node: &Node<Layer>) -> Vec<&Layer> {
 }
 
 /// The name of a layer as the message gives it: an expression, as it may hold indices of arrays.
-struct Label {
+pub struct Label {
     message: TokenStream,
     depth: usize,
 }
 
 impl Label {
-    fn new(path: &str) -> Label {
+    pub fn new(path: &str) -> Label {
         Label { message: emit!(::kiln::graph::shape::Message::new().text(#path)), depth: 0 }
+    }
+
+    /// An expression for the text.
+    pub fn message(&self) -> &TokenStream {
+        &self.message
     }
 
     /// The variable that counts the elements of an array inside this place.
@@ -241,24 +270,41 @@ impl Label {
     }
 
     fn element(&self) -> Label {
-        let (message, index) = (&self.message, self.index());
-        Label { message: emit!(#message.text(".").number(#index)), depth: self.depth + 1 }
+        Label { depth: self.depth + 1, ..self.at(&self.index().to_token_stream()) }
     }
 
-    fn member(&self, name: &str) -> Label {
+    /// The element of an array with this index.
+    pub fn at(&self, index: &TokenStream) -> Label {
+        let message = &self.message;
+        Label { message: emit!(#message.text(".").number(#index)), depth: self.depth }
+    }
+
+    pub fn member(&self, name: &str) -> Label {
         let message = &self.message;
         Label { message: emit!(#message.text(".").text(#name)), depth: self.depth }
     }
 }
 
+/// What is to be checked in a node.
+#[derive(Clone, Copy)]
+pub struct Check<'a> {
+    /// The number of the one layer; else all of them are checked.
+    pub only: Option<usize>,
+    /// The name of the node.
+    pub label: &'a Label,
+    /// Where a mistake is reported; else where the layer is declared.
+    pub place: Option<Place>,
+}
+
 /// The statements that turn `x`, the shape before a node, into the shape after it: assumed where it does not fit, so
-/// that they never fail, but for the one layer (and its label) that is to be checked.
-fn run(node: &Node<Layer>, owner: &Owner, checked: Option<(&Layer, &Label)>) -> TokenStream {
+/// that they never fail, but for what is to be checked.
+pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> TokenStream {
     match node {
         Node::Layer(layer) => {
-            let check = checked.filter(|(checked, _)| checked.id == layer.id).map(|(_, label)| {
-                let (message, result) = (&label.message, result(layer, owner));
-                let check = call(layer.place, emit!(shape::check_layer), emit!(name.as_str(), #result));
+            let check = check.filter(|check| check.only.is_none_or(|only| only == layer.id)).map(|check| {
+                let (message, result) = (&check.label.message, result(layer, owner));
+                let place = check.place.unwrap_or(layer.place);
+                let check = call(place, emit!(shape::check_layer), emit!(name.as_str(), #result));
                 emit!(let name = #message; #check;)
             });
             let assumed = assumed(layer, owner);
@@ -266,9 +312,9 @@ fn run(node: &Node<Layer>, owner: &Owner, checked: Option<(&Layer, &Label)>) -> 
         }
         Node::List { element, length } => {
             let outer = Label { message: TokenStream::new(), depth: 0 };
-            let label = checked.map_or(&outer, |(_, label)| label);
+            let label = check.map_or(&outer, |check| check.label);
             let (index, inner) = (label.index(), label.element());
-            let run = run(element, owner, checked.map(|(layer, _)| (layer, &inner)));
+            let run = run(element, owner, check.map(|check| Check { label: &inner, ..check }));
             emit! {
                 let mut x = x;
                 let mut #index = 0;
@@ -281,8 +327,9 @@ fn run(node: &Node<Layer>, owner: &Owner, checked: Option<(&Layer, &Label)>) -> 
         }
         Node::Sequence(body) => {
             let steps = body.members.iter().map(|member| {
-                let inner = checked.map(|(layer, outer)| (layer, outer.member(&segment(&member.name))));
-                let run = run(&member.node, owner, inner.as_ref().map(|(layer, label)| (*layer, label)));
+                let label = check.map(|check| check.label.member(&segment(&member.name)));
+                let check = check.zip(label.as_ref()).map(|(check, label)| Check { label, ..check });
+                let run = run(&member.node, owner, check);
                 emit!(let x = { #run };)
             });
             emit!(#(#steps)* x)
@@ -317,7 +364,7 @@ fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
 }
 
 /// A call whose failure is reported for a place: its path takes the first token's span and its arguments the last's.
-fn call(place: Place, function: TokenStream, arguments: TokenStream) -> TokenStream {
+pub fn call(place: Place, function: TokenStream, arguments: TokenStream) -> TokenStream {
     let (first, last) = (at(place.first), at(place.last));
     let path = quote_spanned!(first=> ::kiln::graph::);
     let function = function.into_iter().map(|mut token| {
@@ -329,7 +376,7 @@ fn call(place: Place, function: TokenStream, arguments: TokenStream) -> TokenStr
 }
 
 /// A span of the user's that resolves names as the macro's own.
-fn at(span: Span) -> Span {
+pub fn at(span: Span) -> Span {
     span.resolved_at(Span::call_site())
 }
 

@@ -5,19 +5,19 @@ use quote::{format_ident, quote};
 use syn::{Attribute, Ident, Member as Name};
 
 use super::checks::Owner;
-use crate::ast::{Declaration, Form, Member, Node, Sequence, Style};
-use crate::validate::{Layer, LayerKind};
+use crate::ast::{Form, Member, Node, Sequence, Style};
+use crate::validate::{Layer, LayerKind, Validated};
 
 /// The struct, and one for every `Sequential { .. }` in it, which is named after the field that leads to it:
 /// `Net` with a field `head` gives `NetHead`.
-pub fn structure(declaration: &Declaration<Layer>) -> TokenStream {
+pub fn structure(declaration: &Validated) -> TokenStream {
     let mut nested = TokenStream::new();
     let top = one_struct(declaration, &declaration.name, &declaration.attributes, &declaration.body, &mut nested);
     quote!(#top #nested)
 }
 
 fn one_struct(
-    declaration: &Declaration<Layer>,
+    declaration: &Validated,
     name: &Ident,
     attributes: &[Attribute],
     body: &Sequence<Layer>,
@@ -43,12 +43,7 @@ fn one_struct(
 }
 
 /// The type of a field; `name` is that of its struct, if it becomes one.
-fn node_type(
-    declaration: &Declaration<Layer>,
-    name: &Ident,
-    node: &Node<Layer>,
-    nested: &mut TokenStream,
-) -> TokenStream {
+fn node_type(declaration: &Validated, name: &Ident, node: &Node<Layer>, nested: &mut TokenStream) -> TokenStream {
     match node {
         Node::Layer(layer) => layer.ty.clone(),
         Node::List { element, length } => {
@@ -85,7 +80,7 @@ fn inner_name(outer: &Ident, field: &Name) -> Ident {
 }
 
 /// An expression of type `Self` with initial parameters, drawn from `init` in the order of the fields.
-pub fn value(declaration: &Declaration<Layer>, owner: &Owner) -> TokenStream {
+pub fn value(declaration: &Validated, owner: &Owner) -> TokenStream {
     let fields = fields(declaration.form, &declaration.name, &declaration.body, owner);
     emit!(Self { #fields })
 }

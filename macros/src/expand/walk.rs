@@ -57,7 +57,8 @@ fn forward_sequence(body: &Sequence<Layer>, place: &TokenStream) -> TokenStream 
     emit!(#(#steps)* x)
 }
 
-fn forward_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
+/// Applies what stands at a place to `x` in the graph `g`.
+pub fn forward_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
     match node {
         Node::Layer(layer) => {
             let layer = reference(layer, place, Access::Shared);

@@ -4,12 +4,12 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::DeriveInput;
 
-use super::{Layer, LayerKind, validate};
-use crate::ast::{Declaration, Node, Sequence, Style};
+use super::{Layer, LayerKind, Validated, validate};
+use crate::ast::{Node, Sequence, Style};
 use crate::mistakes::{Mistakes, spaced};
 use crate::parse;
 
-fn read(text: &str, mistakes: &mut Mistakes) -> Declaration<Layer> {
+fn read(text: &str, mistakes: &mut Mistakes) -> Validated {
     let tokens: TokenStream = text.parse().expect("a case is made of tokens");
     let declaration = if text.starts_with("#[derive") {
         let input: DeriveInput = syn::parse2(tokens).expect("a case under the derive is an item");
@@ -115,6 +115,10 @@ fn mistakes_are_collected() {
     let cases: &[(&str, &[&str])] = &[
         ("struct Net(Linear(1), Linaer(1, 2));", &["`Linear` needs `out_features`", "there is no layer `Linaer`"]),
         ("struct Net(Dropout(0.5));", &["Kiln does not have PyTorch's `Dropout` yet; its layers are AvgPool2d, "]),
+        (
+            "struct Net { opt: Adam(net, lr = 1e-3) }",
+            &["`Adam` is no layer, and Kiln does not have optimizers as fields yet"],
+        ),
         ("struct Net(Linear());", &["`Linear` needs `in_features` and `out_features`"]),
         ("struct Net(Tanh(1));", &["too many arguments: `Tanh` takes no arguments"]),
         ("struct Net(Linear(1, 2, bais = true));", &["unknown option `bais`; did you mean `bias`?"]),
@@ -142,6 +146,10 @@ fn mistakes_are_collected() {
     check_mistakes(
         "#[model(input = (3, 4), stride = 2)] struct Net(ReLU);",
         &["write the extents of one sample in brackets: `input = [3, 4]`", "unknown option `stride`: a model takes"],
+    );
+    check_mistakes(
+        "struct Net(ReLU); fn forward(x: [N, 3]) -> [N, 3] { x }",
+        &["a model with a `forward` names its layers"],
     );
     check_mistakes("#[derive(Model)] #[model(input = [3])] enum Net { A(ReLU) }", &["a model is a struct"]);
 }
