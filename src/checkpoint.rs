@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kiln_graph::{Layer, Parameter, Shape};
+use kiln_graph::{Kind, Layer, Parameter, Shape};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, View, serialize};
 
@@ -89,20 +89,27 @@ pub enum CheckpointError {
         /// The shape in the file.
         found: Vec<usize>,
     },
-    /// A tensor of the file has another element type than f32.
-    #[error("{}: {name} has elements of type {found}, expected F32: convert it, in PyTorch with `.float()`", path.display())]
+    /// A tensor of the file has another element type than the model's: f32, or i64 for a [count](Kind::Counter).
+    #[error("{}: {name} has elements of type {found}, expected {expected}: convert it, in PyTorch with {}", path.display(), conversion(expected))]
     WrongType {
         /// The file.
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// The element type in the file, as safetensors names it.
+        /// The element type of the model's parameter, as safetensors names it.
+        expected: String,
+        /// The element type in the file.
         found: String,
     },
 }
 
 fn found_instead(unexpected: &[String]) -> String {
     if unexpected.is_empty() { String::new() } else { format!(" (but it holds {})", unexpected.join(", ")) }
+}
+
+/// What PyTorch calls the conversion to an element type.
+fn conversion(expected: &str) -> &'static str {
+    if expected == "I64" { "`.long()`" } else { "`.float()`" }
 }
 
 /// Extents of any number, where a [`Shape`] takes at most eight.
@@ -162,7 +169,7 @@ struct Stored<'a>(&'a Parameter);
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        dtype(self.0.kind)
     }
 
     fn shape(&self) -> &[usize] {
@@ -170,11 +177,27 @@ impl View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.0.value.iter().flat_map(|value| value.to_le_bytes()).collect()
+        let values = self.0.value.iter();
+        match self.0.kind {
+            Kind::Trained | Kind::Buffer => values.flat_map(|value| value.to_le_bytes()).collect(),
+            Kind::Counter => values.flat_map(|&value| (value as i64).to_le_bytes()).collect(),
+        }
     }
 
     fn data_len(&self) -> usize {
-        size_of::<f32>() * self.0.value.len()
+        let size = match self.0.kind {
+            Kind::Trained | Kind::Buffer => size_of::<f32>(),
+            Kind::Counter => size_of::<i64>(),
+        };
+        size * self.0.value.len()
+    }
+}
+
+/// The element type of a parameter in a file.
+fn dtype(kind: Kind) -> Dtype {
+    match kind {
+        Kind::Trained | Kind::Buffer => Dtype::F32,
+        Kind::Counter => Dtype::I64,
     }
 }
 
@@ -189,17 +212,17 @@ fn encode(model: &impl Layer) -> Result<Vec<u8>, SafeTensorError> {
 /// The values of all the model's parameters, by name; nothing is changed yet.
 fn decode(model: &impl Layer, path: &Path, bytes: &[u8]) -> Result<HashMap<String, ArrayD<f32>>, CheckpointError> {
     let file = open(path, bytes)?;
-    let mut expected: Vec<(String, Shape)> = Vec::new();
+    let mut expected: Vec<(String, Shape, Kind)> = Vec::new();
     model.visit(&mut Default::default(), &mut |name, parameter| {
-        expected.push((name.to_string(), Shape::new(parameter.value.shape())));
+        expected.push((name.to_string(), parameter.shape(), parameter.kind));
     });
 
-    let is_known = |name: &str| expected.iter().any(|(known, _)| known == name);
+    let is_known = |name: &str| expected.iter().any(|(known, ..)| known == name);
     let mut unexpected: Vec<String> =
         file.names().into_iter().filter(|name| !is_known(name)).map(str::to_string).collect();
     unexpected.sort();
     let missing: Vec<String> =
-        expected.iter().filter(|(name, _)| file.tensor(name).is_err()).map(|(name, _)| name.clone()).collect();
+        expected.iter().filter(|(name, ..)| file.tensor(name).is_err()).map(|(name, ..)| name.clone()).collect();
     if !missing.is_empty() {
         return Err(CheckpointError::Missing { path: path.into(), names: missing, unexpected });
     }
@@ -208,16 +231,22 @@ fn decode(model: &impl Layer, path: &Path, bytes: &[u8]) -> Result<HashMap<Strin
     }
 
     let mut values = HashMap::new();
-    for (name, shape) in expected {
+    for (name, shape, kind) in expected {
         let tensor = file.tensor(&name).map_err(|error| foreign(path, error))?;
         if tensor.shape() != shape.dims() {
             let found = tensor.shape().to_vec();
             return Err(CheckpointError::WrongShape { path: path.into(), name, expected: shape, found });
         }
-        if tensor.dtype() != Dtype::F32 {
-            return Err(CheckpointError::WrongType { path: path.into(), name, found: tensor.dtype().to_string() });
+        if tensor.dtype() != dtype(kind) {
+            let (expected, found) = (dtype(kind).to_string(), tensor.dtype().to_string());
+            return Err(CheckpointError::WrongType { path: path.into(), name, expected, found });
         }
-        let numbers = tensor.data().as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        let numbers = match kind {
+            Kind::Trained | Kind::Buffer => {
+                tensor.data().as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect()
+            }
+            Kind::Counter => tensor.data().as_chunks().0.iter().map(|&word| i64::from_le_bytes(word) as f32).collect(),
+        };
         let value = ArrayD::from_shape_vec(shape.dims(), numbers).map_err(|error| foreign(path, error))?;
         values.insert(name, value);
     }

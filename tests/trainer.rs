@@ -357,3 +357,102 @@ fn trainers_and_predictors_can_be_sent() {
     sent(&trainer(1, 1));
     sent(&Predictor::new(Small::init(1)).batch(1).build().unwrap());
 }
+
+#[derive(Model)]
+#[model(input = [1, 8, 8])]
+struct Normalized {
+    #[model(padding = 1)]
+    conv: Conv2d<1, 4, 3>,
+    norm: BatchNorm2d<4>,
+    act: ReLU,
+    flatten: Flatten,
+    fc: Linear<256, 3>,
+    #[model(momentum = None)]
+    last: BatchNorm1d<3>,
+}
+
+fn normalized(batch: usize) -> Trainer<Normalized, CrossEntropy, Adam> {
+    Trainer::new(Normalized::init(1), cross_entropy(), Adam::default().lr(0.02)).batch(batch).build().unwrap()
+}
+
+/// The values of a parameter.
+fn values(model: &impl Layer, wanted: &str) -> Vec<f32> {
+    let mut all = Vec::new();
+    model.visit(&mut Path::new(), &mut |name, parameter| {
+        if name == wanted {
+            all.extend(parameter.value.iter());
+        }
+    });
+    all
+}
+
+#[test]
+fn batch_norm_keeps_the_statistics_of_the_batches() {
+    let (x, y) = (images(16), labels(16));
+    let mut trainer = normalized(16);
+    // What the first batch is after the convolution, in f64.
+    let model = Normalized::init(1);
+    let [weight, bias] = ["conv.weight", "conv.bias"].map(|name| values(&model, name));
+    let mut outputs = vec![Vec::new(); 4];
+    for (n, channel, row, column) in ndarray::indices((16, 4, 8, 8)) {
+        let mut sum = f64::from(bias[channel]);
+        for (u, v) in ndarray::indices((3, 3)) {
+            let (row, column) = ((row + u).wrapping_sub(1), (column + v).wrapping_sub(1));
+            let pixel = x.get((n, 0, row, column)).copied().unwrap_or(0.0);
+            sum += f64::from(weight[channel * 9 + u * 3 + v]) * f64::from(pixel);
+        }
+        outputs[channel].push(sum);
+    }
+    trainer.step(&x, &y).unwrap();
+    let [means, variances] = ["norm.running_mean", "norm.running_var"].map(|name| values(trainer.model(), name));
+    for (channel, outputs) in outputs.iter().enumerate() {
+        let count = outputs.len() as f64;
+        let mean = outputs.iter().sum::<f64>() / count;
+        let variance = outputs.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        assert!((f64::from(means[channel]) - 0.1 * mean).abs() < 1e-5, "{means:?} {mean}");
+        assert!((f64::from(variances[channel]) - (0.9 + 0.1 * variance)).abs() < 1e-5, "{variances:?} {variance}");
+    }
+
+    let losses: Vec<f32> = (0..40).map(|_| trainer.step(&x, &y).unwrap()).collect();
+    assert!(losses[39] < losses[0] / 2.0, "{losses:?}");
+    assert_eq!(values(trainer.model(), "norm.num_batches_tracked"), [41.0]);
+    // Evaluation takes the running statistics: a sample's scores do not depend on its companions, and nothing changes.
+    let before = bits(trainer.model());
+    assert_eq!(trainer.evaluate(&x, &y).unwrap().accuracy, Some(1.0));
+    let together = trainer.predict(&x).unwrap();
+    let alone = trainer.predict(&x.slice(s![3..4, .., .., ..]).to_owned()).unwrap();
+    for (alone, together) in alone.iter().zip(together.index_axis(Axis(0), 3)) {
+        assert!((alone - together).abs() < 1e-5, "{alone} {together}");
+    }
+    assert_eq!(bits(trainer.model()), before);
+
+    // A file holds the statistics, the number of batches as PyTorch's i64.
+    let path = std::env::temp_dir().join(format!("kiln-trainer-norm-{}.safetensors", std::process::id()));
+    trainer.model().save(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let count = file.tensor("last.num_batches_tracked").unwrap();
+    assert_eq!(
+        (count.dtype(), count.shape(), count.data()),
+        (safetensors::Dtype::I64, &[][..], &41i64.to_le_bytes()[..])
+    );
+    let mut loaded = Normalized::init(2);
+    loaded.load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(bits(&loaded), before);
+    let mut predictor = Predictor::new(loaded).batch(16).build().unwrap();
+    assert_eq!(predictor.predict(&x).unwrap(), together);
+}
+
+#[test]
+fn one_value_for_each_channel_is_no_batch() {
+    let (x, y) = (images(1), labels(1));
+    let mut trainer = normalized(8);
+    trainer.step(&images(8), &labels(8)).unwrap();
+    let before = bits(trainer.model());
+    let error = trainer.step(&x, &y).unwrap_err();
+    let expected = "it needs two or more values for each channel to normalize a batch, but its input has shape [1, 3]";
+    assert!(error.to_string().ends_with(expected), "{error}");
+    assert_eq!(bits(trainer.model()), before);
+    trainer.evaluate(&x, &y).unwrap();
+}

@@ -5,12 +5,14 @@
 //! the typed layers, which are thin shells over them.
 
 pub mod activation;
+pub mod batch_norm;
 pub mod conv;
 pub mod linear;
 pub mod pool;
 pub mod reshape;
 
 pub use activation::{LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh};
+pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv2d, Conv2dSettings};
 pub use linear::{Linear, LinearSettings};
 pub use pool::{AvgPool2d, AvgPool2dSettings, MaxPool2d, MaxPool2dSettings};

@@ -14,6 +14,9 @@ pub enum Kind {
     Trained,
     /// Part of the model's state without a gradient, such as a running mean.
     Buffer,
+    /// A [`Kind::Buffer`] that counts: a whole number, which files hold as an i64, as PyTorch's do. (It is exact up to
+    /// 2^24.)
+    Counter,
 }
 
 /// A named tensor of a model, in PyTorch's layout. Its name is the path of the fields that lead to it: `conv1.weight`.
@@ -34,6 +37,11 @@ impl Parameter {
     /// A parameter that has no gradient.
     pub fn buffer(value: ArrayD<f32>) -> Parameter {
         Parameter { value, kind: Kind::Buffer }
+    }
+
+    /// A count, which has no gradient.
+    pub fn counter(value: ArrayD<f32>) -> Parameter {
+        Parameter { value, kind: Kind::Counter }
     }
 
     /// The extents.

@@ -40,6 +40,8 @@ pub enum Kind {
     Axis,
     /// An `f64`.
     Number,
+    /// An `f64`, or `None`.
+    Optional,
     /// A `bool`.
     Flag,
 }
@@ -60,6 +62,16 @@ const fn plain(name: &'static str) -> Known {
     Known { name, settings: "NoSettings", parameters: &[] }
 }
 
+/// What batch normalization takes for any number of axes.
+const BATCH_NORM: &[Parameter] = &[
+    dimension("num_features", Kind::Size),
+    setting("eps", Kind::Number),
+    setting("momentum", Kind::Optional),
+    setting("affine", Kind::Flag),
+    setting("track_running_stats", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
 /// Every layer, in alphabetical order.
 pub const LAYERS: &[Known] = &[
     layer(
@@ -74,6 +86,9 @@ pub const LAYERS: &[Known] = &[
             setting("divisor_override", Kind::Size),
         ],
     ),
+    layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM),
+    layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
+    layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
     layer(
         "Conv2d",
         "Conv2dSettings",
@@ -122,9 +137,6 @@ pub const MISSING: &[&str] = &[
     "AlphaDropout",
     "AvgPool1d",
     "AvgPool3d",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
     "Bilinear",
     "CELU",
     "Conv1d",

@@ -78,7 +78,11 @@ impl Misuse {
                 given.values.insert("param.bias".into(), g.input("param.bias", bias));
                 layers::compute(call, attributes, &given)?;
             }
-            _ => _ = layers::compute(call, attributes, &given)?,
+            _ => {
+                // A layer that is made is in training mode.
+                g.set_training(true);
+                layers::compute(call, attributes, &given)?;
+            }
         }
         drop(given);
         Ok(g.finish()?)
@@ -96,6 +100,7 @@ impl Misuse {
             g: &g,
             layers: &layers,
             parameters: &[],
+            buffers: &[],
             leaves: vec![("x0".into(), x)],
             optimizer: None,
             names: [("x0".to_owned(), crate::script::Object::Tensor(x))].into(),

@@ -21,9 +21,13 @@ pub struct Given<'g> {
 }
 
 impl<'g> Given<'g> {
-    /// Inputs of the names, types and shapes of the given tensors.
+    /// Inputs of the names, types and shapes of the given tensors; states for `state.*`.
     pub fn new<'a>(g: &'g Builder, tensors: impl IntoIterator<Item = (&'a str, &'a Array)>) -> Given<'g> {
-        let input = |(name, array): (&str, &Array)| (name.to_owned(), g.input_of(name, type_of(array)));
+        let input = |(name, array): (&str, &Array)| {
+            let is_state = name.starts_with("state.");
+            let value = if is_state { state(g, name, array) } else { g.input_of(name, type_of(array)) };
+            (name.to_owned(), value)
+        };
         Given { values: tensors.into_iter().map(input).collect() }
     }
 
@@ -51,6 +55,19 @@ pub fn type_of(array: &Array) -> Type {
     }
 }
 
+/// The state for an array. Counters are i64 in PyTorch, and f32 states here.
+pub fn state<'g>(g: &'g Builder, name: &str, array: &Array) -> Value<'g> {
+    g.state(name, Type::f32(array.shape()))
+}
+
+/// The value of a state: see [`state`].
+pub fn initial(array: &Array) -> Array {
+    match array {
+        Array::Float(_) => array.clone(),
+        Array::Int(values) => Array::Float(values.mapv(|value| value as f64)),
+    }
+}
+
 /// What computes the outputs of a case: an operation, a layer or a loss.
 pub type Compute = for<'g> fn(&str, &Attributes, &Given<'g>) -> Result<Vec<Value<'g>>, Refusal>;
 
@@ -62,6 +79,7 @@ fn is_given(name: &str) -> bool {
 /// The graph of a case: its outputs and gradients under the names of the expected tensors.
 fn graph(case: &Case, compute: Compute) -> Result<Graph, Refusal> {
     let g = Builder::new("case");
+    g.set_training(case.attributes.flag("training"));
     let names = case.tensors.iter().map(|(name, array)| (name.as_str(), array));
     let given = Given::new(&g, names.clone().filter(|(name, _)| is_given(name)));
     let outputs = compute(&case.op, &case.attributes, &given)?;
@@ -94,6 +112,14 @@ fn graph(case: &Case, compute: Compute) -> Result<Graph, Refusal> {
 /// Runs a case that one graph computes, and gives its results by name.
 pub fn results(case: &Case, compute: Compute, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
     let graph = graph(case, compute)?;
-    let mut session = Session::new(engine, &graph, BTreeMap::new()).map_err(Refusal::Error)?;
-    session.run(&case.tensors).map_err(Refusal::Error)
+    let states = case.tensors.iter().filter(|(name, _)| name.starts_with("state."));
+    let states = states.map(|(name, array)| (name.clone(), initial(array))).collect();
+    let mut session = Session::new(engine, &graph, states).map_err(Refusal::Error)?;
+    let mut results = session.run(&case.tensors).map_err(Refusal::Error)?;
+    for (name, _) in case.with_prefix("state_after.") {
+        if let Some(value) = session.state(&format!("state.{name}")) {
+            results.insert(format!("state_after.{name}"), value);
+        }
+    }
+    Ok(results)
 }

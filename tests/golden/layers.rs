@@ -1,20 +1,25 @@
 //! The layers, through the free functions that the typed layers are shells of.
 
-use kiln_graph::layers::{activation, conv, linear, pool, reshape};
+use kiln_graph::layers::{activation, batch_norm, conv, linear, pool, reshape};
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
-use kiln_graph::{DType, Op, Shape, Value};
+use kiln_graph::shape::rules;
+use kiln_graph::{DType, GraphError, Op, Shape, Value};
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
 
-/// The outputs of a layer with the parameters `param.*`.
+/// The outputs of a layer with the parameters `param.*` and the states `state.*`; it is applied to each input in turn
+/// where the case says so.
 pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Value<'g>>, Refusal> {
-    let parameter = |name: &str| given.find(&format!("param.{name}"));
+    let parameter = |name: &str| given.find(&format!("param.{name}")).or_else(|| given.find(&format!("state.{name}")));
     // What has no input is no layer that is known here, or none that is applied.
     let x = given.find("input.0").ok_or_else(|| Refusal::later(op))?;
     if op.starts_with("MaxPool") && attributes.flag("return_indices") {
         let window = window(attributes, spatial(op))?;
         return Ok(vec![pool::max_pool(x, window), argument(x, window)]);
+    }
+    if attributes.get("calls").is_some() {
+        return given.inputs().into_iter().map(|x| apply(op, attributes, x, &parameter)).collect();
     }
     Ok(vec![apply(op, attributes, x, &parameter)?])
 }
@@ -40,6 +45,27 @@ pub fn apply<'g>(
                 divisor_override: attributes.int("divisor_override").map(|divisor| divisor as usize),
             };
             pool::avg_pool(x, window(attributes, spatial(op))?, divisor)
+        }
+        "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" => {
+            let (spatial, shape) = (spatial(op), x.shape());
+            let channels = attributes.sizes("num_features", 1, 1)?[0];
+            let least = if spatial == 1 { 2 } else { spatial + 2 };
+            rules::channels(shape, channels, least, spatial + 2).map_err(GraphError::from)?;
+            let running = || {
+                Some(batch_norm::Running {
+                    mean: parameter("running_mean")?,
+                    variance: parameter("running_var")?,
+                    batches: parameter("num_batches_tracked")?,
+                })
+            };
+            let statistics = batch_norm::Statistics {
+                eps: attributes.f64("eps").unwrap_or(1e-5),
+                momentum: match attributes.0.get("momentum") {
+                    Some(momentum) => momentum.as_f64(),
+                    None => Some(0.1),
+                },
+            };
+            batch_norm::batch_norm(x, parameter("weight"), parameter("bias"), running(), statistics)
         }
         "Flatten" => {
             let (start, end) = (attributes.int("start_dim").unwrap_or(1), attributes.int("end_dim").unwrap_or(-1));

@@ -12,7 +12,7 @@ use crate::case::{Array, Attributes, Case, Refusal};
 use crate::engine::{Engine, Session};
 use crate::graphs::type_of;
 use crate::script::{Layers, Object, Script};
-use crate::{losses, optim};
+use crate::{graphs, losses, optim};
 
 /// The results of a program.
 pub fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
@@ -61,11 +61,26 @@ fn strings(lines: &[Json]) -> Vec<String> {
     lines.iter().filter_map(Json::as_str).map(str::to_owned).collect()
 }
 
-/// The parameters of a case as states, and their values.
-fn parameters<'g>(g: &'g Builder, case: &Case) -> (Vec<(String, Value<'g>)>, BTreeMap<String, Array>) {
-    let given: Vec<_> = case.with_prefix("param.").collect();
-    let states = given.iter().map(|(name, value)| ((*name).to_owned(), g.state(name, type_of(value)))).collect();
-    (states, given.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect())
+/// The states of a case by name.
+struct Given<'g> {
+    /// What is trained.
+    parameters: Vec<(String, Value<'g>)>,
+    /// What is not.
+    buffers: Vec<(String, Value<'g>)>,
+}
+
+/// The parameters and buffers of a case as states, and their values.
+fn given<'g>(g: &'g Builder, case: &Case) -> (Given<'g>, BTreeMap<String, Array>) {
+    let mut values = BTreeMap::new();
+    let mut states = |prefix| {
+        let given = case.with_prefix(prefix).map(|(name, array)| {
+            values.insert(name.to_owned(), graphs::initial(array));
+            (name.to_owned(), graphs::state(g, name, array))
+        });
+        given.collect()
+    };
+    let given = Given { parameters: states("param."), buffers: states("state.") };
+    (given, values)
 }
 
 /// The optimizer of a program.
@@ -79,13 +94,14 @@ fn optimizer(case: &Case) -> Result<Box<dyn Optimizer>, Refusal> {
 fn new_script<'g, 's>(
     g: &'g Builder,
     layers: &'s Layers,
-    parameters: &'s [(String, Value<'g>)],
+    given: &'s Given<'g>,
     optimizer: Option<&'s dyn Optimizer>,
 ) -> Script<'g, 's> {
     Script {
         g,
         layers,
-        parameters,
+        parameters: &given.parameters,
+        buffers: &given.buffers,
         leaves: Vec::new(),
         optimizer,
         names: BTreeMap::new(),
@@ -127,8 +143,8 @@ fn train(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal
 
     let g = Builder::new("train");
     g.set_training(true);
-    let (trained, mut states) = parameters(&g, case);
-    let mut script = new_script(&g, &network.layers, &trained, Some(optimizer.as_ref()));
+    let (given, mut states) = given(&g, case);
+    let mut script = new_script(&g, &network.layers, &given, Some(optimizer.as_ref()));
     let x = g.input_of("x", type_of(&xs.at(0)));
     let y = g.input_of("y", type_of(&ys.at(0)));
     let prediction = forward(&mut script, &network, x)?;
@@ -140,9 +156,9 @@ fn train(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal
         g.output(&format!("grad.param.{name}"), gradient);
     }
     script.step("")?;
-    states.extend(optim::initial(optimizer.as_ref(), &trained));
+    states.extend(optim::initial(optimizer.as_ref(), &given.parameters));
     drop(script);
-    drop(trained);
+    drop(given);
     let mut session = Session::new(engine, &g.finish()?, states).map_err(Refusal::Error)?;
 
     let (mut results, mut losses) = (BTreeMap::new(), Vec::new());
@@ -159,17 +175,18 @@ fn train(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal
     results.insert("output.0".to_owned(), optim::stacked(&losses)?);
     after(case, &session, &mut results);
 
-    let given = find(&case.tensors, "input.2")?;
+    let x = find(&case.tensors, "input.2")?;
     let g = Builder::new("evaluate");
-    let (trained, _) = parameters(&g, case);
-    let mut script = new_script(&g, &network.layers, &trained, None);
-    let prediction = forward(&mut script, &network, g.input_of("x", type_of(given)))?;
+    let (given, _) = self::given(&g, case);
+    let mut script = new_script(&g, &network.layers, &given, None);
+    let prediction = forward(&mut script, &network, g.input_of("x", type_of(x)))?;
     g.output("output.2", prediction);
     drop(script);
-    let states = trained.iter().filter_map(|(name, _)| Some((name.clone(), session.state(name)?))).collect();
-    drop(trained);
+    let names = given.parameters.iter().chain(&given.buffers).map(|(name, _)| name);
+    let states = names.filter_map(|name| Some((name.clone(), session.state(name)?))).collect();
+    drop(given);
     let mut session = Session::new(engine, &g.finish()?, states).map_err(Refusal::Error)?;
-    results.extend(session.run(&BTreeMap::from([("x".to_owned(), given.clone())])).map_err(Refusal::Error)?);
+    results.extend(session.run(&BTreeMap::from([("x".to_owned(), x.clone())])).map_err(Refusal::Error)?);
     Ok(results)
 }
 
@@ -190,8 +207,8 @@ fn adversaries(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
 
     let g = Builder::new("adversaries");
     g.set_training(true);
-    let (trained, mut states) = parameters(&g, case);
-    let mut script = new_script(&g, &layers, &trained, Some(optimizer.as_ref()));
+    let (given, mut states) = given(&g, case);
+    let mut script = new_script(&g, &layers, &given, Some(optimizer.as_ref()));
     let (real_value, source_value) =
         (g.input_of("real", type_of(&real.at(0))), g.input_of("source", type_of(&source.at(0))));
     for (name, object) in [
@@ -217,14 +234,14 @@ fn adversaries(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
         g.output(&format!("grad.param.{name}"), gradient);
     }
     drop(script);
-    for (name, value) in optim::initial(optimizer.as_ref(), &trained) {
+    for (name, value) in optim::initial(optimizer.as_ref(), &given.parameters) {
         // The counter and the rate exist once for each network.
         match name.strip_prefix("optimizer.") {
             Some(_) => states.extend(["G", "D"].map(|network| (format!("{network}.{name}"), value.clone()))),
             None => _ = states.insert(name, value),
         }
     }
-    drop(trained);
+    drop(given);
     let mut session = Session::new(engine, &g.finish()?, states).map_err(Refusal::Error)?;
 
     let mut logs: BTreeMap<String, Vec<Array>> = BTreeMap::new();
@@ -254,8 +271,8 @@ fn script(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusa
     let lines: Vec<&str> = code.iter().map(String::as_str).collect();
 
     let g = Builder::new("script");
-    let (trained, states) = parameters(&g, case);
-    let mut script = new_script(&g, &layers, &trained, None);
+    let (given, states) = given(&g, case);
+    let mut script = new_script(&g, &layers, &given, None);
     for (name, array) in case.with_prefix("input.") {
         let value = g.input_of(&format!("input.{name}"), type_of(array));
         script.names.insert(name.to_owned(), Object::Tensor(value));
@@ -275,7 +292,7 @@ fn script(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusa
         g.output(&format!("grad.{leaf}"), gradient);
     }
     drop(script);
-    drop(trained);
+    drop(given);
     let mut session = Session::new(engine, &g.finish()?, states).map_err(Refusal::Error)?;
     let results = session.run(&case.tensors).map_err(Refusal::Error)?;
     for (name, gradient) in &results {

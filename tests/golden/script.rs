@@ -40,6 +40,8 @@ pub struct Script<'g, 's> {
     pub layers: &'s Layers,
     /// The trained states: every parameter by its name.
     pub parameters: &'s [(String, Value<'g>)],
+    /// The other states by name: running statistics.
+    pub buffers: &'s [(String, Value<'g>)],
     /// Other values in which gradients are wanted.
     pub leaves: Vec<(String, Value<'g>)>,
     /// The rule of all optimizers.
@@ -203,7 +205,10 @@ impl<'g> Script<'g, '_> {
         if let Some((class, attributes)) = self.layers.get(path) {
             let parameter = |name: &str| {
                 let name = joined(path, name);
-                self.parameters.iter().find(|(known, _)| *known == name).map(|(_, state)| self.g.current(*state))
+                let find = |values: &[(String, Value<'g>)]| {
+                    values.iter().find(|(known, _)| *known == name).map(|(_, state)| *state)
+                };
+                find(self.parameters).map(|state| self.g.current(state)).or_else(|| find(self.buffers))
             };
             return layers::apply(class, attributes, x, &parameter);
         }

@@ -147,6 +147,11 @@ pub enum ShapeError {
         /// The input's shape.
         found: Shape,
     },
+    /// The statistics of a batch that has a single value for each channel.
+    OneValue {
+        /// The input's shape.
+        found: Shape,
+    },
     /// Groups that do not divide a number of channels.
     Groups {
         /// The number of groups.
@@ -264,6 +269,12 @@ impl ShapeError {
             }
             ShapeError::InputChannels { expected, found } => {
                 m.text("it takes ").number(expected).text(" input channels, but its input has shape ").shape(&found)
+            }
+            ShapeError::OneValue { found } => {
+                let m = m.text(
+                    "it needs two or more values for each channel to normalize a batch, but its input has shape ",
+                );
+                m.shape(&found)
             }
             ShapeError::Groups { groups, channels, side } => {
                 let m = m.text("groups = ").number(groups).text(" does not divide its ").number(channels);

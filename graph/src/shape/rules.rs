@@ -27,6 +27,17 @@ pub const fn linear(input: Shape, in_features: usize, out_features: usize) -> Re
     Ok(input.with(last, out_features))
 }
 
+/// `[N, channels, ..]` with `least` to `most` axes stays as it is.
+pub const fn channels(input: Shape, channels: usize, least: usize, most: usize) -> Result<Shape, ShapeError> {
+    if input.rank() < least || input.rank() > most {
+        return Err(ShapeError::InputRank { least, most, found: input });
+    }
+    if input.dim(1) != channels {
+        return Err(ShapeError::InputChannels { expected: channels, found: input });
+    }
+    Ok(input)
+}
+
 /// The extent of the result of a window that slides along one spatial axis:
 /// `(extent + low + high - dilation * (kernel - 1) - 1) / stride + 1`, rounded down.
 ///

@@ -157,17 +157,18 @@ fn fits(value: &Expr, kind: Kind) -> bool {
     match plain(value) {
         Expr::Lit(ExprLit { lit, .. }) => match lit {
             Lit::Int(_) => kind != Kind::Flag,
-            Lit::Float(_) => kind == Kind::Number,
+            Lit::Float(_) => matches!(kind, Kind::Number | Kind::Optional),
             Lit::Bool(_) => kind == Kind::Flag,
             Lit::Str(text) => kind == Kind::Padding && matches!(text.value().as_str(), "same" | "valid"),
             _ => false,
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
-            matches!(kind, Kind::Axis | Kind::Number) && fits(expr, kind)
+            matches!(kind, Kind::Axis | Kind::Number | Kind::Optional) && fits(expr, kind)
         }
         Expr::Tuple(ExprTuple { elems, .. }) => {
             matches!(kind, Kind::Pair | Kind::Padding) && elems.len() == 2 && elems.iter().all(|e| fits(e, Kind::Size))
         }
+        Expr::Path(path) if path.path.is_ident("None") => kind == Kind::Optional,
         Expr::Path(path) => !path.path.is_ident("True") && !path.path.is_ident("False"),
         Expr::Array(_) | Expr::Range(_) | Expr::Struct(_) | Expr::Reference(_) | Expr::Closure(_) => false,
         _ => true,
@@ -199,6 +200,7 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::Padding => "a whole number, a pair like `(2, 1)`, `\"same\"` or `\"valid\"`",
         Kind::Axis => "the number of an axis",
         Kind::Number => "a number",
+        Kind::Optional => "a number or `None`",
         Kind::Flag => "`true` or `false`",
     };
     format!("`{}` of `{}` is {expected}, not `{}`", parameter.name, known.name, spaced(value))
@@ -230,6 +232,13 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             quote!(.#method(::kiln::layers::Pair::new(#(#elements),*)))
         }
         (Kind::Pair | Kind::Padding, value) => quote!(.#method(::kiln::layers::Pair::both(#value))),
+        (Kind::Optional, Expr::Path(path)) if path.path.is_ident("None") => {
+            quote!(.#method(::core::option::Option::None))
+        }
+        (Kind::Optional, number) if is_whole(number) => {
+            quote!(.#method(::core::option::Option::Some(#number as f64)))
+        }
+        (Kind::Optional, value) => quote!(.#method(::core::option::Option::Some(#value))),
         (Kind::Number, number) if is_whole(number) => quote!(.#method(#number as f64)),
         (Kind::Size | Kind::Axis | Kind::Number | Kind::Flag, value) => quote!(.#method(#value)),
     }

@@ -156,7 +156,7 @@ fn mistakes_are_collected() {
 
 #[test]
 fn what_rustc_finds_in_the_struct_is_left_to_it() {
-    for text in ["struct Net(Linear<1>);", "struct Net(Linaer<1, 2>);", "struct Net(BatchNorm1d<3>);"] {
+    for text in ["struct Net(Linear<1>);", "struct Net(Linaer<1, 2>);", "struct Net(GroupNorm<3>);"] {
         let mut mistakes = Mistakes::default();
         read(&format!("#[derive(Model)] #[model(input = [1])] {text}"), &mut mistakes);
         assert_eq!(mistakes.messages(), [""; 0], "{text}");

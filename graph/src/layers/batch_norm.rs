@@ -1,0 +1,316 @@
+//! Batch normalization: one function for any number of axes, and a typed layer for each of PyTorch's three.
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::build::{AxisList, Builder, Value};
+use crate::model::{Init, Layer, Parameter, Path};
+use crate::shape::{Shape, ShapeError, rules};
+
+/// The states of a batch normalization: each holds on to what [`batch_norm`] finds in training.
+#[derive(Clone, Copy, Debug)]
+pub struct Running<'g> {
+    /// The average of the batches' means, `[C]`.
+    pub mean: Value<'g>,
+    /// The average of the batches' unbiased variances, `[C]`.
+    pub variance: Value<'g>,
+    /// The number of batches so far, a scalar.
+    pub batches: Value<'g>,
+}
+
+/// How much a batch counts in the running statistics, and what keeps the root from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Statistics {
+    /// Added to the variance.
+    pub eps: f64,
+    /// The weight of the newest batch; none: the same for all batches so far.
+    pub momentum: Option<f64>,
+}
+
+/// `(x - mean) / sqrt(variance + eps) * weight + bias` with a mean and a variance for each channel (axis 1) of
+/// `x [N, C, ..]`.
+///
+/// In training, and where there are no running statistics, they are those of `x` (the variance divides by the number
+/// of elements, of which there must be two or more for each channel), else the running ones. In training the running
+/// statistics are updated; a layer that is applied twice in a step updates them twice.
+pub fn batch_norm<'g>(
+    x: Value<'g>,
+    weight: Option<Value<'g>>,
+    bias: Option<Value<'g>>,
+    running: Option<Running<'g>>,
+    statistics: Statistics,
+) -> Value<'g> {
+    let (g, shape) = (x.graph(), x.shape());
+    let of_batch = g.training() || running.is_none();
+    if shape.rank() < 2 {
+        g.fail(ShapeError::InputRank { least: 2, most: crate::shape::MAX_RANK, found: shape }.into());
+        return x;
+    }
+    let channels = shape.dim(1);
+    let count = (shape.elements() / channels.max(1)) as f64;
+    if of_batch && count <= 1.0 {
+        g.fail(ShapeError::OneValue { found: shape }.into());
+        return x;
+    }
+    let per_channel = |v: Value<'g>| v.reshape((2..shape.rank()).fold(Shape::new(&[channels]), |s, _| s.insert(1, 1)));
+
+    let (centred, mean, variance) = match running.filter(|_| !of_batch) {
+        Some(running) => (x - per_channel(g.current(running.mean)), None, g.current(running.variance)),
+        None => {
+            let others: Vec<usize> = (0..shape.rank()).filter(|&axis| axis != 1).collect();
+            let others = AxisList::from(others.as_slice());
+            // Both moments in one pass, of the distances from a number near the mean: that of the first sample. The
+            // difference below then loses at most log2(N) of its bits, as (sample - mean)^2 <= (N - 1) variance.
+            let origin = x.detach().slice(0, 0..1, 1).mean(others.clone());
+            let centred = x - per_channel(origin);
+            let mean = centred.mean(others.clone());
+            let variance = (centred.square().mean(others) - mean.square()).maximum(0.0);
+            if let Some(running) = running {
+                update(running, origin + mean, variance * (count / (count - 1.0)), statistics.momentum);
+            }
+            (centred, Some(mean), variance)
+        }
+    };
+    // One multiplication and one addition for each element; its gradient needs two sums.
+    let root = (variance + statistics.eps).rsqrt();
+    let scale = weight.map_or(root, |weight| root * weight);
+    let shift = match (mean, bias) {
+        (None, None) => return centred * per_channel(scale),
+        (None, Some(bias)) => bias,
+        (Some(mean), None) => -(mean * scale),
+        (Some(mean), Some(bias)) => bias - mean * scale,
+    };
+    centred * per_channel(scale) + per_channel(shift)
+}
+
+/// Takes a batch into the running statistics.
+fn update<'g>(running: Running<'g>, mean: Value<'g>, variance: Value<'g>, momentum: Option<f64>) {
+    let g = mean.graph();
+    let batches = g.current(running.batches) + 1.0;
+    g.update(running.batches, batches);
+    let newest = match momentum {
+        Some(momentum) => g.scalar(momentum),
+        None => batches.reciprocal(),
+    };
+    for (state, found) in [(running.mean, mean), (running.variance, variance)] {
+        let before = g.current(state);
+        g.update(state, before + (found.detach() - before) * newest);
+    }
+}
+
+/// The settings of [`BatchNorm1d`], [`BatchNorm2d`] and [`BatchNorm3d`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormSettings {
+    eps: f64,
+    momentum: Option<f64>,
+    affine: bool,
+    track_running_stats: bool,
+    bias: bool,
+}
+
+impl BatchNormSettings {
+    /// PyTorch's defaults: eps 1e-5, momentum 0.1, with weight and bias, with running statistics.
+    pub const fn new() -> BatchNormSettings {
+        BatchNormSettings { eps: 1e-5, momentum: Some(0.1), affine: true, track_running_stats: true, bias: true }
+    }
+
+    /// What keeps the root from 0. Default: 1e-5.
+    pub const fn eps(mut self, eps: f64) -> BatchNormSettings {
+        self.eps = eps;
+        self
+    }
+
+    /// The weight of the newest batch in the running statistics; `None`: they are the averages of all batches so far.
+    /// Default: 0.1.
+    pub const fn momentum(mut self, momentum: Option<f64>) -> BatchNormSettings {
+        self.momentum = momentum;
+        self
+    }
+
+    /// Whether there are a weight and a bias. Default: `true`.
+    pub const fn affine(mut self, affine: bool) -> BatchNormSettings {
+        self.affine = affine;
+        self
+    }
+
+    /// Whether evaluation takes the running statistics, not the batch's own. Default: `true`.
+    pub const fn track_running_stats(mut self, track_running_stats: bool) -> BatchNormSettings {
+        self.track_running_stats = track_running_stats;
+        self
+    }
+
+    /// Whether there is a bias where there is a weight. Default: `true`.
+    pub const fn bias(mut self, bias: bool) -> BatchNormSettings {
+        self.bias = bias;
+        self
+    }
+}
+
+impl Default for BatchNormSettings {
+    fn default() -> BatchNormSettings {
+        BatchNormSettings::new()
+    }
+}
+
+/// What the layers for all numbers of axes have in common.
+#[derive(Clone, Debug)]
+struct BatchNorm {
+    weight: Option<Parameter>,
+    bias: Option<Parameter>,
+    /// Mean, variance and the number of batches.
+    running: Option<[Parameter; 3]>,
+    settings: BatchNormSettings,
+}
+
+/// The names of the running statistics.
+const RUNNING: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
+
+impl BatchNorm {
+    fn new(channels: usize, settings: BatchNormSettings) -> BatchNorm {
+        let filled = |value: f32| ArrayD::from_elem(IxDyn(&[channels]), value);
+        let count = Parameter::counter(ArrayD::zeros(IxDyn(&[])));
+        let running = [Parameter::buffer(filled(0.0)), Parameter::buffer(filled(1.0)), count];
+        BatchNorm {
+            weight: settings.affine.then(|| Parameter::trained(filled(1.0))),
+            bias: (settings.affine && settings.bias).then(|| Parameter::trained(filled(0.0))),
+            running: settings.track_running_stats.then_some(running),
+            settings,
+        }
+    }
+
+    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>, checked: Result<Shape, ShapeError>) -> Value<'g> {
+        if let Err(error) = checked {
+            g.fail(error.into());
+            return x;
+        }
+        let weight = self.weight.as_ref().map(|weight| g.parameter("weight", weight));
+        let bias = self.bias.as_ref().map(|bias| g.parameter("bias", bias));
+        let running = self.running.as_ref().map(|running| {
+            let [mean, variance, batches] = std::array::from_fn(|i| g.parameter(RUNNING[i], &running[i]));
+            Running { mean, variance, batches }
+        });
+        let BatchNormSettings { eps, momentum, .. } = self.settings;
+        batch_norm(x, weight, bias, running, Statistics { eps, momentum })
+    }
+
+    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        for (name, parameter) in [("weight", &self.weight), ("bias", &self.bias)] {
+            if let Some(parameter) = parameter {
+                f(&path.name(name), parameter);
+            }
+        }
+        for (name, buffer) in RUNNING.iter().zip(self.running.iter().flatten()) {
+            f(&path.name(name), buffer);
+        }
+    }
+
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        for (name, parameter) in [("weight", &mut self.weight), ("bias", &mut self.bias)] {
+            if let Some(parameter) = parameter {
+                f(&path.name(name), parameter);
+            }
+        }
+        for (name, buffer) in RUNNING.iter().zip(self.running.iter_mut().flatten()) {
+            f(&path.name(name), buffer);
+        }
+    }
+
+    fn describe(&self, layer: &str, channels: usize, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+        let (settings, usual) = (&self.settings, BatchNormSettings::new());
+        let mut text = format!("{layer}({channels}");
+        if settings.eps != usual.eps {
+            text += &format!(", eps {}", settings.eps);
+        }
+        if settings.momentum != usual.momentum {
+            text += &settings.momentum.map_or(", cumulative".into(), |momentum| format!(", momentum {momentum}"));
+        }
+        for (name, on) in [
+            ("affine", settings.affine),
+            ("track_running_stats", settings.track_running_stats),
+            ("bias", settings.bias),
+        ] {
+            if !on {
+                text += &format!(", {name} = false");
+            }
+        }
+        f(path.as_str(), &(text + ")"));
+    }
+}
+
+/// Declares the layer for inputs with `$least` to `$most` axes.
+macro_rules! batch_norms {
+    ($($(#[$doc:meta])* $name:ident, $least:literal, $most:literal;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// `y = (x - mean) / sqrt(variance + eps) * weight + bias`, with one mean, variance, weight and bias for each of
+        /// the `C` channels. In training they are the mean and the variance (divided by the number of elements) of the
+        /// batch, and the running ones become `(1 - momentum) * running + momentum * batch`, where the batch's variance
+        /// is divided by one element less. In evaluation they are the running ones.
+        ///
+        /// * Parameters: `weight [C]` (ones), `bias [C]` (zeros), `running_mean [C]` (zeros), `running_var [C]` (ones),
+        ///   `num_batches_tracked []` (0).
+        /// * Settings: `eps = 1e-5`, `momentum = 0.1` (`None`: the average of all batches so far), `affine = true`,
+        ///   `track_running_stats = true` (`false`: the batch's statistics in evaluation, too), `bias = true`.
+        /// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::OneValue`] where the
+        ///   statistics of a batch are taken of one value for each channel.
+        #[doc = concat!("* Source: Ioffe and Szegedy, \"Batch Normalization\"; PyTorch's `nn.", stringify!($name), "`.")]
+        #[derive(Clone, Debug)]
+        pub struct $name<const C: usize> {
+            norm: BatchNorm,
+        }
+
+        impl<const C: usize> $name<C> {
+            /// The result's shape: the input's.
+            pub const fn shape(input: Shape, settings: &BatchNormSettings) -> Result<Shape, ShapeError> {
+                let _ = settings;
+                rules::channels(input, C, $least, $most)
+            }
+
+            /// The result's shape, or after a mismatch that of an input with `C` channels.
+            pub const fn shape_or_assumed(input: Shape, settings: &BatchNormSettings) -> Shape {
+                match Self::shape(input, settings) {
+                    Ok(shape) => shape,
+                    Err(ShapeError::InputChannels { .. }) => input.with(1, C),
+                    Err(_) => input,
+                }
+            }
+
+            /// A layer with fresh parameters and statistics.
+            pub fn new(settings: BatchNormSettings, init: &mut Init) -> $name<C> {
+                let _ = init;
+                $name { norm: BatchNorm::new(C, settings) }
+            }
+
+            /// The running mean and variance; none without `track_running_stats`.
+            pub fn running(&self) -> Option<[&Parameter; 2]> {
+                self.norm.running.as_ref().map(|[mean, variance, _]| [mean, variance])
+            }
+        }
+
+        impl<const C: usize> Layer for $name<C> {
+            fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+                self.norm.forward(g, x, Self::shape(x.shape(), &self.norm.settings))
+            }
+
+            fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+                self.norm.visit(path, f);
+            }
+
+            fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+                self.norm.visit_mut(path, f);
+            }
+
+            fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+                self.norm.describe(stringify!($name), C, path, f);
+            }
+        }
+    )*};
+}
+
+batch_norms! {
+    /// Normalizes each of `C` features (or channels of a signal) over the batch: `[N, C]` or `[N, C, L]`.
+    BatchNorm1d, 2, 3;
+    /// Normalizes each of `C` channels of images over the batch: `[N, C, H, W]`.
+    BatchNorm2d, 4, 4;
+    /// Normalizes each of `C` channels of volumes over the batch: `[N, C, D, H, W]`.
+    BatchNorm3d, 5, 5;
+}

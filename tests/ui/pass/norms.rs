@@ -1,0 +1,62 @@
+//! Normalizing layers, with all their options.
+
+#![deny(warnings)]
+
+use kiln::graph::{Kind, Path};
+use kiln::prelude::*;
+
+#[derive(Model)]
+#[model(input = [2, 8, 8], output = [10])]
+struct Derived {
+    conv: Conv2d<2, 4, 3>,
+    #[model(eps = 1e-3, momentum = 0.2)]
+    norm: BatchNorm2d<4>,
+    flatten: Flatten,
+    fc: Linear<144, 10>,
+    #[model(momentum = None, bias = false)]
+    last: BatchNorm1d<10>,
+}
+
+model! {
+    #[model(input = [3, 2, 4, 4])]
+    struct Declared {
+        volume: BatchNorm3d(3, 1e-3, 1, affine = false),
+        fresh: BatchNorm3d(3, track_running_stats = false),
+    }
+}
+
+fn check(model: &impl Model, expected: &[&str]) {
+    let mut names = Vec::new();
+    model.describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));
+    assert_eq!(names, expected);
+}
+
+fn main() {
+    let derived = Derived::init(1);
+    check(
+        &derived,
+        &[
+            "conv: Conv2d(2, 4, kernel 3)",
+            "norm: BatchNorm2d(4, eps 0.001, momentum 0.2)",
+            "flatten: Flatten",
+            "fc: Linear(144, 10)",
+            "last: BatchNorm1d(10, cumulative, bias = false)",
+        ],
+    );
+    check(
+        &Declared::init(1),
+        &[
+            "volume: BatchNorm3d(3, eps 0.001, momentum 1, affine = false)",
+            "fresh: BatchNorm3d(3, track_running_stats = false)",
+        ],
+    );
+    let mut found = Vec::new();
+    derived.last.visit(&mut Path::new(), &mut |name, parameter| found.push((name.to_owned(), parameter.kind)));
+    let expected = [
+        ("weight", Kind::Trained),
+        ("running_mean", Kind::Buffer),
+        ("running_var", Kind::Buffer),
+        ("num_batches_tracked", Kind::Counter),
+    ];
+    assert_eq!(found, expected.map(|(name, kind)| (name.to_owned(), kind)));
+}
