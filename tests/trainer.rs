@@ -426,6 +426,9 @@ fn batch_norm_keeps_the_statistics_of_the_batches() {
     }
     assert_eq!(bits(trainer.model()), before);
 
+    // Running statistics are no parameters.
+    assert_eq!(trainer.summary().unwrap().parameters(), 40 + 8 + 771 + 6);
+
     // A file holds the statistics, the number of batches as PyTorch's i64.
     let path = std::env::temp_dir().join(format!("kiln-trainer-norm-{}.safetensors", std::process::id()));
     trainer.model().save(&path).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kiln_graph::{Builder, Graph, Model, NodeId, Op, Path, Shape};
+use kiln_graph::{Builder, Graph, Kind, Model, NodeId, Op, Path, Shape};
 use kiln_jit::Plan;
 
 use crate::trainer::TrainError;
@@ -16,7 +16,7 @@ pub struct LayerRow {
     pub layer: String,
     /// The shape of its output; the batch axis is `N`.
     pub output: Shape,
-    /// The number of its parameters.
+    /// The number of its parameters, running statistics not among them.
     pub parameters: usize,
     /// Floating-point operations of its forward pass for one sample; a multiply-add counts as 2.
     pub flops: u64,
@@ -63,7 +63,8 @@ impl Summary {
             });
         });
         model.visit(&mut Path::default(), &mut |name, parameter| {
-            if let Some(row) = layers.iter_mut().find(|row| within(name, &row.name)) {
+            let row = layers.iter_mut().find(|row| within(name, &row.name));
+            if let (Kind::Trained, Some(row)) = (parameter.kind, row) {
                 row.parameters += parameter.value.len();
             }
         });
