@@ -13,56 +13,91 @@ pub mod reshape;
 
 pub use activation::{LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
-pub use conv::{Conv2d, Conv2dSettings};
+pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
 pub use linear::{Linear, LinearSettings};
-pub use pool::{AvgPool2d, AvgPool2dSettings, MaxPool2d, MaxPool2dSettings};
+pub use pool::{
+    AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
+    MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
+};
 pub use reshape::{Flatten, FlattenSettings};
 
 use crate::op::{MAX_SPATIAL, Sliding};
+use crate::shape::Shape;
 
-/// A setting for each of the two spatial axes.
+/// A setting for each of `D` spatial axes, outermost first: depth, height, width; or height, width; or length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pair {
-    /// Along the rows of the image.
-    pub height: usize,
-    /// Along the columns of the image.
-    pub width: usize,
+pub struct PerAxis<const D: usize> {
+    values: [usize; D],
 }
 
-impl Pair {
-    /// The same for both axes.
-    pub const fn both(value: usize) -> Pair {
-        Pair { height: value, width: value }
+impl<const D: usize> PerAxis<D> {
+    /// The same for all axes.
+    pub const fn all(value: usize) -> PerAxis<D> {
+        PerAxis { values: [value; D] }
     }
 
     /// A value for each axis.
-    pub const fn new(height: usize, width: usize) -> Pair {
-        Pair { height, width }
+    pub const fn new(values: [usize; D]) -> PerAxis<D> {
+        PerAxis { values }
+    }
+
+    /// The value of one axis.
+    const fn at(&self, axis: usize) -> usize {
+        self.values[axis]
     }
 
     /// As the attribute of an operation, `fill` standing in the unused places.
     const fn spatial(self, fill: usize) -> [usize; MAX_SPATIAL] {
-        [self.height, self.width, fill]
+        let mut all = [fill; MAX_SPATIAL];
+        let mut axis = 0;
+        while axis < D {
+            all[axis] = self.values[axis];
+            axis += 1;
+        }
+        all
+    }
+
+    /// The same padding before and after each axis.
+    const fn on_both_sides(self) -> [(usize, usize); MAX_SPATIAL] {
+        let mut all = [(0, 0); MAX_SPATIAL];
+        let mut axis = 0;
+        while axis < D {
+            all[axis] = (self.values[axis], self.values[axis]);
+            axis += 1;
+        }
+        all
     }
 }
 
-/// `5` if both are equal, else `(5, 3)`.
-impl std::fmt::Display for Pair {
+/// `5` if all are equal, else `(5, 3)`.
+impl<const D: usize> std::fmt::Display for PerAxis<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.height == self.width {
-            write!(f, "{}", self.height)
-        } else {
-            write!(f, "({}, {})", self.height, self.width)
+        match self.values.first() {
+            Some(&first) if *self == PerAxis::all(first) => write!(f, "{first}"),
+            _ => {
+                let values: Vec<String> = self.values.iter().map(usize::to_string).collect();
+                write!(f, "({})", values.join(", "))
+            }
         }
     }
 }
 
-/// The sliding of a two-dimensional window.
-const fn sliding(stride: Pair, padding: [(usize, usize); 2], dilation: Pair) -> Sliding {
-    Sliding {
-        spatial: 2,
-        stride: stride.spatial(1),
-        padding: [padding[0], padding[1], (0, 0)],
-        dilation: dilation.spatial(1),
+/// The sliding of a window along `D` axes.
+const fn sliding<const D: usize>(
+    stride: PerAxis<D>,
+    padding: [(usize, usize); MAX_SPATIAL],
+    dilation: PerAxis<D>,
+) -> Sliding {
+    Sliding { spatial: D, stride: stride.spatial(1), padding, dilation: dilation.spatial(1) }
+}
+
+/// `[N, channels, spatial..]`.
+const fn images<const D: usize>(channels: usize, spatial: PerAxis<D>) -> Shape {
+    let mut shape = Shape::new(&[Shape::N, channels]);
+    let mut axis = 0;
+    while axis < D {
+        shape = shape.insert(axis + 2, spatial.at(axis));
+        axis += 1;
     }
+    shape
 }

@@ -4,8 +4,8 @@
 use kiln_graph::layers::conv::{conv, same_padding};
 use kiln_graph::layers::pool::{Divisor, avg_pool, max_pool};
 use kiln_graph::layers::{
-    AvgPool2d, AvgPool2dSettings, Conv2d, Conv2dSettings, Flatten, FlattenSettings, LeakyReLU, LeakyReLUSettings,
-    Linear, LinearSettings, MaxPool2d, MaxPool2dSettings, Pair, ReLU,
+    AvgPool2d, AvgPool2dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, Flatten, FlattenSettings, LeakyReLU,
+    LeakyReLUSettings, Linear, LinearSettings, MaxPool2d, MaxPool2dSettings, PerAxis, ReLU,
 };
 use kiln_graph::op::{Convolution, Sliding, Window};
 use kiln_graph::shape::check_layer;
@@ -45,6 +45,8 @@ fn parameters_have_pytorchs_names_and_shapes() {
     assert_eq!(parameters(&bare), [trained("block.weight", &[2, 3])]);
     let grouped = Conv2d::<4, 6, 3, 2>::new(Conv2dSettings::new().groups(2), &mut init);
     assert_eq!(parameters(&grouped), [trained("block.weight", &[6, 2, 3, 2]), trained("block.bias", &[6])]);
+    let volume = Conv3d::<2, 5, 3, 2, 1>::new(Conv3dSettings::new(), &mut init);
+    assert_eq!(parameters(&volume), [trained("block.weight", &[5, 2, 3, 2, 1]), trained("block.bias", &[5])]);
     assert_eq!(parameters(&ReLU), []);
 }
 
@@ -82,8 +84,11 @@ fn settings_become_attributes() {
         dilation: [dilation[0], dilation[1], 1],
     };
 
-    let settings =
-        Conv2dSettings::new().stride(Pair::new(2, 1)).padding(Pair::new(1, 2)).dilation(Pair::both(2)).groups(2);
+    let settings = Conv2dSettings::new()
+        .stride(PerAxis::new([2, 1]))
+        .padding(PerAxis::new([1, 2]))
+        .dilation(PerAxis::all(2))
+        .groups(2);
     let layer = Conv2d::<4, 6, 3>::new(settings, &mut init);
     let attributes = Convolution { sliding: sliding([2, 1], [(1, 1), (2, 2)], [2, 2]), groups: 2 };
     let expected = graph(image, |g, x| {
@@ -93,7 +98,7 @@ fn settings_become_attributes() {
     });
     assert_eq!(graph(image, |g, x| layer.forward(g, x)), expected);
 
-    let settings = MaxPool2dSettings::new().stride(Pair::both(2)).padding(Pair::both(1)).ceil_mode(true);
+    let settings = MaxPool2dSettings::new().stride(PerAxis::all(2)).padding(PerAxis::all(1)).ceil_mode(true);
     let window = Window { kernel: [3, 2, 1], sliding: sliding([2, 2], [(1, 1), (1, 1)], [1, 1]), ceil: true };
     let layer = MaxPool2d::<3, 2>::new(settings, &mut init);
     assert_eq!(graph(image, |g, x| layer.forward(g, x)), graph(image, |_, x| max_pool(x, window)));
@@ -108,9 +113,9 @@ fn settings_become_attributes() {
 fn same_padding_keeps_the_extent() {
     assert_eq!(same_padding(3, 1), (1, 1));
     assert_eq!(same_padding(4, 1), (1, 2));
-    let settings = Conv2dSettings::new().padding_same().dilation(Pair::both(3));
+    let settings = Conv2dSettings::new().padding_same().dilation(PerAxis::all(3));
     assert_eq!(Conv2d::<3, 5, 4, 3>::shape(Shape::new(&[7, 3, 8, 9]), &settings), Ok(Shape::new(&[7, 5, 8, 9])));
-    let strided = settings.stride(Pair::both(2));
+    let strided = settings.stride(PerAxis::all(2));
     let error = Conv2d::<3, 5, 4, 3>::shape(Shape::new(&[7, 3, 8, 9]), &strided);
     assert_eq!(error, Err(ShapeError::SameStride { stride: 2 }));
 }
@@ -139,7 +144,7 @@ const _: () = {
 #[test]
 fn descriptions_name_what_differs_from_the_defaults() {
     let mut init = Init::new(0);
-    let conv = Conv2dSettings::new().stride(Pair::both(2)).padding(Pair::new(1, 2)).bias(false);
+    let conv = Conv2dSettings::new().stride(PerAxis::all(2)).padding(PerAxis::new([1, 2])).bias(false);
     let cases: [(&dyn Layer, &str); 5] = [
         (&Linear::<10, 5>::new(LinearSettings::new(), &mut init), "Linear(10, 5)"),
         (&Conv2d::<1, 20, 5>::new(conv, &mut init), "Conv2d(1, 20, kernel 5, stride 2, padding (1, 2), bias = false)"),

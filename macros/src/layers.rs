@@ -32,10 +32,10 @@ pub enum Role {
 pub enum Kind {
     /// A `usize`.
     Size,
-    /// One `usize` for both spatial axes, or a pair of them.
-    Pair,
-    /// As [`Kind::Pair`], or `"same"` or `"valid"`.
-    Padding,
+    /// One `usize` for all spatial axes, or a tuple of one for each of so many.
+    PerAxis(usize),
+    /// As [`Kind::PerAxis`], or `"same"` or `"valid"`.
+    Padding(usize),
     /// An `isize`: an axis, counted from the end if negative.
     Axis,
     /// An `f64`.
@@ -62,6 +62,43 @@ const fn plain(name: &'static str) -> Known {
     Known { name, settings: "NoSettings", parameters: &[] }
 }
 
+/// The parameters of an average pooling over so many spatial axes.
+const fn average_pool(axes: usize) -> [Parameter; 6] {
+    [
+        dimension("kernel_size", Kind::PerAxis(axes)),
+        setting("stride", Kind::PerAxis(axes)),
+        setting("padding", Kind::PerAxis(axes)),
+        setting("ceil_mode", Kind::Flag),
+        setting("count_include_pad", Kind::Flag),
+        setting("divisor_override", Kind::Size),
+    ]
+}
+
+/// The parameters of a maximum pooling over so many spatial axes.
+const fn maximum_pool(axes: usize) -> [Parameter; 5] {
+    [
+        dimension("kernel_size", Kind::PerAxis(axes)),
+        setting("stride", Kind::PerAxis(axes)),
+        setting("padding", Kind::PerAxis(axes)),
+        setting("dilation", Kind::PerAxis(axes)),
+        setting("ceil_mode", Kind::Flag),
+    ]
+}
+
+/// The parameters of a convolution over so many spatial axes.
+const fn convolution(axes: usize) -> [Parameter; 8] {
+    [
+        dimension("in_channels", Kind::Size),
+        dimension("out_channels", Kind::Size),
+        dimension("kernel_size", Kind::PerAxis(axes)),
+        setting("stride", Kind::PerAxis(axes)),
+        setting("padding", Kind::Padding(axes)),
+        setting("dilation", Kind::PerAxis(axes)),
+        setting("groups", Kind::Size),
+        setting("bias", Kind::Flag),
+    ]
+}
+
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
     dimension("num_features", Kind::Size),
@@ -74,35 +111,15 @@ const BATCH_NORM: &[Parameter] = &[
 
 /// Every layer, in alphabetical order.
 pub const LAYERS: &[Known] = &[
-    layer(
-        "AvgPool2d",
-        "AvgPool2dSettings",
-        &[
-            dimension("kernel_size", Kind::Pair),
-            setting("stride", Kind::Pair),
-            setting("padding", Kind::Pair),
-            setting("ceil_mode", Kind::Flag),
-            setting("count_include_pad", Kind::Flag),
-            setting("divisor_override", Kind::Size),
-        ],
-    ),
+    layer("AvgPool1d", "AvgPool1dSettings", &const { average_pool(1) }),
+    layer("AvgPool2d", "AvgPool2dSettings", &const { average_pool(2) }),
+    layer("AvgPool3d", "AvgPool3dSettings", &const { average_pool(3) }),
     layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
-    layer(
-        "Conv2d",
-        "Conv2dSettings",
-        &[
-            dimension("in_channels", Kind::Size),
-            dimension("out_channels", Kind::Size),
-            dimension("kernel_size", Kind::Pair),
-            setting("stride", Kind::Pair),
-            setting("padding", Kind::Padding),
-            setting("dilation", Kind::Pair),
-            setting("groups", Kind::Size),
-            setting("bias", Kind::Flag),
-        ],
-    ),
+    layer("Conv1d", "Conv1dSettings", &const { convolution(1) }),
+    layer("Conv2d", "Conv2dSettings", &const { convolution(2) }),
+    layer("Conv3d", "Conv3dSettings", &const { convolution(3) }),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
     layer("LeakyReLU", "LeakyReLUSettings", &[setting("negative_slope", Kind::Number)]),
     layer(
@@ -110,17 +127,9 @@ pub const LAYERS: &[Known] = &[
         "LinearSettings",
         &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
     ),
-    layer(
-        "MaxPool2d",
-        "MaxPool2dSettings",
-        &[
-            dimension("kernel_size", Kind::Pair),
-            setting("stride", Kind::Pair),
-            setting("padding", Kind::Pair),
-            setting("dilation", Kind::Pair),
-            setting("ceil_mode", Kind::Flag),
-        ],
-    ),
+    layer("MaxPool1d", "MaxPool1dSettings", &const { maximum_pool(1) }),
+    layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
+    layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("ReLU"),
     plain("Sigmoid"),
     plain("Tanh"),
@@ -135,12 +144,8 @@ pub const MISSING: &[&str] = &[
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
     "AlphaDropout",
-    "AvgPool1d",
-    "AvgPool3d",
     "Bilinear",
     "CELU",
-    "Conv1d",
-    "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
@@ -173,8 +178,6 @@ pub const MISSING: &[&str] = &[
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
-    "MaxPool1d",
-    "MaxPool3d",
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",

@@ -39,7 +39,7 @@ pub fn apply<'g>(
             conv::conv(x, weight()?, parameter("bias"), attribute)
         }
         "MaxPool1d" | "MaxPool2d" | "MaxPool3d" => pool::max_pool(x, window(attributes, spatial(op))?),
-        "AvgPool1d" | "AvgPool2d" => {
+        "AvgPool1d" | "AvgPool2d" | "AvgPool3d" => {
             let divisor = pool::Divisor {
                 count_include_pad: attributes.get("count_include_pad").is_none_or(|count| count == true),
                 divisor_override: attributes.int("divisor_override").map(|divisor| divisor as usize),

@@ -1,9 +1,9 @@
 //! Convolutional layers.
 
-use super::{Pair, sliding};
+use super::{PerAxis, images, sliding};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
-use crate::op::Convolution;
+use crate::op::{Convolution, MAX_SPATIAL};
 use crate::shape::{Shape, ShapeError, rules};
 
 /// The cross-correlation of `x [N, C, spatial..]` (or one sample, `[C, spatial..]`) with
@@ -33,190 +33,287 @@ pub const fn same_padding(kernel: usize, dilation: usize) -> (usize, usize) {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Padding {
-    Explicit(Pair),
+enum Padding<const D: usize> {
+    Explicit(PerAxis<D>),
     Same,
 }
 
-/// The settings of [`Conv2d`].
+/// The settings of a convolution over `D` spatial axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv2dSettings {
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
+pub struct ConvSettings<const D: usize> {
+    stride: PerAxis<D>,
+    padding: Padding<D>,
+    dilation: PerAxis<D>,
     groups: usize,
     bias: bool,
 }
 
-impl Conv2dSettings {
+/// The settings of [`Conv1d`].
+pub type Conv1dSettings = ConvSettings<1>;
+/// The settings of [`Conv2d`].
+pub type Conv2dSettings = ConvSettings<2>;
+/// The settings of [`Conv3d`].
+pub type Conv3dSettings = ConvSettings<3>;
+
+impl<const D: usize> ConvSettings<D> {
     /// PyTorch's defaults: stride 1, no padding, dilation 1, one group, with a bias.
-    pub const fn new() -> Conv2dSettings {
-        let padding = Padding::Explicit(Pair::both(0));
-        Conv2dSettings { stride: Pair::both(1), padding, dilation: Pair::both(1), groups: 1, bias: true }
+    pub const fn new() -> ConvSettings<D> {
+        let padding = Padding::Explicit(PerAxis::all(0));
+        ConvSettings { stride: PerAxis::all(1), padding, dilation: PerAxis::all(1), groups: 1, bias: true }
     }
 
     /// The steps of the window. Default: 1.
-    pub const fn stride(mut self, stride: Pair) -> Conv2dSettings {
+    pub const fn stride(mut self, stride: PerAxis<D>) -> ConvSettings<D> {
         self.stride = stride;
         self
     }
 
     /// Zeros on each side of the image. Default: 0.
-    pub const fn padding(mut self, padding: Pair) -> Conv2dSettings {
+    pub const fn padding(mut self, padding: PerAxis<D>) -> ConvSettings<D> {
         self.padding = Padding::Explicit(padding);
         self
     }
 
     /// As much padding as keeps the extents (PyTorch's `padding = "same"`); the stride must be 1.
-    pub const fn padding_same(mut self) -> Conv2dSettings {
+    pub const fn padding_same(mut self) -> ConvSettings<D> {
         self.padding = Padding::Same;
         self
     }
 
     /// The distance between the elements of the window. Default: 1.
-    pub const fn dilation(mut self, dilation: Pair) -> Conv2dSettings {
+    pub const fn dilation(mut self, dilation: PerAxis<D>) -> ConvSettings<D> {
         self.dilation = dilation;
         self
     }
 
     /// The number of groups of channels that do not mix; divides the channels on both sides. Default: 1.
-    pub const fn groups(mut self, groups: usize) -> Conv2dSettings {
+    pub const fn groups(mut self, groups: usize) -> ConvSettings<D> {
         self.groups = groups;
         self
     }
 
     /// Whether a bias is added. Default: `true`.
-    pub const fn bias(mut self, bias: bool) -> Conv2dSettings {
+    pub const fn bias(mut self, bias: bool) -> ConvSettings<D> {
         self.bias = bias;
         self
     }
 
     /// The attributes of the operation.
-    const fn convolution(&self, kernel: Pair) -> Convolution {
+    const fn convolution(&self, kernel: PerAxis<D>) -> Convolution {
         let padding = match self.padding {
-            Padding::Explicit(Pair { height, width }) => [(height, height), (width, width)],
+            Padding::Explicit(padding) => padding.on_both_sides(),
             Padding::Same => {
-                [same_padding(kernel.height, self.dilation.height), same_padding(kernel.width, self.dilation.width)]
+                let mut same = [(0, 0); MAX_SPATIAL];
+                let mut axis = 0;
+                while axis < D {
+                    same[axis] = same_padding(kernel.at(axis), self.dilation.at(axis));
+                    axis += 1;
+                }
+                same
             }
         };
         Convolution { sliding: sliding(self.stride, padding, self.dilation), groups: self.groups }
     }
-}
 
-impl Default for Conv2dSettings {
-    fn default() -> Conv2dSettings {
-        Conv2dSettings::new()
-    }
-}
-
-/// A two-dimensional convolution (cross-correlation, as in every framework).
-///
-/// `y[n, o, i, j] = b[o] + sum over c, u, v of w[o, c, u, v] x[n, c, s i + d u - p, s j + d v - p]`, with stride `s`,
-/// dilation `d`, padding `p` and `c` over the channels of the group of `o`.
-///
-/// * Shapes: `[N, I, H, W]` to `[N, O, H', W']` with `H' = (H + 2 p - d (KH - 1) - 1) / s + 1`, rounded down;
-///   `weight [O, I / groups, KH, KW]`, `bias [O]`.
-/// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`.
-/// * Initial values: weight and bias uniform in ± `1 / sqrt(I / groups * KH * KW)` (Kaiming-uniform with a = sqrt(5)).
-/// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`], [`ShapeError::Window`]
-///   (a kernel larger than the padded image), [`ShapeError::Attribute`] (a setting of 0), [`ShapeError::SameStride`].
-/// * Source: PyTorch's `nn.Conv2d`.
-#[derive(Clone, Debug)]
-pub struct Conv2d<const I: usize, const O: usize, const KH: usize, const KW: usize = KH> {
-    /// `[O, I / groups, KH, KW]`.
-    pub weight: Parameter,
-    /// `[O]`, or none.
-    pub bias: Option<Parameter>,
-    settings: Conv2dSettings,
-}
-
-impl<const I: usize, const O: usize, const KH: usize, const KW: usize> Conv2d<I, O, KH, KW> {
-    /// The result's shape.
-    pub const fn shape(input: Shape, settings: &Conv2dSettings) -> Result<Shape, ShapeError> {
-        if KH == 0 || KW == 0 {
-            return Err(ShapeError::Attribute { op: "conv", rule: "the kernel must be at least 1" });
+    /// The result's shape for a kernel and numbers of channels.
+    const fn shape(
+        &self,
+        input: Shape,
+        inputs: usize,
+        outputs: usize,
+        kernel: PerAxis<D>,
+    ) -> Result<Shape, ShapeError> {
+        let mut axis = 0;
+        while axis < D {
+            if kernel.at(axis) == 0 {
+                return Err(ShapeError::Attribute { op: "conv", rule: "the kernel must be at least 1" });
+            }
+            if let (Padding::Same, true) = (self.padding, self.stride.at(axis) != 1) {
+                return Err(ShapeError::SameStride { stride: self.stride.at(axis) });
+            }
+            axis += 1;
         }
-        if let Padding::Same = settings.padding
-            && (settings.stride.height != 1 || settings.stride.width != 1)
-        {
-            let Pair { height, width } = settings.stride;
-            return Err(ShapeError::SameStride { stride: if height != 1 { height } else { width } });
-        }
-        rules::convolution(input, I, O, &[KH, KW, 1], &settings.convolution(Pair::new(KH, KW)))
+        rules::convolution(input, inputs, outputs, &kernel.spatial(1), &self.convolution(kernel))
     }
 
-    /// The result's shape, or after a mismatch that of an input with `I` channels (and one pixel, if the image is too
-    /// small).
-    pub const fn shape_or_assumed(input: Shape, settings: &Conv2dSettings) -> Shape {
-        if let Ok(shape) = Self::shape(input, settings) {
+    /// The result's shape, or after a mismatch that of an input with the right channels (and one pixel, if the image
+    /// is too small).
+    const fn shape_or_assumed(&self, input: Shape, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> Shape {
+        if let Ok(shape) = self.shape(input, inputs, outputs, kernel) {
             return shape;
         }
-        let (height, width) = if input.rank() == 4 { (input.dim(2), input.dim(3)) } else { (KH, KW) };
-        match Self::shape(Shape::new(&[Shape::N, I, height, width]), settings) {
+        let right = if input.rank() == D + 2 { input.with(1, inputs) } else { images(inputs, kernel) };
+        match self.shape(right, inputs, outputs, kernel) {
             Ok(shape) => shape,
-            Err(_) => Shape::new(&[Shape::N, O, 1, 1]),
+            Err(_) => images(outputs, PerAxis::<D>::all(1)),
         }
     }
 
-    /// A layer with fresh parameters.
-    ///
-    /// # Panics
-    /// If `groups` is 0 (the compile-time check of [`Conv2d::shape`] says so before).
-    pub fn new(settings: Conv2dSettings, init: &mut Init) -> Conv2d<I, O, KH, KW> {
-        let channels = I / settings.groups;
-        let fan_in = channels * KH * KW;
-        Conv2d {
-            weight: Parameter::trained(init.kaiming_uniform([O, channels, KH, KW], fan_in)),
-            bias: settings.bias.then(|| Parameter::trained(init.kaiming_uniform([O], fan_in))),
-            settings,
-        }
-    }
-}
-
-impl<const I: usize, const O: usize, const KH: usize, const KW: usize> Layer for Conv2d<I, O, KH, KW> {
-    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
-        if let Err(error) = Self::shape(x.shape(), &self.settings) {
-            g.fail(error.into());
-        }
-        let bias = self.bias.as_ref().map(|bias| g.parameter("bias", bias));
-        conv(x, g.parameter("weight", &self.weight), bias, self.settings.convolution(Pair::new(KH, KW)))
+    /// A fresh weight `[outputs, inputs / groups, kernel..]` and its bias `[outputs]`, if there is one.
+    fn parameters(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        kernel: PerAxis<D>,
+        init: &mut Init,
+    ) -> (Parameter, Option<Parameter>) {
+        let weight = images(inputs / self.groups, kernel).with(0, outputs);
+        let fan_in = weight.elements() / outputs.max(1);
+        let parameter = |init: &mut Init, shape| Parameter::trained(init.kaiming_uniform(shape, fan_in));
+        let weight = parameter(init, weight);
+        (weight, self.bias.then(|| parameter(init, Shape::new(&[outputs]))))
     }
 
-    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
-        f(&path.name("weight"), &self.weight);
-        if let Some(bias) = &self.bias {
-            f(&path.name("bias"), bias);
+    /// The layer and what differs from the defaults: `Conv2d(1, 20, kernel 5)`.
+    fn describe(&self, name: &str, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> String {
+        let mut text = format!("{name}({inputs}, {outputs}, kernel {kernel}");
+        if self.stride != PerAxis::all(1) {
+            text += &format!(", stride {}", self.stride);
         }
-    }
-
-    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
-        f(&path.name("weight"), &mut self.weight);
-        if let Some(bias) = &mut self.bias {
-            f(&path.name("bias"), bias);
-        }
-    }
-
-    fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
-        let Conv2dSettings { stride, padding, dilation, groups, bias } = self.settings;
-        let mut text = format!("Conv2d({I}, {O}, kernel {}", Pair::new(KH, KW));
-        if stride != Pair::both(1) {
-            text += &format!(", stride {stride}");
-        }
-        match padding {
-            Padding::Explicit(padding) if padding == Pair::both(0) => {}
+        match self.padding {
+            Padding::Explicit(padding) if padding == PerAxis::all(0) => {}
             Padding::Explicit(padding) => text += &format!(", padding {padding}"),
             Padding::Same => text += ", padding same",
         }
-        if dilation != Pair::both(1) {
-            text += &format!(", dilation {dilation}");
+        if self.dilation != PerAxis::all(1) {
+            text += &format!(", dilation {}", self.dilation);
         }
-        if groups != 1 {
-            text += &format!(", groups {groups}");
+        if self.groups != 1 {
+            text += &format!(", groups {}", self.groups);
         }
-        if !bias {
+        if !self.bias {
             text += ", bias = false";
         }
-        text += ")";
-        f(path.as_str(), &text);
+        text + ")"
     }
+}
+
+impl<const D: usize> Default for ConvSettings<D> {
+    fn default() -> ConvSettings<D> {
+        ConvSettings::new()
+    }
+}
+
+/// Declares a convolutional layer: its documentation, its name, its settings and its kernel's extents.
+macro_rules! convolutional {
+    ($(#[$doc:meta])* $name:ident, $settings:ident, [$first:ident $(, $extent:ident = $default:ident)*]) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name<const I: usize, const O: usize, const $first: usize $(, const $extent: usize = $default)*> {
+            /// `[O, I / groups, kernel..]`.
+            pub weight: Parameter,
+            /// `[O]`, or none.
+            pub bias: Option<Parameter>,
+            settings: $settings,
+        }
+
+        impl<const I: usize, const O: usize, const $first: usize $(, const $extent: usize)*>
+            $name<I, O, $first $(, $extent)*>
+        {
+            /// The result's shape.
+            pub const fn shape(input: Shape, settings: &$settings) -> Result<Shape, ShapeError> {
+                settings.shape(input, I, O, PerAxis::new([$first $(, $extent)*]))
+            }
+
+            /// The result's shape, or after a mismatch that of an input with `I` channels (and one pixel, if the image
+            /// is too small).
+            pub const fn shape_or_assumed(input: Shape, settings: &$settings) -> Shape {
+                settings.shape_or_assumed(input, I, O, PerAxis::new([$first $(, $extent)*]))
+            }
+
+            /// A layer with fresh parameters.
+            ///
+            /// # Panics
+            /// If `groups` is 0 (the compile-time check of `shape` says so before).
+            pub fn new(settings: $settings, init: &mut Init) -> Self {
+                let (weight, bias) = settings.parameters(I, O, PerAxis::new([$first $(, $extent)*]), init);
+                $name { weight, bias, settings }
+            }
+        }
+
+        impl<const I: usize, const O: usize, const $first: usize $(, const $extent: usize)*> Layer
+            for $name<I, O, $first $(, $extent)*>
+        {
+            fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+                if let Err(error) = Self::shape(x.shape(), &self.settings) {
+                    g.fail(error.into());
+                }
+                let bias = self.bias.as_ref().map(|bias| g.parameter("bias", bias));
+                let attributes = self.settings.convolution(PerAxis::new([$first $(, $extent)*]));
+                conv(x, g.parameter("weight", &self.weight), bias, attributes)
+            }
+
+            fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+                f(&path.name("weight"), &self.weight);
+                if let Some(bias) = &self.bias {
+                    f(&path.name("bias"), bias);
+                }
+            }
+
+            fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+                f(&path.name("weight"), &mut self.weight);
+                if let Some(bias) = &mut self.bias {
+                    f(&path.name("bias"), bias);
+                }
+            }
+
+            fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+                let kernel = PerAxis::new([$first $(, $extent)*]);
+                f(path.as_str(), &self.settings.describe(stringify!($name), I, O, kernel));
+            }
+        }
+    };
+}
+
+convolutional! {
+    /// A one-dimensional convolution (cross-correlation, as in every framework).
+    ///
+    /// `y[n, o, i] = b[o] + sum over c, u of w[o, c, u] x[n, c, s i + d u - p]`,
+    /// with stride `s`, dilation `d`, padding `p` and `c` over the channels of the group of `o`.
+    ///
+    /// * Shapes: `[N, I, L]` to `[N, O, L']` with `L' = (L + 2 p - d (K - 1) - 1) / s + 1`, rounded down;
+    ///   `weight [O, I / groups, K]`, `bias [O]`.
+    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`.
+    /// * Initial values: weight and bias uniform in ± `1 / sqrt(I / groups * K)` (Kaiming-uniform with a = sqrt(5)).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`],
+    ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
+    ///   [`ShapeError::SameStride`].
+    /// * Source: PyTorch's `nn.Conv1d`.
+    Conv1d, Conv1dSettings, [K]
+}
+
+convolutional! {
+    /// A two-dimensional convolution (cross-correlation, as in every framework).
+    ///
+    /// `y[n, o, i, j] = b[o] + sum over c, u, v of w[o, c, u, v] x[n, c, s i + d u - p, s j + d v - p]`,
+    /// with stride `s`, dilation `d`, padding `p` and `c` over the channels of the group of `o`.
+    ///
+    /// * Shapes: `[N, I, H, W]` to `[N, O, H', W']` with `H' = (H + 2 p - d (KH - 1) - 1) / s + 1`, rounded down;
+    ///   `weight [O, I / groups, KH, KW]`, `bias [O]`.
+    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`.
+    /// * Initial values: weight and bias uniform in ± `1 / sqrt(I / groups * KH * KW)` (Kaiming-uniform, a = sqrt(5)).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`],
+    ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
+    ///   [`ShapeError::SameStride`].
+    /// * Source: PyTorch's `nn.Conv2d`.
+    Conv2d, Conv2dSettings, [KH, KW = KH]
+}
+
+convolutional! {
+    /// A three-dimensional convolution (cross-correlation, as in every framework).
+    ///
+    /// `y[n, o, h, i, j] = b[o] + sum over c, t, u, v of w[o, c, t, u, v] x[n, c, s h + d t - p, s i + d u - p,
+    /// s j + d v - p]`,
+    /// with stride `s`, dilation `d`, padding `p` and `c` over the channels of the group of `o`.
+    ///
+    /// * Shapes: `[N, I, D, H, W]` to `[N, O, D', H', W']` with `D' = (D + 2 p - d (KD - 1) - 1) / s + 1`, rounded
+    ///   down; `weight [O, I / groups, KD, KH, KW]`, `bias [O]`.
+    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`.
+    /// * Initial values: weight and bias uniform in ± `1 / sqrt(I / groups * KD * KH * KW)` (Kaiming-uniform with
+    ///   a = sqrt(5)).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`],
+    ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
+    ///   [`ShapeError::SameStride`].
+    /// * Source: PyTorch's `nn.Conv3d`.
+    Conv3d, Conv3dSettings, [KD, KH = KD, KW = KH]
 }

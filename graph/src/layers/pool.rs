@@ -1,6 +1,6 @@
 //! Pooling layers.
 
-use super::{Pair, sliding};
+use super::{PerAxis, images, sliding};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
 use crate::op::Window;
@@ -75,152 +75,186 @@ fn count<'g>(x: Value<'g>, window: Window, include_padding: bool) -> Value<'g> {
 /// Declares the settings that both kinds of pooling share.
 macro_rules! shared_settings {
     ($name:ident) => {
-        impl $name {
+        impl<const D: usize> $name<D> {
+            /// The shape after a pooling that does not fit: one pixel per channel.
+            const fn assumed(&self, input: Shape) -> Shape {
+                if input.rank() == D + 2 {
+                    images(input.dim(1), PerAxis::<D>::all(1)).with(0, input.dim(0))
+                } else {
+                    input
+                }
+            }
+
             /// The steps of the window. Default: the kernel.
-            pub const fn stride(mut self, stride: Pair) -> $name {
+            pub const fn stride(mut self, stride: PerAxis<D>) -> $name<D> {
                 self.stride = Some(stride);
                 self
             }
 
             /// Padding on each side of the image, at most half of the window. Default: 0.
-            pub const fn padding(mut self, padding: Pair) -> $name {
+            pub const fn padding(mut self, padding: PerAxis<D>) -> $name<D> {
                 self.padding = padding;
                 self
             }
 
             /// Whether a last window that starts inside the image (or its low padding) but ends outside counts.
             /// Default: `false`.
-            pub const fn ceil_mode(mut self, ceil_mode: bool) -> $name {
+            pub const fn ceil_mode(mut self, ceil_mode: bool) -> $name<D> {
                 self.ceil_mode = ceil_mode;
                 self
             }
         }
 
-        impl Default for $name {
-            fn default() -> $name {
+        impl<const D: usize> Default for $name<D> {
+            fn default() -> $name<D> {
                 $name::new()
             }
         }
     };
 }
 
-/// The settings of [`MaxPool2d`].
+/// The settings of maximum pooling over `D` spatial axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxPool2dSettings {
-    stride: Option<Pair>,
-    padding: Pair,
-    dilation: Pair,
+pub struct MaxPoolSettings<const D: usize> {
+    stride: Option<PerAxis<D>>,
+    padding: PerAxis<D>,
+    dilation: PerAxis<D>,
     ceil_mode: bool,
 }
 
-shared_settings!(MaxPool2dSettings);
+/// The settings of [`MaxPool1d`].
+pub type MaxPool1dSettings = MaxPoolSettings<1>;
+/// The settings of [`MaxPool2d`].
+pub type MaxPool2dSettings = MaxPoolSettings<2>;
+/// The settings of [`MaxPool3d`].
+pub type MaxPool3dSettings = MaxPoolSettings<3>;
 
-impl MaxPool2dSettings {
+shared_settings!(MaxPoolSettings);
+
+impl<const D: usize> MaxPoolSettings<D> {
     /// PyTorch's defaults: the stride is the kernel, no padding, dilation 1, no `ceil_mode`.
-    pub const fn new() -> MaxPool2dSettings {
-        MaxPool2dSettings { stride: None, padding: Pair::both(0), dilation: Pair::both(1), ceil_mode: false }
+    pub const fn new() -> MaxPoolSettings<D> {
+        MaxPoolSettings { stride: None, padding: PerAxis::all(0), dilation: PerAxis::all(1), ceil_mode: false }
     }
 
     /// The distance between the elements of the window. Default: 1.
-    pub const fn dilation(mut self, dilation: Pair) -> MaxPool2dSettings {
+    pub const fn dilation(mut self, dilation: PerAxis<D>) -> MaxPoolSettings<D> {
         self.dilation = dilation;
         self
     }
 
-    const fn window(&self, kernel: Pair) -> Window {
+    const fn window(&self, kernel: PerAxis<D>) -> Window {
         window(kernel, self.stride, self.padding, self.dilation, self.ceil_mode)
     }
 }
 
-/// The settings of [`AvgPool2d`].
+/// The settings of average pooling over `D` spatial axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AvgPool2dSettings {
-    stride: Option<Pair>,
-    padding: Pair,
+pub struct AvgPoolSettings<const D: usize> {
+    stride: Option<PerAxis<D>>,
+    padding: PerAxis<D>,
     ceil_mode: bool,
     divisor: Divisor,
 }
 
-shared_settings!(AvgPool2dSettings);
+/// The settings of [`AvgPool1d`].
+pub type AvgPool1dSettings = AvgPoolSettings<1>;
+/// The settings of [`AvgPool2d`].
+pub type AvgPool2dSettings = AvgPoolSettings<2>;
+/// The settings of [`AvgPool3d`].
+pub type AvgPool3dSettings = AvgPoolSettings<3>;
 
-impl AvgPool2dSettings {
+shared_settings!(AvgPoolSettings);
+
+impl<const D: usize> AvgPoolSettings<D> {
     /// PyTorch's defaults: the stride is the kernel, no padding, no `ceil_mode`, padding counts.
-    pub const fn new() -> AvgPool2dSettings {
+    pub const fn new() -> AvgPoolSettings<D> {
         let divisor = Divisor { count_include_pad: true, divisor_override: None };
-        AvgPool2dSettings { stride: None, padding: Pair::both(0), ceil_mode: false, divisor }
+        AvgPoolSettings { stride: None, padding: PerAxis::all(0), ceil_mode: false, divisor }
     }
 
     /// Whether padding counts in the divisor. Default: `true`.
-    pub const fn count_include_pad(mut self, count_include_pad: bool) -> AvgPool2dSettings {
+    pub const fn count_include_pad(mut self, count_include_pad: bool) -> AvgPoolSettings<D> {
         self.divisor.count_include_pad = count_include_pad;
         self
     }
 
     /// What the sum of a window is divided by, whatever the window holds. Default: its number of elements.
-    pub const fn divisor_override(mut self, divisor: usize) -> AvgPool2dSettings {
+    pub const fn divisor_override(mut self, divisor: usize) -> AvgPoolSettings<D> {
         self.divisor.divisor_override = Some(divisor);
         self
     }
 
-    const fn window(&self, kernel: Pair) -> Window {
-        window(kernel, self.stride, self.padding, Pair::both(1), self.ceil_mode)
+    const fn window(&self, kernel: PerAxis<D>) -> Window {
+        window(kernel, self.stride, self.padding, PerAxis::all(1), self.ceil_mode)
     }
 }
 
-const fn window(kernel: Pair, stride: Option<Pair>, padding: Pair, dilation: Pair, ceil: bool) -> Window {
+const fn window<const D: usize>(
+    kernel: PerAxis<D>,
+    stride: Option<PerAxis<D>>,
+    padding: PerAxis<D>,
+    dilation: PerAxis<D>,
+    ceil: bool,
+) -> Window {
     let stride = match stride {
         Some(stride) => stride,
         None => kernel,
     };
-    let padding = [(padding.height, padding.height), (padding.width, padding.width)];
-    Window { kernel: kernel.spatial(1), sliding: sliding(stride, padding, dilation), ceil }
+    let sliding = sliding(stride, padding.on_both_sides(), dilation);
+    Window { kernel: kernel.spatial(1), sliding, ceil }
 }
 
-/// Declares a pooling layer: its documentation, its name, its settings and its fold.
+/// Declares a pooling layer: its documentation, its name, its settings, its window's extents and its fold.
 macro_rules! pooling {
-    ($(#[$doc:meta])* $name:ident, $settings:ident, $op:literal, $fold:expr) => {
+    ($(#[$doc:meta])* $name:ident, $settings:ident, [$first:ident $(, $extent:ident = $default:ident)*], $op:literal,
+        $fold:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
-        pub struct $name<const KH: usize, const KW: usize = KH> {
+        pub struct $name<const $first: usize $(, const $extent: usize = $default)*> {
             settings: $settings,
         }
 
-        impl<const KH: usize, const KW: usize> $name<KH, KW> {
+        impl<const $first: usize $(, const $extent: usize)*> $name<$first $(, $extent)*> {
             /// The result's shape.
             pub const fn shape(input: Shape, settings: &$settings) -> Result<Shape, ShapeError> {
-                rules::pool($op, input, &settings.window(Pair::new(KH, KW)))
+                rules::pool($op, input, &settings.window(PerAxis::new([$first $(, $extent)*])))
             }
 
             /// The result's shape, or after a mismatch one pixel per channel.
             pub const fn shape_or_assumed(input: Shape, settings: &$settings) -> Shape {
                 match Self::shape(input, settings) {
                     Ok(shape) => shape,
-                    Err(_) if input.rank() == 4 => input.with(2, 1).with(3, 1),
-                    Err(_) => input,
+                    Err(_) => settings.assumed(input),
                 }
             }
 
             /// The layer; it has no parameters.
-            pub fn new(settings: $settings, init: &mut Init) -> $name<KH, KW> {
+            pub fn new(settings: $settings, init: &mut Init) -> Self {
                 let _ = init;
                 $name { settings }
             }
         }
 
-        impl<const KH: usize, const KW: usize> Layer for $name<KH, KW> {
+        impl<const $first: usize $(, const $extent: usize)*> Layer for $name<$first $(, $extent)*> {
             fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
-                let _ = g;
+                let window = self.settings.window(PerAxis::new([$first $(, $extent)*]));
+                // The fold takes one sample without a batch axis, too; the layer does not.
+                if let Err(error) = rules::pool($op, x.shape(), &window) {
+                    g.fail(error.into());
+                    return x;
+                }
                 let fold: fn(Value<'g>, Window, &$settings) -> Value<'g> = $fold;
-                fold(x, self.settings.window(Pair::new(KH, KW)), &self.settings)
+                fold(x, window, &self.settings)
             }
 
             fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
-                let (kernel, settings) = (Pair::new(KH, KW), &self.settings);
+                let (kernel, settings) = (PerAxis::new([$first $(, $extent)*]), &self.settings);
                 let mut text = format!("{}({kernel}", stringify!($name));
                 if let Some(stride) = settings.stride.filter(|&stride| stride != kernel) {
                     text += &format!(", stride {stride}");
                 }
-                if settings.padding != Pair::both(0) {
+                if settings.padding != PerAxis::all(0) {
                     text += &format!(", padding {}", settings.padding);
                 }
                 text += if settings.ceil_mode { ", ceil)" } else { ")" };
@@ -231,19 +265,50 @@ macro_rules! pooling {
 }
 
 pooling! {
-    /// The maximum of each window: `y[n, c, i, j] = max over u, v of x[n, c, s i + d u - p, s j + d v - p]`, with
-    /// stride `s`, dilation `d`, padding `p`. The gradient goes to the first largest element in row-major order.
+    /// The maximum of each window:
+    /// `y[n, c, i] = max over u of x[n, c, s i + d u - p]`,
+    /// with stride `s`, dilation `d`, padding `p`. The gradient goes to the first largest element in row-major order.
     ///
-    /// * Shapes: `[N, C, H, W]` to `[N, C, H', W']` with `H' = (H + 2 p - d (KH - 1) - 1) / s + 1`, rounded down.
+    /// * Shapes: `[N, C, L]` to `[N, C, L']` with `L' = (L + 2 p - d (K - 1) - 1) / s + 1`, rounded
+    ///   down.
+    /// * Settings: `stride = kernel`, `padding = 0` (counts as -inf), `dilation = 1`, `ceil_mode = false`.
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    ///   [`ShapeError::Attribute`] (a setting of 0).
+    /// * Source: PyTorch's `nn.MaxPool1d`.
+    MaxPool1d, MaxPool1dSettings, [K], "max_pool", |x, window, _| max_pool(x, window)
+}
+
+pooling! {
+    /// The average of each window:
+    /// `y[n, c, i] = 1 / count * sum over u of x[n, c, s i + u - p]`,
+    /// with stride `s` and padding `p`.
+    ///
+    /// * Shapes: `[N, C, L]` to `[N, C, L']` with `L' = (L + 2 p - K) / s + 1`, rounded down.
+    /// * Settings: `stride = kernel`, `padding = 0` (counts as 0), `ceil_mode = false`, `count_include_pad = true`,
+    ///   `divisor_override` (default: the number of elements, of which those past the high padding never count).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    ///   [`ShapeError::Attribute`] (a setting of 0).
+    /// * Source: PyTorch's `nn.AvgPool1d`, which has no `divisor_override`.
+    AvgPool1d, AvgPool1dSettings, [K], "avg_pool", |x, window, settings| avg_pool(x, window, settings.divisor)
+}
+
+pooling! {
+    /// The maximum of each window:
+    /// `y[n, c, i, j] = max over u, v of x[n, c, s i + d u - p, s j + d v - p]`,
+    /// with stride `s`, dilation `d`, padding `p`. The gradient goes to the first largest element in row-major order.
+    ///
+    /// * Shapes: `[N, C, H, W]` to `[N, C, H', W']` with `H' = (H + 2 p - d (KH - 1) - 1) / s + 1`, rounded
+    ///   down.
     /// * Settings: `stride = kernel`, `padding = 0` (counts as -inf), `dilation = 1`, `ceil_mode = false`.
     /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
     ///   [`ShapeError::Attribute`] (a setting of 0).
     /// * Source: PyTorch's `nn.MaxPool2d`.
-    MaxPool2d, MaxPool2dSettings, "max_pool", |x, window, _| max_pool(x, window)
+    MaxPool2d, MaxPool2dSettings, [KH, KW = KH], "max_pool", |x, window, _| max_pool(x, window)
 }
 
 pooling! {
-    /// The average of each window: `y[n, c, i, j] = 1 / count * sum over u, v of x[n, c, s i + u - p, s j + v - p]`,
+    /// The average of each window:
+    /// `y[n, c, i, j] = 1 / count * sum over u, v of x[n, c, s i + u - p, s j + v - p]`,
     /// with stride `s` and padding `p`.
     ///
     /// * Shapes: `[N, C, H, W]` to `[N, C, H', W']` with `H' = (H + 2 p - KH) / s + 1`, rounded down.
@@ -252,5 +317,33 @@ pooling! {
     /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
     ///   [`ShapeError::Attribute`] (a setting of 0).
     /// * Source: PyTorch's `nn.AvgPool2d`.
-    AvgPool2d, AvgPool2dSettings, "avg_pool", |x, window, settings| avg_pool(x, window, settings.divisor)
+    AvgPool2d, AvgPool2dSettings, [KH, KW = KH], "avg_pool", |x, window, settings| avg_pool(x, window, settings.divisor)
+}
+
+pooling! {
+    /// The maximum of each window:
+    /// `y[n, c, h, i, j] = max over t, u, v of x[n, c, s h + d t - p, s i + d u - p, s j + d v - p]`,
+    /// with stride `s`, dilation `d`, padding `p`. The gradient goes to the first largest element in row-major order.
+    ///
+    /// * Shapes: `[N, C, D, H, W]` to `[N, C, D', H', W']` with `D' = (D + 2 p - d (KD - 1) - 1) / s + 1`, rounded
+    ///   down.
+    /// * Settings: `stride = kernel`, `padding = 0` (counts as -inf), `dilation = 1`, `ceil_mode = false`.
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    ///   [`ShapeError::Attribute`] (a setting of 0).
+    /// * Source: PyTorch's `nn.MaxPool3d`.
+    MaxPool3d, MaxPool3dSettings, [KD, KH = KD, KW = KH], "max_pool", |x, window, _| max_pool(x, window)
+}
+
+pooling! {
+    /// The average of each window:
+    /// `y[n, c, h, i, j] = 1 / count * sum over t, u, v of x[n, c, s h + t - p, s i + u - p, s j + v - p]`,
+    /// with stride `s` and padding `p`.
+    ///
+    /// * Shapes: `[N, C, D, H, W]` to `[N, C, D', H', W']` with `D' = (D + 2 p - KD) / s + 1`, rounded down.
+    /// * Settings: `stride = kernel`, `padding = 0` (counts as 0), `ceil_mode = false`, `count_include_pad = true`,
+    ///   `divisor_override` (default: the number of elements, of which those past the high padding never count).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    ///   [`ShapeError::Attribute`] (a setting of 0).
+    /// * Source: PyTorch's `nn.AvgPool3d`.
+    AvgPool3d, AvgPool3dSettings, [KD, KH = KD, KW = KH], "avg_pool", |x, window, settings| avg_pool(x, window, settings.divisor)
 }

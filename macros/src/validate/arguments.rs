@@ -108,11 +108,14 @@ fn no_position(known: &Known, form: Form) -> String {
     }
 }
 
-/// Whether angle brackets hold as many arguments as a layer's type takes; a pair may be one or two.
+/// Whether angle brackets hold as many arguments as a layer's type takes; a setting per axis may be one or one for each axis.
 fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
     let least = known.dimensions().count();
-    let pairs = known.dimensions().filter(|parameter| parameter.kind == Kind::Pair).count();
-    (least..=least + pairs).contains(&generics.len())
+    let more = known.dimensions().map(|parameter| match parameter.kind {
+        Kind::PerAxis(axes) | Kind::Padding(axes) => axes - 1,
+        Kind::Size | Kind::Axis | Kind::Number | Kind::Optional | Kind::Flag => 0,
+    });
+    (least..=least + more.sum::<usize>()).contains(&generics.len())
 }
 
 /// What a layer takes, in words.
@@ -159,14 +162,15 @@ fn fits(value: &Expr, kind: Kind) -> bool {
             Lit::Int(_) => kind != Kind::Flag,
             Lit::Float(_) => matches!(kind, Kind::Number | Kind::Optional),
             Lit::Bool(_) => kind == Kind::Flag,
-            Lit::Str(text) => kind == Kind::Padding && matches!(text.value().as_str(), "same" | "valid"),
+            Lit::Str(text) => matches!(kind, Kind::Padding(_)) && matches!(text.value().as_str(), "same" | "valid"),
             _ => false,
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
             matches!(kind, Kind::Axis | Kind::Number | Kind::Optional) && fits(expr, kind)
         }
         Expr::Tuple(ExprTuple { elems, .. }) => {
-            matches!(kind, Kind::Pair | Kind::Padding) && elems.len() == 2 && elems.iter().all(|e| fits(e, Kind::Size))
+            matches!(kind, Kind::PerAxis(axes) | Kind::Padding(axes) if axes > 1 && elems.len() == axes)
+                && elems.iter().all(|element| fits(element, Kind::Size))
         }
         Expr::Path(path) if path.path.is_ident("None") => kind == Kind::Optional,
         Expr::Path(path) => !path.path.is_ident("True") && !path.path.is_ident("False"),
@@ -195,9 +199,12 @@ fn plain(value: &Expr) -> &Expr {
 
 fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
     let expected = match parameter.kind {
-        Kind::Size => "a whole number",
-        Kind::Pair => "a whole number or a pair like `(2, 1)`",
-        Kind::Padding => "a whole number, a pair like `(2, 1)`, `\"same\"` or `\"valid\"`",
+        Kind::Size | Kind::PerAxis(0 | 1) => "a whole number",
+        Kind::PerAxis(2) => "a whole number or a pair like `(2, 1)`",
+        Kind::PerAxis(_) => "a whole number or a triple like `(2, 1, 1)`",
+        Kind::Padding(0 | 1) => "a whole number, `\"same\"` or `\"valid\"`",
+        Kind::Padding(2) => "a whole number, a pair like `(2, 1)`, `\"same\"` or `\"valid\"`",
+        Kind::Padding(_) => "a whole number, a triple like `(2, 1, 1)`, `\"same\"` or `\"valid\"`",
         Kind::Axis => "the number of an axis",
         Kind::Number => "a number",
         Kind::Optional => "a number or `None`",
@@ -223,15 +230,15 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
     let method = Ident::new(parameter.name, Span::call_site());
     let value = plain(value);
     match (parameter.kind, value) {
-        (Kind::Padding, Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match text.value().as_str() {
+        (Kind::Padding(_), Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match text.value().as_str() {
             "same" => quote!(.padding_same()),
-            _ => quote!(.padding(::kiln::layers::Pair::both(0))),
+            _ => quote!(.padding(::kiln::layers::PerAxis::all(0))),
         },
-        (Kind::Pair | Kind::Padding, Expr::Tuple(pair)) => {
+        (Kind::PerAxis(_) | Kind::Padding(_), Expr::Tuple(pair)) => {
             let elements = pair.elems.iter();
-            quote!(.#method(::kiln::layers::Pair::new(#(#elements),*)))
+            quote!(.#method(::kiln::layers::PerAxis::new([#(#elements),*])))
         }
-        (Kind::Pair | Kind::Padding, value) => quote!(.#method(::kiln::layers::Pair::both(#value))),
+        (Kind::PerAxis(_) | Kind::Padding(_), value) => quote!(.#method(::kiln::layers::PerAxis::all(#value))),
         (Kind::Optional, Expr::Path(path)) if path.path.is_ident("None") => {
             quote!(.#method(::core::option::Option::None))
         }

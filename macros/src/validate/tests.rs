@@ -36,7 +36,7 @@ fn node_meaning(node: &Node<Layer>) -> String {
             match &layer.kind {
                 LayerKind::Known { settings, .. } => {
                     let calls =
-                        spaced(settings).replace("::kiln::layers::Pair::", "").replace(" .", ".").replace(". ", ".");
+                        spaced(settings).replace("::kiln::layers::PerAxis::", "").replace(" .", ".").replace(". ", ".");
                     let (_, calls) = calls.split_once("::new()").expect("settings start with their defaults");
                     format!("{ty}{calls}")
                 }
@@ -74,10 +74,10 @@ fn the_derive_reads_types_and_options() {
         ("struct Net { #[model(bias = false)] fc: Linear<1, 2> }", "fc: Linear<1, 2>.bias(false)"),
         (
             "struct Net(#[model(stride = (2, 1), padding = 3)] MaxPool2d<2>);",
-            "MaxPool2d<2>.stride(new(2, 1)).padding(both(3))",
+            "MaxPool2d<2>.stride(new([2, 1])).padding(all(3))",
         ),
         ("struct Net(#[model(padding = \"same\")] Conv2d<1, 2, 3, 5>);", "Conv2d<1, 2, 3, 5>.padding_same()"),
-        ("struct Net(#[model(padding = \"valid\")] Conv2d<1, 2, 3>);", "Conv2d<1, 2, 3>.padding(both(0))"),
+        ("struct Net(#[model(padding = \"valid\")] Conv2d<1, 2, 3>);", "Conv2d<1, 2, 3>.padding(all(0))"),
         ("struct Net(#[model(end_dim = -2)] Flatten);", "Flatten.end_dim(-2)"),
         ("struct Net(#[model(negative_slope = 1)] LeakyReLU);", "LeakyReLU.negative_slope(1 as f64)"),
         ("struct Net(#[model(negative_slope = -2)] LeakyReLU);", "LeakyReLU.negative_slope(-2 as f64)"),
@@ -94,8 +94,8 @@ fn model_reads_calls() {
     let cases = [
         ("struct Net(Linear(10, 2 * N, bias = false));", "Linear<10, { 2 * N }>.bias(false)"),
         ("struct Net(Linear(out_features = 3, in_features = 2));", "Linear<2, 3>"),
-        ("struct Net(Conv2d(1, 2, (3, 5), 2, groups = 1));", "Conv2d<1, 2, 3, 5>.stride(both(2)).groups(1)"),
-        ("struct Net(Conv2d<1, 2, 3>(2));", "Conv2d<1, 2, 3>.stride(both(2))"),
+        ("struct Net(Conv2d(1, 2, (3, 5), 2, groups = 1));", "Conv2d<1, 2, 3, 5>.stride(all(2)).groups(1)"),
+        ("struct Net(Conv2d<1, 2, 3>(2));", "Conv2d<1, 2, 3>.stride(all(2))"),
         ("struct Net(Linear(sizes::HIDDEN, SIZES[1]));", "Linear<{ sizes::HIDDEN }, { SIZES [1] }>"),
         ("struct Net(ReLU, ReLU(), Block(2, N), Block<2, N>);", "ReLU, ReLU, Block<2, N>*, Block<2, N>*"),
         ("struct Net { a: [[Tanh; 2]; N], b: [Block; 2] }", "a: [[Tanh; 2]; N], b: [Block*; 2]"),
@@ -114,7 +114,7 @@ fn model_reads_calls() {
 fn mistakes_are_collected() {
     let cases: &[(&str, &[&str])] = &[
         ("struct Net(Linear(1), Linaer(1, 2));", &["`Linear` needs `out_features`", "there is no layer `Linaer`"]),
-        ("struct Net(Dropout(0.5));", &["Kiln does not have PyTorch's `Dropout` yet; its layers are AvgPool2d, "]),
+        ("struct Net(Dropout(0.5));", &["Kiln does not have PyTorch's `Dropout` yet; its layers are AvgPool1d, "]),
         (
             "struct Net { opt: Adam(net, lr = 1e-3) }",
             &["`Adam` is no layer, and Kiln does not have optimizers as fields yet"],
