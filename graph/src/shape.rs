@@ -2,12 +2,14 @@
 //! compile-time checks of the macros and the run-time builder. Knows no operation.
 
 pub mod error;
+mod message;
 pub mod rules;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-pub use error::{Message, ShapeError, check_index, check_layer, check_operation, check_output};
+pub use error::{ShapeError, check_index, check_layer, check_operation, check_output};
+pub use message::Message;
 
 /// The largest number of axes of a tensor.
 pub const MAX_RANK: usize = 8;
