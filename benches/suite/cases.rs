@@ -1,4 +1,4 @@
-//! The networks of the suite that Kiln builds so far, and how each runs.
+//! The cases of the suite that Kiln runs so far, and how each runs.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use ndarray::{Array1, ArrayD};
 use serde_json::Value;
 
 use crate::measure::{Contender, Settings, measure};
+use crate::networks::{LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes};
 use crate::numbers::{initialise, input, labels, uniform};
 
 /// What is measured of a case.
@@ -33,55 +34,28 @@ impl Mode {
 }
 
 /// All cases and their modes.
-pub const ALL: [(&str, &[Mode]); 5] = [
+pub const ALL: [(&str, &[Mode]); 9] = [
     ("mlp_tiny", &[Mode::Train]),
     ("mlp_mnist", &[Mode::Train, Mode::Infer]),
+    ("module_list", &[Mode::Train]),
     ("lenet", &[Mode::Train, Mode::Infer]),
+    ("vgg_bn", &[Mode::Train]),
+    ("resnet18", &[Mode::Train, Mode::Infer]),
+    ("conv3d", &[Mode::Train]),
     ("adam_10m", &[Mode::Train]),
     ("adam_amsgrad_1m", &[Mode::Train]),
 ];
-
-#[derive(Model)]
-#[model(input = [64])]
-struct MlpTiny {
-    fc1: Linear<64, 128>,
-    relu1: ReLU,
-    fc2: Linear<128, 64>,
-    relu2: ReLU,
-    fc3: Linear<64, 10>,
-}
-
-#[derive(Model)]
-#[model(input = [784])]
-struct MlpMnist {
-    fc1: Linear<784, 512>,
-    relu1: ReLU,
-    fc2: Linear<512, 512>,
-    relu2: ReLU,
-    fc3: Linear<512, 10>,
-}
-
-#[derive(Model)]
-#[model(input = [1, 28, 28])]
-struct LeNet {
-    conv1: Conv2d<1, 20, 5>,
-    relu1: ReLU,
-    pool1: MaxPool2d<2>,
-    conv2: Conv2d<20, 64, 5>,
-    relu2: ReLU,
-    pool2: MaxPool2d<2>,
-    flatten: Flatten,
-    fc1: Linear<1024, 128>,
-    relu3: ReLU,
-    fc2: Linear<128, 10>,
-}
 
 /// Runs one case in this process; its result line.
 pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn Error>> {
     match case {
         "mlp_tiny" => network::<MlpTiny>(case, mode, settings, 32),
         "mlp_mnist" => network::<MlpMnist>(case, mode, settings, 64),
+        "module_list" => network::<ModuleList>(case, mode, settings, 32),
         "lenet" => network::<LeNet>(case, mode, settings, 64),
+        "vgg_bn" => network::<VggBn>(case, mode, settings, 32),
+        "resnet18" => network::<ResNet18>(case, mode, settings, 16),
+        "conv3d" => network::<Volumes>(case, mode, settings, 4),
         "adam_10m" => update(case, mode, settings, Adam::default(), 10_000_000),
         "adam_amsgrad_1m" => update(case, mode, settings, Adam::default().weight_decay(1e-2).amsgrad(true), 1_000_000),
         _ => Err(format!("there is no case {case}").into()),

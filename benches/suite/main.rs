@@ -10,6 +10,7 @@
 
 mod cases;
 mod measure;
+mod networks;
 mod numbers;
 mod reference;
 

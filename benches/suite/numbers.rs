@@ -27,17 +27,23 @@ pub fn labels(count: usize, classes: usize) -> Array1<i32> {
     (0..count).map(|n| ((n * 7 + 3) % classes) as i32).collect()
 }
 
-/// Sets every parameter: number `p` in declaration order is `u(i, p + 1) / sqrt(fan_in)` with the `fan_in` of its layer.
+/// Sets every trained parameter: number `p` in declaration order is `u(i, p + 1) / sqrt(fan_in)` with the `fan_in` of its
+/// layer. A norm, whose weight has one axis, keeps its ones and zeros, but its parameters are numbered too.
 pub fn initialise(model: &mut impl Layer) {
     let mut number = 0;
-    let mut scale = 1.0;
+    let mut scale = None;
     model.visit_mut(&mut Path::default(), &mut |name, parameter| {
+        if parameter.kind != Kind::Trained {
+            return;
+        }
+        number += 1;
         if name.ends_with("weight") {
             let fan_in: usize = parameter.value.shape()[1..].iter().product();
-            scale = (1.0 / (fan_in as f64).sqrt()) as f32;
+            scale = (parameter.value.ndim() > 1).then(|| (1.0 / (fan_in as f64).sqrt()) as f32);
         }
-        let values = uniform(parameter.value.len(), number + 1);
-        parameter.value.iter_mut().zip(values).for_each(|(place, value)| *place = value * scale);
-        number += 1;
+        if let Some(scale) = scale {
+            let values = uniform(parameter.value.len(), number);
+            parameter.value.iter_mut().zip(values).for_each(|(place, value)| *place = value * scale);
+        }
     });
 }

@@ -1,0 +1,140 @@
+//! The networks of the suite, declared as a user would. Parameters stand in the order in which the suite numbers them.
+
+use kiln::prelude::*;
+
+#[derive(Model)]
+#[model(input = [64])]
+pub struct MlpTiny {
+    fc1: Linear<64, 128>,
+    relu1: ReLU,
+    fc2: Linear<128, 64>,
+    relu2: ReLU,
+    fc3: Linear<64, 10>,
+}
+
+#[derive(Model)]
+#[model(input = [784])]
+pub struct MlpMnist {
+    fc1: Linear<784, 512>,
+    relu1: ReLU,
+    fc2: Linear<512, 512>,
+    relu2: ReLU,
+    fc3: Linear<512, 10>,
+}
+
+model! {
+    pub struct ModuleList {
+        l: [Linear(10, 10); 10],
+    }
+
+    fn forward(x: [N, 10]) -> [N, 10] {
+        for (i, li) in l.iter().enumerate() {
+            x = l[i / 2](x) + li(x);
+        }
+        x
+    }
+}
+
+#[derive(Model)]
+#[model(input = [1, 28, 28])]
+pub struct LeNet {
+    conv1: Conv2d<1, 20, 5>,
+    relu1: ReLU,
+    pool1: MaxPool2d<2>,
+    conv2: Conv2d<20, 64, 5>,
+    relu2: ReLU,
+    pool2: MaxPool2d<2>,
+    flatten: Flatten,
+    fc1: Linear<1024, 128>,
+    relu3: ReLU,
+    fc2: Linear<128, 10>,
+}
+
+model! {
+    /// A convolution of images of `SIZE` x `SIZE` pixels that keeps their size.
+    pub struct ConvNorm<const IN: usize, const OUT: usize, const SIZE: usize> {
+        conv: Conv2d(IN, OUT, 3, padding = 1, bias = false),
+        norm: BatchNorm2d(OUT),
+    }
+
+    fn forward(x: [N, IN, SIZE, SIZE]) -> [N, OUT, SIZE, SIZE] {
+        norm(conv(x)).relu()
+    }
+}
+
+#[derive(Model)]
+#[model(input = [3, 32, 32])]
+pub struct VggBn {
+    block1: ConvNorm<3, 32, 32>,
+    block2: ConvNorm<32, 32, 32>,
+    pool1: MaxPool2d<2>,
+    block3: ConvNorm<32, 64, 16>,
+    block4: ConvNorm<64, 64, 16>,
+    pool2: MaxPool2d<2>,
+    block5: ConvNorm<64, 128, 8>,
+    block6: ConvNorm<128, 128, 8>,
+    average: AvgPool2d<8>,
+    flatten: Flatten,
+    fc: Linear<128, 10>,
+}
+
+model! {
+    /// A basic block of ResNet whose input has the shape of its output.
+    pub struct Basic<const C: usize, const SIZE: usize> {
+        conv1: Conv2d(C, C, 3, padding = 1, bias = false),
+        bn1: BatchNorm2d(C),
+        conv2: Conv2d(C, C, 3, padding = 1, bias = false),
+        bn2: BatchNorm2d(C),
+    }
+
+    fn forward(x: [N, C, SIZE, SIZE]) -> [N, C, SIZE, SIZE] {
+        let y = bn1(conv1(x)).relu();
+        (bn2(conv2(y)) + x).relu()
+    }
+}
+
+model! {
+    /// A basic block of ResNet that halves images of `SIZE` x `SIZE` pixels.
+    pub struct Halving<const IN: usize, const OUT: usize, const SIZE: usize> {
+        conv1: Conv2d(IN, OUT, 3, stride = 2, padding = 1, bias = false),
+        bn1: BatchNorm2d(OUT),
+        conv2: Conv2d(OUT, OUT, 3, padding = 1, bias = false),
+        bn2: BatchNorm2d(OUT),
+        shortcut: Sequential { conv: Conv2d(IN, OUT, 1, stride = 2, bias = false), norm: BatchNorm2d(OUT) },
+    }
+
+    fn forward(x: [N, IN, SIZE, SIZE]) -> [N, OUT, SIZE / 2, SIZE / 2] {
+        let y = bn1(conv1(x)).relu();
+        (bn2(conv2(y)) + shortcut(x)).relu()
+    }
+}
+
+#[derive(Model)]
+#[model(input = [3, 32, 32])]
+pub struct ResNet18 {
+    stem: ConvNorm<3, 64, 32>,
+    stage1: [Basic<64, 32>; 2],
+    stage2: (Halving<64, 128, 32>, Basic<128, 16>),
+    stage3: (Halving<128, 256, 16>, Basic<256, 8>),
+    stage4: (Halving<256, 512, 8>, Basic<512, 4>),
+    average: AvgPool2d<4>,
+    flatten: Flatten,
+    fc: Linear<512, 10>,
+}
+
+#[derive(Model)]
+#[model(input = [1, 16, 32, 32])]
+pub struct Volumes {
+    #[model(padding = 1)]
+    conv1: Conv3d<1, 16, 3>,
+    norm1: BatchNorm3d<16>,
+    relu1: ReLU,
+    pool: MaxPool3d<2>,
+    #[model(padding = 1)]
+    conv2: Conv3d<16, 32, 3>,
+    norm2: BatchNorm3d<32>,
+    relu2: ReLU,
+    average: AvgPool3d<8, 16, 16>,
+    flatten: Flatten,
+    fc: Linear<32, 10>,
+}
