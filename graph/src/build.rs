@@ -21,7 +21,7 @@ pub use axes::{Axis, AxisList};
 pub(crate) use movement::whole;
 pub use value::Value;
 
-use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
+use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Stage, Type, Update};
 use crate::op::{Op, Scalar};
 use crate::setting::InvalidSetting;
 use crate::shape::{DType, Shape, ShapeError};
@@ -131,17 +131,19 @@ pub struct Builder {
     streams: Cell<u32>,
 }
 
-/// A layer's name, in force until it is dropped; see [`Builder::enter`].
+/// The scope of new nodes until it is dropped; see [`Builder::enter`].
 #[derive(Debug)]
 #[must_use = "the scope ends when it is dropped"]
-pub struct Scope<'g> {
+pub struct Entered<'g> {
     builder: &'g Builder,
     outer: u32,
+    /// How many names there were in the path.
+    names: usize,
 }
 
-impl Drop for Scope<'_> {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.builder.path.borrow_mut().pop();
+        self.builder.path.borrow_mut().truncate(self.names);
         self.builder.scope.set(self.outer);
     }
 }
@@ -321,12 +323,31 @@ impl Builder {
     }
 
     /// Enters a layer: until the result is dropped, names of parameters and nodes begin with `name.`.
-    pub fn enter(&self, name: &str) -> Scope<'_> {
+    pub fn enter(&self, name: &str) -> Entered<'_> {
+        let layer = self.path(name);
+        let entered = self.enter_scope(|outer| Scope { layer: layer.clone(), function: "", ..outer });
+        self.path.borrow_mut().push(layer);
+        entered
+    }
+
+    /// Says, until the result is dropped, that new nodes belong to one use of a function of several operations, such as
+    /// `cross_entropy`, so that it can be shown as one thing. Names of parameters stay as they are.
+    pub fn function(&self, name: &'static str) -> Entered<'_> {
+        self.enter_scope(|outer| Scope { function: name, ..outer })
+    }
+
+    /// Says, until the result is dropped, what new nodes are computed for.
+    pub fn stage(&self, stage: Stage) -> Entered<'_> {
+        self.enter_scope(|outer| Scope { function: "", stage, ..outer })
+    }
+
+    fn enter_scope(&self, inner: impl FnOnce(Scope) -> Scope) -> Entered<'_> {
         let outer = self.scope.get();
-        let path = self.path(name);
-        self.path.borrow_mut().push(path.clone());
-        self.scope.set(self.intern(path));
-        Scope { builder: self, outer }
+        let scopes = &mut self.graph.borrow_mut().scopes;
+        let around = Scope { outer, ..scopes[outer as usize].clone() };
+        scopes.push(inner(around));
+        self.scope.set(scopes.len() as u32 - 1);
+        Entered { builder: self, outer, names: self.path.borrow().len() }
     }
 
     /// A name within the current layer: `conv1.weight`.
@@ -385,12 +406,26 @@ impl Builder {
         self.graph.borrow().node(node).clone()
     }
 
-    /// Runs a function whose new nodes belong to the scope with the given index.
-    pub(crate) fn in_scope<R>(&self, scope: u32, f: impl FnOnce() -> R) -> R {
-        let outer = self.scope.replace(scope);
+    /// Runs a function whose new nodes compute gradients of the nodes of a scope.
+    pub(crate) fn in_gradient_of<R>(&self, scope: u32, f: impl FnOnce() -> R) -> R {
+        let outer = self.scope.replace(self.gradient_of(scope));
         let result = f();
         self.scope.set(outer);
         result
+    }
+
+    /// The scope for gradients of the nodes of a scope; gradients of gradients share theirs.
+    fn gradient_of(&self, scope: u32) -> u32 {
+        let scopes = &mut self.graph.borrow_mut().scopes;
+        if scopes[scope as usize].stage == Stage::Backward {
+            return scope;
+        }
+        let gradient = Scope { stage: Stage::Backward, outer: scope, ..scopes[scope as usize].clone() };
+        let known = scopes.iter().position(|known| *known == gradient);
+        known.unwrap_or_else(|| {
+            scopes.push(gradient);
+            scopes.len() - 1
+        }) as u32
     }
 
     fn name(&self) -> String {
@@ -427,14 +462,5 @@ impl Builder {
 
     fn first_error(&self) -> Result<(), GraphError> {
         self.error.borrow().clone().map_or(Ok(()), Err)
-    }
-
-    fn intern(&self, path: String) -> u32 {
-        let scopes = &mut self.graph.borrow_mut().scopes;
-        let known = scopes.iter().position(|s| *s == path);
-        known.unwrap_or_else(|| {
-            scopes.push(path);
-            scopes.len() - 1
-        }) as u32
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value
     let end = loss.id().index() + 1;
     let varies = varying(graph, end, of);
     let mut gradients: Vec<Option<Value<'g>>> = vec![None; end];
-    gradients[end - 1] = Some(graph.scalar(1.0));
+    gradients[end - 1] = Some(graph.in_gradient_of(graph.node(loss.id()).scope, || graph.scalar(1.0)));
     for id in (0..end as u32).rev().map(NodeId).filter(|id| varies[id.index()]) {
         let Some(upstream) = gradients[id.index()] else { continue };
         let node = graph.node(id);
@@ -45,7 +45,7 @@ pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value
             continue;
         }
         let adjoint = Adjoint { operands: &operands, output: graph.value(id), upstream, wanted: &wanted };
-        graph.in_scope(node.scope, || {
+        graph.in_gradient_of(node.scope, || {
             for (operand, contribution) in operands.iter().zip(node.op.gradient(&adjoint)) {
                 let Some(contribution) = contribution else { continue };
                 debug_assert_eq!(contribution.ty(), operand.ty(), "gradient of {}", node.op.mnemonic());
@@ -55,7 +55,8 @@ pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value
         });
     }
     let gradient = |v: &Value<'g>| gradients.get(v.id().index()).copied().flatten();
-    of.iter().map(|v| gradient(v).unwrap_or_else(|| graph.full(v.shape(), 0.0))).collect()
+    let zeros = |v: &Value<'g>| graph.in_gradient_of(graph.node(v.id()).scope, || graph.full(v.shape(), 0.0));
+    of.iter().map(|v| gradient(v).unwrap_or_else(|| zeros(v))).collect()
 }
 
 /// For each of the first `end` nodes, whether it varies smoothly with one of `of`: whether a path of f32 values leads

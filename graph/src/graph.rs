@@ -60,6 +60,39 @@ impl fmt::Display for NodeId {
     }
 }
 
+/// What a node is computed for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// A result: predictions, losses, running statistics.
+    #[default]
+    Forward,
+    /// A gradient.
+    Backward,
+    /// The new value of a parameter, and of what its optimizer keeps.
+    Update,
+}
+
+/// Where nodes come from: one use of a layer, or of a function of several operations. Scopes lie within one another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The layer's name (`conv1`, `head.norm`); empty outside of layers. A layer that is applied twice has two scopes.
+    pub layer: String,
+    /// The function within the layer (`relu`, `cross_entropy`); empty outside of functions.
+    pub function: &'static str,
+    /// What its nodes are computed for.
+    pub stage: Stage,
+    /// The scope around this one, as an index into [`Graph::scopes`]; for [`Stage::Backward`] the scope whose gradients
+    /// its nodes compute.
+    pub outer: u32,
+}
+
+impl Scope {
+    /// A scope of a layer, not within another one.
+    pub fn of_layer(layer: impl Into<String>) -> Scope {
+        Scope { layer: layer.into(), ..Scope::default() }
+    }
+}
+
 /// One operation applied to earlier nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -69,7 +102,7 @@ pub struct Node {
     pub inputs: Vec<NodeId>,
     /// The type of the result.
     pub ty: Type,
-    /// The layer the node belongs to (`conv1`, `head.norm`), as an index into [`Graph::scopes`]; 0 is "none".
+    /// Where the node comes from, as an index into [`Graph::scopes`]; 0 is "outside of layers".
     pub scope: u32,
 }
 
@@ -125,19 +158,24 @@ pub struct Graph {
     pub outputs: Vec<Output>,
     /// New values of state inputs, at most one for each.
     pub updates: Vec<Update>,
-    /// Layer names for nodes; entry 0 is the empty name.
-    pub scopes: Vec<String>,
+    /// Where nodes come from; entry 0 is the scope outside of layers.
+    pub scopes: Vec<Scope>,
 }
 
 impl Graph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Graph {
-        Graph { name: name.into(), scopes: vec![String::new()], ..Graph::default() }
+        Graph { name: name.into(), scopes: vec![Scope::default()], ..Graph::default() }
     }
 
     /// The node of an id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
+    }
+
+    /// Where a node comes from.
+    pub fn scope(&self, id: NodeId) -> &Scope {
+        &self.scopes[self.node(id).scope as usize]
     }
 
     /// The type of a node.

@@ -21,7 +21,7 @@ pub mod text;
 pub mod verify;
 
 pub use build::{Builder, GraphError, Value};
-pub use graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
+pub use graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Stage, Type, Update};
 pub use model::{Init, Kind, Layer, Model, NoSettings, Parameter, Path};
 pub use op::Op;
 pub use passes::optimize;

@@ -1,5 +1,5 @@
 //! The text form of graphs. [`print()`] and [`parse()`] are inverses, but that inputs, which stand in the header, become
-//! the first nodes, that nodes are numbered anew, and that scopes are listed in the order of their first use.
+//! the first nodes, that nodes are numbered anew, and that of scopes only the layers' names are written, in the order of their first use.
 //!
 //! ```text
 //! graph step(%x: f32[2,3], state %fc.weight: f32[3,3], state %input2 "an odd name": f32[]) {

@@ -10,7 +10,7 @@
 //! 4. A constant is a value of its type: f32 any, i32 a whole number in range, bool 0 or 1.
 //! 5. Every extent is below 2^31 (so it is never the symbolic [`Shape::N`](crate::Shape::N), and an i32 can index it),
 //!    and a tensor's bytes can be counted.
-//! 6. Scope 0 is the empty name, and the scope of each node is in the table.
+//! 6. Scope 0 is that outside of layers, every other one lies in an earlier one, and the scope of each node is in the table.
 //! 7. Each input names a node that is an [`Op::Input`], and each such node belongs to exactly one input.
 //! 8. No two inputs of one role have the same name, and no two outputs.
 //! 9. An update is of a state, gives it a value of its type from a node that exists, and is the only one of that state.
@@ -19,7 +19,7 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use crate::graph::{Graph, NodeId, Role, Type};
+use crate::graph::{Graph, NodeId, Role, Scope, Type};
 use crate::op::Op;
 use crate::op::table::{Attributes, LIMIT, attributes};
 use crate::shape::{DType, ShapeError};
@@ -115,7 +115,7 @@ pub fn verify(graph: &Graph) -> Result<(), Violation> {
 type Guilt = (Place, Reason);
 
 fn check(graph: &Graph) -> Result<(), Guilt> {
-    if graph.scopes.first().is_none_or(|name| !name.is_empty()) {
+    if graph.scopes.first().is_none_or(|scope| *scope != Scope::default()) {
         return Err((Place::Header, Reason::FirstScope));
     }
     let mut registered = vec![0; graph.nodes.len()];

@@ -78,12 +78,24 @@ pub struct Call {
     pub arguments: Vec<usize>,
     /// The layers and operations that it computes, for people.
     pub label: String,
+    /// The operations that it computes, in order. A group of operations that takes several calls (copies to panels,
+    /// partial sums) is named by each of them.
+    pub parts: Vec<Part>,
     /// Floating-point operations (a fused multiply-add counts as 2).
     pub flops: u64,
     /// Bytes that must be read or written at least.
     pub bytes: u64,
     /// Whether it is worth more than one thread.
     pub parallel: bool,
+}
+
+/// An operation of the graph within a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where it comes from, as an index into the graph's table of scopes.
+    pub scope: u32,
+    /// Its name: `conv`, `add`.
+    pub operation: &'static str,
 }
 
 /// A place in memory of `elements` 32-bit elements, aligned to 64 bytes.

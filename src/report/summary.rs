@@ -88,7 +88,7 @@ impl Summary {
 }
 
 fn scope(graph: &Graph, id: NodeId) -> &str {
-    &graph.scopes[graph.node(id).scope as usize]
+    &graph.scope(id).layer
 }
 
 /// Whether a path is a place or lies under it.

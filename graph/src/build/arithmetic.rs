@@ -200,12 +200,14 @@ impl<'g> Value<'g> {
     /// `max(x, 0)`, but with the gradient 0 at 0; NaN stays NaN. (Hence no maximum, which would share a tie, and not
     /// `x > 0`, which NaN fails.)
     pub fn relu(self) -> Value<'g> {
+        let _function = self.graph().function("relu");
         self.le(0.0).select(0.0, self)
     }
 
     /// The value, but at least `low` and at most `high` (`high` if `low` is larger than it). The gradient is 1 between
     /// them, 0 outside and at both (as the golden figures of PyTorch 2.15 have it); NaN stays NaN.
     pub fn clamp(self, low: f64, high: f64) -> Value<'g> {
+        let _function = self.graph().function("clamp");
         let raised = self.le(low.min(high)).select(low.min(high), self);
         raised.ge(high).select(high, raised)
     }

@@ -106,6 +106,7 @@ impl<'g> Value<'g> {
 
     /// Calls `f` with the axes as a set, if this value has them.
     fn over(self, op: &'static str, axes: impl Into<AxisList>, f: impl FnOnce(Axes) -> Value<'g>) -> Value<'g> {
+        let _function = self.graph().function(op);
         let resolved: Result<Axes, ShapeError> = axes.into().resolve(op, self.shape());
         self.or_poison(resolved.map(f))
     }
@@ -117,6 +118,7 @@ impl<'g> Value<'g> {
         axis: impl Into<Axis>,
         f: impl FnOnce(usize) -> Value<'g>,
     ) -> Value<'g> {
+        let _function = self.graph().function(op);
         self.or_poison(axis.into().resolve(op, self.shape()).map(f))
     }
 }

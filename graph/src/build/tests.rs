@@ -1,7 +1,7 @@
 //! What is recorded, what is remembered, and what comes back of a bad use.
 
 use super::{Builder, GraphError, Value};
-use crate::graph::Type;
+use crate::graph::{NodeId, Scope, Stage, Type};
 use crate::shape::{Shape, ShapeError};
 
 /// The error of a graph over `x: f32[2,3]` and the state `s: f32[3]`.
@@ -117,7 +117,28 @@ fn nodes_belong_to_the_layer_that_made_them_and_so_do_their_gradients() {
     let [gradient] = g.gradients(y.sum(..), [x]).expect("the loss is a scalar");
     let gradient = gradient.id();
     let graph = g.finish().expect("nothing is wrong");
-    let scope = |id| graph.scopes[graph.node(id).scope as usize].as_str();
-    assert_eq!(graph.scopes, ["", "block", "block.act"]);
-    assert_eq!(scope(gradient), "block.act");
+    let twin = graph.scope(gradient);
+    assert_eq!((twin.layer.as_str(), twin.stage, twin.outer), ("block.act", Stage::Backward, 2));
+    assert_eq!(graph.scope(NodeId(1)), &Scope { layer: "block.act".into(), outer: 1, ..Scope::default() });
+}
+
+#[test]
+fn scopes_tell_apart_uses_functions_and_stages() {
+    let g = Builder::new("g");
+    let x = g.input("x", [2]);
+    let y = [0, 1].map(|_| {
+        let _scope = g.enter("act");
+        x.relu()
+    });
+    let z = {
+        let _stage = g.stage(Stage::Update);
+        y[0] + y[1]
+    };
+    let ids = [y[0].id(), y[1].id(), z.id()];
+    let graph = g.finish().expect("nothing is wrong");
+    let [first, second, last] = ids.map(|id| graph.scope(id));
+    assert_eq!((first.layer.as_str(), first.function, first.stage), ("act", "relu", Stage::Forward));
+    assert_eq!((second.layer.as_str(), second.function), ("act", "relu"));
+    assert_ne!(first.outer, second.outer);
+    assert_eq!(last, &Scope { stage: Stage::Update, ..Scope::default() });
 }

@@ -6,6 +6,7 @@ use crate::shape::{Shape, ShapeError};
 
 /// `x` where it is positive, else `negative_slope * x`.
 pub fn leaky_relu(x: Value<'_>, negative_slope: f64) -> Value<'_> {
+    let _function = x.graph().function("leaky_relu");
     x.gt(0.0).select(x, x * negative_slope)
 }
 

@@ -31,6 +31,7 @@ pub fn class_cross_entropy<'g>(
     settings: ClassTargets,
 ) -> Value<'g> {
     let g = scores.graph();
+    let _function = g.function("cross_entropy");
     let ClassTargets { label_smoothing, ignore_index, reduction } = settings;
     check_smoothing(g, label_smoothing);
     let expected = class_target(scores.shape());
@@ -75,6 +76,7 @@ pub fn soft_class_cross_entropy<'g>(
     reduction: Reduction,
 ) -> Value<'g> {
     let g = scores.graph();
+    let _function = g.function("cross_entropy");
     check_smoothing(g, label_smoothing);
     if !expect(g, "target", Type::f32(scores.shape()), probabilities.ty()) {
         return scores.mean(..);

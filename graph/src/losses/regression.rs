@@ -10,6 +10,7 @@ use crate::shape::Shape;
 
 /// `(x - t)^2`; the shapes broadcast.
 pub fn mean_squared_error<'g>(prediction: Value<'g>, target: Value<'g>, reduction: Reduction) -> Value<'g> {
+    let _function = prediction.graph().function("mse");
     reduction.apply((prediction - target).square())
 }
 
@@ -25,6 +26,7 @@ pub fn binary_cross_entropy_with_logits<'g>(
     pos_weight: Option<Value<'g>>,
     reduction: Reduction,
 ) -> Value<'g> {
+    let _function = logits.graph().function("bce_with_logits");
     if !expect(logits.graph(), "target", logits.ty(), target.ty()) {
         return logits.mean(..);
     }

@@ -4,6 +4,7 @@ use ndarray::ArrayD;
 
 use super::{LEARNING_RATE, Optimizer, count_step, initial, moment, penalized, scalar_state};
 use crate::build::{Builder, Value};
+use crate::graph::Stage;
 use crate::setting::InvalidSetting;
 use crate::shape::Shape;
 
@@ -90,6 +91,7 @@ fn bias_correction(step: Value<'_>, beta: f64) -> Value<'_> {
 
 impl Optimizer for Adam {
     fn apply<'g>(&self, g: &'g Builder, parameters: &[(String, Value<'g>)], gradients: &[Value<'g>]) {
+        let _stage = g.stage(Stage::Update);
         if let Err(error) = self.check() {
             g.fail(error.into());
         }

@@ -4,6 +4,7 @@ use ndarray::ArrayD;
 
 use super::{LEARNING_RATE, Optimizer, count_step, initial, moment, penalized, scalar_state};
 use crate::build::{Builder, Value};
+use crate::graph::Stage;
 use crate::setting::InvalidSetting;
 use crate::shape::Shape;
 
@@ -83,6 +84,7 @@ impl Sgd {
 
 impl Optimizer for Sgd {
     fn apply<'g>(&self, g: &'g Builder, parameters: &[(String, Value<'g>)], gradients: &[Value<'g>]) {
+        let _stage = g.stage(Stage::Update);
         if let Err(error) = self.check() {
             g.fail(error.into());
         }

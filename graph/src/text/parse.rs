@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::lex::{Kind, Token, lex};
 use super::{Place, Position};
-use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Type, Update};
+use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Type, Update};
 use crate::op::Op;
 use crate::op::table::{Attributes, attributes};
 use crate::shape::{DType, MAX_RANK, Shape};
@@ -356,8 +356,8 @@ impl Parser {
     fn scope(&mut self) -> u32 {
         let Kind::Scope(name) = self.peek().kind.clone() else { return 0 };
         self.take();
-        let index = self.graph.scopes.iter().position(|scope| *scope == name).unwrap_or_else(|| {
-            self.graph.scopes.push(name);
+        let index = self.graph.scopes.iter().position(|scope| scope.layer == name).unwrap_or_else(|| {
+            self.graph.scopes.push(Scope::of_layer(name));
             self.graph.scopes.len() - 1
         });
         index as u32

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::ops::RangeInclusive;
 
 use super::{Place, is_handle, is_label, is_word};
-use crate::graph::{Graph, Node, NodeId, Role};
+use crate::graph::{Graph, Node, NodeId, Role, Scope};
 use crate::op::table::{Attributes, attributes};
 use crate::shape::DType;
 
@@ -135,9 +135,9 @@ impl Names {
         line += &written_attributes(node);
         match graph.scopes.get(node.scope as usize) {
             None => line += &format!(" @?{}", node.scope),
-            Some(_) if node.scope == 0 => {}
-            Some(scope) if is_label(scope) => line += &format!(" @{scope}"),
-            Some(scope) => line += &format!(" @{scope:?}"),
+            Some(Scope { layer, .. }) if layer.is_empty() => {}
+            Some(Scope { layer, .. }) if is_label(layer) => line += &format!(" @{layer}"),
+            Some(Scope { layer, .. }) => line += &format!(" @{layer:?}"),
         }
         line
     }

@@ -8,7 +8,7 @@ use kiln_graph::{DType, Graph, NodeId, Op, Role};
 use super::buffers::{self, Interval};
 use super::fuse::{Class, Fusion, Group, class, members};
 use super::layout::Lying;
-use super::{Argument, Call, Place, Plan, Slot};
+use super::{Argument, Call, Part, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
 use crate::lower::expression::{Located, Storage};
 use crate::lower::tile::Halo;
@@ -44,7 +44,7 @@ pub(super) struct Assembly<'a> {
     memory: Vec<Memory>,
     located: Vec<Option<Located>>,
     halos: Vec<Halo>,
-    calls: Vec<(Lowered, String)>,
+    calls: Vec<(Lowered, Description)>,
 }
 
 impl Assembly<'_> {
@@ -108,9 +108,9 @@ pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>]
         }
     }
     for group in &fusion.groups {
-        let (name, label) = describe(graph, fusion, group);
+        let description = describe(graph, fusion, group);
         let lowered = loop {
-            match super::groups::lower(&mut assembly, group, &name) {
+            match super::groups::lower(&mut assembly, group, &description.name) {
                 Ok(lowered) => break lowered,
                 // A kernel that reads other places of a state than it writes writes elsewhere first.
                 Err(storage) => {
@@ -128,12 +128,12 @@ pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>]
         for &id in &group.stores {
             let to = assembly.located[id.index()].expect("a stored value has a place");
             let zeros = halo::lower(to, graph.shape(id), &assembly.halos[id.index()], target);
-            assembly.calls.extend(zeros.map(|lowered| (lowered, format!("halo for {label}"))));
+            assembly.calls.extend(zeros.map(|lowered| (lowered, description.step("halo"))));
         }
         assembly.calls.extend(lowered.into_iter().map(|lowered| {
-            let part = lowered.kernel.name != name;
-            let label = if part { format!("{} for {label}", lowered.kernel.name) } else { label.clone() };
-            (lowered, label)
+            let step = lowered.kernel.name != description.name;
+            let description = if step { description.step(&lowered.kernel.name) } else { description.clone() };
+            (lowered, description)
         }));
     }
     let mut copies: Vec<(NodeId, usize)> = updates.into_iter().collect();
@@ -142,8 +142,12 @@ pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>]
         let from = assembly.located[id.index()].expect("an update is stored");
         let to = assembly.located[graph.inputs[input].node.index()].expect("an input lies in memory");
         let lowered = super::groups::copy(&assembly, graph.shape(id), from, to);
-        let label = format!("update {}", graph.inputs[input].name);
-        assembly.calls.extend(lowered.into_iter().map(|lowered| (lowered, label.clone())));
+        let description = Description {
+            name: "copy".to_owned(),
+            label: format!("update {}", graph.inputs[input].name),
+            parts: vec![Part { scope: graph.node(id).scope, operation: "copy" }],
+        };
+        assembly.calls.extend(lowered.into_iter().map(|lowered| (lowered, description.clone())));
     }
     finish(graph, assembly)
 }
@@ -163,21 +167,41 @@ fn last_readers(graph: &Graph, fusion: &Fusion) -> Vec<Option<usize>> {
     readers
 }
 
-/// A name for the kernel (its operations) and a label for the call (the layers too).
-fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> (String, String) {
+/// What a call computes.
+#[derive(Clone, Debug)]
+struct Description {
+    /// The kernel's name: its operations.
+    name: String,
+    /// As [`Call::label`].
+    label: String,
+    /// As [`Call::parts`].
+    parts: Vec<Part>,
+}
+
+impl Description {
+    /// That of a call that prepares or completes the group's kernel.
+    fn step(&self, name: &str) -> Description {
+        Description { label: format!("{name} for {}", self.label), ..self.clone() }
+    }
+}
+
+fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> Description {
+    let layer = |scope: u32| graph.scopes.get(scope as usize).map_or("", |scope| scope.layer.as_str());
     let mut operations: Vec<&str> = Vec::new();
+    let mut parts = Vec::new();
     let mut scope = 0;
     for id in members(graph, fusion, group) {
         let node = graph.node(id);
         match class(graph, id) {
             Class::Elementwise | Class::Root => {
+                parts.push(Part { scope: node.scope, operation: node.op.mnemonic() });
                 if operations.last() != Some(&node.op.mnemonic()) {
                     operations.push(node.op.mnemonic());
                 }
             }
             Class::Input | Class::Free | Class::View => {}
         }
-        if scope == 0 || group.root == Some(id) {
+        if layer(scope).is_empty() || group.root == Some(id) {
             scope = node.scope;
         }
     }
@@ -188,13 +212,13 @@ fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> (String, String) {
         operations.truncate(5);
         operations.push("etc");
     }
-    let scope = graph.scopes.get(scope as usize).map_or("", String::as_str);
-    let label = format!("{scope}{}{}", if scope.is_empty() { "" } else { ": " }, operations.join(" "));
-    (operations.join("_"), label)
+    let layer = layer(scope);
+    let label = format!("{layer}{}{}", if layer.is_empty() { "" } else { ": " }, operations.join(" "));
+    Description { name: operations.join("_"), label, parts }
 }
 
 /// When each piece of memory is needed; nothing for states.
-fn intervals(memory: &[Memory], calls: &[(Lowered, String)]) -> Vec<Option<Interval>> {
+fn intervals(memory: &[Memory], calls: &[(Lowered, Description)]) -> Vec<Option<Interval>> {
     let mut intervals: Vec<Option<Interval>> = vec![None; memory.len()];
     for (time, (lowered, _)) in calls.iter().enumerate() {
         for storage in &lowered.arguments {
@@ -220,7 +244,7 @@ fn intervals(memory: &[Memory], calls: &[(Lowered, String)]) -> Vec<Option<Inter
 
 /// Lets results take the place of operands that die where they are made: says which piece of memory each one is part of, and
 /// makes that one's interval hold both.
-fn share_memory(memory: &[Memory], calls: &[(Lowered, String)], intervals: &mut [Option<Interval>]) -> Vec<usize> {
+fn share_memory(memory: &[Memory], calls: &[(Lowered, Description)], intervals: &mut [Option<Interval>]) -> Vec<usize> {
     let mut owner: Vec<usize> = (0..memory.len()).collect();
     for (time, (lowered, _)) in calls.iter().enumerate() {
         for &(to, from) in &lowered.in_place {
@@ -270,12 +294,13 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
     };
-    for (Lowered { kernel, arguments, flops, bytes, .. }, label) in calls {
+    for (Lowered { kernel, arguments, flops, bytes, .. }, Description { label, parts, .. }) in calls {
         let tasks: usize = kernel.grid.iter().product();
         plan.calls.push(Call {
             kernel: shared(&mut plan.kernels, kernel),
             arguments: arguments.iter().map(|storage| owner[storage.0 as usize]).collect(),
             label,
+            parts,
             flops,
             bytes,
             parallel: tasks > 1 && flops / 50 + bytes / 40 > PARALLEL_NANOSECONDS,
