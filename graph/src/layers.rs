@@ -5,15 +5,23 @@
 //! the typed layers, which are thin shells over them.
 
 pub mod activation;
+pub mod adaptive_pool;
 pub mod batch_norm;
 pub mod conv;
+pub mod conv_transpose;
 pub mod linear;
 pub mod pool;
+mod resample;
 pub mod reshape;
 
 pub use activation::{LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh};
+pub use adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, KEPT};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
+pub use conv_transpose::{
+    ConvTranspose1d, ConvTranspose1dSettings, ConvTranspose2d, ConvTranspose2dSettings, ConvTranspose3d,
+    ConvTranspose3dSettings, ConvTransposeSettings,
+};
 pub use linear::{Linear, LinearSettings};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,

@@ -4,8 +4,9 @@
 use kiln_graph::layers::conv::{conv, same_padding};
 use kiln_graph::layers::pool::{Divisor, avg_pool, max_pool};
 use kiln_graph::layers::{
-    AvgPool2d, AvgPool2dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, Flatten, FlattenSettings, LeakyReLU,
-    LeakyReLUSettings, Linear, LinearSettings, MaxPool2d, MaxPool2dSettings, PerAxis, ReLU,
+    AvgPool2d, AvgPool2dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvTranspose2d,
+    ConvTranspose2dSettings, Flatten, FlattenSettings, LeakyReLU, LeakyReLUSettings, Linear, LinearSettings, MaxPool2d,
+    MaxPool2dSettings, PerAxis, ReLU,
 };
 use kiln_graph::op::{Convolution, Sliding, Window};
 use kiln_graph::shape::check_layer;
@@ -45,6 +46,8 @@ fn parameters_have_pytorchs_names_and_shapes() {
     assert_eq!(parameters(&bare), [trained("block.weight", &[2, 3])]);
     let grouped = Conv2d::<4, 6, 3, 2>::new(Conv2dSettings::new().groups(2), &mut init);
     assert_eq!(parameters(&grouped), [trained("block.weight", &[6, 2, 3, 2]), trained("block.bias", &[6])]);
+    let transposed = ConvTranspose2d::<4, 6, 3, 2>::new(ConvTranspose2dSettings::new().groups(2), &mut init);
+    assert_eq!(parameters(&transposed), [trained("block.weight", &[4, 3, 3, 2]), trained("block.bias", &[6])]);
     let volume = Conv3d::<2, 5, 3, 2, 1>::new(Conv3dSettings::new(), &mut init);
     assert_eq!(parameters(&volume), [trained("block.weight", &[5, 2, 3, 2, 1]), trained("block.bias", &[5])]);
     assert_eq!(parameters(&ReLU), []);
@@ -52,14 +55,18 @@ fn parameters_have_pytorchs_names_and_shapes() {
 
 #[test]
 fn initial_values_fill_the_range_of_the_fan_in() {
-    let layer = Conv2d::<8, 16, 5>::new(Conv2dSettings::new().groups(2), &mut Init::new(7));
-    let bound = 1.0 / (4.0 * 25.0_f32).sqrt();
-    let largest = layer.weight.value.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-    assert!(largest <= bound && largest > 0.95 * bound, "{largest} of {bound}");
-    let mean = layer.weight.value.mean().expect("there are weights");
-    assert!(mean.abs() < 0.05 * bound, "{mean}");
-    let bias = layer.bias.expect("there is a bias by default");
-    assert!(bias.value.iter().all(|value| value.abs() <= bound));
+    let convolution = Conv2d::<8, 16, 5>::new(Conv2dSettings::new().groups(2), &mut Init::new(7));
+    // PyTorch takes the second axis of the weight for the inputs, whatever it means.
+    let transposed = ConvTranspose2d::<16, 8, 5>::new(ConvTranspose2dSettings::new().groups(2), &mut Init::new(7));
+    for (weight, bias) in [(convolution.weight, convolution.bias), (transposed.weight, transposed.bias)] {
+        let bound = 1.0 / (4.0 * 25.0_f32).sqrt();
+        let largest = weight.value.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        assert!(largest <= bound && largest > 0.95 * bound, "{largest} of {bound}");
+        let mean = weight.value.mean().expect("there are weights");
+        assert!(mean.abs() < 0.05 * bound, "{mean}");
+        let bias = bias.expect("there is a bias by default");
+        assert!(bias.value.iter().all(|value| value.abs() <= bound));
+    }
 }
 
 #[test]

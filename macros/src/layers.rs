@@ -36,6 +36,8 @@ pub enum Kind {
     PerAxis(usize),
     /// As [`Kind::PerAxis`], or `"same"` or `"valid"`.
     Padding(usize),
+    /// As [`Kind::PerAxis`], but each may be `None`: as large as the input.
+    OutputSize(usize),
     /// An `isize`: an axis, counted from the end if negative.
     Axis,
     /// An `f64`.
@@ -99,6 +101,21 @@ const fn convolution(axes: usize) -> [Parameter; 8] {
     ]
 }
 
+/// The parameters of a transposed convolution over so many spatial axes.
+const fn transposed_convolution(axes: usize) -> [Parameter; 9] {
+    [
+        dimension("in_channels", Kind::Size),
+        dimension("out_channels", Kind::Size),
+        dimension("kernel_size", Kind::PerAxis(axes)),
+        setting("stride", Kind::PerAxis(axes)),
+        setting("padding", Kind::PerAxis(axes)),
+        setting("output_padding", Kind::PerAxis(axes)),
+        setting("groups", Kind::Size),
+        setting("bias", Kind::Flag),
+        setting("dilation", Kind::PerAxis(axes)),
+    ]
+}
+
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
     dimension("num_features", Kind::Size),
@@ -111,6 +128,9 @@ const BATCH_NORM: &[Parameter] = &[
 
 /// Every layer, in alphabetical order.
 pub const LAYERS: &[Known] = &[
+    layer("AdaptiveAvgPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
+    layer("AdaptiveAvgPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
+    layer("AdaptiveAvgPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
     layer("AvgPool1d", "AvgPool1dSettings", &const { average_pool(1) }),
     layer("AvgPool2d", "AvgPool2dSettings", &const { average_pool(2) }),
     layer("AvgPool3d", "AvgPool3dSettings", &const { average_pool(3) }),
@@ -120,6 +140,9 @@ pub const LAYERS: &[Known] = &[
     layer("Conv1d", "Conv1dSettings", &const { convolution(1) }),
     layer("Conv2d", "Conv2dSettings", &const { convolution(2) }),
     layer("Conv3d", "Conv3dSettings", &const { convolution(3) }),
+    layer("ConvTranspose1d", "ConvTranspose1dSettings", &const { transposed_convolution(1) }),
+    layer("ConvTranspose2d", "ConvTranspose2dSettings", &const { transposed_convolution(2) }),
+    layer("ConvTranspose3d", "ConvTranspose3dSettings", &const { transposed_convolution(3) }),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
     layer("LeakyReLU", "LeakyReLUSettings", &[setting("negative_slope", Kind::Number)]),
     layer(
@@ -137,18 +160,12 @@ pub const LAYERS: &[Known] = &[
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
 pub const MISSING: &[&str] = &[
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveAvgPool3d",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
     "AlphaDropout",
     "Bilinear",
     "CELU",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "ConvTranspose3d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

@@ -11,7 +11,7 @@ use syn::{GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::Forward;
-use crate::layers::{Known, LAYERS, MISSING};
+use crate::layers::{Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 
 /// A declaration that can be expanded.
@@ -139,7 +139,7 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
     } else if let Some(known) = Known::nearest(&name) {
         format!("there is no layer `{name}`; did you mean `{}`? ({own})", known.name)
     } else if MISSING.contains(&name.as_str()) {
-        format!("Kiln does not have PyTorch's `{name}` yet; its layers are {} ({own})", layer_names())
+        format!("Kiln does not have PyTorch's `{name}` yet; those that it has are listed in `kiln::layers` ({own})")
     } else {
         return Resolved::Model;
     };
@@ -155,10 +155,6 @@ fn listed(name: &str, generics: &[GenericArgument]) -> Option<String> {
         ("Vec", _) => Some("LAYER".to_string()),
         _ => None,
     }
-}
-
-fn layer_names() -> String {
-    list(LAYERS.iter().map(|layer| layer.name.to_string()))
 }
 
 /// `a, b and c`
@@ -179,8 +175,9 @@ fn model(layer: ast::Layer, form: Form, mistakes: &mut Mistakes) -> Option<(Toke
     let mut right = true;
     for argument in &arguments {
         if argument.name.is_some() || form == Form::Derive {
-            let message =
-                format!("`{name}` is no layer of Kiln, and takes no options; the layers of Kiln are {}", layer_names());
+            let message = format!(
+                "`{name}` is no layer of Kiln, and takes no options; Kiln's layers are listed in `kiln::layers`"
+            );
             mistakes.at(argument.tokens(), message);
             right = false;
         } else {

@@ -68,9 +68,9 @@ impl Misuse {
                 given.values.insert("param.weight".into(), weight);
                 layers::compute(call, attributes, &given)?;
             }
-            "Conv1d" | "Conv2d" | "Conv3d" => {
-                let spatial = call[4..5].parse::<usize>().unwrap_or(2);
-                let (weight, bias) = layers::convolution_parameters(attributes, spatial)?;
+            "Conv1d" | "Conv2d" | "Conv3d" | "ConvTranspose1d" | "ConvTranspose2d" | "ConvTranspose3d" => {
+                let transposed = call.starts_with("ConvTranspose");
+                let (weight, bias) = layers::convolution_parameters(attributes, layers::spatial(call), transposed)?;
                 let channels = attributes.sizes("in_channels", 1, 1)?[0];
                 let groups = attributes.sizes("groups", 1, 1)?[0];
                 rules::groups(channels, bias.dim(0), groups).map_err(GraphError::from)?;

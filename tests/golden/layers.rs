@@ -1,9 +1,10 @@
 //! The layers, through the free functions that the typed layers are shells of.
 
-use kiln_graph::layers::{activation, batch_norm, conv, linear, pool, reshape};
+use kiln_graph::layers::{activation, adaptive_pool, batch_norm, conv, conv_transpose, linear, pool, reshape};
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
 use kiln_graph::shape::rules;
 use kiln_graph::{DType, GraphError, Op, Shape, Value};
+use serde_json::Value as Json;
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
@@ -37,6 +38,14 @@ pub fn apply<'g>(
         "Conv1d" | "Conv2d" | "Conv3d" => {
             let attribute = convolution(attributes, spatial(op))?;
             conv::conv(x, weight()?, parameter("bias"), attribute)
+        }
+        "ConvTranspose1d" | "ConvTranspose2d" | "ConvTranspose3d" => {
+            let attribute = convolution(attributes, spatial(op))?;
+            let output_padding = filled(&attributes.sizes("output_padding", spatial(op), 0)?, 0);
+            conv_transpose::conv_transpose(x, weight()?, parameter("bias"), attribute, output_padding)
+        }
+        "AdaptiveAvgPool1d" | "AdaptiveAvgPool2d" | "AdaptiveAvgPool3d" => {
+            adaptive_pool::adaptive_avg_pool(x, &optional_sizes(attributes, "output_size", spatial(op))?)
         }
         "MaxPool1d" | "MaxPool2d" | "MaxPool3d" => pool::max_pool(x, window(attributes, spatial(op))?),
         "AvgPool1d" | "AvgPool2d" | "AvgPool3d" => {
@@ -84,8 +93,22 @@ pub fn apply<'g>(
 }
 
 /// The number of spatial axes, which the layer's name ends with.
-fn spatial(op: &str) -> usize {
+pub fn spatial(op: &str) -> usize {
     op.trim_end_matches('d').chars().last().and_then(|digit| digit.to_digit(10)).unwrap_or(2) as usize
+}
+
+/// `count` sizes of which each may be left open, one given for all or each by itself.
+fn optional_sizes(attributes: &Attributes, name: &str, count: usize) -> Result<Vec<Option<usize>>, Refusal> {
+    let given = match attributes.get(name).and_then(Json::as_array) {
+        Some(items) => items.clone(),
+        None => vec![attributes.get(name).cloned().unwrap_or(Json::Null); count],
+    };
+    let size = |item: &Json| match item.as_u64() {
+        Some(size) => Ok(Some(size as usize)),
+        None if item.is_null() => Ok(None),
+        None => Err(Refusal::Unsigned(name.into())),
+    };
+    given.iter().map(size).collect()
 }
 
 /// A setting per spatial axis as the attribute of an operation.
@@ -117,11 +140,15 @@ pub fn convolution(attributes: &Attributes, spatial: usize) -> Result<Convolutio
     Ok(Convolution { sliding: sliding(&stride, &padding, &dilation), groups })
 }
 
-/// The shapes of a convolution's weight and bias.
-pub fn convolution_parameters(attributes: &Attributes, spatial: usize) -> Result<(Shape, Shape), Refusal> {
+/// The shapes of the weight and the bias of a convolution, or of a transposed one.
+pub fn convolution_parameters(
+    attributes: &Attributes,
+    spatial: usize,
+    transposed: bool,
+) -> Result<(Shape, Shape), Refusal> {
     let one = |name: &str| Ok::<usize, Refusal>(attributes.sizes(name, 1, 1)?[0]);
-    let (inputs, outputs, groups) = (one("in_channels")?, one("out_channels")?, one("groups")?);
-    let mut extents = vec![outputs, inputs / groups.max(1)];
+    let (inputs, outputs, groups) = (one("in_channels")?, one("out_channels")?, one("groups")?.max(1));
+    let mut extents = if transposed { vec![inputs, outputs / groups] } else { vec![outputs, inputs / groups] };
     extents.extend(attributes.sizes("kernel_size", spatial, 1)?);
     Ok((Shape::from(&extents[..]), Shape::from([outputs])))
 }

@@ -12,17 +12,17 @@ pub fn conv<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>, conv: 
     if x.shape().rank() == conv.sliding.spatial + 1 {
         return self::conv(x.unsqueeze(0), weight, bias, conv).squeeze(0);
     }
-    let y = x.conv(weight, conv);
-    match bias {
-        Some(bias) => {
-            let mut per_channel = Shape::new(&[bias.shape().elements()]);
-            for _ in 0..conv.sliding.spatial {
-                per_channel = per_channel.insert(per_channel.rank(), 1);
-            }
-            y + bias.reshape(per_channel)
-        }
-        None => y,
+    add_per_channel(x.conv(weight, conv), bias)
+}
+
+/// `y [N, O, spatial..]` plus `bias [O]`, if there is one.
+pub(super) fn add_per_channel<'g>(y: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
+    let Some(bias) = bias else { return y };
+    let mut per_channel = Shape::new(&[bias.shape().elements()]);
+    for _ in 2..y.shape().rank() {
+        per_channel = per_channel.insert(per_channel.rank(), 1);
     }
+    y + bias.reshape(per_channel)
 }
 
 /// The padding before and after an axis that keeps its extent at stride 1 (PyTorch's `"same"`: the larger half, if
@@ -31,6 +31,79 @@ pub const fn same_padding(kernel: usize, dilation: usize) -> (usize, usize) {
     let total = dilation * (kernel - 1);
     (total / 2, total - total / 2)
 }
+
+/// Declares the settings that convolutions and transposed convolutions share.
+macro_rules! shared_settings {
+    ($name:ident) => {
+        impl<const D: usize> $name<D> {
+            /// The steps of the window. Default: 1.
+            pub const fn stride(mut self, stride: PerAxis<D>) -> $name<D> {
+                self.stride = stride;
+                self
+            }
+
+            /// The distance between the elements of the window. Default: 1.
+            pub const fn dilation(mut self, dilation: PerAxis<D>) -> $name<D> {
+                self.dilation = dilation;
+                self
+            }
+
+            /// The number of groups of channels that do not mix; divides the channels on both sides. Default: 1.
+            pub const fn groups(mut self, groups: usize) -> $name<D> {
+                self.groups = groups;
+                self
+            }
+
+            /// Whether a bias is added. Default: `true`.
+            pub const fn bias(mut self, bias: bool) -> $name<D> {
+                self.bias = bias;
+                self
+            }
+
+            /// A fresh weight and its bias `[outputs]`, if there is one.
+            fn parameters(
+                &self,
+                inputs: usize,
+                outputs: usize,
+                kernel: PerAxis<D>,
+                init: &mut Init,
+            ) -> (Parameter, Option<Parameter>) {
+                let weight = self.weight(inputs, outputs, kernel);
+                let fan_in = weight.elements() / weight.dim(0).max(1);
+                let parameter = |init: &mut Init, shape| Parameter::trained(init.kaiming_uniform(shape, fan_in));
+                let weight = parameter(init, weight);
+                (weight, self.bias.then(|| parameter(init, Shape::new(&[outputs]))))
+            }
+
+            /// The layer and what differs from the defaults: `Conv2d(1, 20, kernel 5)`.
+            fn describe(&self, name: &str, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> String {
+                let mut text = format!("{name}({inputs}, {outputs}, kernel {kernel}");
+                if self.stride != PerAxis::all(1) {
+                    text += &format!(", stride {}", self.stride);
+                }
+                text += &self.describe_padding();
+                if self.dilation != PerAxis::all(1) {
+                    text += &format!(", dilation {}", self.dilation);
+                }
+                if self.groups != 1 {
+                    text += &format!(", groups {}", self.groups);
+                }
+                if !self.bias {
+                    text += ", bias = false";
+                }
+                text + ")"
+            }
+        }
+
+        impl<const D: usize> Default for $name<D> {
+            fn default() -> $name<D> {
+                $name::new()
+            }
+        }
+    };
+}
+
+pub(super) use shared_settings;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Padding<const D: usize> {
@@ -48,6 +121,8 @@ pub struct ConvSettings<const D: usize> {
     bias: bool,
 }
 
+shared_settings!(ConvSettings);
+
 /// The settings of [`Conv1d`].
 pub type Conv1dSettings = ConvSettings<1>;
 /// The settings of [`Conv2d`].
@@ -62,12 +137,6 @@ impl<const D: usize> ConvSettings<D> {
         ConvSettings { stride: PerAxis::all(1), padding, dilation: PerAxis::all(1), groups: 1, bias: true }
     }
 
-    /// The steps of the window. Default: 1.
-    pub const fn stride(mut self, stride: PerAxis<D>) -> ConvSettings<D> {
-        self.stride = stride;
-        self
-    }
-
     /// Zeros on each side of the image. Default: 0.
     pub const fn padding(mut self, padding: PerAxis<D>) -> ConvSettings<D> {
         self.padding = Padding::Explicit(padding);
@@ -77,24 +146,6 @@ impl<const D: usize> ConvSettings<D> {
     /// As much padding as keeps the extents (PyTorch's `padding = "same"`); the stride must be 1.
     pub const fn padding_same(mut self) -> ConvSettings<D> {
         self.padding = Padding::Same;
-        self
-    }
-
-    /// The distance between the elements of the window. Default: 1.
-    pub const fn dilation(mut self, dilation: PerAxis<D>) -> ConvSettings<D> {
-        self.dilation = dilation;
-        self
-    }
-
-    /// The number of groups of channels that do not mix; divides the channels on both sides. Default: 1.
-    pub const fn groups(mut self, groups: usize) -> ConvSettings<D> {
-        self.groups = groups;
-        self
-    }
-
-    /// Whether a bias is added. Default: `true`.
-    pub const fn bias(mut self, bias: bool) -> ConvSettings<D> {
-        self.bias = bias;
         self
     }
 
@@ -149,58 +200,31 @@ impl<const D: usize> ConvSettings<D> {
         }
     }
 
-    /// A fresh weight `[outputs, inputs / groups, kernel..]` and its bias `[outputs]`, if there is one.
-    fn parameters(
-        &self,
-        inputs: usize,
-        outputs: usize,
-        kernel: PerAxis<D>,
-        init: &mut Init,
-    ) -> (Parameter, Option<Parameter>) {
-        let weight = images(inputs / self.groups, kernel).with(0, outputs);
-        let fan_in = weight.elements() / outputs.max(1);
-        let parameter = |init: &mut Init, shape| Parameter::trained(init.kaiming_uniform(shape, fan_in));
-        let weight = parameter(init, weight);
-        (weight, self.bias.then(|| parameter(init, Shape::new(&[outputs]))))
+    /// The shape of the weight, `[outputs, inputs / groups, kernel..]`.
+    fn weight(&self, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> Shape {
+        images(inputs / self.groups, kernel).with(0, outputs)
     }
 
-    /// The layer and what differs from the defaults: `Conv2d(1, 20, kernel 5)`.
-    fn describe(&self, name: &str, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> String {
-        let mut text = format!("{name}({inputs}, {outputs}, kernel {kernel}");
-        if self.stride != PerAxis::all(1) {
-            text += &format!(", stride {}", self.stride);
-        }
+    fn forward<'g>(&self, x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>, kernel: PerAxis<D>) -> Value<'g> {
+        conv(x, weight, bias, self.convolution(kernel))
+    }
+
+    fn describe_padding(&self) -> String {
         match self.padding {
-            Padding::Explicit(padding) if padding == PerAxis::all(0) => {}
-            Padding::Explicit(padding) => text += &format!(", padding {padding}"),
-            Padding::Same => text += ", padding same",
+            Padding::Explicit(padding) if padding == PerAxis::all(0) => String::new(),
+            Padding::Explicit(padding) => format!(", padding {padding}"),
+            Padding::Same => ", padding same".to_string(),
         }
-        if self.dilation != PerAxis::all(1) {
-            text += &format!(", dilation {}", self.dilation);
-        }
-        if self.groups != 1 {
-            text += &format!(", groups {}", self.groups);
-        }
-        if !self.bias {
-            text += ", bias = false";
-        }
-        text + ")"
     }
 }
 
-impl<const D: usize> Default for ConvSettings<D> {
-    fn default() -> ConvSettings<D> {
-        ConvSettings::new()
-    }
-}
-
-/// Declares a convolutional layer: its documentation, its name, its settings and its kernel's extents.
+/// Declares a convolutional layer: its documentation, its name, its settings, its kernel's extents and its weight's shape.
 macro_rules! convolutional {
-    ($(#[$doc:meta])* $name:ident, $settings:ident, [$first:ident $(, $extent:ident = $default:ident)*]) => {
+    ($(#[$doc:meta])* $name:ident, $settings:ident, [$first:ident $(, $extent:ident = $default:ident)*], $weight:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name<const I: usize, const O: usize, const $first: usize $(, const $extent: usize = $default)*> {
-            /// `[O, I / groups, kernel..]`.
+            #[doc = $weight]
             pub weight: Parameter,
             /// `[O]`, or none.
             pub bias: Option<Parameter>,
@@ -239,8 +263,8 @@ macro_rules! convolutional {
                     g.fail(error.into());
                 }
                 let bias = self.bias.as_ref().map(|bias| g.parameter("bias", bias));
-                let attributes = self.settings.convolution(PerAxis::new([$first $(, $extent)*]));
-                conv(x, g.parameter("weight", &self.weight), bias, attributes)
+                let weight = g.parameter("weight", &self.weight);
+                self.settings.forward(x, weight, bias, PerAxis::new([$first $(, $extent)*]))
             }
 
             fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
@@ -265,6 +289,8 @@ macro_rules! convolutional {
     };
 }
 
+pub(super) use convolutional;
+
 convolutional! {
     /// A one-dimensional convolution (cross-correlation, as in every framework).
     ///
@@ -279,7 +305,7 @@ convolutional! {
     ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
     ///   [`ShapeError::SameStride`].
     /// * Source: PyTorch's `nn.Conv1d`.
-    Conv1d, Conv1dSettings, [K]
+    Conv1d, Conv1dSettings, [K], "`[O, I / groups, kernel..]`."
 }
 
 convolutional! {
@@ -296,7 +322,7 @@ convolutional! {
     ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
     ///   [`ShapeError::SameStride`].
     /// * Source: PyTorch's `nn.Conv2d`.
-    Conv2d, Conv2dSettings, [KH, KW = KH]
+    Conv2d, Conv2dSettings, [KH, KW = KH], "`[O, I / groups, kernel..]`."
 }
 
 convolutional! {
@@ -315,5 +341,5 @@ convolutional! {
     ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
     ///   [`ShapeError::SameStride`].
     /// * Source: PyTorch's `nn.Conv3d`.
-    Conv3d, Conv3dSettings, [KD, KH = KD, KW = KH]
+    Conv3d, Conv3dSettings, [KD, KH = KD, KW = KH], "`[O, I / groups, kernel..]`."
 }

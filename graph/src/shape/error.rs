@@ -173,6 +173,24 @@ pub enum ShapeError {
         /// The stride.
         stride: usize,
     },
+    /// An output padding of a transposed convolution that is smaller neither than its stride nor than its dilation.
+    OutputPadding {
+        /// The output padding.
+        output_padding: usize,
+        /// The stride.
+        stride: usize,
+        /// The dilation.
+        dilation: usize,
+    },
+    /// A padding that cuts everything off a transposed convolution.
+    NothingLeft {
+        /// The spatial axis, counted from 0.
+        axis: usize,
+        /// The extent without padding.
+        extent: usize,
+        /// The padding of both sides.
+        padding: usize,
+    },
     /// A range of axes that ends before it starts.
     AxisRange {
         /// The first axis.
@@ -286,6 +304,17 @@ impl ShapeError {
             }
             ShapeError::SameStride { stride } => {
                 m.text("padding = \"same\" needs a stride of 1, but the stride is ").number(stride)
+            }
+            ShapeError::OutputPadding { output_padding, stride, dilation } => {
+                let m = m
+                    .text("its output padding of ")
+                    .number(output_padding)
+                    .text(" must be smaller than its stride of ");
+                m.number(stride).text(" or its dilation of ").number(dilation)
+            }
+            ShapeError::NothingLeft { axis, extent, padding } => {
+                let m = m.text("its padding cuts off ").number(padding).text(" along spatial axis ").number(axis);
+                m.text(", where the output only has ").number(extent)
             }
             ShapeError::AxisRange { start, end, shape } => {
                 let m = m.text("the axes ").number(start).text(" to ").number(end).text(" of shape ").shape(&shape);

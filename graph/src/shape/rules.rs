@@ -3,6 +3,10 @@
 //!
 //! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
 
+mod resample;
+
+pub use resample::{adaptive_pool, transposed_convolution, transposed_extent};
+
 use super::{MAX_RANK, Shape, ShapeError};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
 

@@ -37,8 +37,8 @@ pub fn known(
     let mut missing = Vec::new();
     for (parameter, value) in known.parameters.iter().zip(given).skip(in_type) {
         match (parameter.role, value) {
-            (Role::Dimension, Some(Expr::Tuple(pair))) => dimensions.extend(pair.elems.iter().map(const_argument)),
-            (Role::Dimension, Some(value)) => dimensions.push(const_argument(&value)),
+            (Role::Dimension, Some(Expr::Tuple(pair))) => dimensions.extend(pair.elems.iter().map(dimension)),
+            (Role::Dimension, Some(value)) => dimensions.push(dimension(&value)),
             (Role::Dimension, None) => missing.push(format!("`{}`", parameter.name)),
             (Role::Setting, Some(value)) => settings.push(setting(parameter, &value)),
             (Role::Setting, None) => {}
@@ -112,7 +112,7 @@ fn no_position(known: &Known, form: Form) -> String {
 fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
     let least = known.dimensions().count();
     let more = known.dimensions().map(|parameter| match parameter.kind {
-        Kind::PerAxis(axes) | Kind::Padding(axes) => axes - 1,
+        Kind::PerAxis(axes) | Kind::Padding(axes) | Kind::OutputSize(axes) => axes - 1,
         Kind::Size | Kind::Axis | Kind::Number | Kind::Optional | Kind::Flag => 0,
     });
     (least..=least + more.sum::<usize>()).contains(&generics.len())
@@ -169,10 +169,14 @@ fn fits(value: &Expr, kind: Kind) -> bool {
             matches!(kind, Kind::Axis | Kind::Number | Kind::Optional) && fits(expr, kind)
         }
         Expr::Tuple(ExprTuple { elems, .. }) => {
-            matches!(kind, Kind::PerAxis(axes) | Kind::Padding(axes) if axes > 1 && elems.len() == axes)
-                && elems.iter().all(|element| fits(element, Kind::Size))
+            let (axes, element) = match kind {
+                Kind::PerAxis(axes) | Kind::Padding(axes) => (axes, Kind::Size),
+                Kind::OutputSize(axes) => (axes, Kind::OutputSize(1)),
+                Kind::Size | Kind::Axis | Kind::Number | Kind::Optional | Kind::Flag => return false,
+            };
+            axes > 1 && elems.len() == axes && elems.iter().all(|value| fits(value, element))
         }
-        Expr::Path(path) if path.path.is_ident("None") => kind == Kind::Optional,
+        Expr::Path(path) if path.path.is_ident("None") => matches!(kind, Kind::Optional | Kind::OutputSize(_)),
         Expr::Path(path) => !path.path.is_ident("True") && !path.path.is_ident("False"),
         Expr::Array(_) | Expr::Range(_) | Expr::Struct(_) | Expr::Reference(_) | Expr::Closure(_) => false,
         _ => true,
@@ -205,12 +209,26 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::Padding(0 | 1) => "a whole number, `\"same\"` or `\"valid\"`",
         Kind::Padding(2) => "a whole number, a pair like `(2, 1)`, `\"same\"` or `\"valid\"`",
         Kind::Padding(_) => "a whole number, a triple like `(2, 1, 1)`, `\"same\"` or `\"valid\"`",
+        Kind::OutputSize(0 | 1) => "a whole number or `None`",
+        Kind::OutputSize(2) => "a whole number, `None` or a pair of these like `(None, 1)`",
+        Kind::OutputSize(_) => "a whole number, `None` or a triple of these like `(None, 1, 1)`",
         Kind::Axis => "the number of an axis",
         Kind::Number => "a number",
         Kind::Optional => "a number or `None`",
         Kind::Flag => "`true` or `false`",
     };
     format!("`{}` of `{}` is {expected}, not `{}`", parameter.name, known.name, spaced(value))
+}
+
+/// A dimension in angle brackets; `None` leaves an extent as it is.
+fn dimension(value: &Expr) -> TokenStream {
+    match plain(value) {
+        Expr::Path(path) if path.path.is_ident("None") => {
+            let Place { first, .. } = Place::of(value);
+            quote_spanned!(first=> { ::kiln::layers::KEPT })
+        }
+        _ => const_argument(value),
+    }
 }
 
 /// A value in angle brackets: bare if it may be, else in braces.
@@ -234,11 +252,13 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             "same" => quote!(.padding_same()),
             _ => quote!(.padding(::kiln::layers::PerAxis::all(0))),
         },
-        (Kind::PerAxis(_) | Kind::Padding(_), Expr::Tuple(pair)) => {
+        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), Expr::Tuple(pair)) => {
             let elements = pair.elems.iter();
             quote!(.#method(::kiln::layers::PerAxis::new([#(#elements),*])))
         }
-        (Kind::PerAxis(_) | Kind::Padding(_), value) => quote!(.#method(::kiln::layers::PerAxis::all(#value))),
+        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), value) => {
+            quote!(.#method(::kiln::layers::PerAxis::all(#value)))
+        }
         (Kind::Optional, Expr::Path(path)) if path.path.is_ident("None") => {
             quote!(.#method(::core::option::Option::None))
         }

@@ -1,0 +1,149 @@
+//! Adaptive pooling: layers that are told the size of their output.
+
+use super::resample::along;
+use crate::build::{Builder, Value};
+use crate::model::{Init, Layer, NoSettings, Path};
+use crate::op::{Axes, MAX_SPATIAL, Sliding, Window};
+use crate::shape::{DType, Shape, ShapeError, rules};
+
+/// As the output size along an axis: as large as the input (PyTorch's `None`).
+pub const KEPT: usize = usize::MAX;
+
+/// The average of the cells of a grid over `x [N, C, spatial..]` (or one sample, `[C, spatial..]`) with so many cells
+/// along each spatial axis, `None` being as many as there are elements.
+///
+/// Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`, rounded down, up to `(i + 1) in / out`,
+/// rounded up: neighbours overlap by an element where `out` does not divide `in`.
+pub fn adaptive_avg_pool<'g>(x: Value<'g>, output_size: &[Option<usize>]) -> Value<'g> {
+    if x.shape().rank() == output_size.len() + 1 {
+        return adaptive_avg_pool(x.unsqueeze(0), output_size).squeeze(0);
+    }
+    let output = match rules::adaptive_pool("adaptive_avg_pool", x.shape(), output_size) {
+        Ok(output) => output,
+        Err(error) => {
+            x.graph().fail(error.into());
+            return x;
+        }
+    };
+    let spatial = 2..output.rank();
+    if spatial.clone().all(|axis| output.dim(axis) == 1) {
+        return x.mean_keep(Axes::new(spatial));
+    }
+    // Cells of one size are windows; of the others the map is written out.
+    let cell = |axis: usize| {
+        x.shape().dim(axis).is_multiple_of(output.dim(axis)).then(|| x.shape().dim(axis) / output.dim(axis))
+    };
+    let mut kernel = [1; MAX_SPATIAL];
+    spatial.clone().for_each(|axis| kernel[axis - 2] = cell(axis).unwrap_or(1));
+    let mut y = x;
+    if kernel != [1; MAX_SPATIAL] {
+        let sliding = Sliding { stride: kernel, ..Sliding::unit(spatial.len()) };
+        y = x.sum_window(Window { kernel, sliding, ceil: false }) / kernel.iter().product::<usize>() as f64;
+    }
+    let uneven = spatial.filter(|&axis| cell(axis).is_none());
+    uneven.fold(y, |y, axis| along(y, axis, shares(y.graph(), x.shape().dim(axis), output.dim(axis))))
+}
+
+/// `[out, in]`: the share of each of `inputs` elements in the averages of `outputs` cells.
+fn shares(g: &Builder, inputs: usize, outputs: usize) -> Value<'_> {
+    let (inputs, outputs) = (inputs as i32, outputs as i32);
+    let cell = g.iota([outputs as usize, 1], 0);
+    let element = g.iota([1, inputs as usize], 1);
+    // floor(i in / out) <= j < ceil((i + 1) in / out), without a division.
+    let inside = (cell * inputs).lt((element + 1) * outputs) & ((cell + 1) * inputs).gt(element * outputs);
+    let inside = inside.convert(DType::F32);
+    inside / inside.sum_keep(1)
+}
+
+/// Declares an adaptive pooling layer: its documentation, its name and its output's extents.
+macro_rules! adaptive {
+    ($(#[$doc:meta])* $name:ident, [$first:ident $(, $extent:ident = $default:ident)*]) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name<const $first: usize $(, const $extent: usize = $default)*>;
+
+        impl<const $first: usize $(, const $extent: usize)*> $name<$first $(, $extent)*> {
+            /// The output's extents.
+            const OUTPUT_SIZE: &'static [Option<usize>] = &[kept($first) $(, kept($extent))*];
+
+            /// The result's shape.
+            pub const fn shape(input: Shape, _: &NoSettings) -> Result<Shape, ShapeError> {
+                rules::adaptive_pool("adaptive_avg_pool", input, Self::OUTPUT_SIZE)
+            }
+
+            /// The result's shape, or after a mismatch the input's.
+            pub const fn shape_or_assumed(input: Shape, settings: &NoSettings) -> Shape {
+                match Self::shape(input, settings) {
+                    Ok(shape) => shape,
+                    Err(_) => input,
+                }
+            }
+
+            /// The layer; it has no parameters.
+            pub fn new(_: NoSettings, init: &mut Init) -> Self {
+                let _ = init;
+                $name
+            }
+        }
+
+        impl<const $first: usize $(, const $extent: usize)*> Layer for $name<$first $(, $extent)*> {
+            fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+                // The function takes one sample without a batch axis, too; the layer does not.
+                if let Err(error) = Self::shape(x.shape(), &NoSettings::new()) {
+                    g.fail(error.into());
+                    return x;
+                }
+                adaptive_avg_pool(x, Self::OUTPUT_SIZE)
+            }
+
+            fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+                f(path.as_str(), &format!("{}({})", stringify!($name), extents(Self::OUTPUT_SIZE)));
+            }
+        }
+    };
+}
+
+/// An extent in angle brackets.
+const fn kept(extent: usize) -> Option<usize> {
+    if extent == KEPT { None } else { Some(extent) }
+}
+
+/// `5` if all are equal, else `(5, None)`.
+fn extents(extents: &[Option<usize>]) -> String {
+    let words: Vec<String> =
+        extents.iter().map(|extent| extent.map_or("None".to_string(), |extent| extent.to_string())).collect();
+    if words.iter().all(|word| *word == words[0]) { words[0].clone() } else { format!("({})", words.join(", ")) }
+}
+
+adaptive! {
+    /// The average of the cells of a grid with `L` cells: along an axis of `in` elements cell `i` of `out` holds those
+    /// from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up.
+    ///
+    /// * Shapes: `[N, C, in]` to `[N, C, L]`; [`KEPT`] (`None` in a `model!`) keeps the
+    ///   extent.
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Attribute`] (an output size of 0, an empty image).
+    /// * Source: PyTorch's `nn.AdaptiveAvgPool1d`.
+    AdaptiveAvgPool1d, [L]
+}
+
+adaptive! {
+    /// The average of the cells of a grid with `H` rows and `W` columns of cells; `AdaptiveAvgPool2d<1>` is the average of
+    /// the whole image. Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`, rounded down, up to
+    /// `(i + 1) in / out`, rounded up.
+    ///
+    /// * Shapes: `[N, C, in, in']` to `[N, C, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Attribute`] (an output size of 0, an empty image).
+    /// * Source: PyTorch's `nn.AdaptiveAvgPool2d`.
+    AdaptiveAvgPool2d, [H, W = H]
+}
+
+adaptive! {
+    /// The average of the cells of a grid with `D` layers, `H` rows and `W` columns of cells; `AdaptiveAvgPool3d<1>` is the
+    /// average of the whole volume. Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`, rounded
+    /// down, up to `(i + 1) in / out`, rounded up.
+    ///
+    /// * Shapes: `[N, C, in, in', in'']` to `[N, C, D, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Attribute`] (an output size of 0, an empty image).
+    /// * Source: PyTorch's `nn.AdaptiveAvgPool3d`.
+    AdaptiveAvgPool3d, [D, H = D, W = H]
+}

@@ -1,0 +1,126 @@
+//! The shape rules of layers that arrive at their spatial extents otherwise than by a window that slides over the input:
+//! transposed convolution and adaptive pooling.
+
+use super::groups;
+use crate::op::{Convolution, MAX_SPATIAL};
+use crate::shape::{Shape, ShapeError};
+
+/// The extent of the result of a transposed convolution along one spatial axis:
+/// `(extent - 1) * stride + dilation * (kernel - 1) + 1 - low - high + output_padding`.
+pub const fn transposed_extent(
+    axis: usize,
+    extent: usize,
+    kernel: usize,
+    conv: &Convolution,
+    output_padding: usize,
+) -> Result<usize, ShapeError> {
+    const OP: &str = "conv_transpose";
+    let (stride, dilation) = (conv.sliding.stride[axis], conv.sliding.dilation[axis]);
+    if kernel == 0 {
+        return Err(ShapeError::Attribute { op: OP, rule: "the kernel must be at least 1" });
+    }
+    if stride == 0 {
+        return Err(ShapeError::Attribute { op: OP, rule: "the stride must be at least 1" });
+    }
+    if dilation == 0 {
+        return Err(ShapeError::Attribute { op: OP, rule: "the dilation must be at least 1" });
+    }
+    if output_padding >= stride && output_padding >= dilation {
+        return Err(ShapeError::OutputPadding { output_padding, stride, dilation });
+    }
+    if extent == 0 {
+        return Err(ShapeError::Attribute { op: OP, rule: "the image must not be empty" });
+    }
+    let span = (kernel - 1).saturating_mul(dilation).saturating_add(1);
+    let full = (extent - 1).saturating_mul(stride).saturating_add(span).saturating_add(output_padding);
+    let padding = conv.sliding.padding[axis].0.saturating_add(conv.sliding.padding[axis].1);
+    if full <= padding {
+        return Err(ShapeError::NothingLeft { axis, extent: full, padding });
+    }
+    Ok(full - padding)
+}
+
+/// `[N, in_channels, spatial..]` becomes `[N, out_channels, spatial'..]`; see [`transposed_extent`].
+pub const fn transposed_convolution(
+    input: Shape,
+    in_channels: usize,
+    out_channels: usize,
+    kernel: &[usize; MAX_SPATIAL],
+    conv: &Convolution,
+    output_padding: &[usize; MAX_SPATIAL],
+) -> Result<Shape, ShapeError> {
+    if let Err(error) = groups(in_channels, out_channels, conv.groups) {
+        return Err(error);
+    }
+    let rank = conv.sliding.spatial + 2;
+    if input.rank() != rank {
+        return Err(ShapeError::InputRank { least: rank, most: rank, found: input });
+    }
+    if input.dim(1) != in_channels {
+        return Err(ShapeError::InputChannels { expected: in_channels, found: input });
+    }
+    let mut output = input.with(1, out_channels);
+    let mut axis = 0;
+    while axis < conv.sliding.spatial {
+        match transposed_extent(axis, input.dim(axis + 2), kernel[axis], conv, output_padding[axis]) {
+            Ok(extent) => output = output.with(axis + 2, extent),
+            Err(error) => return Err(error),
+        }
+        axis += 1;
+    }
+    Ok(output)
+}
+
+/// `[N, C, spatial..]` becomes `[N, C, outputs..]`; an axis without an output extent keeps its own.
+pub const fn adaptive_pool(op: &'static str, input: Shape, outputs: &[Option<usize>]) -> Result<Shape, ShapeError> {
+    let rank = outputs.len() + 2;
+    if input.rank() != rank {
+        return Err(ShapeError::InputRank { least: rank, most: rank, found: input });
+    }
+    let mut output = input;
+    let mut axis = 0;
+    while axis < outputs.len() {
+        if input.dim(axis + 2) == 0 {
+            return Err(ShapeError::Attribute { op, rule: "the image must not be empty" });
+        }
+        match outputs[axis] {
+            Some(0) => return Err(ShapeError::Attribute { op, rule: "the output size must be at least 1" }),
+            Some(extent) => output = output.with(axis + 2, extent),
+            None => {}
+        }
+        axis += 1;
+    }
+    Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Sliding;
+
+    /// extent, kernel, stride, padding, dilation, output padding: the extents that PyTorch gives, 0 where it refuses.
+    #[test]
+    fn transposed_extents_are_those_of_pytorch() {
+        let cases = [
+            (6, 3, 1, 0, 1, 0, 8),
+            (5, 4, 2, 1, 1, 0, 10),
+            (1, 4, 1, 0, 1, 0, 4),
+            (5, 3, 3, 0, 1, 2, 17),
+            (7, 3, 1, 2, 2, 0, 7),
+            (4, 3, 2, 0, 1, 2, 0),
+            (2, 3, 1, 3, 1, 0, 0),
+            (2, 3, 1, 2, 1, 0, 0),
+            // The output padding may exceed the stride where the dilation is larger still.
+            (3, 2, 1, 1, 4, 3, 8),
+            (1, 1, 1, 2, 5, 4, 1),
+            (3, 2, 0, 0, 1, 0, 0),
+        ];
+        for (extent, kernel, stride, padding, dilation, output_padding, expected) in cases {
+            let padding = [(padding, padding); 3];
+            let sliding = Sliding { spatial: 1, stride: [stride; 3], padding, dilation: [dilation; 3] };
+            let conv = Convolution { sliding, groups: 1 };
+            let found = transposed_extent(0, extent, kernel, &conv, output_padding).unwrap_or(0);
+            assert_eq!(found, expected, "{extent} {kernel} {stride} {padding:?} {dilation} {output_padding}");
+        }
+    }
+}

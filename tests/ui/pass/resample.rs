@@ -1,0 +1,53 @@
+//! Layers that change spatial extents.
+
+#![deny(warnings)]
+
+use kiln::graph::Path;
+use kiln::prelude::*;
+
+const CHANNELS: usize = 4;
+
+#[derive(Model)]
+#[model(input = [2, 5])]
+struct Signal {
+    #[model(stride = 3, output_padding = 2, groups = 2)]
+    longer: ConvTranspose1d<2, CHANNELS, 3>,
+    average: AdaptiveAvgPool1d<4>,
+}
+
+#[derive(Model)]
+#[model(input = [8, 1, 1], output = [2, 1, 3])]
+struct Image {
+    #[model(bias = false)]
+    first: ConvTranspose2d<8, 4, 4>,
+    #[model(stride = 2, padding = (1, 0), dilation = 2)]
+    second: ConvTranspose2d<4, 2, 3, 2>,
+    rows: AdaptiveAvgPool2d<KEPT, 3>,
+    whole: AdaptiveAvgPool2d<1, 3>,
+}
+
+model! {
+    #[model(input = [1, 2, 3, 3], output = [2, 1, 5, 2])]
+    struct Volume {
+        larger: ConvTranspose3d(1, 2, (1, 2, 2), 2, padding = (0, 1, 1), output_padding = 1),
+        average: AdaptiveAvgPool3d((1, None, 2)),
+    }
+}
+
+fn described(layer: &dyn Layer) -> Vec<String> {
+    let mut found = Vec::new();
+    layer.describe(&mut Path::new(), &mut |_, layer| found.push(layer.to_owned()));
+    found
+}
+
+fn main() {
+    assert_eq!(Signal::OUTPUT, Shape::new(&[Shape::N, 4, 4]));
+    let expected = ["ConvTranspose1d(2, 4, kernel 3, stride 3, output padding 2, groups 2)", "AdaptiveAvgPool1d(4)"];
+    assert_eq!(described(&Signal::init(1)), expected);
+    assert_eq!(Image::init(1).second.weight.shape(), Shape::new(&[4, 2, 3, 2]));
+    let expected = [
+        "ConvTranspose3d(1, 2, kernel (1, 2, 2), stride 2, padding (0, 1, 1), output padding 1)",
+        "AdaptiveAvgPool3d((1, None, 2))",
+    ];
+    assert_eq!(described(&Volume::init(1)), expected);
+}

@@ -1,0 +1,34 @@
+use kiln::prelude::*;
+
+#[derive(Model)]
+#[model(input = [2, 5])]
+struct Signal {
+    #[model(stride = 2, output_padding = 2)]
+    longer: ConvTranspose1d<2, 4, 3>,
+    average: AdaptiveAvgPool1d<0>,
+}
+
+#[derive(Model)]
+#[model(input = [3, 2, 2])]
+struct Image {
+    channels: ConvTranspose2d<4, 4, 3>,
+    #[model(padding = 4)]
+    nothing: ConvTranspose2d<4, 4, 3>,
+    axes: AdaptiveAvgPool3d<1>,
+}
+
+model! {
+    #[model(input = [3, 2, 2, 2])]
+    struct Volume {
+        groups: ConvTranspose3d(3, 4, 1, groups = 2),
+    }
+}
+
+model! {
+    #[model(input = [3, 2, 2])]
+    struct Average {
+        average: AdaptiveAvgPool2d((1, 2.5)),
+    }
+}
+
+fn main() {}
