@@ -1,7 +1,8 @@
 //! Learns to read handwritten digits of 8 x 8 pixels in a few seconds: `cargo run --release --example digits`.
 //!
 //! The data (1,797 images, see `examples/data/README.md`) is part of the program. Everything it writes goes into
-//! `target/digits/`: the weights, the loss curve, and the digits that it got wrong.
+//! `target/digits/`: the weights, the loss curve, the digits that it got wrong, and `digits.html`, a drawing of the training
+//! step to be opened in a browser.
 
 mod support;
 
@@ -45,6 +46,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let loss = cross_entropy().label_smoothing(0.1);
     let mut trainer = Trainer::new(DigitNet::init(SEED), loss, Adam::default()).batch(SCHEDULE.batch).build()?;
     println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
+
+    let drawing = Path::new("target/digits/digits.html");
+    trainer.graph_html(drawing)?;
+    println!("a drawing of the training step in {}", drawing.display());
 
     let start = Instant::now();
     let history = support::train(&mut trainer, SCHEDULE, &train, &test)?;

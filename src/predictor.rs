@@ -1,10 +1,12 @@
 //! Inference without a trainer: programs with no backward pass, no loss and no optimizer.
 
+use std::path::Path;
+
 use kiln_graph::Model;
 use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
-use crate::report::Summary;
+use crate::report::{DrawError, Drawing, Summary};
 use crate::trainer::{Programs, Settings, Task, TrainError, predict, predict_graph};
 
 /// A model ready to predict, compiled for one batch size.
@@ -95,6 +97,15 @@ impl<M: Model> Predictor<M> {
     /// The plan of the prediction of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
         self.programs.plan(Task::Predict, self.settings.batch).expect("build() compiles this program")
+    }
+
+    /// Writes a drawing of the prediction of a full batch as one HTML file: see [`Drawing`].
+    ///
+    /// # Errors
+    /// [`DrawError::Write`].
+    pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
+        let graph = predict_graph(&self.model, self.settings.batch)?;
+        Drawing::new(&graph).plan(self.plan()).layers("", &self.model).save_html(path)
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory; it prints.

@@ -8,6 +8,7 @@ pub use crate::layers::*;
 pub use crate::losses::{BceWithLogits, CrossEntropy, Loss, Mse, Reduction, bce_with_logits, cross_entropy, mse};
 pub use crate::optimizers::{Adam, Optimizer, Sgd};
 pub use crate::predictor::Predictor;
+pub use crate::report::{DrawError, DrawGraph};
 pub use crate::trainer::{Evaluation, TrainError, Trainer};
 pub use kiln_graph::{Kind, Layer, Parameter, Path, Shape};
 pub use kiln_macros::model;

@@ -6,6 +6,8 @@ mod error;
 mod programs;
 mod targets;
 
+use std::path::Path;
+
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::{LEARNING_RATE, Optimizer};
 use kiln_graph::{Model, Shape};
@@ -20,7 +22,7 @@ use programs::{evaluate_graph, train_graph};
 pub use targets::{Label, TargetElement, Targets};
 use targets::{Rules, check_finite};
 
-use crate::report::Summary;
+use crate::report::{DrawError, Drawing, Summary};
 
 /// A model in training, with everything compiled and all memory planned.
 ///
@@ -170,6 +172,25 @@ where
     /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
         self.programs.plan(Task::Train, self.settings.batch).expect("build() compiles this program")
+    }
+
+    /// Writes a drawing of the training step of a full batch, forward and backward side by side, as one HTML file: see
+    /// [`Drawing`].
+    ///
+    /// # Errors
+    /// [`DrawError::Write`].
+    pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
+        let graph = train_graph(&self.model, &self.loss, &self.optimizer, self.settings.batch)?;
+        Drawing::new(&graph).plan(self.plan()).layers("", &self.model).save_html(path)
+    }
+
+    /// Writes the drawing for Graphviz: `dot -Tsvg step.dot > step.svg`.
+    ///
+    /// # Errors
+    /// [`DrawError::Write`].
+    pub fn graph_dot(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
+        let graph = train_graph(&self.model, &self.loss, &self.optimizer, self.settings.batch)?;
+        Drawing::new(&graph).layers("", &self.model).save_dot(path)
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory for training and

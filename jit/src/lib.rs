@@ -10,6 +10,6 @@ pub mod plan;
 pub mod program;
 pub mod target;
 
-pub use plan::Plan;
+pub use plan::{Plan, PlanError};
 pub use program::{CompileError, CompileOptions, Program, RunError, Session, StateError, States};
 pub use target::Target;

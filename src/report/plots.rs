@@ -2,13 +2,14 @@
 //! nothing of models.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use ndarray::{ArrayRef, Dimension};
+
+use super::text::{escape, write_file};
 
 const COLOURS: [&str; 6] = ["#2563eb", "#dc2626", "#16a34a", "#9333ea", "#ea580c", "#0891b2"];
 const TEXT: &str = "font-family=\"Helvetica, Arial, sans-serif\" fill=\"#1f2937\"";
@@ -243,17 +244,6 @@ impl Svg {
         self.0.push_str("</svg>\n");
         self.0
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-fn write_file(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(path, text)
 }
 
 /// A PNG file of 8-bit samples, grey (1 channel) or red, green and blue (3), interleaved.

@@ -5,6 +5,7 @@ use std::fmt;
 use kiln_graph::{Builder, Graph, Kind, Model, NodeId, Op, Path, Shape};
 use kiln_jit::Plan;
 
+use super::text::thousands;
 use crate::trainer::TrainError;
 
 /// One layer of a [`Summary`].
@@ -131,14 +132,6 @@ fn flops(graph: &Graph, id: NodeId) -> u64 {
         | Op::Detach => 0,
     };
     count as u64
-}
-
-/// A count with thousands set apart: `1,234,567`.
-fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
-    groups.join(",")
 }
 
 fn megabytes(bytes: usize) -> String {

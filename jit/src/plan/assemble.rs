@@ -198,11 +198,12 @@ fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> Description {
                 if operations.last() != Some(&node.op.mnemonic()) {
                     operations.push(node.op.mnemonic());
                 }
+                // Constants and views may be those of other layers: equal nodes are shared.
+                if layer(scope).is_empty() || group.root == Some(id) {
+                    scope = node.scope;
+                }
             }
             Class::Input | Class::Free | Class::View => {}
-        }
-        if layer(scope).is_empty() || group.root == Some(id) {
-            scope = node.scope;
         }
     }
     if operations.is_empty() {

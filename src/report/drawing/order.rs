@@ -1,0 +1,246 @@
+//! Places the boxes of one diagram: a layered layout. Boxes stand in rows by their depth, in each row in the order with the
+//! fewest crossings that a few sweeps find, and in columns, so that chains run straight down. It knows numbers only.
+//!
+//! Source: Sugiyama, Tagawa and Toda, "Methods for Visual Understanding of Hierarchical System Structures" (ranks, orders
+//! by barycenters); Brandes and Köpf, "Fast and Simple Horizontal Coordinate Assignment" (chains as columns).
+
+/// How often rows are sorted, down and up in turn.
+const SWEEPS: usize = 12;
+
+/// Where something stands: its row from the top and its column from the left, from 0.
+pub type Place = (usize, usize);
+
+/// The layout of a diagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// For each box its place.
+    pub boxes: Vec<Place>,
+    /// For each edge the places that it passes between its ends, one in each row between them.
+    pub lanes: Vec<Vec<Place>>,
+}
+
+/// Places `count` boxes with the given edges `(from, to)` between them. `last` boxes at the end of the list stand in the
+/// last row. An edge that would close a circle is left out of account.
+pub fn place(count: usize, edges: &[(usize, usize)], last: usize) -> Layout {
+    let ranks = ranks(count, edges, last);
+    let mut graph = Layers::new(&ranks, edges);
+    graph.sort();
+    let columns = graph.columns();
+    let row = |member: usize| graph.members[member].rank;
+    Layout {
+        boxes: (0..count).map(|member| (row(member), columns[member])).collect(),
+        lanes: graph
+            .lanes
+            .iter()
+            .map(|lane| lane.iter().map(|&member| (row(member), columns[member])).collect())
+            .collect(),
+    }
+}
+
+/// The row of each box: below all that it takes from, and what takes from nothing just above its first user.
+fn ranks(count: usize, edges: &[(usize, usize)], last: usize) -> Vec<usize> {
+    let mut ranks = vec![0usize; count];
+    // Edges run forwards in the order of the program; what does not is no constraint.
+    let forwards = || edges.iter().filter(|(from, to)| from < to);
+    for to in 0..count {
+        ranks[to] = forwards().filter(|edge| edge.1 == to).map(|edge| ranks[edge.0] + 1).max().unwrap_or(0);
+    }
+    for from in (0..count).rev() {
+        let is_source = !forwards().any(|edge| edge.1 == from);
+        let first_user = forwards().filter(|edge| edge.0 == from).map(|edge| ranks[edge.1]).min();
+        if let (true, Some(user)) = (is_source, first_user) {
+            ranks[from] = user.saturating_sub(1);
+        }
+    }
+    let bottom = ranks.iter().copied().max().unwrap_or(0);
+    ranks[count - last..].fill(bottom);
+    ranks
+}
+
+/// A box, or the place of an edge in a row that it passes.
+struct Member {
+    rank: usize,
+    above: Vec<usize>,
+    below: Vec<usize>,
+    is_lane: bool,
+}
+
+struct Layers {
+    members: Vec<Member>,
+    /// For each edge its places.
+    lanes: Vec<Vec<usize>>,
+    /// The members of each row, from the left.
+    rows: Vec<Vec<usize>>,
+}
+
+impl Layers {
+    fn new(ranks: &[usize], edges: &[(usize, usize)]) -> Layers {
+        let member = |rank: usize, is_lane: bool| Member { rank, above: Vec::new(), below: Vec::new(), is_lane };
+        let mut members: Vec<Member> = ranks.iter().map(|&rank| member(rank, false)).collect();
+        let mut lanes = Vec::new();
+        for &(from, to) in edges {
+            let mut lane = Vec::new();
+            if ranks[from] < ranks[to] {
+                let mut above = from;
+                for rank in ranks[from] + 1..ranks[to] {
+                    members.push(member(rank, true));
+                    lane.push(members.len() - 1);
+                    join(&mut members, above, *lane.last().unwrap_or(&above));
+                    above = *lane.last().unwrap_or(&above);
+                }
+                join(&mut members, above, to);
+            }
+            lanes.push(lane);
+        }
+        let height = ranks.iter().map(|rank| rank + 1).max().unwrap_or(0);
+        let mut rows = vec![Vec::new(); height];
+        members.iter().enumerate().for_each(|(number, member)| rows[member.rank].push(number));
+        Layers { members, lanes, rows }
+    }
+
+    /// Sorts each row by the middle of its neighbours in the row before, up and down; keeps the best order.
+    fn sort(&mut self) {
+        let mut best = (self.crossings(), self.rows.clone());
+        for sweep in 0..SWEEPS {
+            let height = self.rows.len();
+            for step in 1..height {
+                let row = if sweep % 2 == 0 { step } else { height - 1 - step };
+                self.sort_row(row, sweep % 2 == 0);
+            }
+            let crossings = self.crossings();
+            if crossings < best.0 {
+                best = (crossings, self.rows.clone());
+            }
+        }
+        self.rows = best.1;
+    }
+
+    fn sort_row(&mut self, row: usize, downwards: bool) {
+        let positions = self.positions();
+        let middle = |member: usize| {
+            let Member { above, below, .. } = &self.members[member];
+            let neighbours = if downwards { above } else { below };
+            let sum: usize = neighbours.iter().map(|&other| positions[other]).sum();
+            match neighbours.len() {
+                0 => positions[member] as f64,
+                count => sum as f64 / count as f64,
+            }
+        };
+        // Lanes stand to the right of boxes that pull as strongly.
+        let mut sorted: Vec<(f64, bool, usize)> =
+            self.rows[row].iter().map(|&member| (middle(member), self.members[member].is_lane, member)).collect();
+        sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        self.rows[row] = sorted.into_iter().map(|(_, _, member)| member).collect();
+    }
+
+    fn positions(&self) -> Vec<usize> {
+        let mut positions = vec![0; self.members.len()];
+        self.rows.iter().for_each(|row| row.iter().enumerate().for_each(|(at, &member)| positions[member] = at));
+        positions
+    }
+
+    fn crossings(&self) -> usize {
+        let positions = self.positions();
+        let mut crossings = 0;
+        for row in &self.rows {
+            let ends: Vec<(usize, usize)> =
+                row.iter().flat_map(|&m| self.members[m].below.iter().map(move |&b| (m, b))).collect();
+            let at = |member: usize| positions[member];
+            for (number, a) in ends.iter().enumerate() {
+                crossings += ends[number..].iter().filter(|b| at(a.0) < at(b.0) && at(a.1) > at(b.1)).count();
+            }
+        }
+        crossings
+    }
+
+    /// A column for each member: chains of members stand in one column each, and members of a row in its order.
+    fn columns(&self) -> Vec<usize> {
+        let positions = self.positions();
+        let mut chains: Vec<usize> = (0..self.members.len()).collect();
+        for row in self.rows.iter().skip(1) {
+            // Whatever stands to the right of a member that is joined to one above joins further to the right.
+            let mut free_from = 0;
+            for &member in row {
+                let mut above = self.members[member].above.clone();
+                above.sort_by_key(|&other| positions[other]);
+                // A lane goes on as a lane; a box stands below the first that it takes from.
+                let straight = above.iter().copied().find(|&other| {
+                    let is_taken = self.members[other].below.iter().any(|&b| b != member && chains[b] == chains[other]);
+                    positions[other] >= free_from && !is_taken
+                });
+                if let Some(other) = straight {
+                    free_from = positions[other] + 1;
+                    chains[member] = chains[other];
+                }
+            }
+        }
+        // The smallest columns that keep the order of each row.
+        let mut columns = vec![0; self.members.len()];
+        // Chains do not cross, so that each pass settles at least one more.
+        for _ in 0..self.members.len() {
+            let mut changed = false;
+            for row in &self.rows {
+                for pair in row.windows(2) {
+                    let (left, right) = (chains[pair[0]], chains[pair[1]]);
+                    if columns[right] <= columns[left] {
+                        columns[right] = columns[left] + 1;
+                        changed = true;
+                    }
+                }
+            }
+            if !changed {
+                break;
+            }
+        }
+        (0..self.members.len()).map(|member| columns[chains[member]]).collect()
+    }
+}
+
+fn join(members: &mut [Member], above: usize, below: usize) {
+    members[above].below.push(below);
+    members[below].above.push(above);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(count: usize, edges: &[(usize, usize)], expected: &[Place]) {
+        let layout = place(count, edges, 0);
+        assert_eq!(layout.boxes, expected, "{edges:?}");
+        for (lane, &(from, to)) in layout.lanes.iter().zip(edges) {
+            let rows: Vec<usize> = lane.iter().map(|place| place.0).collect();
+            let between: Vec<usize> = (layout.boxes[from].0 + 1..layout.boxes[to].0).collect();
+            assert_eq!(rows, between, "the edge {from} to {to} passes every row between its ends");
+            for place in lane {
+                assert!(!layout.boxes.contains(place), "the edge {from} to {to} passes through a box");
+            }
+        }
+    }
+
+    #[test]
+    fn chains_run_straight_and_edges_pass_beside_boxes() {
+        check(0, &[], &[]);
+        check(3, &[(0, 1), (1, 2)], &[(0, 0), (1, 0), (2, 0)]);
+        // A skip connection.
+        check(4, &[(0, 1), (1, 2), (0, 3), (2, 3)], &[(0, 0), (1, 0), (2, 0), (3, 0)]);
+        // Two branches of different lengths.
+        check(5, &[(0, 1), (1, 2), (0, 3), (2, 4), (3, 4)], &[(0, 0), (1, 0), (2, 0), (1, 1), (3, 0)]);
+        // A second input stands just above its user.
+        check(4, &[(0, 2), (2, 3), (1, 3)], &[(0, 0), (1, 1), (1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn needless_crossings_are_undone() {
+        let mut graph = Layers::new(&[0, 0, 1, 1], &[(0, 3), (1, 2)]);
+        assert_eq!(graph.crossings(), 1);
+        graph.sort();
+        assert_eq!(graph.crossings(), 0);
+    }
+
+    #[test]
+    fn an_edge_backwards_does_not_disturb() {
+        let layout = place(2, &[(0, 1), (1, 0)], 0);
+        assert_eq!(layout.boxes, [(0, 0), (1, 0)]);
+    }
+}

@@ -1,0 +1,418 @@
+//! What a drawing shows: the uses of layers, functions and single operations of a graph, one within another, the values
+//! that pass between them, and the kernels that compute them. It knows graphs and plans; it knows no file format and
+//! no places on a page.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use kiln_graph::op::BinaryOp;
+use kiln_graph::{Graph, NodeId, Op, Role, Stage};
+use kiln_jit::Plan;
+
+use super::flow::Flow;
+
+/// What a box of a drawing stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A data input.
+    Data,
+    /// A use of a layer or of a model.
+    Layer,
+    /// A use of a function, such as a loss.
+    Function,
+    /// A single operation.
+    Operation,
+    /// A `detach`: gradients do not pass.
+    Cut,
+    /// A result of the graph.
+    Result,
+    /// Where a value enters a layer that is drawn with what is in it.
+    Entrance,
+    /// Where a value leaves it.
+    Exit,
+}
+
+/// A parameter of a layer, or another state.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Its name: `conv1.weight`.
+    pub name: String,
+    /// Its type: `f32[20,1,5,5]`.
+    pub ty: String,
+    /// The number of its elements.
+    pub elements: usize,
+    /// Who computes its new value, if anybody does.
+    pub update: Option<Stage>,
+}
+
+/// A box of a drawing. Its number is its position in [`Outline::items`].
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// What it stands for.
+    pub kind: Kind,
+    /// Its name within what is around it: `conv1`, `relu`, `add`.
+    pub title: String,
+    /// The layer and its settings, or the whole name.
+    pub detail: String,
+    /// The type of its last value, without the element type where that is f32: `[64, 20, 24, 24]`.
+    pub shape: String,
+    /// Whether gradients are computed in it.
+    pub gradient: bool,
+    /// The parameters and other states of a layer, those of layers within it included.
+    pub states: Vec<State>,
+    /// The calls of the plan that compute its results, its gradients, and its parameters' new values.
+    pub kernels: [BTreeSet<usize>; 3],
+    /// What is in it, if that is shown.
+    pub inside: Option<Diagram>,
+}
+
+/// Boxes side by side within one box, and the values that pass between them.
+#[derive(Clone, Debug, Default)]
+pub struct Diagram {
+    /// Numbers of items, in the order of the program.
+    pub items: Vec<usize>,
+    /// Values, in the order of the program.
+    pub edges: Vec<Edge>,
+}
+
+/// A value that passes from one box to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The item that computes it.
+    pub from: usize,
+    /// The item that takes it.
+    pub to: usize,
+    /// The exit by which it leaves `from`, if that is drawn with what is in it.
+    pub exit: Option<usize>,
+    /// The entrance by which it reaches `to`.
+    pub entrance: Option<usize>,
+    /// The value's shape.
+    pub shape: String,
+    /// Whether its gradient passes the other way.
+    pub gradient: bool,
+}
+
+/// A graph as people think of it.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Every box.
+    pub items: Vec<Item>,
+    /// The outermost boxes.
+    pub root: Diagram,
+}
+
+impl Outline {
+    /// The outline of a graph. `layers` says what the layer of a name is; a plan says what is computed together.
+    pub fn new(graph: &Graph, layers: &HashMap<String, String>, plan: Option<&Plan>) -> Outline {
+        let mut outliner = Outliner::new(graph, layers);
+        let members: Vec<NodeId> = graph.ids().filter(|&id| outliner.flow.shown(id)).collect();
+        let (root, _) = outliner.diagram(&[], &members);
+        let mut outline = Outline { items: outliner.items, root };
+        let root = outline.root.clone();
+        outline.root = outline.spread_gradients(root);
+        if let Some(plan) = plan {
+            super::kernels::assign(&mut outline, &outliner.places, graph, plan);
+        }
+        outline
+    }
+
+    /// Sets which values have a gradient, from the outermost boxes inwards.
+    fn spread_gradients(&mut self, mut diagram: Diagram) -> Diagram {
+        for edge in &mut diagram.edges {
+            edge.gradient &= self.items[edge.from].gradient && self.items[edge.to].gradient;
+            for port in [edge.exit, edge.entrance].into_iter().flatten() {
+                self.items[port].gradient |= edge.gradient;
+            }
+        }
+        for &item in &diagram.items {
+            if let Some(inside) = self.items[item].inside.take() {
+                self.items[item].inside = Some(self.spread_gradients(inside));
+            }
+        }
+        diagram
+    }
+}
+
+/// Which item shows a node's scope, or a single operation.
+#[derive(Default)]
+pub struct Places {
+    /// The items of scopes, and so of all that lies in them.
+    pub scopes: HashMap<u32, usize>,
+    /// The items of single operations, by scope and mnemonic.
+    pub operations: HashMap<(u32, &'static str), Vec<usize>>,
+    /// The items whose layers own states, by the states' names; outermost first.
+    pub states: BTreeMap<String, Vec<usize>>,
+}
+
+/// The ports of a box, by the values that pass.
+#[derive(Default)]
+struct Ports {
+    entrances: BTreeMap<NodeId, usize>,
+    exits: BTreeMap<NodeId, usize>,
+}
+
+/// The part of a diagram that a node belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Part {
+    Scope(u32),
+    Node(NodeId),
+}
+
+struct Outliner<'a> {
+    graph: &'a Graph,
+    layers: &'a HashMap<String, String>,
+    flow: Flow,
+    /// For each node its scopes, outermost first.
+    chains: Vec<Vec<u32>>,
+    /// For each node its users that are shown.
+    users: Vec<Vec<NodeId>>,
+    items: Vec<Item>,
+    places: Places,
+}
+
+impl<'a> Outliner<'a> {
+    fn new(graph: &'a Graph, layers: &'a HashMap<String, String>) -> Outliner<'a> {
+        let flow = Flow::new(graph);
+        let mut users = vec![Vec::new(); graph.nodes.len()];
+        for id in graph.ids().filter(|&id| flow.shown(id)) {
+            for source in flow.sources(graph, id) {
+                users[source.index()].push(id);
+            }
+        }
+        let chains = graph.ids().map(|id| chain(graph, graph.node(id).scope)).collect();
+        Outliner { graph, layers, flow, chains, users, items: Vec::new(), places: Places::default() }
+    }
+
+    /// Draws the nodes that lie within the given scopes.
+    fn diagram(&mut self, path: &[u32], members: &[NodeId]) -> (Diagram, Ports) {
+        let part = |chains: &[Vec<u32>], id: NodeId| match chains[id.index()].get(path.len()) {
+            Some(&scope) => Part::Scope(scope),
+            None => Part::Node(id),
+        };
+        let mut groups: BTreeMap<Part, Vec<NodeId>> = BTreeMap::new();
+        let mut order: Vec<Part> = Vec::new();
+        for &id in members {
+            let part = part(&self.chains, id);
+            let group = groups.entry(part).or_default();
+            if group.is_empty() {
+                order.push(part);
+            }
+            group.push(id);
+        }
+        let mut diagram = Diagram::default();
+        let mut item_of: HashMap<Part, usize> = HashMap::new();
+        let mut ports: HashMap<usize, Ports> = HashMap::new();
+        for part in order {
+            let item = match part {
+                Part::Node(id) => self.operation(id),
+                Part::Scope(scope) => {
+                    let (item, inner) = self.scope(path, scope, &groups[&part]);
+                    ports.insert(item, inner);
+                    item
+                }
+            };
+            item_of.insert(part, item);
+            diagram.items.push(item);
+        }
+
+        let inside: BTreeSet<NodeId> = members.iter().copied().collect();
+        let mut own = Ports::default();
+        let mut edges: BTreeMap<(usize, usize, NodeId), Edge> = BTreeMap::new();
+        let mut connect = |from: usize, to: usize, value: NodeId, graph: &Graph| {
+            edges.entry((from, to, value)).or_insert_with(|| Edge {
+                from,
+                to,
+                exit: ports.get(&from).and_then(|ports| ports.exits.get(&value)).copied(),
+                entrance: ports.get(&to).and_then(|ports| ports.entrances.get(&value)).copied(),
+                shape: shape(graph, value),
+                gradient: graph.ty(value).dtype == kiln_graph::DType::F32,
+            });
+        };
+        for &id in members {
+            let to = item_of[&part(&self.chains, id)];
+            for source in self.flow.sources(self.graph, id) {
+                let from = if inside.contains(&source) {
+                    item_of[&part(&self.chains, source)]
+                } else {
+                    *own.entrances.entry(source).or_insert_with(|| self.port(Kind::Entrance, source))
+                };
+                if from != to {
+                    connect(from, to, source, self.graph);
+                }
+            }
+        }
+        for &id in members {
+            let from = item_of[&part(&self.chains, id)];
+            if self.users[id.index()].iter().any(|user| !inside.contains(user)) {
+                let exit = *own.exits.entry(id).or_insert_with(|| self.port(Kind::Exit, id));
+                connect(from, exit, id, self.graph);
+            }
+            // Results are shown beside the outermost boxes; on the way there they leave those around them.
+            for output in self.graph.outputs.iter().filter(|output| output.node == id) {
+                let to = if path.is_empty() {
+                    self.result(&output.name, id)
+                } else {
+                    *own.exits.entry(id).or_insert_with(|| self.port(Kind::Exit, id))
+                };
+                connect(from, to, id, self.graph);
+                if path.is_empty() {
+                    diagram.items.push(to);
+                }
+            }
+        }
+        diagram.items.splice(0..0, own.entrances.values().copied());
+        diagram.items.extend(own.exits.values());
+        diagram.edges = edges.into_values().collect();
+        (diagram, own)
+    }
+
+    /// The item of a scope within others.
+    fn scope(&mut self, path: &[u32], scope: u32, members: &[NodeId]) -> (usize, Ports) {
+        let outer = path.last().map_or("", |&outer| self.graph.scopes[outer as usize].layer.as_str()).to_owned();
+        let around = path.len();
+        let mut path = [path, &[scope]].concat();
+        // A scope that holds nothing but one layer is that layer: `linears.3`.
+        while let Some(inner) = self.only_layer(path.len(), members) {
+            path.push(inner);
+        }
+        let innermost = *path.last().expect("a scope");
+        let inner = self.graph.scopes[innermost as usize].clone();
+        let layer = inner.layer.as_str();
+        let is_function = !inner.function.is_empty();
+        let last = *members.last().expect("a scope with nodes");
+        let result = members.iter().rev().find(|id| self.users[id.index()].iter().any(|user| !members.contains(user)));
+        let title = layer.strip_prefix(outer.as_str()).map_or(layer, |rest| rest.trim_start_matches('.'));
+        let item = self.push(Item {
+            kind: if is_function { Kind::Function } else { Kind::Layer },
+            title: if is_function { inner.function.to_owned() } else { title.to_owned() },
+            detail: if is_function { layer.to_owned() } else { self.layers.get(layer).cloned().unwrap_or_default() },
+            shape: shape(self.graph, result.copied().unwrap_or(last)),
+            gradient: self.flow.has_gradient(innermost) || members.iter().any(|&id| self.flow.passes_gradient(id)),
+            states: if is_function { Vec::new() } else { self.states(layer) },
+            kernels: Default::default(),
+            inside: None,
+        });
+        for scope in &path[around..] {
+            self.places.scopes.insert(*scope, item);
+        }
+        let layers_within = members.iter().any(|id| {
+            let next = self.chains[id.index()].get(path.len());
+            next.is_some_and(|&next| self.graph.scopes[next as usize].function.is_empty())
+        });
+        let is_opened = !is_function && (layers_within || !self.layers.is_empty() && !self.layers.contains_key(layer));
+        if !is_opened {
+            return (item, Ports::default());
+        }
+        let (diagram, ports) = self.diagram(&path, members);
+        self.items[item].inside = Some(diagram);
+        (item, ports)
+    }
+
+    /// The layer's scope in which all of the nodes lie that lie in the scopes before.
+    fn only_layer(&self, depth: usize, members: &[NodeId]) -> Option<u32> {
+        let inner = *self.chains[members[0].index()].get(depth)?;
+        let all = members.iter().all(|id| self.chains[id.index()].get(depth) == Some(&inner));
+        (all && self.graph.scopes[inner as usize].function.is_empty()).then_some(inner)
+    }
+
+    fn operation(&mut self, id: NodeId) -> usize {
+        let node = self.graph.node(id);
+        let (kind, title) = match node.op {
+            Op::Input => {
+                let input = self.graph.inputs.iter().find(|input| input.node == id);
+                (Kind::Data, input.map_or("input", |input| &input.name).to_owned())
+            }
+            Op::Detach => (Kind::Cut, "detach".to_owned()),
+            Op::Binary(BinaryOp::Add) => (Kind::Operation, "+".to_owned()),
+            Op::Binary(BinaryOp::Sub) => (Kind::Operation, "−".to_owned()),
+            Op::Binary(BinaryOp::Mul) => (Kind::Operation, "×".to_owned()),
+            Op::Binary(BinaryOp::Div) => (Kind::Operation, "÷".to_owned()),
+            op => (Kind::Operation, op.mnemonic().to_owned()),
+        };
+        let gradient = kind != Kind::Data && self.flow.passes_gradient(id);
+        let detail = self.graph.ty(id).to_string();
+        let item = self.push(Item { gradient, ..plain(kind, title, detail, shape(self.graph, id)) });
+        self.places.operations.entry((node.scope, node.op.mnemonic())).or_default().push(item);
+        item
+    }
+
+    fn result(&mut self, name: &str, id: NodeId) -> usize {
+        let item = plain(Kind::Result, name.to_owned(), self.graph.ty(id).to_string(), shape(self.graph, id));
+        // A gradient starts at a scalar that one is asked of.
+        let gradient = self.graph.shape(id).rank() == 0 && self.flow.passes_gradient(id);
+        self.push(Item { gradient, ..item })
+    }
+
+    fn port(&mut self, kind: Kind, value: NodeId) -> usize {
+        let shape = shape(self.graph, value);
+        self.items.push(plain(kind, String::new(), String::new(), shape));
+        self.items.len() - 1
+    }
+
+    fn push(&mut self, item: Item) -> usize {
+        self.items.push(item);
+        let number = self.items.len() - 1;
+        for state in &self.items[number].states {
+            self.places.states.entry(state.name.clone()).or_default().push(number);
+        }
+        number
+    }
+
+    /// The states of a layer; what only an optimizer keeps is not among them.
+    fn states(&self, layer: &str) -> Vec<State> {
+        let graph = self.graph;
+        let within =
+            |name: &str| layer.is_empty() || name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'));
+        let states = graph.inputs.iter().enumerate().filter(|(_, input)| {
+            input.role == Role::State && within(&input.name) && graph.scope(input.node).stage == Stage::Forward
+        });
+        let update = |number: usize| graph.updates.iter().find(|update| update.input == number);
+        let mut states: Vec<State> = states
+            .map(|(number, input)| State {
+                name: input.name.clone(),
+                ty: graph.ty(input.node).to_string(),
+                elements: graph.shape(input.node).elements(),
+                update: update(number).map(|update| graph.scope(update.node).stage),
+            })
+            .collect();
+        // A layer's weight comes first, as in its declaration.
+        for owned in states.chunk_by_mut(|a, b| owner(&a.name) == owner(&b.name)) {
+            owned.sort_by_key(|state| !state.name.ends_with(".weight"));
+        }
+        states
+    }
+}
+
+/// The layer that a state belongs to.
+fn owner(state: &str) -> &str {
+    state.rsplit_once('.').map_or("", |(layer, _)| layer)
+}
+
+fn plain(kind: Kind, title: String, detail: String, shape: String) -> Item {
+    Item { kind, title, detail, shape, gradient: false, states: Vec::new(), kernels: Default::default(), inside: None }
+}
+
+/// The scopes around a scope and itself, outermost first, without that outside of layers; those of gradients are those of
+/// what they are gradients of.
+pub fn chain(graph: &Graph, scope: u32) -> Vec<u32> {
+    let mut chain = Vec::new();
+    let mut at = scope;
+    while at != 0 {
+        if graph.scopes[at as usize].stage == Stage::Forward {
+            chain.push(at);
+        }
+        at = graph.scopes[at as usize].outer;
+    }
+    chain.reverse();
+    chain
+}
+
+/// `[64, 20, 24, 24]`, `i32[64]`; a scalar is `scalar`.
+fn shape(graph: &Graph, id: NodeId) -> String {
+    let ty = graph.ty(id);
+    let dims: Vec<String> = ty.shape.dims().iter().map(usize::to_string).collect();
+    let element = if ty.dtype == kiln_graph::DType::F32 { String::new() } else { ty.dtype.to_string() };
+    match dims.len() {
+        0 => format!("{element} scalar").trim_start().to_owned(),
+        _ => format!("{element}[{}]", dims.join(", ")),
+    }
+}
