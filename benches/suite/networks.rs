@@ -73,7 +73,7 @@ pub struct VggBn {
     pool2: MaxPool2d<2>,
     block5: ConvNorm<64, 128, 8>,
     block6: ConvNorm<128, 128, 8>,
-    average: AvgPool2d<8>,
+    average: AdaptiveAvgPool2d<1>,
     flatten: Flatten,
     fc: Linear<128, 10>,
 }
@@ -117,7 +117,7 @@ pub struct ResNet18 {
     stage2: (Halving<64, 128, 32>, Basic<128, 16>),
     stage3: (Halving<128, 256, 16>, Basic<256, 8>),
     stage4: (Halving<256, 512, 8>, Basic<512, 4>),
-    average: AvgPool2d<4>,
+    average: AdaptiveAvgPool2d<1>,
     flatten: Flatten,
     fc: Linear<512, 10>,
 }
@@ -134,7 +134,7 @@ pub struct Volumes {
     conv2: Conv3d<16, 32, 3>,
     norm2: BatchNorm3d<32>,
     relu2: ReLU,
-    average: AvgPool3d<8, 16, 16>,
+    average: AdaptiveAvgPool3d<1>,
     flatten: Flatten,
     fc: Linear<32, 10>,
 }
