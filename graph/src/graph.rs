@@ -4,44 +4,8 @@
 use std::fmt;
 
 use crate::op::Op;
-use crate::shape::{DType, Shape};
-
-/// The type of a value: its element type and its shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Type {
-    /// The element type.
-    pub dtype: DType,
-    /// The extents.
-    pub shape: Shape,
-}
-
-impl Type {
-    /// An f32 tensor.
-    pub fn f32(shape: impl Into<Shape>) -> Type {
-        Type { dtype: DType::F32, shape: shape.into() }
-    }
-
-    /// An i32 tensor.
-    pub fn i32(shape: impl Into<Shape>) -> Type {
-        Type { dtype: DType::I32, shape: shape.into() }
-    }
-
-    /// A bool tensor.
-    pub fn bool(shape: impl Into<Shape>) -> Type {
-        Type { dtype: DType::Bool, shape: shape.into() }
-    }
-}
-
-/// `f32[64,10]`.
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[", self.dtype)?;
-        for (axis, extent) in self.shape.dims().iter().enumerate() {
-            write!(f, "{}{extent}", if axis == 0 { "" } else { "," })?;
-        }
-        f.write_str("]")
-    }
-}
+use crate::shape::Shape;
+pub use crate::shape::Type;
 
 /// A node of a graph, and the value it computes; prints as `%7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

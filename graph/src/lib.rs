@@ -6,6 +6,7 @@
 
 pub mod build;
 mod differentiate;
+pub mod functions;
 pub mod graph;
 pub mod interpret;
 pub mod layers;

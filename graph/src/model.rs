@@ -4,8 +4,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use crate::build::{Builder, Value};
-use crate::graph::Type;
-use crate::shape::Shape;
+use crate::shape::{DType, Shape, ShapeError, Type};
 
 /// Whether an optimizer changes a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +88,10 @@ pub trait Layer {
 /// A whole network: a layer that takes one shape of input and can be made by itself. `#[derive(Model)]` and `model!`
 /// implement it.
 ///
+/// A model may have several inputs or outputs, or such of other element types: it gives [`Model::INPUTS`],
+/// [`Model::OUTPUTS`] and [`Model::forward_all`], its [`Layer::forward`] is [`not_of_one`], and its `INPUT` and `OUTPUT`
+/// are [`only`](crate::shape::only), which refuses to compile where one input or output is needed and there are several.
+///
 /// A model is used as a layer of another one by its name. What is not one of Kiln's layers and is to stand in a model
 /// implements this trait and [`Layer`].
 #[diagnostic::on_unimplemented(
@@ -102,6 +105,23 @@ pub trait Model: Layer + Sized {
     const INPUT: Shape;
     /// The output's shape; the batch axis [`Shape::N`] comes first.
     const OUTPUT: Shape;
+
+    /// The types of all inputs, in order.
+    const INPUTS: &'static [Type] = &[Type::new(DType::F32, Self::INPUT)];
+    /// The types of all outputs, in order.
+    const OUTPUTS: &'static [Type] = &[Type::new(DType::F32, Self::OUTPUT)];
+
+    /// The results for a value for each of [`Model::INPUTS`], with the model's parameters as states of the graph: one for
+    /// each of [`Model::OUTPUTS`].
+    fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
+        match *inputs {
+            [x] => vec![self.forward(g, x)],
+            _ => {
+                g.fail(ShapeError::Inputs { expected: 1, found: inputs.len() }.into());
+                Self::OUTPUTS.iter().map(|&ty| g.poison(ty)).collect()
+            }
+        }
+    }
 
     /// A model with PyTorch's initialisation, drawn from `init`.
     fn new(init: &mut Init) -> Self;
@@ -120,6 +140,25 @@ pub trait Model: Layer + Sized {
     fn as_layer_mut(&mut self) -> &mut dyn Layer {
         self
     }
+}
+
+/// [`Layer::forward`] of a model with several inputs or outputs: records that one can not do.
+pub fn not_of_one<'g, M: Model>(g: &'g Builder, x: Value<'g>) -> Value<'g> {
+    let error = if M::INPUTS.len() == 1 {
+        ShapeError::Results { expected: 1, found: M::OUTPUTS.len() }
+    } else {
+        ShapeError::Inputs { expected: M::INPUTS.len(), found: 1 }
+    };
+    g.fail(error.into());
+    x
+}
+
+/// The values, which should be `K`; with the error recorded, stand-ins where they are more or fewer.
+pub fn exactly<'g, const K: usize>(g: &'g Builder, values: &[Value<'g>]) -> [Value<'g>; K] {
+    values.try_into().unwrap_or_else(|_| {
+        g.fail(ShapeError::Results { expected: K, found: values.len() }.into());
+        std::array::from_fn(|_| g.poison(Type::f32(Shape::SCALAR)))
+    })
 }
 
 /// The settings of a layer that has none.

@@ -1,14 +1,20 @@
 //! Element types and shapes: plain values, usable in constants, so that one rule serves the
 //! compile-time checks of the macros and the run-time builder. Knows no operation.
 
+mod checks;
 pub mod error;
+pub mod functions;
 mod message;
 pub mod rules;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-pub use error::{ShapeError, check_index, check_layer, check_operation, check_output};
+pub use checks::{
+    check_argument, check_call, check_index, check_inputs, check_layer, check_output, check_outputs, check_several,
+    only,
+};
+pub use error::ShapeError;
 pub use message::Message;
 
 /// The largest number of axes of a tensor.
@@ -55,6 +61,9 @@ pub struct Shape {
 impl Shape {
     /// The extent that stands for "the batch size, whatever it will be" in compile-time checks.
     pub const N: usize = usize::MAX;
+
+    /// The extent that stands for "what is left", PyTorch's `-1`, where a reshape takes a shape.
+    pub const INFERRED: usize = usize::MAX - 1;
 
     /// The shape of a scalar.
     pub const SCALAR: Shape = Shape { rank: 0, dims: [0; MAX_RANK] };
@@ -214,7 +223,11 @@ impl fmt::Display for Shape {
             if axis > 0 {
                 f.write_str(", ")?;
             }
-            if extent == Shape::N { f.write_str("N")? } else { write!(f, "{extent}")? }
+            match extent {
+                Shape::N => f.write_str("N")?,
+                Shape::INFERRED => f.write_str("-1")?,
+                extent => write!(f, "{extent}")?,
+            }
         }
         f.write_str("]")
     }
@@ -223,5 +236,67 @@ impl fmt::Display for Shape {
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// The type of a value: its element type and its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Type {
+    /// The element type.
+    pub dtype: DType,
+    /// The extents.
+    pub shape: Shape,
+}
+
+impl Type {
+    /// A tensor of an element type; usable in constants.
+    pub const fn new(dtype: DType, shape: Shape) -> Type {
+        Type { dtype, shape }
+    }
+
+    /// The extent of an axis, which may count from the end: PyTorch's `x.size(1)`.
+    ///
+    /// # Panics
+    /// If there is no such axis, or if it is the batch axis of a compile-time check, whose extent is not known.
+    #[track_caller]
+    pub const fn size(self, axis: isize) -> usize {
+        match rules::axis("size", axis, &self.shape) {
+            Ok(axis) if self.shape.dim(axis) == Shape::N => {
+                panic!("the batch size is not known while the model compiles: write `N` in shapes")
+            }
+            Ok(axis) => self.shape.dim(axis),
+            Err(error) => panic!("{}", error.message().as_str()),
+        }
+    }
+
+    /// Whether both have the same element type and the same extents.
+    pub const fn same(&self, other: &Type) -> bool {
+        self.dtype as u8 == other.dtype as u8 && self.shape.same(&other.shape)
+    }
+
+    /// An f32 tensor.
+    pub fn f32(shape: impl Into<Shape>) -> Type {
+        Type { dtype: DType::F32, shape: shape.into() }
+    }
+
+    /// An i32 tensor.
+    pub fn i32(shape: impl Into<Shape>) -> Type {
+        Type { dtype: DType::I32, shape: shape.into() }
+    }
+
+    /// A bool tensor.
+    pub fn bool(shape: impl Into<Shape>) -> Type {
+        Type { dtype: DType::Bool, shape: shape.into() }
+    }
+}
+
+/// `f32[64,10]`.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[", self.dtype)?;
+        for (axis, extent) in self.shape.dims().iter().enumerate() {
+            write!(f, "{}{extent}", if axis == 0 { "" } else { "," })?;
+        }
+        f.write_str("]")
     }
 }

@@ -7,8 +7,9 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Expr, GenericArgument, Generics, Ident, Path, Visibility};
 
-/// One struct under `#[derive(Model)]`, or one `model! { .. }`, whose `forward` is an `F`.
-pub struct Declaration<L, F> {
+/// One struct under `#[derive(Model)]`, or one `model! { .. }`, whose `forward` is an `F` and whose other functions are
+/// `H`s.
+pub struct Declaration<L, F, H> {
     /// Which of the two it is.
     pub form: Form,
     /// The attributes that pass through to the struct: all but `#[model(..)]`.
@@ -16,20 +17,48 @@ pub struct Declaration<L, F> {
     pub visibility: Visibility,
     pub name: Ident,
     pub generics: Generics,
-    pub input: Option<Extents>,
-    pub output: Option<Extents>,
+    /// The types of the inputs; empty if it does not say.
+    pub inputs: Vec<Extents>,
+    /// The types of the outputs; empty if it does not say.
+    pub outputs: Vec<Extents>,
     pub body: Sequence<L>,
+    /// The functions that it declares beside `forward`.
+    pub helpers: Vec<H>,
     /// What is computed; without it the layers are applied in order.
     pub forward: Option<F>,
 }
 
 /// A declaration as it was read.
-pub type Parsed = Declaration<Layer, Forward>;
+pub type Parsed = Declaration<Layer, Forward, Helper>;
 
-/// The body of `fn forward(x: [N, 10]) -> [N, 10] { .. }`; the extents are the declaration's.
+/// The body of `fn forward(x: [N, 10]) -> [N, 10] { .. }`; the types are the declaration's.
 pub struct Forward {
-    pub input: Ident,
+    pub inputs: Vec<Ident>,
     pub body: syn::Block,
+}
+
+/// `fn double(x: [N, 10]) -> [N, 10] { .. }`
+pub struct Helper {
+    pub name: Ident,
+    pub parameters: Vec<Parameter>,
+    /// The types of the results, if it says.
+    pub results: Option<Vec<Extents>>,
+    pub body: syn::Block,
+}
+
+/// A parameter of a function.
+#[derive(Clone)]
+pub struct Parameter {
+    pub name: Ident,
+    pub kind: ParameterKind,
+}
+
+#[derive(Clone)]
+pub enum ParameterKind {
+    /// A tensor, of a declared type or of any.
+    Tensor(Option<Extents>),
+    /// A number of this type.
+    Number(syn::Type),
 }
 
 /// Who writes the struct: with the derive the compiler has it already, `model!` emits it.
@@ -39,9 +68,15 @@ pub enum Form {
     Macro,
 }
 
-/// `[1, 28, 28]`: the extents of one sample, without the batch axis.
+/// `[N, 16; i32]`: the type of a tensor.
+#[derive(Clone)]
 pub struct Extents {
+    /// The extents behind the batch axis, or all if there is none.
     pub values: Vec<Expr>,
+    /// Whether the batch axis comes first.
+    pub batch: bool,
+    /// The element type, f32 if it is left out: the name of a `DType`.
+    pub element: Option<Ident>,
     pub place: Place,
 }
 

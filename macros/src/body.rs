@@ -1,25 +1,41 @@
-//! A `forward` without mistakes, as data: every name is resolved, every expression is a tensor or a number that rustc
-//! can evaluate. It is expanded twice: to the computation, and to the same walk over shapes.
+//! A body without mistakes, as data: every name is resolved, every expression is a tensor, several tensors, or a number
+//! that rustc can evaluate. It is expanded twice: to the computation, and to the same walk over types.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::Member as Name;
 
-use crate::ast::{Node, Place, Sequence};
+use crate::ast::{Extents, Node, Parameter, Place, Sequence};
+use crate::methods::Function;
 use crate::validate::Layer;
 
 /// The body of `forward`.
 pub struct Forward {
-    /// The name of the input.
-    pub input: Ident,
+    /// The names of the inputs.
+    pub inputs: Vec<Ident>,
     pub body: Block,
-    /// The fields that it never applies.
+    /// The fields that are never applied.
     pub unused: Vec<Ident>,
+}
+
+/// `fn double(x: [N, 10]) -> [N, 10] { .. }`
+pub struct Helper {
+    pub name: Ident,
+    pub parameters: Vec<Parameter>,
+    /// How many values it gives.
+    pub results: usize,
+    /// The results' types, if they are declared.
+    pub declared: Option<Vec<Extents>>,
+    pub body: Block,
+    /// Whether anything calls it.
+    pub called: bool,
 }
 
 /// Statements, and the value behind them.
 pub struct Block {
     pub statements: Vec<Statement>,
     pub value: Option<Value>,
+    /// Whether it is a `no_grad`: its value lets no gradient pass.
+    pub cuts: bool,
 }
 
 /// One statement.
@@ -30,13 +46,29 @@ pub enum Statement {
         name: Ident,
         value: Value,
     },
-    /// `for variable in range { .. }`, with a variable that is a whole number.
+    /// `let (a, b) = value;` or `(a, b) = value;`: a name for each, none for `_`.
+    Unpack {
+        declares: bool,
+        names: Vec<Option<Ident>>,
+        value: Value,
+        /// Whether they let no gradient pass.
+        cuts: bool,
+    },
+    /// `for variable in source { .. }`, with a variable that is a number.
     For {
         variable: Ident,
-        range: Range,
+        source: Source,
         body: Block,
     },
     If(If),
+    Block(Block),
+}
+
+/// What a loop runs over.
+pub enum Source {
+    Range(Range),
+    /// An array of numbers.
+    Array(TokenStream),
 }
 
 /// `start..end`, `start..=end`, and either backwards.
@@ -56,57 +88,54 @@ pub struct If {
 
 /// What an expression gives.
 pub enum Value {
+    /// A tensor; or, where several are taken, what gives them.
     Tensor(Tensor),
     /// An expression that rustc evaluates while it compiles.
     Number(TokenStream),
+    /// `(a, b)`
+    Tuple(Vec<Tensor>),
 }
 
-/// An expression whose value is a tensor.
+/// An expression whose value is a tensor, or several where as many are taken.
 pub enum Tensor {
     Variable(Ident),
-    /// A method that leaves the shape as it is.
-    Elementwise {
-        of: Box<Tensor>,
-        method: Ident,
-    },
-    Binary(Box<Binary>),
-    Apply {
-        layer: Access,
-        input: Box<Tensor>,
+    /// A function of the table, or an operator.
+    Call(Box<Call>),
+    Apply(Box<Apply>),
+    /// A function that the model declares.
+    Helper {
+        /// Its place among them.
+        helper: usize,
+        arguments: Vec<Value>,
         place: Place,
     },
     If(Box<If>),
     Block(Box<Block>),
 }
 
-/// `left operator right`, at least one of them a tensor.
-pub struct Binary {
-    pub left: Value,
-    pub operator: Operator,
-    pub right: Value,
+/// A function of the table with an argument for each of its parameters.
+pub struct Call {
+    pub function: &'static Function,
+    pub arguments: Vec<Argument>,
     /// The expression as the user wrote it, for the message.
     pub text: String,
     pub place: Place,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    Add,
-    Sub,
-    Mul,
-    Div,
+pub enum Argument {
+    Tensor(Tensor),
+    /// A number in the place of a tensor.
+    Number(TokenStream),
+    Tensors(Vec<Tensor>),
+    /// An attribute, as the rule and the builder take it.
+    Attribute(TokenStream),
 }
 
-impl Operator {
-    /// The name of the operation and of the method of its trait.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operator::Add => "add",
-            Operator::Sub => "sub",
-            Operator::Mul => "mul",
-            Operator::Div => "div",
-        }
-    }
+/// A layer applied to tensors.
+pub struct Apply {
+    pub layer: Access,
+    pub inputs: Vec<Tensor>,
+    pub place: Place,
 }
 
 /// The way from the model to a layer: `linears[i / 2]`, `head.out`.

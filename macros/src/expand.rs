@@ -17,9 +17,11 @@ pub use structure::structure;
 
 use proc_macro2::TokenStream;
 
+use self::body::{Expansion, Target, Want};
 use self::checks::Checks;
-use crate::ast::Form;
-use crate::validate::Validated;
+use crate::ast::{Form, Parameter, ParameterKind};
+use crate::body::{Forward, Helper};
+use crate::validate::{Validated, batch};
 
 /// The whole expansion of a declaration without mistakes.
 pub fn expand(declaration: &Validated) -> TokenStream {
@@ -28,7 +30,8 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         Form::Macro => structure::structure(declaration),
     };
     let Checks { items, when_instantiated } = checks::checks(declaration);
-    let warnings = declaration.forward.as_ref().map(body::warnings);
+    let warnings = warnings(declaration);
+    let functions = declaration.helpers.iter().map(|helper| compute_helper(helper, declaration));
     let layer = implement_layer(declaration);
     let model = implement_model(declaration, &when_instantiated);
     emit! {
@@ -49,6 +52,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         const _: () = {
             #warnings
             #items
+            #(#functions)*
             #layer
             #model
         };
@@ -60,7 +64,11 @@ fn implement_layer(declaration: &Validated) -> TokenStream {
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let forward = match &declaration.forward {
         None => walk::forward(&declaration.body),
-        Some(forward) => body::computation(forward, &declaration.body),
+        Some(_) if takes_several(declaration) => emit!(::kiln::graph::model::not_of_one::<Self>(g, x)),
+        Some(forward) => {
+            let (name, body) = (&forward.inputs[0], compute_forward(forward, declaration));
+            emit!(let mut #name = x; #body)
+        }
     };
     let visit = walk::visit(&declaration.body);
     let visit_mut = walk::visit_mut(&declaration.body);
@@ -99,18 +107,110 @@ fn implement_layer(declaration: &Validated) -> TokenStream {
     }
 }
 
+/// Whether there are several inputs or outputs.
+fn takes_several(declaration: &Validated) -> bool {
+    declaration.inputs.len() > 1 || declaration.outputs.len() > 1
+}
+
+/// What is warned of: a layer that is never applied, a function that is never called.
+fn warnings(declaration: &Validated) -> TokenStream {
+    let unused = declaration.forward.iter().flat_map(|forward| &forward.unused).map(|name| {
+        let note =
+            format!("`forward` never applies the layer `{name}`: its parameters are kept and saved, but not trained");
+        body::warning("unused_layer", name, &note)
+    });
+    let uncalled = declaration.helpers.iter().filter(|helper| !helper.called).map(|Helper { name, .. }| {
+        body::warning("unused_function", name, &format!("`{name}` is never called, and so never checked"))
+    });
+    emit!(#(#unused)* #(#uncalled)*)
+}
+
+/// The computation from the inputs, which are variables.
+fn compute_forward(forward: &Forward, declaration: &Validated) -> TokenStream {
+    let (first, batch) = (&forward.inputs[0], batch());
+    let want = Want::of(declaration.outputs.len());
+    let body = expansion(declaration, &emit!(self)).block(&forward.body, want);
+    emit!(let #batch = #first.size(0); #body)
+}
+
+fn expansion<'a>(declaration: &'a Validated, model: &'a TokenStream) -> Expansion<'a> {
+    let Validated { body, helpers, name, .. } = declaration;
+    Expansion { target: Target::Computation(model), layers: body, helpers, model: name }
+}
+
+/// One of the model's own functions, over the model.
+fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
+    let Validated { name, generics, .. } = declaration;
+    let (_, arguments, bounds) = generics.split_for_impl();
+    let constants = generics.params.iter().filter_map(|parameter| match parameter {
+        syn::GenericParam::Const(constant) => {
+            let (name, ty) = (&constant.ident, &constant.ty);
+            Some(emit!(const #name: #ty))
+        }
+        _ => None,
+    });
+    let parameters = helper.parameters.iter().map(|Parameter { name, kind }| match kind {
+        ParameterKind::Tensor(_) => emit!(mut #name: ::kiln::graph::Value<'g>),
+        ParameterKind::Number(ty) => emit!(mut #name: #ty),
+    });
+    let count = helper.results;
+    let result = emit!(::kiln::graph::Value<'g>);
+    let result = if count == 1 { result } else { emit!([#result; #count]) };
+    let (function, batch) = (body::computation_of(helper, name), batch());
+    let body = expansion(declaration, &emit!(model)).block(&helper.body, Want::of(count));
+    emit! {
+        fn #function<'g, #(#constants),*>(
+            model: &#name #arguments,
+            g: &'g ::kiln::graph::Builder,
+            #batch: usize,
+            #(#parameters),*
+        ) -> #result #bounds { #body }
+    }
+}
+
 fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> TokenStream {
-    let name = &declaration.name;
+    let Validated { name, inputs, outputs, .. } = declaration;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let owner = checks::Owner::of(declaration);
-    let input = owner.constant(checks::INPUT);
-    let output = owner.constant(checks::OUTPUT);
+    let (all_inputs, all_outputs) = (owner.constant(checks::INPUTS), owner.constant(checks::OUTPUTS));
     let value = structure::value(declaration, &owner);
+    let text = name.to_string();
+    let only = |several: bool, what: &str, all: &TokenStream| {
+        if several { emit!(::kiln::graph::shape::only(#text, #what, &#all)) } else { emit!(#all[0].shape) }
+    };
+    let input = only(inputs.len() > 1, "inputs", &all_inputs);
+    let output = only(outputs.len() > 1, "outputs", &all_outputs);
+    let typed = inputs.iter().chain(outputs).any(|extents| extents.element.is_some());
+    let types = (takes_several(declaration) || typed).then(|| {
+        emit! {
+            const INPUTS: &'static [::kiln::graph::Type] = &#all_inputs;
+            const OUTPUTS: &'static [::kiln::graph::Type] = &#all_outputs;
+        }
+    });
+    let forward = declaration.forward.as_ref().filter(|_| takes_several(declaration)).map(|forward| {
+        let (names, count) = (&forward.inputs, outputs.len());
+        let body = compute_forward(forward, declaration);
+        let body = if count == 1 { emit!([{ #body }]) } else { body };
+        emit! {
+            fn forward_all<'g>(
+                &self,
+                g: &'g ::kiln::graph::Builder,
+                inputs: &[::kiln::graph::Value<'g>],
+            ) -> ::std::vec::Vec<::kiln::graph::Value<'g>> {
+                let [#(mut #names),*] = ::kiln::graph::model::exactly(g, inputs);
+                let results: [::kiln::graph::Value<'g>; #count] = { #body };
+                ::std::convert::Into::into(results)
+            }
+        }
+    });
     emit! {
         #[automatically_derived]
         impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
             const INPUT: ::kiln::graph::Shape = #input;
             const OUTPUT: ::kiln::graph::Shape = #output;
+            #types
+
+            #forward
 
             fn new(init: &mut ::kiln::graph::Init) -> Self {
                 #when_instantiated

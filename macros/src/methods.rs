@@ -1,32 +1,359 @@
-//! The methods of tensors that a `forward` may call: the one place to extend for a new one. Knows names only.
+//! The functions of tensors that a `forward` may call, each a row: PyTorch's name, its arguments with their order and
+//! defaults, the shape rule and the builder's call: the one place to extend for a new one. Knows names only.
+//!
+//! A rule stands in `kiln::graph::shape::functions`, and takes the name, the operands' shapes and the attributes in the
+//! order of the parameters; what is built takes the operands' values and the same attributes.
 
 use crate::layers::one_slip;
 
-/// The methods without arguments whose result has the shape of the tensor; each is one of `Value`'s.
-pub const ELEMENTWISE: &[&str] = &[
-    "abs",
-    "cos",
-    "detach",
-    "erf",
-    "exp",
-    "expm1",
-    "floor",
-    "log",
-    "log1p",
-    "reciprocal",
-    "relu",
-    "rsqrt",
-    "sigmoid",
-    "sign",
-    "sin",
-    "sqrt",
-    "square",
-    "tanh",
+/// A function of tensors.
+pub struct Function {
+    pub name: &'static str,
+    pub form: Form,
+    /// The arguments in PyTorch's order. The method is called on the first tensor among them that is no mask.
+    pub parameters: &'static [Parameter],
+    /// The `const fn` that gives the shape of the result.
+    pub rule: &'static str,
+    pub builds: Builds,
+    pub gives: Gives,
+    /// Whether a gradient passes.
+    #[allow(dead_code)]
+    pub smooth: bool,
+}
+
+/// How a function may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `x.detach()`
+    Method,
+    /// `cat((a, b))`
+    Function,
+    /// `x.relu()` and `relu(x)`
+    Either,
+}
+
+/// What is called to build it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builds {
+    /// An operator of values: `+`.
+    Operator(&'static str),
+    /// A method of `kiln::graph::Value`.
+    Value(&'static str),
+    /// A function of `kiln::graph::functions`.
+    Function(&'static str),
+}
+
+/// The element type of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// That of the operands.
+    Same,
+    F32,
+    I32,
+    Bool,
+    /// The rule gives the types of several results.
+    Several,
+}
+
+/// One argument.
+pub struct Parameter {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// The value if it is left out, as Rust.
+    pub default: Option<&'static str>,
+}
+
+/// What an argument may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A tensor.
+    Tensor(Elements),
+    /// A tensor or a number.
+    Operand(Elements),
+    /// A tuple or an array of tensors.
+    Tensors,
+    /// The number of an axis: an `isize`.
+    Axis,
+    /// The number of an axis, or `None`.
+    OptionalAxis,
+    /// Axes: one, or several in brackets or one after the other.
+    Axes,
+    /// As [`Kind::Axes`], or `None` for all.
+    OptionalAxes,
+    /// The extents of a shape, in brackets or one after the other; `N` is the batch axis and `-1` what is left.
+    Shape,
+    /// Whole numbers, in brackets or one after the other.
+    Sizes,
+    /// A whole number: a `usize`.
+    Size,
+    /// An `f64`.
+    Number,
+    /// An `f64`, or `None`.
+    OptionalNumber,
+    /// A `bool`.
+    Flag,
+}
+
+/// Which element types an operand may have: the variants of `kiln::graph::shape::functions::Elements`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elements {
+    Float,
+    Number,
+    Any,
+    Mask,
+    Index,
+}
+
+use Elements::{Any, Float, Index, Mask, Number};
+
+const fn required(name: &'static str, kind: Kind) -> Parameter {
+    Parameter { name, kind, default: None }
+}
+
+const fn optional(name: &'static str, kind: Kind, default: &'static str) -> Parameter {
+    Parameter { name, kind, default: Some(default) }
+}
+
+const fn tensor(elements: Elements) -> Parameter {
+    required("input", Kind::Tensor(elements))
+}
+
+const fn other(elements: Elements) -> Parameter {
+    required("other", Kind::Operand(elements))
+}
+
+const FLOAT: &[Parameter] = &[tensor(Float)];
+const ANY: &[Parameter] = &[tensor(Any)];
+const MASK: &[Parameter] = &[tensor(Mask)];
+const MASKS: &[Parameter] = &[tensor(Mask), required("other", Kind::Tensor(Mask))];
+const NUMBERS: &[Parameter] = &[tensor(Number), other(Number)];
+const FLOATS: &[Parameter] = &[tensor(Float), other(Float)];
+const PARTS: &[Parameter] = &[required("tensors", Kind::Tensors), optional("dim", Kind::Axis, "0")];
+const KEEP: Parameter = optional("keepdim", Kind::Flag, "false");
+const ONE_AXIS: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis)];
+const FOLD: &[Parameter] = &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), KEEP];
+const FOLD_NUMBERS: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxes, "None"), KEEP];
+const PLACE: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxis, "None"), KEEP];
+const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP];
+const SPREAD: &[Parameter] =
+    &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), optional("correction", Kind::Number, "1.0"), KEEP];
+
+const fn row(name: &'static str, parameters: &'static [Parameter], rule: &'static str) -> Function {
+    let (form, builds, gives) = (Form::Either, Builds::Function(name), Gives::Same);
+    Function { name, form, parameters, rule, builds, gives, smooth: true }
+}
+
+/// A function of one f32 operand that is a method of `Value`.
+const fn unary(name: &'static str) -> Function {
+    row(name, FLOAT, "unchanged").of_value()
+}
+
+/// A comparison, which is a method of `Value`.
+const fn compare(name: &'static str) -> Function {
+    row(name, NUMBERS, "broadcast").of_value().giving(Gives::Bool).stopping()
+}
+
+impl Function {
+    const fn of_value(self) -> Function {
+        Function { builds: Builds::Value(self.name), ..self }
+    }
+
+    const fn by(self, builds: Builds) -> Function {
+        Function { builds, ..self }
+    }
+
+    const fn only(self, form: Form) -> Function {
+        Function { form, ..self }
+    }
+
+    const fn giving(self, gives: Gives) -> Function {
+        Function { gives, ..self }
+    }
+
+    /// No gradient passes.
+    const fn stopping(self) -> Function {
+        Function { smooth: false, ..self }
+    }
+}
+
+/// All functions, by their names; where one name has two rows, the first is that without arguments.
+pub const FUNCTIONS: &[Function] = &[
+    unary("abs"),
+    row("add", NUMBERS, "broadcast").by(Builds::Operator("+")),
+    row("amax", FOLD, "reduce"),
+    row("amin", FOLD, "reduce"),
+    row("argmax", PLACE, "reduce_one").giving(Gives::I32).stopping(),
+    row("argmin", PLACE, "reduce_one").giving(Gives::I32).stopping(),
+    row("cat", PARTS, "cat").only(Form::Function),
+    row("chunk", &[tensor(Any), required("chunks", Kind::Size), optional("dim", Kind::Axis, "0")], "chunk")
+        .giving(Gives::Several),
+    row(
+        "clamp",
+        &[tensor(Float), optional("min", Kind::OptionalNumber, "None"), optional("max", Kind::OptionalNumber, "None")],
+        "with_bounds",
+    ),
+    unary("cos"),
+    row("detach", ANY, "unchanged").of_value().only(Form::Method).stopping(),
+    row("div", FLOATS, "broadcast").by(Builds::Operator("/")),
+    compare("eq"),
+    unary("erf"),
+    unary("exp"),
+    row("expand", &[tensor(Any), required("size", Kind::Shape)], "expand").only(Form::Method),
+    unary("expm1"),
+    row(
+        "flatten",
+        &[tensor(Any), optional("start_dim", Kind::Axis, "0"), optional("end_dim", Kind::Axis, "-1")],
+        "flatten",
+    ),
+    row("flip", &[tensor(Any), required("dims", Kind::Axes)], "flip"),
+    row("float", ANY, "unchanged").only(Form::Method).giving(Gives::F32),
+    unary("floor"),
+    row("full_like", &[tensor(Any), required("fill_value", Kind::Number)], "with_number")
+        .only(Form::Function)
+        .stopping(),
+    row("gather", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Tensor(Index))], "gather")
+        .of_value(),
+    compare("ge"),
+    compare("gt"),
+    row(
+        "index_select",
+        &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Tensor(Index))],
+        "index_select",
+    ),
+    row("int", ANY, "unchanged").only(Form::Method).giving(Gives::I32).stopping(),
+    compare("le"),
+    row("leaky_relu", &[tensor(Float), optional("negative_slope", Kind::Number, "0.01")], "with_number"),
+    unary("log"),
+    unary("log1p"),
+    row("log_softmax", ONE_AXIS, "along").of_value(),
+    row("logical_and", MASKS, "broadcast").by(Builds::Operator("&")).giving(Gives::Bool).stopping(),
+    row("logical_not", MASK, "unchanged").by(Builds::Operator("!")).giving(Gives::Bool).stopping(),
+    row("logical_or", MASKS, "broadcast").by(Builds::Operator("|")).giving(Gives::Bool).stopping(),
+    row("logsumexp", EXTREME, "reduce_one_axis"),
+    compare("lt"),
+    row(
+        "masked_fill",
+        &[tensor(Any), required("mask", Kind::Tensor(Mask)), required("value", Kind::Number)],
+        "masked_fill",
+    ),
+    row("matmul", &[tensor(Float), required("other", Kind::Tensor(Float))], "matmul").of_value(),
+    row("max", FOLD, "reduce").by(Builds::Function("amax")),
+    row("max", EXTREME, "extreme").giving(Gives::Several),
+    row("maximum", NUMBERS, "broadcast").of_value(),
+    row("mean", FOLD, "reduce"),
+    row("min", FOLD, "reduce").by(Builds::Function("amin")),
+    row("min", EXTREME, "extreme").giving(Gives::Several),
+    row("minimum", NUMBERS, "broadcast").of_value(),
+    row("mul", NUMBERS, "broadcast").by(Builds::Operator("*")),
+    row(
+        "narrow",
+        &[tensor(Any), required("dim", Kind::Axis), required("start", Kind::Size), required("length", Kind::Size)],
+        "narrow",
+    ),
+    compare("ne"),
+    row("neg", FLOAT, "unchanged").by(Builds::Operator("-")),
+    row("ones_like", ANY, "unchanged").only(Form::Function).stopping(),
+    row("pad", &[tensor(Any), required("pad", Kind::Sizes), optional("value", Kind::Number, "0.0")], "pad"),
+    row("permute", &[tensor(Any), required("dims", Kind::Axes)], "permute"),
+    row("pow", &[tensor(Float), required("exponent", Kind::Operand(Float))], "broadcast").of_value(),
+    row("prod", FOLD, "reduce"),
+    unary("reciprocal"),
+    unary("relu"),
+    row("reshape", &[tensor(Any), required("shape", Kind::Shape)], "reshape"),
+    unary("rsqrt"),
+    row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Size)], "select"),
+    unary("sigmoid"),
+    unary("sign"),
+    unary("sin"),
+    row(
+        "slice",
+        &[
+            tensor(Any),
+            required("dim", Kind::Axis),
+            required("start", Kind::Size),
+            required("end", Kind::Size),
+            optional("step", Kind::Size, "1"),
+        ],
+        "slice",
+    ),
+    row("softmax", ONE_AXIS, "along").of_value(),
+    row("split", &[tensor(Any), required("split_size", Kind::Size), optional("dim", Kind::Axis, "0")], "split")
+        .giving(Gives::Several),
+    unary("sqrt"),
+    unary("square"),
+    row("squeeze", &[tensor(Any), required("dim", Kind::Axes)], "squeeze"),
+    row("stack", PARTS, "stack").only(Form::Function),
+    row("std", SPREAD, "variance"),
+    row("sub", NUMBERS, "broadcast").by(Builds::Operator("-")),
+    row("sum", FOLD_NUMBERS, "reduce"),
+    unary("tanh"),
+    row("transpose", &[tensor(Any), required("dim0", Kind::Axis), required("dim1", Kind::Axis)], "transpose")
+        .of_value(),
+    row("unsqueeze", &[tensor(Any), required("dim", Kind::Axis)], "unsqueeze").of_value(),
+    row("var", SPREAD, "variance"),
+    row("view", &[tensor(Any), required("size", Kind::Shape)], "reshape")
+        .by(Builds::Function("reshape"))
+        .only(Form::Method),
+    row(
+        "where",
+        &[required("condition", Kind::Tensor(Mask)), tensor_or_number("input"), tensor_or_number("other")],
+        "broadcast_three",
+    )
+    .by(Builds::Function("where_")),
+    row("zeros_like", ANY, "unchanged").only(Form::Function).stopping(),
 ];
 
+const fn tensor_or_number(name: &'static str) -> Parameter {
+    required(name, Kind::Operand(Any))
+}
+
+impl Function {
+    /// The function of this name that takes arguments beside its tensor, or that takes none.
+    pub fn find(name: &str, with_arguments: bool) -> Option<&'static Function> {
+        let mut rows = FUNCTIONS.iter().filter(|function| function.name == name);
+        let first = rows.next();
+        rows.next().filter(|_| with_arguments).or(first)
+    }
+
+    /// The parameter that stands before the point in a call of the method.
+    pub fn receiver(&self) -> usize {
+        let tensor = |parameter: &Parameter| match parameter.kind {
+            Kind::Tensor(elements) | Kind::Operand(elements) => elements != Mask || self.parameters[0].name == "input",
+            _ => false,
+        };
+        self.parameters.iter().position(tensor).unwrap_or(0)
+    }
+
+    /// What it takes, in words: `dim = None` and `keepdim = false`.
+    pub fn signature(&self, method: bool) -> String {
+        let receiver = self.receiver();
+        let shown = self.parameters.iter().enumerate().filter(|(position, _)| !(method && *position == receiver));
+        let words: Vec<String> = shown
+            .map(|(_, parameter)| match parameter.default {
+                Some(default) => format!("`{} = {default}`", parameter.name),
+                None => format!("`{}`", parameter.name),
+            })
+            .collect();
+        match words.as_slice() {
+            [] => "no arguments".to_string(),
+            [one] => one.clone(),
+            [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        }
+    }
+}
+
+/// The names of all functions of a form, in order.
+pub fn names(method: bool) -> Vec<&'static str> {
+    let wrong = if method { Form::Function } else { Form::Method };
+    let mut names: Vec<&str> = FUNCTIONS.iter().filter(|f| f.form != wrong).map(|function| function.name).collect();
+    names.dedup();
+    names
+}
+
 /// What to write instead of a method of PyTorch's that writes in place, for a tensor and the argument if there is one.
-pub fn instead(method: &str, tensor: &str, argument: &str) -> Option<String> {
+pub fn instead(method: &str, tensor: &str, argument: Option<&str>) -> Option<String> {
     let base = method.strip_suffix('_')?;
+    let given = argument.unwrap_or("..");
     let operator = match base {
         "add" => Some("+"),
         "sub" => Some("-"),
@@ -35,18 +362,20 @@ pub fn instead(method: &str, tensor: &str, argument: &str) -> Option<String> {
         _ => None,
     };
     let value = match operator {
-        Some(operator) => format!("{tensor} {operator} {argument}"),
+        Some(operator) => format!("{tensor} {operator} {given}"),
         None if base == "zero" => format!("{tensor} * 0.0"),
-        None if base == "fill" => format!("{tensor} * 0.0 + {argument}"),
-        None if ELEMENTWISE.contains(&base) => format!("{tensor}.{base}()"),
+        None if base == "fill" => format!("{tensor} * 0.0 + {given}"),
+        None if Function::find(base, false).is_some_and(|function| function.form != Form::Function) => {
+            format!("{tensor}.{base}({})", argument.unwrap_or_default())
+        }
         None => return None,
     };
     Some(format!("{tensor} = {value}"))
 }
 
-/// The method whose name is nearly this one.
-pub fn nearest(name: &str) -> Option<&'static str> {
-    ELEMENTWISE.iter().copied().find(|known| known.eq_ignore_ascii_case(name) || one_slip(known, name))
+/// The function whose name is nearly this one.
+pub fn nearest(name: &str, method: bool) -> Option<&'static str> {
+    names(method).into_iter().find(|known| known.eq_ignore_ascii_case(name) || one_slip(known, name))
 }
 
 #[cfg(test)]
@@ -55,15 +384,33 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted() {
-        assert!(ELEMENTWISE.is_sorted());
+        assert!(FUNCTIONS.is_sorted_by_key(|function| function.name));
+    }
+
+    #[test]
+    fn required_parameters_come_first() {
+        for function in FUNCTIONS {
+            assert!(function.parameters.is_sorted_by_key(|parameter| parameter.default.is_some()), "{}", function.name);
+        }
+    }
+
+    #[test]
+    fn methods_are_called_on_their_tensor() {
+        let receiver = |name| Function::find(name, true).map(|function| function.parameters[function.receiver()].name);
+        assert_eq!(receiver("where"), Some("input"));
+        assert_eq!(receiver("logical_and"), Some("input"));
+        assert_eq!(receiver("masked_fill"), Some("input"));
+        assert_eq!(Function::find("max", false).map(|function| function.gives), Some(Gives::Same));
+        assert_eq!(Function::find("max", true).map(|function| function.gives), Some(Gives::Several));
     }
 
     #[test]
     fn in_place_methods_have_a_counterpart() {
-        assert_eq!(instead("zero_", "x", ""), Some("x = x * 0.0".to_string()));
-        assert_eq!(instead("add_", "x", "y"), Some("x = x + y".to_string()));
-        assert_eq!(instead("relu_", "x", ""), Some("x = x.relu()".to_string()));
-        assert_eq!(instead("copy_", "x", "y"), None);
-        assert_eq!(instead("relu", "x", ""), None);
+        assert_eq!(instead("zero_", "x", None), Some("x = x * 0.0".to_string()));
+        assert_eq!(instead("add_", "x", Some("y")), Some("x = x + y".to_string()));
+        assert_eq!(instead("relu_", "x", None), Some("x = x.relu()".to_string()));
+        assert_eq!(instead("clamp_", "x", Some("0.0")), Some("x = x.clamp(0.0)".to_string()));
+        assert_eq!(instead("copy_", "x", Some("y")), None);
+        assert_eq!(instead("relu", "x", None), None);
     }
 }

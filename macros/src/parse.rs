@@ -1,6 +1,10 @@
 //! From tokens to the syntax tree: the derive's struct and its `#[model(..)]` attributes, and the language of `model!`.
 //! Knows no layer by name.
 
+mod functions;
+
+pub use functions::NO_GRAD;
+
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -9,7 +13,7 @@ use syn::{
     Visibility, braced, bracketed, parenthesized, token,
 };
 
-use crate::ast::{Argument, Declaration, Extents, Form, Forward, Layer, Member, Node, Parsed, Place, Sequence, Style};
+use crate::ast::{Argument, Declaration, Extents, Form, Layer, Member, Node, Parsed, Place, Sequence, Style};
 use crate::mistakes::{Mistakes, spaced};
 
 /// Reads a struct under `#[derive(Model)]`.
@@ -40,9 +44,10 @@ pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Parsed {
         visibility: vis,
         name: ident,
         generics,
-        input: header.input,
-        output: header.output,
+        inputs: header.input.into_iter().collect(),
+        outputs: header.output.into_iter().collect(),
         body: Sequence { style, members },
+        helpers: Vec::new(),
         forward: None,
     }
 }
@@ -167,11 +172,8 @@ impl Header {
                 mistakes.at(&name, format!("`{name}` is given twice"));
             }
             match value {
-                Expr::Array(array) => {
-                    let place = Place::of(&array);
-                    *slot = Some(Extents { values: array.elems.into_iter().collect(), place });
-                }
-                other => {
+                Given::Extents(extents) => *slot = Some(extents),
+                Given::Other(other) => {
                     let message = format!(
                         "write the extents of one sample in brackets: `{name} = [{}]`",
                         spaced(&other).trim_matches(['(', ')'])
@@ -186,14 +188,25 @@ impl Header {
 /// `input = [1, 28, 28]`
 struct Entry {
     name: Ident,
-    value: Expr,
+    value: Given,
+}
+
+/// What stands behind the `=`.
+enum Given {
+    Extents(Extents),
+    Other(Expr),
 }
 
 impl Parse for Entry {
     fn parse(input: ParseStream) -> syn::Result<Entry> {
         let name = input.parse()?;
         input.parse::<Token![=]>()?;
-        Ok(Entry { name, value: input.parse()? })
+        let value = if input.peek(token::Bracket) {
+            Given::Extents(functions::sample(input)?)
+        } else {
+            Given::Other(input.parse()?)
+        };
+        Ok(Entry { name, value })
     }
 }
 
@@ -218,8 +231,8 @@ impl Parse for Argument {
 pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Parsed> {
     let parser = |input: ParseStream| {
         let mut declaration = declaration(input, mistakes)?;
-        if input.peek(Token![fn]) {
-            forward(input, &mut declaration, mistakes)?;
+        while input.peek(Token![fn]) {
+            functions::function(input, &mut declaration, mistakes)?;
         }
         if input.is_empty() {
             return Ok(declaration);
@@ -230,60 +243,11 @@ pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Parsed>
             "Kiln does not have `step` programs yet: train the model with `Trainer::new(MODEL, LOSS, OPTIMIZER)`"
         } else {
             "expected the end of `model!`: it holds one struct and, if the layers are not just applied in order, one \
-             `fn forward(x: [N, ..]) -> [N, ..] { .. }`"
+             `fn forward(x: [N, ..]) -> [N, ..] { .. }` and functions that it calls"
         };
         Err(syn::Error::new(place, message))
     };
-    parser.parse2(input)
-}
-
-/// `fn forward(x: [N, 10]) -> [N, 10] { .. }`
-fn forward(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mistakes) -> syn::Result<()> {
-    input.parse::<Token![fn]>()?;
-    let name: Ident = input.parse()?;
-    if name != "forward" {
-        let message =
-            format!("expected `forward`: Kiln does not have other functions in `model!` yet, such as `{name}`");
-        return Err(syn::Error::new(name.span(), message));
-    }
-    let content;
-    parenthesized!(content in input);
-    content.parse::<Option<Token![mut]>>()?;
-    let parameter: Ident = content.parse().map_err(|error| {
-        syn::Error::new(error.span(), "expected the input and its shape: `x: [N, ..]`; the layers are in scope by name")
-    })?;
-    content.parse::<Token![:]>()?;
-    let given = batch_extents(&content)?;
-    content.parse::<Option<Token![,]>>()?;
-    if !content.is_empty() {
-        return Err(content.error("Kiln does not have networks of several inputs yet: `forward` takes one"));
-    }
-    input.parse::<Token![->]>()?;
-    let result = batch_extents(input)?;
-    let body = input.parse()?;
-    for (extents, what) in [(&declaration.input, "input"), (&declaration.output, "output")] {
-        if let Some(extents) = extents {
-            let message = format!("the {what} is that of `forward`: leave `{what} = ..` out");
-            mistakes.add(syn::Error::new(extents.place.first, message));
-        }
-    }
-    declaration.input = Some(given);
-    declaration.output = Some(result);
-    declaration.forward = Some(Forward { input: parameter, body });
-    Ok(())
-}
-
-/// `[N, 10]`, of which the batch axis is implied from here on.
-fn batch_extents(input: ParseStream) -> syn::Result<Extents> {
-    let first = input.cursor().span();
-    let content;
-    bracketed!(content in input);
-    if !content.peek(Ident) || content.parse::<Ident>()? != "N" {
-        return Err(syn::Error::new(first, "a shape starts with the batch axis N: `[N, ..]`"));
-    }
-    content.parse::<Option<Token![,]>>()?;
-    let values = content.parse_terminated(Expr::parse, Token![,])?.into_iter().collect();
-    Ok(Extents { values, place: Place { first, last: input.cursor().prev_span() } })
+    parser.parse2(functions::with_no_grad(input))
 }
 
 fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Parsed> {
@@ -314,8 +278,18 @@ fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Parse
         input.parse::<Token![;]>()?;
         Sequence { style: Style::Positional, members: Vec::new() }
     };
-    let Header { input, output } = header;
-    Ok(Declaration { form: Form::Macro, attributes, visibility, name, generics, input, output, body, forward: None })
+    Ok(Declaration {
+        form: Form::Macro,
+        attributes,
+        visibility,
+        name,
+        generics,
+        inputs: header.input.into_iter().collect(),
+        outputs: header.output.into_iter().collect(),
+        body,
+        helpers: Vec::new(),
+        forward: None,
+    })
 }
 
 /// `{ conv: Conv2d(1, 20, 5), act: ReLU }`

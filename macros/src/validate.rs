@@ -2,20 +2,24 @@
 //! Knows the table of layers, and nothing of what a shape is.
 
 mod arguments;
+mod calls;
 mod expressions;
 mod forward;
+mod loops;
+
+pub use calls::batch;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
-use crate::body::Forward;
+use crate::body::{Forward, Helper};
 use crate::layers::{Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 
 /// A declaration that can be expanded.
-pub type Validated = Declaration<Layer, Forward>;
+pub type Validated = Declaration<Layer, Forward, Helper>;
 
 /// A layer that can be expanded.
 pub struct Layer {
@@ -39,7 +43,8 @@ pub enum LayerKind {
 /// Checks a whole declaration. Where there are mistakes, the result serves the fallback only: a wrong layer has the
 /// type `()`.
 pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
-    let Declaration { form, attributes, visibility, name, generics, input, output, body, forward } = declaration;
+    let Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward } =
+        declaration;
     for parameter in &generics.params {
         match parameter {
             GenericParam::Const(_) => {}
@@ -53,7 +58,7 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     if body.members.is_empty() && mistakes.is_empty() {
         mistakes.at(&name, format!("`{name}` has no layers: a model has at least one"));
     }
-    if input.is_none() && mistakes.is_empty() {
+    if inputs.is_empty() && mistakes.is_empty() {
         let message = format!(
             "`{name}` does not say what its input is: write `#[model(input = [..])]` on the struct, with the extents of \
              one sample (the batch axis N comes first and is implied)"
@@ -61,8 +66,8 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         mistakes.at(&name, message);
     }
     let body = sequence(body, form, &mut 0, mistakes);
-    let forward = forward.and_then(|forward| forward::forward(forward, &body, mistakes));
-    Declaration { form, attributes, visibility, name, generics, input, output, body, forward }
+    let (forward, helpers) = forward::functions(forward, helpers, outputs.len(), &body, mistakes);
+    Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward }
 }
 
 fn sequence(sequence: Sequence<ast::Layer>, form: Form, count: &mut usize, mistakes: &mut Mistakes) -> Sequence<Layer> {

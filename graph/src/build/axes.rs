@@ -19,6 +19,12 @@ impl From<i32> for Axis {
     }
 }
 
+impl From<isize> for Axis {
+    fn from(axis: isize) -> Axis {
+        Axis(axis)
+    }
+}
+
 impl Axis {
     /// The axis of a tensor of the given shape, counted from the front.
     pub(crate) fn resolve(self, op: &'static str, shape: Shape) -> Result<usize, ShapeError> {

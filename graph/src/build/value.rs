@@ -2,7 +2,7 @@
 
 use super::{Builder, GraphError};
 use crate::graph::{NodeId, Type};
-use crate::shape::{DType, Shape, ShapeError};
+use crate::shape::{DType, Shape, ShapeError, rules};
 
 /// A value of a graph that is being built. Copies stand for the same value; values never change.
 ///
@@ -42,6 +42,18 @@ impl<'g> Value<'g> {
     /// The element type.
     pub fn dtype(self) -> DType {
         self.ty().dtype
+    }
+
+    /// The extent of an axis, which may count from the end: PyTorch's `x.size(1)`. 0, with the error recorded, if there is
+    /// no such axis.
+    pub fn size(self, axis: isize) -> usize {
+        match rules::axis("size", axis, &self.shape()) {
+            Ok(axis) => self.shape().dim(axis),
+            Err(error) => {
+                self.graph.fail(error.into());
+                0
+            }
+        }
     }
 
     /// The value in a result, or, with the error recorded, a stand-in of this value's type.

@@ -1,10 +1,9 @@
 //! What can be wrong with the operands of an operation or the input of a layer, and how that is said: plain `Copy`
-//! data, so that a `const fn` can return it, and the compile-time checks that panic with it. Knows nothing of graphs or
-//! layers.
+//! data, so that a `const fn` can return it. Knows nothing of graphs or layers.
 
 use std::fmt;
 
-use super::{DType, MAX_RANK, Message, Shape};
+use super::{DType, MAX_RANK, Message, Shape, Type};
 
 /// Why operands do not fit an operation, or an input a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +68,36 @@ pub enum ShapeError {
         from: Shape,
         /// The wanted shape.
         to: Shape,
+    },
+    /// The batch axis where its extent would have to be known, in a compile-time check.
+    Batch {
+        /// The operation's mnemonic.
+        op: &'static str,
+        /// The operand's shape.
+        shape: Shape,
+    },
+    /// A model applied to another number of inputs than it has.
+    Inputs {
+        /// How many it has.
+        expected: usize,
+        /// To how many it is applied.
+        found: usize,
+    },
+    /// Something that gives another number of values than are taken.
+    Results {
+        /// How many are taken.
+        expected: usize,
+        /// How many it gives.
+        found: usize,
+    },
+    /// One of a model's inputs that has another type than it takes.
+    Input {
+        /// Which one, from 0.
+        position: usize,
+        /// The type that it takes.
+        expected: Type,
+        /// The type that it gets.
+        found: Type,
     },
     /// A slice that reaches past the operand.
     Range {
@@ -244,8 +273,26 @@ impl ShapeError {
                 m.number(MAX_RANK).text(" are possible")
             }
             ShapeError::Elements { from, to } => {
-                let m = m.text("shape ").shape(&from).text(" has ").number(from.elements());
-                m.text(" elements, shape ").shape(&to).text(" has ").number(to.elements())
+                let m =
+                    m.text("shape ").shape(&from).text(" has ").elements(&from).text(" elements, shape ").shape(&to);
+                m.text(" has ").elements(&to)
+            }
+            ShapeError::Batch { op, shape } => {
+                let m = m.text(op).text(" can neither take apart nor extend the batch axis N of shape ").shape(&shape);
+                m.text(": its extent is not known while the model compiles")
+            }
+            ShapeError::Inputs { expected, found } => {
+                let m = m.text("it takes ").number(expected).text(if expected == 1 { " input" } else { " inputs" });
+                m.text(", but is applied to ").number(found)
+            }
+            ShapeError::Results { expected, found } => {
+                let m = m.text("it gives ").number(found).text(if found == 1 { " value" } else { " values" });
+                let m = m.text(", but ").number(expected).text(if expected == 1 { " is taken" } else { " are taken" });
+                if expected == 1 { m.text(": take them apart, as in `let (a, b) = ..`") } else { m }
+            }
+            ShapeError::Input { position, expected, found } => {
+                let m = m.text("its input ").number(position).text(" must be ").ty(&expected).text(", but is ");
+                m.ty(&found)
             }
             ShapeError::Range { axis, start, limit, shape } => {
                 let m = m.text("the slice ").number(start).text("..").number(limit).text(" along axis ").number(axis);
@@ -340,66 +387,6 @@ impl fmt::Display for ShapeError {
 
 impl std::error::Error for ShapeError {}
 
-/// Returns the shape, or panics with `shape mismatch in layer NAME: …`: the compile-time check of one layer.
-///
-/// # Panics
-/// With the error's message, if there is one; in a constant that is a compile error.
-#[track_caller]
-pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape {
-    match result {
-        Ok(shape) => shape,
-        Err(error) => {
-            let message = Message::new().text("shape mismatch in layer ").text(name).text(": ").join(&error.message());
-            panic!("{}", message.as_str())
-        }
-    }
-}
-
-/// Returns the shape, or panics with `shape mismatch in TEXT: …`: the compile-time check of an operation, which the text
-/// shows as the user wrote it.
-///
-/// # Panics
-/// With the error's message, if there is one; in a constant that is a compile error.
-#[track_caller]
-pub const fn check_operation(text: &str, result: Result<Shape, ShapeError>) -> Shape {
-    match result {
-        Ok(shape) => shape,
-        Err(error) => {
-            let message = Message::new().text("shape mismatch in `").text(text).text("`: ").join(&error.message());
-            panic!("{}", message.as_str())
-        }
-    }
-}
-
-/// The compile-time check of an index into a list of layers.
-///
-/// # Panics
-/// If there is no such element; in a constant that is a compile error.
-#[track_caller]
-pub const fn check_index(list: &str, index: usize, length: usize) {
-    if index >= length {
-        let message = Message::new().text("there is no layer ").text(list).text("[").number(index).text("]: ");
-        let message =
-            message.text(list).text(" has ").number(length).text(if length == 1 { " layer" } else { " layers" });
-        panic!("{}", message.as_str())
-    }
-}
-
-/// Returns the declared output of a model, or panics if its layers give another one: the compile-time check of
-/// `#[model(output = [..])]`.
-///
-/// # Panics
-/// With both shapes, if they differ; in a constant that is a compile error.
-#[track_caller]
-pub const fn check_output(model: &str, declared: Shape, found: Shape) -> Shape {
-    if !declared.same(&found) {
-        let message = Message::new().text("the declared output of ").text(model).text(" differs: it is declared as ");
-        let message = message.shape(&declared).text(", but its layers give ").shape(&found);
-        panic!("{}", message.as_str())
-    }
-    declared
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -436,13 +423,5 @@ mod tests {
         for (error, expected) in cases {
             assert_eq!(error.to_string(), expected);
         }
-    }
-
-    #[test]
-    #[should_panic(
-        expected = "shape mismatch in layer fc2: it takes 100 input features, but its input has shape [N, 128]"
-    )]
-    fn a_check_names_the_layer() {
-        check_layer("fc2", Err(ShapeError::Features { expected: 100, found: Shape::new(&[Shape::N, 128]) }));
     }
 }

@@ -1,7 +1,7 @@
 //! Texts that are put together in constants: one formatter for `Display` and for the panic of a compile-time check.
 //! Knows shapes, and none of the errors.
 
-use super::Shape;
+use super::{DType, Shape, Type};
 
 /// The bytes that a [`Message`] holds: the longest error has two shapes of eight axes of twenty digits.
 const CAPACITY: usize = 1024;
@@ -77,6 +77,29 @@ impl Message {
         if number < 0 { self.text("-").number(number.unsigned_abs()) } else { self.number(number as usize) }
     }
 
+    /// This text and then the number of elements of a shape, times `N` where the batch axis is one of its axes.
+    pub(super) const fn elements(self, shape: &Shape) -> Message {
+        let (mut known, mut message) = (1usize, self);
+        let mut axis = 0;
+        while axis < shape.rank() {
+            match shape.dim(axis) {
+                Shape::N => message = message.text("N * "),
+                Shape::INFERRED => message = message.text("-1 * "),
+                extent => known = known.saturating_mul(extent),
+            }
+            axis += 1;
+        }
+        message.number(known)
+    }
+
+    /// This text and then a type: `i32 [N, 10]`, an f32 tensor by its shape alone.
+    pub const fn ty(self, ty: &Type) -> Message {
+        match ty.dtype {
+            DType::F32 => self.shape(&ty.shape),
+            DType::I32 | DType::Bool => self.text(ty.dtype.name()).text(" ").shape(&ty.shape),
+        }
+    }
+
     /// This text and then a shape as [`Shape`] displays it.
     pub const fn shape(self, shape: &Shape) -> Message {
         let mut message = self.text("[");
@@ -86,7 +109,11 @@ impl Message {
                 message = message.text(", ");
             }
             let extent = shape.dim(axis);
-            message = if extent == Shape::N { message.text("N") } else { message.number(extent) };
+            message = match extent {
+                Shape::N => message.text("N"),
+                Shape::INFERRED => message.text("-1"),
+                extent => message.number(extent),
+            };
             axis += 1;
         }
         message.text("]")

@@ -7,7 +7,7 @@ mod resample;
 
 pub use resample::{adaptive_pool, transposed_convolution, transposed_extent};
 
-use super::{MAX_RANK, Shape, ShapeError};
+use super::{DType, MAX_RANK, Shape, ShapeError, Type};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
 
 /// The position of an axis that may count from the end (`-1` is the last).
@@ -183,13 +183,34 @@ pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Sh
     Ok(output)
 }
 
-/// A model as a layer of another one: it takes the input that it declares, and nothing else.
-pub const fn model(declared_input: Shape, output: Shape, input: Shape) -> Result<Shape, ShapeError> {
-    if declared_input.same(&input) {
-        Ok(output)
+/// The result of a layer for an input of the element type that it takes.
+pub const fn takes(dtype: DType, input: Type, result: Result<Shape, ShapeError>) -> Result<Shape, ShapeError> {
+    if dtype as u8 == input.dtype as u8 {
+        result
     } else {
-        Err(ShapeError::Expected { what: "input", expected: declared_input, found: input })
+        Err(ShapeError::Input { position: 0, expected: Type::new(dtype, input.shape), found: input })
     }
+}
+
+/// A model as a layer of another one: it takes the inputs that it declares, and nothing else.
+pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<(), ShapeError> {
+    if declared.len() != found.len() {
+        return Err(ShapeError::Inputs { expected: declared.len(), found: found.len() });
+    }
+    let mut position = 0;
+    while position < found.len() {
+        let (expected, found) = (declared[position], found[position]);
+        if !expected.same(&found) {
+            // The only input is called just that.
+            return Err(if declared.len() == 1 && expected.dtype as u8 == found.dtype as u8 {
+                ShapeError::Expected { what: "input", expected: expected.shape, found: found.shape }
+            } else {
+                ShapeError::Input { position, expected, found }
+            });
+        }
+        position += 1;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

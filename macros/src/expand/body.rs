@@ -1,83 +1,120 @@
-//! The two expansions of a `forward`: the computation over `Value`s in ordinary Rust, loops and all, and the same walk
-//! over shapes in a constant, where each operation's shape rule is called with the spans of the user's tokens.
+//! The two expansions of a body: the computation over `Value`s in ordinary Rust, loops and all, and the same walk over
+//! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::ToTokens;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident};
 
-use super::checks::{Check, Label, Owner, at, call, run};
+use super::checks::{Check, Label, Owner, at, call, model_types, run};
 use super::walk;
-use crate::ast::{Node, Sequence};
-use crate::body::{Access, Binary, Block, Forward, If, Operator, Range, Statement, Step, Tensor, Value};
-use crate::validate::Layer;
+use crate::ast::{Node, ParameterKind, Sequence};
+use crate::body::{Access, Apply, Argument, Block, Call, Helper, If, Range, Source, Statement, Step, Tensor, Value};
+use crate::methods::{Builds, Elements, Gives, Kind};
+use crate::validate::{Layer, LayerKind, batch};
 
-/// What the body is expanded to.
-enum Target<'a> {
-    Computation,
-    Shapes(&'a Owner),
+/// What a body is expanded to.
+#[derive(Clone, Copy)]
+pub enum Target<'a> {
+    /// The computation over the model at the given place.
+    Computation(&'a TokenStream),
+    Types(&'a Owner),
 }
 
-/// The computation, from the value `x` in the graph `g`.
-pub fn computation(forward: &Forward, layers: &Sequence<Layer>) -> TokenStream {
-    let (input, body) = (&forward.input, Expansion { target: Target::Computation, layers }.block(&forward.body));
-    emit!(let mut #input = x; #body)
+/// Whether an expression gives one tensor or an array of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    One,
+    Several,
 }
 
-/// The shape of the result, from the shape `input`.
-pub fn shapes(forward: &Forward, layers: &Sequence<Layer>, owner: &Owner, input: &TokenStream) -> TokenStream {
-    let name = &forward.input;
-    let body = Expansion { target: Target::Shapes(owner), layers }.block(&forward.body);
-    emit!({ let mut #name = #input; #body })
+impl Want {
+    pub fn of(count: usize) -> Want {
+        if count == 1 { Want::One } else { Want::Several }
+    }
 }
 
-/// A use of a deprecated constant for each layer that `forward` does not apply: a warning on its name.
-pub fn warnings(forward: &Forward) -> TokenStream {
-    let warnings = forward.unused.iter().map(|name| {
-        let note =
-            format!("`forward` never applies the layer `{name}`: its parameters are kept and saved, but not trained");
-        let warning = Ident::new("unused_layer", at(name.span()));
-        emit! {
-            const _: () = {
-                #[deprecated(note = #note)]
-                const #warning: () = ();
-                #warning
-            };
-        }
-    });
-    emit!(#(#warnings)*)
+/// The expansion of one body of a model with these layers and functions.
+#[derive(Clone, Copy)]
+pub struct Expansion<'a> {
+    pub target: Target<'a>,
+    pub layers: &'a Sequence<Layer>,
+    pub helpers: &'a [Helper],
+    /// The name of the model.
+    pub model: &'a Ident,
 }
 
-struct Expansion<'a> {
-    target: Target<'a>,
-    layers: &'a Sequence<Layer>,
+/// A use of a deprecated constant named `what`: a warning at `name`.
+pub fn warning(what: &str, name: &Ident, note: &str) -> TokenStream {
+    let warning = Ident::new(what, at(name.span()));
+    emit! {
+        const _: () = {
+            #[deprecated(note = #note)]
+            const #warning: () = ();
+            #warning
+        };
+    }
+}
+
+/// The name of the function that computes one of the model's own functions.
+pub fn computation_of(helper: &Helper, model: &Ident) -> Ident {
+    format_ident!("compute_{}_of_{model}", helper.name, span = Span::call_site())
 }
 
 impl Expansion<'_> {
-    fn block(&self, block: &Block) -> TokenStream {
+    /// The statements of a block, and its value.
+    pub fn block(&self, block: &Block, want: Want) -> TokenStream {
         let statements = block.statements.iter().map(|statement| self.statement(statement));
-        let value = block.value.as_ref().map(|value| self.value(value));
-        emit!(#(#statements)* #value)
+        let statements = emit!(#(#statements)*);
+        let Some(value) = &block.value else { return statements };
+        let value = self.value(value, want);
+        if let (true, Target::Computation(_)) = (block.cuts, self.target) {
+            let cut = cut(emit!({ #statements #value }), want);
+            return emit!({ #cut });
+        }
+        emit!(#statements #value)
     }
 
     fn statement(&self, statement: &Statement) -> TokenStream {
         match statement {
             Statement::Set { declares, name, value } => {
-                let value = self.value(value);
+                let value = self.value(value, Want::One);
                 if *declares { emit!(let mut #name = #value;) } else { emit!(#name = #value;) }
             }
-            Statement::For { variable, range, body } => self.for_loop(variable, range, &self.block(body)),
-            Statement::If(choice) => self.choice(choice),
+            Statement::Unpack { declares, names, value, cuts } => {
+                let mut value = self.value(value, Want::Several);
+                if let (true, Target::Computation(_)) = (cuts, self.target) {
+                    value = cut(value, Want::Several);
+                }
+                let names = names.iter().map(|name| match name {
+                    Some(name) if *declares => emit!(mut #name),
+                    Some(name) => name.to_token_stream(),
+                    None => emit!(_),
+                });
+                if *declares { emit!(let [#(#names),*] = #value;) } else { emit!([#(#names),*] = #value;) }
+            }
+            Statement::For { variable, source, body } => {
+                let body = self.block(body, Want::One);
+                match source {
+                    Source::Range(range) => self.for_range(variable, range, &body),
+                    Source::Array(array) => self.for_array(variable, array, &body),
+                }
+            }
+            Statement::If(choice) => self.choice(choice, Want::One),
+            Statement::Block(block) => {
+                let block = self.block(block, Want::One);
+                emit!({ #block })
+            }
         }
     }
 
     /// Constants have no `for`: there the loop counts by itself.
-    fn for_loop(&self, variable: &Ident, range: &Range, body: &TokenStream) -> TokenStream {
+    fn for_range(&self, variable: &Ident, range: &Range, body: &TokenStream) -> TokenStream {
         let Range { start, end, inclusive, reversed } = range;
         match (&self.target, reversed) {
-            (Target::Computation, false) if *inclusive => emit!(for #variable in #start..=#end { #body }),
-            (Target::Computation, false) => emit!(for #variable in #start..#end { #body }),
-            (Target::Computation, true) if *inclusive => emit!(for #variable in (#start..=#end).rev() { #body }),
-            (Target::Computation, true) => emit!(for #variable in (#start..#end).rev() { #body }),
-            (Target::Shapes(_), false) => {
+            (Target::Computation(_), false) if *inclusive => emit!(for #variable in #start..=#end { #body }),
+            (Target::Computation(_), false) => emit!(for #variable in #start..#end { #body }),
+            (Target::Computation(_), true) if *inclusive => emit!(for #variable in (#start..=#end).rev() { #body }),
+            (Target::Computation(_), true) => emit!(for #variable in (#start..#end).rev() { #body }),
+            (Target::Types(_), false) => {
                 let before = if *inclusive { emit!(<=) } else { emit!(<) };
                 emit! {{
                     let mut counter = #start;
@@ -89,7 +126,7 @@ impl Expansion<'_> {
                     }
                 }}
             }
-            (Target::Shapes(_), true) => {
+            (Target::Types(_), true) => {
                 let behind = if *inclusive { emit!(#end + 1) } else { end.clone() };
                 emit! {{
                     let start = #start;
@@ -104,91 +141,179 @@ impl Expansion<'_> {
         }
     }
 
-    fn choice(&self, choice: &If) -> TokenStream {
-        let (condition, then) = (&choice.condition, self.block(&choice.then));
+    fn for_array(&self, variable: &Ident, array: &TokenStream, body: &TokenStream) -> TokenStream {
+        match self.target {
+            Target::Computation(_) => emit!(for #variable in #array { #body }),
+            Target::Types(_) => emit! {{
+                let array = #array;
+                let mut position = 0;
+                while position < array.len() {
+                    let #variable = array[position];
+                    { #body }
+                    position += 1;
+                }
+            }},
+        }
+    }
+
+    fn choice(&self, choice: &If, want: Want) -> TokenStream {
+        let (condition, then) = (&choice.condition, self.block(&choice.then, want));
         let otherwise = choice.otherwise.as_ref().map(|block| {
-            let block = self.block(block);
+            let block = self.block(block, want);
             emit!(else { #block })
         });
         emit!(if #condition { #then } #otherwise)
     }
 
-    fn value(&self, value: &Value) -> TokenStream {
+    fn value(&self, value: &Value, want: Want) -> TokenStream {
         match value {
-            Value::Tensor(tensor) => self.tensor(tensor),
+            Value::Tensor(tensor) => self.tensor(tensor, want),
             Value::Number(number) => number.clone(),
+            Value::Tuple(tensors) => {
+                let tensors = self.tensors(tensors);
+                emit!([#(#tensors),*])
+            }
         }
     }
 
-    fn tensor(&self, tensor: &Tensor) -> TokenStream {
+    fn tensors(&self, tensors: &[Tensor]) -> Vec<TokenStream> {
+        tensors.iter().map(|tensor| self.tensor(tensor, Want::One)).collect()
+    }
+
+    fn tensor(&self, tensor: &Tensor, want: Want) -> TokenStream {
         match tensor {
             Tensor::Variable(name) => name.to_token_stream(),
-            Tensor::Elementwise { of, method } => {
-                let of = self.tensor(of);
-                match &self.target {
-                    Target::Computation if method == "neg" => emit!(::core::ops::Neg::neg(#of)),
-                    Target::Computation => emit!(::kiln::graph::Value::#method(#of)),
-                    Target::Shapes(_) => of,
-                }
-            }
-            Tensor::Binary(binary) => self.binary(binary),
-            Tensor::Apply { layer, input, place } => {
-                let input = self.tensor(input);
-                match &self.target {
-                    Target::Computation => self.apply(layer, &input),
-                    Target::Shapes(owner) => {
-                        let (label, indices) = self.label(layer);
-                        let Some(node) = layer.find(self.layers) else { return TokenStream::new() };
-                        let run = run(node, owner, Some(Check { only: None, label: &label, place: Some(*place) }));
-                        emit!({ let x = #input; #indices #run })
+            Tensor::Call(call) => match self.target {
+                Target::Computation(_) => self.compute_call(call, want),
+                Target::Types(_) => self.check_call(call, want),
+            },
+            Tensor::Apply(apply) => match self.target {
+                Target::Computation(model) => self.compute_apply(apply, model, want),
+                Target::Types(owner) => self.check_apply(apply, owner, want),
+            },
+            Tensor::Helper { helper, arguments, place } => {
+                let helper = &self.helpers[*helper];
+                let mut given: Vec<TokenStream> = arguments.iter().map(|value| self.value(value, Want::One)).collect();
+                let batch = batch();
+                match self.target {
+                    Target::Computation(model) => {
+                        let function = computation_of(helper, self.model);
+                        emit!(#function(#model, g, #batch, #(#given),*))
+                    }
+                    Target::Types(owner) => {
+                        for (given, parameter) in given.iter_mut().zip(&helper.parameters) {
+                            if let ParameterKind::Tensor(Some(extents)) = &parameter.kind {
+                                let (function, name) = (helper.name.to_string(), parameter.name.to_string());
+                                let declared = super::checks::extents(extents);
+                                let arguments = emit!(#function, #name, #declared, #given);
+                                *given = call(*place, emit!(shape::check_argument), arguments);
+                            }
+                        }
+                        let function = owner.function(&helper.name, *place);
+                        emit!(#function(#batch, #(#given),*))
                     }
                 }
             }
             Tensor::If(choice) => {
-                let choice = self.choice(choice);
+                let choice = self.choice(choice, want);
                 emit!((#choice))
             }
             Tensor::Block(block) => {
-                let block = self.block(block);
+                let block = self.block(block, want);
                 emit!({ #block })
             }
         }
     }
 
-    fn binary(&self, binary: &Binary) -> TokenStream {
-        let Binary { left, operator, right, text, place } = binary;
-        if let Target::Computation = self.target {
-            let operand = |value: &Value| match value {
-                Value::Tensor(tensor) => self.tensor(tensor),
-                Value::Number(number) => emit!((#number as f64)),
-            };
-            let (left, right) = (operand(left), operand(right));
-            return match operator {
-                Operator::Add => emit!((#left + #right)),
-                Operator::Sub => emit!((#left - #right)),
-                Operator::Mul => emit!((#left * #right)),
-                Operator::Div => emit!((#left / #right)),
-            };
-        }
-        match (left, right) {
-            (Value::Tensor(left), Value::Tensor(right)) => {
-                let (left, right, name) = (self.tensor(left), self.tensor(right), operator.name());
-                let rule = emit!(::kiln::graph::shape::rules::broadcast(#name, left, right));
-                let check = call(*place, emit!(shape::check_operation), emit!(#text, #rule));
-                emit!({ let left = #left; let right = #right; #check })
+    fn compute_call(&self, call: &Call, want: Want) -> TokenStream {
+        let arguments: Vec<TokenStream> = (call.arguments.iter())
+            .map(|argument| match argument {
+                Argument::Tensor(tensor) => self.tensor(tensor, Want::One),
+                Argument::Number(number) => emit!((#number as f64)),
+                Argument::Tensors(tensors) => {
+                    let tensors = self.tensors(tensors);
+                    emit!(&[#(#tensors),*])
+                }
+                Argument::Attribute(attribute) => attribute.clone(),
+            })
+            .collect();
+        let value = match (call.function.builds, arguments.as_slice()) {
+            (Builds::Operator(operator), operands) => {
+                let operator: TokenStream = operator.parse().expect("an operator");
+                match operands {
+                    [left, right] => emit!((#left #operator #right)),
+                    operands => emit!((#operator #(#operands)*)),
+                }
             }
-            (Value::Tensor(tensor), Value::Number(_)) | (Value::Number(_), Value::Tensor(tensor)) => {
-                self.tensor(tensor)
+            (Builds::Value(method), arguments) => {
+                let method = Ident::new(method, Span::mixed_site());
+                emit!(::kiln::graph::Value::#method(#(#arguments),*))
             }
-            (Value::Number(left), Value::Number(_)) => left.clone(),
+            (Builds::Function(function), arguments) => {
+                let function = Ident::new(function, Span::mixed_site());
+                emit!(::kiln::graph::functions::#function(#(#arguments),*))
+            }
+        };
+        match want {
+            Want::One => value,
+            Want::Several => emit!(::kiln::graph::model::exactly(g, &#value)),
         }
     }
 
+    /// The rule of a function, called with the operands' types.
+    fn check_call(&self, one: &Call, want: Want) -> TokenStream {
+        let function = one.function;
+        let (mut operands, mut elements, mut arguments) = (TokenStream::new(), Vec::new(), Vec::new());
+        let several = function.gives == Gives::Several;
+        let mut operand = |tensor: &Tensor, of: Elements, elements: &mut Vec<TokenStream>| {
+            let name = format_ident!("operand_{}", elements.len(), span = Span::mixed_site());
+            let value = self.tensor(tensor, Want::One);
+            let of = format_ident!("{of:?}", span = Span::mixed_site());
+            operands.extend(emit!(let #name = #value;));
+            elements.push(emit!((::kiln::graph::shape::functions::Elements::#of, #name.dtype)));
+            if several { emit!(#name) } else { emit!(#name.shape) }
+        };
+        for (argument, parameter) in one.arguments.iter().zip(function.parameters) {
+            arguments.push(match (argument, parameter.kind) {
+                (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => operand(tensor, of, &mut elements),
+                (Argument::Tensors(tensors), _) => {
+                    let shapes: Vec<TokenStream> =
+                        tensors.iter().map(|tensor| operand(tensor, Elements::Any, &mut elements)).collect();
+                    emit!(&[#(#shapes),*])
+                }
+                (Argument::Attribute(attribute), _) => attribute.clone(),
+                // A number fits any shape.
+                (Argument::Number(_) | Argument::Tensor(_), _) => emit!(::kiln::graph::Shape::SCALAR),
+            });
+        }
+        let name = function.name;
+        let dtype = emit!(::kiln::graph::shape::functions::elements(#name, &[#(#elements),*]));
+        let given = |dtype_name: &str| {
+            let given = Ident::new(dtype_name, Span::mixed_site());
+            emit!(::kiln::graph::shape::functions::gives(::kiln::graph::DType::#given, #dtype))
+        };
+        let dtype = match function.gives {
+            Gives::Same | Gives::Several => dtype,
+            Gives::F32 => given("F32"),
+            Gives::I32 => given("I32"),
+            Gives::Bool => given("Bool"),
+        };
+        let rule = Ident::new(function.rule, Span::mixed_site());
+        let rule = emit!(::kiln::graph::shape::functions::#rule(#name, #(#arguments),*));
+        let check = match want {
+            Want::One => emit!(shape::check_call),
+            Want::Several => emit!(shape::check_several),
+        };
+        let text = &one.text;
+        let check = call(one.place, check, emit!(#text, #dtype, #rule));
+        emit!({ #operands #check })
+    }
+
     /// A layer applied within the scopes of its name.
-    fn apply(&self, layer: &Access, input: &TokenStream) -> TokenStream {
-        let mut place = emit!(self);
+    fn compute_apply(&self, apply: &Apply, model: &TokenStream, want: Want) -> TokenStream {
+        let mut place = model.clone();
         let mut scopes = TokenStream::new();
-        for step in &layer.steps {
+        for step in &apply.layer.steps {
             match step {
                 Step::Member(name) => {
                     let segment = walk::segment(name);
@@ -202,9 +327,37 @@ impl Expansion<'_> {
                 }
             }
         }
-        let Some(node) = layer.find(self.layers) else { return TokenStream::new() };
+        let Some(node) = apply.layer.find(self.layers) else { return TokenStream::new() };
+        let inputs = self.tensors(&apply.inputs);
+        if let (Node::Layer(Layer { ty, kind: LayerKind::Model, .. }), false) =
+            (node, want == Want::One && inputs.len() == 1)
+        {
+            let all = emit!(<#ty as ::kiln::graph::Model>::forward_all(&#place, g, &inputs));
+            let all = emit!(::kiln::graph::model::exactly(g, &#all));
+            let result = if want == Want::One { emit!(let [x] = #all; x) } else { all };
+            return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
+        }
         let result = walk::forward_node(node, &place);
-        emit!({ let x = #input; #scopes #result })
+        emit!({ let x = #(#inputs)*; #scopes #result })
+    }
+
+    fn check_apply(&self, apply: &Apply, owner: &Owner, want: Want) -> TokenStream {
+        let (label, indices) = self.label(&apply.layer);
+        let Some(node) = apply.layer.find(self.layers) else { return TokenStream::new() };
+        let inputs = self.tensors(&apply.inputs);
+        if let Node::Layer(layer @ Layer { kind: LayerKind::Model, .. }) = node {
+            let result = model_types(layer, &label, apply.place, want);
+            return emit!({ let inputs = [#(#inputs),*]; #indices #result });
+        }
+        let run = run(node, owner, Some(Check { only: None, label: &label, place: Some(apply.place) }));
+        let x = emit!(#(#inputs)*);
+        if want == Want::Several {
+            // Only a model gives several.
+            let name = label.message();
+            let count = call(apply.place, emit!(shape::check_outputs), emit!(name.as_str(), &[x]));
+            return emit!({ let x = #x; #indices let x = { #run }; let name = #name; #count });
+        }
+        emit!({ let x = #x; #indices #run })
     }
 
     /// The layer's name as the message gives it, and the checks of the indices on the way.
@@ -229,5 +382,13 @@ impl Expansion<'_> {
             way.steps.push(step.clone());
         }
         (label.unwrap_or_else(|| Label::new("")), checks)
+    }
+}
+
+/// Values through which no gradient passes.
+fn cut(value: TokenStream, want: Want) -> TokenStream {
+    match want {
+        Want::One => emit!(::kiln::graph::Value::detach(#value)),
+        Want::Several => emit!((#value).map(::kiln::graph::Value::detach)),
     }
 }

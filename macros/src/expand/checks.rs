@@ -10,15 +10,16 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::GenericParam;
 
+use super::body::{Expansion, Target, Want};
 use super::walk::segment;
-use crate::ast::{Extents, Node, Place, Sequence};
-use crate::body::Forward;
-use crate::validate::{Layer, LayerKind, Validated};
+use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
+use crate::body::{Forward, Helper};
+use crate::validate::{Layer, LayerKind, Validated, batch};
 
-/// The constant that holds the model's input shape.
-pub const INPUT: &str = "INPUT";
-/// The constant that holds the model's output shape.
-pub const OUTPUT: &str = "OUTPUT";
+/// The constant that holds the types of the model's inputs.
+pub const INPUTS: &str = "INPUTS";
+/// The constant that holds the types of the model's outputs.
+pub const OUTPUTS: &str = "OUTPUTS";
 
 /// How the constants are named. Their names end in that of the model, so that they hide nothing that the user's const
 /// arguments speak of.
@@ -54,6 +55,13 @@ impl Owner {
 
     pub fn constant(&self, of: &str) -> TokenStream {
         let (prefix, name) = (&self.prefix, self.name(of));
+        emit!(#prefix #name)
+    }
+
+    /// The function that walks over the types of one of the model's own functions, called at a place.
+    pub fn function(&self, helper: &Ident, place: Place) -> TokenStream {
+        let prefix = &self.prefix;
+        let name = Ident::new(&self.name(&helper.to_string()).to_string(), at(place.first));
         emit!(#prefix #name)
     }
 
@@ -110,9 +118,9 @@ pub fn checks(declaration: &Validated) -> Checks {
         impl #parameters #holder #arguments #bounds {
             #definitions
         }
-        #(const _: ::kiln::graph::Shape = #with_defaults;)*
+        #(const _: () = { let _ = (#with_defaults,); };)*
     };
-    Checks { items, when_instantiated: emit!(let _ = [#(#instantiated),*];) }
+    Checks { items, when_instantiated: emit!(let _ = (#(#instantiated,)*);) }
 }
 
 /// An associated constant, named at a place.
@@ -137,50 +145,70 @@ struct Constants {
 impl Constants {
     fn new(declaration: &Validated) -> Constants {
         let owner = Owner::within(declaration);
-        let shape = owner.constant(INPUT);
+        let inputs = owner.constant(INPUTS);
+        let shape = emit!(#inputs[0]);
         Constants { owner, definitions: TokenStream::new(), checks: Vec::new(), names: HashSet::new(), shape }
     }
 
     fn all(&mut self, declaration: &Validated) {
-        if let Some(input) = &declaration.input {
-            self.define(INPUT, extents(input));
-        }
+        self.define_all(INPUTS, &declaration.inputs);
         if let Some(forward) = &declaration.forward {
             return self.forward(forward, declaration);
         }
         self.sequence(&declaration.body, "");
         let found = self.shape.clone();
-        match &declaration.output {
-            None => self.define(OUTPUT, found),
+        match declaration.outputs.first() {
+            None => {
+                let name = self.owner.name(OUTPUTS);
+                self.definitions.extend(emit!(const #name: [::kiln::graph::Type; 1] = [#found];));
+            }
             Some(output) => {
-                self.define(OUTPUT, extents(output));
-                let check = self.declared_output(declaration, output, &found);
-                self.check("declared_output".to_string(), output.place, check);
+                self.define_all(OUTPUTS, &declaration.outputs);
+                let check = self.declared_output(declaration, 0, output.place, &found);
+                self.check("declared_output".to_string(), output.place, emit!(::kiln::graph::Type), check);
             }
         }
     }
 
-    /// The check that the declared output is the one found.
-    fn declared_output(&self, declaration: &Validated, output: &Extents, found: &TokenStream) -> TokenStream {
-        let declared = self.owner.constant(OUTPUT);
-        let name = declaration.name.to_string();
-        call(output.place, emit!(shape::check_output), emit!(#name, #declared, #found))
+    /// The check that a declared output is the one found.
+    fn declared_output(
+        &self,
+        declaration: &Validated,
+        position: usize,
+        place: Place,
+        found: &TokenStream,
+    ) -> TokenStream {
+        let declared = self.owner.constant(OUTPUTS);
+        let name = if declaration.outputs.len() > 1 {
+            format!("output {position} of {}", declaration.name)
+        } else {
+            format!("output of {}", declaration.name)
+        };
+        call(place, emit!(shape::check_output), emit!(#name, #declared[#position], #found))
+    }
+
+    /// The types of the inputs or outputs.
+    fn define_all(&mut self, name: &str, types: &[Extents]) {
+        let name = self.owner.name(name);
+        let count = types.len();
+        let types = types.iter().map(extents);
+        self.definitions.extend(emit!(const #name: [::kiln::graph::Type; #count] = [#(#types),*];));
     }
 
     fn define(&mut self, name: &str, value: impl ToTokens) {
         let name = self.owner.name(name);
-        self.definitions.extend(emit!(const #name: ::kiln::graph::Shape = #value;));
+        self.definitions.extend(emit!(const #name: ::kiln::graph::Type = #value;));
     }
 
     /// A constant that is named after a field, as rustc shows its name.
-    fn check(&mut self, mut name: String, place: Place, value: TokenStream) {
+    fn check(&mut self, mut name: String, place: Place, ty: TokenStream, value: TokenStream) {
         while !self.names.insert(name.clone()) {
             name.push('_');
         }
         let name = self.owner.name(&name);
         let definition = emit! {
             #[allow(unused_variables, unused_assignments)]
-            const #name: ::kiln::graph::Shape = #value;
+            const #name: #ty = #value;
         };
         self.definitions.extend(definition);
         self.checks.push((name, place));
@@ -198,7 +226,8 @@ impl Constants {
                         let run = run(node, &self.owner, Some(check));
                         let before = &self.shape;
                         let name = format!("layer_{}", path.replace('.', "_"));
-                        self.check(name, leaf.place, emit!({ let x = #before; #run }));
+                        let check = emit!({ let x = #before; #run });
+                        self.check(name, leaf.place, emit!(::kiln::graph::Type), check);
                     }
                     let name = format!("SHAPE_{}", self.names.len());
                     let after = run(node, &self.owner, None);
@@ -210,17 +239,72 @@ impl Constants {
         }
     }
 
-    /// One constant for the whole body, with the check of its result, so that nothing uses a constant that failed.
+    /// One constant for the whole body, with the check of its results, so that nothing uses a constant that failed; and
+    /// a function for each of the model's own functions.
     fn forward(&mut self, forward: &Forward, declaration: &Validated) {
         for member in &declaration.body.members {
             self.settings(&member.node);
         }
-        let mut check = super::body::shapes(forward, &declaration.body, &self.owner, &self.shape);
-        if let Some(output) = &declaration.output {
-            self.define(OUTPUT, extents(output));
-            check = self.declared_output(declaration, output, &check);
+        self.define_all(OUTPUTS, &declaration.outputs);
+        for helper in &declaration.helpers {
+            self.helper(helper, declaration);
         }
-        self.check("forward".to_string(), Place::of(&forward.input), check);
+        let (inputs, batch) = (self.owner.constant(INPUTS), batch());
+        let names = &forward.inputs;
+        let positions = 0..names.len();
+        let count = declaration.outputs.len();
+        let body = expansion(declaration, &self.owner).block(&forward.body, Want::of(count));
+        let body = emit!({
+            let #batch = ::kiln::graph::Shape::N;
+            #(let mut #names = #inputs[#positions];)*
+            #body
+        });
+        let results = declaration.outputs.iter().map(|output| output.place);
+        let checks = self.results(results, body, |constants, position, place, found| {
+            constants.declared_output(declaration, position, place, found)
+        });
+        let ty = types(count);
+        self.check("forward".to_string(), Place::of(&names[0]), ty, checks);
+    }
+
+    /// Results, each with its check, which is reported at its place.
+    fn results(
+        &self,
+        places: impl ExactSizeIterator<Item = Place>,
+        found: TokenStream,
+        check: impl Fn(&Constants, usize, Place, &TokenStream) -> TokenStream,
+    ) -> TokenStream {
+        if places.len() == 1 {
+            return places.map(|place| check(self, 0, place, &found)).collect();
+        }
+        let checks = places.enumerate().map(|(position, place)| check(self, position, place, &emit!(found[#position])));
+        emit!({ let found = #found; [#(#checks),*] })
+    }
+
+    /// The walk over the types of one of the model's own functions.
+    fn helper(&mut self, helper: &Helper, declaration: &Validated) {
+        let batch = batch();
+        let parameters = helper.parameters.iter().map(|Parameter { name, kind }| match kind {
+            ParameterKind::Tensor(_) => emit!(mut #name: ::kiln::graph::Type),
+            ParameterKind::Number(ty) => emit!(mut #name: #ty),
+        });
+        let mut body = expansion(declaration, &self.owner).block(&helper.body, Want::of(helper.results));
+        if let Some(declared) = &helper.declared {
+            let places = declared.iter().map(|result| result.place);
+            body = self.results(places, emit!({ #body }), |_, position, place, found| {
+                let name = match declared.len() {
+                    1 => format!("result of {}", helper.name),
+                    _ => format!("result {position} of {}", helper.name),
+                };
+                let declared = extents(&declared[position]);
+                call(place, emit!(shape::check_output), emit!(#name, #declared, #found))
+            });
+        }
+        let (name, ty) = (self.owner.name(&helper.name.to_string()), types(helper.results));
+        self.definitions.extend(emit! {
+            #[allow(unused_variables, unused_assignments)]
+            const fn #name(#batch: usize, #(#parameters),*) -> #ty { #body }
+        });
     }
 
     /// The settings of the layers in a node.
@@ -232,6 +316,16 @@ impl Constants {
             }
         }
     }
+}
+
+/// The type of one value over which a body is walked, or of several.
+fn types(count: usize) -> TokenStream {
+    if count == 1 { emit!(::kiln::graph::Type) } else { emit!([::kiln::graph::Type; #count]) }
+}
+
+fn expansion<'a>(declaration: &'a Validated, owner: &'a Owner) -> Expansion<'a> {
+    let Validated { body, helpers, name, .. } = declaration;
+    Expansion { target: Target::Types(owner), layers: body, helpers, model: name }
 }
 
 /// `head.norm`
@@ -296,16 +390,23 @@ pub struct Check<'a> {
     pub place: Option<Place>,
 }
 
-/// The statements that turn `x`, the shape before a node, into the shape after it: assumed where it does not fit, so
+/// The statements that turn `x`, the type before a node, into the type after it: assumed where it does not fit, so
 /// that they never fail, but for what is to be checked.
 pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> TokenStream {
     match node {
         Node::Layer(layer) => {
-            let check = check.filter(|check| check.only.is_none_or(|only| only == layer.id)).map(|check| {
-                let (message, result) = (&check.label.message, result(layer, owner));
-                let place = check.place.unwrap_or(layer.place);
-                let check = call(place, emit!(shape::check_layer), emit!(name.as_str(), #result));
-                emit!(let name = #message; #check;)
+            let check = check.filter(|check| check.only.is_none_or(|only| only == layer.id));
+            let place = check.and_then(|check| check.place).unwrap_or(layer.place);
+            let check = check.map(|check| match &layer.kind {
+                LayerKind::Known { .. } => {
+                    let (message, result) = (&check.label.message, result(layer, owner));
+                    let check = call(place, emit!(shape::check_layer), emit!(name.as_str(), #result));
+                    emit!(let name = #message; #check;)
+                }
+                LayerKind::Model => {
+                    let types = model_types(layer, check.label, place, Want::One);
+                    emit!({ let inputs = [x]; #types };)
+                }
             });
             let assumed = assumed(layer, owner);
             emit!(#check #assumed)
@@ -337,29 +438,32 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
     }
 }
 
-/// The shape after a layer, or what is wrong.
+/// The shape after a layer of Kiln, or what is wrong.
 fn result(layer: &Layer, owner: &Owner) -> TokenStream {
-    let ty = &layer.ty;
-    match &layer.kind {
-        LayerKind::Known { .. } => {
-            let settings = owner.settings(layer.id);
-            emit!(<#ty>::shape(x, &#settings))
-        }
-        LayerKind::Model => {
-            emit!(::kiln::graph::shape::rules::model(<#ty as ::kiln::graph::Model>::INPUT, <#ty as ::kiln::graph::Model>::OUTPUT, x))
-        }
-    }
+    let (ty, settings) = (&layer.ty, owner.settings(layer.id));
+    emit!(::kiln::graph::shape::rules::takes(::kiln::graph::DType::F32, x, <#ty>::shape(x.shape, &#settings)))
 }
 
-/// The shape after a layer, assumed if its input does not fit.
+/// The check that a model takes `inputs`, and the types of what it gives.
+pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> TokenStream {
+    let (ty, message) = (&layer.ty, &label.message);
+    let model = emit!(<#ty as ::kiln::graph::Model>);
+    let taken = emit!(::kiln::graph::shape::rules::inputs(#model::INPUTS, &inputs));
+    let taken = call(place, emit!(shape::check_inputs), emit!(name.as_str(), #taken));
+    let given = call(place, emit!(shape::check_outputs), emit!(name.as_str(), #model::OUTPUTS));
+    let given = if want == Want::One { emit!(let [x] = #given; x) } else { given };
+    emit!(let name = #message; #taken; #given)
+}
+
+/// The type after a layer, assumed if its input does not fit.
 fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
     let ty = &layer.ty;
     match &layer.kind {
         LayerKind::Known { .. } => {
             let settings = owner.settings(layer.id);
-            emit!(<#ty>::shape_or_assumed(x, &#settings))
+            emit!(::kiln::graph::Type::new(::kiln::graph::DType::F32, <#ty>::shape_or_assumed(x.shape, &#settings)))
         }
-        LayerKind::Model => emit!(<#ty as ::kiln::graph::Model>::OUTPUT),
+        LayerKind::Model => emit!(<#ty as ::kiln::graph::Model>::OUTPUTS[0]),
     }
 }
 
@@ -380,8 +484,15 @@ pub fn at(span: Span) -> Span {
     span.resolved_at(Span::call_site())
 }
 
-/// The shape of a batch of samples with these extents.
-fn extents(extents: &Extents) -> TokenStream {
+/// A declared type.
+pub fn extents(extents: &Extents) -> TokenStream {
+    let batch = extents.batch.then(|| emit!(::kiln::graph::Shape::N,));
     let values = &extents.values;
-    call(extents.place, emit!(Shape::new), emit!(&[::kiln::graph::Shape::N, #(#values),*]))
+    let shape = call(extents.place, emit!(Shape::new), emit!(&[#batch #(#values),*]));
+    let dtype = match &extents.element {
+        Some(element) if element == "i32" => emit!(I32),
+        Some(element) if element == "bool" => emit!(Bool),
+        _ => emit!(F32),
+    };
+    emit!(::kiln::graph::Type::new(::kiln::graph::DType::#dtype, #shape))
 }

@@ -1,18 +1,18 @@
-//! The expressions of a `forward`: what is a tensor, what a number, and which layer is applied to what.
+//! The expressions of a body: what is a tensor, what a number, and which layer is applied to what.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote;
-use syn::{BinOp, Expr, ExprBinary, ExprCall, ExprMethodCall, UnOp};
+use syn::{BinOp, Expr, ExprBinary, UnOp};
 
-use super::forward::{Binding, Scope, compound};
+use super::forward::{Binding, Scope};
 use crate::ast::{Node, Place};
-use crate::body::{Access, Binary, Operator, Step, Tensor, Value};
-use crate::layers::{Known, one_slip};
-use crate::methods;
+use crate::body::{Access, Argument, Call, Step, Tensor, Value};
+use crate::layers::one_slip;
+use crate::methods::Function;
 use crate::mistakes::spaced;
 
 /// What an expression stands for.
-enum Meaning {
+pub enum Meaning {
     Value(Value),
     Layer(Access),
 }
@@ -22,6 +22,8 @@ impl From<Tensor> for Meaning {
         Meaning::Value(Value::Tensor(tensor))
     }
 }
+
+const OPERATORS: &str = "a tensor takes the operators `+`, `-`, `*` and `/`, and comparisons";
 
 impl Scope<'_> {
     /// What a name in scope stands for; a local one hides a field.
@@ -45,13 +47,17 @@ impl Scope<'_> {
             .iter()
             .map(|(known, _)| known.clone())
             .chain(fields)
+            .chain(self.helpers.iter().map(|helper| helper.name.to_string()))
             .find(|known| known.len() > 2 && one_slip(known, &text));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         self.mistake(name, format!("`{name}` is not in scope: it is neither a value nor a layer of this model{hint}"))
     }
 
-    /// An expression that is a tensor or a number.
-    pub fn value(&mut self, expression: &Expr) -> Option<Value> {
+    /// An expression that is a tensor, several, or a number.
+    pub fn values(&mut self, expression: &Expr) -> Option<Value> {
+        if let Expr::Tuple(tuple) = expression {
+            return self.tensors(tuple.elems.iter()).map(Value::Tuple);
+        }
         match self.meaning(expression)? {
             Meaning::Value(value) => Some(value),
             Meaning::Layer(layer) => {
@@ -67,6 +73,35 @@ impl Scope<'_> {
         }
     }
 
+    /// An expression that is a tensor or a number.
+    pub fn value(&mut self, expression: &Expr) -> Option<Value> {
+        match self.values(expression)? {
+            Value::Tuple(_) => self.mistake(expression, "expected one tensor, and these are several"),
+            value => {
+                if let Value::Tensor(_) = value {
+                    self.gives(&value, 1, expression, "expected")?;
+                }
+                Some(value)
+            }
+        }
+    }
+
+    /// Expressions that are tensors.
+    pub fn tensors<'e>(&mut self, expressions: impl Iterator<Item = &'e Expr>) -> Option<Vec<Tensor>> {
+        let mut tensors = Vec::new();
+        let mut complete = true;
+        for expression in expressions {
+            match self.value(expression) {
+                Some(Value::Tensor(tensor)) => tensors.push(tensor),
+                Some(_) => {
+                    complete = self.mistake(expression, "expected a tensor, and this is a number").unwrap_or(false)
+                }
+                None => complete = false,
+            }
+        }
+        complete.then_some(tensors)
+    }
+
     /// An expression that may be a layer; nothing is reported if it is a value.
     pub fn layer(&mut self, expression: &Expr) -> Option<Access> {
         match self.meaning(expression)? {
@@ -78,11 +113,11 @@ impl Scope<'_> {
     fn number(&mut self, expression: &Expr) -> Option<TokenStream> {
         match self.value(expression)? {
             Value::Number(number) => Some(number),
-            Value::Tensor(_) => self.mistake(expression, "expected a constant number, and this is a tensor"),
+            _ => self.mistake(expression, "expected a constant number, and this is a tensor"),
         }
     }
 
-    fn meaning(&mut self, expression: &Expr) -> Option<Meaning> {
+    pub fn meaning(&mut self, expression: &Expr) -> Option<Meaning> {
         let number = |tokens: TokenStream| Some(Meaning::Value(Value::Number(tokens)));
         match expression {
             Expr::Paren(inner) => Some(match self.meaning(&inner.expr)? {
@@ -104,26 +139,29 @@ impl Scope<'_> {
             }
             Expr::Unary(unary) => {
                 let operator = &unary.op;
-                match (self.value(&unary.expr)?, operator) {
-                    (Value::Number(value), _) => number(round(quote!(#operator #value), Place::of(operator).first)),
-                    (Value::Tensor(tensor), UnOp::Neg(_)) => {
-                        let method = Ident::new("neg", Place::of(operator).first);
-                        Some(Tensor::Elementwise { of: Box::new(tensor), method }.into())
+                let name = match (self.value(&unary.expr)?, operator) {
+                    (Value::Number(value), _) => {
+                        return number(round(quote!(#operator #value), Place::of(operator).first));
                     }
-                    (Value::Tensor(_), _) => self.mistake(unary, "a tensor takes the operators `+`, `-`, `*` and `/`"),
-                }
+                    (Value::Tensor(tensor), UnOp::Neg(_)) => ("neg", tensor),
+                    (Value::Tensor(tensor), UnOp::Not(_)) => ("logical_not", tensor),
+                    _ => return self.mistake(unary, OPERATORS),
+                };
+                let (name, tensor) = name;
+                Some(self.operator(name, vec![Argument::Tensor(tensor)], expression).into())
             }
             Expr::Binary(binary) => self.binary(binary).map(Meaning::Value),
             Expr::Index(index) => {
-                let base = self.meaning(&index.expr);
+                let base = self.meaning(&index.expr)?;
+                if let Meaning::Value(Value::Tensor(_) | Value::Tuple(_)) = base {
+                    return self.index_of_tensor(index);
+                }
                 let position = self.number(&index.index)?;
-                match base? {
-                    Meaning::Value(Value::Number(base)) => {
+                match base {
+                    Meaning::Value(base) => {
+                        let Value::Number(base) = base else { return None };
                         let position = group(Delimiter::Bracket, position, index.bracket_token.span.join());
                         number(quote!(#base #position))
-                    }
-                    Meaning::Value(Value::Tensor(_)) => {
-                        self.mistake(expression, "Kiln does not have the indexing of tensors yet")
                     }
                     Meaning::Layer(layer) => {
                         let step = Step::Index { index: position, place: Place::of(&index.index), certain: false };
@@ -142,10 +180,11 @@ impl Scope<'_> {
                 Some(Tensor::If(Box::new(choice)).into())
             }
             Expr::Block(block) => {
-                let inner = self.block(&block.block.stmts, true);
+                let inner = self.braces(block, true)?;
                 match inner.value {
-                    Some(Value::Tensor(_)) => Some(Tensor::Block(Box::new(inner)).into()),
+                    Some(Value::Tensor(_) | Value::Tuple(_)) => Some(Tensor::Block(Box::new(inner)).into()),
                     Some(Value::Number(_)) => self.mistake(block, "a block gives a tensor, and this is a number"),
+                    None if !self.complete => None,
                     None => self.mistake(block, "this block gives no value: end it with a tensor, without a semicolon"),
                 }
             }
@@ -154,12 +193,33 @@ impl Scope<'_> {
             Expr::While(_) | Expr::Loop(_) => {
                 self.mistake(expression, "the graph is fixed before it runs: a loop is a `for` over a constant range")
             }
+            Expr::Tuple(_) => self.mistake(expression, "expected one tensor, and these are several"),
             other => {
-                let message = "this is not part of the language of `forward`: it takes `let`, assignments, `for`, `if`, \
-                               arithmetic, calls of layers and methods of tensors";
+                let message = format!(
+                    "this is not part of the language of `{}`: it takes `let`, assignments, `for`, `if`, arithmetic, \
+                     calls of layers and methods of tensors",
+                    self.function
+                );
                 self.mistake(other, message)
             }
         }
+    }
+
+    /// `x[0]`: says what to write.
+    fn index_of_tensor<T>(&mut self, index: &syn::ExprIndex) -> Option<T> {
+        let tensor = spaced(&index.expr);
+        let message = match unparenthesized(&index.index) {
+            Expr::Range(_) => format!(
+                "a tensor is not indexed, as its first axis is the batch: take a part of an axis with `{tensor}.slice(1, \
+                 START, END)`"
+            ),
+            _ => format!(
+                "a tensor is not indexed, as its first axis is the batch: take one element of an axis with \
+                 `{tensor}.select(1, {})`, or a part of it with `{tensor}.narrow(1, START, LENGTH)`",
+                spaced(&index.index).trim_matches(['(', ')'])
+            ),
+        };
+        self.mistake(index, message)
     }
 
     /// A name by itself. One that is not in scope is a constant if it is written like one.
@@ -177,7 +237,7 @@ impl Scope<'_> {
     }
 
     /// One step further into the layers.
-    fn step(&mut self, layer: Access, step: Step, base: &Expr) -> Option<Meaning> {
+    pub fn step(&mut self, layer: Access, step: Step, base: &Expr) -> Option<Meaning> {
         let message = match (&step, layer.find(self.layers)) {
             (Step::Index { .. }, Some(Node::List { .. })) => None,
             (Step::Member(_), Some(Node::Sequence(_))) => None,
@@ -209,141 +269,79 @@ impl Scope<'_> {
             }
             tensors => tensors,
         };
-        let operator = match plain {
-            BinOp::Add(_) => Operator::Add,
-            BinOp::Sub(_) => Operator::Sub,
-            BinOp::Mul(_) => Operator::Mul,
-            BinOp::Div(_) => Operator::Div,
-            BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_) | BinOp::Eq(_) | BinOp::Ne(_) => {
-                let message = "a condition is a constant, as the graph is fixed before it runs; this compares a tensor";
-                return self.mistake(binary, message);
-            }
-            _ => return self.mistake(op, "a tensor takes the operators `+`, `-`, `*` and `/`"),
+        let name = match plain {
+            BinOp::Add(_) => "add",
+            BinOp::Sub(_) => "sub",
+            BinOp::Mul(_) => "mul",
+            BinOp::Div(_) => "div",
+            BinOp::Lt(_) => "lt",
+            BinOp::Le(_) => "le",
+            BinOp::Gt(_) => "gt",
+            BinOp::Ge(_) => "ge",
+            BinOp::Eq(_) => "eq",
+            BinOp::Ne(_) => "ne",
+            BinOp::BitAnd(_) => "logical_and",
+            BinOp::BitOr(_) => "logical_or",
+            _ => return self.mistake(op, OPERATORS),
         };
-        let (text, place) = (spaced(binary), Place::of(binary));
-        Some(Value::Tensor(Tensor::Binary(Box::new(Binary { left: l, operator, right: r, text, place }))))
+        // The methods behind comparisons are those of the left operand.
+        let (name, l, r) = match (mirrored(name), &l) {
+            (Some(mirrored), Value::Number(_)) => (mirrored, r, l),
+            _ => (name, l, r),
+        };
+        let argument = |value: Value| match value {
+            Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
+            Value::Number(number) => Some(Argument::Number(number)),
+            Value::Tuple(_) => None,
+        };
+        let arguments = [argument(l)?, argument(r)?].into();
+        Some(Value::Tensor(self.operator(name, arguments, &Expr::Binary(binary.clone()))))
     }
 
-    fn call(&mut self, call: &ExprCall) -> Option<Meaning> {
-        let ExprCall { func, args, .. } = call;
-        let path = if let Expr::Path(path) = &**func { Some(&path.path) } else { None };
-        if let Some(name) = path.and_then(|path| path.get_ident()) {
-            match self.find(name) {
-                Some(Binding::Layer(_) | Binding::Unknown) => {}
-                Some(Binding::Tensor | Binding::Number) => {
-                    return self.mistake(name, format!("`{name}` is a value, and no layer that could be applied"));
-                }
-                None if Known::find(&name.to_string()).is_some() => {
-                    let message = format!(
-                        "a layer has parameters, so it is a field: declare `name: {name}(..)` in the struct, \
-                                           and apply it here as `name(x)`"
-                    );
-                    return self.mistake(name, message);
-                }
-                None => return self.function(call, Some(name)),
-            }
-        } else if path.is_some() {
-            return self.function(call, None);
-        }
-        let Some(layer) = self.layer(func) else {
-            let reported = path.is_some();
-            return if reported { None } else { self.mistake(func, "only a layer can be applied") };
-        };
-        self.apply(layer, args.iter(), Place::of(call), func)
+    /// The function behind an operator.
+    fn operator(&mut self, name: &str, arguments: Vec<Argument>, expression: &Expr) -> Tensor {
+        let function = Function::find(name, true).expect("operators are rows of the table");
+        let (text, place) = (spaced(expression), Place::of(expression));
+        Tensor::Call(Box::new(Call { function, arguments, text, place }))
     }
+}
 
-    /// A constant function of the user's.
-    fn function(&mut self, call: &ExprCall, name: Option<&Ident>) -> Option<Meaning> {
-        let mut numbers = Vec::new();
-        for argument in &call.args {
-            match (self.value(argument)?, name) {
-                (Value::Number(number), _) => numbers.push(number),
-                (Value::Tensor(_), Some(name)) => return self.not_in_scope(name),
-                (Value::Tensor(_), None) => {
-                    return self.mistake(&call.func, "only a layer of this model can be applied to a tensor");
-                }
-            }
-        }
-        let function = &call.func;
-        let arguments = round(quote!(#(#numbers),*), call.paren_token.span.join());
-        Some(Meaning::Value(Value::Number(quote!(#function #arguments))))
-    }
+/// The comparison with its sides exchanged.
+fn mirrored(comparison: &str) -> Option<&'static str> {
+    Some(match comparison {
+        "lt" => "gt",
+        "le" => "ge",
+        "gt" => "lt",
+        "ge" => "le",
+        "eq" => "eq",
+        "ne" => "ne",
+        _ => return None,
+    })
+}
 
-    fn apply<'e>(
-        &mut self,
-        layer: Access,
-        arguments: impl Iterator<Item = &'e Expr>,
-        place: Place,
-        callee: impl quote::ToTokens,
-    ) -> Option<Meaning> {
-        if let Some(Step::Member(syn::Member::Named(name))) = layer.steps.first() {
-            self.used.push(name.to_string());
-        }
-        let text = spaced(&callee);
-        if let Some(Node::List { .. }) = layer.find(self.layers) {
-            let message = format!(
-                "`{text}` is a list of layers: apply one of them, as in `{text}[0](x)`, or go through \
-                                   them with `for layer in {text}.iter()`"
-            );
-            return self.mistake(callee, message);
-        }
-        let arguments: Vec<&Expr> = arguments.collect();
-        let [input] = arguments.as_slice() else {
-            return self.mistake(callee, format!("a layer is applied to one tensor: `{text}(x)`"));
-        };
-        match self.value(input)? {
-            Value::Tensor(tensor) => Some(Tensor::Apply { layer, input: Box::new(tensor), place }.into()),
-            Value::Number(_) => self.mistake(input, "a layer is applied to a tensor, and this is a number"),
-        }
-    }
+/// The operator of `x += y`.
+pub fn compound(operator: &BinOp) -> Option<BinOp> {
+    Some(match operator {
+        BinOp::AddAssign(_) => BinOp::Add(Default::default()),
+        BinOp::SubAssign(_) => BinOp::Sub(Default::default()),
+        BinOp::MulAssign(_) => BinOp::Mul(Default::default()),
+        BinOp::DivAssign(_) => BinOp::Div(Default::default()),
+        _ => return None,
+    })
+}
 
-    fn method(&mut self, call: &ExprMethodCall) -> Option<Meaning> {
-        let ExprMethodCall { receiver, method, args, .. } = call;
-        let name = method.to_string();
-        let tensor = match self.meaning(receiver)? {
-            Meaning::Layer(layer) => match (layer.find(self.layers), name.as_str()) {
-                (Some(Node::List { length, .. }), "len") if args.is_empty() => {
-                    return Some(Meaning::Value(Value::Number(quote!((#length)))));
-                }
-                (Some(Node::List { .. }), "iter") => {
-                    return self.mistake(method, "a list of layers is iterated in a `for` only");
-                }
-                _ => {
-                    let step = Step::Member(syn::Member::Named(method.clone()));
-                    let Meaning::Layer(layer) = self.step(layer, step, receiver)? else { return None };
-                    return self.apply(layer, args.iter(), Place::of(call), quote!(#receiver.#method));
-                }
-            },
-            Meaning::Value(Value::Number(number)) => {
-                let arguments = args.iter().map(|argument| self.number(argument)).collect::<Option<Vec<_>>>()?;
-                let arguments = round(quote!(#(#arguments),*), call.paren_token.span.join());
-                return Some(Meaning::Value(Value::Number(quote!(#number.#method #arguments))));
-            }
-            Meaning::Value(Value::Tensor(tensor)) => tensor,
-        };
-        if methods::ELEMENTWISE.contains(&name.as_str()) {
-            if let Some(argument) = args.first() {
-                return self.mistake(argument, format!("`{name}` takes no arguments"));
-            }
-            return Some(Tensor::Elementwise { of: Box::new(tensor), method: method.clone() }.into());
-        }
-        if name == "detach_" {
-            return self.mistake(method, "`detach_` is a statement; in an expression write `detach`");
-        }
-        if name.ends_with('_') {
-            return self.in_place(call);
-        }
-        let hint = match methods::nearest(&name) {
-            Some(near) => format!("; did you mean `{near}`?"),
-            None => format!("; those that a `forward` may call are {}", methods::ELEMENTWISE.join(", ")),
-        };
-        self.mistake(method, format!("a tensor has no method `{name}`{hint}"))
+/// An expression without the parentheses around it.
+pub fn unparenthesized(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Paren(inner) => unparenthesized(&inner.expr),
+        Expr::Group(inner) => unparenthesized(&inner.expr),
+        other => other,
     }
 }
 
 /// Tokens in parentheses. rustc takes the parentheses' span for that of the whole expression if it holds it, so that
 /// theirs is the user's as well.
-fn round(tokens: TokenStream, span: Span) -> TokenStream {
+pub fn round(tokens: TokenStream, span: Span) -> TokenStream {
     group(Delimiter::Parenthesis, tokens, span)
 }
 

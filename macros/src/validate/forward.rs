@@ -1,52 +1,86 @@
-//! From the statements of a `forward` to a body without mistakes: which names are in scope and what they stand for.
+//! From the statements of a body to one without mistakes: which names are in scope and what they stand for.
 
-use proc_macro2::{Ident, Span};
-use quote::{format_ident, quote};
-use syn::spanned::Spanned;
-use syn::{Expr, ExprForLoop, ExprIf, ExprMethodCall, Pat, RangeLimits, Stmt};
+use proc_macro2::Ident;
+use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 
 use super::Layer;
-use crate::ast::{self, Node, Place, Sequence, Style};
-use crate::body::{Access, Block, Forward, If, Range, Statement, Step, Tensor, Value};
-use crate::methods;
+use crate::ast::{self, ParameterKind, Place, Sequence, Style};
+use crate::body::{Access, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
+use crate::methods::{self, Function};
 use crate::mistakes::{Mistakes, spaced};
 
-/// Resolves a body over the layers of its model.
-pub fn forward(forward: ast::Forward, layers: &Sequence<Layer>, mistakes: &mut Mistakes) -> Option<Forward> {
-    let ast::Forward { input, body } = forward;
+/// Resolves the functions of a model over its layers.
+pub fn functions(
+    forward: Option<ast::Forward>,
+    helpers: Vec<ast::Helper>,
+    outputs: usize,
+    layers: &Sequence<Layer>,
+    mistakes: &mut Mistakes,
+) -> (Option<Forward>, Vec<Helper>) {
+    let Some(ast::Forward { inputs, body }) = forward else {
+        if let Some(helper) = helpers.first() {
+            let message = "this function is never called: it belongs to a `forward`, which this model does not have";
+            mistakes.at(&helper.name, message);
+        }
+        return (None, Vec::new());
+    };
     if layers.style == Style::Positional {
         let message = "a model with a `forward` names its layers: `struct NAME { layer: LAYER, .. }`";
-        mistakes.add(syn::Error::new(input.span(), message));
-        return None;
+        mistakes.add(syn::Error::new(Place::of(&inputs[0]).first, message));
+        return (None, Vec::new());
     }
-    let mut scope = Scope {
-        layers,
-        mistakes,
-        names: vec![(input.to_string(), Binding::Tensor)],
-        used: Vec::new(),
-        lists: 0,
-        complete: true,
-    };
-    let block = scope.block(&body.stmts, true);
-    match block.value {
-        Some(Value::Tensor(_)) => {}
-        Some(Value::Number(_)) => {
-            scope.mistake::<()>(body.stmts.last(), "`forward` gives a tensor, and this is a number");
+    let mut scope = Scope::new(layers, &helpers, mistakes);
+    let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
+    let block = scope.function(&body, "forward", names, Some(outputs));
+    let mut called = std::mem::take(&mut scope.calls);
+    let mut edges: Vec<Vec<(usize, Ident)>> = Vec::new();
+    let mut resolved = Vec::new();
+    for helper in &helpers {
+        let (block, results) = scope.helper(helper);
+        let calls = std::mem::take(&mut scope.calls);
+        called.extend(calls.iter().cloned());
+        edges.push(calls);
+        resolved.push((block, results));
+    }
+    for (position, helper) in helpers.iter().enumerate() {
+        if let Some(call) = recursion(position, &edges) {
+            let message =
+                format!("`{}` calls itself, and the graph is fixed before it runs: write a `for` loop", helper.name);
+            scope.mistake::<()>(&call, message);
         }
-        None if scope.complete => {
-            let message = "`forward` gives no value: end it with an expression, without a semicolon, such as `x`";
-            scope.mistakes.add(syn::Error::new(body.brace_token.span.close(), message));
-            scope.complete = false;
-        }
-        None => {}
     }
     let Scope { used, complete, .. } = scope;
-    let names = layers.members.iter().filter_map(|member| match &member.name {
+    if !complete {
+        return (None, Vec::new());
+    }
+    let fields = layers.members.iter().filter_map(|member| match &member.name {
         syn::Member::Named(name) => Some(name.clone()),
         syn::Member::Unnamed(_) => None,
     });
-    let unused = names.filter(|name| !used.contains(&name.to_string())).collect();
-    complete.then_some(Forward { input, body: block, unused })
+    let unused = fields.filter(|name| !used.contains(&name.to_string())).collect();
+    let helpers = helpers.into_iter().zip(resolved).enumerate().map(|(position, (helper, (body, results)))| {
+        let ast::Helper { name, parameters, results: declared, .. } = helper;
+        let called = called.iter().any(|(helper, _)| *helper == position);
+        Helper { name, parameters, results, declared, body, called }
+    });
+    (Some(Forward { inputs, body: block, unused }), helpers.collect())
+}
+
+/// The call by which a function leads back to itself.
+fn recursion(start: usize, edges: &[Vec<(usize, Ident)>]) -> Option<Ident> {
+    let mut seen = vec![false; edges.len()];
+    let mut waiting = vec![start];
+    while let Some(function) = waiting.pop() {
+        for (callee, call) in &edges[function] {
+            if *callee == start {
+                return Some(call.clone());
+            }
+            if !std::mem::replace(&mut seen[*callee], true) {
+                waiting.push(*callee);
+            }
+        }
+    }
+    None
 }
 
 /// What a name stands for.
@@ -62,18 +96,80 @@ pub enum Binding {
 /// The names that are known while a body is read.
 pub struct Scope<'a> {
     pub layers: &'a Sequence<Layer>,
+    pub helpers: &'a [ast::Helper],
     pub mistakes: &'a mut Mistakes,
     /// The later ones hide the earlier ones.
     pub names: Vec<(String, Binding)>,
     /// The fields that are applied somewhere.
     pub used: Vec<String>,
-    /// How many loops over lists there are.
-    lists: usize,
+    /// The calls of the model's own functions: which, and where.
+    pub calls: Vec<(usize, Ident)>,
+    /// The function that is being read.
+    pub function: String,
+    /// How many loops with a hidden counter there are.
+    pub loops: usize,
+    /// For each `no_grad` around: how many names there were before it.
+    cuts: Vec<usize>,
     /// Whether there was no mistake yet.
-    complete: bool,
+    pub complete: bool,
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
+    pub fn new(layers: &'a Sequence<Layer>, helpers: &'a [ast::Helper], mistakes: &'a mut Mistakes) -> Scope<'a> {
+        Scope {
+            layers,
+            helpers,
+            mistakes,
+            names: Vec::new(),
+            used: Vec::new(),
+            calls: Vec::new(),
+            function: String::new(),
+            loops: 0,
+            cuts: Vec::new(),
+            complete: true,
+        }
+    }
+
+    /// The body of a function that gives so many values; if it is not declared how many, as many as there are.
+    fn function(
+        &mut self,
+        body: &syn::Block,
+        name: &str,
+        names: Vec<(String, Binding)>,
+        results: Option<usize>,
+    ) -> Block {
+        (self.function, self.names) = (name.to_string(), names);
+        let block = self.block(&body.stmts, true);
+        match &block.value {
+            Some(value) => {
+                let results = results.unwrap_or_else(|| results_of(value));
+                _ = self.gives(value, results, body.stmts.last(), &format!("`{name}` gives"));
+            }
+            None if self.complete => {
+                let message =
+                    format!("`{name}` gives no value: end it with an expression, without a semicolon, such as `x`");
+                self.mistakes.add(syn::Error::new(body.brace_token.span.close(), message));
+                self.complete = false;
+            }
+            None => {}
+        }
+        self.names.clear();
+        block
+    }
+
+    /// The body of one of the model's own functions, and how many values it gives.
+    fn helper(&mut self, helper: &ast::Helper) -> (Block, usize) {
+        let names = helper.parameters.iter().map(|parameter| {
+            let binding = match parameter.kind {
+                ParameterKind::Tensor(_) => Binding::Tensor,
+                ParameterKind::Number(_) => Binding::Number,
+            };
+            (parameter.name.to_string(), binding)
+        });
+        let results = helper_results(helper);
+        (self.function(&helper.body, &helper.name.to_string(), names.collect(), Some(results)), results)
+    }
+
     /// Reports a mistake.
     pub fn mistake<T>(&mut self, tokens: impl quote::ToTokens, message: impl std::fmt::Display) -> Option<T> {
         self.complete = false;
@@ -81,15 +177,56 @@ impl Scope<'_> {
         None
     }
 
+    /// Checks that a value is a tensor, or that many of them as far as it can be seen here.
+    pub fn gives(&mut self, value: &Value, count: usize, at: impl quote::ToTokens, who: &str) -> Option<()> {
+        let found = match value {
+            Value::Number(_) => {
+                let what = if count == 1 { "a tensor".to_string() } else { format!("{count} tensors") };
+                return self.mistake(at, format!("{who} {what}, and this is a number"));
+            }
+            Value::Tuple(tensors) => tensors.len(),
+            Value::Tensor(tensor) => match self.results(tensor) {
+                Some(results) => results,
+                None => return Some(()),
+            },
+        };
+        if found == count {
+            return Some(());
+        }
+        let tensors = |count| if count == 1 { "one tensor".to_string() } else { format!("{count} tensors") };
+        self.mistake(at, format!("{who} {}, and this is {}", tensors(count), tensors(found)))
+    }
+
+    /// How many values an expression gives, if that can be seen here.
+    fn results(&self, tensor: &Tensor) -> Option<usize> {
+        match tensor {
+            Tensor::Variable(_) => Some(1),
+            Tensor::Call(call) => (call.function.gives != methods::Gives::Several).then_some(1),
+            Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
+            Tensor::Block(block) => block.value.as_ref().and_then(|value| self.results_of(value)),
+            Tensor::If(choice) => choice.then.value.as_ref().and_then(|value| self.results_of(value)),
+            // The layer's type says how many.
+            Tensor::Apply(_) => None,
+        }
+    }
+
+    fn results_of(&self, value: &Value) -> Option<usize> {
+        match value {
+            Value::Tensor(tensor) => self.results(tensor),
+            Value::Number(_) => None,
+            Value::Tuple(tensors) => Some(tensors.len()),
+        }
+    }
+
     /// The statements between braces; whether the last one without a semicolon is their value.
     pub fn block(&mut self, statements: &[Stmt], wants_value: bool) -> Block {
         let outer = self.names.len();
-        let mut block = Block { statements: Vec::new(), value: None };
+        let mut block = Block { statements: Vec::new(), value: None, cuts: false };
         for (position, statement) in statements.iter().enumerate() {
             let last = position + 1 == statements.len();
             match statement {
                 Stmt::Expr(value, None) if last && wants_value && !matches!(value, Expr::ForLoop(_)) => {
-                    block.value = self.value(value);
+                    block.value = self.values(value);
                 }
                 Stmt::Expr(expression, _) => block.statements.extend(self.statement(expression)),
                 Stmt::Local(local) => block.statements.extend(self.declare(local)),
@@ -97,7 +234,7 @@ impl Scope<'_> {
                     self.mistake::<()>(item, "items stand outside of `model!`");
                 }
                 Stmt::Macro(call) => {
-                    self.mistake::<()>(call, "a network's `forward` calls no macros");
+                    self.mistake::<()>(call, "a network's functions call no macros");
                 }
             }
         }
@@ -105,43 +242,95 @@ impl Scope<'_> {
         block
     }
 
-    fn declare(&mut self, local: &syn::Local) -> Option<Statement> {
-        let Pat::Ident(pattern) = &local.pat else {
-            return self.mistake(&local.pat, "expected one name: `let NAME = ..;`");
+    /// A block, which may be a `no_grad`.
+    pub fn braces(&mut self, block: &syn::ExprBlock, wants_value: bool) -> Option<Block> {
+        let cuts = match &block.label {
+            None => false,
+            Some(label) if label.name.ident == crate::parse::NO_GRAD => true,
+            Some(label) => return self.mistake(label, "blocks have no labels here"),
         };
-        let name = pattern.ident.clone();
+        if cuts {
+            self.cuts.push(self.names.len());
+        }
+        let mut inner = self.block(&block.block.stmts, wants_value);
+        if cuts {
+            self.cuts.pop();
+        }
+        inner.cuts = cuts;
+        Some(inner)
+    }
+
+    /// Whether a new value of this name leaves a `no_grad`.
+    fn leaves_cut(&self, name: &Ident) -> bool {
+        let place = self.names.iter().rposition(|(known, _)| name == known);
+        self.cuts.last().is_some_and(|outer| place.is_some_and(|place| place < *outer))
+    }
+
+    fn declare(&mut self, local: &syn::Local) -> Option<Statement> {
         let value = match &local.init {
-            Some(init) if init.diverge.is_none() => self.value(&init.expr),
-            _ => self.mistake(local, format!("expected a value: `let {name} = ..;`")),
+            Some(init) if init.diverge.is_none() => self.values(&init.expr),
+            _ => self.mistake(local, "expected a value: `let NAME = ..;`"),
+        };
+        let name = match &local.pat {
+            Pat::Ident(pattern) => pattern.ident.clone(),
+            Pat::Tuple(pattern) => return self.unpack_new(local, pattern, value),
+            other => return self.mistake(other, "expected one name or several in parentheses: `let NAME = ..;`"),
         };
         let binding = match &value {
-            Some(Value::Tensor(_)) => Binding::Tensor,
             Some(Value::Number(_)) => Binding::Number,
+            Some(value) => {
+                let message = format!("`{name}` is a name for");
+                match self.gives(value, 1, local.init.as_ref().map(|init| &init.expr), &message) {
+                    Some(()) => Binding::Tensor,
+                    None => Binding::Unknown,
+                }
+            }
             None => Binding::Unknown,
         };
         self.names.push((name.to_string(), binding));
         Some(Statement::Set { declares: true, name, value: value? })
     }
 
+    /// `let (a, b) = value;`
+    fn unpack_new(&mut self, local: &syn::Local, pattern: &syn::PatTuple, value: Option<Value>) -> Option<Statement> {
+        let mut names = Vec::new();
+        for element in &pattern.elems {
+            names.push(match element {
+                Pat::Ident(name) => Some(name.ident.clone()),
+                Pat::Wild(_) => None,
+                other => return self.mistake(other, "expected a name: `let (a, b) = ..;`"),
+            });
+        }
+        let fits = value.as_ref().and_then(|value| self.gives(value, names.len(), local, "these are names for"));
+        for name in names.iter().flatten() {
+            let binding = if fits.is_some() { Binding::Tensor } else { Binding::Unknown };
+            self.names.push((name.to_string(), binding));
+        }
+        Some(Statement::Unpack { declares: true, names, value: value?, cuts: false })
+    }
+
     fn statement(&mut self, expression: &Expr) -> Option<Statement> {
         match expression {
-            Expr::Assign(assign) => {
-                let value = self.value(&assign.right);
-                self.assign(&assign.left, value?)
-            }
-            Expr::Binary(binary) if compound(&binary.op).is_some() => {
+            Expr::Assign(assign) => match &*assign.left {
+                Expr::Tuple(names) => self.unpack(names, assign),
+                left => {
+                    let value = self.value(&assign.right);
+                    self.assign(left, value?)
+                }
+            },
+            Expr::Binary(binary) if super::expressions::compound(&binary.op).is_some() => {
                 let value = self.binary(binary);
                 self.assign(&binary.left, value?)
             }
             Expr::ForLoop(each) => self.for_loop(each),
             Expr::If(choice) => Some(Statement::If(self.choice(choice, false)?)),
+            Expr::Block(block) => Some(Statement::Block(self.braces(block, false)?)),
             Expr::MethodCall(call) if call.method == "detach_" && call.args.is_empty() => {
                 let value = self.value(&call.receiver)?;
                 let Value::Tensor(tensor) = value else {
                     return self.mistake(&call.receiver, "only a tensor can be detached");
                 };
-                let method = Ident::new("detach", call.method.span());
-                self.assign(&call.receiver, Value::Tensor(Tensor::Elementwise { of: Box::new(tensor), method }))
+                self.assign(&call.receiver, Value::Tensor(detached(tensor, Place::of(call))))
             }
             Expr::MethodCall(call) if call.method.to_string().ends_with('_') => self.in_place(call),
             other => {
@@ -156,8 +345,34 @@ impl Scope<'_> {
         }
     }
 
+    /// `(a, b) = value`
+    fn unpack(&mut self, left: &syn::ExprTuple, assign: &syn::ExprAssign) -> Option<Statement> {
+        let value = self.values(&assign.right);
+        let mut names = Vec::new();
+        for element in &left.elems {
+            names.push(match element {
+                Expr::Infer(_) => None,
+                other => Some(self.assignable(other, true)?),
+            });
+        }
+        let value = value?;
+        self.gives(&value, names.len(), assign, "these are names for")?;
+        let cuts = names.iter().flatten().any(|name| self.leaves_cut(name));
+        Some(Statement::Unpack { declares: false, names, value, cuts })
+    }
+
     /// `name = value`
     fn assign(&mut self, target: &Expr, value: Value) -> Option<Statement> {
+        let name = self.assignable(target, matches!(value, Value::Tensor(_)))?;
+        let value = match value {
+            Value::Tensor(tensor) if self.leaves_cut(&name) => Value::Tensor(detached(tensor, Place::of(target))),
+            other => other,
+        };
+        Some(Statement::Set { declares: false, name, value })
+    }
+
+    /// The name in scope that can be given another tensor, or another number.
+    fn assignable(&mut self, target: &Expr, tensor: bool) -> Option<Ident> {
         let name = match target {
             Expr::Path(path) => path.path.get_ident(),
             _ => None,
@@ -165,30 +380,23 @@ impl Scope<'_> {
         let Some(name) = name else {
             return self.mistake(target, "values are immutable: only a name can be given a new value, as in `x = ..`");
         };
-        match (self.find(name), &value) {
-            (Some(Binding::Tensor), Value::Tensor(_)) | (Some(Binding::Number), Value::Number(_)) => {}
-            (Some(Binding::Unknown), _) => return None,
-            (Some(Binding::Tensor), Value::Number(_)) => {
-                return self
-                    .mistake(name, format!("`{name}` is a tensor and can not become a number; use another name"));
-            }
-            (Some(Binding::Number), Value::Tensor(_)) => {
-                return self
-                    .mistake(name, format!("`{name}` is a number and can not become a tensor; use another name"));
-            }
-            (Some(Binding::Layer(_)), _) => {
-                return self.mistake(name, format!("`{name}` is a layer, and can not be given a value"));
-            }
-            (None, _) => return self.not_in_scope(name),
-        }
-        Some(Statement::Set { declares: false, name: name.clone(), value })
+        let message = match self.find(name) {
+            Some(Binding::Tensor) if tensor => return Some(name.clone()),
+            Some(Binding::Number) if !tensor => return Some(name.clone()),
+            Some(Binding::Tensor) => format!("`{name}` is a tensor and can not become a number; use another name"),
+            Some(Binding::Number) => format!("`{name}` is a number and can not become a tensor; use another name"),
+            Some(Binding::Layer(_)) => format!("`{name}` is a layer, and can not be given a value"),
+            Some(Binding::Unknown) => return None,
+            None => return self.not_in_scope(name),
+        };
+        self.mistake(name, message)
     }
 
     /// `x.zero_()`
     pub fn in_place<T>(&mut self, call: &ExprMethodCall) -> Option<T> {
         let (tensor, method) = (spaced(&call.receiver), call.method.to_string());
-        let argument = call.args.first().map(spaced).unwrap_or_else(|| "..".to_string());
-        let message = match methods::instead(&method, &tensor, &argument) {
+        let argument = (!call.args.is_empty()).then(|| spaced(&call.args));
+        let message = match methods::instead(&method, &tensor, argument.as_deref()) {
             Some(instead) => format!("values are immutable, and `{method}` writes in place: write `{instead}`"),
             None => {
                 format!("values are immutable, and `{method}` writes in place: compute a new value, `{tensor} = ..`")
@@ -197,96 +405,16 @@ impl Scope<'_> {
         self.mistake(&call.method, message)
     }
 
-    fn for_loop(&mut self, each: &ExprForLoop) -> Option<Statement> {
-        let outer = self.names.len();
-        let statement = self.loop_header(each).map(|(variable, range, first)| {
-            let mut body = self.block(&each.body.stmts, false);
-            body.statements.splice(0..0, first);
-            Statement::For { variable, range, body }
-        });
-        self.names.truncate(outer);
-        statement
-    }
-
-    /// The loop's variable and range, and the statement that its body starts with.
-    fn loop_header(&mut self, each: &ExprForLoop) -> Option<(Ident, Range, Option<Statement>)> {
-        let (source, reversed) = match &*each.expr {
-            Expr::MethodCall(call) if call.method == "rev" => (unparenthesized(&call.receiver), true),
-            other => (unparenthesized(other), false),
-        };
-        if let Expr::Range(range) = source {
-            let (Some(start), Some(end)) = (&range.start, &range.end) else {
-                return self.mistake(range, "a loop's range has both ends: `for i in 0..10`");
-            };
-            let (start, end) = (self.bound(start), self.bound(end));
-            let variable = self.loop_name(&each.pat)?;
-            self.names.push((variable.to_string(), Binding::Number));
-            let inclusive = matches!(range.limits, RangeLimits::Closed(_));
-            return Some((variable, Range { start: start?, end: end?, inclusive, reversed }, None));
-        }
-        let (list, enumerated) = match source {
-            Expr::MethodCall(call) if call.method == "enumerate" => (iterated(&call.receiver), true),
-            other => (iterated(other), false),
-        };
-        let layer = list.and_then(|list| self.layer(list)).filter(|_| !reversed);
-        let Some(layer) = layer else {
-            if !self.complete {
-                return None;
-            }
-            let message = "a loop runs over a range of constants, `0..10`, or over a list of layers, `linears.iter()` or \
-                           `linears.iter().enumerate()`; a range may be reversed";
-            return self.mistake(&each.expr, message);
-        };
-        let Some(Node::List { length, .. }) = layer.find(self.layers) else {
-            return self.mistake(list, "this is no list of layers: only a field like `[Linear(10, 10); 3]` is");
-        };
-        let range = Range { start: quote!(0usize), end: quote!((#length)), inclusive: false, reversed: false };
-        self.lists += 1;
-        let hidden = format_ident!("_position_{}", self.lists, span = Span::mixed_site());
-        let (index, element) = match (&*each.pat, enumerated) {
-            (Pat::Tuple(pair), true) if pair.elems.len() == 2 => (Some(&pair.elems[0]), &pair.elems[1]),
-            (pattern, true) => {
-                return self.mistake(pattern, "`enumerate` gives the index and the layer: `for (i, layer) in ..`");
-            }
-            (pattern, false) => (None, pattern),
-        };
-        let first = match index {
-            Some(Pat::Wild(_)) | None => None,
-            Some(index) => {
-                let name = self.loop_name(index)?;
-                self.names.push((name.to_string(), Binding::Number));
-                Some(Statement::Set { declares: true, name, value: Value::Number(quote!(#hidden)) })
-            }
-        };
-        let name = self.loop_name(element)?;
-        let step = Step::Index { index: quote!(#hidden), place: Place::of(list), certain: true };
-        self.names.push((name.to_string(), Binding::Layer(layer.then(step))));
-        Some((hidden, range, first))
-    }
-
-    fn loop_name(&mut self, pattern: &Pat) -> Option<Ident> {
-        match pattern {
-            Pat::Ident(name) => Some(name.ident.clone()),
-            Pat::Wild(wild) => Some(Ident::new("_unnamed", wild.span().resolved_at(Span::mixed_site()))),
-            other => self.mistake(other, "expected one name: `for i in 0..10`"),
-        }
-    }
-
-    fn bound(&mut self, bound: &Expr) -> Option<proc_macro2::TokenStream> {
-        match self.value(bound)? {
-            Value::Number(number) => Some(number),
-            Value::Tensor(_) => {
-                let message = "a loop's bounds are constants, as the graph is fixed before it runs; this is a tensor";
-                self.mistake(bound, message)
-            }
-        }
-    }
-
     /// `if condition { .. } else { .. }`
     pub fn choice(&mut self, choice: &ExprIf, wants_value: bool) -> Option<If> {
         let condition = match self.value(&choice.cond) {
             Some(Value::Number(condition)) => Some(condition),
-            Some(Value::Tensor(_)) => {
+            Some(Value::Tensor(Tensor::Call(call))) if call.function.gives == methods::Gives::Bool => {
+                let message = "a condition is a constant, as the graph is fixed before it runs; this compares a tensor \
+                               (choose between tensors with `where(condition, a, b)`)";
+                self.mistake(&choice.cond, message)
+            }
+            Some(_) => {
                 let message = "a condition is a constant, as the graph is fixed before it runs; this is a tensor";
                 self.mistake(&choice.cond, message)
             }
@@ -298,17 +426,17 @@ impl Scope<'_> {
             Some(Expr::Block(block)) => Some(self.block(&block.block.stmts, wants_value)),
             Some(Expr::If(inner)) => {
                 let inner = self.choice(inner, wants_value)?;
-                let block = if wants_value {
-                    Block { statements: Vec::new(), value: Some(Value::Tensor(Tensor::If(Box::new(inner)))) }
+                let (statements, value) = if wants_value {
+                    (Vec::new(), Some(Value::Tensor(Tensor::If(Box::new(inner)))))
                 } else {
-                    Block { statements: vec![Statement::If(inner)], value: None }
+                    (vec![Statement::If(inner)], None)
                 };
-                Some(block)
+                Some(Block { statements, value, cuts: false })
             }
             Some(other) => return self.mistake(other, "expected `else { .. }` or `else if .. { .. }`"),
         };
         if wants_value && self.complete {
-            let gives = |block: &Block| matches!(block.value, Some(Value::Tensor(_)));
+            let gives = |block: &Block| matches!(block.value, Some(Value::Tensor(_) | Value::Tuple(_)));
             if !gives(&then) || !otherwise.as_ref().is_some_and(gives) {
                 return self.mistake(choice, "an `if` with a value has an `else`, and both sides end in a tensor");
             }
@@ -317,30 +445,21 @@ impl Scope<'_> {
     }
 }
 
-/// `linears` of `linears.iter()`.
-fn iterated(expression: &Expr) -> Option<&Expr> {
-    match expression {
-        Expr::MethodCall(call) if call.method == "iter" && call.args.is_empty() => Some(&call.receiver),
-        _ => None,
+/// `tensor.detach()`
+fn detached(tensor: Tensor, place: Place) -> Tensor {
+    let function = Function::find("detach", false).expect("a row of the table");
+    Tensor::Call(Box::new(Call { function, arguments: vec![Argument::Tensor(tensor)], text: String::new(), place }))
+}
+
+/// How many values a function gives: those declared, else those of the tuple that it ends in.
+fn helper_results(helper: &ast::Helper) -> usize {
+    match (&helper.results, helper.body.stmts.last()) {
+        (Some(results), _) => results.len(),
+        (None, Some(Stmt::Expr(Expr::Tuple(tuple), None))) => tuple.elems.len(),
+        (None, _) => 1,
     }
 }
 
-fn unparenthesized(expression: &Expr) -> &Expr {
-    match expression {
-        Expr::Paren(inner) => unparenthesized(&inner.expr),
-        Expr::Group(inner) => unparenthesized(&inner.expr),
-        other => other,
-    }
-}
-
-/// The operator of `x += y`.
-pub fn compound(operator: &syn::BinOp) -> Option<syn::BinOp> {
-    use syn::BinOp;
-    Some(match operator {
-        BinOp::AddAssign(_) => BinOp::Add(Default::default()),
-        BinOp::SubAssign(_) => BinOp::Sub(Default::default()),
-        BinOp::MulAssign(_) => BinOp::Mul(Default::default()),
-        BinOp::DivAssign(_) => BinOp::Div(Default::default()),
-        _ => return None,
-    })
+fn results_of(value: &Value) -> usize {
+    if let Value::Tuple(tensors) = value { tensors.len() } else { 1 }
 }

@@ -1,0 +1,260 @@
+//! PyTorch's functions of tensors with its arguments in its order: what a `forward` in `model!` calls, and users of a
+//! [`Builder`](crate::Builder) may. Compositions over the methods of [`Value`], which have all those that need no more
+//! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a `forward`.
+
+use crate::build::{AxisList, Operand, Value};
+pub use crate::layers::activation::leaky_relu;
+pub use crate::layers::reshape::flatten;
+use crate::shape::functions as rules;
+use crate::shape::{DType, Shape, ShapeError};
+
+/// What is built for the shape that a rule gives; with the error recorded, a stand-in where it gives none.
+fn ruled<'g>(x: Value<'g>, rule: Result<Shape, ShapeError>, build: impl FnOnce(Shape) -> Value<'g>) -> Value<'g> {
+    rule.map(build).unwrap_or_else(|error| refused(x, error))
+}
+
+fn refused(x: Value<'_>, error: ShapeError) -> Value<'_> {
+    x.graph().fail(error.into());
+    x.graph().poison(x.ty())
+}
+
+/// The given axes, or all.
+fn axes(dim: Option<&[isize]>) -> AxisList {
+    dim.map_or(AxisList::from(..), AxisList::from)
+}
+
+/// The axes of a value with their positions from the front; those that it does not have are left out, as a rule has
+/// refused them.
+fn positions(x: Value<'_>, dim: &[isize]) -> Vec<usize> {
+    let rank = x.shape().rank() as isize;
+    dim.iter().map(|&axis| if axis < 0 { axis + rank } else { axis }).map(|axis| axis as usize).collect()
+}
+
+/// The same elements in row-major order under another shape, of which one extent may be [`Shape::INFERRED`].
+pub fn reshape<'g>(x: Value<'g>, shape: &[usize]) -> Value<'g> {
+    ruled(x, rules::reshape("reshape", x.shape(), shape), |shape| x.reshape(shape))
+}
+
+/// Repeated to another shape: new axes come first, those of extent 1 are repeated, [`Shape::INFERRED`] leaves one as it is.
+pub fn expand<'g>(x: Value<'g>, size: &[usize]) -> Value<'g> {
+    ruled(x, rules::expand("expand", x.shape(), size), |shape| x.broadcast_to(shape))
+}
+
+/// The axes in another order: axis `i` of the result is axis `dims[i]` of `x`.
+pub fn permute<'g>(x: Value<'g>, dims: &[isize]) -> Value<'g> {
+    ruled(x, rules::permute("permute", x.shape(), dims), |_| x.permute(&positions(x, dims)))
+}
+
+/// Without those of the given axes that have extent 1.
+pub fn squeeze<'g>(x: Value<'g>, dim: &[isize]) -> Value<'g> {
+    ruled(x, rules::squeeze("squeeze", x.shape(), dim), |shape| x.reshape(shape))
+}
+
+/// The parts one behind the other along an axis; they agree in all others.
+///
+/// # Panics
+/// Without parts.
+pub fn cat<'g>(tensors: &[Value<'g>], dim: isize) -> Value<'g> {
+    let shapes: Vec<Shape> = tensors.iter().map(|part| part.shape()).collect();
+    ruled(tensors[0], rules::cat("cat", &shapes, dim), |_| tensors[0].graph().concat(tensors, dim))
+}
+
+/// The parts, which have one shape, one behind the other along a new axis.
+///
+/// # Panics
+/// Without parts.
+pub fn stack<'g>(tensors: &[Value<'g>], dim: isize) -> Value<'g> {
+    let shapes: Vec<Shape> = tensors.iter().map(|part| part.shape()).collect();
+    ruled(tensors[0], rules::stack("stack", &shapes, dim), |_| {
+        let parts: Vec<Value<'g>> = tensors.iter().map(|part| part.unsqueeze(dim)).collect();
+        tensors[0].graph().concat(&parts, dim)
+    })
+}
+
+/// `length` elements along an axis from `start` on.
+pub fn narrow(x: Value<'_>, dim: isize, start: usize, length: usize) -> Value<'_> {
+    let rule = rules::narrow("narrow", x.shape(), dim, start, length);
+    ruled(x, rule, |_| x.slice(dim, start..start + length, 1))
+}
+
+/// Every `step`-th element along an axis from `start` to before `end`: PyTorch's `x[:, start:end:step]`.
+pub fn slice(x: Value<'_>, dim: isize, start: usize, end: usize, step: usize) -> Value<'_> {
+    ruled(x, rules::slice("slice", x.shape(), dim, start, end, step), |_| x.slice(dim, start..end, step))
+}
+
+/// The elements with one index along an axis, which goes: PyTorch's `x[:, index]`.
+pub fn select(x: Value<'_>, dim: isize, index: usize) -> Value<'_> {
+    ruled(x, rules::select("select", x.shape(), dim, index), |shape| x.slice(dim, index..index + 1, 1).reshape(shape))
+}
+
+/// The order of the elements along the axes turned round.
+pub fn flip<'g>(x: Value<'g>, dims: &[isize]) -> Value<'g> {
+    ruled(x, rules::flip("flip", x.shape(), dims), |_| x.reverse(dims))
+}
+
+/// `value` before and behind the axes: `pad` holds both numbers of the last axis, then those of the one before it, as
+/// `torch.nn.functional.pad` takes them.
+pub fn pad<'g>(x: Value<'g>, pad: &[usize], value: f64) -> Value<'g> {
+    ruled(x, rules::pad("pad", x.shape(), pad, value), |shape| {
+        let (mut low, mut high) = (vec![0; shape.rank()], vec![0; shape.rank()]);
+        for (pair, numbers) in pad.chunks(2).enumerate() {
+            (low[shape.rank() - 1 - pair], high[shape.rank() - 1 - pair]) = (numbers[0], numbers[1]);
+        }
+        x.pad(&low, &high, value)
+    })
+}
+
+/// Each reduction over the axes in `dim`, or all; with `keepdim` they stay, with extent 1.
+macro_rules! reductions {
+    ($($(#[$documentation:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$documentation])*
+        pub fn $name<'g>(x: Value<'g>, dim: Option<&[isize]>, keepdim: bool) -> Value<'g> {
+            let rule = rules::reduce(stringify!($name), x.shape(), dim, keepdim);
+            ruled(x, rule, |shape| x.$name(axes(dim)).reshape(shape))
+        }
+    )*};
+}
+
+reductions! {
+    /// The sum over axes (all without `dim`), which stay with extent 1 for `keepdim`.
+    sum,
+    /// The mean over axes (all without `dim`), which stay with extent 1 for `keepdim`.
+    mean,
+    /// The product over axes (all without `dim`), which stay with extent 1 for `keepdim`.
+    prod,
+    /// The largest element over axes (all without `dim`), which stay with extent 1 for `keepdim`; ties share the gradient.
+    amax,
+    /// The smallest element over axes (all without `dim`), which stay with extent 1 for `keepdim`; ties share the gradient.
+    amin,
+}
+
+/// The variance over axes (all without `dim`): the squared distances from the mean, divided by their number less
+/// `correction`, which is 1 in PyTorch.
+pub fn var<'g>(x: Value<'g>, dim: Option<&[isize]>, correction: f64, keepdim: bool) -> Value<'g> {
+    let rule = rules::variance("var", x.shape(), dim, correction, keepdim);
+    ruled(x, rule, |shape| x.var(axes(dim), correction).reshape(shape))
+}
+
+/// The square root of [`var`].
+pub fn std<'g>(x: Value<'g>, dim: Option<&[isize]>, correction: f64, keepdim: bool) -> Value<'g> {
+    let rule = rules::variance("std", x.shape(), dim, correction, keepdim);
+    ruled(x, rule, |shape| x.var(axes(dim), correction).sqrt().reshape(shape))
+}
+
+/// `log(sum(exp(x)))` along an axis; no intermediate overflows.
+pub fn logsumexp(x: Value<'_>, dim: isize, keepdim: bool) -> Value<'_> {
+    let rule = rules::reduce_one("logsumexp", x.shape(), Some(dim), keepdim);
+    ruled(x, rule, |shape| x.logsumexp(dim).reshape(shape))
+}
+
+/// The i32 index of the first largest element along an axis; in row-major order without `dim`.
+pub fn argmax(x: Value<'_>, dim: Option<isize>, keepdim: bool) -> Value<'_> {
+    place(x, "argmax", dim, keepdim, |x, axis| x.argmax(axis))
+}
+
+/// The i32 index of the first smallest element along an axis; in row-major order without `dim`.
+pub fn argmin(x: Value<'_>, dim: Option<isize>, keepdim: bool) -> Value<'_> {
+    place(x, "argmin", dim, keepdim, |x, axis| x.argmin(axis))
+}
+
+fn place<'g>(
+    x: Value<'g>,
+    op: &'static str,
+    dim: Option<isize>,
+    keepdim: bool,
+    find: impl Fn(Value<'g>, isize) -> Value<'g>,
+) -> Value<'g> {
+    ruled(x, rules::reduce_one(op, x.shape(), dim, keepdim), |shape| match dim {
+        Some(axis) => find(x, axis).reshape(shape),
+        None => find(x.reshape([x.shape().elements()]), 0).reshape(shape),
+    })
+}
+
+/// The largest elements along an axis and their i32 indices; the first of several takes the whole gradient.
+pub fn max(x: Value<'_>, dim: isize, keepdim: bool) -> Vec<Value<'_>> {
+    extreme(x, argmax(x, Some(dim), true), dim, keepdim)
+}
+
+/// The smallest elements along an axis and their i32 indices; the first of several takes the whole gradient.
+pub fn min(x: Value<'_>, dim: isize, keepdim: bool) -> Vec<Value<'_>> {
+    extreme(x, argmin(x, Some(dim), true), dim, keepdim)
+}
+
+/// The elements with the given indices along an axis, and the indices.
+fn extreme<'g>(x: Value<'g>, index: Value<'g>, dim: isize, keepdim: bool) -> Vec<Value<'g>> {
+    let values = x.gather(dim, index);
+    if keepdim { vec![values, index] } else { vec![values.squeeze(dim), index.squeeze(dim)] }
+}
+
+/// At least `min` and at most `max`, where they are given; see [`Value::clamp`].
+pub fn clamp(x: Value<'_>, min: Option<f64>, max: Option<f64>) -> Value<'_> {
+    ruled(x, rules::with_bounds("clamp", x.shape(), min, max), |_| {
+        x.clamp(min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY))
+    })
+}
+
+/// `value` where the mask holds, else `x`.
+pub fn masked_fill<'g>(x: Value<'g>, mask: Value<'g>, value: f64) -> Value<'g> {
+    ruled(x, rules::masked_fill("masked_fill", x.shape(), mask.shape(), value), |_| mask.select(value, x))
+}
+
+/// `input` where the condition holds, else `other`; all three are broadcast. PyTorch's `torch.where`.
+pub fn where_<'g>(condition: Value<'g>, input: impl Operand<'g>, other: impl Operand<'g>) -> Value<'g> {
+    condition.select(input, other)
+}
+
+/// The slices of `x` along an axis with the given i32 indices. Indices outside are clamped.
+pub fn index_select<'g>(x: Value<'g>, dim: isize, index: Value<'g>) -> Value<'g> {
+    ruled(x, rules::index_select("index_select", x.shape(), dim, index.shape()), |_| {
+        x.transpose(0, dim).take_rows(index).transpose(0, dim)
+    })
+}
+
+/// `chunks` parts of an axis of one extent, but for the last one; fewer if there are not as many elements.
+pub fn chunk(x: Value<'_>, chunks: usize, dim: isize) -> Vec<Value<'_>> {
+    parts(x, rules::chunk("chunk", x.ty(), chunks, dim), dim)
+}
+
+/// Parts of an axis of extent `split_size`, the last one with what is left.
+pub fn split(x: Value<'_>, split_size: usize, dim: isize) -> Vec<Value<'_>> {
+    parts(x, rules::split("split", x.ty(), split_size, dim), dim)
+}
+
+fn parts<'g>(x: Value<'g>, rule: Result<rules::Types, ShapeError>, dim: isize) -> Vec<Value<'g>> {
+    let types = match rule {
+        Ok(types) => types,
+        Err(error) => return vec![refused(x, error)],
+    };
+    let axis = positions(x, &[dim])[0];
+    let mut start = 0;
+    let mut part = |extent: usize| {
+        start += extent;
+        x.slice(axis, start - extent..start, 1)
+    };
+    types.as_slice().iter().map(|ty| part(ty.shape.dim(axis))).collect()
+}
+
+/// As f32: true becomes 1.
+pub fn float(x: Value<'_>) -> Value<'_> {
+    x.convert(DType::F32)
+}
+
+/// As i32: f32 is truncated.
+pub fn int(x: Value<'_>) -> Value<'_> {
+    x.convert(DType::I32)
+}
+
+/// Zeros of the type of `x`.
+pub fn zeros_like(x: Value<'_>) -> Value<'_> {
+    full_like(x, 0.0)
+}
+
+/// Ones of the type of `x`.
+pub fn ones_like(x: Value<'_>) -> Value<'_> {
+    full_like(x, 1.0)
+}
+
+/// One number everywhere, of the type of `x`.
+pub fn full_like(x: Value<'_>, fill_value: f64) -> Value<'_> {
+    x.graph().scalar_of(x.dtype(), fill_value).broadcast_to(x.shape())
+}

@@ -1,0 +1,171 @@
+//! The compile-time checks that the macros emit: each is a call in a constant, which fails to evaluate with the error's
+//! words, under the user's own tokens. Knows rules by their results only.
+
+use super::functions::Types;
+use super::{DType, Message, Shape, ShapeError, Type};
+
+/// Returns the shape, or panics with `shape mismatch in layer NAME: …`: the compile-time check of one layer.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape {
+    match result {
+        Ok(shape) => shape,
+        Err(error) => {
+            let message = Message::new().text("shape mismatch in layer ").text(name).text(": ").join(&error.message());
+            panic!("{}", message.as_str())
+        }
+    }
+}
+
+/// The compile-time check that a model takes what it is applied to; see [`super::rules::inputs`].
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_inputs(name: &str, result: Result<(), ShapeError>) {
+    if let Err(error) = result {
+        check_layer(name, Err(error));
+    }
+}
+
+/// The results of a model, which are to be as many as are taken.
+///
+/// # Panics
+/// If there are more or fewer; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_outputs<const K: usize>(name: &str, outputs: &[Type]) -> [Type; K] {
+    if outputs.len() != K {
+        check_layer(name, Err(ShapeError::Results { expected: K, found: outputs.len() }));
+    }
+    first(outputs)
+}
+
+/// The result of a function, or a panic with `shape mismatch in TEXT: …`: the compile-time check of one call, which the
+/// text shows as the user wrote it.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_call(text: &str, dtype: Result<DType, ShapeError>, shape: Result<Shape, ShapeError>) -> Type {
+    match (dtype, shape) {
+        (Ok(dtype), Ok(shape)) => Type { dtype, shape },
+        (Err(error), _) | (_, Err(error)) => refuse(text, &error),
+    }
+}
+
+/// As [`check_call`], of a function that gives several values.
+///
+/// # Panics
+/// With the error's message, if there is one, or if other than `K` values come out.
+#[track_caller]
+pub const fn check_several<const K: usize>(
+    text: &str,
+    dtype: Result<DType, ShapeError>,
+    types: Result<Types, ShapeError>,
+) -> [Type; K] {
+    match (dtype, types) {
+        (Ok(_), Ok(types)) if types.as_slice().len() == K => first(types.as_slice()),
+        (Ok(_), Ok(types)) => refuse(text, &ShapeError::Results { expected: K, found: types.as_slice().len() }),
+        (Err(error), _) | (_, Err(error)) => refuse(text, &error),
+    }
+}
+
+#[track_caller]
+const fn refuse(text: &str, error: &ShapeError) -> ! {
+    let message = Message::new().text("shape mismatch in `").text(text).text("`: ").join(&error.message());
+    panic!("{}", message.as_str())
+}
+
+/// The first `K` of these types.
+const fn first<const K: usize>(types: &[Type]) -> [Type; K] {
+    let mut all = [Type::new(DType::F32, Shape::SCALAR); K];
+    let mut position = 0;
+    while position < K {
+        all[position] = types[position];
+        position += 1;
+    }
+    all
+}
+
+/// The compile-time check of an index into a list of layers.
+///
+/// # Panics
+/// If there is no such element; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_index(list: &str, index: usize, length: usize) {
+    if index >= length {
+        let message = Message::new().text("there is no layer ").text(list).text("[").number(index).text("]: ");
+        let message =
+            message.text(list).text(" has ").number(length).text(if length == 1 { " layer" } else { " layers" });
+        panic!("{}", message.as_str())
+    }
+}
+
+/// The compile-time check of an argument of a function that a model declares.
+///
+/// # Panics
+/// With both types, if they differ; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_argument(function: &str, argument: &str, declared: Type, found: Type) -> Type {
+    if !declared.same(&found) {
+        let message = Message::new().text("shape mismatch in `").text(function).text("`: its argument ").text(argument);
+        let message = message.text(" is declared as ").ty(&declared).text(", but is ").ty(&found);
+        panic!("{}", message.as_str())
+    }
+    declared
+}
+
+/// Returns the declared type of an output, or panics if the layers give another one. `output` names it: `output of Net`.
+///
+/// # Panics
+/// With both types, if they differ; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_output(output: &str, declared: Type, found: Type) -> Type {
+    if !declared.same(&found) {
+        let message = Message::new().text("the declared ").text(output).text(" differs: it is declared as ");
+        let message = message.ty(&declared).text(", but its layers give ").ty(&found);
+        panic!("{}", message.as_str())
+    }
+    declared
+}
+
+/// The shape of the one input or output of a model, where exactly one is needed.
+///
+/// # Panics
+/// If there are several; in a constant that is a compile error.
+#[track_caller]
+pub const fn only(model: &str, inputs: &str, types: &[Type]) -> Shape {
+    if types.len() != 1 {
+        let message = Message::new().text(model).text(" has ").number(types.len()).text(" ").text(inputs);
+        let message = message.text(
+            ", and is used where exactly one is needed: train it in a `step` of a model that \
+                                    holds it, or apply it in a `forward`",
+        );
+        panic!("{}", message.as_str())
+    }
+    types[0].shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(
+        expected = "shape mismatch in layer fc2: it takes 100 input features, but its input has shape [N, 128]"
+    )]
+    fn a_check_names_the_layer() {
+        check_layer("fc2", Err(ShapeError::Features { expected: 100, found: Shape::new(&[Shape::N, 128]) }));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "shape mismatch in layer net: it gives 2 values, but 1 is taken: take them apart, as in \
+                               `let (a, b) = ..`"
+    )]
+    fn results_are_counted() {
+        let [_] = check_outputs("net", &[Type::new(DType::F32, Shape::SCALAR); 2]);
+    }
+}

@@ -1,0 +1,636 @@
+//! The shape rules of the functions in [`crate::functions`], as `const fn`s of one form: the name that an error reports,
+//! the operands' shapes, and then the attributes in PyTorch's order. What a `forward` calls is checked by these while
+//! rustc runs, and the same functions check it again in a graph.
+//!
+//! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
+
+use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
+
+/// The largest number of values that one function gives.
+pub const MAX_RESULTS: usize = 16;
+
+/// Which element types a function takes for an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// f32.
+    Float,
+    /// f32 or i32.
+    Number,
+    /// Any.
+    Any,
+    /// bool: the result of a comparison. It has no say in the element type of the result.
+    Mask,
+    /// i32: an index. It has no say in the element type of the result.
+    Index,
+}
+
+/// The common element type of a function's operands, f32 if there are none.
+pub const fn elements(op: &'static str, operands: &[(Elements, DType)]) -> Result<DType, ShapeError> {
+    let mut common: Option<DType> = None;
+    let mut operand = 0;
+    while operand < operands.len() {
+        let (taken, found) = operands[operand];
+        let (fits, expected) = match taken {
+            Elements::Float => (matches!(found, DType::F32), "f32"),
+            Elements::Number => (!matches!(found, DType::Bool), "f32 or i32"),
+            Elements::Any => (true, "of any type"),
+            Elements::Mask => (matches!(found, DType::Bool), "bool"),
+            Elements::Index => (matches!(found, DType::I32), "i32"),
+        };
+        if !fits {
+            return Err(ShapeError::ElementType { op, operand, expected, found });
+        }
+        if !matches!(taken, Elements::Mask | Elements::Index) {
+            match common {
+                Some(common) if common as u8 != found as u8 => {
+                    return Err(ShapeError::ElementType { op, operand, expected: common.name(), found });
+                }
+                _ => common = Some(found),
+            }
+        }
+        operand += 1;
+    }
+    Ok(match common {
+        Some(common) => common,
+        None => DType::F32,
+    })
+}
+
+/// The element type of a result that is not that of the operands, which are right.
+pub const fn gives(dtype: DType, operands: Result<DType, ShapeError>) -> Result<DType, ShapeError> {
+    match operands {
+        Ok(_) => Ok(dtype),
+        Err(error) => Err(error),
+    }
+}
+
+/// The values of a function that gives several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Types {
+    list: [Type; MAX_RESULTS],
+    count: usize,
+}
+
+impl Types {
+    /// No values.
+    const fn none() -> Types {
+        Types { list: [Type::new(DType::F32, Shape::SCALAR); MAX_RESULTS], count: 0 }
+    }
+
+    /// With one more.
+    const fn and(mut self, ty: Type) -> Types {
+        self.list[self.count] = ty;
+        self.count += 1;
+        self
+    }
+
+    /// All of them, in order.
+    pub const fn as_slice(&self) -> &[Type] {
+        self.list.split_at(self.count).0
+    }
+}
+
+/// `?` for constants.
+macro_rules! ok {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
+    };
+}
+
+/// The shape stays.
+pub const fn unchanged(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    let _ = op;
+    Ok(x)
+}
+
+/// Elementwise functions of two operands; see [`rules::broadcast`].
+pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Shape, ShapeError> {
+    rules::broadcast(op, left, right)
+}
+
+/// Elementwise functions of three operands.
+pub const fn broadcast_three(op: &'static str, a: Shape, b: Shape, c: Shape) -> Result<Shape, ShapeError> {
+    rules::broadcast(op, ok!(rules::broadcast(op, a, b)), c)
+}
+
+/// The second operand is repeated to the shape of the first one, whatever number comes with it.
+pub const fn masked_fill(op: &'static str, x: Shape, mask: Shape, value: f64) -> Result<Shape, ShapeError> {
+    let _ = value;
+    if ok!(rules::broadcast(op, x, mask)).same(&x) {
+        Ok(x)
+    } else {
+        Err(ShapeError::Mismatch { op, left: x, right: mask })
+    }
+}
+
+/// Elementwise with a number.
+pub const fn with_number(op: &'static str, x: Shape, number: f64) -> Result<Shape, ShapeError> {
+    let _ = (op, number);
+    Ok(x)
+}
+
+/// Elementwise with two numbers that may be left out.
+pub const fn with_bounds(op: &'static str, x: Shape, min: Option<f64>, max: Option<f64>) -> Result<Shape, ShapeError> {
+    if min.is_none() && max.is_none() {
+        return Err(ShapeError::Attribute { op, rule: "give `min`, `max` or both" });
+    }
+    Ok(x)
+}
+
+/// As many elements in another shape, of which one extent may be [`Shape::INFERRED`].
+pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, ShapeError> {
+    if to.len() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: to.len() });
+    }
+    let wanted = Shape::new(to);
+    let (from_batches, from) = counted(&x);
+    let (to_batches, known) = counted(&wanted);
+    let mut inferred = None;
+    let mut axis = 0;
+    while axis < to.len() {
+        if to[axis] == Shape::INFERRED {
+            if inferred.is_some() {
+                return Err(ShapeError::Attribute { op, rule: "only one extent can be -1" });
+            }
+            inferred = Some(axis);
+        }
+        axis += 1;
+    }
+    let error = Err(ShapeError::Elements { from: x, to: wanted });
+    match inferred {
+        None if from_batches == to_batches && from == known => Ok(wanted),
+        None => error,
+        // The batch axis is what is left.
+        Some(axis) if from_batches == to_batches + 1 && from == known => Ok(wanted.with(axis, Shape::N)),
+        Some(axis) if from_batches == to_batches && known > 0 && from.is_multiple_of(known) => {
+            Ok(wanted.with(axis, from / known))
+        }
+        Some(_) => error,
+    }
+}
+
+/// How many batch axes there are, and the product of the other known extents.
+const fn counted(shape: &Shape) -> (usize, usize) {
+    let (mut batches, mut product) = (0, 1usize);
+    let mut axis = 0;
+    while axis < shape.rank() {
+        match shape.dim(axis) {
+            Shape::N => batches += 1,
+            Shape::INFERRED => {}
+            extent => product = product.saturating_mul(extent),
+        }
+        axis += 1;
+    }
+    (batches, product)
+}
+
+/// Repeated to another shape, in which [`Shape::INFERRED`] stands for the extent that is there.
+pub const fn expand(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, ShapeError> {
+    if to.len() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: to.len() });
+    }
+    let mut shape = Shape::new(to);
+    let error = Err(ShapeError::Mismatch { op, left: x, right: shape });
+    if shape.rank() < x.rank() {
+        return error;
+    }
+    let mut back = 1;
+    while back <= shape.rank() {
+        let axis = shape.rank() - back;
+        let from = if back <= x.rank() { x.dim(x.rank() - back) } else { 1 };
+        if shape.dim(axis) == Shape::INFERRED {
+            if back > x.rank() {
+                return error;
+            }
+            shape = shape.with(axis, from);
+        } else if from != 1 && from != shape.dim(axis) {
+            return error;
+        }
+        back += 1;
+    }
+    Ok(shape)
+}
+
+/// The axes from `start` to `end`, both included, become one; see [`rules::flatten`].
+pub const fn flatten(op: &'static str, x: Shape, start: isize, end: isize) -> Result<Shape, ShapeError> {
+    let _ = op;
+    rules::flatten(x, start, end)
+}
+
+/// Two axes change places.
+pub const fn transpose(op: &'static str, x: Shape, first: isize, second: isize) -> Result<Shape, ShapeError> {
+    let (first, second) = (ok!(rules::axis(op, first, &x)), ok!(rules::axis(op, second, &x)));
+    Ok(x.with(first, x.dim(second)).with(second, x.dim(first)))
+}
+
+/// Axis `i` of the result is axis `order[i]`.
+pub const fn permute(op: &'static str, x: Shape, order: &[isize]) -> Result<Shape, ShapeError> {
+    if order.len() != x.rank() {
+        return Err(ShapeError::Rank { op, expected: order.len(), found: x });
+    }
+    let axes = ok!(axes(op, x, order));
+    let mut shape = x;
+    let mut to = 0;
+    while to < x.rank() {
+        shape = shape.with(to, x.dim(axes[to]));
+        to += 1;
+    }
+    Ok(shape)
+}
+
+/// Axes counted from the front, each at most once.
+const fn axes(op: &'static str, x: Shape, given: &[isize]) -> Result<[usize; MAX_RANK], ShapeError> {
+    let mut found = [0; MAX_RANK];
+    let mut position = 0;
+    while position < given.len() {
+        let axis = ok!(rules::axis(op, given[position], &x));
+        let mut before = 0;
+        while before < position {
+            if found[before] == axis {
+                return Err(ShapeError::Axis { op, axis: given[position], shape: x });
+            }
+            before += 1;
+        }
+        // No more than there are axes get this far.
+        found[position] = axis;
+        position += 1;
+    }
+    Ok(found)
+}
+
+/// Whether each axis is among those given; all are if none is given.
+const fn among(op: &'static str, x: Shape, given: Option<&[isize]>) -> Result<[bool; MAX_RANK], ShapeError> {
+    let Some(given) = given else { return Ok([true; MAX_RANK]) };
+    let axes = ok!(axes(op, x, given));
+    let mut among = [false; MAX_RANK];
+    let mut position = 0;
+    while position < given.len() {
+        among[axes[position]] = true;
+        position += 1;
+    }
+    Ok(among)
+}
+
+/// The axes go, or stay with extent 1.
+const fn without(x: Shape, gone: [bool; MAX_RANK], keep: bool) -> Shape {
+    let mut shape = x;
+    let mut axis = x.rank();
+    while axis > 0 {
+        axis -= 1;
+        if gone[axis] {
+            shape = if keep { shape.with(axis, 1) } else { shape.remove(axis) };
+        }
+    }
+    shape
+}
+
+/// The axes of extent 1 among those given go; others stay.
+pub const fn squeeze(op: &'static str, x: Shape, dim: &[isize]) -> Result<Shape, ShapeError> {
+    let mut gone = ok!(among(op, x, Some(dim)));
+    let mut axis = 0;
+    while axis < x.rank() {
+        if gone[axis] && x.dim(axis) == Shape::N {
+            return Err(ShapeError::Batch { op, shape: x });
+        }
+        gone[axis] = gone[axis] && x.dim(axis) == 1;
+        axis += 1;
+    }
+    Ok(without(x, gone, false))
+}
+
+/// A new axis of extent 1 before the given one of the result.
+pub const fn unsqueeze(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeError> {
+    insert(op, x, dim, 1)
+}
+
+/// A new axis before the given one of the result.
+const fn insert(op: &'static str, x: Shape, dim: isize, extent: usize) -> Result<Shape, ShapeError> {
+    if x.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
+    Ok(x.insert(ok!(rules::axis(op, dim, &x.insert(0, 1))), extent))
+}
+
+/// One behind the other along an axis; the other extents are equal.
+pub const fn cat(op: &'static str, parts: &[Shape], dim: isize) -> Result<Shape, ShapeError> {
+    if parts.is_empty() {
+        return Err(ShapeError::Operands { op, expected: 1, found: 0 });
+    }
+    let first = parts[0];
+    let axis = ok!(rules::axis(op, dim, &first));
+    let mut shape = first;
+    let mut position = 1;
+    while position < parts.len() {
+        let part = parts[position];
+        if part.rank() != first.rank() || !part.with(axis, first.dim(axis)).same(&first) {
+            return Err(ShapeError::Mismatch { op, left: first, right: part });
+        }
+        if part.dim(axis) == Shape::N || first.dim(axis) == Shape::N {
+            return Err(ShapeError::Batch { op, shape: first });
+        }
+        shape = shape.with(axis, shape.dim(axis) + part.dim(axis));
+        position += 1;
+    }
+    Ok(shape)
+}
+
+/// One behind the other along a new axis; the shapes are equal.
+pub const fn stack(op: &'static str, parts: &[Shape], dim: isize) -> Result<Shape, ShapeError> {
+    if parts.is_empty() {
+        return Err(ShapeError::Operands { op, expected: 1, found: 0 });
+    }
+    let mut position = 1;
+    while position < parts.len() {
+        if !parts[position].same(&parts[0]) {
+            return Err(ShapeError::Mismatch { op, left: parts[0], right: parts[position] });
+        }
+        position += 1;
+    }
+    insert(op, parts[0], dim, parts.len())
+}
+
+/// An axis that is taken apart: not the batch axis.
+const fn known_axis(op: &'static str, x: Shape, dim: isize) -> Result<usize, ShapeError> {
+    let axis = ok!(rules::axis(op, dim, &x));
+    if x.dim(axis) == Shape::N { Err(ShapeError::Batch { op, shape: x }) } else { Ok(axis) }
+}
+
+/// `length` elements of an axis from `start` on.
+pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: usize, length: usize) -> Result<Shape, ShapeError> {
+    slice(op, x, dim, start, start.saturating_add(length), 1)
+}
+
+/// Every `step`-th element of an axis from `start` to before `end`.
+pub const fn slice(
+    op: &'static str,
+    x: Shape,
+    dim: isize,
+    start: usize,
+    end: usize,
+    step: usize,
+) -> Result<Shape, ShapeError> {
+    let axis = ok!(known_axis(op, x, dim));
+    if step == 0 {
+        return Err(ShapeError::Attribute { op, rule: "the step must be at least 1" });
+    }
+    if start > end || end > x.dim(axis) {
+        return Err(ShapeError::Range { axis, start, limit: end, shape: x });
+    }
+    Ok(x.with(axis, (end - start).div_ceil(step)))
+}
+
+/// One element of an axis, which goes.
+pub const fn select(op: &'static str, x: Shape, dim: isize, index: usize) -> Result<Shape, ShapeError> {
+    let axis = ok!(known_axis(op, x, dim));
+    ok!(slice(op, x, dim, index, index.saturating_add(1), 1));
+    Ok(x.remove(axis))
+}
+
+/// The axes turned round.
+pub const fn flip(op: &'static str, x: Shape, dims: &[isize]) -> Result<Shape, ShapeError> {
+    ok!(axes(op, x, dims));
+    Ok(x)
+}
+
+/// Elements before and behind each axis, the last axis first: PyTorch's `F.pad`.
+pub const fn pad(op: &'static str, x: Shape, pad: &[usize], value: f64) -> Result<Shape, ShapeError> {
+    let _ = value;
+    if !pad.len().is_multiple_of(2) || pad.len() / 2 > x.rank() {
+        return Err(ShapeError::Attribute { op, rule: "`pad` holds two numbers for each axis, the last axis first" });
+    }
+    let mut shape = x;
+    let mut pair = 0;
+    while pair < pad.len() / 2 {
+        let axis = x.rank() - 1 - pair;
+        let more = pad[2 * pair] + pad[2 * pair + 1];
+        if more > 0 && x.dim(axis) == Shape::N {
+            return Err(ShapeError::Batch { op, shape: x });
+        }
+        shape = if more > 0 { shape.with(axis, x.dim(axis) + more) } else { shape };
+        pair += 1;
+    }
+    Ok(shape)
+}
+
+/// Axes are folded: they go, or stay with extent 1.
+pub const fn reduce(op: &'static str, x: Shape, dim: Option<&[isize]>, keepdim: bool) -> Result<Shape, ShapeError> {
+    Ok(without(x, ok!(among(op, x, dim)), keepdim))
+}
+
+/// As [`reduce`], with the number that the variance is corrected by.
+pub const fn variance(
+    op: &'static str,
+    x: Shape,
+    dim: Option<&[isize]>,
+    correction: f64,
+    keepdim: bool,
+) -> Result<Shape, ShapeError> {
+    let _ = correction;
+    reduce(op, x, dim, keepdim)
+}
+
+/// As [`reduce`], of one axis or all.
+pub const fn reduce_one(op: &'static str, x: Shape, dim: Option<isize>, keepdim: bool) -> Result<Shape, ShapeError> {
+    match dim {
+        Some(dim) => reduce(op, x, Some(&[dim]), keepdim),
+        None => reduce(op, x, None, keepdim),
+    }
+}
+
+/// As [`reduce`], of one axis.
+pub const fn reduce_one_axis(op: &'static str, x: Shape, dim: isize, keepdim: bool) -> Result<Shape, ShapeError> {
+    reduce(op, x, Some(&[dim]), keepdim)
+}
+
+/// The shape stays; the axis is one of its.
+pub const fn along(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeError> {
+    ok!(rules::axis(op, dim, &x));
+    Ok(x)
+}
+
+/// `torch.matmul`: vectors count as a row on the left and as a column on the right, whose axis the result does not have;
+/// axes before the last two are batches, and are broadcast.
+pub const fn matmul(op: &'static str, left: Shape, right: Shape) -> Result<Shape, ShapeError> {
+    let error = Err(ShapeError::Mismatch { op, left, right });
+    if left.rank() == 0 || right.rank() == 0 {
+        return error;
+    }
+    let a = if left.rank() == 1 { left.insert(0, 1) } else { left };
+    let b = if right.rank() == 1 { right.insert(1, 1) } else { right };
+    let (row, column) = (a.dim(a.rank() - 2), b.dim(b.rank() - 1));
+    if a.dim(a.rank() - 1) != b.dim(b.rank() - 2) {
+        return error;
+    }
+    let batches = match rules::broadcast(op, stacked(a), stacked(b)) {
+        Ok(batches) => batches,
+        Err(_) => return error,
+    };
+    let mut shape = batches;
+    if left.rank() > 1 {
+        shape = shape.insert(shape.rank(), row);
+    }
+    if right.rank() > 1 {
+        shape = shape.insert(shape.rank(), column);
+    }
+    Ok(shape)
+}
+
+/// The axes before the last two.
+const fn stacked(shape: Shape) -> Shape {
+    shape.remove(shape.rank() - 1).remove(shape.rank() - 2)
+}
+
+/// The elements with the given places along an axis; the other extents of `index` are at most those of `x`.
+pub const fn gather(op: &'static str, x: Shape, dim: isize, index: Shape) -> Result<Shape, ShapeError> {
+    let axis = ok!(rules::axis(op, dim, &x));
+    if index.rank() != x.rank() || !index.with(axis, x.dim(axis)).same(&x) {
+        return Err(ShapeError::Mismatch { op, left: x, right: index });
+    }
+    Ok(index)
+}
+
+/// The elements with the given places along an axis, whatever lies there.
+pub const fn index_select(op: &'static str, x: Shape, dim: isize, index: Shape) -> Result<Shape, ShapeError> {
+    let axis = ok!(known_axis(op, x, dim));
+    if index.rank() != 1 {
+        return Err(ShapeError::Rank { op, expected: 1, found: index });
+    }
+    Ok(x.with(axis, index.dim(0)))
+}
+
+/// `chunks` parts of an axis of (but for the last one) equal extent; fewer if the extent is too small.
+pub const fn chunk(op: &'static str, x: Type, chunks: usize, dim: isize) -> Result<Types, ShapeError> {
+    let axis = ok!(known_axis(op, x.shape, dim));
+    if chunks == 0 {
+        return Err(ShapeError::Attribute { op, rule: "the number of chunks must be at least 1" });
+    }
+    let size = x.shape.dim(axis).div_ceil(chunks);
+    split(op, x, if size == 0 { 1 } else { size }, dim)
+}
+
+/// Parts of an axis of extent `size`, the last one with what is left.
+pub const fn split(op: &'static str, x: Type, size: usize, dim: isize) -> Result<Types, ShapeError> {
+    let axis = ok!(known_axis(op, x.shape, dim));
+    if size == 0 {
+        return Err(ShapeError::Attribute { op, rule: "the extent of a part must be at least 1" });
+    }
+    let extent = x.shape.dim(axis);
+    if extent.div_ceil(size) > MAX_RESULTS {
+        return Err(ShapeError::Attribute { op, rule: "at most 16 parts are possible" });
+    }
+    let mut types = Types::none();
+    let mut start = 0;
+    while start < extent {
+        let part = if extent - start < size { extent - start } else { size };
+        types = types.and(Type::new(x.dtype, x.shape.with(axis, part)));
+        start += part;
+    }
+    Ok(types)
+}
+
+/// The extreme along an axis, and its i32 index.
+pub const fn extreme(op: &'static str, x: Type, dim: isize, keepdim: bool) -> Result<Types, ShapeError> {
+    let shape = ok!(reduce_one(op, x.shape, Some(dim), keepdim));
+    Ok(Types::none().and(Type::new(x.dtype, shape)).and(Type::new(DType::I32, shape)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const N: usize = Shape::N;
+    const REST: usize = Shape::INFERRED;
+
+    fn shape(extents: &[usize]) -> Shape {
+        Shape::new(extents)
+    }
+
+    /// The message, or the shape as text.
+    fn text(result: Result<Shape, ShapeError>) -> String {
+        result.map_or_else(|error| error.to_string(), |shape| shape.to_string())
+    }
+
+    #[test]
+    fn reshapes_keep_the_batch_axis() {
+        let cases: [(&[usize], &[usize], &str); 9] = [
+            (&[N, 8, 8], &[N, 64], "[N, 64]"),
+            (&[N, 8, 8], &[N, REST], "[N, 64]"),
+            (&[N, 8, 8], &[REST, 64], "[N, 64]"),
+            (&[N, 8, 8], &[N, 4, REST, 2], "[N, 4, 8, 2]"),
+            (&[6], &[2, REST], "[2, 3]"),
+            (&[N, 8, 8], &[N, 63], "shape [N, 8, 8] has N * 64 elements, shape [N, 63] has N * 63"),
+            (&[N, 8, 8], &[REST, 8], "shape [N, 8, 8] has N * 64 elements, shape [-1, 8] has -1 * 8"),
+            (&[N, 8], &[REST, REST], "reshape: only one extent can be -1"),
+            (&[N, 8], &[8], "shape [N, 8] has N * 8 elements, shape [8] has 8"),
+        ];
+        for (from, to, expected) in cases {
+            assert_eq!(text(reshape("reshape", shape(from), to)), expected);
+        }
+    }
+
+    #[test]
+    fn axes_count_from_both_ends() {
+        let x = shape(&[N, 2, 3, 1]);
+        assert_eq!(text(transpose("transpose", x, 1, -1)), "[N, 1, 3, 2]");
+        assert_eq!(text(permute("permute", x, &[0, -1, 1, 2])), "[N, 1, 2, 3]");
+        assert_eq!(
+            text(permute("permute", x, &[0, 3, 1, -1])),
+            "axis -1 of permute is not one of shape [N, 2, 3, 1], or is given twice"
+        );
+        assert_eq!(text(squeeze("squeeze", x, &[-1, 1])), "[N, 2, 3]");
+        assert_eq!(text(unsqueeze("unsqueeze", x, -1)), "[N, 2, 3, 1, 1]");
+        assert_eq!(text(reduce("sum", x, Some(&[1, -1]), false)), "[N, 3]");
+        assert_eq!(text(reduce("sum", x, None, false)), "[]");
+        assert_eq!(text(reduce("sum", x, Some(&[1]), true)), "[N, 1, 3, 1]");
+        assert_eq!(text(select("select", x, 2, 2)), "[N, 2, 1]");
+        assert_eq!(
+            text(narrow("narrow", x, 2, 1, 3)),
+            "the slice 1..4 along axis 2 does not lie in shape [N, 2, 3, 1]"
+        );
+        assert!(
+            text(narrow("narrow", x, 0, 0, 1)).starts_with("narrow can neither take apart nor extend the batch axis")
+        );
+    }
+
+    #[test]
+    fn parts_fit_together() {
+        let (a, b) = (shape(&[N, 3, 8]), shape(&[N, 1, 8]));
+        assert_eq!(text(cat("cat", &[a, b, a], 1)), "[N, 7, 8]");
+        assert_eq!(text(cat("cat", &[a, b], 2)), "cat can not combine shapes [N, 3, 8] and [N, 1, 8]");
+        assert!(text(cat("cat", &[a, a], 0)).contains("batch axis N"));
+        assert_eq!(text(stack("stack", &[a, a], 1)), "[N, 2, 3, 8]");
+        let parts = chunk("chunk", Type::new(DType::F32, a), 2, 1).map(|types| types.as_slice().to_vec());
+        assert_eq!(parts, Ok(vec![Type::f32([N, 2, 8]), Type::f32([N, 1, 8])]));
+    }
+
+    #[test]
+    fn products_treat_vectors_as_pytorch_does() {
+        let cases: [(&[usize], &[usize], &str); 7] = [
+            (&[N, 3], &[3, 4], "[N, 4]"),
+            (&[3], &[3], "[]"),
+            (&[N, 5, 3], &[3], "[N, 5]"),
+            (&[3], &[N, 3, 2], "[N, 2]"),
+            (&[N, 1, 5, 3], &[7, 3, 2], "[N, 7, 5, 2]"),
+            (&[N, 3], &[N, 3], "matmul can not combine shapes [N, 3] and [N, 3]"),
+            (&[], &[3], "matmul can not combine shapes [] and [3]"),
+        ];
+        for (left, right, expected) in cases {
+            assert_eq!(text(matmul("matmul", shape(left), shape(right))), expected);
+        }
+    }
+
+    #[test]
+    fn element_types_are_compared() {
+        use DType::{Bool, F32, I32};
+        use Elements::{Any, Float, Mask, Number};
+        assert_eq!(elements("where", &[(Mask, Bool), (Number, I32), (Number, I32)]), Ok(I32));
+        assert_eq!(elements("cat", &[(Any, Bool)]), Ok(Bool));
+        assert_eq!(elements("zero", &[]), Ok(F32));
+        let error = |operands: &[(Elements, DType)]| elements("add", operands).map_err(|error| error.to_string());
+        assert_eq!(error(&[(Float, I32)]), Err("operand 0 of add must be f32, but is i32".into()));
+        assert_eq!(error(&[(Number, F32), (Number, I32)]), Err("operand 1 of add must be f32, but is i32".into()));
+    }
+}

@@ -1,0 +1,193 @@
+//! The functions of `model!`: `forward` and those that it calls, with the types of what they take and give. Knows no
+//! function of tensors by name.
+
+use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
+use syn::parse::{Parse, ParseStream};
+use syn::{Expr, Ident, Token, bracketed, parenthesized, token};
+
+use crate::ast::{Extents, Forward, Helper, Parameter, ParameterKind, Parsed, Place};
+use crate::mistakes::Mistakes;
+
+/// The label of the block that `no_grad { .. }` becomes, as Rust has no such block.
+pub const NO_GRAD: &str = "no_grad";
+
+/// The tokens with `no_grad { .. }` written as a block with a label, and the keyword `where` as the name of a function.
+pub fn with_no_grad(tokens: TokenStream) -> TokenStream {
+    let mut result = TokenStream::new();
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let group = |token: Option<&TokenTree>, delimiter| matches!(token, Some(TokenTree::Group(group)) if group.delimiter() == delimiter);
+        match token {
+            TokenTree::Ident(word) if word == NO_GRAD && group(tokens.peek(), Delimiter::Brace) => {
+                let mut colon = Punct::new(':', Spacing::Alone);
+                let mut quote = Punct::new('\'', Spacing::Joint);
+                quote.set_span(word.span());
+                colon.set_span(word.span());
+                result.extend([TokenTree::Punct(quote), TokenTree::Ident(word), TokenTree::Punct(colon)]);
+            }
+            TokenTree::Ident(word) if word == "where" && group(tokens.peek(), Delimiter::Parenthesis) => {
+                result.extend([TokenTree::Ident(Ident::new_raw("where", word.span()))]);
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), with_no_grad(group.stream()));
+                inner.set_span(group.span());
+                result.extend([TokenTree::Group(inner)]);
+            }
+            other => result.extend([other]),
+        }
+    }
+    result
+}
+
+/// `fn forward(x: [N, 10]) -> [N, 10] { .. }`, or another function.
+pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mistakes) -> syn::Result<()> {
+    input.parse::<Token![fn]>()?;
+    let name: Ident = input.parse()?;
+    let parameters = parameters(input)?;
+    let results = if input.peek(Token![->]) { Some(results(input)?) } else { None };
+    let body = input.parse()?;
+    if name == "forward" {
+        return forward(name, parameters, results, body, declaration, mistakes);
+    }
+    if declaration.helpers.iter().any(|helper| helper.name == name) {
+        mistakes.at(&name, format!("the function `{name}` is declared twice"));
+    }
+    declaration.helpers.push(Helper { name, parameters, results, body });
+    Ok(())
+}
+
+/// `forward` says the types of all that it takes and gives, each with the batch axis.
+fn forward(
+    name: Ident,
+    parameters: Vec<Parameter>,
+    results: Option<Vec<Extents>>,
+    body: syn::Block,
+    declaration: &mut Parsed,
+    mistakes: &mut Mistakes,
+) -> syn::Result<()> {
+    if declaration.forward.is_some() {
+        return Err(syn::Error::new(name.span(), "`forward` is declared twice"));
+    }
+    if parameters.is_empty() {
+        let message = "`forward` takes at least one input: `fn forward(x: [N, ..]) -> [N, ..]`";
+        return Err(syn::Error::new(name.span(), message));
+    }
+    let Some(results) = results else {
+        let message = "`forward` says the shape of what it gives: `fn forward(x: [N, ..]) -> [N, ..]`";
+        return Err(syn::Error::new(name.span(), message));
+    };
+    for (extents, what) in [(&declaration.inputs, "input"), (&declaration.outputs, "output")] {
+        if let Some(extents) = extents.first() {
+            let message = format!("the {what} is that of `forward`: leave `{what} = ..` out");
+            mistakes.add(syn::Error::new(extents.place.first, message));
+        }
+    }
+    let (mut inputs, mut names) = (Vec::new(), Vec::new());
+    for Parameter { name, kind } in parameters {
+        let ParameterKind::Tensor(Some(extents)) = kind else {
+            let message = format!("expected the shape of the input: `{name}: [N, ..]`");
+            return Err(syn::Error::new(name.span(), message));
+        };
+        inputs.push(extents);
+        names.push(name);
+    }
+    if let Some(single) = inputs.iter().chain(&results).find(|extents| !extents.batch) {
+        return Err(syn::Error::new(single.place.first, "a shape starts with the batch axis N: `[N, ..]`"));
+    }
+    (declaration.inputs, declaration.outputs) = (inputs, results);
+    declaration.forward = Some(Forward { inputs: names, body });
+    Ok(())
+}
+
+/// `(x: [N, 10], i: usize)`; a tensor may leave its type out.
+fn parameters(input: ParseStream) -> syn::Result<Vec<Parameter>> {
+    let content;
+    parenthesized!(content in input);
+    let mut parameters = Vec::new();
+    while !content.is_empty() {
+        content.parse::<Option<Token![mut]>>()?;
+        let name: Ident = content.parse().map_err(|error| {
+            let message = "expected an input and its shape: `x: [N, ..]`; the layers are in scope by name";
+            syn::Error::new(error.span(), message)
+        })?;
+        let kind = if !content.peek(Token![:]) {
+            ParameterKind::Tensor(None)
+        } else {
+            content.parse::<Token![:]>()?;
+            if content.peek(token::Bracket) {
+                ParameterKind::Tensor(Some(extents(&content)?))
+            } else {
+                ParameterKind::Number(content.parse()?)
+            }
+        };
+        parameters.push(Parameter { name, kind });
+        if !content.is_empty() {
+            content.parse::<Token![,]>()?;
+        }
+    }
+    Ok(parameters)
+}
+
+/// `-> [N, 10]` or `-> ([N, 10], [N])`
+fn results(input: ParseStream) -> syn::Result<Vec<Extents>> {
+    input.parse::<Token![->]>()?;
+    if !input.peek(token::Paren) {
+        return Ok(vec![extents(input)?]);
+    }
+    let first = input.cursor().span();
+    let content;
+    parenthesized!(content in input);
+    let results: Vec<Extents> = content.parse_terminated(extents, Token![,])?.into_iter().collect();
+    if results.is_empty() {
+        return Err(syn::Error::new(first, "expected the shape of a result: `[N, ..]`"));
+    }
+    Ok(results)
+}
+
+/// `[N, 16; i32]`
+fn extents(input: ParseStream) -> syn::Result<Extents> {
+    let first = input.cursor().span();
+    let content;
+    bracketed!(content in input);
+    let batch = content.peek(Ident) && content.fork().parse::<Ident>()? == "N" && {
+        let ahead = content.fork();
+        ahead.parse::<Ident>()?;
+        ahead.is_empty() || ahead.peek(Token![,]) || ahead.peek(Token![;])
+    };
+    if batch {
+        content.parse::<Ident>()?;
+        content.parse::<Option<Token![,]>>()?;
+    }
+    let (values, element) = inside(&content)?;
+    Ok(Extents { values, batch, element, place: Place { first, last: input.cursor().prev_span() } })
+}
+
+/// `[16; i32]`, the extents of one sample, behind the batch axis.
+pub fn sample(input: ParseStream) -> syn::Result<Extents> {
+    let first = input.cursor().span();
+    let content;
+    bracketed!(content in input);
+    let (values, element) = inside(&content)?;
+    Ok(Extents { values, batch: true, element, place: Place { first, last: input.cursor().prev_span() } })
+}
+
+/// Extents and the element type.
+fn inside(content: ParseStream) -> syn::Result<(Vec<Expr>, Option<Ident>)> {
+    let mut values = Vec::new();
+    while !content.is_empty() && !content.peek(Token![;]) {
+        values.push(Expr::parse(content)?);
+        if !content.is_empty() && !content.peek(Token![;]) {
+            content.parse::<Token![,]>()?;
+        }
+    }
+    let mut element = None;
+    if content.peek(Token![;]) {
+        content.parse::<Token![;]>()?;
+        let name: Ident = content.parse()?;
+        if !["f32", "i32", "bool"].iter().any(|known| name == known) {
+            return Err(syn::Error::new(name.span(), "the element types of tensors are f32, i32 and bool"));
+        }
+        element = Some(name);
+    }
+    Ok((values, element))
+}

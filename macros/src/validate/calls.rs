@@ -1,0 +1,540 @@
+//! Calls in a body: of layers, of the model's own functions, and of the functions of tensors in the table, whose
+//! arguments are checked here as far as their tokens tell.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprCall, ExprLit, ExprMethodCall, ExprUnary, Lit, Token, UnOp};
+
+use super::expressions::{Meaning, round, unparenthesized};
+use super::forward::{Binding, Scope};
+use crate::ast::{Node, ParameterKind, Place};
+use crate::body::{Access, Apply, Argument, Call, Step, Tensor, Value};
+use crate::layers::{Known, one_slip};
+use crate::methods::{self, Form, Function, Kind, Parameter};
+use crate::mistakes::spaced;
+
+/// The variable that holds the batch size where a body is expanded.
+pub fn batch() -> Ident {
+    Ident::new("_batch", Span::mixed_site())
+}
+
+impl Scope<'_> {
+    pub fn call(&mut self, call: &ExprCall) -> Option<Meaning> {
+        let ExprCall { func, args, .. } = call;
+        let path = if let Expr::Path(path) = &**func { Some(&path.path) } else { None };
+        if let Some(name) = path.and_then(|path| path.get_ident()) {
+            match self.find(name) {
+                Some(Binding::Layer(_) | Binding::Unknown) => {}
+                Some(Binding::Tensor | Binding::Number) => {
+                    return self.mistake(name, format!("`{name}` is a value, and no layer that could be applied"));
+                }
+                None if Known::find(&name.to_string()).is_some() => {
+                    let message = format!(
+                        "a layer has parameters, so it is a field: declare `name: {name}(..)` in the struct, and apply \
+                         it here as `name(x)`"
+                    );
+                    return self.mistake(name, message);
+                }
+                None => return self.named_call(call, name),
+            }
+        } else if path.is_some() {
+            return self.foreign(call);
+        }
+        let Some(layer) = self.layer(func) else {
+            let reported = path.is_some() || !self.complete;
+            return if reported { None } else { self.mistake(func, "only a layer can be applied") };
+        };
+        self.apply(layer, args.iter(), Place::of(call), func)
+    }
+
+    /// A call by a name that is no layer's: one of the model's own functions, one of the table if a tensor is among its
+    /// arguments, or else a constant function of the user's.
+    fn named_call(&mut self, call: &ExprCall, name: &Ident) -> Option<Meaning> {
+        if let Some(helper) = self.helpers.iter().position(|helper| helper.name == *name) {
+            return self.helper_call(call, name, helper);
+        }
+        let text = name.to_string();
+        let text = text.trim_start_matches("r#");
+        let function = Function::find(text, call.args.len() > 1);
+        if let Some(function) = function
+            && (function.form == Form::Function || call.args.iter().any(|argument| self.is_tensor(argument)))
+        {
+            if function.form == Form::Method {
+                let message =
+                    format!("`{text}` is a method: write `x.{text}({})`", function.signature(true).replace('`', ""));
+                return self.mistake(name, message);
+            }
+            return self.table(function, None, name, &call.args, &Expr::Call(call.clone()));
+        }
+        let Some(numbers) = self.numbers(&call.args) else {
+            let near = methods::nearest(text, false).filter(|_| function.is_none());
+            return match near {
+                Some(near) => {
+                    self.mistake(name, format!("there is no function `{text}` of tensors; did you mean `{near}`?"))
+                }
+                None if self.complete => self.not_in_scope(name),
+                None => None,
+            };
+        };
+        let arguments = round(numbers, call.paren_token.span.join());
+        Some(Meaning::Value(Value::Number(quote!(#name #arguments))))
+    }
+
+    /// A function by a path, which is a constant one of the user's.
+    fn foreign(&mut self, call: &ExprCall) -> Option<Meaning> {
+        let Some(numbers) = self.numbers(&call.args) else {
+            if !self.complete {
+                return None;
+            }
+            let message = "only a layer of this model, a function of it, or a function of tensors such as `relu(x)` can \
+                           be applied to a tensor";
+            return self.mistake(&call.func, message);
+        };
+        let function = &call.func;
+        let arguments = round(numbers, call.paren_token.span.join());
+        Some(Meaning::Value(Value::Number(quote!(#function #arguments))))
+    }
+
+    /// Arguments that are all numbers; nothing is reported if one is a tensor.
+    fn numbers(&mut self, arguments: &Punctuated<Expr, Token![,]>) -> Option<TokenStream> {
+        let mut numbers = Vec::new();
+        for argument in arguments {
+            match self.value(argument)? {
+                Value::Number(number) => numbers.push(number),
+                Value::Tensor(_) | Value::Tuple(_) => return None,
+            }
+        }
+        Some(quote!(#(#numbers),*))
+    }
+
+    /// Whether an argument holds a tensor, without looking for mistakes.
+    fn is_tensor(&self, argument: &Expr) -> bool {
+        match argument {
+            Expr::Assign(assign) => self.is_tensor(&assign.right),
+            Expr::Paren(inner) => self.is_tensor(&inner.expr),
+            Expr::Group(inner) => self.is_tensor(&inner.expr),
+            Expr::Unary(unary) => self.is_tensor(&unary.expr),
+            Expr::Binary(binary) => self.is_tensor(&binary.left) || self.is_tensor(&binary.right),
+            Expr::Tuple(tuple) => tuple.elems.iter().any(|element| self.is_tensor(element)),
+            Expr::Array(array) => array.elems.iter().any(|element| self.is_tensor(element)),
+            Expr::MethodCall(call) => call.method != "size" && call.method != "len" && self.is_tensor(&call.receiver),
+            Expr::Call(call) => self.is_tensor(&call.func) || call.args.iter().any(|argument| self.is_tensor(argument)),
+            Expr::Index(index) => self.is_tensor(&index.expr),
+            Expr::Field(field) => self.is_tensor(&field.base),
+            Expr::Path(path) => path
+                .path
+                .get_ident()
+                .and_then(|name| self.find(name))
+                .is_some_and(|binding| matches!(binding, Binding::Tensor | Binding::Layer(_) | Binding::Unknown)),
+            Expr::Block(_) | Expr::If(_) => true,
+            _ => false,
+        }
+    }
+
+    /// `double(x)`, a function that the model declares.
+    fn helper_call(&mut self, call: &ExprCall, name: &Ident, position: usize) -> Option<Meaning> {
+        self.calls.push((position, name.clone()));
+        let helper = &self.helpers[position];
+        if helper.parameters.len() != call.args.len() {
+            let names = helper.parameters.iter().map(|parameter| format!("`{}`", parameter.name));
+            let names = super::list(names);
+            let names = if names.is_empty() { "no arguments".to_string() } else { names };
+            return self.mistake(call, format!("`{name}` takes {names}, and is called with {}", call.args.len()));
+        }
+        let mut arguments = Vec::new();
+        let mut right = true;
+        for (parameter, argument) in helper.parameters.iter().zip(&call.args) {
+            let value = self.value(argument);
+            let expected = match (&value, &parameter.kind) {
+                (Some(Value::Tensor(_)), ParameterKind::Tensor(_))
+                | (Some(Value::Number(_)), ParameterKind::Number(_)) => None,
+                (None, _) => {
+                    right = false;
+                    None
+                }
+                (_, ParameterKind::Tensor(_)) => Some(("a tensor", "a number")),
+                (_, ParameterKind::Number(_)) => Some(("a number", "a tensor")),
+            };
+            if let Some((expected, found)) = expected {
+                let message = format!("`{}` of `{name}` is {expected}, and this is {found}", parameter.name);
+                self.mistake::<()>(argument, message);
+                right = false;
+            }
+            arguments.extend(value);
+        }
+        right.then(|| Tensor::Helper { helper: position, arguments, place: Place::of(call) }.into())
+    }
+
+    /// A layer applied to tensors.
+    pub fn apply<'e>(
+        &mut self,
+        layer: Access,
+        arguments: impl Iterator<Item = &'e Expr>,
+        place: Place,
+        callee: impl ToTokens,
+    ) -> Option<Meaning> {
+        if let Some(Step::Member(syn::Member::Named(name))) = layer.steps.first() {
+            self.used.push(name.to_string());
+        }
+        let text = spaced(&callee);
+        let one = match layer.find(self.layers) {
+            Some(Node::List { .. }) => {
+                let message = format!(
+                    "`{text}` is a list of layers: apply one of them, as in `{text}[0](x)`, or go through them with `for \
+                     layer in {text}.iter()`"
+                );
+                return self.mistake(callee, message);
+            }
+            Some(Node::Layer(super::Layer { kind: super::LayerKind::Model, .. })) => false,
+            _ => true,
+        };
+        let arguments: Vec<&Expr> = arguments.collect();
+        if arguments.is_empty() || (one && arguments.len() > 1) {
+            return self.mistake(callee, format!("a layer is applied to one tensor: `{text}(x)`"));
+        }
+        let mut inputs = Vec::new();
+        for argument in arguments {
+            match self.value(argument)? {
+                Value::Tensor(tensor) => inputs.push(tensor),
+                _ => return self.mistake(argument, "a layer is applied to a tensor, and this is a number"),
+            }
+        }
+        Some(Tensor::Apply(Box::new(Apply { layer, inputs, place })).into())
+    }
+
+    pub fn method(&mut self, call: &ExprMethodCall) -> Option<Meaning> {
+        let ExprMethodCall { receiver, method, args, .. } = call;
+        let name = method.to_string();
+        let name = name.trim_start_matches("r#");
+        let tensor = match self.meaning(receiver)? {
+            Meaning::Layer(layer) => match (layer.find(self.layers), name) {
+                (Some(Node::List { length, .. }), "len") if args.is_empty() => {
+                    return Some(Meaning::Value(Value::Number(quote!((#length)))));
+                }
+                (Some(Node::List { .. }), "iter") => {
+                    return self.mistake(method, "a list of layers is iterated in a `for` only");
+                }
+                _ => {
+                    let step = Step::Member(syn::Member::Named(method.clone()));
+                    let Meaning::Layer(layer) = self.step(layer, step, receiver)? else { return None };
+                    return self.apply(layer, args.iter(), Place::of(call), quote!(#receiver.#method));
+                }
+            },
+            Meaning::Value(Value::Number(number)) => {
+                let Some(arguments) = self.numbers(args) else {
+                    return if self.complete {
+                        self.mistake(args, "expected constant numbers, and this is a tensor")
+                    } else {
+                        None
+                    };
+                };
+                let arguments = round(arguments, call.paren_token.span.join());
+                return Some(Meaning::Value(Value::Number(quote!(#number.#method #arguments))));
+            }
+            Meaning::Value(value) => {
+                self.gives(&value, 1, receiver, "expected")?;
+                let Value::Tensor(tensor) = value else { return None };
+                tensor
+            }
+        };
+        if name == "size" {
+            return self.size(tensor, call);
+        }
+        match Function::find(name, !args.is_empty()) {
+            Some(function) if function.form != Form::Function => {
+                return self.table(function, Some(tensor), method, args, &Expr::MethodCall(call.clone()));
+            }
+            Some(function) => {
+                let signature = function.signature(false).replace('`', "").replace(" and ", ", ");
+                return self.mistake(method, format!("`{name}` is a function: write `{name}({signature})`"));
+            }
+            None => {}
+        }
+        if name == "detach_" {
+            return self.mistake(method, "`detach_` is a statement; in an expression write `detach`");
+        }
+        if name.ends_with('_') {
+            return self.in_place(call);
+        }
+        let hint = match methods::nearest(name, true) {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => format!("; those that a `forward` may call are {}", methods::names(true).join(", ")),
+        };
+        self.mistake(method, format!("a tensor has no method `{name}`{hint}"))
+    }
+
+    /// `x.size(1)`, a number.
+    fn size(&mut self, tensor: Tensor, call: &ExprMethodCall) -> Option<Meaning> {
+        let Tensor::Variable(name) = tensor else {
+            return self.mistake(&call.receiver, "`size` is that of a name: write `let y = ..;`, then `y.size(1)`");
+        };
+        let [axis] = call.args.iter().collect::<Vec<_>>()[..] else {
+            return self.mistake(call, format!("`size` takes the number of an axis: `{name}.size(1)`"));
+        };
+        let Value::Number(axis) = self.value(axis)? else {
+            return self.mistake(axis, "`size` takes the number of an axis, and this is a tensor");
+        };
+        let method = &call.method;
+        let axis = round(axis, call.paren_token.span.join());
+        Some(Meaning::Value(Value::Number(quote!(#name.#method(#axis as isize)))))
+    }
+
+    /// A function of the table, as a method of `receiver` or by its name.
+    fn table(
+        &mut self,
+        function: &'static Function,
+        receiver: Option<Tensor>,
+        name: &Ident,
+        arguments: &Punctuated<Expr, Token![,]>,
+        whole: &Expr,
+    ) -> Option<Meaning> {
+        let method = receiver.is_some();
+        let mut given: Vec<Option<Vec<&Expr>>> = function.parameters.iter().map(|_| None).collect();
+        let taken = method.then(|| function.receiver());
+        let mut open: Vec<usize> = (0..given.len()).filter(|position| Some(*position) != taken).rev().collect();
+        let mut right = true;
+        let mut last = None;
+        for argument in arguments {
+            let (word, value) = named(argument);
+            let position = match word {
+                Some(word) => function.parameters.iter().position(|parameter| word == parameter.name),
+                None => match open.pop() {
+                    Some(position) => Some(position),
+                    // `x.view(N, 64)` is `x.view([N, 64])`.
+                    None => last.filter(|&last: &usize| several(function.parameters[last].kind)),
+                },
+            };
+            let Some(position) = position.filter(|position| Some(*position) != taken) else {
+                let message = match word {
+                    Some(word) => {
+                        let near = function.parameters.iter().find(|parameter| {
+                            one_slip(parameter.name, &word.to_string()) || (word == "axis" && parameter.name == "dim")
+                        });
+                        let hint = near.map(|near| format!("; did you mean `{}`?", near.name)).unwrap_or_default();
+                        format!(
+                            "`{}` has no argument `{word}`{hint} (it takes {})",
+                            function.name,
+                            function.signature(method)
+                        )
+                    }
+                    None if function.signature(method) == "no arguments" => {
+                        format!("`{}` takes no arguments", function.name)
+                    }
+                    None => {
+                        format!("too many arguments: `{}` takes {}", function.name, function.signature(method))
+                    }
+                };
+                match word {
+                    Some(word) => self.mistake::<()>(word, message),
+                    None => self.mistake::<()>(argument, message),
+                };
+                right = false;
+                continue;
+            };
+            match &mut given[position] {
+                Some(list) if word.is_none() => list.push(value),
+                Some(_) => {
+                    let message =
+                        format!("`{}` of `{}` is given twice", function.parameters[position].name, function.name);
+                    self.mistake::<()>(argument, message);
+                    right = false;
+                }
+                place => *place = Some(vec![value]),
+            }
+            last = word.is_none().then_some(position);
+            open.retain(|open| *open != position);
+        }
+        let missing: Vec<String> = (function.parameters.iter().zip(&given).enumerate())
+            .filter(|(position, (parameter, given))| {
+                given.is_none() && parameter.default.is_none() && Some(*position) != taken
+            })
+            .map(|(_, (parameter, _))| format!("`{}`", parameter.name))
+            .collect();
+        if right && !missing.is_empty() {
+            let message = format!(
+                "`{}` needs {}: it takes {}",
+                function.name,
+                super::list(missing.into_iter()),
+                function.signature(method)
+            );
+            return self.mistake(name, message);
+        }
+        let mut receiver = receiver;
+        let mut all = Vec::new();
+        for (position, (parameter, given)) in function.parameters.iter().zip(given).enumerate() {
+            let argument = match given {
+                _ if Some(position) == taken => receiver.take().map(Argument::Tensor),
+                Some(values) => self.argument(function, parameter, &values),
+                None => default(parameter),
+            };
+            right &= argument.is_some();
+            all.extend(argument);
+        }
+        if !right {
+            self.complete = false;
+            return None;
+        }
+        let (text, place) = (spaced(whole), Place::of(whole));
+        Some(Tensor::Call(Box::new(Call { function, arguments: all, text, place })).into())
+    }
+
+    /// One argument, from one value, or from several where they are the elements of a list.
+    fn argument(&mut self, function: &Function, parameter: &Parameter, values: &[&Expr]) -> Option<Argument> {
+        let kind = parameter.kind;
+        let [first, ..] = *values else { return None };
+        let elements: Vec<&Expr> = match unparenthesized(first) {
+            _ if values.len() > 1 => values.to_vec(),
+            Expr::Tuple(tuple) => tuple.elems.iter().collect(),
+            Expr::Array(array) => array.elems.iter().collect(),
+            one => vec![one],
+        };
+        let listed = matches!(unparenthesized(first), Expr::Tuple(_) | Expr::Array(_)) || values.len() > 1;
+        let none = matches!(first, Expr::Path(path) if path.path.is_ident("None"));
+        let option = |tokens: TokenStream| Argument::Attribute(quote!(::core::option::Option::Some(#tokens)));
+        match kind {
+            Kind::Tensor(_) | Kind::Operand(_) => match self.value(first)? {
+                Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
+                Value::Number(number) if matches!(kind, Kind::Operand(_)) => Some(Argument::Number(number)),
+                _ => self.wrong(function, parameter, first, "a number"),
+            },
+            Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
+            Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
+            Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),
+            Kind::OptionalAxis | Kind::OptionalAxes | Kind::OptionalNumber if none => {
+                Some(Argument::Attribute(quote!(::core::option::Option::None)))
+            }
+            Kind::Axes | Kind::OptionalAxes => {
+                let axes: Option<Vec<TokenStream>> =
+                    elements.into_iter().map(|axis| self.attribute(function, parameter, axis, Kind::Axis)).collect();
+                let axes = axes?;
+                Some(if kind == Kind::Axes {
+                    Argument::Attribute(quote!(&[#(#axes),*]))
+                } else {
+                    option(quote!(&[#(#axes),*]))
+                })
+            }
+            Kind::Shape | Kind::Sizes => {
+                let element = if kind == Kind::Shape { Kind::Shape } else { Kind::Size };
+                let extents: Option<Vec<TokenStream>> =
+                    elements.into_iter().map(|extent| self.attribute(function, parameter, extent, element)).collect();
+                let extents = extents?;
+                Some(Argument::Attribute(quote!(&[#(#extents),*])))
+            }
+            Kind::OptionalAxis => Some(option(self.attribute(function, parameter, first, Kind::Axis)?)),
+            Kind::OptionalNumber => Some(option(self.attribute(function, parameter, first, Kind::Number)?)),
+            Kind::Axis | Kind::Size | Kind::Number | Kind::Flag => {
+                Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
+            }
+        }
+    }
+
+    /// One number or flag, as Rust.
+    fn attribute(
+        &mut self,
+        function: &Function,
+        parameter: &Parameter,
+        value: &Expr,
+        kind: Kind,
+    ) -> Option<TokenStream> {
+        let plain = unparenthesized(value);
+        if kind == Kind::Shape {
+            if matches!(plain, Expr::Path(path) if path.path.is_ident("N"))
+                && self.names.iter().all(|(name, _)| name != "N")
+            {
+                let batch = batch();
+                return Some(quote!(#batch));
+            }
+            if is_minus_one(plain) {
+                return Some(quote!(::kiln::graph::Shape::INFERRED));
+            }
+        }
+        if !fits(plain, kind) {
+            return self.wrong(function, parameter, value, &format!("`{}`", spaced(value)));
+        }
+        let number = match self.value(value)? {
+            Value::Number(number) => number,
+            _ => return self.wrong(function, parameter, value, "a tensor"),
+        };
+        let ty = match kind {
+            Kind::Axis => quote!(isize),
+            Kind::Size | Kind::Shape => quote!(usize),
+            Kind::Number => quote!(f64),
+            _ => return Some(number),
+        };
+        let number = round(number, Place::of(value).first);
+        Some(quote!(#number as #ty))
+    }
+
+    fn wrong<T>(&mut self, function: &Function, parameter: &Parameter, value: &Expr, found: &str) -> Option<T> {
+        let expected = match parameter.kind {
+            Kind::Tensor(_) => "a tensor",
+            Kind::Operand(_) => "a tensor or a number",
+            Kind::Tensors => "tensors in parentheses or brackets, as in `(a, b)`",
+            Kind::Axis => "the number of an axis",
+            Kind::OptionalAxis => "the number of an axis, or `None`",
+            Kind::Axes => "the number of an axis, or several as in `[1, 2]`",
+            Kind::OptionalAxes => "the number of an axis, several as in `[1, 2]`, or `None`",
+            Kind::Shape => "a shape, as in `[N, 64]`, with `-1` for what is left",
+            Kind::Sizes => "whole numbers, as in `[1, 1]`",
+            Kind::Size => "a whole number",
+            Kind::Number => "a number",
+            Kind::OptionalNumber => "a number or `None`",
+            Kind::Flag => "`true` or `false`",
+        };
+        self.mistake(value, format!("`{}` of `{}` is {expected}, and this is {found}", parameter.name, function.name))
+    }
+}
+
+/// `dim = 1`
+fn named(argument: &Expr) -> (Option<&Ident>, &Expr) {
+    match argument {
+        Expr::Assign(assign) => match &*assign.left {
+            Expr::Path(path) => (path.path.get_ident(), &assign.right),
+            _ => (None, argument),
+        },
+        other => (None, other),
+    }
+}
+
+/// Whether arguments that follow one another are the elements of a list.
+fn several(kind: Kind) -> bool {
+    matches!(kind, Kind::Axes | Kind::Shape | Kind::Sizes)
+}
+
+/// The default of a parameter.
+fn default(parameter: &Parameter) -> Option<Argument> {
+    let tokens: TokenStream = match parameter.default? {
+        "None" => quote!(::core::option::Option::None),
+        text => text.parse().ok()?,
+    };
+    Some(Argument::Attribute(tokens))
+}
+
+/// `-1`
+fn is_minus_one(value: &Expr) -> bool {
+    match value {
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
+            matches!(unparenthesized(expr), Expr::Lit(ExprLit { lit: Lit::Int(one), .. }) if one.base10_digits() == "1")
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value can be of a kind; what is no literal is left to rustc.
+fn fits(value: &Expr, kind: Kind) -> bool {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => match lit {
+            Lit::Int(_) => kind != Kind::Flag,
+            Lit::Float(_) => kind == Kind::Number,
+            Lit::Bool(_) => kind == Kind::Flag,
+            _ => false,
+        },
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
+            matches!(kind, Kind::Axis | Kind::Number) && fits(unparenthesized(expr), kind)
+        }
+        Expr::Path(path) => !["True", "False", "None"].iter().any(|word| path.path.is_ident(word)),
+        Expr::Array(_) | Expr::Range(_) | Expr::Tuple(_) | Expr::Closure(_) => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,221 @@
+//! The loops of a body: over ranges and arrays of constants, and over lists of layers.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprForLoop, Pat, RangeLimits};
+
+use super::expressions::unparenthesized;
+use super::forward::{Binding, Scope};
+use crate::ast::{Node, Place};
+use crate::body::{Access, Range, Source, Statement, Step, Value};
+
+/// What a loop with a hidden counter takes its elements from.
+enum Elements<'e> {
+    /// `linears.iter()`
+    List { layer: Access, expression: &'e Expr },
+    /// `[1, 2, 4].iter()`
+    Array(TokenStream),
+    /// `a.zip(b)`
+    Zip(Box<Elements<'e>>, Box<Elements<'e>>),
+    /// `a.enumerate()`
+    Enumerate(Box<Elements<'e>>),
+    /// `a.rev()`
+    Rev(Box<Elements<'e>>),
+}
+
+const MESSAGE: &str = "a loop runs over a range of constants, `0..10`, over an array of constants, `[1, 2, 4]`, or over a \
+                       list of layers, `linears.iter()` or `linears.iter().enumerate()`";
+
+impl Scope<'_> {
+    pub fn for_loop(&mut self, each: &ExprForLoop) -> Option<Statement> {
+        let outer = self.names.len();
+        let statement = self.loop_header(each).map(|(variable, source, first)| {
+            let mut body = self.block(&each.body.stmts, false);
+            body.statements.splice(0..0, first);
+            Statement::For { variable, source, body }
+        });
+        self.names.truncate(outer);
+        statement
+    }
+
+    /// The loop's variable and source, and the statements that its body starts with.
+    fn loop_header(&mut self, each: &ExprForLoop) -> Option<(Ident, Source, Vec<Statement>)> {
+        let (source, reversed) = match unparenthesized(&each.expr) {
+            Expr::MethodCall(call)
+                if call.method == "rev" && matches!(unparenthesized(&call.receiver), Expr::Range(_)) =>
+            {
+                (unparenthesized(&call.receiver), true)
+            }
+            other => (other, false),
+        };
+        if let Expr::Range(range) = source {
+            let (Some(start), Some(end)) = (&range.start, &range.end) else {
+                return self.mistake(range, "a loop's range has both ends: `for i in 0..10`");
+            };
+            let (start, end) = (self.bound(start), self.bound(end));
+            let variable = self.loop_name(&each.pat)?;
+            self.names.push((variable.to_string(), Binding::Number));
+            let inclusive = matches!(range.limits, RangeLimits::Closed(_));
+            return Some((
+                variable,
+                Source::Range(Range { start: start?, end: end?, inclusive, reversed }),
+                Vec::new(),
+            ));
+        }
+        if !matches!(source, Expr::MethodCall(_))
+            && let Some(Value::Number(array)) = self.array(source)
+        {
+            let variable = self.loop_name(&each.pat)?;
+            self.names.push((variable.to_string(), Binding::Number));
+            return Some((variable, Source::Array(array), Vec::new()));
+        }
+        let elements = self.elements(source)?;
+        let length = self.length(&elements)?;
+        self.loops += 1;
+        let hidden = format_ident!("_position_{}", self.loops, span = Span::mixed_site());
+        let mut first = Vec::new();
+        self.bind(&each.pat, &elements, &quote!(#hidden), &mut first)?;
+        let range = Range { start: quote!(0usize), end: length, inclusive: false, reversed: false };
+        Some((hidden, Source::Range(range), first))
+    }
+
+    /// What is iterated by a chain of `iter`, `enumerate`, `zip` and `rev`.
+    fn elements<'e>(&mut self, expression: &'e Expr) -> Option<Elements<'e>> {
+        let Expr::MethodCall(call) = unparenthesized(expression) else { return self.mistake(expression, MESSAGE) };
+        let no_arguments = call.args.is_empty();
+        match call.method.to_string().as_str() {
+            "iter" if no_arguments => {
+                let list = unparenthesized(&call.receiver);
+                if matches!(list, Expr::Array(_)) {
+                    return match self.array(list)? {
+                        Value::Number(array) => Some(Elements::Array(array)),
+                        _ => self.mistake(expression, MESSAGE),
+                    };
+                }
+                match self.layer(list) {
+                    Some(layer) if matches!(layer.find(self.layers), Some(Node::List { .. })) => {
+                        Some(Elements::List { layer, expression: list })
+                    }
+                    Some(_) => {
+                        self.mistake(list, "this is no list of layers: only a field like `[Linear(10, 10); 3]` is")
+                    }
+                    None if self.complete => self.mistake(expression, MESSAGE),
+                    None => None,
+                }
+            }
+            "enumerate" if no_arguments => Some(Elements::Enumerate(Box::new(self.elements(&call.receiver)?))),
+            "rev" if no_arguments => Some(Elements::Rev(Box::new(self.elements(&call.receiver)?))),
+            "zip" if call.args.len() == 1 => {
+                let left = self.elements(&call.receiver);
+                let right = self.elements(&call.args[0]);
+                Some(Elements::Zip(Box::new(left?), Box::new(right?)))
+            }
+            _ => self.mistake(expression, MESSAGE),
+        }
+    }
+
+    /// How many elements there are.
+    fn length(&mut self, elements: &Elements<'_>) -> Option<TokenStream> {
+        Some(match elements {
+            Elements::List { layer, .. } => match layer.find(self.layers) {
+                Some(Node::List { length, .. }) => quote!((#length)),
+                _ => return None,
+            },
+            Elements::Array(array) => quote!(#array.len()),
+            Elements::Enumerate(inner) | Elements::Rev(inner) => self.length(inner)?,
+            Elements::Zip(left, right) => {
+                let (left, right) = (self.length(left)?, self.length(right)?);
+                quote!((if #left < #right { #left } else { #right }))
+            }
+        })
+    }
+
+    /// Gives the names of a pattern to the element at a place; numbers take a statement.
+    fn bind(
+        &mut self,
+        pattern: &Pat,
+        elements: &Elements<'_>,
+        position: &TokenStream,
+        first: &mut Vec<Statement>,
+    ) -> Option<()> {
+        let pair = |pattern: &Pat| match pattern {
+            Pat::Tuple(pair) if pair.elems.len() == 2 => Some((pair.elems[0].clone(), pair.elems[1].clone())),
+            _ => None,
+        };
+        match elements {
+            Elements::List { layer, expression } => {
+                let name = self.loop_name(pattern)?;
+                let step = Step::Index { index: position.clone(), place: Place::of(expression), certain: true };
+                self.names.push((name.to_string(), Binding::Layer(layer.clone().then(step))));
+            }
+            Elements::Array(array) => self.bind_number(pattern, quote!(#array[#position]), first)?,
+            Elements::Rev(inner) => {
+                let length = self.length(inner)?;
+                self.bind(pattern, inner, &quote!((#length - 1 - #position)), first)?;
+            }
+            Elements::Enumerate(inner) => match pair(pattern) {
+                Some((index, element)) => {
+                    self.bind_number(&index, position.clone(), first)?;
+                    self.bind(&element, inner, position, first)?;
+                }
+                None => {
+                    let message = "`enumerate` gives the index and the layer: `for (i, layer) in ..`";
+                    return self.mistake(pattern, message);
+                }
+            },
+            Elements::Zip(left, right) => match pair(pattern) {
+                Some((one, other)) => {
+                    self.bind(&one, left, position, first)?;
+                    self.bind(&other, right, position, first)?;
+                }
+                None => return self.mistake(pattern, "`zip` gives pairs: `for (a, b) in ..`"),
+            },
+        }
+        Some(())
+    }
+
+    fn bind_number(&mut self, pattern: &Pat, number: TokenStream, first: &mut Vec<Statement>) -> Option<()> {
+        if matches!(pattern, Pat::Wild(_)) {
+            return Some(());
+        }
+        let name = self.loop_name(pattern)?;
+        self.names.push((name.to_string(), Binding::Number));
+        first.push(Statement::Set { declares: true, name, value: Value::Number(number) });
+        Some(())
+    }
+
+    fn loop_name(&mut self, pattern: &Pat) -> Option<Ident> {
+        match pattern {
+            Pat::Ident(name) => Some(name.ident.clone()),
+            Pat::Wild(wild) => Some(Ident::new("_unnamed", wild.span().resolved_at(Span::mixed_site()))),
+            other => self.mistake(other, "expected one name: `for i in 0..10`"),
+        }
+    }
+
+    fn bound(&mut self, bound: &Expr) -> Option<TokenStream> {
+        match self.value(bound)? {
+            Value::Number(number) => Some(number),
+            Value::Tensor(_) | Value::Tuple(_) => {
+                let message = "a loop's bounds are constants, as the graph is fixed before it runs; this is a tensor";
+                self.mistake(bound, message)
+            }
+        }
+    }
+
+    /// `[1, 2, 4]`, or a constant that is an array.
+    fn array(&mut self, expression: &Expr) -> Option<Value> {
+        match expression {
+            Expr::Array(array) => {
+                let elements = array.elems.iter().map(|element| self.bound(element)).collect::<Option<Vec<_>>>()?;
+                Some(Value::Number(quote!([#(#elements),*])))
+            }
+            Expr::Path(path) => match path.path.get_ident().and_then(|name| self.find(name)) {
+                Some(Binding::Layer(_)) => None,
+                _ => self.value(expression),
+            },
+            Expr::Reference(reference) => self.array(&reference.expr),
+            _ => None,
+        }
+    }
+}
