@@ -158,8 +158,8 @@ pub fn derive_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 ///   variables, in any expression that a `const` may hold. Names of constants start with a capital letter or are paths;
 /// * layers by the names of their fields: `fc(x)`, `linears[i / 2](x)`, `head.out(x)`, `blocks[0].fc(x)`. One that is
 ///   applied several times has one set of parameters, whose gradients add up. One that is never applied is warned of;
-/// * methods: `abs`, `cos`, `detach`, `erf`, `exp`, `expm1`, `floor`, `log`, `log1p`, `reciprocal`, `relu`, `rsqrt`,
-///   `sigmoid`, `sign`, `sin`, `sqrt`, `square`, `tanh`. The statement `x.detach_();` means `x = x.detach();`;
+/// * PyTorch's functions of tensors, with its names, order and defaults of arguments, as methods or by name; see below.
+///   The statement `x.detach_();` means `x = x.detach();`;
 /// * `for i in 0..10`, also `0..=9` and `(0..10).rev()`; `for l in linears.iter()`; `for (i, l) in
 ///   linears.iter().enumerate()`; `linears.len()`;
 /// * `if CONDITION { .. } else { .. }` with a constant condition, as a statement or a value.

@@ -324,21 +324,29 @@ impl Function {
         self.parameters.iter().position(tensor).unwrap_or(0)
     }
 
-    /// What it takes, in words: `dim = None` and `keepdim = false`.
+    /// What it takes, in words: `` `dim = None` and `keepdim = false` ``.
     pub fn signature(&self, method: bool) -> String {
-        let receiver = self.receiver();
-        let shown = self.parameters.iter().enumerate().filter(|(position, _)| !(method && *position == receiver));
-        let words: Vec<String> = shown
-            .map(|(_, parameter)| match parameter.default {
-                Some(default) => format!("`{} = {default}`", parameter.name),
-                None => format!("`{}`", parameter.name),
-            })
-            .collect();
+        let words: Vec<String> = self.arguments(method).iter().map(|argument| format!("`{argument}`")).collect();
         match words.as_slice() {
             [] => "no arguments".to_string(),
             [one] => one.clone(),
             [first @ .., last] => format!("{} and {last}", first.join(", ")),
         }
+    }
+
+    /// What stands in the parentheses of a call.
+    pub fn call(&self, method: bool) -> String {
+        self.arguments(method).join(", ")
+    }
+
+    fn arguments(&self, method: bool) -> Vec<String> {
+        let receiver = self.receiver();
+        let shown = self.parameters.iter().enumerate().filter(|(position, _)| !(method && *position == receiver));
+        let argument = |(_, parameter): (usize, &Parameter)| match parameter.default {
+            Some(default) => format!("{} = {default}", parameter.name),
+            None => parameter.name.to_string(),
+        };
+        shown.map(argument).collect()
     }
 }
 

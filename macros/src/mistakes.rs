@@ -54,6 +54,6 @@ pub fn spaced(tokens: impl ToTokens) -> String {
     let text = quote!(#tokens).to_string();
     let tight = [(" < ", "<"), (" >", ">"), (" ,", ","), (" :: ", "::"), (":: ", "::"), (" ;", ";"), (" (", "(")];
     let text = tight.iter().fold(text, |text, (loose, tight)| text.replace(loose, tight));
-    let text = text.replace("(- ", "(-").replace(", - ", ", -");
+    let text = text.replace("(- ", "(-").replace(", - ", ", -").replace("r#where", "where");
     text.strip_prefix("- ").map(|number| format!("-{number}")).unwrap_or(text)
 }

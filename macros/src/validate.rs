@@ -58,7 +58,7 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     if body.members.is_empty() && mistakes.is_empty() {
         mistakes.at(&name, format!("`{name}` has no layers: a model has at least one"));
     }
-    if inputs.is_empty() && mistakes.is_empty() {
+    if inputs.is_empty() && helpers.is_empty() && mistakes.is_empty() {
         let message = format!(
             "`{name}` does not say what its input is: write `#[model(input = [..])]` on the struct, with the extents of \
              one sample (the batch axis N comes first and is implied)"

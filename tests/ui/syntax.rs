@@ -40,7 +40,7 @@ model! {
         fc: Linear(10, 10),
     }
 
-    fn forward(x: [N, 10], y: [N, 10]) -> [N, 10] {
+    fn forward(x: [N, 10], y: [N, 10; i64]) -> [N, 10] {
         fc(x) + y
     }
 }

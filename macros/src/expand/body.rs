@@ -23,12 +23,12 @@ pub enum Target<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
     One,
-    Several,
+    Several(usize),
 }
 
 impl Want {
     pub fn of(count: usize) -> Want {
-        if count == 1 { Want::One } else { Want::Several }
+        if count == 1 { Want::One } else { Want::Several(count) }
     }
 }
 
@@ -80,9 +80,10 @@ impl Expansion<'_> {
                 if *declares { emit!(let mut #name = #value;) } else { emit!(#name = #value;) }
             }
             Statement::Unpack { declares, names, value, cuts } => {
-                let mut value = self.value(value, Want::Several);
+                let want = Want::Several(names.len());
+                let mut value = self.value(value, want);
                 if let (true, Target::Computation(_)) = (cuts, self.target) {
-                    value = cut(value, Want::Several);
+                    value = cut(value, want);
                 }
                 let names = names.iter().map(|name| match name {
                     Some(name) if *declares => emit!(mut #name),
@@ -256,7 +257,7 @@ impl Expansion<'_> {
         };
         match want {
             Want::One => value,
-            Want::Several => emit!(::kiln::graph::model::exactly(g, &#value)),
+            Want::Several(count) => emit!(::kiln::graph::model::exactly::<#count>(g, &#value)),
         }
     }
 
@@ -302,7 +303,7 @@ impl Expansion<'_> {
         let rule = emit!(::kiln::graph::shape::functions::#rule(#name, #(#arguments),*));
         let check = match want {
             Want::One => emit!(shape::check_call),
-            Want::Several => emit!(shape::check_several),
+            Want::Several(count) => emit!(shape::check_several::<#count>),
         };
         let text = &one.text;
         let check = call(one.place, check, emit!(#text, #dtype, #rule));
@@ -333,8 +334,10 @@ impl Expansion<'_> {
             (node, want == Want::One && inputs.len() == 1)
         {
             let all = emit!(<#ty as ::kiln::graph::Model>::forward_all(&#place, g, &inputs));
-            let all = emit!(::kiln::graph::model::exactly(g, &#all));
-            let result = if want == Want::One { emit!(let [x] = #all; x) } else { all };
+            let result = match want {
+                Want::One => emit!(let [x] = ::kiln::graph::model::exactly(g, &#all); x),
+                Want::Several(count) => emit!(::kiln::graph::model::exactly::<#count>(g, &#all)),
+            };
             return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
         }
         let result = walk::forward_node(node, &place);
@@ -351,10 +354,10 @@ impl Expansion<'_> {
         }
         let run = run(node, owner, Some(Check { only: None, label: &label, place: Some(apply.place) }));
         let x = emit!(#(#inputs)*);
-        if want == Want::Several {
+        if let Want::Several(count) = want {
             // Only a model gives several.
             let name = label.message();
-            let count = call(apply.place, emit!(shape::check_outputs), emit!(name.as_str(), &[x]));
+            let count = call(apply.place, emit!(shape::check_outputs::<#count>), emit!(name.as_str(), &[x]));
             return emit!({ let x = #x; #indices let x = { #run }; let name = #name; #count });
         }
         emit!({ let x = #x; #indices #run })
@@ -389,6 +392,6 @@ impl Expansion<'_> {
 fn cut(value: TokenStream, want: Want) -> TokenStream {
     match want {
         Want::One => emit!(::kiln::graph::Value::detach(#value)),
-        Want::Several => emit!((#value).map(::kiln::graph::Value::detach)),
+        Want::Several(_) => emit!((#value).map(::kiln::graph::Value::detach)),
     }
 }

@@ -450,8 +450,14 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
     let model = emit!(<#ty as ::kiln::graph::Model>);
     let taken = emit!(::kiln::graph::shape::rules::inputs(#model::INPUTS, &inputs));
     let taken = call(place, emit!(shape::check_inputs), emit!(name.as_str(), #taken));
-    let given = call(place, emit!(shape::check_outputs), emit!(name.as_str(), #model::OUTPUTS));
-    let given = if want == Want::One { emit!(let [x] = #given; x) } else { given };
+    let outputs = emit!(name.as_str(), #model::OUTPUTS);
+    let given = match want {
+        Want::One => {
+            let one = call(place, emit!(shape::check_outputs::<1>), outputs);
+            emit!(let [x] = #one; x)
+        }
+        Want::Several(count) => call(place, emit!(shape::check_outputs::<#count>), outputs),
+    };
     emit!(let name = #message; #taken; #given)
 }
 

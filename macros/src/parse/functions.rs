@@ -28,7 +28,8 @@ pub fn with_no_grad(tokens: TokenStream) -> TokenStream {
             TokenTree::Ident(word) if word == "where" && group(tokens.peek(), Delimiter::Parenthesis) => {
                 result.extend([TokenTree::Ident(Ident::new_raw("where", word.span()))]);
             }
-            TokenTree::Group(group) => {
+            // A group that is made anew loses the places of its delimiters.
+            TokenTree::Group(group) if has_words(group.stream()) => {
                 let mut inner = Group::new(group.delimiter(), with_no_grad(group.stream()));
                 inner.set_span(group.span());
                 result.extend([TokenTree::Group(inner)]);
@@ -37,6 +38,15 @@ pub fn with_no_grad(tokens: TokenStream) -> TokenStream {
         }
     }
     result
+}
+
+/// Whether there is something to be written in another way.
+fn has_words(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == NO_GRAD || word == "where",
+        TokenTree::Group(group) => has_words(group.stream()),
+        _ => false,
+    })
 }
 
 /// `fn forward(x: [N, 10]) -> [N, 10] { .. }`, or another function.

@@ -61,20 +61,19 @@ impl Scope<'_> {
             && (function.form == Form::Function || call.args.iter().any(|argument| self.is_tensor(argument)))
         {
             if function.form == Form::Method {
-                let message =
-                    format!("`{text}` is a method: write `x.{text}({})`", function.signature(true).replace('`', ""));
+                let arguments = function.call(true);
+                let message = format!("`{text}` is a method: write `x.{text}({arguments})`");
                 return self.mistake(name, message);
             }
             return self.table(function, None, name, &call.args, &Expr::Call(call.clone()));
         }
-        let Some(numbers) = self.numbers(&call.args) else {
+        let Some(numbers) = self.numbers(&call.args)? else {
             let near = methods::nearest(text, false).filter(|_| function.is_none());
             return match near {
                 Some(near) => {
                     self.mistake(name, format!("there is no function `{text}` of tensors; did you mean `{near}`?"))
                 }
-                None if self.complete => self.not_in_scope(name),
-                None => None,
+                None => self.not_in_scope(name),
             };
         };
         let arguments = round(numbers, call.paren_token.span.join());
@@ -83,10 +82,7 @@ impl Scope<'_> {
 
     /// A function by a path, which is a constant one of the user's.
     fn foreign(&mut self, call: &ExprCall) -> Option<Meaning> {
-        let Some(numbers) = self.numbers(&call.args) else {
-            if !self.complete {
-                return None;
-            }
+        let Some(numbers) = self.numbers(&call.args)? else {
             let message = "only a layer of this model, a function of it, or a function of tensors such as `relu(x)` can \
                            be applied to a tensor";
             return self.mistake(&call.func, message);
@@ -96,16 +92,16 @@ impl Scope<'_> {
         Some(Meaning::Value(Value::Number(quote!(#function #arguments))))
     }
 
-    /// Arguments that are all numbers; nothing is reported if one is a tensor.
-    fn numbers(&mut self, arguments: &Punctuated<Expr, Token![,]>) -> Option<TokenStream> {
+    /// Arguments that are all numbers; if one is a tensor there are none, which is for the caller to report.
+    fn numbers(&mut self, arguments: &Punctuated<Expr, Token![,]>) -> Option<Option<TokenStream>> {
         let mut numbers = Vec::new();
         for argument in arguments {
             match self.value(argument)? {
                 Value::Number(number) => numbers.push(number),
-                Value::Tensor(_) | Value::Tuple(_) => return None,
+                Value::Tensor(_) | Value::Tuple(_) => return Some(None),
             }
         }
-        Some(quote!(#(#numbers),*))
+        Some(Some(quote!(#(#numbers),*)))
     }
 
     /// Whether an argument holds a tensor, without looking for mistakes.
@@ -222,12 +218,8 @@ impl Scope<'_> {
                 }
             },
             Meaning::Value(Value::Number(number)) => {
-                let Some(arguments) = self.numbers(args) else {
-                    return if self.complete {
-                        self.mistake(args, "expected constant numbers, and this is a tensor")
-                    } else {
-                        None
-                    };
+                let Some(arguments) = self.numbers(args)? else {
+                    return self.mistake(args, "expected constant numbers, and this is a tensor");
                 };
                 let arguments = round(arguments, call.paren_token.span.join());
                 return Some(Meaning::Value(Value::Number(quote!(#number.#method #arguments))));
@@ -246,8 +238,8 @@ impl Scope<'_> {
                 return self.table(function, Some(tensor), method, args, &Expr::MethodCall(call.clone()));
             }
             Some(function) => {
-                let signature = function.signature(false).replace('`', "").replace(" and ", ", ");
-                return self.mistake(method, format!("`{name}` is a function: write `{name}({signature})`"));
+                let message = format!("`{name}` is a function: write `{name}({})`", function.call(false));
+                return self.mistake(method, message);
             }
             None => {}
         }
@@ -276,8 +268,10 @@ impl Scope<'_> {
             return self.mistake(axis, "`size` takes the number of an axis, and this is a tensor");
         };
         let method = &call.method;
-        let axis = round(axis, call.paren_token.span.join());
-        Some(Meaning::Value(Value::Number(quote!(#name.#method(#axis as isize)))))
+        let span = call.paren_token.span.join();
+        let axis = round(axis, span);
+        let arguments = round(quote!(#axis as isize), span);
+        Some(Meaning::Value(Value::Number(quote!(#name.#method #arguments))))
     }
 
     /// A function of the table, as a method of `receiver` or by its name.
@@ -482,7 +476,10 @@ impl Scope<'_> {
             Kind::OptionalNumber => "a number or `None`",
             Kind::Flag => "`true` or `false`",
         };
-        self.mistake(value, format!("`{}` of `{}` is {expected}, and this is {found}", parameter.name, function.name))
+        self.mistake(
+            value,
+            format!("`{}` of `{}` must be {expected}, and this is {found}", parameter.name, function.name),
+        )
     }
 }
 

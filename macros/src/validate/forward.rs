@@ -19,7 +19,10 @@ pub fn functions(
 ) -> (Option<Forward>, Vec<Helper>) {
     let Some(ast::Forward { inputs, body }) = forward else {
         if let Some(helper) = helpers.first() {
-            let message = "this function is never called: it belongs to a `forward`, which this model does not have";
+            let message = format!(
+                "`{}` is never called: a model has a `fn forward(x: [N, ..]) -> [N, ..] {{ .. }}`, which calls the others",
+                helper.name
+            );
             mistakes.at(&helper.name, message);
         }
         return (None, Vec::new());
@@ -47,6 +50,7 @@ pub fn functions(
             let message =
                 format!("`{}` calls itself, and the graph is fixed before it runs: write a `for` loop", helper.name);
             scope.mistake::<()>(&call, message);
+            break;
         }
     }
     let Scope { used, complete, .. } = scope;
@@ -193,8 +197,9 @@ impl<'a> Scope<'a> {
         if found == count {
             return Some(());
         }
-        let tensors = |count| if count == 1 { "one tensor".to_string() } else { format!("{count} tensors") };
-        self.mistake(at, format!("{who} {}, and this is {}", tensors(count), tensors(found)))
+        let expected = if count == 1 { "one tensor".to_string() } else { format!("{count} tensors") };
+        let found = if found == 1 { "this is one tensor".to_string() } else { format!("these are {found} tensors") };
+        self.mistake(at, format!("{who} {expected}, and {found}"))
     }
 
     /// How many values an expression gives, if that can be seen here.

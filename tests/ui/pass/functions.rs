@@ -1,0 +1,111 @@
+//! Functions of tensors, several inputs and outputs, and functions of a model's own.
+
+#![deny(warnings)]
+
+use kiln::graph::{Builder, Type};
+use kiln::prelude::*;
+
+const SIZES: [usize; 3] = [1, 2, 4];
+
+model! {
+    pub struct Two<const C: usize = 8> {
+        a: Linear(3, C),
+        b: Linear(4, C),
+        list: [Linear(C, C); 3],
+        others: [Linear(C, C); 3],
+    }
+
+    fn forward(x: [N, 3], y: [N, 4]) -> ([N, C], [N, 2, C]) {
+        let (p, q) = (a(x), b(y));
+        let z = cat((p, q), dim = 1).reshape([N, 2, C]);
+        z = z.view(N, -1).relu().view([-1, 2, C]);
+        for (i, (l, o)) in list.iter().zip(others.iter()).enumerate() {
+            p = block(p, i) + l(p) + o(p);
+        }
+        for o in others.iter().rev() {
+            p = o(p);
+        }
+        for k in [1, 2, 4] {
+            p = p * k;
+        }
+        for k in SIZES {
+            p = p / (k as f64);
+        }
+        let (s, t) = z.chunk(2, dim = 1);
+        let (m, _) = z.max(1);
+        let w = no_grad { where(s > t, s, 0.0) + s };
+        (s, t) = halves(cat([s, t], -1));
+        (p + q.softmax(1) + m, z + w.squeeze(1).unsqueeze(1).expand([-1, 2, -1]) + s + t)
+    }
+
+    fn block(x: [N, C], i: usize) -> [N, C] {
+        double(list[i](x)) + x.size(1)
+    }
+
+    fn double(x) {
+        x + x
+    }
+
+    fn halves(x) -> ([N, 1, C], [N, 1, C]) {
+        x.split(C, dim = 2)
+    }
+}
+
+model! {
+    struct Outer {
+        two: Two<8>,
+        fc: Linear(8, 3),
+    }
+
+    fn forward(x: [N, 3], y: [N, 4]) -> [N, 3] {
+        let (a, mut b) = two(x, y);
+        no_grad {
+            b = b + 1;
+        }
+        fc(a) + b.mean(dim = (1, 2), keepdim = true).squeeze(2)
+    }
+}
+
+// Every function of tensors.
+model! {
+    struct Everything {
+        fc: Linear(6, 12),
+    }
+
+    fn forward(x: [N, 6], index: [N, 4; i32]) -> ([N, 12], [N; i32]) {
+        let y = fc(x).reshape([N, 3, 4]);
+        let shapes = y.transpose(1, 2).permute(0, 2, 1).unsqueeze(1).squeeze(1).flatten(1).view([N, 3, 4]).flip(1);
+        let parts = stack((shapes, y), dim = 1).select(1, 0) + y.slice(2, 0, 4, step = 1) + y.narrow(dim = 2, start = 0, length = 4);
+        let sums = y.sum(2, keepdim = true) + y.mean((1, 2), true) + y.amax(dim = 2, keepdim = true) + y.amin(-1, true) + y.prod(2, true);
+        let spread = y.var(2, keepdim = true) + y.std(2, correction = 0, keepdim = true) + y.logsumexp(2, keepdim = true);
+        let soft = softmax(y, dim = 2) + y.log_softmax(2) + leaky_relu(y, 0.2) + y.leaky_relu() + y.clamp(-1, 1) + y.clamp(min = 0.5);
+        let powers = y.pow(2) + y.maximum(0.5) + minimum(y, x.sum()) + y.add(x.max()).sub(1).mul(2).div(3) + -y;
+        let products = matmul(y, y.transpose(-2, -1)).matmul(y);
+        let mask = (y > 0.0) & !(y.eq(1)) | (2.0 < y);
+        let masked = where(mask, y, 0.0) + y.masked_fill(mask, 1) + mask.float() + y.where(mask, zeros_like(y)) + ones_like(y) + full_like(y, 3);
+        let picked = y.gather(2, y.argmax(2, keepdim = true)) + y.int().float();
+        let (least, place) = y.min(1);
+        let total = parts + sums + spread + soft + powers + products + masked + picked + least.unsqueeze(1);
+        let padded = total.pad([1, 1]).narrow(2, 1, 4) + shapes;
+        let chosen = place.float() + index.float() * (index != 0).float();
+        (padded.flatten(1) + cat((chosen, chosen, chosen), 1), y.flatten(1).argmax(dim = 1) + index.sum(1))
+    }
+}
+
+fn main() {
+    let model = <Two>::init(0);
+    let outer = Outer::init(0);
+    let g = Builder::new("both");
+    let (x, y) = (g.input("x", [5, 3]), g.input("y", [5, 4]));
+    let results = model.forward_all(&g, &[x, y]);
+    assert_eq!(results.iter().map(|v| v.ty()).collect::<Vec<_>>(), [Type::f32([5, 8]), Type::f32([5, 2, 8])]);
+    let all = outer.forward_all(&g, &[x, y]);
+    assert_eq!(all[0].ty(), Type::f32([5, 3]));
+    let (x, index) = (g.input("features", [5, 6]), g.input_of("index", Type::i32([5, 4])));
+    let scope = g.enter("everything");
+    let results = Everything::init(0).forward_all(&g, &[x, index]);
+    assert_eq!(results.iter().map(|v| v.ty()).collect::<Vec<_>>(), [Type::f32([5, 12]), Type::i32([5])]);
+    drop(scope);
+    assert_eq!(Everything::INPUTS[1], Type::i32([Shape::N, 4]));
+    g.finish().unwrap();
+}
