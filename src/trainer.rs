@@ -100,8 +100,10 @@ where
             return Err(TrainError::BatchTooLarge { batch: self.settings.batch, found: rows });
         }
         let shape = self.read_targets(y, rows)?;
-        let (program, states) =
-            self.programs.get(Task::Train, rows, || train_graph(&self.model, &self.loss, &self.optimizer, rows))?;
+        let seed = self.settings.seed;
+        let (program, states) = self
+            .programs
+            .get(Task::Train, rows, || train_graph(&self.model, &self.loss, &self.optimizer, rows, seed))?;
         program.run(states, x, &self.targets, shape)?;
         Ok(program.loss())
     }

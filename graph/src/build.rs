@@ -8,6 +8,7 @@ mod arithmetic;
 mod axes;
 mod contract;
 mod movement;
+mod random;
 mod reduce;
 mod value;
 
@@ -19,6 +20,7 @@ use std::cell::{Cell, RefCell};
 pub use arithmetic::Operand;
 pub use axes::{Axis, AxisList};
 pub(crate) use movement::whole;
+pub use random::RUN;
 pub use value::Value;
 
 use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Stage, Type, Update};
@@ -31,7 +33,7 @@ use crate::shape::{DType, Shape, ShapeError};
 #[non_exhaustive]
 pub enum GraphError {
     /// Shapes or element types that do not fit.
-    #[error("{}{error}", in_scope(scope))]
+    #[error("{}{error}", in_scope(scope, error))]
     Shape {
         /// The layer in which it happened (`head.fc2`); empty outside of layers.
         scope: String,
@@ -94,8 +96,8 @@ pub enum GraphError {
     },
 }
 
-fn in_scope(scope: &str) -> String {
-    if scope.is_empty() { String::new() } else { format!("shape mismatch in layer {scope}: ") }
+fn in_scope(scope: &str, error: &ShapeError) -> String {
+    if scope.is_empty() { String::new() } else { format!("{} in layer {scope}: ", error.head()) }
 }
 
 impl From<ShapeError> for GraphError {
@@ -127,6 +129,8 @@ pub struct Builder {
     /// The index in [`Graph::scopes`] for new nodes.
     scope: Cell<u32>,
     training: Cell<bool>,
+    /// The seed of [`Builder::draw`].
+    seed: Cell<u64>,
     /// The number of random nodes so far.
     streams: Cell<u32>,
 }
@@ -241,13 +245,6 @@ impl Builder {
                 self.poison(Type::i32(shape))
             }
         }
-    }
-
-    /// f32 uniform in [0, 1), a pure function of the seed, the step counter (an i32 scalar) and the number of random
-    /// tensors made before this one.
-    pub fn random<'g>(&'g self, shape: impl Into<Shape>, seed: u64, step: Value<'g>) -> Value<'g> {
-        let stream = self.streams.replace(self.streams.get() + 1);
-        self.apply(Op::Random { shape: shape.into(), seed, stream }, &[step])
     }
 
     /// Names a result.

@@ -9,12 +9,16 @@ pub mod adaptive_pool;
 pub mod batch_norm;
 pub mod conv;
 pub mod conv_transpose;
+pub mod dropout;
+pub mod embedding;
+pub mod layer_norm;
 pub mod linear;
 pub mod pool;
 mod resample;
 pub mod reshape;
+pub mod softmax;
 
-pub use activation::{LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh};
+pub use activation::{Identity, LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh};
 pub use adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, KEPT};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
@@ -22,12 +26,16 @@ pub use conv_transpose::{
     ConvTranspose1d, ConvTranspose1dSettings, ConvTranspose2d, ConvTranspose2dSettings, ConvTranspose3d,
     ConvTranspose3dSettings, ConvTransposeSettings,
 };
+pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings};
+pub use embedding::{Embedding, EmbeddingSettings};
+pub use layer_norm::{LayerNorm, LayerNormSettings};
 pub use linear::{Linear, LinearSettings};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
 };
 pub use reshape::{Flatten, FlattenSettings};
+pub use softmax::{LogSoftmax, Softmax, SoftmaxSettings};
 
 use crate::op::{MAX_SPATIAL, Sliding};
 use crate::shape::Shape;

@@ -233,6 +233,22 @@ impl Init {
         ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")
     }
 
+    /// A tensor drawn from the standard normal distribution (Box and Muller: of two uniform numbers `u`, `v` the values
+    /// `sqrt(-2 log(1 - u)) cos(2 pi v)` and the same with the sine).
+    pub fn normal(&mut self, shape: impl Into<Shape>) -> ArrayD<f32> {
+        let shape = shape.into();
+        let stream = self.stream;
+        self.stream += 1;
+        let unit = |index: usize| f64::from(kiln_runtime::random::uniform(self.seed, 0, stream, index as u64));
+        let draw = |index: usize| {
+            let (u, v) = (unit(index & !1), unit(index | 1));
+            let (sine, cosine) = (v * std::f64::consts::TAU).sin_cos();
+            ((-2.0 * (-u).ln_1p()).sqrt() * if index % 2 == 0 { cosine } else { sine }) as f32
+        };
+        let values = (0..shape.elements()).map(draw).collect();
+        ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")
+    }
+
     /// PyTorch's `kaiming_uniform_(a = sqrt(5))` of a weight of which each output sums over `fan_in` inputs:
     /// uniform in ± `1 / sqrt(fan_in)`. PyTorch draws the bias of such a layer from the same range.
     pub fn kaiming_uniform(&mut self, shape: impl Into<Shape>, fan_in: usize) -> ArrayD<f32> {

@@ -5,8 +5,9 @@ use kiln_graph::layers::conv::{conv, same_padding};
 use kiln_graph::layers::pool::{Divisor, avg_pool, max_pool};
 use kiln_graph::layers::{
     AvgPool2d, AvgPool2dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvTranspose2d,
-    ConvTranspose2dSettings, Flatten, FlattenSettings, LeakyReLU, LeakyReLUSettings, Linear, LinearSettings, MaxPool2d,
-    MaxPool2dSettings, PerAxis, ReLU,
+    ConvTranspose2dSettings, Dropout, DropoutSettings, Embedding, EmbeddingSettings, Flatten, FlattenSettings,
+    LayerNorm, LayerNormSettings, LeakyReLU, LeakyReLUSettings, Linear, LinearSettings, MaxPool2d, MaxPool2dSettings,
+    PerAxis, ReLU, Softmax, SoftmaxSettings,
 };
 use kiln_graph::op::{Convolution, Sliding, Window};
 use kiln_graph::shape::check_layer;
@@ -50,7 +51,59 @@ fn parameters_have_pytorchs_names_and_shapes() {
     assert_eq!(parameters(&transposed), [trained("block.weight", &[4, 3, 3, 2]), trained("block.bias", &[6])]);
     let volume = Conv3d::<2, 5, 3, 2, 1>::new(Conv3dSettings::new(), &mut init);
     assert_eq!(parameters(&volume), [trained("block.weight", &[5, 2, 3, 2, 1]), trained("block.bias", &[5])]);
+    let norm = LayerNorm::<3, 5>::new(LayerNormSettings::new(), &mut init);
+    assert_eq!(parameters(&norm), [trained("block.weight", &[3, 5]), trained("block.bias", &[3, 5])]);
+    let bare = LayerNorm::<4>::new(LayerNormSettings::new().elementwise_affine(false), &mut init);
+    assert_eq!(parameters(&bare), []);
+    let table = Embedding::<7, 4>::new(EmbeddingSettings::new(), &mut init);
+    assert_eq!(parameters(&table), [trained("block.weight", &[7, 4])]);
     assert_eq!(parameters(&ReLU), []);
+}
+
+#[test]
+fn embeddings_start_normal_and_their_padding_at_zero() {
+    let settings = EmbeddingSettings::new().padding_idx(Some(-1));
+    let table = Embedding::<1000, 16>::new(settings, &mut Init::new(5)).weight.value;
+    let rows = table.slice(ndarray::s![..999, ..]);
+    let mean = rows.mean().expect("there are rows");
+    let variance = rows.mapv(|x| (x - mean).powi(2)).mean().expect("there are rows");
+    // Four standard deviations of the moments of 16,000 draws.
+    assert!(mean.abs() < 0.032 && (variance - 1.0).abs() < 0.045, "{mean} {variance}");
+    let outside = rows.iter().filter(|x| x.abs() > 1.96).count() as f64 / rows.len() as f64;
+    assert!((outside - 0.05).abs() < 0.007, "{outside}");
+    assert!(table.slice(ndarray::s![999, ..]).iter().all(|&x| x == 0.0));
+}
+
+#[test]
+fn settings_out_of_range_are_errors_of_the_layer() {
+    let setting = |setting, rule| Err(ShapeError::Setting { setting, rule });
+    let input = Shape::new(&[Shape::N, 4]);
+    let probability = "must be at least 0 and at most 1";
+    assert_eq!(Dropout::shape(input, &DropoutSettings::new().p(-0.1)), setting("p", probability));
+    assert_eq!(Dropout::shape(input, &DropoutSettings::new().p(f64::NAN)), setting("p", probability));
+    assert_eq!(Dropout::shape(input, &DropoutSettings::new().p(1.0)), Ok(input));
+    for (row, allowed) in [(-4, true), (3, true), (-5, false), (4, false)] {
+        let settings = EmbeddingSettings::new().padding_idx(Some(row));
+        assert_eq!(Embedding::<4, 2>::shape(input, &settings).is_ok(), allowed, "{row}");
+    }
+    let error = check_error(&Softmax::new(SoftmaxSettings::new(), &mut Init::new(0)), input.with(0, 2));
+    assert!(error.starts_with("wrong setting in layer head: `dim` must be given"), "{error}");
+    let error = check_error(&LayerNorm::<5>::new(LayerNormSettings::new(), &mut Init::new(0)), input.with(0, 2));
+    assert_eq!(error, "shape mismatch in layer head: it normalizes the last axes [5], but its input has shape [2, 4]");
+    let error = check_error(&Embedding::<5, 2>::new(EmbeddingSettings::new(), &mut Init::new(0)), input.with(0, 2));
+    assert_eq!(
+        error,
+        "shape mismatch in layer head: its input must be indices (i32), but is f32; declare the model's input `as i32`"
+    );
+}
+
+/// What a layer says about an f32 input of the given shape.
+fn check_error(layer: &dyn Layer, input: Shape) -> String {
+    let g = Builder::new("model");
+    let scope = g.enter("head");
+    layer.forward(&g, g.input("x", input));
+    drop(scope);
+    g.finish().expect_err("the layer does not take this").to_string()
 }
 
 #[test]

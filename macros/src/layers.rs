@@ -38,8 +38,12 @@ pub enum Kind {
     Padding(usize),
     /// As [`Kind::PerAxis`], but each may be `None`: as large as the input.
     OutputSize(usize),
+    /// One `usize`, or a tuple or an array of up to so many.
+    Extents(usize),
     /// An `isize`: an axis, counted from the end if negative.
     Axis,
+    /// As [`Kind::Axis`], or `None`.
+    OptionalAxis,
     /// An `f64`.
     Number,
     /// An `f64`, or `None`.
@@ -126,6 +130,9 @@ const BATCH_NORM: &[Parameter] = &[
     setting("bias", Kind::Flag),
 ];
 
+/// What dropout takes for any number of axes.
+const DROPOUT: &[Parameter] = &[setting("p", Kind::Number)];
+
 /// Every layer, in alphabetical order.
 pub const LAYERS: &[Known] = &[
     layer("AdaptiveAvgPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
@@ -143,18 +150,44 @@ pub const LAYERS: &[Known] = &[
     layer("ConvTranspose1d", "ConvTranspose1dSettings", &const { transposed_convolution(1) }),
     layer("ConvTranspose2d", "ConvTranspose2dSettings", &const { transposed_convolution(2) }),
     layer("ConvTranspose3d", "ConvTranspose3dSettings", &const { transposed_convolution(3) }),
+    layer("Dropout", "DropoutSettings", DROPOUT),
+    layer("Dropout1d", "DropoutSettings", DROPOUT),
+    layer("Dropout2d", "DropoutSettings", DROPOUT),
+    layer("Dropout3d", "DropoutSettings", DROPOUT),
+    layer(
+        "Embedding",
+        "EmbeddingSettings",
+        &[
+            dimension("num_embeddings", Kind::Size),
+            dimension("embedding_dim", Kind::Size),
+            setting("padding_idx", Kind::OptionalAxis),
+        ],
+    ),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
+    plain("Identity"),
+    layer(
+        "LayerNorm",
+        "LayerNormSettings",
+        &[
+            dimension("normalized_shape", Kind::Extents(4)),
+            setting("eps", Kind::Number),
+            setting("elementwise_affine", Kind::Flag),
+            setting("bias", Kind::Flag),
+        ],
+    ),
     layer("LeakyReLU", "LeakyReLUSettings", &[setting("negative_slope", Kind::Number)]),
     layer(
         "Linear",
         "LinearSettings",
         &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
     ),
+    layer("LogSoftmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("MaxPool1d", "MaxPool1dSettings", &const { maximum_pool(1) }),
     layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
     layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("ReLU"),
     plain("Sigmoid"),
+    layer("Softmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     plain("Tanh"),
 ];
 
@@ -166,12 +199,7 @@ pub const MISSING: &[&str] = &[
     "AlphaDropout",
     "Bilinear",
     "CELU",
-    "Dropout",
-    "Dropout1d",
-    "Dropout2d",
-    "Dropout3d",
     "ELU",
-    "Embedding",
     "EmbeddingBag",
     "Fold",
     "FractionalMaxPool2d",
@@ -184,17 +212,14 @@ pub const MISSING: &[&str] = &[
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
-    "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
     "LPPool1d",
     "LPPool2d",
     "LSTM",
-    "LayerNorm",
     "LocalResponseNorm",
     "LogSigmoid",
-    "LogSoftmax",
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
@@ -215,7 +240,6 @@ pub const MISSING: &[&str] = &[
     "ReplicationPad3d",
     "SELU",
     "SiLU",
-    "Softmax",
     "Softmax2d",
     "Softmin",
     "Softplus",

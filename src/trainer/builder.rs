@@ -18,11 +18,12 @@ pub(crate) struct Settings {
     pub batch: usize,
     pub threads: Option<usize>,
     pub check_finite: bool,
+    pub seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { batch: 64, threads: None, check_finite: false }
+        Settings { batch: 64, threads: None, check_finite: false, seed: 0 }
     }
 }
 
@@ -77,6 +78,13 @@ where
         self
     }
 
+    /// The seed of what layers draw in training, such as the elements that [`Dropout`](crate::layers::Dropout) drops.
+    /// Default 0. The same seed gives the same draws in the same steps.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
     /// Compiles the training step.
     ///
     /// # Errors
@@ -85,7 +93,8 @@ where
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
         let TrainerBuilder { model, loss, optimizer, settings } = self;
         let mut programs = settings.programs()?;
-        programs.get(Task::Train, settings.batch, || train_graph(&model, &loss, &optimizer, settings.batch))?;
+        let Settings { batch, seed, .. } = settings;
+        programs.get(Task::Train, batch, || train_graph(&model, &loss, &optimizer, batch, seed))?;
         programs.write_parameters(&model)?;
         for (name, value) in optimizer.initial_state(&trained(&model)).into_iter().chain(loss.states()) {
             programs.states_mut().write(&name, value.view())?;

@@ -64,15 +64,18 @@ pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Re
     Ok(g.finish()?)
 }
 
-/// The graph of one training step for `batch` samples: output `loss`, and updates of all states.
+/// The graph of one training step for `batch` samples: output `loss`, and updates of all states. What layers draw depends
+/// on the seed.
 pub fn train_graph<M: Model>(
     model: &M,
     loss: &impl Loss,
     optimizer: &impl Optimizer,
     batch: usize,
+    seed: u64,
 ) -> Result<Graph, TrainError> {
     let g = Builder::new("train");
     g.set_training(true);
+    g.set_seed(seed);
     let prediction = forward(&g, model, batch);
     let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
     let value = loss.loss(&g, prediction, target);

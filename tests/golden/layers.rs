@@ -1,6 +1,8 @@
 //! The layers, through the free functions that the typed layers are shells of.
 
-use kiln_graph::layers::{activation, adaptive_pool, batch_norm, conv, conv_transpose, linear, pool, reshape};
+use kiln_graph::layers::{
+    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, layer_norm, linear, pool, reshape,
+};
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
 use kiln_graph::shape::rules;
 use kiln_graph::{DType, GraphError, Op, Shape, Value};
@@ -80,10 +82,34 @@ pub fn apply<'g>(
             let (start, end) = (attributes.int("start_dim").unwrap_or(1), attributes.int("end_dim").unwrap_or(-1));
             reshape::flatten(x, start, end)
         }
+        "Dropout" => dropout::dropout(x, attributes.f64("p").unwrap_or(0.5)),
+        "Dropout1d" | "Dropout2d" | "Dropout3d" => dropout::channel_dropout(x, attributes.f64("p").unwrap_or(0.5)),
         "ReLU" => x.relu(),
         "LeakyReLU" => activation::leaky_relu(x, attributes.f64("negative_slope").unwrap_or(0.01)),
         "Sigmoid" => x.sigmoid(),
         "Tanh" => x.tanh(),
+        "Identity" => x,
+        "GELU" => match attributes.text("approximate") {
+            None | Some("none") => activation::gelu(x, false),
+            Some("tanh") => activation::gelu(x, true),
+            Some(other) => return Err(Refusal::later(format!("approximate = {other}"))),
+        },
+        "LayerNorm" => {
+            let extents = attributes.ints("normalized_shape").unwrap_or_default();
+            let extents: Vec<usize> = extents.into_iter().map(|extent| extent as usize).collect();
+            let eps = attributes.f64("eps").unwrap_or(1e-5);
+            layer_norm::layer_norm(x, Shape::from(&extents[..]), parameter("weight"), parameter("bias"), eps)
+        }
+        "Embedding" => {
+            for unknown in ["max_norm", "scale_grad_by_freq", "sparse"] {
+                if attributes.get(unknown).is_some_and(|value| value != false) {
+                    return Err(Refusal::later(format!("{unknown} of Embedding")));
+                }
+            }
+            let weight = weight()?;
+            let padding = attributes.int("padding_idx").map(|row| row.rem_euclid(weight.shape().dim(0) as isize));
+            embedding::embedding(x, weight, padding.map(|row| row as usize))
+        }
         "Softmax" | "LogSoftmax" => {
             let axis = attributes.int("dim").unwrap_or(-1) as i32;
             if op == "Softmax" { x.softmax(axis) } else { x.log_softmax(axis) }

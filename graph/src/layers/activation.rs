@@ -12,7 +12,7 @@ pub fn leaky_relu(x: Value<'_>, negative_slope: f64) -> Value<'_> {
 
 /// Declares an elementwise layer without settings.
 macro_rules! elementwise {
-    ($(#[$doc:meta])* $name:ident, $method:ident) => {
+    ($(#[$doc:meta])* $name:ident, $function:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name;
@@ -40,7 +40,7 @@ macro_rules! elementwise {
         impl Layer for $name {
             fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
                 let _ = g;
-                x.$method()
+                $function(x)
             }
 
             fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
@@ -50,13 +50,33 @@ macro_rules! elementwise {
     };
 }
 
+/// `x` times the normal distribution's `P(X <= x)`: `x / 2 (1 + erf(x / sqrt(2)))`. With `tanh` the approximation
+/// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+pub fn gelu(x: Value<'_>, tanh: bool) -> Value<'_> {
+    let bent = if tanh {
+        (x * (x.square() * 0.044_715 + 1.0) * std::f64::consts::FRAC_2_PI.sqrt()).tanh()
+    } else {
+        (x * std::f64::consts::FRAC_1_SQRT_2).erf()
+    };
+    x * 0.5 * (bent + 1.0)
+}
+
+elementwise! {
+    /// The input as it is.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.Identity`.
+    Identity, std::convert::identity
+}
+
 elementwise! {
     /// `max(x, 0)`; the gradient at 0 is 0, and NaN stays NaN.
     ///
     /// * Shapes: any, unchanged.
     /// * Errors: none.
     /// * Source: PyTorch's `nn.ReLU`.
-    ReLU, relu
+    ReLU, Value::relu
 }
 
 elementwise! {
@@ -65,7 +85,7 @@ elementwise! {
     /// * Shapes: any, unchanged.
     /// * Errors: none.
     /// * Source: PyTorch's `nn.Sigmoid`.
-    Sigmoid, sigmoid
+    Sigmoid, Value::sigmoid
 }
 
 elementwise! {
@@ -74,7 +94,7 @@ elementwise! {
     /// * Shapes: any, unchanged.
     /// * Errors: none.
     /// * Source: PyTorch's `nn.Tanh`.
-    Tanh, tanh
+    Tanh, Value::tanh
 }
 
 /// The settings of [`LeakyReLU`].

@@ -4,7 +4,8 @@
 use super::functions::Types;
 use super::{DType, Message, Shape, ShapeError, Type};
 
-/// Returns the shape, or panics with `shape mismatch in layer NAME: …`: the compile-time check of one layer.
+/// Returns the shape, or panics with `shape mismatch in layer NAME: …` (or `wrong setting in ..`): the compile-time check
+/// of one layer.
 ///
 /// # Panics
 /// With the error's message, if there is one; in a constant that is a compile error.
@@ -13,7 +14,8 @@ pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape
     match result {
         Ok(shape) => shape,
         Err(error) => {
-            let message = Message::new().text("shape mismatch in layer ").text(name).text(": ").join(&error.message());
+            let message = Message::new().text(error.head()).text(" in layer ").text(name).text(": ");
+            let message = message.join(&error.message());
             panic!("{}", message.as_str())
         }
     }

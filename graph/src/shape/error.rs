@@ -139,6 +139,13 @@ pub enum ShapeError {
         /// What must hold: `the stride must be at least 1`.
         rule: &'static str,
     },
+    /// A layer's setting outside its range.
+    Setting {
+        /// The setting: `p`.
+        setting: &'static str,
+        /// What must hold: `must be at least 0 and at most 1`.
+        rule: &'static str,
+    },
     /// A node whose declared type is not the type that its operation gives.
     Declared {
         /// The operation's mnemonic.
@@ -175,6 +182,18 @@ pub enum ShapeError {
         expected: usize,
         /// The input's shape.
         found: Shape,
+    },
+    /// A layer's input whose last axes are not those that it normalizes.
+    Normalized {
+        /// The extents that the layer normalizes.
+        expected: Shape,
+        /// The input's shape.
+        found: Shape,
+    },
+    /// A layer's input that should be indices.
+    NoIndices {
+        /// The input's element type.
+        found: DType,
     },
     /// The statistics of a batch that has a single value for each channel.
     OneValue {
@@ -246,6 +265,11 @@ pub enum ShapeError {
 }
 
 impl ShapeError {
+    /// What kind of mistake it is, as the head of a message about a layer.
+    pub const fn head(&self) -> &'static str {
+        if let ShapeError::Setting { .. } = self { "wrong setting" } else { "shape mismatch" }
+    }
+
     /// The error in words. Those of layers speak of the layer as "it", so that they can follow its name.
     pub const fn message(&self) -> Message {
         let m = Message::new();
@@ -307,6 +331,7 @@ impl ShapeError {
                 m.text(" input channels with a weight of shape ").shape(&weight)
             }
             ShapeError::Attribute { op, rule } => m.text(op).text(": ").text(rule),
+            ShapeError::Setting { setting, rule } => m.text("`").text(setting).text("` ").text(rule),
             ShapeError::Declared { op, expected, found } => {
                 let m = m.text(op).text(" gives ").text(expected.0.name()).text(" ").shape(&expected.1);
                 m.text(", but is declared ").text(found.0.name()).text(" ").shape(&found.1)
@@ -334,6 +359,13 @@ impl ShapeError {
             }
             ShapeError::InputChannels { expected, found } => {
                 m.text("it takes ").number(expected).text(" input channels, but its input has shape ").shape(&found)
+            }
+            ShapeError::Normalized { expected, found } => {
+                m.text("it normalizes the last axes ").shape(&expected).text(", but its input has shape ").shape(&found)
+            }
+            ShapeError::NoIndices { found } => {
+                let m = m.text("its input must be indices (i32), but is ").text(found.name());
+                m.text("; declare the model's input `as i32`")
             }
             ShapeError::OneValue { found } => {
                 let m = m.text(

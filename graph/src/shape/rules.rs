@@ -31,15 +31,53 @@ pub const fn linear(input: Shape, in_features: usize, out_features: usize) -> Re
     Ok(input.with(last, out_features))
 }
 
-/// `[N, channels, ..]` with `least` to `most` axes stays as it is.
-pub const fn channels(input: Shape, channels: usize, least: usize, most: usize) -> Result<Shape, ShapeError> {
+/// A shape with `least` to `most` axes stays as it is.
+pub const fn axes(input: Shape, least: usize, most: usize) -> Result<Shape, ShapeError> {
     if input.rank() < least || input.rank() > most {
         return Err(ShapeError::InputRank { least, most, found: input });
     }
-    if input.dim(1) != channels {
-        return Err(ShapeError::InputChannels { expected: channels, found: input });
+    Ok(input)
+}
+
+/// `[N, channels, ..]` with `least` to `most` axes stays as it is.
+pub const fn channels(input: Shape, channels: usize, least: usize, most: usize) -> Result<Shape, ShapeError> {
+    match axes(input, least, most) {
+        Ok(shape) if shape.dim(1) != channels => Err(ShapeError::InputChannels { expected: channels, found: input }),
+        result => result,
+    }
+}
+
+/// `[.., normalized..]` stays as it is.
+pub const fn layer_norm(input: Shape, normalized: Shape) -> Result<Shape, ShapeError> {
+    let error = Err(ShapeError::Normalized { expected: normalized, found: input });
+    if normalized.rank() == 0 || input.rank() < normalized.rank() {
+        return error;
+    }
+    let mut axis = 0;
+    while axis < normalized.rank() {
+        if input.dim(input.rank() - normalized.rank() + axis) != normalized.dim(axis) {
+            return error;
+        }
+        axis += 1;
     }
     Ok(input)
+}
+
+/// `[..]` becomes `[.., width]`.
+pub const fn embedding(input: Shape, width: usize) -> Result<Shape, ShapeError> {
+    if input.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op: "embedding", found: MAX_RANK + 1 });
+    }
+    Ok(input.insert(input.rank(), width))
+}
+
+/// A shape stays as it is, if `p` is a probability.
+pub const fn probability(input: Shape, p: f64) -> Result<Shape, ShapeError> {
+    if p >= 0.0 && p <= 1.0 {
+        Ok(input)
+    } else {
+        Err(ShapeError::Setting { setting: "p", rule: "must be at least 0 and at most 1" })
+    }
 }
 
 /// The extent of the result of a window that slides along one spatial axis:

@@ -2,7 +2,8 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Expr, ExprLit, ExprTuple, ExprUnary, GenericArgument, Ident, Lit, UnOp};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprArray, ExprLit, ExprTuple, ExprUnary, GenericArgument, Ident, Lit, Token, UnOp};
 
 use super::{LayerKind, list};
 use crate::ast::{self, Argument, Form, Place};
@@ -37,7 +38,9 @@ pub fn known(
     let mut missing = Vec::new();
     for (parameter, value) in known.parameters.iter().zip(given).skip(in_type) {
         match (parameter.role, value) {
-            (Role::Dimension, Some(Expr::Tuple(pair))) => dimensions.extend(pair.elems.iter().map(dimension)),
+            (Role::Dimension, Some(Expr::Tuple(ExprTuple { elems, .. }) | Expr::Array(ExprArray { elems, .. }))) => {
+                dimensions.extend(elems.iter().map(dimension));
+            }
             (Role::Dimension, Some(value)) => dimensions.push(dimension(&value)),
             (Role::Dimension, None) => missing.push(format!("`{}`", parameter.name)),
             (Role::Setting, Some(value)) => settings.push(setting(parameter, &value)),
@@ -112,8 +115,8 @@ fn no_position(known: &Known, form: Form) -> String {
 fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
     let least = known.dimensions().count();
     let more = known.dimensions().map(|parameter| match parameter.kind {
-        Kind::PerAxis(axes) | Kind::Padding(axes) | Kind::OutputSize(axes) => axes - 1,
-        Kind::Size | Kind::Axis | Kind::Number | Kind::Optional | Kind::Flag => 0,
+        Kind::PerAxis(axes) | Kind::Padding(axes) | Kind::OutputSize(axes) | Kind::Extents(axes) => axes - 1,
+        Kind::Size | Kind::Axis | Kind::OptionalAxis | Kind::Number | Kind::Optional | Kind::Flag => 0,
     });
     (least..=least + more.sum::<usize>()).contains(&generics.len())
 }
@@ -166,21 +169,36 @@ fn fits(value: &Expr, kind: Kind) -> bool {
             _ => false,
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
-            matches!(kind, Kind::Axis | Kind::Number | Kind::Optional) && fits(expr, kind)
+            matches!(kind, Kind::Axis | Kind::OptionalAxis | Kind::Number | Kind::Optional) && fits(expr, kind)
         }
-        Expr::Tuple(ExprTuple { elems, .. }) => {
-            let (axes, element) = match kind {
-                Kind::PerAxis(axes) | Kind::Padding(axes) => (axes, Kind::Size),
-                Kind::OutputSize(axes) => (axes, Kind::OutputSize(1)),
-                Kind::Size | Kind::Axis | Kind::Number | Kind::Optional | Kind::Flag => return false,
-            };
-            axes > 1 && elems.len() == axes && elems.iter().all(|value| fits(value, element))
+        Expr::Array(ExprArray { elems, .. }) => several_fit(elems, kind, true),
+        Expr::Tuple(ExprTuple { elems, .. }) => several_fit(elems, kind, false),
+        Expr::Path(path) if path.path.is_ident("None") => {
+            matches!(kind, Kind::Optional | Kind::OptionalAxis | Kind::OutputSize(_))
         }
-        Expr::Path(path) if path.path.is_ident("None") => matches!(kind, Kind::Optional | Kind::OutputSize(_)),
         Expr::Path(path) => !path.path.is_ident("True") && !path.path.is_ident("False"),
-        Expr::Array(_) | Expr::Range(_) | Expr::Struct(_) | Expr::Reference(_) | Expr::Closure(_) => false,
+        Expr::Range(_) | Expr::Struct(_) | Expr::Reference(_) | Expr::Closure(_) => false,
         _ => true,
     }
+}
+
+/// Whether a tuple or an array of values can be of a kind.
+fn several_fit(values: &Punctuated<Expr, Token![,]>, kind: Kind, in_brackets: bool) -> bool {
+    let (counts, element) = match kind {
+        Kind::PerAxis(axes) | Kind::Padding(axes) if !in_brackets => (2.max(axes)..=axes, Kind::Size),
+        Kind::OutputSize(axes) if !in_brackets => (2.max(axes)..=axes, Kind::OutputSize(1)),
+        Kind::Extents(most) => (1..=most, Kind::Size),
+        Kind::PerAxis(_)
+        | Kind::Padding(_)
+        | Kind::OutputSize(_)
+        | Kind::Size
+        | Kind::Axis
+        | Kind::OptionalAxis
+        | Kind::Number
+        | Kind::Optional
+        | Kind::Flag => return false,
+    };
+    counts.contains(&values.len()) && values.iter().all(|value| fits(value, element))
 }
 
 /// Whether a value is an integer literal.
@@ -212,7 +230,9 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::OutputSize(0 | 1) => "a whole number or `None`",
         Kind::OutputSize(2) => "a whole number, `None` or a pair of these like `(None, 1)`",
         Kind::OutputSize(_) => "a whole number, `None` or a triple of these like `(None, 1, 1)`",
+        Kind::Extents(_) => "a whole number, or up to four in brackets like `[3, 8, 8]`",
         Kind::Axis => "the number of an axis",
+        Kind::OptionalAxis => "a whole number or `None`",
         Kind::Number => "a number",
         Kind::Optional => "a number or `None`",
         Kind::Flag => "`true` or `false`",
@@ -259,14 +279,14 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
         (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), value) => {
             quote!(.#method(::kiln::layers::PerAxis::all(#value)))
         }
-        (Kind::Optional, Expr::Path(path)) if path.path.is_ident("None") => {
+        (Kind::Optional | Kind::OptionalAxis, Expr::Path(path)) if path.path.is_ident("None") => {
             quote!(.#method(::core::option::Option::None))
         }
         (Kind::Optional, number) if is_whole(number) => {
             quote!(.#method(::core::option::Option::Some(#number as f64)))
         }
-        (Kind::Optional, value) => quote!(.#method(::core::option::Option::Some(#value))),
+        (Kind::Optional | Kind::OptionalAxis, value) => quote!(.#method(::core::option::Option::Some(#value))),
         (Kind::Number, number) if is_whole(number) => quote!(.#method(#number as f64)),
-        (Kind::Size | Kind::Axis | Kind::Number | Kind::Flag, value) => quote!(.#method(#value)),
+        (Kind::Size | Kind::Extents(_) | Kind::Axis | Kind::Number | Kind::Flag, value) => quote!(.#method(#value)),
     }
 }

@@ -1,0 +1,130 @@
+//! Dropout: of single elements, and of whole channels.
+
+use crate::build::{Builder, Value};
+use crate::model::{Init, Layer, Path};
+use crate::shape::{Shape, ShapeError, rules};
+
+/// In training each element is 0 with probability `p`, and else divided by `1 - p`; in evaluation it stays as it is.
+/// Each run of the program [draws](Builder::draw) anew.
+pub fn dropout(x: Value<'_>, p: f64) -> Value<'_> {
+    dropped(x, x.shape(), p)
+}
+
+/// [`dropout`] of whole channels: all elements with the same first two indices share their fate.
+pub fn channel_dropout(x: Value<'_>, p: f64) -> Value<'_> {
+    let shape = x.shape();
+    if shape.rank() < 2 {
+        x.graph().fail(ShapeError::InputRank { least: 2, most: crate::shape::MAX_RANK, found: shape }.into());
+        return x;
+    }
+    dropped(x, (2..shape.rank()).fold(shape, |shape, axis| shape.with(axis, 1)), p)
+}
+
+/// `x` times a mask that is drawn with the given shape.
+fn dropped(x: Value<'_>, mask: Shape, p: f64) -> Value<'_> {
+    let g = x.graph();
+    if let Err(error) = rules::probability(x.shape(), p) {
+        g.fail(error.into());
+        return x;
+    }
+    if !g.training() || p == 0.0 {
+        return x;
+    }
+    if p == 1.0 {
+        return x * 0.0;
+    }
+    // A product and no selection of 0: a NaN stays one, as in PyTorch.
+    x * g.draw(mask).ge(p).select(1.0 / (1.0 - p), 0.0)
+}
+
+/// The settings of [`Dropout`], [`Dropout1d`], [`Dropout2d`] and [`Dropout3d`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DropoutSettings {
+    p: f64,
+}
+
+impl DropoutSettings {
+    /// PyTorch's default: a probability of 0.5.
+    pub const fn new() -> DropoutSettings {
+        DropoutSettings { p: 0.5 }
+    }
+
+    /// The probability with which an element (or a channel) is dropped, 0 to 1. Default: 0.5.
+    pub const fn p(self, p: f64) -> DropoutSettings {
+        let _ = self;
+        DropoutSettings { p }
+    }
+}
+
+impl Default for DropoutSettings {
+    fn default() -> DropoutSettings {
+        DropoutSettings::new()
+    }
+}
+
+/// Declares the layer for inputs with `$least` to `$most` axes.
+macro_rules! dropouts {
+    ($($(#[$doc:meta])* $name:ident, $function:ident, $least:expr, $most:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// What stays is divided by `1 - p`, so that the expected value does not change. In evaluation nothing is
+        /// dropped or divided. The choice comes from a counter-based stream keyed by the trainer's seed, the number of
+        /// the step and the place of the layer: every step draws anew, and runs repeat.
+        ///
+        /// * Settings: `p = 0.5`.
+        #[doc = concat!("* Errors: [`ShapeError::Setting`] for a `p` outside 0 to 1; [`ShapeError::InputRank`] for an \
+                         input with another number of axes.")]
+        #[doc = concat!("* Source: Srivastava et al., \"Dropout\"; PyTorch's `nn.", stringify!($name), "`.")]
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            settings: DropoutSettings,
+        }
+
+        impl $name {
+            /// The result's shape: the input's.
+            pub const fn shape(input: Shape, settings: &DropoutSettings) -> Result<Shape, ShapeError> {
+                match rules::axes(input, $least, $most) {
+                    Ok(shape) => rules::probability(shape, settings.p),
+                    Err(error) => Err(error),
+                }
+            }
+
+            /// The result's shape: the input's.
+            pub const fn shape_or_assumed(input: Shape, settings: &DropoutSettings) -> Shape {
+                let _ = settings;
+                input
+            }
+
+            /// The layer; it has no parameters.
+            pub fn new(settings: DropoutSettings, init: &mut Init) -> $name {
+                let _ = init;
+                $name { settings }
+            }
+        }
+
+        impl Layer for $name {
+            fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+                if let Err(error) = Self::shape(x.shape(), &self.settings) {
+                    g.fail(error.into());
+                    return x;
+                }
+                $function(x, self.settings.p)
+            }
+
+            fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+                f(path.as_str(), &format!("{}({})", stringify!($name), self.settings.p));
+            }
+        }
+    )*};
+}
+
+dropouts! {
+    /// Drops each element with probability `p`, of any shape.
+    Dropout, dropout, 0, crate::shape::MAX_RANK;
+    /// Drops each channel of signals with probability `p`: `[N, C, L]`.
+    Dropout1d, channel_dropout, 3, 3;
+    /// Drops each channel of images with probability `p`: `[N, C, H, W]`.
+    Dropout2d, channel_dropout, 4, 4;
+    /// Drops each channel of volumes with probability `p`: `[N, C, D, H, W]`.
+    Dropout3d, channel_dropout, 5, 5;
+}

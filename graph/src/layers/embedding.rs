@@ -1,0 +1,126 @@
+//! Embeddings: a row of a table for each index.
+
+use crate::build::{Builder, Value};
+use crate::model::{Init, Layer, Parameter, Path};
+use crate::shape::{DType, Shape, ShapeError, rules};
+
+/// The rows of `weight [V, D]` with the given i32 indices `[..]`: `[.., D]`. The row `padding` gets no gradient.
+pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usize>) -> Value<'g> {
+    let g = indices.graph();
+    if indices.dtype() != DType::I32 {
+        g.fail(ShapeError::NoIndices { found: indices.dtype() }.into());
+        return weight;
+    }
+    let rows = weight.take_rows(indices);
+    match padding {
+        // The same rows, so that only the gradient is another one.
+        Some(padding) => indices.eq(padding as i32).unsqueeze(-1).select(rows.detach(), rows),
+        None => rows,
+    }
+}
+
+/// The settings of [`Embedding`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbeddingSettings {
+    padding_idx: Option<isize>,
+}
+
+impl EmbeddingSettings {
+    /// PyTorch's defaults: no padding.
+    pub const fn new() -> EmbeddingSettings {
+        EmbeddingSettings { padding_idx: None }
+    }
+
+    /// The index whose row starts as zeros and gets no gradient; negative ones count from the end. Default: none.
+    pub const fn padding_idx(self, padding_idx: Option<isize>) -> EmbeddingSettings {
+        let _ = self;
+        EmbeddingSettings { padding_idx }
+    }
+
+    /// The row without a gradient, counted from the front.
+    const fn padding(&self, rows: usize) -> Result<Option<usize>, ShapeError> {
+        match self.padding_idx {
+            None => Ok(None),
+            Some(row) if row >= 0 && (row as usize) < rows => Ok(Some(row as usize)),
+            Some(row) if row < 0 && row.unsigned_abs() <= rows => Ok(Some(rows - row.unsigned_abs())),
+            Some(_) => Err(ShapeError::Setting { setting: "padding_idx", rule: "must be the index of a row" }),
+        }
+    }
+}
+
+impl Default for EmbeddingSettings {
+    fn default() -> EmbeddingSettings {
+        EmbeddingSettings::new()
+    }
+}
+
+/// A table of `V` rows of `D` numbers each, of which it gives those with the indices that are its input.
+///
+/// The input is i32: the model declares it as such, `input = [T] as i32`.
+///
+/// * Shapes: `[N, ..]` to `[N, .., D]`; `weight [V, D]`.
+/// * Settings: `padding_idx` (none): the row with this index starts as zeros, and gets no gradient.
+/// * Initial values: weight from the standard normal distribution.
+/// * Errors: [`ShapeError::NoIndices`] for an input that is not i32, [`ShapeError::Setting`] for a `padding_idx` that is
+///   the index of no row. An index outside `0..V` in a batch is an error of the call, before anything is computed.
+/// * Source: PyTorch's `nn.Embedding`.
+#[derive(Clone, Debug)]
+pub struct Embedding<const V: usize, const D: usize> {
+    /// `[V, D]`.
+    pub weight: Parameter,
+    settings: EmbeddingSettings,
+}
+
+impl<const V: usize, const D: usize> Embedding<V, D> {
+    /// The result's shape: the input's with an axis more.
+    pub const fn shape(input: Shape, settings: &EmbeddingSettings) -> Result<Shape, ShapeError> {
+        match settings.padding(V) {
+            Ok(_) => rules::embedding(input, D),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The result's shape, or after a mismatch one with an axis of `D`.
+    pub const fn shape_or_assumed(input: Shape, settings: &EmbeddingSettings) -> Shape {
+        let _ = settings;
+        match rules::embedding(input, D) {
+            Ok(shape) => shape,
+            Err(_) => Shape::new(&[Shape::N, D]),
+        }
+    }
+
+    /// A layer with fresh parameters.
+    pub fn new(settings: EmbeddingSettings, init: &mut Init) -> Embedding<V, D> {
+        let mut weight = init.normal([V, D]);
+        if let Ok(Some(row)) = settings.padding(V) {
+            weight.index_axis_mut(ndarray::Axis(0), row).fill(0.0);
+        }
+        Embedding { weight: Parameter::trained(weight), settings }
+    }
+}
+
+impl<const V: usize, const D: usize> Layer for Embedding<V, D> {
+    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+        let weight = g.parameter("weight", &self.weight);
+        match self.settings.padding(V) {
+            Ok(padding) => embedding(x, weight, padding),
+            Err(error) => {
+                g.fail(error.into());
+                weight
+            }
+        }
+    }
+
+    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        f(&path.name("weight"), &self.weight);
+    }
+
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        f(&path.name("weight"), &mut self.weight);
+    }
+
+    fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+        let padding = self.settings.padding_idx.map_or(String::new(), |row| format!(", padding_idx {row}"));
+        f(path.as_str(), &format!("Embedding({V}, {D}{padding})"));
+    }
+}

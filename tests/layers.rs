@@ -1,0 +1,108 @@
+//! Layers that do more than their function over values says: those that draw, those whose input is indices, and those
+//! that a loss does not reach, through the public interface.
+
+use std::collections::HashMap;
+
+use kiln::graph::build::RUN;
+use kiln::graph::interpret::{Tensor, interpret};
+use kiln::graph::layers::dropout::{channel_dropout, dropout};
+use kiln::graph::{Builder, Value};
+use kiln::prelude::*;
+use ndarray::Array4;
+
+/// What a function makes of ones of the given shape in training, in the given run, and the gradient of its sum.
+fn drawn(
+    shape: impl Into<Shape>,
+    seed: u64,
+    run: i32,
+    function: for<'g> fn(Value<'g>, f64) -> Value<'g>,
+    p: f64,
+) -> [Vec<f64>; 2] {
+    let shape = shape.into();
+    let g = Builder::new("drawn");
+    g.set_training(true);
+    g.set_seed(seed);
+    let x = g.input("x", shape);
+    let y = function(x, p);
+    let [gradient] = g.gradients(y.sum(..), [x]).unwrap();
+    g.output("y", y);
+    g.output("gradient", gradient);
+    let graph = g.finish().unwrap();
+    let mut feeds: HashMap<String, Tensor<f64>> =
+        [("x".into(), Tensor::floats(shape, vec![1.0; shape.elements()]))].into();
+    feeds.insert(RUN.into(), Tensor::ints(Shape::SCALAR, [run]));
+    let results = interpret(&graph, &feeds).unwrap();
+    if p > 0.0 && p < 1.0 {
+        assert_eq!(results.updates[RUN].to_f64(), [f64::from(run) + 1.0], "a run is counted once");
+    }
+    ["y", "gradient"].map(|name| results.outputs[name].to_f64())
+}
+
+#[test]
+fn dropout_drops_the_part_that_it_says_and_scales_the_rest() {
+    for p in [0.1, 0.5, 0.8] {
+        let [y, gradient] = drawn([64, 64], 1, 0, dropout, p);
+        assert_eq!(y, gradient);
+        assert!(y.iter().all(|&y| y == 0.0 || (y - 1.0 / (1.0 - p)).abs() < 1e-12), "{p}");
+        let dropped = y.iter().filter(|&&y| y == 0.0).count() as f64 / 4096.0;
+        // Four standard deviations of the mean of 4096 draws.
+        assert!((dropped - p).abs() < 4.0 * (p * (1.0 - p)).sqrt() / 64.0, "{dropped} of {p}");
+    }
+    assert_eq!(drawn([2, 3], 1, 0, dropout, 0.0), [vec![1.0; 6], vec![1.0; 6]]);
+    assert_eq!(drawn([2, 3], 1, 0, dropout, 1.0), [vec![0.0; 6], vec![0.0; 6]]);
+}
+
+#[test]
+fn each_run_and_each_seed_draws_anew_and_repeats() {
+    let first = drawn([8, 8], 1, 0, dropout, 0.5);
+    assert_eq!(first, drawn([8, 8], 1, 0, dropout, 0.5));
+    assert_ne!(first, drawn([8, 8], 1, 1, dropout, 0.5));
+    assert_ne!(first, drawn([8, 8], 2, 0, dropout, 0.5));
+    // Two layers of one program differ.
+    let [twice, _] = drawn([8, 8], 1, 0, |x, p| dropout(x, p).ne(dropout(x, p)).select(1.0, 0.0), 0.5);
+    let different = twice.iter().filter(|&&y| y == 1.0).count();
+    assert!((20..44).contains(&different), "{different} of 64");
+}
+
+#[test]
+fn channels_are_dropped_as_a_whole() {
+    let [y, _] = drawn([16, 8, 3, 2], 1, 0, channel_dropout, 0.25);
+    let channels: Vec<&[f64]> = y.chunks(6).collect();
+    assert!(channels.iter().all(|channel| channel.iter().all(|y| y == &channel[0])));
+    let dropped = channels.iter().filter(|channel| channel[0] == 0.0).count();
+    assert!((16..48).contains(&dropped), "{dropped} of 128");
+}
+
+#[derive(Model)]
+#[model(input = [2, 4, 4])]
+struct Dropping {
+    #[model(p = 0.25)]
+    channels: Dropout2d,
+    flatten: Flatten,
+    fc: Linear<32, 16>,
+    act: ReLU,
+    drop: Dropout,
+    out: Linear<16, 3>,
+}
+
+#[test]
+fn a_trainer_draws_by_its_seed_and_predicts_without_drawing() {
+    let x = Array4::from_shape_fn((12, 2, 4, 4), |(n, c, h, w)| ((n * 32 + c * 16 + h * 4 + w) as f32 * 0.7).sin());
+    let y: Vec<i32> = (0..12).map(|n| n % 3).collect();
+    let losses = |seed: u64, threads: usize, batch: usize| {
+        let trainer = Trainer::new(Dropping::init(1), cross_entropy(), Sgd::new(0.0)).seed(seed).threads(threads);
+        let mut trainer = trainer.batch(12).build().unwrap();
+        let before = trainer.predict(&x).unwrap();
+        let rows = x.slice(ndarray::s![..batch, .., .., ..]).to_owned();
+        let losses: Vec<u32> = (0..4).map(|_| trainer.step(&rows, &y[..batch]).unwrap().to_bits()).collect();
+        // With a rate of 0 nothing is learnt; a prediction drops nothing and repeats.
+        assert_eq!(trainer.predict(&x).unwrap(), before);
+        losses
+    };
+    let first = losses(1, 1, 12);
+    assert!((1..4).all(|i| !first[..i].contains(&first[i])), "a step repeats a draw: {first:?}");
+    assert_eq!(losses(1, 2, 12), first);
+    assert_ne!(losses(2, 1, 12), first);
+    // A program of another batch size goes on counting, and repeats as well.
+    assert_eq!(losses(1, 1, 5), losses(1, 1, 5));
+}
