@@ -5,8 +5,10 @@ pub use crate::Model;
 pub use crate::checkpoint::{Checkpoint, CheckpointError};
 pub use crate::data::{DataError, Dataset};
 pub use crate::layers::*;
-pub use crate::losses::{BceWithLogits, CrossEntropy, Loss, Mse, Reduction, bce_with_logits, cross_entropy, mse};
-pub use crate::optimizers::{Adam, Optimizer, Sgd};
+pub use crate::losses::{
+    BceWithLogits, CrossEntropy, L1, Loss, Mse, Reduction, bce_with_logits, cross_entropy, l1, mse,
+};
+pub use crate::optimizers::{Adam, AdamW, Optimizer, RMSprop, Sgd};
 pub use crate::predictor::Predictor;
 pub use crate::report::{DrawError, DrawGraph};
 pub use crate::trainer::{Evaluation, TrainError, Trainer};

@@ -10,7 +10,10 @@ pub use cross_entropy::{
     ClassTargets, CrossEntropy, SoftCrossEntropy, class_cross_entropy, cross_entropy, soft_class_cross_entropy,
     soft_cross_entropy,
 };
-pub use regression::{BceWithLogits, Mse, bce_with_logits, binary_cross_entropy_with_logits, mean_squared_error, mse};
+pub use regression::{
+    BceWithLogits, L1, Mse, bce_with_logits, binary_cross_entropy_with_logits, l1, mean_absolute_error,
+    mean_squared_error, mse,
+};
 
 use crate::build::{Builder, Value};
 use crate::graph::Type;

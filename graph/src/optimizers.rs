@@ -2,11 +2,13 @@
 //! states, so that they fuse like anything else. PyTorch's semantics, defaults and names.
 
 mod adam;
+mod rmsprop;
 mod sgd;
 
 use ndarray::{ArrayD, IxDyn};
 
-pub use adam::Adam;
+pub use adam::{Adam, AdamW};
+pub use rmsprop::RMSprop;
 pub use sgd::Sgd;
 
 use crate::build::{Builder, Value};

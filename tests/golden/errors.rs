@@ -55,10 +55,22 @@ impl Misuse {
         let mut given = Given::new(&g, names.iter().map(String::as_str).zip(&self.inputs));
         match call {
             "program" => return self.program(),
-            "SGD" | "Adam" => {
+            "SGD" | "Adam" | "AdamW" | "RMSprop" => {
                 let rule = optim::optimizer(call, attributes)?;
                 let p = g.state("p", Type::f32([2]));
                 rule.apply(&g, &[("p".into(), p)], &[p]);
+            }
+            "Embedding" => {
+                let size = |name: &str| attributes.int(name).unwrap_or(1) as usize;
+                let weight = g.input("param.weight", [size("num_embeddings"), size("embedding_dim")]);
+                given.values.insert("param.weight".into(), weight);
+                layers::compute(call, attributes, &given)?;
+            }
+            "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" => {
+                g.set_training(true);
+                let input = given.find("input.0").unwrap_or_else(|| g.input("input.0", [2, 3, 4, 4]));
+                given.values.insert("input.0".into(), input);
+                layers::compute(call, attributes, &given)?;
             }
             _ if call.ends_with("Loss") => _ = losses::compute(call, attributes, &given)?,
             _ if call.starts_with(|c: char| c.is_lowercase()) => _ = ops::compute(call, attributes, &given)?,
@@ -99,6 +111,7 @@ impl Misuse {
         let mut script = crate::script::Script {
             g: &g,
             layers: &layers,
+            forwards: &Default::default(),
             parameters: &[],
             buffers: &[],
             leaves: vec![("x0".into(), x)],

@@ -1,8 +1,8 @@
 //! The losses, through the free functions that the trainer's objects are shells of.
 
 use kiln_graph::losses::{
-    ClassTargets, Reduction, binary_cross_entropy_with_logits, class_cross_entropy, mean_squared_error,
-    soft_class_cross_entropy,
+    ClassTargets, Reduction, binary_cross_entropy_with_logits, class_cross_entropy, mean_absolute_error,
+    mean_squared_error, soft_class_cross_entropy,
 };
 use kiln_graph::{DType, Value};
 
@@ -40,6 +40,7 @@ pub fn apply<'g>(
             let settings = ClassTargets { label_smoothing, ignore_index, reduction };
             class_cross_entropy(prediction, target, weight, settings)
         }
+        "L1Loss" => mean_absolute_error(prediction, target, reduction),
         "MSELoss" => mean_squared_error(prediction, target, reduction),
         "BCEWithLogitsLoss" => binary_cross_entropy_with_logits(prediction, target, weight, pos_weight, reduction),
         _ => return Err(Refusal::later(op)),

@@ -92,6 +92,7 @@ fn reduction<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Valu
             None => return None,
             Some(p) => x.abs().pow(p).sum(over()).pow(1.0 / p),
         },
+        "cumsum" => x.cumsum(attributes.int("dim")? as i32),
         "logsumexp" => x.logsumexp(attributes.int("dim")? as i32),
         "argmax" | "argmin" => {
             let (x, axis) = match attributes.int("dim") {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kiln_graph::optimizers::{Adam, Optimizer, Sgd};
+use kiln_graph::optimizers::{Adam, AdamW, Optimizer, RMSprop, Sgd};
 use kiln_graph::{Builder, Value};
 use ndarray::{Axis, stack};
 
@@ -13,6 +13,8 @@ use crate::graphs::type_of;
 /// An optimizer of PyTorch's name and arguments.
 pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>, Refusal> {
     let number = |name: &str, default: f64| attributes.f64(name).unwrap_or(default);
+    let betas = attributes.get("betas").and_then(|betas| betas.as_array());
+    let beta = |index: usize, default: f64| betas.and_then(|betas| betas[index].as_f64()).unwrap_or(default);
     Ok(match op {
         "SGD" => Box::new(
             Sgd::new(number("lr", 1e-3))
@@ -22,18 +24,31 @@ pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>
                 .nesterov(attributes.flag("nesterov"))
                 .maximize(attributes.flag("maximize")),
         ),
-        "Adam" => {
-            let betas = attributes.get("betas").and_then(|betas| betas.as_array());
-            let beta = |index: usize, default: f64| betas.and_then(|betas| betas[index].as_f64()).unwrap_or(default);
-            Box::new(
-                Adam::new(number("lr", 1e-3))
-                    .betas(beta(0, 0.9), beta(1, 0.999))
-                    .eps(number("eps", 1e-8))
-                    .weight_decay(number("weight_decay", 0.0))
-                    .amsgrad(attributes.flag("amsgrad"))
-                    .maximize(attributes.flag("maximize")),
-            )
-        }
+        "Adam" => Box::new(
+            Adam::new(number("lr", 1e-3))
+                .betas(beta(0, 0.9), beta(1, 0.999))
+                .eps(number("eps", 1e-8))
+                .weight_decay(number("weight_decay", 0.0))
+                .amsgrad(attributes.flag("amsgrad"))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "AdamW" => Box::new(
+            AdamW::new(number("lr", 1e-3))
+                .betas(beta(0, 0.9), beta(1, 0.999))
+                .eps(number("eps", 1e-8))
+                .weight_decay(number("weight_decay", 0.01))
+                .amsgrad(attributes.flag("amsgrad"))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "RMSprop" => Box::new(
+            RMSprop::new(number("lr", 1e-2))
+                .alpha(number("alpha", 0.99))
+                .eps(number("eps", 1e-8))
+                .weight_decay(number("weight_decay", 0.0))
+                .momentum(number("momentum", 0.0))
+                .centered(attributes.flag("centered"))
+                .maximize(attributes.flag("maximize")),
+        ),
         _ => return Err(Refusal::later(op)),
     })
 }

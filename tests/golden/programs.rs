@@ -25,19 +25,22 @@ pub fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
     }
 }
 
-/// A network's description: its layers under a path, and its `forward` if it has one.
-struct Network {
+/// The layers of networks, and the lines of each `forward`, by path.
+#[derive(Default)]
+struct Networks {
     layers: Layers,
-    forward: Option<Vec<String>>,
+    forwards: BTreeMap<String, Vec<String>>,
 }
 
-impl Network {
-    fn read(description: &Json, prefix: &str) -> Result<Network, Refusal> {
+impl Networks {
+    /// Adds the network of the path (none: the only one) by its description.
+    fn add(&mut self, path: &str, description: &Json) -> Result<(), Refusal> {
         let unknown = || Refusal::later("a network of another form");
         let layer = |class: &Json, arguments: &Json| {
             Some((class.as_str()?.to_owned(), Attributes(arguments.as_object()?.clone())))
         };
-        let mut layers = Layers::new();
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
+        let layers = &mut self.layers;
         if let Some(sequence) = description["sequential"].as_array() {
             for (number, entry) in sequence.iter().enumerate() {
                 layers.insert(format!("{prefix}{number}"), layer(&entry[0], &entry[1]).ok_or_else(unknown)?);
@@ -52,8 +55,10 @@ impl Network {
                 layers.insert(format!("{prefix}{name}"), layer(&entry[1], &entry[2]).ok_or_else(unknown)?);
             }
         }
-        let forward = description["forward"].as_array();
-        Ok(Network { layers, forward: forward.map(|lines| strings(lines)) })
+        if let Some(lines) = description["forward"].as_array() {
+            self.forwards.insert(path.into(), strings(lines));
+        }
+        Ok(())
     }
 }
 
@@ -90,16 +95,17 @@ fn optimizer(case: &Case) -> Result<Box<dyn Optimizer>, Refusal> {
     optim::optimizer(described[0].as_str().unwrap_or_default(), &Attributes(arguments))
 }
 
-/// A fresh run over the given layers.
+/// A fresh run over the given networks.
 fn new_script<'g, 's>(
     g: &'g Builder,
-    layers: &'s Layers,
+    networks: &'s Networks,
     given: &'s Given<'g>,
     optimizer: Option<&'s dyn Optimizer>,
 ) -> Script<'g, 's> {
     Script {
         g,
-        layers,
+        layers: &networks.layers,
+        forwards: &networks.forwards,
         parameters: &given.parameters,
         buffers: &given.buffers,
         leaves: Vec::new(),
@@ -108,15 +114,6 @@ fn new_script<'g, 's>(
         gradients: BTreeMap::new(),
         stepped: BTreeMap::new(),
     }
-}
-
-/// What a network makes of `x`.
-fn forward<'g>(script: &mut Script<'g, '_>, network: &Network, x: Value<'g>) -> Result<Value<'g>, Refusal> {
-    let Some(lines) = &network.forward else { return script.forward("", x) };
-    script.names.insert("self".into(), Object::Layer(String::new()));
-    script.names.insert("x".into(), Object::Tensor(x));
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    script.run(&lines)?.ok_or_else(|| Refusal::later("a forward function without a result"))
 }
 
 fn find<'a>(arrays: &'a BTreeMap<String, Array>, name: &str) -> Result<&'a Array, Refusal> {
@@ -136,7 +133,8 @@ fn after(case: &Case, session: &Session, results: &mut BTreeMap<String, Array>) 
 
 /// Trains a network on batches `input.0[t]`, `input.1[t]`, and applies it to `input.2`.
 fn train(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
-    let network = Network::read(&case.attributes.0["net"], "")?;
+    let mut networks = Networks::default();
+    networks.add("", &case.attributes.0["net"])?;
     let optimizer = optimizer(case)?;
     let criterion = case.attributes.text("loss").unwrap_or_default();
     let (xs, ys) = (find(&case.tensors, "input.0")?, find(&case.tensors, "input.1")?);
@@ -144,10 +142,10 @@ fn train(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal
     let g = Builder::new("train");
     g.set_training(true);
     let (given, mut states) = given(&g, case);
-    let mut script = new_script(&g, &network.layers, &given, Some(optimizer.as_ref()));
+    let mut script = new_script(&g, &networks, &given, Some(optimizer.as_ref()));
     let x = g.input_of("x", type_of(&xs.at(0)));
     let y = g.input_of("y", type_of(&ys.at(0)));
-    let prediction = forward(&mut script, &network, x)?;
+    let prediction = script.forward("", x)?;
     let loss = losses::apply(criterion, &Attributes::default(), prediction, y, None, None)?;
     script.backward(loss)?;
     g.output("loss", loss);
@@ -178,8 +176,8 @@ fn train(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal
     let x = find(&case.tensors, "input.2")?;
     let g = Builder::new("evaluate");
     let (given, _) = self::given(&g, case);
-    let mut script = new_script(&g, &network.layers, &given, None);
-    let prediction = forward(&mut script, &network, g.input_of("x", type_of(x)))?;
+    let mut script = new_script(&g, &networks, &given, None);
+    let prediction = script.forward("", g.input_of("x", type_of(x)))?;
     g.output("output.2", prediction);
     drop(script);
     let names = given.parameters.iter().chain(&given.buffers).map(|(name, _)| name);
@@ -192,13 +190,9 @@ fn train(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal
 
 /// Trains `G` and `D` by `code`, with `input.real[t]` and `input.source[t]`.
 fn adversaries(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
-    let mut layers = Layers::new();
+    let mut networks = Networks::default();
     for name in ["G", "D"] {
-        let network = Network::read(&case.attributes.0[name], &format!("{name}."))?;
-        if network.forward.is_some() {
-            return Err(Refusal::later("a generator with a forward function"));
-        }
-        layers.extend(network.layers);
+        networks.add(name, &case.attributes.0[name])?;
     }
     let optimizer = optimizer(case)?;
     let (real, source) = (find(&case.tensors, "input.real")?, find(&case.tensors, "input.source")?);
@@ -208,7 +202,7 @@ fn adversaries(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
     let g = Builder::new("adversaries");
     g.set_training(true);
     let (given, mut states) = given(&g, case);
-    let mut script = new_script(&g, &layers, &given, Some(optimizer.as_ref()));
+    let mut script = new_script(&g, &networks, &given, Some(optimizer.as_ref()));
     let (real_value, source_value) =
         (g.input_of("real", type_of(&real.at(0))), g.input_of("source", type_of(&source.at(0))));
     for (name, object) in [
@@ -261,24 +255,24 @@ fn adversaries(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
 
 /// Runs a short script; leaves without an expected gradient must get none.
 fn script(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
-    let mut layers = Layers::new();
+    let mut networks = Networks::default();
     for entry in case.attributes.0["layers"].as_array().into_iter().flatten() {
         let arguments = entry[2].as_object().cloned().unwrap_or_default();
         let class = entry[1].as_str().unwrap_or_default().to_owned();
-        layers.insert(entry[0].as_str().unwrap_or_default().to_owned(), (class, Attributes(arguments)));
+        networks.layers.insert(entry[0].as_str().unwrap_or_default().to_owned(), (class, Attributes(arguments)));
     }
     let code = strings(case.attributes.0["code"].as_array().map(Vec::as_slice).unwrap_or_default());
     let lines: Vec<&str> = code.iter().map(String::as_str).collect();
 
     let g = Builder::new("script");
     let (given, states) = given(&g, case);
-    let mut script = new_script(&g, &layers, &given, None);
+    let mut script = new_script(&g, &networks, &given, None);
     for (name, array) in case.with_prefix("input.") {
         let value = g.input_of(&format!("input.{name}"), type_of(array));
         script.names.insert(name.to_owned(), Object::Tensor(value));
         script.leaves.push((format!("input.{name}"), value));
     }
-    for name in layers.keys() {
+    for name in networks.layers.keys() {
         script.names.insert(name.clone(), Object::Layer(name.clone()));
     }
     script.run(&lines)?;

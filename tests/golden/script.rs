@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use kiln_graph::build::AxisList;
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::{Builder, Value};
 
@@ -38,6 +39,8 @@ pub struct Script<'g, 's> {
     pub g: &'g Builder,
     /// The layers.
     pub layers: &'s Layers,
+    /// The lines of the `forward` of networks that have one, by path.
+    pub forwards: &'s BTreeMap<String, Vec<String>>,
     /// The trained states: every parameter by its name.
     pub parameters: &'s [(String, Value<'g>)],
     /// The other states by name: running statistics.
@@ -158,6 +161,9 @@ impl<'g> Script<'g, '_> {
             (Object::Layer(path), [Object::Tensor(x)]) => self.forward(path, *x)?,
             (Object::Function(name), [Object::Tensor(x), rest @ ..]) => match (name.as_str(), rest) {
                 ("relu", []) => x.relu(),
+                ("l1", [Object::Tensor(target)]) => {
+                    losses::apply("L1Loss", &Attributes::default(), *x, *target, None, None)?
+                }
                 ("leaky_relu", [Object::Number(slope)]) => kiln_graph::layers::activation::leaky_relu(*x, *slope),
                 ("bce", [Object::Number(target)]) => {
                     let target = self.g.full(x.shape(), *target);
@@ -177,6 +183,8 @@ impl<'g> Script<'g, '_> {
             (Object::Method(object, name), arguments) => match (&**object, name.as_str(), arguments) {
                 (Object::Tensor(x), "sum", []) => x.sum(..),
                 (Object::Tensor(x), "mean", []) => x.mean(..),
+                (Object::Tensor(x), "sum", [axes]) => x.sum(axis_list(axes)?),
+                (Object::Tensor(x), "mean", [axes]) => x.mean(axis_list(axes)?),
                 (Object::Tensor(x), "detach" | "detach_", []) => x.detach(),
                 (Object::Tensor(x), "requires_grad_", []) => *x,
                 (Object::Tensor(loss), "backward", []) => {
@@ -200,7 +208,7 @@ impl<'g> Script<'g, '_> {
         Ok(Object::Tensor(value))
     }
 
-    /// A layer, or all layers under the path in turn.
+    /// A layer, a network with a `forward`, or all layers under the path in turn.
     pub fn forward(&mut self, path: &str, x: Value<'g>) -> Result<Value<'g>, Refusal> {
         if let Some((class, attributes)) = self.layers.get(path) {
             let parameter = |name: &str| {
@@ -211,6 +219,15 @@ impl<'g> Script<'g, '_> {
                 find(self.parameters).map(|state| self.g.current(state)).or_else(|| find(self.buffers))
             };
             return layers::apply(class, attributes, x, &parameter);
+        }
+        if let Some(lines) = self.forwards.get(path) {
+            let inside = [("self", Object::Layer(path.into())), ("x", Object::Tensor(x))];
+            let inside = inside.map(|(name, object)| (name.to_owned(), object)).into();
+            let outside = std::mem::replace(&mut self.names, inside);
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let result = self.run(&lines)?;
+            self.names = outside;
+            return result.ok_or_else(|| unsupported("a forward function without a result"));
         }
         let count = (0..).take_while(|number| self.layers.contains_key(&joined(path, &number.to_string()))).count();
         if count == 0 {
@@ -246,6 +263,19 @@ impl<'g> Script<'g, '_> {
         optimizer.apply(self.g, &own, &gradients);
         Ok(())
     }
+}
+
+/// An axis or several.
+fn axis_list(axes: &Object<'_>) -> Result<AxisList, Refusal> {
+    let axis = |object: &Object<'_>| match object {
+        Object::Number(axis) => Ok(*axis as i32),
+        _ => Err(unsupported("axes that are no numbers")),
+    };
+    let axes = match axes {
+        Object::List(axes) => axes.iter().map(axis).collect::<Result<Vec<_>, _>>()?,
+        other => vec![axis(other)?],
+    };
+    Ok(AxisList::from(&axes[..]))
 }
 
 fn joined(path: &str, name: &str) -> String {

@@ -136,6 +136,7 @@ fn reductions() -> Vec<Case> {
         row("sum_keep", [any(&[2, 3])], |_, v| v[0] * v[0].sum_keep(-1)),
         row("mean", [any(&[2, 3, 2])], |_, v| v[0].mean(1).exp()),
         row("mean_keep", [any(&[2, 3])], |_, v| v[0] * v[0].mean_keep(0)),
+        row("cumsum", [any(&[2, 5, 2])], |_, v| v[0].cumsum(1).exp()),
         row("var", [any(&[2, 4])], |_, v| v[0].var(1, 1.0)),
         row("var without correction", [any(&[2, 3, 2])], |_, v| v[0].var([0, 2], 0.0).sqrt()),
         row("prod", [any(&[2, 5])], |_, v| v[0].prod(1)),

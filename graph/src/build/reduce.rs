@@ -63,6 +63,24 @@ impl<'g> Value<'g> {
         })
     }
 
+    /// The sums of each element and all before it along an axis.
+    ///
+    /// By doubling: after step `s` an element holds the sum of the `2 s` elements that end at it, so `log2(n)` steps
+    /// suffice, and an element of the result has at most as many roundings.
+    pub fn cumsum(self, axis: impl Into<Axis>) -> Value<'g> {
+        self.along("cumsum", axis, |axis| {
+            let n = self.shape().dim(axis);
+            let mut low = vec![0; axis + 1];
+            let (mut sums, mut step) = (self, 1);
+            while step < n {
+                low[axis] = step;
+                sums = sums + sums.slice(axis, 0..n - step, 1).pad(&low, &[], 0.0);
+                step *= 2;
+            }
+            sums
+        })
+    }
+
     /// The i32 place of the first largest element along an axis, which is removed.
     pub fn argmax(self, axis: impl Into<Axis>) -> Value<'g> {
         self.along("argmax", axis, |axis| self.graph().apply(Op::ArgReduce { op: ArgOp::Max, axis }, &[self]))

@@ -1,4 +1,4 @@
-//! Losses between values of one shape: squared errors, and binary cross-entropy.
+//! Losses between values of one shape: squared and absolute errors, and binary cross-entropy.
 
 use ndarray::ArrayD;
 
@@ -12,6 +12,11 @@ use crate::shape::Shape;
 pub fn mean_squared_error<'g>(prediction: Value<'g>, target: Value<'g>, reduction: Reduction) -> Value<'g> {
     let _function = prediction.graph().function("mse");
     reduction.apply((prediction - target).square())
+}
+
+/// `|x - t|`; the shapes broadcast.
+pub fn mean_absolute_error<'g>(prediction: Value<'g>, target: Value<'g>, reduction: Reduction) -> Value<'g> {
+    reduction.apply((prediction - target).abs())
 }
 
 /// The binary cross-entropy of logits with targets in 0..1 of the same shape:
@@ -42,46 +47,57 @@ pub fn binary_cross_entropy_with_logits<'g>(
     })
 }
 
-/// The mean squared error; see [`mse`].
-#[derive(Clone, Debug)]
-pub struct Mse {
-    reduction: Reduction,
+/// Declares a loss that compares element by element, and its constructor.
+macro_rules! distances {
+    ($($(#[$doc:meta])* $function:ident, $name:ident, $values:ident;)*) => {$(
+        #[doc = concat!("See [`", stringify!($function), "`].")]
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            reduction: Reduction,
+        }
+
+        $(#[$doc])*
+        ///
+        /// * Shapes: prediction and target of one shape; the loss is a scalar.
+        /// * Settings: `reduction = Mean`.
+        /// * Errors: [`ShapeError::Mismatch`](crate::shape::ShapeError::Mismatch) for shapes that do not broadcast.
+        pub fn $function() -> $name {
+            $name { reduction: Reduction::Mean }
+        }
+
+        impl $name {
+            /// What becomes of the single losses. Default: their mean.
+            pub fn reduction(mut self, reduction: Reduction) -> $name {
+                self.reduction = reduction;
+                self
+            }
+        }
+
+        impl Loss for $name {
+            type Target = f32;
+
+            fn target_type(&self, prediction: Shape) -> Type {
+                Type::f32(prediction)
+            }
+
+            fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
+                let _ = g;
+                $values(prediction, target, self.reduction)
+            }
+
+            fn averages(&self) -> bool {
+                self.reduction == Reduction::Mean
+            }
+        }
+    )*};
 }
 
-/// The mean squared error.
-///
-/// * Shapes: prediction and target of one shape; the loss is a scalar.
-/// * Formula: the mean of `(x - t)^2` over all elements.
-/// * Settings: `reduction = Mean`.
-/// * Errors: [`ShapeError::Mismatch`](crate::shape::ShapeError::Mismatch) for shapes that do not broadcast.
-/// * Source: PyTorch's `nn.MSELoss`.
-pub fn mse() -> Mse {
-    Mse { reduction: Reduction::Mean }
-}
-
-impl Mse {
-    /// What becomes of the single losses. Default: their mean.
-    pub fn reduction(mut self, reduction: Reduction) -> Mse {
-        self.reduction = reduction;
-        self
-    }
-}
-
-impl Loss for Mse {
-    type Target = f32;
-
-    fn target_type(&self, prediction: Shape) -> Type {
-        Type::f32(prediction)
-    }
-
-    fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
-        let _ = g;
-        mean_squared_error(prediction, target, self.reduction)
-    }
-
-    fn averages(&self) -> bool {
-        self.reduction == Reduction::Mean
-    }
+distances! {
+    /// The mean squared error: the mean of `(x - t)^2` over all elements. Source: PyTorch's `nn.MSELoss`.
+    mse, Mse, mean_squared_error;
+    /// The mean absolute error: the mean of `|x - t|` over all elements, with the gradient 0 where they are equal.
+    /// Source: PyTorch's `nn.L1Loss`.
+    l1, L1, mean_absolute_error;
 }
 
 /// The binary cross-entropy of logits; see [`bce_with_logits`].
