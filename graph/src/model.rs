@@ -243,7 +243,7 @@ impl Init {
         let draw = |index: usize| {
             let (u, v) = (unit(index & !1), unit(index | 1));
             let (sine, cosine) = (v * std::f64::consts::TAU).sin_cos();
-            ((-2.0 * (-u).ln_1p()).sqrt() * if index % 2 == 0 { cosine } else { sine }) as f32
+            ((-2.0 * (-u).ln_1p()).sqrt() * if index.is_multiple_of(2) { cosine } else { sine }) as f32
         };
         let values = (0..shape.elements()).map(draw).collect();
         ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")

@@ -1,7 +1,9 @@
 //! Gradient checks: every operation's gradient, and the gradient of its gradient, in f64 against central
-//! differences (`rows.rs`), and the values that PyTorch gives where there is no derivative (`conventions.rs`).
+//! differences (`rows.rs`), the values that PyTorch gives where there is no derivative (`conventions.rs`), and a loss that
+//! holds a gradient (`penalty.rs`).
 
 mod conventions;
+mod penalty;
 mod rows;
 
 use std::collections::{BTreeSet, HashMap};

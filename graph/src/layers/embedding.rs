@@ -56,7 +56,7 @@ impl Default for EmbeddingSettings {
 
 /// A table of `V` rows of `D` numbers each, of which it gives those with the indices that are its input.
 ///
-/// The input is i32: the model declares it as such, `input = [T] as i32`.
+/// The input is i32: the model declares it as such, `input = [16; i32]`.
 ///
 /// * Shapes: `[N, ..]` to `[N, .., D]`; `weight [V, D]`.
 /// * Settings: `padding_idx` (none): the row with this index starts as zeros, and gets no gradient.

@@ -365,7 +365,7 @@ impl ShapeError {
             }
             ShapeError::NoIndices { found } => {
                 let m = m.text("its input must be indices (i32), but is ").text(found.name());
-                m.text("; declare the model's input `as i32`")
+                m.text("; declare the model's input with its element type, as in `[N, 16; i32]`")
             }
             ShapeError::OneValue { found } => {
                 let m = m.text(
