@@ -115,8 +115,8 @@ fn mistakes_are_collected() {
     let cases: &[(&str, &[&str])] = &[
         ("struct Net(Linear(1), Linaer(1, 2));", &["`Linear` needs `out_features`", "there is no layer `Linaer`"]),
         (
-            "struct Net(Dropout(0.5));",
-            &["Kiln does not have PyTorch's `Dropout` yet; those that it has are listed in `kiln::layers`"],
+            "struct Net(AlphaDropout(0.5));",
+            &["Kiln does not have PyTorch's `AlphaDropout` yet; those that it has are listed in `kiln::layers`"],
         ),
         (
             "struct Net { opt: Adam(net, lr = 1e-3) }",
