@@ -182,7 +182,8 @@ where
     /// # Errors
     /// [`DrawError::Write`].
     pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
-        let graph = train_graph(&self.model, &self.loss, &self.optimizer, self.settings.batch)?;
+        let Settings { batch, seed, .. } = self.settings;
+        let graph = train_graph(&self.model, &self.loss, &self.optimizer, batch, seed)?;
         Drawing::new(&graph).plan(self.plan()).layers("", &self.model).save_html(path)
     }
 
@@ -191,7 +192,8 @@ where
     /// # Errors
     /// [`DrawError::Write`].
     pub fn graph_dot(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
-        let graph = train_graph(&self.model, &self.loss, &self.optimizer, self.settings.batch)?;
+        let Settings { batch, seed, .. } = self.settings;
+        let graph = train_graph(&self.model, &self.loss, &self.optimizer, batch, seed)?;
         Drawing::new(&graph).layers("", &self.model).save_dot(path)
     }
 
