@@ -179,14 +179,14 @@ impl View for Stored<'_> {
     fn data(&self) -> Cow<'_, [u8]> {
         let values = self.0.value.iter();
         match self.0.kind {
-            Kind::Trained | Kind::Buffer => values.flat_map(|value| value.to_le_bytes()).collect(),
+            Kind::Trained | Kind::Frozen | Kind::Buffer => values.flat_map(|value| value.to_le_bytes()).collect(),
             Kind::Counter => values.flat_map(|&value| (value as i64).to_le_bytes()).collect(),
         }
     }
 
     fn data_len(&self) -> usize {
         let size = match self.0.kind {
-            Kind::Trained | Kind::Buffer => size_of::<f32>(),
+            Kind::Trained | Kind::Frozen | Kind::Buffer => size_of::<f32>(),
             Kind::Counter => size_of::<i64>(),
         };
         size * self.0.value.len()
@@ -196,7 +196,7 @@ impl View for Stored<'_> {
 /// The element type of a parameter in a file.
 fn dtype(kind: Kind) -> Dtype {
     match kind {
-        Kind::Trained | Kind::Buffer => Dtype::F32,
+        Kind::Trained | Kind::Frozen | Kind::Buffer => Dtype::F32,
         Kind::Counter => Dtype::I64,
     }
 }
@@ -242,7 +242,7 @@ fn decode(model: &impl Layer, path: &Path, bytes: &[u8]) -> Result<HashMap<Strin
             return Err(CheckpointError::WrongType { path: path.into(), name, expected, found });
         }
         let numbers = match kind {
-            Kind::Trained | Kind::Buffer => {
+            Kind::Trained | Kind::Frozen | Kind::Buffer => {
                 tensor.data().as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect()
             }
             Kind::Counter => tensor.data().as_chunks().0.iter().map(|&word| i64::from_le_bytes(word) as f32).collect(),

@@ -11,6 +11,9 @@ use crate::shape::{DType, Shape, ShapeError, Type};
 pub enum Kind {
     /// A weight or a bias: it has a gradient.
     Trained,
+    /// A weight or a bias that stays as it is: no gradient is taken in it, so that the backward graph holds nothing for it.
+    /// Gradients pass through its layer to what lies before. PyTorch's `requires_grad = False`.
+    Frozen,
     /// Part of the model's state without a gradient, such as a running mean.
     Buffer,
     /// A [`Kind::Buffer`] that counts: a whole number, which files hold as an i64, as PyTorch's do. (It is exact up to
@@ -81,6 +84,16 @@ pub trait Layer {
         let _ = (path, f);
     }
 
+    /// Says whether the parameters are trained; buffers are none of these. PyTorch's method of this name: the layer gets no
+    /// gradients and is not updated by programs that are built from then on, and works as before otherwise.
+    fn requires_grad_(&mut self, required: bool) {
+        self.visit_mut(&mut Path::new(), &mut |_, parameter| match (parameter.kind, required) {
+            (Kind::Trained, false) => parameter.kind = Kind::Frozen,
+            (Kind::Frozen, true) => parameter.kind = Kind::Trained,
+            (Kind::Trained | Kind::Frozen | Kind::Buffer | Kind::Counter, _) => {}
+        });
+    }
+
     /// Calls `f` with the path and the description (`Conv2d(1, 20, kernel 5)`) of every built-in layer within.
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str));
 }
@@ -140,6 +153,12 @@ pub trait Model: Layer + Sized {
     fn as_layer_mut(&mut self) -> &mut dyn Layer {
         self
     }
+}
+
+/// The layer, with [`Layer::requires_grad_`] said.
+pub fn requires_grad<L: Layer>(mut layer: L, required: bool) -> L {
+    layer.requires_grad_(required);
+    layer
 }
 
 /// [`Layer::forward`] of a model with several inputs or outputs: records that one can not do.

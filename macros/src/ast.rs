@@ -128,6 +128,7 @@ pub struct Layer {
 }
 
 /// `2`, or `stride = 2`.
+#[derive(Clone)]
 pub struct Argument {
     pub name: Option<Ident>,
     pub value: Expr,

@@ -1,6 +1,9 @@
 //! The layers that Kiln has, each with its arguments in PyTorch's order: the one place to extend for a new layer.
 //! Knows names and kinds of arguments, and nothing of what a layer computes.
 
+/// The option of every layer and every model: whether its parameters are trained.
+pub const REQUIRES_GRAD: &str = "requires_grad";
+
 /// A layer of Kiln.
 pub struct Known {
     /// The name of its type.

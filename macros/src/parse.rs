@@ -14,6 +14,7 @@ use syn::{
 };
 
 use crate::ast::{Argument, Declaration, Extents, Form, Layer, Member, Node, Parsed, Place, Sequence, Style};
+use crate::layers::REQUIRES_GRAD;
 use crate::mistakes::{Mistakes, spaced};
 
 /// Reads a struct under `#[derive(Model)]`.
@@ -69,9 +70,11 @@ fn derive_member(position: usize, field: syn::Field, mistakes: &mut Mistakes) ->
         }
     }
     let mut node = derive_node(field.ty, place, mistakes)?;
+    let (for_all, options) = options.into_iter().partition(is_for_all);
+    give(&mut node, for_all);
     if let Some(first) = options.first().map(Argument::tokens) {
         match single_layer(&mut node) {
-            Some(layer) => layer.arguments = options,
+            Some(layer) => layer.arguments.extend(options),
             None => mistakes.at(
                 first,
                 "these options belong to one layer, and this field is a tuple of several: give the layer a struct or \
@@ -80,6 +83,21 @@ fn derive_member(position: usize, field: syn::Field, mistakes: &mut Mistakes) ->
         }
     }
     Some(Member { attributes: Vec::new(), visibility: field.vis, name, node })
+}
+
+/// Whether an option of a field is for all layers in it.
+fn is_for_all(option: &Argument) -> bool {
+    option.name.as_ref().is_some_and(|name| name == REQUIRES_GRAD)
+}
+
+/// Gives options to all layers in a node that do not have them.
+fn give(node: &mut Node<Layer>, options: Vec<Argument>) {
+    match node {
+        Node::Layer(layer) if layer.arguments.iter().any(is_for_all) => {}
+        Node::Layer(layer) => layer.arguments.extend(options),
+        Node::List { element, .. } => give(element, options),
+        Node::Sequence(inner) => inner.members.iter_mut().for_each(|member| give(&mut member.node, options.clone())),
+    }
 }
 
 /// The one layer that a field's options are for.
@@ -298,12 +316,13 @@ fn named(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Sequence<La
     braced!(content in input);
     let mut members: Vec<Member<Layer>> = Vec::new();
     while !content.is_empty() {
-        let attributes = field_attributes(&content, mistakes)?;
+        let (attributes, options) = field_attributes(&content, mistakes)?;
         let visibility = content.parse()?;
         let first = content.cursor().span();
         let name: Ident = content.parse()?;
         content.parse::<Token![:]>()?;
         let mut node = node(&content, mistakes)?;
+        give(&mut node, options);
         if let Node::Layer(layer) = &mut node {
             layer.place.first = first;
         }
@@ -324,13 +343,14 @@ fn positional(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Sequen
     parenthesized!(content in input);
     let mut members = Vec::new();
     while !content.is_empty() {
-        let attributes = field_attributes(&content, mistakes)?;
+        let (attributes, options) = field_attributes(&content, mistakes)?;
         let visibility = content.parse()?;
         let name = syn::Member::Unnamed(Index { index: members.len() as u32, span: content.cursor().span() });
         if content.peek(Ident) && content.peek2(Token![:]) && !content.peek2(Token![::]) {
             return Err(content.error("named layers stand in braces: `Sequential { name: LAYER, .. }`"));
         }
-        let node = node(&content, mistakes)?;
+        let mut node = node(&content, mistakes)?;
+        give(&mut node, options);
         members.push(Member { attributes, visibility, name, node });
         separator(&content)?;
     }
@@ -345,7 +365,8 @@ fn separator(content: ParseStream) -> syn::Result<()> {
     Ok(())
 }
 
-fn field_attributes(content: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Vec<Attribute>> {
+/// The attributes of a field, and what its `#[model(requires_grad = false)]` says of all layers in it.
+fn field_attributes(content: ParseStream, mistakes: &mut Mistakes) -> syn::Result<(Vec<Attribute>, Vec<Argument>)> {
     let (models, attributes) =
         content.call(Attribute::parse_outer)?.into_iter().partition::<Vec<_>, _>(|a| a.path().is_ident("model"));
     for attribute in
@@ -353,10 +374,16 @@ fn field_attributes(content: ParseStream, mistakes: &mut Mistakes) -> syn::Resul
     {
         mistakes.at(attribute, "a layer can not depend on `cfg`: put it on the whole model");
     }
+    let mut options = Vec::new();
     for attribute in models {
-        mistakes.at(attribute, "in `model!` a layer's options are named arguments: `MaxPool2d(2, stride = 1)`");
+        match attribute.parse_args_with(arguments) {
+            Ok(given) if given.iter().all(is_for_all) => options.extend(given),
+            _ => {
+                mistakes.at(attribute, "in `model!` a layer's options are named arguments: `MaxPool2d(2, stride = 1)`")
+            }
+        }
     }
-    Ok(attributes)
+    Ok((attributes, options))
 }
 
 /// A layer, `[LAYER; COUNT]`, `Sequential { .. }`, `Sequential(..)` or a tuple.

@@ -11,7 +11,7 @@ pub use calls::batch;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{GenericArgument, GenericParam, Type};
+use syn::{Expr, GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::{Forward, Helper};
@@ -28,6 +28,8 @@ pub struct Layer {
     /// Its type.
     pub ty: TokenStream,
     pub kind: LayerKind,
+    /// Whether its parameters are trained, if it says.
+    pub requires_grad: Option<Expr>,
     /// Where errors about its shape are reported.
     pub place: Place,
 }
@@ -90,8 +92,9 @@ fn node(node: Node<ast::Layer>, form: Form, count: &mut usize, mistakes: &mut Mi
     }
 }
 
-fn layer(layer: ast::Layer, form: Form, count: &mut usize, mistakes: &mut Mistakes) -> Layer {
+fn layer(mut layer: ast::Layer, form: Form, count: &mut usize, mistakes: &mut Mistakes) -> Layer {
     let place = layer.place;
+    let requires_grad = arguments::requires_grad(&mut layer.arguments, mistakes);
     let resolved = match resolve(&layer, form, mistakes) {
         Resolved::Known(known) => arguments::known(known, layer, form, mistakes),
         Resolved::Model => model(layer, form, mistakes),
@@ -99,7 +102,7 @@ fn layer(layer: ast::Layer, form: Form, count: &mut usize, mistakes: &mut Mistak
     };
     let (ty, kind) = resolved.unwrap_or((quote!(()), LayerKind::Model));
     *count += 1;
-    Layer { id: *count, ty, kind, place }
+    Layer { id: *count, ty, kind, requires_grad, place }
 }
 
 enum Resolved {

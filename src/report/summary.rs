@@ -19,6 +19,8 @@ pub struct LayerRow {
     pub output: Shape,
     /// The number of its parameters, running statistics not among them.
     pub parameters: usize,
+    /// How many of these are not trained: `requires_grad = false`.
+    pub frozen: usize,
     /// Floating-point operations of its forward pass for one sample; a multiply-add counts as 2.
     pub flops: u64,
 }
@@ -60,13 +62,15 @@ impl Summary {
                 layer: layer.to_string(),
                 output,
                 parameters: 0,
+                frozen: 0,
                 flops: nodes.iter().map(|&id| flops(&graph, id)).sum(),
             });
         });
         model.visit(&mut Path::default(), &mut |name, parameter| {
             let row = layers.iter_mut().find(|row| within(name, &row.name));
-            if let (Kind::Trained, Some(row)) = (parameter.kind, row) {
+            if let (Kind::Trained | Kind::Frozen, Some(row)) = (parameter.kind, row) {
                 row.parameters += parameter.value.len();
+                row.frozen += if parameter.kind == Kind::Frozen { parameter.value.len() } else { 0 };
             }
         });
         Ok(Summary {
@@ -80,6 +84,11 @@ impl Summary {
     /// The number of parameters of all layers.
     pub fn parameters(&self) -> usize {
         self.layers.iter().map(|row| row.parameters).sum()
+    }
+
+    /// The number of parameters that are not trained.
+    pub fn frozen(&self) -> usize {
+        self.layers.iter().map(|row| row.frozen).sum()
     }
 
     /// Floating-point operations of the forward pass for one sample.
@@ -145,7 +154,8 @@ impl fmt::Display for Summary {
             ["total", "", "", &thousands(self.parameters() as u64), &thousands(self.flops())].map(str::to_string);
         let rows = self.layers.iter().map(|row| {
             let [parameters, flops] = [row.parameters as u64, row.flops].map(thousands);
-            [row.name.clone(), row.layer.clone(), row.output.to_string(), parameters, flops]
+            let frozen = if row.frozen > 0 { ", frozen" } else { "" };
+            [row.name.clone(), format!("{}{frozen}", row.layer), row.output.to_string(), parameters, flops]
         });
         let rows: Vec<[String; 5]> = rows.collect();
         let widths: [usize; 5] = std::array::from_fn(|column| {
@@ -163,6 +173,10 @@ impl fmt::Display for Summary {
         }
         writeln!(f, "{rule}")?;
         line(f, &total)?;
+        if self.frozen() > 0 {
+            let [trained, frozen] = [self.parameters() - self.frozen(), self.frozen()].map(|n| thousands(n as u64));
+            writeln!(f, "parameters: {trained} trained, {frozen} frozen")?;
+        }
         let memory = |bytes: Option<usize>| bytes.map_or("not planned".to_string(), megabytes);
         write!(
             f,

@@ -95,13 +95,19 @@ fn fields(form: Form, outer: &Ident, body: &Sequence<Layer>, owner: &Owner) -> T
 
 fn node_value(form: Form, name: &Ident, node: &Node<Layer>, owner: &Owner) -> TokenStream {
     match node {
-        Node::Layer(Layer { id, ty, kind, .. }) => match kind {
-            LayerKind::Known { .. } => {
-                let settings = owner.settings(*id);
-                emit!(<#ty>::new(#settings, init))
+        Node::Layer(Layer { id, ty, kind, requires_grad, .. }) => {
+            let value = match kind {
+                LayerKind::Known { .. } => {
+                    let settings = owner.settings(*id);
+                    emit!(<#ty>::new(#settings, init))
+                }
+                LayerKind::Model => emit!(<#ty as ::kiln::graph::Model>::new(init)),
+            };
+            match requires_grad {
+                Some(required) => emit!(::kiln::graph::model::requires_grad(#value, #required)),
+                None => value,
             }
-            LayerKind::Model => emit!(<#ty as ::kiln::graph::Model>::new(init)),
-        },
+        }
         Node::List { element, .. } => {
             let element = node_value(form, name, element, owner);
             emit!(::core::array::from_fn(|_| #element))

@@ -7,7 +7,7 @@ use syn::{Expr, ExprArray, ExprLit, ExprTuple, ExprUnary, GenericArgument, Ident
 
 use super::{LayerKind, list};
 use crate::ast::{self, Argument, Form, Place};
-use crate::layers::{Kind, Known, Parameter, Role, one_slip};
+use crate::layers::{Kind, Known, Parameter, REQUIRES_GRAD, Role, one_slip};
 use crate::mistakes::{Mistakes, spaced};
 
 /// The type and the settings of a layer, if its arguments are right.
@@ -58,6 +58,21 @@ pub fn known(
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     Some((ty, LayerKind::Known { settings_type, settings }))
+}
+
+/// Takes `requires_grad = false` off the arguments, as any layer and any model takes it.
+pub fn requires_grad(arguments: &mut Vec<Argument>, mistakes: &mut Mistakes) -> Option<Expr> {
+    let is_it = |argument: &Argument| argument.name.as_ref().is_some_and(|name| name == REQUIRES_GRAD);
+    let (mut found, others): (Vec<_>, Vec<_>) = std::mem::take(arguments).into_iter().partition(is_it);
+    *arguments = others;
+    if let Some(second) = found.get(1) {
+        mistakes.at(second.tokens(), format!("`{REQUIRES_GRAD}` is given twice"));
+    }
+    let value = found.drain(..).next()?.value;
+    if !fits(&value, Kind::Flag) {
+        mistakes.at(&value, format!("`{REQUIRES_GRAD}` is `true` or `false`, not `{}`", spaced(&value)));
+    }
+    Some(value)
 }
 
 /// The values of a layer's parameters, in their order, from arguments by position (which start at parameter `first`)

@@ -1,0 +1,135 @@
+//! Boundaries of the gradient: parameters that are not trained, `detach` and `no_grad` leave no backward work behind.
+
+use kiln::graph::{Builder, Graph, Kind, Op, Type, optimize};
+use kiln::prelude::*;
+use ndarray::{Array1, Array2, ArrayD};
+
+/// A network in three stages of equal cost, and the same with a boundary.
+macro_rules! network {
+    ($name:ident, [$($first:tt)*], [$($second:tt)*], |$x:ident, $a:ident, $b:ident, $c:ident| { $($body:tt)* }) => {
+        model! {
+            struct $name {
+                $a: Linear(16, 16 $($first)*),
+                $b: Linear(16, 16 $($second)*),
+                $c: Linear(16, 16),
+            }
+
+            fn forward($x: [N, 16]) -> [N, 16] { $($body)* }
+        }
+    };
+}
+
+network!(Trained, [], [], |x, a, b, c| { c(b(a(x).tanh()).tanh()) });
+network!(First, [, requires_grad = false], [], |x, a, b, c| { c(b(a(x).tanh()).tanh()) });
+network!(Middle, [], [, requires_grad = false], |x, a, b, c| { c(b(a(x).tanh()).tanh()) });
+network!(Both, [, requires_grad = false], [, requires_grad = false], |x, a, b, c| { c(b(a(x).tanh()).tanh()) });
+network!(Detached, [], [], |x, a, b, c| { c(b(a(x).tanh()).tanh().detach()) });
+network!(NoGrad, [], [], |x, a, b, c| {
+    let y = no_grad { b(a(x).tanh()).tanh() };
+    c(y)
+});
+network!(NoGradAssigned, [], [], |x, a, b, c| {
+    no_grad {
+        x = a(x).tanh();
+        x = b(x).tanh();
+    }
+    c(x)
+});
+
+/// Multiply-adds of matrix products in the graph of a training step, and the names of the states that it changes.
+fn training(model: &impl Model) -> (u64, Vec<String>) {
+    let g = Builder::new("train");
+    let y = model.forward(&g, g.input("x", [8, 16]));
+    let mut names = Vec::new();
+    model.visit(&mut Path::new(), &mut |name, parameter| {
+        if parameter.kind == Kind::Trained {
+            names.push((name.to_string(), parameter.shape()));
+        }
+    });
+    let values: Vec<_> = names.iter().map(|(name, shape)| g.state(name, Type::f32(*shape))).collect();
+    let gradients = g.gradients_of(y.square().mean(..), &values).unwrap();
+    for (value, gradient) in values.iter().zip(&gradients) {
+        g.update(*value, *value - *gradient);
+    }
+    let graph = optimize(&g.finish().unwrap());
+    let changed = graph.updates.iter().map(|update| graph.inputs[update.input].name.clone()).collect();
+    (products(&graph), changed)
+}
+
+fn products(graph: &Graph) -> u64 {
+    let count = |id| match graph.node(id).op {
+        Op::Dot => (graph.shape(id).elements() * graph.shape(graph.node(id).inputs[0]).dim(1)) as u64,
+        _ => 0,
+    };
+    graph.ids().map(count).sum()
+}
+
+#[test]
+fn nothing_is_computed_behind_a_boundary() {
+    // One product of 8 x 16 by 16 x 16. Forward takes three; a layer's own gradient one more, and one its input's.
+    let one = 8 * 16 * 16;
+    let cases: [(&str, (u64, Vec<String>), u64, &[&str]); 7] = [
+        ("all trained", training(&Trained::init(0)), 3 + 3 + 2, &["a", "b", "c"]),
+        ("the first frozen", training(&First::init(0)), 3 + 2 + 1, &["b", "c"]),
+        // Gradients pass through a frozen layer to the one before it.
+        ("the middle frozen", training(&Middle::init(0)), 3 + 2 + 2, &["a", "c"]),
+        ("two frozen", training(&Both::init(0)), 3 + 1, &["c"]),
+        ("detached", training(&Detached::init(0)), 3 + 1, &["a", "b", "c"]),
+        ("no_grad", training(&NoGrad::init(0)), 3 + 1, &["a", "b", "c"]),
+        ("names in no_grad", training(&NoGradAssigned::init(0)), 3 + 1, &["a", "b", "c"]),
+    ];
+    for (case, (found, changed), expected, layers) in cases {
+        assert_eq!(found / one, expected, "{case}");
+        for layer in layers {
+            assert!(changed.contains(&format!("{layer}.weight")), "{case}: {changed:?}");
+        }
+    }
+}
+
+model! {
+    struct Tuned {
+        #[model(requires_grad = false)]
+        features: Sequential { fc: Linear(4, 16), norm: BatchNorm1d(16), act: Tanh },
+        head: Linear(16, 3),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        head(features(x))
+    }
+}
+
+fn values(model: &impl Model) -> Vec<(String, Kind, ArrayD<f32>)> {
+    let mut all = Vec::new();
+    model.visit(&mut Path::new(), &mut |name, parameter| {
+        all.push((name.to_string(), parameter.kind, parameter.value.clone()));
+    });
+    all
+}
+
+#[test]
+fn frozen_parameters_stay_and_the_rest_learns() {
+    let x = Array2::from_shape_fn((32, 4), |(i, j)| ((i * 7 + j * 13) as f32).sin());
+    let y = Array1::from_shape_fn(32, |i| (i % 3) as i32);
+    let model = Tuned::init(3);
+    let before = values(&model);
+    let mut trainer = Trainer::new(model, cross_entropy(), Adam::default().lr(0.01)).batch(32).build().unwrap();
+    let first = trainer.step(&x, &y).unwrap();
+    for _ in 0..50 {
+        trainer.step(&x, &y).unwrap();
+    }
+    assert!(trainer.step(&x, &y).unwrap() < first);
+    let frozen_flops = trainer.plan().flops();
+    let summary = trainer.summary().unwrap();
+    assert_eq!((summary.parameters(), summary.frozen()), (4 * 16 + 16 + 32 + 16 * 3 + 3, 4 * 16 + 16 + 32));
+    assert!(summary.to_string().contains("Linear(4, 16), frozen"), "{summary}");
+    assert!(summary.to_string().contains("parameters: 51 trained, 112 frozen"), "{summary}");
+    for ((name, kind, before), (_, _, after)) in before.iter().zip(values(trainer.model())) {
+        // Running statistics are no parameters: they follow the batches, as in PyTorch.
+        assert_eq!(*kind == Kind::Frozen, *before == after, "{name}");
+    }
+    let mut model = trainer.into_model();
+    // The same can be said of a model that is there.
+    model.requires_grad_(true);
+    let trainer = Trainer::new(model, cross_entropy(), Adam::default()).batch(32).build().unwrap();
+    assert!(frozen_flops < trainer.plan().flops());
+}
