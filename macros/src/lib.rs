@@ -53,9 +53,12 @@ use syn::DeriveInput;
 /// * an array `[LAYER; COUNT]`, whose elements are applied in order and have parameters of their own: `blocks.0.weight`;
 /// * a tuple of these: `body.0.weight`.
 ///
+/// `#[model(requires_grad = false)]` on a field, whatever stands in it, freezes its parameters: they get no gradient and no
+/// update.
+///
 /// `#[model(..)]` on the struct says
 ///
-/// * `input = [..]`, the extents of one sample. The batch axis N comes first and is implied;
+/// * `input = [..]`, the extents of one sample. The batch axis N comes first and is implied. Indices are `[16; i32]`;
 /// * `output = [..]`, if you like: the output's extents, which are checked against what the layers give.
 ///
 /// Every extent may be a literal, a constant or a const parameter of the struct. The struct takes no other parameters.
@@ -125,60 +128,7 @@ pub fn derive_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 ///
 /// `model! { pub struct Net(LAYER, ..); }` declares a tuple struct.
 ///
-/// # A `forward` of its own
-///
-/// Layers that are not just applied in order stand in a struct without `#[model(..)]`, and a `forward` says what is
-/// computed. Its shapes begin with the batch axis `N`.
-///
-/// ```
-/// use kiln::prelude::*;
-///
-/// model! {
-///     struct Residual {
-///         linears: [Linear(10, 10); 10], // PyTorch's ModuleList: `linears.0.weight`, ..
-///         head: Sequential { act: ReLU, out: Linear(10, 3, bias = false) },
-///     }
-///
-///     fn forward(x: [N, 10]) -> [N, 3] {
-///         for (i, l) in linears.iter().enumerate() {
-///             x = linears[i / 2](x) + l(x);
-///         }
-///         head(x)
-///     }
-/// }
-///
-/// assert_eq!(Residual::OUTPUT, Shape::new(&[Shape::N, 3]));
-/// ```
-///
-/// The body reads as Rust, but names need no `mut`:
-///
-/// * `let y = ..;`, which may hide an earlier `y`; `x = ..;` and `x += ..;`, which give a name a new value. Values
-///   themselves never change: `let skip = x;` keeps what `x` was;
-/// * `+`, `-`, `*`, `/` between tensors, which broadcast as in PyTorch, and with numbers: literals, constants, loop
-///   variables, in any expression that a `const` may hold. Names of constants start with a capital letter or are paths;
-/// * layers by the names of their fields: `fc(x)`, `linears[i / 2](x)`, `head.out(x)`, `blocks[0].fc(x)`. One that is
-///   applied several times has one set of parameters, whose gradients add up. One that is never applied is warned of;
-/// * PyTorch's functions of tensors, with its names, order and defaults of arguments, as methods or by name; see below.
-///   The statement `x.detach_();` means `x = x.detach();`;
-/// * `for i in 0..10`, also `0..=9` and `(0..10).rev()`; `for l in linears.iter()`; `for (i, l) in
-///   linears.iter().enumerate()`; `linears.len()`;
-/// * `if CONDITION { .. } else { .. }` with a constant condition, as a statement or a value.
-///
-/// rustc evaluates the same body over shapes. What does not fit is an error at the operation, with the shape so far;
-/// an error ends the check of this body.
-///
-/// ```compile_fail,E0080
-/// # use kiln::prelude::*;
-/// model! {
-///     struct Net {
-///         fc: Linear(10, 20),
-///     }
-///
-///     fn forward(x: [N, 10]) -> [N, 10] {
-///         x + fc(x) // shape mismatch in `x + fc(x)`: add can not combine shapes [N, 10] and [N, 20]
-///     }
-/// }
-/// ```
+#[doc = include_str!("forward.md")]
 #[proc_macro]
 pub fn model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = TokenStream::from(input);

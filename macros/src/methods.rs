@@ -403,6 +403,15 @@ mod tests {
     }
 
     #[test]
+    fn all_are_documented() {
+        let text = include_str!("forward.md");
+        let table = text.split("# Functions of tensors").nth(1).unwrap_or_default();
+        let missing =
+            FUNCTIONS.iter().filter(|f| !["`", "("].iter().any(|end| table.contains(&format!("`{}{end}", f.name))));
+        assert_eq!(missing.map(|function| function.name).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
     fn methods_are_called_on_their_tensor() {
         let receiver = |name| Function::find(name, true).map(|function| function.parameters[function.receiver()].name);
         assert_eq!(receiver("where"), Some("input"));
