@@ -36,7 +36,7 @@
 //! | predict only | [`Predictor`] |
 //! | save and load it | [`Checkpoint`] |
 //! | read and batch data | [`data`] |
-//! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::plan`], [`report`] |
+//! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
 //! | build a graph by hand | [`graph`], compiled by [`jit`] |
 //!
 //! Names, defaults, initialisation and layouts are PyTorch's. Mistakes are errors, never panics; those about shapes

@@ -6,7 +6,7 @@ use kiln_graph::Model;
 use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
-use crate::report::{DrawError, Drawing, Summary};
+use crate::report::{DrawError, Drawing, Profile, Summary};
 use crate::trainer::{Programs, Settings, Task, TrainError, predict, predict_graph};
 
 /// A model ready to predict, compiled for one batch size.
@@ -106,6 +106,17 @@ impl<M: Model> Predictor<M> {
     pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
         let graph = predict_graph(&self.model, self.settings.batch)?;
         Drawing::new(&graph).plan(self.plan()).layers("", &self.model).save_html(path)
+    }
+
+    /// Times each kernel of the prediction of a full batch; see [`Trainer::profile`](crate::Trainer::profile).
+    ///
+    /// # Errors
+    /// [`TrainError::Profile`].
+    pub fn profile(&mut self) -> Result<Profile, TrainError> {
+        let batch = self.settings.batch;
+        let graph = predict_graph(&self.model, batch)?;
+        let (program, states) = self.programs.get(Task::Predict, batch, || Ok(graph.clone()))?;
+        program.profile(states, &graph)
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory; it prints.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kiln::graph::{Builder, Type, optimize};
 use kiln::jit::{CompileOptions, Program, Session, States};
 use kiln::prelude::*;
+use kiln::report::Profile;
 use kiln::runtime::Pool;
 use ndarray::{Array1, ArrayD};
 use serde_json::Value;
@@ -95,6 +96,10 @@ impl<M: Model> Contender for Training<M> {
         Ok(())
     }
 
+    fn profile(&mut self) -> Result<Option<Profile>, Box<dyn Error>> {
+        Ok(Some(self.trainer.profile()?))
+    }
+
     fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
         Ok(self.loss.into())
     }
@@ -111,6 +116,10 @@ impl<M: Model> Contender for Inference<M> {
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
         self.y = self.predictor.predict(&self.x)?;
         Ok(())
+    }
+
+    fn profile(&mut self) -> Result<Option<Profile>, Box<dyn Error>> {
+        Ok(Some(self.predictor.profile()?))
     }
 
     fn loss(&mut self) -> Result<f64, Box<dyn Error>> {

@@ -1,11 +1,12 @@
 //! The benchmark suite: networks that every framework can build, with numbers that need no files.
 //!
 //! ```text
-//! cargo bench --bench suite -- [--cases mlp_tiny,lenet:infer] [--threads 1,2] [--seconds 1] [--cpus 0,1] [--json]
+//! cargo bench --bench suite -- [--cases mlp_tiny,lenet:infer] [--threads 1,2] [--seconds 1] [--cpus 0,1] [--json] [--profile]
 //! ```
 //!
 //! Each case runs in a process of its own, bound to as many cores as it has threads (by `taskset`, where there is
-//! one). `--json` prints one object a line, with the fields that the other frameworks' harnesses print. The losses are
+//! one). `--json` prints one object a line, with the fields that the other frameworks' harnesses print; `--profile` the
+//! times of single kernels, to the standard error output. The losses are
 //! compared with PyTorch's (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
 
 mod cases;
@@ -30,6 +31,7 @@ struct Options {
     seconds: f64,
     cpus: Vec<usize>,
     json: bool,
+    profile: bool,
     /// Set in the process that measures one case.
     child: Option<(String, Mode)>,
 }
@@ -37,7 +39,7 @@ struct Options {
 fn main() -> ExitCode {
     let result = options(std::env::args().skip(1)).and_then(|options| match &options.child {
         Some((case, mode)) => {
-            let settings = Settings { threads: options.threads[0], seconds: options.seconds };
+            let settings = Settings { threads: options.threads[0], seconds: options.seconds, profile: options.profile };
             println!("{}", cases::run(case, *mode, settings)?);
             Ok(true)
         }
@@ -54,8 +56,15 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
-    let mut options =
-        Options { cases: Vec::new(), threads: vec![1], seconds: 1.0, cpus: allowed_cpus(), json: false, child: None };
+    let mut options = Options {
+        cases: Vec::new(),
+        threads: vec![1],
+        seconds: 1.0,
+        cpus: allowed_cpus(),
+        json: false,
+        profile: false,
+        child: None,
+    };
     let list = |text: String| text.split(',').map(str::to_string).collect::<Vec<_>>();
     let numbers = |text: String| text.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>();
     while let Some(argument) = arguments.next() {
@@ -66,12 +75,13 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--seconds" => options.seconds = value()?.parse()?,
             "--cpus" => options.cpus = numbers(value()?)?,
             "--json" => options.json = true,
+            "--profile" => options.profile = true,
             "--child" => options.child = Some((value()?, if value()? == "infer" { Mode::Infer } else { Mode::Train })),
             // `cargo bench` passes it to every bench target.
             "--bench" => {}
             other => {
                 return Err(format!(
-                    "unknown argument `{other}`; known are --cases, --threads, --seconds, --cpus, --json"
+                    "unknown argument `{other}`; known are --cases, --threads, --seconds, --cpus, --json, --profile"
                 )
                 .into());
             }
@@ -155,6 +165,7 @@ fn child(case: &str, mode: Mode, threads: usize, options: &Options) -> Result<St
     let output = command
         .args(["--child", case, mode.name()])
         .args(["--threads", &threads.to_string(), "--seconds", &options.seconds.to_string()])
+        .args(options.profile.then_some("--profile"))
         .stderr(Stdio::inherit())
         .output()?;
     let text = String::from_utf8(output.stdout)?;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use kiln::report::Profile;
 use serde_json::{Value, json};
 
 use crate::cases::Mode;
@@ -14,6 +15,8 @@ pub struct Settings {
     pub threads: usize,
     /// Time at least this long.
     pub seconds: f64,
+    /// Whether to print the times of single kernels, too.
+    pub profile: bool,
 }
 
 /// What a case does from a fresh start.
@@ -22,6 +25,10 @@ pub trait Contender {
     fn step(&mut self) -> Result<(), Box<dyn Error>>;
     /// The loss of the step that was just done (or, for inference, the mean of the squared output).
     fn loss(&mut self) -> Result<f64, Box<dyn Error>>;
+    /// The times of its single kernels, where they are known.
+    fn profile(&mut self) -> Result<Option<Profile>, Box<dyn Error>> {
+        Ok(None)
+    }
     /// Whether [`Contender::loss`] is that of the step to come, and so must be asked for ahead of it.
     const LOSS_COMES_FIRST: bool = false;
 }
@@ -68,7 +75,7 @@ pub fn measure<C: Contender>(
     let micros = |time: Duration| (time.as_secs_f64() * 1e8).round() / 100.0;
     let middle = times.len() / 2;
     let median = if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2 };
-    Ok(json!({
+    let result = json!({
         "case": case,
         "mode": mode.name(),
         "peer": "kiln",
@@ -80,7 +87,11 @@ pub fn measure<C: Contender>(
         "peak_rss_mb": peak_megabytes(),
         "losses": losses,
         "version": env!("CARGO_PKG_VERSION"),
-    }))
+    });
+    if let Some(profile) = settings.profile.then(|| contender.profile()).transpose()?.flatten() {
+        eprintln!("{profile}");
+    }
+    Ok(result)
 }
 
 /// The largest resident size of this process so far, in MiB; 0 where the system does not tell (only Linux does, here).

@@ -25,7 +25,7 @@ impl fmt::Display for NodeId {
 }
 
 /// What a node is computed for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// A result: predictions, losses, running statistics.
     #[default]

@@ -317,19 +317,34 @@ impl Sequence {
     /// Runs all calls, one after the other; those that are worth it on all threads of the pool. `states` are those that
     /// were bound: the same memory at the same positions.
     pub fn run(&mut self, states: &mut [Buffer], pool: &Pool) -> Result<(), CallError> {
+        self.run_each(states, pool, |_| {})
+    }
+
+    /// As [`Sequence::run`]; `done` is told the position of each call after it.
+    pub fn run_each(
+        &mut self,
+        states: &mut [Buffer],
+        pool: &Pool,
+        mut done: impl FnMut(usize),
+    ) -> Result<(), CallError> {
         let bound = |&(position, address, elements): &(usize, *const u8, usize)| {
             states.get(position).is_some_and(|buffer: &Buffer| buffer.as_ptr() == address && buffer.len() == elements)
         };
         if !self.states.iter().all(bound) {
             return Err(CallError::States);
         }
-        for step in &self.steps {
+        for (position, step) in self.steps.iter().enumerate() {
             let arguments = Arguments(&self.pointers[step.first..]);
             // SAFETY: the arguments were checked to be as long as declared when they were bound. The arena and the states
             // are borrowed exclusively and, as seen above, lie where they lay. The tasks are all there are, and
             // independent of each other.
             let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
-            if step.parallel { pool.run(step.tasks, &run) } else { run(0..step.tasks) }
+            if step.parallel {
+                pool.run(step.tasks, &run)
+            } else {
+                run(0..step.tasks)
+            }
+            done(position);
         }
         Ok(())
     }

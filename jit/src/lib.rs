@@ -6,10 +6,12 @@ pub mod code;
 pub mod emit;
 pub mod kernel;
 pub mod lower;
+pub mod machine;
 pub mod plan;
 pub mod program;
 pub mod target;
 
+pub use machine::Machine;
 pub use plan::{Plan, PlanError};
-pub use program::{CompileError, CompileOptions, Program, RunError, Session, StateError, States};
+pub use program::{CompileError, CompileOptions, Program, RunError, Session, Snapshot, StateError, States};
 pub use target::Target;

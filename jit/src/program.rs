@@ -11,7 +11,7 @@ use std::sync::Arc;
 use kiln_graph::Graph;
 
 pub use session::{RunError, Session};
-pub use states::{StateError, States};
+pub use states::{Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};
 use crate::plan::{self, Layout, Plan, PlanError};

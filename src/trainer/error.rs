@@ -3,6 +3,8 @@
 use kiln_graph::{GraphError, Shape};
 use kiln_jit::{CompileError, RunError, StateError};
 
+use crate::report::ProfileError;
+
 /// Why a [`Trainer`](crate::Trainer) or a [`Predictor`](crate::Predictor) refused. Inputs are checked before anything
 /// is computed: after an error the model is what it was before the call.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +81,9 @@ pub enum TrainError {
     /// A parameter could not be handed to the compiled program, or the reverse.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The compiled program could not be timed.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The compiled program could not be run.
     #[error(transparent)]
     Run(#[from] RunError),

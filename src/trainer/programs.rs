@@ -12,6 +12,7 @@ use ndarray::{ArrayView, ArrayViewD};
 
 use super::error::TrainError;
 use super::targets::TargetElement;
+use crate::report::Profile;
 
 /// What a program computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,11 @@ impl Compiled {
             T::write(&mut self.session, input, targets)?;
         }
         Ok(self.session.run(states)?)
+    }
+
+    /// Times the program; the states are afterwards what they were before.
+    pub fn profile(&mut self, states: &mut States, graph: &Graph) -> Result<Profile, TrainError> {
+        Ok(Profile::measure(&mut self.session, states, graph)?)
     }
 
     /// The loss of the last run.

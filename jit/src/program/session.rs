@@ -2,6 +2,7 @@
 //! nothing and dispatches on no name.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kiln_graph::{DType, Role, Shape};
 use kiln_runtime::Pool;
@@ -115,6 +116,23 @@ impl Session {
     /// Runs the program once. Inputs must be written before each run: the arena is used again.
     pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
         Ok(self.sequence.run(states.buffers_mut(), &self.pool)?)
+    }
+
+    /// As [`Session::run`]; says how long each call of the plan took.
+    pub fn run_timed(&mut self, states: &mut States) -> Result<Vec<Duration>, RunError> {
+        let mut times = vec![Duration::ZERO; self.program.plan().calls.len()];
+        let mut before = Instant::now();
+        self.sequence.run_each(states.buffers_mut(), &self.pool, |call| {
+            let now = Instant::now();
+            times[call] = now - before;
+            before = now;
+        })?;
+        Ok(times)
+    }
+
+    /// The threads that run the program.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// An f32 output of the last run, by its position among the graph's outputs.

@@ -25,6 +25,10 @@ struct Entry {
     layout: Layout,
 }
 
+/// What the states hold at some time; see [`States::snapshot`].
+#[derive(Clone, Debug)]
+pub struct Snapshot(Vec<Buffer>);
+
 /// Why a state is not read, written or shared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
@@ -140,6 +144,18 @@ impl States {
         self.buffers.push(Buffer::zeroed(layout.elements));
         self.positions.insert(name.to_owned(), self.entries.len() - 1);
         Ok(self.entries.len() - 1)
+    }
+
+    /// Copies what all states hold.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.buffers.clone())
+    }
+
+    /// Gives these states what they held when the snapshot was taken of them; later ones stay as they are.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        for (buffer, held) in self.buffers.iter_mut().zip(&snapshot.0) {
+            buffer.i32_mut().copy_from_slice(held.i32());
+        }
     }
 
     /// The memory of all states, by position.
