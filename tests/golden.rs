@@ -24,6 +24,8 @@ mod optim;
 mod programs;
 #[path = "golden/python.rs"]
 mod python;
+#[path = "golden/resampling.rs"]
+mod resampling;
 #[path = "golden/script.rs"]
 mod script;
 

@@ -17,6 +17,7 @@ pub mod pool;
 mod resample;
 pub mod reshape;
 pub mod softmax;
+pub mod upsample;
 
 pub use activation::{Identity, LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh};
 pub use adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, KEPT};
@@ -36,32 +37,37 @@ pub use pool::{
 };
 pub use reshape::{Flatten, FlattenSettings};
 pub use softmax::{LogSoftmax, Softmax, SoftmaxSettings};
+pub use upsample::{Upsample, UpsampleMode, UpsampleSettings};
+
+use std::fmt;
 
 use crate::op::{MAX_SPATIAL, Sliding};
 use crate::shape::Shape;
 
 /// A setting for each of `D` spatial axes, outermost first: depth, height, width; or height, width; or length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PerAxis<const D: usize> {
-    values: [usize; D],
+pub struct PerAxis<const D: usize, T = usize> {
+    values: [T; D],
 }
 
-impl<const D: usize> PerAxis<D> {
+impl<const D: usize, T: Copy> PerAxis<D, T> {
     /// The same for all axes.
-    pub const fn all(value: usize) -> PerAxis<D> {
+    pub const fn all(value: T) -> PerAxis<D, T> {
         PerAxis { values: [value; D] }
     }
 
     /// A value for each axis.
-    pub const fn new(values: [usize; D]) -> PerAxis<D> {
+    pub const fn new(values: [T; D]) -> PerAxis<D, T> {
         PerAxis { values }
     }
 
     /// The value of one axis.
-    const fn at(&self, axis: usize) -> usize {
+    const fn at(&self, axis: usize) -> T {
         self.values[axis]
     }
+}
 
+impl<const D: usize> PerAxis<D> {
     /// As the attribute of an operation, `fill` standing in the unused places.
     const fn spatial(self, fill: usize) -> [usize; MAX_SPATIAL] {
         let mut all = [fill; MAX_SPATIAL];
@@ -86,14 +92,19 @@ impl<const D: usize> PerAxis<D> {
 }
 
 /// `5` if all are equal, else `(5, 3)`.
-impl<const D: usize> std::fmt::Display for PerAxis<D> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.values.first() {
-            Some(&first) if *self == PerAxis::all(first) => write!(f, "{first}"),
-            _ => {
-                let values: Vec<String> = self.values.iter().map(usize::to_string).collect();
-                write!(f, "({})", values.join(", "))
-            }
+impl<const D: usize, T: fmt::Display + PartialEq> fmt::Display for PerAxis<D, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&listed(&self.values))
+    }
+}
+
+/// `5` if all are equal, else `(5, 3)`.
+fn listed<T: fmt::Display + PartialEq>(values: &[T]) -> String {
+    match values {
+        [first, rest @ ..] if rest.iter().all(|value| value == first) => first.to_string(),
+        _ => {
+            let words: Vec<String> = values.iter().map(T::to_string).collect();
+            format!("({})", words.join(", "))
         }
     }
 }

@@ -35,8 +35,10 @@ pub enum Role {
 pub enum Kind {
     /// A `usize`.
     Size,
-    /// One `usize` for all spatial axes, or a tuple of one for each of so many.
+    /// One `usize` for all spatial axes, or a tuple of one for each of so many; 0 stands for 1 to 3.
     PerAxis(usize),
+    /// As [`Kind::PerAxis`], of `f64`s.
+    Factors(usize),
     /// As [`Kind::PerAxis`], or `"same"` or `"valid"`.
     Padding(usize),
     /// As [`Kind::PerAxis`], but each may be `None`: as large as the input.
@@ -53,7 +55,23 @@ pub enum Kind {
     Optional,
     /// A `bool`.
     Flag,
+    /// One of a few words, or a value of the type that they name.
+    Choice(&'static Choice),
 }
+
+/// Words that name the variants of an enumeration in `kiln::layers`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The enumeration.
+    pub of: &'static str,
+    /// PyTorch's words, and the variants.
+    pub words: &'static [(&'static str, &'static str)],
+}
+
+const UPSAMPLE_MODE: Choice = Choice {
+    of: "UpsampleMode",
+    words: &[("nearest", "Nearest"), ("linear", "Linear"), ("bilinear", "Bilinear"), ("trilinear", "Trilinear")],
+};
 
 const fn dimension(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, role: Role::Dimension, kind }
@@ -192,6 +210,17 @@ pub const LAYERS: &[Known] = &[
     plain("Sigmoid"),
     layer("Softmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     plain("Tanh"),
+    layer(
+        "Upsample",
+        "UpsampleSettings",
+        &[
+            setting("size", Kind::PerAxis(0)),
+            setting("scale_factor", Kind::Factors(0)),
+            setting("mode", Kind::Choice(&UPSAMPLE_MODE)),
+            setting("align_corners", Kind::Flag),
+            setting("recompute_scale_factor", Kind::Flag),
+        ],
+    ),
 ];
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
@@ -255,7 +284,6 @@ pub const MISSING: &[&str] = &[
     "TransformerEncoder",
     "Unflatten",
     "Unfold",
-    "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
     "ZeroPad1d",

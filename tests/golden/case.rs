@@ -80,6 +80,14 @@ impl Attributes {
         }
     }
 
+    /// One number or several.
+    pub fn numbers(&self, name: &str) -> Option<Vec<f64>> {
+        match self.get(name)? {
+            Json::Array(items) => items.iter().map(Json::as_f64).collect(),
+            item => item.as_f64().map(|value| vec![value]),
+        }
+    }
+
     /// `count` sizes, one given for all or each by itself; an error if one is negative.
     pub fn sizes(&self, name: &str, count: usize, default: usize) -> Result<Vec<usize>, Refusal> {
         let Some(given) = self.ints(name) else { return Ok(vec![default; count]) };

@@ -2,14 +2,15 @@
 
 use kiln_graph::layers::{
     activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, layer_norm, linear, pool, reshape,
+    upsample,
 };
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
 use kiln_graph::shape::rules;
 use kiln_graph::{DType, GraphError, Op, Shape, Value};
-use serde_json::Value as Json;
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
+use crate::resampling;
 
 /// The outputs of a layer with the parameters `param.*` and the states `state.*`; it is applied to each input in turn
 /// where the case says so.
@@ -47,8 +48,9 @@ pub fn apply<'g>(
             conv_transpose::conv_transpose(x, weight()?, parameter("bias"), attribute, output_padding)
         }
         "AdaptiveAvgPool1d" | "AdaptiveAvgPool2d" | "AdaptiveAvgPool3d" => {
-            adaptive_pool::adaptive_avg_pool(x, &optional_sizes(attributes, "output_size", spatial(op))?)
+            adaptive_pool::adaptive_avg_pool(x, &resampling::optional_sizes(attributes, "output_size", spatial(op))?)
         }
+        "Upsample" => upsample::upsample(x, &resampling::upsample(attributes)?),
         "MaxPool1d" | "MaxPool2d" | "MaxPool3d" => pool::max_pool(x, window(attributes, spatial(op))?),
         "AvgPool1d" | "AvgPool2d" | "AvgPool3d" => {
             let divisor = pool::Divisor {
@@ -121,20 +123,6 @@ pub fn apply<'g>(
 /// The number of spatial axes, which the layer's name ends with.
 pub fn spatial(op: &str) -> usize {
     op.trim_end_matches('d').chars().last().and_then(|digit| digit.to_digit(10)).unwrap_or(2) as usize
-}
-
-/// `count` sizes of which each may be left open, one given for all or each by itself.
-fn optional_sizes(attributes: &Attributes, name: &str, count: usize) -> Result<Vec<Option<usize>>, Refusal> {
-    let given = match attributes.get(name).and_then(Json::as_array) {
-        Some(items) => items.clone(),
-        None => vec![attributes.get(name).cloned().unwrap_or(Json::Null); count],
-    };
-    let size = |item: &Json| match item.as_u64() {
-        Some(size) => Ok(Some(size as usize)),
-        None if item.is_null() => Ok(None),
-        None => Err(Refusal::Unsigned(name.into())),
-    };
-    given.iter().map(size).collect()
 }
 
 /// A setting per spatial axis as the attribute of an operation.

@@ -65,7 +65,7 @@ fn case(channels: [usize; 2], groups: usize, axes: &[Axis], compiled: bool) -> b
 #[test]
 fn every_setting_along_one_axis() {
     let mut count = 0;
-    for extent in [1, 2, 5] {
+    for extent in [1, 4] {
         for kernel in 1..4 {
             for stride in 1..4 {
                 for padding in 0..5 {

@@ -4,6 +4,7 @@
 
 mod convolution;
 mod pooling;
+mod upsampling;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -28,7 +28,26 @@ model! {
     #[model(input = [3, 2, 2])]
     struct Average {
         average: AdaptiveAvgPool2d((1, 2.5)),
+        mode: Upsample(2, mode = "bicubic"),
+        size: Upsample(2.5),
+        factor: Upsample(scale_factor = (1, 2, 3, 4)),
     }
+}
+
+#[derive(Model)]
+#[model(input = [3, 16])]
+struct Larger {
+    unknown: Upsample,
+    #[model(size = 8, scale_factor = 2)]
+    both: Upsample,
+    #[model(scale_factor = 2, mode = "bilinear")]
+    axes: Upsample,
+    #[model(scale_factor = 2, align_corners = false)]
+    corners: Upsample,
+    #[model(scale_factor = 0.05)]
+    empty: Upsample,
+    #[model(size = (8, 8))]
+    entries: Upsample,
 }
 
 fn main() {}

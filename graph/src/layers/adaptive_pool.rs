@@ -110,9 +110,8 @@ const fn kept(extent: usize) -> Option<usize> {
 
 /// `5` if all are equal, else `(5, None)`.
 fn extents(extents: &[Option<usize>]) -> String {
-    let words: Vec<String> =
-        extents.iter().map(|extent| extent.map_or("None".to_string(), |extent| extent.to_string())).collect();
-    if words.iter().all(|word| *word == words[0]) { words[0].clone() } else { format!("({})", words.join(", ")) }
+    let word = |extent: &Option<usize>| extent.map_or("None".to_string(), |extent| extent.to_string());
+    super::listed(&extents.iter().map(word).collect::<Vec<String>>())
 }
 
 adaptive! {

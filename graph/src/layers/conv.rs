@@ -1,5 +1,6 @@
 //! Convolutional layers.
 
+use super::resample::before_axes;
 use super::{PerAxis, images, sliding};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
@@ -17,12 +18,10 @@ pub fn conv<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>, conv: 
 
 /// `y [N, O, spatial..]` plus `bias [O]`, if there is one.
 pub(super) fn add_per_channel<'g>(y: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
-    let Some(bias) = bias else { return y };
-    let mut per_channel = Shape::new(&[bias.shape().elements()]);
-    for _ in 2..y.shape().rank() {
-        per_channel = per_channel.insert(per_channel.rank(), 1);
+    match bias {
+        Some(bias) => y + before_axes(bias, y.shape().rank() - 2),
+        None => y,
     }
-    y + bias.reshape(per_channel)
 }
 
 /// The padding before and after an axis that keeps its extent at stride 1 (PyTorch's `"same"`: the larger half, if

@@ -1,5 +1,6 @@
 //! Pooling layers.
 
+use super::resample::before_axes;
 use super::{PerAxis, images, sliding};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
@@ -63,11 +64,7 @@ fn count<'g>(x: Value<'g>, window: Window, include_padding: bool) -> Value<'g> {
         let (first, end) = if include_padding { (-(low as f64), extent + high) } else { (0.0, extent) };
         let start = g.iota([windows], 0).convert(DType::F32) * stride as f64 - low as f64;
         let along = (start + kernel as f64).minimum(end as f64) - start.maximum(first);
-        let mut shape = Shape::new(&[windows]);
-        for _ in axis + 1..window.sliding.spatial {
-            shape = shape.insert(shape.rank(), 1);
-        }
-        counts = counts * along.reshape(shape);
+        counts = counts * before_axes(along, window.sliding.spatial - axis - 1);
     }
     counts
 }

@@ -1,6 +1,26 @@
-//! What layers that change spatial extents have in common: linear maps along one axis.
+//! What layers over images have in common: values along one axis, linear maps along one, the order of axes.
 
 use crate::build::Value;
+use crate::shape::Shape;
+
+/// A vector with so many axes of extent 1 behind its own: it broadcasts along that axis of an image.
+pub(super) fn before_axes(vector: Value<'_>, axes: usize) -> Value<'_> {
+    let shape = (0..axes).fold(Shape::new(&[vector.shape().elements()]), |shape, _| shape.insert(shape.rank(), 1));
+    vector.reshape(shape)
+}
+
+/// `[N, C, spatial..]` as `[N, spatial.., C]`: the order in which convolutions read and write memory.
+pub(super) fn channels_last(x: Value<'_>) -> Value<'_> {
+    let order: Vec<usize> = [0].into_iter().chain(2..x.shape().rank()).chain([1]).collect();
+    x.permute(&order)
+}
+
+/// `[N, spatial.., C]` as `[N, C, spatial..]`.
+pub(super) fn channels_first(x: Value<'_>) -> Value<'_> {
+    let last = x.shape().rank() - 1;
+    let order: Vec<usize> = [0, last].into_iter().chain(1..last).collect();
+    x.permute(&order)
+}
 
 /// `y[.., i, ..] = sum over j of weights[i, j] x[.., j, ..]` along an axis, for `weights [out, in]`.
 pub(super) fn along<'g>(x: Value<'g>, axis: usize, weights: Value<'g>) -> Value<'g> {

@@ -7,7 +7,7 @@ use syn::{Expr, ExprArray, ExprLit, ExprTuple, ExprUnary, GenericArgument, Ident
 
 use super::{LayerKind, list};
 use crate::ast::{self, Argument, Form, Place};
-use crate::layers::{Kind, Known, Parameter, REQUIRES_GRAD, Role, one_slip};
+use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, one_slip};
 use crate::mistakes::{Mistakes, spaced};
 
 /// The type and the settings of a layer, if its arguments are right.
@@ -131,7 +131,14 @@ fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
     let least = known.dimensions().count();
     let more = known.dimensions().map(|parameter| match parameter.kind {
         Kind::PerAxis(axes) | Kind::Padding(axes) | Kind::OutputSize(axes) | Kind::Extents(axes) => axes - 1,
-        Kind::Size | Kind::Axis | Kind::OptionalAxis | Kind::Number | Kind::Optional | Kind::Flag => 0,
+        Kind::Size
+        | Kind::Factors(_)
+        | Kind::Axis
+        | Kind::OptionalAxis
+        | Kind::Number
+        | Kind::Optional
+        | Kind::Flag
+        | Kind::Choice(_) => 0,
     });
     (least..=least + more.sum::<usize>()).contains(&generics.len())
 }
@@ -177,10 +184,14 @@ fn unknown_option(known: &Known, option: &Ident) -> String {
 fn fits(value: &Expr, kind: Kind) -> bool {
     match plain(value) {
         Expr::Lit(ExprLit { lit, .. }) => match lit {
-            Lit::Int(_) => kind != Kind::Flag,
-            Lit::Float(_) => matches!(kind, Kind::Number | Kind::Optional),
+            Lit::Int(_) => !matches!(kind, Kind::Flag | Kind::Choice(_)),
+            Lit::Float(_) => matches!(kind, Kind::Number | Kind::Optional | Kind::Factors(_)),
             Lit::Bool(_) => kind == Kind::Flag,
-            Lit::Str(text) => matches!(kind, Kind::Padding(_)) && matches!(text.value().as_str(), "same" | "valid"),
+            Lit::Str(text) => match kind {
+                Kind::Padding(_) => ["same", "valid"].contains(&text.value().as_str()),
+                Kind::Choice(choice) => variant(choice, &text.value()).is_some(),
+                _ => false,
+            },
             _ => false,
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
@@ -199,21 +210,30 @@ fn fits(value: &Expr, kind: Kind) -> bool {
 
 /// Whether a tuple or an array of values can be of a kind.
 fn several_fit(values: &Punctuated<Expr, Token![,]>, kind: Kind, in_brackets: bool) -> bool {
+    let for_axes = |axes: usize| if axes == 0 { 2..=3 } else { 2.max(axes)..=axes };
     let (counts, element) = match kind {
-        Kind::PerAxis(axes) | Kind::Padding(axes) if !in_brackets => (2.max(axes)..=axes, Kind::Size),
-        Kind::OutputSize(axes) if !in_brackets => (2.max(axes)..=axes, Kind::OutputSize(1)),
+        Kind::PerAxis(axes) | Kind::Padding(axes) if !in_brackets => (for_axes(axes), Kind::Size),
+        Kind::OutputSize(axes) if !in_brackets => (for_axes(axes), Kind::OutputSize(1)),
+        Kind::Factors(axes) if !in_brackets => (for_axes(axes), Kind::Number),
         Kind::Extents(most) => (1..=most, Kind::Size),
         Kind::PerAxis(_)
         | Kind::Padding(_)
         | Kind::OutputSize(_)
+        | Kind::Factors(_)
         | Kind::Size
         | Kind::Axis
         | Kind::OptionalAxis
         | Kind::Number
         | Kind::Optional
-        | Kind::Flag => return false,
+        | Kind::Flag
+        | Kind::Choice(_) => return false,
     };
     counts.contains(&values.len()) && values.iter().all(|value| fits(value, element))
+}
+
+/// The variant that a word names.
+fn variant(choice: &Choice, word: &str) -> Option<&'static str> {
+    choice.words.iter().find(|(name, _)| *name == word).map(|(_, variant)| *variant)
 }
 
 /// Whether a value is an integer literal.
@@ -236,7 +256,14 @@ fn plain(value: &Expr) -> &Expr {
 
 fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
     let expected = match parameter.kind {
-        Kind::Size | Kind::PerAxis(0 | 1) => "a whole number",
+        Kind::Choice(choice) => {
+            &list(choice.words.iter().map(|(word, _)| format!("{word:?}"))).replace(" and ", " or ")
+        }
+        Kind::PerAxis(0) => "a whole number, or one for each axis like `(2, 1)`",
+        Kind::Factors(0) => "a number, or one for each axis like `(2, 1.5)`",
+        Kind::Factors(2) => "a number or a pair like `(2, 1.5)`",
+        Kind::Factors(_) => "a number or a triple like `(2, 1.5, 1)`",
+        Kind::Size | Kind::PerAxis(1) => "a whole number",
         Kind::PerAxis(2) => "a whole number or a pair like `(2, 1)`",
         Kind::PerAxis(_) => "a whole number or a triple like `(2, 1, 1)`",
         Kind::Padding(0 | 1) => "a whole number, `\"same\"` or `\"valid\"`",
@@ -291,17 +318,45 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             let elements = pair.elems.iter();
             quote!(.#method(::kiln::layers::PerAxis::new([#(#elements),*])))
         }
+        // One number for any number of axes is a list of one.
+        (Kind::PerAxis(0), value) => quote!(.#method(::kiln::layers::PerAxis::new([#value]))),
         (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), value) => {
             quote!(.#method(::kiln::layers::PerAxis::all(#value)))
+        }
+        (Kind::Factors(_), Expr::Tuple(factors)) => {
+            let elements = factors.elems.iter().map(number);
+            quote!(.#method(::kiln::layers::PerAxis::new([#(#elements),*])))
+        }
+        (Kind::Factors(0), value) => {
+            let value = number(value);
+            quote!(.#method(::kiln::layers::PerAxis::new([#value])))
+        }
+        (Kind::Factors(_), value) => {
+            let value = number(value);
+            quote!(.#method(::kiln::layers::PerAxis::all(#value)))
+        }
+        (Kind::Choice(choice), Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => {
+            let choice_type = Ident::new(choice.of, Span::call_site());
+            let variant = variant(choice, &text.value()).map(|variant| Ident::new(variant, Span::call_site()));
+            quote!(.#method(::kiln::layers::#choice_type::#variant))
         }
         (Kind::Optional | Kind::OptionalAxis, Expr::Path(path)) if path.path.is_ident("None") => {
             quote!(.#method(::core::option::Option::None))
         }
-        (Kind::Optional, number) if is_whole(number) => {
-            quote!(.#method(::core::option::Option::Some(#number as f64)))
+        (Kind::Optional, value) => {
+            let value = number(value);
+            quote!(.#method(::core::option::Option::Some(#value)))
         }
-        (Kind::Optional | Kind::OptionalAxis, value) => quote!(.#method(::core::option::Option::Some(#value))),
-        (Kind::Number, number) if is_whole(number) => quote!(.#method(#number as f64)),
-        (Kind::Size | Kind::Extents(_) | Kind::Axis | Kind::Number | Kind::Flag, value) => quote!(.#method(#value)),
+        (Kind::OptionalAxis, value) => quote!(.#method(::core::option::Option::Some(#value))),
+        (Kind::Number, value) => {
+            let value = number(value);
+            quote!(.#method(#value))
+        }
+        (Kind::Size | Kind::Extents(_) | Kind::Axis | Kind::Flag | Kind::Choice(_), value) => quote!(.#method(#value)),
     }
+}
+
+/// An `f64`, of a literal with or without a point.
+fn number(value: &Expr) -> TokenStream {
+    if is_whole(value) { quote!(#value as f64) } else { quote!(#value) }
 }

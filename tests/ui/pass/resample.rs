@@ -34,6 +34,22 @@ model! {
     }
 }
 
+#[derive(Model)]
+#[model(input = [3, 5, 6], output = [3, 9, 16])]
+struct Larger {
+    #[model(scale_factor = 2)]
+    nearest: Upsample,
+    #[model(size = (6, 12), mode = "bilinear", align_corners = true)]
+    interpolated: Upsample,
+    #[model(scale_factor = (1.5, 4.0 / 3.0), mode = UpsampleMode::Bilinear, recompute_scale_factor = true)]
+    again: Upsample,
+}
+
+model! {
+    #[model(input = [1, 2, 2, 2], output = [1, 3, 3, 3])]
+    struct Filled(Upsample((4, 2, 2)), Upsample(scale_factor = (0.75, 1.5, 1.5), mode = "trilinear"));
+}
+
 fn described(layer: &dyn Layer) -> Vec<String> {
     let mut found = Vec::new();
     layer.describe(&mut Path::new(), &mut |_, layer| found.push(layer.to_owned()));
@@ -50,4 +66,11 @@ fn main() {
         "AdaptiveAvgPool3d((1, None, 2))",
     ];
     assert_eq!(described(&Volume::init(1)), expected);
+    let expected = [
+        "Upsample(scale 2, nearest)",
+        "Upsample(size (6, 12), bilinear, align corners)",
+        "Upsample(scale (1.5, 1.3333333333333333), bilinear, recompute scale)",
+    ];
+    assert_eq!(described(&Larger::init(1)), expected);
+    assert_eq!(described(&Filled::init(1))[1], "Upsample(scale (0.75, 1.5, 1.5), trilinear)");
 }

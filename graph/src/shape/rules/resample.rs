@@ -93,6 +93,42 @@ pub const fn adaptive_pool(op: &'static str, input: Shape, outputs: &[Option<usi
     Ok(output)
 }
 
+/// `[N, C, spatial..]` becomes `[N, C, size..]`, or `[N, C, spatial * scale_factor..]`, rounded down. One of both is given,
+/// the other empty; a single number is for all axes.
+pub const fn resize(input: Shape, size: &[usize], scale_factor: &[f64]) -> Result<Shape, ShapeError> {
+    const OP: &str = "upsample";
+    let given = size.len() + scale_factor.len();
+    if given == 0 {
+        return Err(ShapeError::Attribute { op: OP, rule: "size or scale_factor must be given" });
+    }
+    if !size.is_empty() && !scale_factor.is_empty() {
+        return Err(ShapeError::Attribute { op: OP, rule: "size and scale_factor can not both be given" });
+    }
+    if given != 1 && given + 2 != input.rank() {
+        let rule = "size and scale_factor take one number, or one for each spatial axis";
+        return Err(ShapeError::Attribute { op: OP, rule });
+    }
+    let mut output = input;
+    let mut axis = 2;
+    while axis < input.rank() {
+        let entry = if given == 1 { 0 } else { axis - 2 };
+        let extent = match scale_factor {
+            [] => size[entry],
+            _ if scale_factor[entry].is_nan() || scale_factor[entry] <= 0.0 => {
+                return Err(ShapeError::Attribute { op: OP, rule: "scale_factor must be positive" });
+            }
+            // Nothing larger is an extent; the conversion keeps to it.
+            _ => (input.dim(axis) as f64 * scale_factor[entry]).floor() as usize,
+        };
+        if input.dim(axis) == 0 || extent == 0 {
+            return Err(ShapeError::Attribute { op: OP, rule: "neither the image nor the result may be empty" });
+        }
+        output = output.with(axis, extent);
+        axis += 1;
+    }
+    Ok(output)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
