@@ -231,7 +231,7 @@ fn single_precision_is_close_to_double() {
 
 /// The compiled graph. Every call of a kernel is split among the threads, whether that is worth it or not.
 fn compile(graph: &Graph) -> Result<Arc<Program>, Box<dyn Error>> {
-    let mut plan = plan(graph, &Target::host(), &HashMap::new())?;
+    let mut plan = plan(graph, &Target::host()?, &HashMap::new())?;
     plan.calls.iter_mut().for_each(|call| call.parallel = true);
     Ok(Arc::new(Program::from_plan(plan)?))
 }

@@ -25,7 +25,7 @@ const LAYOUT: &str = "
     jit/src/plan.rs jit/src/plan/fuse.rs jit/src/plan/layout.rs jit/src/plan/buffers.rs jit/src/kernel.rs jit/src/target.rs
     jit/src/lower/ jit/src/lower/tile.rs jit/src/emit/cranelift.rs jit/src/code.rs
     runtime/src/buffer.rs runtime/src/threads.rs runtime/src/random.rs
-    tests/ir.rs tests/ir/ tests/gradcheck/ tests/agree.rs tests/golden.rs tests/kernels.rs tests/ui.rs tests/ui/
+    tests/ir.rs tests/ir/ tests/gradcheck/ tests/agree.rs tests/golden.rs tests/kernels tests/ui.rs tests/ui/
 ";
 
 fn root() -> &'static Path {

@@ -5,7 +5,6 @@ use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Value};
 use kiln_jit::lower::tile::{Operand, Place, Source, Wanted, recipe, wanted};
-use kiln_jit::target::Target;
 
 use crate::runner::Runner;
 use crate::{Case, Unit};
@@ -95,7 +94,7 @@ pub fn cases(filter: &str) -> Vec<Case> {
 /// A transposed operand lies in the reversed order of the wanted one; the weight of an input gradient lies as the forward
 /// convolution wants it.
 fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [bool; 2]) -> Case {
-    let target = Target::host();
+    let target = crate::target();
     let [left, mut right, output] = wanted(&op, operands[0], operands[1], result).expect("a contraction");
     if let Op::ConvGradInput { conv, .. } = op {
         let forward = wanted(&Op::Conv(conv), result, operands[1], operands[0]);

@@ -1,7 +1,6 @@
 //! The limits that kernels are held against, measured with kernels of the same lanes.
 
 use kiln_jit::kernel::{Access, Element, Index, KernelBuilder, Value};
-use kiln_jit::target::Target;
 
 use crate::runner::Runner;
 use crate::{Case, Unit};
@@ -10,7 +9,7 @@ use crate::{Case, Unit};
 pub fn peak() -> Case {
     const SUMS: usize = 10;
     const TURNS: usize = 10_000;
-    let lanes = Target::host().lanes;
+    let lanes = crate::target().lanes;
     let mut b = KernelBuilder::new("peak", lanes);
     let from = b.buffer("from", Element::F32, 2 * lanes, Access::Read);
     let to = b.buffer("to", Element::F32, SUMS * lanes, Access::Write);
@@ -34,7 +33,7 @@ pub fn peak() -> Case {
 /// A copy within the second-level cache: bytes read and written.
 pub fn copy() -> Case {
     const UNROLLED: usize = 4;
-    let target = Target::host();
+    let target = crate::target();
     let elements = target.l2_bytes / 16;
     let mut b = KernelBuilder::new("copy", target.lanes);
     let from = b.buffer("from", Element::F32, elements, Access::Read);

@@ -1,5 +1,6 @@
 //! Single emitted kernels against the measured peak and copy bandwidth of one core, on one thread:
-//! `cargo bench --bench kernels [-- part of a name]`. The cases are interleaved, the figures medians.
+//! `cargo bench --bench kernels [-- part of a name]`. The cases are interleaved; `GFLOP/s` is a median, `best` and `limit` are of the fastest run of
+//! every part.
 
 mod contractions;
 mod machine;
@@ -8,6 +9,7 @@ mod runner;
 
 use std::time::Instant;
 
+use kiln_jit::target::Target;
 use runner::Runner;
 
 /// Turns through all cases.
@@ -32,6 +34,11 @@ struct Case {
     runner: Runner,
 }
 
+/// This machine, by `KILN_EMITTER`.
+fn target() -> Target {
+    Target::host().unwrap_or_else(|error| panic!("{error}"))
+}
+
 fn main() {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let mut cases = vec![machine::peak(), machine::copy()];
@@ -54,10 +61,10 @@ fn main() {
         }
     }
     println!("{:<42} {:>12} {:>8} {:>8} {:>6}  code", "kernel", "time (us)", "GFLOP/s", "best", "limit");
-    let fastest = |seconds: &[f64]| seconds.iter().copied().fold(f64::INFINITY, f64::min);
-    let limits: Vec<f64> = cases.iter().zip(&seconds).take(2).map(|(case, s)| case.work / fastest(s) * 1e-9).collect();
+    let best = |case: &Case| case.work / case.runner.fastest() * 1e-9;
+    let limits: Vec<f64> = cases.iter().take(2).map(best).collect();
     for (case, seconds) in cases.iter().zip(&mut seconds) {
-        let best = case.work / fastest(seconds) * 1e-9;
+        let best = best(case);
         let median = median(seconds);
         let (unit, limit) = match case.unit {
             Unit::Flops => ("", limits[0]),

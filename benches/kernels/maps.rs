@@ -2,7 +2,6 @@
 
 use kiln_jit::kernel::{Access, Element, Float1, Index, Kernel, KernelBuilder, Value};
 use kiln_jit::lower::math;
-use kiln_jit::target::Target;
 
 use crate::runner::Runner;
 use crate::{Case, Unit};
@@ -35,7 +34,7 @@ pub fn cases(filter: &str) -> Vec<Case> {
 
 /// A kernel of one function of one tensor.
 fn function(name: &str, f: impl Fn(&mut KernelBuilder, Value) -> Value) -> Kernel {
-    let mut b = KernelBuilder::new(name, Target::host().lanes);
+    let mut b = KernelBuilder::new(name, crate::target().lanes);
     let from = b.buffer("from", Element::F32, ELEMENTS, Access::Read);
     let to = b.buffer("to", Element::F32, ELEMENTS, Access::Write);
     let lanes = b.lanes();
@@ -51,7 +50,7 @@ fn function(name: &str, f: impl Fn(&mut KernelBuilder, Value) -> Value) -> Kerne
 
 /// `m += (g - m) * (1 - b1); v = b2 * v + (1 - b2) * g * g; p -= rate * m / (sqrt(v) / correction + eps)`.
 fn adam() -> Kernel {
-    let mut b = KernelBuilder::new("adam", Target::host().lanes);
+    let mut b = KernelBuilder::new("adam", crate::target().lanes);
     let g = b.buffer("g", Element::F32, ELEMENTS, Access::Read);
     let [p, m, v] = ["p", "m", "v"].map(|name| b.buffer(name, Element::F32, ELEMENTS, Access::ReadWrite));
     let lanes = b.lanes();

@@ -25,7 +25,7 @@ use cranelift_module::{Module, default_libcall_names};
 use kiln_runtime::Pool;
 use kiln_runtime::buffer::{ALIGNMENT, Buffer};
 
-use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter};
+use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter, EmitterKind};
 use crate::kernel::{self, Element, Kernel, KernelError, Slice};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
@@ -79,8 +79,12 @@ struct Function {
 unsafe impl Sync for Code {}
 
 impl Code {
-    /// Checks and emits kernels. Equal ones are emitted once.
-    pub fn new(kernels: &[Kernel]) -> Result<Code, CodeError> {
+    /// Checks and emits kernels. Equal ones are emitted once. `DUMP=asm` in the environment prints them.
+    pub fn new(kernels: &[Kernel], emitter: EmitterKind) -> Result<Code, CodeError> {
+        if !emitter.runs_here() {
+            let reason = format!("it does not run what the emitter `{emitter}` gives");
+            return Err(EmitError::Machine { reason }.into());
+        }
         let mut numbers = HashMap::new();
         let mut distinct = Vec::new();
         let number = |kernel| {
@@ -90,11 +94,14 @@ impl Code {
             })
         };
         let numbers: Vec<usize> = kernels.iter().map(number).collect();
+        if std::env::var("DUMP").is_ok_and(|dump| dump == "asm") {
+            print(&distinct, emitter)?;
+        }
 
         // All functions lie in one piece of memory.
         let mut bytes = Vec::new();
         let mut starts = Vec::with_capacity(distinct.len());
-        for function in emit(&distinct)? {
+        for function in emit(&distinct, emitter)? {
             bytes.resize(bytes.len().next_multiple_of(CODE_ALIGNMENT as usize), 0);
             starts.push(bytes.len());
             bytes.extend(function);
@@ -150,12 +157,12 @@ impl Code {
 const KERNELS_PER_THREAD: usize = 8;
 
 /// The machine code of each kernel, checked first; the work is shared among the machine's processors.
-fn emit(kernels: &[&Kernel]) -> Result<Vec<Vec<u8>>, CodeError> {
+fn emit(kernels: &[&Kernel], kind: EmitterKind) -> Result<Vec<Vec<u8>>, CodeError> {
     let processors = thread::available_parallelism().map_or(1, |n| n.get());
     let threads = processors.min(kernels.len().div_ceil(KERNELS_PER_THREAD)).max(1);
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut emitter = Cranelift::new();
+        let mut emitter = kind.emitter();
         let mut done = Vec::new();
         while let number = next.fetch_add(1, Ordering::Relaxed)
             && let Some(kernel) = kernels.get(number)
@@ -176,7 +183,18 @@ fn emit(kernels: &[&Kernel]) -> Result<Vec<Vec<u8>>, CodeError> {
     functions.into_iter().map(|(_, function)| function).collect()
 }
 
-fn checked(kernel: &Kernel, emitter: &mut Result<Cranelift, EmitError>) -> Result<Vec<u8>, CodeError> {
+/// Prints the instructions of each kernel to the standard error output.
+fn print(kernels: &[&Kernel], kind: EmitterKind) -> Result<(), CodeError> {
+    let mut emitter = kind.emitter()?;
+    for kernel in kernels {
+        kernel.check()?;
+        let head = kernel.to_string();
+        eprintln!("{kind}: {}\n{}", head.lines().next().unwrap_or_default(), emitter.listing(kernel)?);
+    }
+    Ok(())
+}
+
+fn checked(kernel: &Kernel, emitter: &mut Result<Box<dyn Emitter>, EmitError>) -> Result<Vec<u8>, CodeError> {
     kernel.check()?;
     match emitter {
         Ok(emitter) => Ok(emitter.emit(kernel)?),

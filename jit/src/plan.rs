@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Graph, Role, Type};
 
+use crate::emit::EmitterKind;
 use crate::kernel::Kernel;
 use crate::target::Target;
 
@@ -55,6 +56,8 @@ pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layo
 pub struct Plan {
     /// The graph's name.
     pub name: String,
+    /// What makes the code of all kernels.
+    pub emitter: EmitterKind,
     /// The distinct kernels; equal ones are shared by their calls.
     pub kernels: Vec<Kernel>,
     /// What a run does, in order.

@@ -14,14 +14,15 @@ pub use session::{RunError, Session};
 pub use states::{Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};
+use crate::emit::ChoiceError;
 use crate::plan::{self, Layout, Plan, PlanError};
 use crate::target::Target;
 
 /// What a graph is compiled for.
 #[derive(Clone, Debug, Default)]
 pub struct CompileOptions {
-    /// The machine. Default: this one.
-    pub target: Target,
+    /// The machine. Default: this one ([`Target::host`]).
+    pub target: Option<Target>,
     /// The layouts of states that other programs have brought into being already, by name. Default: none, the plan chooses.
     pub state_layouts: HashMap<String, Layout>,
 }
@@ -35,6 +36,9 @@ pub struct Program {
 /// Why a graph is not compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
+    /// No emitter.
+    #[error(transparent)]
+    Emitter(#[from] ChoiceError),
     /// No plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -47,14 +51,16 @@ impl Program {
     /// Plans a graph and emits its kernels.
     ///
     /// # Errors
-    /// [`CompileError::Plan`] for a graph that can not be planned, [`CompileError::Code`] if there is no code for it.
+    /// [`CompileError::Emitter`] if the environment asks for an emitter that there is not, [`CompileError::Plan`] for a graph
+    /// that can not be planned, [`CompileError::Code`] if there is no code for it.
     pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Program, CompileError> {
-        Program::from_plan(plan::plan(graph, &options.target, &options.state_layouts)?)
+        let target = options.target.map_or_else(Target::host, Ok)?;
+        Program::from_plan(plan::plan(graph, &target, &options.state_layouts)?)
     }
 
     /// Emits the kernels of a plan.
     pub fn from_plan(plan: Plan) -> Result<Program, CompileError> {
-        let code = Arc::new(Code::new(&plan.kernels)?);
+        let code = Arc::new(Code::new(&plan.kernels, plan.emitter)?);
         Ok(Program { plan, code })
     }
 

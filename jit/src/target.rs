@@ -1,12 +1,19 @@
-//! What the lowering asks the machine: lanes, registers, masks, caches. It knows no kernel and no emitter.
+//! What the lowering asks the machine: lanes, registers, masks, caches. It knows which emitters there are; it knows no
+//! kernel.
+
+use crate::emit::{ChoiceError, EmitterKind};
 
 /// A machine to lower for. The order in which sums are taken depends on it and on the shapes, never on the number of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
+    /// What makes the code.
+    pub emitter: EmitterKind,
     /// 32-bit lanes of a vector register.
     pub lanes: usize,
     /// The number of vector registers.
     pub vector_registers: usize,
+    /// Whether a multiply-add may take the register of its sum; else it takes that of a factor.
+    pub overwrites_sums: bool,
     /// Whether loads and stores of some lanes cost as much as those of all.
     pub masks: bool,
     /// Bytes of one core's first-level data cache.
@@ -16,13 +23,16 @@ pub struct Target {
 }
 
 impl Target {
-    /// This machine, as far as the emitters at hand reach: vectors of 128 bits.
-    pub fn host() -> Target {
-        Target::with_lanes(4).with_host_caches()
+    /// This machine, with the emitter that [`EmitterKind::chosen`] gives.
+    ///
+    /// # Errors
+    /// The environment asks for an emitter that there is not.
+    pub fn host() -> Result<Target, ChoiceError> {
+        Ok(Target::with_lanes(EmitterKind::chosen()?.lanes()).with_host_caches())
     }
 
-    /// A typical machine of the given vector width, for tests: 4 lanes with 16 registers (SSE), 8 with 16 (AVX2),
-    /// 16 with 32 and masks (AVX-512), 32 KiB and 1 MiB of cache.
+    /// A typical machine of the given vector width: 4 lanes with 16 registers (SSE, 32 on ARM) by Cranelift, 8 with 16 by
+    /// AVX2, 16 with 32 and masks by AVX-512, 32 KiB and 1 MiB of cache.
     ///
     /// # Panics
     /// If `lanes` is not 1, 4, 8 or 16.
@@ -30,25 +40,30 @@ impl Target {
         assert!(matches!(lanes, 1 | 4 | 8 | 16), "{lanes} lanes");
         let wide = lanes == 16 || lanes == 4 && cfg!(target_arch = "aarch64");
         Target {
+            emitter: match lanes {
+                8 => EmitterKind::Avx2,
+                16 => EmitterKind::Avx512,
+                _ => EmitterKind::Cranelift,
+            },
             lanes,
             vector_registers: if wide { 32 } else { 16 },
+            overwrites_sums: lanes > 4,
             masks: lanes == 16,
             l1_bytes: 32 << 10,
             l2_bytes: 1 << 20,
         }
     }
 
+    /// Vector registers that a tile needs beside its sums and the factors of its shorter side: one for a factor of the
+    /// longer side and, where multiply-adds take a factor's register, two for copies.
+    pub fn passing_registers(&self) -> usize {
+        if self.overwrites_sums { 1 } else { 3 }
+    }
+
     fn with_host_caches(mut self) -> Target {
         self.l1_bytes = cache_bytes(1).unwrap_or(self.l1_bytes);
         self.l2_bytes = cache_bytes(2).unwrap_or(self.l2_bytes);
         self
-    }
-}
-
-impl Default for Target {
-    /// [`Target::host`].
-    fn default() -> Target {
-        Target::host()
     }
 }
 
@@ -73,8 +88,8 @@ mod tests {
 
     #[test]
     fn the_host_has_caches_in_order() {
-        let host = Target::host();
-        assert_eq!(host.lanes, 4);
+        let host = Target::host().expect("a machine of its own choice");
+        assert_eq!(host.lanes, host.emitter.lanes());
         assert!(host.l1_bytes >= 8 << 10 && host.l2_bytes >= host.l1_bytes, "{host:?}");
     }
 }

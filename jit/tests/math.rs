@@ -1,6 +1,7 @@
 //! Measures the error of the elementary functions against f64, and tests them at the edges.
 
 use kiln_jit::code::Code;
+use kiln_jit::emit::EmitterKind;
 use kiln_jit::kernel::{Access, Element, Index, Kernel, KernelBuilder, Value, interpret};
 use kiln_jit::lower::math;
 
@@ -19,13 +20,21 @@ fn kernel(lanes: usize, elements: usize, f: impl FnOnce(&mut KernelBuilder, Valu
     b.finish()
 }
 
-/// The function by emitted code; on the first elements also by the interpreter at every number of lanes.
+/// The function by every emitter that this machine runs; on the first elements also by the interpreter at every number of lanes.
 fn apply(f: impl Fn(&mut KernelBuilder, Value, Value) -> Value, x: &mut [f32], y: &mut [f32]) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    let emitted = kernel(4, x.len(), &f);
-    let code = Code::new(std::slice::from_ref(&emitted)).expect("code");
-    let arguments = &mut [(&mut *x).into(), (&mut *y).into(), out.as_mut_slice().into()];
-    code.call(0, arguments, 0..emitted.tasks()).expect("the slices fit");
+    let mut by_all: Vec<Vec<f32>> = Vec::new();
+    for emitter in EmitterKind::ALL.into_iter().filter(|emitter| emitter.runs_here()) {
+        let mut out = vec![0.0; x.len()];
+        let emitted = kernel(emitter.lanes(), x.len(), &f);
+        let code = Code::new(std::slice::from_ref(&emitted), emitter).expect("code");
+        let arguments = &mut [(&mut *x).into(), (&mut *y).into(), out.as_mut_slice().into()];
+        code.call(0, arguments, 0..emitted.tasks()).expect("the slices fit");
+        by_all.push(out);
+    }
+    let out = by_all.swap_remove(0);
+    for other in by_all {
+        assert!(out.iter().zip(&other).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()));
+    }
     for lanes in [4, 8, 16] {
         let mut part = vec![0.0; x.len().min(1 << 12)];
         interpret(

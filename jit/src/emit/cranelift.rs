@@ -8,12 +8,12 @@ mod operations;
 
 use std::sync::{Arc, OnceLock};
 
-use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, Block, BlockArg, InstBuilder, MemFlagsData, Signature, types};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, Context};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
 use super::addresses::{Addresses, Base, Place, PlaceId};
@@ -75,10 +75,26 @@ impl Emitter for Cranelift {
     }
 
     fn emit(&mut self, kernel: &Kernel) -> Result<Vec<u8>, EmitError> {
+        let code = self.compile(kernel)?;
+        Ok(code.code_buffer().to_vec())
+    }
+
+    fn listing(&mut self, kernel: &Kernel) -> Result<String, EmitError> {
+        self.context.want_disasm = true;
+        let text = self.compile(kernel).map(|code| code.vcode.clone().unwrap_or_default());
+        self.context.want_disasm = false;
+        text
+    }
+}
+
+impl Cranelift {
+    fn compile(&mut self, kernel: &Kernel) -> Result<&CompiledCode, EmitError> {
         if !self.takes(kernel.lanes) {
             return Err(EmitError::Lanes { kernel: kernel.name.clone(), lanes: kernel.lanes });
         }
+        let disassembled = self.context.want_disasm;
         self.context.clear();
+        self.context.want_disasm = disassembled;
         let Machine { isa, fused } = &self.machine;
         let pointer = isa.pointer_type();
         let mut signature = Signature::new(isa.default_call_conv());
@@ -94,7 +110,7 @@ impl Emitter for Cranelift {
             .compile(&**isa, &mut ControlPlane::default())
             .map_err(|error| refused(format!("{:?}", error.inner)))?;
         match code.buffer.relocs() {
-            [] => Ok(code.code_buffer().to_vec()),
+            [] => Ok(code),
             [call, ..] => Err(refused(format!("this processor has no instruction for it, only {:?}", call.target))),
         }
     }

@@ -71,7 +71,7 @@ impl LastUses {
 
 impl Operation {
     /// Calls `f` with each operand, a run-time row's value included.
-    fn operands(&self, f: &mut dyn FnMut(Value)) {
+    pub(super) fn operands(&self, f: &mut dyn FnMut(Value)) {
         match *self {
             Operation::ConstantF32(_) | Operation::ConstantI32(_) | Operation::Lane => (),
             Operation::Affine(ref index) | Operation::Load { ref index, .. } | Operation::Splat { ref index, .. } => {

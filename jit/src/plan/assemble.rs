@@ -264,6 +264,7 @@ fn share_memory(memory: &[Memory], calls: &[(Lowered, Description)], intervals: 
 
 /// Offsets, slots and calls.
 fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
+    let emitter = assembly.target.emitter;
     let Assembly { memory, located, calls, .. } = assembly;
     let mut intervals = intervals(&memory, &calls);
     let owner = share_memory(&memory, &calls, &mut intervals);
@@ -288,6 +289,7 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
     };
     let mut plan = Plan {
         name: graph.name.clone(),
+        emitter,
         kernels: Vec::new(),
         calls: Vec::new(),
         slots,

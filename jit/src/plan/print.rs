@@ -29,7 +29,7 @@ impl Plan {
 }
 
 /// ```text
-/// plan train: 12 calls of 9 kernels, 1234 FLOP, arena 4096 B, states 512 B
+/// plan train: 12 calls of 9 kernels by avx2, 1234 FLOP, arena 4096 B, states 512 B
 ///   input x: f32[64,10] in @0
 ///   state fc.weight: f32[10,10] strides [1, 10]
 ///   fc: dot add max  (kernel 0, 64 tasks)  @0 fc.weight -> @2560  20 kFLOP 10 kB
@@ -40,8 +40,9 @@ impl fmt::Display for Plan {
         let (calls, kernels) = (self.calls.len(), self.kernels.len());
         writeln!(
             f,
-            "plan {}: {calls} calls of {kernels} kernels, {} FLOP, {} bytes moved, arena {} bytes, states {} bytes, peak {} bytes",
+            "plan {}: {calls} calls of {kernels} kernels by {}, {} FLOP, {} bytes moved, arena {} bytes, states {} bytes, peak {} bytes",
             self.name,
+            self.emitter,
             self.flops(),
             self.bytes(),
             self.arena_bytes,

@@ -1,5 +1,6 @@
 //! Every contraction recipe against naive sums in f64, over shapes with every kind of tail, with operands as wanted and
-//! with operands that have to be copied: at 4, 8 and 16 lanes through the kernel interpreter, at 4 as machine code.
+//! with operands that have to be copied: at 4, 8 and 16 lanes through the kernel interpreter, and as machine code where the
+//! machine has it.
 
 mod cases;
 mod naive;
@@ -132,6 +133,11 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape) {
         (By::Machine, 4, &row_major),
         (By::Machine, 4, &mixed),
         (By::Machine, 4, &others),
+        (By::Machine, 8, &as_wanted),
+        (By::Machine, 8, &row_major),
+        (By::Machine, 8, &others),
+        (By::Machine, 16, &as_wanted),
+        (By::Machine, 16, &mixed),
         (By::Interpreter, 4, &mixed),
         (By::Interpreter, 8, &as_wanted),
         (By::Interpreter, 8, &others),
@@ -139,15 +145,19 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape) {
         (By::Interpreter, 16, &row_major),
     ];
     for (by, lanes, [left, right, result]) in runs {
+        let target = Target::with_lanes(lanes);
+        if by == By::Machine && !target.emitter.runs_here() {
+            continue;
+        }
         let operands = [&operand(shapes[0], left), &operand(shapes[1], right)];
         let output = operand(output, result);
-        let recipe = recipe(op, operands[0], operands[1], output.shape, &Target::with_lanes(lanes));
+        let recipe = recipe(op, operands[0], operands[1], output.shape, &target);
         let recipe = recipe.expect("a contraction");
         let stages = 0..recipe.stages.len();
         let kernels: Vec<Kernel> =
             stages.map(|stage| kernel(&recipe, stage, operands, &output.layout, lanes)).collect();
         let mut memory = Memory::new(&recipe, operands, [&values[0], &values[1]], &output);
-        let code = (by == By::Machine).then(|| Code::new(&kernels).expect("code"));
+        let code = (by == By::Machine).then(|| Code::new(&kernels, target.emitter).expect("code"));
         for (number, kernel) in kernels.iter().enumerate() {
             memory.stage(&recipe, number, |slices| match &code {
                 None => interpret(kernel, slices),

@@ -149,10 +149,9 @@ impl<'a> Shape<'a> {
         self.depth * step + r * v * self.finish + 8.0
     }
 
-    /// Whether the registers hold the sums of a tile, the factors of its shorter side, one of the other, and two more
-    /// for emitters whose multiply-add overwrites a factor instead of the sum.
+    /// Whether the registers hold the sums of a tile, the factors of its shorter side, and what passes by.
     fn fits(&self, rows: usize, vectors: usize) -> bool {
-        rows * vectors + rows.min(vectors) + 3 <= self.target.vector_registers
+        rows * vectors + rows.min(vectors) + self.target.passing_registers() <= self.target.vector_registers
     }
 
     /// The box of `count` rows: inner axes whole, the next in part. `None` where the count is no box.

@@ -1,0 +1,204 @@
+//! Kernel IR to x86-64 with AVX2 and FMA3, or with AVX-512, at the full width of its registers: every operation and every
+//! form of access, for kernels of 1, 4, 8 and (AVX-512) 16 lanes. One pass over the statements writes instructions while
+//! it gives out registers:
+//!
+//! - A value stays in its register until another one needs it; the value that is used again last leaves. A value that
+//!   ever leaves is stored once, where it comes into being, and is read from the stack frame later, by the instruction that
+//!   uses it where that can. Constants are not stored: they lie beside the code.
+//! - A loop begins with as many of the values that it carries and uses in registers as there is room for, and ends with the
+//!   same values in the same registers. Sums that are carried stay where they are: the form of a multiply-add is chosen so
+//!   that it overwrites the sum.
+//! - A load that is used once, by an operation of the same block with no store between, is that operation's operand.
+//! - Addresses and counts live in general registers for as long as their loop lasts (`pointers.rs`).
+//!
+//! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds the
+//! frame of a function and its loops, `operations.rs` and `memory.rs` the statements, `assembly.rs` encodes.
+
+mod allocate;
+mod assembly;
+mod instructions;
+mod loops;
+mod memory;
+mod operations;
+mod pointers;
+mod registers;
+mod values;
+
+use std::collections::HashMap;
+
+use super::addresses::{Addresses, PlaceId};
+use super::{EmitError, Emitter};
+use crate::kernel::{BufferId, Index, Kernel, Operation, Row, Statement};
+use assembly::Assembly;
+use instructions::Length;
+pub use instructions::Level;
+use pointers::Pointers;
+use registers::{Id, Registers};
+use values::Values;
+
+/// The emitter for x86-64.
+#[derive(Clone, Copy, Debug)]
+pub struct X86 {
+    level: Level,
+    convention: Convention,
+}
+
+/// How functions are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Convention {
+    /// Linux, macOS and all others but Windows.
+    SystemV,
+    /// Windows.
+    Windows,
+}
+
+impl X86 {
+    /// An emitter for the calling convention of this operating system. It emits on any machine; what it emits runs on
+    /// machines of the level.
+    pub fn new(level: Level) -> X86 {
+        let convention = if cfg!(windows) { Convention::Windows } else { Convention::SystemV };
+        X86 { level, convention }
+    }
+
+    /// An emitter for a calling convention.
+    pub fn with_convention(level: Level, convention: Convention) -> X86 {
+        X86 { level, convention }
+    }
+
+    fn code(&self, kernel: &Kernel, listing: Option<&mut String>) -> Result<Vec<u8>, EmitError> {
+        if !self.takes(kernel.lanes) {
+            return Err(EmitError::Lanes { kernel: kernel.name.clone(), lanes: kernel.lanes });
+        }
+        let refused = |reason| EmitError::Kernel { kernel: kernel.name.clone(), reason };
+        Body::new(kernel, self).emit(listing).map_err(refused)
+    }
+}
+
+impl Emitter for X86 {
+    fn takes(&self, lanes: usize) -> bool {
+        matches!(lanes, 1 | 4 | 8) || lanes == 16 && self.level == Level::Avx512
+    }
+
+    fn emit(&mut self, kernel: &Kernel) -> Result<Vec<u8>, EmitError> {
+        self.code(kernel, None)
+    }
+
+    fn listing(&mut self, kernel: &Kernel) -> Result<String, EmitError> {
+        let mut text = String::new();
+        self.code(kernel, Some(&mut text))?;
+        Ok(text)
+    }
+}
+
+/// One function on its way.
+struct Body<'a> {
+    kernel: &'a Kernel,
+    level: Level,
+    convention: Convention,
+    length: Length,
+    addresses: Addresses,
+    pointers: Pointers,
+    values: Values,
+    registers: Registers,
+    out: Assembly,
+    /// The statements passed so far, as [`Values`] counts them.
+    position: u32,
+    /// Loads that are left to the operation that uses them.
+    deferred: HashMap<Id, Deferred<'a>>,
+    /// The row whose address a register holds.
+    row: Option<(PlaceId, Row)>,
+}
+
+/// A load that is left to the operation that uses it.
+#[derive(Clone, Copy)]
+struct Deferred<'a> {
+    buffer: BufferId,
+    index: &'a Index,
+    /// Whether it is one element for every lane.
+    splat: bool,
+}
+
+/// How many statements ahead the use of a load may be that is left to it.
+const AHEAD: usize = 64;
+
+impl<'a> Body<'a> {
+    fn new(kernel: &'a Kernel, emitter: &X86) -> Body<'a> {
+        let addresses = Addresses::new(kernel);
+        let pointers = Pointers::new(kernel, &addresses);
+        let values = Values::new(kernel, emitter.level);
+        let registers = Registers::new(emitter.level, values.len());
+        let length = Length::of(kernel.lanes);
+        Body {
+            kernel,
+            level: emitter.level,
+            convention: emitter.convention,
+            length,
+            addresses,
+            pointers,
+            values,
+            registers,
+            out: Assembly::new(emitter.level, length),
+            position: 0,
+            deferred: HashMap::new(),
+            row: None,
+        }
+    }
+
+    fn block(&mut self, body: &'a [Statement]) {
+        for (number, statement) in body.iter().enumerate() {
+            self.position += 1;
+            match statement {
+                Statement::Let(value, _) if self.values.is_another(*value) => (),
+                Statement::Let(value, operation) => {
+                    let id = self.values.id(*value);
+                    if !self.values.uses(id).is_empty() && !self.defer(id, operation, &body[number + 1..]) {
+                        self.operation(id, operation);
+                    }
+                    self.finish(statement);
+                }
+                Statement::Store { buffer, index, stride, active, value } => {
+                    self.store(*buffer, index, *stride, *active, *value);
+                    self.finish(statement);
+                }
+                Statement::For(l) if l.extent == 1 => self.once(l),
+                Statement::For(l) => self.repeat(l),
+            }
+        }
+    }
+
+    /// After a statement: what it used for the last time leaves its register.
+    fn finish(&mut self, statement: &Statement) {
+        for id in self.values.uses_of(self.kernel, statement) {
+            self.release(id);
+        }
+        self.registers.unpin();
+    }
+
+    /// Leaves a load to the only operation that uses it, where that can have it as an operand.
+    fn defer(&mut self, id: Id, operation: &'a Operation, next: &[Statement]) -> bool {
+        let deferred = match operation {
+            Operation::Load { buffer, index, stride: 1, active }
+                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 =>
+            {
+                Deferred { buffer: *buffer, index, splat: false }
+            }
+            Operation::Splat { buffer, index } if index.row.is_none() && self.level == Level::Avx512 => {
+                Deferred { buffer: *buffer, index, splat: true }
+            }
+            _ => return false,
+        };
+        let &[used] = self.values.uses(id) else { return false };
+        let ahead = (used - self.position) as usize;
+        // Only as long as every statement counts as one.
+        let pure = |statement: &Statement| matches!(statement, Statement::Let(..));
+        if ahead > next.len().min(AHEAD) || !next[..ahead].iter().all(pure) {
+            return false;
+        }
+        let Statement::Let(_, user) = &next[ahead - 1] else { return false };
+        let takes = self.takes_memory(user, id);
+        if takes {
+            self.deferred.insert(id, deferred);
+        }
+        takes
+    }
+}

@@ -1,0 +1,201 @@
+//! Loads and stores: contiguous, of some lanes, strided, at run-time rows. Nothing beyond the active lanes is touched.
+
+use iced_x86::{Code, Register};
+
+use super::assembly::{Base as Place, Memory, Operand};
+use super::instructions::*;
+use super::loops::half;
+use super::pointers::{FIRST, ROW, SECOND};
+use super::registers::Id;
+use super::values::{Constant, is_whole};
+use super::{Body, Level};
+use crate::emit::addresses::{Base, unit};
+use crate::kernel::{BufferId, Index, Row, Value};
+
+/// Bytes of a lane.
+const LANE: i64 = 4;
+
+impl Body<'_> {
+    /// The address of an index: a register and a distance.
+    pub(super) fn address(&mut self, buffer: BufferId, index: &Index) -> (Register, i64) {
+        let (place, displacement) = self.addresses.locate(Base::Buffer(buffer), index);
+        let Some(row) = index.row else {
+            return (self.general(self.pointers.place(place), FIRST), displacement);
+        };
+        if self.row != Some((place, row)) {
+            self.find_row(row);
+            self.times(ROW, row.stride * unit(Base::Buffer(buffer)));
+            self.out.push(Code::Add_r64_rm64, &[ROW.into(), self.located(self.pointers.place(place))]);
+            self.row = Some((place, row));
+        }
+        (ROW, displacement)
+    }
+
+    /// Writes the number of a row, clamped to those that there are, to its register.
+    fn find_row(&mut self, row: Row) {
+        let id = self.values.id(row.value);
+        match self.values.known(id) {
+            Some(Constant::Uniform(bits)) => {
+                self.out.push(Code::Mov_r32_imm32, &[half(ROW), Operand::Half(bits as i32)]);
+            }
+            Some(_) => self.out.push(Code::Xor_r32_rm32, &[half(ROW), half(ROW)]),
+            None => {
+                let lane = Length::Xmm.register(self.register(id));
+                self.out.push(TO_GENERAL.code(self.level), &[half(ROW), lane.into()]);
+            }
+        }
+        self.out.push(Code::Xor_r32_rm32, &[half(SECOND), half(SECOND)]);
+        self.out.push(Code::Test_rm32_r32, &[half(ROW), half(ROW)]);
+        self.out.push(Code::Cmovs_r32_rm32, &[half(ROW), half(SECOND)]);
+        self.out.push(Code::Mov_r32_imm32, &[half(SECOND), Operand::Half(row.extent as i32 - 1)]);
+        self.out.push(Code::Cmp_r32_rm32, &[half(ROW), half(SECOND)]);
+        self.out.push(Code::Cmovg_r32_rm32, &[half(ROW), half(SECOND)]);
+    }
+
+    /// A place at a distance from a register, which an instruction may be too short for.
+    pub(super) fn near(&mut self, base: Register, displacement: i64) -> Memory {
+        match i32::try_from(displacement) {
+            Ok(near) => Memory::new(Place::Register(base), near),
+            Err(_) => {
+                self.out.push(Code::Mov_r64_imm64, &[SECOND.into(), Operand::Wide(displacement)]);
+                self.out.push(Code::Add_r64_rm64, &[SECOND.into(), base.into()]);
+                Memory::new(Place::Register(SECOND), 0)
+            }
+        }
+    }
+
+    /// The first `active` lanes; the others are 0.
+    pub(super) fn load(&mut self, id: Id, buffer: BufferId, index: &Index, stride: i64, active: usize) {
+        let (base, first) = self.address(buffer, index);
+        let to = self.target_apart(id);
+        match stride {
+            1 if is_whole(active, self.kernel.lanes) => {
+                let code = match active {
+                    1 => LOAD_ONE.code(self.level),
+                    2 => LOAD_TWO.code(self.level),
+                    _ => LOAD.code(self.level, Length::of(active)),
+                };
+                let memory = self.near(base, first);
+                self.out.push(code, &[Length::of(active).register(to).into(), memory.into()]);
+            }
+            0 | 1 if active < self.kernel.lanes => {
+                let mask = self.values.constant(Constant::Active(active));
+                let mask = self.register(mask);
+                let (memory, mask) = (self.near(base, first), self.name(mask));
+                let name: Operand = self.name(to).into();
+                match (stride, self.level) {
+                    (1, Level::Avx2) => {
+                        self.out.push(LOAD_SOME.code(self.level, self.length), &[name, mask.into(), memory.into()]);
+                    }
+                    (_, Level::Avx2) => {
+                        self.out.push(BROADCAST.code(self.level, self.length), &[name, memory.into()]);
+                        self.out.push(AND.code(self.level, self.length), &[name, name, mask.into()]);
+                    }
+                    (_, Level::Avx512) => {
+                        let op = if stride == 1 { LOAD } else { BROADCAST };
+                        let code = op.code(self.level, self.length);
+                        self.out.masked(code, &[name, memory.into()], Some((mask, false)));
+                    }
+                }
+            }
+            0 => {
+                let memory = self.near(base, first);
+                let name = self.name(to).into();
+                self.out.push(BROADCAST.code(self.level, self.length), &[name, memory.into()]);
+            }
+            _ => self.gather(to, base, first, stride * LANE, active),
+        }
+        self.defined(id);
+    }
+
+    /// Lanes at a distance, 128 bits after 128 bits.
+    fn gather(&mut self, to: u8, base: Register, first: i64, step: i64, active: usize) {
+        let part = if active > 4 { self.temporary(false) } else { to };
+        for start in (0..active).step_by(4) {
+            let register = Length::Xmm.register(if start == 0 { to } else { part });
+            for lane in start..active.min(start + 4) {
+                let memory = self.near(base, first + lane as i64 * step);
+                if lane == start {
+                    self.out.push(LOAD_ONE.code(self.level), &[register.into(), memory.into()]);
+                } else {
+                    let place = Operand::Byte((lane - start) as u8 * 16);
+                    let operands = [register.into(), register.into(), memory.into(), place];
+                    self.out.push(INSERT_LANE.code(self.level), &operands);
+                }
+            }
+            if start > 0 {
+                // The upper parts are 0 until they are inserted.
+                let op = if self.length == Length::Ymm { INSERT_128_IN_256 } else { INSERT_128_IN_512 };
+                let whole = self.name(to).into();
+                let number = Operand::Byte(start as u8 / 4);
+                self.out.push(op.code(self.level), &[whole, whole, register.into(), number]);
+            }
+        }
+    }
+
+    /// One element in every lane.
+    pub(super) fn splat(&mut self, id: Id, buffer: BufferId, index: &Index) {
+        let (base, first) = self.address(buffer, index);
+        let to = self.target_apart(id);
+        let memory = self.near(base, first);
+        self.out.push(BROADCAST.code(self.level, self.length), &[self.name(to).into(), memory.into()]);
+        self.defined(id);
+    }
+
+    pub(super) fn store(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {
+        let id = self.values.id(value);
+        let from = self.register(id);
+        let (base, first) = self.address(buffer, index);
+        if stride == 1 && is_whole(active, self.kernel.lanes) {
+            return self.store_whole(from, base, first, active);
+        }
+        if stride == 1 && self.level == Level::Avx512 {
+            let mask = self.values.constant(Constant::Active(active));
+            let mask = self.register(mask);
+            let (memory, mask) = (self.near(base, first), self.name(mask));
+            let code = STORE.code(self.level, self.length);
+            return self.out.masked(code, &[memory.into(), self.name(from).into()], Some((mask, true)));
+        }
+        let mut part = from;
+        for start in (0..active).step_by(4) {
+            if start > 0 {
+                part = if part == from { self.temporary(false) } else { part };
+                let op = if self.length == Length::Ymm { EXTRACT_128_OF_256 } else { EXTRACT_128_OF_512 };
+                let number = Operand::Byte(start as u8 / 4);
+                let operands = [Length::Xmm.register(part).into(), self.name(from).into(), number];
+                self.out.push(op.code(self.level), &operands);
+            }
+            let count = (active - start).min(4);
+            let at = first + start as i64 * stride * LANE;
+            if stride != 1 {
+                (0..count).for_each(|lane| self.store_lane(part, lane, base, at + lane as i64 * stride * LANE));
+            } else if count == 3 {
+                self.store_whole(part, base, at, 2);
+                self.store_lane(part, 2, base, at + 2 * LANE);
+            } else {
+                self.store_whole(part, base, at, count);
+            }
+        }
+    }
+
+    /// Stores the first 1, 2, 4, 8 or 16 lanes.
+    fn store_whole(&mut self, from: u8, base: Register, at: i64, active: usize) {
+        let memory = self.near(base, at);
+        let code = match active {
+            1 => STORE_ONE.code(self.level),
+            2 => STORE_TWO.code(self.level),
+            _ => STORE.code(self.level, Length::of(active)),
+        };
+        self.out.push(code, &[memory.into(), Length::of(active).register(from).into()]);
+    }
+
+    /// Stores one of the first four lanes.
+    fn store_lane(&mut self, from: u8, lane: usize, base: Register, at: i64) {
+        if lane == 0 {
+            return self.store_whole(from, base, at, 1);
+        }
+        let memory = self.near(base, at);
+        let operands = [memory.into(), Length::Xmm.register(from).into(), Operand::Byte(lane as u8)];
+        self.out.push(EXTRACT_LANE.code(self.level), &operands);
+    }
+}

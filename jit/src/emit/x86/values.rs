@@ -1,0 +1,322 @@
+//! What a kernel's values are to the emitter: which are one and the same, which are constants, where each is used, how
+//! many are alive at once in a loop. It knows the kernel IR and, of the machine, which constants an operation needs.
+
+use std::collections::HashMap;
+
+use super::Level;
+use super::registers::Id;
+use crate::kernel::{Compare, Convert, Float1, Kernel, Loop, Operation, Statement, Value, ValueType, Variable};
+
+/// A value that is known now, and can be had again at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Constant {
+    /// The same bits in every lane.
+    Uniform(u32),
+    /// The number of the lane.
+    Lanes,
+    /// A mask of the first lanes.
+    Active(usize),
+}
+
+/// The bit of the sign.
+pub const SIGN: Constant = Constant::Uniform(1 << 31);
+/// All bits but that of the sign.
+pub const NOT_SIGN: Constant = Constant::Uniform(!(1 << 31));
+/// All bits.
+pub const ONES: Constant = Constant::Uniform(u32::MAX);
+/// No bits.
+pub const ZERO: Constant = Constant::Uniform(0);
+/// The integer 1.
+pub const ONE: Constant = Constant::Uniform(1);
+/// 2^31 as f32.
+pub const TWO_31: Constant = Constant::Uniform(0x4f00_0000);
+
+/// What is known of a loop before it is emitted.
+#[derive(Clone, Debug, Default)]
+pub struct LoopFacts {
+    /// Its first position; its last one is where the carried values are handed on.
+    pub start: u32,
+    /// Its last position.
+    pub end: u32,
+    /// What comes from outside and is used inside, in order of the first use.
+    pub outside: Vec<Id>,
+    /// How many values that are defined inside live at once, at most: vectors, masks.
+    pub pressure: [usize; 2],
+}
+
+/// All values of a kernel. Positions count statements in textual order from 1; the end of a loop counts as one.
+#[derive(Debug)]
+pub struct Values {
+    level: Level,
+    same: Vec<Id>,
+    masks: Vec<bool>,
+    constants: Vec<Option<Constant>>,
+    ids: HashMap<Constant, Id>,
+    uses: Vec<Vec<u32>>,
+    passed: Vec<usize>,
+    defined: Vec<u32>,
+    /// By variable.
+    loops: Vec<LoopFacts>,
+    open: Vec<Variable>,
+    position: u32,
+}
+
+impl Values {
+    /// Of a checked kernel.
+    pub fn new(kernel: &Kernel, level: Level) -> Values {
+        let count = kernel.values.len();
+        let mut values = Values {
+            level,
+            same: (0..count as u32).map(Id).collect(),
+            masks: kernel.values.iter().map(|&ty| ty == ValueType::Mask && level == Level::Avx512).collect(),
+            constants: vec![None; count],
+            ids: HashMap::new(),
+            uses: vec![Vec::new(); count],
+            passed: Vec::new(),
+            defined: vec![0; count],
+            loops: vec![LoopFacts::default(); kernel.variables as usize],
+            open: Vec::new(),
+            position: 0,
+        };
+        values.block(kernel, &kernel.body);
+        values.passed = vec![0; values.uses.len()];
+        values
+    }
+
+    fn block(&mut self, kernel: &Kernel, body: &[Statement]) {
+        for statement in body {
+            self.position += 1;
+            match statement {
+                Statement::Let(value, operation) => {
+                    if let Some(constant) = constant(operation) {
+                        self.same[value.0 as usize] = self.constant(constant);
+                        continue;
+                    }
+                    if let Operation::Convert(Convert::BitsToF32 | Convert::BitsToI32, a) = operation {
+                        self.same[value.0 as usize] = self.id(*a);
+                        continue;
+                    }
+                    self.defined[value.0 as usize] = self.position;
+                    self.uses_of(kernel, statement).into_iter().for_each(|id| self.mark(id));
+                }
+                Statement::Store { .. } => {
+                    self.uses_of(kernel, statement).into_iter().for_each(|id| self.mark(id));
+                }
+                Statement::For(l) if l.extent == 1 => {
+                    for carried in &l.carried {
+                        self.same[carried.current.0 as usize] = self.id(carried.initial);
+                    }
+                    self.block(kernel, &l.body);
+                    self.position += 1;
+                    for carried in &l.carried {
+                        self.same[carried.result.0 as usize] = self.id(carried.next);
+                    }
+                }
+                Statement::For(l) => self.repeat(kernel, l),
+            }
+        }
+    }
+
+    fn repeat(&mut self, kernel: &Kernel, l: &Loop) {
+        let start = self.position;
+        self.loops[l.variable.0 as usize].start = start;
+        for carried in &l.carried {
+            self.mark(self.id(carried.initial));
+            self.defined[carried.current.0 as usize] = start;
+        }
+        self.open.push(l.variable);
+        self.block(kernel, &l.body);
+        self.position += 1;
+        for carried in &l.carried {
+            self.mark(self.id(carried.next));
+        }
+        self.open.pop();
+        let end = self.position;
+        self.loops[l.variable.0 as usize].end = end;
+        // What comes from outside is needed again in the next turn.
+        for id in self.loops[l.variable.0 as usize].outside.clone() {
+            self.mark(id);
+        }
+        for carried in &l.carried {
+            self.defined[carried.result.0 as usize] = end;
+        }
+        self.loops[l.variable.0 as usize].pressure = self.pressure(start, end);
+    }
+
+    /// How many values that are defined within some positions live at once.
+    fn pressure(&self, start: u32, end: u32) -> [usize; 2] {
+        let mut changes = vec![[0i32; 2]; (end - start + 2) as usize];
+        for id in 0..self.masks.len() {
+            let (defined, Some(&last)) = (self.defined[id], self.uses[id].last()) else { continue };
+            if defined >= start && defined < end {
+                let class = self.masks[id] as usize;
+                changes[(defined - start) as usize][class] += 1;
+                changes[(last.clamp(defined + 1, end + 1) - start) as usize][class] -= 1;
+            }
+        }
+        let (mut alive, mut most) = ([0i32; 2], [0; 2]);
+        for change in changes {
+            for class in 0..2 {
+                alive[class] += change[class];
+                most[class] = most[class].max(alive[class] as usize);
+            }
+        }
+        most
+    }
+
+    fn mark(&mut self, id: Id) {
+        let slot = id.0 as usize;
+        self.uses[slot].push(self.position);
+        for variable in self.open.iter().rev() {
+            let facts = &mut self.loops[variable.0 as usize];
+            if self.defined[slot] >= facts.start && self.constants[slot].is_none() {
+                break;
+            }
+            if !facts.outside.contains(&id) {
+                facts.outside.push(id);
+            }
+        }
+    }
+
+    /// What a statement uses, the constants that it needs included; of a loop, nothing.
+    pub fn uses_of(&mut self, kernel: &Kernel, statement: &Statement) -> Vec<Id> {
+        let mut used = Vec::new();
+        match statement {
+            Statement::Let(_, operation) => {
+                operation.operands(&mut |value| used.push(self.id(value)));
+                for constant in self.needs(kernel, operation).into_iter().flatten() {
+                    used.push(self.constant(constant));
+                }
+            }
+            Statement::Store { index, stride, active, value, .. } => {
+                used.push(self.id(*value));
+                used.extend(index.row.map(|row| self.id(row.value)));
+                if self.level == Level::Avx512 && *stride == 1 && !is_whole(*active, kernel.lanes) {
+                    used.push(self.constant(Constant::Active(*active)));
+                }
+            }
+            Statement::For(_) => (),
+        }
+        used
+    }
+
+    /// The constants that an operation needs at this level.
+    fn needs(&self, kernel: &Kernel, operation: &Operation) -> [Option<Constant>; 2] {
+        let vectors = self.level == Level::Avx2;
+        match *operation {
+            Operation::Float1(Float1::Neg, _) => [Some(SIGN), None],
+            Operation::Float1(Float1::Abs, _) => [Some(NOT_SIGN), None],
+            Operation::Convert(Convert::Truncate, _) if vectors => [Some(TWO_31), None],
+            Operation::Convert(Convert::Truncate, _) => [Some(TWO_31), Some(ONES)],
+            Operation::Convert(Convert::I32ToMask, _) if vectors => [Some(ZERO), Some(ONES)],
+            Operation::Convert(Convert::MaskToI32, _) if !vectors => [Some(ONE), None],
+            Operation::CompareI32(Compare::Ne | Compare::Le | Compare::Ge, ..) | Operation::MaskNot(_) if vectors => {
+                [Some(ONES), None]
+            }
+            Operation::Load { stride: 0, active, .. } if active < kernel.lanes => {
+                [Some(Constant::Active(active)), None]
+            }
+            Operation::Load { stride: 1, active, .. } if !is_whole(active, kernel.lanes) => {
+                [Some(Constant::Active(active)), None]
+            }
+            Operation::ConstantF32(_)
+            | Operation::ConstantI32(_)
+            | Operation::Affine(_)
+            | Operation::Lane
+            | Operation::Load { .. }
+            | Operation::Splat { .. }
+            | Operation::Float1(..)
+            | Operation::Float2(..)
+            | Operation::Fma(..)
+            | Operation::Int2(..)
+            | Operation::Shift(..)
+            | Operation::CompareF32(..)
+            | Operation::CompareI32(..)
+            | Operation::Mask2(..)
+            | Operation::MaskNot(_)
+            | Operation::Select(..)
+            | Operation::Convert(..)
+            | Operation::Fold(..) => [None, None],
+        }
+    }
+
+    /// A constant, which gets a number when it is first asked for.
+    pub fn constant(&mut self, constant: Constant) -> Id {
+        if let Some(&id) = self.ids.get(&constant) {
+            return id;
+        }
+        let id = Id(self.constants.len() as u32);
+        self.constants.push(Some(constant));
+        self.masks.push(matches!(constant, Constant::Active(_)) && self.level == Level::Avx512);
+        self.uses.push(Vec::new());
+        self.passed.push(0);
+        self.defined.push(0);
+        self.ids.insert(constant, id);
+        id
+    }
+
+    /// The one of all values that are the same.
+    pub fn id(&self, value: Value) -> Id {
+        self.same[value.0 as usize]
+    }
+
+    /// Whether a value has no code of its own: it is another one, or a constant.
+    pub fn is_another(&self, value: Value) -> bool {
+        self.id(value) != Id(value.0)
+    }
+
+    /// What is known of it, if it is a constant.
+    pub fn known(&self, id: Id) -> Option<Constant> {
+        self.constants[id.0 as usize]
+    }
+
+    /// Whether it lies in a register of masks.
+    pub fn is_mask(&self, id: Id) -> bool {
+        self.masks[id.0 as usize]
+    }
+
+    /// All uses, in order.
+    pub fn uses(&self, id: Id) -> &[u32] {
+        &self.uses[id.0 as usize]
+    }
+
+    /// The first use after a position. Positions asked about do not decrease.
+    pub fn next_use(&mut self, id: Id, position: u32) -> Option<u32> {
+        let (uses, passed) = (&self.uses[id.0 as usize], &mut self.passed[id.0 as usize]);
+        while uses.get(*passed).is_some_and(|&at| at <= position) {
+            *passed += 1;
+        }
+        uses.get(*passed).copied()
+    }
+
+    /// The positions between which it lives.
+    pub fn life(&self, id: Id) -> (u32, u32) {
+        let defined = self.defined[id.0 as usize];
+        (defined, self.uses(id).last().copied().unwrap_or(defined))
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.uses.len()
+    }
+
+    /// The facts of the loop over a variable.
+    pub fn facts(&self, variable: Variable) -> &LoopFacts {
+        &self.loops[variable.0 as usize]
+    }
+}
+
+/// Whether the first lanes are moved by an instruction without a mask.
+pub fn is_whole(active: usize, lanes: usize) -> bool {
+    active == lanes || matches!(active, 1 | 2 | 4 | 8)
+}
+
+/// What an operation computes, where it is a constant.
+fn constant(operation: &Operation) -> Option<Constant> {
+    match *operation {
+        Operation::ConstantF32(value) => Some(Constant::Uniform(value.value().to_bits())),
+        Operation::ConstantI32(value) => Some(Constant::Uniform(value as u32)),
+        Operation::Lane => Some(Constant::Lanes),
+        _ => None,
+    }
+}

@@ -1,0 +1,235 @@
+//! Kernel IR: every emitter and every number of lanes against the kernel interpreter, bit for bit (but for the payload of
+//! NaNs): each operation and each form of access by itself, then random programs. What this machine does not run is
+//! emulated; what it does run is emulated too, which tests the emulator.
+
+mod emulator;
+mod generator;
+mod run;
+
+use kiln_jit::code::{CallError, Code};
+use kiln_jit::emit::{Convention, EmitterKind, Level};
+use kiln_jit::kernel::*;
+
+use generator::{COMPARES, FLOAT1, FLOAT2, Generator, INT2, MASK2, Random, SHIFTS};
+use run::{check, check_emulated, check_native};
+
+/// All widths.
+const LANES: [usize; 4] = [1, 4, 8, 16];
+
+/// Stores an operation of f32s `x, y, z` and i32s `m, n` over many elements.
+fn check_operation(operation: impl Fn(&mut KernelBuilder, [Value; 3], [Value; 2]) -> Value) {
+    for lanes in LANES {
+        let elements = 16 * lanes;
+        let mut b = KernelBuilder::new("operation", lanes);
+        let floats = ["x", "y", "z"].map(|name| b.buffer(name, Element::F32, elements, Access::Read));
+        let integers = ["m", "n"].map(|name| b.buffer(name, Element::I32, elements, Access::Read));
+        let i = b.grid(16);
+        let index = Index::of(i, lanes as i64);
+        let f = floats.map(|buffer| b.load(buffer, index.clone()));
+        let n = integers.map(|buffer| b.load(buffer, index.clone()));
+        let mut result = operation(&mut b, f, n);
+        if b.ty(result) == ValueType::Mask {
+            result = b.convert(Convert::MaskToI32, result);
+        }
+        let element = if b.ty(result) == ValueType::F32 { Element::F32 } else { Element::I32 };
+        let out = b.buffer("out", element, elements, Access::Write);
+        b.store(out, index, 1, lanes, result);
+        let kernel = b.finish();
+        let mut random = Random(lanes as u64);
+        check(&kernel, &random.contents(&kernel));
+        (0..8).for_each(|_| check_native(&kernel, &random.contents(&kernel)));
+    }
+}
+
+#[test]
+fn operations() {
+    for function in FLOAT1 {
+        check_operation(|b, [x, ..], _| b.float1(function, x));
+    }
+    for function in FLOAT2 {
+        check_operation(|b, [x, y, _], _| b.float2(function, x, y));
+        check_operation(|b, [x, ..], _| b.push(Operation::Fold(function, x)));
+    }
+    check_operation(|b, [x, y, z], _| b.fma(x, y, z));
+    for function in INT2 {
+        check_operation(|b, _, [m, n]| b.int2(function, m, n));
+    }
+    for shift in SHIFTS {
+        for bits in [0, 1, 8, 31] {
+            check_operation(|b, _, [m, _]| b.shift(shift, m, bits));
+        }
+    }
+    for compare in COMPARES {
+        check_operation(|b, [x, y, _], _| b.compare(compare, x, y));
+        check_operation(|b, _, [m, n]| b.compare(compare, m, n));
+        check_operation(|b, [x, y, z], _| {
+            let mask = b.compare(compare, x, y);
+            b.select(mask, y, z)
+        });
+    }
+    for function in MASK2 {
+        check_operation(|b, [x, y, _], [m, n]| {
+            let (p, q) = (b.compare(Compare::Lt, x, y), b.convert(Convert::I32ToMask, m));
+            let mask = b.push(Operation::Mask2(function, p, q));
+            let mask = b.push(Operation::MaskNot(mask));
+            b.select(mask, m, n)
+        });
+    }
+    for convert in [Convert::Truncate, Convert::BitsToI32] {
+        check_operation(|b, [x, ..], _| b.convert(convert, x));
+    }
+    for convert in [Convert::ToF32, Convert::BitsToF32, Convert::I32ToMask] {
+        check_operation(|b, _, [m, _]| b.convert(convert, m));
+    }
+    check_operation(|b, [x, ..], _| {
+        let constants = [-0.0, 0.0, 1.5, f32::INFINITY].map(|value| b.f32(value));
+        constants.into_iter().fold(x, |sum, constant| b.float2(Float2::Div, constant, sum))
+    });
+    check_operation(|b, _, [m, _]| {
+        let (lane, big) = (b.push(Operation::Lane), b.i32(i32::MIN + 5));
+        let sum = b.int2(Int2::Add, m, lane);
+        b.int2(Int2::Xor, sum, big)
+    });
+}
+
+#[test]
+fn accesses() {
+    let mut random = Random(5);
+    for lanes in LANES {
+        for (stride, active) in [1, 2, 0, -1, 3, -7].into_iter().flat_map(|s| (1..=lanes).map(move |a| (s, a))) {
+            let mut b = KernelBuilder::new("access", lanes);
+            let x = b.buffer("x", Element::F32, 1000, Access::Read);
+            let n = b.buffer("n", Element::I32, 1000, Access::Read);
+            let out = b.buffer("out", Element::F32, 1000, Access::ReadWrite);
+            let back = b.buffer("back", Element::I32, 1000, Access::Write);
+            let i = b.grid(3);
+            b.for_each(4, &[], |b, j, _| {
+                let index = Index::of(i, 40).plus(j, -9).shifted(150);
+                let load = |buffer| Operation::Load { buffer, index: index.clone(), stride, active };
+                let loaded = b.push(load(x));
+                let numbers = b.push(load(n));
+                let row = Row { value: numbers, extent: 5, stride: 13 };
+                let splat = b.splat(x, Index { row: Some(row), ..Index::of(j, 20) });
+                let sum = b.add(loaded, splat);
+                let place = Index::of(i, 200).plus(j, 50).shifted(130);
+                let (step, count) = if stride == 0 { (1, 1) } else { (stride, active) };
+                b.store(out, place.clone(), step, count, sum);
+                b.store(back, place, step, count, numbers);
+                vec![]
+            });
+            let kernel = b.finish();
+            check(&kernel, &random.contents(&kernel));
+        }
+    }
+}
+
+#[test]
+fn random_programs() {
+    let count = std::env::var("KILN_RANDOM_KERNELS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(if cfg!(debug_assertions) { 200 } else { 2000 });
+    for seed in 0..count {
+        let kernel = Generator::kernel(seed, LANES[seed as usize % LANES.len()]);
+        check(&kernel, &Random(seed).contents(&kernel));
+    }
+}
+
+#[test]
+fn the_other_calling_conventions() {
+    for seed in 0..40 {
+        let kernel = Generator::kernel(seed, LANES[seed as usize % LANES.len()]);
+        let contents = Random(seed).contents(&kernel);
+        check_emulated(&kernel, Level::Avx2, Convention::SystemV, &contents);
+        check_emulated(&kernel, Level::Avx512, Convention::Windows, &contents);
+    }
+}
+
+/// More carried values than registers, which change places with every turn; some are used, some are masks.
+#[test]
+fn carried_values_change_places() {
+    for lanes in LANES {
+        for carried in [3, 14, 18, 40] {
+            let mut b = KernelBuilder::new("rotation", lanes);
+            let x = b.buffer("x", Element::F32, carried * lanes, Access::Read);
+            let out = b.buffer("out", Element::F32, 2 * carried * lanes, Access::Write);
+            let at = |number: usize| Index::at((number * lanes) as i64);
+            let mut initial: Vec<Value> = (0..carried).map(|number| b.load(x, at(number))).collect();
+            let masks: Vec<Value> = (1..carried).map(|i| b.compare(Compare::Lt, initial[i - 1], initial[i])).collect();
+            initial.extend(masks);
+            let results = b.for_each(7, &initial, |b, _, values| {
+                let (floats, masks) = values.split_at(carried);
+                let mut next = floats.to_vec();
+                next.rotate_left(3);
+                next[1] = b.fma(floats[0], floats[carried - 1], floats[1]);
+                next[carried - 1] = b.select(masks[carried / 2], next[1], floats[carried / 2]);
+                next.extend(masks.iter().rev());
+                next
+            });
+            let (floats, masks) = results.split_at(carried);
+            for number in 0..carried {
+                let zero = b.f32(0.0);
+                let chosen = masks.get(number).map_or(zero, |&mask| b.select(mask, floats[number], zero));
+                b.store(out, at(number), 1, lanes, floats[number]);
+                b.store(out, at(carried + number), 1, lanes, chosen);
+            }
+            let kernel = b.finish();
+            check(&kernel, &Random(carried as u64).contents(&kernel));
+        }
+    }
+}
+
+#[test]
+fn equal_kernels_are_emitted_once() {
+    let kernel = Generator::kernel(1, 4);
+    let once = Code::new(std::slice::from_ref(&kernel), EmitterKind::Cranelift).expect("code").bytes();
+    assert_eq!(Code::new(&[kernel.clone(), kernel], EmitterKind::Cranelift).expect("code").bytes(), once);
+}
+
+#[test]
+fn broken_and_wide_kernels_have_no_code() {
+    let refused = |kernel: Kernel| {
+        Code::new(&[Generator::kernel(1, 4), kernel], EmitterKind::Cranelift)
+            .map(|_| ())
+            .expect_err("refused")
+            .to_string()
+    };
+    let wide = Generator::kernel(2, 8);
+    assert_eq!(refused(wide), "kernel random2 has 8 lanes, which the emitter does not take");
+    let mut b = KernelBuilder::new("broken", 4);
+    let x = b.buffer("x", Element::F32, 3, Access::Write);
+    let zero = b.f32(0.0);
+    b.store(x, Index::at(0), 1, 4, zero);
+    let expected = "kernel broken: places 0 to 3 of buffer `x`, which has 3 elements, in `store x[0], %0`";
+    assert_eq!(refused(b.finish()), expected);
+}
+
+#[test]
+fn calls_that_do_not_fit_are_refused() {
+    let mut b = KernelBuilder::new("copy", 4);
+    let x = b.buffer("x", Element::F32, 8, Access::Read);
+    let out = b.buffer("out", Element::I32, 8, Access::Write);
+    let i = b.grid(2);
+    let loaded = b.load(x, Index::of(i, 4));
+    let bits = b.convert(Convert::BitsToI32, loaded);
+    b.store(out, Index::of(i, 4), 1, 4, bits);
+    let code = Code::new(&[b.finish()], EmitterKind::Cranelift).expect("code");
+    let call = |x: &mut [f32], out: Option<&mut [i32]>, tasks| {
+        let mut slices: Vec<Slice<'_>> = vec![x.into()];
+        slices.extend(out.map(Slice::from));
+        code.call(0, &mut slices, tasks)
+    };
+    let (kernel, buffer) = (|| "copy".to_owned(), |name: &str| name.to_owned());
+    assert_eq!(call(&mut [1.0; 8], Some(&mut [0; 8]), 0..2), Ok(()));
+    let count = CallError::Count { kernel: kernel(), expected: 2, found: 1 };
+    assert_eq!(call(&mut [1.0; 8], None, 0..2), Err(count));
+    let length = CallError::Length { kernel: kernel(), buffer: buffer("out"), expected: 8, found: 7 };
+    assert_eq!(call(&mut [1.0; 8], Some(&mut [0; 7]), 0..2), Err(length));
+    let tasks = CallError::Tasks { kernel: kernel(), expected: 2, begin: 1, end: 3 };
+    assert_eq!(call(&mut [1.0; 8], Some(&mut [0; 8]), 1..3), Err(tasks));
+    let (expected, found) = (Element::I32, Element::F32);
+    let element = CallError::Element { kernel: kernel(), buffer: buffer("out"), expected, found };
+    let mut other = [0.0; 8];
+    let mut slices = [Slice::F32(&mut [1.0; 8]), Slice::F32(&mut other)];
+    assert_eq!(code.call(0, &mut slices, 0..2), Err(element));
+}
