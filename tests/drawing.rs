@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use kiln::graph::optimizers::Optimizer;
 use kiln::graph::{Builder, Graph, Type, Value, optimize};
-use kiln::jit::{CompileOptions, Plan, plan};
+use kiln::jit::{CompileOptions, Plan};
 use kiln::prelude::*;
 use kiln::report::Drawing;
 
@@ -110,8 +110,7 @@ fn gan(trains_generator: bool) -> Graph {
 }
 
 fn planned(graph: &Graph) -> Plan {
-    let CompileOptions { target, state_layouts } = CompileOptions::default();
-    plan::plan(&optimize(graph), &target, &state_layouts).unwrap()
+    CompileOptions::default().plan(&optimize(graph)).unwrap()
 }
 
 /// Checks that a text is well-formed XML; the texts between its tags.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use kiln_runtime::Pool;
 
 use crate::code::{BoundCall, CallError, Code, CodeError, Memory, Sequence};
+use crate::emit::{ChoiceError, EmitterKind};
 use crate::kernel::{Access, Element, Index, Kernel, KernelBuilder, Value};
 use crate::target::Target;
 
@@ -25,6 +26,9 @@ pub struct Machine {
 /// Why a machine is not measured.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
+    /// No emitter.
+    #[error(transparent)]
+    Emitter(#[from] ChoiceError),
     /// No code.
     #[error(transparent)]
     Code(#[from] CodeError),
@@ -39,14 +43,14 @@ impl Machine {
     /// # Errors
     /// [`MachineError`], if there is no code for this machine.
     pub fn measure(pool: &Pool) -> Result<Machine, MachineError> {
-        let target = Target::host();
+        let target = Target::host()?;
         let (kernel, flops) = multiply_adds(target.lanes, pool.threads());
-        let flops = flops as f64 / fastest(kernel, pool)?;
+        let flops = flops as f64 / fastest(kernel, target.emitter, pool)?;
         // In the second-level cache, in the last-level cache (of a usual size), and in memory.
         let mut bytes = Vec::new();
         for (size, most) in [(target.l2_bytes / 2, target.l2_bytes), (8 << 20, 24 << 20), (64 << 20, usize::MAX)] {
             let (kernel, moved) = copy(target.lanes, pool.threads(), size);
-            bytes.push((most as u64, moved as f64 / fastest(kernel, pool)?));
+            bytes.push((most as u64, moved as f64 / fastest(kernel, target.emitter, pool)?));
         }
         Ok(Machine { flops, bytes })
     }
@@ -107,7 +111,7 @@ fn copy(lanes: usize, threads: usize, bytes: usize) -> (Kernel, usize) {
 }
 
 /// The seconds of a kernel's fastest run.
-fn fastest(kernel: Kernel, pool: &Pool) -> Result<f64, MachineError> {
+fn fastest(kernel: Kernel, emitter: EmitterKind, pool: &Pool) -> Result<f64, MachineError> {
     let mut places = Vec::new();
     let mut end = 0;
     for buffer in &kernel.buffers {
@@ -115,7 +119,7 @@ fn fastest(kernel: Kernel, pool: &Pool) -> Result<f64, MachineError> {
         end += (size_of::<f32>() * buffer.elements).next_multiple_of(kiln_runtime::buffer::ALIGNMENT);
     }
     let call = BoundCall { kernel: 0, arguments: places, parallel: pool.threads() > 1 };
-    let code = Arc::new(Code::new(&[kernel])?);
+    let code = Arc::new(Code::new(&[kernel], emitter)?);
     let mut sequence = Sequence::new(code, end, &mut [], &[], &[call])?;
     let mut fastest = f64::INFINITY;
     for _ in 0..RUNS {

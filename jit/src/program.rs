@@ -47,6 +47,17 @@ pub enum CompileError {
     Code(#[from] CodeError),
 }
 
+impl CompileOptions {
+    /// Plans a graph, without code.
+    ///
+    /// # Errors
+    /// [`CompileError::Emitter`] and [`CompileError::Plan`].
+    pub fn plan(&self, graph: &Graph) -> Result<Plan, CompileError> {
+        let target = self.target.map_or_else(Target::host, Ok)?;
+        Ok(plan::plan(graph, &target, &self.state_layouts)?)
+    }
+}
+
 impl Program {
     /// Plans a graph and emits its kernels.
     ///
@@ -54,8 +65,7 @@ impl Program {
     /// [`CompileError::Emitter`] if the environment asks for an emitter that there is not, [`CompileError::Plan`] for a graph
     /// that can not be planned, [`CompileError::Code`] if there is no code for it.
     pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Program, CompileError> {
-        let target = options.target.map_or_else(Target::host, Ok)?;
-        Program::from_plan(plan::plan(graph, &target, &options.state_layouts)?)
+        Program::from_plan(options.plan(graph)?)
     }
 
     /// Emits the kernels of a plan.

@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kiln_graph::{Graph, Layer, Model, optimize};
-use kiln_jit::{CompileOptions, Plan, PlanError, plan};
+use kiln_jit::{CompileError, CompileOptions, Plan};
 
 use super::text::write_file;
 use crate::trainer::{TrainError, predict_graph};
@@ -36,7 +36,7 @@ pub enum DrawError {
     Model(#[from] TrainError),
     /// The graph could not be planned.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(#[from] CompileError),
 }
 
 /// A drawing of a graph.
@@ -162,8 +162,7 @@ pub trait DrawGraph {
 impl<M: Model> DrawGraph for M {
     fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
         let graph = predict_graph(self, 1)?;
-        let CompileOptions { target, state_layouts } = CompileOptions::default();
-        let plan = plan::plan(&optimize(&graph), &target, &state_layouts)?;
+        let plan = CompileOptions::default().plan(&optimize(&graph))?;
         Drawing::new(&graph).plan(&plan).layers("", self).save_html(path)
     }
 

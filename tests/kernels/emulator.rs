@@ -105,8 +105,8 @@ impl Machine {
         let mut kept = vec![Register::RBX, Register::RBP, Register::R12, Register::R13, Register::R14, Register::R15];
         if convention == Convention::Windows {
             kept.extend([Register::RSI, Register::RDI]);
-            for number in 6..16 {
-                assert_eq!(self.vectors[number][..4], vectors[number][..4], "xmm{number} is not as it was");
+            for (number, (found, kept)) in self.vectors.iter().zip(&vectors).enumerate().take(16).skip(6) {
+                assert_eq!(found[..4], kept[..4], "xmm{number} is not as it was");
             }
         }
         for register in kept {
@@ -179,7 +179,7 @@ impl Machine {
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) {
-        assert!(at < CODE || at >= STACK, "code is written");
+        assert!(!(CODE..STACK).contains(&at), "code is written");
         self.piece(at, bytes.len()).copy_from_slice(bytes);
     }
 

@@ -167,10 +167,10 @@ fn carried_values_change_places() {
                 next
             });
             let (floats, masks) = results.split_at(carried);
-            for number in 0..carried {
+            for (number, &float) in floats.iter().enumerate() {
                 let zero = b.f32(0.0);
-                let chosen = masks.get(number).map_or(zero, |&mask| b.select(mask, floats[number], zero));
-                b.store(out, at(number), 1, lanes, floats[number]);
+                let chosen = masks.get(number).map_or(zero, |&mask| b.select(mask, float, zero));
+                b.store(out, at(number), 1, lanes, float);
                 b.store(out, at(carried + number), 1, lanes, chosen);
             }
             let kernel = b.finish();
