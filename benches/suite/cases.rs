@@ -8,6 +8,7 @@ use kiln::jit::{CompileOptions, Program, Session, States};
 use kiln::prelude::*;
 use kiln::report::Profile;
 use kiln::runtime::Pool;
+use kiln::{TargetElement, Targets};
 use ndarray::{Array1, ArrayD};
 use serde_json::Value;
 
@@ -50,29 +51,43 @@ pub const ALL: [(&str, &[Mode]); 9] = [
 /// Runs one case in this process; its result line.
 pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn Error>> {
     match case {
-        "mlp_tiny" => network::<MlpTiny>(case, mode, settings, 32),
-        "mlp_mnist" => network::<MlpMnist>(case, mode, settings, 64),
-        "module_list" => network::<ModuleList>(case, mode, settings, 32),
-        "lenet" => network::<LeNet>(case, mode, settings, 64),
-        "vgg_bn" => network::<VggBn>(case, mode, settings, 32),
-        "resnet18" => network::<ResNet18>(case, mode, settings, 16),
-        "conv3d" => network::<Volumes>(case, mode, settings, 4),
+        "mlp_tiny" => classes::<MlpTiny>(case, mode, settings, 32),
+        "mlp_mnist" => classes::<MlpMnist>(case, mode, settings, 64),
+        "module_list" => classes::<ModuleList>(case, mode, settings, 32),
+        "lenet" => classes::<LeNet>(case, mode, settings, 64),
+        "vgg_bn" => classes::<VggBn>(case, mode, settings, 32),
+        "resnet18" => classes::<ResNet18>(case, mode, settings, 16),
+        "conv3d" => classes::<Volumes>(case, mode, settings, 4),
         "adam_10m" => update(case, mode, settings, Adam::default(), 10_000_000),
         "adam_amsgrad_1m" => update(case, mode, settings, Adam::default().weight_decay(1e-2).amsgrad(true), 1_000_000),
         _ => Err(format!("there is no case {case}").into()),
     }
 }
 
-fn network<M: Model>(case: &str, mode: Mode, settings: Settings, batch: usize) -> Result<Value, Box<dyn Error>> {
+/// Classification of so many samples.
+fn classes<M: Model>(case: &str, mode: Mode, settings: Settings, batch: usize) -> Result<Value, Box<dyn Error>> {
+    network::<M, _, _>(case, mode, settings, cross_entropy(), labels(batch, 10))
+}
+
+/// A network against targets, one for each sample of the batch.
+fn network<M: Model, L: Loss, Y: Targets<L::Target>>(
+    case: &str,
+    mode: Mode,
+    settings: Settings,
+    loss: L,
+    y: Y,
+) -> Result<Value, Box<dyn Error>>
+where
+    L::Target: TargetElement,
+{
+    let batch = y.shape()[0];
     let rows = if mode == Mode::Train { batch } else { 1 };
-    let x = input(M::INPUT.with(0, rows).dims());
-    let y = labels(rows, 10);
+    let x = input(M::INPUT.with(0, rows).dims(), 0);
     let mut model = M::init(0);
     initialise(&mut model);
     match mode {
         Mode::Train => measure(case, mode, settings, || {
-            let trainer =
-                Trainer::new(model, cross_entropy(), Adam::default()).batch(batch).threads(settings.threads).build()?;
+            let trainer = Trainer::new(model, loss, Adam::default()).batch(batch).threads(settings.threads).build()?;
             Ok(Training { trainer, x, y, loss: 0.0 })
         }),
         Mode::Infer => measure(case, mode, settings, || {
@@ -83,14 +98,17 @@ fn network<M: Model>(case: &str, mode: Mode, settings: Settings, batch: usize) -
 }
 
 /// The same batch again and again.
-struct Training<M: Model> {
-    trainer: Trainer<M, CrossEntropy, Adam>,
+struct Training<M: Model, L: Loss, Y> {
+    trainer: Trainer<M, L, Adam>,
     x: ArrayD<f32>,
-    y: Array1<i32>,
+    y: Y,
     loss: f32,
 }
 
-impl<M: Model> Contender for Training<M> {
+impl<M: Model, L: Loss, Y: Targets<L::Target>> Contender for Training<M, L, Y>
+where
+    L::Target: TargetElement,
+{
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
         self.loss = self.trainer.step(&self.x, &self.y)?;
         Ok(())

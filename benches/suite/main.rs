@@ -116,7 +116,7 @@ fn run_all(options: &Options) -> Result<bool, Box<dyn Error>> {
             }
             let line = child(case, mode, threads, options)?;
             let row: Value = serde_json::from_str(&line)?;
-            let verdict = reference.verdict(case, mode, &row["losses"]);
+            let verdict = reference.verdict(case, mode, &row);
             all_good &= verdict.is_ok();
             if options.json {
                 println!("{line}");

@@ -25,6 +25,10 @@ pub trait Contender {
     fn step(&mut self) -> Result<(), Box<dyn Error>>;
     /// The loss of the step that was just done (or, for inference, the mean of the squared output).
     fn loss(&mut self) -> Result<f64, Box<dyn Error>>;
+    /// The generator's loss of the step that was just done, where there is a generator.
+    fn generator_loss(&mut self) -> Option<f64> {
+        None
+    }
     /// The times of its single kernels, where they are known.
     fn profile(&mut self) -> Result<Option<Profile>, Box<dyn Error>> {
         Ok(None)
@@ -46,7 +50,7 @@ pub fn measure<C: Contender>(
     let mut contender = build()?;
     let built = start.elapsed();
 
-    let mut losses = Vec::new();
+    let (mut losses, mut generator_losses) = (Vec::new(), Vec::new());
     let mut times = Vec::new();
     let warm_up = if mode == Mode::Train { LOSS_STEPS[4] + 1 } else { 6 };
     for step in 0..warm_up {
@@ -59,6 +63,7 @@ pub fn measure<C: Contender>(
         times.push(start.elapsed());
         if wanted && !C::LOSS_COMES_FIRST {
             losses.push(contender.loss()?);
+            generator_losses.extend(contender.generator_loss());
         }
     }
     let first = built + times[0];
@@ -75,7 +80,7 @@ pub fn measure<C: Contender>(
     let micros = |time: Duration| (time.as_secs_f64() * 1e8).round() / 100.0;
     let middle = times.len() / 2;
     let median = if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2 };
-    let result = json!({
+    let mut result = json!({
         "case": case,
         "mode": mode.name(),
         "peer": "kiln",
@@ -88,6 +93,9 @@ pub fn measure<C: Contender>(
         "losses": losses,
         "version": env!("CARGO_PKG_VERSION"),
     });
+    if !generator_losses.is_empty() {
+        result["losses_g"] = json!(generator_losses);
+    }
     if let Some(profile) = settings.profile.then(|| contender.profile()).transpose()?.flatten() {
         eprintln!("{profile}");
     }

@@ -16,10 +16,10 @@ pub fn uniform(count: usize, salt: u32) -> impl Iterator<Item = f32> {
     })
 }
 
-/// An input of the given shape: salt 1000.
-pub fn input(shape: &[usize]) -> ArrayD<f32> {
+/// The input of the given shape and number: salt 1000 for the first, 1001 for the second.
+pub fn input(shape: &[usize], number: u32) -> ArrayD<f32> {
     let count = shape.iter().product();
-    ArrayD::from_shape_vec(shape, uniform(count, 1000).collect()).expect("as many numbers as the shape holds")
+    ArrayD::from_shape_vec(shape, uniform(count, 1000 + number).collect()).expect("as many numbers as the shape holds")
 }
 
 /// `(7 n + 3) mod classes`.

@@ -21,12 +21,19 @@ impl Reference {
 
     /// `Ok` with a word if the losses agree to 2e-3 of the loss, or of a tenth of the first loss where that is more, or
     /// if there is nothing to compare with; else what differs.
-    pub fn verdict(&self, case: &str, mode: Mode, losses: &Value) -> Result<String, String> {
+    pub fn verdict(&self, case: &str, mode: Mode, row: &Value) -> Result<String, String> {
+        let verdict = self.compare(case, mode, row, "losses")?;
+        // Those of the generator, where there is one.
+        self.compare(case, mode, row, "losses_g")?;
+        Ok(verdict)
+    }
+
+    fn compare(&self, case: &str, mode: Mode, row: &Value, field: &str) -> Result<String, String> {
         let list =
             |value: &Value| value.as_array().map(|list| list.iter().filter_map(Value::as_f64).collect::<Vec<_>>());
-        let expected = self.0.as_ref().and_then(|all| list(&all[case][mode.name()]["losses"]));
+        let expected = self.0.as_ref().and_then(|all| list(&all[case][mode.name()][field]));
+        let found = list(&row[field]).unwrap_or_default();
         let Some(expected) = expected else { return Ok("no reference".into()) };
-        let found = list(losses).unwrap_or_default();
         if found.len() != expected.len() {
             return Err(format!("{} losses, PyTorch has {}", found.len(), expected.len()));
         }
