@@ -85,7 +85,7 @@ impl<M: Model> Predictor<M> {
     ///
     /// # Errors
     /// [`TrainError::InputShape`], [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
-    pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<f32, D>) -> Result<ArrayD<f32>, TrainError> {
+    pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<M::Input, D>) -> Result<ArrayD<f32>, TrainError> {
         predict(&mut self.programs, &self.model, &self.settings, x.view().into_dyn())
     }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::{LEARNING_RATE, Optimizer};
-use kiln_graph::{Graph, Model, Shape};
+use kiln_graph::{Element, Elements, Graph, Model, Shape};
 use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayRef, ArrayViewD, Axis, Dimension, Slice, aview0};
 
@@ -81,7 +81,8 @@ where
 
     /// Trains on one batch; the loss before the update.
     ///
-    /// `x` holds the samples, `[n, ..]` as the model's input says, in any memory layout; `y` their targets: class labels
+    /// `x` holds the samples, `[n, ..]` as the model's input says (`f32`, or `i32` for indices), in any memory layout; `y`
+    /// their targets: class labels
     /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
     /// size of the trainer. The first batch of a smaller size compiles a program for that size, which is kept.
     /// A step of a size that was seen before allocates nothing.
@@ -91,7 +92,7 @@ where
     /// [`TrainError::Label`], and with `check_finite` [`TrainError::NotFinite`]; the model is then as it was.
     pub fn step<D: Dimension>(
         &mut self,
-        x: &ArrayRef<f32, D>,
+        x: &ArrayRef<M::Input, D>,
         y: &(impl Targets<L::Target> + ?Sized),
     ) -> Result<f32, TrainError> {
         let x = x.view().into_dyn();
@@ -104,7 +105,7 @@ where
         let (program, states) = self
             .programs
             .get(Task::Train, rows, || train_graph(&self.model, &self.loss, &self.optimizer, rows, seed))?;
-        program.run(states, x, &self.targets, shape)?;
+        program.run(states, M::Input::elements(x), &self.targets, shape)?;
         Ok(program.loss())
     }
 
@@ -114,7 +115,7 @@ where
     /// As for [`Trainer::step`], except that there may be more samples than the batch size.
     pub fn evaluate<D: Dimension>(
         &mut self,
-        x: &ArrayRef<f32, D>,
+        x: &ArrayRef<M::Input, D>,
         y: &(impl Targets<L::Target> + ?Sized),
     ) -> Result<Evaluation, TrainError> {
         let x = x.view().into_dyn();
@@ -129,7 +130,8 @@ where
             let (program, states) =
                 self.programs.get(Task::Evaluate, count, || evaluate_graph(&self.model, &self.loss, count))?;
             let targets = &self.targets[part.start * width..part.end * width];
-            program.run(states, x.slice_axis(Axis(0), Slice::from(part)), targets, shape.with(0, count))?;
+            let x = M::Input::elements(x.slice_axis(Axis(0), Slice::from(part)));
+            program.run(states, x, targets, shape.with(0, count))?;
             loss += f64::from(program.loss()) * if self.loss.averages() { count as f64 } else { 1.0 };
             let here = L::Target::correct(program.prediction(), targets, self.loss.ignored());
             correct = correct.zip(here).map(|(all, here)| [all[0] + here[0], all[1] + here[1]]);
@@ -144,7 +146,7 @@ where
     ///
     /// # Errors
     /// [`TrainError::InputShape`], [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
-    pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<f32, D>) -> Result<ArrayD<f32>, TrainError> {
+    pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<M::Input, D>) -> Result<ArrayD<f32>, TrainError> {
         predict(&mut self.programs, &self.model, &self.settings, x.view().into_dyn())
     }
 
@@ -243,7 +245,7 @@ where
 }
 
 /// The number of samples, if they have the shape of the model's input.
-fn check_input<M: Model>(x: &ArrayViewD<'_, f32>, settings: &Settings) -> Result<usize, TrainError> {
+fn check_input<M: Model>(x: &ArrayViewD<'_, M::Input>, settings: &Settings) -> Result<usize, TrainError> {
     let fits = x.ndim() == M::INPUT.rank() && x.shape()[1..] == M::INPUT.dims()[1..];
     if !fits {
         return Err(TrainError::InputShape { expected: M::INPUT, found: x.shape().to_vec() });
@@ -251,8 +253,8 @@ fn check_input<M: Model>(x: &ArrayViewD<'_, f32>, settings: &Settings) -> Result
     if x.shape()[0] == 0 {
         return Err(TrainError::Empty { found: x.shape().to_vec() });
     }
-    if settings.check_finite {
-        check_finite("input", x.view())?;
+    if let (true, Elements::F32(x)) = (settings.check_finite, M::Input::elements(x.view())) {
+        check_finite("input", x)?;
     }
     Ok(x.shape()[0])
 }
@@ -262,7 +264,7 @@ pub(crate) fn predict<M: Model>(
     programs: &mut Programs,
     model: &M,
     settings: &Settings,
-    x: ArrayViewD<'_, f32>,
+    x: ArrayViewD<'_, M::Input>,
 ) -> Result<ArrayD<f32>, TrainError> {
     let rows = check_input::<M>(&x, settings)?;
     let mut result = ArrayD::zeros(M::OUTPUT.with(0, rows).dims());
@@ -270,7 +272,7 @@ pub(crate) fn predict<M: Model>(
         let part = Slice::from(start..rows.min(start + settings.batch));
         let count = rows.min(start + settings.batch) - start;
         let (program, states) = programs.get(Task::Predict, count, || predict_graph(model, count))?;
-        program.run::<f32>(states, x.slice_axis(Axis(0), part), &[], Shape::SCALAR)?;
+        program.run::<f32>(states, M::Input::elements(x.slice_axis(Axis(0), part)), &[], Shape::SCALAR)?;
         result.slice_axis_mut(Axis(0), part).assign(&program.prediction());
     }
     Ok(result)

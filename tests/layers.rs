@@ -8,7 +8,7 @@ use kiln::graph::interpret::{Tensor, interpret};
 use kiln::graph::layers::dropout::{channel_dropout, dropout};
 use kiln::graph::{Builder, Value};
 use kiln::prelude::*;
-use ndarray::Array4;
+use ndarray::{Array2, Array4};
 
 /// What a function makes of ones of the given shape in training, in the given run, and the gradient of its sum.
 fn drawn(
@@ -105,4 +105,56 @@ fn a_trainer_draws_by_its_seed_and_predicts_without_drawing() {
     assert_ne!(losses(2, 1, 12), first);
     // A program of another batch size goes on counting, and repeats as well.
     assert_eq!(losses(1, 1, 5), losses(1, 1, 5));
+}
+
+#[derive(Model)]
+#[model(input = [6; i32])]
+struct Bag {
+    table: Embedding<20, 8>,
+    flatten: Flatten,
+    fc: Linear<48, 2>,
+}
+
+model! {
+    struct Words {
+        table: Embedding(20, 8, padding_idx = 0),
+        norm: LayerNorm(8),
+        out: Linear(8, 3),
+    }
+
+    fn forward(x: [N, 5; i32]) -> [N, 3] {
+        let words = norm(table(x));
+        out(words.mean(dim = 1))
+    }
+}
+
+#[test]
+fn a_network_over_indices_learns_and_predicts() {
+    // Which of the first two words is the larger one?
+    let x = Array2::from_shape_fn((64, 6), |(n, t)| (n * 7 + t * 11 + n * t) as i32 % 20);
+    let y: Vec<i32> = x.rows().into_iter().map(|row| i32::from(row[0] > row[1])).collect();
+    let mut trainer =
+        Trainer::new(Bag::init(3), cross_entropy(), AdamW::default().lr(0.02)).batch(64).threads(2).build().unwrap();
+    let losses: Vec<f32> = (0..60).map(|_| trainer.step(&x, &y).unwrap()).collect();
+    assert!(losses[59] < losses[0] / 10.0, "{losses:?}");
+    assert_eq!(trainer.evaluate(&x, &y).unwrap().accuracy, Some(1.0));
+    let scores = trainer.predict(&x).unwrap();
+    assert_eq!(trainer.summary().unwrap().layers[0].output, Shape::new(&[Shape::N, 6, 8]));
+    let mut predictor = Predictor::new(trainer.into_model()).batch(64).build().unwrap();
+    assert_eq!(predictor.predict(&x).unwrap(), scores);
+}
+
+#[test]
+fn only_the_rows_that_are_looked_up_change_and_never_the_padding() {
+    let before = Words::init(1);
+    assert!(before.table.weight.value.index_axis(ndarray::Axis(0), 0).iter().all(|&x| x == 0.0));
+    let x = ndarray::array![[0, 3, 3, 7, 0], [0, 0, 9, 3, 19]];
+    let mut trainer = Trainer::new(Words::init(1), cross_entropy(), Sgd::new(0.5)).batch(2).build().unwrap();
+    trainer.step(&x, &[1, 2]).unwrap();
+    let after = trainer.into_model();
+    for row in 0..20 {
+        let changed = before.table.weight.value.index_axis(ndarray::Axis(0), row)
+            != after.table.weight.value.index_axis(ndarray::Axis(0), row);
+        assert_eq!(changed, [3, 7, 9, 19].contains(&row), "row {row}");
+    }
 }

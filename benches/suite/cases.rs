@@ -65,12 +65,17 @@ pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn 
 }
 
 /// Classification of so many samples.
-fn classes<M: Model>(case: &str, mode: Mode, settings: Settings, batch: usize) -> Result<Value, Box<dyn Error>> {
+fn classes<M: Model<Input = f32>>(
+    case: &str,
+    mode: Mode,
+    settings: Settings,
+    batch: usize,
+) -> Result<Value, Box<dyn Error>> {
     network::<M, _, _>(case, mode, settings, cross_entropy(), labels(batch, 10))
 }
 
 /// A network against targets, one for each sample of the batch.
-fn network<M: Model, L: Loss, Y: Targets<L::Target>>(
+fn network<M: Model<Input = f32>, L: Loss, Y: Targets<L::Target>>(
     case: &str,
     mode: Mode,
     settings: Settings,
@@ -105,7 +110,7 @@ struct Training<M: Model, L: Loss, Y> {
     loss: f32,
 }
 
-impl<M: Model, L: Loss, Y: Targets<L::Target>> Contender for Training<M, L, Y>
+impl<M: Model<Input = f32>, L: Loss, Y: Targets<L::Target>> Contender for Training<M, L, Y>
 where
     L::Target: TargetElement,
 {
@@ -130,7 +135,7 @@ struct Inference<M: Model> {
     y: ArrayD<f32>,
 }
 
-impl<M: Model> Contender for Inference<M> {
+impl<M: Model<Input = f32>> Contender for Inference<M> {
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
         self.y = self.predictor.predict(&self.x)?;
         Ok(())

@@ -31,7 +31,7 @@ pub struct History {
 }
 
 /// Trains, with a progress bar on a terminal and a line an epoch elsewhere.
-pub fn train<M: Model>(
+pub fn train<M: Model<Input = f32>>(
     trainer: &mut ClassTrainer<M>,
     schedule: Schedule,
     samples: &Dataset,
@@ -81,7 +81,7 @@ pub fn train<M: Model>(
 
 /// Saves the model, loads it into a fresh one and compares their predictions; writes the loss curve and the wrongly
 /// classified images into `folder`; prints the test accuracy.
-pub fn finish<M: Model>(
+pub fn finish<M: Model<Input = f32>>(
     trainer: &mut ClassTrainer<M>,
     history: &History,
     test: &Dataset,

@@ -19,7 +19,9 @@ pub mod reshape;
 pub mod softmax;
 pub mod upsample;
 
-pub use activation::{Identity, LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh};
+pub use activation::{
+    GELU, GELUSettings, GeluApproximation, Identity, LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh,
+};
 pub use adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, KEPT};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};

@@ -23,7 +23,7 @@ pub mod verify;
 
 pub use build::{Builder, GraphError, Value};
 pub use graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Stage, Type, Update};
-pub use model::{Init, Kind, Layer, Model, NoSettings, Parameter, Path};
+pub use model::{Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, Path};
 pub use op::Op;
 pub use passes::optimize;
 pub use setting::InvalidSetting;

@@ -1,7 +1,7 @@
 //! What a model is made of: parameters, the trait that built-in layers and users' models share, the names of
 //! parameters and their initial values. Knows no particular layer.
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use crate::build::{Builder, Value};
 use crate::shape::{DType, Shape, ShapeError, Type};
@@ -114,13 +114,16 @@ pub trait Layer {
             declared by `model!`), an array `[LAYER; COUNT]` or a tuple of these"
 )]
 pub trait Model: Layer + Sized {
+    /// What the input holds: `f32` for numbers, `i32` for indices. (Of the first of several inputs.)
+    type Input: Element;
+
     /// The input's shape; the batch axis [`Shape::N`] comes first.
     const INPUT: Shape;
     /// The output's shape; the batch axis [`Shape::N`] comes first.
     const OUTPUT: Shape;
 
     /// The types of all inputs, in order.
-    const INPUTS: &'static [Type] = &[Type::new(DType::F32, Self::INPUT)];
+    const INPUTS: &'static [Type] = &[Type::new(Self::Input::DTYPE, Self::INPUT)];
     /// The types of all outputs, in order.
     const OUTPUTS: &'static [Type] = &[Type::new(DType::F32, Self::OUTPUT)];
 
@@ -159,6 +162,42 @@ pub trait Model: Layer + Sized {
 pub fn requires_grad<L: Layer>(mut layer: L, required: bool) -> L {
     layer.requires_grad_(required);
     layer
+}
+
+/// An element of a tensor as users hold it.
+pub trait Element: Copy {
+    /// The element type of the graph.
+    const DTYPE: DType;
+
+    /// Elements of this type among those of any.
+    fn elements(array: ArrayViewD<'_, Self>) -> Elements<'_>;
+}
+
+/// Elements of a tensor, of any type.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Elements<'a> {
+    F32(ArrayViewD<'a, f32>),
+    I32(ArrayViewD<'a, i32>),
+    Bool(ArrayViewD<'a, bool>),
+}
+
+macro_rules! elements {
+    ($($ty:ty, $dtype:ident;)*) => {$(
+        impl Element for $ty {
+            const DTYPE: DType = DType::$dtype;
+
+            fn elements(array: ArrayViewD<'_, $ty>) -> Elements<'_> {
+                Elements::$dtype(array)
+            }
+        }
+    )*};
+}
+
+elements! {
+    f32, F32;
+    i32, I32;
+    bool, Bool;
 }
 
 /// [`Layer::forward`] of a model with several inputs or outputs: records that one can not do.

@@ -93,8 +93,8 @@ fn settings_out_of_range_are_errors_of_the_layer() {
     let error = check_error(&Embedding::<5, 2>::new(EmbeddingSettings::new(), &mut Init::new(0)), input.with(0, 2));
     assert_eq!(
         error,
-        "shape mismatch in layer head: its input must be indices (i32), but is f32; declare the model's input with its \
-         element type, as in `[N, 16; i32]`"
+        "shape mismatch in layer head: its input must hold i32, but holds f32: indices are declared with their type, as in \
+         `[N, 16; i32]`"
     );
 }
 

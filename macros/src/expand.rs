@@ -15,7 +15,7 @@ mod walk;
 
 pub use structure::structure;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 
 use self::body::{Expansion, Target, Want};
 use self::checks::Checks;
@@ -180,6 +180,9 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     };
     let input = only(inputs.len() > 1, "inputs", &all_inputs);
     let output = only(outputs.len() > 1, "outputs", &all_outputs);
+    let element = inputs.first().and_then(|input| input.element.as_ref()).map_or("f32".into(), |name| name.to_string());
+    let element = Ident::new(&element, Span::mixed_site());
+    let element = emit!(::core::primitive::#element);
     let typed = inputs.iter().chain(outputs).any(|extents| extents.element.is_some());
     let types = (takes_several(declaration) || typed).then(|| {
         emit! {
@@ -206,6 +209,7 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     emit! {
         #[automatically_derived]
         impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
+            type Input = #element;
             const INPUT: ::kiln::graph::Shape = #input;
             const OUTPUT: ::kiln::graph::Shape = #output;
             #types

@@ -50,6 +50,7 @@ fn implementations(name: &Ident, generics: &Generics, mistakes: Mistakes) -> Tok
         }
 
         impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
+            type Input = ::core::primitive::f32;
             const INPUT: ::kiln::graph::Shape = {
                 #errors
                 ::kiln::graph::Shape::SCALAR

@@ -12,6 +12,8 @@ pub struct Known {
     pub settings: &'static str,
     /// The arguments, PyTorch's names and order; those in the type's angle brackets come first.
     pub parameters: &'static [Parameter],
+    /// Whether its input is indices (i32), and not numbers (f32).
+    pub indexed: bool,
 }
 
 /// One argument of a layer.
@@ -68,6 +70,8 @@ pub struct Choice {
     pub words: &'static [(&'static str, &'static str)],
 }
 
+const GELU_APPROXIMATION: Choice = Choice { of: "GeluApproximation", words: &[("none", "None"), ("tanh", "Tanh")] };
+
 const UPSAMPLE_MODE: Choice = Choice {
     of: "UpsampleMode",
     words: &[("nearest", "Nearest"), ("linear", "Linear"), ("bilinear", "Bilinear"), ("trilinear", "Trilinear")],
@@ -82,11 +86,15 @@ const fn setting(name: &'static str, kind: Kind) -> Parameter {
 }
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters }
+    Known { name, settings, parameters, indexed: false }
+}
+
+const fn of_indices(known: Known) -> Known {
+    Known { indexed: true, ..known }
 }
 
 const fn plain(name: &'static str) -> Known {
-    Known { name, settings: "NoSettings", parameters: &[] }
+    layer(name, "NoSettings", &[])
 }
 
 /// The parameters of an average pooling over so many spatial axes.
@@ -175,7 +183,7 @@ pub const LAYERS: &[Known] = &[
     layer("Dropout1d", "DropoutSettings", DROPOUT),
     layer("Dropout2d", "DropoutSettings", DROPOUT),
     layer("Dropout3d", "DropoutSettings", DROPOUT),
-    layer(
+    of_indices(layer(
         "Embedding",
         "EmbeddingSettings",
         &[
@@ -183,8 +191,9 @@ pub const LAYERS: &[Known] = &[
             dimension("embedding_dim", Kind::Size),
             setting("padding_idx", Kind::OptionalAxis),
         ],
-    ),
+    )),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
+    layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     plain("Identity"),
     layer(
         "LayerNorm",
@@ -236,7 +245,6 @@ pub const MISSING: &[&str] = &[
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
-    "GELU",
     "GLU",
     "GRU",
     "GroupNorm",

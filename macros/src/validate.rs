@@ -36,8 +36,8 @@ pub struct Layer {
 
 /// What a type is.
 pub enum LayerKind {
-    /// A layer of Kiln with its settings, their type and their value.
-    Known { settings_type: TokenStream, settings: TokenStream },
+    /// A layer of Kiln with its settings, their type and their value, and whether its input is indices.
+    Known { settings_type: TokenStream, settings: TokenStream, indexed: bool },
     /// A model: the user's own, or another crate's.
     Model,
 }

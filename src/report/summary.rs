@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kiln_graph::{Builder, Graph, Kind, Model, NodeId, Op, Path, Shape};
+use kiln_graph::{Builder, Element, Graph, Kind, Model, NodeId, Op, Path, Shape, Type};
 use kiln_jit::Plan;
 
 use super::text::thousands;
@@ -48,7 +48,7 @@ impl Summary {
     ) -> Result<Summary, TrainError> {
         // At batch size 1 all counts are those of one sample.
         let g = Builder::new("summary");
-        let x = g.input("x", M::INPUT.with(0, 1));
+        let x = g.input_of("x", Type::new(M::Input::DTYPE, M::INPUT.with(0, 1)));
         model.forward(&g, x);
         let graph = g.finish()?;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::Optimizer;
-use kiln_graph::{Builder, Graph, Kind, Layer, Model, Path, Role, Shape, Type, Value, optimize};
+use kiln_graph::{Builder, Element, Elements, Graph, Kind, Layer, Model, Path, Role, Shape, Type, Value, optimize};
 use kiln_jit::{CompileOptions, Plan, Program, Session, States};
 use kiln_runtime::Pool;
 use ndarray::{ArrayView, ArrayViewD};
@@ -43,7 +43,7 @@ pub fn trained(model: &impl Layer) -> Vec<(String, Shape)> {
 
 /// The graph of a prediction for `batch` samples. The builder's mode says whether layers behave as in training.
 fn forward<'g, M: Model>(g: &'g Builder, model: &M, batch: usize) -> Value<'g> {
-    let x = g.input(INPUT, M::INPUT.with(0, batch));
+    let x = g.input_of(INPUT, Type::new(M::Input::DTYPE, M::INPUT.with(0, batch)));
     model.forward(g, x)
 }
 
@@ -107,11 +107,15 @@ impl Compiled {
     pub fn run<T: TargetElement>(
         &mut self,
         states: &mut States,
-        samples: ArrayViewD<'_, f32>,
+        samples: Elements<'_>,
         targets: &[T],
         shape: Shape,
     ) -> Result<(), TrainError> {
-        self.session.write_input_f32(self.samples, samples)?;
+        match samples {
+            Elements::F32(numbers) => self.session.write_input_f32(self.samples, numbers)?,
+            Elements::I32(indices) => self.session.write_input_i32(self.samples, indices)?,
+            Elements::Bool(flags) => self.session.write_input_i32(self.samples, flags.mapv(i32::from).view())?,
+        }
         if let Some(input) = self.targets {
             let targets = ArrayView::from_shape(shape.dims(), targets).expect("as many targets as their shape says");
             T::write(&mut self.session, input, targets)?;

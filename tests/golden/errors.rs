@@ -104,9 +104,13 @@ impl Misuse {
     fn program(&self) -> Result<Graph, Refusal> {
         let lines: Vec<&str> = self.code.iter().map(String::as_str).collect();
         parse(&lines)?;
-        let [Array::Float(_)] = &self.inputs[..] else { return Err(Refusal::later("programs of this kind")) };
         let g = Builder::new("misuse");
-        let x = g.input_of("x0", type_of(&self.inputs[0]));
+        let name = |position: usize| format!("x{position}");
+        let input = |(position, array): (usize, &Array)| {
+            let value = g.input_of(&name(position), type_of(array));
+            (name(position), crate::script::Object::Tensor(value))
+        };
+        let names = self.inputs.iter().enumerate().map(input).collect();
         let layers = crate::script::Layers::new();
         let mut script = crate::script::Script {
             g: &g,
@@ -114,9 +118,9 @@ impl Misuse {
             forwards: &Default::default(),
             parameters: &[],
             buffers: &[],
-            leaves: vec![("x0".into(), x)],
+            leaves: Vec::new(),
             optimizer: None,
-            names: [("x0".to_owned(), crate::script::Object::Tensor(x))].into(),
+            names,
             gradients: Default::default(),
             stepped: Default::default(),
         };

@@ -92,8 +92,8 @@ pub fn apply<'g>(
         "Tanh" => x.tanh(),
         "Identity" => x,
         "GELU" => match attributes.text("approximate") {
-            None | Some("none") => activation::gelu(x, false),
-            Some("tanh") => activation::gelu(x, true),
+            None | Some("none") => activation::gelu(x, activation::GeluApproximation::None),
+            Some("tanh") => activation::gelu(x, activation::GeluApproximation::Tanh),
             Some(other) => return Err(Refusal::later(format!("approximate = {other}"))),
         },
         "LayerNorm" => {

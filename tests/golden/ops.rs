@@ -1,7 +1,7 @@
 //! The tensor operations, `torch.<op>(inputs.., attributes..)`, as methods of values.
 
 use kiln_graph::build::AxisList;
-use kiln_graph::{DType, Shape, Value};
+use kiln_graph::{DType, Shape, Value, functions};
 use serde_json::Value as Json;
 
 use crate::case::{Attributes, Refusal};
@@ -181,7 +181,11 @@ fn movement<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Value
             }
             y
         }
-        "reshape" => x.reshape(inferred(shape, &attributes.ints("shape").unwrap_or_default())?),
+        "reshape" => {
+            let extent = |&extent: &isize| usize::try_from(extent).unwrap_or(Shape::INFERRED);
+            let extents: Vec<usize> = attributes.ints("shape").unwrap_or_default().iter().map(extent).collect();
+            functions::reshape(x, &extents)
+        }
         "slice" => sliced(x, attributes)?,
         "squeeze" => match attributes.get("dim") {
             Some(_) if attributes.int("dim").is_some_and(|axis| at(shape, axis) != Some(1)) => x,
@@ -200,17 +204,6 @@ fn at(shape: Shape, axis: isize) -> Option<usize> {
     shape.dims().get(usize::try_from(position).ok()?).copied()
 }
 
-/// A shape of which one extent may be -1. (Kiln's reshape takes extents only, so this is the case's own notation.)
-fn inferred(from: Shape, wanted: &[isize]) -> Result<Shape, Refusal> {
-    let known: isize = wanted.iter().filter(|&&extent| extent >= 0).product();
-    if wanted.iter().filter(|&&extent| extent < 0).count() > 1 {
-        return Err(Refusal::Unsigned("shape".into()));
-    }
-    let rest = from.elements() as isize / known.max(1);
-    let extents: Vec<usize> = wanted.iter().map(|&extent| if extent < 0 { rest } else { extent } as usize).collect();
-    Ok(Shape::from(&extents[..]))
-}
-
 fn joined<'g>(op: &str, parts: &[Value<'g>], axis: i32) -> Result<Value<'g>, Refusal> {
     let first = parts.first().ok_or_else(|| Refusal::Case("nothing to join".into()))?;
     if op == "cat" {
@@ -223,25 +216,21 @@ fn joined<'g>(op: &str, parts: &[Value<'g>], axis: i32) -> Result<Value<'g>, Ref
 fn pieces<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Vec<Value<'g>>, Refusal> {
     let axis = attributes.int("dim").unwrap_or(0);
     let extent = at(x.shape(), axis).ok_or_else(|| Refusal::Error(format!("no axis {axis}")))?;
-    let sizes = if op == "chunk" {
-        let chunks = attributes.sizes("chunks", 1, 1)?[0];
-        if chunks == 0 {
-            return Err(Refusal::later("chunk and split as functions of Kiln"));
-        }
-        vec![extent.div_ceil(chunks)]
-    } else {
-        attributes.sizes("split_size_or_sections", 1, 1)?
-    };
-    let given = attributes.get("split_size_or_sections").is_some_and(Json::is_array);
-    let (mut start, mut pieces) = (0, Vec::new());
-    while if given { pieces.len() < sizes.len() } else { start < extent } {
-        let size = sizes[if given { pieces.len() } else { 0 }];
-        let end = if given { start + size } else { (start + size).min(extent) };
-        pieces.push(x.slice(axis as i32, start..end, 1));
-        start = end;
+    if op == "chunk" {
+        return Ok(functions::chunk(x, attributes.sizes("chunks", 1, 1)?[0], axis));
     }
-    if given && start < extent {
-        return Err(Refusal::later("chunk and split as functions of Kiln"));
+    let sizes = attributes.sizes("split_size_or_sections", 1, 1)?;
+    if !attributes.get("split_size_or_sections").is_some_and(Json::is_array) {
+        return Ok(functions::split(x, sizes[0], axis));
+    }
+    // Parts of different sizes are slices one after the other.
+    let (mut start, mut pieces) = (0, Vec::new());
+    for size in sizes {
+        pieces.push(x.slice(axis as i32, start..start + size, 1));
+        start += size;
+    }
+    if start < extent {
+        return Err(Refusal::later("split into parts of given sizes as a function of Kiln"));
     }
     Ok(pieces)
 }
@@ -281,10 +270,7 @@ fn padded<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusa
         let extent = y.shape().dim(axis) as isize;
         let (before, after) = (pair[0], pair[1]);
         let (start, end) = ((-before).max(0), extent - (-after).max(0));
-        if start > end {
-            return Err(Refusal::later("padding by a negative amount as a function of Kiln"));
-        }
-        y = y.slice(axis, start as usize..end as usize, 1);
+        y = y.slice(axis, start as usize..end.max(0) as usize, 1);
         let (before, after) = (before.max(0) as usize, after.max(0) as usize);
         y = match attributes.text("mode").unwrap_or("constant") {
             "constant" => {
@@ -296,10 +282,8 @@ fn padded<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusa
                 let extent = y.shape().dim(axis);
                 let edge = |range: std::ops::Range<usize>| y.slice(axis, range, 1);
                 let (first, last) = if mode == "reflect" {
-                    if before >= extent || after >= extent {
-                        return Err(Refusal::later("padding by reflection as a function of Kiln"));
-                    }
-                    let last = edge(extent - 1 - after..extent - 1);
+                    // Where the axis is too short for it, a slice that it does not have.
+                    let last = if after < extent { edge(extent - 1 - after..extent - 1) } else { edge(1..after + 1) };
                     (edge(1..before + 1).reverse(axis), last.reverse(axis))
                 } else {
                     let repeat = |part: Value<'g>, times| part.broadcast_to(part.shape().with(axis, times));

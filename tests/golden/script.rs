@@ -172,6 +172,9 @@ impl<'g> Script<'g, '_> {
                 (_, []) => ops::unary(name, *x).ok_or_else(|| unsupported(name))?,
                 _ => return Err(unsupported(name)),
             },
+            (Object::Function(name), [Object::Number(extent)]) if name == "zeros" => {
+                self.g.full([*extent as usize], 0.0)
+            }
             (Object::Function(name), [Object::List(parts), Object::Number(axis)]) if name == "cat" => {
                 let tensor = |part: &Object<'g>| match part {
                     Object::Tensor(value) => Ok(*value),
@@ -186,11 +189,19 @@ impl<'g> Script<'g, '_> {
                 (Object::Tensor(x), "sum", [axes]) => x.sum(axis_list(axes)?),
                 (Object::Tensor(x), "mean", [axes]) => x.mean(axis_list(axes)?),
                 (Object::Tensor(x), "detach" | "detach_", []) => x.detach(),
-                (Object::Tensor(x), "requires_grad_", []) => *x,
+                (Object::Tensor(x), "requires_grad_", []) => {
+                    self.leaves.push((format!("leaf {}", self.leaves.len()), *x));
+                    *x
+                }
                 (Object::Tensor(loss), "backward", []) => {
                     self.backward(*loss)?;
                     *loss
                 }
+                (Object::Tensor(y), "backward", [Object::Tensor(cotangent)]) => {
+                    self.backward((*y * *cotangent).sum(..))?;
+                    *y
+                }
+                (Object::Tensor(x), "max", []) => x.amax(..),
                 (Object::Tensor(x), _, []) => ops::unary(name, *x).ok_or_else(|| unsupported(name))?,
                 (Object::Optimizer(path), "zero_grad", []) => {
                     self.gradients.retain(|name, _| !name.starts_with(&format!("{path}.")));

@@ -50,13 +50,21 @@ macro_rules! elementwise {
     };
 }
 
-/// `x` times the normal distribution's `P(X <= x)`: `x / 2 (1 + erf(x / sqrt(2)))`. With `tanh` the approximation
-/// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
-pub fn gelu(x: Value<'_>, tanh: bool) -> Value<'_> {
-    let bent = if tanh {
-        (x * (x.square() * 0.044_715 + 1.0) * std::f64::consts::FRAC_2_PI.sqrt()).tanh()
-    } else {
-        (x * std::f64::consts::FRAC_1_SQRT_2).erf()
+/// How [`gelu`] computes the normal distribution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GeluApproximation {
+    /// Exactly, by the error function: `x / 2 (1 + erf(x / sqrt(2)))`.
+    #[default]
+    None,
+    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+    Tanh,
+}
+
+/// `x` times the standard normal distribution's probability of a number below `x`.
+pub fn gelu(x: Value<'_>, approximate: GeluApproximation) -> Value<'_> {
+    let bent = match approximate {
+        GeluApproximation::None => (x * std::f64::consts::FRAC_1_SQRT_2).erf(),
+        GeluApproximation::Tanh => (x * (x.square() * 0.044_715 + 1.0) * std::f64::consts::FRAC_2_PI.sqrt()).tanh(),
     };
     x * 0.5 * (bent + 1.0)
 }
@@ -97,68 +105,107 @@ elementwise! {
     Tanh, Value::tanh
 }
 
-/// The settings of [`LeakyReLU`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LeakyReLUSettings {
-    negative_slope: f64,
+/// Declares an elementwise layer with one setting.
+macro_rules! elementwise_with {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident, $function:ident;
+        $(#[$settings_doc:meta])*
+        $settings:ident;
+        $(#[$setting_doc:meta])*
+        $setting:ident: $ty:ty = $default:expr, $shown:expr;
+    )*) => {$(
+        $(#[$settings_doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $settings {
+            $setting: $ty,
+        }
+
+        impl $settings {
+            /// PyTorch's defaults.
+            pub const fn new() -> $settings {
+                $settings { $setting: $default }
+            }
+
+            $(#[$setting_doc])*
+            pub const fn $setting(self, $setting: $ty) -> $settings {
+                let _ = self;
+                $settings { $setting }
+            }
+        }
+
+        impl Default for $settings {
+            fn default() -> $settings {
+                $settings::new()
+            }
+        }
+
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            settings: $settings,
+        }
+
+        impl $name {
+            /// The result's shape: the input's.
+            pub const fn shape(input: Shape, settings: &$settings) -> Result<Shape, ShapeError> {
+                let _ = settings;
+                Ok(input)
+            }
+
+            /// The result's shape: the input's.
+            pub const fn shape_or_assumed(input: Shape, settings: &$settings) -> Shape {
+                let _ = settings;
+                input
+            }
+
+            /// The layer; it has no parameters.
+            pub fn new(settings: $settings, init: &mut Init) -> $name {
+                let _ = init;
+                $name { settings }
+            }
+        }
+
+        impl Layer for $name {
+            fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+                let _ = g;
+                $function(x, self.settings.$setting)
+            }
+
+            fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+                let shown: fn($ty) -> String = $shown;
+                f(path.as_str(), &format!("{}{}", stringify!($name), shown(self.settings.$setting)));
+            }
+        }
+    )*};
 }
 
-impl LeakyReLUSettings {
-    /// PyTorch's default: a slope of 0.01.
-    pub const fn new() -> LeakyReLUSettings {
-        LeakyReLUSettings { negative_slope: 0.01 }
-    }
+elementwise_with! {
+    /// `x` times the probability of a standard normal number below `x`, exactly or approximated; see
+    /// [`GeluApproximation`].
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Settings: `approximate = "none"` (or `"tanh"`).
+    /// * Errors: none.
+    /// * Source: Hendrycks and Gimpel, "Gaussian Error Linear Units"; PyTorch's `nn.GELU`.
+    GELU, gelu;
+    /// The settings of [`GELU`].
+    GELUSettings;
+    /// How the normal distribution is computed. Default: exactly.
+    approximate: GeluApproximation = GeluApproximation::None, |approximate| match approximate {
+        GeluApproximation::None => String::new(),
+        GeluApproximation::Tanh => "(approximate tanh)".to_owned(),
+    };
 
+    /// `x` where it is positive, else `negative_slope * x`; the gradient at 0 is the slope.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Settings: `negative_slope = 0.01`.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.LeakyReLU`.
+    LeakyReLU, leaky_relu;
+    /// The settings of [`LeakyReLU`].
+    LeakyReLUSettings;
     /// The slope below 0. Default: 0.01.
-    pub const fn negative_slope(self, negative_slope: f64) -> LeakyReLUSettings {
-        LeakyReLUSettings { negative_slope }
-    }
-}
-
-impl Default for LeakyReLUSettings {
-    fn default() -> LeakyReLUSettings {
-        LeakyReLUSettings::new()
-    }
-}
-
-/// `x` where it is positive, else `negative_slope * x`; the gradient at 0 is the slope.
-///
-/// * Shapes: any, unchanged.
-/// * Settings: `negative_slope = 0.01`.
-/// * Errors: none.
-/// * Source: PyTorch's `nn.LeakyReLU`.
-#[derive(Clone, Debug)]
-pub struct LeakyReLU {
-    settings: LeakyReLUSettings,
-}
-
-impl LeakyReLU {
-    /// The result's shape: the input's.
-    pub const fn shape(input: Shape, settings: &LeakyReLUSettings) -> Result<Shape, ShapeError> {
-        let _ = settings;
-        Ok(input)
-    }
-
-    /// The result's shape: the input's.
-    pub const fn shape_or_assumed(input: Shape, settings: &LeakyReLUSettings) -> Shape {
-        let _ = settings;
-        input
-    }
-
-    /// The layer; it has no parameters.
-    pub fn new(settings: LeakyReLUSettings, init: &mut Init) -> LeakyReLU {
-        let _ = init;
-        LeakyReLU { settings }
-    }
-}
-
-impl Layer for LeakyReLU {
-    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
-        let _ = g;
-        leaky_relu(x, self.settings.negative_slope)
-    }
-
-    fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
-        f(path.as_str(), &format!("LeakyReLU({})", self.settings.negative_slope));
-    }
+    negative_slope: f64 = 0.01, |slope| format!("({slope})");
 }

@@ -8,7 +8,7 @@ use crate::shape::{DType, Shape, ShapeError, rules};
 pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usize>) -> Value<'g> {
     let g = indices.graph();
     if indices.dtype() != DType::I32 {
-        g.fail(ShapeError::NoIndices { found: indices.dtype() }.into());
+        g.fail(ShapeError::Holds { expected: DType::I32, found: indices.dtype() }.into());
         return weight;
     }
     let rows = weight.take_rows(indices);
@@ -61,7 +61,7 @@ impl Default for EmbeddingSettings {
 /// * Shapes: `[N, ..]` to `[N, .., D]`; `weight [V, D]`.
 /// * Settings: `padding_idx` (none): the row with this index starts as zeros, and gets no gradient.
 /// * Initial values: weight from the standard normal distribution.
-/// * Errors: [`ShapeError::NoIndices`] for an input that is not i32, [`ShapeError::Setting`] for a `padding_idx` that is
+/// * Errors: [`ShapeError::Holds`] for an input that is not i32, [`ShapeError::Setting`] for a `padding_idx` that is
 ///   the index of no row. An index outside `0..V` in a batch is an error of the call, before anything is computed.
 /// * Source: PyTorch's `nn.Embedding`.
 #[derive(Clone, Debug)]

@@ -190,9 +190,11 @@ pub enum ShapeError {
         /// The input's shape.
         found: Shape,
     },
-    /// A layer's input that should be indices.
-    NoIndices {
-        /// The input's element type.
+    /// A layer's input of another element type than it takes.
+    Holds {
+        /// The element type that the layer takes.
+        expected: DType,
+        /// The input's.
         found: DType,
     },
     /// The statistics of a batch that has a single value for each channel.
@@ -363,9 +365,12 @@ impl ShapeError {
             ShapeError::Normalized { expected, found } => {
                 m.text("it normalizes the last axes ").shape(&expected).text(", but its input has shape ").shape(&found)
             }
-            ShapeError::NoIndices { found } => {
-                let m = m.text("its input must be indices (i32), but is ").text(found.name());
-                m.text("; declare the model's input with its element type, as in `[N, 16; i32]`")
+            ShapeError::Holds { expected, found } => {
+                let m = m.text("its input must hold ").text(expected.name()).text(", but holds ").text(found.name());
+                match expected {
+                    DType::I32 => m.text(": indices are declared with their type, as in `[N, 16; i32]`"),
+                    DType::F32 | DType::Bool => m,
+                }
             }
             ShapeError::OneValue { found } => {
                 let m = m.text(

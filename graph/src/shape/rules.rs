@@ -226,7 +226,7 @@ pub const fn takes(dtype: DType, input: Type, result: Result<Shape, ShapeError>)
     if dtype as u8 == input.dtype as u8 {
         result
     } else {
-        Err(ShapeError::Input { position: 0, expected: Type::new(dtype, input.shape), found: input })
+        Err(ShapeError::Holds { expected: dtype, found: input.dtype })
     }
 }
 

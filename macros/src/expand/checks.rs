@@ -310,7 +310,7 @@ impl Constants {
     /// The settings of the layers in a node.
     fn settings(&mut self, node: &Node<Layer>) {
         for layer in leaves(node) {
-            if let LayerKind::Known { settings_type, settings } = &layer.kind {
+            if let LayerKind::Known { settings_type, settings, .. } = &layer.kind {
                 let name = self.owner.name(&self::settings(layer.id));
                 self.definitions.extend(emit!(const #name: #settings_type = #settings;));
             }
@@ -398,8 +398,8 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
             let check = check.filter(|check| check.only.is_none_or(|only| only == layer.id));
             let place = check.and_then(|check| check.place).unwrap_or(layer.place);
             let check = check.map(|check| match &layer.kind {
-                LayerKind::Known { .. } => {
-                    let (message, result) = (&check.label.message, result(layer, owner));
+                LayerKind::Known { indexed, .. } => {
+                    let (message, result) = (&check.label.message, result(layer, *indexed, owner));
                     let check = call(place, emit!(shape::check_layer), emit!(name.as_str(), #result));
                     emit!(let name = #message; #check;)
                 }
@@ -439,9 +439,10 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
 }
 
 /// The shape after a layer of Kiln, or what is wrong.
-fn result(layer: &Layer, owner: &Owner) -> TokenStream {
+fn result(layer: &Layer, indexed: bool, owner: &Owner) -> TokenStream {
     let (ty, settings) = (&layer.ty, owner.settings(layer.id));
-    emit!(::kiln::graph::shape::rules::takes(::kiln::graph::DType::F32, x, <#ty>::shape(x.shape, &#settings)))
+    let taken = if indexed { emit!(I32) } else { emit!(F32) };
+    emit!(::kiln::graph::shape::rules::takes(::kiln::graph::DType::#taken, x, <#ty>::shape(x.shape, &#settings)))
 }
 
 /// The check that a model takes `inputs`, and the types of what it gives.

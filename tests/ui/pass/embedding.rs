@@ -1,0 +1,43 @@
+//! A network over indices, with all options of its embedding.
+
+#![deny(warnings)]
+
+use kiln::graph::{DType, Path, Type};
+use kiln::prelude::*;
+
+const WORDS: usize = 50;
+
+#[derive(Model)]
+#[model(input = [6; i32], output = [6, 8])]
+struct Derived {
+    #[model(padding_idx = -1)]
+    table: Embedding<WORDS, 8>,
+    norm: LayerNorm<8>,
+}
+
+model! {
+    struct Declared {
+        words: Embedding(WORDS, 8, 0),
+        places: Embedding(num_embeddings = 6, embedding_dim = 8, padding_idx = None),
+        out: Linear(8, WORDS),
+    }
+
+    fn forward(x: [N, 6; i32], at: [N, 6; i32]) -> [N, 6, WORDS] {
+        out(words(x) + places(at))
+    }
+}
+
+fn main() {
+    assert_eq!(Derived::INPUTS, [Type::new(DType::I32, Shape::new(&[Shape::N, 6]))]);
+    let mut names = Vec::new();
+    Derived::init(1).describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));
+    Declared::init(1).describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));
+    let expected = [
+        "table: Embedding(50, 8, padding_idx -1)",
+        "norm: LayerNorm(8)",
+        "words: Embedding(50, 8, padding_idx 0)",
+        "places: Embedding(6, 8)",
+        "out: Linear(8, 50)",
+    ];
+    assert_eq!(names, expected);
+}
