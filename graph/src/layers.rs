@@ -11,6 +11,7 @@ pub mod conv;
 pub mod conv_transpose;
 pub mod dropout;
 pub mod embedding;
+pub mod fractional_pool;
 pub mod layer_norm;
 pub mod linear;
 pub mod pool;
@@ -31,6 +32,7 @@ pub use conv_transpose::{
 };
 pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings};
 pub use embedding::{Embedding, EmbeddingSettings};
+pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
 pub use layer_norm::{LayerNorm, LayerNormSettings};
 pub use linear::{Linear, LinearSettings};
 pub use pool::{

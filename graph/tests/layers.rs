@@ -6,10 +6,10 @@ use kiln_graph::layers::pool::{Divisor, avg_pool, max_pool};
 use kiln_graph::layers::{
     AvgPool2d, AvgPool2dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvTranspose2d,
     ConvTranspose2dSettings, Dropout, DropoutSettings, Embedding, EmbeddingSettings, Flatten, FlattenSettings,
-    LayerNorm, LayerNormSettings, LeakyReLU, LeakyReLUSettings, Linear, LinearSettings, MaxPool2d, MaxPool2dSettings,
-    PerAxis, ReLU, Softmax, SoftmaxSettings,
+    FractionalMaxPool2d, FractionalMaxPool2dSettings, LayerNorm, LayerNormSettings, LeakyReLU, LeakyReLUSettings,
+    Linear, LinearSettings, MaxPool2d, MaxPool2dSettings, PerAxis, ReLU, Softmax, SoftmaxSettings,
 };
-use kiln_graph::op::{Convolution, Sliding, Window};
+use kiln_graph::op::{Convolution, Op, Sliding, Window};
 use kiln_graph::shape::check_layer;
 use kiln_graph::{Builder, Init, Kind, Layer, NoSettings, Path, Shape, ShapeError, Type, Value, print};
 
@@ -168,6 +168,26 @@ fn settings_become_attributes() {
     let window = Window { kernel: [3, 3, 1], sliding: sliding([3, 3], [(0, 0); 2], [1, 1]), ceil: false };
     let divisor = Divisor { count_include_pad: false, divisor_override: None };
     assert_eq!(graph(image, |g, x| layer.forward(g, x)), graph(image, |_, x| avg_pool(x, window, divisor)));
+}
+
+#[test]
+fn offsets_of_windows_are_drawn_by_each_step_or_once() {
+    let settings = FractionalMaxPool2dSettings::new().output_size(PerAxis::all(3));
+    // The draws, and whether a state counts the runs.
+    let drawn = |settings, training: bool| {
+        let layer = FractionalMaxPool2d::<2>::new(settings, &mut Init::new(0));
+        let g = Builder::new("pool");
+        g.set_training(training);
+        let y = layer.forward(&g, g.input("x", [5, 2, 7, 8]));
+        assert_eq!(y.shape(), Shape::new(&[5, 2, 3, 3]));
+        g.output("y", y);
+        let graph = g.finish().expect("the layer takes its input");
+        let shapes = graph.nodes.iter().filter(|node| matches!(node.op, Op::Random { .. })).map(|node| node.ty.shape);
+        (shapes.collect::<Vec<Shape>>(), !graph.updates.is_empty())
+    };
+    assert_eq!(drawn(settings, true), (vec![Shape::new(&[5, 2, 2])], true));
+    assert_eq!(drawn(settings, false), (vec![Shape::new(&[1, 2, 2])], false));
+    assert_eq!(drawn(settings.samples(0.5), true), (vec![], false));
 }
 
 #[test]

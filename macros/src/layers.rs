@@ -193,6 +193,16 @@ pub const LAYERS: &[Known] = &[
         ],
     )),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
+    layer(
+        "FractionalMaxPool2d",
+        "FractionalMaxPool2dSettings",
+        &[
+            dimension("kernel_size", Kind::PerAxis(2)),
+            setting("output_size", Kind::PerAxis(2)),
+            setting("output_ratio", Kind::Factors(2)),
+            setting("samples", Kind::Number),
+        ],
+    ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     plain("Identity"),
     layer(
@@ -243,7 +253,6 @@ pub const MISSING: &[&str] = &[
     "ELU",
     "EmbeddingBag",
     "Fold",
-    "FractionalMaxPool2d",
     "FractionalMaxPool3d",
     "GLU",
     "GRU",

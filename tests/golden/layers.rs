@@ -16,6 +16,10 @@ use crate::resampling;
 /// where the case says so.
 pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Value<'g>>, Refusal> {
     let parameter = |name: &str| given.find(&format!("param.{name}")).or_else(|| given.find(&format!("state.{name}")));
+    if op == "FractionalMaxPool2d" {
+        let (values, places) = resampling::fractional_max_pool2d(attributes, given)?;
+        return Ok(if attributes.flag("return_indices") { vec![values, places] } else { vec![values] });
+    }
     // What has no input is no layer that is known here, or none that is applied.
     let x = given.find("input.0").ok_or_else(|| Refusal::later(op))?;
     if op.starts_with("MaxPool") && attributes.flag("return_indices") {

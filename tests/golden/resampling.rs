@@ -1,9 +1,12 @@
 //! The settings of layers that change spatial extents, from the arguments of cases.
 
-use kiln_graph::layers::{PerAxis, UpsampleMode, UpsampleSettings};
+use kiln_graph::layers::{PerAxis, UpsampleMode, UpsampleSettings, fractional_pool};
+use kiln_graph::shape::rules;
+use kiln_graph::{GraphError, Shape, Value};
 use serde_json::Value as Json;
 
 use crate::case::{Attributes, Refusal};
+use crate::graphs::Given;
 
 /// `count` sizes of which each may be left open, one given for all or each by itself.
 pub fn optional_sizes(attributes: &Attributes, name: &str, count: usize) -> Result<Vec<Option<usize>>, Refusal> {
@@ -48,4 +51,29 @@ pub fn upsample(attributes: &Attributes) -> Result<UpsampleSettings, Refusal> {
     let known = modes.into_iter().find(|known| known.name() == mode);
     let mode = known.ok_or_else(|| Refusal::later(format!("upsampling with the mode {mode}")))?;
     Ok(settings.mode(mode).recompute_scale_factor(attributes.flag("recompute_scale_factor")))
+}
+
+/// A fractional maximum pooling with the given samples, and the places of the maxima. A layer that can not be made for any
+/// image is refused without an input.
+pub fn fractional_max_pool2d<'g>(
+    attributes: &Attributes,
+    given: &Given<'g>,
+) -> Result<(Value<'g>, Value<'g>), Refusal> {
+    let pair = |name: &str| -> Result<[usize; 2], Refusal> {
+        let sizes = attributes.sizes(name, 2, 1)?;
+        sizes.try_into().map_err(|_| Refusal::Case(format!("`{name}` has no two numbers")))
+    };
+    let kernel = pair("kernel_size")?;
+    let size = attributes.get("output_size").map(|_| pair("output_size")).transpose()?;
+    let ratio = attributes.numbers("output_ratio").map(|ratios| match ratios[..] {
+        [rows, columns] => [rows, columns],
+        _ => [ratios[0]; 2],
+    });
+    let x = given.find("input.0");
+    let images = x.map_or(Shape::new(&[1, 1, 64, 64]), |x| x.shape());
+    let single = images.rank() == 3;
+    let images = if single { images.insert(0, 1) } else { images };
+    let shape = rules::fractional_pool(images, kernel, size, ratio).map_err(GraphError::from)?;
+    let (x, samples) = (given.get("input.0")?, given.get("input.samples")?);
+    Ok(fractional_pool::fractional_max_pool2d(x, kernel, [shape.dim(2), shape.dim(3)], samples))
 }

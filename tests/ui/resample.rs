@@ -31,7 +31,22 @@ model! {
         mode: Upsample(2, mode = "bicubic"),
         size: Upsample(2.5),
         factor: Upsample(scale_factor = (1, 2, 3, 4)),
+        ratio: FractionalMaxPool2d(2, output_ratio = (0.5, 0.5, 0.5)),
     }
+}
+
+#[derive(Model)]
+#[model(input = [1, 5, 5])]
+struct Smaller {
+    unknown: FractionalMaxPool2d<2>,
+    #[model(output_ratio = 1.5)]
+    ratio: FractionalMaxPool2d<2>,
+    #[model(output_size = 2, output_ratio = 0.5)]
+    both: FractionalMaxPool2d<2>,
+    #[model(output_size = 2, samples = 1)]
+    samples: FractionalMaxPool2d<2>,
+    #[model(output_size = 4)]
+    windows: FractionalMaxPool2d<3>,
 }
 
 #[derive(Model)]

@@ -4,7 +4,7 @@
 use super::{Builder, Value};
 use crate::graph::Type;
 use crate::op::Op;
-use crate::shape::Shape;
+use crate::shape::{DType, Shape};
 
 /// The state that counts the runs of the programs that [draw](Builder::draw): an i32 that all programs of a model share.
 pub const RUN: &str = "random.run";
@@ -23,6 +23,11 @@ impl Builder {
         let run = self.state(RUN, Type::i32(Shape::SCALAR));
         self.update(run, run + 1);
         self.random(shape, self.seed.get(), run)
+    }
+
+    /// f32 uniform in [0, 1) that are the same in every run and for every seed, and need no state.
+    pub fn draw_once(&self, shape: impl Into<Shape>) -> Value<'_> {
+        self.random(shape, 0, self.scalar_of(DType::I32, 0.0))
     }
 
     /// Sets the seed of [`Builder::draw`]. Default: 0.

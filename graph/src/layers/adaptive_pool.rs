@@ -120,7 +120,8 @@ adaptive! {
     ///
     /// * Shapes: `[N, C, in]` to `[N, C, L]`; [`KEPT`] (`None` in a `model!`) keeps the
     ///   extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Attribute`] (an output size of 0, an empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
+    ///   empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool1d`.
     AdaptiveAvgPool1d, [L]
 }
@@ -131,7 +132,8 @@ adaptive! {
     /// `(i + 1) in / out`, rounded up.
     ///
     /// * Shapes: `[N, C, in, in']` to `[N, C, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Attribute`] (an output size of 0, an empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
+    ///   empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool2d`.
     AdaptiveAvgPool2d, [H, W = H]
 }
@@ -142,7 +144,8 @@ adaptive! {
     /// down, up to `(i + 1) in / out`, rounded up.
     ///
     /// * Shapes: `[N, C, in, in', in'']` to `[N, C, D, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Attribute`] (an output size of 0, an empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
+    ///   empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool3d`.
     AdaptiveAvgPool3d, [D, H = D, W = H]
 }

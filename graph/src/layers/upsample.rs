@@ -131,8 +131,8 @@ impl UpsampleSettings {
     /// The result's shape.
     const fn shape(&self, input: Shape) -> Result<Shape, ShapeError> {
         if self.align_corners.is_some() && matches!(self.mode, UpsampleMode::Nearest) {
-            let rule = "align_corners is for the modes \"linear\", \"bilinear\" and \"trilinear\"";
-            return Err(ShapeError::Attribute { op: "upsample", rule });
+            let rule = "is for the modes \"linear\", \"bilinear\" and \"trilinear\"";
+            return Err(ShapeError::Setting { setting: "align_corners", rule });
         }
         let (least, most) = self.mode.spatial();
         if input.rank() < least + 2 || input.rank() > most + 2 {
@@ -273,8 +273,8 @@ fn between<'g>(x: Value<'g>, axis: usize, positions: Value<'g>) -> Value<'g> {
 /// * Settings: one of `size` and `scale_factor`, a number for all axes or one for each; `mode = "nearest"`, `"linear"` (for
 ///   `[N, C, L]`), `"bilinear"` (for `[N, C, H, W]`) or `"trilinear"` (for `[N, C, D, H, W]`); `align_corners = false`, not
 ///   for `"nearest"`; `recompute_scale_factor = false`.
-/// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Attribute`] (neither size nor factor or both, a wrong number of them,
-///   one that is not positive, `align_corners` without interpolation, an empty image).
+/// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] (neither size nor factor or both, a wrong number of them,
+///   one that leaves nothing, `align_corners` without interpolation); [`ShapeError::Attribute`] (an empty image).
 /// * Source: PyTorch's `nn.Upsample`, but for its mode `"bicubic"`. Whole factors without `align_corners` run fastest.
 #[derive(Clone, Debug)]
 pub struct Upsample {

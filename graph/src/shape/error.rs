@@ -232,6 +232,17 @@ pub enum ShapeError {
         /// The dilation.
         dilation: usize,
     },
+    /// More pooling windows along an axis than it has places for.
+    Windows {
+        /// The spatial axis, counted from 0.
+        axis: usize,
+        /// How many windows.
+        windows: usize,
+        /// The window's extent.
+        kernel: usize,
+        /// The image's extent.
+        extent: usize,
+    },
     /// A padding that cuts everything off a transposed convolution.
     NothingLeft {
         /// The spatial axis, counted from 0.
@@ -395,6 +406,11 @@ impl ShapeError {
                     .number(output_padding)
                     .text(" must be smaller than its stride of ");
                 m.number(stride).text(" or its dilation of ").number(dilation)
+            }
+            ShapeError::Windows { axis, windows, kernel, extent } => {
+                let m = m.text("its ").number(windows).text(" windows of ").number(kernel).text(" along spatial axis ");
+                let least = kernel.saturating_add(windows - 1);
+                m.number(axis).text(" need ").number(least).text(" elements, but its input has ").number(extent)
             }
             ShapeError::NothingLeft { axis, extent, padding } => {
                 let m = m.text("its padding cuts off ").number(padding).text(" along spatial axis ").number(axis);

@@ -5,7 +5,7 @@
 
 mod resample;
 
-pub use resample::{adaptive_pool, resize, transposed_convolution, transposed_extent};
+pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type};
 use crate::op::{Convolution, MAX_SPATIAL, Window};

@@ -50,6 +50,20 @@ model! {
     struct Filled(Upsample((4, 2, 2)), Upsample(scale_factor = (0.75, 1.5, 1.5), mode = "trilinear"));
 }
 
+#[derive(Model)]
+#[model(input = [3, 9, 11], output = [3, 4, 5])]
+struct Smaller {
+    #[model(output_ratio = (0.7, 0.7), samples = 0.5)]
+    ratio: FractionalMaxPool2d<2>,
+    #[model(output_size = (4, 5))]
+    size: FractionalMaxPool2d<3, 2>,
+}
+
+model! {
+    #[model(input = [1, 8, 8], output = [1, 3, 3])]
+    struct Halved(FractionalMaxPool2d(2, output_ratio = 0.5), FractionalMaxPool2d((1, 2), 3));
+}
+
 fn described(layer: &dyn Layer) -> Vec<String> {
     let mut found = Vec::new();
     layer.describe(&mut Path::new(), &mut |_, layer| found.push(layer.to_owned()));
@@ -72,5 +86,9 @@ fn main() {
         "Upsample(scale (1.5, 1.3333333333333333), bilinear, recompute scale)",
     ];
     assert_eq!(described(&Larger::init(1)), expected);
+    let expected =
+        ["FractionalMaxPool2d(2, ratio 0.7, samples 0.5)", "FractionalMaxPool2d((3, 2), size (4, 5))"];
+    assert_eq!(described(&Smaller::init(1)), expected);
+    assert_eq!(described(&Halved::init(1))[1], "FractionalMaxPool2d((1, 2), size 3)");
     assert_eq!(described(&Filled::init(1))[1], "Upsample(scale (0.75, 1.5, 1.5), trilinear)");
 }

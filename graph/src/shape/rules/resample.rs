@@ -1,5 +1,5 @@
 //! The shape rules of layers that arrive at their spatial extents otherwise than by a window that slides over the input:
-//! transposed convolution and adaptive pooling.
+//! transposed convolution, adaptive and fractional pooling, upsampling.
 
 use super::groups;
 use crate::op::{Convolution, MAX_SPATIAL};
@@ -84,7 +84,7 @@ pub const fn adaptive_pool(op: &'static str, input: Shape, outputs: &[Option<usi
             return Err(ShapeError::Attribute { op, rule: "the image must not be empty" });
         }
         match outputs[axis] {
-            Some(0) => return Err(ShapeError::Attribute { op, rule: "the output size must be at least 1" }),
+            Some(0) => return Err(ShapeError::Setting { setting: "output_size", rule: "must be at least 1" }),
             Some(extent) => output = output.with(axis + 2, extent),
             None => {}
         }
@@ -96,34 +96,78 @@ pub const fn adaptive_pool(op: &'static str, input: Shape, outputs: &[Option<usi
 /// `[N, C, spatial..]` becomes `[N, C, size..]`, or `[N, C, spatial * scale_factor..]`, rounded down. One of both is given,
 /// the other empty; a single number is for all axes.
 pub const fn resize(input: Shape, size: &[usize], scale_factor: &[f64]) -> Result<Shape, ShapeError> {
-    const OP: &str = "upsample";
+    let setting = if size.is_empty() { "scale_factor" } else { "size" };
     let given = size.len() + scale_factor.len();
     if given == 0 {
-        return Err(ShapeError::Attribute { op: OP, rule: "size or scale_factor must be given" });
+        return Err(ShapeError::Setting { setting: "size", rule: "or `scale_factor` must be given" });
     }
     if !size.is_empty() && !scale_factor.is_empty() {
-        return Err(ShapeError::Attribute { op: OP, rule: "size and scale_factor can not both be given" });
+        return Err(ShapeError::Setting { setting, rule: "and `scale_factor` can not both be given" });
     }
     if given != 1 && given + 2 != input.rank() {
-        let rule = "size and scale_factor take one number, or one for each spatial axis";
-        return Err(ShapeError::Attribute { op: OP, rule });
+        return Err(ShapeError::Setting { setting, rule: "takes one number, or one for each spatial axis" });
     }
     let mut output = input;
     let mut axis = 2;
     while axis < input.rank() {
         let entry = if given == 1 { 0 } else { axis - 2 };
+        if input.dim(axis) == 0 {
+            return Err(ShapeError::Attribute { op: "upsample", rule: "the image must not be empty" });
+        }
         let extent = match scale_factor {
             [] => size[entry],
-            _ if scale_factor[entry].is_nan() || scale_factor[entry] <= 0.0 => {
-                return Err(ShapeError::Attribute { op: OP, rule: "scale_factor must be positive" });
-            }
-            // Nothing larger is an extent; the conversion keeps to it.
+            // What is not positive gives 0, and what is too large the largest number.
             _ => (input.dim(axis) as f64 * scale_factor[entry]).floor() as usize,
         };
-        if input.dim(axis) == 0 || extent == 0 {
-            return Err(ShapeError::Attribute { op: OP, rule: "neither the image nor the result may be empty" });
+        if extent == 0 {
+            return Err(ShapeError::Setting { setting, rule: "leaves nothing of its input" });
         }
         output = output.with(axis, extent);
+        axis += 1;
+    }
+    Ok(output)
+}
+
+/// `[N, C, H, W]` becomes `[N, C, size..]`, or `[N, C, H * ratio, W * ratio]`, rounded down. One of both is given.
+pub const fn fractional_pool(
+    input: Shape,
+    kernel: [usize; 2],
+    size: Option<[usize; 2]>,
+    ratio: Option<[f64; 2]>,
+) -> Result<Shape, ShapeError> {
+    if input.rank() != 4 {
+        return Err(ShapeError::InputRank { least: 4, most: 4, found: input });
+    }
+    let mut output = input;
+    let mut axis = 0;
+    while axis < 2 {
+        let extent = input.dim(axis + 2);
+        let windows = match (size, ratio) {
+            (Some(size), None) => size[axis],
+            (None, Some(ratio)) if ratio[axis] > 0.0 && ratio[axis] < 1.0 => (extent as f64 * ratio[axis]) as usize,
+            (None, Some(_)) => {
+                let rule = "must be more than 0 and less than 1";
+                return Err(ShapeError::Setting { setting: "output_ratio", rule });
+            }
+            (None, None) => {
+                return Err(ShapeError::Setting { setting: "output_size", rule: "or `output_ratio` must be given" });
+            }
+            (Some(_), Some(_)) => {
+                let rule = "and `output_ratio` can not both be given";
+                return Err(ShapeError::Setting { setting: "output_size", rule });
+            }
+        };
+        if windows == 0 {
+            let setting = if size.is_some() { "output_size" } else { "output_ratio" };
+            return Err(ShapeError::Setting { setting, rule: "leaves nothing of its input" });
+        }
+        if kernel[axis] == 0 {
+            return Err(ShapeError::Attribute { op: "fractional_max_pool2d", rule: "the kernel must be at least 1" });
+        }
+        if kernel[axis].saturating_add(windows - 1) > extent {
+            return Err(ShapeError::Windows { axis, windows, kernel: kernel[axis], extent });
+        }
+        output = output.with(axis + 2, windows);
         axis += 1;
     }
     Ok(output)
