@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kiln_graph::{Kind, Layer, Parameter, Shape};
+use kiln_graph::{Kind, Parameter, Parameters, Shape};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, View, serialize};
 
@@ -122,7 +122,7 @@ impl std::fmt::Display for ShapeText<'_> {
 }
 
 /// `save` and `load` for every model; in the prelude.
-pub trait Checkpoint: Layer {
+pub trait Checkpoint: Parameters {
     /// Writes all parameters and buffers to a safetensors file.
     ///
     /// The file is written beside its place under another name, synced and then renamed: at any moment `path` holds
@@ -139,7 +139,7 @@ pub trait Checkpoint: Layer {
     fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError>;
 }
 
-impl<L: Layer> Checkpoint for L {
+impl<P: Parameters> Checkpoint for P {
     fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let path = path.as_ref();
         let bytes = encode(self).map_err(io::Error::other);
@@ -155,7 +155,7 @@ impl<L: Layer> Checkpoint for L {
             _ => CheckpointError::Read { path: path.into(), source },
         })?;
         let mut values = decode(self, path, &bytes)?;
-        self.visit_mut(&mut Default::default(), &mut |name, parameter| {
+        self.each_parameter_mut(&mut |name, parameter| {
             if let Some(value) = values.remove(name) {
                 parameter.value = value;
             }
@@ -201,19 +201,19 @@ fn dtype(kind: Kind) -> Dtype {
     }
 }
 
-fn encode(model: &impl Layer) -> Result<Vec<u8>, SafeTensorError> {
+fn encode(model: &impl Parameters) -> Result<Vec<u8>, SafeTensorError> {
     let mut tensors = Vec::new();
-    model.visit(&mut Default::default(), &mut |name, parameter| tensors.push((name.to_string(), Stored(parameter))));
+    model.each_parameter(&mut |name, parameter| tensors.push((name.to_string(), Stored(parameter))));
     // What PyTorch's own writer says, and some readers insist on.
     let metadata = [("format".to_string(), "pt".to_string())];
     serialize(tensors, Some(metadata.into_iter().collect()))
 }
 
 /// The values of all the model's parameters, by name; nothing is changed yet.
-fn decode(model: &impl Layer, path: &Path, bytes: &[u8]) -> Result<HashMap<String, ArrayD<f32>>, CheckpointError> {
+fn decode(model: &impl Parameters, path: &Path, bytes: &[u8]) -> Result<HashMap<String, ArrayD<f32>>, CheckpointError> {
     let file = open(path, bytes)?;
     let mut expected: Vec<(String, Shape, Kind)> = Vec::new();
-    model.visit(&mut Default::default(), &mut |name, parameter| {
+    model.each_parameter(&mut |name, parameter| {
         expected.push((name.to_string(), parameter.shape(), parameter.kind));
     });
 

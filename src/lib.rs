@@ -33,6 +33,7 @@
 //! | --- | --- |
 //! | declare a network | the derive [`Model`](macro@Model) and the macro [`model!`], [`layers`] |
 //! | train it | [`Trainer`], [`losses`], [`optimizers`] |
+//! | train several networks by steps of your own | `step` in [`model!`], [`steps`] |
 //! | predict only | [`Predictor`] |
 //! | save and load it | [`Checkpoint`] |
 //! | read and batch data | [`data`] |
@@ -48,6 +49,7 @@ pub mod data;
 mod predictor;
 pub mod prelude;
 pub mod report;
+pub mod steps;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
@@ -57,7 +59,10 @@ pub use kiln_jit as jit;
 pub use kiln_macros::{Model, model};
 pub use kiln_runtime as runtime;
 pub use kiln_runtime::random;
+/// The crate of the arrays that Kiln takes and gives.
+pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};
+pub use steps::{StepTrainer, Steps};
 pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
 
 pub use kiln_graph::Model;

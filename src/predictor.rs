@@ -7,7 +7,7 @@ use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
 use crate::report::{DrawError, Drawing, Profile, Summary};
-use crate::trainer::{Programs, Settings, Task, TrainError, predict, predict_graph};
+use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph};
 
 /// A model ready to predict, compiled for one batch size.
 ///
@@ -67,7 +67,7 @@ impl<M: Model> PredictorBuilder<M> {
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         let PredictorBuilder { model, settings } = self;
         let mut programs = settings.programs()?;
-        programs.get(Task::Predict, settings.batch, || predict_graph(&model, settings.batch))?;
+        programs.get(PREDICT, settings.batch, || predict_graph(&model, settings.batch))?;
         programs.write_parameters(&model)?;
         Ok(Predictor { model, settings, programs })
     }
@@ -96,7 +96,7 @@ impl<M: Model> Predictor<M> {
 
     /// The plan of the prediction of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
-        self.programs.plan(Task::Predict, self.settings.batch).expect("build() compiles this program")
+        self.programs.plan(PREDICT, self.settings.batch).expect("build() compiles this program")
     }
 
     /// Writes a drawing of the prediction of a full batch as one HTML file: see [`Drawing`].
@@ -115,7 +115,7 @@ impl<M: Model> Predictor<M> {
     pub fn profile(&mut self) -> Result<Profile, TrainError> {
         let batch = self.settings.batch;
         let graph = predict_graph(&self.model, batch)?;
-        let (program, states) = self.programs.get(Task::Predict, batch, || Ok(graph.clone()))?;
+        let (program, states) = self.programs.get(PREDICT, batch, || Ok(graph.clone()))?;
         program.profile(states, &graph)
     }
 

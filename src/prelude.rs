@@ -11,6 +11,7 @@ pub use crate::losses::{
 pub use crate::optimizers::{Adam, AdamW, Optimizer, RMSprop, Sgd};
 pub use crate::predictor::Predictor;
 pub use crate::report::{DrawError, DrawGraph};
+pub use crate::steps::Steps;
 pub use crate::trainer::{Evaluation, TrainError, Trainer};
-pub use kiln_graph::{Kind, Layer, Parameter, Path, Shape};
+pub use kiln_graph::{Kind, Layer, Mode, Parameter, Parameters, Path, Shape};
 pub use kiln_macros::model;

@@ -12,15 +12,15 @@ use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::{LEARNING_RATE, Optimizer};
 use kiln_graph::{Element, Elements, Graph, Model, Shape};
 use kiln_jit::Plan;
-use ndarray::{ArrayD, ArrayRef, ArrayViewD, Axis, Dimension, Slice, aview0};
+use ndarray::{ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Dimension, Slice, aview0};
 
 pub(crate) use builder::Settings;
 pub use builder::TrainerBuilder;
 pub use error::TrainError;
-pub(crate) use programs::{Programs, Task, predict_graph};
-use programs::{evaluate_graph, train_graph};
+use programs::{EVALUATE, TRAIN, evaluate_graph, train_graph};
+pub(crate) use programs::{PREDICT, Programs, predict_graph};
 pub use targets::{Label, TargetElement, Targets};
-use targets::{Rules, check_finite};
+pub(crate) use targets::{Rules, check_finite};
 
 use crate::report::{DrawError, Drawing, Profile, Summary};
 
@@ -102,11 +102,12 @@ where
         }
         let shape = self.read_targets(y, rows)?;
         let seed = self.settings.seed;
-        let (program, states) = self
-            .programs
-            .get(Task::Train, rows, || train_graph(&self.model, &self.loss, &self.optimizer, rows, seed))?;
-        program.run(states, M::Input::elements(x), &self.targets, shape)?;
-        Ok(program.loss())
+        let (program, states) =
+            self.programs.get(TRAIN, rows, || train_graph(&self.model, &self.loss, &self.optimizer, rows, seed))?;
+        program.write_elements(0, M::Input::elements(x))?;
+        program.write(1, view(&self.targets, shape))?;
+        program.run(states)?;
+        Ok(program.session().scalar(0))
     }
 
     /// The mean loss, and for class labels the accuracy, of any number of samples; the model does not change.
@@ -128,12 +129,14 @@ where
             let part = start..rows.min(start + self.settings.batch);
             let count = part.len();
             let (program, states) =
-                self.programs.get(Task::Evaluate, count, || evaluate_graph(&self.model, &self.loss, count))?;
+                self.programs.get(EVALUATE, count, || evaluate_graph(&self.model, &self.loss, count))?;
             let targets = &self.targets[part.start * width..part.end * width];
-            let x = M::Input::elements(x.slice_axis(Axis(0), Slice::from(part)));
-            program.run(states, x, targets, shape.with(0, count))?;
-            loss += f64::from(program.loss()) * if self.loss.averages() { count as f64 } else { 1.0 };
-            let here = L::Target::correct(program.prediction(), targets, self.loss.ignored());
+            program.write_elements(0, M::Input::elements(x.slice_axis(Axis(0), Slice::from(part))))?;
+            program.write(1, view(targets, shape.with(0, count)))?;
+            program.run(states)?;
+            let session = program.session();
+            loss += f64::from(session.scalar(0)) * if self.loss.averages() { count as f64 } else { 1.0 };
+            let here = L::Target::correct(session.output(1), targets, self.loss.ignored());
             correct = correct.zip(here).map(|(all, here)| [all[0] + here[0], all[1] + here[1]]);
         }
         Ok(Evaluation {
@@ -175,7 +178,7 @@ where
 
     /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
-        self.programs.plan(Task::Train, self.settings.batch).expect("build() compiles this program")
+        self.programs.plan(TRAIN, self.settings.batch).expect("build() compiles this program")
     }
 
     /// Writes a drawing of the training step of a full batch, forward and backward side by side, as one HTML file: see
@@ -205,7 +208,7 @@ where
     /// [`TrainError::Profile`].
     pub fn profile(&mut self) -> Result<Profile, TrainError> {
         let graph = self.graph()?;
-        let (program, states) = self.programs.get(Task::Train, self.settings.batch, || Ok(graph.clone()))?;
+        let (program, states) = self.programs.get(TRAIN, self.settings.batch, || Ok(graph.clone()))?;
         program.profile(states, &graph)
     }
 
@@ -222,8 +225,8 @@ where
     /// [`TrainError::Compile`].
     pub fn summary(&mut self) -> Result<Summary, TrainError> {
         let batch = self.settings.batch;
-        self.programs.get(Task::Predict, batch, || predict_graph(&self.model, batch))?;
-        let inference = self.programs.plan(Task::Predict, batch);
+        self.programs.get(PREDICT, batch, || predict_graph(&self.model, batch))?;
+        let inference = self.programs.plan(PREDICT, batch);
         Summary::new(&self.model, batch, Some(self.plan()), inference)
     }
 
@@ -235,13 +238,18 @@ where
             return Err(TrainError::TargetShape { expected: shape, found: y.shape() });
         }
         let rules = Rules {
-            classes: self.loss.classes(output).unwrap_or(0),
+            classes: self.loss.classes(output),
             ignored: self.loss.ignored(),
             finite: self.settings.check_finite,
         };
         y.read(rules, &mut self.targets)?;
         Ok(shape)
     }
+}
+
+/// Targets as a tensor of the given shape.
+pub(crate) fn view<T>(targets: &[T], shape: Shape) -> ArrayViewD<'_, T> {
+    ArrayView::from_shape(shape.dims(), targets).expect("as many targets as their shape says")
 }
 
 /// The number of samples, if they have the shape of the model's input.
@@ -271,9 +279,10 @@ pub(crate) fn predict<M: Model>(
     for start in (0..rows).step_by(settings.batch) {
         let part = Slice::from(start..rows.min(start + settings.batch));
         let count = rows.min(start + settings.batch) - start;
-        let (program, states) = programs.get(Task::Predict, count, || predict_graph(model, count))?;
-        program.run::<f32>(states, M::Input::elements(x.slice_axis(Axis(0), part)), &[], Shape::SCALAR)?;
-        result.slice_axis_mut(Axis(0), part).assign(&program.prediction());
+        let (program, states) = programs.get(PREDICT, count, || predict_graph(model, count))?;
+        program.write_elements(0, M::Input::elements(x.slice_axis(Axis(0), part)))?;
+        program.run(states)?;
+        result.slice_axis_mut(Axis(0), part).assign(&program.session().output(0));
     }
     Ok(result)
 }

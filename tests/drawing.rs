@@ -80,7 +80,7 @@ fn bce(logits: Value<'_>, target: f64) -> Value<'_> {
 /// One step of a GAN: the discriminator's, for which the generator's samples are detached, or the generator's.
 fn gan(trains_generator: bool) -> Graph {
     let g = Builder::new(if trains_generator { "update_g" } else { "update_d" });
-    g.set_training(true);
+    g.set_mode(Mode::Train);
     let models = (Generator::init(1), Discriminator::init(2));
     let part = |name: &str, layer: &dyn Layer, x| {
         let _scope = g.enter(name);

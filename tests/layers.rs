@@ -20,7 +20,7 @@ fn drawn(
 ) -> [Vec<f64>; 2] {
     let shape = shape.into();
     let g = Builder::new("drawn");
-    g.set_training(true);
+    g.set_mode(Mode::Train);
     g.set_seed(seed);
     let x = g.input("x", shape);
     let y = function(x, p);

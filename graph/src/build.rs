@@ -85,6 +85,16 @@ pub enum GraphError {
         /// The loss's type.
         found: Type,
     },
+    /// An optimizer that is to minimize what none of its parameters changes.
+    #[error(
+        "`{optimizer}` can not minimize this loss: it depends on none of its {parameters} parameters, or only through a detach"
+    )]
+    NoGradient {
+        /// The optimizer's name in the model.
+        optimizer: String,
+        /// How many parameters it trains.
+        parameters: usize,
+    },
     /// A setting of a loss or an optimizer that is out of its range.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
@@ -128,11 +138,35 @@ pub struct Builder {
     path: RefCell<Vec<String>>,
     /// The index in [`Graph::scopes`] for new nodes.
     scope: Cell<u32>,
-    training: Cell<bool>,
+    mode: Cell<Mode>,
     /// The seed of [`Builder::draw`].
     seed: Cell<u64>,
     /// The number of random nodes so far.
     streams: Cell<u32>,
+    /// Values that states were updated to before the last update: the input's position, the value.
+    replaced: RefCell<Vec<(usize, NodeId)>>,
+    /// The classes that i32 values may name.
+    classes: RefCell<Vec<(NodeId, Classes)>>,
+}
+
+/// Whether layers behave as in training (they drop out, normalize by the batch, keep running statistics) or as in
+/// evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// As in training.
+    Train,
+    /// As in evaluation.
+    #[default]
+    Eval,
+}
+
+/// What labels may be: see [`Builder::classes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Classes {
+    /// Labels lie below this number,
+    pub count: usize,
+    /// or are this one, which the loss passes over.
+    pub ignored: Option<i32>,
 }
 
 /// The scope of new nodes until it is dropped; see [`Builder::enter`].
@@ -153,7 +187,7 @@ impl Drop for Entered<'_> {
 }
 
 impl Builder {
-    /// A builder of an empty graph, not in training mode.
+    /// A builder of an empty graph, in evaluation mode.
     pub fn new(name: impl Into<String>) -> Builder {
         Builder { graph: RefCell::new(Graph::new(name)), ..Builder::default() }
     }
@@ -258,6 +292,9 @@ impl Builder {
     }
 
     /// After the call the state holds `new`. The last update of a state wins.
+    ///
+    /// The updated state is a value of its own: no gradient passes through the update, as in PyTorch, where optimizers
+    /// and running statistics are updated without recording.
     pub fn update(&self, state: Value<'_>, new: Value<'_>) {
         if !self.owns(state) || !self.owns(new) {
             return;
@@ -269,10 +306,11 @@ impl Builder {
             let name = self.graph.borrow().inputs[input].name.clone();
             return self.fail(GraphError::StateType { name, expected: state.ty(), found: new.ty() });
         }
+        let node = new.detach().id();
         let updates = &mut self.graph.borrow_mut().updates;
         match updates.iter_mut().find(|u| u.input == input) {
-            Some(update) => update.node = new.id(),
-            None => updates.push(Update { input, node: new.id() }),
+            Some(update) => self.replaced.borrow_mut().push((input, std::mem::replace(&mut update.node, node))),
+            None => updates.push(Update { input, node }),
         }
     }
 
@@ -284,6 +322,33 @@ impl Builder {
         let input = self.state_index(state);
         let updated = self.graph.borrow().updates.iter().find(|u| Some(u.input) == input).map(|u| u.node);
         updated.map_or(state, |node| self.value(node))
+    }
+
+    /// All values that a state has had so far, from the one before the call to [`Builder::current`].
+    pub(crate) fn versions<'g>(&'g self, state: Value<'g>) -> Vec<Value<'g>> {
+        let input = self.state_index(state);
+        let replaced = self.replaced.borrow();
+        let earlier = replaced.iter().filter(|(of, _)| Some(*of) == input).map(|(_, node)| self.value(*node));
+        let mut versions: Vec<Value<'g>> = std::iter::once(state).chain(earlier).collect();
+        let current = self.current(state);
+        if current.id() != state.id() {
+            versions.push(current);
+        }
+        versions
+    }
+
+    /// Notes that a value holds class labels; losses do so. Those who take labels from users check them.
+    pub fn note_classes(&self, labels: Value<'_>, classes: Classes) {
+        if self.owns(labels) {
+            self.classes.borrow_mut().push((labels.id(), classes));
+        }
+    }
+
+    /// What the labels in a value may be: the fewest classes that a loss knows; nothing if no loss takes it for labels.
+    pub fn classes(&self, labels: Value<'_>) -> Option<Classes> {
+        let noted = self.classes.borrow();
+        let of_this = noted.iter().filter(|(node, _)| *node == labels.id()).map(|(_, classes)| *classes);
+        of_this.min_by_key(|classes| classes.count)
     }
 
     /// The gradients of a scalar loss in each of `of`, which may be any values; zeros where the loss does not depend
@@ -305,6 +370,28 @@ impl Builder {
     /// # Errors
     /// As for [`Builder::gradients`].
     pub fn gradients_of<'g>(&'g self, loss: Value<'g>, of: &[Value<'g>]) -> Result<Vec<Value<'g>>, GraphError> {
+        let gradients = self.gradients_through(loss, of)?;
+        let zeros = |v: &Value<'g>| self.in_gradient_of(self.node(v.id()).scope, || self.full(v.shape(), 0.0));
+        Ok(of.iter().zip(gradients).map(|(v, gradient)| gradient.unwrap_or_else(|| zeros(v))).collect())
+    }
+
+    /// The gradient of a scalar loss in a value; errors are recorded.
+    pub fn gradient<'g>(&'g self, loss: Value<'g>, of: Value<'g>) -> Value<'g> {
+        match self.gradients(loss, [of]) {
+            Ok([gradient]) => gradient,
+            Err(error) => {
+                self.fail(error);
+                self.poison(of.ty())
+            }
+        }
+    }
+
+    /// [`Builder::gradients_of`], but nothing where the loss does not depend on the value.
+    pub(crate) fn gradients_through<'g>(
+        &'g self,
+        loss: Value<'g>,
+        of: &[Value<'g>],
+    ) -> Result<Vec<Option<Value<'g>>>, GraphError> {
         self.owns(loss);
         of.iter().for_each(|&v| _ = self.owns(v));
         self.first_error()?;
@@ -357,12 +444,12 @@ impl Builder {
 
     /// Whether layers that behave differently in training are to do so.
     pub fn training(&self) -> bool {
-        self.training.get()
+        self.mode.get() == Mode::Train
     }
 
-    /// Sets what [`Builder::training`] says.
-    pub fn set_training(&self, training: bool) {
-        self.training.set(training);
+    /// Sets how layers behave from here on.
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.set(mode);
     }
 
     /// Records an error, unless there is one already. A [`GraphError::Shape`] without a scope gets the current one.

@@ -30,8 +30,8 @@ impl<'g> Adjoint<'_, 'g> {
     }
 }
 
-/// The gradients of `loss`, an f32 scalar, in each of `of`, which are f32; zeros where it does not depend on them.
-pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value<'g>]) -> Vec<Value<'g>> {
+/// The gradients of `loss`, an f32 scalar, in each of `of`, which are f32; nothing where it does not depend on them.
+pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value<'g>]) -> Vec<Option<Value<'g>>> {
     let end = loss.id().index() + 1;
     let varies = varying(graph, end, of);
     let mut gradients: Vec<Option<Value<'g>>> = vec![None; end];
@@ -55,8 +55,7 @@ pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value
         });
     }
     let gradient = |v: &Value<'g>| gradients.get(v.id().index()).copied().flatten();
-    let zeros = |v: &Value<'g>| graph.in_gradient_of(graph.node(v.id()).scope, || graph.full(v.shape(), 0.0));
-    of.iter().map(|v| gradient(v).unwrap_or_else(|| zeros(v))).collect()
+    of.iter().map(gradient).collect()
 }
 
 /// For each of the first `end` nodes, whether it varies smoothly with one of `of`: whether a path of f32 values leads

@@ -21,9 +21,9 @@ pub mod shape;
 pub mod text;
 pub mod verify;
 
-pub use build::{Builder, GraphError, Value};
+pub use build::{Builder, Classes, GraphError, Mode, Value};
 pub use graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Stage, Type, Update};
-pub use model::{Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, Path};
+pub use model::{Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, Parameters, Path};
 pub use op::Op;
 pub use passes::optimize;
 pub use setting::InvalidSetting;

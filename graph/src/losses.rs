@@ -7,8 +7,8 @@ mod regression;
 use ndarray::ArrayD;
 
 pub use cross_entropy::{
-    ClassTargets, CrossEntropy, SoftCrossEntropy, class_cross_entropy, cross_entropy, soft_class_cross_entropy,
-    soft_cross_entropy,
+    ClassTargets, CrossEntropy, SoftCrossEntropy, any_cross_entropy, class_cross_entropy, cross_entropy,
+    soft_class_cross_entropy, soft_cross_entropy,
 };
 pub use regression::{
     BceWithLogits, L1, Mse, bce_with_logits, binary_cross_entropy_with_logits, l1, mean_absolute_error,

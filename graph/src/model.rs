@@ -53,9 +53,14 @@ impl Parameter {
 }
 
 impl Builder {
-    /// The state that holds a parameter: its name is `name` under the current scope (`conv1.weight`). The same layer
-    /// applied twice gives the same state, whose gradients add up.
+    /// The present value of a parameter: its state's, whose name is `name` under the current scope (`conv1.weight`), or
+    /// what an update before has made of it. The same layer applied twice gives the same value, whose gradients add up.
     pub fn parameter(&self, name: &str, parameter: &Parameter) -> Value<'_> {
+        self.current(self.parameter_state(name, parameter))
+    }
+
+    /// The state that holds a parameter, for layers that update it by themselves.
+    pub fn parameter_state(&self, name: &str, parameter: &Parameter) -> Value<'_> {
         self.state(&self.path(name), Type::f32(parameter.shape()))
     }
 }
@@ -96,6 +101,33 @@ pub trait Layer {
 
     /// Calls `f` with the path and the description (`Conv2d(1, 20, kernel 5)`) of every built-in layer within.
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str));
+}
+
+/// What holds named parameters: every layer and every model, those among them that are trained by steps and have no
+/// `forward`. [`Layer`] brings it.
+pub trait Parameters {
+    /// Calls `f` with every parameter and its full name, in order of declaration.
+    fn each_parameter<'a>(&'a self, f: &mut dyn FnMut(&str, &'a Parameter));
+
+    /// As [`Parameters::each_parameter`], to change the parameters.
+    fn each_parameter_mut(&mut self, f: &mut dyn FnMut(&str, &mut Parameter));
+
+    /// Calls `f` with the path and the description of every built-in layer within.
+    fn each_layer(&self, f: &mut dyn FnMut(&str, &str));
+}
+
+impl<L: Layer> Parameters for L {
+    fn each_parameter<'a>(&'a self, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        self.visit(&mut Path::new(), f);
+    }
+
+    fn each_parameter_mut(&mut self, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        self.visit_mut(&mut Path::new(), f);
+    }
+
+    fn each_layer(&self, f: &mut dyn FnMut(&str, &str)) {
+        self.describe(&mut Path::new(), f);
+    }
 }
 
 /// A whole network: a layer that takes one shape of input and can be made by itself. `#[derive(Model)]` and `model!`

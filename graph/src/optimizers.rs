@@ -2,12 +2,14 @@
 //! states, so that they fuse like anything else. PyTorch's semantics, defaults and names.
 
 mod adam;
+mod minimize;
 mod rmsprop;
 mod sgd;
 
 use ndarray::{ArrayD, IxDyn};
 
 pub use adam::{Adam, AdamW};
+pub use minimize::Optimization;
 pub use rmsprop::RMSprop;
 pub use sgd::Sgd;
 
@@ -60,7 +62,7 @@ fn count_step(g: &Builder) -> Value<'_> {
 
 /// A state of one parameter, of the parameter's shape: `fc1.weight.exp_avg`.
 fn moment<'g>(g: &'g Builder, parameter: &(String, Value<'g>), name: &str) -> Value<'g> {
-    g.state(&moment_name(&parameter.0, name), parameter.1.ty())
+    g.state(&g.path(&moment_name(&parameter.0, name)), parameter.1.ty())
 }
 
 fn moment_name(parameter: &str, name: &str) -> String {

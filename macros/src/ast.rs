@@ -7,9 +7,9 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Expr, GenericArgument, Generics, Ident, Path, Visibility};
 
-/// One struct under `#[derive(Model)]`, or one `model! { .. }`, whose `forward` is an `F` and whose other functions are
-/// `H`s.
-pub struct Declaration<L, F, H> {
+/// One struct under `#[derive(Model)]`, or one `model! { .. }`, whose `forward` is an `F`, whose other functions are
+/// `H`s and whose programs are an `S`.
+pub struct Declaration<L, F, H, S> {
     /// Which of the two it is.
     pub form: Form,
     /// The attributes that pass through to the struct: all but `#[model(..)]`.
@@ -26,10 +26,40 @@ pub struct Declaration<L, F, H> {
     pub helpers: Vec<H>,
     /// What is computed; without it the layers are applied in order.
     pub forward: Option<F>,
+    /// The `step` and `eval` programs.
+    pub steps: S,
 }
 
-/// A declaration as it was read.
-pub type Parsed = Declaration<Layer, Forward, Helper>;
+/// A declaration as it was read. Optimizers are still among its layers.
+pub type Parsed = Declaration<Layer, Forward, Helper, Vec<Program>>;
+
+/// `step update(x: [N, 10]) -> loss { .. }`, or `eval ..`.
+pub struct Program {
+    pub mode: Mode,
+    /// The attributes that pass through to the method.
+    pub attributes: Vec<Attribute>,
+    /// `step` or `eval`.
+    pub keyword: Ident,
+    pub name: Ident,
+    pub inputs: Vec<Input>,
+    pub results: Vec<Ident>,
+    pub statements: Vec<syn::Stmt>,
+}
+
+/// How layers behave in a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `step`
+    Train,
+    /// `eval`
+    Eval,
+}
+
+/// `x: [N, 10]`
+pub struct Input {
+    pub name: Ident,
+    pub extents: Extents,
+}
 
 /// The body of `fn forward(x: [N, 10]) -> [N, 10] { .. }`; the types are the declaration's.
 pub struct Forward {

@@ -1,10 +1,11 @@
 //! A body without mistakes, as data: every name is resolved, every expression is a tensor, several tensors, or a number
 //! that rustc can evaluate. It is expanded twice: to the computation, and to the same walk over types.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::Member as Name;
 
 use crate::ast::{Extents, Node, Parameter, Place, Sequence};
+use crate::losses;
 use crate::methods::Function;
 use crate::validate::Layer;
 
@@ -34,8 +35,8 @@ pub struct Helper {
 pub struct Block {
     pub statements: Vec<Statement>,
     pub value: Option<Value>,
-    /// Whether it is a `no_grad`: its value lets no gradient pass.
-    pub cuts: bool,
+    /// The word `no_grad` where it is one: its value lets no gradient pass.
+    pub cuts: Option<Span>,
 }
 
 /// One statement.
@@ -62,6 +63,14 @@ pub enum Statement {
     },
     If(If),
     Block(Block),
+    /// `optimizer.minimize(loss)`, of the optimizer with this number.
+    Minimize {
+        optimizer: usize,
+        loss: Tensor,
+        /// The loss as the user wrote it.
+        text: String,
+        place: Place,
+    },
 }
 
 /// What a loop runs over.
@@ -111,11 +120,39 @@ pub enum Tensor {
     },
     If(Box<If>),
     Block(Box<Block>),
+    Loss(Box<Loss>),
+    Gradient(Box<Gradient>),
+}
+
+/// `mse(input, target, reduction = "sum")`
+pub struct Loss {
+    pub loss: &'static losses::Known,
+    pub input: Tensor,
+    /// A number stands for a target that holds it everywhere.
+    pub target: Value,
+    /// The values of its options, in the order of the table.
+    pub options: Vec<Option<losses::Setting>>,
+    /// The expression as the user wrote it, for the message.
+    pub text: String,
+    pub place: Place,
+}
+
+/// `grad(loss, x)`
+pub struct Gradient {
+    pub loss: Tensor,
+    /// The name of the value in which the gradient is taken.
+    pub of: Ident,
+    /// The loss as the user wrote it.
+    pub text: String,
+    /// The place of the loss.
+    pub place: Place,
 }
 
 /// A function of the table with an argument for each of its parameters.
 pub struct Call {
     pub function: &'static Function,
+    /// Where its name or operator stands.
+    pub name: Span,
     pub arguments: Vec<Argument>,
     /// The expression as the user wrote it, for the message.
     pub text: String,

@@ -10,10 +10,14 @@ macro_rules! emit {
 
 mod body;
 mod checks;
+mod losses;
+mod steps;
 mod structure;
 mod walk;
 
+pub use steps::{stub as steps_stub, trainer};
 pub use structure::structure;
+pub use walk::segment;
 
 use proc_macro2::{Ident, Span, TokenStream};
 
@@ -21,7 +25,7 @@ use self::body::{Expansion, Target, Want};
 use self::checks::Checks;
 use crate::ast::{Form, Parameter, ParameterKind};
 use crate::body::{Forward, Helper};
-use crate::validate::{Validated, batch};
+use crate::validate::{Validated, Warning, batch};
 
 /// The whole expansion of a declaration without mistakes.
 pub fn expand(declaration: &Validated) -> TokenStream {
@@ -32,10 +36,19 @@ pub fn expand(declaration: &Validated) -> TokenStream {
     let Checks { items, when_instantiated } = checks::checks(declaration);
     let warnings = warnings(declaration);
     let functions = declaration.helpers.iter().map(|helper| compute_helper(helper, declaration));
-    let layer = implement_layer(declaration);
-    let model = implement_model(declaration, &when_instantiated);
+    let model = if declaration.inputs.is_empty() {
+        steps::parameters(declaration, &when_instantiated)
+    } else {
+        let (layer, model) = (implement_layer(declaration), implement_model(declaration, &when_instantiated));
+        emit!(#layer #model)
+    };
+    let cuts = steps::cuts(declaration);
+    let has_programs = !declaration.steps.programs.is_empty();
+    let trainer = has_programs.then(|| steps::trainer(declaration));
+    let programs = has_programs.then(|| steps::implementations(declaration));
     emit! {
         #structure
+        #trainer
         // The constants are named after the user's fields and types, and hold the user's const arguments.
         // A body's statements stand in the shape checks and in `forward`, which warns of what is unused.
         #[allow(
@@ -52,9 +65,10 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         const _: () = {
             #warnings
             #items
+            #cuts
             #(#functions)*
-            #layer
             #model
+            #programs
         };
     }
 }
@@ -112,13 +126,10 @@ fn takes_several(declaration: &Validated) -> bool {
     declaration.inputs.len() > 1 || declaration.outputs.len() > 1
 }
 
-/// What is warned of: a layer that is never applied, a function that is never called.
+/// What is warned of: a field that nothing needs, a function that is never called.
 fn warnings(declaration: &Validated) -> TokenStream {
-    let unused = declaration.forward.iter().flat_map(|forward| &forward.unused).map(|name| {
-        let note =
-            format!("`forward` never applies the layer `{name}`: its parameters are kept and saved, but not trained");
-        body::warning("unused_layer", name, &note)
-    });
+    let warnings = &declaration.steps.warnings;
+    let unused = warnings.iter().map(|Warning { name, kind, note }| body::warning(kind, name, note));
     let uncalled = declaration.helpers.iter().filter(|helper| !helper.called).map(|Helper { name, .. }| {
         body::warning("unused_function", name, &format!("`{name}` is never called, and so never checked"))
     });

@@ -17,6 +17,11 @@ pub fn of_declaration(declaration: &Validated, mistakes: Mistakes) -> TokenStrea
         Form::Derive => TokenStream::new(),
         Form::Macro => expand::structure(declaration),
     };
+    if declaration.inputs.is_empty() && !declaration.steps.programs.is_empty() {
+        let trainer = expand::trainer(declaration);
+        let stub = expand::steps_stub(declaration, &mistakes.into_compile_errors());
+        return quote!(#structure #trainer #stub);
+    }
     let implementations = implementations(&declaration.name, &declaration.generics, mistakes);
     quote!(#structure #implementations)
 }

@@ -323,6 +323,13 @@ impl Known {
         })
     }
 
+    /// Whether it has parameters that are trained: whether its type says how many features they are for.
+    pub fn has_parameters(&self) -> bool {
+        const OF_WEIGHTS: [&str; 5] =
+            ["in_features", "in_channels", "num_features", "normalized_shape", "num_embeddings"];
+        self.dimensions().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+    }
+
     /// The parameters in the type's angle brackets.
     pub fn dimensions(&self) -> impl Iterator<Item = &'static Parameter> + use<> {
         self.parameters.iter().filter(|parameter| parameter.role == Role::Dimension)

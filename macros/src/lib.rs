@@ -11,8 +11,10 @@ mod body;
 mod expand;
 mod fallback;
 mod layers;
+mod losses;
 mod methods;
 mod mistakes;
+mod optimizers;
 mod parse;
 mod validate;
 
@@ -127,6 +129,8 @@ pub fn derive_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 /// * a model's const parameters stand in parentheses or angle brackets: `Block(64)` is `Block<64>`.
 ///
 /// `model! { pub struct Net(LAYER, ..); }` declares a tuple struct.
+///
+#[doc = include_str!("steps.md")]
 ///
 #[doc = include_str!("forward.md")]
 #[proc_macro]

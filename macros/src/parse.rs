@@ -2,6 +2,7 @@
 //! Knows no layer by name.
 
 mod functions;
+mod steps;
 
 pub use functions::NO_GRAD;
 
@@ -50,6 +51,7 @@ pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Parsed {
         body: Sequence { style, members },
         helpers: Vec::new(),
         forward: None,
+        steps: Vec::new(),
     }
 }
 
@@ -252,17 +254,16 @@ pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Parsed>
         while input.peek(Token![fn]) {
             functions::function(input, &mut declaration, mistakes)?;
         }
+        while steps::is_next(input) {
+            declaration.steps.push(steps::program(input)?);
+        }
         if input.is_empty() {
             return Ok(declaration);
         }
         let place = input.cursor().span();
-        let step = input.peek(Ident) && input.parse::<Ident>().is_ok_and(|word| word == "step");
-        let message = if step {
-            "Kiln does not have `step` programs yet: train the model with `Trainer::new(MODEL, LOSS, OPTIMIZER)`"
-        } else {
-            "expected the end of `model!`: it holds one struct and, if the layers are not just applied in order, one \
-             `fn forward(x: [N, ..]) -> [N, ..] { .. }` and functions that it calls"
-        };
+        let message = "expected the end of `model!`: it holds one struct, then, if the layers are not just applied in \
+                       order, one `fn forward(x: [N, ..]) -> [N, ..] { .. }` and functions that it calls, then programs \
+                       `step NAME(x: [N, ..], ..) -> result { .. }` and `eval NAME(..) -> result { .. }`";
         Err(syn::Error::new(place, message))
     };
     parser.parse2(functions::with_no_grad(input))
@@ -307,6 +308,7 @@ fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Parse
         body,
         helpers: Vec::new(),
         forward: None,
+        steps: Vec::new(),
     })
 }
 

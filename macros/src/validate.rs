@@ -4,8 +4,11 @@
 mod arguments;
 mod calls;
 mod expressions;
+mod flow;
 mod forward;
 mod loops;
+mod steps;
+mod training;
 
 pub use calls::batch;
 
@@ -17,9 +20,13 @@ use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence}
 use crate::body::{Forward, Helper};
 use crate::layers::{Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
+use crate::optimizers;
+
+pub use self::flow::Cut;
+pub use self::steps::{Optimizer, Output, Part, Program, Steps, Warning};
 
 /// A declaration that can be expanded.
-pub type Validated = Declaration<Layer, Forward, Helper>;
+pub type Validated = Declaration<Layer, Forward, Helper, Steps>;
 
 /// A layer that can be expanded.
 pub struct Layer {
@@ -36,8 +43,15 @@ pub struct Layer {
 
 /// What a type is.
 pub enum LayerKind {
-    /// A layer of Kiln with its settings, their type and their value, and whether its input is indices.
-    Known { settings_type: TokenStream, settings: TokenStream, indexed: bool },
+    /// A layer of Kiln with its settings, their type and their value.
+    Known {
+        settings_type: TokenStream,
+        settings: TokenStream,
+        /// Whether its input is indices.
+        indexed: bool,
+        /// Whether it has parameters that are trained.
+        parameters: bool,
+    },
     /// A model: the user's own, or another crate's.
     Model,
 }
@@ -45,8 +59,9 @@ pub enum LayerKind {
 /// Checks a whole declaration. Where there are mistakes, the result serves the fallback only: a wrong layer has the
 /// type `()`.
 pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
-    let Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward } =
+    let Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward, steps } =
         declaration;
+    let (optimizers, body) = split(body, form);
     for parameter in &generics.params {
         match parameter {
             GenericParam::Const(_) => {}
@@ -60,7 +75,8 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     if body.members.is_empty() && mistakes.is_empty() {
         mistakes.at(&name, format!("`{name}` has no layers: a model has at least one"));
     }
-    if inputs.is_empty() && helpers.is_empty() && mistakes.is_empty() {
+    let is_plain = helpers.is_empty() && steps.is_empty() && optimizers.is_empty();
+    if inputs.is_empty() && is_plain && mistakes.is_empty() {
         let message = format!(
             "`{name}` does not say what its input is: write `#[model(input = [..])]` on the struct, with the extents of \
              one sample (the batch axis N comes first and is implied)"
@@ -68,8 +84,65 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         mistakes.at(&name, message);
     }
     let body = sequence(body, form, &mut 0, mistakes);
-    let (forward, helpers) = forward::functions(forward, helpers, outputs.len(), &body, mistakes);
-    Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward }
+    let resolved = forward::functions(forward, &helpers, outputs.len(), &steps, &body, mistakes);
+    let forward::Functions { mut forward, helpers: mut functions, complete } = resolved;
+    let has_steps = !steps.is_empty();
+    let read = steps::steps(optimizers, steps, &body, (&helpers, &functions), mistakes);
+    let steps::Resolved { mut steps, used, called } = read;
+    for (position, function) in functions.iter_mut().enumerate() {
+        function.called |= called.contains(&position);
+    }
+    if complete {
+        let is_model = !inputs.is_empty();
+        steps.warnings.extend(unused(&body, &mut forward, &used, is_model, has_steps));
+    }
+    let helpers = functions;
+    Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward, steps }
+}
+
+/// The fields that are optimizers, and the layers.
+fn split(body: Sequence<ast::Layer>, form: Form) -> (Vec<Member<ast::Layer>>, Sequence<ast::Layer>) {
+    let is_optimizer = |member: &Member<ast::Layer>| match (&member.name, &member.node) {
+        (syn::Member::Named(_), Node::Layer(layer)) if form == Form::Macro => {
+            layer.path.get_ident().is_some_and(|name| optimizers::is_optimizer(&name.to_string()))
+        }
+        _ => false,
+    };
+    let Sequence { style, members } = body;
+    let (optimizers, members) = members.into_iter().partition(is_optimizer);
+    (optimizers, Sequence { style, members })
+}
+
+/// A warning for each field that neither `forward` nor a program applies.
+fn unused(
+    body: &Sequence<Layer>,
+    forward: &mut Option<Forward>,
+    used: &[String],
+    is_model: bool,
+    has_steps: bool,
+) -> Vec<Warning> {
+    let names: Vec<proc_macro2::Ident> = match forward {
+        Some(forward) => std::mem::take(&mut forward.unused),
+        // Layers are applied in order, or there are programs only.
+        None if is_model || !has_steps => Vec::new(),
+        None => fields(body),
+    };
+    let names = names.into_iter().filter(|name| !used.contains(&name.to_string()));
+    let warning = |name: proc_macro2::Ident| {
+        let what = if has_steps { "no program" } else { "`forward` never" };
+        let note = format!("{what} applies the layer `{name}`: its parameters are kept and saved, but not trained");
+        Warning { name, kind: "unused_layer", note }
+    };
+    names.map(warning).collect()
+}
+
+/// The names of the fields.
+fn fields(body: &Sequence<Layer>) -> Vec<proc_macro2::Ident> {
+    let names = body.members.iter().filter_map(|member| match &member.name {
+        syn::Member::Named(name) => Some(name.clone()),
+        syn::Member::Unnamed(_) => None,
+    });
+    names.collect()
 }
 
 fn sequence(sequence: Sequence<ast::Layer>, form: Form, count: &mut usize, mistakes: &mut Mistakes) -> Sequence<Layer> {
@@ -137,11 +210,8 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
         return Resolved::Model;
     }
     let own = format!("a model of your own with this name is written with its path: `self::{name}`");
-    let message = if ["Adam", "AdamW", "RMSprop", "SGD", "Sgd"].contains(&name.as_str()) {
-        format!(
-            "`{name}` is no layer, and Kiln does not have optimizers as fields yet: train the model with \
-             `Trainer::new(MODEL, LOSS, OPTIMIZER)` ({own})"
-        )
+    let message = if optimizers::is_optimizer(&name) {
+        format!("`{name}` is no layer: an optimizer is a field of the model by itself, `opt: {name}(PART, ..)` ({own})")
     } else if name == "ModuleList" {
         "a list of layers is an array: `[LAYER; COUNT]`".to_string()
     } else if let Some(known) = Known::nearest(&name) {

@@ -9,7 +9,7 @@ use kiln_runtime::Pool;
 
 use super::Trainer;
 use super::error::TrainError;
-use super::programs::{Programs, Task, train_graph, trained};
+use super::programs::{Programs, TRAIN, train_graph, trained};
 use super::targets::TargetElement;
 
 /// What trainers and predictors have in common.
@@ -94,7 +94,7 @@ where
         let TrainerBuilder { model, loss, optimizer, settings } = self;
         let mut programs = settings.programs()?;
         let Settings { batch, seed, .. } = settings;
-        programs.get(Task::Train, batch, || train_graph(&model, &loss, &optimizer, batch, seed))?;
+        programs.get(TRAIN, batch, || train_graph(&model, &loss, &optimizer, batch, seed))?;
         programs.write_parameters(&model)?;
         for (name, value) in optimizer.initial_state(&trained(&model)).into_iter().chain(loss.states()) {
             programs.states_mut().write(&name, value.view())?;

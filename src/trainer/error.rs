@@ -53,12 +53,54 @@ pub enum TrainError {
     /// A NaN or an infinity among the numbers given, where the trainer was built with `check_finite(true)`.
     #[error("the {what} holds {found} at {index:?}; expected finite numbers")]
     NotFinite {
-        /// `input` or `target`.
+        /// `input`, `target`, or the name of a step's input.
         what: &'static str,
         /// The index of the number.
         index: Vec<usize>,
         /// The number.
         found: f32,
+    },
+    /// An input of a `step` or an `eval` with another shape than declared.
+    #[error("`{program}` takes `{input}` of the shape {expected}, but got the shape {found:?}")]
+    StepInput {
+        /// The program.
+        program: &'static str,
+        /// The input.
+        input: &'static str,
+        /// Its shape; the batch axis is `N`.
+        expected: Shape,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// Inputs of a `step` or an `eval` with different numbers of samples.
+    #[error(
+        "all inputs of `{program}` have the same number of samples: the first has {expected}, but `{input}` has {found}"
+    )]
+    StepBatch {
+        /// The program.
+        program: &'static str,
+        /// The input that differs from the first.
+        input: &'static str,
+        /// The number of samples of the first.
+        expected: usize,
+        /// Its own.
+        found: usize,
+    },
+    /// The name of no program.
+    #[error("there is no program `{found}`: the model has {}", quoted(known))]
+    UnknownProgram {
+        /// The name given.
+        found: String,
+        /// The names of the programs.
+        known: Vec<String>,
+    },
+    /// The name of no optimizer.
+    #[error("there is no optimizer `{found}`: the model has {}", quoted(known))]
+    UnknownOptimizer {
+        /// The name given.
+        found: String,
+        /// The names of the optimizers.
+        known: Vec<String>,
     },
     /// A learning rate that is negative or no number.
     #[error("the learning rate should be a finite number of at least 0, but is {found}")]
@@ -87,4 +129,12 @@ pub enum TrainError {
     /// The compiled program could not be run.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+/// `a`, `b`, or a word for none.
+fn quoted(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
 }

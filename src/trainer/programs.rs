@@ -1,29 +1,28 @@
-//! The compiled programs of one model: a training step, an evaluation and a prediction, each for every batch size that
-//! was asked for, over one set of states. It knows graphs and the compiler; it checks no user's input.
+//! The compiled programs of one model (a training step, an evaluation, a prediction, the steps of a `model!`), each for
+//! every batch size that was asked for, over one set of states. It knows graphs and the compiler; it checks no user's
+//! input.
 
 use std::sync::Arc;
 
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::Optimizer;
-use kiln_graph::{Builder, Element, Elements, Graph, Kind, Layer, Model, Path, Role, Shape, Type, Value, optimize};
+use kiln_graph::{
+    Builder, Element, Elements, Graph, Kind, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
+};
 use kiln_jit::{CompileOptions, Plan, Program, Session, States};
 use kiln_runtime::Pool;
-use ndarray::{ArrayView, ArrayViewD};
+use ndarray::ArrayViewD;
 
 use super::error::TrainError;
 use super::targets::TargetElement;
 use crate::report::Profile;
 
-/// What a program computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// Loss, gradients and update, in training mode.
-    Train,
-    /// Loss and prediction.
-    Evaluate,
-    /// The prediction.
-    Predict,
-}
+/// The program of loss, gradients and update, in training mode; inputs: samples, targets.
+pub const TRAIN: &str = "train";
+/// The program of loss and prediction; inputs: samples, targets.
+pub const EVALUATE: &str = "evaluate";
+/// The program of the prediction; input: samples.
+pub const PREDICT: &str = "predict";
 
 /// The name of the data input of samples.
 const INPUT: &str = "x";
@@ -31,9 +30,9 @@ const INPUT: &str = "x";
 const TARGET: &str = "y";
 
 /// The parameters that an optimizer changes, in order.
-pub fn trained(model: &impl Layer) -> Vec<(String, Shape)> {
+pub fn trained(model: &impl Parameters) -> Vec<(String, Shape)> {
     let mut parameters = Vec::new();
-    model.visit(&mut Path::default(), &mut |name, parameter| {
+    model.each_parameter(&mut |name, parameter| {
         if parameter.kind == Kind::Trained {
             parameters.push((name.to_string(), parameter.shape()));
         }
@@ -49,7 +48,7 @@ fn forward<'g, M: Model>(g: &'g Builder, model: &M, batch: usize) -> Value<'g> {
 
 /// The graph that predicts `batch` samples: output `prediction`.
 pub fn predict_graph<M: Model>(model: &M, batch: usize) -> Result<Graph, TrainError> {
-    let g = Builder::new("predict");
+    let g = Builder::new(PREDICT);
     let prediction = forward(&g, model, batch);
     g.output("prediction", prediction);
     Ok(g.finish()?)
@@ -57,7 +56,7 @@ pub fn predict_graph<M: Model>(model: &M, batch: usize) -> Result<Graph, TrainEr
 
 /// The graph that predicts `batch` samples and compares with their targets: outputs `loss` and `prediction`.
 pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Result<Graph, TrainError> {
-    let g = Builder::new("evaluate");
+    let g = Builder::new(EVALUATE);
     let prediction = forward(&g, model, batch);
     let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
     g.output("loss", loss.loss(&g, prediction, target));
@@ -74,8 +73,8 @@ pub fn train_graph<M: Model>(
     batch: usize,
     seed: u64,
 ) -> Result<Graph, TrainError> {
-    let g = Builder::new("train");
-    g.set_training(true);
+    let g = Builder::new(TRAIN);
+    g.set_mode(Mode::Train);
     g.set_seed(seed);
     let prediction = forward(&g, model, batch);
     let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
@@ -94,32 +93,38 @@ pub fn train_graph<M: Model>(
 
 /// A compiled program of the model, with its memory.
 pub struct Compiled {
-    task: Task,
+    name: &'static str,
     batch: usize,
     session: Session,
-    samples: usize,
-    /// A prediction has no targets.
-    targets: Option<usize>,
+    /// Where the data inputs stand among all inputs, in order.
+    inputs: Vec<usize>,
 }
 
 impl Compiled {
-    /// Writes the inputs (targets in the given shape; a prediction takes none), and runs.
-    pub fn run<T: TargetElement>(
-        &mut self,
-        states: &mut States,
-        samples: Elements<'_>,
-        targets: &[T],
-        shape: Shape,
-    ) -> Result<(), TrainError> {
-        match samples {
-            Elements::F32(numbers) => self.session.write_input_f32(self.samples, numbers)?,
-            Elements::I32(indices) => self.session.write_input_i32(self.samples, indices)?,
-            Elements::Bool(flags) => self.session.write_input_i32(self.samples, flags.mapv(i32::from).view())?,
+    fn new(name: &'static str, batch: usize, session: Session) -> Compiled {
+        let inputs = session.program().plan().inputs.iter().enumerate();
+        let inputs = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, _)| position).collect();
+        Compiled { name, batch, session, inputs }
+    }
+
+    /// Sets a data input, by its position among them.
+    pub fn write<T: TargetElement>(&mut self, input: usize, from: ArrayViewD<'_, T>) -> Result<(), TrainError> {
+        T::write(&mut self.session, self.inputs[input], from)
+    }
+
+    /// Sets a data input to samples, by its position.
+    pub fn write_elements(&mut self, input: usize, from: Elements<'_>) -> Result<(), TrainError> {
+        let input = self.inputs[input];
+        match from {
+            Elements::F32(numbers) => self.session.write_input_f32(input, numbers)?,
+            Elements::I32(indices) => self.session.write_input_i32(input, indices)?,
+            Elements::Bool(flags) => self.session.write_input_i32(input, flags.mapv(i32::from).view())?,
         }
-        if let Some(input) = self.targets {
-            let targets = ArrayView::from_shape(shape.dims(), targets).expect("as many targets as their shape says");
-            T::write(&mut self.session, input, targets)?;
-        }
+        Ok(())
+    }
+
+    /// Runs it; all data inputs have been written.
+    pub fn run(&mut self, states: &mut States) -> Result<(), TrainError> {
         Ok(self.session.run(states)?)
     }
 
@@ -128,14 +133,13 @@ impl Compiled {
         Ok(Profile::measure(&mut self.session, states, graph)?)
     }
 
-    /// The loss of the last run.
-    pub fn loss(&self) -> f32 {
-        self.session.scalar(0)
+    /// Its memory, which holds the results of the last run.
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
-    /// The prediction of the last run.
-    pub fn prediction(&self) -> ArrayViewD<'_, f32> {
-        self.session.output(if self.task == Task::Predict { 0 } else { 1 })
+    fn is(&self, name: &str, batch: usize) -> bool {
+        self.batch == batch && self.name == name
     }
 }
 
@@ -157,22 +161,20 @@ impl Programs {
         &mut self.states
     }
 
-    /// The program for a task and a batch size, and the states to run it with. It is compiled from `graph` the first
+    /// The program of a name for a batch size, and the states to run it with. It is compiled from `graph` the first
     /// time; its states then take the layouts that they have in the programs compiled before.
     pub fn get(
         &mut self,
-        task: Task,
+        name: &'static str,
         batch: usize,
         graph: impl FnOnce() -> Result<Graph, TrainError>,
     ) -> Result<(&mut Compiled, &mut States), TrainError> {
-        let known = self.compiled.iter().position(|program| (program.task, program.batch) == (task, batch));
+        let known = self.compiled.iter().position(|program| program.is(name, batch));
         let place = match known {
             Some(place) => place,
             None => {
                 let session = self.compile(&graph()?)?;
-                let samples = session.program().input(INPUT).expect("every graph here has samples");
-                let targets = session.program().input(TARGET);
-                self.compiled.push(Compiled { task, batch, session, samples, targets });
+                self.compiled.push(Compiled::new(name, batch, session));
                 self.compiled.len() - 1
             }
         };
@@ -188,25 +190,32 @@ impl Programs {
     }
 
     /// The plan of a program, if it was compiled.
-    pub fn plan(&self, task: Task, batch: usize) -> Option<&Plan> {
-        let mut programs = self.compiled.iter();
-        programs.find(|p| (p.task, p.batch) == (task, batch)).map(|p| p.session.program().plan())
+    pub fn plan(&self, name: &str, batch: usize) -> Option<&Plan> {
+        self.compiled.iter().find(|program| program.is(name, batch)).map(|program| program.session.program().plan())
     }
 
-    /// Hands the model's parameters to the states, which must exist.
-    pub fn write_parameters(&mut self, model: &impl Layer) -> Result<(), TrainError> {
+    /// Sets a state, if a program uses it.
+    pub fn initialise(&mut self, name: &str, value: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
+        if self.states.layout(name).is_some() {
+            self.states.write(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Hands the model's parameters to those states that exist.
+    pub fn write_parameters(&mut self, model: &impl Parameters) -> Result<(), TrainError> {
         let mut result = Ok(());
-        model.visit(&mut Path::default(), &mut |name, parameter| {
-            if result.is_ok() && self.states.layout(name).is_some() {
-                result = self.states.write(name, parameter.value.view());
+        model.each_parameter(&mut |name, parameter| {
+            if result.is_ok() {
+                result = self.initialise(name, parameter.value.view());
             }
         });
-        Ok(result?)
+        result
     }
 
     /// Brings the model's parameters up to date with the states.
-    pub fn read_parameters(&self, model: &mut impl Layer) {
-        model.visit_mut(&mut Path::default(), &mut |name, parameter| {
+    pub fn read_parameters(&self, model: &mut impl Parameters) {
+        model.each_parameter_mut(&mut |name, parameter| {
             if let Some(value) = self.states.read(name) {
                 parameter.value = value;
             }

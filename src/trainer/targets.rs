@@ -27,8 +27,8 @@ pub trait Targets<T> {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// Labels lie below this number,
-    pub classes: usize,
+    /// Labels lie below this number (if there is one; else they are any numbers),
+    pub classes: Option<usize>,
     /// or are this one, which the loss passes over.
     pub ignored: Option<i32>,
     /// Numbers are finite.
@@ -58,9 +58,12 @@ fn read_labels<T: Label>(labels: impl Iterator<Item = T>, rules: Rules, to: &mut
     to.clear();
     for (position, label) in labels.enumerate() {
         let found = label.number();
+        let named = rules.classes.is_none_or(|classes| (0..classes as i64).contains(&found));
         match i32::try_from(found) {
-            Ok(label) if (0..rules.classes as i64).contains(&found) || rules.ignored == Some(label) => to.push(label),
-            _ => return Err(TrainError::Label { position, found, classes: rules.classes }),
+            Ok(label) if named || rules.ignored == Some(label) => to.push(label),
+            _ => {
+                return Err(TrainError::Label { position, found, classes: rules.classes.unwrap_or(i32::MAX as usize) });
+            }
         }
     }
     Ok(())
@@ -140,7 +143,7 @@ as_slices! {
 }
 
 /// The first number that is not finite is an error.
-pub(super) fn check_finite(what: &'static str, numbers: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
+pub(crate) fn check_finite(what: &'static str, numbers: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
     match numbers.indexed_iter().find(|(_, number)| !number.is_finite()) {
         None => Ok(()),
         Some((index, &found)) => Err(TrainError::NotFinite { what, index: index.slice().to_vec(), found }),

@@ -1,7 +1,7 @@
 //! Uses that must be refused: each line of `errors.jsonl` must give an error of Kiln's own.
 
 use kiln_graph::shape::rules;
-use kiln_graph::{Builder, Graph, GraphError, Type};
+use kiln_graph::{Builder, Graph, GraphError, Mode, Type};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value as Json;
 
@@ -67,7 +67,7 @@ impl Misuse {
                 layers::compute(call, attributes, &given)?;
             }
             "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" => {
-                g.set_training(true);
+                g.set_mode(Mode::Train);
                 let input = given.find("input.0").unwrap_or_else(|| g.input("input.0", [2, 3, 4, 4]));
                 given.values.insert("input.0".into(), input);
                 layers::compute(call, attributes, &given)?;
@@ -92,7 +92,7 @@ impl Misuse {
             }
             _ => {
                 // A layer that is made is in training mode.
-                g.set_training(true);
+                g.set_mode(Mode::Train);
                 layers::compute(call, attributes, &given)?;
             }
         }

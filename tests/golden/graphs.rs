@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kiln_graph::{Builder, Graph, GraphError, Type, Value};
+use kiln_graph::{Builder, Graph, GraphError, Mode, Type, Value};
 
 use crate::case::{Array, Attributes, Case, Refusal};
 use crate::engine::{Engine, Session};
@@ -79,7 +79,7 @@ fn is_given(name: &str) -> bool {
 /// The graph of a case: its outputs and gradients under the names of the expected tensors.
 fn graph(case: &Case, compute: Compute) -> Result<Graph, Refusal> {
     let g = Builder::new("case");
-    g.set_training(case.attributes.flag("training"));
+    g.set_mode(if case.attributes.flag("training") { Mode::Train } else { Mode::Eval });
     let names = case.tensors.iter().map(|(name, array)| (name.as_str(), array));
     let given = Given::new(&g, names.clone().filter(|(name, _)| is_given(name)));
     let outputs = compute(&case.op, &case.attributes, &given)?;

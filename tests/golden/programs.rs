@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::optimizers::Optimizer;
-use kiln_graph::{Builder, Value};
+use kiln_graph::{Builder, Mode, Value};
 use ndarray::ArrayD;
 use serde_json::Value as Json;
 
@@ -140,7 +140,7 @@ fn train(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal
     let (xs, ys) = (find(&case.tensors, "input.0")?, find(&case.tensors, "input.1")?);
 
     let g = Builder::new("train");
-    g.set_training(true);
+    g.set_mode(Mode::Train);
     let (given, mut states) = given(&g, case);
     let mut script = new_script(&g, &networks, &given, Some(optimizer.as_ref()));
     let x = g.input_of("x", type_of(&xs.at(0)));
@@ -200,7 +200,7 @@ fn adversaries(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
     let lines: Vec<&str> = code.iter().map(String::as_str).collect();
 
     let g = Builder::new("adversaries");
-    g.set_training(true);
+    g.set_mode(Mode::Train);
     let (given, mut states) = given(&g, case);
     let mut script = new_script(&g, &networks, &given, Some(optimizer.as_ref()));
     let (real_value, source_value) =
@@ -229,11 +229,8 @@ fn adversaries(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
     }
     drop(script);
     for (name, value) in optim::initial(optimizer.as_ref(), &given.parameters) {
-        // The counter and the rate exist once for each network.
-        match name.strip_prefix("optimizer.") {
-            Some(_) => states.extend(["G", "D"].map(|network| (format!("{network}.{name}"), value.clone()))),
-            None => _ = states.insert(name, value),
-        }
+        // Each network's optimizer has states of its own, under its name.
+        states.extend(["G", "D"].map(|network| (format!("{network}.{name}"), value.clone())));
     }
     drop(given);
     let mut session = Session::new(engine, &g.finish()?, states).map_err(Refusal::Error)?;

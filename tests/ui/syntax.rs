@@ -50,7 +50,7 @@ model! {
         fc: Linear(10, 10),
     }
 
-    step update(x: [N, 10]) -> loss {
+    step update(x: [10]) -> loss {
         let loss = fc(x);
     }
 }

@@ -96,10 +96,14 @@ fn states_are_found_by_name_and_updates_by_state() {
     g.update(s, s + 1.0);
     let next = g.current(s) * 2.0;
     g.update(s, next);
-    assert_eq!(g.current(s).id(), next.id());
-    let next = next.id();
+    let current = g.current(s);
+    assert_eq!(g.node(current.id()).inputs, [next.id()]);
+    // An updated state is a value of its own.
+    assert_eq!(g.gradients_through(current, &[s]).map(|of| of[0].is_none()), Ok(true));
+    assert_eq!(g.versions(s).len(), 3);
+    let current = current.id();
     let graph = g.finish().expect("nothing is wrong");
-    assert_eq!(graph.updates.iter().map(|u| (u.input, u.node)).collect::<Vec<_>>(), [(0, next)]);
+    assert_eq!(graph.updates.iter().map(|u| (u.input, u.node)).collect::<Vec<_>>(), [(0, current)]);
 }
 
 #[test]

@@ -185,7 +185,7 @@ impl BatchNorm {
         let weight = self.weight.as_ref().map(|weight| g.parameter("weight", weight));
         let bias = self.bias.as_ref().map(|bias| g.parameter("bias", bias));
         let running = self.running.as_ref().map(|running| {
-            let [mean, variance, batches] = std::array::from_fn(|i| g.parameter(RUNNING[i], &running[i]));
+            let [mean, variance, batches] = std::array::from_fn(|i| g.parameter_state(RUNNING[i], &running[i]));
             Running { mean, variance, batches }
         });
         let BatchNormSettings { eps, momentum, .. } = self.settings;

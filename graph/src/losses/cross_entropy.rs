@@ -3,10 +3,10 @@
 use ndarray::{Array1, ArrayD};
 
 use super::{Loss, Reduction, weight_state};
-use crate::build::{Builder, Value};
+use crate::build::{Builder, Classes, Value};
 use crate::graph::Type;
 use crate::setting::InvalidSetting;
-use crate::shape::{DType, Shape, ShapeError};
+use crate::shape::{DType, Shape, ShapeError, rules};
 
 /// The settings of the cross-entropy with classes as targets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +40,7 @@ pub fn class_cross_entropy<'g>(
     }
     let axis = class_axis(scores.shape());
     let count = scores.shape().dim(axis);
+    g.note_classes(classes, Classes { count, ignored: Some(ignore_index) });
     let logs = scores.log_softmax(axis);
     let is_target = g.iota(scores.shape(), axis).eq(classes.unsqueeze(axis));
     let weights = weight.map(|weight| per_class(weight, scores.shape(), axis));
@@ -93,6 +94,21 @@ pub fn soft_class_cross_entropy<'g>(
     reduction.apply(-(scores.log_softmax(axis) * target).sum(axis))
 }
 
+/// PyTorch's `functional.cross_entropy`: [`class_cross_entropy`] for a target of i32, [`soft_class_cross_entropy`] for one
+/// of f32, which ignores no class.
+pub fn any_cross_entropy<'g>(
+    scores: Value<'g>,
+    target: Value<'g>,
+    weight: Option<Value<'g>>,
+    settings: ClassTargets,
+) -> Value<'g> {
+    let ClassTargets { label_smoothing, reduction, .. } = settings;
+    match target.dtype() {
+        DType::I32 | DType::Bool => class_cross_entropy(scores, target, weight, settings),
+        DType::F32 => soft_class_cross_entropy(scores, target, weight, label_smoothing, reduction),
+    }
+}
+
 /// The axis of the classes: 1, or 0 for the scores of one sample.
 fn class_axis(scores: Shape) -> usize {
     usize::from(scores.rank() > 1)
@@ -100,7 +116,7 @@ fn class_axis(scores: Shape) -> usize {
 
 /// The type of classes for the given scores.
 fn class_target(scores: Shape) -> Type {
-    Type::i32(if scores.rank() == 0 { scores } else { scores.remove(class_axis(scores)) })
+    Type::i32(rules::classes(scores).unwrap_or(scores))
 }
 
 /// A vector along the class axis.

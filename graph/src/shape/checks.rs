@@ -150,6 +150,28 @@ pub const fn only(model: &str, inputs: &str, types: &[Type]) -> Shape {
     types[0].shape
 }
 
+/// The compile-time report of a mistake that has nothing to do with shapes.
+///
+/// # Panics
+/// Always, with the message; in a constant that is a compile error.
+#[track_caller]
+pub const fn fail(message: &str) {
+    panic!("{}", message)
+}
+
+/// The compile-time check of what is minimized or differentiated.
+///
+/// # Panics
+/// If it is no scalar; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_scalar(text: &str, found: Type) {
+    if found.shape.rank() != 0 {
+        let message = Message::new().text("gradients are taken of a scalar, but `").text(text).text("` has shape ");
+        let message = message.shape(&found.shape).text(": reduce it with `.mean()` or `.sum()`");
+        panic!("{}", message.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -251,6 +251,36 @@ pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<(), ShapeError>
     Ok(())
 }
 
+/// A loss between values of one shape: a scalar if it is reduced, else of that shape.
+pub const fn loss(input: Shape, target: Shape, reduced: bool) -> Result<Shape, ShapeError> {
+    if !input.same(&target) {
+        return Err(ShapeError::Expected { what: "target", expected: input, found: target });
+    }
+    Ok(if reduced { Shape::SCALAR } else { input })
+}
+
+/// The cross-entropy of scores `[N, C, d..]` (or `[C]`) with classes `[N, d..]` (i32) or probabilities of the scores' shape
+/// (f32): a scalar if it is reduced, else `[N, d..]`.
+pub const fn class_loss(scores: Shape, target: Type, reduced: bool) -> Result<Shape, ShapeError> {
+    let classes = match classes(scores) {
+        Ok(classes) => classes,
+        Err(error) => return Err(error),
+    };
+    let expected = if matches!(target.dtype, DType::F32) { scores } else { classes };
+    if !expected.same(&target.shape) {
+        return Err(ShapeError::Expected { what: "target", expected, found: target.shape });
+    }
+    Ok(if reduced { Shape::SCALAR } else { classes })
+}
+
+/// The shape of classes for scores `[N, C, d..]` (or `[C]`): theirs without the axis of the classes.
+pub const fn classes(scores: Shape) -> Result<Shape, ShapeError> {
+    if scores.rank() == 0 {
+        return Err(ShapeError::InputRank { least: 1, most: MAX_RANK, found: scores });
+    }
+    Ok(scores.remove(if scores.rank() > 1 { 1 } else { 0 }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,9 +5,11 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 
 use super::checks::{Check, Label, Owner, at, call, model_types, run};
-use super::walk;
+use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Sequence};
-use crate::body::{Access, Apply, Argument, Block, Call, Helper, If, Range, Source, Statement, Step, Tensor, Value};
+use crate::body::{
+    Access, Apply, Argument, Block, Call, Gradient, Helper, If, Range, Source, Statement, Step, Tensor, Value,
+};
 use crate::methods::{Builds, Elements, Gives, Kind};
 use crate::validate::{Layer, LayerKind, batch};
 
@@ -54,6 +56,26 @@ pub fn warning(what: &str, name: &Ident, note: &str) -> TokenStream {
     }
 }
 
+/// The way to a layer from the model: the expression for it, and for the name of each step.
+pub fn way(access: &Access, model: &TokenStream) -> (TokenStream, Vec<TokenStream>) {
+    let mut place = model.clone();
+    let mut names = Vec::new();
+    for step in &access.steps {
+        match step {
+            Step::Member(name) => {
+                let segment = walk::segment(name);
+                place = emit!(#place.#name);
+                names.push(emit!(#segment));
+            }
+            Step::Index { index, .. } => {
+                place = emit!(#place[#index]);
+                names.push(emit!(&::std::string::ToString::to_string(&(#index as usize))));
+            }
+        }
+    }
+    (place, names)
+}
+
 /// The name of the function that computes one of the model's own functions.
 pub fn computation_of(helper: &Helper, model: &Ident) -> Ident {
     format_ident!("compute_{}_of_{model}", helper.name, span = Span::call_site())
@@ -66,7 +88,7 @@ impl Expansion<'_> {
         let statements = emit!(#(#statements)*);
         let Some(value) = &block.value else { return statements };
         let value = self.value(value, want);
-        if let (true, Target::Computation(_)) = (block.cuts, self.target) {
+        if let (Some(_), Target::Computation(_)) = (block.cuts, self.target) {
             let cut = cut(emit!({ #statements #value }), want);
             return emit!({ #cut });
         }
@@ -103,6 +125,18 @@ impl Expansion<'_> {
             Statement::Block(block) => {
                 let block = self.block(block, Want::One);
                 emit!({ #block })
+            }
+            Statement::Minimize { optimizer, loss, text, place } => {
+                let loss = self.tensor(loss, Want::One);
+                match self.target {
+                    Target::Computation(model) => {
+                        emit!(::kiln::Steps::optimizers(#model)[#optimizer].minimize(g, #loss);)
+                    }
+                    Target::Types(_) => {
+                        let check = call(*place, emit!(shape::check_scalar), emit!(#text, loss));
+                        emit!({ let loss = #loss; #check; })
+                    }
+                }
             }
         }
     }
@@ -223,6 +257,26 @@ impl Expansion<'_> {
                 let block = self.block(block, want);
                 emit!({ #block })
             }
+            Tensor::Loss(loss) => {
+                let (input, target) = (self.tensor(&loss.input, Want::One), self.value(&loss.target, Want::One));
+                match self.target {
+                    Target::Computation(_) => {
+                        losses::computation(loss, &input, &target, |tensor| self.tensor(tensor, Want::One))
+                    }
+                    Target::Types(_) => losses::rule(loss, &input, &target),
+                }
+            }
+            Tensor::Gradient(gradient) => {
+                let Gradient { loss, of, text, place } = &**gradient;
+                let loss = self.tensor(loss, Want::One);
+                match self.target {
+                    Target::Computation(_) => emit!(g.gradient(#loss, #of)),
+                    Target::Types(_) => {
+                        let check = call(*place, emit!(shape::check_scalar), emit!(#text, loss));
+                        emit!({ let loss = #loss; #check; #of })
+                    }
+                }
+            }
         }
     }
 
@@ -312,22 +366,8 @@ impl Expansion<'_> {
 
     /// A layer applied within the scopes of its name.
     fn compute_apply(&self, apply: &Apply, model: &TokenStream, want: Want) -> TokenStream {
-        let mut place = model.clone();
-        let mut scopes = TokenStream::new();
-        for step in &apply.layer.steps {
-            match step {
-                Step::Member(name) => {
-                    let segment = walk::segment(name);
-                    place = emit!(#place.#name);
-                    scopes.extend(emit!(let _scope = g.enter(#segment);));
-                }
-                Step::Index { index, .. } => {
-                    place = emit!(#place[#index]);
-                    scopes
-                        .extend(emit!(let _scope = g.enter(&::std::string::ToString::to_string(&(#index as usize)));));
-                }
-            }
-        }
+        let (place, names) = way(&apply.layer, model);
+        let scopes = emit!(#(let _scope = g.enter(#names);)*);
         let Some(node) = apply.layer.find(self.layers) else { return TokenStream::new() };
         let inputs = self.tensors(&apply.inputs);
         if let (Node::Layer(Layer { ty, kind: LayerKind::Model, .. }), false) =
@@ -364,7 +404,7 @@ impl Expansion<'_> {
     }
 
     /// The layer's name as the message gives it, and the checks of the indices on the way.
-    fn label(&self, layer: &Access) -> (Label, TokenStream) {
+    pub fn label(&self, layer: &Access) -> (Label, TokenStream) {
         let mut label: Option<Label> = None;
         let mut checks = TokenStream::new();
         let mut way = Access { steps: Vec::new() };

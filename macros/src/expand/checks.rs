@@ -151,10 +151,46 @@ impl Constants {
     }
 
     fn all(&mut self, declaration: &Validated) {
-        self.define_all(INPUTS, &declaration.inputs);
-        if let Some(forward) = &declaration.forward {
-            return self.forward(forward, declaration);
+        for helper in &declaration.helpers {
+            self.helper(helper, declaration);
         }
+        match &declaration.forward {
+            _ if declaration.inputs.is_empty() => {
+                declaration.body.members.iter().for_each(|member| self.settings(&member.node));
+            }
+            Some(forward) => self.forward(forward, declaration),
+            None => self.in_order(declaration),
+        }
+        self.programs(declaration);
+    }
+
+    /// One constant for each program, and for the indices in each optimizer's parts.
+    fn programs(&mut self, declaration: &Validated) {
+        for optimizer in &declaration.steps.optimizers {
+            let expansion = expansion(declaration, &self.owner);
+            let parts = optimizer.parts.iter().map(|part| expansion.label(&part.access).1);
+            let check = emit!({ #(#parts)* });
+            self.check(format!("parts_of_{}", optimizer.name), Place::of(&optimizer.name), emit!(()), check);
+        }
+        for program in &declaration.steps.programs {
+            let batch = batch();
+            let inputs = program.inputs.iter().map(|input| {
+                let (name, ty) = (&input.name, extents(&input.extents));
+                emit!(let mut #name = #ty;)
+            });
+            let body = expansion(declaration, &self.owner).block(&program.body, Want::One);
+            let check = emit!({
+                let #batch = ::kiln::graph::Shape::N;
+                #(#inputs)*
+                #body
+            });
+            self.check(program.name.to_string(), Place::of(&program.name), emit!(()), check);
+        }
+    }
+
+    /// The checks of layers that are applied in order.
+    fn in_order(&mut self, declaration: &Validated) {
+        self.define_all(INPUTS, &declaration.inputs);
         self.sequence(&declaration.body, "");
         let found = self.shape.clone();
         match declaration.outputs.first() {
@@ -245,10 +281,8 @@ impl Constants {
         for member in &declaration.body.members {
             self.settings(&member.node);
         }
+        self.define_all(INPUTS, &declaration.inputs);
         self.define_all(OUTPUTS, &declaration.outputs);
-        for helper in &declaration.helpers {
-            self.helper(helper, declaration);
-        }
         let (inputs, batch) = (self.owner.constant(INPUTS), batch());
         let names = &forward.inputs;
         let positions = 0..names.len();

@@ -5,6 +5,7 @@ use quote::{format_ident, quote};
 use syn::{Attribute, Ident, Member as Name};
 
 use super::checks::Owner;
+use super::steps;
 use crate::ast::{Form, Member, Node, Sequence, Style};
 use crate::validate::{Layer, LayerKind, Validated};
 
@@ -12,7 +13,9 @@ use crate::validate::{Layer, LayerKind, Validated};
 /// `Net` with a field `head` gives `NetHead`.
 pub fn structure(declaration: &Validated) -> TokenStream {
     let mut nested = TokenStream::new();
-    let top = one_struct(declaration, &declaration.name, &declaration.attributes, &declaration.body, &mut nested);
+    let extra = steps::fields(declaration);
+    let top =
+        one_struct(declaration, &declaration.name, &declaration.attributes, &declaration.body, extra, &mut nested);
     quote!(#top #nested)
 }
 
@@ -21,6 +24,7 @@ fn one_struct(
     name: &Ident,
     attributes: &[Attribute],
     body: &Sequence<Layer>,
+    extra: Vec<TokenStream>,
     nested: &mut TokenStream,
 ) -> TokenStream {
     let visibility = &declaration.visibility;
@@ -35,6 +39,7 @@ fn one_struct(
                 Name::Unnamed(_) => quote!(#(#attributes)* #visibility #ty),
             }
         })
+        .chain(extra)
         .collect();
     match body.style {
         Style::Named => quote!(#(#attributes)* #visibility struct #name #generics #bounds { #(#fields),* }),
@@ -53,7 +58,7 @@ fn node_type(declaration: &Validated, name: &Ident, node: &Node<Layer>, nested: 
         Node::Sequence(inner) if inner.style == Style::Named => {
             let derives: Vec<Attribute> =
                 declaration.attributes.iter().filter(|a| a.path().is_ident("derive")).cloned().collect();
-            let inner = one_struct(declaration, name, &derives, inner, nested);
+            let inner = one_struct(declaration, name, &derives, inner, Vec::new(), nested);
             let doc = format!("A part of [`{}`].", declaration.name);
             nested.extend(quote!(#[doc = #doc] #inner));
             let (_, arguments, _) = declaration.generics.split_for_impl();
@@ -82,7 +87,8 @@ fn inner_name(outer: &Ident, field: &Name) -> Ident {
 /// An expression of type `Self` with initial parameters, drawn from `init` in the order of the fields.
 pub fn value(declaration: &Validated, owner: &Owner) -> TokenStream {
     let fields = fields(declaration.form, &declaration.name, &declaration.body, owner);
-    emit!(Self { #fields })
+    let optimizers = steps::values(declaration);
+    emit!(Self { #fields, #(#optimizers),* })
 }
 
 fn fields(form: Form, outer: &Ident, body: &Sequence<Layer>, owner: &Owner) -> TokenStream {

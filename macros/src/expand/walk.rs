@@ -84,6 +84,11 @@ pub fn visit(body: &Sequence<Layer>) -> TokenStream {
     Walk { access: Access::Shared, method: emit!(visit) }.sequence(body, &emit!(self))
 }
 
+/// Calls `f` with every parameter of what stands at a place.
+pub fn visit_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
+    Walk { access: Access::Shared, method: emit!(visit) }.node(node, place)
+}
+
 /// Calls `f` with every parameter, to change it.
 pub fn visit_mut(body: &Sequence<Layer>) -> TokenStream {
     Walk { access: Access::Exclusive, method: emit!(visit_mut) }.sequence(body, &emit!(self))

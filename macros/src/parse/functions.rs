@@ -155,7 +155,7 @@ fn results(input: ParseStream) -> syn::Result<Vec<Extents>> {
 }
 
 /// `[N, 16; i32]`
-fn extents(input: ParseStream) -> syn::Result<Extents> {
+pub fn extents(input: ParseStream) -> syn::Result<Extents> {
     let first = input.cursor().span();
     let content;
     bracketed!(content in input);

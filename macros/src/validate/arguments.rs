@@ -57,7 +57,8 @@ pub fn known(
     let settings_type = quote!(#home::#settings_type);
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
-    Some((ty, LayerKind::Known { settings_type, settings, indexed: known.indexed }))
+    let parameters = known.has_parameters();
+    Some((ty, LayerKind::Known { settings_type, settings, indexed: known.indexed, parameters }))
 }
 
 /// Takes `requires_grad = false` off the arguments, as any layer and any model takes it.

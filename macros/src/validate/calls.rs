@@ -11,6 +11,7 @@ use super::forward::{Binding, Scope};
 use crate::ast::{Node, ParameterKind, Place};
 use crate::body::{Access, Apply, Argument, Call, Step, Tensor, Value};
 use crate::layers::{Known, one_slip};
+use crate::losses;
 use crate::methods::{self, Form, Function, Kind, Parameter};
 use crate::mistakes::spaced;
 
@@ -25,7 +26,7 @@ impl Scope<'_> {
         let path = if let Expr::Path(path) = &**func { Some(&path.path) } else { None };
         if let Some(name) = path.and_then(|path| path.get_ident()) {
             match self.find(name) {
-                Some(Binding::Layer(_) | Binding::Unknown) => {}
+                Some(Binding::Layer(_) | Binding::Unknown | Binding::Optimizer(_)) => {}
                 Some(Binding::Tensor | Binding::Number) => {
                     return self.mistake(name, format!("`{name}` is a value, and no layer that could be applied"));
                 }
@@ -56,6 +57,12 @@ impl Scope<'_> {
         }
         let text = name.to_string();
         let text = text.trim_start_matches("r#");
+        if text == "grad" {
+            return self.gradient(call).map(Meaning::from);
+        }
+        if let Some(known) = losses::Known::find(text) {
+            return self.loss(known, call).map(Meaning::from);
+        }
         let function = Function::find(text, call.args.len() > 1);
         if let Some(function) = function
             && (function.form == Form::Function || call.args.iter().any(|argument| self.is_tensor(argument)))
@@ -68,6 +75,9 @@ impl Scope<'_> {
             return self.table(function, None, name, &call.args, &Expr::Call(call.clone()));
         }
         let Some(numbers) = self.numbers(&call.args)? else {
+            if let Some(near) = losses::Known::nearest(text) {
+                return self.mistake(name, format!("there is no `{text}`; did you mean `{}`?", near.name));
+            }
             let near = methods::nearest(text, false).filter(|_| function.is_none());
             return match near {
                 Some(near) => {
@@ -370,7 +380,7 @@ impl Scope<'_> {
             return None;
         }
         let (text, place) = (spaced(whole), Place::of(whole));
-        Some(Tensor::Call(Box::new(Call { function, arguments: all, text, place })).into())
+        Some(Tensor::Call(Box::new(Call { function, name: name.span(), arguments: all, text, place })).into())
     }
 
     /// One argument, from one value, or from several where they are the elements of a list.

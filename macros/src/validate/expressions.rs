@@ -228,6 +228,9 @@ impl Scope<'_> {
             Some(Binding::Tensor) => Some(Tensor::Variable(name.clone()).into()),
             Some(Binding::Number) => Some(Meaning::Value(Value::Number(quote!(#name)))),
             Some(Binding::Layer(layer)) => Some(Meaning::Layer(layer)),
+            Some(Binding::Optimizer(_)) => {
+                self.mistake(name, format!("`{name}` is an optimizer: the statement is `{name}.minimize(loss);`"))
+            }
             Some(Binding::Unknown) => None,
             None if name.to_string().starts_with(char::is_uppercase) => {
                 Some(Meaning::Value(Value::Number(quote!(#name))))
@@ -302,7 +305,7 @@ impl Scope<'_> {
     fn operator(&mut self, name: &str, arguments: Vec<Argument>, expression: &Expr) -> Tensor {
         let function = Function::find(name, true).expect("operators are rows of the table");
         let (text, place) = (spaced(expression), Place::of(expression));
-        Tensor::Call(Box::new(Call { function, arguments, text, place }))
+        Tensor::Call(Box::new(Call { function, name: place.first, arguments, text, place }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the statements of a body to one without mistakes: which names are in scope and what they stand for.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 
 use super::Layer;
@@ -12,12 +12,14 @@ use crate::mistakes::{Mistakes, spaced};
 /// Resolves the functions of a model over its layers.
 pub fn functions(
     forward: Option<ast::Forward>,
-    helpers: Vec<ast::Helper>,
+    helpers: &[ast::Helper],
     outputs: usize,
+    programs: &[ast::Program],
     layers: &Sequence<Layer>,
     mistakes: &mut Mistakes,
-) -> (Option<Forward>, Vec<Helper>) {
-    let Some(ast::Forward { inputs, body }) = forward else {
+) -> Functions {
+    let nothing = |complete| Functions { forward: None, helpers: Vec::new(), complete };
+    if forward.is_none() && programs.is_empty() {
         if let Some(helper) = helpers.first() {
             let message = format!(
                 "`{}` is never called: a model has a `fn forward(x: [N, ..]) -> [N, ..] {{ .. }}`, which calls the others",
@@ -25,20 +27,26 @@ pub fn functions(
             );
             mistakes.at(&helper.name, message);
         }
-        return (None, Vec::new());
-    };
-    if layers.style == Style::Positional {
-        let message = "a model with a `forward` names its layers: `struct NAME { layer: LAYER, .. }`";
-        mistakes.add(syn::Error::new(Place::of(&inputs[0]).first, message));
-        return (None, Vec::new());
+        return nothing(helpers.is_empty());
     }
-    let mut scope = Scope::new(layers, &helpers, mistakes);
-    let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
-    let block = scope.function(&body, "forward", names, Some(outputs));
+    let first = match (&forward, programs.first()) {
+        (Some(forward), _) => Some((&forward.inputs[0], "a `forward`")),
+        (None, first) => first.map(|program| (&program.name, "programs")),
+    };
+    if let (Style::Positional, Some((first, what))) = (layers.style, first) {
+        let message = format!("a model with {what} names its layers: `struct NAME {{ layer: LAYER, .. }}`");
+        mistakes.add(syn::Error::new(Place::of(first).first, message));
+        return nothing(false);
+    }
+    let mut scope = Scope::new(layers, helpers, mistakes);
+    let forward = forward.map(|ast::Forward { inputs, body }| {
+        let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
+        (scope.function(&body, "forward", names, Some(outputs)), inputs)
+    });
     let mut called = std::mem::take(&mut scope.calls);
     let mut edges: Vec<Vec<(usize, Ident)>> = Vec::new();
     let mut resolved = Vec::new();
-    for helper in &helpers {
+    for helper in helpers {
         let (block, results) = scope.helper(helper);
         let calls = std::mem::take(&mut scope.calls);
         called.extend(calls.iter().cloned());
@@ -55,19 +63,26 @@ pub fn functions(
     }
     let Scope { used, complete, .. } = scope;
     if !complete {
-        return (None, Vec::new());
+        return nothing(false);
     }
-    let fields = layers.members.iter().filter_map(|member| match &member.name {
-        syn::Member::Named(name) => Some(name.clone()),
-        syn::Member::Unnamed(_) => None,
-    });
-    let unused = fields.filter(|name| !used.contains(&name.to_string())).collect();
-    let helpers = helpers.into_iter().zip(resolved).enumerate().map(|(position, (helper, (body, results)))| {
+    let unused = super::fields(layers).into_iter().filter(|name| !used.contains(&name.to_string())).collect();
+    let helpers = helpers.iter().zip(resolved).enumerate().map(|(position, (helper, (body, results)))| {
         let ast::Helper { name, parameters, results: declared, .. } = helper;
+        let (name, parameters, declared) = (name.clone(), parameters.clone(), declared.clone());
         let called = called.iter().any(|(helper, _)| *helper == position);
         Helper { name, parameters, results, declared, body, called }
     });
-    (Some(Forward { inputs, body: block, unused }), helpers.collect())
+    let helpers = helpers.collect();
+    let forward = forward.map(|(body, inputs)| Forward { inputs, body, unused });
+    Functions { forward, helpers, complete }
+}
+
+/// The functions of a model.
+pub struct Functions {
+    pub forward: Option<Forward>,
+    pub helpers: Vec<Helper>,
+    /// Whether there was no mistake in them.
+    pub complete: bool,
 }
 
 /// The call by which a function leads back to itself.
@@ -93,6 +108,8 @@ pub enum Binding {
     Tensor,
     Number,
     Layer(Access),
+    /// The optimizer with this number, in a `step` or an `eval`.
+    Optimizer(usize),
     /// Something with a mistake that has been reported.
     Unknown,
 }
@@ -112,6 +129,10 @@ pub struct Scope<'a> {
     pub function: String,
     /// How many loops with a hidden counter there are.
     pub loops: usize,
+    /// The optimizers that minimize something.
+    pub minimizing: Vec<usize>,
+    /// Whether updates are allowed: in a `step`.
+    pub updates: bool,
     /// For each `no_grad` around: how many names there were before it.
     cuts: Vec<usize>,
     /// Whether there was no mistake yet.
@@ -129,6 +150,8 @@ impl<'a> Scope<'a> {
             calls: Vec::new(),
             function: String::new(),
             loops: 0,
+            minimizing: Vec::new(),
+            updates: false,
             cuts: Vec::new(),
             complete: true,
         }
@@ -205,7 +228,7 @@ impl<'a> Scope<'a> {
     /// How many values an expression gives, if that can be seen here.
     fn results(&self, tensor: &Tensor) -> Option<usize> {
         match tensor {
-            Tensor::Variable(_) => Some(1),
+            Tensor::Variable(_) | Tensor::Loss(_) | Tensor::Gradient(_) => Some(1),
             Tensor::Call(call) => (call.function.gives != methods::Gives::Several).then_some(1),
             Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
             Tensor::Block(block) => block.value.as_ref().and_then(|value| self.results_of(value)),
@@ -226,7 +249,14 @@ impl<'a> Scope<'a> {
     /// The statements between braces; whether the last one without a semicolon is their value.
     pub fn block(&mut self, statements: &[Stmt], wants_value: bool) -> Block {
         let outer = self.names.len();
-        let mut block = Block { statements: Vec::new(), value: None, cuts: false };
+        let block = self.statements(statements, wants_value);
+        self.names.truncate(outer);
+        block
+    }
+
+    /// As [`Scope::block`], but the names that the statements declare stay in scope.
+    pub fn statements(&mut self, statements: &[Stmt], wants_value: bool) -> Block {
+        let mut block = Block { statements: Vec::new(), value: None, cuts: None };
         for (position, statement) in statements.iter().enumerate() {
             let last = position + 1 == statements.len();
             match statement {
@@ -243,22 +273,21 @@ impl<'a> Scope<'a> {
                 }
             }
         }
-        self.names.truncate(outer);
         block
     }
 
     /// A block, which may be a `no_grad`.
     pub fn braces(&mut self, block: &syn::ExprBlock, wants_value: bool) -> Option<Block> {
         let cuts = match &block.label {
-            None => false,
-            Some(label) if label.name.ident == crate::parse::NO_GRAD => true,
+            None => None,
+            Some(label) if label.name.ident == crate::parse::NO_GRAD => Some(label.name.ident.span()),
             Some(label) => return self.mistake(label, "blocks have no labels here"),
         };
-        if cuts {
+        if cuts.is_some() {
             self.cuts.push(self.names.len());
         }
         let mut inner = self.block(&block.block.stmts, wants_value);
-        if cuts {
+        if cuts.is_some() {
             self.cuts.pop();
         }
         inner.cuts = cuts;
@@ -335,8 +364,10 @@ impl<'a> Scope<'a> {
                 let Value::Tensor(tensor) = value else {
                     return self.mistake(&call.receiver, "only a tensor can be detached");
                 };
-                self.assign(&call.receiver, Value::Tensor(detached(tensor, Place::of(call))))
+                let tensor = detached(tensor, call.method.span(), "detach_", Place::of(call));
+                self.assign(&call.receiver, Value::Tensor(tensor))
             }
+            Expr::MethodCall(call) if self.optimizer(&call.receiver).is_some() => self.minimize(call),
             Expr::MethodCall(call) if call.method.to_string().ends_with('_') => self.in_place(call),
             other => {
                 self.value(other)?;
@@ -370,7 +401,9 @@ impl<'a> Scope<'a> {
     fn assign(&mut self, target: &Expr, value: Value) -> Option<Statement> {
         let name = self.assignable(target, matches!(value, Value::Tensor(_)))?;
         let value = match value {
-            Value::Tensor(tensor) if self.leaves_cut(&name) => Value::Tensor(detached(tensor, Place::of(target))),
+            Value::Tensor(tensor) if self.leaves_cut(&name) => {
+                Value::Tensor(detached(tensor, name.span(), "", Place::of(target)))
+            }
             other => other,
         };
         Some(Statement::Set { declares: false, name, value })
@@ -391,6 +424,7 @@ impl<'a> Scope<'a> {
             Some(Binding::Tensor) => format!("`{name}` is a tensor and can not become a number; use another name"),
             Some(Binding::Number) => format!("`{name}` is a number and can not become a tensor; use another name"),
             Some(Binding::Layer(_)) => format!("`{name}` is a layer, and can not be given a value"),
+            Some(Binding::Optimizer(_)) => format!("`{name}` is an optimizer, and can not be given a value"),
             Some(Binding::Unknown) => return None,
             None => return self.not_in_scope(name),
         };
@@ -436,7 +470,7 @@ impl<'a> Scope<'a> {
                 } else {
                     (vec![Statement::If(inner)], None)
                 };
-                Some(Block { statements, value, cuts: false })
+                Some(Block { statements, value, cuts: None })
             }
             Some(other) => return self.mistake(other, "expected `else { .. }` or `else if .. { .. }`"),
         };
@@ -451,9 +485,10 @@ impl<'a> Scope<'a> {
 }
 
 /// `tensor.detach()`
-fn detached(tensor: Tensor, place: Place) -> Tensor {
+fn detached(tensor: Tensor, name: Span, text: &str, place: Place) -> Tensor {
     let function = Function::find("detach", false).expect("a row of the table");
-    Tensor::Call(Box::new(Call { function, arguments: vec![Argument::Tensor(tensor)], text: String::new(), place }))
+    let (arguments, text) = (vec![Argument::Tensor(tensor)], text.to_string());
+    Tensor::Call(Box::new(Call { function, name, arguments, text, place }))
 }
 
 /// How many values a function gives: those declared, else those of the tuple that it ends in.

@@ -118,9 +118,10 @@ fn mistakes_are_collected() {
             "struct Net(AlphaDropout(0.5));",
             &["Kiln does not have PyTorch's `AlphaDropout` yet; those that it has are listed in `kiln::layers`"],
         ),
+        ("struct Net { fc: Linear(1, 1), opt: Adam(fc, lr = 1e-3) }", &["an optimizer works in a `step`"]),
         (
-            "struct Net { opt: Adam(net, lr = 1e-3) }",
-            &["`Adam` is no layer, and Kiln does not have optimizers as fields yet"],
+            "struct Net { head: Sequential { opt: Adam(fc) } }",
+            &["`Adam` is no layer: an optimizer is a field of the model by itself"],
         ),
         ("struct Net(Linear());", &["`Linear` needs `in_features` and `out_features`"]),
         ("struct Net(Tanh(1));", &["too many arguments: `Tanh` takes no arguments"]),

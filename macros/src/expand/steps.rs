@@ -1,0 +1,345 @@
+//! The programs of a model: `Steps` with what builds each of them, the trainer with a method for each, and what rustc is
+//! to say about losses and fields that nothing reaches.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote_spanned};
+
+use super::body::{Want, way};
+use super::checks::{Owner, at, extents};
+use super::{expansion, structure, walk};
+use crate::ast::{Input, Mode};
+use crate::validate::{Cut, Output, Part, Program, Validated, batch};
+
+/// Everything but the struct and the checks, for a model that has programs.
+pub fn implementations(declaration: &Validated) -> TokenStream {
+    let name = &declaration.name;
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    let trainer = trainer_name(declaration);
+    let signatures = signatures(declaration);
+    let optimizers = declaration.steps.optimizers.iter().map(|optimizer| {
+        let (field, text) = (&optimizer.name, optimizer.name.to_string());
+        let visits = optimizer.parts.iter().map(|part| visit_part(part, declaration));
+        emit!(::kiln::optimizers::Optimization::new(#text, &self.#field, |path, f| { #(#visits)* }))
+    });
+    let programs = declaration.steps.programs.iter().enumerate().map(|(number, program)| {
+        let inputs = program
+            .inputs
+            .iter()
+            .enumerate()
+            .map(|(position, Input { name, .. })| emit!(let mut #name = inputs[#position];));
+        let (first, batch) = (&program.inputs[0].name, batch());
+        let body = expansion(declaration, &emit!(self)).block(&program.body, Want::One);
+        let outputs = program.results.iter().map(|Output { name, .. }| {
+            let text = name.to_string();
+            emit!(g.output(#text, #name);)
+        });
+        emit!(#number => {
+            #(#inputs)*
+            let #batch = #first.size(0);
+            #body
+            #(#outputs)*
+        })
+    });
+    emit! {
+        #[automatically_derived]
+        impl #parameters ::kiln::Steps for #name #arguments #bounds {
+            const PROGRAMS: &'static [::kiln::steps::Signature] = &[#(#signatures),*];
+
+            type Trainer = #trainer #arguments;
+
+            fn program<'g>(
+                &self,
+                number: usize,
+                g: &'g ::kiln::graph::Builder,
+                inputs: &[::kiln::graph::Value<'g>],
+            ) {
+                match number {
+                    #(#programs)*
+                    _ => ::core::panic!("there is no such program"),
+                }
+            }
+
+            fn optimizers(&self) -> ::std::vec::Vec<::kiln::optimizers::Optimization<'_>> {
+                ::std::vec![#(#optimizers),*]
+            }
+        }
+    }
+}
+
+/// What each program is called and takes.
+fn signatures(declaration: &Validated) -> Vec<TokenStream> {
+    let signature = |program: &Program| {
+        let name = program.name.to_string();
+        let mode = match program.mode {
+            Mode::Train => emit!(Train),
+            Mode::Eval => emit!(Eval),
+        };
+        let inputs = program.inputs.iter().map(|Input { name, extents: given }| {
+            let (name, ty) = (name.to_string(), extents(given));
+            emit!(::kiln::steps::Taken { name: #name, ty: #ty })
+        });
+        emit! {
+            ::kiln::steps::Signature { name: #name, mode: ::kiln::graph::Mode::#mode, inputs: &[#(#inputs),*] }
+        }
+    };
+    declaration.steps.programs.iter().map(signature).collect()
+}
+
+/// Calls `f` with every parameter of a part.
+fn visit_part(part: &Part, declaration: &Validated) -> TokenStream {
+    let (mut place, mut segments) = way(&part.access, &emit!(self));
+    for member in &part.inside {
+        place = emit!(#place.#member);
+        let segment = walk::segment(member);
+        segments.push(emit!(#segment));
+    }
+    let visit = if part.inside.is_empty() {
+        let Some(node) = part.access.find(&declaration.body) else { return TokenStream::new() };
+        walk::visit_node(node, &place)
+    } else {
+        emit!(::kiln::graph::Layer::visit(&#place, path, f))
+    };
+    segments.iter().rev().fold(visit, |inner, segment| emit!(path.enter(#segment, |path| { #inner });))
+}
+
+/// `Parameters` and the constructors, for a model that is no layer.
+pub fn parameters(declaration: &Validated, when_instantiated: &TokenStream) -> TokenStream {
+    let (name, visibility) = (&declaration.name, &declaration.visibility);
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    let visit = walk::visit(&declaration.body);
+    let visit_mut = walk::visit_mut(&declaration.body);
+    let describe = walk::describe(&declaration.body);
+    let value = structure::value(declaration, &Owner::of(declaration));
+    emit! {
+        #[automatically_derived]
+        impl #parameters ::kiln::graph::Parameters for #name #arguments #bounds {
+            fn each_parameter<'a>(
+                &'a self,
+                f: &mut dyn ::core::ops::FnMut(&str, &'a ::kiln::graph::Parameter),
+            ) {
+                let path = &mut ::kiln::graph::Path::new();
+                #visit
+            }
+
+            fn each_parameter_mut(&mut self, f: &mut dyn ::core::ops::FnMut(&str, &mut ::kiln::graph::Parameter)) {
+                let path = &mut ::kiln::graph::Path::new();
+                #visit_mut
+            }
+
+            fn each_layer(&self, f: &mut dyn ::core::ops::FnMut(&str, &str)) {
+                let path = &mut ::kiln::graph::Path::new();
+                #describe
+            }
+        }
+
+        impl #parameters #name #arguments #bounds {
+            /// A model with PyTorch's initialisation, drawn from `init`.
+            #visibility fn new(init: &mut ::kiln::graph::Init) -> Self {
+                #when_instantiated
+                #value
+            }
+
+            /// A model with PyTorch's initialisation. The same seed gives the same parameters on every machine.
+            #visibility fn init(seed: u64) -> Self {
+                Self::new(&mut ::kiln::graph::Init::new(seed))
+            }
+        }
+    }
+}
+
+/// `GanTrainer` for `Gan`.
+fn trainer_name(declaration: &Validated) -> Ident {
+    format_ident!("{}Trainer", declaration.name, span = declaration.name.span())
+}
+
+/// The trainer with a method for each program. Nothing in it depends on bodies, so that it serves the fallback, too.
+pub fn trainer(declaration: &Validated) -> TokenStream {
+    let (name, visibility, generics) = (&declaration.name, &declaration.visibility, &declaration.generics);
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    let trainer = trainer_name(declaration);
+    let methods =
+        declaration.steps.programs.iter().enumerate().map(|(number, program)| method(number, program, visibility));
+    let doc = format!(
+        "Trains a [`{name}`]: a method for each of its programs, and all of [`StepTrainer`](::kiln::StepTrainer)."
+    );
+    emit! {
+        #[doc = #doc]
+        #visibility struct #trainer #generics #bounds {
+            trainer: ::kiln::StepTrainer<#name #arguments>,
+        }
+
+        #[allow(dead_code)]
+        impl #parameters #trainer #arguments #bounds {
+            #(#methods)*
+
+            /// The model with its present parameters.
+            #visibility fn into_model(self) -> #name #arguments {
+                self.trainer.into_model()
+            }
+        }
+
+        #[automatically_derived]
+        impl #parameters ::core::convert::From<::kiln::StepTrainer<#name #arguments>> for #trainer #arguments #bounds {
+            fn from(trainer: ::kiln::StepTrainer<#name #arguments>) -> Self {
+                Self { trainer }
+            }
+        }
+
+        #[automatically_derived]
+        impl #parameters ::core::ops::Deref for #trainer #arguments #bounds {
+            type Target = ::kiln::StepTrainer<#name #arguments>;
+
+            fn deref(&self) -> &Self::Target {
+                &self.trainer
+            }
+        }
+
+        #[automatically_derived]
+        impl #parameters ::core::ops::DerefMut for #trainer #arguments #bounds {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                &mut self.trainer
+            }
+        }
+    }
+}
+
+/// The method that runs a program.
+fn method(number: usize, program: &Program, visibility: &syn::Visibility) -> TokenStream {
+    let Program { attributes, name, inputs, results, .. } = program;
+    let is_float = |input: &Input| input.extents.element.as_ref().is_none_or(|element| element == "f32");
+    let parameters = inputs.iter().map(|input| {
+        let name = &input.name;
+        if is_float(input) {
+            emit!(#name: &::kiln::ndarray::ArrayRef<f32, impl ::kiln::ndarray::Dimension>)
+        } else {
+            emit!(#name: &(impl ::kiln::Targets<i32> + ?::core::marker::Sized))
+        }
+    });
+    let give = inputs.iter().map(|input| {
+        let name = &input.name;
+        if is_float(input) { emit!(.numbers(#name)?) } else { emit!(.labels(#name)?) }
+    });
+    let types: Vec<TokenStream> = (results.iter())
+        .map(|Output { scalar, integer, .. }| match (scalar, integer) {
+            (_, true) => emit!(::kiln::ndarray::ArrayD<i32>),
+            (true, false) => emit!(f32),
+            (false, false) => emit!(::kiln::ndarray::ArrayD<f32>),
+        })
+        .collect();
+    let values: Vec<TokenStream> = (results.iter().enumerate())
+        .map(|(position, Output { scalar, integer, .. })| match (scalar, integer) {
+            (_, true) => emit!(results.integers(#position)),
+            (true, false) => emit!(results.scalar(#position)),
+            (false, false) => emit!(results.tensor(#position)),
+        })
+        .collect();
+    let (ty, value) = match (types.as_slice(), values.as_slice()) {
+        ([ty], [value]) => (ty.clone(), value.clone()),
+        _ => (emit!((#(#types),*)), emit!((#(#values),*))),
+    };
+    let given: Vec<String> = results.iter().map(|result| format!("`{}`", result.name)).collect();
+    let doc = match (program.mode, given.is_empty()) {
+        (Mode::Train, true) => "Takes this step.".to_string(),
+        (Mode::Train, false) => format!("Takes this step; gives {}.", given.join(", ")),
+        (Mode::Eval, _) => format!("Evaluates {}.", given.join(", ")),
+    };
+    let own: &[TokenStream] =
+        &if attributes.iter().any(|a| a.path().is_ident("doc")) { vec![] } else { vec![emit!(#[doc = #doc])] };
+    emit! {
+        #(#attributes)*
+        #(#own)*
+        ///
+        /// # Errors
+        /// Inputs of another shape than declared, or of different numbers of samples.
+        #visibility fn #name(&mut self, #(#parameters),*) -> ::core::result::Result<#ty, ::kiln::TrainError> {
+            let results = self.trainer.call(#number)#(#give)*.run()?;
+            ::core::result::Result::Ok(#value)
+        }
+    }
+}
+
+/// A constant that fails to evaluate for each loss that is cut from what it is to change: reported at the loss, with the
+/// places of the cuts.
+pub fn cuts(declaration: &Validated) -> TokenStream {
+    let constants = declaration.steps.cut.iter().map(|Cut { place, message, cuts }| {
+        // rustc shows a failing call, and for the function that fails inside it the place and the name.
+        let (first, last) = (at(place.first), at(place.last));
+        let Some((innermost, _)) = cuts.first() else {
+            let path = quote_spanned!(first=> ::kiln::graph::shape::);
+            let call = quote_spanned!(last=> (#message));
+            return emit!(const _: () = #path fail #call;);
+        };
+        let innermost = at(*innermost);
+        let message = cuts.iter().fold(message.clone(), |message, (_, what)| {
+            if message.contains(what.as_str()) { message } else { format!("{message}; {what} cuts it off") }
+        });
+        let inner = Ident::new("the_gradient_ends_here", innermost);
+        let panic = quote_spanned!(innermost=> ::core::panic!(#message));
+        let outer = Ident::new("the_gradient_ends_here", first);
+        let call = quote_spanned!(last=> ());
+        emit! {
+            const _: () = {
+                const fn #inner() { #panic }
+                #outer #call
+            };
+        }
+    });
+    emit!(#(#constants)*)
+}
+
+/// The fields that hold optimizers.
+pub fn fields(declaration: &Validated) -> Vec<TokenStream> {
+    let field = |optimizer: &crate::validate::Optimizer| {
+        let crate::validate::Optimizer { attributes, visibility, name, ty, .. } = optimizer;
+        quote::quote!(#(#attributes)* #visibility #name: #ty)
+    };
+    declaration.steps.optimizers.iter().map(field).collect()
+}
+
+/// The settings of the optimizers, as fields of a value.
+pub fn values(declaration: &Validated) -> Vec<TokenStream> {
+    let value = |optimizer: &crate::validate::Optimizer| {
+        let (name, value) = (&optimizer.name, &optimizer.value);
+        emit!(#name: #value)
+    };
+    declaration.steps.optimizers.iter().map(value).collect()
+}
+
+/// For the fallback: `Steps` and `Parameters` that do nothing, with the mistakes in a constant.
+pub fn stub(declaration: &Validated, errors: &TokenStream) -> TokenStream {
+    let name = &declaration.name;
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    let trainer = trainer_name(declaration);
+    let visibility = &declaration.visibility;
+    emit! {
+        impl #parameters ::kiln::graph::Parameters for #name #arguments #bounds {
+            fn each_parameter<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&str, &'a ::kiln::graph::Parameter)) {}
+
+            fn each_parameter_mut(&mut self, _: &mut dyn ::core::ops::FnMut(&str, &mut ::kiln::graph::Parameter)) {}
+
+            fn each_layer(&self, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
+        }
+
+        impl #parameters ::kiln::Steps for #name #arguments #bounds {
+            const PROGRAMS: &'static [::kiln::steps::Signature] = {
+                #errors
+                &[]
+            };
+
+            type Trainer = #trainer #arguments;
+
+            fn program<'g>(&self, _: usize, _: &'g ::kiln::graph::Builder, _: &[::kiln::graph::Value<'g>]) {}
+
+            fn optimizers(&self) -> ::std::vec::Vec<::kiln::optimizers::Optimization<'_>> {
+                ::std::vec::Vec::new()
+            }
+        }
+
+        #[allow(dead_code)]
+        impl #parameters #name #arguments #bounds {
+            #visibility fn init(_: u64) -> Self {
+                ::core::unreachable!()
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! From tokens to the `step` and `eval` programs of `model!`. Knows no layer, loss or optimizer by name.
+
+use syn::parse::ParseStream;
+use syn::{Attribute, Ident, Token, braced, parenthesized, token};
+
+use super::functions::extents;
+use crate::ast::{Input, Mode, Program};
+
+/// Whether a program comes next.
+pub fn is_next(input: ParseStream) -> bool {
+    let ahead = input.fork();
+    let header = || -> syn::Result<bool> {
+        ahead.call(Attribute::parse_outer)?;
+        let word: Ident = ahead.parse()?;
+        Ok(word == "step" || word == "eval")
+    };
+    header().unwrap_or(false)
+}
+
+/// `step update(x: [N, 10], labels: [N; i32]) -> (loss, scores) { .. }`
+pub fn program(input: ParseStream) -> syn::Result<Program> {
+    let attributes = input.call(Attribute::parse_outer)?;
+    let keyword: Ident = input.parse()?;
+    let mode = if keyword == "step" { Mode::Train } else { Mode::Eval };
+    let name: Ident = input.parse()?;
+    let content;
+    parenthesized!(content in input);
+    if content.is_empty() {
+        return Err(content.error(format!("`{name}` takes at least one input: `{keyword} {name}(x: [N, ..])`")));
+    }
+    let inputs = content.parse_terminated(self::input, Token![,])?.into_iter().collect();
+    let mut results = Vec::new();
+    if input.parse::<Option<Token![->]>>()?.is_some() {
+        if input.peek(token::Paren) {
+            let content;
+            parenthesized!(content in input);
+            results.extend(content.parse_terminated(result, Token![,])?);
+        } else {
+            results.push(result(input)?);
+        }
+    }
+    if !input.peek(token::Brace) {
+        return Err(input.error(format!("expected the body of `{name}`: `{keyword} {name}(..) -> result {{ .. }}`")));
+    }
+    let content;
+    braced!(content in input);
+    let statements = content.call(syn::Block::parse_within)?;
+    Ok(Program { mode, attributes, keyword, name, inputs, results, statements })
+}
+
+fn result(input: ParseStream) -> syn::Result<Ident> {
+    let message = "a result is the name of a value of the body: `-> loss`, or `-> (loss, image)`";
+    if !input.peek(Ident) {
+        return Err(input.error(message));
+    }
+    input.parse()
+}
+
+fn input(input: ParseStream) -> syn::Result<Input> {
+    input.parse::<Option<Token![mut]>>()?;
+    let name = input.parse()?;
+    input.parse::<Token![:]>()?;
+    let extents = extents(input)?;
+    if !extents.batch {
+        return Err(syn::Error::new(extents.place.first, "a shape starts with the batch axis N: `[N, ..]`"));
+    }
+    if let Some(element) = extents.element.as_ref().filter(|element| *element == "bool") {
+        let message = "an input holds `f32` numbers, as in `[N, 10]`, or whole numbers such as labels: `[N; i32]`";
+        return Err(syn::Error::new(element.span(), message));
+    }
+    Ok(Input { name, extents })
+}

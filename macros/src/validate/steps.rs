@@ -1,0 +1,423 @@
+//! From the optimizers and programs of a model to data without mistakes: which part an optimizer trains, what a program
+//! takes, does and gives.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::{Attribute, Expr, ExprTuple, Stmt, Visibility};
+
+use super::flow::{self, Given};
+use super::forward::{Binding, Scope};
+use super::{Layer, LayerKind, list};
+use crate::ast::{self, Argument, Input, Member, Mode, Node, Sequence};
+use crate::body::{Access, Block, Helper};
+use crate::layers::one_slip;
+use crate::mistakes::{Mistakes, spaced};
+use crate::optimizers::{Kind, Known, MISSING};
+
+/// The optimizers and programs of a model.
+#[derive(Default)]
+pub struct Steps {
+    pub optimizers: Vec<Optimizer>,
+    pub programs: Vec<Program>,
+    /// Losses that are cut from what is minimized.
+    pub cut: Vec<flow::Cut>,
+    pub warnings: Vec<Warning>,
+}
+
+/// A field that holds an optimizer's settings.
+pub struct Optimizer {
+    pub attributes: Vec<Attribute>,
+    pub visibility: Visibility,
+    pub name: Ident,
+    /// The type.
+    pub ty: TokenStream,
+    /// The settings.
+    pub value: TokenStream,
+    pub parts: Vec<Part>,
+}
+
+/// Something that an optimizer trains.
+pub struct Part {
+    /// The way to a layer, a list or a sub-model,
+    pub access: Access,
+    /// and from there the fields of models that were declared elsewhere.
+    pub inside: Vec<syn::Member>,
+    /// As the user wrote it.
+    pub text: String,
+}
+
+/// A program.
+pub struct Program {
+    pub mode: Mode,
+    pub attributes: Vec<Attribute>,
+    pub name: Ident,
+    pub inputs: Vec<Input>,
+    pub results: Vec<Output>,
+    pub body: Block,
+}
+
+/// A result of a program.
+pub struct Output {
+    pub name: Ident,
+    /// Whether it is known to be a scalar.
+    pub scalar: bool,
+    /// Whether it holds whole numbers or truth values.
+    pub integer: bool,
+}
+
+/// What becomes of a model's optimizers and programs.
+pub struct Resolved {
+    pub steps: Steps,
+    /// The fields that programs apply.
+    pub used: Vec<String>,
+    /// The functions of the model that programs call.
+    pub called: Vec<usize>,
+}
+
+/// Something that rustc is to warn of.
+pub struct Warning {
+    pub name: Ident,
+    /// What kind of thing it is: `unused_layer`.
+    pub kind: &'static str,
+    pub note: String,
+}
+
+/// The methods of a trainer that a program can not hide.
+const RESERVED: &[&str] = &["call", "into_model", "learning_rate", "model", "plan", "set_learning_rate"];
+
+/// Resolves the optimizers and programs over the layers of their model and its functions, as they were read and resolved.
+pub fn steps(
+    optimizers: Vec<Member<ast::Layer>>,
+    programs: Vec<ast::Program>,
+    layers: &Sequence<Layer>,
+    (helpers, functions): (&[ast::Helper], &[Helper]),
+    mistakes: &mut Mistakes,
+) -> Resolved {
+    if let (Some(first), true) = (optimizers.first(), programs.is_empty()) {
+        let name = &first.name;
+        let message = format!(
+            "an optimizer works in a `step`: write `step update(x: [N, ..]) -> loss {{ .. {}.minimize(loss); }}` behind the \
+             struct",
+            spaced(name)
+        );
+        mistakes.at(name, message);
+    }
+    let count = optimizers.len();
+    let mut steps = Steps::default();
+    steps.optimizers.extend(optimizers.into_iter().filter_map(|field| optimizer(field, layers, mistakes)));
+    let (mut used, mut called, mut minimizing) = (Vec::new(), Vec::new(), Vec::new());
+    let complete = steps.optimizers.len() == count && functions.len() == helpers.len();
+    let mut right = complete;
+    let mut names: Vec<String> = Vec::new();
+    for program in programs {
+        let name = program.name.to_string();
+        if RESERVED.contains(&name.as_str()) {
+            mistakes.at(&program.name, format!("the trainer has a method `{name}` already: choose another name"));
+        } else if names.contains(&name) {
+            mistakes.at(&program.name, format!("the name `{name}` is given twice"));
+        }
+        names.push(name);
+        if !complete {
+            steps.programs.push(unread(program));
+            continue;
+        }
+        let read = self::program(program, &steps.optimizers, layers, helpers, mistakes);
+        right &= read.complete;
+        used.extend(read.used);
+        called.extend(read.called);
+        minimizing.extend(read.minimizing);
+        steps.programs.push(read.program);
+    }
+    if right {
+        trace(&mut steps, layers, functions);
+        steps.warnings.extend(idle(&steps.optimizers, &minimizing));
+    }
+    Resolved { steps, used, called }
+}
+
+/// A program for the fallback, which needs to know what it takes and gives.
+fn unread(program: ast::Program) -> Program {
+    let ast::Program { mode, attributes, name, inputs, results, .. } = program;
+    let body = Block { statements: Vec::new(), value: None, cuts: None };
+    let results = results.into_iter().map(|name| Output { name, scalar: false, integer: false }).collect();
+    Program { mode, attributes, name, inputs, results, body }
+}
+
+/// Follows the values of all programs from the layers to the losses.
+fn trace(steps: &mut Steps, layers: &Sequence<Layer>, functions: &[Helper]) {
+    let Steps { optimizers, programs, cut, warnings } = steps;
+    let mut reached = Vec::new();
+    let mut applied = Vec::new();
+    for program in programs {
+        let flow = flow::follow(program, optimizers, functions);
+        for (output, (scalar, integer)) in program.results.iter_mut().zip(flow.results) {
+            (output.scalar, output.integer) = (scalar, integer);
+        }
+        cut.extend(flow.cut);
+        reached.extend(flow.reached);
+        applied.extend(flow.applied);
+    }
+    for member in &layers.members {
+        let syn::Member::Named(name) = &member.name else { continue };
+        let text = name.to_string();
+        let is_applied = applied.contains(&text);
+        if is_applied && !reached.contains(&text) && has_parameters(&member.node) && cut.is_empty() {
+            let note = format!(
+                "no loss that an optimizer minimizes reaches the parameters of `{name}`: they stay as they are initialised"
+            );
+            warnings.push(Warning { name: name.clone(), kind: "untrained_parameters", note });
+        }
+    }
+}
+
+/// Whether something is trained in a node; of other models it is not known.
+fn has_parameters(node: &Node<Layer>) -> bool {
+    match node {
+        // One that says whether it is trained means it.
+        Node::Layer(Layer { requires_grad: Some(_), .. }) => false,
+        Node::Layer(layer) => match &layer.kind {
+            LayerKind::Known { parameters, .. } => *parameters,
+            LayerKind::Model => true,
+        },
+        Node::List { element, .. } => has_parameters(element),
+        Node::Sequence(inner) => inner.members.iter().any(|member| has_parameters(&member.node)),
+    }
+}
+
+/// The optimizers that minimize nothing.
+fn idle(optimizers: &[Optimizer], minimizing: &[usize]) -> Vec<Warning> {
+    let idle = optimizers.iter().enumerate().filter(|(number, _)| !minimizing.contains(number));
+    let warning = |(_, optimizer): (usize, &Optimizer)| {
+        let name = optimizer.name.clone();
+        let note = format!("the optimizer `{name}` minimizes nothing in any step");
+        Warning { name, kind: "unused_optimizer", note }
+    };
+    idle.map(warning).collect()
+}
+
+/// `Adam(generator, lr = 2e-4, betas = (0.5, 0.999))`
+fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut Mistakes) -> Option<Optimizer> {
+    let Member { attributes, visibility, name, node } = field;
+    let (syn::Member::Named(name), Node::Layer(layer)) = (name, node) else { return None };
+    let written = layer.path.get_ident()?;
+    let Some(known) = Known::find(&written.to_string()) else {
+        let message = if written == "SGD" {
+            "Kiln writes it `Sgd`".to_string()
+        } else {
+            let names = list(crate::optimizers::OPTIMIZERS.iter().map(|known| format!("`{}`", known.name)));
+            debug_assert!(MISSING.contains(&written.to_string().as_str()));
+            format!("Kiln does not have PyTorch's `{written}` yet; its optimizers are {names}")
+        };
+        mistakes.at(written, message);
+        return None;
+    };
+    let mut settings = Vec::new();
+    let mut parts = None;
+    let mut right = true;
+    for Argument { name: option, value } in &layer.arguments {
+        let Some(option) = option else {
+            if parts.is_some() {
+                let message =
+                    format!("options have names: {}; several parts stand in parentheses, `(a, b)`", options(known));
+                mistakes.at(value, message);
+                right = false;
+            } else {
+                parts = Some(self::parts(value, layers, mistakes));
+            }
+            continue;
+        };
+        match known.options.iter().find(|(name, _)| option == name) {
+            None => {
+                let near = known.options.iter().find(|(name, _)| one_slip(name, &option.to_string()));
+                let hint = near.map(|(near, _)| format!("; did you mean `{near}`?")).unwrap_or_default();
+                mistakes
+                    .at(option, format!("unknown option `{option}`{hint} ({} takes {})", known.name, options(known)));
+                right = false;
+            }
+            Some((name, kind)) => match setting(name, *kind, value) {
+                Ok(setting) => settings.push(setting),
+                Err(message) => {
+                    mistakes.at(value, message);
+                    right = false;
+                }
+            },
+        }
+    }
+    let Some(parts) = parts else {
+        let message = format!(
+            "`{written}` does not say what it trains: name a part of the model first, as in `{written}(PART, lr = 1e-3)`"
+        );
+        mistakes.at(written, message);
+        return None;
+    };
+    let parts = parts?;
+    let path = &layer.path;
+    let ty = quote!(::kiln::optimizers::#path);
+    let value = quote!(<#ty as ::core::default::Default>::default() #(#settings)*);
+    right.then_some(Optimizer { attributes, visibility, name, ty, value, parts })
+}
+
+fn options(known: &Known) -> String {
+    list(known.options.iter().map(|(name, _)| format!("`{name}`")))
+}
+
+/// A builder call on the settings.
+fn setting(name: &str, kind: Kind, value: &Expr) -> Result<TokenStream, String> {
+    let method = Ident::new(name, proc_macro2::Span::call_site());
+    let wrong = |expected: &str| Err(format!("`{name}` is {expected}, not `{}`", spaced(value)));
+    let literal = match value {
+        Expr::Lit(literal) => Some(&literal.lit),
+        _ => None,
+    };
+    match kind {
+        Kind::Flag => match literal {
+            None | Some(syn::Lit::Bool(_)) => Ok(quote!(.#method(#value))),
+            Some(_) => wrong("`true` or `false`"),
+        },
+        Kind::Number => match literal {
+            None | Some(syn::Lit::Float(_)) => Ok(quote!(.#method(#value))),
+            Some(syn::Lit::Int(_)) => Ok(quote!(.#method(#value as f64))),
+            Some(_) => wrong("a number"),
+        },
+        Kind::Pair => match value {
+            Expr::Tuple(ExprTuple { elems, .. }) if elems.len() == 2 => {
+                let (first, second) = (&elems[0], &elems[1]);
+                Ok(quote!(.#method((#first) as f64, (#second) as f64)))
+            }
+            _ => wrong("a pair of numbers like `(0.9, 0.999)`"),
+        },
+    }
+}
+
+/// One part, or several in parentheses.
+fn parts(value: &Expr, layers: &Sequence<Layer>, mistakes: &mut Mistakes) -> Option<Vec<Part>> {
+    let mut scope = Scope::new(layers, &[], mistakes);
+    match value {
+        Expr::Tuple(tuple) => {
+            let parts: Vec<Option<Part>> = tuple.elems.iter().map(|part| self::part(part, &mut scope)).collect();
+            parts.into_iter().collect()
+        }
+        Expr::Paren(inner) => Some(vec![part(&inner.expr, &mut scope)?]),
+        one => Some(vec![part(one, &mut scope)?]),
+    }
+}
+
+/// `discriminator.features`
+fn part(value: &Expr, scope: &mut Scope<'_>) -> Option<Part> {
+    let text = spaced(value);
+    if let Expr::Field(field) = value {
+        let base = part(&field.base, scope)?;
+        let is_model = |node: &Node<Layer>| matches!(node, Node::Layer(Layer { kind: LayerKind::Model, .. }));
+        if !base.inside.is_empty() || base.access.find(scope.layers).is_some_and(is_model) {
+            let mut inside = base.inside;
+            inside.push(field.member.clone());
+            return Some(Part { access: base.access, inside, text });
+        }
+    }
+    let before = scope.complete;
+    match scope.layer(value) {
+        Some(access) => Some(Part { access, inside: Vec::new(), text }),
+        None if scope.complete && before => scope.mistake(
+            value,
+            "an optimizer trains parts of the model: name fields, as in `generator`, `discriminator.features` or `(a, b)`",
+        ),
+        None => None,
+    }
+}
+
+/// A program and what it uses.
+struct Read {
+    program: Program,
+    used: Vec<String>,
+    called: Vec<usize>,
+    minimizing: Vec<usize>,
+    /// Whether there was no mistake.
+    complete: bool,
+}
+
+fn program(
+    program: ast::Program,
+    optimizers: &[Optimizer],
+    layers: &Sequence<Layer>,
+    helpers: &[ast::Helper],
+    mistakes: &mut Mistakes,
+) -> Read {
+    let ast::Program { mode, attributes, keyword, name, inputs, results, statements } = program;
+    let mut names: Vec<(String, Binding)> =
+        optimizers.iter().enumerate().map(|(number, of)| (of.name.to_string(), Binding::Optimizer(number))).collect();
+    let mut scope = Scope::new(layers, helpers, mistakes);
+    let mut distinct: Vec<Input> = Vec::new();
+    for input in inputs {
+        names.push((input.name.to_string(), Binding::Tensor));
+        if distinct.iter().any(|other| other.name == input.name) {
+            scope.mistake::<()>(&input.name, format!("the name `{}` is given twice", input.name));
+        } else {
+            distinct.push(input);
+        }
+    }
+    let inputs = distinct;
+    (scope.names, scope.function, scope.updates) = (names, name.to_string(), mode == Mode::Train);
+    let body = match statements.split_last() {
+        Some((Stmt::Expr(last, None), before)) if !matches!(last, Expr::ForLoop(_) | Expr::If(_)) => {
+            let message = format!(
+                "a program gives values by their names: `let result = ..;` and `{keyword} {name}(..) -> result`"
+            );
+            scope.mistake::<()>(last, message);
+            scope.statements(before, false)
+        }
+        _ => scope.statements(&statements, false),
+    };
+    let mut outputs: Vec<Output> = Vec::new();
+    for result in results {
+        let text = result.to_string();
+        let known = scope.names.iter().rev().find(|(known, _)| *known == text).map(|(_, binding)| binding.clone());
+        match known {
+            _ if outputs.iter().any(|output| output.name == result) => {
+                scope.mistake::<()>(&result, format!("`{result}` is given twice"));
+            }
+            Some(Binding::Tensor) => {}
+            Some(Binding::Unknown) => {}
+            Some(Binding::Number) => {
+                scope.mistake::<()>(&result, format!("`{result}` is a constant number: a result is a tensor"));
+            }
+            Some(Binding::Layer(_) | Binding::Optimizer(_)) | None => {
+                let message = format!(
+                    "`{result}` is no value of the body: a result is an input, or a name that a `let` outside of loops and \
+                     blocks gives to a tensor"
+                );
+                scope.mistake::<()>(&result, message);
+            }
+        }
+        outputs.push(Output { name: result, scalar: false, integer: false });
+    }
+    if scope.complete && outputs.is_empty() && scope.minimizing.is_empty() {
+        let message = match mode {
+            Mode::Train => format!(
+                "the step `{name}` does nothing: it minimizes no loss and gives no result; write `OPTIMIZER.minimize(loss);`, \
+                 or `-> RESULT` behind its inputs"
+            ),
+            Mode::Eval => format!("the program `{name}` gives no result: write `-> RESULT` behind its inputs"),
+        };
+        scope.mistake::<()>(&name, message);
+    }
+    let Scope { used, calls, minimizing, complete, .. } = scope;
+    let called = calls.into_iter().map(|(function, _)| function).collect();
+    let program = Program { mode, attributes, name, inputs, results: outputs, body };
+    Read { program, used, called, minimizing, complete }
+}
+
+impl Optimizer {
+    /// The parts, as ways that a value may come from.
+    pub fn trains(&self) -> Vec<Given> {
+        self.parts.iter().map(Part::given).collect()
+    }
+}
+
+impl Part {
+    fn given(&self) -> Given {
+        let inside = self.inside.iter().map(|member| Some(crate::expand::segment(member)));
+        let mut given = Given::of(&self.access);
+        given.way.extend(inside);
+        given
+    }
+}

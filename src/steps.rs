@@ -1,0 +1,182 @@
+//! Training programs of a model's own: the `step` and `eval` blocks of `model!`. Each is one compiled program; all share
+//! parameters, running statistics and optimizer states. Checks what users give them; knows no operation and no kernel.
+//!
+//! The macro implements [`Steps`] and writes a trainer with a method for each program around a [`StepTrainer`].
+
+mod builder;
+mod call;
+
+use kiln_graph::optimizers::{LEARNING_RATE, Optimization};
+use kiln_graph::{Builder, Classes, Graph, Mode, Parameters, Type, Value};
+use kiln_jit::Plan;
+use ndarray::aview0;
+
+pub use builder::StepTrainerBuilder;
+pub use call::{Call, Results};
+
+use crate::trainer::{Programs, Settings, TrainError};
+
+/// A model with programs of its own. `model!` implements it for a model with a `step` or an `eval`.
+pub trait Steps: Parameters + Sized {
+    /// What the programs are called and take, in order of declaration.
+    const PROGRAMS: &'static [Signature];
+
+    /// The trainer with a method for each program.
+    type Trainer: From<StepTrainer<Self>>;
+
+    /// Builds the program with the given number from its inputs, and names its outputs.
+    fn program<'g>(&self, number: usize, g: &'g Builder, inputs: &[Value<'g>]);
+
+    /// The optimizers among the fields, each with the parameters that it trains.
+    fn optimizers(&self) -> Vec<Optimization<'_>>;
+
+    /// The settings of a trainer, all at their defaults; [`StepTrainerBuilder::build`] compiles every program.
+    fn trainer(self) -> StepTrainerBuilder<Self> {
+        StepTrainerBuilder { model: self, settings: Settings::default() }
+    }
+}
+
+/// What one program is called and takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature {
+    /// Its name: `update_d`.
+    pub name: &'static str,
+    /// [`Mode::Train`] for a `step`, [`Mode::Eval`] for an `eval`.
+    pub mode: Mode,
+    /// What it takes, in order.
+    pub inputs: &'static [Taken],
+}
+
+/// One input of a program.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Its name: `real`.
+    pub name: &'static str,
+    /// What it holds, and its shape; the batch axis [`Shape::N`](kiln_graph::Shape::N) comes first.
+    pub ty: Type,
+}
+
+/// A model in training by its own programs, with everything compiled and all memory planned.
+///
+/// What `model!` declares for a model `Gan` is a `GanTrainer`, which has a method for each program and everything of this
+/// type:
+///
+/// ```
+/// use kiln::prelude::*;
+/// use ndarray::Array2;
+///
+/// model! {
+///     struct Line {
+///         fc: Linear(1, 1),
+///         opt: Sgd(fc, lr = 0.1),
+///     }
+///
+///     step fit(x: [N, 1], y: [N, 1]) -> loss {
+///         let loss = mse(fc(x), y);
+///         opt.minimize(loss);
+///     }
+///
+///     eval apply(x: [N, 1]) -> y {
+///         let y = fc(x);
+///     }
+/// }
+///
+/// let mut line = Line::init(1).trainer().batch(4).threads(1).build()?;
+/// let x = ndarray::array![[-1.0], [0.0], [1.0], [2.0]];
+/// let y = x.mapv(|x| 3.0 * x - 1.0);
+/// for _ in 0..200 {
+///     line.fit(&x, &y)?;
+/// }
+/// line.set_learning_rate("opt", 0.01)?;
+/// assert!(line.fit(&x, &y)? < 1e-4);
+/// assert!((line.apply(&x)?[[3, 0]] - 5.0).abs() < 0.1);
+/// assert!(line.plan("apply")?.flops() < line.plan("fit")?.flops());
+/// # Ok::<(), TrainError>(())
+/// ```
+pub struct StepTrainer<M: Steps> {
+    model: M,
+    settings: Settings,
+    programs: Programs,
+    /// For each input of each program, what labels may be.
+    classes: Vec<Vec<Option<Classes>>>,
+    /// The labels of the current call, as programs read them.
+    labels: Vec<i32>,
+}
+
+impl<M: Steps> StepTrainer<M> {
+    /// The model with its present parameters, which are copied from the compiled programs' memory.
+    pub fn model(&mut self) -> &M {
+        self.programs.read_parameters(&mut self.model);
+        &self.model
+    }
+
+    /// The model with its present parameters.
+    pub fn into_model(mut self) -> M {
+        self.programs.read_parameters(&mut self.model);
+        self.model
+    }
+
+    /// The plan of a program for a full batch: kernels, memory and FLOPs; it prints.
+    ///
+    /// # Errors
+    /// [`TrainError::UnknownProgram`].
+    pub fn plan(&self, program: &str) -> Result<&Plan, TrainError> {
+        let plan = self.programs.plan(program, self.settings.batch);
+        plan.ok_or_else(|| TrainError::UnknownProgram {
+            found: program.to_owned(),
+            known: M::PROGRAMS.iter().map(|signature| signature.name.to_owned()).collect(),
+        })
+    }
+
+    /// Sets the learning rate of an optimizer, by the name of its field, from the next step on.
+    ///
+    /// # Errors
+    /// [`TrainError::UnknownOptimizer`]; [`TrainError::LearningRate`] for a negative number, NaN or infinity.
+    pub fn set_learning_rate(&mut self, optimizer: &str, rate: f32) -> Result<(), TrainError> {
+        let state = self.rate(optimizer)?;
+        if !rate.is_finite() || rate < 0.0 {
+            return Err(TrainError::LearningRate { found: rate });
+        }
+        self.programs.initialise(&state, aview0(&rate).into_dyn())
+    }
+
+    /// The learning rate of an optimizer, by the name of its field; nothing if no program uses the optimizer.
+    ///
+    /// # Errors
+    /// [`TrainError::UnknownOptimizer`].
+    pub fn learning_rate(&mut self, optimizer: &str) -> Result<Option<f32>, TrainError> {
+        let state = self.rate(optimizer)?;
+        Ok(self.programs.states_mut().read(&state).and_then(|rate| rate.first().copied()))
+    }
+
+    /// The state that holds an optimizer's learning rate.
+    fn rate(&self, optimizer: &str) -> Result<String, TrainError> {
+        let known = self.model.optimizers();
+        let found = known.iter().find(|known| known.name() == optimizer).map(|known| known.state(LEARNING_RATE));
+        found.ok_or_else(|| TrainError::UnknownOptimizer {
+            found: optimizer.to_owned(),
+            known: known.iter().map(|known| known.name().to_owned()).collect(),
+        })
+    }
+}
+
+/// The graph of a program for `batch` samples, and what the labels among its inputs may be.
+fn graph<M: Steps>(
+    model: &M,
+    number: usize,
+    Settings { seed, .. }: Settings,
+    batch: usize,
+) -> Result<(Graph, Vec<Option<Classes>>), TrainError> {
+    let signature = &M::PROGRAMS[number];
+    let g = Builder::new(signature.name);
+    g.set_mode(signature.mode);
+    g.set_seed(seed);
+    let input = |taken: &Taken| {
+        let Type { dtype, shape } = taken.ty;
+        g.input_of(taken.name, Type { dtype, shape: shape.with(0, batch) })
+    };
+    let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
+    model.program(number, &g, &inputs);
+    let classes = inputs.iter().map(|input| g.classes(*input)).collect();
+    Ok((g.finish()?, classes))
+}

@@ -1,0 +1,9 @@
+//! `step` and `eval` programs of `model!`: PyTorch's figures for pairs of networks, the order of statements, what is
+//! frozen, rates, batch sizes, mistakes at run time.
+
+mod adversaries;
+#[path = "../golden/case.rs"]
+#[allow(dead_code)]
+mod case;
+mod order;
+mod running;

@@ -1,0 +1,23 @@
+//! Fields that no program needs are warned of.
+
+#![deny(deprecated)]
+
+use kiln::prelude::*;
+
+model! {
+    struct Net {
+        fc: Linear(4, 4),
+        act: ReLU,
+        untrained: Linear(4, 4),
+        never: Linear(4, 4),
+        opt: Adam((fc, act)),
+        idle: Adam(untrained),
+    }
+
+    step update(x: [N, 4], y: [N, 4]) -> loss {
+        let loss = mse(untrained(act(fc(x))), y);
+        opt.minimize(loss);
+    }
+}
+
+fn main() {}
