@@ -11,7 +11,7 @@ use kiln_graph::layers::{
 };
 use kiln_graph::op::{Convolution, Op, Sliding, Window};
 use kiln_graph::shape::check_layer;
-use kiln_graph::{Builder, Init, Kind, Layer, NoSettings, Path, Shape, ShapeError, Type, Value, print};
+use kiln_graph::{Builder, Init, Kind, Layer, Mode, NoSettings, Path, Shape, ShapeError, Type, Value, print};
 
 /// The names, shapes and kinds of a layer's parameters.
 fn parameters(layer: &dyn Layer) -> Vec<(String, Shape, Kind)> {
@@ -177,7 +177,7 @@ fn offsets_of_windows_are_drawn_by_each_step_or_once() {
     let drawn = |settings, training: bool| {
         let layer = FractionalMaxPool2d::<2>::new(settings, &mut Init::new(0));
         let g = Builder::new("pool");
-        g.set_training(training);
+        g.set_mode(if training { Mode::Train } else { Mode::Eval });
         let y = layer.forward(&g, g.input("x", [5, 2, 7, 8]));
         assert_eq!(y.shape(), Shape::new(&[5, 2, 3, 3]));
         g.output("y", y);
