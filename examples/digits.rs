@@ -4,16 +4,15 @@
 //! `target/digits/`: the weights, the loss curve, the digits that it got wrong, and `digits.html`, a drawing of the training
 //! step to be opened in a browser.
 
+#[path = "support/embedded.rs"]
+mod embedded;
 mod support;
 
 use std::error::Error;
-use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
-use flate2::read::GzDecoder;
 use kiln::prelude::*;
-use ndarray::{Array1, ArrayD};
 
 use support::Schedule;
 
@@ -40,7 +39,7 @@ struct DigitNet {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
-    let (train, test) = digits()?.split(0.8, SEED);
+    let (train, test) = embedded::digits()?.split(0.8, SEED);
     println!("{} digits to learn from, {} to test with", train.len(), test.len());
 
     let loss = cross_entropy().label_smoothing(0.1);
@@ -55,21 +54,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     let history = support::train(&mut trainer, SCHEDULE, &train, &test)?;
     println!("trained in {:.2} s", start.elapsed().as_secs_f64());
     support::finish(&mut trainer, &history, &test, Path::new("target/digits"))
-}
-
-/// The embedded data: a line holds 64 pixels from 0 to 16 and the digit.
-fn digits() -> Result<Dataset, Box<dyn Error>> {
-    let mut text = String::new();
-    GzDecoder::new(&include_bytes!("data/digits.csv.gz")[..]).read_to_string(&mut text)?;
-    let mut pixels = Vec::new();
-    let mut labels = Vec::new();
-    for line in text.lines() {
-        let (image, label) = line.rsplit_once(',').ok_or("a line without a comma")?;
-        for pixel in image.split(',') {
-            pixels.push(pixel.parse::<f32>()? / 16.0);
-        }
-        labels.push(label.parse()?);
-    }
-    let images = ArrayD::from_shape_vec(vec![labels.len(), 1, 8, 8], pixels)?;
-    Ok(Dataset::new(images, Array1::from_vec(labels))?)
 }

@@ -1,4 +1,4 @@
-//! Charts and image grids as SVG files, which every browser shows. It knows numbers and pixels,
+//! Charts and image grids as SVG files, which every browser shows; grids as PNG files, too. It knows numbers and pixels,
 //! nothing of models.
 
 use std::fmt::Write as _;
@@ -52,7 +52,7 @@ impl Chart {
     /// # Errors
     /// Those of the file system.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        write_file(path.as_ref(), &self.svg())
+        write_file(path.as_ref(), self.svg())
     }
 
     fn svg(&self) -> String {
@@ -129,16 +129,44 @@ impl Axis {
 }
 
 /// Images side by side, each with a caption.
+///
+/// ```
+/// use kiln::report::plots::ImageGrid;
+/// use ndarray::Array2;
+///
+/// let path = std::env::temp_dir().join("kiln_doc_grid.png");
+/// let ramp = Array2::from_shape_fn((8, 8), |(i, j)| (i + j) as f32 / 14.0);
+/// ImageGrid::new("Ramps").columns(2).tile(&ramp, "up").tile(&ramp.t(), "the same").save_png(&path, 4)?;
+/// # std::fs::remove_file(path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ImageGrid {
     title: String,
-    tiles: Vec<(String, String)>,
+    columns: Option<usize>,
+    tiles: Vec<Tile>,
+}
+
+/// An image of 8-bit samples, interleaved, and its caption.
+#[derive(Clone, Debug)]
+struct Tile {
+    channels: usize,
+    height: usize,
+    width: usize,
+    pixels: Vec<u8>,
+    caption: String,
 }
 
 impl ImageGrid {
     /// An empty grid with a title.
     pub fn new(title: impl Into<String>) -> ImageGrid {
-        ImageGrid { title: title.into(), tiles: Vec::new() }
+        ImageGrid { title: title.into(), columns: None, tiles: Vec::new() }
+    }
+
+    /// The number of images in a row, at least 1. Default: as many as there are rows, but 4 to 10.
+    pub fn columns(mut self, columns: usize) -> ImageGrid {
+        self.columns = Some(columns.max(1));
+        self
     }
 
     /// Adds an image with values from 0 (black) to 1 (white; what lies outside is clamped): `[h, w]`, `[1, h, w]`, or
@@ -157,16 +185,51 @@ impl ImageGrid {
         let plane = height * width;
         let pixels: Vec<u8> =
             (0..plane).flat_map(|i| (0..channels).map(move |c| c * plane + i)).map(|i| bytes[i]).collect();
-        self.tiles.push((base64(&png(channels, height, width, &pixels)), caption.into()));
+        self.tiles.push(Tile { channels, height, width, pixels, caption: caption.into() });
         self
     }
 
-    /// Writes the grid; the folder is made if it is not there.
+    /// Writes the grid as an SVG file; the folder is made if it is not there.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        write_file(path.as_ref(), &self.svg())
+        write_file(path.as_ref(), self.svg())
+    }
+
+    /// Writes the images, without words, as a PNG file; the folder is made if it is not there. A pixel becomes a square of
+    /// `scale` (at least 1) pixels.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn save_png(&self, path: impl AsRef<Path>, scale: usize) -> io::Result<()> {
+        write_file(path.as_ref(), self.png(scale.max(1)))
+    }
+
+    fn png(&self, scale: usize) -> Vec<u8> {
+        const GAP: usize = 4;
+        const BACKGROUND: u8 = 96;
+        let columns = self.row_length().min(self.tiles.len()).max(1);
+        let rows = self.tiles.len().div_ceil(columns).max(1);
+        let cell = |extent: fn(&Tile) -> usize| self.tiles.iter().map(extent).max().unwrap_or(1).max(1) * scale + GAP;
+        let (cell_height, cell_width) = (cell(|tile| tile.height), cell(|tile| tile.width));
+        let (height, width) = (rows * cell_height + GAP, columns * cell_width + GAP);
+        let mut pixels = vec![BACKGROUND; height * width * 3];
+        for (number, tile) in self.tiles.iter().enumerate() {
+            let (top, left) = (GAP + number / columns * cell_height, GAP + number % columns * cell_width);
+            for (y, x) in (0..tile.height * scale).flat_map(|y| (0..tile.width * scale).map(move |x| (y, x))) {
+                let from = (y / scale * tile.width + x / scale) * tile.channels;
+                let to = ((top + y) * width + left + x) * 3;
+                for colour in 0..3 {
+                    pixels[to + colour] = tile.pixels[from + colour.min(tile.channels - 1)];
+                }
+            }
+        }
+        png(3, height, width, &pixels)
+    }
+
+    fn row_length(&self) -> usize {
+        self.columns.unwrap_or_else(|| (self.tiles.len() as f64).sqrt().ceil().clamp(4.0, 10.0) as usize)
     }
 
     fn svg(&self) -> String {
@@ -174,16 +237,16 @@ impl ImageGrid {
         const GAP: f64 = 16.0;
         const CAPTION: f64 = 22.0;
         const TOP: f64 = 52.0;
-        let columns = (self.tiles.len() as f64).sqrt().ceil().clamp(4.0, 10.0) as usize;
+        let columns = self.row_length();
         let rows = self.tiles.len().div_ceil(columns);
         let width = GAP + columns as f64 * (TILE + GAP);
         let mut svg = Svg::new(width, TOP + rows as f64 * (TILE + CAPTION + GAP));
         svg.text(width / 2.0, 30.0, 15, "middle", &self.title);
-        for (number, (image, caption)) in self.tiles.iter().enumerate() {
+        for (number, tile) in self.tiles.iter().enumerate() {
             let x = GAP + (number % columns) as f64 * (TILE + GAP);
             let y = TOP + (number / columns) as f64 * (TILE + CAPTION + GAP);
-            svg.image(x, y, TILE, image);
-            svg.text(x + TILE / 2.0, y + TILE + 16.0, 12, "middle", caption);
+            svg.image(x, y, TILE, &base64(&png(tile.channels, tile.height, tile.width, &tile.pixels)));
+            svg.text(x + TILE / 2.0, y + TILE + 16.0, 12, "middle", &tile.caption);
         }
         svg.finish()
     }
@@ -314,6 +377,37 @@ mod tests {
         check(&[], 4, "0.0 0.5 1.0");
     }
 
+    /// The width, the height and the rows of a PNG file, each row behind its filter.
+    fn opened(file: &[u8]) -> (u32, u32, Vec<u8>) {
+        let chunk = |kind: &[u8]| file.windows(4).position(|window| window == kind).unwrap();
+        let number = |at: usize| u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
+        let mut rows = Vec::new();
+        let data = &file[chunk(b"IDAT") + 4..chunk(b"IEND") - 8];
+        std::io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(data), &mut rows).unwrap();
+        (number(chunk(b"IHDR") + 4), number(chunk(b"IHDR") + 8), rows)
+    }
+
+    #[test]
+    fn a_grid_of_images_becomes_one_picture() {
+        let grey = ndarray::array![[0.0, 1.0]];
+        let red = ndarray::array![[[1.0]], [[0.0]], [[0.0]]];
+        let grid = ImageGrid::new("two").columns(1).tile(&grey, "").tile(&red, "");
+        let (width, height, rows) = opened(&grid.png(3));
+        // Two images of three by six pixels, with four between and around them.
+        assert_eq!((width, height), (14, 18));
+        let row = |y: usize| -> Vec<[u8; 3]> {
+            let row = &rows[y * (1 + 14 * 3) + 1..][..14 * 3];
+            row.chunks(3).map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
+        };
+        let (gap, black, white, red) = ([96; 3], [0; 3], [255; 3], [255, 0, 0]);
+        let of = |parts: &[([u8; 3], usize)]| parts.iter().flat_map(|&(p, n)| vec![p; n]).collect::<Vec<_>>();
+        assert_eq!(row(3), of(&[(gap, 14)]));
+        assert_eq!(row(4), of(&[(gap, 4), (black, 3), (white, 3), (gap, 4)]));
+        assert_eq!(row(6), row(4));
+        assert_eq!(row(11), of(&[(gap, 4), (red, 3), (gap, 7)]));
+        assert_eq!(row(14), of(&[(gap, 14)]));
+    }
+
     #[test]
     fn a_png_holds_its_pixels() {
         let file = png(1, 2, 3, &[0, 50, 100, 150, 200, 250]);
@@ -321,9 +415,7 @@ mod tests {
         assert_eq!(file[chunk(b"IHDR") + 4..][..13], [0, 0, 0, 3, 0, 0, 0, 2, 8, 0, 0, 0, 0]);
         // The checksum of an empty end chunk is the same in every PNG file.
         assert_eq!(file[chunk(b"IEND")..], [b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82]);
-        let mut rows = Vec::new();
-        let data = &file[chunk(b"IDAT") + 4..chunk(b"IEND") - 8];
-        std::io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(data), &mut rows).unwrap();
+        let (_, _, rows) = opened(&file);
         assert_eq!(rows, [0, 0, 50, 100, 0, 150, 200, 250]);
     }
 }

@@ -119,7 +119,7 @@ impl Profile {
     /// # Errors
     /// Those of the file system.
     pub fn save_trace(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        write_file(path.as_ref(), &self.trace())
+        write_file(path.as_ref(), self.trace())
     }
 
     fn trace(&self) -> String {

@@ -27,11 +27,11 @@ pub fn si(count: u64) -> String {
 }
 
 /// Writes a file; its folder is made if it is not there.
-pub fn write_file(path: &Path, text: &str) -> io::Result<()> {
+pub fn write_file(path: &Path, contents: impl AsRef<[u8]>) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(path, text)
+    fs::write(path, contents)
 }
 
 #[cfg(test)]
