@@ -68,7 +68,9 @@ fn products(graph: &Graph) -> u64 {
 fn nothing_is_computed_behind_a_boundary() {
     // One product of 8 x 16 by 16 x 16. Forward takes three; a layer's own gradient one more, and one its input's.
     let one = 8 * 16 * 16;
-    let cases: [(&str, (u64, Vec<String>), u64, &[&str]); 7] = [
+    /// The work found and the parameters that change; the products expected and the layers that change.
+    type Row = (&'static str, (u64, Vec<String>), u64, &'static [&'static str]);
+    let cases: [Row; 7] = [
         ("all trained", training(&Trained::init(0)), 3 + 3 + 2, &["a", "b", "c"]),
         ("the first frozen", training(&First::init(0)), 3 + 2 + 1, &["b", "c"]),
         // Gradients pass through a frozen layer to the one before it.
