@@ -55,6 +55,14 @@ fn transpose<'g>(
     mut conv: Convolution,
     output_padding: [usize; MAX_SPATIAL],
 ) -> Value<'g> {
+    let whole = conv.sliding.padding == [(0, 0); MAX_SPATIAL] && output_padding == [0; MAX_SPATIAL];
+    let is_kernel =
+        x.shape().dims()[2..].iter().all(|&extent| extent == 1) && shape.dims()[2..] == weight.shape().dims()[2..];
+    if conv.groups == 1 && whole && is_kernel {
+        // One element becomes one kernel: a matrix product, where a convolution would mostly multiply by zeros.
+        let rows = [weight.shape().dim(0), weight.shape().elements() / weight.shape().dim(0).max(1)];
+        return x.reshape([x.shape().dim(0), rows[0]]).matmul(weight.reshape(rows)).reshape(shape);
+    }
     let mut reached = [1; MAX_SPATIAL];
     let mut zeros = [0; MAX_SPATIAL + 2];
     for axis in 0..conv.sliding.spatial {
