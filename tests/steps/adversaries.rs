@@ -140,3 +140,207 @@ mod mlp {
         check_after(&gan.into_model(), &case);
     }
 }
+
+mod dcgan {
+    use super::*;
+
+    model! {
+        #[model(input = [8, 1, 1])]
+        pub struct Generator(
+            ConvTranspose2d(8, 12, 4, bias = false),
+            BatchNorm2d(12),
+            ReLU,
+            ConvTranspose2d(12, 6, 4, stride = 2, padding = 1, bias = false),
+            BatchNorm2d(6),
+            ReLU,
+            ConvTranspose2d(6, 1, 4, stride = 2, padding = 1, bias = false),
+            Tanh,
+        );
+    }
+
+    model! {
+        #[model(input = [1, 16, 16])]
+        pub struct Discriminator(
+            Conv2d(1, 6, 4, stride = 2, padding = 1, bias = false),
+            LeakyReLU(0.2),
+            Conv2d(6, 12, 4, stride = 2, padding = 1, bias = false),
+            BatchNorm2d(12),
+            LeakyReLU(0.2),
+            Conv2d(12, 1, 4, bias = false),
+            Flatten,
+        );
+    }
+
+    model! {
+        pub struct Gan {
+            generator: Generator,
+            discriminator: Discriminator,
+            opt_g: Adam(generator, lr = 2e-4, betas = (0.5, 0.999)),
+            opt_d: Adam(discriminator, lr = 2e-4, betas = (0.5, 0.999)),
+        }
+
+        step both(real: [N, 1, 16, 16], z: [N, 8, 1, 1]) -> (loss_d, loss_g) {
+            let fake = generator(z);
+            let loss_d = bce_with_logits(discriminator(real), 1.0) + bce_with_logits(discriminator(fake.detach()), 0.0);
+            opt_d.minimize(loss_d);
+            let loss_g = bce_with_logits(discriminator(fake), 1.0);
+            opt_g.minimize(loss_g);
+        }
+    }
+
+    #[test]
+    fn in_one_step() {
+        let case = golden("gan_dcgan_00");
+        let mut gan = Gan::init(0);
+        fill(&mut gan, &case);
+        let mut gan = gan.trainer().batch(4).build().expect("it compiles");
+        check_losses(&case, |real, z| gan.both(real, z));
+        check_after(gan.model(), &case);
+    }
+}
+
+mod pix2pix {
+    use super::*;
+
+    model! {
+        pub struct Generator {
+            d1: Conv2d(1, 8, 4, stride = 2, padding = 1),
+            d2: Conv2d(8, 16, 4, stride = 2, padding = 1, bias = false),
+            n2: BatchNorm2d(16),
+            u1: ConvTranspose2d(16, 8, 4, stride = 2, padding = 1, bias = false),
+            m1: BatchNorm2d(8),
+            u2: ConvTranspose2d(16, 1, 4, stride = 2, padding = 1, bias = false),
+        }
+
+        fn forward(x: [N, 1, 16, 16]) -> [N, 1, 16, 16] {
+            let a = d1(x);
+            let b = n2(d2(a.leaky_relu(0.2)));
+            let c = m1(u1(b.relu()));
+            u2(cat((c, a), 1).relu()).tanh()
+        }
+    }
+
+    model! {
+        #[model(input = [2, 16, 16])]
+        pub struct Discriminator(
+            Conv2d(2, 8, 4, stride = 2, padding = 1),
+            LeakyReLU(0.2),
+            Conv2d(8, 12, 4, stride = 2, padding = 1, bias = false),
+            BatchNorm2d(12),
+            LeakyReLU(0.2),
+            Conv2d(12, 1, 3, padding = 1),
+        );
+    }
+
+    model! {
+        pub struct Gan {
+            generator: Generator,
+            discriminator: Discriminator,
+            opt_g: Adam(generator, lr = 2e-4, betas = (0.5, 0.999)),
+            opt_d: Adam(discriminator, lr = 2e-4, betas = (0.5, 0.999)),
+        }
+
+        step both(real: [N, 1, 16, 16], source: [N, 1, 16, 16]) -> (loss_d, loss_g) {
+            let fake = generator(source);
+            let on_fake = bce_with_logits(discriminator(cat((source, fake.detach()), 1)), 0.0);
+            let on_real = bce_with_logits(discriminator(cat((source, real), 1)), 1.0);
+            let loss_d = 0.5 * (on_fake + on_real);
+            opt_d.minimize(loss_d);
+            let score = discriminator(cat((source, fake), 1));
+            let loss_g = bce_with_logits(score, 1.0) + 10.0 * l1(fake, real);
+            opt_g.minimize(loss_g);
+        }
+    }
+
+    #[test]
+    fn in_one_step() {
+        let case = golden("gan_pix2pix_00");
+        let mut gan = Gan::init(0);
+        fill(&mut gan, &case);
+        let mut gan = gan.trainer().batch(2).build().expect("it compiles");
+        check_losses(&case, |real, source| gan.both(real, source));
+        check_after(gan.model(), &case);
+    }
+}
+
+/// A critic with a gradient penalty: the gradient of a gradient, as in Gulrajani et al., "Improved Training of Wasserstein
+/// GANs".
+mod wasserstein {
+    use super::*;
+    use ndarray::Array2;
+
+    model! {
+        #[model(input = [2])]
+        pub struct Critic(Linear(2, 8), Tanh, Linear(8, 1));
+    }
+
+    model! {
+        pub struct Wgan {
+            critic: Critic,
+            opt: Sgd(critic, lr = 0.5),
+        }
+
+        step update(real: [N, 2], fake: [N, 2], eps: [N, 1]) -> (loss, penalty) {
+            let between = eps * real + (1.0 - eps) * fake;
+            let slope = grad(critic(between).sum(), between);
+            let norm = slope.square().sum(1).sqrt();
+            let penalty = (norm - 1.0).square().mean();
+            let loss = critic(fake).mean() - critic(real).mean() + 10.0 * penalty;
+            opt.minimize(loss);
+        }
+    }
+
+    fn data() -> [Array2<f32>; 3] {
+        let numbers = |columns: usize, seed: f32| {
+            Array2::from_shape_fn((5, columns), |(i, j)| ((i * columns + j) as f32 * 1.7 + seed).sin())
+        };
+        [numbers(2, 0.0), numbers(2, 5.0), numbers(1, 9.0).mapv(|x| 0.5 * x + 0.5)]
+    }
+
+    /// The loss in f64, straight from its definition.
+    fn loss(parameters: &[ArrayD<f64>]) -> f64 {
+        let [w, b, v, c] = parameters else { panic!("two layers") };
+        let [real, fake, eps] = data().map(|array| array.mapv(f64::from));
+        let hidden = |x: [f64; 2]| -> Vec<f64> {
+            (0..8).map(|j| (w[[j, 0]] * x[0] + w[[j, 1]] * x[1] + b[[j]]).tanh()).collect()
+        };
+        let critic = |x: [f64; 2]| hidden(x).iter().enumerate().map(|(j, h)| v[[0, j]] * h).sum::<f64>() + c[[0]];
+        let mut total = 0.0;
+        for i in 0..5 {
+            let at = |x: &Array2<f64>| [x[[i, 0]], x[[i, 1]]];
+            let (r, f, e) = (at(&real), at(&fake), eps[[i, 0]]);
+            let h = hidden([e * r[0] + (1.0 - e) * f[0], e * r[1] + (1.0 - e) * f[1]]);
+            let slope = |axis: usize| (0..8).map(|j| v[[0, j]] * (1.0 - h[j] * h[j]) * w[[j, axis]]).sum::<f64>();
+            let norm = slope(0).hypot(slope(1));
+            total += critic(f) - critic(r) + 10.0 * (norm - 1.0).powi(2);
+        }
+        total / 5.0
+    }
+
+    #[test]
+    fn the_gradient_of_a_gradient_penalty_is_that_of_central_differences() {
+        let critic = Wgan::init(3);
+        let mut before: Vec<ArrayD<f64>> = Vec::new();
+        critic.each_parameter(&mut |_, parameter| before.push(parameter.value.mapv(f64::from)));
+        let mut trainer = critic.trainer().batch(5).threads(1).build().expect("it compiles");
+        let [real, fake, eps] = data();
+        let (found, penalty) = trainer.update(&real, &fake, &eps).expect("the shapes fit");
+        assert!((f64::from(found) - loss(&before)).abs() < 1e-4 && penalty > 0.0);
+
+        let mut after: Vec<ArrayD<f64>> = Vec::new();
+        trainer.model().each_parameter(&mut |_, parameter| after.push(parameter.value.mapv(f64::from)));
+        for number in 0..before.len() {
+            for position in 0..before[number].len() {
+                let moved = |by: f64| {
+                    let mut parameters = before.clone();
+                    parameters[number].as_slice_mut().expect("row-major")[position] += by;
+                    loss(&parameters)
+                };
+                let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                let [before, after] = [&before, &after].map(|all| all[number].as_slice().expect("row-major")[position]);
+                let found = (before - after) / 0.5;
+                assert!((found - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{found}, not {expected}");
+            }
+        }
+    }
+}

@@ -102,13 +102,15 @@ impl States {
     /// A copy of an f32 state, in row-major order; nothing if there is no such state of f32.
     pub fn read(&self, name: &str) -> Option<ArrayD<f32>> {
         let (position, entry) = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::F32)?;
-        Some(view(self.buffers[position].f32(), entry.ty.shape, &entry.layout).to_owned())
+        let view = view(self.buffers[position].f32(), entry.ty.shape, &entry.layout);
+        Some(view.as_standard_layout().into_owned())
     }
 
     /// A copy of an i32 state (or a bool one, as 0 and 1), in row-major order; nothing if there is no such state.
     pub fn read_i32(&self, name: &str) -> Option<ArrayD<i32>> {
         let (position, entry) = self.entry(name).filter(|(_, entry)| holds(entry.ty.dtype, DType::I32))?;
-        Some(view(self.buffers[position].i32(), entry.ty.shape, &entry.layout).to_owned())
+        let view = view(self.buffers[position].i32(), entry.ty.shape, &entry.layout);
+        Some(view.as_standard_layout().into_owned())
     }
 
     /// Sets an f32 state.
@@ -224,6 +226,7 @@ mod tests {
         let value = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into_dyn();
         assert_eq!(states.write("w", value.view()), Ok(()));
         assert_eq!(states.read("w"), Some(value.clone()));
+        assert!(states.read("w").is_some_and(|read| read.is_standard_layout()));
         assert_eq!(states.buffers[0].f32()[..8], [0.0, 1.0, 4.0, 0.0, 0.0, 0.0, 2.0, 5.0]);
 
         let name = || "w".to_owned();
