@@ -104,7 +104,7 @@ where
         let seed = self.settings.seed;
         let (program, states) =
             self.programs.get(TRAIN, rows, || train_graph(&self.model, &self.loss, &self.optimizer, rows, seed))?;
-        program.write_elements(0, M::Input::elements(x))?;
+        program.write(0, x)?;
         program.write(1, view(&self.targets, shape))?;
         program.run(states)?;
         Ok(program.session().scalar(0))
@@ -131,7 +131,7 @@ where
             let (program, states) =
                 self.programs.get(EVALUATE, count, || evaluate_graph(&self.model, &self.loss, count))?;
             let targets = &self.targets[part.start * width..part.end * width];
-            program.write_elements(0, M::Input::elements(x.slice_axis(Axis(0), Slice::from(part))))?;
+            program.write(0, x.slice_axis(Axis(0), Slice::from(part)))?;
             program.write(1, view(targets, shape.with(0, count)))?;
             program.run(states)?;
             let session = program.session();
@@ -280,7 +280,7 @@ pub(crate) fn predict<M: Model>(
         let part = Slice::from(start..rows.min(start + settings.batch));
         let count = rows.min(start + settings.batch) - start;
         let (program, states) = programs.get(PREDICT, count, || predict_graph(model, count))?;
-        program.write_elements(0, M::Input::elements(x.slice_axis(Axis(0), part)))?;
+        program.write(0, x.slice_axis(Axis(0), part))?;
         program.run(states)?;
         result.slice_axis_mut(Axis(0), part).assign(&program.session().output(0));
     }

@@ -145,6 +145,29 @@ fn a_network_over_indices_learns_and_predicts() {
 }
 
 #[test]
+fn an_index_of_no_row_is_refused_before_anything_is_computed() {
+    let x = Array2::from_elem((4, 6), 3);
+    let mut trainer = Trainer::new(Bag::init(3), cross_entropy(), Sgd::new(0.1)).batch(4).build().unwrap();
+    let before = trainer.model().table.weight.clone();
+    for (place, index) in [([2, 5], 20), ([0, 0], -1), ([3, 1], i32::MAX)] {
+        let mut x = x.clone();
+        x[place] = index;
+        let expected = format!("index {index} at {place:?} is out of range: there are 20 rows, 0 to 19");
+        let errors = [
+            trainer.step(&x, &[0, 1, 0, 1]).unwrap_err(),
+            trainer.evaluate(&x, &[0, 1, 0, 1]).unwrap_err(),
+            trainer.predict(&x).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, TrainError::Index(_)), "{error}");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+    assert_eq!(trainer.model().table.weight, before);
+    trainer.step(&x, &[0, 1, 0, 1]).unwrap();
+}
+
+#[test]
 fn only_the_rows_that_are_looked_up_change_and_never_the_padding() {
     let before = Words::init(1);
     assert!(before.table.weight.value.index_axis(ndarray::Axis(0), 0).iter().all(|&x| x == 0.0));

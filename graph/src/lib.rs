@@ -8,6 +8,7 @@ pub mod build;
 mod differentiate;
 pub mod functions;
 pub mod graph;
+pub mod indices;
 pub mod interpret;
 pub mod layers;
 pub mod losses;

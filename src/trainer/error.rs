@@ -1,5 +1,6 @@
 //! What can go wrong when a model is compiled, trained or asked for predictions.
 
+use kiln_graph::indices::IndexError;
 use kiln_graph::{GraphError, Shape};
 use kiln_jit::{CompileError, RunError, StateError};
 
@@ -50,6 +51,9 @@ pub enum TrainError {
         /// The number of classes; labels lie below it.
         classes: usize,
     },
+    /// An index among the samples that points at no row of the table that looks it up.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// A NaN or an infinity among the numbers given, where the trainer was built with `check_finite(true)`.
     #[error("the {what} holds {found} at {index:?}; expected finite numbers")]
     NotFinite {

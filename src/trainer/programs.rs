@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::{
@@ -14,7 +15,6 @@ use kiln_runtime::Pool;
 use ndarray::ArrayViewD;
 
 use super::error::TrainError;
-use super::targets::TargetElement;
 use crate::report::Profile;
 
 /// The program of loss, gradients and update, in training mode; inputs: samples, targets.
@@ -96,29 +96,33 @@ pub struct Compiled {
     name: &'static str,
     batch: usize,
     session: Session,
-    /// Where the data inputs stand among all inputs, in order.
-    inputs: Vec<usize>,
+    /// The data inputs, in order: where each stands among all inputs, and what indices in it must obey.
+    inputs: Vec<(usize, Option<IndexRule>)>,
 }
 
 impl Compiled {
-    fn new(name: &'static str, batch: usize, session: Session) -> Compiled {
+    fn new(name: &'static str, batch: usize, graph: &Graph, session: Session) -> Compiled {
         let inputs = session.program().plan().inputs.iter().enumerate();
-        let inputs = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, _)| position).collect();
-        Compiled { name, batch, session, inputs }
+        let data = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, input)| {
+            let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
+            (position, node.and_then(|node| index_rule(graph, node)))
+        });
+        Compiled { name, batch, inputs: data.collect(), session }
     }
 
     /// Sets a data input, by its position among them.
-    pub fn write<T: TargetElement>(&mut self, input: usize, from: ArrayViewD<'_, T>) -> Result<(), TrainError> {
-        T::write(&mut self.session, self.inputs[input], from)
-    }
-
-    /// Sets a data input to samples, by its position.
-    pub fn write_elements(&mut self, input: usize, from: Elements<'_>) -> Result<(), TrainError> {
-        let input = self.inputs[input];
-        match from {
-            Elements::F32(numbers) => self.session.write_input_f32(input, numbers)?,
-            Elements::I32(indices) => self.session.write_input_i32(input, indices)?,
-            Elements::Bool(flags) => self.session.write_input_i32(input, flags.mapv(i32::from).view())?,
+    ///
+    /// # Errors
+    /// [`TrainError::Index`] for an index that points at nothing.
+    pub fn write<T: Element>(&mut self, input: usize, from: ArrayViewD<'_, T>) -> Result<(), TrainError> {
+        let (input, rule) = &self.inputs[input];
+        match T::elements(from) {
+            Elements::F32(numbers) => self.session.write_input_f32(*input, numbers)?,
+            Elements::I32(indices) => {
+                rule.as_ref().map_or(Ok(()), |rule| rule.check(&indices))?;
+                self.session.write_input_i32(*input, indices)?;
+            }
+            Elements::Bool(flags) => self.session.write_input_i32(*input, flags.mapv(i32::from).view())?,
         }
         Ok(())
     }
@@ -173,8 +177,9 @@ impl Programs {
         let place = match known {
             Some(place) => place,
             None => {
-                let session = self.compile(&graph()?)?;
-                self.compiled.push(Compiled::new(name, batch, session));
+                let graph = graph()?;
+                let session = self.compile(&graph)?;
+                self.compiled.push(Compiled::new(name, batch, &graph, session));
                 self.compiled.len() - 1
             }
         };

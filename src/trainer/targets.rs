@@ -1,7 +1,7 @@
 //! What a loss compares predictions with, as users hold it: class labels of any integer type, or numbers. Checks them
 //! and turns them into what a compiled program reads.
 
-use kiln_jit::Session;
+use kiln_graph::Element;
 use ndarray::{ArrayBase, ArrayViewD, Axis, Data, Dimension};
 
 use super::error::TrainError;
@@ -151,11 +151,7 @@ pub(crate) fn check_finite(what: &'static str, numbers: ArrayViewD<'_, f32>) -> 
 }
 
 /// The element type of a loss's targets: class labels (`i32`) or numbers (`f32`).
-pub trait TargetElement: Copy {
-    /// Hands the targets to a program.
-    #[doc(hidden)]
-    fn write(session: &mut Session, input: usize, targets: ArrayViewD<'_, Self>) -> Result<(), TrainError>;
-
+pub trait TargetElement: Element {
     /// How many of the targets are the class with the largest prediction, and how many count; for targets that are no
     /// classes, nothing. Classes lie along the axis after the samples' (along the only axis, if there is one).
     #[doc(hidden)]
@@ -163,10 +159,6 @@ pub trait TargetElement: Copy {
 }
 
 impl TargetElement for i32 {
-    fn write(session: &mut Session, input: usize, targets: ArrayViewD<'_, i32>) -> Result<(), TrainError> {
-        Ok(session.write_input_i32(input, targets)?)
-    }
-
     fn correct(predictions: ArrayViewD<'_, f32>, targets: &[i32], ignored: Option<i32>) -> Option<[usize; 2]> {
         let classes = Axis(1.min(predictions.ndim() - 1));
         let pairs = predictions.lanes(classes).into_iter().zip(targets);
@@ -178,10 +170,6 @@ impl TargetElement for i32 {
 }
 
 impl TargetElement for f32 {
-    fn write(session: &mut Session, input: usize, targets: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
-        Ok(session.write_input_f32(input, targets)?)
-    }
-
     fn correct(_: ArrayViewD<'_, f32>, _: &[f32], _: Option<i32>) -> Option<[usize; 2]> {
         None
     }

@@ -1,7 +1,8 @@
 //! Uses that must be refused: each line of `errors.jsonl` must give an error of Kiln's own.
 
+use kiln_graph::indices::index_rule;
 use kiln_graph::shape::rules;
-use kiln_graph::{Builder, Graph, GraphError, Mode, Type};
+use kiln_graph::{Builder, Graph, GraphError, Mode, Role, Type};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value as Json;
 
@@ -39,9 +40,8 @@ impl Misuse {
 
     /// Kiln's error in words; `Err` where Kiln has no such thing (yet), or accepts it.
     pub fn refusal(&self) -> Result<String, Refusal> {
-        let has_indices = self.inputs.iter().any(|input| matches!(input, Array::Int(_)));
         match self.build() {
-            Ok(_) if has_indices => Err(Refusal::later("indices are data: the trainer checks them")),
+            Ok(graph) if !self.inputs.iter().all(|input| matches!(input, Array::Float(_))) => self.indices(&graph),
             Ok(_) => Err(Refusal::Error("it is accepted".into())),
             Err(Refusal::Error(message)) => Ok(message),
             Err(other) => Err(other),
@@ -100,6 +100,19 @@ impl Misuse {
         Ok(g.finish()?)
     }
 
+    /// What is said about the indices that are given to a graph.
+    fn indices(&self, graph: &Graph) -> Result<String, Refusal> {
+        let data = graph.inputs.iter().filter(|input| input.role == Role::Data);
+        for (input, array) in data.zip(&self.inputs) {
+            let Array::Int(numbers) = array else { continue };
+            let numbers = numbers.mapv(|number| number as i32);
+            if let Some(Err(error)) = index_rule(graph, input.node).map(|rule| rule.check(&numbers.view())) {
+                return Ok(error.to_string());
+            }
+        }
+        Err(Refusal::later("labels are data: the trainer checks them"))
+    }
+
     /// Backward passes that can not be.
     fn program(&self) -> Result<Graph, Refusal> {
         let lines: Vec<&str> = self.code.iter().map(String::as_str).collect();
@@ -126,7 +139,10 @@ impl Misuse {
         };
         script.run(&lines)?;
         drop(script);
-        g.finish()?;
+        let graph = g.finish()?;
+        if let Ok(message) = self.indices(&graph) {
+            return Err(Refusal::Error(message));
+        }
         // A loss that nothing leads to is the macro's to find; to differentiate twice is no mistake in a static graph.
         Err(Refusal::later("what only the macro or an eager framework can refuse"))
     }

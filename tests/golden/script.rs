@@ -161,6 +161,10 @@ impl<'g> Script<'g, '_> {
             (Object::Layer(path), [Object::Tensor(x)]) => self.forward(path, *x)?,
             (Object::Function(name), [Object::Tensor(x), rest @ ..]) => match (name.as_str(), rest) {
                 ("relu", []) => x.relu(),
+                ("gather", [Object::Number(axis), Object::Tensor(indices)]) => x.gather(*axis as i32, *indices),
+                ("index_select", [Object::Number(axis), Object::Tensor(indices)]) => {
+                    kiln_graph::functions::index_select(*x, *axis as isize, *indices)
+                }
                 ("l1", [Object::Tensor(target)]) => {
                     losses::apply("L1Loss", &Attributes::default(), *x, *target, None, None)?
                 }
