@@ -21,7 +21,8 @@ pub mod softmax;
 pub mod upsample;
 
 pub use activation::{
-    GELU, GELUSettings, GeluApproximation, Identity, LeakyReLU, LeakyReLUSettings, ReLU, Sigmoid, Tanh,
+    ELU, ELUSettings, GELU, GELUSettings, GeluApproximation, Hardswish, Hardtanh, HardtanhSettings, Identity,
+    LeakyReLU, LeakyReLUSettings, Mish, ReLU, ReLU6, SELU, SiLU, Sigmoid, Softplus, SoftplusSettings, Tanh,
 };
 pub use adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, KEPT};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};

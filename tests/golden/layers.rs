@@ -95,6 +95,21 @@ pub fn apply<'g>(
         "Sigmoid" => x.sigmoid(),
         "Tanh" => x.tanh(),
         "Identity" => x,
+        "ELU" => activation::elu(x, attributes.f64("alpha").unwrap_or(1.0)),
+        "Hardswish" => activation::hardswish(x),
+        "Hardtanh" => {
+            let bound = |name, default| attributes.f64(name).unwrap_or(default);
+            activation::hardtanh(x, bound("min_val", -1.0), bound("max_val", 1.0))
+        }
+        "Mish" => activation::mish(x),
+        "ReLU6" => activation::relu6(x),
+        "SELU" => activation::selu(x),
+        "SiLU" => activation::silu(x),
+        "Softplus" => {
+            let (beta, threshold) =
+                (attributes.f64("beta").unwrap_or(1.0), attributes.f64("threshold").unwrap_or(20.0));
+            activation::softplus(x, beta, threshold)
+        }
         "GELU" => match attributes.text("approximate") {
             None | Some("none") => activation::gelu(x, activation::GeluApproximation::None),
             Some("tanh") => activation::gelu(x, activation::GeluApproximation::Tanh),

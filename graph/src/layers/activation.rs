@@ -10,6 +10,60 @@ pub fn leaky_relu(x: Value<'_>, negative_slope: f64) -> Value<'_> {
     x.gt(0.0).select(x, x * negative_slope)
 }
 
+/// `none` or `tanh`.
+impl std::fmt::Display for GeluApproximation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            GeluApproximation::None => "none",
+            GeluApproximation::Tanh => "tanh",
+        })
+    }
+}
+
+/// `x` where it is positive, else `alpha (e^x - 1)`.
+pub fn elu(x: Value<'_>, alpha: f64) -> Value<'_> {
+    let positive = x.gt(0.0);
+    // The exponential is taken of what is not positive alone: one that overflows would give a gradient of 0 * inf.
+    positive.select(x, positive.select(0.0, x).expm1() * alpha)
+}
+
+/// [`elu`] times a factor, both so that layers keep mean 0 and variance 1.
+pub fn selu(x: Value<'_>) -> Value<'_> {
+    elu(x, 1.673_263_242_354_377_2) * 1.050_700_987_355_480_5
+}
+
+/// `x sigmoid(x)`.
+pub fn silu(x: Value<'_>) -> Value<'_> {
+    x * x.sigmoid()
+}
+
+/// `log(1 + e^(beta x)) / beta`, or `x` where `beta x` is above the threshold.
+pub fn softplus(x: Value<'_>, beta: f64, threshold: f64) -> Value<'_> {
+    let scaled = x * beta;
+    let linear = scaled.gt(threshold);
+    linear.select(x, linear.select(0.0, scaled).exp().log1p() / beta)
+}
+
+/// `x tanh(softplus(x))`.
+pub fn mish(x: Value<'_>) -> Value<'_> {
+    x * softplus(x, 1.0, 20.0).tanh()
+}
+
+/// The input, but at least `low` and at most `high`.
+pub fn hardtanh(x: Value<'_>, low: f64, high: f64) -> Value<'_> {
+    x.clamp(low, high)
+}
+
+/// The input, but at least 0 and at most 6.
+pub fn relu6(x: Value<'_>) -> Value<'_> {
+    hardtanh(x, 0.0, 6.0)
+}
+
+/// `x (x + 3) / 6` between -3 and 3, 0 below and `x` above.
+pub fn hardswish(x: Value<'_>) -> Value<'_> {
+    x.le(-3.0).select(0.0, x.ge(3.0).select(x, x * (x + 3.0) / 6.0))
+}
+
 /// Declares an elementwise layer without settings.
 macro_rules! elementwise {
     ($(#[$doc:meta])* $name:ident, $function:expr) => {
@@ -97,6 +151,51 @@ elementwise! {
 }
 
 elementwise! {
+    /// `x (x + 3) / 6` between -3 and 3, 0 below and `x` above: nearly [`SiLU`].
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: Howard et al., "Searching for MobileNetV3"; PyTorch's `nn.Hardswish`.
+    Hardswish, hardswish
+}
+
+elementwise! {
+    /// `x tanh(log(1 + e^x))`.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: Misra, "Mish: A Self Regularized Non-Monotonic Activation Function"; PyTorch's `nn.Mish`.
+    Mish, mish
+}
+
+elementwise! {
+    /// The input, but at least 0 and at most 6; the gradient at both is 0.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.ReLU6`.
+    ReLU6, relu6
+}
+
+elementwise! {
+    /// [`ELU`] with the scale and the alpha with which layers keep mean 0 and variance 1.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: Klambauer et al., "Self-Normalizing Neural Networks"; PyTorch's `nn.SELU`.
+    SELU, selu
+}
+
+elementwise! {
+    /// `x` times its logistic function, also called swish.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units"; PyTorch's `nn.SiLU`.
+    SiLU, silu
+}
+
+elementwise! {
     /// The hyperbolic tangent.
     ///
     /// * Shapes: any, unchanged.
@@ -105,33 +204,33 @@ elementwise! {
     Tanh, Value::tanh
 }
 
-/// Declares an elementwise layer with one setting.
+/// Declares an elementwise layer with settings.
 macro_rules! elementwise_with {
     ($(
         $(#[$doc:meta])*
         $name:ident, $function:ident;
         $(#[$settings_doc:meta])*
-        $settings:ident;
-        $(#[$setting_doc:meta])*
-        $setting:ident: $ty:ty = $default:expr, $shown:expr;
+        $settings:ident { $($(#[$setting_doc:meta])* $setting:ident: $ty:ty = $default:expr,)+ }
     )*) => {$(
         $(#[$settings_doc])*
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct $settings {
-            $setting: $ty,
+            $($setting: $ty,)+
         }
 
         impl $settings {
             /// PyTorch's defaults.
             pub const fn new() -> $settings {
-                $settings { $setting: $default }
+                $settings { $($setting: $default),+ }
             }
 
-            $(#[$setting_doc])*
-            pub const fn $setting(self, $setting: $ty) -> $settings {
-                let _ = self;
-                $settings { $setting }
-            }
+            $(
+                $(#[$setting_doc])*
+                pub const fn $setting(mut self, $setting: $ty) -> $settings {
+                    self.$setting = $setting;
+                    self
+                }
+            )+
         }
 
         impl Default for $settings {
@@ -169,18 +268,32 @@ macro_rules! elementwise_with {
         impl Layer for $name {
             fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
                 let _ = g;
-                $function(x, self.settings.$setting)
+                $function(x, $(self.settings.$setting),+)
             }
 
             fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
-                let shown: fn($ty) -> String = $shown;
-                f(path.as_str(), &format!("{}{}", stringify!($name), shown(self.settings.$setting)));
+                let settings = [$(self.settings.$setting.to_string()),+].join(", ");
+                f(path.as_str(), &format!("{}({settings})", stringify!($name)));
             }
         }
     )*};
 }
 
 elementwise_with! {
+    /// `x` where it is positive, else `alpha (e^x - 1)`.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Settings: `alpha = 1`.
+    /// * Errors: none.
+    /// * Source: Clevert, Unterthiner and Hochreiter, "Fast and Accurate Deep Network Learning by Exponential Linear Units";
+    ///   PyTorch's `nn.ELU`.
+    ELU, elu;
+    /// The settings of [`ELU`].
+    ELUSettings {
+        /// The limit of the result for small numbers, with the other sign. Default: 1.
+        alpha: f64 = 1.0,
+    }
+
     /// `x` times the probability of a standard normal number below `x`, exactly or approximated; see
     /// [`GeluApproximation`].
     ///
@@ -190,12 +303,10 @@ elementwise_with! {
     /// * Source: Hendrycks and Gimpel, "Gaussian Error Linear Units"; PyTorch's `nn.GELU`.
     GELU, gelu;
     /// The settings of [`GELU`].
-    GELUSettings;
-    /// How the normal distribution is computed. Default: exactly.
-    approximate: GeluApproximation = GeluApproximation::None, |approximate| match approximate {
-        GeluApproximation::None => String::new(),
-        GeluApproximation::Tanh => "(approximate tanh)".to_owned(),
-    };
+    GELUSettings {
+        /// How the normal distribution is computed. Default: exactly.
+        approximate: GeluApproximation = GeluApproximation::None,
+    }
 
     /// `x` where it is positive, else `negative_slope * x`; the gradient at 0 is the slope.
     ///
@@ -205,7 +316,39 @@ elementwise_with! {
     /// * Source: PyTorch's `nn.LeakyReLU`.
     LeakyReLU, leaky_relu;
     /// The settings of [`LeakyReLU`].
-    LeakyReLUSettings;
-    /// The slope below 0. Default: 0.01.
-    negative_slope: f64 = 0.01, |slope| format!("({slope})");
+    LeakyReLUSettings {
+        /// The slope below 0. Default: 0.01.
+        negative_slope: f64 = 0.01,
+    }
+
+    /// The input, but at least `min_val` and at most `max_val` (`max_val` everywhere if it is the smaller one); the gradient
+    /// at both and outside is 0.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Settings: `min_val = -1`, `max_val = 1`.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.Hardtanh`.
+    Hardtanh, hardtanh;
+    /// The settings of [`Hardtanh`].
+    HardtanhSettings {
+        /// The smallest result. Default: -1.
+        min_val: f64 = -1.0,
+        /// The largest result. Default: 1.
+        max_val: f64 = 1.0,
+    }
+
+    /// `log(1 + e^(beta x)) / beta`, a smooth form of [`ReLU`]; `x` itself where `beta x` is above the threshold.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Settings: `beta = 1`, `threshold = 20`.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.Softplus`.
+    Softplus, softplus;
+    /// The settings of [`Softplus`].
+    SoftplusSettings {
+        /// How sharp the bend is. Default: 1.
+        beta: f64 = 1.0,
+        /// Where the result is `x` itself. Default: 20.
+        threshold: f64 = 20.0,
+    }
 }
