@@ -181,3 +181,53 @@ fn only_the_rows_that_are_looked_up_change_and_never_the_padding() {
         assert_eq!(changed, [3, 7, 9, 19].contains(&row), "row {row}");
     }
 }
+
+model! {
+    struct Cut {
+        before: Linear(4, 4),
+        after: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        after(before(x).detach())
+    }
+}
+
+model! {
+    struct Blind {
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        fc(x).detach()
+    }
+}
+
+/// As in PyTorch: a parameter without a gradient is no parameter with the gradient 0, which a weight decay would shrink.
+#[test]
+fn a_parameter_that_the_loss_does_not_reach_stays_as_it_is() {
+    let x = Array2::from_shape_fn((6, 4), |(n, i)| ((n * 4 + i) as f32).sin());
+    let y = [0, 1, 2, 0, 1, 2];
+    let start = Cut::init(1);
+    let adam = Adam::default().lr(0.1).weight_decay(0.5);
+    let mut trainer = Trainer::new(Cut::init(1), cross_entropy(), adam).batch(6).build().unwrap();
+    let sgd = Sgd::new(0.1).weight_decay(0.5).momentum(0.9);
+    let mut other = Trainer::new(Cut::init(1), cross_entropy(), sgd).batch(6).build().unwrap();
+    for _ in 0..3 {
+        trainer.step(&x, &y).unwrap();
+        other.step(&x, &y).unwrap();
+    }
+    for model in [trainer.model(), other.model()] {
+        assert_eq!(model.before.weight, start.before.weight);
+        assert_eq!(model.before.bias, start.before.bias);
+        assert_ne!(model.after.weight, start.after.weight);
+    }
+}
+
+#[test]
+fn a_loss_that_reaches_no_parameter_can_not_be_minimized() {
+    let trainer = Trainer::new(Blind::init(1), cross_entropy(), Adam::default()).batch(6).build();
+    let expected = "the optimizer can not minimize this loss: it depends on none of its 2 parameters, or only through a \
+                    detach";
+    assert_eq!(trainer.err().expect("nothing can be learnt").to_string(), expected);
+}

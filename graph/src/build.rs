@@ -87,10 +87,10 @@ pub enum GraphError {
     },
     /// An optimizer that is to minimize what none of its parameters changes.
     #[error(
-        "`{optimizer}` can not minimize this loss: it depends on none of its {parameters} parameters, or only through a detach"
+        "{optimizer} can not minimize this loss: it depends on none of its {parameters} parameters, or only through a detach"
     )]
     NoGradient {
-        /// The optimizer's name in the model.
+        /// The optimizer, by its name in the model if it has one.
         optimizer: String,
         /// How many parameters it trains.
         parameters: usize,

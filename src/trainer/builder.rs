@@ -9,7 +9,7 @@ use kiln_runtime::Pool;
 
 use super::Trainer;
 use super::error::TrainError;
-use super::programs::{Programs, TRAIN, train_graph, trained};
+use super::programs::{Programs, TRAIN, optimization, train_graph};
 use super::targets::TargetElement;
 
 /// What trainers and predictors have in common.
@@ -96,8 +96,8 @@ where
         let Settings { batch, seed, .. } = settings;
         programs.get(TRAIN, batch, || train_graph(&model, &loss, &optimizer, batch, seed))?;
         programs.write_parameters(&model)?;
-        for (name, value) in optimizer.initial_state(&trained(&model)).into_iter().chain(loss.states()) {
-            programs.states_mut().write(&name, value.view())?;
+        for (name, value) in optimization(&model, &optimizer).initial_state().into_iter().chain(loss.states()) {
+            programs.initialise(&name, value.view())?;
         }
         Ok(Trainer { model, loss, optimizer, settings, programs, targets: Vec::with_capacity(settings.batch) })
     }

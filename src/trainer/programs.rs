@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::Loss;
-use kiln_graph::optimizers::Optimizer;
-use kiln_graph::{
-    Builder, Element, Elements, Graph, Kind, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
-};
+use kiln_graph::optimizers::{Optimization, Optimizer};
+use kiln_graph::{Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Type, Value, optimize};
 use kiln_jit::{CompileOptions, Plan, Program, Session, States};
 use kiln_runtime::Pool;
 use ndarray::ArrayViewD;
@@ -29,15 +27,9 @@ const INPUT: &str = "x";
 /// The name of the data input of targets.
 const TARGET: &str = "y";
 
-/// The parameters that an optimizer changes, in order.
-pub fn trained(model: &impl Parameters) -> Vec<(String, Shape)> {
-    let mut parameters = Vec::new();
-    model.each_parameter(&mut |name, parameter| {
-        if parameter.kind == Kind::Trained {
-            parameters.push((name.to_string(), parameter.shape()));
-        }
-    });
-    parameters
+/// The optimizer of all parameters of a model.
+pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Optimization<'a> {
+    Optimization::new("", rule, |path, f| model.visit(path, f))
 }
 
 /// The graph of a prediction for `batch` samples. The builder's mode says whether layers behave as in training.
@@ -79,14 +71,7 @@ pub fn train_graph<M: Model>(
     let prediction = forward(&g, model, batch);
     let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
     let value = loss.loss(&g, prediction, target);
-    let state = |(name, shape): (String, Shape)| {
-        let value = g.state(&name, Type::f32(shape));
-        (name, value)
-    };
-    let parameters: Vec<(String, Value<'_>)> = trained(model).into_iter().map(state).collect();
-    let values: Vec<Value<'_>> = parameters.iter().map(|(_, value)| *value).collect();
-    let gradients = g.gradients_of(value, &values)?;
-    optimizer.apply(&g, &parameters, &gradients);
+    optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
     Ok(g.finish()?)
 }

@@ -11,7 +11,8 @@ use crate::shape::Shape;
 
 /// An optimizer, its name in the model, and the parameters that it trains.
 ///
-/// Its states lie under its name: `opt_g.optimizer.lr`, `opt_g.generator.conv1.weight.exp_avg`.
+/// Its states lie under its name: `opt_g.optimizer.lr`, `opt_g.generator.conv1.weight.exp_avg`. The only optimizer of a
+/// model may go without a name: `optimizer.lr`.
 pub struct Optimization<'a> {
     name: &'a str,
     rule: &'a dyn Optimizer,
@@ -47,7 +48,7 @@ impl<'a> Optimization<'a> {
 
     /// The full name of one of its states: `opt_g.optimizer.lr`.
     pub fn state(&self, name: &str) -> String {
-        format!("{}.{name}", self.name)
+        if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) }
     }
 
     /// Its states before the first step, by their full names.
@@ -88,10 +89,11 @@ impl<'a> Optimization<'a> {
             }
         }
         if reached.is_empty() {
-            let (optimizer, parameters) = (self.name.to_owned(), self.parameters.len());
+            let optimizer = if self.name.is_empty() { "the optimizer".into() } else { format!("`{}`", self.name) };
+            let parameters = self.parameters.len();
             return g.fail(GraphError::NoGradient { optimizer, parameters });
         }
-        let _scope = g.enter(self.name);
+        let _scope = (!self.name.is_empty()).then(|| g.enter(self.name));
         self.rule.apply(g, &reached, &sums);
     }
 }
