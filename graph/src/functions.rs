@@ -220,6 +220,11 @@ pub fn split(x: Value<'_>, split_size: usize, dim: isize) -> Vec<Value<'_>> {
     parts(x, rules::split("split", x.ty(), split_size, dim), dim)
 }
 
+/// Parts of an axis of the given extents, which add up to its own.
+pub fn split_with_sizes<'g>(x: Value<'g>, split_sizes: &[usize], dim: isize) -> Vec<Value<'g>> {
+    parts(x, rules::split_with_sizes("split", x.ty(), split_sizes, dim), dim)
+}
+
 fn parts<'g>(x: Value<'g>, rule: Result<rules::Types, ShapeError>, dim: isize) -> Vec<Value<'g>> {
     let types = match rule {
         Ok(types) => types,

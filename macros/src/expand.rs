@@ -23,7 +23,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 
 use self::body::{Expansion, Target, Want};
 use self::checks::Checks;
-use crate::ast::{Form, Parameter, ParameterKind};
+use crate::ast::{Extents, Form, Parameter, ParameterKind};
 use crate::body::{Forward, Helper};
 use crate::validate::{Validated, Warning, batch};
 
@@ -186,11 +186,12 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     let (all_inputs, all_outputs) = (owner.constant(checks::INPUTS), owner.constant(checks::OUTPUTS));
     let value = structure::value(declaration, &owner);
     let text = name.to_string();
-    let only = |several: bool, what: &str, all: &TokenStream| {
-        if several { emit!(::kiln::graph::shape::only(#text, #what, &#all)) } else { emit!(#all[0].shape) }
+    let only = |types: &[Extents], what: &str, all: &TokenStream| match types {
+        [first, .., last] => checks::call(first.place.to(last.place), emit!(shape::only), emit!(#text, #what, &#all)),
+        _ => emit!(#all[0].shape),
     };
-    let input = only(inputs.len() > 1, "inputs", &all_inputs);
-    let output = only(outputs.len() > 1, "outputs", &all_outputs);
+    let input = only(inputs, "inputs", &all_inputs);
+    let output = only(outputs, "outputs", &all_outputs);
     let element = inputs.first().and_then(|input| input.element.as_ref()).map_or("f32".into(), |name| name.to_string());
     let element = Ident::new(&element, Span::mixed_site());
     let element = emit!(::core::primitive::#element);

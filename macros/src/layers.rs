@@ -314,6 +314,12 @@ impl Known {
         LAYERS.iter().find(|layer| layer.name == name)
     }
 
+    /// The layer that PyTorch has as a function of this name, too: `max_pool2d`.
+    pub fn written_in_snake_case(name: &str) -> Option<&'static Known> {
+        let plain = name.replace('_', "");
+        LAYERS.iter().find(|layer| layer.name.to_lowercase() == plain)
+    }
+
     /// The layer whose name is nearly this one: another case, or one letter too many, too few, wrong or swapped.
     ///
     /// A name that holds the layer's whole (`Linear2`, `MyLinear`) is one of the user's own.

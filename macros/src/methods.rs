@@ -138,6 +138,9 @@ const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP
 const SPREAD: &[Parameter] =
     &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), optional("correction", Kind::Number, "1.0"), KEEP];
 
+/// PyTorch's name for an extent, or for several.
+const SECTIONS: &str = "split_size_or_sections";
+
 const fn row(name: &'static str, parameters: &'static [Parameter], rule: &'static str) -> Function {
     let (form, builds, gives) = (Form::Either, Builds::Function(name), Gives::Same);
     Function { name, form, parameters, rule, builds, gives, smooth: true }
@@ -176,7 +179,7 @@ impl Function {
     }
 }
 
-/// All functions, by their names; where one name has two rows, the first is that without arguments.
+/// All functions, by their names. Where one name has several rows, a call is that of the first that its arguments fit.
 pub const FUNCTIONS: &[Function] = &[
     unary("abs"),
     row("add", NUMBERS, "broadcast").by(Builds::Operator("+")),
@@ -237,12 +240,14 @@ pub const FUNCTIONS: &[Function] = &[
         "masked_fill",
     ),
     row("matmul", &[tensor(Float), required("other", Kind::Tensor(Float))], "matmul").of_value(),
-    row("max", FOLD, "reduce").by(Builds::Function("amax")),
     row("max", EXTREME, "extreme").giving(Gives::Several),
+    row("max", NUMBERS, "broadcast").by(Builds::Value("maximum")),
+    row("max", FOLD, "reduce").by(Builds::Function("amax")),
     row("maximum", NUMBERS, "broadcast").of_value(),
     row("mean", FOLD, "reduce"),
-    row("min", FOLD, "reduce").by(Builds::Function("amin")),
     row("min", EXTREME, "extreme").giving(Gives::Several),
+    row("min", NUMBERS, "broadcast").by(Builds::Value("minimum")),
+    row("min", FOLD, "reduce").by(Builds::Function("amin")),
     row("minimum", NUMBERS, "broadcast").of_value(),
     row("mul", NUMBERS, "broadcast").by(Builds::Operator("*")),
     row(
@@ -277,7 +282,10 @@ pub const FUNCTIONS: &[Function] = &[
         "slice",
     ),
     row("softmax", ONE_AXIS, "along").of_value(),
-    row("split", &[tensor(Any), required("split_size", Kind::Size), optional("dim", Kind::Axis, "0")], "split")
+    row("split", &[tensor(Any), required(SECTIONS, Kind::Size), optional("dim", Kind::Axis, "0")], "split")
+        .giving(Gives::Several),
+    row("split", &[tensor(Any), required(SECTIONS, Kind::Sizes), optional("dim", Kind::Axis, "0")], "split_with_sizes")
+        .by(Builds::Function("split_with_sizes"))
         .giving(Gives::Several),
     unary("sqrt"),
     unary("square"),
@@ -308,11 +316,14 @@ const fn tensor_or_number(name: &'static str) -> Parameter {
 }
 
 impl Function {
-    /// The function of this name that takes arguments beside its tensor, or that takes none.
-    pub fn find(name: &str, with_arguments: bool) -> Option<&'static Function> {
-        let mut rows = FUNCTIONS.iter().filter(|function| function.name == name);
-        let first = rows.next();
-        rows.next().filter(|_| with_arguments).or(first)
+    /// The functions of this name.
+    pub fn all(name: &str) -> impl Iterator<Item = &'static Function> {
+        FUNCTIONS.iter().filter(move |function| function.name == name)
+    }
+
+    /// The first function of this name.
+    pub fn find(name: &str) -> Option<&'static Function> {
+        Function::all(name).next()
     }
 
     /// The parameter that stands before the point in a call of the method.
@@ -373,7 +384,7 @@ pub fn instead(method: &str, tensor: &str, argument: Option<&str>) -> Option<Str
         Some(operator) => format!("{tensor} {operator} {given}"),
         None if base == "zero" => format!("{tensor} * 0.0"),
         None if base == "fill" => format!("{tensor} * 0.0 + {given}"),
-        None if Function::find(base, false).is_some_and(|function| function.form != Form::Function) => {
+        None if Function::find(base).is_some_and(|function| function.form != Form::Function) => {
             format!("{tensor}.{base}({})", argument.unwrap_or_default())
         }
         None => return None,
@@ -413,12 +424,10 @@ mod tests {
 
     #[test]
     fn methods_are_called_on_their_tensor() {
-        let receiver = |name| Function::find(name, true).map(|function| function.parameters[function.receiver()].name);
+        let receiver = |name| Function::find(name).map(|function| function.parameters[function.receiver()].name);
         assert_eq!(receiver("where"), Some("input"));
         assert_eq!(receiver("logical_and"), Some("input"));
         assert_eq!(receiver("masked_fill"), Some("input"));
-        assert_eq!(Function::find("max", false).map(|function| function.gives), Some(Gives::Same));
-        assert_eq!(Function::find("max", true).map(|function| function.gives), Some(Gives::Several));
     }
 
     #[test]

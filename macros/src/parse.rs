@@ -351,6 +351,11 @@ fn positional(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Sequen
         if content.peek(Ident) && content.peek2(Token![:]) && !content.peek2(Token![::]) {
             return Err(content.error("named layers stand in braces: `Sequential { name: LAYER, .. }`"));
         }
+        if content.peek(Ident) && content.peek2(Token![=]) {
+            let message =
+                "a `Sequential` has no options; on its field `#[model(requires_grad = false)]` is for all its layers";
+            return Err(content.error(message));
+        }
         let mut node = node(&content, mistakes)?;
         give(&mut node, options);
         members.push(Member { attributes, visibility, name, node });

@@ -96,6 +96,9 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         let is_model = !inputs.is_empty();
         steps.warnings.extend(unused(&body, &mut forward, &used, is_model, has_steps));
     }
+    if let (Some(forward), false, true) = (&forward, has_steps, mistakes.is_empty()) {
+        steps.cut.extend(untrainable(forward, &outputs, &functions, &body));
+    }
     let helpers = functions;
     Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward, steps }
 }
@@ -111,6 +114,21 @@ fn split(body: Sequence<ast::Layer>, form: Form) -> (Vec<Member<ast::Layer>>, Se
     let Sequence { style, members } = body;
     let (optimizers, members) = members.into_iter().partition(is_optimizer);
     (optimizers, Sequence { style, members })
+}
+
+/// The layers that can not be trained through the results of a `forward`, as it cuts them off without saying so.
+fn untrainable(forward: &Forward, outputs: &[ast::Extents], helpers: &[Helper], body: &Sequence<Layer>) -> Vec<Cut> {
+    let mut found = Vec::new();
+    for (field, cuts) in flow::cut_off(forward, outputs, helpers) {
+        let member = body.members.iter().find(|member| crate::expand::segment(&member.name) == field);
+        let Some(member) = member.filter(|member| steps::has_parameters(&member.node)) else { continue };
+        let message = format!(
+            "no gradient reaches the parameters of `{field}` from the results of `forward`: where that is meant, write \
+             `.detach()`"
+        );
+        found.push(Cut { place: Place::of(&member.name), message, cuts });
+    }
+    found
 }
 
 /// A warning for each field that neither `forward` nor a program applies.

@@ -1,6 +1,5 @@
 //! The tensor operations, `torch.<op>(inputs.., attributes..)`, as methods of values.
 
-use kiln_graph::build::AxisList;
 use kiln_graph::{DType, Shape, Value, functions};
 use serde_json::Value as Json;
 
@@ -11,7 +10,9 @@ use crate::graphs::Given;
 pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Value<'g>>, Refusal> {
     let inputs = given.inputs();
     let value = match inputs[..] {
-        _ if matches!(op, "cat" | "stack") => joined(op, &inputs, axis(attributes, "dim")?)?,
+        [] => return Err(Refusal::Case("no operands".into())),
+        _ if op == "cat" => functions::cat(&inputs, axis(attributes, "dim")?),
+        _ if op == "stack" => functions::stack(&inputs, axis(attributes, "dim")?),
         [x] if matches!(op, "split" | "chunk") => return pieces(op, x, attributes),
         [x] if matches!(op, "max_dim" | "min_dim") => return extreme(op, x, attributes),
         [x] => match unary(op, x).or_else(|| scalar(op, x, attributes)).or_else(|| reduction(op, x, attributes)) {
@@ -19,7 +20,7 @@ pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Resu
             None => movement(op, x, attributes)?,
         },
         [a, b] => binary(op, a, b, attributes)?,
-        [condition, a, b] if op == "where" => condition.ne(0).select(a, b),
+        [condition, a, b] if op == "where" => functions::where_(condition.ne(0), a, b),
         _ if op == "scaled_dot_product_attention" => attention(&inputs, attributes),
         _ => return Err(Refusal::later(op)),
     };
@@ -27,16 +28,8 @@ pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Resu
 }
 
 /// An axis as PyTorch gives it: from the end if negative.
-fn axis(attributes: &Attributes, name: &str) -> Result<i32, Refusal> {
-    Ok(attributes.int(name).ok_or_else(|| Refusal::Case(format!("no `{name}`")))? as i32)
-}
-
-/// The axes of a reduction; all if none are given.
-fn axes(attributes: &Attributes, name: &str) -> AxisList {
-    match attributes.ints(name) {
-        Some(axes) => AxisList::from(&axes.iter().map(|&axis| axis as i32).collect::<Vec<_>>()[..]),
-        None => AxisList::from(..),
-    }
+fn axis(attributes: &Attributes, name: &str) -> Result<isize, Refusal> {
+    attributes.int(name).ok_or_else(|| Refusal::Case(format!("no `{name}`")))
 }
 
 /// Operations of one tensor and nothing else.
@@ -69,60 +62,41 @@ fn scalar<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Value<'
         "rdiv_scalar" => number("other")? / x,
         "pow_scalar" => x.pow(number("exponent")?),
         "scalar_pow" => x.graph().scalar(number("base")?).pow(x),
-        "clamp" => x.clamp(number("min").unwrap_or(f64::NEG_INFINITY), number("max").unwrap_or(f64::INFINITY)),
+        "clamp" => functions::clamp(x, number("min"), number("max")),
         _ => return None,
     })
 }
 
 fn reduction<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Value<'g>> {
-    let over = || axes(attributes, "dim");
+    let dims = attributes.ints("dim");
+    let (dim, keepdim) = (dims.as_deref(), attributes.flag("keepdim"));
     let correction = attributes.f64("correction").unwrap_or(1.0);
-    let reduced = match op {
-        "sum" => x.sum(over()),
-        "mean" => x.mean(over()),
-        "prod" => x.prod(over()),
-        "amax" | "max" => x.amax(over()),
-        "amin" | "min" => x.amin(over()),
-        "var" => x.var(over(), correction),
-        "std" => x.var(over(), correction).sqrt(),
+    Some(match op {
+        "sum" => functions::sum(x, dim, keepdim),
+        "mean" => functions::mean(x, dim, keepdim),
+        "prod" => functions::prod(x, dim, keepdim),
+        "amax" | "max" => functions::amax(x, dim, keepdim),
+        "amin" | "min" => functions::amin(x, dim, keepdim),
+        "var" => functions::var(x, dim, correction, keepdim),
+        "std" => functions::std(x, dim, correction, keepdim),
         "norm" => match attributes.f64("p") {
-            Some(1.0) => x.abs().sum(over()),
-            Some(2.0) => x.square().sum(over()).sqrt(),
-            None if attributes.text("p") == Some("inf") => x.abs().amax(over()),
+            Some(1.0) => functions::sum(x.abs(), dim, keepdim),
+            Some(2.0) => functions::sum(x.square(), dim, keepdim).sqrt(),
+            None if attributes.text("p") == Some("inf") => functions::amax(x.abs(), dim, keepdim),
             None => return None,
-            Some(p) => x.abs().pow(p).sum(over()).pow(1.0 / p),
+            Some(p) => functions::sum(x.abs().pow(p), dim, keepdim).pow(1.0 / p),
         },
-        "cumsum" => x.cumsum(attributes.int("dim")? as i32),
-        "logsumexp" => x.logsumexp(attributes.int("dim")? as i32),
-        "argmax" | "argmin" => {
-            let (x, axis) = match attributes.int("dim") {
-                Some(axis) => (x, axis as i32),
-                None => (x.reshape([x.shape().elements()]), 0),
-            };
-            if op == "argmax" { x.argmax(axis) } else { x.argmin(axis) }
-        }
+        "logsumexp" => functions::logsumexp(x, attributes.int("dim")?, keepdim),
+        "argmax" => functions::argmax(x, attributes.int("dim"), keepdim),
+        "argmin" => functions::argmin(x, attributes.int("dim"), keepdim),
         _ => return None,
-    };
-    if !attributes.flag("keepdim") {
-        return Some(reduced);
-    }
-    let rank = x.shape().rank() as isize;
-    let mut kept = x.shape();
-    for axis in attributes.ints("dim").unwrap_or_else(|| (0..rank).collect()) {
-        let position = axis.rem_euclid(rank);
-        kept = kept.with(position as usize, 1);
-    }
-    Some(reduced.reshape(kept))
+    })
 }
 
 /// The extreme along an axis and its index; the first index takes the whole gradient.
 fn extreme<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Vec<Value<'g>>, Refusal> {
-    let axis = axis(attributes, "dim")?;
-    let index = if op == "max_dim" { x.argmax(axis) } else { x.argmin(axis) };
-    let position = axis.rem_euclid(x.shape().rank() as i32);
-    let kept = index.unsqueeze(position);
-    let extreme = x.gather(position, kept);
-    Ok(if attributes.flag("keepdim") { vec![extreme, kept] } else { vec![extreme.squeeze(position), index] })
+    let (axis, keepdim) = (axis(attributes, "dim")?, attributes.flag("keepdim"));
+    Ok(if op == "max_dim" { functions::max(x, axis, keepdim) } else { functions::min(x, axis, keepdim) })
 }
 
 fn binary<'g>(op: &str, a: Value<'g>, b: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusal> {
@@ -137,39 +111,22 @@ fn binary<'g>(op: &str, a: Value<'g>, b: Value<'g>, attributes: &Attributes) -> 
         "minimum" => a.minimum(b),
         "matmul" => a.matmul(b),
         "gather" => a.gather(axis(attributes, "dim")?, b),
-        "index_select" => {
-            let axis = axis(attributes, "dim")?;
-            a.transpose(0, axis).take_rows(b).transpose(0, axis)
-        }
+        "index_select" => functions::index_select(a, axis(attributes, "dim")?, b),
         _ => return Err(Refusal::later(op)),
     })
 }
 
 /// Operations that move elements.
 fn movement<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusal> {
-    let shape = x.shape();
     Ok(match op {
-        "expand" => {
-            let sizes = attributes.ints("sizes").unwrap_or_default();
-            let added = sizes.len().saturating_sub(shape.rank());
-            let extent = |(place, &size): (usize, &isize)| match usize::try_from(size) {
-                Ok(size) => size,
-                Err(_) => shape.dims()[place - added],
-            };
-            x.broadcast_to(&sizes.iter().enumerate().map(extent).collect::<Vec<_>>()[..])
-        }
+        "expand" => functions::expand(x, &extents(attributes, "sizes")?),
         "flatten" => {
             let (start, end) = (attributes.int("start_dim").unwrap_or(0), attributes.int("end_dim").unwrap_or(-1));
-            kiln_graph::layers::reshape::flatten(x, start, end)
+            functions::flatten(x, start, end)
         }
-        "flip" => x.reverse(axes(attributes, "dims")),
+        "flip" => functions::flip(x, &attributes.ints("dims").unwrap_or_default()),
         "pad" => padded(x, attributes)?,
-        "permute" => {
-            let rank = shape.rank() as isize;
-            let dims = attributes.ints("dims").unwrap_or_default();
-            let order: Vec<usize> = dims.iter().map(|&axis| axis.rem_euclid(rank) as usize).collect();
-            x.permute(&order)
-        }
+        "permute" => functions::permute(x, &attributes.ints("dims").unwrap_or_default()),
         "repeat" => {
             let repeats = attributes.sizes("repeats", 1, 1)?;
             let mut y = x;
@@ -181,16 +138,11 @@ fn movement<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Value
             }
             y
         }
-        "reshape" => {
-            let extent = |&extent: &isize| usize::try_from(extent).unwrap_or(Shape::INFERRED);
-            let extents: Vec<usize> = attributes.ints("shape").unwrap_or_default().iter().map(extent).collect();
-            functions::reshape(x, &extents)
-        }
+        "reshape" => functions::reshape(x, &extents(attributes, "shape")?),
         "slice" => sliced(x, attributes)?,
-        "squeeze" => match attributes.get("dim") {
-            Some(_) if attributes.int("dim").is_some_and(|axis| at(shape, axis) != Some(1)) => x,
-            Some(_) => x.squeeze(axes(attributes, "dim")),
-            None => x.reshape(&shape.dims().iter().copied().filter(|&extent| extent != 1).collect::<Vec<_>>()[..]),
+        "squeeze" => match attributes.ints("dim") {
+            Some(dim) => functions::squeeze(x, &dim),
+            None => functions::squeeze(x, &(0..x.shape().rank() as isize).collect::<Vec<_>>()),
         },
         "transpose" => x.transpose(axis(attributes, "dim0")?, axis(attributes, "dim1")?),
         "unsqueeze" => x.unsqueeze(axis(attributes, "dim")?),
@@ -198,24 +150,17 @@ fn movement<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Value
     })
 }
 
-/// The extent of an axis that may count from the end.
-fn at(shape: Shape, axis: isize) -> Option<usize> {
-    let position = if axis < 0 { axis + shape.rank() as isize } else { axis };
-    shape.dims().get(usize::try_from(position).ok()?).copied()
-}
-
-fn joined<'g>(op: &str, parts: &[Value<'g>], axis: i32) -> Result<Value<'g>, Refusal> {
-    let first = parts.first().ok_or_else(|| Refusal::Case("nothing to join".into()))?;
-    if op == "cat" {
-        return Ok(first.graph().concat(parts, axis));
-    }
-    let rows: Vec<Value> = parts.iter().map(|part| part.unsqueeze(axis)).collect();
-    Ok(first.graph().concat(&rows, axis))
+/// A shape of which one extent may be -1.
+fn extents(attributes: &Attributes, name: &str) -> Result<Vec<usize>, Refusal> {
+    let extent = |extent: isize| match extent {
+        -1 => Ok(Shape::INFERRED),
+        extent => usize::try_from(extent).map_err(|_| Refusal::Unsigned(name.into())),
+    };
+    attributes.ints(name).unwrap_or_default().into_iter().map(extent).collect()
 }
 
 fn pieces<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Vec<Value<'g>>, Refusal> {
     let axis = attributes.int("dim").unwrap_or(0);
-    let extent = at(x.shape(), axis).ok_or_else(|| Refusal::Error(format!("no axis {axis}")))?;
     if op == "chunk" {
         return Ok(functions::chunk(x, attributes.sizes("chunks", 1, 1)?[0], axis));
     }
@@ -223,16 +168,7 @@ fn pieces<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Vec<Val
     if !attributes.get("split_size_or_sections").is_some_and(Json::is_array) {
         return Ok(functions::split(x, sizes[0], axis));
     }
-    // Parts of different sizes are slices one after the other.
-    let (mut start, mut pieces) = (0, Vec::new());
-    for size in sizes {
-        pieces.push(x.slice(axis as i32, start..start + size, 1));
-        start += size;
-    }
-    if start < extent {
-        return Err(Refusal::later("split into parts of given sizes as a function of Kiln"));
-    }
-    Ok(pieces)
+    Ok(functions::split_with_sizes(x, &sizes, axis))
 }
 
 /// Per axis an integer, `[stop]` or `[start, stop, step]`, as Python's slices.

@@ -68,7 +68,7 @@ model! {
     }
 
     fn forward(x: [N, 10]) -> [N] {
-        let best = fc(x).argmax(1);
+        let best = fc(x).detach().argmax(1);
         best.sqrt()
     }
 }

@@ -68,6 +68,7 @@ model! {
         let d = (a, b);
         let (e, f) = x;
         let g = fc(x, x);
+        let h = fc(x).0;
         fc(x)
     }
 }

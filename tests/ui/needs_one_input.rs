@@ -1,5 +1,4 @@
 use kiln::prelude::*;
-use kiln::Predictor;
 
 model! {
     struct Two {
@@ -12,6 +11,7 @@ model! {
     }
 }
 
-fn main() {
-    _ = Predictor::new(Two::init(0)).build();
-}
+// What a trainer asks for.
+const INPUT: Shape = Two::INPUT;
+
+fn main() {}

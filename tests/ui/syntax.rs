@@ -16,6 +16,13 @@ model! {
 }
 
 model! {
+    #[model(input = [10])]
+    struct Frozen {
+        head: Sequential(Linear(10, 10), requires_grad = false),
+    }
+}
+
+model! {
     struct Free {
         fc: Linear(10, 10),
     }
@@ -67,5 +74,5 @@ model! {
 }
 
 fn main() {
-    let _ = (Unfinished::init(1), Names::init(1), Free::init(1), Unshaped::init(1), Pair::init(1), Stepped::init(1), Twice::init(1));
+    let _ = (Unfinished::init(1), Names::init(1), Frozen::init(1), Free::init(1), Unshaped::init(1), Pair::init(1), Stepped::init(1), Twice::init(1));
 }

@@ -7,15 +7,14 @@ use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor, places, strides};
 use crate::op::{Axes, Op, ReduceOp, SliceSpec};
+use crate::shape::functions as rules;
 use crate::shape::{DType, MAX_RANK, Shape, ShapeError};
 
 /// `T[s] -> T[t]`, as many elements.
 pub(super) fn infer_reshape(op: &Op, operands: &[Type], to: Shape) -> Result<Type, ShapeError> {
     let [x] = operands_of(op, operands)?;
-    if x.shape.elements() != to.elements() {
-        return Err(ShapeError::Elements { from: x.shape, to });
-    }
-    Ok(Type { dtype: x.dtype, shape: to })
+    let shape = rules::reshape(op.mnemonic(), x.shape, to.dims())?;
+    Ok(Type { dtype: x.dtype, shape })
 }
 
 /// `T[s] -> T[s permuted]`.
@@ -52,15 +51,10 @@ pub(super) fn infer_broadcast(op: &Op, operands: &[Type], to: Shape) -> Result<T
 pub(super) fn infer_slice(op: &Op, operands: &[Type], slice: SliceSpec) -> Result<Type, ShapeError> {
     let [x] = operands_of(op, operands)?;
     let mut shape = x.shape;
-    for (axis, &extent) in x.shape.dims().iter().enumerate() {
+    for axis in 0..x.shape.rank() {
         let (start, limit, step) = (slice.start[axis], slice.limit[axis], slice.step[axis]);
-        if step == 0 {
-            return Err(ShapeError::Attribute { op: op.mnemonic(), rule: "the step must be at least 1" });
-        }
-        if start > limit || limit > extent {
-            return Err(ShapeError::Range { axis, start, limit, shape: x.shape });
-        }
-        shape = shape.with(axis, (limit - start).div_ceil(step));
+        let sliced = rules::slice(op.mnemonic(), x.shape, axis as isize, start, limit, step)?;
+        shape = shape.with(axis, sliced.dim(axis));
     }
     Ok(Type { dtype: x.dtype, shape })
 }
@@ -84,20 +78,13 @@ pub(super) fn infer_pad(
 
 /// `T[.., d0, ..], T[.., d1, ..], .. -> T[.., d0 + d1 + .., ..]`.
 pub(super) fn infer_concat(op: &Op, operands: &[Type], along: usize) -> Result<Type, ShapeError> {
-    let Some((first, rest)) = operands.split_first() else {
-        return Err(ShapeError::Operands { op: op.mnemonic(), expected: 1, found: 0 });
-    };
-    axis(op, along, first.shape)?;
-    let mut shape = first.shape;
-    for (position, part) in rest.iter().enumerate() {
-        same_type(op, position + 1, first.dtype, part.dtype)?;
-        rank(op, shape.rank(), part.shape)?;
-        if part.shape.with(along, first.shape.dim(along)) != first.shape {
-            return Err(ShapeError::Mismatch { op: op.mnemonic(), left: first.shape, right: part.shape });
-        }
-        shape = shape.with(along, shape.dim(along) + part.shape.dim(along));
+    let shapes: Vec<Shape> = operands.iter().map(|part| part.shape).collect();
+    let shape = rules::cat(op.mnemonic(), &shapes, along as isize)?;
+    let dtype = operands[0].dtype;
+    for (position, part) in operands.iter().enumerate() {
+        same_type(op, position, dtype, part.dtype)?;
     }
-    Ok(Type { dtype: first.dtype, shape })
+    Ok(Type { dtype, shape })
 }
 
 /// `T[s] -> T[s]`.

@@ -531,6 +531,26 @@ pub const fn split(op: &'static str, x: Type, size: usize, dim: isize) -> Result
     Ok(types)
 }
 
+/// Parts of an axis of the given extents, which add up to its own.
+pub const fn split_with_sizes(op: &'static str, x: Type, sizes: &[usize], dim: isize) -> Result<Types, ShapeError> {
+    let axis = ok!(known_axis(op, x.shape, dim));
+    if sizes.len() > MAX_RESULTS {
+        return Err(ShapeError::Attribute { op, rule: "at most 16 parts are possible" });
+    }
+    let mut types = Types::none();
+    let mut sum = 0usize;
+    let mut part = 0;
+    while part < sizes.len() {
+        types = types.and(Type::new(x.dtype, x.shape.with(axis, sizes[part])));
+        sum = sum.saturating_add(sizes[part]);
+        part += 1;
+    }
+    if sum != x.shape.dim(axis) {
+        return Err(ShapeError::Mismatch { op, left: x.shape, right: x.shape.with(axis, sum) });
+    }
+    Ok(types)
+}
+
 /// The extreme along an axis, and its i32 index.
 pub const fn extreme(op: &'static str, x: Type, dim: isize, keepdim: bool) -> Result<Types, ShapeError> {
     let shape = ok!(reduce_one(op, x.shape, Some(dim), keepdim));

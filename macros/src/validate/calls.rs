@@ -31,11 +31,7 @@ impl Scope<'_> {
                     return self.mistake(name, format!("`{name}` is a value, and no layer that could be applied"));
                 }
                 None if Known::find(&name.to_string()).is_some() => {
-                    let message = format!(
-                        "a layer has parameters, so it is a field: declare `name: {name}(..)` in the struct, and apply \
-                         it here as `name(x)`"
-                    );
-                    return self.mistake(name, message);
+                    return self.not_a_function(name, &name.to_string());
                 }
                 None => return self.named_call(call, name),
             }
@@ -63,7 +59,7 @@ impl Scope<'_> {
         if let Some(known) = losses::Known::find(text) {
             return self.loss(known, call).map(Meaning::from);
         }
-        let function = Function::find(text, call.args.len() > 1);
+        let function = self.overload(text, false, &call.args);
         if let Some(function) = function
             && (function.form == Form::Function || call.args.iter().any(|argument| self.is_tensor(argument)))
         {
@@ -83,11 +79,52 @@ impl Scope<'_> {
                 Some(near) => {
                     self.mistake(name, format!("there is no function `{text}` of tensors; did you mean `{near}`?"))
                 }
-                None => self.not_in_scope(name),
+                None => match Known::written_in_snake_case(text) {
+                    Some(layer) => self.not_a_function(name, layer.name),
+                    None => self.not_in_scope(name),
+                },
             };
         };
         let arguments = round(numbers, call.paren_token.span.join());
         Some(Meaning::Value(Value::Number(quote!(#name #arguments))))
+    }
+
+    /// A layer that is called like a function: `ReLU(x)` or `max_pool2d(x, 2)`.
+    fn not_a_function<T>(&mut self, name: &Ident, layer: &str) -> Option<T> {
+        let message = format!(
+            "a layer has parameters, so it is a field: declare `name: {layer}(..)` in the struct, and apply it here as \
+             `name(x)`"
+        );
+        self.mistake(name, message)
+    }
+
+    /// The row of a name that the arguments fit as far as their tokens tell, or the first one.
+    fn overload(&self, name: &str, method: bool, arguments: &Punctuated<Expr, Token![,]>) -> Option<&'static Function> {
+        let fits = |function: &&Function| {
+            let receiver = method.then(|| function.receiver());
+            let mut open = (0..function.parameters.len()).filter(|position| Some(*position) != receiver);
+            let mut given = Vec::new();
+            let each = arguments.iter().all(|argument| {
+                let (word, value) = named(argument);
+                let position = match word {
+                    Some(word) => function.parameters.iter().position(|parameter| word == parameter.name),
+                    None => open.next(),
+                };
+                given.extend(position);
+                let listed = matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_));
+                position.is_some_and(|position| match function.parameters[position].kind {
+                    Kind::Tensor(_) | Kind::Operand(_) => self.is_tensor(value) && !listed,
+                    Kind::Tensors => listed,
+                    Kind::OptionalAxes => !self.is_tensor(value),
+                    kind => !self.is_tensor(value) && (!listed || several(kind)),
+                })
+            });
+            let missing = function.parameters.iter().enumerate().any(|(position, parameter)| {
+                parameter.default.is_none() && Some(position) != receiver && !given.contains(&position)
+            });
+            each && !missing
+        };
+        Function::all(name).find(fits).or_else(|| Function::find(name))
     }
 
     /// A function by a path, which is a constant one of the user's.
@@ -243,7 +280,7 @@ impl Scope<'_> {
         if name == "size" {
             return self.size(tensor, call);
         }
-        match Function::find(name, !args.is_empty()) {
+        match self.overload(name, true, args) {
             Some(function) if function.form != Form::Function => {
                 return self.table(function, Some(tensor), method, args, &Expr::MethodCall(call.clone()));
             }

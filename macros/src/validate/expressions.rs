@@ -171,7 +171,22 @@ impl Scope<'_> {
             }
             Expr::Field(field) => match self.meaning(&field.base)? {
                 Meaning::Layer(layer) => self.step(layer, Step::Member(field.member.clone()), &field.base),
-                Meaning::Value(_) => self.mistake(&field.member, "only a model and a `Sequential` have fields"),
+                Meaning::Value(Value::Tensor(_) | Value::Tuple(_)) => {
+                    let tensor = spaced(&field.base);
+                    let message = match &field.member {
+                        syn::Member::Named(name) if name == "shape" => {
+                            format!("a tensor has no fields; the extent of axis 1 is `{tensor}.size(1)`")
+                        }
+                        syn::Member::Named(name) if name == "T" || name == "mT" => {
+                            format!("a tensor has no fields; transposed it is `{tensor}.transpose(-2, -1)`")
+                        }
+                        _ => "a tensor has no fields; several values are taken apart by `let (a, b) = ..;`".to_string(),
+                    };
+                    self.mistake(&field.member, message)
+                }
+                Meaning::Value(Value::Number(_)) => {
+                    self.mistake(&field.member, "only a model and a `Sequential` have fields")
+                }
             },
             Expr::Call(call) => self.call(call),
             Expr::MethodCall(call) => self.method(call),
@@ -303,7 +318,7 @@ impl Scope<'_> {
 
     /// The function behind an operator.
     fn operator(&mut self, name: &str, arguments: Vec<Argument>, expression: &Expr) -> Tensor {
-        let function = Function::find(name, true).expect("operators are rows of the table");
+        let function = Function::find(name).expect("operators are rows of the table");
         let (text, place) = (spaced(expression), Place::of(expression));
         Tensor::Call(Box::new(Call { function, name: place.first, arguments, text, place }))
     }

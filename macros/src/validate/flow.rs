@@ -7,8 +7,8 @@
 use proc_macro2::Span;
 
 use super::steps::{Optimizer, Program};
-use crate::ast::{ParameterKind, Place};
-use crate::body::{Access, Argument, Block, Call, Gradient, Helper, If, Loss, Statement, Step, Tensor, Value};
+use crate::ast::{Extents, ParameterKind, Place};
+use crate::body::{Access, Argument, Block, Call, Forward, Gradient, Helper, If, Loss, Statement, Step, Tensor, Value};
 use crate::losses::Reduction;
 use crate::methods::Gives;
 
@@ -157,6 +157,38 @@ pub fn follow(program: &Program, optimizers: &[Optimizer], helpers: &[Helper]) -
         walk.found.results.push((flow.scalar, flow.integer));
     }
     walk.found
+}
+
+/// The fields that the results of a `forward` depend on only through functions that have no gradient, and by which each is
+/// cut off. What a `detach` or a `no_grad` cuts off is meant so, and results of whole numbers are not trained.
+pub fn cut_off(forward: &Forward, outputs: &[Extents], helpers: &[Helper]) -> Vec<(String, Vec<(Span, String)>)> {
+    let mut walk = Walk { optimizers: &[], helpers, names: Vec::new(), values: 0, found: Found::default() };
+    forward.inputs.iter().for_each(|name| walk.declare(&name.to_string(), Flow::default()));
+    forward.body.statements.iter().for_each(|statement| walk.statement(statement));
+    let results = forward.body.value.as_ref().map(|value| walk.values(value, outputs.len())).unwrap_or_default();
+    let is_float = |extents: &Extents| extents.element.as_ref().is_none_or(|element| element == "f32");
+    let trained = results.iter().zip(outputs).filter(|(_, output)| is_float(output));
+    let flow = trained.fold(Flow::default(), |flow, (result, _)| flow.and(result));
+    let fields = |sources: &[Source]| -> Vec<String> {
+        sources
+            .iter()
+            .filter_map(|source| if let Source::Layer(given) = source { given.field().cloned() } else { None })
+            .collect()
+    };
+    let (meant, others): (Vec<&Stop>, Vec<&Stop>) = flow.cuts.iter().partition(|stop| !stop.what.starts_with('`'));
+    let mut spared = fields(&flow.live);
+    meant.iter().for_each(|stop| spared.extend(fields(&stop.from)));
+    let mut found: Vec<(String, Vec<(Span, String)>)> = Vec::new();
+    for stop in others {
+        for field in fields(&stop.from).into_iter().filter(|field| !spared.contains(field)) {
+            let cut = (stop.place, stop.what.clone());
+            match found.iter_mut().find(|(known, _)| *known == field) {
+                Some((_, cuts)) => cuts.push(cut),
+                None => found.push((field, vec![cut])),
+            }
+        }
+    }
+    found
 }
 
 struct Walk<'a> {

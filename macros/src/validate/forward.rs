@@ -486,7 +486,7 @@ impl<'a> Scope<'a> {
 
 /// `tensor.detach()`
 fn detached(tensor: Tensor, name: Span, text: &str, place: Place) -> Tensor {
-    let function = Function::find("detach", false).expect("a row of the table");
+    let function = Function::find("detach").expect("a row of the table");
     let (arguments, text) = (vec![Argument::Tensor(tensor)], text.to_string());
     Tensor::Call(Box::new(Call { function, name, arguments, text, place }))
 }

@@ -171,7 +171,7 @@ fn trace(steps: &mut Steps, layers: &Sequence<Layer>, functions: &[Helper]) {
 }
 
 /// Whether something is trained in a node; of other models it is not known.
-fn has_parameters(node: &Node<Layer>) -> bool {
+pub fn has_parameters(node: &Node<Layer>) -> bool {
     match node {
         // One that says whether it is trained means it.
         Node::Layer(Layer { requires_grad: Some(_), .. }) => false,

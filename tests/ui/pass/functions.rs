@@ -85,7 +85,9 @@ model! {
         let masked = where(mask, y, 0.0) + y.masked_fill(mask, 1) + mask.float() + y.where(mask, zeros_like(y)) + ones_like(y) + full_like(y, 3);
         let picked = y.gather(2, y.argmax(2, keepdim = true)) + y.int().float();
         let (least, place) = y.min(1);
-        let total = parts + sums + spread + soft + powers + products + masked + picked + least.unsqueeze(1);
+        let (front, back) = y.split([1, 2], dim = 1);
+        let ends = max(front, back.amax(1, keepdim = true)) + front.min(back);
+        let total = parts + sums + spread + soft + powers + products + masked + picked + least.unsqueeze(1) + ends.sum(1, true);
         let padded = total.pad([1, 1]).narrow(2, 1, 4) + shapes;
         let chosen = place.float() + index.float() * (index != 0).float();
         (padded.flatten(1) + cat((chosen, chosen, chosen), 1), y.flatten(1).argmax(dim = 1) + index.sum(1))

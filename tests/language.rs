@@ -1,0 +1,217 @@
+//! What a `forward` computes: bodies of every kind against the same computation written with the builder, by the
+//! interpreter and compiled; models of several inputs and outputs; functions of a model's own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kiln::graph::interpret::{Tensor, interpret};
+use kiln::graph::layers::linear::linear;
+use kiln::graph::{Builder, DType, Graph, Role, Type, Value, functions, optimize};
+use kiln::jit::{CompileOptions, Program, Session, States};
+use kiln::prelude::*;
+use kiln::runtime::Pool;
+use kiln::runtime::random::uniform;
+use ndarray::{ArrayD, IxDyn};
+
+const ROWS: usize = 5;
+const WIDTHS: [usize; 2] = [6, 6];
+
+model! {
+    struct Two {
+        a: Linear(3, 6),
+        b: Linear(4, 6),
+    }
+
+    fn forward(x: [N, 3], y: [N, 4]) -> ([N, 6], [N, 2, 6]) {
+        let (p, q) = (a(x), b(y));
+        (p * q.softmax(1), stack((p, q), 1))
+    }
+}
+
+model! {
+    struct Nested {
+        two: Two,
+        lists: [Linear(6, 6); 3],
+        others: [Linear(6, 6); 3],
+    }
+
+    fn forward(x: [N, 3], y: [N, 4]) -> [N, 6] {
+        let (sum, both) = two(x, y);
+        for (i, (l, o)) in lists.iter().zip(others.iter()).enumerate() {
+            sum = mixed(l(sum), o(sum), i);
+        }
+        for o in others.iter().rev() {
+            sum = o(sum).tanh();
+        }
+        for k in [1, 2, 4] {
+            sum = sum / k;
+        }
+        for k in WIDTHS {
+            sum = sum * (k as f64);
+        }
+        let (first, second) = both.chunk(2, dim = 1);
+        (first, second) = (second, first);
+        sum + (first - second.square()).squeeze(1)
+    }
+
+    fn mixed(a: [N, 6], b: [N, 6], i: usize) -> [N, 6] {
+        let scale = 1.0 + (i as f64);
+        larger(a * scale, b)
+    }
+
+    fn larger(a, b) {
+        where(a > b, a, b)
+    }
+}
+
+model! {
+    struct Shapes {
+        fc: Linear(12, 12),
+    }
+
+    fn forward(x: [N, 12]) -> [N, 12] {
+        let image = fc(x).view(N, 3, -1);
+        let turned = image.transpose(1, 2).reshape([N, x.size(1)]);
+        let padded = image.pad([1, 1], value = 0.5).narrow(2, 1, 4).flatten(1);
+        let folded = image.mean(dim = (1, 2), keepdim = true).expand(-1, 3, 4).flip(2).flatten(1);
+        let (largest, place) = image.max(2);
+        let picked = image.gather(2, place.unsqueeze(2)).squeeze(2);
+        let rest = cat((largest, picked, x.narrow(1, 0, 6).clamp(max = 0.2)), dim = -1);
+        turned + padded + folded * rest
+    }
+}
+
+/// The result of a linear layer by its name.
+fn layer<'g>(g: &'g Builder, name: &str, x: Value<'g>, out: usize) -> Value<'g> {
+    let width = x.shape().dim(x.shape().rank() - 1);
+    let weight = g.state(&format!("{name}.weight"), Type::f32([out, width]));
+    linear(x, weight, Some(g.state(&format!("{name}.bias"), Type::f32([out]))))
+}
+
+fn two<'g>(g: &'g Builder, path: &str, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
+    let (p, q) = (layer(g, &format!("{path}a"), inputs[0], 6), layer(g, &format!("{path}b"), inputs[1], 6));
+    vec![p * q.softmax(1), g.concat(&[p.unsqueeze(1), q.unsqueeze(1)], 1)]
+}
+
+fn nested<'g>(g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
+    let results = two(g, "two.", inputs);
+    let (mut sum, both) = (results[0], results[1]);
+    for i in 0..3 {
+        let a = layer(g, &format!("lists.{i}"), sum, 6) * (1.0 + i as f64);
+        let b = layer(g, &format!("others.{i}"), sum, 6);
+        sum = a.maximum(b);
+    }
+    for i in (0..3).rev() {
+        sum = layer(g, &format!("others.{i}"), sum, 6).tanh();
+    }
+    sum = sum * (36.0 / 8.0);
+    let (first, second) = (both.slice(1, 1..2, 1), both.slice(1, 0..1, 1));
+    vec![sum + (first - second * second).reshape([ROWS, 6])]
+}
+
+fn shapes<'g>(g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
+    let x = inputs[0];
+    let image = layer(g, "fc", x, 12).reshape([ROWS, 3, 4]);
+    let turned = image.permute(&[0, 2, 1]).reshape([ROWS, 12]);
+    let folded = image.mean_keep([1, 2]).broadcast_to([ROWS, 3, 4]).reshape([ROWS, 12]);
+    let largest = image.amax(2);
+    let rest = g.concat(&[largest, largest, x.slice(1, 0..6, 1).minimum(0.2)], 1);
+    vec![turned + image.reshape([ROWS, 12]) + folded * rest]
+}
+
+/// A function of the builder and the inputs.
+type Build = for<'g> fn(&'g Builder, &[Value<'g>]) -> Vec<Value<'g>>;
+
+fn graph(inputs: &[Type], build: impl for<'g> Fn(&'g Builder, &[Value<'g>]) -> Vec<Value<'g>>) -> Graph {
+    let g = Builder::new("language");
+    let values: Vec<Value<'_>> = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| g.input_of(&format!("input.{i}"), Type { shape: ty.shape.with(0, ROWS), ..*ty }))
+        .collect();
+    for (i, value) in build(&g, &values).into_iter().enumerate() {
+        g.output(&format!("output.{i}"), value);
+    }
+    g.finish().expect("the types fit")
+}
+
+/// Values for all inputs of a graph, the same for the same name.
+fn feeds(graph: &Graph) -> HashMap<String, Tensor<f64>> {
+    let tensor = |name: &str, ty: Type| {
+        let stream = name.bytes().fold(7, |hash: u32, byte| hash.wrapping_mul(31) ^ u32::from(byte));
+        let number = |place: usize| f64::from(2.0 * uniform(3, 0, stream, place as u64) - 1.0);
+        assert_eq!(ty.dtype, DType::F32);
+        Tensor::floats(ty.shape, (0..ty.shape.elements()).map(number))
+    };
+    graph.inputs.iter().map(|input| (input.name.clone(), tensor(&input.name, graph.ty(input.node)))).collect()
+}
+
+fn interpreted(graph: &Graph) -> HashMap<String, Vec<f64>> {
+    let results = interpret(graph, &feeds(graph)).expect("every input has a value");
+    results.outputs.into_iter().map(|(name, value)| (name, value.to_f64())).collect()
+}
+
+fn compiled(graph: &Graph) -> HashMap<String, Vec<f64>> {
+    let graph = &optimize(graph);
+    let program = Program::compile(graph, &CompileOptions::default()).expect("the graph is compiled");
+    let mut states = States::new();
+    let mut session = Session::new(Arc::new(program), &mut states, Arc::new(Pool::new(1))).expect("states are new");
+    for (name, value) in feeds(graph) {
+        let role = graph.inputs.iter().find(|input| input.name == name).map(|input| input.role);
+        let numbers = value.to_f64().into_iter().map(|number| number as f32).collect();
+        let array = ArrayD::from_shape_vec(IxDyn(value.ty().shape.dims()), numbers).expect("as many as the shape says");
+        if role == Some(Role::State) {
+            states.write(&name, array.view()).expect("the state is there");
+        } else {
+            let input = session.program().input(&name).expect("the input is there");
+            session.write_input_f32(input, array.view()).expect("the type fits");
+        }
+    }
+    session.run(&mut states).expect("all is there");
+    let output = |position: usize| session.output(position).iter().map(|&number| f64::from(number)).collect();
+    graph.outputs.iter().enumerate().map(|(position, result)| (result.name.clone(), output(position))).collect()
+}
+
+fn check<M: Model>(model: &M, expected: Build) {
+    let (found, expected) = (graph(M::INPUTS, |g, inputs| model.forward_all(g, inputs)), graph(M::INPUTS, expected));
+    let outputs: Vec<Type> = found.outputs.iter().map(|output| found.ty(output.node)).collect();
+    let declared: Vec<Type> = M::OUTPUTS.iter().map(|ty| Type { shape: ty.shape.with(0, ROWS), ..*ty }).collect();
+    assert_eq!(outputs, declared);
+    let expected = interpreted(&expected);
+    for (found, tolerance) in [(interpreted(&found), 1e-12), (compiled(&found), 1e-4)] {
+        for (name, expected) in &expected {
+            let difference = found[name].iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(difference < tolerance && found[name].len() == expected.len(), "{name}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn bodies_compute_what_they_say() {
+    check(&Two::init(0), |g, inputs| two(g, "", inputs));
+    check(&Nested::init(0), nested);
+    check(&Shapes::init(0), shapes);
+}
+
+#[test]
+fn a_model_of_several_inputs_refuses_one() {
+    let g = Builder::new("one");
+    let x = g.input("x", [ROWS, 3]);
+    let _ = Two::init(0).forward(&g, x);
+    assert_eq!(g.finish().err().map(|error| error.to_string()), Some("it takes 2 inputs, but is applied to 1".into()));
+    let g = Builder::new("three");
+    let x = g.input("x", [ROWS, 3]);
+    let _ = Two::init(0).forward_all(&g, &[x, x, x]);
+    assert!(g.finish().is_err());
+}
+
+#[test]
+fn functions_refuse_what_their_rules_refuse() {
+    let g = Builder::new("wrong");
+    let x = g.input("x", [2, 3]);
+    let _ = functions::reshape(x, &[4, 2]);
+    assert_eq!(
+        g.finish().err().map(|error| error.to_string()),
+        Some("shape [2, 3] has 6 elements, shape [4, 2] has 8".into())
+    );
+}
