@@ -2,7 +2,7 @@
 //! emitted kernels of its own vector width. It is what profiles are held against.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kiln_runtime::Pool;
 
@@ -11,8 +11,9 @@ use crate::emit::{ChoiceError, EmitterKind};
 use crate::kernel::{Access, Element, Index, Kernel, KernelBuilder, Value};
 use crate::target::Target;
 
-/// How often each kernel is run; the fastest run counts.
-const RUNS: usize = 12;
+/// Each kernel is run at least so often and for so long; the fastest run counts.
+const RUNS: usize = 8;
+const TIME: Duration = Duration::from_millis(60);
 
 /// The limits of a machine for some number of threads.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,7 @@ pub enum MachineError {
 }
 
 impl Machine {
-    /// Measures this machine with all threads of a pool, in about a quarter of a second.
+    /// Measures this machine with all threads of a pool, in about half a second.
     ///
     /// # Errors
     /// [`MachineError`], if there is no code for this machine.
@@ -63,8 +64,9 @@ impl Machine {
     }
 }
 
-/// Independent multiply-adds in registers, each on the factor that it overwrites; their number.
-fn multiply_adds(lanes: usize, threads: usize) -> (Kernel, usize) {
+/// Independent multiply-adds in registers, each on the factor that it overwrites, in one task for each thread; the number of
+/// their operations.
+pub fn multiply_adds(lanes: usize, threads: usize) -> (Kernel, usize) {
     const SUMS: usize = 10;
     const UNROLLED: usize = 4;
     const TURNS: usize = 20_000;
@@ -88,8 +90,8 @@ fn multiply_adds(lanes: usize, threads: usize) -> (Kernel, usize) {
     (b.finish(), 2 * threads * SUMS * lanes * UNROLLED * TURNS)
 }
 
-/// A copy that touches about so many bytes, and how many it reads and writes.
-fn copy(lanes: usize, threads: usize, bytes: usize) -> (Kernel, usize) {
+/// A copy that touches about so many bytes, in one task for each thread; how many it reads and writes.
+pub fn copy(lanes: usize, threads: usize, bytes: usize) -> (Kernel, usize) {
     const UNROLLED: usize = 4;
     let step = UNROLLED * lanes;
     let turns = bytes / (2 * size_of::<f32>()) / step / threads;
@@ -122,7 +124,9 @@ fn fastest(kernel: Kernel, emitter: EmitterKind, pool: &Pool) -> Result<f64, Mac
     let code = Arc::new(Code::new(&[kernel], emitter)?);
     let mut sequence = Sequence::new(code, end, &mut [], &[], &[call])?;
     let mut fastest = f64::INFINITY;
-    for _ in 0..RUNS {
+    let (begin, mut runs) = (Instant::now(), 0);
+    while runs < RUNS || begin.elapsed() < TIME {
+        runs += 1;
         let start = Instant::now();
         sequence.run(&mut [], pool)?;
         fastest = fastest.min(start.elapsed().as_secs_f64());
