@@ -13,7 +13,7 @@ use ndarray::{Array1, ArrayD};
 use serde_json::Value;
 
 use crate::measure::{Contender, Settings, measure};
-use crate::networks::{LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes};
+use crate::networks::{Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes};
 use crate::numbers::{initialise, input, labels, uniform};
 
 /// What is measured of a case.
@@ -36,13 +36,14 @@ impl Mode {
 }
 
 /// All cases and their modes.
-pub const ALL: [(&str, &[Mode]); 9] = [
+pub const ALL: [(&str, &[Mode]); 10] = [
     ("mlp_tiny", &[Mode::Train]),
     ("mlp_mnist", &[Mode::Train, Mode::Infer]),
     ("module_list", &[Mode::Train]),
     ("lenet", &[Mode::Train, Mode::Infer]),
     ("vgg_bn", &[Mode::Train]),
     ("resnet18", &[Mode::Train, Mode::Infer]),
+    ("hourglass", &[Mode::Train, Mode::Infer]),
     ("conv3d", &[Mode::Train]),
     ("adam_10m", &[Mode::Train]),
     ("adam_amsgrad_1m", &[Mode::Train]),
@@ -57,6 +58,7 @@ pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn 
         "lenet" => classes::<LeNet>(case, mode, settings, 64),
         "vgg_bn" => classes::<VggBn>(case, mode, settings, 32),
         "resnet18" => classes::<ResNet18>(case, mode, settings, 16),
+        "hourglass" => network::<Hourglass, _, _>(case, mode, settings, mse(), input(&[4, 4, 64, 64], 1)),
         "conv3d" => classes::<Volumes>(case, mode, settings, 4),
         "adam_10m" => update(case, mode, settings, Adam::default(), 10_000_000),
         "adam_amsgrad_1m" => update(case, mode, settings, Adam::default().weight_decay(1e-2).amsgrad(true), 1_000_000),

@@ -138,3 +138,35 @@ pub struct Volumes {
     flatten: Flatten,
     fc: Linear<32, 10>,
 }
+
+model! {
+    /// A residual block whose norms and activations come before its convolutions.
+    pub struct PreActivation<const C: usize, const INNER: usize, const SIZE: usize> {
+        bn1: BatchNorm2d(C),
+        conv1: Conv2d(C, INNER, 1, bias = false),
+        bn2: BatchNorm2d(INNER),
+        conv2: Conv2d(INNER, INNER, 3, padding = 1, groups = 4, bias = false),
+        bn3: BatchNorm2d(INNER),
+        conv3: Conv2d(INNER, C, 1, bias = false),
+    }
+
+    fn forward(x: [N, C, SIZE, SIZE]) -> [N, C, SIZE, SIZE] {
+        let y = conv1(bn1(x).relu());
+        let y = conv2(bn2(y).relu());
+        x + conv3(bn3(y).relu())
+    }
+}
+
+#[derive(Model)]
+#[model(input = [3, 64, 64])]
+pub struct Hourglass {
+    #[model(padding = 1)]
+    conv: Conv2d<3, 32, 3>,
+    relu: ReLU,
+    #[model(output_ratio = 0.5, samples = 0.5)]
+    pool: FractionalMaxPool2d<2>,
+    blocks: [PreActivation<32, 36, 32>; 2],
+    #[model(size = 64, mode = "bilinear")]
+    upsample: Upsample,
+    head: Conv2d<32, 4, 1>,
+}

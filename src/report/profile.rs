@@ -58,7 +58,7 @@ pub struct ProfileRow {
     /// Whether it runs on all threads.
     pub parallel: bool,
     /// The part of the machine's limit that it reaches, 1 being all: that of its arithmetic or of its memory, whichever
-    /// takes longer. (It may be a little more than 1 where data stays in a nearer cache than its size tells.)
+    /// takes longer. (It is more than 1 where data lies in a nearer cache than its size tells.)
     pub limit: f64,
 }
 
