@@ -5,6 +5,7 @@
 
 mod builder;
 mod call;
+mod reports;
 
 use kiln_graph::optimizers::{LEARNING_RATE, Optimization};
 use kiln_graph::{Builder, Classes, Graph, Mode, Parameters, Type, Value};
@@ -122,10 +123,12 @@ impl<M: Steps> StepTrainer<M> {
     /// [`TrainError::UnknownProgram`].
     pub fn plan(&self, program: &str) -> Result<&Plan, TrainError> {
         let plan = self.programs.plan(program, self.settings.batch);
-        plan.ok_or_else(|| TrainError::UnknownProgram {
-            found: program.to_owned(),
-            known: M::PROGRAMS.iter().map(|signature| signature.name.to_owned()).collect(),
-        })
+        plan.ok_or_else(|| Self::unknown(program))
+    }
+
+    fn unknown(program: &str) -> TrainError {
+        let known = M::PROGRAMS.iter().map(|signature| signature.name.to_owned()).collect();
+        TrainError::UnknownProgram { found: program.to_owned(), known }
     }
 
     /// Sets the learning rate of an optimizer, by the name of its field, from the next step on.

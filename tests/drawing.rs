@@ -334,3 +334,39 @@ fn a_file_that_can_not_be_written_is_named() {
     }
     fs::remove_file(file).unwrap();
 }
+
+model! {
+    struct Adversaries {
+        generator: Generator,
+        discriminator: Discriminator,
+        opt_g: Adam(generator),
+        opt_d: Adam(discriminator),
+    }
+
+    step both(real: [N, 64], z: [N, 16]) -> (loss_d, loss_g) {
+        let fake = generator(z);
+        let loss_d = bce_with_logits(discriminator(real), 1.0) + bce_with_logits(discriminator(fake.detach()), 0.0);
+        opt_d.minimize(loss_d);
+        let loss_g = bce_with_logits(discriminator(fake), 1.0);
+        opt_g.minimize(loss_g);
+    }
+}
+
+#[test]
+fn a_step_of_two_updates_is_drawn_whole() {
+    let mut trainer = Adversaries::init(1).trainer().batch(8).build().unwrap();
+    let html = saved(|path| trainer.graph_html("both", path), "both.html");
+    std::fs::write("/tmp/pic/both.html", &html).unwrap();
+    let texts = read_xml(&html);
+    let titles = |layer: &str| html.matches(&format!("<span class=\"title\">{layer}</span>")).count();
+    // On both sides: the generator once, the discriminator for the real, the detached and the updated pass.
+    assert_eq!((titles("generator"), titles("discriminator")), (2, 3 * 2));
+    assert_eq!((count(&html, &["cut"]), count(&html, &["block", "still"])), (2, 0));
+    for result in ["loss_d", "loss_g", "updates weight, bias"] {
+        assert!(texts.iter().any(|text| text == result), "{result}");
+    }
+    assert_eq!(trainer.profile("both").unwrap().rows.len(), trainer.plan("both").unwrap().calls.len());
+    assert!(saved(|path| trainer.graph_dot("both", path), "both.dot").contains("label=\"loss_g\""));
+    let error = trainer.graph_html("bath", scratch("bath.html")).unwrap_err();
+    assert!(matches!(&error, DrawError::Model(TrainError::UnknownProgram { found, .. }) if found == "bath"), "{error}");
+}

@@ -13,7 +13,7 @@ use ndarray::{Array1, ArrayD};
 use serde_json::Value;
 
 use crate::measure::{Contender, Settings, measure};
-use crate::networks::{Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes};
+use crate::networks::{DcGan, DcGanTrainer, Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes};
 use crate::numbers::{initialise, input, labels, uniform};
 
 /// What is measured of a case.
@@ -36,7 +36,7 @@ impl Mode {
 }
 
 /// All cases and their modes.
-pub const ALL: [(&str, &[Mode]); 10] = [
+pub const ALL: [(&str, &[Mode]); 11] = [
     ("mlp_tiny", &[Mode::Train]),
     ("mlp_mnist", &[Mode::Train, Mode::Infer]),
     ("module_list", &[Mode::Train]),
@@ -44,6 +44,7 @@ pub const ALL: [(&str, &[Mode]); 10] = [
     ("vgg_bn", &[Mode::Train]),
     ("resnet18", &[Mode::Train, Mode::Infer]),
     ("hourglass", &[Mode::Train, Mode::Infer]),
+    ("dcgan", &[Mode::Train]),
     ("conv3d", &[Mode::Train]),
     ("adam_10m", &[Mode::Train]),
     ("adam_amsgrad_1m", &[Mode::Train]),
@@ -59,6 +60,7 @@ pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn 
         "vgg_bn" => classes::<VggBn>(case, mode, settings, 32),
         "resnet18" => classes::<ResNet18>(case, mode, settings, 16),
         "hourglass" => network::<Hourglass, _, _>(case, mode, settings, mse(), input(&[4, 4, 64, 64], 1)),
+        "dcgan" => adversaries(case, mode, settings, 32),
         "conv3d" => classes::<Volumes>(case, mode, settings, 4),
         "adam_10m" => update(case, mode, settings, Adam::default(), 10_000_000),
         "adam_amsgrad_1m" => update(case, mode, settings, Adam::default().weight_decay(1e-2).amsgrad(true), 1_000_000),
@@ -149,6 +151,43 @@ impl<M: Model<Input = f32>> Contender for Inference<M> {
 
     fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
         Ok(self.y.iter().map(|&y| f64::from(y) * f64::from(y)).sum::<f64>() / self.y.len() as f64)
+    }
+}
+
+/// Generator and discriminator, trained in one step: the same real batch and the same noise again and again.
+fn adversaries(case: &str, mode: Mode, settings: Settings, batch: usize) -> Result<Value, Box<dyn Error>> {
+    let mut model = DcGan::init(0);
+    initialise(&mut model);
+    let [real, z] = [(0, [batch, 1, 32, 32]), (1, [batch, 64, 1, 1])].map(|(number, shape)| input(&shape, number));
+    measure(case, mode, settings, || {
+        let trainer = model.trainer().batch(batch).threads(settings.threads).build()?;
+        Ok(Adversaries { trainer, real, z, losses: (0.0, 0.0) })
+    })
+}
+
+struct Adversaries {
+    trainer: DcGanTrainer,
+    real: ArrayD<f32>,
+    z: ArrayD<f32>,
+    losses: (f32, f32),
+}
+
+impl Contender for Adversaries {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        self.losses = self.trainer.both(&self.real, &self.z)?;
+        Ok(())
+    }
+
+    fn profile(&mut self) -> Result<Option<Profile>, Box<dyn Error>> {
+        Ok(Some(self.trainer.profile("both")?))
+    }
+
+    fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
+        Ok(self.losses.0.into())
+    }
+
+    fn generator_loss(&mut self) -> Option<f64> {
+        Some(self.losses.1.into())
     }
 }
 

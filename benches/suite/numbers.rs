@@ -29,10 +29,10 @@ pub fn labels(count: usize, classes: usize) -> Array1<i32> {
 
 /// Sets every trained parameter: number `p` in declaration order is `u(i, p + 1) / sqrt(fan_in)` with the `fan_in` of its
 /// layer. A norm, whose weight has one axis, keeps its ones and zeros, but its parameters are numbered too.
-pub fn initialise(model: &mut impl Layer) {
+pub fn initialise(model: &mut impl Parameters) {
     let mut number = 0;
     let mut scale = None;
-    model.visit_mut(&mut Path::default(), &mut |name, parameter| {
+    model.each_parameter_mut(&mut |name, parameter| {
         if parameter.kind != Kind::Trained {
             return;
         }

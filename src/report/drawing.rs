@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kiln_graph::{Graph, Layer, Model, optimize};
+use kiln_graph::{Graph, Model, Parameters, optimize};
 use kiln_jit::{CompileError, CompileOptions, Plan};
 
 use super::text::write_file;
@@ -84,15 +84,11 @@ impl<'a> Drawing<'a> {
 
     /// Says what the layers are: `Conv2d(1, 20, kernel 5)`. Models of which one holds the other are given as that one;
     /// for several, this is called for each with the name under which its layers stand in the graph (empty for none).
-    pub fn layers(mut self, name: &str, model: &(impl Layer + ?Sized)) -> Drawing<'a> {
-        let mut path = kiln_graph::Path::new();
-        let mut add = |name: &str, layer: &str| {
-            self.layers.insert(name.to_owned(), layer.to_owned());
-        };
-        match name {
-            "" => model.describe(&mut path, &mut add),
-            name => path.enter(name, |path| model.describe(path, &mut add)),
-        }
+    pub fn layers(mut self, name: &str, model: &impl Parameters) -> Drawing<'a> {
+        let within = if name.is_empty() { String::new() } else { format!("{name}.") };
+        model.each_layer(&mut |name, layer| {
+            self.layers.insert(format!("{within}{name}"), layer.to_owned());
+        });
         self
     }
 

@@ -1,0 +1,49 @@
+//! Looking at the programs of a [`StepTrainer`]: drawings and profiles. Each says the program by its name.
+
+use std::path::Path;
+
+use kiln_graph::Graph;
+
+use super::{StepTrainer, Steps, graph};
+use crate::report::{DrawError, Drawing, Profile};
+use crate::trainer::TrainError;
+
+impl<M: Steps> StepTrainer<M> {
+    /// Writes a drawing of a program for a full batch, forward and backward side by side, as one HTML file: see
+    /// [`Drawing`].
+    ///
+    /// # Errors
+    /// [`DrawError::Write`], [`TrainError::UnknownProgram`].
+    pub fn graph_html(&self, program: &str, path: impl AsRef<Path>) -> Result<(), DrawError> {
+        let (_, graph) = self.graph(program)?;
+        Drawing::new(&graph).plan(self.plan(program)?).layers("", &self.model).save_html(path)
+    }
+
+    /// Writes the drawing of a program for Graphviz: `dot -Tsvg step.dot > step.svg`.
+    ///
+    /// # Errors
+    /// [`DrawError::Write`], [`TrainError::UnknownProgram`].
+    pub fn graph_dot(&self, program: &str, path: impl AsRef<Path>) -> Result<(), DrawError> {
+        let (_, graph) = self.graph(program)?;
+        Drawing::new(&graph).layers("", &self.model).save_dot(path)
+    }
+
+    /// Times each kernel of a program for a full batch; see [`Trainer::profile`](crate::Trainer::profile). The model is
+    /// afterwards what it was before.
+    ///
+    /// # Errors
+    /// [`TrainError::Profile`], [`TrainError::UnknownProgram`].
+    pub fn profile(&mut self, program: &str) -> Result<Profile, TrainError> {
+        let (number, graph) = self.graph(program)?;
+        let name = M::PROGRAMS[number].name;
+        let (program, states) = self.programs.get(name, self.settings.batch, || Ok(graph.clone()))?;
+        program.profile(states, &graph)
+    }
+
+    /// The number of a program, and its graph for a full batch.
+    fn graph(&self, program: &str) -> Result<(usize, Graph), TrainError> {
+        let number = M::PROGRAMS.iter().position(|signature| signature.name == program);
+        let number = number.ok_or_else(|| Self::unknown(program))?;
+        Ok((number, graph(&self.model, number, self.settings, self.settings.batch)?.0))
+    }
+}
