@@ -255,8 +255,9 @@ impl Page<'_> {
         }
         if !item.states.is_empty() {
             self.push("<h4>parameters and other states</h4><table>");
-            for State { name, ty, update, .. } in &item.states {
+            for State { name, ty, update, is_new, .. } in &item.states {
                 let update = match update {
+                    Some(Stage::Update) if *is_new => "used as updated before",
                     Some(Stage::Update) => "trained",
                     Some(Stage::Forward | Stage::Backward) => "updated by the forward pass",
                     None => "not changed",
@@ -380,9 +381,11 @@ fn contents(item: &Item) -> String {
 fn trained(item: &Item) -> String {
     let trained = item.states.iter().filter(|state| state.update == Some(Stage::Update));
     let names: Vec<&str> = trained.map(|state| state.name.rsplit('.').next().unwrap_or(&state.name)).collect();
+    let is_new = item.states.iter().any(|state| state.is_new);
     match (item.gradient, names.is_empty()) {
         (false, _) => "no gradient".to_owned(),
         (true, true) => String::new(),
+        (true, false) if is_new => format!("with updated {}", escape(&names.join(", "))),
         (true, false) => format!("updates {}", escape(&names.join(", "))),
     }
 }

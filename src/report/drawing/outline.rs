@@ -2,7 +2,7 @@
 //! that pass between them, and the kernels that compute them. It knows graphs and plans; it knows no file format and
 //! no places on a page.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use kiln_graph::op::BinaryOp;
 use kiln_graph::{Graph, NodeId, Op, Role, Stage};
@@ -42,6 +42,8 @@ pub struct State {
     pub elements: usize,
     /// Who computes its new value, if anybody does.
     pub update: Option<Stage>,
+    /// Whether the layer is used after that, with the new value.
+    pub is_new: bool,
 }
 
 /// A box of a drawing. Its number is its position in [`Outline::items`].
@@ -139,7 +141,7 @@ pub struct Places {
     pub scopes: HashMap<u32, usize>,
     /// The items of single operations, by scope and mnemonic.
     pub operations: HashMap<(u32, &'static str), Vec<usize>>,
-    /// The items whose layers own states, by the states' names; outermost first.
+    /// The items whose layers own states, by the states' names; outermost first. Uses of new values are not among them.
     pub states: BTreeMap<String, Vec<usize>>,
 }
 
@@ -165,6 +167,8 @@ struct Outliner<'a> {
     chains: Vec<Vec<u32>>,
     /// For each node its users that are shown.
     users: Vec<Vec<NodeId>>,
+    /// The scopes that use a state (an index into [`Graph::inputs`]) after its update.
+    new_values: HashSet<(u32, usize)>,
     items: Vec<Item>,
     places: Places,
 }
@@ -178,8 +182,15 @@ impl<'a> Outliner<'a> {
                 users[source.index()].push(id);
             }
         }
-        let chains = graph.ids().map(|id| chain(graph, graph.node(id).scope)).collect();
-        Outliner { graph, layers, flow, chains, users, items: Vec::new(), places: Places::default() }
+        let chains: Vec<Vec<u32>> = graph.ids().map(|id| chain(graph, graph.node(id).scope)).collect();
+        let mut new_values = HashSet::new();
+        for update in graph.updates.iter().filter(|update| graph.scope(update.node).stage == Stage::Update) {
+            let takes = |id: &NodeId| graph.node(*id).inputs.contains(&update.node);
+            for id in graph.ids().filter(takes).filter(|id| graph.scope(*id).stage == Stage::Forward) {
+                new_values.extend(chains[id.index()].iter().map(|&scope| (scope, update.input)));
+            }
+        }
+        Outliner { graph, layers, flow, chains, users, new_values, items: Vec::new(), places: Places::default() }
     }
 
     /// Draws the nodes that lie within the given scopes.
@@ -287,7 +298,7 @@ impl<'a> Outliner<'a> {
             detail: if is_function { layer.to_owned() } else { self.layers.get(layer).cloned().unwrap_or_default() },
             shape: shape(self.graph, result.copied().unwrap_or(last)),
             gradient: self.flow.has_gradient(innermost) || members.iter().any(|&id| self.flow.passes_gradient(id)),
-            states: if is_function { Vec::new() } else { self.states(layer) },
+            states: if is_function { Vec::new() } else { self.states(innermost) },
             kernels: Default::default(),
             inside: None,
         });
@@ -351,15 +362,16 @@ impl<'a> Outliner<'a> {
     fn push(&mut self, item: Item) -> usize {
         self.items.push(item);
         let number = self.items.len() - 1;
-        for state in &self.items[number].states {
+        for state in self.items[number].states.iter().filter(|state| !state.is_new) {
             self.places.states.entry(state.name.clone()).or_default().push(number);
         }
         number
     }
 
-    /// The states of a layer; what only an optimizer keeps is not among them.
-    fn states(&self, layer: &str) -> Vec<State> {
+    /// The states of the layer of a scope; what only an optimizer keeps is not among them.
+    fn states(&self, scope: u32) -> Vec<State> {
         let graph = self.graph;
+        let layer = graph.scopes[scope as usize].layer.as_str();
         let within =
             |name: &str| layer.is_empty() || name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'));
         let states = graph.inputs.iter().enumerate().filter(|(_, input)| {
@@ -372,6 +384,7 @@ impl<'a> Outliner<'a> {
                 ty: graph.ty(input.node).to_string(),
                 elements: graph.shape(input.node).elements(),
                 update: update(number).map(|update| graph.scope(update.node).stage),
+                is_new: self.new_values.contains(&(scope, number)),
             })
             .collect();
         // A layer's weight comes first, as in its declaration.
