@@ -112,6 +112,7 @@ fn new_script<'g, 's>(
         optimizer,
         names: BTreeMap::new(),
         gradients: BTreeMap::new(),
+        losses: Vec::new(),
         stepped: BTreeMap::new(),
     }
 }

@@ -173,7 +173,9 @@ impl Parser<'_> {
     fn items(&mut self, end: &str) -> Result<Vec<Expression>, Refusal> {
         let mut items = Vec::new();
         while !self.take(end) {
-            items.push(self.sum()?);
+            let item = self.sum()?;
+            // A named argument counts by its place.
+            items.push(if self.take("=") { self.sum()? } else { item });
             if !self.take(",") && !self.rest.trim_start().starts_with(end) {
                 return Err(unknown(self.text));
             }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::build::AxisList;
-use kiln_graph::optimizers::Optimizer;
+use kiln_graph::optimizers::{Optimization, Optimizer, Sgd};
 use kiln_graph::{Builder, Value};
 
 use crate::case::{Attributes, Refusal};
@@ -53,6 +53,8 @@ pub struct Script<'g, 's> {
     pub names: BTreeMap<String, Object<'g>>,
     /// The gradients so far.
     pub gradients: BTreeMap<String, Value<'g>>,
+    /// The losses whose backward pass ran.
+    pub losses: Vec<Value<'g>>,
     /// The gradients that an optimizer last stepped along.
     pub stepped: BTreeMap<String, Value<'g>>,
 }
@@ -176,6 +178,11 @@ impl<'g> Script<'g, '_> {
                 (_, []) => ops::unary(name, *x).ok_or_else(|| unsupported(name))?,
                 _ => return Err(unsupported(name)),
             },
+            (Object::Function(name), [Object::List(parameters), ..]) if name == "SGD" && parameters.is_empty() => {
+                // An optimizer is made with what it trains, and says so when it minimizes.
+                Optimization::new("", &Sgd::default(), |_, _| ()).minimize(self.g, self.g.scalar(0.0));
+                self.g.scalar(0.0)
+            }
             (Object::Function(name), [Object::Number(extent)]) if name == "zeros" => {
                 self.g.full([*extent as usize], 0.0)
             }
@@ -194,7 +201,9 @@ impl<'g> Script<'g, '_> {
                 (Object::Tensor(x), "mean", [axes]) => x.mean(axis_list(axes)?),
                 (Object::Tensor(x), "detach" | "detach_", []) => x.detach(),
                 (Object::Tensor(x), "requires_grad_", []) => {
-                    self.leaves.push((format!("leaf {}", self.leaves.len()), *x));
+                    let known =
+                        self.names.iter().find(|(_, known)| matches!(known, Object::Tensor(v) if v.id() == x.id()));
+                    self.leaves.extend(known.map(|(name, _)| (name.clone(), *x)));
                     *x
                 }
                 (Object::Tensor(loss), "backward", []) => {
@@ -253,6 +262,7 @@ impl<'g> Script<'g, '_> {
 
     /// Adds the gradients of a loss to those so far.
     pub fn backward(&mut self, loss: Value<'g>) -> Result<(), Refusal> {
+        self.losses.push(loss);
         let current = self.parameters.iter().map(|(name, state)| (name.clone(), self.g.current(*state)));
         let leaves: Vec<(String, Value<'g>)> = current.chain(self.leaves.iter().cloned()).collect();
         let values: Vec<Value<'g>> = leaves.iter().map(|(_, value)| *value).collect();
