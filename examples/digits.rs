@@ -4,6 +4,8 @@
 //! `target/digits/`: the weights, the loss curve, the digits that it got wrong, and `digits.html`, a drawing of the training
 //! step to be opened in a browser.
 
+#[path = "support/digit_net.rs"]
+mod digit_net;
 #[path = "support/embedded.rs"]
 mod embedded;
 mod support;
@@ -14,28 +16,11 @@ use std::time::Instant;
 
 use kiln::prelude::*;
 
+use digit_net::DigitNet;
 use support::Schedule;
 
 const SEED: u64 = 42;
-const CLASSES: usize = 10;
 const SCHEDULE: Schedule = Schedule { epochs: 20, batch: 32, rate: 3e-3 };
-
-/// Two convolutions and two linear layers.
-#[derive(Model)]
-#[model(input = [1, 8, 8])]
-struct DigitNet {
-    #[model(padding = 1)]
-    conv1: Conv2d<1, 16, 3>,
-    relu1: ReLU,
-    #[model(padding = 1)]
-    conv2: Conv2d<16, 32, 3>,
-    relu2: ReLU,
-    pool: MaxPool2d<2>,
-    flatten: Flatten,
-    fc1: Linear<512, 64>,
-    relu3: ReLU,
-    fc2: Linear<64, CLASSES>,
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();

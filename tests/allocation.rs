@@ -45,9 +45,54 @@ struct Net {
     fc: Linear<128, 10>,
 }
 
+#[derive(Model)]
+#[model(input = [8])]
+struct Small {
+    fc: Linear<8, 16>,
+    norm: BatchNorm1d<16>,
+    act: Tanh,
+    out: Linear<16, 4>,
+}
+
+model! {
+    struct Pair {
+        first: Small,
+        second: Linear(4, 3),
+        opt: Adam(first),
+        other: Sgd(second, momentum = 0.9),
+    }
+
+    step update(x: [N, 8], labels: [N; i32]) -> (loss, penalty) {
+        let features = first(x);
+        let loss = cross_entropy(second(features), labels);
+        let penalty = grad(loss, features).square().mean();
+        opt.minimize(loss + penalty);
+        other.minimize(loss);
+    }
+}
+
+/// The programs of a model, of two batch sizes.
+fn check_programs(threads: usize) {
+    let mut pair = Pair::init(1).trainer().batch(16).threads(threads).check_finite(true).build().unwrap();
+    let x = ndarray::Array2::from_shape_fn((16, 8), |(i, j)| ((i * 8 + j) as f32).sin());
+    let labels: Vec<i64> = (0..16).map(|n| n % 3).collect();
+    let small = x.slice(ndarray::s![..5, ..]);
+    let mut steps = |count| {
+        for _ in 0..count {
+            pair.update(&x, &labels).unwrap();
+            pair.update(&small, &labels[..5]).unwrap();
+        }
+    };
+    steps(1);
+    let before = COUNT.load(Ordering::Relaxed);
+    steps(10);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "programs with {threads} threads");
+}
+
 #[test]
 fn a_step_allocates_nothing() {
     for threads in [1, 2] {
+        check_programs(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
             .batch(32)
             .threads(threads)

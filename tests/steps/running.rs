@@ -224,3 +224,35 @@ fn wrong_inputs_are_errors_that_name_them() {
     let zero = Gan::init(1).trainer().batch(0).build();
     assert!(matches!(zero.err(), Some(TrainError::Zero { setting: "batch" })));
 }
+
+model! {
+    #[model(input = [64])]
+    struct Deep(
+        Linear(64, 64), BatchNorm1d(64), Tanh, Linear(64, 64), BatchNorm1d(64), Tanh, Linear(64, 64), BatchNorm1d(64), Tanh,
+        Linear(64, 64), BatchNorm1d(64), Tanh, Linear(64, 8),
+    );
+}
+
+model! {
+    struct Evaluated {
+        deep: Deep,
+        opt: Sgd(deep),
+    }
+
+    step update(x: [N, 64], y: [N, 8]) -> loss {
+        let loss = mse(deep(x), y);
+        opt.minimize(loss);
+    }
+
+    eval test(x: [N, 64], y: [N, 8]) -> loss {
+        let loss = mse(deep(x), y);
+    }
+}
+
+#[test]
+fn an_evaluation_keeps_nothing_for_a_backward_pass() {
+    let model = Evaluated::init(1).trainer().batch(256).threads(1).build().unwrap();
+    let arena = |program| model.plan(program).unwrap().arena_bytes;
+    let (update, test) = (arena("update"), arena("test"));
+    assert!(2 * test <= update, "{test} bytes against {update}");
+}

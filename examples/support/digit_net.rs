@@ -1,0 +1,23 @@
+//! The network that reads digits of 8 x 8 pixels: the example `digits` trains it, and `gan` asks it what it sees.
+
+use kiln::prelude::*;
+
+/// How many digits there are.
+pub const CLASSES: usize = 10;
+
+/// Two convolutions and two linear layers.
+#[derive(Model)]
+#[model(input = [1, 8, 8])]
+pub struct DigitNet {
+    #[model(padding = 1)]
+    conv1: Conv2d<1, 16, 3>,
+    relu1: ReLU,
+    #[model(padding = 1)]
+    conv2: Conv2d<16, 32, 3>,
+    relu2: ReLU,
+    pool: MaxPool2d<2>,
+    flatten: Flatten,
+    fc1: Linear<512, 64>,
+    relu3: ReLU,
+    fc2: Linear<64, CLASSES>,
+}
