@@ -3,7 +3,9 @@
 //! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a `forward`.
 
 use crate::build::{AxisList, Operand, Value};
-pub use crate::layers::activation::leaky_relu;
+use crate::layers::activation::{self, GeluApproximation};
+pub use crate::layers::activation::{elu, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus};
+pub use crate::layers::dropout::dropout;
 pub use crate::layers::reshape::flatten;
 use crate::shape::functions as rules;
 use crate::shape::{DType, Shape, ShapeError};
@@ -191,6 +193,11 @@ pub fn clamp(x: Value<'_>, min: Option<f64>, max: Option<f64>) -> Value<'_> {
     ruled(x, rules::with_bounds("clamp", x.shape(), min, max), |_| {
         x.clamp(min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY))
     })
+}
+
+/// `x` times the standard normal distribution's probability of a number below `x`.
+pub fn gelu(x: Value<'_>) -> Value<'_> {
+    activation::gelu(x, GeluApproximation::None)
 }
 
 /// `value` where the mask holds, else `x`.

@@ -198,6 +198,8 @@ pub const FUNCTIONS: &[Function] = &[
     unary("cos"),
     row("detach", ANY, "unchanged").of_value().only(Form::Method).stopping(),
     row("div", FLOATS, "broadcast").by(Builds::Operator("/")),
+    row("dropout", &[tensor(Float), optional("p", Kind::Number, "0.5")], "with_number").only(Form::Function),
+    row("elu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "with_number"),
     compare("eq"),
     unary("erf"),
     unary("exp"),
@@ -217,7 +219,14 @@ pub const FUNCTIONS: &[Function] = &[
     row("gather", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Tensor(Index))], "gather")
         .of_value(),
     compare("ge"),
+    row("gelu", FLOAT, "unchanged"),
     compare("gt"),
+    row("hardswish", FLOAT, "unchanged"),
+    row(
+        "hardtanh",
+        &[tensor(Float), optional("min_val", Kind::Number, "-1.0"), optional("max_val", Kind::Number, "1.0")],
+        "with_numbers",
+    ),
     row(
         "index_select",
         &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Tensor(Index))],
@@ -249,6 +258,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("min", NUMBERS, "broadcast").by(Builds::Value("minimum")),
     row("min", FOLD, "reduce").by(Builds::Function("amin")),
     row("minimum", NUMBERS, "broadcast").of_value(),
+    row("mish", FLOAT, "unchanged"),
     row("mul", NUMBERS, "broadcast").by(Builds::Operator("*")),
     row(
         "narrow",
@@ -264,11 +274,14 @@ pub const FUNCTIONS: &[Function] = &[
     row("prod", FOLD, "reduce"),
     unary("reciprocal"),
     unary("relu"),
+    row("relu6", FLOAT, "unchanged"),
     row("reshape", &[tensor(Any), required("shape", Kind::Shape)], "reshape"),
     unary("rsqrt"),
     row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Size)], "select"),
+    row("selu", FLOAT, "unchanged"),
     unary("sigmoid"),
     unary("sign"),
+    row("silu", FLOAT, "unchanged"),
     unary("sin"),
     row(
         "slice",
@@ -282,6 +295,11 @@ pub const FUNCTIONS: &[Function] = &[
         "slice",
     ),
     row("softmax", ONE_AXIS, "along").of_value(),
+    row(
+        "softplus",
+        &[tensor(Float), optional("beta", Kind::Number, "1.0"), optional("threshold", Kind::Number, "20.0")],
+        "with_numbers",
+    ),
     row("split", &[tensor(Any), required(SECTIONS, Kind::Size), optional("dim", Kind::Axis, "0")], "split")
         .giving(Gives::Several),
     row("split", &[tensor(Any), required(SECTIONS, Kind::Sizes), optional("dim", Kind::Axis, "0")], "split_with_sizes")

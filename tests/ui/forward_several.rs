@@ -32,7 +32,7 @@ model! {
     }
 
     fn forward(x: [N, 3]) -> [N, 8] {
-        let (a, b) = two(x, x);
+        let (a, b) = two(x, x.int());
         a + b
     }
 }

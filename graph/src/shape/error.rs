@@ -328,8 +328,13 @@ impl ShapeError {
                 if expected == 1 { m.text(": take them apart, as in `let (a, b) = ..`") } else { m }
             }
             ShapeError::Input { position, expected, found } => {
-                let m = m.text("its input ").number(position).text(" must be ").ty(&expected).text(", but is ");
-                m.ty(&found)
+                let m = m.text("its input ").number(position).text(" must be ");
+                if expected.dtype as u8 == found.dtype as u8 {
+                    m.ty(&expected).text(", but is ").ty(&found)
+                } else {
+                    let m = m.text(expected.dtype.name()).text(" ").shape(&expected.shape).text(", but is ");
+                    m.text(found.dtype.name()).text(" ").shape(&found.shape)
+                }
             }
             ShapeError::Range { axis, start, limit, shape } => {
                 let m = m.text("the slice ").number(start).text("..").number(limit).text(" along axis ").number(axis);

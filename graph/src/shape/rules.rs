@@ -240,10 +240,12 @@ pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<(), ShapeError>
         let (expected, found) = (declared[position], found[position]);
         if !expected.same(&found) {
             // The only input is called just that.
-            return Err(if declared.len() == 1 && expected.dtype as u8 == found.dtype as u8 {
+            return Err(if declared.len() > 1 {
+                ShapeError::Input { position, expected, found }
+            } else if expected.dtype as u8 == found.dtype as u8 {
                 ShapeError::Expected { what: "input", expected: expected.shape, found: found.shape }
             } else {
-                ShapeError::Input { position, expected, found }
+                ShapeError::Holds { expected: expected.dtype, found: found.dtype }
             });
         }
         position += 1;

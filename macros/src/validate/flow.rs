@@ -375,7 +375,9 @@ impl Walk<'_> {
             Gives::I32 | Gives::Bool => true,
         };
         flow.scalar = match function.rule {
-            "unchanged" | "broadcast" | "broadcast_three" | "with_number" | "with_bounds" => flow.scalar,
+            "unchanged" | "broadcast" | "broadcast_three" | "with_number" | "with_numbers" | "with_bounds" => {
+                flow.scalar
+            }
             // Without an axis everything is reduced.
             "reduce" | "reduce_one" | "variance" => {
                 let left_out = |name: &str, default: &str| {
