@@ -69,7 +69,7 @@ model! {
     pub struct Gan {
         generator: Generator,
         discriminator: Discriminator,
-        opt_g: Adam(generator, lr = 1e-3, betas = (0.5, 0.999)),
+        opt_g: Adam(generator, lr = 5e-4, betas = (0.5, 0.999)),
         opt_d: Adam(discriminator, lr = 2e-4, betas = (0.5, 0.999)),
     }
 
@@ -134,7 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for epoch in 1..=EPOCHS {
         // The rates fall to zero in the second half.
         let rate = (2.0 * (1.0 - (epoch - 1) as f32 / EPOCHS as f32)).min(1.0);
-        gan.set_learning_rate("opt_g", 1e-3 * rate)?;
+        gan.set_learning_rate("opt_g", 5e-4 * rate)?;
         gan.set_learning_rate("opt_d", 2e-4 * rate)?;
         for (images, _) in digits.batches(BATCH).shuffled(epoch) {
             let z = noise(images.len_of(Axis(0)), losses_d.len() as u32);
