@@ -231,3 +231,45 @@ fn a_loss_that_reaches_no_parameter_can_not_be_minimized() {
                     detach";
     assert_eq!(trainer.err().expect("nothing can be learnt").to_string(), expected);
 }
+
+model! {
+    struct Tagger {
+        table: Embedding(20, 8),
+        drop: Dropout(0.5),
+        out: Linear(8, 3),
+        opt: AdamW((table, out), lr = 0.01, weight_decay = 0.1),
+    }
+
+    step fit(x: [N, 5; i32], y: [N; i32]) -> loss {
+        let loss = cross_entropy(out(drop(table(x)).mean(dim = 1)), y);
+        opt.minimize(loss);
+    }
+
+    step look(x: [N, 5; i32], y: [N; i32]) -> loss {
+        let loss = cross_entropy(out(drop(table(x)).mean(dim = 1)), y);
+    }
+}
+
+#[test]
+fn steps_draw_anew_and_refuse_indices_of_no_row() {
+    let x = Array2::from_shape_fn((4, 5), |(n, t)| (n * 5 + t) as i32);
+    let y = [0, 1, 2, 0];
+    let looks = |seed: u64| {
+        let mut tagger = Tagger::init(1).trainer().batch(4).seed(seed).build().unwrap();
+        (0..3).map(|_| tagger.look(&x, &y).unwrap().to_bits()).collect::<Vec<u32>>()
+    };
+    let first = looks(1);
+    assert!(first[0] != first[1] && first[1] != first[2] && first[0] != first[2], "{first:?}");
+    assert_eq!(looks(1), first);
+    assert_ne!(looks(2), first);
+
+    let mut tagger = Tagger::init(1).trainer().batch(4).build().unwrap();
+    let mut wrong = x.clone();
+    wrong[[1, 2]] = 20;
+    let before = tagger.model().table.weight.clone();
+    let error = tagger.fit(&wrong, &y).unwrap_err();
+    assert_eq!(error.to_string(), "index 20 at [1, 2] is out of range: there are 20 rows, 0 to 19");
+    assert_eq!(tagger.model().table.weight, before);
+    tagger.fit(&x, &y).unwrap();
+    assert_ne!(tagger.model().table.weight, before);
+}

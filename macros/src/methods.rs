@@ -196,6 +196,7 @@ pub const FUNCTIONS: &[Function] = &[
         "with_bounds",
     ),
     unary("cos"),
+    row("cumsum", ONE_AXIS, "along").of_value(),
     row("detach", ANY, "unchanged").of_value().only(Form::Method).stopping(),
     row("div", FLOATS, "broadcast").by(Builds::Operator("/")),
     row("dropout", &[tensor(Float), optional("p", Kind::Number, "0.5")], "with_number").only(Form::Function),

@@ -86,6 +86,7 @@ fn reduction<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Valu
             None => return None,
             Some(p) => functions::sum(x.abs().pow(p), dim, keepdim).pow(1.0 / p),
         },
+        "cumsum" => x.cumsum(attributes.int("dim")?),
         "logsumexp" => functions::logsumexp(x, attributes.int("dim")?, keepdim),
         "argmax" => functions::argmax(x, attributes.int("dim"), keepdim),
         "argmin" => functions::argmin(x, attributes.int("dim"), keepdim),
