@@ -80,10 +80,12 @@ impl Runner {
         self.fastest.iter().flatten().sum()
     }
 
-    /// The size of the code, what it took to emit it, and the fastest run of each kernel.
+    /// The size of the code, what it took to emit it, and the fastest run of each kernel with the number of its tasks.
     pub fn describe(&self) -> String {
-        let kernel = |parts: &Vec<f64>| format!("{:.1}", parts.iter().sum::<f64>() * 1e6);
-        let fastest: Vec<String> = self.fastest.iter().map(kernel).collect();
+        let kernel = |(parts, (tasks, _)): (&Vec<f64>, &(usize, Vec<usize>))| {
+            format!("{:.1} ({tasks})", parts.iter().sum::<f64>() * 1e6)
+        };
+        let fastest: Vec<String> = self.fastest.iter().zip(&self.calls).map(kernel).collect();
         let (size, emission) = (self.code.bytes() as f64 / 1e3, self.emission * 1e3);
         format!("{size:.1} KB in {emission:.2} ms, {} us", fastest.join(" + "))
     }

@@ -10,6 +10,16 @@ const UNROLL: usize = 8;
 /// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make their way there
 /// worth it.
 const ROW_TILES: usize = 16;
+/// Tasks of a grid from which on threads share the work.
+const SHARED: usize = 4;
+/// Cycles that are worth sharing.
+const LONG: f64 = 1e5;
+/// How much dearer long work is that can not be shared.
+const ALONE: f64 = 1.3;
+/// Whole tiles for each smaller one, at least.
+const RARE: usize = 4;
+/// How many times the cycles of the fastest tile another one may take to be looked at.
+const NEARLY: f64 = 1.1;
 /// Tasks of a grid from which on more are of no use.
 const TASKS: usize = 64;
 
@@ -68,17 +78,25 @@ pub(super) fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
     [full, rest].into_iter().filter(|s| s.count > 0)
 }
 
-/// For each form of a contraction its fastest tiling, by a cost model that knows no memory; the fastest first.
+/// For each form of a contraction its fast tilings, by a cost model that knows no memory; the fastest first.
 pub(super) fn candidates(contraction: &Contraction, target: &Target) -> Vec<Tiling> {
     let contraction = contraction.simplified();
     let both = [(contraction.swapped(), true), (contraction, false)];
     let forms = |(contraction, swapped): &(Contraction, bool)| {
-        let tiling = |(vector, fold)| Shape::new(contraction, vector, fold, target).tiling(*swapped);
-        contraction.forms().into_iter().map(tiling).collect::<Vec<_>>()
+        let tilings = |(vector, fold)| Shape::new(contraction, vector, fold, target).tilings(*swapped);
+        contraction.forms().into_iter().flat_map(tilings).collect::<Vec<_>>()
     };
     let mut tilings: Vec<Tiling> = both.iter().rev().flat_map(forms).collect();
     tilings.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
     tilings
+}
+
+/// A tile: rows by vectors, and the places of its rows along their axes.
+struct Tile {
+    cycles: f64,
+    rows: usize,
+    vectors: usize,
+    sizes: Vec<usize>,
 }
 
 /// A contraction for which it is decided what runs along the lanes.
@@ -130,7 +148,7 @@ impl<'a> Shape<'a> {
             outer,
             right_load: along.map_or(0.5, |v| load(v.right)),
             left_load: along.map_or((0.5, true), |v| (load(v.left), v.left == 0)),
-            finish: 1.0 + if fold.is_some() { store / lanes + 2.0 * lanes.log2() } else { store },
+            finish: 1.0 + if fold.is_some() { store / lanes + 4.0 * lanes.log2() } else { store },
             depth: (0..axes.len()).filter(|&a| axes[a].reduce).map(|a| depth(a) as f64).product(),
         }
     }
@@ -167,15 +185,17 @@ impl<'a> Shape<'a> {
         (left == 1).then_some(sizes)
     }
 
-    fn tiling(&self, swapped: bool) -> Tiling {
+    /// The fastest tiling and, for each number of vectors, the largest tile that is nearly as fast: what it saves by reading
+    /// the operands less often shows where their places in memory are known.
+    fn tilings(&self, swapped: bool) -> Vec<Tiling> {
         let width = self.vector.map_or(1, |v| self.axis(v).extent);
-        let mut best: Option<(f64, Vec<usize>, usize)> = None;
+        let mut boxes: Vec<Tile> = Vec::new();
         for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(8)) {
             if self.fold.is_some() && vectors > self.target.lanes {
                 break;
             }
-            for count in (1..=self.target.vector_registers).filter(|&count| self.fits(count, vectors)) {
-                let Some(sizes) = self.rows_box(count) else { continue };
+            for rows in (1..=self.target.vector_registers).filter(|&rows| self.fits(rows, vectors)) {
+                let Some(sizes) = self.rows_box(rows) else { continue };
                 let mut row_tiles = vec![(1, 1)];
                 for (&axis, &size) in self.rows.iter().zip(&sizes) {
                     let outer = std::mem::take(&mut row_tiles);
@@ -190,14 +210,25 @@ impl<'a> Shape<'a> {
                     .sum();
                 let rests = row_tiles.len() * steps(width, vectors * self.unit).count() - 1;
                 let cycles = cycles * (1.0 + 0.02 * rests as f64);
-                if best.as_ref().is_none_or(|b| cycles < b.0) {
-                    best = Some((cycles, sizes, vectors * self.unit));
-                }
+                boxes.push(Tile { cycles, rows, vectors, sizes });
             }
         }
-        let (cycles, sizes, stretch) = best.expect("one row of one vector always fits");
+        let fastest =
+            boxes.iter().min_by(|a, b| a.cycles.total_cmp(&b.cycles)).expect("one row of one vector always fits");
+        let near =
+            |b: &&Tile| b.cycles <= NEARLY * fastest.cycles && (b.rows, b.vectors) != (fastest.rows, fastest.vectors);
+        let mut chosen = vec![fastest];
+        for vectors in 1..=self.target.vector_registers {
+            chosen.extend(boxes.iter().filter(|b| b.vectors == vectors).filter(near).max_by_key(|b| b.rows));
+        }
+        chosen.into_iter().map(|chosen| self.tiling(chosen, swapped)).collect()
+    }
+
+    fn tiling(&self, chosen: &Tile, swapped: bool) -> Tiling {
         let outer: f64 = self.outer.iter().map(|&a| self.axis(a).extent as f64).product();
-        let (levels, grid) = self.levels(&sizes, stretch);
+        let (levels, grid, tasks) = self.levels(&chosen.sizes, chosen.vectors * self.unit);
+        let cycles = chosen.cycles * outer;
+        let alone = if tasks < SHARED && cycles > LONG { ALONE } else { 1.0 };
         Tiling {
             contraction: self.contraction.clone(),
             swapped,
@@ -208,13 +239,13 @@ impl<'a> Shape<'a> {
             levels,
             grid,
             reduce: self.unrolled(),
-            cycles: cycles * outer,
+            cycles: cycles * alone,
         }
     }
 
-    /// The loops over kept axes and how many of them are the grid. Around the loop along the vector axis stand those over
+    /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along the vector axis stand those over
     /// rows that would not stay in the caches together; inside it those that reuse its stretch of the right operand.
-    fn levels(&self, sizes: &[usize], stretch: usize) -> (Vec<Level>, usize) {
+    fn levels(&self, sizes: &[usize], stretch: usize) -> (Vec<Level>, usize, usize) {
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
         let mut extents: Vec<usize> =
             self.contraction.axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
@@ -225,23 +256,23 @@ impl<'a> Shape<'a> {
                 outside.push(Level { axis, size });
                 continue;
             }
-            let count = extent.div_ceil(size);
-            let fits = |block: usize| {
+            let fits = |step: usize| {
                 let mut extents = extents.clone();
-                extents[axis] = block * size;
-                4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
+                extents[axis] = step;
+                tiles * step.div_ceil(size) <= ROW_TILES
+                    || 4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
             };
-            let block = (1..=count)
-                .filter(|&block| count.is_multiple_of(block))
-                .filter(|&block| tiles * block <= ROW_TILES || fits(block))
-                .max();
-            let block = block.unwrap_or(1);
-            if block < count {
-                outside.push(Level { axis, size: block * size });
+            // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is rare.
+            let whole = |&step: &usize| {
+                extent.is_multiple_of(step) && (step.is_multiple_of(size) || step >= RARE * size || step == extent)
+            };
+            let step = (1..=extent).filter(whole).filter(|&step| fits(step)).max().unwrap_or(size);
+            if step < extent {
+                outside.push(Level { axis, size: step });
             }
             inside.push(Level { axis, size });
-            extents[axis] = (block * size).min(extent);
-            tiles *= block;
+            extents[axis] = step;
+            tiles *= step.div_ceil(size);
         }
         let mut levels: Vec<Level> = self.outer.iter().map(|&axis| Level { axis, size: 1 }).collect();
         levels.extend(outside.into_iter().rev());
@@ -260,7 +291,7 @@ impl<'a> Shape<'a> {
             *extent = level.size;
             grid += 1;
         }
-        (levels, grid)
+        (levels, grid, tasks)
     }
 
     /// The loops over reduced axes: the smallest strides innermost, the innermost turns unrolled.

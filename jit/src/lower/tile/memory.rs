@@ -17,8 +17,10 @@ const PAGES: usize = 64;
 const RUN: f64 = 0.45;
 /// Cycles that a line among others takes.
 const SCATTERED: f64 = 1.2;
-/// Cycles more that a line from beyond the second-level cache takes.
-const FAR: f64 = 2.0;
+/// Cycles more that a line of a dense run from beyond the second-level cache takes.
+const FAR_RUN: f64 = 2.5;
+/// Cycles more that a line among others from there takes.
+const FAR_SCATTERED: f64 = 6.0;
 /// Cycles that a page takes, where there are more than [`PAGES`].
 const WALK: f64 = 4.0;
 /// Places looked at, at most.
@@ -68,11 +70,26 @@ fn units(places: &[i64], elements: i64) -> Vec<i64> {
 fn again(places: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> f64 {
     let (lines, pages) = (units(places, LINE), units(places, PAGE));
     let dense = lines.len() as i64 == lines[lines.len() - 1] - lines[0] + 1;
-    let near = beyond(&lines, target.l1_bytes) * if dense { RUN } else { SCATTERED };
-    let far = beyond(&lines, target.l2_bytes) * FAR;
+    // The lines that follow another one are a run, which prefetchers see.
+    let following = lines.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count() as f64;
+    let runs = if lines.len() == 1 { 1.0 } else { following / (lines.len() - 1) as f64 };
+    let mixed = |run: f64, scattered: f64| runs * run + (1.0 - runs) * scattered;
+    let near = beyond(&lines, target.l1_bytes) * mixed(RUN, SCATTERED);
+    let far = beyond(&lines, target.l2_bytes) * mixed(FAR_RUN, FAR_SCATTERED);
     let walks = if all_pages.unwrap_or(pages.len()) > PAGES { WALK * pages.len() as f64 } else { 0.0 };
     let walks = if dense { 0.0 } else { walks };
     lines.len() as f64 * (near + far) + walks
+}
+
+/// The share of some lines that do not stay in a cache, since too many of them fall on one set.
+fn crowded(lines: &[i64], bytes: usize) -> f64 {
+    let count = bytes / (4 * LINE as usize) / 8;
+    let mut sets = vec![0usize; count];
+    for line in lines {
+        sets[line.rem_euclid(count as i64) as usize] += 1;
+    }
+    let over: usize = sets.iter().filter(|&&count| count > WAYS).sum();
+    over as f64 / lines.len() as f64
 }
 
 /// Cycles that one product of each sum of a tile waits for the right operand.
@@ -88,16 +105,7 @@ fn right(tiling: &Tiling, target: &Target) -> f64 {
         (0..width).step_by(step as usize).chain([width - 1]).map(|place| place * axis.right).collect()
     });
     let places: Vec<i64> = turns.iter().flat_map(|turn| along.iter().map(move |place| turn + place)).collect();
-    let beyond = |lines: &[i64], bytes: usize| {
-        let count = bytes / (4 * LINE as usize) / 8;
-        let mut sets = vec![0usize; count];
-        for line in lines {
-            sets[line.rem_euclid(count as i64) as usize] += 1;
-        }
-        let over: usize = sets.iter().filter(|&&count| count > WAYS).sum();
-        over as f64 / lines.len() as f64
-    };
-    again(&places, beyond, None, target) / turns.len() as f64
+    again(&places, crowded, None, target) / turns.len() as f64
 }
 
 /// Cycles that one product of each sum of a tile waits for the left operand.
@@ -111,10 +119,12 @@ fn left(tiling: &Tiling, target: &Target) -> f64 {
         block[level.axis] = around.map_or(contraction.axes[level.axis].extent, |l| l.size);
     }
     let elements = contraction.left_elements(&block);
-    let beyond = |_: &[i64], cache: usize| f64::from(u8::from(4 * elements > cache / 4 * 3));
+    let reduce: Vec<(usize, usize)> = tiling.reduce.iter().map(|l| (l.axis, contraction.axes[l.axis].extent)).collect();
+    // Those of one row are what the next tile finds again.
+    let row = units(&places(contraction, &reduce, |axis| axis.left, PLACES), LINE);
+    let beyond = |_: &[i64], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
     let rows: Vec<(usize, usize)> = inside.iter().map(|l| (l.axis, l.size)).collect();
     let rows = places(contraction, &rows, |axis| axis.left, TURNS);
-    let reduce: Vec<(usize, usize)> = tiling.reduce.iter().map(|l| (l.axis, contraction.axes[l.axis].extent)).collect();
     let turns = places(contraction, &reduce, |axis| axis.left, TURNS);
     let touched: Vec<i64> = turns.iter().flat_map(|turn| rows.iter().map(move |row| row + turn)).collect();
     again(&touched, beyond, Some(elements / PAGE as usize), target) / turns.len() as f64
