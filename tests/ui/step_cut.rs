@@ -61,6 +61,36 @@ model! {
 }
 
 model! {
+    struct Chosen {
+        fc: Linear(4, 4),
+        opt: Adam(fc),
+    }
+
+    fn choose(x) {
+        x.argmax(1, keepdim = true).float()
+    }
+
+    step update(x: [N, 4], y: [N, 1]) -> loss {
+        let loss = mse(choose(fc(x)), y);
+        opt.minimize(loss);
+    }
+}
+
+model! {
+    struct WithoutGradient {
+        generator: Generator,
+        discriminator: Discriminator,
+        opt: Adam(generator),
+    }
+
+    step update(z: [N, 4]) -> loss {
+        let fake = no_grad { generator(z) };
+        let loss = bce_with_logits(discriminator(fake), 1.0);
+        opt.minimize(loss);
+    }
+}
+
+model! {
     struct Saliency {
         fc: Linear(4, 4),
     }
