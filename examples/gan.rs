@@ -5,7 +5,7 @@
 //! Networks"). Both are trained by one program, a `step` of `model!`. The network of the example `digits` then says what it
 //! reads in the samples, which it has never seen.
 //!
-//! Everything it writes goes into `target/gan/`: a grid of samples for each fifth epoch (`epoch_05.png`, ..), the losses
+//! Everything it writes goes into `target/gan/`: a grid of samples for each epoch (`epoch_01.png`, ..), the losses
 //! (`loss.svg`) and the weights of both networks.
 
 #[path = "support/digit_net.rs"]
@@ -30,7 +30,7 @@ const BATCH: usize = 64;
 /// The numbers that an image is made of.
 const NOISE: usize = 32;
 /// The samples of a grid.
-const SAMPLES: usize = 100;
+const SAMPLES: usize = 200;
 /// The probability from which on a digit counts as recognised.
 const CONFIDENCE: f32 = 0.8;
 
@@ -69,7 +69,7 @@ model! {
     pub struct Gan {
         generator: Generator,
         discriminator: Discriminator,
-        opt_g: Adam(generator, lr = 5e-4, betas = (0.5, 0.999)),
+        opt_g: Adam(generator, lr = 7e-4, betas = (0.5, 0.999)),
         opt_d: Adam(discriminator, lr = 2e-4, betas = (0.5, 0.999)),
     }
 
@@ -134,7 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for epoch in 1..=EPOCHS {
         // The rates fall to zero in the second half.
         let rate = (2.0 * (1.0 - (epoch - 1) as f32 / EPOCHS as f32)).min(1.0);
-        gan.set_learning_rate("opt_g", 5e-4 * rate)?;
+        gan.set_learning_rate("opt_g", 7e-4 * rate)?;
         gan.set_learning_rate("opt_d", 2e-4 * rate)?;
         for (images, _) in digits.batches(BATCH).shuffled(epoch) {
             let z = noise(images.len_of(Axis(0)), losses_d.len() as u32);
@@ -142,9 +142,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             losses_d.push(loss_d);
             losses_g.push(loss_g);
         }
+        let samples = gan.sample(&shown)?;
+        grid(&samples).save_png(folder.join(format!("epoch_{epoch:02}.png")), 2)?;
         if epoch % 5 == 0 {
-            let samples = gan.sample(&shown)?;
-            grid(&samples).save_png(folder.join(format!("epoch_{epoch:02}.png")), 2)?;
             let mean = |losses: &[f32]| losses.iter().rev().take(28).sum::<f32>() / 28.0;
             let Verdict { recognised, kinds, .. } = verdict(&mut judge, &samples)?;
             println!(
@@ -230,6 +230,6 @@ fn verdict(judge: &mut Predictor<DigitNet>, samples: &ArrayD<f32>) -> Result<Ver
 }
 
 fn grid(samples: &ArrayD<f32>) -> ImageGrid {
-    let empty = ImageGrid::new("Samples").columns(10);
+    let empty = ImageGrid::new("Samples").columns(20);
     samples.axis_iter(Axis(0)).fold(empty, |grid, image| grid.tile(&image, ""))
 }

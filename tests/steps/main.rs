@@ -6,4 +6,5 @@ mod adversaries;
 #[allow(dead_code)]
 mod case;
 mod order;
+mod peers;
 mod running;
