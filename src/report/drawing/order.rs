@@ -95,6 +95,8 @@ impl Layers {
         let height = ranks.iter().map(|rank| rank + 1).max().unwrap_or(0);
         let mut rows = vec![Vec::new(); height];
         members.iter().enumerate().for_each(|(number, member)| rows[member.rank].push(number));
+        // What begins in a row stands to the right of what comes from above.
+        rows.iter_mut().for_each(|row| row.sort_by_key(|&member| members[member].above.is_empty()));
         Layers { members, lanes, rows }
     }
 
