@@ -162,8 +162,9 @@ impl<'a> Shape<'a> {
     fn cycles(&self, rows: usize, vectors: usize) -> f64 {
         let (r, v) = (rows as f64, vectors as f64);
         let loads = v * self.right_load + if self.left_load.1 { r } else { r * v } * self.left_load.0;
-        let broadcasts = if self.fold.is_some() { 0.0 } else { 0.06 * r };
-        let step = (r * v / 2.0).max(loads).max(4.0) + broadcasts;
+        // A folded step reads whole vectors on both sides, which takes as much of the multiply-adds' time again.
+        let reading = if self.fold.is_some() { 0.12 * (r + v) } else { 0.06 * r };
+        let step = (r * v / 2.0).max(loads).max(4.0) + reading;
         self.depth * step + r * v * self.finish + 8.0
     }
 
