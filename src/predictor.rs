@@ -7,7 +7,7 @@ use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
 use crate::report::{DrawError, Drawing, Profile, Summary};
-use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph};
+use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph, setter};
 
 /// A model ready to predict, compiled for one batch size.
 ///
@@ -47,18 +47,8 @@ impl<M: Model> PredictorBuilder<M> {
         self
     }
 
-    /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores. Results do
-    /// not depend on it.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.settings.threads = Some(threads);
-        self
-    }
-
-    /// Whether inputs are searched for NaN and infinity first. Default: no.
-    pub fn check_finite(mut self, check: bool) -> Self {
-        self.settings.check_finite = check;
-        self
-    }
+    setter!(threads);
+    setter!(check_finite);
 
     /// Compiles the prediction.
     ///

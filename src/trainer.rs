@@ -14,8 +14,8 @@ use kiln_graph::{Element, Elements, Graph, Model, Shape};
 use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Dimension, Slice, aview0};
 
-pub(crate) use builder::Settings;
 pub use builder::TrainerBuilder;
+pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
 use programs::{EVALUATE, TRAIN, evaluate_graph, train_graph};
 pub(crate) use programs::{PREDICT, Programs, predict_graph};

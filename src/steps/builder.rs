@@ -1,7 +1,7 @@
 //! The settings of a trainer by steps, and building it: here every program is compiled.
 
 use super::{StepTrainer, Steps, graph};
-use crate::trainer::{Settings, TrainError};
+use crate::trainer::{Settings, TrainError, setter};
 
 /// The settings of a [`StepTrainer`]; made by [`Steps::trainer`].
 #[derive(Clone, Debug)]
@@ -19,26 +19,9 @@ impl<M: Steps> StepTrainerBuilder<M> {
         self
     }
 
-    /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores. Results do
-    /// not depend on it.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.settings.threads = Some(threads);
-        self
-    }
-
-    /// The seed of what layers draw in training, such as the elements that [`Dropout`](crate::layers::Dropout) drops.
-    /// Default 0. The same seed gives the same draws in the same steps.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.settings.seed = seed;
-        self
-    }
-
-    /// Whether inputs are searched for NaN and infinity before each call, which then fails with
-    /// [`TrainError::NotFinite`]. Default: no.
-    pub fn check_finite(mut self, check: bool) -> Self {
-        self.settings.check_finite = check;
-        self
-    }
+    setter!(threads);
+    setter!(seed);
+    setter!(check_finite);
 
     /// Compiles every program.
     ///

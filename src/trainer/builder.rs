@@ -12,6 +12,36 @@ use super::error::TrainError;
 use super::programs::{Programs, TRAIN, optimization, train_graph};
 use super::targets::TargetElement;
 
+/// The setters that several builders have, each of a field of its [`Settings`].
+macro_rules! setter {
+    (threads) => {
+        /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores. Results do
+        /// not depend on it.
+        pub fn threads(mut self, threads: usize) -> Self {
+            self.settings.threads = Some(threads);
+            self
+        }
+    };
+    (seed) => {
+        /// The seed of what layers draw in training, such as the elements that [`Dropout`](crate::layers::Dropout) drops.
+        /// Default 0. The same seed gives the same draws in the same steps.
+        pub fn seed(mut self, seed: u64) -> Self {
+            self.settings.seed = seed;
+            self
+        }
+    };
+    (check_finite) => {
+        /// Whether what is given is searched for NaN and infinity before each call, which then fails with
+        /// [`TrainError::NotFinite`](crate::TrainError::NotFinite). Default: no.
+        pub fn check_finite(mut self, check: bool) -> Self {
+            self.settings.check_finite = check;
+            self
+        }
+    };
+}
+
+pub(crate) use setter;
+
 /// What trainers and predictors have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -64,26 +94,9 @@ where
         self
     }
 
-    /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores. Results do
-    /// not depend on it.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.settings.threads = Some(threads);
-        self
-    }
-
-    /// Whether inputs and targets are searched for NaN and infinity before each call, which then fails with
-    /// [`TrainError::NotFinite`]. Default: no.
-    pub fn check_finite(mut self, check: bool) -> Self {
-        self.settings.check_finite = check;
-        self
-    }
-
-    /// The seed of what layers draw in training, such as the elements that [`Dropout`](crate::layers::Dropout) drops.
-    /// Default 0. The same seed gives the same draws in the same steps.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.settings.seed = seed;
-        self
-    }
+    setter!(threads);
+    setter!(check_finite);
+    setter!(seed);
 
     /// Compiles the training step.
     ///
