@@ -14,8 +14,6 @@ pub struct Forward {
     /// The names of the inputs.
     pub inputs: Vec<Ident>,
     pub body: Block,
-    /// The fields that are never applied.
-    pub unused: Vec<Ident>,
 }
 
 /// `fn double(x: [N, 10]) -> [N, 10] { .. }`

@@ -85,16 +85,17 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     }
     let body = sequence(body, form, &mut 0, mistakes);
     let resolved = forward::functions(forward, &helpers, outputs.len(), &steps, &body, mistakes);
-    let forward::Functions { mut forward, helpers: mut functions, complete } = resolved;
+    let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
     let read = steps::steps(optimizers, steps, &body, (&helpers, &functions), mistakes);
-    let steps::Resolved { mut steps, used, called } = read;
+    let steps::Resolved { mut steps, used: used_by_steps, called } = read;
+    used.extend(used_by_steps);
     for (position, function) in functions.iter_mut().enumerate() {
         function.called |= called.contains(&position);
     }
     if complete {
         let is_model = !inputs.is_empty();
-        steps.warnings.extend(unused(&body, &mut forward, &used, is_model, has_steps));
+        steps.warnings.extend(unused(&body, forward.is_some(), &used, is_model, has_steps));
     }
     if let (Some(forward), false, true) = (&forward, has_steps, mistakes.is_empty()) {
         steps.cut.extend(untrainable(forward, &outputs, &functions, &body));
@@ -131,20 +132,10 @@ fn untrainable(forward: &Forward, outputs: &[ast::Extents], helpers: &[Helper], 
     found
 }
 
-/// A warning for each field that neither `forward` nor a program applies.
-fn unused(
-    body: &Sequence<Layer>,
-    forward: &mut Option<Forward>,
-    used: &[String],
-    is_model: bool,
-    has_steps: bool,
-) -> Vec<Warning> {
-    let names: Vec<proc_macro2::Ident> = match forward {
-        Some(forward) => std::mem::take(&mut forward.unused),
-        // Layers are applied in order, or there are programs only.
-        None if is_model || !has_steps => Vec::new(),
-        None => fields(body),
-    };
+/// A warning for each field that neither `forward` nor a program applies, nor a function of the model.
+fn unused(body: &Sequence<Layer>, has_forward: bool, used: &[String], is_model: bool, has_steps: bool) -> Vec<Warning> {
+    // Layers are applied in order, or there are mistakes.
+    let names = if has_forward || has_steps && !is_model { fields(body) } else { Vec::new() };
     let names = names.into_iter().filter(|name| !used.contains(&name.to_string()));
     let warning = |name: proc_macro2::Ident| {
         let what = if has_steps { "no program" } else { "`forward` never" };

@@ -10,12 +10,18 @@ model! {
         act: ReLU,
         untrained: Linear(4, 4),
         never: Linear(4, 4),
-        opt: Adam((fc, act)),
+        inside: Linear(4, 4),
+        opt: Adam((fc, act, inside)),
         idle: Adam(untrained),
     }
 
+    // Applies `inside`, of which nothing is said.
+    fn applied(x: [N, 4]) -> [N, 4] {
+        inside(x)
+    }
+
     step update(x: [N, 4], y: [N, 4]) -> loss {
-        let loss = mse(untrained(act(fc(x))), y);
+        let loss = mse(untrained(applied(act(fc(x)))), y);
         opt.minimize(loss);
     }
 }

@@ -18,7 +18,7 @@ pub fn functions(
     layers: &Sequence<Layer>,
     mistakes: &mut Mistakes,
 ) -> Functions {
-    let nothing = |complete| Functions { forward: None, helpers: Vec::new(), complete };
+    let nothing = |complete| Functions { forward: None, helpers: Vec::new(), used: Vec::new(), complete };
     if forward.is_none() && programs.is_empty() {
         if let Some(helper) = helpers.first() {
             let message = format!(
@@ -65,7 +65,6 @@ pub fn functions(
     if !complete {
         return nothing(false);
     }
-    let unused = super::fields(layers).into_iter().filter(|name| !used.contains(&name.to_string())).collect();
     let helpers = helpers.iter().zip(resolved).enumerate().map(|(position, (helper, (body, results)))| {
         let ast::Helper { name, parameters, results: declared, .. } = helper;
         let (name, parameters, declared) = (name.clone(), parameters.clone(), declared.clone());
@@ -73,14 +72,16 @@ pub fn functions(
         Helper { name, parameters, results, declared, body, called }
     });
     let helpers = helpers.collect();
-    let forward = forward.map(|(body, inputs)| Forward { inputs, body, unused });
-    Functions { forward, helpers, complete }
+    let forward = forward.map(|(body, inputs)| Forward { inputs, body });
+    Functions { forward, helpers, used, complete }
 }
 
 /// The functions of a model.
 pub struct Functions {
     pub forward: Option<Forward>,
     pub helpers: Vec<Helper>,
+    /// The fields that they apply.
+    pub used: Vec<String>,
     /// Whether there was no mistake in them.
     pub complete: bool,
 }
