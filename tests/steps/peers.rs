@@ -97,10 +97,7 @@ fn the_losses_of_the_suite_are_pytorchs() {
         let found = gan.both(&real, &z).expect("the shapes fit");
         if let Some((_, loss_d, loss_g)) = expected.iter().find(|(at, ..)| *at == step) {
             for (found, expected) in [(found.0, loss_d), (found.1, loss_g)] {
-                // By step 10 round-off has grown to this: three standard deviations of PyTorch's own f32 losses, over runs
-                // whose first weights differ by one unit in the last place.
-                let tolerance = if step < 10 { 2e-3 * expected } else { 3.0 * 1.8e-3 };
-                assert!((found - expected).abs() <= tolerance, "step {step}: {found}, not {expected}");
+                assert!((found - expected).abs() <= 2e-3 * expected, "step {step}: {found}, not {expected}");
             }
         }
     }
