@@ -8,27 +8,23 @@
 mod digit_net;
 #[path = "support/embedded.rs"]
 mod embedded;
-mod support;
+#[path = "support/results.rs"]
+mod results;
+#[path = "support/training.rs"]
+mod training;
 
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use kiln::prelude::*;
-
-use digit_net::DigitNet;
-use support::Schedule;
-
-const SEED: u64 = 42;
-const SCHEDULE: Schedule = Schedule { epochs: 20, batch: 32, rate: 3e-3 };
+use digit_net::{SCHEDULE, SEED};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let (train, test) = embedded::digits()?.split(0.8, SEED);
     println!("{} digits to learn from, {} to test with", train.len(), test.len());
 
-    let loss = cross_entropy().label_smoothing(0.1);
-    let mut trainer = Trainer::new(DigitNet::init(SEED), loss, Adam::default()).batch(SCHEDULE.batch).build()?;
+    let mut trainer = digit_net::trainer()?;
     println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
 
     let drawing = Path::new("target/digits/digits.html");
@@ -36,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("a drawing of the training step in {}", drawing.display());
 
     let start = Instant::now();
-    let history = support::train(&mut trainer, SCHEDULE, &train, &test)?;
+    let history = training::train(&mut trainer, SCHEDULE, &train, &test)?;
     println!("trained in {:.2} s", start.elapsed().as_secs_f64());
-    support::finish(&mut trainer, &history, &test, Path::new("target/digits"))
+    results::finish(&mut trainer, &history, &test, Path::new("target/digits"))
 }

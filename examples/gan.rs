@@ -2,8 +2,8 @@
 //!
 //! A generator makes images of noise, a discriminator tells them from the 1,797 handwritten digits, and each learns from the
 //! other (a DCGAN: Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
-//! Networks"). Both are trained by one program, a `step` of `model!`. The network of the example `digits` then says what it
-//! reads in the samples, which it has never seen.
+//! Networks"). Both are trained by one program, a `step` of `model!`. The classifier of the example `digits`, trained here as
+//! it is there, then says what it reads in the samples, which it has never seen.
 //!
 //! Everything it writes goes into `target/gan/`: a grid of samples for each epoch (`epoch_01.png`, ..), the losses
 //! (`loss.svg`) and the weights of both networks.
@@ -12,6 +12,8 @@
 mod digit_net;
 #[path = "support/embedded.rs"]
 mod embedded;
+#[path = "support/training.rs"]
+mod training;
 
 use std::error::Error;
 use std::f32::consts::TAU;
@@ -22,7 +24,7 @@ use digit_net::{CLASSES, DigitNet};
 use kiln::prelude::*;
 use kiln::random::uniform;
 use kiln::report::plots::{Chart, ImageGrid};
-use ndarray::{Array4, ArrayD, Axis};
+use ndarray::{Array4, ArrayD, Axis, Slice};
 
 const SEED: u64 = 42;
 const EPOCHS: u64 = 60;
@@ -110,9 +112,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new("target/gan");
     let digits = embedded::digits()?;
     let mut enlarge = Predictor::new(Enlarge::init(0)).build()?;
-    let mut judge = judge(&digits, &mut enlarge)?;
+    println!("the judge learns to read");
+    let mut judge = judge(&digits)?;
 
-    let real = enlarge.predict(&digits.images().slice_axis(Axis(0), ndarray::Slice::from(..SAMPLES)))?;
+    let real = enlarge.predict(&digits.images().slice_axis(Axis(0), Slice::from(..SAMPLES)))?;
     let Verdict { recognised, .. } = verdict(&mut judge, &real.mapv(|pixel| (pixel + 1.0) / 2.0))?;
     println!("of {SAMPLES} real digits at 16 x 16 pixels it recognises {recognised}");
 
@@ -187,21 +190,11 @@ fn noise(rows: usize, number: u32) -> Array4<f32> {
     })
 }
 
-/// The network of the example `digits`, trained as there on digits that were enlarged and reduced again, and without label
-/// smoothing, so that its confidence is its own.
-fn judge(digits: &Dataset, enlarge: &mut Predictor<Enlarge>) -> Result<Predictor<DigitNet>, Box<dyn Error>> {
-    let large = enlarge.predict(&digits.images())?.mapv(|pixel| (pixel + 1.0) / 2.0);
-    let images = Predictor::new(Reduce::init(0)).build()?.predict(&large)?;
-    let (train, test) = Dataset::new(images, digits.labels().to_owned())?.split(0.8, SEED);
-    let mut trainer = Trainer::new(DigitNet::init(SEED), cross_entropy(), Adam::default()).batch(32).build()?;
-    for epoch in 0..20 {
-        trainer.set_learning_rate(3e-3 * (1.0 - epoch as f32 / 20.0))?;
-        for (images, labels) in train.batches(32).shuffled(epoch) {
-            trainer.step(&images, &labels)?;
-        }
-    }
-    let accuracy = trainer.evaluate(&test.images(), &test.labels())?.accuracy.unwrap_or_default();
-    println!("the judge reads {:.1} % of the real digits that it has not seen", 100.0 * accuracy);
+/// The classifier of the example `digits`: the same network, trained on the same digits in the same way.
+fn judge(digits: &Dataset) -> Result<Predictor<DigitNet>, Box<dyn Error>> {
+    let (train, test) = digits.split(0.8, digit_net::SEED);
+    let mut trainer = digit_net::trainer()?;
+    training::train(&mut trainer, digit_net::SCHEDULE, &train, &test)?;
     Ok(Predictor::new(trainer.into_model()).build()?)
 }
 

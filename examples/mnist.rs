@@ -5,7 +5,10 @@
 //! those and tests on `t10k-images-idx3-ubyte`; where there is only the latter, it trains on the first 85 % of it and
 //! tests on the rest. Everything it writes goes into `target/mnist/`.
 
-mod support;
+#[path = "support/results.rs"]
+mod results;
+#[path = "support/training.rs"]
+mod training;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,7 @@ use std::time::Instant;
 
 use kiln::prelude::*;
 
-use support::Schedule;
+use training::Schedule;
 
 const SEED: u64 = 42;
 
@@ -45,9 +48,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
 
     let start = Instant::now();
-    let history = support::train(&mut trainer, schedule, &train, &test)?;
+    let history = training::train(&mut trainer, schedule, &train, &test)?;
     println!("trained in {:.2} s", start.elapsed().as_secs_f64());
-    support::finish(&mut trainer, &history, &test, Path::new("target/mnist"))
+    results::finish(&mut trainer, &history, &test, Path::new("target/mnist"))
 }
 
 fn arguments() -> Result<(PathBuf, u64), Box<dyn Error>> {

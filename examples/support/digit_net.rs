@@ -1,6 +1,14 @@
-//! The network that reads digits of 8 x 8 pixels: the example `digits` trains it, and `gan` asks it what it sees.
+//! The network that reads digits of 8 x 8 pixels, and how it is trained: the example `digits` shows it, and `gan` asks it what
+//! it sees.
 
 use kiln::prelude::*;
+
+use crate::training::{ClassTrainer, Schedule};
+
+/// Of the weights and of the split into digits to learn from and digits to test with.
+pub const SEED: u64 = 42;
+/// How it is trained.
+pub const SCHEDULE: Schedule = Schedule { epochs: 20, batch: 32, rate: 3e-3 };
 
 /// How many digits there are.
 pub const CLASSES: usize = 10;
@@ -20,4 +28,9 @@ pub struct DigitNet {
     fc1: Linear<512, 64>,
     relu3: ReLU,
     fc2: Linear<64, CLASSES>,
+}
+
+/// Its trainer, before the first step.
+pub fn trainer() -> Result<ClassTrainer<DigitNet>, TrainError> {
+    Trainer::new(DigitNet::init(SEED), cross_entropy(), Adam::default()).batch(SCHEDULE.batch).build()
 }
