@@ -7,6 +7,12 @@ use serde_json::Value;
 
 use crate::cases::Mode;
 
+/// Losses that rounding decides: case, place among its losses, and how far they may be off, in parts of the loss.
+///
+/// `dcgan` at step 10: from weights moved by single bits PyTorch gives losses of the discriminator from 1.4303 to 1.4357 in f64
+/// (16 starts), and from 1.4277 to 1.4365 in f32; its stored loss is one draw of these, and so is any other.
+const ILL_CONDITIONED: [(&str, usize, f64); 1] = [("dcgan", 4, 6e-3)];
+
 /// The losses of every case, if they are on this machine.
 pub struct Reference(Option<Value>);
 
@@ -20,29 +26,44 @@ impl Reference {
     }
 
     /// `Ok` with a word if the losses agree to 2e-3 of the loss, or of a tenth of the first loss where that is more, or
-    /// if there is nothing to compare with; else what differs.
+    /// if there is nothing to compare with; `Ok` with what differs where rounding decides; else what differs.
     pub fn verdict(&self, case: &str, mode: Mode, row: &Value) -> Result<String, String> {
-        let verdict = self.compare(case, mode, row, "losses")?;
-        // Those of the generator, where there is one.
-        self.compare(case, mode, row, "losses_g")?;
-        Ok(verdict)
+        // The generator's, where there is one, and those that every case has.
+        let verdicts = [self.compare(case, mode, row, "losses_g")?, self.compare(case, mode, row, "losses")?];
+        Ok(verdicts.into_iter().flatten().next().unwrap_or_else(|| match self.expected(case, mode, "losses") {
+            Some(_) => "as PyTorch".into(),
+            None => "no reference".into(),
+        }))
     }
 
-    fn compare(&self, case: &str, mode: Mode, row: &Value, field: &str) -> Result<String, String> {
-        let list =
-            |value: &Value| value.as_array().map(|list| list.iter().filter_map(Value::as_f64).collect::<Vec<_>>());
-        let expected = self.0.as_ref().and_then(|all| list(&all[case][mode.name()][field]));
-        let found = list(&row[field]).unwrap_or_default();
-        let Some(expected) = expected else { return Ok("no reference".into()) };
+    fn expected(&self, case: &str, mode: Mode, field: &str) -> Option<Vec<f64>> {
+        numbers(&self.0.as_ref()?[case][mode.name()][field])
+    }
+
+    /// What differs, if rounding decides it; an error if it does not.
+    fn compare(&self, case: &str, mode: Mode, row: &Value, field: &str) -> Result<Option<String>, String> {
+        let Some(expected) = self.expected(case, mode, field) else { return Ok(None) };
+        let found = numbers(&row[field]).unwrap_or_default();
         if found.len() != expected.len() {
             return Err(format!("{} losses, PyTorch has {}", found.len(), expected.len()));
         }
-        for (found, wanted) in found.iter().zip(&expected) {
-            let tolerance = 2e-3 * wanted.abs().max(expected[0].abs() / 10.0);
-            if found.is_nan() || (found - wanted).abs() > tolerance {
-                return Err(format!("PyTorch has {wanted:.6} where this has {found:.6}"));
+        let mut decided = None;
+        for (number, (found, wanted)) in found.iter().zip(&expected).enumerate() {
+            let off = (found - wanted).abs() / wanted.abs().max(expected[0].abs() / 10.0);
+            if off <= 2e-3 {
+                continue;
+            }
+            let difference = format!("PyTorch has {wanted:.6} where this has {found:.6}");
+            let limit = ILL_CONDITIONED.iter().find(|(name, place, _)| *name == case && *place == number);
+            match limit {
+                Some((.., limit)) if off <= *limit => decided = Some(format!("{difference}, which rounding decides")),
+                _ => return Err(difference),
             }
         }
-        Ok("as PyTorch".into())
+        Ok(decided)
     }
+}
+
+fn numbers(list: &Value) -> Option<Vec<f64>> {
+    Some(list.as_array()?.iter().filter_map(Value::as_f64).collect())
 }

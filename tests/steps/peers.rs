@@ -1,5 +1,9 @@
-//! The DCGAN of the benchmark suite as two steps: PyTorch's losses over the first ten rounds (eager, f32; the suite's numbers and
-//! tolerance: 2e-3 of the loss, as its losses are off by 1e-3 against f64 at the tenth).
+//! The DCGAN of the benchmark suite: PyTorch's losses over the first ten rounds (eager, f32, the suite's numbers).
+//!
+//! Adam's first update is a sign, and the sign of a gradient that is all but zero hangs on its last bit; adversaries amplify
+//! the difference. At the tenth round even PyTorch in f64 gives losses of the discriminator from 1.4303 to 1.4357 when the weights of
+//! the start are moved by single bits: a standard deviation of 1.9e-3, the same as in f32, there and here. So the first
+//! rounds are compared closely, and the tenth by its mean over several such starts.
 
 use kiln::prelude::*;
 use ndarray::{Array4, ArrayD};
@@ -54,18 +58,13 @@ model! {
     }
 }
 
-/// The suite's number at a place, in [-1, 1).
-fn u(i: usize, salt: u32) -> f32 {
-    let mut h = (i as u32).wrapping_add(salt.wrapping_mul(0x9E37_79B9));
-    h = (h ^ (h >> 16)).wrapping_mul(0x85EB_CA6B);
-    h = (h ^ (h >> 13)).wrapping_mul(0xC2B2_AE35);
-    h ^= h >> 16;
-    (h >> 8) as f32 / 8_388_608.0 - 1.0
-}
+/// The starts of the mean.
+const STARTS: u16 = 8;
+/// The losses of discriminator and generator at the rounds that the suite looks at.
+const ROUNDS: [usize; 5] = [0, 1, 2, 5, 10];
 
-#[test]
-fn the_losses_of_the_suite_are_pytorchs() {
-    assert_eq!([u(0, 1), u(3, 1)], [0.146_795_15, 0.855_525_73]);
+/// The losses at [`ROUNDS`] from the suite's start, the weights `1 + bits * 2^-23` times as large.
+fn losses(bits: u16) -> [[f64; 2]; ROUNDS.len()] {
     let mut gan = Gan::init(0);
     let mut number = 0;
     gan.each_parameter_mut(&mut |_, parameter| {
@@ -75,8 +74,9 @@ fn the_losses_of_the_suite_are_pytorchs() {
         number += 1;
         // Batch normalization keeps its ones and zeros, but counts.
         if let [_, second, height, width] = *parameter.value.shape() {
-            let bound = ((second * height * width) as f32).sqrt();
-            let values = (0..parameter.value.len()).map(|i| u(i, number) / bound).collect();
+            let scale = (1.0 / ((second * height * width) as f64).sqrt()) as f32;
+            let moved = 1.0 + f32::from(bits) * f32::EPSILON;
+            let values = (0..parameter.value.len()).map(|i| u(i, number) * scale * moved).collect();
             parameter.value = ArrayD::from_shape_vec(parameter.value.raw_dim(), values).expect("as many as before");
         }
     });
@@ -86,19 +86,46 @@ fn the_losses_of_the_suite_are_pytorchs() {
     };
     let (real, z) = (numbers([32, 1, 32, 32], 1000), numbers([32, 64, 1, 1], 1001));
     let mut gan = gan.trainer().batch(32).build().expect("it compiles");
+    let mut all = Vec::new();
+    for _ in 0..=ROUNDS[ROUNDS.len() - 1] {
+        let (loss_d, loss_g) = gan.both(&real, &z).expect("the shapes fit");
+        all.push([loss_d.into(), loss_g.into()]);
+    }
+    ROUNDS.map(|round| all[round])
+}
+
+/// The suite's number at a place, in [-1, 1).
+fn u(i: usize, salt: u32) -> f32 {
+    let mut h = (i as u32).wrapping_add(salt.wrapping_mul(0x9E37_79B9));
+    h = (h ^ (h >> 16)).wrapping_mul(0x85EB_CA6B);
+    h = (h ^ (h >> 13)).wrapping_mul(0xC2B2_AE35);
+    h ^= h >> 16;
+    (h >> 8) as f32 / 8_388_608.0 - 1.0
+}
+
+/// PyTorch's means over sixteen such starts. The suite's tolerance is 2e-3 of the loss; before the first update only a sum's
+/// rounding differs, and before the third a few signs.
+#[test]
+fn the_losses_of_the_suite_are_pytorchs() {
+    assert_eq!([u(0, 1), u(3, 1)], [0.146_795_15, 0.855_525_73]);
+    let starts: Vec<_> = (0..STARTS).map(losses).collect();
     let expected = [
-        (0, 1.458_717_1, 0.931_035_64),
-        (1, 1.643_223, 0.710_988_94),
-        (2, 1.743_356_7, 0.633_034_9),
-        (5, 1.677_188_8, 0.691_188_6),
-        (10, 1.434_147_6, 0.838_990_1),
+        ([1.458_717, 0.931_035], 2e-6),
+        ([1.643_226, 0.710_990], 2e-4),
+        ([1.743_356, 0.633_023], 2e-4),
+        ([1.677_325, 0.690_752], 2e-3),
     ];
-    for step in 0..=10 {
-        let found = gan.both(&real, &z).expect("the shapes fit");
-        if let Some((_, loss_d, loss_g)) = expected.iter().find(|(at, ..)| *at == step) {
-            for (found, expected) in [(found.0, loss_d), (found.1, loss_g)] {
-                assert!((found - expected).abs() <= 2e-3 * expected, "step {step}: {found}, not {expected}");
+    for (number, (losses, tolerance)) in expected.iter().enumerate() {
+        for (start, found) in starts.iter().enumerate() {
+            for (found, expected) in found[number].iter().zip(losses) {
+                let round = ROUNDS[number];
+                let near = (found - expected).abs() <= tolerance * expected;
+                assert!(near, "round {round} of start {start}: {found}, not {expected}");
             }
         }
+    }
+    for (network, expected) in [1.431_773, 0.840_061].into_iter().enumerate() {
+        let mean = starts.iter().map(|found| found[ROUNDS.len() - 1][network]).sum::<f64>() / f64::from(STARTS);
+        assert!((mean - expected).abs() <= 2e-3 * expected, "round 10: {mean} in the mean, not {expected}");
     }
 }
