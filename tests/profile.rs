@@ -76,8 +76,14 @@ fn a_profile_changes_nothing() {
 fn a_prediction_is_timed() {
     let mut predictor = Predictor::new(Small::init(1)).batch(4).threads(1).build().unwrap();
     let profile = predictor.profile().unwrap();
-    check(&profile, predictor.plan().flops(), predictor.plan().calls.len());
+    let (calls, kept) = (predictor.plan().calls.len(), predictor.plan().prologue);
+    check(&profile, predictor.plan().flops(), calls - kept);
     assert!(profile.rows.iter().all(|row| row.stage == Stage::Forward && !row.parallel));
+    // The factors of the batch norm.
+    assert!(kept > 0 && profile.prologue.len() == kept, "{profile}");
+    assert!(profile.prologue.iter().all(|row| row.seconds > 0.0 && row.limit > 0.0), "{profile}");
+    let last = profile.to_string().lines().last().unwrap().to_owned();
+    assert!(last.starts_with("once parameters have changed: ") && last.contains(&format!(" for {kept} kernels")), "{last}");
 }
 
 #[test]

@@ -308,6 +308,30 @@ fn a_saved_model_predicts_the_same_bits() {
     assert!(same(trainer.predict(&x).unwrap(), predictor.predict(&x).unwrap()));
 }
 
+/// Predictions keep what they make of the parameters; whatever changes these is seen.
+#[test]
+fn predictions_follow_the_training() {
+    let (x, y) = (images(20), labels(20));
+    let adam = Adam::default().lr(0.01);
+    let mut trainer = Trainer::new(Small::init(1), cross_entropy(), adam).batch(16).threads(2).build().unwrap();
+    let mut before = ArrayD::zeros(vec![20, 3]);
+    for step in 0..5 {
+        let rows = if step % 2 == 0 { 16 } else { 5 };
+        trainer.step(&x.slice(s![..rows, .., .., ..]), &y.slice(s![..rows])).unwrap();
+        // Programs of 16 and of 4 samples.
+        let found = trainer.predict(&x).unwrap();
+        assert_ne!(found, before);
+        assert_eq!(trainer.predict(&x).unwrap(), found);
+        let evaluation = trainer.evaluate(&x, &y).unwrap();
+        assert_eq!(trainer.evaluate(&x, &y).unwrap(), evaluation);
+        let model = trainer.model().clone();
+        let mut other = Trainer::new(model.clone(), cross_entropy(), Adam::default()).batch(16).build().unwrap();
+        assert_eq!(other.evaluate(&x, &y).unwrap(), evaluation);
+        assert_eq!(Predictor::new(model).batch(16).build().unwrap().predict(&x).unwrap(), found);
+        before = found;
+    }
+}
+
 #[test]
 fn numbers_are_targets_of_regression() {
     let x = Array2::from_shape_fn((12, 4), |(i, j)| ((i * 4 + j) as f32 * 0.7).sin());

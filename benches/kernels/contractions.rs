@@ -105,7 +105,7 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         if transposed {
             wanted.order.reverse();
         }
-        Operand { shape, layout: wanted.layout(shape), halo: wanted.halo }
+        Operand { shape, layout: wanted.layout(shape), halo: wanted.halo, lasting: false }
     };
     let left = operand(operands[0], &left, transposed[0]);
     let right = operand(operands[1], &right, transposed[1]);

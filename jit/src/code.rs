@@ -332,15 +332,11 @@ impl Sequence {
         &mut self.arena
     }
 
-    /// Runs all calls, one after the other; those that are worth it on all threads of the pool. `states` are those that
-    /// were bound: the same memory at the same positions.
-    pub fn run(&mut self, states: &mut [Buffer], pool: &Pool) -> Result<(), CallError> {
-        self.run_each(states, pool, |_| {})
-    }
-
-    /// As [`Sequence::run`]; `done` is told the position of each call after it.
-    pub fn run_each(
+    /// Runs some calls, one after the other; those that are worth it on all threads of the pool. `done` is told the position
+    /// of each call after it. `states` are those that were bound: the same memory at the same positions.
+    pub fn run(
         &mut self,
+        calls: Range<usize>,
         states: &mut [Buffer],
         pool: &Pool,
         mut done: impl FnMut(usize),
@@ -351,7 +347,7 @@ impl Sequence {
         if !self.states.iter().all(bound) {
             return Err(CallError::States);
         }
-        for (position, step) in self.steps.iter().enumerate() {
+        for (position, step) in self.steps.iter().enumerate().take(calls.end).skip(calls.start) {
             let arguments = Arguments(&self.pointers[step.first..]);
             // SAFETY: the arguments were checked to be as long as declared when they were bound. The arena and the states
             // are borrowed exclusively and, as seen above, lie where they lay. The tasks are all there are, and

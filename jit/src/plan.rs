@@ -8,6 +8,7 @@ mod fuse;
 mod groups;
 mod layout;
 mod masks;
+mod lasting;
 mod merge;
 mod print;
 
@@ -62,6 +63,9 @@ pub struct Plan {
     pub kernels: Vec<Kernel>,
     /// What a run does, in order.
     pub calls: Vec<Call>,
+    /// So many of the first calls read nothing but states that no call writes. What they compute (weights in the order in
+    /// which tiles read them, factors of a batch norm) is kept: they run again only once one of these states has changed.
+    pub prologue: usize,
     /// Every place in memory that a call may name.
     pub slots: Vec<Slot>,
     /// Bytes of the arena: inputs, intermediates and outputs, by lifetime.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kiln_graph::{DType, Graph, Role, Stage};
 use kiln_jit::machine::MachineError;
 use kiln_jit::plan::Call;
-use kiln_jit::{Machine, RunError, Session, States};
+use kiln_jit::{Machine, RunError, Session, Snapshot, States};
 use kiln_runtime::{Pool, random};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::json;
@@ -71,6 +71,9 @@ pub struct Profile {
     pub name: String,
     /// The calls, in the order in which they run.
     pub rows: Vec<ProfileRow>,
+    /// The calls whose results are kept from run to run: they run only once parameters or other states have changed, and are
+    /// no part of the run's time.
+    pub prologue: Vec<ProfileRow>,
     /// The time of the shortest whole run.
     pub seconds: f64,
     /// How many runs were timed.
@@ -93,19 +96,22 @@ impl Profile {
         let all = if pool.threads() > 1 { Machine::measure(&pool)? } else { single.clone() };
         let machines = [single, all];
         let held = states.snapshot();
-        let times = time(session, states);
+        let times = time(session, states, &held);
         states.restore(&held);
-        let times = times?;
+        let Times { first, later } = times?;
 
-        let seconds = shortest(times.iter().map(|calls| calls.iter().sum()));
         let plan = session.program().plan();
+        let seconds = shortest(later.iter().map(|calls| calls.iter().sum()));
         let rows = plan.calls.iter().enumerate().map(|(number, call)| {
-            let seconds = shortest(times.iter().map(|calls| calls[number]));
+            let runs = if number < plan.prologue { &first } else { &later };
+            let seconds = shortest(runs.iter().map(|calls| calls[number]));
             let parallel = call.parallel && pool.threads() > 1;
             row(call, graph, seconds, parallel, &machines[usize::from(parallel)])
         });
+        let mut prologue: Vec<ProfileRow> = rows.collect();
+        let rows = prologue.split_off(plan.prologue);
         let (name, threads) = (plan.name.clone(), pool.threads());
-        Ok(Profile { name, rows: rows.collect(), seconds, runs: times.len(), threads, machines })
+        Ok(Profile { name, rows, prologue, seconds, runs: later.len(), threads, machines })
     }
 
     /// The time of all calls of a stage.
@@ -152,7 +158,15 @@ impl Profile {
     }
 }
 
-fn time(session: &mut Session, states: &mut States) -> Result<Vec<Vec<f64>>, RunError> {
+/// For each run how long each call took.
+struct Times {
+    /// Of runs before which the states have changed.
+    first: Vec<Vec<f64>>,
+    /// Of the others.
+    later: Vec<Vec<f64>>,
+}
+
+fn time(session: &mut Session, states: &mut States, held: &Snapshot) -> Result<Times, RunError> {
     let inputs: Vec<_> = session.program().plan().inputs.clone();
     for (position, input) in inputs.iter().enumerate().filter(|(_, input)| input.role == Role::Data) {
         let shape = IxDyn(input.ty.shape.dims());
@@ -166,13 +180,19 @@ fn time(session: &mut Session, states: &mut States) -> Result<Vec<Vec<f64>>, Run
             DType::I32 | DType::Bool => session.write_input_i32(position, ArrayD::zeros(shape).view())?,
         }
     }
+    let mut run = |states: &mut States| -> Result<Vec<f64>, RunError> {
+        Ok(session.run_timed(states)?.iter().map(Duration::as_secs_f64).collect())
+    };
+    let mut times = Times { first: Vec::new(), later: Vec::new() };
     for _ in 0..WARM_UP {
-        session.run_timed(states)?;
+        states.restore(held);
+        times.first.push(run(states)?);
     }
     let start = Instant::now();
-    let mut times = Vec::new();
-    while times.len() < RUNS || times.len() < MOST_RUNS && start.elapsed() < Duration::from_secs_f64(SECONDS) {
-        times.push(session.run_timed(states)?.iter().map(Duration::as_secs_f64).collect());
+    while times.later.len() < RUNS
+        || times.later.len() < MOST_RUNS && start.elapsed() < Duration::from_secs_f64(SECONDS)
+    {
+        times.later.push(run(states)?);
     }
     Ok(times)
 }
@@ -274,8 +294,15 @@ impl fmt::Display for Profile {
                 title(row)
             )?;
         }
-        let rest = rows[shown..].iter().fold(0.0, |sum, row| sum + row.seconds);
+        let sum = |rows: &mut dyn Iterator<Item = f64>| rows.fold(0.0, |sum, seconds| sum + seconds);
+        let rest = sum(&mut rows[shown..].iter().map(|row| row.seconds));
         let count = rows.len() - shown;
-        write!(f, "{:>5.1}%  {:>11.2}  {count} shorter kernels", 100.0 * rest / total, 1e6 * rest)
+        write!(f, "{:>5.1}%  {:>11.2}  {count} shorter kernels", 100.0 * rest / total, 1e6 * rest)?;
+        if !self.prologue.is_empty() {
+            let seconds = sum(&mut self.prologue.iter().map(|row| row.seconds));
+            let count = self.prologue.len();
+            write!(f, "\nonce parameters have changed: {:.1} us for {count} kernels, whose results are kept", 1e6 * seconds)?;
+        }
+        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Builder, DType, Graph, Input, Node, NodeId, Op, Output, Role, Shape, Type, Update, verify};
 
 /// A graph and a value, as f64, for each of its inputs in order; those of f32 inputs are f32 numbers.
+#[derive(Clone)]
 pub struct Case {
     pub graph: Graph,
     pub values: Vec<Vec<f64>>,

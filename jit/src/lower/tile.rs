@@ -97,6 +97,8 @@ pub struct Operand {
     pub layout: Layout,
     /// The zeros around it.
     pub halo: Halo,
+    /// Whether it stays the same from run to run, so that copies of it are made once.
+    pub lasting: bool,
 }
 
 /// The layout that a lowering wants: dense in the given order, with a zero halo. Any other works, at the price of a copy.
@@ -228,7 +230,7 @@ fn lowered(op: &Op, left: &Operand, right: &Operand, output: Shape) -> Option<Lo
 pub fn wanted(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[Wanted; 3]> {
     let operand = |shape: Shape| {
         let dense = Wanted { order: (0..shape.rank()).collect(), halo: Halo::default() };
-        Operand { shape, layout: dense.layout(shape), halo: Halo::default() }
+        Operand { shape, layout: dense.layout(shape), halo: Halo::default(), lasting: false }
     };
     Some(lowered(op, &operand(left), &operand(right), output)?.wanted)
 }

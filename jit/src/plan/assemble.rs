@@ -7,6 +7,7 @@ use kiln_graph::{DType, Graph, NodeId, Op, Role};
 
 use super::buffers::{self, Interval};
 use super::fuse::{Class, Fusion, Group, class, members};
+use super::lasting;
 use super::layout::Lying;
 use super::{Argument, Call, Part, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
@@ -20,13 +21,13 @@ const PARALLEL_NANOSECONDS: u64 = 15_000;
 
 /// A piece of memory while the plan is made.
 #[derive(Clone, Copy, Debug)]
-struct Memory {
+pub(super) struct Memory {
     elements: usize,
-    use_: Purpose,
+    pub use_: Purpose,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
     /// Lives from its first to its last call.
     Temporary,
     /// Lives through the whole run: data inputs.
@@ -44,6 +45,8 @@ pub(super) struct Assembly<'a> {
     memory: Vec<Memory>,
     located: Vec<Option<Located>>,
     halos: Vec<Halo>,
+    /// As [`lasting::nodes`] says.
+    lasting: Vec<bool>,
     calls: Vec<(Lowered, Description)>,
 }
 
@@ -64,6 +67,11 @@ impl Assembly<'_> {
         matches!(self.memory[storage.0 as usize].use_, Purpose::State(_))
     }
 
+    /// Whether a node has the same value in every run, so that copies of it are made once.
+    pub fn lasts(&self, id: NodeId) -> bool {
+        self.lasting[id.index()]
+    }
+
     /// The zeros around a node that lies in memory.
     pub fn halo(&self, id: NodeId) -> Halo {
         self.halos[id.index()]
@@ -82,7 +90,8 @@ impl Assembly<'_> {
 pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>], target: &Target) -> Plan {
     let located = vec![None; graph.nodes.len()];
     let halos = vec![Halo::default(); graph.nodes.len()];
-    let mut assembly = Assembly { graph, target, memory: Vec::new(), located, halos, calls: Vec::new() };
+    let (lasting, memory, calls) = (lasting::nodes(graph), Vec::new(), Vec::new());
+    let mut assembly = Assembly { graph, target, memory, located, halos, lasting, calls };
     let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
     for (number, input) in graph.inputs.iter().enumerate() {
         let use_ = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
@@ -218,8 +227,8 @@ fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> Description {
     Description { name: operations.join("_"), label, parts }
 }
 
-/// When each piece of memory is needed; nothing for states.
-fn intervals(memory: &[Memory], calls: &[(Lowered, Description)]) -> Vec<Option<Interval>> {
+/// When each piece of memory is needed; nothing for states. What the prologue leaves to later calls is needed for good.
+fn intervals(memory: &[Memory], calls: &[(Lowered, Description)], prologue: usize) -> Vec<Option<Interval>> {
     let mut intervals: Vec<Option<Interval>> = vec![None; memory.len()];
     for (time, (lowered, _)) in calls.iter().enumerate() {
         for storage in &lowered.arguments {
@@ -231,7 +240,10 @@ fn intervals(memory: &[Memory], calls: &[(Lowered, Description)]) -> Vec<Option<
     for (piece, interval) in memory.iter().zip(&mut intervals) {
         let bytes = 4 * piece.elements;
         match piece.use_ {
-            Purpose::Temporary => {}
+            Purpose::Temporary => {
+                let kept = interval.as_mut().filter(|interval| interval.from < prologue && interval.to >= prologue);
+                kept.into_iter().for_each(|interval| interval.to = calls.len());
+            }
             Purpose::State(_) => *interval = None,
             Purpose::Input => *interval = Some(Interval { from: 0, to: calls.len(), bytes }),
             Purpose::Output => {
@@ -265,8 +277,9 @@ fn share_memory(memory: &[Memory], calls: &[(Lowered, Description)], intervals: 
 /// Offsets, slots and calls.
 fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
     let emitter = assembly.target.emitter;
-    let Assembly { memory, located, calls, .. } = assembly;
-    let mut intervals = intervals(&memory, &calls);
+    let Assembly { memory, located, mut calls, .. } = assembly;
+    let prologue = lasting::move_to_front(&memory, &mut calls, |(lowered, _)| lowered);
+    let mut intervals = intervals(&memory, &calls, prologue);
     let owner = share_memory(&memory, &calls, &mut intervals);
     let present: Vec<Interval> = intervals.iter().flatten().copied().collect();
     let (offsets, arena_bytes) = buffers::place(&present);
@@ -292,6 +305,7 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
         emitter,
         kernels: Vec::new(),
         calls: Vec::new(),
+        prologue,
         slots,
         arena_bytes,
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),

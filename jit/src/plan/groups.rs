@@ -165,7 +165,8 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     let operands = [node.inputs[0], node.inputs[1]].map(|id| {
         let located = resolve(graph, id, &|id| assembly.located(id)).expect("operands of contractions lie in memory");
         let halo = if assembly.located(id).is_some() { assembly.halo(id) } else { Halo::default() };
-        (located, Operand { shape: graph.shape(id), layout: located.layout, halo })
+        let lasting = assembly.lasts(id);
+        (located, Operand { shape: graph.shape(id), layout: located.layout, halo, lasting })
     });
     let [(left, left_operand), (right, right_operand)] = operands;
     let expression = {

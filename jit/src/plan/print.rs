@@ -1,24 +1,50 @@
 //! The plan as text, and its sums.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Argument, Place, Plan};
 use kiln_graph::Role;
 
+use super::{Argument, Call, Place, Plan};
+use crate::kernel::Access;
+
 impl Plan {
-    /// Floating-point operations of one run.
+    /// Floating-point operations of one run, the prologue not among them.
     pub fn flops(&self) -> u64 {
-        self.calls.iter().map(|call| call.flops).sum()
+        self.calls[self.prologue..].iter().map(|call| call.flops).sum()
     }
 
-    /// Bytes that one run reads and writes at least, if nothing stays in a cache from call to call.
+    /// Bytes that one run reads and writes at least, the prologue not among them, if nothing stays in a cache from call to
+    /// call.
     pub fn bytes(&self) -> u64 {
-        self.calls.iter().map(|call| call.bytes).sum()
+        self.calls[self.prologue..].iter().map(|call| call.bytes).sum()
     }
 
-    /// Bytes of memory that a run needs: the arena and the states.
+    /// Bytes of memory that a run needs: the arena, in which the prologue's results stay, and the states.
     pub fn peak_bytes(&self) -> usize {
         self.arena_bytes + self.state_bytes()
+    }
+
+    /// Bytes of the arena in which the prologue leaves what later calls read.
+    pub fn kept_bytes(&self) -> usize {
+        let (prologue, rest) = self.calls.split_at(self.prologue);
+        let slots = |calls: &[Call]| -> BTreeSet<usize> {
+            let all = calls.iter().flat_map(|call| call.arguments.iter().copied());
+            all.filter(|&slot| matches!(self.slots[slot].place, Place::Arena { .. })).collect()
+        };
+        let [written, read] = [prologue, rest].map(slots);
+        written.intersection(&read).map(|&slot| 4 * self.slots[slot].elements).sum()
+    }
+
+    /// The states (positions among [`Plan::inputs`]) that some calls use in a way that is asked for.
+    pub(crate) fn states_of(&self, calls: &[Call], asked: impl Fn(Access) -> bool) -> BTreeSet<usize> {
+        let used = calls.iter().flat_map(|call| self.kernels[call.kernel].buffers.iter().zip(&call.arguments));
+        let places = used.filter(|(buffer, _)| asked(buffer.access)).map(|(_, &slot)| self.slots[slot].place);
+        let inputs = places.filter_map(|place| match place {
+            Place::State { input } => Some(input),
+            Place::Arena { .. } => None,
+        });
+        inputs.collect()
     }
 
     /// Bytes of the states.
@@ -29,7 +55,8 @@ impl Plan {
 }
 
 /// ```text
-/// plan train: 12 calls of 9 kernels by avx2, 1234 FLOP, arena 4096 B, states 512 B
+/// plan predict: 12 calls of 9 kernels by avx2, 1234 FLOP, arena 4096 bytes (512 bytes kept by 2 calls), states 512 bytes
+///   ...
 ///   input x: f32[64,10] in @0
 ///   state fc.weight: f32[10,10] strides [1, 10]
 ///   fc: dot add max  (kernel 0, 64 tasks)  @0 fc.weight -> @2560  20 kFLOP 10 kB
@@ -40,12 +67,14 @@ impl fmt::Display for Plan {
         let (calls, kernels) = (self.calls.len(), self.kernels.len());
         writeln!(
             f,
-            "plan {}: {calls} calls of {kernels} kernels by {}, {} FLOP, {} bytes moved, arena {} bytes, states {} bytes, peak {} bytes",
+            "plan {}: {calls} calls of {kernels} kernels by {}, {} FLOP, {} bytes moved, arena {} bytes ({} bytes kept by {} calls), states {} bytes, peak {} bytes",
             self.name,
             self.emitter,
             self.flops(),
             self.bytes(),
             self.arena_bytes,
+            self.kept_bytes(),
+            self.prologue,
             self.state_bytes(),
             self.peak_bytes(),
         )?;
@@ -56,12 +85,13 @@ impl fmt::Display for Plan {
             let kernel = &self.kernels[call.kernel];
             let tasks: usize = kernel.grid.iter().product();
             let sharing = if call.parallel { " in parallel" } else { "" };
-            write!(f, "  {number:3} {} [kernel {}, {tasks} tasks{sharing}]", call.label, call.kernel)?;
+            let kept = if number < self.prologue { ", kept" } else { "" };
+            write!(f, "  {number:3} {} [kernel {}, {tasks} tasks{sharing}{kept}]", call.label, call.kernel)?;
             for (buffer, &slot) in kernel.buffers.iter().zip(&call.arguments) {
                 let access = match buffer.access {
-                    crate::kernel::Access::Read => "",
-                    crate::kernel::Access::Write => "=",
-                    crate::kernel::Access::ReadWrite => "±",
+                    Access::Read => "",
+                    Access::Write => "=",
+                    Access::ReadWrite => "±",
                 };
                 write!(f, " {access}{}", self.place(slot))?;
             }

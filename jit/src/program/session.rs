@@ -9,15 +9,22 @@ use kiln_runtime::Pool;
 use ndarray::ArrayViewD;
 
 use super::Program;
-use super::states::{StateError, States, holds, view, view_mut};
+use super::states::{StateError, States, Time, holds, view, view_mut};
 use crate::code::{BoundCall, CallError, Memory, Sequence};
-use crate::plan::{Argument, Place, Plan};
+use crate::kernel::Access;
+use crate::plan::{Argument, Call, Place, Plan};
 
 /// A program bound to its own arena, to states and to threads.
 pub struct Session {
     program: Arc<Program>,
     pool: Arc<Pool>,
     sequence: Sequence,
+    /// The states that the plan's prologue reads, by their positions in the store.
+    prepares: Vec<usize>,
+    /// The states that a run writes.
+    writes: Vec<usize>,
+    /// When the states had last been written when the prologue ran; nothing before it did.
+    prepared: Option<Time>,
 }
 
 /// Why a program is not run.
@@ -85,7 +92,13 @@ impl Session {
             .collect();
         let code = program.code.clone();
         let sequence = Sequence::new(code, plan.arena_bytes, states.buffers_mut(), &used, &calls)?;
-        Ok(Session { program, pool, sequence })
+        let touched = |calls: &[Call], written: bool| -> Vec<usize> {
+            let inputs = plan.states_of(calls, |access| (access != Access::Read) == written);
+            inputs.into_iter().filter_map(|input| Some(used[numbers[input]?])).collect()
+        };
+        let prepares = touched(&plan.calls[..plan.prologue], false);
+        let writes = touched(&plan.calls, true);
+        Ok(Session { program, pool, sequence, prepares, writes, prepared: None })
     }
 
     /// The program.
@@ -113,21 +126,34 @@ impl Session {
         Ok(())
     }
 
-    /// Runs the program once. Inputs must be written before each run: the arena is used again.
+    /// Runs the program once. Inputs must be written before each run: the arena is used again. What depends on nothing but
+    /// states that the program does not write is computed in the first run, and again in the first one after these states
+    /// have changed, whoever changed them.
     pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
-        Ok(self.sequence.run(states.buffers_mut(), &self.pool)?)
+        self.run_each(states, |_| {})
     }
 
-    /// As [`Session::run`]; says how long each call of the plan took.
+    /// As [`Session::run`]; says how long each call of the plan took: no time for the calls of a prologue that need not run.
     pub fn run_timed(&mut self, states: &mut States) -> Result<Vec<Duration>, RunError> {
         let mut times = vec![Duration::ZERO; self.program.plan().calls.len()];
         let mut before = Instant::now();
-        self.sequence.run_each(states.buffers_mut(), &self.pool, |call| {
+        self.run_each(states, |call| {
             let now = Instant::now();
             times[call] = now - before;
             before = now;
         })?;
         Ok(times)
+    }
+
+    fn run_each(&mut self, states: &mut States, mut done: impl FnMut(usize)) -> Result<(), RunError> {
+        let prologue = self.program.plan().prologue;
+        let calls = self.program.plan().calls.len();
+        if prologue > 0 && self.prepared.is_none_or(|time| states.changed_since(time, &self.prepares)) {
+            self.sequence.run(0..prologue, states.buffers_mut(), &self.pool, &mut done)?;
+            self.prepared = Some(states.latest());
+        }
+        states.touch(&self.writes);
+        Ok(self.sequence.run(prologue..calls, states.buffers_mut(), &self.pool, done)?)
     }
 
     /// The threads that run the program.

@@ -2,6 +2,7 @@
 //! first program to use it has planned, shared by all programs of a model.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{DType, Shape, Type};
 use kiln_runtime::Buffer;
@@ -15,7 +16,24 @@ pub struct States {
     entries: Vec<Entry>,
     /// Parallel to `entries`; memory that programs are bound to, so that no buffer is ever replaced.
     buffers: Vec<Buffer>,
+    /// Parallel to `entries`; when each buffer was last written.
+    written: Vec<Time>,
+    /// The latest of these times.
+    latest: Time,
     positions: HashMap<String, usize>,
+}
+
+/// A moment of this process. The states of all stores share one clock, so that a store that takes the memory of one that is
+/// gone is not taken for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Time(u64);
+
+impl Time {
+    /// A moment after all those before it.
+    fn next() -> Time {
+        static CLOCK: AtomicU64 = AtomicU64::new(1);
+        Time(CLOCK.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 #[derive(Debug)]
@@ -116,6 +134,7 @@ impl States {
     /// Sets an f32 state.
     pub fn write(&mut self, name: &str, from: ArrayViewD<'_, f32>) -> Result<(), StateError> {
         let position = self.writable(name, DType::F32, from.shape())?;
+        self.touch(&[position]);
         let entry = &self.entries[position];
         view_mut(self.buffers[position].f32_mut(), entry.ty.shape, &entry.layout).assign(&from);
         Ok(())
@@ -124,6 +143,7 @@ impl States {
     /// Sets an i32 state (or a bool one, true where a number is not 0).
     pub fn write_i32(&mut self, name: &str, from: ArrayViewD<'_, i32>) -> Result<(), StateError> {
         let position = self.writable(name, DType::I32, from.shape())?;
+        self.touch(&[position]);
         let entry = &self.entries[position];
         let is_bool = entry.ty.dtype == DType::Bool;
         let mut to = view_mut(self.buffers[position].i32_mut(), entry.ty.shape, &entry.layout);
@@ -144,8 +164,11 @@ impl States {
         }
         self.entries.push(Entry { name: name.to_owned(), ty, layout });
         self.buffers.push(Buffer::zeroed(layout.elements));
-        self.positions.insert(name.to_owned(), self.entries.len() - 1);
-        Ok(self.entries.len() - 1)
+        self.written.push(Time::default());
+        let position = self.entries.len() - 1;
+        self.positions.insert(name.to_owned(), position);
+        self.touch(&[position]);
+        Ok(position)
     }
 
     /// Copies what all states hold.
@@ -158,9 +181,35 @@ impl States {
         for (buffer, held) in self.buffers.iter_mut().zip(&snapshot.0) {
             buffer.i32_mut().copy_from_slice(held.i32());
         }
+        let latest = Time::next();
+        self.written[..snapshot.0.len()].fill(latest);
+        self.latest = latest;
     }
 
-    /// The memory of all states, by position.
+    /// When a state was last written.
+    pub(super) fn latest(&self) -> Time {
+        self.latest
+    }
+
+    /// Whether any of the states at the given positions was written after a time.
+    pub(super) fn changed_since(&self, time: Time, positions: &[usize]) -> bool {
+        self.latest > time && positions.iter().any(|&position| self.written.get(position).is_none_or(|&at| at > time))
+    }
+
+    /// Notes that the states at some positions are written now. Whoever writes says so first.
+    pub(super) fn touch(&mut self, positions: &[usize]) {
+        if positions.is_empty() {
+            return;
+        }
+        self.latest = Time::next();
+        for &position in positions {
+            if let Some(written) = self.written.get_mut(position) {
+                *written = self.latest;
+            }
+        }
+    }
+
+    /// The memory of all states, by position; [`States::touch`] those that are written.
     pub(super) fn buffers_mut(&mut self) -> &mut [Buffer] {
         &mut self.buffers
     }

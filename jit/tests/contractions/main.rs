@@ -51,7 +51,7 @@ fn row_major(shape: Shape) -> Wanted {
 }
 
 fn operand(shape: Shape, wanted: &Wanted) -> Operand {
-    Operand { shape, layout: wanted.layout(shape), halo: wanted.halo }
+    Operand { shape, layout: wanted.layout(shape), halo: wanted.halo, lasting: false }
 }
 
 /// A stage's kernel whose epilogue stores twice the sums, and the buffers that it takes.

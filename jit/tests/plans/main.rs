@@ -4,6 +4,7 @@
 mod cases;
 mod layouts;
 mod models;
+mod prologue;
 mod promises;
 mod run;
 

@@ -12,6 +12,9 @@ use crate::kernel::Access;
 use crate::lower::pack::Pack;
 use crate::target::Target;
 
+/// What a copy that is made once for many runs costs each of them: a little, since it takes memory for good.
+const KEPT: f64 = 0.1;
+
 /// An operation over operands as they lie.
 pub(super) type Lower<'a> = dyn Fn([&Operand; 2]) -> Lowered + 'a;
 
@@ -55,7 +58,8 @@ struct Part {
 
 impl Part {
     /// The fastest of the contraction's tilings, without panels and, where they are allowed, with them; the first of equals.
-    fn new(contraction: &Contraction, panels: bool, target: &Target) -> Part {
+    /// `copying` says what copies of the left and the right operand cost, as a part of their cycles.
+    fn new(contraction: &Contraction, panels: bool, copying: [f64; 2], target: &Target) -> Part {
         let mut best: Option<Part> = None;
         for tiling in choose::candidates(contraction, target) {
             if best.as_ref().is_some_and(|b| b.cycles <= tiling.cycles) {
@@ -64,7 +68,8 @@ impl Part {
             let packed = Panels::new(&tiling).filter(|_| panels).map(|(panels, tiling)| (tiling, Some(panels)));
             for (mut tiling, panels) in [(tiling, None)].into_iter().chain(packed) {
                 tiling.cycles += memory::waiting(&tiling, target);
-                let cycles = tiling.cycles + panels.as_ref().map_or(0.0, Panels::cycles);
+                let copying = copying[usize::from(!tiling.swapped)];
+                let cycles = tiling.cycles + panels.as_ref().map_or(0.0, |panels| copying * panels.cycles());
                 if best.as_ref().is_none_or(|b| cycles < b.cycles) {
                     best = Some(Part { tiling, panels, spread: None, first: 0, cycles });
                 }
@@ -74,8 +79,8 @@ impl Part {
     }
 
     /// The items of a spread contraction.
-    fn spread((spread, item): (Spread, Contraction), target: &Target) -> Part {
-        let mut part = Part::new(&item, !spread.in_both(), target);
+    fn spread((spread, item): (Spread, Contraction), copying: [f64; 2], target: &Target) -> Part {
+        let mut part = Part::new(&item, !spread.in_both(), copying, target);
         part.tiling.grid = 0;
         part.cycles += spread.cycles(&part.tiling, target.lanes) - part.tiling.cycles;
         Part { spread: Some(spread), ..part }
@@ -103,35 +108,37 @@ impl Way {
                 true if same => return None,
                 true => {
                     packs[side] = Some(Pack::new(from, want));
-                    used[side] = Operand { shape: from.shape, layout, halo: want.halo };
+                    used[side] = Operand { layout, halo: want.halo, ..*from };
                 }
                 false if !covered => return None,
                 false => {}
             }
         }
+        let copying = operands.map(|operand| if operand.lasting { KEPT } else { 1.0 });
         let lowered = lower([&used[0], &used[1]]);
         let mut way = Way { copies: packs, parts: Vec::new(), partials: None, cycles: 0.0 };
         match (&lowered.contractions[..], lowered.spread) {
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &Wanted { order: wanted[2].order.clone(), halo }, 1);
-                way.parts.push(Part::spread(Spread::items(contraction, 0, 0, sums), target));
+                way.parts.push(Part::spread(Spread::items(contraction, 0, 0, sums), copying, target));
             }
             ([contraction], None) if let Some(parts) = split::parts(contraction, output) => {
                 let split = split::split(contraction, parts);
                 let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
                 let partials = Partials::new(output, &dense, split::count(&split));
                 for (contraction, first) in split {
-                    let whole = Part::new(&contraction, true, target);
+                    let whole = Part::new(&contraction, true, copying, target);
                     let stretches = Spread::stretches(&contraction, partials.from(first));
-                    let stretches = stretches.map(|spread| Part::spread(spread, target));
+                    let stretches = stretches.map(|spread| Part::spread(spread, copying, target));
                     let best = stretches.filter(|part| part.cycles < whole.cycles).unwrap_or(whole);
                     way.parts.push(Part { first, ..best });
                 }
                 way.partials = Some(partials);
             }
-            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, true, target))),
+            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, true, copying, target))),
         }
-        let copies: f64 = way.copies.iter().flatten().map(Pack::cycles).sum();
+        let cycles = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |pack| copying * pack.cycles());
+        let copies: f64 = way.copies.iter().zip(copying).map(cycles).sum();
         way.cycles = copies + way.parts.iter().map(|part| part.cycles).sum::<f64>();
         Some(way)
     }

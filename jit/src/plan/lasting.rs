@@ -1,0 +1,66 @@
+//! What lasts from run to run: values that depend on nothing but states that the plan reads and never writes. The calls that
+//! compute them stand at the front of the plan, and run again only once these states have changed.
+//! It knows graphs, and which call touches which memory; it does not know what calls compute.
+
+use kiln_graph::op::Op;
+use kiln_graph::{Graph, Role};
+
+use super::assemble::{Memory, Purpose};
+use crate::kernel::Access;
+use crate::lower::Lowered;
+
+/// For each node whether it has the same value in every run of a program between whose runs alone states change: one that
+/// updates none. (Where a program updates states, those that it only reads are likely another program's to update, run by
+/// run: copies of them are kept, but not weighed as if they were made once.)
+pub(super) fn nodes(graph: &Graph) -> Vec<bool> {
+    let mut lasting = vec![false; graph.nodes.len()];
+    if !graph.updates.is_empty() {
+        return lasting;
+    }
+    let states = graph.inputs.iter().filter(|input| input.role == Role::State);
+    states.for_each(|input| lasting[input.node.index()] = true);
+    for id in graph.ids().filter(|&id| graph.node(id).op != Op::Input) {
+        lasting[id.index()] = graph.node(id).inputs.iter().all(|operand| lasting[operand.index()]);
+    }
+    lasting
+}
+
+/// Moves the calls to the front that read and write nothing but lasting memory; says how many they are. The order within
+/// them and within the others stays.
+pub(super) fn move_to_front<C>(memory: &[Memory], calls: &mut Vec<C>, lowered: impl Fn(&C) -> &Lowered) -> usize {
+    // Memory lasts if all that is written to it depends on lasting memory: what is written from elsewhere does not, nor what
+    // the same calls write, and so on.
+    let mut lasting: Vec<bool> = memory.iter().map(|piece| piece.use_ != Purpose::Input).collect();
+    for call in calls.iter() {
+        for (storage, access) in touched(lowered(call)) {
+            if access != Access::Read && matches!(memory[storage].use_, Purpose::State(_)) {
+                lasting[storage] = false;
+            }
+        }
+    }
+    let lasts = |lasting: &[bool], call: &C| touched(lowered(call)).all(|(storage, _)| lasting[storage]);
+    loop {
+        let mut changed = false;
+        for call in calls.iter() {
+            if lasts(&lasting, call) {
+                continue;
+            }
+            for (storage, access) in touched(lowered(call)) {
+                changed |= access != Access::Read && std::mem::replace(&mut lasting[storage], false);
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    let (front, rest): (Vec<C>, Vec<C>) = calls.drain(..).partition(|call| lasts(&lasting, call));
+    let prologue = front.len();
+    calls.extend(front.into_iter().chain(rest));
+    prologue
+}
+
+/// The memory of a call's arguments, and what the call does with each.
+fn touched(lowered: &Lowered) -> impl Iterator<Item = (usize, Access)> + '_ {
+    let access = lowered.kernel.buffers.iter().map(|buffer| buffer.access);
+    lowered.arguments.iter().map(|storage| storage.0 as usize).zip(access)
+}
