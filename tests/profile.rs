@@ -83,7 +83,10 @@ fn a_prediction_is_timed() {
     assert!(kept > 0 && profile.prologue.len() == kept, "{profile}");
     assert!(profile.prologue.iter().all(|row| row.seconds > 0.0 && row.limit > 0.0), "{profile}");
     let last = profile.to_string().lines().last().unwrap().to_owned();
-    assert!(last.starts_with("once parameters have changed: ") && last.contains(&format!(" for {kept} kernels")), "{last}");
+    assert!(
+        last.starts_with("once parameters have changed: ") && last.contains(&format!(" for {kept} kernels")),
+        "{last}"
+    );
 }
 
 #[test]

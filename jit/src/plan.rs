@@ -6,9 +6,9 @@ mod assemble;
 mod buffers;
 mod fuse;
 mod groups;
+mod lasting;
 mod layout;
 mod masks;
-mod lasting;
 mod merge;
 mod print;
 

@@ -1,6 +1,7 @@
 //! Programs: a graph compiled to callable code, the states that programs share, and sessions that run them.
 //! It knows plans and code; it knows no layers and no training.
 
+mod copy;
 mod session;
 mod states;
 

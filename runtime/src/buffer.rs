@@ -12,6 +12,10 @@ pub const ALIGNMENT: usize = 64;
 pub struct Buffer {
     pointer: NonNull<u32>,
     elements: usize,
+    /// What was allocated: nothing for a buffer without elements. Its alignment is that of the system's allocator, and the
+    /// elements begin at the first line in it, since only then does large memory come from the system as zeros, page by
+    /// page when it is first touched.
+    allocation: Option<(NonNull<u8>, Layout)>,
 }
 
 // SAFETY: a buffer owns its memory, which is plain data; shared access is by `&self` and only reads.
@@ -26,15 +30,15 @@ impl Buffer {
     /// If the elements take more than `isize::MAX` bytes.
     pub fn zeroed(elements: usize) -> Buffer {
         let layout = layout(elements);
-        if layout.size() == 0 {
-            return Buffer { pointer: NonNull::<Line>::dangling().cast(), elements };
+        if elements == 0 {
+            return Buffer { pointer: NonNull::<Line>::dangling().cast(), elements, allocation: None };
         }
         // SAFETY: the layout's size is not 0.
-        let pointer = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(pointer) {
-            Some(pointer) => Buffer { pointer: pointer.cast(), elements },
-            None => handle_alloc_error(layout),
-        }
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let padding = start.addr().get().next_multiple_of(ALIGNMENT) - start.addr().get();
+        // SAFETY: less than `ALIGNMENT` bytes further, behind which there is still room for the elements.
+        let pointer = unsafe { start.add(padding) };
+        Buffer { pointer: pointer.cast(), elements, allocation: Some((start, layout)) }
     }
 
     /// The number of elements.
@@ -90,19 +94,19 @@ impl Buffer {
 #[repr(align(64))]
 struct Line;
 
+/// Room for the elements behind up to a line of padding.
 fn layout(elements: usize) -> Layout {
-    elements
-        .checked_mul(size_of::<u32>())
-        .and_then(|bytes| Layout::from_size_align(bytes, ALIGNMENT).ok())
+    let bytes = elements.checked_mul(size_of::<u32>()).and_then(|bytes| bytes.checked_add(ALIGNMENT));
+    bytes
+        .and_then(|bytes| Layout::from_size_align(bytes, align_of::<u64>()).ok())
         .unwrap_or_else(|| panic!("a buffer of {elements} elements is larger than the address space"))
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let layout = layout(self.elements);
-        if layout.size() > 0 {
+        if let Some((start, layout)) = self.allocation {
             // SAFETY: allocated in `zeroed` with this layout.
-            unsafe { dealloc(self.pointer.as_ptr().cast(), layout) };
+            unsafe { dealloc(start.as_ptr(), layout) };
         }
     }
 }

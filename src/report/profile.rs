@@ -301,7 +301,11 @@ impl fmt::Display for Profile {
         if !self.prologue.is_empty() {
             let seconds = sum(&mut self.prologue.iter().map(|row| row.seconds));
             let count = self.prologue.len();
-            write!(f, "\nonce parameters have changed: {:.1} us for {count} kernels, whose results are kept", 1e6 * seconds)?;
+            write!(
+                f,
+                "\nonce parameters have changed: {:.1} us for {count} kernels, whose results are kept",
+                1e6 * seconds
+            )?;
         }
         Ok(())
     }

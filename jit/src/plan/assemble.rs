@@ -2,8 +2,9 @@
 //! lays the temporary values out in the arena.
 
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
-use kiln_graph::{DType, Graph, NodeId, Op, Role};
+use kiln_graph::{DType, Graph, NodeId, Op, Role, Shape};
 
 use super::buffers::{self, Interval};
 use super::fuse::{Class, Fusion, Group, class, members};
@@ -12,7 +13,7 @@ use super::layout::Lying;
 use super::{Argument, Call, Part, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
 use crate::lower::expression::{Located, Storage};
-use crate::lower::tile::Halo;
+use crate::lower::tile::{self, Halo, Operand, Recipe};
 use crate::lower::{Lowered, halo};
 use crate::target::Target;
 
@@ -47,7 +48,17 @@ pub(super) struct Assembly<'a> {
     halos: Vec<Halo>,
     /// As [`lasting::nodes`] says.
     lasting: Vec<bool>,
+    /// How contractions are computed, so that equal ones are looked at once.
+    recipes: HashMap<Contraction, Rc<Recipe>>,
     calls: Vec<(Lowered, Description)>,
+}
+
+/// All that decides on a recipe, but for the target.
+#[derive(PartialEq, Eq, Hash)]
+struct Contraction {
+    op: Op,
+    operands: [Operand; 2],
+    shape: Shape,
 }
 
 impl Assembly<'_> {
@@ -65,6 +76,17 @@ impl Assembly<'_> {
     /// Whether the memory is that of a state.
     pub fn is_state(&self, storage: Storage) -> bool {
         matches!(self.memory[storage.0 as usize].use_, Purpose::State(_))
+    }
+
+    /// How a contraction is computed.
+    ///
+    /// # Panics
+    /// If the operation is none.
+    pub fn recipe(&mut self, op: &Op, operands: [Operand; 2], shape: Shape) -> Rc<Recipe> {
+        let target = self.target;
+        let recipe =
+            || tile::recipe(op, &operands[0], &operands[1], shape, target).expect("the operation is a contraction");
+        self.recipes.entry(Contraction { op: *op, operands, shape }).or_insert_with(|| Rc::new(recipe())).clone()
     }
 
     /// Whether a node has the same value in every run, so that copies of it are made once.
@@ -90,8 +112,9 @@ impl Assembly<'_> {
 pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>], target: &Target) -> Plan {
     let located = vec![None; graph.nodes.len()];
     let halos = vec![Halo::default(); graph.nodes.len()];
-    let (lasting, memory, calls) = (lasting::nodes(graph), Vec::new(), Vec::new());
-    let mut assembly = Assembly { graph, target, memory, located, halos, lasting, calls };
+    let lasting = lasting::nodes(graph);
+    let mut assembly =
+        Assembly { graph, target, memory: vec![], located, halos, lasting, recipes: HashMap::new(), calls: vec![] };
     let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
     for (number, input) in graph.inputs.iter().enumerate() {
         let use_ = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };

@@ -12,7 +12,7 @@ use crate::lower::expression::{
     reshape_coordinates, reshape_view, resolve, view_coordinates,
 };
 use crate::lower::indexing::{self, Indexed};
-use crate::lower::tile::{self, Halo, Operand, Place, Source};
+use crate::lower::tile::{Halo, Operand, Place, Source};
 use crate::lower::window::{self, Task, WindowAxis};
 use crate::lower::{Lowered, map, reduce};
 
@@ -181,8 +181,7 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     if expression.is_empty() {
         return Ok(Vec::new());
     }
-    let recipe = tile::recipe(&node.op, &left_operand, &right_operand, shape, assembly.target);
-    let recipe = recipe.expect("the root is a contraction");
+    let recipe = assembly.recipe(&node.op, [left_operand, right_operand], shape);
     let scratch: Vec<(Storage, usize)> =
         recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();
     let mut kernels = Vec::new();

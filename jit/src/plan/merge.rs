@@ -30,7 +30,7 @@ struct Merging<'a> {
     /// The groups; joined ones leave nothing behind.
     groups: Vec<Option<Group>>,
     /// The group of each stored node.
-    of: HashMap<NodeId, usize>,
+    of: Vec<Option<usize>>,
     /// What each group reads from outside, and whether all of it place by place.
     reads: Vec<BTreeMap<NodeId, bool>>,
     /// The groups that read each node from outside.
@@ -43,11 +43,9 @@ struct Merging<'a> {
 impl<'a> Merging<'a> {
     fn new(graph: &'a Graph, mut fusion: Fusion) -> Merging<'a> {
         let groups: Vec<Option<Group>> = std::mem::take(&mut fusion.groups).into_iter().map(Some).collect();
-        let mut of = HashMap::new();
+        let mut of = vec![None; graph.nodes.len()];
         for (number, group) in groups.iter().flatten().enumerate() {
-            group.stores.iter().for_each(|&id| {
-                of.insert(id, number);
-            });
+            group.stores.iter().for_each(|&id| of[id.index()] = Some(number));
         }
         let results = graph.roots().collect();
         let updates = graph.updates.iter().map(|update| update.node).collect();
@@ -71,15 +69,14 @@ impl<'a> Merging<'a> {
 
     /// Whether group `a` needs what group `b` computes, directly or not.
     fn depends(&self, a: usize, b: usize) -> bool {
-        let mut seen = BTreeSet::new();
+        let mut seen = vec![false; self.groups.len()];
         let mut open = vec![a];
         while let Some(group) = open.pop() {
-            for id in self.reads[group].keys() {
-                let Some(&next) = self.of.get(id) else { continue };
+            for next in self.reads[group].keys().filter_map(|id| self.of[id.index()]) {
                 if next == b {
                     return true;
                 }
-                if seen.insert(next) {
+                if !std::mem::replace(&mut seen[next], true) {
                     open.push(next);
                 }
             }
@@ -89,7 +86,7 @@ impl<'a> Merging<'a> {
 
     /// Whether group `a` needs group `b` through a third one.
     fn depends_through_others(&self, a: usize, b: usize) -> bool {
-        let direct: BTreeSet<usize> = self.reads[a].keys().filter_map(|id| self.of.get(id).copied()).collect();
+        let direct: BTreeSet<usize> = self.reads[a].keys().filter_map(|id| self.of[id.index()]).collect();
         direct.into_iter().any(|other| other != b && self.depends(other, b))
     }
 
@@ -117,7 +114,7 @@ impl<'a> Merging<'a> {
         let group = self.groups[consumer].as_ref().filter(|group| group.root.is_none())?;
         let mut candidates: BTreeMap<usize, bool> = BTreeMap::new();
         for (id, &placewise) in &self.reads[consumer] {
-            if let Some(&producer) = self.of.get(id) {
+            if let Some(producer) = self.of[id.index()] {
                 *candidates.entry(producer).or_insert(true) &= placewise;
             }
         }
@@ -221,7 +218,7 @@ impl<'a> Merging<'a> {
         self.set_reads(second, BTreeMap::new());
         let mut group = self.groups[first].take().expect("a group");
         for &id in &moved.stores {
-            self.of.insert(id, first);
+            self.of[id.index()] = Some(first);
         }
         group.stores.extend(moved.stores);
         group.stores.sort_unstable();
@@ -231,7 +228,7 @@ impl<'a> Merging<'a> {
             group.stores.iter().copied().partition(|&id| self.results.contains(&id) || read_elsewhere(id));
         for id in inner {
             self.fusion.stored[id.index()] = false;
-            self.of.remove(&id);
+            self.of[id.index()] = None;
         }
         group.stores = kept;
         self.set_reads(first, reads(self.graph, &self.fusion, &group));
@@ -245,10 +242,10 @@ impl<'a> Merging<'a> {
         let numbers: Vec<usize> = (0..self.groups.len()).filter(|&n| self.groups[n].is_some()).collect();
         let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.groups.len()];
         for &number in &numbers {
-            before[number] = self.reads[number].keys().filter_map(|id| self.of.get(id).copied()).collect();
+            before[number] = self.reads[number].keys().filter_map(|id| self.of[id.index()]).collect();
         }
         for update in &self.graph.updates {
-            let writer = self.of[&update.node];
+            let writer = self.of[update.node.index()].expect("updates are stored");
             let state = self.graph.inputs[update.input].node;
             for &reader in &numbers {
                 if reader != writer && self.reads[reader].contains_key(&state) && !reaches(&before, reader, writer) {

@@ -8,6 +8,7 @@ use kiln_graph::{DType, Shape, Type};
 use kiln_runtime::Buffer;
 use ndarray::{ArrayD, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, IxDyn, ShapeBuilder};
 
+use super::copy::copy;
 use crate::plan::Layout;
 
 /// The states of a model, by name. A state is made by the first [`Session`](super::Session) that uses it, full of zeros.
@@ -41,6 +42,23 @@ struct Entry {
     name: String,
     ty: Type,
     layout: Layout,
+}
+
+impl Entry {
+    /// What a buffer of this state holds, in row-major order.
+    fn read<T: Copy + Default>(&self, buffer: &[T]) -> ArrayD<T> {
+        let shape = self.ty.shape;
+        let mut values = vec![T::default(); shape.elements()];
+        copy(shape, (buffer, &self.layout), (&mut values, &Layout::row_major(shape)));
+        ArrayD::from_shape_vec(shape.dims(), values).expect("as many values as the shape holds")
+    }
+
+    fn write<T: Copy>(&self, from: ArrayViewD<'_, T>, buffer: &mut [T]) {
+        let shape = self.ty.shape;
+        let from = from.as_standard_layout();
+        let values = from.as_slice().expect("an array in row-major order");
+        copy(shape, (values, &Layout::row_major(shape)), (buffer, &self.layout));
+    }
 }
 
 /// What the states hold at some time; see [`States::snapshot`].
@@ -120,23 +138,20 @@ impl States {
     /// A copy of an f32 state, in row-major order; nothing if there is no such state of f32.
     pub fn read(&self, name: &str) -> Option<ArrayD<f32>> {
         let (position, entry) = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::F32)?;
-        let view = view(self.buffers[position].f32(), entry.ty.shape, &entry.layout);
-        Some(view.as_standard_layout().into_owned())
+        Some(entry.read(self.buffers[position].f32()))
     }
 
     /// A copy of an i32 state (or a bool one, as 0 and 1), in row-major order; nothing if there is no such state.
     pub fn read_i32(&self, name: &str) -> Option<ArrayD<i32>> {
         let (position, entry) = self.entry(name).filter(|(_, entry)| holds(entry.ty.dtype, DType::I32))?;
-        let view = view(self.buffers[position].i32(), entry.ty.shape, &entry.layout);
-        Some(view.as_standard_layout().into_owned())
+        Some(entry.read(self.buffers[position].i32()))
     }
 
     /// Sets an f32 state.
     pub fn write(&mut self, name: &str, from: ArrayViewD<'_, f32>) -> Result<(), StateError> {
         let position = self.writable(name, DType::F32, from.shape())?;
         self.touch(&[position]);
-        let entry = &self.entries[position];
-        view_mut(self.buffers[position].f32_mut(), entry.ty.shape, &entry.layout).assign(&from);
+        self.entries[position].write(from, self.buffers[position].f32_mut());
         Ok(())
     }
 
@@ -144,10 +159,11 @@ impl States {
     pub fn write_i32(&mut self, name: &str, from: ArrayViewD<'_, i32>) -> Result<(), StateError> {
         let position = self.writable(name, DType::I32, from.shape())?;
         self.touch(&[position]);
-        let entry = &self.entries[position];
-        let is_bool = entry.ty.dtype == DType::Bool;
-        let mut to = view_mut(self.buffers[position].i32_mut(), entry.ty.shape, &entry.layout);
-        to.zip_mut_with(&from, |to, &value| *to = if is_bool { i32::from(value != 0) } else { value });
+        let (entry, to) = (&self.entries[position], self.buffers[position].i32_mut());
+        match entry.ty.dtype {
+            DType::Bool => entry.write(from.map(|&value| i32::from(value != 0)).view(), to),
+            DType::F32 | DType::I32 => entry.write(from, to),
+        }
         Ok(())
     }
 

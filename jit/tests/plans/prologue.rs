@@ -41,7 +41,7 @@ fn train(trained: &[usize]) -> Graph {
     let loss = (y * y).mean([0, 1]);
     let trained: Vec<Value> = trained.iter().map(|&number| states[number]).collect();
     for (&state, gradient) in trained.iter().zip(g.gradients_of(loss, &trained).expect("gradients")) {
-        g.update(state, state - gradient * 1e-3);
+        g.update(state, state - gradient * 1e-5);
     }
     g.output("y", y);
     kiln_graph::optimize(&g.finish().expect("a graph"))
@@ -91,7 +91,9 @@ fn what_depends_on_states_alone_stands_in_front() {
     let (front, rest) = (labels(&plan.calls[..plan.prologue]), labels(&plan.calls[plan.prologue..]));
     assert!(front.iter().any(|label| label.starts_with("pack for conv")), "{plan}");
     assert!(front.iter().any(|label| label.contains("sqrt")), "{plan}");
-    assert!(!rest.iter().any(|label| label.contains("pack for conv") || label.contains("sqrt")), "{plan}");
+    assert!(!rest.iter().any(|label| label.contains("sqrt")), "{plan}");
+    // The images are data.
+    assert_eq!(rest.iter().filter(|label| label.starts_with("pack for conv")).count(), 1, "{plan}");
     let kept = plan.kept_bytes();
     assert!(kept > 4 * W.iter().product::<usize>() && kept <= plan.arena_bytes, "{kept} bytes in {plan}");
     assert!(plan.to_string().contains(&format!("({kept} bytes kept by {} calls)", plan.prologue)), "{plan}");

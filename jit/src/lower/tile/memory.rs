@@ -1,13 +1,16 @@
 //! Estimates how long a tiling's multiply-adds wait for memory. Of the machine it knows the caches' sizes; the rest
 //! is what current processors have in common: lines of 64 bytes, 8 ways, pages of 4 KiB, prefetchers that follow runs.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::Axis;
 use super::choose::Tiling;
-use super::{Axis, Contraction};
 use crate::target::Target;
 
-/// Elements of a cache line.
+/// Elements of a cache line: a power of two.
 const LINE: i64 = 16;
-/// Elements of a page.
+/// Elements of a page: a power of two.
 const PAGE: i64 = 1024;
 /// Ways of a cache that one operand may fill.
 const WAYS: usize = 6;
@@ -28,13 +31,82 @@ const PLACES: usize = 1 << 10;
 /// Turns of the innermost loops over which the left operand's lines are counted.
 const TURNS: usize = 64;
 
-/// Estimated cycles that a tiling's multiply-adds wait: for the right operand, whose stretch is read again for each tile of
-/// rows, and for the left one, whose rows are read again for each stretch.
-pub(super) fn waiting(tiling: &Tiling, target: &Target) -> f64 {
-    let contraction = &tiling.contraction;
-    let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
-    let turns = tiles(tiling) * depth as f64;
-    turns * (right(tiling, target) + left(tiling, target))
+/// Estimates for the tilings of one contraction, most of which read an operand in the same order as others.
+pub(super) struct Waiting<'a> {
+    target: &'a Target,
+    known: RefCell<HashMap<Reading, f64>>,
+}
+
+/// What decides on the cycles that one product waits for an operand: for the right one the reduced axes and the stretch, for the
+/// left one the reduced axes, the rows and the elements of a block; axes as extents and strides.
+#[derive(PartialEq, Eq, Hash)]
+struct Reading {
+    reduce: Vec<(usize, i64)>,
+    kept: Vec<(usize, i64)>,
+    block: Option<usize>,
+}
+
+impl<'a> Waiting<'a> {
+    /// None yet.
+    pub fn new(target: &'a Target) -> Waiting<'a> {
+        Waiting { target, known: RefCell::default() }
+    }
+
+    /// Estimated cycles that a tiling's multiply-adds wait: for the right operand, whose stretch is read again for each tile of
+    /// rows, and for the left one, whose rows are read again for each stretch.
+    pub fn cycles(&self, tiling: &Tiling) -> f64 {
+        let contraction = &tiling.contraction;
+        let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
+        let turns = tiles(tiling) * depth as f64;
+        turns * (self.right(tiling) + self.left(tiling))
+    }
+
+    fn once(&self, reading: Reading, cycles: impl FnOnce() -> f64) -> f64 {
+        *self.known.borrow_mut().entry(reading).or_insert_with(cycles)
+    }
+
+    /// Cycles that one product of each sum of a tile waits for the right operand.
+    fn right(&self, tiling: &Tiling) -> f64 {
+        let axes = &tiling.contraction.axes;
+        let reduce = reduced(tiling, |axis| axis.right);
+        let stretch = tiling.levels.iter().find(|l| Some(l.axis) == tiling.vector);
+        let stretch = stretch.map(|level| (level.size.min(axes[level.axis].extent), axes[level.axis].right));
+        let reading = Reading { reduce: reduce.clone(), kept: stretch.into_iter().collect(), block: None };
+        self.once(reading, || {
+            let turns = places(&reduce, PLACES);
+            let along: Vec<i64> = stretch.map_or(vec![0], |(width, stride)| {
+                let step = if stride == 1 { LINE } else { 1 };
+                (0..width as i64).step_by(step as usize).chain([width as i64 - 1]).map(|place| place * stride).collect()
+            });
+            let places: Vec<i64> = turns.iter().flat_map(|turn| along.iter().map(move |place| turn + place)).collect();
+            again(&places, crowded, None, self.target) / turns.len() as f64
+        })
+    }
+
+    /// Cycles that one product of each sum of a tile waits for the left operand.
+    fn left(&self, tiling: &Tiling) -> f64 {
+        let contraction = &tiling.contraction;
+        let at = tiling.levels.iter().position(|l| Some(l.axis) == tiling.vector).map_or(0, |at| at + 1);
+        let (outside, inside) = tiling.levels.split_at(at);
+        let mut block: Vec<usize> = contraction.axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
+        for level in inside {
+            let around = outside.iter().rev().find(|l| l.axis == level.axis);
+            block[level.axis] = around.map_or(contraction.axes[level.axis].extent, |l| l.size);
+        }
+        let elements = contraction.left_elements(&block);
+        let reduce = reduced(tiling, |axis| axis.left);
+        let rows: Vec<(usize, i64)> = inside.iter().map(|l| (l.size, contraction.axes[l.axis].left)).collect();
+        let reading = Reading { reduce: reduce.clone(), kept: rows.clone(), block: Some(elements) };
+        self.once(reading, || {
+            // Those of one row are what the next tile finds again.
+            let row = units(&places(&reduce, PLACES), LINE);
+            let beyond =
+                |_: &[i64], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
+            let (rows, turns) = (places(&rows, TURNS), places(&reduce, TURNS));
+            let touched: Vec<i64> = turns.iter().flat_map(|turn| rows.iter().map(move |row| row + turn)).collect();
+            again(&touched, beyond, Some(elements / PAGE as usize), self.target) / turns.len() as f64
+        })
+    }
 }
 
 /// The number of tiles.
@@ -47,22 +119,42 @@ fn tiles(tiling: &Tiling) -> f64 {
     (0..tiling.levels.len()).filter(|&at| innermost(at)).map(count).product()
 }
 
-/// Every place that stretches of axes span, from the last axis outwards, as far as it makes sense to look.
-fn places(contraction: &Contraction, axes: &[(usize, usize)], stride: fn(&Axis) -> i64, most: usize) -> Vec<i64> {
+/// The extents of the reduced axes and their strides in an operand.
+fn reduced(tiling: &Tiling, stride: fn(&Axis) -> i64) -> Vec<(usize, i64)> {
+    let axis = |axis: usize| &tiling.contraction.axes[axis];
+    tiling.reduce.iter().map(|l| (axis(l.axis).extent, stride(axis(l.axis)))).collect()
+}
+
+/// Every place that axes of some extents and strides span, from the last one outwards, as far as it makes sense to look.
+fn places(axes: &[(usize, i64)], most: usize) -> Vec<i64> {
     let mut places = vec![0];
-    for &(axis, extent) in axes.iter().rev() {
+    for &(extent, stride) in axes.iter().rev() {
         let extent = extent.min(most / places.len()).max(1) as i64;
-        let step = stride(&contraction.axes[axis]);
-        places = (0..extent).flat_map(|i| places.iter().map(move |place| place + i * step)).collect();
+        places = (0..extent).flat_map(|i| places.iter().map(move |place| place + i * stride)).collect();
     }
     places
 }
 
 /// The different lines or pages of some places, in order.
 fn units(places: &[i64], elements: i64) -> Vec<i64> {
-    let mut units: Vec<i64> = places.iter().map(|place| place.div_euclid(elements)).collect();
-    units.sort_unstable();
+    let mut units: Vec<i64> = places.iter().map(|place| place >> elements.ilog2()).collect();
     units.dedup();
+    let (first, last) = units.iter().fold((i64::MAX, i64::MIN), |(first, last), &u| (first.min(u), last.max(u)));
+    // Close together they are marked rather than sorted.
+    if (last - first) / 64 > units.len() as i64 {
+        units.sort_unstable();
+        units.dedup();
+        return units;
+    }
+    let mut marks = vec![0u64; ((last - first) / 64 + 1) as usize];
+    units.iter().map(|unit| unit - first).for_each(|at| marks[at as usize / 64] |= 1 << (at % 64));
+    units.clear();
+    for (word, mut mark) in marks.into_iter().enumerate() {
+        while mark != 0 {
+            units.push(first + 64 * word as i64 + i64::from(mark.trailing_zeros()));
+            mark &= mark - 1;
+        }
+    }
     units
 }
 
@@ -90,42 +182,4 @@ fn crowded(lines: &[i64], bytes: usize) -> f64 {
     }
     let over: usize = sets.iter().filter(|&&count| count > WAYS).sum();
     over as f64 / lines.len() as f64
-}
-
-/// Cycles that one product of each sum of a tile waits for the right operand.
-fn right(tiling: &Tiling, target: &Target) -> f64 {
-    let contraction = &tiling.contraction;
-    let reduce: Vec<(usize, usize)> = tiling.reduce.iter().map(|l| (l.axis, contraction.axes[l.axis].extent)).collect();
-    let turns = places(contraction, &reduce, |axis| axis.right, PLACES);
-    let stretch = tiling.levels.iter().find(|l| Some(l.axis) == tiling.vector);
-    let along: Vec<i64> = stretch.map_or(vec![0], |level| {
-        let axis = contraction.axes[level.axis];
-        let width = level.size.min(axis.extent) as i64;
-        let step = if axis.right == 1 { LINE } else { 1 };
-        (0..width).step_by(step as usize).chain([width - 1]).map(|place| place * axis.right).collect()
-    });
-    let places: Vec<i64> = turns.iter().flat_map(|turn| along.iter().map(move |place| turn + place)).collect();
-    again(&places, crowded, None, target) / turns.len() as f64
-}
-
-/// Cycles that one product of each sum of a tile waits for the left operand.
-fn left(tiling: &Tiling, target: &Target) -> f64 {
-    let contraction = &tiling.contraction;
-    let at = tiling.levels.iter().position(|l| Some(l.axis) == tiling.vector).map_or(0, |at| at + 1);
-    let (outside, inside) = tiling.levels.split_at(at);
-    let mut block: Vec<usize> = contraction.axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
-    for level in inside {
-        let around = outside.iter().rev().find(|l| l.axis == level.axis);
-        block[level.axis] = around.map_or(contraction.axes[level.axis].extent, |l| l.size);
-    }
-    let elements = contraction.left_elements(&block);
-    let reduce: Vec<(usize, usize)> = tiling.reduce.iter().map(|l| (l.axis, contraction.axes[l.axis].extent)).collect();
-    // Those of one row are what the next tile finds again.
-    let row = units(&places(contraction, &reduce, |axis| axis.left, PLACES), LINE);
-    let beyond = |_: &[i64], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
-    let rows: Vec<(usize, usize)> = inside.iter().map(|l| (l.axis, l.size)).collect();
-    let rows = places(contraction, &rows, |axis| axis.left, TURNS);
-    let turns = places(contraction, &reduce, |axis| axis.left, TURNS);
-    let touched: Vec<i64> = turns.iter().flat_map(|turn| rows.iter().map(move |row| row + turn)).collect();
-    again(&touched, beyond, Some(elements / PAGE as usize), target) / turns.len() as f64
 }

@@ -60,6 +60,7 @@ impl Part {
     /// The fastest of the contraction's tilings, without panels and, where they are allowed, with them; the first of equals.
     /// `copying` says what copies of the left and the right operand cost, as a part of their cycles.
     fn new(contraction: &Contraction, panels: bool, copying: [f64; 2], target: &Target) -> Part {
+        let waiting = memory::Waiting::new(target);
         let mut best: Option<Part> = None;
         for tiling in choose::candidates(contraction, target) {
             if best.as_ref().is_some_and(|b| b.cycles <= tiling.cycles) {
@@ -67,7 +68,7 @@ impl Part {
             }
             let packed = Panels::new(&tiling).filter(|_| panels).map(|(panels, tiling)| (tiling, Some(panels)));
             for (mut tiling, panels) in [(tiling, None)].into_iter().chain(packed) {
-                tiling.cycles += memory::waiting(&tiling, target);
+                tiling.cycles += waiting.cycles(&tiling);
                 let copying = copying[usize::from(!tiling.swapped)];
                 let cycles = tiling.cycles + panels.as_ref().map_or(0.0, |panels| copying * panels.cycles());
                 if best.as_ref().is_none_or(|b| cycles < b.cycles) {
