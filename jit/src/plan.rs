@@ -46,7 +46,8 @@ pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layo
             return Err(PlanError::StateLayout { name: input.name.clone(), ty });
         }
     }
-    let graph = assemble::isolate_roots(&masks::take_masks_from_results(graph));
+    let graph = masks::mask_in_front_of_pools(&masks::take_masks_from_results(graph));
+    let graph = assemble::isolate_roots(&graph);
     let fusion = fuse::fuse(&graph);
     let layouts = layout::layouts(&graph, &fusion, state_layouts);
     Ok(assemble::assemble(&graph, &fusion, &layouts, target))

@@ -114,6 +114,14 @@ impl KernelBuilder {
         self.push(Operation::ConstantI32(value))
     }
 
+    /// An affine expression of loop variables in every lane.
+    pub fn affine(&mut self, index: Index) -> Value {
+        if index.terms.is_empty() {
+            return self.i32(index.offset as i32);
+        }
+        self.push(Operation::Affine(index))
+    }
+
     /// A contiguous load of all lanes.
     pub fn load(&mut self, buffer: BufferId, index: Index) -> Value {
         let active = self.lanes();

@@ -363,7 +363,7 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
                     let point = Point { coordinates: coordinates.to_vec(), ..point.clone() };
                     let value = evaluation.clone().term(kernel, value, &point, None);
                     let place = coordinates.get(kept).cloned().unwrap_or_default();
-                    let place = kernel.push(Operation::Affine(place));
+                    let place = kernel.affine(place);
                     let stays = stays(kernel, no_better, value, best[0]);
                     vec![kernel.select(stays, best[0], value), kernel.select(stays, best[1], place)]
                 });

@@ -17,7 +17,7 @@ use crate::target::Target;
 const UNROLLED_ELEMENTS: usize = 16;
 
 /// What is done with each window, over a space of the axes `n, c, windows.., elements of a window..`. Values vary with the
-/// element; gradients with the window. What a fold gives is the root of the expression's stores.
+/// element (those that a window folds may be computed on the way); gradients with the window. What a fold gives is the root of the expression's stores.
 #[derive(Clone, Copy, Debug)]
 pub enum Task {
     /// Folds the values; stored once a window.
@@ -29,6 +29,17 @@ pub enum Task {
     MaxGradient(TermId, TermId),
     /// Gives each window's gradient to all its elements; stored there, likewise.
     SumGradient(TermId),
+}
+
+impl Task {
+    /// The values that it looks at.
+    fn terms(self) -> impl Iterator<Item = TermId> {
+        let [first, second] = match self {
+            Task::Fold(_, value) | Task::SumGradient(value) => [Some(value), None],
+            Task::Pick(value, other) | Task::MaxGradient(value, other) => [Some(value), Some(other)],
+        };
+        first.into_iter().chain(second)
+    }
 }
 
 /// How windows slide along one spatial axis.
@@ -114,13 +125,8 @@ pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Tas
         coordinates[1] = Index::of(kernel.grid(blocks), block as i64);
     }
     let mut evaluation = Evaluation::new(expression, &mut kernel);
-    let (needed, scatters) = match task {
-        Task::Fold(_, value) => (vec![value], false),
-        Task::Pick(value, picked) => (vec![value, picked], false),
-        Task::MaxGradient(value, gradient) => (vec![value, gradient], true),
-        Task::SumGradient(gradient) => (vec![gradient], true),
-    };
-    evaluation.prepare(&mut kernel, expression.stores.iter().map(|store| store.term).chain(needed));
+    let scatters = matches!(task, Task::MaxGradient(..) | Task::SumGradient(_));
+    evaluation.prepare(&mut kernel, expression.stores.iter().map(|store| store.term).chain(task.terms()));
     let windows = &expression.extents[2..2 + spatial];
     let adds = scatters && !disjoint(axes);
     if adds {
@@ -224,9 +230,11 @@ impl Windows<'_> {
 
     /// One window of each lane's channel.
     fn window(&self, kernel: &mut KernelBuilder, window: &Point, region: &[Segment]) {
-        let term = |kernel: &mut KernelBuilder, id: TermId, point: &Point| {
-            self.evaluation.clone().term(kernel, id, point, None)
-        };
+        // What is the same at all elements is computed once.
+        let mut evaluation = self.evaluation.clone();
+        evaluation.prepare_within(kernel, self.task.terms(), |axis| axis < 2, window);
+        let term =
+            |kernel: &mut KernelBuilder, id: TermId, point: &Point| evaluation.clone().term(kernel, id, point, None);
         match self.task {
             Task::Fold(WindowOp::Sum, value) => {
                 let zero = kernel.f32(0.0);
@@ -263,13 +271,13 @@ impl Windows<'_> {
                 let Some(first) = self.first(window, region) else { return };
                 let number = self.number(&first.coordinates[2 + self.spatial()..]);
                 // What is known at each element, the value among it, for when its gradient is stored.
-                let mut known = vec![self.evaluation.clone()];
-                let initial = [known[0].term(kernel, value, &first, None), kernel.push(Operation::Affine(number))];
+                let mut known = vec![evaluation.clone()];
+                let initial = [known[0].term(kernel, value, &first, None), kernel.affine(number)];
                 let found = self.others(kernel, window, region, &initial, &mut |kernel, point, number, best| {
-                    let mut here = self.evaluation.clone();
+                    let mut here = evaluation.clone();
                     let value = here.term(kernel, value, point, None);
                     known.push(here);
-                    let number = kernel.push(Operation::Affine(number.clone()));
+                    let number = kernel.affine(number.clone());
                     let stays = stays(kernel, Compare::Le, value, best[0]);
                     vec![kernel.select(stays, best[0], value), kernel.select(stays, best[1], number)]
                 });
@@ -278,17 +286,17 @@ impl Windows<'_> {
                 // Inside of loops nothing is known of what other loops computed.
                 let mut known = known.iter().filter(|_| is_unrolled(region));
                 self.elements(kernel, window, region, &[], &mut |kernel, point, number, _| {
-                    let number = kernel.push(Operation::Affine(number.clone()));
+                    let number = kernel.affine(number.clone());
                     let here = kernel.compare(Compare::Eq, number, found[1]);
                     let part = kernel.select(here, gradient, zero);
-                    self.give(kernel, known.next().unwrap_or(&self.evaluation), point, part);
+                    self.give(kernel, known.next().unwrap_or(&evaluation), point, part);
                     Vec::new()
                 });
             }
             Task::SumGradient(gradient) => {
                 let gradient = term(kernel, gradient, window);
                 self.elements(kernel, window, region, &[], &mut |kernel, point, _, _| {
-                    self.give(kernel, &self.evaluation, point, gradient);
+                    self.give(kernel, &evaluation, point, gradient);
                     Vec::new()
                 });
             }

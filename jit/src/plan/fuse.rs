@@ -2,6 +2,8 @@
 //! kernel (or a fixed few). A value that is not stored is computed again wherever it is used. Stored are
 //! - the results of operations that are more than elementwise (unless `merge.rs` puts what follows them into their kernel),
 //!   outputs and updates, and what a contraction, a window or a gather reads;
+//!   but not what windows alone read, each element once: of a weight of at most [`WINDOWED_WEIGHT`], from one tensor of its own
+//!   size that is needed anyway (a normalized, rectified value in front of a pool);
 //! - an elementwise value whose elements a broadcast repeats (scalar arithmetic, statistics of rows), if it costs anything;
 //! - an elementwise value with several users, unless it is cheap: of a weight of at most [`RECOMPUTED_WEIGHT`], reading at
 //!   most one tensor of its own size (a mask `x > 0`, a scaled tensor), and that tensor being needed anyway.
@@ -13,11 +15,15 @@ use std::collections::BTreeSet;
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, NodeId};
 
+use super::groups::partitions;
 use super::merge::merge;
 use crate::lower::expression::{binary_weight, identity, is_view, reshape_coordinates, unary_weight};
 
 /// A value of at most this weight that reads at most one tensor of its size is computed again by each of its users.
 const RECOMPUTED_WEIGHT: u64 = 2;
+
+/// A value of at most this weight that windows alone read is computed by them.
+const WINDOWED_WEIGHT: u64 = 8;
 
 /// A scatter of at most so many updates along its axis is computed at the places that receive them.
 const SCATTERED_UPDATES: usize = 2;
@@ -187,7 +193,10 @@ impl Storing {
                 storing.stored[id.index()] = true;
             }
             storing.keep_reshapable(graph, id);
-            for &operand in read_from_memory(graph, id) {
+        }
+        let windowed = windowed(graph, &live);
+        for id in live_ids() {
+            for &operand in read_from_memory(graph, id).iter().filter(|operand| !windowed[operand.index()]) {
                 storing.keep_in_memory(graph, operand);
             }
         }
@@ -201,8 +210,13 @@ impl Storing {
                 // Behind a root that nothing else reads it is stored instead of the root's result.
                 let instead =
                     |&tensor: &NodeId| class(graph, tensor) == Class::Root && uses[tensor.index()].places == 1;
-                let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1 && !tensors.iter().any(instead);
-                storing.stored[id.index()] = repeated && weight > 0 || places > 1 && !cheap;
+                storing.stored[id.index()] = if windowed[id.index()] {
+                    let needed_anyway = |&tensor: &NodeId| is_read_beside(graph, &storing, &live, tensor, id);
+                    weight > WINDOWED_WEIGHT || tensors.len() != 1 || !tensors.iter().all(needed_anyway)
+                } else {
+                    let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1 && !tensors.iter().any(instead);
+                    repeated && weight > 0 || places > 1 && !cheap
+                };
             }
             if storing.stored[id.index()] {
                 costs[id.index()] = Cost { weight: 0, tensors: BTreeSet::from([id]) };
@@ -257,6 +271,50 @@ impl Storing {
         cost.tensors.retain(|&tensor| graph.shape(tensor).elements() * 2 > node.ty.shape.elements());
         cost
     }
+}
+
+/// The elementwise values that windows alone look at, each element in one window.
+fn windowed(graph: &Graph, live: &[bool]) -> Vec<bool> {
+    let elementwise = |id: NodeId| live[id.index()] && class(graph, id) == Class::Elementwise;
+    let mut looked_at = vec![false; graph.nodes.len()];
+    let mut otherwise = vec![false; graph.nodes.len()];
+    graph.roots().for_each(|id| otherwise[id.index()] = true);
+    for id in graph.ids().filter(|id| live[id.index()]) {
+        let node = graph.node(id);
+        let windows = if let Op::WindowReduce { window, .. } = node.op {
+            partitions(&window, graph.shape(node.inputs[0]), node.ty.shape)
+        } else if let Op::WindowMaxGrad(window) = node.op {
+            partitions(&window, node.ty.shape, graph.shape(node.inputs[1]))
+        } else {
+            false
+        };
+        for (number, operand) in node.inputs.iter().enumerate() {
+            looked_at[operand.index()] |= windows && number == 0;
+            otherwise[operand.index()] |= !windows || number != 0;
+        }
+    }
+    graph.ids().map(|id| elementwise(id) && looked_at[id.index()] && !otherwise[id.index()]).collect()
+}
+
+/// Whether anything reads a stored tensor, or what is computed from it, but for what is on the way from it to a value.
+fn is_read_beside(graph: &Graph, storing: &Storing, live: &[bool], tensor: NodeId, value: NodeId) -> bool {
+    let mut from_tensor = BTreeSet::from([tensor]);
+    for id in graph.ids().filter(|&id| id > tensor && id <= value && !storing.stored[id.index()]) {
+        if graph.node(id).inputs.iter().any(|operand| from_tensor.contains(operand)) {
+            from_tensor.insert(id);
+        }
+    }
+    let mut on_the_way = BTreeSet::new();
+    let mut open = vec![value];
+    while let Some(id) = open.pop() {
+        if from_tensor.contains(&id) && on_the_way.insert(id) {
+            open.extend(&graph.node(id).inputs);
+        }
+    }
+    let reads =
+        |id: NodeId| graph.node(id).inputs.iter().any(|operand| *operand != value && on_the_way.contains(operand));
+    let beside = |id: NodeId| live[id.index()] && !on_the_way.contains(&id) && reads(id);
+    class(graph, tensor) == Class::Input || graph.ids().any(beside)
 }
 
 /// The price of computing a value where it is used.

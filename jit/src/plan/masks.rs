@@ -1,11 +1,16 @@
-//! Lets the backward pass of a rectifier look at its result instead of its operand, so that only one of them is stored.
+//! Lets the backward pass of a rectifier look where it has the least to look at.
 //!
-//! `y = z <= 0 ? k z : z` with `k > 0` (or `k z` replaced by 0) is `<= 0` exactly where `z` is, NaN included; the same for `z > 0`.
+//! It looks at the rectifier's result instead of its operand, so that only one of them is stored: `y = z <= 0 ? k z : z` with
+//! `k > 0` (or `k z` replaced by 0) is `<= 0` exactly where `z` is, NaN included; the same for `z > 0`.
+//!
+//! Behind a maximum pool it looks at the pool's result: the gradient of a window reaches the element that the window has
+//! chosen, which is `<= 0` exactly where the window's maximum is. All other elements get 0, masked or not.
 
 use std::collections::HashMap;
 
-use kiln_graph::op::{BinaryOp, CompareOp, Op};
-use kiln_graph::{Graph, Node, NodeId};
+use kiln_graph::op::{BinaryOp, CompareOp, Op, Scalar, WindowOp};
+use kiln_graph::shape::Shape;
+use kiln_graph::{DType, Graph, Node, NodeId, Type};
 
 use crate::lower::expression::is_view;
 
@@ -33,6 +38,85 @@ pub fn take_masks_from_results(graph: &Graph) -> Graph {
     result.outputs.iter_mut().for_each(|output| output.node = at(output.node));
     result.updates.iter_mut().for_each(|update| update.node = at(update.node));
     result
+}
+
+/// The graph in which a mask on the gradient of a maximum pool, taken from the pool's operand, has become one on the gradient
+/// of the pool's result, taken from that.
+pub fn mask_in_front_of_pools(graph: &Graph) -> Graph {
+    let uses = graph.use_counts();
+    let mut selects: HashMap<NodeId, NodeId> = HashMap::new();
+    for id in graph.ids() {
+        if let Some(gradient) = masked_pool_gradient(graph, id).filter(|gradient| uses[gradient.index()] == 1) {
+            selects.insert(gradient, id);
+        }
+    }
+    let mut result = Graph { nodes: Vec::new(), ..graph.clone() };
+    let mut places: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    for id in graph.ids() {
+        let node = graph.node(id);
+        let mut inputs: Vec<NodeId> = node.inputs.iter().map(|operand| places[operand.index()]).collect();
+        let moved = selects.get(&id).and_then(|&select| Some((select, pool_of(graph, id)?)));
+        if let Some((select, pool)) = moved {
+            inputs[1] = masked(graph, &mut result, &places, select, pool, inputs[1]);
+        }
+        let unmasked = masked_pool_gradient(graph, id).filter(|gradient| selects.get(gradient) == Some(&id));
+        places.push(match unmasked.filter(|&gradient| pool_of(graph, gradient).is_some()) {
+            Some(gradient) => places[gradient.index()],
+            None => result.push(Node { inputs, ..node.clone() }),
+        });
+    }
+    let at = |id: NodeId| places[id.index()];
+    result.inputs.iter_mut().for_each(|input| input.node = at(input.node));
+    result.outputs.iter_mut().for_each(|output| output.node = at(output.node));
+    result.updates.iter_mut().for_each(|update| update.node = at(update.node));
+    result
+}
+
+/// `y <= 0 ? 0 : gradient` (or `y > 0 ? gradient : 0`) for a pool's result `y`, as the select of the graph does for the
+/// pool's operand.
+fn masked(
+    graph: &Graph,
+    result: &mut Graph,
+    places: &[NodeId],
+    select: NodeId,
+    pool: NodeId,
+    gradient: NodeId,
+) -> NodeId {
+    let (select, shape) = (graph.node(select), graph.shape(pool));
+    let compare = graph.node(select.inputs[0]);
+    let ones = Shape::new(&vec![1; shape.rank()]);
+    let mut push = |op: Op, inputs: Vec<NodeId>, dtype: DType, shape: Shape| {
+        result.push(Node { op, inputs, ty: Type { dtype, shape }, scope: select.scope })
+    };
+    let zero = push(Op::Constant(Scalar(0.0)), vec![], DType::F32, Shape::SCALAR);
+    let zero = push(Op::Reshape(ones), vec![zero], DType::F32, ones);
+    let zero = push(Op::Broadcast(shape), vec![zero], DType::F32, shape);
+    let condition = push(compare.op, vec![places[pool.index()], zero], DType::Bool, shape);
+    let branch = |number: usize| if constant(graph, select.inputs[number]).is_some() { zero } else { gradient };
+    push(Op::Select, vec![condition, branch(1), branch(2)], DType::F32, shape)
+}
+
+/// The pool's gradient of which a node is `x <= 0 ? 0 : gradient` or `x > 0 ? gradient : 0`, `x` being the pool's operand.
+fn masked_pool_gradient(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    let node = graph.node(id);
+    if node.op != Op::Select {
+        return None;
+    }
+    let [condition, a, b] = node.inputs[..] else { return None };
+    let compare = graph.node(condition);
+    let Op::Compare(function @ (CompareOp::Le | CompareOp::Gt)) = compare.op else { return None };
+    let (zero, gradient) = if function == CompareOp::Le { (a, b) } else { (b, a) };
+    let pooled = graph.node(gradient);
+    let fits = matches!(pooled.op, Op::WindowMaxGrad(_)) && pooled.inputs[0] == compare.inputs[0];
+    let zeros = constant(graph, compare.inputs[1]) == Some(0.0) && constant(graph, zero) == Some(0.0);
+    (fits && zeros).then_some(gradient)
+}
+
+/// The pool of a pool's gradient, if the graph computes it before.
+fn pool_of(graph: &Graph, gradient: NodeId) -> Option<NodeId> {
+    let Node { op: Op::WindowMaxGrad(window), ref inputs, .. } = *graph.node(gradient) else { return None };
+    let pool = Op::WindowReduce { op: WindowOp::Max, window };
+    graph.ids().find(|&id| id < gradient && graph.node(id).op == pool && graph.node(id).inputs[0] == inputs[0])
 }
 
 /// The condition of a node that is a rectifier.

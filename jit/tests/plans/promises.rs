@@ -114,6 +114,38 @@ const PROMISES: &[Promise] = &[
         },
         &["le select", "le window_max_grad select"],
     ),
+    (
+        "where the pool's result is there the mask is taken from it, in front of the pool's gradient",
+        |g| {
+            let x = g.state("x", Type::f32([2, 8, 6, 6]));
+            let pooled = x.relu().max_window(window(&[2, 2], &[2, 2], &[(0, 0); 2], false));
+            let [dx] = g.gradients((pooled * pooled).sum(..), [x]).expect("a gradient");
+            g.output("pooled", pooled);
+            g.output("dx", dx);
+        },
+        &["le select window_max add le select", "le select window_max_grad"],
+    ),
+    (
+        "a pool computes a normalized and rectified value from what is there anyway",
+        |g| {
+            let x = g.state("x", Type::f32([4, 8, 6, 6]));
+            let w = g.state("w", Type::f32([8, 8, 3, 3]));
+            let centred = x.conv(w, conv(1, 1, 1)) - 1.0;
+            let scale = centred.square().mean([0, 2, 3]).rsqrt().reshape([8, 1, 1]);
+            g.output("y", (centred * scale).relu().max_window(window(&[2, 2], &[2, 2], &[(0, 0); 2], false)));
+        },
+        &["conv add", "mul sum div rsqrt", "mul le select window_max"],
+    ),
+    (
+        "behind a contraction that nothing else needs it is the epilogue, which the pool reads",
+        |g| {
+            let x = g.state("x", Type::f32([4, 8, 6, 6]));
+            let w = g.state("w", Type::f32([8, 8, 3, 3]));
+            let y = (x.conv(w, conv(1, 1, 1)) * 2.0).relu();
+            g.output("y", y.max_window(window(&[2, 2], &[2, 2], &[(0, 0); 2], false)));
+        },
+        &["conv mul le select", "window_max"],
+    ),
 ];
 
 #[test]

@@ -192,7 +192,7 @@ impl<'a> Evaluation<'a> {
 /// An affine function of the place, in each lane.
 fn position(kernel: &mut KernelBuilder, point: &Point, affine: &Affine) -> Value {
     let (index, lanes) = point.access(affine);
-    let start = kernel.push(Operation::Affine(index));
+    let start = kernel.affine(index);
     if lanes == 0 {
         return start;
     }
