@@ -83,8 +83,8 @@ pub enum Term {
     Constant(Scalar),
     /// An affine function of the place, as i32.
     Position(Affine),
-    /// What the kernel's root (a reduction, a window, a contraction) has computed at this place.
-    Root,
+    /// What one of the kernel's roots (reductions, a window, a contraction) has computed at this place, by its number.
+    Root(usize),
     /// The number at `position` of a random stream.
     Random {
         /// The seed of the stream.
@@ -112,7 +112,7 @@ impl Term {
     /// The operands.
     pub fn operands(&self) -> impl Iterator<Item = TermId> {
         let [a, b, c] = match *self {
-            Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root => [None; 3],
+            Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => [None; 3],
             Term::Unary(_, a) | Term::Convert(a) | Term::Random { step: a, .. } => [Some(a), None, None],
             Term::Binary(_, a, b) | Term::Compare(_, a, b) => [Some(a), Some(b), None],
             Term::Select(a, b, c) => [Some(a), Some(b), Some(c)],
@@ -123,7 +123,7 @@ impl Term {
     /// The same term over other operands.
     fn with_operands(&self, of: impl Fn(TermId) -> TermId) -> Term {
         match *self {
-            Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root => self.clone(),
+            Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => self.clone(),
             Term::Random { seed, stream, step, ref position } => {
                 Term::Random { seed, stream, step: of(step), position: position.clone() }
             }
@@ -141,7 +141,7 @@ impl Term {
             Term::Load { access, .. } => Some(access),
             Term::Position(affine) | Term::Random { position: affine, .. } => Some(affine),
             Term::Constant(_)
-            | Term::Root
+            | Term::Root(_)
             | Term::Unary(..)
             | Term::Binary(..)
             | Term::Compare(..)
@@ -156,7 +156,7 @@ impl Term {
             Term::Load { access, .. } => Some(access),
             Term::Position(affine) | Term::Random { position: affine, .. } => Some(affine),
             Term::Constant(_)
-            | Term::Root
+            | Term::Root(_)
             | Term::Unary(..)
             | Term::Binary(..)
             | Term::Compare(..)
@@ -169,7 +169,7 @@ impl Term {
     /// value again rather than to store it.
     pub fn weight(&self) -> u64 {
         match self {
-            Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root => 0,
+            Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => 0,
             Term::Random { .. } => 40,
             Term::Unary(function, _) => unary_weight(*function),
             Term::Binary(function, ..) => binary_weight(*function),
@@ -235,7 +235,7 @@ pub struct Store {
 pub struct Expression {
     /// The extents of the iteration space.
     pub extents: Vec<usize>,
-    /// Which axes the root folds away; stores do not vary along them.
+    /// Which axes the roots fold away; stores do not vary along them.
     pub folded: Vec<bool>,
     /// Operands come before their users.
     pub terms: Vec<Term>,
@@ -327,7 +327,7 @@ impl Expression {
         part
     }
 
-    /// The terms that the given ones need, themselves included, in order. What the root needs is not among them.
+    /// The terms that the given ones need, themselves included, in order. What a root needs is not among them.
     pub fn needed(&self, roots: impl IntoIterator<Item = TermId>) -> Vec<TermId> {
         let mut needed = vec![false; self.terms.len()];
         roots.into_iter().for_each(|id| needed[id.index()] = true);
@@ -346,9 +346,9 @@ impl Expression {
         TermId(self.terms.len() as u32 - 1)
     }
 
-    /// Removes the terms and arguments that neither the stores nor the given term need, and says what has become of it.
-    pub fn prune(&mut self, value: TermId) -> TermId {
-        let needed = self.needed(self.stores.iter().map(|store| store.term).chain([value]));
+    /// Removes the terms and arguments that neither the stores nor the given terms need, and says what has become of them.
+    pub fn prune(&mut self, values: &[TermId]) -> Vec<TermId> {
+        let needed = self.needed(self.stores.iter().map(|store| store.term).chain(values.iter().copied()));
         let mut places = vec![TermId(u32::MAX); self.terms.len()];
         needed.iter().enumerate().for_each(|(new, old)| places[old.index()] = TermId(new as u32));
         let at = |id: TermId| places[id.index()];
@@ -374,7 +374,7 @@ impl Expression {
             argument.read = self.terms.iter().any(reads);
             argument.written = self.stores.iter().any(|store| store.argument == number);
         }
-        at(value)
+        values.iter().map(|&value| at(value)).collect()
     }
 
     /// The cost of the terms at one place.

@@ -23,7 +23,7 @@ pub struct Indexed {
 
 impl Indexed {
     fn at(&self, kernel: &mut KernelBuilder, evaluation: &mut Evaluation<'_>, point: &Point) -> (Index, i64) {
-        let value = evaluation.term(kernel, self.index, &Point::single(point.coordinates.clone()), None);
+        let value = evaluation.term(kernel, self.index, &Point::single(point.coordinates.clone()), &[]);
         let (mut index, lanes) = point.access(&self.access);
         index.row = Some(Row { value, extent: self.extent as u32, stride: self.stride });
         (index, lanes)
@@ -48,7 +48,7 @@ pub fn lower_gather(
             (_, active) => kernel.push(Operation::Load { buffer, index, stride, active }),
         };
         let root = if booleans { kernel.convert(Convert::I32ToMask, root) } else { root };
-        scope.store(kernel, point, Some(root));
+        scope.store(kernel, point, &[root]);
     })
 }
 
@@ -66,7 +66,7 @@ pub fn lower_scatter(
         let buffer = evaluation.buffer(indexed.argument);
         let (stride, active) = if point.active == 1 { (1, 1) } else { (lanes, point.active) };
         let before = kernel.push(Operation::Load { buffer, index: index.clone(), stride, active });
-        let update = scope.term(kernel, update, point, None);
+        let update = scope.term(kernel, update, point, &[]);
         let sum = kernel.add(before, update);
         kernel.store(buffer, index, stride, active, sum);
     })

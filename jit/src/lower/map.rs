@@ -55,7 +55,7 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
     let mut evaluation = Evaluation::new(&expression, &mut kernel);
     evaluation.prepare(&mut kernel, roots.iter().copied());
     if grid == rank {
-        evaluation.store(&mut kernel, &Point::single(coordinates), None);
+        evaluation.store(&mut kernel, &Point::single(coordinates), &[]);
         return Lowered { in_place: expression.in_place(), ..Lowered::new(kernel, &expression, expression.flops()) };
     }
     let inner = rank - 1;
@@ -67,7 +67,7 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
             for (index, active) in group {
                 let mut coordinates = coordinates.to_vec();
                 coordinates[inner] = index.clone();
-                row.store(kernel, &Point::along(inner, coordinates, *active), None);
+                row.store(kernel, &Point::along(inner, coordinates, *active), &[]);
             }
         });
         Vec::new()

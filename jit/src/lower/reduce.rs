@@ -1,11 +1,11 @@
-//! Reductions: a fold of an expression along some axes of its space, and what is fused behind it.
+//! Reductions: folds of an expression's terms along some axes of its space, and what is fused behind them.
 //!
 //! Each reduction picks one axis for the lanes: a kept one (each lane folds for itself) or a folded one (the lanes are
 //! folded at the end), whichever the loads step through contiguously. Several accumulators hide the latency of the fold. Few
 //! results of many places are computed in parts: the number of parts depends on the shape alone, never on the threads.
 
 use kiln_graph::DType;
-use kiln_graph::op::{ArgOp, ReduceOp};
+use kiln_graph::op::{ArgOp, BinaryOp, ReduceOp};
 
 use super::expression::{Affine, Argument, Evaluation, Expression, Point, Storage, Store, Term, TermId, extremum};
 use super::{Lowered, TASK_PLACES, UNROLL, divisor, grid_coordinates, nest, split_tasks, vectors};
@@ -13,7 +13,10 @@ use crate::kernel::{Compare, Element, Float2, Index, Int2, KernelBuilder, Mask2,
 use crate::target::Target;
 
 /// The largest number of parts of one reduction.
-const MOST_PARTS: usize = 64;
+const MOST_PARTS: usize = 128;
+
+/// Accumulators that are enough to hide the latency of a fold.
+const ACCUMULATORS: usize = 8;
 
 /// A fold of one type of numbers.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,11 @@ struct Fold {
 }
 
 impl Fold {
+    /// Whether it adds f32.
+    fn is_sum(self) -> bool {
+        self.dtype == DType::F32 && self.op == ReduceOp::Sum
+    }
+
     /// The value that changes nothing.
     fn neutral(self, kernel: &mut KernelBuilder) -> Value {
         match (self.dtype, self.op) {
@@ -74,22 +82,32 @@ impl Fold {
     }
 }
 
-/// The kernels of a reduction: `value` is folded along the expression's folded axes, and is the root of its stores.
-/// `scratch` gives memory of so many f32 or i32 elements.
+/// One of the reductions of a kernel: what it folds, and how.
+#[derive(Clone, Copy, Debug)]
+struct Folded {
+    value: TermId,
+    fold: Fold,
+}
+
+/// The kernels of reductions of one space: each value is folded along the expression's folded axes, and is the root of its
+/// number in the stores. `scratch` gives memory of so many f32 or i32 elements.
 pub fn lower(
     name: &str,
     expression: &Expression,
-    value: TermId,
-    op: ReduceOp,
+    values: &[(TermId, ReduceOp)],
     target: &Target,
     scratch: &mut dyn FnMut(usize, Element) -> Storage,
 ) -> Vec<Lowered> {
     if expression.is_empty() {
         return Vec::new();
     }
-    let fold = Fold { op, dtype: expression.types[value.index()] };
+    let folded = |&(value, op): &(TermId, ReduceOp)| {
+        let fold = Fold { op, dtype: expression.types[value.index()] };
+        Folded { value, fold }
+    };
+    let values: Vec<Folded> = values.iter().map(folded).collect();
     let mut expression = expression.clone();
-    let kept = order_axes(&mut expression, value);
+    let kept = order_axes(&mut expression, &values);
     let kept_places = expression.places(|axis| axis < kept);
     let folded_places = expression.places(|axis| axis >= kept);
     let parts = expression.extents.get(kept).map_or(1, |&outer| {
@@ -97,16 +115,16 @@ pub fn lower(
         if kept_places * 8 > folded_places || wanted < 4 { 1 } else { divisor(outer, wanted) }
     });
     if parts < 4 {
-        return vec![one(name, expression, kept, value, fold, target)];
+        return vec![one(name, expression, kept, &values, target)];
     }
-    let [first, second] = in_parts(&expression, kept, value, parts, fold, scratch);
+    let [first, second] = in_parts(&expression, kept, &values, parts, scratch);
     let named = [("part", first), (name, second)];
-    named.map(|(name, (expression, kept, value))| one(name, expression, kept, value, fold, target)).into()
+    named.map(|(name, (expression, kept, values))| one(name, expression, kept, &values, target)).into()
 }
 
 /// Kept axes first, as the stores step through memory; folded axes behind them, as the loads do. Says how many are kept.
-fn order_axes(expression: &mut Expression, value: TermId) -> usize {
-    let loads = loads(expression, value);
+fn order_axes(expression: &mut Expression, values: &[Folded]) -> usize {
+    let loads = loads(expression, values);
     let step = |axis: usize| match expression.folded[axis] {
         false => expression.stores.first().map_or(0, |store| store.access.strides[axis].abs()),
         true => loads.iter().map(|load| load.strides[axis].abs()).max().unwrap_or(0),
@@ -118,9 +136,9 @@ fn order_axes(expression: &mut Expression, value: TermId) -> usize {
     expression.folded.iter().filter(|&&folded| !folded).count()
 }
 
-/// The accesses that the value needs.
-fn loads(expression: &Expression, value: TermId) -> Vec<Affine> {
-    let needed = expression.needed([value]);
+/// The accesses that the values need.
+fn loads(expression: &Expression, values: &[Folded]) -> Vec<Affine> {
+    let needed = expression.needed(values.iter().map(|folded| folded.value));
     let term = |id: &TermId| match &expression.terms[id.index()] {
         Term::Load { access, .. } => Some(access.clone()),
         _ => None,
@@ -128,60 +146,65 @@ fn loads(expression: &Expression, value: TermId) -> Vec<Affine> {
     needed.iter().filter_map(term).collect()
 }
 
-/// A reduction along the first folded axis cut into parts, and the reduction of the parts. The axes are ordered.
+/// Reductions along the first folded axis cut into parts, and the reductions of the parts. The axes are ordered.
 fn in_parts(
     expression: &Expression,
     kept: usize,
-    value: TermId,
+    values: &[Folded],
     parts: usize,
-    fold: Fold,
     scratch: &mut dyn FnMut(usize, Element) -> Storage,
-) -> [(Expression, usize, TermId); 2] {
+) -> [(Expression, usize, Vec<Folded>); 2] {
     let mut first = expression.clone();
     first.split_axis(kept, parts);
     let mut order: Vec<usize> = (0..first.rank()).collect();
     order[..=kept].rotate_right(1);
     first.permute(&order);
     first.folded[0] = false;
-    let element = if fold.dtype == DType::F32 { Element::F32 } else { Element::I32 };
     let places = first.places(|axis| axis <= kept);
-    let storage = scratch(places, element);
-    let rank = first.rank();
-    let mut access = Affine::zero(rank);
+    let mut access = Affine::zero(first.rank());
     let mut stride = 1;
     for axis in (0..=kept).rev() {
         access.strides[axis] = stride;
         stride *= first.extents[axis] as i64;
     }
     let mut second = first.clone();
-    let root = first.push(Term::Root, fold.dtype);
-    let argument = |expression: &mut Expression, read: bool| {
-        expression.arguments.push(Argument { storage, element, elements: places, read, written: !read });
-        expression.arguments.len() - 1
+    first.stores.clear();
+    let mut loads = Vec::new();
+    for (number, &Folded { fold: Fold { dtype, .. }, .. }) in values.iter().enumerate() {
+        let element = if dtype == DType::F32 { Element::F32 } else { Element::I32 };
+        let storage = scratch(places, element);
+        let argument = |expression: &mut Expression, read: bool| {
+            expression.arguments.push(Argument { storage, element, elements: places, read, written: !read });
+            expression.arguments.len() - 1
+        };
+        let root = first.push(Term::Root(number), dtype);
+        let argument_of_first = argument(&mut first, false);
+        first.stores.push(Store { term: root, argument: argument_of_first, access: access.clone() });
+        let argument_of_second = argument(&mut second, true);
+        loads.push(second.push(Term::Load { argument: argument_of_second, access: access.clone() }, dtype));
+    }
+    let ids: Vec<TermId> = values.iter().map(|folded| folded.value).collect();
+    let folded = |ids: Vec<TermId>| {
+        ids.into_iter().zip(values).map(|(value, folded)| Folded { value, ..*folded }).collect::<Vec<_>>()
     };
-    let scratch = argument(&mut first, false);
-    first.stores = vec![Store { term: root, argument: scratch, access: access.clone() }];
-    let value = first.prune(value);
-
-    let scratch = argument(&mut second, true);
-    let load = second.push(Term::Load { argument: scratch, access }, fold.dtype);
+    let ids = first.prune(&ids);
     second.folded[0] = true;
     let order: Vec<usize> = (1..=kept).chain([0]).collect();
     second.permute(&order);
-    let load = second.prune(load);
-    [(first, kept + 1, value), (second, kept, load)]
+    let loads = second.prune(&loads);
+    [(first, kept + 1, folded(ids)), (second, kept, folded(loads))]
 }
 
 /// One kernel; the axes are ordered, `kept` of them first.
-fn one(name: &str, mut expression: Expression, mut kept: usize, value: TermId, fold: Fold, target: &Target) -> Lowered {
-    let loads = loads(&expression, value);
+fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded], target: &Target) -> Lowered {
+    let loads = loads(&expression, values);
     let contiguous = |axis: usize| {
         let touched = |load: &&Affine| load.strides[axis] == 1;
         loads.iter().filter(touched).count() * expression.extents[axis].min(4 * target.lanes)
     };
     let best = |axes: std::ops::Range<usize>| axes.max_by_key(|&axis| (contiguous(axis), axis));
     let (along_kept, along_folded) = (best(0..kept), best(kept..expression.rank()));
-    let lanes_fold = fold.dtype == DType::F32
+    let lanes_fold = values.iter().all(|folded| folded.fold.dtype == DType::F32)
         && along_folded.is_some_and(|folded| along_kept.is_none_or(|kept| contiguous(folded) > contiguous(kept)));
     // The axis of the lanes goes innermost among its kind.
     let mut order: Vec<usize> = (0..expression.rank()).collect();
@@ -192,9 +215,10 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, value: TermId, f
     }
     expression.permute(&order);
     let folded_places = expression.places(|axis| axis >= kept).max(1);
+    let unroll = if values.len() <= 2 { UNROLL } else { UNROLL / 2 };
     let grid = {
         let before = expression.rank();
-        let quantum = if lanes_fold { 1 } else { UNROLL * target.lanes };
+        let quantum = if lanes_fold { 1 } else { unroll * target.lanes };
         let grid = split_tasks(&mut expression, kept, folded_places, quantum);
         kept += expression.rank() - before;
         grid
@@ -202,16 +226,17 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, value: TermId, f
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let coordinates = grid_coordinates(&mut kernel, &expression, grid);
     let mut evaluation = Evaluation::new(&expression, &mut kernel);
-    let roots: Vec<TermId> = expression.stores.iter().map(|store| store.term).chain([value]).collect();
+    let ids = values.iter().map(|folded| folded.value);
+    let roots: Vec<TermId> = expression.stores.iter().map(|store| store.term).chain(ids).collect();
     evaluation.prepare(&mut kernel, roots);
-    let reduction = Reduction { expression: &expression, evaluation, value, fold, kept };
+    let reduction = Reduction { expression: &expression, evaluation, values, kept };
     let outer = if lanes_fold || grid == kept { kept } else { kept - 1 };
     let loops: Vec<(usize, usize)> = (grid..outer).map(|axis| (axis, expression.extents[axis])).collect();
     nest(&mut kernel, &loops, &coordinates, &[], &mut |kernel, coordinates, _| {
         if lanes_fold {
             reduction.across_lanes(kernel, coordinates);
         } else if outer < kept {
-            vectors(kernel, expression.extents[outer], UNROLL, &Index::default(), &mut |kernel, group| {
+            vectors(kernel, expression.extents[outer], unroll, &Index::default(), &mut |kernel, group| {
                 let points: Vec<Point> = group
                     .iter()
                     .map(|(index, active)| {
@@ -227,15 +252,14 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, value: TermId, f
         }
         Vec::new()
     });
-    let flops = expression.flops() + expression.places(|_| true) as u64;
+    let flops = expression.flops() + (values.len() * expression.places(|_| true)) as u64;
     Lowered::new(kernel, &expression, flops)
 }
 
 struct Reduction<'a> {
     expression: &'a Expression,
     evaluation: Evaluation<'a>,
-    value: TermId,
-    fold: Fold,
+    values: &'a [Folded],
     kept: usize,
 }
 
@@ -248,73 +272,147 @@ impl Reduction<'_> {
         self.folded().iter().any(|&(_, extent)| extent == 0)
     }
 
-    /// Each lane folds for its own result; one accumulator a vector.
+    /// What each reduction has found of nothing, so many times over.
+    fn neutral(&self, kernel: &mut KernelBuilder, times: usize) -> Vec<Value> {
+        let all: Vec<Value> = self.values.iter().map(|folded| folded.fold.neutral(kernel)).collect();
+        all.repeat(times)
+    }
+
+    /// The values at a point folded into what each reduction has found.
+    fn add(&self, kernel: &mut KernelBuilder, sums: &mut [Value], point: &Point) {
+        let mut here = self.evaluation.clone();
+        let partly = point.active != kernel.lanes() && point.lanes[self.kept..].contains(&1);
+        for (sum, &Folded { value, fold }) in sums.iter_mut().zip(self.values) {
+            let product = match self.expression.terms[value.index()] {
+                Term::Binary(BinaryOp::Mul, a, b) if fold.is_sum() && !partly => Some((a, b)),
+                _ => None,
+            };
+            *sum = match product {
+                Some((a, b)) => {
+                    let [a, b] = [a, b].map(|factor| here.term(kernel, factor, point, &[]));
+                    kernel.fma(a, b, *sum)
+                }
+                None => {
+                    let mut value = here.term(kernel, value, point, &[]);
+                    if partly {
+                        let neutral = fold.neutral(kernel);
+                        value = masked(kernel, value, point.active, neutral);
+                    }
+                    fold.combine(kernel, *sum, value)
+                }
+            };
+        }
+    }
+
+    /// What several accumulators of each reduction have found, folded by pairs into one of each.
+    fn gather(&self, kernel: &mut KernelBuilder, mut sums: Vec<Value>) -> Vec<Value> {
+        let width = self.values.len();
+        while sums.len() > width {
+            let half = sums.len() / width / 2 * width;
+            let (first, second) = sums.split_at(sums.len() - half);
+            let mut next = first.to_vec();
+            for (number, &b) in second.iter().enumerate() {
+                next[number] = self.values[number % width].fold.combine(kernel, next[number], b);
+            }
+            sums = next;
+        }
+        sums
+    }
+
+    /// Each lane folds for its own result. Few results at a time get several accumulators each, which take turns.
     fn within_lanes(&self, kernel: &mut KernelBuilder, points: &[Point]) {
-        let neutral = self.fold.neutral(kernel);
-        let mut sums = vec![neutral; points.len()];
+        let width = self.values.len();
+        let folded = self.folded();
+        let (inner, outer) = folded.split_last().map_or((None, &folded[..]), |(&inner, outer)| (Some(inner), outer));
+        let most = inner.map_or(1, |(_, extent)| extent.max(1));
+        let copies = (ACCUMULATORS / (points.len() * width)).clamp(1, most);
+        // Those of a point lie together: for each copy those of all reductions.
+        let mut sums = self.neutral(kernel, points.len() * copies);
+        let turn =
+            |kernel: &mut KernelBuilder, coordinates: &[Index], start: &Index, copies: usize, sums: &mut [Value]| {
+                let each = sums.len() / points.len();
+                for (point, sums) in points.iter().zip(sums.chunks_mut(each)) {
+                    for (copy, sums) in sums.chunks_mut(width).take(copies).enumerate() {
+                        let mut point = point.clone();
+                        point.coordinates[self.kept..].clone_from_slice(&coordinates[self.kept..]);
+                        if let Some((axis, _)) = inner {
+                            point.coordinates[axis] =
+                                point.coordinates[axis].clone().plus_index(start, 1).shifted(copy as i64);
+                        }
+                        self.add(kernel, sums, &point);
+                    }
+                }
+            };
         if !self.is_empty() {
-            sums = nest(kernel, &self.folded(), &points[0].coordinates, &sums, &mut |kernel, coordinates, sums| {
-                let next = points.iter().zip(sums).map(|(point, &sum)| {
-                    let mut point = point.clone();
-                    point.coordinates[self.kept..].clone_from_slice(&coordinates[self.kept..]);
-                    let value = self.evaluation.clone().term(kernel, self.value, &point, None);
-                    self.fold.combine(kernel, sum, value)
-                });
-                next.collect()
+            sums = nest(kernel, outer, &points[0].coordinates, &sums, &mut |kernel, coordinates, sums| {
+                let mut sums = sums.to_vec();
+                let extent = inner.map_or(1, |(_, extent)| extent);
+                let turns = extent / copies;
+                if turns > 1 {
+                    sums = kernel.for_each(turns, &sums, |kernel, variable, sums| {
+                        let mut sums = sums.to_vec();
+                        turn(kernel, coordinates, &Index::of(variable, copies as i64), copies, &mut sums);
+                        sums
+                    });
+                } else {
+                    turn(kernel, coordinates, &Index::default(), copies, &mut sums);
+                }
+                if extent > turns * copies {
+                    let start = Index::at((turns * copies) as i64);
+                    turn(kernel, coordinates, &start, extent - turns * copies, &mut sums);
+                }
+                sums
             });
         }
-        for (point, sum) in points.iter().zip(sums) {
-            self.evaluation.store(kernel, point, Some(sum));
+        let each = sums.len() / points.len();
+        for (point, sums) in points.iter().zip(sums.chunks(each)) {
+            let sums = self.gather(kernel, sums.to_vec());
+            self.evaluation.store(kernel, point, &sums);
         }
     }
 
     /// The lanes fold neighbours along the innermost folded axis for one result.
     fn across_lanes(&self, kernel: &mut KernelBuilder, coordinates: &[Index]) {
-        let neutral = self.fold.neutral(kernel);
         if self.is_empty() {
-            return self.evaluation.store(kernel, &Point::single(coordinates.to_vec()), Some(neutral));
+            let neutral = self.neutral(kernel, 1);
+            return self.evaluation.store(kernel, &Point::single(coordinates.to_vec()), &neutral);
         }
         let folded = self.folded();
         let (&(inner, extent), outer) = folded.split_last().expect("a folded axis holds the lanes");
-        let lanes = kernel.lanes();
+        let (lanes, width) = (kernel.lanes(), self.values.len());
         let (full, tail) = (extent / lanes, extent % lanes);
-        let sums = vec![neutral; UNROLL.min(full).max(1)];
+        let count = UNROLL.min(full).max(1);
+        let sums = self.neutral(kernel, count);
         let sums = nest(kernel, outer, coordinates, &sums, &mut |kernel, coordinates, sums| {
-            let add = |kernel: &mut KernelBuilder, sum: Value, index: Index, active: usize| {
+            let add = |kernel: &mut KernelBuilder, sums: &mut [Value], index: Index, active: usize| {
                 let mut coordinates = coordinates.to_vec();
                 coordinates[inner] = index;
-                let point = Point::along(inner, coordinates, active);
-                let value = self.evaluation.clone().term(kernel, self.value, &point, None);
-                let value = if active == lanes { value } else { masked(kernel, value, active, neutral) };
-                self.fold.combine(kernel, sum, value)
+                self.add(kernel, sums, &Point::along(inner, coordinates, active));
             };
-            let count = sums.len();
             let mut sums = sums.to_vec();
             if full >= count {
                 sums = kernel.for_each(full / count, &sums, |kernel, variable, sums| {
                     let start = Index::of(variable, (count * lanes) as i64);
-                    let next = sums.iter().enumerate();
-                    next.map(|(i, &sum)| add(kernel, sum, start.clone().shifted((i * lanes) as i64), lanes)).collect()
+                    let mut sums = sums.to_vec();
+                    for (i, sums) in sums.chunks_mut(width).enumerate() {
+                        add(kernel, sums, start.clone().shifted((i * lanes) as i64), lanes);
+                    }
+                    sums
                 });
             }
             let done = full / count * count;
-            for vector in done..full {
-                sums[vector - done] = add(kernel, sums[vector - done], Index::at((vector * lanes) as i64), lanes);
+            for (vector, sums) in (done..full).zip(sums.chunks_mut(width)) {
+                add(kernel, sums, Index::at((vector * lanes) as i64), lanes);
             }
             if tail > 0 {
-                sums[0] = add(kernel, sums[0], Index::at((full * lanes) as i64), tail);
+                add(kernel, &mut sums[..width], Index::at((full * lanes) as i64), tail);
             }
             sums
         });
-        let mut sums = sums;
-        while sums.len() > 1 {
-            sums = sums
-                .chunks(2)
-                .map(|pair| if let [a, b] = *pair { self.fold.combine(kernel, a, b) } else { pair[0] })
-                .collect();
-        }
-        let sum = self.fold.across(kernel, sums[0]);
-        self.evaluation.store(kernel, &Point::single(coordinates.to_vec()), Some(sum));
+        let sums = self.gather(kernel, sums);
+        let sums: Vec<Value> =
+            sums.into_iter().zip(self.values).map(|(sum, folded)| folded.fold.across(kernel, sum)).collect();
+        self.evaluation.store(kernel, &Point::single(coordinates.to_vec()), &sums);
     }
 }
 
@@ -332,7 +430,12 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
         return Vec::new();
     }
     let mut expression = expression.clone();
-    let mut kept = order_axes(&mut expression, value);
+    let (worst, no_better) = match op {
+        ArgOp::Max => (ReduceOp::Max, Compare::Le),
+        ArgOp::Min => (ReduceOp::Min, Compare::Ge),
+    };
+    let fold = Fold { op: worst, dtype: expression.types[value.index()] };
+    let mut kept = order_axes(&mut expression, &[Folded { value, fold }]);
     let before = expression.rank();
     let folded_places = expression.places(|axis| axis >= kept).max(1);
     let grid = split_tasks(&mut expression, kept, folded_places, target.lanes);
@@ -341,11 +444,6 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
     let coordinates = grid_coordinates(&mut kernel, &expression, grid);
     let mut evaluation = Evaluation::new(&expression, &mut kernel);
     evaluation.prepare(&mut kernel, [value]);
-    let (worst, no_better) = match op {
-        ArgOp::Max => (ReduceOp::Max, Compare::Le),
-        ArgOp::Min => (ReduceOp::Min, Compare::Ge),
-    };
-    let fold = Fold { op: worst, dtype: expression.types[value.index()] };
     let outer = if grid == kept { kept } else { kept - 1 };
     let loops: Vec<(usize, usize)> = (grid..outer).map(|axis| (axis, expression.extents[axis])).collect();
     let folded: Vec<(usize, usize)> = (kept..expression.rank()).map(|axis| (axis, expression.extents[axis])).collect();
@@ -361,13 +459,13 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
                 let initial = [fold.neutral(kernel), kernel.i32(0)];
                 let found = nest(kernel, &folded, &point.coordinates, &initial, &mut |kernel, coordinates, best| {
                     let point = Point { coordinates: coordinates.to_vec(), ..point.clone() };
-                    let value = evaluation.clone().term(kernel, value, &point, None);
+                    let value = evaluation.clone().term(kernel, value, &point, &[]);
                     let place = coordinates.get(kept).cloned().unwrap_or_default();
                     let place = kernel.affine(place);
                     let stays = stays(kernel, no_better, value, best[0]);
                     vec![kernel.select(stays, best[0], value), kernel.select(stays, best[1], place)]
                 });
-                evaluation.store(kernel, &point, Some(found[1]));
+                evaluation.store(kernel, &point, &[found[1]]);
             }
         });
         Vec::new()

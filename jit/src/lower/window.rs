@@ -234,7 +234,7 @@ impl Windows<'_> {
         let mut evaluation = self.evaluation.clone();
         evaluation.prepare_within(kernel, self.task.terms(), |axis| axis < 2, window);
         let term =
-            |kernel: &mut KernelBuilder, id: TermId, point: &Point| evaluation.clone().term(kernel, id, point, None);
+            |kernel: &mut KernelBuilder, id: TermId, point: &Point| evaluation.clone().term(kernel, id, point, &[]);
         match self.task {
             Task::Fold(WindowOp::Sum, value) => {
                 let zero = kernel.f32(0.0);
@@ -242,7 +242,7 @@ impl Windows<'_> {
                     let value = term(kernel, value, point);
                     vec![kernel.add(sum[0], value)]
                 });
-                self.evaluation.store(kernel, window, Some(sum[0]));
+                self.evaluation.store(kernel, window, &[sum[0]]);
             }
             Task::Fold(WindowOp::Max, value) => {
                 let initial = match self.first(window, region) {
@@ -253,7 +253,7 @@ impl Windows<'_> {
                     let value = term(kernel, value, point);
                     vec![extremum(kernel, Float2::Max, best[0], value, false, false)]
                 });
-                self.evaluation.store(kernel, window, Some(best[0]));
+                self.evaluation.store(kernel, window, &[best[0]]);
             }
             Task::Pick(value, picked) => {
                 let initial = match self.first(window, region) {
@@ -265,17 +265,17 @@ impl Windows<'_> {
                     let stays = stays(kernel, Compare::Le, value, best[0]);
                     vec![kernel.select(stays, best[0], value), kernel.select(stays, best[1], picked)]
                 });
-                self.evaluation.store(kernel, window, Some(best[1]));
+                self.evaluation.store(kernel, window, &[best[1]]);
             }
             Task::MaxGradient(value, gradient) => {
                 let Some(first) = self.first(window, region) else { return };
                 let number = self.number(&first.coordinates[2 + self.spatial()..]);
                 // What is known at each element, the value among it, for when its gradient is stored.
                 let mut known = vec![evaluation.clone()];
-                let initial = [known[0].term(kernel, value, &first, None), kernel.affine(number)];
+                let initial = [known[0].term(kernel, value, &first, &[]), kernel.affine(number)];
                 let found = self.others(kernel, window, region, &initial, &mut |kernel, point, number, best| {
                     let mut here = evaluation.clone();
-                    let value = here.term(kernel, value, point, None);
+                    let value = here.term(kernel, value, point, &[]);
                     known.push(here);
                     let number = kernel.affine(number.clone());
                     let stays = stays(kernel, Compare::Le, value, best[0]);
@@ -380,7 +380,7 @@ impl Windows<'_> {
     /// Adds or writes a part of the gradient at an element of a window.
     fn give(&self, kernel: &mut KernelBuilder, known: &Evaluation<'_>, point: &Point, part: Value) {
         if !self.adds {
-            return known.store(kernel, point, Some(part));
+            return known.store(kernel, point, &[part]);
         }
         let store = &self.expression.stores[0];
         let buffer = self.evaluation.buffer(store.argument);

@@ -231,7 +231,7 @@ fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> Description {
                     operations.push(node.op.mnemonic());
                 }
                 // Constants and views may be those of other layers: equal nodes are shared.
-                if layer(scope).is_empty() || group.root == Some(id) {
+                if layer(scope).is_empty() || group.roots.contains(&id) {
                     scope = node.scope;
                 }
             }

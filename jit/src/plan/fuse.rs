@@ -31,16 +31,21 @@ const SCATTERED_UPDATES: usize = 2;
 /// Values that one kernel (or a fixed few) computes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// The operation that is more than elementwise, if there is one.
-    pub root: Option<NodeId>,
-    /// What is stored: elementwise values over the root's result (or the root's result itself).
+    /// The operation that is more than elementwise, if there is one; or several reductions of one space.
+    pub roots: Vec<NodeId>,
+    /// What is stored: elementwise values over the roots' results (or the results themselves).
     pub stores: Vec<NodeId>,
 }
 
 impl Group {
-    /// Whether the group computes a node that other groups see, or that is its root.
+    /// Whether the group computes a node that other groups see, or that is a root of its own.
     pub fn holds(&self, id: NodeId) -> bool {
-        self.root == Some(id) || self.stores.contains(&id)
+        self.roots.contains(&id) || self.stores.contains(&id)
+    }
+
+    /// Its first root.
+    pub fn root(&self) -> Option<NodeId> {
+        self.roots.first().copied()
     }
 }
 
@@ -141,7 +146,10 @@ pub fn fuse(graph: &Graph) -> Fusion {
     let groups = graph
         .ids()
         .filter(|id| stored[id.index()])
-        .map(|id| Group { root: (class(graph, id) == Class::Root).then_some(id), stores: vec![id] })
+        .map(|id| {
+            let roots = if class(graph, id) == Class::Root { vec![id] } else { Vec::new() };
+            Group { roots, stores: vec![id] }
+        })
         .collect();
     merge(graph, Fusion { groups, stored, row_major })
 }
@@ -200,6 +208,7 @@ impl Storing {
                 storing.keep_in_memory(graph, operand);
             }
         }
+        let inner = used_within(graph, &live, &windowed);
         let uses = uses(graph, &live);
         let mut costs = vec![Cost::default(); nodes];
         for id in live_ids() {
@@ -215,7 +224,7 @@ impl Storing {
                     weight > WINDOWED_WEIGHT || tensors.len() != 1 || !tensors.iter().all(needed_anyway)
                 } else {
                     let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1 && !tensors.iter().any(instead);
-                    repeated && weight > 0 || places > 1 && !cheap
+                    !inner[id.index()] && (repeated && weight > 0 || places > 1 && !cheap)
                 };
             }
             if storing.stored[id.index()] {
@@ -294,6 +303,19 @@ fn windowed(graph: &Graph, live: &[bool]) -> Vec<bool> {
         }
     }
     graph.ids().map(|id| elementwise(id) && looked_at[id.index()] && !otherwise[id.index()]).collect()
+}
+
+/// The elementwise values that nothing looks at but some values and what those are computed from.
+fn used_within(graph: &Graph, live: &[bool], values: &[bool]) -> Vec<bool> {
+    let mut within = values.to_vec();
+    let mut otherwise = vec![false; graph.nodes.len()];
+    graph.roots().for_each(|id| otherwise[id.index()] = true);
+    for id in graph.ids().rev().filter(|id| live[id.index()]) {
+        within[id.index()] |= class(graph, id) == Class::Elementwise && !otherwise[id.index()];
+        let outside = !within[id.index()];
+        graph.node(id).inputs.iter().for_each(|operand| otherwise[operand.index()] |= outside);
+    }
+    within
 }
 
 /// Whether anything reads a stored tensor, or what is computed from it, but for what is on the way from it to a value.

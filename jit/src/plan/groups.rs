@@ -19,25 +19,30 @@ use crate::lower::{Lowered, map, reduce};
 /// The kernels of a group; or the state that the group writes in place although it reads other places of it.
 pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> Result<Vec<Lowered>, Storage> {
     let graph = assembly.graph;
-    let Some(root) = group.root else {
+    let Some(root) = group.root() else {
         let expression = elementwise(assembly, group);
         check_states(assembly, &expression, &[])?;
         return Ok(map::lower(name, &expression, assembly.target));
     };
     let node = graph.node(root);
     match node.op {
-        Op::Reduce { op, axes } => {
+        Op::Reduce { axes, .. } => {
             let operand = node.inputs[0];
             let axes: Vec<usize> = axes.iter().filter(|&axis| axis < graph.shape(operand).rank()).collect();
-            let (expression, value) = folded(assembly, group, root, &axes);
+            let (expression, values) = folded(assembly, group, &axes);
             check_states(assembly, &expression, &[])?;
+            let fold = |(&root, value): (&NodeId, TermId)| match graph.node(root).op {
+                Op::Reduce { op, .. } => (value, op),
+                ref other => unreachable!("{} beside a reduction", other.mnemonic()),
+            };
+            let values: Vec<_> = group.roots.iter().zip(values).map(fold).collect();
             let target = assembly.target;
-            Ok(reduce::lower(name, &expression, value, op, target, &mut |elements, _| assembly.scratch(elements)))
+            Ok(reduce::lower(name, &expression, &values, target, &mut |elements, _| assembly.scratch(elements)))
         }
         Op::ArgReduce { op, axis } => {
-            let (expression, value) = folded(assembly, group, root, &[axis]);
+            let (expression, values) = folded(assembly, group, &[axis]);
             check_states(assembly, &expression, &[])?;
-            Ok(reduce::lower_arg(name, &expression, value, op, assembly.target))
+            Ok(reduce::lower_arg(name, &expression, values[0], op, assembly.target))
         }
         Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
             contraction(assembly, group, root, name)
@@ -142,20 +147,20 @@ fn elementwise(assembly: &Assembly<'_>, group: &Group) -> Expression {
     builder.finish()
 }
 
-/// The expression of a reduction of its first operand along some axes, and the term that is folded.
-fn folded(assembly: &Assembly<'_>, group: &Group, root: NodeId, axes: &[usize]) -> (Expression, TermId) {
+/// The expression of reductions of their first operands along some axes, and the terms that are folded.
+fn folded(assembly: &Assembly<'_>, group: &Group, axes: &[usize]) -> (Expression, Vec<TermId>) {
     let graph = assembly.graph;
     let outside = outside(assembly, group);
-    let operand = graph.node(root).inputs[0];
-    let shape = graph.shape(operand);
+    let operand = |root: NodeId| graph.node(root).inputs[0];
+    let shape = graph.shape(operand(group.roots[0]));
     let rank = shape.rank();
     let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
     builder.fold(axes.iter().copied());
-    let value = builder.node(operand, &identity(rank));
+    let values = group.roots.iter().map(|&root| builder.node(operand(root), &identity(rank))).collect();
     let kept: Vec<Affine> = (0..rank).filter(|axis| !axes.contains(axis)).map(|a| Affine::axis(rank, a)).collect();
-    builder.root(root, kept.clone());
-    store_all(assembly, &mut builder, group, graph.shape(root), &kept, rank);
-    (builder.finish(), value)
+    group.roots.iter().for_each(|&root| builder.root(root, kept.clone()));
+    store_all(assembly, &mut builder, group, graph.shape(group.roots[0]), &kept, rank);
+    (builder.finish(), values)
 }
 
 fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &str) -> Result<Vec<Lowered>, Storage> {
@@ -220,7 +225,7 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
             if let Some(axis) = place.lanes {
                 point = Point::along(axis, point.coordinates, place.active);
             }
-            evaluation.as_ref().expect("stages with results call the epilogue").store(kernel, &point, Some(sum));
+            evaluation.as_ref().expect("stages with results call the epilogue").store(kernel, &point, &[sum]);
         });
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };

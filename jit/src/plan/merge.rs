@@ -1,14 +1,15 @@
-//! Joins groups: elementwise groups go into the kernel that computes what they read (the epilogue of a contraction, a
-//! reduction, a window, or another elementwise kernel), and elementwise groups that read the same tensor go into one
-//! kernel with several results. Then orders the groups so that updates run as soon as they can.
+//! Joins groups: reductions of one space that read the same tensor go into one kernel; elementwise groups go into the kernel
+//! that computes what they read (the epilogue of a contraction, a reduction, a window, or another elementwise kernel), and
+//! elementwise groups that read the same tensor go into one kernel with several results. Then orders the groups so that
+//! updates run as soon as they can.
 //!
 //! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
 //! would have to run both before and after it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use kiln_graph::op::Op;
-use kiln_graph::{Graph, NodeId, Shape};
+use kiln_graph::op::{Axes, Op};
+use kiln_graph::{DType, Graph, NodeId, Shape};
 
 use super::fuse::{Class, Fusion, Group, class, members, own_weight};
 use super::groups::partitions;
@@ -17,9 +18,14 @@ use crate::lower::expression::{Affine, identity, reshape_coordinates, view_coord
 /// Epilogues of contractions of more weight are kernels of their own: accumulators wait in registers meanwhile.
 const EPILOGUE_WEIGHT: u64 = 40;
 
+/// So many reductions go into one kernel at most: their accumulators share the registers.
+const MOST_REDUCTIONS: usize = 4;
+
 /// Joins and orders the groups.
 pub fn merge(graph: &Graph, fusion: Fusion) -> Fusion {
     let mut merging = Merging::new(graph, fusion);
+    // Before anything else: a reduction's epilogue may read what another one gives.
+    merging.join_reductions();
     while merging.join_producers() | merging.join_siblings() {}
     merging.ordered()
 }
@@ -94,6 +100,35 @@ impl<'a> Merging<'a> {
         base(self.graph, self.groups[group].as_ref().expect("a group"))
     }
 
+    /// Reductions along the same axes of one space that read the same tensor of its size become one.
+    fn join_reductions(&mut self) {
+        let mut readers: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        for (number, group) in self.groups.iter().enumerate() {
+            let Some(root) = group.as_ref().and_then(Group::root) else { continue };
+            let Some((_, space)) = folded(self.graph, root) else { continue };
+            for (id, placewise) in folded_reads(self.graph, &self.fusion, root) {
+                if placewise && self.graph.shape(id).elements() == space.elements() {
+                    readers.entry(id).or_default().push(number);
+                }
+            }
+        }
+        for list in readers.into_values() {
+            for (i, &second) in list.iter().enumerate() {
+                let fits = |&first: &usize| {
+                    let (Some(a), Some(b)) = (&self.groups[first], &self.groups[second]) else { return false };
+                    let of = |group: &Group| group.root().and_then(|root| folded(self.graph, root));
+                    of(a) == of(b)
+                        && a.roots.len() + b.roots.len() <= MOST_REDUCTIONS
+                        && !self.depends(first, second)
+                        && !self.depends(second, first)
+                };
+                if let Some(first) = list[..i].iter().copied().find(fits) {
+                    self.join(first, second);
+                }
+            }
+        }
+    }
+
     /// Elementwise groups join the group that computes what they read.
     fn join_producers(&mut self) -> bool {
         let mut changed = false;
@@ -111,7 +146,7 @@ impl<'a> Merging<'a> {
 
     /// The group that an elementwise group can join: of several the last one, contractions first.
     fn producer(&self, consumer: usize) -> Option<usize> {
-        let group = self.groups[consumer].as_ref().filter(|group| group.root.is_none())?;
+        let group = self.groups[consumer].as_ref().filter(|group| group.roots.is_empty())?;
         let mut candidates: BTreeMap<usize, bool> = BTreeMap::new();
         for (id, &placewise) in &self.reads[consumer] {
             if let Some(producer) = self.of[id.index()] {
@@ -126,7 +161,7 @@ impl<'a> Merging<'a> {
         };
         let candidates = candidates.into_iter().filter(|(_, placewise)| *placewise).map(|(producer, _)| producer);
         let rank = |&producer: &usize| {
-            let root = self.groups[producer].as_ref().and_then(|group| group.root);
+            let root = self.groups[producer].as_ref().and_then(Group::root);
             (root.is_some_and(|root| is_contraction(self.graph, root)), root.is_some(), producer)
         };
         candidates.filter(fits).max_by_key(rank)
@@ -134,7 +169,7 @@ impl<'a> Merging<'a> {
 
     /// Whether the kernel of a group can compute an elementwise group behind its root.
     fn takes_epilogue(&self, producer: &Group, consumer: &Group) -> bool {
-        let Some(root) = producer.root else { return !is_flattening_copy(self.graph, producer) };
+        let Some(root) = producer.root() else { return !is_flattening_copy(self.graph, producer) };
         if is_flattening_copy(self.graph, consumer) {
             return false;
         }
@@ -178,7 +213,7 @@ impl<'a> Merging<'a> {
         let mut readers: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
         let mut scalars: Vec<usize> = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
-            let Some(group) = group.as_ref().filter(|group| group.root.is_none()) else { continue };
+            let Some(group) = group.as_ref().filter(|group| group.roots.is_empty()) else { continue };
             let places = base(self.graph, group).elements();
             if places == 1 {
                 scalars.push(number);
@@ -220,6 +255,7 @@ impl<'a> Merging<'a> {
         for &id in &moved.stores {
             self.of[id.index()] = Some(first);
         }
+        group.roots.extend(moved.roots);
         group.stores.extend(moved.stores);
         group.stores.sort_unstable();
         let read_elsewhere =
@@ -253,7 +289,7 @@ impl<'a> Merging<'a> {
                 }
             }
         }
-        let last = |group: &Group| group.stores.iter().chain(&group.root).max().copied();
+        let last = |group: &Group| group.stores.iter().chain(&group.roots).max().copied();
         let mut open: Vec<usize> = numbers;
         let mut done = BTreeSet::new();
         let mut groups = Vec::new();
@@ -261,7 +297,7 @@ impl<'a> Merging<'a> {
             let ready = |number: &usize| before[*number].iter().all(|other| done.contains(other));
             let key = |number: &usize| {
                 let group = self.groups[*number].as_ref().expect("a group");
-                let early = group.root.is_none() && self.shape(*number).elements() == 1
+                let early = group.roots.is_empty() && self.shape(*number).elements() == 1
                     || group.stores.iter().all(|id| self.updates.contains(id));
                 (!early, last(group))
             };
@@ -292,18 +328,35 @@ fn is_contraction(graph: &Graph, id: NodeId) -> bool {
     matches!(graph.node(id).op, Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. })
 }
 
+/// The axes along which a reduction folds f32, and the shape of what it folds.
+fn folded(graph: &Graph, root: NodeId) -> Option<(Axes, Shape)> {
+    let node = graph.node(root);
+    let Op::Reduce { axes, .. } = node.op else { return None };
+    (node.ty.dtype == DType::F32).then(|| (axes, graph.shape(node.inputs[0])))
+}
+
+/// What a reduction folds reads from outside, and whether each of it place by place.
+fn folded_reads(graph: &Graph, fusion: &Fusion, root: NodeId) -> BTreeMap<NodeId, bool> {
+    let operand = graph.node(root).inputs[0];
+    let shape = graph.shape(operand);
+    let group = Group { roots: vec![root], stores: Vec::new() };
+    let mut walk = Walk { graph, fusion, group: &group, shape, reads: BTreeMap::new(), seen: HashSet::new() };
+    walk.at(operand, &walk.canonical(&identity(shape.rank())));
+    walk.reads
+}
+
 /// Whether the group is a copy that goes by the places of its operand, not of its result.
 fn is_flattening_copy(graph: &Graph, group: &Group) -> bool {
     let id = group.stores[0];
     let shape = graph.shape(id);
-    group.root.is_none()
+    group.roots.is_empty()
         && matches!(graph.node(id).op, Op::Reshape(_))
         && view_coordinates(graph, id, &identity(shape.rank()), shape.rank()).is_none()
 }
 
 /// The shape of a group's iteration space, but for what the root folds.
 fn base(graph: &Graph, group: &Group) -> Shape {
-    graph.shape(group.root.unwrap_or(group.stores[0]))
+    graph.shape(group.root().unwrap_or(group.stores[0]))
 }
 
 /// Whether two shapes differ in axes of one place alone.
@@ -319,7 +372,7 @@ fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeMap<NodeId, bool
     let mut walk = Walk { graph, fusion, group, shape, reads: BTreeMap::new(), seen: HashSet::new() };
     let at = walk.canonical(&identity(shape.rank()));
     for &id in &group.stores {
-        if group.root == Some(id) {
+        if group.roots.contains(&id) {
             continue;
         }
         match reshape_coordinates(graph.shape(id), shape, &at, shape.rank()) {
@@ -327,7 +380,7 @@ fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeMap<NodeId, bool
             None => walk.apart(id),
         }
     }
-    if let Some(root) = group.root {
+    for &root in &group.roots {
         graph.node(root).inputs.iter().for_each(|&operand| walk.apart(operand));
     }
     walk.reads
@@ -358,7 +411,7 @@ impl Walk<'_> {
 
     /// A node whose value is read at a place.
     fn at(&mut self, id: NodeId, coordinates: &[Affine]) {
-        if self.group.root == Some(id) {
+        if self.group.roots.contains(&id) {
             return;
         }
         if !self.is_outside(id) {
@@ -374,7 +427,7 @@ impl Walk<'_> {
     /// A node that the group computes at a place.
     fn inside(&mut self, id: NodeId, coordinates: &[Affine]) {
         let key = (id, self.canonical(coordinates));
-        if self.group.root == Some(id) || !self.seen.insert(key) {
+        if self.group.roots.contains(&id) || !self.seen.insert(key) {
             return;
         }
         let node = self.graph.node(id);
@@ -404,7 +457,7 @@ impl Walk<'_> {
         let mut open = vec![id];
         let mut seen = BTreeSet::new();
         while let Some(id) = open.pop() {
-            if !seen.insert(id) || self.group.root == Some(id) {
+            if !seen.insert(id) || self.group.roots.contains(&id) {
                 continue;
             }
             if self.is_outside(id) {

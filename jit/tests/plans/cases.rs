@@ -98,6 +98,19 @@ pub const CASES: &[Case] = &[
         let y = g.input("y", [4096, 6]);
         g.output("few", y.sum(0) + 1.0);
     }),
+    ("sibling reductions", |g| {
+        // Channels last, few and many channels, in parts and not, with more and fewer accumulators than results.
+        for (name, shape) in [("a", [3, 10, 5]), ("b", [2048, 6, 1]), ("c", [512, 17, 4]), ("d", [2, 3, 130])] {
+            let x = g.input(name, shape);
+            let y = g.input(&format!("{name}y"), shape);
+            for axes in [vec![0], vec![2], vec![0, 2], vec![0, 1, 2]] {
+                let sum = x.sum(&axes[..]);
+                let [product, largest] = [(x * y).sum(&axes[..]), x.amax(&axes[..])];
+                g.output(&format!("{name}{axes:?}"), sum * product + largest);
+                g.output(&format!("{name}{axes:?} squares"), (y.relu() * y.relu()).sum(&axes[..]) - sum * sum);
+            }
+        }
+    }),
     ("nan", |g| {
         let x = g.input("x", [9, 21]);
         let y = (x - 1.5).log();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use kiln_graph::layers::batch_norm::{Statistics, batch_norm};
 use kiln_graph::optimizers::{Adam, Optimizer};
 use kiln_graph::{Builder, Type};
 use kiln_jit::Target;
@@ -80,6 +81,63 @@ const PROMISES: &[Promise] = &[
             g.output("loss", (x * x).mean([0, 1]).sqrt());
         },
         &["mul sum mul sqrt"],
+    ),
+    (
+        "reductions of one space that read the same tensor are one kernel, and so is what follows them",
+        |g| {
+            let x = g.input("x", [64, 64]);
+            let mean = x.mean(0);
+            g.output("mean", mean);
+            g.output("variance", (x * x).mean(0) - mean * mean);
+            g.output("rows", x.sum(1));
+        },
+        &["sum mul sum mul sub", "sum"],
+    ),
+    (
+        "a reduction does not wait for one that needs it",
+        |g| {
+            let x = g.input("x", [64, 64]);
+            let mean = x.mean(0);
+            g.output("variance", (x - mean.unsqueeze(0)).square().mean(0));
+            g.output("mean", mean);
+        },
+        &["sum mul", "sub mul sum mul"],
+    ),
+    (
+        "batch normalization in training: the origin, both moments, the result; both sums of the gradient, the gradient",
+        |g| {
+            let x = g.state("x", Type::f32([16, 32, 8, 8]));
+            let [weight, bias] = ["weight", "bias"].map(|name| g.state(name, Type::f32([32])));
+            let statistics = Statistics { eps: 1e-5, momentum: Some(0.1) };
+            let y = batch_norm(x, Some(weight), Some(bias), None, statistics).relu();
+            let [dx, dweight, dbias] = g.gradients((y * y).sum(..), [x, weight, bias]).expect("gradients");
+            g.output("dx", dx);
+            g.output("dweight", dweight);
+            g.output("dbias", dbias);
+        },
+        &["sum mul", "sub sum mul sum mul etc", "sub mul add le select etc", "sub sum mul sum neg etc", "sub mul add"],
+    ),
+    (
+        "with a pool behind it nothing is stored between the convolution and the pool's result",
+        |g| {
+            let x = g.state("x", Type::f32([16, 32, 8, 8]));
+            let w = g.state("w", Type::f32([32, 32, 3, 3]));
+            let statistics = Statistics { eps: 1e-5, momentum: Some(0.1) };
+            let y = batch_norm(x.conv(w, conv(1, 1, 1)), None, None, None, statistics).relu();
+            let y = y.max_window(window(&[2, 2], &[2, 2], &[(0, 0); 2], false));
+            let [dw] = g.gradients((y * y).sum(..), [w]).expect("a gradient");
+            g.output("dw", dw);
+        },
+        &[
+            "conv",
+            "sum mul",
+            "sub sum mul sum mul etc",
+            "sub mul add le select etc",
+            "sub mul add le select window_max_grad",
+            "sub sum mul sum neg etc",
+            "sub mul add",
+            "conv_grad_weight",
+        ],
     ),
     (
         "a step of Adam is a kernel of scalars and one for the parameter",

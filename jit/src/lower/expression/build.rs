@@ -43,8 +43,8 @@ pub struct ExpressionBuilder<'a> {
     graph: &'a Graph,
     /// Where a node lies in memory, if it does.
     located: &'a dyn Fn(NodeId) -> Option<Located>,
-    /// The node that the kernel's root computes, with the place at which it does.
-    root: Option<(NodeId, Vec<Affine>)>,
+    /// The nodes that the kernel's roots compute, each with the place at which it does.
+    roots: Vec<(NodeId, Vec<Affine>)>,
     expression: Expression,
     terms: HashMap<(Term, DType), TermId>,
     nodes: HashMap<(NodeId, Vec<Affine>), TermId>,
@@ -59,7 +59,14 @@ impl<'a> ExpressionBuilder<'a> {
     ) -> ExpressionBuilder<'a> {
         let folded = vec![false; extents.len()];
         let expression = Expression { extents, folded, ..Expression::default() };
-        ExpressionBuilder { graph, located, root: None, expression, terms: HashMap::new(), nodes: HashMap::new() }
+        ExpressionBuilder {
+            graph,
+            located,
+            roots: Vec::new(),
+            expression,
+            terms: HashMap::new(),
+            nodes: HashMap::new(),
+        }
     }
 
     /// Marks axes as folded by the root.
@@ -67,10 +74,10 @@ impl<'a> ExpressionBuilder<'a> {
         axes.into_iter().for_each(|axis| self.expression.folded[axis] = true);
     }
 
-    /// Says which node the kernel's root computes, and where in the space its element `coordinates` is known.
+    /// Says which node the kernel's next root computes, and where in the space its element `coordinates` is known.
     pub fn root(&mut self, node: NodeId, coordinates: Vec<Affine>) {
         let coordinates = self.canonical(node, &coordinates);
-        self.root = Some((node, coordinates));
+        self.roots.push((node, coordinates));
     }
 
     /// Functions of the place that do not mention axes of one place, and are 0 where the node has a single index (which
@@ -164,11 +171,9 @@ impl<'a> ExpressionBuilder<'a> {
     }
 
     fn term(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {
-        if let Some((root, at)) = &self.root
-            && *root == id
-        {
-            assert_eq!(at, coordinates, "a root is known at one place");
-            return self.push(Term::Root, self.graph.ty(id).dtype);
+        if let Some(number) = self.roots.iter().position(|(root, _)| *root == id) {
+            assert_eq!(self.roots[number].1, coordinates, "a root is known at one place");
+            return self.push(Term::Root(number), self.graph.ty(id).dtype);
         }
         if let Some(located) = (self.located)(id) {
             return self.load(located, coordinates);

@@ -97,32 +97,32 @@ impl<'a> Evaluation<'a> {
         let mut fixed = vec![false; self.expression.terms.len()];
         for id in self.expression.needed(roots) {
             let term = &self.expression.terms[id.index()];
-            let here = !matches!(term, Term::Root)
+            let here = !matches!(term, Term::Root(_))
                 && term.affine().is_none_or(|a| a.strides.iter().enumerate().all(|(axis, &s)| s == 0 || known(axis)));
             fixed[id.index()] = here && term.operands().all(|operand| fixed[operand.index()]);
             if fixed[id.index()] {
-                self.value(kernel, id, point, None);
+                self.value(kernel, id, point, &[]);
             }
         }
     }
 
-    /// The value of a term, all of whose needs are computed on the way; `root` is what the kernel's root has found.
-    pub fn term(&mut self, kernel: &mut KernelBuilder, id: TermId, point: &Point, root: Option<Value>) -> Value {
+    /// The value of a term, all of whose needs are computed on the way; `roots` is what the kernel's roots have found.
+    pub fn term(&mut self, kernel: &mut KernelBuilder, id: TermId, point: &Point, roots: &[Value]) -> Value {
         if let Some(value) = self.values[id.index()] {
             return value;
         }
         for needed in self.expression.needed([id]) {
-            self.value(kernel, needed, point, root);
+            self.value(kernel, needed, point, roots);
         }
         self.values[id.index()].expect("just computed")
     }
 
     /// Computes and writes all that is stored, at a point. Nothing computed here is kept.
-    pub fn store(&self, kernel: &mut KernelBuilder, point: &Point, root: Option<Value>) {
+    pub fn store(&self, kernel: &mut KernelBuilder, point: &Point, roots: &[Value]) {
         let mut scope = self.clone();
         // All is computed before anything is written: a store may hit what another term loads.
         let terms = self.expression.stores.iter().map(|store| store.term);
-        let values: Vec<Value> = terms.map(|term| scope.term(kernel, term, point, root)).collect();
+        let values: Vec<Value> = terms.map(|term| scope.term(kernel, term, point, roots)).collect();
         for (store, value) in self.expression.stores.iter().zip(values) {
             let value = match kernel.ty(value) {
                 ValueType::Mask => kernel.convert(Convert::MaskToI32, value),
@@ -134,7 +134,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn value(&mut self, kernel: &mut KernelBuilder, id: TermId, point: &Point, root: Option<Value>) {
+    fn value(&mut self, kernel: &mut KernelBuilder, id: TermId, point: &Point, roots: &[Value]) {
         if self.values[id.index()].is_some() {
             return;
         }
@@ -159,7 +159,7 @@ impl<'a> Evaluation<'a> {
                 }
             },
             Term::Position(affine) => position(kernel, point, affine),
-            Term::Root => root.expect("the kernel has a root"),
+            Term::Root(number) => roots[*number],
             Term::Random { seed, stream, step, position: affine } => {
                 let step = of(*step);
                 let at = position(kernel, point, affine);
