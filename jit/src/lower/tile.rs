@@ -155,7 +155,7 @@ enum Work {
     Spread(Tiling, Spread),
     /// Buffers: from, to.
     Pack(Pack),
-    /// Buffers: right operand, its panels.
+    /// Buffers: an operand, its panels.
     Panels(Panels),
 }
 
@@ -252,7 +252,8 @@ impl Contraction {
 }
 
 impl Stage {
-    /// What the stage does, in a word: `tiles`, `folded tiles`, `parts`, `sum`, `spread`, `pack` or `panels`.
+    /// What the stage does, in a word: `tiles`, `folded tiles`, `parts`, `sum`, `spread`, `pack`, `panels` or `row
+    /// panels`.
     pub fn kind(&self) -> &'static str {
         match &self.work {
             Work::Tiles(tiling) if tiling.fold.is_some() => "folded tiles",
@@ -261,6 +262,7 @@ impl Stage {
             Work::Sum(_) => "sum",
             Work::Spread(..) => "spread",
             Work::Pack(_) => "pack",
+            Work::Panels(panels) if panels.of_rows() => "row panels",
             Work::Panels(_) => "panels",
         }
     }

@@ -56,16 +56,17 @@ const CONVOLUTIONS: &[Row] = &[
     (&[42, 2, 6, 6], &[3, 2, 2, 2], [1, 1, 1], [(0, 0); 3], [1; 3], 1),
     (&[37, 2, 6, 6], &[6, 2, 3, 3], [1, 1, 1], [(1, 1), (1, 1), (0, 0)], [1; 3], 1),
     (&[1, 2, 13, 13], &[3, 2, 3, 3], [2, 3, 1], [(1, 1), (2, 2), (0, 0)], [2, 3, 1], 1),
+    (&[1, 16, 5, 5], &[40, 16, 3, 3], [1, 1, 1], [(1, 1), (1, 1), (0, 0)], [1; 3], 1),
+    (&[1, 28, 5, 5], &[48, 14, 2, 2], [1, 2, 1], [(1, 1), (1, 0), (0, 0)], [1; 3], 2),
 ];
 
-/// The convolutions.
-pub fn convolutions() -> impl Iterator<Item = Case> {
-    CONVOLUTIONS.iter().map(|&(input, weight, stride, padding, dilation, groups)| {
-        let sliding = Sliding { spatial: input.len() - 2, stride, padding, dilation };
+impl Case {
+    fn new(input: &[usize], weight: &[usize], sliding: Sliding, groups: usize) -> Case {
         let mut output = vec![input[0], weight[0]];
-        for axis in 0..input.len() - 2 {
-            let padded = input[2 + axis] + padding[axis].0 + padding[axis].1;
-            output.push((padded - dilation[axis] * (weight[2 + axis] - 1) - 1) / stride[axis] + 1);
+        for axis in 0..sliding.spatial {
+            let (low, high) = sliding.padding[axis];
+            let reach = sliding.dilation[axis] * (weight[2 + axis] - 1) + 1;
+            output.push((input[2 + axis] + low + high - reach) / sliding.stride[axis] + 1);
         }
         Case {
             conv: Convolution { sliding, groups },
@@ -73,5 +74,60 @@ pub fn convolutions() -> impl Iterator<Item = Case> {
             weight: Shape::new(weight),
             output: Shape::new(&output),
         }
+    }
+}
+
+/// The convolutions.
+pub fn convolutions() -> impl Iterator<Item = Case> {
+    CONVOLUTIONS.iter().map(|&(input, weight, stride, padding, dilation, groups)| {
+        let sliding = Sliding { spatial: input.len() - 2, stride, padding, dilation };
+        Case::new(input, weight, sliding, groups)
+    })
+}
+
+/// The same numbers in every run (Marsaglia's xorshift, 32 bits).
+struct Numbers(u32);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0 as usize % end
+    }
+
+    fn between(&mut self, least: usize, most: usize) -> usize {
+        least + self.below(most - least + 1)
+    }
+}
+
+/// Convolutions of one to three spatial axes, with strides, dilations, uneven padding and groups.
+pub fn random_convolutions(count: usize) -> impl Iterator<Item = Case> {
+    let mut numbers = Numbers(20);
+    (0..count).map(move |_| {
+        let spatial = numbers.between(1, 3);
+        let most = [0, 20, 8, 4][spatial];
+        let groups = [1, 1, 1, 2, 3][numbers.below(5)];
+        let (channels, features) = (numbers.between(1, 9), numbers.between(1, 12));
+        let mut input = vec![numbers.between(1, 5), channels * groups];
+        let mut weight = vec![features * groups, channels];
+        let (mut stride, mut padding, mut dilation) = ([1; 3], [(0, 0); 3], [1; 3]);
+        for axis in 0..spatial {
+            let kernel = numbers.between(1, 3);
+            (stride[axis], dilation[axis]) = (numbers.between(1, 2), numbers.between(1, 2));
+            padding[axis] = (numbers.below(kernel), numbers.below(kernel));
+            weight.push(kernel);
+            input.push(numbers.between(dilation[axis] * (kernel - 1) + 1, most));
+        }
+        Case::new(&input, &weight, Sliding { spatial, stride, padding, dilation }, groups)
+    })
+}
+
+/// Operands of matrix products.
+pub fn random_products(count: usize) -> impl Iterator<Item = (Shape, Shape)> {
+    let mut numbers = Numbers(7);
+    (0..count).map(move |_| {
+        let (rows, depth, columns) = (numbers.between(1, 70), numbers.between(1, 90), numbers.between(1, 70));
+        (Shape::new(&[rows, depth]), Shape::new(&[depth, columns]))
     })
 }

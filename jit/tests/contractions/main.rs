@@ -15,6 +15,9 @@ use kiln_jit::lower::tile::{Halo, Operand, Place, Recipe, Source, Wanted, recipe
 use kiln_jit::plan::Layout;
 use kiln_jit::target::Target;
 
+/// Random cases of each kind.
+const RANDOM: usize = 12;
+
 /// A reproducible number in -1..1.
 fn number(index: usize) -> f32 {
     let bits = (index as u32).wrapping_mul(0x9E37_79B1) ^ 0x85EB_CA6B;
@@ -120,7 +123,20 @@ enum By {
     Machine,
 }
 
-fn check(op: &Op, shapes: [Shape; 2], output: Shape) {
+/// Caches that hold next to nothing, so that small operands are copied to panels and sums taken in parts as large ones are.
+fn small_caches(lanes: usize) -> Target {
+    Target { l1_bytes: 1 << 10, l2_bytes: 32 << 10, ..Target::with_lanes(lanes) }
+}
+
+/// Which layouts are looked at by whom.
+#[derive(Clone, Copy, PartialEq)]
+enum Runs {
+    All,
+    /// Those for small caches.
+    Small,
+}
+
+fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
     let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
     let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
     let [left, right, result] = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
@@ -128,6 +144,12 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape) {
     let row_major = [row_major(shapes[0]), row_major(shapes[1]), row_major(output)];
     let mixed = [left, cases::reversed(shapes[1]), row_major[2].clone()];
     let others = [cases::reversed(shapes[0]), right, cases::reversed(output)];
+    let small = [
+        (By::Machine, small_caches(4), &others),
+        (By::Machine, small_caches(8), &as_wanted),
+        (By::Interpreter, small_caches(8), &others),
+        (By::Interpreter, small_caches(16), &as_wanted),
+    ];
     let runs = [
         (By::Machine, 4, &as_wanted),
         (By::Machine, 4, &row_major),
@@ -144,8 +166,10 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape) {
         (By::Interpreter, 16, &as_wanted),
         (By::Interpreter, 16, &row_major),
     ];
-    for (by, lanes, [left, right, result]) in runs {
-        let target = Target::with_lanes(lanes);
+    let runs = runs.map(|(by, lanes, layouts)| (by, Target::with_lanes(lanes), layouts));
+    let usual = runs.into_iter().filter(|_| which == Runs::All);
+    for (by, target, [left, right, result]) in usual.chain(small) {
+        let lanes = target.lanes;
         if by == By::Machine && !target.emitter.runs_here() {
             continue;
         }
@@ -176,6 +200,19 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape) {
     }
 }
 
+/// A convolution and its gradients: the operation, its operands' shapes, its output's.
+fn operations(case: &cases::Case) -> [(Op, [Shape; 2], Shape); 3] {
+    let conv = case.conv;
+    let (mut input, mut kernel) = ([1; 3], [1; 3]);
+    input[..conv.sliding.spatial].copy_from_slice(&case.input.dims()[2..]);
+    kernel[..conv.sliding.spatial].copy_from_slice(&case.weight.dims()[2..]);
+    [
+        (Op::Conv(conv), [case.input, case.weight], case.output),
+        (Op::ConvGradInput { conv, input }, [case.output, case.weight], case.input),
+        (Op::ConvGradWeight { conv, kernel }, [case.input, case.output], case.weight),
+    ]
+}
+
 /// Every case: the operation, its operands' shapes, its output's.
 fn all() -> Vec<(Op, [Shape; 2], Shape)> {
     let mut all = Vec::new();
@@ -183,15 +220,7 @@ fn all() -> Vec<(Op, [Shape; 2], Shape)> {
         let (left, right) = (Shape::new(left), Shape::new(right));
         all.push((Op::Dot, [left, right], left.with(left.rank() - 1, right.dim(right.rank() - 1))));
     }
-    for case in cases::convolutions() {
-        let conv = case.conv;
-        let (mut input, mut kernel) = ([1; 3], [1; 3]);
-        input[..conv.sliding.spatial].copy_from_slice(&case.input.dims()[2..]);
-        kernel[..conv.sliding.spatial].copy_from_slice(&case.weight.dims()[2..]);
-        all.push((Op::Conv(conv), [case.input, case.weight], case.output));
-        all.push((Op::ConvGradInput { conv, input }, [case.output, case.weight], case.input));
-        all.push((Op::ConvGradWeight { conv, kernel }, [case.input, case.output], case.weight));
-    }
+    all.extend(cases::convolutions().flat_map(|case| operations(&case)));
     all
 }
 
@@ -200,36 +229,54 @@ fn all() -> Vec<(Op, [Shape; 2], Shape)> {
 fn the_cases_reach_every_kind_of_stage() {
     let mut reached = BTreeSet::new();
     for (op, shapes, output) in all() {
-        for layout in [row_major, cases::reversed] {
-            let operands = shapes.map(|shape| operand(shape, &layout(shape)));
-            let recipe =
-                recipe(&op, &operands[0], &operands[1], output, &Target::with_lanes(4)).expect("a contraction");
-            reached.extend(recipe.stages.iter().map(|stage| stage.kind()));
+        let [left, right, _] = wanted(&op, shapes[0], shapes[1], output).expect("a contraction");
+        for layouts in [[left, right], shapes.map(row_major), shapes.map(cases::reversed)] {
+            let operands = [operand(shapes[0], &layouts[0]), operand(shapes[1], &layouts[1])];
+            for target in [Target::with_lanes(4), small_caches(8)] {
+                let recipe = recipe(&op, &operands[0], &operands[1], output, &target).expect("a contraction");
+                reached.extend(recipe.stages.iter().map(|stage| stage.kind()));
+            }
         }
     }
-    let kinds = ["folded tiles", "pack", "panels", "parts", "spread", "sum", "tiles"];
+    let kinds = ["folded tiles", "pack", "panels", "parts", "row panels", "spread", "sum", "tiles"];
     assert_eq!(reached.into_iter().collect::<Vec<_>>(), kinds);
 }
 
 #[test]
 fn products() {
-    all().iter().filter(|(op, ..)| matches!(op, Op::Dot)).for_each(|&(op, shapes, output)| check(&op, shapes, output));
+    all()
+        .iter()
+        .filter(|(op, ..)| matches!(op, Op::Dot))
+        .for_each(|&(op, shapes, output)| check(&op, shapes, output, Runs::All));
 }
 
 #[test]
 fn convolutions() {
     let convolutions = all().into_iter().filter(|(op, ..)| matches!(op, Op::Conv(_)));
-    convolutions.for_each(|(op, shapes, output)| check(&op, shapes, output));
+    convolutions.for_each(|(op, shapes, output)| check(&op, shapes, output, Runs::All));
 }
 
 #[test]
 fn input_gradients() {
     let gradients = all().into_iter().filter(|(op, ..)| matches!(op, Op::ConvGradInput { .. }));
-    gradients.for_each(|(op, shapes, output)| check(&op, shapes, output));
+    gradients.for_each(|(op, shapes, output)| check(&op, shapes, output, Runs::All));
 }
 
 #[test]
 fn weight_gradients() {
     let gradients = all().into_iter().filter(|(op, ..)| matches!(op, Op::ConvGradWeight { .. }));
-    gradients.for_each(|(op, shapes, output)| check(&op, shapes, output));
+    gradients.for_each(|(op, shapes, output)| check(&op, shapes, output, Runs::All));
+}
+
+#[test]
+fn random_convolutions() {
+    let operations = cases::random_convolutions(RANDOM).flat_map(|case| operations(&case));
+    operations.for_each(|(op, shapes, output)| check(&op, shapes, output, Runs::Small));
+}
+
+#[test]
+fn random_products() {
+    for (left, right) in cases::random_products(RANDOM) {
+        check(&Op::Dot, [left, right], left.with(left.rank() - 1, right.dim(right.rank() - 1)), Runs::Small);
+    }
 }

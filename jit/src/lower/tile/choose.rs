@@ -32,6 +32,15 @@ pub(super) struct Level {
     pub size: usize,
 }
 
+/// How an operand lies that is copied to panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Panelled {
+    /// The axis that is cut into panels.
+    pub axis: usize,
+    /// The distance from place to place along the axis between panels. Within a panel it is the axis's own.
+    pub distance: i64,
+}
+
 /// A contraction with its loops. Tiles are boxes of row places by a stretch of the vector axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tiling {
@@ -46,9 +55,11 @@ pub(super) struct Tiling {
     pub fold: Option<usize>,
     /// The axes whose places form the rows of a tile, outermost first.
     pub rows: Vec<usize>,
-    /// Where the right operand is copied to panels: its distance from place to place along the vector axis between
-    /// panels. Within a panel it is the axis's own.
-    pub panels: Option<i64>,
+    /// Whether the tiles of the innermost row axis stand outside those of the other rows, which then meet one panel of the left
+    /// operand one after the other.
+    pub by_rows: bool,
+    /// Where the left and the right operand are copied to panels.
+    pub panels: [Option<Panelled>; 2],
     /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the earlier.
     pub levels: Vec<Level>,
     /// How many of the levels are the grid; they leave nothing over.
@@ -222,12 +233,23 @@ impl<'a> Shape<'a> {
         for vectors in 1..=self.target.vector_registers {
             chosen.extend(boxes.iter().filter(|b| b.vectors == vectors).filter(near).max_by_key(|b| b.rows));
         }
-        chosen.into_iter().map(|chosen| self.tiling(chosen, swapped)).collect()
+        let orders = |chosen: &Tile| {
+            let by_rows = self.has_row_panels(chosen).then(|| self.tiling(chosen, swapped, true));
+            [self.tiling(chosen, swapped, false)].into_iter().chain(by_rows)
+        };
+        chosen.into_iter().flat_map(orders).collect()
     }
 
-    fn tiling(&self, chosen: &Tile, swapped: bool) -> Tiling {
+    /// Whether panels of the left operand, as wide as the tile, are narrower than what it has side by side.
+    fn has_row_panels(&self, tile: &Tile) -> bool {
+        let Some(&first) = self.rows.first() else { return false };
+        let axis = self.axis(first);
+        self.fold.is_none() && self.left_load.1 && axis.left == 1 && tile.sizes[0] < axis.extent
+    }
+
+    fn tiling(&self, chosen: &Tile, swapped: bool, by_rows: bool) -> Tiling {
         let outer: f64 = self.outer.iter().map(|&a| self.axis(a).extent as f64).product();
-        let (levels, grid, tasks) = self.levels(&chosen.sizes, chosen.vectors * self.unit);
+        let (levels, grid, tasks) = self.levels(&chosen.sizes, chosen.vectors * self.unit, by_rows);
         let cycles = chosen.cycles * outer;
         let alone = if tasks < SHARED && cycles > LONG { ALONE } else { 1.0 };
         Tiling {
@@ -235,7 +257,8 @@ impl<'a> Shape<'a> {
             swapped,
             vector: self.vector,
             fold: self.fold,
-            panels: None,
+            by_rows,
+            panels: [None; 2],
             rows: self.rows.iter().rev().copied().collect(),
             levels,
             grid,
@@ -246,12 +269,18 @@ impl<'a> Shape<'a> {
 
     /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along the vector axis stand those over
     /// rows that would not stay in the caches together; inside it those that reuse its stretch of the right operand.
-    fn levels(&self, sizes: &[usize], stretch: usize) -> (Vec<Level>, usize, usize) {
+    fn levels(&self, sizes: &[usize], stretch: usize, by_rows: bool) -> (Vec<Level>, usize, usize) {
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
+        let rows = self.rows.iter().zip(sizes);
+        if by_rows {
+            inside.extend(rows.clone().map(|(&axis, &size)| Level { axis, size }));
+            // The first one stands outermost.
+            inside.rotate_left(1);
+        }
         let mut extents: Vec<usize> =
             self.contraction.axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
         let mut tiles = 1;
-        for (&axis, &size) in self.rows.iter().zip(sizes) {
+        for (&axis, &size) in rows.filter(|_| !by_rows) {
             let extent = self.axis(axis).extent;
             if tiles >= ROW_TILES {
                 outside.push(Level { axis, size });

@@ -2,7 +2,7 @@
 //! the tile's sums in registers, and the epilogue of each vector of sums. Every loop leaves its rest to a smaller copy of
 //! its body. It decides nothing.
 
-use super::choose::{Level, Steps, Tiling, steps};
+use super::choose::{Level, Panelled, Steps, Tiling, steps};
 use super::{Axis, Epilogue, Place};
 use crate::kernel::{BufferId, Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
 
@@ -260,14 +260,19 @@ impl Tile<'_> {
     fn left(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, row: usize, vector: usize) -> Value {
         let contraction = &self.tiling.contraction;
         let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
-        let from = Factors { side: self.left, start: contraction.left, stride: |axis| axis.left, panels: None };
+        let from = Factors {
+            side: self.left,
+            start: contraction.left,
+            stride: |axis| axis.left,
+            panels: self.tiling.panels[0],
+        };
         self.operand(kernel, position, &from, &places, step.active, vector)
     }
 
     /// The factors of a vector of the results.
     fn right(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, vector: usize) -> Value {
         let start = self.tiling.contraction.right;
-        let from = Factors { side: self.right, start, stride: |axis| axis.right, panels: self.tiling.panels };
+        let from = Factors { side: self.right, start, stride: |axis| axis.right, panels: self.tiling.panels[1] };
         self.operand(kernel, position, &from, &step.place, step.active, vector)
     }
 
@@ -283,8 +288,8 @@ impl Tile<'_> {
         let axes = &self.tiling.contraction.axes;
         let mut index = from.side.start.clone().shifted(from.start);
         for (axis, at) in position.at.iter().enumerate() {
-            let panels = from.panels.filter(|_| Some(axis) == self.tiling.vector);
-            index = index.plus_index(at, panels.unwrap_or((from.stride)(&axes[axis])));
+            let panels = from.panels.filter(|panels| panels.axis == axis);
+            index = index.plus_index(at, panels.map_or((from.stride)(&axes[axis]), |panels| panels.distance));
         }
         for &(axis, by) in places {
             index.offset += by * (from.stride)(&axes[axis]);
@@ -315,6 +320,6 @@ struct Factors<'a> {
     start: i64,
     /// The distance along an axis.
     stride: fn(&Axis) -> i64,
-    /// [`Tiling::panels`], where this is the side that is copied to panels.
-    panels: Option<i64>,
+    /// Where it is copied to panels.
+    panels: Option<Panelled>,
 }

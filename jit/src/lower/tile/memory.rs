@@ -58,7 +58,7 @@ impl<'a> Waiting<'a> {
         let contraction = &tiling.contraction;
         let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
         let turns = tiles(tiling) * depth as f64;
-        turns * (self.right(tiling) + self.left(tiling))
+        turns * (self.right(tiling) + if tiling.by_rows { panel(tiling, self.target) } else { self.left(tiling) })
     }
 
     fn once(&self, reading: Reading, cycles: impl FnOnce() -> f64) -> f64 {
@@ -107,6 +107,24 @@ impl<'a> Waiting<'a> {
             again(&touched, beyond, Some(elements / PAGE as usize), self.target) / turns.len() as f64
         })
     }
+}
+
+/// Cycles that one product of each sum of a tile waits for the left operand's panel, one dense run that the tiles of all other
+/// rows read one after the other.
+fn panel(tiling: &Tiling, target: &Target) -> f64 {
+    let axes = &tiling.contraction.axes;
+    let (first, others) = tiling.rows.split_last().expect("a panel along the innermost row axis");
+    let size = |axis: usize| tiling.levels.iter().find(|l| l.axis == axis).map_or(1, |l| l.size);
+    let reduced = || tiling.reduce.iter().map(|l| l.axis);
+    let turns: usize = reduced().map(|a| axes[a].extent).product();
+    let span = reduced().chain(others.iter().copied());
+    let panel: usize = 1 + span.map(|a| (axes[a].extent - 1) * axes[a].left.unsigned_abs() as usize).sum::<usize>();
+    let stays = 4 * (panel + turns * tiling.vector.map_or(1, size)) <= target.l1_bytes;
+    let reuse: usize = others.iter().map(|&a| axes[a].extent).product();
+    let reads = if stays { 1.0 / reuse as f64 } else { 1.0 };
+    let far = 4 * panel * axes[*first].extent.div_ceil(size(*first)) > target.l2_bytes / 2;
+    let line = RUN + if far { FAR_RUN / reuse as f64 } else { 0.0 };
+    reads * line * size(*first) as f64 / LINE as f64
 }
 
 /// The number of tiles.

@@ -1,28 +1,32 @@
-//! Panels: the right operand copied in the order in which the tiles read it, so that a tile's stretch of it is one dense
-//! run of memory, whatever the strides of the operand.
+//! Panels: an operand copied in the order in which the tiles read it, so that what a tile reads of it is one dense run of
+//! memory, whatever the strides of the operand. Panels of the right operand are as wide as a tile, those of the left one as
+//! high.
 
-use super::choose::{Tiling, steps};
+use super::choose::{Panelled, Tiling, steps};
 use super::{Axis, Contraction};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
+use crate::target::Target;
 
 /// Places of the innermost reduced axis that are copied together: as many lines of the operand.
 const BLOCK: usize = 16;
 
-/// A copy of the right operand: `[outer axes.., panel, reduced axes.., places of the panel]`.
+/// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Panels {
-    /// The axes along which the operand varies, but for the vector axis: those of the panels' order, outermost first.
+    /// The axes along which the operand varies, but for the one that is cut: those of the panels' order, outermost first.
     axes: Vec<Copied>,
     /// How many of the axes stand outside the panels.
     outer: usize,
-    /// The number of places along the vector axis and their distance in the operand.
+    /// The number of places along the axis that is cut and their distance in the operand.
     width: (usize, i64),
     /// Places of a panel.
     stretch: usize,
-    /// Places of the reduced axes.
+    /// Places of the inner axes.
     depth: usize,
     /// The operand's first place.
     start: i64,
+    /// Whether the panels are as high as a tile, not as wide.
+    rows: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,9 +37,10 @@ struct Copied {
 }
 
 impl Panels {
-    /// The copy for a tiling, and the tiling that reads the copy. `None` where sums are folded, where nothing runs along the
-    /// lanes or where the operand's places overlap, so that a copy would be larger than the operand.
-    pub fn new(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+    /// The copy of the right operand for a tiling, and the tiling that reads the copy: `[outer axes.., panel, reduced axes..,
+    /// places of the panel]`. `None` where sums are folded, where nothing runs along the lanes or where the operand's places
+    /// overlap, so that a copy would be larger than the operand.
+    pub fn right(tiling: &Tiling) -> Option<(Panels, Tiling)> {
         let vector = tiling.vector.filter(|_| tiling.fold.is_none())?;
         let contraction = &tiling.contraction;
         let varies = |a: usize| a != vector && contraction.axes[a].right != 0;
@@ -73,9 +78,55 @@ impl Panels {
         axes.extend(inner.into_iter().rev());
         packed.contraction.axes[vector].right = 1;
         packed.contraction.right = 0;
-        packed.panels = Some(depth as i64);
+        packed.panels[1] = Some(Panelled { axis: vector, distance: depth as i64 });
         let width = (width.extent, width.right);
-        Some((Panels { axes, outer, width, stretch, depth, start: contraction.right }, packed))
+        Some((Panels { axes, outer, width, stretch, depth, start: contraction.right, rows: false }, packed))
+    }
+
+    /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as pixels,
+    /// in the order in which they lie, of places side by side along the innermost row axis: `[groups, panel, pixels, places
+    /// of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share their copies. `None`
+    /// where the operand is no such thing.
+    pub fn left(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+        let axes = &tiling.contraction.axes;
+        let first = *tiling.rows.last()?;
+        let (width, stretch) = (axes[first].extent, tiling.levels.iter().find(|l| l.axis == first)?.size);
+        let others = |a: &usize| *a != first && axes[*a].left != 0 && axes[*a].extent > 1;
+        let mut others: Vec<usize> = (0..axes.len()).filter(others).collect();
+        others.sort_by_key(|&a| axes[a].left.abs());
+        // Groups of places that lie side by side within a pixel.
+        let group =
+            others.first().copied().filter(|&a| axes[a].left == width as i64 && !axes[a].reduce && axes[a].right != 0);
+        let pixels: Vec<usize> = others.into_iter().filter(|&a| Some(a) != group).collect();
+        let pixel = axes[*pixels.first()?].left.abs();
+        let side_by_side = width * group.map_or(1, |a| axes[a].extent);
+        if (side_by_side as i64) > pixel || pixels.iter().any(|&a| axes[a].left % pixel != 0) {
+            return None;
+        }
+        let along = |a: usize| axes[a].left / pixel * (axes[a].extent as i64 - 1);
+        let before: i64 = pixels.iter().map(|&a| along(a).min(0)).sum();
+        let depth = (1 + pixels.iter().map(|&a| along(a).abs()).sum::<i64>()) as usize;
+        let mut packed = tiling.clone();
+        for &axis in &pixels {
+            packed.contraction.axes[axis].left = axes[axis].left / pixel * stretch as i64;
+        }
+        packed.contraction.left = -before * stretch as i64;
+        packed.panels[0] = Some(Panelled { axis: first, distance: depth as i64 });
+        let mut copied = Vec::new();
+        if let Some(axis) = group {
+            let to = (width.div_ceil(stretch) * stretch * depth) as i64;
+            packed.contraction.axes[axis].left = to;
+            copied.push(Copied { extent: axes[axis].extent, from: axes[axis].left, to });
+        }
+        let outer = copied.len();
+        copied.push(Copied { extent: depth, from: pixel, to: stretch as i64 });
+        let start = tiling.contraction.left + before * pixel;
+        Some((Panels { axes: copied, outer, width: (width, 1), stretch, depth, start, rows: true }, packed))
+    }
+
+    /// Whether this is the left operand's copy.
+    pub fn of_rows(&self) -> bool {
+        self.rows
     }
 
     /// The length of the copy.
@@ -84,9 +135,17 @@ impl Panels {
         outer * self.width.0.div_ceil(self.stretch) * self.stretch * self.depth
     }
 
-    /// Estimated cycles.
-    pub fn cycles(&self) -> f64 {
-        self.elements() as f64 * if self.width.1 == 1 { 0.5 } else { 2.0 }
+    /// Estimated cycles: whole vectors, pieces of them, or single elements are moved. Pieces are dear where their lines come
+    /// from beyond the second-level cache and go there.
+    pub fn cycles(&self, target: &Target) -> f64 {
+        let far = 8 * self.elements() > target.l2_bytes;
+        let each = match self.width.1 {
+            1 if self.stretch.is_multiple_of(target.lanes) => 0.5,
+            1 if far => 3.5,
+            1 => 1.0,
+            _ => 2.0,
+        };
+        self.elements() as f64 * each
     }
 
     /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the operand is

@@ -72,9 +72,9 @@ impl Spread {
         items * (tiling.cycles + 2.0 * stored / lanes as f64) + 3.0 * self.elements() as f64 / lanes as f64
     }
 
-    /// Whether each item has places of its own in both operands.
-    pub fn in_both(&self) -> bool {
-        self.steps.iter().all(|&step| step != 0)
+    /// Whether all items have the same places in the left and in the right operand.
+    pub fn shared(&self) -> [bool; 2] {
+        self.steps.map(|step| step == 0)
     }
 
     /// The number of items.

@@ -48,7 +48,8 @@ pub(super) struct Way {
 /// One contraction of a [`Way`].
 struct Part {
     tiling: Tiling,
-    panels: Option<Panels>,
+    /// Of the tiling's left and right operand.
+    panels: [Option<Panels>; 2],
     /// Where the sums are added, if they are neither results nor partial results.
     spread: Option<Spread>,
     /// The number of the first partial result that it computes.
@@ -57,20 +58,29 @@ struct Part {
 }
 
 impl Part {
-    /// The fastest of the contraction's tilings, without panels and, where they are allowed, with them; the first of equals.
-    /// `copying` says what copies of the left and the right operand cost, as a part of their cycles.
-    fn new(contraction: &Contraction, panels: bool, copying: [f64; 2], target: &Target) -> Part {
+    /// The fastest of the contraction's tilings, with and without panels; the first of equals. `copying` says what copies of
+    /// the left and the right operand cost, as a part of their cycles.
+    fn new(contraction: &Contraction, copying: [f64; 2], target: &Target) -> Part {
         let waiting = memory::Waiting::new(target);
         let mut best: Option<Part> = None;
         for tiling in choose::candidates(contraction, target) {
             if best.as_ref().is_some_and(|b| b.cycles <= tiling.cycles) {
                 continue;
             }
-            let packed = Panels::new(&tiling).filter(|_| panels).map(|(panels, tiling)| (tiling, Some(panels)));
-            for (mut tiling, panels) in [(tiling, None)].into_iter().chain(packed) {
+            let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
+            let rows = match tiling.by_rows {
+                false => Some((tiling, None)),
+                true => Panels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
+            };
+            let Some((tiling, left)) = rows else { continue };
+            let packed = Panels::right(&tiling);
+            let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)]));
+            for (mut tiling, panels) in [(tiling, [left, None])].into_iter().chain(packed) {
                 tiling.cycles += waiting.cycles(&tiling);
-                let copying = copying[usize::from(!tiling.swapped)];
-                let cycles = tiling.cycles + panels.as_ref().map_or(0.0, |panels| copying * panels.cycles());
+                let copy = |(panels, copying): (&Option<Panels>, f64)| {
+                    panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
+                };
+                let cycles = tiling.cycles + panels.iter().zip(copying).map(copy).sum::<f64>();
                 if best.as_ref().is_none_or(|b| cycles < b.cycles) {
                     best = Some(Part { tiling, panels, spread: None, first: 0, cycles });
                 }
@@ -79,9 +89,12 @@ impl Part {
         best.expect("every contraction has a form")
     }
 
-    /// The items of a spread contraction.
+    /// The items of a spread contraction, which share copies of the operands in which they have no places of their own.
     fn spread((spread, item): (Spread, Contraction), copying: [f64; 2], target: &Target) -> Part {
-        let mut part = Part::new(&item, !spread.in_both(), copying, target);
+        let [left, right] = spread.shared();
+        let copying = [(left, copying[0]), (right, copying[1])];
+        let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
+        let mut part = Part::new(&item, copying, target);
         part.tiling.grid = 0;
         part.cycles += spread.cycles(&part.tiling, target.lanes) - part.tiling.cycles;
         Part { spread: Some(spread), ..part }
@@ -128,7 +141,7 @@ impl Way {
                 let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
                 let partials = Partials::new(output, &dense, split::count(&split));
                 for (contraction, first) in split {
-                    let whole = Part::new(&contraction, true, copying, target);
+                    let whole = Part::new(&contraction, copying, target);
                     let stretches = Spread::stretches(&contraction, partials.from(first));
                     let stretches = stretches.map(|spread| Part::spread(spread, copying, target));
                     let best = stretches.filter(|part| part.cycles < whole.cycles).unwrap_or(whole);
@@ -136,7 +149,7 @@ impl Way {
                 }
                 way.partials = Some(partials);
             }
-            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, true, copying, target))),
+            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, copying, target))),
         }
         let cycles = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |pack| copying * pack.cycles());
         let copies: f64 = way.copies.iter().zip(copying).map(cycles).sum();
@@ -157,17 +170,18 @@ impl Way {
         let partial = self.partials.as_ref().map(|partials| recipe.scratch(partials.elements()));
         for Part { tiling, panels, spread, first, .. } in self.parts {
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
-            let [left, mut right] = exchanged(sources);
-            if let Some(panels) = panels {
+            let mut operands = exchanged(sources);
+            for (operand, panels) in operands.iter_mut().zip(panels) {
+                let Some(panels) = panels else { continue };
                 let to = recipe.scratch(panels.elements());
-                recipe.stage([right], Some(to), 0, Work::Panels(panels));
-                right = to;
+                recipe.stage([*operand], Some(to), 0, Work::Panels(panels));
+                *operand = to;
             }
             let mut flops = tiling.contraction.flops();
             if let Some(spread) = spread {
                 flops *= spread.count() as u64;
                 let sums = partial.unwrap_or_else(|| recipe.scratch(spread.elements()));
-                let [left, right] = exchanged([left, right]);
+                let [left, right] = exchanged(operands);
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
                 let results = spread.finishes();
                 recipe.stages.push(Stage { buffers, results, flops, work: Work::Spread(tiling, spread) });
@@ -177,7 +191,7 @@ impl Way {
                 None => Work::Tiles(tiling),
                 Some(partials) => Work::Partial(tiling, partials.from(first)),
             };
-            recipe.stage([left, right], partial, flops, work);
+            recipe.stage(operands, partial, flops, work);
         }
         if let (Some(partials), Some(partial)) = (self.partials, partial) {
             recipe.stage([partial], None, partials.elements() as u64, Work::Sum(partials));
