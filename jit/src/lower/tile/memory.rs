@@ -8,9 +8,9 @@ use super::Axis;
 use super::choose::Tiling;
 use crate::target::Target;
 
-/// Elements of a cache line: a power of two.
+/// Elements of a cache line.
 const LINE: i64 = 16;
-/// Elements of a page: a power of two.
+/// Elements of a page, a whole number of lines.
 const PAGE: i64 = 1024;
 /// Ways of a cache that one operand may fill.
 const WAYS: usize = 6;
@@ -74,12 +74,10 @@ impl<'a> Waiting<'a> {
         let reading = Reading { reduce: reduce.clone(), kept: stretch.into_iter().collect(), block: None };
         self.once(reading, || {
             let turns = places(&reduce, PLACES);
-            let along: Vec<i64> = stretch.map_or(vec![0], |(width, stride)| {
-                let step = if stride == 1 { LINE } else { 1 };
-                (0..width as i64).step_by(step as usize).chain([width as i64 - 1]).map(|place| place * stride).collect()
-            });
-            let places: Vec<i64> = turns.iter().flat_map(|turn| along.iter().map(move |place| turn + place)).collect();
-            again(&places, crowded, None, self.target) / turns.len() as f64
+            let (width, stride) = stretch.map_or((1, 1), |(width, stride)| (width as i64, stride));
+            let (count, run) = if stride == 1 { (1, width) } else { (width, 1) };
+            let along = |turn: i64| (0..count).map(move |at| turn + at * stride).map(move |at| (at, at + run - 1));
+            again(&lines(turns.iter().copied().flat_map(along)), crowded, None, self.target) / turns.len() as f64
         })
     }
 
@@ -99,11 +97,12 @@ impl<'a> Waiting<'a> {
         let reading = Reading { reduce: reduce.clone(), kept: rows.clone(), block: Some(elements) };
         self.once(reading, || {
             // Those of one row are what the next tile finds again.
-            let row = units(&places(&reduce, PLACES), LINE);
+            let row = lines(places(&reduce, PLACES).into_iter().map(|place| (place, place)));
             let beyond =
                 |_: &[i64], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
             let (rows, turns) = (places(&rows, TURNS), places(&reduce, TURNS));
-            let touched: Vec<i64> = turns.iter().flat_map(|turn| rows.iter().map(move |row| row + turn)).collect();
+            let touched = turns.iter().flat_map(|turn| rows.iter().map(move |row| row + turn));
+            let touched = lines(touched.map(|place| (place, place)));
             again(&touched, beyond, Some(elements / PAGE as usize), self.target) / turns.len() as f64
         })
     }
@@ -153,39 +152,37 @@ fn places(axes: &[(usize, i64)], most: usize) -> Vec<i64> {
     places
 }
 
-/// The different lines or pages of some places, in order.
-fn units(places: &[i64], elements: i64) -> Vec<i64> {
-    let mut units: Vec<i64> = places.iter().map(|place| place >> elements.ilog2()).collect();
-    units.dedup();
-    let (first, last) = units.iter().fold((i64::MAX, i64::MIN), |(first, last), &u| (first.min(u), last.max(u)));
+/// The different lines of some spans of places (the first and the last one of each), in order.
+fn lines(spans: impl Iterator<Item = (i64, i64)>) -> Vec<i64> {
+    let mut spans: Vec<(i64, i64)> =
+        spans.map(|(first, last)| (first.div_euclid(LINE), last.div_euclid(LINE))).collect();
+    spans.dedup();
+    let (low, high) = spans.iter().fold((i64::MAX, i64::MIN), |(low, high), &(a, b)| (low.min(a), high.max(b)));
     // Close together they are marked rather than sorted.
-    if (last - first) / 64 > units.len() as i64 {
-        units.sort_unstable();
-        units.dedup();
-        return units;
+    if (high - low) / 8 > spans.len() as i64 {
+        let mut lines: Vec<i64> = spans.into_iter().flat_map(|(first, last)| first..=last).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        return lines;
     }
-    let mut marks = vec![0u64; ((last - first) / 64 + 1) as usize];
-    units.iter().map(|unit| unit - first).for_each(|at| marks[at as usize / 64] |= 1 << (at % 64));
-    units.clear();
-    for (word, mut mark) in marks.into_iter().enumerate() {
-        while mark != 0 {
-            units.push(first + 64 * word as i64 + i64::from(mark.trailing_zeros()));
-            mark &= mark - 1;
-        }
+    let mut marked = vec![false; (high - low + 1) as usize];
+    for (first, last) in spans {
+        marked[(first - low) as usize..=(last - low) as usize].fill(true);
     }
-    units
+    (low..).zip(marked).filter_map(|(line, marked)| marked.then_some(line)).collect()
 }
 
-/// Cycles to read places again, of which shares do not stay in the first-level and the second-level cache.
-fn again(places: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> f64 {
-    let (lines, pages) = (units(places, LINE), units(places, PAGE));
+/// Cycles to read lines again, of which shares do not stay in the first-level and the second-level cache.
+fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> f64 {
+    let mut pages: Vec<i64> = lines.iter().map(|line| line.div_euclid(PAGE / LINE)).collect();
+    pages.dedup();
     let dense = lines.len() as i64 == lines[lines.len() - 1] - lines[0] + 1;
     // The lines that follow another one are a run, which prefetchers see.
     let following = lines.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count() as f64;
     let runs = if lines.len() == 1 { 1.0 } else { following / (lines.len() - 1) as f64 };
     let mixed = |run: f64, scattered: f64| runs * run + (1.0 - runs) * scattered;
-    let near = beyond(&lines, target.l1_bytes) * mixed(RUN, SCATTERED);
-    let far = beyond(&lines, target.l2_bytes) * mixed(FAR_RUN, FAR_SCATTERED);
+    let near = beyond(lines, target.l1_bytes) * mixed(RUN, SCATTERED);
+    let far = beyond(lines, target.l2_bytes) * mixed(FAR_RUN, FAR_SCATTERED);
     let walks = if all_pages.unwrap_or(pages.len()) > PAGES { WALK * pages.len() as f64 } else { 0.0 };
     let walks = if dense { 0.0 } else { walks };
     lines.len() as f64 * (near + far) + walks
