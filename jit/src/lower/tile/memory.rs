@@ -13,7 +13,7 @@ const LINE: i64 = 16;
 /// Elements of a page, a whole number of lines.
 const PAGE: i64 = 1024;
 /// Ways of a cache that one operand may fill.
-const WAYS: usize = 6;
+const WAYS: u32 = 6;
 /// Pages that are found without a walk.
 const PAGES: usize = 64;
 /// Cycles that a line of a dense run from the second-level cache takes of the multiply-adds' time.
@@ -53,12 +53,17 @@ impl<'a> Waiting<'a> {
     }
 
     /// Estimated cycles that a tiling's multiply-adds wait: for the right operand, whose stretch is read again for each tile of
-    /// rows, and for the left one, whose rows are read again for each stretch.
-    pub fn cycles(&self, tiling: &Tiling) -> f64 {
+    /// rows, and for the left one, whose rows are read again for each stretch. Where it is the right operand's alone already,
+    /// anything from `most` on.
+    pub fn cycles(&self, tiling: &Tiling, most: f64) -> f64 {
         let contraction = &tiling.contraction;
         let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
         let turns = tiles(tiling) * depth as f64;
-        turns * (self.right(tiling) + if tiling.by_rows { panel(tiling, self.target) } else { self.left(tiling) })
+        let right = turns * self.right(tiling);
+        if right >= most {
+            return right;
+        }
+        right + turns * if tiling.by_rows { panel(tiling, self.target) } else { self.left(tiling) }
     }
 
     fn once(&self, reading: Reading, cycles: impl FnOnce() -> f64) -> f64 {
@@ -191,10 +196,10 @@ fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option
 /// The share of some lines that do not stay in a cache, since too many of them fall on one set.
 fn crowded(lines: &[i64], bytes: usize) -> f64 {
     let count = bytes / (4 * LINE as usize) / 8;
-    let mut sets = vec![0usize; count];
+    let mut sets = vec![0u32; count];
     for line in lines {
         sets[line.rem_euclid(count as i64) as usize] += 1;
     }
-    let over: usize = sets.iter().filter(|&&count| count > WAYS).sum();
-    over as f64 / lines.len() as f64
+    let over: u32 = sets.iter().filter(|&&count| count > WAYS).sum();
+    f64::from(over) / lines.len() as f64
 }

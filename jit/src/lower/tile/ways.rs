@@ -76,11 +76,13 @@ impl Part {
             let packed = Panels::right(&tiling);
             let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)]));
             for (mut tiling, panels) in [(tiling, [left, None])].into_iter().chain(packed) {
-                tiling.cycles += waiting.cycles(&tiling);
                 let copy = |(panels, copying): (&Option<Panels>, f64)| {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
-                let cycles = tiling.cycles + panels.iter().zip(copying).map(copy).sum::<f64>();
+                let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
+                let most = best.as_ref().map_or(f64::INFINITY, |b| b.cycles) - copies - tiling.cycles;
+                tiling.cycles += waiting.cycles(&tiling, most);
+                let cycles = tiling.cycles + copies;
                 if best.as_ref().is_none_or(|b| cycles < b.cycles) {
                     best = Some(Part { tiling, panels, spread: None, first: 0, cycles });
                 }
