@@ -185,6 +185,18 @@ pub enum Operation {
         /// Which element.
         index: Index,
     },
+    /// The first `active` lanes from memory, each `places` (its own lane of an i32) elements from an index; the other lanes
+    /// are 0. The places are bounded by what computes them: by a minimum and a maximum, at the latest.
+    Gather {
+        /// Where.
+        buffer: BufferId,
+        /// What the places are counted from.
+        index: Index,
+        /// The distances, in elements.
+        places: Value,
+        /// How many lanes are read, 1 to `lanes`.
+        active: usize,
+    },
     /// f32 to f32.
     Float1(Float1, Value),
     /// f32, f32 to f32.

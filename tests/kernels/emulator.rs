@@ -158,7 +158,8 @@ impl Machine {
         if instruction.memory_base() == Register::RIP {
             return instruction.memory_displacement64();
         }
-        assert_eq!(instruction.memory_index(), Register::None);
+        let places = instruction.memory_index();
+        assert!(places == Register::None || places.is_vector_register(), "{places:?} in an address");
         self.general(instruction.memory_base()).wrapping_add(instruction.memory_displacement64())
     }
 

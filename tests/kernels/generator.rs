@@ -221,7 +221,7 @@ impl Generator {
     fn operation(&mut self) -> Value {
         use ValueType::{F32, I32, Mask};
         let random = &mut self.random;
-        match random.below(22) {
+        match random.below(23) {
             0 => {
                 let value = f32::from_bits(random.word());
                 self.b.f32(value)
@@ -294,6 +294,18 @@ impl Generator {
                 self.b.select(mask, a, b)
             }
             20 => {
+                let buffer = random.pick(&self.read);
+                let active = 1 + random.below(self.b.lanes());
+                // Up to 5 * 8 elements behind the index.
+                let anything = self.of_type(I32);
+                let [least, greatest, factor] = [0, 5, 8].map(|number| self.b.i32(number));
+                let places = self.b.int2(Int2::Max, anything, least);
+                let places = self.b.int2(Int2::Min, places, greatest);
+                let places = self.b.int2(Int2::Mul, places, factor);
+                let index = self.read_index(buffer, 40, 2);
+                self.b.push(Operation::Gather { buffer, index, places, active })
+            }
+            21 => {
                 let function = random.pick(&FLOAT2);
                 let a = self.of_type(F32);
                 self.b.push(Operation::Fold(function, a))

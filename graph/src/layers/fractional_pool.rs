@@ -40,8 +40,8 @@ pub fn fractional_max_pool2d<'g>(
     };
     let [images, channels, rows, columns] = [0, 1, 2, 3].map(|axis| x.shape().dim(axis));
     let windows = output[0] * output[1];
-    // All places are those of `[N, rows * columns, C]`: the channels come last, where convolutions have them.
-    let image = channels_last(x).reshape([images, rows * columns, channels]);
+    // All places are those of `[N, 1, rows * columns, C]`: the channels come last, where convolutions have them.
+    let image = channels_last(x).reshape([images, 1, rows * columns, channels]);
     // [n, windows along the axis, c]
     let begins = |axis: usize| {
         let offset = samples.slice(2, 1 - axis..2 - axis, 1).transpose(1, 2);
@@ -58,15 +58,15 @@ pub fn fractional_max_pool2d<'g>(
     // Each element of the windows is a row of candidates, and the first largest of them is chosen.
     let elements = kernel[0] * kernel[1];
     let offset = g.iota([kernel[0], 1], 0) * columns as i32 + g.iota([1, kernel[1]], 1);
-    let candidates =
-        (begin.unsqueeze(1) + offset.reshape([elements, 1, 1])).broadcast_to([images, elements, windows, channels]);
-    let candidates = image.detach().gather(1, candidates.reshape([images, elements * windows, channels]));
-    let candidates = candidates.reshape([images, elements, windows, channels]);
+    let candidates = begin.unsqueeze(1) + offset.reshape([elements, 1, 1]);
+    let candidates = candidates.broadcast_to([images, elements, windows, channels]);
+    let seen = image.detach().broadcast_to([images, elements, rows * columns, channels]);
+    let candidates = seen.gather(2, candidates);
     let chosen = g.apply(Op::ArgReduce { op: ArgOp::Max, axis: 1 }, &[candidates]);
     let down = (chosen.convert(DType::F32) / kernel[1] as f64).floor().convert(DType::I32);
     let place = begin + down * columns as i32 + (chosen - down * kernel[1] as i32);
     let as_images = |v: Value<'g>| channels_first(v.reshape([images, shape.dim(2), shape.dim(3), channels]));
-    (as_images(image.gather(1, place)), as_images(place))
+    (as_images(image.gather(2, place.unsqueeze(1))), as_images(place))
 }
 
 /// The settings of [`FractionalMaxPool2d`].

@@ -68,7 +68,12 @@ impl Addresses {
     fn block(&mut self, body: &[Statement], depth: u32) {
         for statement in body {
             match statement {
-                Statement::Let(_, Operation::Load { buffer, index, .. } | Operation::Splat { buffer, index })
+                Statement::Let(
+                    _,
+                    Operation::Load { buffer, index, .. }
+                    | Operation::Splat { buffer, index }
+                    | Operation::Gather { buffer, index, .. },
+                )
                 | Statement::Store { buffer, index, .. } => {
                     self.chain(Base::Buffer(*buffer), index);
                 }

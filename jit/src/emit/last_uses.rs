@@ -77,6 +77,10 @@ impl Operation {
             Operation::Affine(ref index) | Operation::Load { ref index, .. } | Operation::Splat { ref index, .. } => {
                 index.row.iter().for_each(|row| f(row.value))
             }
+            Operation::Gather { ref index, places, .. } => {
+                index.row.iter().for_each(|row| f(row.value));
+                f(places);
+            }
             Operation::Float1(_, a)
             | Operation::Shift(_, a, _)
             | Operation::MaskNot(a)

@@ -216,7 +216,9 @@ impl Operation {
             | Operation::Lane
             | Operation::Int2(..)
             | Operation::Shift(..) => ValueType::I32,
-            Operation::Load { buffer, .. } | Operation::Splat { buffer, .. } => element(buffer),
+            Operation::Load { buffer, .. } | Operation::Splat { buffer, .. } | Operation::Gather { buffer, .. } => {
+                element(buffer)
+            }
             Operation::CompareF32(..) | Operation::CompareI32(..) | Operation::Mask2(..) | Operation::MaskNot(_) => {
                 ValueType::Mask
             }

@@ -9,7 +9,8 @@
 //! 4. Each value is defined exactly once, before its uses, in a block that encloses them.
 //! 5. Operands and results have the types that the operation states; the four values of a carried one have one type.
 //! 6. Every access lies inside its buffer: the least and the greatest place that the affine index takes over all
-//!    turns, rows (clamped to their extent) and active lanes are in `0..elements`.
+//!    turns, rows (clamped to their extent) and active lanes are in `0..elements`. The places of a gather are bounded by
+//!    the minima, maxima, sums and products of constants and positions that they are computed by.
 //! 7. Only readable buffers are read, and only writable ones are written.
 //! 8. `1 <= active <= lanes`; a store to one place has one active lane (its stride is not 0, or `active` is 1).
 //! 9. A row has an extent of at least 1 and at most `i32::MAX`, and its value is an i32.
@@ -74,6 +75,9 @@ pub enum Violation {
     Shift { bits: u8 },
 }
 
+/// The bounds of an i32 of which nothing is known.
+const ANY: (i32, i32) = (i32::MIN, i32::MAX);
+
 impl Kernel {
     /// Checks the invariants that the module lists.
     pub fn check(&self) -> Result<(), KernelError> {
@@ -83,6 +87,7 @@ impl Kernel {
             opened: vec![false; self.variables as usize],
             visible: vec![false; self.values.len()],
             defined: vec![false; self.values.len()],
+            bounds: vec![ANY; self.values.len()],
             scope: Vec::new(),
         };
         checker.head().map_err(|violation| KernelError {
@@ -101,6 +106,8 @@ struct Checker<'a> {
     opened: Vec<bool>,
     visible: Vec<bool>,
     defined: Vec<bool>,
+    /// For each i32 that is defined its least and its greatest lane.
+    bounds: Vec<(i32, i32)>,
     /// The values of the open blocks, in order of definition.
     scope: Vec<Value>,
 }
@@ -161,7 +168,31 @@ impl Checker<'_> {
     fn definition(&mut self, value: Value, operation: &Operation) -> Result<(), Violation> {
         self.operation(operation)?;
         self.define(value)?;
+        self.bounds[value.0 as usize] = self.bounds(operation);
         self.typed(value, operation.result_type(self.kernel))
+    }
+
+    /// The least and the greatest lane that an operation on i32 can give, as far as that is easily seen.
+    fn bounds(&self, operation: &Operation) -> (i32, i32) {
+        let of = |value: Value| self.bounds[value.0 as usize];
+        let corners = |a: Value, b: Value, function: fn(i64, i64) -> i64| {
+            let ((a, b), (c, d)) = (of(a), of(b));
+            let all = [(a, c), (a, d), (b, c), (b, d)].map(|(x, y)| function(x.into(), y.into()));
+            let least = all.into_iter().min().and_then(|least| i32::try_from(least).ok());
+            let greatest = all.into_iter().max().and_then(|greatest| i32::try_from(greatest).ok());
+            least.zip(greatest).unwrap_or(ANY)
+        };
+        match *operation {
+            Operation::ConstantI32(value) => (value, value),
+            Operation::Lane => (0, self.kernel.lanes as i32 - 1),
+            Operation::Affine(ref index) => self.range(index).map_or(ANY, |(a, b)| (a as i32, b as i32)),
+            Operation::Int2(Int2::Min, a, b) => corners(a, b, i64::min),
+            Operation::Int2(Int2::Max, a, b) => corners(a, b, i64::max),
+            Operation::Int2(Int2::Add, a, b) => corners(a, b, |x, y| x + y),
+            Operation::Int2(Int2::Sub, a, b) => corners(a, b, |x, y| x - y),
+            Operation::Int2(Int2::Mul, a, b) => corners(a, b, |x, y| x * y),
+            _ => ANY,
+        }
     }
 
     fn enter(&mut self, l: &Loop, turns: i128) -> Result<i128, Violation> {
@@ -241,6 +272,11 @@ impl Checker<'_> {
                 self.access(buffer, Access::Read, index, stride, active)
             }
             Operation::Splat { buffer, ref index } => self.access(buffer, Access::Read, index, 1, 1),
+            Operation::Gather { buffer, ref index, places, active } => {
+                self.operand(places, I32)?;
+                let (least, greatest) = self.bounds[places.0 as usize];
+                self.access_within(buffer, Access::Read, index, (least.into(), greatest.into()), active)
+            }
             Operation::Float1(_, a) | Operation::Fold(_, a) => self.operands([a], F32),
             Operation::Float2(_, a, b) | Operation::CompareF32(_, a, b) => self.operands([a, b], F32),
             Operation::Fma(a, b, c) => self.operands([a, b, c], F32),
@@ -298,6 +334,19 @@ impl Checker<'_> {
         stride: i64,
         active: usize,
     ) -> Result<(), Violation> {
+        let span = stride as i128 * (active as i128 - 1);
+        self.access_within(buffer, wanted, index, (span.min(0), span.max(0)), active)
+    }
+
+    /// An access of lanes whose distances from an index lie between two bounds.
+    fn access_within(
+        &self,
+        buffer: BufferId,
+        wanted: Access,
+        index: &Index,
+        distances: (i128, i128),
+        active: usize,
+    ) -> Result<(), Violation> {
         let Some(declared) = self.kernel.buffers.get(buffer.0 as usize) else {
             return Err(Violation::Buffer { buffer: buffer.0 });
         };
@@ -308,9 +357,8 @@ impl Checker<'_> {
             return Err(Violation::Active { active, lanes: self.kernel.lanes });
         }
         let (mut least, mut greatest) = self.range(index)?;
-        let span = stride as i128 * (active as i128 - 1);
-        least += span.min(0);
-        greatest += span.max(0);
+        least += distances.0;
+        greatest += distances.1;
         if least < 0 || greatest >= declared.elements as i128 {
             let (buffer, elements) = (declared.name.clone(), declared.elements);
             return Err(Violation::Bounds { buffer, least, greatest, elements });
@@ -389,6 +437,31 @@ mod tests {
     }
 
     const BEYOND: &str = "kernel k: places 0 to 17 of buffer `x`, which has 16 elements, in `store x[i0], %0 stride 5`";
+
+    #[test]
+    fn gathered_places_are_bounded_by_what_computes_them() {
+        let gathered = |least: i32, greatest: i32, factor: i32| {
+            kernel(move |b, x, i, one| {
+                let anything = b.convert(Convert::Truncate, one);
+                let [least, greatest, factor] = [least, greatest, factor].map(|number| b.i32(number));
+                let places = b.int2(Int2::Max, anything, least);
+                let places = b.int2(Int2::Min, places, greatest);
+                let places = b.int2(Int2::Mul, places, factor);
+                b.push(Operation::Gather { buffer: x, index: Index::of(i, 1), places, active: 3 });
+            })
+        };
+        check(gathered(0, 13, 1), "fine");
+        check(gathered(0, 6, 2), "fine");
+        let beyond = |least, greatest| {
+            format!(
+                "kernel k: places {least} to {greatest} of buffer `x`, which has 16 elements, in `%8 = gather x[i0] at %7 \
+                 active 3`"
+            )
+        };
+        check(gathered(0, 14, 1), &beyond(0, 16));
+        check(gathered(-1, 13, 1), &beyond(-1, 15));
+        check(gathered(0, i32::MAX, 2), &beyond(i32::MIN as i64, i32::MAX as i64 + 2));
+    }
 
     #[test]
     fn values_are_defined_before_their_uses() {

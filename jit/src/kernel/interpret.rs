@@ -209,6 +209,14 @@ impl Machine<'_> {
                 }
                 lanes
             }
+            Operation::Gather { buffer, ref index, places, active } => {
+                let (start, places) = (self.index(index), self.value(places));
+                let mut lanes = [0; MAX_LANES];
+                for (lane, place) in lanes.iter_mut().zip(places).take(active) {
+                    *lane = *self.word(buffer, start + place as i32 as i64, false);
+                }
+                lanes
+            }
             Operation::Splat { buffer, ref index } => [*self.word(buffer, self.index(index), false); MAX_LANES],
             Operation::Float1(function, a) => self.map1(a, |x| float1(function, f(x)).to_bits()),
             Operation::Float2(function, a, b) => self.map2(a, b, |x, y| float2(function, f(x), f(y)).to_bits()),

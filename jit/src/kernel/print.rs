@@ -141,6 +141,12 @@ impl<'a> Printer<'a> {
                 f.write_str("splat ")?;
                 self.place(f, *buffer, index)
             }
+            Operation::Gather { buffer, index, places, active } => {
+                f.write_str("gather ")?;
+                self.place(f, *buffer, index)?;
+                write!(f, " at {places}")?;
+                self.lanes(f, 1, *active)
+            }
             Operation::Float1(function, a) => write!(f, "{} {a}", lower(function)),
             Operation::Float2(function, a, b) => write!(f, "{} {a}, {b}", lower(function)),
             Operation::Fma(a, b, c) => write!(f, "fma {a}, {b}, {c}"),

@@ -1,9 +1,10 @@
 //! Reads and additions at places that are known only at run time. An index may vary along some axes of the space; the
-//! lanes lie along an axis on which it does not, and where there is none only one lane works.
+//! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and of
+//! additions, which may meet at one place, only one lane works.
 
 use super::expression::{Affine, Evaluation, Expression, Point, TermId};
 use super::{Lowered, nest, vectors};
-use crate::kernel::{Convert, Index, KernelBuilder, Operation, Row};
+use crate::kernel::{Convert, Index, Int2, KernelBuilder, Operation, Row, Value};
 use crate::target::Target;
 
 /// Elements of an argument at a place that an index decides: `access + index * stride`.
@@ -28,6 +29,43 @@ impl Indexed {
         index.row = Some(Row { value, extent: self.extent as u32, stride: self.stride });
         (index, lanes)
     }
+
+    /// Whether the index is the same for all places along an axis.
+    fn is_same_along(&self, expression: &Expression, axis: usize) -> bool {
+        let needed = expression.needed([self.index]);
+        let mut leaves = needed.iter().filter_map(|id| expression.terms[id.index()].affine());
+        leaves.all(|affine| affine.strides[axis] == 0)
+    }
+
+    /// Whether the distance of any two elements is an i32.
+    fn is_near(&self, expression: &Expression) -> bool {
+        expression.arguments[self.argument].elements <= i32::MAX as usize
+    }
+
+    /// The elements at a point whose lanes have indices of their own.
+    fn gather(&self, kernel: &mut KernelBuilder, evaluation: &mut Evaluation<'_>, point: &Point) -> Value {
+        let row = evaluation.term(kernel, self.index, point, &[]);
+        let (index, lanes) = point.access(&self.access);
+        let [first, last, stride] = [0, self.extent as i32 - 1, self.stride as i32].map(|number| kernel.i32(number));
+        let row = kernel.int2(Int2::Max, row, first);
+        let row = kernel.int2(Int2::Min, row, last);
+        let mut places = kernel.int2(Int2::Mul, row, stride);
+        if lanes != 0 {
+            let mut lane = kernel.push(Operation::Lane);
+            if point.active < kernel.lanes() {
+                // The others' places count, too, where places are bounded.
+                let last = kernel.i32(point.active as i32 - 1);
+                lane = kernel.int2(Int2::Min, lane, last);
+            }
+            if lanes != 1 {
+                let distance = kernel.i32(lanes as i32);
+                lane = kernel.int2(Int2::Mul, lane, distance);
+            }
+            places = kernel.int2(Int2::Add, places, lane);
+        }
+        let buffer = evaluation.buffer(self.argument);
+        kernel.push(Operation::Gather { buffer, index, places, active: point.active })
+    }
 }
 
 /// Gathers: the root of the expression's stores is the indexed element (a mask, if the elements are booleans).
@@ -40,6 +78,12 @@ pub fn lower_gather(
 ) -> Vec<Lowered> {
     lower(name, expression, indexed, target, true, &mut |kernel, evaluation, point| {
         let mut scope = evaluation.clone();
+        let lanes = point.lanes.iter().position(|&step| step == 1);
+        if lanes.is_some_and(|axis| !indexed.is_same_along(expression, axis)) {
+            let root = indexed.gather(kernel, &mut scope, point);
+            let root = if booleans { kernel.convert(Convert::I32ToMask, root) } else { root };
+            return scope.store(kernel, point, &[root]);
+        }
         let (index, stride) = indexed.at(kernel, &mut scope, point);
         let buffer = evaluation.buffer(indexed.argument);
         let root = match (stride, point.active) {
@@ -72,7 +116,8 @@ pub fn lower_scatter(
     })
 }
 
-/// Loops over the space; with `parallel`, the outermost axis is the grid (else two tasks might add to one place).
+/// Loops over the space; with `parallel`, the outermost axis is the grid and lanes may have indices of their own (else two
+/// might add to one place).
 fn lower(
     name: &str,
     expression: &Expression,
@@ -85,13 +130,14 @@ fn lower(
         return Vec::new();
     }
     let rank = expression.rank();
-    let needed = expression.needed([indexed.index]);
-    let fixed = |axis: usize| {
-        let leaves = needed.iter().filter_map(|id| expression.terms[id.index()].affine());
-        leaves.map(|affine| affine.strides[axis]).all(|stride| stride == 0)
+    let find = |fits: &dyn Fn(usize) -> bool| (0..rank).rev().find(|&axis| expression.extents[axis] > 1 && fits(axis));
+    let same = |axis: usize| indexed.is_same_along(expression, axis) && indexed.access.strides[axis] != 0;
+    // Results that lie side by side: they are as many as there are, wherever the elements come from.
+    let own = |axis: usize| expression.stores.first().is_some_and(|store| store.access.strides[axis] == 1);
+    let along = match find(&same) {
+        None if parallel && indexed.is_near(expression) => find(&own),
+        same => same,
     };
-    let along =
-        (0..rank).rev().find(|&axis| expression.extents[axis] > 1 && fixed(axis) && indexed.access.strides[axis] != 0);
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let mut coordinates = vec![Index::default(); rank];
     let grid = (parallel && rank > 0 && along != Some(0) && expression.places(|_| true) > 4096) as usize;

@@ -273,6 +273,31 @@ impl Machine {
                 let words: Vec<u32> = (0..16).map(word).collect();
                 self.vectors[number(i.op0_register())] = words.try_into().expect("16 lanes");
             }
+            Mnemonic::Vgatherdps => {
+                let (to, places) = (i.op0_register(), i.memory_index());
+                let (count, start) = (lanes(to), self.address(i));
+                let mask = if i.op_mask() == Register::None { i.op2_register() } else { i.op_mask() };
+                assert!(number(to) != number(places) && (mask.is_k() || ![to, places].contains(&mask)), "{i}");
+                let at =
+                    self.vectors[number(places)].map(|place| place as i32 as i64 * i64::from(i.memory_index_scale()));
+                let mut result = self.vectors[number(to)];
+                result[count..].fill(0);
+                for lane in 0..count {
+                    let taken = match mask.is_k() {
+                        true => self.masks[number(mask)] >> lane & 1 == 1,
+                        false => self.vectors[number(mask)][lane] >> 31 == 1,
+                    };
+                    if taken {
+                        result[lane] = self.read_word(start.wrapping_add_signed(at[lane]), 4) as u32;
+                    }
+                }
+                self.vectors[number(to)] = result;
+                if mask.is_k() {
+                    self.masks[number(mask)] = 0;
+                } else {
+                    self.vectors[number(mask)] = [0; 16];
+                }
+            }
             Mnemonic::Vmovshdup => {
                 let count = lanes(i.op0_register());
                 let a = self.vector(i, 1, count);
@@ -320,6 +345,7 @@ impl Machine {
             Mnemonic::Kmovw => self.mask_move(i),
             Mnemonic::Kandw => self.masks2(i, |a, b| a & b),
             Mnemonic::Korw => self.masks2(i, |a, b| a | b),
+            Mnemonic::Kxnorw => self.masks2(i, |a, b| !(a ^ b)),
             Mnemonic::Kxorw => self.masks2(i, |a, b| a ^ b),
             Mnemonic::Knotw => {
                 let a = self.masks[number(i.op1_register())];

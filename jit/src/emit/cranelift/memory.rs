@@ -84,6 +84,37 @@ impl Body<'_, '_> {
         self.bits(ty, vector)
     }
 
+    /// The first `active` lanes at places of their own; the others are 0.
+    pub(super) fn gather(&mut self, buffer: BufferId, index: &Index, places: Value, active: usize) -> ir::Value {
+        let element = self.kernel.buffers[buffer.0 as usize].element;
+        let ty = self.element_type(element);
+        let places = self.value(places);
+        let (address, first) = self.address(buffer, index);
+        let mut vector = None;
+        for lane in 0..active {
+            let place = match self.kernel.lanes {
+                1 => places,
+                _ => self.b.ins().extractlane(places, lane as u8),
+            };
+            let place = match self.pointer {
+                types::I32 => place,
+                _ => self.b.ins().sextend(self.pointer, place),
+            };
+            let distance = self.b.ins().imul_imm_s(place, unit(Base::Buffer(buffer)));
+            let at = self.b.ins().iadd(address, distance);
+            if self.kernel.lanes == 1 {
+                return self.load_scalar(ty, (at, first));
+            }
+            let one = self.load_scalar(types::F32, (at, first));
+            vector = Some(match vector {
+                None => self.b.ins().scalar_to_vector(types::F32X4, one),
+                Some(vector) => self.b.ins().insertlane(vector, one, lane as u8),
+            });
+        }
+        let vector = vector.expect("at least one lane is active");
+        self.bits(ty, vector)
+    }
+
     /// One element in every lane.
     pub(super) fn splat(&mut self, buffer: BufferId, index: &Index) -> ir::Value {
         let element = self.kernel.buffers[buffer.0 as usize].element;

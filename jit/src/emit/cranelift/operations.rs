@@ -26,6 +26,7 @@ impl Body<'_, '_> {
             Operation::Lane => self.vector_constant(types::I32X4, [0, 1, 2, 3]),
             Operation::Load { buffer, ref index, stride, active } => self.load(buffer, index, stride, active),
             Operation::Splat { buffer, ref index } => self.splat(buffer, index),
+            Operation::Gather { buffer, ref index, places, active } => self.gather(buffer, index, places, active),
             Operation::Float1(function, a) => {
                 let a = self.value(a);
                 let ins = self.b.ins();

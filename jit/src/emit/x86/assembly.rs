@@ -47,6 +47,8 @@ pub struct Memory {
     pub base: Base,
     /// The distance in bytes.
     pub displacement: i32,
+    /// A vector of 32-bit distances from there in elements of 4 bytes, one for each lane.
+    pub places: Option<Register>,
     /// Whether the operand is the one element there, in every lane.
     pub broadcast: bool,
 }
@@ -67,7 +69,7 @@ pub enum Base {
 impl Memory {
     /// A place at a distance from a base.
     pub fn new(base: Base, displacement: i32) -> Memory {
-        Memory { base, displacement, broadcast: false }
+        Memory { base, displacement, places: None, broadcast: false }
     }
 }
 
@@ -148,6 +150,10 @@ impl Assembly {
                     base = Some(memory.base);
                     if let Base::Register(register) = memory.base {
                         instruction.set_memory_base(register);
+                    }
+                    if let Some(places) = memory.places {
+                        instruction.set_memory_index(places);
+                        instruction.set_memory_index_scale(4);
                     }
                     instruction.set_memory_displacement64(memory.displacement as i64 as u64);
                     instruction.set_is_broadcast(memory.broadcast);

@@ -37,6 +37,11 @@ impl Length {
         16 << self as usize
     }
 
+    /// The lanes of 32 bits.
+    pub fn lanes(self) -> usize {
+        self.bytes() / 4
+    }
+
     /// The name of a register at this length.
     pub fn register(self, number: u8) -> Register {
         let first = match self {
@@ -135,6 +140,7 @@ table! { Op ALL {
     LOAD = VEX_Vmovups_xmm_xmmm128, EVEX_Vmovups_xmm_k1z_xmmm128;
     STORE = VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm;
     LOAD_SOME = VEX_Vmaskmovps_xmm_xmm_m128, INVALID;
+    GATHER = VEX_Vgatherdps_xmm_vm32x_xmm, EVEX_Vgatherdps_xmm_k1_vm32x;
     ODD_LANES = VEX_Vmovshdup_xmm_xmmm128, EVEX_Vmovshdup_xmm_k1z_xmmm128;
 } }
 

@@ -1,4 +1,4 @@
-//! Loads and stores: contiguous, of some lanes, strided, at run-time rows. Nothing beyond the active lanes is touched.
+//! Loads and stores: contiguous, of some lanes, strided, at run-time rows, at places of each lane's own. Nothing beyond the active lanes is touched.
 
 use iced_x86::{Code, Register};
 
@@ -103,13 +103,13 @@ impl Body<'_> {
                 let name = self.name(to).into();
                 self.out.push(BROADCAST.code(self.level, self.length), &[name, memory.into()]);
             }
-            _ => self.gather(to, base, first, stride * LANE, active),
+            _ => self.load_apart(to, base, first, stride * LANE, active),
         }
         self.defined(id);
     }
 
     /// Lanes at a distance, 128 bits after 128 bits.
-    fn gather(&mut self, to: u8, base: Register, first: i64, step: i64, active: usize) {
+    fn load_apart(&mut self, to: u8, base: Register, first: i64, step: i64, active: usize) {
         let part = if active > 4 { self.temporary(false) } else { to };
         for start in (0..active).step_by(4) {
             let register = Length::Xmm.register(if start == 0 { to } else { part });
@@ -131,6 +131,33 @@ impl Body<'_> {
                 self.out.push(op.code(self.level), &[whole, whole, register.into(), number]);
             }
         }
+    }
+
+    /// Lanes at distances of their own. The instruction uses its mask up, and leaves the lanes that are not in it alone.
+    pub(super) fn gather(&mut self, id: Id, buffer: BufferId, index: &Index, places: Id, active: usize) {
+        let places = self.register(places);
+        let (base, first) = self.address(buffer, index);
+        let to = self.target_apart(id);
+        let mask = self.temporary(self.level == Level::Avx512);
+        let (to_name, mask_name): (Operand, Register) = (self.name(to).into(), self.name(mask));
+        if active < self.length.lanes() {
+            let active = self.values.constant(Constant::Active(active));
+            self.bring(active, mask);
+        } else if self.level == Level::Avx512 {
+            let mask: Operand = mask_name.into();
+            self.out.push(Code::VEX_Kxnorw_kr_kr_kr, &[mask, mask, mask]);
+        } else {
+            let mask: Operand = mask_name.into();
+            self.out.push(EQUAL_I32.code(self.level, self.length), &[mask, mask, mask]);
+        }
+        self.out.push(XOR.code(self.level, self.length), &[to_name, to_name, to_name]);
+        let memory = Memory { places: Some(self.name(places)), ..self.near(base, first) };
+        let code = GATHER.code(self.level, self.length);
+        match self.level {
+            Level::Avx2 => self.out.push(code, &[to_name, memory.into(), mask_name.into()]),
+            Level::Avx512 => self.out.masked(code, &[to_name, memory.into()], Some((mask_name, true))),
+        }
+        self.defined(id);
     }
 
     /// One element in every lane.

@@ -59,6 +59,7 @@ impl<'a> Body<'a> {
             | Operation::Lane
             | Operation::Load { .. }
             | Operation::Splat { .. }
+            | Operation::Gather { .. }
             | Operation::Int2(Int2::MulHighUnsigned, ..)
             | Operation::Shift(..)
             | Operation::CompareI32(..)
@@ -86,6 +87,9 @@ impl<'a> Body<'a> {
             }
             Operation::Load { buffer, ref index, stride, active } => self.load(id, buffer, index, stride, active),
             Operation::Splat { buffer, ref index } => self.splat(id, buffer, index),
+            Operation::Gather { buffer, ref index, places, active } => {
+                self.gather(id, buffer, index, of(self, places), active)
+            }
             Operation::Float1(function, a) => self.float1(id, function, of(self, a)),
             Operation::Float2(function, a, b) => {
                 let commutes = matches!(function, Float2::Add | Float2::Mul);

@@ -185,7 +185,12 @@ impl Survey<'_> {
         for statement in body {
             self.position += 1;
             match statement {
-                Statement::Let(_, Operation::Load { buffer, index, .. } | Operation::Splat { buffer, index })
+                Statement::Let(
+                    _,
+                    Operation::Load { buffer, index, .. }
+                    | Operation::Splat { buffer, index }
+                    | Operation::Gather { buffer, index, .. },
+                )
                 | Statement::Store { buffer, index, .. } => self.used(Base::Buffer(*buffer), index, turns),
                 Statement::Let(_, Operation::Affine(index)) => self.used(Base::Zero, index, turns),
                 Statement::Let(..) => (),

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::Level;
+use super::instructions::Length;
 use super::registers::Id;
 use crate::kernel::{Compare, Convert, Float1, Kernel, Loop, Operation, Statement, Value, ValueType, Variable};
 
@@ -219,12 +220,16 @@ impl Values {
             Operation::Load { stride: 1, active, .. } if !is_whole(active, kernel.lanes) => {
                 [Some(Constant::Active(active)), None]
             }
+            Operation::Gather { active, .. } if active < Length::of(kernel.lanes).lanes() => {
+                [Some(Constant::Active(active)), None]
+            }
             Operation::ConstantF32(_)
             | Operation::ConstantI32(_)
             | Operation::Affine(_)
             | Operation::Lane
             | Operation::Load { .. }
             | Operation::Splat { .. }
+            | Operation::Gather { .. }
             | Operation::Float1(..)
             | Operation::Float2(..)
             | Operation::Fma(..)
