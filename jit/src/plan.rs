@@ -89,7 +89,7 @@ pub struct Call {
     /// The operations that it computes, in order. A group of operations that takes several calls (copies to panels,
     /// partial sums) is named by each of them.
     pub parts: Vec<Part>,
-    /// Floating-point operations (a fused multiply-add counts as 2).
+    /// Floating-point operations (a fused multiply-add counts as 2); of convolutions those of the definition.
     pub flops: u64,
     /// Bytes that must be read or written at least.
     pub bytes: u64,

@@ -51,14 +51,16 @@ pub struct ProfileRow {
     pub stage: Stage,
     /// The shortest of its times, which other programs on the machine disturb least.
     pub seconds: f64,
-    /// Floating-point operations; a fused multiply-add counts as 2.
+    /// Floating-point operations; a fused multiply-add counts as 2. Those of a convolution are the ones of its definition,
+    /// of which Winograd's transforms save more than half.
     pub flops: u64,
     /// Bytes that must be read or written at least.
     pub bytes: u64,
     /// Whether it runs on all threads.
     pub parallel: bool,
     /// The part of the machine's limit that it reaches, 1 being all: that of its arithmetic or of its memory, whichever
-    /// takes longer. (It is more than 1 where data lies in a nearer cache than its size tells.)
+    /// takes longer. (It is more than 1 where data lies in a nearer cache than its size tells, and where a convolution takes
+    /// fewer operations than its definition.)
     pub limit: f64,
 }
 

@@ -11,6 +11,7 @@ mod panels;
 mod split;
 mod spread;
 mod ways;
+mod winograd;
 
 use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
@@ -25,6 +26,8 @@ use loops::Tiler;
 use panels::Panels;
 use split::Partials;
 use spread::Spread;
+use ways::Way;
+use winograd::Winograd;
 
 /// One axis of a [`Contraction`]. An operand does not vary along an axis where its stride is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,7 +141,7 @@ pub struct Stage {
     /// Whether the stage computes results of the operation, and so calls the epilogue; the stages that do share the
     /// output's places out among them. The others only fill scratch memory.
     pub results: bool,
-    /// Floating-point operations (a fused multiply-add counts as 2).
+    /// Floating-point operations of the sums as they are defined, whatever the way (a fused multiply-add counts as 2).
     pub flops: u64,
     work: Work,
 }
@@ -157,6 +160,10 @@ enum Work {
     Pack(Pack),
     /// Buffers: an operand, its panels.
     Panels(Panels),
+    /// Buffers: those of the step.
+    Winograd(Box<Winograd>, winograd::Step),
+    /// Buffers: those of the step.
+    WinogradGradient(Box<winograd::Gradient>, winograd::GradientStep),
 }
 
 impl Wanted {
@@ -239,9 +246,15 @@ pub fn wanted(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[Want
 /// [`Op::ConvGradInput`] and [`Op::ConvGradWeight`]). An operand is copied where its halo is too small, or where that is
 /// estimated to be worth its time.
 pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Recipe> {
+    Some(recipes(op, left, right, output, target)?.swap_remove(0))
+}
+
+/// Every way to compute an operation, that of [`recipe`] first; `None` as there.
+pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Vec<Recipe>> {
     let wanted = lowered(op, left, right, output)?.wanted;
     let lower = |used: [&Operand; 2]| lowered(op, used[0], used[1], output).expect("a contraction");
-    Some(ways::best([left, right], &wanted, output, &lower, target).recipe())
+    let ways = ways::all([left, right], &wanted, output, &lower, target);
+    Some(ways.into_iter().map(Way::recipe).collect())
 }
 
 impl Contraction {
@@ -252,8 +265,8 @@ impl Contraction {
 }
 
 impl Stage {
-    /// What the stage does, in a word: `tiles`, `folded tiles`, `parts`, `sum`, `spread`, `pack`, `panels` or `row
-    /// panels`.
+    /// What the stage does, in a word: `tiles`, `folded tiles`, `parts`, `sum`, `spread`, `pack`, `panels`, `row panels`, or one
+    /// of Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
     pub fn kind(&self) -> &'static str {
         match &self.work {
             Work::Tiles(tiling) if tiling.fold.is_some() => "folded tiles",
@@ -264,6 +277,8 @@ impl Stage {
             Work::Pack(_) => "pack",
             Work::Panels(panels) if panels.of_rows() => "row panels",
             Work::Panels(_) => "panels",
+            Work::Winograd(_, step) => step.name(),
+            Work::WinogradGradient(_, step) => step.name(),
         }
     }
 
@@ -287,6 +302,8 @@ impl Stage {
             }
             Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
             Work::Panels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
+            Work::Winograd(way, step) => way.emit(*step, kernel, buffers, epilogue),
+            Work::WinogradGradient(way, step) => way.emit(*step, kernel, buffers, epilogue),
         }
     }
 }

@@ -77,7 +77,7 @@ impl Case {
     }
 }
 
-/// The convolutions.
+/// The convolutions of the table.
 pub fn convolutions() -> impl Iterator<Item = Case> {
     CONVOLUTIONS.iter().map(|&(input, weight, stride, padding, dilation, groups)| {
         let sliding = Sliding { spatial: input.len() - 2, stride, padding, dilation };
@@ -130,4 +130,23 @@ pub fn random_products(count: usize) -> impl Iterator<Item = (Shape, Shape)> {
         let (rows, depth, columns) = (numbers.between(1, 70), numbers.between(1, 90), numbers.between(1, 70));
         (Shape::new(&[rows, depth]), Shape::new(&[depth, columns]))
     })
+}
+
+/// Windows of 3 x 3 of every channel, by steps of one place.
+pub fn random_windows(count: usize) -> impl Iterator<Item = Case> {
+    let mut numbers = Numbers(5);
+    (0..count).map(move |number| {
+        let mut pad = || (numbers.below(3), numbers.below(3));
+        let padding = [pad(), pad()];
+        let input = [(1, 4), (1, 20), (3, 11), (3, 11)].map(|(least, most)| numbers.between(least, most));
+        let features = if number % 2 == 0 { numbers.between(1, 40) } else { 16 * numbers.between(1, 3) };
+        window(input, features, padding)
+    })
+}
+
+/// Windows of 3 x 3 of every channel, by steps of one place.
+pub fn window(input: [usize; 4], features: usize, padding: [(usize, usize); 2]) -> Case {
+    let padding = [padding[0], padding[1], (0, 0)];
+    let sliding = Sliding { spatial: 2, stride: [1; 3], padding, dilation: [1; 3] };
+    Case::new(&input, &[features, input[1], 3, 3], sliding, 1)
 }

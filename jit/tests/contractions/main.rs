@@ -4,6 +4,7 @@
 
 mod cases;
 mod naive;
+mod winograd;
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use kiln_graph::Op;
 use kiln_graph::shape::Shape;
 use kiln_jit::code::Code;
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Slice, interpret};
-use kiln_jit::lower::tile::{Halo, Operand, Place, Recipe, Source, Wanted, recipe, wanted};
+use kiln_jit::lower::tile::{Halo, Operand, Place, Recipe, Source, Wanted, recipes, wanted};
 use kiln_jit::plan::Layout;
 use kiln_jit::target::Target;
 
@@ -168,36 +169,52 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
     ];
     let runs = runs.map(|(by, lanes, layouts)| (by, Target::with_lanes(lanes), layouts));
     let usual = runs.into_iter().filter(|_| which == Runs::All);
-    for (by, target, [left, right, result]) in usual.chain(small) {
+    for (number, (by, target, [left, right, result])) in usual.chain(small).enumerate() {
         let lanes = target.lanes;
         if by == By::Machine && !target.emitter.runs_here() {
             continue;
         }
         let operands = [&operand(shapes[0], left), &operand(shapes[1], right)];
         let output = operand(output, result);
-        let recipe = recipe(op, operands[0], operands[1], output.shape, &target);
-        let recipe = recipe.expect("a contraction");
-        let stages = 0..recipe.stages.len();
-        let kernels: Vec<Kernel> =
-            stages.map(|stage| kernel(&recipe, stage, operands, &output.layout, lanes)).collect();
-        let mut memory = Memory::new(&recipe, operands, [&values[0], &values[1]], &output);
-        let code = (by == By::Machine).then(|| Code::new(&kernels, target.emitter).expect("code"));
-        for (number, kernel) in kernels.iter().enumerate() {
-            memory.stage(&recipe, number, |slices| match &code {
-                None => interpret(kernel, slices),
-                Some(code) => code.call(number, slices, 0..kernel.tasks()).expect("a call"),
-            });
-        }
-        let found = memory.output(&output);
-        for ((index, found), (expected, size)) in indices(output.shape).zip(found).zip(&expected) {
-            let error = (f64::from(found) / 2.0 - expected).abs();
-            assert!(
-                error <= 2e-6 * size + 1e-12,
-                "{op:?} of {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}: {index:?} is {found}, not {}",
-                2.0 * expected,
-            );
+        // The chosen way, and one of Winograd's, which are chosen for larger tensors.
+        let all = recipes(op, operands[0], operands[1], output.shape, &target).expect("a contraction");
+        let winograd: Vec<&Recipe> = all.iter().filter(|recipe| winograd::is_one(recipe)).collect();
+        let another = winograd.get(number % winograd.len().max(1)).copied();
+        for recipe in [&all[0]].into_iter().chain(another) {
+            let found = run(recipe, by, operands, [&values[0], &values[1]], &output, &target);
+            for ((index, found), (expected, size)) in indices(output.shape).zip(found).zip(&expected) {
+                let error = (f64::from(found) / 2.0 - expected).abs();
+                assert!(
+                    error <= 2e-6 * size + 1e-12,
+                    "{op:?} of {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}: {index:?} is {found}, not {}",
+                    2.0 * expected,
+                );
+            }
         }
     }
+}
+
+/// Twice the results of a recipe.
+fn run(
+    recipe: &Recipe,
+    by: By,
+    operands: [&Operand; 2],
+    values: [&[f32]; 2],
+    output: &Operand,
+    target: &Target,
+) -> Vec<f32> {
+    let stages = 0..recipe.stages.len();
+    let kernels: Vec<Kernel> =
+        stages.map(|stage| kernel(recipe, stage, operands, &output.layout, target.lanes)).collect();
+    let mut memory = Memory::new(recipe, operands, values, output);
+    let code = (by == By::Machine).then(|| Code::new(&kernels, target.emitter).expect("code"));
+    for (number, kernel) in kernels.iter().enumerate() {
+        memory.stage(recipe, number, |slices| match &code {
+            None => interpret(kernel, slices),
+            Some(code) => code.call(number, slices, 0..kernel.tasks()).expect("a call"),
+        });
+    }
+    memory.output(output)
 }
 
 /// A convolution and its gradients: the operation, its operands' shapes, its output's.
@@ -233,13 +250,16 @@ fn the_cases_reach_every_kind_of_stage() {
         for layouts in [[left, right], shapes.map(row_major), shapes.map(cases::reversed)] {
             let operands = [operand(shapes[0], &layouts[0]), operand(shapes[1], &layouts[1])];
             for target in [Target::with_lanes(4), small_caches(8)] {
-                let recipe = recipe(&op, &operands[0], &operands[1], output, &target).expect("a contraction");
-                reached.extend(recipe.stages.iter().map(|stage| stage.kind()));
+                let recipes = recipes(&op, &operands[0], &operands[1], output, &target).expect("a contraction");
+                // What `check` runs: the first one and all of Winograd's.
+                let run = recipes.iter().enumerate().filter(|(at, recipe)| *at == 0 || winograd::is_one(recipe));
+                reached.extend(run.flat_map(|(_, recipe)| recipe.stages.iter().map(|stage| stage.kind())));
             }
         }
     }
     let kinds = ["folded tiles", "pack", "panels", "parts", "row panels", "spread", "sum", "tiles"];
-    assert_eq!(reached.into_iter().collect::<Vec<_>>(), kinds);
+    let kinds: BTreeSet<&str> = kinds.into_iter().chain(winograd::KINDS).collect();
+    assert_eq!(reached, kinds);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::choose::{self, Tiling};
 use super::panels::Panels;
 use super::split::{self, Partials};
 use super::spread::Spread;
+use super::winograd::{Gradient, Winograd};
 use super::{Contraction, Halo, Lowered, Operand, Recipe, Source, Stage, Wanted, Work, memory};
 use crate::kernel::Access;
 use crate::lower::pack::Pack;
@@ -18,31 +19,65 @@ const KEPT: f64 = 0.1;
 /// An operation over operands as they lie.
 pub(super) type Lower<'a> = dyn Fn([&Operand; 2]) -> Lowered + 'a;
 
-/// The fastest way; the first of equals.
-pub(super) fn best(
+/// Every way, at least one: the fastest first.
+pub(super) fn all(
     operands: [&Operand; 2],
     wanted: &[Wanted; 3],
     output: Shape,
     lower: &Lower<'_>,
     target: &Target,
-) -> Way {
-    let mut best: Option<Way> = None;
+) -> Vec<Way> {
+    let copying = operands.map(|operand| if operand.lasting { KEPT } else { 1.0 });
+    let mut ways = Vec::new();
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
-        let Some(way) = Way::new(operands, wanted, output, copies, lower, target) else { continue };
-        if best.as_ref().is_none_or(|b| way.cycles < b.cycles) {
-            best = Some(way);
-        }
+        let Some((copies, lowered)) = copied(operands, wanted, copies, lower) else { continue };
+        ways.push(Way::in_tiles(&copies, &lowered, wanted, output, copying, target));
+        ways.extend(Way::winograd(&copies, &lowered, copying, target));
     }
-    best.expect("copying what is not as wanted is always possible")
+    ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
+    ways
 }
 
-/// A way to compute an operation: which operands are copied, and how the contractions over them are tiled.
+/// The copies of the operands, where they are wanted, and the operation over what is read then. `None` where an operand
+/// that is not copied lacks its halo, or one that is copied already lies as wanted.
+fn copied(
+    operands: [&Operand; 2],
+    wanted: &[Wanted; 3],
+    copies: [bool; 2],
+    lower: &Lower<'_>,
+) -> Option<([Option<Pack>; 2], Lowered)> {
+    let mut packs = [None, None];
+    let mut used = operands.map(|o| *o);
+    for side in 0..2 {
+        let (from, want) = (operands[side], &wanted[side]);
+        let covered = from.halo.covers(&want.halo);
+        let layout = want.layout(from.shape);
+        let same = covered && (0..from.shape.rank()).all(|a| from.layout.strides[a] == layout.strides[a]);
+        match copies[side] {
+            true if same => return None,
+            true => {
+                packs[side] = Some(Pack::new(from, want));
+                used[side] = Operand { layout, halo: want.halo, ..*from };
+            }
+            false if !covered => return None,
+            false => {}
+        }
+    }
+    Some((packs, lower([&used[0], &used[1]])))
+}
+
+/// A way to compute an operation: which operands are copied, and how the contractions over them are computed.
 pub(super) struct Way {
     copies: [Option<Pack>; 2],
-    parts: Vec<Part>,
-    /// The partial results that the parts write, if they are not results.
-    partials: Option<Partials>,
+    method: Method,
     cycles: f64,
+}
+
+enum Method {
+    /// As they are defined, each in tiles. The partial results that the parts write, if they are not results.
+    Tiles(Vec<Part>, Option<Partials>),
+    Winograd(Winograd),
+    WinogradGradient(Gradient),
 }
 
 /// One contraction of a [`Way`].
@@ -104,42 +139,28 @@ impl Part {
 }
 
 impl Way {
-    /// `None` where an operand that is not copied lacks its halo, or one that is copied already lies as wanted.
-    fn new(
-        operands: [&Operand; 2],
+    fn new(copies: &[Option<Pack>; 2], method: Method, cycles: f64, copying: [f64; 2]) -> Way {
+        let pack = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |pack| copying * pack.cycles());
+        let packs: f64 = copies.iter().zip(copying).map(pack).sum();
+        Way { copies: copies.clone(), method, cycles: packs + cycles }
+    }
+
+    fn in_tiles(
+        copies: &[Option<Pack>; 2],
+        lowered: &Lowered,
         wanted: &[Wanted; 3],
         output: Shape,
-        copies: [bool; 2],
-        lower: &Lower<'_>,
+        copying: [f64; 2],
         target: &Target,
-    ) -> Option<Way> {
-        let mut packs = [None, None];
-        let mut used = operands.map(|o| *o);
-        for side in 0..2 {
-            let (from, want) = (operands[side], &wanted[side]);
-            let covered = from.halo.covers(&want.halo);
-            let layout = want.layout(from.shape);
-            let same = covered && (0..from.shape.rank()).all(|a| from.layout.strides[a] == layout.strides[a]);
-            match copies[side] {
-                true if same => return None,
-                true => {
-                    packs[side] = Some(Pack::new(from, want));
-                    used[side] = Operand { layout, halo: want.halo, ..*from };
-                }
-                false if !covered => return None,
-                false => {}
-            }
-        }
-        let copying = operands.map(|operand| if operand.lasting { KEPT } else { 1.0 });
-        let lowered = lower([&used[0], &used[1]]);
-        let mut way = Way { copies: packs, parts: Vec::new(), partials: None, cycles: 0.0 };
+    ) -> Way {
+        let (mut parts, mut partial) = (Vec::new(), None);
         match (&lowered.contractions[..], lowered.spread) {
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &Wanted { order: wanted[2].order.clone(), halo }, 1);
-                way.parts.push(Part::spread(Spread::items(contraction, 0, 0, sums), copying, target));
+                parts.push(Part::spread(Spread::items(contraction, 0, 0, sums), copying, target));
             }
-            ([contraction], None) if let Some(parts) = split::parts(contraction, output) => {
-                let split = split::split(contraction, parts);
+            ([contraction], None) if let Some(count) = split::parts(contraction, output) => {
+                let split = split::split(contraction, count);
                 let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
                 let partials = Partials::new(output, &dense, split::count(&split));
                 for (contraction, first) in split {
@@ -147,16 +168,24 @@ impl Way {
                     let stretches = Spread::stretches(&contraction, partials.from(first));
                     let stretches = stretches.map(|spread| Part::spread(spread, copying, target));
                     let best = stretches.filter(|part| part.cycles < whole.cycles).unwrap_or(whole);
-                    way.parts.push(Part { first, ..best });
+                    parts.push(Part { first, ..best });
                 }
-                way.partials = Some(partials);
+                partial = Some(partials);
             }
-            (contractions, _) => way.parts.extend(contractions.iter().map(|c| Part::new(c, copying, target))),
+            (contractions, _) => parts.extend(contractions.iter().map(|c| Part::new(c, copying, target))),
         }
-        let cycles = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |pack| copying * pack.cycles());
-        let copies: f64 = way.copies.iter().zip(copying).map(cycles).sum();
-        way.cycles = copies + way.parts.iter().map(|part| part.cycles).sum::<f64>();
-        Some(way)
+        let cycles = parts.iter().map(|part| part.cycles).sum();
+        Way::new(copies, Method::Tiles(parts, partial), cycles, copying)
+    }
+
+    /// None where the operation is not of the kind.
+    fn winograd(copies: &[Option<Pack>; 2], lowered: &Lowered, copying: [f64; 2], target: &Target) -> Vec<Way> {
+        let ([contraction], None) = (&lowered.contractions[..], lowered.spread) else { return Vec::new() };
+        let ways = Winograd::of(contraction, copying, target).into_iter();
+        let ways = ways.map(|way| (way.cycles(), Method::Winograd(way)));
+        let gradients = Gradient::of(contraction, target).into_iter();
+        let gradients = gradients.map(|way| (way.cycles(), Method::WinogradGradient(way)));
+        ways.chain(gradients).map(|(cycles, method)| Way::new(copies, method, cycles, copying)).collect()
     }
 
     /// The stages.
@@ -169,47 +198,55 @@ impl Way {
             recipe.stage([*source], Some(to), 0, Work::Pack(pack));
             *source = to;
         }
-        let partial = self.partials.as_ref().map(|partials| recipe.scratch(partials.elements()));
-        for Part { tiling, panels, spread, first, .. } in self.parts {
-            let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
-            let mut operands = exchanged(sources);
-            for (operand, panels) in operands.iter_mut().zip(panels) {
-                let Some(panels) = panels else { continue };
-                let to = recipe.scratch(panels.elements());
-                recipe.stage([*operand], Some(to), 0, Work::Panels(panels));
-                *operand = to;
-            }
-            let mut flops = tiling.contraction.flops();
-            if let Some(spread) = spread {
-                flops *= spread.count() as u64;
-                let sums = partial.unwrap_or_else(|| recipe.scratch(spread.elements()));
-                let [left, right] = exchanged(operands);
-                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
-                let results = spread.finishes();
-                recipe.stages.push(Stage { buffers, results, flops, work: Work::Spread(tiling, spread) });
-                continue;
-            }
-            let work = match &self.partials {
-                None => Work::Tiles(tiling),
-                Some(partials) => Work::Partial(tiling, partials.from(first)),
-            };
-            recipe.stage(operands, partial, flops, work);
-        }
-        if let (Some(partials), Some(partial)) = (self.partials, partial) {
-            recipe.stage([partial], None, partials.elements() as u64, Work::Sum(partials));
+        match self.method {
+            Method::Tiles(parts, partials) => recipe.tiles(sources, parts, partials),
+            Method::Winograd(way) => way.stages(&mut recipe, sources),
+            Method::WinogradGradient(way) => way.stages(&mut recipe, sources),
         }
         recipe
     }
 }
 
 impl Recipe {
-    fn scratch(&mut self, elements: usize) -> Source {
+    fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<Partials>) {
+        let partial = partials.as_ref().map(|partials| self.scratch(partials.elements()));
+        for Part { tiling, panels, spread, first, .. } in parts {
+            let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
+            let mut operands = exchanged(sources);
+            for (operand, panels) in operands.iter_mut().zip(panels) {
+                let Some(panels) = panels else { continue };
+                let to = self.scratch(panels.elements());
+                self.stage([*operand], Some(to), 0, Work::Panels(panels));
+                *operand = to;
+            }
+            let mut flops = tiling.contraction.flops();
+            if let Some(spread) = spread {
+                flops *= spread.count() as u64;
+                let sums = partial.unwrap_or_else(|| self.scratch(spread.elements()));
+                let [left, right] = exchanged(operands);
+                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
+                let results = spread.finishes();
+                self.stages.push(Stage { buffers, results, flops, work: Work::Spread(tiling, spread) });
+                continue;
+            }
+            let work = match &partials {
+                None => Work::Tiles(tiling),
+                Some(partials) => Work::Partial(tiling, partials.from(first)),
+            };
+            self.stage(operands, partial, flops, work);
+        }
+        if let (Some(partials), Some(partial)) = (partials, partial) {
+            self.stage([partial], None, partials.elements() as u64, Work::Sum(partials));
+        }
+    }
+
+    pub(super) fn scratch(&mut self, elements: usize) -> Source {
         self.scratch.push(elements);
         Source::Scratch(self.scratch.len() - 1)
     }
 
     /// Adds a stage that reads some buffers and writes scratch memory, or results.
-    fn stage<const K: usize>(&mut self, from: [Source; K], to: Option<Source>, flops: u64, work: Work) {
+    pub(super) fn stage<const K: usize>(&mut self, from: [Source; K], to: Option<Source>, flops: u64, work: Work) {
         let reads = from.into_iter().map(|source| (source, Access::Read));
         let buffers = reads.chain(to.map(|to| (to, Access::Write))).collect();
         self.stages.push(Stage { buffers, results: to.is_none(), flops, work });

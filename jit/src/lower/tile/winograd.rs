@@ -1,0 +1,89 @@
+//! Convolution by Winograd's minimal filtering F(2 x 2, 3 x 3): each patch of 4 x 4 inputs and each kernel of 3 x 3 weights
+//! is transformed to 16 elements, and the sums over channels are 16 matrix products, with 16 multiplications for 4 results
+//! instead of 36. Patches and sums of one block of tiles at a time lie in scratch memory that the caches hold.
+//!
+//! `sliding.rs` recognises what can be computed so, `transform.rs` holds the transforms, `blocks.rs` chooses the blocks, `tiles.rs`
+//! loops over the tiles, `emit.rs` writes the kernels.
+
+mod blocks;
+mod emit;
+mod gradient;
+mod gradient_kernels;
+mod product;
+mod sliding;
+mod tiles;
+mod transform;
+
+use super::choose::Tiling;
+use super::{Contraction, Recipe, Source, Stage, Work};
+use crate::kernel::Access;
+use crate::target::Target;
+use blocks::{Blocks, Shared};
+pub(super) use gradient::{Gradient, Step as GradientStep};
+use sliding::Sliding;
+
+/// Elements of a transformed patch or kernel.
+const ELEMENTS: usize = 16;
+/// Results of a tile along each axis.
+const TILE: usize = 2;
+
+/// A convolution in blocks of tiles by blocks of features.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Winograd {
+    sliding: Sliding,
+    blocks: Blocks,
+    /// Patches by weights to sums for one block. The right operand lies in panels.
+    product: Tiling,
+    /// Estimated cycles.
+    cycles: f64,
+}
+
+/// What one stage does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Buffers: left, patches.
+    Patches,
+    /// Buffers: right, weights.
+    Weights,
+    /// Buffers: left (or all patches), right (or all weights), scratch for what the tasks transform, sums.
+    Results,
+}
+
+impl Winograd {
+    /// Fast ways to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What is computed
+    /// once of the left and the right operand costs the given parts of its cycles.
+    pub fn of(contraction: &Contraction, once: [f64; 2], target: &Target) -> Vec<Winograd> {
+        blocks::choose(contraction, once, target)
+    }
+
+    /// Estimated cycles.
+    pub fn cycles(&self) -> f64 {
+        self.cycles
+    }
+
+    /// Adds the stages that compute the results from the operands as they lie.
+    pub fn stages(self, recipe: &mut Recipe, [left, right]: [Source; 2]) {
+        let flops = self.sliding.flops();
+        let [prepared, own, sums] = self.blocks.scratch().map(|elements| recipe.scratch(elements));
+        let (step, before, operands) = match self.blocks.shared {
+            Shared::Tiles => (Step::Weights, right, [left, prepared]),
+            Shared::Features => (Step::Patches, left, [prepared, right]),
+        };
+        let way = Box::new(self);
+        recipe.stage([before], Some(prepared), 0, Work::Winograd(way.clone(), step));
+        let reads = operands.map(|source| (source, Access::Read));
+        let buffers = reads.into_iter().chain([own, sums].map(|scratch| (scratch, Access::ReadWrite))).collect();
+        recipe.stages.push(Stage { buffers, results: true, flops, work: Work::Winograd(way, Step::Results) });
+    }
+}
+
+impl Step {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Patches => "patches",
+            Step::Weights => "weights",
+            Step::Results => "winograd",
+        }
+    }
+}

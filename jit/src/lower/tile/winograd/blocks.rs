@@ -1,0 +1,196 @@
+//! Chooses the blocks of a [`Winograd`] way: what a block of tiles and of features holds, and which of the operands the
+//! tasks transform themselves. It estimates cycles; it knows no kernels.
+
+use super::super::Contraction;
+use super::product::{apart, panels, product};
+use super::{ELEMENTS, Sliding, TILE, Winograd};
+use crate::lower::divisor;
+use crate::target::Target;
+
+/// Elements of scratch memory, at most.
+const SCRATCH: usize = 2 << 20;
+/// Tasks, at most: each has scratch memory of its own.
+pub(super) const TASKS: usize = 8;
+/// Tasks from which on threads share the work.
+pub(super) const SHARED: usize = 4;
+/// How much dearer work is that can not be shared.
+pub(super) const ALONE: f64 = 1.3;
+/// Tiles of a block, about, at most and at least.
+const TILES: usize = 256;
+const FEW: usize = 12;
+/// Blocks that are looked at closely.
+pub(super) const CLOSELY: usize = 3;
+/// Cycles to transform a vector of patches.
+pub(super) const PATCHES: f64 = 22.0;
+/// Cycles to transform a vector of weights (one whose lanes lie apart takes more), and of sums.
+const WEIGHTS: f64 = 30.0;
+const RESULTS: f64 = 20.0;
+/// Cycles that an element takes that passes between registers and the second-level cache, or a farther one.
+const NEAR: f64 = 0.04;
+const FAR: f64 = 0.2;
+
+/// The sizes of blocks. Patches of a block lie as `[element, tile, channel]`, its sums as `[element, tile, feature]`, the
+/// weights of a block of features as `[element, panel, channel, feature of the panel]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Blocks {
+    /// What the tasks share out, and transform while they use it; the other operand is transformed before.
+    pub shared: Shared,
+    /// Tasks, along each axis that is shared out.
+    pub tasks: [usize; 2],
+    /// Images of a block.
+    pub images: usize,
+    /// Rows of tiles of a block.
+    pub rows: usize,
+    /// Features of a block; they divide the features.
+    pub features: usize,
+    /// Features of a panel.
+    pub panel: usize,
+    /// The number of blocks of tiles and of features.
+    pub count: [usize; 2],
+    /// The distance from element to element of a block's patches, weights and sums.
+    pub patches: usize,
+    pub weights: usize,
+    pub sums: usize,
+}
+
+/// See [`Blocks::shared`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shared {
+    /// Images and rows of tiles.
+    Tiles,
+    /// Blocks of features.
+    Features,
+}
+
+/// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are looked
+/// at closely.
+pub(super) fn choose(contraction: &Contraction, once: [f64; 2], target: &Target) -> Vec<Winograd> {
+    let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
+    let [images, _, height, width] = sliding.kept;
+    let mut candidates: Vec<(f64, Blocks)> = Vec::new();
+    for features in feature_blocks(sliding.kept[1], target) {
+        for size in tile_blocks([images, height, width]) {
+            for shared in [Shared::Tiles, Shared::Features] {
+                let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
+                let elements = ELEMENTS * size.0 * size.1 * sliding.kept[3].div_ceil(TILE) * features;
+                let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
+                candidates.push((blocks.estimate(&sliding, ideal, once, target), blocks));
+            }
+        }
+    }
+    candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
+        let rows = (blocks.tiles(&sliding), sliding.channels);
+        let depth = (sliding.channels, 1);
+        let (product, panel) = product(blocks.patches, rows, blocks.features, depth, target)?;
+        let size = (blocks.images, blocks.rows);
+        let blocks = Blocks::new(&sliding, blocks.shared, size, blocks.features, panel);
+        let cycles = blocks.estimate(&sliding, product.cycles, once, target);
+        Some(Winograd { sliding: sliding.clone(), blocks, product, cycles })
+    });
+    closely.collect()
+}
+
+/// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.
+pub(super) fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
+    let fits = |size: &usize| features.is_multiple_of(*size) && size.is_multiple_of(2 * target.lanes);
+    let fractions = (1..8).map(|halvings| features >> halvings).filter(fits);
+    [features].into_iter().chain(fractions).collect()
+}
+
+/// Images and rows of tiles of a block: some rows of one image, or whole images. All blocks are equal, so that one product
+/// does for all.
+pub(super) fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
+    let (rows, columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
+    let divisors = |count: usize| (1..=count).filter(move |size| count.is_multiple_of(*size));
+    let parts = divisors(rows).filter(|&part| part < rows).map(|part| (1, part));
+    let mut blocks: Vec<(usize, usize)> = parts.chain(divisors(images).map(|count| (count, rows))).collect();
+    let (least, most) = (FEW.min(images * rows * columns), TILES.max(columns));
+    blocks.retain(|&(images, rows)| (least..=most).contains(&(images * rows * columns)));
+    blocks
+}
+
+/// Cycles in which 16 times so many elements pass between registers and the cache that holds them and those beside them.
+pub(super) fn passing(elements: usize, beside: usize, target: &Target) -> f64 {
+    let near = 4 * ELEMENTS * (elements + beside) <= target.l2_bytes / 4 * 3;
+    (ELEMENTS * elements) as f64 * if near { NEAR } else { FAR }
+}
+
+/// Tasks along images and along rows, in whole blocks.
+pub(super) fn tile_tasks([images, height, _]: [usize; 3], block: (usize, usize), most: usize) -> [usize; 2] {
+    let whole = |extent: usize, size: usize, tasks: usize| match extent.is_multiple_of(size) {
+        true => divisor(extent / size, tasks),
+        false => 1,
+    };
+    let along = whole(images, block.0, most);
+    [along, whole(height, TILE * block.1, most / along)]
+}
+
+impl Blocks {
+    fn new(sliding: &Sliding, shared: Shared, (images, rows): (usize, usize), features: usize, panel: usize) -> Blocks {
+        let [all_images, all_features, height, width] = sliding.kept;
+        let tiles = images * rows * width.div_ceil(TILE);
+        let (high, feature_blocks) = (height.div_ceil(TILE * rows), all_features / features);
+        let tasks = match shared {
+            Shared::Tiles => tile_tasks([all_images, height, width], (images, rows), TASKS),
+            Shared::Features => [divisor(feature_blocks, TASKS), 1],
+        };
+        Blocks {
+            shared,
+            tasks,
+            images,
+            rows,
+            features,
+            panel,
+            count: [all_images.div_ceil(images) * high, feature_blocks],
+            patches: apart(tiles * sliding.channels),
+            weights: panels(sliding.channels, features, panel),
+            sums: apart(tiles * features),
+        }
+    }
+
+    /// Tiles of a block.
+    fn tiles(&self, sliding: &Sliding) -> usize {
+        self.images * self.rows * sliding.kept[3].div_ceil(TILE)
+    }
+
+    /// Elements of scratch memory: of the operand that is transformed before, of what the tasks transform, of their sums.
+    pub fn scratch(&self) -> [usize; 3] {
+        let (before, own) = match self.shared {
+            Shared::Tiles => (self.count[1] * self.weights, self.patches),
+            Shared::Features => (self.count[0] * self.patches, self.weights),
+        };
+        let tasks = self.tasks[0] * self.tasks[1];
+        [before, tasks * own, tasks * self.sums].map(|elements| ELEMENTS * elements)
+    }
+
+    /// Estimated cycles, of which the product of one block takes so many; `once` as in [`Winograd::of`].
+    fn estimate(&self, sliding: &Sliding, product: f64, once: [f64; 2], target: &Target) -> f64 {
+        let lanes = target.lanes;
+        let [images, features, height, width] = sliding.kept;
+        let tiles = (images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
+        let vectors = |count: usize| count.div_ceil(lanes) as f64;
+        let gather = if sliding.right.1[3] == 1 { 0.0 } else { (9 * 2 * lanes) as f64 };
+        let patches = tiles * vectors(sliding.channels) * PATCHES;
+        let weights = sliding.channels as f64 * vectors(features) * (WEIGHTS + gather);
+        let results = tiles * vectors(features) * RESULTS;
+        // An operand passes once when it is written, and when it is read once for each block of the other one; the sums of a
+        // block pass twice.
+        let passing = |elements: usize, beside: usize| passing(elements, beside, target);
+        let (count, own, other) = match self.shared {
+            Shared::Tiles => (self.count, self.patches, self.weights),
+            Shared::Features => ([self.count[1], self.count[0]], self.weights, self.patches),
+        };
+        let all = count[1] * other;
+        let transforms = match self.shared {
+            Shared::Tiles => patches + once[1] * (weights + passing(all, all)),
+            Shared::Features => weights + once[0] * (patches + passing(all, all)),
+        };
+        let each = passing(own, self.sums) * (1 + count[1]) as f64 + passing(all, own + self.sums);
+        let sums = 2.0 * passing(self.sums, own.min(other));
+        let blocks = (count[0] * count[1]) as f64;
+        let alone = if self.tasks[0] * self.tasks[1] < SHARED { ALONE } else { 1.0 };
+        alone * (blocks * (product + sums) + transforms + results + count[0] as f64 * each)
+    }
+}

@@ -1,0 +1,78 @@
+//! Winograd's way: drawn shapes, what it costs in precision, where it is chosen.
+
+use kiln_graph::{Op, Shape};
+use kiln_jit::lower::tile::{Recipe, recipe, recipes, wanted};
+use kiln_jit::target::Target;
+
+use super::{By, Runs, cases, check, naive, number, operand, operations, run};
+
+/// Its kinds of stages.
+pub const KINDS: [&str; 7] =
+    ["patches", "transform", "weights", "winograd", "winograd gradient", "winograd parts", "winograd sum"];
+
+/// How many drawn convolutions are looked at.
+const DRAWN: usize = 6;
+
+pub fn is_one(recipe: &Recipe) -> bool {
+    recipe.stages.iter().any(|stage| stage.kind().starts_with("winograd"))
+}
+
+#[test]
+fn windows_of_drawn_shapes() {
+    let operations = cases::random_windows(DRAWN).flat_map(|case| operations(&case));
+    operations.for_each(|(op, shapes, output)| check(&op, shapes, output, Runs::Small));
+}
+
+/// Of an operation the root mean square and the largest error, in units of the root mean square result, by Winograd's way
+/// and by the definition in f32.
+fn errors(op: &Op, shapes: [Shape; 2], output: Shape) -> [(f64, f64); 2] {
+    let target = Target::with_lanes(4);
+    let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
+    let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
+    let [left, right, result] = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
+    let operands = [&operand(shapes[0], &left), &operand(shapes[1], &right)];
+    let result = operand(output, &result);
+    let mut recipes = recipes(op, operands[0], operands[1], output, &target).expect("a contraction");
+    recipes.sort_by_key(|recipe| !is_one(recipe));
+    let size = (expected.iter().map(|(value, _)| value * value).sum::<f64>() / expected.len() as f64).sqrt();
+    [&recipes[0], &recipes[recipes.len() - 1]].map(|recipe| {
+        let found = run(recipe, By::Interpreter, operands, [&values[0], &values[1]], &result, &target);
+        let error = |(found, (expected, _)): (f32, &(f64, f64))| (f64::from(found) / 2.0 - expected) / size;
+        let errors: Vec<f64> = found.into_iter().zip(&expected).map(error).collect();
+        let square = errors.iter().map(|error| error * error).sum::<f64>() / errors.len() as f64;
+        (square.sqrt(), errors.iter().fold(0.0, |most, error| error.abs().max(most)))
+    })
+}
+
+/// Random data; the transforms cost at most one bit of precision, and shorter sums gain some.
+#[test]
+fn errors_are_about_those_of_the_definition() {
+    for channels in [8, 32] {
+        let case = cases::window([2, channels, 8, 8], 16, [(1, 1), (1, 1)]);
+        for (op, shapes, output) in operations(&case) {
+            let [winograd, direct] = errors(&op, shapes, output);
+            println!("{channels} channels, {op:?}: {winograd:?} by Winograd, {direct:?} directly");
+            assert!(winograd.0 <= 2.0 * direct.0 && winograd.1 <= 2.0 * direct.1, "{op:?}: {winograd:?}, {direct:?}");
+        }
+    }
+}
+
+/// Which way is chosen depends on what it is estimated to cost.
+#[test]
+fn large_convolutions_go_by_winograd_and_small_ones_do_not() {
+    let cases = [
+        ([16, 64, 32, 32], 64, true),
+        ([16, 256, 8, 8], 256, true),
+        ([16, 512, 4, 4], 512, true),
+        ([1, 1, 4, 4], 1, false),
+    ];
+    for (input, features, expected) in cases {
+        let case = cases::window(input, features, [(1, 1), (1, 1)]);
+        for (op, shapes, output) in operations(&case) {
+            let [left, right, _] = wanted(&op, shapes[0], shapes[1], output).expect("a contraction");
+            let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
+            let recipe = recipe(&op, &operands[0], &operands[1], output, &Target::with_lanes(8));
+            assert_eq!(is_one(&recipe.expect("a contraction")), expected, "{op:?} of {input:?}, {features} features");
+        }
+    }
+}
