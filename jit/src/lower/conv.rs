@@ -163,33 +163,41 @@ pub(super) fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operan
 }
 
 /// Each place of the output gradient, times the weight, is added to the places of the input that its window covers. Rows
-/// are pixels of the output; sums over output channels.
+/// are pixels of the output; sums over output channels. The kernel elements along the last axis and the input channels are one
+/// axis where they meet neighbouring places: channel `c` of the pixel that element `k` meets lies where channel
+/// `k * channels + c` of the window's first pixel would.
 fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);
     let features = weight.shape.dim(0) / conv.groups;
+    let last = rank - 1;
+    let joined = conv.groups == 1 && sliding.dilation[last - 2] == 1 && w(last) == w(1) * channels as i64;
+    let side_by_side = if joined { channels * weight.shape.dim(last) } else { channels };
     let mut axes = vec![
         kept(output.dim(0), y(0), 0),
         kept(conv.groups, y(1) * features as i64, w(0) * features as i64),
-        kept(channels, 0, w(1)),
+        kept(side_by_side, 0, w(1)),
         reduced(features, y(1), w(0)),
     ];
     let mut places = vec![along(&[(0, 1)]), along(&[(1, channels as i64), (2, 1)])];
     for axis in 2..rank {
-        let terms =
-            vec![(axes.len(), sliding.stride[axis - 2] as i64), (axes.len() + 1, sliding.dilation[axis - 2] as i64)];
-        places.push(Coordinate { offset: -(sliding.padding[axis - 2].0 as i64), terms });
+        let mut terms = vec![(axes.len(), sliding.stride[axis - 2] as i64)];
         axes.push(kept(gradient.shape.dim(axis), y(axis), 0));
-        axes.push(kept(weight.shape.dim(axis), 0, w(axis)));
+        if axis != last || !joined {
+            terms.push((axes.len(), sliding.dilation[axis - 2] as i64));
+            axes.push(kept(weight.shape.dim(axis), 0, w(axis)));
+        }
+        places.push(Coordinate { offset: -(sliding.padding[axis - 2].0 as i64), terms });
     }
     let (left, right) = (gradient.layout.offset as i64, weight.layout.offset as i64);
     let contraction = Contraction { axes, left, right, output: places, fast: 1 };
     let halo = input_halo(conv, output, &weight.shape.dims()[2..], &gradient.shape.dims()[2..]);
     let dense = || channels_last(rank, Halo::default());
+    let order = (2..last).chain([0, last, 1]).collect();
     Lowered {
         contractions: vec![contraction],
-        wanted: [dense(), kernel_first(rank, 0, 1), dense()],
+        wanted: [dense(), Wanted { order, halo: Halo::default() }, dense()],
         spread: Some(halo),
     }
 }
