@@ -219,8 +219,8 @@ impl Update {
 
         let mut states = States::new();
         let session = Session::new(Arc::new(program), &mut states, Arc::new(Pool::new(settings.threads)))?;
-        for (name, value) in adam.initial_state(&[("parameter".to_string(), shape)]) {
-            states.write(&name, value.view())?;
+        for (name, shape, value) in adam.initial_state(&[("parameter".to_string(), shape)]) {
+            states.write(&name, ArrayD::from_elem(shape.dims(), value).view())?;
         }
         states.write("parameter", parameter.view().into_dyn())?;
         states.write("gradient", gradient.view().into_dyn())?;

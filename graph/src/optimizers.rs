@@ -6,8 +6,6 @@ mod minimize;
 mod rmsprop;
 mod sgd;
 
-use ndarray::{ArrayD, IxDyn};
-
 pub use adam::{Adam, AdamW};
 pub use minimize::Optimization;
 pub use rmsprop::RMSprop;
@@ -34,8 +32,9 @@ pub trait Optimizer {
     /// recorded as errors.
     fn apply<'g>(&self, g: &'g Builder, parameters: &[(String, Value<'g>)], gradients: &[Value<'g>]);
 
-    /// The optimizer's states before the first step, by name, for parameters of the given names and shapes.
-    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, ArrayD<f32>)>;
+    /// The optimizer's states before the first step, for parameters of the given names and shapes: of each its name, its shape
+    /// and the number that all its elements are.
+    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, Shape, f32)>;
 
     /// The learning rate before anybody sets another one.
     fn learning_rate(&self) -> f64;
@@ -70,14 +69,13 @@ fn moment_name(parameter: &str, name: &str) -> String {
 }
 
 /// The initial values of an optimizer's states: the rate, the step counter if there is one, and zeros for each moment.
-fn initial(rate: f64, counts: bool, moments: &[&str], parameters: &[(String, Shape)]) -> Vec<(String, ArrayD<f32>)> {
-    let scalar = |value: f64| ArrayD::from_elem(IxDyn(&[]), value as f32);
-    let mut states = vec![(LEARNING_RATE.to_owned(), scalar(rate))];
+fn initial(rate: f64, counts: bool, moments: &[&str], parameters: &[(String, Shape)]) -> Vec<(String, Shape, f32)> {
+    let mut states = vec![(LEARNING_RATE.to_owned(), Shape::SCALAR, rate as f32)];
     if counts {
-        states.push((STEP.to_owned(), scalar(0.0)));
+        states.push((STEP.to_owned(), Shape::SCALAR, 0.0));
     }
     for (parameter, shape) in parameters {
-        let zeros = |name: &&str| (moment_name(parameter, name), ArrayD::zeros(IxDyn(shape.dims())));
+        let zeros = |name: &&str| (moment_name(parameter, name), *shape, 0.0);
         states.extend(moments.iter().map(zeros));
     }
     states

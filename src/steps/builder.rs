@@ -39,8 +39,8 @@ impl<M: Steps> StepTrainerBuilder<M> {
         }
         // Only now are all states there.
         programs.write_parameters(&model)?;
-        for (name, value) in model.optimizers().iter().flat_map(|optimizer| optimizer.initial_state()) {
-            programs.initialise(&name, value.view())?;
+        for optimizer in model.optimizers() {
+            programs.fill(optimizer.initial_state())?;
         }
         Ok(StepTrainer { model, settings, programs, classes, labels: Vec::new() }.into())
     }

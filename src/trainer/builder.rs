@@ -109,7 +109,8 @@ where
         let Settings { batch, seed, .. } = settings;
         programs.get(TRAIN, batch, || train_graph(&model, &loss, &optimizer, batch, seed))?;
         programs.write_parameters(&model)?;
-        for (name, value) in optimization(&model, &optimizer).initial_state().into_iter().chain(loss.states()) {
+        programs.fill(optimization(&model, &optimizer).initial_state())?;
+        for (name, value) in loss.states() {
             programs.initialise(&name, value.view())?;
         }
         Ok(Trainer { model, loss, optimizer, settings, programs, targets: Vec::with_capacity(settings.batch) })

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::{Optimization, Optimizer};
-use kiln_graph::{Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Type, Value, optimize};
+use kiln_graph::{
+    Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
+};
 use kiln_jit::{CompileOptions, Plan, Program, Session, States};
 use kiln_runtime::Pool;
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD};
 
 use super::error::TrainError;
 use crate::report::Profile;
@@ -188,6 +190,15 @@ impl Programs {
     pub fn initialise(&mut self, name: &str, value: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
         if self.states.layout(name).is_some() {
             self.states.write(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Sets states that no program has run with yet, each to one number everywhere, if a program uses it.
+    pub fn fill(&mut self, states: Vec<(String, Shape, f32)>) -> Result<(), TrainError> {
+        // States come into being full of zeros.
+        for (name, shape, value) in states.into_iter().filter(|(.., value)| value.to_bits() != 0) {
+            self.initialise(&name, ArrayD::from_elem(shape.dims(), value).view())?;
         }
         Ok(())
     }

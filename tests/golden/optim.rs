@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::optimizers::{Adam, AdamW, Optimizer, RMSprop, Sgd};
-use kiln_graph::{Builder, Value};
-use ndarray::{Axis, stack};
+use kiln_graph::{Builder, Shape, Value};
+use ndarray::{ArrayD, Axis, stack};
 
 use crate::case::{Array, Attributes, Case, Refusal};
 use crate::engine::{Engine, Session};
@@ -57,7 +57,8 @@ pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>
 pub fn initial<'g>(optimizer: &dyn Optimizer, parameters: &[(String, Value<'g>)]) -> BTreeMap<String, Array> {
     let shapes: Vec<_> = parameters.iter().map(|(name, value)| (name.clone(), value.shape())).collect();
     let states = optimizer.initial_state(&shapes).into_iter();
-    states.map(|(name, value)| (name, Array::Float(value.mapv(f64::from)))).collect()
+    let filled = |shape: Shape, value: f32| Array::Float(ArrayD::from_elem(shape.dims(), f64::from(value)));
+    states.map(|(name, shape, value)| (name, filled(shape, value))).collect()
 }
 
 /// Stacks one array per step.

@@ -1,7 +1,5 @@
 //! Adam, and AdamW, which differs in its weight decay.
 
-use ndarray::ArrayD;
-
 use super::{LEARNING_RATE, Optimizer, count_step, initial, moment, penalized, scalar_state};
 use crate::build::{Builder, Value};
 use crate::graph::Stage;
@@ -67,7 +65,7 @@ impl Settings {
         }
     }
 
-    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, ArrayD<f32>)> {
+    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, Shape, f32)> {
         let moments = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
         initial(self.lr, true, &moments[..if self.amsgrad { 3 } else { 2 }], parameters)
     }
@@ -157,7 +155,7 @@ macro_rules! adams {
                 self.settings.apply(Decay::$decay, g, parameters, gradients);
             }
 
-            fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, ArrayD<f32>)> {
+            fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, Shape, f32)> {
                 self.settings.initial_state(parameters)
             }
 

@@ -1,8 +1,6 @@
 //! An optimizer's hold on a part of a model: differentiating a loss and updating that part, within a program that may do
 //! other things before and after. Knows no particular optimizer.
 
-use ndarray::ArrayD;
-
 use super::Optimizer;
 use crate::build::{Builder, GraphError, Value};
 use crate::graph::Type;
@@ -51,10 +49,10 @@ impl<'a> Optimization<'a> {
         if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) }
     }
 
-    /// Its states before the first step, by their full names.
-    pub fn initial_state(&self) -> Vec<(String, ArrayD<f32>)> {
+    /// Its states before the first step, by their full names: of each its shape and the number that all its elements are.
+    pub fn initial_state(&self) -> Vec<(String, Shape, f32)> {
         let states = self.rule.initial_state(&self.parameters);
-        states.into_iter().map(|(name, value)| (self.state(&name), value)).collect()
+        states.into_iter().map(|(name, shape, value)| (self.state(&name), shape, value)).collect()
     }
 
     /// PyTorch's `zero_grad()`, `loss.backward()`, `step()`: records the update of the parameters by the gradients of the

@@ -1,7 +1,5 @@
 //! RMSprop.
 
-use ndarray::ArrayD;
-
 use super::{LEARNING_RATE, Optimizer, initial, moment, penalized, scalar_state};
 use crate::build::{Builder, Value};
 use crate::graph::Stage;
@@ -117,7 +115,7 @@ impl Optimizer for RMSprop {
         }
     }
 
-    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, ArrayD<f32>)> {
+    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, Shape, f32)> {
         let kept = [(true, "square_avg"), (self.centered, "grad_avg"), (self.momentum > 0.0, "momentum_buffer")];
         let moments: Vec<&str> = kept.into_iter().filter(|(there, _)| *there).map(|(_, name)| name).collect();
         initial(self.lr, false, &moments, parameters)

@@ -1,7 +1,5 @@
 //! Stochastic gradient descent.
 
-use ndarray::ArrayD;
-
 use super::{LEARNING_RATE, Optimizer, count_step, initial, moment, penalized, scalar_state};
 use crate::build::{Builder, Value};
 use crate::graph::Stage;
@@ -105,7 +103,7 @@ impl Optimizer for Sgd {
         }
     }
 
-    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, ArrayD<f32>)> {
+    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, Shape, f32)> {
         let moments: &[&str] = if self.momentum != 0.0 { &["momentum_buffer"] } else { &[] };
         initial(self.lr, self.counts(), moments, parameters)
     }

@@ -2,6 +2,7 @@
 //! first program to use it has planned, shared by all programs of a model.
 
 use std::collections::HashMap;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{DType, Shape, Type};
@@ -10,6 +11,9 @@ use ndarray::{ArrayD, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, IxDyn,
 
 use super::copy::copy;
 use crate::plan::Layout;
+
+/// Elements of the smallest page of memory.
+const PAGE: usize = 1024;
 
 /// The states of a model, by name. A state is made by the first [`Session`](super::Session) that uses it, full of zeros.
 #[derive(Debug, Default)]
@@ -179,7 +183,10 @@ impl States {
             return Ok(position);
         }
         self.entries.push(Entry { name: name.to_owned(), ty, layout });
-        self.buffers.push(Buffer::zeroed(layout.elements));
+        let mut buffer = Buffer::zeroed(layout.elements);
+        // Programs read a state before they write it: the system would give each page twice, for the read and for the write.
+        buffer.i32_mut().iter_mut().step_by(PAGE).for_each(|element| *element = black_box(0));
+        self.buffers.push(buffer);
         self.written.push(Time::default());
         let position = self.entries.len() - 1;
         self.positions.insert(name.to_owned(), position);
