@@ -12,8 +12,9 @@ use kiln::{TargetElement, Targets};
 use ndarray::{Array1, ArrayD};
 use serde_json::Value;
 
+use crate::adversaries::{DcGan, DcGanTrainer};
 use crate::measure::{Contender, Settings, measure};
-use crate::networks::{DcGan, DcGanTrainer, Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes};
+use crate::networks::{Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes};
 use crate::numbers::{initialise, input, labels, uniform};
 
 /// What is measured of a case.

@@ -9,6 +9,7 @@
 //! times of single kernels, to the standard error output. The losses are
 //! compared with PyTorch's (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
 
+mod adversaries;
 mod cases;
 mod measure;
 mod networks;

@@ -50,18 +50,36 @@ fn long(axes: &[Axis], reduce: bool, left: bool, right: bool) -> Vec<usize> {
     (0..axes.len()).filter(|&a| axes[a].extent != 1 && role(&axes[a])).collect()
 }
 
-/// Takes the pairs of a place and an element of a kernel that move the left operand alike, or the other way round; that of
-/// the larger distance first.
-fn pairs(axes: &[Axis], places: &mut Vec<usize>, kernels: &mut Vec<usize>) -> Vec<(usize, usize)> {
-    let mut pairs = Vec::new();
-    kernels.retain(|&kernel| {
-        let moves = |place: &usize| axes[*place].left.abs() == axes[kernel].left.abs();
-        let place = places.iter().position(moves).filter(|_| axes[kernel].extent == KERNEL);
-        pairs.extend(place.map(|at| (places.remove(at), kernel)));
-        place.is_none()
-    });
-    pairs.sort_by_key(|&(place, _)| -axes[place].left.abs());
-    pairs
+/// What the axes of a contraction are that slides a kernel over two of them.
+struct Roles {
+    /// Pairs of a place and an element of the kernel that move the left operand alike, or the other way round; that of the
+    /// larger distance first.
+    rows: (usize, usize),
+    columns: (usize, usize),
+    features: usize,
+    images: Option<usize>,
+    channels: Option<usize>,
+}
+
+impl Roles {
+    /// `None` where there are not two such pairs, where more than images is left of the places and more than channels of the
+    /// elements, or where the operands vary along axes that are neither.
+    fn of(axes: &[Axis], mut places: Vec<usize>, mut elements: Vec<usize>) -> Option<Roles> {
+        let mut pairs = Vec::new();
+        elements.retain(|&element| {
+            let moves = |place: &usize| axes[*place].left.abs() == axes[element].left.abs();
+            let place = places.iter().position(moves).filter(|_| axes[element].extent == KERNEL);
+            pairs.extend(place.map(|at| (places.remove(at), element)));
+            place.is_none()
+        });
+        pairs.sort_by_key(|&(place, _)| -axes[place].left.abs());
+        let (&[rows, columns], &[features]) = (&pairs[..], &long(axes, false, false, true)[..]) else { return None };
+        let others = [(false, true, true), (true, true, false), (true, false, true)];
+        let others = others.into_iter().any(|(reduce, left, right)| !long(axes, reduce, left, right).is_empty());
+        let alone = places.len() <= 1 && elements.len() <= 1 && !others;
+        let (images, channels) = (places.first().copied(), elements.first().copied());
+        alone.then_some(Roles { rows, columns, features, images, channels })
+    }
 }
 
 /// The output's coordinates over renamed axes.
@@ -85,17 +103,9 @@ impl Sliding {
     /// `None` where the contraction is none, or where the channels of the left operand are no neighbours in memory.
     pub fn of(contraction: &Contraction) -> Option<Sliding> {
         let axes = &contraction.axes;
-        // A kernel element moves the left operand as a place of the output does, or the other way round.
-        let (mut places, mut reduced) = (long(axes, false, true, false), long(axes, true, true, true));
-        let pairs = pairs(axes, &mut places, &mut reduced);
-        let (&[rows, columns], &[features]) = (&pairs[..], &long(axes, false, false, true)[..]) else { return None };
-        let others = [(false, true, true), (true, true, false), (true, false, true)];
-        let others = others.into_iter().any(|(reduce, left, right)| !long(axes, reduce, left, right).is_empty());
-        if places.len() > 1 || reduced.len() > 1 || others {
-            return None;
-        }
-        let images = places.first().map_or(ONE, |&a| axes[a]);
-        let channels = reduced.first().map_or(ONE, |&a| axes[a]);
+        let (places, elements) = (long(axes, false, true, false), long(axes, true, true, true));
+        let Roles { rows, columns, features, images: image, channels } = Roles::of(axes, places, elements)?;
+        let [images, channels] = [image, channels].map(|axis| axis.map_or(ONE, |axis| axes[axis]));
         let (mut left, mut right) = (contraction.left, contraction.right);
         let kernel = [rows, columns].map(|(place, kernel)| {
             let (place, kernel) = (axes[place], axes[kernel]);
@@ -106,7 +116,7 @@ impl Sliding {
             right += (KERNEL - 1) as i64 * kernel.right;
             -kernel.right
         });
-        let renamed = [places.first().copied(), Some(features), Some(rows.0), Some(columns.0)];
+        let renamed = [image, Some(features), Some(rows.0), Some(columns.0)];
         let lanes = contraction.lanes(features);
         (channels.left == 1 && lanes.is_some()).then_some(Sliding {
             kept: [images.extent, axes[features].extent, axes[rows.0].extent, axes[columns.0].extent],
@@ -117,9 +127,7 @@ impl Sliding {
             lanes,
         })
     }
-}
 
-impl Sliding {
     /// Floating-point operations of the sums as they are defined, which is what users count; a multiply-add counts as 2.
     pub fn flops(&self) -> u64 {
         let products = KERNEL * KERNEL * self.channels * self.kept.iter().product::<usize>();
@@ -136,19 +144,14 @@ impl Correlation {
     /// `None` where the contraction is none, or where channels or features are no neighbours in memory.
     pub fn of(contraction: &Contraction) -> Option<Correlation> {
         let axes = &contraction.axes;
-        let (mut kept, mut places) = (long(axes, false, true, false), long(axes, true, true, true));
-        let pairs = pairs(axes, &mut places, &mut kept);
-        let (&[rows, columns], &[features]) = (&pairs[..], &long(axes, false, false, true)[..]) else { return None };
-        let others = [(false, true, true), (true, true, false), (true, false, true)];
-        let others = others.into_iter().any(|(reduce, left, right)| !long(axes, reduce, left, right).is_empty());
-        let alike = [rows, columns].iter().all(|&(place, kernel)| axes[place].left == axes[kernel].left);
-        if places.len() > 1 || kept.len() > 1 || others || !alike {
+        let (places, elements) = (long(axes, true, true, true), long(axes, false, true, false));
+        let Roles { rows, columns, features, images, channels: channel } = Roles::of(axes, places, elements)?;
+        if [rows, columns].iter().any(|&(place, element)| axes[place].left != axes[element].left) {
             return None;
         }
-        let images = places.first().map_or(ONE, |&a| axes[a]);
-        let channels = kept.first().map_or(ONE, |&a| axes[a]);
+        let [images, channels] = [images, channel].map(|axis| axis.map_or(ONE, |axis| axes[axis]));
         let (y, x) = (axes[rows.0], axes[columns.0]);
-        let renamed = [Some(rows.1), Some(columns.1), kept.first().copied(), Some(features)];
+        let renamed = [Some(rows.1), Some(columns.1), channel, Some(features)];
         let lanes = contraction.lanes(features);
         (channels.left == 1 && axes[features].right == 1 && lanes.is_some()).then_some(Correlation {
             reduced: [images.extent, y.extent, x.extent],
