@@ -29,7 +29,7 @@ mod print;
 use crate::graph::NodeId;
 
 pub use parse::{ParseError, Problem, Source, parse, read};
-pub use print::{annotate, print};
+pub use print::{annotate, operation, print};
 
 /// A line of a printed graph, as what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

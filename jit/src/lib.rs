@@ -10,8 +10,9 @@ pub mod machine;
 pub mod plan;
 pub mod program;
 pub mod target;
+pub mod tune;
 
 pub use machine::Machine;
-pub use plan::{Plan, PlanError};
+pub use plan::{Choice, Choices, Plan, PlanError};
 pub use program::{CompileError, CompileOptions, Program, RunError, Session, Snapshot, StateError, States};
 pub use target::Target;

@@ -11,6 +11,7 @@ mod layout;
 mod masks;
 mod merge;
 mod print;
+mod recipes;
 
 use std::collections::HashMap;
 
@@ -20,6 +21,7 @@ use kiln_graph::{Graph, Role, Type};
 use crate::emit::EmitterKind;
 use crate::kernel::Kernel;
 use crate::target::Target;
+pub use recipes::{Choice, Choices, Contracted};
 
 /// Why a graph can not be planned.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -34,12 +36,26 @@ pub enum PlanError {
     },
 }
 
-/// Plans a graph for a target. States that other programs share lie as `state_layouts` says (by name); the plan chooses
-/// the others' layouts, which are then found in [`Plan::inputs`].
+/// As [`plan_by`], where nothing was measured.
 ///
 /// # Errors
 /// A given layout that does not fit its state.
 pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layout>) -> Result<Plan, PlanError> {
+    plan_by(graph, target, state_layouts, &Choices::new())
+}
+
+/// Plans a graph for a target. States that other programs share lie as `state_layouts` says (by name); the plan chooses
+/// the others' layouts, which are then found in [`Plan::inputs`]. Contractions are computed as the choices say, the others in the
+/// way that is estimated to be the fastest.
+///
+/// # Errors
+/// A given layout that does not fit its state.
+pub fn plan_by(
+    graph: &Graph,
+    target: &Target,
+    state_layouts: &HashMap<String, Layout>,
+    choices: &Choices,
+) -> Result<Plan, PlanError> {
     for input in graph.inputs.iter().filter(|input| input.role == Role::State) {
         let ty = graph.ty(input.node);
         if state_layouts.get(&input.name).is_some_and(|layout| !layout.holds(ty.shape)) {
@@ -50,7 +66,7 @@ pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layo
     let graph = assemble::isolate_roots(&graph);
     let fusion = fuse::fuse(&graph);
     let layouts = layout::layouts(&graph, &fusion, state_layouts);
-    Ok(assemble::assemble(&graph, &fusion, &layouts, target))
+    Ok(assemble::assemble(&graph, &fusion, &layouts, target, choices))
 }
 
 /// A compiled graph before emission.
@@ -67,6 +83,8 @@ pub struct Plan {
     /// So many of the first calls read nothing but states that no call writes. What they compute (weights in the order in
     /// which tiles read them, factors of a batch norm) is kept: they run again only once one of these states has changed.
     pub prologue: usize,
+    /// The distinct contractions and how each is computed, in the order of their first calls.
+    pub contractions: Vec<Contracted>,
     /// Every place in memory that a call may name.
     pub slots: Vec<Slot>,
     /// Bytes of the arena: inputs, intermediates and outputs, by lifetime.

@@ -16,7 +16,7 @@ pub use states::{Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};
 use crate::emit::ChoiceError;
-use crate::plan::{self, Layout, Plan, PlanError};
+use crate::plan::{self, Choices, Layout, Plan, PlanError};
 use crate::target::Target;
 
 /// What a graph is compiled for.
@@ -26,6 +26,8 @@ pub struct CompileOptions {
     pub target: Option<Target>,
     /// The layouts of states that other programs have brought into being already, by name. Default: none, the plan chooses.
     pub state_layouts: HashMap<String, Layout>,
+    /// How contractions are computed that were measured before. Default: none, estimates decide.
+    pub choices: Choices,
 }
 
 /// A compiled graph. It holds no data: a [`Session`] gives it memory.
@@ -49,13 +51,20 @@ pub enum CompileError {
 }
 
 impl CompileOptions {
+    /// The machine that is compiled for.
+    ///
+    /// # Errors
+    /// [`CompileError::Emitter`].
+    pub fn target(&self) -> Result<Target, CompileError> {
+        Ok(self.target.map_or_else(Target::host, Ok)?)
+    }
+
     /// Plans a graph, without code.
     ///
     /// # Errors
     /// [`CompileError::Emitter`] and [`CompileError::Plan`].
     pub fn plan(&self, graph: &Graph) -> Result<Plan, CompileError> {
-        let target = self.target.map_or_else(Target::host, Ok)?;
-        Ok(plan::plan(graph, &target, &self.state_layouts)?)
+        Ok(plan::plan_by(graph, &self.target()?, &self.state_layouts, &self.choices)?)
     }
 }
 

@@ -60,11 +60,38 @@ impl Target {
         if self.overwrites_sums { 1 } else { 3 }
     }
 
+    /// The machine in words, as far as it matters for what is fast: the processor, the emitter, the caches.
+    pub fn machine(&self) -> String {
+        let Target { emitter, lanes, l1_bytes, l2_bytes, .. } = self;
+        format!("{}, {emitter}, {lanes} lanes, {} + {} KiB", processor(), l1_bytes >> 10, l2_bytes >> 10)
+    }
+
     fn with_host_caches(mut self) -> Target {
         self.l1_bytes = cache_bytes(1).unwrap_or(self.l1_bytes);
         self.l2_bytes = cache_bytes(2).unwrap_or(self.l2_bytes);
         self
     }
+}
+
+/// The processor's name: what it says of itself, else what Linux says, else the architecture.
+fn processor() -> String {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::__cpuid;
+        const BRAND: std::ops::RangeInclusive<u32> = 0x8000_0002..=0x8000_0004;
+        if __cpuid(0x8000_0000).eax >= *BRAND.end() {
+            let registers = BRAND.map(__cpuid).flat_map(|found| [found.eax, found.ebx, found.ecx, found.edx]);
+            let bytes: Vec<u8> = registers.flat_map(u32::to_le_bytes).take_while(|&byte| byte != 0).collect();
+            let name = String::from_utf8_lossy(&bytes).split_whitespace().collect::<Vec<_>>().join(" ");
+            // Models of one name differ by their numbers.
+            return format!("{name} ({:x})", __cpuid(1).eax);
+        }
+    }
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let value =
+        |name: &str| Some(text.lines().find(|line| line.starts_with(name))?.split_once(':')?.1.trim().to_owned());
+    let part = || Some(format!("{} {}", value("CPU implementer")?, value("CPU part")?));
+    value("model name").or_else(part).unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
 
 /// What Linux says of the first core's data cache of a level; `None` elsewhere.
@@ -91,5 +118,8 @@ mod tests {
         let host = Target::host().expect("a machine of its own choice");
         assert_eq!(host.lanes, host.emitter.lanes());
         assert!(host.l1_bytes >= 8 << 10 && host.l2_bytes >= host.l1_bytes, "{host:?}");
+        let machine = host.machine();
+        assert!(machine.contains(&format!(", {}, {} lanes, ", host.emitter, host.lanes)), "{machine}");
+        assert!(!machine.starts_with(' ') && !machine.starts_with(','), "{machine}");
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 use std::ops::RangeInclusive;
 
 use super::{Place, is_handle, is_label, is_word};
-use crate::graph::{Graph, Node, NodeId, Role, Scope};
+use crate::graph::{Graph, NodeId, Role, Scope};
+use crate::op::Op;
 use crate::op::table::{Attributes, attributes};
 use crate::shape::DType;
 
@@ -132,7 +133,7 @@ impl Names {
             line += if position == 0 { " " } else { ", " };
             line += &self.of(operand);
         }
-        line += &written_attributes(node);
+        line += &written_attributes(&node.op, node.ty.shape.rank());
         match graph.scopes.get(node.scope as usize) {
             None => line += &format!(" @?{}", node.scope),
             Some(Scope { layer, .. }) if layer.is_empty() => {}
@@ -143,10 +144,15 @@ impl Names {
     }
 }
 
+/// An operation with its attributes, for a result of the given rank: `sum {axes=[1]}`.
+pub fn operation(op: &Op, rank: usize) -> String {
+    op.mnemonic().to_owned() + &written_attributes(op, rank)
+}
+
 /// ` {axes=[1]}`, or the value of a constant.
-fn written_attributes(node: &Node) -> String {
+fn written_attributes(op: &Op, rank: usize) -> String {
     let mut writer = Writer::default();
-    attributes(&mut node.op.clone(), node.ty.shape.rank(), &mut writer);
+    attributes(&mut op.clone(), rank, &mut writer);
     match (writer.literal, writer.named.is_empty()) {
         (Some(literal), _) => format!(" {literal}"),
         (None, true) => String::new(),

@@ -166,7 +166,7 @@ pub(super) fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operan
 /// are pixels of the output; sums over output channels. The kernel elements along the last axis and the input channels are one
 /// axis where they meet neighbouring places: channel `c` of the pixel that element `k` meets lies where channel
 /// `k * channels + c` of the window's first pixel would.
-fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
+pub(super) fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);
@@ -205,7 +205,7 @@ fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: S
 /// The places of the input fall into `stride` phases per axis, each of which meets its own kernel elements: one contraction
 /// each. Rows are pixels of the input; sums over kernel and output channels. The weight is read backwards along its kernel,
 /// so nothing is flipped.
-fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
+pub(super) fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);

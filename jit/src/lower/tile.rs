@@ -4,10 +4,12 @@
 //! layouts of its operands into a list of [`Stage`]s, each of which becomes one kernel. It knows operations, layouts and
 //! targets; it does not know what is fused into the epilogue, nor where in memory anything lies.
 
+mod candidates;
 mod choose;
 mod loops;
 mod memory;
 mod panels;
+mod problem;
 mod split;
 mod spread;
 mod ways;
@@ -22,11 +24,14 @@ use crate::lower::{conv, dot};
 use crate::plan::Layout;
 use crate::target::Target;
 use choose::Tiling;
+pub(crate) use choose::{ALONE, SHARED};
 use loops::Tiler;
 use panels::Panels;
+pub use problem::Problem;
 use split::Partials;
 use spread::Spread;
-use ways::Way;
+pub(crate) use ways::KEPT;
+use ways::{Search, Way};
 use winograd::Winograd;
 
 /// One axis of a [`Contraction`]. An operand does not vary along an axis where its stride is 0.
@@ -131,6 +136,8 @@ pub struct Recipe {
     pub scratch: Vec<usize>,
     /// Each becomes one kernel.
     pub stages: Vec<Stage>,
+    /// Estimated cycles on one core.
+    pub cycles: f64,
 }
 
 /// One kernel of a [`Recipe`].
@@ -197,11 +204,23 @@ pub(super) struct Lowered {
     pub spread: Option<Halo>,
 }
 
-fn lowered(op: &Op, left: &Operand, right: &Operand, output: Shape) -> Option<Lowered> {
+/// Which contractions stand for an operation, where there is a choice: input gradients of convolutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Usual,
+    Phases,
+    Spread,
+}
+
+fn lowered(op: &Op, form: Form, left: &Operand, right: &Operand, output: Shape) -> Option<Lowered> {
     match op {
         Op::Dot => Some(dot::lower(left, right)),
         Op::Conv(conv) => Some(conv::forward(conv, left, right, output)),
-        Op::ConvGradInput { conv, .. } => Some(conv::grad_input(conv, left, right, output)),
+        Op::ConvGradInput { conv, .. } => Some(match form {
+            Form::Usual => conv::grad_input(conv, left, right, output),
+            Form::Phases => conv::by_phases(conv, left, right, output),
+            Form::Spread => conv::spreading(conv, left, right, output),
+        }),
         Op::ConvGradWeight { conv, .. } => Some(conv::grad_weight(conv, left, right, output)),
         Op::Input
         | Op::Constant(_)
@@ -239,7 +258,7 @@ pub fn wanted(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[Want
         let dense = Wanted { order: (0..shape.rank()).collect(), halo: Halo::default() };
         Operand { shape, layout: dense.layout(shape), halo: Halo::default(), lasting: false }
     };
-    Some(lowered(op, &operand(left), &operand(right), output)?.wanted)
+    Some(lowered(op, Form::Usual, &operand(left), &operand(right), output)?.wanted)
 }
 
 /// The stages that compute an operation, or `None` where it is no contraction (that is, none of [`Op::Dot`], [`Op::Conv`],
@@ -251,10 +270,21 @@ pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &
 
 /// Every way to compute an operation, that of [`recipe`] first; `None` as there.
 pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Vec<Recipe>> {
-    let wanted = lowered(op, left, right, output)?.wanted;
-    let lower = |used: [&Operand; 2]| lowered(op, used[0], used[1], output).expect("a contraction");
-    let ways = ways::all([left, right], &wanted, output, &lower, target);
+    let ways = ways(op, Form::Usual, [left, right], output, Search::FASTEST, target)?;
     Some(ways.into_iter().map(Way::recipe).collect())
+}
+
+fn ways(
+    op: &Op,
+    form: Form,
+    operands: [&Operand; 2],
+    output: Shape,
+    search: Search,
+    target: &Target,
+) -> Option<Vec<Way>> {
+    let wanted = lowered(op, form, operands[0], operands[1], output)?.wanted;
+    let lower = |used: [&Operand; 2]| lowered(op, form, used[0], used[1], output).expect("a contraction");
+    Some(ways::all(operands, &wanted, output, &lower, search, target))
 }
 
 impl Contraction {

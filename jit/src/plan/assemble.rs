@@ -2,18 +2,19 @@
 //! lays the temporary values out in the arena.
 
 use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::sync::Arc;
 
-use kiln_graph::{DType, Graph, NodeId, Op, Role, Shape};
+use kiln_graph::{DType, Graph, NodeId, Op, Role};
 
 use super::buffers::{self, Interval};
 use super::fuse::{Class, Fusion, Group, class, members};
 use super::lasting;
 use super::layout::Lying;
+use super::recipes::{Choices, Recipes};
 use super::{Argument, Call, Part, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
 use crate::lower::expression::{Located, Storage};
-use crate::lower::tile::{self, Halo, Operand, Recipe};
+use crate::lower::tile::{Halo, Problem, Recipe};
 use crate::lower::{Lowered, halo};
 use crate::target::Target;
 
@@ -48,17 +49,8 @@ pub(super) struct Assembly<'a> {
     halos: Vec<Halo>,
     /// As [`lasting::nodes`] says.
     lasting: Vec<bool>,
-    /// How contractions are computed, so that equal ones are looked at once.
-    recipes: HashMap<Contraction, Rc<Recipe>>,
+    recipes: Recipes<'a>,
     calls: Vec<(Lowered, Description)>,
-}
-
-/// All that decides on a recipe, but for the target.
-#[derive(PartialEq, Eq, Hash)]
-struct Contraction {
-    op: Op,
-    operands: [Operand; 2],
-    shape: Shape,
 }
 
 impl Assembly<'_> {
@@ -82,11 +74,8 @@ impl Assembly<'_> {
     ///
     /// # Panics
     /// If the operation is none.
-    pub fn recipe(&mut self, op: &Op, operands: [Operand; 2], shape: Shape) -> Rc<Recipe> {
-        let target = self.target;
-        let recipe =
-            || tile::recipe(op, &operands[0], &operands[1], shape, target).expect("the operation is a contraction");
-        self.recipes.entry(Contraction { op: *op, operands, shape }).or_insert_with(|| Rc::new(recipe())).clone()
+    pub fn recipe(&mut self, problem: Problem) -> Arc<Recipe> {
+        self.recipes.get(problem)
     }
 
     /// Whether a node has the same value in every run, so that copies of it are made once.
@@ -109,12 +98,26 @@ impl Assembly<'_> {
 }
 
 /// The plan of a graph whose groups and layouts are decided.
-pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>], target: &Target) -> Plan {
+pub(super) fn assemble(
+    graph: &Graph,
+    fusion: &Fusion,
+    layouts: &[Option<Lying>],
+    target: &Target,
+    choices: &Choices,
+) -> Plan {
     let located = vec![None; graph.nodes.len()];
     let halos = vec![Halo::default(); graph.nodes.len()];
     let lasting = lasting::nodes(graph);
-    let mut assembly =
-        Assembly { graph, target, memory: vec![], located, halos, lasting, recipes: HashMap::new(), calls: vec![] };
+    let mut assembly = Assembly {
+        graph,
+        target,
+        memory: vec![],
+        located,
+        halos,
+        lasting,
+        recipes: Recipes::new(target, choices),
+        calls: vec![],
+    };
     let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
     for (number, input) in graph.inputs.iter().enumerate() {
         let use_ = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
@@ -157,6 +160,7 @@ pub(super) fn assemble(graph: &Graph, fusion: &Fusion, layouts: &[Option<Lying>]
                 }
             }
         };
+        assembly.recipes.label(&description.label);
         for &id in &group.stores {
             let to = assembly.located[id.index()].expect("a stored value has a place");
             let zeros = halo::lower(to, graph.shape(id), &assembly.halos[id.index()], target);
@@ -300,7 +304,7 @@ fn share_memory(memory: &[Memory], calls: &[(Lowered, Description)], intervals: 
 /// Offsets, slots and calls.
 fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
     let emitter = assembly.target.emitter;
-    let Assembly { memory, located, mut calls, .. } = assembly;
+    let Assembly { memory, located, recipes, mut calls, .. } = assembly;
     let prologue = lasting::move_to_front(&memory, &mut calls, |(lowered, _)| lowered);
     let mut intervals = intervals(&memory, &calls, prologue);
     let owner = share_memory(&memory, &calls, &mut intervals);
@@ -329,6 +333,7 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
         kernels: Vec::new(),
         calls: Vec::new(),
         prologue,
+        contractions: recipes.finish(),
         slots,
         arena_bytes,
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),

@@ -12,7 +12,7 @@ use crate::lower::expression::{
     reshape_coordinates, reshape_view, resolve, view_coordinates,
 };
 use crate::lower::indexing::{self, Indexed};
-use crate::lower::tile::{Halo, Operand, Place, Source};
+use crate::lower::tile::{Halo, Operand, Place, Problem, Source};
 use crate::lower::window::{self, Task, WindowAxis};
 use crate::lower::{Lowered, map, reduce};
 
@@ -186,7 +186,7 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     if expression.is_empty() {
         return Ok(Vec::new());
     }
-    let recipe = assembly.recipe(&node.op, [left_operand, right_operand], shape);
+    let recipe = assembly.recipe(Problem { op: node.op, operands: [left_operand, right_operand], output: shape });
     let scratch: Vec<(Storage, usize)> =
         recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();
     let mut kernels = Vec::new();

@@ -61,6 +61,7 @@ impl Plan {
 ///   state fc.weight: f32[10,10] strides [1, 10]
 ///   fc: dot add max  (kernel 0, 64 tasks)  @0 fc.weight -> @2560  20 kFLOP 10 kB
 ///   output loss: f32[] in @64
+///   chosen by measuring: tiles of 4x16 #0123456789abcdef for dot [64, 10] [10, 10] -> [64, 10]
 /// ```
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,6 +100,9 @@ impl fmt::Display for Plan {
         }
         for output in &self.outputs {
             self.argument(f, "output", output)?;
+        }
+        for found in self.contractions.iter().filter(|found| found.chosen == Some(true)) {
+            writeln!(f, "  chosen by measuring: {} for {}", found.recipe.name(), found.problem.shapes())?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! fusion promises.
 
 mod cases;
+mod choices;
 mod layouts;
 mod models;
 mod prologue;

@@ -11,15 +11,15 @@ const UNROLL: usize = 8;
 /// worth it.
 const ROW_TILES: usize = 16;
 /// Tasks of a grid from which on threads share the work.
-const SHARED: usize = 4;
+pub(crate) const SHARED: usize = 4;
 /// Cycles that are worth sharing.
 const LONG: f64 = 1e5;
 /// How much dearer long work is that can not be shared.
-const ALONE: f64 = 1.3;
+pub(crate) const ALONE: f64 = 1.3;
 /// Whole tiles for each smaller one, at least.
 const RARE: usize = 4;
-/// How many times the cycles of the fastest tile another one may take to be looked at.
-const NEARLY: f64 = 1.1;
+/// How many times the cycles of the fastest tile another one may take to be looked at, where the model decides.
+pub(super) const NEARLY: f64 = 1.1;
 /// Tasks of a grid from which on more are of no use.
 const TASKS: usize = 64;
 
@@ -89,12 +89,13 @@ pub(super) fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
     [full, rest].into_iter().filter(|s| s.count > 0)
 }
 
-/// For each form of a contraction its fast tilings, by a cost model that knows no memory; the fastest first.
-pub(super) fn candidates(contraction: &Contraction, target: &Target) -> Vec<Tiling> {
+/// For each form of a contraction its fast tilings, by a cost model that knows no memory; the fastest first. `nearly` says how
+/// many times the cycles of the fastest tile another one may take.
+pub(super) fn candidates(contraction: &Contraction, nearly: f64, target: &Target) -> Vec<Tiling> {
     let contraction = contraction.simplified();
     let both = [(contraction.swapped(), true), (contraction, false)];
     let forms = |(contraction, swapped): &(Contraction, bool)| {
-        let tilings = |(vector, fold)| Shape::new(contraction, vector, fold, target).tilings(*swapped);
+        let tilings = |(vector, fold)| Shape::new(contraction, vector, fold, target).tilings(nearly, *swapped);
         contraction.forms().into_iter().flat_map(tilings).collect::<Vec<_>>()
     };
     let mut tilings: Vec<Tiling> = both.iter().rev().flat_map(forms).collect();
@@ -199,7 +200,7 @@ impl<'a> Shape<'a> {
 
     /// The fastest tiling and, for each number of vectors, the largest tile that is nearly as fast: what it saves by reading
     /// the operands less often shows where their places in memory are known.
-    fn tilings(&self, swapped: bool) -> Vec<Tiling> {
+    fn tilings(&self, nearly: f64, swapped: bool) -> Vec<Tiling> {
         let width = self.vector.map_or(1, |v| self.axis(v).extent);
         let mut boxes: Vec<Tile> = Vec::new();
         for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(8)) {
@@ -228,7 +229,7 @@ impl<'a> Shape<'a> {
         let fastest =
             boxes.iter().min_by(|a, b| a.cycles.total_cmp(&b.cycles)).expect("one row of one vector always fits");
         let near =
-            |b: &&Tile| b.cycles <= NEARLY * fastest.cycles && (b.rows, b.vectors) != (fastest.rows, fastest.vectors);
+            |b: &&Tile| b.cycles <= nearly * fastest.cycles && (b.rows, b.vectors) != (fastest.rows, fastest.vectors);
         let mut chosen = vec![fastest];
         for vectors in 1..=self.target.vector_registers {
             chosen.extend(boxes.iter().filter(|b| b.vectors == vectors).filter(near).max_by_key(|b| b.rows));
@@ -347,6 +348,14 @@ impl<'a> Shape<'a> {
             .collect();
         levels.reverse();
         levels
+    }
+}
+
+impl Tiling {
+    /// The rows and the width of a whole tile.
+    pub fn tile(&self) -> [usize; 2] {
+        let size = |axis: usize| self.levels.iter().rfind(|l| l.axis == axis).map_or(1, |l| l.size);
+        [self.rows.iter().map(|&axis| size(axis)).product(), self.vector.map_or(1, size)]
     }
 }
 

@@ -38,8 +38,8 @@ struct Copied {
 
 impl Panels {
     /// The copy of the right operand for a tiling, and the tiling that reads the copy: `[outer axes.., panel, reduced axes..,
-    /// places of the panel]`. `None` where sums are folded, where nothing runs along the lanes or where the operand's places
-    /// overlap, so that a copy would be larger than the operand.
+    /// places of the panel]`. `None` where sums are folded or empty, where nothing runs along the lanes or where the operand's
+    /// places overlap, so that a copy would be larger than the operand.
     pub fn right(tiling: &Tiling) -> Option<(Panels, Tiling)> {
         let vector = tiling.vector.filter(|_| tiling.fold.is_none())?;
         let contraction = &tiling.contraction;
@@ -53,6 +53,7 @@ impl Panels {
         if contraction.axes[vector].right == 0
             || overlaps(contraction)
             || reduced.clone().any(|a| contraction.axes[a].extent > 1 && !varies(a))
+            || reduced.clone().any(|a| contraction.axes[a].extent == 0)
         {
             return None;
         }

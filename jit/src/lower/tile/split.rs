@@ -16,14 +16,27 @@ const DEPTH: usize = 1024;
 /// Results for each product of one output above which there is enough to do without.
 const RESULTS: usize = 64;
 
-/// How many parts a contraction's sums are split into; `None`: not worth it.
-pub(super) fn parts(contraction: &Contraction, output: Shape) -> Option<usize> {
+/// How many parts a contraction's sums are split into, `None` being not at all: what is most likely worth it comes first, and is
+/// the only one unless `others` are asked for, too.
+pub(super) fn counts(contraction: &Contraction, output: Shape, others: bool) -> Vec<Option<usize>> {
     let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
-    let extent = contraction.axes[outermost(contraction)?].extent;
+    let extent = outermost(contraction).map_or(1, |axis| contraction.axes[axis].extent);
     let results = output.elements().max(1);
-    let parts = PARTS.min(extent).min(SCRATCH / results);
-    let even = (parts.div_ceil(2)..=parts).rev().find(|&parts| extent.is_multiple_of(parts));
-    (depth >= DEPTH && results <= RESULTS * depth && parts > 1).then_some(even.unwrap_or(parts))
+    let split = |most: usize| -> Option<usize> {
+        let parts = most.min(extent).min(SCRATCH / results);
+        let even = (parts.div_ceil(2)..=parts).rev().find(|&parts| extent.is_multiple_of(parts));
+        (parts > 1).then_some(even.unwrap_or(parts))
+    };
+    let usual = split(PARTS).filter(|_| depth >= DEPTH && results <= RESULTS * depth);
+    let mut counts = vec![usual];
+    if others {
+        for count in [None, split(PARTS), split(PARTS / 2)] {
+            if !counts.contains(&count) {
+                counts.push(count);
+            }
+        }
+    }
+    counts
 }
 
 /// The reduced axis that is split: the one of the largest strides.
@@ -112,9 +125,10 @@ impl Partials {
     fn place(&self, place: &Place) -> (Index, i64) {
         let part = self.layout.elements as i64;
         let start = Index::at(self.layout.offset as i64 + self.first as i64 * part);
-        let strides = self.layout.strides[..self.shape.rank()].iter().copied().chain([part]);
-        let index = place.coordinates.iter().zip(strides).fold(start, |i, (at, stride)| i.plus_index(at, stride));
-        (index, place.lanes.map_or(1, |axis| self.layout.strides[axis]))
+        let mut strides = self.layout.strides[..self.shape.rank()].to_vec();
+        strides.push(part);
+        let index = place.coordinates.iter().zip(&strides).fold(start, |i, (at, &stride)| i.plus_index(at, stride));
+        (index, place.lanes.map_or(1, |axis| strides[axis]))
     }
 
     /// Hands the only part to the epilogue, at one index of the outermost axis.

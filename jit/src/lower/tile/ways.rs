@@ -14,10 +14,28 @@ use crate::lower::pack::Pack;
 use crate::target::Target;
 
 /// What a copy that is made once for many runs costs each of them: a little, since it takes memory for good.
-const KEPT: f64 = 0.1;
+pub(crate) const KEPT: f64 = 0.1;
 
 /// An operation over operands as they lie.
 pub(super) type Lower<'a> = dyn Fn([&Operand; 2]) -> Lowered + 'a;
+
+/// How far to look beyond what is estimated to be the fastest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search {
+    /// How many times the cycles of the fastest tile another one may take, memory left aside.
+    pub nearly: f64,
+    /// How many times the cycles of a contraction's fastest tiling another one may take.
+    pub within: f64,
+    /// Tilings of a contraction, at most.
+    pub most: usize,
+    /// Whether sums are also split into other numbers of parts.
+    pub splits: bool,
+}
+
+impl Search {
+    /// The fastest alone.
+    pub const FASTEST: Search = Search { nearly: choose::NEARLY, within: 1.0, most: 1, splits: false };
+}
 
 /// Every way, at least one: the fastest first.
 pub(super) fn all(
@@ -25,13 +43,14 @@ pub(super) fn all(
     wanted: &[Wanted; 3],
     output: Shape,
     lower: &Lower<'_>,
+    search: Search,
     target: &Target,
 ) -> Vec<Way> {
     let copying = operands.map(|operand| if operand.lasting { KEPT } else { 1.0 });
     let mut ways = Vec::new();
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, lowered)) = copied(operands, wanted, copies, lower) else { continue };
-        ways.push(Way::in_tiles(&copies, &lowered, wanted, output, copying, target));
+        ways.extend(Way::in_tiles(&copies, &lowered, wanted, output, copying, search, target));
         ways.extend(Way::winograd(&copies, &lowered, copying, target));
     }
     ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
@@ -81,6 +100,7 @@ enum Method {
 }
 
 /// One contraction of a [`Way`].
+#[derive(Clone)]
 struct Part {
     tiling: Tiling,
     /// Of the tiling's left and right operand.
@@ -93,13 +113,14 @@ struct Part {
 }
 
 impl Part {
-    /// The fastest of the contraction's tilings, with and without panels; the first of equals. `copying` says what copies of
-    /// the left and the right operand cost, as a part of their cycles.
-    fn new(contraction: &Contraction, copying: [f64; 2], target: &Target) -> Part {
+    /// The fastest of the contraction's tilings, with and without panels, at least one; the first of equals comes first.
+    /// `copying` says what copies of the left and the right operand cost, as a part of their cycles.
+    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, target: &Target) -> Vec<Part> {
         let waiting = memory::Waiting::new(target);
-        let mut best: Option<Part> = None;
-        for tiling in choose::candidates(contraction, target) {
-            if best.as_ref().is_some_and(|b| b.cycles <= tiling.cycles) {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut limit = f64::INFINITY;
+        for tiling in choose::candidates(contraction, search.nearly, target) {
+            if !parts.is_empty() && limit <= tiling.cycles {
                 continue;
             }
             let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
@@ -115,26 +136,37 @@ impl Part {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
-                let most = best.as_ref().map_or(f64::INFINITY, |b| b.cycles) - copies - tiling.cycles;
+                let most = limit - copies - tiling.cycles;
                 tiling.cycles += waiting.cycles(&tiling, most);
                 let cycles = tiling.cycles + copies;
-                if best.as_ref().is_none_or(|b| cycles < b.cycles) {
-                    best = Some(Part { tiling, panels, spread: None, first: 0, cycles });
+                if parts.is_empty() || cycles < limit {
+                    limit = limit.min(search.within * cycles);
+                    parts.push(Part { tiling, panels, spread: None, first: 0, cycles });
                 }
             }
         }
-        best.expect("every contraction has a form")
+        Part::sorted(parts, search)
+    }
+
+    fn sorted(mut parts: Vec<Part>, search: Search) -> Vec<Part> {
+        parts.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
+        let limit = search.within * parts.first().expect("every contraction has a form").cycles;
+        parts.retain(|part| part.cycles <= limit);
+        parts.truncate(search.most);
+        parts
     }
 
     /// The items of a spread contraction, which share copies of the operands in which they have no places of their own.
-    fn spread((spread, item): (Spread, Contraction), copying: [f64; 2], target: &Target) -> Part {
+    fn spread((spread, item): (Spread, Contraction), copying: [f64; 2], search: Search, target: &Target) -> Vec<Part> {
         let [left, right] = spread.shared();
         let copying = [(left, copying[0]), (right, copying[1])];
         let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
-        let mut part = Part::new(&item, copying, target);
-        part.tiling.grid = 0;
-        part.cycles += spread.cycles(&part.tiling, target.lanes) - part.tiling.cycles;
-        Part { spread: Some(spread), ..part }
+        let spread = |mut part: Part| {
+            part.tiling.grid = 0;
+            part.cycles += spread.cycles(&part.tiling, target.lanes) - part.tiling.cycles;
+            Part { spread: Some(spread.clone()), ..part }
+        };
+        Part::fastest(&item, copying, search, target).into_iter().map(spread).collect()
     }
 }
 
@@ -145,37 +177,55 @@ impl Way {
         Way { copies: copies.clone(), method, cycles: packs + cycles }
     }
 
+    /// At least one. Where there are several contractions, their fastest parts go together, the second ones, and so on.
     fn in_tiles(
         copies: &[Option<Pack>; 2],
         lowered: &Lowered,
         wanted: &[Wanted; 3],
         output: Shape,
         copying: [f64; 2],
+        search: Search,
         target: &Target,
-    ) -> Way {
-        let (mut parts, mut partial) = (Vec::new(), None);
+    ) -> Vec<Way> {
+        let fastest = |contraction: &Contraction| Part::fastest(contraction, copying, search, target);
+        let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
         match (&lowered.contractions[..], lowered.spread) {
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &Wanted { order: wanted[2].order.clone(), halo }, 1);
-                parts.push(Part::spread(Spread::items(contraction, 0, 0, sums), copying, target));
+                let items = Spread::items(contraction, 0, 0, sums);
+                methods.push((vec![Part::spread(items, copying, search, target)], None));
             }
-            ([contraction], None) if let Some(count) = split::parts(contraction, output) => {
-                let split = split::split(contraction, count);
-                let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
-                let partials = Partials::new(output, &dense, split::count(&split));
-                for (contraction, first) in split {
-                    let whole = Part::new(&contraction, copying, target);
-                    let stretches = Spread::stretches(&contraction, partials.from(first));
-                    let stretches = stretches.map(|spread| Part::spread(spread, copying, target));
-                    let best = stretches.filter(|part| part.cycles < whole.cycles).unwrap_or(whole);
-                    parts.push(Part { first, ..best });
+            ([contraction], None) => {
+                for count in split::counts(contraction, output, search.splits) {
+                    let Some(count) = count else {
+                        methods.push((vec![fastest(contraction)], None));
+                        continue;
+                    };
+                    let split = split::split(contraction, count);
+                    let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
+                    let partials = Partials::new(output, &dense, split::count(&split));
+                    let part = |(contraction, first): (Contraction, usize)| {
+                        let mut parts = fastest(&contraction);
+                        let stretches = Spread::stretches(&contraction, partials.from(first));
+                        parts.extend(stretches.into_iter().flat_map(|s| Part::spread(s, copying, search, target)));
+                        let parts = Part::sorted(parts, search).into_iter();
+                        parts.map(|part| Part { first, ..part }).collect()
+                    };
+                    methods.push((split.into_iter().map(part).collect(), Some(partials)));
                 }
-                partial = Some(partials);
             }
-            (contractions, _) => parts.extend(contractions.iter().map(|c| Part::new(c, copying, target))),
+            (contractions, _) => methods.push((contractions.iter().map(fastest).collect(), None)),
         }
-        let cycles = parts.iter().map(|part| part.cycles).sum();
-        Way::new(copies, Method::Tiles(parts, partial), cycles, copying)
+        let ranked = |(parts, partials): (Vec<Vec<Part>>, Option<Partials>)| {
+            let most = parts.iter().map(Vec::len).max().unwrap_or(0);
+            let way = move |rank: usize| {
+                let parts: Vec<Part> = parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
+                let cycles = parts.iter().map(|part| part.cycles).sum();
+                Way::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying)
+            };
+            (0..most).map(way)
+        };
+        methods.into_iter().flat_map(ranked).collect()
     }
 
     /// None where the operation is not of the kind.
@@ -190,7 +240,7 @@ impl Way {
 
     /// The stages.
     pub fn recipe(self) -> Recipe {
-        let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new() };
+        let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new(), cycles: self.cycles };
         let mut sources = [Source::Left, Source::Right];
         for (source, pack) in sources.iter_mut().zip(self.copies) {
             let Some(pack) = pack else { continue };

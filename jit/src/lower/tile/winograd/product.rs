@@ -43,7 +43,7 @@ pub(super) fn product(
     let contraction = Contraction { axes, left: 0, right: 0, output, fast: 2 };
     let waiting = memory::Waiting::new(target);
     let mut best: Option<(Tiling, usize)> = None;
-    for tiling in choose::candidates(&contraction, target) {
+    for tiling in choose::candidates(&contraction, choose::NEARLY, target) {
         let along = |coordinate: usize| Some(tiling.contraction.output[coordinate].terms.first()?.0);
         let (element, lanes) = (along(0)?, along(2));
         let fits = !tiling.swapped

@@ -1,0 +1,225 @@
+//! The candidates of one contraction against each other.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kiln_runtime::Pool;
+use kiln_runtime::buffer::ALIGNMENT;
+
+use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
+use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder};
+use crate::lower::tile::{ALONE, KEPT, Place, Problem, Recipe, SHARED, Source, Stage, wanted};
+use crate::plan::{Choice, Layout};
+use crate::target::Target;
+
+/// Rounds that count, at least and at most. One goes ahead of them.
+const LEAST: usize = 3;
+const MOST: usize = 40;
+/// Seconds that one timing takes, at least: the clock is no finer than some dozens of nanoseconds.
+const TIMING: f64 = 20e-6;
+/// A candidate that takes so many times as long as the fastest so far is out of the race: after the round that goes ahead,
+/// and after others.
+const OUT: [f64; 2] = [1.5, 1.15];
+/// How many times faster than the usual way another one must be to be chosen: what is less is noise.
+const GAIN: f64 = 1.03;
+/// Seconds of a stage from which on it counts whether threads share it.
+const LONG: f64 = 30e-6;
+
+/// A candidate.
+struct Trial {
+    name: String,
+    calls: Range<usize>,
+    /// For each call whether it is worth running but once for many runs, and whether threads share it.
+    kept: Vec<bool>,
+    shared: Vec<bool>,
+    /// Runs of one timing.
+    repeats: usize,
+    best: Time,
+}
+
+/// Seconds of a run.
+#[derive(Clone, Copy)]
+struct Time {
+    /// Of what every run does.
+    seconds: f64,
+    /// As it counts: what is kept a little, what is not shared more.
+    counted: f64,
+}
+
+const NEVER: Time = Time { seconds: f64::INFINITY, counted: f64::INFINITY };
+
+/// The fastest way to compute a contraction. From `until` on no new round begins once every candidate was measured at least
+/// [`LEAST`] times; nothing where they were not at the `end`.
+pub fn fastest(
+    problem: &Problem,
+    target: &Target,
+    pool: &Pool,
+    until: Instant,
+    end: Instant,
+) -> Result<Option<Choice>, CodeError> {
+    let recipes = problem.candidates(target);
+    let (mut sequence, mut trials) = prepare(problem, &recipes, target)?;
+    for trial in &mut trials {
+        if Instant::now() >= end {
+            return Ok(None);
+        }
+        trial.best = trial.time(&mut sequence, pool);
+    }
+    drop_slow(&mut trials, OUT[0]);
+    for trial in &mut trials {
+        trial.repeats = (TIMING / trial.best.seconds.max(1e-9)).ceil().clamp(1.0, 100.0) as usize;
+        trial.best = NEVER;
+    }
+    for round in 0..MOST {
+        if round >= LEAST && Instant::now() >= until {
+            break;
+        }
+        for trial in &mut trials {
+            if Instant::now() >= end {
+                return Ok((round >= LEAST).then(|| choice(&trials)));
+            }
+            let time = trial.time(&mut sequence, pool);
+            if time.counted < trial.best.counted {
+                trial.best = time;
+            }
+        }
+        if round > 0 {
+            drop_slow(&mut trials, OUT[1]);
+        }
+    }
+    Ok(Some(choice(&trials)))
+}
+
+/// Drops those that are too slow, but for the first one, which is the usual way.
+fn drop_slow(trials: &mut Vec<Trial>, times: f64) {
+    let least = trials.iter().fold(f64::INFINITY, |least, trial| least.min(trial.best.counted));
+    let mut first = true;
+    trials.retain(|trial| std::mem::take(&mut first) || trial.best.counted <= times * least);
+}
+
+fn choice(trials: &[Trial]) -> Choice {
+    let usual = &trials[0];
+    let fastest = trials.iter().min_by(|a, b| a.best.counted.total_cmp(&b.best.counted)).unwrap_or(usual);
+    let chosen = if fastest.best.counted * GAIN < usual.best.counted { fastest } else { usual };
+    let [way, usual_way] = [chosen, usual].map(|trial| trial.name.clone());
+    Choice { way, seconds: chosen.best.seconds, usual: usual_way, usual_seconds: usual.best.seconds }
+}
+
+impl Trial {
+    /// What a run takes, on the average of some.
+    fn time(&self, sequence: &mut Sequence, pool: &Pool) -> Time {
+        let mut times = vec![Duration::ZERO; self.calls.len()];
+        let mut before = Instant::now();
+        for _ in 0..self.repeats {
+            let done = |call: usize| {
+                let now = Instant::now();
+                times[call - self.calls.start] += now - before;
+                before = now;
+            };
+            sequence.run(self.calls.clone(), &mut [], pool, done).expect("a sequence without states");
+        }
+        let mut time = Time { seconds: 0.0, counted: 0.0 };
+        for ((took, kept), shared) in times.into_iter().zip(&self.kept).zip(&self.shared) {
+            let seconds = took.as_secs_f64() / self.repeats as f64;
+            time.seconds += if *kept { 0.0 } else { seconds };
+            let alone = if !shared && seconds > LONG { ALONE } else { 1.0 };
+            time.counted += seconds * alone * if *kept { KEPT } else { 1.0 };
+        }
+        time
+    }
+}
+
+/// The candidates' code, bound to memory: the operands and the result, which they share, and scratch memory, which is
+/// one piece for all.
+fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Sequence, Vec<Trial>), CodeError> {
+    let [left, right] = &problem.operands;
+    let [.., result] = wanted(&problem.op, left.shape, right.shape, problem.output).expect("a contraction");
+    let result = result.layout(problem.output);
+    let mut end = 0;
+    let mut place = |elements: usize| {
+        let start = end;
+        end += (size_of::<f32>() * elements).next_multiple_of(ALIGNMENT);
+        (Memory::Arena(start), elements)
+    };
+    let operands = [left, right].map(|operand| place(operand.layout.elements));
+    let to = place(result.elements);
+    let (mut kernels, mut calls, mut trials, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), end);
+    for recipe in recipes {
+        let mut end = end;
+        let scratch = recipe.scratch.iter().map(|&elements| {
+            let start = end;
+            end += (size_of::<f32>() * elements).next_multiple_of(ALIGNMENT);
+            (Memory::Arena(start), elements)
+        });
+        let scratch: Vec<(Memory, usize)> = scratch.collect();
+        bytes = bytes.max(end);
+        let mut lasting = vec![false; scratch.len()];
+        let first = calls.len();
+        let (mut kept, mut shared) = (Vec::new(), Vec::new());
+        for stage in &recipe.stages {
+            let memory = |&(source, _): &(Source, Access)| match source {
+                Source::Left => operands[0],
+                Source::Right => operands[1],
+                Source::Scratch(number) => scratch[number],
+            };
+            let mut arguments: Vec<(Memory, usize)> = stage.buffers.iter().map(memory).collect();
+            let kernel = kernel(stage, &arguments, &result, target.lanes);
+            arguments.extend(stage.results.then_some(to));
+            let lasts = lasts(stage, [left.lasting, right.lasting], &mut lasting);
+            kept.push(lasts);
+            shared.push(kernel.tasks() >= SHARED);
+            calls.push(BoundCall { kernel: kernels.len(), arguments, parallel: false });
+            kernels.push(kernel);
+        }
+        let calls = first..calls.len();
+        trials.push(Trial { name: recipe.name(), calls, kept, shared, repeats: 1, best: NEVER });
+    }
+    let code = Arc::new(Code::new(&kernels, target.emitter)?);
+    let mut sequence = Sequence::new(code, bytes, &mut [], &[], &calls).expect("buffers as long as declared");
+    fill(sequence.arena_mut().f32_mut());
+    Ok((sequence, trials))
+}
+
+/// Whether a stage reads nothing but what stays the same from run to run; its scratch memory then does, too.
+fn lasts(stage: &Stage, operands: [bool; 2], scratch: &mut [bool]) -> bool {
+    let same = |&(source, access): &(Source, Access)| match source {
+        Source::Left => operands[0],
+        Source::Right => operands[1],
+        Source::Scratch(number) => access != Access::Read || scratch[number],
+    };
+    let lasts = !stage.results && stage.buffers.iter().all(same);
+    for &(source, access) in &stage.buffers {
+        if let (Source::Scratch(number), true) = (source, access != Access::Read) {
+            scratch[number] = lasts;
+        }
+    }
+    lasts
+}
+
+/// A stage whose results are stored as they are.
+fn kernel(stage: &Stage, arguments: &[(Memory, usize)], result: &Layout, lanes: usize) -> Kernel {
+    let mut builder = KernelBuilder::new("trial", lanes);
+    let declare = |((_, access), (_, elements)): (&(Source, Access), &(Memory, usize))| {
+        builder.buffer("operand", Element::F32, *elements, *access)
+    };
+    let buffers: Vec<BufferId> = stage.buffers.iter().zip(arguments).map(declare).collect();
+    let to = stage.results.then(|| builder.buffer("result", Element::F32, result.elements, Access::Write));
+    stage.emit(&mut builder, &buffers, &mut |kernel, place: &Place, sum| {
+        let start = Index::at(result.offset as i64);
+        let index = place.coordinates.iter().zip(result.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
+        let stride = place.lanes.map_or(1, |axis| result.strides[axis]);
+        kernel.store(to.expect("a stage with results"), index, stride, place.active, sum);
+    });
+    builder.finish()
+}
+
+/// Numbers from -1 to 1, so that every page is there and no product is special.
+fn fill(memory: &mut [f32]) {
+    let mut state = 1u32;
+    for number in memory {
+        // A linear congruential generator (Numerical Recipes).
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *number = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    }
+}
