@@ -37,6 +37,7 @@
 //! | predict only | [`Predictor`] |
 //! | save and load it | [`Checkpoint`] |
 //! | read and batch data | [`data`] |
+//! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
 //! | build a graph by hand | [`graph`], compiled by [`jit`] |
 //!
@@ -46,11 +47,13 @@
 
 mod checkpoint;
 pub mod data;
+mod files;
 mod predictor;
 pub mod prelude;
 pub mod report;
 pub mod steps;
 mod trainer;
+mod tuning;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use kiln_graph as graph;
@@ -64,5 +67,6 @@ pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};
 pub use steps::{StepTrainer, Steps};
 pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
+pub use tuning::TuningError;
 
 pub use kiln_graph::Model;

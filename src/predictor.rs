@@ -6,7 +6,7 @@ use kiln_graph::Model;
 use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
-use crate::report::{DrawError, Drawing, Profile, Summary};
+use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
 use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph, setter};
 
 /// A model ready to predict, compiled for one batch size.
@@ -49,14 +49,15 @@ impl<M: Model> PredictorBuilder<M> {
 
     setter!(threads);
     setter!(check_finite);
+    setter!(tune);
 
     /// Compiles the prediction.
     ///
     /// # Errors
-    /// [`TrainError::Compile`], [`TrainError::Zero`].
+    /// [`TrainError::Compile`], [`TrainError::Zero`]; [`TrainError::Tuning`] where [`PredictorBuilder::tune`] says so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         let PredictorBuilder { model, settings } = self;
-        let mut programs = settings.programs()?;
+        let mut programs = settings.programs(1)?;
         programs.get(PREDICT, settings.batch, || predict_graph(&model, settings.batch))?;
         programs.write_parameters(&model)?;
         Ok(Predictor { model, settings, programs })
@@ -107,6 +108,11 @@ impl<M: Model> Predictor<M> {
         let graph = predict_graph(&self.model, batch)?;
         let (program, states) = self.programs.get(PREDICT, batch, || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What [`PredictorBuilder::tune`] has chosen; nothing without it.
+    pub fn tuning(&self) -> Option<&Tuning> {
+        self.programs.tuning()
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory; it prints.

@@ -1,11 +1,13 @@
-//! What people look at: the summary of a model, drawings of what it computes, profiles, charts and image grids.
+//! What people look at: the summary of a model, drawings of what it computes, profiles, what tuning has chosen, charts and image grids.
 
 mod drawing;
 pub mod plots;
 mod profile;
 mod summary;
 mod text;
+mod tuning;
 
 pub use drawing::{DrawError, DrawGraph, Drawing};
 pub use profile::{Profile, ProfileError, ProfileRow};
 pub use summary::{LayerRow, Summary};
+pub use tuning::{TunedProgram, Tuning, TuningRow};

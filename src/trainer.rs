@@ -22,7 +22,7 @@ pub(crate) use programs::{PREDICT, Programs, predict_graph};
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
-use crate::report::{DrawError, Drawing, Profile, Summary};
+use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
 
 /// A model in training, with everything compiled and all memory planned.
 ///
@@ -210,6 +210,12 @@ where
         let graph = self.graph()?;
         let (program, states) = self.programs.get(TRAIN, self.settings.batch, || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What [`TrainerBuilder::tune`] has measured and chosen, program by program; it prints as a table. Nothing where the trainer
+    /// was built without it.
+    pub fn tuning(&self) -> Option<&Tuning> {
+        self.programs.tuning()
     }
 
     /// The graph of the training step of a full batch.

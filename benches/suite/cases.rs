@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kiln::graph::{Builder, Type, optimize};
 use kiln::jit::{CompileOptions, Program, Session, States};
 use kiln::prelude::*;
-use kiln::report::Profile;
+use kiln::report::{Profile, Tuning};
 use kiln::runtime::Pool;
 use kiln::{TargetElement, Targets};
 use ndarray::{Array1, ArrayD};
@@ -97,11 +97,19 @@ where
     initialise(&mut model);
     match mode {
         Mode::Train => measure(case, mode, settings, || {
-            let trainer = Trainer::new(model, loss, Adam::default()).batch(batch).threads(settings.threads).build()?;
+            let trainer = Trainer::new(model, loss, Adam::default()).batch(batch).threads(settings.threads);
+            let trainer = match settings.tune {
+                Some(time) => trainer.tune(time).build()?,
+                None => trainer.build()?,
+            };
             Ok(Training { trainer, x, y, loss: 0.0 })
         }),
         Mode::Infer => measure(case, mode, settings, || {
-            let predictor = Predictor::new(model).batch(1).threads(settings.threads).build()?;
+            let predictor = Predictor::new(model).batch(1).threads(settings.threads);
+            let predictor = match settings.tune {
+                Some(time) => predictor.tune(time).build()?,
+                None => predictor.build()?,
+            };
             Ok(Inference { predictor, x, y: ArrayD::zeros(vec![]) })
         }),
     }
@@ -128,6 +136,10 @@ where
         Ok(Some(self.trainer.profile()?))
     }
 
+    fn tuning(&self) -> Option<&Tuning> {
+        self.trainer.tuning()
+    }
+
     fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
         Ok(self.loss.into())
     }
@@ -150,6 +162,10 @@ impl<M: Model<Input = f32>> Contender for Inference<M> {
         Ok(Some(self.predictor.profile()?))
     }
 
+    fn tuning(&self) -> Option<&Tuning> {
+        self.predictor.tuning()
+    }
+
     fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
         Ok(self.y.iter().map(|&y| f64::from(y) * f64::from(y)).sum::<f64>() / self.y.len() as f64)
     }
@@ -161,7 +177,11 @@ fn adversaries(case: &str, mode: Mode, settings: Settings, batch: usize) -> Resu
     initialise(&mut model);
     let [real, z] = [(0, [batch, 1, 32, 32]), (1, [batch, 64, 1, 1])].map(|(number, shape)| input(&shape, number));
     measure(case, mode, settings, || {
-        let trainer = model.trainer().batch(batch).threads(settings.threads).build()?;
+        let trainer = model.trainer().batch(batch).threads(settings.threads);
+        let trainer = match settings.tune {
+            Some(time) => trainer.tune(time).build()?,
+            None => trainer.build()?,
+        };
         Ok(Adversaries { trainer, real, z, losses: (0.0, 0.0) })
     })
 }
@@ -181,6 +201,10 @@ impl Contender for Adversaries {
 
     fn profile(&mut self) -> Result<Option<Profile>, Box<dyn Error>> {
         Ok(Some(self.trainer.profile("both")?))
+    }
+
+    fn tuning(&self) -> Option<&Tuning> {
+        self.trainer.tuning()
     }
 
     fn loss(&mut self) -> Result<f64, Box<dyn Error>> {

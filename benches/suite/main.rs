@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! cargo bench --bench suite -- [--cases mlp_tiny,lenet:infer] [--threads 1,2] [--seconds 1] [--cpus 0,1] [--json] [--profile]
+//!     [--tune 10]
 //! ```
 //!
 //! Each case runs in a process of its own, bound to as many cores as it has threads (by `taskset`, where there is
 //! one). `--json` prints one object a line, with the fields that the other frameworks' harnesses print; `--profile` the
-//! times of single kernels, to the standard error output. The losses are
+//! times of single kernels, to the standard error output. `--tune` gives each case so many seconds to measure ways of computing its
+//! contractions (`TrainerBuilder::tune`), and prints to the standard error output what was chosen. The losses are
 //! compared with PyTorch's (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
 
 mod adversaries;
@@ -19,6 +21,7 @@ mod reference;
 use std::error::Error;
 use std::fs;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -33,6 +36,7 @@ struct Options {
     cpus: Vec<usize>,
     json: bool,
     profile: bool,
+    tune: Option<f64>,
     /// Set in the process that measures one case.
     child: Option<(String, Mode)>,
 }
@@ -40,7 +44,9 @@ struct Options {
 fn main() -> ExitCode {
     let result = options(std::env::args().skip(1)).and_then(|options| match &options.child {
         Some((case, mode)) => {
-            let settings = Settings { threads: options.threads[0], seconds: options.seconds, profile: options.profile };
+            let tune = options.tune.map(Duration::try_from_secs_f64).transpose()?;
+            let settings =
+                Settings { threads: options.threads[0], seconds: options.seconds, profile: options.profile, tune };
             println!("{}", cases::run(case, *mode, settings)?);
             Ok(true)
         }
@@ -64,6 +70,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         cpus: allowed_cpus(),
         json: false,
         profile: false,
+        tune: None,
         child: None,
     };
     let list = |text: String| text.split(',').map(str::to_string).collect::<Vec<_>>();
@@ -77,12 +84,13 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--cpus" => options.cpus = numbers(value()?)?,
             "--json" => options.json = true,
             "--profile" => options.profile = true,
+            "--tune" => options.tune = Some(value()?.parse()?),
             "--child" => options.child = Some((value()?, if value()? == "infer" { Mode::Infer } else { Mode::Train })),
             // `cargo bench` passes it to every bench target.
             "--bench" => {}
             other => {
                 return Err(format!(
-                    "unknown argument `{other}`; known are --cases, --threads, --seconds, --cpus, --json, --profile"
+                    "unknown argument `{other}`; known are --cases, --threads, --seconds, --cpus, --json, --profile, --tune"
                 )
                 .into());
             }
@@ -167,6 +175,7 @@ fn child(case: &str, mode: Mode, threads: usize, options: &Options) -> Result<St
         .args(["--child", case, mode.name()])
         .args(["--threads", &threads.to_string(), "--seconds", &options.seconds.to_string()])
         .args(options.profile.then_some("--profile"))
+        .args(options.tune.iter().flat_map(|seconds| ["--tune".to_string(), seconds.to_string()]))
         .stderr(Stdio::inherit())
         .output()?;
     let text = String::from_utf8(output.stdout)?;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use kiln::report::Profile;
+use kiln::report::{Profile, Tuning};
 use serde_json::{Value, json};
 
 use crate::cases::Mode;
@@ -17,6 +17,8 @@ pub struct Settings {
     pub seconds: f64,
     /// Whether to print the times of single kernels, too.
     pub profile: bool,
+    /// The time to choose ways of computing contractions, where they are tuned.
+    pub tune: Option<Duration>,
 }
 
 /// What a case does from a fresh start.
@@ -32,6 +34,10 @@ pub trait Contender {
     /// The times of its single kernels, where they are known.
     fn profile(&mut self) -> Result<Option<Profile>, Box<dyn Error>> {
         Ok(None)
+    }
+    /// What tuning has chosen, where it was tuned.
+    fn tuning(&self) -> Option<&Tuning> {
+        None
     }
     /// Whether [`Contender::loss`] is that of the step to come, and so must be asked for ahead of it.
     const LOSS_COMES_FIRST: bool = false;
@@ -95,6 +101,9 @@ pub fn measure<C: Contender>(
     });
     if !generator_losses.is_empty() {
         result["losses_g"] = json!(generator_losses);
+    }
+    if let Some(tuning) = contender.tuning() {
+        eprintln!("{tuning}");
     }
     if let Some(profile) = settings.profile.then(|| contender.profile()).transpose()?.flatten() {
         eprintln!("{profile}");

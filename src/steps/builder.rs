@@ -22,15 +22,17 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(threads);
     setter!(seed);
     setter!(check_finite);
+    setter!(tune);
 
     /// Compiles every program.
     ///
     /// # Errors
     /// [`TrainError::Graph`] if layers, losses and optimizers do not go together, [`TrainError::Compile`] if a graph can
-    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0.
+    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Tuning`] where
+    /// [`StepTrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<M::Trainer, TrainError> {
         let StepTrainerBuilder { model, settings } = self;
-        let mut programs = settings.programs()?;
+        let mut programs = settings.programs(M::PROGRAMS.len())?;
         let mut classes = Vec::new();
         for (number, signature) in M::PROGRAMS.iter().enumerate() {
             let (graph, of_inputs) = graph(&model, number, settings, settings.batch)?;

@@ -1,11 +1,11 @@
-//! Looking at the programs of a [`StepTrainer`]: drawings and profiles. Each says the program by its name.
+//! Looking at the programs of a [`StepTrainer`]: drawings, profiles, what tuning has chosen. Each says the program by its name.
 
 use std::path::Path;
 
 use kiln_graph::Graph;
 
 use super::{StepTrainer, Steps, graph};
-use crate::report::{DrawError, Drawing, Profile};
+use crate::report::{DrawError, Drawing, Profile, Tuning};
 use crate::trainer::TrainError;
 
 impl<M: Steps> StepTrainer<M> {
@@ -38,6 +38,11 @@ impl<M: Steps> StepTrainer<M> {
         let name = M::PROGRAMS[number].name;
         let (program, states) = self.programs.get(name, self.settings.batch, || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What [`StepTrainerBuilder::tune`](super::StepTrainerBuilder::tune) has chosen for each program; nothing without it.
+    pub fn tuning(&self) -> Option<&Tuning> {
+        self.programs.tuning()
     }
 
     /// The number of a program, and its graph for a full batch.

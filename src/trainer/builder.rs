@@ -1,6 +1,7 @@
 //! The settings of a trainer and of a predictor, and building them: here everything is compiled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kiln_graph::Model;
 use kiln_graph::losses::Loss;
@@ -11,6 +12,7 @@ use super::Trainer;
 use super::error::TrainError;
 use super::programs::{Programs, TRAIN, optimization, train_graph};
 use super::targets::TargetElement;
+use crate::tuning::Tuner;
 
 /// The setters that several builders have, each of a field of its [`Settings`].
 macro_rules! setter {
@@ -27,6 +29,34 @@ macro_rules! setter {
         /// Default 0. The same seed gives the same draws in the same steps.
         pub fn seed(mut self, seed: u64) -> Self {
             self.settings.seed = seed;
+            self
+        }
+    };
+    (tune) => {
+        /// Lets every program be computed in the ways that are the fastest on this machine, as measured. Default: no; estimates
+        /// decide.
+        ///
+        /// There are several ways to compute a contraction (a convolution or one of its gradients, a matrix product): tiles of
+        /// registers of several shapes, copies to panels, sums in parts, Winograd's transforms. For each contraction that takes a part
+        /// of the time that counts, `build()` runs those that are estimated to be nearly as fast as the fastest, on
+        /// memory of their own and on one thread; parameters, states and data are not touched. All that takes no longer than
+        /// `time`, but for a run or two. What `build()` does not use of it is for programs that are compiled later: predictions,
+        /// evaluations, smaller batches. Some seconds do for most networks.
+        ///
+        /// What was measured is kept, for this processor, emitter and version of Kiln, in a file of the folder that the environment
+        /// variable `KILN_CACHE` names, else of `$XDG_CACHE_HOME/kiln` or `~/.cache/kiln`, and is never measured again. With
+        /// `Duration::ZERO` what is there is used, and nothing is measured.
+        ///
+        /// **Deterministic once chosen.** Different ways add the same products in different orders, so that results differ from those
+        /// without tuning in their last bits. With the same file every build gives the same plan and the same bits, for any number of
+        /// threads. Which way is chosen when the file is made is up to the clock; to have the same bits on several machines, or for
+        /// good, copy the file along, or do not tune. A build whose report says that there was no time for some contractions computes these
+        /// as usual, and the next one measures them; give it more time, or none at all.
+        ///
+        /// `build()` fails with [`TrainError::Tuning`](crate::TrainError::Tuning) if the file can not be read, or not be written while
+        /// there is something to measure. A damaged file is made anew, which the report says.
+        pub fn tune(mut self, time: std::time::Duration) -> Self {
+            self.settings.tune = Some(time);
             self
         }
     };
@@ -49,17 +79,19 @@ pub(crate) struct Settings {
     pub threads: Option<usize>,
     pub check_finite: bool,
     pub seed: u64,
+    /// The time to measure in, where programs are tuned.
+    pub tune: Option<Duration>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { batch: 64, threads: None, check_finite: false, seed: 0 }
+        Settings { batch: 64, threads: None, check_finite: false, seed: 0, tune: None }
     }
 }
 
 impl Settings {
-    /// The programs, none of them compiled yet.
-    pub fn programs(&self) -> Result<Programs, TrainError> {
+    /// The programs, none of them compiled yet; so many are about to be.
+    pub fn programs(&self, coming: usize) -> Result<Programs, TrainError> {
         if self.batch == 0 {
             return Err(TrainError::Zero { setting: "batch" });
         }
@@ -70,7 +102,8 @@ impl Settings {
             Some(threads) => Pool::new(threads),
             None => Pool::from_environment(),
         };
-        Ok(Programs::new(Arc::new(pool)))
+        let tuner = self.tune.map(|time| Tuner::new(time, coming)).transpose()?;
+        Ok(Programs::new(Arc::new(pool), tuner))
     }
 }
 
@@ -97,15 +130,17 @@ where
     setter!(threads);
     setter!(check_finite);
     setter!(seed);
+    setter!(tune);
 
     /// Compiles the training step.
     ///
     /// # Errors
     /// [`TrainError::Graph`] if model, loss and optimizer do not go together, [`TrainError::Compile`] if the graph can
-    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0.
+    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Tuning`] where
+    /// [`TrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
         let TrainerBuilder { model, loss, optimizer, settings } = self;
-        let mut programs = settings.programs()?;
+        let mut programs = settings.programs(1)?;
         let Settings { batch, seed, .. } = settings;
         programs.get(TRAIN, batch, || train_graph(&model, &loss, &optimizer, batch, seed))?;
         programs.write_parameters(&model)?;

@@ -5,6 +5,7 @@ use kiln_graph::{GraphError, Shape};
 use kiln_jit::{CompileError, RunError, StateError};
 
 use crate::report::ProfileError;
+use crate::tuning::TuningError;
 
 /// Why a [`Trainer`](crate::Trainer) or a [`Predictor`](crate::Predictor) refused. Inputs are checked before anything
 /// is computed: after an error the model is what it was before the call.
@@ -130,6 +131,9 @@ pub enum TrainError {
     /// The compiled program could not be timed.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// The choices of `.tune` could not be read or kept.
+    #[error(transparent)]
+    Tuning(#[from] TuningError),
     /// The compiled program could not be run.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -15,7 +15,8 @@ use kiln_runtime::Pool;
 use ndarray::{ArrayD, ArrayViewD};
 
 use super::error::TrainError;
-use crate::report::Profile;
+use crate::report::{Profile, Tuning};
+use crate::tuning::Tuner;
 
 /// The program of loss, gradients and update, in training mode; inputs: samples, targets.
 pub const TRAIN: &str = "train";
@@ -139,12 +140,13 @@ pub struct Programs {
     pool: Arc<Pool>,
     states: States,
     compiled: Vec<Compiled>,
+    tuner: Option<Tuner>,
 }
 
 impl Programs {
-    /// None yet.
-    pub fn new(pool: Arc<Pool>) -> Programs {
-        Programs { pool, states: States::new(), compiled: Vec::new() }
+    /// None yet; the tuner, if there is one, plans them.
+    pub fn new(pool: Arc<Pool>, tuner: Option<Tuner>) -> Programs {
+        Programs { pool, states: States::new(), compiled: Vec::new(), tuner }
     }
 
     /// The states: parameters, and what loss and optimizer keep.
@@ -165,7 +167,7 @@ impl Programs {
             Some(place) => place,
             None => {
                 let graph = graph()?;
-                let session = self.compile(&graph)?;
+                let session = self.compile(&graph, batch)?;
                 self.compiled.push(Compiled::new(name, batch, &graph, session));
                 self.compiled.len() - 1
             }
@@ -173,12 +175,22 @@ impl Programs {
         Ok((&mut self.compiled[place], &mut self.states))
     }
 
-    fn compile(&mut self, graph: &Graph) -> Result<Session, TrainError> {
+    fn compile(&mut self, graph: &Graph, batch: usize) -> Result<Session, TrainError> {
         let states = graph.inputs.iter().filter(|input| input.role == Role::State);
         let state_layouts = states.filter_map(|input| Some((input.name.clone(), self.states.layout(&input.name)?)));
         let options = CompileOptions { state_layouts: state_layouts.collect(), ..CompileOptions::default() };
-        let program = Program::compile(&optimize(graph), &options)?;
+        let graph = optimize(graph);
+        let plan = match &mut self.tuner {
+            Some(tuner) => tuner.plan(&graph, batch, options)?,
+            None => options.plan(&graph)?,
+        };
+        let program = Program::from_plan(plan)?;
         Ok(Session::new(Arc::new(program), &mut self.states, self.pool.clone())?)
+    }
+
+    /// What was chosen, where programs are tuned.
+    pub fn tuning(&self) -> Option<&Tuning> {
+        self.tuner.as_ref().map(Tuner::report)
     }
 
     /// The plan of a program, if it was compiled.

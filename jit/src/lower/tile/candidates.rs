@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write};
 
+use super::winograd::{GradientStep, Step};
 use super::{Form, Problem, Recipe, Search, Stage, Way, Work, recipe, ways};
 use crate::target::Target;
 use kiln_graph::Op;
@@ -86,16 +87,16 @@ fn counted(texts: &[String]) -> String {
 }
 
 impl Stage {
-    /// The kind and the tile: `tiles of 6x16`.
+    /// The kind and the size of a tile, or of one of Winograd's blocks: `tiles of 6x16`.
     fn words(&self) -> String {
-        let tiling = match &self.work {
-            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling,
-            Work::Sum(_) | Work::Pack(_) | Work::Panels(_) | Work::Winograd(..) | Work::WinogradGradient(..) => {
-                return self.kind().to_owned();
-            }
+        let size: Vec<usize> = match &self.work {
+            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.tile().into(),
+            Work::Winograd(way, Step::Results) => way.block().into(),
+            Work::WinogradGradient(way, GradientStep::Parts | GradientStep::Results) => way.block().into(),
+            Work::Sum(_) | Work::Pack(_) | Work::Panels(_) | Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
         };
-        let [rows, width] = tiling.tile();
-        format!("{} of {rows}x{width}", self.kind())
+        let size: Vec<String> = size.iter().map(usize::to_string).collect();
+        if size.is_empty() { self.kind().to_owned() } else { format!("{} of {}", self.kind(), size.join("x")) }
     }
 
     fn without_estimates(&self) -> Stage {

@@ -34,10 +34,10 @@ impl Problem {
         products as f64 + ELEMENT * elements as f64
     }
 
-    /// The operation and the shapes, without the layouts: `dot [64, 784] [784, 512] -> [64, 512]`.
+    /// The operation's name and the shapes, for people: `dot [64, 784] [784, 512] -> [64, 512]`.
     pub fn shapes(&self) -> String {
         let [left, right] = self.operands.map(|operand| operand.shape);
-        format!("{} {left} {right} -> {}", text::operation(&self.op, self.output.rank()), self.output)
+        format!("{} {left} {right} -> {}", self.op.mnemonic(), self.output)
     }
 }
 

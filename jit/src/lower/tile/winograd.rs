@@ -61,6 +61,11 @@ impl Winograd {
         self.cycles
     }
 
+    /// Images, rows of tiles and features of a block.
+    pub fn block(&self) -> [usize; 3] {
+        [self.blocks.images, self.blocks.rows, self.blocks.features]
+    }
+
     /// Takes the estimates away, which are no part of what is computed.
     pub fn forget_estimates(&mut self) {
         (self.cycles, self.product.cycles) = (0.0, 0.0);

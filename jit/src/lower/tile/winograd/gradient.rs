@@ -118,6 +118,11 @@ impl Gradient {
         self.cycles
     }
 
+    /// Images, rows of tiles and features of a block.
+    pub fn block(&self) -> [usize; 3] {
+        [self.blocks.block[0], self.blocks.block[1], self.blocks.features]
+    }
+
     /// Takes the estimates away, which are no part of what is computed.
     pub fn forget_estimates(&mut self) {
         (self.cycles, self.product.cycles) = (0.0, 0.0);
