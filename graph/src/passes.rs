@@ -45,17 +45,18 @@ const ROUNDS: usize = 16;
 /// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
 pub fn optimize(graph: &Graph) -> Graph {
     let mut graph = sweep(graph);
-    for _ in 0..ROUNDS {
-        let before = graph.clone();
-        for &(name, pass) in PIPELINE {
-            graph = pass(&graph);
-            if cfg!(debug_assertions)
-                && let Err(violation) = verify(&graph)
-            {
-                panic!("after {name}: {violation}");
-            }
+    // So many passes have found nothing to do since one did.
+    let mut idle = 0;
+    for &(name, pass) in PIPELINE.iter().cycle().take(ROUNDS * PIPELINE.len()) {
+        let new = pass(&graph);
+        if cfg!(debug_assertions)
+            && let Err(violation) = verify(&new)
+        {
+            panic!("after {name}: {violation}");
         }
-        if graph == before {
+        idle = if new == graph { idle + 1 } else { 0 };
+        graph = new;
+        if idle == PIPELINE.len() {
             break;
         }
     }

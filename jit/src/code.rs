@@ -11,7 +11,6 @@
 //!   the kernel interpreter), so that they may run on several threads at once;
 //! - code lives as long as the [`Code`] that every caller holds.
 
-use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -24,6 +23,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, default_libcall_names};
 use kiln_runtime::Pool;
 use kiln_runtime::buffer::{ALIGNMENT, Buffer};
+use rustc_hash::FxHashMap;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter, EmitterKind};
 use crate::kernel::{self, Element, Kernel, KernelError, Slice};
@@ -85,7 +85,7 @@ impl Code {
             let reason = format!("it does not run what the emitter `{emitter}` gives");
             return Err(EmitError::Machine { reason }.into());
         }
-        let mut numbers = HashMap::new();
+        let mut numbers = FxHashMap::default();
         let mut distinct = Vec::new();
         let number = |kernel| {
             *numbers.entry(kernel).or_insert_with(|| {

@@ -3,6 +3,7 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// The alignment of every buffer in bytes: a cache line, and the widest vector.
 pub const ALIGNMENT: usize = 64;
@@ -12,13 +13,11 @@ pub const ALIGNMENT: usize = 64;
 pub struct Buffer {
     pointer: NonNull<u32>,
     elements: usize,
-    /// What was allocated: nothing for a buffer without elements. Its alignment is that of the system's allocator, and the
-    /// elements begin at the first line in it, since only then does large memory come from the system as zeros, page by
-    /// page when it is first touched.
-    allocation: Option<(NonNull<u8>, Layout)>,
+    /// Keeps the elements' memory: nothing for a buffer without elements.
+    _allocation: Option<Arc<Allocation>>,
 }
 
-// SAFETY: a buffer owns its memory, which is plain data; shared access is by `&self` and only reads.
+// SAFETY: a buffer owns its part of an allocation, which is plain data; shared access is by `&self` and only reads.
 unsafe impl Send for Buffer {}
 // SAFETY: as above.
 unsafe impl Sync for Buffer {}
@@ -29,17 +28,28 @@ impl Buffer {
     /// # Panics
     /// If the elements take more than `isize::MAX` bytes.
     pub fn zeroed(elements: usize) -> Buffer {
-        let layout = layout(elements);
-        if elements == 0 {
-            return Buffer { pointer: NonNull::<Line>::dangling().cast(), elements, allocation: None };
-        }
-        // SAFETY: the layout's size is not 0.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        ask_for_huge_pages(start, layout.size());
-        let padding = start.addr().get().next_multiple_of(ALIGNMENT) - start.addr().get();
-        // SAFETY: less than `ALIGNMENT` bytes further, behind which there is still room for the elements.
-        let pointer = unsafe { start.add(padding) };
-        Buffer { pointer: pointer.cast(), elements, allocation: Some((start, layout)) }
+        let mut only = Buffer::zeroed_together(&[elements]);
+        only.swap_remove(0)
+    }
+
+    /// Buffers of zeros of some lengths, in one piece of memory: even if none of them is large, all together are, so that the
+    /// system gives that memory quickly. It is given back when the last of them is dropped.
+    ///
+    /// # Panics
+    /// If together they take more than `isize::MAX` bytes.
+    pub fn zeroed_together(lengths: &[usize]) -> Vec<Buffer> {
+        let allocation = Allocation::zeroed(lengths);
+        let mut begin = 0;
+        let buffer = |&elements: &usize| {
+            let allocation = allocation.clone().filter(|_| elements > 0);
+            let pointer = allocation.as_ref().map_or(NonNull::<Line>::dangling().cast(), |allocation| {
+                // SAFETY: the allocation holds whole lines for all lengths in this order, behind its padding.
+                unsafe { allocation.start.add(allocation.padding() + begin) }
+            });
+            begin += (elements * size_of::<u32>()).next_multiple_of(ALIGNMENT);
+            Buffer { pointer: pointer.cast(), elements, _allocation: allocation }
+        };
+        lengths.iter().map(buffer).collect()
     }
 
     /// The number of elements.
@@ -119,21 +129,52 @@ fn ask_for_huge_pages(start: NonNull<u8>, bytes: usize) {
     let _ = whole;
 }
 
-/// Room for the elements behind up to a line of padding.
-fn layout(elements: usize) -> Layout {
-    let bytes = elements.checked_mul(size_of::<u32>()).and_then(|bytes| bytes.checked_add(ALIGNMENT));
-    bytes
-        .and_then(|bytes| Layout::from_size_align(bytes, align_of::<u64>()).ok())
-        .unwrap_or_else(|| panic!("a buffer of {elements} elements is larger than the address space"))
+/// The memory of one or several buffers. Its alignment is that of the system's allocator, and the elements begin at the first
+/// line in it, since only then does large memory come from the system as zeros, page by page when it is first touched.
+struct Allocation {
+    start: NonNull<u8>,
+    layout: Layout,
 }
 
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if let Some((start, layout)) = self.allocation {
-            // SAFETY: allocated in `zeroed` with this layout.
-            unsafe { dealloc(start.as_ptr(), layout) };
+// SAFETY: the memory is reached through the buffers alone, each of which has a part of its own.
+unsafe impl Send for Allocation {}
+// SAFETY: as above.
+unsafe impl Sync for Allocation {}
+
+impl Allocation {
+    /// Zeros for buffers of some lengths, each in whole lines; nothing for none.
+    fn zeroed(lengths: &[usize]) -> Option<Arc<Allocation>> {
+        let layout = layout(lengths);
+        if layout.size() <= ALIGNMENT {
+            return None;
         }
+        // SAFETY: the layout's size is not 0.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        ask_for_huge_pages(start, layout.size());
+        Some(Arc::new(Allocation { start, layout }))
     }
+
+    /// Bytes in front of the first line, less than one.
+    fn padding(&self) -> usize {
+        self.start.addr().get().next_multiple_of(ALIGNMENT) - self.start.addr().get()
+    }
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `zeroed` with this layout; no buffer has a part of it any more.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+/// Room for buffers of some lengths, each in whole lines, behind up to a line of padding.
+fn layout(lengths: &[usize]) -> Layout {
+    let bytes = |elements: usize| elements.checked_mul(size_of::<u32>())?.checked_next_multiple_of(ALIGNMENT);
+    let all = lengths.iter().try_fold(ALIGNMENT, |all, &elements| bytes(elements)?.checked_add(all));
+    all.and_then(|all| Layout::from_size_align(all, align_of::<u64>()).ok()).unwrap_or_else(|| {
+        let elements = lengths.iter().fold(0_usize, |all, &elements| all.saturating_add(elements));
+        panic!("a buffer of {elements} elements is larger than the address space")
+    })
 }
 
 impl Clone for Buffer {
@@ -162,6 +203,22 @@ mod tests {
             assert_eq!(buffer.f32(), vec![0.0; elements]);
             buffer.f32_mut().fill(1.0);
             assert_eq!(buffer.clone().i32(), vec![0x3f80_0000; elements]);
+        }
+    }
+
+    #[test]
+    fn buffers_of_one_piece_are_apart_and_outlive_each_other() {
+        for lengths in [&[][..], &[0], &[0, 0], &[1, 0, 17, 16, 15], &[WORTH_HUGE_PAGES / 8, 3, WORTH_HUGE_PAGES / 8]] {
+            let mut buffers = Buffer::zeroed_together(lengths);
+            assert_eq!(buffers.iter().map(Buffer::len).collect::<Vec<_>>(), lengths);
+            for (number, buffer) in buffers.iter_mut().enumerate() {
+                assert_eq!(buffer.as_ptr() as usize % ALIGNMENT, 0);
+                assert_eq!(buffer.i32(), vec![0; buffer.len()]);
+                buffer.i32_mut().fill(number as i32 + 1);
+            }
+            while let Some(last) = buffers.pop() {
+                assert_eq!(last.i32(), vec![buffers.len() as i32 + 1; last.len()]);
+            }
         }
     }
 

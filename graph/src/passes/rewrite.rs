@@ -5,7 +5,7 @@ use crate::graph::{Graph, Node, NodeId, Output, Type, Update};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, MAX_RANK, Shape};
 
-use super::sweep::sweep;
+use super::sweep::swept;
 
 /// The graph in which the rule's replacement stands for each node; what is dead then is removed.
 ///
@@ -27,15 +27,16 @@ pub(super) fn rewrite(graph: &Graph, mut rule: impl FnMut(&mut Rewriter, &Node) 
             *operand = place(&map, *operand);
         }
         rewriter.scope = node.scope;
-        let replacement = rule(&mut rewriter, &node).unwrap_or_else(|| rewriter.keep(&node));
-        debug_assert_eq!(rewriter.ty(replacement), node.ty, "a replacement has the type of what it replaces");
+        let ty = node.ty;
+        let replacement = rule(&mut rewriter, &node).unwrap_or_else(|| rewriter.graph.push(node));
+        debug_assert_eq!(rewriter.ty(replacement), ty, "a replacement has the type of what it replaces");
         map[id.index()] = Some(replacement);
     }
     let mut new = rewriter.graph;
     new.outputs =
         graph.outputs.iter().map(|output| Output { node: place(&map, output.node), ..output.clone() }).collect();
     new.updates = graph.updates.iter().map(|update| Update { node: place(&map, update.node), ..*update }).collect();
-    sweep(&new)
+    swept(new)
 }
 
 /// The new graph while a rule looks at one node.

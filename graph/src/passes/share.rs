@@ -3,7 +3,7 @@
 //! The layer that a node belongs to does not matter. Two operands that may be swapped (`a + b`, `b + a`) count as the
 //! same pair. Random numbers are a function of their attributes and their step, so equal ones are shared too.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::rewrite::rewrite;
 use crate::graph::{Graph, Node, NodeId, Type};
@@ -11,7 +11,7 @@ use crate::op::{BinaryOp, CompareOp, Op};
 
 /// The graph with equal nodes merged.
 pub fn share(graph: &Graph) -> Graph {
-    let mut known: HashMap<(Op, Vec<NodeId>, Type), NodeId> = HashMap::new();
+    let mut known: FxHashMap<(Op, Vec<NodeId>, Type), NodeId> = FxHashMap::default();
     rewrite(graph, |to, node| {
         let id = *known.entry(key(node)).or_insert_with(|| to.keep(node));
         Some(id)

@@ -6,7 +6,7 @@
 //! left of the access is a constant displacement. The places of an index with terms `t0, t1, t2` (outermost loop
 //! first) form a chain: the buffer itself, `+ t0`, `+ t0 + t1`, ..; each loop's places start from the outer loop's.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::kernel::{BufferId, Index, Kernel, Operation, Statement, Variable};
 
@@ -43,7 +43,7 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Addresses {
     places: Vec<Place>,
-    ids: HashMap<Place, PlaceId>,
+    ids: FxHashMap<Place, PlaceId>,
     /// The places that move with each variable, by variable.
     moving: Vec<Vec<PlaceId>>,
     /// How many loops are around each variable's own.
@@ -57,7 +57,7 @@ impl Addresses {
     pub fn new(kernel: &Kernel) -> Addresses {
         let mut addresses = Addresses {
             places: Vec::new(),
-            ids: HashMap::new(),
+            ids: FxHashMap::default(),
             moving: vec![Vec::new(); kernel.variables as usize],
             depths: (0..kernel.variables).collect(),
         };

@@ -24,7 +24,7 @@ mod pointers;
 mod registers;
 mod values;
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::addresses::{Addresses, PlaceId};
 use super::{EmitError, Emitter};
@@ -104,7 +104,7 @@ struct Body<'a> {
     /// The statements passed so far, as [`Values`] counts them.
     position: u32,
     /// Loads that are left to the operation that uses them.
-    deferred: HashMap<Id, Deferred<'a>>,
+    deferred: FxHashMap<Id, Deferred<'a>>,
     /// The row whose address a register holds.
     row: Option<(PlaceId, Row)>,
 }
@@ -139,7 +139,7 @@ impl<'a> Body<'a> {
             registers,
             out: Assembly::new(emitter.level, length),
             position: 0,
-            deferred: HashMap::new(),
+            deferred: FxHashMap::default(),
             row: None,
         }
     }

@@ -6,10 +6,11 @@
 //! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
 //! would have to run both before and after it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_graph::op::{Axes, Op};
 use kiln_graph::{DType, Graph, NodeId, Shape};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::fuse::{Class, Fusion, Group, class, members, own_weight};
 use super::groups::partitions;
@@ -40,7 +41,7 @@ struct Merging<'a> {
     /// What each group reads from outside, and whether all of it place by place.
     reads: Vec<BTreeMap<NodeId, bool>>,
     /// The groups that read each node from outside.
-    readers: HashMap<NodeId, BTreeSet<usize>>,
+    readers: FxHashMap<NodeId, BTreeSet<usize>>,
     /// The states that the graph updates, and outputs: nodes that stay stored whatever reads them.
     results: BTreeSet<NodeId>,
     updates: BTreeSet<NodeId>,
@@ -57,7 +58,8 @@ impl<'a> Merging<'a> {
         let updates = graph.updates.iter().map(|update| update.node).collect();
         let reads: Vec<_> = groups.iter().flatten().map(|group| reads(graph, &fusion, group)).collect();
         let none = vec![BTreeMap::new(); groups.len()];
-        let mut merging = Merging { graph, fusion, groups, of, reads: none, readers: HashMap::new(), results, updates };
+        let mut merging =
+            Merging { graph, fusion, groups, of, reads: none, readers: FxHashMap::default(), results, updates };
         reads.into_iter().enumerate().for_each(|(number, reads)| merging.set_reads(number, reads));
         merging
     }
@@ -250,6 +252,10 @@ impl<'a> Merging<'a> {
     /// Moves the second group into the first, and stops storing what only the joined group reads.
     fn join(&mut self, first: usize, second: usize) {
         let moved = self.groups[second].take().expect("a group");
+        let mut outside = self.reads[first].clone();
+        for (&id, &placewise) in &self.reads[second] {
+            *outside.entry(id).or_insert(true) &= placewise;
+        }
         self.set_reads(second, BTreeMap::new());
         let mut group = self.groups[first].take().expect("a group");
         for &id in &moved.stores {
@@ -258,6 +264,8 @@ impl<'a> Merging<'a> {
         group.roots.extend(moved.roots);
         group.stores.extend(moved.stores);
         group.stores.sort_unstable();
+        // What one of them reads of the other, it reads place by place, so that nothing else changes.
+        outside.retain(|&id, _| !group.holds(id));
         let read_elsewhere =
             |id: NodeId| self.readers.get(&id).is_some_and(|groups| groups.iter().any(|&group| group != first));
         let (kept, inner): (Vec<NodeId>, Vec<NodeId>) =
@@ -267,7 +275,8 @@ impl<'a> Merging<'a> {
             self.of[id.index()] = None;
         }
         group.stores = kept;
-        self.set_reads(first, reads(self.graph, &self.fusion, &group));
+        debug_assert_eq!(outside, reads(self.graph, &self.fusion, &group));
+        self.set_reads(first, outside);
         self.groups[first] = Some(group);
     }
 
@@ -340,7 +349,7 @@ fn folded_reads(graph: &Graph, fusion: &Fusion, root: NodeId) -> BTreeMap<NodeId
     let operand = graph.node(root).inputs[0];
     let shape = graph.shape(operand);
     let group = Group { roots: vec![root], stores: Vec::new() };
-    let mut walk = Walk { graph, fusion, group: &group, shape, reads: BTreeMap::new(), seen: HashSet::new() };
+    let mut walk = Walk { graph, fusion, group: &group, shape, reads: BTreeMap::new(), seen: FxHashSet::default() };
     walk.at(operand, &walk.canonical(&identity(shape.rank())));
     walk.reads
 }
@@ -369,7 +378,7 @@ fn same_places(a: Shape, b: Shape) -> bool {
 /// of the same place.
 fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeMap<NodeId, bool> {
     let shape = base(graph, group);
-    let mut walk = Walk { graph, fusion, group, shape, reads: BTreeMap::new(), seen: HashSet::new() };
+    let mut walk = Walk { graph, fusion, group, shape, reads: BTreeMap::new(), seen: FxHashSet::default() };
     let at = walk.canonical(&identity(shape.rank()));
     for &id in &group.stores {
         if group.roots.contains(&id) {
@@ -392,7 +401,7 @@ struct Walk<'a> {
     group: &'a Group,
     shape: Shape,
     reads: BTreeMap<NodeId, bool>,
-    seen: HashSet<(NodeId, Vec<Affine>)>,
+    seen: FxHashSet<(NodeId, Vec<Affine>)>,
 }
 
 impl Walk<'_> {

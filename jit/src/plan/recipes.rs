@@ -1,8 +1,10 @@
 //! In which way each contraction of a plan is computed: the one that is estimated to be the fastest, or the one that was chosen for
 //! it. Equal contractions are looked at once. It knows problems and recipes; it measures nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::lower::tile::{Problem, Recipe};
 use crate::target::Target;
@@ -76,14 +78,14 @@ pub struct Contracted {
 pub(super) struct Recipes<'a> {
     target: &'a Target,
     choices: &'a Choices,
-    known: HashMap<Problem, usize>,
+    known: FxHashMap<Problem, usize>,
     found: Vec<Contracted>,
 }
 
 impl<'a> Recipes<'a> {
     /// None yet.
     pub fn new(target: &'a Target, choices: &'a Choices) -> Recipes<'a> {
-        Recipes { target, choices, known: HashMap::new(), found: Vec::new() }
+        Recipes { target, choices, known: FxHashMap::default(), found: Vec::new() }
     }
 
     /// How a contraction is computed.

@@ -72,11 +72,12 @@ impl Session {
         let plan = program.plan();
         // For each state input, where it stands in `used`.
         let mut numbers = vec![None; plan.inputs.len()];
-        let mut used = Vec::new();
+        let mut wanted = Vec::new();
         for (number, input) in numbers.iter_mut().zip(&plan.inputs).filter(|(_, input)| input.role == Role::State) {
-            *number = Some(used.len());
-            used.push(states.ensure(&input.name, input.ty, input.layout)?);
+            *number = Some(wanted.len());
+            wanted.push((input.name.as_str(), input.ty, input.layout));
         }
+        let used = states.ensure(&wanted)?;
         let memory = |slot: usize| match plan.slots[slot].place {
             Place::Arena { offset } => Memory::Arena(offset),
             Place::State { input } => Memory::State(numbers[input].expect("the slot of a state input")),

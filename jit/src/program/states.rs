@@ -171,27 +171,37 @@ impl States {
         Ok(())
     }
 
-    /// Makes a state of zeros, unless it is there; gives its position.
-    pub fn ensure(&mut self, name: &str, ty: Type, layout: Layout) -> Result<usize, StateError> {
-        if let Some((position, entry)) = self.entry(name) {
+    /// Makes states of zeros, those that are not there yet; gives the positions of all.
+    ///
+    /// # Errors
+    /// [`StateError::Type`] and [`StateError::Layout`] where one is there, but differs; no state is made then.
+    pub fn ensure(&mut self, wanted: &[(&str, Type, Layout)]) -> Result<Vec<usize>, StateError> {
+        for &(name, ty, layout) in wanted {
+            let Some((_, entry)) = self.entry(name) else { continue };
             if entry.ty != ty {
                 return Err(StateError::Type { name: name.to_owned(), expected: entry.ty, found: ty });
             }
             if entry.layout != layout {
                 return Err(StateError::Layout { name: name.to_owned() });
             }
-            return Ok(position);
         }
-        self.entries.push(Entry { name: name.to_owned(), ty, layout });
-        let mut buffer = Buffer::zeroed(layout.elements);
+        let first = self.entries.len();
+        for &(name, ty, layout) in wanted {
+            if !self.positions.contains_key(name) {
+                self.positions.insert(name.to_owned(), self.entries.len());
+                self.entries.push(Entry { name: name.to_owned(), ty, layout });
+            }
+        }
+        let lengths: Vec<usize> = self.entries[first..].iter().map(|entry| entry.layout.elements).collect();
+        let mut buffers = Buffer::zeroed_together(&lengths);
         // Programs read a state before they write it: the system would give each page twice, for the read and for the write.
-        buffer.i32_mut().iter_mut().step_by(PAGE).for_each(|element| *element = black_box(0));
-        self.buffers.push(buffer);
-        self.written.push(Time::default());
-        let position = self.entries.len() - 1;
-        self.positions.insert(name.to_owned(), position);
-        self.touch(&[position]);
-        Ok(position)
+        for buffer in &mut buffers {
+            buffer.i32_mut().iter_mut().step_by(PAGE).for_each(|element| *element = black_box(0));
+        }
+        self.buffers.extend(buffers);
+        self.written.resize(self.entries.len(), Time::default());
+        self.touch(&(first..self.entries.len()).collect::<Vec<_>>());
+        Ok(wanted.iter().map(|&(name, ..)| self.positions[name]).collect())
     }
 
     /// Copies what all states hold.
@@ -293,7 +303,7 @@ mod tests {
         let mut layout = Layout { offset: 1, strides: [0; 8], elements: 20 };
         layout.strides[..2].copy_from_slice(&[1, 5]);
         let ty = Type::f32([2, 3]);
-        assert_eq!(states.ensure("w", ty, layout), Ok(0));
+        assert_eq!(states.ensure(&[("w", ty, layout)]), Ok(vec![0]));
         assert_eq!(states.read("w"), Some(ArrayD::zeros(vec![2, 3])));
         let value = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into_dyn();
         assert_eq!(states.write("w", value.view()), Ok(()));
@@ -303,13 +313,13 @@ mod tests {
 
         let name = || "w".to_owned();
         let other = Type::f32([3, 2]);
-        assert_eq!(states.ensure("w", ty, layout), Ok(0));
+        assert_eq!(states.ensure(&[("w", ty, layout)]), Ok(vec![0]));
         assert_eq!(
-            states.ensure("w", other, layout),
+            states.ensure(&[("v", ty, layout), ("w", other, layout)]),
             Err(StateError::Type { name: name(), expected: ty, found: other })
         );
         let moved = Layout { offset: 0, ..layout };
-        assert_eq!(states.ensure("w", ty, moved), Err(StateError::Layout { name: name() }));
+        assert_eq!(states.ensure(&[("w", ty, moved)]), Err(StateError::Layout { name: name() }));
         let (expected, found) = (ty.shape, vec![3, 2]);
         let error = StateError::Shape { name: name(), expected, found };
         assert_eq!(states.write("w", value.t()), Err(error));

@@ -133,7 +133,7 @@ fn the_prologue_runs_once_until_a_state_changes() {
     // A state that the program does not read is none of its business, nor is a write that was refused.
     let name = "of another program";
     let layout = states.layout("scale").expect("a layout");
-    states.ensure(name, Type::f32([64]), layout).expect("a new state");
+    states.ensure(&[(name, Type::f32([64]), layout)]).expect("a new state");
     states.write(name, values(&[64], 3).view()).expect("its shape");
     states.write("w", values(&[64], 3).view()).expect_err("another shape");
     assert!(!took_time(&mut states));

@@ -1,9 +1,8 @@
 //! A function on its way to bytes: instructions, labels, constants beside the code, and places in the stack frame
 //! that get their offsets when all are known. It knows instructions; it knows no kernel.
 
-use std::collections::HashMap;
-
 use iced_x86::{Code, Encoder, FastFormatter, Instruction, OpKind, Register};
+use rustc_hash::FxHashMap;
 
 use super::instructions::{Length, STORE};
 use super::registers::{Homes, Id, MASKS};
@@ -97,7 +96,7 @@ pub struct Assembly {
     items: Vec<Item>,
     labels: u32,
     constants: Vec<Vec<u8>>,
-    numbers: HashMap<Vec<u8>, u32>,
+    numbers: FxHashMap<Vec<u8>, u32>,
 }
 
 /// The recommended forms of doing nothing, by their length less one.
@@ -127,7 +126,7 @@ pub struct Frame {
 impl Assembly {
     /// An empty function over values of a length.
     pub fn new(level: Level, length: Length) -> Assembly {
-        Assembly { level, length, items: Vec::new(), labels: 0, constants: Vec::new(), numbers: HashMap::new() }
+        Assembly { level, length, items: Vec::new(), labels: 0, constants: Vec::new(), numbers: FxHashMap::default() }
     }
 
     /// Appends an instruction.

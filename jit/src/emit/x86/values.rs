@@ -1,7 +1,7 @@
 //! What a kernel's values are to the emitter: which are one and the same, which are constants, where each is used, how
 //! many are alive at once in a loop. It knows the kernel IR and, of the machine, which constants an operation needs.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::Level;
 use super::instructions::Length;
@@ -52,7 +52,7 @@ pub struct Values {
     same: Vec<Id>,
     masks: Vec<bool>,
     constants: Vec<Option<Constant>>,
-    ids: HashMap<Constant, Id>,
+    ids: FxHashMap<Constant, Id>,
     uses: Vec<Vec<u32>>,
     passed: Vec<usize>,
     defined: Vec<u32>,
@@ -71,7 +71,7 @@ impl Values {
             same: (0..count as u32).map(Id).collect(),
             masks: kernel.values.iter().map(|&ty| ty == ValueType::Mask && level == Level::Avx512).collect(),
             constants: vec![None; count],
-            ids: HashMap::new(),
+            ids: FxHashMap::default(),
             uses: vec![Vec::new(); count],
             passed: Vec::new(),
             defined: vec![0; count],

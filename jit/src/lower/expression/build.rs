@@ -1,11 +1,10 @@
 //! From nodes of a graph to terms of an [`Expression`]: walks up from a node through elementwise operations and views
 //! until it meets values that lie in memory, and keeps equal terms once.
 
-use std::collections::HashMap;
-
 use kiln_graph::op::{BinaryOp, CompareOp, Scalar};
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{DType, Graph, NodeId, Op, Shape};
+use rustc_hash::FxHashMap;
 
 use super::{Affine, Argument, Expression, Store, Term, TermId};
 use crate::kernel::Element;
@@ -46,8 +45,8 @@ pub struct ExpressionBuilder<'a> {
     /// The nodes that the kernel's roots compute, each with the place at which it does.
     roots: Vec<(NodeId, Vec<Affine>)>,
     expression: Expression,
-    terms: HashMap<(Term, DType), TermId>,
-    nodes: HashMap<(NodeId, Vec<Affine>), TermId>,
+    terms: FxHashMap<(Term, DType), TermId>,
+    nodes: FxHashMap<(NodeId, Vec<Affine>), TermId>,
 }
 
 impl<'a> ExpressionBuilder<'a> {
@@ -64,8 +63,8 @@ impl<'a> ExpressionBuilder<'a> {
             located,
             roots: Vec::new(),
             expression,
-            terms: HashMap::new(),
-            nodes: HashMap::new(),
+            terms: FxHashMap::default(),
+            nodes: FxHashMap::default(),
         }
     }
 

@@ -2,6 +2,8 @@
 //! loops go, which of them are the grid. Decided from extents, strides and the target alone, so that one contraction always
 //! gets one order of summation, whatever the number of threads.
 
+use std::rc::Rc;
+
 use super::{Axis, Contraction};
 use crate::target::Target;
 
@@ -89,31 +91,49 @@ pub(super) fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
     [full, rest].into_iter().filter(|s| s.count > 0)
 }
 
-/// For each form of a contraction its fast tilings, by a cost model that knows no memory; the fastest first. `nearly` says how
-/// many times the cycles of the fastest tile another one may take.
-pub(super) fn candidates(contraction: &Contraction, nearly: f64, target: &Target) -> Vec<Tiling> {
+/// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest first, and
+/// none that takes as many cycles as `look` last gave or more. `nearly` says how many times the cycles of the fastest tile another
+/// one may take.
+pub(super) fn candidates(contraction: &Contraction, nearly: f64, target: &Target, mut look: impl FnMut(Tiling) -> f64) {
     let contraction = contraction.simplified();
-    let both = [(contraction.swapped(), true), (contraction, false)];
-    let forms = |(contraction, swapped): &(Contraction, bool)| {
-        let tilings = |(vector, fold)| Shape::new(contraction, vector, fold, target).tilings(nearly, *swapped);
-        contraction.forms().into_iter().flat_map(tilings).collect::<Vec<_>>()
-    };
-    let mut tilings: Vec<Tiling> = both.iter().rev().flat_map(forms).collect();
-    tilings.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
-    tilings
+    let exchanged = contraction.swapped();
+    let mut shapes = Vec::new();
+    for (contraction, swapped) in [(&contraction, false), (&exchanged, true)] {
+        let forms = contraction.forms().into_iter();
+        shapes.extend(forms.map(|(vector, fold)| Shape::new(contraction, swapped, vector, fold, target)));
+    }
+    let mut tiles: Vec<(f64, &Shape<'_>, Tile)> = Vec::new();
+    for shape in &shapes {
+        tiles.extend(shape.tiles(nearly).into_iter().map(|tile| (tile.cycles * shape.repeats(), shape, tile)));
+    }
+    tiles.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut most = f64::INFINITY;
+    for (cycles, shape, tile) in tiles {
+        if cycles >= most {
+            break;
+        }
+        for by_rows in [false, true].into_iter().filter(|&by_rows| !by_rows || shape.has_row_panels(&tile)) {
+            let tiling = shape.tiling(&tile, by_rows);
+            if tiling.cycles < most {
+                most = look(tiling);
+            }
+        }
+    }
 }
 
-/// A tile: rows by vectors, and the places of its rows along their axes.
+/// A tile: rows by vectors, and the places of its rows along their axes. The cycles are those of all tiles.
+#[derive(Clone)]
 struct Tile {
     cycles: f64,
     rows: usize,
     vectors: usize,
-    sizes: Vec<usize>,
+    sizes: Rc<[usize]>,
 }
 
 /// A contraction for which it is decided what runs along the lanes.
 struct Shape<'a> {
     contraction: &'a Contraction,
+    swapped: bool,
     target: &'a Target,
     vector: Option<usize>,
     fold: Option<usize>,
@@ -134,7 +154,13 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn new(contraction: &'a Contraction, vector: Option<usize>, fold: Option<usize>, target: &'a Target) -> Shape<'a> {
+    fn new(
+        contraction: &'a Contraction,
+        swapped: bool,
+        vector: Option<usize>,
+        fold: Option<usize>,
+        target: &'a Target,
+    ) -> Shape<'a> {
         let axes = &contraction.axes;
         let kept = |a: &usize| !axes[*a].reduce && Some(*a) != vector;
         let mut rows: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right == 0).collect();
@@ -152,6 +178,7 @@ impl<'a> Shape<'a> {
         let depth = |a: usize| if Some(a) == fold { axes[a].extent.div_ceil(target.lanes) } else { axes[a].extent };
         Shape {
             contraction,
+            swapped,
             target,
             vector,
             fold,
@@ -186,7 +213,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The box of `count` rows: inner axes whole, the next in part. `None` where the count is no box.
-    fn rows_box(&self, count: usize) -> Option<Vec<usize>> {
+    fn rows_box(&self, count: usize) -> Option<Rc<[usize]>> {
         let mut left = count;
         let sizes = self.rows.iter().map(|&axis| {
             let size = left.min(self.axis(axis).extent);
@@ -194,28 +221,39 @@ impl<'a> Shape<'a> {
             left /= size;
             whole.then_some(size)
         });
-        let sizes: Vec<usize> = sizes.collect::<Option<_>>()?;
+        let sizes = sizes.collect::<Option<_>>()?;
         (left == 1).then_some(sizes)
     }
 
-    /// The fastest tiling and, for each number of vectors, the largest tile that is nearly as fast: what it saves by reading
+    /// How many tiles of how many rows cover all rows, where a box of the given sizes is the largest.
+    fn row_tiles(&self, sizes: &[usize]) -> Vec<(usize, usize)> {
+        let mut tiles = vec![(1, 1)];
+        for (&axis, &size) in self.rows.iter().zip(sizes) {
+            let outer = tiles.len();
+            for step in steps(self.axis(axis).extent, size) {
+                tiles.extend_from_within(..outer);
+                let new = tiles.len() - outer;
+                tiles[new..]
+                    .iter_mut()
+                    .for_each(|(count, rows)| (*count, *rows) = (*count * step.count, *rows * step.size));
+            }
+            tiles.drain(..outer);
+        }
+        tiles
+    }
+
+    /// The fastest tile and, for each number of vectors, the largest tile that is nearly as fast: what it saves by reading
     /// the operands less often shows where their places in memory are known.
-    fn tilings(&self, nearly: f64, swapped: bool) -> Vec<Tiling> {
+    fn tiles(&self, nearly: f64) -> Vec<Tile> {
         let width = self.vector.map_or(1, |v| self.axis(v).extent);
+        let rows_of = |rows: usize| self.rows_box(rows).map(|sizes| (rows, self.row_tiles(&sizes), sizes));
+        let rows_of: Vec<_> = (1..=self.target.vector_registers).filter_map(rows_of).collect();
         let mut boxes: Vec<Tile> = Vec::new();
         for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(8)) {
             if self.fold.is_some() && vectors > self.target.lanes {
                 break;
             }
-            for rows in (1..=self.target.vector_registers).filter(|&rows| self.fits(rows, vectors)) {
-                let Some(sizes) = self.rows_box(rows) else { continue };
-                let mut row_tiles = vec![(1, 1)];
-                for (&axis, &size) in self.rows.iter().zip(&sizes) {
-                    let outer = std::mem::take(&mut row_tiles);
-                    for step in steps(self.axis(axis).extent, size) {
-                        row_tiles.extend(outer.iter().map(|&(count, rows)| (count * step.count, rows * step.size)));
-                    }
-                }
+            for (rows, row_tiles, sizes) in rows_of.iter().filter(|(rows, ..)| self.fits(*rows, vectors)) {
                 let columns = steps(width, vectors * self.unit).map(|s| (s.count, s.size.div_ceil(self.unit)));
                 let cycles: f64 = columns
                     .flat_map(|(n, v)| row_tiles.iter().map(move |&(count, r)| (n * count, r, v)))
@@ -223,22 +261,23 @@ impl<'a> Shape<'a> {
                     .sum();
                 let rests = row_tiles.len() * steps(width, vectors * self.unit).count() - 1;
                 let cycles = cycles * (1.0 + 0.02 * rests as f64);
-                boxes.push(Tile { cycles, rows, vectors, sizes });
+                boxes.push(Tile { cycles, rows: *rows, vectors, sizes: sizes.clone() });
             }
         }
         let fastest =
             boxes.iter().min_by(|a, b| a.cycles.total_cmp(&b.cycles)).expect("one row of one vector always fits");
         let near =
             |b: &&Tile| b.cycles <= nearly * fastest.cycles && (b.rows, b.vectors) != (fastest.rows, fastest.vectors);
-        let mut chosen = vec![fastest];
+        let mut chosen = vec![fastest.clone()];
         for vectors in 1..=self.target.vector_registers {
-            chosen.extend(boxes.iter().filter(|b| b.vectors == vectors).filter(near).max_by_key(|b| b.rows));
+            chosen.extend(boxes.iter().filter(|b| b.vectors == vectors).filter(near).max_by_key(|b| b.rows).cloned());
         }
-        let orders = |chosen: &Tile| {
-            let by_rows = self.has_row_panels(chosen).then(|| self.tiling(chosen, swapped, true));
-            [self.tiling(chosen, swapped, false)].into_iter().chain(by_rows)
-        };
-        chosen.into_iter().flat_map(orders).collect()
+        chosen
+    }
+
+    /// How often all tiles are computed: once for each place of the other kept axes.
+    fn repeats(&self) -> f64 {
+        self.outer.iter().map(|&a| self.axis(a).extent as f64).product()
     }
 
     /// Whether panels of the left operand, as wide as the tile, are narrower than what it has side by side.
@@ -248,14 +287,13 @@ impl<'a> Shape<'a> {
         self.fold.is_none() && self.left_load.1 && axis.left == 1 && tile.sizes[0] < axis.extent
     }
 
-    fn tiling(&self, chosen: &Tile, swapped: bool, by_rows: bool) -> Tiling {
-        let outer: f64 = self.outer.iter().map(|&a| self.axis(a).extent as f64).product();
+    fn tiling(&self, chosen: &Tile, by_rows: bool) -> Tiling {
         let (levels, grid, tasks) = self.levels(&chosen.sizes, chosen.vectors * self.unit, by_rows);
-        let cycles = chosen.cycles * outer;
+        let cycles = chosen.cycles * self.repeats();
         let alone = if tasks < SHARED && cycles > LONG { ALONE } else { 1.0 };
         Tiling {
             contraction: self.contraction.clone(),
-            swapped,
+            swapped: self.swapped,
             vector: self.vector,
             fold: self.fold,
             by_rows,
@@ -287,8 +325,7 @@ impl<'a> Shape<'a> {
                 outside.push(Level { axis, size });
                 continue;
             }
-            let fits = |step: usize| {
-                let mut extents = extents.clone();
+            let mut fits = |step: usize| {
                 extents[axis] = step;
                 tiles * step.div_ceil(size) <= ROW_TILES
                     || 4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
@@ -297,7 +334,7 @@ impl<'a> Shape<'a> {
             let whole = |&step: &usize| {
                 extent.is_multiple_of(step) && (step.is_multiple_of(size) || step >= RARE * size || step == extent)
             };
-            let step = (1..=extent).filter(whole).filter(|&step| fits(step)).max().unwrap_or(size);
+            let step = (1..=extent).rev().filter(whole).find(|&step| fits(step)).unwrap_or(size);
             if step < extent {
                 outside.push(Level { axis, size: step });
             }

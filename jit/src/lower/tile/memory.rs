@@ -2,7 +2,8 @@
 //! is what current processors have in common: lines of 64 bytes, 8 ways, pages of 4 KiB, prefetchers that follow runs.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+
+use rustc_hash::FxHashMap;
 
 use super::Axis;
 use super::choose::Tiling;
@@ -31,10 +32,10 @@ const PLACES: usize = 1 << 10;
 /// Turns of the innermost loops over which the left operand's lines are counted.
 const TURNS: usize = 64;
 
-/// Estimates for the tilings of one contraction, most of which read an operand in the same order as others.
+/// Estimates for the tilings of contractions, most of which read an operand in the same order as others.
 pub(super) struct Waiting<'a> {
-    target: &'a Target,
-    known: RefCell<HashMap<Reading, f64>>,
+    pub target: &'a Target,
+    known: RefCell<FxHashMap<Reading, f64>>,
 }
 
 /// What decides on the cycles that one product waits for an operand: for the right one the reduced axes and the stretch, for the
@@ -78,11 +79,11 @@ impl<'a> Waiting<'a> {
         let stretch = stretch.map(|level| (level.size.min(axes[level.axis].extent), axes[level.axis].right));
         let reading = Reading { reduce: reduce.clone(), kept: stretch.into_iter().collect(), block: None };
         self.once(reading, || {
-            let turns = places(&reduce, PLACES);
+            let (turns, mut axes) = looked_at(&reduce, PLACES);
             let (width, stride) = stretch.map_or((1, 1), |(width, stride)| (width as i64, stride));
             let (count, run) = if stride == 1 { (1, width) } else { (width, 1) };
-            let along = |turn: i64| (0..count).map(move |at| turn + at * stride).map(move |at| (at, at + run - 1));
-            again(&lines(turns.iter().copied().flat_map(along)), crowded, None, self.target) / turns.len() as f64
+            axes.push((count, stride));
+            again(&lines(axes, run), crowded, None, self.target) / turns as f64
         })
     }
 
@@ -102,13 +103,12 @@ impl<'a> Waiting<'a> {
         let reading = Reading { reduce: reduce.clone(), kept: rows.clone(), block: Some(elements) };
         self.once(reading, || {
             // Those of one row are what the next tile finds again.
-            let row = lines(places(&reduce, PLACES).into_iter().map(|place| (place, place)));
+            let row = lines(looked_at(&reduce, PLACES).1, 1);
             let beyond =
                 |_: &[i64], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
-            let (rows, turns) = (places(&rows, TURNS), places(&reduce, TURNS));
-            let touched = turns.iter().flat_map(|turn| rows.iter().map(move |row| row + turn));
-            let touched = lines(touched.map(|place| (place, place)));
-            again(&touched, beyond, Some(elements / PAGE as usize), self.target) / turns.len() as f64
+            let (turns, mut axes) = looked_at(&reduce, TURNS);
+            axes.extend(looked_at(&rows, TURNS).1);
+            again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target) / turns as f64
         })
     }
 }
@@ -147,41 +147,53 @@ fn reduced(tiling: &Tiling, stride: fn(&Axis) -> i64) -> Vec<(usize, i64)> {
     tiling.reduce.iter().map(|l| (axis(l.axis).extent, stride(axis(l.axis)))).collect()
 }
 
-/// Every place that axes of some extents and strides span, from the last one outwards, as far as it makes sense to look.
-fn places(axes: &[(usize, i64)], most: usize) -> Vec<i64> {
-    let mut places = vec![0];
-    for &(extent, stride) in axes.iter().rev() {
-        let extent = extent.min(most / places.len()).max(1) as i64;
-        places = (0..extent).flat_map(|i| places.iter().map(move |place| place + i * stride)).collect();
-    }
-    places
+/// As many places of axes of some extents and strides, from the last one outwards, as it makes sense to look at: how many, and
+/// their extents and strides.
+fn looked_at(axes: &[(usize, i64)], most: usize) -> (usize, Vec<(i64, i64)>) {
+    let mut places = 1;
+    let axis = |&(extent, stride): &(usize, i64)| {
+        let extent = extent.min(most / places).max(1);
+        places *= extent;
+        (extent as i64, stride)
+    };
+    let axes = axes.iter().rev().map(axis).collect();
+    (places, axes)
 }
 
-/// The different lines of some spans of places (the first and the last one of each), in order.
-fn lines(spans: impl Iterator<Item = (i64, i64)>) -> Vec<i64> {
-    let mut spans: Vec<(i64, i64)> =
-        spans.map(|(first, last)| (first.div_euclid(LINE), last.div_euclid(LINE))).collect();
-    spans.dedup();
-    let (low, high) = spans.iter().fold((i64::MAX, i64::MIN), |(low, high), &(a, b)| (low.min(a), high.max(b)));
-    // Close together they are marked rather than sorted.
-    if (high - low) / 8 > spans.len() as i64 {
-        let mut lines: Vec<i64> = spans.into_iter().flat_map(|(first, last)| first..=last).collect();
-        lines.sort_unstable();
-        lines.dedup();
-        return lines;
+/// The different lines on which runs of some length lie, one at each place that axes of some extents and strides span, in order.
+fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<i64> {
+    axes.sort_by_key(|&(_, stride)| stride.abs());
+    // The first and the last place of spans; between them no line is left out.
+    let mut spans = vec![(0, run - 1)];
+    for (extent, stride) in axes {
+        let moved = (extent - 1) * stride;
+        match spans[..] {
+            [(first, last)] if stride.abs() <= last - first + LINE => {
+                spans = vec![(first + moved.min(0), last + moved.max(0))];
+            }
+            _ => {
+                let along = (0..extent).map(|turn| turn * stride);
+                spans = along.flat_map(|by| spans.iter().map(move |(first, last)| (first + by, last + by))).collect();
+            }
+        }
     }
-    let mut marked = vec![false; (high - low + 1) as usize];
+    spans.iter_mut().for_each(|(first, last)| (*first, *last) = (first.div_euclid(LINE), last.div_euclid(LINE)));
+    if !spans.is_sorted() {
+        spans.sort_unstable();
+    }
+    let mut lines = Vec::with_capacity(spans.len());
     for (first, last) in spans {
-        marked[(first - low) as usize..=(last - low) as usize].fill(true);
+        let next = lines.last().map_or(first, |line| line + 1);
+        lines.extend(first.max(next)..=last);
     }
-    (low..).zip(marked).filter_map(|(line, marked)| marked.then_some(line)).collect()
+    lines
 }
 
 /// Cycles to read lines again, of which shares do not stay in the first-level and the second-level cache.
 fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> f64 {
     let mut pages: Vec<i64> = lines.iter().map(|line| line.div_euclid(PAGE / LINE)).collect();
     pages.dedup();
-    let dense = lines.len() as i64 == lines[lines.len() - 1] - lines[0] + 1;
+    let dense = is_dense(lines);
     // The lines that follow another one are a run, which prefetchers see.
     let following = lines.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count() as f64;
     let runs = if lines.len() == 1 { 1.0 } else { following / (lines.len() - 1) as f64 };
@@ -196,10 +208,22 @@ fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option
 /// The share of some lines that do not stay in a cache, since too many of them fall on one set.
 fn crowded(lines: &[i64], bytes: usize) -> f64 {
     let count = bytes / (4 * LINE as usize) / 8;
+    if is_dense(lines) {
+        let (each, more) = ((lines.len() / count) as u32, lines.len() % count);
+        let over = |on_a_set: u32, sets: usize| if on_a_set > WAYS { on_a_set as usize * sets } else { 0 };
+        return (over(each, count - more) + over(each + 1, more)) as f64 / lines.len() as f64;
+    }
     let mut sets = vec![0u32; count];
-    for line in lines {
-        sets[line.rem_euclid(count as i64) as usize] += 1;
+    for &line in lines {
+        let set =
+            if count.is_power_of_two() { line as usize & (count - 1) } else { line.rem_euclid(count as i64) as usize };
+        sets[set] += 1;
     }
     let over: u32 = sets.iter().filter(|&&count| count > WAYS).sum();
     f64::from(over) / lines.len() as f64
+}
+
+/// Whether different lines in order are one run.
+fn is_dense(lines: &[i64]) -> bool {
+    lines.len() as i64 == lines[lines.len() - 1] - lines[0] + 1
 }

@@ -4,11 +4,12 @@
 use kiln_graph::shape::Shape;
 
 use super::choose::{self, Tiling};
+use super::memory::Waiting;
 use super::panels::Panels;
 use super::split::{self, Partials};
 use super::spread::Spread;
-use super::winograd::{Gradient, Winograd};
-use super::{Contraction, Halo, Lowered, Operand, Recipe, Source, Stage, Wanted, Work, memory};
+use super::winograd::{Gradient, Products, Winograd};
+use super::{Contraction, Halo, Lowered, Operand, Recipe, Source, Stage, Wanted, Work};
 use crate::kernel::Access;
 use crate::lower::pack::Pack;
 use crate::target::Target;
@@ -47,11 +48,12 @@ pub(super) fn all(
     target: &Target,
 ) -> Vec<Way> {
     let copying = operands.map(|operand| if operand.lasting { KEPT } else { 1.0 });
+    let (waiting, products) = (Waiting::new(target), Products::new(target));
     let mut ways = Vec::new();
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, lowered)) = copied(operands, wanted, copies, lower) else { continue };
-        ways.extend(Way::in_tiles(&copies, &lowered, wanted, output, copying, search, target));
-        ways.extend(Way::winograd(&copies, &lowered, copying, target));
+        ways.extend(Way::in_tiles(&copies, &lowered, wanted, output, copying, search, &waiting));
+        ways.extend(Way::winograd(&copies, &lowered, copying, &products));
     }
     ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
     ways
@@ -115,20 +117,17 @@ struct Part {
 impl Part {
     /// The fastest of the contraction's tilings, with and without panels, at least one; the first of equals comes first.
     /// `copying` says what copies of the left and the right operand cost, as a part of their cycles.
-    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, target: &Target) -> Vec<Part> {
-        let waiting = memory::Waiting::new(target);
+    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, waiting: &Waiting<'_>) -> Vec<Part> {
+        let target = waiting.target;
         let mut parts: Vec<Part> = Vec::new();
         let mut limit = f64::INFINITY;
-        for tiling in choose::candidates(contraction, search.nearly, target) {
-            if !parts.is_empty() && limit <= tiling.cycles {
-                continue;
-            }
+        choose::candidates(contraction, search.nearly, target, |tiling| {
             let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
                 true => Panels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
             };
-            let Some((tiling, left)) = rows else { continue };
+            let Some((tiling, left)) = rows else { return limit };
             let packed = Panels::right(&tiling);
             let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)]));
             for (mut tiling, panels) in [(tiling, [left, None])].into_iter().chain(packed) {
@@ -144,7 +143,8 @@ impl Part {
                     parts.push(Part { tiling, panels, spread: None, first: 0, cycles });
                 }
             }
-        }
+            limit
+        });
         Part::sorted(parts, search)
     }
 
@@ -157,16 +157,21 @@ impl Part {
     }
 
     /// The items of a spread contraction, which share copies of the operands in which they have no places of their own.
-    fn spread((spread, item): (Spread, Contraction), copying: [f64; 2], search: Search, target: &Target) -> Vec<Part> {
+    fn spread(
+        (spread, item): (Spread, Contraction),
+        copying: [f64; 2],
+        search: Search,
+        waiting: &Waiting<'_>,
+    ) -> Vec<Part> {
         let [left, right] = spread.shared();
         let copying = [(left, copying[0]), (right, copying[1])];
         let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
         let spread = |mut part: Part| {
             part.tiling.grid = 0;
-            part.cycles += spread.cycles(&part.tiling, target.lanes) - part.tiling.cycles;
+            part.cycles += spread.cycles(&part.tiling, waiting.target.lanes) - part.tiling.cycles;
             Part { spread: Some(spread.clone()), ..part }
         };
-        Part::fastest(&item, copying, search, target).into_iter().map(spread).collect()
+        Part::fastest(&item, copying, search, waiting).into_iter().map(spread).collect()
     }
 }
 
@@ -185,15 +190,15 @@ impl Way {
         output: Shape,
         copying: [f64; 2],
         search: Search,
-        target: &Target,
+        waiting: &Waiting<'_>,
     ) -> Vec<Way> {
-        let fastest = |contraction: &Contraction| Part::fastest(contraction, copying, search, target);
+        let fastest = |contraction: &Contraction| Part::fastest(contraction, copying, search, waiting);
         let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
         match (&lowered.contractions[..], lowered.spread) {
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &Wanted { order: wanted[2].order.clone(), halo }, 1);
                 let items = Spread::items(contraction, 0, 0, sums);
-                methods.push((vec![Part::spread(items, copying, search, target)], None));
+                methods.push((vec![Part::spread(items, copying, search, waiting)], None));
             }
             ([contraction], None) => {
                 for count in split::counts(contraction, output, search.splits) {
@@ -207,7 +212,7 @@ impl Way {
                     let part = |(contraction, first): (Contraction, usize)| {
                         let mut parts = fastest(&contraction);
                         let stretches = Spread::stretches(&contraction, partials.from(first));
-                        parts.extend(stretches.into_iter().flat_map(|s| Part::spread(s, copying, search, target)));
+                        parts.extend(stretches.into_iter().flat_map(|s| Part::spread(s, copying, search, waiting)));
                         let parts = Part::sorted(parts, search).into_iter();
                         parts.map(|part| Part { first, ..part }).collect()
                     };
@@ -229,11 +234,11 @@ impl Way {
     }
 
     /// None where the operation is not of the kind.
-    fn winograd(copies: &[Option<Pack>; 2], lowered: &Lowered, copying: [f64; 2], target: &Target) -> Vec<Way> {
+    fn winograd(copies: &[Option<Pack>; 2], lowered: &Lowered, copying: [f64; 2], products: &Products<'_>) -> Vec<Way> {
         let ([contraction], None) = (&lowered.contractions[..], lowered.spread) else { return Vec::new() };
-        let ways = Winograd::of(contraction, copying, target).into_iter();
+        let ways = Winograd::of(contraction, copying, products).into_iter();
         let ways = ways.map(|way| (way.cycles(), Method::Winograd(way)));
-        let gradients = Gradient::of(contraction, target).into_iter();
+        let gradients = Gradient::of(contraction, products).into_iter();
         let gradients = gradients.map(|way| (way.cycles(), Method::WinogradGradient(way)));
         ways.chain(gradients).map(|(cycles, method)| Way::new(copies, method, cycles, copying)).collect()
     }

@@ -17,9 +17,9 @@ mod transform;
 use super::choose::Tiling;
 use super::{Contraction, Recipe, Source, Stage, Work};
 use crate::kernel::Access;
-use crate::target::Target;
 use blocks::{Blocks, Shared};
 pub(super) use gradient::{Gradient, Step as GradientStep};
+pub(super) use product::Products;
 use sliding::Sliding;
 
 /// Elements of a transformed patch or kernel.
@@ -52,8 +52,8 @@ pub(super) enum Step {
 impl Winograd {
     /// Fast ways to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What is computed
     /// once of the left and the right operand costs the given parts of its cycles.
-    pub fn of(contraction: &Contraction, once: [f64; 2], target: &Target) -> Vec<Winograd> {
-        blocks::choose(contraction, once, target)
+    pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
+        blocks::choose(contraction, once, products)
     }
 
     /// Estimated cycles.

@@ -2,7 +2,7 @@
 //! tasks transform themselves. It estimates cycles; it knows no kernels.
 
 use super::super::Contraction;
-use super::product::{apart, panels, product};
+use super::product::{Products, Sizes, apart, panels};
 use super::{ELEMENTS, Sliding, TILE, Winograd};
 use crate::lower::divisor;
 use crate::target::Target;
@@ -64,7 +64,8 @@ pub(super) enum Shared {
 
 /// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are looked
 /// at closely.
-pub(super) fn choose(contraction: &Contraction, once: [f64; 2], target: &Target) -> Vec<Winograd> {
+pub(super) fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
+    let target = products.target;
     let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
     let [images, _, height, width] = sliding.kept;
     let mut candidates: Vec<(f64, Blocks)> = Vec::new();
@@ -83,7 +84,8 @@ pub(super) fn choose(contraction: &Contraction, once: [f64; 2], target: &Target)
     let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
         let rows = (blocks.tiles(&sliding), sliding.channels);
         let depth = (sliding.channels, 1);
-        let (product, panel) = product(blocks.patches, rows, blocks.features, depth, target)?;
+        let sizes = Sizes { element: blocks.patches, rows, features: blocks.features, depth };
+        let (product, panel) = products.of(sizes)?;
         let size = (blocks.images, blocks.rows);
         let blocks = Blocks::new(&sliding, blocks.shared, size, blocks.features, panel);
         let cycles = blocks.estimate(&sliding, product.cycles, once, target);

@@ -4,7 +4,7 @@
 use super::super::choose::Tiling;
 use super::super::{Contraction, Recipe, Source, Stage, Work};
 use super::blocks::{ALONE, CLOSELY, PATCHES, SHARED, TASKS, feature_blocks, passing, tile_blocks, tile_tasks};
-use super::product::{apart, panels, product};
+use super::product::{Products, Sizes, apart, panels};
 use super::sliding::Correlation;
 use super::{ELEMENTS, TILE};
 use crate::kernel::Access;
@@ -86,7 +86,8 @@ impl Step {
 
 impl Gradient {
     /// Fast ways to compute a contraction; none where it is no such gradient.
-    pub fn of(contraction: &Contraction, target: &Target) -> Vec<Gradient> {
+    pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<Gradient> {
+        let target = products.target;
         let Some(correlation) = Correlation::of(contraction) else { return Vec::new() };
         let [images, height, _] = correlation.reduced;
         let (all_rows, all_features) = (height.div_ceil(TILE), correlation.kept[1]);
@@ -105,7 +106,8 @@ impl Gradient {
         candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
         let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
             let Blocks { shared, block: [images, rows], features, tiles, .. } = blocks;
-            let (product, panel) = product(blocks.patches, (channels, 1), features, (tiles, channels), target)?;
+            let sizes = Sizes { element: blocks.patches, rows: (channels, 1), features, depth: (tiles, channels) };
+            let (product, panel) = products.of(sizes)?;
             let blocks = Blocks::new(&correlation, shared, (images, rows), features, panel);
             let cycles = blocks.estimate(&correlation, product.cycles, target);
             Some(Gradient { correlation: correlation.clone(), blocks, product, cycles })

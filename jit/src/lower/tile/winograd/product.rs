@@ -1,8 +1,13 @@
 //! The 16 matrix products between the transforms, tiled. It knows contractions alone.
 
+use std::cell::RefCell;
+
+use rustc_hash::FxHashMap;
+
 use super::super::choose::{self, Tiling};
+use super::super::memory::Waiting;
 use super::super::panels::Panels;
-use super::super::{Axis, Contraction, Coordinate, memory};
+use super::super::{Axis, Contraction, Coordinate};
 use super::ELEMENTS;
 use crate::target::Target;
 
@@ -19,16 +24,42 @@ pub(super) fn panels(depth: usize, features: usize, panel: usize) -> usize {
     apart(features.div_ceil(panel) * panel * depth)
 }
 
+/// The products of the ways to compute one operation, most of which have several ways in common.
+pub(in super::super) struct Products<'a> {
+    pub(super) target: &'a Target,
+    waiting: Waiting<'a>,
+    known: RefCell<FxHashMap<Sizes, Option<(Tiling, usize)>>>,
+}
+
+/// What decides on a product.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Sizes {
+    /// The distance between elements of the left operand.
+    pub element: usize,
+    /// Rows: how many, and their distance in the left operand.
+    pub rows: (usize, usize),
+    /// Columns.
+    pub features: usize,
+    /// Places of the sum: how many, and their distance in the left operand.
+    pub depth: (usize, usize),
+}
+
+impl<'a> Products<'a> {
+    /// None yet.
+    pub fn new(target: &'a Target) -> Products<'a> {
+        Products { target, waiting: Waiting::new(target), known: RefCell::default() }
+    }
+
+    /// See [`product`].
+    pub(super) fn of(&self, sizes: Sizes) -> Option<(Tiling, usize)> {
+        self.known.borrow_mut().entry(sizes).or_insert_with(|| product(sizes, &self.waiting, self.target)).clone()
+    }
+}
+
 /// For each of the 16 elements, a product with rows, features as columns and sums over some depth: `[element, row, feature]`.
-/// The left operand has the given distance between elements, and extents and distances of rows and depth; the right one lies
-/// in panels. Also gives the features of a panel.
-pub(super) fn product(
-    element: usize,
-    rows: (usize, usize),
-    features: usize,
-    depth: (usize, usize),
-    target: &Target,
-) -> Option<(Tiling, usize)> {
+/// The left operand lies as the sizes say, the right one in panels. Also gives the features of a panel.
+fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<(Tiling, usize)> {
+    let Sizes { element, rows, features, depth } = sizes;
     let axis = |extent: usize, left: usize, right: usize, reduce: bool| {
         let [left, right] = [left, right].map(|distance| distance as i64);
         Axis { extent, left, right, reduce }
@@ -41,28 +72,25 @@ pub(super) fn product(
     ];
     let output = (0..3).map(|axis| Coordinate { offset: 0, terms: vec![(axis, 1)] }).collect();
     let contraction = Contraction { axes, left: 0, right: 0, output, fast: 2 };
-    let waiting = memory::Waiting::new(target);
     let mut best: Option<(Tiling, usize)> = None;
-    for tiling in choose::candidates(&contraction, choose::NEARLY, target) {
+    let in_panels = |tiling: &Tiling, most: f64| {
         let along = |coordinate: usize| Some(tiling.contraction.output[coordinate].terms.first()?.0);
-        let (element, lanes) = (along(0)?, along(2));
-        let fits = !tiling.swapped
-            && !tiling.by_rows
-            && tiling.fold.is_none()
-            && tiling.vector.is_some()
-            && tiling.vector == lanes;
-        if !fits || best.as_ref().is_some_and(|(b, _)| b.cycles <= tiling.cycles) {
-            continue;
+        let (element, lanes) = (along(0)?, along(2)?);
+        let fits = !tiling.swapped && !tiling.by_rows && tiling.fold.is_none() && tiling.vector == Some(lanes);
+        if !fits {
+            return None;
         }
-        let Some((_, mut tiling)) = Panels::right(&tiling) else { continue };
-        let most = best.as_ref().map_or(f64::INFINITY, |(b, _)| b.cycles) - tiling.cycles;
-        tiling.cycles += waiting.cycles(&tiling, most);
-        let panel = tiling.levels.iter().find(|l| Some(l.axis) == lanes)?.size;
+        let (_, mut tiling) = Panels::right(tiling)?;
+        tiling.cycles += waiting.cycles(&tiling, most - tiling.cycles);
+        let panel = tiling.levels.iter().find(|l| l.axis == lanes)?.size;
         tiling.contraction.axes[element].right = panels(depth.0, features, panel) as i64;
         tiling.grid = 0;
-        if best.as_ref().is_none_or(|(b, _)| tiling.cycles < b.cycles) {
-            best = Some((tiling, panel));
-        }
-    }
+        (tiling.cycles < most).then_some((tiling, panel))
+    };
+    choose::candidates(&contraction, choose::NEARLY, target, |tiling| {
+        let most = |best: &Option<(Tiling, usize)>| best.as_ref().map_or(f64::INFINITY, |(tiling, _)| tiling.cycles);
+        best = in_panels(&tiling, most(&best)).or_else(|| best.take());
+        most(&best)
+    });
     best
 }
