@@ -312,6 +312,15 @@ impl Stage {
         }
     }
 
+    /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other, outermost first,
+    /// the places along each, and how far apart they are in the copy.
+    pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
+        match &self.work {
+            Work::Panels(panels) => panels.runs(),
+            _ => None,
+        }
+    }
+
     /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.
     /// `buffers` are the kernel's, for [`Stage::buffers`].
     pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use kiln_graph::{DType, Graph, NodeId, Op, Role};
 
 use super::buffers::{self, Interval};
+use super::copies::Copies;
 use super::fuse::{Class, Fusion, Group, class, members};
 use super::lasting;
 use super::layout::Lying;
 use super::recipes::{Choices, Recipes};
+use super::repeated;
 use super::{Argument, Call, Part, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
 use crate::lower::expression::{Located, Storage};
@@ -50,6 +52,8 @@ pub(super) struct Assembly<'a> {
     /// As [`lasting::nodes`] says.
     lasting: Vec<bool>,
     recipes: Recipes<'a>,
+    /// The copies of states.
+    pub copies: Copies,
     calls: Vec<(Lowered, Description)>,
 }
 
@@ -116,6 +120,7 @@ pub(super) fn assemble(
         halos,
         lasting,
         recipes: Recipes::new(target, choices),
+        copies: Copies::new(target.l2_bytes),
         calls: vec![],
     };
     let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
@@ -165,6 +170,9 @@ pub(super) fn assemble(
             let to = assembly.located[id.index()].expect("a stored value has a place");
             let zeros = halo::lower(to, graph.shape(id), &assembly.halos[id.index()], target);
             assembly.calls.extend(zeros.map(|lowered| (lowered, description.step("halo"))));
+            if assembly.is_state(to.storage) {
+                assembly.copies.write(to.storage);
+            }
         }
         assembly.calls.extend(lowered.into_iter().map(|lowered| {
             let step = lowered.kernel.name != description.name;
@@ -304,8 +312,9 @@ fn share_memory(memory: &[Memory], calls: &[(Lowered, Description)], intervals: 
 /// Offsets, slots and calls.
 fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
     let emitter = assembly.target.emitter;
-    let Assembly { memory, located, recipes, mut calls, .. } = assembly;
-    let prologue = lasting::move_to_front(&memory, &mut calls, |(lowered, _)| lowered);
+    let Assembly { memory, located, recipes, copies, mut calls, .. } = assembly;
+    repeated::drop_repeated(&memory, copies.kept(), &mut calls, |(lowered, _)| lowered);
+    let prologue = lasting::move_to_front(&memory, copies.kept(), &mut calls, |(lowered, _)| lowered);
     let mut intervals = intervals(&memory, &calls, prologue);
     let owner = share_memory(&memory, &calls, &mut intervals);
     let present: Vec<Interval> = intervals.iter().flatten().copied().collect();

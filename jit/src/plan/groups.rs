@@ -20,8 +20,9 @@ use crate::lower::{Lowered, map, reduce};
 pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> Result<Vec<Lowered>, Storage> {
     let graph = assembly.graph;
     let Some(root) = group.root() else {
-        let expression = elementwise(assembly, group);
+        let mut expression = elementwise(assembly, group);
         check_states(assembly, &expression, &[])?;
+        assembly.copies.follow(&mut expression);
         return Ok(map::lower(name, &expression, assembly.target));
     };
     let node = graph.node(root);
@@ -196,6 +197,12 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
             false if stage.flops > 0 => "part",
             false => "pack",
         };
+        if let (Some(runs), &[(from, _), (Source::Scratch(number), _)]) = (stage.copies(), &stage.buffers[..])
+            && let Some(located) = [(Source::Left, left), (Source::Right, right)].iter().find(|(s, _)| *s == from)
+            && assembly.is_state(located.1.storage)
+        {
+            assembly.copies.note(located.1.storage, scratch[number], runs);
+        }
         let mut kernel = KernelBuilder::new(name, assembly.target.lanes);
         let mut arguments = Vec::new();
         let mut bytes = 0;

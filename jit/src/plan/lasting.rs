@@ -2,12 +2,15 @@
 //! compute them stand at the front of the plan, and run again only once these states have changed.
 //! It knows graphs, and which call touches which memory; it does not know what calls compute.
 
+use std::collections::BTreeSet;
+
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Role};
 
 use super::assemble::{Memory, Purpose};
 use crate::kernel::Access;
 use crate::lower::Lowered;
+use crate::lower::expression::Storage;
 
 /// For each node whether it has the same value in every run of a program between whose runs alone states change: one that
 /// updates none. (Where a program updates states, those that it only reads are likely another program's to update, run by
@@ -25,12 +28,18 @@ pub(super) fn nodes(graph: &Graph) -> Vec<bool> {
     lasting
 }
 
-/// Moves the calls to the front that read and write nothing but lasting memory; says how many they are. The order within
-/// them and within the others stays.
-pub(super) fn move_to_front<C>(memory: &[Memory], calls: &mut Vec<C>, lowered: impl Fn(&C) -> &Lowered) -> usize {
+/// Moves the calls to the front that read and write nothing but lasting memory, or make one of the copies of states that are
+/// kept and that updates write, too; says how many they are. The order within them and within the others stays.
+pub(super) fn move_to_front<C>(
+    memory: &[Memory],
+    kept: &BTreeSet<Storage>,
+    calls: &mut Vec<C>,
+    lowered: impl Fn(&C) -> &Lowered,
+) -> usize {
     // Memory lasts if all that is written to it depends on lasting memory: what is written from elsewhere does not, nor what
     // the same calls write, and so on.
     let mut lasting: Vec<bool> = memory.iter().map(|piece| piece.use_ != Purpose::Input).collect();
+    kept.iter().for_each(|storage| lasting[storage.0 as usize] = false);
     for call in calls.iter() {
         for (storage, access) in touched(lowered(call)) {
             if access != Access::Read && matches!(memory[storage].use_, Purpose::State(_)) {
@@ -53,7 +62,11 @@ pub(super) fn move_to_front<C>(memory: &[Memory], calls: &mut Vec<C>, lowered: i
             break;
         }
     }
-    let (front, rest): (Vec<C>, Vec<C>) = calls.drain(..).partition(|call| lasts(&lasting, call));
+    let keeps = |call: &C| {
+        let mut written = touched(lowered(call)).filter(|&(_, access)| access != Access::Read);
+        written.all(|(storage, _)| kept.contains(&Storage(storage as u32)))
+    };
+    let (front, rest): (Vec<C>, Vec<C>) = calls.drain(..).partition(|call| lasts(&lasting, call) || keeps(call));
     let prologue = front.len();
     calls.extend(front.into_iter().chain(rest));
     prologue

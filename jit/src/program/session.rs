@@ -149,12 +149,14 @@ impl Session {
     fn run_each(&mut self, states: &mut States, mut done: impl FnMut(usize)) -> Result<(), RunError> {
         let prologue = self.program.plan().prologue;
         let calls = self.program.plan().calls.len();
-        if prologue > 0 && self.prepared.is_none_or(|time| states.changed_since(time, &self.prepares)) {
+        if prologue > 0 && self.prepared.take().is_none_or(|time| states.changed_since(time, &self.prepares)) {
             self.sequence.run(0..prologue, states.buffers_mut(), &self.pool, &mut done)?;
-            self.prepared = Some(states.latest());
         }
         states.touch(&self.writes);
-        Ok(self.sequence.run(prologue..calls, states.buffers_mut(), &self.pool, done)?)
+        self.sequence.run(prologue..calls, states.buffers_mut(), &self.pool, done)?;
+        // What was kept of the states that the run writes, the run has written, too.
+        self.prepared = Some(states.latest());
+        Ok(())
     }
 
     /// The threads that run the program.

@@ -3,10 +3,12 @@
 
 mod cases;
 mod choices;
+mod followed;
 mod layouts;
 mod models;
 mod prologue;
 mod promises;
+mod repeated;
 mod run;
 
 #[test]
