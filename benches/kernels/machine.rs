@@ -6,15 +6,15 @@ use kiln_jit::machine;
 use crate::runner::Runner;
 use crate::{Case, Unit};
 
-/// Independent multiply-adds in registers.
-pub fn peak() -> Case {
-    case("peak (multiply-adds in registers)", Unit::Flops, machine::multiply_adds(crate::target().lanes, 1))
+/// Independent multiply-adds in registers, on so many threads at once.
+pub fn peak(threads: usize) -> Case {
+    case("peak (multiply-adds in registers)", Unit::Flops, machine::multiply_adds(crate::target().lanes, threads))
 }
 
-/// A copy within the second-level cache: bytes read and written.
-pub fn copy() -> Case {
+/// A copy within the second-level cache of each of so many threads: bytes read and written.
+pub fn copy(threads: usize) -> Case {
     let target = crate::target();
-    case("copy (in cache)", Unit::Bytes, machine::copy(target.lanes, 1, target.l2_bytes / 2))
+    case("copy (in cache)", Unit::Bytes, machine::copy(target.lanes, threads, threads * target.l2_bytes / 2))
 }
 
 fn case(name: &str, unit: Unit, (kernel, work): (Kernel, usize)) -> Case {

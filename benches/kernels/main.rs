@@ -1,6 +1,6 @@
-//! Single emitted kernels against the measured peak and copy bandwidth of one core, on one thread:
-//! `cargo bench --bench kernels [-- part of a name]`. The cases are interleaved; `GFLOP/s` is a median, `best` and `limit` are of the fastest run of
-//! every part.
+//! Single emitted kernels against the measured peak and copy bandwidth of as many cores at once as there are threads:
+//! `cargo bench --bench kernels [-- part of a name] [--threads 2]`, one thread where none are asked for. The cases are
+//! interleaved; `GFLOP/s` is a median, `best` and `limit` are of the fastest run of every kernel.
 
 mod contractions;
 mod machine;
@@ -10,6 +10,7 @@ mod runner;
 use std::time::Instant;
 
 use kiln_jit::target::Target;
+use kiln_runtime::Pool;
 use runner::Runner;
 
 /// Turns through all cases.
@@ -40,23 +41,37 @@ fn target() -> Target {
 }
 
 fn main() {
-    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
-    let mut cases = vec![machine::peak(), machine::copy()];
+    let (mut filter, mut threads) = (String::new(), 1);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // `cargo bench` passes it to every bench target.
+            "--bench" => {}
+            "--threads" => {
+                let number = arguments.next().and_then(|number| number.parse().ok()).filter(|&number| number > 0);
+                threads = number.unwrap_or_else(|| panic!("--threads takes a number of threads above 0"));
+            }
+            option if option.starts_with('-') => panic!("unknown option `{option}`; known is --threads"),
+            part => filter = part.to_owned(),
+        }
+    }
+    let pool = Pool::new(threads);
+    let mut cases = vec![machine::peak(threads), machine::copy(threads)];
     let wanted = contractions::cases(&filter).into_iter().chain(maps::cases(&filter));
     cases.extend(wanted);
 
     let mut repeats = vec![1usize; cases.len()];
     for (case, repeats) in cases.iter_mut().zip(&mut repeats) {
-        case.runner.run();
+        case.runner.run(&pool);
         let start = Instant::now();
-        case.runner.run();
+        case.runner.run(&pool);
         *repeats = (LONG / start.elapsed().as_secs_f64()).ceil().max(1.0) as usize;
     }
     let mut seconds = vec![Vec::new(); cases.len()];
     for _ in 0..ROUNDS {
         for ((case, &repeats), seconds) in cases.iter_mut().zip(&repeats).zip(&mut seconds) {
             let start = Instant::now();
-            (0..repeats).for_each(|_| case.runner.run());
+            (0..repeats).for_each(|_| case.runner.run(&pool));
             seconds.push(start.elapsed().as_secs_f64() / repeats as f64);
         }
     }

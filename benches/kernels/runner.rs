@@ -1,43 +1,21 @@
-//! Emitted kernels with the buffers that they run on.
+//! Emitted kernels with the memory that they run on.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use kiln_jit::code::Code;
-use kiln_jit::kernel::{Kernel, Slice};
+use kiln_jit::code::{BoundCall, Code, Memory, Sequence};
+use kiln_jit::kernel::Kernel;
+use kiln_runtime::Pool;
+use kiln_runtime::buffer::ALIGNMENT;
 
-/// A kernel that takes longer, in seconds, runs task by task.
-const LONG: f64 = 2e-4;
-
-/// Kernels that run one after the other.
+/// Kernels that run one after the other, each with its tasks shared among the threads of a pool: a program's way.
 pub struct Runner {
-    code: Code,
-    /// For each kernel its tasks and the buffers that it takes.
-    calls: Vec<(usize, Vec<usize>)>,
-    buffers: Vec<Aligned>,
+    sequence: Sequence,
+    /// The number of tasks of each kernel.
+    tasks: Vec<usize>,
     emission: f64,
-    /// For each kernel the fastest run of each of its parts, in seconds. A kernel that takes long runs task by task, so that
-    /// what other programs do to one of them does not count.
-    fastest: Vec<Vec<f64>>,
-}
-
-/// Elements from a multiple of 64 bytes on.
-#[derive(Default)]
-struct Aligned {
-    storage: Vec<f32>,
-    start: usize,
-    elements: usize,
-}
-
-impl Aligned {
-    fn new(elements: usize) -> Aligned {
-        let storage: Vec<f32> = (0..elements + 16).map(|i| (i % 17) as f32 * 0.1 + 0.1).collect();
-        let start = storage.as_ptr().align_offset(64);
-        Aligned { storage, start, elements }
-    }
-
-    fn slice(&mut self) -> &mut [f32] {
-        &mut self.storage[self.start..self.start + self.elements]
-    }
+    /// The fastest run of each kernel, in seconds.
+    fastest: Vec<f64>,
 }
 
 impl Runner {
@@ -47,46 +25,45 @@ impl Runner {
         let start = Instant::now();
         let code = Code::new(&kernels, crate::target().emitter).unwrap_or_else(|error| panic!("{error}"));
         let emission = start.elapsed().as_secs_f64();
-        let calls: Vec<(usize, Vec<usize>)> = kernels.iter().map(Kernel::tasks).zip(arguments).collect();
-        let fastest = vec![vec![f64::INFINITY]; calls.len()];
-        let buffers = buffers.iter().map(|&elements| Aligned::new(elements)).collect();
-        Runner { code, calls, buffers, emission, fastest }
+        let tasks: Vec<usize> = kernels.iter().map(Kernel::tasks).collect();
+        let (mut offsets, mut bytes) = (Vec::new(), 0);
+        for elements in buffers {
+            offsets.push(bytes);
+            bytes += (size_of::<f32>() * elements).next_multiple_of(ALIGNMENT);
+        }
+        let call = |(kernel, arguments): (usize, &Vec<usize>)| {
+            let place = |&buffer: &usize| (Memory::Arena(offsets[buffer]), buffers[buffer]);
+            BoundCall { kernel, arguments: arguments.iter().map(place).collect(), parallel: tasks[kernel] > 1 }
+        };
+        let calls: Vec<BoundCall> = arguments.iter().enumerate().map(call).collect();
+        let sequence = Sequence::new(Arc::new(code), bytes, &mut [], &[], &calls);
+        let mut sequence = sequence.unwrap_or_else(|error| panic!("{error}"));
+        let numbers = sequence.arena_mut().f32_mut().iter_mut().enumerate();
+        numbers.for_each(|(i, number)| *number = (i % 17) as f32 * 0.1 + 0.1);
+        Runner { sequence, fastest: vec![f64::INFINITY; tasks.len()], tasks, emission }
     }
 
     /// Runs all kernels once.
-    pub fn run(&mut self) {
-        for (kernel, (tasks, arguments)) in self.calls.iter().enumerate() {
-            let mut taken: Vec<Aligned> =
-                arguments.iter().map(|&buffer| std::mem::take(&mut self.buffers[buffer])).collect();
-            let mut slices: Vec<Slice<'_>> = taken.iter_mut().map(|buffer| buffer.slice().into()).collect();
-            let fastest = &mut self.fastest[kernel];
-            if *tasks > 1 && fastest.len() == 1 && fastest[0] < f64::INFINITY && fastest[0] > LONG {
-                *fastest = vec![f64::INFINITY; *tasks];
-            }
-            let parts = fastest.len();
-            for (part, fastest) in fastest.iter_mut().enumerate() {
-                let part = if parts == 1 { 0..*tasks } else { part..part + 1 };
-                let start = Instant::now();
-                self.code.call(kernel, &mut slices, part).unwrap_or_else(|error| panic!("{error}"));
-                *fastest = fastest.min(start.elapsed().as_secs_f64());
-            }
-            drop(slices);
-            arguments.iter().zip(taken).for_each(|(&buffer, taken)| self.buffers[buffer] = taken);
-        }
+    pub fn run(&mut self, pool: &Pool) {
+        let mut start = Instant::now();
+        let fastest = &mut self.fastest;
+        let done = |kernel: usize| {
+            fastest[kernel] = fastest[kernel].min(start.elapsed().as_secs_f64());
+            start = Instant::now();
+        };
+        self.sequence.run(0..self.tasks.len(), &mut [], pool, done).unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// The sum of the fastest runs of all parts, in seconds.
+    /// The sum of the fastest runs of all kernels, in seconds.
     pub fn fastest(&self) -> f64 {
-        self.fastest.iter().flatten().sum()
+        self.fastest.iter().sum()
     }
 
     /// The size of the code, what it took to emit it, and the fastest run of each kernel with the number of its tasks.
     pub fn describe(&self) -> String {
-        let kernel = |(parts, (tasks, _)): (&Vec<f64>, &(usize, Vec<usize>))| {
-            format!("{:.1} ({tasks})", parts.iter().sum::<f64>() * 1e6)
-        };
-        let fastest: Vec<String> = self.fastest.iter().zip(&self.calls).map(kernel).collect();
-        let (size, emission) = (self.code.bytes() as f64 / 1e3, self.emission * 1e3);
+        let kernel = |(seconds, tasks): (&f64, &usize)| format!("{:.1} ({tasks})", seconds * 1e6);
+        let fastest: Vec<String> = self.fastest.iter().zip(&self.tasks).map(kernel).collect();
+        let (size, emission) = (self.sequence.code().bytes() as f64 / 1e3, self.emission * 1e3);
         format!("{size:.1} KB in {emission:.2} ms, {} us", fastest.join(" + "))
     }
 }

@@ -219,6 +219,8 @@ pub enum Operation {
     Select(Value, Value, Value),
     /// One type to another.
     Convert(Convert, Value),
+    /// Lanes of two f32.
+    Shuffle(Shuffle, Value, Value),
     /// All lanes of an f32 folded by halves (lane `i` with lane `i + lanes / 2`, and so on); the result in every lane.
     Fold(Float2, Value),
 }
@@ -270,6 +272,51 @@ pub enum Float2 {
     Min,
     /// `a > b ? a : b`: the second operand where either is NaN or both are equal (x86's `maxps`).
     Max,
+}
+
+/// Which lanes of two values `a` and `b` make a third one. Every group of 4 lanes is treated alike; together the six
+/// transpose a square of lanes ([`KernelBuilder::transpose`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shuffle {
+    /// `a0 b0 a1 b1`.
+    LowLanes,
+    /// `a2 b2 a3 b3`.
+    HighLanes,
+    /// `a0 a1 b0 b1`.
+    LowPairs,
+    /// `a2 a3 b2 b3`.
+    HighPairs,
+    /// The groups of `a` with even numbers, then those of `b`; of 8 lanes or more.
+    EvenGroups,
+    /// The groups of `a` with odd numbers, then those of `b`; of 8 lanes or more.
+    OddGroups,
+}
+
+impl Shuffle {
+    /// For each lane of the result, of so many, the lane that it is of `a` and `b` one after the other.
+    pub fn lane(self, lane: usize, lanes: usize) -> usize {
+        let (group, within) = (lane / 4 * 4, lane % 4);
+        let groups = |odd: usize| {
+            let (second, number) = (lane / (lanes / 2), lane / 4 % (lanes / 8).max(1));
+            second * lanes + 4 * (2 * number + odd) + within
+        };
+        match self {
+            Shuffle::LowLanes => within % 2 * lanes + group + within / 2,
+            Shuffle::HighLanes => within % 2 * lanes + group + within / 2 + 2,
+            Shuffle::LowPairs => within / 2 * lanes + group + within % 2,
+            Shuffle::HighPairs => within / 2 * lanes + group + within % 2 + 2,
+            Shuffle::EvenGroups => groups(0),
+            Shuffle::OddGroups => groups(1),
+        }
+    }
+
+    /// The fewest lanes of values that it takes.
+    pub fn least_lanes(self) -> usize {
+        match self {
+            Shuffle::LowLanes | Shuffle::HighLanes | Shuffle::LowPairs | Shuffle::HighPairs => 4,
+            Shuffle::EvenGroups | Shuffle::OddGroups => 8,
+        }
+    }
 }
 
 /// A function of two i32.

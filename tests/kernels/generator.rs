@@ -67,6 +67,14 @@ pub const INT2: [Int2; 9] =
     [Int2::Add, Int2::Sub, Int2::Mul, Int2::MulHighUnsigned, Int2::And, Int2::Or, Int2::Xor, Int2::Min, Int2::Max];
 pub const SHIFTS: [Shift; 3] = [Shift::Left, Shift::RightLogical, Shift::RightArithmetic];
 pub const COMPARES: [Compare; 6] = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
+pub const SHUFFLES: [Shuffle; 6] = [
+    Shuffle::LowLanes,
+    Shuffle::HighLanes,
+    Shuffle::LowPairs,
+    Shuffle::HighPairs,
+    Shuffle::EvenGroups,
+    Shuffle::OddGroups,
+];
 pub const MASK2: [Mask2; 3] = [Mask2::And, Mask2::Or, Mask2::Xor];
 
 /// Draws kernels. Each task owns a part of the written buffers, so that tasks are independent.
@@ -221,7 +229,7 @@ impl Generator {
     fn operation(&mut self) -> Value {
         use ValueType::{F32, I32, Mask};
         let random = &mut self.random;
-        match random.below(23) {
+        match random.below(24) {
             0 => {
                 let value = f32::from_bits(random.word());
                 self.b.f32(value)
@@ -309,6 +317,14 @@ impl Generator {
                 let function = random.pick(&FLOAT2);
                 let a = self.of_type(F32);
                 self.b.push(Operation::Fold(function, a))
+            }
+            22 => {
+                let which = random.pick(&SHUFFLES);
+                let [a, b] = [0; 2].map(|_| self.of_type(F32));
+                match which.least_lanes() <= self.b.lanes() {
+                    true => self.b.push(Operation::Shuffle(which, a, b)),
+                    false => self.b.add(a, b),
+                }
             }
             _ => {
                 let convert = random.pick(&[

@@ -10,8 +10,8 @@ use kiln_jit::code::{CallError, Code};
 use kiln_jit::emit::{Convention, EmitterKind, Level};
 use kiln_jit::kernel::*;
 
-use generator::{COMPARES, FLOAT1, FLOAT2, Generator, INT2, MASK2, Random, SHIFTS};
-use run::{check, check_emulated, check_native};
+use generator::{COMPARES, FLOAT1, FLOAT2, Generator, INT2, MASK2, Random, SHIFTS, SHUFFLES};
+use run::{check, check_emulated, check_native, interpreted};
 
 /// All widths.
 const LANES: [usize; 4] = [1, 4, 8, 16];
@@ -51,6 +51,12 @@ fn operations() {
         check_operation(|b, [x, ..], _| b.push(Operation::Fold(function, x)));
     }
     check_operation(|b, [x, y, z], _| b.fma(x, y, z));
+    for which in SHUFFLES {
+        check_operation(|b, [x, y, _], _| {
+            let fits = which.least_lanes() <= b.lanes();
+            if fits { b.push(Operation::Shuffle(which, x, y)) } else { x }
+        });
+    }
     for function in INT2 {
         check_operation(|b, _, [m, n]| b.int2(function, m, n));
     }
@@ -120,6 +126,26 @@ fn accesses() {
             let kernel = b.finish();
             check(&kernel, &random.contents(&kernel));
         }
+    }
+}
+
+#[test]
+fn a_square_of_lanes_is_transposed() {
+    for lanes in LANES {
+        let mut b = KernelBuilder::new("transpose", lanes);
+        let [from, to] = [Access::Read, Access::Write].map(|a| b.buffer("square", Element::F32, lanes * lanes, a));
+        let at = |row: usize| Index::at((row * lanes) as i64);
+        let rows: Vec<Value> = (0..lanes).map(|row| b.load(from, at(row))).collect();
+        for (row, value) in b.transpose(&rows).into_iter().enumerate() {
+            b.store(to, at(row), 1, lanes, value);
+        }
+        let kernel = b.finish();
+        let square: Vec<u32> = (0..(lanes * lanes) as u32).collect();
+        let contents = vec![square, vec![0; lanes * lanes]];
+        check(&kernel, &contents);
+        let found = interpreted(&kernel, &contents);
+        let expected: Vec<u32> = (0..lanes * lanes).map(|i| (i % lanes * lanes + i / lanes) as u32).collect();
+        assert_eq!(found[1], expected, "{lanes} lanes");
     }
 }
 

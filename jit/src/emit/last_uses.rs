@@ -87,6 +87,7 @@ impl Operation {
             | Operation::Convert(_, a)
             | Operation::Fold(_, a) => f(a),
             Operation::Float2(_, a, b)
+            | Operation::Shuffle(_, a, b)
             | Operation::Int2(_, a, b)
             | Operation::CompareF32(_, a, b)
             | Operation::CompareI32(_, a, b)

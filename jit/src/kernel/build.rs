@@ -192,10 +192,43 @@ impl KernelBuilder {
         self.push(Operation::Select(mask, a, b))
     }
 
+    /// As many f32 values as there are lanes, transposed: lane `i` of result `j` is lane `j` of row `i`.
+    pub fn transpose(&mut self, rows: &[Value]) -> Vec<Value> {
+        assert_eq!(rows.len(), self.lanes(), "a square of lanes");
+        if rows.len() == 1 {
+            return rows.to_vec();
+        }
+        let mut shuffle = |which: Shuffle, a: Value, b: Value| self.push(Operation::Shuffle(which, a, b));
+        // For each of four lanes of a group, the values whose groups are transposed.
+        let mut columns: [Vec<Value>; 4] = Default::default();
+        for rows in rows.chunks(4) {
+            let &[a, b, c, d] = rows else { unreachable!("lanes are a multiple of 4") };
+            let halves = [Shuffle::LowLanes, Shuffle::HighLanes].map(|half| (shuffle(half, a, b), shuffle(half, c, d)));
+            for (half, (first, second)) in halves.into_iter().enumerate() {
+                columns[2 * half].push(shuffle(Shuffle::LowPairs, first, second));
+                columns[2 * half + 1].push(shuffle(Shuffle::HighPairs, first, second));
+            }
+        }
+        let columns = columns.map(|column| transpose_groups(&mut shuffle, column));
+        (0..rows.len()).map(|lane| columns[lane % 4][lane / 4]).collect()
+    }
+
     /// A conversion.
     pub fn convert(&mut self, convert: Convert, a: Value) -> Value {
         self.push(Operation::Convert(convert, a))
     }
+}
+
+/// As many values as they have groups of 4 lanes, transposed group by group.
+fn transpose_groups(shuffle: &mut dyn FnMut(Shuffle, Value, Value) -> Value, values: Vec<Value>) -> Vec<Value> {
+    if values.len() == 1 {
+        return values;
+    }
+    let [even, odd] = [Shuffle::EvenGroups, Shuffle::OddGroups].map(|which| {
+        let half = values.chunks(2).map(|pair| shuffle(which, pair[0], pair[1])).collect();
+        transpose_groups(shuffle, half)
+    });
+    even.into_iter().zip(odd).flat_map(|(even, odd)| [even, odd]).collect()
 }
 
 impl Operation {
@@ -210,6 +243,7 @@ impl Operation {
             | Operation::Float1(..)
             | Operation::Float2(..)
             | Operation::Fma(..)
+            | Operation::Shuffle(..)
             | Operation::Fold(..) => ValueType::F32,
             Operation::ConstantI32(_)
             | Operation::Affine(_)

@@ -16,6 +16,7 @@
 //! 9. A row has an extent of at least 1 and at most `i32::MAX`, and its value is an i32.
 //! 10. An affine value has no row and fits an i32.
 //! 11. A shift is by 0 to 31 bits.
+//! 12. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
 //!
 //! That tasks write disjoint places is the lowering's promise; [`super::interpret()`] tests it as it runs.
 
@@ -73,6 +74,8 @@ pub enum Violation {
     AffineRange { least: i128, greatest: i128 },
     #[error("a shift by {bits} bits, expected 0 to 31")]
     Shift { bits: u8 },
+    #[error("a shuffle of {lanes} lanes, expected at least {least}")]
+    Shuffle { lanes: usize, least: usize },
 }
 
 /// The bounds of an i32 of which nothing is known.
@@ -279,6 +282,13 @@ impl Checker<'_> {
             }
             Operation::Float1(_, a) | Operation::Fold(_, a) => self.operands([a], F32),
             Operation::Float2(_, a, b) | Operation::CompareF32(_, a, b) => self.operands([a, b], F32),
+            Operation::Shuffle(which, a, b) => {
+                let (lanes, least) = (self.kernel.lanes, which.least_lanes());
+                if lanes < least {
+                    return Err(Violation::Shuffle { lanes, least });
+                }
+                self.operands([a, b], F32)
+            }
             Operation::Fma(a, b, c) => self.operands([a, b, c], F32),
             Operation::Int2(_, a, b) | Operation::CompareI32(_, a, b) => self.operands([a, b], I32),
             Operation::Shift(_, a, bits) => {
@@ -496,6 +506,15 @@ mod tests {
             b.store(x, Index::of(i, 4), 1, 4, lane);
         });
         check(stored, "kernel k: %1 is of type i32, expected f32, in `store x[4*i0], %1`");
+    }
+
+    #[test]
+    fn shuffles_have_lanes_enough() {
+        check(kernel(|b, _, _, one| _ = b.push(Operation::Shuffle(Shuffle::HighPairs, one, one))), "fine");
+        check(
+            kernel(|b, _, _, one| _ = b.push(Operation::Shuffle(Shuffle::OddGroups, one, one))),
+            "kernel k: a shuffle of 4 lanes, expected at least 8, in `%1 = shuffle.oddgroups %0, %0`",
+        );
     }
 
     #[test]

@@ -249,6 +249,14 @@ impl Machine<'_> {
                 Convert::MaskToI32 => x & 1,
                 Convert::I32ToMask => mask(x != 0),
             }),
+            Operation::Shuffle(which, a, b) => {
+                let (a, b, lanes) = (self.value(a), self.value(b), self.kernel.lanes);
+                let lane = |lane: usize| match which.lane(lane, lanes) {
+                    from if from < lanes => a[from],
+                    from => b[from - lanes],
+                };
+                std::array::from_fn(|to| if to < lanes { lane(to) } else { 0 })
+            }
             Operation::Fold(function, a) => {
                 let mut lanes = self.value(a);
                 let mut half = self.kernel.lanes / 2;

@@ -158,6 +158,7 @@ impl<'a> Printer<'a> {
             Operation::MaskNot(a) => write!(f, "mask.not {a}"),
             Operation::Select(mask, a, b) => write!(f, "select {mask}, {a}, {b}"),
             Operation::Convert(convert, a) => write!(f, "convert.{} {a}", lower(convert)),
+            Operation::Shuffle(which, a, b) => write!(f, "shuffle.{} {a}, {b}", lower(which)),
             Operation::Fold(function, a) => write!(f, "fold.{} {a}", lower(function)),
         }
     }

@@ -4,7 +4,7 @@
 use kiln_graph::shape::Shape;
 
 use super::tile::{Operand, Wanted};
-use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::plan::Layout;
 
 /// Places along the source's contiguous axis that are copied before the next stretch of the other one: a cache line of f32.
@@ -43,16 +43,31 @@ impl Pack {
 
     /// Estimated cycles.
     pub fn cycles(&self) -> f64 {
-        let fast = self.order[self.order.len() - 1];
-        self.to.elements as f64 * if self.from.strides[fast] == 1 { 0.5 } else { 2.0 }
+        let each = match self.from.strides[self.fast()] {
+            1 => 0.5,
+            _ if self.line().is_some() => 0.9,
+            _ => 2.0,
+        };
+        self.to.elements as f64 * each
+    }
+
+    /// The axis along which the copy runs.
+    fn fast(&self) -> usize {
+        self.order[self.order.len() - 1]
+    }
+
+    /// The axis along which the source runs, where it is another one.
+    fn line(&self) -> Option<usize> {
+        let fast = self.fast();
+        let runs = |a: &usize| *a != fast && self.from.strides[*a] == 1 && self.shape.dim(*a) > 1;
+        self.order.iter().copied().find(runs).filter(|_| self.from.strides[fast] != 1)
     }
 
     /// Writes the copy: the outermost axis is the grid, where it has no halo. Where the source runs along another axis than
-    /// the copy, tiles of whole cache lines on both sides.
+    /// the copy, squares of whole cache lines on both sides, transposed in registers.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         let (&fast, outer) = self.order.split_last().expect("a tensor with axes");
-        let runs = |a: &usize| self.from.strides[*a] == 1 && self.shape.dim(*a) > 1;
-        let line = outer.iter().copied().find(runs).filter(|_| self.from.strides[fast] != 1);
+        let line = self.line();
         let mut nest = Nest { pack: self, from, to, at: vec![Index::default(); self.shape.rank()] };
         let mut loops: Vec<(usize, usize)> = outer.iter().map(|&axis| (axis, self.shape.dim(axis))).collect();
         let mut start = Index::default();
@@ -76,6 +91,26 @@ impl Pack {
         });
         nest.outer(kernel, &loops, line, fast);
     }
+}
+
+/// Columns of a matrix whose rows lie some distance apart: so many rows and columns from a place on, at most as many as there
+/// are lanes. Lane `i` of a column is its element in row `i`, or 0.
+pub(super) fn transposed(
+    kernel: &mut KernelBuilder,
+    buffer: BufferId,
+    from: &Index,
+    apart: i64,
+    [rows, columns]: [usize; 2],
+) -> Vec<Value> {
+    let zero = kernel.f32(0.0);
+    let mut square = vec![zero; kernel.lanes()];
+    for (row, value) in square.iter_mut().enumerate().take(rows) {
+        let index = from.clone().shifted(row as i64 * apart);
+        *value = kernel.push(Operation::Load { buffer, index, stride: 1, active: columns });
+    }
+    let mut transposed = kernel.transpose(&square);
+    transposed.truncate(columns);
+    transposed
 }
 
 /// Zeros from `start` on.
@@ -115,9 +150,10 @@ impl Nest<'_> {
                 self.along(kernel, axis, extent, 1, |nest, kernel, _| nest.outer(kernel, inner, line, fast));
             }
             (None, Some((line, extent))) => {
-                self.along(kernel, line, extent, LINE, |nest, kernel, count| {
-                    nest.stretches(kernel, fast, |nest, kernel, active| {
-                        nest.along(kernel, line, count, 1, |nest, kernel, _| nest.copy(kernel, fast, active));
+                self.along(kernel, line, extent, LINE, |nest, kernel, height| {
+                    let extent = nest.pack.shape.dim(fast);
+                    nest.along(kernel, fast, extent, LINE, |nest, kernel, width| {
+                        nest.square(kernel, (line, height), (fast, width));
                     });
                 });
             }
@@ -162,12 +198,34 @@ impl Nest<'_> {
         self.at[axis] = start;
     }
 
-    fn copy(&mut self, kernel: &mut KernelBuilder, fast: usize, active: usize) {
+    /// Some places along the source's contiguous axis by some along the copy's. Lines of the copy are written whole.
+    fn square(&mut self, kernel: &mut KernelBuilder, (line, height): (usize, usize), (fast, width): (usize, usize)) {
+        let (from, to) = self.places();
+        let (apart, step) = (self.pack.from.strides[fast], self.pack.to.strides[line]);
+        for down in (0..height).step_by(kernel.lanes()) {
+            for across in (0..width).step_by(kernel.lanes()) {
+                let from = from.clone().shifted(across as i64 * apart + down as i64);
+                let rows = [width - across, height - down].map(|rest| rest.min(kernel.lanes()));
+                let columns = transposed(kernel, self.from, &from, apart, rows);
+                for (number, value) in columns.into_iter().enumerate() {
+                    let to = to.clone().shifted(across as i64 + (down + number) as i64 * step);
+                    kernel.store(self.to, to, 1, rows[0], value);
+                }
+            }
+        }
+    }
+
+    /// In the source and in the copy.
+    fn places(&self) -> (Index, Index) {
         let index = |layout: &Layout| {
             let start = Index::at(layout.offset as i64);
             self.at.iter().zip(layout.strides).fold(start, |index, (at, stride)| index.plus_index(at, stride))
         };
-        let (from, to) = (index(&self.pack.from), index(&self.pack.to));
+        (index(&self.pack.from), index(&self.pack.to))
+    }
+
+    fn copy(&mut self, kernel: &mut KernelBuilder, fast: usize, active: usize) {
+        let (from, to) = self.places();
         let value = match self.pack.from.strides[fast] {
             0 => kernel.splat(self.from, from),
             stride => kernel.push(Operation::Load { buffer: self.from, index: from, stride, active }),

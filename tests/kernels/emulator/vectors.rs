@@ -89,6 +89,18 @@ impl Machine {
         self.set(instruction, count, a.map(function));
     }
 
+    /// Each lane is one of the first source or, where `from` says so, of the second.
+    fn shuffle(&mut self, instruction: &Instruction, from: impl Fn(usize) -> (bool, usize)) {
+        let count = lanes(instruction.op0_register());
+        assert!((1..3).all(|operand| instruction.op_kind(operand) == OpKind::Register), "{instruction}");
+        let (a, b) = (self.vector(instruction, 1, count), self.vector(instruction, 2, count));
+        let lane = |lane: usize| match from(lane % count) {
+            (false, from) => a[from],
+            (true, from) => b[from],
+        };
+        self.set(instruction, count, std::array::from_fn(lane));
+    }
+
     /// Pairs of lanes as 64 bits.
     fn pairwise(&mut self, instruction: &Instruction, function: impl Fn(u64, u64) -> u64) {
         let count = lanes(instruction.op0_register());
@@ -297,6 +309,21 @@ impl Machine {
                 } else {
                     self.vectors[number(mask)] = [0; 16];
                 }
+            }
+            Mnemonic::Vunpcklps => self.shuffle(i, |lane| (lane % 2 == 1, lane / 4 * 4 + lane % 4 / 2)),
+            Mnemonic::Vunpckhps => self.shuffle(i, |lane| (lane % 2 == 1, lane / 4 * 4 + 2 + lane % 4 / 2)),
+            Mnemonic::Vunpcklpd => self.shuffle(i, |lane| (lane / 2 % 2 == 1, lane / 4 * 4 + lane % 2)),
+            Mnemonic::Vunpckhpd => self.shuffle(i, |lane| (lane / 2 % 2 == 1, lane / 4 * 4 + 2 + lane % 2)),
+            Mnemonic::Vperm2f128 => {
+                let control = |lane: usize| immediate(3) as usize >> (lane / 4 * 4) & 0xf;
+                assert!((0..8).all(|lane| control(lane) < 4), "{i}");
+                self.shuffle(i, |lane| (control(lane) / 2 == 1, control(lane) % 2 * 4 + lane % 4));
+            }
+            Mnemonic::Vshuff32x4 => {
+                let groups = lanes(i.op0_register()) / 4;
+                let bits = groups.ilog2() as usize;
+                let group = |lane: usize| immediate(3) as usize >> (lane / 4 * bits) & (groups - 1);
+                self.shuffle(i, |lane| (lane / 4 >= groups / 2, group(lane) * 4 + lane % 4));
             }
             Mnemonic::Vmovshdup => {
                 let count = lanes(i.op0_register());

@@ -97,6 +97,10 @@ impl Body<'_, '_> {
             }
             Operation::Select(mask, a, b) => self.choose(self.value(mask), self.value(a), self.value(b)),
             Operation::Convert(convert, a) => self.convert(convert, self.value(a)),
+            Operation::Shuffle(which, a, b) => {
+                let lanes = [0, 1, 2, 3].map(|lane| which.lane(lane, 4) as u8);
+                self.shuffle(types::F32X4, self.value(a), self.value(b), lanes)
+            }
             Operation::Fold(function, a) => self.fold(function, self.value(a)),
         }
     }

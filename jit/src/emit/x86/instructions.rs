@@ -141,6 +141,10 @@ table! { Op ALL {
     STORE = VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm;
     LOAD_SOME = VEX_Vmaskmovps_xmm_xmm_m128, INVALID;
     GATHER = VEX_Vgatherdps_xmm_vm32x_xmm, EVEX_Vgatherdps_xmm_k1_vm32x;
+    LOW_LANES = VEX_Vunpcklps_xmm_xmm_xmmm128, EVEX_Vunpcklps_xmm_k1z_xmm_xmmm128b32;
+    HIGH_LANES = VEX_Vunpckhps_xmm_xmm_xmmm128, EVEX_Vunpckhps_xmm_k1z_xmm_xmmm128b32;
+    LOW_PAIRS = VEX_Vunpcklpd_xmm_xmm_xmmm128, EVEX_Vunpcklpd_xmm_k1z_xmm_xmmm128b64;
+    HIGH_PAIRS = VEX_Vunpckhpd_xmm_xmm_xmmm128, EVEX_Vunpckhpd_xmm_k1z_xmm_xmmm128b64;
     ODD_LANES = VEX_Vmovshdup_xmm_xmmm128, EVEX_Vmovshdup_xmm_k1z_xmmm128;
 } }
 
@@ -157,6 +161,8 @@ table! { Fixed ALL_FIXED {
     EXTRACT_128_OF_512 = INVALID, EVEX_Vextractf32x4_xmmm128_k1z_zmm_imm8;
     INSERT_128_IN_512 = INVALID, EVEX_Vinsertf32x4_zmm_k1z_zmm_xmmm128_imm8;
     EXTRACT_256_OF_512 = INVALID, EVEX_Vextractf64x4_ymmm256_k1z_zmm_imm8;
+    GROUPS_OF_256 = VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, EVEX_Vshuff32x4_ymm_k1z_ymm_ymmm256b32_imm8;
+    GROUPS_OF_512 = INVALID, EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8;
     FROM_GENERAL = VEX_Vmovd_xmm_rm32, EVEX_Vmovd_xmm_rm32;
     TO_GENERAL = VEX_Vmovd_rm32_xmm, EVEX_Vmovd_rm32_xmm;
 } }

@@ -11,7 +11,7 @@ use super::pointers::FIRST;
 use super::registers::Id;
 use super::values::{NOT_SIGN, ONE, ONES, SIGN, TWO_31, ZERO};
 use crate::emit::addresses::Base;
-use crate::kernel::{Compare, Convert, Float1, Float2, Int2, Mask2, Operation, Shift, Value};
+use crate::kernel::{Compare, Convert, Float1, Float2, Int2, Mask2, Operation, Shift, Shuffle, Value};
 
 /// The predicates of `vcmpps`: quiet or not makes no difference where nothing traps.
 fn float_predicate(compare: Compare) -> u8 {
@@ -66,6 +66,7 @@ impl<'a> Body<'a> {
             | Operation::Mask2(..)
             | Operation::MaskNot(_)
             | Operation::Convert(..)
+            | Operation::Shuffle(..)
             | Operation::Fold(..) => false,
         }
     }
@@ -131,6 +132,7 @@ impl<'a> Body<'a> {
             },
             Operation::Select(mask, a, b) => self.select(id, [of(self, mask), of(self, a), of(self, b)]),
             Operation::Convert(convert, a) => self.convert(id, convert, of(self, a)),
+            Operation::Shuffle(which, a, b) => self.shuffle(id, which, of(self, a), of(self, b)),
             Operation::Fold(function, a) => self.fold(id, function, of(self, a)),
         }
     }
@@ -426,6 +428,33 @@ impl<'a> Body<'a> {
             Avx2 => self.out.push(and, &[to, to, mask.into()]),
             Avx512 => self.out.masked(keep, &[to, to], Some((mask, false))),
         }
+        self.defined(id);
+    }
+
+    /// Operands are in registers: one element in memory would count twice as many bits for some of these.
+    fn shuffle(&mut self, id: Id, which: Shuffle, a: Id, b: Id) {
+        let operands = [a, b];
+        let (a, b) = (self.register(a), self.register(b));
+        let to = self.target(id, &operands);
+        let mut operands: Vec<Operand> = [to, a, b].map(|register| self.name(register).into()).to_vec();
+        let lanes = |op: Op| op.code(self.level, self.length);
+        // Two bits of a group's number choose it (of 4 groups), or one (of 2); the first half is of the first operand.
+        let (groups, even, odd) = match (self.level, self.length) {
+            (Avx2, _) => (GROUPS_OF_256, 0x20, 0x31),
+            (Avx512, Length::Zmm) => (GROUPS_OF_512, 0b10_00_10_00, 0b11_01_11_01),
+            (Avx512, _) => (GROUPS_OF_256, 0b00, 0b11),
+        };
+        let code = match which {
+            Shuffle::LowLanes => lanes(LOW_LANES),
+            Shuffle::HighLanes => lanes(HIGH_LANES),
+            Shuffle::LowPairs => lanes(LOW_PAIRS),
+            Shuffle::HighPairs => lanes(HIGH_PAIRS),
+            Shuffle::EvenGroups | Shuffle::OddGroups => {
+                operands.push(Operand::Byte(if which == Shuffle::EvenGroups { even } else { odd }));
+                groups.code(self.level)
+            }
+        };
+        self.out.push(code, &operands);
         self.defined(id);
     }
 

@@ -241,6 +241,7 @@ impl Values {
             | Operation::MaskNot(_)
             | Operation::Select(..)
             | Operation::Convert(..)
+            | Operation::Shuffle(..)
             | Operation::Fold(..) => [None, None],
         }
     }

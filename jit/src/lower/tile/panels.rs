@@ -5,6 +5,7 @@
 use super::choose::{Panelled, Tiling, steps};
 use super::{Axis, Contraction};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
+use crate::lower::pack::transposed;
 use crate::target::Target;
 
 /// Places of the innermost reduced axis that are copied together: as many lines of the operand.
@@ -164,6 +165,7 @@ impl Panels {
             1 if self.stretch.is_multiple_of(target.lanes) => 0.5,
             1 if far => 3.5,
             1 => 1.0,
+            _ if self.transposed() => 1.0,
             _ => 2.0,
         };
         self.elements() as f64 * each
@@ -192,11 +194,35 @@ impl Panels {
         }
     }
 
+    /// Whether the operand runs along the innermost reduced axis, so that squares of it are transposed in registers.
+    fn transposed(&self) -> bool {
+        self.width.1 != 1 && self.axes[self.outer..].last().is_some_and(|axis| axis.from == 1)
+    }
+
+    /// One panel for some places of the innermost reduced axis, at most as many as there are lanes.
+    fn square(&self, kernel: &mut KernelBuilder, at: &At, [size, count]: [usize; 2], [from, to]: [BufferId; 2]) {
+        let distance = self.axes.last().map_or(0, |axis| axis.to);
+        for first in (0..size).step_by(kernel.lanes()) {
+            let rows = kernel.lanes().min(size - first);
+            let start = at.from.clone().shifted(first as i64 * self.width.1);
+            let columns = transposed(kernel, from, &start, self.width.1, [rows, count]);
+            for (number, value) in columns.into_iter().enumerate() {
+                let place = at.to.clone().shifted(number as i64 * distance + first as i64);
+                kernel.store(to, place, 1, rows, value);
+            }
+        }
+    }
+
     /// All panels for some places of the innermost reduced axis.
     fn panels(&self, kernel: &mut KernelBuilder, at: &At, block: usize, [from, to]: [BufferId; 2]) {
         let innermost = self.axes[self.outer..].last().copied().unwrap_or(Copied { extent: 1, from: 0, to: 0 });
         along(kernel, self.width.0, self.stretch, &mut |kernel, index, size| {
             let at = at.moved(index, self.width.1, self.depth as i64);
+            if self.transposed() {
+                return along(kernel, block, kernel.lanes(), &mut |kernel, index, count| {
+                    self.square(kernel, &at.moved(index, innermost.from, innermost.to), [size, count], [from, to]);
+                });
+            }
             along(kernel, block, 1, &mut |kernel, index, _| {
                 let at = at.moved(index, innermost.from, innermost.to);
                 for first in (0..size).step_by(kernel.lanes()) {

@@ -22,8 +22,10 @@ const FEW: usize = 12;
 pub(super) const CLOSELY: usize = 3;
 /// Cycles to transform a vector of patches.
 pub(super) const PATCHES: f64 = 22.0;
-/// Cycles to transform a vector of weights (one whose lanes lie apart takes more), and of sums.
+/// Cycles to transform a vector of weights, what it takes more where its elements are transposed, and cycles to transform one
+/// of sums.
 const WEIGHTS: f64 = 30.0;
+const TRANSPOSED: f64 = 45.0;
 const RESULTS: f64 = 20.0;
 /// Cycles that an element takes that passes between registers and the second-level cache, or a farther one.
 const NEAR: f64 = 0.04;
@@ -173,7 +175,11 @@ impl Blocks {
         let [images, features, height, width] = sliding.kept;
         let tiles = (images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
         let vectors = |count: usize| count.div_ceil(lanes) as f64;
-        let gather = if sliding.right.1[3] == 1 { 0.0 } else { (9 * 2 * lanes) as f64 };
+        let gather = match sliding.right.1 {
+            [.., 1] => 0.0,
+            [.., 1, _] => TRANSPOSED,
+            _ => (9 * 2 * lanes) as f64,
+        };
         let patches = tiles * vectors(sliding.channels) * PATCHES;
         let weights = sliding.channels as f64 * vectors(features) * (WEIGHTS + gather);
         let results = tiles * vectors(features) * RESULTS;

@@ -4,9 +4,11 @@
 use super::super::loops::{Side, Tiler};
 use super::super::{Epilogue, Place};
 use super::blocks::Shared;
+use super::sliding::KERNEL;
 use super::tiles::{Block, Tiles, each, grid, times};
 use super::{ELEMENTS, Step, Winograd, transform};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
+use crate::lower::pack::transposed;
 
 impl Winograd {
     /// Writes one stage's kernel.
@@ -36,6 +38,12 @@ impl Winograd {
     fn all_weights(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         let block = grid(kernel, self.blocks.count[1]);
         self.weights(kernel, &block, from, &side(to, &block, ELEMENTS * self.blocks.weights));
+    }
+
+    /// Whether weights lie along channels, not along features.
+    fn transposes(&self) -> bool {
+        let [_, _, channel, feature] = self.sliding.right.1;
+        channel == 1 && feature != 1
     }
 
     fn by_tiles(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
@@ -71,29 +79,51 @@ impl Winograd {
         });
     }
 
-    /// The weights of one block of features.
+    /// The weights of one block of features. Where channels are neighbours and features are not, squares of lanes of both are
+    /// transposed in registers.
     fn weights(&self, kernel: &mut KernelBuilder, block: &Index, from: BufferId, to: &Side) {
         let (first, [row, column, channel, feature]) = self.sliding.right;
         let (channels, lanes, blocks) = (self.sliding.channels, kernel.lanes(), &self.blocks);
+        let together = if self.transposes() { lanes } else { 1 };
         let first = Index::at(first).plus_index(block, blocks.features as i64 * feature);
         each(kernel, blocks.features, blocks.panel, &mut |kernel, panel, features| {
             let first = first.clone().plus_index(panel, blocks.panel as i64 * feature);
             let start = to.start.clone().plus_index(panel, (channels * blocks.panel) as i64);
-            each(kernel, channels, 1, &mut |kernel, number, _| {
-                let first = first.clone().plus_index(number, channel);
-                let start = start.clone().plus_index(number, blocks.panel as i64);
+            each(kernel, channels, together, &mut |kernel, number, count| {
+                let first = first.clone().plus_index(number, together as i64 * channel);
+                let start = start.clone().plus_index(number, (together * blocks.panel) as i64);
                 each(kernel, features, lanes, &mut |kernel, vector, active| {
                     let origin = first.clone().plus_index(vector, lanes as i64 * feature);
                     let place = start.clone().plus_index(vector, lanes as i64);
-                    let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
-                        let index = origin.clone().shifted(down as i64 * row + across as i64 * column);
-                        kernel.push(Operation::Load { buffer: from, index, stride: feature, active })
+                    let at = |down: usize, across: usize| {
+                        origin.clone().shifted(down as i64 * row + across as i64 * column)
                     };
-                    let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                        let element = (4 * down + across) * blocks.weights;
-                        kernel.store(to.buffer, place.clone().shifted(element as i64), 1, active, value);
+                    let squares: Vec<Vec<Value>> = match self.transposes() {
+                        true => (0..KERNEL * KERNEL)
+                            .map(|element| {
+                                let index = at(element / KERNEL, element % KERNEL);
+                                transposed(kernel, from, &index, feature, [active, count])
+                            })
+                            .collect(),
+                        false => Vec::new(),
                     };
-                    transform::weights(kernel, &mut load, &mut store);
+                    for along in 0..count {
+                        let place = place.clone().shifted((along * blocks.panel) as i64);
+                        let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
+                            squares.get(KERNEL * down + across).map_or_else(
+                                || {
+                                    let (buffer, index) = (from, at(down, across));
+                                    kernel.push(Operation::Load { buffer, index, stride: feature, active })
+                                },
+                                |square| square[along],
+                            )
+                        };
+                        let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
+                            let element = (4 * down + across) * blocks.weights;
+                            kernel.store(to.buffer, place.clone().shifted(element as i64), 1, active, value);
+                        };
+                        transform::weights(kernel, &mut load, &mut store);
+                    }
                 });
             });
         });
