@@ -129,7 +129,7 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         Source::Right => 1,
         Source::Scratch(number) => 3 + number,
     };
-    let kernel = |stage: &kiln_jit::lower::tile::Stage| -> (Kernel, Vec<usize>) {
+    let kernel = |stage: &kiln_jit::lower::tile::Stage| -> (Kernel, Vec<usize>, u64) {
         let mut builder = KernelBuilder::new(&name, target.lanes);
         let mut numbers: Vec<usize> = stage.buffers.iter().map(|&(source, _)| number(source)).collect();
         let buffers: Vec<BufferId> = stage
@@ -147,7 +147,7 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
             let stride = place.lanes.map_or(1, |axis| output.strides[axis]);
             kernel.store(out.expect("a stage with results"), index, stride, place.active, sum);
         });
-        (builder.finish(), numbers)
+        (builder.finish(), numbers, stage.flops)
     };
     let kernels = recipe.stages.iter().map(kernel).collect();
     let work = match op {

@@ -19,6 +19,7 @@ pub fn copy(threads: usize) -> Case {
 
 fn case(name: &str, unit: Unit, (kernel, work): (Kernel, usize)) -> Case {
     let lengths: Vec<usize> = kernel.buffers.iter().map(|buffer| buffer.elements).collect();
-    let runner = Runner::new(vec![(kernel, (0..lengths.len()).collect())], &lengths);
+    // Each thread takes its part, however small.
+    let runner = Runner::new(vec![(kernel, (0..lengths.len()).collect(), u64::MAX)], &lengths);
     Case { name: name.into(), unit, work: work as f64, runner }
 }

@@ -26,7 +26,7 @@ pub fn cases(filter: &str) -> Vec<Case> {
     ];
     let case = |(name, tensors, kernel): (&str, usize, Kernel)| {
         let buffers: Vec<usize> = kernel.buffers.iter().map(|b| b.elements).collect();
-        let runner = Runner::new(vec![(kernel, (0..buffers.len()).collect())], &buffers);
+        let runner = Runner::new(vec![(kernel, (0..buffers.len()).collect(), 0)], &buffers);
         Case { name: name.into(), unit: Unit::Bytes, work: (4 * tensors * ELEMENTS) as f64, runner }
     };
     named.into_iter().filter(|(name, ..)| name.contains(filter)).map(case).collect()

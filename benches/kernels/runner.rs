@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use kiln_jit::code::{BoundCall, Code, Memory, Sequence};
 use kiln_jit::kernel::Kernel;
+use kiln_jit::plan::worth_sharing;
 use kiln_runtime::Pool;
 use kiln_runtime::buffer::ALIGNMENT;
 
@@ -19,9 +20,12 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Emits kernels over buffers of the given lengths; each kernel comes with the buffers that it takes.
-    pub fn new(kernels: Vec<(Kernel, Vec<usize>)>, buffers: &[usize]) -> Runner {
-        let (kernels, arguments): (Vec<Kernel>, Vec<Vec<usize>>) = kernels.into_iter().unzip();
+    /// Emits kernels over buffers of the given lengths; each kernel comes with the buffers that it takes and its
+    /// floating-point operations.
+    pub fn new(kernels: Vec<(Kernel, Vec<usize>, u64)>, buffers: &[usize]) -> Runner {
+        let flops: Vec<u64> = kernels.iter().map(|(.., flops)| *flops).collect();
+        let (kernels, arguments): (Vec<Kernel>, Vec<Vec<usize>>) =
+            kernels.into_iter().map(|(kernel, arguments, _)| (kernel, arguments)).unzip();
         let start = Instant::now();
         let code = Code::new(&kernels, crate::target().emitter).unwrap_or_else(|error| panic!("{error}"));
         let emission = start.elapsed().as_secs_f64();
@@ -33,7 +37,9 @@ impl Runner {
         }
         let call = |(kernel, arguments): (usize, &Vec<usize>)| {
             let place = |&buffer: &usize| (Memory::Arena(offsets[buffer]), buffers[buffer]);
-            BoundCall { kernel, arguments: arguments.iter().map(place).collect(), parallel: tasks[kernel] > 1 }
+            let bytes = arguments.iter().map(|&buffer| (size_of::<f32>() * buffers[buffer]) as u64).sum();
+            let parallel = worth_sharing(tasks[kernel], flops[kernel], bytes);
+            BoundCall { kernel, arguments: arguments.iter().map(place).collect(), parallel }
         };
         let calls: Vec<BoundCall> = arguments.iter().enumerate().map(call).collect();
         let sequence = Sequence::new(Arc::new(code), bytes, &mut [], &[], &calls);

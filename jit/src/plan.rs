@@ -15,6 +15,8 @@ mod print;
 mod recipes;
 mod repeated;
 
+pub use assemble::worth_sharing;
+
 use std::collections::HashMap;
 
 use kiln_graph::shape::MAX_RANK;

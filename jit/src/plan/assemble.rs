@@ -23,6 +23,11 @@ use crate::target::Target;
 /// Calls that are estimated to take less time on one thread (at 50 GFLOP/s and 40 GB/s) are not worth waking another one.
 const PARALLEL_NANOSECONDS: u64 = 15_000;
 
+/// Whether the tasks of a call with so much work (floating-point operations, and bytes moved) are shared among threads.
+pub fn worth_sharing(tasks: usize, flops: u64, bytes: u64) -> bool {
+    tasks > 1 && flops / 50 + bytes / 40 > PARALLEL_NANOSECONDS
+}
+
 /// A piece of memory while the plan is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memory {
@@ -357,7 +362,7 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
             parts,
             flops,
             bytes,
-            parallel: tasks > 1 && flops / 50 + bytes / 40 > PARALLEL_NANOSECONDS,
+            parallel: worth_sharing(tasks, flops, bytes),
         });
     }
     plan

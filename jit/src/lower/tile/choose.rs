@@ -12,6 +12,8 @@ const UNROLL: usize = 8;
 /// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make their way there
 /// worth it.
 const ROW_TILES: usize = 16;
+/// Row tiles that share it even where their rows do not stay in the second-level cache.
+const FEW_TILES: usize = 4;
 /// Tasks of a grid from which on threads share the work.
 pub(crate) const SHARED: usize = 4;
 /// Cycles that are worth sharing.
@@ -22,6 +24,12 @@ pub(crate) const ALONE: f64 = 1.3;
 const RARE: usize = 4;
 /// How many times the cycles of the fastest tile another one may take to be looked at, where the model decides.
 pub(super) const NEARLY: f64 = 1.1;
+/// Sums that hide the latency of their multiply-adds.
+const LATENCY: usize = 8;
+/// The part of a step's time that may be lost to a small last tile.
+const LOST: f64 = 0.02;
+/// Tasks, at least, where each takes several blocks of rows.
+const TASKS_OF_BLOCKS: usize = 8;
 /// Tasks of a grid from which on more are of no use.
 const TASKS: usize = 64;
 
@@ -327,16 +335,24 @@ impl<'a> Shape<'a> {
             }
             let mut fits = |step: usize| {
                 extents[axis] = step;
-                tiles * step.div_ceil(size) <= ROW_TILES
+                tiles * step.div_ceil(size) <= FEW_TILES
                     || 4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
             };
             // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is rare.
             let whole = |&step: &usize| {
                 extent.is_multiple_of(step) && (step.is_multiple_of(size) || step >= RARE * size || step == extent)
             };
-            let step = (1..=extent).rev().filter(whole).find(|&step| fits(step)).unwrap_or(size);
+            let mut step = (1..=extent).rev().filter(whole).find(|&step| fits(step)).unwrap_or(size);
             if step < extent {
-                outside.push(Level { axis, size: step });
+                // What fits in steps of whole tiles: `step` fits, and less touches no more.
+                let block = step / size * size;
+                let shares = self.share(extent, step, block, size, stretch).map(|share| (block, share));
+                let task = shares.map_or(step, |(block, share)| {
+                    outside.push(Level { axis, size: block });
+                    step = block;
+                    share
+                });
+                outside.push(Level { axis, size: task });
             }
             inside.push(Level { axis, size });
             extents[axis] = step;
@@ -360,6 +376,24 @@ impl<'a> Shape<'a> {
             grid += 1;
         }
         (levels, grid, tasks)
+    }
+
+    /// Places of a task that takes several blocks of whole tiles, where equal steps would end with a tile too small for its sums
+    /// to hide their latency too often. What is left over from a task's blocks is a smaller block of its own.
+    fn share(&self, extent: usize, step: usize, block: usize, size: usize, stretch: usize) -> Option<usize> {
+        let vectors = stretch.div_ceil(self.unit);
+        // Places that a last tile takes longer for than its own.
+        let lost = |places: usize| match places % size {
+            0 => 0,
+            rest => LATENCY.div_ceil(vectors).saturating_sub(rest),
+        };
+        let part = |places: usize, of: usize| lost(places) as f64 / of as f64;
+        if part(step, step) <= LOST || block == 0 {
+            return None;
+        }
+        let tasks = (block + 1..=extent / TASKS_OF_BLOCKS).filter(|task| extent.is_multiple_of(*task));
+        let best = tasks.min_by(|&a, &b| part(a % block, a).total_cmp(&part(b % block, b)))?;
+        (part(best % block, best) < part(step, step) / 2.0).then_some(best)
     }
 
     /// The loops over reduced axes: the smallest strides innermost, the innermost turns unrolled.
