@@ -20,8 +20,9 @@ use crate::lower::tile::{Halo, Problem, Recipe};
 use crate::lower::{Lowered, halo};
 use crate::target::Target;
 
-/// Calls that are estimated to take less time on one thread (at 50 GFLOP/s and 40 GB/s) are not worth waking another one.
-const PARALLEL_NANOSECONDS: u64 = 15_000;
+/// Calls that are estimated to take less time on one thread (at 50 GFLOP/s and 40 GB/s) are not worth waking another one, which
+/// takes about 2 microseconds.
+const PARALLEL_NANOSECONDS: u64 = 7_000;
 
 /// Whether the tasks of a call with so much work (floating-point operations, and bytes moved) are shared among threads.
 pub fn worth_sharing(tasks: usize, flops: u64, bytes: u64) -> bool {
