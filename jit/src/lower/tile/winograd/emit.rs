@@ -95,9 +95,8 @@ impl Winograd {
                 each(kernel, features, lanes, &mut |kernel, vector, active| {
                     let origin = first.clone().plus_index(vector, lanes as i64 * feature);
                     let place = start.clone().plus_index(vector, lanes as i64);
-                    let at = |down: usize, across: usize| {
-                        origin.clone().shifted(down as i64 * row + across as i64 * column)
-                    };
+                    let at =
+                        |down: usize, across: usize| origin.clone().shifted(down as i64 * row + across as i64 * column);
                     let squares: Vec<Vec<Value>> = match self.transposes() {
                         true => (0..KERNEL * KERNEL)
                             .map(|element| {
