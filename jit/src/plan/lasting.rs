@@ -1,5 +1,6 @@
 //! What lasts from run to run: values that depend on nothing but states that the plan reads and never writes. The calls that
-//! compute them stand at the front of the plan, and run again only once these states have changed.
+//! compute them stand at the front of the plan, and run again only once these states have changed. So do the calls that copy a
+//! state whose update writes the copy, too (`copies.rs`).
 //! It knows graphs, and which call touches which memory; it does not know what calls compute.
 
 use std::collections::BTreeSet;

@@ -129,7 +129,7 @@ impl Session {
 
     /// Runs the program once. Inputs must be written before each run: the arena is used again. What depends on nothing but
     /// states that the program does not write is computed in the first run, and again in the first one after these states
-    /// have changed, whoever changed them.
+    /// have changed, whoever changed them; so are the copies of states that the program's own updates write, too.
     pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
         self.run_each(states, |_| {})
     }

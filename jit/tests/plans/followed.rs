@@ -87,8 +87,15 @@ fn copies_that_follow_are_never_stale() {
     let (mut states, mut others) = (States::new(), States::new());
     let mut sessions = [(32, 1), (32, 2), (16, 2)].map(|(rows, threads)| (rows, session(rows, &mut states, threads)));
     session(32, &mut others, 1);
-    // Which program runs next, or that the user writes the weights. Each run agrees with one of a session that has not run before.
-    for (number, action) in [3, 0, 0, 0, 1, 1, 0, 2, 2, 1, 3, 1, 3, 0, 2, 0, 0].into_iter().enumerate() {
+    // Which program runs next, or (3) that the user writes the weights, or (4) runs a program and takes back what it did. Each
+    // run agrees with one of a session that has not run before.
+    for (number, action) in [3, 0, 0, 0, 1, 1, 0, 2, 2, 4, 0, 1, 3, 1, 3, 0, 4, 2, 0, 0].into_iter().enumerate() {
+        if action == 4 {
+            let held = states.snapshot();
+            run(&mut sessions[0].1, 32, &mut states);
+            states.restore(&held);
+            continue;
+        }
         let Some((rows, kept)) = sessions.get_mut(action) else {
             for states in [&mut states, &mut others] {
                 set(states, number as u64);
