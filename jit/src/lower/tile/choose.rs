@@ -151,6 +151,8 @@ struct Shape<'a> {
     rows: Vec<usize>,
     /// The other kept axes, outermost first.
     outer: Vec<usize>,
+    /// Whether a register's results lie side by side in the output, most likely.
+    contiguous: bool,
     /// Cycles to load a vector of the right operand.
     right_load: f64,
     /// Cycles to load a row's factor for one vector, and whether it serves all vectors of the tile.
@@ -193,6 +195,7 @@ impl<'a> Shape<'a> {
             unit: if fold.is_some() { 1 } else { target.lanes },
             rows,
             outer,
+            contiguous,
             right_load: along.map_or(0.5, |v| load(v.right)),
             left_load: along.map_or((0.5, true), |v| (load(v.left), v.left == 0)),
             finish: 1.0 + if fold.is_some() { store / lanes + 4.0 * lanes.log2() } else { store },
@@ -256,12 +259,17 @@ impl<'a> Shape<'a> {
         let width = self.vector.map_or(1, |v| self.axis(v).extent);
         let rows_of = |rows: usize| self.rows_box(rows).map(|sizes| (rows, self.row_tiles(&sizes), sizes));
         let rows_of: Vec<_> = (1..=self.target.vector_registers).filter_map(rows_of).collect();
+        let passing = self.is_passing();
         let mut boxes: Vec<Tile> = Vec::new();
         for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(8)) {
             if self.fold.is_some() && vectors > self.target.lanes {
                 break;
             }
             for (rows, row_tiles, sizes) in rows_of.iter().filter(|(rows, ..)| self.fits(*rows, vectors)) {
+                // Several rows that are not whole are as many runs of memory.
+                if passing && *rows > 1 && vectors * self.unit < width {
+                    continue;
+                }
                 let columns = steps(width, vectors * self.unit).map(|s| (s.count, s.size.div_ceil(self.unit)));
                 let cycles: f64 = columns
                     .flat_map(|(n, v)| row_tiles.iter().map(move |&(count, r)| (n * count, r, v)))
@@ -314,8 +322,10 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along the vector axis stand those over
-    /// rows that would not stay in the caches together; inside it those that reuse its stretch of the right operand.
+    /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along the
+    /// vector axis stand those over rows that would not stay in the caches together; inside it those that reuse its stretch of
+    /// the right operand. Around everything stand the axes along which the right operand varies, unless rows do that are
+    /// shared ([`Shape::interleaved`]).
     fn levels(&self, sizes: &[usize], stretch: usize, by_rows: bool) -> (Vec<Level>, usize, usize) {
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
         let rows = self.rows.iter().zip(sizes);
@@ -324,18 +334,21 @@ impl<'a> Shape<'a> {
             // The first one stands outermost.
             inside.rotate_left(1);
         }
+        let interleaved = self.interleaved();
+        let spanned = |a: usize| self.axis(a).reduce || interleaved.contains(&a);
         let mut extents: Vec<usize> =
-            self.contraction.axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
+            (0..self.contraction.axes.len()).map(|a| if spanned(a) { self.axis(a).extent } else { 1 }).collect();
+        let passing = self.is_passing();
         let mut tiles = 1;
         for (&axis, &size) in rows.filter(|_| !by_rows) {
             let extent = self.axis(axis).extent;
-            if tiles >= ROW_TILES {
+            if tiles >= ROW_TILES || passing {
                 outside.push(Level { axis, size });
                 continue;
             }
             let mut fits = |step: usize| {
                 extents[axis] = step;
-                tiles * step.div_ceil(size) <= FEW_TILES
+                interleaved.is_empty() && tiles * step.div_ceil(size) <= FEW_TILES
                     || 4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
             };
             // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is rare.
@@ -358,8 +371,12 @@ impl<'a> Shape<'a> {
             extents[axis] = step;
             tiles *= step.div_ceil(size);
         }
-        let mut levels: Vec<Level> = self.outer.iter().map(|&axis| Level { axis, size: 1 }).collect();
+        let among = &interleaved;
+        let outer = |inner: bool| self.outer.iter().filter(move |a| among.contains(a) == inner);
+        let level = |&axis: &usize| Level { axis, size: 1 };
+        let mut levels: Vec<Level> = outer(false).map(level).collect();
         levels.extend(outside.into_iter().rev());
+        levels.extend(outer(true).map(level));
         levels.extend(self.vector.map(|axis| Level { axis, size: stretch }));
         let most = levels.len();
         levels.extend(inside.into_iter().rev());
@@ -394,6 +411,24 @@ impl<'a> Shape<'a> {
         let tasks = (block + 1..=extent / TASKS_OF_BLOCKS).filter(|task| extent.is_multiple_of(*task));
         let best = tasks.min_by(|&a, &b| part(a % block, a).total_cmp(&part(b % block, b)))?;
         (part(best % block, best) < part(step, step) / 2.0).then_some(best)
+    }
+
+    /// The axes along which both operands vary and whose places of the left one lie side by side within a row's: the groups of
+    /// a convolution. The lines of a row serve all of them, if they come one after the other. None where the right operand
+    /// does not stay in the caches meanwhile.
+    fn interleaved(&self) -> Vec<usize> {
+        let axes = &self.contraction.axes;
+        let farthest = self.rows.iter().map(|&a| axes[a].left.abs()).max().unwrap_or(0);
+        let lies_within = |&a: &usize| axes[a].left != 0 && axes[a].left.abs() < farthest;
+        let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
+        let stays = 4 * right <= self.target.l2_bytes / 2;
+        self.outer.iter().copied().chain(self.vector).filter(lies_within).filter(|_| stays).collect()
+    }
+
+    /// Whether both operands vary along the lanes, so that a row passes by as one run of memory if the loop along it is the
+    /// innermost one.
+    fn is_passing(&self) -> bool {
+        self.contiguous && self.vector.is_some_and(|v| self.interleaved().contains(&v))
     }
 
     /// The loops over reduced axes: the smallest strides innermost, the innermost turns unrolled.
