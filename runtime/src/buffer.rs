@@ -8,6 +8,17 @@ use std::sync::Arc;
 /// The alignment of every buffer in bytes: a cache line, and the widest vector.
 pub const ALIGNMENT: usize = 64;
 
+/// The pages of memory that large buffers ask the system for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Huge ones: fewer addresses to translate, for memory that is streamed through.
+    Huge,
+    /// Those that the system gives: for memory on which much is computed, so that its pages make no difference. Huge ones may
+    /// have to be made first; where a hypervisor has taken free memory back, that was seen to take 2 ms for each MiB instead
+    /// of 0.4.
+    Any,
+}
+
 /// A fixed number of 32-bit elements, zero at first and aligned to [`ALIGNMENT`] bytes. The elements are f32 or i32,
 /// as whoever looks at them says: every bit pattern is a value of both.
 pub struct Buffer {
@@ -28,17 +39,17 @@ impl Buffer {
     /// # Panics
     /// If the elements take more than `isize::MAX` bytes.
     pub fn zeroed(elements: usize) -> Buffer {
-        let mut only = Buffer::zeroed_together(&[elements]);
+        let mut only = Buffer::zeroed_together(&[elements], Pages::Huge);
         only.swap_remove(0)
     }
 
-    /// Buffers of zeros of some lengths, in one piece of memory: even if none of them is large, all together are, so that the
-    /// system gives that memory quickly. It is given back when the last of them is dropped.
+    /// Buffers of zeros of some lengths, in one piece of memory, which is large where they are together. It is given back when the
+    /// last of them is dropped.
     ///
     /// # Panics
     /// If together they take more than `isize::MAX` bytes.
-    pub fn zeroed_together(lengths: &[usize]) -> Vec<Buffer> {
-        let allocation = Allocation::zeroed(lengths);
+    pub fn zeroed_together(lengths: &[usize], pages: Pages) -> Vec<Buffer> {
+        let allocation = Allocation::zeroed(lengths, pages);
         let mut begin = 0;
         let buffer = |&elements: &usize| {
             let allocation = allocation.clone().filter(|_| elements > 0);
@@ -112,25 +123,45 @@ const HUGE_PAGE: usize = 2 << 20;
 /// costs a twentieth of the time.
 const WORTH_HUGE_PAGES: usize = 4 * HUGE_PAGE;
 
-/// Asks the system for huge pages behind the whole ones of an allocation. It is free to give none.
-fn ask_for_huge_pages(start: NonNull<u8>, bytes: usize) {
-    let before = start.addr().get().next_multiple_of(HUGE_PAGE) - start.addr().get();
-    if bytes < WORTH_HUGE_PAGES {
-        return;
+/// What the sizes of all pages but huge ones divide.
+const SMALL_PAGES: usize = 64 << 10;
+
+/// Asks the system for huge pages where they are worth it, and for all memory at once: every buffer is written as a whole soon,
+/// and page by page, when each is first touched, takes longer, twice as long where it is read before it is written. The system
+/// is free to do neither.
+fn ask_for_pages(start: NonNull<u8>, bytes: usize, pages: Pages) {
+    if pages == Pages::Huge && bytes >= WORTH_HUGE_PAGES {
+        advise(start, bytes, HUGE_PAGE, Advice::HugePages);
     }
-    let whole = (bytes - before) / HUGE_PAGE * HUGE_PAGE;
+    advise(start, bytes, SMALL_PAGES, Advice::Populate);
+}
+
+#[derive(Clone, Copy)]
+enum Advice {
+    HugePages,
+    /// Known to Linux since 5.14.
+    Populate,
+}
+
+/// Gives the system advice on those pages of an allocation that lie in it as a whole.
+#[cfg_attr(not(target_os = "linux"), allow(unused_variables))]
+fn advise(start: NonNull<u8>, bytes: usize, page: usize, advice: Advice) {
+    let before = start.addr().get().next_multiple_of(page) - start.addr().get();
+    let whole = bytes.saturating_sub(before) / page * page;
     #[cfg(target_os = "linux")]
-    // SAFETY: the range lies within the allocation; the advice changes how it is mapped, not what it holds. That it is not
-    // taken (an old kernel, none configured) is no error.
-    unsafe {
-        libc::madvise(start.as_ptr().add(before).cast(), whole, libc::MADV_HUGEPAGE);
+    if whole > 0 {
+        let advice = match advice {
+            Advice::HugePages => libc::MADV_HUGEPAGE,
+            Advice::Populate => libc::MADV_POPULATE_WRITE,
+        };
+        // SAFETY: the range lies within the allocation; the advice changes how it is mapped, not what it holds. That it is
+        // not taken (an old kernel, none configured) is no error.
+        unsafe { libc::madvise(start.as_ptr().add(before).cast(), whole, advice) };
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = whole;
 }
 
 /// The memory of one or several buffers. Its alignment is that of the system's allocator, and the elements begin at the first
-/// line in it, since only then does large memory come from the system as zeros, page by page when it is first touched.
+/// line in it, since only then does large memory come from the system as zeros, which nobody has to write.
 struct Allocation {
     start: NonNull<u8>,
     layout: Layout,
@@ -143,14 +174,14 @@ unsafe impl Sync for Allocation {}
 
 impl Allocation {
     /// Zeros for buffers of some lengths, each in whole lines; nothing for none.
-    fn zeroed(lengths: &[usize]) -> Option<Arc<Allocation>> {
+    fn zeroed(lengths: &[usize], pages: Pages) -> Option<Arc<Allocation>> {
         let layout = layout(lengths);
         if layout.size() <= ALIGNMENT {
             return None;
         }
         // SAFETY: the layout's size is not 0.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        ask_for_huge_pages(start, layout.size());
+        ask_for_pages(start, layout.size(), pages);
         Some(Arc::new(Allocation { start, layout }))
     }
 
@@ -209,7 +240,7 @@ mod tests {
     #[test]
     fn buffers_of_one_piece_are_apart_and_outlive_each_other() {
         for lengths in [&[][..], &[0], &[0, 0], &[1, 0, 17, 16, 15], &[WORTH_HUGE_PAGES / 8, 3, WORTH_HUGE_PAGES / 8]] {
-            let mut buffers = Buffer::zeroed_together(lengths);
+            let mut buffers = Buffer::zeroed_together(lengths, Pages::Any);
             assert_eq!(buffers.iter().map(Buffer::len).collect::<Vec<_>>(), lengths);
             for (number, buffer) in buffers.iter_mut().enumerate() {
                 assert_eq!(buffer.as_ptr() as usize % ALIGNMENT, 0);

@@ -2,18 +2,14 @@
 //! first program to use it has planned, shared by all programs of a model.
 
 use std::collections::HashMap;
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{DType, Shape, Type};
-use kiln_runtime::Buffer;
+use kiln_runtime::{Buffer, Pages};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, IxDyn, ShapeBuilder};
 
 use super::copy::copy;
 use crate::plan::Layout;
-
-/// Elements of the smallest page of memory.
-const PAGE: usize = 1024;
 
 /// The states of a model, by name. A state is made by the first [`Session`](super::Session) that uses it, full of zeros.
 #[derive(Debug, Default)]
@@ -171,11 +167,11 @@ impl States {
         Ok(())
     }
 
-    /// Makes states of zeros, those that are not there yet; gives the positions of all.
+    /// Makes states of zeros, those that are not there yet, in such pages; gives the positions of all.
     ///
     /// # Errors
     /// [`StateError::Type`] and [`StateError::Layout`] where one is there, but differs; no state is made then.
-    pub fn ensure(&mut self, wanted: &[(&str, Type, Layout)]) -> Result<Vec<usize>, StateError> {
+    pub fn ensure(&mut self, wanted: &[(&str, Type, Layout)], pages: Pages) -> Result<Vec<usize>, StateError> {
         for &(name, ty, layout) in wanted {
             let Some((_, entry)) = self.entry(name) else { continue };
             if entry.ty != ty {
@@ -193,12 +189,7 @@ impl States {
             }
         }
         let lengths: Vec<usize> = self.entries[first..].iter().map(|entry| entry.layout.elements).collect();
-        let mut buffers = Buffer::zeroed_together(&lengths);
-        // Programs read a state before they write it: the system would give each page twice, for the read and for the write.
-        for buffer in &mut buffers {
-            buffer.i32_mut().iter_mut().step_by(PAGE).for_each(|element| *element = black_box(0));
-        }
-        self.buffers.extend(buffers);
+        self.buffers.extend(Buffer::zeroed_together(&lengths, pages));
         self.written.resize(self.entries.len(), Time::default());
         self.touch(&(first..self.entries.len()).collect::<Vec<_>>());
         Ok(wanted.iter().map(|&(name, ..)| self.positions[name]).collect())
@@ -303,7 +294,7 @@ mod tests {
         let mut layout = Layout { offset: 1, strides: [0; 8], elements: 20 };
         layout.strides[..2].copy_from_slice(&[1, 5]);
         let ty = Type::f32([2, 3]);
-        assert_eq!(states.ensure(&[("w", ty, layout)]), Ok(vec![0]));
+        assert_eq!(states.ensure(&[("w", ty, layout)], Pages::Any), Ok(vec![0]));
         assert_eq!(states.read("w"), Some(ArrayD::zeros(vec![2, 3])));
         let value = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into_dyn();
         assert_eq!(states.write("w", value.view()), Ok(()));
@@ -313,13 +304,13 @@ mod tests {
 
         let name = || "w".to_owned();
         let other = Type::f32([3, 2]);
-        assert_eq!(states.ensure(&[("w", ty, layout)]), Ok(vec![0]));
+        assert_eq!(states.ensure(&[("w", ty, layout)], Pages::Any), Ok(vec![0]));
         assert_eq!(
-            states.ensure(&[("v", ty, layout), ("w", other, layout)]),
+            states.ensure(&[("v", ty, layout), ("w", other, layout)], Pages::Any),
             Err(StateError::Type { name: name(), expected: ty, found: other })
         );
         let moved = Layout { offset: 0, ..layout };
-        assert_eq!(states.ensure(&[("w", ty, moved)]), Err(StateError::Layout { name: name() }));
+        assert_eq!(states.ensure(&[("w", ty, moved)], Pages::Any), Err(StateError::Layout { name: name() }));
         let (expected, found) = (ty.shape, vec![3, 2]);
         let error = StateError::Shape { name: name(), expected, found };
         assert_eq!(states.write("w", value.t()), Err(error));

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kiln_runtime::Pool;
 use kiln_runtime::buffer::ALIGNMENT;
+use kiln_runtime::{Pages, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
 use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder};
@@ -176,7 +176,8 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
         trials.push(Trial { name: recipe.name(), calls, kept, shared, repeats: 1, best: NEVER });
     }
     let code = Arc::new(Code::new(&kernels, target.emitter)?);
-    let mut sequence = Sequence::new(code, bytes, &mut [], &[], &calls).expect("buffers as long as declared");
+    let mut sequence =
+        Sequence::new(code, (bytes, Pages::Huge), &mut [], &[], &calls).expect("buffers as long as declared");
     fill(sequence.arena_mut().f32_mut());
     Ok((sequence, trials))
 }

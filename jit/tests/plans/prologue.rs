@@ -7,7 +7,7 @@ use std::thread;
 use kiln_graph::{Builder, Graph, Type, Value};
 use kiln_jit::plan::{Plan, plan};
 use kiln_jit::{CompileOptions, Program, RunError, Session, States, Target};
-use kiln_runtime::{Pool, random};
+use kiln_runtime::{Pages, Pool, random};
 use ndarray::ArrayD;
 
 use crate::cases::conv;
@@ -133,7 +133,7 @@ fn the_prologue_runs_once_until_a_state_changes() {
     // A state that the program does not read is none of its business, nor is a write that was refused.
     let name = "of another program";
     let layout = states.layout("scale").expect("a layout");
-    states.ensure(&[(name, Type::f32([64]), layout)]).expect("a new state");
+    states.ensure(&[(name, Type::f32([64]), layout)], Pages::Any).expect("a new state");
     states.write(name, values(&[64], 3).view()).expect("its shape");
     states.write("w", values(&[64], 3).view()).expect_err("another shape");
     assert!(!took_time(&mut states));
