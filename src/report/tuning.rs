@@ -91,9 +91,9 @@ fn words(way: &str) -> &str {
 
 /// ```text
 /// tuning: 4.1 s of 10.0 s, choices in /home/me/.cache/kiln/..
-/// train, 64 samples: 5 contractions in 3.10 ms, 3.30 ms before (6.1 % less); 2 too small to measure
-///  uses     before us   chosen us     less  contraction
-///     1        1200.0      1100.0    8.3 %  conv1: conv add le select: conv {..} [64, 1, 28, 28] .. by tiles of 6x16, not panels, tiles of 4x16
+/// train, 64 samples: 5 contractions in 3.10 ms, 3.30 ms as estimated to be best (gain 6.1 %); 2 too small to measure
+///  uses     usual us    chosen us     gain  contraction
+///     1      1200.00      1100.00    8.3 %  conv1: conv add le select: conv {..} [64, 1, 28, 28] .. by tiles of 6x16, not panels, tiles of 4x16
 /// ```
 impl fmt::Display for Tuning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,7 +117,7 @@ impl fmt::Display for TunedProgram {
         let seconds = self.seconds();
         write!(
             f,
-            "{}, {} samples: {} contractions in {:.2} ms, {:.2} ms before ({:.1} % less)",
+            "{}, {} samples: {} contractions in {:.2} ms, {:.2} ms as estimated to be best (gain {:.1} %)",
             self.name,
             self.batch,
             self.rows.len(),
@@ -132,7 +132,7 @@ impl fmt::Display for TunedProgram {
             write!(f, "; no time for {}: the next build measures them", self.missing)?;
         }
         if !self.rows.is_empty() {
-            write!(f, "\n{:>5}  {:>11}  {:>11}  {:>7}  contraction", "uses", "before us", "chosen us", "less")?;
+            write!(f, "\n{:>5}  {:>11}  {:>11}  {:>7}  contraction", "uses", "usual us", "chosen us", "gain")?;
         }
         let mut rows: Vec<&TuningRow> = self.rows.iter().collect();
         let all = |row: &TuningRow| row.uses as f64 * row.usual_seconds;

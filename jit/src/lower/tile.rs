@@ -30,7 +30,6 @@ use panels::Panels;
 pub use problem::Problem;
 use split::Partials;
 use spread::Spread;
-pub(crate) use ways::KEPT;
 use ways::{Search, Way};
 use winograd::Winograd;
 

@@ -9,20 +9,26 @@ use kiln_runtime::{Pages, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
 use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder};
-use crate::lower::tile::{ALONE, KEPT, Place, Problem, Recipe, SHARED, Source, Stage, wanted};
+use crate::lower::tile::{ALONE, Place, Problem, Recipe, SHARED, Source, Stage, wanted};
 use crate::plan::{Choice, Layout};
 use crate::target::Target;
 
-/// Rounds that count, at least and at most. One goes ahead of them.
-const LEAST: usize = 3;
+/// Rounds, at least and at most. One goes ahead of them, which brings everything into being.
+const LEAST: usize = 5;
 const MOST: usize = 40;
 /// Seconds that one timing takes, at least: the clock is no finer than some dozens of nanoseconds.
 const TIMING: f64 = 20e-6;
-/// A candidate that takes so many times as long as the fastest so far is out of the race: after the round that goes ahead,
-/// and after others.
-const OUT: [f64; 2] = [1.5, 1.15];
+/// How many times as long as the fastest so far a candidate may take and stay in the race: the last number after many rounds, the sum of
+/// both, and that over the number of rounds, before, as long as a single disturbance may explain it.
+const OUT: [f64; 2] = [0.8, 1.1];
 /// How many times faster than the usual way another one must be to be chosen: what is less is noise.
 const GAIN: f64 = 1.03;
+/// What a stage counts whose results are kept from run to run.
+const KEPT: f64 = 0.02;
+/// What takes less time finds a moment in which the system runs nothing else, on all but the busiest machines.
+const DISTURBED: Duration = Duration::from_millis(2);
+/// A timing in which the thread ran for a smaller part of the time tells nothing; it stays too long.
+const LEAST_RUNNING: f64 = 0.4;
 /// Seconds of a stage from which on it counts whether threads share it.
 const LONG: f64 = 30e-6;
 
@@ -35,7 +41,8 @@ struct Trial {
     shared: Vec<bool>,
     /// Runs of one timing.
     repeats: usize,
-    best: Time,
+    /// What it took in each round.
+    times: Vec<Time>,
 }
 
 /// Seconds of a run.
@@ -46,8 +53,6 @@ struct Time {
     /// As it counts: what is kept a little, what is not shared more.
     counted: f64,
 }
-
-const NEVER: Time = Time { seconds: f64::INFINITY, counted: f64::INFINITY };
 
 /// The fastest way to compute a contraction. From `until` on no new round begins once every candidate was measured at least
 /// [`LEAST`] times; nothing where they were not at the `end`.
@@ -64,12 +69,8 @@ pub fn fastest(
         if Instant::now() >= end {
             return Ok(None);
         }
-        trial.best = trial.time(&mut sequence, pool);
-    }
-    drop_slow(&mut trials, OUT[0]);
-    for trial in &mut trials {
-        trial.repeats = (TIMING / trial.best.seconds.max(1e-9)).ceil().clamp(1.0, 100.0) as usize;
-        trial.best = NEVER;
+        let time = trial.time(&mut sequence, pool);
+        trial.repeats = (TIMING / time.seconds.max(1e-9)).ceil().clamp(1.0, 100.0) as usize;
     }
     for round in 0..MOST {
         if round >= LEAST && Instant::now() >= until {
@@ -77,39 +78,60 @@ pub fn fastest(
         }
         for trial in &mut trials {
             if Instant::now() >= end {
-                return Ok((round >= LEAST).then(|| choice(&trials)));
+                return Ok((round >= LEAST).then(|| choice(&trials, round)));
             }
             let time = trial.time(&mut sequence, pool);
-            if time.counted < trial.best.counted {
-                trial.best = time;
-            }
+            trial.times.push(time);
         }
-        if round > 0 {
-            drop_slow(&mut trials, OUT[1]);
-        }
+        let limit = (OUT[0] / (round + 1) as f64 + OUT[1]) * shortest(&trials).counted();
+        let mut first = true;
+        trials.retain(|trial| std::mem::take(&mut first) || trial.counted() <= limit);
     }
-    Ok(Some(choice(&trials)))
+    let rounds = trials[0].times.len();
+    Ok(Some(choice(&trials, rounds)))
 }
 
-/// Drops those that are too slow, but for the first one, which is the usual way.
-fn drop_slow(trials: &mut Vec<Trial>, times: f64) {
-    let least = trials.iter().fold(f64::INFINITY, |least, trial| least.min(trial.best.counted));
-    let mut first = true;
-    trials.retain(|trial| std::mem::take(&mut first) || trial.best.counted <= times * least);
+fn shortest(trials: &[Trial]) -> &Trial {
+    trials.iter().min_by(|a, b| a.counted().total_cmp(&b.counted())).expect("the usual way")
 }
 
-fn choice(trials: &[Trial]) -> Choice {
+/// The first trial is that of the usual way. Another one has to be faster both at its best and, taken round by round, mostly: in
+/// a round all are disturbed alike.
+fn choice(trials: &[Trial], rounds: usize) -> Choice {
     let usual = &trials[0];
-    let fastest = trials.iter().min_by(|a, b| a.best.counted.total_cmp(&b.best.counted)).unwrap_or(usual);
-    let chosen = if fastest.best.counted * GAIN < usual.best.counted { fastest } else { usual };
+    let gain = |trial: &Trial| {
+        let of_rounds = usual.times[..rounds].iter().zip(&trial.times);
+        let mut gains: Vec<f64> = of_rounds.map(|(usual, time)| usual.counted / time.counted).collect();
+        gains.sort_by(f64::total_cmp);
+        gains[rounds / 2].min(usual.counted() / trial.counted())
+    };
+    let better = trials[1..].iter().filter(|trial| gain(trial) > GAIN);
+    let chosen = better.max_by(|a, b| gain(a).total_cmp(&gain(b))).unwrap_or(usual);
     let [way, usual_way] = [chosen, usual].map(|trial| trial.name.clone());
-    Choice { way, seconds: chosen.best.seconds, usual: usual_way, usual_seconds: usual.best.seconds }
+    let [seconds, usual_seconds] = [chosen, usual].map(Trial::seconds);
+    Choice { way, seconds, usual: usual_way, usual_seconds }
 }
 
 impl Trial {
+    fn shortest(&self, of: fn(&Time) -> f64) -> f64 {
+        self.times.iter().map(of).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Of the fastest run.
+    fn counted(&self) -> f64 {
+        self.shortest(|time| time.counted)
+    }
+
+    /// Of the fastest run.
+    fn seconds(&self) -> f64 {
+        self.shortest(|time| time.seconds)
+    }
+
     /// What a run takes, on the average of some.
     fn time(&self, sequence: &mut Sequence, pool: &Pool) -> Time {
         let mut times = vec![Duration::ZERO; self.calls.len()];
+        let start = Instant::now();
+        let waited_before = waited();
         let mut before = Instant::now();
         for _ in 0..self.repeats {
             let done = |call: usize| {
@@ -119,15 +141,28 @@ impl Trial {
             };
             sequence.run(self.calls.clone(), &mut [], pool, done).expect("a sequence without states");
         }
+        // The clock starts before the first look at what was waited and stops after the second, so that all that was waited
+        // between them is part of the time it is taken from.
+        let delay = waited().saturating_sub(waited_before);
+        let (all, took) = (start.elapsed(), times.iter().sum::<Duration>());
+        let running = all.saturating_sub(delay).as_secs_f64() / took.as_secs_f64().max(1e-9);
+        let running = if took < DISTURBED { 1.0 } else { running.clamp(LEAST_RUNNING, 1.0) };
         let mut time = Time { seconds: 0.0, counted: 0.0 };
         for ((took, kept), shared) in times.into_iter().zip(&self.kept).zip(&self.shared) {
-            let seconds = took.as_secs_f64() / self.repeats as f64;
+            let seconds = running * took.as_secs_f64() / self.repeats as f64;
             time.seconds += if *kept { 0.0 } else { seconds };
             let alone = if !shared && seconds > LONG { ALONE } else { 1.0 };
             time.counted += seconds * alone * if *kept { KEPT } else { 1.0 };
         }
         time
     }
+}
+
+/// How long this thread could have run so far while the system ran something else instead, where the system tells (Linux does): a
+/// run of some milliseconds is hardly ever left alone on a busy machine.
+fn waited() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0))
 }
 
 /// The candidates' code, bound to memory: the operands and the result, which they share, and scratch memory, which is
@@ -173,7 +208,7 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
             kernels.push(kernel);
         }
         let calls = first..calls.len();
-        trials.push(Trial { name: recipe.name(), calls, kept, shared, repeats: 1, best: NEVER });
+        trials.push(Trial { name: recipe.name(), calls, kept, shared, repeats: 1, times: Vec::new() });
     }
     let code = Arc::new(Code::new(&kernels, target.emitter)?);
     let mut sequence =

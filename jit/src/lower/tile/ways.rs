@@ -15,7 +15,7 @@ use crate::lower::pack::Pack;
 use crate::target::Target;
 
 /// What a copy that is made once for many runs costs each of them: a little, since it takes memory for good.
-pub(crate) const KEPT: f64 = 0.1;
+const KEPT: f64 = 0.1;
 
 /// An operation over operands as they lie.
 pub(super) type Lower<'a> = dyn Fn([&Operand; 2]) -> Lowered + 'a;
