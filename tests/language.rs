@@ -37,7 +37,7 @@ model! {
 
     fn forward(x: [N, 3], y: [N, 4]) -> [N, 6] {
         let (sum, both) = two(x, y);
-        for (i, (l, o)) in lists.iter().zip(others.iter()).enumerate() {
+        for (i, (l, o)) in lists.iter().zip(&others).enumerate() {
             sum = mixed(l(sum), o(sum), i);
         }
         for o in others.iter().rev() {

@@ -12,7 +12,7 @@ use crate::body::{Access, Range, Source, Statement, Step, Value};
 
 /// What a loop with a hidden counter takes its elements from.
 enum Elements<'e> {
-    /// `linears.iter()`
+    /// `linears.iter()`, `linears` or `&linears`
     List { layer: Access, expression: &'e Expr },
     /// `[1, 2, 4].iter()`
     Array(TokenStream),
@@ -25,7 +25,7 @@ enum Elements<'e> {
 }
 
 const MESSAGE: &str = "a loop runs over a range of constants, `0..10`, over an array of constants, `[1, 2, 4]`, or over a \
-                       list of layers, `linears.iter()` or `linears.iter().enumerate()`";
+                       list of layers, `linears` or `linears.iter().enumerate()`";
 
 impl Scope<'_> {
     pub fn for_loop(&mut self, each: &ExprForLoop) -> Option<Statement> {
@@ -82,7 +82,11 @@ impl Scope<'_> {
 
     /// What is iterated by a chain of `iter`, `enumerate`, `zip` and `rev`.
     fn elements<'e>(&mut self, expression: &'e Expr) -> Option<Elements<'e>> {
-        let Expr::MethodCall(call) = unparenthesized(expression) else { return self.mistake(expression, MESSAGE) };
+        let call = match unparenthesized(expression) {
+            Expr::MethodCall(call) => call,
+            Expr::Reference(reference) => return self.list(&reference.expr, expression),
+            other => return self.list(other, expression),
+        };
         let no_arguments = call.args.is_empty();
         match call.method.to_string().as_str() {
             "iter" if no_arguments => {
@@ -93,16 +97,7 @@ impl Scope<'_> {
                         _ => self.mistake(expression, MESSAGE),
                     };
                 }
-                match self.layer(list) {
-                    Some(layer) if matches!(layer.find(self.layers), Some(Node::List { .. })) => {
-                        Some(Elements::List { layer, expression: list })
-                    }
-                    Some(_) => {
-                        self.mistake(list, "this is no list of layers: only a field like `[Linear(10, 10); 3]` is")
-                    }
-                    None if self.complete => self.mistake(expression, MESSAGE),
-                    None => None,
-                }
+                self.list(list, expression)
             }
             "enumerate" if no_arguments => Some(Elements::Enumerate(Box::new(self.elements(&call.receiver)?))),
             "rev" if no_arguments => Some(Elements::Rev(Box::new(self.elements(&call.receiver)?))),
@@ -112,6 +107,19 @@ impl Scope<'_> {
                 Some(Elements::Zip(Box::new(left?), Box::new(right?)))
             }
             _ => self.mistake(expression, MESSAGE),
+        }
+    }
+
+    /// A list of layers, all of what is iterated.
+    fn list<'e>(&mut self, list: &'e Expr, all: &'e Expr) -> Option<Elements<'e>> {
+        let list = unparenthesized(list);
+        match self.layer(list) {
+            Some(layer) if matches!(layer.find(self.layers), Some(Node::List { .. })) => {
+                Some(Elements::List { layer, expression: list })
+            }
+            Some(_) => self.mistake(list, "this is no list of layers: only a field like `[Linear(10, 10); 3]` is"),
+            None if self.complete => self.mistake(all, MESSAGE),
+            None => None,
         }
     }
 

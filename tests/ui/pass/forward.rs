@@ -45,7 +45,7 @@ model! {
         for i in 0..grid.len() {
             let k = half(i) + HALVES[i] - i / 2;
             y = grid[i][k % 2](y);
-            for l in grid[i].iter() {
+            for l in &grid[i] {
                 y += l(y) * SCALE;
             }
             if i == 2 {
@@ -60,7 +60,7 @@ model! {
         for _ in 0..2 {
             y = blocks[0](y);
         }
-        for block in blocks.iter() {
+        for block in blocks {
             y = block.act(block.fc(y)) - block.tail.0(y);
         }
         let z = if C > 3 { exit(y) } else { exit(y.sigmoid()) };
