@@ -12,7 +12,8 @@ use super::sweep::swept;
 /// The rule sees a node whose operands are already those of the new graph, and gives the node of the new graph that
 /// takes its place, or `None` to keep it. Inputs are not shown.
 pub(super) fn rewrite(graph: &Graph, mut rule: impl FnMut(&mut Rewriter, &Node) -> Option<NodeId>) -> Graph {
-    let mut new = Graph { scopes: graph.scopes.clone(), ..Graph::new(&graph.name) };
+    let nodes = Vec::with_capacity(graph.nodes.len());
+    let mut new = Graph { nodes, scopes: graph.scopes.clone(), ..Graph::new(&graph.name) };
     let mut map = vec![None; graph.nodes.len()];
     for input in &graph.inputs {
         let id = new.push(graph.node(input.node).clone());
