@@ -19,10 +19,11 @@ struct Layer {
     kernel: usize,
     padding: usize,
     stride: usize,
+    groups: usize,
 }
 
 const fn layer(name: &'static str, batch: usize, channels: usize, extent: usize, features: usize) -> Layer {
-    Layer { name, batch, channels, extent, features, kernel: 3, padding: 1, stride: 1 }
+    Layer { name, batch, channels, extent, features, kernel: 3, padding: 1, stride: 1, groups: 1 }
 }
 
 /// The layers of LeNet, VGG and ResNet-18 on images of 32 x 32.
@@ -30,6 +31,8 @@ const LAYERS: &[Layer] = &[
     Layer { kernel: 5, padding: 0, ..layer("lenet conv1", 64, 1, 28, 20) },
     Layer { kernel: 5, padding: 0, ..layer("lenet conv2", 64, 20, 12, 64) },
     layer("vgg first", 16, 3, 32, 64),
+    Layer { groups: 4, ..layer("hourglass 36 ch in 4 groups", 4, 36, 32, 36) },
+    Layer { kernel: 4, stride: 2, ..layer("dcgan 64 to 128 4x4 stride 2", 64, 64, 16, 128) },
     layer("resnet 32 ch 32x32", 16, 32, 32, 32),
     layer("resnet 64 ch 32x32", 16, 64, 32, 64),
     layer("resnet 128 ch 16x16", 16, 128, 16, 128),
@@ -77,14 +80,14 @@ pub fn cases(filter: &str) -> Vec<Case> {
             cases.push(case(name.into(), Op::Dot, [[m, k].into(), [k, n].into()], [m, n].into(), [left, right]));
         }
     }
-    for &Layer { name, batch, channels, extent, features, kernel, padding, stride } in LAYERS {
+    for &Layer { name, batch, channels, extent, features, kernel, padding, stride, groups } in LAYERS {
         let out = (extent + 2 * padding - kernel) / stride + 1;
         let x = Shape::new(&[batch, channels, extent, extent]);
-        let w = Shape::new(&[features, channels, kernel, kernel]);
+        let w = Shape::new(&[features, channels / groups, kernel, kernel]);
         let y = Shape::new(&[batch, features, out, out]);
         let padding = [(padding, padding), (padding, padding), (0, 0)];
         let sliding = Sliding { spatial: 2, stride: [stride, stride, 1], padding, dilation: [1; 3] };
-        let conv = Convolution { sliding, groups: 1 };
+        let conv = Convolution { sliding, groups };
         let operations = [
             ("forward", Op::Conv(conv), [x, w], y),
             ("input gradient", Op::ConvGradInput { conv, input: [extent, extent, 1] }, [y, w], x),

@@ -4,6 +4,7 @@
 //! With stride `s`, dilation `d` and low padding `p` along an axis, output place `o` and kernel element `k` meet input place
 //! `i = s * o + d * k - p`. The three operations differ in which of `i`, `o` and `k` are kept.
 
+use kiln_graph::Op;
 use kiln_graph::op::Convolution;
 use kiln_graph::shape::Shape;
 
@@ -11,6 +12,8 @@ use super::tile::{Axis, Contraction, Coordinate, Halo, Lowered, Operand, Wanted}
 
 /// What adding a product to memory costs, in multiply-adds.
 const STORE: f64 = 3.0;
+/// Features of a group that fill lanes badly, at most.
+const FEW_FEATURES: usize = 16;
 
 fn kept(extent: usize, left: i64, right: i64) -> Axis {
     Axis { extent, left, right, reduce: false }
@@ -117,6 +120,15 @@ pub(super) fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operan
     let halo = input_halo(conv, input.shape, &output.dims()[2..], &gradient.shape.dims()[2..]);
     let wanted = [channels_last(rank, halo), channels_last(rank, Halo::default()), kernel_first(rank, 1, 0)];
     Lowered { contractions: vec![contraction], wanted, spread: None }
+}
+
+/// Other layouts for a weight gradient of few features a group, which would fill lanes badly: image by image, channel by
+/// channel, so that lanes are neighbouring pixels, over which the sums are folded.
+pub(super) fn by_channels(op: &Op, output: Shape, [input, gradient, weight]: &[Wanted; 3]) -> Option<[Wanted; 3]> {
+    let Op::ConvGradWeight { conv, .. } = op else { return None };
+    let order = |wanted: &Wanted| Wanted { order: (0..output.rank()).collect(), ..wanted.clone() };
+    let few = output.dim(0) / conv.groups <= FEW_FEATURES;
+    few.then(|| [order(input), order(gradient), weight.clone()])
 }
 
 /// Along one axis, the input places `first, first + stride, ..` and the kernel elements that meet them:

@@ -283,7 +283,12 @@ fn ways(
 ) -> Option<Vec<Way>> {
     let wanted = lowered(op, form, operands[0], operands[1], output)?.wanted;
     let lower = |used: [&Operand; 2]| lowered(op, form, used[0], used[1], output).expect("a contraction");
-    Some(ways::all(operands, &wanted, output, &lower, search, target))
+    let mut ways = ways::all(operands, &wanted, output, &lower, search, target);
+    if let Some(wanted) = conv::by_channels(op, output, &wanted) {
+        ways.extend(ways::all(operands, &wanted, output, &lower, search, target).into_iter().filter(Way::copies));
+        ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
+    }
+    Some(ways)
 }
 
 impl Contraction {

@@ -91,7 +91,8 @@ fn copied(
 pub(super) struct Way {
     copies: [Option<Pack>; 2],
     method: Method,
-    cycles: f64,
+    /// Estimated cycles.
+    pub cycles: f64,
 }
 
 enum Method {
@@ -180,6 +181,11 @@ impl Way {
         let pack = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |pack| copying * pack.cycles());
         let packs: f64 = copies.iter().zip(copying).map(pack).sum();
         Way { copies: copies.clone(), method, cycles: packs + cycles }
+    }
+
+    /// Whether an operand is copied to the layout that is wanted.
+    pub fn copies(&self) -> bool {
+        self.copies.iter().any(Option::is_some)
     }
 
     /// At least one. Where there are several contractions, their fastest parts go together, the second ones, and so on.
