@@ -122,13 +122,18 @@ pub(super) fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operan
     Lowered { contractions: vec![contraction], wanted, spread: None }
 }
 
-/// Other layouts for a weight gradient of few features a group, which would fill lanes badly: image by image, channel by
-/// channel, so that lanes are neighbouring pixels, over which the sums are folded.
-pub(super) fn by_channels(op: &Op, output: Shape, [input, gradient, weight]: &[Wanted; 3]) -> Option<[Wanted; 3]> {
-    let Op::ConvGradWeight { conv, .. } = op else { return None };
+/// Other layouts for convolutions (and gradients) of few features a group, which would fill lanes badly: image by image,
+/// channel by channel, so that lanes are neighbouring pixels, over which the sums of a weight gradient are folded.
+pub(super) fn by_channels(op: &Op, output: Shape, [left, right, result]: &[Wanted; 3]) -> Option<[Wanted; 3]> {
     let order = |wanted: &Wanted| Wanted { order: (0..output.rank()).collect(), ..wanted.clone() };
-    let few = output.dim(0) / conv.groups <= FEW_FEATURES;
-    few.then(|| [order(input), order(gradient), weight.clone()])
+    let (features, conv, right) = if let Op::ConvGradWeight { conv, .. } = op {
+        (output.dim(0), conv, order(right))
+    } else if let Op::Conv(conv) | Op::ConvGradInput { conv, .. } = op {
+        (output.dim(1), conv, right.clone())
+    } else {
+        return None;
+    };
+    (features / conv.groups <= FEW_FEATURES).then(|| [order(left), right, result.clone()])
 }
 
 /// Along one axis, the input places `first, first + stride, ..` and the kernel elements that meet them:
