@@ -27,8 +27,6 @@ const GAIN: f64 = 1.03;
 const KEPT: f64 = 0.02;
 /// What takes less time finds a moment in which the system runs nothing else, on all but the busiest machines.
 const DISTURBED: Duration = Duration::from_millis(2);
-/// A timing in which the thread ran for a smaller part of the time tells nothing; it stays too long.
-const LEAST_RUNNING: f64 = 0.4;
 /// Seconds of a stage from which on it counts whether threads share it.
 const LONG: f64 = 30e-6;
 
@@ -41,6 +39,8 @@ struct Trial {
     shared: Vec<bool>,
     /// Runs of one timing.
     repeats: usize,
+    /// Whether it takes so long that what it waits for the system is looked at.
+    long: bool,
     /// What it took in each round.
     times: Vec<Time>,
 }
@@ -69,7 +69,9 @@ pub fn fastest(
         if Instant::now() >= end {
             return Ok(None);
         }
+        let start = Instant::now();
         let time = trial.time(&mut sequence, pool);
+        trial.long = start.elapsed() >= DISTURBED;
         trial.repeats = (TIMING / time.seconds.max(1e-9)).ceil().clamp(1.0, 100.0) as usize;
     }
     for round in 0..MOST {
@@ -130,26 +132,18 @@ impl Trial {
     /// What a run takes, on the average of some.
     fn time(&self, sequence: &mut Sequence, pool: &Pool) -> Time {
         let mut times = vec![Duration::ZERO; self.calls.len()];
-        let start = Instant::now();
-        let waited_before = waited();
-        let mut before = Instant::now();
+        let mut before = Moment::now(self.long);
         for _ in 0..self.repeats {
             let done = |call: usize| {
-                let now = Instant::now();
-                times[call - self.calls.start] += now - before;
+                let now = Moment::now(self.long);
+                times[call - self.calls.start] += now.since(&before);
                 before = now;
             };
             sequence.run(self.calls.clone(), &mut [], pool, done).expect("a sequence without states");
         }
-        // The clock starts before the first look at what was waited and stops after the second, so that all that was waited
-        // between them is part of the time it is taken from.
-        let delay = waited().saturating_sub(waited_before);
-        let (all, took) = (start.elapsed(), times.iter().sum::<Duration>());
-        let running = all.saturating_sub(delay).as_secs_f64() / took.as_secs_f64().max(1e-9);
-        let running = if took < DISTURBED { 1.0 } else { running.clamp(LEAST_RUNNING, 1.0) };
         let mut time = Time { seconds: 0.0, counted: 0.0 };
         for ((took, kept), shared) in times.into_iter().zip(&self.kept).zip(&self.shared) {
-            let seconds = running * took.as_secs_f64() / self.repeats as f64;
+            let seconds = took.as_secs_f64() / self.repeats as f64;
             time.seconds += if *kept { 0.0 } else { seconds };
             let alone = if !shared && seconds > LONG { ALONE } else { 1.0 };
             time.counted += seconds * alone * if *kept { KEPT } else { 1.0 };
@@ -158,11 +152,33 @@ impl Trial {
     }
 }
 
-/// How long this thread could have run so far while the system ran something else instead, where the system tells (Linux does): a
-/// run of some milliseconds is hardly ever left alone on a busy machine.
-fn waited() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    Duration::from_nanos(text.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0))
+/// A moment of this thread.
+struct Moment {
+    /// The clock before and after the look at `waited`.
+    clock: [Instant; 2],
+    /// How long the thread could have run so far while the system ran something else instead, where the system tells (Linux does):
+    /// a run of some milliseconds is hardly ever left alone on a busy machine.
+    waited: Option<Duration>,
+}
+
+impl Moment {
+    fn now(look: bool) -> Moment {
+        let before = Instant::now();
+        if !look {
+            return Moment { clock: [before; 2], waited: None };
+        }
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let nanoseconds = text.split_whitespace().nth(1).and_then(|number| number.parse().ok());
+        Moment { clock: [before, Instant::now()], waited: nanoseconds.map(Duration::from_nanos) }
+    }
+
+    /// What the thread ran between an earlier moment and this one. All that it waited between both looks is part of the longer
+    /// time, from which it is taken.
+    fn since(&self, earlier: &Moment) -> Duration {
+        let all = self.clock[0] - earlier.clock[1];
+        let (Some(waited), Some(before)) = (self.waited, earlier.waited) else { return all };
+        (self.clock[1] - earlier.clock[0]).saturating_sub(waited.saturating_sub(before)).min(all)
+    }
 }
 
 /// The candidates' code, bound to memory: the operands and the result, which they share, and scratch memory, which is
@@ -208,7 +224,7 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
             kernels.push(kernel);
         }
         let calls = first..calls.len();
-        trials.push(Trial { name: recipe.name(), calls, kept, shared, repeats: 1, times: Vec::new() });
+        trials.push(Trial { name: recipe.name(), calls, kept, shared, repeats: 1, long: false, times: Vec::new() });
     }
     let code = Arc::new(Code::new(&kernels, target.emitter)?);
     let mut sequence =
