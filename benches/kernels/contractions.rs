@@ -3,8 +3,8 @@
 use kiln_graph::Op;
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
-use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Value};
-use kiln_jit::lower::tile::{Operand, Place, Source, Wanted, recipe, wanted};
+use kiln_jit::kernel::Kernel;
+use kiln_jit::lower::tile::{Operand, Source, Wanted, recipe, wanted};
 
 use crate::runner::Runner;
 use crate::{Case, Unit};
@@ -133,24 +133,10 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         Source::Scratch(number) => 3 + number,
     };
     let kernel = |stage: &kiln_jit::lower::tile::Stage| -> (Kernel, Vec<usize>, u64) {
-        let mut builder = KernelBuilder::new(&name, target.lanes);
         let mut numbers: Vec<usize> = stage.buffers.iter().map(|&(source, _)| number(source)).collect();
-        let buffers: Vec<BufferId> = stage
-            .buffers
-            .iter()
-            .map(|&(source, access)| {
-                builder.buffer(format!("{source:?}"), Element::F32, lengths[number(source)], access)
-            })
-            .collect();
-        let out = stage.results.then(|| builder.buffer("out", Element::F32, output.elements, Access::Write));
-        numbers.extend(out.map(|_| 2));
-        stage.emit(&mut builder, &buffers, &mut |kernel: &mut KernelBuilder, place: &Place, sum: Value| {
-            let start = Index::at(output.offset as i64);
-            let index = place.coordinates.iter().zip(output.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
-            let stride = place.lanes.map_or(1, |axis| output.strides[axis]);
-            kernel.store(out.expect("a stage with results"), index, stride, place.active, sum);
-        });
-        (builder.finish(), numbers, stage.flops)
+        let of_stage: Vec<usize> = numbers.iter().map(|&number| lengths[number]).collect();
+        numbers.extend(stage.results.then_some(2));
+        (stage.plain(&name, &of_stage, &output, target.lanes), numbers, stage.flops)
     };
     let kernels = recipe.stages.iter().map(kernel).collect();
     let work = match op {

@@ -18,7 +18,7 @@ mod winograd;
 use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
 
-use crate::kernel::{Access, BufferId, Index, KernelBuilder, Value};
+use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Value};
 use crate::lower::pack::Pack;
 use crate::lower::{conv, dot};
 use crate::plan::Layout;
@@ -323,6 +323,24 @@ impl Stage {
             Work::Panels(panels) => panels.runs(),
             _ => None,
         }
+    }
+
+    /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`], of the given
+    /// lengths, and behind them that of the results, if it computes any, which are stored as they are.
+    pub fn plain(&self, name: &str, lengths: &[usize], result: &Layout, lanes: usize) -> Kernel {
+        let mut kernel = KernelBuilder::new(name, lanes);
+        let declare = |(&(source, access), &elements): (&(Source, Access), &usize)| {
+            kernel.buffer(format!("{source:?}"), Element::F32, elements, access)
+        };
+        let buffers: Vec<BufferId> = self.buffers.iter().zip(lengths).map(declare).collect();
+        let to = self.results.then(|| kernel.buffer("result", Element::F32, result.elements, Access::Write));
+        self.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
+            let start = Index::at(result.offset as i64);
+            let index = place.coordinates.iter().zip(result.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
+            let stride = place.lanes.map_or(1, |axis| result.strides[axis]);
+            kernel.store(to.expect("a stage with results"), index, stride, place.active, sum);
+        });
+        kernel.finish()
     }
 
     /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.

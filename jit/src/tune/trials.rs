@@ -8,9 +8,9 @@ use kiln_runtime::buffer::ALIGNMENT;
 use kiln_runtime::{Pages, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
-use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder};
-use crate::lower::tile::{ALONE, Place, Problem, Recipe, SHARED, Source, Stage, wanted};
-use crate::plan::{Choice, Layout};
+use crate::kernel::Access;
+use crate::lower::tile::{ALONE, Problem, Recipe, SHARED, Source, Stage, wanted};
+use crate::plan::Choice;
 use crate::target::Target;
 
 /// Rounds, at least and at most. One goes ahead of them, which brings everything into being.
@@ -215,7 +215,8 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
                 Source::Scratch(number) => scratch[number],
             };
             let mut arguments: Vec<(Memory, usize)> = stage.buffers.iter().map(memory).collect();
-            let kernel = kernel(stage, &arguments, &result, target.lanes);
+            let lengths: Vec<usize> = arguments.iter().map(|&(_, elements)| elements).collect();
+            let kernel = stage.plain("trial", &lengths, &result, target.lanes);
             arguments.extend(stage.results.then_some(to));
             let lasts = lasts(stage, [left.lasting, right.lasting], &mut lasting);
             kept.push(lasts);
@@ -247,23 +248,6 @@ fn lasts(stage: &Stage, operands: [bool; 2], scratch: &mut [bool]) -> bool {
         }
     }
     lasts
-}
-
-/// A stage whose results are stored as they are.
-fn kernel(stage: &Stage, arguments: &[(Memory, usize)], result: &Layout, lanes: usize) -> Kernel {
-    let mut builder = KernelBuilder::new("trial", lanes);
-    let declare = |((_, access), (_, elements)): (&(Source, Access), &(Memory, usize))| {
-        builder.buffer("operand", Element::F32, *elements, *access)
-    };
-    let buffers: Vec<BufferId> = stage.buffers.iter().zip(arguments).map(declare).collect();
-    let to = stage.results.then(|| builder.buffer("result", Element::F32, result.elements, Access::Write));
-    stage.emit(&mut builder, &buffers, &mut |kernel, place: &Place, sum| {
-        let start = Index::at(result.offset as i64);
-        let index = place.coordinates.iter().zip(result.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
-        let stride = place.lanes.map_or(1, |axis| result.strides[axis]);
-        kernel.store(to.expect("a stage with results"), index, stride, place.active, sum);
-    });
-    builder.finish()
 }
 
 /// Numbers from -1 to 1, so that every page is there and no product is special.

@@ -151,6 +151,10 @@ struct Shape<'a> {
     rows: Vec<usize>,
     /// The other kept axes, outermost first.
     outer: Vec<usize>,
+    /// The axes along which both operands vary and whose places of the left one lie side by side within a row's: the groups of
+    /// a convolution. The lines of a row serve all of them, if they come one after the other. None where the right operand
+    /// does not stay in the caches meanwhile.
+    interleaved: Vec<usize>,
     /// Whether a register's results lie side by side in the output, most likely.
     contiguous: bool,
     /// Cycles to load a vector of the right operand.
@@ -177,6 +181,11 @@ impl<'a> Shape<'a> {
         let mut outer: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right != 0).collect();
         rows.sort_by_key(|&a| axes[a].left.abs());
         outer.sort_by_key(|&a| -axes[a].left.abs().max(axes[a].right.abs()));
+        let farthest = rows.iter().map(|&a| axes[a].left.abs()).max().unwrap_or(0);
+        let lies_within = |&a: &usize| axes[a].left != 0 && axes[a].left.abs() < farthest;
+        let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
+        let stays = 4 * right <= target.l2_bytes / 2;
+        let interleaved = outer.iter().copied().chain(vector).filter(lies_within).filter(|_| stays).collect();
         let lanes = target.lanes as f64;
         let load = |stride: i64| match stride {
             0 | 1 => 0.5,
@@ -195,6 +204,7 @@ impl<'a> Shape<'a> {
             unit: if fold.is_some() { 1 } else { target.lanes },
             rows,
             outer,
+            interleaved,
             contiguous,
             right_load: along.map_or(0.5, |v| load(v.right)),
             left_load: along.map_or((0.5, true), |v| (load(v.left), v.left == 0)),
@@ -324,8 +334,8 @@ impl<'a> Shape<'a> {
 
     /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along the
     /// vector axis stand those over rows that would not stay in the caches together; inside it those that reuse its stretch of
-    /// the right operand. Around everything stand the axes along which the right operand varies, unless rows do that are
-    /// shared ([`Shape::interleaved`]).
+    /// the right operand. Around everything stand the axes along which the right operand varies, but for those that share the
+    /// lines of rows: these stand inside the loops over rows ([`Shape::interleaved`]).
     fn levels(&self, sizes: &[usize], stretch: usize, by_rows: bool) -> (Vec<Level>, usize, usize) {
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
         let rows = self.rows.iter().zip(sizes);
@@ -334,8 +344,7 @@ impl<'a> Shape<'a> {
             // The first one stands outermost.
             inside.rotate_left(1);
         }
-        let interleaved = self.interleaved();
-        let spanned = |a: usize| self.axis(a).reduce || interleaved.contains(&a);
+        let spanned = |a: usize| self.axis(a).reduce || self.interleaved.contains(&a);
         let mut extents: Vec<usize> =
             (0..self.contraction.axes.len()).map(|a| if spanned(a) { self.axis(a).extent } else { 1 }).collect();
         let passing = self.is_passing();
@@ -348,7 +357,7 @@ impl<'a> Shape<'a> {
             }
             let mut fits = |step: usize| {
                 extents[axis] = step;
-                interleaved.is_empty() && tiles * step.div_ceil(size) <= FEW_TILES
+                self.interleaved.is_empty() && tiles * step.div_ceil(size) <= FEW_TILES
                     || 4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
             };
             // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is rare.
@@ -359,20 +368,18 @@ impl<'a> Shape<'a> {
             if step < extent {
                 // What fits in steps of whole tiles: `step` fits, and less touches no more.
                 let block = step / size * size;
-                let shares = self.share(extent, step, block, size, stretch).map(|share| (block, share));
-                let task = shares.map_or(step, |(block, share)| {
+                let share = self.share(extent, step, block, size, stretch);
+                if share.is_some() {
                     outside.push(Level { axis, size: block });
-                    step = block;
-                    share
-                });
-                outside.push(Level { axis, size: task });
+                }
+                outside.push(Level { axis, size: share.unwrap_or(step) });
+                step = share.map_or(step, |_| block);
             }
             inside.push(Level { axis, size });
             extents[axis] = step;
             tiles *= step.div_ceil(size);
         }
-        let among = &interleaved;
-        let outer = |inner: bool| self.outer.iter().filter(move |a| among.contains(a) == inner);
+        let outer = |inner: bool| self.outer.iter().filter(move |a| self.interleaved.contains(a) == inner);
         let level = |&axis: &usize| Level { axis, size: 1 };
         let mut levels: Vec<Level> = outer(false).map(level).collect();
         levels.extend(outside.into_iter().rev());
@@ -413,22 +420,10 @@ impl<'a> Shape<'a> {
         (part(best % block, best) < part(step, step) / 2.0).then_some(best)
     }
 
-    /// The axes along which both operands vary and whose places of the left one lie side by side within a row's: the groups of
-    /// a convolution. The lines of a row serve all of them, if they come one after the other. None where the right operand
-    /// does not stay in the caches meanwhile.
-    fn interleaved(&self) -> Vec<usize> {
-        let axes = &self.contraction.axes;
-        let farthest = self.rows.iter().map(|&a| axes[a].left.abs()).max().unwrap_or(0);
-        let lies_within = |&a: &usize| axes[a].left != 0 && axes[a].left.abs() < farthest;
-        let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
-        let stays = 4 * right <= self.target.l2_bytes / 2;
-        self.outer.iter().copied().chain(self.vector).filter(lies_within).filter(|_| stays).collect()
-    }
-
     /// Whether both operands vary along the lanes, so that a row passes by as one run of memory if the loop along it is the
     /// innermost one.
     fn is_passing(&self) -> bool {
-        self.contiguous && self.vector.is_some_and(|v| self.interleaved().contains(&v))
+        self.contiguous && self.vector.is_some_and(|v| self.interleaved.contains(&v))
     }
 
     /// The loops over reduced axes: the smallest strides innermost, the innermost turns unrolled.
