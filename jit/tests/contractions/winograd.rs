@@ -1,10 +1,10 @@
 //! Winograd's way: drawn shapes, what it costs in precision, where it is chosen.
 
 use kiln_graph::{Op, Shape};
-use kiln_jit::lower::tile::{Recipe, recipe, recipes, wanted};
+use kiln_jit::lower::tile::{Operand, Recipe, recipe, recipes, wanted};
 use kiln_jit::target::Target;
 
-use super::{By, Runs, cases, check, naive, number, operand, operations, run};
+use super::{By, Runs, cases, check, compare, naive, number, operand, operations, run};
 
 /// Its kinds of stages.
 pub const KINDS: [&str; 7] =
@@ -73,6 +73,33 @@ fn large_convolutions_go_by_winograd_and_small_ones_do_not() {
             let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
             let recipe = recipe(&op, &operands[0], &operands[1], output, &Target::with_lanes(8));
             assert_eq!(is_one(&recipe.expect("a contraction")), expected, "{op:?} of {input:?}, {features} features");
+        }
+    }
+}
+
+/// Few tiles are few tasks: where weights last, both operands are transformed before the products, which are then shared out along
+/// features, too.
+#[test]
+fn few_tiles_over_lasting_weights_are_many_tasks() {
+    for (input, features, lanes) in [([1, 256, 8, 8], 256, 8), ([1, 128, 16, 16], 128, 8), ([1, 8, 16, 16], 32, 4)] {
+        let case = cases::window(input, features, [(1, 1), (1, 1)]);
+        let [(op, shapes, output), ..] = operations(&case);
+        let [left, right, result] = wanted(&op, shapes[0], shapes[1], output).expect("a contraction");
+        let weights = Operand { lasting: true, ..operand(shapes[1], &right) };
+        let operands = [&operand(shapes[0], &left), &weights];
+        let target = Target::with_lanes(lanes);
+        let recipes = recipes(&op, operands[0], operands[1], output, &target).expect("a contraction");
+        let kinds = |recipe: &Recipe| recipe.stages.iter().map(|stage| stage.kind()).collect::<Vec<_>>();
+        let both = ["patches", "weights", "winograd"];
+        if features >= 128 {
+            assert_eq!(kinds(&recipes[0]), both, "{input:?}, {features} features");
+        } else {
+            let recipe = recipes.iter().find(|recipe| kinds(recipe) == both).expect("such a way");
+            let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
+            let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
+            let result = operand(output, &result);
+            let found = run(recipe, By::Machine, operands, [&values[0], &values[1]], &result, &target);
+            compare(output, &found, &expected, || format!("{input:?}, {features} features"));
         }
     }
 }

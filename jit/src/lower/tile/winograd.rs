@@ -45,7 +45,7 @@ pub(super) enum Step {
     Patches,
     /// Buffers: right, weights.
     Weights,
-    /// Buffers: left (or all patches), right (or all weights), scratch for what the tasks transform, sums.
+    /// Buffers: left (or all patches), right (or all weights), scratch for what the tasks transform, if anything, sums.
     Results,
 }
 
@@ -74,15 +74,24 @@ impl Winograd {
     /// Adds the stages that compute the results from the operands as they lie.
     pub fn stages(self, recipe: &mut Recipe, [left, right]: [Source; 2]) {
         let flops = self.sliding.flops();
-        let [prepared, own, sums] = self.blocks.scratch().map(|elements| recipe.scratch(elements));
-        let (step, before, operands) = match self.blocks.shared {
-            Shared::Tiles => (Step::Weights, right, [left, prepared]),
-            Shared::Features => (Step::Patches, left, [prepared, right]),
+        let [patches, weights, sums] = self.blocks.scratch().map(|elements| recipe.scratch(elements));
+        let own = match self.blocks.shared {
+            Shared::Tiles => Some(patches),
+            Shared::Features => Some(weights),
+            Shared::Blocks => None,
         };
         let way = Box::new(self);
-        recipe.stage([before], Some(prepared), 0, Work::Winograd(way.clone(), step));
+        let mut transformed = |from: Source, to: Source, step: Step| {
+            if own == Some(to) {
+                return from;
+            }
+            recipe.stage([from], Some(to), 0, Work::Winograd(way.clone(), step));
+            to
+        };
+        let operands = [transformed(left, patches, Step::Patches), transformed(right, weights, Step::Weights)];
         let reads = operands.map(|source| (source, Access::Read));
-        let buffers = reads.into_iter().chain([own, sums].map(|scratch| (scratch, Access::ReadWrite))).collect();
+        let scratch = own.into_iter().chain([sums]).map(|scratch| (scratch, Access::ReadWrite));
+        let buffers = reads.into_iter().chain(scratch).collect();
         recipe.stages.push(Stage { buffers, results: true, flops, work: Work::Winograd(way, Step::Results) });
     }
 }

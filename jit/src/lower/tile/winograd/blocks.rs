@@ -3,7 +3,9 @@
 
 use super::super::Contraction;
 use super::product::{Products, Sizes, apart, panels};
+use super::tiles::times;
 use super::{ELEMENTS, Sliding, TILE, Winograd};
+use crate::kernel::Index;
 use crate::lower::divisor;
 use crate::target::Target;
 
@@ -35,10 +37,10 @@ const FAR: f64 = 0.2;
 /// weights of a block of features as `[element, panel, channel, feature of the panel]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Blocks {
-    /// What the tasks share out, and transform while they use it; the other operand is transformed before.
+    /// What the tasks share out, and what of it they transform while they use it.
     pub shared: Shared,
-    /// Tasks, along each axis that is shared out.
-    pub tasks: [usize; 2],
+    /// Tasks along images, rows and blocks of features.
+    pub tasks: [usize; 3],
     /// Images of a block.
     pub images: usize,
     /// Rows of tiles of a block.
@@ -58,10 +60,12 @@ pub(super) struct Blocks {
 /// See [`Blocks::shared`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shared {
-    /// Images and rows of tiles.
+    /// Images and rows of tiles, whose patches they transform; weights are transformed before.
     Tiles,
-    /// Blocks of features.
+    /// Blocks of features, whose weights they transform; patches are transformed before.
     Features,
+    /// Both; patches and weights are transformed before.
+    Blocks,
 }
 
 /// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are looked
@@ -73,7 +77,7 @@ pub(super) fn choose(contraction: &Contraction, once: [f64; 2], products: &Produ
     let mut candidates: Vec<(f64, Blocks)> = Vec::new();
     for features in feature_blocks(sliding.kept[1], target) {
         for size in tile_blocks([images, height, width]) {
-            for shared in [Shared::Tiles, Shared::Features] {
+            for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
                 let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
                 let elements = ELEMENTS * size.0 * size.1 * sliding.kept[3].div_ceil(TILE) * features;
                 let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
@@ -136,13 +140,16 @@ impl Blocks {
         let [all_images, all_features, height, width] = sliding.kept;
         let tiles = images * rows * width.div_ceil(TILE);
         let (high, feature_blocks) = (height.div_ceil(TILE * rows), all_features / features);
-        let tasks = match shared {
-            Shared::Tiles => tile_tasks([all_images, height, width], (images, rows), TASKS),
-            Shared::Features => [divisor(feature_blocks, TASKS), 1],
+        let along_features = if shared == Shared::Tiles { 1 } else { divisor(feature_blocks, TASKS) };
+        let [along, down] = match shared {
+            Shared::Features => [1, 1],
+            Shared::Tiles | Shared::Blocks => {
+                tile_tasks([all_images, height, width], (images, rows), TASKS / along_features)
+            }
         };
         Blocks {
             shared,
-            tasks,
+            tasks: [along, down, along_features],
             images,
             rows,
             features,
@@ -159,14 +166,23 @@ impl Blocks {
         self.images * self.rows * sliding.kept[3].div_ceil(TILE)
     }
 
-    /// Elements of scratch memory: of the operand that is transformed before, of what the tasks transform, of their sums.
+    /// The number of all tasks.
+    fn all_tasks(&self) -> usize {
+        self.tasks.iter().product()
+    }
+
+    /// The number of a task, by its places.
+    pub fn task(&self, [image, row, features]: &[Index; 3]) -> Index {
+        times(image, self.tasks[1] * self.tasks[2]).plus_index(row, self.tasks[2] as i64).plus_index(features, 1)
+    }
+
+    /// Elements of scratch memory for patches, weights and sums: those of all blocks, or of one for each task that transforms or
+    /// sums them.
     pub fn scratch(&self) -> [usize; 3] {
-        let (before, own) = match self.shared {
-            Shared::Tiles => (self.count[1] * self.weights, self.patches),
-            Shared::Features => (self.count[0] * self.patches, self.weights),
-        };
-        let tasks = self.tasks[0] * self.tasks[1];
-        [before, tasks * own, tasks * self.sums].map(|elements| ELEMENTS * elements)
+        let tasks = self.all_tasks();
+        let patches = if self.shared == Shared::Tiles { tasks } else { self.count[0] };
+        let weights = if self.shared == Shared::Features { tasks } else { self.count[1] };
+        [patches * self.patches, weights * self.weights, tasks * self.sums].map(|elements| ELEMENTS * elements)
     }
 
     /// Estimated cycles, of which the product of one block takes so many; `once` as in [`Winograd::of`].
@@ -188,17 +204,18 @@ impl Blocks {
         let passing = |elements: usize, beside: usize| passing(elements, beside, target);
         let (count, own, other) = match self.shared {
             Shared::Tiles => (self.count, self.patches, self.weights),
-            Shared::Features => ([self.count[1], self.count[0]], self.weights, self.patches),
+            Shared::Features | Shared::Blocks => ([self.count[1], self.count[0]], self.weights, self.patches),
         };
         let all = count[1] * other;
         let transforms = match self.shared {
             Shared::Tiles => patches + once[1] * (weights + passing(all, all)),
             Shared::Features => weights + once[0] * (patches + passing(all, all)),
+            Shared::Blocks => once[1] * weights + once[0] * (patches + passing(all, all)),
         };
         let each = passing(own, self.sums) * (1 + count[1]) as f64 + passing(all, own + self.sums);
         let sums = 2.0 * passing(self.sums, own.min(other));
         let blocks = (count[0] * count[1]) as f64;
-        let alone = if self.tasks[0] * self.tasks[1] < SHARED { ALONE } else { 1.0 };
+        let alone = if self.all_tasks() < SHARED { ALONE } else { 1.0 };
         alone * (blocks * (product + sums) + transforms + results + count[0] as f64 * each)
     }
 }

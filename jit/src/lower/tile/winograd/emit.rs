@@ -19,6 +19,7 @@ impl Winograd {
             Step::Results => match self.blocks.shared {
                 Shared::Tiles => self.by_tiles(kernel, buffers, epilogue),
                 Shared::Features => self.by_features(kernel, buffers, epilogue),
+                Shared::Blocks => self.by_blocks(kernel, buffers, epilogue),
             },
         }
     }
@@ -50,10 +51,11 @@ impl Winograd {
         let &[left, weights, patches, sums] = buffers else { unreachable!("four buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
-        let task = times(&tasks[0], blocks.tasks[1]).plus_index(&tasks[1], 1);
+        let task = blocks.task(&tasks);
         let own = side(patches, &task, ELEMENTS * blocks.patches);
         let sums = side(sums, &task, ELEMENTS * blocks.sums);
-        tiles.blocks(kernel, &tiles.share(blocks.tasks, [&tasks[0], &tasks[1]]), &mut |kernel, block| {
+        let share = tiles.share([blocks.tasks[0], blocks.tasks[1]], [&tasks[0], &tasks[1]]);
+        tiles.blocks(kernel, &share, &mut |kernel, block| {
             tiles.patches(kernel, block, left, own.buffer, &own.start);
             each(kernel, blocks.count[1], 1, &mut |kernel, features, _| {
                 let weights = side(weights, features, ELEMENTS * blocks.weights);
@@ -65,16 +67,33 @@ impl Winograd {
     fn by_features(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
         let &[patches, right, weights, sums] = buffers else { unreachable!("four buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
-        let task = grid(kernel, blocks.tasks[0]);
+        let task = grid(kernel, blocks.tasks[2]);
         let own = side(weights, &task, ELEMENTS * blocks.weights);
         let sums = side(sums, &task, ELEMENTS * blocks.sums);
-        let share = blocks.count[1] / blocks.tasks[0];
+        let share = blocks.count[1] / blocks.tasks[2];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&task, share).plus_index(number, 1);
             self.weights(kernel, &features, right, &own);
             tiles.blocks(kernel, &tiles.all(), &mut |kernel, block| {
                 let patches = side(patches, &block.number, ELEMENTS * blocks.patches);
                 self.results(kernel, block, &features, [&patches, &own, &sums], epilogue);
+            });
+        });
+    }
+
+    fn by_blocks(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+        let &[patches, weights, sums] = buffers else { unreachable!("three buffers") };
+        let (tiles, blocks) = (self.tiles(), &self.blocks);
+        let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
+        let sums = side(sums, &blocks.task(&tasks), ELEMENTS * blocks.sums);
+        let tile_share = tiles.share([blocks.tasks[0], blocks.tasks[1]], [&tasks[0], &tasks[1]]);
+        let share = blocks.count[1] / blocks.tasks[2];
+        each(kernel, share, 1, &mut |kernel, number, _| {
+            let features = times(&tasks[2], share).plus_index(number, 1);
+            let weights = side(weights, &features, ELEMENTS * blocks.weights);
+            tiles.blocks(kernel, &tile_share, &mut |kernel, block| {
+                let patches = side(patches, &block.number, ELEMENTS * blocks.patches);
+                self.results(kernel, block, &features, [&patches, &weights, &sums], epilogue);
             });
         });
     }

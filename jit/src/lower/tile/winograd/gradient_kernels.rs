@@ -4,13 +4,10 @@ use super::super::loops::{Side, Tiler};
 use super::super::{Epilogue, Place};
 use super::emit::side;
 use super::gradient::{Gradient, Step};
-use super::tiles::{Block, Tiles, each, grid, times};
+use super::tiles::{Block, TRANSFORMS, Tiles, each, grid, times};
 use super::{ELEMENTS, transform};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::lower::{divisor, pack::fill};
-
-/// Tasks that transform, at most.
-const TRANSFORMS: usize = 64;
 
 impl Gradient {
     /// Writes one stage's kernel.

@@ -2,8 +2,12 @@
 //! patches of inputs that the tiles need. It knows no weights.
 
 use super::super::choose::steps;
+use super::blocks::tile_tasks;
 use super::{ELEMENTS, TILE, transform};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
+
+/// Tasks that transform, at most.
+pub(super) const TRANSFORMS: usize = 64;
 
 /// The tiles of a convolution.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +27,7 @@ pub(super) struct Tiles {
 /// Where a block of tiles begins and how far it goes.
 #[derive(Clone, Default)]
 pub(super) struct Block {
-    /// Its number among the blocks of a share.
+    /// Its number among all blocks, where shares are whole blocks.
     pub number: Index,
     /// Its first image.
     pub image: Index,
@@ -82,7 +86,14 @@ impl Tiles {
     pub fn share(&self, tasks: [usize; 2], task: [&Index; 2]) -> Block {
         let [images, height] = [self.extent[0] / tasks[0], self.extent[1] / tasks[1]];
         let (image, row) = (times(task[0], images), times(task[1], height));
-        Block { number: Index::default(), image, images, row, height }
+        let along = images.div_ceil(self.block[0]) * self.below();
+        let number = times(task[0], along).plus_index(task[1], height.div_ceil(TILE * self.block[1]) as i64);
+        Block { number, image, images, row, height }
+    }
+
+    /// The blocks below one another in an image.
+    fn below(&self) -> usize {
+        self.extent[1].div_ceil(TILE * self.block[1])
     }
 
     /// All tiles.
@@ -93,10 +104,10 @@ impl Tiles {
     /// The blocks of a share.
     pub fn blocks(&self, kernel: &mut KernelBuilder, share: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Block)) {
         let [images, height] = [self.block[0], TILE * self.block[1]];
-        let beside = share.height.div_ceil(height);
+        let below = self.below();
         each(kernel, share.images, images, &mut |kernel, along, count| {
             each(kernel, share.height, height, &mut |kernel, down, rest| {
-                let number = share.number.clone().plus_index(along, beside as i64).plus_index(down, 1);
+                let number = share.number.clone().plus_index(along, below as i64).plus_index(down, 1);
                 let image = share.image.clone().plus_index(along, images as i64);
                 let row = share.row.clone().plus_index(down, height as i64);
                 body(kernel, &Block { number, image, images: count, row, height: rest });
@@ -121,13 +132,11 @@ impl Tiles {
         });
     }
 
-    /// The patches of all blocks, one after the other; each step along the images is a task, where they are equal.
+    /// The patches of all blocks, one after the other, shared out in whole blocks.
     pub fn all_patches(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
-        let tasks = if self.extent[0].is_multiple_of(self.block[0]) { self.extent[0] / self.block[0] } else { 1 };
-        let task = grid(kernel, tasks);
-        let share = self.share([tasks, 1], [&task, &Index::default()]);
-        let number = times(&task, self.extent[1].div_ceil(TILE * self.block[1]));
-        self.blocks(kernel, &Block { number, ..share }, &mut |kernel, block| {
+        let tasks = tile_tasks(self.extent, (self.block[0], self.block[1]), TRANSFORMS);
+        let task = tasks.map(|tasks| grid(kernel, tasks));
+        self.blocks(kernel, &self.share(tasks, [&task[0], &task[1]]), &mut |kernel, block| {
             self.patches(kernel, block, from, to, &times(&block.number, ELEMENTS * self.patches));
         });
     }
