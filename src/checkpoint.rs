@@ -157,7 +157,7 @@ impl<P: Parameters> Checkpoint for P {
         let mut values = decode(self, path, &bytes)?;
         self.each_parameter_mut(&mut |name, parameter| {
             if let Some(value) = values.remove(name) {
-                parameter.value = value;
+                parameter.value = value.into();
             }
         });
         Ok(())
@@ -241,12 +241,14 @@ fn decode(model: &impl Parameters, path: &Path, bytes: &[u8]) -> Result<HashMap<
             let (expected, found) = (dtype(kind).to_string(), tensor.dtype().to_string());
             return Err(CheckpointError::WrongType { path: path.into(), name, expected, found });
         }
-        let numbers = match kind {
+        let mut numbers = kiln_runtime::room(shape.elements());
+        let words = tensor.data();
+        match kind {
             Kind::Trained | Kind::Frozen | Kind::Buffer => {
-                tensor.data().as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect()
+                numbers.extend(words.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)))
             }
-            Kind::Counter => tensor.data().as_chunks().0.iter().map(|&word| i64::from_le_bytes(word) as f32).collect(),
-        };
+            Kind::Counter => numbers.extend(words.as_chunks().0.iter().map(|&word| i64::from_le_bytes(word) as f32)),
+        }
         let value = ArrayD::from_shape_vec(shape.dims(), numbers).map_err(|error| foreign(path, error))?;
         values.insert(name, value);
     }

@@ -56,10 +56,10 @@ impl<M: Model> PredictorBuilder<M> {
     /// # Errors
     /// [`TrainError::Compile`], [`TrainError::Zero`]; [`TrainError::Tuning`] where [`PredictorBuilder::tune`] says so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
-        let PredictorBuilder { model, settings } = self;
+        let PredictorBuilder { mut model, settings } = self;
         let mut programs = settings.programs(1)?;
+        programs.take_parameters(&mut model)?;
         programs.get(PREDICT, settings.batch, || predict_graph(&model, settings.batch))?;
-        programs.write_parameters(&model)?;
         Ok(Predictor { model, settings, programs })
     }
 }
@@ -80,9 +80,16 @@ impl<M: Model> Predictor<M> {
         predict(&mut self.programs, &self.model, &self.settings, x.view().into_dyn())
     }
 
-    /// The model.
-    pub fn model(&self) -> &M {
+    /// The model with its parameters, which are copied from the compiled programs' memory.
+    pub fn model(&mut self) -> &M {
+        self.programs.read_parameters(&mut self.model);
         &self.model
+    }
+
+    /// The model with its parameters.
+    pub fn into_model(mut self) -> M {
+        self.programs.read_parameters(&mut self.model);
+        self.model
     }
 
     /// The plan of the prediction of a full batch: kernels, memory and FLOPs; it prints.

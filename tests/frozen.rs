@@ -103,7 +103,7 @@ model! {
 fn values(model: &impl Model) -> Vec<(String, Kind, ArrayD<f32>)> {
     let mut all = Vec::new();
     model.visit(&mut Path::new(), &mut |name, parameter| {
-        all.push((name.to_string(), parameter.kind, parameter.value.clone()));
+        all.push((name.to_string(), parameter.kind, parameter.value.to_owned()));
     });
     all
 }

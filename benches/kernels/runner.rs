@@ -7,7 +7,7 @@ use kiln_jit::code::{BoundCall, Code, Memory, Sequence};
 use kiln_jit::kernel::Kernel;
 use kiln_jit::plan::worth_sharing;
 use kiln_runtime::buffer::ALIGNMENT;
-use kiln_runtime::{Pages, Pool};
+use kiln_runtime::{Buffer, Pool};
 
 /// Kernels that run one after the other, each with its tasks shared among the threads of a pool: a program's way.
 pub struct Runner {
@@ -42,7 +42,8 @@ impl Runner {
             BoundCall { kernel, arguments: arguments.iter().map(place).collect(), parallel }
         };
         let calls: Vec<BoundCall> = arguments.iter().enumerate().map(call).collect();
-        let sequence = Sequence::new(Arc::new(code), (bytes, Pages::Huge), &mut [], &[], &calls);
+        let sequence =
+            Sequence::new(Arc::new(code), Buffer::zeroed(bytes.div_ceil(size_of::<f32>())), &mut [], &[], &calls);
         let mut sequence = sequence.unwrap_or_else(|error| panic!("{error}"));
         let numbers = sequence.arena_mut().f32_mut().iter_mut().enumerate();
         numbers.for_each(|(i, number)| *number = (i % 17) as f32 * 0.1 + 0.1);

@@ -23,7 +23,7 @@ pub(crate) use movement::whole;
 pub use random::RUN;
 pub use value::Value;
 
-use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Stage, Type, Update};
+use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 use crate::op::{Op, Scalar};
 use crate::setting::InvalidSetting;
 use crate::shape::{DType, Shape, ShapeError};
@@ -261,7 +261,7 @@ impl Builder {
 
     /// A constant without axes of the given element type (numbers other than 0 are true).
     pub fn scalar_of(&self, dtype: DType, v: f64) -> Value<'_> {
-        self.push(Op::Constant(Scalar(v)), Vec::new(), Type { dtype, shape: Shape::SCALAR })
+        self.push(Op::Constant(Scalar(v)), Operands::new(), Type { dtype, shape: Shape::SCALAR })
     }
 
     /// An f32 tensor that holds one number everywhere.
@@ -477,7 +477,7 @@ impl Builder {
     /// A value of a wanted type in place of one that could not be built: an unnamed input of a graph that
     /// [`Builder::finish`] does not give out.
     pub(crate) fn poison(&self, ty: Type) -> Value<'_> {
-        self.push(Op::Input, Vec::new(), ty)
+        self.push(Op::Input, Operands::new(), ty)
     }
 
     /// The value of a node.
@@ -516,13 +516,13 @@ impl Builder {
         self.graph.borrow().name.clone()
     }
 
-    fn push(&self, op: Op, inputs: Vec<NodeId>, ty: Type) -> Value<'_> {
+    fn push(&self, op: Op, inputs: Operands, ty: Type) -> Value<'_> {
         let node = self.graph.borrow_mut().push(Node { op, inputs, ty, scope: self.scope.get() });
         self.value(node)
     }
 
     fn new_input(&self, name: &str, role: Role, ty: Type) -> Value<'_> {
-        let value = self.push(Op::Input, Vec::new(), ty);
+        let value = self.push(Op::Input, Operands::new(), ty);
         self.graph.borrow_mut().inputs.push(Input { name: name.into(), role, node: value.id() });
         value
     }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use crate::op::Op;
 use crate::shape::Shape;
 pub use crate::shape::Type;
@@ -57,13 +59,16 @@ impl Scope {
     }
 }
 
+/// The operands of a node: most have few.
+pub type Operands = SmallVec<[NodeId; 4]>;
+
 /// One operation applied to earlier nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// The operation with its attributes.
     pub op: Op,
     /// The operands: earlier nodes.
-    pub inputs: Vec<NodeId>,
+    pub inputs: Operands,
     /// The type of the result.
     pub ty: Type,
     /// Where the node comes from, as an index into [`Graph::scopes`]; 0 is "outside of layers".

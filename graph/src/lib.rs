@@ -23,7 +23,7 @@ pub mod text;
 pub mod verify;
 
 pub use build::{Builder, Classes, GraphError, Mode, Value};
-pub use graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Stage, Type, Update};
+pub use graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 pub use model::{Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, Parameters, Path};
 pub use op::Op;
 pub use passes::optimize;

@@ -1,7 +1,9 @@
 //! What a model is made of: parameters, the trait that built-in layers and users' models share, the names of
 //! parameters and their initial values. Knows no particular layer.
 
-use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use std::sync::LazyLock;
+
+use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 
 use crate::build::{Builder, Value};
 use crate::shape::{DType, Shape, ShapeError, Type};
@@ -24,8 +26,9 @@ pub enum Kind {
 /// A named tensor of a model, in PyTorch's layout. Its name is the path of the fields that lead to it: `conv1.weight`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// The value.
-    pub value: ArrayD<f32>,
+    /// The value: an array of the parameter's own. While a trainer or a predictor has the model, the values lie in its memory and
+    /// nowhere else; layers that build graphs then see NaN of the same shape, which take no memory.
+    pub value: CowArray<'static, f32, IxDyn>,
     /// Whether it is trained.
     pub kind: Kind,
 }
@@ -33,17 +36,24 @@ pub struct Parameter {
 impl Parameter {
     /// A parameter that optimizers change.
     pub fn trained(value: ArrayD<f32>) -> Parameter {
-        Parameter { value, kind: Kind::Trained }
+        Parameter { value: value.into(), kind: Kind::Trained }
     }
 
     /// A parameter that has no gradient.
     pub fn buffer(value: ArrayD<f32>) -> Parameter {
-        Parameter { value, kind: Kind::Buffer }
+        Parameter { value: value.into(), kind: Kind::Buffer }
     }
 
     /// A count, which has no gradient.
     pub fn counter(value: ArrayD<f32>) -> Parameter {
-        Parameter { value, kind: Kind::Counter }
+        Parameter { value: value.into(), kind: Kind::Counter }
+    }
+
+    /// Takes the value; NaN of the same shape stand in its place.
+    pub fn take(&mut self) -> ArrayD<f32> {
+        static NOTHING: LazyLock<ArrayD<f32>> = LazyLock::new(|| ArrayD::from_elem(vec![], f32::NAN));
+        let nothing = NOTHING.broadcast(self.value.raw_dim()).expect("a scalar has every shape");
+        std::mem::replace(&mut self.value, nothing.into()).into_owned()
     }
 
     /// The extents.
@@ -319,8 +329,7 @@ impl Init {
             let unit = kiln_runtime::random::uniform(self.seed, 0, stream, index as u64);
             ((2.0 * f64::from(unit) - 1.0) * bound) as f32
         };
-        let values = (0..shape.elements()).map(draw).collect();
-        ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")
+        tensor(shape, draw)
     }
 
     /// A tensor drawn from the standard normal distribution (Box and Muller: of two uniform numbers `u`, `v` the values
@@ -335,8 +344,7 @@ impl Init {
             let (sine, cosine) = (v * std::f64::consts::TAU).sin_cos();
             ((-2.0 * (-u).ln_1p()).sqrt() * if index.is_multiple_of(2) { cosine } else { sine }) as f32
         };
-        let values = (0..shape.elements()).map(draw).collect();
-        ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")
+        tensor(shape, draw)
     }
 
     /// PyTorch's `kaiming_uniform_(a = sqrt(5))` of a weight of which each output sums over `fan_in` inputs:
@@ -345,4 +353,11 @@ impl Init {
         // gain = sqrt(2 / (1 + a^2)) = sqrt(1 / 3) and bound = sqrt(3) * gain / sqrt(fan_in).
         self.uniform(shape, if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 })
     }
+}
+
+/// A tensor of what is drawn for each place, in memory that a program can use for its own states once it has the values.
+fn tensor(shape: Shape, draw: impl Fn(usize) -> f32) -> ArrayD<f32> {
+    let mut values = kiln_runtime::room(shape.elements());
+    values.extend((0..shape.elements()).map(draw));
+    ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")
 }

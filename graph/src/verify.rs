@@ -244,7 +244,7 @@ mod tests {
     //! What no text can state; `tests/ir/errors/verify.ir` has the rest.
 
     use super::*;
-    use crate::graph::{Input, Node, Output, Update};
+    use crate::graph::{Input, Node, Operands, Output, Update};
     use crate::op::{Axes, SliceSpec};
     use crate::shape::MAX_RANK;
 
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn operands_exist() {
-        check(|graph| graph.nodes[2].inputs = vec![NodeId(7)], "operand 0 is no earlier node");
+        check(|graph| graph.nodes[2].inputs = Operands::from_slice(&[NodeId(7)]), "operand 0 is no earlier node");
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn reductions_know_their_axes() {
         let op = Op::Reduce { op: crate::op::ReduceOp::Sum, axes: Axes::new([7]) };
-        let node = Node { op, inputs: vec![NodeId(0)], ty: Type::f32([2]), scope: 0 };
+        let node = Node { op, inputs: Operands::from_slice(&[NodeId(0)]), ty: Type::f32([2]), scope: 0 };
         check(|graph| graph.nodes.push(node.clone()), "axis 7 of sum is not one of shape [2], or is given twice");
     }
 }

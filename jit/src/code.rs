@@ -22,7 +22,7 @@ use cranelift_codegen::ir::Signature;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, default_libcall_names};
 use kiln_runtime::Pool;
-use kiln_runtime::buffer::{ALIGNMENT, Buffer, Pages};
+use kiln_runtime::buffer::{ALIGNMENT, Buffer};
 use rustc_hash::FxHashMap;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter, EmitterKind};
@@ -275,15 +275,14 @@ unsafe impl Send for Sequence {}
 unsafe impl Sync for Sequence {}
 
 impl Sequence {
-    /// Binds calls to memory: an arena of zeros in such pages, and the states at the positions `used` among all `states`.
+    /// Binds calls to memory: an arena, and the states at the positions `used` among all `states`.
     pub fn new(
         code: Arc<Code>,
-        (arena_bytes, pages): (usize, Pages),
+        mut arena: Buffer,
         states: &mut [Buffer],
         used: &[usize],
         calls: &[BoundCall],
     ) -> Result<Sequence, CallError> {
-        let mut arena = Buffer::zeroed_together(&[arena_bytes.div_ceil(size_of::<u32>())], pages).swap_remove(0);
         let mut bound = Vec::with_capacity(used.len());
         let mut addresses = Vec::with_capacity(used.len());
         for &position in used {

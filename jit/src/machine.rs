@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kiln_runtime::{Pages, Pool};
+use kiln_runtime::{Buffer, Pool};
 
 use crate::code::{BoundCall, CallError, Code, CodeError, Memory, Sequence};
 use crate::emit::{ChoiceError, EmitterKind};
@@ -122,7 +122,7 @@ fn fastest(kernel: Kernel, emitter: EmitterKind, pool: &Pool) -> Result<f64, Mac
     }
     let call = BoundCall { kernel: 0, arguments: places, parallel: pool.threads() > 1 };
     let code = Arc::new(Code::new(&[kernel], emitter)?);
-    let mut sequence = Sequence::new(code, (end, Pages::Huge), &mut [], &[], &[call])?;
+    let mut sequence = Sequence::new(code, Buffer::zeroed(end.div_ceil(size_of::<f32>())), &mut [], &[], &[call])?;
     let mut fastest = f64::INFINITY;
     let (begin, mut runs) = (Instant::now(), 0);
     while runs < RUNS || begin.elapsed() < TIME {

@@ -67,7 +67,7 @@ pub fn plan_by(
         }
     }
     let graph = masks::mask_in_front_of_pools(&masks::take_masks_from_results(graph));
-    let graph = assemble::isolate_roots(&graph);
+    let graph = assemble::isolate_roots(graph);
     let fusion = fuse::fuse(&graph);
     let layouts = layout::layouts(&graph, &fusion, state_layouts);
     Ok(assemble::assemble(&graph, &fusion, &layouts, target, choices))

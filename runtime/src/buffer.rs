@@ -2,6 +2,8 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ pub struct Buffer {
     pointer: NonNull<u32>,
     elements: usize,
     /// Keeps the elements' memory: nothing for a buffer without elements.
-    _allocation: Option<Arc<Allocation>>,
+    allocation: Option<Arc<Allocation>>,
 }
 
 // SAFETY: a buffer owns its part of an allocation, which is plain data; shared access is by `&self` and only reads.
@@ -49,6 +51,19 @@ impl Buffer {
     /// # Panics
     /// If together they take more than `isize::MAX` bytes.
     pub fn zeroed_together(lengths: &[usize], pages: Pages) -> Vec<Buffer> {
+        let mut buffers = Buffer::reserved_together(lengths, pages);
+        if let Some(allocation) = buffers.iter_mut().find_map(|buffer| buffer.allocation.as_ref()) {
+            allocation.populate(0..allocation.layout.size());
+        }
+        buffers
+    }
+
+    /// As [`Buffer::zeroed_together`], but the system may hand out the memory only when it is touched, page by page, or asked for
+    /// by [`Buffer::populate`].
+    ///
+    /// # Panics
+    /// If together they take more than `isize::MAX` bytes.
+    pub fn reserved_together(lengths: &[usize], pages: Pages) -> Vec<Buffer> {
         let allocation = Allocation::zeroed(lengths, pages);
         let mut begin = 0;
         let buffer = |&elements: &usize| {
@@ -58,9 +73,36 @@ impl Buffer {
                 unsafe { allocation.start.add(allocation.padding() + begin) }
             });
             begin += (elements * size_of::<u32>()).next_multiple_of(ALIGNMENT);
-            Buffer { pointer: pointer.cast(), elements, _allocation: allocation }
+            Buffer { pointer: pointer.cast(), elements, allocation }
         };
         lengths.iter().map(buffer).collect()
+    }
+
+    /// A buffer of zeros in the memory of a vector, whose own elements are lost; nothing where the vector has no room for it.
+    /// [`room`] makes vectors that have. The system need not hand out any memory for it.
+    pub fn recycled(memory: Vec<f32>, elements: usize) -> Option<Buffer> {
+        let layout = Layout::array::<f32>(memory.capacity()).ok()?;
+        let mut memory = memory;
+        let start = NonNull::new(memory.as_mut_ptr())?.cast::<u8>();
+        let room = memory.capacity().checked_sub(padding(start) / size_of::<f32>())?;
+        if elements == 0 || room < elements {
+            return None;
+        }
+        let _memory = ManuallyDrop::new(memory);
+        let allocation = Arc::new(Allocation { start, layout });
+        // SAFETY: the allocation was the vector's, which nobody has any more; the elements fit in behind the padding, as seen above.
+        let pointer = unsafe { start.add(allocation.padding()) }.cast::<u32>();
+        // SAFETY: as above; zeros are elements.
+        unsafe { pointer.write_bytes(0, elements) };
+        Some(Buffer { pointer, elements, allocation: Some(allocation) })
+    }
+
+    /// Asks the system for the buffer's memory at once, which is about to be written.
+    pub fn populate(&mut self) {
+        if let Some(allocation) = &self.allocation {
+            let begin = self.pointer.addr().get() - allocation.start.addr().get();
+            allocation.populate(begin..begin + self.elements * size_of::<u32>());
+        }
     }
 
     /// The number of elements.
@@ -126,16 +168,6 @@ const WORTH_HUGE_PAGES: usize = 4 * HUGE_PAGE;
 /// What the sizes of all pages but huge ones divide.
 const SMALL_PAGES: usize = 64 << 10;
 
-/// Asks the system for huge pages where they are worth it, and for all memory at once: every buffer is written as a whole soon,
-/// and page by page, when each is first touched, takes longer, twice as long where it is read before it is written. The system
-/// is free to do neither.
-fn ask_for_pages(start: NonNull<u8>, bytes: usize, pages: Pages) {
-    if pages == Pages::Huge && bytes >= WORTH_HUGE_PAGES {
-        advise(start, bytes, HUGE_PAGE, Advice::HugePages);
-    }
-    advise(start, bytes, SMALL_PAGES, Advice::Populate);
-}
-
 #[derive(Clone, Copy)]
 enum Advice {
     HugePages,
@@ -143,21 +175,31 @@ enum Advice {
     Populate,
 }
 
-/// Gives the system advice on those pages of an allocation that lie in it as a whole.
+/// Gives the system advice on a range of pages, and is no error where it is not taken (an old kernel, none configured).
+///
+/// # Safety
+/// The range lies within an allocation.
 #[cfg_attr(not(target_os = "linux"), allow(unused_variables))]
-fn advise(start: NonNull<u8>, bytes: usize, page: usize, advice: Advice) {
-    let before = start.addr().get().next_multiple_of(page) - start.addr().get();
-    let whole = bytes.saturating_sub(before) / page * page;
+unsafe fn advise(start: NonNull<u8>, range: Range<usize>, advice: Advice) {
     #[cfg(target_os = "linux")]
-    if whole > 0 {
+    if !range.is_empty() {
         let advice = match advice {
             Advice::HugePages => libc::MADV_HUGEPAGE,
             Advice::Populate => libc::MADV_POPULATE_WRITE,
         };
-        // SAFETY: the range lies within the allocation; the advice changes how it is mapped, not what it holds. That it is
-        // not taken (an old kernel, none configured) is no error.
-        unsafe { libc::madvise(start.as_ptr().add(before).cast(), whole, advice) };
+        // SAFETY: the range lies within the allocation; the advice changes how it is mapped, not what it holds.
+        unsafe { libc::madvise(start.as_ptr().add(range.start).cast(), range.len(), advice) };
     }
+}
+
+/// Bytes in front of the first line behind an address, less than one.
+fn padding(start: NonNull<u8>) -> usize {
+    start.addr().get().next_multiple_of(ALIGNMENT) - start.addr().get()
+}
+
+/// An empty vector for some elements, with room for a [`Buffer::recycled`] of as many in its memory.
+pub fn room(elements: usize) -> Vec<f32> {
+    Vec::with_capacity(elements + ALIGNMENT / size_of::<f32>())
 }
 
 /// The memory of one or several buffers. Its alignment is that of the system's allocator, and the elements begin at the first
@@ -181,13 +223,34 @@ impl Allocation {
         }
         // SAFETY: the layout's size is not 0.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        ask_for_pages(start, layout.size(), pages);
-        Some(Arc::new(Allocation { start, layout }))
+        let allocation = Allocation { start, layout };
+        if pages == Pages::Huge && layout.size() >= WORTH_HUGE_PAGES {
+            let whole = allocation.whole(0..layout.size(), HUGE_PAGE);
+            // SAFETY: the range lies within the allocation.
+            unsafe { advise(start, whole, Advice::HugePages) };
+        }
+        Some(Arc::new(allocation))
+    }
+
+    /// Asks the system for the pages of a part at once, since page by page, when each is first touched, takes longer, twice as
+    /// long where it is read before it is written.
+    fn populate(&self, part: Range<usize>) {
+        let pages = self.whole(part, SMALL_PAGES);
+        // SAFETY: the range lies within the allocation.
+        unsafe { advise(self.start, pages, Advice::Populate) };
+    }
+
+    /// The pages of a part, those at its ends included, that lie within the allocation as a whole.
+    fn whole(&self, part: Range<usize>, page: usize) -> Range<usize> {
+        let start = self.start.addr().get();
+        let first = start.next_multiple_of(page).max((start + part.start) / page * page);
+        let last = ((start + self.layout.size()) / page * page).min((start + part.end).next_multiple_of(page));
+        first - start..last.max(first) - start
     }
 
     /// Bytes in front of the first line, less than one.
     fn padding(&self) -> usize {
-        self.start.addr().get().next_multiple_of(ALIGNMENT) - self.start.addr().get()
+        padding(self.start)
     }
 }
 
@@ -249,6 +312,36 @@ mod tests {
             }
             while let Some(last) = buffers.pop() {
                 assert_eq!(last.i32(), vec![buffers.len() as i32 + 1; last.len()]);
+            }
+        }
+    }
+
+    #[test]
+    fn buffers_take_the_memory_of_vectors_that_have_room() {
+        for elements in [1, 15, 16, 100_000] {
+            let mut memory = room(elements);
+            memory.resize(elements, 1.0);
+            let address = memory.as_ptr() as usize;
+            let mut buffer = Buffer::recycled(memory, elements).expect("there is room");
+            assert_eq!(buffer.as_ptr() as usize, address.next_multiple_of(ALIGNMENT));
+            assert_eq!(buffer.f32(), vec![0.0; elements]);
+            buffer.populate();
+            buffer.f32_mut().fill(2.0);
+            assert_eq!(buffer.clone().f32(), vec![2.0; elements]);
+        }
+        for (capacity, elements) in [(0, 0), (0, 1), (100, 0), (100, 101), (100, 1 << 20)] {
+            assert!(Buffer::recycled(Vec::with_capacity(capacity), elements).is_none(), "{elements} in {capacity}");
+        }
+    }
+
+    #[test]
+    fn memory_is_asked_for_in_parts_or_as_a_whole() {
+        for lengths in [&[0][..], &[1], &[SMALL_PAGES, 3, SMALL_PAGES / 4, 0, 5 * SMALL_PAGES]] {
+            let mut buffers = Buffer::reserved_together(lengths, Pages::Any);
+            for buffer in &mut buffers {
+                buffer.populate();
+                assert!(buffer.i32().iter().all(|&element| element == 0));
+                buffer.i32_mut().fill(1);
             }
         }
     }

@@ -5,5 +5,5 @@ pub mod buffer;
 pub mod random;
 pub mod threads;
 
-pub use buffer::{Buffer, Pages};
+pub use buffer::{Buffer, Pages, room};
 pub use threads::Pool;

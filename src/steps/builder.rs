@@ -31,8 +31,9 @@ impl<M: Steps> StepTrainerBuilder<M> {
     /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Tuning`] where
     /// [`StepTrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<M::Trainer, TrainError> {
-        let StepTrainerBuilder { model, settings } = self;
+        let StepTrainerBuilder { mut model, settings } = self;
         let mut programs = settings.programs(M::PROGRAMS.len())?;
+        programs.take_parameters(&mut model)?;
         let mut classes = Vec::new();
         for (number, signature) in M::PROGRAMS.iter().enumerate() {
             let (graph, of_inputs) = graph(&model, number, settings, settings.batch)?;
@@ -40,7 +41,6 @@ impl<M: Steps> StepTrainerBuilder<M> {
             classes.push(of_inputs);
         }
         // Only now are all states there.
-        programs.write_parameters(&model)?;
         for optimizer in model.optimizers() {
             programs.fill(optimizer.initial_state())?;
         }

@@ -139,11 +139,11 @@ where
     /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Tuning`] where
     /// [`TrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
-        let TrainerBuilder { model, loss, optimizer, settings } = self;
+        let TrainerBuilder { mut model, loss, optimizer, settings } = self;
         let mut programs = settings.programs(1)?;
         let Settings { batch, seed, .. } = settings;
+        programs.take_parameters(&mut model)?;
         programs.get(TRAIN, batch, || train_graph(&model, &loss, &optimizer, batch, seed))?;
-        programs.write_parameters(&model)?;
         programs.fill(optimization(&model, &optimizer).initial_state())?;
         for (name, value) in loss.states() {
             programs.initialise(&name, value.view())?;

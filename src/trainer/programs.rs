@@ -10,7 +10,7 @@ use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::{
     Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
 };
-use kiln_jit::{CompileOptions, Plan, Program, Session, States};
+use kiln_jit::{CompileOptions, Plan, Session, States};
 use kiln_runtime::Pool;
 use ndarray::{ArrayD, ArrayViewD};
 
@@ -184,8 +184,7 @@ impl Programs {
             Some(tuner) => tuner.plan(&graph, batch, options)?,
             None => options.plan(&graph)?,
         };
-        let program = Program::from_plan(plan)?;
-        Ok(Session::new(Arc::new(program), &mut self.states, self.pool.clone())?)
+        Session::of_plan(plan, &mut self.states, self.pool.clone())
     }
 
     /// What was chosen, where programs are tuned.
@@ -215,22 +214,22 @@ impl Programs {
         Ok(())
     }
 
-    /// Hands the model's parameters to those states that exist.
-    pub fn write_parameters(&mut self, model: &impl Parameters) -> Result<(), TrainError> {
+    /// Moves the model's parameters to the states, which those programs share that are compiled from then on.
+    pub fn take_parameters(&mut self, model: &mut impl Parameters) -> Result<(), TrainError> {
         let mut result = Ok(());
-        model.each_parameter(&mut |name, parameter| {
+        model.each_parameter_mut(&mut |name, parameter| {
             if result.is_ok() {
-                result = self.initialise(name, parameter.value.view());
+                result = self.states.give(name, parameter.take());
             }
         });
-        result
+        Ok(result?)
     }
 
     /// Brings the model's parameters up to date with the states.
     pub fn read_parameters(&self, model: &mut impl Parameters) {
         model.each_parameter_mut(&mut |name, parameter| {
             if let Some(value) = self.states.read(name) {
-                parameter.value = value;
+                parameter.value = value.into();
             }
         });
     }

@@ -11,7 +11,7 @@ mod structure;
 
 use kiln_graph::op::{Axes, BinaryOp, ReduceOp, Scalar, SliceSpec, UnaryOp};
 use kiln_graph::shape::MAX_RANK;
-use kiln_graph::{Builder, DType, Graph, Input, Node, NodeId, Op, Output, Role, Shape, Type, Update, verify};
+use kiln_graph::{Builder, DType, Graph, Input, Node, NodeId, Op, Operands, Output, Role, Shape, Type, Update, verify};
 
 /// A graph and a value, as f64, for each of its inputs in order; those of f32 inputs are f32 numbers.
 #[derive(Clone)]
@@ -109,11 +109,11 @@ impl Maker {
     fn add(&mut self, op: Op, operands: &[NodeId]) -> NodeId {
         let types: Vec<Type> = operands.iter().map(|&operand| self.graph.ty(operand)).collect();
         let ty = op.infer(&types).unwrap_or_else(|error| panic!("{}: {error}", op.mnemonic()));
-        self.graph.push(Node { op, inputs: operands.to_vec(), ty, scope: 0 })
+        self.graph.push(Node { op, inputs: operands.into(), ty, scope: 0 })
     }
 
     fn input(&mut self, ty: Type, role: Role) -> NodeId {
-        let node = self.graph.push(Node { op: Op::Input, inputs: vec![], ty, scope: 0 });
+        let node = self.graph.push(Node { op: Op::Input, inputs: Operands::new(), ty, scope: 0 });
         let name = match role {
             Role::Data => format!("x{}", self.graph.inputs.len()),
             Role::State => format!("layer.w{}", self.graph.inputs.len()),
@@ -130,7 +130,7 @@ impl Maker {
 
     fn constant(&mut self, dtype: DType, value: f64) -> NodeId {
         let ty = Type { dtype, shape: Shape::SCALAR };
-        self.graph.push(Node { op: Op::Constant(Scalar(value)), inputs: vec![], ty, scope: 0 })
+        self.graph.push(Node { op: Op::Constant(Scalar(value)), inputs: Operands::new(), ty, scope: 0 })
     }
 
     fn full(&mut self, ty: Type, value: f64) -> NodeId {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::passes::sweep;
-use kiln_graph::{DType, Graph, Input, Node, NodeId, Op, Output, Role};
+use kiln_graph::{DType, Graph, Input, Node, NodeId, Op, Operands, Output, Role};
 
 use super::random_graphs::Case;
 
@@ -48,7 +48,7 @@ fn without(case: &Case, index: usize) -> Case {
 fn fed(case: &Case, id: NodeId, value: &[f64]) -> Case {
     let mut graph = case.graph.clone();
     let ty = graph.ty(id);
-    graph.nodes[id.index()] = Node { op: Op::Input, inputs: vec![], ty, scope: 0 };
+    graph.nodes[id.index()] = Node { op: Op::Input, inputs: Operands::new(), ty, scope: 0 };
     let name = (0..).map(|number| format!("v{number}")).find(|name| graph.inputs.iter().all(|i| i.name != *name));
     graph.inputs.push(Input { name: name.expect("some number is free"), role: Role::Data, node: id });
     let mut values = case.values.clone();

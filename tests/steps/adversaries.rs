@@ -40,7 +40,7 @@ fn name_in_file(name: &str) -> String {
 fn fill(model: &mut impl Parameters, case: &Case) {
     model.each_parameter_mut(&mut |name, parameter| {
         let kind = if parameter.kind == Kind::Trained { "param" } else { "state" };
-        parameter.value = numbers(case, &format!("{kind}.{}", name_in_file(name)));
+        parameter.value = numbers(case, &format!("{kind}.{}", name_in_file(name))).into();
     });
 }
 

@@ -97,7 +97,7 @@ fn states_are_found_by_name_and_updates_by_state() {
     let next = g.current(s) * 2.0;
     g.update(s, next);
     let current = g.current(s);
-    assert_eq!(g.node(current.id()).inputs, [next.id()]);
+    assert_eq!(g.node(current.id()).inputs[..], [next.id()]);
     // An updated state is a value of its own.
     assert_eq!(g.gradients_through(current, &[s]).map(|of| of[0].is_none()), Ok(true));
     assert_eq!(g.versions(s).len(), 3);

@@ -1,9 +1,10 @@
 //! The one way in which passes change graphs: [`rewrite`] rebuilds a graph node by node, in order, and a rule says for
 //! each node what takes its place.
 
-use crate::graph::{Graph, Node, NodeId, Output, Type, Update};
+use crate::graph::{Graph, Node, NodeId, Operands, Output, Type, Update};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, MAX_RANK, Shape};
+use smallvec::SmallVec;
 
 use super::sweep::swept;
 
@@ -12,7 +13,8 @@ use super::sweep::swept;
 /// The rule sees a node whose operands are already those of the new graph, and gives the node of the new graph that
 /// takes its place, or `None` to keep it. Inputs are not shown.
 pub(super) fn rewrite(graph: &Graph, mut rule: impl FnMut(&mut Rewriter, &Node) -> Option<NodeId>) -> Graph {
-    let nodes = Vec::with_capacity(graph.nodes.len());
+    // Rules may add nodes before the last ones are swept away.
+    let nodes = Vec::with_capacity(graph.nodes.len() + graph.nodes.len() / 4);
     let mut new = Graph { nodes, scopes: graph.scopes.clone(), ..Graph::new(&graph.name) };
     let mut map = vec![None; graph.nodes.len()];
     for input in &graph.inputs {
@@ -73,9 +75,9 @@ impl Rewriter {
     /// # Panics
     /// If the operands do not fit the operation, which is a bug of the rule.
     pub(super) fn add(&mut self, op: Op, operands: &[NodeId]) -> NodeId {
-        let types: Vec<Type> = operands.iter().map(|&operand| self.ty(operand)).collect();
+        let types: SmallVec<[Type; 4]> = operands.iter().map(|&operand| self.ty(operand)).collect();
         let ty = op.infer(&types).unwrap_or_else(|error| panic!("a rule made an illegal node: {error}"));
-        self.graph.push(Node { op, inputs: operands.to_vec(), ty, scope: self.scope })
+        self.graph.push(Node { op, inputs: operands.into(), ty, scope: self.scope })
     }
 
     /// Adds the node that is looked at as it is.
@@ -86,7 +88,7 @@ impl Rewriter {
     /// Adds a scalar constant.
     pub(super) fn constant(&mut self, value: f64, dtype: DType) -> NodeId {
         let ty = Type { dtype, shape: Shape::SCALAR };
-        self.graph.push(Node { op: Op::Constant(Scalar(value)), inputs: vec![], ty, scope: self.scope })
+        self.graph.push(Node { op: Op::Constant(Scalar(value)), inputs: Operands::new(), ty, scope: self.scope })
     }
 
     /// Repeats a scalar to a shape, in the one spelling that passes write: a reshape to unit axes and a broadcast, each

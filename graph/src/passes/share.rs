@@ -3,27 +3,41 @@
 //! The layer that a node belongs to does not matter. Two operands that may be swapped (`a + b`, `b + a`) count as the
 //! same pair. Random numbers are a function of their attributes and their step, so equal ones are shared too.
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher;
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 
 use super::rewrite::rewrite;
-use crate::graph::{Graph, Node, NodeId, Type};
+use crate::graph::{Graph, NodeId, Operands};
 use crate::op::{BinaryOp, CompareOp, Op};
 
 /// The graph with equal nodes merged.
 pub fn share(graph: &Graph) -> Graph {
-    let mut known: FxHashMap<(Op, Vec<NodeId>, Type), NodeId> = FxHashMap::default();
+    // The nodes so far by the hash of what tells them apart: the nodes themselves hold it.
+    let mut known: FxHashMap<u64, SmallVec<[NodeId; 1]>> = FxHashMap::default();
+    known.reserve(graph.nodes.len());
     rewrite(graph, |to, node| {
-        let id = *known.entry(key(node)).or_insert_with(|| to.keep(node));
-        Some(id)
+        let operands = operands(node.op, &node.inputs);
+        let equal = |&&id: &&NodeId| {
+            to.op(id) == node.op && to.ty(id) == node.ty && self::operands(node.op, to.operands(id)) == operands
+        };
+        let same_hash = known.entry(FxBuildHasher.hash_one((node.op, &operands, node.ty))).or_default();
+        let found = same_hash.iter().find(equal).copied();
+        Some(found.unwrap_or_else(|| {
+            same_hash.push(to.keep(node));
+            same_hash[same_hash.len() - 1]
+        }))
     })
 }
 
-fn key(node: &Node) -> (Op, Vec<NodeId>, Type) {
-    let mut operands = node.inputs.clone();
-    if swaps(node.op) {
+/// The operands of an operation, in an order that does not depend on theirs where they may be swapped.
+fn operands(op: Op, operands: &[NodeId]) -> Operands {
+    let mut operands = Operands::from_slice(operands);
+    if swaps(op) {
         operands.sort_unstable();
     }
-    (node.op, operands, node.ty)
+    operands
 }
 
 /// Whether `op(a, b)` has the same bits as `op(b, a)`. Not so the larger and the smaller: of +0 and -0 they may take

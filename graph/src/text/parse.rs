@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::lex::{Kind, Token, lex};
 use super::{Place, Position};
-use crate::graph::{Graph, Input, Node, NodeId, Output, Role, Scope, Type, Update};
+use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Type, Update};
 use crate::op::Op;
 use crate::op::table::{Attributes, attributes};
 use crate::shape::{DType, MAX_RANK, Shape};
@@ -239,7 +239,7 @@ impl Parser {
         }
         self.mark(':')?;
         let ty = self.ty()?;
-        let node = self.define(handle, Node { op: Op::Input, inputs: vec![], ty, scope: 0 })?;
+        let node = self.define(handle, Node { op: Op::Input, inputs: Operands::new(), ty, scope: 0 })?;
         self.operands.push(vec![]);
         self.positions.insert(Place::Input(self.graph.inputs.len()), position);
         self.positions.insert(Place::Node(node), position);
@@ -327,7 +327,7 @@ impl Parser {
         attributes(&mut op, ty.shape.rank(), &mut reader);
         reader.finish(op)?;
         let scope = self.scope();
-        let id = self.define(name, Node { op, inputs: vec![], ty, scope })?;
+        let id = self.define(name, Node { op, inputs: Operands::new(), ty, scope })?;
         self.operands.push(operands);
         self.positions.insert(Place::Node(id), position);
         Ok(())

@@ -7,6 +7,7 @@
 //! first) form a chain: the buffer itself, `+ t0`, `+ t0 + t1`, ..; each loop's places start from the outer loop's.
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::kernel::{BufferId, Index, Kernel, Operation, Statement, Variable};
 
@@ -99,8 +100,8 @@ impl Addresses {
     }
 
     /// The terms of an index, outermost loop first, in the base's units.
-    fn steps(&self, base: Base, index: &Index) -> Vec<(Variable, i64)> {
-        let mut steps: Vec<(Variable, i64)> = index
+    fn steps(&self, base: Base, index: &Index) -> SmallVec<[(Variable, i64); 6]> {
+        let mut steps: SmallVec<[(Variable, i64); 6]> = index
             .terms
             .iter()
             .map(|&(v, stride)| (v, stride * unit(base)))

@@ -14,6 +14,8 @@ pub use emit::{Evaluation, Point, extremum};
 
 use kiln_graph::DType;
 use kiln_graph::op::{BinaryOp, CompareOp, Scalar, UnaryOp};
+use kiln_graph::shape::MAX_RANK;
+use smallvec::SmallVec;
 
 use crate::kernel::Element;
 
@@ -23,13 +25,13 @@ pub struct Affine {
     /// The constant part.
     pub offset: i64,
     /// One factor an axis.
-    pub strides: Vec<i64>,
+    pub strides: SmallVec<[i64; MAX_RANK]>,
 }
 
 impl Affine {
     /// The constant 0.
     pub fn zero(rank: usize) -> Affine {
-        Affine { offset: 0, strides: vec![0; rank] }
+        Affine { offset: 0, strides: SmallVec::from_elem(0, rank) }
     }
 
     /// The place along one axis.

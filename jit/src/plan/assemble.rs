@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use kiln_graph::{DType, Graph, NodeId, Op, Role};
+use kiln_graph::{DType, Graph, NodeId, Op, Operands, Role};
 
 use super::buffers::{self, Interval};
 use super::copies::Copies;
@@ -388,11 +388,11 @@ pub(super) fn element(dtype: DType) -> Element {
 
 /// Gives each output and update a node of its own that is computed: a [`Op::Detach`] (a copy) in the place of inputs, views,
 /// constants and nodes that already are a result.
-pub(super) fn isolate_roots(graph: &Graph) -> Graph {
-    let mut result = graph.clone();
+pub(super) fn isolate_roots(graph: Graph) -> Graph {
+    let mut result = graph;
     let mut taken: BTreeSet<NodeId> = BTreeSet::new();
-    let outputs = graph.outputs.len();
-    for root in 0..outputs + graph.updates.len() {
+    let outputs = result.outputs.len();
+    for root in 0..outputs + result.updates.len() {
         let slot = |graph: &mut Graph, id: Option<NodeId>| {
             let entry = match root.checked_sub(outputs) {
                 None => &mut graph.outputs[root].node,
@@ -402,10 +402,10 @@ pub(super) fn isolate_roots(graph: &Graph) -> Graph {
             *entry
         };
         let id = slot(&mut result, None);
-        let computed = matches!(class(graph, id), Class::Elementwise | Class::Root);
+        let computed = matches!(class(&result, id), Class::Elementwise | Class::Root);
         if !computed || !taken.insert(id) {
             let node = result.node(id).clone();
-            let copy = result.push(kiln_graph::Node { op: Op::Detach, inputs: vec![id], ..node });
+            let copy = result.push(kiln_graph::Node { op: Op::Detach, inputs: Operands::from_slice(&[id]), ..node });
             slot(&mut result, Some(copy));
         }
     }

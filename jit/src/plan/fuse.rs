@@ -155,13 +155,12 @@ pub fn fuse(graph: &Graph) -> Fusion {
 }
 
 /// Every node that a group computes, views included, in order.
-pub fn members(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeSet<NodeId> {
-    let mut members = BTreeSet::new();
+pub fn members(graph: &Graph, fusion: &Fusion, group: &Group) -> Vec<NodeId> {
+    let mut members = Vec::new();
     let mut open: Vec<NodeId> = group.stores.clone();
     while let Some(id) = open.pop() {
-        if !members.insert(id) {
-            continue;
-        }
+        let Err(place) = members.binary_search(&id) else { continue };
+        members.insert(place, id);
         for &operand in &graph.node(id).inputs {
             let elsewhere = fusion.stored[operand.index()] && !group.holds(operand);
             if !elsewhere && class(graph, operand) != Class::Input {

@@ -6,19 +6,18 @@
 //! Behind a maximum pool it looks at the pool's result: the gradient of a window reaches the element that the window has
 //! chosen, which is `<= 0` exactly where the window's maximum is. All other elements get 0, masked or not.
 
-use std::collections::HashMap;
-
 use kiln_graph::op::{BinaryOp, CompareOp, Op, Scalar, WindowOp};
 use kiln_graph::shape::Shape;
-use kiln_graph::{DType, Graph, Node, NodeId, Type};
+use kiln_graph::{DType, Graph, Node, NodeId, Operands, Type};
+use rustc_hash::FxHashMap;
 
 use crate::lower::expression::is_view;
 
 /// The graph in which every later user of a rectifier's condition uses the condition on the rectifier's result.
 pub fn take_masks_from_results(graph: &Graph) -> Graph {
-    let mut result = Graph { nodes: Vec::new(), ..graph.clone() };
+    let mut result = without_nodes(graph);
     let mut places: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    let mut conditions: HashMap<NodeId, NodeId> = HashMap::new();
+    let mut conditions: FxHashMap<NodeId, NodeId> = FxHashMap::default();
     let uses = graph.use_counts();
     for id in graph.ids() {
         let node = graph.node(id);
@@ -28,7 +27,7 @@ pub fn take_masks_from_results(graph: &Graph) -> Graph {
         places.push(place);
         if let Some(condition) = rectifier(graph, id).filter(|condition| uses[condition.index()] > 1) {
             let compare = graph.node(condition);
-            let inputs = vec![place, places[compare.inputs[1].index()]];
+            let inputs = Operands::from_slice(&[place, places[compare.inputs[1].index()]]);
             let on_result = result.push(Node { inputs, ..compare.clone() });
             conditions.entry(condition).or_insert(on_result);
         }
@@ -40,21 +39,34 @@ pub fn take_masks_from_results(graph: &Graph) -> Graph {
     result
 }
 
+/// The graph but for its nodes, with room for about as many.
+fn without_nodes(graph: &Graph) -> Graph {
+    let Graph { name, nodes, inputs, outputs, updates, scopes } = graph;
+    Graph {
+        name: name.clone(),
+        nodes: Vec::with_capacity(nodes.len() + nodes.len() / 16),
+        inputs: inputs.clone(),
+        outputs: outputs.clone(),
+        updates: updates.clone(),
+        scopes: scopes.clone(),
+    }
+}
+
 /// The graph in which a mask on the gradient of a maximum pool, taken from the pool's operand, has become one on the gradient
 /// of the pool's result, taken from that.
 pub fn mask_in_front_of_pools(graph: &Graph) -> Graph {
     let uses = graph.use_counts();
-    let mut selects: HashMap<NodeId, NodeId> = HashMap::new();
+    let mut selects: FxHashMap<NodeId, NodeId> = FxHashMap::default();
     for id in graph.ids() {
         if let Some(gradient) = masked_pool_gradient(graph, id).filter(|gradient| uses[gradient.index()] == 1) {
             selects.insert(gradient, id);
         }
     }
-    let mut result = Graph { nodes: Vec::new(), ..graph.clone() };
+    let mut result = without_nodes(graph);
     let mut places: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     for id in graph.ids() {
         let node = graph.node(id);
-        let mut inputs: Vec<NodeId> = node.inputs.iter().map(|operand| places[operand.index()]).collect();
+        let mut inputs: Operands = node.inputs.iter().map(|operand| places[operand.index()]).collect();
         let moved = selects.get(&id).and_then(|&select| Some((select, pool_of(graph, id)?)));
         if let Some((select, pool)) = moved {
             inputs[1] = masked(graph, &mut result, &places, select, pool, inputs[1]);
@@ -85,15 +97,15 @@ fn masked(
     let (select, shape) = (graph.node(select), graph.shape(pool));
     let compare = graph.node(select.inputs[0]);
     let ones = Shape::new(&vec![1; shape.rank()]);
-    let mut push = |op: Op, inputs: Vec<NodeId>, dtype: DType, shape: Shape| {
-        result.push(Node { op, inputs, ty: Type { dtype, shape }, scope: select.scope })
+    let mut push = |op: Op, inputs: &[NodeId], dtype: DType, shape: Shape| {
+        result.push(Node { op, inputs: inputs.into(), ty: Type { dtype, shape }, scope: select.scope })
     };
-    let zero = push(Op::Constant(Scalar(0.0)), vec![], DType::F32, Shape::SCALAR);
-    let zero = push(Op::Reshape(ones), vec![zero], DType::F32, ones);
-    let zero = push(Op::Broadcast(shape), vec![zero], DType::F32, shape);
-    let condition = push(compare.op, vec![places[pool.index()], zero], DType::Bool, shape);
+    let zero = push(Op::Constant(Scalar(0.0)), &[], DType::F32, Shape::SCALAR);
+    let zero = push(Op::Reshape(ones), &[zero], DType::F32, ones);
+    let zero = push(Op::Broadcast(shape), &[zero], DType::F32, shape);
+    let condition = push(compare.op, &[places[pool.index()], zero], DType::Bool, shape);
     let branch = |number: usize| if constant(graph, select.inputs[number]).is_some() { zero } else { gradient };
-    push(Op::Select, vec![condition, branch(1), branch(2)], DType::F32, shape)
+    push(Op::Select, &[condition, branch(1), branch(2)], DType::F32, shape)
 }
 
 /// The pool's gradient of which a node is `x <= 0 ? 0 : gradient` or `x > 0 ? gradient : 0`, `x` being the pool's operand.

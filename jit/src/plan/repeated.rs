@@ -2,15 +2,20 @@
 //! transformed, of a layer that a step applies more than once. They are made once.
 //! It knows which call touches which memory; it does not know what calls compute.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
 
 use super::assemble::{Memory, Purpose};
-use crate::kernel::{Access, Kernel};
+use crate::kernel::Access;
 use crate::lower::Lowered;
 use crate::lower::expression::Storage;
 
-/// What a call computes: its kernel, and what it reads, each with the number of times it was written before.
-type Made = (Kernel, Vec<(Storage, usize)>);
+/// What a call reads, each with the number of times it was written before.
+type Read = Vec<(Storage, usize)>;
+
+/// Calls that read the same, by their positions: each computes something else, and what holds it.
+type Made = Vec<(usize, Vec<Storage>)>;
 
 /// Removes the calls that compute what an earlier call has computed, from states or from what such calls have made of them,
 /// while none of it was written; later calls read the earlier one's results. `kept` are the copies that updates write, too.
@@ -29,11 +34,17 @@ pub(super) fn drop_repeated<C>(
     let mut versions = vec![0; memory.len()];
     let mut of_states: Vec<bool> = memory.iter().map(|piece| matches!(piece.use_, Purpose::State(_))).collect();
     let mut names: Vec<Storage> = (0..memory.len() as u32).map(Storage).collect();
-    let mut made: HashMap<Made, Vec<Storage>> = HashMap::new();
+    let mut made: FxHashMap<Read, Made> = FxHashMap::default();
     // What makes each of the kept copies, of which state.
-    let mut makers: HashMap<Storage, (Kernel, Storage)> = HashMap::new();
-    calls.retain_mut(|call| {
-        let lowered = lowered(call);
+    let mut makers: FxHashMap<Storage, (usize, Storage)> = FxHashMap::default();
+    // Whether two calls have equal kernels.
+    let equal = |calls: &mut [C], a: usize, b: usize| {
+        let (before, rest) = calls.split_at_mut(a.max(b));
+        a == b || lowered(&mut before[a.min(b)]).kernel == lowered(&mut rest[0]).kernel
+    };
+    let mut repeats = vec![false; calls.len()];
+    for number in 0..calls.len() {
+        let lowered = lowered(&mut calls[number]);
         lowered.arguments.iter_mut().for_each(|storage| *storage = names[storage.0 as usize]);
         lowered.in_place.iter_mut().for_each(|(to, from)| {
             (*to, *from) = (names[to.0 as usize], names[from.0 as usize]);
@@ -56,23 +67,30 @@ pub(super) fn drop_repeated<C>(
         }
         if !copies {
             for &storage in &writes {
-                if let Some((kernel, of)) = makers.get(&storage) {
-                    made.insert((kernel.clone(), vec![(*of, versions[of.0 as usize])]), vec![storage]);
-                }
+                let Some(&(maker, of)) = makers.get(&storage) else { continue };
+                let others = made.entry(vec![(of, versions[of.0 as usize])]).or_default();
+                others.retain(|&(other, _)| !equal(calls, other, maker));
+                others.push((maker, vec![storage]));
             }
-            return true;
+            continue;
         }
         if let ([from], [to]) = (&reads[..], &writes[..])
             && kept.contains(to)
         {
-            makers.insert(*to, (lowered.kernel.clone(), *from));
+            makers.insert(*to, (number, *from));
         }
         let operands = reads.into_iter().map(|storage| (storage, versions[storage.0 as usize])).collect();
-        let earlier = made.entry((lowered.kernel.clone(), operands)).or_insert_with(|| writes.clone());
-        let repeated = *earlier != writes;
-        writes.iter().zip(&*earlier).for_each(|(storage, &name)| names[storage.0 as usize] = name);
-        !repeated
-    });
+        let others = made.entry(operands).or_default();
+        match others.iter().find(|&&(other, _)| equal(calls, other, number)) {
+            Some((_, earlier)) => {
+                repeats[number] = *earlier != writes;
+                writes.iter().zip(earlier).for_each(|(storage, &name)| names[storage.0 as usize] = name);
+            }
+            None => others.push((number, writes)),
+        }
+    }
+    let mut repeats = repeats.into_iter();
+    calls.retain(|_| !repeats.next().expect("as many as calls"));
 }
 
 /// The memory of the arguments that a call touches so.

@@ -1,21 +1,26 @@
 //! A program with memory: inputs are written, the program runs, outputs are read. A run allocates nothing, looks up
 //! nothing and dispatches on no name.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use kiln_graph::{DType, Role, Shape};
-use kiln_runtime::{Pages, Pool};
+use kiln_runtime::{Buffer, Pages, Pool};
 use ndarray::ArrayViewD;
 
-use super::Program;
 use super::states::{StateError, States, Time, holds, view, view_mut};
+use super::{CompileError, Program};
 use crate::code::{BoundCall, CallError, Memory, Sequence};
 use crate::kernel::Access;
 use crate::plan::{Argument, Call, Place, Plan};
 
 /// Floating-point operations on each byte of its memory from which on a program is limited by them alone.
 const MUCH_COMPUTING: u64 = 64;
+
+/// States of so many bytes are worth a thread of their own to be made by.
+const WORTH_A_THREAD: usize = 8 << 20;
 
 /// A program bound to its own arena, to states and to threads.
 pub struct Session {
@@ -70,18 +75,55 @@ pub enum RunError {
 }
 
 impl Session {
-    /// Gives a program memory. States that are not there yet come into being, full of zeros.
+    /// Emits the kernels of a plan and gives them memory. Where the pool has several threads, one of them makes the states meanwhile:
+    /// most of the time is the system's, which hands out the memory.
+    ///
+    /// # Errors
+    /// As for [`Program::from_plan`] and [`Session::new`].
+    pub fn of_plan<E>(plan: Plan, states: &mut States, pool: Arc<Pool>) -> Result<Session, E>
+    where
+        E: From<CompileError> + From<RunError>,
+    {
+        let emitted = |plan: Plan| -> Result<_, E> {
+            let program = Program::from_plan(plan)?;
+            let arena = arena(program.plan());
+            Ok((Arc::new(program), arena))
+        };
+        if pool.threads() == 1 || state_bytes(&plan) < WORTH_A_THREAD {
+            make_states(&plan.inputs, pages(&plan), states)?;
+            let (program, arena) = emitted(plan)?;
+            return Ok(Session::in_arena(program, arena, states, pool)?);
+        }
+        let (inputs, pages) = (plan.inputs.clone(), pages(&plan));
+        let (made, emitted) = thread::scope(|scope| {
+            let making = scope.spawn(|| make_states(&inputs, pages, states));
+            let emitted = emitted(plan);
+            (making.join().unwrap_or_else(|payload| resume_unwind(payload)), emitted)
+        });
+        made?;
+        let (program, arena) = emitted?;
+        Ok(Session::in_arena(program, arena, states, pool)?)
+    }
+
+    /// Gives a program memory. States that are not there yet come into being, with what was given to them or full of zeros.
     pub fn new(program: Arc<Program>, states: &mut States, pool: Arc<Pool>) -> Result<Session, RunError> {
+        make_states(&program.plan().inputs, pages(program.plan()), states)?;
+        let arena = arena(program.plan());
+        Session::in_arena(program, arena, states, pool)
+    }
+
+    fn in_arena(
+        program: Arc<Program>,
+        arena: Buffer,
+        states: &mut States,
+        pool: Arc<Pool>,
+    ) -> Result<Session, RunError> {
         let plan = program.plan();
+        let used = make_states(&plan.inputs, pages(plan), states)?;
         // For each state input, where it stands in `used`.
         let mut numbers = vec![None; plan.inputs.len()];
-        let mut wanted = Vec::new();
-        for (number, input) in numbers.iter_mut().zip(&plan.inputs).filter(|(_, input)| input.role == Role::State) {
-            *number = Some(wanted.len());
-            wanted.push((input.name.as_str(), input.ty, input.layout));
-        }
-        let pages = pages(plan);
-        let used = states.ensure(&wanted, pages)?;
+        let of_states = numbers.iter_mut().zip(&plan.inputs).filter(|(_, input)| input.role == Role::State);
+        of_states.enumerate().for_each(|(place, (number, _))| *number = Some(place));
         let memory = |slot: usize| match plan.slots[slot].place {
             Place::Arena { offset } => Memory::Arena(offset),
             Place::State { input } => Memory::State(numbers[input].expect("the slot of a state input")),
@@ -96,7 +138,7 @@ impl Session {
             })
             .collect();
         let code = program.code.clone();
-        let sequence = Sequence::new(code, (plan.arena_bytes, pages), states.buffers_mut(), &used, &calls)?;
+        let sequence = Sequence::new(code, arena, states.buffers_mut(), &used, &calls)?;
         let touched = |calls: &[Call], written: bool| -> Vec<usize> {
             let inputs = plan.states_of(calls, |access| (access != Access::Read) == written);
             inputs.into_iter().filter_map(|input| Some(used[numbers[input]?])).collect()
@@ -204,9 +246,24 @@ impl Session {
 /// Programs that compute little on what they hold are limited by memory: huge pages make a prediction of a ResNet-18 a third faster
 /// and an update by Adam a tenth. Others, such as the training step of a ResNet-18, do not gain what these may cost.
 fn pages(plan: &Plan) -> Pages {
-    let states = plan.slots.iter().filter(|slot| matches!(slot.place, Place::State { .. }));
-    let bytes = plan.arena_bytes + states.map(|slot| slot.elements * size_of::<u32>()).sum::<usize>();
+    let bytes = plan.arena_bytes + state_bytes(plan);
     if plan.flops() < MUCH_COMPUTING * bytes as u64 { Pages::Huge } else { Pages::Any }
+}
+
+fn state_bytes(plan: &Plan) -> usize {
+    let states = plan.slots.iter().filter(|slot| matches!(slot.place, Place::State { .. }));
+    states.map(|slot| slot.elements * size_of::<u32>()).sum()
+}
+
+/// The states of a plan, made if they are not there yet: their positions in the store.
+fn make_states(inputs: &[Argument], pages: Pages, states: &mut States) -> Result<Vec<usize>, RunError> {
+    let wanted = inputs.iter().filter(|input| input.role == Role::State);
+    let wanted: Vec<_> = wanted.map(|input| (input.name.as_str(), input.ty, input.layout)).collect();
+    Ok(states.ensure(&wanted, pages)?)
+}
+
+fn arena(plan: &Plan) -> Buffer {
+    Buffer::zeroed_together(&[plan.arena_bytes.div_ceil(size_of::<u32>())], pages(plan)).swap_remove(0)
 }
 
 fn data_input<'a>(plan: &'a Plan, input: usize, dtype: DType, shape: &[usize]) -> Result<&'a Argument, RunError> {

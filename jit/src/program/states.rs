@@ -1,7 +1,7 @@
 //! What lives on between runs: parameters, moments, statistics, counters. Named buffers, each in the layout that the
 //! first program to use it has planned, shared by all programs of a model.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{DType, Shape, Type};
@@ -22,6 +22,8 @@ pub struct States {
     /// The latest of these times.
     latest: Time,
     positions: HashMap<String, usize>,
+    /// The values of states that no program has used yet.
+    given: BTreeMap<String, ArrayD<f32>>,
 }
 
 /// A moment of this process. The states of all stores share one clock, so that a store that takes the memory of one that is
@@ -135,8 +137,12 @@ impl States {
         self.entry(name).map(|(_, entry)| entry.ty)
     }
 
-    /// A copy of an f32 state, in row-major order; nothing if there is no such state of f32.
+    /// A copy of an f32 state, in row-major order, or of what was [given](States::give) to it; nothing if there is no such state of
+    /// f32.
     pub fn read(&self, name: &str) -> Option<ArrayD<f32>> {
+        if let Some(given) = self.given.get(name) {
+            return Some(given.clone());
+        }
         let (position, entry) = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::F32)?;
         Some(entry.read(self.buffers[position].f32()))
     }
@@ -167,12 +173,30 @@ impl States {
         Ok(())
     }
 
-    /// Makes states of zeros, those that are not there yet, in such pages; gives the positions of all.
+    /// Gives an f32 state its value, which it takes at once or, if no program has used it yet, when one does; the array's memory
+    /// may become that of other states.
     ///
     /// # Errors
-    /// [`StateError::Type`] and [`StateError::Layout`] where one is there, but differs; no state is made then.
+    /// As for [`States::write`], where the state is there; else [`States::ensure`] finds them.
+    pub fn give(&mut self, name: &str, value: ArrayD<f32>) -> Result<(), StateError> {
+        if self.positions.contains_key(name) {
+            return self.write(name, value.view());
+        }
+        self.given.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// Makes the states that are not there yet, with what was [given](States::give) to them or zeros, in such pages; gives the
+    /// positions of all.
+    ///
+    /// # Errors
+    /// [`StateError::Type`] and [`StateError::Layout`] where one is there, but differs; [`StateError::Shape`] and
+    /// [`StateError::Element`] where what was given does not fit. No state is made then.
     pub fn ensure(&mut self, wanted: &[(&str, Type, Layout)], pages: Pages) -> Result<Vec<usize>, StateError> {
         for &(name, ty, layout) in wanted {
+            if let Some(given) = self.given.get(name) {
+                fits(name, ty, DType::F32, given.shape())?;
+            }
             let Some((_, entry)) = self.entry(name) else { continue };
             if entry.ty != ty {
                 return Err(StateError::Type { name: name.to_owned(), expected: entry.ty, found: ty });
@@ -188,11 +212,45 @@ impl States {
                 self.entries.push(Entry { name: name.to_owned(), ty, layout });
             }
         }
-        let lengths: Vec<usize> = self.entries[first..].iter().map(|entry| entry.layout.elements).collect();
-        self.buffers.extend(Buffer::zeroed_together(&lengths, pages));
+        self.make_buffers(first, pages);
         self.written.resize(self.entries.len(), Time::default());
         self.touch(&(first..self.entries.len()).collect::<Vec<_>>());
         Ok(wanted.iter().map(|&(name, ..)| self.positions[name]).collect())
+    }
+
+    /// The buffers of the states from a position on. Those with values come first; what held a value becomes the memory of another
+    /// state of as many elements, such as the same parameter's moment, so that the system has less of it to hand out.
+    fn make_buffers(&mut self, first: usize, pages: Pages) {
+        let entries = &self.entries[first..];
+        let lengths = |numbers: &[usize]| -> Vec<usize> {
+            numbers.iter().map(|&number| entries[number].layout.elements).collect()
+        };
+        let (given, others): (Vec<usize>, Vec<usize>) =
+            (0..entries.len()).partition(|&number| self.given.contains_key(&entries[number].name));
+        let mut buffers: Vec<Option<Buffer>> = vec![None; entries.len()];
+        let mut spare: HashMap<usize, Vec<Vec<f32>>> = HashMap::new();
+        for (&number, mut buffer) in given.iter().zip(Buffer::reserved_together(&lengths(&given), pages)) {
+            let entry = &entries[number];
+            buffer.populate();
+            if let Some(value) = self.given.remove(&entry.name) {
+                entry.write(value.view(), buffer.f32_mut());
+                // Memory that asks for huge pages has none of these.
+                if pages == Pages::Any && entry.layout.elements >= WORTH_RECYCLING {
+                    spare.entry(entry.layout.elements).or_default().push(value.into_raw_vec_and_offset().0);
+                }
+            }
+            buffers[number] = Some(buffer);
+        }
+        let mut recycled = |number: usize| {
+            let elements = entries[number].layout.elements;
+            Buffer::recycled(spare.get_mut(&elements)?.pop()?, elements)
+        };
+        others.iter().for_each(|&number| buffers[number] = recycled(number));
+        let rest: Vec<usize> = others.into_iter().filter(|&number| buffers[number].is_none()).collect();
+        for (&number, buffer) in rest.iter().zip(Buffer::zeroed_together(&lengths(&rest), pages)) {
+            buffers[number] = Some(buffer);
+        }
+        self.buffers.extend(buffers.into_iter().flatten());
     }
 
     /// Copies what all states hold.
@@ -246,15 +304,24 @@ impl States {
         let Some((position, entry)) = self.entry(name) else {
             return Err(StateError::Unknown { name: name.to_owned() });
         };
-        if !holds(entry.ty.dtype, dtype) {
-            return Err(StateError::Element { name: name.to_owned(), expected: entry.ty.dtype, found: dtype });
-        }
-        if entry.ty.shape.dims() != shape {
-            let (expected, found) = (entry.ty.shape, shape.to_vec());
-            return Err(StateError::Shape { name: name.to_owned(), expected, found });
-        }
+        fits(name, entry.ty, dtype, shape)?;
         Ok(position)
     }
+}
+
+/// Memory for fewer elements is not worth being used again.
+const WORTH_RECYCLING: usize = 16 << 10;
+
+/// Whether an array can be the value of a state.
+fn fits(name: &str, ty: Type, dtype: DType, shape: &[usize]) -> Result<(), StateError> {
+    if !holds(ty.dtype, dtype) {
+        return Err(StateError::Element { name: name.to_owned(), expected: ty.dtype, found: dtype });
+    }
+    if ty.shape.dims() != shape {
+        let (expected, found) = (ty.shape, shape.to_vec());
+        return Err(StateError::Shape { name: name.to_owned(), expected, found });
+    }
+    Ok(())
 }
 
 /// Whether arrays of the element type `array` stand for values of `dtype`: i32 arrays do for bool values, too.
@@ -302,6 +369,9 @@ mod tests {
         assert!(states.read("w").is_some_and(|read| read.is_standard_layout()));
         assert_eq!(states.buffers[0].f32()[..8], [0.0, 1.0, 4.0, 0.0, 0.0, 0.0, 2.0, 5.0]);
 
+        assert_eq!(states.give("w", value.clone() + 1.0), Ok(()));
+        assert_eq!(states.read("w"), Some(value.clone() + 1.0));
+
         let name = || "w".to_owned();
         let other = Type::f32([3, 2]);
         assert_eq!(states.ensure(&[("w", ty, layout)], Pages::Any), Ok(vec![0]));
@@ -316,5 +386,33 @@ mod tests {
         assert_eq!(states.write("w", value.t()), Err(error));
         assert_eq!(states.write("v", value.view()), Err(StateError::Unknown { name: "v".into() }));
         assert_eq!(states.read("v"), None);
+    }
+    #[test]
+    fn states_take_what_was_given_to_them_when_they_come_into_being() {
+        for (pages, elements) in [(Pages::Any, 6), (Pages::Huge, 6), (Pages::Any, WORTH_RECYCLING)] {
+            let shape = Shape::new(&[2, elements / 2]);
+            let (ty, layout) = (Type::f32(shape), Layout::row_major(shape));
+            let value = |factor: f32| {
+                let mut values = kiln_runtime::room(elements);
+                values.extend((0..elements).map(|number| factor * number as f32));
+                ArrayD::from_shape_vec(shape.dims(), values).expect("as many values as the shape holds")
+            };
+            let mut states = States::new();
+            for (name, factor) in [("a", 1.0), ("b", 2.0), ("later", 3.0)] {
+                assert_eq!(states.give(name, value(factor)), Ok(()));
+            }
+            let wanted = ["moment", "a", "second", "b", "third"].map(|name| (name, ty, layout));
+            assert_eq!(states.ensure(&wanted, pages), Ok(vec![0, 1, 2, 3, 4]));
+            for (name, factor) in
+                [("a", 1.0), ("b", 2.0), ("later", 3.0), ("moment", 0.0), ("second", 0.0), ("third", 0.0)]
+            {
+                assert_eq!(states.read(name), Some(value(factor)), "{name}");
+            }
+            let other = Type::f32([3]);
+            let error = StateError::Shape { name: "later".into(), expected: other.shape, found: shape.dims().to_vec() };
+            assert_eq!(states.ensure(&[("later", other, Layout::row_major(other.shape))], pages), Err(error));
+            assert_eq!(states.ensure(&[("later", ty, layout)], pages), Ok(vec![5]));
+            assert_eq!(states.read("later"), Some(value(3.0)));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln_runtime::buffer::ALIGNMENT;
-use kiln_runtime::{Pages, Pool};
+use kiln_runtime::{Buffer, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
 use crate::kernel::Access;
@@ -228,8 +228,8 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
         trials.push(Trial { name: recipe.name(), calls, kept, shared, repeats: 1, long: false, times: Vec::new() });
     }
     let code = Arc::new(Code::new(&kernels, target.emitter)?);
-    let mut sequence =
-        Sequence::new(code, (bytes, Pages::Huge), &mut [], &[], &calls).expect("buffers as long as declared");
+    let mut sequence = Sequence::new(code, Buffer::zeroed(bytes.div_ceil(size_of::<f32>())), &mut [], &[], &calls)
+        .expect("buffers as long as declared");
     fill(sequence.arena_mut().f32_mut());
     Ok((sequence, trials))
 }

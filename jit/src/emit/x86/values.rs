@@ -2,6 +2,7 @@
 //! many are alive at once in a loop. It knows the kernel IR and, of the machine, which constants an operation needs.
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::Level;
 use super::instructions::Length;
@@ -53,7 +54,7 @@ pub struct Values {
     masks: Vec<bool>,
     constants: Vec<Option<Constant>>,
     ids: FxHashMap<Constant, Id>,
-    uses: Vec<Vec<u32>>,
+    uses: Vec<SmallVec<[u32; 4]>>,
     passed: Vec<usize>,
     defined: Vec<u32>,
     /// By variable.
@@ -72,7 +73,7 @@ impl Values {
             masks: kernel.values.iter().map(|&ty| ty == ValueType::Mask && level == Level::Avx512).collect(),
             constants: vec![None; count],
             ids: FxHashMap::default(),
-            uses: vec![Vec::new(); count],
+            uses: vec![SmallVec::new(); count],
             passed: Vec::new(),
             defined: vec![0; count],
             loops: vec![LoopFacts::default(); kernel.variables as usize],
@@ -180,8 +181,8 @@ impl Values {
     }
 
     /// What a statement uses, the constants that it needs included; of a loop, nothing.
-    pub fn uses_of(&mut self, kernel: &Kernel, statement: &Statement) -> Vec<Id> {
-        let mut used = Vec::new();
+    pub fn uses_of(&mut self, kernel: &Kernel, statement: &Statement) -> SmallVec<[Id; 8]> {
+        let mut used = SmallVec::new();
         match statement {
             Statement::Let(_, operation) => {
                 operation.operands(&mut |value| used.push(self.id(value)));
@@ -254,7 +255,7 @@ impl Values {
         let id = Id(self.constants.len() as u32);
         self.constants.push(Some(constant));
         self.masks.push(matches!(constant, Constant::Active(_)) && self.level == Level::Avx512);
-        self.uses.push(Vec::new());
+        self.uses.push(SmallVec::new());
         self.passed.push(0);
         self.defined.push(0);
         self.ids.insert(constant, id);

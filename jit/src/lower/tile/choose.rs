@@ -2,7 +2,7 @@
 //! loops go, which of them are the grid. Decided from extents, strides and the target alone, so that one contraction always
 //! gets one order of summation, whatever the number of threads.
 
-use std::rc::Rc;
+use smallvec::SmallVec;
 
 use super::{Axis, Contraction};
 use crate::target::Target;
@@ -129,13 +129,16 @@ pub(super) fn candidates(contraction: &Contraction, nearly: f64, target: &Target
     }
 }
 
+/// Places along some axes.
+type Sizes = SmallVec<[usize; 4]>;
+
 /// A tile: rows by vectors, and the places of its rows along their axes. The cycles are those of all tiles.
 #[derive(Clone)]
 struct Tile {
     cycles: f64,
     rows: usize,
     vectors: usize,
-    sizes: Rc<[usize]>,
+    sizes: Sizes,
 }
 
 /// A contraction for which it is decided what runs along the lanes.
@@ -234,31 +237,28 @@ impl<'a> Shape<'a> {
     }
 
     /// The box of `count` rows: inner axes whole, the next in part. `None` where the count is no box.
-    fn rows_box(&self, count: usize) -> Option<Rc<[usize]>> {
+    fn rows_box(&self, count: usize) -> Option<Sizes> {
         let mut left = count;
-        let sizes = self.rows.iter().map(|&axis| {
+        let mut sizes = Sizes::new();
+        for &axis in &self.rows {
             let size = left.min(self.axis(axis).extent);
-            let whole = left.is_multiple_of(size);
+            if !left.is_multiple_of(size) {
+                return None;
+            }
             left /= size;
-            whole.then_some(size)
-        });
-        let sizes = sizes.collect::<Option<_>>()?;
+            sizes.push(size);
+        }
         (left == 1).then_some(sizes)
     }
 
     /// How many tiles of how many rows cover all rows, where a box of the given sizes is the largest.
-    fn row_tiles(&self, sizes: &[usize]) -> Vec<(usize, usize)> {
-        let mut tiles = vec![(1, 1)];
+    fn row_tiles(&self, sizes: &[usize]) -> SmallVec<[(usize, usize); 8]> {
+        let mut tiles = SmallVec::from_slice(&[(1, 1)]);
         for (&axis, &size) in self.rows.iter().zip(sizes) {
-            let outer = tiles.len();
+            let outer = std::mem::take(&mut tiles);
             for step in steps(self.axis(axis).extent, size) {
-                tiles.extend_from_within(..outer);
-                let new = tiles.len() - outer;
-                tiles[new..]
-                    .iter_mut()
-                    .for_each(|(count, rows)| (*count, *rows) = (*count * step.count, *rows * step.size));
+                tiles.extend(outer.iter().map(|(count, rows)| (count * step.count, rows * step.size)));
             }
-            tiles.drain(..outer);
         }
         tiles
     }

@@ -172,8 +172,11 @@ fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<i64> {
                 spans = vec![(first + moved.min(0), last + moved.max(0))];
             }
             _ => {
-                let along = (0..extent).map(|turn| turn * stride);
-                spans = along.flat_map(|by| spans.iter().map(move |(first, last)| (first + by, last + by))).collect();
+                let mut all = Vec::with_capacity(spans.len() * extent.max(0) as usize);
+                for by in (0..extent).map(|turn| turn * stride) {
+                    all.extend(spans.iter().map(|(first, last)| (first + by, last + by)));
+                }
+                spans = all;
             }
         }
     }
@@ -182,25 +185,32 @@ fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<i64> {
         spans.sort_unstable();
     }
     let mut lines = Vec::with_capacity(spans.len());
+    let mut next = i64::MIN;
     for (first, last) in spans {
-        let next = lines.last().map_or(first, |line| line + 1);
-        lines.extend(first.max(next)..=last);
+        next = next.max(first);
+        while next <= last {
+            lines.push(next);
+            next += 1;
+        }
     }
     lines
 }
 
 /// Cycles to read lines again, of which shares do not stay in the first-level and the second-level cache.
 fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> f64 {
-    let mut pages: Vec<i64> = lines.iter().map(|line| line.div_euclid(PAGE / LINE)).collect();
-    pages.dedup();
     let dense = is_dense(lines);
+    let page = |line: i64| line.div_euclid(PAGE / LINE);
     // The lines that follow another one are a run, which prefetchers see.
-    let following = lines.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count() as f64;
-    let runs = if lines.len() == 1 { 1.0 } else { following / (lines.len() - 1) as f64 };
+    let (mut pages, mut following) = (1, 0);
+    for pair in lines.windows(2) {
+        pages += usize::from(page(pair[0]) != page(pair[1]));
+        following += usize::from(pair[0] + 1 == pair[1]);
+    }
+    let runs = if lines.len() == 1 { 1.0 } else { following as f64 / (lines.len() - 1) as f64 };
     let mixed = |run: f64, scattered: f64| runs * run + (1.0 - runs) * scattered;
     let near = beyond(lines, target.l1_bytes) * mixed(RUN, SCATTERED);
     let far = beyond(lines, target.l2_bytes) * mixed(FAR_RUN, FAR_SCATTERED);
-    let walks = if all_pages.unwrap_or(pages.len()) > PAGES { WALK * pages.len() as f64 } else { 0.0 };
+    let walks = if all_pages.unwrap_or(pages) > PAGES { WALK * pages as f64 } else { 0.0 };
     let walks = if dense { 0.0 } else { walks };
     lines.len() as f64 * (near + far) + walks
 }
