@@ -1,6 +1,8 @@
 //! Matrix products as contractions: `[b.., m, k]` times `[b.., k, n]`.
 
-use super::tile::{Axis, Contraction, Coordinate, Halo, Lowered, Operand, Wanted};
+use kiln_graph::Op;
+
+use super::tile::{Axis, Contraction, Coordinate, Halo, Lowered, Operand, Problem, Wanted};
 
 /// The contraction of [`kiln_graph::Op::Dot`]; row-major operands and results are wanted.
 pub(super) fn lower(left: &Operand, right: &Operand) -> Lowered {
@@ -21,4 +23,14 @@ pub(super) fn lower(left: &Operand, right: &Operand) -> Lowered {
     };
     let dense = || Wanted { order: (0..rank).collect(), halo: Halo::default() };
     Lowered { contractions: vec![contraction], wanted: [dense(), dense(), dense()], spread: None }
+}
+
+/// The axes of the rows and columns of a product whose columns do not lie side by side in the right operand, which is larger than the
+/// left one and the result: those of less than it are turned where lanes run along rows.
+pub(super) fn turned(problem: &Problem) -> Option<[usize; 2]> {
+    let [left, right] = &problem.operands;
+    let columns = problem.output.rank() - 1;
+    let apart = right.layout.strides[columns] != 1 && right.shape.dim(columns) > 1;
+    let less = left.shape.elements() + problem.output.elements() < right.shape.elements();
+    (matches!(problem.op, Op::Dot) && apart && less && !right.lasting).then_some([columns - 1, columns])
 }

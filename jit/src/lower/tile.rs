@@ -12,6 +12,7 @@ mod panels;
 mod problem;
 mod split;
 mod spread;
+mod turn;
 mod ways;
 mod winograd;
 
@@ -30,6 +31,7 @@ use panels::Panels;
 pub use problem::Problem;
 use split::Partials;
 use spread::Spread;
+use turn::Turned;
 use ways::{Search, Way};
 use winograd::Winograd;
 
@@ -154,6 +156,10 @@ pub struct Stage {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Work {
+    /// Buffers: those of the work, which computes results, and sums in which they are kept.
+    Kept(Box<Work>, Turned),
+    /// Buffers: sums.
+    Turned(Turned),
     /// Buffers: left, right.
     Tiles(Tiling),
     /// Buffers: left, right, partial sums.
@@ -269,25 +275,47 @@ pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &
 
 /// Every way to compute an operation, that of [`recipe`] first; `None` as there.
 pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Vec<Recipe>> {
-    let ways = ways(op, Form::Usual, [left, right], output, Search::FASTEST, target)?;
+    let problem = Problem { op: *op, operands: [*left, *right], output, along: None };
+    let ways = ways(&problem, Form::Usual, Search::FASTEST, target)?;
     Some(ways.into_iter().map(Way::recipe).collect())
 }
 
-fn ways(
-    op: &Op,
-    form: Form,
-    operands: [&Operand; 2],
-    output: Shape,
-    search: Search,
-    target: &Target,
-) -> Option<Vec<Way>> {
-    let wanted = lowered(op, form, operands[0], operands[1], output)?.wanted;
-    let lower = |used: [&Operand; 2]| lowered(op, form, used[0], used[1], output).expect("a contraction");
-    let mut ways = ways::all(operands, &wanted, output, &lower, search, target);
-    if let Some(wanted) = conv::by_channels(op, output, &wanted) {
-        ways.extend(ways::all(operands, &wanted, output, &lower, search, target).into_iter().filter(Way::copies));
-        ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
+/// Where results are to lie along another axis than is wanted, they are stored so, or first as is wanted and then turned; those of
+/// a product are also turned where that is less than to turn an operand.
+fn ways(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Way>> {
+    let Problem { op, operands: [left, right], output, along } = problem;
+    let (operands, output) = ([left, right], *output);
+    let wanted = lowered(op, form, left, right, output)?.wanted;
+    let all = |wanted: &[Wanted; 3], along: Option<usize>| {
+        let lower = |used: [&Operand; 2]| {
+            let mut lowered = lowered(op, form, used[0], used[1], output).expect("a contraction");
+            lowered
+                .contractions
+                .iter_mut()
+                .for_each(|contraction| contraction.fast = along.unwrap_or(contraction.fast));
+            lowered
+        };
+        let mut ways = ways::all(operands, wanted, output, &lower, search, target);
+        if let Some(wanted) = conv::by_channels(op, output, wanted) {
+            ways.extend(ways::all(operands, &wanted, output, &lower, search, target).into_iter().filter(Way::copies));
+        }
+        ways
+    };
+    let mut ways = all(&wanted, None);
+    if let &Some(along) = along {
+        let turned = Turned::new(output, &wanted[2].order, along);
+        ways = ways.into_iter().map(|way| way.turned(turned.clone(), target)).collect();
+        ways.extend(all(&wanted, Some(along)).into_iter().filter(Way::stores_from_tiles));
+    } else if let Some([rows, columns]) = dot::turned(problem) {
+        let order: Vec<usize> = (0..rows).chain([columns, rows]).collect();
+        let turned = Turned::new(output, &order, columns);
+        let [_, right, result] = wanted;
+        let others = all(&[Wanted { order, halo: Halo::default() }, right, result], Some(rows))
+            .into_iter()
+            .filter(Way::stores_from_tiles);
+        ways.extend(others.map(|way| way.turned(turned.clone(), target)));
     }
+    ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
     Some(ways)
 }
 
@@ -299,10 +327,18 @@ impl Contraction {
 }
 
 impl Stage {
-    /// What the stage does, in a word: `tiles`, `folded tiles`, `parts`, `sum`, `spread`, `pack`, `panels`, `row panels`, or one
+    /// What the stage does, in a word: `tiles`, `folded tiles`, `parts`, `sum`, `spread`, `pack`, `panels`, `row panels`, `turn`, or one
     /// of Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
     pub fn kind(&self) -> &'static str {
-        match &self.work {
+        self.work.kind()
+    }
+}
+
+impl Work {
+    fn kind(&self) -> &'static str {
+        match self {
+            Work::Kept(work, _) => work.kind(),
+            Work::Turned(_) => "turn",
             Work::Tiles(tiling) if tiling.fold.is_some() => "folded tiles",
             Work::Tiles(_) => "tiles",
             Work::Partial(..) => "parts",
@@ -316,6 +352,36 @@ impl Stage {
         }
     }
 
+    fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+        match self {
+            Work::Kept(work, turned) => {
+                let (&sums, buffers) = buffers.split_last().expect("a buffer for the sums");
+                work.emit(kernel, buffers, &mut |kernel, place, sum| turned.keep(kernel, sums, place, sum));
+            }
+            Work::Turned(turned) => turned.emit(kernel, buffers[0], epilogue),
+            Work::Tiles(tiling) => {
+                Tiler { tiling, left: buffers[0].into(), right: buffers[1].into(), epilogue }.emit(kernel);
+            }
+            Work::Partial(tiling, partials) => {
+                let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
+                    partials.store(kernel, buffers[2], place, value);
+                };
+                Tiler { tiling, left: buffers[0].into(), right: buffers[1].into(), epilogue: &mut store }.emit(kernel);
+            }
+            Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
+            Work::Spread(tiling, spread) => {
+                let operands = [buffers[0], buffers[1], buffers[2]];
+                spread.emit(kernel, tiling, operands, epilogue);
+            }
+            Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
+            Work::Panels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
+            Work::Winograd(way, step) => way.emit(*step, kernel, buffers, epilogue),
+            Work::WinogradGradient(way, step) => way.emit(*step, kernel, buffers, epilogue),
+        }
+    }
+}
+
+impl Stage {
     /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other, outermost first,
     /// the places along each, and how far apart they are in the copy.
     pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
@@ -346,25 +412,6 @@ impl Stage {
     /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.
     /// `buffers` are the kernel's, for [`Stage::buffers`].
     pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
-        match &self.work {
-            Work::Tiles(tiling) => {
-                Tiler { tiling, left: buffers[0].into(), right: buffers[1].into(), epilogue }.emit(kernel);
-            }
-            Work::Partial(tiling, partials) => {
-                let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
-                    partials.store(kernel, buffers[2], place, value);
-                };
-                Tiler { tiling, left: buffers[0].into(), right: buffers[1].into(), epilogue: &mut store }.emit(kernel);
-            }
-            Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
-            Work::Spread(tiling, spread) => {
-                let operands = [buffers[0], buffers[1], buffers[2]];
-                spread.emit(kernel, tiling, operands, epilogue);
-            }
-            Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
-            Work::Panels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
-            Work::Winograd(way, step) => way.emit(*step, kernel, buffers, epilogue),
-            Work::WinogradGradient(way, step) => way.emit(*step, kernel, buffers, epilogue),
-        }
+        self.work.emit(kernel, buffers, epilogue);
     }
 }

@@ -12,7 +12,7 @@ use crate::lower::expression::{
     reshape_coordinates, reshape_view, resolve, view_coordinates,
 };
 use crate::lower::indexing::{self, Indexed};
-use crate::lower::tile::{Halo, Operand, Place, Problem, Source};
+use crate::lower::tile::{self, Halo, Operand, Place, Problem, Source};
 use crate::lower::window::{self, Task, WindowAxis};
 use crate::lower::{Lowered, map, reduce};
 
@@ -187,7 +187,10 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     if expression.is_empty() {
         return Ok(Vec::new());
     }
-    let recipe = assembly.recipe(Problem { op: node.op, operands: [left_operand, right_operand], output: shape });
+    let operands = [left_operand, right_operand];
+    let [.., wanted] = tile::wanted(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
+    let along = stored_along(&expression, wanted.order[wanted.order.len() - 1]);
+    let recipe = assembly.recipe(Problem { op: node.op, operands, output: shape, along });
     let scratch: Vec<(Storage, usize)> =
         recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();
     let mut kernels = Vec::new();
@@ -240,6 +243,16 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
         kernels.push(Lowered { kernel: kernel.finish(), arguments, flops, bytes, in_place });
     }
     Ok(kernels)
+}
+
+/// The axis along which neighbours are stored side by side, where they are not so along the usual one.
+fn stored_along(expression: &Expression, usual: usize) -> Option<usize> {
+    let runs = |axis: usize| expression.stores.iter().any(|store| store.access.strides[axis].abs() == 1);
+    let long = |axis: usize| expression.extents[axis] > 1;
+    if runs(usual) || !long(usual) {
+        return None;
+    }
+    (0..expression.rank()).rev().find(|&axis| long(axis) && runs(axis))
 }
 
 /// What is computed of each window.

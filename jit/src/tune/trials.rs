@@ -185,7 +185,10 @@ impl Moment {
 /// one piece for all.
 fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Sequence, Vec<Trial>), CodeError> {
     let [left, right] = &problem.operands;
-    let [.., result] = wanted(&problem.op, left.shape, right.shape, problem.output).expect("a contraction");
+    let [.., mut result] = wanted(&problem.op, left.shape, right.shape, problem.output).expect("a contraction");
+    if let Some(along) = problem.along {
+        result.order = (0..problem.output.rank()).filter(|&axis| axis != along).chain([along]).collect();
+    }
     let result = result.layout(problem.output);
     let mut end = 0;
     let mut place = |elements: usize| {

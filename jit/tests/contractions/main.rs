@@ -5,6 +5,7 @@
 mod candidates;
 mod cases;
 mod naive;
+mod turned;
 mod winograd;
 
 use std::collections::BTreeSet;

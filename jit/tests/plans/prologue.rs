@@ -92,8 +92,8 @@ fn what_depends_on_states_alone_stands_in_front() {
     assert!(front.iter().any(|label| label.starts_with("pack for conv")), "{plan}");
     assert!(front.iter().any(|label| label.contains("sqrt")), "{plan}");
     assert!(!rest.iter().any(|label| label.contains("sqrt")), "{plan}");
-    // The images are data.
-    assert_eq!(rest.iter().filter(|label| label.starts_with("pack for conv")).count(), 1, "{plan}");
+    // The images are data: they are laid out and transformed in each run.
+    assert_eq!(rest.iter().filter(|label| label.starts_with("pack for conv")).count(), 2, "{plan}");
     let kept = plan.kept_bytes();
     assert!(kept > 4 * W.iter().product::<usize>() && kept <= plan.arena_bytes, "{kept} bytes in {plan}");
     assert!(plan.to_string().contains(&format!("({kept} bytes kept by {} calls)", plan.prologue)), "{plan}");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 
 use super::winograd::{GradientStep, Step};
-use super::{Form, Problem, Recipe, Search, Stage, Way, Work, recipe, ways};
+use super::{Form, Problem, Recipe, Search, Stage, Way, Work, ways};
 use crate::target::Target;
 use kiln_graph::Op;
 
@@ -25,8 +25,8 @@ impl Problem {
     /// # Panics
     /// If the operation is no contraction.
     pub fn recipe(&self, target: &Target) -> Recipe {
-        let [left, right] = &self.operands;
-        recipe(&self.op, left, right, self.output, target).expect("the operation is a contraction")
+        let ways = ways(self, Form::Usual, Search::FASTEST, target).expect("the operation is a contraction");
+        ways.into_iter().next().expect("at least one way").recipe()
     }
 
     /// The ways that may be the fastest, in the order of the estimates: that of [`Problem::recipe`] comes first.
@@ -34,10 +34,9 @@ impl Problem {
     /// # Panics
     /// If the operation is no contraction.
     pub fn candidates(&self, target: &Target) -> Vec<Recipe> {
-        let [left, right] = &self.operands;
         let choice = matches!(self.op, Op::ConvGradInput { .. });
         let forms: &[Form] = if choice { &[Form::Phases, Form::Spread] } else { &[Form::Usual] };
-        let all = |&form: &Form| ways(&self.op, form, [left, right], self.output, SEARCH, target);
+        let all = |&form: &Form| ways(self, form, SEARCH, target);
         let mut others: Vec<Recipe> = forms.iter().filter_map(all).flatten().map(Way::recipe).collect();
         others.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
         let mut candidates = vec![self.recipe(target)];
@@ -89,11 +88,16 @@ fn counted(texts: &[String]) -> String {
 impl Stage {
     /// The kind and the size of a tile, or of one of Winograd's blocks: `tiles of 6x16`.
     fn words(&self) -> String {
-        let size: Vec<usize> = match &self.work {
+        let work = match &self.work {
+            Work::Kept(work, _) => work,
+            work => work,
+        };
+        let size: Vec<usize> = match work {
             Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.tile().into(),
             Work::Winograd(way, Step::Results) => way.block().into(),
             Work::WinogradGradient(way, GradientStep::Parts | GradientStep::Results) => way.block().into(),
-            Work::Sum(_) | Work::Pack(_) | Work::Panels(_) | Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
+            Work::Kept(..) | Work::Turned(_) | Work::Sum(_) | Work::Pack(_) | Work::Panels(_) => vec![],
+            Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
         };
         let size: Vec<String> = size.iter().map(usize::to_string).collect();
         if size.is_empty() { self.kind().to_owned() } else { format!("{} of {}", self.kind(), size.join("x")) }
@@ -101,13 +105,20 @@ impl Stage {
 
     fn without_estimates(&self) -> Stage {
         let mut stage = self.clone();
-        match &mut stage.work {
+        stage.work.forget_estimates();
+        stage
+    }
+}
+
+impl Work {
+    fn forget_estimates(&mut self) {
+        match self {
+            Work::Kept(work, _) => work.forget_estimates(),
             Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.cycles = 0.0,
             Work::Winograd(way, _) => way.forget_estimates(),
             Work::WinogradGradient(way, _) => way.forget_estimates(),
-            Work::Sum(_) | Work::Pack(_) | Work::Panels(_) => {}
+            Work::Turned(_) | Work::Sum(_) | Work::Pack(_) | Work::Panels(_) => {}
         }
-        stage
     }
 }
 

@@ -196,7 +196,7 @@ impl<'a> Shape<'a> {
         };
         let along = vector.filter(|_| fold.is_none()).map(|v| axes[v]);
         let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
-        let store = if contiguous { 1.0 } else { 2.0 * lanes };
+        let store = if contiguous { 0.5 } else { 2.0 * lanes };
         let depth = |a: usize| if Some(a) == fold { axes[a].extent.div_ceil(target.lanes) } else { axes[a].extent };
         Shape {
             contraction,
@@ -211,7 +211,7 @@ impl<'a> Shape<'a> {
             contiguous,
             right_load: along.map_or(0.5, |v| load(v.right)),
             left_load: along.map_or((0.5, true), |v| (load(v.left), v.left == 0)),
-            finish: 1.0 + if fold.is_some() { store / lanes + 4.0 * lanes.log2() } else { store },
+            finish: 0.5 + if fold.is_some() { store / lanes + 0.8 * lanes.log2() } else { store },
             depth: (0..axes.len()).filter(|&a| axes[a].reduce).map(|a| depth(a) as f64).product(),
         }
     }
@@ -226,9 +226,9 @@ impl<'a> Shape<'a> {
         let (r, v) = (rows as f64, vectors as f64);
         let loads = v * self.right_load + if self.left_load.1 { r } else { r * v } * self.left_load.0;
         // A folded step reads whole vectors on both sides, which takes as much of the multiply-adds' time again.
-        let reading = if self.fold.is_some() { 0.12 * (r + v) } else { 0.06 * r };
+        let reading = if self.fold.is_some() { 0.06 * (r + v) } else { 0.02 * r };
         let step = (r * v / 2.0).max(loads).max(4.0) + reading;
-        self.depth * step + r * v * self.finish + 8.0
+        self.depth * step + r * v * self.finish + 4.0
     }
 
     /// Whether the registers hold the sums of a tile, the factors of its shorter side, and what passes by.

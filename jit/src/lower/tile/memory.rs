@@ -17,8 +17,14 @@ const PAGE: i64 = 1024;
 const WAYS: u32 = 6;
 /// Pages that are found without a walk.
 const PAGES: usize = 64;
-/// Cycles that a line of a dense run from the second-level cache takes of the multiply-adds' time.
-const RUN: f64 = 0.45;
+/// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers fetch it while
+/// products are computed.
+const RUN: f64 = 2.0;
+/// Cycles that a line takes of the products' time where several runs alternate.
+const ALTERNATING: f64 = 0.3;
+/// The part of the products' time that such lines may take without a wait, and the part of theirs that they cost even so.
+const HIDDEN: f64 = 0.92;
+const HINDERING: f64 = 0.04;
 /// Cycles that a line among others takes.
 const SCATTERED: f64 = 1.2;
 /// Cycles more that a line of a dense run from beyond the second-level cache takes.
@@ -35,7 +41,32 @@ const TURNS: usize = 64;
 /// Estimates for the tilings of contractions, most of which read an operand in the same order as others.
 pub(super) struct Waiting<'a> {
     pub target: &'a Target,
-    known: RefCell<FxHashMap<Reading, f64>>,
+    known: RefCell<FxHashMap<Reading, Fetched>>,
+}
+
+/// What one product of each sum of a tile needs of memory.
+#[derive(Clone, Copy)]
+struct Fetched {
+    /// Lines of dense runs from the second-level cache.
+    runs: f64,
+    /// Cycles of waiting for all else.
+    waiting: f64,
+}
+
+impl Fetched {
+    fn beside(self, other: Fetched) -> Fetched {
+        Fetched { runs: self.runs + other.runs, waiting: self.waiting + other.waiting }
+    }
+
+    fn over(self, turns: usize) -> Fetched {
+        Fetched { runs: self.runs / turns as f64, waiting: self.waiting / turns as f64 }
+    }
+
+    /// Cycles of waiting, where the products take so many.
+    fn within(self, step: f64) -> f64 {
+        let fetching = RUN * self.runs;
+        self.waiting + HINDERING * fetching + (fetching - HIDDEN * step).max(0.0)
+    }
 }
 
 /// What decides on the cycles that one product waits for an operand: for the right one the reduced axes and the stretch, for the
@@ -60,19 +91,21 @@ impl<'a> Waiting<'a> {
         let contraction = &tiling.contraction;
         let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
         let turns = tiles(tiling) * depth as f64;
-        let right = turns * self.right(tiling);
-        if right >= most {
-            return right;
+        let step = tiling.cycles / turns.max(1.0);
+        let right = self.right(tiling);
+        if turns * right.within(step) >= most {
+            return turns * right.within(step);
         }
-        right + turns * if tiling.by_rows { panel(tiling, self.target) } else { self.left(tiling) }
+        let left = if tiling.by_rows { panel(tiling, self.target) } else { self.left(tiling) };
+        turns * right.beside(left).within(step)
     }
 
-    fn once(&self, reading: Reading, cycles: impl FnOnce() -> f64) -> f64 {
+    fn once(&self, reading: Reading, cycles: impl FnOnce() -> Fetched) -> Fetched {
         *self.known.borrow_mut().entry(reading).or_insert_with(cycles)
     }
 
-    /// Cycles that one product of each sum of a tile waits for the right operand.
-    fn right(&self, tiling: &Tiling) -> f64 {
+    /// What one product of each sum of a tile needs of the right operand.
+    fn right(&self, tiling: &Tiling) -> Fetched {
         let axes = &tiling.contraction.axes;
         let reduce = reduced(tiling, |axis| axis.right);
         let stretch = tiling.levels.iter().find(|l| Some(l.axis) == tiling.vector);
@@ -83,12 +116,12 @@ impl<'a> Waiting<'a> {
             let (width, stride) = stretch.map_or((1, 1), |(width, stride)| (width as i64, stride));
             let (count, run) = if stride == 1 { (1, width) } else { (width, 1) };
             axes.push((count, stride));
-            again(&lines(axes, run), crowded, None, self.target) / turns as f64
+            again(&lines(axes, run), crowded, None, self.target).over(turns)
         })
     }
 
-    /// Cycles that one product of each sum of a tile waits for the left operand.
-    fn left(&self, tiling: &Tiling) -> f64 {
+    /// What one product of each sum of a tile needs of the left operand.
+    fn left(&self, tiling: &Tiling) -> Fetched {
         let contraction = &tiling.contraction;
         let at = tiling.levels.iter().position(|l| Some(l.axis) == tiling.vector).map_or(0, |at| at + 1);
         let (outside, inside) = tiling.levels.split_at(at);
@@ -108,14 +141,14 @@ impl<'a> Waiting<'a> {
                 |_: &[i64], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
             let (turns, mut axes) = looked_at(&reduce, TURNS);
             axes.extend(looked_at(&rows, TURNS).1);
-            again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target) / turns as f64
+            again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(turns)
         })
     }
 }
 
-/// Cycles that one product of each sum of a tile waits for the left operand's panel, one dense run that the tiles of all other
-/// rows read one after the other.
-fn panel(tiling: &Tiling, target: &Target) -> f64 {
+/// What one product of each sum of a tile needs of the left operand's panel, one dense run that the tiles of all other rows read
+/// one after the other.
+fn panel(tiling: &Tiling, target: &Target) -> Fetched {
     let axes = &tiling.contraction.axes;
     let (first, others) = tiling.rows.split_last().expect("a panel along the innermost row axis");
     let size = |axis: usize| tiling.levels.iter().find(|l| l.axis == axis).map_or(1, |l| l.size);
@@ -127,8 +160,8 @@ fn panel(tiling: &Tiling, target: &Target) -> f64 {
     let reuse: usize = others.iter().map(|&a| axes[a].extent).product();
     let reads = if stays { 1.0 / reuse as f64 } else { 1.0 };
     let far = 4 * panel * axes[*first].extent.div_ceil(size(*first)) > target.l2_bytes / 2;
-    let line = RUN + if far { FAR_RUN / reuse as f64 } else { 0.0 };
-    reads * line * size(*first) as f64 / LINE as f64
+    let lines = reads * size(*first) as f64 / LINE as f64;
+    Fetched { runs: lines, waiting: if far { lines * FAR_RUN / reuse as f64 } else { 0.0 } }
 }
 
 /// The number of tiles.
@@ -196,8 +229,8 @@ fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<i64> {
     lines
 }
 
-/// Cycles to read lines again, of which shares do not stay in the first-level and the second-level cache.
-fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> f64 {
+/// What it takes to read lines again, of which shares do not stay in the first-level and the second-level cache.
+fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> Fetched {
     let dense = is_dense(lines);
     let page = |line: i64| line.div_euclid(PAGE / LINE);
     // The lines that follow another one are a run, which prefetchers see.
@@ -207,12 +240,16 @@ fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option
         following += usize::from(pair[0] + 1 == pair[1]);
     }
     let runs = if lines.len() == 1 { 1.0 } else { following as f64 / (lines.len() - 1) as f64 };
-    let mixed = |run: f64, scattered: f64| runs * run + (1.0 - runs) * scattered;
-    let near = beyond(lines, target.l1_bytes) * mixed(RUN, SCATTERED);
-    let far = beyond(lines, target.l2_bytes) * mixed(FAR_RUN, FAR_SCATTERED);
+    let count = lines.len() as f64;
+    let near = count * beyond(lines, target.l1_bytes);
+    let far = count * beyond(lines, target.l2_bytes) * (runs * FAR_RUN + (1.0 - runs) * FAR_SCATTERED);
     let walks = if all_pages.unwrap_or(pages) > PAGES { WALK * pages as f64 } else { 0.0 };
     let walks = if dense { 0.0 } else { walks };
-    lines.len() as f64 * (near + far) + walks
+    let waiting = far + walks;
+    match dense {
+        true => Fetched { runs: near, waiting },
+        false => Fetched { runs: 0.0, waiting: waiting + near * (runs * ALTERNATING + (1.0 - runs) * SCATTERED) },
+    }
 }
 
 /// The share of some lines that do not stay in a cache, since too many of them fall on one set.

@@ -18,6 +18,8 @@ pub struct Problem {
     pub operands: [Operand; 2],
     /// The shape of its result.
     pub output: Shape,
+    /// The axis along which its results lie side by side in memory, where it is another one than [`wanted`](super::wanted) says.
+    pub along: Option<usize>,
 }
 
 /// Floating-point operations in the time that an element takes to come from or go to memory, about.
@@ -47,7 +49,8 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [left, right] = &self.operands;
-        write!(f, "{} {left}, {right} -> {}", text::operation(&self.op, self.output.rank()), self.output)
+        write!(f, "{} {left}, {right} -> {}", text::operation(&self.op, self.output.rank()), self.output)?;
+        self.along.map_or(Ok(()), |axis| write!(f, " along {axis}"))
     }
 }
 

@@ -6,6 +6,7 @@ use kiln_graph::shape::Shape;
 use super::{Axis, Contraction, Coordinate, Epilogue, Place, Wanted};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::plan::Layout;
+use crate::target::Target;
 
 /// Parts, at most.
 const PARTS: usize = 8;
@@ -97,6 +98,12 @@ impl Partials {
     /// The number of elements of all parts.
     pub fn elements(&self) -> usize {
         self.parts * self.layout.elements
+    }
+
+    /// Estimated cycles of the sum over the parts.
+    pub fn cycles(&self, target: &Target) -> f64 {
+        let vector = if 4 * self.elements() > target.l2_bytes / 2 { 2.0 } else { 1.0 };
+        self.elements() as f64 / target.lanes as f64 * vector
     }
 
     /// Stores one vector of a part; the last coordinate is the part's number.

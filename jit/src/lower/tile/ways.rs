@@ -8,6 +8,7 @@ use super::memory::Waiting;
 use super::panels::Panels;
 use super::split::{self, Partials};
 use super::spread::Spread;
+use super::turn::Turned;
 use super::winograd::{Gradient, Products, Winograd};
 use super::{Contraction, Halo, Lowered, Operand, Recipe, Source, Stage, Wanted, Work};
 use crate::kernel::Access;
@@ -91,6 +92,8 @@ fn copied(
 pub(super) struct Way {
     copies: [Option<Pack>; 2],
     method: Method,
+    /// Where the results are kept and turned, if they are.
+    turned: Option<Turned>,
     /// Estimated cycles.
     pub cycles: f64,
 }
@@ -177,10 +180,20 @@ impl Part {
 }
 
 impl Way {
-    fn new(copies: &[Option<Pack>; 2], method: Method, cycles: f64, copying: [f64; 2]) -> Way {
-        let pack = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |pack| copying * pack.cycles());
+    fn new(copies: &[Option<Pack>; 2], method: Method, cycles: f64, copying: [f64; 2], target: &Target) -> Way {
+        let pack = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |p| copying * p.cycles(target));
         let packs: f64 = copies.iter().zip(copying).map(pack).sum();
-        Way { copies: copies.clone(), method, cycles: packs + cycles }
+        Way { copies: copies.clone(), method, turned: None, cycles: packs + cycles }
+    }
+
+    /// The same way to compute results that are then turned.
+    pub fn turned(self, turned: Turned, target: &Target) -> Way {
+        Way { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
+    }
+
+    /// Whether all results are stored by tiles, whose estimates know how they lie.
+    pub fn stores_from_tiles(&self) -> bool {
+        matches!(&self.method, Method::Tiles(parts, None) if parts.iter().all(|part| part.spread.is_none()))
     }
 
     /// Whether an operand is copied to the layout that is wanted.
@@ -231,8 +244,9 @@ impl Way {
             let most = parts.iter().map(Vec::len).max().unwrap_or(0);
             let way = move |rank: usize| {
                 let parts: Vec<Part> = parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
-                let cycles = parts.iter().map(|part| part.cycles).sum();
-                Way::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying)
+                let sum = partials.as_ref().map_or(0.0, |partials| partials.cycles(waiting.target));
+                let cycles = sum + parts.iter().map(|part| part.cycles).sum::<f64>();
+                Way::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying, waiting.target)
             };
             (0..most).map(way)
         };
@@ -246,7 +260,8 @@ impl Way {
         let ways = ways.map(|way| (way.cycles(), Method::Winograd(way)));
         let gradients = Gradient::of(contraction, products).into_iter();
         let gradients = gradients.map(|way| (way.cycles(), Method::WinogradGradient(way)));
-        ways.chain(gradients).map(|(cycles, method)| Way::new(copies, method, cycles, copying)).collect()
+        let way = |(cycles, method)| Way::new(copies, method, cycles, copying, products.target);
+        ways.chain(gradients).map(way).collect()
     }
 
     /// The stages.
@@ -263,6 +278,15 @@ impl Way {
             Method::Tiles(parts, partials) => recipe.tiles(sources, parts, partials),
             Method::Winograd(way) => way.stages(&mut recipe, sources),
             Method::WinogradGradient(way) => way.stages(&mut recipe, sources),
+        }
+        if let Some(turned) = self.turned {
+            let sums = recipe.scratch(turned.elements());
+            for stage in recipe.stages.iter_mut().filter(|stage| stage.results) {
+                stage.results = false;
+                stage.buffers.push((sums, Access::Write));
+                stage.work = Work::Kept(Box::new(stage.work.clone()), turned.clone());
+            }
+            recipe.stage([sums], None, 0, Work::Turned(turned));
         }
         recipe
     }

@@ -29,9 +29,11 @@ pub(super) const PATCHES: f64 = 22.0;
 const WEIGHTS: f64 = 30.0;
 const TRANSPOSED: f64 = 45.0;
 const RESULTS: f64 = 20.0;
-/// Cycles that an element takes that passes between registers and the second-level cache, or a farther one.
+/// Cycles that an element takes that passes between registers and the second-level cache, or a farther one; and one that a
+/// transform scatters to the latter.
 const NEAR: f64 = 0.04;
 const FAR: f64 = 0.2;
+const SCATTERED: f64 = 0.6;
 
 /// The sizes of blocks. Patches of a block lie as `[element, tile, channel]`, its sums as `[element, tile, feature]`, the
 /// weights of a block of features as `[element, panel, channel, feature of the panel]`.
@@ -121,8 +123,17 @@ pub(super) fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, us
 
 /// Cycles in which 16 times so many elements pass between registers and the cache that holds them and those beside them.
 pub(super) fn passing(elements: usize, beside: usize, target: &Target) -> f64 {
-    let near = 4 * ELEMENTS * (elements + beside) <= target.l2_bytes / 4 * 3;
-    (ELEMENTS * elements) as f64 * if near { NEAR } else { FAR }
+    (ELEMENTS * elements) as f64 * if near(elements, beside, target) { NEAR } else { FAR }
+}
+
+/// Cycles in which a transform writes 16 times so many elements, each of the 16 to another place.
+pub(super) fn scattered(elements: usize, beside: usize, target: &Target) -> f64 {
+    (ELEMENTS * elements) as f64 * if near(elements, beside, target) { NEAR } else { SCATTERED }
+}
+
+/// Whether 16 times so many elements and those beside them stay in the second-level cache.
+fn near(elements: usize, beside: usize, target: &Target) -> bool {
+    4 * ELEMENTS * (elements + beside) <= target.l2_bytes / 4 * 3
 }
 
 /// Tasks along images and along rows, in whole blocks.
@@ -202,17 +213,21 @@ impl Blocks {
         // An operand passes once when it is written, and when it is read once for each block of the other one; the sums of a
         // block pass twice.
         let passing = |elements: usize, beside: usize| passing(elements, beside, target);
+        let scattered = |elements: usize, beside: usize| scattered(elements, beside, target);
         let (count, own, other) = match self.shared {
             Shared::Tiles => (self.count, self.patches, self.weights),
             Shared::Features | Shared::Blocks => ([self.count[1], self.count[0]], self.weights, self.patches),
         };
         let all = count[1] * other;
         let transforms = match self.shared {
-            Shared::Tiles => patches + once[1] * (weights + passing(all, all)),
-            Shared::Features => weights + once[0] * (patches + passing(all, all)),
-            Shared::Blocks => once[1] * weights + once[0] * (patches + passing(all, all)),
+            Shared::Tiles => patches + once[1] * (weights + scattered(all, all)),
+            Shared::Features => weights + once[0] * (patches + scattered(all, all)),
+            Shared::Blocks => {
+                once[1] * (weights + scattered(count[0] * own, all)) + once[0] * (patches + scattered(all, all))
+            }
         };
-        let each = passing(own, self.sums) * (1 + count[1]) as f64 + passing(all, own + self.sums);
+        let writing = if self.shared == Shared::Blocks { 0.0 } else { scattered(own, self.sums) };
+        let each = writing + passing(own, self.sums) * count[1] as f64 + passing(all, own + self.sums);
         let sums = 2.0 * passing(self.sums, own.min(other));
         let blocks = (count[0] * count[1]) as f64;
         let alone = if self.all_tasks() < SHARED { ALONE } else { 1.0 };

@@ -3,7 +3,9 @@
 
 use super::super::choose::Tiling;
 use super::super::{Contraction, Recipe, Source, Stage, Work};
-use super::blocks::{ALONE, CLOSELY, PATCHES, SHARED, TASKS, feature_blocks, passing, tile_blocks, tile_tasks};
+use super::blocks::{
+    ALONE, CLOSELY, PATCHES, SHARED, TASKS, feature_blocks, passing, scattered, tile_blocks, tile_tasks,
+};
 use super::product::{Products, Sizes, apart, panels};
 use super::sliding::Correlation;
 use super::{ELEMENTS, TILE};
@@ -207,8 +209,9 @@ impl Blocks {
             + channels as f64 * vectors(features) * (SUMS + (ELEMENTS * parts) as f64);
         // Patches and gradients pass once when they are written, patches once more for each block of features; sums twice.
         let beside = self.gradients + self.sums;
-        let patches = passing(self.patches, beside, target) * (1.0 + count);
-        let gradients = passing(self.gradients, beside, target) * 2.0 * count;
+        let patches = scattered(self.patches, beside, target) + passing(self.patches, beside, target) * count;
+        let of_features = scattered(self.gradients, beside, target) + passing(self.gradients, beside, target);
+        let gradients = of_features * count;
         let sums = passing(self.sums, self.patches.min(self.gradients), target) * 2.0 * count;
         let alone = if tasks < SHARED { ALONE } else { 1.0 };
         alone * (blocks * (count * product + patches + gradients + sums) + transforms)

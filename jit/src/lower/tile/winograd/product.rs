@@ -26,7 +26,7 @@ pub(super) fn panels(depth: usize, features: usize, panel: usize) -> usize {
 
 /// The products of the ways to compute one operation, most of which have several ways in common.
 pub(in super::super) struct Products<'a> {
-    pub(super) target: &'a Target,
+    pub(in super::super) target: &'a Target,
     waiting: Waiting<'a>,
     known: RefCell<FxHashMap<Sizes, Option<(Tiling, usize)>>>,
 }
