@@ -233,13 +233,10 @@ fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<i64> {
 fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> Fetched {
     let dense = is_dense(lines);
     let page = |line: i64| line.div_euclid(PAGE / LINE);
+    let pages = 1 + lines.windows(2).filter(|pair| page(pair[0]) != page(pair[1])).count();
     // The lines that follow another one are a run, which prefetchers see.
-    let (mut pages, mut following) = (1, 0);
-    for pair in lines.windows(2) {
-        pages += usize::from(page(pair[0]) != page(pair[1]));
-        following += usize::from(pair[0] + 1 == pair[1]);
-    }
-    let runs = if lines.len() == 1 { 1.0 } else { following as f64 / (lines.len() - 1) as f64 };
+    let following = lines.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count() as f64;
+    let runs = if lines.len() == 1 { 1.0 } else { following / (lines.len() - 1) as f64 };
     let count = lines.len() as f64;
     let near = count * beyond(lines, target.l1_bytes);
     let far = count * beyond(lines, target.l2_bytes) * (runs * FAR_RUN + (1.0 - runs) * FAR_SCATTERED);
