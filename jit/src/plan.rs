@@ -11,6 +11,7 @@ mod lasting;
 mod layout;
 mod masks;
 mod merge;
+mod moments;
 mod print;
 mod recipes;
 mod repeated;

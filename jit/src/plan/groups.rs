@@ -1,7 +1,7 @@
 //! Lowers one group: builds the expression of its kernel over the layouts of its operands and hands it to the lowering of
 //! its root's family.
 
-use kiln_graph::op::{Op, Window, WindowOp};
+use kiln_graph::op::{Axes, Op, ReduceOp, Window, WindowOp};
 use kiln_graph::{DType, NodeId, Shape};
 
 use super::assemble::{Assembly, element};
@@ -12,6 +12,7 @@ use crate::lower::expression::{
     reshape_coordinates, reshape_view, resolve, view_coordinates,
 };
 use crate::lower::indexing::{self, Indexed};
+use crate::lower::moments::Taking;
 use crate::lower::tile::{self, Halo, Operand, Place, Problem, Source};
 use crate::lower::window::{self, Task, WindowAxis};
 use crate::lower::{Lowered, map, reduce};
@@ -28,15 +29,9 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
     let node = graph.node(root);
     match node.op {
         Op::Reduce { axes, .. } => {
-            let operand = node.inputs[0];
-            let axes: Vec<usize> = axes.iter().filter(|&axis| axis < graph.shape(operand).rank()).collect();
-            let (expression, values) = folded(assembly, group, &axes);
+            let (expression, values) = reductions(assembly, group, axes);
             check_states(assembly, &expression, &[])?;
-            let fold = |(&root, value): (&NodeId, TermId)| match graph.node(root).op {
-                Op::Reduce { op, .. } => (value, op),
-                ref other => unreachable!("{} beside a reduction", other.mnemonic()),
-            };
-            let values: Vec<_> = group.roots.iter().zip(values).map(fold).collect();
+            let (expression, values) = assembly.moments.merge(&expression, &values).unwrap_or((expression, values));
             let target = assembly.target;
             Ok(reduce::lower(name, &expression, &values, target, &mut |elements, _| assembly.scratch(elements)))
         }
@@ -164,6 +159,20 @@ fn folded(assembly: &Assembly<'_>, group: &Group, axes: &[usize]) -> (Expression
     (builder.finish(), values)
 }
 
+/// The expression of a group of reductions along some axes, and the terms that are folded, with how.
+pub(super) fn reductions(assembly: &Assembly<'_>, group: &Group, axes: Axes) -> (Expression, Vec<(TermId, ReduceOp)>) {
+    let graph = assembly.graph;
+    let rank = graph.shape(graph.node(group.roots[0]).inputs[0]).rank();
+    let axes: Vec<usize> = axes.iter().filter(|&axis| axis < rank).collect();
+    let (expression, values) = folded(assembly, group, &axes);
+    let fold = |(&root, value): (&NodeId, TermId)| match graph.node(root).op {
+        Op::Reduce { op, .. } => (value, op),
+        ref other => unreachable!("{} beside a reduction", other.mnemonic()),
+    };
+    let values = group.roots.iter().zip(values).map(fold).collect();
+    (expression, values)
+}
+
 fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &str) -> Result<Vec<Lowered>, Storage> {
     let graph = assembly.graph;
     let node = graph.node(root);
@@ -193,6 +202,13 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     let recipe = assembly.recipe(Problem { op: node.op, operands, output: shape, along });
     let scratch: Vec<(Storage, usize)> =
         recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();
+    // Where one stage computes all results, it can take their moments.
+    let whole = recipe.stages.iter().filter(|stage| stage.results).count() == 1;
+    let summed =
+        group.stores.iter().enumerate().filter(|&(_, &id)| whole && graph.shape(id) == shape).find_map(|(n, &id)| {
+            let storage = assembly.located(id)?.storage;
+            Some((n, storage, assembly.moments.axis(storage)?))
+        });
     let mut kernels = Vec::new();
     for stage in &recipe.stages {
         let name = match stage.results {
@@ -230,13 +246,27 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
                 kernel.buffer(label, element(DType::F32), elements, access)
             })
             .collect();
+        let mut taking = summed.filter(|_| stage.results).map(|(number, _, axis)| {
+            let places = shape.dim(axis);
+            (number, Taking::new(axis, places, shape.elements() / places))
+        });
         stage.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
             let mut point = Point::single(place.coordinates.clone());
             if let Some(axis) = place.lanes {
                 point = Point::along(axis, point.coordinates, place.active);
             }
-            evaluation.as_ref().expect("stages with results call the epilogue").store(kernel, &point, &[sum]);
+            let evaluation = evaluation.as_ref().expect("stages with results call the epilogue");
+            let stored = evaluation.stored(kernel, &point, &[sum]);
+            if let Some((number, taking)) = &mut taking {
+                taking.add(kernel, place, stored[*number]);
+            }
         });
+        if let (Some((_, tensor, _)), Some((_, taking))) = (summed, taking)
+            && let Some(rows) = taking.finish(&mut kernel, |elements| assembly.scratch(elements))
+        {
+            arguments.push(rows.storage);
+            assembly.moments.note(tensor, rows);
+        }
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };
         in_place.retain(|&(_, from)| from != left.storage && from != right.storage);

@@ -6,6 +6,7 @@ mod choices;
 mod followed;
 mod layouts;
 mod models;
+mod moments;
 mod prologue;
 mod promises;
 mod repeated;

@@ -110,7 +110,8 @@ impl Turned {
                 for (number, value) in values.into_iter().enumerate() {
                     let mut coordinates = at.clone();
                     coordinates[self.from] = down.clone().shifted(number as i64);
-                    epilogue(kernel, &Place { coordinates, lanes: Some(self.to), active: rows }, value);
+                    let place = Place { coordinates, lanes: Some(self.to), active: rows, last: true };
+                    epilogue(kernel, &place, value);
                 }
             });
         });
