@@ -121,6 +121,7 @@ impl Generator {
             match self.random.below(10) {
                 0 | 1 if depth > 0 => self.repeat(depth - 1),
                 2 => self.store(),
+                3 if self.random.below(4) == 0 => self.prefetch(),
                 _ => {
                     let value = self.operation();
                     self.values.push(value);
@@ -224,6 +225,13 @@ impl Generator {
         let (stride, active) = self.lanes();
         let index = self.own_index(stride, active);
         self.b.store(self.written[(ty == ValueType::I32) as usize], index, stride, active, value);
+    }
+
+    /// Of any place, inside of the buffer or not.
+    fn prefetch(&mut self) {
+        let buffer = self.random.pick(&[self.read, self.written].concat());
+        let index = self.index(&self.variables.clone(), 1, 1).0.shifted(self.random.between(-5000, 5000));
+        self.b.prefetch(buffer, index);
     }
 
     fn operation(&mut self) -> Value {

@@ -75,7 +75,8 @@ impl Addresses {
                     | Operation::Splat { buffer, index }
                     | Operation::Gather { buffer, index, .. },
                 )
-                | Statement::Store { buffer, index, .. } => {
+                | Statement::Store { buffer, index, .. }
+                | Statement::Prefetch { buffer, index } => {
                     self.chain(Base::Buffer(*buffer), index);
                 }
                 Statement::Let(_, Operation::Affine(index)) => {

@@ -247,6 +247,8 @@ impl<'a, 'f> Body<'a, 'f> {
                 Statement::Store { buffer, index, stride, active, value } => {
                     self.store(*buffer, index, *stride, *active, *value);
                 }
+                // Cranelift has no instruction for it.
+                Statement::Prefetch { .. } => {}
                 Statement::For(l) if l.extent == 1 => self.once(l),
                 Statement::For(l) => self.repeat(l),
             }

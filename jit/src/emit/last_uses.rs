@@ -40,6 +40,7 @@ impl LastUses {
                         self.mark(row.value, used);
                     }
                 }
+                Statement::Prefetch { .. } => {}
                 Statement::For(l) => {
                     let start = self.position;
                     for carried in &l.carried {

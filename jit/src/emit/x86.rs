@@ -160,6 +160,7 @@ impl<'a> Body<'a> {
                     self.store(*buffer, index, *stride, *active, *value);
                     self.finish(statement);
                 }
+                Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index),
                 Statement::For(l) if l.extent == 1 => self.once(l),
                 Statement::For(l) => self.repeat(l),
             }

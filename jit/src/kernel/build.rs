@@ -86,6 +86,11 @@ impl KernelBuilder {
         self.open.last_mut().expect("an open block").push(statement);
     }
 
+    /// Appends a prefetch.
+    pub fn prefetch(&mut self, buffer: BufferId, index: Index) {
+        self.open.last_mut().expect("an open block").push(Statement::Prefetch { buffer, index });
+    }
+
     /// Appends a loop. The closure gets the loop variable and the carried values and returns their next values;
     /// the results are the carried values after the last turn.
     pub fn for_each(

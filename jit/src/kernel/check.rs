@@ -70,6 +70,8 @@ pub enum Violation {
     RowExtent { extent: u32 },
     #[error("an affine value with a run-time row")]
     RowInAffine,
+    #[error("a run-time row in a prefetch")]
+    RowInPrefetch,
     #[error("an affine value of {least} to {greatest}, which is no i32")]
     AffineRange { least: i128, greatest: i128 },
     #[error("a shift by {bits} bits, expected 0 to 31")]
@@ -157,6 +159,7 @@ impl Checker<'_> {
                 Statement::Store { buffer, index, stride, active, value } => {
                     self.store(*buffer, index, *stride, *active, *value).map_err(located)?
                 }
+                Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index).map_err(located)?,
                 Statement::For(l) => {
                     let outer = self.scope.len();
                     let turns = self.enter(l, turns).map_err(located)?;
@@ -333,6 +336,16 @@ impl Checker<'_> {
             Element::I32 => ValueType::I32,
         };
         self.operand(value, expected)
+    }
+
+    fn prefetch(&self, buffer: BufferId, index: &Index) -> Result<(), Violation> {
+        if buffer.0 as usize >= self.kernel.buffers.len() {
+            return Err(Violation::Buffer { buffer: buffer.0 });
+        }
+        if index.row.is_some() {
+            return Err(Violation::RowInPrefetch);
+        }
+        self.range(index).map(|_| ())
     }
 
     /// `wanted` is `Read` or `Write`.
@@ -527,6 +540,15 @@ mod tests {
             b.store(x, index, 1, 4, one);
         });
         check(row, "kernel k: places 0 to 19 of buffer `x`, which has 16 elements, in `store x[4*row(%1 < 5)], %0`");
+        // A prefetch may ask for any place, by variables that there are.
+        check(kernel(|b, x, i, _| b.prefetch(x, Index::of(i, -40).shifted(1000))), "fine");
+        let foreign = kernel(|b, x, _, _| b.prefetch(x, Index::of(Variable(7), 1)));
+        check(foreign, "kernel k: i7 is not a variable of this place, in `prefetch x[i7]`");
+        let row = kernel(|b, x, _, _| {
+            let lane = b.push(Operation::Lane);
+            b.prefetch(x, Index { row: Some(Row { value: lane, extent: 5, stride: 4 }), ..Index::at(0) });
+        });
+        check(row, "kernel k: a run-time row in a prefetch, in `prefetch x[4*row(%1 < 5)]`");
         let mut read = kernel(|b, x, i, one| b.store(x, Index::of(i, 4), 1, 4, one));
         read.buffers[0].access = Access::Read;
         check(read, "kernel k: buffer `x` is Read only, in `store x[4*i0], %0`");

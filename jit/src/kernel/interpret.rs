@@ -143,6 +143,7 @@ impl Machine<'_> {
                         *self.word(*buffer, self.index(index) + lane as i64 * stride, true) = bits;
                     }
                 }
+                Statement::Prefetch { .. } => {}
                 Statement::For(l) => {
                     for carried in &l.carried {
                         self.values[carried.current.0 as usize] = self.value(carried.initial);

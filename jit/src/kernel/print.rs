@@ -176,6 +176,10 @@ impl<'a> Printer<'a> {
                 write!(f, ", {value}")?;
                 self.lanes(f, *stride, *active)
             }
+            Statement::Prefetch { buffer, index } => {
+                f.write_str("prefetch ")?;
+                self.place(f, *buffer, index)
+            }
             Statement::For(l) => {
                 if !l.carried.is_empty() {
                     write!(f, "{} = ", list(l.carried.iter().map(|c| c.result)))?;

@@ -6,6 +6,7 @@
 
 mod candidates;
 mod choose;
+mod deep;
 mod loops;
 mod memory;
 mod panels;
@@ -162,7 +163,7 @@ enum Work {
     Kept(Box<Work>, Turned),
     /// Buffers: sums.
     Turned(Turned),
-    /// Buffers: left, right.
+    /// Buffers: left, right, and the sums where they are deep.
     Tiles(Tiling),
     /// Buffers: left, right, partial sums.
     Partial(Tiling, Partials),
@@ -329,8 +330,9 @@ impl Contraction {
 }
 
 impl Stage {
-    /// What the stage does, in a word: `tiles`, `folded tiles`, `parts`, `sum`, `spread`, `pack`, `panels`, `row panels`, `turn`, or one
-    /// of Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
+    /// What the stage does, in a word: `tiles`, `folded tiles`, `deep tiles`, `parts`, `sum`, `spread`, `pack`, `panels`,
+    /// `row panels`, `turn`, or one of Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`,
+    /// `winograd gradient`.
     pub fn kind(&self) -> &'static str {
         self.work.kind()
     }
@@ -342,6 +344,7 @@ impl Work {
             Work::Kept(work, _) => work.kind(),
             Work::Turned(_) => "turn",
             Work::Tiles(tiling) if tiling.fold.is_some() => "folded tiles",
+            Work::Tiles(tiling) if tiling.deep.is_some() => "deep tiles",
             Work::Tiles(_) => "tiles",
             Work::Partial(..) => "parts",
             Work::Sum(_) => "sum",
@@ -362,13 +365,16 @@ impl Work {
             }
             Work::Turned(turned) => turned.emit(kernel, buffers[0], epilogue),
             Work::Tiles(tiling) => {
-                Tiler { tiling, left: buffers[0].into(), right: buffers[1].into(), epilogue }.emit(kernel);
+                let [left, right] = [buffers[0].into(), buffers[1].into()];
+                let sums = tiling.deep.as_ref().map(|_| buffers[2].into());
+                Tiler { tiling, left, right, sums, epilogue }.emit(kernel);
             }
             Work::Partial(tiling, partials) => {
                 let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
                     partials.store(kernel, buffers[2], place, value);
                 };
-                Tiler { tiling, left: buffers[0].into(), right: buffers[1].into(), epilogue: &mut store }.emit(kernel);
+                let [left, right] = [buffers[0].into(), buffers[1].into()];
+                Tiler { tiling, left, right, sums: None, epilogue: &mut store }.emit(kernel);
             }
             Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
             Work::Spread(tiling, spread) => {

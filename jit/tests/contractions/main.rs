@@ -4,6 +4,7 @@
 
 mod candidates;
 mod cases;
+mod deep;
 mod naive;
 mod turned;
 mod winograd;

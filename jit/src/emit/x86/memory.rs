@@ -169,6 +169,13 @@ impl Body<'_> {
         self.defined(id);
     }
 
+    /// The line goes to the second-level cache: what is read now keeps the first-level one.
+    pub(super) fn prefetch(&mut self, buffer: BufferId, index: &Index) {
+        let (base, first) = self.address(buffer, index);
+        let memory = self.near(base, first);
+        self.out.push(Code::Prefetcht1_m8, &[memory.into()]);
+    }
+
     pub(super) fn store(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {
         let id = self.values.id(value);
         let from = self.register(id);

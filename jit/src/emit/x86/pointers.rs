@@ -191,7 +191,8 @@ impl Survey<'_> {
                     | Operation::Splat { buffer, index }
                     | Operation::Gather { buffer, index, .. },
                 )
-                | Statement::Store { buffer, index, .. } => self.used(Base::Buffer(*buffer), index, turns),
+                | Statement::Store { buffer, index, .. }
+                | Statement::Prefetch { buffer, index } => self.used(Base::Buffer(*buffer), index, turns),
                 Statement::Let(_, Operation::Affine(index)) => self.used(Base::Zero, index, turns),
                 Statement::Let(..) => (),
                 Statement::For(l) => self.repeat(l, turns),

@@ -101,6 +101,7 @@ impl Values {
                     self.defined[value.0 as usize] = self.position;
                     self.uses_of(kernel, statement).into_iter().for_each(|id| self.mark(id));
                 }
+                Statement::Prefetch { .. } => {}
                 Statement::Store { .. } => {
                     self.uses_of(kernel, statement).into_iter().for_each(|id| self.mark(id));
                 }
@@ -197,7 +198,7 @@ impl Values {
                     used.push(self.constant(Constant::Active(*active)));
                 }
             }
-            Statement::For(_) => (),
+            Statement::Prefetch { .. } | Statement::For(_) => (),
         }
         used
     }

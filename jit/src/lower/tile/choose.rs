@@ -4,6 +4,7 @@
 
 use smallvec::SmallVec;
 
+use super::deep::Deep;
 use super::{Axis, Contraction};
 use crate::target::Target;
 
@@ -25,13 +26,13 @@ const RARE: usize = 4;
 /// How many times the cycles of the fastest tile another one may take to be looked at, where the model decides.
 pub(super) const NEARLY: f64 = 1.1;
 /// Sums that hide the latency of their multiply-adds.
-const LATENCY: usize = 8;
+pub(super) const LATENCY: usize = 8;
 /// The part of a step's time that may be lost to a small last tile.
 const LOST: f64 = 0.02;
 /// Tasks, at least, where each takes several blocks of rows.
 const TASKS_OF_BLOCKS: usize = 8;
 /// Tasks of a grid from which on more are of no use.
-const TASKS: usize = 64;
+pub(super) const TASKS: usize = 64;
 
 /// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +77,8 @@ pub(super) struct Tiling {
     pub grid: usize,
     /// The loops over reduced axes, outermost first; a step is unrolled.
     pub reduce: Vec<Level>,
+    /// How the sums are cut into blocks, if they are.
+    pub deep: Option<Deep>,
     /// Estimated cycles.
     pub cycles: f64,
 }
@@ -328,6 +331,7 @@ impl<'a> Shape<'a> {
             levels,
             grid,
             reduce: self.unrolled(),
+            deep: None,
             cycles: cycles * alone,
         }
     }

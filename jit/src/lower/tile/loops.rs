@@ -3,6 +3,7 @@
 //! its body. It decides nothing.
 
 use super::choose::{Level, Panelled, Steps, Tiling, steps};
+use super::deep::{Deep, Part, Turn};
 use super::{Axis, Epilogue, Place};
 use crate::kernel::{BufferId, Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
 
@@ -47,6 +48,11 @@ fn places(axes: &[usize], extent: &[usize]) -> Vec<Displacement> {
     })
 }
 
+/// All vectors of a tile: their rows, and where along them they start.
+fn parts<'a>(rows: &'a [Displacement], vectors: &'a [(usize, usize)]) -> impl Iterator<Item = Part<'a>> {
+    rows.iter().flat_map(|row| vectors.iter().map(move |&(along, _)| (&row[..], along)))
+}
+
 /// An operand's memory.
 #[derive(Clone, Debug)]
 pub(super) struct Side {
@@ -70,6 +76,8 @@ pub(super) struct Tiler<'a, 'e> {
     pub left: Side,
     /// The contraction's right operand.
     pub right: Side,
+    /// Where deep sums are kept.
+    pub sums: Option<Side>,
     /// Takes the sums.
     pub epilogue: &'a mut Epilogue<'e>,
 }
@@ -87,26 +95,43 @@ impl Tiler<'_, '_> {
                 position = position.step(level, steps, Some(variable));
             }
         }
-        self.nest(kernel, &tiling.levels[tiling.grid..], &position);
-    }
-
-    fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], position: &Position) {
-        let Some((&level, inner)) = levels.split_first() else {
-            return self.tile(kernel, position);
-        };
-        for steps in steps(position.extent[level.axis], level.size) {
-            if steps.count == 1 {
-                self.nest(kernel, inner, &position.step(level, steps, None));
-            } else {
-                kernel.for_each(steps.count, &[], |kernel, variable, _| {
-                    self.nest(kernel, inner, &position.step(level, steps, Some(variable)));
-                    Vec::new()
-                });
-            }
+        match &tiling.deep {
+            None => self.nest(kernel, &tiling.levels[tiling.grid..], &position, Turn::WHOLE),
+            Some(deep) => self.blocks(kernel, &tiling.levels[tiling.grid..deep.outside], deep, &position),
         }
     }
 
-    fn tile(&mut self, kernel: &mut KernelBuilder, position: &Position) {
+    /// The loops outside of the blocks of deep sums, and those.
+    fn blocks(&mut self, kernel: &mut KernelBuilder, levels: &[Level], deep: &Deep, position: &Position) {
+        if let Some((&level, inner)) = levels.split_first() {
+            return each(
+                kernel,
+                position,
+                level,
+                steps(position.extent[level.axis], level.size),
+                &mut |kernel, position| {
+                    self.blocks(kernel, inner, deep, position);
+                },
+            );
+        }
+        let inside = &self.tiling.levels[deep.outside..];
+        for (steps, turn) in deep.turns(&self.tiling.contraction.axes[deep.block.axis]) {
+            each(kernel, position, deep.block, [steps], &mut |kernel, position| {
+                self.nest(kernel, inside, position, turn)
+            });
+        }
+    }
+
+    fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], position: &Position, turn: Turn) {
+        let Some((&level, inner)) = levels.split_first() else {
+            return self.tile(kernel, position, turn);
+        };
+        each(kernel, position, level, steps(position.extent[level.axis], level.size), &mut |kernel, position| {
+            self.nest(kernel, inner, position, turn);
+        });
+    }
+
+    fn tile(&mut self, kernel: &mut KernelBuilder, position: &Position, turn: Turn) {
         let lanes = kernel.lanes();
         let contraction = &self.tiling.contraction;
         let rows = places(&self.tiling.rows, &position.extent);
@@ -115,12 +140,26 @@ impl Tiler<'_, '_> {
         let vectors: Vec<(usize, usize)> =
             (0..width).step_by(unit).map(|start| (start, unit.min(width - start))).collect();
 
-        let zero = kernel.f32(0.0);
-        let mut sums = vec![zero; rows.len() * vectors.len()];
+        let deep = self.tiling.deep.as_ref().zip(self.sums.as_ref());
+        if let Some(deep) = &self.tiling.deep {
+            deep.ask(kernel, self.tiling, &self.right, &position.at);
+        }
+        let mut sums = Vec::with_capacity(rows.len() * vectors.len());
+        match deep.filter(|_| !turn.first) {
+            None => sums.resize(rows.len() * vectors.len(), kernel.f32(0.0)),
+            Some((deep, kept)) => {
+                sums.extend(parts(&rows, &vectors).map(|place| deep.load(kernel, kept, &position.at, place)));
+            }
+        }
         if contraction.axes.iter().all(|a| a.extent > 0) {
             let tile =
                 Tile { tiling: self.tiling, left: &self.left, right: &self.right, rows: &rows, vectors: &vectors };
             sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
+        }
+        if let Some((deep, kept)) = deep.filter(|_| !turn.last) {
+            return parts(&rows, &vectors)
+                .zip(sums)
+                .for_each(|(place, sum)| deep.store(kernel, kept, &position.at, place, sum));
         }
         let mut results = vectors;
         if self.tiling.fold.is_some() {
@@ -147,6 +186,26 @@ impl Tiler<'_, '_> {
                 };
                 (self.epilogue)(kernel, &place, sums[row * results.len() + column]);
             }
+        }
+    }
+}
+
+/// Runs the body at each of some steps.
+fn each(
+    kernel: &mut KernelBuilder,
+    position: &Position,
+    level: Level,
+    steps: impl IntoIterator<Item = Steps>,
+    body: &mut dyn FnMut(&mut KernelBuilder, &Position),
+) {
+    for steps in steps {
+        if steps.count == 1 {
+            body(kernel, &position.step(level, steps, None));
+        } else {
+            kernel.for_each(steps.count, &[], |kernel, variable, _| {
+                body(kernel, &position.step(level, steps, Some(variable)));
+                Vec::new()
+            });
         }
     }
 }

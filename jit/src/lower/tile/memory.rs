@@ -6,11 +6,11 @@ use std::cell::RefCell;
 use rustc_hash::FxHashMap;
 
 use super::Axis;
-use super::choose::Tiling;
+use super::choose::{Level, Tiling};
 use crate::target::Target;
 
 /// Elements of a cache line.
-const LINE: i64 = 16;
+pub(super) const LINE: i64 = 16;
 /// Elements of a page, a whole number of lines.
 const PAGE: i64 = 1024;
 /// Ways of a cache that one operand may fill.
@@ -19,16 +19,19 @@ const WAYS: u32 = 6;
 const PAGES: usize = 64;
 /// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers fetch it while
 /// products are computed.
-const RUN: f64 = 2.0;
+pub(super) const RUN: f64 = 2.0;
 /// Cycles that a line takes of the products' time where several runs alternate.
 const ALTERNATING: f64 = 0.3;
 /// The part of the products' time that such lines may take without a wait, and the part of theirs that they cost even so.
 const HIDDEN: f64 = 0.92;
-const HINDERING: f64 = 0.04;
+pub(super) const HINDERING: f64 = 0.04;
 /// Cycles that a line among others takes.
 const SCATTERED: f64 = 1.2;
 /// Cycles more that a line of a dense run from beyond the second-level cache takes.
-const FAR_RUN: f64 = 2.5;
+pub(super) const FAR_RUN: f64 = 2.5;
+/// Cycles more that a line takes which leaves the second-level cache between two tiles: prefetchers see it come, but the last-level
+/// cache has others to serve.
+const FAR_AGAIN: f64 = 1.25;
 /// Cycles more that a line among others from there takes.
 const FAR_SCATTERED: f64 = 6.0;
 /// Cycles that a page takes, where there are more than [`PAGES`].
@@ -92,7 +95,10 @@ impl<'a> Waiting<'a> {
         let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
         let turns = tiles(tiling) * depth as f64;
         let step = tiling.cycles / turns.max(1.0);
-        let right = self.right(tiling);
+        let mut right = self.right(tiling);
+        if !tiling.by_rows && self.is_passing(tiling, depth) {
+            right.waiting += FAR_AGAIN * stretch(tiling) as f64 / LINE as f64;
+        }
         if turns * right.within(step) >= most {
             return turns * right.within(step);
         }
@@ -120,17 +126,19 @@ impl<'a> Waiting<'a> {
         })
     }
 
+    /// Whether a stretch of the right operand leaves the second-level cache before its next tile comes: where it, what is left of
+    /// the one before it and the rows that they meet take more than three quarters of it.
+    fn is_passing(&self, tiling: &Tiling, depth: usize) -> bool {
+        let contraction = &tiling.contraction;
+        let rows = contraction.left_elements(&block(tiling));
+        4 * (2 * stretch(tiling) * depth + rows) > self.target.l2_bytes / 4 * 3
+    }
+
     /// What one product of each sum of a tile needs of the left operand.
     fn left(&self, tiling: &Tiling) -> Fetched {
         let contraction = &tiling.contraction;
-        let at = tiling.levels.iter().position(|l| Some(l.axis) == tiling.vector).map_or(0, |at| at + 1);
-        let (outside, inside) = tiling.levels.split_at(at);
-        let mut block: Vec<usize> = contraction.axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
-        for level in inside {
-            let around = outside.iter().rev().find(|l| l.axis == level.axis);
-            block[level.axis] = around.map_or(contraction.axes[level.axis].extent, |l| l.size);
-        }
-        let elements = contraction.left_elements(&block);
+        let inside = inside(tiling);
+        let elements = contraction.left_elements(&block(tiling));
         let reduce = reduced(tiling, |axis| axis.left);
         let rows: Vec<(usize, i64)> = inside.iter().map(|l| (l.size, contraction.axes[l.axis].left)).collect();
         let reading = Reading { reduce: reduce.clone(), kept: rows.clone(), block: Some(elements) };
@@ -144,6 +152,31 @@ impl<'a> Waiting<'a> {
             again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(turns)
         })
     }
+}
+
+/// The levels inside of the loop along the vector axis.
+fn inside(tiling: &Tiling) -> &[Level] {
+    let at = tiling.levels.iter().position(|l| Some(l.axis) == tiling.vector).map_or(0, |at| at + 1);
+    &tiling.levels[at..]
+}
+
+/// The places along each axis that the tiles of a stretch meet.
+fn block(tiling: &Tiling) -> Vec<usize> {
+    let axes = &tiling.contraction.axes;
+    let inside = inside(tiling);
+    let outside = &tiling.levels[..tiling.levels.len() - inside.len()];
+    let mut block: Vec<usize> = axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
+    for level in inside {
+        let around = outside.iter().rev().find(|l| l.axis == level.axis);
+        block[level.axis] = around.map_or(axes[level.axis].extent, |l| l.size);
+    }
+    block
+}
+
+/// The places of a stretch.
+fn stretch(tiling: &Tiling) -> usize {
+    let level = tiling.levels.iter().find(|l| Some(l.axis) == tiling.vector);
+    level.map_or(1, |level| level.size.min(tiling.contraction.axes[level.axis].extent))
 }
 
 /// What one product of each sum of a tile needs of the left operand's panel, one dense run that the tiles of all other rows read

@@ -2,14 +2,17 @@
 //! memory, whatever the strides of the operand. Panels of the right operand are as wide as a tile, those of the left one as
 //! high.
 
-use super::choose::{Panelled, Tiling, steps};
-use super::{Axis, Contraction};
+use super::choose::{Level, Panelled, Tiling, steps};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 use crate::lower::pack::transposed;
 use crate::target::Target;
 
-/// Places of the innermost reduced axis that are copied together: as many lines of the operand.
+/// Places of the innermost reduced axis that are copied together: as many lines of the operand, if it does not run along the axis.
 const BLOCK: usize = 16;
+/// The same where it does, at most, so that a row is read in a run.
+const RUN: usize = 256;
+/// Tasks that all of them make then, at least, if there are enough.
+const TASKS: usize = 8;
 
 /// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,46 +46,64 @@ impl Panels {
     /// places overlap, so that a copy would be larger than the operand.
     pub fn right(tiling: &Tiling) -> Option<(Panels, Tiling)> {
         let vector = tiling.vector.filter(|_| tiling.fold.is_none())?;
+        let stretch = tiling.levels.iter().rfind(|l| l.axis == vector)?.size;
+        Panels::cut(tiling, 1, Level { axis: vector, size: stretch })
+    }
+
+    /// The same of the left operand, in panels as high as the tiles, whose rows lie along the innermost row axis.
+    pub fn rows(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+        let row = *tiling.rows.last()?;
+        let stretch = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
+        Panels::cut(tiling, 0, Level { axis: row, size: stretch })
+    }
+
+    fn cut(tiling: &Tiling, side: usize, along: Level) -> Option<(Panels, Tiling)> {
         let contraction = &tiling.contraction;
-        let varies = |a: usize| a != vector && contraction.axes[a].right != 0;
+        let stride = |a: usize| [contraction.axes[a].left, contraction.axes[a].right][side];
+        let varies = |a: usize| a != along.axis && stride(a) != 0;
         let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a));
         let reduced = tiling.reduce.iter().map(|l| l.axis);
         let mut order: Vec<usize> = outer.collect();
         order.dedup();
         let outer = order.len();
         order.extend(reduced.clone().filter(|&a| varies(a)));
-        if contraction.axes[vector].right == 0
-            || overlaps(contraction)
+        if stride(along.axis) == 0
+            || overlaps((0..contraction.axes.len()).map(|a| (contraction.axes[a].extent, stride(a))))
             || reduced.clone().any(|a| contraction.axes[a].extent > 1 && !varies(a))
             || reduced.clone().any(|a| contraction.axes[a].extent == 0)
         {
             return None;
         }
-        let stretch = tiling.levels.iter().find(|l| l.axis == vector)?.size;
-        let width = contraction.axes[vector];
+        let stretch = along.size;
+        let width = contraction.axes[along.axis].extent;
         let depth: usize = reduced.map(|a| contraction.axes[a].extent).product();
         let mut packed = tiling.clone();
+        let mut place = |axis: usize, to: i64| {
+            let axis = &mut packed.contraction.axes[axis];
+            *[&mut axis.left, &mut axis.right][side] = to;
+        };
         let mut axes = Vec::new();
-        let mut to = (width.extent.div_ceil(stretch) * stretch * depth) as i64;
+        let mut to = (width.div_ceil(stretch) * stretch * depth) as i64;
         for &axis in order[..outer].iter().rev() {
-            axes.push(Copied { extent: contraction.axes[axis].extent, from: contraction.axes[axis].right, to });
-            packed.contraction.axes[axis].right = to;
+            axes.push(Copied { extent: contraction.axes[axis].extent, from: stride(axis), to });
+            place(axis, to);
             to *= contraction.axes[axis].extent as i64;
         }
         axes.reverse();
         let mut to = stretch as i64;
         let mut inner = Vec::new();
         for &axis in order[outer..].iter().rev() {
-            inner.push(Copied { extent: contraction.axes[axis].extent, from: contraction.axes[axis].right, to });
-            packed.contraction.axes[axis].right = to;
+            inner.push(Copied { extent: contraction.axes[axis].extent, from: stride(axis), to });
+            place(axis, to);
             to *= contraction.axes[axis].extent as i64;
         }
         axes.extend(inner.into_iter().rev());
-        packed.contraction.axes[vector].right = 1;
-        packed.contraction.right = 0;
-        packed.panels[1] = Some(Panelled { axis: vector, distance: depth as i64 });
-        let width = (width.extent, width.right);
-        Some((Panels { axes, outer, width, stretch, depth, start: contraction.right, rows: false }, packed))
+        place(along.axis, 1);
+        *[&mut packed.contraction.left, &mut packed.contraction.right][side] = 0;
+        packed.panels[side] = Some(Panelled { axis: along.axis, distance: depth as i64 });
+        let width = (width, stride(along.axis));
+        let start = [contraction.left, contraction.right][side];
+        Some((Panels { axes, outer, width, stretch, depth, start, rows: side == 0 }, packed))
     }
 
     /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as pixels,
@@ -165,6 +186,7 @@ impl Panels {
             1 if self.stretch.is_multiple_of(target.lanes) => 0.5,
             1 if far => 3.5,
             1 => 1.0,
+            _ if self.transposed() && far => 1.5,
             _ if self.transposed() => 1.0,
             _ => 2.0,
         };
@@ -177,7 +199,9 @@ impl Panels {
         let mut at = At { from: Index::at(self.start), to: Index::default() };
         let mut loops: Vec<(Copied, usize)> = self.axes.iter().map(|&axis| (axis, 1)).collect();
         if let Some(last) = loops.last_mut().filter(|_| self.axes.len() > self.outer) {
-            last.1 = BLOCK;
+            let run = (last.0.extent / TASKS).clamp(BLOCK, RUN) / BLOCK * BLOCK;
+            let even = (BLOCK..=run).rev().step_by(BLOCK).find(|&step| last.0.extent.is_multiple_of(step));
+            last.1 = even.filter(|_| self.transposed()).unwrap_or(BLOCK);
         }
         let grid = loops.iter().take_while(|(axis, step)| axis.extent.is_multiple_of(*step)).count();
         let mut block = 1;
@@ -268,16 +292,16 @@ fn along(
     }
 }
 
-/// Whether different places of the axes are one place of the right operand.
-fn overlaps(contraction: &Contraction) -> bool {
-    let mut axes: Vec<&Axis> = contraction.axes.iter().filter(|a| a.right != 0 && a.extent > 1).collect();
-    axes.sort_by_key(|a| a.right.abs());
+/// Whether different places of axes of some extents and distances are one place of the operand.
+fn overlaps(axes: impl Iterator<Item = (usize, i64)>) -> bool {
+    let mut axes: Vec<(usize, i64)> = axes.filter(|&(extent, stride)| stride != 0 && extent > 1).collect();
+    axes.sort_by_key(|(_, stride)| stride.abs());
     let mut span = 1;
-    for axis in axes {
-        if axis.right.abs() < span {
+    for (extent, stride) in axes {
+        if stride.abs() < span {
             return true;
         }
-        span = axis.right.abs() * axis.extent as i64;
+        span = stride.abs() * extent as i64;
     }
     false
 }

@@ -106,7 +106,7 @@ impl Spread {
             place.coordinates[self.coordinate] = item.clone();
             self.sums.add(kernel, sums, &place, value);
         };
-        Tiler { tiling, left, right, epilogue: &mut add }.emit(kernel);
+        Tiler { tiling, left, right, sums: None, epilogue: &mut add }.emit(kernel);
         if self.finish {
             self.sums.finish(kernel, sums, &item, epilogue);
         }

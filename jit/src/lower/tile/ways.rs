@@ -4,6 +4,7 @@
 use kiln_graph::shape::Shape;
 
 use super::choose::{self, Tiling};
+use super::deep::Deep;
 use super::memory::Waiting;
 use super::panels::Panels;
 use super::split::{self, Partials};
@@ -32,11 +33,13 @@ pub(super) struct Search {
     pub most: usize,
     /// Whether sums are also split into other numbers of parts.
     pub splits: bool,
+    /// Whether sums may be kept in scratch memory in between.
+    pub deep: bool,
 }
 
 impl Search {
     /// The fastest alone.
-    pub const FASTEST: Search = Search { nearly: choose::NEARLY, within: 1.0, most: 1, splits: false };
+    pub const FASTEST: Search = Search { nearly: choose::NEARLY, within: 1.0, most: 1, splits: false, deep: true };
 }
 
 /// Every way, at least one: the fastest first.
@@ -132,15 +135,18 @@ impl Part {
                 true => Panels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
             };
             let Some((tiling, left)) = rows else { return limit };
+            let deep = Deep::of(&tiling, target).filter(|_| search.deep && !tiling.by_rows);
             let packed = Panels::right(&tiling);
             let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)]));
-            for (mut tiling, panels) in [(tiling, [left, None])].into_iter().chain(packed) {
+            let deep = deep.map(|(tiling, panels)| (tiling, panels.map(Some)));
+            for (mut tiling, panels) in [(tiling, [left, None])].into_iter().chain(packed).chain(deep) {
                 let copy = |(panels, copying): (&Option<Panels>, f64)| {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
                 let most = limit - copies - tiling.cycles;
-                tiling.cycles += waiting.cycles(&tiling, most);
+                // What deep sums wait for is counted already.
+                tiling.cycles += if tiling.deep.is_some() { 0.0 } else { waiting.cycles(&tiling, most) };
                 let cycles = tiling.cycles + copies;
                 if parts.is_empty() || cycles < limit {
                     limit = limit.min(search.within * cycles);
@@ -175,7 +181,7 @@ impl Part {
             part.cycles += spread.cycles(&part.tiling, waiting.target.lanes) - part.tiling.cycles;
             Part { spread: Some(spread.clone()), ..part }
         };
-        Part::fastest(&item, copying, search, waiting).into_iter().map(spread).collect()
+        Part::fastest(&item, copying, Search { deep: false, ..search }, waiting).into_iter().map(spread).collect()
     }
 }
 
@@ -229,7 +235,8 @@ impl Way {
                     let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split::count(&split));
                     let part = |(contraction, first): (Contraction, usize)| {
-                        let mut parts = fastest(&contraction);
+                        let whole = Search { deep: false, ..search };
+                        let mut parts = Part::fastest(&contraction, copying, whole, waiting);
                         let stretches = Spread::stretches(&contraction, partials.from(first));
                         parts.extend(stretches.into_iter().flat_map(|s| Part::spread(s, copying, search, waiting)));
                         let parts = Part::sorted(parts, search).into_iter();
@@ -312,6 +319,13 @@ impl Recipe {
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
                 let results = spread.finishes();
                 self.stages.push(Stage { buffers, results, flops, work: Work::Spread(tiling, spread) });
+                continue;
+            }
+            if let Some(deep) = &tiling.deep {
+                let sums = self.scratch(deep.elements());
+                let [left, right] = operands;
+                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
+                self.stages.push(Stage { buffers, results: true, flops, work: Work::Tiles(tiling) });
                 continue;
             }
             let work = match &partials {
