@@ -24,7 +24,7 @@ pub(super) const RUN: f64 = 2.0;
 const ALTERNATING: f64 = 0.3;
 /// The part of the products' time that such lines may take without a wait, and the part of theirs that they cost even so.
 const HIDDEN: f64 = 0.92;
-pub(super) const HINDERING: f64 = 0.04;
+pub(super) const HINDERING: f64 = 0.08;
 /// Cycles that a line among others takes.
 const SCATTERED: f64 = 1.2;
 /// Cycles more that a line of a dense run from beyond the second-level cache takes.
