@@ -62,7 +62,7 @@ impl Deep {
         let [all, stretch] = tiling.tile();
         let depth = axes[reduce.axis].extent;
         let most = (target.l1_bytes / 2 / 4 / stretch).max(reduce.size);
-        let size = depth.div_ceil(depth.div_ceil(most)).next_multiple_of(reduce.size);
+        let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
         // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
         if all != height || size >= depth || height * stretch.div_ceil(target.lanes) <= LATENCY {
             return None;

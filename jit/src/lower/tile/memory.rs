@@ -127,11 +127,13 @@ impl<'a> Waiting<'a> {
     }
 
     /// Whether a stretch of the right operand leaves the second-level cache before its next tile comes: where it, what is left of
-    /// the one before it and the rows that they meet take more than three quarters of it.
+    /// the one before it and the rows that they meet take more than three quarters of it. One that is longer is counted where it
+    /// is read.
     fn is_passing(&self, tiling: &Tiling, depth: usize) -> bool {
         let contraction = &tiling.contraction;
         let rows = contraction.left_elements(&block(tiling));
-        4 * (2 * stretch(tiling) * depth + rows) > self.target.l2_bytes / 4 * 3
+        let (stretch, most) = (stretch(tiling) * depth, self.target.l2_bytes / 4 * 3);
+        4 * stretch <= most && 4 * (2 * stretch + rows) > most
     }
 
     /// What one product of each sum of a tile needs of the left operand.
