@@ -336,6 +336,39 @@ impl Stage {
     pub fn kind(&self) -> &'static str {
         self.work.kind()
     }
+
+    /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other, outermost first,
+    /// the places along each, and how far apart they are in the copy.
+    pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
+        match &self.work {
+            Work::Panels(panels) => panels.runs(),
+            _ => None,
+        }
+    }
+
+    /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`], of the given
+    /// lengths, and behind them that of the results, if it computes any, which are stored as they are.
+    pub fn plain(&self, name: &str, lengths: &[usize], result: &Layout, lanes: usize) -> Kernel {
+        let mut kernel = KernelBuilder::new(name, lanes);
+        let declare = |(&(source, access), &elements): (&(Source, Access), &usize)| {
+            kernel.buffer(format!("{source:?}"), Element::F32, elements, access)
+        };
+        let buffers: Vec<BufferId> = self.buffers.iter().zip(lengths).map(declare).collect();
+        let to = self.results.then(|| kernel.buffer("result", Element::F32, result.elements, Access::Write));
+        self.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
+            let start = Index::at(result.offset as i64);
+            let index = place.coordinates.iter().zip(result.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
+            let stride = place.lanes.map_or(1, |axis| result.strides[axis]);
+            kernel.store(to.expect("a stage with results"), index, stride, place.active, sum);
+        });
+        kernel.finish()
+    }
+
+    /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.
+    /// `buffers` are the kernel's, for [`Stage::buffers`].
+    pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+        self.work.emit(kernel, buffers, epilogue);
+    }
 }
 
 impl Work {
@@ -386,40 +419,5 @@ impl Work {
             Work::Winograd(way, step) => way.emit(*step, kernel, buffers, epilogue),
             Work::WinogradGradient(way, step) => way.emit(*step, kernel, buffers, epilogue),
         }
-    }
-}
-
-impl Stage {
-    /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other, outermost first,
-    /// the places along each, and how far apart they are in the copy.
-    pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
-        match &self.work {
-            Work::Panels(panels) => panels.runs(),
-            _ => None,
-        }
-    }
-
-    /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`], of the given
-    /// lengths, and behind them that of the results, if it computes any, which are stored as they are.
-    pub fn plain(&self, name: &str, lengths: &[usize], result: &Layout, lanes: usize) -> Kernel {
-        let mut kernel = KernelBuilder::new(name, lanes);
-        let declare = |(&(source, access), &elements): (&(Source, Access), &usize)| {
-            kernel.buffer(format!("{source:?}"), Element::F32, elements, access)
-        };
-        let buffers: Vec<BufferId> = self.buffers.iter().zip(lengths).map(declare).collect();
-        let to = self.results.then(|| kernel.buffer("result", Element::F32, result.elements, Access::Write));
-        self.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
-            let start = Index::at(result.offset as i64);
-            let index = place.coordinates.iter().zip(result.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
-            let stride = place.lanes.map_or(1, |axis| result.strides[axis]);
-            kernel.store(to.expect("a stage with results"), index, stride, place.active, sum);
-        });
-        kernel.finish()
-    }
-
-    /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.
-    /// `buffers` are the kernel's, for [`Stage::buffers`].
-    pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
-        self.work.emit(kernel, buffers, epilogue);
     }
 }

@@ -90,9 +90,9 @@ impl Session {
             Ok((Arc::new(program), arena))
         };
         if pool.threads() == 1 || state_bytes(&plan) < WORTH_A_THREAD {
-            make_states(&plan.inputs, pages(&plan), states)?;
+            let used = make_states(&plan.inputs, pages(&plan), states)?;
             let (program, arena) = emitted(plan)?;
-            return Ok(Session::in_arena(program, arena, states, pool)?);
+            return Ok(Session::in_arena(program, arena, (states, used), pool)?);
         }
         let (inputs, pages) = (plan.inputs.clone(), pages(&plan));
         let (made, emitted) = thread::scope(|scope| {
@@ -100,26 +100,26 @@ impl Session {
             let emitted = emitted(plan);
             (making.join().unwrap_or_else(|payload| resume_unwind(payload)), emitted)
         });
-        made?;
+        let used = made?;
         let (program, arena) = emitted?;
-        Ok(Session::in_arena(program, arena, states, pool)?)
+        Ok(Session::in_arena(program, arena, (states, used), pool)?)
     }
 
     /// Gives a program memory. States that are not there yet come into being, with what was given to them or full of zeros.
     pub fn new(program: Arc<Program>, states: &mut States, pool: Arc<Pool>) -> Result<Session, RunError> {
-        make_states(&program.plan().inputs, pages(program.plan()), states)?;
+        let used = make_states(&program.plan().inputs, pages(program.plan()), states)?;
         let arena = arena(program.plan());
-        Session::in_arena(program, arena, states, pool)
+        Session::in_arena(program, arena, (states, used), pool)
     }
 
+    /// `used` are the positions of the plan's states.
     fn in_arena(
         program: Arc<Program>,
         arena: Buffer,
-        states: &mut States,
+        (states, used): (&mut States, Vec<usize>),
         pool: Arc<Pool>,
     ) -> Result<Session, RunError> {
         let plan = program.plan();
-        let used = make_states(&plan.inputs, pages(plan), states)?;
         // For each state input, where it stands in `used`.
         let mut numbers = vec![None; plan.inputs.len()];
         let of_states = numbers.iter_mut().zip(&plan.inputs).filter(|(_, input)| input.role == Role::State);

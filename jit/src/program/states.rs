@@ -387,6 +387,7 @@ mod tests {
         assert_eq!(states.write("v", value.view()), Err(StateError::Unknown { name: "v".into() }));
         assert_eq!(states.read("v"), None);
     }
+
     #[test]
     fn states_take_what_was_given_to_them_when_they_come_into_being() {
         for (pages, elements) in [(Pages::Any, 6), (Pages::Huge, 6), (Pages::Any, WORTH_RECYCLING)] {

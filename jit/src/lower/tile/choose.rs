@@ -32,7 +32,7 @@ const LOST: f64 = 0.02;
 /// Tasks, at least, where each takes several blocks of rows.
 const TASKS_OF_BLOCKS: usize = 8;
 /// Tasks of a grid from which on more are of no use.
-pub(super) const TASKS: usize = 64;
+const TASKS: usize = 64;
 
 /// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -392,17 +392,7 @@ impl<'a> Shape<'a> {
         let most = levels.len();
         levels.extend(inside.into_iter().rev());
 
-        let mut extents: Vec<usize> = self.contraction.axes.iter().map(|a| a.extent).collect();
-        let (mut grid, mut tasks) = (0, 1);
-        for level in &levels[..most] {
-            let extent = &mut extents[level.axis];
-            if !extent.is_multiple_of(level.size) || tasks >= TASKS {
-                break;
-            }
-            tasks *= *extent / level.size;
-            *extent = level.size;
-            grid += 1;
-        }
+        let (grid, tasks) = grid(&self.contraction.axes, &levels[..most]);
         (levels, grid, tasks)
     }
 
@@ -454,6 +444,22 @@ impl<'a> Shape<'a> {
         levels.reverse();
         levels
     }
+}
+
+/// How many of some levels can be the grid, since they leave nothing over, and how many tasks that makes.
+pub(super) fn grid(axes: &[Axis], levels: &[Level]) -> (usize, usize) {
+    let mut extents: Vec<usize> = axes.iter().map(|a| a.extent).collect();
+    let (mut grid, mut tasks) = (0, 1);
+    for level in levels {
+        let extent = &mut extents[level.axis];
+        if !extent.is_multiple_of(level.size) || tasks >= TASKS {
+            break;
+        }
+        tasks *= *extent / level.size;
+        *extent = level.size;
+        grid += 1;
+    }
+    (grid, tasks)
 }
 
 impl Tiling {

@@ -1,9 +1,10 @@
 //! Deep sums, in the order of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication", 2008): a task takes the
 //! sums of a block of results in several blocks of the reduced axis and keeps them in scratch memory in between, so that a block of
 //! the left operand and the sums stay in the second-level cache, and a stretch of the right operand in the first-level one. Both
-//! operands are copied to panels. Each sum goes on where it stopped, so that its order is that of one run.
+//! operands are copied to panels. Each sum goes on where it stopped, so that its order is that of one run. It knows tilings
+//! and what memory costs; it knows no operation and no epilogue.
 
-use super::choose::{ALONE, LATENCY, Level, SHARED, Steps, TASKS, Tiling};
+use super::choose::{self, ALONE, LATENCY, Level, SHARED, Steps, Tiling};
 use super::loops::Side;
 use super::memory::{FAR_RUN, HINDERING, LINE, RUN};
 use super::panels::Panels;
@@ -81,16 +82,7 @@ impl Deep {
         let vector = Level { axis: vector, size: stretch };
         levels.extend([vector, Level { axis: row, size: height }]);
 
-        let count = |level: &Level| contraction.axes[level.axis].extent / level.size;
-        let whole = |level: &&Level| contraction.axes[level.axis].extent.is_multiple_of(level.size);
-        let (mut grid, mut tasks) = (0, 1);
-        for level in levels[..outside].iter().take_while(whole) {
-            if tasks >= TASKS {
-                break;
-            }
-            tasks *= count(level);
-            grid += 1;
-        }
+        let (grid, tasks) = choose::grid(&contraction.axes, &levels[..outside]);
         let tiles = rows.div_ceil(height);
         let asked = (size * stretch / LINE as usize).div_ceil(tiles);
         let deep = Deep {
@@ -98,9 +90,10 @@ impl Deep {
             ..Deep::new(&contraction, reduce.axis, size, outside, vector)
         };
         let rows = tiling.rows[..others.len()].iter().copied().chain(around).chain([row]).collect();
-        let alone = if tasks < SHARED { ALONE } else { 1.0 };
+        let alone = tasks < SHARED && choose::grid(axes, &tiling.levels[..tiling.grid]).1 >= SHARED;
         let waits = deep.cycles(&contraction, [tiles, columns / stretch], [height, stretch], target);
-        let cycles = (tiling.cycles + waits) * alone;
+        // The tiling's own cycles are dearer already if it is alone, too.
+        let cycles = (tiling.cycles + waits) * if alone { ALONE } else { 1.0 };
         let deep = Tiling { contraction, rows, levels, grid, deep: Some(deep), cycles, ..tiling.clone() };
         let (left, deep) = Panels::rows(&deep)?;
         let (right, deep) = Panels::right(&deep)?;

@@ -210,6 +210,26 @@ fn each(
     }
 }
 
+/// Runs the body at the start of each step of `size` places over `extent` places, with the places of the step.
+pub(super) fn along(
+    kernel: &mut KernelBuilder,
+    extent: usize,
+    size: usize,
+    body: &mut dyn FnMut(&mut KernelBuilder, Index, usize),
+) {
+    for steps in steps(extent, size) {
+        let start = Index::at(steps.start as i64);
+        if steps.count == 1 {
+            body(kernel, start, steps.size);
+        } else {
+            kernel.for_each(steps.count, &[], |kernel, variable, _| {
+                body(kernel, start.plus(variable, steps.size as i64), steps.size);
+                Vec::new()
+            });
+        }
+    }
+}
+
 /// The fold of each sum, those of a row as the lanes of one vector.
 fn folded(kernel: &mut KernelBuilder, sums: &[Value], columns: usize) -> Vec<Value> {
     let lane = kernel.push(Operation::Lane);

@@ -22,8 +22,9 @@ const PAGES: usize = 64;
 pub(super) const RUN: f64 = 2.0;
 /// Cycles that a line takes of the products' time where several runs alternate.
 const ALTERNATING: f64 = 0.3;
-/// The part of the products' time that such lines may take without a wait, and the part of theirs that they cost even so.
+/// The part of the products' time that lines of dense runs may take without a wait.
 const HIDDEN: f64 = 0.92;
+/// The part of their own time that they cost even so.
 pub(super) const HINDERING: f64 = 0.08;
 /// Cycles that a line among others takes.
 const SCATTERED: f64 = 1.2;
@@ -114,8 +115,7 @@ impl<'a> Waiting<'a> {
     fn right(&self, tiling: &Tiling) -> Fetched {
         let axes = &tiling.contraction.axes;
         let reduce = reduced(tiling, |axis| axis.right);
-        let stretch = tiling.levels.iter().find(|l| Some(l.axis) == tiling.vector);
-        let stretch = stretch.map(|level| (level.size.min(axes[level.axis].extent), axes[level.axis].right));
+        let stretch = tiling.vector.map(|vector| (stretch(tiling), axes[vector].right));
         let reading = Reading { reduce: reduce.clone(), kept: stretch.into_iter().collect(), block: None };
         self.once(reading, || {
             let (turns, mut axes) = looked_at(&reduce, PLACES);

@@ -2,7 +2,8 @@
 //! memory, whatever the strides of the operand. Panels of the right operand are as wide as a tile, those of the left one as
 //! high.
 
-use super::choose::{Level, Panelled, Tiling, steps};
+use super::choose::{Level, Panelled, Tiling};
+use super::loops::along;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 use crate::lower::pack::transposed;
 use crate::target::Target;
@@ -10,9 +11,9 @@ use crate::target::Target;
 /// Places of the innermost reduced axis that are copied together: as many lines of the operand, if it does not run along the axis.
 const BLOCK: usize = 16;
 /// The same where it does, at most, so that a row is read in a run.
-const RUN: usize = 256;
+const ROW: usize = 256;
 /// Tasks that all of them make then, at least, if there are enough.
-const TASKS: usize = 8;
+const ROW_TASKS: usize = 8;
 
 /// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +58,7 @@ impl Panels {
         Panels::cut(tiling, 0, Level { axis: row, size: stretch })
     }
 
+    /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis.
     fn cut(tiling: &Tiling, side: usize, along: Level) -> Option<(Panels, Tiling)> {
         let contraction = &tiling.contraction;
         let stride = |a: usize| [contraction.axes[a].left, contraction.axes[a].right][side];
@@ -199,7 +201,7 @@ impl Panels {
         let mut at = At { from: Index::at(self.start), to: Index::default() };
         let mut loops: Vec<(Copied, usize)> = self.axes.iter().map(|&axis| (axis, 1)).collect();
         if let Some(last) = loops.last_mut().filter(|_| self.axes.len() > self.outer) {
-            let run = (last.0.extent / TASKS).clamp(BLOCK, RUN) / BLOCK * BLOCK;
+            let run = (last.0.extent / ROW_TASKS).clamp(BLOCK, ROW) / BLOCK * BLOCK;
             let even = (BLOCK..=run).rev().step_by(BLOCK).find(|&step| last.0.extent.is_multiple_of(step));
             last.1 = even.filter(|_| self.transposed()).unwrap_or(BLOCK);
         }
@@ -269,26 +271,6 @@ struct At {
 impl At {
     fn moved(&self, by: Index, from: i64, to: i64) -> At {
         At { from: self.from.clone().plus_index(&by, from), to: self.to.clone().plus_index(&by, to) }
-    }
-}
-
-/// Runs the body at the start of each step over `extent` places, with the step's size.
-fn along(
-    kernel: &mut KernelBuilder,
-    extent: usize,
-    size: usize,
-    body: &mut dyn FnMut(&mut KernelBuilder, Index, usize),
-) {
-    for steps in steps(extent, size) {
-        let start = Index::at(steps.start as i64);
-        if steps.count == 1 {
-            body(kernel, start, steps.size);
-        } else {
-            kernel.for_each(steps.count, &[], |kernel, variable, _| {
-                body(kernel, start.plus(variable, steps.size as i64), steps.size);
-                Vec::new()
-            });
-        }
     }
 }
 

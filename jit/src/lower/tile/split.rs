@@ -3,6 +3,7 @@
 
 use kiln_graph::shape::Shape;
 
+use super::loops::along;
 use super::{Axis, Contraction, Coordinate, Epilogue, Place, Wanted};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::plan::Layout;
@@ -179,10 +180,9 @@ impl Partials {
             return;
         }
         let lanes = kernel.lanes();
-        let (full, rest) = (self.shape.dim(fast) / lanes, self.shape.dim(fast) % lanes);
-        let mut vector = |kernel: &mut KernelBuilder, along: Index, active: usize| {
+        let mut vector = |kernel: &mut KernelBuilder, first: Index, active: usize| {
             let mut at = at.to_vec();
-            at[fast] = along;
+            at[fast] = first;
             let start = Index::at(self.layout.offset as i64);
             let index = at.iter().zip(self.layout.strides).fold(start, |i, (at, stride)| i.plus_index(at, stride));
             let mut sum: Option<Value> = None;
@@ -194,16 +194,6 @@ impl Partials {
             let place = Place { coordinates: at, lanes: Some(fast), active, last: true };
             epilogue(kernel, &place, sum.expect("at least one part"));
         };
-        if full == 1 {
-            vector(kernel, Index::default(), lanes);
-        } else if full > 1 {
-            kernel.for_each(full, &[], |kernel, variable, _| {
-                vector(kernel, Index::of(variable, lanes as i64), lanes);
-                Vec::new()
-            });
-        }
-        if rest > 0 {
-            vector(kernel, Index::at((full * lanes) as i64), rest);
-        }
+        along(kernel, self.shape.dim(fast), lanes, &mut vector);
     }
 }

@@ -3,6 +3,7 @@
 
 use kiln_graph::shape::Shape;
 
+use super::loops::along;
 use super::{Epilogue, Place};
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
 use crate::lower::pack::{squares, transposed};
@@ -83,15 +84,15 @@ impl Turned {
         epilogue: &mut Epilogue<'_>,
     ) {
         let Some((&axis, inner)) = loops.split_first() else { return self.plane(kernel, buffer, (at, kept), epilogue) };
-        each(kernel, self.shape.dim(axis), 1, &mut |kernel, along, _| {
+        along(kernel, self.shape.dim(axis), 1, &mut |kernel, place, _| {
             let mut at = at.to_vec();
-            at[axis] = along;
+            at[axis] = place;
             self.nest(kernel, buffer, inner, (&at, kept), epilogue);
         });
     }
 
-    /// All squares along both axes, of so many places along that of the sums. Those along the axis on which results are handed on come one after the other, so that lines are
-    /// written whole.
+    /// All squares along both axes, of so many places along that of the sums. Those along the axis on which results are handed on
+    /// come one after the other, so that lines are written whole.
     fn plane(
         &self,
         kernel: &mut KernelBuilder,
@@ -100,9 +101,9 @@ impl Turned {
         epilogue: &mut Epilogue<'_>,
     ) {
         let lanes = kernel.lanes();
-        each(kernel, kept, lanes, &mut |kernel, along, columns| {
-            let down = at[self.from].clone().plus_index(&along, 1);
-            each(kernel, self.shape.dim(self.to), lanes, &mut |kernel, across, rows| {
+        along(kernel, kept, lanes, &mut |kernel, first, columns| {
+            let down = at[self.from].clone().plus_index(&first, 1);
+            along(kernel, self.shape.dim(self.to), lanes, &mut |kernel, across, rows| {
                 let mut at = at.to_vec();
                 (at[self.from], at[self.to]) = (down.clone(), across);
                 let square = [rows, columns];
@@ -115,26 +116,5 @@ impl Turned {
                 }
             });
         });
-    }
-}
-
-/// Runs the body at each step of so many places over an extent; it gets the step's first place, and its places.
-fn each(
-    kernel: &mut KernelBuilder,
-    extent: usize,
-    size: usize,
-    body: &mut dyn FnMut(&mut KernelBuilder, Index, usize),
-) {
-    let (full, rest) = (extent / size, extent % size);
-    if full == 1 {
-        body(kernel, Index::default(), size);
-    } else if full > 1 {
-        kernel.for_each(full, &[], |kernel, variable, _| {
-            body(kernel, Index::of(variable, size as i64), size);
-            Vec::new()
-        });
-    }
-    if rest > 0 {
-        body(kernel, Index::at((full * size) as i64), rest);
     }
 }

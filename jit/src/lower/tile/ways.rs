@@ -135,7 +135,7 @@ impl Part {
                 true => Panels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
             };
             let Some((tiling, left)) = rows else { return limit };
-            let deep = Deep::of(&tiling, target).filter(|_| search.deep && !tiling.by_rows);
+            let deep = if search.deep && !tiling.by_rows { Deep::of(&tiling, target) } else { None };
             let packed = Panels::right(&tiling);
             let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)]));
             let deep = deep.map(|(tiling, panels)| (tiling, panels.map(Some)));
