@@ -138,6 +138,21 @@ fn a_large_mean_costs_no_digits() {
     }
 }
 
+/// The outputs of a run on so many threads.
+fn outcome(program: &Arc<Program>, feeds: &HashMap<String, Tensor<f32>>, threads: usize) -> Vec<Vec<f32>> {
+    let mut states = States::new();
+    let mut session = Session::new(program.clone(), &mut states, Arc::new(Pool::new(threads))).expect("a session");
+    for (name, tensor) in feeds {
+        let Tensor::F(values) = tensor else { unreachable!("all inputs are f32") };
+        match program.input(name).filter(|_| states.ty(name).is_none()) {
+            Some(input) => session.write_input_f32(input, values.view()).expect("the input"),
+            None => states.write(name, values.view()).expect("the state"),
+        }
+    }
+    session.run(&mut states).expect("a run");
+    (0..program.plan().outputs.len()).map(|number| session.output(number).iter().copied().collect()).collect()
+}
+
 /// As native code, by the emitter that is asked for: the same bits on any number of threads.
 #[test]
 fn any_number_of_threads_gives_the_same_moments() {
@@ -149,24 +164,10 @@ fn any_number_of_threads_gives_the_same_moments() {
         let target = Target { l2_bytes: 1024, ..Target::host().expect("a target") };
         let options = CompileOptions { target: Some(target), ..CompileOptions::default() };
         let program = Arc::new(Program::compile(&graph, &options).expect("a program"));
-        let outcome = |threads: usize| -> Vec<Vec<f32>> {
-            let mut states = States::new();
-            let pool = Arc::new(Pool::new(threads));
-            let mut session = Session::new(program.clone(), &mut states, pool).expect("a session");
-            for (name, tensor) in &feeds {
-                let Tensor::F(values) = tensor else { unreachable!("all inputs are f32") };
-                match program.input(name).filter(|_| states.ty(name).is_none()) {
-                    Some(input) => session.write_input_f32(input, values.view()).expect("the input"),
-                    None => states.write(name, values.view()).expect("the state"),
-                }
-            }
-            session.run(&mut states).expect("a run");
-            (0..program.plan().outputs.len()).map(|number| session.output(number).iter().copied().collect()).collect()
-        };
-        let alone = outcome(1);
+        let alone = outcome(&program, &feeds, 1);
         let bits = |all: &[Vec<f32>]| -> Vec<u32> { all.iter().flatten().map(|number| number.to_bits()).collect() };
         for threads in [2, 3, 5] {
-            assert!(bits(&alone) == bits(&outcome(threads)), "{name} on {threads} threads");
+            assert!(bits(&alone) == bits(&outcome(&program, &feeds, threads)), "{name} on {threads} threads");
         }
         let expected = interpret::<f32>(&graph, &feeds).expect("the reference");
         for (output, found) in program.plan().outputs.iter().zip(&alone) {
@@ -176,6 +177,33 @@ fn any_number_of_threads_gives_the_same_moments() {
                 // As in `check_plan`.
                 assert!((f64::from(have) - want).abs() <= 2e-5 * scale, "{name}: {} {have}, not {want}", output.name);
             }
+        }
+    }
+}
+
+/// Sums that are taken in blocks of depth reach the epilogue once, when they are whole.
+#[test]
+fn moments_of_deep_sums_are_right() {
+    const EXTENT: usize = 768;
+    let g = Builder::new("deep");
+    let y = g.input("x", [EXTENT, 2100]).matmul(g.state("w", Type::f32([2100, EXTENT])));
+    g.output("z", batch_norm(y, None, None, None, STATISTICS));
+    g.output("y", y);
+    let graph = kiln_graph::optimize(&g.finish().expect("a graph"));
+    let feeds = feeds(&graph);
+    let target = Target { l2_bytes: 512 << 10, ..Target::host().expect("a target") };
+    let options = CompileOptions { target: Some(target), ..CompileOptions::default() };
+    let program = Arc::new(Program::compile(&graph, &options).expect("a program"));
+    let is_deep = program.plan().kernels.iter().any(|kernel| kernel.to_string().contains("prefetch "));
+    assert!(target.lanes != 8 || is_deep && taken(program.plan()) == 1, "{}", program.plan());
+    let [z, y] = &outcome(&program, &feeds, 2)[..] else { unreachable!("two outputs") };
+    for column in 0..EXTENT {
+        let values = || y.iter().skip(column).step_by(EXTENT).map(|&value| f64::from(value));
+        let mean = values().sum::<f64>() / EXTENT as f64;
+        let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / EXTENT as f64;
+        for (row, value) in values().enumerate() {
+            let (found, want) = (z[row * EXTENT + column], (value - mean) / (variance + 1e-5).sqrt());
+            assert!((f64::from(found) - want).abs() < 1e-5, "row {row}, column {column}: {found}, not {want}");
         }
     }
 }
