@@ -27,6 +27,8 @@ const RARE: usize = 4;
 pub(super) const NEARLY: f64 = 1.1;
 /// Sums that hide the latency of their multiply-adds.
 pub(super) const LATENCY: usize = 8;
+/// Cycles to enter and to leave a tile's loop, in which few of its multiply-adds run.
+const ENTERING: f64 = 8.0;
 /// The part of a step's time that may be lost to a small last tile.
 const LOST: f64 = 0.02;
 /// Tasks, at least, where each takes several blocks of rows.
@@ -231,7 +233,7 @@ impl<'a> Shape<'a> {
         // A folded step reads whole vectors on both sides, which takes as much of the multiply-adds' time again.
         let reading = if self.fold.is_some() { 0.06 * (r + v) } else { 0.02 * r };
         let step = (r * v / 2.0).max(loads).max(4.0) + reading;
-        self.depth * step + r * v * self.finish + 4.0
+        self.depth * step + r * v * self.finish + ENTERING
     }
 
     /// Whether the registers hold the sums of a tile, the factors of its shorter side, and what passes by.
