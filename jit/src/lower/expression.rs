@@ -20,12 +20,19 @@ use smallvec::SmallVec;
 use crate::kernel::Element;
 
 /// `offset + sum of strides[axis] * place along axis`, over the axes of an iteration space.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Affine {
     /// The constant part.
     pub offset: i64,
     /// One factor an axis.
     pub strides: SmallVec<[i64; MAX_RANK]>,
+}
+
+/// In one piece: expressions are full of these.
+impl Clone for Affine {
+    fn clone(&self) -> Affine {
+        Affine { offset: self.offset, strides: SmallVec::from_slice(&self.strides) }
+    }
 }
 
 impl Affine {

@@ -279,7 +279,7 @@ pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &
 /// Every way to compute an operation, that of [`recipe`] first; `None` as there.
 pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Vec<Recipe>> {
     let problem = Problem { op: *op, operands: [*left, *right], output, along: None };
-    let ways = ways(&problem, Form::Usual, Search::FASTEST, target)?;
+    let ways = ways(&problem, Form::Usual, Search::EACH, target)?;
     Some(ways.into_iter().map(Way::recipe).collect())
 }
 
@@ -289,7 +289,7 @@ fn ways(problem: &Problem, form: Form, search: Search, target: &Target) -> Optio
     let Problem { op, operands: [left, right], output, along } = problem;
     let (operands, output) = ([left, right], *output);
     let wanted = lowered(op, form, left, right, output)?.wanted;
-    let all = |wanted: &[Wanted; 3], along: Option<usize>| {
+    let all = |wanted: &[Wanted; 3], along: Option<usize>, search: Search| {
         let lower = |used: [&Operand; 2]| {
             let mut lowered = lowered(op, form, used[0], used[1], output).expect("a contraction");
             lowered
@@ -300,22 +300,25 @@ fn ways(problem: &Problem, form: Form, search: Search, target: &Target) -> Optio
         };
         let mut ways = ways::all(operands, wanted, output, &lower, search, target);
         if let Some(wanted) = conv::by_channels(op, output, wanted) {
-            ways.extend(ways::all(operands, &wanted, output, &lower, search, target).into_iter().filter(Way::copies));
+            let asked = if along.is_none() { Way::copies } else { |way: &Way| way.copies() && way.stores_from_tiles() };
+            let search = Search { asked, ..search.beside_all(&ways) };
+            ways.extend(ways::all(operands, &wanted, output, &lower, search, target));
         }
         ways
     };
-    let mut ways = all(&wanted, None);
+    let mut ways = all(&wanted, None, search);
+    let stored = Search { asked: Way::stores_from_tiles, ..search };
     if let &Some(along) = along {
         let turned = Turned::new(output, &wanted[2].order, along);
         ways = ways.into_iter().map(|way| way.turned(turned.clone(), target)).collect();
-        ways.extend(all(&wanted, Some(along)).into_iter().filter(Way::stores_from_tiles));
+        let others = all(&wanted, Some(along), stored.beside_all(&ways));
+        ways.extend(others);
     } else if let Some([rows, columns]) = dot::turned(problem) {
         let order: Vec<usize> = (0..rows).chain([columns, rows]).collect();
         let turned = Turned::new(output, &order, columns);
         let [_, right, result] = wanted;
-        let others = all(&[Wanted { order, halo: Halo::default() }, right, result], Some(rows))
-            .into_iter()
-            .filter(Way::stores_from_tiles);
+        let stored = stored.beside_all(&ways).less(turned.cycles(target));
+        let others = all(&[Wanted { order, halo: Halo::default() }, right, result], Some(rows), stored).into_iter();
         ways.extend(others.map(|way| way.turned(turned.clone(), target)));
     }
     ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));

@@ -77,6 +77,12 @@ impl<'a> Merging<'a> {
 
     /// Whether group `a` needs what group `b` computes, directly or not.
     fn depends(&self, a: usize, b: usize) -> bool {
+        // Whoever needs it, stores or folds something that stands behind it in the graph.
+        let first = self.groups[b].as_ref().and_then(|group| group.stores.iter().min());
+        let behind = |group: usize| self.groups[group].as_ref().and_then(last) > first.copied();
+        if !behind(a) {
+            return false;
+        }
         let mut seen = vec![false; self.groups.len()];
         let mut open = vec![a];
         while let Some(group) = open.pop() {
@@ -84,7 +90,7 @@ impl<'a> Merging<'a> {
                 if next == b {
                     return true;
                 }
-                if !std::mem::replace(&mut seen[next], true) {
+                if !std::mem::replace(&mut seen[next], true) && behind(next) {
                     open.push(next);
                 }
             }
@@ -298,12 +304,11 @@ impl<'a> Merging<'a> {
                 }
             }
         }
-        let last = |group: &Group| group.stores.iter().chain(&group.roots).max().copied();
         let mut open: Vec<usize> = numbers;
-        let mut done = BTreeSet::new();
+        let mut done = vec![false; self.groups.len()];
         let mut groups = Vec::new();
         while !open.is_empty() {
-            let ready = |number: &usize| before[*number].iter().all(|other| done.contains(other));
+            let ready = |number: &usize| before[*number].iter().all(|&other| done[other]);
             let key = |number: &usize| {
                 let group = self.groups[*number].as_ref().expect("a group");
                 let early = group.roots.is_empty() && self.shape(*number).elements() == 1
@@ -312,12 +317,17 @@ impl<'a> Merging<'a> {
             };
             let next = open.iter().copied().filter(ready).min_by_key(key).expect("groups depend on each other");
             open.retain(|&number| number != next);
-            done.insert(next);
+            done[next] = true;
             groups.push(next);
         }
         self.fusion.groups = groups.into_iter().filter_map(|number| self.groups[number].take()).collect();
         self.fusion
     }
+}
+
+/// The last node that a group stores or folds.
+fn last(group: &Group) -> Option<NodeId> {
+    group.stores.iter().chain(&group.roots).max().copied()
 }
 
 /// Whether `from` runs after `to` by the given order.
@@ -349,8 +359,8 @@ fn folded_reads(graph: &Graph, fusion: &Fusion, root: NodeId) -> BTreeMap<NodeId
     let operand = graph.node(root).inputs[0];
     let shape = graph.shape(operand);
     let group = Group { roots: vec![root], stores: Vec::new() };
-    let mut walk = Walk { graph, fusion, group: &group, shape, reads: BTreeMap::new(), seen: FxHashSet::default() };
-    walk.at(operand, &walk.canonical(&identity(shape.rank())));
+    let mut walk = Walk::new(graph, fusion, &group, shape);
+    walk.at(operand, OWN);
     walk.reads
 }
 
@@ -370,22 +380,21 @@ fn base(graph: &Graph, group: &Group) -> Shape {
 
 /// Whether two shapes differ in axes of one place alone.
 fn same_places(a: Shape, b: Shape) -> bool {
-    let significant = |shape: Shape| shape.dims().iter().copied().filter(|&extent| extent != 1).collect::<Vec<_>>();
-    significant(a) == significant(b)
+    let significant = |extent: &&usize| **extent != 1;
+    a.dims().iter().filter(significant).eq(b.dims().iter().filter(significant))
 }
 
 /// What a group reads from outside, and whether each of it place by place: at each place of the group's space the element
 /// of the same place.
 fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeMap<NodeId, bool> {
     let shape = base(graph, group);
-    let mut walk = Walk { graph, fusion, group, shape, reads: BTreeMap::new(), seen: FxHashSet::default() };
-    let at = walk.canonical(&identity(shape.rank()));
+    let mut walk = Walk::new(graph, fusion, group, shape);
     for &id in &group.stores {
         if group.roots.contains(&id) {
             continue;
         }
-        match reshape_coordinates(graph.shape(id), shape, &at, shape.rank()) {
-            Some(at) => walk.inside(id, &at),
+        match walk.of_shape(graph.shape(id)) {
+            Some(at) => walk.inside(id, at),
             None => walk.apart(id),
         }
     }
@@ -401,10 +410,23 @@ struct Walk<'a> {
     group: &'a Group,
     shape: Shape,
     reads: BTreeMap<NodeId, bool>,
-    seen: FxHashSet<(NodeId, Vec<Affine>)>,
+    /// The places that were met, [`OWN`] first: coordinates, and which of them is the same but for axes of one place.
+    places: Vec<(Vec<Affine>, usize)>,
+    /// Nodes that were met at a place.
+    seen: FxHashSet<(NodeId, usize)>,
 }
 
-impl Walk<'_> {
+/// The place of the group's space itself, among those of a walk.
+const OWN: usize = 0;
+
+impl<'a> Walk<'a> {
+    fn new(graph: &'a Graph, fusion: &'a Fusion, group: &'a Group, shape: Shape) -> Walk<'a> {
+        let (reads, seen) = (BTreeMap::new(), FxHashSet::default());
+        let mut walk = Walk { graph, fusion, group, shape, reads, places: Vec::new(), seen };
+        walk.places.push((walk.canonical(&identity(shape.rank())), OWN));
+        walk
+    }
+
     fn canonical(&self, coordinates: &[Affine]) -> Vec<Affine> {
         let mut coordinates = coordinates.to_vec();
         for affine in &mut coordinates {
@@ -413,37 +435,58 @@ impl Walk<'_> {
         coordinates
     }
 
+    /// The number of a place.
+    fn place(&mut self, coordinates: Vec<Affine>) -> usize {
+        if let Some(known) = self.places.iter().position(|(known, _)| *known == coordinates) {
+            return known;
+        }
+        let canonical = self.canonical(&coordinates);
+        let same = if canonical == coordinates { self.places.len() } else { self.place(canonical) };
+        self.places.push((coordinates, same));
+        self.places.len() - 1
+    }
+
+    /// Where an element of a tensor of some shape is that has as many places as the group's space.
+    fn of_shape(&mut self, shape: Shape) -> Option<usize> {
+        if shape == self.shape {
+            return Some(OWN);
+        }
+        let at = reshape_coordinates(shape, self.shape, &self.places[OWN].0, self.shape.rank())?;
+        Some(self.place(at))
+    }
+
     /// Whether a node comes from outside of the group.
     fn is_outside(&self, id: NodeId) -> bool {
         class(self.graph, id) == Class::Input || self.fusion.stored[id.index()] && !self.group.holds(id)
     }
 
     /// A node whose value is read at a place.
-    fn at(&mut self, id: NodeId, coordinates: &[Affine]) {
+    fn at(&mut self, id: NodeId, place: usize) {
         if self.group.roots.contains(&id) {
             return;
         }
         if !self.is_outside(id) {
-            return self.inside(id, coordinates);
+            return self.inside(id, place);
         }
-        let rank = self.shape.rank();
-        let same = same_places(self.graph.shape(id), self.shape)
-            && reshape_coordinates(self.graph.shape(id), self.shape, &self.canonical(&identity(rank)), rank)
-                .is_some_and(|at| self.canonical(&at) == self.canonical(coordinates));
+        let shape = self.graph.shape(id);
+        let same = same_places(shape, self.shape)
+            && self.of_shape(shape).is_some_and(|own| self.places[own].1 == self.places[place].1);
         *self.reads.entry(id).or_insert(true) &= same;
     }
 
     /// A node that the group computes at a place.
-    fn inside(&mut self, id: NodeId, coordinates: &[Affine]) {
-        let key = (id, self.canonical(coordinates));
-        if self.group.roots.contains(&id) || !self.seen.insert(key) {
+    fn inside(&mut self, id: NodeId, place: usize) {
+        if self.group.roots.contains(&id) || !self.seen.insert((id, self.places[place].1)) {
             return;
         }
         let node = self.graph.node(id);
         match class(self.graph, id) {
             Class::Input | Class::Free => {}
-            Class::View => match view_coordinates(self.graph, id, coordinates, self.shape.rank()) {
-                Some(at) => self.at(node.inputs[0], &at),
+            Class::View => match view_coordinates(self.graph, id, &self.places[place].0, self.shape.rank()) {
+                Some(at) => {
+                    let place = self.place(at);
+                    self.at(node.inputs[0], place);
+                }
                 None => self.apart(node.inputs[0]),
             },
             Class::Elementwise => {
@@ -451,7 +494,7 @@ impl Walk<'_> {
                 let placewise = !matches!(node.op, Op::ScatterAdd { .. });
                 for &operand in &node.inputs {
                     if placewise && self.graph.shape(operand) == node.ty.shape {
-                        self.at(operand, coordinates);
+                        self.at(operand, place);
                     } else {
                         self.apart(operand);
                     }

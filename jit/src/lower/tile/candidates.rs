@@ -17,7 +17,7 @@ const OF_A_KIND: usize = 3;
 const MOST: usize = 10;
 
 /// How far is looked for them.
-const SEARCH: Search = Search { nearly: 1.25, within: WITHIN, most: OF_A_KIND, splits: true, deep: true };
+const SEARCH: Search = Search { nearly: 1.25, within: WITHIN, most: OF_A_KIND, splits: true, ..Search::EACH };
 
 impl Problem {
     /// The way that is estimated to be the fastest.

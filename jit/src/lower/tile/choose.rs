@@ -33,6 +33,8 @@ const ENTERING: f64 = 8.0;
 const LOST: f64 = 0.02;
 /// Tasks, at least, where each takes several blocks of rows.
 const TASKS_OF_BLOCKS: usize = 8;
+/// By which part sums of cycles that were taken in another order may differ.
+pub(super) const ROUNDING: f64 = 1e-9;
 /// Tasks of a grid from which on more are of no use.
 const TASKS: usize = 64;
 
@@ -105,9 +107,15 @@ pub(super) fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
 }
 
 /// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest first, and
-/// none that takes as many cycles as `look` last gave or more. `nearly` says how many times the cycles of the fastest tile another
-/// one may take.
-pub(super) fn candidates(contraction: &Contraction, nearly: f64, target: &Target, mut look: impl FnMut(Tiling) -> f64) {
+/// none that takes as many cycles as `most` or as `look` last gave, or more. `nearly` says how many times the cycles of the fastest
+/// tile another one may take.
+pub(super) fn candidates(
+    contraction: &Contraction,
+    nearly: f64,
+    most: f64,
+    target: &Target,
+    mut look: impl FnMut(Tiling) -> f64,
+) {
     let contraction = contraction.simplified();
     let exchanged = contraction.swapped();
     let mut shapes = Vec::new();
@@ -115,16 +123,24 @@ pub(super) fn candidates(contraction: &Contraction, nearly: f64, target: &Target
         let forms = contraction.forms().into_iter();
         shapes.extend(forms.map(|(vector, fold)| Shape::new(contraction, swapped, vector, fold, target)));
     }
-    let mut tiles: Vec<(f64, &Shape<'_>, Tile)> = Vec::new();
-    for shape in &shapes {
-        tiles.extend(shape.tiles(nearly).into_iter().map(|tile| (tile.cycles * shape.repeats(), shape, tile)));
-    }
-    tiles.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut most = f64::INFINITY;
-    for (cycles, shape, tile) in tiles {
-        if cycles >= most {
-            break;
+    // Those of the fewest cycles stand last, of equal ones the first. A shape's tiles are found once they may be the next.
+    let mut unseen: Vec<(f64, usize)> = shapes.iter().map(Shape::least).zip(0..).collect();
+    unseen.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut tiles: Vec<(f64, usize, Tile)> = Vec::new();
+    let mut most = most;
+    loop {
+        while let Some(&(least, number)) = unseen.last()
+            && least < most
+            && tiles.last().is_none_or(|tile| least <= tile.0)
+        {
+            unseen.pop();
+            let shape = &shapes[number];
+            let found = shape.tiles(nearly).into_iter().rev();
+            tiles.extend(found.map(|tile| (tile.cycles * shape.repeats(), number, tile)));
+            tiles.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
         }
+        let Some((_, number, tile)) = tiles.pop().filter(|tile| tile.0 < most) else { break };
+        let shape = &shapes[number];
         for by_rows in [false, true].into_iter().filter(|&by_rows| !by_rows || shape.has_row_panels(&tile)) {
             let tiling = shape.tiling(&tile, by_rows);
             if tiling.cycles < most {
@@ -236,6 +252,14 @@ impl<'a> Shape<'a> {
         self.depth * step + r * v * self.finish + ENTERING
     }
 
+    /// Cycles that all tiles take at least, whatever their size.
+    fn least(&self) -> f64 {
+        let each = if self.left_load.1 { 0.5 } else { self.left_load.0.max(0.5) };
+        let rows: usize = self.rows.iter().map(|&axis| self.axis(axis).extent).product();
+        let vectors = self.vector.map_or(1, |v| self.axis(v).extent).div_ceil(self.unit);
+        (rows * vectors) as f64 * (self.depth * each + self.finish) * self.repeats()
+    }
+
     /// Whether the registers hold the sums of a tile, the factors of its shorter side, and what passes by.
     fn fits(&self, rows: usize, vectors: usize) -> bool {
         rows * vectors + rows.min(vectors) + self.target.passing_registers() <= self.target.vector_registers
@@ -297,6 +321,7 @@ impl<'a> Shape<'a> {
         }
         let fastest =
             boxes.iter().min_by(|a, b| a.cycles.total_cmp(&b.cycles)).expect("one row of one vector always fits");
+        debug_assert!(fastest.cycles * self.repeats() >= self.least() * (1.0 - ROUNDING), "{}", self.least());
         let near =
             |b: &&Tile| b.cycles <= nearly * fastest.cycles && (b.rows, b.vectors) != (fastest.rows, fastest.vectors);
         let mut chosen = vec![fastest.clone()];

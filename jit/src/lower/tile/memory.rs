@@ -1,7 +1,7 @@
 //! Estimates how long a tiling's multiply-adds wait for memory. Of the machine it knows the caches' sizes; the rest
 //! is what current processors have in common: lines of 64 bytes, 8 ways, pages of 4 KiB, prefetchers that follow runs.
 
-use std::cell::RefCell;
+use std::cell::{LazyCell, RefCell};
 
 use rustc_hash::FxHashMap;
 
@@ -146,9 +146,9 @@ impl<'a> Waiting<'a> {
         let reading = Reading { reduce: reduce.clone(), kept: rows.clone(), block: Some(elements) };
         self.once(reading, || {
             // Those of one row are what the next tile finds again.
-            let row = lines(looked_at(&reduce, PLACES).1, 1);
+            let row = LazyCell::new(|| lines(looked_at(&reduce, PLACES).1, 1));
             let beyond =
-                |_: &[i64], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
+                |_: &[Run], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
             let (turns, mut axes) = looked_at(&reduce, TURNS);
             axes.extend(looked_at(&rows, TURNS).1);
             again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(turns)
@@ -228,8 +228,11 @@ fn looked_at(axes: &[(usize, i64)], most: usize) -> (usize, Vec<(i64, i64)>) {
     (places, axes)
 }
 
+/// The first and the last of lines that follow one another.
+type Run = (i64, i64);
+
 /// The different lines on which runs of some length lie, one at each place that axes of some extents and strides span, in order.
-fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<i64> {
+fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<Run> {
     axes.sort_by_key(|&(_, stride)| stride.abs());
     // The first and the last place of spans; between them no line is left out.
     let mut spans = vec![(0, run - 1)];
@@ -252,27 +255,30 @@ fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<i64> {
     if !spans.is_sorted() {
         spans.sort_unstable();
     }
-    let mut lines = Vec::with_capacity(spans.len());
-    let mut next = i64::MIN;
+    let mut lines: Vec<Run> = Vec::with_capacity(spans.len());
     for (first, last) in spans {
-        next = next.max(first);
-        while next <= last {
-            lines.push(next);
-            next += 1;
+        match lines.last_mut() {
+            Some(before) if first <= before.1 + 1 => before.1 = before.1.max(last),
+            _ => lines.push((first, last)),
         }
     }
     lines
 }
 
+/// How many lines there are.
+fn count(lines: &[Run]) -> i64 {
+    lines.iter().map(|(first, last)| last - first + 1).sum()
+}
+
 /// What it takes to read lines again, of which shares do not stay in the first-level and the second-level cache.
-fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option<usize>, target: &Target) -> Fetched {
+fn again(lines: &[Run], beyond: impl Fn(&[Run], usize) -> f64, all_pages: Option<usize>, target: &Target) -> Fetched {
     let dense = is_dense(lines);
     let page = |line: i64| line.div_euclid(PAGE / LINE);
-    let pages = 1 + lines.windows(2).filter(|pair| page(pair[0]) != page(pair[1])).count();
+    let within = lines.iter().map(|&(first, last)| page(last) - page(first)).sum::<i64>() as usize;
+    let pages = 1 + within + lines.windows(2).filter(|pair| page(pair[0].1) != page(pair[1].0)).count();
     // The lines that follow another one are a run, which prefetchers see.
-    let following = lines.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count() as f64;
-    let runs = if lines.len() == 1 { 1.0 } else { following / (lines.len() - 1) as f64 };
-    let count = lines.len() as f64;
+    let count = count(lines) as f64;
+    let runs = if count == 1.0 { 1.0 } else { (count - lines.len() as f64) / (count - 1.0) };
     let near = count * beyond(lines, target.l1_bytes);
     let far = count * beyond(lines, target.l2_bytes) * (runs * FAR_RUN + (1.0 - runs) * FAR_SCATTERED);
     let walks = if all_pages.unwrap_or(pages) > PAGES { WALK * pages as f64 } else { 0.0 };
@@ -285,24 +291,27 @@ fn again(lines: &[i64], beyond: impl Fn(&[i64], usize) -> f64, all_pages: Option
 }
 
 /// The share of some lines that do not stay in a cache, since too many of them fall on one set.
-fn crowded(lines: &[i64], bytes: usize) -> f64 {
-    let count = bytes / (4 * LINE as usize) / 8;
+fn crowded(lines: &[Run], bytes: usize) -> f64 {
+    let (count, all) = (bytes / (4 * LINE as usize) / 8, count(lines));
     if is_dense(lines) {
-        let (each, more) = ((lines.len() / count) as u32, lines.len() % count);
+        let (each, more) = ((all as usize / count) as u32, all as usize % count);
         let over = |on_a_set: u32, sets: usize| if on_a_set > WAYS { on_a_set as usize * sets } else { 0 };
-        return (over(each, count - more) + over(each + 1, more)) as f64 / lines.len() as f64;
+        return (over(each, count - more) + over(each + 1, more)) as f64 / all as f64;
+    }
+    if all <= i64::from(WAYS) {
+        return 0.0;
     }
     let mut sets = vec![0u32; count];
-    for &line in lines {
+    for line in lines.iter().flat_map(|&(first, last)| first..=last) {
         let set =
             if count.is_power_of_two() { line as usize & (count - 1) } else { line.rem_euclid(count as i64) as usize };
         sets[set] += 1;
     }
     let over: u32 = sets.iter().filter(|&&count| count > WAYS).sum();
-    f64::from(over) / lines.len() as f64
+    f64::from(over) / all as f64
 }
 
 /// Whether different lines in order are one run.
-fn is_dense(lines: &[i64]) -> bool {
-    lines.len() as i64 == lines[lines.len() - 1] - lines[0] + 1
+fn is_dense(lines: &[Run]) -> bool {
+    lines.len() == 1
 }

@@ -3,7 +3,7 @@
 
 use kiln_graph::shape::Shape;
 
-use super::choose::{self, Tiling};
+use super::choose::{self, ROUNDING, Tiling};
 use super::deep::Deep;
 use super::memory::Waiting;
 use super::panels::Panels;
@@ -35,14 +35,44 @@ pub(super) struct Search {
     pub splits: bool,
     /// Whether sums may be kept in scratch memory in between.
     pub deep: bool,
+    /// Whether ways are asked for that can not be the fastest.
+    pub slower: bool,
+    /// Cycles from which on a way is not asked for.
+    pub below: f64,
+    /// Which ways are asked for.
+    pub asked: fn(&Way) -> bool,
 }
 
 impl Search {
     /// The fastest alone.
-    pub const FASTEST: Search = Search { nearly: choose::NEARLY, within: 1.0, most: 1, splits: false, deep: true };
+    pub const FASTEST: Search = Search {
+        nearly: choose::NEARLY,
+        within: 1.0,
+        most: 1,
+        splits: false,
+        deep: true,
+        slower: false,
+        below: f64::INFINITY,
+        asked: |_| true,
+    };
+
+    /// The fastest way of each kind.
+    pub const EACH: Search = Search { slower: true, ..Search::FASTEST };
+
+    /// The same, where there are such ways already.
+    pub fn beside_all(self, ways: &[Way]) -> Search {
+        let fastest = ways.iter().map(|way| way.cycles).fold(f64::INFINITY, f64::min);
+        let below = if self.slower { f64::INFINITY } else { fastest * (1.0 + ROUNDING) };
+        Search { below: self.below.min(below), ..self }
+    }
+
+    /// The same for a part of a way whose other parts take so many cycles.
+    pub fn less(self, cycles: f64) -> Search {
+        Search { below: self.below - cycles, ..self }
+    }
 }
 
-/// Every way, at least one: the fastest first.
+/// The ways that are asked for, the fastest first. At least one where any is.
 pub(super) fn all(
     operands: [&Operand; 2],
     wanted: &[Wanted; 3],
@@ -53,11 +83,18 @@ pub(super) fn all(
 ) -> Vec<Way> {
     let copying = operands.map(|operand| if operand.lasting { KEPT } else { 1.0 });
     let (waiting, products) = (Waiting::new(target), Products::new(target));
-    let mut ways = Vec::new();
+    let mut ways: Vec<Way> = Vec::new();
+    let mut search = search;
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, lowered)) = copied(operands, wanted, copies, lower) else { continue };
-        ways.extend(Way::in_tiles(&copies, &lowered, wanted, output, copying, search, &waiting));
-        ways.extend(Way::winograd(&copies, &lowered, copying, &products));
+        // Where there are any, one of these is most often the fastest.
+        let mut winograd = Way::winograd(&copies, &lowered, copying, &products);
+        winograd.retain(search.asked);
+        search = search.beside_all(&winograd);
+        let mut tiles = Way::in_tiles(&copies, &lowered, wanted, output, copying, search, &waiting);
+        tiles.retain(search.asked);
+        search = search.beside_all(&tiles);
+        ways.extend(tiles.into_iter().chain(winograd));
     }
     ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
     ways
@@ -91,6 +128,27 @@ fn copied(
     Some((packs, lower([&used[0], &used[1]])))
 }
 
+/// Estimated cycles of the copies.
+fn copied_cycles(copies: &[Option<Pack>; 2], copying: [f64; 2], target: &Target) -> f64 {
+    let pack = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |p| copying * p.cycles(target));
+    copies.iter().zip(copying).map(pack).sum()
+}
+
+/// The parts of each of several contractions, which together are to be as fast as is asked for.
+fn one_by_one<T>(
+    contractions: impl IntoIterator<Item = T>,
+    search: Search,
+    parts: impl Fn(T, Search) -> Vec<Part>,
+) -> Vec<Vec<Part>> {
+    let mut search = search;
+    let part = |contraction| {
+        let parts = parts(contraction, search);
+        search = search.less(parts.first().map_or(0.0, |part| part.cycles));
+        parts
+    };
+    contractions.into_iter().map(part).collect()
+}
+
 /// A way to compute an operation: which operands are copied, and how the contractions over them are computed.
 pub(super) struct Way {
     copies: [Option<Pack>; 2],
@@ -122,13 +180,13 @@ struct Part {
 }
 
 impl Part {
-    /// The fastest of the contraction's tilings, with and without panels, at least one; the first of equals comes first.
-    /// `copying` says what copies of the left and the right operand cost, as a part of their cycles.
+    /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least one, unless
+    /// all take too many cycles. `copying` says what copies of the left and the right operand cost, as a part of their cycles.
     fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, waiting: &Waiting<'_>) -> Vec<Part> {
         let target = waiting.target;
         let mut parts: Vec<Part> = Vec::new();
-        let mut limit = f64::INFINITY;
-        choose::candidates(contraction, search.nearly, target, |tiling| {
+        let mut limit = search.below;
+        choose::candidates(contraction, search.nearly, limit, target, |tiling| {
             let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
@@ -148,7 +206,7 @@ impl Part {
                 // What deep sums wait for is counted already.
                 tiling.cycles += if tiling.deep.is_some() { 0.0 } else { waiting.cycles(&tiling, most) };
                 let cycles = tiling.cycles + copies;
-                if parts.is_empty() || cycles < limit {
+                if cycles < limit || parts.is_empty() && limit.is_infinite() {
                     limit = limit.min(search.within * cycles);
                     parts.push(Part { tiling, panels, spread: None, first: 0, cycles });
                 }
@@ -160,7 +218,7 @@ impl Part {
 
     fn sorted(mut parts: Vec<Part>, search: Search) -> Vec<Part> {
         parts.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
-        let limit = search.within * parts.first().expect("every contraction has a form").cycles;
+        let limit = search.within * parts.first().map_or(0.0, |part| part.cycles);
         parts.retain(|part| part.cycles <= limit);
         parts.truncate(search.most);
         parts
@@ -181,15 +239,16 @@ impl Part {
             part.cycles += spread.cycles(&part.tiling, waiting.target.lanes) - part.tiling.cycles;
             Part { spread: Some(spread.clone()), ..part }
         };
-        Part::fastest(&item, copying, Search { deep: false, ..search }, waiting).into_iter().map(spread).collect()
+        // The cycles of one item say nothing about those of all.
+        let item_search = Search { deep: false, below: f64::INFINITY, ..search };
+        Part::fastest(&item, copying, item_search, waiting).into_iter().map(spread).collect()
     }
 }
 
 impl Way {
     fn new(copies: &[Option<Pack>; 2], method: Method, cycles: f64, copying: [f64; 2], target: &Target) -> Way {
-        let pack = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |p| copying * p.cycles(target));
-        let packs: f64 = copies.iter().zip(copying).map(pack).sum();
-        Way { copies: copies.clone(), method, turned: None, cycles: packs + cycles }
+        let cycles = copied_cycles(copies, copying, target) + cycles;
+        Way { copies: copies.clone(), method, turned: None, cycles }
     }
 
     /// The same way to compute results that are then turned.
@@ -207,7 +266,8 @@ impl Way {
         self.copies.iter().any(Option::is_some)
     }
 
-    /// At least one. Where there are several contractions, their fastest parts go together, the second ones, and so on.
+    /// At least one of those that are asked for. Where there are several contractions, their fastest parts go together, the
+    /// second ones, and so on.
     fn in_tiles(
         copies: &[Option<Pack>; 2],
         lowered: &Lowered,
@@ -217,7 +277,7 @@ impl Way {
         search: Search,
         waiting: &Waiting<'_>,
     ) -> Vec<Way> {
-        let fastest = |contraction: &Contraction| Part::fastest(contraction, copying, search, waiting);
+        let search = search.less(copied_cycles(copies, copying, waiting.target));
         let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
         match (&lowered.contractions[..], lowered.spread) {
             ([contraction], Some(halo)) => {
@@ -228,13 +288,13 @@ impl Way {
             ([contraction], None) => {
                 for count in split::counts(contraction, output, search.splits) {
                     let Some(count) = count else {
-                        methods.push((vec![fastest(contraction)], None));
+                        methods.push((vec![Part::fastest(contraction, copying, search, waiting)], None));
                         continue;
                     };
                     let split = split::split(contraction, count);
                     let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split::count(&split));
-                    let part = |(contraction, first): (Contraction, usize)| {
+                    let part = |(contraction, first): (Contraction, usize), search: Search| {
                         let whole = Search { deep: false, ..search };
                         let mut parts = Part::fastest(&contraction, copying, whole, waiting);
                         let stretches = Spread::stretches(&contraction, partials.from(first));
@@ -242,11 +302,15 @@ impl Way {
                         let parts = Part::sorted(parts, search).into_iter();
                         parts.map(|part| Part { first, ..part }).collect()
                     };
-                    methods.push((split.into_iter().map(part).collect(), Some(partials)));
+                    methods.push((one_by_one(split, search, part), Some(partials)));
                 }
             }
-            (contractions, _) => methods.push((contractions.iter().map(fastest).collect(), None)),
+            (contractions, _) => {
+                let fastest = |contraction, search| Part::fastest(contraction, copying, search, waiting);
+                methods.push((one_by_one(contractions, search, fastest), None));
+            }
         }
+        methods.retain(|(parts, _)| parts.iter().all(|parts| !parts.is_empty()));
         let ranked = |(parts, partials): (Vec<Vec<Part>>, Option<Partials>)| {
             let most = parts.iter().map(Vec::len).max().unwrap_or(0);
             let way = move |rank: usize| {

@@ -87,7 +87,7 @@ fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<(Tili
         tiling.grid = 0;
         (tiling.cycles < most).then_some((tiling, panel))
     };
-    choose::candidates(&contraction, choose::NEARLY, target, |tiling| {
+    choose::candidates(&contraction, choose::NEARLY, f64::INFINITY, target, |tiling| {
         let most = |best: &Option<(Tiling, usize)>| best.as_ref().map_or(f64::INFINITY, |(tiling, _)| tiling.cycles);
         best = in_panels(&tiling, most(&best)).or_else(|| best.take());
         most(&best)
