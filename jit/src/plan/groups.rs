@@ -47,12 +47,12 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
         Op::WindowMaxPick(window) => windows(assembly, group, root, &window, Sliding::Pick, name),
         Op::WindowMaxGrad(window) => windows(assembly, group, root, &window, Sliding::MaxGradient, name),
         Op::WindowSumGrad { window, .. } => windows(assembly, group, root, &window, Sliding::SumGradient, name),
-        Op::Pad { low, .. } => Ok(pad(assembly, root, &low, name)),
-        Op::Concat { axis } => Ok(concat(assembly, root, axis, name)),
+        Op::Pad { low, .. } => pad(assembly, root, &low, name),
+        Op::Concat { axis } => concat(assembly, root, axis, name),
         Op::Gather { axis } => gather(assembly, group, root, Some(axis), name),
         Op::TakeRows => gather(assembly, group, root, None, name),
-        Op::ScatterAdd { axis, .. } => Ok(scatter(assembly, root, Some(axis), name)),
-        Op::ScatterRows { .. } => Ok(scatter(assembly, root, None, name)),
+        Op::ScatterAdd { axis, .. } => scatter(assembly, root, Some(axis), name),
+        Op::ScatterRows { .. } => scatter(assembly, root, None, name),
         Op::Input
         | Op::Constant(_)
         | Op::Iota { .. }
@@ -94,6 +94,15 @@ fn check_states(assembly: &Assembly<'_>, expression: &Expression, operands: &[St
         }
     }
     Ok(())
+}
+
+/// That a state whose places are written several times, or by several kernels, is not read meanwhile.
+fn check_unread(assembly: &Assembly<'_>, expression: &Expression, to: Located) -> Result<(), Storage> {
+    let reads = |term: &Term| match term {
+        Term::Load { argument, .. } => expression.arguments[*argument].storage == to.storage,
+        _ => false,
+    };
+    if assembly.is_state(to.storage) && expression.terms.iter().any(reads) { Err(to.storage) } else { Ok(()) }
 }
 
 /// Where the nodes that a group reads lie; what it computes itself lies nowhere yet.
@@ -361,6 +370,14 @@ fn windows(
     store_all(assembly, &mut builder, group, shape, &at, rank);
     let expression = builder.finish();
     check_states(assembly, &expression, &[])?;
+    let gradient = matches!(what, Sliding::MaxGradient | Sliding::SumGradient);
+    if gradient && !window::partitions(&axes, &values.dims()[2..]) {
+        group
+            .stores
+            .iter()
+            .filter_map(|&id| assembly.located(id))
+            .try_for_each(|to| check_unread(assembly, &expression, to))?;
+    }
     Ok(window::lower(name, &expression, &axes, task, assembly.target))
 }
 
@@ -372,7 +389,7 @@ fn fill(
     start: &[usize],
     extents: &[usize],
     value: NodeId,
-) -> Vec<Lowered> {
+) -> Result<Vec<Lowered>, Storage> {
     let graph = assembly.graph;
     let located = |id| if id == to { None } else { assembly.located(id) };
     let rank = extents.len();
@@ -381,18 +398,21 @@ fn fill(
     let scalar = graph.shape(value).rank() == 0 && rank > 0;
     let term = builder.node(value, if scalar { &[] } else { &at });
     let place: Vec<Affine> = at.into_iter().zip(start).map(|(axis, &start)| axis.shifted(start as i64)).collect();
-    builder.store(term, assembly.located(to).expect("a stored value has a place"), &place);
-    map::lower(name, &builder.finish(), assembly.target)
+    let to = assembly.located(to).expect("a stored value has a place");
+    builder.store(term, to, &place);
+    let expression = builder.finish();
+    check_unread(assembly, &expression, to)?;
+    Ok(map::lower(name, &expression, assembly.target))
 }
 
-fn pad(assembly: &Assembly<'_>, root: NodeId, low: &[usize], name: &str) -> Vec<Lowered> {
+fn pad(assembly: &Assembly<'_>, root: NodeId, low: &[usize], name: &str) -> Result<Vec<Lowered>, Storage> {
     let graph = assembly.graph;
     let node = graph.node(root);
     let (operand, value) = (node.inputs[0], node.inputs[1]);
     let inner = graph.shape(operand);
     let shape = node.ty.shape;
     let rank = shape.rank();
-    let mut kernels = fill(assembly, name, root, &low[..rank], inner.dims(), operand);
+    let mut kernels = fill(assembly, name, root, &low[..rank], inner.dims(), operand)?;
     // The border in slabs: before and after each axis, within the operand along the axes before it.
     for axis in 0..rank {
         for (from, to) in [(0, low[axis]), (low[axis] + inner.dim(axis), shape.dim(axis))] {
@@ -401,22 +421,22 @@ fn pad(assembly: &Assembly<'_>, root: NodeId, low: &[usize], name: &str) -> Vec<
             start[..axis].copy_from_slice(&low[..axis]);
             extents[..axis].copy_from_slice(&inner.dims()[..axis]);
             (start[axis], extents[axis]) = (from, to - from);
-            kernels.extend(fill(assembly, "pad", root, &start, &extents, value));
+            kernels.extend(fill(assembly, "pad", root, &start, &extents, value)?);
         }
     }
-    kernels
+    Ok(kernels)
 }
 
-fn concat(assembly: &Assembly<'_>, root: NodeId, axis: usize, name: &str) -> Vec<Lowered> {
+fn concat(assembly: &Assembly<'_>, root: NodeId, axis: usize, name: &str) -> Result<Vec<Lowered>, Storage> {
     let graph = assembly.graph;
     let mut start = vec![0; graph.shape(root).rank()];
     let mut kernels = Vec::new();
     for &operand in &graph.node(root).inputs {
         let shape = graph.shape(operand);
-        kernels.extend(fill(assembly, name, root, &start, shape.dims(), operand));
+        kernels.extend(fill(assembly, name, root, &start, shape.dims(), operand)?);
         start[axis] += shape.dim(axis);
     }
-    kernels
+    Ok(kernels)
 }
 
 /// `axis`: that of a gather; `None`: rows.
@@ -458,7 +478,7 @@ fn gather(
 }
 
 /// `axis`: that of a scatter; `None`: rows.
-fn scatter(assembly: &Assembly<'_>, root: NodeId, axis: Option<usize>, name: &str) -> Vec<Lowered> {
+fn scatter(assembly: &Assembly<'_>, root: NodeId, axis: Option<usize>, name: &str) -> Result<Vec<Lowered>, Storage> {
     let graph = assembly.graph;
     let located = |id| if id == root { None } else { assembly.located(id) };
     let node = graph.node(root);
@@ -488,6 +508,8 @@ fn scatter(assembly: &Assembly<'_>, root: NodeId, axis: Option<usize>, name: &st
     let update = builder.node(updates, &at);
     let (argument, access) = builder.place(to, &place, true, true);
     let indexed = Indexed { argument, access, index, extent: node.ty.shape.dim(axis), stride: to.layout.strides[axis] };
-    kernels.extend(indexing::lower_scatter(name, &builder.finish(), &indexed, update, assembly.target));
-    kernels
+    let expression = builder.finish();
+    check_unread(assembly, &expression, to)?;
+    kernels.extend(indexing::lower_scatter(name, &expression, &indexed, update, assembly.target));
+    Ok(kernels)
 }
