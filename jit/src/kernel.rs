@@ -13,6 +13,8 @@ pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
 pub use interpret::{Slice, interpret, interpret_words};
 
+use smallvec::SmallVec;
+
 /// One function: a grid of independent tasks over buffers.
 ///
 /// The emitted function runs the tasks `begin..end` of the grid, in order. Tasks write disjoint places,
@@ -87,14 +89,21 @@ pub struct Variable(pub u32);
 pub struct BufferId(pub u32);
 
 /// A position in a buffer, in elements: `offset + sum of variable * stride (+ row * stride)`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, PartialEq, Eq, Hash, Default)]
 pub struct Index {
     /// The constant part; may be negative where the terms make up for it.
     pub offset: i64,
     /// Loop variables with their strides; each variable at most once.
-    pub terms: Vec<(Variable, i64)>,
+    pub terms: SmallVec<[(Variable, i64); 3]>,
     /// A position that is known only at run time.
     pub row: Option<Row>,
+}
+
+/// In one piece: kernels are full of these.
+impl Clone for Index {
+    fn clone(&self) -> Index {
+        Index { terms: SmallVec::from_slice(&self.terms), ..*self }
+    }
 }
 
 /// A run-time part of an index: lane 0 of an i32 value, clamped to `0..extent`, times `stride`.

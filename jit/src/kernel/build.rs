@@ -297,15 +297,17 @@ impl Index {
 
     /// This position and `variable * stride`.
     pub fn plus(mut self, variable: Variable, stride: i64) -> Index {
-        if stride == 0 {
-            return self;
-        }
-        match self.terms.iter_mut().find(|(v, _)| *v == variable) {
-            Some((_, s)) => *s += stride,
-            None => self.terms.push((variable, stride)),
-        }
-        self.terms.retain(|&(_, s)| s != 0);
+        self.add(variable, stride);
         self
+    }
+
+    fn add(&mut self, variable: Variable, stride: i64) {
+        match self.terms.iter().position(|(v, _)| *v == variable) {
+            Some(term) if self.terms[term].1 == -stride => _ = self.terms.remove(term),
+            Some(term) => self.terms[term].1 += stride,
+            None if stride != 0 => self.terms.push((variable, stride)),
+            None => {}
+        }
     }
 
     /// This position moved by a constant.
@@ -318,7 +320,7 @@ impl Index {
     pub fn plus_index(mut self, other: &Index, factor: i64) -> Index {
         self.offset += other.offset * factor;
         for &(variable, stride) in &other.terms {
-            self = self.plus(variable, stride * factor);
+            self.add(variable, stride * factor);
         }
         if let Some(row) = other.row {
             assert!(self.row.is_none(), "one run-time row an index");

@@ -29,27 +29,24 @@ pub fn place(intervals: &[Interval]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..intervals.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(intervals[i].bytes), intervals[i].from, i));
     let mut offsets = vec![0; intervals.len()];
-    let mut placed: Vec<usize> = Vec::new();
+    // By offset, with their ends.
+    let mut placed: Vec<(usize, usize, Interval)> = Vec::new();
     let mut arena = 0;
     for i in order {
         let bytes = intervals[i].bytes.next_multiple_of(ALIGNMENT);
-        let mut taken: Vec<(usize, usize)> = placed
-            .iter()
-            .filter(|&&other| intervals[other].meets(&intervals[i]))
-            .map(|&other| (offsets[other], offsets[other] + intervals[other].bytes.next_multiple_of(ALIGNMENT)))
-            .collect();
-        taken.sort_unstable();
         let mut best: Option<(usize, usize)> = None;
         let mut end = 0;
-        for (from, to) in taken {
+        for &(from, to, _) in placed.iter().filter(|(.., other)| other.meets(&intervals[i])) {
             if from >= end + bytes && best.is_none_or(|(gap, _)| from - end < gap) {
                 best = Some((from - end, end));
             }
             end = end.max(to);
         }
         offsets[i] = best.map_or(end, |(_, offset)| offset);
-        arena = arena.max(offsets[i] + bytes);
-        placed.push(i);
+        let (from, to) = (offsets[i], offsets[i] + bytes);
+        arena = arena.max(to);
+        let at = placed.partition_point(|&(other, end, _)| (other, end) <= (from, to));
+        placed.insert(at, (from, to, intervals[i]));
     }
     (offsets, arena)
 }

@@ -1,6 +1,9 @@
 //! From nodes of a graph to terms of an [`Expression`]: walks up from a node through elementwise operations and views
 //! until it meets values that lie in memory, and keeps equal terms once.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use kiln_graph::op::{BinaryOp, CompareOp, Scalar};
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{DType, Graph, NodeId, Op, Shape};
@@ -46,7 +49,9 @@ pub struct ExpressionBuilder<'a> {
     roots: Vec<(NodeId, Vec<Affine>)>,
     expression: Expression,
     terms: FxHashMap<(Term, DType), TermId>,
-    nodes: FxHashMap<(NodeId, Vec<Affine>), TermId>,
+    /// The places at which nodes were met, and the nodes, each with the number of its place.
+    places: Vec<Rc<[Affine]>>,
+    nodes: FxHashMap<(NodeId, usize), TermId>,
 }
 
 impl<'a> ExpressionBuilder<'a> {
@@ -64,6 +69,7 @@ impl<'a> ExpressionBuilder<'a> {
             roots: Vec::new(),
             expression,
             terms: FxHashMap::default(),
+            places: Vec::new(),
             nodes: FxHashMap::default(),
         }
     }
@@ -75,21 +81,30 @@ impl<'a> ExpressionBuilder<'a> {
 
     /// Says which node the kernel's next root computes, and where in the space its element `coordinates` is known.
     pub fn root(&mut self, node: NodeId, coordinates: Vec<Affine>) {
-        let coordinates = self.canonical(node, &coordinates);
+        let coordinates = self.canonical(node, &coordinates).into_owned();
         self.roots.push((node, coordinates));
     }
 
     /// Functions of the place that do not mention axes of one place, and are 0 where the node has a single index (which
     /// a window over padding reaches by another function).
-    fn canonical(&self, node: NodeId, coordinates: &[Affine]) -> Vec<Affine> {
+    fn canonical<'c>(&self, node: NodeId, coordinates: &'c [Affine]) -> Cow<'c, [Affine]> {
+        let dims = self.graph.shape(node);
+        let single = |axis: usize| self.expression.extents[axis] == 1;
+        let is_canonical = |(affine, &extent): (&Affine, &usize)| {
+            (extent != 1 || affine.offset == 0 && affine.is_constant())
+                && (0..affine.strides.len()).all(|axis| affine.strides[axis] == 0 || !single(axis))
+        };
+        if coordinates.iter().zip(dims.dims()).all(is_canonical) {
+            return coordinates.into();
+        }
         let mut coordinates = coordinates.to_vec();
-        for (affine, &extent) in coordinates.iter_mut().zip(self.graph.shape(node).dims()) {
+        for (affine, &extent) in coordinates.iter_mut().zip(dims.dims()) {
             if extent == 1 {
                 *affine = Affine::zero(self.rank());
             }
-            affine.strides.iter_mut().zip(&self.expression.extents).filter(|(_, e)| **e == 1).for_each(|(s, _)| *s = 0);
+            affine.strides.iter_mut().enumerate().filter(|(axis, _)| single(*axis)).for_each(|(_, s)| *s = 0);
         }
-        coordinates
+        coordinates.into()
     }
 
     fn rank(&self) -> usize {
@@ -160,13 +175,23 @@ impl<'a> ExpressionBuilder<'a> {
     /// # Panics
     /// If the walk meets a node that is neither in memory, nor elementwise, nor a view: the fusion has to store those.
     pub fn node(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {
-        let key = (id, self.canonical(id, coordinates));
+        let key = (id, self.numbered(self.canonical(id, coordinates)));
         if let Some(&term) = self.nodes.get(&key) {
             return term;
         }
-        let term = self.term(id, &key.1);
+        let coordinates = self.places[key.1].clone();
+        let term = self.term(id, &coordinates);
         self.nodes.insert(key, term);
         term
+    }
+
+    /// The number of a place; most nodes of an expression are met at one of a few.
+    fn numbered(&mut self, place: Cow<'_, [Affine]>) -> usize {
+        if let Some(known) = self.places.iter().position(|known| **known == *place) {
+            return known;
+        }
+        self.places.push(place.into());
+        self.places.len() - 1
     }
 
     fn term(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {

@@ -302,10 +302,11 @@ fn crowded(lines: &[Run], bytes: usize) -> f64 {
         return 0.0;
     }
     let mut sets = vec![0u32; count];
-    for line in lines.iter().flat_map(|&(first, last)| first..=last) {
-        let set =
-            if count.is_power_of_two() { line as usize & (count - 1) } else { line.rem_euclid(count as i64) as usize };
-        sets[set] += 1;
+    let mask = count.is_power_of_two().then(|| count - 1);
+    for &(first, last) in lines {
+        for line in first..last + 1 {
+            sets[mask.map_or_else(|| line.rem_euclid(count as i64) as usize, |mask| line as usize & mask)] += 1;
+        }
     }
     let over: u32 = sets.iter().filter(|&&count| count > WAYS).sum();
     f64::from(over) / all as f64
