@@ -15,6 +15,8 @@ pub mod reduce;
 pub mod tile;
 pub mod window;
 
+use std::sync::Arc;
+
 use crate::kernel::{Index, Kernel, KernelBuilder, Value};
 use expression::{Expression, Storage};
 
@@ -28,7 +30,7 @@ const UNROLL: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Lowered {
     /// The code.
-    pub kernel: Kernel,
+    pub kernel: Arc<Kernel>,
     /// One for each of the kernel's buffers.
     pub arguments: Vec<Storage>,
     /// Floating-point operations.
@@ -44,7 +46,7 @@ impl Lowered {
     /// The kernel of an expression, whose arguments are the kernel's first buffers.
     fn new(kernel: KernelBuilder, expression: &Expression, flops: u64) -> Lowered {
         let arguments = expression.arguments.iter().map(|argument| argument.storage).collect();
-        Lowered { kernel: kernel.finish(), arguments, flops, bytes: expression.bytes(), in_place: Vec::new() }
+        Lowered { kernel: kernel.finish().into(), arguments, flops, bytes: expression.bytes(), in_place: Vec::new() }
     }
 }
 

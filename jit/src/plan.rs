@@ -9,6 +9,7 @@ mod fuse;
 mod groups;
 mod lasting;
 mod layout;
+mod made;
 mod masks;
 mod merge;
 mod moments;

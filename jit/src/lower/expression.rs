@@ -214,7 +214,7 @@ pub fn binary_weight(function: BinaryOp) -> u64 {
 }
 
 /// A place in memory that the kernel reads or writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Argument {
     /// Which memory.
     pub storage: Storage,
@@ -229,7 +229,7 @@ pub struct Argument {
 }
 
 /// Where a term's value goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Store {
     /// The value.
     pub term: TermId,
@@ -240,7 +240,7 @@ pub struct Store {
 }
 
 /// Terms over an iteration space, with the places that some of them are stored to.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Expression {
     /// The extents of the iteration space.
     pub extents: Vec<usize>,

@@ -60,5 +60,5 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
         }
     }
     let (arguments, bytes) = (vec![to.storage], 4 * written as u64);
-    Some(Lowered { kernel: kernel.finish(), arguments, flops: 0, bytes, in_place: Vec::new() })
+    Some(Lowered { kernel: kernel.finish().into(), arguments, flops: 0, bytes, in_place: Vec::new() })
 }

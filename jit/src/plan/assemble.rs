@@ -11,6 +11,7 @@ use super::copies::Copies;
 use super::fuse::{Class, Fusion, Group, class, members};
 use super::lasting;
 use super::layout::Lying;
+use super::made::Made;
 use super::moments::Taken;
 use super::recipes::{Choices, Recipes};
 use super::repeated;
@@ -63,6 +64,8 @@ pub(super) struct Assembly<'a> {
     pub copies: Copies,
     /// The moments that contractions take.
     pub moments: Taken,
+    /// The kernels so far.
+    pub made: Made,
     calls: Vec<(Lowered, Description)>,
 }
 
@@ -71,6 +74,15 @@ impl Assembly<'_> {
     pub fn scratch(&mut self, elements: usize) -> Storage {
         self.memory.push(Memory { elements, use_: Purpose::Temporary });
         Storage(self.memory.len() as u32 - 1)
+    }
+
+    /// What a function gives, and the temporary memory that it has asked for, with its lengths.
+    pub fn with_scratch<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> (T, Vec<(Storage, usize)>) {
+        let before = self.memory.len();
+        let made = make(self);
+        let new = self.memory.iter().enumerate().skip(before);
+        let scratch = new.map(|(number, piece)| (Storage(number as u32), piece.elements)).collect();
+        (made, scratch)
     }
 
     /// Where a node lies, if it is an input or stored.
@@ -131,6 +143,7 @@ pub(super) fn assemble(
         recipes: Recipes::new(target, choices),
         copies: Copies::new(target.l2_bytes),
         moments: Taken::default(),
+        made: Made::default(),
         calls: vec![],
     };
     let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
@@ -333,7 +346,8 @@ fn share_memory(memory: &[Memory], calls: &[(Lowered, Description)], intervals: 
 /// Offsets, slots and calls.
 fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
     let emitter = assembly.target.emitter;
-    let Assembly { memory, located, recipes, copies, mut calls, .. } = assembly;
+    let Assembly { memory, located, recipes, copies, made, mut calls, .. } = assembly;
+    drop(made);
     repeated::drop_repeated(&memory, copies.kept(), &mut calls, |(lowered, _)| lowered);
     let prologue = lasting::move_to_front(&memory, copies.kept(), &mut calls, |(lowered, _)| lowered);
     let mut intervals = intervals(&memory, &calls, prologue);
@@ -369,10 +383,11 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
     };
+    let mut kernels = Vec::new();
     for (Lowered { kernel, arguments, flops, bytes, .. }, Description { label, parts, .. }) in calls {
         let tasks: usize = kernel.grid.iter().product();
         plan.calls.push(Call {
-            kernel: shared(&mut plan.kernels, kernel),
+            kernel: shared(&mut kernels, kernel),
             arguments: arguments.iter().map(|storage| owner[storage.0 as usize]).collect(),
             label,
             parts,
@@ -381,11 +396,12 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
             parallel: worth_sharing(tasks, flops, bytes),
         });
     }
+    plan.kernels = kernels.into_iter().map(Arc::unwrap_or_clone).collect();
     plan
 }
 
 /// The position of a kernel among the distinct ones.
-fn shared(kernels: &mut Vec<Kernel>, kernel: Kernel) -> usize {
+fn shared(kernels: &mut Vec<Arc<Kernel>>, kernel: Arc<Kernel>) -> usize {
     if let Some(index) = kernels.iter().position(|other| *other == kernel) {
         return index;
     }

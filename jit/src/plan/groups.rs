@@ -6,6 +6,7 @@ use kiln_graph::{DType, NodeId, Shape};
 
 use super::assemble::{Assembly, element};
 use super::fuse::Group;
+use super::made::{Root, once};
 use crate::kernel::KernelBuilder;
 use crate::lower::expression::{
     Affine, Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, Term, TermId, identity,
@@ -13,7 +14,7 @@ use crate::lower::expression::{
 };
 use crate::lower::indexing::{self, Indexed};
 use crate::lower::moments::Taking;
-use crate::lower::tile::{self, Halo, Operand, Place, Problem, Source};
+use crate::lower::tile::{self, Halo, Operand, Place, Problem, Recipe, Source};
 use crate::lower::window::{self, Task, WindowAxis};
 use crate::lower::{Lowered, map, reduce};
 
@@ -24,7 +25,8 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
         let mut expression = elementwise(assembly, group);
         check_states(assembly, &expression, &[])?;
         assembly.copies.follow(&mut expression);
-        return Ok(map::lower(name, &expression, assembly.target));
+        let lower = |assembly: &mut Assembly<'_>| map::lower(name, &expression, assembly.target);
+        return Ok(once(assembly, (name, Root::None), &expression, &[], lower));
     };
     let node = graph.node(root);
     match node.op {
@@ -32,8 +34,11 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
             let (expression, values) = reductions(assembly, group, axes);
             check_states(assembly, &expression, &[])?;
             let (expression, values) = assembly.moments.merge(&expression, &values).unwrap_or((expression, values));
-            let target = assembly.target;
-            Ok(reduce::lower(name, &expression, &values, target, &mut |elements, _| assembly.scratch(elements)))
+            let lower = |assembly: &mut Assembly<'_>| {
+                let target = assembly.target;
+                reduce::lower(name, &expression, &values, target, &mut |elements, _| assembly.scratch(elements))
+            };
+            Ok(once(assembly, (name, Root::Reductions(values.clone())), &expression, &[], lower))
         }
         Op::ArgReduce { op, axis } => {
             let (expression, values) = folded(assembly, group, &[axis]);
@@ -208,7 +213,8 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     let operands = [left_operand, right_operand];
     let [.., wanted] = tile::wanted(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
     let along = stored_along(&expression, wanted.order[wanted.order.len() - 1]);
-    let recipe = assembly.recipe(Problem { op: node.op, operands, output: shape, along });
+    let problem = Problem { op: node.op, operands, output: shape, along };
+    let recipe = assembly.recipe(problem);
     let scratch: Vec<(Storage, usize)> =
         recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();
     // Where one stage computes all results, it can take their moments.
@@ -218,6 +224,42 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
             let storage = assembly.located(id)?.storage;
             Some((n, storage, assembly.moments.axis(storage)?))
         });
+    for stage in &recipe.stages {
+        if let (Some(runs), &[(from, _), (Source::Scratch(number), _)]) = (stage.copies(), &stage.buffers[..])
+            && let Some(located) = [(Source::Left, left), (Source::Right, right)].iter().find(|(s, _)| *s == from)
+            && assembly.is_state(located.1.storage)
+        {
+            assembly.copies.note(located.1.storage, scratch[number], runs);
+        }
+    }
+    let memory: Vec<Storage> = [left.storage, right.storage].into_iter().chain(scratch.iter().map(|s| s.0)).collect();
+    let contraction = Contracting { recipe: &recipe, shape, operands: [left, right], scratch: &scratch, summed };
+    let lower = |assembly: &mut Assembly<'_>| stages(assembly, name, &expression, &contraction);
+    // Moments have memory that later groups ask for.
+    if summed.is_some() {
+        return Ok(lower(assembly));
+    }
+    Ok(once(assembly, (name, Root::Contraction(problem.into())), &expression, &memory, lower))
+}
+
+/// How a contraction is computed, where its operands and what lies between its stages are, and which of the values that are
+/// stored is the one whose moments are taken: its memory, and the axis.
+struct Contracting<'a> {
+    recipe: &'a Recipe,
+    shape: Shape,
+    operands: [Located; 2],
+    scratch: &'a [(Storage, usize)],
+    summed: Option<(usize, Storage, usize)>,
+}
+
+/// The kernels of a contraction's stages.
+fn stages(
+    assembly: &mut Assembly<'_>,
+    name: &str,
+    expression: &Expression,
+    contraction: &Contracting<'_>,
+) -> Vec<Lowered> {
+    let &Contracting { recipe, shape, operands: [left, right], scratch, summed } = contraction;
     let mut kernels = Vec::new();
     for stage in &recipe.stages {
         let name = match stage.results {
@@ -225,19 +267,13 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
             false if stage.flops > 0 => "part",
             false => "pack",
         };
-        if let (Some(runs), &[(from, _), (Source::Scratch(number), _)]) = (stage.copies(), &stage.buffers[..])
-            && let Some(located) = [(Source::Left, left), (Source::Right, right)].iter().find(|(s, _)| *s == from)
-            && assembly.is_state(located.1.storage)
-        {
-            assembly.copies.note(located.1.storage, scratch[number], runs);
-        }
         let mut kernel = KernelBuilder::new(name, assembly.target.lanes);
         let mut arguments = Vec::new();
         let mut bytes = 0;
         let evaluation = stage.results.then(|| {
             arguments.extend(expression.arguments.iter().map(|argument| argument.storage));
             bytes += expression.bytes();
-            let mut evaluation = Evaluation::new(&expression, &mut kernel);
+            let mut evaluation = Evaluation::new(expression, &mut kernel);
             evaluation.prepare(&mut kernel, expression.stores.iter().map(|store| store.term));
             evaluation
         });
@@ -279,9 +315,9 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };
         in_place.retain(|&(_, from)| from != left.storage && from != right.storage);
-        kernels.push(Lowered { kernel: kernel.finish(), arguments, flops, bytes, in_place });
+        kernels.push(Lowered { kernel: kernel.finish().into(), arguments, flops, bytes, in_place });
     }
-    Ok(kernels)
+    kernels
 }
 
 /// The axis along which neighbours are stored side by side, where they are not so along the usual one.

@@ -1,0 +1,97 @@
+//! Kernels that a plan has lowered already, by all that decides on them but for the places of their buffers: equal groups, such
+//! as those of equal layers, are lowered once. It knows expressions and memory; it does not know how anything is lowered.
+
+use std::sync::Arc;
+
+use kiln_graph::op::ReduceOp;
+use rustc_hash::FxHashMap;
+
+use super::assemble::Assembly;
+use crate::lower::Lowered;
+use crate::lower::expression::{Expression, Storage, TermId};
+use crate::lower::tile::Problem;
+
+/// What a group's kernels compute, beside an expression.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Root {
+    /// Nothing.
+    None,
+    /// Reductions of some terms.
+    Reductions(Vec<(TermId, ReduceOp)>),
+    /// A contraction.
+    Contraction(Box<Problem>),
+}
+
+/// All that decides on the kernels of a group: their name, the expression and the other buffers, with pieces of memory by the
+/// number of the first buffer that each one is.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    name: String,
+    root: Root,
+    expression: Expression,
+    others: Vec<Storage>,
+}
+
+/// What was lowered, the pieces of memory that it names, and the lengths of those among them, the last ones, that were made for it.
+struct Kernels {
+    lowered: Vec<Lowered>,
+    memory: Vec<Storage>,
+    scratch: Vec<usize>,
+}
+
+/// The kernels so far.
+#[derive(Default)]
+pub(super) struct Made(FxHashMap<Key, Arc<Kernels>>);
+
+impl Key {
+    fn new(name: &str, root: Root, expression: &Expression, memory: &[Storage]) -> Key {
+        let first = |storage: Storage| {
+            let number = memory.iter().position(|&other| other == storage).expect("a buffer of the group");
+            Storage(number as u32)
+        };
+        let mut expression = expression.clone();
+        expression.arguments.iter_mut().for_each(|argument| argument.storage = first(argument.storage));
+        let others = memory[expression.arguments.len()..].iter().map(|&storage| first(storage)).collect();
+        Key { name: name.to_owned(), root, expression, others }
+    }
+}
+
+impl Kernels {
+    /// The same over other memory.
+    fn over(&self, memory: &[Storage]) -> Vec<Lowered> {
+        let moved = |storage: Storage| {
+            let number = self.memory.iter().position(|&other| other == storage).expect("a buffer of the group");
+            memory[number]
+        };
+        let lowered = |lowered: &Lowered| Lowered {
+            kernel: lowered.kernel.clone(),
+            arguments: lowered.arguments.iter().map(|&storage| moved(storage)).collect(),
+            in_place: lowered.in_place.iter().map(|&(to, from)| (moved(to), moved(from))).collect(),
+            ..*lowered
+        };
+        self.lowered.iter().map(lowered).collect()
+    }
+}
+
+/// The kernels of an expression and a root, which also names other pieces of memory; `lower` makes them, over these alone and such
+/// as it asks the plan for, unless equal ones were made before.
+pub(super) fn once(
+    assembly: &mut Assembly<'_>,
+    (name, root): (&str, Root),
+    expression: &Expression,
+    others: &[Storage],
+    lower: impl FnOnce(&mut Assembly<'_>) -> Vec<Lowered>,
+) -> Vec<Lowered> {
+    let arguments = expression.arguments.iter().map(|argument| argument.storage);
+    let mut memory: Vec<Storage> = arguments.chain(others.iter().copied()).collect();
+    let key = Key::new(name, root, expression, &memory);
+    if let Some(kernels) = assembly.made.0.get(&key).cloned() {
+        memory.extend(kernels.scratch.iter().map(|&elements| assembly.scratch(elements)));
+        return kernels.over(&memory);
+    }
+    let (lowered, scratch) = assembly.with_scratch(lower);
+    memory.extend(scratch.iter().map(|&(storage, _)| storage));
+    let scratch = scratch.into_iter().map(|(_, elements)| elements).collect();
+    assembly.made.0.insert(key, Arc::new(Kernels { lowered: lowered.clone(), memory, scratch }));
+    lowered
+}
