@@ -50,6 +50,16 @@ pub const CASES: &[Case] = &[
         g.output("d", x.convert(DType::I32));
         g.output("e", x.le(0.0));
     }),
+    // Groups that differ only in which of their operands are one tensor, and equal ones over others.
+    ("equal groups", |g| {
+        let [a, b, w] = ["a", "b", "w"].map(|name| g.input(name, [24, 24]));
+        for (number, (left, added)) in [(a, a), (b, a), (b, b), (a, b), (w, w)].into_iter().enumerate() {
+            g.output(&format!("product {number}"), left.matmul(w) + added);
+            g.output(&format!("sum {number}"), (left * added).sum([1]));
+        }
+        let chain = a.matmul(b).relu().matmul(b).relu();
+        g.output("chain", chain.matmul(b).relu().matmul(w).relu());
+    }),
     ("scalars", |g| {
         let step = g.state("step", Type::f32([]));
         let next = step + 1.0;
