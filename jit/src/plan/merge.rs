@@ -42,6 +42,8 @@ struct Merging<'a> {
     reads: Vec<BTreeMap<NodeId, bool>>,
     /// The groups that read each node from outside.
     readers: FxHashMap<NodeId, BTreeSet<usize>>,
+    /// Which groups each one needs, directly or not.
+    needs: Vec<Vec<bool>>,
     /// The states that the graph updates, and outputs: nodes that stay stored whatever reads them.
     results: BTreeSet<NodeId>,
     updates: BTreeSet<NodeId>,
@@ -58,8 +60,18 @@ impl<'a> Merging<'a> {
         let updates = graph.updates.iter().map(|update| update.node).collect();
         let reads: Vec<_> = groups.iter().flatten().map(|group| reads(graph, &fusion, group)).collect();
         let none = vec![BTreeMap::new(); groups.len()];
-        let mut merging =
-            Merging { graph, fusion, groups, of, reads: none, readers: FxHashMap::default(), results, updates };
+        // Groups stand behind those that they need.
+        let mut needs: Vec<Vec<bool>> = Vec::with_capacity(groups.len());
+        for reads in &reads {
+            let mut needed = vec![false; groups.len()];
+            for other in reads.keys().filter_map(|id| of[id.index()]) {
+                add(&mut needed, &needs[other]);
+                needed[other] = true;
+            }
+            needs.push(needed);
+        }
+        let readers = FxHashMap::default();
+        let mut merging = Merging { graph, fusion, groups, of, reads: none, readers, needs, results, updates };
         reads.into_iter().enumerate().for_each(|(number, reads)| merging.set_reads(number, reads));
         merging
     }
@@ -77,25 +89,7 @@ impl<'a> Merging<'a> {
 
     /// Whether group `a` needs what group `b` computes, directly or not.
     fn depends(&self, a: usize, b: usize) -> bool {
-        // Whoever needs it, stores or folds something that stands behind it in the graph.
-        let first = self.groups[b].as_ref().and_then(|group| group.stores.iter().min());
-        let behind = |group: usize| self.groups[group].as_ref().and_then(last) > first.copied();
-        if !behind(a) {
-            return false;
-        }
-        let mut seen = vec![false; self.groups.len()];
-        let mut open = vec![a];
-        while let Some(group) = open.pop() {
-            for next in self.reads[group].keys().filter_map(|id| self.of[id.index()]) {
-                if next == b {
-                    return true;
-                }
-                if !std::mem::replace(&mut seen[next], true) && behind(next) {
-                    open.push(next);
-                }
-            }
-        }
-        false
+        self.needs[a][b]
     }
 
     /// Whether group `a` needs group `b` through a third one.
@@ -284,6 +278,14 @@ impl<'a> Merging<'a> {
         debug_assert_eq!(outside, reads(self.graph, &self.fusion, &group));
         self.set_reads(first, outside);
         self.groups[first] = Some(group);
+        let mut needed = std::mem::take(&mut self.needs[second]);
+        add(&mut needed, &self.needs[first]);
+        (needed[first], needed[second]) = (false, false);
+        for needs in self.needs.iter_mut().filter(|needs| !needs.is_empty() && (needs[first] || needs[second])) {
+            add(needs, &needed);
+            (needs[first], needs[second]) = (true, false);
+        }
+        self.needs[first] = needed;
     }
 
     /// The groups in an order in which they can run: as the nodes stand in the graph, but scalars and updates of states as early
@@ -313,7 +315,7 @@ impl<'a> Merging<'a> {
                 let group = self.groups[*number].as_ref().expect("a group");
                 let early = group.roots.is_empty() && self.shape(*number).elements() == 1
                     || group.stores.iter().all(|id| self.updates.contains(id));
-                (!early, last(group))
+                (!early, group.stores.iter().chain(&group.roots).max().copied())
             };
             let next = open.iter().copied().filter(ready).min_by_key(key).expect("groups depend on each other");
             open.retain(|&number| number != next);
@@ -325,9 +327,9 @@ impl<'a> Merging<'a> {
     }
 }
 
-/// The last node that a group stores or folds.
-fn last(group: &Group) -> Option<NodeId> {
-    group.stores.iter().chain(&group.roots).max().copied()
+/// Adds a set to another one.
+fn add(to: &mut [bool], set: &[bool]) {
+    to.iter_mut().zip(set).for_each(|(to, &member)| *to |= member);
 }
 
 /// Whether `from` runs after `to` by the given order.
