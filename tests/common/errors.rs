@@ -21,6 +21,8 @@ const APPROXIMATION: f64 = 4.0;
 const MAX_ANGLE: f64 = kiln_jit::lower::math::MAX_ANGLE as f64;
 /// The smallest normal number: below, numbers may be flushed or rounded coarsely.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
+/// The smallest number but 0.
+const SUBNORMAL: f64 = TINY * 2.0 * U;
 
 /// For each node how far its f32 value may be from its f64 value, for feeds that are f32 numbers.
 pub fn errors(graph: &Graph, feeds: &HashMap<String, Tensor<f64>>) -> Vec<f64> {
@@ -53,9 +55,9 @@ fn smallest(values: &[f64]) -> f64 {
     values.iter().fold(f64::INFINITY, |smallest: f64, value| smallest.min(value.abs()))
 }
 
-/// Whether sums of `terms` numbers that are multiples of `grain` and at most `most` are exact.
+/// Whether sums of `terms` numbers that are multiples of `grain` and at most `most` are exact: whether all multiples are numbers.
 fn adds_exactly(grain: f64, most: f64, terms: f64) -> bool {
-    most * terms <= grain / U
+    most * terms <= grain / U && (grain >= SUBNORMAL || most == 0.0)
 }
 
 /// The largest power of two that all numbers are multiples of.
