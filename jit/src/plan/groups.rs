@@ -9,7 +9,7 @@ use super::fuse::Group;
 use super::made::{Root, once};
 use crate::kernel::KernelBuilder;
 use crate::lower::expression::{
-    Affine, Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, Term, TermId, identity,
+    Affine, Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, Store, Term, TermId, identity,
     reshape_coordinates, reshape_view, resolve, view_coordinates,
 };
 use crate::lower::indexing::{self, Indexed};
@@ -23,7 +23,7 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
     let graph = assembly.graph;
     let Some(root) = group.root() else {
         let mut expression = elementwise(assembly, group);
-        check_states(assembly, &expression, &[])?;
+        check_states(assembly, &expression, &[], Writing::Once)?;
         assembly.copies.follow(&mut expression);
         let lower = |assembly: &mut Assembly<'_>| map::lower(name, &expression, assembly.target);
         return Ok(once(assembly, (name, Root::None), &expression, &[], lower));
@@ -32,7 +32,7 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
     match node.op {
         Op::Reduce { axes, .. } => {
             let (expression, values) = reductions(assembly, group, axes);
-            check_states(assembly, &expression, &[])?;
+            check_states(assembly, &expression, &[], Writing::Once)?;
             let (expression, values) = assembly.moments.merge(&expression, &values).unwrap_or((expression, values));
             let lower = |assembly: &mut Assembly<'_>| {
                 let target = assembly.target;
@@ -42,7 +42,7 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
         }
         Op::ArgReduce { op, axis } => {
             let (expression, values) = folded(assembly, group, &[axis]);
-            check_states(assembly, &expression, &[])?;
+            check_states(assembly, &expression, &[], Writing::Once)?;
             Ok(reduce::lower_arg(name, &expression, values[0], op, assembly.target))
         }
         Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
@@ -86,28 +86,40 @@ pub(super) fn copy(assembly: &Assembly<'_>, shape: Shape, from: Located, to: Loc
     map::lower("copy", &builder.finish(), assembly.target)
 }
 
-/// That every state that the expression writes is read at the places that are written alone.
-fn check_states(assembly: &Assembly<'_>, expression: &Expression, operands: &[Storage]) -> Result<(), Storage> {
-    for store in &expression.stores {
-        let storage = expression.arguments[store.argument].storage;
-        let elsewhere = |term: &Term| match term {
-            Term::Load { argument, access } => *argument == store.argument && *access != store.access,
-            _ => false,
-        };
-        if assembly.is_state(storage) && (operands.contains(&storage) || expression.terms.iter().any(elsewhere)) {
-            return Err(storage);
-        }
-    }
-    Ok(())
+/// When the places of a result are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    /// Once each, after all that is read at the same place.
+    Once,
+    /// Several times, or by several kernels one after the other.
+    Repeated,
 }
 
-/// That a state whose places are written several times, or by several kernels, is not read meanwhile.
-fn check_unread(assembly: &Assembly<'_>, expression: &Expression, to: Located) -> Result<(), Storage> {
-    let reads = |term: &Term| match term {
-        Term::Load { argument, .. } => expression.arguments[*argument].storage == to.storage,
-        _ => false,
+/// That no state that the expression writes is one of the operands, and that it is read at the places that are written alone, if
+/// these are written once.
+fn check_states(
+    assembly: &Assembly<'_>,
+    expression: &Expression,
+    operands: &[Storage],
+    writing: Writing,
+) -> Result<(), Storage> {
+    let written = |argument: usize| {
+        let storage = expression.arguments[argument].storage;
+        expression.arguments[argument].written && assembly.is_state(storage)
     };
-    if assembly.is_state(to.storage) && expression.terms.iter().any(reads) { Err(to.storage) } else { Ok(()) }
+    let clashes = |argument: usize, access: &Affine| {
+        let elsewhere = |store: &Store| store.argument == argument && store.access != *access;
+        written(argument) && (writing == Writing::Repeated || expression.stores.iter().any(elsewhere))
+    };
+    let read = expression.terms.iter().find_map(|term| match term {
+        Term::Load { argument, access } if clashes(*argument, access) => Some(*argument),
+        _ => None,
+    });
+    let operand = |&argument: &usize| written(argument) && operands.contains(&expression.arguments[argument].storage);
+    match read.or_else(|| (0..expression.arguments.len()).find(operand)) {
+        Some(argument) => Err(expression.arguments[argument].storage),
+        None => Ok(()),
+    }
 }
 
 /// Where the nodes that a group reads lie; what it computes itself lies nowhere yet.
@@ -206,7 +218,7 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
         store_all(assembly, &mut builder, group, shape, &at, shape.rank());
         builder.finish()
     };
-    check_states(assembly, &expression, &[left.storage, right.storage])?;
+    check_states(assembly, &expression, &[left.storage, right.storage], Writing::Once)?;
     if expression.is_empty() {
         return Ok(Vec::new());
     }
@@ -405,15 +417,9 @@ fn windows(
     builder.root(root, at.clone());
     store_all(assembly, &mut builder, group, shape, &at, rank);
     let expression = builder.finish();
-    check_states(assembly, &expression, &[])?;
     let gradient = matches!(what, Sliding::MaxGradient | Sliding::SumGradient);
-    if gradient && !window::partitions(&axes, &values.dims()[2..]) {
-        group
-            .stores
-            .iter()
-            .filter_map(|&id| assembly.located(id))
-            .try_for_each(|to| check_unread(assembly, &expression, to))?;
-    }
+    let once = !gradient || window::partitions(&axes, &values.dims()[2..]);
+    check_states(assembly, &expression, &[], if once { Writing::Once } else { Writing::Repeated })?;
     Ok(window::lower(name, &expression, &axes, task, assembly.target))
 }
 
@@ -437,7 +443,7 @@ fn fill(
     let to = assembly.located(to).expect("a stored value has a place");
     builder.store(term, to, &place);
     let expression = builder.finish();
-    check_unread(assembly, &expression, to)?;
+    check_states(assembly, &expression, &[], Writing::Repeated)?;
     Ok(map::lower(name, &expression, assembly.target))
 }
 
@@ -509,7 +515,7 @@ fn gather(
     let indexed =
         Indexed { argument, access, index, extent: graph.shape(data).dim(axis), stride: from.layout.strides[axis] };
     let expression = builder.finish();
-    check_states(assembly, &expression, &[from.storage])?;
+    check_states(assembly, &expression, &[from.storage], Writing::Once)?;
     Ok(indexing::lower_gather(name, &expression, &indexed, graph.ty(data).dtype == DType::Bool, assembly.target))
 }
 
@@ -545,7 +551,7 @@ fn scatter(assembly: &Assembly<'_>, root: NodeId, axis: Option<usize>, name: &st
     let (argument, access) = builder.place(to, &place, true, true);
     let indexed = Indexed { argument, access, index, extent: node.ty.shape.dim(axis), stride: to.layout.strides[axis] };
     let expression = builder.finish();
-    check_unread(assembly, &expression, to)?;
+    check_states(assembly, &expression, &[], Writing::Repeated)?;
     kernels.extend(indexing::lower_scatter(name, &expression, &indexed, update, assembly.target));
     Ok(kernels)
 }
