@@ -241,7 +241,7 @@ fn decode(model: &impl Parameters, path: &Path, bytes: &[u8]) -> Result<HashMap<
             let (expected, found) = (dtype(kind).to_string(), tensor.dtype().to_string());
             return Err(CheckpointError::WrongType { path: path.into(), name, expected, found });
         }
-        let mut numbers = kiln_runtime::room(shape.elements());
+        let mut numbers = kiln_rt::room(shape.elements());
         let words = tensor.data();
         match kind {
             Kind::Trained | Kind::Frozen | Kind::Buffer => {

@@ -6,7 +6,7 @@ mod idx;
 
 use std::path::PathBuf;
 
-use kiln_runtime::random;
+use kiln_rt::random;
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD, Axis};
 
 pub use batches::Batches;

@@ -60,8 +60,8 @@ pub use kiln_graph as graph;
 pub use kiln_graph::{layers, losses, optimizers};
 pub use kiln_jit as jit;
 pub use kiln_macros::{Model, model};
-pub use kiln_runtime as runtime;
-pub use kiln_runtime::random;
+pub use kiln_rt as runtime;
+pub use kiln_rt::random;
 /// The crate of the arrays that Kiln takes and gives.
 pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};

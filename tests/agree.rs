@@ -25,7 +25,7 @@ use kiln_graph::passes::PIPELINE;
 use kiln_graph::{DType, Graph, Op, Role, Shape, Type, optimize, parse, print, verify};
 use kiln_jit::plan::{Layout, plan};
 use kiln_jit::{Program, Session, States, Target};
-use kiln_runtime::Pool;
+use kiln_rt::Pool;
 use ndarray::{ArrayD, IxDyn};
 use random_graphs::{Case, Random, random_case, with_values};
 

@@ -10,7 +10,7 @@ mod runner;
 use std::time::Instant;
 
 use kiln_jit::target::Target;
-use kiln_runtime::Pool;
+use kiln_rt::Pool;
 use runner::Runner;
 
 /// Turns through all cases.

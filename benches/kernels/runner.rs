@@ -6,8 +6,8 @@ use std::time::Instant;
 use kiln_jit::code::{BoundCall, Code, Memory, Sequence};
 use kiln_jit::kernel::Kernel;
 use kiln_jit::plan::worth_sharing;
-use kiln_runtime::buffer::ALIGNMENT;
-use kiln_runtime::{Buffer, Pool};
+use kiln_rt::buffer::ALIGNMENT;
+use kiln_rt::{Buffer, Pool};
 
 /// Kernels that run one after the other, each with its tasks shared among the threads of a pool: a program's way.
 pub struct Runner {

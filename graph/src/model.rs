@@ -326,7 +326,7 @@ impl Init {
         let stream = self.stream;
         self.stream += 1;
         let draw = |index: usize| {
-            let unit = kiln_runtime::random::uniform(self.seed, 0, stream, index as u64);
+            let unit = kiln_rt::random::uniform(self.seed, 0, stream, index as u64);
             ((2.0 * f64::from(unit) - 1.0) * bound) as f32
         };
         tensor(shape, draw)
@@ -338,7 +338,7 @@ impl Init {
         let shape = shape.into();
         let stream = self.stream;
         self.stream += 1;
-        let unit = |index: usize| f64::from(kiln_runtime::random::uniform(self.seed, 0, stream, index as u64));
+        let unit = |index: usize| f64::from(kiln_rt::random::uniform(self.seed, 0, stream, index as u64));
         let draw = |index: usize| {
             let (u, v) = (unit(index & !1), unit(index | 1));
             let (sine, cosine) = (v * std::f64::consts::TAU).sin_cos();
@@ -357,7 +357,7 @@ impl Init {
 
 /// A tensor of what is drawn for each place, in memory that a program can use for its own states once it has the values.
 fn tensor(shape: Shape, draw: impl Fn(usize) -> f32) -> ArrayD<f32> {
-    let mut values = kiln_runtime::room(shape.elements());
+    let mut values = kiln_rt::room(shape.elements());
     values.extend((0..shape.elements()).map(draw));
     ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")
 }

@@ -21,8 +21,8 @@ use std::thread;
 use cranelift_codegen::ir::Signature;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, default_libcall_names};
-use kiln_runtime::Pool;
-use kiln_runtime::buffer::{ALIGNMENT, Buffer};
+use kiln_rt::Pool;
+use kiln_rt::buffer::{ALIGNMENT, Buffer};
 use rustc_hash::FxHashMap;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter, EmitterKind};

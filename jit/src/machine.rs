@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kiln_runtime::{Buffer, Pool};
+use kiln_rt::{Buffer, Pool};
 
 use crate::code::{BoundCall, CallError, Code, CodeError, Memory, Sequence};
 use crate::emit::{ChoiceError, EmitterKind};
@@ -118,7 +118,7 @@ fn fastest(kernel: Kernel, emitter: EmitterKind, pool: &Pool) -> Result<f64, Mac
     let mut end = 0;
     for buffer in &kernel.buffers {
         places.push((Memory::Arena(end), buffer.elements));
-        end += (size_of::<f32>() * buffer.elements).next_multiple_of(kiln_runtime::buffer::ALIGNMENT);
+        end += (size_of::<f32>() * buffer.elements).next_multiple_of(kiln_rt::buffer::ALIGNMENT);
     }
     let call = BoundCall { kernel: 0, arguments: places, parallel: pool.threads() > 1 };
     let code = Arc::new(Code::new(&[kernel], emitter)?);

@@ -9,7 +9,7 @@ mod trials;
 
 use std::time::{Duration, Instant};
 
-use kiln_runtime::Pool;
+use kiln_rt::Pool;
 
 use crate::code::CodeError;
 use crate::plan::{Choices, Contracted};

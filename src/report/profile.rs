@@ -10,7 +10,7 @@ use kiln_graph::{DType, Graph, Role, Stage};
 use kiln_jit::machine::MachineError;
 use kiln_jit::plan::Call;
 use kiln_jit::{Machine, RunError, Session, Snapshot, States};
-use kiln_runtime::{Pool, random};
+use kiln_rt::{Pool, random};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kiln_graph::Model;
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::Optimizer;
-use kiln_runtime::Pool;
+use kiln_rt::Pool;
 
 use super::Trainer;
 use super::error::TrainError;

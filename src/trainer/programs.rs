@@ -11,7 +11,7 @@ use kiln_graph::{
     Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
 };
 use kiln_jit::{CompileOptions, Plan, Session, States};
-use kiln_runtime::Pool;
+use kiln_rt::Pool;
 use ndarray::{ArrayD, ArrayViewD};
 
 use super::error::TrainError;

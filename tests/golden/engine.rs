@@ -7,7 +7,7 @@ use kiln_graph::interpret::{Real, Tensor, interpret};
 use kiln_graph::{DType, Graph, Role, optimize};
 use kiln_jit::plan::Argument;
 use kiln_jit::{CompileOptions, Program, States};
-use kiln_runtime::threads::Pool;
+use kiln_rt::threads::Pool;
 use ndarray::{ArrayD, IxDyn};
 
 use crate::case::Array;

@@ -13,7 +13,7 @@ use kiln_graph::graph::{Graph, Type};
 use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::op::Op;
 use kiln_graph::shape::{DType, Shape};
-use kiln_runtime::random::{bits, uniform};
+use kiln_rt::random::{bits, uniform};
 
 /// The elements of an operand.
 #[derive(Clone, Copy)]

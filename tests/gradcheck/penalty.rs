@@ -13,8 +13,8 @@ use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::optimize;
 use kiln_graph::shape::Shape;
 use kiln_jit::{CompileOptions, Program, Session, States};
-use kiln_runtime::random::uniform;
-use kiln_runtime::threads::Pool;
+use kiln_rt::random::uniform;
+use kiln_rt::threads::Pool;
 use ndarray::{ArrayD, IxDyn};
 
 use crate::{Feeds, central_difference, evaluate, only};

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::{Builder, Graph, Shape, Value, optimize};
 use kiln_jit::{CompileOptions, Program, Session, States};
-use kiln_runtime::Pool;
-use kiln_runtime::random::uniform;
+use kiln_rt::Pool;
+use kiln_rt::random::uniform;
 use ndarray::{ArrayD, IxDyn};
 
 /// A tensor of reals.

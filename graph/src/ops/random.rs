@@ -17,6 +17,6 @@ pub(super) fn infer_random(op: &Op, operands: &[Type], shape: Shape) -> Result<T
 /// The first elements of the stream `(seed, step, stream)`, in row-major order.
 pub(super) fn evaluate_random<T: Real>(operands: &[&Tensor<T>], shape: Shape, seed: u64, stream: u32) -> Tensor<T> {
     let step = operands[0].as_ints()[0] as u32;
-    let element = |i: usize| f64::from(kiln_runtime::random::uniform(seed, step, stream, i as u64));
+    let element = |i: usize| f64::from(kiln_rt::random::uniform(seed, step, stream, i as u64));
     Tensor::floats(shape, (0..shape.elements()).map(element))
 }

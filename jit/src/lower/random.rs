@@ -1,4 +1,4 @@
-//! Philox4x32-10 as vector operations: the same bits as `kiln_runtime::random`, each lane for its own element.
+//! Philox4x32-10 as vector operations: the same bits as `kiln_rt::random`, each lane for its own element.
 
 use crate::kernel::{Compare, Convert, Int2, KernelBuilder, Shift, Value};
 

@@ -61,7 +61,7 @@ mod tests {
             let mut count = 0;
             let mut draw = |below: u32| {
                 count += 1;
-                (kiln_runtime::random::bits(seed, 0, 0, count) % below) as usize
+                (kiln_rt::random::bits(seed, 0, 0, count) % below) as usize
             };
             let intervals: Vec<Interval> = (0..60)
                 .map(|_| {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kiln_graph::{DType, Role, Shape};
-use kiln_runtime::{Buffer, Pages, Pool};
+use kiln_rt::{Buffer, Pages, Pool};
 use ndarray::ArrayViewD;
 
 use super::states::{StateError, States, Time, holds, view, view_mut};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{DType, Shape, Type};
-use kiln_runtime::{Buffer, Pages};
+use kiln_rt::{Buffer, Pages};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, IxDyn, ShapeBuilder};
 
 use super::copy::copy;
@@ -394,7 +394,7 @@ mod tests {
             let shape = Shape::new(&[2, elements / 2]);
             let (ty, layout) = (Type::f32(shape), Layout::row_major(shape));
             let value = |factor: f32| {
-                let mut values = kiln_runtime::room(elements);
+                let mut values = kiln_rt::room(elements);
                 values.extend((0..elements).map(|number| factor * number as f32));
                 ArrayD::from_shape_vec(shape.dims(), values).expect("as many values as the shape holds")
             };

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kiln_runtime::buffer::ALIGNMENT;
-use kiln_runtime::{Buffer, Pool};
+use kiln_rt::buffer::ALIGNMENT;
+use kiln_rt::{Buffer, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
 use crate::kernel::Access;

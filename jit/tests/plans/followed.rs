@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kiln_graph::{Builder, Graph, Type, Value};
 use kiln_jit::plan::{Plan, plan};
 use kiln_jit::{CompileOptions, Program, Session, States, Target};
-use kiln_runtime::{Pool, random};
+use kiln_rt::{Pool, random};
 use ndarray::ArrayD;
 
 use crate::run::check;

@@ -9,7 +9,7 @@ use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::{Builder, Graph, Type, Value};
 use kiln_jit::plan::{Plan, plan};
 use kiln_jit::{CompileOptions, Program, Session, States, Target};
-use kiln_runtime::Pool;
+use kiln_rt::Pool;
 
 use crate::run::{check_plan, feeds, run};
 

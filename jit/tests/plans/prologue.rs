@@ -7,7 +7,7 @@ use std::thread;
 use kiln_graph::{Builder, Graph, Type, Value};
 use kiln_jit::plan::{Plan, plan};
 use kiln_jit::{CompileOptions, Program, RunError, Session, States, Target};
-use kiln_runtime::{Pages, Pool, random};
+use kiln_rt::{Pages, Pool, random};
 use ndarray::ArrayD;
 
 use crate::cases::conv;

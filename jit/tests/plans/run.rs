@@ -12,7 +12,7 @@ use kiln_jit::plan::{Argument, Layout, Place, Plan, plan};
 pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {
     let feed = |(number, input): (usize, &kiln_graph::Input)| {
         let ty = graph.ty(input.node);
-        let bits = |i: usize| kiln_runtime::random::bits(7, 0, number as u32, i as u64);
+        let bits = |i: usize| kiln_rt::random::bits(7, 0, number as u32, i as u64);
         let tensor = match ty.dtype {
             // Some values repeat, so that maxima have ties.
             DType::F32 => {
