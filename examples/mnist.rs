@@ -5,6 +5,8 @@
 //! those and tests on `t10k-images-idx3-ubyte`; where there is only the latter, it trains on the first 85 % of it and
 //! tests on the rest. Everything it writes goes into `target/mnist/`.
 
+#[path = "support/output.rs"]
+mod output;
 #[path = "support/results.rs"]
 mod results;
 #[path = "support/training.rs"]
@@ -50,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let history = training::train(&mut trainer, schedule, &train, &test)?;
     println!("trained in {:.2} s", start.elapsed().as_secs_f64());
-    results::finish(&mut trainer, &history, &test, Path::new("target/mnist"))
+    results::finish(&mut trainer, &history, &test, &output::folder("mnist")?)
 }
 
 fn arguments() -> Result<(PathBuf, u64), Box<dyn Error>> {

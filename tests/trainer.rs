@@ -1,7 +1,12 @@
 //! Training, evaluating and predicting through the public interface: bad input, batch sizes, threads, determinism.
 
+#[path = "common/folder.rs"]
+mod folder;
+
 use kiln::prelude::*;
 use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView1, Axis, arr0, array, s};
+
+use folder::Folder;
 
 #[derive(Model)]
 #[model(input = [1, 8, 8])]
@@ -298,11 +303,11 @@ fn a_saved_model_predicts_the_same_bits() {
     let (x, y) = (images(20), labels(20));
     let mut trainer = trainer(20, 1);
     trainer.step(&x, &y).unwrap();
-    let path = std::env::temp_dir().join(format!("kiln-trainer-{}.safetensors", std::process::id()));
+    let folder = Folder::new("trainer");
+    let path = folder.path("small.safetensors");
     trainer.model().save(&path).unwrap();
     let mut fresh = Small::init(99);
     fresh.load(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
     let mut predictor = Predictor::new(fresh).batch(20).build().unwrap();
     let same = |a: ArrayD<f32>, b: ArrayD<f32>| a.iter().zip(&b).all(|(a, b)| a.to_bits() == b.to_bits());
     assert!(same(trainer.predict(&x).unwrap(), predictor.predict(&x).unwrap()));
@@ -463,7 +468,8 @@ fn batch_norm_keeps_the_statistics_of_the_batches() {
     assert_eq!(trainer.summary().unwrap().parameters(), 40 + 8 + 771 + 6);
 
     // A file holds the statistics, the number of batches as PyTorch's i64.
-    let path = std::env::temp_dir().join(format!("kiln-trainer-norm-{}.safetensors", std::process::id()));
+    let folder = Folder::new("trainer-norm");
+    let path = folder.path("normalized.safetensors");
     trainer.model().save(&path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -474,7 +480,6 @@ fn batch_norm_keeps_the_statistics_of_the_batches() {
     );
     let mut loaded = Normalized::init(2);
     loaded.load(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
     assert_eq!(bits(&loaded), before);
     let mut predictor = Predictor::new(loaded).batch(16).build().unwrap();
     assert_eq!(predictor.predict(&x).unwrap(), together);

@@ -136,9 +136,9 @@ fn save(path: &Path, text: &str) -> Result<(), DrawError> {
 ///     fc2: Linear<16, 3>,
 /// }
 ///
-/// let path = std::env::temp_dir().join("kiln_doc_classifier.html");
-/// Classifier::init(0).graph_html(&path)?;
-/// # std::fs::remove_file(path)?;
+/// # let program = std::env::current_exe()?;
+/// # let folder = program.parent().unwrap();
+/// Classifier::init(0).graph_html(folder.join("classifier.html"))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait DrawGraph {

@@ -19,11 +19,11 @@ const TEXT: &str = "font-family=\"Helvetica, Arial, sans-serif\" fill=\"#1f2937\
 /// ```
 /// use kiln::report::plots::Chart;
 ///
-/// let path = std::env::temp_dir().join("kiln_doc_chart.svg");
+/// # let program = std::env::current_exe()?;
+/// # let folder = program.parent().unwrap();
 /// Chart::new("Loss", "step", "cross entropy")
 ///     .line("training", (0..100).map(|step| (step as f64, (-0.05 * step as f64).exp())))
-///     .save(&path)?;
-/// # std::fs::remove_file(path)?;
+///     .save(folder.join("loss.svg"))?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -134,10 +134,10 @@ impl Axis {
 /// use kiln::report::plots::ImageGrid;
 /// use ndarray::Array2;
 ///
-/// let path = std::env::temp_dir().join("kiln_doc_grid.png");
+/// # let program = std::env::current_exe()?;
+/// # let folder = program.parent().unwrap();
 /// let ramp = Array2::from_shape_fn((8, 8), |(i, j)| (i + j) as f32 / 14.0);
-/// ImageGrid::new("Ramps").columns(2).tile(&ramp, "up").tile(&ramp.t(), "the same").save_png(&path, 4)?;
-/// # std::fs::remove_file(path)?;
+/// ImageGrid::new("Ramps").columns(2).tile(&ramp, "up").tile(&ramp.t(), "the same").save_png(folder.join("ramps.png"), 4)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
