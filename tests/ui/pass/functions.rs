@@ -95,7 +95,8 @@ model! {
     }
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     let model = <Two>::init(0);
     let outer = Outer::init(0);
     let g = Builder::new("both");
