@@ -1,7 +1,7 @@
 //! What can go wrong when a model is compiled, trained or asked for predictions.
 
 use kiln_graph::indices::IndexError;
-use kiln_graph::{GraphError, Shape};
+use kiln_graph::{GraphError, ParameterError, Shape};
 use kiln_jit::{CompileError, RunError, StateError};
 
 use crate::report::ProfileError;
@@ -125,6 +125,9 @@ pub enum TrainError {
     /// The graph could not be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// A parameter of the model has another shape than its layer has declared.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
     /// A parameter could not be handed to the compiled program, or the reverse.
     #[error(transparent)]
     State(#[from] StateError),
