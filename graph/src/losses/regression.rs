@@ -23,7 +23,8 @@ pub fn mean_absolute_error<'g>(prediction: Value<'g>, target: Value<'g>, reducti
 /// `-w (q t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))`, with `pos_weight` q and `weight` w broadcast to the shape.
 ///
 /// It is computed as `w ((1 - t) x - (1 + (q - 1) t) log sigmoid(x))` with
-/// `log sigmoid(x) = min(x, 0) - log1p(exp(-|x|))`, which neither overflows nor cancels.
+/// `log sigmoid(x) = min(x, 0) - log1p(exp(-|x|))`, which does not overflow, and whose gradient keeps its digits where the
+/// sigmoid is next to the target.
 pub fn binary_cross_entropy_with_logits<'g>(
     logits: Value<'g>,
     target: Value<'g>,
@@ -35,7 +36,10 @@ pub fn binary_cross_entropy_with_logits<'g>(
     if !expect(logits.graph(), "target", logits.ty(), target.ty()) {
         return logits.mean(..);
     }
-    let log_sigmoid = logits.minimum(0.0) - (-logits.abs()).exp().log1p();
+    // The gradient adds these up from the last to the first, so that the small one comes last: where the sigmoid is next to
+    // the target, 1 - t and the slope of the minimum cancel without a rounding.
+    let bend = (-logits.abs()).exp().log1p();
+    let log_sigmoid = logits.minimum(0.0) - bend;
     let positive = match pos_weight {
         Some(pos_weight) => (1.0 + (pos_weight - 1.0) * target) * log_sigmoid,
         None => log_sigmoid,
