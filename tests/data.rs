@@ -3,6 +3,7 @@
 #[path = "common/folder.rs"]
 mod folder;
 
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
