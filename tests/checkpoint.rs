@@ -1,5 +1,8 @@
 //! Saving and loading: names, layouts and bits as PyTorch has them, and every kind of bad file.
 
+#[cfg(unix)]
+#[path = "checkpoint/files.rs"]
+mod files;
 #[path = "common/folder.rs"]
 mod folder;
 

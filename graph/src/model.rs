@@ -70,7 +70,9 @@ pub enum ParameterError {
         found: Vec<usize>,
     },
     /// A value of another shape than the layer has declared.
-    #[error("parameter `{name}` should have the shape {expected}, as its layer declares, but its value has the shape {found:?}")]
+    #[error(
+        "parameter `{name}` should have the shape {expected}, as its layer declares, but its value has the shape {found:?}"
+    )]
     Shape {
         /// The parameter.
         name: String,

@@ -470,11 +470,7 @@ impl Sequence {
         // arena and the states are borrowed exclusively. The arena is long enough and the arguments in it point at it, and
         // the states lie where they lay, as `check` has seen. The tasks are all there are, and independent of each other.
         let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
-        if step.parallel {
-            pool.run(step.tasks, &|tasks| self.in_mode(|| run(tasks)))
-        } else {
-            run(0..step.tasks)
-        }
+        if step.parallel { pool.run(step.tasks, &|tasks| self.in_mode(|| run(tasks))) } else { run(0..step.tasks) }
     }
 }
 

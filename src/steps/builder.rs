@@ -56,7 +56,9 @@ impl<M: Steps> StepTrainerBuilder<M> {
                 Err(error) => return Err(error),
             }
         }
-        if refused.len() == M::PROGRAMS.len() && let Some(error) = refused.into_iter().next() {
+        if refused.len() == M::PROGRAMS.len()
+            && let Some(error) = refused.into_iter().next()
+        {
             return Err(error);
         }
         // Only now are all states there.

@@ -50,12 +50,24 @@ pub fn predict_graph<M: Model>(model: &M, batch: usize) -> Result<Graph, TrainEr
     Ok(g.finish()?)
 }
 
-/// The graph that predicts `batch` samples and compares with their targets: outputs `loss` and `prediction`.
+/// The targets of a prediction, of which there is one or more for each sample.
+fn targets<'g>(g: &'g Builder, loss: &impl Loss, prediction: Value<'g>) -> Result<Value<'g>, TrainError> {
+    let (output, ty) = (prediction.shape(), loss.target_type(prediction.shape()));
+    if ty.shape.rank() == 0 || ty.shape.dims().first() != output.dims().first() {
+        return Err(TrainError::TargetBatch { output, target: ty.shape });
+    }
+    Ok(g.input_of(TARGET, ty))
+}
+
+/// The graph that predicts `batch` samples and compares with their targets: outputs `sum` and `divisor` of the loss, and
+/// `prediction`.
 pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Result<Graph, TrainError> {
     let g = Builder::new(EVALUATE);
     let prediction = forward(&g, model, batch);
-    let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
-    g.output("loss", loss.loss(&g, prediction, target));
+    let target = targets(&g, loss, prediction)?;
+    let total = loss.total(&g, prediction, target);
+    g.output("sum", total.sum);
+    g.output("divisor", total.divisor);
     g.output("prediction", prediction);
     Ok(g.finish()?)
 }
@@ -73,7 +85,7 @@ pub fn train_graph<M: Model>(
     g.set_mode(Mode::Train);
     g.set_seed(seed);
     let prediction = forward(&g, model, batch);
-    let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
+    let target = targets(&g, loss, prediction)?;
     let value = loss.loss(&g, prediction, target);
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
@@ -204,9 +216,15 @@ impl Programs {
     /// for the longest.
     fn forget_one(&mut self, batch: usize) {
         let usual = self.settings.batch;
-        let room = if batch == usual { self.settings.cached_programs } else { self.settings.cached_programs.saturating_sub(1) };
+        let room = if batch == usual {
+            self.settings.cached_programs
+        } else {
+            self.settings.cached_programs.saturating_sub(1)
+        };
         let others = self.compiled.iter().filter(|program| program.batch != usual).count();
-        if others > room && let Some(last) = self.compiled.iter().rposition(|program| program.batch != usual) {
+        if others > room
+            && let Some(last) = self.compiled.iter().rposition(|program| program.batch != usual)
+        {
             self.compiled.remove(last);
         }
     }

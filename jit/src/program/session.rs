@@ -95,13 +95,7 @@ impl Session {
     ///
     /// # Errors
     /// As for [`Program::from_plan`] and [`Session::new`].
-    pub fn of_plan<E>(
-        plan: Plan,
-        states: &mut States,
-        arena: Arena,
-        keeps: bool,
-        pool: Arc<Pool>,
-    ) -> Result<Session, E>
+    pub fn of_plan<E>(plan: Plan, states: &mut States, arena: Arena, keeps: bool, pool: Arc<Pool>) -> Result<Session, E>
     where
         E: From<CompileError> + From<RunError>,
     {
@@ -360,12 +354,7 @@ fn make_states(inputs: &[Argument], pages: Pages, states: &mut States) -> Result
     Ok(states.ensure(&wanted, pages)?)
 }
 
-fn data_input<'a>(
-    program: &'a Program,
-    input: usize,
-    dtype: DType,
-    shape: &[usize],
-) -> Result<&'a Argument, RunError> {
+fn data_input<'a>(program: &'a Program, input: usize, dtype: DType, shape: &[usize]) -> Result<&'a Argument, RunError> {
     let plan = program.plan();
     let inputs = plan.inputs.len();
     let argument = plan.inputs.get(input).filter(|argument| argument.role == Role::Data);
