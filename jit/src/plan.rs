@@ -104,6 +104,14 @@ pub struct Plan {
     pub outputs: Vec<Argument>,
 }
 
+impl Plan {
+    /// Lets go of the kernels, the calls and how contractions are computed: nearly all of a plan's memory, of which nobody but a
+    /// reader has need once the code is there and bound.
+    pub(crate) fn forget_calls(&mut self) {
+        (self.kernels, self.calls, self.contractions) = (Vec::new(), Vec::new(), Vec::new());
+    }
+}
+
 /// One run of a kernel.
 #[derive(Clone, Debug)]
 pub struct Call {

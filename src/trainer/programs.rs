@@ -158,8 +158,10 @@ pub struct Programs {
     tuner: Option<Tuner>,
 }
 
-/// The part of the largest program's memory that programs of other sizes may take together for what they keep from run to run.
-const KEPT_BY_OTHERS: usize = 8;
+/// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
+/// batch sizes than the usual one together; or so many bytes in any case.
+const KEPT_PART: usize = 8;
+const KEPT_BYTES: usize = 1 << 20;
 
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
@@ -203,6 +205,10 @@ impl Programs {
         let keeps = self.keeps(&plan, batch);
         let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
         session.set_flush_denormal(self.settings.flush_denormal);
+        if batch != self.settings.batch {
+            // Users see the plans of the usual batch size alone.
+            session.forget_calls();
+        }
         self.compiled.insert(0, Box::new(Compiled::new(name, batch, graph, session)));
         Ok(())
     }
@@ -229,12 +235,13 @@ impl Programs {
         }
     }
 
-    /// Whether a program has memory of its own for what it keeps from run to run, and need not make it anew after another one
-    /// has run: those of the usual batch size do, others where it is little.
+    /// Whether a program has memory of its own for what it keeps from run to run, so that it need not make it anew after another
+    /// one has run: where that is little.
     fn keeps(&self, plan: &Plan, batch: usize) -> bool {
-        let most = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes()).max();
-        let allowed = most.unwrap_or(0) / KEPT_BY_OTHERS / self.settings.cached_programs.max(1);
-        batch == self.settings.batch || plan.kept_bytes <= allowed
+        let others = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes());
+        let most = others.fold(plan.peak_bytes(), usize::max);
+        let sharing = if batch == self.settings.batch { 1 } else { self.settings.cached_programs.max(1) };
+        plan.kept_bytes * sharing <= KEPT_BYTES.max(most / KEPT_PART)
     }
 
     fn plan_graph(&mut self, graph: &Graph, batch: usize) -> Result<Plan, TrainError> {

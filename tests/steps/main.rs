@@ -10,3 +10,4 @@ mod folder;
 mod order;
 mod peers;
 mod running;
+mod sizes;

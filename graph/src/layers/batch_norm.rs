@@ -255,7 +255,7 @@ macro_rules! batch_norms {
         #[doc = concat!("* Source: Ioffe and Szegedy, \"Batch Normalization\"; PyTorch's `nn.", stringify!($name), "`.")]
         #[derive(Clone, Debug)]
         pub struct $name<const C: usize> {
-            norm: BatchNorm,
+            norm: Box<BatchNorm>,
         }
 
         impl<const C: usize> $name<C> {
@@ -277,7 +277,7 @@ macro_rules! batch_norms {
             /// A layer with fresh parameters and statistics.
             pub fn new(settings: BatchNormSettings, init: &mut Init) -> $name<C> {
                 let _ = init;
-                $name { norm: BatchNorm::new(C, settings) }
+                $name { norm: Box::new(BatchNorm::new(C, settings)) }
             }
 
             /// The running mean and variance; none without `track_running_stats`.
