@@ -12,7 +12,6 @@ mod layout;
 mod made;
 mod masks;
 mod merge;
-mod moments;
 mod print;
 mod recipes;
 mod repeated;

@@ -26,6 +26,9 @@ pub struct Statistics {
     pub momentum: Option<f64>,
 }
 
+/// One sample of so many is looked at for a number near the mean.
+const SHARE: usize = 64;
+
 /// `(x - mean) / sqrt(variance + eps) * weight + bias` with a mean and a variance for each channel (axis 1) of
 /// `x [N, C, ..]`.
 ///
@@ -58,9 +61,11 @@ pub fn batch_norm<'g>(
         None => {
             let others: Vec<usize> = (0..shape.rank()).filter(|&axis| axis != 1).collect();
             let others = AxisList::from(others.as_slice());
-            // Both moments in one pass, of the distances from a number near the mean: that of the first sample. The
-            // difference below then loses at most log2(N) of its bits, as (sample - mean)^2 <= (N - 1) variance.
-            let origin = x.detach().slice(0, 0..1, 1).mean(others.clone());
+            // Both moments in one pass, of the distances from a number near the mean: that of one sample of 64, and so of
+            // m >= n / 64 of all n numbers. Whatever they are, (origin - mean)^2 <= (n / m - 1) variance, so that the
+            // difference below loses at most 6 of its bits.
+            let samples = shape.dim(0).div_ceil(SHARE);
+            let origin = x.detach().slice(0, 0..samples, 1).mean(others.clone());
             let centred = x - per_channel(origin);
             let mean = centred.mean(others.clone());
             let variance = (centred.square().mean(others) - mean.square()).maximum(0.0);

@@ -82,8 +82,6 @@ pub struct Place {
     pub lanes: Option<usize>,
     /// How many lanes count, 1 to the target's.
     pub active: usize,
-    /// Whether it is the last one of a tile: what an epilogue keeps in registers from vector to vector ends here.
-    pub last: bool,
 }
 
 /// Takes each vector of sums once, computes what is fused behind the contraction and stores it. Lanes from

@@ -12,7 +12,6 @@ use super::fuse::{Class, Fusion, Group, class, members};
 use super::lasting;
 use super::layout::Lying;
 use super::made::Made;
-use super::moments::Taken;
 use super::recipes::{Choices, Recipes};
 use super::repeated;
 use super::{Argument, Call, Part, Place, Plan, Slot};
@@ -62,8 +61,6 @@ pub(super) struct Assembly<'a> {
     recipes: Recipes<'a>,
     /// The copies of states.
     pub copies: Copies,
-    /// The moments that contractions take.
-    pub moments: Taken,
     /// The kernels so far.
     pub made: Made,
     calls: Vec<(Lowered, Description)>,
@@ -142,7 +139,6 @@ pub(super) fn assemble(
         lasting,
         recipes: Recipes::new(target, choices),
         copies: Copies::new(target.l2_bytes),
-        moments: Taken::default(),
         made: Made::default(),
         calls: vec![],
     };
@@ -170,7 +166,6 @@ pub(super) fn assemble(
             assembly.locate(id, layout(id), if output { Purpose::Output } else { Purpose::Temporary });
         }
     }
-    assembly.moments = Taken::choose(&assembly, fusion);
     for group in &fusion.groups {
         let description = describe(graph, fusion, group);
         let lowered = loop {
@@ -198,11 +193,9 @@ pub(super) fn assemble(
                 assembly.copies.write(to.storage);
             }
         }
-        let located = group.stores.iter().filter_map(|&id| assembly.located(id));
-        let sums: Vec<Part> = located.flat_map(|located| assembly.moments.parts(located.storage)).copied().collect();
         assembly.calls.extend(lowered.into_iter().map(|lowered| {
             let step = lowered.kernel.name != description.name;
-            let description = if step { description.step(&lowered.kernel.name) } else { description.with(&sums) };
+            let description = if step { description.step(&lowered.kernel.name) } else { description.clone() };
             (lowered, description)
         }));
     }
@@ -252,14 +245,6 @@ impl Description {
     /// That of a call that prepares or completes the group's kernel.
     fn step(&self, name: &str) -> Description {
         Description { label: format!("{name} for {}", self.label), ..self.clone() }
-    }
-
-    /// That of a call that computes a part of other groups' operations, too.
-    fn with(&self, others: &[Part]) -> Description {
-        let mut all = self.clone();
-        all.parts.extend(others);
-        others.iter().for_each(|part| all.label += &format!(" {}", part.operation));
-        all
     }
 }
 

@@ -119,11 +119,6 @@ impl<'a> Evaluation<'a> {
 
     /// Computes and writes all that is stored, at a point. Nothing computed here is kept.
     pub fn store(&self, kernel: &mut KernelBuilder, point: &Point, roots: &[Value]) {
-        self.stored(kernel, point, roots);
-    }
-
-    /// As [`Evaluation::store`], and gives what was stored, in the order of the stores.
-    pub fn stored(&self, kernel: &mut KernelBuilder, point: &Point, roots: &[Value]) -> Vec<Value> {
         let mut scope = self.clone();
         // All is computed before anything is written: a store may hit what another term loads.
         let terms = self.expression.stores.iter().map(|store| store.term);
@@ -137,7 +132,6 @@ impl<'a> Evaluation<'a> {
             let stride = if point.active == 1 { 1 } else { lanes };
             kernel.store(self.buffers[store.argument], index, stride, point.active, value);
         }
-        values
     }
 
     fn value(&mut self, kernel: &mut KernelBuilder, id: TermId, point: &Point, roots: &[Value]) {

@@ -177,8 +177,7 @@ impl Winograd {
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
                     let row = tile.row.clone().shifted(down as i64);
                     let column = tile.column.clone().shifted(across as i64);
-                    let mut place = self.sliding.place([&tile.image, &feature, &row, &column], active);
-                    place.last = down + 1 == tile.size[0] && across + 1 == tile.size[1];
+                    let place = self.sliding.place([&tile.image, &feature, &row, &column], active);
                     epilogue(kernel, &place, value);
                 };
                 transform::results(kernel, tile.size, &mut load, &mut store);

@@ -136,7 +136,7 @@ impl Sliding {
 
     /// Where the results of neighbouring features from `kept` on belong.
     pub fn place(&self, kept: [&Index; 4], active: usize) -> Place {
-        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active, last: true }
+        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active }
     }
 }
 
@@ -171,6 +171,6 @@ impl Correlation {
 
     /// Where the results of neighbouring features from `kept` on belong.
     pub fn place(&self, kept: [&Index; 4], active: usize) -> Place {
-        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active, last: true }
+        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active }
     }
 }
