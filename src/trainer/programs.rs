@@ -8,11 +8,12 @@ use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::{
-    Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
+    Builder, Element, Elements, Graph, Kind, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, counter,
+    optimize,
 };
 use kiln_jit::{Arena, CompileOptions, Plan, Session, States};
 use kiln_rt::Pool;
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
@@ -288,7 +289,10 @@ impl Programs {
         let mut result = Ok(());
         model.each_parameter_mut(&mut |name, parameter| {
             if result.is_ok() {
-                result = self.states.give(name, parameter.take());
+                result = match parameter.count() {
+                    Some(count) => self.states.give_i32(name, arr1(&counter::digits(count)).into_dyn()),
+                    None => self.states.give(name, parameter.take()),
+                };
             }
         });
         Ok(result?)
@@ -297,7 +301,10 @@ impl Programs {
     /// Brings the model's parameters up to date with the states.
     pub fn read_parameters(&self, model: &mut impl Parameters) {
         model.each_parameter_mut(&mut |name, parameter| {
-            if let Some(value) = self.states.read(name) {
+            if parameter.kind == Kind::Counter {
+                let digits = self.states.read_i32(name).and_then(|digits| digits.as_slice()?.try_into().ok());
+                digits.into_iter().for_each(|digits| parameter.set_count(counter::count(digits)));
+            } else if let Some(value) = self.states.read(name) {
                 parameter.value = value.into();
             }
         });

@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use crate::build::{AxisList, Builder, Value};
+use crate::counter;
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
 
@@ -13,7 +14,7 @@ pub struct Running<'g> {
     pub mean: Value<'g>,
     /// The average of the batches' unbiased variances, `[C]`.
     pub variance: Value<'g>,
-    /// The number of batches so far, a scalar.
+    /// The number of batches so far: the state of a [counter], or a scalar.
     pub batches: Value<'g>,
 }
 
@@ -90,11 +91,11 @@ pub fn batch_norm<'g>(
 /// Takes a batch into the running statistics.
 fn update<'g>(running: Running<'g>, mean: Value<'g>, variance: Value<'g>, momentum: Option<f64>) {
     let g = mean.graph();
-    let batches = g.current(running.batches) + 1.0;
+    let batches = counter::next(g.current(running.batches));
     g.update(running.batches, batches);
     let newest = match momentum {
         Some(momentum) => g.scalar(momentum),
-        None => batches.reciprocal(),
+        None => counter::number(batches).reciprocal(),
     };
     for (state, found) in [(running.mean, mean), (running.variance, variance)] {
         let before = g.current(state);
@@ -172,7 +173,7 @@ const RUNNING: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"
 impl BatchNorm {
     fn new(channels: usize, settings: BatchNormSettings) -> BatchNorm {
         let filled = |value: f32| ArrayD::from_elem(IxDyn(&[channels]), value);
-        let count = Parameter::counter(ArrayD::zeros(IxDyn(&[])));
+        let count = Parameter::counter(0);
         let running = [Parameter::buffer(filled(0.0)), Parameter::buffer(filled(1.0)), count];
         BatchNorm {
             weight: settings.affine.then(|| Parameter::trained(filled(1.0))),
@@ -288,6 +289,21 @@ macro_rules! batch_norms {
             /// The running mean and variance; none without `track_running_stats`.
             pub fn running(&self) -> Option<[&Parameter; 2]> {
                 self.norm.running.as_ref().map(|[mean, variance, _]| [mean, variance])
+            }
+
+            /// The running mean, `[C]`; none without `track_running_stats`.
+            pub fn running_mean(&self) -> Option<&Parameter> {
+                self.norm.running.as_ref().map(|[mean, ..]| mean)
+            }
+
+            /// The running variance, `[C]`; none without `track_running_stats`.
+            pub fn running_var(&self) -> Option<&Parameter> {
+                self.norm.running.as_ref().map(|[_, variance, _]| variance)
+            }
+
+            /// The number of batches that the running statistics have seen; none without `track_running_stats`.
+            pub fn num_batches_tracked(&self) -> Option<i64> {
+                self.norm.running.as_ref().and_then(|[.., batches]| batches.count())
             }
         }
 
