@@ -3,10 +3,13 @@
 
 mod arguments;
 mod calls;
+mod certain;
 mod expressions;
 mod flow;
 mod forward;
 mod loops;
+mod names;
+mod paths;
 mod steps;
 mod training;
 
@@ -22,7 +25,8 @@ use crate::layers::{Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
 
-pub use self::flow::Cut;
+pub use self::certain::{Certain, Element};
+pub use self::paths::Cut;
 pub use self::steps::{Optimizer, Output, Part, Program, Steps, Warning};
 
 /// A declaration that can be expanded.
@@ -87,7 +91,7 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     let resolved = forward::functions(forward, &helpers, outputs.len(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
-    let read = steps::steps(optimizers, steps, &body, (&helpers, &functions), mistakes);
+    let read = steps::steps(optimizers, steps, &body, (&helpers, &functions), has_default_for_each(&generics), mistakes);
     let steps::Resolved { mut steps, used: used_by_steps, called } = read;
     used.extend(used_by_steps);
     for (position, function) in functions.iter_mut().enumerate() {
@@ -102,6 +106,11 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     }
     let helpers = functions;
     Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward, steps }
+}
+
+/// Whether each const parameter has a default; also if there is none.
+pub fn has_default_for_each(generics: &syn::Generics) -> bool {
+    generics.params.iter().all(|parameter| matches!(parameter, GenericParam::Const(c) if c.default.is_some()))
 }
 
 /// The fields that are optimizers, and the layers.

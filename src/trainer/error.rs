@@ -120,6 +120,18 @@ pub enum TrainError {
         /// Its own.
         found: usize,
     },
+    /// A result of a `step` or an `eval` that is read as another type than it has.
+    #[error("`{program}` gives `{result}` as {found}, and not as {expected}")]
+    StepResult {
+        /// The program.
+        program: &'static str,
+        /// The result.
+        result: String,
+        /// The type in Rust that was asked for.
+        expected: &'static str,
+        /// The type in Rust that it has.
+        found: &'static str,
+    },
     /// The name of no program.
     #[error("there is no program `{found}`: the model has {}", quoted(known))]
     UnknownProgram {
