@@ -49,6 +49,7 @@ impl<M: Model> PredictorBuilder<M> {
 
     setter!(threads);
     setter!(check_finite);
+    setter!(exact);
     setter!(tune);
 
     /// Compiles the prediction.

@@ -22,6 +22,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(threads);
     setter!(seed);
     setter!(check_finite);
+    setter!(exact);
     setter!(tune);
 
     /// Compiles every program.

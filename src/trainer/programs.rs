@@ -138,6 +138,8 @@ impl Compiled {
 /// A model's compiled programs and the states that they share.
 pub struct Programs {
     pool: Arc<Pool>,
+    /// Whether contractions are computed only in ways whose error is that of the definition.
+    exact: bool,
     states: States,
     compiled: Vec<Compiled>,
     tuner: Option<Tuner>,
@@ -145,8 +147,8 @@ pub struct Programs {
 
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
-    pub fn new(pool: Arc<Pool>, tuner: Option<Tuner>) -> Programs {
-        Programs { pool, states: States::new(), compiled: Vec::new(), tuner }
+    pub fn new(pool: Arc<Pool>, exact: bool, tuner: Option<Tuner>) -> Programs {
+        Programs { pool, exact, states: States::new(), compiled: Vec::new(), tuner }
     }
 
     /// The states: parameters, and what loss and optimizer keep.
@@ -178,7 +180,8 @@ impl Programs {
     fn compile(&mut self, graph: &Graph, batch: usize) -> Result<Session, TrainError> {
         let states = graph.inputs.iter().filter(|input| input.role == Role::State);
         let state_layouts = states.filter_map(|input| Some((input.name.clone(), self.states.layout(&input.name)?)));
-        let options = CompileOptions { state_layouts: state_layouts.collect(), ..CompileOptions::default() };
+        let state_layouts = state_layouts.collect();
+        let options = CompileOptions { state_layouts, exact: self.exact, ..CompileOptions::default() };
         let graph = optimize(graph);
         let plan = match &mut self.tuner {
             Some(tuner) => tuner.plan(&graph, batch, options)?,

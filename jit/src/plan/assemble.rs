@@ -13,7 +13,7 @@ use super::lasting;
 use super::layout::Lying;
 use super::made::Made;
 use super::moments::Taken;
-use super::recipes::{Choices, Recipes};
+use super::recipes::Recipes;
 use super::repeated;
 use super::{Argument, Call, Part, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
@@ -103,6 +103,11 @@ impl Assembly<'_> {
         self.recipes.get(problem)
     }
 
+    /// Whether contractions are computed only in ways whose error is that of the definition.
+    pub fn exact(&self) -> bool {
+        self.recipes.exact
+    }
+
     /// Whether a node has the same value in every run, so that copies of it are made once.
     pub fn lasts(&self, id: NodeId) -> bool {
         self.lasting[id.index()]
@@ -128,7 +133,7 @@ pub(super) fn assemble(
     fusion: &Fusion,
     layouts: &[Option<Lying>],
     target: &Target,
-    choices: &Choices,
+    recipes: Recipes<'_>,
 ) -> Plan {
     let located = vec![None; graph.nodes.len()];
     let halos = vec![Halo::default(); graph.nodes.len()];
@@ -140,7 +145,7 @@ pub(super) fn assemble(
         located,
         halos,
         lasting,
-        recipes: Recipes::new(target, choices),
+        recipes,
         copies: Copies::new(target.l2_bytes),
         moments: Taken::default(),
         made: Made::default(),
