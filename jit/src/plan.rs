@@ -26,6 +26,7 @@ use kiln_graph::{Graph, Role, Type};
 use crate::emit::EmitterKind;
 use crate::kernel::Kernel;
 use crate::target::Target;
+use recipes::Recipes;
 pub use recipes::{Choice, Choices, Contracted};
 
 /// Why a graph can not be planned.
@@ -46,12 +47,12 @@ pub enum PlanError {
 /// # Errors
 /// A given layout that does not fit its state.
 pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layout>) -> Result<Plan, PlanError> {
-    plan_by(graph, target, state_layouts, &Choices::new())
+    plan_by(graph, target, state_layouts, &Choices::new(), false)
 }
 
 /// Plans a graph for a target. States that other programs share lie as `state_layouts` says (by name); the plan chooses
 /// the others' layouts, which are then found in [`Plan::inputs`]. Contractions are computed as the choices say, the others in the
-/// way that is estimated to be the fastest.
+/// way that is estimated to be the fastest; where `exact`, among those whose error is that of the definition.
 ///
 /// # Errors
 /// A given layout that does not fit its state.
@@ -60,6 +61,7 @@ pub fn plan_by(
     target: &Target,
     state_layouts: &HashMap<String, Layout>,
     choices: &Choices,
+    exact: bool,
 ) -> Result<Plan, PlanError> {
     for input in graph.inputs.iter().filter(|input| input.role == Role::State) {
         let ty = graph.ty(input.node);
@@ -71,7 +73,7 @@ pub fn plan_by(
     let graph = assemble::isolate_roots(graph);
     let fusion = fuse::fuse(&graph);
     let layouts = layout::layouts(&graph, &fusion, state_layouts);
-    Ok(assemble::assemble(&graph, &fusion, &layouts, target, choices))
+    Ok(assemble::assemble(&graph, &fusion, &layouts, target, Recipes::new(target, choices, exact)))
 }
 
 /// A compiled graph before emission.

@@ -29,6 +29,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(seed);
     setter!(check_finite);
     setter!(flush_denormal);
+    setter!(exact);
     setter!(tune);
 
     /// Compiles every program.

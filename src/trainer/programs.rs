@@ -248,7 +248,8 @@ impl Programs {
     fn plan_graph(&mut self, graph: &Graph, batch: usize) -> Result<Plan, TrainError> {
         let states = graph.inputs.iter().filter(|input| input.role == Role::State);
         let state_layouts = states.filter_map(|input| Some((input.name.clone(), self.states.layout(&input.name)?)));
-        let options = CompileOptions { state_layouts: state_layouts.collect(), ..CompileOptions::default() };
+        let state_layouts = state_layouts.collect();
+        let options = CompileOptions { state_layouts, exact: self.settings.exact, ..CompileOptions::default() };
         let graph = optimize(graph);
         match &mut self.tuner {
             Some(tuner) => tuner.plan(&graph, batch, options),

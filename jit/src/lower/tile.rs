@@ -276,7 +276,7 @@ pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &
 
 /// Every way to compute an operation, that of [`recipe`] first; `None` as there.
 pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Vec<Recipe>> {
-    let problem = Problem { op: *op, operands: [*left, *right], output, along: None };
+    let problem = Problem { op: *op, operands: [*left, *right], output, along: None, exact: false };
     let ways = ways(&problem, Form::Usual, Search::EACH, target)?;
     Some(ways.into_iter().map(Way::recipe).collect())
 }
@@ -284,7 +284,8 @@ pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: 
 /// Where results are to lie along another axis than is wanted, they are stored so, or first as is wanted and then turned; those of
 /// a product are also turned where that is less than to turn an operand.
 fn ways(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Way>> {
-    let Problem { op, operands: [left, right], output, along } = problem;
+    let Problem { op, operands: [left, right], output, along, exact } = problem;
+    let search = Search { exact: *exact, ..search };
     let (operands, output) = ([left, right], *output);
     let wanted = lowered(op, form, left, right, output)?.wanted;
     let all = |wanted: &[Wanted; 3], along: Option<usize>, search: Search| {

@@ -12,7 +12,7 @@ use super::fuse::{Class, Fusion, Group, class, members};
 use super::lasting;
 use super::layout::Lying;
 use super::made::Made;
-use super::recipes::{Choices, Recipes};
+use super::recipes::Recipes;
 use super::repeated;
 use super::{Argument, Call, Part, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
@@ -100,6 +100,11 @@ impl Assembly<'_> {
         self.recipes.get(problem)
     }
 
+    /// Whether contractions are computed only in ways whose error is that of the definition.
+    pub fn exact(&self) -> bool {
+        self.recipes.exact
+    }
+
     /// Whether a node has the same value in every run, so that copies of it are made once.
     pub fn lasts(&self, id: NodeId) -> bool {
         self.lasting[id.index()]
@@ -125,7 +130,7 @@ pub(super) fn assemble(
     fusion: &Fusion,
     layouts: &[Option<Lying>],
     target: &Target,
-    choices: &Choices,
+    recipes: Recipes<'_>,
 ) -> Plan {
     let located = vec![None; graph.nodes.len()];
     let halos = vec![Halo::default(); graph.nodes.len()];
@@ -137,7 +142,7 @@ pub(super) fn assemble(
         located,
         halos,
         lasting,
-        recipes: Recipes::new(target, choices),
+        recipes,
         copies: Copies::new(target.l2_bytes),
         made: Made::default(),
         calls: vec![],

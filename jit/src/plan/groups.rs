@@ -223,7 +223,7 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     let operands = [left_operand, right_operand];
     let [.., wanted] = tile::wanted(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
     let along = stored_along(&expression, wanted.order[wanted.order.len() - 1]);
-    let problem = Problem { op: node.op, operands, output: shape, along };
+    let problem = Problem { op: node.op, operands, output: shape, along, exact: assembly.exact() };
     let recipe = assembly.recipe(problem);
     let scratch: Vec<(Storage, usize)> =
         recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();

@@ -5,6 +5,7 @@
 mod candidates;
 mod cases;
 mod deep;
+mod exact;
 mod naive;
 mod turned;
 mod winograd;

@@ -35,6 +35,8 @@ pub(super) struct Search {
     pub splits: bool,
     /// Whether sums may be kept in scratch memory in between.
     pub deep: bool,
+    /// Whether ways are left out whose error is another one than that of the definition.
+    pub exact: bool,
     /// Whether ways are asked for that can not be the fastest.
     pub slower: bool,
     /// Cycles from which on a way is not asked for.
@@ -51,6 +53,7 @@ impl Search {
         most: 1,
         splits: false,
         deep: true,
+        exact: false,
         slower: false,
         below: f64::INFINITY,
         asked: |_| true,
@@ -88,7 +91,10 @@ pub(super) fn all(
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, lowered)) = copied(operands, wanted, copies, lower) else { continue };
         // Where there are any, one of these is most often the fastest.
-        let mut winograd = Way::winograd(&copies, &lowered, copying, &products);
+        let mut winograd = match search.exact {
+            false => Way::winograd(&copies, &lowered, copying, &products),
+            true => Vec::new(),
+        };
         winograd.retain(search.asked);
         search = search.beside_all(&winograd);
         let mut tiles = Way::in_tiles(&copies, &lowered, wanted, output, copying, search, &waiting);
