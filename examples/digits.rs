@@ -8,13 +8,14 @@
 mod digit_net;
 #[path = "support/embedded.rs"]
 mod embedded;
+#[path = "support/output.rs"]
+mod output;
 #[path = "support/results.rs"]
 mod results;
 #[path = "support/training.rs"]
 mod training;
 
 use std::error::Error;
-use std::path::Path;
 use std::time::Instant;
 
 use digit_net::{SCHEDULE, SEED};
@@ -27,12 +28,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut trainer = digit_net::trainer()?;
     println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
 
-    let drawing = Path::new("target/digits/digits.html");
-    trainer.graph_html(drawing)?;
+    let folder = output::folder("digits")?;
+    let drawing = folder.join("digits.html");
+    trainer.graph_html(&drawing)?;
     println!("a drawing of the training step in {}", drawing.display());
 
     let start = Instant::now();
     let history = training::train(&mut trainer, SCHEDULE, &train, &test)?;
     println!("trained in {:.2} s", start.elapsed().as_secs_f64());
-    results::finish(&mut trainer, &history, &test, Path::new("target/digits"))
+    results::finish(&mut trainer, &history, &test, &folder)
 }

@@ -12,12 +12,13 @@
 mod digit_net;
 #[path = "support/embedded.rs"]
 mod embedded;
+#[path = "support/output.rs"]
+mod output;
 #[path = "support/training.rs"]
 mod training;
 
 use std::error::Error;
 use std::f32::consts::TAU;
-use std::path::Path;
 use std::time::Instant;
 
 use digit_net::{CLASSES, DigitNet};
@@ -109,7 +110,7 @@ model! {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = Path::new("target/gan");
+    let folder = output::folder("gan")?;
     let digits = embedded::digits()?;
     let mut enlarge = Predictor::new(Enlarge::init(0)).build()?;
     println!("the judge learns to read");

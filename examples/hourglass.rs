@@ -7,10 +7,11 @@
 
 #[path = "support/embedded.rs"]
 mod embedded;
+#[path = "support/output.rs"]
+mod output;
 
 use std::error::Error;
 use std::f32::consts::{PI, TAU};
-use std::path::Path;
 use std::time::Instant;
 
 use kiln::prelude::*;
@@ -134,7 +135,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  {name:<14} {:.2} dB", decibels(error(images, &goal)));
     }
 
-    let folder = Path::new("target/hourglass");
+    let folder = output::folder("hourglass")?;
     let curve = folder.join("loss.svg");
     Chart::new("Training", "step", "mean squared error")
         .line("training batch", losses.iter().enumerate().map(|(step, &loss)| (step as f64, loss.into())))

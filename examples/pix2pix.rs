@@ -8,10 +8,11 @@
 
 #[path = "support/embedded.rs"]
 mod embedded;
+#[path = "support/output.rs"]
+mod output;
 
 use std::error::Error;
 use std::f32::consts::TAU;
-use std::path::Path;
 use std::time::Instant;
 
 use kiln::prelude::*;
@@ -96,7 +97,7 @@ model! {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = Path::new("target/pix2pix");
+    let folder = output::folder("pix2pix")?;
     let (train, test) = embedded::digits()?.split(0.8, SEED);
     let mut enlarge = Predictor::new(Enlarge::init(0)).build()?;
     let clean = enlarge.predict(&test.images())?;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kiln_graph::{Kind, Parameter, Parameters, Shape};
+use kiln_graph::{Kind, Parameter, ParameterError, Parameters, Shape};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors, View, serialize};
 
@@ -41,6 +41,9 @@ pub enum CheckpointError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A parameter of the model to be saved has another shape than its layer has declared.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
     /// The file ends too early: an interrupted copy or download.
     #[error("{} is cut short: it has {found} bytes, expected {expected}", path.display())]
     Truncated {
@@ -129,7 +132,7 @@ pub trait Checkpoint: Parameters {
     /// either what it held before or the whole new file.
     ///
     /// # Errors
-    /// [`CheckpointError::Write`].
+    /// [`CheckpointError::Write`]; [`CheckpointError::Parameter`] for a parameter of another shape than its layer declares.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError>;
 
     /// Reads all parameters and buffers from a safetensors file, which must hold exactly this model's tensors.
@@ -141,6 +144,7 @@ pub trait Checkpoint: Parameters {
 
 impl<P: Parameters> Checkpoint for P {
     fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        self.check_shapes()?;
         let path = path.as_ref();
         let bytes = encode(self).map_err(io::Error::other);
         bytes

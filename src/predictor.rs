@@ -27,7 +27,7 @@ use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_g
 /// # Ok::<(), TrainError>(())
 /// ```
 pub struct Predictor<M: Model> {
-    model: M,
+    model: Box<M>,
     settings: Settings,
     programs: Programs,
 }
@@ -36,20 +36,23 @@ pub struct Predictor<M: Model> {
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct PredictorBuilder<M> {
-    model: M,
+    model: Box<M>,
     settings: Settings,
 }
 
 impl<M: Model> PredictorBuilder<M> {
-    /// The number of samples that are predicted at once; more are taken in parts. Default 64.
+    /// The number of samples that are predicted at once; more are taken in parts. Default 64. Fewer, also as the last part, are
+    /// a program of their own: see [`PredictorBuilder::cached_programs`]. So a predictor of single samples is built with 1.
     pub fn batch(mut self, batch: usize) -> Self {
         self.settings.batch = batch;
         self
     }
 
     setter!(threads);
+    setter!(cached_programs);
     setter!(check_finite);
     setter!(exact);
+    setter!(flush_denormal);
     setter!(tune);
 
     /// Compiles the prediction.
@@ -59,8 +62,8 @@ impl<M: Model> PredictorBuilder<M> {
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         let PredictorBuilder { mut model, settings } = self;
         let mut programs = settings.programs(1)?;
-        programs.take_parameters(&mut model)?;
-        programs.get(PREDICT, settings.batch, || predict_graph(&model, settings.batch))?;
+        programs.take_parameters(&mut *model)?;
+        programs.get(PREDICT, settings.batch, || predict_graph(&*model, settings.batch))?;
         Ok(Predictor { model, settings, programs })
     }
 }
@@ -69,28 +72,28 @@ impl<M: Model> Predictor<M> {
     /// The settings of a predictor, all at their defaults; [`PredictorBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M) -> PredictorBuilder<M> {
-        PredictorBuilder { model, settings: Settings::default() }
+        PredictorBuilder { model: Box::new(model), settings: Settings::default() }
     }
 
     /// The model's output for any number of samples, `[n, ..]`. A remainder smaller than the batch size compiles a
-    /// program of its own the first time, which is kept.
+    /// program of its own the first time, which is kept as [`PredictorBuilder::cached_programs`] says.
     ///
     /// # Errors
     /// [`TrainError::InputShape`], [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
     pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<M::Input, D>) -> Result<ArrayD<f32>, TrainError> {
-        predict(&mut self.programs, &self.model, &self.settings, x.view().into_dyn())
+        predict(&mut self.programs, &*self.model, &self.settings, x.view().into_dyn())
     }
 
     /// The model with its parameters, which are copied from the compiled programs' memory.
     pub fn model(&mut self) -> &M {
-        self.programs.read_parameters(&mut self.model);
+        self.programs.read_parameters(&mut *self.model);
         &self.model
     }
 
     /// The model with its parameters.
     pub fn into_model(mut self) -> M {
-        self.programs.read_parameters(&mut self.model);
-        self.model
+        self.programs.read_parameters(&mut *self.model);
+        *self.model
     }
 
     /// The plan of the prediction of a full batch: kernels, memory and FLOPs; it prints.
@@ -103,8 +106,8 @@ impl<M: Model> Predictor<M> {
     /// # Errors
     /// [`DrawError::Write`].
     pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
-        let graph = predict_graph(&self.model, self.settings.batch)?;
-        Drawing::new(&graph).plan(self.plan()).layers("", &self.model).save_html(path)
+        let graph = predict_graph(&*self.model, self.settings.batch)?;
+        Drawing::new(&graph).plan(self.plan()).layers("", &*self.model).save_html(path)
     }
 
     /// Times each kernel of the prediction of a full batch; see [`Trainer::profile`](crate::Trainer::profile).
@@ -113,7 +116,7 @@ impl<M: Model> Predictor<M> {
     /// [`TrainError::Profile`].
     pub fn profile(&mut self) -> Result<Profile, TrainError> {
         let batch = self.settings.batch;
-        let graph = predict_graph(&self.model, batch)?;
+        let graph = predict_graph(&*self.model, batch)?;
         let (program, states) = self.programs.get(PREDICT, batch, || Ok(graph.clone()))?;
         program.profile(states, &graph)
     }
@@ -128,6 +131,6 @@ impl<M: Model> Predictor<M> {
     /// # Errors
     /// [`TrainError::Graph`].
     pub fn summary(&self) -> Result<Summary, TrainError> {
-        Summary::new(&self.model, self.settings.batch, None, Some(self.plan()))
+        Summary::new(&*self.model, self.settings.batch, None, Some(self.plan()))
     }
 }

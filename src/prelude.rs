@@ -13,5 +13,5 @@ pub use crate::predictor::Predictor;
 pub use crate::report::{DrawError, DrawGraph};
 pub use crate::steps::Steps;
 pub use crate::trainer::{Evaluation, TrainError, Trainer};
-pub use kiln_graph::{Kind, Layer, Mode, Parameter, Parameters, Path, Shape};
+pub use kiln_graph::{Kind, Layer, Mode, Parameter, ParameterError, Parameters, Path, SetParameter, Shape};
 pub use kiln_macros::model;

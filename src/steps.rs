@@ -33,7 +33,7 @@ pub trait Steps: Parameters + Sized {
 
     /// The settings of a trainer, all at their defaults; [`StepTrainerBuilder::build`] compiles every program.
     fn trainer(self) -> StepTrainerBuilder<Self> {
-        StepTrainerBuilder { model: self, settings: Settings::default() }
+        StepTrainerBuilder { model: Box::new(self), settings: Settings::default() }
     }
 }
 
@@ -95,7 +95,7 @@ pub struct Taken {
 /// # Ok::<(), TrainError>(())
 /// ```
 pub struct StepTrainer<M: Steps> {
-    model: M,
+    model: Box<M>,
     settings: Settings,
     programs: Programs,
     /// For each input of each program, what labels may be.
@@ -107,23 +107,26 @@ pub struct StepTrainer<M: Steps> {
 impl<M: Steps> StepTrainer<M> {
     /// The model with its present parameters, which are copied from the compiled programs' memory.
     pub fn model(&mut self) -> &M {
-        self.programs.read_parameters(&mut self.model);
+        self.programs.read_parameters(&mut *self.model);
         &self.model
     }
 
     /// The model with its present parameters.
     pub fn into_model(mut self) -> M {
-        self.programs.read_parameters(&mut self.model);
-        self.model
+        self.programs.read_parameters(&mut *self.model);
+        *self.model
     }
 
     /// The plan of a program for a full batch: kernels, memory and FLOPs; it prints.
     ///
     /// # Errors
-    /// [`TrainError::UnknownProgram`].
+    /// [`TrainError::UnknownProgram`]; [`TrainError::Graph`] for a program that can not do with so few samples.
     pub fn plan(&self, program: &str) -> Result<&Plan, TrainError> {
-        let plan = self.programs.plan(program, self.settings.batch);
-        plan.ok_or_else(|| Self::unknown(program))
+        match self.programs.plan(program, self.settings.batch) {
+            Some(plan) => Ok(plan),
+            // Every program was compiled whose graph can be built.
+            None => Err(self.graph(program).err().unwrap_or_else(|| Self::unknown(program))),
+        }
     }
 
     fn unknown(program: &str) -> TrainError {

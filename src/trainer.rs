@@ -3,6 +3,7 @@
 
 mod builder;
 mod error;
+mod hints;
 mod programs;
 mod targets;
 
@@ -50,7 +51,8 @@ use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
 /// # Ok::<(), TrainError>(())
 /// ```
 pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
-    model: M,
+    /// Apart, as are the models of all that takes one: a model of many layers is not small.
+    model: Box<M>,
     loss: L,
     optimizer: O,
     settings: Settings,
@@ -62,10 +64,12 @@ pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
 /// How well a model does on some data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// The mean loss over all samples. (Where the loss weighs classes or ignores some, each batch counts by its samples.)
+    /// What the loss is of all samples as one batch, whatever the batch size: a mean counts each target by its weight, and
+    /// none that is ignored. (Of losses that are sums it is the sum, divided by the number of samples.) NaN where no target counts,
+    /// as in PyTorch.
     pub loss: f32,
-    /// The fraction of labels whose class has the largest output, from 0 to 1; nothing if the targets are no class
-    /// labels. Labels that the loss ignores do not count.
+    /// The fraction of labels whose class has the largest output, from 0 to 1. Labels that the loss ignores do not count.
+    /// Nothing if no label counts, or if the targets are no class labels.
     pub accuracy: Option<f64>,
 }
 
@@ -76,7 +80,7 @@ where
     /// The settings of a trainer, all at their defaults; [`TrainerBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M, loss: L, optimizer: O) -> TrainerBuilder<M, L, O> {
-        TrainerBuilder { model, loss, optimizer, settings: Settings::default() }
+        TrainerBuilder { model: Box::new(model), loss, optimizer, settings: Settings::default() }
     }
 
     /// Trains on one batch; the loss before the update.
@@ -84,8 +88,8 @@ where
     /// `x` holds the samples, `[n, ..]` as the model's input says (`f32`, or `i32` for indices), in any memory layout; `y`
     /// their targets: class labels
     /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
-    /// size of the trainer. The first batch of a smaller size compiles a program for that size, which is kept.
-    /// A step of a size that was seen before allocates nothing.
+    /// size of the trainer. The first batch of a smaller size compiles a program for that size, which is kept as
+    /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing.
     ///
     /// # Errors
     /// [`TrainError::InputShape`], [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],
@@ -103,14 +107,16 @@ where
         let shape = self.read_targets(y, rows)?;
         let seed = self.settings.seed;
         let (program, states) =
-            self.programs.get(TRAIN, rows, || train_graph(&self.model, &self.loss, &self.optimizer, rows, seed))?;
+            self.programs.get(TRAIN, rows, || train_graph(&*self.model, &self.loss, &self.optimizer, rows, seed))?;
         program.write(0, x)?;
         program.write(1, view(&self.targets, shape))?;
         program.run(states)?;
         Ok(program.session().scalar(0))
     }
 
-    /// The mean loss, and for class labels the accuracy, of any number of samples; the model does not change.
+    /// The mean loss, and for class labels the accuracy, of any number of samples; the model does not change. They are taken in
+    /// batches of the trainer's size; a smaller last one is a program of its own, kept as
+    /// [`TrainerBuilder::cached_programs`] says.
     ///
     /// # Errors
     /// As for [`Trainer::step`], except that there may be more samples than the batch size.
@@ -123,34 +129,37 @@ where
         let rows = check_input::<M>(&x, &self.settings)?;
         let shape = self.read_targets(y, rows)?;
         let width = self.targets.len() / rows;
-        let mut loss = 0.0;
+        let (mut sum, mut divisor) = (0.0, 0.0);
         let mut correct = Some([0, 0]);
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let count = part.len();
             let (program, states) =
-                self.programs.get(EVALUATE, count, || evaluate_graph(&self.model, &self.loss, count))?;
+                self.programs.get(EVALUATE, count, || evaluate_graph(&*self.model, &self.loss, count))?;
             let targets = &self.targets[part.start * width..part.end * width];
             program.write(0, x.slice_axis(Axis(0), Slice::from(part)))?;
             program.write(1, view(targets, shape.with(0, count)))?;
             program.run(states)?;
             let session = program.session();
-            loss += f64::from(session.scalar(0)) * if self.loss.averages() { count as f64 } else { 1.0 };
-            let here = L::Target::correct(session.output(1), targets, self.loss.ignored());
+            sum += f64::from(session.scalar(0));
+            divisor += f64::from(session.scalar(1));
+            let here = L::Target::correct(session.output(2), targets, self.loss.ignored());
             correct = correct.zip(here).map(|(all, here)| [all[0] + here[0], all[1] + here[1]]);
         }
+        let counted = correct.filter(|[_, count]| *count > 0);
         Ok(Evaluation {
-            loss: (loss / rows as f64) as f32,
-            accuracy: correct.map(|[correct, count]| correct as f64 / count as f64),
+            loss: (sum / divisor) as f32,
+            accuracy: counted.map(|[correct, count]| correct as f64 / count as f64),
         })
     }
 
-    /// The model's output for any number of samples, `[n, ..]`; layers behave as in evaluation.
+    /// The model's output for any number of samples, `[n, ..]`; layers behave as in evaluation. Batches are taken as by
+    /// [`Trainer::evaluate`].
     ///
     /// # Errors
     /// [`TrainError::InputShape`], [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
     pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<M::Input, D>) -> Result<ArrayD<f32>, TrainError> {
-        predict(&mut self.programs, &self.model, &self.settings, x.view().into_dyn())
+        predict(&mut self.programs, &*self.model, &self.settings, x.view().into_dyn())
     }
 
     /// Sets the learning rate from the next step on.
@@ -166,14 +175,14 @@ where
 
     /// The model with its present parameters, which are copied from the compiled programs' memory.
     pub fn model(&mut self) -> &M {
-        self.programs.read_parameters(&mut self.model);
+        self.programs.read_parameters(&mut *self.model);
         &self.model
     }
 
     /// The model with its present parameters.
     pub fn into_model(mut self) -> M {
-        self.programs.read_parameters(&mut self.model);
-        self.model
+        self.programs.read_parameters(&mut *self.model);
+        *self.model
     }
 
     /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
@@ -188,7 +197,7 @@ where
     /// [`DrawError::Write`].
     pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
         let graph = self.graph()?;
-        Drawing::new(&graph).plan(self.plan()).layers("", &self.model).save_html(path)
+        Drawing::new(&graph).plan(self.plan()).layers("", &*self.model).save_html(path)
     }
 
     /// Writes the drawing for Graphviz: `dot -Tsvg step.dot > step.svg`.
@@ -197,7 +206,7 @@ where
     /// [`DrawError::Write`].
     pub fn graph_dot(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
         let graph = self.graph()?;
-        Drawing::new(&graph).layers("", &self.model).save_dot(path)
+        Drawing::new(&graph).layers("", &*self.model).save_dot(path)
     }
 
     /// Times each kernel of the training step of a full batch: its operations and layers, its speed, and what part of the
@@ -221,7 +230,7 @@ where
     /// The graph of the training step of a full batch.
     fn graph(&self) -> Result<Graph, TrainError> {
         let Settings { batch, seed, .. } = self.settings;
-        train_graph(&self.model, &self.loss, &self.optimizer, batch, seed)
+        train_graph(&*self.model, &self.loss, &self.optimizer, batch, seed)
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory for training and
@@ -231,9 +240,9 @@ where
     /// [`TrainError::Compile`].
     pub fn summary(&mut self) -> Result<Summary, TrainError> {
         let batch = self.settings.batch;
-        self.programs.get(PREDICT, batch, || predict_graph(&self.model, batch))?;
+        self.programs.get(PREDICT, batch, || predict_graph(&*self.model, batch))?;
         let inference = self.programs.plan(PREDICT, batch);
-        Summary::new(&self.model, batch, Some(self.plan()), inference)
+        Summary::new(&*self.model, batch, Some(self.plan()), inference)
     }
 
     /// Checks the targets of `rows` samples and copies them to where a program can read them; their shape.

@@ -1,10 +1,18 @@
 //! Saving and loading: names, layouts and bits as PyTorch has them, and every kind of bad file.
 
+#[cfg(unix)]
+#[path = "checkpoint/files.rs"]
+mod files;
+#[path = "common/folder.rs"]
+mod folder;
+
 use std::fs;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 
 use kiln::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+use folder::Folder;
 
 #[derive(Model)]
 #[model(input = [1, 6, 6])]
@@ -14,30 +22,6 @@ struct Small {
     flatten: Flatten,
     #[model(bias = false)]
     fc: Linear<32, 3>,
-}
-
-/// A folder of its own for each test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("kiln-checkpoint-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Names, shapes and bits of all parameters.

@@ -1,5 +1,8 @@
 //! Drawings of graphs: what they show, and that their files are well-formed.
 
+#[path = "common/folder.rs"]
+mod folder;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -9,6 +12,8 @@ use kiln::graph::{Builder, Graph, Type, Value, optimize};
 use kiln::jit::{CompileOptions, Plan};
 use kiln::prelude::*;
 use kiln::report::Drawing;
+
+use folder::Folder;
 
 #[derive(Model)]
 #[model(input = [1, 28, 28])]
@@ -179,16 +184,11 @@ fn drawn(graph: &Graph) -> String {
         .html()
 }
 
-fn scratch(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("kiln_drawing_{}_{name}", std::process::id()))
-}
-
 fn saved(save: impl FnOnce(&PathBuf) -> Result<(), DrawError>, name: &str) -> String {
-    let path = scratch(name);
+    let folder = Folder::new("drawing");
+    let path = folder.path(name);
     save(&path).unwrap();
-    let text = fs::read_to_string(&path).unwrap();
-    fs::remove_file(path).unwrap();
-    text
+    fs::read_to_string(&path).unwrap()
 }
 
 #[test]
@@ -317,9 +317,8 @@ fn graphviz_is_told_of_layers_gradients_and_cuts() {
 
 #[test]
 fn a_file_that_can_not_be_written_is_named() {
-    let file = scratch("a_file");
-    fs::write(&file, "").unwrap();
-    let path = file.join("below").join("graph.html");
+    let folder = Folder::new("drawing");
+    let path = folder.file("a_file", b"").join("below").join("graph.html");
     let trainer = Trainer::new(LeNet::init(0), cross_entropy(), Adam::default()).batch(1).build().unwrap();
     let results = [
         LeNet::init(0).graph_html(&path),
@@ -332,7 +331,6 @@ fn a_file_that_can_not_be_written_is_named() {
         assert!(matches!(&error, DrawError::Write { path: found, .. } if *found == path));
         assert!(error.to_string().starts_with(&format!("cannot write the drawing to {}: ", path.display())), "{error}");
     }
-    fs::remove_file(file).unwrap();
 }
 
 model! {
@@ -356,7 +354,6 @@ model! {
 fn a_step_of_two_updates_is_drawn_whole() {
     let mut trainer = Adversaries::init(1).trainer().batch(8).build().unwrap();
     let html = saved(|path| trainer.graph_html("both", path), "both.html");
-    std::fs::write("/tmp/pic/both.html", &html).unwrap();
     let texts = read_xml(&html);
     let titles = |layer: &str| html.matches(&format!("<span class=\"title\">{layer}</span>")).count();
     // On both sides: the generator once, the discriminator for the real, the detached and the updated pass.
@@ -370,6 +367,6 @@ fn a_step_of_two_updates_is_drawn_whole() {
     }
     assert_eq!(trainer.profile("both").unwrap().rows.len(), trainer.plan("both").unwrap().calls.len());
     assert!(saved(|path| trainer.graph_dot("both", path), "both.dot").contains("label=\"loss_g\""));
-    let error = trainer.graph_html("bath", scratch("bath.html")).unwrap_err();
+    let error = trainer.graph_html("bath", Folder::new("drawing").path("bath.html")).unwrap_err();
     assert!(matches!(&error, DrawError::Model(TrainError::UnknownProgram { found, .. }) if found == "bath"), "{error}");
 }

@@ -1,9 +1,14 @@
 //! Profiles: what they name, that their numbers agree with the plan, and that profiling leaves the model alone.
 
+#[path = "common/folder.rs"]
+mod folder;
+
 use kiln::graph::Stage;
 use kiln::prelude::*;
 use kiln::report::Profile;
 use ndarray::{Array1, Array4};
+
+use folder::Folder;
 
 #[derive(Model)]
 #[model(input = [1, 8, 8])]
@@ -92,10 +97,10 @@ fn a_prediction_is_timed() {
 #[test]
 fn a_trace_holds_every_call_one_after_the_other() {
     let profile = trainer().profile().unwrap();
-    let path = std::env::temp_dir().join(format!("kiln_trace_{}.json", std::process::id()));
+    let folder = Folder::new("trace");
+    let path = folder.path("trace.json");
     profile.save_trace(&path).unwrap();
     let trace: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    std::fs::remove_file(&path).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
     let calls: Vec<_> = events.iter().filter(|event| event["ph"] == "X").collect();
     assert_eq!((events.len(), calls.len()), (profile.rows.len() + 2, profile.rows.len()));
@@ -110,5 +115,4 @@ fn a_trace_holds_every_call_one_after_the_other() {
     // A file cannot be made within a file.
     std::fs::write(&path, "").unwrap();
     assert!(profile.save_trace(path.join("trace.json")).is_err());
-    std::fs::remove_file(path).unwrap();
 }

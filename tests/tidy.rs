@@ -1,15 +1,26 @@
-//! Rules about the source itself that no compiler checks: headers, lengths, where `unsafe` stands, and the layout.
+//! Rules about the source itself that no compiler checks: headers, lengths, where `unsafe` stands, no paths of one machine, and
+//! the layout.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The only files with `unsafe` in them; each states its contracts.
-const UNSAFE: [&str; 3] = ["jit/src/code.rs", "runtime/src/buffer.rs", "runtime/src/threads.rs"];
+const UNSAFE: [&str; 4] =
+    ["jit/src/code.rs", "runtime/src/buffer.rs", "runtime/src/denormals.rs", "runtime/src/threads.rs"];
 
 /// Tests and benches may implement an allocator to count allocations.
 const UNSAFE_TESTS: [&str; 2] = ["tests/", "benches/"];
 
 const LONGEST: usize = 600;
+
+/// What absolute paths of a machine start with.
+const ROOTS: [&str; 23] = [
+    "bin", "boot", "data", "dev", "etc", "home", "lib", "media", "mnt", "nix", "opt", "private", "proc", "root", "run",
+    "scratch", "srv", "sys", "tmp", "usr", "var", "work", "Users",
+];
+
+/// Of these, those that every machine of its kind has.
+const EVERYWHERE: [&str; 5] = ["/proc/", "/sys/devices/system/", "/usr/bin/env", "/dev/null", "/dev/full"];
 
 /// What must be there; folders end in a slash.
 const LAYOUT: &str = "
@@ -82,6 +93,70 @@ fn unsafe_stands_only_where_it_may() {
     for (name, text) in marked {
         assert!(text.contains("SAFETY:") || text.contains("# Safety"), "{name} states no contract");
     }
+}
+
+/// All files of text of the project, whatever they hold, by their paths from its root. What `.gitignore` names is not part of it.
+fn texts() -> Vec<(String, String)> {
+    let ignored = fs::read_to_string(root().join(".gitignore")).unwrap_or_default();
+    let ignored: Vec<&str> = ignored.lines().map(|line| line.trim_matches('/')).chain([".git"]).collect();
+    let mut files = Vec::new();
+    let mut folders = vec![root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+            if ignored.contains(&name.as_str()) || name.ends_with("/target") {
+                continue;
+            } else if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                files.push((name, text));
+            }
+        }
+    }
+    files
+}
+
+/// The absolute path that a line names at this place, if it is one of a machine and not of every machine.
+fn machine_path(line: &str, place: usize) -> Option<&str> {
+    let (before, path) = line.split_at(place);
+    // Within a longer path or a URL, or a division.
+    let inside = before.ends_with(|c: char| c.is_alphanumeric() || "./~_-*)]}>$".contains(c));
+    let first = path[1..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let end = path.find(|c: char| c.is_whitespace() || "\"'`),;:".contains(c)).unwrap_or(path.len());
+    let everywhere = EVERYWHERE.iter().any(|known| path[..end].starts_with(known));
+    (!inside && ROOTS.contains(&first) && !everywhere).then_some(&path[..end])
+}
+
+#[test]
+fn no_file_knows_a_path_of_a_machine() {
+    let cases = [
+        ("write(\"/tmp/pic/a.html\")", true),
+        ("see /home/me/kiln and others", true),
+        ("cd /work", true),
+        ("`/Users/me`", true),
+        ("TMPDIR=/var/tmp", true),
+        ("C:\\Users\\me", true),
+        ("#!/usr/bin/env bash", false),
+        ("\"/proc/self/status\"", false),
+        ("> /dev/null", false),
+        ("~/.cache/kiln, ./tmp/x, $HOME/tmp, ${ROOT}/tmp, \"../opt/x\"", false),
+        ("https://example.org/home/x, bytes/run, a /b, /// var", false),
+    ];
+    let found = |line: &str| -> Option<String> {
+        let drive = ["C:\\", "D:\\"].into_iter().find(|drive| line.contains(drive)).map(str::to_owned);
+        let mut slashes = line.match_indices('/');
+        slashes.find_map(|(place, _)| machine_path(line, place)).map(str::to_owned).or(drive)
+    };
+    for (line, expected) in cases {
+        assert_eq!(found(line).is_some(), expected, "{line}: {:?}", found(line));
+    }
+    let mut all = Vec::new();
+    for (name, text) in texts().iter().filter(|(name, _)| name != "tests/tidy.rs") {
+        let lines = text.lines().enumerate().filter_map(|(number, line)| Some((number, found(line)?)));
+        all.extend(lines.map(|(number, path)| format!("{name}:{}: {path}", number + 1)));
+    }
+    assert!(all.is_empty(), "a path of one machine stands in {all:#?}");
 }
 
 #[test]

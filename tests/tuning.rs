@@ -1,6 +1,9 @@
 //! `.tune`: what is measured once is chosen for good, and nothing else changes. Each test runs in a process of its own, since
 //! the folder of the choices is that of the environment.
 
+#[path = "common/folder.rs"]
+mod folder;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +13,8 @@ use kiln::prelude::*;
 use kiln::report::Tuning;
 use kiln::{TrainerBuilder, TuningError};
 use ndarray::{Array1, Array2, Array4};
+
+use folder::Folder;
 
 /// More than any machine takes; measuring ends when it is done.
 const AMPLE: Duration = Duration::from_secs(600);
@@ -23,13 +28,12 @@ fn alone(test: &str, body: fn(&Path)) {
     if std::env::var_os(CHILD).is_some_and(|child| child == test) {
         return body(Path::new(&std::env::var_os(FOLDER).expect("a folder")));
     }
-    let root = std::env::temp_dir().join(format!("kiln_tuning_{test}_{}", std::process::id()));
-    let folder = root.join("choices");
+    let root = Folder::new(test);
+    let folder = root.path("choices");
     let program = std::env::current_exe().expect("this program");
     let child =
         Command::new(program).args([test, "--exact", "--nocapture"]).env(CHILD, test).env(FOLDER, &folder).output();
     let child = child.expect("a process");
-    let _ = fs::remove_dir_all(&root);
     let text = String::from_utf8_lossy(&child.stdout);
     assert!(child.status.success(), "{text}{}", String::from_utf8_lossy(&child.stderr));
     assert!(text.contains("1 passed"), "{text}");

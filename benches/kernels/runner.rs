@@ -58,7 +58,7 @@ impl Runner {
             fastest[kernel] = fastest[kernel].min(start.elapsed().as_secs_f64());
             start = Instant::now();
         };
-        self.sequence.run(0..self.tasks.len(), &mut [], pool, done).unwrap_or_else(|error| panic!("{error}"));
+        self.sequence.run_each(0..self.tasks.len(), &mut [], pool, done).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// The sum of the fastest runs of all kernels, in seconds.

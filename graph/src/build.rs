@@ -95,6 +95,32 @@ pub enum GraphError {
         /// How many parameters it trains.
         parameters: usize,
     },
+    /// Class weights of a loss that are not one for each class.
+    #[error(
+        "{loss}: `weight` has the shape {found}, but the prediction has {classes} classes: give one weight for each"
+    )]
+    ClassWeights {
+        /// The loss: `cross_entropy`.
+        loss: &'static str,
+        /// The number of classes that the prediction has scores for.
+        classes: usize,
+        /// The shape of the weights.
+        found: Shape,
+    },
+    /// Weights of a loss that do not broadcast to the prediction.
+    #[error(
+        "{loss}: `{setting}` has the shape {found}, which does not broadcast to that of the prediction, {expected}"
+    )]
+    LossWeights {
+        /// The loss: `bce_with_logits`.
+        loss: &'static str,
+        /// The weights: `pos_weight`.
+        setting: &'static str,
+        /// The shape of the prediction.
+        expected: Shape,
+        /// The shape of the weights.
+        found: Shape,
+    },
     /// A setting of a loss or an optimizer that is out of its range.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),

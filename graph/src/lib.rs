@@ -24,7 +24,9 @@ pub mod verify;
 
 pub use build::{Builder, Classes, GraphError, Mode, Value};
 pub use graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
-pub use model::{Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, Parameters, Path};
+pub use model::{
+    Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, ParameterError, Parameters, Path, SetParameter,
+};
 pub use op::Op;
 pub use passes::optimize;
 pub use setting::InvalidSetting;

@@ -1,9 +1,10 @@
 //! What a model is made of: parameters, the trait that built-in layers and users' models share, the names of
 //! parameters and their initial values. Knows no particular layer.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
 
-use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
+use ndarray::{ArrayD, ArrayRef, ArrayViewD, CowArray, Dimension, IxDyn};
 
 use crate::build::{Builder, Value};
 use crate::shape::{DType, Shape, ShapeError, Type};
@@ -24,29 +25,125 @@ pub enum Kind {
 }
 
 /// A named tensor of a model, in PyTorch's layout. Its name is the path of the fields that lead to it: `conv1.weight`.
+///
+/// It is one pointer, so that a model of thousands of layers is small where it is passed by value; what it holds are the fields
+/// of [`ParameterData`]: `parameter.value`. [`SetParameter::set`] gives it a value of its shape.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Parameter {
+pub struct Parameter(Box<ParameterData>);
+
+/// What a [`Parameter`] holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterData {
     /// The value: an array of the parameter's own. While a trainer or a predictor has the model, the values lie in its memory and
     /// nowhere else; layers that build graphs then see NaN of the same shape, which take no memory.
+    ///
+    /// One of another shape than the layer has declared ([`Parameter::shape`]) is refused by `build()` and `save`.
     pub value: CowArray<'static, f32, IxDyn>,
     /// Whether it is trained.
     pub kind: Kind,
+    shape: Shape,
+}
+
+impl Deref for Parameter {
+    type Target = ParameterData;
+
+    fn deref(&self) -> &ParameterData {
+        &self.0
+    }
+}
+
+impl DerefMut for Parameter {
+    fn deref_mut(&mut self) -> &mut ParameterData {
+        &mut self.0
+    }
+}
+
+/// Why a parameter does not get a value, or has a wrong one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// An array of another shape, given to [`SetParameter::set`].
+    #[error("the parameter has the shape {expected}, but the array has the shape {found:?}")]
+    Given {
+        /// The shape that the layer has declared.
+        expected: Shape,
+        /// The array's shape.
+        found: Vec<usize>,
+    },
+    /// A value of another shape than the layer has declared.
+    #[error(
+        "parameter `{name}` should have the shape {expected}, as its layer declares, but its value has the shape {found:?}"
+    )]
+    Shape {
+        /// The parameter.
+        name: String,
+        /// The shape that the layer has declared.
+        expected: Shape,
+        /// The value's shape.
+        found: Vec<usize>,
+    },
+    /// A layer without this parameter, such as one that was declared with `bias = false`.
+    #[error("the layer was declared without this parameter (as by `bias = false`)")]
+    Absent,
+}
+
+/// Setting a parameter, or one that a layer may have (`Option<Parameter>`, such as a bias); in the prelude.
+///
+/// ```
+/// use kiln_graph::layers::{Linear, LinearSettings};
+/// use kiln_graph::model::{Init, SetParameter};
+/// use ndarray::array;
+///
+/// let mut fc = Linear::<3, 2>::new(LinearSettings::new(), &mut Init::new(0));
+/// fc.weight.set(&array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])?;
+/// fc.bias.set(&array![0.5, -0.5])?;
+/// let error = fc.weight.set(&array![1.0, 2.0]).unwrap_err();
+/// assert_eq!(error.to_string(), "the parameter has the shape [2, 3], but the array has the shape [2]");
+/// # Ok::<(), kiln_graph::model::ParameterError>(())
+/// ```
+pub trait SetParameter {
+    /// Copies an array, of any memory layout, to the parameter.
+    ///
+    /// # Errors
+    /// [`ParameterError::Given`] for an array of another shape, [`ParameterError::Absent`] where there is no parameter; nothing
+    /// is changed then.
+    fn set<D: Dimension>(&mut self, value: &ArrayRef<f32, D>) -> Result<(), ParameterError>;
+}
+
+impl SetParameter for Parameter {
+    fn set<D: Dimension>(&mut self, value: &ArrayRef<f32, D>) -> Result<(), ParameterError> {
+        if value.shape() != self.shape.dims() {
+            return Err(ParameterError::Given { expected: self.shape, found: value.shape().to_vec() });
+        }
+        self.value = tensor(self.shape, value.iter().copied()).into();
+        Ok(())
+    }
+}
+
+impl SetParameter for Option<Parameter> {
+    fn set<D: Dimension>(&mut self, value: &ArrayRef<f32, D>) -> Result<(), ParameterError> {
+        self.as_mut().ok_or(ParameterError::Absent)?.set(value)
+    }
 }
 
 impl Parameter {
+    fn new(value: ArrayD<f32>, kind: Kind) -> Parameter {
+        let shape = Shape::from(value.shape());
+        Parameter(Box::new(ParameterData { value: value.into(), kind, shape }))
+    }
+
     /// A parameter that optimizers change.
     pub fn trained(value: ArrayD<f32>) -> Parameter {
-        Parameter { value: value.into(), kind: Kind::Trained }
+        Parameter::new(value, Kind::Trained)
     }
 
     /// A parameter that has no gradient.
     pub fn buffer(value: ArrayD<f32>) -> Parameter {
-        Parameter { value: value.into(), kind: Kind::Buffer }
+        Parameter::new(value, Kind::Buffer)
     }
 
     /// A count, which has no gradient.
     pub fn counter(value: ArrayD<f32>) -> Parameter {
-        Parameter { value: value.into(), kind: Kind::Counter }
+        Parameter::new(value, Kind::Counter)
     }
 
     /// Takes the value; NaN of the same shape stand in its place.
@@ -56,9 +153,9 @@ impl Parameter {
         std::mem::replace(&mut self.value, nothing.into()).into_owned()
     }
 
-    /// The extents.
+    /// The extents that the layer has declared: those of the value that it made.
     pub fn shape(&self) -> Shape {
-        Shape::from(self.value.shape())
+        self.shape
     }
 }
 
@@ -124,6 +221,21 @@ pub trait Parameters {
 
     /// Calls `f` with the path and the description of every built-in layer within.
     fn each_layer(&self, f: &mut dyn FnMut(&str, &str));
+
+    /// That every value has the shape that its layer has declared.
+    ///
+    /// # Errors
+    /// [`ParameterError::Shape`] for the first that has another one.
+    fn check_shapes(&self) -> Result<(), ParameterError> {
+        let mut result = Ok(());
+        self.each_parameter(&mut |name, parameter| {
+            let (expected, found) = (parameter.shape(), parameter.value.shape());
+            if result.is_ok() && expected.dims() != found {
+                result = Err(ParameterError::Shape { name: name.to_owned(), expected, found: found.to_vec() });
+            }
+        });
+        result
+    }
 }
 
 impl<L: Layer> Parameters for L {
@@ -198,6 +310,14 @@ pub trait Model: Layer + Sized {
     fn as_layer_mut(&mut self) -> &mut dyn Layer {
         self
     }
+}
+
+/// The elements of a list of layers, made in its order. (As `std::array::from_fn`, but on the heap, so that a long list is not
+/// copied from frame to frame of a debug build's stack.)
+pub fn list<T, const LENGTH: usize>(mut element: impl FnMut() -> T) -> [T; LENGTH] {
+    let elements: Box<[T]> = (0..LENGTH).map(|_| element()).collect();
+    let elements: Box<[T; LENGTH]> = elements.try_into().ok().expect("as many elements as were made");
+    *elements
 }
 
 /// The layer, with [`Layer::requires_grad_`] said.
@@ -329,7 +449,7 @@ impl Init {
             let unit = kiln_rt::random::uniform(self.seed, 0, stream, index as u64);
             ((2.0 * f64::from(unit) - 1.0) * bound) as f32
         };
-        tensor(shape, draw)
+        tensor(shape, (0..shape.elements()).map(draw))
     }
 
     /// A tensor drawn from the standard normal distribution (Box and Muller: of two uniform numbers `u`, `v` the values
@@ -344,7 +464,7 @@ impl Init {
             let (sine, cosine) = (v * std::f64::consts::TAU).sin_cos();
             ((-2.0 * (-u).ln_1p()).sqrt() * if index.is_multiple_of(2) { cosine } else { sine }) as f32
         };
-        tensor(shape, draw)
+        tensor(shape, (0..shape.elements()).map(draw))
     }
 
     /// PyTorch's `kaiming_uniform_(a = sqrt(5))` of a weight of which each output sums over `fan_in` inputs:
@@ -355,9 +475,9 @@ impl Init {
     }
 }
 
-/// A tensor of what is drawn for each place, in memory that a program can use for its own states once it has the values.
-fn tensor(shape: Shape, draw: impl Fn(usize) -> f32) -> ArrayD<f32> {
+/// A tensor of some values, in memory that a program can use for its own states once it has the values.
+fn tensor(shape: Shape, elements: impl Iterator<Item = f32>) -> ArrayD<f32> {
     let mut values = kiln_rt::room(shape.elements());
-    values.extend((0..shape.elements()).map(draw));
+    values.extend(elements);
     ArrayD::from_shape_vec(IxDyn(shape.dims()), values).expect("one value for each element")
 }

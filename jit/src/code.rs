@@ -23,6 +23,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, default_libcall_names};
 use kiln_rt::Pool;
 use kiln_rt::buffer::{ALIGNMENT, Buffer};
+use kiln_rt::denormals;
 use rustc_hash::FxHashMap;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter, EmitterKind};
@@ -57,6 +58,8 @@ pub enum CallError {
     Tasks { kernel: String, expected: usize, begin: usize, end: usize },
     #[error("the states are not those that the program was bound to")]
     States,
+    #[error("the calls need an arena of {expected} elements, found one of {found}")]
+    Arena { expected: usize, found: usize },
 }
 
 /// The machine code of some kernels.
@@ -131,7 +134,8 @@ impl Code {
         self.bytes
     }
 
-    /// Runs some tasks of a kernel (an index into the kernels given to [`Code::new`]) on one slice for each of its buffers.
+    /// Runs some tasks of a kernel (an index into the kernels given to [`Code::new`]) on one slice for each of its buffers. Denormal
+    /// numbers are what they are, as in the kernel interpreter.
     pub fn call(&self, kernel: usize, arguments: &mut [Slice<'_>], tasks: Range<usize>) -> Result<(), CallError> {
         let function = &self.functions[kernel];
         let given: Vec<(*mut u8, Element, usize)> = arguments
@@ -148,7 +152,9 @@ impl Code {
         }
         let pointers: Vec<*mut u8> = given.iter().map(|&(pointer, ..)| pointer).collect();
         // SAFETY: the slices are as long as declared, borrowed exclusively, and the tasks exist.
-        unsafe { (function.entry)(pointers.as_ptr(), tasks.start, tasks.end) };
+        let run = || unsafe { (function.entry)(pointers.as_ptr(), tasks.start, tasks.end) };
+        // SAFETY: nothing but the emitted code runs.
+        unsafe { denormals::in_mode(false, run) };
         Ok(())
     }
 }
@@ -243,8 +249,10 @@ pub struct BoundCall {
 /// A place in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// In the sequence's own arena, at an offset in bytes.
+    /// In the arena, at an offset in bytes.
     Arena(usize),
+    /// In the memory that nobody but the sequence has, at an offset in bytes.
+    Own(usize),
     /// At the start of a buffer of the states, by its position in the list of states that the sequence uses.
     State(usize),
 }
@@ -252,12 +260,21 @@ pub enum Memory {
 /// A sequence of calls whose arguments are looked up once: a run is a walk over function pointers and argument tables.
 pub struct Sequence {
     code: Arc<Code>,
+    /// Without elements while the sequence has none.
     arena: Buffer,
+    own: Buffer,
     /// The states used: where they stand among all states, and the memory that was bound.
     states: Vec<(usize, *const u8, usize)>,
     steps: Vec<Step>,
     /// The argument tables of all steps, one after the other.
     pointers: Vec<*mut u8>,
+    /// Those of the arguments that lie in the arena, and their offsets.
+    in_arena: Vec<(usize, usize)>,
+    /// The arena at which these arguments point.
+    bound: *const u8,
+    /// The elements that the arena must have.
+    needed: usize,
+    flush_denormal: bool,
 }
 
 struct Step {
@@ -268,17 +285,30 @@ struct Step {
     parallel: bool,
 }
 
-// SAFETY: the pointers are into the sequence's own arena and into states, which are touched only while both are borrowed
+// SAFETY: the pointers are into the sequence's own memory and into states, which are touched only while both are borrowed
 // exclusively (`run`).
 unsafe impl Send for Sequence {}
-// SAFETY: as above; shared access reads the arena alone.
+// SAFETY: as above; shared access reads the arena and the sequence's own memory alone.
 unsafe impl Sync for Sequence {}
 
 impl Sequence {
     /// Binds calls to memory: an arena, and the states at the positions `used` among all `states`.
     pub fn new(
         code: Arc<Code>,
-        mut arena: Buffer,
+        arena: Buffer,
+        states: &mut [Buffer],
+        used: &[usize],
+        calls: &[BoundCall],
+    ) -> Result<Sequence, CallError> {
+        let mut sequence = Sequence::without_arena(code, Buffer::zeroed(0), states, used, calls)?;
+        sequence.attach(arena)?;
+        Ok(sequence)
+    }
+
+    /// Binds calls to all memory but the arena, which the sequence gets by [`Sequence::attach`].
+    pub fn without_arena(
+        code: Arc<Code>,
+        mut own: Buffer,
         states: &mut [Buffer],
         used: &[usize],
         calls: &[BoundCall],
@@ -291,6 +321,7 @@ impl Sequence {
             bound.push((position, buffer.as_ptr(), buffer.len()));
         }
         let (mut steps, mut pointers) = (Vec::with_capacity(calls.len()), Vec::new());
+        let (mut in_arena, mut needed) = (Vec::new(), 0);
         for call in calls {
             let function = &code.functions[call.kernel];
             function.check(call.arguments.iter().map(|&(_, elements)| (None, elements)))?;
@@ -298,10 +329,15 @@ impl Sequence {
             for (declared, &(memory, elements)) in function.buffers.iter().zip(&call.arguments) {
                 let (start, found) = match memory {
                     Memory::Arena(offset) => {
-                        let rest = (arena.len() * size_of::<u32>()).checked_sub(offset);
+                        in_arena.push((pointers.len(), offset));
+                        needed = needed.max((offset / size_of::<u32>()).saturating_add(elements));
+                        (std::ptr::null_mut(), if offset.is_multiple_of(ALIGNMENT) { elements } else { 0 })
+                    }
+                    Memory::Own(offset) => {
+                        let rest = (own.len() * size_of::<u32>()).checked_sub(offset);
                         let aligned = offset.is_multiple_of(ALIGNMENT);
                         let found = rest.filter(|_| aligned).map_or(0, |rest| rest / size_of::<u32>());
-                        (arena.as_mut_ptr().wrapping_add(offset), found)
+                        (own.as_mut_ptr().wrapping_add(offset), found)
                     }
                     Memory::State(state) => addresses[state],
                 };
@@ -313,7 +349,42 @@ impl Sequence {
             }
             steps.push(Step { entry: function.entry, tasks: function.tasks, first, parallel: call.parallel });
         }
-        Ok(Sequence { code, arena, states: bound, steps, pointers })
+        Ok(Sequence {
+            code,
+            arena: Buffer::zeroed(0),
+            own,
+            states: bound,
+            steps,
+            pointers,
+            in_arena,
+            bound: std::ptr::null(),
+            needed,
+            flush_denormal: true,
+        })
+    }
+
+    /// Gives the sequence an arena. Nothing is allocated.
+    ///
+    /// # Errors
+    /// [`CallError::Arena`] for one that is too short; the sequence is then as it was.
+    pub fn attach(&mut self, mut arena: Buffer) -> Result<(), CallError> {
+        if arena.len() < self.needed {
+            return Err(CallError::Arena { expected: self.needed, found: arena.len() });
+        }
+        if self.bound != arena.as_ptr() {
+            self.bound = arena.as_ptr();
+            let start = arena.as_mut_ptr();
+            for &(argument, offset) in &self.in_arena {
+                self.pointers[argument] = start.wrapping_add(offset);
+            }
+        }
+        self.arena = arena;
+        Ok(())
+    }
+
+    /// Takes the arena, without which the sequence does not run.
+    pub fn detach(&mut self) -> Buffer {
+        std::mem::replace(&mut self.arena, Buffer::zeroed(0))
     }
 
     /// The code that is run.
@@ -331,36 +402,75 @@ impl Sequence {
         &mut self.arena
     }
 
-    /// Runs some calls, one after the other; those that are worth it on all threads of the pool. `done` is told the position
-    /// of each call after it. `states` are those that were bound: the same memory at the same positions.
-    pub fn run(
+    /// The memory that nobody but the sequence has.
+    pub fn own(&self) -> &Buffer {
+        &self.own
+    }
+
+    /// Whether kernels take denormal numbers (below 1.18e-38 in magnitude) for 0, operands and results: see
+    /// [`kiln_rt::denormals`]. Default: they do.
+    pub fn set_flush_denormal(&mut self, flush: bool) {
+        self.flush_denormal = flush;
+    }
+
+    /// Runs some calls, one after the other; those that are worth it on all threads of the pool. `states` are those that were
+    /// bound: the same memory at the same positions.
+    pub fn run(&mut self, calls: Range<usize>, states: &mut [Buffer], pool: &Pool) -> Result<(), CallError> {
+        self.check(states)?;
+        self.in_mode(|| {
+            // A plain loop: it runs in every step, also in debug builds.
+            for position in calls {
+                self.call(position, pool);
+            }
+        });
+        Ok(())
+    }
+
+    /// As [`Sequence::run`]; `done` is told the position of each call after it.
+    pub fn run_each(
         &mut self,
         calls: Range<usize>,
         states: &mut [Buffer],
         pool: &Pool,
         mut done: impl FnMut(usize),
     ) -> Result<(), CallError> {
-        // Plain loops: these run in every step, also in debug builds.
+        self.check(states)?;
+        for position in calls {
+            self.in_mode(|| self.call(position, pool));
+            done(position);
+        }
+        Ok(())
+    }
+
+    /// That the sequence has an arena, and that the states are those that were bound.
+    fn check(&self, states: &[Buffer]) -> Result<(), CallError> {
+        let found = if self.arena.as_ptr() == self.bound { self.arena.len() } else { 0 };
+        if found < self.needed {
+            return Err(CallError::Arena { expected: self.needed, found });
+        }
         for &(position, address, elements) in &self.states {
             if position >= states.len() || states[position].as_ptr() != address || states[position].len() != elements {
                 return Err(CallError::States);
             }
         }
-        for position in calls {
-            let step = &self.steps[position];
-            let arguments = Arguments(&self.pointers[step.first..]);
-            // SAFETY: the arguments were checked to be as long as declared when they were bound. The arena and the states
-            // are borrowed exclusively and, as seen above, lie where they lay. The tasks are all there are, and
-            // independent of each other.
-            let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
-            if step.parallel {
-                pool.run(step.tasks, &run)
-            } else {
-                run(0..step.tasks)
-            }
-            done(position);
-        }
         Ok(())
+    }
+
+    /// Runs some calls of this sequence in the mode that was asked for.
+    fn in_mode(&self, calls: impl FnOnce()) {
+        // SAFETY: `run`, `run_each` and the pool's threads compute with floats in the emitted code of `call` alone.
+        unsafe { denormals::in_mode(self.flush_denormal, calls) }
+    }
+
+    /// Runs a call. `check` has passed, and whoever runs the sequence has borrowed it and the states exclusively.
+    fn call(&self, position: usize, pool: &Pool) {
+        let step = &self.steps[position];
+        let arguments = Arguments(&self.pointers[step.first..]);
+        // SAFETY: the arguments were checked to be as long as declared when they were bound. The sequence's own memory, the
+        // arena and the states are borrowed exclusively. The arena is long enough and the arguments in it point at it, and
+        // the states lie where they lay, as `check` has seen. The tasks are all there are, and independent of each other.
+        let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
+        if step.parallel { pool.run(step.tasks, &|tasks| self.in_mode(|| run(tasks))) } else { run(0..step.tasks) }
     }
 }
 

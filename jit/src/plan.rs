@@ -96,7 +96,9 @@ pub struct Plan {
     pub contractions: Vec<Contracted>,
     /// Every place in memory that a call may name.
     pub slots: Vec<Slot>,
-    /// Bytes of the arena: inputs, intermediates and outputs, by lifetime.
+    /// Bytes at the front of the arena in which the prologue leaves what later calls and users read: they last from run to run.
+    pub kept_bytes: usize,
+    /// Bytes of the arena: what is kept, then inputs, intermediates and outputs, by lifetime.
     pub arena_bytes: usize,
     /// The graph's inputs, in its order.
     pub inputs: Vec<Argument>,

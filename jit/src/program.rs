@@ -1,6 +1,7 @@
 //! Programs: a graph compiled to callable code, the states that programs share, and sessions that run them.
 //! It knows plans and code; it knows no layers and no training.
 
+mod arena;
 mod copy;
 mod session;
 mod states;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use kiln_graph::Graph;
 
+pub use arena::Arena;
 pub use session::{RunError, Session};
 pub use states::{Snapshot, StateError, States};
 

@@ -1,7 +1,8 @@
-//! What compiled programs need while they run: aligned buffers, threads, random numbers.
+//! What compiled programs need while they run: aligned buffers, threads, random numbers, the floating-point mode.
 //! Knows no graph and no code generator.
 
 pub mod buffer;
+pub mod denormals;
 pub mod random;
 pub mod threads;
 

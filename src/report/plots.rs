@@ -9,7 +9,8 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use ndarray::{ArrayRef, Dimension};
 
-use super::text::{escape, write_file};
+use super::text::escape;
+use crate::files::save_report;
 
 const COLOURS: [&str; 6] = ["#2563eb", "#dc2626", "#16a34a", "#9333ea", "#ea580c", "#0891b2"];
 const TEXT: &str = "font-family=\"Helvetica, Arial, sans-serif\" fill=\"#1f2937\"";
@@ -19,11 +20,11 @@ const TEXT: &str = "font-family=\"Helvetica, Arial, sans-serif\" fill=\"#1f2937\
 /// ```
 /// use kiln::report::plots::Chart;
 ///
-/// let path = std::env::temp_dir().join("kiln_doc_chart.svg");
+/// # let program = std::env::current_exe()?;
+/// # let folder = program.parent().unwrap();
 /// Chart::new("Loss", "step", "cross entropy")
 ///     .line("training", (0..100).map(|step| (step as f64, (-0.05 * step as f64).exp())))
-///     .save(&path)?;
-/// # std::fs::remove_file(path)?;
+///     .save(folder.join("loss.svg"))?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl Chart {
     /// # Errors
     /// Those of the file system.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        write_file(path.as_ref(), self.svg())
+        save_report(path.as_ref(), self.svg().as_bytes())
     }
 
     fn svg(&self) -> String {
@@ -134,10 +135,10 @@ impl Axis {
 /// use kiln::report::plots::ImageGrid;
 /// use ndarray::Array2;
 ///
-/// let path = std::env::temp_dir().join("kiln_doc_grid.png");
+/// # let program = std::env::current_exe()?;
+/// # let folder = program.parent().unwrap();
 /// let ramp = Array2::from_shape_fn((8, 8), |(i, j)| (i + j) as f32 / 14.0);
-/// ImageGrid::new("Ramps").columns(2).tile(&ramp, "up").tile(&ramp.t(), "the same").save_png(&path, 4)?;
-/// # std::fs::remove_file(path)?;
+/// ImageGrid::new("Ramps").columns(2).tile(&ramp, "up").tile(&ramp.t(), "the same").save_png(folder.join("ramps.png"), 4)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -194,7 +195,7 @@ impl ImageGrid {
     /// # Errors
     /// Those of the file system.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        write_file(path.as_ref(), self.svg())
+        save_report(path.as_ref(), self.svg().as_bytes())
     }
 
     /// Writes the images, without words, as a PNG file; the folder is made if it is not there. A pixel becomes a square of
@@ -203,7 +204,7 @@ impl ImageGrid {
     /// # Errors
     /// Those of the file system.
     pub fn save_png(&self, path: impl AsRef<Path>, scale: usize) -> io::Result<()> {
-        write_file(path.as_ref(), self.png(scale.max(1)))
+        save_report(path.as_ref(), &self.png(scale.max(1)))
     }
 
     fn png(&self, scale: usize) -> Vec<u8> {

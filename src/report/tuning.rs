@@ -90,7 +90,7 @@ fn words(way: &str) -> &str {
 }
 
 /// ```text
-/// tuning: 4.1 s of 10.0 s, choices in /home/me/.cache/kiln/..
+/// tuning: 4.1 s of 10.0 s, choices in ~/.cache/kiln/..
 /// train, 64 samples: 5 contractions in 3.10 ms, 3.30 ms as estimated to be best (gain 6.1 %); 2 too small to measure
 ///  uses     usual us    chosen us     gain  contraction
 ///     1      1200.00      1100.00    8.3 %  conv1: conv add le select: conv {..} [64, 1, 28, 28] .. by tiles of 6x16, not panels, tiles of 4x16

@@ -1,5 +1,7 @@
 //! The settings of a trainer by steps, and building it: here every program is compiled.
 
+use kiln_graph::{GraphError, ShapeError};
+
 use super::{StepTrainer, Steps, graph};
 use crate::trainer::{Settings, TrainError, setter};
 
@@ -7,22 +9,27 @@ use crate::trainer::{Settings, TrainError, setter};
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct StepTrainerBuilder<M> {
-    pub(super) model: M,
+    pub(super) model: Box<M>,
     pub(super) settings: Settings,
 }
 
 impl<M: Steps> StepTrainerBuilder<M> {
-    /// The number of samples for which every program is compiled at once. A program that is called with another number
-    /// is compiled for it then, and kept. Default 64.
+    /// The number of samples for which every program is compiled at once; a call may have fewer, but not more. Default 64. A
+    /// program that is called with fewer is compiled for them then: see [`StepTrainerBuilder::cached_programs`].
+    ///
+    /// A program that can not do with so few samples, as a batch norm in training can not with one value for each channel, is no
+    /// reason not to build the others: calling it gives the error, as long as some program can be compiled.
     pub fn batch(mut self, batch: usize) -> Self {
         self.settings.batch = batch;
         self
     }
 
     setter!(threads);
+    setter!(cached_programs);
     setter!(seed);
     setter!(check_finite);
     setter!(exact);
+    setter!(flush_denormal);
     setter!(tune);
 
     /// Compiles every program.
@@ -34,12 +41,26 @@ impl<M: Steps> StepTrainerBuilder<M> {
     pub fn build(self) -> Result<M::Trainer, TrainError> {
         let StepTrainerBuilder { mut model, settings } = self;
         let mut programs = settings.programs(M::PROGRAMS.len())?;
-        programs.take_parameters(&mut model)?;
+        programs.take_parameters(&mut *model)?;
         let mut classes = Vec::new();
+        let mut refused = Vec::new();
         for (number, signature) in M::PROGRAMS.iter().enumerate() {
-            let (graph, of_inputs) = graph(&model, number, settings, settings.batch)?;
-            programs.get(signature.name, settings.batch, || Ok(graph))?;
-            classes.push(of_inputs);
+            match graph(&*model, number, settings, settings.batch) {
+                Ok((graph, of_inputs)) => {
+                    programs.get(signature.name, settings.batch, || Ok(graph))?;
+                    classes.push(of_inputs);
+                }
+                Err(error) if takes_more_samples(&error) => {
+                    classes.push(vec![None; signature.inputs.len()]);
+                    refused.push(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if refused.len() == M::PROGRAMS.len()
+            && let Some(error) = refused.into_iter().next()
+        {
+            return Err(error);
         }
         // Only now are all states there.
         for optimizer in model.optimizers() {
@@ -47,4 +68,9 @@ impl<M: Steps> StepTrainerBuilder<M> {
         }
         Ok(StepTrainer { model, settings, programs, classes, labels: Vec::new() }.into())
     }
+}
+
+/// Whether a program would do with more samples in a batch.
+fn takes_more_samples(error: &TrainError) -> bool {
+    matches!(error, TrainError::Graph(GraphError::Shape { error: ShapeError::OneValue { .. }, .. }))
 }

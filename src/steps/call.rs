@@ -31,8 +31,8 @@ impl<'t, M: Steps> Call<'t, M> {
     /// Gives the next input, numbers of any memory layout.
     ///
     /// # Errors
-    /// [`TrainError::StepInput`], [`TrainError::StepBatch`], [`TrainError::Empty`], and with `check_finite`
-    /// [`TrainError::NotFinite`].
+    /// [`TrainError::StepInput`], [`TrainError::StepBatch`], [`TrainError::BatchTooLarge`], [`TrainError::Empty`], and with
+    /// `check_finite` [`TrainError::NotFinite`].
     pub fn numbers<D: Dimension>(mut self, x: &ArrayRef<f32, D>) -> Result<Self, TrainError> {
         let x = x.view().into_dyn();
         let (taken, batch) = self.next(x.shape())?;
@@ -40,7 +40,7 @@ impl<'t, M: Steps> Call<'t, M> {
             check_finite(taken.name, x.view())?;
         }
         let StepTrainer { programs, model, settings, .. } = &mut *self.trainer;
-        let build = || Ok(graph(model, self.program, *settings, batch)?.0);
+        let build = || Ok(graph(&**model, self.program, *settings, batch)?.0);
         let (program, _) = programs.get(M::PROGRAMS[self.program].name, batch, build)?;
         program.write(self.given, x)?;
         self.given += 1;
@@ -50,8 +50,8 @@ impl<'t, M: Steps> Call<'t, M> {
     /// Gives the next input, labels or other whole numbers of any integer type.
     ///
     /// # Errors
-    /// [`TrainError::StepInput`], [`TrainError::StepBatch`], [`TrainError::Empty`]; [`TrainError::Label`] for a label
-    /// that a loss of the program has no class for.
+    /// [`TrainError::StepInput`], [`TrainError::StepBatch`], [`TrainError::BatchTooLarge`], [`TrainError::Empty`];
+    /// [`TrainError::Label`] for a label that a loss of the program has no class for.
     pub fn labels(mut self, labels: &(impl Targets<i32> + ?Sized)) -> Result<Self, TrainError> {
         // The shape is a list only where it is wrong, as a step allocates nothing.
         let taken = &M::PROGRAMS[self.program].inputs[self.given];
@@ -68,7 +68,7 @@ impl<'t, M: Steps> Call<'t, M> {
             finite: false,
         };
         labels.read(rules, buffer)?;
-        let build = || Ok(graph(model, self.program, *settings, batch)?.0);
+        let build = || Ok(graph(&**model, self.program, *settings, batch)?.0);
         let (program, _) = programs.get(M::PROGRAMS[self.program].name, batch, build)?;
         program.write(self.given, view(buffer, taken.ty.shape.with(0, batch)))?;
         self.given += 1;
@@ -86,6 +86,10 @@ impl<'t, M: Steps> Call<'t, M> {
         }
         if shape[0] == 0 {
             return Err(TrainError::Empty { found: shape.to_vec() });
+        }
+        let most = self.trainer.settings.batch;
+        if shape[0] > most {
+            return Err(TrainError::BatchTooLarge { batch: most, found: shape[0] });
         }
         let batch = *self.batch.get_or_insert(shape[0]);
         if batch != shape[0] {
@@ -107,7 +111,7 @@ impl<'t, M: Steps> Call<'t, M> {
         assert_eq!(self.given, signature.inputs.len(), "inputs of `{}`", signature.name);
         let StepTrainer { programs, model, settings, .. } = self.trainer;
         let batch = self.batch.unwrap_or(settings.batch);
-        let build = || Ok(graph(model, self.program, *settings, batch)?.0);
+        let build = || Ok(graph(&**model, self.program, *settings, batch)?.0);
         let (program, states) = programs.get(signature.name, batch, build)?;
         program.run(states)?;
         Ok(Results { session: program.session() })

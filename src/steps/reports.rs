@@ -16,7 +16,7 @@ impl<M: Steps> StepTrainer<M> {
     /// [`DrawError::Write`], [`TrainError::UnknownProgram`].
     pub fn graph_html(&self, program: &str, path: impl AsRef<Path>) -> Result<(), DrawError> {
         let (_, graph) = self.graph(program)?;
-        Drawing::new(&graph).plan(self.plan(program)?).layers("", &self.model).save_html(path)
+        Drawing::new(&graph).plan(self.plan(program)?).layers("", &*self.model).save_html(path)
     }
 
     /// Writes the drawing of a program for Graphviz: `dot -Tsvg step.dot > step.svg`.
@@ -25,7 +25,7 @@ impl<M: Steps> StepTrainer<M> {
     /// [`DrawError::Write`], [`TrainError::UnknownProgram`].
     pub fn graph_dot(&self, program: &str, path: impl AsRef<Path>) -> Result<(), DrawError> {
         let (_, graph) = self.graph(program)?;
-        Drawing::new(&graph).layers("", &self.model).save_dot(path)
+        Drawing::new(&graph).layers("", &*self.model).save_dot(path)
     }
 
     /// Times each kernel of a program for a full batch; see [`Trainer::profile`](crate::Trainer::profile). The model is
@@ -46,9 +46,9 @@ impl<M: Steps> StepTrainer<M> {
     }
 
     /// The number of a program, and its graph for a full batch.
-    fn graph(&self, program: &str) -> Result<(usize, Graph), TrainError> {
+    pub(super) fn graph(&self, program: &str) -> Result<(usize, Graph), TrainError> {
         let number = M::PROGRAMS.iter().position(|signature| signature.name == program);
         let number = number.ok_or_else(|| Self::unknown(program))?;
-        Ok((number, graph(&self.model, number, self.settings, self.settings.batch)?.0))
+        Ok((number, graph(&*self.model, number, self.settings, self.settings.batch)?.0))
     }
 }

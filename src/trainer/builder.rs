@@ -74,6 +74,32 @@ macro_rules! setter {
             self
         }
     };
+    (cached_programs) => {
+        /// The number of compiled programs of other batch sizes than that of `.batch` that are kept. Default 16.
+        ///
+        /// Everything is compiled for a number of samples. The programs for `.batch` samples are kept for good. The first call with
+        /// another number, or the remainder of one with more samples, compiles a program for that number (some milliseconds for a
+        /// small network, a second for a large one), which is kept, so that later calls with it find it. If there are more of them
+        /// than this, the one goes that was not used the longest, with its code. All programs of a model compute in the same memory,
+        /// since one runs at a time: more sizes take little more memory than the largest. With 0 none is kept beyond the next call
+        /// of another number.
+        pub fn cached_programs(mut self, count: usize) -> Self {
+            self.settings.cached_programs = count;
+            self
+        }
+    };
+    (flush_denormal) => {
+        /// Whether denormal numbers (subnormal ones: those below 1.18e-38 in magnitude) count as 0 wherever programs compute with
+        /// them or would give them. Default: `true`, other than PyTorch's `torch.set_flush_denormal`.
+        ///
+        /// Processors take a hundred times longer for an operation on such numbers, and moments of optimizers that decay end at them.
+        /// Programs run in a mode of the processor in which they cost nothing, and put the thread's own mode back when they end.
+        /// With `false` they are kept, as the definition of each operation says. (Processors other than x86-64 and aarch64 keep them.)
+        pub fn flush_denormal(mut self, flush: bool) -> Self {
+            self.settings.flush_denormal = flush;
+            self
+        }
+    };
     (check_finite) => {
         /// Whether what is given is searched for NaN and infinity before each call, which then fails with
         /// [`TrainError::NotFinite`](crate::TrainError::NotFinite). Default: no.
@@ -91,7 +117,10 @@ pub(crate) use setter;
 pub(crate) struct Settings {
     pub batch: usize,
     pub threads: Option<usize>,
+    /// The number of programs of other batch sizes that are kept.
+    pub cached_programs: usize,
     pub check_finite: bool,
+    pub flush_denormal: bool,
     pub seed: u64,
     /// Whether contractions are computed only in ways whose error is that of the definition.
     pub exact: bool,
@@ -101,7 +130,16 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { batch: 64, threads: None, check_finite: false, seed: 0, exact: false, tune: None }
+        Settings {
+            batch: 64,
+            threads: None,
+            cached_programs: 16,
+            check_finite: false,
+            flush_denormal: true,
+            seed: 0,
+            exact: false,
+            tune: None,
+        }
     }
 }
 
@@ -119,7 +157,7 @@ impl Settings {
             None => Pool::from_environment(),
         };
         let tuner = self.tune.map(|time| Tuner::new(time, coming)).transpose()?;
-        Ok(Programs::new(Arc::new(pool), self.exact, tuner))
+        Ok(Programs::new(Arc::new(pool), *self, tuner))
     }
 }
 
@@ -127,7 +165,7 @@ impl Settings {
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct TrainerBuilder<M, L, O> {
-    pub(super) model: M,
+    pub(super) model: Box<M>,
     pub(super) loss: L,
     pub(super) optimizer: O,
     pub(super) settings: Settings,
@@ -137,14 +175,17 @@ impl<M: Model, L: Loss, O: Optimizer> TrainerBuilder<M, L, O>
 where
     L::Target: TargetElement,
 {
-    /// The number of samples in a step; a step may have fewer, but not more. Default 64.
+    /// The number of samples in a step; a step may have fewer, but not more. Default 64. Steps, evaluations and predictions of
+    /// other numbers are compiled when they first come: see [`TrainerBuilder::cached_programs`].
     pub fn batch(mut self, batch: usize) -> Self {
         self.settings.batch = batch;
         self
     }
 
     setter!(threads);
+    setter!(cached_programs);
     setter!(check_finite);
+    setter!(flush_denormal);
     setter!(seed);
     setter!(exact);
     setter!(tune);
@@ -159,9 +200,9 @@ where
         let TrainerBuilder { mut model, loss, optimizer, settings } = self;
         let mut programs = settings.programs(1)?;
         let Settings { batch, seed, .. } = settings;
-        programs.take_parameters(&mut model)?;
-        programs.get(TRAIN, batch, || train_graph(&model, &loss, &optimizer, batch, seed))?;
-        programs.fill(optimization(&model, &optimizer).initial_state())?;
+        programs.take_parameters(&mut *model)?;
+        programs.get(TRAIN, batch, || train_graph(&*model, &loss, &optimizer, batch, seed))?;
+        programs.fill(optimization(&*model, &optimizer).initial_state())?;
         for (name, value) in loss.states() {
             programs.initialise(&name, value.view())?;
         }

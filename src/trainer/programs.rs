@@ -1,6 +1,6 @@
 //! The compiled programs of one model (a training step, an evaluation, a prediction, the steps of a `model!`), each for
-//! every batch size that was asked for, over one set of states. It knows graphs and the compiler; it checks no user's
-//! input.
+//! the batch sizes that were asked for last, over one set of states and in one arena. It knows graphs and the compiler; it
+//! checks no user's input.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::{
     Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
 };
-use kiln_jit::{CompileOptions, Plan, Session, States};
+use kiln_jit::{Arena, CompileOptions, Plan, Session, States};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, ArrayViewD};
 
+use super::builder::Settings;
 use super::error::TrainError;
 use crate::report::{Profile, Tuning};
 use crate::tuning::Tuner;
@@ -49,12 +50,24 @@ pub fn predict_graph<M: Model>(model: &M, batch: usize) -> Result<Graph, TrainEr
     Ok(g.finish()?)
 }
 
-/// The graph that predicts `batch` samples and compares with their targets: outputs `loss` and `prediction`.
+/// The targets of a prediction, of which there is one or more for each sample.
+fn targets<'g>(g: &'g Builder, loss: &impl Loss, prediction: Value<'g>) -> Result<Value<'g>, TrainError> {
+    let (output, ty) = (prediction.shape(), loss.target_type(prediction.shape()));
+    if ty.shape.rank() == 0 || ty.shape.dims().first() != output.dims().first() {
+        return Err(TrainError::TargetBatch { output, target: ty.shape });
+    }
+    Ok(g.input_of(TARGET, ty))
+}
+
+/// The graph that predicts `batch` samples and compares with their targets: outputs `sum` and `divisor` of the loss, and
+/// `prediction`.
 pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Result<Graph, TrainError> {
     let g = Builder::new(EVALUATE);
     let prediction = forward(&g, model, batch);
-    let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
-    g.output("loss", loss.loss(&g, prediction, target));
+    let target = targets(&g, loss, prediction)?;
+    let total = loss.total(&g, prediction, target);
+    g.output("sum", total.sum);
+    g.output("divisor", total.divisor);
     g.output("prediction", prediction);
     Ok(g.finish()?)
 }
@@ -72,7 +85,7 @@ pub fn train_graph<M: Model>(
     g.set_mode(Mode::Train);
     g.set_seed(seed);
     let prediction = forward(&g, model, batch);
-    let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
+    let target = targets(&g, loss, prediction)?;
     let value = loss.loss(&g, prediction, target);
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
@@ -135,20 +148,23 @@ impl Compiled {
     }
 }
 
-/// A model's compiled programs and the states that they share.
+/// A model's compiled programs, the states that they share, and the arena in which one of them computes at a time.
 pub struct Programs {
     pool: Arc<Pool>,
-    /// Whether contractions are computed only in ways whose error is that of the definition.
-    exact: bool,
     states: States,
-    compiled: Vec<Compiled>,
+    /// The one that was asked for last comes first, and has the arena.
+    compiled: Vec<Box<Compiled>>,
+    settings: Settings,
     tuner: Option<Tuner>,
 }
 
+/// The part of the largest program's memory that programs of other sizes may take together for what they keep from run to run.
+const KEPT_BY_OTHERS: usize = 8;
+
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
-    pub fn new(pool: Arc<Pool>, exact: bool, tuner: Option<Tuner>) -> Programs {
-        Programs { pool, exact, states: States::new(), compiled: Vec::new(), tuner }
+    pub fn new(pool: Arc<Pool>, settings: Settings, tuner: Option<Tuner>) -> Programs {
+        Programs { pool, states: States::new(), compiled: Vec::new(), settings, tuner }
     }
 
     /// The states: parameters, and what loss and optimizer keep.
@@ -156,38 +172,81 @@ impl Programs {
         &mut self.states
     }
 
-    /// The program of a name for a batch size, and the states to run it with. It is compiled from `graph` the first
-    /// time; its states then take the layouts that they have in the programs compiled before.
+    /// The program of a name for a batch size, and the states to run it with. It is compiled from `graph` where there is none;
+    /// its states then take the layouts that they have in the programs compiled before. What other programs hold in the arena
+    /// is lost.
     pub fn get(
         &mut self,
         name: &'static str,
         batch: usize,
         graph: impl FnOnce() -> Result<Graph, TrainError>,
     ) -> Result<(&mut Compiled, &mut States), TrainError> {
-        let known = self.compiled.iter().position(|program| program.is(name, batch));
-        let place = match known {
+        let place = match self.compiled.iter().position(|program| program.is(name, batch)) {
             Some(place) => place,
             None => {
-                let graph = graph()?;
-                let session = self.compile(&graph, batch)?;
-                self.compiled.push(Compiled::new(name, batch, &graph, session));
-                self.compiled.len() - 1
+                self.add(name, batch, &graph()?)?;
+                0
             }
         };
-        Ok((&mut self.compiled[place], &mut self.states))
+        if place > 0 || !self.compiled[0].session.is_attached() {
+            let arena = self.take_arena();
+            self.compiled[..=place].rotate_right(1);
+            self.compiled[0].session.attach(arena)?;
+        }
+        Ok((&mut self.compiled[0], &mut self.states))
     }
 
-    fn compile(&mut self, graph: &Graph, batch: usize) -> Result<Session, TrainError> {
+    fn add(&mut self, name: &'static str, batch: usize, graph: &Graph) -> Result<(), TrainError> {
+        let plan = self.plan_graph(graph, batch)?;
+        let arena = self.take_arena();
+        self.forget_one(batch);
+        let keeps = self.keeps(&plan, batch);
+        let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
+        session.set_flush_denormal(self.settings.flush_denormal);
+        self.compiled.insert(0, Box::new(Compiled::new(name, batch, graph, session)));
+        Ok(())
+    }
+
+    /// Takes the arena from the program that was asked for last, which has it unless something failed since.
+    fn take_arena(&mut self) -> Arena {
+        self.compiled.first_mut().map(|program| program.session.detach()).unwrap_or_default()
+    }
+
+    /// Makes room for a program of a batch size: of those of other sizes than the usual one, the one goes that was not asked
+    /// for the longest.
+    fn forget_one(&mut self, batch: usize) {
+        let usual = self.settings.batch;
+        let room = if batch == usual {
+            self.settings.cached_programs
+        } else {
+            self.settings.cached_programs.saturating_sub(1)
+        };
+        let others = self.compiled.iter().filter(|program| program.batch != usual).count();
+        if others > room
+            && let Some(last) = self.compiled.iter().rposition(|program| program.batch != usual)
+        {
+            self.compiled.remove(last);
+        }
+    }
+
+    /// Whether a program has memory of its own for what it keeps from run to run, and need not make it anew after another one
+    /// has run: those of the usual batch size do, others where it is little.
+    fn keeps(&self, plan: &Plan, batch: usize) -> bool {
+        let most = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes()).max();
+        let allowed = most.unwrap_or(0) / KEPT_BY_OTHERS / self.settings.cached_programs.max(1);
+        batch == self.settings.batch || plan.kept_bytes <= allowed
+    }
+
+    fn plan_graph(&mut self, graph: &Graph, batch: usize) -> Result<Plan, TrainError> {
         let states = graph.inputs.iter().filter(|input| input.role == Role::State);
         let state_layouts = states.filter_map(|input| Some((input.name.clone(), self.states.layout(&input.name)?)));
         let state_layouts = state_layouts.collect();
-        let options = CompileOptions { state_layouts, exact: self.exact, ..CompileOptions::default() };
+        let options = CompileOptions { state_layouts, exact: self.settings.exact, ..CompileOptions::default() };
         let graph = optimize(graph);
-        let plan = match &mut self.tuner {
-            Some(tuner) => tuner.plan(&graph, batch, options)?,
-            None => options.plan(&graph)?,
-        };
-        Session::of_plan(plan, &mut self.states, self.pool.clone())
+        match &mut self.tuner {
+            Some(tuner) => tuner.plan(&graph, batch, options),
+            None => Ok(options.plan(&graph)?),
+        }
     }
 
     /// What was chosen, where programs are tuned.
@@ -219,6 +278,7 @@ impl Programs {
 
     /// Moves the model's parameters to the states, which those programs share that are compiled from then on.
     pub fn take_parameters(&mut self, model: &mut impl Parameters) -> Result<(), TrainError> {
+        model.check_shapes()?;
         let mut result = Ok(());
         model.each_parameter_mut(&mut |name, parameter| {
             if result.is_ok() {

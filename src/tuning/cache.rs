@@ -18,7 +18,7 @@ use kiln_jit::{Choice, Choices, Target};
 use serde_json::{Map, Value, json};
 
 use super::TuningError;
-use crate::files::replace_file;
+use crate::files::{check_replaceable, make_folder_of, replace_file};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -63,7 +63,8 @@ impl Cache {
 
     /// That choices can be written, as far as that can be known before.
     pub fn check_writable(&self) -> Result<(), TuningError> {
-        self.lock_file().map(|_| ())
+        self.lock_file()?;
+        check_replaceable(&self.path).map_err(|source| self.not_written(source))
     }
 
     /// Adds choices to the file; gives all that are in it then. `known` is what it held when they were measured: what another
@@ -94,8 +95,7 @@ impl Cache {
     /// Whoever writes holds this file.
     fn lock_file(&self) -> Result<File, TuningError> {
         let path = self.path.with_extension("lock");
-        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-        let file = folder.and_then(|()| File::options().create(true).append(true).open(path));
+        let file = make_folder_of(&path).and_then(|()| File::options().create(true).append(true).open(path));
         file.map_err(|source| self.not_written(source))
     }
 
@@ -161,7 +161,9 @@ mod tests {
     }
 
     fn check(name: &str, body: impl Fn(&dyn Fn() -> Cache)) {
-        let folder = std::env::temp_dir().join(format!("kiln_cache_{name}_{}", std::process::id()));
+        // Beside this program, where cargo writes: `CARGO_TARGET_TMPDIR` is not for tests within a crate.
+        let program = std::env::current_exe().unwrap();
+        let folder = program.with_file_name(format!("cache-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         body(&|| Cache::within(&folder.join("deep"), &Target::with_lanes(8)));
         fs::remove_dir_all(&folder).unwrap();

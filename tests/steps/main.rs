@@ -5,6 +5,8 @@ mod adversaries;
 #[path = "../golden/case.rs"]
 #[allow(dead_code)]
 mod case;
+#[path = "../common/folder.rs"]
+mod folder;
 mod order;
 mod peers;
 mod running;

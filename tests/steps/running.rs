@@ -3,6 +3,8 @@
 use kiln::prelude::*;
 use ndarray::{Array1, Array2, Array4};
 
+use crate::folder::Folder;
+
 model! {
     #[model(input = [8])]
     struct Generator(Linear(8, 64, bias = false), BatchNorm1d(64), ReLU, Linear(64, 16), Tanh);
@@ -148,9 +150,8 @@ fn rates_are_set_by_the_name_of_the_optimizer() {
 
 #[test]
 fn models_are_saved_and_loaded_by_the_names_of_their_parts() {
-    let folder = std::env::temp_dir().join(format!("kiln-steps-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("gan.safetensors");
+    let folder = Folder::new("steps");
+    let file = folder.path("gan.safetensors");
     let mut gan = Gan::init(1).trainer().batch(8).build().unwrap();
     gan.update_d(&batch::<16>(8, 1.0), &batch::<8>(8, 2.0)).unwrap();
     gan.model().save(&file).unwrap();
@@ -159,7 +160,6 @@ fn models_are_saved_and_loaded_by_the_names_of_their_parts() {
     let saved = parameters(&other);
     assert_eq!(saved, parameters(gan.model()));
     assert_eq!(saved[0].0, "generator.0.weight");
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 model! {

@@ -348,6 +348,27 @@ fn share_memory(memory: &[Memory], calls: &[(Lowered, Description)], intervals: 
     owner
 }
 
+/// An offset for each piece of memory, 0 for one without an interval; the end of those pieces in which the prologue leaves
+/// something, which come first; the end of all.
+fn offsets(memory: &[Memory], intervals: &[Option<Interval>], prologue: usize) -> (Vec<usize>, usize, usize) {
+    let mut offsets = vec![0; memory.len()];
+    let mut kept_bytes = 0;
+    let (mut numbers, mut others) = (Vec::new(), Vec::new());
+    for (number, (piece, interval)) in memory.iter().zip(intervals).enumerate() {
+        let Some(interval) = *interval else { continue };
+        if piece.use_ != Purpose::Input && interval.from < prologue && interval.to >= prologue {
+            offsets[number] = kept_bytes;
+            kept_bytes += interval.bytes.next_multiple_of(buffers::ALIGNMENT);
+        } else {
+            numbers.push(number);
+            others.push(interval);
+        }
+    }
+    let (places, bytes) = buffers::place(&others);
+    numbers.into_iter().zip(places).for_each(|(number, place)| offsets[number] = kept_bytes + place);
+    (offsets, kept_bytes, kept_bytes + bytes)
+}
+
 /// Offsets, slots and calls.
 fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
     let emitter = assembly.target.emitter;
@@ -357,17 +378,14 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
     let prologue = lasting::move_to_front(&memory, copies.kept(), &mut calls, |(lowered, _)| lowered);
     let mut intervals = intervals(&memory, &calls, prologue);
     let owner = share_memory(&memory, &calls, &mut intervals);
-    let present: Vec<Interval> = intervals.iter().flatten().copied().collect();
-    let (offsets, arena_bytes) = buffers::place(&present);
-    let mut offsets = offsets.into_iter();
+    let (offsets, kept_bytes, arena_bytes) = offsets(&memory, &intervals, prologue);
     let slots = memory
         .iter()
-        .zip(&intervals)
-        .map(|(piece, interval)| {
-            let place = match (piece.use_, interval) {
-                (Purpose::State(input), _) => Place::State { input },
-                (_, Some(_)) => Place::Arena { offset: offsets.next().expect("an offset for each interval") },
-                (_, None) => Place::Arena { offset: 0 },
+        .zip(offsets)
+        .map(|(piece, offset)| {
+            let place = match piece.use_ {
+                Purpose::State(input) => Place::State { input },
+                Purpose::Temporary | Purpose::Input | Purpose::Output => Place::Arena { offset },
             };
             Slot { place, elements: piece.elements }
         })
@@ -384,6 +402,7 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
         prologue,
         contractions: recipes.finish(),
         slots,
+        kept_bytes,
         arena_bytes,
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),

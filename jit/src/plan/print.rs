@@ -25,17 +25,6 @@ impl Plan {
         self.arena_bytes + self.state_bytes()
     }
 
-    /// Bytes of the arena in which the prologue leaves what later calls read.
-    pub fn kept_bytes(&self) -> usize {
-        let (prologue, rest) = self.calls.split_at(self.prologue);
-        let slots = |calls: &[Call]| -> BTreeSet<usize> {
-            let all = calls.iter().flat_map(|call| call.arguments.iter().copied());
-            all.filter(|&slot| matches!(self.slots[slot].place, Place::Arena { .. })).collect()
-        };
-        let [written, read] = [prologue, rest].map(slots);
-        written.intersection(&read).map(|&slot| 4 * self.slots[slot].elements).sum()
-    }
-
     /// The states (positions among [`Plan::inputs`]) that some calls use in a way that is asked for.
     pub(crate) fn states_of(&self, calls: &[Call], asked: impl Fn(Access) -> bool) -> BTreeSet<usize> {
         let used = calls.iter().flat_map(|call| self.kernels[call.kernel].buffers.iter().zip(&call.arguments));
@@ -74,7 +63,7 @@ impl fmt::Display for Plan {
             self.flops(),
             self.bytes(),
             self.arena_bytes,
-            self.kept_bytes(),
+            self.kept_bytes,
             self.prologue,
             self.state_bytes(),
             self.peak_bytes(),

@@ -1,6 +1,7 @@
 //! A program with memory: inputs are written, the program runs, outputs are read. A run allocates nothing, looks up
 //! nothing and dispatches on no name.
 
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
@@ -10,6 +11,7 @@ use kiln_graph::{DType, Role, Shape};
 use kiln_rt::{Buffer, Pages, Pool};
 use ndarray::ArrayViewD;
 
+use super::arena::Arena;
 use super::states::{StateError, States, Time, holds, view, view_mut};
 use super::{CompileError, Program};
 use crate::code::{BoundCall, CallError, Memory, Sequence};
@@ -22,11 +24,16 @@ const MUCH_COMPUTING: u64 = 64;
 /// States of so many bytes are worth a thread of their own to be made by.
 const WORTH_A_THREAD: usize = 8 << 20;
 
-/// A program bound to its own arena, to states and to threads.
+/// A program bound to memory, to states and to threads.
+///
+/// A session that [`Session::new`] makes has an arena of its own. Sessions of which one runs at a time can share one:
+/// [`Session::of_plan`] takes it, and it goes from one to the other by [`Session::detach`] and [`Session::attach`].
 pub struct Session {
     program: Arc<Program>,
     pool: Arc<Pool>,
     sequence: Sequence,
+    /// Bytes at the front of the plan's arena that are memory of the session's own instead.
+    own_bytes: usize,
     /// The states that the plan's prologue reads, by their positions in the store.
     prepares: Vec<usize>,
     /// The states that a run writes.
@@ -66,6 +73,12 @@ pub enum RunError {
         /// What was given.
         found: DType,
     },
+    /// The session has no arena: it was taken for another one.
+    #[error("another program has the memory in which `{program}` computes; give it back by `Session::attach`")]
+    Detached {
+        /// The program's name.
+        program: String,
+    },
     /// The states do not fit the program.
     #[error(transparent)]
     State(#[from] StateError),
@@ -75,24 +88,26 @@ pub enum RunError {
 }
 
 impl Session {
-    /// Emits the kernels of a plan and gives them memory. Where the pool has several threads, one of them makes the states meanwhile:
-    /// most of the time is the system's, which hands out the memory.
+    /// Emits the kernels of a plan and gives them memory: an arena, which grows where it is too short, and where `keeps` says so
+    /// memory of the session's own for what lasts from run to run ([`Plan::kept_bytes`]); otherwise that is made anew whenever
+    /// another program has had the arena. Where the pool has several threads, one of them makes the states meanwhile: most of the
+    /// time is the system's, which hands out the memory.
     ///
     /// # Errors
     /// As for [`Program::from_plan`] and [`Session::new`].
-    pub fn of_plan<E>(plan: Plan, states: &mut States, pool: Arc<Pool>) -> Result<Session, E>
+    pub fn of_plan<E>(plan: Plan, states: &mut States, arena: Arena, keeps: bool, pool: Arc<Pool>) -> Result<Session, E>
     where
         E: From<CompileError> + From<RunError>,
     {
         let emitted = |plan: Plan| -> Result<_, E> {
             let program = Program::from_plan(plan)?;
-            let arena = arena(program.plan());
-            Ok((Arc::new(program), arena))
+            let memory = Memories::new(program.plan(), arena, keeps);
+            Ok((Arc::new(program), memory))
         };
-        if pool.threads() == 1 || state_bytes(&plan) < WORTH_A_THREAD {
+        if pool.threads() == 1 || plan.state_bytes() < WORTH_A_THREAD {
             let used = make_states(&plan.inputs, pages(&plan), states)?;
-            let (program, arena) = emitted(plan)?;
-            return Ok(Session::in_arena(program, arena, (states, used), pool)?);
+            let (program, memory) = emitted(plan)?;
+            return Ok(Session::in_memory(program, memory, (states, used), pool)?);
         }
         let (inputs, pages) = (plan.inputs.clone(), pages(&plan));
         let (made, emitted) = thread::scope(|scope| {
@@ -101,31 +116,33 @@ impl Session {
             (making.join().unwrap_or_else(|payload| resume_unwind(payload)), emitted)
         });
         let used = made?;
-        let (program, arena) = emitted?;
-        Ok(Session::in_arena(program, arena, (states, used), pool)?)
+        let (program, memory) = emitted?;
+        Ok(Session::in_memory(program, memory, (states, used), pool)?)
     }
 
     /// Gives a program memory. States that are not there yet come into being, with what was given to them or full of zeros.
     pub fn new(program: Arc<Program>, states: &mut States, pool: Arc<Pool>) -> Result<Session, RunError> {
         let used = make_states(&program.plan().inputs, pages(program.plan()), states)?;
-        let arena = arena(program.plan());
-        Session::in_arena(program, arena, (states, used), pool)
+        let memory = Memories::new(program.plan(), Arena::new(), false);
+        Session::in_memory(program, memory, (states, used), pool)
     }
 
     /// `used` are the positions of the plan's states.
-    fn in_arena(
+    fn in_memory(
         program: Arc<Program>,
-        arena: Buffer,
+        memory: Memories,
         (states, used): (&mut States, Vec<usize>),
         pool: Arc<Pool>,
     ) -> Result<Session, RunError> {
         let plan = program.plan();
+        let own_bytes = memory.own_bytes;
         // For each state input, where it stands in `used`.
         let mut numbers = vec![None; plan.inputs.len()];
         let of_states = numbers.iter_mut().zip(&plan.inputs).filter(|(_, input)| input.role == Role::State);
         of_states.enumerate().for_each(|(place, (number, _))| *number = Some(place));
-        let memory = |slot: usize| match plan.slots[slot].place {
-            Place::Arena { offset } => Memory::Arena(offset),
+        let place = |slot: usize| match plan.slots[slot].place {
+            Place::Arena { offset } if offset < own_bytes => Memory::Own(offset),
+            Place::Arena { offset } => Memory::Arena(offset - own_bytes),
             Place::State { input } => Memory::State(numbers[input].expect("the slot of a state input")),
         };
         let calls: Vec<BoundCall> = plan
@@ -133,19 +150,45 @@ impl Session {
             .iter()
             .map(|call| BoundCall {
                 kernel: call.kernel,
-                arguments: call.arguments.iter().map(|&slot| (memory(slot), plan.slots[slot].elements)).collect(),
+                arguments: call.arguments.iter().map(|&slot| (place(slot), plan.slots[slot].elements)).collect(),
                 parallel: call.parallel && pool.threads() > 1,
             })
             .collect();
         let code = program.code.clone();
-        let sequence = Sequence::new(code, arena, states.buffers_mut(), &used, &calls)?;
+        let mut sequence = Sequence::without_arena(code, memory.own, states.buffers_mut(), &used, &calls)?;
+        sequence.attach(memory.arena.buffer)?;
         let touched = |calls: &[Call], written: bool| -> Vec<usize> {
             let inputs = plan.states_of(calls, |access| (access != Access::Read) == written);
             inputs.into_iter().filter_map(|input| Some(used[numbers[input]?])).collect()
         };
         let prepares = touched(&plan.calls[..plan.prologue], false);
         let writes = touched(&plan.calls, true);
-        Ok(Session { program, pool, sequence, prepares, writes, prepared: None })
+        Ok(Session { program, pool, sequence, own_bytes, prepares, writes, prepared: None })
+    }
+
+    /// Takes the arena, for another program to compute in. Inputs that were written and results are lost, and the session does
+    /// not run before it has one again.
+    pub fn detach(&mut self) -> Arena {
+        if self.own_bytes == 0 {
+            self.prepared = None;
+        }
+        Arena { buffer: self.sequence.detach() }
+    }
+
+    /// Gives the session an arena in the place of the one that it has, if any; the arena grows where it is too short.
+    ///
+    /// # Errors
+    /// [`RunError::Call`] for a plan that does not fit its kernels.
+    pub fn attach(&mut self, mut arena: Arena) -> Result<(), RunError> {
+        self.detach();
+        let plan = self.program.plan();
+        arena.grow(plan.arena_bytes - self.own_bytes, pages(plan));
+        Ok(self.sequence.attach(arena.buffer)?)
+    }
+
+    /// Whether the session has an arena.
+    pub fn is_attached(&self) -> bool {
+        4 * self.sequence.arena().len() >= self.program.plan().arena_bytes - self.own_bytes
     }
 
     /// The program.
@@ -155,16 +198,18 @@ impl Session {
 
     /// Sets an f32 data input, by its position among the graph's inputs.
     pub fn write_input_f32(&mut self, input: usize, from: ArrayViewD<'_, f32>) -> Result<(), RunError> {
-        let argument = data_input(self.program.plan(), input, DType::F32, from.shape())?;
-        let range = range(self.program.plan(), argument);
+        let argument = data_input(&self.program, input, DType::F32, from.shape())?;
+        let (range, _) = self.place(argument);
+        self.check_attached()?;
         write(&mut self.sequence.arena_mut().f32_mut()[range], argument, from);
         Ok(())
     }
 
     /// Sets an i32 data input (or a bool one, true where a number is not 0), by its position among the graph's inputs.
     pub fn write_input_i32(&mut self, input: usize, from: ArrayViewD<'_, i32>) -> Result<(), RunError> {
-        let argument = data_input(self.program.plan(), input, DType::I32, from.shape())?;
-        let range = range(self.program.plan(), argument);
+        let argument = data_input(&self.program, input, DType::I32, from.shape())?;
+        let (range, _) = self.place(argument);
+        self.check_attached()?;
         let slot = &mut self.sequence.arena_mut().i32_mut()[range];
         match argument.ty.dtype {
             DType::Bool => write(slot, argument, from.map(|&value| i32::from(value != 0)).view()),
@@ -177,32 +222,47 @@ impl Session {
     /// states that the program does not write is computed in the first run, and again in the first one after these states
     /// have changed, whoever changed them; so are the copies of states that the program's own updates write, too.
     pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
-        self.run_each(states, |_| {})
+        self.run_by(states, |sequence, calls, states, pool| sequence.run(calls, states, pool))
     }
 
     /// As [`Session::run`]; says how long each call of the plan took: no time for the calls of a prologue that need not run.
     pub fn run_timed(&mut self, states: &mut States) -> Result<Vec<Duration>, RunError> {
         let mut times = vec![Duration::ZERO; self.program.plan().calls.len()];
         let mut before = Instant::now();
-        self.run_each(states, |call| {
-            let now = Instant::now();
-            times[call] = now - before;
-            before = now;
+        self.run_by(states, |sequence, calls, states, pool| {
+            sequence.run_each(calls, states, pool, |call| {
+                let now = Instant::now();
+                times[call] = now - before;
+                before = now;
+            })
         })?;
         Ok(times)
     }
 
-    fn run_each(&mut self, states: &mut States, mut done: impl FnMut(usize)) -> Result<(), RunError> {
+    fn run_by(
+        &mut self,
+        states: &mut States,
+        mut run: impl FnMut(&mut Sequence, Range<usize>, &mut [Buffer], &Pool) -> Result<(), CallError>,
+    ) -> Result<(), RunError> {
+        self.check_attached()?;
         let prologue = self.program.plan().prologue;
         let calls = self.program.plan().calls.len();
         if prologue > 0 && self.prepared.take().is_none_or(|time| states.changed_since(time, &self.prepares)) {
-            self.sequence.run(0..prologue, states.buffers_mut(), &self.pool, &mut done)?;
+            run(&mut self.sequence, 0..prologue, states.buffers_mut(), &self.pool)?;
         }
         states.touch(&self.writes);
-        self.sequence.run(prologue..calls, states.buffers_mut(), &self.pool, done)?;
+        run(&mut self.sequence, prologue..calls, states.buffers_mut(), &self.pool)?;
         // What was kept of the states that the run writes, the run has written, too.
         self.prepared = Some(states.latest());
         Ok(())
+    }
+
+    /// Whether denormal numbers, those below 1.18e-38 in magnitude, count as 0 wherever the program computes with them or would
+    /// give them, on all its threads; they take a hundred times longer otherwise. Default: `true`. With `false` results are those of
+    /// the definition, as the interpreter has them. (No difference where the processor is none of x86-64 and aarch64.) Copies keep
+    /// them in any case.
+    pub fn set_flush_denormal(&mut self, flush: bool) {
+        self.sequence.set_flush_denormal(flush);
     }
 
     /// The threads that run the program.
@@ -213,23 +273,23 @@ impl Session {
     /// An f32 output of the last run, by its position among the graph's outputs.
     ///
     /// # Panics
-    /// If there is no such output, or it is not of f32.
+    /// If there is no such output, or it is not of f32, or the arena was taken since the run.
     pub fn output(&self, output: usize) -> ArrayViewD<'_, f32> {
         let argument = &self.program.plan().outputs[output];
         assert_eq!(argument.ty.dtype, DType::F32, "output `{}`", argument.name);
-        let arena = &self.sequence.arena().f32()[range(self.program.plan(), argument)];
-        view(arena, argument.ty.shape, &argument.layout)
+        let (range, memory) = self.place(argument);
+        view(&memory.f32()[range], argument.ty.shape, &argument.layout)
     }
 
     /// An i32 output of the last run (or a bool one, as 0 and 1), by its position among the graph's outputs.
     ///
     /// # Panics
-    /// If there is no such output, or it is of f32.
+    /// If there is no such output, or it is of f32, or the arena was taken since the run.
     pub fn output_i32(&self, output: usize) -> ArrayViewD<'_, i32> {
         let argument = &self.program.plan().outputs[output];
         assert_ne!(argument.ty.dtype, DType::F32, "output `{}`", argument.name);
-        let arena = &self.sequence.arena().i32()[range(self.program.plan(), argument)];
-        view(arena, argument.ty.shape, &argument.layout)
+        let (range, memory) = self.place(argument);
+        view(&memory.i32()[range], argument.ty.shape, &argument.layout)
     }
 
     /// A scalar f32 output of the last run.
@@ -239,20 +299,52 @@ impl Session {
     pub fn scalar(&self, output: usize) -> f32 {
         let argument = &self.program.plan().outputs[output];
         assert_eq!((argument.ty.dtype, argument.ty.shape.elements()), (DType::F32, 1), "output `{}`", argument.name);
-        self.sequence.arena().f32()[range(self.program.plan(), argument).start + argument.layout.offset]
+        let (range, memory) = self.place(argument);
+        memory.f32()[range.start + argument.layout.offset]
+    }
+
+    /// The elements that a data argument takes, and the memory in which they lie.
+    fn place(&self, argument: &Argument) -> (Range<usize>, &Buffer) {
+        let slot = &self.program.plan().slots[argument.slot];
+        let (memory, offset) = match slot.place {
+            Place::Arena { offset } if offset < self.own_bytes => (self.sequence.own(), offset),
+            Place::Arena { offset } => (self.sequence.arena(), offset - self.own_bytes),
+            Place::State { .. } => unreachable!("data lies in the arena"),
+        };
+        let start = offset / size_of::<u32>();
+        (start..start + slot.elements, memory)
+    }
+
+    fn check_attached(&self) -> Result<(), RunError> {
+        if self.is_attached() {
+            return Ok(());
+        }
+        Err(RunError::Detached { program: self.program.plan().name.clone() })
+    }
+}
+
+/// What a session is given to compute in.
+struct Memories {
+    arena: Arena,
+    own: Buffer,
+    own_bytes: usize,
+}
+
+impl Memories {
+    /// The arena, long enough for a plan, and where `keeps` says so memory apart for what lasts.
+    fn new(plan: &Plan, mut arena: Arena, keeps: bool) -> Memories {
+        let own_bytes = if keeps { plan.kept_bytes } else { 0 };
+        arena.grow(plan.arena_bytes - own_bytes, pages(plan));
+        let own = Buffer::zeroed_together(&[own_bytes.div_ceil(size_of::<u32>())], pages(plan)).swap_remove(0);
+        Memories { arena, own, own_bytes }
     }
 }
 
 /// Programs that compute little on what they hold are limited by memory: huge pages make a prediction of a ResNet-18 a third faster
 /// and an update by Adam a tenth. Others, such as the training step of a ResNet-18, do not gain what these may cost.
 fn pages(plan: &Plan) -> Pages {
-    let bytes = plan.arena_bytes + state_bytes(plan);
+    let bytes = plan.peak_bytes();
     if plan.flops() < MUCH_COMPUTING * bytes as u64 { Pages::Huge } else { Pages::Any }
-}
-
-fn state_bytes(plan: &Plan) -> usize {
-    let states = plan.slots.iter().filter(|slot| matches!(slot.place, Place::State { .. }));
-    states.map(|slot| slot.elements * size_of::<u32>()).sum()
 }
 
 /// The states of a plan, made if they are not there yet: their positions in the store.
@@ -262,11 +354,8 @@ fn make_states(inputs: &[Argument], pages: Pages, states: &mut States) -> Result
     Ok(states.ensure(&wanted, pages)?)
 }
 
-fn arena(plan: &Plan) -> Buffer {
-    Buffer::zeroed_together(&[plan.arena_bytes.div_ceil(size_of::<u32>())], pages(plan)).swap_remove(0)
-}
-
-fn data_input<'a>(plan: &'a Plan, input: usize, dtype: DType, shape: &[usize]) -> Result<&'a Argument, RunError> {
+fn data_input<'a>(program: &'a Program, input: usize, dtype: DType, shape: &[usize]) -> Result<&'a Argument, RunError> {
+    let plan = program.plan();
     let inputs = plan.inputs.len();
     let argument = plan.inputs.get(input).filter(|argument| argument.role == Role::Data);
     let argument = argument.ok_or(RunError::Input { position: input, inputs })?;
@@ -278,15 +367,6 @@ fn data_input<'a>(plan: &'a Plan, input: usize, dtype: DType, shape: &[usize]) -
         return Err(RunError::Shape { name: name(), expected: argument.ty.shape, found: shape.to_vec() });
     }
     Ok(argument)
-}
-
-/// The elements of the arena that a data argument's slot takes.
-fn range(plan: &Plan, argument: &Argument) -> std::ops::Range<usize> {
-    let slot = &plan.slots[argument.slot];
-    match slot.place {
-        Place::Arena { offset } => offset / size_of::<u32>()..offset / size_of::<u32>() + slot.elements,
-        Place::State { .. } => unreachable!("data lies in the arena"),
-    }
 }
 
 /// Copies a tensor into its slot: in one piece where both lie in row-major order.

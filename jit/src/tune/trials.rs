@@ -139,7 +139,7 @@ impl Trial {
                 times[call - self.calls.start] += now.since(&before);
                 before = now;
             };
-            sequence.run(self.calls.clone(), &mut [], pool, done).expect("a sequence without states");
+            sequence.run_each(self.calls.clone(), &mut [], pool, done).expect("a sequence without states");
         }
         let mut time = Time { seconds: 0.0, counted: 0.0 };
         for ((took, kept), shared) in times.into_iter().zip(&self.kept).zip(&self.shared) {

@@ -116,7 +116,7 @@ fn node_value(form: Form, name: &Ident, node: &Node<Layer>, owner: &Owner) -> To
         }
         Node::List { element, .. } => {
             let element = node_value(form, name, element, owner);
-            emit!(::core::array::from_fn(|_| #element))
+            emit!(::kiln::graph::model::list(|| #element))
         }
         Node::Sequence(inner) if form == Form::Macro && inner.style == Style::Named => {
             let fields = fields(form, name, inner, owner);

@@ -34,7 +34,8 @@ fn check(model: &impl Model, expected: &[&str]) {
     assert_eq!(names, expected);
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     check(
         &Derived::init(1),
         &[

@@ -40,7 +40,8 @@ fn check(model: &impl Model, expected: &[&str], shapes: &[(&str, &[usize])]) {
     assert_eq!(found, shapes.iter().map(|(name, shape)| (name.to_string(), Shape::new(shape))).collect::<Vec<_>>());
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     check(
         &Derived::init(1),
         &[

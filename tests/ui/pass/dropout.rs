@@ -33,7 +33,8 @@ fn check(model: &impl Model, expected: &[&str]) {
     assert_eq!(names, expected);
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     check(&Derived::init(1), &["channels: Dropout2d(0.2)", "flatten: Flatten", "drop: Dropout(0.5)"]);
     check(&Declared::init(1), &["signals: Dropout1d(0)", "drop: Dropout(1)"]);
     check(&Volumes::init(1), &["0: Dropout3d(0.1)"]);

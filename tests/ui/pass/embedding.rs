@@ -27,7 +27,8 @@ model! {
     }
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     assert_eq!(Derived::INPUTS, [Type::new(DType::I32, Shape::new(&[Shape::N, 6]))]);
     let mut names = Vec::new();
     Derived::init(1).describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));

@@ -97,7 +97,8 @@ fn check(model: &impl Model, expected: &[&str]) {
     assert_eq!(names(model), expected);
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     check(
         &Positional::init(1),
         &["0: Conv2d(1, 2, kernel 1, padding same, dilation (2, 1), bias = false)", "1.0: Flatten", "1.1: Tanh"],

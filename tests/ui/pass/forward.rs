@@ -88,11 +88,15 @@ fn names(model: &impl Model) -> Vec<String> {
     names
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     let model = Residual::init(1);
     let names = names(&model);
     assert_eq!(names.len(), 21);
-    assert_eq!((names[0].as_str(), names[19].as_str(), names[20].as_str()), ("linears.0.weight", "linears.9.bias", "head.out.weight"));
+    assert_eq!(
+        (names[0].as_str(), names[19].as_str(), names[20].as_str()),
+        ("linears.0.weight", "linears.9.bias", "head.out.weight")
+    );
     assert_eq!(Residual::INPUT, Shape::new(&[Shape::N, 10]));
     let text = graph(&model).to_string();
     // A layer that is applied several times is one parameter.

@@ -44,7 +44,8 @@ fn trained(model: &impl Model) -> String {
     names.join(" ")
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     assert_eq!(trained(&Features::init(0)), "list.0.weight list.1.weight");
     assert_eq!(trained(&Net::init(0)), "body.0.1.out.weight body.1.1.out.weight head.weight");
 }

@@ -23,7 +23,8 @@ pub struct LeNet {
     fc2: Linear<128, CLASSES>,
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     assert_eq!(LeNet::INPUT, Shape::new(&[Shape::N, 1, 28, 28]));
     assert_eq!(LeNet::OUTPUT, Shape::new(&[Shape::N, 10]));
     let mut parameters = Vec::new();

@@ -31,7 +31,8 @@ fn check(model: &impl Model, expected: &[&str]) {
     assert_eq!(names, expected);
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     let derived = Derived::init(1);
     check(
         &derived,

@@ -70,7 +70,8 @@ fn described(layer: &dyn Layer) -> Vec<String> {
     found
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     assert_eq!(Signal::OUTPUT, Shape::new(&[Shape::N, 4, 4]));
     let expected = ["ConvTranspose1d(2, 4, kernel 3, stride 3, output padding 2, groups 2)", "AdaptiveAvgPool1d(4)"];
     assert_eq!(described(&Signal::init(1)), expected);
@@ -86,8 +87,7 @@ fn main() {
         "Upsample(scale (1.5, 1.3333333333333333), bilinear, recompute scale)",
     ];
     assert_eq!(described(&Larger::init(1)), expected);
-    let expected =
-        ["FractionalMaxPool2d(2, ratio 0.7, samples 0.5)", "FractionalMaxPool2d((3, 2), size (4, 5))"];
+    let expected = ["FractionalMaxPool2d(2, ratio 0.7, samples 0.5)", "FractionalMaxPool2d((3, 2), size (4, 5))"];
     assert_eq!(described(&Smaller::init(1)), expected);
     assert_eq!(described(&Halved::init(1))[1], "FractionalMaxPool2d((1, 2), size 3)");
     assert_eq!(described(&Filled::init(1))[1], "Upsample(scale (0.75, 1.5, 1.5), trilinear)");

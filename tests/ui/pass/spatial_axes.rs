@@ -24,7 +24,8 @@ model! {
     }
 }
 
-fn main() {
+#[test]
+fn it_runs() {
     assert_eq!(Signal::OUTPUT, Shape::new(&[Shape::N, 4, 4]));
     let mut found = Vec::new();
     Volume::init(1).describe(&mut Path::new(), &mut |_, layer| found.push(layer.to_owned()));

@@ -84,7 +84,8 @@ model! {
     }
 }
 
-fn main() -> Result<(), TrainError> {
+#[test]
+fn it_runs() -> Result<(), TrainError> {
     let x = Array2::<f32>::ones((2, 4));
     let mut parts = Parts::init(1).trainer().batch(2).build()?;
     let (loss, penalty): (f32, f32) = parts.update(&x, &[1u8, 2], &Array2::zeros((2, 3)))?;

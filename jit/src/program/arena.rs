@@ -1,0 +1,44 @@
+//! The memory in which a program computes. It knows lengths alone.
+
+use std::fmt;
+
+use kiln_rt::{Buffer, Pages};
+
+/// Memory in which programs compute, one after the other: [`Session::detach`](super::Session::detach) takes it from one,
+/// [`Session::attach`](super::Session::attach) gives it to another. It grows with the largest of them.
+pub struct Arena {
+    pub(super) buffer: Buffer,
+}
+
+impl Arena {
+    /// No memory yet.
+    pub fn new() -> Arena {
+        Arena { buffer: Buffer::zeroed(0) }
+    }
+
+    /// Its length.
+    pub fn bytes(&self) -> usize {
+        self.buffer.len() * size_of::<u32>()
+    }
+
+    /// Makes it so long at least; what it held is lost then.
+    pub(super) fn grow(&mut self, bytes: usize, pages: Pages) {
+        if self.bytes() < bytes {
+            // The old memory goes first, so that there are never both.
+            self.buffer = Buffer::zeroed(0);
+            self.buffer = Buffer::zeroed_together(&[bytes.div_ceil(size_of::<u32>())], pages).swap_remove(0);
+        }
+    }
+}
+
+impl Default for Arena {
+    fn default() -> Arena {
+        Arena::new()
+    }
+}
+
+impl fmt::Debug for Arena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Arena({} bytes)", self.bytes())
+    }
+}
