@@ -17,8 +17,11 @@ use crate::tuning::Tuner;
 /// The setters that several builders have, each of a field of its [`Settings`].
 macro_rules! setter {
     (threads) => {
-        /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores. Results do
-        /// not depend on it.
+        /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores that the process may
+        /// run on, which is also the most that is really used. Results do not depend on it.
+        ///
+        /// Threads wait for the next kernel awake, for some microseconds. Where several predictors or trainers run at a time, or other
+        /// programs keep the cores busy, one thread for each is best: more of them slow each other down.
         pub fn threads(mut self, threads: usize) -> Self {
             self.settings.threads = Some(threads);
             self
