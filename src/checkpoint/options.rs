@@ -31,9 +31,12 @@ use std::fmt;
 /// ```
 pub struct LoadOptions<'a> {
     pub(super) prefix: String,
-    pub(super) rename: Option<Box<dyn Fn(&str) -> String + 'a>>,
+    pub(super) rename: Option<Rename<'a>>,
     pub(super) strict: bool,
 }
+
+/// What a name becomes.
+type Rename<'a> = Box<dyn Fn(&str) -> String + 'a>;
 
 impl<'a> LoadOptions<'a> {
     /// As [`Checkpoint::load`](super::Checkpoint::load): every tensor under its own name, no more and no less.

@@ -67,8 +67,12 @@ pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Re
     let prediction = forward(&g, model, batch);
     let target = targets(&g, loss, prediction)?;
     let total = loss.total(&g, prediction, target);
-    g.output("sum", total.sum);
-    g.output("divisor", total.divisor);
+    for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
+        if value.ty() != Type::f32(Shape::SCALAR) {
+            return Err(TrainError::LossTotal { part, found: value.ty() });
+        }
+        g.output(part, value);
+    }
     g.output("prediction", prediction);
     Ok(g.finish()?)
 }
