@@ -13,6 +13,7 @@ mod made;
 mod masks;
 mod merge;
 mod moments;
+mod needs;
 mod print;
 mod recipes;
 mod repeated;
