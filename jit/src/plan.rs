@@ -12,6 +12,7 @@ mod layout;
 mod made;
 mod masks;
 mod merge;
+mod needs;
 mod print;
 mod recipes;
 mod repeated;

@@ -111,10 +111,36 @@ impl<'a> Evaluation<'a> {
         if let Some(value) = self.values[id.index()] {
             return value;
         }
-        for needed in self.expression.needed([id]) {
+        for needed in self.unknown(id) {
             self.value(kernel, needed, point, roots);
         }
         self.values[id.index()].expect("just computed")
+    }
+
+    /// What a term needs and is not known, itself included, in order.
+    fn unknown(&self, id: TermId) -> Vec<TermId> {
+        let mut asked = vec![false; id.index() + 1];
+        asked[id.index()] = true;
+        let mut unknown = Vec::new();
+        let mut open = 1;
+        for index in (0..=id.index()).rev() {
+            if open == 0 {
+                break;
+            }
+            if !asked[index] {
+                continue;
+            }
+            open -= 1;
+            unknown.push(TermId(index as u32));
+            for operand in self.expression.terms[index].operands().map(TermId::index) {
+                if self.values[operand].is_none() && !asked[operand] {
+                    asked[operand] = true;
+                    open += 1;
+                }
+            }
+        }
+        unknown.reverse();
+        unknown
     }
 
     /// Computes and writes all that is stored, at a point. Nothing computed here is kept.
