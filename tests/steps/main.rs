@@ -9,4 +9,5 @@ mod case;
 mod folder;
 mod order;
 mod peers;
+mod results;
 mod running;
