@@ -281,14 +281,5 @@ impl Access {
 }
 
 fn member<'a>(body: &'a Sequence<Layer>, name: &Name) -> Option<&'a Node<Layer>> {
-    body.members.iter().find(|member| same(&member.name, name)).map(|member| &member.node)
-}
-
-/// Whether two members have the same name, wherever they stand.
-fn same(left: &Name, right: &Name) -> bool {
-    match (left, right) {
-        (Name::Named(left), Name::Named(right)) => left == right,
-        (Name::Unnamed(left), Name::Unnamed(right)) => left.index == right.index,
-        (Name::Named(_), Name::Unnamed(_)) | (Name::Unnamed(_), Name::Named(_)) => false,
-    }
+    body.find(name).map(|member| &member.node)
 }

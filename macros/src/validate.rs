@@ -15,6 +15,8 @@ mod training;
 
 pub use calls::batch;
 
+use std::collections::HashSet;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Expr, GenericArgument, GenericParam, Type};
@@ -122,9 +124,9 @@ fn split(body: Sequence<ast::Layer>, form: Form) -> (Vec<Member<ast::Layer>>, Se
         }
         _ => false,
     };
-    let Sequence { style, members } = body;
+    let Sequence { style, members, .. } = body;
     let (optimizers, members) = members.into_iter().partition(is_optimizer);
-    (optimizers, Sequence { style, members })
+    (optimizers, Sequence::new(style, members))
 }
 
 /// The layers that can not be trained through the results of a `forward`, as it cuts them off without saying so.
@@ -146,6 +148,7 @@ fn untrainable(forward: &Forward, outputs: &[ast::Extents], helpers: &[Helper], 
 fn unused(body: &Sequence<Layer>, has_forward: bool, used: &[String], is_model: bool, has_steps: bool) -> Vec<Warning> {
     // Layers are applied in order, or there are mistakes.
     let names = if has_forward || has_steps && !is_model { fields(body) } else { Vec::new() };
+    let used: HashSet<&String> = used.iter().collect();
     let names = names.into_iter().filter(|name| !used.contains(&name.to_string()));
     let warning = |name: proc_macro2::Ident| {
         let what = if has_steps { "no program" } else { "`forward` never" };
@@ -171,7 +174,7 @@ fn sequence(sequence: Sequence<ast::Layer>, form: Form, count: &mut usize, mista
             Member { attributes, visibility, name, node }
         })
         .collect();
-    Sequence { style: sequence.style, members }
+    Sequence::new(sequence.style, members)
 }
 
 fn node(node: Node<ast::Layer>, form: Form, count: &mut usize, mistakes: &mut Mistakes) -> Node<Layer> {

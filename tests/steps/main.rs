@@ -11,5 +11,6 @@ mod folder;
 mod large;
 mod order;
 mod peers;
+mod results;
 mod running;
 mod sizes;

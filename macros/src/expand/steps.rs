@@ -219,7 +219,14 @@ pub fn result_type(program: &Program, position: usize, walk: Option<&Owner>) -> 
         (Some(ty), _) => ty,
         (None, Some(walk)) => {
             let types = walk.constant(&program.name.to_string());
-            emit!(<::kiln::steps::Kind<{ ::kiln::steps::kind(#types[#position]) }> as ::kiln::steps::Returned>::Type)
+            // Where the walk fails, rustc notes the use of it, at the result.
+            let place = at(result.name.span());
+            let types = types.into_iter().map(|mut token| {
+                token.set_span(place);
+                token
+            });
+            let number = quote_spanned!(place=> { ::kiln::steps::kind(#(#types)*[#position]) });
+            emit!(<::kiln::steps::Kind<#number> as ::kiln::steps::Returned>::Type)
         }
         (None, None) => emit!(::kiln::ndarray::ArrayD<f32>),
     }

@@ -271,7 +271,7 @@ fn has_no_axes(call: &Call, operands: &[(Elements, Certain)]) -> Option<bool> {
             }
             scalars.all(|scalar| scalar == Some(true)).then_some(true)
         }
-        "reduce" | "reduce_one" | "variance" if attribute("keepdim", "true") => of(0),
+        "extreme" | "reduce" | "reduce_one" | "reduce_one_axis" | "variance" if attribute("keepdim", "true") => of(0),
         // Without an axis everything is reduced.
         "reduce" | "reduce_one" | "variance" if attribute("dim", "None") && attribute("keepdim", "false") => Some(true),
         // They name an axis, which stays, or add one.

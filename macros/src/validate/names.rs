@@ -21,6 +21,12 @@ impl<T> Default for Names<T> {
 }
 
 impl<T> Names<T> {
+    pub fn of(names: Vec<(String, T)>) -> Names<T> {
+        let mut all = Names::default();
+        names.into_iter().for_each(|(name, known)| all.declare(&name, known));
+        all
+    }
+
     pub fn len(&self) -> usize {
         self.all.len()
     }
@@ -28,6 +34,11 @@ impl<T> Names<T> {
     pub fn declare(&mut self, name: &str, known: T) {
         self.places.entry(name.to_string()).or_default().push(self.all.len());
         self.all.push((name.to_string(), known));
+    }
+
+    /// All names, the later ones last; some may be hidden.
+    pub fn iter(&self) -> impl Iterator<Item = &String> {
+        self.all.iter().map(|(name, _)| name)
     }
 
     /// Forgets the names behind the first so many.

@@ -10,6 +10,7 @@ use syn::{Attribute, Expr, ExprTuple, Stmt, Visibility};
 use super::certain::{self, Certain};
 use super::flow;
 use super::forward::{Binding, Scope};
+use super::names::Names;
 use super::paths::{Cut, Given};
 use super::{Layer, LayerKind, list};
 use crate::ast::{self, Argument, Input, Member, Mode, Node, Sequence};
@@ -377,7 +378,7 @@ fn program(
         }
     }
     let inputs = distinct;
-    (scope.names, scope.function, scope.updates) = (names, name.to_string(), mode == Mode::Train);
+    (scope.names, scope.function, scope.updates) = (Names::of(names), name.to_string(), mode == Mode::Train);
     let body = match statements.split_last() {
         Some((Stmt::Expr(last, None), before)) if !matches!(last, Expr::ForLoop(_) | Expr::If(_)) => {
             let message = format!(
@@ -391,7 +392,7 @@ fn program(
     let mut outputs: Vec<Output> = Vec::new();
     for result in results {
         let text = result.to_string();
-        let known = scope.names.iter().rev().find(|(known, _)| *known == text).map(|(_, binding)| binding.clone());
+        let known = scope.names.find(&text).map(|place| scope.names.at(place).clone());
         match known {
             _ if outputs.iter().any(|output| output.name == result) => {
                 scope.mistake::<()>(&result, format!("`{result}` is given twice"));
