@@ -101,8 +101,8 @@ fn check_programs(threads: usize) {
 fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
     call(largest);
     let alone = LIVE.load(Ordering::Relaxed);
-    let ascending = (1..largest).step_by(largest / 20);
-    let mixed = (1..largest).step_by(largest / 16).map(|n| 1 + n * 29 % largest);
+    let ascending = (1..largest).step_by(largest / 10);
+    let mixed = (1..largest).step_by(largest / 8).map(|n| 1 + n * 29 % largest);
     let mut counts: Vec<usize> = ascending.clone().chain(ascending.rev()).chain(mixed).collect();
     counts.push(largest);
     for rows in counts {
