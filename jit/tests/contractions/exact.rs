@@ -11,9 +11,6 @@ use super::{By, indices, naive, number, operand, operations, run, winograd};
 /// Half of the distance between 1 and the next number.
 const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
 
-/// Random cases of windows of 3 x 3.
-const WINDOWS: usize = 4;
-
 type Numbers = fn(usize) -> f32;
 
 /// Numbers that sums of transformed values take badly: of all magnitudes, alternating ones, and one large one among small ones.
@@ -121,9 +118,13 @@ fn results(recipe: &Recipe, problem: &Problem, values: &[Vec<f32>; 2], target: &
     found.into_iter().map(|value| f64::from(value) / 2.0).collect()
 }
 
-fn windows() -> Vec<Case> {
-    let drawn = cases::random_windows(WINDOWS);
-    drawn.chain([cases::window([1, 17, 9, 12], 16, [(1, 1), (1, 1)])]).collect()
+/// Small ones: what errors are made of does not grow with them.
+fn windows() -> [Case; 3] {
+    [
+        cases::window([1, 9, 6, 5], 8, [(1, 1), (1, 1)]),
+        cases::window([2, 3, 5, 7], 5, [(0, 2), (1, 0)]),
+        cases::window([1, 17, 4, 4], 16, [(1, 1), (1, 1)]),
+    ]
 }
 
 /// Forward, input gradient and weight gradient, each with whatever is bad for it as the operand that patches are taken of.
@@ -132,26 +133,25 @@ fn winograd_keeps_its_bound() {
     let mut looked_at = 0;
     for (number, case) in windows().iter().enumerate() {
         for (op, shapes, output) in operations(case) {
-            for (numbers, kernel) in ADVERSARIES.iter().flat_map(|&numbers| KERNELS.map(|kernel| (numbers, kernel))) {
-                let values = [drawn(shapes[0], numbers), drawn(shapes[1], kernel)];
+            let target = Target::with_lanes([4, 8][number % 2]);
+            let problem = problem(&op, shapes, output, false);
+            let [left, right] = &problem.operands;
+            let all = recipes(&op, left, right, output, &target).expect("a contraction");
+            let recipe = all.iter().find(|recipe| is_winograd(recipe)).expect("a window of 3 x 3");
+            for (turn, &numbers) in ADVERSARIES.iter().enumerate() {
+                let values = [drawn(shapes[0], numbers), drawn(shapes[1], KERNELS[(turn + number) % KERNELS.len()])];
                 let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
                 let bounds = bounds(&op, case, &values);
-                let target = Target::with_lanes([4, 8][number % 2]);
-                let problem = problem(&op, shapes, output, false);
-                let [left, right] = &problem.operands;
-                let all = recipes(&op, left, right, output, &target).expect("a contraction");
-                let Some(recipe) = all.iter().find(|recipe| is_winograd(recipe)) else { continue };
+                let found = results(recipe, &problem, &values, &target);
                 looked_at += 1;
-                for ((found, (exact, _)), bound) in
-                    results(recipe, &problem, &values, &target).iter().zip(&expected).zip(&bounds)
-                {
+                for ((found, (exact, _)), bound) in found.iter().zip(&expected).zip(&bounds) {
                     let error = (found - exact).abs();
                     assert!(error <= *bound, "{problem}: {found}, not {exact}: {error:e} above {bound:e}");
                 }
             }
         }
     }
-    assert!(looked_at > 100, "{looked_at}");
+    assert_eq!(looked_at, 3 * 3 * ADVERSARIES.len());
 }
 
 /// What a sum of products is that are infinite or NaN, by the rules of IEEE 754; else its value and the sum of magnitudes.
@@ -177,18 +177,18 @@ fn exact_results_are_sums_of_their_own_products() {
                 Op::ConvGradWeight { .. } => case.output.elements() / case.output.dim(1),
                 _ => 9 * shapes[0].dim(1),
             };
-            for (turn, &numbers) in ADVERSARIES.iter().enumerate() {
+            for (turn, &numbers) in ADVERSARIES.iter().enumerate().skip(number % 2).step_by(2) {
                 let mut values = [drawn(shapes[0], numbers), drawn(shapes[1], KERNELS[turn % KERNELS.len()])];
                 // Products of the largest numbers are not to overflow but for those that are asked for.
                 let at = (values[0].len() * (turn + 1)) / 7;
                 values[0][at] = specials[turn];
                 let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
                 let problem = problem(&op, shapes, output, true);
-                let target = Target::with_lanes([4, 8, 16][(number + turn) % 3]);
+                let target = Target::with_lanes([4, 8][turn / 2]);
                 let candidates = problem.candidates(&target);
                 assert!(!candidates.iter().any(is_winograd), "{problem}");
-                count += candidates.len();
-                for recipe in &candidates {
+                for recipe in candidates.iter().step_by(3) {
+                    count += 1;
                     for (found, &expected) in results(recipe, &problem, &values, &target).iter().zip(&expected) {
                         let fits = match right(expected) {
                             Right::Is(value) if value.is_nan() => found.is_nan(),
@@ -205,7 +205,7 @@ fn exact_results_are_sums_of_their_own_products() {
             }
         }
     }
-    assert!(count > 100, "{count}");
+    assert!(count > 30, "{count}");
 }
 
 /// The text tells an exact problem from another one, so that choices that were measured for one say nothing of the other.

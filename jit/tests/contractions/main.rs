@@ -168,6 +168,11 @@ enum Runs {
     Small,
 }
 
+/// Whether a way is one of Winograd's, or a product and the sums of what overlaps.
+fn is_for_larger_ones(recipe: &Recipe) -> bool {
+    winograd::is_one(recipe) || recipe.stages.iter().any(|stage| stage.kind() == "fold")
+}
+
 fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
     let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
     let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
@@ -207,10 +212,10 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
         }
         let operands = [&operand(shapes[0], left), &operand(shapes[1], right)];
         let output = operand(output, result);
-        // The chosen way, and one of Winograd's, which are chosen for larger tensors.
+        // The chosen way, and one of those that are chosen for larger tensors.
         let all = recipes(op, operands[0], operands[1], output.shape, &target).expect("a contraction");
-        let winograd: Vec<&Recipe> = all.iter().filter(|recipe| winograd::is_one(recipe)).collect();
-        let another = winograd.get(number % winograd.len().max(1)).copied();
+        let others: Vec<&Recipe> = all.iter().filter(|recipe| is_for_larger_ones(recipe)).collect();
+        let another = others.get(number % others.len().max(1)).copied();
         for recipe in [&all[0]].into_iter().chain(another) {
             let found = run(recipe, by, operands, [&values[0], &values[1]], &output, &target);
             compare(output.shape, &found, &expected, || {
@@ -291,13 +296,13 @@ fn the_cases_reach_every_kind_of_stage() {
             let operands = [operand(shapes[0], &layouts[0]), operand(shapes[1], &layouts[1])];
             for target in [Target::with_lanes(4), small_caches(8)] {
                 let recipes = recipes(&op, &operands[0], &operands[1], output, &target).expect("a contraction");
-                // What `check` runs: the first one and all of Winograd's.
-                let run = recipes.iter().enumerate().filter(|(at, recipe)| *at == 0 || winograd::is_one(recipe));
+                // What `check` runs.
+                let run = recipes.iter().enumerate().filter(|(at, recipe)| *at == 0 || is_for_larger_ones(recipe));
                 reached.extend(run.flat_map(|(_, recipe)| recipe.stages.iter().map(|stage| stage.kind())));
             }
         }
     }
-    let kinds = ["folded tiles", "pack", "panels", "parts", "row panels", "spread", "sum", "tiles"];
+    let kinds = ["fold", "folded tiles", "pack", "panels", "parts", "row panels", "spread", "sum", "tiles"];
     let kinds: BTreeSet<&str> = kinds.into_iter().chain(winograd::KINDS).collect();
     assert_eq!(reached, kinds);
 }

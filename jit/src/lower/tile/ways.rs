@@ -5,6 +5,7 @@ use kiln_graph::shape::Shape;
 
 use super::choose::{self, ROUNDING, Tiling};
 use super::deep::Deep;
+use super::fold::Fold;
 use super::memory::Waiting;
 use super::panels::Panels;
 use super::split::{self, Partials};
@@ -168,6 +169,8 @@ pub(super) struct Way {
 enum Method {
     /// As they are defined, each in tiles. The partial results that the parts write, if they are not results.
     Tiles(Vec<Part>, Option<Partials>),
+    /// A product that is kept, and its sums.
+    Folded(Part, Fold),
     Winograd(Winograd),
     WinogradGradient(Gradient),
 }
@@ -262,9 +265,13 @@ impl Way {
         Way { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
     }
 
-    /// Whether all results are stored by tiles, whose estimates know how they lie.
-    pub fn stores_from_tiles(&self) -> bool {
-        matches!(&self.method, Method::Tiles(parts, None) if parts.iter().all(|part| part.spread.is_none()))
+    /// Whether all results are stored by tiles or sums of a product, whose estimates know how they lie.
+    pub fn knows_how_results_lie(&self) -> bool {
+        match &self.method {
+            Method::Tiles(parts, partials) => partials.is_none() && parts.iter().all(|part| part.spread.is_none()),
+            Method::Folded(..) => true,
+            Method::Winograd(_) | Method::WinogradGradient(_) => false,
+        }
     }
 
     /// Whether an operand is copied to the layout that is wanted.
@@ -284,6 +291,15 @@ impl Way {
         waiting: &Waiting<'_>,
     ) -> Vec<Way> {
         let search = search.less(copied_cycles(copies, copying, waiting.target));
+        if let ([product], Some(fold)) = (&lowered.contractions[..], &lowered.fold) {
+            let cycles = fold.cycles(waiting.target);
+            let search = Search { deep: false, ..search.less(cycles) };
+            let way = |part: Part| {
+                let cycles = part.cycles + cycles;
+                Way::new(copies, Method::Folded(part, fold.clone()), cycles, copying, waiting.target)
+            };
+            return Part::fastest(product, copying, search, waiting).into_iter().map(way).collect();
+        }
         let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
         match (&lowered.contractions[..], lowered.spread) {
             ([contraction], Some(halo)) => {
@@ -292,11 +308,12 @@ impl Way {
                 methods.push((vec![Part::spread(items, copying, search, waiting)], None));
             }
             ([contraction], None) => {
-                for count in split::counts(contraction, output, search.splits) {
+                for count in split::counts(contraction, output, search.splits, waiting.target) {
                     let Some(count) = count else {
                         methods.push((vec![Part::fastest(contraction, copying, search, waiting)], None));
                         continue;
                     };
+                    let restarts = split::restarts(contraction, count, waiting.target);
                     let split = split::split(contraction, count);
                     let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split::count(&split));
@@ -308,7 +325,9 @@ impl Way {
                         let parts = Part::sorted(parts, search).into_iter();
                         parts.map(|part| Part { first, ..part }).collect()
                     };
-                    methods.push((one_by_one(split, search, part), Some(partials)));
+                    let mut parts = one_by_one(split, search.less(restarts), part);
+                    parts.iter_mut().take(1).flatten().for_each(|part| part.cycles += restarts);
+                    methods.push((parts, Some(partials)));
                 }
             }
             (contractions, _) => {
@@ -352,7 +371,17 @@ impl Way {
             *source = to;
         }
         match self.method {
-            Method::Tiles(parts, partials) => recipe.tiles(sources, parts, partials),
+            Method::Tiles(parts, partials) => {
+                let kept = recipe.tiles(sources, parts, partials.as_ref());
+                if let (Some(partials), Some(kept)) = (partials, kept) {
+                    recipe.stage([kept], None, partials.elements() as u64, Work::Sum(partials));
+                }
+            }
+            Method::Folded(part, fold) => {
+                let products = Fold::products(&part.tiling.contraction);
+                let kept = recipe.tiles(sources, vec![part], Some(&products)).expect("room for the products");
+                recipe.stage([kept], None, products.elements() as u64, Work::Fold(fold));
+            }
             Method::Winograd(way) => way.stages(&mut recipe, sources),
             Method::WinogradGradient(way) => way.stages(&mut recipe, sources),
         }
@@ -370,8 +399,9 @@ impl Way {
 }
 
 impl Recipe {
-    fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<Partials>) {
-        let partial = partials.as_ref().map(|partials| self.scratch(partials.elements()));
+    /// The stages of the parts; where there are partial results, also where these are.
+    fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<&Partials>) -> Option<Source> {
+        let partial = partials.map(|partials| self.scratch(partials.elements()));
         for Part { tiling, panels, spread, first, .. } in parts {
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
             let mut operands = exchanged(sources);
@@ -398,15 +428,13 @@ impl Recipe {
                 self.stages.push(Stage { buffers, results: true, flops, work: Work::Tiles(tiling) });
                 continue;
             }
-            let work = match &partials {
+            let work = match partials {
                 None => Work::Tiles(tiling),
                 Some(partials) => Work::Partial(tiling, partials.from(first)),
             };
             self.stage(operands, partial, flops, work);
         }
-        if let (Some(partials), Some(partial)) = (partials, partial) {
-            self.stage([partial], None, partials.elements() as u64, Work::Sum(partials));
-        }
+        partial
     }
 
     pub(super) fn scratch(&mut self, elements: usize) -> Source {

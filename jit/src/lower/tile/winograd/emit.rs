@@ -28,6 +28,7 @@ impl Winograd {
         let [images, _, height, width] = self.sliding.kept;
         Tiles {
             extent: [images, height, width],
+            dilation: self.sliding.dilation,
             left: self.sliding.left,
             channels: self.sliding.channels,
             block: [self.blocks.images, self.blocks.rows],
@@ -175,8 +176,9 @@ impl Winograd {
                     kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
                 };
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                    let row = tile.row.clone().shifted(down as i64);
-                    let column = tile.column.clone().shifted(across as i64);
+                    let [down_by, across_by] = self.sliding.dilation;
+                    let row = tile.row.clone().shifted((down * down_by) as i64);
+                    let column = tile.column.clone().shifted((across * across_by) as i64);
                     let place = self.sliding.place([&tile.image, &feature, &row, &column], active);
                     epilogue(kernel, &place, value);
                 };
