@@ -38,8 +38,6 @@ const NOISE: &[(&str, f64)] = &[("tanh", 2.5e-7), ("layer_norm", 1e-7), ("var", 
 type Deviation = (&'static str, &'static str, fn(&[f32]) -> bool, &'static str);
 
 const DEVIATIONS: &[Deviation] = &[
-    ("sin", "", |x| x[0].abs() > 1e5, "angles are reduced up to MAX_ANGLE"),
-    ("cos", "", |x| x[0].abs() > 1e5, "angles are reduced up to MAX_ANGLE"),
     ("expm1", "gradient x", |x| x[0] < -35.0, "PyTorch adds 1 to the result, which is -1; the derivative is e^x"),
     ("bce_with_logits", "gradient x", |x| x[0] > 35.0 && x[1] == 1.0, "PyTorch loses e^-x beside 1"),
     ("bce_with_logits(pos_weight = 3)", "gradient x", |x| x[0] > 35.0 && x[1] == 1.0, "as without the weight"),
