@@ -224,7 +224,13 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
 fn compare(shape: Shape, found: &[f32], expected: &[(f64, f64)], what: impl Fn() -> String) {
     for ((index, &found), (expected, size)) in indices(shape).zip(found).zip(expected) {
         let error = (f64::from(found) / 2.0 - expected).abs();
-        assert!(error <= 2e-6 * size + 1e-12, "{}: {:?} is {found}, not {}", what(), &index[..shape.rank()], 2.0 * expected);
+        assert!(
+            error <= 2e-6 * size + 1e-12,
+            "{}: {:?} is {found}, not {}",
+            what(),
+            &index[..shape.rank()],
+            2.0 * expected
+        );
     }
 }
 
