@@ -20,6 +20,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use kiln::graph::optimizers::Optimizer;
 use kiln::graph::{Builder, Init, Value};
@@ -152,6 +153,10 @@ fn all(seeds: Range<u64>, check: impl Fn(u64)) {
 #[test]
 fn composed_programs() {
     all(seeds(200), check_composed);
+    let [compared, to_digits] = &check::COMPARED;
+    let (compared, to_digits) = (compared.load(Ordering::Relaxed), to_digits.load(Ordering::Relaxed));
+    println!("{to_digits} of {compared} results are known to three digits");
+    assert!(env::var_os("KILN_SEED").is_some() || to_digits * 10 > compared * 4, "only {to_digits} of {compared}");
 }
 
 #[test]

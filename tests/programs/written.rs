@@ -1,7 +1,32 @@
 //! Random programs as a user writes them; see `source.rs`.
 
 /// All of them.
-pub const CHECKS: &[fn()] = &[program_0::check, program_1::check, program_2::check, program_3::check, program_4::check, program_5::check, program_6::check, program_7::check, program_8::check, program_9::check, program_10::check, program_11::check, program_12::check, program_13::check, program_14::check, program_15::check, program_16::check, program_17::check, program_18::check, program_19::check, program_20::check, program_21::check, program_22::check, program_23::check];
+pub const CHECKS: &[fn()] = &[
+    program_0::check,
+    program_1::check,
+    program_2::check,
+    program_3::check,
+    program_4::check,
+    program_5::check,
+    program_6::check,
+    program_7::check,
+    program_8::check,
+    program_9::check,
+    program_10::check,
+    program_11::check,
+    program_12::check,
+    program_13::check,
+    program_14::check,
+    program_15::check,
+    program_16::check,
+    program_17::check,
+    program_18::check,
+    program_19::check,
+    program_20::check,
+    program_21::check,
+    program_22::check,
+    program_23::check,
+];
 
 /// Seed 0.
 mod program_0 {
@@ -235,7 +260,8 @@ mod program_7 {
     }
 
     pub fn check() {
-        let (loss, rule) = (cross_entropy().weight(&[0.5, 1.5, 2.5, 0.5, 1.5, 2.5]), RMSprop::default().lr(0.05).eps(0.01));
+        let (loss, rule) =
+            (cross_entropy().weight(&[0.5, 1.5, 2.5, 0.5, 1.5, 2.5]), RMSprop::default().lr(0.05).eps(0.01));
         crate::check::labels(7, Net::init, loss, rule);
     }
 }
@@ -264,7 +290,8 @@ mod program_8 {
     }
 
     pub fn check() {
-        let (loss, rule) = (cross_entropy().label_smoothing(0.125).ignore_index(0), AdamW::default().lr(0.05).eps(0.01));
+        let (loss, rule) =
+            (cross_entropy().label_smoothing(0.125).ignore_index(0), AdamW::default().lr(0.05).eps(0.01));
         crate::check::labels(8, Net::init, loss, rule);
     }
 }
