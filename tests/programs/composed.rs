@@ -1,9 +1,15 @@
 //! A network that is put together while the program runs, through the public traits and functions, from a random program.
 //! What it computes is what `source.rs` writes for the macros.
 
-use kiln::graph::layers::{Divisor, UpsampleMode, UpsampleSettings, avg_pool, conv, conv_transpose, linear, max_pool};
+use kiln::graph::layers::activation::{elu, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus};
+use kiln::graph::layers::conv::conv;
+use kiln::graph::layers::conv_transpose::conv_transpose;
+use kiln::graph::layers::dropout::dropout;
+use kiln::graph::layers::linear::linear;
+use kiln::graph::layers::pool::{Divisor, avg_pool, max_pool};
+use kiln::graph::layers::upsample::upsample;
 use kiln::graph::op::{Convolution, MAX_SPATIAL, Sliding as Windows, Window};
-use kiln::graph::{Builder, DType, Init, Value, functions, layers};
+use kiln::graph::{Builder, DType, Init, Value, functions};
 use kiln::layers::{BatchNormSettings, LayerNormSettings, PerAxis};
 use kiln::prelude::*;
 
@@ -183,12 +189,7 @@ fn axes(values: &[usize]) -> [usize; MAX_SPATIAL] {
 fn windows(sliding: &Sliding) -> Windows {
     let mut padding = [(0, 0); MAX_SPATIAL];
     sliding.padding.iter().zip(&mut padding).for_each(|(&from, to)| *to = (from, from));
-    Windows {
-        spatial: sliding.kernel.len(),
-        stride: axes(&sliding.stride),
-        padding,
-        dilation: axes(&sliding.dilation),
-    }
+    Windows { spatial: sliding.kernel.len(), stride: axes(&sliding.stride), padding, dilation: axes(&sliding.dilation) }
 }
 
 /// A layer with a weight.
@@ -225,9 +226,9 @@ fn plain<'g>(call: &Call, x: Value<'g>, b: Value<'g>) -> Value<'g> {
                 (true, _) => UpsampleMode::Trilinear,
             };
             let factor = PerAxis::<1, f64>::all(*factor as f64);
-            layers::upsample(x, &UpsampleSettings::new().scale_factor(factor).mode(mode))
+            upsample(x, &UpsampleSettings::new().scale_factor(factor).mode(mode))
         }
-        Call::Dropout { p } => layers::dropout(x, *p),
+        Call::Dropout { p } => dropout(x, *p),
         Call::Function(name) => function(name, x),
         Call::Positive(name) => {
             let x = x.square() + 0.5;
@@ -294,22 +295,22 @@ fn function<'g>(name: &str, x: Value<'g>) -> Value<'g> {
     match name {
         "abs" => x.abs(),
         "cos" => x.cos(),
-        "elu" => layers::elu(x, 1.0),
+        "elu" => elu(x, 1.0),
         "erf" => x.erf(),
         "expm1" => x.expm1(),
         "gelu" => functions::gelu(x),
-        "hardswish" => layers::hardswish(x),
-        "hardtanh" => layers::hardtanh(x, -1.0, 1.0),
-        "leaky_relu" => layers::leaky_relu(x, 0.01),
-        "mish" => layers::mish(x),
+        "hardswish" => hardswish(x),
+        "hardtanh" => hardtanh(x, -1.0, 1.0),
+        "leaky_relu" => leaky_relu(x, 0.01),
+        "mish" => mish(x),
         "neg" => -x,
         "relu" => x.relu(),
-        "relu6" => layers::relu6(x),
-        "selu" => layers::selu(x),
+        "relu6" => relu6(x),
+        "selu" => selu(x),
         "sigmoid" => x.sigmoid(),
-        "silu" => layers::silu(x),
+        "silu" => silu(x),
         "sin" => x.sin(),
-        "softplus" => layers::softplus(x, 1.0, 20.0),
+        "softplus" => softplus(x, 1.0, 20.0),
         "square" => x.square(),
         _ => x.tanh(),
     }

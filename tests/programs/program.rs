@@ -45,8 +45,26 @@ const LARGEST: usize = 700;
 
 /// Functions of one tensor, which are also methods of that name without arguments.
 pub const FUNCTIONS: [&str; 20] = [
-    "abs", "cos", "elu", "erf", "gelu", "hardswish", "hardtanh", "leaky_relu", "mish", "neg", "relu", "relu6", "selu",
-    "sigmoid", "silu", "sin", "softplus", "square", "tanh", "expm1",
+    "abs",
+    "cos",
+    "elu",
+    "erf",
+    "gelu",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "mish",
+    "neg",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "sin",
+    "softplus",
+    "square",
+    "tanh",
+    "expm1",
 ];
 
 /// A window that slides over the last axes: an entry for each.
@@ -73,20 +91,55 @@ impl Sliding {
 /// What is applied. Axes count from 0, the batch axis.
 #[derive(Clone, Debug)]
 pub enum Call {
-    Linear { inputs: usize, outputs: usize, bias: bool },
-    Conv { inputs: usize, outputs: usize, groups: usize, sliding: Sliding, bias: bool },
-    ConvTranspose { inputs: usize, outputs: usize, sliding: Sliding, bias: bool },
-    BatchNorm { channels: usize, spatial: usize, affine: bool },
-    LayerNorm { features: usize },
-    MaxPool { sliding: Sliding },
-    AvgPool { sliding: Sliding, count_include_pad: bool },
-    Upsample { factor: usize, spatial: usize, linear: bool },
-    Dropout { p: f64 },
+    Linear {
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+    },
+    Conv {
+        inputs: usize,
+        outputs: usize,
+        groups: usize,
+        sliding: Sliding,
+        bias: bool,
+    },
+    ConvTranspose {
+        inputs: usize,
+        outputs: usize,
+        sliding: Sliding,
+        bias: bool,
+    },
+    BatchNorm {
+        channels: usize,
+        spatial: usize,
+        affine: bool,
+    },
+    LayerNorm {
+        features: usize,
+    },
+    MaxPool {
+        sliding: Sliding,
+    },
+    AvgPool {
+        sliding: Sliding,
+        count_include_pad: bool,
+    },
+    Upsample {
+        factor: usize,
+        spatial: usize,
+        linear: bool,
+    },
+    Dropout {
+        p: f64,
+    },
     /// One of [`FUNCTIONS`].
     Function(&'static str),
     /// `(x.square() + 0.5).NAME()`, for functions with poles.
     Positive(&'static str),
-    Clamp { low: f64, high: f64 },
+    Clamp {
+        low: f64,
+        high: f64,
+    },
     /// `a OP b`; or a method of both.
     Binary(&'static str),
     /// `a / (b.square() + 1)`.
@@ -96,35 +149,70 @@ pub enum Call {
     /// `a.masked_fill(b < 0, 0.25)`.
     MaskedFill,
     /// `x.NAME(axis, keepdim = true)`.
-    Reduce { name: &'static str, axis: usize },
+    Reduce {
+        name: &'static str,
+        axis: usize,
+    },
     /// `x.NAME(axis)`: softmax and its like.
-    Along { name: &'static str, axis: usize },
+    Along {
+        name: &'static str,
+        axis: usize,
+    },
     /// The values of `x.max(axis)`, plus a little of the indices.
-    Extreme { axis: usize },
+    Extreme {
+        axis: usize,
+    },
     /// The elements of `b` where `a` is largest along an axis, and `a`.
-    Gather { axis: usize },
-    Transpose { a: usize, b: usize },
-    Reshape { extents: Vec<usize> },
-    Flip { axis: usize },
-    Narrow { axis: usize, start: usize, length: usize },
-    Slice { axis: usize, start: usize, end: usize, step: usize },
-    Select { axis: usize, index: usize },
-    Pad { low: usize, high: usize },
-    Cat { axis: usize },
+    Gather {
+        axis: usize,
+    },
+    Transpose {
+        a: usize,
+        b: usize,
+    },
+    Reshape {
+        extents: Vec<usize>,
+    },
+    Flip {
+        axis: usize,
+    },
+    Narrow {
+        axis: usize,
+        start: usize,
+        length: usize,
+    },
+    Slice {
+        axis: usize,
+        start: usize,
+        end: usize,
+        step: usize,
+    },
+    Select {
+        axis: usize,
+        index: usize,
+    },
+    Pad {
+        low: usize,
+        high: usize,
+    },
+    Cat {
+        axis: usize,
+    },
     /// Both halves of an axis, the other way round, with different weights.
-    Chunk { axis: usize },
+    Chunk {
+        axis: usize,
+    },
     /// `x.matmul(x.transpose(-1, -2))`.
     Gram,
     /// `a + b.detach()`.
     Detach,
 }
 
-/// A call, the values that it takes (0 is the input, `i + 1` what step `i` gives), and the extents of a sample of what it gives.
+/// A call, and the values that it takes: 0 is the input, `i + 1` what step `i` gives.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub call: Call,
     pub from: Vec<usize>,
-    pub extents: Vec<usize>,
 }
 
 /// What is minimized.
@@ -170,6 +258,7 @@ impl Program {
         }
         maker.finish(outputs);
         let Maker { mut random, steps, .. } = maker;
+        let steps = needed(steps);
         let goal = match random.below(5) {
             0 => Goal::Mse { sum: random.chance(30) },
             1 => Goal::L1,
@@ -190,11 +279,6 @@ impl Program {
             _ => Rule::RmsProp { centered: random.chance(30), momentum: random.chance(50) },
         };
         Program { seed, input, steps, outputs, goal, rule }
-    }
-
-    /// The extents of a sample of a value.
-    pub fn extents(&self, value: usize) -> &[usize] {
-        if value == 0 { &self.input } else { &self.steps[value - 1].extents }
     }
 
     /// Whether one sample alone can be trained with: batch norm needs two.
@@ -219,6 +303,22 @@ fn random_input(random: &mut Random, most: usize) -> Vec<usize> {
     }
 }
 
+/// The steps that the last one depends on.
+fn needed(steps: Vec<Step>) -> Vec<Step> {
+    let mut needed = vec![false; steps.len() + 1];
+    needed[steps.len()] = true;
+    for (number, step) in steps.iter().enumerate().rev() {
+        if needed[number + 1] {
+            step.from.iter().for_each(|&from| needed[from] = true);
+        }
+    }
+    // Where each value that stays is found then.
+    let places: Vec<usize> =
+        (0..=steps.len()).map(|value| needed[1..=value].iter().filter(|stays| **stays).count()).collect();
+    let kept = steps.into_iter().enumerate().filter(|(number, _)| needed[number + 1]);
+    kept.map(|(_, step)| Step { from: step.from.iter().map(|&from| places[from]).collect(), ..step }).collect()
+}
+
 struct Maker {
     random: Random,
     /// Extents of all values.
@@ -228,14 +328,14 @@ struct Maker {
 
 impl Maker {
     fn push(&mut self, call: Call, from: Vec<usize>, extents: Vec<usize>) {
-        self.values.push(extents.clone());
-        self.steps.push(Step { call, from, extents });
+        self.values.push(extents);
+        self.steps.push(Step { call, from });
     }
 
     /// One more call, mostly of the newest value.
     fn step(&mut self) {
         loop {
-            let x = if self.random.chance(70) { self.values.len() - 1 } else { self.random.below(self.values.len()) };
+            let x = if self.random.chance(80) { self.values.len() - 1 } else { self.random.below(self.values.len()) };
             let found = match self.random.below(10) {
                 0..4 => self.layer(x),
                 4..6 => self.elementwise(x),
@@ -380,11 +480,9 @@ impl Maker {
             }
             3 => (Call::Extreme { axis }, vec![x], one),
             4 => (Call::Gather { axis }, vec![x, x], extents),
-            _ => (
-                Call::Along { name: self.random.pick(&["softmax", "log_softmax", "cumsum"]), axis },
-                vec![x],
-                extents,
-            ),
+            _ => {
+                (Call::Along { name: self.random.pick(&["softmax", "log_softmax", "cumsum"]), axis }, vec![x], extents)
+            }
         })
     }
 

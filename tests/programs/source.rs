@@ -1,6 +1,7 @@
 //! A random program as a user writes it: a `model!` with a `forward`, or with a `step` and an `eval`, and a call of the checks.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use crate::program::{Call, Goal, Program, Rule, Sliding, Step};
 
@@ -13,10 +14,10 @@ pub fn module(program: &Program) -> String {
     let mut parts = Vec::new();
     for (number, step) in program.steps.iter().enumerate() {
         if let Some(layer) = layer(&step.call) {
-            writeln!(fields, "            l{number}: {layer},").unwrap();
+            writeln!(fields, "            layer{number}: {layer},").unwrap();
             let trained = ["Linear", "Conv", "LayerNorm"].iter().any(|name| layer.starts_with(name));
             if trained || matches!(step.call, Call::BatchNorm { affine: true, .. }) {
-                parts.push(format!("l{number}"));
+                parts.push(format!("layer{number}"));
             }
         }
         writeln!(body, "            let v{} = {};", number + 1, expression(number, step)).unwrap();
@@ -34,23 +35,34 @@ pub fn module(program: &Program) -> String {
             _ => (format!("[N, {outputs}]"), "values"),
         };
         let end = format!("v{last}");
-        write!(text, "            opt: {name}(({},){options}),\n        }}\n\n", parts.join(", ")).unwrap();
+        write!(text, "            opt: {name}(({}){options}),\n        }}\n\n", parts.join(", ")).unwrap();
         write!(text, "        step fit(v0: [N, {input}], y: {target}) -> (loss, {end}) {{\n{body}").unwrap();
         write!(text, "            let loss = {};\n            opt.minimize(loss);\n        }}\n\n", loss.step(&end))
             .unwrap();
         write!(text, "        eval apply(v0: [N, {input}]) -> {end} {{\n{body}        }}\n    }}\n\n").unwrap();
         text += "    pub fn check() {\n";
-        writeln!(text, "        let fit = |net: &mut NetTrainer, x: &_, y: &_| net.fit(x, y);").unwrap();
-        writeln!(text, "        let apply = |net: &mut NetTrainer, x: &_| net.apply(x);").unwrap();
-        writeln!(text, "        crate::check::steps_of_{call}({seed}, {outputs}, Net::init, fit, apply);").unwrap();
+        let (fit, apply) = ("|net, x, y| net.fit(x, y)", "|net, x| net.apply(x)");
+        writeln!(text, "        crate::check::steps_of_{call}::<Net>({seed}, Net::init, {fit}, {apply});").unwrap();
     } else {
         let declared = format!("        }}\n\n        fn forward(v0: [N, {input}]) -> [N, {outputs}] {{\n{body}");
         write!(text, "{declared}            v{last}\n        }}\n    }}\n\n    pub fn check() {{\n").unwrap();
         let (loss, call) = (loss.trainer(outputs), loss.targets);
         writeln!(text, "        let (loss, rule) = ({loss}, {});", rule.trainer()).unwrap();
-        writeln!(text, "        crate::check::{call}({seed}, {outputs}, Net::init, loss, rule);").unwrap();
+        writeln!(text, "        crate::check::{call}({seed}, Net::init, loss, rule);").unwrap();
     }
     text + "    }\n}\n"
+}
+
+/// A file of modules.
+pub fn file(seeds: Range<u64>) -> String {
+    let mut text = "//! Random programs as a user writes them; see `source.rs`.\n\n/// All of them.\n".to_owned();
+    let checks: Vec<String> = seeds.clone().map(|seed| format!("program_{seed}::check")).collect();
+    text += &format!("pub const CHECKS: &[fn()] = &[{}];\n", checks.join(", "));
+    for seed in seeds {
+        text += "\n";
+        text += &module(&Program::random(seed, None, usize::MAX));
+    }
+    text
 }
 
 fn extents(extents: &[usize]) -> String {
@@ -58,7 +70,11 @@ fn extents(extents: &[usize]) -> String {
 }
 
 fn per_axis(values: &[usize]) -> String {
-    if values.windows(2).all(|pair| pair[0] == pair[1]) { values[0].to_string() } else { format!("({})", extents(values)) }
+    if values.windows(2).all(|pair| pair[0] == pair[1]) {
+        values[0].to_string()
+    } else {
+        format!("({})", extents(values))
+    }
 }
 
 /// The options of a window that are not the defaults; `stride` is always said, as poolings have another default.
@@ -112,7 +128,7 @@ fn expression(number: usize, step: &Step) -> String {
     let x = format!("v{}", step.from[0]);
     let b = format!("v{}", step.from[step.from.len() - 1]);
     if layer(&step.call).is_some() {
-        return format!("l{number}({x})");
+        return format!("layer{number}({x})");
     }
     match &step.call {
         Call::Function(name) => format!("{x}.{name}()"),
@@ -177,12 +193,17 @@ fn rule(rule: Rule) -> Written {
         Rule::Adam { amsgrad, weight_decay } => {
             add(amsgrad, ", amsgrad = true");
             add(weight_decay, ", weight_decay = 0.125");
+            add(true, ", eps = 0.01");
             "Adam"
         }
-        Rule::AdamW => "AdamW",
+        Rule::AdamW => {
+            add(true, ", eps = 0.01");
+            "AdamW"
+        }
         Rule::RmsProp { centered, momentum } => {
             add(centered, ", centered = true");
             add(momentum, ", momentum = 0.9");
+            add(true, ", eps = 0.01");
             "RMSprop"
         }
     };
