@@ -51,8 +51,8 @@ impl<M: Model> PredictorBuilder<M> {
     setter!(threads);
     setter!(cached_programs);
     setter!(check_finite);
-    setter!(exact);
     setter!(flush_denormal);
+    setter!(exact);
     setter!(tune);
 
     /// Compiles the prediction.

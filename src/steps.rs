@@ -6,6 +6,7 @@
 mod builder;
 mod call;
 mod reports;
+mod results;
 
 use kiln_graph::optimizers::{LEARNING_RATE, Optimization};
 use kiln_graph::{Builder, Classes, Graph, Mode, Parameters, Type, Value};
@@ -13,7 +14,8 @@ use kiln_jit::Plan;
 use ndarray::aview0;
 
 pub use builder::StepTrainerBuilder;
-pub use call::{Call, Results};
+pub use call::Call;
+pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
 use crate::trainer::{Programs, Settings, TrainError};
 

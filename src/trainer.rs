@@ -89,7 +89,8 @@ where
     /// their targets: class labels
     /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
     /// size of the trainer. The first batch of a smaller size compiles a program for that size, which is kept as
-    /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing.
+    /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing. Where the loss
+    /// ignores all labels of the batch it is NaN, and its gradients are 0, as in PyTorch.
     ///
     /// # Errors
     /// [`TrainError::InputShape`], [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],

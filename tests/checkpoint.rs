@@ -5,6 +5,8 @@
 mod files;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "checkpoint/loading.rs"]
+mod loading;
 
 use std::fs;
 use std::path::Path as FilePath;

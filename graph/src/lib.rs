@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod counter;
 mod differentiate;
 pub mod functions;
 pub mod graph;

@@ -11,7 +11,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 pub use checks::{
-    check_argument, check_call, check_index, check_inputs, check_layer, check_output, check_outputs, check_scalar,
+    check_argument, check_call, check_elementwise, check_index, check_inputs, check_layer, check_output, check_outputs, check_scalar,
     check_several, fail, only,
 };
 pub use error::ShapeError;

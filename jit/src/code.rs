@@ -300,7 +300,7 @@ impl Sequence {
         used: &[usize],
         calls: &[BoundCall],
     ) -> Result<Sequence, CallError> {
-        let mut sequence = Sequence::without_arena(code, Buffer::zeroed(0), states, used, calls)?;
+        let mut sequence = Sequence::without_arena(code, Buffer::empty(), states, used, calls)?;
         sequence.attach(arena)?;
         Ok(sequence)
     }
@@ -351,7 +351,7 @@ impl Sequence {
         }
         Ok(Sequence {
             code,
-            arena: Buffer::zeroed(0),
+            arena: Buffer::empty(),
             own,
             states: bound,
             steps,
@@ -384,7 +384,7 @@ impl Sequence {
 
     /// Takes the arena, without which the sequence does not run.
     pub fn detach(&mut self) -> Buffer {
-        std::mem::replace(&mut self.arena, Buffer::zeroed(0))
+        std::mem::replace(&mut self.arena, Buffer::empty())
     }
 
     /// The code that is run.

@@ -12,7 +12,7 @@ mod layout;
 mod made;
 mod masks;
 mod merge;
-mod moments;
+mod needs;
 mod print;
 mod recipes;
 mod repeated;
@@ -104,6 +104,14 @@ pub struct Plan {
     pub inputs: Vec<Argument>,
     /// The graph's outputs, in its order.
     pub outputs: Vec<Argument>,
+}
+
+impl Plan {
+    /// Lets go of the kernels, the calls and how contractions are computed: nearly all of a plan's memory, of which nobody but a
+    /// reader has need once the code is there and bound.
+    pub(crate) fn forget_calls(&mut self) {
+        (self.kernels, self.calls, self.contractions) = (Vec::new(), Vec::new(), Vec::new());
+    }
 }
 
 /// One run of a kernel.

@@ -3,6 +3,9 @@
 //!
 //! The containers are generic over what stands in a layer's place, so that parsing, validating and expanding share them.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Expr, GenericArgument, Generics, Ident, Path, Visibility};
@@ -114,6 +117,28 @@ pub struct Extents {
 pub struct Sequence<L> {
     pub style: Style,
     pub members: Vec<Member<L>>,
+    /// Where the member of a name stands, once one has been looked for.
+    places: OnceCell<HashMap<String, usize>>,
+}
+
+impl<L> Sequence<L> {
+    pub fn new(style: Style, members: Vec<Member<L>>) -> Sequence<L> {
+        Sequence { style, members, places: OnceCell::new() }
+    }
+
+    /// The member of this name, wherever the name stands.
+    pub fn find(&self, name: &syn::Member) -> Option<&Member<L>> {
+        let text = |name: &syn::Member| match name {
+            syn::Member::Named(name) => name.to_string(),
+            syn::Member::Unnamed(index) => index.index.to_string(),
+        };
+        let places = self.places.get_or_init(|| {
+            // The first of several with one name, which rustc reports.
+            let all = self.members.iter().enumerate().rev();
+            all.map(|(place, member)| (text(&member.name), place)).collect()
+        });
+        Some(&self.members[*places.get(&text(name))?])
+    }
 }
 
 /// How the members of a sequence are named.

@@ -190,6 +190,76 @@ pub enum Step {
     },
 }
 
+impl Block {
+    /// Calls `f` with each statement, those of blocks within statements and expressions too.
+    pub fn each_statement(&self, f: &mut impl FnMut(&Statement)) {
+        let mut waiting = vec![Part::Block(self)];
+        while let Some(part) = waiting.pop() {
+            match part {
+                Part::Block(Block { statements, value, .. }) => {
+                    for statement in statements {
+                        f(statement);
+                        match statement {
+                            Statement::Set { value, .. } | Statement::Unpack { value, .. } => {
+                                waiting.push(Part::Value(value));
+                            }
+                            Statement::For { body, .. } | Statement::Block(body) => waiting.push(Part::Block(body)),
+                            Statement::If(choice) => waiting.extend(choice.sides()),
+                            Statement::Minimize { loss, .. } => waiting.push(Part::Tensor(loss)),
+                        }
+                    }
+                    waiting.extend(value.as_ref().map(Part::Value));
+                }
+                Part::Value(Value::Tensor(tensor)) => waiting.push(Part::Tensor(tensor)),
+                Part::Value(Value::Tuple(tensors)) => waiting.extend(tensors.iter().map(Part::Tensor)),
+                Part::Value(Value::Number(_)) => {}
+                Part::Tensor(tensor) => waiting.extend(tensor.parts()),
+            }
+        }
+    }
+}
+
+/// What a body is made of.
+enum Part<'a> {
+    Block(&'a Block),
+    Value(&'a Value),
+    Tensor(&'a Tensor),
+}
+
+impl If {
+    fn sides(&self) -> impl Iterator<Item = Part<'_>> {
+        [&self.then].into_iter().chain(&self.otherwise).map(Part::Block)
+    }
+}
+
+impl Tensor {
+    fn parts(&self) -> Vec<Part<'_>> {
+        match self {
+            Tensor::Variable(_) => Vec::new(),
+            Tensor::Call(call) => {
+                let tensors = call.arguments.iter().flat_map(|argument| match argument {
+                    Argument::Tensor(tensor) => std::slice::from_ref(tensor),
+                    Argument::Tensors(tensors) => tensors.as_slice(),
+                    Argument::Number(_) | Argument::Attribute(_) => &[],
+                });
+                tensors.map(Part::Tensor).collect()
+            }
+            Tensor::Apply(apply) => apply.inputs.iter().map(Part::Tensor).collect(),
+            Tensor::Helper { arguments, .. } => arguments.iter().map(Part::Value).collect(),
+            Tensor::If(choice) => choice.sides().collect(),
+            Tensor::Block(block) => vec![Part::Block(block)],
+            Tensor::Loss(loss) => {
+                let options = loss.options.iter().flatten().filter_map(|setting| match setting {
+                    losses::Setting::Tensor(tensor) => Some(Part::Tensor(tensor)),
+                    _ => None,
+                });
+                [Part::Tensor(&loss.input), Part::Value(&loss.target)].into_iter().chain(options).collect()
+            }
+            Tensor::Gradient(gradient) => vec![Part::Tensor(&gradient.loss)],
+        }
+    }
+}
+
 impl Access {
     /// What stands there; the first step is a member of the model.
     pub fn find<'a>(&self, body: &'a Sequence<Layer>) -> Option<&'a Node<Layer>> {
@@ -211,14 +281,5 @@ impl Access {
 }
 
 fn member<'a>(body: &'a Sequence<Layer>, name: &Name) -> Option<&'a Node<Layer>> {
-    body.members.iter().find(|member| same(&member.name, name)).map(|member| &member.node)
-}
-
-/// Whether two members have the same name, wherever they stand.
-fn same(left: &Name, right: &Name) -> bool {
-    match (left, right) {
-        (Name::Named(left), Name::Named(right)) => left == right,
-        (Name::Unnamed(left), Name::Unnamed(right)) => left.index == right.index,
-        (Name::Named(_), Name::Unnamed(_)) | (Name::Unnamed(_), Name::Named(_)) => false,
-    }
+    body.find(name).map(|member| &member.node)
 }

@@ -15,7 +15,7 @@ mod steps;
 mod structure;
 mod walk;
 
-pub use steps::{stub as steps_stub, trainer};
+pub use steps::{methods, stub as steps_stub, trainer};
 pub use structure::structure;
 pub use walk::segment;
 
@@ -43,9 +43,14 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         emit!(#layer #model)
     };
     let cuts = steps::cuts(declaration);
+    let walk = checks::Owner::of_defaults(declaration);
     let has_programs = !declaration.steps.programs.is_empty();
     let trainer = has_programs.then(|| steps::trainer(declaration));
-    let programs = has_programs.then(|| steps::implementations(declaration));
+    let programs = has_programs.then(|| {
+        let (implementations, methods) =
+            (steps::implementations(declaration), steps::methods(declaration, walk.as_ref()));
+        emit!(#implementations #methods)
+    });
     emit! {
         #structure
         #trainer

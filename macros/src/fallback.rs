@@ -18,9 +18,9 @@ pub fn of_declaration(declaration: &Validated, mistakes: Mistakes) -> TokenStrea
         Form::Macro => expand::structure(declaration),
     };
     if declaration.inputs.is_empty() && !declaration.steps.programs.is_empty() {
-        let trainer = expand::trainer(declaration);
+        let (trainer, methods) = (expand::trainer(declaration), expand::methods(declaration, None));
         let stub = expand::steps_stub(declaration, &mistakes.into_compile_errors());
-        return quote!(#structure #trainer #stub);
+        return quote!(#structure #trainer #methods #stub);
     }
     let implementations = implementations(&declaration.name, &declaration.generics, mistakes);
     quote!(#structure #implementations)

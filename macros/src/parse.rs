@@ -48,7 +48,7 @@ pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Parsed {
         generics,
         inputs: header.input.into_iter().collect(),
         outputs: header.output.into_iter().collect(),
-        body: Sequence { style, members },
+        body: Sequence::new(style, members),
         helpers: Vec::new(),
         forward: None,
         steps: Vec::new(),
@@ -130,7 +130,7 @@ fn derive_node(ty: Type, place: Place, mistakes: &mut Mistakes) -> Option<Node<L
                     Some(Member { attributes: Vec::new(), visibility: Visibility::Inherited, name, node })
                 })
                 .collect();
-            Some(Node::Sequence(Sequence { style: Style::Positional, members }))
+            Some(Node::Sequence(Sequence::new(Style::Positional, members)))
         }
         Type::Paren(inner) => derive_node(*inner.elem, place, mistakes),
         Type::Group(inner) => derive_node(*inner.elem, place, mistakes),
@@ -295,7 +295,7 @@ fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Parse
         body
     } else {
         input.parse::<Token![;]>()?;
-        Sequence { style: Style::Positional, members: Vec::new() }
+        Sequence::new(Style::Positional, Vec::new())
     };
     Ok(Declaration {
         form: Form::Macro,
@@ -336,7 +336,7 @@ fn named(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Sequence<La
         }
         separator(&content)?;
     }
-    Ok(Sequence { style: Style::Named, members })
+    Ok(Sequence::new(Style::Named, members))
 }
 
 /// `(Conv2d(1, 20, 5), ReLU)`
@@ -361,7 +361,7 @@ fn positional(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Sequen
         members.push(Member { attributes, visibility, name, node });
         separator(&content)?;
     }
-    Ok(Sequence { style: Style::Positional, members })
+    Ok(Sequence::new(Style::Positional, members))
 }
 
 /// A comma, or the end.

@@ -3,14 +3,19 @@
 
 mod arguments;
 mod calls;
+mod certain;
 mod expressions;
 mod flow;
 mod forward;
 mod loops;
+mod names;
+mod paths;
 mod steps;
 mod training;
 
 pub use calls::batch;
+
+use std::collections::HashSet;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -22,7 +27,8 @@ use crate::layers::{Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
 
-pub use self::flow::Cut;
+pub use self::certain::{Certain, Element};
+pub use self::paths::Cut;
 pub use self::steps::{Optimizer, Output, Part, Program, Steps, Warning};
 
 /// A declaration that can be expanded.
@@ -87,7 +93,8 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     let resolved = forward::functions(forward, &helpers, outputs.len(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
-    let read = steps::steps(optimizers, steps, &body, (&helpers, &functions), mistakes);
+    let read =
+        steps::steps(optimizers, steps, &body, (&helpers, &functions), has_default_for_each(&generics), mistakes);
     let steps::Resolved { mut steps, used: used_by_steps, called } = read;
     used.extend(used_by_steps);
     for (position, function) in functions.iter_mut().enumerate() {
@@ -104,6 +111,11 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward, steps }
 }
 
+/// Whether each const parameter has a default; also if there is none.
+pub fn has_default_for_each(generics: &syn::Generics) -> bool {
+    generics.params.iter().all(|parameter| matches!(parameter, GenericParam::Const(c) if c.default.is_some()))
+}
+
 /// The fields that are optimizers, and the layers.
 fn split(body: Sequence<ast::Layer>, form: Form) -> (Vec<Member<ast::Layer>>, Sequence<ast::Layer>) {
     let is_optimizer = |member: &Member<ast::Layer>| match (&member.name, &member.node) {
@@ -112,9 +124,9 @@ fn split(body: Sequence<ast::Layer>, form: Form) -> (Vec<Member<ast::Layer>>, Se
         }
         _ => false,
     };
-    let Sequence { style, members } = body;
+    let Sequence { style, members, .. } = body;
     let (optimizers, members) = members.into_iter().partition(is_optimizer);
-    (optimizers, Sequence { style, members })
+    (optimizers, Sequence::new(style, members))
 }
 
 /// The layers that can not be trained through the results of a `forward`, as it cuts them off without saying so.
@@ -136,6 +148,7 @@ fn untrainable(forward: &Forward, outputs: &[ast::Extents], helpers: &[Helper], 
 fn unused(body: &Sequence<Layer>, has_forward: bool, used: &[String], is_model: bool, has_steps: bool) -> Vec<Warning> {
     // Layers are applied in order, or there are mistakes.
     let names = if has_forward || has_steps && !is_model { fields(body) } else { Vec::new() };
+    let used: HashSet<&String> = used.iter().collect();
     let names = names.into_iter().filter(|name| !used.contains(&name.to_string()));
     let warning = |name: proc_macro2::Ident| {
         let what = if has_steps { "no program" } else { "`forward` never" };
@@ -161,7 +174,7 @@ fn sequence(sequence: Sequence<ast::Layer>, form: Form, count: &mut usize, mista
             Member { attributes, visibility, name, node }
         })
         .collect();
-    Sequence { style: sequence.style, members }
+    Sequence::new(sequence.style, members)
 }
 
 fn node(node: Node<ast::Layer>, form: Form, count: &mut usize, mistakes: &mut Mistakes) -> Node<Layer> {

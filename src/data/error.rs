@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::names::numbers;
+
 /// Why data could not be read or put together. Every variant names the file or the data set, what was
 /// expected and what was found.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +55,7 @@ pub enum DataError {
         found: Vec<u8>,
     },
     /// The file ends before its last element, or goes on after it.
-    #[error("{} holds {found} bytes of data, but its header announces {} ({shape:?}): is the download complete?", path.display(), announced(*expected))]
+    #[error("{} holds {found} bytes of data, but its header announces {} ({}): is the download complete?", path.display(), announced(*expected), numbers(shape))]
     Length {
         /// The file.
         path: PathBuf,

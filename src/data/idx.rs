@@ -9,6 +9,7 @@ use flate2::read::MultiGzDecoder;
 use ndarray::{Array1, Array3};
 
 use super::DataError;
+use crate::names::numbers;
 
 /// The contents of an IDX file.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,7 +127,11 @@ fn words<const W: usize, T>(bytes: &[u8], convert: fn([u8; W]) -> T) -> Vec<T> {
 
 impl Idx {
     fn kind_error(&self, path: &Path, expected: &'static str) -> DataError {
-        DataError::Kind { path: path.into(), expected, found: format!("{} {:?}", self.values.type_name(), self.shape) }
+        DataError::Kind {
+            path: path.into(),
+            expected,
+            found: format!("{} {}", self.values.type_name(), numbers(&self.shape)),
+        }
     }
 
     /// `[n, h, w]` bytes as numbers from 0 to 1.

@@ -49,7 +49,7 @@ impl Place {
         // Renaming needs no permission for the file that goes; whoever may not write it is not to replace it.
         OpenOptions::new().write(true).open(path)?;
         let path = follow(path)?;
-        // A link of the system (`/dev/stdout`) may name what has no name any more.
+        // A link of the system, such as that of an open file, may name what has no name any more.
         match fs::symlink_metadata(&path) {
             Ok(own) if system::are_same(&own, &found) => Ok(Place::Regular { path, replaced: Some(found) }),
             _ => Ok(Place::Special),

@@ -28,8 +28,8 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(cached_programs);
     setter!(seed);
     setter!(check_finite);
-    setter!(exact);
     setter!(flush_denormal);
+    setter!(exact);
     setter!(tune);
 
     /// Compiles every program.

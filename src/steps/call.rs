@@ -1,9 +1,8 @@
 //! One call of a program: its arguments are checked and handed over one after the other, then it runs.
 
-use kiln_jit::Session;
-use ndarray::{ArrayD, ArrayRef, Dimension};
+use ndarray::{ArrayRef, Dimension};
 
-use super::{StepTrainer, Steps, Taken, graph};
+use super::{Results, StepTrainer, Steps, Taken, graph};
 use crate::trainer::{Rules, Targets, TrainError, check_finite, view};
 
 /// A call while its arguments are given, in the order of the declaration. Nothing is computed before [`Call::run`].
@@ -114,37 +113,6 @@ impl<'t, M: Steps> Call<'t, M> {
         let build = || Ok(graph(&**model, self.program, *settings, batch)?.0);
         let (program, states) = programs.get(signature.name, batch, build)?;
         program.run(states)?;
-        Ok(Results { session: program.session() })
-    }
-}
-
-/// The results of a call, by their positions in the declaration.
-pub struct Results<'t> {
-    session: &'t Session,
-}
-
-impl Results<'_> {
-    /// A scalar.
-    ///
-    /// # Panics
-    /// If there is no such result, or it is no f32 scalar.
-    pub fn scalar(&self, result: usize) -> f32 {
-        self.session.scalar(result)
-    }
-
-    /// A tensor, in row-major order.
-    ///
-    /// # Panics
-    /// If there is no such result, or it holds no f32 numbers.
-    pub fn tensor(&self, result: usize) -> ArrayD<f32> {
-        self.session.output(result).as_standard_layout().into_owned()
-    }
-
-    /// A tensor of whole numbers (or of truth values, as 0 and 1), in row-major order.
-    ///
-    /// # Panics
-    /// If there is no such result, or it holds f32 numbers.
-    pub fn integers(&self, result: usize) -> ArrayD<i32> {
-        self.session.output_i32(result).as_standard_layout().into_owned()
+        Ok(Results { program: signature.name, session: program.session() })
     }
 }

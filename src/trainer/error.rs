@@ -1,7 +1,7 @@
 //! What can go wrong when a model is compiled, trained or asked for predictions.
 
 use kiln_graph::indices::IndexError;
-use kiln_graph::{GraphError, ParameterError, Shape};
+use kiln_graph::{GraphError, ParameterError, Shape, Type};
 use kiln_jit::{CompileError, RunError, StateError};
 
 use super::hints::to_fit;
@@ -41,6 +41,14 @@ pub enum TrainError {
         output: Shape,
         /// The shape that the loss wants its targets to have.
         target: Shape,
+    },
+    /// A loss of a user's own whose [`total`](kiln_graph::losses::Loss::total) is not made of scalars.
+    #[error("the {part} of the loss's `total` should be an f32 scalar, but is {found}: reduce it with sum")]
+    LossTotal {
+        /// `sum` or `divisor`.
+        part: &'static str,
+        /// Its type.
+        found: Type,
     },
     /// More samples in a step than the trainer was built for.
     #[error("a step takes at most {batch} samples, but got {found}; build the trainer with .batch({found})")]
@@ -119,6 +127,18 @@ pub enum TrainError {
         expected: usize,
         /// Its own.
         found: usize,
+    },
+    /// A result of a `step` or an `eval` that is read as another type than it has.
+    #[error("`{program}` gives `{result}` as {found}, and not as {expected}")]
+    StepResult {
+        /// The program.
+        program: &'static str,
+        /// The result.
+        result: String,
+        /// The type in Rust that was asked for.
+        expected: &'static str,
+        /// The type in Rust that it has.
+        found: &'static str,
     },
     /// The name of no program.
     #[error("there is no program `{found}`: the model has {}", quoted(known))]

@@ -8,11 +8,12 @@ use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::{
-    Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
+    Builder, Element, Elements, Graph, Kind, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, counter,
+    optimize,
 };
 use kiln_jit::{Arena, CompileOptions, Plan, Session, States};
 use kiln_rt::Pool;
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
@@ -66,8 +67,12 @@ pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Re
     let prediction = forward(&g, model, batch);
     let target = targets(&g, loss, prediction)?;
     let total = loss.total(&g, prediction, target);
-    g.output("sum", total.sum);
-    g.output("divisor", total.divisor);
+    for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
+        if value.ty() != Type::f32(Shape::SCALAR) {
+            return Err(TrainError::LossTotal { part, found: value.ty() });
+        }
+        g.output(part, value);
+    }
     g.output("prediction", prediction);
     Ok(g.finish()?)
 }
@@ -158,8 +163,10 @@ pub struct Programs {
     tuner: Option<Tuner>,
 }
 
-/// The part of the largest program's memory that programs of other sizes may take together for what they keep from run to run.
-const KEPT_BY_OTHERS: usize = 8;
+/// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
+/// batch sizes than the usual one together; or so many bytes in any case.
+const KEPT_PART: usize = 8;
+const KEPT_BYTES: usize = 1 << 20;
 
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
@@ -203,6 +210,10 @@ impl Programs {
         let keeps = self.keeps(&plan, batch);
         let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
         session.set_flush_denormal(self.settings.flush_denormal);
+        if batch != self.settings.batch {
+            // Users see the plans of the usual batch size alone.
+            session.forget_calls();
+        }
         self.compiled.insert(0, Box::new(Compiled::new(name, batch, graph, session)));
         Ok(())
     }
@@ -229,12 +240,13 @@ impl Programs {
         }
     }
 
-    /// Whether a program has memory of its own for what it keeps from run to run, and need not make it anew after another one
-    /// has run: those of the usual batch size do, others where it is little.
+    /// Whether a program has memory of its own for what it keeps from run to run, so that it need not make it anew after another
+    /// one has run: where that is little.
     fn keeps(&self, plan: &Plan, batch: usize) -> bool {
-        let most = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes()).max();
-        let allowed = most.unwrap_or(0) / KEPT_BY_OTHERS / self.settings.cached_programs.max(1);
-        batch == self.settings.batch || plan.kept_bytes <= allowed
+        let others = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes());
+        let most = others.fold(plan.peak_bytes(), usize::max);
+        let sharing = if batch == self.settings.batch { 1 } else { self.settings.cached_programs.max(1) };
+        plan.kept_bytes * sharing <= KEPT_BYTES.max(most / KEPT_PART)
     }
 
     fn plan_graph(&mut self, graph: &Graph, batch: usize) -> Result<Plan, TrainError> {
@@ -282,7 +294,10 @@ impl Programs {
         let mut result = Ok(());
         model.each_parameter_mut(&mut |name, parameter| {
             if result.is_ok() {
-                result = self.states.give(name, parameter.take());
+                result = match parameter.count() {
+                    Some(count) => self.states.give_i32(name, arr1(&counter::digits(count)).into_dyn()),
+                    None => self.states.give(name, parameter.take()),
+                };
             }
         });
         Ok(result?)
@@ -291,7 +306,10 @@ impl Programs {
     /// Brings the model's parameters up to date with the states.
     pub fn read_parameters(&self, model: &mut impl Parameters) {
         model.each_parameter_mut(&mut |name, parameter| {
-            if let Some(value) = self.states.read(name) {
+            if parameter.kind == Kind::Counter {
+                let digits = self.states.read_i32(name).and_then(|digits| digits.as_slice()?.try_into().ok());
+                digits.into_iter().for_each(|digits| parameter.set_count(counter::count(digits)));
+            } else if let Some(value) = self.states.read(name) {
                 parameter.value = value.into();
             }
         });

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::TuningError;
 use crate::files::{check_replaceable, make_folder_of, replace_file};
+use crate::names::shown;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -117,7 +118,7 @@ impl Cache {
         let file: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         for (field, expected) in [("kiln", VERSION), ("machine", &self.machine)] {
             if file[field] != expected {
-                return Err(format!("`{field}` is {}, expected \"{expected}\"", file[field]));
+                return Err(format!("`{field}` is {}, expected \"{expected}\"", shown(&file[field].to_string())));
             }
         }
         let contractions = file["contractions"].as_object().ok_or("it has no `contractions`")?;
@@ -129,8 +130,10 @@ impl Cache {
                 let (seconds, usual_seconds) = (number("seconds")?, number("usual_seconds")?);
                 Some(Choice { way: text("way")?, seconds, usual: text("usual")?, usual_seconds })
             };
-            choices
-                .insert(problem.clone(), choice().ok_or_else(|| format!("the entry of `{problem}` is not complete"))?);
+            choices.insert(
+                problem.clone(),
+                choice().ok_or_else(|| format!("the entry of `{}` is not complete", shown(problem)))?,
+            );
         }
         Ok(choices)
     }

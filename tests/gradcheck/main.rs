@@ -3,6 +3,7 @@
 //! holds a gradient (`penalty.rs`).
 
 mod conventions;
+mod digits;
 mod edges;
 mod penalty;
 mod rows;

@@ -228,6 +228,33 @@ fn losses_of_users_are_evaluated_rightly_too() {
     check("said", || Positive { says: true }, &x, &y, None, &|scores| parts(scores, &|target| target > 0.0));
 }
 
+/// One whose total is no scalar.
+struct Unreduced;
+
+impl Loss for Unreduced {
+    type Target = f32;
+
+    fn target_type(&self, prediction: Shape) -> Type {
+        Type::f32(prediction)
+    }
+
+    fn loss<'g>(&self, _: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
+        (prediction - target).square().mean(..)
+    }
+
+    fn total<'g>(&self, _: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {
+        Total::of_count((prediction - target).square(), 24)
+    }
+}
+
+#[test]
+fn a_total_that_is_no_scalar_is_refused() {
+    let mut trainer = Trainer::new(Pixels::init(3), Unreduced, Sgd::new(0.1)).batch(2).threads(1).build().unwrap();
+    let error = trainer.evaluate(&Array4::<f32>::ones((2, 2, 3, 2)), &Array4::<f32>::ones((2, 4, 3, 2))).unwrap_err();
+    let expected = "the sum of the loss's `total` should be an f32 scalar, but is f32[2,4,3,2]: reduce it with sum";
+    assert_eq!(error.to_string(), expected);
+}
+
 /// A batch whose labels are all ignored has no mean, as in PyTorch, and changes nothing.
 #[test]
 fn a_batch_of_ignored_labels_trains_nothing() {

@@ -38,6 +38,32 @@ fn labels_may_be_of_every_integer_type() {
     check!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
 }
 
+/// Data sets of numbers go through a trainer as those of classes do, those of two inputs through a step.
+#[test]
+fn data_sets_of_numbers_and_of_several_inputs_train() {
+    #[derive(Model)]
+    #[model(input = [2])]
+    struct Line(Linear<2, 1>);
+
+    let x = Array2::from_shape_fn((50, 2), |(row, column)| ((row * 2 + column) as f32).sin());
+    let y = Array2::from_shape_fn((50, 1), |(row, _)| x[[row, 0]] - 2.0 * x[[row, 1]]);
+    let (train, test) = Dataset::new(x.clone(), y).unwrap().split(0.8, 1);
+    let mut trainer = Trainer::new(Line::init(1), mse(), Sgd::new(0.2)).batch(16).threads(1).build().unwrap();
+    for epoch in 0..40 {
+        for (x, y) in train.batches(16).shuffled(epoch).drop_last() {
+            trainer.step(&x, &y).unwrap();
+        }
+    }
+    assert!(trainer.evaluate(test.inputs(), test.targets()).unwrap().loss < 1e-3);
+
+    let index = Array1::from_iter((0..50u8).map(|row| row % 5));
+    let data = Dataset::new(index.clone(), index.mapv(|index| i64::from(index % 3))).unwrap();
+    let mut trainer = Looked::init(1).trainer().batch(10).threads(1).build().unwrap();
+    for (x, y) in data.batches(10).shuffled(1) {
+        trainer.fit(&x, &y).unwrap();
+    }
+}
+
 #[test]
 fn whole_numbers_out_of_range_are_told_as_what_they_are() {
     let mut trainer = Looked::init(1).trainer().batch(3).threads(1).build().unwrap();

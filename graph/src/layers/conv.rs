@@ -227,7 +227,7 @@ macro_rules! convolutional {
             pub weight: Parameter,
             /// `[O]`, or none.
             pub bias: Option<Parameter>,
-            settings: $settings,
+            settings: Box<$settings>,
         }
 
         impl<const I: usize, const O: usize, const $first: usize $(, const $extent: usize)*>
@@ -250,7 +250,7 @@ macro_rules! convolutional {
             /// If `groups` is 0 (the compile-time check of `shape` says so before).
             pub fn new(settings: $settings, init: &mut Init) -> Self {
                 let (weight, bias) = settings.parameters(I, O, PerAxis::new([$first $(, $extent)*]), init);
-                $name { weight, bias, settings }
+                $name { weight, bias, settings: Box::new(settings) }
             }
         }
 

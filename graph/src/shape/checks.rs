@@ -1,8 +1,8 @@
 //! The compile-time checks that the macros emit: each is a call in a constant, which fails to evaluate with the error's
 //! words, under the user's own tokens. Knows rules by their results only.
 
-use super::functions::Types;
-use super::{DType, Message, Shape, ShapeError, Type};
+use super::functions::{Elements, Types, elements};
+use super::{DType, Message, Shape, ShapeError, Type, rules};
 
 /// Returns the shape, or panics with `shape mismatch in layer NAME: …` (or `wrong setting in ..`): the compile-time check
 /// of one layer.
@@ -55,6 +55,38 @@ pub const fn check_call(text: &str, dtype: Result<DType, ShapeError>, shape: Res
         (Ok(dtype), Ok(shape)) => Type { dtype, shape },
         (Err(error), _) | (_, Err(error)) => refuse(text, &error),
     }
+}
+
+/// As [`check_call`], of a function whose operands broadcast, as nearly all are: short, because a body has many of them.
+/// The result holds `gives`, or what the operands hold.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_elementwise(
+    text: &str,
+    op: &'static str,
+    gives: Option<DType>,
+    operands: &[(Elements, Type)],
+) -> Type {
+    let found = match elements(op, operands) {
+        Ok(found) => found,
+        Err(error) => refuse(text, &error),
+    };
+    let mut shape = operands[0].1.shape;
+    let mut operand = 1;
+    while operand < operands.len() {
+        shape = match rules::broadcast(op, shape, operands[operand].1.shape) {
+            Ok(shape) => shape,
+            Err(error) => refuse(text, &error),
+        };
+        operand += 1;
+    }
+    let dtype = match gives {
+        Some(dtype) => dtype,
+        None => found,
+    };
+    Type { dtype, shape }
 }
 
 /// As [`check_call`], of a function that gives several values.

@@ -25,11 +25,11 @@ pub enum Elements {
 }
 
 /// The common element type of a function's operands, f32 if there are none.
-pub const fn elements(op: &'static str, operands: &[(Elements, DType)]) -> Result<DType, ShapeError> {
+pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result<DType, ShapeError> {
     let mut common: Option<DType> = None;
     let mut operand = 0;
     while operand < operands.len() {
-        let (taken, found) = operands[operand];
+        let (taken, Type { dtype: found, .. }) = operands[operand];
         let (fits, expected) = match taken {
             Elements::Float => (matches!(found, DType::F32), "f32"),
             Elements::Number => (!matches!(found, DType::Bool), "f32 or i32"),

@@ -54,14 +54,6 @@ impl KernelBuilder {
         &self.kernel.grid
     }
 
-    /// Writes statements in front of all others. Only outside of all loops.
-    pub fn at_start(&mut self, body: impl FnOnce(&mut KernelBuilder)) {
-        assert_eq!(self.open.len(), 1, "all loops are closed");
-        let rest = std::mem::take(&mut self.open[0]);
-        body(self);
-        self.open[0].extend(rest);
-    }
-
     /// The type of a value.
     pub fn ty(&self, value: Value) -> ValueType {
         self.kernel.values[value.0 as usize]

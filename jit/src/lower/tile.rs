@@ -84,8 +84,6 @@ pub struct Place {
     pub lanes: Option<usize>,
     /// How many lanes count, 1 to the target's.
     pub active: usize,
-    /// Whether it is the last one of a tile: what an epilogue keeps in registers from vector to vector ends here.
-    pub last: bool,
 }
 
 /// Takes each vector of sums once, computes what is fused behind the contraction and stores it. Lanes from
@@ -323,7 +321,8 @@ fn ways_of(problem: &Problem, form: Form, search: Search, target: &Target) -> Op
         };
         let mut ways = ways::all(operands, wanted, output, &lower, search, target);
         if let Some(wanted) = conv::by_channels(op, output, wanted) {
-            let asked = if along.is_none() { Way::copies } else { |way: &Way| way.copies() && way.knows_how_results_lie() };
+            let asked =
+                if along.is_none() { Way::copies } else { |way: &Way| way.copies() && way.knows_how_results_lie() };
             let search = Search { asked, ..search.beside_all(&ways) };
             ways.extend(ways::all(operands, &wanted, output, &lower, search, target));
         }

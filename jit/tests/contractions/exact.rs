@@ -52,7 +52,7 @@ fn bounds(op: &Op, case: &Case, values: &[Vec<f32>; 2]) -> Vec<f64> {
     let unit = 16.0 * UNIT;
     match op {
         Op::Conv(_) => {
-            let bound = |at: Vec<usize>| {
+            let bound = |at: [usize; 8]| {
                 let first = [0, 1].map(|axis| at[2 + axis] as i64 - low[axis] - 1);
                 let channel = |c: usize| {
                     let weights: f64 = elements().map(|[a, b]| magnitude(&[at[1], c, a, b])).sum();
@@ -63,7 +63,7 @@ fn bounds(op: &Op, case: &Case, values: &[Vec<f32>; 2]) -> Vec<f64> {
             indices(y).map(bound).collect()
         }
         Op::ConvGradInput { .. } => {
-            let bound = |at: Vec<usize>| {
+            let bound = |at: [usize; 8]| {
                 let first = [0, 1].map(|axis| at[2 + axis] as i64 + low[axis] - 2 - 1);
                 let feature = |f: usize| {
                     let weights: f64 = elements().map(|[a, b]| magnitude(&[f, at[1], a, b])).sum();
@@ -90,7 +90,7 @@ fn bounds(op: &Op, case: &Case, values: &[Vec<f32>; 2]) -> Vec<f64> {
 /// Where an element of the second operand stands: the weight, or the output's gradient.
 fn index_of(op: &Op, case: &Case, index: &[usize]) -> usize {
     let shape = if matches!(op, Op::ConvGradWeight { .. }) { case.output } else { case.weight };
-    flat(shape, index.try_into().expect("four axes"))
+    flat(shape, index[..4].try_into().expect("four axes"))
 }
 
 fn drawn(shape: Shape, numbers: Numbers) -> Vec<f32> {

@@ -13,7 +13,7 @@ mod winograd;
 use std::collections::BTreeSet;
 
 use kiln_graph::Op;
-use kiln_graph::shape::Shape;
+use kiln_graph::shape::{MAX_RANK, Shape};
 use kiln_jit::code::Code;
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Slice, interpret};
 use kiln_jit::lower::tile::{Halo, Operand, Place, Recipe, Source, Wanted, recipes, wanted};
@@ -30,19 +30,46 @@ fn number(index: usize) -> f32 {
     ((bits >> 8) as f32 / (1 << 23) as f32) - 1.0
 }
 
-/// Every index of a shape in row-major order.
-fn indices(shape: Shape) -> impl Iterator<Item = Vec<usize>> {
-    (0..shape.elements()).map(move |flat| {
-        let mut rest = flat;
-        let mut index: Vec<usize> = shape.dims().iter().rev().map(|&d| (rest % d, rest /= d).0).collect();
-        index.reverse();
-        index
-    })
+/// Every index of a shape in row-major order; entries past the rank are 0.
+struct Indices {
+    shape: Shape,
+    next: [usize; MAX_RANK],
+    left: usize,
 }
 
-fn place(layout: &Layout, index: &[usize]) -> usize {
-    let by: i64 = index.iter().zip(layout.strides).map(|(&i, s)| i as i64 * s).sum();
-    (layout.offset as i64 + by) as usize
+fn indices(shape: Shape) -> Indices {
+    Indices { shape, next: [0; MAX_RANK], left: shape.elements() }
+}
+
+impl Iterator for Indices {
+    type Item = [usize; MAX_RANK];
+
+    // Counted on and not divided: debug builds look at some 10^8 indices.
+    fn next(&mut self) -> Option<[usize; MAX_RANK]> {
+        self.left = self.left.checked_sub(1)?;
+        let index = self.next;
+        let dims = self.shape.dims();
+        let mut axis = dims.len();
+        while axis > 0 {
+            axis -= 1;
+            self.next[axis] += 1;
+            if self.next[axis] < dims[axis] {
+                break;
+            }
+            self.next[axis] = 0;
+        }
+        Some(index)
+    }
+}
+
+fn place(layout: &Layout, index: &[usize; MAX_RANK]) -> usize {
+    let mut place = layout.offset as i64;
+    let mut axis = 0;
+    while axis < layout.strides.len() {
+        place += index[axis] as i64 * layout.strides[axis];
+        axis += 1;
+    }
+    place as usize
 }
 
 /// The tensor in memory; zeros elsewhere.
@@ -202,7 +229,13 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
 fn compare(shape: Shape, found: &[f32], expected: &[(f64, f64)], what: impl Fn() -> String) {
     for ((index, &found), (expected, size)) in indices(shape).zip(found).zip(expected) {
         let error = (f64::from(found) / 2.0 - expected).abs();
-        assert!(error <= 2e-6 * size + 1e-12, "{}: {index:?} is {found}, not {}", what(), 2.0 * expected);
+        assert!(
+            error <= 2e-6 * size + 1e-12,
+            "{}: {:?} is {found}, not {}",
+            what(),
+            &index[..shape.rank()],
+            2.0 * expected
+        );
     }
 }
 

@@ -318,14 +318,17 @@ impl Expansion<'_> {
     /// The rule of a function, called with the operands' types.
     fn check_call(&self, one: &Call, want: Want) -> TokenStream {
         let function = one.function;
+        if let "unchanged" | "broadcast" | "broadcast_three" = function.rule {
+            return self.check_elementwise(one);
+        }
         let (mut operands, mut elements, mut arguments) = (TokenStream::new(), Vec::new(), Vec::new());
         let several = function.gives == Gives::Several;
         let mut operand = |tensor: &Tensor, of: Elements, elements: &mut Vec<TokenStream>| {
             let name = format_ident!("operand_{}", elements.len(), span = Span::mixed_site());
             let value = self.tensor(tensor, Want::One);
-            let of = format_ident!("{of:?}", span = Span::mixed_site());
+            let of = elements_of(of);
             operands.extend(emit!(let #name = #value;));
-            elements.push(emit!((::kiln::graph::shape::functions::Elements::#of, #name.dtype)));
+            elements.push(emit!((#of, #name)));
             if several { emit!(#name) } else { emit!(#name.shape) }
         };
         for (argument, parameter) in one.arguments.iter().zip(function.parameters) {
@@ -362,6 +365,29 @@ impl Expansion<'_> {
         let text = &one.text;
         let check = call(one.place, check, emit!(#text, #dtype, #rule));
         emit!({ #operands #check })
+    }
+
+    /// The rule of a function whose operands broadcast.
+    fn check_elementwise(&self, one: &Call) -> TokenStream {
+        let function = one.function;
+        let operands = one.arguments.iter().zip(function.parameters);
+        let operands = operands.filter_map(|(argument, parameter)| match (argument, parameter.kind) {
+            (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => {
+                let (tensor, of) = (self.tensor(tensor, Want::One), elements_of(of));
+                Some(emit!((#of, #tensor)))
+            }
+            // A number fits any shape, and there are no attributes.
+            _ => None,
+        });
+        let operands: Vec<TokenStream> = operands.collect();
+        let gives = match function.gives {
+            Gives::Same | Gives::Several => emit!(::core::option::Option::None),
+            Gives::F32 => emit!(::core::option::Option::Some(::kiln::graph::DType::F32)),
+            Gives::I32 => emit!(::core::option::Option::Some(::kiln::graph::DType::I32)),
+            Gives::Bool => emit!(::core::option::Option::Some(::kiln::graph::DType::Bool)),
+        };
+        let (text, name) = (&one.text, function.name);
+        call(one.place, emit!(shape::check_elementwise), emit!(#text, #name, #gives, &[#(#operands),*]))
     }
 
     /// A layer applied within the scopes of its name.
@@ -426,6 +452,12 @@ impl Expansion<'_> {
         }
         (label.unwrap_or_else(|| Label::new("")), checks)
     }
+}
+
+/// The elements that a function takes, as its shape rule names them.
+fn elements_of(elements: Elements) -> TokenStream {
+    let elements = format_ident!("{elements:?}", span = Span::mixed_site());
+    emit!(::kiln::graph::shape::functions::Elements::#elements)
 }
 
 /// Values through which no gradient passes.

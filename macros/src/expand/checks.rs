@@ -8,13 +8,12 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
-use syn::GenericParam;
 
 use super::body::{Expansion, Target, Want};
 use super::walk::segment;
 use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
 use crate::body::{Forward, Helper};
-use crate::validate::{Layer, LayerKind, Validated, batch};
+use crate::validate::{Layer, LayerKind, Program, Validated, batch, has_default_for_each};
 
 /// The constant that holds the types of the model's inputs.
 pub const INPUTS: &str = "INPUTS";
@@ -36,6 +35,12 @@ impl Owner {
         let (_, arguments, _) = declaration.generics.split_for_impl();
         let holder = holder(declaration);
         Owner::with(declaration, emit!(<#holder #arguments>::))
+    }
+
+    /// As seen from where a model's const parameters can not be named: with their defaults, if all have one.
+    pub fn of_defaults(declaration: &Validated) -> Option<Owner> {
+        let holder = holder(declaration);
+        all_have_defaults(declaration).then(|| Owner::with(declaration, emit!(<#holder>::)))
     }
 
     /// As seen from one another.
@@ -85,6 +90,11 @@ fn is_generic(declaration: &Validated) -> bool {
     !declaration.generics.params.is_empty()
 }
 
+/// Whether each const parameter has a default; also if there is none.
+fn all_have_defaults(declaration: &Validated) -> bool {
+    has_default_for_each(&declaration.generics)
+}
+
 /// What a declaration's checks expand to.
 pub struct Checks {
     /// The constants, and what evaluates them where the model is declared.
@@ -109,9 +119,7 @@ pub fn checks(declaration: &Validated) -> Checks {
     let all_of = |owner: TokenStream| -> Vec<TokenStream> {
         checks.iter().map(|(check, place)| constant_at(check, *place, &owner)).collect()
     };
-    let all_have_defaults =
-        generics.params.iter().all(|parameter| matches!(parameter, GenericParam::Const(c) if c.default.is_some()));
-    let with_defaults = if all_have_defaults { all_of(emit!(#holder)) } else { Vec::new() };
+    let with_defaults = if all_have_defaults(declaration) { all_of(emit!(#holder)) } else { Vec::new() };
     let instantiated = all_of(emit!(#holder #arguments));
     let items = emit! {
         struct #holder #generics #bounds;
@@ -179,13 +187,53 @@ impl Constants {
                 emit!(let mut #name = #ty;)
             });
             let body = expansion(declaration, &self.owner).block(&program.body, Want::One);
+            let results: Vec<&Ident> = program.results.iter().map(|result| &result.name).collect();
+            let certain = program.results.iter().enumerate().filter(|(_, result)| result.certain.is_type());
+            let certain = certain.map(|(position, result)| {
+                let name = &result.name;
+                self.check_result(program, position, emit!(#name), None)
+            });
+            let certain: Vec<TokenStream> = certain.collect();
+            let count = results.len();
             let check = emit!({
                 let #batch = ::kiln::graph::Shape::N;
                 #(#inputs)*
                 #body
+                #(#certain)*
+                [#(#results),*]
             });
-            self.check(program.name.to_string(), Place::of(&program.name), emit!(()), check);
+            let place = Place::of(&program.name);
+            let ty = emit!([::kiln::graph::Type; #count]);
+            self.check(program.name.to_string(), place, ty, check);
+            self.defaults(program, place, declaration);
         }
+    }
+
+    /// The check that what is found with the defaults of the const parameters is so with all others.
+    fn defaults(&mut self, program: &Program, place: Place, declaration: &Validated) {
+        let walk = Owner::of_defaults(declaration).filter(|_| is_generic(declaration));
+        let Some(walk) = walk else { return };
+        let types = self.owner.constant(&program.name.to_string());
+        let found = program.results.iter().enumerate().filter(|(_, result)| !result.certain.is_type());
+        let found =
+            found.map(|(position, _)| self.check_result(program, position, emit!(#types[#position]), Some(&walk)));
+        let check: Vec<TokenStream> = found.collect();
+        if !check.is_empty() {
+            self.check(format!("results_of_{}", program.name), place, emit!(()), emit!({ #(#check)* }));
+        }
+    }
+
+    /// The check that a result is of the type that its method gives.
+    fn check_result(
+        &self,
+        program: &Program,
+        position: usize,
+        found: TokenStream,
+        walk: Option<&Owner>,
+    ) -> TokenStream {
+        let name = &program.results[position].name;
+        let (text, ty) = (name.to_string(), super::steps::result_type(program, position, walk));
+        emit!(::kiln::steps::check_result::<#ty>(#text, #found);)
     }
 
     /// The checks of layers that are applied in order.

@@ -64,9 +64,9 @@ pub fn rule(loss: &Loss, input: &TokenStream, target: &TokenStream) -> TokenStre
     let (text, name) = (&loss.text, loss.loss.name);
     let float = emit!(::kiln::graph::shape::functions::Elements::Float);
     let (shape, elements) = if loss.loss.classes {
-        (emit!(class_loss(input.shape, target, #reduced)), emit!((#float, input.dtype)))
+        (emit!(class_loss(input.shape, target, #reduced)), emit!((#float, input)))
     } else {
-        (emit!(loss(input.shape, target.shape, #reduced)), emit!((#float, input.dtype), (#float, target.dtype)))
+        (emit!(loss(input.shape, target.shape, #reduced)), emit!((#float, input), (#float, target)))
     };
     let dtype = emit!(::kiln::graph::shape::functions::elements(#name, &[#elements]));
     let shape = emit!(::kiln::graph::shape::rules::#shape);

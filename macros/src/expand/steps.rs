@@ -8,7 +8,7 @@ use super::body::{Want, way};
 use super::checks::{Owner, at, extents};
 use super::{expansion, structure, walk};
 use crate::ast::{Input, Mode};
-use crate::validate::{Cut, Output, Part, Program, Validated, batch};
+use crate::validate::{Certain, Cut, Element, Output, Part, Program, Validated, batch};
 
 /// Everything but the struct and the checks, for a model that has programs.
 pub fn implementations(declaration: &Validated) -> TokenStream {
@@ -152,13 +152,11 @@ fn trainer_name(declaration: &Validated) -> Ident {
     format_ident!("{}Trainer", declaration.name, span = declaration.name.span())
 }
 
-/// The trainer with a method for each program. Nothing in it depends on bodies, so that it serves the fallback, too.
+/// The trainer of the programs.
 pub fn trainer(declaration: &Validated) -> TokenStream {
     let (name, visibility, generics) = (&declaration.name, &declaration.visibility, &declaration.generics);
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let trainer = trainer_name(declaration);
-    let methods =
-        declaration.steps.programs.iter().enumerate().map(|(number, program)| method(number, program, visibility));
     let doc = format!(
         "Trains a [`{name}`]: a method for each of its programs, and all of [`StepTrainer`](::kiln::StepTrainer)."
     );
@@ -166,16 +164,6 @@ pub fn trainer(declaration: &Validated) -> TokenStream {
         #[doc = #doc]
         #visibility struct #trainer #generics #bounds {
             trainer: ::kiln::StepTrainer<#name #arguments>,
-        }
-
-        #[allow(dead_code)]
-        impl #parameters #trainer #arguments #bounds {
-            #(#methods)*
-
-            /// The model with its present parameters.
-            #visibility fn into_model(self) -> #name #arguments {
-                self.trainer.into_model()
-            }
         }
 
         #[automatically_derived]
@@ -203,8 +191,59 @@ pub fn trainer(declaration: &Validated) -> TokenStream {
     }
 }
 
+/// The trainer's methods, one for each program. The fallback has no walk over types that tells what a result is.
+pub fn methods(declaration: &Validated, walk: Option<&Owner>) -> TokenStream {
+    let (name, visibility) = (&declaration.name, &declaration.visibility);
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    let trainer = trainer_name(declaration);
+    let programs = declaration.steps.programs.iter().enumerate();
+    let methods = programs.map(|(number, program)| method(number, program, visibility, walk));
+    emit! {
+        #[allow(dead_code)]
+        impl #parameters #trainer #arguments #bounds {
+            #(#methods)*
+
+            /// The model with its present parameters.
+            #visibility fn into_model(self) -> #name #arguments {
+                self.trainer.into_model()
+            }
+        }
+    }
+}
+
+/// The type of a result of a program in Rust: as the text makes it certain, or else by the type that rustc's walk over
+/// the program's types has found.
+pub fn result_type(program: &Program, position: usize, walk: Option<&Owner>) -> TokenStream {
+    let result = &program.results[position];
+    match (rust_type(result.certain), walk) {
+        (Some(ty), _) => ty,
+        (None, Some(walk)) => {
+            let types = walk.constant(&program.name.to_string());
+            // Where the walk fails, rustc notes the use of it, at the result.
+            let place = at(result.name.span());
+            let types = types.into_iter().map(|mut token| {
+                token.set_span(place);
+                token
+            });
+            let number = quote_spanned!(place=> { ::kiln::steps::kind(#(#types)*[#position]) });
+            emit!(<::kiln::steps::Kind<#number> as ::kiln::steps::Returned>::Type)
+        }
+        (None, None) => emit!(::kiln::ndarray::ArrayD<f32>),
+    }
+}
+
+/// The type in Rust of what is certain enough.
+fn rust_type(certain: Certain) -> Option<TokenStream> {
+    let element = match certain.element? {
+        Element::F32 => emit!(::core::primitive::f32),
+        Element::I32 => emit!(::core::primitive::i32),
+        Element::Bool => emit!(::core::primitive::bool),
+    };
+    Some(if certain.scalar? { element } else { emit!(::kiln::ndarray::ArrayD<#element>) })
+}
+
 /// The method that runs a program.
-fn method(number: usize, program: &Program, visibility: &syn::Visibility) -> TokenStream {
+fn method(number: usize, program: &Program, visibility: &syn::Visibility, walk: Option<&Owner>) -> TokenStream {
     let Program { attributes, name, inputs, results, .. } = program;
     let is_float = |input: &Input| input.extents.element.as_ref().is_none_or(|element| element == "f32");
     let parameters = inputs.iter().map(|input| {
@@ -219,20 +258,8 @@ fn method(number: usize, program: &Program, visibility: &syn::Visibility) -> Tok
         let name = &input.name;
         if is_float(input) { emit!(.numbers(#name)?) } else { emit!(.labels(#name)?) }
     });
-    let types: Vec<TokenStream> = (results.iter())
-        .map(|Output { scalar, integer, .. }| match (scalar, integer) {
-            (_, true) => emit!(::kiln::ndarray::ArrayD<i32>),
-            (true, false) => emit!(f32),
-            (false, false) => emit!(::kiln::ndarray::ArrayD<f32>),
-        })
-        .collect();
-    let values: Vec<TokenStream> = (results.iter().enumerate())
-        .map(|(position, Output { scalar, integer, .. })| match (scalar, integer) {
-            (_, true) => emit!(results.integers(#position)),
-            (true, false) => emit!(results.scalar(#position)),
-            (false, false) => emit!(results.tensor(#position)),
-        })
-        .collect();
+    let types: Vec<TokenStream> = (0..results.len()).map(|result| result_type(program, result, walk)).collect();
+    let values: Vec<TokenStream> = (0..results.len()).map(|result| emit!(results.get(#result)?)).collect();
     let (ty, value) = match (types.as_slice(), values.as_slice()) {
         ([ty], [value]) => (ty.clone(), value.clone()),
         _ => (emit!((#(#types),*)), emit!((#(#values),*))),

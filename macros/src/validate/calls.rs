@@ -481,7 +481,7 @@ impl Scope<'_> {
         let plain = unparenthesized(value);
         if kind == Kind::Shape {
             if matches!(plain, Expr::Path(path) if path.path.is_ident("N"))
-                && self.names.iter().all(|(name, _)| name != "N")
+                && self.names.find("N").is_none()
             {
                 let batch = batch();
                 return Some(quote!(#batch));

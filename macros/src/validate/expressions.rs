@@ -29,8 +29,8 @@ impl Scope<'_> {
     /// What a name in scope stands for; a local one hides a field.
     pub fn find(&self, name: &Ident) -> Option<Binding> {
         let text = name.to_string();
-        if let Some((_, binding)) = self.names.iter().rev().find(|(known, _)| *known == text) {
-            return Some(binding.clone());
+        if let Some(place) = self.names.find(&text) {
+            return Some(self.names.at(place).clone());
         }
         let access = Access { steps: vec![Step::Member(syn::Member::Named(name.clone()))] };
         access.find(self.layers).is_some().then_some(Binding::Layer(access))
@@ -45,7 +45,7 @@ impl Scope<'_> {
         let near = self
             .names
             .iter()
-            .map(|(known, _)| known.clone())
+            .cloned()
             .chain(fields)
             .chain(self.helpers.iter().map(|helper| helper.name.to_string()))
             .find(|known| known.len() > 2 && one_slip(known, &text));

@@ -1,25 +1,19 @@
 //! Which layers a value depends on, through paths that no `detach` has cut: one walk over the body of a program, in the
-//! order of its statements. Knows which operations stop a gradient, and nothing of what they compute.
+//! order of its statements, writes the graph of `paths`, which is asked when it is complete. Knows which operations stop
+//! a gradient, and nothing of what they compute.
 //!
 //! The answer errs on one side: a path that may be there counts as one (a loop may run, both sides of an `if` may be
 //! taken), so that no right program is refused.
 
-use proc_macro2::Span;
+use std::collections::BTreeSet;
 
+use proc_macro2::{Ident, Span};
+
+use super::names::Names;
+use super::paths::{Cut, Given, Paths, Reached, Value as Node, distinct};
 use super::steps::{Optimizer, Program};
 use crate::ast::{Extents, ParameterKind, Place};
-use crate::body::{Access, Argument, Block, Call, Forward, Gradient, Helper, If, Loss, Statement, Step, Tensor, Value};
-use crate::losses::Reduction;
-use crate::methods::Gives;
-
-/// A loss that does not depend on what is minimized, or on what its gradient is taken in.
-pub struct Cut {
-    /// The loss.
-    pub place: Place,
-    pub message: String,
-    /// Where paths were cut, and by what.
-    pub cuts: Vec<(Span, String)>,
-}
+use crate::body::{Argument, Block, Call, Forward, Gradient, Helper, If, Loss, Statement, Tensor, Value};
 
 /// What a program's values depend on.
 #[derive(Default)]
@@ -29,328 +23,270 @@ pub struct Found {
     pub reached: Vec<String>,
     /// The fields that are applied.
     pub applied: Vec<String>,
-    /// For each result, whether it is a scalar, and whether it holds whole numbers or truth values.
-    pub results: Vec<(bool, bool)>,
-}
-
-/// A way to parameters: names of fields, or any element of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    pub way: Vec<Option<String>>,
-}
-
-impl Given {
-    /// The way to a layer.
-    pub fn of(access: &Access) -> Given {
-        let segment = |step: &Step| match step {
-            Step::Member(name) => Some(crate::expand::segment(name)),
-            Step::Index { .. } => None,
-        };
-        Given { way: access.steps.iter().map(segment).collect() }
-    }
-
-    /// Whether one of the two lies within the other.
-    fn meets(&self, other: &Given) -> bool {
-        self.way.iter().zip(&other.way).all(|(a, b)| a.is_none() || b.is_none() || a == b)
-    }
-
-    fn field(&self) -> Option<&String> {
-        self.way.first()?.as_ref()
-    }
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
-    Layer(Given),
-    /// The value that a name was given.
-    Value(usize),
-}
-
-/// What is known of a value.
-#[derive(Clone, Default)]
-struct Flow {
-    /// What its gradient reaches.
-    live: Vec<Source>,
-    cuts: Vec<Stop>,
-    /// Whether it is known to have no axes.
-    scalar: bool,
-    /// Whether it holds whole numbers or truth values.
-    integer: bool,
-}
-
-/// A place where paths end.
-#[derive(Clone)]
-struct Stop {
-    place: Span,
-    what: String,
-    /// What the paths led to.
-    from: Vec<Source>,
-}
-
-impl Stop {
-    /// Whether both are one place of the source text, as far as spans tell.
-    fn is(&self, other: &Stop) -> bool {
-        self.what == other.what && format!("{:?}", self.place) == format!("{:?}", other.place)
-    }
-}
-
-impl Flow {
-    /// With what another value depends on, too.
-    fn and(mut self, other: &Flow) -> Flow {
-        unite(&mut self.live, &other.live);
-        for stop in &other.cuts {
-            match self.cuts.iter_mut().find(|known| known.is(stop)) {
-                Some(known) => unite(&mut known.from, &stop.from),
-                None => self.cuts.push(stop.clone()),
-            }
-        }
-        self.scalar &= other.scalar;
-        self.integer |= other.integer;
-        self
-    }
-
-    /// With what another value depends on, too; but of its own shape and elements.
-    fn with(self, other: &Flow) -> Flow {
-        let (scalar, integer) = (self.scalar, self.integer);
-        Flow { scalar, integer, ..self.and(other) }
-    }
-
-    /// Behind something that no gradient passes.
-    fn stopped(mut self, place: Span, what: String) -> Flow {
-        let from = std::mem::take(&mut self.live);
-        let cuts = vec![Stop { place, what, from }];
-        self.with(&Flow { cuts, ..Flow::default() })
-    }
-}
-
-/// Adds what is not there yet.
-fn unite(sources: &mut Vec<Source>, others: &[Source]) {
-    for source in others {
-        if !sources.contains(source) {
-            sources.push(source.clone());
-        }
-    }
+    /// Whether it minimizes something.
+    pub minimizes: bool,
 }
 
 /// What cuts a value that a `no_grad` gives to a name outside of it.
 const LEAVING: &str = "the end of `no_grad`";
 
-/// A name, the number of its value, and what is known of that.
-#[derive(Clone)]
-struct Known {
-    name: String,
-    value: usize,
-    flow: Flow,
-}
-
 /// Follows the values of a program.
 pub fn follow(program: &Program, optimizers: &[Optimizer], helpers: &[Helper]) -> Found {
-    let mut walk = Walk { optimizers, helpers, names: Vec::new(), values: 0, found: Found::default() };
-    for input in &program.inputs {
-        let integer = input.extents.element.as_ref().is_some_and(|element| element != "f32");
-        walk.declare(&input.name.to_string(), Flow { integer, ..Flow::default() });
-    }
+    let mut walk = Walk::new(helpers);
+    program.inputs.iter().for_each(|input| walk.input(&input.name));
     walk.statements(&program.body);
-    for output in &program.results {
-        let flow = walk.find(&output.name).map(|at| walk.names[at].flow.clone()).unwrap_or_default();
-        walk.found.results.push((flow.scalar, flow.integer));
-    }
-    walk.found
-}
-
-/// The fields that the results of a `forward` depend on only through functions that have no gradient, and by which each is
-/// cut off. What a `detach` or a `no_grad` cuts off is meant so, and results of whole numbers are not trained.
-pub fn cut_off(forward: &Forward, outputs: &[Extents], helpers: &[Helper]) -> Vec<(String, Vec<(Span, String)>)> {
-    let mut walk = Walk { optimizers: &[], helpers, names: Vec::new(), values: 0, found: Found::default() };
-    forward.inputs.iter().for_each(|name| walk.declare(&name.to_string(), Flow::default()));
-    forward.body.statements.iter().for_each(|statement| walk.statement(statement));
-    let results = forward.body.value.as_ref().map(|value| walk.values(value, outputs.len())).unwrap_or_default();
-    let is_float = |extents: &Extents| extents.element.as_ref().is_none_or(|element| element == "f32");
-    let trained = results.iter().zip(outputs).filter(|(_, output)| is_float(output));
-    let flow = trained.fold(Flow::default(), |flow, (result, _)| flow.and(result));
-    let fields = |sources: &[Source]| -> Vec<String> {
-        sources
-            .iter()
-            .filter_map(|source| if let Source::Layer(given) = source { given.field().cloned() } else { None })
-            .collect()
-    };
-    let (meant, others): (Vec<&Stop>, Vec<&Stop>) = flow.cuts.iter().partition(|stop| !stop.what.starts_with('`'));
-    let mut spared = fields(&flow.live);
-    meant.iter().for_each(|stop| spared.extend(fields(&stop.from)));
-    let mut found: Vec<(String, Vec<(Span, String)>)> = Vec::new();
-    for stop in others {
-        for field in fields(&stop.from).into_iter().filter(|field| !spared.contains(field)) {
-            let cut = (stop.place, stop.what.clone());
-            match found.iter_mut().find(|(known, _)| *known == field) {
-                Some((_, cuts)) => cuts.push(cut),
-                None => found.push((field, vec![cut])),
+    let Walk { paths, applied, questions, .. } = walk;
+    let mut found = Found { applied, ..Found::default() };
+    for question in &questions {
+        match question {
+            Question::Minimize { optimizer, loss, text, place } => {
+                found.minimizes = true;
+                let (reached, cut) = minimized(&paths, &optimizers[*optimizer], *loss, text, *place);
+                found.reached.extend(reached);
+                found.cut.extend(cut);
+            }
+            Question::Gradient { loss, of, message, place } => {
+                found.cut.extend(without_gradient(&paths, *loss, *of, message, *place));
             }
         }
     }
     found
 }
 
-struct Walk<'a> {
-    optimizers: &'a [Optimizer],
-    helpers: &'a [Helper],
-    names: Vec<Known>,
-    values: usize,
-    found: Found,
+/// The fields that a loss reaches, or that it reaches none of the optimizer's.
+fn minimized(paths: &Paths, optimizer: &Optimizer, loss: Node, text: &str, place: Place) -> (Vec<String>, Option<Cut>) {
+    let Optimizer { name, parts, .. } = optimizer;
+    let trained = optimizer.trains();
+    let is_trained = |given: &&Given| trained.iter().any(|part| part.meets(given));
+    let live = paths.live(&[loss]);
+    let mut reached = paths.layers(&live).filter(is_trained).peekable();
+    if reached.peek().is_some() {
+        return (reached.filter_map(|given| given.field().cloned()).collect(), None);
+    }
+    let cuts = paths.stops(&[loss]).filter(|(_, behind)| paths.layers(behind).any(|given| is_trained(&given)));
+    let cuts = distinct(cuts.map(|(stop, _)| stop.clone()));
+    let parts: Vec<String> = parts.iter().map(|part| format!("`{}`", part.text)).collect();
+    let message = format!("`{text}` does not depend on any parameter of {}, which `{name}` trains", parts.join(" or "));
+    (Vec::new(), Some(Cut { place, message, cuts }))
 }
 
-impl Walk<'_> {
-    fn declare(&mut self, name: &str, flow: Flow) {
-        self.values += 1;
-        self.names.push(Known { name: name.to_string(), value: self.values, flow });
+/// That there is no gradient of a loss in a value.
+fn without_gradient(paths: &Paths, loss: Node, of: Node, message: &str, place: Place) -> Option<Cut> {
+    let alternatives = paths.alternatives(of);
+    let live = paths.live(&[loss]);
+    if alternatives.iter().any(|value| live.holds(*value)) {
+        return None;
+    }
+    let cuts = paths.stops(&[loss]).filter(|(_, behind)| alternatives.iter().any(|value| behind.holds(*value)));
+    let cuts = distinct(cuts.map(|(stop, _)| stop.clone()));
+    Some(Cut { place, message: message.to_string(), cuts })
+}
+
+/// The fields that the results of a `forward` depend on only through functions that have no gradient, and by which each is
+/// cut off. What a `detach` or a `no_grad` cuts off is meant so, and results of whole numbers are not trained.
+pub fn cut_off(forward: &Forward, outputs: &[Extents], helpers: &[Helper]) -> Vec<(String, Vec<(Span, String)>)> {
+    let mut walk = Walk::new(helpers);
+    forward.inputs.iter().for_each(|name| walk.input(name));
+    forward.body.statements.iter().for_each(|statement| walk.statement(statement));
+    let results = forward.body.value.as_ref().map(|value| walk.values(value, outputs.len())).unwrap_or_default();
+    let is_float = |extents: &Extents| extents.element.as_ref().is_none_or(|element| element == "f32");
+    let trained = results.into_iter().zip(outputs).filter(|(_, output)| is_float(output));
+    let trained: Vec<Node> = trained.map(|(result, _)| result).collect();
+    let paths = &walk.paths;
+    let fields = |reached: &Reached| -> Vec<String> {
+        paths.layers(reached).filter_map(|given| given.field().cloned()).collect()
+    };
+    let mut spared = fields(&paths.live(&trained));
+    let mut others = Vec::new();
+    for (stop, behind) in paths.stops(&trained) {
+        if stop.what.starts_with('`') {
+            others.push((stop.clone(), fields(&behind)));
+        } else {
+            spared.extend(fields(&behind));
+        }
+    }
+    let mut found: Vec<(String, Vec<_>)> = Vec::new();
+    for (stop, fields) in others {
+        for field in fields.into_iter().filter(|field| !spared.contains(field)) {
+            match found.iter_mut().find(|(known, _)| *known == field) {
+                Some((_, cuts)) => cuts.push(stop.clone()),
+                None => found.push((field, vec![stop.clone()])),
+            }
+        }
+    }
+    found.into_iter().map(|(field, cuts)| (field, distinct(cuts.into_iter()))).collect()
+}
+
+/// What is asked of the complete graph.
+enum Question {
+    /// Whether a loss depends on what the optimizer with this number trains.
+    Minimize { optimizer: usize, loss: Node, text: String, place: Place },
+    /// Whether a loss depends on a value.
+    Gradient { loss: Node, of: Node, message: String, place: Place },
+}
+
+struct Walk<'a> {
+    helpers: &'a [Helper],
+    names: Names<Node>,
+    paths: Paths,
+    questions: Vec<Question>,
+    applied: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(helpers: &'a [Helper]) -> Walk<'a> {
+        let (names, paths) = (Names::default(), Paths::default());
+        Walk { helpers, names, paths, questions: Vec::new(), applied: Vec::new() }
     }
 
-    fn find(&self, name: &impl PartialEq<str>) -> Option<usize> {
-        self.names.iter().rposition(|known| *name == *known.name.as_str())
+    fn input(&mut self, name: &Ident) {
+        let value = self.paths.computed(Vec::new());
+        self.names.declare(&name.to_string(), value);
     }
 
     /// The statements between braces, and their value.
-    fn block(&mut self, block: &Block) -> Flow {
+    fn block(&mut self, block: &Block) -> Node {
         let outer = self.names.len();
-        let flow = self.statements(block);
+        let value = self.statements(block);
         self.names.truncate(outer);
         match block.cuts {
-            Some(place) => flow.stopped(place, "this `no_grad`".to_string()),
-            None => flow,
+            Some(place) => self.paths.stopped(value, place, "this `no_grad`".to_string()),
+            None => value,
         }
     }
 
-    fn statements(&mut self, block: &Block) -> Flow {
+    fn statements(&mut self, block: &Block) -> Node {
         block.statements.iter().for_each(|statement| self.statement(statement));
-        block.value.as_ref().map(|value| self.value(value)).unwrap_or_default()
+        match &block.value {
+            Some(value) => self.value(value),
+            None => self.paths.computed(Vec::new()),
+        }
     }
 
     fn statement(&mut self, statement: &Statement) {
         match statement {
             Statement::Set { declares, name, value } => {
-                let flow = self.value(value);
-                // Another name for the same value.
-                let same = match value {
-                    Value::Tensor(Tensor::Variable(other)) => self.find(other).map(|at| self.names[at].value),
-                    _ => None,
-                };
-                match (declares, self.find(name)) {
-                    (false, Some(at)) => {
-                        self.values += 1;
-                        self.names[at] = Known { value: same.unwrap_or(self.values), flow, ..self.names[at].clone() };
-                    }
-                    _ => {
-                        self.declare(&name.to_string(), flow);
-                        if let (Some(same), Some(last)) = (same, self.names.last_mut()) {
-                            last.value = same;
-                        }
-                    }
-                }
+                let value = self.value(value);
+                self.set(*declares, name, value);
             }
             Statement::For { body, .. } => {
-                // What a name depends on goes one name further in a round. After any number of rounds a name stands for
-                // what it was before, or for what a round has made of it.
-                for _ in 0..=self.names.len() {
-                    let before = self.names.clone();
-                    self.block(body);
-                    self.join(&before);
+                // At the head of a round a name stands for what it was before, or for what a round has made of it.
+                let changed = self.names.assigned(body);
+                let heads: Vec<(usize, Node)> = (changed.into_iter())
+                    .map(|place| {
+                        let before = *self.names.at(place);
+                        (place, self.paths.either(vec![before]))
+                    })
+                    .collect();
+                heads.iter().for_each(|(place, head)| self.names.assign(*place, *head));
+                self.block(body);
+                for (place, head) in heads {
+                    self.paths.or(head, *self.names.at(place));
+                    self.names.assign(place, head);
                 }
             }
             Statement::If(choice) => _ = self.choice(choice),
             Statement::Block(block) => _ = self.block(block),
             Statement::Unpack { declares, names, value, cuts } => {
-                let flows = self.values(value, names.len());
-                for (name, mut flow) in names.iter().zip(flows).filter_map(|(name, flow)| Some((name.as_ref()?, flow)))
+                let values = self.values(value, names.len());
+                for (name, mut value) in
+                    names.iter().zip(values).filter_map(|(name, value)| Some((name.as_ref()?, value)))
                 {
                     if *cuts {
-                        flow = flow.stopped(name.span(), LEAVING.to_string());
+                        value = self.paths.stopped(value, name.span(), LEAVING.to_string());
                     }
-                    match self.find(name).filter(|_| !declares) {
-                        Some(at) => {
-                            self.values += 1;
-                            self.names[at] = Known { value: self.values, flow, ..self.names[at].clone() };
-                        }
-                        None => self.declare(&name.to_string(), flow),
-                    }
+                    self.set(*declares, name, value);
                 }
             }
             Statement::Minimize { optimizer, loss, text, place } => {
-                let flow = self.tensor(loss);
-                self.minimize(*optimizer, &flow, text, *place);
+                let loss = self.tensor(loss);
+                self.questions.push(Question::Minimize {
+                    optimizer: *optimizer,
+                    loss,
+                    text: text.clone(),
+                    place: *place,
+                });
             }
         }
     }
 
-    /// Adds what the names stood for before to what they stand for now.
-    fn join(&mut self, before: &[Known]) {
-        for (now, before) in self.names.iter_mut().zip(before) {
-            now.flow = std::mem::take(&mut now.flow).and(&before.flow);
+    fn set(&mut self, declares: bool, name: &Ident, value: Node) {
+        let name = name.to_string();
+        match self.names.find(&name).filter(|_| !declares) {
+            Some(place) => self.names.assign(place, value),
+            None => self.names.declare(&name, value),
         }
     }
 
-    fn choice(&mut self, choice: &If) -> Flow {
-        let before = self.names.clone();
+    fn choice(&mut self, choice: &If) -> Node {
+        let start = self.names.mark();
         let then = self.block(&choice.then);
-        let after_then = std::mem::replace(&mut self.names, before);
+        let after_then = self.names.back_to(start);
         let otherwise = choice.otherwise.as_ref().map(|block| self.block(block));
-        self.join(&after_then);
+        let after_otherwise = self.names.back_to(start);
+        let changed: BTreeSet<usize> = after_then.keys().chain(after_otherwise.keys()).copied().collect();
+        for place in changed {
+            let before = *self.names.at(place);
+            let sides = [&after_then, &after_otherwise].map(|side| side.get(&place).copied().unwrap_or(before));
+            let value = self.paths.either(sides.to_vec());
+            self.names.assign(place, value);
+        }
         match otherwise {
-            Some(otherwise) => then.and(&otherwise),
+            Some(otherwise) => self.paths.either(vec![then, otherwise]),
             None => then,
         }
     }
 
-    fn value(&mut self, value: &Value) -> Flow {
+    fn value(&mut self, value: &Value) -> Node {
         match value {
             Value::Tensor(tensor) => self.tensor(tensor),
-            Value::Number(_) => Flow { scalar: true, ..Flow::default() },
+            Value::Number(_) => self.paths.computed(Vec::new()),
             Value::Tuple(tensors) => self.all(tensors),
         }
     }
 
     /// So many values; those of one expression are taken to depend on the same.
-    fn values(&mut self, value: &Value, count: usize) -> Vec<Flow> {
+    fn values(&mut self, value: &Value, count: usize) -> Vec<Node> {
         match value {
             Value::Tuple(tensors) => tensors.iter().map(|tensor| self.tensor(tensor)).collect(),
-            value => vec![Flow { scalar: false, ..self.value(value) }; count],
+            value => {
+                let all = self.value(value);
+                (0..count).map(|_| self.paths.computed(vec![all])).collect()
+            }
         }
     }
 
-    fn all(&mut self, tensors: &[Tensor]) -> Flow {
-        let start = Flow { scalar: true, ..Flow::default() };
-        tensors.iter().fold(start, |flow, tensor| flow.and(&self.tensor(tensor)))
+    fn all(&mut self, tensors: &[Tensor]) -> Node {
+        let values = tensors.iter().map(|tensor| self.tensor(tensor)).collect();
+        self.paths.computed(values)
     }
 
-    fn tensor(&mut self, tensor: &Tensor) -> Flow {
+    fn tensor(&mut self, tensor: &Tensor) -> Node {
         match tensor {
-            Tensor::Variable(name) => match self.find(name) {
-                Some(at) => {
-                    let Known { value, flow, .. } = self.names[at].clone();
-                    flow.with(&Flow { live: vec![Source::Value(value)], ..Flow::default() })
-                }
-                None => Flow::default(),
+            Tensor::Variable(name) => match self.names.find(&name.to_string()) {
+                Some(place) => *self.names.at(place),
+                None => self.paths.computed(Vec::new()),
             },
             Tensor::Call(call) => self.call(call),
             Tensor::Apply(apply) => {
-                let flow = self.all(&apply.inputs);
+                let inputs = apply.inputs.iter().map(|tensor| self.tensor(tensor)).collect();
                 let given = Given::of(&apply.layer);
-                self.found.applied.extend(given.field().cloned());
-                let own = Flow { live: vec![Source::Layer(given)], ..Flow::default() };
-                own.with(&flow)
+                self.applied.extend(given.field().cloned());
+                self.paths.layer(given, inputs)
             }
             Tensor::Helper { helper, arguments, .. } => {
                 let helper = &self.helpers[*helper];
-                let flows: Vec<Flow> = arguments.iter().map(|value| self.value(value)).collect();
+                let values: Vec<Node> = arguments.iter().map(|value| self.value(value)).collect();
                 // What a function sees are its parameters only.
                 let outside = std::mem::take(&mut self.names);
-                for (parameter, flow) in helper.parameters.iter().zip(flows) {
+                for (parameter, value) in helper.parameters.iter().zip(values) {
                     if let ParameterKind::Tensor(_) = parameter.kind {
-                        self.declare(&parameter.name.to_string(), flow);
+                        self.names.declare(&parameter.name.to_string(), value);
                     }
                 }
-                let flow = self.block(&helper.body);
+                let value = self.block(&helper.body);
                 self.names = outside;
-                flow
+                value
             }
             Tensor::If(choice) => self.choice(choice),
             Tensor::Block(block) => self.block(block),
@@ -359,37 +295,17 @@ impl Walk<'_> {
         }
     }
 
-    fn call(&mut self, call: &Call) -> Flow {
+    fn call(&mut self, call: &Call) -> Node {
         let function = call.function;
-        let mut flow = Flow { scalar: true, ..Flow::default() };
+        let mut values = Vec::new();
         for argument in &call.arguments {
-            flow = match argument {
-                Argument::Tensor(tensor) => flow.and(&self.tensor(tensor)),
-                Argument::Tensors(tensors) => flow.and(&self.all(tensors)),
-                Argument::Number(_) | Argument::Attribute(_) => flow,
-            };
+            match argument {
+                Argument::Tensor(tensor) => values.push(self.tensor(tensor)),
+                Argument::Tensors(tensors) => values.push(self.all(tensors)),
+                Argument::Number(_) | Argument::Attribute(_) => {}
+            }
         }
-        flow.integer = match function.gives {
-            Gives::Same | Gives::Several => flow.integer,
-            Gives::F32 => false,
-            Gives::I32 | Gives::Bool => true,
-        };
-        flow.scalar = match function.rule {
-            "unchanged" | "broadcast" | "broadcast_three" | "with_number" | "with_numbers" | "with_bounds" => {
-                flow.scalar
-            }
-            // Without an axis everything is reduced.
-            "reduce" | "reduce_one" | "variance" => {
-                let left_out = |name: &str, default: &str| {
-                    function.parameters.iter().zip(&call.arguments).any(|(parameter, argument)| match argument {
-                        Argument::Attribute(given) => parameter.name == name && given.to_string().ends_with(default),
-                        _ => false,
-                    })
-                };
-                left_out("dim", "None") && left_out("keepdim", "false")
-            }
-            _ => false,
-        };
+        let value = self.paths.computed(values);
         match (function.smooth, function.name) {
             (true, "floor" | "sign") | (false, _) => {
                 let what = match function.name {
@@ -397,59 +313,28 @@ impl Walk<'_> {
                     "detach" => "this `detach`".to_string(),
                     name => format!("`{name}`, which has no gradient,"),
                 };
-                flow.stopped(call.name, what)
+                self.paths.stopped(value, call.name, what)
             }
-            (true, _) => flow,
+            (true, _) => value,
         }
     }
 
-    fn loss(&mut self, loss: &Loss) -> Flow {
-        let mut flow = self.tensor(&loss.input);
-        flow = flow.and(&self.value(&loss.target));
+    fn loss(&mut self, loss: &Loss) -> Node {
+        let mut values = vec![self.tensor(&loss.input), self.value(&loss.target)];
         for (name, _) in loss.loss.options {
-            if let Some(tensor) = loss.tensor(name) {
-                flow = flow.and(&self.tensor(tensor));
-            }
+            values.extend(loss.tensor(name).map(|tensor| self.tensor(tensor)));
         }
-        Flow { scalar: loss.reduction() != Reduction::None, integer: false, ..flow }
+        self.paths.computed(values)
     }
 
     /// The gradient depends on all that the loss and the value depend on.
-    fn gradient(&mut self, gradient: &Gradient) -> Flow {
+    fn gradient(&mut self, gradient: &Gradient) -> Node {
         let Gradient { loss, of, text, place } = gradient;
-        let flow = self.tensor(loss);
-        let Some(at) = self.find(of) else { return flow };
-        let Known { value, flow: of_flow, .. } = self.names[at].clone();
-        if !flow.live.contains(&Source::Value(value)) {
-            let cuts = flow.cuts.iter().filter(|stop| stop.from.contains(&Source::Value(value)));
-            let cuts = cuts.map(|stop| (stop.place, stop.what.clone())).collect();
-            let message = format!("`{text}` does not depend on `{of}`: there is no gradient");
-            self.found.cut.push(Cut { place: *place, message, cuts });
-        }
-        of_flow.with(&flow)
-    }
-
-    fn minimize(&mut self, optimizer: usize, flow: &Flow, text: &str, place: Place) {
-        let Optimizer { name, parts, .. } = &self.optimizers[optimizer];
-        let trained = self.optimizers[optimizer].trains();
-        let is_trained = |source: &Source| match source {
-            Source::Layer(given) => trained.iter().any(|part| part.meets(given)),
-            Source::Value(_) => false,
-        };
-        let mut reached = flow.live.iter().filter(|source| is_trained(source)).peekable();
-        if reached.peek().is_some() {
-            for source in reached {
-                if let Source::Layer(given) = source {
-                    self.found.reached.extend(given.field().cloned());
-                }
-            }
-            return;
-        }
-        let cuts = flow.cuts.iter().filter(|stop| stop.from.iter().any(is_trained));
-        let cuts: Vec<(Span, String)> = cuts.map(|stop| (stop.place, stop.what.clone())).collect();
-        let parts: Vec<String> = parts.iter().map(|part| format!("`{}`", part.text)).collect();
-        let message =
-            format!("`{text}` does not depend on any parameter of {}, which `{name}` trains", parts.join(" or "));
-        self.found.cut.push(Cut { place, message, cuts });
+        let loss = self.tensor(loss);
+        let Some(at) = self.names.find(&of.to_string()) else { return loss };
+        let value = *self.names.at(at);
+        let message = format!("`{text}` does not depend on `{of}`: there is no gradient");
+        self.questions.push(Question::Gradient { loss, of: value, message, place: *place });
+        self.paths.computed(vec![loss, value])
     }
 }

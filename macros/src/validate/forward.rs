@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span};
 use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 
 use super::Layer;
+use super::names::Names;
 use crate::ast::{self, ParameterKind, Place, Sequence, Style};
 use crate::body::{Access, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
 use crate::methods::{self, Function};
@@ -121,7 +122,7 @@ pub struct Scope<'a> {
     pub helpers: &'a [ast::Helper],
     pub mistakes: &'a mut Mistakes,
     /// The later ones hide the earlier ones.
-    pub names: Vec<(String, Binding)>,
+    pub names: Names<Binding>,
     /// The fields that are applied somewhere.
     pub used: Vec<String>,
     /// The calls of the model's own functions: which, and where.
@@ -146,7 +147,7 @@ impl<'a> Scope<'a> {
             layers,
             helpers,
             mistakes,
-            names: Vec::new(),
+            names: Names::default(),
             used: Vec::new(),
             calls: Vec::new(),
             function: String::new(),
@@ -166,7 +167,7 @@ impl<'a> Scope<'a> {
         names: Vec<(String, Binding)>,
         results: Option<usize>,
     ) -> Block {
-        (self.function, self.names) = (name.to_string(), names);
+        (self.function, self.names) = (name.to_string(), Names::of(names));
         let block = self.block(&body.stmts, true);
         match &block.value {
             Some(value) => {
@@ -181,7 +182,7 @@ impl<'a> Scope<'a> {
             }
             None => {}
         }
-        self.names.clear();
+        self.names.truncate(0);
         block
     }
 
@@ -297,7 +298,7 @@ impl<'a> Scope<'a> {
 
     /// Whether a new value of this name leaves a `no_grad`.
     fn leaves_cut(&self, name: &Ident) -> bool {
-        let place = self.names.iter().rposition(|(known, _)| name == known);
+        let place = self.names.find(&name.to_string());
         self.cuts.last().is_some_and(|outer| place.is_some_and(|place| place < *outer))
     }
 
@@ -322,7 +323,7 @@ impl<'a> Scope<'a> {
             }
             None => Binding::Unknown,
         };
-        self.names.push((name.to_string(), binding));
+        self.names.declare(&name.to_string(), binding);
         Some(Statement::Set { declares: true, name, value: value? })
     }
 
@@ -339,7 +340,7 @@ impl<'a> Scope<'a> {
         let fits = value.as_ref().and_then(|value| self.gives(value, names.len(), local, "these are names for"));
         for name in names.iter().flatten() {
             let binding = if fits.is_some() { Binding::Tensor } else { Binding::Unknown };
-            self.names.push((name.to_string(), binding));
+            self.names.declare(&name.to_string(), binding);
         }
         Some(Statement::Unpack { declares: true, names, value: value?, cuts: false })
     }

@@ -55,7 +55,7 @@ impl Scope<'_> {
             };
             let (start, end) = (self.bound(start), self.bound(end));
             let variable = self.loop_name(&each.pat)?;
-            self.names.push((variable.to_string(), Binding::Number));
+            self.names.declare(&variable.to_string(), Binding::Number);
             let inclusive = matches!(range.limits, RangeLimits::Closed(_));
             return Some((
                 variable,
@@ -67,7 +67,7 @@ impl Scope<'_> {
             && let Some(Value::Number(array)) = self.array(source)
         {
             let variable = self.loop_name(&each.pat)?;
-            self.names.push((variable.to_string(), Binding::Number));
+            self.names.declare(&variable.to_string(), Binding::Number);
             return Some((variable, Source::Array(array), Vec::new()));
         }
         let elements = self.elements(source)?;
@@ -155,7 +155,7 @@ impl Scope<'_> {
             Elements::List { layer, expression } => {
                 let name = self.loop_name(pattern)?;
                 let step = Step::Index { index: position.clone(), place: Place::of(expression), certain: true };
-                self.names.push((name.to_string(), Binding::Layer(layer.clone().then(step))));
+                self.names.declare(&name.to_string(), Binding::Layer(layer.clone().then(step)));
             }
             Elements::Array(array) => self.bind_number(pattern, quote!(#array[#position]), first)?,
             Elements::Rev(inner) => {
@@ -188,7 +188,7 @@ impl Scope<'_> {
             return Some(());
         }
         let name = self.loop_name(pattern)?;
-        self.names.push((name.to_string(), Binding::Number));
+        self.names.declare(&name.to_string(), Binding::Number);
         first.push(Statement::Set { declares: true, name, value: Value::Number(number) });
         Some(())
     }

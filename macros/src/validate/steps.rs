@@ -1,12 +1,17 @@
 //! From the optimizers and programs of a model to data without mistakes: which part an optimizer trains, what a program
 //! takes, does and gives.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{Attribute, Expr, ExprTuple, Stmt, Visibility};
 
-use super::flow::{self, Given};
+use super::certain::{self, Certain};
+use super::flow;
 use super::forward::{Binding, Scope};
+use super::names::Names;
+use super::paths::{Cut, Given};
 use super::{Layer, LayerKind, list};
 use crate::ast::{self, Argument, Input, Member, Mode, Node, Sequence};
 use crate::body::{Access, Block, Helper};
@@ -20,7 +25,7 @@ pub struct Steps {
     pub optimizers: Vec<Optimizer>,
     pub programs: Vec<Program>,
     /// Losses that are cut from what is minimized.
-    pub cut: Vec<flow::Cut>,
+    pub cut: Vec<Cut>,
     pub warnings: Vec<Warning>,
 }
 
@@ -59,10 +64,8 @@ pub struct Program {
 /// A result of a program.
 pub struct Output {
     pub name: Ident,
-    /// Whether it is known to be a scalar.
-    pub scalar: bool,
-    /// Whether it holds whole numbers or truth values.
-    pub integer: bool,
+    /// What its type is, as far as the text tells.
+    pub certain: Certain,
 }
 
 /// What becomes of a model's optimizers and programs.
@@ -91,6 +94,7 @@ pub fn steps(
     programs: Vec<ast::Program>,
     layers: &Sequence<Layer>,
     (helpers, functions): (&[ast::Helper], &[Helper]),
+    has_defaults: bool,
     mistakes: &mut Mistakes,
 ) -> Resolved {
     if let (Some(first), true) = (optimizers.first(), programs.is_empty()) {
@@ -130,6 +134,9 @@ pub fn steps(
     }
     if right {
         trace(&mut steps, layers, functions);
+        if !has_defaults {
+            steps.programs.iter().for_each(|program| unknown_types(program, mistakes));
+        }
         steps.warnings.extend(idle(&steps.optimizers, &minimizing));
     }
     Resolved { steps, used, called }
@@ -139,29 +146,44 @@ pub fn steps(
 fn unread(program: ast::Program) -> Program {
     let ast::Program { mode, attributes, name, inputs, results, .. } = program;
     let body = Block { statements: Vec::new(), value: None, cuts: None };
-    let results = results.into_iter().map(|name| Output { name, scalar: false, integer: false }).collect();
+    let results = results.into_iter().map(|name| Output { name, certain: Certain::default() }).collect();
     Program { mode, attributes, name, inputs, results, body }
+}
+
+/// Results of a model whose const parameters have no defaults, with which rustc could find out what they are.
+fn unknown_types(program: &Program, mistakes: &mut Mistakes) {
+    for Output { name, .. } in program.results.iter().filter(|result| !result.certain.is_type()) {
+        let message = format!(
+            "what `{name}` holds can not be seen here, and rustc finds it with numbers for the model's const parameters \
+             only: give each a default, as in `const C: usize = 8`"
+        );
+        mistakes.at(name, message);
+    }
 }
 
 /// Follows the values of all programs from the layers to the losses.
 fn trace(steps: &mut Steps, layers: &Sequence<Layer>, functions: &[Helper]) {
     let Steps { optimizers, programs, cut, warnings } = steps;
-    let mut reached = Vec::new();
-    let mut applied = Vec::new();
+    let (mut reached, mut applied, mut minimizes) = (HashSet::new(), HashSet::new(), false);
     for program in programs {
         let flow = flow::follow(program, optimizers, functions);
-        for (output, (scalar, integer)) in program.results.iter_mut().zip(flow.results) {
-            (output.scalar, output.integer) = (scalar, integer);
+        let results = certain::results(program, layers, functions);
+        for (output, certain) in program.results.iter_mut().zip(results) {
+            output.certain = certain;
         }
+        minimizes |= flow.minimizes;
         cut.extend(flow.cut);
         reached.extend(flow.reached);
         applied.extend(flow.applied);
     }
+    // A model that minimizes nothing is meant to be evaluated, or to give gradients in its inputs.
+    if !minimizes || !cut.is_empty() {
+        return;
+    }
     for member in &layers.members {
         let syn::Member::Named(name) = &member.name else { continue };
-        let text = name.to_string();
-        let is_applied = applied.contains(&text);
-        if is_applied && !reached.contains(&text) && has_parameters(&member.node) && cut.is_empty() {
+        let text = crate::expand::segment(&member.name);
+        if applied.contains(&text) && !reached.contains(&text) && has_parameters(&member.node) {
             let note = format!(
                 "no loss that an optimizer minimizes reaches the parameters of `{name}`: they stay as they are initialised"
             );
@@ -356,7 +378,7 @@ fn program(
         }
     }
     let inputs = distinct;
-    (scope.names, scope.function, scope.updates) = (names, name.to_string(), mode == Mode::Train);
+    (scope.names, scope.function, scope.updates) = (Names::of(names), name.to_string(), mode == Mode::Train);
     let body = match statements.split_last() {
         Some((Stmt::Expr(last, None), before)) if !matches!(last, Expr::ForLoop(_) | Expr::If(_)) => {
             let message = format!(
@@ -370,7 +392,7 @@ fn program(
     let mut outputs: Vec<Output> = Vec::new();
     for result in results {
         let text = result.to_string();
-        let known = scope.names.iter().rev().find(|(known, _)| *known == text).map(|(_, binding)| binding.clone());
+        let known = scope.names.find(&text).map(|place| scope.names.at(place).clone());
         match known {
             _ if outputs.iter().any(|output| output.name == result) => {
                 scope.mistake::<()>(&result, format!("`{result}` is given twice"));
@@ -388,7 +410,7 @@ fn program(
                 scope.mistake::<()>(&result, message);
             }
         }
-        outputs.push(Output { name: result, scalar: false, integer: false });
+        outputs.push(Output { name: result, certain: Certain::default() });
     }
     if scope.complete && outputs.is_empty() && scope.minimizing.is_empty() {
         let message = match mode {

@@ -95,10 +95,14 @@ fn products_treat_vectors_as_pytorch_does() {
 fn element_types_are_compared() {
     use DType::{Bool, F32, I32};
     use Elements::{Any, Float, Mask, Number};
-    assert_eq!(elements("where", &[(Mask, Bool), (Number, I32), (Number, I32)]), Ok(I32));
-    assert_eq!(elements("cat", &[(Any, Bool)]), Ok(Bool));
-    assert_eq!(elements("zero", &[]), Ok(F32));
-    let error = |operands: &[(Elements, DType)]| elements("add", operands).map_err(|error| error.to_string());
+    let of = |op, operands: &[(Elements, DType)]| {
+        let typed = operands.iter().map(|(elements, dtype)| (*elements, Type::new(*dtype, Shape::SCALAR)));
+        elements(op, &typed.collect::<Vec<_>>())
+    };
+    assert_eq!(of("where", &[(Mask, Bool), (Number, I32), (Number, I32)]), Ok(I32));
+    assert_eq!(of("cat", &[(Any, Bool)]), Ok(Bool));
+    assert_eq!(of("zero", &[]), Ok(F32));
+    let error = |operands: &[(Elements, DType)]| of("add", operands).map_err(|error| error.to_string());
     assert_eq!(error(&[(Float, I32)]), Err("operand 0 of add must be f32, but is i32".into()));
     assert_eq!(error(&[(Number, F32), (Number, I32)]), Err("operand 1 of add must be f32, but is i32".into()));
 }

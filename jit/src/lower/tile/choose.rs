@@ -278,9 +278,8 @@ impl<'a> Shape<'a> {
         let turns = unrolled.iter().map(|level| (level.axis, level.size.min(self.axis(level.axis).extent)));
         let mut places = vec![0];
         for (axis, size) in rows.chain(turns) {
-            let moved = |place: &i64| -> Vec<i64> {
-                (0..size as i64).map(|at| place + at * self.axis(axis).left).collect()
-            };
+            let moved =
+                |place: &i64| -> Vec<i64> { (0..size as i64).map(|at| place + at * self.axis(axis).left).collect() };
             places = places.iter().flat_map(moved).collect();
         }
         let all = places.len();

@@ -255,7 +255,7 @@ impl Adding<'_, '_> {
             sum = Some(sum.map_or(product, |sum| kernel.add(sum, product)));
         }
         let sum = sum.unwrap_or_else(|| kernel.f32(0.0));
-        (self.epilogue)(kernel, &Place { coordinates, lanes: Some(lanes), active, last: true }, sum);
+        (self.epilogue)(kernel, &Place { coordinates, lanes: Some(lanes), active }, sum);
     }
 }
 
@@ -266,7 +266,7 @@ mod tests {
     /// The blocks hold every place once, with the pixels and elements that meet there by the definition.
     #[test]
     fn blocks_hold_every_place_once() {
-        for stride in 1..5 {
+        for stride in 1..5usize {
             for (kernel, padding, pixels, more) in
                 [(1, 0, 3, 0), (2, 1, 4, 0), (3, 1, 5, 1), (4, 1, 3, 0), (7, 2, 1, 3), (5, 0, 2, 1), (4, 3, 6, 2)]
             {

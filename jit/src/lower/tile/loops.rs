@@ -180,12 +180,7 @@ impl Tiler<'_, '_> {
                     coordinate.terms.iter().fold(start, |index, &(axis, factor)| index.plus_index(&at[axis], factor))
                 });
                 let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
-                let place = Place {
-                    coordinates: coordinates.collect(),
-                    lanes,
-                    active,
-                    last: row + 1 == rows.len() && column + 1 == results.len(),
-                };
+                let place = Place { coordinates: coordinates.collect(), lanes, active };
                 (self.epilogue)(kernel, &place, sums[row * results.len() + column]);
             }
         }

@@ -217,7 +217,7 @@ impl Partials {
                 let value = kernel.push(Operation::Load { buffer, index, stride: 1, active });
                 sum = Some(sum.map_or(value, |sum| kernel.add(sum, value)));
             }
-            let place = Place { coordinates: at, lanes: Some(fast), active, last: true };
+            let place = Place { coordinates: at, lanes: Some(fast), active };
             epilogue(kernel, &place, sum.expect("at least one part"));
         };
         along(kernel, self.shape.dim(fast), lanes, &mut vector);

@@ -179,8 +179,7 @@ impl Winograd {
                     let [down_by, across_by] = self.sliding.dilation;
                     let row = tile.row.clone().shifted((down * down_by) as i64);
                     let column = tile.column.clone().shifted((across * across_by) as i64);
-                    let mut place = self.sliding.place([&tile.image, &feature, &row, &column], active);
-                    place.last = down + 1 == tile.size[0] && across + 1 == tile.size[1];
+                    let place = self.sliding.place([&tile.image, &feature, &row, &column], active);
                     epilogue(kernel, &place, value);
                 };
                 transform::results(kernel, tile.size, &mut load, &mut store);

@@ -98,7 +98,9 @@ impl Gradient {
                         let origin = origin.clone().plus_index(vector, lanes as i64);
                         let place = place.clone().plus_index(vector, lanes as i64);
                         let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
-                            let index = origin.clone().shifted(down as i64 * down_by * row + across as i64 * across_by * column);
+                            let index = origin
+                                .clone()
+                                .shifted(down as i64 * down_by * row + across as i64 * across_by * column);
                             kernel.push(Operation::Load { buffer: from, index, stride: 1, active })
                         };
                         let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {

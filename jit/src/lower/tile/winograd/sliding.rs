@@ -139,8 +139,7 @@ impl Sliding {
     pub fn of(contraction: &Contraction) -> Option<Sliding> {
         let axes = &contraction.axes;
         let (places, elements) = (long(axes, false, true, false), long(axes, true, true, true));
-        let Roles { rows, columns, dilation, features, images: image, channels } =
-            Roles::of(axes, places, elements)?;
+        let Roles { rows, columns, dilation, features, images: image, channels } = Roles::of(axes, places, elements)?;
         let [images, channels] = [image, channels].map(|axis| axis.map_or(ONE, |axis| axes[axis]));
         let (mut left, mut right) = (contraction.left, contraction.right);
         let kernel = [rows, columns].map(|(place, kernel)| {
@@ -173,7 +172,7 @@ impl Sliding {
 
     /// Where the results of neighbouring features from `kept` on belong.
     pub fn place(&self, kept: [&Index; 4], active: usize) -> Place {
-        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active, last: true }
+        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active }
     }
 }
 
@@ -182,8 +181,7 @@ impl Correlation {
     pub fn of(contraction: &Contraction) -> Option<Correlation> {
         let axes = &contraction.axes;
         let (places, elements) = (long(axes, true, true, true), long(axes, false, true, false));
-        let Roles { rows, columns, dilation, features, images, channels: channel } =
-            Roles::of(axes, places, elements)?;
+        let Roles { rows, columns, dilation, features, images, channels: channel } = Roles::of(axes, places, elements)?;
         let backwards = |&(place, element): &(usize, usize)| (axes[place].left > 0) != (axes[element].left > 0);
         let rests = [rows, columns].iter().zip(dilation).any(|(&(place, _), d)| !axes[place].extent.is_multiple_of(d));
         if [rows, columns].iter().any(backwards) || rests {
@@ -212,6 +210,6 @@ impl Correlation {
 
     /// Where the results of neighbouring features from `kept` on belong.
     pub fn place(&self, kept: [&Index; 4], active: usize) -> Place {
-        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active, last: true }
+        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active }
     }
 }
