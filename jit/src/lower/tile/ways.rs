@@ -149,6 +149,10 @@ fn one_by_one<T>(
 ) -> Vec<Vec<Part>> {
     let mut search = search;
     let part = |contraction| {
+        // What went before takes too long already.
+        if search.below <= 0.0 {
+            return Vec::new();
+        }
         let parts = parts(contraction, search);
         search = search.less(parts.first().map_or(0.0, |part| part.cycles));
         parts
