@@ -15,6 +15,7 @@ mod merge;
 mod moments;
 mod needs;
 mod print;
+mod reads;
 mod recipes;
 mod repeated;
 
