@@ -422,9 +422,9 @@ impl Expansion<'_> {
         let x = emit!(#(#inputs)*);
         if let Want::Several(count) = want {
             // Only a model gives several.
-            let name = label.message();
-            let count = call(apply.place, emit!(shape::check_outputs::<#count>), emit!(name.as_str(), &[x]));
-            return emit!({ let x = #x; #indices let x = { #run }; let name = #name; #count });
+            let name = label.bind();
+            let count = call(apply.place, emit!(shape::check_outputs::<#count>), emit!(name, &[x]));
+            return emit!({ let x = #x; #indices let x = { #run }; #name #count });
         }
         emit!({ let x = #x; #indices #run })
     }

@@ -423,20 +423,38 @@ fn leaves(node: &Node<Layer>) -> Vec<&Layer> {
     }
 }
 
-/// The name of a layer as the message gives it: an expression, as it may hold indices of arrays.
+/// The name of a layer as the message gives it. One that holds indices is put together while rustc evaluates constants,
+/// which takes longer than all the rest of a check.
 pub struct Label {
-    message: TokenStream,
+    message: Text,
     depth: usize,
+}
+
+enum Text {
+    Plain(String),
+    /// A `Message`.
+    Composed(TokenStream),
 }
 
 impl Label {
     pub fn new(path: &str) -> Label {
-        Label { message: emit!(::kiln::graph::shape::Message::new().text(#path)), depth: 0 }
+        Label { message: Text::Plain(path.to_string()), depth: 0 }
     }
 
-    /// An expression for the text.
-    pub fn message(&self) -> &TokenStream {
-        &self.message
+    /// An expression for the text as a `Message`.
+    pub fn message(&self) -> TokenStream {
+        match &self.message {
+            Text::Plain(path) => emit!(::kiln::graph::shape::Message::new().text(#path)),
+            Text::Composed(message) => message.clone(),
+        }
+    }
+
+    /// Declares `name`, the text.
+    pub fn bind(&self) -> TokenStream {
+        match &self.message {
+            Text::Plain(path) => emit!(let name = #path;),
+            Text::Composed(message) => emit!(let name = #message; let name = name.as_str();),
+        }
     }
 
     /// The variable that counts the elements of an array inside this place.
@@ -450,13 +468,16 @@ impl Label {
 
     /// The element of an array with this index.
     pub fn at(&self, index: &TokenStream) -> Label {
-        let message = &self.message;
-        Label { message: emit!(#message.text(".").number(#index)), depth: self.depth }
+        let message = self.message();
+        Label { message: Text::Composed(emit!(#message.text(".").number(#index))), depth: self.depth }
     }
 
     pub fn member(&self, name: &str) -> Label {
-        let message = &self.message;
-        Label { message: emit!(#message.text(".").text(#name)), depth: self.depth }
+        let message = match &self.message {
+            Text::Plain(path) => Text::Plain(join(path, name)),
+            Text::Composed(message) => Text::Composed(emit!(#message.text(".").text(#name))),
+        };
+        Label { message, depth: self.depth }
     }
 }
 
@@ -480,9 +501,9 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
             let place = check.and_then(|check| check.place).unwrap_or(layer.place);
             let check = check.map(|check| match &layer.kind {
                 LayerKind::Known { indexed, .. } => {
-                    let (message, result) = (&check.label.message, result(layer, *indexed, owner));
-                    let check = call(place, emit!(shape::check_layer), emit!(name.as_str(), #result));
-                    emit!(let name = #message; #check;)
+                    let (name, result) = (check.label.bind(), result(layer, *indexed, owner));
+                    let check = call(place, emit!(shape::check_layer), emit!(name, result));
+                    emit!(let result = #result; if result.is_err() { #name #check; })
                 }
                 LayerKind::Model => {
                     let types = model_types(layer, check.label, place, Want::One);
@@ -493,7 +514,7 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
             emit!(#check #assumed)
         }
         Node::List { element, length } => {
-            let outer = Label { message: TokenStream::new(), depth: 0 };
+            let outer = Label::new("");
             let label = check.map_or(&outer, |check| check.label);
             let (index, inner) = (label.index(), label.element());
             let run = run(element, owner, check.map(|check| Check { label: &inner, ..check }));
@@ -528,11 +549,11 @@ fn result(layer: &Layer, indexed: bool, owner: &Owner) -> TokenStream {
 
 /// The check that a model takes `inputs`, and the types of what it gives.
 pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> TokenStream {
-    let (ty, message) = (&layer.ty, &label.message);
+    let (ty, name) = (&layer.ty, label.bind());
     let model = emit!(<#ty as ::kiln::graph::Model>);
     let taken = emit!(::kiln::graph::shape::rules::inputs(#model::INPUTS, &inputs));
-    let taken = call(place, emit!(shape::check_inputs), emit!(name.as_str(), #taken));
-    let outputs = emit!(name.as_str(), #model::OUTPUTS);
+    let taken = call(place, emit!(shape::check_inputs), emit!(name, #taken));
+    let outputs = emit!(name, #model::OUTPUTS);
     let given = match want {
         Want::One => {
             let one = call(place, emit!(shape::check_outputs::<1>), outputs);
@@ -540,7 +561,7 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
         }
         Want::Several(count) => call(place, emit!(shape::check_outputs::<#count>), outputs),
     };
-    emit!(let name = #message; #taken; #given)
+    emit!(#name #taken; #given)
 }
 
 /// The type after a layer, assumed if its input does not fit.

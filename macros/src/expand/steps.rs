@@ -99,7 +99,7 @@ fn visit_part(part: &Part, declaration: &Validated) -> TokenStream {
     } else {
         emit!(::kiln::graph::Layer::visit(&#place, path, f))
     };
-    segments.iter().rev().fold(visit, |inner, segment| emit!(path.enter(#segment, |path| { #inner });))
+    segments.iter().rev().fold(visit, |inner, segment| walk::enter(segment, &inner))
 }
 
 /// `Parameters` and the constructors, for a model that is no layer.

@@ -99,6 +99,12 @@ pub fn describe(body: &Sequence<Layer>) -> TokenStream {
     Walk { access: Access::Shared, method: emit!(describe) }.sequence(body, &emit!(self))
 }
 
+/// A walk within a field of this name. Many fields stand in one function, in which each closure costs rustc the more the
+/// more there are.
+pub fn enter(segment: &TokenStream, inner: &TokenStream) -> TokenStream {
+    emit!({ let outer = path.push(#segment); #inner; path.pop(outer); })
+}
+
 /// A walk with a `path`.
 struct Walk {
     access: Access,
@@ -111,7 +117,7 @@ impl Walk {
         let steps = body.members.iter().map(|Member { name, node, .. }| {
             let segment = segment(name);
             let inner = self.node(node, &emit!(#place.#name));
-            emit!(path.enter(#segment, |path| { #inner });)
+            enter(&emit!(#segment), &inner)
         });
         emit!(#(#steps)*)
     }
@@ -128,10 +134,9 @@ impl Walk {
                     Access::Exclusive => emit!(iter_mut),
                 };
                 let inner = self.node(element, &emit!((*element)));
+                let inner = enter(&emit!(&::std::string::ToString::to_string(&index)), &inner);
                 emit! {
-                    for (index, element) in #place.#iterate().enumerate() {
-                        path.enter(&::std::string::ToString::to_string(&index), |path| { #inner });
-                    }
+                    for (index, element) in #place.#iterate().enumerate() { #inner }
                 }
             }
             Node::Sequence(inner) => self.sequence(inner, place),
