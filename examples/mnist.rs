@@ -1,9 +1,9 @@
 //! LeNet on MNIST or any data set in its format:
 //! `cargo run --release --example mnist -- --data DIR [--epochs 3]`.
 //!
-//! The folder holds IDX files, gzipped or not, under their usual names. With `train-images-idx3-ubyte` it trains on
-//! those and tests on `t10k-images-idx3-ubyte`; where there is only the latter, it trains on the first 85 % of it and
-//! tests on the rest. Everything it writes goes into `target/mnist/`.
+//! The folder holds IDX files, gzipped or not, under their usual names (`-idx3-ubyte` or `.idx3-ubyte`). With
+//! `train-images-idx3-ubyte` it trains on those and tests on `t10k-images-idx3-ubyte`; where there is only the latter, it
+//! trains on the first 85 % of it and tests on the rest. Everything it writes goes into `target/mnist/`.
 
 #[path = "support/output.rs"]
 mod output;
@@ -72,23 +72,15 @@ fn arguments() -> Result<(PathBuf, u64), Box<dyn Error>> {
     Ok((folder.ok_or(USAGE)?, epochs))
 }
 
-/// The training and the test set.
+/// The training and the test set. `Dataset::from_idx` also finds files that are named a little otherwise.
 fn mnist(folder: &Path) -> Result<(Dataset, Dataset), DataError> {
-    let read = |part: &str| {
-        Dataset::from_idx(
-            file(folder, &format!("{part}-images-idx3-ubyte")),
-            file(folder, &format!("{part}-labels-idx1-ubyte")),
-        )
-    };
+    let file = |part: &str, name: &str| folder.join(format!("{part}-{name}-ubyte"));
+    let read = |part: &str| Dataset::from_idx(file(part, "images-idx3"), file(part, "labels-idx1"));
     let test = read("t10k")?;
-    if file(folder, "train-images-idx3-ubyte").exists() {
-        return Ok((read("train")?, test));
+    match read("train") {
+        Err(DataError::NotFound { path, .. }) if path == file("train", "images-idx3") => {
+            Ok(test.split_at(test.len() * 85 / 100))
+        }
+        train => Ok((train?, test)),
     }
-    Ok(test.split_at(test.len() * 85 / 100))
-}
-
-/// The file of that name, or its gzipped form.
-fn file(folder: &Path, name: &str) -> PathBuf {
-    let plain = folder.join(name);
-    if plain.exists() { plain } else { folder.join(format!("{name}.gz")) }
 }

@@ -1,71 +1,23 @@
-//! Data sets of labelled images: reading, splitting, batching. It knows neither models nor trainers;
-//! what it hands out are ndarray's arrays.
+//! Data sets, of labelled images or of any samples with their targets: reading, splitting, batching. It knows neither models
+//! nor trainers; what it hands out are ndarray's arrays.
 
 mod batches;
+mod error;
 mod idx;
+mod samples;
 
 use std::path::PathBuf;
 
 use kiln_rt::random;
-use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD, Axis};
+use ndarray::{Array, Array1, ArrayD, ArrayView, Axis, Dimension};
 
 pub use batches::Batches;
+pub use error::DataError;
 pub use idx::{Idx, IdxValues, read_idx};
+pub use samples::Samples;
 
-/// Why data could not be read or put together. Every variant names the file or the data set, what was
-/// expected and what was found.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DataError {
-    /// A file could not be opened or read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system (or the gzip decoder) says.
-        source: std::io::Error,
-    },
-    /// The file does not start like an IDX file: two zero bytes, a known element type, the number of axes.
-    #[error("{} is no IDX file: it starts with {found:02x?}, expected 00 00, an element type (08, 09, 0b, 0c, 0d or 0e) and the number of axes", path.display())]
-    NotIdx {
-        /// The file.
-        path: PathBuf,
-        /// Its first bytes, at most four.
-        found: Vec<u8>,
-    },
-    /// The file ends before its last element, or goes on after it.
-    #[error("{} holds {found} bytes of data, but its header announces {expected} ({shape:?}): is the download complete?", path.display())]
-    Length {
-        /// The file.
-        path: PathBuf,
-        /// The extents that the header gives.
-        shape: Vec<usize>,
-        /// Bytes that these extents take.
-        expected: u64,
-        /// Bytes after the header.
-        found: u64,
-    },
-    /// The file holds other data than was asked for: labels for images, for example.
-    #[error("{} holds {found}, expected {expected}", path.display())]
-    Kind {
-        /// The file.
-        path: PathBuf,
-        /// What was asked for.
-        expected: &'static str,
-        /// The element type and the extents found.
-        found: String,
-    },
-    /// There are more images than labels, or the reverse.
-    #[error("there are {images} images but {labels} labels")]
-    CountsDiffer {
-        /// The number of images.
-        images: usize,
-        /// The number of labels.
-        labels: usize,
-    },
-}
-
-/// Images (or any samples) with a class label each.
+/// Samples with a target each: images with their classes, as [`Dataset::from_idx`] reads them, or arrays of any element type
+/// and shape, [several](Samples) of them in tuples.
 ///
 /// ```
 /// use kiln::data::Dataset;
@@ -78,71 +30,84 @@ pub enum DataError {
 ///
 /// let sizes: Vec<usize> = train.batches(32).shuffled(1).map(|(x, _)| x.shape()[0]).collect();
 /// assert_eq!(sizes, [32, 32, 16]);
+/// assert_eq!(train.batches(32).drop_last().len(), 2);
+///
+/// // Two inputs, and numbers as targets: what a step takes that has `a: [N, 2], b: [N], y: [N, 1]`.
+/// let [a, y] = [2, 1].map(|width| Array2::<f32>::ones((10, width)));
+/// let data = Dataset::new((a, Array1::<i32>::zeros(10)), y)?;
+/// for ((a, b), y) in data.batches(5) {
+///     assert_eq!((a.dim(), b.len(), y.dim()), ((5, 2), 5, (5, 1)));
+/// }
 /// # Ok::<(), kiln::data::DataError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dataset {
-    images: ArrayD<f32>,
-    labels: Array1<i32>,
+pub struct Dataset<X = ArrayD<f32>, Y = Array1<i32>> {
+    inputs: X,
+    targets: Y,
+    count: usize,
 }
 
 impl Dataset {
-    /// A data set of samples along the first axis of `images` and their labels.
-    ///
-    /// # Errors
-    /// [`DataError::CountsDiffer`].
-    pub fn new(images: ArrayD<f32>, labels: Array1<i32>) -> Result<Dataset, DataError> {
-        let count = images.shape().first().copied().unwrap_or(0);
-        if count != labels.len() {
-            return Err(DataError::CountsDiffer { images: count, labels: labels.len() });
-        }
-        // Batches copy whole rows.
-        let images = images.as_standard_layout().into_owned();
-        Ok(Dataset { images, labels: labels.as_standard_layout().into_owned() })
-    }
-
     /// Reads images and labels from two IDX files, gzipped or not, as MNIST and its relatives come: `[n, h, w]` bytes
     /// become f32 images `[n, 1, h, w]` from 0 to 1; `[n]` bytes become labels.
     ///
+    /// Where there is no file of the name, one of the other names under which such files come is taken: with or without `.gz`, with
+    /// `-idx3-ubyte` or `.idx3-ubyte`.
+    ///
     /// # Errors
-    /// Those of [`read_idx`], [`DataError::Kind`] if a file holds something else, [`DataError::CountsDiffer`].
+    /// [`DataError::NotFound`], which lists the names; those of [`read_idx`]; [`DataError::Kind`] if a file holds something else;
+    /// [`DataError::CountsDiffer`].
     pub fn from_idx(images: impl Into<PathBuf>, labels: impl Into<PathBuf>) -> Result<Dataset, DataError> {
-        let (images, labels) = (images.into(), labels.into());
+        let (images, labels) = (idx::find(images.into())?, idx::find(labels.into())?);
         let pixels = read_idx(&images)?.images(&images)?;
         let labels = read_idx(&labels)?.labels(&labels)?;
         Dataset::new(pixels.insert_axis(Axis(1)).into_dyn(), labels)
     }
+}
+
+impl<X: Samples, Y: Samples> Dataset<X, Y> {
+    /// A data set of samples along the first axis of `inputs` and their targets: arrays of any element type, or tuples of
+    /// arrays.
+    ///
+    /// # Errors
+    /// [`DataError::CountsDiffer`], [`DataError::NoAxis`].
+    pub fn new(inputs: X, targets: Y) -> Result<Dataset<X, Y>, DataError> {
+        let count = samples::same(inputs.count()?, targets.count()?)?;
+        // Batches copy whole rows.
+        Ok(Dataset { inputs: inputs.in_row_major_order(), targets: targets.in_row_major_order(), count })
+    }
 
     /// The number of samples.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.count
     }
 
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.count == 0
     }
 
-    /// All samples, `[n, ..]`.
-    pub fn images(&self) -> ArrayViewD<'_, f32> {
-        self.images.view()
+    /// What the samples are.
+    pub fn inputs(&self) -> &X {
+        &self.inputs
     }
 
-    /// All labels, `[n]`.
-    pub fn labels(&self) -> ArrayView1<'_, i32> {
-        self.labels.view()
+    /// What their targets are.
+    pub fn targets(&self) -> &Y {
+        &self.targets
     }
 
     /// The samples at these positions, in this order.
     ///
     /// # Panics
     /// If a position is not below [`Dataset::len`].
-    pub fn select(&self, positions: &[usize]) -> Dataset {
-        Dataset { images: self.images.select(Axis(0), positions), labels: self.labels.select(Axis(0), positions) }
+    pub fn select(&self, positions: &[usize]) -> Dataset<X, Y> {
+        let (inputs, targets) = (self.inputs.select(positions), self.targets.select(positions));
+        Dataset { inputs, targets, count: positions.len() }
     }
 
     /// The first `count` samples (all, if there are fewer) and the rest, in their order.
-    pub fn split_at(&self, count: usize) -> (Dataset, Dataset) {
+    pub fn split_at(&self, count: usize) -> (Dataset<X, Y>, Dataset<X, Y>) {
         let order: Vec<usize> = (0..self.len()).collect();
         let (first, rest) = order.split_at(count.min(self.len()));
         (self.select(first), self.select(rest))
@@ -150,18 +115,32 @@ impl Dataset {
 
     /// Two parts, drawn by chance: the first with this fraction of the samples (rounded; 0 to 1), the second with the
     /// rest. The same seed gives the same parts on every machine.
-    pub fn split(&self, fraction: f64, seed: u64) -> (Dataset, Dataset) {
+    pub fn split(&self, fraction: f64, seed: u64) -> (Dataset<X, Y>, Dataset<X, Y>) {
         let count = (self.len() as f64 * fraction.clamp(0.0, 1.0)).round() as usize;
         let order = permutation(self.len(), seed);
         (self.select(&order[..count]), self.select(&order[count..]))
     }
 
-    /// The samples in batches of `size`, in their order; the last batch may be smaller.
+    /// The samples in batches of `size`, in their order; the last batch may be smaller, or be [left out](Batches::drop_last).
     ///
     /// # Panics
     /// If `size` is 0.
-    pub fn batches(&self, size: usize) -> Batches<'_> {
+    pub fn batches(&self, size: usize) -> Batches<'_, X, Y> {
         Batches::new(self, size)
+    }
+}
+
+impl<T, D: Dimension, Y> Dataset<Array<T, D>, Y> {
+    /// All samples, `[n, ..]`.
+    pub fn images(&self) -> ArrayView<'_, T, D> {
+        self.inputs.view()
+    }
+}
+
+impl<X, T, D: Dimension> Dataset<X, Array<T, D>> {
+    /// All targets, `[n, ..]`.
+    pub fn labels(&self) -> ArrayView<'_, T, D> {
+        self.targets.view()
     }
 }
 

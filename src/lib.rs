@@ -48,6 +48,7 @@
 mod checkpoint;
 pub mod data;
 mod files;
+mod names;
 mod predictor;
 pub mod prelude;
 pub mod report;
@@ -55,7 +56,7 @@ pub mod steps;
 mod trainer;
 mod tuning;
 
-pub use checkpoint::{Checkpoint, CheckpointError};
+pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
 pub use kiln_graph as graph;
 pub use kiln_graph::{layers, losses, optimizers};
 pub use kiln_jit as jit;

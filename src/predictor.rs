@@ -52,6 +52,7 @@ impl<M: Model> PredictorBuilder<M> {
     setter!(cached_programs);
     setter!(check_finite);
     setter!(flush_denormal);
+    setter!(exact);
     setter!(tune);
 
     /// Compiles the prediction.

@@ -2,7 +2,7 @@
 
 /// The derive and the trait of this name come with one import.
 pub use crate::Model;
-pub use crate::checkpoint::{Checkpoint, CheckpointError};
+pub use crate::checkpoint::{Checkpoint, CheckpointError, LoadOptions};
 pub use crate::data::{DataError, Dataset};
 pub use crate::layers::*;
 pub use crate::losses::{

@@ -3,6 +3,7 @@
 
 mod builder;
 mod error;
+mod hints;
 mod programs;
 mod targets;
 
@@ -63,10 +64,12 @@ pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
 /// How well a model does on some data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// The mean loss over all samples. (Where the loss weighs classes or ignores some, each batch counts by its samples.)
+    /// What the loss is of all samples as one batch, whatever the batch size: a mean counts each target by its weight, and
+    /// none that is ignored. (Of losses that are sums it is the sum, divided by the number of samples.) NaN where no target counts,
+    /// as in PyTorch.
     pub loss: f32,
-    /// The fraction of labels whose class has the largest output, from 0 to 1; nothing if the targets are no class
-    /// labels. Labels that the loss ignores do not count.
+    /// The fraction of labels whose class has the largest output, from 0 to 1. Labels that the loss ignores do not count.
+    /// Nothing if no label counts, or if the targets are no class labels.
     pub accuracy: Option<f64>,
 }
 
@@ -86,7 +89,8 @@ where
     /// their targets: class labels
     /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
     /// size of the trainer. The first batch of a smaller size compiles a program for that size, which is kept as
-    /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing.
+    /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing. Where the loss
+    /// ignores all labels of the batch it is NaN, and its gradients are 0, as in PyTorch.
     ///
     /// # Errors
     /// [`TrainError::InputShape`], [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],
@@ -126,7 +130,7 @@ where
         let rows = check_input::<M>(&x, &self.settings)?;
         let shape = self.read_targets(y, rows)?;
         let width = self.targets.len() / rows;
-        let mut loss = 0.0;
+        let (mut sum, mut divisor) = (0.0, 0.0);
         let mut correct = Some([0, 0]);
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
@@ -138,13 +142,15 @@ where
             program.write(1, view(targets, shape.with(0, count)))?;
             program.run(states)?;
             let session = program.session();
-            loss += f64::from(session.scalar(0)) * if self.loss.averages() { count as f64 } else { 1.0 };
-            let here = L::Target::correct(session.output(1), targets, self.loss.ignored());
+            sum += f64::from(session.scalar(0));
+            divisor += f64::from(session.scalar(1));
+            let here = L::Target::correct(session.output(2), targets, self.loss.ignored());
             correct = correct.zip(here).map(|(all, here)| [all[0] + here[0], all[1] + here[1]]);
         }
+        let counted = correct.filter(|[_, count]| *count > 0);
         Ok(Evaluation {
-            loss: (loss / rows as f64) as f32,
-            accuracy: correct.map(|[correct, count]| correct as f64 / count as f64),
+            loss: (sum / divisor) as f32,
+            accuracy: counted.map(|[correct, count]| correct as f64 / count as f64),
         })
     }
 

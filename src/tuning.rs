@@ -91,8 +91,11 @@ impl Tuner {
             options.choices = self.choices.clone();
             plan = options.plan(graph)?;
         }
-        let program = self.program(&plan, batch, &pending, missing);
-        self.report.programs.push(program);
+        // A program that is compiled again, since it was let go of, is chosen for as before.
+        if !self.report.programs.iter().any(|known| known.name == plan.name && known.batch == batch) {
+            let program = self.program(&plan, batch, &pending, missing);
+            self.report.programs.push(program);
+        }
         Ok(plan)
     }
 

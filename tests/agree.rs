@@ -241,6 +241,8 @@ fn compile(graph: &Graph) -> Result<Arc<Program>, Box<dyn Error>> {
 fn run(program: &Arc<Program>, graph: &Graph, case: &Case, threads: usize) -> Result<Values<f32>, Box<dyn Error>> {
     let mut states = States::new();
     let mut session = Session::new(program.clone(), &mut states, Arc::new(Pool::new(threads)))?;
+    // The interpreter has denormal numbers.
+    session.set_flush_denormal(false);
     let mut others = case.clone();
     for (input, values) in graph.inputs.iter().zip(&mut others.values).filter(|(input, _)| input.role == Role::State) {
         match graph.ty(input.node).dtype {

@@ -1,4 +1,5 @@
-//! A training step allocates nothing once its batch size was seen. In a program of its own: it counts with the
+//! A training step allocates nothing once its batch size was seen, and many batch sizes take no more memory than the largest.
+//! In a program of its own: it counts with the
 //! program's allocator, and other tests would be counted too.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -12,21 +13,28 @@ struct Counting;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
+/// Bytes that are allocated and not given back.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
 // SAFETY: every call goes to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promises are those that `System` asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.dealloc(place, layout) }
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(size, Ordering::Relaxed);
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.realloc(place, layout, size) }
     }
@@ -89,8 +97,51 @@ fn check_programs(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "programs with {threads} threads");
 }
 
+/// What calls of other sizes take, compared with what the model takes after a call of the largest.
+fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
+    call(largest);
+    let alone = LIVE.load(Ordering::Relaxed);
+    let ascending = (1..largest).step_by(largest / 10);
+    let mixed = (1..largest).step_by(largest / 8).map(|n| 1 + n * 29 % largest);
+    let mut counts: Vec<usize> = ascending.clone().chain(ascending.rev()).chain(mixed).collect();
+    counts.push(largest);
+    for rows in counts {
+        call(rows);
+        let live = LIVE.load(Ordering::Relaxed);
+        assert!(live * 10 < alone * 12, "{what}: {live} bytes with {rows} rows, {alone} with {largest} alone");
+    }
+}
+
+fn check_all_sizes() {
+    let images = |rows| Array4::<f32>::ones((rows, 1, 12, 12));
+    let model = || Net::init(1);
+    let trainer = || Trainer::new(model(), cross_entropy(), Adam::default()).batch(512).threads(1).build().unwrap();
+    let mut predictor = Predictor::new(model()).batch(512).threads(1).build().unwrap();
+    check_sizes("predict", 512, |rows| {
+        predictor.predict(&images(rows)).unwrap();
+    });
+    drop(predictor);
+    let mut training = trainer();
+    check_sizes("step", 512, |rows| {
+        training.step(&images(rows), &vec![0; rows]).unwrap();
+    });
+    drop(training);
+    let mut evaluating = trainer();
+    check_sizes("evaluate", 512, |rows| {
+        evaluating.evaluate(&images(rows), &vec![0; rows]).unwrap();
+    });
+    drop(evaluating);
+    let mut pair = Pair::init(1).trainer().batch(4096).threads(1).build().unwrap();
+    let x = |rows| ndarray::Array2::<f32>::ones((rows, 8));
+    check_sizes("steps", 4096, |rows| {
+        let rows = rows.max(2);
+        pair.update(&x(rows), &vec![0; rows]).unwrap();
+    });
+}
+
 #[test]
-fn a_step_allocates_nothing() {
+fn a_step_allocates_nothing_and_sizes_share_their_memory() {
+    check_all_sizes();
     for threads in [1, 2] {
         check_programs(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())

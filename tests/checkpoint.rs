@@ -1,7 +1,12 @@
 //! Saving and loading: names, layouts and bits as PyTorch has them, and every kind of bad file.
 
+#[cfg(unix)]
+#[path = "checkpoint/files.rs"]
+mod files;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "checkpoint/loading.rs"]
+mod loading;
 
 use std::fs;
 use std::path::Path as FilePath;

@@ -273,3 +273,84 @@ fn steps_draw_anew_and_refuse_indices_of_no_row() {
     tagger.fit(&x, &y).unwrap();
     assert_ne!(tagger.model().table.weight, before);
 }
+
+#[derive(Model, Clone)]
+#[model(input = [64, 32, 32])]
+struct Sums {
+    #[model(padding = 1, bias = false)]
+    conv: Conv2d<64, 64, 3>,
+}
+
+model! {
+    struct SumSteps {
+        conv: Conv2d(64, 64, 3, padding = 1, bias = false),
+        opt: Sgd(conv, lr = 1.0),
+    }
+
+    step fit(x: [N, 64, 32, 32], d: [N, 64, 32, 32]) -> loss {
+        let loss = (conv(x) * d).sum();
+        opt.minimize(loss);
+    }
+}
+
+/// Whether any contraction of a plan goes by Winograd's transforms.
+fn is_fast(plan: &kiln::jit::Plan) -> bool {
+    plan.contractions.iter().any(|found| found.recipe.name().contains("winograd"))
+}
+
+/// By default 3 x 3 convolutions of many channels go by Winograd's transforms, in a prediction and in every gradient;
+/// exactly they do not, and nothing that stands beside a result's own products is seen in it.
+#[test]
+fn exact_programs_are_sums_of_their_own_products() {
+    let image = |f: &dyn Fn(usize) -> f32| Array4::from_shape_fn((1, 64, 32, 32), |(.., j)| f(j));
+    let weights = |f: &dyn Fn(usize, usize) -> f32| Array4::from_shape_fn((64, 64, 3, 3), |(_, _, a, b)| f(a, b));
+    let predict = |weight: Array4<f32>, x: &Array4<f32>, exact: bool| {
+        let mut model = Sums::init(0);
+        model.conv.weight.value = weight.into_dyn().into();
+        let builder = Predictor::new(model).batch(1).threads(1);
+        let mut predictor = if exact { builder.exact() } else { builder }.build().unwrap();
+        assert_eq!(is_fast(predictor.plan()), !exact);
+        predictor.predict(x).unwrap()
+    };
+    // An infinite number is seen by the 9 windows that hold it.
+    let mut x = image(&|_| 1.0);
+    x[[0, 5, 7, 8]] = f32::INFINITY;
+    let y = predict(weights(&|_, _| 1.0 / 576.0), &x, true);
+    assert_eq!((y.iter().filter(|y| y.is_nan()).count(), y.iter().filter(|y| y.is_infinite()).count()), (0, 576));
+    // Infinite weights: inside, every result is infinite.
+    let y = predict(weights(&|_, _| f32::NEG_INFINITY), &image(&|_| 1.0), true);
+    assert!(y.slice(ndarray::s![.., .., 1..31, 1..31]).iter().all(|&y| y == f32::NEG_INFINITY));
+    // Columns beside each other of other magnitudes.
+    let beside = |a: usize, b: usize| if a == 1 && b != 1 { 1.0 / 64.0 } else { 0.0 };
+    let large = |j: usize| if j.is_multiple_of(2) { 268_435_456.0 } else { 1.0 };
+    let y = predict(weights(&beside), &image(&large), true);
+    assert_eq!([0, 1, 2, 3].map(|j| y[[0, 0, 5, j]]), [1.0, 536_870_912.0, 2.0, 536_870_912.0]);
+    predict(weights(&beside), &image(&large), false);
+
+    let trained = |exact: bool, d: &Array4<f32>| {
+        let mut model = SumSteps::init(0);
+        model.conv.weight.value = weights(&|_, _| 0.0).into_dyn().into();
+        let builder = model.trainer().batch(1).threads(1);
+        let mut trainer = if exact { builder.exact() } else { builder }.build().unwrap();
+        assert_eq!(is_fast(trainer.plan("fit").unwrap()), !exact);
+        trainer.fit(&image(&|_| 1.0), d).unwrap();
+        trainer.model().conv.weight.value.clone()
+    };
+    // The gradient of a weight is the sum of the results' that it is in: all but those of a row and a column, at the corners.
+    let mut d = image(&|_| 1.0);
+    d[[0, 3, 0, 0]] = f32::INFINITY;
+    let weight = trained(true, &d);
+    for ((o, _, a, b), &value) in weight.view().into_dimensionality::<ndarray::Ix4>().unwrap().indexed_iter() {
+        match (o, a > 0 && b > 0) {
+            (3, true) => assert_eq!(value, f32::NEG_INFINITY),
+            // The padding is zero, and zero times infinity is NaN.
+            (3, false) => {}
+            _ => assert_eq!(value, [-961.0, -992.0, -1024.0][usize::from(a == 1) + usize::from(b == 1)]),
+        }
+    }
+    trained(false, &image(&|_| 1.0));
+
+    let builder = || Trainer::new(Sums::init(0), mse(), Sgd::new(0.1)).batch(1).threads(1);
+    assert!(is_fast(builder().build().unwrap().plan()));
+    assert!(!is_fast(builder().exact().build().unwrap().plan()));
+}

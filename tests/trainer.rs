@@ -1,7 +1,11 @@
 //! Training, evaluating and predicting through the public interface: bad input, batch sizes, threads, determinism.
 
+#[path = "trainer/evaluation.rs"]
+mod evaluation;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "trainer/targets.rs"]
+mod targets;
 
 use kiln::prelude::*;
 use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView1, Axis, arr0, array, s};
@@ -43,9 +47,9 @@ fn trainer(batch: usize, threads: usize) -> Trainer<Small, CrossEntropy, Adam> {
 }
 
 /// The bits of all parameters.
-fn bits(model: &impl Layer) -> Vec<(String, Vec<u32>)> {
+fn bits(model: &impl Parameters) -> Vec<(String, Vec<u32>)> {
     let mut all = Vec::new();
-    model.visit(&mut Path::new(), &mut |name, parameter| {
+    model.each_parameter(&mut |name, parameter| {
         all.push((name.to_string(), parameter.value.iter().map(|value| value.to_bits()).collect()));
     });
     all
@@ -123,7 +127,7 @@ fn labels_out_of_range_are_refused() {
             },
             &expected,
         );
-        assert!(matches!(error, TrainError::Label { position: 5, found, classes: 3 } if found == label));
+        assert!(matches!(error, TrainError::Label { position: 5, found, classes: 3 } if found == i128::from(label)));
     };
     check(3);
     check(-1);
@@ -492,8 +496,15 @@ fn one_value_for_each_channel_is_no_batch() {
     trainer.step(&images(8), &labels(8)).unwrap();
     let before = bits(trainer.model());
     let error = trainer.step(&x, &y).unwrap_err();
-    let expected = "it needs two or more values for each channel to normalize a batch, but its input has shape [1, 3]";
+    let expected = "in layer last: it needs two or more values for each channel to normalize a batch, but its input has shape \
+                    [1, 3]: make the batch larger (`.batch(..)` of the builder), or, where it is the last one of the data, \
+                    leave it out (`batches(..).drop_last()`)";
     assert!(error.to_string().ends_with(expected), "{error}");
     assert_eq!(bits(trainer.model()), before);
     trainer.evaluate(&x, &y).unwrap();
+    // The way out that it names.
+    let data = Dataset::new(images(17).into_dyn(), labels(17)).unwrap();
+    for (x, y) in data.batches(8).drop_last() {
+        trainer.step(&x, &y).unwrap();
+    }
 }

@@ -53,7 +53,9 @@ pub fn train<M: Model<Input = f32>>(
         for (images, labels) in batches {
             let loss = trainer.step(&images, &labels)?;
             history.steps.push(loss);
-            (sum, count) = (sum + loss, count + 1.0);
+            // The last batch may be smaller: a mean of means counts its samples.
+            let samples = labels.len() as f32;
+            (sum, count) = (sum + loss * samples, count + samples);
             if let Some(bar) = &bar {
                 bar.set_message(format!("loss {:.4}", sum / count));
                 bar.inc(1);

@@ -7,6 +7,7 @@
 mod arithmetic;
 mod axes;
 mod contract;
+mod index;
 mod movement;
 mod random;
 mod reduce;
@@ -17,11 +18,15 @@ mod tests;
 
 use std::cell::{Cell, RefCell};
 
+use rustc_hash::FxHashMap;
+
 pub use arithmetic::Operand;
 pub use axes::{Axis, AxisList};
 pub(crate) use movement::whole;
 pub use random::RUN;
 pub use value::Value;
+
+use index::Index;
 
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 use crate::op::{Op, Scalar};
@@ -95,6 +100,32 @@ pub enum GraphError {
         /// How many parameters it trains.
         parameters: usize,
     },
+    /// Class weights of a loss that are not one for each class.
+    #[error(
+        "{loss}: `weight` has the shape {found}, but the prediction has {classes} classes: give one weight for each"
+    )]
+    ClassWeights {
+        /// The loss: `cross_entropy`.
+        loss: &'static str,
+        /// The number of classes that the prediction has scores for.
+        classes: usize,
+        /// The shape of the weights.
+        found: Shape,
+    },
+    /// Weights of a loss that do not broadcast to the prediction.
+    #[error(
+        "{loss}: `{setting}` has the shape {found}, which does not broadcast to that of the prediction, {expected}"
+    )]
+    LossWeights {
+        /// The loss: `bce_with_logits`.
+        loss: &'static str,
+        /// The weights: `pos_weight`.
+        setting: &'static str,
+        /// The shape of the prediction.
+        expected: Shape,
+        /// The shape of the weights.
+        found: Shape,
+    },
     /// A setting of a loss or an optimizer that is out of its range.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
@@ -132,6 +163,8 @@ impl From<ShapeError> for GraphError {
 #[derive(Debug, Default)]
 pub struct Builder {
     graph: RefCell<Graph>,
+    /// Where what has a name stands in it.
+    index: RefCell<Index>,
     /// The first error.
     error: RefCell<Option<GraphError>>,
     /// The names of the entered scopes, joined by dots; the last is the current one.
@@ -143,8 +176,8 @@ pub struct Builder {
     seed: Cell<u64>,
     /// The number of random nodes so far.
     streams: Cell<u32>,
-    /// Values that states were updated to before the last update: the input's position, the value.
-    replaced: RefCell<Vec<(usize, NodeId)>>,
+    /// Values that states were updated to before the last update, by the input's position.
+    replaced: RefCell<FxHashMap<usize, Vec<NodeId>>>,
     /// The classes that i32 values may name.
     classes: RefCell<Vec<(NodeId, Classes)>>,
 }
@@ -196,14 +229,15 @@ impl Builder {
     pub fn resume(graph: Graph) -> Builder {
         let next = |node: &Node| if let Op::Random { stream, .. } = node.op { stream.wrapping_add(1) } else { 0 };
         let streams = graph.nodes.iter().map(next).max().unwrap_or(0);
-        Builder { streams: Cell::new(streams), graph: RefCell::new(graph), ..Builder::default() }
+        let index = RefCell::new(Index::of(&graph));
+        Builder { streams: Cell::new(streams), graph: RefCell::new(graph), index, ..Builder::default() }
     }
 
     /// The value of the output, or else of the input, with the given name.
     pub fn named(&self, name: &str) -> Option<Value<'_>> {
-        let graph = self.graph.borrow();
-        let output = graph.outputs.iter().find(|output| output.name == name).map(|output| output.node);
-        let node = output.or_else(|| graph.inputs.iter().find(|input| input.name == name).map(|input| input.node));
+        let (graph, index) = (self.graph.borrow(), self.index.borrow());
+        let output = index.output(name).map(|position| graph.outputs[position].node);
+        let node = output.or_else(|| index.input(name).map(|position| graph.inputs[position].node));
         node.map(|node| self.value(node))
     }
 
@@ -283,11 +317,13 @@ impl Builder {
 
     /// Names a result.
     pub fn output(&self, name: &str, v: Value<'_>) {
-        if self.graph.borrow().outputs.iter().any(|o| o.name == name) {
+        if self.index.borrow().output(name).is_some() {
             self.fail(GraphError::DuplicateOutput { name: name.into() });
         }
         if self.owns(v) {
-            self.graph.borrow_mut().outputs.push(Output { name: name.into(), node: v.id() });
+            let outputs = &mut self.graph.borrow_mut().outputs;
+            self.index.borrow_mut().add_output(name, outputs.len());
+            outputs.push(Output { name: name.into(), node: v.id() });
         }
     }
 
@@ -308,9 +344,16 @@ impl Builder {
         }
         let node = new.detach().id();
         let updates = &mut self.graph.borrow_mut().updates;
-        match updates.iter_mut().find(|u| u.input == input) {
-            Some(update) => self.replaced.borrow_mut().push((input, std::mem::replace(&mut update.node, node))),
-            None => updates.push(Update { input, node }),
+        let mut index = self.index.borrow_mut();
+        match index.update(input) {
+            Some(position) => {
+                let before = std::mem::replace(&mut updates[position].node, node);
+                self.replaced.borrow_mut().entry(input).or_default().push(before);
+            }
+            None => {
+                index.add_update(input, updates.len());
+                updates.push(Update { input, node });
+            }
         }
     }
 
@@ -319,16 +362,15 @@ impl Builder {
         if !self.owns(state) {
             return self.poison(state.ty());
         }
-        let input = self.state_index(state);
-        let updated = self.graph.borrow().updates.iter().find(|u| Some(u.input) == input).map(|u| u.node);
-        updated.map_or(state, |node| self.value(node))
+        let update = self.state_index(state).and_then(|input| self.index.borrow().update(input));
+        update.map_or(state, |position| self.value(self.graph.borrow().updates[position].node))
     }
 
     /// All values that a state has had so far, from the one before the call to [`Builder::current`].
     pub(crate) fn versions<'g>(&'g self, state: Value<'g>) -> Vec<Value<'g>> {
         let input = self.state_index(state);
         let replaced = self.replaced.borrow();
-        let earlier = replaced.iter().filter(|(of, _)| Some(*of) == input).map(|(_, node)| self.value(*node));
+        let earlier = input.and_then(|input| replaced.get(&input)).into_iter().flatten().map(|&node| self.value(node));
         let mut versions: Vec<Value<'g>> = std::iter::once(state).chain(earlier).collect();
         let current = self.current(state);
         if current.id() != state.id() {
@@ -504,12 +546,7 @@ impl Builder {
         if scopes[scope as usize].stage == Stage::Backward {
             return scope;
         }
-        let gradient = Scope { stage: Stage::Backward, outer: scope, ..scopes[scope as usize].clone() };
-        let known = scopes.iter().position(|known| *known == gradient);
-        known.unwrap_or_else(|| {
-            scopes.push(gradient);
-            scopes.len() - 1
-        }) as u32
+        self.index.borrow_mut().gradient_of(scope, scopes)
     }
 
     fn name(&self) -> String {
@@ -523,16 +560,20 @@ impl Builder {
 
     fn new_input(&self, name: &str, role: Role, ty: Type) -> Value<'_> {
         let value = self.push(Op::Input, Operands::new(), ty);
-        self.graph.borrow_mut().inputs.push(Input { name: name.into(), role, node: value.id() });
+        let inputs = &mut self.graph.borrow_mut().inputs;
+        self.index.borrow_mut().add_input(name, value.id(), inputs.len());
+        inputs.push(Input { name: name.into(), role, node: value.id() });
         value
     }
 
     fn find_input(&self, name: &str) -> Option<(Role, NodeId)> {
-        self.graph.borrow().inputs.iter().find(|i| i.name == name).map(|i| (i.role, i.node))
+        let input = &self.graph.borrow().inputs[self.index.borrow().input(name)?];
+        Some((input.role, input.node))
     }
 
     fn state_index(&self, state: Value<'_>) -> Option<usize> {
-        self.graph.borrow().inputs.iter().position(|i| i.node == state.id() && i.role == Role::State)
+        let position = self.index.borrow().input_of(state.id())?;
+        (self.graph.borrow().inputs[position].role == Role::State).then_some(position)
     }
 
     /// Whether the value is one of this builder's; records an error if not.

@@ -62,11 +62,11 @@ pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value
 /// from there to the node that no operation stops.
 fn varying(graph: &Builder, end: usize, of: &[Value<'_>]) -> Vec<bool> {
     let mut varies = vec![false; end];
+    of.iter().filter(|v| v.id().index() < end).for_each(|v| varies[v.id().index()] = true);
     for id in (0..end as u32).map(NodeId) {
         let node = graph.node(id);
         let passes = node.ty.dtype == DType::F32 && !node.op.stops_gradient();
-        let reached = passes && node.inputs.iter().any(|input| varies[input.index()]);
-        varies[id.index()] = reached || of.iter().any(|v| v.id() == id);
+        varies[id.index()] |= passes && node.inputs.iter().any(|input| varies[input.index()]);
     }
     varies
 }

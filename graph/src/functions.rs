@@ -137,10 +137,32 @@ pub fn var<'g>(x: Value<'g>, dim: Option<&[isize]>, correction: f64, keepdim: bo
     ruled(x, rule, |shape| x.var(axes(dim), correction).reshape(shape))
 }
 
-/// The square root of [`var`].
+/// The square root of [`var`]; where that is 0, the gradient is 0.
 pub fn std<'g>(x: Value<'g>, dim: Option<&[isize]>, correction: f64, keepdim: bool) -> Value<'g> {
     let rule = rules::variance("std", x.shape(), dim, correction, keepdim);
-    ruled(x, rule, |shape| x.var(axes(dim), correction).sqrt().reshape(shape))
+    ruled(x, rule, |shape| root_of_sum(x.var(axes(dim), correction), Value::sqrt).reshape(shape))
+}
+
+/// The p-norm over axes (all without `dim`): the p-th root of the sum of `|x|^p`, the largest `|x|` for an infinite `p`, the
+/// number of elements other than 0 for 0. Where all are 0, the gradient is 0.
+pub fn norm<'g>(x: Value<'g>, p: f64, dim: Option<&[isize]>, keepdim: bool) -> Value<'g> {
+    let rule = rules::norm("norm", x.shape(), p, dim, keepdim);
+    let over = axes(dim);
+    let norm = || match p {
+        0.0 => x.ne(0.0).convert(DType::F32).sum(over),
+        1.0 => x.abs().sum(over),
+        2.0 => root_of_sum(x.square().sum(over), Value::sqrt),
+        f64::INFINITY => x.abs().amax(over),
+        f64::NEG_INFINITY => x.abs().amin(over),
+        _ => root_of_sum(x.abs().pow(p).sum(over), |sum| sum.pow(1.0 / p)),
+    };
+    ruled(x, rule, |shape| norm().reshape(shape))
+}
+
+/// A root of a sum, 0 with the gradient 0 where the sum is 0: the root's own is infinite there, times the 0 of the terms.
+fn root_of_sum<'g>(sum: Value<'g>, root: impl FnOnce(Value<'g>) -> Value<'g>) -> Value<'g> {
+    let none = sum.eq(0.0);
+    none.select(0.0, root(none.select(1.0, sum)))
 }
 
 /// `log(sum(exp(x)))` along an axis; no intermediate overflows.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod counter;
 mod differentiate;
 pub mod functions;
 pub mod graph;
@@ -24,7 +25,9 @@ pub mod verify;
 
 pub use build::{Builder, Classes, GraphError, Mode, Value};
 pub use graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
-pub use model::{Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, ParameterError, Parameters, Path, SetParameter};
+pub use model::{
+    Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, ParameterError, Parameters, Path, SetParameter,
+};
 pub use op::Op;
 pub use passes::optimize;
 pub use setting::InvalidSetting;

@@ -3,6 +3,7 @@
 
 mod cross_entropy;
 mod regression;
+mod total;
 
 use ndarray::ArrayD;
 
@@ -14,6 +15,7 @@ pub use regression::{
     BceWithLogits, L1, Mse, bce_with_logits, binary_cross_entropy_with_logits, l1, mean_absolute_error,
     mean_squared_error, mse,
 };
+pub use total::Total;
 
 use crate::build::{Builder, Value};
 use crate::graph::Type;
@@ -31,17 +33,6 @@ pub enum Reduction {
     Sum,
 }
 
-impl Reduction {
-    /// Applies the reduction to losses that all weigh the same.
-    fn apply(self, losses: Value<'_>) -> Value<'_> {
-        match self {
-            Reduction::None => losses,
-            Reduction::Mean => losses.mean(..),
-            Reduction::Sum => losses.sum(..),
-        }
-    }
-}
-
 /// A loss that a training step can minimize.
 pub trait Loss {
     /// The element type of the target: `i32` for classes, `f32` for values.
@@ -53,6 +44,15 @@ pub trait Loss {
     /// The loss; a scalar unless the reduction is [`Reduction::None`]. Targets of a wrong type and settings out of
     /// range are recorded as errors in the builder.
     fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g>;
+
+    /// The loss as an evaluation adds it up over batches: its sum, and what the mean over all data divides by.
+    ///
+    /// Default: each sample counts once, [`Loss::loss`] being the mean over the samples (or their sum, if the loss does not
+    /// [average](Loss::averages)). A loss whose mean divides by something else, such as the weights of classes or the number
+    /// of targets that are not ignored, says so here; its [`Loss::loss`] then is [`Total::mean`].
+    fn total<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {
+        Total::of_samples(self.loss(g, prediction, target), total::samples(prediction), self.averages())
+    }
 
     /// The states that the loss reads (such as class weights), with their values.
     fn states(&self) -> Vec<(String, ArrayD<f32>)> {
@@ -66,7 +66,7 @@ pub trait Loss {
         None
     }
 
-    /// Whether the loss is a mean, so that the loss of two equal parts of the data together is the mean of theirs.
+    /// Whether the loss is a mean over the samples, not their sum: what [`Loss::total`] makes of it by default.
     fn averages(&self) -> bool {
         true
     }

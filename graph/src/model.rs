@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use ndarray::{ArrayD, ArrayRef, ArrayViewD, CowArray, Dimension, IxDyn};
 
 use crate::build::{Builder, Value};
+use crate::counter;
 use crate::shape::{DType, Shape, ShapeError, Type};
 
 /// Whether an optimizer changes a parameter.
@@ -19,8 +20,8 @@ pub enum Kind {
     Frozen,
     /// Part of the model's state without a gradient, such as a running mean.
     Buffer,
-    /// A [`Kind::Buffer`] that counts: a whole number, which files hold as an i64, as PyTorch's do. (It is exact up to
-    /// 2^24.)
+    /// A [`Kind::Buffer`] that counts: a whole number of 64 bits, in files as in memory, as PyTorch's are. See
+    /// [`Parameter::count`].
     Counter,
 }
 
@@ -42,6 +43,8 @@ pub struct ParameterData {
     /// Whether it is trained.
     pub kind: Kind,
     shape: Shape,
+    /// Of a counter: the count, which `value` shows as an f32; where it does not, `value` was set since.
+    count: i64,
 }
 
 impl Deref for Parameter {
@@ -70,7 +73,9 @@ pub enum ParameterError {
         found: Vec<usize>,
     },
     /// A value of another shape than the layer has declared.
-    #[error("parameter `{name}` should have the shape {expected}, as its layer declares, but its value has the shape {found:?}")]
+    #[error(
+        "parameter `{name}` should have the shape {expected}, as its layer declares, but its value has the shape {found:?}"
+    )]
     Shape {
         /// The parameter.
         name: String,
@@ -126,7 +131,7 @@ impl SetParameter for Option<Parameter> {
 impl Parameter {
     fn new(value: ArrayD<f32>, kind: Kind) -> Parameter {
         let shape = Shape::from(value.shape());
-        Parameter(Box::new(ParameterData { value: value.into(), kind, shape }))
+        Parameter(Box::new(ParameterData { value: value.into(), kind, shape, count: 0 }))
     }
 
     /// A parameter that optimizers change.
@@ -140,8 +145,27 @@ impl Parameter {
     }
 
     /// A count, which has no gradient.
-    pub fn counter(value: ArrayD<f32>) -> Parameter {
-        Parameter::new(value, Kind::Counter)
+    pub fn counter(count: i64) -> Parameter {
+        let mut parameter = Parameter::new(ArrayD::zeros(IxDyn(&[])), Kind::Counter);
+        parameter.set_count(count);
+        parameter
+    }
+
+    /// The count of a [counter](Kind::Counter), exactly; its `value` is the nearest f32. Nothing for other parameters.
+    pub fn count(&self) -> Option<i64> {
+        if self.kind != Kind::Counter {
+            return None;
+        }
+        let shown = self.value.first().copied().unwrap_or_default();
+        Some(if self.count as f32 == shown { self.count } else { shown as i64 }.max(0))
+    }
+
+    /// Sets the count of a [counter](Kind::Counter); other parameters stay as they are.
+    pub fn set_count(&mut self, count: i64) {
+        if self.kind == Kind::Counter {
+            self.value = ArrayD::from_elem(IxDyn(&[]), count as f32).into();
+            self.count = count;
+        }
     }
 
     /// Takes the value; NaN of the same shape stand in its place.
@@ -164,9 +188,14 @@ impl Builder {
         self.current(self.parameter_state(name, parameter))
     }
 
-    /// The state that holds a parameter, for layers that update it by themselves.
+    /// The state that holds a parameter, for layers that update it by themselves; that of a counter has its
+    /// [digits](crate::counter).
     pub fn parameter_state(&self, name: &str, parameter: &Parameter) -> Value<'_> {
-        self.state(&self.path(name), Type::f32(parameter.shape()))
+        let ty = match parameter.kind {
+            Kind::Trained | Kind::Frozen | Kind::Buffer => Type::f32(parameter.shape()),
+            Kind::Counter => counter::TYPE,
+        };
+        self.state(&self.path(name), ty)
     }
 }
 

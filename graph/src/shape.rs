@@ -11,8 +11,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 pub use checks::{
-    check_argument, check_call, check_elementwise, check_index, check_inputs, check_layer, check_output, check_outputs, check_scalar,
-    check_several, fail, only,
+    check_argument, check_call, check_elementwise, check_index, check_inputs, check_layer, check_output, check_outputs,
+    check_scalar, check_several, fail, only,
 };
 pub use error::ShapeError;
 pub use message::Message;

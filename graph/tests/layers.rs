@@ -63,7 +63,7 @@ fn parameters_have_pytorchs_names_and_shapes() {
 #[test]
 fn embeddings_start_normal_and_their_padding_at_zero() {
     let settings = EmbeddingSettings::new().padding_idx(Some(-1));
-    let table = Embedding::<1000, 16>::new(settings, &mut Init::new(5)).weight.value;
+    let table = &Embedding::<1000, 16>::new(settings, &mut Init::new(5)).weight.value;
     let rows = table.slice(ndarray::s![..999, ..]);
     let mean = rows.mean().expect("there are rows");
     let variance = rows.mapv(|x| (x - mean).powi(2)).mean().expect("there are rows");

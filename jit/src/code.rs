@@ -300,7 +300,7 @@ impl Sequence {
         used: &[usize],
         calls: &[BoundCall],
     ) -> Result<Sequence, CallError> {
-        let mut sequence = Sequence::without_arena(code, Buffer::zeroed(0), states, used, calls)?;
+        let mut sequence = Sequence::without_arena(code, Buffer::empty(), states, used, calls)?;
         sequence.attach(arena)?;
         Ok(sequence)
     }
@@ -351,7 +351,7 @@ impl Sequence {
         }
         Ok(Sequence {
             code,
-            arena: Buffer::zeroed(0),
+            arena: Buffer::empty(),
             own,
             states: bound,
             steps,
@@ -384,7 +384,7 @@ impl Sequence {
 
     /// Takes the arena, without which the sequence does not run.
     pub fn detach(&mut self) -> Buffer {
-        std::mem::replace(&mut self.arena, Buffer::zeroed(0))
+        std::mem::replace(&mut self.arena, Buffer::empty())
     }
 
     /// The code that is run.
@@ -470,11 +470,7 @@ impl Sequence {
         // arena and the states are borrowed exclusively. The arena is long enough and the arguments in it point at it, and
         // the states lie where they lay, as `check` has seen. The tasks are all there are, and independent of each other.
         let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
-        if step.parallel {
-            pool.run(step.tasks, &|tasks| self.in_mode(|| run(tasks)))
-        } else {
-            run(0..step.tasks)
-        }
+        if step.parallel { pool.run(step.tasks, &|tasks| self.in_mode(|| run(tasks))) } else { run(0..step.tasks) }
     }
 }
 

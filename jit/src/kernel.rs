@@ -154,6 +154,9 @@ pub struct Loop {
     pub variable: Variable,
     /// The number of turns, at least 1.
     pub extent: usize,
+    /// A mask: the only turn is left out where none of its lanes holds, and the results are the initial values. It saves the time of
+    /// what is rarely needed; none in most loops.
+    pub guard: Option<Value>,
     /// The carried values.
     pub carried: Vec<Carried>,
     /// What a turn does.

@@ -8,7 +8,6 @@ pub mod halo;
 pub mod indexing;
 pub mod map;
 pub mod math;
-pub mod moments;
 mod pack;
 pub mod random;
 pub mod reduce;

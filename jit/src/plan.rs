@@ -12,7 +12,7 @@ mod layout;
 mod made;
 mod masks;
 mod merge;
-mod moments;
+mod needs;
 mod print;
 mod recipes;
 mod repeated;
@@ -27,6 +27,7 @@ use kiln_graph::{Graph, Role, Type};
 use crate::emit::EmitterKind;
 use crate::kernel::Kernel;
 use crate::target::Target;
+use recipes::Recipes;
 pub use recipes::{Choice, Choices, Contracted};
 
 /// Why a graph can not be planned.
@@ -47,12 +48,12 @@ pub enum PlanError {
 /// # Errors
 /// A given layout that does not fit its state.
 pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layout>) -> Result<Plan, PlanError> {
-    plan_by(graph, target, state_layouts, &Choices::new())
+    plan_by(graph, target, state_layouts, &Choices::new(), false)
 }
 
 /// Plans a graph for a target. States that other programs share lie as `state_layouts` says (by name); the plan chooses
 /// the others' layouts, which are then found in [`Plan::inputs`]. Contractions are computed as the choices say, the others in the
-/// way that is estimated to be the fastest.
+/// way that is estimated to be the fastest; where `exact`, among those whose error is that of the definition.
 ///
 /// # Errors
 /// A given layout that does not fit its state.
@@ -61,6 +62,7 @@ pub fn plan_by(
     target: &Target,
     state_layouts: &HashMap<String, Layout>,
     choices: &Choices,
+    exact: bool,
 ) -> Result<Plan, PlanError> {
     for input in graph.inputs.iter().filter(|input| input.role == Role::State) {
         let ty = graph.ty(input.node);
@@ -72,7 +74,7 @@ pub fn plan_by(
     let graph = assemble::isolate_roots(graph);
     let fusion = fuse::fuse(&graph);
     let layouts = layout::layouts(&graph, &fusion, state_layouts);
-    Ok(assemble::assemble(&graph, &fusion, &layouts, target, choices))
+    Ok(assemble::assemble(&graph, &fusion, &layouts, target, Recipes::new(target, choices, exact)))
 }
 
 /// A compiled graph before emission.
@@ -102,6 +104,14 @@ pub struct Plan {
     pub inputs: Vec<Argument>,
     /// The graph's outputs, in its order.
     pub outputs: Vec<Argument>,
+}
+
+impl Plan {
+    /// Lets go of the kernels, the calls and how contractions are computed: nearly all of a plan's memory, of which nobody but a
+    /// reader has need once the code is there and bound.
+    pub(crate) fn forget_calls(&mut self) {
+        (self.kernels, self.calls, self.contractions) = (Vec::new(), Vec::new(), Vec::new());
+    }
 }
 
 /// One run of a kernel.

@@ -30,6 +30,9 @@ pub struct CompileOptions {
     pub state_layouts: HashMap<String, Layout>,
     /// How contractions are computed that were measured before. Default: none, estimates decide.
     pub choices: Choices,
+    /// Whether contractions are computed only in ways whose error is that of the definition. Default: no, Winograd's transforms
+    /// are used where they are faster.
+    pub exact: bool,
 }
 
 /// A compiled graph. It holds no data: a [`Session`] gives it memory.
@@ -66,7 +69,7 @@ impl CompileOptions {
     /// # Errors
     /// [`CompileError::Emitter`] and [`CompileError::Plan`].
     pub fn plan(&self, graph: &Graph) -> Result<Plan, CompileError> {
-        Ok(plan::plan_by(graph, &self.target()?, &self.state_layouts, &self.choices)?)
+        Ok(plan::plan_by(graph, &self.target()?, &self.state_layouts, &self.choices, self.exact)?)
     }
 }
 

@@ -47,7 +47,8 @@ pub fn expand(declaration: &Validated) -> TokenStream {
     let has_programs = !declaration.steps.programs.is_empty();
     let trainer = has_programs.then(|| steps::trainer(declaration));
     let programs = has_programs.then(|| {
-        let (implementations, methods) = (steps::implementations(declaration), steps::methods(declaration, walk.as_ref()));
+        let (implementations, methods) =
+            (steps::implementations(declaration), steps::methods(declaration, walk.as_ref()));
         emit!(#implementations #methods)
     });
     emit! {

@@ -138,6 +138,9 @@ const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP
 const SPREAD: &[Parameter] =
     &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), optional("correction", Kind::Number, "1.0"), KEEP];
 
+const NORM: &[Parameter] =
+    &[tensor(Float), optional("p", Kind::Number, "2.0"), optional("dim", Kind::OptionalAxes, "None"), KEEP];
+
 /// PyTorch's name for an extent, or for several.
 const SECTIONS: &str = "split_size_or_sections";
 
@@ -268,6 +271,8 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     compare("ne"),
     row("neg", FLOAT, "unchanged").by(Builds::Operator("-")),
+    // As a method only: layers are called `norm`.
+    row("norm", NORM, "norm").only(Form::Method),
     row("ones_like", ANY, "unchanged").only(Form::Function).stopping(),
     row("pad", &[tensor(Any), required("pad", Kind::Sizes), optional("value", Kind::Number, "0.0")], "pad"),
     row("permute", &[tensor(Any), required("dims", Kind::Axes)], "permute"),

@@ -93,7 +93,8 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     let resolved = forward::functions(forward, &helpers, outputs.len(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
-    let read = steps::steps(optimizers, steps, &body, (&helpers, &functions), has_default_for_each(&generics), mistakes);
+    let read =
+        steps::steps(optimizers, steps, &body, (&helpers, &functions), has_default_for_each(&generics), mistakes);
     let steps::Resolved { mut steps, used: used_by_steps, called } = read;
     used.extend(used_by_steps);
     for (position, function) in functions.iter_mut().enumerate() {

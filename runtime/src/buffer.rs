@@ -36,6 +36,11 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
+    /// A buffer without elements, which takes no memory.
+    pub fn empty() -> Buffer {
+        Buffer { pointer: NonNull::<Line>::dangling().cast(), elements: 0, allocation: None }
+    }
+
     /// A buffer of zeros.
     ///
     /// # Panics

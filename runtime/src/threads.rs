@@ -1,12 +1,17 @@
 //! UNSAFE: the pool of threads. It knows functions over ranges of tasks and nothing of what they do.
 //!
-//! Threads live as long as the pool. A run splits its tasks evenly and always in the same way: of `n` threads thread
-//! `t` gets tasks `t * tasks / n .. (t + 1) * tasks / n`, and the caller is thread 0. Between runs a thread spins for a
-//! short while, since the next run of a training step comes at once, and then sleeps.
+//! Threads live as long as the pool. A run splits its tasks evenly and always in the same way, into as many shares as there are
+//! threads: of `n` shares, share `t` is tasks `t * tasks / n .. (t + 1) * tasks / n`. The caller begins with share 0 and thread `t`
+//! with share `t`; who is done goes on with shares that nobody has begun. So a thread that the system does not let run, on a busy
+//! machine, keeps nobody waiting, and a pool of more threads than the process has processors does with as many as these.
+//!
+//! Between runs a thread spins for a moment, since the next run of a training step comes at once, then lets others have its
+//! processor for a short while, and then sleeps.
 //!
 //! # Safety
-//! A run shares a borrowed closure with threads that outlive the borrow. That is sound because `run` returns (or
-//! unwinds) only after every thread has said that it is done with the closure, and none touches it before it is told to.
+//! A run shares a borrowed closure with threads that outlive the borrow. That is sound because a thread touches the closure of a
+//! run only for a share that it has claimed, each share can be claimed once and only as long as the run lasts, and `run` returns
+//! (or unwinds) only after every share has been claimed and is done.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -17,12 +22,15 @@ use std::sync::{Arc, Mutex, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-/// How long a thread spins before it sleeps (or, waiting for others to end, lets the processor go).
-const SPIN: Duration = Duration::from_micros(40);
+/// How long a waiting thread keeps its processor busy,
+const SPIN: Duration = Duration::from_micros(5);
+/// and how long it lets others have it before it sleeps.
+const YIELD: Duration = Duration::from_micros(40);
 
 /// A fixed set of threads that run tasks together with the caller.
 pub struct Pool {
     shared: Arc<Shared>,
+    /// The threads beside the caller's.
     workers: Vec<Worker>,
     /// Held during a run: a pool does one at a time.
     running: Mutex<()>,
@@ -36,19 +44,22 @@ struct Worker {
 struct Shared {
     /// Counts runs; a change is the signal to start, and publishes `job`.
     epoch: AtomicUsize,
-    /// What the current run does. Written by the caller of `run` while no worker looks at it (`busy` is 0).
+    /// What the current run does. Written by the caller of `run` while nobody has a share (`left` is 0).
     job: UnsafeCell<Option<Job>>,
-    /// The workers that are not yet done with the current run; reaching 0 publishes what they wrote.
-    busy: AtomicUsize,
+    /// For each share the epoch of the last run in which somebody has claimed it: that of the current run, or of the one before.
+    claimed: Vec<AtomicUsize>,
+    /// The shares of the current run that are not done; reaching 0 publishes what they wrote.
+    left: AtomicUsize,
     /// For each worker whether it sleeps, or is about to.
     asleep: Vec<AtomicBool>,
     stop: AtomicBool,
-    /// The first panic of a worker in the current run.
+    /// The first panic in the current run.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 // SAFETY: `job` is the only part that is not `Sync` by itself. It is written by the thread that holds `running`, before
-// the release of `epoch` and after the last worker's release of `busy`; workers read it between the two.
+// the release of `epoch` and after the release of `left` by whoever did the last share; those who have a share read it between
+// the two.
 unsafe impl Sync for Shared {}
 // SAFETY: the job's closure is `Sync`; the pointer to it is used as stated above.
 unsafe impl Send for Shared {}
@@ -56,18 +67,25 @@ unsafe impl Send for Shared {}
 #[derive(Clone, Copy)]
 struct Job {
     tasks: usize,
-    /// Valid until the worker takes part in `busy` reaching 0.
+    /// Valid for those who have a share.
     function: *const (dyn Fn(Range<usize>) + Sync),
 }
 
 impl Pool {
-    /// A pool of the given number of threads, the caller's included; at least 1.
+    /// A pool of the given number of threads, the caller's included; at least 1. Of these there are really no more than the process
+    /// has processors to run on, since more would only take turns.
     pub fn new(threads: usize) -> Pool {
-        let workers = threads.max(1) - 1;
+        let processors = thread::available_parallelism().map_or(1, |n| n.get());
+        Pool::with_workers(threads.max(1), threads.min(processors).max(1) - 1)
+    }
+
+    /// A pool that splits its runs into so many shares, with so many threads beside the caller's.
+    fn with_workers(shares: usize, workers: usize) -> Pool {
         let shared = Arc::new(Shared {
             epoch: AtomicUsize::new(0),
             job: UnsafeCell::new(None),
-            busy: AtomicUsize::new(0),
+            claimed: (0..shares).map(|_| AtomicUsize::new(0)).collect(),
+            left: AtomicUsize::new(0),
             asleep: (0..workers).map(|_| AtomicBool::new(false)).collect(),
             stop: AtomicBool::new(false),
             panic: Mutex::new(None),
@@ -89,9 +107,9 @@ impl Pool {
         Pool::new(default_threads())
     }
 
-    /// The number of threads, the caller's included.
+    /// The number of threads that was asked for, the caller's included.
     pub fn threads(&self) -> usize {
-        self.workers.len() + 1
+        self.shared.claimed.len()
     }
 
     /// Calls `function` with ranges that together are `0..tasks`, on all threads at once, and returns when all are done.
@@ -119,28 +137,26 @@ impl Pool {
         let function_of_job = unsafe {
             std::mem::transmute::<&(dyn Fn(Range<usize>) + Sync), &'static (dyn Fn(Range<usize>) + Sync)>(function)
         };
-        // SAFETY: `running` is held and `busy` is 0: nobody else looks at the job.
+        // SAFETY: `running` is held and `left` is 0: nobody else looks at the job.
         unsafe { *shared.job.get() = Some(Job { tasks, function: function_of_job }) };
-        shared.busy.store(self.workers.len(), Ordering::Relaxed);
-        // Publishes the job and `busy`. Sequentially consistent with the swap below: a worker that goes to sleep says
+        shared.left.store(self.threads(), Ordering::Relaxed);
+        // Publishes the job and `left`. Sequentially consistent with the swap below: a worker that goes to sleep says
         // so before it looks at the epoch for the last time, so either it sees the new epoch or it is seen asleep.
-        shared.epoch.fetch_add(1, Ordering::SeqCst);
+        let epoch = shared.epoch.fetch_add(1, Ordering::SeqCst).wrapping_add(1);
         for (worker, asleep) in self.workers.iter().zip(&shared.asleep) {
             if asleep.load(Ordering::SeqCst) {
                 worker.thread.unpark();
             }
         }
-        let own = catch_unwind(AssertUnwindSafe(|| run_share(function, tasks, 0, self.threads())));
-        let mut spinning = Spinning::new();
+        shared.take_shares(epoch, 0);
+        let mut waiting = Waiting::new();
         // Acquires what the workers have written.
-        while shared.busy.load(Ordering::Acquire) > 0 {
-            if !spinning.spin() {
-                thread::yield_now();
-            }
+        while shared.left.load(Ordering::Acquire) > 0 {
+            waiting.pass();
         }
         let panic = shared.panic.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         drop(guard);
-        if let Some(payload) = own.err().or(panic) {
+        if let Some(payload) = panic {
             resume_unwind(payload);
         }
     }
@@ -152,13 +168,6 @@ pub fn default_threads() -> usize {
     asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, |n| n.get()))
 }
 
-fn run_share(function: &(dyn Fn(Range<usize>) + Sync), tasks: usize, thread: usize, threads: usize) {
-    let range = thread * tasks / threads..(thread + 1) * tasks / threads;
-    if !range.is_empty() {
-        function(range);
-    }
-}
-
 impl Shared {
     /// What a worker does all its life.
     fn work(&self, number: usize) {
@@ -168,29 +177,46 @@ impl Shared {
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
-            // SAFETY: the epoch has been acquired, and the caller waits for `busy`: the job is there and is not written.
+            self.take_shares(seen, number + 1);
+        }
+    }
+
+    /// Does the shares of a run that nobody has begun, from one on, and then those before it.
+    fn take_shares(&self, epoch: usize, first: usize) {
+        let shares = self.claimed.len();
+        for share in (first..shares).chain(0..first) {
+            // All shares were claimed in the run before. So this fails where another thread has the share, and where the run is
+            // over, since then every share was claimed in it.
+            let before = epoch.wrapping_sub(1);
+            let claim = self.claimed[share].compare_exchange(before, epoch, Ordering::AcqRel, Ordering::Relaxed);
+            if claim.is_err() {
+                continue;
+            }
+            // SAFETY: the run's epoch has been acquired, and it lasts as long as this share is not done: the job is there and
+            // is not written.
             let job = unsafe { (*self.job.get()).expect("an epoch comes with a job") };
-            // SAFETY: the caller of `run` keeps the closure until `busy` reaches 0.
+            // SAFETY: the caller of `run` keeps the closure until `left` reaches 0.
             let function = unsafe { &*job.function };
-            let threads = self.asleep.len() + 1;
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run_share(function, job.tasks, number + 1, threads)))
+            let range = share * job.tasks / shares..(share + 1) * job.tasks / shares;
+            if !range.is_empty()
+                && let Err(payload) = catch_unwind(AssertUnwindSafe(|| function(range)))
             {
                 self.panic.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(payload);
             }
             // Publishes what the tasks have written; afterwards the closure is not touched.
-            self.busy.fetch_sub(1, Ordering::Release);
+            self.left.fetch_sub(1, Ordering::Release);
         }
     }
 
-    /// Waits for an epoch other than `seen`: spins, then sleeps.
+    /// Waits for an epoch other than `seen`: awake at first, then asleep.
     fn await_epoch(&self, seen: usize, asleep: &AtomicBool) -> usize {
-        let mut spinning = Spinning::new();
+        let mut waiting = Waiting::new();
         loop {
             let epoch = self.epoch.load(Ordering::Acquire);
             if epoch != seen {
                 return epoch;
             }
-            if spinning.spin() {
+            if waiting.pass() {
                 continue;
             }
             asleep.store(true, Ordering::SeqCst);
@@ -215,22 +241,30 @@ impl Drop for Pool {
     }
 }
 
-/// Spins for [`SPIN`]; the clock is asked now and then only.
-struct Spinning {
+/// Spins for [`SPIN`], then gives the processor to others; the clock is asked now and then only.
+struct Waiting {
     turns: u32,
     start: Option<Instant>,
+    yields: bool,
 }
 
-impl Spinning {
-    fn new() -> Spinning {
-        Spinning { turns: 0, start: None }
+impl Waiting {
+    fn new() -> Waiting {
+        Waiting { turns: 0, start: None, yields: false }
     }
 
-    /// Passes a moment; false once the time is over.
-    fn spin(&mut self) -> bool {
+    /// Passes a moment; false from [`YIELD`] on.
+    fn pass(&mut self) -> bool {
+        if self.yields {
+            thread::yield_now();
+            return self.start.is_some_and(|start| start.elapsed() < YIELD);
+        }
         std::hint::spin_loop();
         self.turns += 1;
-        !self.turns.is_multiple_of(64) || self.start.get_or_insert_with(Instant::now).elapsed() < SPIN
+        if self.turns.is_multiple_of(32) {
+            self.yields = self.start.get_or_insert_with(Instant::now).elapsed() >= SPIN;
+        }
+        true
     }
 }
 
@@ -257,13 +291,45 @@ mod tests {
             (2, 1, vec![[0, 1]]),
             (2, 0, vec![]),
         ] {
-            assert_eq!(ranges(&Pool::new(threads), tasks), expected, "{threads} threads, {tasks} tasks");
+            for workers in 1..threads {
+                let pool = Pool::with_workers(threads, workers);
+                assert_eq!(ranges(&pool, tasks), expected, "{threads} threads, {tasks} tasks, {workers} workers");
+            }
+            // Where there is one processor, all tasks are one range.
+            let covered: Vec<usize> = ranges(&Pool::new(threads), tasks).iter().flat_map(|&[a, b]| a..b).collect();
+            assert_eq!(covered, (0..tasks).collect::<Vec<_>>(), "{threads} threads, {tasks} tasks");
+        }
+    }
+
+    #[test]
+    fn there_are_no_more_threads_than_processors() {
+        let processors = thread::available_parallelism().map_or(1, |n| n.get());
+        for threads in [1, 2, 3, 1000] {
+            let pool = Pool::new(threads);
+            assert_eq!((pool.threads(), pool.workers.len() + 1), (threads, threads.min(processors)));
+        }
+    }
+
+    /// Shares of threads that do not get to run are done by the others.
+    #[test]
+    fn nobody_waits_for_a_thread_that_has_not_begun() {
+        let pool = Pool::with_workers(4, 3);
+        // Whoever comes first is kept from the other shares.
+        for _ in 0..100 {
+            let (first, count) = (AtomicBool::new(true), AtomicUsize::new(0));
+            pool.run(4, &|range| {
+                if first.swap(false, Ordering::SeqCst) {
+                    thread::sleep(Duration::from_micros(300));
+                }
+                count.fetch_add(range.len(), Ordering::Relaxed);
+            });
+            assert_eq!(count.into_inner(), 4);
         }
     }
 
     #[test]
     fn many_runs_close_together_and_far_apart() {
-        let pool = Pool::new(3);
+        let pool = Pool::with_workers(3, 2);
         let sum = AtomicUsize::new(0);
         for run in 0..2000 {
             pool.run(100, &|range| {
@@ -278,7 +344,7 @@ mod tests {
 
     #[test]
     fn panics_reach_the_caller_and_the_pool_lives_on() {
-        let pool = Pool::new(2);
+        let pool = Pool::with_workers(2, 1);
         for guilty in [0, 9] {
             let panicking = || pool.run(10, &|range| assert!(!range.contains(&guilty), "task {guilty}"));
             let payload = catch_unwind(AssertUnwindSafe(panicking)).expect_err("it panics");

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use ndarray::{Array1, Array3};
 
 use super::DataError;
+use crate::names::numbers;
 
 /// The contents of an IDX file.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,12 +48,32 @@ impl IdxValues {
 /// Reads an IDX file, gzipped or not.
 ///
 /// # Errors
-/// [`DataError::Read`] if it can not be read or its compressed data is damaged or cut short; [`DataError::NotIdx`] if it
-/// does not begin as an IDX file does; [`DataError::Length`] if it is cut short or too long.
+/// [`DataError::Read`] if it can not be read or its compressed data is damaged or cut short; [`DataError::Empty`] if there is
+/// nothing in it; [`DataError::NotIdx`] if it does not begin as an IDX file does; [`DataError::Header`] and
+/// [`DataError::Length`] if it is cut short or too long.
 pub fn read_idx(path: impl AsRef<Path>) -> Result<Idx, DataError> {
     let path = path.as_ref();
     let bytes = read_plain(path).map_err(|source| DataError::Read { path: path.into(), source })?;
     parse(path, &bytes)
+}
+
+/// The file at a path, or under one of the other names under which it is found: gzipped or not, with a dash or a dot before
+/// `idx`, as mirrors of MNIST have them.
+pub(super) fn find(path: PathBuf) -> Result<PathBuf, DataError> {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(path) };
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let mut names = vec![name.to_owned()];
+    for plain in [plain.to_owned(), plain.replacen("-idx", ".idx", 1), plain.replacen(".idx", "-idx", 1)] {
+        for other in [plain.clone(), format!("{plain}.gz")] {
+            if !names.contains(&other) {
+                names.push(other);
+            }
+        }
+    }
+    match names.iter().map(|name| path.with_file_name(name)).find(|path| path.try_exists().unwrap_or(true)) {
+        Some(found) => Ok(found),
+        None => Err(DataError::NotFound { path, looked_for: names }),
+    }
 }
 
 /// The bytes of a file, decompressed if it is gzipped.
@@ -67,6 +88,9 @@ fn read_plain(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Idx, DataError> {
+    if bytes.is_empty() {
+        return Err(DataError::Empty { path: path.into() });
+    }
     let not_idx = || DataError::NotIdx { path: path.into(), found: bytes[..bytes.len().min(4)].to_vec() };
     let &[0, 0, kind, rank, ref rest @ ..] = bytes else { return Err(not_idx()) };
     let width = match kind {
@@ -77,8 +101,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Idx, DataError> {
         _ => return Err(not_idx()),
     };
     let Some((header, data)) = rest.split_at_checked(4 * usize::from(rank)) else {
-        let (expected, found) = (4 * u64::from(rank), rest.len() as u64);
-        return Err(DataError::Length { path: path.into(), shape: Vec::new(), expected, found });
+        let axes = usize::from(rank);
+        return Err(DataError::Header { path: path.into(), axes, expected: 4 + 4 * axes, found: bytes.len() });
     };
     let shape: Vec<usize> = words(header, u32::from_be_bytes).into_iter().map(|extent| extent as usize).collect();
     // An absurd header must not overflow: 2^64 bytes are expected at most, and never found.
@@ -103,7 +127,11 @@ fn words<const W: usize, T>(bytes: &[u8], convert: fn([u8; W]) -> T) -> Vec<T> {
 
 impl Idx {
     fn kind_error(&self, path: &Path, expected: &'static str) -> DataError {
-        DataError::Kind { path: path.into(), expected, found: format!("{} {:?}", self.values.type_name(), self.shape) }
+        DataError::Kind {
+            path: path.into(),
+            expected,
+            found: format!("{} {}", self.values.type_name(), numbers(&self.shape)),
+        }
     }
 
     /// `[n, h, w]` bytes as numbers from 0 to 1.

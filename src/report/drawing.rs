@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use kiln_graph::{Graph, Model, Parameters, optimize};
 use kiln_jit::{CompileError, CompileOptions, Plan};
 
-use super::text::write_file;
+use crate::files::replace_file_and_folder;
 use crate::trainer::{TrainError, predict_graph};
 
 /// Why there is no drawing.
@@ -120,7 +120,7 @@ impl<'a> Drawing<'a> {
 }
 
 fn save(path: &Path, text: &str) -> Result<(), DrawError> {
-    write_file(path, text).map_err(|error| DrawError::Write { path: path.to_owned(), error })
+    replace_file_and_folder(path, text.as_ref()).map_err(|error| DrawError::Write { path: path.to_owned(), error })
 }
 
 /// Draws what a model computes for one sample: every [`Model`] has these methods.

@@ -9,7 +9,8 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use ndarray::{ArrayRef, Dimension};
 
-use super::text::{escape, write_file};
+use super::text::escape;
+use crate::files::save_report;
 
 const COLOURS: [&str; 6] = ["#2563eb", "#dc2626", "#16a34a", "#9333ea", "#ea580c", "#0891b2"];
 const TEXT: &str = "font-family=\"Helvetica, Arial, sans-serif\" fill=\"#1f2937\"";
@@ -52,7 +53,7 @@ impl Chart {
     /// # Errors
     /// Those of the file system.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        write_file(path.as_ref(), self.svg())
+        save_report(path.as_ref(), self.svg().as_bytes())
     }
 
     fn svg(&self) -> String {
@@ -194,7 +195,7 @@ impl ImageGrid {
     /// # Errors
     /// Those of the file system.
     pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        write_file(path.as_ref(), self.svg())
+        save_report(path.as_ref(), self.svg().as_bytes())
     }
 
     /// Writes the images, without words, as a PNG file; the folder is made if it is not there. A pixel becomes a square of
@@ -203,7 +204,7 @@ impl ImageGrid {
     /// # Errors
     /// Those of the file system.
     pub fn save_png(&self, path: impl AsRef<Path>, scale: usize) -> io::Result<()> {
-        write_file(path.as_ref(), self.png(scale.max(1)))
+        save_report(path.as_ref(), &self.png(scale.max(1)))
     }
 
     fn png(&self, scale: usize) -> Vec<u8> {

@@ -14,7 +14,8 @@ use kiln_rt::{Pool, random};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::json;
 
-use super::text::{si, write_file};
+use super::text::si;
+use crate::files::save_report;
 
 /// Runs before the first that counts.
 const WARM_UP: usize = 3;
@@ -127,7 +128,7 @@ impl Profile {
     /// # Errors
     /// Those of the file system.
     pub fn save_trace(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        write_file(path.as_ref(), self.trace())
+        save_report(path.as_ref(), self.trace().as_bytes())
     }
 
     fn trace(&self) -> String {

@@ -1,5 +1,6 @@
 //! The table of a model's layers, and what it costs to train and to run.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use kiln_graph::{Builder, Element, Graph, Kind, Model, NodeId, Op, Path, Shape, Type};
@@ -52,23 +53,35 @@ impl Summary {
         model.forward(&g, x);
         let graph = g.finish()?;
 
+        // What the nodes of each place and of those under it give and cost.
+        let mut places: HashMap<&str, (NodeId, u64)> = HashMap::new();
+        for id in graph.ids() {
+            for place in around(&graph.scope(id).layer) {
+                let (last, all) = places.entry(place).or_insert((id, 0));
+                *last = id;
+                *all += flops(&graph, id);
+            }
+        }
         let mut layers: Vec<LayerRow> = Vec::new();
+        let mut rows: HashMap<String, usize> = HashMap::new();
         let mut output = M::INPUT;
         model.describe(&mut Path::default(), &mut |name, layer| {
-            let nodes: Vec<NodeId> = graph.ids().filter(|&id| within(scope(&graph, id), name)).collect();
-            output = nodes.last().map_or(output, |&last| graph.shape(last).with(0, Shape::N));
+            let nodes = places.get(name);
+            output = nodes.map_or(output, |&(last, _)| graph.shape(last).with(0, Shape::N));
+            rows.entry(name.to_string()).or_insert(layers.len());
             layers.push(LayerRow {
                 name: name.to_string(),
                 layer: layer.to_string(),
                 output,
                 parameters: 0,
                 frozen: 0,
-                flops: nodes.iter().map(|&id| flops(&graph, id)).sum(),
+                flops: nodes.map_or(0, |&(_, flops)| flops),
             });
         });
         model.visit(&mut Path::default(), &mut |name, parameter| {
-            let row = layers.iter_mut().find(|row| within(name, &row.name));
+            let row = around(name).filter_map(|place| rows.get(place).copied()).min();
             if let (Kind::Trained | Kind::Frozen, Some(row)) = (parameter.kind, row) {
+                let row = &mut layers[row];
                 row.parameters += parameter.value.len();
                 row.frozen += if parameter.kind == Kind::Frozen { parameter.value.len() } else { 0 };
             }
@@ -97,13 +110,9 @@ impl Summary {
     }
 }
 
-fn scope(graph: &Graph, id: NodeId) -> &str {
-    &graph.scope(id).layer
-}
-
-/// Whether a path is a place or lies under it.
-fn within(path: &str, place: &str) -> bool {
-    path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+/// The places that a path lies under, and itself: `head`, `head.norm`.
+fn around(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('.').map(|(end, _)| &path[..end]).chain([path])
 }
 
 /// Floating-point operations of one node: 2 for each multiply-add of a product or a convolution, 1 for each result of an

@@ -1,8 +1,4 @@
-//! Numbers and texts as people read them, and files that hold them.
-
-use std::fs;
-use std::io;
-use std::path::Path;
+//! Numbers and texts as people read them.
 
 /// A text within XML or HTML, also within quotes.
 pub fn escape(text: &str) -> String {
@@ -24,14 +20,6 @@ pub fn si(count: u64) -> String {
     let number = count as f64 / size as f64;
     let digits = if number < 10.0 { 2 } else { usize::from(number < 100.0) };
     format!("{number:.digits$} {prefix}")
-}
-
-/// Writes a file; its folder is made if it is not there.
-pub fn write_file(path: &Path, contents: impl AsRef<[u8]>) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(path, contents)
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(seed);
     setter!(check_finite);
     setter!(flush_denormal);
+    setter!(exact);
     setter!(tune);
 
     /// Compiles every program.
@@ -56,7 +57,9 @@ impl<M: Steps> StepTrainerBuilder<M> {
                 Err(error) => return Err(error),
             }
         }
-        if refused.len() == M::PROGRAMS.len() && let Some(error) = refused.into_iter().next() {
+        if refused.len() == M::PROGRAMS.len()
+            && let Some(error) = refused.into_iter().next()
+        {
             return Err(error);
         }
         // Only now are all states there.

@@ -1,9 +1,10 @@
 //! What can go wrong when a model is compiled, trained or asked for predictions.
 
 use kiln_graph::indices::IndexError;
-use kiln_graph::{GraphError, ParameterError, Shape};
+use kiln_graph::{GraphError, ParameterError, Shape, Type};
 use kiln_jit::{CompileError, RunError, StateError};
 
+use super::hints::to_fit;
 use crate::report::ProfileError;
 use crate::tuning::TuningError;
 
@@ -13,7 +14,10 @@ use crate::tuning::TuningError;
 #[non_exhaustive]
 pub enum TrainError {
     /// The samples have another shape than the model's input.
-    #[error("the model takes samples of the shape {expected}, but the batch has the shape {found:?}")]
+    #[error(
+        "the model takes samples of the shape {expected}, but the batch has the shape {found:?}{}",
+        to_fit(expected, found)
+    )]
     InputShape {
         /// The model's input; the batch axis is `N`.
         expected: Shape,
@@ -21,12 +25,30 @@ pub enum TrainError {
         found: Vec<usize>,
     },
     /// The targets do not go with the model's output: class indices take one axis, numbers the output's shape.
-    #[error("the targets should have the shape {expected}, but have the shape {found:?}")]
+    #[error("the targets should have the shape {expected}, but have the shape {found:?}{}", to_fit(expected, found))]
     TargetShape {
         /// What the loss takes for this batch.
         expected: Shape,
         /// The shape of the targets given.
         found: Vec<usize>,
+    },
+    /// A loss that takes no target for each sample of the model's output: cross entropy of an output without an axis of classes.
+    #[error(
+        "the model's output of the shape {output} takes targets of the shape {target}, not one or more for each sample: give it another axis (of classes, for cross entropy)"
+    )]
+    TargetBatch {
+        /// The shape of the output, for a batch.
+        output: Shape,
+        /// The shape that the loss wants its targets to have.
+        target: Shape,
+    },
+    /// A loss of a user's own whose [`total`](kiln_graph::losses::Loss::total) is not made of scalars.
+    #[error("the {part} of the loss's `total` should be an f32 scalar, but is {found}: reduce it with sum")]
+    LossTotal {
+        /// `sum` or `divisor`.
+        part: &'static str,
+        /// Its type.
+        found: Type,
     },
     /// More samples in a step than the trainer was built for.
     #[error("a step takes at most {batch} samples, but got {found}; build the trainer with .batch({found})")]
@@ -43,14 +65,26 @@ pub enum TrainError {
         found: Vec<usize>,
     },
     /// A class label that the model has no output for.
-    #[error("label {found} at position {position} is out of range: the model has {classes} classes, 0 to {}", classes - 1)]
+    #[error("label {found} at position {position} is out of range: the model has {classes} classes, 0 to {}", classes.saturating_sub(1))]
     Label {
-        /// Where it stands among the labels given.
+        /// Where it stands among the labels given, in row-major order.
         position: usize,
         /// The label.
-        found: i64,
+        found: i128,
         /// The number of classes; labels lie below it.
         classes: usize,
+    },
+    /// A whole number that is neither a label nor an index: programs compute with i32.
+    #[error(
+        "the number {found} at position {position} is out of range: whole numbers are i32, {} to {}",
+        i32::MIN,
+        i32::MAX
+    )]
+    WholeNumber {
+        /// Where it stands among the numbers given, in row-major order.
+        position: usize,
+        /// The number.
+        found: i128,
     },
     /// An index among the samples that points at no row of the table that looks it up.
     #[error(transparent)]
@@ -66,7 +100,10 @@ pub enum TrainError {
         found: f32,
     },
     /// An input of a `step` or an `eval` with another shape than declared.
-    #[error("`{program}` takes `{input}` of the shape {expected}, but got the shape {found:?}")]
+    #[error(
+        "`{program}` takes `{input}` of the shape {expected}, but got the shape {found:?}{}",
+        to_fit(expected, found)
+    )]
     StepInput {
         /// The program.
         program: &'static str,

@@ -8,11 +8,12 @@ use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::{
-    Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, optimize,
+    Builder, Element, Elements, Graph, Kind, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, counter,
+    optimize,
 };
 use kiln_jit::{Arena, CompileOptions, Plan, Session, States};
 use kiln_rt::Pool;
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
@@ -50,12 +51,28 @@ pub fn predict_graph<M: Model>(model: &M, batch: usize) -> Result<Graph, TrainEr
     Ok(g.finish()?)
 }
 
-/// The graph that predicts `batch` samples and compares with their targets: outputs `loss` and `prediction`.
+/// The targets of a prediction, of which there is one or more for each sample.
+fn targets<'g>(g: &'g Builder, loss: &impl Loss, prediction: Value<'g>) -> Result<Value<'g>, TrainError> {
+    let (output, ty) = (prediction.shape(), loss.target_type(prediction.shape()));
+    if ty.shape.rank() == 0 || ty.shape.dims().first() != output.dims().first() {
+        return Err(TrainError::TargetBatch { output, target: ty.shape });
+    }
+    Ok(g.input_of(TARGET, ty))
+}
+
+/// The graph that predicts `batch` samples and compares with their targets: outputs `sum` and `divisor` of the loss, and
+/// `prediction`.
 pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Result<Graph, TrainError> {
     let g = Builder::new(EVALUATE);
     let prediction = forward(&g, model, batch);
-    let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
-    g.output("loss", loss.loss(&g, prediction, target));
+    let target = targets(&g, loss, prediction)?;
+    let total = loss.total(&g, prediction, target);
+    for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
+        if value.ty() != Type::f32(Shape::SCALAR) {
+            return Err(TrainError::LossTotal { part, found: value.ty() });
+        }
+        g.output(part, value);
+    }
     g.output("prediction", prediction);
     Ok(g.finish()?)
 }
@@ -73,7 +90,7 @@ pub fn train_graph<M: Model>(
     g.set_mode(Mode::Train);
     g.set_seed(seed);
     let prediction = forward(&g, model, batch);
-    let target = g.input_of(TARGET, loss.target_type(prediction.shape()));
+    let target = targets(&g, loss, prediction)?;
     let value = loss.loss(&g, prediction, target);
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
@@ -146,8 +163,10 @@ pub struct Programs {
     tuner: Option<Tuner>,
 }
 
-/// The part of the largest program's memory that programs of other sizes may take together for what they keep from run to run.
-const KEPT_BY_OTHERS: usize = 8;
+/// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
+/// batch sizes than the usual one together; or so many bytes in any case.
+const KEPT_PART: usize = 8;
+const KEPT_BYTES: usize = 1 << 20;
 
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
@@ -191,6 +210,10 @@ impl Programs {
         let keeps = self.keeps(&plan, batch);
         let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
         session.set_flush_denormal(self.settings.flush_denormal);
+        if batch != self.settings.batch {
+            // Users see the plans of the usual batch size alone.
+            session.forget_calls();
+        }
         self.compiled.insert(0, Box::new(Compiled::new(name, batch, graph, session)));
         Ok(())
     }
@@ -204,25 +227,33 @@ impl Programs {
     /// for the longest.
     fn forget_one(&mut self, batch: usize) {
         let usual = self.settings.batch;
-        let room = if batch == usual { self.settings.cached_programs } else { self.settings.cached_programs.saturating_sub(1) };
+        let room = if batch == usual {
+            self.settings.cached_programs
+        } else {
+            self.settings.cached_programs.saturating_sub(1)
+        };
         let others = self.compiled.iter().filter(|program| program.batch != usual).count();
-        if others > room && let Some(last) = self.compiled.iter().rposition(|program| program.batch != usual) {
+        if others > room
+            && let Some(last) = self.compiled.iter().rposition(|program| program.batch != usual)
+        {
             self.compiled.remove(last);
         }
     }
 
-    /// Whether a program has memory of its own for what it keeps from run to run, and need not make it anew after another one
-    /// has run: those of the usual batch size do, others where it is little.
+    /// Whether a program has memory of its own for what it keeps from run to run, so that it need not make it anew after another
+    /// one has run: where that is little.
     fn keeps(&self, plan: &Plan, batch: usize) -> bool {
-        let most = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes()).max();
-        let allowed = most.unwrap_or(0) / KEPT_BY_OTHERS / self.settings.cached_programs.max(1);
-        batch == self.settings.batch || plan.kept_bytes <= allowed
+        let others = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes());
+        let most = others.fold(plan.peak_bytes(), usize::max);
+        let sharing = if batch == self.settings.batch { 1 } else { self.settings.cached_programs.max(1) };
+        plan.kept_bytes * sharing <= KEPT_BYTES.max(most / KEPT_PART)
     }
 
     fn plan_graph(&mut self, graph: &Graph, batch: usize) -> Result<Plan, TrainError> {
         let states = graph.inputs.iter().filter(|input| input.role == Role::State);
         let state_layouts = states.filter_map(|input| Some((input.name.clone(), self.states.layout(&input.name)?)));
-        let options = CompileOptions { state_layouts: state_layouts.collect(), ..CompileOptions::default() };
+        let state_layouts = state_layouts.collect();
+        let options = CompileOptions { state_layouts, exact: self.settings.exact, ..CompileOptions::default() };
         let graph = optimize(graph);
         match &mut self.tuner {
             Some(tuner) => tuner.plan(&graph, batch, options),
@@ -263,7 +294,10 @@ impl Programs {
         let mut result = Ok(());
         model.each_parameter_mut(&mut |name, parameter| {
             if result.is_ok() {
-                result = self.states.give(name, parameter.take());
+                result = match parameter.count() {
+                    Some(count) => self.states.give_i32(name, arr1(&counter::digits(count)).into_dyn()),
+                    None => self.states.give(name, parameter.take()),
+                };
             }
         });
         Ok(result?)
@@ -272,7 +306,10 @@ impl Programs {
     /// Brings the model's parameters up to date with the states.
     pub fn read_parameters(&self, model: &mut impl Parameters) {
         model.each_parameter_mut(&mut |name, parameter| {
-            if let Some(value) = self.states.read(name) {
+            if parameter.kind == Kind::Counter {
+                let digits = self.states.read_i32(name).and_then(|digits| digits.as_slice()?.try_into().ok());
+                digits.into_iter().for_each(|digits| parameter.set_count(counter::count(digits)));
+            } else if let Some(value) = self.states.read(name) {
                 parameter.value = value.into();
             }
         });

@@ -7,7 +7,8 @@ use ndarray::{ArrayBase, ArrayViewD, Axis, Data, Dimension};
 use super::error::TrainError;
 
 /// Targets that a loss with targets of type `T` accepts: for `i32` (class labels, as for cross entropy) arrays, vectors
-/// and slices of `u8`, `i32`, `i64` or `usize`; for `f32` (numbers, as for the mean squared error) arrays of `f32`.
+/// and slices of any integer type but the 128-bit ones ([`Label`]); for `f32` (numbers, as for the mean squared error) arrays
+/// of `f32`.
 pub trait Targets<T> {
     /// The extents; the first is the number of samples.
     fn shape(&self) -> Vec<usize>;
@@ -35,35 +36,34 @@ pub struct Rules {
     pub finite: bool,
 }
 
-/// An integer type of class labels.
+/// An integer type of class labels: `u8`, `u16`, `u32`, `u64`, `usize`, `i8`, `i16`, `i32`, `i64` or `isize`.
 pub trait Label: Copy {
-    /// The label as a number. (One beyond `i64` is out of every range, and stays so.)
+    /// The label as a number.
     #[doc(hidden)]
-    fn number(self) -> i64;
+    fn number(self) -> i128;
 }
 
 macro_rules! labels {
     ($($ty:ty),*) => {$(
         impl Label for $ty {
-            fn number(self) -> i64 {
-                i64::try_from(self).unwrap_or(i64::MAX)
+            fn number(self) -> i128 {
+                self as i128
             }
         }
     )*};
 }
 
-labels!(u8, i32, i64, u32, u64, usize);
+labels!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 
 fn read_labels<T: Label>(labels: impl Iterator<Item = T>, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
     to.clear();
     for (position, label) in labels.enumerate() {
         let found = label.number();
-        let named = rules.classes.is_none_or(|classes| (0..classes as i64).contains(&found));
-        match i32::try_from(found) {
-            Ok(label) if named || rules.ignored == Some(label) => to.push(label),
-            _ => {
-                return Err(TrainError::Label { position, found, classes: rules.classes.unwrap_or(i32::MAX as usize) });
-            }
+        let named = rules.classes.is_none_or(|classes| (0..classes as i128).contains(&found));
+        match (i32::try_from(found), rules.classes) {
+            (Ok(label), _) if named || rules.ignored == Some(label) => to.push(label),
+            (_, Some(classes)) => return Err(TrainError::Label { position, found, classes }),
+            (_, None) => return Err(TrainError::WholeNumber { position, found }),
         }
     }
     Ok(())
@@ -175,11 +175,11 @@ impl TargetElement for f32 {
     }
 }
 
-/// The position of the first largest number.
+/// The position of the first largest number; a NaN is larger than all, as in `argmax`.
 fn largest<'a>(numbers: impl Iterator<Item = &'a f32>) -> usize {
     let mut best = (0, f32::NEG_INFINITY);
     for (position, &number) in numbers.enumerate() {
-        if number > best.1 {
+        if number > best.1 || (number.is_nan() && !best.1.is_nan()) {
             best = (position, number);
         }
     }

@@ -18,7 +18,8 @@ use kiln_jit::{Choice, Choices, Target};
 use serde_json::{Map, Value, json};
 
 use super::TuningError;
-use crate::files::replace_file;
+use crate::files::{check_replaceable, make_folder_of, replace_file};
+use crate::names::shown;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -63,7 +64,8 @@ impl Cache {
 
     /// That choices can be written, as far as that can be known before.
     pub fn check_writable(&self) -> Result<(), TuningError> {
-        self.lock_file().map(|_| ())
+        self.lock_file()?;
+        check_replaceable(&self.path).map_err(|source| self.not_written(source))
     }
 
     /// Adds choices to the file; gives all that are in it then. `known` is what it held when they were measured: what another
@@ -94,8 +96,7 @@ impl Cache {
     /// Whoever writes holds this file.
     fn lock_file(&self) -> Result<File, TuningError> {
         let path = self.path.with_extension("lock");
-        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-        let file = folder.and_then(|()| File::options().create(true).append(true).open(path));
+        let file = make_folder_of(&path).and_then(|()| File::options().create(true).append(true).open(path));
         file.map_err(|source| self.not_written(source))
     }
 
@@ -117,7 +118,7 @@ impl Cache {
         let file: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         for (field, expected) in [("kiln", VERSION), ("machine", &self.machine)] {
             if file[field] != expected {
-                return Err(format!("`{field}` is {}, expected \"{expected}\"", file[field]));
+                return Err(format!("`{field}` is {}, expected \"{expected}\"", shown(&file[field].to_string())));
             }
         }
         let contractions = file["contractions"].as_object().ok_or("it has no `contractions`")?;
@@ -129,8 +130,10 @@ impl Cache {
                 let (seconds, usual_seconds) = (number("seconds")?, number("usual_seconds")?);
                 Some(Choice { way: text("way")?, seconds, usual: text("usual")?, usual_seconds })
             };
-            choices
-                .insert(problem.clone(), choice().ok_or_else(|| format!("the entry of `{problem}` is not complete"))?);
+            choices.insert(
+                problem.clone(),
+                choice().ok_or_else(|| format!("the entry of `{}` is not complete", shown(problem)))?,
+            );
         }
         Ok(choices)
     }

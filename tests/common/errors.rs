@@ -17,8 +17,6 @@ use kiln_graph::{DType, Graph, NodeId, Op, Output};
 const U: f64 = 1.0 / 16_777_216.0;
 /// What a library's or a compiled approximation of a function may be wrong by, in units in the last place.
 const APPROXIMATION: f64 = 4.0;
-/// The largest angle of which compiled code knows the sine.
-const MAX_ANGLE: f64 = kiln_jit::lower::math::MAX_ANGLE as f64;
 /// The smallest normal number: below, numbers may be flushed or rounded coarsely.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 /// The smallest number but 0.
@@ -145,8 +143,6 @@ impl Analysis {
                     UnaryOp::Sqrt => steep(0.0, 0.5),
                     UnaryOp::Rsqrt => steep(0.0, -0.5),
                     UnaryOp::Reciprocal => steep(0.0, -1.0),
-                    // Compiled, they do not reduce larger angles.
-                    UnaryOp::Sin | UnaryOp::Cos if largest(x) > MAX_ANGLE => f64::INFINITY,
                     UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tanh | UnaryOp::Sigmoid => carried(1.0),
                     UnaryOp::Erf => carried(1.2),
                 }

@@ -106,8 +106,10 @@ impl Compiled {
         let program = Program::compile(graph, &CompileOptions::default()).map_err(|error| error.to_string())?;
         let mut shared = States::new();
         let pool = Arc::new(Pool::from_environment());
-        let session =
+        let mut session =
             kiln_jit::Session::new(Arc::new(program), &mut shared, pool).map_err(|error| error.to_string())?;
+        // As PyTorch has denormal numbers unless it is told otherwise.
+        session.set_flush_denormal(false);
         let mut unused = BTreeMap::new();
         for (name, value) in &states {
             let Array::Float(value) = value else { continue };

@@ -1,6 +1,7 @@
 //! The tensor operations, `torch.<op>(inputs.., attributes..)`, as methods of values.
 
-use kiln_graph::{DType, Shape, Value, functions};
+use kiln_graph::shape::functions as rules;
+use kiln_graph::{DType, GraphError, Shape, Value, functions};
 use serde_json::Value as Json;
 
 use crate::case::{Attributes, Refusal};
@@ -80,11 +81,9 @@ fn reduction<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Valu
         "var" => functions::var(x, dim, correction, keepdim),
         "std" => functions::std(x, dim, correction, keepdim),
         "norm" => match attributes.f64("p") {
-            Some(1.0) => functions::sum(x.abs(), dim, keepdim),
-            Some(2.0) => functions::sum(x.square(), dim, keepdim).sqrt(),
-            None if attributes.text("p") == Some("inf") => functions::amax(x.abs(), dim, keepdim),
+            Some(p) => functions::norm(x, p, dim, keepdim),
+            None if attributes.text("p") == Some("inf") => functions::norm(x, f64::INFINITY, dim, keepdim),
             None => return None,
-            Some(p) => functions::sum(x.abs().pow(p), dim, keepdim).pow(1.0 / p),
         },
         "cumsum" => x.cumsum(attributes.int("dim")?),
         "logsumexp" => functions::logsumexp(x, attributes.int("dim")?, keepdim),
@@ -201,6 +200,9 @@ fn sliced<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusa
 /// `pad` holds (before, after) from the last axis backwards; negative ones cut.
 fn padded<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusal> {
     let amounts = attributes.ints("pad").unwrap_or_default();
+    // What a list may be is the library's rule, that none of it is negative is not this one's.
+    let sizes: Vec<usize> = amounts.iter().map(|amount| amount.unsigned_abs()).collect();
+    rules::pad("pad", x.shape(), &sizes, 0.0).map_err(GraphError::from)?;
     let mut y = x;
     for (back, pair) in amounts.chunks_exact(2).enumerate() {
         let axis = x.shape().rank() - 1 - back;

@@ -3,6 +3,8 @@
 //! holds a gradient (`penalty.rs`).
 
 mod conventions;
+mod digits;
+mod edges;
 mod penalty;
 mod rows;
 

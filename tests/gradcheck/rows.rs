@@ -263,6 +263,9 @@ fn indexing() -> Vec<Case> {
         row("gather along the first axis", [any(&[3, 2]), indices(&[1, 2], &[2, 0])], |_, v| {
             v[0].gather(0, v[1]).exp()
         }),
+        row("gather of a part", [any(&[3, 4, 2]), indices(&[2, 3, 1], &[3, 0, 3, 1, 1, 2])], |_, v| {
+            v[0].gather(1, v[1]).exp()
+        }),
         row("gather, clamped", [any(&[1, 3]), indices(&[1, 2], &[-4, 7])], |_, v| v[0].gather(1, v[1]).exp()),
         row("scatter_add", [any(&[2, 3]), indices(&[2, 3], &[3, 0, 3, 1, 1, 2])], |g, v| {
             g.apply(Op::ScatterAdd { axis: 1, extent: 4 }, &[v[1], v[0]]).square()

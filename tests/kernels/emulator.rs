@@ -128,6 +128,7 @@ impl Machine {
             Mnemonic::Jb => return jump(self.flags.carry),
             Mnemonic::Jae => return jump(!self.flags.carry),
             Mnemonic::Jne => return jump(!self.flags.zero),
+            Mnemonic::Je => return jump(self.flags.zero),
             Mnemonic::Ret => return self.pop(),
             _ => (),
         }

@@ -133,19 +133,24 @@ impl Generator {
     fn repeat(&mut self, depth: usize) {
         let extent = self.random.pick(&[1, 2, 3, 5]);
         let initial: Vec<Value> = (0..self.random.below(7)).map(|_| self.random.pick(&self.values)).collect();
+        let guard = (self.random.below(4) == 0).then(|| self.of_type(ValueType::Mask));
         let outer = self.values.len();
         // The builder's closure wants a builder: it is lent to it, and back.
         let mut b = std::mem::replace(&mut self.b, KernelBuilder::new("", 1));
-        let results = b.for_each(extent, &initial, |b, variable, carried| {
+        let mut body = |b: &mut KernelBuilder, variable: Option<Variable>, carried: &[Value]| {
             std::mem::swap(b, &mut self.b);
-            self.variables.push((variable, extent));
+            self.variables.extend(variable.map(|variable| (variable, extent)));
             self.values.extend(carried);
             self.block(depth);
-            self.variables.pop();
+            self.variables.truncate(self.variables.len() - usize::from(variable.is_some()));
             let next = carried.iter().map(|&value| self.of_type(self.b.ty(value))).collect();
             std::mem::swap(b, &mut self.b);
             next
-        });
+        };
+        let results = match guard {
+            Some(mask) => b.where_any(mask, &initial, |b, carried| body(b, None, carried)),
+            None => b.for_each(extent, &initial, |b, variable, carried| body(b, Some(variable), carried)),
+        };
         self.b = b;
         self.values.truncate(outer);
         self.values.extend(results);

@@ -5,9 +5,12 @@ mod adversaries;
 #[path = "../golden/case.rs"]
 #[allow(dead_code)]
 mod case;
+mod denormals;
 #[path = "../common/folder.rs"]
 mod folder;
+mod large;
 mod order;
 mod peers;
 mod results;
 mod running;
+mod sizes;

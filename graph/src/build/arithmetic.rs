@@ -204,12 +204,17 @@ impl<'g> Value<'g> {
         self.le(0.0).select(0.0, self)
     }
 
-    /// The value, but at least `low` and at most `high` (`high` if `low` is larger than it). The gradient is 1 between
-    /// them, 0 outside and at both (as the golden figures of PyTorch 2.15 have it); NaN stays NaN.
+    /// The value, but at least `low` and at most `high` (`high` if `low` is larger than it); an infinite bound is none.
+    /// The gradient is 1 between them, 0 outside and at both (as PyTorch 2.15 has it); NaN stays NaN, with the gradient 0.
     pub fn clamp(self, low: f64, high: f64) -> Value<'g> {
         let _function = self.graph().function("clamp");
-        let raised = self.le(low.min(high)).select(low.min(high), self);
-        raised.ge(high).select(high, raised)
+        let (bound, low) = (self.detach(), low.min(high));
+        match (low > f64::NEG_INFINITY, high < f64::INFINITY) {
+            (true, true) => (self.gt(low) & self.lt(high)).select(self, bound.maximum(low).minimum(high)),
+            (true, false) => self.gt(low).select(self, bound.maximum(low)),
+            (false, true) => self.lt(high).select(self, bound.minimum(high)),
+            (false, false) => self,
+        }
     }
 
     /// Whether the elements are equal.

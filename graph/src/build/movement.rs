@@ -130,9 +130,17 @@ impl<'g> Value<'g> {
     }
 
     /// At each place of the i32 `indices`, the element of this value with that index along `axis` (`torch.gather`; the
-    /// other extents of both are equal). Indices outside are clamped.
+    /// other extents of the indices are at most this value's, and all that lies behind them is left out). Indices outside are
+    /// clamped.
     pub fn gather(self, axis: impl Into<Axis>, indices: Value<'g>) -> Value<'g> {
-        self.along("gather", axis, |axis| self.graph().apply(Op::Gather { axis }, &[self, indices]))
+        self.along("gather", axis, |axis| {
+            let (data, wanted) = (self.shape(), indices.shape());
+            let shorter =
+                |&other: &usize| other != axis && other < wanted.rank() && wanted.dim(other) < data.dim(other);
+            let others = (0..data.rank()).filter(shorter);
+            let data = others.fold(self, |data, other| data.slice(other, 0..wanted.dim(other), 1));
+            self.graph().apply(Op::Gather { axis }, &[data, indices])
+        })
     }
 
     /// The rows (along axis 0) with the given i32 indices, of any shape: an embedding. Indices outside are clamped.

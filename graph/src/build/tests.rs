@@ -1,6 +1,7 @@
 //! What is recorded, what is remembered, and what comes back of a bad use.
 
 use super::{Builder, GraphError, Value};
+use crate::functions;
 use crate::graph::{NodeId, Scope, Stage, Type};
 use crate::shape::{Shape, ShapeError};
 
@@ -11,6 +12,9 @@ fn error_of(build: for<'g> fn(&'g Builder, Value<'g>, Value<'g>)) -> Option<Grap
     build(&g, x, s);
     g.finish().err()
 }
+
+/// What the padding of axes may be.
+const PAIRS: &str = "`pad` holds two numbers for each axis, the last axis first";
 
 #[test]
 fn bad_uses_are_recorded() {
@@ -36,6 +40,8 @@ fn bad_uses_are_recorded() {
         (|_, x, _| _ = x.permute(&[1, 1]), shape("", ShapeError::Axis { op: "transpose", axis: 1, shape: x })),
         (|_, x, _| _ = x.permute(&[0, 99]), shape("", ShapeError::Axis { op: "transpose", axis: 7, shape: x })),
         (|_, x, _| _ = x.pad(&[0, 0, 1], &[], 0.0), shape("", ShapeError::Axis { op: "pad", axis: 2, shape: x })),
+        (|_, x, _| _ = functions::pad(x, &[1], 0.0), shape("", ShapeError::Attribute { op: "pad", rule: PAIRS })),
+        (|_, x, _| _ = functions::pad(x, &[0; 6], 0.0), shape("", ShapeError::Attribute { op: "pad", rule: PAIRS })),
         (|_, x, _| _ = x.squeeze(0), shape("", ShapeError::Elements { from: x, to: Shape::new(&[3]) })),
         (|g, _, _| _ = g.input("x", [1]), Some(GraphError::DuplicateInput { name: "x".into() })),
         (|g, _, _| _ = g.input("s", [1]), Some(GraphError::DuplicateInput { name: "s".into() })),

@@ -59,9 +59,12 @@ pub fn relu6(x: Value<'_>) -> Value<'_> {
     hardtanh(x, 0.0, 6.0)
 }
 
-/// `x (x + 3) / 6` between -3 and 3, 0 below and `x` above.
+/// `x (x + 3) / 6` between -3 and 3, 0 below (NaN at -inf, as PyTorch has it) and `x` above.
 pub fn hardswish(x: Value<'_>) -> Value<'_> {
-    x.le(-3.0).select(0.0, x.ge(3.0).select(x, x * (x + 3.0) / 6.0))
+    // The parabola is that of numbers near 0 alone: an infinite slope would give a gradient of 0 * inf.
+    let near = x.abs().ge(3.0).select(0.0, x);
+    let above = x.ge(3.0).select(x, near * (near + 3.0) / 6.0);
+    x.le(-3.0).select(x.detach() * 0.0, above)
 }
 
 /// Declares an elementwise layer without settings.

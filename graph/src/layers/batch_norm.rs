@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use crate::build::{AxisList, Builder, Value};
+use crate::counter;
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
 
@@ -13,7 +14,7 @@ pub struct Running<'g> {
     pub mean: Value<'g>,
     /// The average of the batches' unbiased variances, `[C]`.
     pub variance: Value<'g>,
-    /// The number of batches so far, a scalar.
+    /// The number of batches so far: the state of a [counter], or a scalar.
     pub batches: Value<'g>,
 }
 
@@ -25,6 +26,9 @@ pub struct Statistics {
     /// The weight of the newest batch; none: the same for all batches so far.
     pub momentum: Option<f64>,
 }
+
+/// One sample of so many is looked at for a number near the mean.
+const SHARE: usize = 64;
 
 /// `(x - mean) / sqrt(variance + eps) * weight + bias` with a mean and a variance for each channel (axis 1) of
 /// `x [N, C, ..]`.
@@ -58,9 +62,11 @@ pub fn batch_norm<'g>(
         None => {
             let others: Vec<usize> = (0..shape.rank()).filter(|&axis| axis != 1).collect();
             let others = AxisList::from(others.as_slice());
-            // Both moments in one pass, of the distances from a number near the mean: that of the first sample. The
-            // difference below then loses at most log2(N) of its bits, as (sample - mean)^2 <= (N - 1) variance.
-            let origin = x.detach().slice(0, 0..1, 1).mean(others.clone());
+            // Both moments in one pass, of the distances from a number near the mean: that of one sample of 64, and so of
+            // m >= n / 64 of all n numbers. Whatever they are, (origin - mean)^2 <= (n / m - 1) variance, so that the
+            // difference below loses at most 6 of its bits.
+            let samples = shape.dim(0).div_ceil(SHARE);
+            let origin = x.detach().slice(0, 0..samples, 1).mean(others.clone());
             let centred = x - per_channel(origin);
             let mean = centred.mean(others.clone());
             let variance = (centred.square().mean(others) - mean.square()).maximum(0.0);
@@ -85,11 +91,11 @@ pub fn batch_norm<'g>(
 /// Takes a batch into the running statistics.
 fn update<'g>(running: Running<'g>, mean: Value<'g>, variance: Value<'g>, momentum: Option<f64>) {
     let g = mean.graph();
-    let batches = g.current(running.batches) + 1.0;
+    let batches = counter::next(g.current(running.batches));
     g.update(running.batches, batches);
     let newest = match momentum {
         Some(momentum) => g.scalar(momentum),
-        None => batches.reciprocal(),
+        None => counter::number(batches).reciprocal(),
     };
     for (state, found) in [(running.mean, mean), (running.variance, variance)] {
         let before = g.current(state);
@@ -167,7 +173,7 @@ const RUNNING: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"
 impl BatchNorm {
     fn new(channels: usize, settings: BatchNormSettings) -> BatchNorm {
         let filled = |value: f32| ArrayD::from_elem(IxDyn(&[channels]), value);
-        let count = Parameter::counter(ArrayD::zeros(IxDyn(&[])));
+        let count = Parameter::counter(0);
         let running = [Parameter::buffer(filled(0.0)), Parameter::buffer(filled(1.0)), count];
         BatchNorm {
             weight: settings.affine.then(|| Parameter::trained(filled(1.0))),
@@ -255,7 +261,7 @@ macro_rules! batch_norms {
         #[doc = concat!("* Source: Ioffe and Szegedy, \"Batch Normalization\"; PyTorch's `nn.", stringify!($name), "`.")]
         #[derive(Clone, Debug)]
         pub struct $name<const C: usize> {
-            norm: BatchNorm,
+            norm: Box<BatchNorm>,
         }
 
         impl<const C: usize> $name<C> {
@@ -277,12 +283,27 @@ macro_rules! batch_norms {
             /// A layer with fresh parameters and statistics.
             pub fn new(settings: BatchNormSettings, init: &mut Init) -> $name<C> {
                 let _ = init;
-                $name { norm: BatchNorm::new(C, settings) }
+                $name { norm: Box::new(BatchNorm::new(C, settings)) }
             }
 
             /// The running mean and variance; none without `track_running_stats`.
             pub fn running(&self) -> Option<[&Parameter; 2]> {
                 self.norm.running.as_ref().map(|[mean, variance, _]| [mean, variance])
+            }
+
+            /// The running mean, `[C]`; none without `track_running_stats`.
+            pub fn running_mean(&self) -> Option<&Parameter> {
+                self.norm.running.as_ref().map(|[mean, ..]| mean)
+            }
+
+            /// The running variance, `[C]`; none without `track_running_stats`.
+            pub fn running_var(&self) -> Option<&Parameter> {
+                self.norm.running.as_ref().map(|[_, variance, _]| variance)
+            }
+
+            /// The number of batches that the running statistics have seen; none without `track_running_stats`.
+            pub fn num_batches_tracked(&self) -> Option<i64> {
+                self.norm.running.as_ref().and_then(|[.., batches]| batches.count())
             }
         }
 

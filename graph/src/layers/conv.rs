@@ -227,7 +227,7 @@ macro_rules! convolutional {
             pub weight: Parameter,
             /// `[O]`, or none.
             pub bias: Option<Parameter>,
-            settings: $settings,
+            settings: Box<$settings>,
         }
 
         impl<const I: usize, const O: usize, const $first: usize $(, const $extent: usize)*>
@@ -250,7 +250,7 @@ macro_rules! convolutional {
             /// If `groups` is 0 (the compile-time check of `shape` says so before).
             pub fn new(settings: $settings, init: &mut Init) -> Self {
                 let (weight, bias) = settings.parameters(I, O, PerAxis::new([$first $(, $extent)*]), init);
-                $name { weight, bias, settings }
+                $name { weight, bias, settings: Box::new(settings) }
             }
         }
 
@@ -321,6 +321,24 @@ convolutional! {
     ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
     ///   [`ShapeError::SameStride`].
     /// * Source: PyTorch's `nn.Conv2d`.
+    ///
+    /// # The error of a result
+    /// By the definition, a result's error is a part of the magnitudes of its own products. A kernel of 3 x 3 of one group that moves
+    /// by single places (and its gradients, and the transposed layer) is computed by Winograd's F(2 x 2, 3 x 3) where that is faster,
+    /// with 4 multiplications instead of 9. Then the error is a part of the largest numbers nearby: it is at most
+    ///
+    /// `1e-6 (I + 10) * sum over c of (the largest |x| of channel c in 5 x 5 places) * (the sum of |w[o, c]|)`,
+    ///
+    /// where the 5 x 5 places are those of the window and those around it. In the gradient of `x` the output's gradient stands for
+    /// `x`, and `O` for `I`; in the gradient of `w` it stands for `w`, the sum is over all images and pixels, and a quarter of their
+    /// number for `I`. On data of one magnitude errors are no larger than by the definition. But
+    ///
+    /// * beside numbers that are 1e7 times as large, a result may have no right digit;
+    /// * where one of these places or weights is infinite, a result may be NaN that ought to be infinite (both are not finite);
+    /// * numbers above 8e37 may overflow, although no product does.
+    ///
+    /// `.exact()` of every builder (`Trainer`, `Predictor`, `StepTrainer`) takes only ways whose error is that of the definition.
+    /// Padding is zeros in both: times an infinite weight they are NaN.
     Conv2d, Conv2dSettings, [KH, KW = KH], "`[O, I / groups, kernel..]`."
 }
 

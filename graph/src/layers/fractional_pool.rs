@@ -138,7 +138,7 @@ impl FractionalMaxPool2dSettings {
 ///   the second result of [`fractional_max_pool2d`].
 #[derive(Clone, Debug)]
 pub struct FractionalMaxPool2d<const KH: usize, const KW: usize = KH> {
-    settings: FractionalMaxPool2dSettings,
+    settings: Box<FractionalMaxPool2dSettings>,
 }
 
 impl<const KH: usize, const KW: usize> FractionalMaxPool2d<KH, KW> {
@@ -158,7 +158,7 @@ impl<const KH: usize, const KW: usize> FractionalMaxPool2d<KH, KW> {
     /// The layer; it has no parameters.
     pub fn new(settings: FractionalMaxPool2dSettings, init: &mut Init) -> Self {
         let _ = init;
-        FractionalMaxPool2d { settings }
+        FractionalMaxPool2d { settings: Box::new(settings) }
     }
 }
 

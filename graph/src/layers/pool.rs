@@ -209,7 +209,7 @@ macro_rules! pooling {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name<const $first: usize $(, const $extent: usize = $default)*> {
-            settings: $settings,
+            settings: Box<$settings>,
         }
 
         impl<const $first: usize $(, const $extent: usize)*> $name<$first $(, $extent)*> {
@@ -229,7 +229,7 @@ macro_rules! pooling {
             /// The layer; it has no parameters.
             pub fn new(settings: $settings, init: &mut Init) -> Self {
                 let _ = init;
-                $name { settings }
+                $name { settings: Box::new(settings) }
             }
         }
 

@@ -278,7 +278,7 @@ fn between<'g>(x: Value<'g>, axis: usize, positions: Value<'g>) -> Value<'g> {
 /// * Source: PyTorch's `nn.Upsample`, but for its mode `"bicubic"`. Whole factors without `align_corners` run fastest.
 #[derive(Clone, Debug)]
 pub struct Upsample {
-    settings: UpsampleSettings,
+    settings: Box<UpsampleSettings>,
 }
 
 impl Upsample {
@@ -298,7 +298,7 @@ impl Upsample {
     /// The layer; it has no parameters.
     pub fn new(settings: UpsampleSettings, init: &mut Init) -> Upsample {
         let _ = init;
-        Upsample { settings }
+        Upsample { settings: Box::new(settings) }
     }
 }
 
@@ -309,7 +309,7 @@ impl Layer for Upsample {
     }
 
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
-        let UpsampleSettings { size, scale_factor, mode, align_corners, recompute_scale_factor } = self.settings;
+        let UpsampleSettings { size, scale_factor, mode, align_corners, recompute_scale_factor } = *self.settings;
         let mut text = match (size.count, scale_factor.count) {
             (0, _) => format!("Upsample(scale {}", super::listed(scale_factor.as_slice())),
             _ => format!("Upsample(size {}", super::listed(size.as_slice())),

@@ -2,8 +2,9 @@
 
 use ndarray::{Array1, ArrayD};
 
-use super::{Loss, Reduction, weight_state};
-use crate::build::{Builder, Classes, Value};
+use super::total::{Losses, samples};
+use super::{Loss, Reduction, Total, weight_state};
+use crate::build::{Builder, Classes, GraphError, Value};
 use crate::graph::Type;
 use crate::setting::InvalidSetting;
 use crate::shape::{DType, Shape, ShapeError, rules};
@@ -30,20 +31,30 @@ pub fn class_cross_entropy<'g>(
     weight: Option<Value<'g>>,
     settings: ClassTargets,
 ) -> Value<'g> {
+    let _function = scores.graph().function(FUNCTION);
+    class_losses(scores, classes, weight, settings).reduce(settings.reduction)
+}
+
+/// The losses of single targets; those that are ignored weigh nothing.
+fn class_losses<'g>(
+    scores: Value<'g>,
+    classes: Value<'g>,
+    weight: Option<Value<'g>>,
+    settings: ClassTargets,
+) -> Losses<'g> {
     let g = scores.graph();
-    let _function = g.function("cross_entropy");
-    let ClassTargets { label_smoothing, ignore_index, reduction } = settings;
+    let ClassTargets { label_smoothing, ignore_index, .. } = settings;
     check_smoothing(g, label_smoothing);
     let expected = class_target(scores.shape());
     if !expect(g, "target", expected, classes.ty()) {
-        return scores.mean(..);
+        return Losses::equal(scores);
     }
     let axis = class_axis(scores.shape());
     let count = scores.shape().dim(axis);
     g.note_classes(classes, Classes { count, ignored: Some(ignore_index) });
     let logs = scores.log_softmax(axis);
     let is_target = g.iota(scores.shape(), axis).eq(classes.unsqueeze(axis));
-    let weights = weight.map(|weight| per_class(weight, scores.shape(), axis));
+    let weights = weight.and_then(|weight| per_class(weight, scores.shape(), axis));
 
     // A select and no product with 0, since the logarithm of a vanishing probability is -inf.
     let weighted = weights.map_or(logs, |weights| logs * weights);
@@ -53,18 +64,11 @@ pub fn class_cross_entropy<'g>(
         losses = losses * (1.0 - label_smoothing) + even;
     }
     let counts = classes.ne(ignore_index);
-    let losses = counts.select(losses, 0.0);
-    match reduction {
-        Reduction::None => losses,
-        Reduction::Sum => losses.sum(..),
-        Reduction::Mean => {
-            let target_weights = match weights {
-                Some(weights) => counts.select(is_target.select(weights, 0.0).sum(axis), 0.0),
-                None => counts.convert(DType::F32),
-            };
-            losses.sum(..) / target_weights.sum(..)
-        }
-    }
+    let weights = match weights {
+        Some(weights) => counts.select(is_target.select(weights, 0.0).sum(axis), 0.0),
+        None => counts.convert(DType::F32),
+    };
+    Losses { each: counts.select(losses, 0.0), weights: Some(weights) }
 }
 
 /// The cross-entropy of scores `[N, C, d..]` (or `[C]`) with class probabilities `p` of the same shape:
@@ -76,11 +80,21 @@ pub fn soft_class_cross_entropy<'g>(
     label_smoothing: f64,
     reduction: Reduction,
 ) -> Value<'g> {
+    let _function = scores.graph().function(FUNCTION);
+    soft_losses(scores, probabilities, weight, label_smoothing).reduce(reduction)
+}
+
+/// The losses of single targets.
+fn soft_losses<'g>(
+    scores: Value<'g>,
+    probabilities: Value<'g>,
+    weight: Option<Value<'g>>,
+    label_smoothing: f64,
+) -> Losses<'g> {
     let g = scores.graph();
-    let _function = g.function("cross_entropy");
     check_smoothing(g, label_smoothing);
     if !expect(g, "target", Type::f32(scores.shape()), probabilities.ty()) {
-        return scores.mean(..);
+        return Losses::equal(scores);
     }
     let axis = class_axis(scores.shape());
     let count = scores.shape().dim(axis);
@@ -88,10 +102,10 @@ pub fn soft_class_cross_entropy<'g>(
     if label_smoothing > 0.0 {
         target = target * (1.0 - label_smoothing) + label_smoothing / count as f64;
     }
-    if let Some(weight) = weight {
-        target = target * per_class(weight, scores.shape(), axis);
+    if let Some(weight) = weight.and_then(|weight| per_class(weight, scores.shape(), axis)) {
+        target = target * weight;
     }
-    reduction.apply(-(scores.log_softmax(axis) * target).sum(axis))
+    Losses::equal(-(scores.log_softmax(axis) * target).sum(axis))
 }
 
 /// PyTorch's `functional.cross_entropy`: [`class_cross_entropy`] for a target of i32, [`soft_class_cross_entropy`] for one
@@ -109,6 +123,9 @@ pub fn any_cross_entropy<'g>(
     }
 }
 
+/// What both are called in drawings.
+const FUNCTION: &str = "cross_entropy";
+
 /// The axis of the classes: 1, or 0 for the scores of one sample.
 fn class_axis(scores: Shape) -> usize {
     usize::from(scores.rank() > 1)
@@ -119,13 +136,18 @@ fn class_target(scores: Shape) -> Type {
     Type::i32(rules::classes(scores).unwrap_or(scores))
 }
 
-/// A vector along the class axis.
-fn per_class<'g>(weight: Value<'g>, scores: Shape, axis: usize) -> Value<'g> {
-    let mut shape = Shape::new(&[scores.dim(axis)]);
+/// A weight for each class, along the class axis; nothing if it is not one for each, which the builder then knows.
+fn per_class<'g>(weight: Value<'g>, scores: Shape, axis: usize) -> Option<Value<'g>> {
+    let classes = scores.dim(axis);
+    let mut shape = Shape::new(&[classes]);
+    if weight.shape() != shape {
+        weight.graph().fail(GraphError::ClassWeights { loss: FUNCTION, classes, found: weight.shape() });
+        return None;
+    }
     for _ in axis + 1..scores.rank() {
         shape = shape.insert(shape.rank(), 1);
     }
-    weight.reshape(shape)
+    Some(weight.reshape(shape))
 }
 
 fn check_smoothing(g: &Builder, smoothing: f64) {
@@ -204,6 +226,12 @@ impl Loss for CrossEntropy {
         class_cross_entropy(prediction, target, weight_state(g, WEIGHT, &self.weight), self.settings)
     }
 
+    fn total<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {
+        let _function = g.function(FUNCTION);
+        let losses = class_losses(prediction, target, weight_state(g, WEIGHT, &self.weight), self.settings);
+        losses.evaluated(self.settings.reduction, samples(prediction))
+    }
+
     fn states(&self) -> Vec<(String, ArrayD<f32>)> {
         self.weight.iter().map(|weight| (WEIGHT.to_owned(), weight.clone())).collect()
     }
@@ -273,6 +301,12 @@ impl Loss for SoftCrossEntropy {
     fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
         let weight = weight_state(g, WEIGHT, &self.weight);
         soft_class_cross_entropy(prediction, target, weight, self.label_smoothing, self.reduction)
+    }
+
+    fn total<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {
+        let _function = g.function(FUNCTION);
+        let losses = soft_losses(prediction, target, weight_state(g, WEIGHT, &self.weight), self.label_smoothing);
+        losses.evaluated(self.reduction, samples(prediction))
     }
 
     fn averages(&self) -> bool {

@@ -3,27 +3,37 @@
 use ndarray::ArrayD;
 
 use super::cross_entropy::expect;
-use super::{Loss, Reduction, weight_state};
-use crate::build::{Builder, Value};
+use super::total::{Losses, samples};
+use super::{Loss, Reduction, Total, weight_state};
+use crate::build::{Builder, GraphError, Value};
 use crate::graph::Type;
-use crate::shape::Shape;
+use crate::shape::{Shape, rules};
 
 /// `(x - t)^2`; the shapes broadcast.
 pub fn mean_squared_error<'g>(prediction: Value<'g>, target: Value<'g>, reduction: Reduction) -> Value<'g> {
     let _function = prediction.graph().function("mse");
-    reduction.apply((prediction - target).square())
+    squared_errors(prediction, target).reduce(reduction)
+}
+
+fn squared_errors<'g>(prediction: Value<'g>, target: Value<'g>) -> Losses<'g> {
+    Losses::equal((prediction - target).square())
 }
 
 /// `|x - t|`; the shapes broadcast.
 pub fn mean_absolute_error<'g>(prediction: Value<'g>, target: Value<'g>, reduction: Reduction) -> Value<'g> {
-    reduction.apply((prediction - target).abs())
+    absolute_errors(prediction, target).reduce(reduction)
+}
+
+fn absolute_errors<'g>(prediction: Value<'g>, target: Value<'g>) -> Losses<'g> {
+    Losses::equal((prediction - target).abs())
 }
 
 /// The binary cross-entropy of logits with targets in 0..1 of the same shape:
 /// `-w (q t log sigmoid(x) + (1 - t) log(1 - sigmoid(x)))`, with `pos_weight` q and `weight` w broadcast to the shape.
 ///
 /// It is computed as `w ((1 - t) x - (1 + (q - 1) t) log sigmoid(x))` with
-/// `log sigmoid(x) = min(x, 0) - log1p(exp(-|x|))`, which neither overflows nor cancels.
+/// `log sigmoid(x) = min(x, 0) - log1p(exp(-|x|))`, which does not overflow, and whose gradient keeps its digits where the
+/// sigmoid is next to the target.
 pub fn binary_cross_entropy_with_logits<'g>(
     logits: Value<'g>,
     target: Value<'g>,
@@ -32,24 +42,48 @@ pub fn binary_cross_entropy_with_logits<'g>(
     reduction: Reduction,
 ) -> Value<'g> {
     let _function = logits.graph().function("bce_with_logits");
+    binary_losses(logits, target, weight, pos_weight).reduce(reduction)
+}
+
+fn binary_losses<'g>(
+    logits: Value<'g>,
+    target: Value<'g>,
+    weight: Option<Value<'g>>,
+    pos_weight: Option<Value<'g>>,
+) -> Losses<'g> {
     if !expect(logits.graph(), "target", logits.ty(), target.ty()) {
-        return logits.mean(..);
+        return Losses::equal(logits);
     }
-    let log_sigmoid = logits.minimum(0.0) - (-logits.abs()).exp().log1p();
+    let checked = |setting, weight: Option<Value<'g>>| weight.filter(|weight| broadcasts(logits, setting, *weight));
+    let (weight, pos_weight) = (checked("weight", weight), checked("pos_weight", pos_weight));
+    // The gradient adds these up from the last to the first, so that the small one comes last: where the sigmoid is next to
+    // the target, 1 - t and the slope of the minimum cancel without a rounding.
+    let bend = (-logits.abs()).exp().log1p();
+    let log_sigmoid = logits.minimum(0.0) - bend;
     let positive = match pos_weight {
         Some(pos_weight) => (1.0 + (pos_weight - 1.0) * target) * log_sigmoid,
         None => log_sigmoid,
     };
     let losses = (1.0 - target) * logits - positive;
-    reduction.apply(match weight {
+    Losses::equal(match weight {
         Some(weight) => losses * weight,
         None => losses,
     })
 }
 
+/// Whether weights broadcast to the shape of the logits; records an error if not.
+fn broadcasts<'g>(logits: Value<'g>, setting: &'static str, weight: Value<'g>) -> bool {
+    let (expected, found) = (logits.shape(), weight.shape());
+    let fits = rules::broadcast("bce_with_logits", expected, found).is_ok_and(|shape| shape == expected);
+    if !fits {
+        logits.graph().fail(GraphError::LossWeights { loss: "bce_with_logits", setting, expected, found });
+    }
+    fits
+}
+
 /// Declares a loss that compares element by element, and its constructor.
 macro_rules! distances {
-    ($($(#[$doc:meta])* $function:ident, $name:ident, $values:ident;)*) => {$(
+    ($($(#[$doc:meta])* $function:ident, $name:ident, $values:ident, $losses:ident;)*) => {$(
         #[doc = concat!("See [`", stringify!($function), "`].")]
         #[derive(Clone, Debug)]
         pub struct $name {
@@ -85,6 +119,11 @@ macro_rules! distances {
                 $values(prediction, target, self.reduction)
             }
 
+            fn total<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {
+                let _function = g.function(stringify!($function));
+                $losses(prediction, target).evaluated(self.reduction, samples(prediction))
+            }
+
             fn averages(&self) -> bool {
                 self.reduction == Reduction::Mean
             }
@@ -94,10 +133,10 @@ macro_rules! distances {
 
 distances! {
     /// The mean squared error: the mean of `(x - t)^2` over all elements. Source: PyTorch's `nn.MSELoss`.
-    mse, Mse, mean_squared_error;
+    mse, Mse, mean_squared_error, squared_errors;
     /// The mean absolute error: the mean of `|x - t|` over all elements, with the gradient 0 where they are equal.
     /// Source: PyTorch's `nn.L1Loss`.
-    l1, L1, mean_absolute_error;
+    l1, L1, mean_absolute_error, absolute_errors;
 }
 
 /// The binary cross-entropy of logits; see [`bce_with_logits`].
@@ -155,6 +194,12 @@ impl Loss for BceWithLogits {
     fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
         let [weight, pos_weight] = self.weights().map(|(name, values)| weight_state(g, name, values));
         binary_cross_entropy_with_logits(prediction, target, weight, pos_weight, self.reduction)
+    }
+
+    fn total<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {
+        let _function = g.function("bce_with_logits");
+        let [weight, pos_weight] = self.weights().map(|(name, values)| weight_state(g, name, values));
+        binary_losses(prediction, target, weight, pos_weight).evaluated(self.reduction, samples(prediction))
     }
 
     fn averages(&self) -> bool {

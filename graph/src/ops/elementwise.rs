@@ -71,7 +71,8 @@ pub(super) fn gradient_unary<'g>(at: &Adjoint<'_, 'g>, function: UnaryOp) -> Con
         UnaryOp::Neg => -upstream,
         UnaryOp::Abs => upstream * x.sign(),
         UnaryOp::Exp => upstream * y,
-        UnaryOp::Expm1 => upstream * (y + 1.0),
+        // Not y + 1, which is 0 from -17 on.
+        UnaryOp::Expm1 => upstream * x.exp(),
         UnaryOp::Log => upstream / x,
         UnaryOp::Log1p => upstream / (x + 1.0),
         UnaryOp::Sqrt => upstream / (y * 2.0),

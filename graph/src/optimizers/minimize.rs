@@ -1,6 +1,8 @@
 //! An optimizer's hold on a part of a model: differentiating a loss and updating that part, within a program that may do
 //! other things before and after. Knows no particular optimizer.
 
+use rustc_hash::FxHashSet;
+
 use super::Optimizer;
 use crate::build::{Builder, GraphError, Value};
 use crate::graph::Type;
@@ -26,8 +28,9 @@ impl<'a> Optimization<'a> {
         visit: impl FnOnce(&mut Path, &mut dyn FnMut(&str, &'a Parameter)),
     ) -> Optimization<'a> {
         let mut parameters: Vec<(String, Shape)> = Vec::new();
+        let mut known: FxHashSet<String> = FxHashSet::default();
         visit(&mut Path::new(), &mut |name, parameter| {
-            if parameter.kind == Kind::Trained && parameters.iter().all(|(known, _)| known != name) {
+            if parameter.kind == Kind::Trained && known.insert(name.to_owned()) {
                 parameters.push((name.to_owned(), parameter.shape()));
             }
         });

@@ -22,7 +22,8 @@ pub(super) fn rewrite(graph: &Graph, mut rule: impl FnMut(&mut Rewriter, &Node) 
         map[input.node.index()] = Some(id);
         new.inputs.push(crate::graph::Input { node: id, ..input.clone() });
     }
-    let mut rewriter = Rewriter { graph: new, scope: 0 };
+    let values = vec![None; new.nodes.len()];
+    let mut rewriter = Rewriter { graph: new, values, scope: 0 };
     let place = |map: &[Option<NodeId>], id: NodeId| map[id.index()].expect("operands come first");
     for id in graph.ids().filter(|&id| graph.node(id).op != Op::Input) {
         let mut node = graph.node(id).clone();
@@ -31,7 +32,7 @@ pub(super) fn rewrite(graph: &Graph, mut rule: impl FnMut(&mut Rewriter, &Node) 
         }
         rewriter.scope = node.scope;
         let ty = node.ty;
-        let replacement = rule(&mut rewriter, &node).unwrap_or_else(|| rewriter.graph.push(node));
+        let replacement = rule(&mut rewriter, &node).unwrap_or_else(|| rewriter.push(node));
         debug_assert_eq!(rewriter.ty(replacement), ty, "a replacement has the type of what it replaces");
         map[id.index()] = Some(replacement);
     }
@@ -45,6 +46,8 @@ pub(super) fn rewrite(graph: &Graph, mut rule: impl FnMut(&mut Rewriter, &Node) 
 /// The new graph while a rule looks at one node.
 pub(super) struct Rewriter {
     graph: Graph,
+    /// For each node the value that every element of it has, if that can be seen.
+    values: Vec<Option<f64>>,
     /// Of the node that is looked at, and so of those that the rule adds.
     scope: u32,
 }
@@ -77,18 +80,23 @@ impl Rewriter {
     pub(super) fn add(&mut self, op: Op, operands: &[NodeId]) -> NodeId {
         let types: SmallVec<[Type; 4]> = operands.iter().map(|&operand| self.ty(operand)).collect();
         let ty = op.infer(&types).unwrap_or_else(|error| panic!("a rule made an illegal node: {error}"));
-        self.graph.push(Node { op, inputs: operands.into(), ty, scope: self.scope })
+        self.push(Node { op, inputs: operands.into(), ty, scope: self.scope })
     }
 
     /// Adds the node that is looked at as it is.
     pub(super) fn keep(&mut self, node: &Node) -> NodeId {
-        self.graph.push(node.clone())
+        self.push(node.clone())
     }
 
     /// Adds a scalar constant.
     pub(super) fn constant(&mut self, value: f64, dtype: DType) -> NodeId {
         let ty = Type { dtype, shape: Shape::SCALAR };
-        self.graph.push(Node { op: Op::Constant(Scalar(value)), inputs: Operands::new(), ty, scope: self.scope })
+        self.push(Node { op: Op::Constant(Scalar(value)), inputs: Operands::new(), ty, scope: self.scope })
+    }
+
+    fn push(&mut self, node: Node) -> NodeId {
+        self.values.push(self.value_of(&node));
+        self.graph.push(node)
     }
 
     /// Repeats a scalar to a shape, in the one spelling that passes write: a reshape to unit axes and a broadcast, each
@@ -107,10 +115,14 @@ impl Rewriter {
 
     /// The value that every element of the node has, if that can be seen: a constant, moved about.
     pub(super) fn value(&self, id: NodeId) -> Option<f64> {
-        match self.op(id) {
+        self.values[id.index()]
+    }
+
+    fn value_of(&self, node: &Node) -> Option<f64> {
+        match node.op {
             Op::Constant(Scalar(value)) => Some(value),
             Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Detach => {
-                self.value(self.operands(id)[0])
+                self.value(node.inputs[0])
             }
             Op::Input
             | Op::Iota { .. }

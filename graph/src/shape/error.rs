@@ -392,7 +392,10 @@ impl ShapeError {
                 let m = m.text(
                     "it needs two or more values for each channel to normalize a batch, but its input has shape ",
                 );
-                m.shape(&found)
+                let m = m
+                    .shape(&found)
+                    .text(": make the batch larger (`.batch(..)` of the builder), or, where it is the last ");
+                m.text("one of the data, leave it out (`batches(..).drop_last()`)")
             }
             ShapeError::Groups { groups, channels, side } => {
                 let m = m.text("groups = ").number(groups).text(" does not divide its ").number(channels);

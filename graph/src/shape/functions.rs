@@ -438,6 +438,18 @@ pub const fn variance(
     reduce(op, x, dim, keepdim)
 }
 
+/// As [`reduce`], with the power that is summed.
+pub const fn norm(
+    op: &'static str,
+    x: Shape,
+    p: f64,
+    dim: Option<&[isize]>,
+    keepdim: bool,
+) -> Result<Shape, ShapeError> {
+    let _ = p;
+    reduce(op, x, dim, keepdim)
+}
+
 /// As [`reduce`], of one axis or all.
 pub const fn reduce_one(op: &'static str, x: Shape, dim: Option<isize>, keepdim: bool) -> Result<Shape, ShapeError> {
     match dim {
@@ -491,9 +503,19 @@ const fn stacked(shape: Shape) -> Shape {
 
 /// The elements with the given places along an axis; the other extents of `index` are at most those of `x`.
 pub const fn gather(op: &'static str, x: Shape, dim: isize, index: Shape) -> Result<Shape, ShapeError> {
-    let axis = ok!(rules::axis(op, dim, &x));
-    if index.rank() != x.rank() || !index.with(axis, x.dim(axis)).same(&x) {
-        return Err(ShapeError::Mismatch { op, left: x, right: index });
+    let along = ok!(rules::axis(op, dim, &x));
+    let error = Err(ShapeError::Mismatch { op, left: x, right: index });
+    if index.rank() != x.rank() {
+        return error;
+    }
+    let mut axis = 0;
+    while axis < x.rank() {
+        // The number of samples is as large as itself alone.
+        let shorter = index.dim(axis) < x.dim(axis) && x.dim(axis) != Shape::N && index.dim(axis) != Shape::N;
+        if axis != along && index.dim(axis) != x.dim(axis) && !shorter {
+            return error;
+        }
+        axis += 1;
     }
     Ok(index)
 }

@@ -88,6 +88,7 @@ pub fn read(text: &str) -> Result<Source, ParseError> {
         positions: HashMap::new(),
         values: HashMap::new(),
         operands: Vec::new(),
+        scopes: HashMap::from([(String::new(), 0)]),
     };
     parser.graph()?;
     Ok(Source { graph: parser.graph, positions: parser.positions })
@@ -104,6 +105,8 @@ struct Parser {
     values: HashMap<String, NodeId>,
     /// The operands of each node, by name.
     operands: Vec<Vec<Name>>,
+    /// The scopes by their names.
+    scopes: HashMap<String, u32>,
 }
 
 fn unexpected<T>(expected: impl Into<String>, found: &Token) -> Result<T, ParseError> {
@@ -356,11 +359,11 @@ impl Parser {
     fn scope(&mut self) -> u32 {
         let Kind::Scope(name) = self.peek().kind.clone() else { return 0 };
         self.take();
-        let index = self.graph.scopes.iter().position(|scope| scope.layer == name).unwrap_or_else(|| {
-            self.graph.scopes.push(Scope::of_layer(name));
-            self.graph.scopes.len() - 1
-        });
-        index as u32
+        let scopes = &mut self.graph.scopes;
+        *self.scopes.entry(name).or_insert_with_key(|name| {
+            scopes.push(Scope::of_layer(name.as_str()));
+            scopes.len() as u32 - 1
+        })
     }
 
     fn resolve(&self, (name, position): Name) -> Result<NodeId, ParseError> {

@@ -4,6 +4,8 @@ use std::fmt::{self, Write};
 use std::ops::RangeInclusive;
 
 use super::{Place, is_handle, is_label, is_word};
+use rustc_hash::FxHashSet;
+
 use crate::graph::{Graph, NodeId, Role, Scope};
 use crate::op::Op;
 use crate::op::table::{Attributes, attributes};
@@ -102,10 +104,11 @@ impl Names {
         let mut nodes = vec![String::new(); graph.nodes.len()];
         let mut is_input = vec![false; graph.nodes.len()];
         let mut inputs: Vec<String> = Vec::new();
+        let mut taken: FxHashSet<String> = FxHashSet::default();
         for (index, input) in graph.inputs.iter().enumerate() {
             let mut handle = format!("%{}", input.name);
             let mut plain = is_handle(&input.name);
-            while !plain || inputs.contains(&handle) {
+            while !plain || !taken.insert(handle.clone()) {
                 let last = if plain { handle + "_" } else { format!("%input{index}") };
                 (handle, plain) = (last, true);
             }

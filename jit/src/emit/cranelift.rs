@@ -256,7 +256,7 @@ impl<'a, 'f> Body<'a, 'f> {
         self.known.truncate(known);
     }
 
-    /// A loop of one turn needs no branch.
+    /// A loop of one turn needs no branch, unless it is guarded: then the turn is a block of its own.
     fn once(&mut self, l: &Loop) {
         for carried in &l.carried {
             self.set(carried.current, self.value(carried.initial));
@@ -264,8 +264,30 @@ impl<'a, 'f> Body<'a, 'f> {
         for id in self.addresses.moving(l.variable).to_vec() {
             self.places[id.0 as usize] = Some(self.step(id).0);
         }
+        let Some(guard) = l.guard else {
+            self.block(&l.body);
+            return self.finish(l);
+        };
+        let [turn, after] = [(); 2].map(|()| self.b.create_block());
+        let initial: Vec<ir::Value> = l.carried.iter().map(|carried| self.value(carried.initial)).collect();
+        let mut parameters = Vec::new();
+        for &value in &initial {
+            let ty = self.b.func.dfg.value_type(value);
+            parameters.push(self.b.append_block_param(after, ty));
+        }
+        let guard = self.value(guard);
+        let any = if self.kernel.lanes == 1 { guard } else { self.b.ins().vany_true(guard) };
+        let skipped: Vec<BlockArg> = initial.iter().map(|&value| value.into()).collect();
+        self.b.ins().brif(any, turn, &[], after, &skipped);
+        self.b.switch_to_block(turn);
         self.block(&l.body);
-        self.finish(l);
+        let next: Vec<BlockArg> = l.carried.iter().map(|carried| self.value(carried.next).into()).collect();
+        self.b.ins().jump(after, &next);
+        self.b.switch_to_block(after);
+        self.position += 1;
+        for (carried, parameter) in l.carried.iter().zip(parameters) {
+            self.set(carried.result, parameter);
+        }
     }
 
     /// One block whose parameters are the places that move, and the carried values; it ends with a jump back to itself.

@@ -43,6 +43,7 @@ impl LastUses {
                 Statement::Prefetch { .. } => {}
                 Statement::For(l) => {
                     let start = self.position;
+                    l.guard.iter().for_each(|&guard| self.mark(guard, used));
                     for carried in &l.carried {
                         self.mark(carried.initial, used);
                         self.defined[carried.current.0 as usize] = start;

@@ -161,7 +161,7 @@ impl<'a> Body<'a> {
                     self.finish(statement);
                 }
                 Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index),
-                Statement::For(l) if l.extent == 1 => self.once(l),
+                Statement::For(l) if l.extent == 1 && l.guard.is_none() => self.once(l),
                 Statement::For(l) => self.repeat(l),
             }
         }

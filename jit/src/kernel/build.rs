@@ -54,14 +54,6 @@ impl KernelBuilder {
         &self.kernel.grid
     }
 
-    /// Writes statements in front of all others. Only outside of all loops.
-    pub fn at_start(&mut self, body: impl FnOnce(&mut KernelBuilder)) {
-        assert_eq!(self.open.len(), 1, "all loops are closed");
-        let rest = std::mem::take(&mut self.open[0]);
-        body(self);
-        self.open[0].extend(rest);
-    }
-
     /// The type of a value.
     pub fn ty(&self, value: Value) -> ValueType {
         self.kernel.values[value.0 as usize]
@@ -99,6 +91,27 @@ impl KernelBuilder {
         initial: &[Value],
         body: impl FnOnce(&mut KernelBuilder, Variable, &[Value]) -> Vec<Value>,
     ) -> Vec<Value> {
+        self.open_loop(extent, None, initial, body)
+    }
+
+    /// Appends what is computed only where a lane of a mask holds: the closure gets the given values and returns those that take
+    /// their place. Where it must not change the other lanes, it selects.
+    pub fn where_any(
+        &mut self,
+        mask: Value,
+        values: &[Value],
+        body: impl FnOnce(&mut KernelBuilder, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
+        self.open_loop(1, Some(mask), values, |b, _, values| body(b, values))
+    }
+
+    fn open_loop(
+        &mut self,
+        extent: usize,
+        guard: Option<Value>,
+        initial: &[Value],
+        body: impl FnOnce(&mut KernelBuilder, Variable, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
         let variable = Variable(self.kernel.variables);
         self.kernel.variables += 1;
         let current: Vec<Value> = initial.iter().map(|&v| self.value(self.ty(v))).collect();
@@ -110,7 +123,7 @@ impl KernelBuilder {
         let carried = (0..initial.len())
             .map(|i| Carried { initial: initial[i], current: current[i], next: next[i], result: results[i] })
             .collect();
-        let statement = Statement::For(Loop { variable, extent, carried, body: statements });
+        let statement = Statement::For(Loop { variable, extent, guard, carried, body: statements });
         self.open.last_mut().expect("an open block").push(statement);
         results
     }

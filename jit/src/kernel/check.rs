@@ -16,7 +16,8 @@
 //! 9. A row has an extent of at least 1 and at most `i32::MAX`, and its value is an i32.
 //! 10. An affine value has no row and fits an i32.
 //! 11. A shift is by 0 to 31 bits.
-//! 12. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
+//! 12. A guard is a mask, and its loop has one turn.
+//! 13. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
 //!
 //! That tasks write disjoint places is the lowering's promise; [`super::interpret()`] tests it as it runs.
 
@@ -42,6 +43,8 @@ pub enum Violation {
     Lanes { lanes: usize },
     #[error("the extent of {variable} is 0, expected at least 1")]
     Extent { variable: Variable },
+    #[error("{variable} is guarded and has {extent} turns, expected 1")]
+    Guarded { variable: Variable, extent: usize },
     #[error("the loops take more than 2^63 turns")]
     Turns,
     #[error("{variable} is not a variable of this place")]
@@ -202,6 +205,12 @@ impl Checker<'_> {
     }
 
     fn enter(&mut self, l: &Loop, turns: i128) -> Result<i128, Violation> {
+        if let Some(guard) = l.guard {
+            self.operand(guard, ValueType::Mask)?;
+            if l.extent != 1 {
+                return Err(Violation::Guarded { variable: l.variable, extent: l.extent });
+            }
+        }
         for carried in &l.carried {
             self.used(carried.initial)?;
         }

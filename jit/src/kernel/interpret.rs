@@ -148,7 +148,8 @@ impl Machine<'_> {
                     for carried in &l.carried {
                         self.values[carried.current.0 as usize] = self.value(carried.initial);
                     }
-                    for turn in 0..l.extent {
+                    let runs = l.guard.is_none_or(|guard| self.any(guard));
+                    for turn in 0..if runs { l.extent } else { 0 } {
                         self.variables[l.variable.0 as usize] = turn as i64;
                         self.block(&l.body);
                         // All at once: a next value may be another carried one's current value.
@@ -163,6 +164,11 @@ impl Machine<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a lane of a mask holds.
+    fn any(&self, mask: Value) -> bool {
+        self.value(mask).iter().take(self.kernel.lanes).any(|&lane| lane != 0)
     }
 
     fn value(&self, value: Value) -> Lanes {

@@ -184,7 +184,10 @@ impl<'a> Printer<'a> {
                 if !l.carried.is_empty() {
                     write!(f, "{} = ", list(l.carried.iter().map(|c| c.result)))?;
                 }
-                write!(f, "for {} in 0..{}", l.variable, l.extent)?;
+                match l.guard {
+                    Some(guard) => write!(f, "if any {guard} for {} in 0..{}", l.variable, l.extent)?,
+                    None => write!(f, "for {} in 0..{}", l.variable, l.extent)?,
+                }
                 if !l.carried.is_empty() {
                     let initial = |c: &Carried| format!("{} = {}", c.current, c.initial);
                     write!(f, " carry ({})", list(l.carried.iter().map(initial)))?;

@@ -6,9 +6,9 @@
 
 use kiln_graph::Op;
 use kiln_graph::op::Convolution;
-use kiln_graph::shape::Shape;
+use kiln_graph::shape::{MAX_RANK, Shape};
 
-use super::tile::{Axis, Contraction, Coordinate, Halo, Lowered, Operand, Wanted};
+use super::tile::{Axis, Contraction, Coordinate, Fold, Halo, Lanes, Lowered, Operand, Overlap, Wanted};
 
 /// What adding a product to memory costs, in multiply-adds.
 const STORE: f64 = 3.0;
@@ -90,7 +90,7 @@ pub(super) fn forward(conv: &Convolution, input: &Operand, weight: &Operand, out
     let contraction = Contraction { axes, left, right: weight.layout.offset as i64, output: places, fast: 1 };
     let halo = input_halo(conv, input.shape, &weight.shape.dims()[2..], &output.dims()[2..]);
     let wanted = [channels_last(rank, halo), kernel_first(rank, 1, 0), channels_last(rank, Halo::default())];
-    Lowered { contractions: vec![contraction], wanted, spread: None }
+    Lowered { contractions: vec![contraction], wanted, spread: None, fold: None }
 }
 
 /// [`kiln_graph::Op::ConvGradWeight`]: input, output gradient. Rows are input channels and kernel elements, the lanes output
@@ -119,7 +119,7 @@ pub(super) fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operan
     let contraction = Contraction { axes, left, right: gradient.layout.offset as i64, output: places, fast: 0 };
     let halo = input_halo(conv, input.shape, &output.dims()[2..], &gradient.shape.dims()[2..]);
     let wanted = [channels_last(rank, halo), channels_last(rank, Halo::default()), kernel_first(rank, 1, 0)];
-    Lowered { contractions: vec![contraction], wanted, spread: None }
+    Lowered { contractions: vec![contraction], wanted, spread: None, fold: None }
 }
 
 /// Other layouts for convolutions (and gradients) of few features a group, which would fill lanes badly: image by image,
@@ -216,7 +216,61 @@ pub(super) fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand
         contractions: vec![contraction],
         wanted: [dense(), Wanted { order, halo: Halo::default() }, dense()],
         spread: Some(halo),
+        fold: None,
     }
+}
+
+/// Each place of the output gradient times the whole weight, and the sums of what overlaps ([`Fold`]). `None` for kernels with holes,
+/// and where there are too many products.
+pub(super) fn folding(
+    conv: &Convolution,
+    gradient: &Operand,
+    weight: &Operand,
+    output: Shape,
+    lanes: Lanes,
+) -> Option<Lowered> {
+    let (y, w) = (strides(gradient), strides(weight));
+    let (rank, sliding) = (output.rank(), &conv.sliding);
+    let (channels, features) = (weight.shape.dim(1), weight.shape.dim(0) / conv.groups);
+    let overlap = |axis: usize| Overlap {
+        extent: output.dim(2 + axis),
+        padding: sliding.padding[axis].0,
+        stride: sliding.stride[axis],
+        kernel: weight.shape.dim(2 + axis),
+        pixels: gradient.shape.dim(2 + axis),
+    };
+    let overlaps = (0..sliding.spatial).map(overlap).collect();
+    let fold = Fold { images: output.dim(0), groups: conv.groups, channels, axes: overlaps, lanes, fast: 1 };
+    if (0..sliding.spatial).any(|axis| sliding.dilation[axis] != 1) || !fold.is_worth_it() {
+        return None;
+    }
+    // As the products lie, outermost first; elements that follow one another in the weight are one axis.
+    let mut axes = vec![kept(output.dim(0), y(0), 0)];
+    axes.extend((2..rank).map(|axis| kept(gradient.shape.dim(axis), y(axis), 0)));
+    axes.push(kept(conv.groups, y(1) * features as i64, w(0) * features as i64));
+    let columns = axes.len();
+    for axis in fold.order() {
+        let next = kept(weight.shape.dim(axis), 0, w(axis));
+        match axes[columns..].last_mut() {
+            Some(last) if last.right == next.right * next.extent as i64 => {
+                *last = kept(last.extent * next.extent, 0, next.right);
+            }
+            _ => axes.push(next),
+        }
+    }
+    axes.retain(|axis| axis.extent != 1);
+    if axes.len() > MAX_RANK {
+        return None;
+    }
+    let output = (0..axes.len()).map(|axis| along(&[(axis, 1)])).collect();
+    let fast = axes.len().saturating_sub(1);
+    axes.push(reduced(features, y(1), w(0)));
+    let (left, right) = (gradient.layout.offset as i64, weight.layout.offset as i64);
+    let contraction = Contraction { axes, left, right, output, fast };
+    let dense = || channels_last(rank, Halo::default());
+    let order = [0].into_iter().chain(fold.order()).collect();
+    let wanted = [dense(), Wanted { order, halo: Halo::default() }, dense()];
+    Some(Lowered { contractions: vec![contraction], wanted, spread: None, fold: Some(fold) })
 }
 
 /// The places of the input fall into `stride` phases per axis, each of which meets its own kernel elements: one contraction
@@ -266,5 +320,5 @@ pub(super) fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand
         Contraction { axes, left, right, output: places, fast: 1 }
     };
     let wanted = [channels_last(rank, halo), kernel_first(rank, 0, 1), channels_last(rank, Halo::default())];
-    Lowered { contractions: choices.iter().map(contraction).collect(), wanted, spread: None }
+    Lowered { contractions: choices.iter().map(contraction).collect(), wanted, spread: None, fold: None }
 }

@@ -22,7 +22,7 @@ pub(super) fn lower(left: &Operand, right: &Operand) -> Lowered {
         fast: n,
     };
     let dense = || Wanted { order: (0..rank).collect(), halo: Halo::default() };
-    Lowered { contractions: vec![contraction], wanted: [dense(), dense(), dense()], spread: None }
+    Lowered { contractions: vec![contraction], wanted: [dense(), dense(), dense()], spread: None, fold: None }
 }
 
 /// The axes of the rows and columns of a product whose columns do not lie side by side in the right operand, which is larger than the

@@ -8,19 +8,19 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`exp`] | 1 | | [`tanh`] | 3 |
 //! | [`expm1`] | 2 | | [`erf`] | 1 |
-//! | [`log`] | 1 | | [`sin`], [`cos`] up to [`MAX_ANGLE`] | 2 |
+//! | [`log`] | 1 | | [`sin`], [`cos`] | 2 |
 //! | [`log1p`] | 1 | | [`pow`] | 2 |
 //! | [`sigmoid`] | 2 | | [`rsqrt`], [`reciprocal`] | 2 |
 //!
 //! They hold where a fused multiply-add rounds once.
 
-use std::f32::consts::{FRAC_PI_2, LOG2_E};
+use std::f32::consts::LOG2_E;
+
+mod angle;
+
+pub use angle::{cos, sin};
 
 use crate::kernel::{Compare, Convert, Float1, Float2, Int2, KernelBuilder, Mask2, Operation, Shift, Value, ValueType};
-
-/// Up to this absolute value [`sin`] and [`cos`] have the stated error; beyond it they give some number in -1..=1
-/// (NaN at infinities): there neighbouring f32s are further apart than a thousandth of a turn.
-pub const MAX_ANGLE: f32 = 1e5;
 
 /// ln 2 in two parts; the first has few bits, so that its product with an exponent is exact.
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
@@ -263,62 +263,6 @@ pub fn erf(b: &mut KernelBuilder, x: Value) -> Value {
     let is_far = b.compare(Compare::Gt, t, split);
     let result = b.select(is_far, far, near);
     with_sign_of(b, result, x)
-}
-
-/// The sine of an angle in radians, up to [`MAX_ANGLE`].
-pub fn sin(b: &mut KernelBuilder, x: Value) -> Value {
-    // Of |x|, so that -0 keeps its sign.
-    let absolute = b.float1(Float1::Abs, x);
-    let quarters = reduce_angle(b, absolute);
-    let positive = sine_after(b, quarters, 0);
-    let sign = sign_bit(b, x);
-    flip_sign(b, positive, sign)
-}
-
-/// The cosine of an angle in radians, up to [`MAX_ANGLE`].
-pub fn cos(b: &mut KernelBuilder, x: Value) -> Value {
-    let absolute = b.float1(Float1::Abs, x);
-    let quarters = reduce_angle(b, absolute);
-    sine_after(b, quarters, 1)
-}
-
-/// `n (i32), r` with `x = n * pi / 2 + r`, `|r| <= pi / 4`, for x up to [`MAX_ANGLE`].
-fn reduce_angle(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
-    // pi / 2 in three parts of 24 bits (Cody and Waite). The first step is exact: n * part has no bit below 2**-23,
-    // and the difference is below 1.
-    const PARTS: [f32; 3] = [FRAC_PI_2, -4.371_139e-8, -1.715_124_5e-15];
-    let factor = b.f32(std::f32::consts::FRAC_2_PI);
-    let turns = b.mul(x, factor);
-    let n = b.float1(Float1::Nearest, turns);
-    let mut r = x;
-    for part in PARTS {
-        let part = b.f32(-part);
-        r = b.fma(n, part, r);
-    }
-    // Only beyond the range that the steps are made for.
-    let r = clamp(b, r, -0.8, 0.8);
-    (b.convert(Convert::Truncate, n), r)
-}
-
-/// The sine of `(n + quarters) * pi / 2 + r` (polynomials as in Cephes' sinf).
-fn sine_after(b: &mut KernelBuilder, (n, r): (Value, Value), quarters: i32) -> Value {
-    let square = b.mul(r, r);
-    let p = polynomial(b, square, &[-1.951_529_6e-4, 8.332_161e-3, -1.666_665_5e-1]);
-    let p = b.mul(p, square);
-    let sine = b.fma(p, r, r);
-    let q = polynomial(b, square, &[2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2, -0.5]);
-    let one = b.f32(1.0);
-    let cosine = b.fma(q, square, one);
-    let quarters = b.i32(quarters);
-    let n = b.int2(Int2::Add, n, quarters);
-    // An odd quarter takes the cosine, the third and fourth are negative.
-    let lowest = b.i32(1);
-    let odd = b.int2(Int2::And, n, lowest);
-    let odd = b.convert(Convert::I32ToMask, odd);
-    let result = b.select(odd, cosine, sine);
-    let negative = b.shift(Shift::RightLogical, n, 1);
-    let negative = b.shift(Shift::Left, negative, 31);
-    flip_sign(b, result, negative)
 }
 
 /// `x ** y`, with C's results at the edges: 1 where `x` is 1 or `y` is 0, whatever the other is; NaN for negative x

@@ -2,7 +2,10 @@
 //!
 //! Each reduction picks one axis for the lanes: a kept one (each lane folds for itself) or a folded one (the lanes are
 //! folded at the end), whichever the loads step through contiguously. Several accumulators hide the latency of the fold. Few
-//! results of many places are computed in parts: the number of parts depends on the shape alone, never on the threads.
+//! results of many places are computed in parts: the number of parts depends on the shape alone, never on the threads. Long
+//! sums of f32 are taken in short blocks, whose total is compensated: they keep their digits, whatever their length.
+
+mod blocks;
 
 use kiln_graph::DType;
 use kiln_graph::op::{ArgOp, BinaryOp, ReduceOp};
@@ -11,6 +14,7 @@ use super::expression::{Affine, Argument, Evaluation, Expression, Point, Storage
 use super::{Lowered, TASK_PLACES, UNROLL, divisor, grid_coordinates, nest, split_tasks, vectors};
 use crate::kernel::{Compare, Element, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Value, ValueType};
 use crate::target::Target;
+use blocks::Turns;
 
 /// The largest number of parts of one reduction.
 const MOST_PARTS: usize = 128;
@@ -324,47 +328,32 @@ impl Reduction<'_> {
         let width = self.values.len();
         let folded = self.folded();
         let (inner, outer) = folded.split_last().map_or((None, &folded[..]), |(&inner, outer)| (Some(inner), outer));
-        let most = inner.map_or(1, |(_, extent)| extent.max(1));
-        let copies = (ACCUMULATORS / (points.len() * width)).clamp(1, most);
+        let extent = inner.map_or(1, |(_, extent)| extent);
+        let copies = (ACCUMULATORS / (points.len() * width)).clamp(1, extent.max(1));
         // Those of a point lie together: for each copy those of all reductions.
-        let mut sums = self.neutral(kernel, points.len() * copies);
-        let turn =
-            |kernel: &mut KernelBuilder, coordinates: &[Index], start: &Index, copies: usize, sums: &mut [Value]| {
-                let each = sums.len() / points.len();
-                for (point, sums) in points.iter().zip(sums.chunks_mut(each)) {
-                    for (copy, sums) in sums.chunks_mut(width).take(copies).enumerate() {
-                        let mut point = point.clone();
-                        point.coordinates[self.kept..].clone_from_slice(&coordinates[self.kept..]);
-                        if let Some((axis, _)) = inner {
-                            point.coordinates[axis] =
-                                point.coordinates[axis].clone().plus_index(start, 1).shifted(copy as i64);
-                        }
-                        self.add(kernel, sums, &point);
+        let neutral = self.neutral(kernel, points.len() * copies);
+        let each = neutral.len() / points.len();
+        let add = |kernel: &mut KernelBuilder, coordinates: &[Index], copies: usize, sums: &mut [Value]| {
+            for (point, sums) in points.iter().zip(sums.chunks_mut(each)) {
+                for (copy, sums) in sums.chunks_mut(width).take(copies).enumerate() {
+                    let mut point = point.clone();
+                    point.coordinates[self.kept..].clone_from_slice(&coordinates[self.kept..]);
+                    if let Some((axis, _)) = inner {
+                        point.coordinates[axis] = point.coordinates[axis].clone().shifted(copy as i64);
                     }
+                    self.add(kernel, sums, &point);
                 }
-            };
-        if !self.is_empty() {
-            sums = nest(kernel, outer, &points[0].coordinates, &sums, &mut |kernel, coordinates, sums| {
-                let mut sums = sums.to_vec();
-                let extent = inner.map_or(1, |(_, extent)| extent);
-                let turns = extent / copies;
-                if turns > 1 {
-                    sums = kernel.for_each(turns, &sums, |kernel, variable, sums| {
-                        let mut sums = sums.to_vec();
-                        turn(kernel, coordinates, &Index::of(variable, copies as i64), copies, &mut sums);
-                        sums
-                    });
-                } else {
-                    turn(kernel, coordinates, &Index::default(), copies, &mut sums);
-                }
-                if extent > turns * copies {
-                    let start = Index::at((turns * copies) as i64);
-                    turn(kernel, coordinates, &start, extent - turns * copies, &mut sums);
-                }
-                sums
-            });
-        }
-        let each = sums.len() / points.len();
+            }
+        };
+        let left = extent % copies;
+        let innermost = Turns {
+            axis: inner.map(|(axis, _)| axis),
+            step: copies as i64,
+            count: extent / copies,
+            rest: left > 0,
+            turn: &|kernel, start, sums, whole| add(kernel, start, if whole { copies } else { left }, sums),
+        };
+        let sums = self.fold(kernel, outer, &innermost, &points[0].coordinates, &neutral);
         for (point, sums) in points.iter().zip(sums.chunks(each)) {
             let sums = self.gather(kernel, sums.to_vec());
             self.evaluation.store(kernel, point, &sums);
@@ -373,42 +362,34 @@ impl Reduction<'_> {
 
     /// The lanes fold neighbours along the innermost folded axis for one result.
     fn across_lanes(&self, kernel: &mut KernelBuilder, coordinates: &[Index]) {
-        if self.is_empty() {
-            let neutral = self.neutral(kernel, 1);
-            return self.evaluation.store(kernel, &Point::single(coordinates.to_vec()), &neutral);
-        }
         let folded = self.folded();
         let (&(inner, extent), outer) = folded.split_last().expect("a folded axis holds the lanes");
         let (lanes, width) = (kernel.lanes(), self.values.len());
         let (full, tail) = (extent / lanes, extent % lanes);
         let count = UNROLL.min(full).max(1);
-        let sums = self.neutral(kernel, count);
-        let sums = nest(kernel, outer, coordinates, &sums, &mut |kernel, coordinates, sums| {
-            let add = |kernel: &mut KernelBuilder, sums: &mut [Value], index: Index, active: usize| {
-                let mut coordinates = coordinates.to_vec();
-                coordinates[inner] = index;
-                self.add(kernel, sums, &Point::along(inner, coordinates, active));
-            };
-            let mut sums = sums.to_vec();
-            if full >= count {
-                sums = kernel.for_each(full / count, &sums, |kernel, variable, sums| {
-                    let start = Index::of(variable, (count * lanes) as i64);
-                    let mut sums = sums.to_vec();
-                    for (i, sums) in sums.chunks_mut(width).enumerate() {
-                        add(kernel, sums, start.clone().shifted((i * lanes) as i64), lanes);
-                    }
-                    sums
-                });
-            }
-            let done = full / count * count;
-            for (vector, sums) in (done..full).zip(sums.chunks_mut(width)) {
-                add(kernel, sums, Index::at((vector * lanes) as i64), lanes);
-            }
-            if tail > 0 {
-                add(kernel, &mut sums[..width], Index::at((full * lanes) as i64), tail);
-            }
-            sums
-        });
+        let neutral = self.neutral(kernel, count);
+        let add = |kernel: &mut KernelBuilder, sums: &mut [Value], start: &[Index], vector: usize, active: usize| {
+            let mut coordinates = start.to_vec();
+            coordinates[inner] = coordinates[inner].clone().shifted((vector * lanes) as i64);
+            self.add(kernel, sums, &Point::along(inner, coordinates, active));
+        };
+        let left = full % count;
+        let innermost = Turns {
+            axis: Some(inner),
+            step: (count * lanes) as i64,
+            count: full / count,
+            rest: left > 0 || tail > 0,
+            turn: &|kernel, start, sums, whole| {
+                let vectors = if whole { count } else { left };
+                for (vector, sums) in sums.chunks_mut(width).take(vectors).enumerate() {
+                    add(kernel, sums, start, vector, lanes);
+                }
+                if !whole && tail > 0 {
+                    add(kernel, &mut sums[..width], start, left, tail);
+                }
+            },
+        };
+        let sums = self.fold(kernel, outer, &innermost, coordinates, &neutral);
         let sums = self.gather(kernel, sums);
         let sums: Vec<Value> =
             sums.into_iter().zip(self.values).map(|(sum, folded)| folded.fold.across(kernel, sum)).collect();

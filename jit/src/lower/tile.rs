@@ -7,6 +7,7 @@
 mod candidates;
 mod choose;
 mod deep;
+mod fold;
 mod loops;
 mod memory;
 mod panels;
@@ -27,6 +28,7 @@ use crate::plan::Layout;
 use crate::target::Target;
 use choose::Tiling;
 pub(crate) use choose::{ALONE, SHARED};
+pub(super) use fold::{Fold, Lanes, Overlap};
 use loops::Tiler;
 use panels::Panels;
 pub use problem::Problem;
@@ -82,8 +84,6 @@ pub struct Place {
     pub lanes: Option<usize>,
     /// How many lanes count, 1 to the target's.
     pub active: usize,
-    /// Whether it is the last one of a tile: what an epilogue keeps in registers from vector to vector ends here.
-    pub last: bool,
 }
 
 /// Takes each vector of sums once, computes what is fused behind the contraction and stores it. Lanes from
@@ -171,6 +171,8 @@ enum Work {
     Sum(Partials),
     /// Buffers: left, right, sums.
     Spread(Tiling, Spread),
+    /// Buffers: products.
+    Fold(Fold),
     /// Buffers: from, to.
     Pack(Pack),
     /// Buffers: an operand, its panels.
@@ -210,6 +212,8 @@ pub(super) struct Lowered {
     /// The only contraction writes places of the output, or of a halo around it, several times: their sums are the results.
     /// The first axis of contraction and output is the batch.
     pub spread: Option<Halo>,
+    /// The only contraction computes products, and these are the sums that are the results.
+    pub fold: Option<Fold>,
 }
 
 /// Which contractions stand for an operation, where there is a choice: input gradients of convolutions.
@@ -218,8 +222,10 @@ enum Form {
     Usual,
     Phases,
     Spread,
+    Fold(Lanes),
 }
 
+/// `None` where the operation is no contraction, or none of the form.
 fn lowered(op: &Op, form: Form, left: &Operand, right: &Operand, output: Shape) -> Option<Lowered> {
     match op {
         Op::Dot => Some(dot::lower(left, right)),
@@ -228,6 +234,7 @@ fn lowered(op: &Op, form: Form, left: &Operand, right: &Operand, output: Shape) 
             Form::Usual => conv::grad_input(conv, left, right, output),
             Form::Phases => conv::by_phases(conv, left, right, output),
             Form::Spread => conv::spreading(conv, left, right, output),
+            Form::Fold(lanes) => return conv::folding(conv, left, right, output, lanes),
         }),
         Op::ConvGradWeight { conv, .. } => Some(conv::grad_weight(conv, left, right, output)),
         Op::Input
@@ -278,15 +285,26 @@ pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &
 
 /// Every way to compute an operation, that of [`recipe`] first; `None` as there.
 pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Vec<Recipe>> {
-    let problem = Problem { op: *op, operands: [*left, *right], output, along: None };
-    let ways = ways(&problem, Form::Usual, Search::EACH, target)?;
+    let problem = Problem { op: *op, operands: [*left, *right], output, along: None, exact: false };
+    let ways = ways(&problem, problem.forms(), Search::EACH, target)?;
     Some(ways.into_iter().map(Way::recipe).collect())
 }
 
+/// The ways of several forms, the fastest first; `None` where the operation is no contraction.
+fn ways(problem: &Problem, forms: &[Form], search: Search, target: &Target) -> Option<Vec<Way>> {
+    let mut ways: Vec<Way> = Vec::new();
+    for &form in forms {
+        ways.extend(ways_of(problem, form, search.beside_all(&ways), target).into_iter().flatten());
+    }
+    ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
+    (!ways.is_empty()).then_some(ways)
+}
+
 /// Where results are to lie along another axis than is wanted, they are stored so, or first as is wanted and then turned; those of
-/// a product are also turned where that is less than to turn an operand.
-fn ways(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Way>> {
-    let Problem { op, operands: [left, right], output, along } = problem;
+/// a product are also turned where that is less than to turn an operand. `None` as in [`lowered`].
+fn ways_of(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Way>> {
+    let Problem { op, operands: [left, right], output, along, exact } = problem;
+    let search = Search { exact: *exact, ..search };
     let (operands, output) = ([left, right], *output);
     let wanted = lowered(op, form, left, right, output)?.wanted;
     let all = |wanted: &[Wanted; 3], along: Option<usize>, search: Search| {
@@ -296,18 +314,22 @@ fn ways(problem: &Problem, form: Form, search: Search, target: &Target) -> Optio
                 .contractions
                 .iter_mut()
                 .for_each(|contraction| contraction.fast = along.unwrap_or(contraction.fast));
+            if let (Some(fold), Some(along)) = (&mut lowered.fold, along) {
+                fold.fast = along;
+            }
             lowered
         };
         let mut ways = ways::all(operands, wanted, output, &lower, search, target);
         if let Some(wanted) = conv::by_channels(op, output, wanted) {
-            let asked = if along.is_none() { Way::copies } else { |way: &Way| way.copies() && way.stores_from_tiles() };
+            let asked =
+                if along.is_none() { Way::copies } else { |way: &Way| way.copies() && way.knows_how_results_lie() };
             let search = Search { asked, ..search.beside_all(&ways) };
             ways.extend(ways::all(operands, &wanted, output, &lower, search, target));
         }
         ways
     };
     let mut ways = all(&wanted, None, search);
-    let stored = Search { asked: Way::stores_from_tiles, ..search };
+    let stored = Search { asked: Way::knows_how_results_lie, ..search };
     if let &Some(along) = along {
         let turned = Turned::new(output, &wanted[2].order, along);
         ways = ways.into_iter().map(|way| way.turned(turned.clone(), target)).collect();
@@ -321,7 +343,6 @@ fn ways(problem: &Problem, form: Form, search: Search, target: &Target) -> Optio
         let others = all(&[Wanted { order, halo: Halo::default() }, right, result], Some(rows), stored).into_iter();
         ways.extend(others.map(|way| way.turned(turned.clone(), target)));
     }
-    ways.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
     Some(ways)
 }
 
@@ -333,7 +354,7 @@ impl Contraction {
 }
 
 impl Stage {
-    /// What the stage does, in a word: `tiles`, `folded tiles`, `deep tiles`, `parts`, `sum`, `spread`, `pack`, `panels`,
+    /// What the stage does, in a word: `tiles`, `folded tiles`, `deep tiles`, `parts`, `sum`, `spread`, `fold`, `pack`, `panels`,
     /// `row panels`, `turn`, or one of Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`,
     /// `winograd gradient`.
     pub fn kind(&self) -> &'static str {
@@ -385,6 +406,7 @@ impl Work {
             Work::Partial(..) => "parts",
             Work::Sum(_) => "sum",
             Work::Spread(..) => "spread",
+            Work::Fold(_) => "fold",
             Work::Pack(_) => "pack",
             Work::Panels(panels) if panels.of_rows() => "row panels",
             Work::Panels(_) => "panels",
@@ -417,6 +439,7 @@ impl Work {
                 let operands = [buffers[0], buffers[1], buffers[2]];
                 spread.emit(kernel, tiling, operands, epilogue);
             }
+            Work::Fold(fold) => fold.emit(kernel, buffers[0], epilogue),
             Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
             Work::Panels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
             Work::Winograd(way, step) => way.emit(*step, kernel, buffers, epilogue),

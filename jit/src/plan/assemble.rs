@@ -1,10 +1,12 @@
 //! From groups to calls: lowers each group over the layouts of its values, decides which states are updated in place, and
 //! lays the temporary values out in the arena.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use kiln_graph::{DType, Graph, NodeId, Op, Operands, Role};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::buffers::{self, Interval};
 use super::copies::Copies;
@@ -12,8 +14,7 @@ use super::fuse::{Class, Fusion, Group, class, members};
 use super::lasting;
 use super::layout::Lying;
 use super::made::Made;
-use super::moments::Taken;
-use super::recipes::{Choices, Recipes};
+use super::recipes::Recipes;
 use super::repeated;
 use super::{Argument, Call, Part, Place, Plan, Slot};
 use crate::kernel::{Element, Kernel};
@@ -62,8 +63,6 @@ pub(super) struct Assembly<'a> {
     recipes: Recipes<'a>,
     /// The copies of states.
     pub copies: Copies,
-    /// The moments that contractions take.
-    pub moments: Taken,
     /// The kernels so far.
     pub made: Made,
     calls: Vec<(Lowered, Description)>,
@@ -103,6 +102,11 @@ impl Assembly<'_> {
         self.recipes.get(problem)
     }
 
+    /// Whether contractions are computed only in ways whose error is that of the definition.
+    pub fn exact(&self) -> bool {
+        self.recipes.exact
+    }
+
     /// Whether a node has the same value in every run, so that copies of it are made once.
     pub fn lasts(&self, id: NodeId) -> bool {
         self.lasting[id.index()]
@@ -128,7 +132,7 @@ pub(super) fn assemble(
     fusion: &Fusion,
     layouts: &[Option<Lying>],
     target: &Target,
-    choices: &Choices,
+    recipes: Recipes<'_>,
 ) -> Plan {
     let located = vec![None; graph.nodes.len()];
     let halos = vec![Halo::default(); graph.nodes.len()];
@@ -140,9 +144,8 @@ pub(super) fn assemble(
         located,
         halos,
         lasting,
-        recipes: Recipes::new(target, choices),
+        recipes,
         copies: Copies::new(target.l2_bytes),
-        moments: Taken::default(),
         made: Made::default(),
         calls: vec![],
     };
@@ -151,28 +154,31 @@ pub(super) fn assemble(
         let use_ = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
         assembly.locate(input.node, layout(input.node), use_);
     }
-    let readers = last_readers(graph, fusion);
-    let mut updates: HashMap<NodeId, usize> = HashMap::new();
+    let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(graph, fusion, group)).collect();
+    let readers = last_readers(graph, &members);
+    // The states that are updated to a node, and the updates that a copy makes at the end.
+    let updated: FxHashMap<NodeId, usize> =
+        graph.updates.iter().rev().map(|update| (update.node, update.input)).collect();
+    let outputs: FxHashSet<NodeId> = graph.outputs.iter().map(|output| output.node).collect();
+    let mut updates: FxHashMap<NodeId, usize> = FxHashMap::default();
     for (position, group) in fusion.groups.iter().enumerate() {
         for &id in &group.stores {
-            let update = graph.updates.iter().find(|update| update.node == id);
-            if let Some(update) = update {
-                let state = graph.inputs[update.input].node;
+            if let Some(&input) = updated.get(&id) {
+                let state = graph.inputs[input].node;
                 // A value that a reshape flattens has to lie in its own order.
                 let lies_well = !fusion.row_major[id.index()] || layout(state) == layout(id);
                 if lies_well && readers[state.index()].is_none_or(|last| last <= position) {
                     assembly.located[id.index()] = assembly.located[state.index()];
                     continue;
                 }
-                updates.insert(id, update.input);
+                updates.insert(id, input);
             }
-            let output = graph.outputs.iter().any(|output| output.node == id);
-            assembly.locate(id, layout(id), if output { Purpose::Output } else { Purpose::Temporary });
+            let use_ = if outputs.contains(&id) { Purpose::Output } else { Purpose::Temporary };
+            assembly.locate(id, layout(id), use_);
         }
     }
-    assembly.moments = Taken::choose(&assembly, fusion);
-    for group in &fusion.groups {
-        let description = describe(graph, fusion, group);
+    for (group, members) in fusion.groups.iter().zip(&members) {
+        let description = describe(graph, group, members);
         let lowered = loop {
             match super::groups::lower(&mut assembly, group, &description.name) {
                 Ok(lowered) => break lowered,
@@ -183,8 +189,7 @@ pub(super) fn assemble(
                         .iter()
                         .find(|id| assembly.located[id.index()].is_some_and(|located| located.storage == storage));
                     let &id = clashing.expect("the group writes the state");
-                    let update = graph.updates.iter().find(|update| update.node == id).expect("an update");
-                    updates.insert(id, update.input);
+                    updates.insert(id, updated[&id]);
                     assembly.locate(id, layout(id), Purpose::Temporary);
                 }
             }
@@ -198,11 +203,9 @@ pub(super) fn assemble(
                 assembly.copies.write(to.storage);
             }
         }
-        let located = group.stores.iter().filter_map(|&id| assembly.located(id));
-        let sums: Vec<Part> = located.flat_map(|located| assembly.moments.parts(located.storage)).copied().collect();
         assembly.calls.extend(lowered.into_iter().map(|lowered| {
             let step = lowered.kernel.name != description.name;
-            let description = if step { description.step(&lowered.kernel.name) } else { description.with(&sums) };
+            let description = if step { description.step(&lowered.kernel.name) } else { description.clone() };
             (lowered, description)
         }));
     }
@@ -222,12 +225,12 @@ pub(super) fn assemble(
     finish(graph, assembly)
 }
 
-/// For each input the position of the last group that reads it.
-fn last_readers(graph: &Graph, fusion: &Fusion) -> Vec<Option<usize>> {
+/// For each input the position of the last group that reads it; `members` are the nodes that each group computes.
+fn last_readers(graph: &Graph, members: &[Vec<NodeId>]) -> Vec<Option<usize>> {
     let mut readers = vec![None; graph.nodes.len()];
-    for (position, group) in fusion.groups.iter().enumerate() {
-        for id in members(graph, fusion, group) {
-            for operand in &graph.node(id).inputs {
+    for (position, members) in members.iter().enumerate() {
+        for id in members {
+            for operand in &graph.node(*id).inputs {
                 if class(graph, *operand) == Class::Input {
                     readers[operand.index()] = Some(position);
                 }
@@ -253,22 +256,15 @@ impl Description {
     fn step(&self, name: &str) -> Description {
         Description { label: format!("{name} for {}", self.label), ..self.clone() }
     }
-
-    /// That of a call that computes a part of other groups' operations, too.
-    fn with(&self, others: &[Part]) -> Description {
-        let mut all = self.clone();
-        all.parts.extend(others);
-        others.iter().for_each(|part| all.label += &format!(" {}", part.operation));
-        all
-    }
 }
 
-fn describe(graph: &Graph, fusion: &Fusion, group: &Group) -> Description {
+/// What the call of a group computes that has such members.
+fn describe(graph: &Graph, group: &Group, members: &[NodeId]) -> Description {
     let layer = |scope: u32| graph.scopes.get(scope as usize).map_or("", |scope| scope.layer.as_str());
     let mut operations: Vec<&str> = Vec::new();
     let mut parts = Vec::new();
     let mut scope = 0;
-    for id in members(graph, fusion, group) {
+    for &id in members {
         let node = graph.node(id);
         match class(graph, id) {
             Class::Elementwise | Class::Root => {
@@ -402,11 +398,11 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
     };
-    let mut kernels = Vec::new();
+    let mut kernels = Distinct::default();
     for (Lowered { kernel, arguments, flops, bytes, .. }, Description { label, parts, .. }) in calls {
         let tasks: usize = kernel.grid.iter().product();
         plan.calls.push(Call {
-            kernel: shared(&mut kernels, kernel),
+            kernel: kernels.number(kernel),
             arguments: arguments.iter().map(|storage| owner[storage.0 as usize]).collect(),
             label,
             parts,
@@ -415,17 +411,35 @@ fn finish(graph: &Graph, assembly: Assembly<'_>) -> Plan {
             parallel: worth_sharing(tasks, flops, bytes),
         });
     }
-    plan.kernels = kernels.into_iter().map(Arc::unwrap_or_clone).collect();
+    plan.kernels = kernels.list.into_iter().map(Arc::unwrap_or_clone).collect();
     plan
 }
 
-/// The position of a kernel among the distinct ones.
-fn shared(kernels: &mut Vec<Arc<Kernel>>, kernel: Arc<Kernel>) -> usize {
-    if let Some(index) = kernels.iter().position(|other| *other == kernel) {
-        return index;
+/// The distinct kernels of a plan, with their positions.
+#[derive(Default)]
+struct Distinct {
+    list: Vec<Arc<Kernel>>,
+    /// By what [`sketch`] says of them.
+    known: FxHashMap<u64, Vec<usize>>,
+}
+
+impl Distinct {
+    /// The position of a kernel.
+    fn number(&mut self, kernel: Arc<Kernel>) -> usize {
+        let alike = self.known.entry(sketch(&kernel)).or_default();
+        if let Some(&number) = alike.iter().find(|&&number| self.list[number] == kernel) {
+            return number;
+        }
+        alike.push(self.list.len());
+        self.list.push(kernel);
+        self.list.len() - 1
     }
-    kernels.push(kernel);
-    kernels.len() - 1
+}
+
+/// A hash of what is quickly seen of a kernel.
+fn sketch(kernel: &Kernel) -> u64 {
+    let Kernel { name, buffers, grid, values, .. } = kernel;
+    FxBuildHasher.hash_one((name, buffers, grid, values.len()))
 }
 
 /// The element type in memory of a value.

@@ -1,6 +1,9 @@
 //! The arena: gives each temporary value an offset such that no two values that live at the same time overlap.
 //! It knows intervals and sizes alone.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 /// The alignment of every offset, in bytes: a cache line.
 pub const ALIGNMENT: usize = 64;
 
@@ -15,45 +18,149 @@ pub struct Interval {
     pub bytes: usize,
 }
 
-impl Interval {
-    fn meets(&self, other: &Interval) -> bool {
-        self.from <= other.to && other.from <= self.to
-    }
-}
-
 /// An offset for each interval, and the length of the arena that holds them all.
 ///
 /// The largest come first; each takes the smallest gap that holds it among those that live at the same time, or else
 /// the end. Deterministic: ties are broken by time and by position.
 pub fn place(intervals: &[Interval]) -> (Vec<usize>, usize) {
-    let mut order: Vec<usize> = (0..intervals.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(intervals[i].bytes), intervals[i].from, i));
+    let mut order: Vec<usize> = (0..intervals.len()).filter(|&i| intervals[i].bytes > 0).collect();
+    order.sort_by_key(|&i| (Reverse(intervals[i].bytes), intervals[i].from, i));
     let mut offsets = vec![0; intervals.len()];
-    // By offset, with their ends.
-    let mut placed: Vec<(usize, usize, Interval)> = Vec::new();
+    let calls = intervals.iter().map(|interval| interval.to + 1).max().unwrap_or(0);
+    let mut taken = Taken::new(calls);
     let mut arena = 0;
     for i in order {
-        let bytes = intervals[i].bytes.next_multiple_of(ALIGNMENT);
-        let mut best: Option<(usize, usize)> = None;
-        let mut end = 0;
-        for &(from, to, _) in placed.iter().filter(|(.., other)| other.meets(&intervals[i])) {
-            if from >= end + bytes && best.is_none_or(|(gap, _)| from - end < gap) {
-                best = Some((from - end, end));
-            }
-            end = end.max(to);
-        }
-        offsets[i] = best.map_or(end, |(_, offset)| offset);
-        let (from, to) = (offsets[i], offsets[i] + bytes);
-        arena = arena.max(to);
-        let at = placed.partition_point(|&(other, end, _)| (other, end) <= (from, to));
-        placed.insert(at, (from, to, intervals[i]));
+        let Interval { from, to, bytes } = intervals[i];
+        let bytes = bytes.next_multiple_of(ALIGNMENT);
+        offsets[i] = taken.smallest_gap((from, to), bytes);
+        arena = arena.max(offsets[i] + bytes);
+        taken.take((from, to), Stretch { start: offsets[i], end: offsets[i] + bytes });
     }
     (offsets, arena)
+}
+
+/// Bytes side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    start: usize,
+    end: usize,
+}
+
+/// Which bytes are taken when: a tree over times, each of whose nodes stands for the times of both its children. What lives for
+/// the times of a whole node is noted there; so that those who ask about some times need not look at every time. Stretches
+/// that touch are one, so that the many values of a network whose lives overlap are few stretches.
+struct Taken {
+    /// The number of leaves; leaf `i` is node `leaves + i`, the children of node `n` are `2 n` and `2 n + 1`.
+    leaves: usize,
+    /// What lives for the times of a whole node, but not for those of its parent.
+    whole: Vec<Vec<Stretch>>,
+    /// What lives at some of its times, and was noted there or below.
+    some: Vec<Vec<Stretch>>,
+}
+
+impl Taken {
+    fn new(times: usize) -> Taken {
+        let leaves = times.next_power_of_two();
+        let nothing = vec![Vec::new(); 2 * leaves];
+        Taken { leaves, whole: nothing.clone(), some: nothing }
+    }
+
+    /// The nodes that together stand for the times from one to another, both included.
+    fn nodes(&self, (from, to): (usize, usize)) -> Vec<usize> {
+        let mut nodes = Vec::new();
+        let (mut low, mut high) = (self.leaves + from, self.leaves + to + 1);
+        while low < high {
+            if low % 2 == 1 {
+                nodes.push(low);
+                low += 1;
+            }
+            if high % 2 == 1 {
+                high -= 1;
+                nodes.push(high);
+            }
+            (low, high) = (low / 2, high / 2);
+        }
+        nodes
+    }
+
+    fn take(&mut self, times: (usize, usize), stretch: Stretch) {
+        for node in self.nodes(times) {
+            add(&mut self.whole[node], stretch);
+            let mut above = node;
+            while above > 0 {
+                add(&mut self.some[above], stretch);
+                above /= 2;
+            }
+        }
+    }
+
+    /// The start of the smallest gap of so many bytes between what is taken at some times, the first of several; or else the end.
+    fn smallest_gap(&self, times: (usize, usize), bytes: usize) -> usize {
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for node in self.nodes(times) {
+            stretches.extend(&self.some[node]);
+            let mut above = node / 2;
+            while above > 0 && seen.insert(above) {
+                stretches.extend(&self.whole[above]);
+                above /= 2;
+            }
+        }
+        stretches.sort_unstable_by_key(|stretch| stretch.start);
+        let mut best: Option<(usize, usize)> = None;
+        let mut end = 0;
+        for stretch in stretches {
+            if stretch.start >= end + bytes && best.is_none_or(|(gap, _)| stretch.start - end < gap) {
+                best = Some((stretch.start - end, end));
+            }
+            end = end.max(stretch.end);
+        }
+        best.map_or(end, |(_, start)| start)
+    }
+}
+
+/// Adds a stretch to some that lie apart, in their order.
+fn add(to: &mut Vec<Stretch>, stretch: Stretch) {
+    let first = to.partition_point(|other| other.end < stretch.start);
+    let behind = to.partition_point(|other| other.start <= stretch.end);
+    if first == behind {
+        return to.insert(first, stretch);
+    }
+    let joined = Stretch { start: stretch.start.min(to[first].start), end: stretch.end.max(to[behind - 1].end) };
+    to.splice(first..behind, [joined]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Interval {
+        fn meets(&self, other: &Interval) -> bool {
+            self.from <= other.to && other.from <= self.to
+        }
+    }
+
+    /// What [`place`] promises, step by step.
+    fn placed_one_by_one(intervals: &[Interval]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..intervals.len()).filter(|&i| intervals[i].bytes > 0).collect();
+        order.sort_by_key(|&i| (Reverse(intervals[i].bytes), intervals[i].from, i));
+        let mut offsets = vec![0; intervals.len()];
+        let mut placed: Vec<usize> = Vec::new();
+        for i in order {
+            let length = |i: usize| intervals[i].bytes.next_multiple_of(ALIGNMENT);
+            placed.sort_by_key(|&other| offsets[other]);
+            let (mut best, mut end) = (None, 0);
+            for &other in placed.iter().filter(|&&other| intervals[other].meets(&intervals[i])) {
+                if offsets[other] >= end + length(i) && best.is_none_or(|(gap, _)| offsets[other] - end < gap) {
+                    best = Some((offsets[other] - end, end));
+                }
+                end = end.max(offsets[other] + length(other));
+            }
+            offsets[i] = best.map_or(end, |(_, offset)| offset);
+            placed.push(i);
+        }
+        offsets
+    }
 
     #[test]
     fn live_intervals_never_overlap() {
@@ -70,6 +177,7 @@ mod tests {
                 })
                 .collect();
             let (offsets, arena) = place(&intervals);
+            assert_eq!(offsets, placed_one_by_one(&intervals), "seed {seed}");
             let live_at = |call: usize| intervals.iter().filter(move |i| i.from <= call && call <= i.to);
             let needed = (0..60).map(|call| live_at(call).map(|i| i.bytes).sum::<usize>()).max().expect("some calls");
             assert!(arena >= needed && arena <= 2 * needed + 64 * 60, "{arena} bytes for {needed}");

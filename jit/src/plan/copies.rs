@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use rustc_hash::FxHashMap;
+
 use crate::kernel::Element;
 use crate::lower::expression::{Affine, Argument, Expression, Storage, Store};
 
@@ -26,7 +28,7 @@ pub(super) struct Copies {
     /// The size of the second-level cache.
     cache_bytes: usize,
     /// Of states as they are before a run.
-    made: Vec<Copy>,
+    made: FxHashMap<Storage, Copy>,
     /// States that were written meanwhile.
     written: BTreeSet<Storage>,
     /// The copies that follow their states.
@@ -35,7 +37,6 @@ pub(super) struct Copies {
 
 #[derive(Debug)]
 struct Copy {
-    of: Storage,
     to: Storage,
     elements: usize,
     runs: Runs,
@@ -44,15 +45,15 @@ struct Copy {
 impl Copies {
     /// None yet.
     pub fn new(cache_bytes: usize) -> Copies {
-        Copies { cache_bytes, made: Vec::new(), written: BTreeSet::new(), kept: BTreeSet::new() }
+        Copies { cache_bytes, made: FxHashMap::default(), written: BTreeSet::new(), kept: BTreeSet::new() }
     }
 
     /// Notes a copy of a state.
     pub fn note(&mut self, of: Storage, (to, elements): (Storage, usize), runs: Runs) {
         let fits = runs.last().is_some_and(|&(extent, distance)| extent >= NEIGHBOURS && distance == 1)
             && BYTES * elements <= self.cache_bytes;
-        if fits && !self.written.contains(&of) && self.made.iter().all(|copy| copy.of != of) {
-            self.made.push(Copy { of, to, elements, runs });
+        if fits && !self.written.contains(&of) {
+            self.made.entry(of).or_insert(Copy { to, elements, runs });
         }
     }
 
@@ -60,7 +61,7 @@ impl Copies {
     pub fn follow(&mut self, expression: &mut Expression) {
         for number in 0..expression.stores.len() {
             let storage = expression.arguments[expression.stores[number].argument].storage;
-            let Some(copy) = self.made.iter().find(|copy| copy.of == storage) else { continue };
+            let Some(copy) = self.made.get(&storage) else { continue };
             if let Some(followed) = with_copy(expression, number, copy) {
                 *expression = followed;
                 self.kept.insert(copy.to);
@@ -71,7 +72,7 @@ impl Copies {
     /// Notes that a state has been written.
     pub fn write(&mut self, state: Storage) {
         self.written.insert(state);
-        self.made.retain(|copy| copy.of != state);
+        self.made.remove(&state);
     }
 
     /// The copies that follow their states.

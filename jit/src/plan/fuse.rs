@@ -6,17 +6,20 @@
 //!   size that is needed anyway (a normalized, rectified value in front of a pool);
 //! - an elementwise value whose elements a broadcast repeats (scalar arithmetic, statistics of rows), if it costs anything;
 //! - an elementwise value with several users, unless it is cheap: of a weight of at most [`RECOMPUTED_WEIGHT`], reading at
-//!   most one tensor of its own size (a mask `x > 0`, a scaled tensor), and that tensor being needed anyway.
+//!   most one tensor of its own size (a mask `x > 0`, a scaled tensor), and that tensor being needed anyway;
+//! - an elementwise value that is computed by more than [`LARGEST`] operations since values were stored.
 //!
 //! It knows graphs and what can be computed inside of what; it knows no layouts and no memory.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
 
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, NodeId};
+use rustc_hash::FxHashSet;
+use smallvec::{SmallVec, smallvec};
 
 use super::groups::partitions;
-use super::merge::merge;
+use super::merge::{LARGEST, merge};
 use crate::lower::expression::{binary_weight, identity, is_view, reshape_coordinates, unary_weight};
 
 /// A value of at most this weight that reads at most one tensor of its size is computed again by each of its users.
@@ -209,25 +212,27 @@ impl Storing {
         }
         let inner = used_within(graph, &live, &windowed);
         let uses = uses(graph, &live);
+        let beside = Beside::new(graph, &live);
         let mut costs = vec![Cost::default(); nodes];
         for id in live_ids() {
             costs[id.index()] = storing.cost(graph, &costs, id);
             if class(graph, id) == Class::Elementwise && !storing.stored[id.index()] {
                 let Use { places, repeated } = uses[id.index()];
-                let Cost { weight, ref tensors } = costs[id.index()];
+                let Cost { weight, operations, ref tensors } = costs[id.index()];
                 // Behind a root that nothing else reads it is stored instead of the root's result.
                 let instead =
                     |&tensor: &NodeId| class(graph, tensor) == Class::Root && uses[tensor.index()].places == 1;
-                storing.stored[id.index()] = if windowed[id.index()] {
-                    let needed_anyway = |&tensor: &NodeId| is_read_beside(graph, &storing, &live, tensor, id);
-                    weight > WINDOWED_WEIGHT || tensors.len() != 1 || !tensors.iter().all(needed_anyway)
-                } else {
-                    let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1 && !tensors.iter().any(instead);
-                    !inner[id.index()] && (repeated && weight > 0 || places > 1 && !cheap)
-                };
+                storing.stored[id.index()] = operations > LARGEST
+                    || if windowed[id.index()] {
+                        let needed_anyway = |&tensor: &NodeId| beside.reads(&storing, tensor, id);
+                        weight > WINDOWED_WEIGHT || tensors.len() != 1 || !tensors.iter().all(needed_anyway)
+                    } else {
+                        let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1 && !tensors.iter().any(instead);
+                        !inner[id.index()] && (repeated && weight > 0 || places > 1 && !cheap)
+                    };
             }
             if storing.stored[id.index()] {
-                costs[id.index()] = Cost { weight: 0, tensors: BTreeSet::from([id]) };
+                costs[id.index()] = Cost::of_tensor(id);
             }
         }
         storing
@@ -235,12 +240,11 @@ impl Storing {
 
     /// Sees to it that the value that a view shows lies in memory.
     fn keep_in_memory(&mut self, graph: &Graph, id: NodeId) {
-        match class(graph, id) {
-            _ if self.stored[id.index()] => {}
-            Class::Input => {}
-            Class::View => self.keep_in_memory(graph, graph.node(id).inputs[0]),
-            Class::Free | Class::Elementwise | Class::Root => self.stored[id.index()] = true,
+        let mut id = id;
+        while class(graph, id) == Class::View && !self.stored[id.index()] {
+            id = graph.node(id).inputs[0];
         }
+        self.stored[id.index()] |= class(graph, id) != Class::Input;
     }
 
     /// Sees to it that a reshape that merges axes finds its operand in row-major order, or is a copy that makes it so.
@@ -268,15 +272,22 @@ impl Storing {
     fn cost(&self, graph: &Graph, costs: &[Cost], id: NodeId) -> Cost {
         let node = graph.node(id);
         if node.op == Op::Input {
-            return Cost { weight: 0, tensors: BTreeSet::from([id]) };
+            return Cost::of_tensor(id);
         }
-        let mut cost = Cost { weight: own_weight(&node.op), tensors: BTreeSet::new() };
+        let own = usize::from(class(graph, id) == Class::Elementwise);
+        let mut cost = Cost { weight: own_weight(&node.op), operations: own, tensors: Tensors::new() };
         for operand in &node.inputs {
-            cost.weight += costs[operand.index()].weight;
-            cost.tensors.extend(&costs[operand.index()].tensors);
+            let Cost { weight, operations, tensors } = &costs[operand.index()];
+            cost.weight = cost.weight.saturating_add(*weight);
+            cost.operations = cost.operations.saturating_add(*operations);
+            cost.tensors.extend_from_slice(tensors);
         }
         // Small operands that are repeated over the result cost nothing to read.
-        cost.tensors.retain(|&tensor| graph.shape(tensor).elements() * 2 > node.ty.shape.elements());
+        cost.tensors.retain(|tensor| graph.shape(*tensor).elements() * 2 > node.ty.shape.elements());
+        cost.tensors.sort_unstable_by_key(|&tensor| (Reverse(graph.shape(tensor).elements()), tensor));
+        cost.tensors.dedup();
+        // Whether they are one or more is all that is asked for, and the largest ones are the last to become small.
+        cost.tensors.truncate(2);
         cost
     }
 }
@@ -317,33 +328,63 @@ fn used_within(graph: &Graph, live: &[bool], values: &[bool]) -> Vec<bool> {
     within
 }
 
-/// Whether anything reads a stored tensor, or what is computed from it, but for what is on the way from it to a value.
-fn is_read_beside(graph: &Graph, storing: &Storing, live: &[bool], tensor: NodeId, value: NodeId) -> bool {
-    let mut from_tensor = BTreeSet::from([tensor]);
-    for id in graph.ids().filter(|&id| id > tensor && id <= value && !storing.stored[id.index()]) {
-        if graph.node(id).inputs.iter().any(|operand| from_tensor.contains(operand)) {
-            from_tensor.insert(id);
+/// Who reads what.
+struct Beside<'a> {
+    graph: &'a Graph,
+    /// The live users of each node.
+    users: Vec<SmallVec<[NodeId; 4]>>,
+}
+
+impl Beside<'_> {
+    fn new<'a>(graph: &'a Graph, live: &[bool]) -> Beside<'a> {
+        let mut users = vec![SmallVec::new(); graph.nodes.len()];
+        for id in graph.ids().filter(|id| live[id.index()]) {
+            graph.node(id).inputs.iter().for_each(|operand| users[operand.index()].push(id));
         }
+        Beside { graph, users }
     }
-    let mut on_the_way = BTreeSet::new();
-    let mut open = vec![value];
-    while let Some(id) = open.pop() {
-        if from_tensor.contains(&id) && on_the_way.insert(id) {
-            open.extend(&graph.node(id).inputs);
+
+    /// Whether anything reads a stored tensor, or what is computed from it, but for what is on the way from it to a value.
+    fn reads(&self, storing: &Storing, tensor: NodeId, value: NodeId) -> bool {
+        if class(self.graph, tensor) == Class::Input {
+            return true;
         }
+        let mut from_tensor = FxHashSet::from_iter([tensor]);
+        let mut open = vec![tensor];
+        while let Some(id) = open.pop() {
+            let computed = |user: &&NodeId| **user <= value && !storing.stored[user.index()];
+            open.extend(self.users[id.index()].iter().filter(computed).filter(|user| from_tensor.insert(**user)));
+        }
+        let mut on_the_way = FxHashSet::default();
+        let mut open = vec![value];
+        while let Some(id) = open.pop() {
+            if from_tensor.contains(&id) && on_the_way.insert(id) {
+                open.extend(&self.graph.node(id).inputs);
+            }
+        }
+        let elsewhere = |id: &NodeId| self.users[id.index()].iter().any(|user| !on_the_way.contains(user));
+        on_the_way.iter().any(|id| *id != value && elsewhere(id))
     }
-    let reads =
-        |id: NodeId| graph.node(id).inputs.iter().any(|operand| *operand != value && on_the_way.contains(operand));
-    let beside = |id: NodeId| live[id.index()] && !on_the_way.contains(&id) && reads(id);
-    class(graph, tensor) == Class::Input || graph.ids().any(beside)
 }
 
 /// The price of computing a value where it is used.
 #[derive(Clone, Debug, Default)]
 struct Cost {
     weight: u64,
-    /// The stored tensors that are read, but for small ones.
-    tensors: BTreeSet<NodeId>,
+    /// The elementwise operations, each as often as it is computed.
+    operations: usize,
+    /// The stored tensors that are read, but for small ones: the two largest.
+    tensors: Tensors,
+}
+
+/// A few stored tensors.
+type Tensors = SmallVec<[NodeId; 4]>;
+
+impl Cost {
+    /// That of a value in memory.
+    fn of_tensor(id: NodeId) -> Cost {
+        Cost { tensors: smallvec![id], ..Cost::default() }
+    }
 }
 
 /// Where a value is used.

@@ -13,7 +13,6 @@ use crate::lower::expression::{
     reshape_coordinates, reshape_view, resolve, view_coordinates,
 };
 use crate::lower::indexing::{self, Indexed};
-use crate::lower::moments::Taking;
 use crate::lower::tile::{self, Halo, Operand, Place, Problem, Recipe, Source};
 use crate::lower::window::{self, Task, WindowAxis};
 use crate::lower::{Lowered, map, reduce};
@@ -33,7 +32,6 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
         Op::Reduce { axes, .. } => {
             let (expression, values) = reductions(assembly, group, axes);
             check_states(assembly, &expression, &[], Writing::Once)?;
-            let (expression, values) = assembly.moments.merge(&expression, &values).unwrap_or((expression, values));
             let lower = |assembly: &mut Assembly<'_>| {
                 let target = assembly.target;
                 reduce::lower(name, &expression, &values, target, &mut |elements, _| assembly.scratch(elements))
@@ -225,17 +223,10 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
     let operands = [left_operand, right_operand];
     let [.., wanted] = tile::wanted(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
     let along = stored_along(&expression, wanted.order[wanted.order.len() - 1]);
-    let problem = Problem { op: node.op, operands, output: shape, along };
+    let problem = Problem { op: node.op, operands, output: shape, along, exact: assembly.exact() };
     let recipe = assembly.recipe(problem);
     let scratch: Vec<(Storage, usize)> =
         recipe.scratch.iter().map(|&elements| (assembly.scratch(elements), elements)).collect();
-    // Where one stage computes all results, it can take their moments.
-    let whole = recipe.stages.iter().filter(|stage| stage.results).count() == 1;
-    let summed =
-        group.stores.iter().enumerate().filter(|&(_, &id)| whole && graph.shape(id) == shape).find_map(|(n, &id)| {
-            let storage = assembly.located(id)?.storage;
-            Some((n, storage, assembly.moments.axis(storage)?))
-        });
     for stage in &recipe.stages {
         if let (Some(runs), &[(from, _), (Source::Scratch(number), _)]) = (stage.copies(), &stage.buffers[..])
             && let Some(located) = [(Source::Left, left), (Source::Right, right)].iter().find(|(s, _)| *s == from)
@@ -245,23 +236,16 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
         }
     }
     let memory: Vec<Storage> = [left.storage, right.storage].into_iter().chain(scratch.iter().map(|s| s.0)).collect();
-    let contraction = Contracting { recipe: &recipe, shape, operands: [left, right], scratch: &scratch, summed };
+    let contraction = Contracting { recipe: &recipe, operands: [left, right], scratch: &scratch };
     let lower = |assembly: &mut Assembly<'_>| stages(assembly, name, &expression, &contraction);
-    // Moments have memory that later groups ask for.
-    if summed.is_some() {
-        return Ok(lower(assembly));
-    }
     Ok(once(assembly, (name, Root::Contraction(problem.into())), &expression, &memory, lower))
 }
 
-/// How a contraction is computed, where its operands and what lies between its stages are, and which of the values that are
-/// stored is the one whose moments are taken: its memory, and the axis.
+/// How a contraction is computed, and where its operands and what lies between its stages are.
 struct Contracting<'a> {
     recipe: &'a Recipe,
-    shape: Shape,
     operands: [Located; 2],
     scratch: &'a [(Storage, usize)],
-    summed: Option<(usize, Storage, usize)>,
 }
 
 /// The kernels of a contraction's stages.
@@ -271,7 +255,7 @@ fn stages(
     expression: &Expression,
     contraction: &Contracting<'_>,
 ) -> Vec<Lowered> {
-    let &Contracting { recipe, shape, operands: [left, right], scratch, summed } = contraction;
+    let &Contracting { recipe, operands: [left, right], scratch } = contraction;
     let mut kernels = Vec::new();
     for stage in &recipe.stages {
         let name = match stage.results {
@@ -303,27 +287,14 @@ fn stages(
                 kernel.buffer(label, element(DType::F32), elements, access)
             })
             .collect();
-        let mut taking = summed.filter(|_| stage.results).map(|(number, _, axis)| {
-            let places = shape.dim(axis);
-            (number, Taking::new(axis, places, shape.elements() / places))
-        });
         stage.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
             let mut point = Point::single(place.coordinates.clone());
             if let Some(axis) = place.lanes {
                 point = Point::along(axis, point.coordinates, place.active);
             }
             let evaluation = evaluation.as_ref().expect("stages with results call the epilogue");
-            let stored = evaluation.stored(kernel, &point, &[sum]);
-            if let Some((number, taking)) = &mut taking {
-                taking.add(kernel, place, stored[*number]);
-            }
+            evaluation.store(kernel, &point, &[sum]);
         });
-        if let (Some((_, tensor, _)), Some((_, taking))) = (summed, taking)
-            && let Some(rows) = taking.finish(&mut kernel, |elements| assembly.scratch(elements))
-        {
-            arguments.push(rows.storage);
-            assembly.moments.note(tensor, rows);
-        }
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };
         in_place.retain(|&(_, from)| from != left.storage && from != right.storage);

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Graph, NodeId, Op, Role, Shape};
+use rustc_hash::FxHashSet;
 
 use super::Layout;
 use super::fuse::{Class, Fusion, class};
@@ -79,7 +80,7 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>)
         }
     }
     let mut layouts: Vec<Option<Lying>> = vec![None; nodes];
-    let results: Vec<NodeId> = graph.roots().collect();
+    let results: FxHashSet<NodeId> = graph.roots().collect();
     for id in graph.ids().filter(|id| fusion.stored[id.index()]) {
         let halo = if results.contains(&id) { Halo::default() } else { wishes.halo(id) };
         layouts[id.index()] = Some(wishes.lying(id, halo));
@@ -209,15 +210,12 @@ impl Wishes<'_> {
 
     /// Wishes an order for a value seen through transposes and the like.
     fn wish_through_views(&mut self, id: NodeId, order: Order) {
-        if class(self.graph, id) != Class::View {
-            self.wish(id, order);
-            return;
+        let (mut id, mut order) = (id, order);
+        while class(self.graph, id) == Class::View {
+            let Some(before) = self.before(id, &order) else { return };
+            (id, order) = (self.graph.node(id).inputs[0], before);
         }
-        let operand = self.graph.node(id).inputs[0];
-        if let Some(order) = self.before(id, &order) {
-            self.wish_through_views(operand, order);
-        }
-        self.wish(id, self.orders[id.index()].clone().unwrap_or_default());
+        self.wish(id, order);
     }
 
     /// A state's new value lies as the state.

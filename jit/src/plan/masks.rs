@@ -56,6 +56,7 @@ fn without_nodes(graph: &Graph) -> Graph {
 /// of the pool's result, taken from that.
 pub fn mask_in_front_of_pools(graph: &Graph) -> Graph {
     let uses = graph.use_counts();
+    let pools = Pools::of(graph);
     let mut selects: FxHashMap<NodeId, NodeId> = FxHashMap::default();
     for id in graph.ids() {
         if let Some(gradient) = masked_pool_gradient(graph, id).filter(|gradient| uses[gradient.index()] == 1) {
@@ -67,12 +68,12 @@ pub fn mask_in_front_of_pools(graph: &Graph) -> Graph {
     for id in graph.ids() {
         let node = graph.node(id);
         let mut inputs: Operands = node.inputs.iter().map(|operand| places[operand.index()]).collect();
-        let moved = selects.get(&id).and_then(|&select| Some((select, pool_of(graph, id)?)));
+        let moved = selects.get(&id).and_then(|&select| Some((select, pools.before(graph, id)?)));
         if let Some((select, pool)) = moved {
             inputs[1] = masked(graph, &mut result, &places, select, pool, inputs[1]);
         }
         let unmasked = masked_pool_gradient(graph, id).filter(|gradient| selects.get(gradient) == Some(&id));
-        places.push(match unmasked.filter(|&gradient| pool_of(graph, gradient).is_some()) {
+        places.push(match unmasked.filter(|&gradient| pools.before(graph, gradient).is_some()) {
             Some(gradient) => places[gradient.index()],
             None => result.push(Node { inputs, ..node.clone() }),
         });
@@ -124,11 +125,27 @@ fn masked_pool_gradient(graph: &Graph, id: NodeId) -> Option<NodeId> {
     (fits && zeros).then_some(gradient)
 }
 
-/// The pool of a pool's gradient, if the graph computes it before.
-fn pool_of(graph: &Graph, gradient: NodeId) -> Option<NodeId> {
-    let Node { op: Op::WindowMaxGrad(window), ref inputs, .. } = *graph.node(gradient) else { return None };
-    let pool = Op::WindowReduce { op: WindowOp::Max, window };
-    graph.ids().find(|&id| id < gradient && graph.node(id).op == pool && graph.node(id).inputs[0] == inputs[0])
+/// The maximum pools of each tensor, in the order of the graph.
+struct Pools(FxHashMap<NodeId, Vec<NodeId>>);
+
+impl Pools {
+    fn of(graph: &Graph) -> Pools {
+        let mut pools: FxHashMap<NodeId, Vec<NodeId>> = FxHashMap::default();
+        for id in graph.ids() {
+            let node = graph.node(id);
+            if let Op::WindowReduce { op: WindowOp::Max, .. } = node.op {
+                pools.entry(node.inputs[0]).or_default().push(id);
+            }
+        }
+        Pools(pools)
+    }
+
+    /// The pool of a pool's gradient, if the graph computes it before.
+    fn before(&self, graph: &Graph, gradient: NodeId) -> Option<NodeId> {
+        let Node { op: Op::WindowMaxGrad(window), ref inputs, .. } = *graph.node(gradient) else { return None };
+        let pool = Op::WindowReduce { op: WindowOp::Max, window };
+        self.0.get(&inputs[0])?.iter().copied().find(|&id| id < gradient && graph.node(id).op == pool)
+    }
 }
 
 /// The condition of a node that is a rectifier.
@@ -160,9 +177,9 @@ fn rectifier(graph: &Graph, id: NodeId) -> Option<NodeId> {
 
 /// The number in every place of a node that repeats a constant.
 fn constant(graph: &Graph, id: NodeId) -> Option<f64> {
-    let node = graph.node(id);
-    if let Op::Constant(value) = node.op {
-        return Some(value.0);
+    let mut node = graph.node(id);
+    while is_view(&node.op) {
+        node = graph.node(node.inputs[0]);
     }
-    is_view(&node.op).then(|| constant(graph, node.inputs[0])).flatten()
+    if let Op::Constant(value) = node.op { Some(value.0) } else { None }
 }

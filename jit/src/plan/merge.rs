@@ -6,7 +6,8 @@
 //! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
 //! would have to run both before and after it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use kiln_graph::op::{Axes, Op};
 use kiln_graph::{DType, Graph, NodeId, Shape};
@@ -14,10 +15,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::fuse::{Class, Fusion, Group, class, members, own_weight};
 use super::groups::partitions;
+use super::needs::Needs;
 use crate::lower::expression::{Affine, identity, reshape_coordinates, view_coordinates};
 
 /// Epilogues of contractions of more weight are kernels of their own: accumulators wait in registers meanwhile.
 const EPILOGUE_WEIGHT: u64 = 40;
+
+/// A kernel computes so many elementwise operations at most, but for what several groups compute: its code, and what it keeps in
+/// registers or on the stack, grow with them, while storing a value and loading it again costs as much as a few of them.
+pub(super) const LARGEST: usize = 256;
 
 /// So many reductions go into one kernel at most: their accumulators share the registers.
 const MOST_REDUCTIONS: usize = 4;
@@ -27,7 +33,9 @@ pub fn merge(graph: &Graph, fusion: Fusion) -> Fusion {
     let mut merging = Merging::new(graph, fusion);
     // Before anything else: a reduction's epilogue may read what another one gives.
     merging.join_reductions();
-    while merging.join_producers() | merging.join_siblings() {}
+    while merging.join_producers() | merging.join_siblings() {
+        merging.needs.look_again();
+    }
     merging.ordered()
 }
 
@@ -42,8 +50,10 @@ struct Merging<'a> {
     reads: Vec<BTreeMap<NodeId, bool>>,
     /// The groups that read each node from outside.
     readers: FxHashMap<NodeId, BTreeSet<usize>>,
-    /// Which groups each one needs, directly or not.
-    needs: Vec<Vec<bool>>,
+    /// Which groups each one needs.
+    needs: Needs,
+    /// How many elementwise operations each group computes; what several of those that it is made of compute counts for each.
+    sizes: Vec<usize>,
     /// The states that the graph updates, and outputs: nodes that stay stored whatever reads them.
     results: BTreeSet<NodeId>,
     updates: BTreeSet<NodeId>,
@@ -58,44 +68,20 @@ impl<'a> Merging<'a> {
         }
         let results = graph.roots().collect();
         let updates = graph.updates.iter().map(|update| update.node).collect();
-        let reads: Vec<_> = groups.iter().flatten().map(|group| reads(graph, &fusion, group)).collect();
-        let none = vec![BTreeMap::new(); groups.len()];
+        let (reads, sizes): (Vec<_>, Vec<_>) =
+            groups.iter().flatten().map(|group| reads(graph, &fusion, group)).unzip();
         // Groups stand behind those that they need.
-        let mut needs: Vec<Vec<bool>> = Vec::with_capacity(groups.len());
-        for reads in &reads {
-            let mut needed = vec![false; groups.len()];
-            for other in reads.keys().filter_map(|id| of[id.index()]) {
-                add(&mut needed, &needs[other]);
-                needed[other] = true;
-            }
-            needs.push(needed);
-        }
-        let readers = FxHashMap::default();
-        let mut merging = Merging { graph, fusion, groups, of, reads: none, readers, needs, results, updates };
-        reads.into_iter().enumerate().for_each(|(number, reads)| merging.set_reads(number, reads));
-        merging
-    }
-
-    fn set_reads(&mut self, group: usize, reads: BTreeMap<NodeId, bool>) {
-        for id in reads.keys() {
-            self.readers.entry(*id).or_default().insert(group);
-        }
-        for id in std::mem::replace(&mut self.reads[group], reads).keys() {
-            if !self.reads[group].contains_key(id) {
-                self.readers.entry(*id).or_default().remove(&group);
+        let needed = |reads: &BTreeMap<NodeId, bool>| {
+            reads.keys().filter_map(|id| of[id.index()]).map(|group| group as u32).collect()
+        };
+        let needs = Needs::new(reads.iter().map(needed).collect());
+        let mut readers: FxHashMap<NodeId, BTreeSet<usize>> = FxHashMap::default();
+        for (number, reads) in reads.iter().enumerate() {
+            for id in reads.keys() {
+                readers.entry(*id).or_default().insert(number);
             }
         }
-    }
-
-    /// Whether group `a` needs what group `b` computes, directly or not.
-    fn depends(&self, a: usize, b: usize) -> bool {
-        self.needs[a][b]
-    }
-
-    /// Whether group `a` needs group `b` through a third one.
-    fn depends_through_others(&self, a: usize, b: usize) -> bool {
-        let direct: BTreeSet<usize> = self.reads[a].keys().filter_map(|id| self.of[id.index()]).collect();
-        direct.into_iter().any(|other| other != b && self.depends(other, b))
+        Merging { graph, fusion, groups, of, reads, readers, needs, sizes, results, updates }
     }
 
     fn shape(&self, group: usize) -> Shape {
@@ -116,19 +102,26 @@ impl<'a> Merging<'a> {
         }
         for list in readers.into_values() {
             for (i, &second) in list.iter().enumerate() {
-                let fits = |&first: &usize| {
-                    let (Some(a), Some(b)) = (&self.groups[first], &self.groups[second]) else { return false };
-                    let of = |group: &Group| group.root().and_then(|root| folded(self.graph, root));
-                    of(a) == of(b)
-                        && a.roots.len() + b.roots.len() <= MOST_REDUCTIONS
-                        && !self.depends(first, second)
-                        && !self.depends(second, first)
-                };
-                if let Some(first) = list[..i].iter().copied().find(fits) {
+                if let Some(first) = list[..i].iter().copied().find(|&first| self.folds_alike(first, second)) {
                     self.join(first, second);
                 }
             }
         }
+    }
+
+    /// Whether two reductions can be one.
+    fn folds_alike(&mut self, first: usize, second: usize) -> bool {
+        let (Some(a), Some(b)) = (&self.groups[first], &self.groups[second]) else { return false };
+        let of = |group: &Group| group.root().and_then(|root| folded(self.graph, root));
+        of(a) == of(b)
+            && a.roots.len() + b.roots.len() <= MOST_REDUCTIONS
+            && self.sizes[first] + self.sizes[second] <= LARGEST
+            && self.are_apart(first, second)
+    }
+
+    /// Whether neither of two groups needs the other one.
+    fn are_apart(&mut self, first: usize, second: usize) -> bool {
+        !self.needs.depends(first, second) && !self.needs.depends(second, first)
     }
 
     /// Elementwise groups join the group that computes what they read.
@@ -147,7 +140,7 @@ impl<'a> Merging<'a> {
     }
 
     /// The group that an elementwise group can join: of several the last one, contractions first.
-    fn producer(&self, consumer: usize) -> Option<usize> {
+    fn producer(&mut self, consumer: usize) -> Option<usize> {
         let group = self.groups[consumer].as_ref().filter(|group| group.roots.is_empty())?;
         let mut candidates: BTreeMap<usize, bool> = BTreeMap::new();
         for (id, &placewise) in &self.reads[consumer] {
@@ -157,16 +150,18 @@ impl<'a> Merging<'a> {
         }
         let fits = |&producer: &usize| {
             let candidate = self.groups[producer].as_ref().expect("a group that is read");
-            self.takes_epilogue(candidate, group)
-                && same_places(self.shape(producer), self.shape(consumer))
-                && !self.depends_through_others(consumer, producer)
+            same_places(self.shape(producer), self.shape(consumer))
+                && self.sizes[producer] + self.sizes[consumer] <= LARGEST
+                && self.takes_epilogue(candidate, group)
         };
-        let candidates = candidates.into_iter().filter(|(_, placewise)| *placewise).map(|(producer, _)| producer);
         let rank = |&producer: &usize| {
             let root = self.groups[producer].as_ref().and_then(Group::root);
             (root.is_some_and(|root| is_contraction(self.graph, root)), root.is_some(), producer)
         };
-        candidates.filter(fits).max_by_key(rank)
+        let candidates = candidates.into_iter().filter(|(_, placewise)| *placewise).map(|(producer, _)| producer);
+        let mut candidates: Vec<usize> = candidates.filter(fits).collect();
+        candidates.sort_unstable_by_key(rank);
+        candidates.into_iter().rev().find(|&producer| !self.needs.depends_through_others(consumer, producer))
     }
 
     /// Whether the kernel of a group can compute an elementwise group behind its root.
@@ -230,17 +225,9 @@ impl<'a> Merging<'a> {
         let mut changed = false;
         for list in readers.into_values().chain([scalars]) {
             for (i, &second) in list.iter().enumerate() {
-                let Some(group) = &self.groups[second] else { continue };
-                if is_flattening_copy(self.graph, group) {
-                    continue;
-                }
-                let first = list[..i].iter().copied().find(|&first| {
-                    self.groups[first].as_ref().is_some_and(|group| !is_flattening_copy(self.graph, group))
-                        && same_places(self.shape(first), self.shape(second))
-                        && !self.depends(first, second)
-                        && !self.depends(second, first)
-                });
-                if let Some(first) = first {
+                if self.is_sibling(second)
+                    && let Some(first) = list[..i].iter().copied().find(|&first| self.goes_with(first, second))
+                {
                     self.join(first, second);
                     changed = true;
                 }
@@ -249,100 +236,113 @@ impl<'a> Merging<'a> {
         changed
     }
 
+    /// Whether the group is there, and goes by the places of its result.
+    fn is_sibling(&self, group: usize) -> bool {
+        self.groups[group].as_ref().is_some_and(|group| !is_flattening_copy(self.graph, group))
+    }
+
+    /// Whether an elementwise group and a sibling can be one.
+    fn goes_with(&mut self, first: usize, second: usize) -> bool {
+        self.is_sibling(first)
+            && same_places(self.shape(first), self.shape(second))
+            && self.sizes[first] + self.sizes[second] <= LARGEST
+            && self.are_apart(first, second)
+    }
+
     /// Moves the second group into the first, and stops storing what only the joined group reads.
     fn join(&mut self, first: usize, second: usize) {
         let moved = self.groups[second].take().expect("a group");
-        let mut outside = self.reads[first].clone();
-        for (&id, &placewise) in &self.reads[second] {
-            *outside.entry(id).or_insert(true) &= placewise;
-        }
-        self.set_reads(second, BTreeMap::new());
         let mut group = self.groups[first].take().expect("a group");
+        let [of_first, of_second] = [first, second].map(|group| std::mem::take(&mut self.reads[group]));
+        for id in of_second.keys() {
+            let readers = self.readers.get_mut(id).expect("a node that is read");
+            readers.remove(&second);
+            readers.insert(first);
+        }
         for &id in &moved.stores {
             self.of[id.index()] = Some(first);
         }
+        // What each of them reads of the other one.
+        let many = of_first.len() > of_second.len();
+        let (few, mut reads) = if many { (of_second, of_first) } else { (of_first, of_second) };
+        let stores_of_few = if many { &moved.stores } else { &group.stores };
+        let mut within: Vec<NodeId> = stores_of_few.iter().copied().filter(|id| reads.contains_key(id)).collect();
+        within.extend(few.keys().filter(|id| self.of[id.index()] == Some(first)));
         group.roots.extend(moved.roots);
         group.stores.extend(moved.stores);
         group.stores.sort_unstable();
+        for (id, placewise) in few {
+            *reads.entry(id).or_insert(true) &= placewise;
+        }
         // What one of them reads of the other, it reads place by place, so that nothing else changes.
-        outside.retain(|&id, _| !group.holds(id));
-        let read_elsewhere =
-            |id: NodeId| self.readers.get(&id).is_some_and(|groups| groups.iter().any(|&group| group != first));
-        let (kept, inner): (Vec<NodeId>, Vec<NodeId>) =
-            group.stores.iter().copied().partition(|&id| self.results.contains(&id) || read_elsewhere(id));
-        for id in inner {
-            self.fusion.stored[id.index()] = false;
-            self.of[id.index()] = None;
+        for id in within {
+            reads.remove(&id);
+            let readers = self.readers.get_mut(&id).expect("a node that is read");
+            readers.remove(&first);
+            if readers.is_empty() && !self.results.contains(&id) {
+                self.fusion.stored[id.index()] = false;
+                self.of[id.index()] = None;
+                group.stores.retain(|&store| store != id);
+            }
         }
-        group.stores = kept;
-        debug_assert_eq!(outside, reads(self.graph, &self.fusion, &group));
-        self.set_reads(first, outside);
+        self.reads[first] = reads;
         self.groups[first] = Some(group);
-        let mut needed = std::mem::take(&mut self.needs[second]);
-        add(&mut needed, &self.needs[first]);
-        (needed[first], needed[second]) = (false, false);
-        for needs in self.needs.iter_mut().filter(|needs| !needs.is_empty() && (needs[first] || needs[second])) {
-            add(needs, &needed);
-            (needs[first], needs[second]) = (true, false);
-        }
-        self.needs[first] = needed;
+        self.sizes[first] += self.sizes[second];
+        self.needs.join(first, second);
     }
 
     /// The groups in an order in which they can run: as the nodes stand in the graph, but scalars and updates of states as early
     /// as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups that read the old
     /// state where that is possible.
     fn ordered(mut self) -> Fusion {
-        let numbers: Vec<usize> = (0..self.groups.len()).filter(|&n| self.groups[n].is_some()).collect();
-        let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.groups.len()];
-        for &number in &numbers {
-            before[number] = self.reads[number].keys().filter_map(|id| self.of[id.index()]).collect();
+        debug_assert!(self.reads_are_those_of_the_groups());
+        let groups = self.groups.len();
+        let mut users: Vec<Vec<usize>> = vec![Vec::new(); groups];
+        let mut waiting = vec![0; groups];
+        for number in (0..groups).filter(|&number| self.groups[number].is_some()) {
+            let before: BTreeSet<usize> = self.reads[number].keys().filter_map(|id| self.of[id.index()]).collect();
+            waiting[number] = before.len();
+            before.into_iter().for_each(|needed| users[needed].push(number));
         }
         for update in &self.graph.updates {
             let writer = self.of[update.node.index()].expect("updates are stored");
             let state = self.graph.inputs[update.input].node;
-            for &reader in &numbers {
-                if reader != writer && self.reads[reader].contains_key(&state) && !reaches(&before, reader, writer) {
-                    before[writer].insert(reader);
+            for &reader in self.readers.get(&state).into_iter().flatten() {
+                if reader != writer && self.needs.add(writer, reader) {
+                    users[reader].push(writer);
+                    waiting[writer] += 1;
                 }
             }
         }
-        let mut open: Vec<usize> = numbers;
-        let mut done = vec![false; self.groups.len()];
-        let mut groups = Vec::new();
-        while !open.is_empty() {
-            let ready = |number: &usize| before[*number].iter().all(|&other| done[other]);
-            let key = |number: &usize| {
-                let group = self.groups[*number].as_ref().expect("a group");
-                let early = group.roots.is_empty() && self.shape(*number).elements() == 1
-                    || group.stores.iter().all(|id| self.updates.contains(id));
-                (!early, group.stores.iter().chain(&group.roots).max().copied())
-            };
-            let next = open.iter().copied().filter(ready).min_by_key(key).expect("groups depend on each other");
-            open.retain(|&number| number != next);
-            done[next] = true;
-            groups.push(next);
+        let key = |number: usize| {
+            let group = self.groups[number].as_ref()?;
+            let early = group.roots.is_empty() && self.shape(number).elements() == 1
+                || group.stores.iter().all(|id| self.updates.contains(id));
+            Some(Reverse((!early, group.stores.iter().chain(&group.roots).max().copied(), number)))
+        };
+        let mut ready: BinaryHeap<_> = (0..groups).filter(|&number| waiting[number] == 0).filter_map(key).collect();
+        let mut order = Vec::new();
+        while let Some(Reverse((.., next))) = ready.pop() {
+            for &user in &users[next] {
+                waiting[user] -= 1;
+                if waiting[user] == 0 {
+                    ready.extend(key(user));
+                }
+            }
+            order.push(next);
         }
-        self.fusion.groups = groups.into_iter().filter_map(|number| self.groups[number].take()).collect();
+        debug_assert_eq!(order.len(), self.groups.iter().flatten().count(), "groups depend on each other");
+        self.fusion.groups = order.into_iter().filter_map(|number| self.groups[number].take()).collect();
         self.fusion
     }
-}
 
-/// Adds a set to another one.
-fn add(to: &mut [bool], set: &[bool]) {
-    to.iter_mut().zip(set).for_each(|(to, &member)| *to |= member);
-}
-
-/// Whether `from` runs after `to` by the given order.
-fn reaches(before: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
-    let mut seen = BTreeSet::from([from]);
-    let mut open = vec![from];
-    while let Some(number) = open.pop() {
-        if number == to {
-            return true;
-        }
-        open.extend(before[number].iter().copied().filter(|&next| seen.insert(next)));
+    /// What joining keeps count of.
+    fn reads_are_those_of_the_groups(&self) -> bool {
+        let now = |group: &Option<Group>| {
+            group.as_ref().map_or_else(BTreeMap::new, |group| reads(self.graph, &self.fusion, group).0)
+        };
+        self.groups.iter().zip(&self.reads).all(|(group, reads)| now(group) == *reads)
     }
-    false
 }
 
 fn is_contraction(graph: &Graph, id: NodeId) -> bool {
@@ -363,6 +363,7 @@ fn folded_reads(graph: &Graph, fusion: &Fusion, root: NodeId) -> BTreeMap<NodeId
     let group = Group { roots: vec![root], stores: Vec::new() };
     let mut walk = Walk::new(graph, fusion, &group, shape);
     walk.at(operand, OWN);
+    walk.finish();
     walk.reads
 }
 
@@ -387,8 +388,8 @@ fn same_places(a: Shape, b: Shape) -> bool {
 }
 
 /// What a group reads from outside, and whether each of it place by place: at each place of the group's space the element
-/// of the same place.
-fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeMap<NodeId, bool> {
+/// of the same place. And how many elementwise operations the group computes.
+fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> (BTreeMap<NodeId, bool>, usize) {
     let shape = base(graph, group);
     let mut walk = Walk::new(graph, fusion, group, shape);
     for &id in &group.stores {
@@ -396,14 +397,15 @@ fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> BTreeMap<NodeId, bool
             continue;
         }
         match walk.of_shape(graph.shape(id)) {
-            Some(at) => walk.inside(id, at),
+            Some(at) => walk.open.push((id, at)),
             None => walk.apart(id),
         }
     }
     for &root in &group.roots {
         graph.node(root).inputs.iter().for_each(|&operand| walk.apart(operand));
     }
-    walk.reads
+    walk.finish();
+    (walk.reads, walk.size)
 }
 
 struct Walk<'a> {
@@ -412,10 +414,15 @@ struct Walk<'a> {
     group: &'a Group,
     shape: Shape,
     reads: BTreeMap<NodeId, bool>,
+    /// How many elementwise operations were met.
+    size: usize,
     /// The places that were met, [`OWN`] first: coordinates, and which of them is the same but for axes of one place.
     places: Vec<(Vec<Affine>, usize)>,
-    /// Nodes that were met at a place.
+    /// Nodes that were met at a place, and those of which other places are read.
     seen: FxHashSet<(NodeId, usize)>,
+    seen_apart: FxHashSet<NodeId>,
+    /// Nodes that the group computes, each with its place, that are still to be looked at.
+    open: Vec<(NodeId, usize)>,
 }
 
 /// The place of the group's space itself, among those of a walk.
@@ -423,8 +430,18 @@ const OWN: usize = 0;
 
 impl<'a> Walk<'a> {
     fn new(graph: &'a Graph, fusion: &'a Fusion, group: &'a Group, shape: Shape) -> Walk<'a> {
-        let (reads, seen) = (BTreeMap::new(), FxHashSet::default());
-        let mut walk = Walk { graph, fusion, group, shape, reads, places: Vec::new(), seen };
+        let mut walk = Walk {
+            graph,
+            fusion,
+            group,
+            shape,
+            reads: BTreeMap::new(),
+            size: 0,
+            places: Vec::new(),
+            seen: FxHashSet::default(),
+            seen_apart: FxHashSet::default(),
+            open: Vec::new(),
+        };
         walk.places.push((walk.canonical(&identity(shape.rank())), OWN));
         walk
     }
@@ -468,7 +485,7 @@ impl<'a> Walk<'a> {
             return;
         }
         if !self.is_outside(id) {
-            return self.inside(id, place);
+            return self.open.push((id, place));
         }
         let shape = self.graph.shape(id);
         let same = same_places(shape, self.shape)
@@ -476,15 +493,22 @@ impl<'a> Walk<'a> {
         *self.reads.entry(id).or_insert(true) &= same;
     }
 
+    /// Looks at the open nodes, and at what they are computed from.
+    fn finish(&mut self) {
+        while let Some((id, place)) = self.open.pop() {
+            if !self.group.roots.contains(&id) && self.seen.insert((id, self.places[place].1)) {
+                self.inside(id, place);
+            }
+        }
+    }
+
     /// A node that the group computes at a place.
     fn inside(&mut self, id: NodeId, place: usize) {
-        if self.group.roots.contains(&id) || !self.seen.insert((id, self.places[place].1)) {
-            return;
-        }
-        let node = self.graph.node(id);
-        match class(self.graph, id) {
+        let graph = self.graph;
+        let node = graph.node(id);
+        match class(graph, id) {
             Class::Input | Class::Free => {}
-            Class::View => match view_coordinates(self.graph, id, &self.places[place].0, self.shape.rank()) {
+            Class::View => match view_coordinates(graph, id, &self.places[place].0, self.shape.rank()) {
                 Some(at) => {
                     let place = self.place(at);
                     self.at(node.inputs[0], place);
@@ -492,10 +516,11 @@ impl<'a> Walk<'a> {
                 None => self.apart(node.inputs[0]),
             },
             Class::Elementwise => {
+                self.size += 1;
                 // A scatter looks at other places of its operands than that which it computes.
                 let placewise = !matches!(node.op, Op::ScatterAdd { .. });
                 for &operand in &node.inputs {
-                    if placewise && self.graph.shape(operand) == node.ty.shape {
+                    if placewise && graph.shape(operand) == node.ty.shape {
                         self.at(operand, place);
                     } else {
                         self.apart(operand);
@@ -509,9 +534,8 @@ impl<'a> Walk<'a> {
     /// A node of which other places are read.
     fn apart(&mut self, id: NodeId) {
         let mut open = vec![id];
-        let mut seen = BTreeSet::new();
         while let Some(id) = open.pop() {
-            if !seen.insert(id) || self.group.roots.contains(&id) {
+            if self.group.roots.contains(&id) || !self.seen_apart.insert(id) {
                 continue;
             }
             if self.is_outside(id) {

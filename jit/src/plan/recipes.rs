@@ -78,14 +78,16 @@ pub struct Contracted {
 pub(super) struct Recipes<'a> {
     target: &'a Target,
     choices: &'a Choices,
+    /// Whether only ways are taken whose error is that of the definition.
+    pub exact: bool,
     known: FxHashMap<Problem, usize>,
     found: Vec<Contracted>,
 }
 
 impl<'a> Recipes<'a> {
     /// None yet.
-    pub fn new(target: &'a Target, choices: &'a Choices) -> Recipes<'a> {
-        Recipes { target, choices, known: FxHashMap::default(), found: Vec::new() }
+    pub fn new(target: &'a Target, choices: &'a Choices, exact: bool) -> Recipes<'a> {
+        Recipes { target, choices, exact, known: FxHashMap::default(), found: Vec::new() }
     }
 
     /// How a contraction is computed.

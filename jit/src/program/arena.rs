@@ -13,7 +13,7 @@ pub struct Arena {
 impl Arena {
     /// No memory yet.
     pub fn new() -> Arena {
-        Arena { buffer: Buffer::zeroed(0) }
+        Arena { buffer: Buffer::empty() }
     }
 
     /// Its length.
@@ -25,7 +25,7 @@ impl Arena {
     pub(super) fn grow(&mut self, bytes: usize, pages: Pages) {
         if self.bytes() < bytes {
             // The old memory goes first, so that there are never both.
-            self.buffer = Buffer::zeroed(0);
+            self.buffer = Buffer::empty();
             self.buffer = Buffer::zeroed_together(&[bytes.div_ceil(size_of::<u32>())], pages).swap_remove(0);
         }
     }

@@ -34,6 +34,10 @@ pub struct Session {
     sequence: Sequence,
     /// Bytes at the front of the plan's arena that are memory of the session's own instead.
     own_bytes: usize,
+    /// The number of calls.
+    calls: usize,
+    /// The pages that the arena asks for where it grows.
+    pages: Pages,
     /// The states that the plan's prologue reads, by their positions in the store.
     prepares: Vec<usize>,
     /// The states that a run writes.
@@ -95,13 +99,7 @@ impl Session {
     ///
     /// # Errors
     /// As for [`Program::from_plan`] and [`Session::new`].
-    pub fn of_plan<E>(
-        plan: Plan,
-        states: &mut States,
-        arena: Arena,
-        keeps: bool,
-        pool: Arc<Pool>,
-    ) -> Result<Session, E>
+    pub fn of_plan<E>(plan: Plan, states: &mut States, arena: Arena, keeps: bool, pool: Arc<Pool>) -> Result<Session, E>
     where
         E: From<CompileError> + From<RunError>,
     {
@@ -169,7 +167,8 @@ impl Session {
         };
         let prepares = touched(&plan.calls[..plan.prologue], false);
         let writes = touched(&plan.calls, true);
-        Ok(Session { program, pool, sequence, own_bytes, prepares, writes, prepared: None })
+        let (calls, pages) = (plan.calls.len(), pages(plan));
+        Ok(Session { program, pool, sequence, own_bytes, calls, pages, prepares, writes, prepared: None })
     }
 
     /// Takes the arena, for another program to compute in. Inputs that were written and results are lost, and the session does
@@ -187,9 +186,16 @@ impl Session {
     /// [`RunError::Call`] for a plan that does not fit its kernels.
     pub fn attach(&mut self, mut arena: Arena) -> Result<(), RunError> {
         self.detach();
-        let plan = self.program.plan();
-        arena.grow(plan.arena_bytes - self.own_bytes, pages(plan));
+        arena.grow(self.program.plan().arena_bytes - self.own_bytes, self.pages);
         Ok(self.sequence.attach(arena.buffer)?)
+    }
+
+    /// Lets go of what a run does not need: the plan's kernels and calls, and how its contractions are computed, which take more
+    /// memory than the code. (Not where others hold the program, too.)
+    pub fn forget_calls(&mut self) {
+        if let Some(program) = Arc::get_mut(&mut self.program) {
+            program.plan.forget_calls();
+        }
     }
 
     /// Whether the session has an arena.
@@ -233,7 +239,7 @@ impl Session {
 
     /// As [`Session::run`]; says how long each call of the plan took: no time for the calls of a prologue that need not run.
     pub fn run_timed(&mut self, states: &mut States) -> Result<Vec<Duration>, RunError> {
-        let mut times = vec![Duration::ZERO; self.program.plan().calls.len()];
+        let mut times = vec![Duration::ZERO; self.calls];
         let mut before = Instant::now();
         self.run_by(states, |sequence, calls, states, pool| {
             sequence.run_each(calls, states, pool, |call| {
@@ -251,8 +257,7 @@ impl Session {
         mut run: impl FnMut(&mut Sequence, Range<usize>, &mut [Buffer], &Pool) -> Result<(), CallError>,
     ) -> Result<(), RunError> {
         self.check_attached()?;
-        let prologue = self.program.plan().prologue;
-        let calls = self.program.plan().calls.len();
+        let (prologue, calls) = (self.program.plan().prologue, self.calls);
         if prologue > 0 && self.prepared.take().is_none_or(|time| states.changed_since(time, &self.prepares)) {
             run(&mut self.sequence, 0..prologue, states.buffers_mut(), &self.pool)?;
         }
@@ -360,12 +365,7 @@ fn make_states(inputs: &[Argument], pages: Pages, states: &mut States) -> Result
     Ok(states.ensure(&wanted, pages)?)
 }
 
-fn data_input<'a>(
-    program: &'a Program,
-    input: usize,
-    dtype: DType,
-    shape: &[usize],
-) -> Result<&'a Argument, RunError> {
+fn data_input<'a>(program: &'a Program, input: usize, dtype: DType, shape: &[usize]) -> Result<&'a Argument, RunError> {
     let plan = program.plan();
     let inputs = plan.inputs.len();
     let argument = plan.inputs.get(input).filter(|argument| argument.role == Role::Data);

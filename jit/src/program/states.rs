@@ -24,6 +24,8 @@ pub struct States {
     positions: HashMap<String, usize>,
     /// The values of states that no program has used yet.
     given: BTreeMap<String, ArrayD<f32>>,
+    /// The same of i32 states.
+    given_i32: BTreeMap<String, ArrayD<i32>>,
 }
 
 /// A moment of this process. The states of all stores share one clock, so that a store that takes the memory of one that is
@@ -147,8 +149,12 @@ impl States {
         Some(entry.read(self.buffers[position].f32()))
     }
 
-    /// A copy of an i32 state (or a bool one, as 0 and 1), in row-major order; nothing if there is no such state.
+    /// A copy of an i32 state (or a bool one, as 0 and 1), in row-major order, or of what was [given](States::give_i32) to it;
+    /// nothing if there is no such state.
     pub fn read_i32(&self, name: &str) -> Option<ArrayD<i32>> {
+        if let Some(given) = self.given_i32.get(name) {
+            return Some(given.clone());
+        }
         let (position, entry) = self.entry(name).filter(|(_, entry)| holds(entry.ty.dtype, DType::I32))?;
         Some(entry.read(self.buffers[position].i32()))
     }
@@ -186,6 +192,18 @@ impl States {
         Ok(())
     }
 
+    /// As [`States::give`], an i32 state.
+    ///
+    /// # Errors
+    /// As for [`States::write_i32`], where the state is there; else [`States::ensure`] finds them.
+    pub fn give_i32(&mut self, name: &str, value: ArrayD<i32>) -> Result<(), StateError> {
+        if self.positions.contains_key(name) {
+            return self.write_i32(name, value.view());
+        }
+        self.given_i32.insert(name.to_owned(), value);
+        Ok(())
+    }
+
     /// Makes the states that are not there yet, with what was [given](States::give) to them or zeros, in such pages; gives the
     /// positions of all.
     ///
@@ -196,6 +214,9 @@ impl States {
         for &(name, ty, layout) in wanted {
             if let Some(given) = self.given.get(name) {
                 fits(name, ty, DType::F32, given.shape())?;
+            }
+            if let Some(given) = self.given_i32.get(name) {
+                fits(name, ty, DType::I32, given.shape())?;
             }
             let Some((_, entry)) = self.entry(name) else { continue };
             if entry.ty != ty {
@@ -215,6 +236,11 @@ impl States {
         self.make_buffers(first, pages);
         self.written.resize(self.entries.len(), Time::default());
         self.touch(&(first..self.entries.len()).collect::<Vec<_>>());
+        for &(name, ..) in wanted {
+            if let Some(value) = self.given_i32.remove(name) {
+                self.write_i32(name, value.view())?;
+            }
+        }
         Ok(wanted.iter().map(|&(name, ..)| self.positions[name]).collect())
     }
 
@@ -414,6 +440,16 @@ mod tests {
             assert_eq!(states.ensure(&[("later", other, Layout::row_major(other.shape))], pages), Err(error));
             assert_eq!(states.ensure(&[("later", ty, layout)], pages), Ok(vec![5]));
             assert_eq!(states.read("later"), Some(value(3.0)));
+
+            let digits = array![-1, 7].into_dyn();
+            let (ty, layout) = (Type::i32([2]), Layout::row_major(Shape::new(&[2])));
+            assert_eq!(states.give_i32("count", digits.clone()), Ok(()));
+            assert_eq!(states.read_i32("count"), Some(digits.clone()));
+            assert!(states.ensure(&[("count", Type::f32([2]), layout)], pages).is_err());
+            assert_eq!(states.ensure(&[("count", ty, layout)], pages), Ok(vec![6]));
+            assert_eq!(states.read_i32("count"), Some(digits.clone()));
+            assert_eq!(states.give_i32("count", digits.clone() + 1), Ok(()));
+            assert_eq!(states.read_i32("count"), Some(digits + 1));
         }
     }
 }

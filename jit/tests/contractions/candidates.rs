@@ -28,7 +28,7 @@ fn check(case: usize, op: &Op, shapes: [Shape; 2], output: Shape) -> usize {
     let here = targets.into_iter().filter(|(target, _)| target.emitter.runs_here());
     for (target, [left, right]) in here.cycle().skip(case).step_by(2).take(2) {
         let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
-        let problem = Problem { op: *op, operands, output, along: None };
+        let problem = Problem { op: *op, operands, output, along: None, exact: false };
         let candidates = problem.candidates(&target);
         count += candidates.len();
         let usual = problem.recipe(&target);
@@ -60,7 +60,7 @@ fn texts_tell_problems_apart() {
     let output = Shape::new(&[64, 40]);
     let [left, right, _] = wanted(&Op::Dot, shapes[0], shapes[1], output).expect("a contraction");
     let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
-    let problem = Problem { op: Op::Dot, operands, output, along: None };
+    let problem = Problem { op: Op::Dot, operands, output, along: None, exact: false };
     let text = "dot [64, 24] at 0+[24,1]/1536, [24, 40] at 0+[40,1]/960 -> [64, 40]";
     assert_eq!(problem.to_string(), text);
     assert_eq!(problem.shapes(), "dot [64, 24] [24, 40] -> [64, 40]");

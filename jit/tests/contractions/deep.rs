@@ -22,7 +22,7 @@ fn product([rows, depth, columns]: [usize; 3], transposed: [bool; 2]) -> Problem
     let shapes = [Shape::new(&[rows, depth]), Shape::new(&[depth, columns])];
     let layout = |side: usize| if transposed[side] { cases::reversed(shapes[side]) } else { row_major(shapes[side]) };
     let operands = [0, 1].map(|side| operand(shapes[side], &layout(side)));
-    Problem { op: Op::Dot, operands, output: Shape::new(&[rows, columns]), along: None }
+    Problem { op: Op::Dot, operands, output: Shape::new(&[rows, columns]), along: None, exact: false }
 }
 
 /// A convolution of single pixels, whose rows lie along three axes.
@@ -33,7 +33,7 @@ fn pixels(input: [usize; 4], features: usize) -> Problem {
     let shapes = [Shape::new(&input), Shape::new(&[features, channels, 1, 1])];
     let output = Shape::new(&[images, features, height, width]);
     let [left, right, _] = wanted(&op, shapes[0], shapes[1], output).expect("a contraction");
-    Problem { op, operands: [operand(shapes[0], &left), operand(shapes[1], &right)], output, along: None }
+    Problem { op, operands: [operand(shapes[0], &left), operand(shapes[1], &right)], output, along: None, exact: false }
 }
 
 /// Rests of rows, columns and depth, and several blocks of each: the same bits as those of tiles that take their sums in one run, which

@@ -6,10 +6,6 @@ use kiln_graph::shape::Shape;
 
 use super::indices;
 
-fn flat(shape: Shape, index: &[usize]) -> usize {
-    shape.dims().iter().zip(index).fold(0, |flat, (&d, &i)| flat * d + i)
-}
-
 /// Row-major values, each with the sum of the magnitudes of its products.
 pub fn evaluate(op: &Op, shapes: [Shape; 2], values: [&[f32]; 2], output: Shape) -> Vec<(f64, f64)> {
     let mut result = vec![(0.0, 0.0); output.elements()];
@@ -40,19 +36,23 @@ pub fn evaluate(op: &Op, shapes: [Shape; 2], values: [&[f32]; 2], output: Shape)
 /// Every triple of places of input, weight and output that meet in a convolution.
 fn meetings(conv: &Convolution, input: Shape, weight: Shape, output: Shape, mut meet: impl FnMut(usize, usize, usize)) {
     let (channels, features) = (weight.dim(1), weight.dim(0) / conv.groups);
-    for y in indices(output) {
-        for w in indices(weight) {
-            if w[0] != y[1] {
-                continue;
+    let of_one = weight.with(0, 1);
+    for (to, y) in indices(output).enumerate() {
+        'weights: for (at, w) in indices(of_one).enumerate() {
+            // Row-major, so far down as the axes go; plain loops, as this is most of the test in a debug build.
+            let mut from = y[0] * input.dim(1) + y[1] / features * channels + w[1];
+            let mut axis = 0;
+            while axis < conv.sliding.spatial {
+                let x = y[2 + axis] * conv.sliding.stride[axis] + w[2 + axis] * conv.sliding.dilation[axis];
+                let x = x.wrapping_sub(conv.sliding.padding[axis].0);
+                let extent = input.dim(2 + axis);
+                if x >= extent {
+                    continue 'weights;
+                }
+                from = from * extent + x;
+                axis += 1;
             }
-            let mut x = vec![y[0], y[1] / features * channels + w[1]];
-            for axis in 0..conv.sliding.spatial {
-                let at = y[2 + axis] * conv.sliding.stride[axis] + w[2 + axis] * conv.sliding.dilation[axis];
-                x.push(at.wrapping_sub(conv.sliding.padding[axis].0));
-            }
-            if (2..x.len()).all(|axis| x[axis] < input.dim(axis)) {
-                meet(flat(input, &x), flat(weight, &w), flat(output, &y));
-            }
+            meet(from, y[1] * of_one.elements() + at, to);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{By, cases, compare, naive, number, operand, operations, row_major, r
 fn problem(op: &Op, shapes: [Shape; 2], output: Shape, along: usize) -> Problem {
     let [left, right, _] = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
     let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
-    Problem { op: *op, operands, output, along: Some(along) }
+    Problem { op: *op, operands, output, along: Some(along), exact: false }
 }
 
 fn turns(recipe: &Recipe) -> bool {
@@ -62,7 +62,7 @@ fn products_of_few_rows_are_turned() {
         let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
         let expected = naive::evaluate(&Op::Dot, shapes, [&values[0], &values[1]], output);
         let result = operand(output, &row_major(output));
-        let problem = Problem { op: Op::Dot, operands, output, along: None };
+        let problem = Problem { op: Op::Dot, operands, output, along: None, exact: false };
         for target in [4, 8].map(Target::with_lanes).into_iter().filter(|target| target.emitter.runs_here()) {
             let candidates = problem.candidates(&target);
             assert!(!first || turns(&candidates[0]), "{problem}: {}", candidates[0].name());

@@ -31,7 +31,7 @@ fn choice(way: String) -> Choice {
 }
 
 fn by(graph: &Graph, target: &Target, choices: &Choices) -> Plan {
-    plan_by(graph, target, &HashMap::new(), choices).expect("a plan")
+    plan_by(graph, target, &HashMap::new(), choices, false).expect("a plan")
 }
 
 /// That two plans are the same, and give the same bits.

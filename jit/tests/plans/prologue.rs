@@ -6,7 +6,7 @@ use std::thread;
 
 use kiln_graph::{Builder, Graph, Type, Value};
 use kiln_jit::plan::{Plan, plan};
-use kiln_jit::{CompileOptions, Program, RunError, Session, States, Target};
+use kiln_jit::{Arena, CompileError, CompileOptions, Program, RunError, Session, States, Target};
 use kiln_rt::{Pages, Pool, random};
 use ndarray::ArrayD;
 
@@ -219,5 +219,61 @@ fn states_are_not_mistaken_for_others() {
         // The allocator gave the same memory again.
         Ok(()) => assert_eq!(session.output(0).iter().map(|value| value.to_bits()).collect::<Vec<_>>(), expected),
         Err(error) => assert!(matches!(error, RunError::Call(_)), "{error}"),
+    }
+}
+
+/// Programs that compute in one arena by turns give what they give in arenas of their own, whether they keep what lasts in memory
+/// of their own or make it anew; without the arena they refuse.
+#[test]
+fn programs_take_turns_in_one_arena() {
+    let graphs = [predict(), train(&[3]), train(&[0, 1, 2, 3]), predict()];
+    for keeps in [[false; 4], [true; 4], [true, false, true, false]] {
+        let (mut states, mut others) = (States::new(), States::new());
+        let mut alone: Vec<Session> = graphs.iter().map(|graph| session(graph, &mut others, 1)).collect();
+        let mut sharing: Vec<Session> = Vec::new();
+        let mut arena = Arena::new();
+        for (graph, keeps) in graphs.iter().zip(keeps) {
+            let state_layouts =
+                states.names().filter_map(|name| Some((name.to_owned(), states.layout(name)?))).collect();
+            let plan = CompileOptions { state_layouts, ..CompileOptions::default() }.plan(graph).expect("a plan");
+            let made = Session::of_plan::<Failed>(plan, &mut states, arena, keeps, Arc::new(Pool::new(2)));
+            sharing.push(made.expect("a session"));
+            arena = sharing.last_mut().expect("the new one").detach();
+        }
+        set(&mut states, 1);
+        set(&mut others, 1);
+        for (turn, number) in [0, 0, 3, 0, 1, 1, 0, 2, 3, 3, 1, 0, 2, 1].into_iter().enumerate() {
+            assert!(!sharing[number].is_attached());
+            let refused = sharing[number].write_input_f32(0, values(&X, 0).view());
+            assert!(matches!(refused, Err(RunError::Detached { .. })), "{refused:?}");
+            assert!(matches!(sharing[number].run(&mut states), Err(RunError::Detached { .. })));
+            sharing[number].attach(arena).expect("an arena");
+            for _ in 0..2 {
+                let expected = run(&mut alone[number], &mut others);
+                assert_eq!(run(&mut sharing[number], &mut states), expected, "turn {turn} of {keeps:?}");
+            }
+            arena = sharing[number].detach();
+        }
+        let largest = sharing.iter().map(|session| session.program().plan().arena_bytes).max().expect("programs");
+        assert!(arena.bytes() <= largest, "{arena:?} for {largest} bytes");
+    }
+}
+
+#[derive(Debug)]
+#[allow(dead_code)]
+enum Failed {
+    Compile(CompileError),
+    Run(RunError),
+}
+
+impl From<CompileError> for Failed {
+    fn from(error: CompileError) -> Failed {
+        Failed::Compile(error)
+    }
+}
+
+impl From<RunError> for Failed {
+    fn from(error: RunError) -> Failed {
+        Failed::Run(error)
     }
 }

@@ -215,7 +215,8 @@ impl Constants {
         let Some(walk) = walk else { return };
         let types = self.owner.constant(&program.name.to_string());
         let found = program.results.iter().enumerate().filter(|(_, result)| !result.certain.is_type());
-        let found = found.map(|(position, _)| self.check_result(program, position, emit!(#types[#position]), Some(&walk)));
+        let found =
+            found.map(|(position, _)| self.check_result(program, position, emit!(#types[#position]), Some(&walk)));
         let check: Vec<TokenStream> = found.collect();
         if !check.is_empty() {
             self.check(format!("results_of_{}", program.name), place, emit!(()), emit!({ #(#check)* }));

@@ -480,9 +480,7 @@ impl Scope<'_> {
     ) -> Option<TokenStream> {
         let plain = unparenthesized(value);
         if kind == Kind::Shape {
-            if matches!(plain, Expr::Path(path) if path.path.is_ident("N"))
-                && self.names.find("N").is_none()
-            {
+            if matches!(plain, Expr::Path(path) if path.path.is_ident("N")) && self.names.find("N").is_none() {
                 let batch = batch();
                 return Some(quote!(#batch));
             }

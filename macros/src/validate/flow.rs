@@ -54,13 +54,7 @@ pub fn follow(program: &Program, optimizers: &[Optimizer], helpers: &[Helper]) -
 }
 
 /// The fields that a loss reaches, or that it reaches none of the optimizer's.
-fn minimized(
-    paths: &Paths,
-    optimizer: &Optimizer,
-    loss: Node,
-    text: &str,
-    place: Place,
-) -> (Vec<String>, Option<Cut>) {
+fn minimized(paths: &Paths, optimizer: &Optimizer, loss: Node, text: &str, place: Place) -> (Vec<String>, Option<Cut>) {
     let Optimizer { name, parts, .. } = optimizer;
     let trained = optimizer.trains();
     let is_trained = |given: &&Given| trained.iter().any(|part| part.meets(given));
@@ -195,7 +189,8 @@ impl<'a> Walk<'a> {
             Statement::Block(block) => _ = self.block(block),
             Statement::Unpack { declares, names, value, cuts } => {
                 let values = self.values(value, names.len());
-                for (name, mut value) in names.iter().zip(values).filter_map(|(name, value)| Some((name.as_ref()?, value)))
+                for (name, mut value) in
+                    names.iter().zip(values).filter_map(|(name, value)| Some((name.as_ref()?, value)))
                 {
                     if *cuts {
                         value = self.paths.stopped(value, name.span(), LEAVING.to_string());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kiln_graph::Graph;
 
-use super::outline::{Diagram, Item, Kind, Outline};
+use super::outline::{Diagram, Item, Kind, Outline, is_port};
 
 /// The file's text.
 pub fn dot(outline: &Outline, graph: &Graph) -> String {
@@ -13,33 +13,62 @@ pub fn dot(outline: &Outline, graph: &Graph) -> String {
     text += "  node [fontname=\"Helvetica\", fontsize=11, shape=box, style=\"rounded,filled\", fillcolor=white, color=\"#64748b\"];\n";
     text += "  edge [fontname=\"Helvetica\", fontsize=9, color=\"#2563eb\", fontcolor=\"#6b7686\"];\n";
     // Boxes with boxes in them are drawn around these, so that no line needs their ports.
-    diagram(&mut text, outline, &outline.root, 1);
+    boxes(&mut text, outline);
     text += "}\n";
     text
 }
 
-fn diagram(text: &mut String, outline: &Outline, diagram_: &Diagram, depth: usize) {
-    let indent = "  ".repeat(depth);
-    for &number in &diagram_.items {
-        let item = &outline.items[number];
-        match &item.inside {
-            Some(inside) => {
+/// What is still to be written.
+enum Pending<'a> {
+    /// An item within so many boxes.
+    Item(usize, usize),
+    /// The end of a box.
+    End(usize),
+    /// The values that pass between boxes.
+    Edges(&'a Diagram, usize),
+}
+
+fn boxes(text: &mut String, outline: &Outline) {
+    // The next last: boxes lie within boxes to any depth.
+    let mut open = Vec::new();
+    begin(&mut open, &outline.root, 1);
+    while let Some(next) = open.pop() {
+        match next {
+            Pending::Item(number, depth) => {
+                let (item, indent) = (&outline.items[number], "  ".repeat(depth));
                 // Writing to a String does not fail.
-                let _ =
-                    writeln!(text, "{indent}subgraph cluster_{number} {{\n{indent}  label={};", quoted(&label(item)));
-                let _ = writeln!(text, "{indent}  style=rounded; color=\"#94a3b8\";");
-                diagram(text, outline, inside, depth + 1);
-                let _ = writeln!(text, "{indent}}}");
+                let _ = match &item.inside {
+                    Some(inside) => {
+                        open.push(Pending::End(depth));
+                        begin(&mut open, inside, depth + 1);
+                        let label = quoted(&label(item));
+                        let look = "style=rounded; color=\"#94a3b8\";";
+                        writeln!(
+                            text,
+                            "{indent}subgraph cluster_{number} {{\n{indent}  label={label};\n{indent}  {look}"
+                        )
+                    }
+                    None => writeln!(text, "{indent}n{number} [label={}{}];", quoted(&label(item)), look(item)),
+                };
             }
-            None => {
-                let _ = writeln!(text, "{indent}n{number} [label={}{}];", quoted(&label(item)), look(item));
+            Pending::End(depth) => {
+                let _ = writeln!(text, "{}}}", "  ".repeat(depth));
             }
+            Pending::Edges(diagram, depth) => edges(text, outline, diagram, depth),
         }
     }
-    for edge in &diagram_.edges {
+}
+
+fn begin<'a>(open: &mut Vec<Pending<'a>>, diagram: &'a Diagram, depth: usize) {
+    open.push(Pending::Edges(diagram, depth));
+    open.extend(diagram.items.iter().rev().map(|&item| Pending::Item(item, depth)));
+}
+
+fn edges(text: &mut String, outline: &Outline, diagram: &Diagram, depth: usize) {
+    let indent = "  ".repeat(depth);
+    for edge in &diagram.edges {
         let (from, to) = (edge.exit.unwrap_or(edge.from), edge.entrance.unwrap_or(edge.to));
-        let ends_at_port = matches!(outline.items[to].kind, Kind::Entrance | Kind::Exit);
-        let arrow = if ends_at_port { ", arrowhead=none" } else { "" };
+        let arrow = if is_port(&outline.items[to]) { ", arrowhead=none" } else { "" };
         let _ = writeln!(text, "{indent}n{from} -> n{to} [label={}{arrow}];", quoted(&edge.shape));
         if edge.gradient {
             let _ = writeln!(text, "{indent}n{to} -> n{from} [color=\"#d9480f\", style=dashed, constraint=false];");

@@ -1,14 +1,14 @@
 //! A drawing as one HTML file, which is well-formed XML too: boxes in grids, which the browser measures; the lines between
 //! them are drawn by the file's own script. Nothing is loaded from anywhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use kiln_graph::{Graph, Stage};
 use kiln_jit::Plan;
 
 use super::order;
-use super::outline::{Diagram, Edge, Item, Kind, Outline, State};
+use super::outline::{Diagram, Edge, Item, Kind, Outline, State, is_port};
 use crate::report::text::{escape, si, thousands};
 
 /// Drawings of more boxes start with the boxes within boxes closed, those of more again with all boxes closed.
@@ -23,7 +23,7 @@ pub fn html(outline: &Outline, graph: &Graph, plan: Option<&Plan>) -> String {
     let title = escape(&graph.name);
     let backward = outline.items.iter().any(|item| item.gradient);
     let mut page = Page { outline, plan, text: String::new(), edges: Vec::new(), backward: false, closed_from: 0 };
-    let boxes = outline.items.iter().filter(|item| !matches!(item.kind, Kind::Entrance | Kind::Exit)).count();
+    let boxes = outline.items.iter().filter(|item| !is_port(item)).count();
     page.closed_from = if boxes > MANY[1] {
         0
     } else if boxes > MANY[0] {
@@ -67,7 +67,21 @@ struct Page<'a> {
     closed_from: usize,
 }
 
-impl Page<'_> {
+/// What is still to be written of a pane.
+enum Pending<'a> {
+    /// A diagram at a depth.
+    Diagram(&'a Diagram, usize),
+    /// An item of a diagram at a depth, with its place.
+    Item(usize, String, usize),
+    /// What stands behind what is in an item.
+    Foot(usize),
+    /// An edge and the places that it passes.
+    Edge(&'a Edge, Vec<order::Place>),
+    /// This.
+    Text(&'static str),
+}
+
+impl<'a> Page<'a> {
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
     }
@@ -105,7 +119,7 @@ impl Page<'_> {
         self.push("</nav></header>\n");
     }
 
-    fn pane(&mut self, id: &str, root: &Diagram) {
+    fn pane(&mut self, id: &str, root: &'a Diagram) {
         let arrow = if self.backward { "b-arrow" } else { "f-arrow" };
         self.push(&format!("<section class=\"pane\" id=\"{id}\"><h2>{id}</h2><div class=\"canvas\">"));
         self.push("<svg class=\"edges\" xmlns=\"http://www.w3.org/2000/svg\"><defs>");
@@ -113,26 +127,47 @@ impl Page<'_> {
             "<marker id=\"{arrow}\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
              markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\"/></marker></defs></svg>"
         ));
-        self.diagram(root, 0);
+        self.boxes(root);
         self.push("</div></section>\n");
     }
 
-    fn diagram(&mut self, diagram: &Diagram, depth: usize) {
-        let position =
-            |item: usize| diagram.items.iter().position(|&other| other == item).expect("an item of the diagram");
+    /// Writes a diagram with all that is in its boxes.
+    fn boxes(&mut self, root: &'a Diagram) {
+        // What is still to be written, the next last: boxes lie within boxes to any depth.
+        let mut open = vec![Pending::Diagram(root, 0)];
+        while let Some(next) = open.pop() {
+            match next {
+                Pending::Diagram(diagram, depth) => self.diagram(diagram, depth, &mut open),
+                Pending::Item(number, area, depth) => {
+                    let inside = self.item(number, &area, depth);
+                    open.push(Pending::Foot(number));
+                    if let Some(inside) = inside {
+                        open.push(Pending::Text("</div>"));
+                        open.push(Pending::Diagram(inside, depth + 1));
+                    }
+                }
+                Pending::Foot(number) => self.foot(number),
+                Pending::Edge(edge, lanes) => self.edge(edge, &lanes),
+                Pending::Text(text) => self.push(text),
+            }
+        }
+    }
+
+    fn diagram(&mut self, diagram: &'a Diagram, depth: usize, open: &mut Vec<Pending<'a>>) {
+        let positions: HashMap<usize, usize> = diagram.items.iter().enumerate().map(|(at, &item)| (item, at)).collect();
         let ends: Vec<(usize, usize)> =
-            diagram.edges.iter().map(|edge| (position(edge.from), position(edge.to))).collect();
+            diagram.edges.iter().map(|edge| (positions[&edge.from], positions[&edge.to])).collect();
         let is_end = |item: &&usize| self.outline.items[**item].kind == Kind::Exit;
         let exits = diagram.items.iter().rev().take_while(is_end).count();
         let layout = order::place(diagram.items.len(), &ends, exits);
         self.push(if depth == 0 { "<div class=\"diagram\">" } else { "<div class=\"diagram inside\">" });
-        for (&item, &(row, column)) in diagram.items.iter().zip(&layout.boxes) {
-            self.item(item, &format!("grid-area: {} / {}", row + 1, column + 1), depth);
-        }
-        for (edge, lanes) in diagram.edges.iter().zip(&layout.lanes) {
-            self.edge(edge, lanes);
-        }
-        self.push("</div>");
+        open.push(Pending::Text("</div>"));
+        let edges = diagram.edges.iter().zip(layout.lanes);
+        open.extend(edges.map(|(edge, lanes)| Pending::Edge(edge, lanes)).rev());
+        let items = diagram.items.iter().zip(&layout.boxes);
+        open.extend(items.rev().map(|(&item, &(row, column))| {
+            Pending::Item(item, format!("grid-area: {} / {}", row + 1, column + 1), depth)
+        }));
     }
 
     fn edge(&mut self, edge: &Edge, lanes: &[order::Place]) {
@@ -154,12 +189,14 @@ impl Page<'_> {
         if self.backward { 'b' } else { 'f' }
     }
 
-    fn item(&mut self, number: usize, area: &str, depth: usize) {
-        let item = &self.outline.items[number];
+    /// Writes an item up to what is in it, which it gives.
+    fn item(&mut self, number: usize, area: &str, depth: usize) -> Option<&'a Diagram> {
+        let outline = self.outline;
+        let item = &outline.items[number];
         let (side, still) = (self.side(), if self.backward && !item.gradient { " still" } else { "" });
-        if matches!(item.kind, Kind::Entrance | Kind::Exit) {
+        if is_port(item) {
             self.push(&format!("<i class=\"port{still}\" id=\"{side}{number}\" style=\"{area}\"></i>"));
-            return;
+            return None;
         }
         let kernels = self.kernels_here(item);
         let list: Vec<String> = kernels.iter().map(usize::to_string).collect();
@@ -175,11 +212,9 @@ impl Page<'_> {
         ));
         let title = escape(&item.title);
         match &item.inside {
-            Some(inside) => {
+            Some(_) => {
                 self.push("<div class=\"box\"><div class=\"head\" tabindex=\"0\">");
                 self.lines(&title, &contents(item), &kernels);
-                self.push("</div>");
-                self.diagram(inside, depth + 1);
                 self.push("</div>");
             }
             None if item.kind == Kind::Cut => {
@@ -197,6 +232,15 @@ impl Page<'_> {
                 self.lines(&title, &detail, &kernels);
                 self.push("</div>");
             }
+        }
+        item.inside.as_ref()
+    }
+
+    /// Writes what stands behind what is in an item.
+    fn foot(&mut self, number: usize) {
+        let item = &self.outline.items[number];
+        if is_port(item) {
+            return;
         }
         if item.kind != Kind::Result {
             self.push(&format!("<div class=\"shape\">{}</div>", escape(&item.shape)));

@@ -1,20 +1,26 @@
 //! Which kernels of a plan compute which boxes of an outline.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use kiln_graph::{Graph, Stage};
 use kiln_jit::Plan;
 use kiln_jit::kernel::Access;
 use kiln_jit::plan::Place;
 
-use super::outline::{Diagram, Outline, Places, chain};
+use super::outline::{Outline, Places, chain};
 
 /// Notes at each box the calls of the plan that compute it. The plan is that of the graph, whose scopes passes keep.
 pub fn assign(outline: &mut Outline, places: &Places, graph: &Graph, plan: &Plan) {
     let [sources, users] = neighbours(outline);
+    let mut keys: HashMap<usize, (u32, &str)> = HashMap::new();
+    for (&key, items) in &places.operations {
+        keys.extend(items.iter().map(|&item| (item, key)));
+    }
     for (number, call) in plan.calls.iter().enumerate() {
         let scopes = call.parts.iter().flat_map(|part| chain(graph, part.scope));
         let touched: BTreeSet<usize> = scopes.filter_map(|scope| places.scopes.get(&scope).copied()).collect();
+        let reached = |by: &[Vec<usize>]| touched.iter().flat_map(|&item| by[item].iter().copied()).collect();
+        let (behind, before): (BTreeSet<usize>, BTreeSet<usize>) = (reached(&users), reached(&sources));
         for part in &call.parts {
             let stage = graph.scopes[part.scope as usize].stage;
             let around = chain(graph, part.scope);
@@ -24,13 +30,13 @@ pub fn assign(outline: &mut Outline, places: &Places, graph: &Graph, plan: &Plan
             let alike = alike.map_or(&[][..], Vec::as_slice);
             // One of several equal operations outside of layers: that which takes from what else the kernel computes, or
             // else that from which this takes.
-            let beside = |others: &[Vec<usize>]| -> Vec<usize> {
-                let meant = |item: &&usize| others[**item].iter().any(|other| touched.contains(other));
-                alike.iter().filter(meant).copied().collect()
+            let beside = |reached: &BTreeSet<usize>| -> Vec<usize> {
+                let is_alike = |item: &&usize| keys.get(*item) == Some(&(here, part.operation));
+                reached.iter().filter(is_alike).copied().collect()
             };
-            let mut meant = if alike.len() < 2 { alike.to_vec() } else { beside(&sources) };
-            if meant.is_empty() {
-                meant = beside(&users);
+            let mut meant = if alike.len() < 2 { alike.to_vec() } else { beside(&behind) };
+            if meant.is_empty() && !alike.is_empty() {
+                meant = beside(&before);
             }
             for item in scopes.chain(meant) {
                 outline.items[item].kernels[position(stage)].insert(number);
@@ -45,8 +51,7 @@ pub fn assign(outline: &mut Outline, places: &Places, graph: &Graph, plan: &Plan
             }
         }
     }
-    let root = outline.root.clone();
-    gather(outline, &root);
+    gather(outline);
 }
 
 /// For each box those that it takes from, and those that take from it.
@@ -70,18 +75,17 @@ fn position(stage: Stage) -> usize {
 }
 
 /// A box is computed by the kernels of those in it, too.
-fn gather(outline: &mut Outline, diagram: &Diagram) -> [BTreeSet<usize>; 3] {
-    let mut all: [BTreeSet<usize>; 3] = Default::default();
-    for &item in &diagram.items {
-        if let Some(inside) = outline.items[item].inside.clone() {
-            let within = gather(outline, &inside);
-            for (kernels, within) in outline.items[item].kernels.iter_mut().zip(within) {
-                kernels.extend(within);
+fn gather(outline: &mut Outline) {
+    // Boxes come before those in them.
+    for number in (0..outline.items.len()).rev() {
+        let Some(inside) = outline.items[number].inside.take() else { continue };
+        let mut all = std::mem::take(&mut outline.items[number].kernels);
+        for &item in &inside.items {
+            for (all, kernels) in all.iter_mut().zip(&outline.items[item].kernels) {
+                all.extend(kernels);
             }
         }
-        for (all, kernels) in all.iter_mut().zip(&outline.items[item].kernels) {
-            all.extend(kernels);
-        }
+        outline.items[number].kernels = all;
+        outline.items[number].inside = Some(inside);
     }
-    all
 }

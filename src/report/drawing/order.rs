@@ -41,14 +41,20 @@ pub fn place(count: usize, edges: &[(usize, usize)], last: usize) -> Layout {
 fn ranks(count: usize, edges: &[(usize, usize)], last: usize) -> Vec<usize> {
     let mut ranks = vec![0usize; count];
     // Edges run forwards in the order of the program; what does not is no constraint.
-    let forwards = || edges.iter().filter(|(from, to)| from < to);
-    for to in 0..count {
-        ranks[to] = forwards().filter(|edge| edge.1 == to).map(|edge| ranks[edge.0] + 1).max().unwrap_or(0);
+    let mut users = vec![Vec::new(); count];
+    let mut is_source = vec![true; count];
+    for &(from, to) in edges.iter().filter(|(from, to)| from < to) {
+        users[from].push(to);
+        is_source[to] = false;
+    }
+    for from in 0..count {
+        for &to in &users[from] {
+            ranks[to] = ranks[to].max(ranks[from] + 1);
+        }
     }
     for from in (0..count).rev() {
-        let is_source = !forwards().any(|edge| edge.1 == from);
-        let first_user = forwards().filter(|edge| edge.0 == from).map(|edge| ranks[edge.1]).min();
-        if let (true, Some(user)) = (is_source, first_user) {
+        let first_user = users[from].iter().map(|&to| ranks[to]).min();
+        if let (true, Some(user)) = (is_source[from], first_user) {
             ranks[from] = user.saturating_sub(1);
         }
     }
@@ -145,12 +151,14 @@ impl Layers {
         let positions = self.positions();
         let mut crossings = 0;
         for row in &self.rows {
-            let ends: Vec<(usize, usize)> =
-                row.iter().flat_map(|&m| self.members[m].below.iter().map(move |&b| (m, b))).collect();
-            let at = |member: usize| positions[member];
-            for (number, a) in ends.iter().enumerate() {
-                crossings += ends[number..].iter().filter(|b| at(a.0) < at(b.0) && at(a.1) > at(b.1)).count();
+            // In the order of the upper ends, so that each lower end crosses those before it that stand further to the right.
+            let mut lower: Vec<usize> = Vec::new();
+            for &member in row {
+                let from = lower.len();
+                lower.extend(self.members[member].below.iter().map(|&below| positions[below]));
+                lower[from..].sort_unstable();
             }
+            crossings += inversions(&mut lower);
         }
         crossings
     }
@@ -196,6 +204,24 @@ impl Layers {
         }
         (0..self.members.len()).map(|member| columns[chains[member]]).collect()
     }
+}
+
+/// How many pairs of numbers stand in the wrong order; sorts them.
+fn inversions(numbers: &mut [usize]) -> usize {
+    if numbers.len() < 2 {
+        return 0;
+    }
+    let (left, right) = numbers.split_at_mut(numbers.len() / 2);
+    let mut count = inversions(left) + inversions(right);
+    let mut at = 0;
+    for &number in right.iter() {
+        while at < left.len() && left[at] <= number {
+            at += 1;
+        }
+        count += left.len() - at;
+    }
+    numbers.sort();
+    count
 }
 
 fn join(members: &mut [Member], above: usize, below: usize) {

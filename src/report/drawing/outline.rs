@@ -3,6 +3,7 @@
 //! no places on a page.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 
 use kiln_graph::op::BinaryOp;
 use kiln_graph::{Graph, NodeId, Op, Role, Stage};
@@ -107,10 +108,9 @@ impl Outline {
     pub fn new(graph: &Graph, layers: &HashMap<String, String>, plan: Option<&Plan>) -> Outline {
         let mut outliner = Outliner::new(graph, layers);
         let members: Vec<NodeId> = graph.ids().filter(|&id| outliner.flow.shown(id)).collect();
-        let (root, _) = outliner.diagram(&[], &members);
+        let root = outliner.root(members);
         let mut outline = Outline { items: outliner.items, root };
-        let root = outline.root.clone();
-        outline.root = outline.spread_gradients(root);
+        outline.spread_gradients();
         if let Some(plan) = plan {
             super::kernels::assign(&mut outline, &outliner.places, graph, plan);
         }
@@ -118,19 +118,30 @@ impl Outline {
     }
 
     /// Sets which values have a gradient, from the outermost boxes inwards.
-    fn spread_gradients(&mut self, mut diagram: Diagram) -> Diagram {
-        for edge in &mut diagram.edges {
-            edge.gradient &= self.items[edge.from].gradient && self.items[edge.to].gradient;
-            for port in [edge.exit, edge.entrance].into_iter().flatten() {
-                self.items[port].gradient |= edge.gradient;
+    fn spread_gradients(&mut self) {
+        // The outermost boxes, then those in a box.
+        let mut open = vec![None];
+        while let Some(around) = open.pop() {
+            let mut diagram = match around {
+                None => std::mem::take(&mut self.root),
+                Some(item) => {
+                    let item: &mut Item = &mut self.items[item];
+                    let Some(inside) = item.inside.take() else { continue };
+                    inside
+                }
+            };
+            for edge in &mut diagram.edges {
+                edge.gradient &= self.items[edge.from].gradient && self.items[edge.to].gradient;
+                for port in [edge.exit, edge.entrance].into_iter().flatten() {
+                    self.items[port].gradient |= edge.gradient;
+                }
+            }
+            open.extend(diagram.items.iter().map(|&item| Some(item)));
+            match around {
+                None => self.root = diagram,
+                Some(item) => self.items[item].inside = Some(diagram),
             }
         }
-        for &item in &diagram.items {
-            if let Some(inside) = self.items[item].inside.take() {
-                self.items[item].inside = Some(self.spread_gradients(inside));
-            }
-        }
-        diagram
     }
 }
 
@@ -159,9 +170,25 @@ enum Part {
     Node(NodeId),
 }
 
+/// A diagram that is being drawn.
+struct Drawn {
+    /// The scopes around it.
+    path: Vec<u32>,
+    /// The item that it is in; none around the outermost boxes.
+    around: Option<usize>,
+    members: Vec<NodeId>,
+    /// The members of each part, and the parts that are still to be drawn, the next one last.
+    groups: BTreeMap<Part, Vec<NodeId>>,
+    parts: Vec<Part>,
+    diagram: Diagram,
+    item_of: HashMap<Part, usize>,
+    ports: HashMap<usize, Ports>,
+}
+
 struct Outliner<'a> {
     graph: &'a Graph,
     layers: &'a HashMap<String, String>,
+    named: Named<'a>,
     flow: Flow,
     /// For each node its scopes, outermost first.
     chains: Vec<Vec<u32>>,
@@ -183,48 +210,72 @@ impl<'a> Outliner<'a> {
             }
         }
         let chains: Vec<Vec<u32>> = graph.ids().map(|id| chain(graph, graph.node(id).scope)).collect();
+        let named = Named::new(graph);
         let mut new_values = HashSet::new();
-        for update in graph.updates.iter().filter(|update| graph.scope(update.node).stage == Stage::Update) {
-            let takes = |id: &NodeId| graph.node(*id).inputs.contains(&update.node);
-            for id in graph.ids().filter(takes).filter(|id| graph.scope(*id).stage == Stage::Forward) {
-                new_values.extend(chains[id.index()].iter().map(|&scope| (scope, update.input)));
+        for id in graph.ids().filter(|id| graph.scope(*id).stage == Stage::Forward) {
+            for &update in graph.node(id).inputs.iter().filter_map(|operand| named.updates_to.get(operand)).flatten() {
+                new_values.extend(chains[id.index()].iter().map(|&scope| (scope, update)));
             }
         }
-        Outliner { graph, layers, flow, chains, users, new_values, items: Vec::new(), places: Places::default() }
+        let (items, places) = (Vec::new(), Places::default());
+        Outliner { graph, layers, named, flow, chains, users, new_values, items, places }
     }
 
-    /// Draws the nodes that lie within the given scopes.
-    fn diagram(&mut self, path: &[u32], members: &[NodeId]) -> (Diagram, Ports) {
-        let part = |chains: &[Vec<u32>], id: NodeId| match chains[id.index()].get(path.len()) {
-            Some(&scope) => Part::Scope(scope),
-            None => Part::Node(id),
-        };
+    /// Draws the given nodes.
+    fn root(&mut self, members: Vec<NodeId>) -> Diagram {
+        // Each diagram waits for those in its boxes.
+        let mut open = vec![self.begin(None, Vec::new(), members)];
+        while let Some(mut drawn) = open.pop() {
+            let Some(part) = drawn.parts.pop() else {
+                let around = drawn.around;
+                let (diagram, ports) = self.connect(drawn);
+                let (Some(item), Some(outer)) = (around, open.last_mut()) else { return diagram };
+                self.items[item].inside = Some(diagram);
+                outer.ports.insert(item, ports);
+                continue;
+            };
+            let (item, inside) = match part {
+                Part::Node(id) => (self.operation(id), None),
+                Part::Scope(scope) => {
+                    let members = drawn.groups.remove(&part).expect("the members of a part");
+                    let (item, path) = self.scope(&drawn.path, scope, &members);
+                    (item, path.map(|path| self.begin(Some(item), path, members)))
+                }
+            };
+            drawn.item_of.insert(part, item);
+            drawn.diagram.items.push(item);
+            open.push(drawn);
+            open.extend(inside);
+        }
+        Diagram::default()
+    }
+
+    /// The part of a diagram within so many scopes that a node belongs to.
+    fn part(&self, depth: usize, id: NodeId) -> Part {
+        self.chains[id.index()].get(depth).map_or(Part::Node(id), |&scope| Part::Scope(scope))
+    }
+
+    /// Begins a diagram of the nodes that lie within the given scopes.
+    fn begin(&self, around: Option<usize>, path: Vec<u32>, members: Vec<NodeId>) -> Drawn {
         let mut groups: BTreeMap<Part, Vec<NodeId>> = BTreeMap::new();
-        let mut order: Vec<Part> = Vec::new();
-        for &id in members {
-            let part = part(&self.chains, id);
+        let mut parts: Vec<Part> = Vec::new();
+        for &id in &members {
+            let part = self.part(path.len(), id);
             let group = groups.entry(part).or_default();
             if group.is_empty() {
-                order.push(part);
+                parts.push(part);
             }
             group.push(id);
         }
-        let mut diagram = Diagram::default();
-        let mut item_of: HashMap<Part, usize> = HashMap::new();
-        let mut ports: HashMap<usize, Ports> = HashMap::new();
-        for part in order {
-            let item = match part {
-                Part::Node(id) => self.operation(id),
-                Part::Scope(scope) => {
-                    let (item, inner) = self.scope(path, scope, &groups[&part]);
-                    ports.insert(item, inner);
-                    item
-                }
-            };
-            item_of.insert(part, item);
-            diagram.items.push(item);
-        }
+        parts.reverse();
+        let (diagram, item_of, ports) = (Diagram::default(), HashMap::new(), HashMap::new());
+        Drawn { path, around, members, groups, parts, diagram, item_of, ports }
+    }
 
+    /// Completes a diagram, all of whose boxes are drawn: the values that pass between them, into it and out of it.
+    fn connect(&mut self, drawn: Drawn) -> (Diagram, Ports) {
+        let Drawn { path, members, mut diagram, item_of, ports, .. } = drawn;
+        let depth = path.len();
         let inside: BTreeSet<NodeId> = members.iter().copied().collect();
         let mut own = Ports::default();
         let mut edges: BTreeMap<(usize, usize, NodeId), Edge> = BTreeMap::new();
@@ -238,11 +289,11 @@ impl<'a> Outliner<'a> {
                 gradient: graph.ty(value).dtype == kiln_graph::DType::F32,
             });
         };
-        for &id in members {
-            let to = item_of[&part(&self.chains, id)];
+        for &id in &members {
+            let to = item_of[&self.part(depth, id)];
             for source in self.flow.sources(self.graph, id) {
                 let from = if inside.contains(&source) {
-                    item_of[&part(&self.chains, source)]
+                    item_of[&self.part(depth, source)]
                 } else {
                     *own.entrances.entry(source).or_insert_with(|| self.port(Kind::Entrance, source))
                 };
@@ -251,16 +302,16 @@ impl<'a> Outliner<'a> {
                 }
             }
         }
-        for &id in members {
-            let from = item_of[&part(&self.chains, id)];
+        for &id in &members {
+            let from = item_of[&self.part(depth, id)];
             if self.users[id.index()].iter().any(|user| !inside.contains(user)) {
                 let exit = *own.exits.entry(id).or_insert_with(|| self.port(Kind::Exit, id));
                 connect(from, exit, id, self.graph);
             }
             // Results are shown beside the outermost boxes; on the way there they leave those around them.
-            for output in self.graph.outputs.iter().filter(|output| output.node == id) {
+            for &output in self.named.outputs_of.get(&id).cloned().iter().flatten() {
                 let to = if path.is_empty() {
-                    self.result(&output.name, id)
+                    self.result(&self.graph.outputs[output].name, id)
                 } else {
                     *own.exits.entry(id).or_insert_with(|| self.port(Kind::Exit, id))
                 };
@@ -276,8 +327,8 @@ impl<'a> Outliner<'a> {
         (diagram, own)
     }
 
-    /// The item of a scope within others.
-    fn scope(&mut self, path: &[u32], scope: u32, members: &[NodeId]) -> (usize, Ports) {
+    /// The item of a scope within others, and the scopes around what is in it, if that is shown.
+    fn scope(&mut self, path: &[u32], scope: u32, members: &[NodeId]) -> (usize, Option<Vec<u32>>) {
         let outer = path.last().map_or("", |&outer| self.graph.scopes[outer as usize].layer.as_str()).to_owned();
         let around = path.len();
         let mut path = [path, &[scope]].concat();
@@ -290,7 +341,9 @@ impl<'a> Outliner<'a> {
         let layer = inner.layer.as_str();
         let is_function = !inner.function.is_empty();
         let last = *members.last().expect("a scope with nodes");
-        let result = members.iter().rev().find(|id| self.users[id.index()].iter().any(|user| !members.contains(user)));
+        // Members stand in the order of the graph.
+        let is_outside = |user: &NodeId| members.binary_search(user).is_err();
+        let result = members.iter().rev().find(|id| self.users[id.index()].iter().any(is_outside));
         let title = layer.strip_prefix(outer.as_str()).map_or(layer, |rest| rest.trim_start_matches('.'));
         let item = self.push(Item {
             kind: if is_function { Kind::Function } else { Kind::Layer },
@@ -310,12 +363,7 @@ impl<'a> Outliner<'a> {
             next.is_some_and(|&next| self.graph.scopes[next as usize].function.is_empty())
         });
         let is_opened = !is_function && (layers_within || !self.layers.is_empty() && !self.layers.contains_key(layer));
-        if !is_opened {
-            return (item, Ports::default());
-        }
-        let (diagram, ports) = self.diagram(&path, members);
-        self.items[item].inside = Some(diagram);
-        (item, ports)
+        (item, is_opened.then_some(path))
     }
 
     /// The layer's scope in which all of the nodes lie that lie in the scopes before.
@@ -329,7 +377,7 @@ impl<'a> Outliner<'a> {
         let node = self.graph.node(id);
         let (kind, title) = match node.op {
             Op::Input => {
-                let input = self.graph.inputs.iter().find(|input| input.node == id);
+                let input = self.named.input_of.get(&id).map(|&input| &self.graph.inputs[input]);
                 (Kind::Data, input.map_or("input", |input| &input.name).to_owned())
             }
             Op::Detach => (Kind::Cut, "detach".to_owned()),
@@ -372,12 +420,9 @@ impl<'a> Outliner<'a> {
     fn states(&self, scope: u32) -> Vec<State> {
         let graph = self.graph;
         let layer = graph.scopes[scope as usize].layer.as_str();
-        let within =
-            |name: &str| layer.is_empty() || name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'));
-        let states = graph.inputs.iter().enumerate().filter(|(_, input)| {
-            input.role == Role::State && within(&input.name) && graph.scope(input.node).stage == Stage::Forward
-        });
-        let update = |number: usize| graph.updates.iter().find(|update| update.input == number);
+        let states = self.named.states_within(layer).into_iter().map(|number| (number, &graph.inputs[number]));
+        let states = states.filter(|(_, input)| graph.scope(input.node).stage == Stage::Forward);
+        let update = |number: usize| self.named.update_of.get(&number).map(|&update| &graph.updates[update]);
         let mut states: Vec<State> = states
             .map(|(number, input)| State {
                 name: input.name.clone(),
@@ -395,6 +440,56 @@ impl<'a> Outliner<'a> {
     }
 }
 
+/// The positions of what has a name in a graph.
+struct Named<'a> {
+    input_of: HashMap<NodeId, usize>,
+    outputs_of: HashMap<NodeId, Vec<usize>>,
+    /// The update of each input; of several the first.
+    update_of: HashMap<usize, usize>,
+    /// The inputs that optimizers update to each node.
+    updates_to: HashMap<NodeId, Vec<usize>>,
+    /// The states by their names.
+    states: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Named<'a> {
+    fn new(graph: &'a Graph) -> Named<'a> {
+        let mut named = Named {
+            input_of: HashMap::new(),
+            outputs_of: HashMap::new(),
+            update_of: HashMap::new(),
+            updates_to: HashMap::new(),
+            states: BTreeMap::new(),
+        };
+        for (number, input) in graph.inputs.iter().enumerate() {
+            named.input_of.entry(input.node).or_insert(number);
+            if input.role == Role::State {
+                named.states.insert(&input.name, number);
+            }
+        }
+        for (number, output) in graph.outputs.iter().enumerate() {
+            named.outputs_of.entry(output.node).or_default().push(number);
+        }
+        for (number, update) in graph.updates.iter().enumerate() {
+            named.update_of.entry(update.input).or_insert(number);
+            if graph.scope(update.node).stage == Stage::Update {
+                named.updates_to.entry(update.node).or_default().push(update.input);
+            }
+        }
+        named
+    }
+
+    /// The states of a layer and of those within it, in the order of the inputs; all of them, if it has no name.
+    fn states_within(&self, layer: &str) -> Vec<usize> {
+        let within = if layer.is_empty() { String::new() } else { format!("{layer}.") };
+        let from = self.states.range::<str, _>((Bound::Included(within.as_str()), Bound::Unbounded));
+        let mut states: Vec<usize> =
+            from.take_while(|(name, _)| name.starts_with(&within)).map(|(_, &number)| number).collect();
+        states.sort_unstable();
+        states
+    }
+}
+
 /// The layer that a state belongs to.
 fn owner(state: &str) -> &str {
     state.rsplit_once('.').map_or("", |(layer, _)| layer)
@@ -402,6 +497,11 @@ fn owner(state: &str) -> &str {
 
 fn plain(kind: Kind, title: String, detail: String, shape: String) -> Item {
     Item { kind, title, detail, shape, gradient: false, states: Vec::new(), kernels: Default::default(), inside: None }
+}
+
+/// Whether it is where a value enters or leaves a box.
+pub fn is_port(item: &Item) -> bool {
+    matches!(item.kind, Kind::Entrance | Kind::Exit)
 }
 
 /// The scopes around a scope and itself, outermost first, without that outside of layers; those of gradients are those of

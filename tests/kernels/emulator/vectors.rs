@@ -171,6 +171,9 @@ impl Machine {
             _ => self.read_word(self.address(instruction), 2),
         };
         match instruction.op_kind(0) {
+            OpKind::Register if instruction.op0_register().is_gpr32() => {
+                self.set_general(instruction.op0_register(), value);
+            }
             OpKind::Register => self.masks[number(instruction.op0_register())] = value,
             _ => self.write(self.address(instruction), &value.to_le_bytes()[..2]),
         }
@@ -368,6 +371,12 @@ impl Machine {
             Mnemonic::Vmovd => {
                 let one = self.vectors[number(i.op1_register())][0];
                 self.set_general(i.op0_register(), one.into());
+            }
+            Mnemonic::Vmovmskps => {
+                let vector = self.vectors[number(i.op1_register())];
+                let lanes = if i.op1_register().is_ymm() { 8 } else { 4 };
+                let signs = (0..lanes).fold(0, |signs, lane| signs | u64::from(vector[lane] >> 31) << lane);
+                self.set_general(i.op0_register(), signs);
             }
             Mnemonic::Kmovw => self.mask_move(i),
             Mnemonic::Kandw => self.masks2(i, |a, b| a & b),

@@ -77,7 +77,7 @@ model! {
         let shapes = y.transpose(1, 2).permute(0, 2, 1).unsqueeze(1).squeeze(1).flatten(1).view([N, 3, 4]).flip(1);
         let parts = stack((shapes, y), dim = 1).select(1, 0) + y.slice(2, 0, 4, step = 1) + y.narrow(dim = 2, start = 0, length = 4);
         let sums = y.sum(2, keepdim = true) + y.mean((1, 2), true) + y.amax(dim = 2, keepdim = true) + y.amin(-1, true) + y.prod(2, true);
-        let spread = y.var(2, keepdim = true) + y.std(2, correction = 0, keepdim = true) + y.logsumexp(2, keepdim = true);
+        let spread = y.var(2, keepdim = true) + y.std(2, correction = 0, keepdim = true) + y.logsumexp(2, keepdim = true) + y.norm(dim = 2, keepdim = true);
         let soft = softmax(y, dim = 2) + y.log_softmax(2) + leaky_relu(y, 0.2) + y.leaky_relu() + y.clamp(-1, 1) + y.clamp(min = 0.5);
         soft += y.silu() + gelu(y) + y.elu(alpha = 0.5) + y.selu() + softplus(y, beta = 2) + y.mish() + y.hardtanh(0, 1) + relu6(y) + y.hardswish() + dropout(y, 0.1) + y.cumsum(2);
         let powers = y.pow(2) + y.maximum(0.5) + minimum(y, x.sum()) + y.add(x.max()).sub(1).mul(2).div(3) + -y;

@@ -63,6 +63,19 @@ fn parts_fit_together() {
 }
 
 #[test]
+fn an_index_is_at_most_as_large_as_what_it_looks_up() {
+    let gather = |x: &[usize], dim, index: &[usize]| text(gather("gather", shape(x), dim, shape(index)));
+    assert_eq!(gather(&[N, 3, 8], 2, &[N, 3, 9]), "[N, 3, 9]");
+    assert_eq!(gather(&[N, 3, 8], -1, &[N, 2, 1]), "[N, 2, 1]");
+    assert_eq!(gather(&[5, 3], 1, &[2, 7]), "[2, 7]");
+    for (x, index) in
+        [(&[N, 3, 8][..], &[N, 4, 8][..]), (&[N, 3, 8], &[2, 3, 8]), (&[5, 3, 8], &[N, 3, 8]), (&[N, 3], &[N, 3, 1])]
+    {
+        assert!(gather(x, -1, index).starts_with("gather can not combine shapes"), "{x:?} {index:?}");
+    }
+}
+
+#[test]
 fn products_treat_vectors_as_pytorch_does() {
     let cases: [(&[usize], &[usize], &str); 7] = [
         (&[N, 3], &[3, 4], "[N, 4]"),

@@ -8,7 +8,7 @@ use super::pointers::{FIRST, Location, ROW, SECOND, argument};
 use super::registers::Id;
 use super::{Body, Convention};
 use crate::emit::addresses::{self, Base, PlaceId};
-use crate::kernel::{Carried, Loop, Variable};
+use crate::kernel::{Carried, Loop, Value, Variable};
 
 /// Registers of a class that a loop's body has at least for what it does not carry.
 const SPARE: [usize; 2] = [4, 2];
@@ -233,26 +233,42 @@ impl<'a> Body<'a> {
         self.row = None;
     }
 
-    /// A loop of several turns.
+    /// A loop of several turns, or a guarded one.
     pub(super) fn repeat(&mut self, l: &'a Loop) {
         self.row = None;
         let facts = self.values.facts(l.variable).clone();
+        if let Some(guard) = l.guard {
+            // The moves that follow leave the flags alone.
+            self.test_any(guard);
+        }
         let carried: Vec<[Id; 4]> = l.carried.iter().map(|carried| self.ids(carried)).collect();
         let carried: Vec<(Option<u8>, [Id; 4])> = self.carry(carried);
-        self.fill(&facts.outside, facts.pressure, facts.end);
+        if let Some(guard) = l.guard {
+            self.release(self.values.id(guard));
+        }
+        let (head, end) = (self.out.label(), self.out.label());
+        let count = l.guard.is_none().then(|| self.pointers.count(l.variable));
+        if count.is_some() {
+            self.fill(&facts.outside, facts.pressure, facts.end);
+        }
         self.begin(l.variable);
-        let count = self.pointers.count(l.variable);
-        match (count, i32::try_from(l.extent)) {
-            (Location::Register(register), Ok(extent)) => {
-                self.out.push(Code::Mov_r32_imm32, &[half(register), Operand::Half(extent)]);
-            }
-            _ => {
-                self.out.push(Code::Mov_r64_imm64, &[FIRST.into(), Operand::Wide(l.extent as i64)]);
-                self.keep_from(FIRST, count);
+        if let Some(count) = count {
+            match (count, i32::try_from(l.extent)) {
+                (Location::Register(register), Ok(extent)) => {
+                    self.out.push(Code::Mov_r32_imm32, &[half(register), Operand::Half(extent)]);
+                }
+                _ => {
+                    self.out.push(Code::Mov_r64_imm64, &[FIRST.into(), Operand::Wide(l.extent as i64)]);
+                    self.keep_from(FIRST, count);
+                }
             }
         }
-        let head = self.out.label();
-        self.out.head(head);
+        match l.guard {
+            Some(_) => self.out.branch(Code::Je_rel32_64, end),
+            None => self.out.head(head),
+        }
+        let place = |body: &Self, id: Id| (id, body.registers.of(id));
+        let found: Vec<(Id, Option<u8>)> = self.registers.all_held().into_iter().map(|id| place(self, id)).collect();
         for &(register, [_, current, ..]) in &carried {
             if let Some(register) = register {
                 self.out.defined(current, register);
@@ -280,8 +296,21 @@ impl<'a> Body<'a> {
                 }
             }
         }
-        self.out.push(Code::Sub_rm64_imm8, &[self.located(count), Operand::Sign(1)]);
-        self.out.branch(Code::Jne_rel32_64, head);
+        if let Some(count) = count {
+            self.out.push(Code::Sub_rm64_imm8, &[self.located(count), Operand::Sign(1)]);
+            self.out.branch(Code::Jne_rel32_64, head);
+        } else {
+            // What the turn has brought to a register is not there where it was left out.
+            for id in self.registers.all_held() {
+                let (_, Some(register)) = place(self, id) else { continue };
+                if self.dies(id) {
+                    self.registers.free(register);
+                } else if !found.contains(&(id, Some(register))) {
+                    self.registers.leave(register, &self.values);
+                }
+            }
+            self.out.place(end);
+        }
         for (register, [_, current, _, result]) in carried {
             match register {
                 Some(register) => {
@@ -298,6 +327,22 @@ impl<'a> Body<'a> {
         for id in self.registers.all_held() {
             self.release(id);
         }
+    }
+
+    /// Sets the flags of equality where no lane of a mask holds.
+    fn test_any(&mut self, guard: Value) {
+        let id = self.values.id(guard);
+        let register = self.register(id);
+        let name = self.name(register);
+        let code = match (name.is_k(), self.length) {
+            (true, _) => Code::VEX_Kmovw_r32_kr,
+            (false, Length::Ymm) => Code::VEX_Vmovmskps_r32_ymm,
+            (false, Length::Xmm | Length::Zmm) => Code::VEX_Vmovmskps_r32_xmm,
+        };
+        self.out.push(code, &[half(FIRST), name.into()]);
+        let lanes = (1 << self.kernel.lanes) - 1;
+        self.out.push(Code::Test_rm32_imm32, &[half(FIRST), Operand::Half(lanes)]);
+        self.registers.unpin();
     }
 
     /// Initial, current, next value and result.

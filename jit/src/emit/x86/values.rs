@@ -40,7 +40,9 @@ pub struct LoopFacts {
     pub start: u32,
     /// Its last position.
     pub end: u32,
-    /// What comes from outside and is used inside, in order of the first use.
+    /// Whether it is guarded.
+    pub rare: bool,
+    /// What comes from outside and is used inside, in order of the first use. Constants of a guarded loop are none of those around it.
     pub outside: Vec<Id>,
     /// How many values that are defined inside live at once, at most: vectors, masks.
     pub pressure: [usize; 2],
@@ -105,7 +107,7 @@ impl Values {
                 Statement::Store { .. } => {
                     self.uses_of(kernel, statement).into_iter().for_each(|id| self.mark(id));
                 }
-                Statement::For(l) if l.extent == 1 => {
+                Statement::For(l) if l.extent == 1 && l.guard.is_none() => {
                     for carried in &l.carried {
                         self.same[carried.current.0 as usize] = self.id(carried.initial);
                     }
@@ -122,7 +124,9 @@ impl Values {
 
     fn repeat(&mut self, kernel: &Kernel, l: &Loop) {
         let start = self.position;
+        l.guard.iter().for_each(|&guard| self.mark(self.id(guard)));
         self.loops[l.variable.0 as usize].start = start;
+        self.loops[l.variable.0 as usize].rare = l.guard.is_some();
         for carried in &l.carried {
             self.mark(self.id(carried.initial));
             self.defined[carried.current.0 as usize] = start;
@@ -177,6 +181,9 @@ impl Values {
             }
             if !facts.outside.contains(&id) {
                 facts.outside.push(id);
+            }
+            if facts.rare && self.constants[slot].is_some() {
+                break;
             }
         }
     }

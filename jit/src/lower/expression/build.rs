@@ -40,6 +40,12 @@ pub fn row_major(shape: Shape, coordinates: &[Affine], rank: usize) -> Affine {
     })
 }
 
+/// A node and the number of the place at which it was met.
+type Met = (NodeId, usize);
+
+/// An operand whose term is not known yet.
+struct Missing(Met);
+
 /// Writes an expression over a space of the given extents.
 pub struct ExpressionBuilder<'a> {
     graph: &'a Graph,
@@ -51,7 +57,7 @@ pub struct ExpressionBuilder<'a> {
     terms: FxHashMap<(Term, DType), TermId>,
     /// The places at which nodes were met, and the nodes, each with the number of its place.
     places: Vec<Rc<[Affine]>>,
-    nodes: FxHashMap<(NodeId, usize), TermId>,
+    nodes: FxHashMap<Met, TermId>,
 }
 
 impl<'a> ExpressionBuilder<'a> {
@@ -175,78 +181,97 @@ impl<'a> ExpressionBuilder<'a> {
     /// # Panics
     /// If the walk meets a node that is neither in memory, nor elementwise, nor a view: the fusion has to store those.
     pub fn node(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {
-        let key = (id, self.numbered(self.canonical(id, coordinates)));
-        if let Some(&term) = self.nodes.get(&key) {
-            return term;
+        let wanted = self.met(id, coordinates);
+        // Each node waits for those before it that are behind it here; graphs are deeper than stacks.
+        let mut open = vec![wanted];
+        while let Some(&met) = open.last() {
+            if self.nodes.contains_key(&met) {
+                open.pop();
+                continue;
+            }
+            match self.term(met) {
+                Ok(term) => {
+                    self.nodes.insert(met, term);
+                    open.pop();
+                }
+                Err(Missing(operand)) => open.push(operand),
+            }
         }
-        let coordinates = self.places[key.1].clone();
-        let term = self.term(id, &coordinates);
-        self.nodes.insert(key, term);
-        term
+        self.nodes[&wanted]
     }
 
-    /// The number of a place; most nodes of an expression are met at one of a few.
-    fn numbered(&mut self, place: Cow<'_, [Affine]>) -> usize {
+    /// A node with the number of its place.
+    fn met(&mut self, id: NodeId, coordinates: &[Affine]) -> Met {
+        let place = self.canonical(id, coordinates);
+        // Most nodes of an expression are met at one of a few places.
         if let Some(known) = self.places.iter().position(|known| **known == *place) {
-            return known;
+            return (id, known);
         }
         self.places.push(place.into());
-        self.places.len() - 1
+        (id, self.places.len() - 1)
     }
 
-    fn term(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {
+    /// The term of an operand, if it is known already.
+    fn operand(&mut self, id: NodeId, coordinates: &[Affine]) -> Result<TermId, Missing> {
+        let met = self.met(id, coordinates);
+        self.nodes.get(&met).copied().ok_or(Missing(met))
+    }
+
+    /// The term of a node, or the first of its operands whose term is not known yet. What was pushed for the operands before that
+    /// is found again, as equal terms are kept once.
+    fn term(&mut self, (id, place): Met) -> Result<TermId, Missing> {
+        let coordinates = &*self.places[place].clone();
         if let Some(number) = self.roots.iter().position(|(root, _)| *root == id) {
             assert_eq!(self.roots[number].1, coordinates, "a root is known at one place");
-            return self.push(Term::Root(number), self.graph.ty(id).dtype);
+            return Ok(self.push(Term::Root(number), self.graph.ty(id).dtype));
         }
         if let Some(located) = (self.located)(id) {
-            return self.load(located, coordinates);
+            return Ok(self.load(located, coordinates));
         }
         let graph = self.graph;
         let node = graph.node(id);
         let dtype = node.ty.dtype;
         let rank = self.rank();
         let operand = |index: usize| node.inputs[index];
-        match node.op {
-            Op::Constant(value) => self.push(Term::Constant(value), dtype),
-            Op::Iota { axis, .. } => self.push(Term::Position(coordinates[axis].clone()), dtype),
+        let term = match node.op {
+            Op::Constant(value) => Term::Constant(value),
+            Op::Iota { axis, .. } => Term::Position(coordinates[axis].clone()),
             Op::Random { shape, seed, stream } => {
-                let step = self.node(operand(0), &[]);
+                let step = self.operand(operand(0), &[])?;
                 let position = row_major(shape, coordinates, rank);
-                self.push(Term::Random { seed, stream, step, position }, dtype)
+                Term::Random { seed, stream, step, position }
             }
-            Op::Unary(function) => {
-                let a = self.node(operand(0), coordinates);
-                self.push(Term::Unary(function, a), dtype)
-            }
+            Op::Unary(function) => Term::Unary(function, self.operand(operand(0), coordinates)?),
             Op::Binary(function) => {
-                let a = self.node(operand(0), coordinates);
-                let b = self.node(operand(1), coordinates);
-                self.push(Term::Binary(function, a, b), dtype)
+                let a = self.operand(operand(0), coordinates)?;
+                let b = self.operand(operand(1), coordinates)?;
+                Term::Binary(function, a, b)
             }
             Op::Compare(function) => {
-                let a = self.node(operand(0), coordinates);
-                let b = self.node(operand(1), coordinates);
-                self.push(Term::Compare(function, a, b), dtype)
+                let a = self.operand(operand(0), coordinates)?;
+                let b = self.operand(operand(1), coordinates)?;
+                Term::Compare(function, a, b)
             }
             Op::Select => {
-                let condition = self.node(operand(0), coordinates);
-                let a = self.node(operand(1), coordinates);
-                let b = self.node(operand(2), coordinates);
-                self.push(Term::Select(condition, a, b), dtype)
+                let condition = self.operand(operand(0), coordinates)?;
+                let a = self.operand(operand(1), coordinates)?;
+                let b = self.operand(operand(2), coordinates)?;
+                Term::Select(condition, a, b)
             }
             Op::Convert(_) => {
-                let a = self.node(operand(0), coordinates);
-                if graph.ty(operand(0)).dtype == dtype { a } else { self.push(Term::Convert(a), dtype) }
+                let a = self.operand(operand(0), coordinates)?;
+                if graph.ty(operand(0)).dtype == dtype {
+                    return Ok(a);
+                }
+                Term::Convert(a)
             }
-            Op::ScatterAdd { axis, extent } => self.scattered(id, axis, extent, coordinates),
+            Op::ScatterAdd { axis, extent } => return self.scattered(id, axis, extent, coordinates),
             Op::Detach | Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) => {
-                let from = operand(0);
                 if let Some(at) = view_coordinates(graph, id, coordinates, rank) {
-                    return self.node(from, &at);
+                    return self.operand(operand(0), &at);
                 }
                 let located = resolve(graph, id, self.located).expect("a reshape of a value in memory");
-                self.load(located, coordinates)
+                return Ok(self.load(located, coordinates));
             }
             Op::Input
             | Op::Reduce { .. }
@@ -264,12 +289,13 @@ impl<'a> ExpressionBuilder<'a> {
             | Op::Gather { .. }
             | Op::TakeRows
             | Op::ScatterRows { .. } => unreachable!("{id} has a kernel of its own and lies in memory"),
-        }
+        };
+        Ok(self.push(term, dtype))
     }
 
     /// A scatter of few updates along its axis, seen from the place that receives them: the sum over the updates `j` of
     /// `place == index[j] ? update[j] : 0`, indices clamped.
-    fn scattered(&mut self, id: NodeId, axis: usize, extent: usize, coordinates: &[Affine]) -> TermId {
+    fn scattered(&mut self, id: NodeId, axis: usize, extent: usize, coordinates: &[Affine]) -> Result<TermId, Missing> {
         let graph = self.graph;
         let node = graph.node(id);
         let place = self.push(Term::Position(coordinates[axis].clone()), DType::I32);
@@ -280,10 +306,10 @@ impl<'a> ExpressionBuilder<'a> {
         for j in 0..graph.shape(node.inputs[0]).dim(axis) {
             let mut at = coordinates.to_vec();
             at[axis] = Affine::zero(self.rank()).shifted(j as i64);
-            let index = self.node(node.inputs[0], &at);
+            let index = self.operand(node.inputs[0], &at)?;
             let index = self.push(Term::Binary(BinaryOp::Max, index, first), DType::I32);
             let index = self.push(Term::Binary(BinaryOp::Min, index, last), DType::I32);
-            let update = self.node(node.inputs[1], &at);
+            let update = self.operand(node.inputs[1], &at)?;
             let here = self.push(Term::Compare(CompareOp::Eq, place, index), DType::Bool);
             let part = self.push(Term::Select(here, update, zero), DType::F32);
             sum = Some(match sum {
@@ -291,7 +317,7 @@ impl<'a> ExpressionBuilder<'a> {
                 Some(sum) => self.push(Term::Binary(BinaryOp::Add, sum, part), DType::F32),
             });
         }
-        sum.unwrap_or(zero)
+        Ok(sum.unwrap_or(zero))
     }
 }
 
@@ -425,27 +451,41 @@ pub fn reshape_view(layout: &Layout, from: Shape, to: Shape) -> Option<Layout> {
 
 /// Where a node lies: its own memory, or that of the value that it is a view of.
 pub fn resolve(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Located>) -> Option<Located> {
-    if let Some(found) = located(id) {
-        return Some(found);
+    let mut views = Vec::new();
+    let mut at = id;
+    let mut found = loop {
+        if let Some(found) = located(at) {
+            break found;
+        }
+        let node = graph.node(at);
+        if !is_view(&node.op) {
+            return None;
+        }
+        views.push(at);
+        at = node.inputs[0];
+    };
+    for view in views.into_iter().rev() {
+        let layout = through_view(graph, view, &found.layout)?;
+        found = Located { layout, ..found };
     }
-    let node = graph.node(id);
-    if !is_view(&node.op) {
-        return None;
-    }
-    let below = resolve(graph, node.inputs[0], located)?;
+    Some(found)
+}
+
+/// How a view lies of a value that lies in a layout, if strides can say it.
+fn through_view(graph: &Graph, view: NodeId, below: &Layout) -> Option<Layout> {
+    let node = graph.node(view);
     let shape = node.ty.shape;
     if let Op::Reshape(_) = node.op {
-        let layout = reshape_view(&below.layout, graph.shape(node.inputs[0]), shape)?;
-        return Some(Located { layout, ..below });
+        return reshape_view(below, graph.shape(node.inputs[0]), shape);
     }
     let rank = shape.rank();
-    let at = view_coordinates(graph, id, &identity(rank), rank)?;
-    let start = Affine::zero(rank).shifted(below.layout.offset as i64);
-    let access = at.iter().zip(below.layout.strides).fold(start, |access, (c, stride)| access.plus(c, stride));
+    let at = view_coordinates(graph, view, &identity(rank), rank)?;
+    let start = Affine::zero(rank).shifted(below.offset as i64);
+    let access = at.iter().zip(below.strides).fold(start, |access, (c, stride)| access.plus(c, stride));
     let mut strides = [0; MAX_RANK];
     strides[..rank].copy_from_slice(&access.strides);
     let offset = usize::try_from(access.offset).expect("a view's first element lies in its buffer");
-    Some(Located { layout: Layout { offset, strides, ..below.layout }, ..below })
+    Some(Layout { offset, strides, ..*below })
 }
 
 /// Whether the operation only renames places of its operand.

@@ -111,19 +111,40 @@ impl<'a> Evaluation<'a> {
         if let Some(value) = self.values[id.index()] {
             return value;
         }
-        for needed in self.expression.needed([id]) {
+        for needed in self.unknown(id) {
             self.value(kernel, needed, point, roots);
         }
         self.values[id.index()].expect("just computed")
     }
 
-    /// Computes and writes all that is stored, at a point. Nothing computed here is kept.
-    pub fn store(&self, kernel: &mut KernelBuilder, point: &Point, roots: &[Value]) {
-        self.stored(kernel, point, roots);
+    /// What a term needs and is not known, itself included, in order.
+    fn unknown(&self, id: TermId) -> Vec<TermId> {
+        let mut asked = vec![false; id.index() + 1];
+        asked[id.index()] = true;
+        let mut unknown = Vec::new();
+        let mut open = 1;
+        for index in (0..=id.index()).rev() {
+            if open == 0 {
+                break;
+            }
+            if !asked[index] {
+                continue;
+            }
+            open -= 1;
+            unknown.push(TermId(index as u32));
+            for operand in self.expression.terms[index].operands().map(TermId::index) {
+                if self.values[operand].is_none() && !asked[operand] {
+                    asked[operand] = true;
+                    open += 1;
+                }
+            }
+        }
+        unknown.reverse();
+        unknown
     }
 
-    /// As [`Evaluation::store`], and gives what was stored, in the order of the stores.
-    pub fn stored(&self, kernel: &mut KernelBuilder, point: &Point, roots: &[Value]) -> Vec<Value> {
+    /// Computes and writes all that is stored, at a point. Nothing computed here is kept.
+    pub fn store(&self, kernel: &mut KernelBuilder, point: &Point, roots: &[Value]) {
         let mut scope = self.clone();
         // All is computed before anything is written: a store may hit what another term loads.
         let terms = self.expression.stores.iter().map(|store| store.term);
@@ -137,7 +158,6 @@ impl<'a> Evaluation<'a> {
             let stride = if point.active == 1 { 1 } else { lanes };
             kernel.store(self.buffers[store.argument], index, stride, point.active, value);
         }
-        values
     }
 
     fn value(&mut self, kernel: &mut KernelBuilder, id: TermId, point: &Point, roots: &[Value]) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 
 use super::winograd::{GradientStep, Step};
-use super::{Form, Problem, Recipe, Search, Stage, Way, Work, ways};
+use super::{Form, Lanes, Problem, Recipe, Search, Stage, Way, Work, ways};
 use crate::target::Target;
 use kiln_graph::Op;
 
@@ -19,13 +19,29 @@ const MOST: usize = 10;
 /// How far is looked for them.
 const SEARCH: Search = Search { nearly: 1.25, within: WITHIN, most: OF_A_KIND, splits: true, ..Search::EACH };
 
+/// Phases of an input gradient, each a contraction, that take long to estimate.
+const MANY: usize = 16;
+/// A product and the sums of what overlaps.
+const FOLDS: [Form; 2] = [Form::Fold(Lanes::Places), Form::Fold(Lanes::Channels)];
+
 impl Problem {
+    /// The forms among which the estimates choose: what is quickly estimated and likely the fastest comes first.
+    pub(super) fn forms(&self) -> &'static [Form] {
+        match self.op {
+            Op::ConvGradInput { conv, .. } if conv.sliding.stride.iter().product::<usize>() > MANY => {
+                &[FOLDS[0], FOLDS[1], Form::Usual]
+            }
+            Op::ConvGradInput { .. } => &[Form::Usual, FOLDS[0], FOLDS[1]],
+            _ => &[Form::Usual],
+        }
+    }
+
     /// The way that is estimated to be the fastest.
     ///
     /// # Panics
     /// If the operation is no contraction.
     pub fn recipe(&self, target: &Target) -> Recipe {
-        let ways = ways(self, Form::Usual, Search::FASTEST, target).expect("the operation is a contraction");
+        let ways = ways(self, self.forms(), Search::FASTEST, target).expect("the operation is a contraction");
         ways.into_iter().next().expect("at least one way").recipe()
     }
 
@@ -35,15 +51,13 @@ impl Problem {
     /// If the operation is no contraction.
     pub fn candidates(&self, target: &Target) -> Vec<Recipe> {
         let choice = matches!(self.op, Op::ConvGradInput { .. });
-        let forms: &[Form] = if choice { &[Form::Phases, Form::Spread] } else { &[Form::Usual] };
-        let all = |&form: &Form| ways(self, form, SEARCH, target);
-        let mut others: Vec<Recipe> = forms.iter().filter_map(all).flatten().map(Way::recipe).collect();
-        others.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
+        let forms = if choice { &[Form::Phases, Form::Spread, FOLDS[0], FOLDS[1]] } else { self.forms() };
+        let others = ways(self, forms, SEARCH, target).into_iter().flatten().map(Way::recipe);
         let mut candidates = vec![self.recipe(target)];
         let limit = WITHIN * candidates[0].cycles;
         let mut names = vec![candidates[0].name()];
         let mut kinds: HashMap<String, usize> = HashMap::new();
-        for other in others.into_iter().take_while(|other| other.cycles <= limit) {
+        for other in others.take_while(|other| other.cycles <= limit) {
             let (name, of_a_kind) = (other.name(), kinds.entry(other.kinds()).or_default());
             if candidates.len() < MOST && *of_a_kind < OF_A_KIND && !names.contains(&name) {
                 *of_a_kind += 1;
@@ -96,7 +110,7 @@ impl Stage {
             Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.tile().into(),
             Work::Winograd(way, Step::Results) => way.block().into(),
             Work::WinogradGradient(way, GradientStep::Parts | GradientStep::Results) => way.block().into(),
-            Work::Kept(..) | Work::Turned(_) | Work::Sum(_) | Work::Pack(_) | Work::Panels(_) => vec![],
+            Work::Kept(..) | Work::Turned(_) | Work::Sum(_) | Work::Fold(_) | Work::Pack(_) | Work::Panels(_) => vec![],
             Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
         };
         let size: Vec<String> = size.iter().map(usize::to_string).collect();
@@ -117,7 +131,7 @@ impl Work {
             Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.cycles = 0.0,
             Work::Winograd(way, _) => way.forget_estimates(),
             Work::WinogradGradient(way, _) => way.forget_estimates(),
-            Work::Turned(_) | Work::Sum(_) | Work::Pack(_) | Work::Panels(_) => {}
+            Work::Turned(_) | Work::Sum(_) | Work::Fold(_) | Work::Pack(_) | Work::Panels(_) => {}
         }
     }
 }

@@ -35,6 +35,10 @@ const LOST: f64 = 0.02;
 const TASKS_OF_BLOCKS: usize = 8;
 /// By which part sums of cycles that were taken in another order may differ.
 pub(super) const ROUNDING: f64 = 1e-9;
+/// Elements of a cache line.
+const LINE: usize = super::memory::LINE as usize;
+/// The part of its factors that a tile of several rows, each a run of memory, may have to load to be worth that.
+const SHARES: f64 = 0.75;
 /// Tasks of a grid from which on more are of no use.
 const TASKS: usize = 64;
 
@@ -73,6 +77,8 @@ pub(super) struct Tiling {
     /// Whether the tiles of the innermost row axis stand outside those of the other rows, which then meet one panel of the left
     /// operand one after the other.
     pub by_rows: bool,
+    /// Whether vectors of the left operand that several rows of a tile read one after the other are kept in registers meanwhile.
+    pub shares: bool,
     /// Where the left and the right operand are copied to panels.
     pub panels: [Option<Panelled>; 2],
     /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the earlier.
@@ -160,6 +166,8 @@ struct Tile {
     rows: usize,
     vectors: usize,
     sizes: Sizes,
+    /// See [`Tiling::shares`].
+    shares: bool,
 }
 
 /// A contraction for which it is decided what runs along the lanes.
@@ -242,10 +250,10 @@ impl<'a> Shape<'a> {
     }
 
     /// Cycles of one tile of `rows` by `vectors`: two multiply-adds and two loads start in a cycle, a sum waits four cycles
-    /// for its predecessor, and a broadcast takes a little of the multiply-adds' time.
-    fn cycles(&self, rows: usize, vectors: usize) -> f64 {
+    /// for its predecessor, and a broadcast takes a little of the multiply-adds' time. Of the vectors of rows a part is loaded.
+    fn cycles(&self, rows: usize, vectors: usize, loaded: f64) -> f64 {
         let (r, v) = (rows as f64, vectors as f64);
-        let loads = v * self.right_load + if self.left_load.1 { r } else { r * v } * self.left_load.0;
+        let loads = v * self.right_load + if self.left_load.1 { r } else { loaded * r * v } * self.left_load.0;
         // A folded step reads whole vectors on both sides, which takes as much of the multiply-adds' time again.
         let reading = if self.fold.is_some() { 0.06 * (r + v) } else { 0.02 * r };
         let step = (r * v / 2.0).max(loads).max(4.0) + reading;
@@ -258,6 +266,31 @@ impl<'a> Shape<'a> {
         let rows: usize = self.rows.iter().map(|&axis| self.axis(axis).extent).product();
         let vectors = self.vector.map_or(1, |v| self.axis(v).extent).div_ceil(self.unit);
         (rows * vectors) as f64 * (self.depth * each + self.finish) * self.repeats()
+    }
+
+    /// The part of the vectors of rows that a tile has to load, where it keeps those that a row reads which another one has read a few
+    /// products before: windows of neighbouring places overlap.
+    fn loaded(&self, sizes: &[usize], unrolled: &[Level]) -> f64 {
+        if self.left_load.1 || self.left_load.0 > 0.5 || self.fold.is_some() {
+            return 1.0;
+        }
+        let rows = self.rows.iter().zip(sizes).map(|(&axis, &size)| (axis, size));
+        let turns = unrolled.iter().map(|level| (level.axis, level.size.min(self.axis(level.axis).extent)));
+        let mut places = vec![0];
+        for (axis, size) in rows.chain(turns) {
+            let moved =
+                |place: &i64| -> Vec<i64> { (0..size as i64).map(|at| place + at * self.axis(axis).left).collect() };
+            places = places.iter().flat_map(moved).collect();
+        }
+        let all = places.len();
+        places.sort_unstable();
+        places.dedup();
+        places.len() as f64 / all as f64
+    }
+
+    /// Whether the registers hold the sums of a tile and as many vectors of rows.
+    fn shares(&self, rows: usize, vectors: usize) -> bool {
+        2 * rows * vectors + 1 + self.target.passing_registers() <= self.target.vector_registers
     }
 
     /// Whether the registers hold the sums of a tile, the factors of its shorter side, and what passes by.
@@ -296,7 +329,11 @@ impl<'a> Shape<'a> {
     /// the operands less often shows where their places in memory are known.
     fn tiles(&self, nearly: f64) -> Vec<Tile> {
         let width = self.vector.map_or(1, |v| self.axis(v).extent);
-        let rows_of = |rows: usize| self.rows_box(rows).map(|sizes| (rows, self.row_tiles(&sizes), sizes));
+        let unrolled = self.unrolled();
+        let rows_of = |rows: usize| {
+            let sizes = self.rows_box(rows)?;
+            Some((rows, self.row_tiles(&sizes), self.loaded(&sizes, &unrolled), sizes))
+        };
         let rows_of: Vec<_> = (1..=self.target.vector_registers).filter_map(rows_of).collect();
         let passing = self.is_passing();
         let mut boxes: Vec<Tile> = Vec::new();
@@ -304,19 +341,22 @@ impl<'a> Shape<'a> {
             if self.fold.is_some() && vectors > self.target.lanes {
                 break;
             }
-            for (rows, row_tiles, sizes) in rows_of.iter().filter(|(rows, ..)| self.fits(*rows, vectors)) {
-                // Several rows that are not whole are as many runs of memory.
-                if passing && *rows > 1 && vectors * self.unit < width {
+            for (rows, row_tiles, loaded, sizes) in rows_of.iter().filter(|(rows, ..)| self.fits(*rows, vectors)) {
+                let shares = *loaded < 1.0 && self.shares(*rows, vectors);
+                let loaded = if shares { *loaded } else { 1.0 };
+                // Several rows that are not whole are as many runs of memory, of which a tile that shares many vectors takes whole lines.
+                let shreds = vectors * self.unit < LINE || loaded > SHARES;
+                if passing && *rows > 1 && vectors * self.unit < width && shreds {
                     continue;
                 }
                 let columns = steps(width, vectors * self.unit).map(|s| (s.count, s.size.div_ceil(self.unit)));
                 let cycles: f64 = columns
                     .flat_map(|(n, v)| row_tiles.iter().map(move |&(count, r)| (n * count, r, v)))
-                    .map(|(n, r, v)| n as f64 * self.cycles(r, v))
+                    .map(|(n, r, v)| n as f64 * self.cycles(r, v, loaded))
                     .sum();
                 let rests = row_tiles.len() * steps(width, vectors * self.unit).count() - 1;
                 let cycles = cycles * (1.0 + 0.02 * rests as f64);
-                boxes.push(Tile { cycles, rows: *rows, vectors, sizes: sizes.clone() });
+                boxes.push(Tile { cycles, rows: *rows, vectors, sizes: sizes.clone(), shares });
             }
         }
         let fastest =
@@ -353,6 +393,7 @@ impl<'a> Shape<'a> {
             vector: self.vector,
             fold: self.fold,
             by_rows,
+            shares: chosen.shares,
             panels: [None; 2],
             rows: self.rows.iter().rev().copied().collect(),
             levels,

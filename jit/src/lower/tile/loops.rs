@@ -2,6 +2,8 @@
 //! the tile's sums in registers, and the epilogue of each vector of sums. Every loop leaves its rest to a smaller copy of
 //! its body. It decides nothing.
 
+use std::collections::HashMap;
+
 use super::choose::{Level, Panelled, Steps, Tiling, steps};
 use super::deep::{Deep, Part, Turn};
 use super::{Axis, Epilogue, Place};
@@ -178,12 +180,7 @@ impl Tiler<'_, '_> {
                     coordinate.terms.iter().fold(start, |index, &(axis, factor)| index.plus_index(&at[axis], factor))
                 });
                 let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
-                let place = Place {
-                    coordinates: coordinates.collect(),
-                    lanes,
-                    active,
-                    last: row + 1 == rows.len() && column + 1 == results.len(),
-                };
+                let place = Place { coordinates: coordinates.collect(), lanes, active };
                 (self.epilogue)(kernel, &place, sums[row * results.len() + column]);
             }
         }
@@ -288,6 +285,8 @@ impl Tile<'_> {
     fn steps(&self, kernel: &mut KernelBuilder, position: &Position, mut sums: Vec<Value>) -> Vec<Value> {
         let (rows, vectors) = (self.rows.len(), self.vectors.len());
         let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
+        // Vectors of the left operand by their places.
+        let mut loaded: HashMap<(i64, usize), Value> = HashMap::new();
         for step in self.unrolled(kernel.lanes(), position) {
             let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
                 let sum = &mut sums[row * vectors + vector];
@@ -297,7 +296,14 @@ impl Tile<'_> {
                 for vector in 0..vectors {
                     let right = self.right(kernel, position, &step, vector);
                     for row in 0..rows {
-                        let left = self.left(kernel, position, &step, row, vector);
+                        let place = (self.left_place(&step, row), vector);
+                        let left = match loaded.get(&place) {
+                            Some(&left) => left,
+                            None => self.left(kernel, position, &step, row, vector),
+                        };
+                        if self.tiling.shares {
+                            loaded.insert(place, left);
+                        }
                         multiply(kernel, row, vector, left, right);
                     }
                 }
@@ -338,6 +344,12 @@ impl Tile<'_> {
             Step { place, active }
         };
         places(&axes, &extent).into_iter().map(step).collect()
+    }
+
+    /// How far the factor of a row lies from that of the first row in the first step.
+    fn left_place(&self, step: &Step, row: usize) -> i64 {
+        let axes = &self.tiling.contraction.axes;
+        step.place.iter().chain(&self.rows[row]).map(|&(axis, by)| by * axes[axis].left).sum()
     }
 
     /// The factor of a row, for one vector of the results where it varies along them.

@@ -20,6 +20,8 @@ pub struct Problem {
     pub output: Shape,
     /// The axis along which its results lie side by side in memory, where it is another one than [`wanted`](super::wanted) says.
     pub along: Option<usize>,
+    /// Whether it may be computed only in ways whose error is that of the definition: each result's in its own products.
+    pub exact: bool,
 }
 
 /// Floating-point operations in the time that an element takes to come from or go to memory, about.
@@ -50,7 +52,8 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [left, right] = &self.operands;
         write!(f, "{} {left}, {right} -> {}", text::operation(&self.op, self.output.rank()), self.output)?;
-        self.along.map_or(Ok(()), |axis| write!(f, " along {axis}"))
+        self.along.map_or(Ok(()), |axis| write!(f, " along {axis}"))?;
+        if self.exact { write!(f, " exact") } else { Ok(()) }
     }
 }
 

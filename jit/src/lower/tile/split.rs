@@ -15,12 +15,18 @@ const PARTS: usize = 8;
 const SCRATCH: usize = 1 << 20;
 /// Products of one output below which a sum is not split.
 const DEPTH: usize = 1024;
+/// How many times the second-level cache an operand fills that comes from beyond the caches.
+const FAR: usize = 4;
+/// Elements of a run that is long enough to be found anew: some pages.
+const RUN: usize = 4096;
+/// Cycles that it takes to find a run: about the latency of memory, while others go on.
+const RESTART: f64 = 100.0;
 /// Results for each product of one output above which there is enough to do without.
 const RESULTS: usize = 64;
 
 /// How many parts a contraction's sums are split into, `None` being not at all: what is most likely worth it comes first, and is
-/// the only one unless `others` are asked for, too.
-pub(super) fn counts(contraction: &Contraction, output: Shape, others: bool) -> Vec<Option<usize>> {
+/// the only one unless `others` are asked for, too, or the parts have a price ([`restarts`]).
+pub(super) fn counts(contraction: &Contraction, output: Shape, others: bool, target: &Target) -> Vec<Option<usize>> {
     let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
     let extent = outermost(contraction).map_or(1, |axis| contraction.axes[axis].extent);
     let results = output.elements().max(1);
@@ -31,6 +37,9 @@ pub(super) fn counts(contraction: &Contraction, output: Shape, others: bool) -> 
     };
     let usual = split(PARTS).filter(|_| depth >= DEPTH && results <= RESULTS * depth);
     let mut counts = vec![usual];
+    if usual.is_some_and(|parts| restarts(contraction, parts, target) > 0.0) {
+        counts.push(None);
+    }
     if others {
         for count in [None, split(PARTS), split(PARTS / 2)] {
             if !counts.contains(&count) {
@@ -39,6 +48,23 @@ pub(super) fn counts(contraction: &Contraction, output: Shape, others: bool) -> 
         }
     }
     counts
+}
+
+/// Cycles that it takes more to read operands in so many parts: where one comes from beyond the caches and runs along the axis that is
+/// split, the parts are pieces of its runs, and prefetchers find each piece anew.
+pub(super) fn restarts(contraction: &Contraction, parts: usize, target: &Target) -> f64 {
+    let Some(axis) = outermost(contraction).map(|axis| contraction.axes[axis]) else { return 0.0 };
+    let side = |along: fn(&Axis) -> i64| {
+        let varies = contraction.axes.iter().filter(|axis| along(axis) != 0);
+        let elements: usize = varies.map(|axis| axis.extent).product();
+        let piece = axis.extent / parts;
+        let far = 4 * elements > FAR * target.l2_bytes;
+        if !far || along(&axis).abs() != 1 || piece > RUN {
+            return 0.0;
+        }
+        RESTART * (elements / piece.max(1)) as f64 * (1.0 - 1.0 / parts as f64)
+    };
+    side(|axis| axis.left) + side(|axis| axis.right)
 }
 
 /// The reduced axis that is split: the one of the largest strides.
@@ -191,7 +217,7 @@ impl Partials {
                 let value = kernel.push(Operation::Load { buffer, index, stride: 1, active });
                 sum = Some(sum.map_or(value, |sum| kernel.add(sum, value)));
             }
-            let place = Place { coordinates: at, lanes: Some(fast), active, last: true };
+            let place = Place { coordinates: at, lanes: Some(fast), active };
             epilogue(kernel, &place, sum.expect("at least one part"));
         };
         along(kernel, self.shape.dim(fast), lanes, &mut vector);

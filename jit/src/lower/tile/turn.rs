@@ -111,7 +111,7 @@ impl Turned {
                 for (number, value) in values.into_iter().enumerate() {
                     let mut coordinates = at.clone();
                     coordinates[self.from] = down.clone().shifted(number as i64);
-                    let place = Place { coordinates, lanes: Some(self.to), active: rows, last: true };
+                    let place = Place { coordinates, lanes: Some(self.to), active: rows };
                     epilogue(kernel, &place, value);
                 }
             });

@@ -5,6 +5,7 @@ use kiln_graph::shape::Shape;
 
 use super::choose::{self, ROUNDING, Tiling};
 use super::deep::Deep;
+use super::fold::Fold;
 use super::memory::Waiting;
 use super::panels::Panels;
 use super::split::{self, Partials};
@@ -35,6 +36,8 @@ pub(super) struct Search {
     pub splits: bool,
     /// Whether sums may be kept in scratch memory in between.
     pub deep: bool,
+    /// Whether ways are left out whose error is another one than that of the definition.
+    pub exact: bool,
     /// Whether ways are asked for that can not be the fastest.
     pub slower: bool,
     /// Cycles from which on a way is not asked for.
@@ -51,6 +54,7 @@ impl Search {
         most: 1,
         splits: false,
         deep: true,
+        exact: false,
         slower: false,
         below: f64::INFINITY,
         asked: |_| true,
@@ -88,7 +92,10 @@ pub(super) fn all(
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, lowered)) = copied(operands, wanted, copies, lower) else { continue };
         // Where there are any, one of these is most often the fastest.
-        let mut winograd = Way::winograd(&copies, &lowered, copying, &products);
+        let mut winograd = match search.exact {
+            false => Way::winograd(&copies, &lowered, copying, &products),
+            true => Vec::new(),
+        };
         winograd.retain(search.asked);
         search = search.beside_all(&winograd);
         let mut tiles = Way::in_tiles(&copies, &lowered, wanted, output, copying, search, &waiting);
@@ -142,6 +149,10 @@ fn one_by_one<T>(
 ) -> Vec<Vec<Part>> {
     let mut search = search;
     let part = |contraction| {
+        // What went before takes too long already.
+        if search.below <= 0.0 {
+            return Vec::new();
+        }
         let parts = parts(contraction, search);
         search = search.less(parts.first().map_or(0.0, |part| part.cycles));
         parts
@@ -162,6 +173,8 @@ pub(super) struct Way {
 enum Method {
     /// As they are defined, each in tiles. The partial results that the parts write, if they are not results.
     Tiles(Vec<Part>, Option<Partials>),
+    /// A product that is kept, and its sums.
+    Folded(Part, Fold),
     Winograd(Winograd),
     WinogradGradient(Gradient),
 }
@@ -256,9 +269,13 @@ impl Way {
         Way { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
     }
 
-    /// Whether all results are stored by tiles, whose estimates know how they lie.
-    pub fn stores_from_tiles(&self) -> bool {
-        matches!(&self.method, Method::Tiles(parts, None) if parts.iter().all(|part| part.spread.is_none()))
+    /// Whether all results are stored by tiles or sums of a product, whose estimates know how they lie.
+    pub fn knows_how_results_lie(&self) -> bool {
+        match &self.method {
+            Method::Tiles(parts, partials) => partials.is_none() && parts.iter().all(|part| part.spread.is_none()),
+            Method::Folded(..) => true,
+            Method::Winograd(_) | Method::WinogradGradient(_) => false,
+        }
     }
 
     /// Whether an operand is copied to the layout that is wanted.
@@ -278,6 +295,15 @@ impl Way {
         waiting: &Waiting<'_>,
     ) -> Vec<Way> {
         let search = search.less(copied_cycles(copies, copying, waiting.target));
+        if let ([product], Some(fold)) = (&lowered.contractions[..], &lowered.fold) {
+            let cycles = fold.cycles(waiting.target);
+            let search = Search { deep: false, ..search.less(cycles) };
+            let way = |part: Part| {
+                let cycles = part.cycles + cycles;
+                Way::new(copies, Method::Folded(part, fold.clone()), cycles, copying, waiting.target)
+            };
+            return Part::fastest(product, copying, search, waiting).into_iter().map(way).collect();
+        }
         let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
         match (&lowered.contractions[..], lowered.spread) {
             ([contraction], Some(halo)) => {
@@ -286,11 +312,12 @@ impl Way {
                 methods.push((vec![Part::spread(items, copying, search, waiting)], None));
             }
             ([contraction], None) => {
-                for count in split::counts(contraction, output, search.splits) {
+                for count in split::counts(contraction, output, search.splits, waiting.target) {
                     let Some(count) = count else {
                         methods.push((vec![Part::fastest(contraction, copying, search, waiting)], None));
                         continue;
                     };
+                    let restarts = split::restarts(contraction, count, waiting.target);
                     let split = split::split(contraction, count);
                     let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split::count(&split));
@@ -302,7 +329,9 @@ impl Way {
                         let parts = Part::sorted(parts, search).into_iter();
                         parts.map(|part| Part { first, ..part }).collect()
                     };
-                    methods.push((one_by_one(split, search, part), Some(partials)));
+                    let mut parts = one_by_one(split, search.less(restarts), part);
+                    parts.iter_mut().take(1).flatten().for_each(|part| part.cycles += restarts);
+                    methods.push((parts, Some(partials)));
                 }
             }
             (contractions, _) => {
@@ -346,7 +375,17 @@ impl Way {
             *source = to;
         }
         match self.method {
-            Method::Tiles(parts, partials) => recipe.tiles(sources, parts, partials),
+            Method::Tiles(parts, partials) => {
+                let kept = recipe.tiles(sources, parts, partials.as_ref());
+                if let (Some(partials), Some(kept)) = (partials, kept) {
+                    recipe.stage([kept], None, partials.elements() as u64, Work::Sum(partials));
+                }
+            }
+            Method::Folded(part, fold) => {
+                let products = Fold::products(&part.tiling.contraction);
+                let kept = recipe.tiles(sources, vec![part], Some(&products)).expect("room for the products");
+                recipe.stage([kept], None, products.elements() as u64, Work::Fold(fold));
+            }
             Method::Winograd(way) => way.stages(&mut recipe, sources),
             Method::WinogradGradient(way) => way.stages(&mut recipe, sources),
         }
@@ -364,8 +403,9 @@ impl Way {
 }
 
 impl Recipe {
-    fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<Partials>) {
-        let partial = partials.as_ref().map(|partials| self.scratch(partials.elements()));
+    /// The stages of the parts; where there are partial results, also where these are.
+    fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<&Partials>) -> Option<Source> {
+        let partial = partials.map(|partials| self.scratch(partials.elements()));
         for Part { tiling, panels, spread, first, .. } in parts {
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
             let mut operands = exchanged(sources);
@@ -392,15 +432,13 @@ impl Recipe {
                 self.stages.push(Stage { buffers, results: true, flops, work: Work::Tiles(tiling) });
                 continue;
             }
-            let work = match &partials {
+            let work = match partials {
                 None => Work::Tiles(tiling),
                 Some(partials) => Work::Partial(tiling, partials.from(first)),
             };
             self.stage(operands, partial, flops, work);
         }
-        if let (Some(partials), Some(partial)) = (partials, partial) {
-            self.stage([partial], None, partials.elements() as u64, Work::Sum(partials));
-        }
+        partial
     }
 
     pub(super) fn scratch(&mut self, elements: usize) -> Source {

@@ -75,13 +75,13 @@ pub(super) enum Shared {
 pub(super) fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
     let target = products.target;
     let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
-    let [images, _, height, width] = sliding.kept;
+    let [images, height, width] = sliding.grid();
     let mut candidates: Vec<(f64, Blocks)> = Vec::new();
     for features in feature_blocks(sliding.kept[1], target) {
         for size in tile_blocks([images, height, width]) {
             for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
                 let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
-                let elements = ELEMENTS * size.0 * size.1 * sliding.kept[3].div_ceil(TILE) * features;
+                let elements = ELEMENTS * size.0 * size.1 * width.div_ceil(TILE) * features;
                 let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
                 candidates.push((blocks.estimate(&sliding, ideal, once, target), blocks));
             }
@@ -136,26 +136,34 @@ fn near(elements: usize, beside: usize, target: &Target) -> bool {
     4 * ELEMENTS * (elements + beside) <= target.l2_bytes / 4 * 3
 }
 
-/// Tasks along images and along rows, in whole blocks.
-pub(super) fn tile_tasks([images, height, _]: [usize; 3], block: (usize, usize), most: usize) -> [usize; 2] {
+/// Tasks along images and along rows of the only grid, in whole blocks.
+pub(super) fn tile_tasks(
+    [images, height, _]: [usize; 3],
+    grids: usize,
+    block: (usize, usize),
+    most: usize,
+) -> [usize; 2] {
     let whole = |extent: usize, size: usize, tasks: usize| match extent.is_multiple_of(size) {
         true => divisor(extent / size, tasks),
         false => 1,
     };
     let along = whole(images, block.0, most);
+    if grids > 1 {
+        return [along, 1];
+    }
     [along, whole(height, TILE * block.1, most / along)]
 }
 
 impl Blocks {
     fn new(sliding: &Sliding, shared: Shared, (images, rows): (usize, usize), features: usize, panel: usize) -> Blocks {
-        let [all_images, all_features, height, width] = sliding.kept;
+        let ([all_images, height, width], all_features) = (sliding.grid(), sliding.kept[1]);
         let tiles = images * rows * width.div_ceil(TILE);
         let (high, feature_blocks) = (height.div_ceil(TILE * rows), all_features / features);
         let along_features = if shared == Shared::Tiles { 1 } else { divisor(feature_blocks, TASKS) };
         let [along, down] = match shared {
             Shared::Features => [1, 1],
             Shared::Tiles | Shared::Blocks => {
-                tile_tasks([all_images, height, width], (images, rows), TASKS / along_features)
+                tile_tasks(sliding.grid(), sliding.grids(), (images, rows), TASKS / along_features)
             }
         };
         Blocks {
@@ -165,7 +173,7 @@ impl Blocks {
             rows,
             features,
             panel,
-            count: [all_images.div_ceil(images) * high, feature_blocks],
+            count: [all_images.div_ceil(images) * high * sliding.grids(), feature_blocks],
             patches: apart(tiles * sliding.channels),
             weights: panels(sliding.channels, features, panel),
             sums: apart(tiles * features),
@@ -174,7 +182,7 @@ impl Blocks {
 
     /// Tiles of a block.
     fn tiles(&self, sliding: &Sliding) -> usize {
-        self.images * self.rows * sliding.kept[3].div_ceil(TILE)
+        self.images * self.rows * sliding.grid()[2].div_ceil(TILE)
     }
 
     /// The number of all tasks.
@@ -199,8 +207,8 @@ impl Blocks {
     /// Estimated cycles, of which the product of one block takes so many; `once` as in [`Winograd::of`].
     fn estimate(&self, sliding: &Sliding, product: f64, once: [f64; 2], target: &Target) -> f64 {
         let lanes = target.lanes;
-        let [images, features, height, width] = sliding.kept;
-        let tiles = (images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
+        let ([images, height, width], features) = (sliding.grid(), sliding.kept[1]);
+        let tiles = (sliding.grids() * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
         let vectors = |count: usize| count.div_ceil(lanes) as f64;
         let gather = match sliding.right.1 {
             [.., 1] => 0.0,

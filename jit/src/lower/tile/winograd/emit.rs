@@ -28,6 +28,7 @@ impl Winograd {
         let [images, _, height, width] = self.sliding.kept;
         Tiles {
             extent: [images, height, width],
+            dilation: self.sliding.dilation,
             left: self.sliding.left,
             channels: self.sliding.channels,
             block: [self.blocks.images, self.blocks.rows],
@@ -175,10 +176,10 @@ impl Winograd {
                     kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
                 };
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                    let row = tile.row.clone().shifted(down as i64);
-                    let column = tile.column.clone().shifted(across as i64);
-                    let mut place = self.sliding.place([&tile.image, &feature, &row, &column], active);
-                    place.last = down + 1 == tile.size[0] && across + 1 == tile.size[1];
+                    let [down_by, across_by] = self.sliding.dilation;
+                    let row = tile.row.clone().shifted((down * down_by) as i64);
+                    let column = tile.column.clone().shifted((across * across_by) as i64);
+                    let place = self.sliding.place([&tile.image, &feature, &row, &column], active);
                     epilogue(kernel, &place, value);
                 };
                 transform::results(kernel, tile.size, &mut load, &mut store);

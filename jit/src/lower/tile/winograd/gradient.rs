@@ -7,7 +7,7 @@ use super::blocks::{
     ALONE, CLOSELY, PATCHES, SHARED, TASKS, feature_blocks, passing, scattered, tile_blocks, tile_tasks,
 };
 use super::product::{Products, Sizes, apart, panels};
-use super::sliding::Correlation;
+use super::sliding::{Correlation, grid};
 use super::{ELEMENTS, TILE};
 use crate::kernel::Access;
 use crate::lower::divisor;
@@ -91,11 +91,14 @@ impl Gradient {
     pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<Gradient> {
         let target = products.target;
         let Some(correlation) = Correlation::of(contraction) else { return Vec::new() };
-        let [images, height, _] = correlation.reduced;
+        let extent = grid(correlation.reduced, correlation.dilation);
+        let [images, height, _] = extent;
         let (all_rows, all_features) = (height.div_ceil(TILE), correlation.kept[1]);
-        let by_tiles = tile_blocks(correlation.reduced).into_iter();
+        let by_tiles = tile_blocks(extent).into_iter();
         let by_tiles = by_tiles.map(|block| (Shared::Tiles, block, all_features));
         let by_features = feature_blocks(all_features, target).into_iter();
+        // What is transformed at once is one grid.
+        let by_features = by_features.filter(|_| correlation.dilation == [1, 1]);
         let by_features = by_features.map(|features| (Shared::Features, (images, all_rows), features));
         let [channels, _] = correlation.kept;
         let mut candidates: Vec<(f64, Blocks)> = Vec::new();
@@ -168,10 +171,12 @@ impl Blocks {
         panel: usize,
     ) -> Blocks {
         let [channels, all_features] = correlation.kept;
-        let tiles = images * rows * correlation.reduced[2].div_ceil(TILE);
+        let extent = grid(correlation.reduced, correlation.dilation);
+        let tiles = images * rows * extent[2].div_ceil(TILE);
+        let grids = correlation.dilation[0] * correlation.dilation[1];
         let count = all_features / features;
         let tasks = match shared {
-            Shared::Tiles => tile_tasks(correlation.reduced, (images, rows), TASKS),
+            Shared::Tiles => tile_tasks(extent, grids, (images, rows), TASKS),
             Shared::Features => [divisor(count, TASKS), 1],
         };
         Blocks {
@@ -198,10 +203,11 @@ impl Blocks {
 
     /// Estimated cycles, of which the product of one block takes so many.
     fn estimate(&self, correlation: &Correlation, product: f64, target: &Target) -> f64 {
-        let [images, height, width] = correlation.reduced;
+        let [images, height, width] = grid(correlation.reduced, correlation.dilation);
+        let grids = correlation.dilation[0] * correlation.dilation[1];
         let [channels, features] = correlation.kept;
         let vectors = |count: usize| count.div_ceil(target.lanes) as f64;
-        let tiles = (images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
+        let tiles = (grids * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
         let (blocks, count) = (tiles / self.tiles as f64, self.count as f64);
         let tasks = self.tasks[0] * self.tasks[1];
         let parts = if self.shared == Shared::Tiles { tasks } else { 1 };

@@ -27,6 +27,7 @@ impl Gradient {
     fn geometry(&self) -> Tiles {
         Tiles {
             extent: self.correlation.reduced,
+            dilation: self.correlation.dilation,
             left: self.correlation.left,
             channels: self.correlation.kept[0],
             block: self.blocks.block,
@@ -81,6 +82,7 @@ impl Gradient {
     /// The gradients of a block of tiles, for all features.
     fn gradients(&self, kernel: &mut KernelBuilder, block: &Block, from: BufferId, to: BufferId, start: &Index) {
         let (first, [image, row, column]) = self.correlation.right;
+        let [down_by, across_by] = self.correlation.dilation.map(|places| places as i64);
         let (tiles, lanes) = (self.blocks.tiles, kernel.lanes());
         self.geometry().tiles(kernel, block, &mut |kernel, tile| {
             let origin = Index::at(first).plus_index(&tile.image, image);
@@ -96,7 +98,9 @@ impl Gradient {
                         let origin = origin.clone().plus_index(vector, lanes as i64);
                         let place = place.clone().plus_index(vector, lanes as i64);
                         let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
-                            let index = origin.clone().shifted(down as i64 * row + across as i64 * column);
+                            let index = origin
+                                .clone()
+                                .shifted(down as i64 * down_by * row + across as i64 * across_by * column);
                             kernel.push(Operation::Load { buffer: from, index, stride: 1, active })
                         };
                         let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {

@@ -1,5 +1,6 @@
 //! Recognises contractions that slide a kernel of 3 x 3 elements over two axes, one place a step: convolutions, their input
-//! gradients and their weight gradients, whichever operation they stem from. It knows contractions alone.
+//! gradients and their weight gradients, whichever operation they stem from. Where the elements are `d` places apart, places with
+//! the same residue meet one another alone, so that there are `d` grids of every `d`-th place. It knows contractions alone.
 
 use super::super::{Axis, Contraction, Coordinate, Place};
 use crate::kernel::Index;
@@ -7,13 +8,18 @@ use crate::kernel::Index;
 /// Elements of the kernel along each axis.
 pub(super) const KERNEL: usize = 3;
 
-/// `output[n, f, y, x] = sum over c, a, b of left[n, y + a, x + b, c] * right[a, b, c, f]`, where `a` and `b` are below 3.
+/// Places from element to element of a kernel, at most.
+const DILATION: i64 = 16;
+
+/// `output[n, f, y, x] = sum over c, a, b of left[n, y + d a, x + e b, c] * right[a, b, c, f]`, where `a` and `b` are below 3.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sliding {
     /// Extents of `n`, `f`, `y`, `x`.
     pub kept: [usize; 4],
     /// The extent of `c`.
     pub channels: usize,
+    /// `d` and `e`.
+    pub dilation: [usize; 2],
     /// The place of the left operand's first element, and its distances along `n`, `y`, `x`; along `c` it is 1.
     pub left: (i64, [i64; 3]),
     /// The place of the right operand's first element, and its distances along `a`, `b`, `c`, `f`.
@@ -24,13 +30,16 @@ pub(super) struct Sliding {
     pub lanes: Option<usize>,
 }
 
-/// `output[a, b, c, f] = sum over n, y, x of left[n, y + a, x + b, c] * right[n, y, x, f]`, where `a` and `b` are below 3.
+/// `output[a, b, c, f] = sum over n, y, x of left[n, y + d a, x + e b, c] * right[n, y, x, f]`, where `a` and `b` are below 3, and `d`
+/// and `e` divide the extents of `y` and `x`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Correlation {
     /// Extents of `n`, `y`, `x`.
     pub reduced: [usize; 3],
     /// Extents of `c` and `f`.
     pub kept: [usize; 2],
+    /// `d` and `e`.
+    pub dilation: [usize; 2],
     /// The place of the left operand's first element, and its distances along `n`, `y`, `x`; along `c` it is 1.
     pub left: (i64, [i64; 3]),
     /// The place of the right operand's first element, and its distances along `n`, `y`, `x`; along `f` it is 1.
@@ -50,12 +59,20 @@ fn long(axes: &[Axis], reduce: bool, left: bool, right: bool) -> Vec<usize> {
     (0..axes.len()).filter(|&a| axes[a].extent != 1 && role(&axes[a])).collect()
 }
 
+/// As how many places an element of the kernel moves the left operand.
+fn steps(axes: &[Axis], place: usize, element: usize) -> Option<usize> {
+    let [place, element] = [place, element].map(|axis| axes[axis].left.abs());
+    (element % place == 0 && (1..=DILATION).contains(&(element / place))).then(|| (element / place) as usize)
+}
+
 /// What the axes of a contraction are that slides a kernel over two of them.
 struct Roles {
-    /// Pairs of a place and an element of the kernel that move the left operand alike, or the other way round; that of the
-    /// larger distance first.
+    /// Pairs of a place and an element of the kernel, which moves the left operand as far as some places, or the other way round;
+    /// that of the larger distance first.
     rows: (usize, usize),
     columns: (usize, usize),
+    /// As how many places.
+    dilation: [usize; 2],
     features: usize,
     images: Option<usize>,
     channels: Option<usize>,
@@ -67,8 +84,9 @@ impl Roles {
     fn of(axes: &[Axis], mut places: Vec<usize>, mut elements: Vec<usize>) -> Option<Roles> {
         let mut pairs = Vec::new();
         elements.retain(|&element| {
-            let moves = |place: &usize| axes[*place].left.abs() == axes[element].left.abs();
-            let place = places.iter().position(moves).filter(|_| axes[element].extent == KERNEL);
+            // Of several places whose steps the element's are multiples of, that of the longest ones.
+            let moves = |at: &usize| steps(axes, places[*at], element).is_some() && axes[element].extent == KERNEL;
+            let place = (0..places.len()).filter(moves).max_by_key(|&at| axes[places[at]].left.abs());
             pairs.extend(place.map(|at| (places.remove(at), element)));
             place.is_none()
         });
@@ -78,7 +96,8 @@ impl Roles {
         let others = others.into_iter().any(|(reduce, left, right)| !long(axes, reduce, left, right).is_empty());
         let alone = places.len() <= 1 && elements.len() <= 1 && !others;
         let (images, channels) = (places.first().copied(), elements.first().copied());
-        alone.then_some(Roles { rows, columns, features, images, channels })
+        let dilation = [rows, columns].map(|(place, element)| steps(axes, place, element).unwrap_or(1));
+        alone.then_some(Roles { rows, columns, dilation, features, images, channels })
     }
 }
 
@@ -99,17 +118,33 @@ fn coordinates(output: &[Coordinate], kept: [&Index; 4]) -> Vec<Index> {
     output.iter().map(place).collect()
 }
 
+/// Images, and rows and columns of the largest of the grids into which places fall.
+pub(super) fn grid([images, height, width]: [usize; 3], dilation: [usize; 2]) -> [usize; 3] {
+    [images, height.div_ceil(dilation[0]), width.div_ceil(dilation[1])]
+}
+
 impl Sliding {
+    /// See [`grid`].
+    pub fn grid(&self) -> [usize; 3] {
+        let [images, _, height, width] = self.kept;
+        grid([images, height, width], self.dilation)
+    }
+
+    /// The number of grids.
+    pub fn grids(&self) -> usize {
+        self.dilation[0] * self.dilation[1]
+    }
+
     /// `None` where the contraction is none, or where the channels of the left operand are no neighbours in memory.
     pub fn of(contraction: &Contraction) -> Option<Sliding> {
         let axes = &contraction.axes;
         let (places, elements) = (long(axes, false, true, false), long(axes, true, true, true));
-        let Roles { rows, columns, features, images: image, channels } = Roles::of(axes, places, elements)?;
+        let Roles { rows, columns, dilation, features, images: image, channels } = Roles::of(axes, places, elements)?;
         let [images, channels] = [image, channels].map(|axis| axis.map_or(ONE, |axis| axes[axis]));
         let (mut left, mut right) = (contraction.left, contraction.right);
         let kernel = [rows, columns].map(|(place, kernel)| {
             let (place, kernel) = (axes[place], axes[kernel]);
-            if place.left == kernel.left {
+            if (place.left > 0) == (kernel.left > 0) {
                 return kernel.right;
             }
             left += (KERNEL - 1) as i64 * kernel.left;
@@ -121,6 +156,7 @@ impl Sliding {
         (channels.left == 1 && lanes.is_some()).then_some(Sliding {
             kept: [images.extent, axes[features].extent, axes[rows.0].extent, axes[columns.0].extent],
             channels: channels.extent,
+            dilation,
             left: (left, [images.left, axes[rows.0].left, axes[columns.0].left]),
             right: (right, [kernel[0], kernel[1], channels.right, axes[features].right]),
             output: output(contraction, renamed),
@@ -136,7 +172,7 @@ impl Sliding {
 
     /// Where the results of neighbouring features from `kept` on belong.
     pub fn place(&self, kept: [&Index; 4], active: usize) -> Place {
-        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active, last: true }
+        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active }
     }
 }
 
@@ -145,8 +181,10 @@ impl Correlation {
     pub fn of(contraction: &Contraction) -> Option<Correlation> {
         let axes = &contraction.axes;
         let (places, elements) = (long(axes, true, true, true), long(axes, false, true, false));
-        let Roles { rows, columns, features, images, channels: channel } = Roles::of(axes, places, elements)?;
-        if [rows, columns].iter().any(|&(place, element)| axes[place].left != axes[element].left) {
+        let Roles { rows, columns, dilation, features, images, channels: channel } = Roles::of(axes, places, elements)?;
+        let backwards = |&(place, element): &(usize, usize)| (axes[place].left > 0) != (axes[element].left > 0);
+        let rests = [rows, columns].iter().zip(dilation).any(|(&(place, _), d)| !axes[place].extent.is_multiple_of(d));
+        if [rows, columns].iter().any(backwards) || rests {
             return None;
         }
         let [images, channels] = [images, channel].map(|axis| axis.map_or(ONE, |axis| axes[axis]));
@@ -156,6 +194,7 @@ impl Correlation {
         (channels.left == 1 && axes[features].right == 1 && lanes.is_some()).then_some(Correlation {
             reduced: [images.extent, y.extent, x.extent],
             kept: [channels.extent, axes[features].extent],
+            dilation,
             left: (contraction.left, [images.left, y.left, x.left]),
             right: (contraction.right, [images.right, y.right, x.right]),
             output: output(contraction, renamed),
@@ -171,6 +210,6 @@ impl Correlation {
 
     /// Where the results of neighbouring features from `kept` on belong.
     pub fn place(&self, kept: [&Index; 4], active: usize) -> Place {
-        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active, last: true }
+        Place { coordinates: coordinates(&self.output, kept), lanes: self.lanes, active }
     }
 }

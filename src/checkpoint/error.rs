@@ -1,0 +1,140 @@
+//! What can go wrong when a model is saved or loaded. Names from files are shown escaped and shortened.
+
+use std::io;
+use std::path::PathBuf;
+
+use kiln_graph::{ParameterError, Shape};
+
+use super::advice::advice;
+use crate::names::{listed, numbers, shown};
+
+/// Why a model could not be saved or loaded. After any of these the model and the file at `path` are what they
+/// were before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// There is no such file.
+    #[error("there is no file {}", path.display())]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file could not be written; what stood there before still does.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A parameter of the model to be saved has another shape than its layer has declared.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// The file ends too early: an interrupted copy or download.
+    #[error("{} is {}: it has {found} bytes, expected {expected}", path.display(), if *found == 0 { "empty" } else { "cut short" })]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// The bytes that the file must have by its own header (at least, where the header itself is cut).
+        expected: u64,
+        /// The bytes that it has.
+        found: u64,
+    },
+    /// The file is no safetensors file.
+    #[error("{} is no safetensors file: {reason}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file lacks tensors that the model has.
+    #[error("{} has no tensor {}, which the model needs{}{}", path.display(), listed(names), found_instead(unexpected), advice(names, unexpected))]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The model's tensors that the file lacks, in the model's order.
+        names: Vec<String>,
+        /// The file's tensors that the model lacks, under the file's names, sorted.
+        unexpected: Vec<String>,
+    },
+    /// The file holds tensors that the model does not have.
+    #[error("{} holds {}, which the model does not have: is it the file of another model?", path.display(), listed(names))]
+    Unexpected {
+        /// The file.
+        path: PathBuf,
+        /// The file's tensors that the model lacks, sorted.
+        names: Vec<String>,
+    },
+    /// No tensor of the file has a name with the prefix of [`LoadOptions::prefix`](super::LoadOptions::prefix).
+    #[error("{} has no tensor whose name begins with {}: it holds {}", path.display(), shown(prefix), listed(names))]
+    Prefix {
+        /// The file.
+        path: PathBuf,
+        /// The prefix given.
+        prefix: String,
+        /// The file's tensors, sorted.
+        names: Vec<String>,
+    },
+    /// Two tensors of the file get one name by [`LoadOptions::rename`](super::LoadOptions::rename).
+    #[error("{}: {} and {} are both renamed to {}", path.display(), shown(&names[0]), shown(&names[1]), shown(name))]
+    SameName {
+        /// The file.
+        path: PathBuf,
+        /// The names in the file.
+        names: [String; 2],
+        /// What both become.
+        name: String,
+    },
+    /// A tensor of the file has another shape than the model's.
+    #[error("{}: {} has the shape {}, expected {expected}", path.display(), shown(name), numbers(found))]
+    WrongShape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The shape of the model's parameter.
+        expected: Shape,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+    /// A tensor of the file has another element type than the model's: f32, or i64 for a [count](kiln_graph::Kind::Counter).
+    #[error("{}: {} has elements of type {found}, expected {expected}: convert it, in PyTorch with {}", path.display(), shown(name), conversion(expected))]
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The element type of the model's parameter, as safetensors names it.
+        expected: String,
+        /// The element type in the file.
+        found: String,
+    },
+    /// A [count](kiln_graph::Kind::Counter) in the file that is none: negative, a fraction, or beyond 64 bits.
+    #[error("{}: {} is {found}, expected a whole number from 0 to 2^63 - 1", path.display(), shown(name))]
+    Count {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The number in the file.
+        found: String,
+    },
+}
+
+fn found_instead(unexpected: &[String]) -> String {
+    if unexpected.is_empty() { String::new() } else { format!(" (but it holds {})", listed(unexpected)) }
+}
+
+/// What PyTorch calls the conversion to an element type.
+fn conversion(expected: &str) -> &'static str {
+    if expected == "I64" { "`.long()`" } else { "`.float()`" }
+}

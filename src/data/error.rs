@@ -1,0 +1,97 @@
+//! What can go wrong when data is read and put together.
+
+use std::path::PathBuf;
+
+use crate::names::numbers;
+
+/// Why data could not be read or put together. Every variant names the file or the data set, what was
+/// expected and what was found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file could not be opened or read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system (or the gzip decoder) says.
+        source: std::io::Error,
+    },
+    /// There is no file of the name, nor of another one under which such files come.
+    #[error("there is no file {}; looked for {} there", path.display(), looked_for.join(", "))]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+        /// The names that were looked for in its folder.
+        looked_for: Vec<String>,
+    },
+    /// The file holds nothing at all.
+    #[error("{} is empty: is the download complete?", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file ends before its header does.
+    #[error(
+        "{} is cut short in its header, which has {expected} bytes for its {axes} axes, but the file only {found}: is the download complete?",
+        path.display()
+    )]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// The number of axes that it announces.
+        axes: usize,
+        /// Bytes of a header for so many axes.
+        expected: usize,
+        /// Bytes of the file.
+        found: usize,
+    },
+    /// The file does not start like an IDX file: two zero bytes, a known element type, the number of axes.
+    #[error("{} is no IDX file: it starts with {found:02x?}, expected 00 00, an element type (08, 09, 0b, 0c, 0d or 0e) and the number of axes", path.display())]
+    NotIdx {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, at most four.
+        found: Vec<u8>,
+    },
+    /// The file ends before its last element, or goes on after it.
+    #[error("{} holds {found} bytes of data, but its header announces {} ({}): is the download complete?", path.display(), announced(*expected), numbers(shape))]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// The extents that the header gives.
+        shape: Vec<usize>,
+        /// Bytes that these extents take; `u64::MAX` for more than that.
+        expected: u64,
+        /// Bytes after the header.
+        found: u64,
+    },
+    /// The file holds other data than was asked for: labels for images, for example.
+    #[error("{} holds {found}, expected {expected}", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        expected: &'static str,
+        /// The element type and the extents found.
+        found: String,
+    },
+    /// Parts of a data set with different numbers of samples: more images than labels, or the reverse.
+    #[error(
+        "there are {images} samples but {labels} targets (or samples of another input): each needs one, along the first axis"
+    )]
+    CountsDiffer {
+        /// The number of samples of the first part.
+        images: usize,
+        /// The number of the other one: of labels, mostly.
+        labels: usize,
+    },
+    /// A part of a data set that is an array without axes.
+    #[error("an array without axes holds no samples: the first axis is theirs")]
+    NoAxis,
+}
+
+/// A number of bytes, as far as it is known.
+fn announced(expected: u64) -> String {
+    if expected == u64::MAX { "more than 2^64".to_owned() } else { expected.to_string() }
+}

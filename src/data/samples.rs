@@ -1,0 +1,124 @@
+//! What a data set is made of: arrays with the samples along their first axis, or several of them. Knows neither batches'
+//! sizes nor their order.
+
+use ndarray::{ArcArray, Array, Axis, Dimension, RemoveAxis, Slice};
+
+use super::DataError;
+
+/// Samples along the first axis of an array of any element type and number of axes, or of several arrays in a tuple (of up to
+/// four): the inputs of a step that has several, for example.
+pub trait Samples: Clone {
+    /// What a batch of them is: arrays that share their memory, a tuple of them for a tuple.
+    type Batch: Clone;
+
+    /// The number of samples.
+    ///
+    /// # Errors
+    /// [`DataError::NoAxis`] for an array without axes, [`DataError::CountsDiffer`] where the arrays of a tuple differ.
+    fn count(&self) -> Result<usize, DataError>;
+
+    /// The samples at these positions, in this order.
+    ///
+    /// # Panics
+    /// If there is no such position.
+    fn select(&self, positions: &[usize]) -> Self;
+
+    /// The same in row-major order, in which batches can be copied.
+    #[doc(hidden)]
+    fn in_row_major_order(self) -> Self;
+
+    /// Memory for a batch of so many samples.
+    #[doc(hidden)]
+    fn buffer(&self, count: usize) -> Self::Batch;
+
+    /// Copies samples into the memory of a batch; the batch, which shares it.
+    #[doc(hidden)]
+    fn fill(&self, buffer: &mut Self::Batch, rows: Rows<'_>) -> Self::Batch;
+}
+
+/// Which samples make a batch: those at the positions of `order`, else `count` from `start` on.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    pub start: usize,
+    pub count: usize,
+    pub order: Option<&'a [usize]>,
+}
+
+/// The number of samples of two parts, which must be the same.
+pub(super) fn same(first: usize, second: usize) -> Result<usize, DataError> {
+    if first == second { Ok(first) } else { Err(DataError::CountsDiffer { images: first, labels: second }) }
+}
+
+impl<T: Copy + Default, D: Dimension + RemoveAxis> Samples for Array<T, D> {
+    type Batch = ArcArray<T, D>;
+
+    fn count(&self) -> Result<usize, DataError> {
+        self.shape().first().copied().ok_or(DataError::NoAxis)
+    }
+
+    fn select(&self, positions: &[usize]) -> Array<T, D> {
+        (**self).select(Axis(0), positions)
+    }
+
+    fn in_row_major_order(self) -> Array<T, D> {
+        if self.is_standard_layout() { self } else { self.as_standard_layout().into_owned() }
+    }
+
+    fn buffer(&self, count: usize) -> ArcArray<T, D> {
+        let mut shape = self.raw_dim();
+        shape[0] = count;
+        ArcArray::from_elem(shape, T::default())
+    }
+
+    /// Whole rows are copied at once, which is fast in debug builds too.
+    fn fill(&self, buffer: &mut ArcArray<T, D>, rows: Rows<'_>) -> ArcArray<T, D> {
+        let width = self.len() / self.len_of(Axis(0)).max(1);
+        let from = self.as_slice().expect("a data set is in row-major order");
+        let to = buffer.as_slice_mut().expect("a buffer is in row-major order");
+        for row in 0..rows.count {
+            let place = rows.order.map_or(rows.start + row, |order| order[row]);
+            to[row * width..][..width].copy_from_slice(&from[place * width..][..width]);
+        }
+        let mut batch = buffer.clone();
+        batch.slice_axis_inplace(Axis(0), Slice::from(..rows.count));
+        batch
+    }
+}
+
+/// Tuples, by the names and the places of their parts.
+macro_rules! several {
+    ($(($first:ident, $($part:ident $place:tt),*);)*) => {$(
+        impl<$first: Samples, $($part: Samples),*> Samples for ($first, $($part),*) {
+            type Batch = ($first::Batch, $($part::Batch),*);
+
+            fn count(&self) -> Result<usize, DataError> {
+                let count = self.0.count()?;
+                $(same(count, self.$place.count()?)?;)*
+                Ok(count)
+            }
+
+            fn select(&self, positions: &[usize]) -> Self {
+                (self.0.select(positions), $(self.$place.select(positions)),*)
+            }
+
+            fn in_row_major_order(self) -> Self {
+                (self.0.in_row_major_order(), $(self.$place.in_row_major_order()),*)
+            }
+
+            fn buffer(&self, count: usize) -> Self::Batch {
+                (self.0.buffer(count), $(self.$place.buffer(count)),*)
+            }
+
+            fn fill(&self, buffer: &mut Self::Batch, rows: Rows<'_>) -> Self::Batch {
+                (self.0.fill(&mut buffer.0, rows), $(self.$place.fill(&mut buffer.$place, rows)),*)
+            }
+        }
+    )*};
+}
+
+several! {
+    (A, B 1);
+    (A, B 1, C 2);
+    (A, B 1, C 2, D 3);
+}

@@ -1,0 +1,127 @@
+"""Makes edges.txt: what PyTorch gives at the edges of every function. `python3 edges.py > edges.txt`, with torch 2.15 (CPU).
+
+Each function is evaluated on f32 numbers, in f32 and in f64. A cell is the f64 result as f32, and behind a `~` the f32 one
+where it differs by more than 2e-6 of it: by so much PyTorch itself is off, or an intermediate result overflows there.
+`2.5*3` stands for `2.5 2.5 2.5`. `gradient` is that for an upstream of ones (or UPSTREAM), `muted` that for zeros.
+Operands are lengthened to whole vectors, as PyTorch has other code for what is left, with other results for NaN.
+"""
+import itertools
+import math
+import warnings
+
+import torch
+import torch.nn.functional as F
+
+warnings.filterwarnings("ignore")
+inf, nan, MAX = math.inf, math.nan, torch.finfo(torch.float32).max
+
+SIZES = [1e-40, 2e-38, 1e-20, 1e-8, 1e-4, 0.5, 1, 2, 2.9999998, 3, 3.0000002, 5, 5.9999995, 6, 6.0000005, 9, 10, 15, 16, 17,
+         17.5, 20, 20.000002, 25, 50, 88, 89, 100, 104, 200, 1000, 1e5, 2e7, 1e10, 1e20, 1e30, MAX, inf]
+UNARY = [nan] + [-x for x in reversed(SIZES)] + [-0.0, 0.0] + SIZES
+FEW = [-inf, -1e30, -2.0, -1.0, -0.5, -0.0, 0.0, 1e-20, 0.5, 1.0, 2.0, 3.0, 1e30, inf, nan]
+PAIRS = [(a, b) for a in FEW for b in FEW]
+LOGITS = [(x, t) for t in (0.0, 0.25, 1.0) for x in UNARY]
+ROWS = [(0, 0, 0, 0), (-0.0, -0.0, -0.0, -0.0), (2, 2, 2, 2), (1e-20, 1e-20, 1e-20, 1e-20), (1e20, 1e20, 1e20, 1e20),
+        (-inf, -inf, -inf, -inf), (inf, inf, inf, inf), (1, 2, 3, 4), (0, 1, 0, 2), (0, 0, 3, 4), (3, 3, 1, 3), (1, -1, 1, -1),
+        (-inf, 0, 1, 2), (-inf, -inf, -inf, 0), (inf, 0, 1, 2), (inf, inf, 0, 1), (-inf, inf, 0, 1), (nan, 0, 1, 2), (0, nan, 1, 2),
+        (nan, nan, nan, nan), (1e4, 1, 1, 1), (-200, 0, 200, 1), (-1e30, 1e30, 0, 0), (1e-30, 0, 0, 0), (20, 0, 0, 0), (100, 0, 0, 0),
+        (1e10, 1, 1, 1), (88, 89, 90, 91)]
+UPSTREAM = (1.0, 0.5, -1.0, 2.0)
+
+
+def norm(p):
+    return lambda x: torch.linalg.vector_norm(x, p, dim=-1)
+
+
+def bce(pos_weight=None):
+    weight = lambda x: None if pos_weight is None else torch.tensor(pos_weight, dtype=x.dtype)
+    return lambda x, t: F.binary_cross_entropy_with_logits(x, t, pos_weight=weight(x), reduction="none")
+
+
+def cross_entropy(**settings):
+    def losses(x):
+        weight = settings.get("weight")
+        weight = None if weight is None else torch.tensor(weight, dtype=x.dtype)
+        classes = [torch.full((x.shape[0],), c) for c in range(4)]
+        smoothing = settings.get("label_smoothing", 0.0)
+        one = lambda t: F.cross_entropy(x, t, weight=weight, label_smoothing=smoothing, reduction="none")
+        return torch.stack([one(t) for t in classes], dim=1)
+    return losses
+
+
+ONE = {
+    "abs": torch.abs, "neg": torch.neg, "sign": torch.sign, "floor": torch.floor, "square": torch.square, "exp": torch.exp,
+    "expm1": torch.expm1, "log": torch.log, "log1p": torch.log1p, "sqrt": torch.sqrt, "rsqrt": torch.rsqrt,
+    "reciprocal": torch.reciprocal, "sin": torch.sin, "cos": torch.cos, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "erf": torch.erf,
+    "relu": F.relu, "relu6": F.relu6, "hardtanh": F.hardtanh, "hardtanh(-2, 3)": lambda x: F.hardtanh(x, -2, 3), "hardswish": F.hardswish,
+    "clamp(-1, 2)": lambda x: x.clamp(-1, 2), "clamp(2, -1)": lambda x: x.clamp(2, -1), "clamp(min = 0)": lambda x: x.clamp(min=0),
+    "clamp(max = 6)": lambda x: x.clamp(max=6), "leaky_relu": F.leaky_relu, "leaky_relu(-0.5)": lambda x: F.leaky_relu(x, -0.5),
+    "elu": F.elu, "elu(0.5)": lambda x: F.elu(x, 0.5), "elu(-1)": lambda x: F.elu(x, -1.0), "selu": F.selu, "silu": F.silu, "mish": F.mish,
+    "gelu": F.gelu, "gelu(tanh)": lambda x: F.gelu(x, approximate="tanh"), "softplus": F.softplus,
+    "softplus(2, 5)": lambda x: F.softplus(x, 2, 5), "pow(0)": lambda x: x.pow(0), "pow(1)": lambda x: x.pow(1), "pow(2)": lambda x: x.pow(2),
+    "pow(3)": lambda x: x.pow(3), "pow(0.5)": lambda x: x.pow(0.5), "pow(-1)": lambda x: x.pow(-1),
+}
+TWO = {
+    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "pow": torch.pow, "maximum": torch.maximum,
+    "minimum": torch.minimum, "mse": lambda x, t: F.mse_loss(x, t, reduction="none"), "l1": lambda x, t: F.l1_loss(x, t, reduction="none"),
+}
+LOGISTIC = {"bce_with_logits": bce(), "bce_with_logits(pos_weight = 3)": bce(3.0)}
+ALONG = {
+    "sum": lambda x: x.sum(-1), "mean": lambda x: x.mean(-1), "prod": lambda x: x.prod(-1), "amax": lambda x: x.amax(-1),
+    "amin": lambda x: x.amin(-1), "max": lambda x: x.max(-1).values, "min": lambda x: x.min(-1).values, "var": lambda x: x.var(-1),
+    "var(0)": lambda x: x.var(-1, correction=0), "std": lambda x: x.std(-1), "std(0)": lambda x: x.std(-1, correction=0),
+    "norm": norm(2), "norm(1)": norm(1), "norm(inf)": norm(inf), "norm(3)": norm(3), "logsumexp": lambda x: x.logsumexp(-1),
+    "softmax": lambda x: x.softmax(-1), "log_softmax": lambda x: x.log_softmax(-1), "cumsum": lambda x: x.cumsum(-1),
+    "layer_norm": lambda x: F.layer_norm(x, (4,)), "cross_entropy": cross_entropy(),
+    "cross_entropy(weight)": cross_entropy(weight=[1.0, 0.0, 2.0, 3.0]), "cross_entropy(label_smoothing = 0.1)": cross_entropy(label_smoothing=0.1),
+}
+
+
+def number(x, digits=9):
+    x = float(torch.tensor(x, dtype=torch.float64).float())
+    return "NaN" if math.isnan(x) else f"{x:.{digits}g}"
+
+
+def cell(exact, single):
+    near = exact == single or math.isnan(exact) and math.isnan(single)
+    exact32 = float(torch.tensor(exact, dtype=torch.float64).float())
+    near = near or exact32 == single or abs(exact - single) <= max(2e-6 * abs(exact), 1.2e-38) and math.isfinite(single)
+    return number(exact, 8) if near else f"{number(exact, 8)}~{number(single, 8)}"
+
+
+def show(name, count, tensors):
+    exact, single = (t.detach().double()[:count].flatten().tolist() for t in tensors)
+    runs = [(key, len(list(run))) for key, run in itertools.groupby(cell(e, s) for e, s in zip(exact, single))]
+    print(f"{name}:", " ".join(key if length == 1 else f"{key}*{length}" for key, length in runs))
+
+
+def table(kind, functions, operands, upstream=None):
+    names = ["x", "y"][:len(operands)]
+    for name, values in zip(names, operands):
+        print(f"\n@ {kind} {name}:", " ".join(number(v) for v in values.flatten().tolist()))
+    count = len(operands[0])
+    whole = -count % 64
+    operands = [torch.cat([o, torch.ones(whole, *o.shape[1:])]) for o in operands]
+    for name, f in functions.items():
+        print(f"\n{kind} {name}")
+        inputs = [[o.to(t).requires_grad_() for o in operands] for t in (torch.float64, torch.float32)]
+        results = [f(*x) for x in inputs]
+        show("value", count, results)
+        if not all(r.requires_grad for r in results):
+            continue
+        ones = [torch.ones_like(r) if upstream is None or r.dim() == 1 else torch.tensor(upstream).to(r).expand_as(r) for r in results]
+        for what, factor in (("gradient", 1.0), ("muted", 0.0)):
+            gradients = [torch.autograd.grad(r, x, g * factor, retain_graph=True) for r, x, g in zip(results, inputs, ones)]
+            for position in range(len(operands)):
+                show(f"{what} {names[position]}", count, [g[position] for g in gradients])
+
+
+def f32(x):
+    return torch.tensor(x, dtype=torch.float32)
+
+
+print("# Made by edges.py with torch", torch.__version__.split("+")[0], "on a CPU; see there.")
+table("one", ONE, [f32(UNARY)])
+table("two", TWO, list(f32(PAIRS).unbind(1)))
+table("logistic", LOGISTIC, list(f32(LOGITS).unbind(1)))
+table("along", ALONG, [f32(ROWS)], UPSTREAM)

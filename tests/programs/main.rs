@@ -1,0 +1,172 @@
+//! Random programs as users write them, against the interpreter in f64 and against themselves: other batch sizes, other numbers
+//! of threads, saved and loaded.
+//!
+//! A program is put together at run time (`composed.rs`), or written for the macros (`source.rs`); some of the latter stand in
+//! `written.rs`, which `BLESS=1` writes anew. `KILN_SEEDS=1000..9000 cargo test --release --test programs` looks at these composed
+//! programs, `KILN_SEED=7` at one. The ignored test writes as many as `KILN_SEEDS` says (or 1,000), compiles and runs them.
+
+mod check;
+mod composed;
+#[path = "../common/errors.rs"]
+mod errors;
+#[path = "../common/folder.rs"]
+mod folder;
+mod program;
+mod source;
+mod written;
+
+use std::env;
+use std::fmt::Write;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use kiln::graph::optimizers::Optimizer;
+use kiln::graph::{Builder, Init, Value};
+use kiln::losses::Reduction;
+use kiln::prelude::*;
+use ndarray::{Array1, ArrayD};
+
+use composed::{Composed, MOST, OUTPUTS};
+use program::{Goal, Program, Rule};
+
+/// The seeds of the programs that are written to `written.rs`.
+const WRITTEN: Range<u64> = 0..24;
+
+/// The seeds to look at.
+fn seeds(usual: u64) -> Range<u64> {
+    let range = |text: String| {
+        let (first, end) = text.split_once("..")?;
+        Some(first.parse().ok()?..end.parse().ok()?)
+    };
+    match (env::var("KILN_SEED").map(|text| text.parse()), env::var("KILN_SEEDS").map(range)) {
+        (Ok(Ok(seed)), _) => seed..seed + 1,
+        (_, Ok(Some(range))) => range,
+        _ => 0..usual,
+    }
+}
+
+/// What keeps optimizers from dividing by a gradient that is nothing but roundings, such as that of a bias before a batch norm.
+const EPS: f64 = 0.01;
+
+/// Any optimizer, so that the checks are compiled once.
+#[derive(Clone)]
+enum AnyRule {
+    Sgd(Sgd),
+    Adam(Adam),
+    AdamW(AdamW),
+    RmsProp(RMSprop),
+}
+
+impl AnyRule {
+    fn of(rule: Rule) -> AnyRule {
+        let decay = |on: bool| if on { 0.125 } else { 0.0 };
+        match rule {
+            Rule::Sgd { momentum, nesterov, weight_decay } => {
+                let momentum = if momentum { 0.9 } else { 0.0 };
+                AnyRule::Sgd(Sgd::new(0.05).momentum(momentum).nesterov(nesterov).weight_decay(decay(weight_decay)))
+            }
+            Rule::Adam { amsgrad, weight_decay } => {
+                AnyRule::Adam(Adam::new(0.05).eps(EPS).amsgrad(amsgrad).weight_decay(decay(weight_decay)))
+            }
+            Rule::AdamW => AnyRule::AdamW(AdamW::new(0.05).eps(EPS)),
+            Rule::RmsProp { centered, momentum } => {
+                let momentum = if momentum { 0.9 } else { 0.0 };
+                AnyRule::RmsProp(RMSprop::default().lr(0.05).eps(EPS).centered(centered).momentum(momentum))
+            }
+        }
+    }
+
+    fn rule(&self) -> &dyn Optimizer {
+        match self {
+            AnyRule::Sgd(rule) => rule,
+            AnyRule::Adam(rule) => rule,
+            AnyRule::AdamW(rule) => rule,
+            AnyRule::RmsProp(rule) => rule,
+        }
+    }
+}
+
+impl Optimizer for AnyRule {
+    fn apply<'g>(&self, g: &'g Builder, parameters: &[(String, Value<'g>)], gradients: &[Value<'g>]) {
+        self.rule().apply(g, parameters, gradients);
+    }
+
+    fn initial_state(&self, parameters: &[(String, Shape)]) -> Vec<(String, Shape, f32)> {
+        self.rule().initial_state(parameters)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.rule().learning_rate()
+    }
+
+    fn check(&self) -> Result<(), kiln::graph::InvalidSetting> {
+        self.rule().check()
+    }
+}
+
+/// A composed program by its seed.
+fn check_composed(seed: u64) {
+    let make = |parameters: u64| {
+        Composed::of(Program::random(seed, Some(OUTPUTS), MOST), &mut Init::new(seed ^ parameters << 32))
+    };
+    let program = Program::random(seed, Some(OUTPUTS), MOST);
+    if env::var_os("KILN_SEED").is_some() {
+        println!("{}", source::module(&program));
+    }
+    let rule = AnyRule::of(program.rule);
+    match program.goal {
+        Goal::Mse { sum } => {
+            let reduction = if sum { Reduction::Sum } else { Reduction::Mean };
+            check::trained::<_, _, _, ArrayD<f32>>(&program, make, mse().reduction(reduction), rule);
+        }
+        Goal::L1 => check::trained::<_, _, _, ArrayD<f32>>(&program, make, l1(), rule),
+        Goal::Bce => check::trained::<_, _, _, ArrayD<f32>>(&program, make, bce_with_logits(), rule),
+        Goal::CrossEntropy { label_smoothing, weight, ignore } => {
+            let mut loss = cross_entropy().label_smoothing(if label_smoothing { 0.125 } else { 0.0 });
+            if weight {
+                loss = loss.weight(&[0.5, 1.5, 2.5]);
+            }
+            if ignore {
+                loss = loss.ignore_index(0);
+            }
+            check::trained::<_, _, _, Array1<i32>>(&program, make, loss, rule);
+        }
+    }
+}
+
+/// Checks the seeds; panics with those that fail.
+fn all(seeds: Range<u64>, check: impl Fn(u64)) {
+    let mut failures = String::new();
+    for seed in seeds {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
+            let text = payload.downcast_ref::<String>().cloned();
+            let text = text.or(payload.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default();
+            let text: String = text.chars().take(600).collect();
+            writeln!(failures, "seed {seed}: {text}").unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn composed_programs() {
+    all(seeds(200), check_composed);
+    let [compared, to_digits] = &check::COMPARED;
+    let (compared, to_digits) = (compared.load(Ordering::Relaxed), to_digits.load(Ordering::Relaxed));
+    println!("{to_digits} of {compared} results are known to three digits");
+    assert!(env::var_os("KILN_SEED").is_some() || to_digits * 10 > compared * 4, "only {to_digits} of {compared}");
+}
+
+#[test]
+fn written_programs() {
+    let text = source::file(WRITTEN);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/written.rs");
+    if env::var_os("BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(&file, text).unwrap();
+        return;
+    }
+    assert_eq!(include_str!("written.rs"), text, "`BLESS=1` writes tests/programs/written.rs anew");
+    all(0..written::CHECKS.len() as u64, |number| written::CHECKS[number as usize]());
+}
