@@ -5,6 +5,7 @@ use proc_macro2::TokenStream;
 use syn::Member as Name;
 
 use crate::ast::{Member, Node, Sequence};
+use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind};
 
 /// The name of a member, as it stands in the names of parameters.
@@ -30,10 +31,10 @@ fn reference(layer: &Layer, place: &TokenStream, access: Access) -> TokenStream 
         (LayerKind::Known { .. }, Access::Shared) => emit!(&#place),
         (LayerKind::Known { .. }, Access::Exclusive) => emit!(&mut #place),
         (LayerKind::Model, Access::Shared) => {
-            emit!(<#ty as ::kiln::graph::Model>::as_layer(&#place))
+            emit!(<#ty as #KILN::graph::Model>::as_layer(&#place))
         }
         (LayerKind::Model, Access::Exclusive) => {
-            emit!(<#ty as ::kiln::graph::Model>::as_layer_mut(&mut #place))
+            emit!(<#ty as #KILN::graph::Model>::as_layer_mut(&mut #place))
         }
     }
 }
@@ -62,7 +63,7 @@ pub fn forward_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
     match node {
         Node::Layer(layer) => {
             let layer = reference(layer, place, Access::Shared);
-            emit!(::kiln::graph::Layer::forward(#layer, g, x))
+            emit!(#KILN::graph::Layer::forward(#layer, g, x))
         }
         Node::List { element, .. } => {
             let inner = forward_node(element, &emit!((*element)));
@@ -126,7 +127,7 @@ impl Walk {
         match node {
             Node::Layer(layer) => {
                 let (method, layer) = (&self.method, reference(layer, place, self.access));
-                emit!(::kiln::graph::Layer::#method(#layer, path, f))
+                emit!(#KILN::graph::Layer::#method(#layer, path, f))
             }
             Node::List { element, .. } => {
                 let iterate = match self.access {
