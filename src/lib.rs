@@ -45,6 +45,9 @@
 //! come from rustc.
 #![forbid(unsafe_code)]
 
+// What the macros expand to finds this crate by its name, here too.
+extern crate self as kiln;
+
 mod checkpoint;
 pub mod data;
 mod files;

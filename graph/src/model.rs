@@ -419,6 +419,13 @@ impl NoSettings {
     }
 }
 
+/// A place to which a [`Path`] goes back.
+#[derive(Debug)]
+#[must_use = "a path goes back by `pop`"]
+pub struct Outer {
+    length: usize,
+}
+
 /// Where a walk over a model is: the names of the fields that lead there, joined by dots.
 #[derive(Clone, Debug, Default)]
 pub struct Path {
@@ -443,14 +450,25 @@ impl Path {
 
     /// Goes into a field for the time of the call.
     pub fn enter<R>(&mut self, field: &str, walk: impl FnOnce(&mut Path) -> R) -> R {
-        let length = self.text.len();
-        if length > 0 {
+        let outer = self.push(field);
+        let result = walk(self);
+        self.pop(outer);
+        result
+    }
+
+    /// Goes into a field, until [`Path::pop`] is given what this returns.
+    pub fn push(&mut self, field: &str) -> Outer {
+        let outer = Outer { length: self.text.len() };
+        if outer.length > 0 {
             self.text.push('.');
         }
         self.text.push_str(field);
-        let result = walk(self);
-        self.text.truncate(length);
-        result
+        outer
+    }
+
+    /// Goes back to where it was before a [`Path::push`].
+    pub fn pop(&mut self, outer: Outer) {
+        self.text.truncate(outer.length);
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Declaration<L, F, H, S> {
     pub attributes: Vec<Attribute>,
     pub visibility: Visibility,
     pub name: Ident,
+    /// The path to Kiln, if it says it.
+    pub kiln: Option<Path>,
     pub generics: Generics,
     /// The types of the inputs; empty if it does not say.
     pub inputs: Vec<Extents>,

@@ -25,6 +25,7 @@ use self::body::{Expansion, Target, Want};
 use self::checks::Checks;
 use crate::ast::{Extents, Form, Parameter, ParameterKind};
 use crate::body::{Forward, Helper};
+use crate::naming::KILN;
 use crate::validate::{Validated, Warning, batch};
 
 /// The whole expansion of a declaration without mistakes.
@@ -54,6 +55,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
     emit! {
         #structure
         #trainer
+        #warnings
         // The constants are named after the user's fields and types, and hold the user's const arguments.
         // A body's statements stand in the shape checks and in `forward`, which warns of what is unused.
         #[allow(
@@ -68,7 +70,6 @@ pub fn expand(declaration: &Validated) -> TokenStream {
             clippy::all
         )]
         const _: () = {
-            #warnings
             #items
             #cuts
             #(#functions)*
@@ -83,7 +84,7 @@ fn implement_layer(declaration: &Validated) -> TokenStream {
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let forward = match &declaration.forward {
         None => walk::forward(&declaration.body),
-        Some(_) if takes_several(declaration) => emit!(::kiln::graph::model::not_of_one::<Self>(g, x)),
+        Some(_) if takes_several(declaration) => emit!(#KILN::graph::model::not_of_one::<Self>(g, x)),
         Some(forward) => {
             let (name, body) = (&forward.inputs[0], compute_forward(forward, declaration));
             emit!(let mut #name = x; #body)
@@ -94,32 +95,32 @@ fn implement_layer(declaration: &Validated) -> TokenStream {
     let describe = walk::describe(&declaration.body);
     emit! {
         #[automatically_derived]
-        impl #parameters ::kiln::graph::Layer for #name #arguments #bounds {
+        impl #parameters #KILN::graph::Layer for #name #arguments #bounds {
             fn forward<'g>(
                 &self,
-                g: &'g ::kiln::graph::Builder,
-                x: ::kiln::graph::Value<'g>,
-            ) -> ::kiln::graph::Value<'g> {
+                g: &'g #KILN::graph::Builder,
+                x: #KILN::graph::Value<'g>,
+            ) -> #KILN::graph::Value<'g> {
                 #forward
             }
 
             fn visit<'a>(
                 &'a self,
-                path: &mut ::kiln::graph::Path,
-                f: &mut dyn ::core::ops::FnMut(&str, &'a ::kiln::graph::Parameter),
+                path: &mut #KILN::graph::Path,
+                f: &mut dyn ::core::ops::FnMut(&str, &'a #KILN::graph::Parameter),
             ) {
                 #visit
             }
 
             fn visit_mut(
                 &mut self,
-                path: &mut ::kiln::graph::Path,
-                f: &mut dyn ::core::ops::FnMut(&str, &mut ::kiln::graph::Parameter),
+                path: &mut #KILN::graph::Path,
+                f: &mut dyn ::core::ops::FnMut(&str, &mut #KILN::graph::Parameter),
             ) {
                 #visit_mut
             }
 
-            fn describe(&self, path: &mut ::kiln::graph::Path, f: &mut dyn ::core::ops::FnMut(&str, &str)) {
+            fn describe(&self, path: &mut #KILN::graph::Path, f: &mut dyn ::core::ops::FnMut(&str, &str)) {
                 #describe
             }
         }
@@ -131,14 +132,36 @@ fn takes_several(declaration: &Validated) -> bool {
     declaration.inputs.len() > 1 || declaration.outputs.len() > 1
 }
 
-/// What is warned of: a field that nothing needs, a function that is never called.
+/// What is warned of: a field that nothing needs, a function that is never called. Each is the use of a deprecated constant
+/// whose name says it, too; `#[allow(deprecated)]` on the struct or the field is for these uses as well.
 fn warnings(declaration: &Validated) -> TokenStream {
-    let warnings = &declaration.steps.warnings;
-    let unused = warnings.iter().map(|Warning { name, kind, note }| body::warning(kind, name, note));
-    let uncalled = declaration.helpers.iter().filter(|helper| !helper.called).map(|Helper { name, .. }| {
-        body::warning("unused_function", name, &format!("`{name}` is never called, and so never checked"))
+    let Validated { name: model, attributes, body, steps, helpers, .. } = declaration;
+    let uncalled = helpers.iter().filter(|helper| !helper.called).map(|Helper { name, .. }| Warning {
+        name: name.clone(),
+        kind: "never_called",
+        note: format!("`{name}` is never called, and so never checked"),
     });
-    emit!(#(#unused)* #(#uncalled)*)
+    let warning = |Warning { name, kind, note }: &Warning| {
+        let field = syn::Member::Named(name.clone());
+        let of_layer = body.find(&field).map(|member| &member.attributes);
+        let of_optimizer = steps.optimizers.iter().find(|known| known.name == *name).map(|known| &known.attributes);
+        let of_field = of_layer.or(of_optimizer).into_iter().flatten();
+        let is_level = |a: &&syn::Attribute| ["allow", "warn", "deny", "forbid"].iter().any(|l| a.path().is_ident(l));
+        let levels = attributes.iter().chain(of_field).filter(is_level);
+        let text = format!("{}_of_{}_is_{kind}", walk::segment(&field), model.to_string().trim_start_matches("r#"));
+        let constant = Ident::new(&text, checks::at(name.span()));
+        emit! {
+            #[doc(hidden)]
+            #[allow(non_upper_case_globals)]
+            #[deprecated(note = #note)]
+            const #constant: () = ();
+            #(#levels)*
+            const _: () = #constant;
+        }
+    };
+    let warnings = steps.warnings.iter().map(warning);
+    let uncalled: Vec<TokenStream> = uncalled.map(|uncalled| warning(&uncalled)).collect();
+    emit!(#(#warnings)* #(#uncalled)*)
 }
 
 /// The computation from the inputs, which are variables.
@@ -166,18 +189,18 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
         _ => None,
     });
     let parameters = helper.parameters.iter().map(|Parameter { name, kind }| match kind {
-        ParameterKind::Tensor(_) => emit!(mut #name: ::kiln::graph::Value<'g>),
+        ParameterKind::Tensor(_) => emit!(mut #name: #KILN::graph::Value<'g>),
         ParameterKind::Number(ty) => emit!(mut #name: #ty),
     });
     let count = helper.results;
-    let result = emit!(::kiln::graph::Value<'g>);
+    let result = emit!(#KILN::graph::Value<'g>);
     let result = if count == 1 { result } else { emit!([#result; #count]) };
     let (function, batch) = (body::computation_of(helper, name), batch());
     let body = expansion(declaration, &emit!(model)).block(&helper.body, Want::of(count));
     emit! {
         fn #function<'g, #(#constants),*>(
             model: &#name #arguments,
-            g: &'g ::kiln::graph::Builder,
+            g: &'g #KILN::graph::Builder,
             #batch: usize,
             #(#parameters),*
         ) -> #result #bounds { #body }
@@ -203,8 +226,8 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     let typed = inputs.iter().chain(outputs).any(|extents| extents.element.is_some());
     let types = (takes_several(declaration) || typed).then(|| {
         emit! {
-            const INPUTS: &'static [::kiln::graph::Type] = &#all_inputs;
-            const OUTPUTS: &'static [::kiln::graph::Type] = &#all_outputs;
+            const INPUTS: &'static [#KILN::graph::Type] = &#all_inputs;
+            const OUTPUTS: &'static [#KILN::graph::Type] = &#all_outputs;
         }
     });
     let forward = declaration.forward.as_ref().filter(|_| takes_several(declaration)).map(|forward| {
@@ -214,26 +237,26 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
         emit! {
             fn forward_all<'g>(
                 &self,
-                g: &'g ::kiln::graph::Builder,
-                inputs: &[::kiln::graph::Value<'g>],
-            ) -> ::std::vec::Vec<::kiln::graph::Value<'g>> {
-                let [#(mut #names),*] = ::kiln::graph::model::exactly(g, inputs);
-                let results: [::kiln::graph::Value<'g>; #count] = { #body };
+                g: &'g #KILN::graph::Builder,
+                inputs: &[#KILN::graph::Value<'g>],
+            ) -> ::std::vec::Vec<#KILN::graph::Value<'g>> {
+                let [#(mut #names),*] = #KILN::graph::model::exactly(g, inputs);
+                let results: [#KILN::graph::Value<'g>; #count] = { #body };
                 ::std::convert::Into::into(results)
             }
         }
     });
     emit! {
         #[automatically_derived]
-        impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
+        impl #parameters #KILN::graph::Model for #name #arguments #bounds {
             type Input = #element;
-            const INPUT: ::kiln::graph::Shape = #input;
-            const OUTPUT: ::kiln::graph::Shape = #output;
+            const INPUT: #KILN::graph::Shape = #input;
+            const OUTPUT: #KILN::graph::Shape = #output;
             #types
 
             #forward
 
-            fn new(init: &mut ::kiln::graph::Init) -> Self {
+            fn new(init: &mut #KILN::graph::Init) -> Self {
                 #when_instantiated
                 #value
             }

@@ -6,9 +6,10 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::{Generics, Ident};
 
-use crate::ast::Form;
+use crate::ast::{Form, Parsed};
 use crate::expand;
 use crate::mistakes::Mistakes;
+use crate::naming::KILN;
 use crate::validate::Validated;
 
 /// For a declaration that could be read.
@@ -38,31 +39,47 @@ pub fn of_tokens(tokens: TokenStream, mistakes: Mistakes) -> TokenStream {
     }
 }
 
+/// For a declaration in a crate that does not know Kiln.
+pub fn without_kiln(declaration: &Parsed, message: &str) -> TokenStream {
+    let Parsed { form, visibility, name, generics, .. } = declaration;
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    let structure = (*form == Form::Macro).then(|| quote!(#visibility struct #name #generics #bounds;));
+    quote! {
+        #structure
+
+        impl #parameters #name #arguments #bounds {
+            #visibility fn init(_: u64) -> Self {
+                ::core::compile_error!(#message)
+            }
+        }
+    }
+}
+
 fn implementations(name: &Ident, generics: &Generics, mistakes: Mistakes) -> TokenStream {
     let errors = mistakes.into_compile_errors();
     let (parameters, arguments, bounds) = generics.split_for_impl();
     quote! {
-        impl #parameters ::kiln::graph::Layer for #name #arguments #bounds {
+        impl #parameters #KILN::graph::Layer for #name #arguments #bounds {
             fn forward<'g>(
                 &self,
-                _: &'g ::kiln::graph::Builder,
-                x: ::kiln::graph::Value<'g>,
-            ) -> ::kiln::graph::Value<'g> {
+                _: &'g #KILN::graph::Builder,
+                x: #KILN::graph::Value<'g>,
+            ) -> #KILN::graph::Value<'g> {
                 x
             }
 
-            fn describe(&self, _: &mut ::kiln::graph::Path, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
+            fn describe(&self, _: &mut #KILN::graph::Path, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
         }
 
-        impl #parameters ::kiln::graph::Model for #name #arguments #bounds {
+        impl #parameters #KILN::graph::Model for #name #arguments #bounds {
             type Input = ::core::primitive::f32;
-            const INPUT: ::kiln::graph::Shape = {
+            const INPUT: #KILN::graph::Shape = {
                 #errors
-                ::kiln::graph::Shape::SCALAR
+                #KILN::graph::Shape::SCALAR
             };
-            const OUTPUT: ::kiln::graph::Shape = Self::INPUT;
+            const OUTPUT: #KILN::graph::Shape = Self::INPUT;
 
-            fn new(_: &mut ::kiln::graph::Init) -> Self {
+            fn new(_: &mut #KILN::graph::Init) -> Self {
                 ::core::unreachable!()
             }
         }

@@ -1,6 +1,7 @@
 //! The macros of the Kiln neural-network compiler: `#[derive(Model)]` and `model!`.
 //!
-//! Use them through the `kiln` crate, which documents them; what they expand to refers to it by name.
+//! Use them through the `kiln` crate, which documents them; what they expand to refers to it by the name that the calling
+//! crate gives it.
 //!
 //! `parse` reads tokens into the syntax tree of `ast`; `validate` checks names and arguments against the tables in
 //! `layers` and `methods`, and resolves a `forward` to a `body`; `expand` writes Rust, or `fallback` does where there are `mistakes`.
@@ -14,6 +15,7 @@ mod layers;
 mod losses;
 mod methods;
 mod mistakes;
+mod naming;
 mod optimizers;
 mod parse;
 mod validate;
@@ -61,7 +63,9 @@ use syn::DeriveInput;
 /// `#[model(..)]` on the struct says
 ///
 /// * `input = [..]`, the extents of one sample. The batch axis N comes first and is implied. Indices are `[16; i32]`;
-/// * `output = [..]`, if you like: the output's extents, which are checked against what the layers give.
+/// * `output = [..]`, if you like: the output's extents, which are checked against what the layers give;
+/// * `crate = path` where another crate hands Kiln on: `#[model(crate = framework::kiln)]`. A crate that depends on Kiln,
+///   under whatever name, need not say it.
 ///
 /// Every extent may be a literal, a constant or a const parameter of the struct. The struct takes no other parameters.
 ///
@@ -140,6 +144,8 @@ pub fn model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     match parse::model(input.clone(), &mut mistakes) {
         Ok(declaration) => finish(declaration, mistakes).into(),
         Err(error) => {
+            // If the name is not found, that is said when this is right.
+            let _known = naming::set(None);
             mistakes.add(error);
             fallback::of_tokens(input, mistakes).into()
         }
@@ -147,6 +153,10 @@ pub fn model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 }
 
 fn finish(declaration: ast::Parsed, mut mistakes: Mistakes) -> TokenStream {
+    let _known = match naming::set(declaration.kiln.as_ref()) {
+        Ok(known) => known,
+        Err(message) => return fallback::without_kiln(&declaration, message),
+    };
     let declaration = validate::validate(declaration, &mut mistakes);
     if mistakes.is_empty() {
         return expand::expand(&declaration);

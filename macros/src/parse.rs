@@ -7,6 +7,7 @@ mod steps;
 pub use functions::NO_GRAD;
 
 use proc_macro2::TokenStream;
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{
@@ -42,9 +43,10 @@ pub fn derive(input: DeriveInput, mistakes: &mut Mistakes) -> Parsed {
         .collect();
     Declaration {
         form: Form::Derive,
-        attributes: Vec::new(),
+        attributes: attrs.into_iter().filter(|attribute| !attribute.path().is_ident("model")).collect(),
         visibility: vis,
         name: ident,
+        kiln: header.kiln,
         generics,
         inputs: header.input.into_iter().collect(),
         outputs: header.output.into_iter().collect(),
@@ -167,6 +169,7 @@ fn without_generics(mut path: syn::Path) -> (syn::Path, Option<Vec<GenericArgume
 struct Header {
     input: Option<Extents>,
     output: Option<Extents>,
+    kiln: Option<syn::Path>,
 }
 
 impl Header {
@@ -179,10 +182,18 @@ impl Header {
             let slot = match name.to_string().as_str() {
                 "input" => &mut self.input,
                 "output" => &mut self.output,
+                "crate" => {
+                    match value {
+                        Given::Other(Expr::Path(path)) if self.kiln.is_none() => self.kiln = Some(path.path),
+                        Given::Other(Expr::Path(_)) => mistakes.at(&name, "`crate` is given twice"),
+                        _ => mistakes.at(&name, "write the path to Kiln: `crate = other::kiln`"),
+                    }
+                    continue;
+                }
                 _ => {
                     let message = format!(
-                        "unknown option `{name}`: a model takes `input = [..]` and, if you like, `output = [..]`; the \
-                         options of a layer stand on its field"
+                        "unknown option `{name}`: a model takes `input = [..]` and, if you like, `output = [..]` and \
+                         `crate = ..`; the options of a layer stand on its field"
                     );
                     mistakes.at(name, message);
                     continue;
@@ -219,7 +230,7 @@ enum Given {
 
 impl Parse for Entry {
     fn parse(input: ParseStream) -> syn::Result<Entry> {
-        let name = input.parse()?;
+        let name = input.call(Ident::parse_any)?;
         input.parse::<Token![=]>()?;
         let value = if input.peek(token::Bracket) {
             Given::Extents(functions::sample(input)?)
@@ -302,6 +313,7 @@ fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Parse
         attributes,
         visibility,
         name,
+        kiln: header.kiln,
         generics,
         inputs: header.input.into_iter().collect(),
         outputs: header.output.into_iter().collect(),

@@ -65,8 +65,20 @@ pub enum LayerKind {
 /// Checks a whole declaration. Where there are mistakes, the result serves the fallback only: a wrong layer has the
 /// type `()`.
 pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
-    let Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward, steps } =
-        declaration;
+    let Declaration {
+        form,
+        attributes,
+        visibility,
+        name,
+        kiln,
+        generics,
+        inputs,
+        outputs,
+        body,
+        helpers,
+        forward,
+        steps,
+    } = declaration;
     let (optimizers, body) = split(body, form);
     for parameter in &generics.params {
         match parameter {
@@ -108,7 +120,7 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         steps.cut.extend(untrainable(forward, &outputs, &functions, &body));
     }
     let helpers = functions;
-    Declaration { form, attributes, visibility, name, generics, inputs, outputs, body, helpers, forward, steps }
+    Declaration { form, attributes, visibility, name, kiln, generics, inputs, outputs, body, helpers, forward, steps }
 }
 
 /// Whether each const parameter has a default; also if there is none.
@@ -153,7 +165,7 @@ fn unused(body: &Sequence<Layer>, has_forward: bool, used: &[String], is_model: 
     let warning = |name: proc_macro2::Ident| {
         let what = if has_steps { "no program" } else { "`forward` never" };
         let note = format!("{what} applies the layer `{name}`: its parameters are kept and saved, but not trained");
-        Warning { name, kind: "unused_layer", note }
+        Warning { name, kind: "unused", note }
     };
     names.map(warning).collect()
 }

@@ -4,13 +4,14 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 
-use super::checks::{Check, Label, Owner, at, call, model_types, run};
+use super::checks::{Check, Label, Owner, call, model_types, run};
 use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Sequence};
 use crate::body::{
     Access, Apply, Argument, Block, Call, Gradient, Helper, If, Range, Source, Statement, Step, Tensor, Value,
 };
 use crate::methods::{Builds, Elements, Gives, Kind};
+use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, batch};
 
 /// What a body is expanded to.
@@ -42,18 +43,6 @@ pub struct Expansion<'a> {
     pub helpers: &'a [Helper],
     /// The name of the model.
     pub model: &'a Ident,
-}
-
-/// A use of a deprecated constant named `what`: a warning at `name`.
-pub fn warning(what: &str, name: &Ident, note: &str) -> TokenStream {
-    let warning = Ident::new(what, at(name.span()));
-    emit! {
-        const _: () = {
-            #[deprecated(note = #note)]
-            const #warning: () = ();
-            #warning
-        };
-    }
 }
 
 /// The way to a layer from the model: the expression for it, and for the name of each step.
@@ -130,7 +119,7 @@ impl Expansion<'_> {
                 let loss = self.tensor(loss, Want::One);
                 match self.target {
                     Target::Computation(model) => {
-                        emit!(::kiln::Steps::optimizers(#model)[#optimizer].minimize(g, #loss);)
+                        emit!(#KILN::Steps::optimizers(#model)[#optimizer].minimize(g, #loss);)
                     }
                     Target::Types(_) => {
                         let check = call(*place, emit!(shape::check_scalar), emit!(#text, loss));
@@ -302,16 +291,16 @@ impl Expansion<'_> {
             }
             (Builds::Value(method), arguments) => {
                 let method = Ident::new(method, Span::mixed_site());
-                emit!(::kiln::graph::Value::#method(#(#arguments),*))
+                emit!(#KILN::graph::Value::#method(#(#arguments),*))
             }
             (Builds::Function(function), arguments) => {
                 let function = Ident::new(function, Span::mixed_site());
-                emit!(::kiln::graph::functions::#function(#(#arguments),*))
+                emit!(#KILN::graph::functions::#function(#(#arguments),*))
             }
         };
         match want {
             Want::One => value,
-            Want::Several(count) => emit!(::kiln::graph::model::exactly::<#count>(g, &#value)),
+            Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#value)),
         }
     }
 
@@ -341,14 +330,14 @@ impl Expansion<'_> {
                 }
                 (Argument::Attribute(attribute), _) => attribute.clone(),
                 // A number fits any shape.
-                (Argument::Number(_) | Argument::Tensor(_), _) => emit!(::kiln::graph::Shape::SCALAR),
+                (Argument::Number(_) | Argument::Tensor(_), _) => emit!(#KILN::graph::Shape::SCALAR),
             });
         }
         let name = function.name;
-        let dtype = emit!(::kiln::graph::shape::functions::elements(#name, &[#(#elements),*]));
+        let dtype = emit!(#KILN::graph::shape::functions::elements(#name, &[#(#elements),*]));
         let given = |dtype_name: &str| {
             let given = Ident::new(dtype_name, Span::mixed_site());
-            emit!(::kiln::graph::shape::functions::gives(::kiln::graph::DType::#given, #dtype))
+            emit!(#KILN::graph::shape::functions::gives(#KILN::graph::DType::#given, #dtype))
         };
         let dtype = match function.gives {
             Gives::Same | Gives::Several => dtype,
@@ -357,7 +346,7 @@ impl Expansion<'_> {
             Gives::Bool => given("Bool"),
         };
         let rule = Ident::new(function.rule, Span::mixed_site());
-        let rule = emit!(::kiln::graph::shape::functions::#rule(#name, #(#arguments),*));
+        let rule = emit!(#KILN::graph::shape::functions::#rule(#name, #(#arguments),*));
         let check = match want {
             Want::One => emit!(shape::check_call),
             Want::Several(count) => emit!(shape::check_several::<#count>),
@@ -382,9 +371,9 @@ impl Expansion<'_> {
         let operands: Vec<TokenStream> = operands.collect();
         let gives = match function.gives {
             Gives::Same | Gives::Several => emit!(::core::option::Option::None),
-            Gives::F32 => emit!(::core::option::Option::Some(::kiln::graph::DType::F32)),
-            Gives::I32 => emit!(::core::option::Option::Some(::kiln::graph::DType::I32)),
-            Gives::Bool => emit!(::core::option::Option::Some(::kiln::graph::DType::Bool)),
+            Gives::F32 => emit!(::core::option::Option::Some(#KILN::graph::DType::F32)),
+            Gives::I32 => emit!(::core::option::Option::Some(#KILN::graph::DType::I32)),
+            Gives::Bool => emit!(::core::option::Option::Some(#KILN::graph::DType::Bool)),
         };
         let (text, name) = (&one.text, function.name);
         call(one.place, emit!(shape::check_elementwise), emit!(#text, #name, #gives, &[#(#operands),*]))
@@ -399,10 +388,10 @@ impl Expansion<'_> {
         if let (Node::Layer(Layer { ty, kind: LayerKind::Model, .. }), false) =
             (node, want == Want::One && inputs.len() == 1)
         {
-            let all = emit!(<#ty as ::kiln::graph::Model>::forward_all(&#place, g, &inputs));
+            let all = emit!(<#ty as #KILN::graph::Model>::forward_all(&#place, g, &inputs));
             let result = match want {
-                Want::One => emit!(let [x] = ::kiln::graph::model::exactly(g, &#all); x),
-                Want::Several(count) => emit!(::kiln::graph::model::exactly::<#count>(g, &#all)),
+                Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
+                Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all)),
             };
             return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
         }
@@ -422,9 +411,9 @@ impl Expansion<'_> {
         let x = emit!(#(#inputs)*);
         if let Want::Several(count) = want {
             // Only a model gives several.
-            let name = label.message();
-            let count = call(apply.place, emit!(shape::check_outputs::<#count>), emit!(name.as_str(), &[x]));
-            return emit!({ let x = #x; #indices let x = { #run }; let name = #name; #count });
+            let name = label.bind();
+            let count = call(apply.place, emit!(shape::check_outputs::<#count>), emit!(name, &[x]));
+            return emit!({ let x = #x; #indices let x = { #run }; #name #count });
         }
         emit!({ let x = #x; #indices #run })
     }
@@ -457,13 +446,13 @@ impl Expansion<'_> {
 /// The elements that a function takes, as its shape rule names them.
 fn elements_of(elements: Elements) -> TokenStream {
     let elements = format_ident!("{elements:?}", span = Span::mixed_site());
-    emit!(::kiln::graph::shape::functions::Elements::#elements)
+    emit!(#KILN::graph::shape::functions::Elements::#elements)
 }
 
 /// Values through which no gradient passes.
 fn cut(value: TokenStream, want: Want) -> TokenStream {
     match want {
-        Want::One => emit!(::kiln::graph::Value::detach(#value)),
-        Want::Several(_) => emit!((#value).map(::kiln::graph::Value::detach)),
+        Want::One => emit!(#KILN::graph::Value::detach(#value)),
+        Want::Several(_) => emit!((#value).map(#KILN::graph::Value::detach)),
     }
 }

@@ -13,6 +13,7 @@ use super::body::{Expansion, Target, Want};
 use super::walk::segment;
 use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
 use crate::body::{Forward, Helper};
+use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Program, Validated, batch, has_default_for_each};
 
 /// The constant that holds the types of the model's inputs.
@@ -196,14 +197,14 @@ impl Constants {
             let certain: Vec<TokenStream> = certain.collect();
             let count = results.len();
             let check = emit!({
-                let #batch = ::kiln::graph::Shape::N;
+                let #batch = #KILN::graph::Shape::N;
                 #(#inputs)*
                 #body
                 #(#certain)*
                 [#(#results),*]
             });
             let place = Place::of(&program.name);
-            let ty = emit!([::kiln::graph::Type; #count]);
+            let ty = emit!([#KILN::graph::Type; #count]);
             self.check(program.name.to_string(), place, ty, check);
             self.defaults(program, place, declaration);
         }
@@ -233,7 +234,7 @@ impl Constants {
     ) -> TokenStream {
         let name = &program.results[position].name;
         let (text, ty) = (name.to_string(), super::steps::result_type(program, position, walk));
-        emit!(::kiln::steps::check_result::<#ty>(#text, #found);)
+        emit!(#KILN::steps::check_result::<#ty>(#text, #found);)
     }
 
     /// The checks of layers that are applied in order.
@@ -244,12 +245,12 @@ impl Constants {
         match declaration.outputs.first() {
             None => {
                 let name = self.owner.name(OUTPUTS);
-                self.definitions.extend(emit!(const #name: [::kiln::graph::Type; 1] = [#found];));
+                self.definitions.extend(emit!(const #name: [#KILN::graph::Type; 1] = [#found];));
             }
             Some(output) => {
                 self.define_all(OUTPUTS, &declaration.outputs);
                 let check = self.declared_output(declaration, 0, output.place, &found);
-                self.check("declared_output".to_string(), output.place, emit!(::kiln::graph::Type), check);
+                self.check("declared_output".to_string(), output.place, emit!(#KILN::graph::Type), check);
             }
         }
     }
@@ -276,12 +277,12 @@ impl Constants {
         let name = self.owner.name(name);
         let count = types.len();
         let types = types.iter().map(extents);
-        self.definitions.extend(emit!(const #name: [::kiln::graph::Type; #count] = [#(#types),*];));
+        self.definitions.extend(emit!(const #name: [#KILN::graph::Type; #count] = [#(#types),*];));
     }
 
     fn define(&mut self, name: &str, value: impl ToTokens) {
         let name = self.owner.name(name);
-        self.definitions.extend(emit!(const #name: ::kiln::graph::Type = #value;));
+        self.definitions.extend(emit!(const #name: #KILN::graph::Type = #value;));
     }
 
     /// A constant that is named after a field, as rustc shows its name.
@@ -311,7 +312,7 @@ impl Constants {
                         let before = &self.shape;
                         let name = format!("layer_{}", path.replace('.', "_"));
                         let check = emit!({ let x = #before; #run });
-                        self.check(name, leaf.place, emit!(::kiln::graph::Type), check);
+                        self.check(name, leaf.place, emit!(#KILN::graph::Type), check);
                     }
                     let name = format!("SHAPE_{}", self.names.len());
                     let after = run(node, &self.owner, None);
@@ -337,7 +338,7 @@ impl Constants {
         let count = declaration.outputs.len();
         let body = expansion(declaration, &self.owner).block(&forward.body, Want::of(count));
         let body = emit!({
-            let #batch = ::kiln::graph::Shape::N;
+            let #batch = #KILN::graph::Shape::N;
             #(let mut #names = #inputs[#positions];)*
             #body
         });
@@ -367,7 +368,7 @@ impl Constants {
     fn helper(&mut self, helper: &Helper, declaration: &Validated) {
         let batch = batch();
         let parameters = helper.parameters.iter().map(|Parameter { name, kind }| match kind {
-            ParameterKind::Tensor(_) => emit!(mut #name: ::kiln::graph::Type),
+            ParameterKind::Tensor(_) => emit!(mut #name: #KILN::graph::Type),
             ParameterKind::Number(ty) => emit!(mut #name: #ty),
         });
         let mut body = expansion(declaration, &self.owner).block(&helper.body, Want::of(helper.results));
@@ -402,7 +403,7 @@ impl Constants {
 
 /// The type of one value over which a body is walked, or of several.
 fn types(count: usize) -> TokenStream {
-    if count == 1 { emit!(::kiln::graph::Type) } else { emit!([::kiln::graph::Type; #count]) }
+    if count == 1 { emit!(#KILN::graph::Type) } else { emit!([#KILN::graph::Type; #count]) }
 }
 
 fn expansion<'a>(declaration: &'a Validated, owner: &'a Owner) -> Expansion<'a> {
@@ -424,20 +425,38 @@ fn leaves(node: &Node<Layer>) -> Vec<&Layer> {
     }
 }
 
-/// The name of a layer as the message gives it: an expression, as it may hold indices of arrays.
+/// The name of a layer as the message gives it. One that holds indices is put together while rustc evaluates constants,
+/// which takes longer than all the rest of a check.
 pub struct Label {
-    message: TokenStream,
+    message: Text,
     depth: usize,
+}
+
+enum Text {
+    Plain(String),
+    /// A `Message`.
+    Composed(TokenStream),
 }
 
 impl Label {
     pub fn new(path: &str) -> Label {
-        Label { message: emit!(::kiln::graph::shape::Message::new().text(#path)), depth: 0 }
+        Label { message: Text::Plain(path.to_string()), depth: 0 }
     }
 
-    /// An expression for the text.
-    pub fn message(&self) -> &TokenStream {
-        &self.message
+    /// An expression for the text as a `Message`.
+    pub fn message(&self) -> TokenStream {
+        match &self.message {
+            Text::Plain(path) => emit!(#KILN::graph::shape::Message::new().text(#path)),
+            Text::Composed(message) => message.clone(),
+        }
+    }
+
+    /// Declares `name`, the text.
+    pub fn bind(&self) -> TokenStream {
+        match &self.message {
+            Text::Plain(path) => emit!(let name = #path;),
+            Text::Composed(message) => emit!(let name = #message; let name = name.as_str();),
+        }
     }
 
     /// The variable that counts the elements of an array inside this place.
@@ -451,13 +470,16 @@ impl Label {
 
     /// The element of an array with this index.
     pub fn at(&self, index: &TokenStream) -> Label {
-        let message = &self.message;
-        Label { message: emit!(#message.text(".").number(#index)), depth: self.depth }
+        let message = self.message();
+        Label { message: Text::Composed(emit!(#message.text(".").number(#index))), depth: self.depth }
     }
 
     pub fn member(&self, name: &str) -> Label {
-        let message = &self.message;
-        Label { message: emit!(#message.text(".").text(#name)), depth: self.depth }
+        let message = match &self.message {
+            Text::Plain(path) => Text::Plain(join(path, name)),
+            Text::Composed(message) => Text::Composed(emit!(#message.text(".").text(#name))),
+        };
+        Label { message, depth: self.depth }
     }
 }
 
@@ -481,9 +503,9 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
             let place = check.and_then(|check| check.place).unwrap_or(layer.place);
             let check = check.map(|check| match &layer.kind {
                 LayerKind::Known { indexed, .. } => {
-                    let (message, result) = (&check.label.message, result(layer, *indexed, owner));
-                    let check = call(place, emit!(shape::check_layer), emit!(name.as_str(), #result));
-                    emit!(let name = #message; #check;)
+                    let (name, result) = (check.label.bind(), result(layer, *indexed, owner));
+                    let check = call(place, emit!(shape::check_layer), emit!(name, result));
+                    emit!(let result = #result; if result.is_err() { #name #check; })
                 }
                 LayerKind::Model => {
                     let types = model_types(layer, check.label, place, Want::One);
@@ -494,7 +516,7 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
             emit!(#check #assumed)
         }
         Node::List { element, length } => {
-            let outer = Label { message: TokenStream::new(), depth: 0 };
+            let outer = Label::new("");
             let label = check.map_or(&outer, |check| check.label);
             let (index, inner) = (label.index(), label.element());
             let run = run(element, owner, check.map(|check| Check { label: &inner, ..check }));
@@ -524,16 +546,16 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
 fn result(layer: &Layer, indexed: bool, owner: &Owner) -> TokenStream {
     let (ty, settings) = (&layer.ty, owner.settings(layer.id));
     let taken = if indexed { emit!(I32) } else { emit!(F32) };
-    emit!(::kiln::graph::shape::rules::takes(::kiln::graph::DType::#taken, x, <#ty>::shape(x.shape, &#settings)))
+    emit!(#KILN::graph::shape::rules::takes(#KILN::graph::DType::#taken, x, <#ty>::shape(x.shape, &#settings)))
 }
 
 /// The check that a model takes `inputs`, and the types of what it gives.
 pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> TokenStream {
-    let (ty, message) = (&layer.ty, &label.message);
-    let model = emit!(<#ty as ::kiln::graph::Model>);
-    let taken = emit!(::kiln::graph::shape::rules::inputs(#model::INPUTS, &inputs));
-    let taken = call(place, emit!(shape::check_inputs), emit!(name.as_str(), #taken));
-    let outputs = emit!(name.as_str(), #model::OUTPUTS);
+    let (ty, name) = (&layer.ty, label.bind());
+    let model = emit!(<#ty as #KILN::graph::Model>);
+    let taken = emit!(#KILN::graph::shape::rules::inputs(#model::INPUTS, &inputs));
+    let taken = call(place, emit!(shape::check_inputs), emit!(name, #taken));
+    let outputs = emit!(name, #model::OUTPUTS);
     let given = match want {
         Want::One => {
             let one = call(place, emit!(shape::check_outputs::<1>), outputs);
@@ -541,7 +563,7 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
         }
         Want::Several(count) => call(place, emit!(shape::check_outputs::<#count>), outputs),
     };
-    emit!(let name = #message; #taken; #given)
+    emit!(#name #taken; #given)
 }
 
 /// The type after a layer, assumed if its input does not fit.
@@ -550,16 +572,17 @@ fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
     match &layer.kind {
         LayerKind::Known { .. } => {
             let settings = owner.settings(layer.id);
-            emit!(::kiln::graph::Type::new(::kiln::graph::DType::F32, <#ty>::shape_or_assumed(x.shape, &#settings)))
+            emit!(#KILN::graph::Type::new(#KILN::graph::DType::F32, <#ty>::shape_or_assumed(x.shape, &#settings)))
         }
-        LayerKind::Model => emit!(<#ty as ::kiln::graph::Model>::OUTPUTS[0]),
+        LayerKind::Model => emit!(<#ty as #KILN::graph::Model>::OUTPUTS[0]),
     }
 }
 
 /// A call whose failure is reported for a place: its path takes the first token's span and its arguments the last's.
 pub fn call(place: Place, function: TokenStream, arguments: TokenStream) -> TokenStream {
     let (first, last) = (at(place.first), at(place.last));
-    let path = quote_spanned!(first=> ::kiln::graph::);
+    let kiln = KILN.at(first);
+    let path = quote_spanned!(first=> #kiln::graph::);
     let function = function.into_iter().map(|mut token| {
         token.set_span(first);
         token
@@ -575,7 +598,7 @@ pub fn at(span: Span) -> Span {
 
 /// A declared type.
 pub fn extents(extents: &Extents) -> TokenStream {
-    let batch = extents.batch.then(|| emit!(::kiln::graph::Shape::N,));
+    let batch = extents.batch.then(|| emit!(#KILN::graph::Shape::N,));
     let values = &extents.values;
     let shape = call(extents.place, emit!(Shape::new), emit!(&[#batch #(#values),*]));
     let dtype = match &extents.element {
@@ -583,5 +606,5 @@ pub fn extents(extents: &Extents) -> TokenStream {
         Some(element) if element == "bool" => emit!(Bool),
         _ => emit!(F32),
     };
-    emit!(::kiln::graph::Type::new(::kiln::graph::DType::#dtype, #shape))
+    emit!(#KILN::graph::Type::new(#KILN::graph::DType::#dtype, #shape))
 }

@@ -8,6 +8,8 @@ use super::body::{Want, way};
 use super::checks::{Owner, at, extents};
 use super::{expansion, structure, walk};
 use crate::ast::{Input, Mode};
+use crate::mistakes::spaced;
+use crate::naming::KILN;
 use crate::validate::{Certain, Cut, Element, Output, Part, Program, Validated, batch};
 
 /// Everything but the struct and the checks, for a model that has programs.
@@ -19,7 +21,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
     let optimizers = declaration.steps.optimizers.iter().map(|optimizer| {
         let (field, text) = (&optimizer.name, optimizer.name.to_string());
         let visits = optimizer.parts.iter().map(|part| visit_part(part, declaration));
-        emit!(::kiln::optimizers::Optimization::new(#text, &self.#field, |path, f| { #(#visits)* }))
+        emit!(#KILN::optimizers::Optimization::new(#text, &self.#field, |path, f| { #(#visits)* }))
     });
     let programs = declaration.steps.programs.iter().enumerate().map(|(number, program)| {
         let inputs = program
@@ -42,16 +44,16 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
     });
     emit! {
         #[automatically_derived]
-        impl #parameters ::kiln::Steps for #name #arguments #bounds {
-            const PROGRAMS: &'static [::kiln::steps::Signature] = &[#(#signatures),*];
+        impl #parameters #KILN::Steps for #name #arguments #bounds {
+            const PROGRAMS: &'static [#KILN::steps::Signature] = &[#(#signatures),*];
 
             type Trainer = #trainer #arguments;
 
             fn program<'g>(
                 &self,
                 number: usize,
-                g: &'g ::kiln::graph::Builder,
-                inputs: &[::kiln::graph::Value<'g>],
+                g: &'g #KILN::graph::Builder,
+                inputs: &[#KILN::graph::Value<'g>],
             ) {
                 match number {
                     #(#programs)*
@@ -59,7 +61,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
                 }
             }
 
-            fn optimizers(&self) -> ::std::vec::Vec<::kiln::optimizers::Optimization<'_>> {
+            fn optimizers(&self) -> ::std::vec::Vec<#KILN::optimizers::Optimization<'_>> {
                 ::std::vec![#(#optimizers),*]
             }
         }
@@ -76,10 +78,10 @@ fn signatures(declaration: &Validated) -> Vec<TokenStream> {
         };
         let inputs = program.inputs.iter().map(|Input { name, extents: given }| {
             let (name, ty) = (name.to_string(), extents(given));
-            emit!(::kiln::steps::Taken { name: #name, ty: #ty })
+            emit!(#KILN::steps::Taken { name: #name, ty: #ty })
         });
         emit! {
-            ::kiln::steps::Signature { name: #name, mode: ::kiln::graph::Mode::#mode, inputs: &[#(#inputs),*] }
+            #KILN::steps::Signature { name: #name, mode: #KILN::graph::Mode::#mode, inputs: &[#(#inputs),*] }
         }
     };
     declaration.steps.programs.iter().map(signature).collect()
@@ -97,9 +99,9 @@ fn visit_part(part: &Part, declaration: &Validated) -> TokenStream {
         let Some(node) = part.access.find(&declaration.body) else { return TokenStream::new() };
         walk::visit_node(node, &place)
     } else {
-        emit!(::kiln::graph::Layer::visit(&#place, path, f))
+        emit!(#KILN::graph::Layer::visit(&#place, path, f))
     };
-    segments.iter().rev().fold(visit, |inner, segment| emit!(path.enter(#segment, |path| { #inner });))
+    segments.iter().rev().fold(visit, |inner, segment| walk::enter(segment, &inner))
 }
 
 /// `Parameters` and the constructors, for a model that is no layer.
@@ -112,36 +114,36 @@ pub fn parameters(declaration: &Validated, when_instantiated: &TokenStream) -> T
     let value = structure::value(declaration, &Owner::of(declaration));
     emit! {
         #[automatically_derived]
-        impl #parameters ::kiln::graph::Parameters for #name #arguments #bounds {
+        impl #parameters #KILN::graph::Parameters for #name #arguments #bounds {
             fn each_parameter<'a>(
                 &'a self,
-                f: &mut dyn ::core::ops::FnMut(&str, &'a ::kiln::graph::Parameter),
+                f: &mut dyn ::core::ops::FnMut(&str, &'a #KILN::graph::Parameter),
             ) {
-                let path = &mut ::kiln::graph::Path::new();
+                let path = &mut #KILN::graph::Path::new();
                 #visit
             }
 
-            fn each_parameter_mut(&mut self, f: &mut dyn ::core::ops::FnMut(&str, &mut ::kiln::graph::Parameter)) {
-                let path = &mut ::kiln::graph::Path::new();
+            fn each_parameter_mut(&mut self, f: &mut dyn ::core::ops::FnMut(&str, &mut #KILN::graph::Parameter)) {
+                let path = &mut #KILN::graph::Path::new();
                 #visit_mut
             }
 
             fn each_layer(&self, f: &mut dyn ::core::ops::FnMut(&str, &str)) {
-                let path = &mut ::kiln::graph::Path::new();
+                let path = &mut #KILN::graph::Path::new();
                 #describe
             }
         }
 
         impl #parameters #name #arguments #bounds {
             /// A model with PyTorch's initialisation, drawn from `init`.
-            #visibility fn new(init: &mut ::kiln::graph::Init) -> Self {
+            #visibility fn new(init: &mut #KILN::graph::Init) -> Self {
                 #when_instantiated
                 #value
             }
 
             /// A model with PyTorch's initialisation. The same seed gives the same parameters on every machine.
             #visibility fn init(seed: u64) -> Self {
-                Self::new(&mut ::kiln::graph::Init::new(seed))
+                Self::new(&mut #KILN::graph::Init::new(seed))
             }
         }
     }
@@ -158,24 +160,25 @@ pub fn trainer(declaration: &Validated) -> TokenStream {
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let trainer = trainer_name(declaration);
     let doc = format!(
-        "Trains a [`{name}`]: a method for each of its programs, and all of [`StepTrainer`](::kiln::StepTrainer)."
+        "Trains a [`{name}`]: a method for each of its programs, and all of [`StepTrainer`]({}::StepTrainer).",
+        spaced(KILN).replace(' ', "")
     );
     emit! {
         #[doc = #doc]
         #visibility struct #trainer #generics #bounds {
-            trainer: ::kiln::StepTrainer<#name #arguments>,
+            trainer: #KILN::StepTrainer<#name #arguments>,
         }
 
         #[automatically_derived]
-        impl #parameters ::core::convert::From<::kiln::StepTrainer<#name #arguments>> for #trainer #arguments #bounds {
-            fn from(trainer: ::kiln::StepTrainer<#name #arguments>) -> Self {
+        impl #parameters ::core::convert::From<#KILN::StepTrainer<#name #arguments>> for #trainer #arguments #bounds {
+            fn from(trainer: #KILN::StepTrainer<#name #arguments>) -> Self {
                 Self { trainer }
             }
         }
 
         #[automatically_derived]
         impl #parameters ::core::ops::Deref for #trainer #arguments #bounds {
-            type Target = ::kiln::StepTrainer<#name #arguments>;
+            type Target = #KILN::StepTrainer<#name #arguments>;
 
             fn deref(&self) -> &Self::Target {
                 &self.trainer
@@ -225,10 +228,11 @@ pub fn result_type(program: &Program, position: usize, walk: Option<&Owner>) -> 
                 token.set_span(place);
                 token
             });
-            let number = quote_spanned!(place=> { ::kiln::steps::kind(#(#types)*[#position]) });
-            emit!(<::kiln::steps::Kind<#number> as ::kiln::steps::Returned>::Type)
+            let kiln = KILN.at(place);
+            let number = quote_spanned!(place=> { #kiln::steps::kind(#(#types)*[#position]) });
+            emit!(<#KILN::steps::Kind<#number> as #KILN::steps::Returned>::Type)
         }
-        (None, None) => emit!(::kiln::ndarray::ArrayD<f32>),
+        (None, None) => emit!(#KILN::ndarray::ArrayD<f32>),
     }
 }
 
@@ -239,7 +243,7 @@ fn rust_type(certain: Certain) -> Option<TokenStream> {
         Element::I32 => emit!(::core::primitive::i32),
         Element::Bool => emit!(::core::primitive::bool),
     };
-    Some(if certain.scalar? { element } else { emit!(::kiln::ndarray::ArrayD<#element>) })
+    Some(if certain.scalar? { element } else { emit!(#KILN::ndarray::ArrayD<#element>) })
 }
 
 /// The method that runs a program.
@@ -249,9 +253,9 @@ fn method(number: usize, program: &Program, visibility: &syn::Visibility, walk: 
     let parameters = inputs.iter().map(|input| {
         let name = &input.name;
         if is_float(input) {
-            emit!(#name: &::kiln::ndarray::ArrayRef<f32, impl ::kiln::ndarray::Dimension>)
+            emit!(#name: &#KILN::ndarray::ArrayRef<f32, impl #KILN::ndarray::Dimension>)
         } else {
-            emit!(#name: &(impl ::kiln::Targets<i32> + ?::core::marker::Sized))
+            emit!(#name: &(impl #KILN::Targets<i32> + ?::core::marker::Sized))
         }
     });
     let give = inputs.iter().map(|input| {
@@ -278,7 +282,7 @@ fn method(number: usize, program: &Program, visibility: &syn::Visibility, walk: 
         ///
         /// # Errors
         /// Inputs of another shape than declared, or of different numbers of samples.
-        #visibility fn #name(&mut self, #(#parameters),*) -> ::core::result::Result<#ty, ::kiln::TrainError> {
+        #visibility fn #name(&mut self, #(#parameters),*) -> ::core::result::Result<#ty, #KILN::TrainError> {
             let results = self.trainer.call(#number)#(#give)*.run()?;
             ::core::result::Result::Ok(#value)
         }
@@ -292,7 +296,8 @@ pub fn cuts(declaration: &Validated) -> TokenStream {
         // rustc shows a failing call, and for the function that fails inside it the place and the name.
         let (first, last) = (at(place.first), at(place.last));
         let Some((innermost, _)) = cuts.first() else {
-            let path = quote_spanned!(first=> ::kiln::graph::shape::);
+            let kiln = KILN.at(first);
+            let path = quote_spanned!(first=> #kiln::graph::shape::);
             let call = quote_spanned!(last=> (#message));
             return emit!(const _: () = #path fail #call;);
         };
@@ -339,25 +344,25 @@ pub fn stub(declaration: &Validated, errors: &TokenStream) -> TokenStream {
     let trainer = trainer_name(declaration);
     let visibility = &declaration.visibility;
     emit! {
-        impl #parameters ::kiln::graph::Parameters for #name #arguments #bounds {
-            fn each_parameter<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&str, &'a ::kiln::graph::Parameter)) {}
+        impl #parameters #KILN::graph::Parameters for #name #arguments #bounds {
+            fn each_parameter<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&str, &'a #KILN::graph::Parameter)) {}
 
-            fn each_parameter_mut(&mut self, _: &mut dyn ::core::ops::FnMut(&str, &mut ::kiln::graph::Parameter)) {}
+            fn each_parameter_mut(&mut self, _: &mut dyn ::core::ops::FnMut(&str, &mut #KILN::graph::Parameter)) {}
 
             fn each_layer(&self, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
         }
 
-        impl #parameters ::kiln::Steps for #name #arguments #bounds {
-            const PROGRAMS: &'static [::kiln::steps::Signature] = {
+        impl #parameters #KILN::Steps for #name #arguments #bounds {
+            const PROGRAMS: &'static [#KILN::steps::Signature] = {
                 #errors
                 &[]
             };
 
             type Trainer = #trainer #arguments;
 
-            fn program<'g>(&self, _: usize, _: &'g ::kiln::graph::Builder, _: &[::kiln::graph::Value<'g>]) {}
+            fn program<'g>(&self, _: usize, _: &'g #KILN::graph::Builder, _: &[#KILN::graph::Value<'g>]) {}
 
-            fn optimizers(&self) -> ::std::vec::Vec<::kiln::optimizers::Optimization<'_>> {
+            fn optimizers(&self) -> ::std::vec::Vec<#KILN::optimizers::Optimization<'_>> {
                 ::std::vec::Vec::new()
             }
         }

@@ -7,6 +7,7 @@ use syn::{Attribute, Ident, Member as Name};
 use super::checks::Owner;
 use super::steps;
 use crate::ast::{Form, Member, Node, Sequence, Style};
+use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Validated};
 
 /// The struct, and one for every `Sequential { .. }` in it, which is named after the field that leads to it:
@@ -107,16 +108,16 @@ fn node_value(form: Form, name: &Ident, node: &Node<Layer>, owner: &Owner) -> To
                     let settings = owner.settings(*id);
                     emit!(<#ty>::new(#settings, init))
                 }
-                LayerKind::Model => emit!(<#ty as ::kiln::graph::Model>::new(init)),
+                LayerKind::Model => emit!(<#ty as #KILN::graph::Model>::new(init)),
             };
             match requires_grad {
-                Some(required) => emit!(::kiln::graph::model::requires_grad(#value, #required)),
+                Some(required) => emit!(#KILN::graph::model::requires_grad(#value, #required)),
                 None => value,
             }
         }
         Node::List { element, .. } => {
             let element = node_value(form, name, element, owner);
-            emit!(::kiln::graph::model::list(|| #element))
+            emit!(#KILN::graph::model::list(|| #element))
         }
         Node::Sequence(inner) if form == Form::Macro && inner.style == Style::Named => {
             let fields = fields(form, name, inner, owner);

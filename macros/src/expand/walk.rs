@@ -5,6 +5,7 @@ use proc_macro2::TokenStream;
 use syn::Member as Name;
 
 use crate::ast::{Member, Node, Sequence};
+use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind};
 
 /// The name of a member, as it stands in the names of parameters.
@@ -30,10 +31,10 @@ fn reference(layer: &Layer, place: &TokenStream, access: Access) -> TokenStream 
         (LayerKind::Known { .. }, Access::Shared) => emit!(&#place),
         (LayerKind::Known { .. }, Access::Exclusive) => emit!(&mut #place),
         (LayerKind::Model, Access::Shared) => {
-            emit!(<#ty as ::kiln::graph::Model>::as_layer(&#place))
+            emit!(<#ty as #KILN::graph::Model>::as_layer(&#place))
         }
         (LayerKind::Model, Access::Exclusive) => {
-            emit!(<#ty as ::kiln::graph::Model>::as_layer_mut(&mut #place))
+            emit!(<#ty as #KILN::graph::Model>::as_layer_mut(&mut #place))
         }
     }
 }
@@ -62,7 +63,7 @@ pub fn forward_node(node: &Node<Layer>, place: &TokenStream) -> TokenStream {
     match node {
         Node::Layer(layer) => {
             let layer = reference(layer, place, Access::Shared);
-            emit!(::kiln::graph::Layer::forward(#layer, g, x))
+            emit!(#KILN::graph::Layer::forward(#layer, g, x))
         }
         Node::List { element, .. } => {
             let inner = forward_node(element, &emit!((*element)));
@@ -99,6 +100,12 @@ pub fn describe(body: &Sequence<Layer>) -> TokenStream {
     Walk { access: Access::Shared, method: emit!(describe) }.sequence(body, &emit!(self))
 }
 
+/// A walk within a field of this name. Many fields stand in one function, in which each closure costs rustc the more the
+/// more there are.
+pub fn enter(segment: &TokenStream, inner: &TokenStream) -> TokenStream {
+    emit!({ let outer = path.push(#segment); #inner; path.pop(outer); })
+}
+
 /// A walk with a `path`.
 struct Walk {
     access: Access,
@@ -111,7 +118,7 @@ impl Walk {
         let steps = body.members.iter().map(|Member { name, node, .. }| {
             let segment = segment(name);
             let inner = self.node(node, &emit!(#place.#name));
-            emit!(path.enter(#segment, |path| { #inner });)
+            enter(&emit!(#segment), &inner)
         });
         emit!(#(#steps)*)
     }
@@ -120,7 +127,7 @@ impl Walk {
         match node {
             Node::Layer(layer) => {
                 let (method, layer) = (&self.method, reference(layer, place, self.access));
-                emit!(::kiln::graph::Layer::#method(#layer, path, f))
+                emit!(#KILN::graph::Layer::#method(#layer, path, f))
             }
             Node::List { element, .. } => {
                 let iterate = match self.access {
@@ -128,10 +135,9 @@ impl Walk {
                     Access::Exclusive => emit!(iter_mut),
                 };
                 let inner = self.node(element, &emit!((*element)));
+                let inner = enter(&emit!(&::std::string::ToString::to_string(&index)), &inner);
                 emit! {
-                    for (index, element) in #place.#iterate().enumerate() {
-                        path.enter(&::std::string::ToString::to_string(&index), |path| { #inner });
-                    }
+                    for (index, element) in #place.#iterate().enumerate() { #inner }
                 }
             }
             Node::Sequence(inner) => self.sequence(inner, place),

@@ -9,6 +9,7 @@ use super::{LayerKind, list};
 use crate::ast::{self, Argument, Form, Place};
 use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, one_slip};
 use crate::mistakes::{Mistakes, spaced};
+use crate::naming::KILN;
 
 /// The type and the settings of a layer, if its arguments are right.
 pub fn known(
@@ -52,7 +53,7 @@ pub fn known(
         mistakes.at(&name, message);
         return None;
     }
-    let home = if known.options().next().is_some() { quote!(::kiln::layers) } else { quote!(::kiln::graph) };
+    let home = if known.options().next().is_some() { quote!(#KILN::layers) } else { quote!(#KILN::graph) };
     let settings_type = Ident::new(known.settings, Span::call_site());
     let settings_type = quote!(#home::#settings_type);
     let settings = quote!(#settings_type::new()#(#settings)*);
@@ -288,7 +289,7 @@ fn dimension(value: &Expr) -> TokenStream {
     match plain(value) {
         Expr::Path(path) if path.path.is_ident("None") => {
             let Place { first, .. } = Place::of(value);
-            quote_spanned!(first=> { ::kiln::layers::KEPT })
+            quote_spanned!(first=> { #KILN::layers::KEPT })
         }
         _ => const_argument(value),
     }
@@ -313,33 +314,33 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
     match (parameter.kind, value) {
         (Kind::Padding(_), Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match text.value().as_str() {
             "same" => quote!(.padding_same()),
-            _ => quote!(.padding(::kiln::layers::PerAxis::all(0))),
+            _ => quote!(.padding(#KILN::layers::PerAxis::all(0))),
         },
         (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), Expr::Tuple(pair)) => {
             let elements = pair.elems.iter();
-            quote!(.#method(::kiln::layers::PerAxis::new([#(#elements),*])))
+            quote!(.#method(#KILN::layers::PerAxis::new([#(#elements),*])))
         }
         // One number for any number of axes is a list of one.
-        (Kind::PerAxis(0), value) => quote!(.#method(::kiln::layers::PerAxis::new([#value]))),
+        (Kind::PerAxis(0), value) => quote!(.#method(#KILN::layers::PerAxis::new([#value]))),
         (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), value) => {
-            quote!(.#method(::kiln::layers::PerAxis::all(#value)))
+            quote!(.#method(#KILN::layers::PerAxis::all(#value)))
         }
         (Kind::Factors(_), Expr::Tuple(factors)) => {
             let elements = factors.elems.iter().map(number);
-            quote!(.#method(::kiln::layers::PerAxis::new([#(#elements),*])))
+            quote!(.#method(#KILN::layers::PerAxis::new([#(#elements),*])))
         }
         (Kind::Factors(0), value) => {
             let value = number(value);
-            quote!(.#method(::kiln::layers::PerAxis::new([#value])))
+            quote!(.#method(#KILN::layers::PerAxis::new([#value])))
         }
         (Kind::Factors(_), value) => {
             let value = number(value);
-            quote!(.#method(::kiln::layers::PerAxis::all(#value)))
+            quote!(.#method(#KILN::layers::PerAxis::all(#value)))
         }
         (Kind::Choice(choice), Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => {
             let choice_type = Ident::new(choice.of, Span::call_site());
             let variant = variant(choice, &text.value()).map(|variant| Ident::new(variant, Span::call_site()));
-            quote!(.#method(::kiln::layers::#choice_type::#variant))
+            quote!(.#method(#KILN::layers::#choice_type::#variant))
         }
         (Kind::Optional | Kind::OptionalAxis, Expr::Path(path)) if path.path.is_ident("None") => {
             quote!(.#method(::core::option::Option::None))

@@ -14,6 +14,7 @@ use crate::layers::{Known, one_slip};
 use crate::losses;
 use crate::methods::{self, Form, Function, Kind, Parameter};
 use crate::mistakes::spaced;
+use crate::naming::KILN;
 
 /// The variable that holds the batch size where a body is expanded.
 pub fn batch() -> Ident {
@@ -485,7 +486,7 @@ impl Scope<'_> {
                 return Some(quote!(#batch));
             }
             if is_minus_one(plain) {
-                return Some(quote!(::kiln::graph::Shape::INFERRED));
+                return Some(quote!(#KILN::graph::Shape::INFERRED));
             }
         }
         if !fits(plain, kind) {

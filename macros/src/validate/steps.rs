@@ -17,6 +17,7 @@ use crate::ast::{self, Argument, Input, Member, Mode, Node, Sequence};
 use crate::body::{Access, Block, Helper};
 use crate::layers::one_slip;
 use crate::mistakes::{Mistakes, spaced};
+use crate::naming::KILN;
 use crate::optimizers::{Kind, Known, MISSING};
 
 /// The optimizers and programs of a model.
@@ -80,7 +81,7 @@ pub struct Resolved {
 /// Something that rustc is to warn of.
 pub struct Warning {
     pub name: Ident,
-    /// What kind of thing it is: `unused_layer`.
+    /// What is said of it in a word: `unused`.
     pub kind: &'static str,
     pub note: String,
 }
@@ -187,7 +188,7 @@ fn trace(steps: &mut Steps, layers: &Sequence<Layer>, functions: &[Helper]) {
             let note = format!(
                 "no loss that an optimizer minimizes reaches the parameters of `{name}`: they stay as they are initialised"
             );
-            warnings.push(Warning { name: name.clone(), kind: "untrained_parameters", note });
+            warnings.push(Warning { name: name.clone(), kind: "untrained", note });
         }
     }
 }
@@ -212,7 +213,7 @@ fn idle(optimizers: &[Optimizer], minimizing: &[usize]) -> Vec<Warning> {
     let warning = |(_, optimizer): (usize, &Optimizer)| {
         let name = optimizer.name.clone();
         let note = format!("the optimizer `{name}` minimizes nothing in any step");
-        Warning { name, kind: "unused_optimizer", note }
+        Warning { name, kind: "unused", note }
     };
     idle.map(warning).collect()
 }
@@ -274,7 +275,7 @@ fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut
     };
     let parts = parts?;
     let path = &layer.path;
-    let ty = quote!(::kiln::optimizers::#path);
+    let ty = quote!(#KILN::optimizers::#path);
     let value = quote!(<#ty as ::core::default::Default>::default() #(#settings)*);
     right.then_some(Optimizer { attributes, visibility, name, ty, value, parts })
 }

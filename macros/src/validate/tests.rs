@@ -51,6 +51,7 @@ fn node_meaning(node: &Node<Layer>) -> String {
 
 fn check(text: &str, expected: &str) {
     let mut mistakes = Mistakes::default();
+    let _known = crate::naming::set(None);
     let declaration = read(text, &mut mistakes);
     assert_eq!(mistakes.messages(), [""; 0], "{text}");
     assert_eq!(meaning(&declaration.body), expected, "{text}");
