@@ -162,7 +162,7 @@ fn passes_change_no_bit() {
         let mut graph = case.graph.clone();
         for round in 0..3 {
             for &(name, pass) in PIPELINE {
-                graph = pass(&graph);
+                graph = pass(&graph).into_owned();
                 check(&format!("{name} in round {round}"), &graph);
             }
         }

@@ -197,7 +197,7 @@ fn apply(step: &str, graph: Graph) -> Graph {
         "parse" => graph,
         "optimize" => optimize(&graph),
         _ => match PIPELINE.iter().find(|(name, _)| *name == step) {
-            Some((_, pass)) => pass(&graph),
+            Some((_, pass)) => pass(&graph).into_owned(),
             None => panic!("no such step: {step}"),
         },
     }

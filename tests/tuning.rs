@@ -294,3 +294,32 @@ fn every_step_of_a_model_is_tuned() {
         assert_eq!(first.apply(&x).unwrap(), second.apply(&x).unwrap());
     });
 }
+
+#[derive(Model, Clone)]
+#[model(input = [32, 16, 16])]
+struct Windows {
+    #[model(padding = 1)]
+    conv: Conv2d<32, 32, 3>,
+}
+
+/// Choices that were measured without `.exact()` say nothing about a build with it, in which no measurement leads to Winograd's
+/// transforms.
+#[test]
+fn exact_builds_have_choices_of_their_own() {
+    alone("exact_builds_have_choices_of_their_own", |_| {
+        let builder = || Predictor::new(Windows::init(3)).batch(2).threads(1);
+        let ways = |predictor: &Predictor<Windows>| -> Vec<String> {
+            predictor.plan().contractions.iter().map(|found| found.recipe.name()).collect()
+        };
+        let is_fast = |ways: &[String]| ways.iter().any(|way| way.contains("winograd"));
+        let fast = builder().tune(AMPLE).build().unwrap();
+        assert_eq!(fast.tuning().unwrap().measured(), 1);
+        for (time, measured) in [(Duration::ZERO, 0), (AMPLE, 1), (AMPLE, 0)] {
+            let exact = builder().exact().tune(time).build().unwrap();
+            assert_eq!(exact.tuning().unwrap().measured(), measured, "{}", exact.tuning().unwrap());
+            assert!(!is_fast(&ways(&exact)), "{:?}", ways(&exact));
+        }
+        let again = builder().tune(AMPLE).build().unwrap();
+        assert_eq!((again.tuning().unwrap().measured(), ways(&again)), (0, ways(&fast)));
+    });
+}

@@ -9,9 +9,11 @@ use kiln_jit::lower::tile::{Operand, Source, Wanted, recipe, wanted};
 use crate::runner::Runner;
 use crate::{Case, Unit};
 
-/// A 2-d convolution with square images and kernels.
+/// A convolution whose images and kernels have equal extents along all axes: 2 of them, where not said.
+#[derive(Clone, Copy)]
 struct Layer {
     name: &'static str,
+    spatial: usize,
     batch: usize,
     channels: usize,
     extent: usize,
@@ -19,11 +21,13 @@ struct Layer {
     kernel: usize,
     padding: usize,
     stride: usize,
+    dilation: usize,
     groups: usize,
 }
 
 const fn layer(name: &'static str, batch: usize, channels: usize, extent: usize, features: usize) -> Layer {
-    Layer { name, batch, channels, extent, features, kernel: 3, padding: 1, stride: 1, groups: 1 }
+    let kernel = 3;
+    Layer { name, spatial: 2, batch, channels, extent, features, kernel, padding: 1, stride: 1, dilation: 1, groups: 1 }
 }
 
 /// The layers of LeNet, VGG and ResNet-18 on images of 32 x 32.
@@ -41,6 +45,31 @@ const LAYERS: &[Layer] = &[
     Layer { stride: 2, ..layer("resnet 64 to 128 stride 2", 16, 64, 32, 128) },
     Layer { kernel: 1, padding: 0, stride: 2, ..layer("resnet 64 to 128 1x1 stride 2", 16, 64, 32, 128) },
 ];
+
+/// Layers of odd shapes. The input gradients of the first ones are transposed convolutions of few features.
+const ODD_LAYERS: &[Layer] = &[
+    Layer {
+        spatial: 1,
+        kernel: 1024,
+        padding: 0,
+        stride: 256,
+        ..layer("odd 1d 1 to 1026 ch stride 256", 1, 1, 58112, 1026)
+    },
+    Layer { kernel: 4, stride: 2, ..layer("odd 3 to 64 ch 4x4 stride 2", 16, 3, 64, 64) },
+    Layer { kernel: 16, stride: 8, padding: 4, ..layer("odd 1 to 256 ch 16x16 stride 8", 4, 1, 224, 256) },
+    Layer { spatial: 3, kernel: 4, stride: 4, padding: 0, ..layer("odd 3d 1 to 32 ch 4x4x4 stride 4", 2, 1, 32, 32) },
+    Layer { groups: 256, ..layer("odd depthwise 256 ch", 1, 256, 56, 256) },
+    Layer { groups: 256, stride: 2, ..layer("odd depthwise 256 ch stride 2", 1, 256, 56, 256) },
+    Layer { groups: 256, kernel: 7, padding: 3, ..layer("odd depthwise 256 ch 7x7", 1, 256, 28, 256) },
+    Layer { groups: 32, stride: 2, ..layer("odd 32 groups of 2 ch stride 2", 32, 64, 16, 64) },
+    Layer { groups: 32, stride: 3, ..layer("odd 32 groups of 2 ch stride 3", 32, 64, 16, 64) },
+    Layer { dilation: 2, padding: 2, ..layer("odd 64 ch dilation 2", 4, 64, 56, 64) },
+    Layer { dilation: 3, padding: 3, ..layer("odd 64 ch dilation 3", 4, 64, 57, 64) },
+    Layer { dilation: 4, padding: 4, ..layer("odd 64 ch dilation 4", 4, 64, 56, 64) },
+];
+
+/// Rows of products with a weight of `[columns, depth]`, as `Linear` has it: `depth, columns`.
+const ODD_LINEAR: [(usize, usize); 2] = [(4096, 4096), (4095, 4097)];
 
 /// `name, rows, depth, columns, left transposed, right transposed`.
 const PRODUCTS: &[(&str, usize, usize, usize, bool, bool)] = &[
@@ -80,18 +109,33 @@ pub fn cases(filter: &str) -> Vec<Case> {
             cases.push(case(name.into(), Op::Dot, [[m, k].into(), [k, n].into()], [m, n].into(), [left, right]));
         }
     }
-    for &Layer { name, batch, channels, extent, features, kernel, padding, stride, groups } in LAYERS {
-        let out = (extent + 2 * padding - kernel) / stride + 1;
-        let x = Shape::new(&[batch, channels, extent, extent]);
-        let w = Shape::new(&[features, channels / groups, kernel, kernel]);
-        let y = Shape::new(&[batch, features, out, out]);
-        let padding = [(padding, padding), (padding, padding), (0, 0)];
-        let sliding = Sliding { spatial: 2, stride: [stride, stride, 1], padding, dilation: [1; 3] };
+    for (depth, columns) in ODD_LINEAR {
+        for rows in 1..=8 {
+            let name = format!("odd linear {rows}x{depth}x{columns}");
+            if name.contains(filter) {
+                let shapes = [[rows, depth].into(), [depth, columns].into()];
+                cases.push(case(name, Op::Dot, shapes, [rows, columns].into(), [false, true]));
+            }
+        }
+    }
+    for &Layer { name, spatial, batch, channels, extent, features, kernel, padding, stride, dilation, groups } in
+        LAYERS.iter().chain(ODD_LAYERS)
+    {
+        let out = (extent + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
+        let shape = |first: usize, second: usize, extent: usize| {
+            Shape::new(&[&[first, second], &vec![extent; spatial][..]].concat())
+        };
+        let x = shape(batch, channels, extent);
+        let w = shape(features, channels / groups, kernel);
+        let y = shape(batch, features, out);
+        let each = |value: usize| std::array::from_fn(|axis| if axis < spatial { value } else { 1 });
+        let padding = std::array::from_fn(|axis| if axis < spatial { (padding, padding) } else { (0, 0) });
+        let sliding = Sliding { spatial, stride: each(stride), padding, dilation: each(dilation) };
         let conv = Convolution { sliding, groups };
         let operations = [
             ("forward", Op::Conv(conv), [x, w], y),
-            ("input gradient", Op::ConvGradInput { conv, input: [extent, extent, 1] }, [y, w], x),
-            ("weight gradient", Op::ConvGradWeight { conv, kernel: [kernel, kernel, 1] }, [x, y], w),
+            ("input gradient", Op::ConvGradInput { conv, input: each(extent) }, [y, w], x),
+            ("weight gradient", Op::ConvGradWeight { conv, kernel: each(kernel) }, [x, y], w),
         ];
         for (what, op, operands, result) in operations {
             let name = format!("{name} {what}");

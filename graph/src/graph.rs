@@ -63,7 +63,7 @@ impl Scope {
 pub type Operands = SmallVec<[NodeId; 4]>;
 
 /// One operation applied to earlier nodes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Node {
     /// The operation with its attributes.
     pub op: Op,
@@ -73,6 +73,13 @@ pub struct Node {
     pub ty: Type,
     /// Where the node comes from, as an index into [`Graph::scopes`]; 0 is "outside of layers".
     pub scope: u32,
+}
+
+/// In one piece: graphs are copied all the time.
+impl Clone for Node {
+    fn clone(&self) -> Node {
+        Node { inputs: Operands::from_slice(&self.inputs), ..*self }
+    }
 }
 
 /// What an input of a graph is.

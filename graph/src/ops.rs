@@ -166,7 +166,39 @@ impl Op {
 
     /// Whether no gradient passes through an f32 result of this operation: it is cut, or zero almost everywhere.
     pub(crate) fn stops_gradient(&self) -> bool {
-        matches!(self, Op::Detach | Op::Unary(UnaryOp::Sign | UnaryOp::Floor))
+        match self {
+            Op::Detach | Op::Unary(UnaryOp::Sign | UnaryOp::Floor) => true,
+            Op::Input
+            | Op::Constant(_)
+            | Op::Iota { .. }
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Select
+            | Op::Convert(_)
+            | Op::Reduce { .. }
+            | Op::ArgReduce { .. }
+            | Op::Dot
+            | Op::Conv(_)
+            | Op::ConvGradInput { .. }
+            | Op::ConvGradWeight { .. }
+            | Op::WindowReduce { .. }
+            | Op::WindowMaxGrad(_)
+            | Op::WindowMaxPick(_)
+            | Op::WindowSumGrad { .. }
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Broadcast(_)
+            | Op::Slice(_)
+            | Op::Pad { .. }
+            | Op::Concat { .. }
+            | Op::Reverse(_)
+            | Op::Gather { .. }
+            | Op::ScatterAdd { .. }
+            | Op::TakeRows
+            | Op::ScatterRows { .. }
+            | Op::Random { .. } => false,
+        }
     }
 }
 

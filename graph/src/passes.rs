@@ -28,11 +28,13 @@ pub use share::share;
 pub use simplify::simplify;
 pub use sweep::sweep;
 
+use std::borrow::Cow;
+
 use crate::graph::Graph;
 use crate::verify::verify;
 
-/// A pass.
-pub type Pass = fn(&Graph) -> Graph;
+/// A pass. It gives the graph back that it was given, if it changes nothing.
+pub type Pass = fn(&Graph) -> Cow<'_, Graph>;
 
 /// The passes with their names, in the order in which [`optimize`] runs them.
 pub const PIPELINE: &[(&str, Pass)] =
@@ -44,13 +46,16 @@ const ROUNDS: usize = 16;
 
 /// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
 pub fn optimize(graph: &Graph) -> Graph {
-    let mut graph = sweep(graph);
+    let mut graph = sweep(graph).into_owned();
     // So many passes have found nothing to do since one did.
     let mut idle = 0;
     for &(_, pass) in PIPELINE.iter().cycle().take(ROUNDS * PIPELINE.len()) {
-        let new = pass(&graph);
-        idle = if new == graph { idle + 1 } else { 0 };
-        graph = new;
+        let new = match pass(&graph) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(new) => (new != graph).then_some(new),
+        };
+        idle = if new.is_some() { 0 } else { idle + 1 };
+        graph = new.unwrap_or(graph);
         if idle == PIPELINE.len() {
             break;
         }

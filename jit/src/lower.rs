@@ -1,4 +1,7 @@
-//! Lowers operations to kernels: one file for each family of `kiln_graph`'s operations.
+//! Lowers operations to kernels. The families of `kiln_graph`'s operations are spread over these files by how they are computed:
+//! elementwise operations, constants and most movements are expressions (`expression`) that `map` computes for each place; `reduce`,
+//! `window` (poolings and their gradients), `indexing` (gathers that scatter) and `random` hold a family each; products and
+//! convolutions share `tile`, which `dot` and `conv` describe themselves to. `pack`, `halo` and `math` are what these use.
 //! It knows graphs' operations, layouts and targets; it knows no emitter.
 
 mod conv;

@@ -14,6 +14,7 @@ mod masks;
 mod merge;
 mod needs;
 mod print;
+mod reads;
 mod recipes;
 mod repeated;
 

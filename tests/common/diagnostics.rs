@@ -24,6 +24,18 @@ pub fn normalized(text: &str, root: &str, case: &str) -> String {
     messages.join("\n\n") + "\n"
 }
 
+/// Whether two texts hold the same messages. In which order rustc evaluates the constants of a crate is its own affair, and so is
+/// whether it meets one again that has failed, and notes so.
+pub fn same(one: &str, other: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut messages: Vec<String> = text.trim_end().split("\n\n").map(str::to_owned).collect();
+        messages.retain(|message| !message.starts_with("note: erroneous constant encountered"));
+        messages.sort();
+        messages
+    };
+    sorted(one) == sorted(other)
+}
+
 fn is_summary(line: &str) -> bool {
     SUMMARIES.iter().any(|summary| line.starts_with(summary))
         && !(line.starts_with("warning: `") && !line.contains(" generated "))

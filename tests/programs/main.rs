@@ -11,6 +11,8 @@ mod composed;
 mod errors;
 #[path = "../common/folder.rs"]
 mod folder;
+#[path = "../common/libraries.rs"]
+mod libraries;
 mod program;
 mod source;
 mod written;
@@ -20,6 +22,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use kiln::graph::optimizers::Optimizer;
@@ -29,6 +32,8 @@ use kiln::prelude::*;
 use ndarray::{Array1, ArrayD};
 
 use composed::{Composed, MOST, OUTPUTS};
+use folder::Folder;
+use libraries::Libraries;
 use program::{Goal, Program, Rule};
 
 /// The seeds of the programs that are written to `written.rs`.
@@ -169,4 +174,47 @@ fn written_programs() {
     }
     assert_eq!(include_str!("written.rs"), text, "`BLESS=1` writes tests/programs/written.rs anew");
     all(0..written::CHECKS.len() as u64, |number| written::CHECKS[number as usize]());
+}
+
+/// The modules that written programs need, by their files.
+const MODULES: [(&str, &str); 4] = [
+    ("check", "programs/check.rs"),
+    ("errors", "common/errors.rs"),
+    ("folder", "common/folder.rs"),
+    ("program", "programs/program.rs"),
+];
+
+/// So many are compiled at once.
+const AT_ONCE: u64 = 25;
+
+#[test]
+#[ignore = "compiles a thousand models: two hours in a debug build, half an hour in a release build"]
+fn many_written_programs() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let libraries = Libraries::of("programs", &["kiln", "kiln_graph", "kiln_jit", "ndarray"]);
+    let folder = Folder::new("written");
+    let seeds = seeds(1000);
+    let mut failures = String::new();
+    for start in seeds.clone().step_by(AT_ONCE as usize) {
+        let part = start..seeds.end.min(start + AT_ONCE);
+        let mut main = "#![allow(dead_code)]\n".to_owned();
+        for (name, file) in MODULES {
+            writeln!(main, "#[path = {:?}]\nmod {name};", tests.join(file)).unwrap();
+        }
+        main += "#[path = \"written.rs\"]\nmod written;\n\nfn main() {\n    let mut failed = false;\n";
+        main +=
+            "    for check in written::CHECKS {\n        failed |= std::panic::catch_unwind(check).is_err();\n    }\n";
+        main += "    std::process::exit(failed.into());\n}\n";
+        folder.file("written.rs", source::file(part.clone()).as_bytes());
+        let (file, program) = (folder.file("main.rs", main.as_bytes()), folder.path("written"));
+        let mut rustc = libraries.rustc();
+        rustc.env("CARGO_TARGET_TMPDIR", env!("CARGO_TARGET_TMPDIR")).arg(file).arg("-o").arg(&program);
+        let compiled = rustc.output().expect("rustc runs");
+        let output =
+            if compiled.status.success() { Command::new(&program).output().expect("it runs") } else { compiled };
+        if !output.status.success() {
+            writeln!(failures, "seeds {part:?}:\n{}", String::from_utf8_lossy(&output.stderr)).unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
 }

@@ -47,7 +47,7 @@ pub fn module(program: &Program) -> String {
         let declared = format!("        }}\n\n        fn forward(v0: [N, {input}]) -> [N, {outputs}] {{\n{body}");
         write!(text, "{declared}            v{last}\n        }}\n    }}\n\n    pub fn check() {{\n").unwrap();
         let (loss, call) = (loss.trainer(outputs), loss.targets);
-        writeln!(text, "        let (loss, rule) = ({loss}, {});", rule.trainer()).unwrap();
+        writeln!(text, "        let loss = {loss};\n        let rule = {};", rule.trainer()).unwrap();
         writeln!(text, "        crate::check::{call}({seed}, Net::init, loss, rule);").unwrap();
     }
     text + "    }\n}\n"
@@ -56,8 +56,8 @@ pub fn module(program: &Program) -> String {
 /// A file of modules.
 pub fn file(seeds: Range<u64>) -> String {
     let mut text = "//! Random programs as a user writes them; see `source.rs`.\n\n/// All of them.\n".to_owned();
-    let checks: Vec<String> = seeds.clone().map(|seed| format!("program_{seed}::check")).collect();
-    text += &format!("pub const CHECKS: &[fn()] = &[{}];\n", checks.join(", "));
+    let checks: String = seeds.clone().map(|seed| format!("    program_{seed}::check,\n")).collect();
+    text += &format!("pub const CHECKS: &[fn()] = &[\n{checks}];\n");
     for seed in seeds {
         text += "\n";
         text += &module(&Program::random(seed, None, usize::MAX));

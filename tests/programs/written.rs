@@ -86,7 +86,8 @@ mod program_1 {
     }
 
     pub fn check() {
-        let (loss, rule) = (cross_entropy(), AdamW::default().lr(0.05).eps(0.01));
+        let loss = cross_entropy();
+        let rule = AdamW::default().lr(0.05).eps(0.01);
         crate::check::labels(1, Net::init, loss, rule);
     }
 }
@@ -110,7 +111,8 @@ mod program_2 {
     }
 
     pub fn check() {
-        let (loss, rule) = (cross_entropy().weight(&[0.5]), AdamW::default().lr(0.05).eps(0.01));
+        let loss = cross_entropy().weight(&[0.5]);
+        let rule = AdamW::default().lr(0.05).eps(0.01);
         crate::check::labels(2, Net::init, loss, rule);
     }
 }
@@ -172,7 +174,8 @@ mod program_4 {
     }
 
     pub fn check() {
-        let (loss, rule) = (mse(), Sgd::default().lr(0.05));
+        let loss = mse();
+        let rule = Sgd::default().lr(0.05);
         crate::check::values(4, Net::init, loss, rule);
     }
 }
@@ -201,7 +204,8 @@ mod program_5 {
     }
 
     pub fn check() {
-        let (loss, rule) = (l1(), Sgd::default().lr(0.05).momentum(0.9));
+        let loss = l1();
+        let rule = Sgd::default().lr(0.05).momentum(0.9);
         crate::check::values(5, Net::init, loss, rule);
     }
 }
@@ -260,8 +264,8 @@ mod program_7 {
     }
 
     pub fn check() {
-        let (loss, rule) =
-            (cross_entropy().weight(&[0.5, 1.5, 2.5, 0.5, 1.5, 2.5]), RMSprop::default().lr(0.05).eps(0.01));
+        let loss = cross_entropy().weight(&[0.5, 1.5, 2.5, 0.5, 1.5, 2.5]);
+        let rule = RMSprop::default().lr(0.05).eps(0.01);
         crate::check::labels(7, Net::init, loss, rule);
     }
 }
@@ -290,8 +294,8 @@ mod program_8 {
     }
 
     pub fn check() {
-        let (loss, rule) =
-            (cross_entropy().label_smoothing(0.125).ignore_index(0), AdamW::default().lr(0.05).eps(0.01));
+        let loss = cross_entropy().label_smoothing(0.125).ignore_index(0);
+        let rule = AdamW::default().lr(0.05).eps(0.01);
         crate::check::labels(8, Net::init, loss, rule);
     }
 }
@@ -356,7 +360,8 @@ mod program_10 {
     }
 
     pub fn check() {
-        let (loss, rule) = (bce_with_logits(), RMSprop::default().lr(0.05).centered(true).eps(0.01));
+        let loss = bce_with_logits();
+        let rule = RMSprop::default().lr(0.05).centered(true).eps(0.01);
         crate::check::values(10, Net::init, loss, rule);
     }
 }
@@ -383,7 +388,8 @@ mod program_11 {
     }
 
     pub fn check() {
-        let (loss, rule) = (l1(), AdamW::default().lr(0.05).eps(0.01));
+        let loss = l1();
+        let rule = AdamW::default().lr(0.05).eps(0.01);
         crate::check::values(11, Net::init, loss, rule);
     }
 }
@@ -447,7 +453,8 @@ mod program_13 {
     }
 
     pub fn check() {
-        let (loss, rule) = (bce_with_logits(), AdamW::default().lr(0.05).eps(0.01));
+        let loss = bce_with_logits();
+        let rule = AdamW::default().lr(0.05).eps(0.01);
         crate::check::values(13, Net::init, loss, rule);
     }
 }
@@ -471,7 +478,8 @@ mod program_14 {
     }
 
     pub fn check() {
-        let (loss, rule) = (cross_entropy(), AdamW::default().lr(0.05).eps(0.01));
+        let loss = cross_entropy();
+        let rule = AdamW::default().lr(0.05).eps(0.01);
         crate::check::labels(14, Net::init, loss, rule);
     }
 }
@@ -534,7 +542,8 @@ mod program_16 {
     }
 
     pub fn check() {
-        let (loss, rule) = (l1(), RMSprop::default().lr(0.05).centered(true).eps(0.01));
+        let loss = l1();
+        let rule = RMSprop::default().lr(0.05).centered(true).eps(0.01);
         crate::check::values(16, Net::init, loss, rule);
     }
 }
@@ -558,7 +567,8 @@ mod program_17 {
     }
 
     pub fn check() {
-        let (loss, rule) = (bce_with_logits(), RMSprop::default().lr(0.05).eps(0.01));
+        let loss = bce_with_logits();
+        let rule = RMSprop::default().lr(0.05).eps(0.01);
         crate::check::values(17, Net::init, loss, rule);
     }
 }
@@ -618,7 +628,8 @@ mod program_19 {
     }
 
     pub fn check() {
-        let (loss, rule) = (mse(), Adam::default().lr(0.05).amsgrad(true).eps(0.01));
+        let loss = mse();
+        let rule = Adam::default().lr(0.05).amsgrad(true).eps(0.01);
         crate::check::values(19, Net::init, loss, rule);
     }
 }
@@ -641,7 +652,8 @@ mod program_20 {
     }
 
     pub fn check() {
-        let (loss, rule) = (bce_with_logits(), AdamW::default().lr(0.05).eps(0.01));
+        let loss = bce_with_logits();
+        let rule = AdamW::default().lr(0.05).eps(0.01);
         crate::check::values(20, Net::init, loss, rule);
     }
 }
@@ -717,7 +729,8 @@ mod program_22 {
     }
 
     pub fn check() {
-        let (loss, rule) = (cross_entropy(), Sgd::default().lr(0.05).momentum(0.9));
+        let loss = cross_entropy();
+        let rule = Sgd::default().lr(0.05).momentum(0.9);
         crate::check::labels(22, Net::init, loss, rule);
     }
 }
@@ -744,7 +757,8 @@ mod program_23 {
     }
 
     pub fn check() {
-        let (loss, rule) = (l1(), RMSprop::default().lr(0.05).momentum(0.9).eps(0.01));
+        let loss = l1();
+        let rule = RMSprop::default().lr(0.05).momentum(0.9).eps(0.01);
         crate::check::values(23, Net::init, loss, rule);
     }
 }

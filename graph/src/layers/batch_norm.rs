@@ -27,7 +27,7 @@ pub struct Statistics {
     pub momentum: Option<f64>,
 }
 
-/// One sample of so many is looked at for a number near the mean.
+/// One number of so many is looked at for a number near the mean.
 const SHARE: usize = 64;
 
 /// `(x - mean) / sqrt(variance + eps) * weight + bias` with a mean and a variance for each channel (axis 1) of
@@ -66,11 +66,16 @@ pub fn batch_norm<'g>(
         None => {
             let others: Vec<usize> = (0..shape.rank()).filter(|&axis| axis != 1).collect();
             let others = AxisList::from(others.as_slice());
-            // Both moments in one pass, of the distances from a number near the mean: that of one sample of 64, and so of
-            // m >= n / 64 of all n numbers. Whatever they are, (origin - mean)^2 <= (n / m - 1) variance, so that the
-            // difference below loses at most 6 of its bits.
+            // Both moments in one pass, of the distances from a number near the mean: that of m >= n / 64 of all n numbers.
+            // Whatever they are, (origin - mean)^2 <= (n / m - 1) variance, so that the difference below loses at most 6 of
+            // its bits.
             let samples = shape.dim(0).div_ceil(SHARE);
-            let origin = x.detach().slice(0, 0..samples, 1).mean(others.clone());
+            let mut part = x.detach().slice(0, 0..samples, 1);
+            if shape.rank() > 2 {
+                let rows = (shape.dim(2) * shape.dim(0)).div_ceil(SHARE * samples);
+                part = part.slice(2, 0..rows, 1);
+            }
+            let origin = part.mean(others.clone());
             let centred = x - per_channel(origin);
             let mean = centred.mean(others.clone());
             let variance = (centred.square().mean(others) - mean.square()).maximum(0.0);

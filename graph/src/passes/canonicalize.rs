@@ -11,6 +11,8 @@
 //! - A chain of two reshapes, transposes, broadcasts, slices or reversals becomes one.
 //! - A transpose that keeps the order of the axes that are not of extent 1 becomes a reshape.
 
+use std::borrow::Cow;
+
 use super::rewrite::{Rewriter, rewrite};
 use super::share::swaps;
 use crate::graph::{Graph, Node, NodeId};
@@ -18,7 +20,7 @@ use crate::op::{Axes, BinaryOp, CompareOp, Op, SliceSpec, UnaryOp};
 use crate::shape::{DType, MAX_RANK};
 
 /// The graph with one spelling for each thing.
-pub fn canonicalize(graph: &Graph) -> Graph {
+pub fn canonicalize(graph: &Graph) -> Cow<'_, Graph> {
     rewrite(graph, |to, node| match node.op {
         Op::Detach => Some(node.inputs[0]),
         Op::Unary(op) => unary(to, node, op),
@@ -70,7 +72,7 @@ pub fn canonicalize(graph: &Graph) -> Graph {
     })
 }
 
-fn unary(to: &mut Rewriter, node: &Node, op: UnaryOp) -> Option<NodeId> {
+fn unary(to: &mut Rewriter<'_>, node: &Node, op: UnaryOp) -> Option<NodeId> {
     let operand = node.inputs[0];
     if op == UnaryOp::Neg && to.op(operand) == Op::Binary(BinaryOp::Mul) {
         let [x, c] = pair(to, operand);
@@ -86,12 +88,12 @@ fn unary(to: &mut Rewriter, node: &Node, op: UnaryOp) -> Option<NodeId> {
     None
 }
 
-fn binary(to: &mut Rewriter, node: &Node, op: BinaryOp) -> Option<NodeId> {
+fn binary(to: &mut Rewriter<'_>, node: &Node, op: BinaryOp) -> Option<NodeId> {
     let [a, b] = [node.inputs[0], node.inputs[1]];
     if to.value(a).is_some() && to.value(b).is_none() && (swaps(node.op) || orders(to, op, a)) {
         return Some(to.add(node.op, &[b, a]));
     }
-    let negative = |to: &Rewriter, id| to.operand_of(id, Op::Unary(UnaryOp::Neg));
+    let negative = |to: &Rewriter<'_>, id| to.operand_of(id, Op::Unary(UnaryOp::Neg));
     let (op, operands) = match op {
         BinaryOp::Add => match (negative(to, a), negative(to, b)) {
             (_, Some(y)) => (BinaryOp::Sub, [a, y]),
@@ -121,7 +123,7 @@ fn binary(to: &mut Rewriter, node: &Node, op: BinaryOp) -> Option<NodeId> {
 }
 
 /// Whether the larger or smaller of the constant `id` and anything does not depend on their order.
-fn orders(to: &Rewriter, op: BinaryOp, id: NodeId) -> bool {
+fn orders(to: &Rewriter<'_>, op: BinaryOp, id: NodeId) -> bool {
     let ordered = to.value(id).is_some_and(|value| value != 0.0 && !value.is_nan());
     match op {
         BinaryOp::Max | BinaryOp::Min => ordered || to.ty(id).dtype == DType::I32,
@@ -136,7 +138,7 @@ fn orders(to: &Rewriter, op: BinaryOp, id: NodeId) -> bool {
 }
 
 /// The negative of a constant, if `id` is one.
-fn negated(to: &mut Rewriter, id: NodeId) -> Option<NodeId> {
+fn negated(to: &mut Rewriter<'_>, id: NodeId) -> Option<NodeId> {
     let (value, ty) = (to.value(id)?, to.ty(id));
     let negative = match ty.dtype {
         DType::F32 => -value,
@@ -155,7 +157,7 @@ fn is_power_of_two(value: f64) -> bool {
     value.to_bits() & ((1 << 52) - 1) == 0 && exponent.abs() <= 126
 }
 
-fn compare(to: &mut Rewriter, node: &Node, op: CompareOp) -> Option<NodeId> {
+fn compare(to: &mut Rewriter<'_>, node: &Node, op: CompareOp) -> Option<NodeId> {
     let [a, b] = [node.inputs[0], node.inputs[1]];
     if to.value(a).is_none() || to.value(b).is_some() {
         return None;
@@ -171,7 +173,7 @@ fn compare(to: &mut Rewriter, node: &Node, op: CompareOp) -> Option<NodeId> {
     Some(to.add(Op::Compare(mirrored), &[b, a]))
 }
 
-fn transpose(to: &mut Rewriter, node: &Node, outer: [u8; MAX_RANK]) -> Option<NodeId> {
+fn transpose(to: &mut Rewriter<'_>, node: &Node, outer: [u8; MAX_RANK]) -> Option<NodeId> {
     let operand = node.inputs[0];
     if let Op::Transpose(inner) = to.op(operand) {
         let source = to.operands(operand)[0];
@@ -183,7 +185,7 @@ fn transpose(to: &mut Rewriter, node: &Node, outer: [u8; MAX_RANK]) -> Option<No
     moved.is_sorted().then(|| to.add(Op::Reshape(node.ty.shape), &[operand]))
 }
 
-fn slice(to: &mut Rewriter, node: &Node, outer: SliceSpec) -> Option<NodeId> {
+fn slice(to: &mut Rewriter<'_>, node: &Node, outer: SliceSpec) -> Option<NodeId> {
     let Op::Slice(inner) = to.op(node.inputs[0]) else { return None };
     let source = to.operands(node.inputs[0])[0];
     let mut spec = inner;
@@ -198,6 +200,6 @@ fn slice(to: &mut Rewriter, node: &Node, outer: SliceSpec) -> Option<NodeId> {
     Some(to.add(Op::Slice(spec), &[source]))
 }
 
-fn pair(to: &Rewriter, id: NodeId) -> [NodeId; 2] {
+fn pair(to: &Rewriter<'_>, id: NodeId) -> [NodeId; 2] {
     [to.operands(id)[0], to.operands(id)[1]]
 }

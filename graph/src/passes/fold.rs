@@ -11,6 +11,8 @@
 //! - A movement of a repeated constant is the constant, repeated.
 //! - A pad with the value that a repeated constant has is the constant, repeated.
 
+use std::borrow::Cow;
+
 use super::rewrite::{Rewriter, rewrite, unit_axes};
 use crate::graph::{Graph, Node, NodeId, Type};
 use crate::interpret::{Real, Tensor};
@@ -18,7 +20,7 @@ use crate::op::{BinaryOp, Op, UnaryOp};
 use crate::shape::{DType, Shape};
 
 /// The graph with what is known now computed now.
-pub fn fold(graph: &Graph) -> Graph {
+pub fn fold(graph: &Graph) -> Cow<'_, Graph> {
     rewrite(graph, |to, node| match node.op {
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) => {
             constant(to, node).or_else(|| repeated(to, node)).or_else(|| scalars(to, node))
@@ -55,7 +57,7 @@ pub fn fold(graph: &Graph) -> Graph {
 }
 
 /// Whether the node is a step of [`Rewriter::repeat`], which is how a repeated constant is spelled.
-fn is_spelled(to: &Rewriter, node: &Node) -> bool {
+fn is_spelled(to: &Rewriter<'_>, node: &Node) -> bool {
     let operand = to.op(node.inputs[0]);
     match node.op {
         Op::Reshape(shape) => {
@@ -97,7 +99,7 @@ fn is_spelled(to: &Rewriter, node: &Node) -> bool {
 }
 
 /// The operation on what its operands repeat, repeated.
-fn repeated(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
+fn repeated(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
     let shape = node.ty.shape;
     let mut common: Option<Shape> = None;
     for &operand in &node.inputs {
@@ -131,7 +133,7 @@ fn repeated(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
 }
 
 /// The operation on scalars that its operands give unit axes.
-fn scalars(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
+fn scalars(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
     if node.ty.shape.rank() == 0 || node.ty.shape.elements() != 1 {
         return None;
     }
@@ -149,7 +151,7 @@ fn scalars(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
 }
 
 /// The value of an elementwise operation on scalar constants.
-fn constant(to: &mut Rewriter, node: &Node) -> Option<NodeId> {
+fn constant(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
     let mut operands = Vec::new();
     for &operand in &node.inputs {
         let Op::Constant(value) = to.op(operand) else { return None };

@@ -1,76 +1,101 @@
 //! The one way in which passes change graphs: [`rewrite`] rebuilds a graph node by node, in order, and a rule says for
 //! each node what takes its place.
 
-use crate::graph::{Graph, Node, NodeId, Operands, Output, Type, Update};
-use crate::op::{Op, Scalar};
-use crate::shape::{DType, MAX_RANK, Shape};
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
-use super::sweep::swept;
+use super::sweep::{inputs_come_first, sweep, swept};
+use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Type, Update};
+use crate::op::{Op, Scalar};
+use crate::shape::{DType, MAX_RANK, Shape};
 
-/// The graph in which the rule's replacement stands for each node; what is dead then is removed.
+/// The graph in which the rule's replacement stands for each node; what is dead then is removed. The same graph, if the rule
+/// replaces nothing and nothing is dead.
 ///
 /// The rule sees a node whose operands are already those of the new graph, and gives the node of the new graph that
 /// takes its place, or `None` to keep it. Inputs are not shown.
-pub(super) fn rewrite(graph: &Graph, mut rule: impl FnMut(&mut Rewriter, &Node) -> Option<NodeId>) -> Graph {
-    // Rules may add nodes before the last ones are swept away.
-    let nodes = Vec::with_capacity(graph.nodes.len() + graph.nodes.len() / 4);
-    let mut new = Graph { nodes, scopes: graph.scopes.clone(), ..Graph::new(&graph.name) };
-    let mut map = vec![None; graph.nodes.len()];
-    for input in &graph.inputs {
-        let id = new.push(graph.node(input.node).clone());
-        map[input.node.index()] = Some(id);
-        new.inputs.push(crate::graph::Input { node: id, ..input.clone() });
-    }
-    let values = vec![None; new.nodes.len()];
-    let mut rewriter = Rewriter { graph: new, values, scope: 0 };
-    let place = |map: &[Option<NodeId>], id: NodeId| map[id.index()].expect("operands come first");
-    for id in graph.ids().filter(|&id| graph.node(id).op != Op::Input) {
-        let mut node = graph.node(id).clone();
-        for operand in &mut node.inputs {
-            *operand = place(&map, *operand);
+pub(super) fn rewrite<'a>(
+    graph: &'a Graph,
+    mut rule: impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId>,
+) -> Cow<'a, Graph> {
+    // Nodes stand in their places until the first one is replaced.
+    let first = graph.inputs.len();
+    let is_settled = inputs_come_first(graph);
+    let mut rewriter = Rewriter { from: graph, nodes: Cow::Borrowed(&[]), values: Vec::new(), scope: 0 };
+    rewriter.values.reserve(graph.nodes.len());
+    let mut map: Vec<NodeId> = graph.ids().collect();
+    if is_settled {
+        rewriter.nodes = Cow::Borrowed(&graph.nodes[..first]);
+        rewriter.values.resize(first, None);
+    } else {
+        for input in &graph.inputs {
+            map[input.node.index()] = rewriter.push(graph.node(input.node).clone());
         }
-        rewriter.scope = node.scope;
-        let ty = node.ty;
-        let replacement = rule(&mut rewriter, &node).unwrap_or_else(|| rewriter.push(node));
-        debug_assert_eq!(rewriter.ty(replacement), ty, "a replacement has the type of what it replaces");
-        map[id.index()] = Some(replacement);
     }
-    let mut new = rewriter.graph;
-    new.outputs =
-        graph.outputs.iter().map(|output| Output { node: place(&map, output.node), ..output.clone() }).collect();
-    new.updates = graph.updates.iter().map(|update| Update { node: place(&map, update.node), ..*update }).collect();
-    swept(new)
+    for (number, kept) in graph.nodes.iter().enumerate() {
+        if kept.op == Op::Input {
+            continue;
+        }
+        rewriter.scope = kept.scope;
+        let replacement = if rewriter.is_unchanged() {
+            let replacement = rule(&mut rewriter, kept).unwrap_or_else(|| rewriter.keep(kept));
+            if replacement != NodeId(number as u32) || rewriter.nodes.len() != number + 1 {
+                rewriter.nodes.to_mut();
+            }
+            replacement
+        } else {
+            let mut node = kept.clone();
+            for operand in &mut node.inputs {
+                *operand = map[operand.index()];
+            }
+            rule(&mut rewriter, &node).unwrap_or_else(|| rewriter.push(node))
+        };
+        debug_assert_eq!(rewriter.ty(replacement), kept.ty, "a replacement has the type of what it replaces");
+        map[number] = replacement;
+    }
+    let nodes = match rewriter.nodes {
+        Cow::Borrowed(_) => return sweep(graph),
+        Cow::Owned(nodes) => nodes,
+    };
+    let place = |id: NodeId| map[id.index()];
+    let inputs = graph.inputs.iter().map(|input| Input { node: place(input.node), ..input.clone() }).collect();
+    let outputs = graph.outputs.iter().map(|output| Output { node: place(output.node), ..output.clone() }).collect();
+    let updates = graph.updates.iter().map(|update| Update { node: place(update.node), ..*update }).collect();
+    let new = Graph { name: graph.name.clone(), nodes, inputs, outputs, updates, scopes: graph.scopes.clone() };
+    Cow::Owned(swept(new))
 }
 
 /// The new graph while a rule looks at one node.
-pub(super) struct Rewriter {
-    graph: Graph,
+pub(super) struct Rewriter<'a> {
+    from: &'a Graph,
+    /// The first nodes of the old graph, as long as they are those of the new one, too.
+    nodes: Cow<'a, [Node]>,
     /// For each node the value that every element of it has, if that can be seen.
     values: Vec<Option<f64>>,
     /// Of the node that is looked at, and so of those that the rule adds.
     scope: u32,
 }
 
-impl Rewriter {
+impl Rewriter<'_> {
     /// The operation of a node.
     pub(super) fn op(&self, id: NodeId) -> Op {
-        self.graph.node(id).op
+        self.nodes[id.index()].op
     }
 
     /// The operands of a node.
     pub(super) fn operands(&self, id: NodeId) -> &[NodeId] {
-        &self.graph.node(id).inputs
+        &self.nodes[id.index()].inputs
     }
 
     /// The type of a node.
     pub(super) fn ty(&self, id: NodeId) -> Type {
-        self.graph.ty(id)
+        self.nodes[id.index()].ty
     }
 
     /// The shape of a node.
     pub(super) fn shape(&self, id: NodeId) -> Shape {
-        self.graph.shape(id)
+        self.nodes[id.index()].ty.shape
     }
 
     /// Adds a node.
@@ -85,7 +110,18 @@ impl Rewriter {
 
     /// Adds the node that is looked at as it is.
     pub(super) fn keep(&mut self, node: &Node) -> NodeId {
-        self.push(node.clone())
+        let number = self.nodes.len();
+        if !self.is_unchanged() {
+            return self.push(node.clone());
+        }
+        self.values.push(self.value_of(node));
+        self.nodes = Cow::Borrowed(&self.from.nodes[..=number]);
+        NodeId(number as u32)
+    }
+
+    /// Whether nothing was replaced so far.
+    fn is_unchanged(&self) -> bool {
+        matches!(self.nodes, Cow::Borrowed(_))
     }
 
     /// Adds a scalar constant.
@@ -96,7 +132,9 @@ impl Rewriter {
 
     fn push(&mut self, node: Node) -> NodeId {
         self.values.push(self.value_of(&node));
-        self.graph.push(node)
+        let nodes = self.nodes.to_mut();
+        nodes.push(node);
+        NodeId(nodes.len() as u32 - 1)
     }
 
     /// Repeats a scalar to a shape, in the one spelling that passes write: a reshape to unit axes and a broadcast, each

@@ -3,6 +3,7 @@
 //! The layer that a node belongs to does not matter. Two operands that may be swapped (`a + b`, `b + a`) count as the
 //! same pair. Random numbers are a function of their attributes and their step, so equal ones are shared too.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -13,7 +14,7 @@ use crate::graph::{Graph, NodeId, Operands};
 use crate::op::{BinaryOp, CompareOp, Op};
 
 /// The graph with equal nodes merged.
-pub fn share(graph: &Graph) -> Graph {
+pub fn share(graph: &Graph) -> Cow<'_, Graph> {
     // The nodes so far by the hash of what tells them apart: the nodes themselves hold it.
     let mut known: FxHashMap<u64, SmallVec<[NodeId; 1]>> = FxHashMap::default();
     known.reserve(graph.nodes.len());

@@ -12,13 +12,15 @@
 //!
 //! Not here, because not exact: `log(exp(x))`, `x - x`, `x * 0` of floats, `sqrt(x) * sqrt(x)`, `x / x`.
 
+use std::borrow::Cow;
+
 use super::rewrite::{Rewriter, rewrite};
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{BinaryOp, Op, ReduceOp, UnaryOp};
 use crate::shape::DType;
 
 /// The graph without operations that do nothing.
-pub fn simplify(graph: &Graph) -> Graph {
+pub fn simplify(graph: &Graph) -> Cow<'_, Graph> {
     rewrite(graph, |to, node| match node.op {
         Op::Unary(op) => unary(to, node, op),
         Op::Binary(op) => binary(to, node, op),
@@ -69,7 +71,7 @@ pub fn simplify(graph: &Graph) -> Graph {
     })
 }
 
-fn unary(to: &Rewriter, node: &Node, op: UnaryOp) -> Option<NodeId> {
+fn unary(to: &Rewriter<'_>, node: &Node, op: UnaryOp) -> Option<NodeId> {
     let operand = node.inputs[0];
     let inner = |op| to.operand_of(operand, Op::Unary(op));
     match op {
@@ -93,7 +95,7 @@ fn unary(to: &Rewriter, node: &Node, op: UnaryOp) -> Option<NodeId> {
     }
 }
 
-fn binary(to: &mut Rewriter, node: &Node, op: BinaryOp) -> Option<NodeId> {
+fn binary(to: &mut Rewriter<'_>, node: &Node, op: BinaryOp) -> Option<NodeId> {
     let [a, b] = [node.inputs[0], node.inputs[1]];
     let whole = node.ty.dtype == DType::I32;
     let drops = match op {
@@ -120,7 +122,7 @@ fn binary(to: &mut Rewriter, node: &Node, op: BinaryOp) -> Option<NodeId> {
     }
 }
 
-fn select(to: &Rewriter, node: &Node) -> Option<NodeId> {
+fn select(to: &Rewriter<'_>, node: &Node) -> Option<NodeId> {
     let [condition, a, b] = [node.inputs[0], node.inputs[1], node.inputs[2]];
     match to.value(condition) {
         Some(value) => Some(if value != 0.0 { a } else { b }),

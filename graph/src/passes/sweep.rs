@@ -1,69 +1,72 @@
 //! Removing dead nodes: those that reach no output and no update. Exact. Inputs stay declared, whether used or not, and
 //! become the first nodes, in the order of the call's arguments.
 
+use std::borrow::Cow;
+
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::Op;
 
-/// The graph without its dead nodes.
-pub fn sweep(graph: &Graph) -> Graph {
-    let order = order(graph);
-    let swept = Graph {
-        name: graph.name.clone(),
-        nodes: order.iter().map(|&id| graph.node(id).clone()).collect(),
-        inputs: graph.inputs.clone(),
-        outputs: graph.outputs.clone(),
-        updates: graph.updates.clone(),
-        scopes: graph.scopes.clone(),
-    };
-    renumbered(swept, &order, graph.nodes.len())
+/// The graph without its dead nodes; the same one, if there are none.
+pub fn sweep(graph: &Graph) -> Cow<'_, Graph> {
+    let live = live(graph);
+    match inputs_come_first(graph) && !live.contains(&false) {
+        true => Cow::Borrowed(graph),
+        false => Cow::Owned(without_dead(graph.clone(), &live)),
+    }
 }
 
 /// As [`sweep`], of a graph that nobody else needs.
-pub(super) fn swept(mut graph: Graph) -> Graph {
-    let order = order(&graph);
-    let before = graph.nodes.len();
-    if order.iter().copied().eq(graph.ids()) {
-        return graph;
-    }
-    if order.is_sorted() {
-        let (mut ids, mut kept) = (graph.ids(), order.iter().peekable());
-        graph.nodes.retain(|_| ids.next().is_some_and(|id| kept.next_if_eq(&&id).is_some()));
-    } else {
-        let mut nodes: Vec<Option<Node>> = graph.nodes.into_iter().map(Some).collect();
-        let node = |id: &NodeId| nodes[id.index()].take().expect("each node is an input or none");
-        graph.nodes = order.iter().map(node).collect();
-    }
-    renumbered(graph, &order, before)
+pub(super) fn swept(graph: Graph) -> Graph {
+    let live = live(&graph);
+    if inputs_come_first(&graph) && !live.contains(&false) { graph } else { without_dead(graph, &live) }
 }
 
-/// The inputs and the live nodes, in their new order.
-fn order(graph: &Graph) -> Vec<NodeId> {
+/// Whether the first nodes are the inputs, in their order.
+pub(super) fn inputs_come_first(graph: &Graph) -> bool {
+    graph.inputs.iter().zip(graph.ids()).all(|(input, id)| input.node == id)
+}
+
+/// For each node whether it is an input or reaches an output or an update.
+fn live(graph: &Graph) -> Vec<bool> {
     let mut live = vec![false; graph.nodes.len()];
     for root in graph.roots() {
         live[root.index()] = true;
     }
-    for id in graph.ids().rev().filter(|id| graph.node(*id).op != Op::Input) {
-        if live[id.index()] {
-            for operand in &graph.node(id).inputs {
+    for input in &graph.inputs {
+        live[input.node.index()] = true;
+    }
+    for (number, node) in graph.nodes.iter().enumerate().rev() {
+        if live[number] {
+            for operand in &node.inputs {
                 live[operand.index()] = true;
             }
         }
     }
-    let inputs = graph.inputs.iter().map(|input| input.node);
-    let others = graph.ids().filter(|id| live[id.index()] && graph.node(*id).op != Op::Input);
-    inputs.chain(others).collect()
+    live
 }
 
-/// The graph whose nodes are those of the old ids `order`, of `before` ones, with new ids wherever it names old ones.
-fn renumbered(mut graph: Graph, order: &[NodeId], before: usize) -> Graph {
-    let mut map = vec![NodeId(u32::MAX); before];
-    for (place, id) in order.iter().enumerate() {
-        map[id.index()] = NodeId(place as u32);
+/// The graph with its inputs first and without its dead nodes.
+fn without_dead(mut graph: Graph, live: &[bool]) -> Graph {
+    let mut map = vec![NodeId(u32::MAX); graph.nodes.len()];
+    let mut nodes: Vec<Node> = Vec::with_capacity(graph.nodes.len());
+    for input in &graph.inputs {
+        map[input.node.index()] = NodeId(nodes.len() as u32);
+        nodes.push(graph.node(input.node).clone());
     }
-    let operands = graph.nodes.iter_mut().flat_map(|node| &mut node.inputs);
-    let inputs = graph.inputs.iter_mut().map(|input| &mut input.node);
-    let outputs = graph.outputs.iter_mut().map(|output| &mut output.node);
-    let updates = graph.updates.iter_mut().map(|update| &mut update.node);
-    operands.chain(inputs).chain(outputs).chain(updates).for_each(|id| *id = map[id.index()]);
+    for (number, mut node) in graph.nodes.into_iter().enumerate() {
+        if !live[number] || node.op == Op::Input {
+            continue;
+        }
+        for operand in &mut node.inputs {
+            *operand = map[operand.index()];
+        }
+        map[number] = NodeId(nodes.len() as u32);
+        nodes.push(node);
+    }
+    graph.nodes = nodes;
+    let at = |id: NodeId| map[id.index()];
+    graph.inputs.iter_mut().for_each(|input| input.node = at(input.node));
+    graph.outputs.iter_mut().for_each(|output| output.node = at(output.node));
+    graph.updates.iter_mut().for_each(|update| update.node = at(update.node));
     graph
 }

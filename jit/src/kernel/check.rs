@@ -540,6 +540,27 @@ mod tests {
     }
 
     #[test]
+    fn guards_are_masks_of_one_turn() {
+        let guarded = |extent: usize| {
+            let mut kernel = kernel(|b, _, _, one| {
+                let mask = b.compare(Compare::Lt, one, one);
+                b.where_any(mask, &[one], |_, values| values.to_vec());
+            });
+            let Some(Statement::For(outer)) = kernel.body.last_mut() else { unreachable!("a loop") };
+            let Some(Statement::For(inner)) = outer.body.last_mut() else { unreachable!("a loop in it") };
+            inner.extent = extent;
+            kernel
+        };
+        check(guarded(1), "fine");
+        check(
+            guarded(2),
+            "kernel k: i1 is guarded and has 2 turns, expected 1, in `%3 = if any %1 for i1 in 0..2 carry (%2 = %0)`",
+        );
+        let number = kernel(|b, _, _, one| _ = b.where_any(one, &[], |_, _| Vec::new()));
+        check(number, "kernel k: %0 is of type f32, expected mask, in `if any %0 for i1 in 0..1`");
+    }
+
+    #[test]
     fn variables_rows_and_rights() {
         let foreign = kernel(|b, x, _, one| b.store(x, Index::of(Variable(7), 1), 1, 4, one));
         check(foreign, "kernel k: i7 is not a variable of this place, in `store x[i7], %0`");

@@ -5,40 +5,33 @@
 
 mod build;
 mod emit;
+mod strides;
 
 pub use build::{
     ExpressionBuilder, Located, Storage, identity, is_view, reshape_coordinates, reshape_view, resolve,
     view_coordinates,
 };
 pub use emit::{Evaluation, Point, extremum};
+pub use strides::Strides;
 
 use kiln_graph::DType;
 use kiln_graph::op::{BinaryOp, CompareOp, Scalar, UnaryOp};
-use kiln_graph::shape::MAX_RANK;
-use smallvec::SmallVec;
 
 use crate::kernel::Element;
 
 /// `offset + sum of strides[axis] * place along axis`, over the axes of an iteration space.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Affine {
     /// The constant part.
     pub offset: i64,
     /// One factor an axis.
-    pub strides: SmallVec<[i64; MAX_RANK]>,
-}
-
-/// In one piece: expressions are full of these.
-impl Clone for Affine {
-    fn clone(&self) -> Affine {
-        Affine { offset: self.offset, strides: SmallVec::from_slice(&self.strides) }
-    }
+    pub strides: Strides,
 }
 
 impl Affine {
     /// The constant 0.
     pub fn zero(rank: usize) -> Affine {
-        Affine { offset: 0, strides: SmallVec::from_elem(0, rank) }
+        Affine { offset: 0, strides: Strides::zeros(rank) }
     }
 
     /// The place along one axis.
@@ -51,7 +44,7 @@ impl Affine {
     /// `self + factor * other`.
     pub fn plus(mut self, other: &Affine, factor: i64) -> Affine {
         self.offset += factor * other.offset;
-        self.strides.iter_mut().zip(&other.strides).for_each(|(s, o)| *s += factor * o);
+        self.strides.add(&other.strides, factor);
         self
     }
 
@@ -63,7 +56,7 @@ impl Affine {
 
     /// Whether the value is the same everywhere.
     pub fn is_constant(&self) -> bool {
-        self.strides.iter().all(|&s| s == 0)
+        self.strides.are_zero()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod candidates;
 mod choose;
+mod contraction;
 mod deep;
 mod fold;
 mod loops;

@@ -145,6 +145,11 @@ pub struct Fusion {
 
 /// Partitions a graph. Every output and update must be a stored node of its own (`isolate_roots`).
 pub fn fuse(graph: &Graph) -> Fusion {
+    merge(graph, separate(graph))
+}
+
+/// A group for each value that is stored.
+pub(super) fn separate(graph: &Graph) -> Fusion {
     let Storing { stored, row_major } = Storing::decide(graph);
     let groups = graph
         .ids()
@@ -154,7 +159,7 @@ pub fn fuse(graph: &Graph) -> Fusion {
             Group { roots, stores: vec![id] }
         })
         .collect();
-    merge(graph, Fusion { groups, stored, row_major })
+    Fusion { groups, stored, row_major }
 }
 
 /// Every node that a group computes, views included, in order.

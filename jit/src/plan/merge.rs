@@ -11,12 +11,13 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use kiln_graph::op::{Axes, Op};
 use kiln_graph::{DType, Graph, NodeId, Shape};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
-use super::fuse::{Class, Fusion, Group, class, members, own_weight};
+use super::fuse::{Fusion, Group, members, own_weight};
 use super::groups::partitions;
 use super::needs::Needs;
-use crate::lower::expression::{Affine, identity, reshape_coordinates, view_coordinates};
+use super::reads::{base, folded_reads, reads, same_places};
+use crate::lower::expression::{identity, view_coordinates};
 
 /// Epilogues of contractions of more weight are kernels of their own: accumulators wait in registers meanwhile.
 const EPILOGUE_WEIGHT: u64 = 40;
@@ -295,7 +296,6 @@ impl<'a> Merging<'a> {
     /// as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups that read the old
     /// state where that is possible.
     fn ordered(mut self) -> Fusion {
-        debug_assert!(self.reads_are_those_of_the_groups());
         let groups = self.groups.len();
         let mut users: Vec<Vec<usize>> = vec![Vec::new(); groups];
         let mut waiting = vec![0; groups];
@@ -335,14 +335,6 @@ impl<'a> Merging<'a> {
         self.fusion.groups = order.into_iter().filter_map(|number| self.groups[number].take()).collect();
         self.fusion
     }
-
-    /// What joining keeps count of.
-    fn reads_are_those_of_the_groups(&self) -> bool {
-        let now = |group: &Option<Group>| {
-            group.as_ref().map_or_else(BTreeMap::new, |group| reads(self.graph, &self.fusion, group).0)
-        };
-        self.groups.iter().zip(&self.reads).all(|(group, reads)| now(group) == *reads)
-    }
 }
 
 fn is_contraction(graph: &Graph, id: NodeId) -> bool {
@@ -356,17 +348,6 @@ fn folded(graph: &Graph, root: NodeId) -> Option<(Axes, Shape)> {
     (node.ty.dtype == DType::F32).then(|| (axes, graph.shape(node.inputs[0])))
 }
 
-/// What a reduction folds reads from outside, and whether each of it place by place.
-fn folded_reads(graph: &Graph, fusion: &Fusion, root: NodeId) -> BTreeMap<NodeId, bool> {
-    let operand = graph.node(root).inputs[0];
-    let shape = graph.shape(operand);
-    let group = Group { roots: vec![root], stores: Vec::new() };
-    let mut walk = Walk::new(graph, fusion, &group, shape);
-    walk.at(operand, OWN);
-    walk.finish();
-    walk.reads
-}
-
 /// Whether the group is a copy that goes by the places of its operand, not of its result.
 fn is_flattening_copy(graph: &Graph, group: &Group) -> bool {
     let id = group.stores[0];
@@ -376,172 +357,65 @@ fn is_flattening_copy(graph: &Graph, group: &Group) -> bool {
         && view_coordinates(graph, id, &identity(shape.rank()), shape.rank()).is_none()
 }
 
-/// The shape of a group's iteration space, but for what the root folds.
-fn base(graph: &Graph, group: &Group) -> Shape {
-    graph.shape(group.root().unwrap_or(group.stores[0]))
-}
+#[cfg(test)]
+mod tests {
+    use kiln_graph::{Builder, Type};
 
-/// Whether two shapes differ in axes of one place alone.
-fn same_places(a: Shape, b: Shape) -> bool {
-    let significant = |extent: &&usize| **extent != 1;
-    a.dims().iter().filter(significant).eq(b.dims().iter().filter(significant))
-}
+    use super::*;
+    use crate::plan::assemble::isolate_roots;
+    use crate::plan::fuse::separate;
 
-/// What a group reads from outside, and whether each of it place by place: at each place of the group's space the element
-/// of the same place. And how many elementwise operations the group computes.
-fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> (BTreeMap<NodeId, bool>, usize) {
-    let shape = base(graph, group);
-    let mut walk = Walk::new(graph, fusion, group, shape);
-    for &id in &group.stores {
-        if group.roots.contains(&id) {
-            continue;
-        }
-        match walk.of_shape(graph.shape(id)) {
-            Some(at) => walk.open.push((id, at)),
-            None => walk.apart(id),
-        }
-    }
-    for &root in &group.roots {
-        graph.node(root).inputs.iter().for_each(|&operand| walk.apart(operand));
-    }
-    walk.finish();
-    (walk.reads, walk.size)
-}
-
-struct Walk<'a> {
-    graph: &'a Graph,
-    fusion: &'a Fusion,
-    group: &'a Group,
-    shape: Shape,
-    reads: BTreeMap<NodeId, bool>,
-    /// How many elementwise operations were met.
-    size: usize,
-    /// The places that were met, [`OWN`] first: coordinates, and which of them is the same but for axes of one place.
-    places: Vec<(Vec<Affine>, usize)>,
-    /// Nodes that were met at a place, and those of which other places are read.
-    seen: FxHashSet<(NodeId, usize)>,
-    seen_apart: FxHashSet<NodeId>,
-    /// Nodes that the group computes, each with its place, that are still to be looked at.
-    open: Vec<(NodeId, usize)>,
-}
-
-/// The place of the group's space itself, among those of a walk.
-const OWN: usize = 0;
-
-impl<'a> Walk<'a> {
-    fn new(graph: &'a Graph, fusion: &'a Fusion, group: &'a Group, shape: Shape) -> Walk<'a> {
-        let mut walk = Walk {
-            graph,
-            fusion,
-            group,
-            shape,
-            reads: BTreeMap::new(),
-            size: 0,
-            places: Vec::new(),
-            seen: FxHashSet::default(),
-            seen_apart: FxHashSet::default(),
-            open: Vec::new(),
+    /// A training step of some layers, beside each other and behind each other.
+    fn graph(seed: u64) -> Graph {
+        let g = Builder::new("merged");
+        let mut count = 0;
+        let mut draw = |below: usize| {
+            count += 1;
+            kiln_rt::random::bits(seed, 0, 0, count) as usize % below
         };
-        walk.places.push((walk.canonical(&identity(shape.rank())), OWN));
-        walk
-    }
-
-    fn canonical(&self, coordinates: &[Affine]) -> Vec<Affine> {
-        let mut coordinates = coordinates.to_vec();
-        for affine in &mut coordinates {
-            affine.strides.iter_mut().zip(self.shape.dims()).filter(|(_, e)| **e == 1).for_each(|(s, _)| *s = 0);
-        }
-        coordinates
-    }
-
-    /// The number of a place.
-    fn place(&mut self, coordinates: Vec<Affine>) -> usize {
-        if let Some(known) = self.places.iter().position(|(known, _)| *known == coordinates) {
-            return known;
-        }
-        let canonical = self.canonical(&coordinates);
-        let same = if canonical == coordinates { self.places.len() } else { self.place(canonical) };
-        self.places.push((coordinates, same));
-        self.places.len() - 1
-    }
-
-    /// Where an element of a tensor of some shape is that has as many places as the group's space.
-    fn of_shape(&mut self, shape: Shape) -> Option<usize> {
-        if shape == self.shape {
-            return Some(OWN);
-        }
-        let at = reshape_coordinates(shape, self.shape, &self.places[OWN].0, self.shape.rank())?;
-        Some(self.place(at))
-    }
-
-    /// Whether a node comes from outside of the group.
-    fn is_outside(&self, id: NodeId) -> bool {
-        class(self.graph, id) == Class::Input || self.fusion.stored[id.index()] && !self.group.holds(id)
-    }
-
-    /// A node whose value is read at a place.
-    fn at(&mut self, id: NodeId, place: usize) {
-        if self.group.roots.contains(&id) {
-            return;
-        }
-        if !self.is_outside(id) {
-            return self.open.push((id, place));
-        }
-        let shape = self.graph.shape(id);
-        let same = same_places(shape, self.shape)
-            && self.of_shape(shape).is_some_and(|own| self.places[own].1 == self.places[place].1);
-        *self.reads.entry(id).or_insert(true) &= same;
-    }
-
-    /// Looks at the open nodes, and at what they are computed from.
-    fn finish(&mut self) {
-        while let Some((id, place)) = self.open.pop() {
-            if !self.group.roots.contains(&id) && self.seen.insert((id, self.places[place].1)) {
-                self.inside(id, place);
-            }
-        }
-    }
-
-    /// A node that the group computes at a place.
-    fn inside(&mut self, id: NodeId, place: usize) {
-        let graph = self.graph;
-        let node = graph.node(id);
-        match class(graph, id) {
-            Class::Input | Class::Free => {}
-            Class::View => match view_coordinates(graph, id, &self.places[place].0, self.shape.rank()) {
-                Some(at) => {
-                    let place = self.place(at);
-                    self.at(node.inputs[0], place);
+        let mut values = vec![g.input("x", [6, 8])];
+        let mut states = Vec::new();
+        for number in 0..12 {
+            let x = values[values.len() - 1 - draw(values.len().min(4))];
+            let y = values[draw(values.len())];
+            let state = |shape: &[usize]| g.state(&format!("s{number}"), Type::f32(shape));
+            values.push(match draw(7) {
+                0 => x.tanh() * y,
+                1 => x - x.mean_keep([1]) * y,
+                2 => (x - x.mean_keep([0])) * (x.var([0], 0.0) + 1.0).rsqrt(),
+                3 => y.gt(0.0).select(x, x * 0.5) + y,
+                4 => {
+                    states.push(state(&[8, 8]));
+                    x.matmul(states[states.len() - 1]).relu()
                 }
-                None => self.apart(node.inputs[0]),
-            },
-            Class::Elementwise => {
-                self.size += 1;
-                // A scatter looks at other places of its operands than that which it computes.
-                let placewise = !matches!(node.op, Op::ScatterAdd { .. });
-                for &operand in &node.inputs {
-                    if placewise && graph.shape(operand) == node.ty.shape {
-                        self.at(operand, place);
-                    } else {
-                        self.apart(operand);
-                    }
+                5 => {
+                    states.push(state(&[8]));
+                    x + states[states.len() - 1]
                 }
-            }
-            Class::Root => node.inputs.iter().for_each(|&operand| self.apart(operand)),
+                _ => x * y.sum(..),
+            });
         }
+        let loss = values[values.len() - 1].square().sum(..);
+        g.output("loss", loss);
+        for (&state, gradient) in states.iter().zip(g.gradients_of(loss, &states).expect("gradients")) {
+            g.update(state, state - gradient * 0.1);
+        }
+        kiln_graph::optimize(&g.finish().expect("a graph"))
     }
 
-    /// A node of which other places are read.
-    fn apart(&mut self, id: NodeId) {
-        let mut open = vec![id];
-        while let Some(id) = open.pop() {
-            if self.group.roots.contains(&id) || !self.seen_apart.insert(id) {
-                continue;
+    /// Joining keeps count of what groups read; a group's own nodes say the same.
+    #[test]
+    fn reads_are_those_of_the_groups() {
+        for seed in 0..40 {
+            let graph = isolate_roots(graph(seed));
+            let mut merging = Merging::new(&graph, separate(&graph));
+            merging.join_reductions();
+            while merging.join_producers() | merging.join_siblings() {
+                merging.needs.look_again();
             }
-            if self.is_outside(id) {
-                self.reads.insert(id, false);
-            } else {
-                open.extend(&self.graph.node(id).inputs);
+            for (group, kept) in merging.groups.iter().zip(&merging.reads) {
+                let now = group.as_ref().map(|group| reads(&graph, &merging.fusion, group).0).unwrap_or_default();
+                assert_eq!(now, *kept, "seed {seed}: {group:?}");
             }
         }
     }

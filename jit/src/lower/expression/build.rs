@@ -54,6 +54,8 @@ pub struct ExpressionBuilder<'a> {
     /// The nodes that the kernel's roots compute, each with the place at which it does.
     roots: Vec<(NodeId, Vec<Affine>)>,
     expression: Expression,
+    /// Whether the space has an axis of one place.
+    has_single: bool,
     terms: FxHashMap<(Term, DType), TermId>,
     /// The places at which nodes were met, and the nodes, each with the number of its place.
     places: Vec<Rc<[Affine]>>,
@@ -68,12 +70,14 @@ impl<'a> ExpressionBuilder<'a> {
         extents: Vec<usize>,
     ) -> ExpressionBuilder<'a> {
         let folded = vec![false; extents.len()];
+        let has_single = extents.contains(&1);
         let expression = Expression { extents, folded, ..Expression::default() };
         ExpressionBuilder {
             graph,
             located,
             roots: Vec::new(),
             expression,
+            has_single,
             terms: FxHashMap::default(),
             places: Vec::new(),
             nodes: FxHashMap::default(),
@@ -94,23 +98,24 @@ impl<'a> ExpressionBuilder<'a> {
     /// Functions of the place that do not mention axes of one place, and are 0 where the node has a single index (which
     /// a window over padding reaches by another function).
     fn canonical<'c>(&self, node: NodeId, coordinates: &'c [Affine]) -> Cow<'c, [Affine]> {
-        let dims = self.graph.shape(node);
-        let single = |axis: usize| self.expression.extents[axis] == 1;
-        let is_canonical = |(affine, &extent): (&Affine, &usize)| {
-            (extent != 1 || affine.offset == 0 && affine.is_constant())
-                && (0..affine.strides.len()).all(|axis| affine.strides[axis] == 0 || !single(axis))
-        };
-        if coordinates.iter().zip(dims.dims()).all(is_canonical) {
+        let shape = self.graph.shape(node);
+        if !self.has_single && !shape.dims().contains(&1) {
             return coordinates.into();
         }
-        let mut coordinates = coordinates.to_vec();
-        for (affine, &extent) in coordinates.iter_mut().zip(dims.dims()) {
-            if extent == 1 {
-                *affine = Affine::zero(self.rank());
+        let single = |axis: usize| self.expression.extents[axis] == 1;
+        let mut canonical = Cow::Borrowed(coordinates);
+        for axis in 0..coordinates.len() {
+            let fixed = shape.dim(axis) == 1;
+            for along in 0..self.rank() {
+                if coordinates[axis].strides[along] != 0 && (fixed || single(along)) {
+                    canonical.to_mut()[axis].strides[along] = 0;
+                }
             }
-            affine.strides.iter_mut().enumerate().filter(|(axis, _)| single(*axis)).for_each(|(_, s)| *s = 0);
+            if fixed && coordinates[axis].offset != 0 {
+                canonical.to_mut()[axis].offset = 0;
+            }
         }
-        coordinates.into()
+        canonical
     }
 
     fn rank(&self) -> usize {

@@ -40,7 +40,11 @@ pub(super) fn counts(contraction: &Contraction, output: Shape, others: bool, tar
     if usual.is_some_and(|parts| restarts(contraction, parts, target) > 0.0) {
         counts.push(None);
     }
-    if others {
+    // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few results.
+    let alone = |axis: &Axis| axis.reduce || axis.left == 0 || axis.right == 0;
+    let own = |axis: &Axis| !axis.reduce && axis.left == 0 && axis.extent > 1;
+    let by_channel = !contraction.axes.iter().all(alone) && !contraction.axes.iter().any(own);
+    if others || by_channel && results <= RESULTS * depth {
         for count in [None, split(PARTS), split(PARTS / 2)] {
             if !counts.contains(&count) {
                 counts.push(count);

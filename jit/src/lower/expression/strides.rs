@@ -1,0 +1,86 @@
+//! The factors of an affine function, one an axis, in one piece: expressions are full of them, and in a debug build each step
+//! that a vector takes on the way to its elements is a call. It knows numbers alone.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
+
+/// The axes of an iteration space are at most so many: those of a tensor or of windows over one, and the cuts that tasks, partial
+/// sums and copies make.
+pub const MOST_AXES: usize = 14;
+
+/// Up to [`MOST_AXES`] numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Strides {
+    length: usize,
+    /// 0 past the length.
+    values: [i64; MOST_AXES],
+}
+
+impl Strides {
+    /// So many zeros.
+    ///
+    /// # Panics
+    /// If they are more than [`MOST_AXES`].
+    pub fn zeros(length: usize) -> Strides {
+        assert!(length <= MOST_AXES, "{length} axes");
+        Strides { length, values: [0; MOST_AXES] }
+    }
+
+    /// Adds `factor` times another one of the same length.
+    pub fn add(&mut self, other: &Strides, factor: i64) {
+        for (value, other) in self.values.iter_mut().zip(other.values) {
+            *value += factor * other;
+        }
+    }
+
+    /// Whether all are 0.
+    pub fn are_zero(&self) -> bool {
+        self.values == [0; MOST_AXES]
+    }
+
+    /// Puts a number in front of that at a position.
+    ///
+    /// # Panics
+    /// If there are [`MOST_AXES`] already, or fewer than `position`.
+    pub fn insert(&mut self, position: usize, value: i64) {
+        assert!(position <= self.length && self.length < MOST_AXES, "{} axes", self.length);
+        self.values.copy_within(position..self.length, position + 1);
+        self.values[position] = value;
+        self.length += 1;
+    }
+}
+
+impl Deref for Strides {
+    type Target = [i64];
+
+    fn deref(&self) -> &[i64] {
+        &self.values[..self.length]
+    }
+}
+
+impl DerefMut for Strides {
+    fn deref_mut(&mut self) -> &mut [i64] {
+        &mut self.values[..self.length]
+    }
+}
+
+impl FromIterator<i64> for Strides {
+    fn from_iter<I: IntoIterator<Item = i64>>(values: I) -> Strides {
+        let mut strides = Strides::zeros(0);
+        values.into_iter().for_each(|value| strides.insert(strides.length, value));
+        strides
+    }
+}
+
+impl Hash for Strides {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.deref().hash(state);
+    }
+}
+
+impl fmt::Debug for Strides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.deref().fmt(f)
+    }
+}
