@@ -31,7 +31,7 @@ use index::Index;
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 use crate::op::{Op, Scalar};
 use crate::setting::InvalidSetting;
-use crate::shape::{DType, Shape, ShapeError};
+use crate::shape::{DType, Shape, ShapeError, rules};
 
 /// What can go wrong when a graph is built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -559,6 +559,9 @@ impl Builder {
     }
 
     fn new_input(&self, name: &str, role: Role, ty: Type) -> Value<'_> {
+        if let Err(error) = rules::tensor(ty.shape) {
+            self.fail(error.into());
+        }
         let value = self.push(Op::Input, Operands::new(), ty);
         let inputs = &mut self.graph.borrow_mut().inputs;
         self.index.borrow_mut().add_input(name, value.id(), inputs.len());

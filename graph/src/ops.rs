@@ -18,15 +18,22 @@ use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor};
 use crate::op::{Op, Scalar, UnaryOp};
-use crate::shape::{DType, Shape, ShapeError};
+use crate::shape::{DType, Shape, ShapeError, rules};
 
 impl Op {
     /// The type of the result for operands of the given types.
     ///
     /// # Errors
-    /// Operands that do not fit; [`ShapeError::Undetermined`] for [`Op::Input`] and [`Op::Constant`], whose types are
-    /// declared (see [`Op::check`]).
+    /// Operands that do not fit, a result without elements or with more than any memory holds ([`rules::tensor`]);
+    /// [`ShapeError::Undetermined`] for [`Op::Input`] and [`Op::Constant`], whose types are declared (see [`Op::check`]).
     pub fn infer(&self, operands: &[Type]) -> Result<Type, ShapeError> {
+        let ty = self.result(operands)?;
+        rules::tensor(ty.shape)?;
+        Ok(ty)
+    }
+
+    /// The type of the result, whatever its extents.
+    fn result(&self, operands: &[Type]) -> Result<Type, ShapeError> {
         match *self {
             Op::Input | Op::Constant(_) => {
                 operands_of::<0>(self, operands)?;
@@ -73,7 +80,7 @@ impl Op {
         let expected = match self {
             Op::Input | Op::Constant(_) => {
                 operands_of::<0>(self, operands)?;
-                let shape = if *self == Op::Input { declared.shape } else { Shape::SCALAR };
+                let shape = if *self == Op::Input { rules::tensor(declared.shape)? } else { Shape::SCALAR };
                 Type { dtype: declared.dtype, shape }
             }
             op => op.infer(operands)?,

@@ -1,6 +1,16 @@
 //! Element types and shapes: plain values, usable in constants, so that one rule serves the
 //! compile-time checks of the macros and the run-time builder. Knows no operation.
 
+/// `?` for constants.
+macro_rules! ok {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
+    };
+}
+
 mod checks;
 pub mod error;
 pub mod functions;
@@ -11,11 +21,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 pub use checks::{
-    check_argument, check_call, check_elementwise, check_index, check_inputs, check_layer, check_output, check_outputs,
-    check_scalar, check_several, fail, only,
+    check_argument, check_call, check_elementwise, check_extents, check_index, check_inputs, check_layer, check_output,
+    check_outputs, check_scalar, check_several, fail, only,
 };
 pub use error::ShapeError;
 pub use message::Message;
+
+/// The largest number of elements of a tensor: what is above is more than any memory holds.
+pub const MAX_ELEMENTS: usize = 1 << 44;
 
 /// The largest number of axes of a tensor.
 pub const MAX_RANK: usize = 8;

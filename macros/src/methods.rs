@@ -202,8 +202,8 @@ pub const FUNCTIONS: &[Function] = &[
     row("cumsum", ONE_AXIS, "along").of_value(),
     row("detach", ANY, "unchanged").of_value().only(Form::Method).stopping(),
     row("div", FLOATS, "broadcast").by(Builds::Operator("/")),
-    row("dropout", &[tensor(Float), optional("p", Kind::Number, "0.5")], "with_number").only(Form::Function),
-    row("elu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "with_number"),
+    row("dropout", &[tensor(Float), optional("p", Kind::Number, "0.5")], "dropout").only(Form::Function),
+    row("elu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "with_factor"),
     compare("eq"),
     unary("erf"),
     unary("exp"),
@@ -229,7 +229,7 @@ pub const FUNCTIONS: &[Function] = &[
     row(
         "hardtanh",
         &[tensor(Float), optional("min_val", Kind::Number, "-1.0"), optional("max_val", Kind::Number, "1.0")],
-        "with_numbers",
+        "hardtanh",
     ),
     row(
         "index_select",
@@ -238,7 +238,7 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     row("int", ANY, "unchanged").only(Form::Method).giving(Gives::I32).stopping(),
     compare("le"),
-    row("leaky_relu", &[tensor(Float), optional("negative_slope", Kind::Number, "0.01")], "with_number"),
+    row("leaky_relu", &[tensor(Float), optional("negative_slope", Kind::Number, "0.01")], "with_factor"),
     unary("log"),
     unary("log1p"),
     row("log_softmax", ONE_AXIS, "along").of_value(),
@@ -304,7 +304,7 @@ pub const FUNCTIONS: &[Function] = &[
     row(
         "softplus",
         &[tensor(Float), optional("beta", Kind::Number, "1.0"), optional("threshold", Kind::Number, "20.0")],
-        "with_numbers",
+        "softplus",
     ),
     row("split", &[tensor(Any), required(SECTIONS, Kind::Size), optional("dim", Kind::Axis, "0")], "split")
         .giving(Gives::Several),

@@ -2,12 +2,12 @@
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, NoSettings, Path};
-use crate::shape::{Shape, ShapeError};
+use crate::shape::{Shape, ShapeError, rules};
 
 /// `x` where it is positive, else `negative_slope * x`.
 pub fn leaky_relu(x: Value<'_>, negative_slope: f64) -> Value<'_> {
     let _function = x.graph().function("leaky_relu");
-    x.gt(0.0).select(x, x * negative_slope)
+    checked(x, rules::finite("negative_slope", negative_slope), || x.gt(0.0).select(x, x * negative_slope))
 }
 
 /// `none` or `tanh`.
@@ -22,9 +22,11 @@ impl std::fmt::Display for GeluApproximation {
 
 /// `x` where it is positive, else `alpha (e^x - 1)`.
 pub fn elu(x: Value<'_>, alpha: f64) -> Value<'_> {
-    let positive = x.gt(0.0);
-    // The exponential is taken of what is not positive alone: one that overflows would give a gradient of 0 * inf.
-    positive.select(x, positive.select(0.0, x).expm1() * alpha)
+    checked(x, rules::finite("alpha", alpha), || {
+        let positive = x.gt(0.0);
+        // The exponential is taken of what is not positive alone: one that overflows would give a gradient of 0 * inf.
+        positive.select(x, positive.select(0.0, x).expm1() * alpha)
+    })
 }
 
 /// [`elu`] times a factor, both so that layers keep mean 0 and variance 1.
@@ -39,9 +41,11 @@ pub fn silu(x: Value<'_>) -> Value<'_> {
 
 /// `log(1 + e^(beta x)) / beta`, or `x` where `beta x` is above the threshold.
 pub fn softplus(x: Value<'_>, beta: f64, threshold: f64) -> Value<'_> {
-    let scaled = x * beta;
-    let linear = scaled.gt(threshold);
-    linear.select(x, linear.select(0.0, scaled).exp().log1p() / beta)
+    checked(x, rules::bend(beta, threshold), || {
+        let scaled = x * beta;
+        let linear = scaled.gt(threshold);
+        linear.select(x, linear.select(0.0, scaled).exp().log1p() / beta)
+    })
 }
 
 /// `x tanh(softplus(x))`.
@@ -49,9 +53,20 @@ pub fn mish(x: Value<'_>) -> Value<'_> {
     x * softplus(x, 1.0, 20.0).tanh()
 }
 
-/// The input, but at least `low` and at most `high`.
+/// The input, but at least `low` and at most `high`, which is the larger one.
 pub fn hardtanh(x: Value<'_>, low: f64, high: f64) -> Value<'_> {
-    x.clamp(low, high)
+    checked(x, rules::bounds(low, high), || x.clamp(low, high))
+}
+
+/// The result if the settings are right.
+fn checked<'g>(x: Value<'g>, settings: Result<(), ShapeError>, result: impl FnOnce() -> Value<'g>) -> Value<'g> {
+    match settings {
+        Ok(()) => result(),
+        Err(error) => {
+            x.graph().fail(error.into());
+            x
+        }
+    }
 }
 
 /// The input, but at least 0 and at most 6.
@@ -214,6 +229,7 @@ macro_rules! elementwise_with {
         $name:ident, $function:ident;
         $(#[$settings_doc:meta])*
         $settings:ident { $($(#[$setting_doc:meta])* $setting:ident: $ty:ty = $default:expr,)+ }
+        check $check:expr;
     )*) => {$(
         $(#[$settings_doc])*
         #[derive(Clone, Copy, Debug, PartialEq)]
@@ -249,10 +265,13 @@ macro_rules! elementwise_with {
         }
 
         impl $name {
-            /// The result's shape: the input's.
+            /// The result's shape: the input's, if the settings are right.
             pub const fn shape(input: Shape, settings: &$settings) -> Result<Shape, ShapeError> {
-                let _ = settings;
-                Ok(input)
+                let $settings { $($setting),+ } = *settings;
+                match $check {
+                    Ok(()) => Ok(input),
+                    Err(error) => Err(error),
+                }
             }
 
             /// The result's shape: the input's.
@@ -287,7 +306,7 @@ elementwise_with! {
     ///
     /// * Shapes: any, unchanged.
     /// * Settings: `alpha = 1`.
-    /// * Errors: none.
+    /// * Errors: [`ShapeError::Setting`] if it is not finite.
     /// * Source: Clevert, Unterthiner and Hochreiter, "Fast and Accurate Deep Network Learning by Exponential Linear Units";
     ///   PyTorch's `nn.ELU`.
     ELU, elu;
@@ -296,6 +315,7 @@ elementwise_with! {
         /// The limit of the result for small numbers, with the other sign. Default: 1.
         alpha: f64 = 1.0,
     }
+    check rules::finite("alpha", alpha);
 
     /// `x` times the probability of a standard normal number below `x`, exactly or approximated; see
     /// [`GeluApproximation`].
@@ -310,12 +330,13 @@ elementwise_with! {
         /// How the normal distribution is computed. Default: exactly.
         approximate: GeluApproximation = GeluApproximation::None,
     }
+    check { let _ = approximate; Ok(()) };
 
     /// `x` where it is positive, else `negative_slope * x`; the gradient at 0 is the slope.
     ///
     /// * Shapes: any, unchanged.
     /// * Settings: `negative_slope = 0.01`.
-    /// * Errors: none.
+    /// * Errors: [`ShapeError::Setting`] if it is not finite.
     /// * Source: PyTorch's `nn.LeakyReLU`.
     LeakyReLU, leaky_relu;
     /// The settings of [`LeakyReLU`].
@@ -323,13 +344,13 @@ elementwise_with! {
         /// The slope below 0. Default: 0.01.
         negative_slope: f64 = 0.01,
     }
+    check rules::finite("negative_slope", negative_slope);
 
-    /// The input, but at least `min_val` and at most `max_val` (`max_val` everywhere if it is the smaller one); the gradient
-    /// at both and outside is 0.
+    /// The input, but at least `min_val` and at most `max_val`; the gradient at both and outside is 0.
     ///
     /// * Shapes: any, unchanged.
     /// * Settings: `min_val = -1`, `max_val = 1`.
-    /// * Errors: none.
+    /// * Errors: [`ShapeError::Setting`] if `max_val` is not above `min_val`.
     /// * Source: PyTorch's `nn.Hardtanh`.
     Hardtanh, hardtanh;
     /// The settings of [`Hardtanh`].
@@ -339,12 +360,13 @@ elementwise_with! {
         /// The largest result. Default: 1.
         max_val: f64 = 1.0,
     }
+    check rules::bounds(min_val, max_val);
 
     /// `log(1 + e^(beta x)) / beta`, a smooth form of [`ReLU`]; `x` itself where `beta x` is above the threshold.
     ///
     /// * Shapes: any, unchanged.
     /// * Settings: `beta = 1`, `threshold = 20`.
-    /// * Errors: none.
+    /// * Errors: [`ShapeError::Setting`] for a `beta` of 0 or a setting that is no number.
     /// * Source: PyTorch's `nn.Softplus`.
     Softplus, softplus;
     /// The settings of [`Softplus`].
@@ -354,4 +376,5 @@ elementwise_with! {
         /// Where the result is `x` itself. Default: 20.
         threshold: f64 = 20.0,
     }
+    check rules::bend(beta, threshold);
 }

@@ -45,6 +45,10 @@ pub fn batch_norm<'g>(
 ) -> Value<'g> {
     let (g, shape) = (x.graph(), x.shape());
     let of_batch = g.training() || running.is_none();
+    if let Err(error) = rules::statistics(statistics.eps, statistics.momentum) {
+        g.fail(error.into());
+        return x;
+    }
     if shape.rank() < 2 {
         g.fail(ShapeError::InputRank { least: 2, most: crate::shape::MAX_RANK, found: shape }.into());
         return x;
@@ -272,7 +276,9 @@ macro_rules! batch_norms {
         impl<const C: usize> $name<C> {
             /// The result's shape: the input's.
             pub const fn shape(input: Shape, settings: &BatchNormSettings) -> Result<Shape, ShapeError> {
-                let _ = settings;
+                if let Err(error) = rules::statistics(settings.eps, settings.momentum) {
+                    return Err(error);
+                }
                 rules::channels(input, C, $least, $most)
             }
 

@@ -75,7 +75,7 @@ impl<const V: usize, const D: usize> Embedding<V, D> {
     /// The result's shape: the input's with an axis more.
     pub const fn shape(input: Shape, settings: &EmbeddingSettings) -> Result<Shape, ShapeError> {
         match settings.padding(V) {
-            Ok(_) => rules::embedding(input, D),
+            Ok(_) => rules::embedding(input, V, D),
             Err(error) => Err(error),
         }
     }
@@ -83,7 +83,7 @@ impl<const V: usize, const D: usize> Embedding<V, D> {
     /// The result's shape, or after a mismatch one with an axis of `D`.
     pub const fn shape_or_assumed(input: Shape, settings: &EmbeddingSettings) -> Shape {
         let _ = settings;
-        match rules::embedding(input, D) {
+        match rules::embedding(input, V, D) {
             Ok(shape) => shape,
             Err(_) => Shape::new(&[Shape::N, D]),
         }

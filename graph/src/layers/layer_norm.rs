@@ -15,7 +15,7 @@ pub fn layer_norm<'g>(
     bias: Option<Value<'g>>,
     eps: f64,
 ) -> Value<'g> {
-    if let Err(error) = rules::layer_norm(x.shape(), normalized) {
+    if let Err(error) = rules::layer_norm(x.shape(), normalized, eps) {
         x.graph().fail(error.into());
         return x;
     }
@@ -97,13 +97,19 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> LayerNorm<A
             shape = shape.insert(axis, extents[axis]);
             axis += 1;
         }
+        // Behind an axis that is none there is none.
+        while axis < extents.len() {
+            if extents[axis] > 0 {
+                shape = Shape::SCALAR;
+            }
+            axis += 1;
+        }
         shape
     };
 
     /// The result's shape: the input's.
     pub const fn shape(input: Shape, settings: &LayerNormSettings) -> Result<Shape, ShapeError> {
-        let _ = settings;
-        rules::layer_norm(input, Self::NORMALIZED)
+        rules::layer_norm(input, Self::NORMALIZED, settings.eps)
     }
 
     /// The result's shape: the input's.

@@ -25,6 +25,10 @@ pub struct Divisor {
 ///
 /// A window that ends past the high padding (with `ceil`) is counted up to the padding's end, as in PyTorch.
 pub fn avg_pool(x: Value<'_>, window: Window, divisor: Divisor) -> Value<'_> {
+    if let Err(error) = rules::divisor(divisor.divisor_override) {
+        x.graph().fail(error.into());
+        return x;
+    }
     pool("avg_pool", x, window, |x| {
         let sum = x.sum_window(window);
         match divisor.divisor_override {
@@ -88,7 +92,7 @@ macro_rules! shared_settings {
                 self
             }
 
-            /// Padding on each side of the image, at most half of the window. Default: 0.
+            /// Padding on each side of the image, at most half of the kernel. Default: 0.
             pub const fn padding(mut self, padding: PerAxis<D>) -> $name<D> {
                 self.padding = padding;
                 self
@@ -143,6 +147,11 @@ impl<const D: usize> MaxPoolSettings<D> {
     const fn window(&self, kernel: PerAxis<D>) -> Window {
         window(kernel, self.stride, self.padding, self.dilation, self.ceil_mode)
     }
+
+    /// The window has all that there is to check.
+    const fn check(&self) -> Result<(), ShapeError> {
+        Ok(())
+    }
 }
 
 /// The settings of average pooling over `D` spatial axes.
@@ -185,6 +194,10 @@ impl<const D: usize> AvgPoolSettings<D> {
     const fn window(&self, kernel: PerAxis<D>) -> Window {
         window(kernel, self.stride, self.padding, PerAxis::all(1), self.ceil_mode)
     }
+
+    const fn check(&self) -> Result<(), ShapeError> {
+        rules::divisor(self.divisor.divisor_override)
+    }
 }
 
 const fn window<const D: usize>(
@@ -215,6 +228,9 @@ macro_rules! pooling {
         impl<const $first: usize $(, const $extent: usize)*> $name<$first $(, $extent)*> {
             /// The result's shape.
             pub const fn shape(input: Shape, settings: &$settings) -> Result<Shape, ShapeError> {
+                if let Err(error) = settings.check() {
+                    return Err(error);
+                }
                 rules::pool($op, input, &settings.window(PerAxis::new([$first $(, $extent)*])))
             }
 
@@ -237,7 +253,7 @@ macro_rules! pooling {
             fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
                 let window = self.settings.window(PerAxis::new([$first $(, $extent)*]));
                 // The fold takes one sample without a batch axis, too; the layer does not.
-                if let Err(error) = rules::pool($op, x.shape(), &window) {
+                if let Err(error) = Self::shape(x.shape(), &self.settings) {
                     g.fail(error.into());
                     return x;
                 }
@@ -269,7 +285,7 @@ pooling! {
     /// * Shapes: `[N, C, L]` to `[N, C, L']` with `L' = (L + 2 p - d (K - 1) - 1) / s + 1`, rounded
     ///   down.
     /// * Settings: `stride = kernel`, `padding = 0` (counts as -inf), `dilation = 1`, `ceil_mode = false`.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the kernel),
     ///   [`ShapeError::Attribute`] (a setting of 0).
     /// * Source: PyTorch's `nn.MaxPool1d`.
     MaxPool1d, MaxPool1dSettings, [K], "max_pool", |x, window, _| max_pool(x, window)
@@ -283,7 +299,7 @@ pooling! {
     /// * Shapes: `[N, C, L]` to `[N, C, L']` with `L' = (L + 2 p - K) / s + 1`, rounded down.
     /// * Settings: `stride = kernel`, `padding = 0` (counts as 0), `ceil_mode = false`, `count_include_pad = true`,
     ///   `divisor_override` (default: the number of elements, of which those past the high padding never count).
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the kernel),
     ///   [`ShapeError::Attribute`] (a setting of 0).
     /// * Source: PyTorch's `nn.AvgPool1d`, which has no `divisor_override`.
     AvgPool1d, AvgPool1dSettings, [K], "avg_pool", |x, window, settings| avg_pool(x, window, settings.divisor)
@@ -297,7 +313,7 @@ pooling! {
     /// * Shapes: `[N, C, H, W]` to `[N, C, H', W']` with `H' = (H + 2 p - d (KH - 1) - 1) / s + 1`, rounded
     ///   down.
     /// * Settings: `stride = kernel`, `padding = 0` (counts as -inf), `dilation = 1`, `ceil_mode = false`.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the kernel),
     ///   [`ShapeError::Attribute`] (a setting of 0).
     /// * Source: PyTorch's `nn.MaxPool2d`.
     MaxPool2d, MaxPool2dSettings, [KH, KW = KH], "max_pool", |x, window, _| max_pool(x, window)
@@ -311,7 +327,7 @@ pooling! {
     /// * Shapes: `[N, C, H, W]` to `[N, C, H', W']` with `H' = (H + 2 p - KH) / s + 1`, rounded down.
     /// * Settings: `stride = kernel`, `padding = 0` (counts as 0), `ceil_mode = false`, `count_include_pad = true`,
     ///   `divisor_override` (default: the number of elements, of which those past the high padding never count).
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the kernel),
     ///   [`ShapeError::Attribute`] (a setting of 0).
     /// * Source: PyTorch's `nn.AvgPool2d`.
     AvgPool2d, AvgPool2dSettings, [KH, KW = KH], "avg_pool", |x, window, settings| avg_pool(x, window, settings.divisor)
@@ -325,7 +341,7 @@ pooling! {
     /// * Shapes: `[N, C, D, H, W]` to `[N, C, D', H', W']` with `D' = (D + 2 p - d (KD - 1) - 1) / s + 1`, rounded
     ///   down.
     /// * Settings: `stride = kernel`, `padding = 0` (counts as -inf), `dilation = 1`, `ceil_mode = false`.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the kernel),
     ///   [`ShapeError::Attribute`] (a setting of 0).
     /// * Source: PyTorch's `nn.MaxPool3d`.
     MaxPool3d, MaxPool3dSettings, [KD, KH = KD, KW = KH], "max_pool", |x, window, _| max_pool(x, window)
@@ -339,7 +355,7 @@ pooling! {
     /// * Shapes: `[N, C, D, H, W]` to `[N, C, D', H', W']` with `D' = (D + 2 p - KD) / s + 1`, rounded down.
     /// * Settings: `stride = kernel`, `padding = 0` (counts as 0), `ceil_mode = false`, `count_include_pad = true`,
     ///   `divisor_override` (default: the number of elements, of which those past the high padding never count).
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the window),
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Padding`] (above half of the kernel),
     ///   [`ShapeError::Attribute`] (a setting of 0).
     /// * Source: PyTorch's `nn.AvgPool3d`.
     AvgPool3d, AvgPool3dSettings, [KD, KH = KD, KW = KH], "avg_pool", |x, window, settings| avg_pool(x, window, settings.divisor)

@@ -134,6 +134,10 @@ impl UpsampleSettings {
             let rule = "is for the modes \"linear\", \"bilinear\" and \"trilinear\"";
             return Err(ShapeError::Setting { setting: "align_corners", rule });
         }
+        if self.recompute_scale_factor && self.size.count > 0 {
+            let rule = "is for a `scale_factor`, not for a `size`";
+            return Err(ShapeError::Setting { setting: "recompute_scale_factor", rule });
+        }
         let (least, most) = self.mode.spatial();
         if input.rank() < least + 2 || input.rank() > most + 2 {
             return Err(ShapeError::InputRank { least: least + 2, most: most + 2, found: input });

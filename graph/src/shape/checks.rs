@@ -2,7 +2,7 @@
 //! words, under the user's own tokens. Knows rules by their results only.
 
 use super::functions::{Elements, Types, elements};
-use super::{DType, Message, Shape, ShapeError, Type, rules};
+use super::{DType, MAX_ELEMENTS, MAX_RANK, Message, Shape, ShapeError, Type, rules};
 
 /// Returns the shape, or panics with `shape mismatch in layer NAME: …` (or `wrong setting in ..`): the compile-time check
 /// of one layer.
@@ -11,7 +11,7 @@ use super::{DType, Message, Shape, ShapeError, Type, rules};
 /// With the error's message, if there is one; in a constant that is a compile error.
 #[track_caller]
 pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape {
-    match result {
+    match rules::elements_of(result) {
         Ok(shape) => shape,
         Err(error) => {
             let message = Message::new().text(error.head()).text(" in layer ").text(name).text(": ");
@@ -51,7 +51,7 @@ pub const fn check_outputs<const K: usize>(name: &str, outputs: &[Type]) -> [Typ
 /// With the error's message, if there is one; in a constant that is a compile error.
 #[track_caller]
 pub const fn check_call(text: &str, dtype: Result<DType, ShapeError>, shape: Result<Shape, ShapeError>) -> Type {
-    match (dtype, shape) {
+    match (dtype, rules::elements_of(shape)) {
         (Ok(dtype), Ok(shape)) => Type { dtype, shape },
         (Err(error), _) | (_, Err(error)) => refuse(text, &error),
     }
@@ -99,6 +99,15 @@ pub const fn check_several<const K: usize>(
     dtype: Result<DType, ShapeError>,
     types: Result<Types, ShapeError>,
 ) -> [Type; K] {
+    if let Ok(types) = types {
+        let mut position = 0;
+        while position < types.as_slice().len() {
+            if let Err(error) = rules::tensor(types.as_slice()[position].shape) {
+                refuse(text, &error)
+            }
+            position += 1;
+        }
+    }
     match (dtype, types) {
         (Ok(_), Ok(types)) if types.as_slice().len() == K => first(types.as_slice()),
         (Ok(_), Ok(types)) => refuse(text, &ShapeError::Results { expected: K, found: types.as_slice().len() }),
@@ -121,6 +130,32 @@ const fn first<const K: usize>(types: &[Type]) -> [Type; K] {
         position += 1;
     }
     all
+}
+
+/// The shape of these extents, the batch axis in front of them if there is one.
+///
+/// # Panics
+/// If it has no elements or too many; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_extents(batch: bool, extents: &[usize]) -> Shape {
+    assert!(extents.len() + batch as usize <= MAX_RANK, "a tensor has at most 8 axes");
+    let mut shape = Shape::new(extents);
+    let mut axis = 0;
+    while axis < extents.len() {
+        // Some of these numbers stand for something else in shapes.
+        if extents[axis] > MAX_ELEMENTS {
+            let message = Message::new().text("an extent of ").number(extents[axis]);
+            panic!("{}", message.text(" is more than any memory holds").as_str())
+        }
+        axis += 1;
+    }
+    if batch {
+        shape = shape.insert(0, Shape::N);
+    }
+    match rules::tensor(shape) {
+        Ok(shape) => shape,
+        Err(error) => panic!("{}", error.message().as_str()),
+    }
 }
 
 /// The compile-time check of an index into a list of layers.

@@ -37,6 +37,16 @@ pub enum ShapeError {
         /// The operand's shape.
         found: Shape,
     },
+    /// A tensor without elements.
+    Empty {
+        /// The shape that it would have.
+        shape: Shape,
+    },
+    /// A tensor that no memory holds: of more than [`super::MAX_ELEMENTS`] elements.
+    TooLarge {
+        /// The shape that it would have.
+        shape: Shape,
+    },
     /// Two operands (or an operand and an attribute) whose shapes do not fit one another.
     Mismatch {
         /// The operation's mnemonic.
@@ -211,11 +221,11 @@ pub enum ShapeError {
         /// `input` or `output`.
         side: &'static str,
     },
-    /// A padding with which a pooling window could lie wholly in the padding.
+    /// A padding of more than half of a pooling kernel.
     Padding {
         /// The padding on one side.
         padding: usize,
-        /// The window's extent.
+        /// The kernel's extent.
         kernel: usize,
     },
     /// `padding = "same"` with a stride.
@@ -297,6 +307,12 @@ impl ShapeError {
             ShapeError::Rank { op, expected, found } => {
                 let m = m.text(op).text(" takes a tensor with ").number(expected).text(" axes, but got one of shape ");
                 m.shape(&found)
+            }
+            ShapeError::Empty { shape } => {
+                m.text("shape ").shape(&shape).text(" has no elements: every extent of a tensor is at least 1")
+            }
+            ShapeError::TooLarge { shape } => {
+                m.text("shape ").shape(&shape).text(" has more elements than any memory holds")
             }
             ShapeError::Mismatch { op, left, right } => {
                 m.text(op).text(" can not combine shapes ").shape(&left).text(" and ").shape(&right)
@@ -402,7 +418,7 @@ impl ShapeError {
                 m.text(" ").text(side).text(" channels")
             }
             ShapeError::Padding { padding, kernel } => {
-                let m = m.text("its padding of ").number(padding).text(" is more than half of its window of ");
+                let m = m.text("its padding of ").number(padding).text(" is more than half of its kernel of ");
                 m.number(kernel)
             }
             ShapeError::SameStride { stride } => {

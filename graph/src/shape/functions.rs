@@ -90,16 +90,6 @@ impl Types {
     }
 }
 
-/// `?` for constants.
-macro_rules! ok {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return Err(error),
-        }
-    };
-}
-
 /// The shape stays.
 pub const fn unchanged(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
     let _ = op;
@@ -132,9 +122,32 @@ pub const fn with_number(op: &'static str, x: Shape, number: f64) -> Result<Shap
     Ok(x)
 }
 
-/// Elementwise with two numbers.
-pub const fn with_numbers(op: &'static str, x: Shape, one: f64, other: f64) -> Result<Shape, ShapeError> {
-    let _ = (op, one, other);
+/// Elementwise with a finite number.
+pub const fn with_factor(op: &'static str, x: Shape, factor: f64) -> Result<Shape, ShapeError> {
+    if factor.is_finite() {
+        Ok(x)
+    } else {
+        Err(ShapeError::Attribute { op, rule: "the factor must be a finite number" })
+    }
+}
+
+/// Elements are kept with a probability of `1 - p`.
+pub const fn dropout(op: &'static str, x: Shape, p: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    rules::probability(x, p)
+}
+
+/// Elementwise between two bounds.
+pub const fn hardtanh(op: &'static str, x: Shape, min_val: f64, max_val: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::bounds(min_val, max_val));
+    Ok(x)
+}
+
+/// The bend is as sharp as `beta` says.
+pub const fn softplus(op: &'static str, x: Shape, beta: f64, threshold: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::bend(beta, threshold));
     Ok(x)
 }
 
@@ -337,7 +350,7 @@ pub const fn cat(op: &'static str, parts: &[Shape], dim: isize) -> Result<Shape,
         if part.dim(axis) == Shape::N || first.dim(axis) == Shape::N {
             return Err(ShapeError::Batch { op, shape: first });
         }
-        shape = shape.with(axis, shape.dim(axis) + part.dim(axis));
+        shape = shape.with(axis, ok!(rules::sum(op, shape.dim(axis), part.dim(axis))));
         position += 1;
     }
     Ok(shape)
@@ -411,11 +424,11 @@ pub const fn pad(op: &'static str, x: Shape, pad: &[usize], value: f64) -> Resul
     let mut pair = 0;
     while pair < pad.len() / 2 {
         let axis = x.rank() - 1 - pair;
-        let more = pad[2 * pair] + pad[2 * pair + 1];
+        let more = pad[2 * pair].saturating_add(pad[2 * pair + 1]);
         if more > 0 && x.dim(axis) == Shape::N {
             return Err(ShapeError::Batch { op, shape: x });
         }
-        shape = if more > 0 { shape.with(axis, x.dim(axis) + more) } else { shape };
+        shape = if more > 0 { shape.with(axis, ok!(rules::sum(op, x.dim(axis), more))) } else { shape };
         pair += 1;
     }
     Ok(shape)

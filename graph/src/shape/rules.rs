@@ -7,7 +7,7 @@ mod resample;
 
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent};
 
-use super::{DType, MAX_RANK, Shape, ShapeError, Type};
+use super::{DType, MAX_ELEMENTS, MAX_RANK, Shape, ShapeError, Type};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
 
 /// The position of an axis that may count from the end (`-1` is the last).
@@ -48,7 +48,10 @@ pub const fn channels(input: Shape, channels: usize, least: usize, most: usize) 
 }
 
 /// `[.., normalized..]` stays as it is.
-pub const fn layer_norm(input: Shape, normalized: Shape) -> Result<Shape, ShapeError> {
+pub const fn layer_norm(input: Shape, normalized: Shape, eps: f64) -> Result<Shape, ShapeError> {
+    if !(eps >= 0.0 && eps.is_finite()) {
+        return Err(ShapeError::Setting { setting: "eps", rule: "must be a finite number of at least 0" });
+    }
     let error = Err(ShapeError::Normalized { expected: normalized, found: input });
     if normalized.rank() == 0 || input.rank() < normalized.rank() {
         return error;
@@ -63,8 +66,86 @@ pub const fn layer_norm(input: Shape, normalized: Shape) -> Result<Shape, ShapeE
     Ok(input)
 }
 
-/// `[..]` becomes `[.., width]`.
-pub const fn embedding(input: Shape, width: usize) -> Result<Shape, ShapeError> {
+/// A shape that a tensor may have: it has elements, and not more than any memory holds.
+pub const fn tensor(shape: Shape) -> Result<Shape, ShapeError> {
+    let mut elements = 1usize;
+    let mut axis = 0;
+    while axis < shape.rank() {
+        match shape.dim(axis) {
+            0 => return Err(ShapeError::Empty { shape }),
+            Shape::N => {}
+            extent => elements = elements.saturating_mul(extent),
+        }
+        axis += 1;
+    }
+    if elements > MAX_ELEMENTS { Err(ShapeError::TooLarge { shape }) } else { Ok(shape) }
+}
+
+/// A result that is a shape which a tensor may have.
+pub const fn elements_of(result: Result<Shape, ShapeError>) -> Result<Shape, ShapeError> {
+    tensor(ok!(result))
+}
+
+/// A sum of extents, which no memory holds if it is too large for a number.
+pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
+    match one.saturating_add(other) {
+        sum if sum <= MAX_ELEMENTS => Ok(sum),
+        _ => Err(ShapeError::Attribute { op, rule: "it would have more elements than any memory holds" }),
+    }
+}
+
+/// A setting that is a finite number.
+pub const fn finite(setting: &'static str, value: f64) -> Result<(), ShapeError> {
+    if value.is_finite() { Ok(()) } else { Err(ShapeError::Setting { setting, rule: "must be a finite number" }) }
+}
+
+/// The settings of a batch normalization.
+pub const fn statistics(eps: f64, momentum: Option<f64>) -> Result<(), ShapeError> {
+    if !(eps > 0.0 && eps.is_finite()) {
+        return Err(ShapeError::Setting { setting: "eps", rule: "must be a finite number above 0" });
+    }
+    match momentum {
+        Some(momentum) if !(momentum >= 0.0 && momentum <= 1.0) => {
+            Err(ShapeError::Setting { setting: "momentum", rule: "must be at least 0 and at most 1" })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Two bounds that are the right way round.
+pub const fn bounds(min_val: f64, max_val: f64) -> Result<(), ShapeError> {
+    // NaN is neither below nor above.
+    if min_val < max_val {
+        Ok(())
+    } else {
+        Err(ShapeError::Setting { setting: "max_val", rule: "must be above `min_val`" })
+    }
+}
+
+/// The settings of `softplus`, which divides by `beta`.
+pub const fn bend(beta: f64, threshold: f64) -> Result<(), ShapeError> {
+    if !beta.is_finite() || beta == 0.0 {
+        return Err(ShapeError::Setting { setting: "beta", rule: "must be a finite number other than 0" });
+    }
+    if threshold.is_nan() {
+        return Err(ShapeError::Setting { setting: "threshold", rule: "must be a number" });
+    }
+    Ok(())
+}
+
+/// A divisor that is given.
+pub const fn divisor(divisor: Option<usize>) -> Result<(), ShapeError> {
+    match divisor {
+        Some(0) => Err(ShapeError::Setting { setting: "divisor_override", rule: "must be at least 1" }),
+        _ => Ok(()),
+    }
+}
+
+/// `[..]` becomes `[.., width]`, of a table of so many rows.
+pub const fn embedding(input: Shape, rows: usize, width: usize) -> Result<Shape, ShapeError> {
+    if rows == 0 {
+        return Err(ShapeError::Setting { setting: "num_embeddings", rule: "must be at least 1" });
+    }
     if input.rank() == MAX_RANK {
         return Err(ShapeError::TooManyAxes { op: "embedding", found: MAX_RANK + 1 });
     }
@@ -97,14 +178,14 @@ pub const fn window_extent(op: &'static str, axis: usize, extent: usize, window:
     if dilation == 0 {
         return Err(ShapeError::Attribute { op, rule: "the dilation must be at least 1" });
     }
-    let padded = extent.saturating_add(padding.0).saturating_add(padding.1);
+    let padded = ok!(sum(op, ok!(sum(op, extent, padding.0)), padding.1));
     let span = (kernel - 1).saturating_mul(dilation).saturating_add(1);
     let available = if window.ceil { padded.saturating_add(stride - 1) } else { padded };
     if span > available {
         return Err(ShapeError::Window { op, axis, span, extent: padded });
     }
     let windows = (available - span) / stride + 1;
-    let last_starts_in_high_padding = window.ceil && (windows - 1) * stride >= extent.saturating_add(padding.0);
+    let last_starts_in_high_padding = window.ceil && (windows - 1) * stride >= extent + padding.0;
     Ok(if last_starts_in_high_padding { windows - 1 } else { windows })
 }
 
@@ -160,15 +241,14 @@ pub const fn groups(in_channels: usize, out_channels: usize, groups: usize) -> R
     }
 }
 
-/// A pooling window: as [`window`], and no padding above half of the window, so that none lies in padding alone.
+/// A pooling window: as [`window`], and no padding above half of the kernel, which is PyTorch's rule whatever the dilation.
 pub const fn pool(op: &'static str, input: Shape, pooling: &Window) -> Result<Shape, ShapeError> {
     let mut axis = 0;
     while axis < pooling.sliding.spatial {
         let (low, high) = pooling.sliding.padding[axis];
         let padding = if low > high { low } else { high };
         let kernel = pooling.kernel[axis];
-        let span = kernel.saturating_sub(1).saturating_mul(pooling.sliding.dilation[axis]).saturating_add(1);
-        if padding > span / 2 {
+        if kernel > 0 && padding > kernel / 2 {
             return Err(ShapeError::Padding { padding, kernel });
         }
         axis += 1;
@@ -198,7 +278,11 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
         if left == Shape::N || right == Shape::N {
             return Err(ShapeError::BatchMerged { shape: input });
         }
-        output = output.remove(merged).with(merged - 1, left * right);
+        let product = left.saturating_mul(right);
+        if product > MAX_ELEMENTS {
+            return Err(ShapeError::TooLarge { shape: input });
+        }
+        output = output.remove(merged).with(merged - 1, product);
         merged -= 1;
     }
     Ok(output)

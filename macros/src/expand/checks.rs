@@ -598,9 +598,8 @@ pub fn at(span: Span) -> Span {
 
 /// A declared type.
 pub fn extents(extents: &Extents) -> TokenStream {
-    let batch = extents.batch.then(|| emit!(#KILN::graph::Shape::N,));
-    let values = &extents.values;
-    let shape = call(extents.place, emit!(Shape::new), emit!(&[#batch #(#values),*]));
+    let (batch, values) = (extents.batch, &extents.values);
+    let shape = call(extents.place, emit!(shape::check_extents), emit!(#batch, &[#(#values),*]));
     let dtype = match &extents.element {
         Some(element) if element == "i32" => emit!(I32),
         Some(element) if element == "bool" => emit!(Bool),

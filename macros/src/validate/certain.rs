@@ -263,7 +263,8 @@ fn has_no_axes(call: &Call, operands: &[(Elements, Certain)]) -> Option<bool> {
     };
     let of = |operand: usize| operands.get(operand).and_then(|(_, known)| known.scalar);
     match function.rule {
-        "unchanged" | "with_number" | "with_numbers" | "with_bounds" | "masked_fill" => of(0),
+        "unchanged" | "dropout" | "hardtanh" | "masked_fill" | "softplus" | "with_bounds" | "with_factor"
+        | "with_number" => of(0),
         "broadcast" | "broadcast_three" => {
             let mut scalars = operands.iter().map(|(_, known)| known.scalar);
             if scalars.clone().any(|scalar| scalar == Some(false)) {

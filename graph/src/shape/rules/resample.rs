@@ -1,9 +1,9 @@
 //! The shape rules of layers that arrive at their spatial extents otherwise than by a window that slides over the input:
 //! transposed convolution, adaptive and fractional pooling, upsampling.
 
-use super::groups;
+use super::{groups, sum};
 use crate::op::{Convolution, MAX_SPATIAL};
-use crate::shape::{Shape, ShapeError};
+use crate::shape::{MAX_ELEMENTS, Shape, ShapeError};
 
 /// The extent of the result of a transposed convolution along one spatial axis:
 /// `(extent - 1) * stride + dilation * (kernel - 1) + 1 - low - high + output_padding`.
@@ -32,7 +32,8 @@ pub const fn transposed_extent(
         return Err(ShapeError::Attribute { op: OP, rule: "the image must not be empty" });
     }
     let span = (kernel - 1).saturating_mul(dilation).saturating_add(1);
-    let full = (extent - 1).saturating_mul(stride).saturating_add(span).saturating_add(output_padding);
+    let full = (extent - 1).saturating_mul(stride).saturating_add(span);
+    let full = ok!(sum(OP, full, output_padding));
     let padding = conv.sliding.padding[axis].0.saturating_add(conv.sliding.padding[axis].1);
     if full <= padding {
         return Err(ShapeError::NothingLeft { axis, extent: full, padding });
@@ -121,6 +122,9 @@ pub const fn resize(input: Shape, size: &[usize], scale_factor: &[f64]) -> Resul
         };
         if extent == 0 {
             return Err(ShapeError::Setting { setting, rule: "leaves nothing of its input" });
+        }
+        if extent > MAX_ELEMENTS {
+            return Err(ShapeError::Setting { setting, rule: "gives more elements than any memory holds" });
         }
         output = output.with(axis, extent);
         axis += 1;
