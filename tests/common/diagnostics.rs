@@ -38,7 +38,7 @@ pub fn same(one: &str, other: &str) -> bool {
 
 fn is_summary(line: &str) -> bool {
     SUMMARIES.iter().any(|summary| line.starts_with(summary))
-        && !(line.starts_with("warning: `") && !line.contains(" generated "))
+        && (!line.starts_with("warning: `") || line.contains(" generated "))
 }
 
 /// One message: lines of other files lose their numbers, and the margin becomes as wide as the numbers that are left.
