@@ -354,3 +354,93 @@ fn exact_programs_are_sums_of_their_own_products() {
     assert!(is_fast(builder().build().unwrap().plan()));
     assert!(!is_fast(builder().exact().build().unwrap().plan()));
 }
+
+/// What the builder says about a graph of one value of this shape.
+fn refusal(shape: impl Into<Shape>, build: impl for<'g> Fn(Value<'g>) -> Value<'g>) -> String {
+    let g = Builder::new("refused");
+    let y = build(g.input("x", shape));
+    g.output("y", y);
+    g.finish().err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+/// What the macros check while rustc runs, the builder checks in graphs that are built by hand.
+#[test]
+fn settings_and_extents_that_make_no_sense_are_errors_of_the_builder() {
+    use kiln::graph::functions;
+    use kiln::graph::layers::{activation, batch_norm, linear, pool};
+    use kiln::graph::op::{Sliding, Window};
+
+    let window = |dilation, padding| Window {
+        kernel: [3, 1, 1],
+        sliding: Sliding { dilation: [dilation; 3], padding: [(padding, padding); 3], ..Sliding::unit(1) },
+        ceil: false,
+    };
+    let divisor = |divisor| pool::Divisor { count_include_pad: true, divisor_override: Some(divisor) };
+    let statistics = |eps, momentum| batch_norm::Statistics { eps, momentum };
+    type Case<'a> = (&'a [usize], &'a dyn for<'g> Fn(Value<'g>) -> Value<'g>, &'a str);
+    let cases: &[Case] = &[
+        (&[1, 2, 9], &|x| pool::max_pool(x, window(2, 2)), "its padding of 2 is more than half of its kernel of 3"),
+        (&[1, 2, 9], &|x| pool::avg_pool(x, window(1, 2), divisor(1)), "its padding of 2 is more than half"),
+        (&[1, 2, 9], &|x| pool::avg_pool(x, window(1, 1), divisor(0)), "`divisor_override` must be at least 1"),
+        (&[1, 2, 9], &|x| pool::max_pool(x, window(0, 1)), "the dilation must be at least 1"),
+        (&[4], &|x| activation::hardtanh(x, 1.0, -1.0), "`max_val` must be above `min_val`"),
+        (&[4], &|x| functions::hardtanh(x, f64::NAN, 1.0), "`max_val` must be above `min_val`"),
+        (&[4], &|x| functions::softplus(x, 0.0, 20.0), "`beta` must be a finite number other than 0"),
+        (&[4], &|x| functions::elu(x, f64::NAN), "`alpha` must be a finite number"),
+        (&[4], &|x| functions::leaky_relu(x, f64::INFINITY), "`negative_slope` must be a finite number"),
+        (&[4], &|x| dropout(x, 1.5), "`p` must be at least 0 and at most 1"),
+        (&[4, 2], &|x| batch_norm::batch_norm(x, None, None, None, statistics(0.0, None)), "`eps` must be a finite"),
+        (&[4, 2], &|x| batch_norm::batch_norm(x, None, None, None, statistics(1.0, Some(-0.1))), "`momentum` must be"),
+        (&[3, 0, 4], &|x| x.relu(), "shape [3, 0, 4] has no elements: every extent of a tensor is at least 1"),
+        (&[2, 4], &|x| functions::narrow(x, 1, 2, 0), "shape [2, 0] has no elements"),
+        (&[2, 4], &|x| linear::linear(x, x.graph().input("w", [0, 4]), None), "shape [0, 4] has no elements"),
+        (&[2, 4], &|x| x.graph().full([2, 0], 1.0), "has no elements"),
+        (&[1 << 40, 1 << 40], &|x| x.relu(), "has more elements than any memory holds"),
+        (&[1 << 40, 1], &|x| functions::expand(x, &[1 << 40, 1 << 30]), "has more elements than any memory holds"),
+        (&[4], &|x| functions::pad(x, &[usize::MAX - 8, 16], 0.0), "more elements than any memory holds"),
+    ];
+    for (shape, build, expected) in cases {
+        let found = refusal(*shape, build);
+        assert!(found.contains(expected), "{shape:?}: {found:?}, expected {expected:?}");
+    }
+}
+
+#[test]
+fn layers_refuse_what_pytorch_refuses() {
+    let image = Shape::new(&[Shape::N, 3, 9, 9]);
+    let rows = Shape::new(&[Shape::N, 3]);
+    let cases = [
+        (Hardtanh::shape(rows, &HardtanhSettings::new().min_val(1.0).max_val(1.0)), "`max_val`"),
+        (Softplus::shape(rows, &SoftplusSettings::new().beta(0.0)), "`beta`"),
+        (ELU::shape(rows, &ELUSettings::new().alpha(f64::NAN)), "`alpha`"),
+        (LeakyReLU::shape(rows, &LeakyReLUSettings::new().negative_slope(f64::NAN)), "`negative_slope`"),
+        (BatchNorm1d::<3>::shape(rows, &BatchNormSettings::new().eps(-1.0)), "`eps`"),
+        (BatchNorm1d::<3>::shape(rows, &BatchNormSettings::new().momentum(Some(f64::NAN))), "`momentum`"),
+        (LayerNorm::<3>::shape(rows, &LayerNormSettings::new().eps(f64::INFINITY)), "`eps`"),
+        (LayerNorm::<9, 0, 9>::shape(image, &LayerNormSettings::new()), "normalizes"),
+        (Dropout::shape(rows, &DropoutSettings::new().p(-0.1)), "`p`"),
+        (MaxPool2d::<3>::shape(image, &MaxPool2dSettings::new().padding(PerAxis::all(2))), "half"),
+        (MaxPool2d::<3>::shape(image, &MaxPool2dSettings::new().stride(PerAxis::all(0))), "stride"),
+        (AvgPool2d::<3>::shape(image, &AvgPool2dSettings::new().divisor_override(0)), "`divisor_override`"),
+        (Conv2d::<3, 3, 3>::shape(image, &Conv2dSettings::new().groups(0)), "groups"),
+        (Conv2d::<3, 3, 3>::shape(image, &Conv2dSettings::new().padding(PerAxis::all(usize::MAX / 2))), "memory"),
+        (
+            ConvTranspose2d::<3, 3, 3>::shape(image, &ConvTranspose2dSettings::new().stride(PerAxis::all(usize::MAX))),
+            "memory",
+        ),
+        (Upsample::shape(image, &UpsampleSettings::new().scale_factor(PerAxis::new([-1.0]))), "`scale_factor`"),
+        (
+            Upsample::shape(image, &UpsampleSettings::new().scale_factor(PerAxis::new([f64::INFINITY]))),
+            "`scale_factor`",
+        ),
+        (
+            Upsample::shape(image, &UpsampleSettings::new().size(PerAxis::new([4])).recompute_scale_factor(true)),
+            "`recompute_scale_factor`",
+        ),
+        (Embedding::<0, 3>::shape(Shape::new(&[Shape::N]), &EmbeddingSettings::new()), "`num_embeddings`"),
+    ];
+    for (found, expected) in cases {
+        let found = found.map_or_else(|error| error.to_string(), |shape| shape.to_string());
+        assert!(found.contains(expected), "{found:?}, expected {expected}");
+    }
+}

@@ -11,7 +11,7 @@ use super::{DType, MAX_ELEMENTS, MAX_RANK, Message, Shape, ShapeError, Type, rul
 /// With the error's message, if there is one; in a constant that is a compile error.
 #[track_caller]
 pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape {
-    match rules::elements_of(result) {
+    match result {
         Ok(shape) => shape,
         Err(error) => {
             let message = Message::new().text(error.head()).text(" in layer ").text(name).text(": ");
@@ -117,7 +117,7 @@ pub const fn check_several<const K: usize>(
 
 #[track_caller]
 const fn refuse(text: &str, error: &ShapeError) -> ! {
-    let message = Message::new().text("shape mismatch in `").text(text).text("`: ").join(&error.message());
+    let message = Message::new().text(error.head()).text(" in `").text(text).text("`: ").join(&error.message());
     panic!("{}", message.as_str())
 }
 

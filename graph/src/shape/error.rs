@@ -276,6 +276,15 @@ pub enum ShapeError {
         /// The input's shape.
         shape: Shape,
     },
+    /// The batch axis of an operand along another axis of one that has a batch axis itself, in a compile-time check.
+    Crossed {
+        /// The shape with fewer axes.
+        less: Shape,
+        /// The shape with more axes.
+        more: Shape,
+        /// The axis of the latter.
+        axis: usize,
+    },
     /// Something whose shape is not the one that is needed.
     Expected {
         /// What it is: `output`, `target`.
@@ -447,6 +456,11 @@ impl ShapeError {
             ShapeError::BatchMerged { shape } => {
                 let m = m.text("the batch axis N of shape ").shape(&shape);
                 m.text(" can not be merged with another one; start at axis 1")
+            }
+            ShapeError::Crossed { less, more, axis } => {
+                let m = m.text("the batch axis of shape ").shape(&less).text(" lies along axis ").number(axis);
+                let m = m.text(" of shape ").shape(&more).text(", which has its own: put axes behind it, as in ");
+                m.text("`.unsqueeze(-1)`, or in front, `.unsqueeze(0)`, if each sample is to meet each other")
             }
             ShapeError::Expected { what, expected, found } => {
                 let m = m.text("its ").text(what).text(" must have shape ").shape(&expected);

@@ -289,6 +289,9 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
 }
 
 /// The shape to which two shapes broadcast: aligned at the last axis, extents equal or one of them 1.
+///
+/// The batch axis of a shape with fewer axes is not repeated along another axis of one that has a batch axis itself: `[N]`
+/// and `[N, 1]` would be `[N, N]`, each sample with each other. `[1, N]` and `[N, 1]` say so.
 pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Shape, ShapeError> {
     let rank = if left.rank() > right.rank() { left.rank() } else { right.rank() };
     let mut output = if left.rank() > right.rank() { left } else { right };
@@ -299,16 +302,33 @@ pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Sh
         if l != r && l != 1 && r != 1 {
             return Err(ShapeError::Mismatch { op, left, right });
         }
+        let (less, more) = if left.rank() < right.rank() { (left, right) } else { (right, left) };
+        let crossed = less.rank() < more.rank() && back <= less.rank() && less.dim(less.rank() - back) == Shape::N;
+        if crossed && l != r && has_batch(&more) {
+            return Err(ShapeError::Crossed { less, more, axis: rank - back });
+        }
         output = output.with(rank - back, if l == 1 { r } else { l });
         back += 1;
     }
     Ok(output)
 }
 
-/// The result of a layer for an input of the element type that it takes.
+/// Whether the batch axis is one of its axes.
+const fn has_batch(shape: &Shape) -> bool {
+    let mut axis = 0;
+    while axis < shape.rank() {
+        if shape.dim(axis) == Shape::N {
+            return true;
+        }
+        axis += 1;
+    }
+    false
+}
+
+/// The result of a layer for an input of the element type that it takes, a shape that a tensor may have.
 pub const fn takes(dtype: DType, input: Type, result: Result<Shape, ShapeError>) -> Result<Shape, ShapeError> {
     if dtype as u8 == input.dtype as u8 {
-        result
+        elements_of(result)
     } else {
         Err(ShapeError::Holds { expected: dtype, found: input.dtype })
     }
@@ -412,5 +432,27 @@ mod tests {
         assert_eq!(broadcast("add", shape(&[3, 1]), shape(&[2, 1, 5])), Ok(shape(&[2, 3, 5])));
         assert_eq!(broadcast("add", shape(&[Shape::N, 10]), shape(&[10])), Ok(shape(&[Shape::N, 10])));
         assert!(broadcast("add", shape(&[3, 4]), shape(&[3])).is_err());
+    }
+
+    #[test]
+    fn samples_are_combined_with_others_only_where_it_is_said() {
+        const N: usize = Shape::N;
+        let cases: [(&[usize], &[usize], Option<&[usize]>); 9] = [
+            (&[N, 1], &[N], None),
+            (&[N], &[N, 4, 1], None),
+            (&[N, 1, 1], &[N, 1], None),
+            (&[N, 1], &[1, N], Some(&[N, N])),
+            (&[N, N], &[N], Some(&[N, N])),
+            (&[N], &[N], Some(&[N])),
+            (&[N], &[1], Some(&[N])),
+            (&[3, 1], &[N], Some(&[3, N])),
+            (&[N, 1], &[N, 3], Some(&[N, 3])),
+        ];
+        for (left, right, expected) in cases {
+            for (left, right) in [(left, right), (right, left)] {
+                let found = broadcast("add", Shape::new(left), Shape::new(right));
+                assert_eq!(found.ok(), expected.map(Shape::new), "{left:?} {right:?}");
+            }
+        }
     }
 }

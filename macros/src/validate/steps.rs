@@ -87,7 +87,18 @@ pub struct Warning {
 }
 
 /// The methods of a trainer that a program can not hide.
-const RESERVED: &[&str] = &["call", "into_model", "learning_rate", "model", "plan", "set_learning_rate"];
+pub const RESERVED: &[&str] = &[
+    "call",
+    "graph_dot",
+    "graph_html",
+    "into_model",
+    "learning_rate",
+    "model",
+    "plan",
+    "profile",
+    "set_learning_rate",
+    "tuning",
+];
 
 /// Resolves the optimizers and programs over the layers of their model and its functions, as they were read and resolved.
 pub fn steps(

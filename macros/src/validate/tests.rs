@@ -59,6 +59,7 @@ fn check(text: &str, expected: &str) {
 
 fn check_mistakes(text: &str, expected: &[&str]) {
     let mut mistakes = Mistakes::default();
+    let _known = crate::naming::set(None);
     read(text, &mut mistakes);
     let messages = mistakes.messages();
     assert_eq!(messages.len(), expected.len(), "{text}: {messages:#?}");
@@ -172,4 +173,14 @@ fn what_rustc_finds_in_the_struct_is_left_to_it() {
 fn tokens_read_as_a_person_writes_them() {
     assert_eq!(spaced(quote!(Linear<{ a::B }, 2>)), "Linear<{ a::B }, 2>");
     assert_eq!(spaced(quote!((1, -2, a - b))), "(1, -2, a - b)");
+}
+
+#[test]
+fn names_that_a_program_may_not_have_are_documented() {
+    let text = include_str!("../steps.md");
+    for name in super::steps::RESERVED {
+        assert!(text.contains(&format!("`{name}`")), "{name}");
+        let program = format!("struct Net {{ fc: Linear(4, 4) }} eval {name}(x: [N, 4]) -> y {{ let y = fc(x); }}");
+        check_mistakes(&program, &[&format!("the trainer has a method `{name}` already: choose another name")]);
+    }
 }
