@@ -39,7 +39,7 @@
 //! | read and batch data | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
-//! | build a graph by hand | [`graph`], compiled by [`jit`] |
+//! | build a graph by hand, compile and run it | [`program`]; its parts are [`graph`] and [`jit`] |
 //!
 //! Names, defaults, initialisation and layouts are PyTorch's. Mistakes are errors, never panics; those about shapes
 //! come from rustc.
@@ -54,6 +54,7 @@ mod files;
 mod names;
 mod predictor;
 pub mod prelude;
+pub mod program;
 pub mod report;
 pub mod steps;
 mod trainer;

@@ -27,7 +27,7 @@ use kiln_jit::plan::{Layout, plan};
 use kiln_jit::{Program, Session, States, Target};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, IxDyn};
-use random_graphs::{Case, Random, random_case, with_values};
+use random_graphs::{Case, Random, deep_case, random_case, with_values};
 
 /// The seeds to look at.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
@@ -324,11 +324,11 @@ fn failure(check: impl FnOnce() + UnwindSafe) -> Option<String> {
 }
 
 /// Checks random cases; panics with those that fail, made small.
-fn hunt(seeds: std::ops::Range<u64>, check: impl Fn(&Case)) {
+fn hunt(seeds: std::ops::Range<u64>, case: fn(u64) -> Case, check: impl Fn(&Case)) {
     let failure_of = |case: &Case| failure(AssertUnwindSafe(|| check(case)));
     let mut failures = Vec::new();
     for seed in seeds {
-        let case = random_case(seed);
+        let case = case(seed);
         let Some(message) = failure_of(&case) else { continue };
         let small = shrink::shrink(case, |case| failure_of(case).is_some());
         let last = failure_of(&small).unwrap_or_default();
@@ -342,7 +342,7 @@ fn hunt(seeds: std::ops::Range<u64>, check: impl Fn(&Case)) {
 
 #[test]
 fn compiled_code_is_close_to_the_interpreter() {
-    hunt(seeds(if cfg!(debug_assertions) { 15 } else { 500 }), check_compiled);
+    hunt(seeds(if cfg!(debug_assertions) { 15 } else { 500 }), random_case, check_compiled);
 }
 
 /// That a plan for vectors of so many lanes, run by the interpreter of the kernel IR, agrees with the interpreter of graphs.
@@ -369,7 +369,8 @@ fn check_planned(case: &Case, lanes: usize, layouts: &HashMap<String, Layout>) {
 #[test]
 fn plans_for_any_vectors_are_close_to_the_interpreter() {
     for lanes in [4, 8, 16] {
-        hunt(seeds(if cfg!(debug_assertions) { 50 } else { 300 }), |case| check_planned(case, lanes, &HashMap::new()));
+        let usual = if cfg!(debug_assertions) { 50 } else { 300 };
+        hunt(seeds(usual), random_case, |case| check_planned(case, lanes, &HashMap::new()));
     }
 }
 
@@ -382,7 +383,18 @@ fn turned(graph: &Graph) -> HashMap<String, Layout> {
 
 #[test]
 fn plans_take_states_as_they_lie() {
-    hunt(seeds(if cfg!(debug_assertions) { 50 } else { 300 }), |case| check_planned(case, 4, &turned(&case.graph)));
+    let usual = if cfg!(debug_assertions) { 50 } else { 300 };
+    hunt(seeds(usual), random_case, |case| check_planned(case, 4, &turned(&case.graph)));
+}
+
+/// Deep graphs, in which groups far apart are joined.
+#[test]
+fn deep_graphs_are_close_to_the_interpreter() {
+    let usual = if cfg!(debug_assertions) { 10 } else { 300 };
+    hunt(seeds(usual), deep_case, |case| {
+        check_planned(case, 8, &HashMap::new());
+        check_compiled(case);
+    });
 }
 
 #[test]

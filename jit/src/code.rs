@@ -419,8 +419,8 @@ impl Sequence {
         self.check(states)?;
         self.in_mode(|| {
             // A plain loop: it runs in every step, also in debug builds.
-            for position in calls {
-                self.call(position, pool);
+            for step in &self.steps[calls] {
+                self.call(step, pool);
             }
         });
         Ok(())
@@ -436,7 +436,7 @@ impl Sequence {
     ) -> Result<(), CallError> {
         self.check(states)?;
         for position in calls {
-            self.in_mode(|| self.call(position, pool));
+            self.in_mode(|| self.call(&self.steps[position], pool));
             done(position);
         }
         Ok(())
@@ -463,8 +463,8 @@ impl Sequence {
     }
 
     /// Runs a call. `check` has passed, and whoever runs the sequence has borrowed it and the states exclusively.
-    fn call(&self, position: usize, pool: &Pool) {
-        let step = &self.steps[position];
+    #[inline(always)]
+    fn call(&self, step: &Step, pool: &Pool) {
         let arguments = Arguments(&self.pointers[step.first..]);
         // SAFETY: the arguments were checked to be as long as declared when they were bound. The sequence's own memory, the
         // arena and the states are borrowed exclusively. The arena is long enough and the arguments in it point at it, and

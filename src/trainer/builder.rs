@@ -96,8 +96,8 @@ macro_rules! setter {
         ///
         /// With it, every sum of products is a sum of these products in f32, in some order: the error of a result is bounded by
         /// the magnitudes of its own products, and what is infinite or NaN is so by its own products alone. Results differ
-        /// from those of a build without it in their last digits; training steps of networks of 3 x 3 convolutions take 1.2 to
-        /// 1.7 times as long. It holds with [`tune`](Self::tune), too, whose choices are kept apart from those without it.
+        /// from those of a build without it in their last digits; training steps of networks of 3 x 3 convolutions take
+        /// about 1.6 times as long. It holds with [`tune`](Self::tune), too, whose choices are kept apart from those without it.
         pub fn exact(mut self) -> Self {
             self.settings.exact = true;
             self

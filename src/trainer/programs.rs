@@ -158,7 +158,7 @@ pub struct Programs {
     pool: Arc<Pool>,
     states: States,
     /// The one that was asked for last comes first, and has the arena.
-    compiled: Vec<Box<Compiled>>,
+    compiled: Vec<Compiled>,
     settings: Settings,
     tuner: Option<Tuner>,
 }
@@ -218,7 +218,7 @@ impl Programs {
             // Users see the plans of the usual batch size alone.
             session.forget_calls();
         }
-        self.compiled.insert(0, Box::new(Compiled::new(name, batch, graph, session)));
+        self.compiled.insert(0, Compiled::new(name, batch, graph, session));
         Ok(())
     }
 

@@ -6,8 +6,12 @@
 
 #[path = "random_graphs/arithmetic.rs"]
 mod arithmetic;
+#[path = "random_graphs/deep.rs"]
+mod deep;
 #[path = "random_graphs/structure.rs"]
 mod structure;
+
+pub use deep::deep_case;
 
 use kiln_graph::op::{Axes, BinaryOp, ReduceOp, Scalar, SliceSpec, UnaryOp};
 use kiln_graph::shape::MAX_RANK;

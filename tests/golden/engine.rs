@@ -38,7 +38,7 @@ pub enum Session {
     /// In f32.
     Interpreter32(Interpreted),
     /// As native code.
-    Jit(Compiled),
+    Jit(Box<Compiled>),
 }
 
 impl Session {
@@ -47,7 +47,7 @@ impl Session {
         Ok(match engine {
             Engine::Interpreter64 => Session::Interpreter64(Interpreted { graph: graph.clone(), states }),
             Engine::Interpreter32 => Session::Interpreter32(Interpreted { graph: optimize(graph), states }),
-            Engine::Jit => Session::Jit(Compiled::new(&optimize(graph), states)?),
+            Engine::Jit => Session::Jit(Box::new(Compiled::new(&optimize(graph), states)?)),
         })
     }
 

@@ -20,12 +20,6 @@ pub const CHECKS: &[fn()] = &[
     program_15::check,
     program_16::check,
     program_17::check,
-    program_18::check,
-    program_19::check,
-    program_20::check,
-    program_21::check,
-    program_22::check,
-    program_23::check,
 ];
 
 /// Seed 0.
@@ -36,10 +30,9 @@ mod program_0 {
         struct Net {
             layer0: Linear(12, 4, bias = false),
             layer6: Linear(1, 1),
-            opt: Sgd((layer0, layer6), lr = 0.05),
         }
 
-        step fit(v0: [N, 12], y: [N, 1]) -> (loss, v7) {
+        fn forward(v0: [N, 12]) -> [N, 1] {
             let v1 = layer0(v0);
             let v2 = v1.pad([0, 0]);
             let v3 = (v2.square() + 0.5).sqrt();
@@ -47,23 +40,14 @@ mod program_0 {
             let v5 = v4.amin(1, keepdim = true);
             let v6 = v5.reshape([N, 1]);
             let v7 = layer6(v6);
-            let loss = mse(v7, y, reduction = "sum");
-            opt.minimize(loss);
-        }
-
-        eval apply(v0: [N, 12]) -> v7 {
-            let v1 = layer0(v0);
-            let v2 = v1.pad([0, 0]);
-            let v3 = (v2.square() + 0.5).sqrt();
-            let v4 = v3.leaky_relu();
-            let v5 = v4.amin(1, keepdim = true);
-            let v6 = v5.reshape([N, 1]);
-            let v7 = layer6(v6);
+            v7
         }
     }
 
     pub fn check() {
-        crate::check::steps_of_values::<Net>(0, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
+        let loss = mse().reduction(kiln::losses::Reduction::Sum);
+        let rule = Sgd::default().lr(0.05);
+        crate::check::values(0, Net::init, loss, rule);
     }
 }
 
@@ -75,20 +59,26 @@ mod program_1 {
         struct Net {
             layer0: Conv2d(1, 9, 1, stride = 3, padding = 1, bias = false),
             layer2: Linear(81, 4),
+            opt: AdamW((layer0, layer2), lr = 0.05, eps = 0.01),
         }
 
-        fn forward(v0: [N, 1, 6, 6]) -> [N, 4] {
+        step fit(v0: [N, 1, 6, 6], y: [N; i32]) -> (loss, v3) {
             let v1 = layer0(v0);
             let v2 = v1.reshape([N, 81]);
             let v3 = layer2(v2);
-            v3
+            let loss = cross_entropy(v3, y);
+            opt.minimize(loss);
+        }
+
+        eval apply(v0: [N, 1, 6, 6]) -> v3 {
+            let v1 = layer0(v0);
+            let v2 = v1.reshape([N, 81]);
+            let v3 = layer2(v2);
         }
     }
 
     pub fn check() {
-        let loss = cross_entropy();
-        let rule = AdamW::default().lr(0.05).eps(0.01);
-        crate::check::labels(1, Net::init, loss, rule);
+        crate::check::steps_of_labels::<Net>(1, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
     }
 }
 
@@ -190,23 +180,32 @@ mod program_5 {
             layer2: LayerNorm(4),
             layer3: Conv1d(8, 8, 3, stride = 1, padding = 1, bias = false),
             layer5: Linear(32, 3),
+            opt: Sgd((layer1, layer2, layer3, layer5), lr = 0.05, momentum = 0.9),
         }
 
-        fn forward(v0: [N, 1, 15]) -> [N, 3] {
+        step fit(v0: [N, 1, 15], y: [N, 3]) -> (loss, v6) {
             let v1 = v0.narrow(2, 0, 9);
             let v2 = layer1(v1);
             let v3 = layer2(v2);
             let v4 = layer3(v3);
             let v5 = v4.reshape([N, 32]);
             let v6 = layer5(v5);
-            v6
+            let loss = l1(v6, y);
+            opt.minimize(loss);
+        }
+
+        eval apply(v0: [N, 1, 15]) -> v6 {
+            let v1 = v0.narrow(2, 0, 9);
+            let v2 = layer1(v1);
+            let v3 = layer2(v2);
+            let v4 = layer3(v3);
+            let v5 = v4.reshape([N, 32]);
+            let v6 = layer5(v5);
         }
     }
 
     pub fn check() {
-        let loss = l1();
-        let rule = Sgd::default().lr(0.05).momentum(0.9);
-        crate::check::values(5, Net::init, loss, rule);
+        crate::check::steps_of_values::<Net>(5, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
     }
 }
 
@@ -217,32 +216,23 @@ mod program_6 {
     model! {
         struct Net {
             layer5: Linear(1, 4),
-            opt: Adam((layer5), lr = 0.05, amsgrad = true, eps = 0.01),
         }
 
-        step fit(v0: [N, 3, 21], y: [N, 4]) -> (loss, v6) {
+        fn forward(v0: [N, 3, 21]) -> [N, 4] {
             let v1 = v0.hardswish();
             let v2 = v1.erf();
             let v3 = v2.sum(1, keepdim = true);
             let v4 = { let (values, places) = v3.max(2, keepdim = true); values + places.float() * 0.125 };
             let v5 = v4.reshape([N, 1]);
             let v6 = layer5(v5);
-            let loss = mse(v6, y);
-            opt.minimize(loss);
-        }
-
-        eval apply(v0: [N, 3, 21]) -> v6 {
-            let v1 = v0.hardswish();
-            let v2 = v1.erf();
-            let v3 = v2.sum(1, keepdim = true);
-            let v4 = { let (values, places) = v3.max(2, keepdim = true); values + places.float() * 0.125 };
-            let v5 = v4.reshape([N, 1]);
-            let v6 = layer5(v5);
+            v6
         }
     }
 
     pub fn check() {
-        crate::check::steps_of_values::<Net>(6, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
+        let loss = mse();
+        let rule = Adam::default().lr(0.05).amsgrad(true).eps(0.01);
+        crate::check::values(6, Net::init, loss, rule);
     }
 }
 
@@ -253,20 +243,26 @@ mod program_7 {
     model! {
         struct Net {
             layer2: Linear(330, 6),
+            opt: RMSprop((layer2), lr = 0.05, eps = 0.01),
         }
 
-        fn forward(v0: [N, 3, 10, 9]) -> [N, 6] {
+        step fit(v0: [N, 3, 10, 9], y: [N; i32]) -> (loss, v3) {
             let v1 = v0.pad([2, 0]);
             let v2 = v1.reshape([N, 330]);
             let v3 = layer2(v2);
-            v3
+            let loss = cross_entropy(v3, y);
+            opt.minimize(loss);
+        }
+
+        eval apply(v0: [N, 3, 10, 9]) -> v3 {
+            let v1 = v0.pad([2, 0]);
+            let v2 = v1.reshape([N, 330]);
+            let v3 = layer2(v2);
         }
     }
 
     pub fn check() {
-        let loss = cross_entropy().weight(&[0.5, 1.5, 2.5, 0.5, 1.5, 2.5]);
-        let rule = RMSprop::default().lr(0.05).eps(0.01);
-        crate::check::labels(7, Net::init, loss, rule);
+        crate::check::steps_of_labels::<Net>(7, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
     }
 }
 
@@ -375,22 +371,30 @@ mod program_11 {
             layer0: Conv2d(5, 5, 3, stride = 3),
             layer2: Conv2d(5, 17, 1, stride = 3, padding = (0, 2), dilation = 2),
             layer4: Linear(34, 4),
+            opt: AdamW((layer0, layer2, layer4), lr = 0.05, eps = 0.01),
         }
 
-        fn forward(v0: [N, 5, 6, 9]) -> [N, 4] {
+        step fit(v0: [N, 5, 6, 9], y: [N, 4]) -> (loss, v5) {
             let v1 = layer0(v0);
             let v2 = v1.mean(3, keepdim = true);
             let v3 = layer2(v2);
             let v4 = v3.reshape([N, 34]);
             let v5 = layer4(v4);
-            v5
+            let loss = l1(v5, y);
+            opt.minimize(loss);
+        }
+
+        eval apply(v0: [N, 5, 6, 9]) -> v5 {
+            let v1 = layer0(v0);
+            let v2 = v1.mean(3, keepdim = true);
+            let v3 = layer2(v2);
+            let v4 = v3.reshape([N, 34]);
+            let v5 = layer4(v4);
         }
     }
 
     pub fn check() {
-        let loss = l1();
-        let rule = AdamW::default().lr(0.05).eps(0.01);
-        crate::check::values(11, Net::init, loss, rule);
+        crate::check::steps_of_values::<Net>(11, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
     }
 }
 
@@ -402,10 +406,9 @@ mod program_12 {
         struct Net {
             layer1: Conv1d(3, 6, 3, stride = 1, padding = 2, groups = 3, bias = false),
             layer6: Linear(588, 3, bias = false),
-            opt: AdamW((layer1, layer6), lr = 0.05, eps = 0.01),
         }
 
-        step fit(v0: [N, 6, 12, 4], y: [N, 3]) -> (loss, v7) {
+        fn forward(v0: [N, 6, 12, 4]) -> [N, 3] {
             let v1 = v0.reshape([N, 3, 96]);
             let v2 = layer1(v1);
             let v3 = v2.mish();
@@ -413,23 +416,14 @@ mod program_12 {
             let v5 = v4.reshape([N, 14, 42]);
             let v6 = v5.reshape([N, 588]);
             let v7 = layer6(v6);
-            let loss = mse(v7, y);
-            opt.minimize(loss);
-        }
-
-        eval apply(v0: [N, 6, 12, 4]) -> v7 {
-            let v1 = v0.reshape([N, 3, 96]);
-            let v2 = layer1(v1);
-            let v3 = v2.mish();
-            let v4 = v3.expm1();
-            let v5 = v4.reshape([N, 14, 42]);
-            let v6 = v5.reshape([N, 588]);
-            let v7 = layer6(v6);
+            v7
         }
     }
 
     pub fn check() {
-        crate::check::steps_of_values::<Net>(12, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
+        let loss = mse();
+        let rule = AdamW::default().lr(0.05).eps(0.01);
+        crate::check::values(12, Net::init, loss, rule);
     }
 }
 
@@ -441,21 +435,28 @@ mod program_13 {
         struct Net {
             layer0: Linear(1, 2),
             layer3: Linear(60, 2),
+            opt: AdamW((layer0, layer3), lr = 0.05, eps = 0.01),
         }
 
-        fn forward(v0: [N, 5, 6, 1]) -> [N, 2] {
+        step fit(v0: [N, 5, 6, 1], y: [N, 2]) -> (loss, v4) {
             let v1 = layer0(v0);
             let v2 = v1.transpose(1, 1);
             let v3 = v2.reshape([N, 60]);
             let v4 = layer3(v3);
-            v4
+            let loss = bce_with_logits(v4, y);
+            opt.minimize(loss);
+        }
+
+        eval apply(v0: [N, 5, 6, 1]) -> v4 {
+            let v1 = layer0(v0);
+            let v2 = v1.transpose(1, 1);
+            let v3 = v2.reshape([N, 60]);
+            let v4 = layer3(v3);
         }
     }
 
     pub fn check() {
-        let loss = bce_with_logits();
-        let rule = AdamW::default().lr(0.05).eps(0.01);
-        crate::check::values(13, Net::init, loss, rule);
+        crate::check::steps_of_values::<Net>(13, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
     }
 }
 
@@ -556,209 +557,25 @@ mod program_17 {
         struct Net {
             layer0: Linear(11, 9),
             layer2: Linear(378, 6),
+            opt: RMSprop((layer0, layer2), lr = 0.05, eps = 0.01),
         }
 
-        fn forward(v0: [N, 6, 7, 11]) -> [N, 6] {
+        step fit(v0: [N, 6, 7, 11], y: [N, 6]) -> (loss, v3) {
             let v1 = layer0(v0);
             let v2 = v1.reshape([N, 378]);
             let v3 = layer2(v2);
-            v3
-        }
-    }
-
-    pub fn check() {
-        let loss = bce_with_logits();
-        let rule = RMSprop::default().lr(0.05).eps(0.01);
-        crate::check::values(17, Net::init, loss, rule);
-    }
-}
-
-/// Seed 18.
-mod program_18 {
-    use kiln::prelude::*;
-
-    model! {
-        struct Net {
-            layer0: Upsample(scale_factor = 3, mode = "bilinear"),
-            layer3: Linear(432, 1),
-            opt: Sgd((layer3), lr = 0.05, momentum = 0.9),
-        }
-
-        step fit(v0: [N, 4, 4, 3], y: [N, 1]) -> (loss, v4) {
-            let v1 = layer0(v0);
-            let v2 = v1.abs();
-            let v3 = v2.reshape([N, 432]);
-            let v4 = layer3(v3);
-            let loss = mse(v4, y, reduction = "sum");
+            let loss = bce_with_logits(v3, y);
             opt.minimize(loss);
         }
 
-        eval apply(v0: [N, 4, 4, 3]) -> v4 {
+        eval apply(v0: [N, 6, 7, 11]) -> v3 {
             let v1 = layer0(v0);
-            let v2 = v1.abs();
-            let v3 = v2.reshape([N, 432]);
-            let v4 = layer3(v3);
-        }
-    }
-
-    pub fn check() {
-        crate::check::steps_of_values::<Net>(18, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
-    }
-}
-
-/// Seed 19.
-mod program_19 {
-    use kiln::prelude::*;
-
-    model! {
-        struct Net {
-            layer0: Conv2d(3, 6, 2, stride = 3, padding = 2, dilation = 2, groups = 3),
-            layer5: Linear(90, 6),
-        }
-
-        fn forward(v0: [N, 3, 12, 6]) -> [N, 6] {
-            let v1 = layer0(v0);
-            let v2 = (v1.square() + 0.5).reciprocal();
-            let v3 = v2 - v2;
-            let v4 = v3 / (v1.square() + 1);
-            let v5 = v4.reshape([N, 90]);
-            let v6 = layer5(v5);
-            v6
-        }
-    }
-
-    pub fn check() {
-        let loss = mse();
-        let rule = Adam::default().lr(0.05).amsgrad(true).eps(0.01);
-        crate::check::values(19, Net::init, loss, rule);
-    }
-}
-
-/// Seed 20.
-mod program_20 {
-    use kiln::prelude::*;
-
-    model! {
-        struct Net {
-            layer2: Linear(30, 1),
-        }
-
-        fn forward(v0: [N, 6, 10]) -> [N, 1] {
-            let v1 = v0.narrow(1, 0, 3);
-            let v2 = v1.reshape([N, 30]);
+            let v2 = v1.reshape([N, 378]);
             let v3 = layer2(v2);
-            v3
         }
     }
 
     pub fn check() {
-        let loss = bce_with_logits();
-        let rule = AdamW::default().lr(0.05).eps(0.01);
-        crate::check::values(20, Net::init, loss, rule);
-    }
-}
-
-/// Seed 21.
-mod program_21 {
-    use kiln::prelude::*;
-
-    model! {
-        struct Net {
-            layer1: Linear(14, 9),
-            layer3: LayerNorm(9),
-            layer6: Conv1d(3, 3, 1, stride = 1, groups = 3),
-            layer7: BatchNorm1d(3, affine = false),
-            layer10: Linear(9, 4),
-            opt: Adam((layer1, layer3, layer6, layer10), lr = 0.05, amsgrad = true, eps = 0.01),
-        }
-
-        step fit(v0: [N, 16], y: [N, 4]) -> (loss, v11) {
-            let v1 = v0.narrow(1, 1, 14);
-            let v2 = layer1(v1);
-            let v3 = where(v2 > v2, v2 * 0.5, v2);
-            let v4 = layer3(v3);
-            let v5 = v4.reshape([N, 3, 3]);
-            let v6 = v5.transpose(2, 1);
-            let v7 = layer6(v6);
-            let v8 = layer7(v7);
-            let v9 = v8.cumsum(2);
-            let v10 = v9.reshape([N, 9]);
-            let v11 = layer10(v10);
-            let loss = mse(v11, y);
-            opt.minimize(loss);
-        }
-
-        eval apply(v0: [N, 16]) -> v11 {
-            let v1 = v0.narrow(1, 1, 14);
-            let v2 = layer1(v1);
-            let v3 = where(v2 > v2, v2 * 0.5, v2);
-            let v4 = layer3(v3);
-            let v5 = v4.reshape([N, 3, 3]);
-            let v6 = v5.transpose(2, 1);
-            let v7 = layer6(v6);
-            let v8 = layer7(v7);
-            let v9 = v8.cumsum(2);
-            let v10 = v9.reshape([N, 9]);
-            let v11 = layer10(v10);
-        }
-    }
-
-    pub fn check() {
-        crate::check::steps_of_values::<Net>(21, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
-    }
-}
-
-/// Seed 22.
-mod program_22 {
-    use kiln::prelude::*;
-
-    model! {
-        struct Net {
-            layer0: Conv2d(2, 9, 2, stride = (3, 2), padding = 1),
-            layer4: Linear(90, 5),
-        }
-
-        fn forward(v0: [N, 2, 4, 8]) -> [N, 5] {
-            let v1 = layer0(v0);
-            let v2 = v1.hardswish();
-            let v3 = v2.neg();
-            let v4 = v3.reshape([N, 90]);
-            let v5 = layer4(v4);
-            v5
-        }
-    }
-
-    pub fn check() {
-        let loss = cross_entropy();
-        let rule = Sgd::default().lr(0.05).momentum(0.9);
-        crate::check::labels(22, Net::init, loss, rule);
-    }
-}
-
-/// Seed 23.
-mod program_23 {
-    use kiln::prelude::*;
-
-    model! {
-        struct Net {
-            layer3: Linear(2, 17),
-            layer5: Linear(17, 6),
-        }
-
-        fn forward(v0: [N, 4, 2]) -> [N, 6] {
-            let v1 = v0 + v0.gather(2, v0.argmax(2, keepdim = true));
-            let v2 = v1.sum(1, keepdim = true);
-            let v3 = v2.maximum(v2);
-            let v4 = layer3(v3);
-            let v5 = v4.reshape([N, 17]);
-            let v6 = layer5(v5);
-            v6
-        }
-    }
-
-    pub fn check() {
-        let loss = l1();
-        let rule = RMSprop::default().lr(0.05).momentum(0.9).eps(0.01);
-        crate::check::values(23, Net::init, loss, rule);
+        crate::check::steps_of_values::<Net>(17, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
     }
 }

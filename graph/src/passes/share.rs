@@ -15,7 +15,7 @@ use crate::op::{BinaryOp, CompareOp, Op};
 
 /// The graph with equal nodes merged.
 pub fn share(graph: &Graph) -> Cow<'_, Graph> {
-    // The nodes so far by the hash of what tells them apart: the nodes themselves hold it.
+    // The nodes so far by a hash of what mostly tells them apart: the nodes themselves hold the rest.
     let mut known: FxHashMap<u64, SmallVec<[NodeId; 1]>> = FxHashMap::default();
     known.reserve(graph.nodes.len());
     rewrite(graph, |to, node| {
@@ -23,7 +23,7 @@ pub fn share(graph: &Graph) -> Cow<'_, Graph> {
         let equal = |&&id: &&NodeId| {
             to.op(id) == node.op && to.ty(id) == node.ty && self::operands(node.op, to.operands(id)) == operands
         };
-        let same_hash = known.entry(FxBuildHasher.hash_one((node.op, &operands, node.ty))).or_default();
+        let same_hash = known.entry(FxBuildHasher.hash_one((node.op, &operands[..]))).or_default();
         let found = same_hash.iter().find(equal).copied();
         Some(found.unwrap_or_else(|| {
             same_hash.push(to.keep(node));

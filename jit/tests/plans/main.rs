@@ -3,6 +3,7 @@
 
 mod cases;
 mod choices;
+mod deep;
 mod followed;
 mod layouts;
 mod models;

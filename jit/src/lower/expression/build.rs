@@ -424,6 +424,12 @@ pub fn reshape_coordinates(from: Shape, to: Shape, coordinates: &[Affine], rank:
     if from.elements() == 0 {
         return Some(at);
     }
+    if from == to {
+        for axis in (0..from.rank()).filter(|&axis| from.dim(axis) != 1) {
+            at[axis] = coordinates[axis].clone();
+        }
+        return Some(at);
+    }
     for (ours, theirs) in reshape_blocks(from, to) {
         let [axis] = ours[..] else { return None };
         at[axis] = theirs.iter().fold(Affine::zero(rank), |position, &other| {

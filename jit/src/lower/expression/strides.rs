@@ -29,8 +29,8 @@ impl Strides {
 
     /// Adds `factor` times another one of the same length.
     pub fn add(&mut self, other: &Strides, factor: i64) {
-        for (value, other) in self.values.iter_mut().zip(other.values) {
-            *value += factor * other;
+        for axis in 0..self.length {
+            self.values[axis] += factor * other.values[axis];
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::f32::consts::{FRAC_2_PI, FRAC_PI_2};
 
-use super::{clamp, flip_sign, polynomial, sign_bit};
+use super::{flip_sign, polynomial, sign_bit};
 use crate::kernel::{Compare, Convert, Float1, Int2, KernelBuilder, Shift, Value};
 
 /// Angles up to this one are reduced by three multiply-adds; larger ones, which are rare, by a product of many bits.
@@ -55,8 +55,6 @@ fn reduce_near(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
         let part = b.f32(-part);
         r = b.fma(n, part, r);
     }
-    // Only beyond the range that the steps are made for.
-    let r = clamp(b, r, -0.8, 0.8);
     (b.convert(Convert::Truncate, n), r)
 }
 
