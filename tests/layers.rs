@@ -395,9 +395,9 @@ fn settings_and_extents_that_make_no_sense_are_errors_of_the_builder() {
         (&[2, 4], &|x| functions::narrow(x, 1, 2, 0), "shape [2, 0] has no elements"),
         (&[2, 4], &|x| linear::linear(x, x.graph().input("w", [0, 4]), None), "shape [0, 4] has no elements"),
         (&[2, 4], &|x| x.graph().full([2, 0], 1.0), "has no elements"),
-        (&[1 << 40, 1 << 40], &|x| x.relu(), "has more elements than any memory holds"),
-        (&[1 << 40, 1], &|x| functions::expand(x, &[1 << 40, 1 << 30]), "has more elements than any memory holds"),
-        (&[4], &|x| functions::pad(x, &[usize::MAX - 8, 16], 0.0), "more elements than any memory holds"),
+        (&[1 << 40, 1 << 40], &|x| x.relu(), "is too large"),
+        (&[1 << 40, 1], &|x| functions::expand(x, &[1 << 40, 1 << 30]), "is too large"),
+        (&[4], &|x| functions::pad(x, &[usize::MAX - 8, 16], 0.0), "every extent must be below 2^31"),
     ];
     for (shape, build, expected) in cases {
         let found = refusal(*shape, build);
@@ -423,10 +423,10 @@ fn layers_refuse_what_pytorch_refuses() {
         (MaxPool2d::<3>::shape(image, &MaxPool2dSettings::new().stride(PerAxis::all(0))), "stride"),
         (AvgPool2d::<3>::shape(image, &AvgPool2dSettings::new().divisor_override(0)), "`divisor_override`"),
         (Conv2d::<3, 3, 3>::shape(image, &Conv2dSettings::new().groups(0)), "groups"),
-        (Conv2d::<3, 3, 3>::shape(image, &Conv2dSettings::new().padding(PerAxis::all(usize::MAX / 2))), "memory"),
+        (Conv2d::<3, 3, 3>::shape(image, &Conv2dSettings::new().padding(PerAxis::all(usize::MAX / 2))), "2^31"),
         (
             ConvTranspose2d::<3, 3, 3>::shape(image, &ConvTranspose2dSettings::new().stride(PerAxis::all(usize::MAX))),
-            "memory",
+            "2^31",
         ),
         (Upsample::shape(image, &UpsampleSettings::new().scale_factor(PerAxis::new([-1.0]))), "`scale_factor`"),
         (

@@ -27,6 +27,9 @@ pub use checks::{
 pub use error::ShapeError;
 pub use message::Message;
 
+/// The largest extent of an axis: an i32 is to index it.
+pub const MAX_EXTENT: usize = i32::MAX as usize;
+
 /// The largest number of elements of a tensor: what is above is more than any memory holds.
 pub const MAX_ELEMENTS: usize = 1 << 44;
 

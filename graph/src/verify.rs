@@ -9,7 +9,7 @@
 //!    compare equal.
 //! 4. A constant is a value of its type: f32 any, i32 a whole number in range, bool 0 or 1.
 //! 5. Every extent is below 2^31 (so it is never the symbolic [`Shape::N`](crate::Shape::N), and an i32 can index it),
-//!    and a tensor's bytes can be counted.
+//!    and a tensor has at most 2^44 elements. Those of nodes with operands are at least 1.
 //! 6. Scope 0 is that outside of layers, every other one lies in an earlier one, and the scope of each node is in the table.
 //! 7. Each input names a node that is an [`Op::Input`], and each such node belongs to exactly one input.
 //! 8. No two inputs of one role have the same name, and no two outputs.
@@ -21,8 +21,8 @@ use std::ops::RangeInclusive;
 
 use crate::graph::{Graph, NodeId, Role, Scope, Type};
 use crate::op::Op;
-use crate::op::table::{Attributes, LIMIT, attributes};
-use crate::shape::{DType, ShapeError};
+use crate::op::table::{Attributes, attributes};
+use crate::shape::{DType, MAX_ELEMENTS, MAX_EXTENT, ShapeError};
 use crate::text::{Place, annotate};
 
 /// A broken invariant: a bug of whoever made the graph.
@@ -168,8 +168,8 @@ fn check_node(graph: &Graph, id: NodeId, registered: usize) -> Result<(), Reason
 
 /// Whether extents are those of a tensor that can be in memory (a bound that holds without its empty axes, too).
 pub(crate) fn has_size(extents: &[usize]) -> bool {
-    let bytes = extents.iter().try_fold(4usize, |bytes, &extent| bytes.checked_mul(extent.max(1)));
-    extents.iter().all(|&extent| extent < LIMIT) && bytes.is_some_and(|bytes| bytes <= isize::MAX as usize)
+    let elements = extents.iter().try_fold(1usize, |elements, &extent| elements.checked_mul(extent.max(1)));
+    extents.iter().all(|&extent| extent <= MAX_EXTENT) && elements.is_some_and(|elements| elements <= MAX_ELEMENTS)
 }
 
 /// Whether the number is one of the type's values.

@@ -10,6 +10,7 @@ macro_rules! emit {
 
 mod body;
 mod checks;
+mod label;
 mod losses;
 mod steps;
 mod structure;

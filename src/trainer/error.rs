@@ -58,6 +58,14 @@ pub enum TrainError {
         /// The number of samples given.
         found: usize,
     },
+    /// A program that needs more memory than the system gives.
+    #[error("a batch of {batch} needs {bytes} bytes of memory, which the system does not give: take a smaller batch")]
+    Memory {
+        /// The batch size.
+        batch: usize,
+        /// What the program needs beside parameters and optimizer states.
+        bytes: usize,
+    },
     /// No sample at all.
     #[error("there is no sample: the input has the shape {found:?}")]
     Empty {

@@ -205,6 +205,10 @@ impl Programs {
 
     fn add(&mut self, name: &'static str, batch: usize, graph: &Graph) -> Result<(), TrainError> {
         let plan = self.plan_graph(graph, batch)?;
+        // A system that has no such memory ends a program that takes it all the same.
+        if Vec::<u8>::new().try_reserve_exact(plan.arena_bytes).is_err() {
+            return Err(TrainError::Memory { batch, bytes: plan.arena_bytes });
+        }
         let arena = self.take_arena();
         self.forget_one(batch);
         let keeps = self.keeps(&plan, batch);

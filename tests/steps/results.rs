@@ -217,3 +217,24 @@ fn a_result_that_is_read_as_something_else_is_an_error() {
     }
     assert_eq!(arr0(results.get::<f32>(0).unwrap()), arr0(6.0));
 }
+
+#[test]
+fn a_batch_beyond_memory_is_an_error_of_build() {
+    let cases = [
+        ((1 << 31) - 1, "bytes of memory, which the system does not give"),
+        (1 << 31, "is too large"),
+        (1 << 62, "is too large"),
+    ];
+    for (batch, expected) in cases {
+        let error = Wide::init(0).trainer().batch(batch).threads(1).build().err().map(|error| error.to_string());
+        assert!(error.as_ref().is_some_and(|error| error.contains(expected)), "{batch}: {error:?}");
+    }
+}
+
+model! {
+    struct Wide { same: Identity }
+
+    eval apply(x: [N, 8192]) -> y {
+        let y = same(x) * 2.0;
+    }
+}

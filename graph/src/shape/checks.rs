@@ -2,7 +2,7 @@
 //! words, under the user's own tokens. Knows rules by their results only.
 
 use super::functions::{Elements, Types, elements};
-use super::{DType, MAX_ELEMENTS, MAX_RANK, Message, Shape, ShapeError, Type, rules};
+use super::{DType, MAX_EXTENT, MAX_RANK, Message, Shape, ShapeError, Type, rules};
 
 /// Returns the shape, or panics with `shape mismatch in layer NAME: …` (or `wrong setting in ..`): the compile-time check
 /// of one layer.
@@ -143,9 +143,9 @@ pub const fn check_extents(batch: bool, extents: &[usize]) -> Shape {
     let mut axis = 0;
     while axis < extents.len() {
         // Some of these numbers stand for something else in shapes.
-        if extents[axis] > MAX_ELEMENTS {
+        if extents[axis] > MAX_EXTENT {
             let message = Message::new().text("an extent of ").number(extents[axis]);
-            panic!("{}", message.text(" is more than any memory holds").as_str())
+            panic!("{}", message.text(" is too large: extents are below 2^31").as_str())
         }
         axis += 1;
     }

@@ -42,7 +42,7 @@ pub enum ShapeError {
         /// The shape that it would have.
         shape: Shape,
     },
-    /// A tensor that no memory holds: of more than [`super::MAX_ELEMENTS`] elements.
+    /// A tensor with an extent above [`super::MAX_EXTENT`] or more than [`super::MAX_ELEMENTS`] elements.
     TooLarge {
         /// The shape that it would have.
         shape: Shape,
@@ -320,9 +320,10 @@ impl ShapeError {
             ShapeError::Empty { shape } => {
                 m.text("shape ").shape(&shape).text(" has no elements: every extent of a tensor is at least 1")
             }
-            ShapeError::TooLarge { shape } => {
-                m.text("shape ").shape(&shape).text(" has more elements than any memory holds")
-            }
+            ShapeError::TooLarge { shape } => m
+                .text("shape ")
+                .shape(&shape)
+                .text(" is too large: extents are below 2^31, and a tensor has at most 2^44 elements"),
             ShapeError::Mismatch { op, left, right } => {
                 m.text(op).text(" can not combine shapes ").shape(&left).text(" and ").shape(&right)
             }

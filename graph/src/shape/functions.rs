@@ -4,10 +4,11 @@
 //!
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
-use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
+mod several;
 
-/// The largest number of values that one function gives.
-pub const MAX_RESULTS: usize = 16;
+pub use several::{MAX_RESULTS, Types, chunk, extreme, split, split_with_sizes};
+
+use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
 
 /// Which element types a function takes for an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,32 +62,6 @@ pub const fn gives(dtype: DType, operands: Result<DType, ShapeError>) -> Result<
     match operands {
         Ok(_) => Ok(dtype),
         Err(error) => Err(error),
-    }
-}
-
-/// The values of a function that gives several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Types {
-    list: [Type; MAX_RESULTS],
-    count: usize,
-}
-
-impl Types {
-    /// No values.
-    const fn none() -> Types {
-        Types { list: [Type::new(DType::F32, Shape::SCALAR); MAX_RESULTS], count: 0 }
-    }
-
-    /// With one more.
-    const fn and(mut self, ty: Type) -> Types {
-        self.list[self.count] = ty;
-        self.count += 1;
-        self
-    }
-
-    /// All of them, in order.
-    pub const fn as_slice(&self) -> &[Type] {
-        self.list.split_at(self.count).0
     }
 }
 
@@ -540,62 +515,6 @@ pub const fn index_select(op: &'static str, x: Shape, dim: isize, index: Shape) 
         return Err(ShapeError::Rank { op, expected: 1, found: index });
     }
     Ok(x.with(axis, index.dim(0)))
-}
-
-/// `chunks` parts of an axis of (but for the last one) equal extent; fewer if the extent is too small.
-pub const fn chunk(op: &'static str, x: Type, chunks: usize, dim: isize) -> Result<Types, ShapeError> {
-    let axis = ok!(known_axis(op, x.shape, dim));
-    if chunks == 0 {
-        return Err(ShapeError::Attribute { op, rule: "the number of chunks must be at least 1" });
-    }
-    let size = x.shape.dim(axis).div_ceil(chunks);
-    split(op, x, if size == 0 { 1 } else { size }, dim)
-}
-
-/// Parts of an axis of extent `size`, the last one with what is left.
-pub const fn split(op: &'static str, x: Type, size: usize, dim: isize) -> Result<Types, ShapeError> {
-    let axis = ok!(known_axis(op, x.shape, dim));
-    if size == 0 {
-        return Err(ShapeError::Attribute { op, rule: "the extent of a part must be at least 1" });
-    }
-    let extent = x.shape.dim(axis);
-    if extent.div_ceil(size) > MAX_RESULTS {
-        return Err(ShapeError::Attribute { op, rule: "at most 16 parts are possible" });
-    }
-    let mut types = Types::none();
-    let mut start = 0;
-    while start < extent {
-        let part = if extent - start < size { extent - start } else { size };
-        types = types.and(Type::new(x.dtype, x.shape.with(axis, part)));
-        start += part;
-    }
-    Ok(types)
-}
-
-/// Parts of an axis of the given extents, which add up to its own.
-pub const fn split_with_sizes(op: &'static str, x: Type, sizes: &[usize], dim: isize) -> Result<Types, ShapeError> {
-    let axis = ok!(known_axis(op, x.shape, dim));
-    if sizes.len() > MAX_RESULTS {
-        return Err(ShapeError::Attribute { op, rule: "at most 16 parts are possible" });
-    }
-    let mut types = Types::none();
-    let mut sum = 0usize;
-    let mut part = 0;
-    while part < sizes.len() {
-        types = types.and(Type::new(x.dtype, x.shape.with(axis, sizes[part])));
-        sum = sum.saturating_add(sizes[part]);
-        part += 1;
-    }
-    if sum != x.shape.dim(axis) {
-        return Err(ShapeError::Mismatch { op, left: x.shape, right: x.shape.with(axis, sum) });
-    }
-    Ok(types)
-}
-
-/// The extreme along an axis, and its i32 index.
-pub const fn extreme(op: &'static str, x: Type, dim: isize, keepdim: bool) -> Result<Types, ShapeError> {
-    let shape = ok!(reduce_one(op, x.shape, Some(dim), keepdim));
-    Ok(Types::none().and(Type::new(x.dtype, shape)).and(Type::new(DType::I32, shape)))
 }
 
 #[cfg(test)]

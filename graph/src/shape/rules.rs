@@ -7,7 +7,7 @@ mod resample;
 
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent};
 
-use super::{DType, MAX_ELEMENTS, MAX_RANK, Shape, ShapeError, Type};
+use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
 
 /// The position of an axis that may count from the end (`-1` is the last).
@@ -74,6 +74,7 @@ pub const fn tensor(shape: Shape) -> Result<Shape, ShapeError> {
         match shape.dim(axis) {
             0 => return Err(ShapeError::Empty { shape }),
             Shape::N => {}
+            extent if extent > MAX_EXTENT => return Err(ShapeError::TooLarge { shape }),
             extent => elements = elements.saturating_mul(extent),
         }
         axis += 1;
@@ -86,11 +87,11 @@ pub const fn elements_of(result: Result<Shape, ShapeError>) -> Result<Shape, Sha
     tensor(ok!(result))
 }
 
-/// A sum of extents, which no memory holds if it is too large for a number.
+/// A sum of extents, if it is one itself.
 pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
     match one.saturating_add(other) {
-        sum if sum <= MAX_ELEMENTS => Ok(sum),
-        _ => Err(ShapeError::Attribute { op, rule: "it would have more elements than any memory holds" }),
+        sum if sum <= MAX_EXTENT => Ok(sum),
+        _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
     }
 }
 
@@ -279,8 +280,8 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
             return Err(ShapeError::BatchMerged { shape: input });
         }
         let product = left.saturating_mul(right);
-        if product > MAX_ELEMENTS {
-            return Err(ShapeError::TooLarge { shape: input });
+        if product > MAX_EXTENT {
+            return Err(ShapeError::Attribute { op: "flatten", rule: "every extent must be below 2^31" });
         }
         output = output.remove(merged).with(merged - 1, product);
         merged -= 1;

@@ -4,7 +4,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 
-use super::checks::{Check, Label, Owner, call, model_types, run};
+use super::checks::{Check, Owner, call, model_types, run};
+use super::label::Label;
 use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Sequence};
 use crate::body::{

@@ -10,6 +10,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 
 use super::body::{Expansion, Target, Want};
+use super::label::{Label, join};
 use super::walk::segment;
 use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
 use crate::body::{Forward, Helper};
@@ -411,75 +412,12 @@ fn expansion<'a>(declaration: &'a Validated, owner: &'a Owner) -> Expansion<'a> 
     Expansion { target: Target::Types(owner), layers: body, helpers, model: name }
 }
 
-/// `head.norm`
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
-}
-
 /// All layers in a node.
 fn leaves(node: &Node<Layer>) -> Vec<&Layer> {
     match node {
         Node::Layer(layer) => vec![layer],
         Node::List { element, .. } => leaves(element),
         Node::Sequence(body) => body.members.iter().flat_map(|member| leaves(&member.node)).collect(),
-    }
-}
-
-/// The name of a layer as the message gives it. One that holds indices is put together while rustc evaluates constants,
-/// which takes longer than all the rest of a check.
-pub struct Label {
-    message: Text,
-    depth: usize,
-}
-
-enum Text {
-    Plain(String),
-    /// A `Message`.
-    Composed(TokenStream),
-}
-
-impl Label {
-    pub fn new(path: &str) -> Label {
-        Label { message: Text::Plain(path.to_string()), depth: 0 }
-    }
-
-    /// An expression for the text as a `Message`.
-    pub fn message(&self) -> TokenStream {
-        match &self.message {
-            Text::Plain(path) => emit!(#KILN::graph::shape::Message::new().text(#path)),
-            Text::Composed(message) => message.clone(),
-        }
-    }
-
-    /// Declares `name`, the text.
-    pub fn bind(&self) -> TokenStream {
-        match &self.message {
-            Text::Plain(path) => emit!(let name = #path;),
-            Text::Composed(message) => emit!(let name = #message; let name = name.as_str();),
-        }
-    }
-
-    /// The variable that counts the elements of an array inside this place.
-    fn index(&self) -> Ident {
-        format_ident!("index_{}", self.depth, span = Span::mixed_site())
-    }
-
-    fn element(&self) -> Label {
-        Label { depth: self.depth + 1, ..self.at(&self.index().to_token_stream()) }
-    }
-
-    /// The element of an array with this index.
-    pub fn at(&self, index: &TokenStream) -> Label {
-        let message = self.message();
-        Label { message: Text::Composed(emit!(#message.text(".").number(#index))), depth: self.depth }
-    }
-
-    pub fn member(&self, name: &str) -> Label {
-        let message = match &self.message {
-            Text::Plain(path) => Text::Plain(join(path, name)),
-            Text::Composed(message) => Text::Composed(emit!(#message.text(".").text(#name))),
-        };
-        Label { message, depth: self.depth }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{groups, sum};
 use crate::op::{Convolution, MAX_SPATIAL};
-use crate::shape::{MAX_ELEMENTS, Shape, ShapeError};
+use crate::shape::{MAX_EXTENT, Shape, ShapeError};
 
 /// The extent of the result of a transposed convolution along one spatial axis:
 /// `(extent - 1) * stride + dilation * (kernel - 1) + 1 - low - high + output_padding`.
@@ -123,8 +123,8 @@ pub const fn resize(input: Shape, size: &[usize], scale_factor: &[f64]) -> Resul
         if extent == 0 {
             return Err(ShapeError::Setting { setting, rule: "leaves nothing of its input" });
         }
-        if extent > MAX_ELEMENTS {
-            return Err(ShapeError::Setting { setting, rule: "gives more elements than any memory holds" });
+        if extent > MAX_EXTENT {
+            return Err(ShapeError::Setting { setting, rule: "gives an extent of 2^31 or more" });
         }
         output = output.with(axis, extent);
         axis += 1;
