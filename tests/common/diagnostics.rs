@@ -2,14 +2,8 @@
 //! summaries. It knows rustc's layout of messages; it runs nothing.
 
 /// Lines that count what was said.
-const SUMMARIES: [&str; 6] = [
-    "error: aborting due to ",
-    "error: could not compile ",
-    "For more information about ",
-    "Some errors have detailed explanations",
-    "warning: unused manifest key",
-    "warning: `",
-];
+const SUMMARIES: [&str; 3] =
+    ["error: aborting due to ", "For more information about ", "Some errors have detailed explanations"];
 
 /// The messages about the file `case`, with paths relative to `root`, in which rustc ran.
 pub fn normalized(text: &str, root: &str, case: &str) -> String {
@@ -38,7 +32,6 @@ pub fn same(one: &str, other: &str) -> bool {
 
 fn is_summary(line: &str) -> bool {
     SUMMARIES.iter().any(|summary| line.starts_with(summary))
-        && !(line.starts_with("warning: `") && !line.contains(" generated "))
 }
 
 /// One message: lines of other files lose their numbers, and the margin becomes as wide as the numbers that are left.

@@ -164,8 +164,11 @@ fn moments(line: &[f64]) -> (f64, f64) {
     (mean, line.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / line.len() as f64)
 }
 
+/// The number at a place of a sample.
+type Sample = fn(usize, usize) -> f32;
+
 /// Numbers of samples: the first one far away, one anywhere, the last one, every 64th, more and more, far from 0.
-const SAMPLES: [(&str, fn(usize, usize) -> f32); 6] = [
+const SAMPLES: [(&str, Sample); 6] = [
     ("an outlier first", |sample, place| if sample == 0 { 1e4 } else { 1.0 - 2.0 * (place % 2) as f32 }),
     ("an outlier of 1e6 first", |sample, place| if sample == 0 { 1e6 } else { signed(2, place) }),
     ("an outlier at 5", |sample, place| if sample == 5 { -1e4 } else { signed(3, place) }),

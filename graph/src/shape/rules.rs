@@ -438,7 +438,8 @@ mod tests {
     #[test]
     fn samples_are_combined_with_others_only_where_it_is_said() {
         const N: usize = Shape::N;
-        let cases: [(&[usize], &[usize], Option<&[usize]>); 9] = [
+        type Case<'a> = (&'a [usize], &'a [usize], Option<&'a [usize]>);
+        let cases: [Case; 9] = [
             (&[N, 1], &[N], None),
             (&[N], &[N, 4, 1], None),
             (&[N, 1, 1], &[N, 1], None),

@@ -104,14 +104,14 @@ impl<'a> ExpressionBuilder<'a> {
         }
         let single = |axis: usize| self.expression.extents[axis] == 1;
         let mut canonical = Cow::Borrowed(coordinates);
-        for axis in 0..coordinates.len() {
+        for (axis, coordinate) in coordinates.iter().enumerate() {
             let fixed = shape.dim(axis) == 1;
             for along in 0..self.rank() {
-                if coordinates[axis].strides[along] != 0 && (fixed || single(along)) {
+                if coordinate.strides[along] != 0 && (fixed || single(along)) {
                     canonical.to_mut()[axis].strides[along] = 0;
                 }
             }
-            if fixed && coordinates[axis].offset != 0 {
+            if fixed && coordinate.offset != 0 {
                 canonical.to_mut()[axis].offset = 0;
             }
         }
