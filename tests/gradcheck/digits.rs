@@ -65,7 +65,7 @@ fn assert_near(what: &str, found: &[f32], expected: impl IntoIterator<Item = (f6
     assert_eq!(places, found.len(), "{what}");
 }
 
-/// `x[i]` as the sum of what the i-th number of its line and column are, lines being along an axis: for each of the others all.
+/// What lies along some axes, for each place along the others.
 fn lines(extents: &[usize], axes: &[usize], x: &[f32]) -> Vec<Vec<f64>> {
     let kept: Vec<usize> = (0..extents.len()).filter(|axis| !axes.contains(axis)).collect();
     let mut lines = vec![Vec::new(); kept.iter().map(|&axis| extents[axis]).product()];
@@ -164,11 +164,11 @@ fn moments(line: &[f64]) -> (f64, f64) {
     (mean, line.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / line.len() as f64)
 }
 
-/// The number at a place of a sample.
-type Sample = fn(usize, usize) -> f32;
+/// Name, and the number of a sample at a place.
+type Samples = (&'static str, fn(usize, usize) -> f32);
 
-/// Numbers of samples: the first one far away, one anywhere, the last one, every 64th, more and more, far from 0.
-const SAMPLES: [(&str, Sample); 6] = [
+/// The first one far away, one anywhere, the last one, every 64th, more and more, far from 0.
+const SAMPLES: [Samples; 6] = [
     ("an outlier first", |sample, place| if sample == 0 { 1e4 } else { 1.0 - 2.0 * (place % 2) as f32 }),
     ("an outlier of 1e6 first", |sample, place| if sample == 0 { 1e6 } else { signed(2, place) }),
     ("an outlier at 5", |sample, place| if sample == 5 { -1e4 } else { signed(3, place) }),
