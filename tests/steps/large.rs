@@ -55,7 +55,7 @@ model! {
     }
 }
 
-/// Each of what moves a model, which takes a frame of its own. (What compiling 4,000 layers takes is not looked at here.)
+/// Each of what moves a model, which takes a frame of its own.
 #[test]
 fn a_model_of_thousands_of_layers_is_made_and_moved_in_a_small_stack() {
     assert!(size_of::<Long>() <= 48_000, "{} bytes", size_of::<Long>());
@@ -77,6 +77,30 @@ fn a_model_of_thousands_of_layers_is_made_and_moved_in_a_small_stack() {
         model.each_parameter(&mut |_, parameter| count += parameter.value.len());
         assert_eq!((count, model.blocks[1999].fc.bias.as_ref().unwrap().value[[1]]), (2000 * (6 + 9), 2.0));
     });
+}
+
+model! {
+    struct Chain {
+        layers: [Linear(2, 2); 2000],
+    }
+
+    fn forward(x: [N, 2]) -> [N, 2] {
+        for layer in layers {
+            x = layer(x);
+        }
+        x
+    }
+}
+
+#[test]
+fn a_list_of_thousands_of_layers_predicts_and_is_taken_back_in_a_small_stack() {
+    let last = in_a_small_stack(|| {
+        let mut predictor = Predictor::new(Chain::init(1)).batch(2).threads(1).build().unwrap();
+        assert_eq!(predictor.predict(&Array2::<f32>::ones((2, 2))).unwrap().shape(), [2, 2]);
+        let model = predictor.into_model();
+        model.layers[1999].weight.value.iter().all(|weight| weight.is_finite())
+    });
+    assert!(last);
 }
 
 macro_rules! nested {

@@ -13,6 +13,8 @@ model! {
         inside: Linear(4, 4),
         opt: Adam((fc, act, inside)),
         idle: Adam(untrained),
+        // Nothing to train.
+        norm: BatchNorm1d(4, affine = false),
     }
 
     // Applies `inside`, of which nothing is said.
@@ -21,7 +23,7 @@ model! {
     }
 
     step update(x: [N, 4], y: [N, 4]) -> loss {
-        let loss = mse(untrained(applied(act(fc(x)))), y);
+        let loss = mse(untrained(applied(act(norm(fc(x))))), y);
         opt.minimize(loss);
     }
 }

@@ -37,6 +37,8 @@ pub fn known(
     let mut dimensions: Vec<TokenStream> = generics.iter().map(|generic| quote!(#generic)).collect();
     let mut settings = Vec::new();
     let mut missing = Vec::new();
+    // Norms have parameters unless they are told otherwise.
+    let mut affine = true;
     for (parameter, value) in known.parameters.iter().zip(given).skip(in_type) {
         match (parameter.role, value) {
             (Role::Dimension, Some(Expr::Tuple(ExprTuple { elems, .. }) | Expr::Array(ExprArray { elems, .. }))) => {
@@ -44,7 +46,11 @@ pub fn known(
             }
             (Role::Dimension, Some(value)) => dimensions.push(dimension(&value)),
             (Role::Dimension, None) => missing.push(format!("`{}`", parameter.name)),
-            (Role::Setting, Some(value)) => settings.push(setting(parameter, &value)),
+            (Role::Setting, Some(value)) => {
+                let is_false = matches!(&value, Expr::Lit(ExprLit { lit: Lit::Bool(flag), .. }) if !flag.value);
+                affine &= !(parameter.name.ends_with("affine") && is_false);
+                settings.push(setting(parameter, &value));
+            }
             (Role::Setting, None) => {}
         }
     }
@@ -58,7 +64,7 @@ pub fn known(
     let settings_type = quote!(#home::#settings_type);
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
-    let parameters = known.has_parameters();
+    let parameters = known.has_parameters() && affine;
     Some((ty, LayerKind::Known { settings_type, settings, indexed: known.indexed, parameters }))
 }
 
