@@ -508,12 +508,16 @@ impl Builder {
     /// The graph.
     ///
     /// # Errors
-    /// The first error that was recorded.
+    /// The first error that was recorded; an input without elements or too large, if nothing else was said of it.
     pub fn finish(self) -> Result<Graph, GraphError> {
-        match self.error.into_inner() {
-            Some(error) => Err(error),
-            None => Ok(self.graph.into_inner()),
+        if let Some(error) = self.error.into_inner() {
+            return Err(error);
         }
+        let graph = self.graph.into_inner();
+        for input in &graph.inputs {
+            rules::tensor(graph.ty(input.node).shape)?;
+        }
+        Ok(graph)
     }
 
     /// A value of a wanted type in place of one that could not be built: an unnamed input of a graph that
@@ -559,9 +563,6 @@ impl Builder {
     }
 
     fn new_input(&self, name: &str, role: Role, ty: Type) -> Value<'_> {
-        if let Err(error) = rules::tensor(ty.shape) {
-            self.fail(error.into());
-        }
         let value = self.push(Op::Input, Operands::new(), ty);
         let inputs = &mut self.graph.borrow_mut().inputs;
         self.index.borrow_mut().add_input(name, value.id(), inputs.len());
