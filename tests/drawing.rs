@@ -370,3 +370,53 @@ fn a_step_of_two_updates_is_drawn_whole() {
     let error = trainer.graph_html("bath", Folder::new("drawing").path("bath.html")).unwrap_err();
     assert!(matches!(&error, DrawError::Model(TrainError::UnknownProgram { found, .. }) if found == "bath"), "{error}");
 }
+
+/// Boxes lie within boxes, and values behind values, to any depth: drawings need no stack for it.
+#[test]
+fn deep_graphs_are_drawn_with_little_stack() {
+    let chain = |g: &Builder| {
+        let mut x = g.input("x", [2, 4]);
+        for _ in 0..20_000 {
+            x = x.tanh();
+        }
+        g.output("y", x);
+    };
+    let layers = |g: &Builder| {
+        let mut x = g.input("x", [2, 4]);
+        for number in 0..2_000 {
+            let _list = g.enter("list");
+            let _layer = g.enter(&number.to_string());
+            x = x.matmul(g.state(&g.path("weight"), Type::f32([4, 4])));
+        }
+        g.output("y", x);
+    };
+    let nested = |g: &Builder| {
+        let mut x = g.input("x", [2, 4]);
+        let mut around = Vec::new();
+        for number in 0..60 {
+            around.push(g.enter(&format!("model{number}")));
+            x = x.matmul(g.state(&g.path("weight"), Type::f32([4, 4]))) + x;
+        }
+        // The innermost first: each goes back to what is around it.
+        while let Some(innermost) = around.pop() {
+            drop(innermost);
+        }
+        g.output("y", x);
+    };
+    let cases: [(&str, &(dyn Fn(&Builder) + Sync)); 3] = [("chain", &chain), ("layers", &layers), ("nested", &nested)];
+    for (name, build) in cases {
+        let draw = || {
+            let g = Builder::new(name);
+            build(&g);
+            let graph = g.finish().unwrap();
+            let plan = CompileOptions::default().plan(&optimize(&graph)).unwrap();
+            let (html, dot) = (Drawing::new(&graph).plan(&plan).html(), Drawing::new(&graph).dot());
+            assert!(html.ends_with("</html>\n") && dot.ends_with("}\n"), "{name}");
+            assert_eq!(html.matches("<div").count(), html.matches("</div>").count(), "{name}");
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(512 << 10).spawn_scoped(scope, draw).unwrap();
+            thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
+        });
+    }
+}
