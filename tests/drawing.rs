@@ -403,7 +403,8 @@ fn deep_graphs_are_drawn_with_little_stack() {
         }
         g.output("y", x);
     };
-    let cases: [(&str, &(dyn Fn(&Builder) + Sync)); 3] = [("chain", &chain), ("layers", &layers), ("nested", &nested)];
+    type Built<'a> = &'a (dyn Fn(&Builder) + Sync);
+    let cases: [(&str, Built); 3] = [("chain", &chain), ("layers", &layers), ("nested", &nested)];
     for (name, build) in cases {
         let draw = || {
             let g = Builder::new(name);

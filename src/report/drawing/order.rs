@@ -109,11 +109,16 @@ impl Layers {
     /// Sorts each row by the middle of its neighbours in the row before, up and down; keeps the best order.
     fn sort(&mut self) {
         let mut best = (self.crossings(), self.rows.clone());
+        let mut positions = self.positions();
         for sweep in 0..SWEEPS {
+            // Nothing crosses that sorting could part.
+            if best.0 == 0 {
+                break;
+            }
             let height = self.rows.len();
             for step in 1..height {
                 let row = if sweep % 2 == 0 { step } else { height - 1 - step };
-                self.sort_row(row, sweep % 2 == 0);
+                self.sort_row(row, sweep % 2 == 0, &mut positions);
             }
             let crossings = self.crossings();
             if crossings < best.0 {
@@ -123,8 +128,7 @@ impl Layers {
         self.rows = best.1;
     }
 
-    fn sort_row(&mut self, row: usize, downwards: bool) {
-        let positions = self.positions();
+    fn sort_row(&mut self, row: usize, downwards: bool, positions: &mut [usize]) {
         let middle = |member: usize| {
             let Member { above, below, .. } = &self.members[member];
             let neighbours = if downwards { above } else { below };
@@ -139,6 +143,7 @@ impl Layers {
             self.rows[row].iter().map(|&member| (middle(member), self.members[member].is_lane, member)).collect();
         sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         self.rows[row] = sorted.into_iter().map(|(_, _, member)| member).collect();
+        self.rows[row].iter().enumerate().for_each(|(at, &member)| positions[member] = at);
     }
 
     fn positions(&self) -> Vec<usize> {
