@@ -18,7 +18,7 @@ struct Convention {
 const NAN: f64 = f64::NAN;
 const INF: f64 = f64::INFINITY;
 
-/// The places at which PyTorch's choices show; `b` is empty for functions of one vector.
+/// The places at which PyTorch's choices show; functions of one vector have a `b` that nothing reads.
 fn conventions() -> Vec<Convention> {
     fn one(
         name: &'static str,
@@ -27,7 +27,7 @@ fn conventions() -> Vec<Convention> {
         value: &'static [f64],
         gradient_a: &'static [f64],
     ) -> Convention {
-        Convention { name, function, a, b: &[], value, gradient_a, gradient_b: &[] }
+        Convention { name, function, a, b: &[0.0], value, gradient_a, gradient_b: &[0.0] }
     }
     vec![
         one("abs", |a, _| a.abs(), &[-2.0, 0.0, 3.0], &[2.0, 0.0, 3.0], &[-1.0, 0.0, 1.0]),

@@ -85,8 +85,8 @@ fn products_of_others(x: Value<'_>, axes: Axes) -> Value<'_> {
     let shape = x.shape();
     let folded: Vec<usize> = axes.iter().collect();
     let n: usize = folded.iter().map(|&axis| shape.dim(axis)).product();
-    if n == 0 {
-        return x;
+    if n <= 1 {
+        return x.graph().full(shape, 1.0);
     }
     // The folded axes last, as one.
     let order: Vec<usize> = (0..shape.rank()).filter(|&axis| !axes.contains(axis)).chain(folded).collect();
