@@ -129,15 +129,6 @@ pub const CASES: &[Case] = &[
         g.output("relu", y.relu());
         g.output("maximum", y.maximum(x));
     }),
-    ("empty", |g| {
-        let x = g.input("x", [4, 3]);
-        let none = x.slice(0, 2..2, 1);
-        g.output("none", none * 2.0);
-        g.output("sum", none.sum(0));
-        g.output("joined", g.concat(&[none, x], 0));
-        g.output("padded", none.pad(&[1, 0], &[1, 1], 0.5));
-        g.output("product", none.transpose(0, 1).matmul(none));
-    }),
     ("ones", |g| {
         let x = g.state("x", Type::f32([1, 1, 1, 1]));
         let w = g.state("w", Type::f32([1, 1, 1, 1]));
