@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 /// sums and copies make.
 pub const MOST_AXES: usize = 14;
 
-/// Up to [`MOST_AXES`] numbers.
+/// Up to `MOST_AXES` (14) numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Strides {
     length: usize,
@@ -21,7 +21,7 @@ impl Strides {
     /// So many zeros.
     ///
     /// # Panics
-    /// If they are more than [`MOST_AXES`].
+    /// If they are more than `MOST_AXES` (14).
     pub fn zeros(length: usize) -> Strides {
         assert!(length <= MOST_AXES, "{length} axes");
         Strides { length, values: [0; MOST_AXES] }
@@ -42,7 +42,7 @@ impl Strides {
     /// Puts a number in front of that at a position.
     ///
     /// # Panics
-    /// If there are [`MOST_AXES`] already, or fewer than `position`.
+    /// If there are `MOST_AXES` (14) already, or fewer than `position`.
     pub fn insert(&mut self, position: usize, value: i64) {
         assert!(position <= self.length && self.length < MOST_AXES, "{} axes", self.length);
         self.values.copy_within(position..self.length, position + 1);
