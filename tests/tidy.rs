@@ -131,7 +131,7 @@ fn machine_path(line: &str, place: usize) -> Option<&str> {
 #[test]
 fn no_file_knows_a_path_of_a_machine() {
     let cases = [
-        ("write(\"/tmp/pic/a.html\")", true),
+        ("write(\"/opt/pic/a.html\")", true),
         ("see /home/me/kiln and others", true),
         ("cd /work", true),
         ("`/Users/me`", true),
