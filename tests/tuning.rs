@@ -181,11 +181,11 @@ fn choices_that_name_no_way_are_measured_again() {
         let first = builder().tune(AMPLE).build().unwrap();
         let file = tuning(&first).cache.clone();
         let whole = fs::read_to_string(&file).unwrap();
-        // Names end in a number.
-        fs::write(&file, whole.replace(" #", " #f")).unwrap();
+        // Names end in a number in hexadecimal.
+        fs::write(&file, whole.replace(" #", " #x")).unwrap();
         let second = builder().tune(AMPLE).build().unwrap();
         assert_eq!(tuning(&second).measured(), tuning(&first).measured(), "{}", tuning(&second));
-        assert!(!fs::read_to_string(&file).unwrap().contains(" #f"));
+        assert!(!fs::read_to_string(&file).unwrap().contains(" #x"));
     });
 }
 
