@@ -3,8 +3,9 @@
 use kiln_graph::Op;
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
+use kiln_jit::contraction::{Operand, Source, recipe, wanted};
 use kiln_jit::kernel::Kernel;
-use kiln_jit::lower::tile::{Operand, Source, Wanted, recipe, wanted};
+use kiln_jit::layout::Wanted;
 
 use crate::runner::Runner;
 use crate::{Case, Unit};
@@ -176,7 +177,7 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         Source::Right => 1,
         Source::Scratch(number) => 3 + number,
     };
-    let kernel = |stage: &kiln_jit::lower::tile::Stage| -> (Kernel, Vec<usize>, u64) {
+    let kernel = |stage: &kiln_jit::contraction::Stage| -> (Kernel, Vec<usize>, u64) {
         let mut numbers: Vec<usize> = stage.buffers.iter().map(|&(source, _)| number(source)).collect();
         let of_stage: Vec<usize> = numbers.iter().map(|&number| lengths[number]).collect();
         numbers.extend(stage.results.then_some(2));

@@ -3,8 +3,11 @@
 //! It knows graphs and machines; it knows no layers and no macros.
 
 pub mod code;
+pub mod contraction;
+mod cost;
 pub mod emit;
 pub mod kernel;
+pub mod layout;
 pub mod lower;
 pub mod machine;
 pub mod plan;

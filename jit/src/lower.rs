@@ -4,21 +4,18 @@
 //! convolutions share `tile`, which `dot` and `conv` describe themselves to. `pack`, `halo` and `math` are what these use.
 //! It knows graphs' operations, layouts and targets; it knows no emitter.
 
-mod conv;
-mod dot;
 pub mod expression;
 pub mod halo;
 pub mod indexing;
 pub mod map;
 pub mod math;
-mod pack;
 pub mod random;
 pub mod reduce;
-pub mod tile;
 pub mod window;
 
 use std::sync::Arc;
 
+use crate::cost::sharing::divisor;
 use crate::kernel::{Index, Kernel, KernelBuilder, Value};
 use expression::{Expression, Storage};
 
@@ -113,11 +110,6 @@ fn vectors(kernel: &mut KernelBuilder, extent: usize, unroll: usize, start: &Ind
     if !rest.is_empty() {
         body(kernel, &rest);
     }
-}
-
-/// The largest divisor of `n` that is at most `limit`, and at least 1.
-fn divisor(n: usize, limit: usize) -> usize {
-    (1..=limit.clamp(1, n.max(1))).rev().find(|d| n.is_multiple_of(*d)).unwrap_or(1)
 }
 
 /// Cuts the first `axes` axes of an expression into tasks of about [`TASK_PLACES`] places, each of which costs as much as

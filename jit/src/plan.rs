@@ -22,11 +22,11 @@ pub use assemble::worth_sharing;
 
 use std::collections::HashMap;
 
-use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Graph, Role, Type};
 
 use crate::emit::EmitterKind;
 use crate::kernel::Kernel;
+use crate::layout::Layout;
 use crate::target::Target;
 use recipes::Recipes;
 pub use recipes::{Choice, Choices, Contracted};
@@ -181,16 +181,4 @@ pub struct Argument {
     pub slot: usize,
     /// How the logical elements lie in the slot.
     pub layout: Layout,
-}
-
-/// How a tensor lies in its buffer: element `[i, j, ..]` is at `offset + i * strides[0] + j * strides[1] + ..`.
-/// Permuted axes (channels last) and halos (zeros around a tensor) are strides and an offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Layout {
-    /// The place of the first element.
-    pub offset: usize,
-    /// The distance in elements along each axis; 0 past the rank and on broadcast axes.
-    pub strides: [i64; MAX_RANK],
-    /// The length of the buffer, halo included, in elements.
-    pub elements: usize,
 }

@@ -18,7 +18,8 @@ pub use states::{Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};
 use crate::emit::ChoiceError;
-use crate::plan::{self, Choices, Layout, Plan, PlanError};
+use crate::layout::Layout;
+use crate::plan::{self, Choices, Plan, PlanError};
 use crate::target::Target;
 
 /// What a graph is compiled for.

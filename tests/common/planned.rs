@@ -3,7 +3,8 @@
 
 use kiln_graph::{DType, Role, Shape};
 use kiln_jit::kernel::interpret_words;
-use kiln_jit::plan::{Argument, Layout, Place, Plan};
+use kiln_jit::layout::Layout;
+use kiln_jit::plan::{Argument, Place, Plan};
 
 use super::random_graphs::Case;
 

@@ -3,10 +3,9 @@
 use kiln_graph::Shape;
 
 use super::expression::Located;
-use super::tile::Halo;
 use super::{Lowered, UNROLL, nest, vectors};
 use crate::kernel::{Access, Element, Index, KernelBuilder};
-use crate::plan::Layout;
+use crate::layout::{Halo, Layout};
 use crate::target::Target;
 
 /// The kernel that fills a halo; `None` where there is none. Each task takes one index of the first axis, if that has no

@@ -17,9 +17,10 @@ use super::made::Made;
 use super::recipes::Recipes;
 use super::repeated;
 use super::{Argument, Call, Part, Place, Plan, Slot};
+use crate::contraction::{Problem, Recipe};
 use crate::kernel::{Element, Kernel};
+use crate::layout::Halo;
 use crate::lower::expression::{Located, Storage};
-use crate::lower::tile::{Halo, Problem, Recipe};
 use crate::lower::{Lowered, halo};
 use crate::target::Target;
 

@@ -7,13 +7,14 @@ use kiln_graph::{DType, NodeId, Shape};
 use super::assemble::{Assembly, element};
 use super::fuse::Group;
 use super::made::{Root, once};
+use crate::contraction::{self, Operand, Place, Problem, Recipe, Source};
 use crate::kernel::KernelBuilder;
+use crate::layout::Halo;
 use crate::lower::expression::{
     Affine, Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, Store, Term, TermId, identity,
     reshape_coordinates, reshape_view, resolve, view_coordinates,
 };
 use crate::lower::indexing::{self, Indexed};
-use crate::lower::tile::{self, Halo, Operand, Place, Problem, Recipe, Source};
 use crate::lower::window::{self, Task, WindowAxis};
 use crate::lower::{Lowered, map, reduce};
 
@@ -221,7 +222,8 @@ fn contraction(assembly: &mut Assembly<'_>, group: &Group, root: NodeId, name: &
         return Ok(Vec::new());
     }
     let operands = [left_operand, right_operand];
-    let [.., wanted] = tile::wanted(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
+    let [.., wanted] =
+        contraction::wanted(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
     let along = stored_along(&expression, wanted.order[wanted.order.len() - 1]);
     let problem = Problem { op: node.op, operands, output: shape, along, exact: assembly.exact() };
     let recipe = assembly.recipe(problem);

@@ -13,49 +13,12 @@
 use std::collections::HashMap;
 
 use kiln_graph::shape::MAX_RANK;
-use kiln_graph::{Graph, NodeId, Op, Role, Shape};
+use kiln_graph::{Graph, NodeId, Op, Role};
 use rustc_hash::FxHashSet;
 
-use super::Layout;
 use super::fuse::{Class, Fusion, class};
-use crate::lower::tile::{self, Halo, Wanted};
-
-/// The axes of a tensor, outermost first.
-type Order = Vec<usize>;
-
-impl Layout {
-    /// A dense tensor with its axes in the given order, outermost first.
-    pub fn dense(shape: Shape, order: &[usize]) -> Layout {
-        let mut layout = Layout { offset: 0, strides: [0; MAX_RANK], elements: 1 };
-        for &axis in order.iter().rev() {
-            layout.strides[axis] = layout.elements as i64;
-            layout.elements *= shape.dim(axis);
-        }
-        layout
-    }
-
-    /// A dense tensor in row-major order.
-    pub fn row_major(shape: Shape) -> Layout {
-        Layout::dense(shape, &(0..shape.rank()).collect::<Vec<_>>())
-    }
-
-    /// Whether every element of a tensor of the shape lies in the buffer.
-    pub fn holds(&self, shape: Shape) -> bool {
-        let reach = |sign: i64| -> i64 {
-            let step = |axis: usize| self.strides[axis] * (shape.dim(axis) as i64 - 1);
-            (0..shape.rank()).map(step).filter(|step| step.signum() == sign).sum()
-        };
-        let offset = self.offset as i64;
-        shape.elements() == 0 || offset + reach(-1) >= 0 && offset + reach(1) < self.elements as i64
-    }
-
-    /// The axes by the steps that this layout takes along them, the largest first.
-    fn order(&self, rank: usize) -> Order {
-        let mut order: Order = (0..rank).collect();
-        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides[axis]));
-        order
-    }
-}
+use crate::contraction;
+use crate::layout::{Halo, Layout, Order, Wanted};
 
 /// How a value lies in memory, and the zeros that are kept around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +130,7 @@ impl Wishes<'_> {
             match node.op {
                 Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
                     let [left, right] = node.inputs[..] else { continue };
-                    let wanted = tile::wanted(&node.op, shape(left), shape(right), shape(id));
+                    let wanted = contraction::wanted(&node.op, shape(left), shape(right), shape(id));
                     let [for_left, for_right, for_result] = wanted.expect("the operation is a contraction");
                     self.halos[left.index()].push(for_left.clone());
                     self.halos[right.index()].push(for_right.clone());

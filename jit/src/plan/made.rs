@@ -7,9 +7,9 @@ use kiln_graph::op::ReduceOp;
 use rustc_hash::FxHashMap;
 
 use super::assemble::Assembly;
+use crate::contraction::Problem;
 use crate::lower::Lowered;
 use crate::lower::expression::{Expression, Storage, TermId};
-use crate::lower::tile::Problem;
 
 /// What a group's kernels compute, beside an expression.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::lower::tile::{Problem, Recipe};
+use crate::contraction::{Problem, Recipe};
 use crate::target::Target;
 
 /// Which ways compute which contractions on one machine, as measured: by the text of a [`Problem`]. A choice whose way is not

@@ -3,7 +3,7 @@
 
 use kiln_graph::Shape;
 
-use crate::plan::Layout;
+use crate::layout::Layout;
 
 /// Places of the axes that are contiguous in the source and in the copy that are copied together: a cache line of each.
 const LINE: usize = 16;

@@ -9,7 +9,7 @@ use kiln_rt::{Buffer, Pages};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, IxDyn, ShapeBuilder};
 
 use super::copy::copy;
-use crate::plan::Layout;
+use crate::layout::Layout;
 
 /// The states of a model, by name. A state is made by the first [`Session`](super::Session) that uses it, full of zeros.
 #[derive(Debug, Default)]

@@ -8,8 +8,9 @@ use kiln_rt::buffer::ALIGNMENT;
 use kiln_rt::{Buffer, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
+use crate::contraction::{Problem, Recipe, Source, Stage, wanted};
+use crate::cost::params::{ALONE, SHARED};
 use crate::kernel::Access;
-use crate::lower::tile::{ALONE, Problem, Recipe, SHARED, Source, Stage, wanted};
 use crate::plan::Choice;
 use crate::target::Target;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
-use kiln_jit::lower::tile::{Problem, Recipe, wanted};
+use kiln_jit::contraction::{Problem, Recipe, wanted};
 use kiln_jit::target::Target;
 
 use super::{By, all, cases, compare, naive, number, operand, operations, run, small_caches};

@@ -2,7 +2,7 @@
 
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
-use kiln_jit::lower::tile::{Halo, Wanted};
+use kiln_jit::layout::{Halo, Wanted};
 
 /// Operands of matrix products.
 pub const DOTS: &[(&[usize], &[usize])] = &[

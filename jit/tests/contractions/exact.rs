@@ -2,7 +2,7 @@
 //! nearby, as the documentation of `Conv2d` says. What is infinite, NaN or of another magnitude than its neighbours tells them apart.
 
 use kiln_graph::{Op, Shape};
-use kiln_jit::lower::tile::{Problem, Recipe, recipes, wanted};
+use kiln_jit::contraction::{Problem, Recipe, recipes, wanted};
 use kiln_jit::target::Target;
 
 use super::cases::{self, Case};

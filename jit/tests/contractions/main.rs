@@ -15,9 +15,10 @@ use std::collections::BTreeSet;
 use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
 use kiln_jit::code::Code;
+use kiln_jit::contraction::{Operand, Place, Recipe, Source, recipes, wanted};
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Slice, interpret};
-use kiln_jit::lower::tile::{Halo, Operand, Place, Recipe, Source, Wanted, recipes, wanted};
-use kiln_jit::plan::Layout;
+use kiln_jit::layout::Layout;
+use kiln_jit::layout::{Halo, Wanted};
 use kiln_jit::target::Target;
 
 /// Random cases of each kind.

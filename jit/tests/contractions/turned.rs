@@ -2,7 +2,7 @@
 
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
-use kiln_jit::lower::tile::{Problem, Recipe, wanted};
+use kiln_jit::contraction::{Problem, Recipe, wanted};
 use kiln_jit::target::Target;
 
 use super::{By, cases, compare, naive, number, operand, operations, row_major, run};

@@ -1,7 +1,7 @@
 //! Winograd's way: drawn shapes, what it costs in precision, where it is chosen.
 
 use kiln_graph::{Op, Shape};
-use kiln_jit::lower::tile::{Operand, Recipe, recipe, recipes, wanted};
+use kiln_jit::contraction::{Operand, Recipe, recipe, recipes, wanted};
 use kiln_jit::target::Target;
 
 use super::{By, Runs, cases, check, compare, naive, number, operand, operations, run};

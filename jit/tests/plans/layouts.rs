@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Builder, Graph, Type};
 use kiln_jit::Target;
-use kiln_jit::plan::{Layout, PlanError, plan};
+use kiln_jit::layout::Layout;
+use kiln_jit::plan::{PlanError, plan};
 
 use crate::cases::conv;
 use crate::run::check_plan;

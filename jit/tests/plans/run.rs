@@ -6,7 +6,8 @@ use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::{DType, Graph, Role, Shape, Type};
 use kiln_jit::Target;
 use kiln_jit::kernel::interpret_words;
-use kiln_jit::plan::{Argument, Layout, Place, Plan, plan};
+use kiln_jit::layout::Layout;
+use kiln_jit::plan::{Argument, Place, Plan, plan};
 
 /// Values for the graph's inputs: numbers around 0 for f32, small ones for i32.
 pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Affine, Argument, Expression, Store, Term, TermId};
 use crate::kernel::Element;
-use crate::plan::Layout;
+use crate::layout::Layout;
 
 /// A piece of memory before it has a place; numbered by the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,38 @@
+//! Matrix products as contractions: `[b.., m, k]` times `[b.., k, n]`.
+
+use kiln_graph::Op;
+
+use super::Lowered;
+use crate::contraction::problem::{Axis, Contraction, Coordinate, Operand, Problem};
+use crate::layout::{Halo, Wanted};
+
+/// The contraction of [`kiln_graph::Op::Dot`]; row-major operands and results are wanted.
+pub fn lower(left: &Operand, right: &Operand) -> Lowered {
+    let rank = left.shape.rank();
+    let (m, k, n) = (rank - 2, rank - 1, rank - 1);
+    let (l, r) = (left.layout.strides, right.layout.strides);
+    let mut axes: Vec<Axis> =
+        (0..m).map(|b| Axis { extent: left.shape.dim(b), left: l[b], right: r[b], reduce: false }).collect();
+    axes.push(Axis { extent: left.shape.dim(m), left: l[m], right: 0, reduce: false });
+    axes.push(Axis { extent: right.shape.dim(n), left: 0, right: r[n], reduce: false });
+    axes.push(Axis { extent: left.shape.dim(k), left: l[k], right: r[rank - 2], reduce: true });
+    let contraction = Contraction {
+        axes,
+        left: left.layout.offset as i64,
+        right: right.layout.offset as i64,
+        output: (0..rank).map(|axis| Coordinate { offset: 0, terms: vec![(axis, 1)] }).collect(),
+        fast: n,
+    };
+    let dense = || Wanted { order: (0..rank).collect(), halo: Halo::default() };
+    Lowered { contractions: vec![contraction], wanted: [dense(), dense(), dense()], spread: None, fold: None }
+}
+
+/// The axes of the rows and columns of a product whose columns do not lie side by side in the right operand, which is larger than the
+/// left one and the result: those of less than it are turned where lanes run along rows.
+pub fn turned(problem: &Problem) -> Option<[usize; 2]> {
+    let [left, right] = &problem.operands;
+    let columns = problem.output.rank() - 1;
+    let apart = right.layout.strides[columns] != 1 && right.shape.dim(columns) > 1;
+    let less = left.shape.elements() + problem.output.elements() < right.shape.elements();
+    (matches!(problem.op, Op::Dot) && apart && less && !right.lasting).then_some([columns - 1, columns])
+}

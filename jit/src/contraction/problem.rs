@@ -1,0 +1,159 @@
+//! What a contraction is, and what decides on how it is computed, as data and as text: axes, operands as they lie, results. It knows
+//! operations and layouts; it knows no way to compute anything.
+
+use std::fmt;
+
+use kiln_graph::shape::Shape;
+use kiln_graph::{Op, text};
+
+use crate::kernel::{Access, Index, KernelBuilder, Value};
+use crate::layout::{Halo, Layout};
+
+/// One axis of a [`Contraction`]. An operand does not vary along an axis where its stride is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Axis {
+    /// The number of places along the axis; 0 only on reduced axes (an empty sum).
+    pub extent: usize,
+    /// The distance in the left operand.
+    pub left: i64,
+    /// The distance in the right operand.
+    pub right: i64,
+    /// Whether the products are summed along the axis.
+    pub reduce: bool,
+}
+
+/// Where the result lies along one axis of the output tensor: `offset + sum of place along axis * factor`, over kept axes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Coordinate {
+    /// The constant part.
+    pub offset: i64,
+    /// Kept axes of the contraction, by position in [`Contraction::axes`], with their factors.
+    pub terms: Vec<(usize, i64)>,
+}
+
+/// `output[coordinates] = sum over the reduced axes of left[..] * right[..]`, in f32.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Contraction {
+    /// Every axis, in any order.
+    pub axes: Vec<Axis>,
+    /// The place of the left operand's first element in its buffer.
+    pub left: i64,
+    /// The place of the right operand's first element in its buffer.
+    pub right: i64,
+    /// For each axis of the output tensor.
+    pub output: Vec<Coordinate>,
+    /// The axis of the output tensor whose neighbours are neighbours in memory, most likely.
+    pub fast: usize,
+}
+
+impl Contraction {
+    /// Floating-point operations; a multiply-add counts as 2.
+    pub fn flops(&self) -> u64 {
+        2 * self.axes.iter().map(|a| a.extent as u64).product::<u64>()
+    }
+}
+
+/// Where one vector of results belongs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// For each axis of the output tensor, the index of lane 0 along it.
+    pub coordinates: Vec<Index>,
+    /// The axis of the output tensor along which lane `i` is `i` places further; `None`: only lane 0 counts.
+    pub lanes: Option<usize>,
+    /// How many lanes count, 1 to the target's.
+    pub active: usize,
+}
+
+/// Takes each vector of sums once, computes what is fused behind the contraction and stores it. Lanes from
+/// [`Place::active`] on hold anything.
+pub type Epilogue<'a> = dyn FnMut(&mut KernelBuilder, &Place, Value) + 'a;
+
+/// An operand of a contraction, as it lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operand {
+    /// Its extents.
+    pub shape: Shape,
+    /// Its place; any strides are right, those of [`wanted`] are fast.
+    pub layout: Layout,
+    /// The zeros around it.
+    pub halo: Halo,
+    /// Whether it stays the same from run to run, so that copies of it are made once.
+    pub lasting: bool,
+}
+
+/// A buffer of a stage's kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The operation's first operand.
+    Left,
+    /// The operation's second operand.
+    Right,
+    /// One of the scratch buffers of a [`Recipe`].
+    Scratch(usize),
+}
+
+/// A stage of a strategy that has several, each of which becomes one kernel.
+pub struct StageOf<S> {
+    /// Which one.
+    pub step: S,
+    /// What it reads and writes, in the order in which it takes them.
+    pub buffers: Vec<(Source, Access)>,
+    /// Whether it computes results of the operation.
+    pub results: bool,
+    /// Floating-point operations of the sums as they are defined.
+    pub flops: u64,
+}
+
+/// An operation over operands as they lie: all that decides on its recipe, but for the target. It prints; equal texts mean
+/// equal recipes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Problem {
+    /// The operation, a contraction.
+    pub op: Op,
+    /// What it takes.
+    pub operands: [Operand; 2],
+    /// The shape of its result.
+    pub output: Shape,
+    /// The axis along which its results lie side by side in memory, where it is another one than [`wanted`](super::wanted) says.
+    pub along: Option<usize>,
+    /// Whether it may be computed only in ways whose error is that of the definition: each result's in its own products.
+    pub exact: bool,
+}
+
+impl Problem {
+    /// The operation's name and the shapes, for people: `dot [64, 784] [784, 512] -> [64, 512]`.
+    pub fn shapes(&self) -> String {
+        let [left, right] = self.operands.map(|operand| operand.shape);
+        format!("{} {left} {right} -> {}", self.op.mnemonic(), self.output)
+    }
+}
+
+/// ```text
+/// conv {padding=[1,1], ..} [2, 3, 8, 8] at 33+[300,1,30,3]/600 zeros [2]1:1 [3]1:1, [4, 3, 3, 3] at 0+[1,4,36,12]/108 kept -> [2, 4, 8, 8]
+/// ```
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [left, right] = &self.operands;
+        write!(f, "{} {left}, {right} -> {}", text::operation(&self.op, self.output.rank()), self.output)?;
+        self.along.map_or(Ok(()), |axis| write!(f, " along {axis}"))?;
+        if self.exact { write!(f, " exact") } else { Ok(()) }
+    }
+}
+
+/// The shape; the place of the first element, the distances along the axes and the length of the buffer; the zeros along the
+/// axes that have any; whether it is kept from run to run.
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Operand { shape, layout, halo, lasting } = self;
+        let strides: Vec<String> = layout.strides[..shape.rank()].iter().map(i64::to_string).collect();
+        write!(f, "{shape} at {}+[{}]/{}", layout.offset, strides.join(","), layout.elements)?;
+        if *halo != Halo::default() {
+            write!(f, " zeros")?;
+            let around = |axis: &usize| halo.low[*axis] + halo.high[*axis] > 0;
+            for axis in (0..shape.rank()).filter(around) {
+                write!(f, " [{axis}]{}:{}", halo.low[axis], halo.high[axis])?;
+            }
+        }
+        if *lasting { write!(f, " kept") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,258 @@
+//! How an operation is computed: stages in order, each of which becomes a kernel, with scratch memory between them.
+//! It knows the strategies' parts and how to name them; it decides nothing.
+
+use std::fmt::{self, Write};
+
+use super::problem::{Epilogue, Place, Source, StageOf};
+use super::strategies::accumulate::Spread;
+use super::strategies::overlap_add::Fold;
+use super::strategies::packed_panels::Panels;
+use super::strategies::register_tiles::Tiler;
+use super::strategies::relayout::Pack;
+use super::strategies::split_k::Partials;
+use super::strategies::transpose_results::Turned;
+use super::strategies::winograd::{self, GradientStep, Step, Winograd};
+use super::tiling::Tiling;
+use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Value};
+use crate::layout::Layout;
+
+/// How an operation is computed: stages in order, with scratch memory between them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// The length of each scratch buffer in f32 elements; alive from the first to the last stage that names it. Not zeroed.
+    pub scratch: Vec<usize>,
+    /// Each becomes one kernel.
+    pub stages: Vec<Stage>,
+    /// Estimated cycles on one core.
+    pub cycles: f64,
+}
+
+/// One kernel of a [`Recipe`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// The buffers that [`Stage::emit`] takes, in this order.
+    pub buffers: Vec<(Source, Access)>,
+    /// Whether the stage computes results of the operation, and so calls the epilogue; the stages that do share the
+    /// output's places out among them. The others only fill scratch memory.
+    pub results: bool,
+    /// Floating-point operations of the sums as they are defined, whatever the way (a fused multiply-add counts as 2).
+    pub flops: u64,
+    pub(super) work: Work,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Work {
+    /// Buffers: those of the work, which computes results, and sums in which they are kept.
+    Kept(Box<Work>, Turned),
+    /// Buffers: sums.
+    Turned(Turned),
+    /// Buffers: left, right, and the sums where they are deep.
+    Tiles(Tiling),
+    /// Buffers: left, right, partial sums.
+    Partial(Tiling, Partials),
+    /// Buffers: partial sums.
+    Sum(Partials),
+    /// Buffers: left, right, sums.
+    Spread(Tiling, Spread),
+    /// Buffers: products.
+    Fold(Fold),
+    /// Buffers: from, to.
+    Pack(Pack),
+    /// Buffers: an operand, its panels.
+    Panels(Panels),
+    /// Buffers: those of the step.
+    Winograd(Box<Winograd>, winograd::Step),
+    /// Buffers: those of the step.
+    WinogradGradient(Box<winograd::Gradient>, winograd::GradientStep),
+}
+
+impl Stage {
+    /// What the stage does, in a word: `tiles`, `folded tiles`, `deep tiles`, `parts`, `sum`, `spread`, `fold`, `pack`, `panels`,
+    /// `row panels`, `turn`, or one of Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`,
+    /// `winograd gradient`.
+    pub fn kind(&self) -> &'static str {
+        self.work.kind()
+    }
+
+    /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other, outermost first,
+    /// the places along each, and how far apart they are in the copy.
+    pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
+        match &self.work {
+            Work::Panels(panels) => panels.runs(),
+            _ => None,
+        }
+    }
+
+    /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`], of the given
+    /// lengths, and behind them that of the results, if it computes any, which are stored as they are.
+    pub fn plain(&self, name: &str, lengths: &[usize], result: &Layout, lanes: usize) -> Kernel {
+        let mut kernel = KernelBuilder::new(name, lanes);
+        let declare = |(&(source, access), &elements): (&(Source, Access), &usize)| {
+            kernel.buffer(format!("{source:?}"), Element::F32, elements, access)
+        };
+        let buffers: Vec<BufferId> = self.buffers.iter().zip(lengths).map(declare).collect();
+        let to = self.results.then(|| kernel.buffer("result", Element::F32, result.elements, Access::Write));
+        self.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
+            let start = Index::at(result.offset as i64);
+            let index = place.coordinates.iter().zip(result.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
+            let stride = place.lanes.map_or(1, |axis| result.strides[axis]);
+            kernel.store(to.expect("a stage with results"), index, stride, place.active, sum);
+        });
+        kernel.finish()
+    }
+
+    /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.
+    /// `buffers` are the kernel's, for [`Stage::buffers`].
+    pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+        self.work.emit(kernel, buffers, epilogue);
+    }
+}
+
+impl Work {
+    fn kind(&self) -> &'static str {
+        match self {
+            Work::Kept(work, _) => work.kind(),
+            Work::Turned(_) => "turn",
+            Work::Tiles(tiling) if tiling.fold.is_some() => "folded tiles",
+            Work::Tiles(tiling) if tiling.deep.is_some() => "deep tiles",
+            Work::Tiles(_) => "tiles",
+            Work::Partial(..) => "parts",
+            Work::Sum(_) => "sum",
+            Work::Spread(..) => "spread",
+            Work::Fold(_) => "fold",
+            Work::Pack(_) => "pack",
+            Work::Panels(panels) if panels.of_rows() => "row panels",
+            Work::Panels(_) => "panels",
+            Work::Winograd(_, step) => step.name(),
+            Work::WinogradGradient(_, step) => step.name(),
+        }
+    }
+
+    fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+        match self {
+            Work::Kept(work, turned) => {
+                let (&sums, buffers) = buffers.split_last().expect("a buffer for the sums");
+                work.emit(kernel, buffers, &mut |kernel, place, sum| turned.keep(kernel, sums, place, sum));
+            }
+            Work::Turned(turned) => turned.emit(kernel, buffers[0], epilogue),
+            Work::Tiles(tiling) => {
+                let [left, right] = [buffers[0].into(), buffers[1].into()];
+                let sums = tiling.deep.as_ref().map(|_| buffers[2].into());
+                Tiler { tiling, left, right, sums, epilogue }.emit(kernel);
+            }
+            Work::Partial(tiling, partials) => {
+                let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
+                    partials.store(kernel, buffers[2], place, value);
+                };
+                let [left, right] = [buffers[0].into(), buffers[1].into()];
+                Tiler { tiling, left, right, sums: None, epilogue: &mut store }.emit(kernel);
+            }
+            Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
+            Work::Spread(tiling, spread) => {
+                let operands = [buffers[0], buffers[1], buffers[2]];
+                spread.emit(kernel, tiling, operands, epilogue);
+            }
+            Work::Fold(fold) => fold.emit(kernel, buffers[0], epilogue),
+            Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
+            Work::Panels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
+            Work::Winograd(way, step) => way.emit(*step, kernel, buffers, epilogue),
+            Work::WinogradGradient(way, step) => way.emit(*step, kernel, buffers, epilogue),
+        }
+    }
+}
+
+impl Recipe {
+    /// More scratch memory.
+    pub(super) fn scratch(&mut self, elements: usize) -> Source {
+        self.scratch.push(elements);
+        Source::Scratch(self.scratch.len() - 1)
+    }
+
+    /// Adds the stages of a strategy that has several.
+    pub(super) fn push<S>(&mut self, stages: Vec<StageOf<S>>, mut work: impl FnMut(S) -> Work) {
+        for StageOf { step, buffers, results, flops } in stages {
+            self.stages.push(Stage { buffers, results, flops, work: work(step) });
+        }
+    }
+
+    /// Adds a stage that reads some buffers and writes scratch memory, or results.
+    pub(super) fn stage<const K: usize>(&mut self, from: [Source; K], to: Option<Source>, flops: u64, work: Work) {
+        let reads = from.into_iter().map(|source| (source, Access::Read));
+        let buffers = reads.chain(to.map(|to| (to, Access::Write))).collect();
+        self.stages.push(Stage { buffers, results: to.is_none(), flops, work });
+    }
+}
+
+impl Recipe {
+    /// A text that tells this way from all others: the stages in words, with the rows and the width of their tiles, and a number
+    /// made of everything that decides on their code. What the cost model thinks of them is no part of it.
+    pub fn name(&self) -> String {
+        let stages: Vec<String> = self.stages.iter().map(Stage::words).collect();
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        let stages_without_estimates = self.stages.iter().map(Stage::without_estimates);
+        write!(hash, "{:?}", self.scratch).expect("any text");
+        stages_without_estimates.for_each(|stage| write!(hash, "{stage:?}").expect("any text"));
+        format!("{} #{:016x}", counted(&stages), hash.0)
+    }
+
+    pub(super) fn kinds(&self) -> String {
+        let kinds: Vec<&str> = self.stages.iter().map(Stage::kind).collect();
+        kinds.join(", ")
+    }
+}
+
+/// Texts that follow one another, equal ones as one with their number.
+fn counted(texts: &[String]) -> String {
+    let runs = texts.chunk_by(|a, b| a == b);
+    let runs = runs.map(|run| if run.len() > 1 { format!("{} {}", run.len(), run[0]) } else { run[0].clone() });
+    runs.collect::<Vec<String>>().join(", ")
+}
+
+impl Stage {
+    /// The kind and the size of a tile, or of one of Winograd's blocks: `tiles of 6x16`.
+    fn words(&self) -> String {
+        let work = match &self.work {
+            Work::Kept(work, _) => work,
+            work => work,
+        };
+        let size: Vec<usize> = match work {
+            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.tile().into(),
+            Work::Winograd(way, Step::Results) => way.block().into(),
+            Work::WinogradGradient(way, GradientStep::Parts | GradientStep::Results) => way.block().into(),
+            Work::Kept(..) | Work::Turned(_) | Work::Sum(_) | Work::Fold(_) | Work::Pack(_) | Work::Panels(_) => vec![],
+            Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
+        };
+        let size: Vec<String> = size.iter().map(usize::to_string).collect();
+        if size.is_empty() { self.kind().to_owned() } else { format!("{} of {}", self.kind(), size.join("x")) }
+    }
+
+    fn without_estimates(&self) -> Stage {
+        let mut stage = self.clone();
+        stage.work.forget_estimates();
+        stage
+    }
+}
+
+impl Work {
+    fn forget_estimates(&mut self) {
+        match self {
+            Work::Kept(work, _) => work.forget_estimates(),
+            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.cycles = 0.0,
+            Work::Winograd(way, _) => way.forget_estimates(),
+            Work::WinogradGradient(way, _) => way.forget_estimates(),
+            Work::Turned(_) | Work::Sum(_) | Work::Fold(_) | Work::Pack(_) | Work::Panels(_) => {}
+        }
+    }
+}
+
+/// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits) of what is written: the same for the same text, always.
+struct Fnv(u64);
+
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! The ways to compute a contraction, one a file. Each says where it applies, what it costs, and writes its kernels.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `register_tiles` | tiles of sums in registers: the microkernel |
+//! | `packed_panels` | operands copied into the order in which tiles read them (packed A, packed B) |
+//! | `k_blocking` | the sums in blocks of the reduced axis, after Goto and van de Geijn |
+//! | `split_k` | the reduced axis in parts, each a task, and the sum over the parts |
+//! | `accumulate` | sums that are added to memory |
+//! | `overlap_add` | an input gradient as a product, and the sums of what overlaps |
+//! | `relayout` | an operand copied to another order of axes, with a halo of zeros |
+//! | `transpose_results` | results stored along another axis than that of the lanes |
+//! | `winograd` | kernels of 3 x 3 by minimal filtering |
+
+pub mod accumulate;
+pub mod emit;
+pub mod k_blocking;
+pub mod overlap_add;
+pub mod packed_panels;
+pub mod register_tiles;
+pub mod relayout;
+pub mod split_k;
+pub mod transpose_results;
+pub mod winograd;

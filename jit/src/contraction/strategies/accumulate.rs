@@ -1,0 +1,114 @@
+//! Sums that are added to memory: tiles whose places in the result overlap (the input gradient of a convolution), and
+//! long sums taken in stretches that stay in the first-level cache (its weight gradient). Items are independent of each
+//! other (the batch, or the parts of a split sum): each is a task that clears its part of a scratch tensor, adds its tiles
+//! to it and, if the sums are the results, hands them to the epilogue while they are in the cache.
+
+use super::emit::{Side, fill};
+use super::register_tiles::Tiler;
+use super::split_k::Partials;
+use crate::contraction::problem::{Contraction, Epilogue, Place};
+use crate::contraction::tiling::Tiling;
+use crate::kernel::{BufferId, Index, KernelBuilder, Value};
+
+/// Products of one sum that are taken before it is written back, at least.
+const STRETCH: usize = 48;
+
+/// Where the tiles of an item are added.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spread {
+    sums: Partials,
+    items: usize,
+    /// The distances from item to item in the left and the right operand.
+    steps: [i64; 2],
+    /// The coordinate that is the item.
+    coordinate: usize,
+    /// Whether the sums are the results.
+    finish: bool,
+}
+
+impl Spread {
+    /// Splits the items, places along one axis that is one coordinate, off a contraction; the sums are the results.
+    pub fn items(whole: &Contraction, axis: usize, coordinate: usize, sums: Partials) -> (Spread, Contraction) {
+        let along = whole.axes[axis];
+        let mut item = whole.clone();
+        item.axes[axis].extent = 1;
+        let steps = [along.left, along.right];
+        (Spread { sums, items: along.extent, steps, coordinate, finish: true }, item)
+    }
+
+    /// A part of a split sum, in stretches; its last axis and coordinate are the part's number. `None` where the sum is short.
+    pub fn stretches(part: &Contraction, sums: Partials) -> Option<(Spread, Contraction)> {
+        let (mut spread, mut item) = Spread::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
+        spread.finish = false;
+        let mut reduced: Vec<usize> = (0..item.axes.len()).filter(|&a| item.axes[a].reduce).collect();
+        reduced.sort_by_key(|&a| -item.axes[a].right.abs());
+        let depth: usize = reduced.iter().map(|&a| item.axes[a].extent).product();
+        let mut left = depth;
+        for axis in reduced {
+            let extent = item.axes[axis].extent;
+            let kept = (1..=extent).find(|size| extent.is_multiple_of(*size) && left / extent * size >= STRETCH);
+            let Some(size) = kept.filter(|&size| size < extent) else { break };
+            left = left / extent * size;
+            let mut outer = item.axes[axis];
+            item.axes[axis].extent = size;
+            outer.extent = extent / size;
+            outer.left *= size as i64;
+            outer.right *= size as i64;
+            outer.reduce = false;
+            item.axes.push(outer);
+        }
+        (left < depth).then_some((spread, item))
+    }
+
+    /// The length of the scratch tensor.
+    pub fn elements(&self) -> usize {
+        self.sums.elements()
+    }
+
+    /// Estimated cycles, the tiling of one item included.
+    pub fn cycles(&self, tiling: &Tiling, lanes: usize) -> f64 {
+        let items = self.items as f64;
+        let stored: f64 = tiling.contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product();
+        items * (tiling.cycles + 2.0 * stored / lanes as f64) + 3.0 * self.elements() as f64 / lanes as f64
+    }
+
+    /// Whether all items have the same places in the left and in the right operand.
+    pub fn shared(&self) -> [bool; 2] {
+        self.steps.map(|step| step == 0)
+    }
+
+    /// The number of items.
+    pub fn count(&self) -> usize {
+        self.items
+    }
+
+    /// Whether the sums are the results.
+    pub fn finishes(&self) -> bool {
+        self.finish
+    }
+
+    /// Writes the kernel. The buffers are those of the contraction's operands before any exchange, and the scratch tensor's.
+    pub fn emit(
+        &self,
+        kernel: &mut KernelBuilder,
+        tiling: &Tiling,
+        [left, right, sums]: [BufferId; 3],
+        epilogue: &mut Epilogue<'_>,
+    ) {
+        let item = if self.items > 1 { Index::of(kernel.grid(self.items), 1) } else { Index::default() };
+        let (start, elements) = self.sums.item(&item, self.items);
+        fill(kernel, sums, start, elements);
+        let side = |buffer, step| Side { buffer, start: Index::default().plus_index(&item, step) };
+        let [left, right] = [side(left, self.steps[0]), side(right, self.steps[1])];
+        let [left, right] = if tiling.swapped { [right, left] } else { [left, right] };
+        let mut add = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
+            let mut place = place.clone();
+            place.coordinates[self.coordinate] = item.clone();
+            self.sums.add(kernel, sums, &place, value);
+        };
+        Tiler { tiling, left, right, sums: None, epilogue: &mut add }.emit(kernel);
+        if self.finish {
+            self.sums.finish(kernel, sums, &item, epilogue);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What several strategies write into kernels: operands with a start of their own, loops in whole steps and a rest, squares transposed
+//! in registers, zeros. It knows no tiling.
+
+use crate::contraction::tiling::steps;
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
+
+/// An operand's memory.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// What is added to every place.
+    pub start: Index,
+}
+
+impl From<BufferId> for Side {
+    fn from(buffer: BufferId) -> Side {
+        Side { buffer, start: Index::default() }
+    }
+}
+
+/// Runs the body at the start of each step of `size` places over `extent` places, with the places of the step.
+pub fn along(
+    kernel: &mut KernelBuilder,
+    extent: usize,
+    size: usize,
+    body: &mut dyn FnMut(&mut KernelBuilder, Index, usize),
+) {
+    for steps in steps(extent, size) {
+        let start = Index::at(steps.start as i64);
+        if steps.count == 1 {
+            body(kernel, start, steps.size);
+        } else {
+            kernel.for_each(steps.count, &[], |kernel, variable, _| {
+                body(kernel, start.plus(variable, steps.size as i64), steps.size);
+                Vec::new()
+            });
+        }
+    }
+}
+
+/// Columns of a matrix whose rows lie some distance apart: so many rows and columns from a place on, at most as many as there
+/// are lanes. Lane `i` of a column is its element in row `i`, or 0.
+pub fn transposed(
+    kernel: &mut KernelBuilder,
+    buffer: BufferId,
+    from: &Index,
+    apart: i64,
+    [rows, columns]: [usize; 2],
+) -> Vec<Value> {
+    let zero = kernel.f32(0.0);
+    let mut square = vec![zero; kernel.lanes()];
+    for (row, value) in square.iter_mut().enumerate().take(rows) {
+        let index = from.clone().shifted(row as i64 * apart);
+        *value = kernel.push(Operation::Load { buffer, index, stride: 1, active: columns });
+    }
+    let mut transposed = kernel.transpose(&square);
+    transposed.truncate(columns);
+    transposed
+}
+
+/// Zeros from `start` on.
+pub fn fill(kernel: &mut KernelBuilder, to: BufferId, start: Index, count: usize) {
+    let lanes = kernel.lanes();
+    let zero = kernel.f32(0.0);
+    let vectors = count / lanes;
+    if vectors > 0 {
+        kernel.for_each(vectors, &[], |kernel, variable, _| {
+            kernel.store(to, start.clone().plus(variable, lanes as i64), 1, lanes, zero);
+            Vec::new()
+        });
+    }
+    if !count.is_multiple_of(lanes) {
+        kernel.store(to, start.shifted((vectors * lanes) as i64), 1, count % lanes, zero);
+    }
+}

@@ -1,0 +1,218 @@
+//! Deep sums, in the order of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication", 2008): a task takes the
+//! sums of a block of results in several blocks of the reduced axis and keeps them in scratch memory in between, so that a block of
+//! the left operand and the sums stay in the second-level cache, and a stretch of the right operand in the first-level one. Both
+//! operands are copied to panels. Each sum goes on where it stopped, so that its order is that of one run. It knows tilings
+//! and what memory costs; it knows no operation and no epilogue.
+
+use super::emit::Side;
+use super::packed_panels::Panels;
+use crate::contraction::problem::{Axis, Contraction};
+use crate::contraction::tiling::{Deep, Level, Steps, Tiling, grid_of};
+use crate::cost::params::{ALONE, FAR_RUN, HINDERING, LATENCY, LINE, RUN, SHARED};
+use crate::kernel::{Index, KernelBuilder, Operation, Value};
+use crate::target::Target;
+
+/// How much less than what would fit equal parts of an axis may be.
+const PART: usize = 4;
+/// Lines of the next stretch that a tile asks for, at most.
+const ASKED: usize = 16;
+/// Cycles to load and store a vector of sums again, and to start and end a tile's loop.
+const AGAIN: [f64; 2] = [5.0, 16.0];
+
+/// Which of a sum's blocks it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Whether the sum starts with it.
+    pub first: bool,
+    /// Whether the sum ends with it.
+    pub last: bool,
+}
+
+impl Turn {
+    /// The only block.
+    pub const WHOLE: Turn = Turn { first: true, last: true };
+}
+
+/// A tile's part of the places of a vector of sums: that of a row, and where along it the vector starts.
+pub type Part<'a> = (&'a [(usize, i64)], usize);
+
+impl Deep {
+    /// The tiles of a tiling with their sums in blocks, and the copies of both operands. `None` where one block is all, where there
+    /// is more than one reduced axis, or where the rows of a tile lie along several axes.
+    pub fn of(tiling: &Tiling, target: &Target) -> Option<(Tiling, [Panels; 2])> {
+        let axes = &tiling.contraction.axes;
+        let vector = tiling.vector.filter(|&v| tiling.fold.is_none() && axes[v].left == 0 && axes[v].right != 0)?;
+        let ([reduce], Some((&row, others))) = (&tiling.reduce[..], tiling.rows.split_last()) else { return None };
+        let height = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
+        let [all, stretch] = tiling.tile();
+        let depth = axes[reduce.axis].extent;
+        let most = (target.l1_bytes / 2 / 4 / stretch).max(reduce.size);
+        let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
+        // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
+        if all != height || size >= depth || height * stretch.div_ceil(target.lanes) <= LATENCY {
+            return None;
+        }
+        let rows = part(axes[row].extent, target.l2_bytes / 2 / 4 / size, 1)?;
+        let columns = part(axes[vector].extent, target.l2_bytes / 4 / 4 / rows, stretch)?;
+
+        let (contraction, around) = tiling.contraction.cut(row, rows);
+        let kept = |&&a: &&usize| axes[a].right != 0 && a != vector;
+        let mut outer: Vec<usize> = tiling.levels.iter().map(|l| l.axis).collect();
+        outer.dedup();
+        let single = |&axis: &usize| Level { axis, size: 1 };
+        let mut levels: Vec<Level> = outer.iter().filter(kept).chain(others).chain(&around).map(single).collect();
+        levels.push(Level { axis: vector, size: columns });
+        let outside = levels.len();
+        let vector = Level { axis: vector, size: stretch };
+        levels.extend([vector, Level { axis: row, size: height }]);
+
+        let (grid, tasks) = grid_of(&contraction.axes, &levels[..outside]);
+        let tiles = rows.div_ceil(height);
+        let asked = (size * stretch / LINE as usize).div_ceil(tiles);
+        let deep = Deep {
+            asked: if asked > ASKED { 0 } else { asked },
+            ..Deep::new(&contraction, reduce.axis, size, outside, vector)
+        };
+        let rows = tiling.rows[..others.len()].iter().copied().chain(around).chain([row]).collect();
+        let alone = tasks < SHARED && grid_of(axes, &tiling.levels[..tiling.grid]).1 >= SHARED;
+        let waits = deep.cycles(&contraction, [tiles, columns / stretch], [height, stretch], target);
+        // The tiling's own cycles are dearer already if it is alone, too.
+        let cycles = (tiling.cycles + waits) * if alone { ALONE } else { 1.0 };
+        let deep = Tiling { contraction, rows, levels, grid, deep: Some(deep), cycles, ..tiling.clone() };
+        let (left, deep) = Panels::rows(&deep)?;
+        let (right, deep) = Panels::right(&deep)?;
+        Some((deep, [left, right]))
+    }
+
+    /// Sums kept as `[other kept axes.., stretch of the vector axis, rows.., places of the stretch]`.
+    fn new(contraction: &Contraction, reduced: usize, size: usize, outside: usize, vector: Level) -> Deep {
+        let mut strides = vec![0; contraction.axes.len()];
+        let mut elements = vector.size;
+        let kept = |&a: &usize| !contraction.axes[a].reduce && a != vector.axis;
+        let is_row = |a: &usize| contraction.axes[*a].right == 0;
+        let axes = 0..contraction.axes.len();
+        for axis in axes.clone().filter(kept).filter(is_row) {
+            strides[axis] = elements as i64;
+            elements *= contraction.axes[axis].extent;
+        }
+        // From stretch to stretch, in parts of a stretch.
+        strides[vector.axis] = (elements / vector.size) as i64;
+        elements *= contraction.axes[vector.axis].extent.div_ceil(vector.size);
+        for axis in axes.filter(kept).filter(|a| !is_row(a)) {
+            strides[axis] = elements as i64;
+            elements *= contraction.axes[axis].extent;
+        }
+        Deep { block: Level { axis: reduced, size }, outside, strides, elements, asked: 0 }
+    }
+
+    /// Estimated cycles that the tiles wait for memory and lose by their sums: the tiles of a stretch and the stretches of a
+    /// block, the height and the width of a tile.
+    fn cycles(
+        &self,
+        contraction: &Contraction,
+        [tiles, stretches]: [usize; 2],
+        [height, width]: [usize; 2],
+        target: &Target,
+    ) -> f64 {
+        let kept = contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product::<f64>();
+        let depth = contraction.axes[self.block.axis].extent;
+        let all = kept / (height * width) as f64;
+        let lines = |places: usize| places as f64 / LINE as f64;
+        let left = lines(height) * (HINDERING * RUN + FAR_RUN / stretches as f64);
+        let right = lines(width) * FAR_RUN / tiles as f64;
+        let vectors = height * width.div_ceil(target.lanes);
+        let blocks = depth.div_ceil(self.block.size) - 1;
+        all * (depth as f64 * (left + right) + blocks as f64 * (AGAIN[0] * vectors as f64 + AGAIN[1]))
+    }
+
+    /// The length of the sums in elements.
+    pub fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// The blocks of the reduced axis, equal ones as one.
+    pub fn turns(&self, axis: &Axis) -> Vec<(Steps, Turn)> {
+        let size = self.block.size;
+        let (last, rest) = ((axis.extent - 1) / size, axis.extent % size);
+        let steps = |start: usize, count: usize, size: usize| Steps { start: start * self.block.size, count, size };
+        let all = [
+            (steps(0, 1, size), Turn { first: true, last: false }),
+            (steps(1, last - 1, size), Turn { first: false, last: false }),
+            (steps(last, 1, if rest == 0 { size } else { rest }), Turn { first: false, last: true }),
+        ];
+        all.into_iter().filter(|(steps, _)| steps.count > 0).collect()
+    }
+
+    fn index(&self, sums: &Side, at: &[Index], (row, along): Part<'_>) -> Index {
+        let start = sums.start.clone().shifted(along as i64);
+        let index = at.iter().zip(&self.strides).fold(start, |index, (at, &stride)| index.plus_index(at, stride));
+        row.iter().fold(index, |index, &(axis, by)| index.shifted(by * self.strides[axis]))
+    }
+
+    /// The sums so far of a vector in the tile at a place.
+    pub fn load(&self, kernel: &mut KernelBuilder, sums: &Side, at: &[Index], part: Part<'_>) -> Value {
+        let (index, active) = (self.index(sums, at, part), kernel.lanes());
+        kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
+    }
+
+    /// Keeps them.
+    pub fn store(&self, kernel: &mut KernelBuilder, sums: &Side, at: &[Index], part: Part<'_>, value: Value) {
+        let (index, active) = (self.index(sums, at, part), kernel.lanes());
+        kernel.store(sums.buffer, index, 1, active, value);
+    }
+
+    /// Asks for a tile's share of the right operand's next stretch, which then is in the second-level cache when its first
+    /// tile comes.
+    pub fn ask(&self, kernel: &mut KernelBuilder, tiling: &Tiling, right: &Side, at: &[Index]) {
+        let [stretch, rows] = tiling.levels[self.outside..] else { return };
+        let Some(panels) = tiling.panels[1] else { return };
+        let mut index = right.start.clone().shifted(tiling.contraction.right + panels.distance * stretch.size as i64);
+        for (number, (at, axis)) in at.iter().zip(&tiling.contraction.axes).enumerate() {
+            index = index.plus_index(at, if number == panels.axis { panels.distance } else { axis.right });
+        }
+        // Tiles start at whole multiples of their height.
+        let share = (self.asked as i64) * LINE;
+        let part = |rows_before: i64| rows_before / rows.size as i64 * share;
+        index = index.shifted(part(at[rows.axis].offset));
+        for &(variable, step) in &at[rows.axis].terms {
+            index = index.plus(variable, part(step));
+        }
+        for line in 0..self.asked as i64 {
+            kernel.prefetch(right.buffer, index.clone().shifted(line * LINE));
+        }
+    }
+}
+
+/// The largest of equal parts of some places that has at most so many and is a whole number of units, if it is not much less; all
+/// places where they fit.
+fn part(extent: usize, most: usize, unit: usize) -> Option<usize> {
+    if extent <= most {
+        return Some(extent);
+    }
+    let parts =
+        (extent.div_ceil(most.max(1))..).take_while(|parts| PART * (extent / parts) >= most && extent >= *parts);
+    parts
+        .map(|parts| (parts, extent / parts))
+        .find(|&(parts, each)| parts * each == extent && each.is_multiple_of(unit))
+        .map(|(_, each)| each)
+}
+
+impl Contraction {
+    /// The same contraction with a kept axis in blocks of so many places, and the axis of the blocks, which is the last one.
+    /// `None` where one block is all.
+    fn cut(&self, axis: usize, size: usize) -> (Contraction, Option<usize>) {
+        let whole = self.axes[axis];
+        let mut cut = self.clone();
+        if size == whole.extent {
+            return (cut, None);
+        }
+        let (by, around) = (size as i64, cut.axes.len());
+        cut.axes[axis].extent = size;
+        cut.axes.push(Axis { extent: whole.extent / size, left: whole.left * by, right: whole.right * by, ..whole });
+        for coordinate in &mut cut.output {
+            let along: Vec<(usize, i64)> = coordinate.terms.iter().filter(|term| term.0 == axis).copied().collect();
+            coordinate.terms.extend(along.into_iter().map(|(_, factor)| (around, factor * by)));
+        }
+        (cut, Some(around))
+    }
+}

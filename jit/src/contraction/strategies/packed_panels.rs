@@ -1,0 +1,288 @@
+//! Panels: an operand copied in the order in which the tiles read it, so that what a tile reads of it is one dense run of
+//! memory, whatever the strides of the operand. Panels of the right operand are as wide as a tile, those of the left one as
+//! high.
+
+use super::emit::{along, transposed};
+use crate::contraction::tiling::{Level, Panelled, Tiling};
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
+use crate::target::Target;
+
+/// Places of the innermost reduced axis that are copied together: as many lines of the operand, if it does not run along the axis.
+const BLOCK: usize = 16;
+/// The same where it does, at most, so that a row is read in a run.
+const ROW: usize = 256;
+/// Tasks that all of them make then, at least, if there are enough.
+const ROW_TASKS: usize = 8;
+
+/// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panels {
+    /// The axes along which the operand varies, but for the one that is cut: those of the panels' order, outermost first.
+    axes: Vec<Copied>,
+    /// How many of the axes stand outside the panels.
+    outer: usize,
+    /// The number of places along the axis that is cut and their distance in the operand.
+    width: (usize, i64),
+    /// Places of a panel.
+    stretch: usize,
+    /// Places of the inner axes.
+    depth: usize,
+    /// The operand's first place.
+    start: i64,
+    /// Whether the panels are as high as a tile, not as wide.
+    rows: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Copied {
+    extent: usize,
+    from: i64,
+    to: i64,
+}
+
+impl Panels {
+    /// The copy of the right operand for a tiling, and the tiling that reads the copy: `[outer axes.., panel, reduced axes..,
+    /// places of the panel]`. `None` where sums are folded or empty, where nothing runs along the lanes or where the operand's
+    /// places overlap, so that a copy would be larger than the operand.
+    pub fn right(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+        let vector = tiling.vector.filter(|_| tiling.fold.is_none())?;
+        let stretch = tiling.levels.iter().rfind(|l| l.axis == vector)?.size;
+        Panels::cut(tiling, 1, Level { axis: vector, size: stretch })
+    }
+
+    /// The same of the left operand, in panels as high as the tiles, whose rows lie along the innermost row axis.
+    pub fn rows(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+        let row = *tiling.rows.last()?;
+        let stretch = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
+        Panels::cut(tiling, 0, Level { axis: row, size: stretch })
+    }
+
+    /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis.
+    fn cut(tiling: &Tiling, side: usize, along: Level) -> Option<(Panels, Tiling)> {
+        let contraction = &tiling.contraction;
+        let stride = |a: usize| [contraction.axes[a].left, contraction.axes[a].right][side];
+        let varies = |a: usize| a != along.axis && stride(a) != 0;
+        let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a));
+        let reduced = tiling.reduce.iter().map(|l| l.axis);
+        let mut order: Vec<usize> = outer.collect();
+        order.dedup();
+        let outer = order.len();
+        order.extend(reduced.clone().filter(|&a| varies(a)));
+        if stride(along.axis) == 0
+            || overlaps((0..contraction.axes.len()).map(|a| (contraction.axes[a].extent, stride(a))))
+            || reduced.clone().any(|a| contraction.axes[a].extent > 1 && !varies(a))
+            || reduced.clone().any(|a| contraction.axes[a].extent == 0)
+        {
+            return None;
+        }
+        let stretch = along.size;
+        let width = contraction.axes[along.axis].extent;
+        let depth: usize = reduced.map(|a| contraction.axes[a].extent).product();
+        let mut packed = tiling.clone();
+        let mut place = |axis: usize, to: i64| {
+            let axis = &mut packed.contraction.axes[axis];
+            *[&mut axis.left, &mut axis.right][side] = to;
+        };
+        let mut axes = Vec::new();
+        let mut to = (width.div_ceil(stretch) * stretch * depth) as i64;
+        for &axis in order[..outer].iter().rev() {
+            axes.push(Copied { extent: contraction.axes[axis].extent, from: stride(axis), to });
+            place(axis, to);
+            to *= contraction.axes[axis].extent as i64;
+        }
+        axes.reverse();
+        let mut to = stretch as i64;
+        let mut inner = Vec::new();
+        for &axis in order[outer..].iter().rev() {
+            inner.push(Copied { extent: contraction.axes[axis].extent, from: stride(axis), to });
+            place(axis, to);
+            to *= contraction.axes[axis].extent as i64;
+        }
+        axes.extend(inner.into_iter().rev());
+        place(along.axis, 1);
+        *[&mut packed.contraction.left, &mut packed.contraction.right][side] = 0;
+        packed.panels[side] = Some(Panelled { axis: along.axis, distance: depth as i64 });
+        let width = (width, stride(along.axis));
+        let start = [contraction.left, contraction.right][side];
+        Some((Panels { axes, outer, width, stretch, depth, start, rows: side == 0 }, packed))
+    }
+
+    /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as pixels,
+    /// in the order in which they lie, of places side by side along the innermost row axis: `[groups, panel, pixels, places
+    /// of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share their copies. `None`
+    /// where the operand is no such thing.
+    pub fn left(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+        let axes = &tiling.contraction.axes;
+        let first = *tiling.rows.last()?;
+        let (width, stretch) = (axes[first].extent, tiling.levels.iter().find(|l| l.axis == first)?.size);
+        let others = |a: &usize| *a != first && axes[*a].left != 0 && axes[*a].extent > 1;
+        let mut others: Vec<usize> = (0..axes.len()).filter(others).collect();
+        others.sort_by_key(|&a| axes[a].left.abs());
+        // Groups of places that lie side by side within a pixel.
+        let group =
+            others.first().copied().filter(|&a| axes[a].left == width as i64 && !axes[a].reduce && axes[a].right != 0);
+        let pixels: Vec<usize> = others.into_iter().filter(|&a| Some(a) != group).collect();
+        let pixel = axes[*pixels.first()?].left.abs();
+        let side_by_side = width * group.map_or(1, |a| axes[a].extent);
+        if (side_by_side as i64) > pixel || pixels.iter().any(|&a| axes[a].left % pixel != 0) {
+            return None;
+        }
+        let along = |a: usize| axes[a].left / pixel * (axes[a].extent as i64 - 1);
+        let before: i64 = pixels.iter().map(|&a| along(a).min(0)).sum();
+        let depth = (1 + pixels.iter().map(|&a| along(a).abs()).sum::<i64>()) as usize;
+        let mut packed = tiling.clone();
+        for &axis in &pixels {
+            packed.contraction.axes[axis].left = axes[axis].left / pixel * stretch as i64;
+        }
+        packed.contraction.left = -before * stretch as i64;
+        packed.panels[0] = Some(Panelled { axis: first, distance: depth as i64 });
+        let mut copied = Vec::new();
+        if let Some(axis) = group {
+            let to = (width.div_ceil(stretch) * stretch * depth) as i64;
+            packed.contraction.axes[axis].left = to;
+            copied.push(Copied { extent: axes[axis].extent, from: axes[axis].left, to });
+        }
+        let outer = copied.len();
+        copied.push(Copied { extent: depth, from: pixel, to: stretch as i64 });
+        let start = tiling.contraction.left + before * pixel;
+        Some((Panels { axes: copied, outer, width: (width, 1), stretch, depth, start, rows: true }, packed))
+    }
+
+    /// Whether this is the left operand's copy.
+    pub fn of_rows(&self) -> bool {
+        self.rows
+    }
+
+    /// The length of the copy.
+    pub fn elements(&self) -> usize {
+        let outer: usize = self.axes[..self.outer].iter().map(|a| a.extent).product();
+        outer * self.width.0.div_ceil(self.stretch) * self.stretch * self.depth
+    }
+
+    /// The axes along which the operand's elements lie one after the other, outermost first, the places along each, and how far
+    /// apart they are in the copy. `None` where the operand is not dense, or its last panel is narrower.
+    pub fn runs(&self) -> Option<Vec<(usize, i64)>> {
+        let (width, step) = self.width;
+        let panels = [
+            Copied {
+                extent: width / self.stretch,
+                from: self.stretch as i64 * step,
+                to: (self.stretch * self.depth) as i64,
+            },
+            Copied { extent: self.stretch, from: step, to: 1 },
+        ];
+        let mut axes: Vec<Copied> = self.axes.iter().copied().chain(panels).filter(|axis| axis.extent > 1).collect();
+        axes.sort_by_key(|axis| -axis.from);
+        let follows = |pair: &[Copied]| pair[0].from == pair[1].from * pair[1].extent as i64;
+        let dense = axes.windows(2).all(follows) && axes.last().is_some_and(|axis| axis.from == 1);
+        let whole = width.is_multiple_of(self.stretch) && self.start == 0;
+        (dense && whole).then(|| axes.iter().map(|axis| (axis.extent, axis.to)).collect())
+    }
+
+    /// Estimated cycles: whole vectors, pieces of them, or single elements are moved. Pieces are dear where their lines come
+    /// from beyond the second-level cache and go there.
+    pub fn cycles(&self, target: &Target) -> f64 {
+        let far = 8 * self.elements() > target.l2_bytes;
+        let each = match self.width.1 {
+            1 if self.stretch.is_multiple_of(target.lanes) => 0.5,
+            1 if far => 3.5,
+            1 => 1.0,
+            _ if self.transposed() && far => 1.5,
+            _ if self.transposed() => 1.0,
+            _ => 2.0,
+        };
+        self.elements() as f64 * each
+    }
+
+    /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the operand is
+    /// read and the panels are written in whole lines. The loops that leave nothing over are the grid.
+    pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
+        let mut at = At { from: Index::at(self.start), to: Index::default() };
+        let mut loops: Vec<(Copied, usize)> = self.axes.iter().map(|&axis| (axis, 1)).collect();
+        if let Some(last) = loops.last_mut().filter(|_| self.axes.len() > self.outer) {
+            let run = (last.0.extent / ROW_TASKS).clamp(BLOCK, ROW) / BLOCK * BLOCK;
+            let even = (BLOCK..=run).rev().step_by(BLOCK).find(|&step| last.0.extent.is_multiple_of(step));
+            last.1 = even.filter(|_| self.transposed()).unwrap_or(BLOCK);
+        }
+        let grid = loops.iter().take_while(|(axis, step)| axis.extent.is_multiple_of(*step)).count();
+        let mut block = 1;
+        for (axis, step) in loops.drain(..grid) {
+            let variable = kernel.grid(axis.extent / step);
+            at = at.moved(Index::of(variable, step as i64), axis.from, axis.to);
+            block = step;
+        }
+        match loops.first() {
+            None => self.panels(kernel, &at, block, [from, to]),
+            Some(&(axis, step)) => along(kernel, axis.extent, step, &mut |kernel, index, size| {
+                self.panels(kernel, &at.moved(index, axis.from, axis.to), size, [from, to]);
+            }),
+        }
+    }
+
+    /// Whether the operand runs along the innermost reduced axis, so that squares of it are transposed in registers.
+    fn transposed(&self) -> bool {
+        self.width.1 != 1 && self.axes[self.outer..].last().is_some_and(|axis| axis.from == 1)
+    }
+
+    /// One panel for some places of the innermost reduced axis, at most as many as there are lanes.
+    fn square(&self, kernel: &mut KernelBuilder, at: &At, [size, count]: [usize; 2], [from, to]: [BufferId; 2]) {
+        let distance = self.axes.last().map_or(0, |axis| axis.to);
+        for first in (0..size).step_by(kernel.lanes()) {
+            let rows = kernel.lanes().min(size - first);
+            let start = at.from.clone().shifted(first as i64 * self.width.1);
+            let columns = transposed(kernel, from, &start, self.width.1, [rows, count]);
+            for (number, value) in columns.into_iter().enumerate() {
+                let place = at.to.clone().shifted(number as i64 * distance + first as i64);
+                kernel.store(to, place, 1, rows, value);
+            }
+        }
+    }
+
+    /// All panels for some places of the innermost reduced axis.
+    fn panels(&self, kernel: &mut KernelBuilder, at: &At, block: usize, [from, to]: [BufferId; 2]) {
+        let innermost = self.axes[self.outer..].last().copied().unwrap_or(Copied { extent: 1, from: 0, to: 0 });
+        along(kernel, self.width.0, self.stretch, &mut |kernel, index, size| {
+            let at = at.moved(index, self.width.1, self.depth as i64);
+            if self.transposed() {
+                return along(kernel, block, kernel.lanes(), &mut |kernel, index, count| {
+                    self.square(kernel, &at.moved(index, innermost.from, innermost.to), [size, count], [from, to]);
+                });
+            }
+            along(kernel, block, 1, &mut |kernel, index, _| {
+                let at = at.moved(index, innermost.from, innermost.to);
+                for first in (0..size).step_by(kernel.lanes()) {
+                    let active = kernel.lanes().min(size - first);
+                    let (buffer, index) = (from, at.from.clone().shifted(first as i64 * self.width.1));
+                    let value = kernel.push(Operation::Load { buffer, index, stride: self.width.1, active });
+                    kernel.store(to, at.to.clone().shifted(first as i64), 1, active, value);
+                }
+            });
+        });
+    }
+}
+
+/// A place in the operand and in the copy.
+struct At {
+    from: Index,
+    to: Index,
+}
+
+impl At {
+    fn moved(&self, by: Index, from: i64, to: i64) -> At {
+        At { from: self.from.clone().plus_index(&by, from), to: self.to.clone().plus_index(&by, to) }
+    }
+}
+
+/// Whether different places of axes of some extents and distances are one place of the operand.
+fn overlaps(axes: impl Iterator<Item = (usize, i64)>) -> bool {
+    let mut axes: Vec<(usize, i64)> = axes.filter(|&(extent, stride)| stride != 0 && extent > 1).collect();
+    axes.sort_by_key(|(_, stride)| stride.abs());
+    let mut span = 1;
+    for (extent, stride) in axes {
+        if stride.abs() < span {
+            return true;
+        }
+        span = stride.abs() * extent as i64;
+    }
+    false
+}

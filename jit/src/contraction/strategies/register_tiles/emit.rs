@@ -1,0 +1,387 @@
+//! Writes a tiling as loops: the grid, the loops over kept axes down to one tile, the loops over reduced axes that carry
+//! the tile's sums in registers, and the epilogue of each vector of sums. Every loop leaves its rest to a smaller copy of
+//! its body. It decides nothing.
+
+use std::collections::HashMap;
+
+use crate::contraction::problem::{Axis, Epilogue, Place};
+use crate::contraction::strategies::emit::Side;
+use crate::contraction::strategies::k_blocking::{Part, Turn};
+use crate::contraction::tiling::{Deep, Level, Panelled, Steps, Tiling, steps};
+use crate::kernel::{Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
+
+/// Where a loop nest has arrived.
+#[derive(Clone)]
+struct Position {
+    /// Per axis, the index of its first place.
+    at: Vec<Index>,
+    /// Per axis, how many places from there on are to be covered.
+    extent: Vec<usize>,
+}
+
+impl Position {
+    fn moved(&self, level: Level, size: usize, by: impl FnOnce(Index) -> Index) -> Position {
+        let mut moved = self.clone();
+        let at = &mut moved.at[level.axis];
+        *at = by(std::mem::take(at));
+        moved.extent[level.axis] = size;
+        moved
+    }
+
+    /// At the only step of some steps, or at one of them, by a loop variable.
+    fn step(&self, level: Level, steps: Steps, variable: Option<Variable>) -> Position {
+        let start = steps.start as i64;
+        self.moved(level, steps.size, |index| match variable {
+            Some(variable) => index.shifted(start).plus(variable, steps.size as i64),
+            None => index.shifted(start),
+        })
+    }
+}
+
+/// A place in a tile: displacements along axes.
+type Displacement = Vec<(usize, i64)>;
+
+/// Every place of the box that the extents of `axes` span, the last axis fastest.
+fn places(axes: &[usize], extent: &[usize]) -> Vec<Displacement> {
+    axes.iter().fold(vec![Vec::new()], |places, &axis| {
+        let along = |place: &Displacement| -> Vec<Displacement> {
+            (0..extent[axis] as i64).map(|i| place.iter().copied().chain([(axis, i)]).collect()).collect()
+        };
+        places.iter().flat_map(along).collect()
+    })
+}
+
+/// All vectors of a tile: their rows, and where along them they start.
+fn parts<'a>(rows: &'a [Displacement], vectors: &'a [(usize, usize)]) -> impl Iterator<Item = Part<'a>> {
+    rows.iter().flat_map(|row| vectors.iter().map(move |&(along, _)| (&row[..], along)))
+}
+
+/// Emits one tiling into one kernel.
+pub struct Tiler<'a, 'e> {
+    /// What to emit.
+    pub tiling: &'a Tiling,
+    /// The contraction's left operand.
+    pub left: Side,
+    /// The contraction's right operand.
+    pub right: Side,
+    /// Where deep sums are kept.
+    pub sums: Option<Side>,
+    /// Takes the sums.
+    pub epilogue: &'a mut Epilogue<'e>,
+}
+
+impl Tiler<'_, '_> {
+    /// Writes the grid and everything in it.
+    pub fn emit(&mut self, kernel: &mut KernelBuilder) {
+        let tiling = self.tiling;
+        let axes = &tiling.contraction.axes;
+        let mut position =
+            Position { at: vec![Index::default(); axes.len()], extent: axes.iter().map(|a| a.extent).collect() };
+        for &level in &tiling.levels[..tiling.grid] {
+            for steps in steps(position.extent[level.axis], level.size) {
+                let variable = kernel.grid(steps.count);
+                position = position.step(level, steps, Some(variable));
+            }
+        }
+        match &tiling.deep {
+            None => self.nest(kernel, &tiling.levels[tiling.grid..], &position, Turn::WHOLE),
+            Some(deep) => self.blocks(kernel, &tiling.levels[tiling.grid..deep.outside], deep, &position),
+        }
+    }
+
+    /// The loops outside of the blocks of deep sums, and those.
+    fn blocks(&mut self, kernel: &mut KernelBuilder, levels: &[Level], deep: &Deep, position: &Position) {
+        if let Some((&level, inner)) = levels.split_first() {
+            return each(
+                kernel,
+                position,
+                level,
+                steps(position.extent[level.axis], level.size),
+                &mut |kernel, position| {
+                    self.blocks(kernel, inner, deep, position);
+                },
+            );
+        }
+        let inside = &self.tiling.levels[deep.outside..];
+        for (steps, turn) in deep.turns(&self.tiling.contraction.axes[deep.block.axis]) {
+            each(kernel, position, deep.block, [steps], &mut |kernel, position| {
+                self.nest(kernel, inside, position, turn)
+            });
+        }
+    }
+
+    fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], position: &Position, turn: Turn) {
+        let Some((&level, inner)) = levels.split_first() else {
+            return self.tile(kernel, position, turn);
+        };
+        each(kernel, position, level, steps(position.extent[level.axis], level.size), &mut |kernel, position| {
+            self.nest(kernel, inner, position, turn);
+        });
+    }
+
+    fn tile(&mut self, kernel: &mut KernelBuilder, position: &Position, turn: Turn) {
+        let lanes = kernel.lanes();
+        let contraction = &self.tiling.contraction;
+        let rows = places(&self.tiling.rows, &position.extent);
+        let width = self.tiling.vector.map_or(1, |v| position.extent[v]);
+        let unit = if self.tiling.fold.is_some() { 1 } else { lanes };
+        let vectors: Vec<(usize, usize)> =
+            (0..width).step_by(unit).map(|start| (start, unit.min(width - start))).collect();
+
+        let deep = self.tiling.deep.as_ref().zip(self.sums.as_ref());
+        if let Some(deep) = &self.tiling.deep {
+            deep.ask(kernel, self.tiling, &self.right, &position.at);
+        }
+        let mut sums = Vec::with_capacity(rows.len() * vectors.len());
+        match deep.filter(|_| !turn.first) {
+            None => sums.resize(rows.len() * vectors.len(), kernel.f32(0.0)),
+            Some((deep, kept)) => {
+                sums.extend(parts(&rows, &vectors).map(|place| deep.load(kernel, kept, &position.at, place)));
+            }
+        }
+        if contraction.axes.iter().all(|a| a.extent > 0) {
+            let tile =
+                Tile { tiling: self.tiling, left: &self.left, right: &self.right, rows: &rows, vectors: &vectors };
+            sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
+        }
+        if let Some((deep, kept)) = deep.filter(|_| !turn.last) {
+            return parts(&rows, &vectors)
+                .zip(sums)
+                .for_each(|(place, sum)| deep.store(kernel, kept, &position.at, place, sum));
+        }
+        let mut results = vectors;
+        if self.tiling.fold.is_some() {
+            sums = folded(kernel, &sums, results.len());
+            results = vec![(0, width)];
+        }
+        for (row, displacement) in rows.iter().enumerate() {
+            for (column, &(start, active)) in results.iter().enumerate() {
+                let mut at = position.at.clone();
+                let along = self.tiling.vector.map(|v| (v, start as i64));
+                for (axis, by) in displacement.iter().copied().chain(along) {
+                    at[axis].offset += by;
+                }
+                let coordinates = contraction.output.iter().map(|coordinate| {
+                    let start = Index::at(coordinate.offset);
+                    coordinate.terms.iter().fold(start, |index, &(axis, factor)| index.plus_index(&at[axis], factor))
+                });
+                let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
+                let place = Place { coordinates: coordinates.collect(), lanes, active };
+                (self.epilogue)(kernel, &place, sums[row * results.len() + column]);
+            }
+        }
+    }
+}
+
+/// Runs the body at each of some steps.
+fn each(
+    kernel: &mut KernelBuilder,
+    position: &Position,
+    level: Level,
+    steps: impl IntoIterator<Item = Steps>,
+    body: &mut dyn FnMut(&mut KernelBuilder, &Position),
+) {
+    for steps in steps {
+        if steps.count == 1 {
+            body(kernel, &position.step(level, steps, None));
+        } else {
+            kernel.for_each(steps.count, &[], |kernel, variable, _| {
+                body(kernel, &position.step(level, steps, Some(variable)));
+                Vec::new()
+            });
+        }
+    }
+}
+
+/// The fold of each sum, those of a row as the lanes of one vector.
+fn folded(kernel: &mut KernelBuilder, sums: &[Value], columns: usize) -> Vec<Value> {
+    let lane = kernel.push(Operation::Lane);
+    let masks: Vec<Value> = (0..columns)
+        .map(|column| {
+            let number = kernel.i32(column as i32);
+            kernel.compare(Compare::Eq, lane, number)
+        })
+        .collect();
+    let row = |sums: &[Value]| {
+        let folds: Vec<Value> = sums.iter().map(|&sum| kernel.push(Operation::Fold(Float2::Add, sum))).collect();
+        let mut vector = folds[0];
+        for (&fold, &mask) in folds.iter().zip(&masks).skip(1) {
+            vector = kernel.select(mask, fold, vector);
+        }
+        vector
+    };
+    sums.chunks(columns).map(row).collect()
+}
+
+/// The sums of one tile.
+struct Tile<'a> {
+    tiling: &'a Tiling,
+    left: &'a Side,
+    right: &'a Side,
+    rows: &'a [Displacement],
+    /// For each vector of a row its first place and its active lanes.
+    vectors: &'a [(usize, usize)],
+}
+
+impl Tile<'_> {
+    fn reduce(
+        &self,
+        kernel: &mut KernelBuilder,
+        levels: &[Level],
+        position: &Position,
+        mut sums: Vec<Value>,
+    ) -> Vec<Value> {
+        let Some((&level, inner)) = levels.split_first() else {
+            return self.steps(kernel, position, sums);
+        };
+        for steps in steps(position.extent[level.axis], level.size) {
+            sums = if steps.count == 1 {
+                self.reduce(kernel, inner, &position.step(level, steps, None), sums)
+            } else {
+                kernel.for_each(steps.count, &sums, |kernel, variable, sums| {
+                    self.reduce(kernel, inner, &position.step(level, steps, Some(variable)), sums.to_vec())
+                })
+            };
+        }
+        sums
+    }
+
+    /// The unrolled products. The factors of the tile's shorter side are loaded first and stay in registers for a step,
+    /// those of the longer side pass by.
+    fn steps(&self, kernel: &mut KernelBuilder, position: &Position, mut sums: Vec<Value>) -> Vec<Value> {
+        let (rows, vectors) = (self.rows.len(), self.vectors.len());
+        let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
+        // Vectors of the left operand by their places.
+        let mut loaded: HashMap<(i64, usize), Value> = HashMap::new();
+        for step in self.unrolled(kernel.lanes(), position) {
+            let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
+                let sum = &mut sums[row * vectors + vector];
+                *sum = kernel.fma(left, right, *sum);
+            };
+            if !shared {
+                for vector in 0..vectors {
+                    let right = self.right(kernel, position, &step, vector);
+                    for row in 0..rows {
+                        let place = (self.left_place(&step, row), vector);
+                        let left = match loaded.get(&place) {
+                            Some(&left) => left,
+                            None => self.left(kernel, position, &step, row, vector),
+                        };
+                        if self.tiling.shares {
+                            loaded.insert(place, left);
+                        }
+                        multiply(kernel, row, vector, left, right);
+                    }
+                }
+            } else if vectors <= rows {
+                let rights: Vec<Value> = (0..vectors).map(|v| self.right(kernel, position, &step, v)).collect();
+                for row in 0..rows {
+                    let left = self.left(kernel, position, &step, row, 0);
+                    for (vector, &right) in rights.iter().enumerate() {
+                        multiply(kernel, row, vector, left, right);
+                    }
+                }
+            } else {
+                let lefts: Vec<Value> = (0..rows).map(|r| self.left(kernel, position, &step, r, 0)).collect();
+                for vector in 0..vectors {
+                    let right = self.right(kernel, position, &step, vector);
+                    for (row, &left) in lefts.iter().enumerate() {
+                        multiply(kernel, row, vector, left, right);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// The places of the reduced axes that are unrolled, a vector of them each where the sums are folded.
+    fn unrolled(&self, lanes: usize, position: &Position) -> Vec<Step> {
+        let axes: Vec<usize> = self.tiling.reduce.iter().map(|level| level.axis).collect();
+        let mut extent = position.extent.clone();
+        let Some(fold) = self.tiling.fold else {
+            return places(&axes, &extent).into_iter().map(|place| Step { place, active: lanes }).collect();
+        };
+        let count = extent[fold];
+        extent[fold] = count.div_ceil(lanes);
+        let step = |mut place: Displacement| {
+            let along = place.iter_mut().find(|(axis, _)| *axis == fold).expect("the folded axis is reduced");
+            along.1 *= lanes as i64;
+            let active = lanes.min(count - along.1 as usize);
+            Step { place, active }
+        };
+        places(&axes, &extent).into_iter().map(step).collect()
+    }
+
+    /// How far the factor of a row lies from that of the first row in the first step.
+    fn left_place(&self, step: &Step, row: usize) -> i64 {
+        let axes = &self.tiling.contraction.axes;
+        step.place.iter().chain(&self.rows[row]).map(|&(axis, by)| by * axes[axis].left).sum()
+    }
+
+    /// The factor of a row, for one vector of the results where it varies along them.
+    fn left(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, row: usize, vector: usize) -> Value {
+        let contraction = &self.tiling.contraction;
+        let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
+        let from = Factors {
+            side: self.left,
+            start: contraction.left,
+            stride: |axis| axis.left,
+            panels: self.tiling.panels[0],
+        };
+        self.operand(kernel, position, &from, &places, step.active, vector)
+    }
+
+    /// The factors of a vector of the results.
+    fn right(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, vector: usize) -> Value {
+        let start = self.tiling.contraction.right;
+        let from = Factors { side: self.right, start, stride: |axis| axis.right, panels: self.tiling.panels[1] };
+        self.operand(kernel, position, &from, &step.place, step.active, vector)
+    }
+
+    fn operand(
+        &self,
+        kernel: &mut KernelBuilder,
+        position: &Position,
+        from: &Factors<'_>,
+        places: &[(usize, i64)],
+        folded: usize,
+        vector: usize,
+    ) -> Value {
+        let axes = &self.tiling.contraction.axes;
+        let mut index = from.side.start.clone().shifted(from.start);
+        for (axis, at) in position.at.iter().enumerate() {
+            let panels = from.panels.filter(|panels| panels.axis == axis);
+            index = index.plus_index(at, panels.map_or((from.stride)(&axes[axis]), |panels| panels.distance));
+        }
+        for &(axis, by) in places {
+            index.offset += by * (from.stride)(&axes[axis]);
+        }
+        let stride = self.tiling.vector.map_or(0, |v| (from.stride)(&axes[v]));
+        let (first, active) = self.vectors[vector];
+        let index = index.shifted(first as i64 * stride);
+        let buffer = from.side.buffer;
+        match (self.tiling.fold, stride) {
+            (Some(_), _) => kernel.push(Operation::Load { buffer, index, stride: 1, active: folded }),
+            (None, 0) => kernel.splat(buffer, index),
+            (None, stride) => kernel.push(Operation::Load { buffer, index, stride, active }),
+        }
+    }
+}
+
+/// An unrolled turn of the innermost loops.
+struct Step {
+    place: Displacement,
+    /// The places along the folded axis, if there is one.
+    active: usize,
+}
+
+/// One side of the contraction, as it is read.
+struct Factors<'a> {
+    side: &'a Side,
+    /// The contraction's first place.
+    start: i64,
+    /// The distance along an axis.
+    stride: fn(&Axis) -> i64,
+    /// Where it is copied to panels.
+    panels: Option<Panelled>,
+}

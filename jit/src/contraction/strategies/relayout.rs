@@ -1,0 +1,210 @@
+//! Copies a tensor into the layout that a contraction wants: other order of axes, zero halo.
+//! It knows layouts alone.
+
+use kiln_graph::shape::Shape;
+
+use super::emit::{fill, transposed};
+use crate::contraction::problem::Operand;
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
+use crate::layout::{Layout, Wanted};
+use crate::target::Target;
+
+/// Places along the source's contiguous axis that are copied before the next stretch of the other one: a cache line of f32.
+const LINE: usize = 16;
+/// How many times the second-level cache the elements of both sides fill that are far away.
+const FAR: usize = 4;
+
+/// Estimated cycles to copy so many elements in squares that are transposed in registers. From and to memory beyond the caches, lines
+/// are fetched that crowd a few sets.
+pub fn squares(elements: usize, target: &Target) -> f64 {
+    let far = 8 * elements > FAR * target.l2_bytes;
+    elements as f64 * if far { 2.4 } else { 0.9 }
+}
+
+/// A copy between layouts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pack {
+    shape: Shape,
+    from: Layout,
+    to: Layout,
+    order: Vec<usize>,
+    halo: bool,
+    /// Whether the outermost axis has a halo of its own.
+    outer_halo: bool,
+}
+
+impl Pack {
+    /// The copy of an operand to a dense buffer with a halo.
+    pub fn new(from: &Operand, wanted: &Wanted) -> Pack {
+        let outermost = wanted.order[0];
+        Pack {
+            shape: from.shape,
+            from: from.layout,
+            to: wanted.layout(from.shape),
+            order: wanted.order.clone(),
+            halo: wanted.halo != Default::default(),
+            outer_halo: wanted.halo.low[outermost] + wanted.halo.high[outermost] > 0,
+        }
+    }
+
+    /// The length of the buffer that is written.
+    pub fn elements(&self) -> usize {
+        self.to.elements
+    }
+
+    /// Estimated cycles.
+    pub fn cycles(&self, target: &Target) -> f64 {
+        let elements = self.to.elements;
+        match self.from.strides[self.fast()] {
+            1 => 0.5 * elements as f64,
+            _ if self.line().is_some() => squares(elements, target),
+            _ => 2.0 * elements as f64,
+        }
+    }
+
+    /// The axis along which the copy runs.
+    fn fast(&self) -> usize {
+        self.order[self.order.len() - 1]
+    }
+
+    /// The axis along which the source runs, where it is another one.
+    fn line(&self) -> Option<usize> {
+        let fast = self.fast();
+        let runs = |a: &usize| *a != fast && self.from.strides[*a] == 1 && self.shape.dim(*a) > 1;
+        self.order.iter().copied().find(runs).filter(|_| self.from.strides[fast] != 1)
+    }
+
+    /// Writes the copy: the outermost axis is the grid, where it has no halo. Where the source runs along another axis than
+    /// the copy, squares of whole cache lines on both sides, transposed in registers.
+    pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
+        let (&fast, outer) = self.order.split_last().expect("a tensor with axes");
+        let line = self.line();
+        let mut nest = Nest { pack: self, from, to, at: vec![Index::default(); self.shape.rank()] };
+        let mut loops: Vec<(usize, usize)> = outer.iter().map(|&axis| (axis, self.shape.dim(axis))).collect();
+        let mut start = Index::default();
+        let mut slab = self.to.elements;
+        if let Some(&(outermost, extent)) = loops.first().filter(|_| !self.outer_halo) {
+            let step = if line == Some(outermost) { LINE } else { 1 };
+            if extent > step && extent.is_multiple_of(step) {
+                let variable = kernel.grid(extent / step);
+                nest.at[outermost] = Index::of(variable, step as i64);
+                slab = self.to.elements / (extent / step);
+                start = Index::of(variable, slab as i64);
+                loops[0].1 = step;
+            }
+        }
+        if self.halo {
+            fill(kernel, to, start, slab);
+        }
+        let line = line.and_then(|line| {
+            let at = loops.iter().position(|&(axis, _)| axis == line)?;
+            Some(loops.remove(at))
+        });
+        nest.outer(kernel, &loops, line, fast);
+    }
+}
+
+struct Nest<'a> {
+    pack: &'a Pack,
+    from: BufferId,
+    to: BufferId,
+    at: Vec<Index>,
+}
+
+impl Nest<'_> {
+    /// Loops over axes with their extents, then over the line axis, then copies.
+    fn outer(
+        &mut self,
+        kernel: &mut KernelBuilder,
+        loops: &[(usize, usize)],
+        line: Option<(usize, usize)>,
+        fast: usize,
+    ) {
+        match (loops.split_first(), line) {
+            (Some((&(axis, extent), inner)), _) => {
+                self.along(kernel, axis, extent, 1, |nest, kernel, _| nest.outer(kernel, inner, line, fast));
+            }
+            (None, Some((line, extent))) => {
+                self.along(kernel, line, extent, LINE, |nest, kernel, height| {
+                    let extent = nest.pack.shape.dim(fast);
+                    nest.along(kernel, fast, extent, LINE, |nest, kernel, width| {
+                        nest.square(kernel, (line, height), (fast, width));
+                    });
+                });
+            }
+            (None, None) => self.stretches(kernel, fast, |nest, kernel, active| nest.copy(kernel, fast, active)),
+        }
+    }
+
+    fn stretches(
+        &mut self,
+        kernel: &mut KernelBuilder,
+        fast: usize,
+        mut body: impl FnMut(&mut Self, &mut KernelBuilder, usize),
+    ) {
+        let lanes = kernel.lanes();
+        self.along(kernel, fast, self.pack.shape.dim(fast), lanes, |nest, kernel, active| body(nest, kernel, active));
+    }
+
+    /// Runs the body at each step of `size` places along an axis, `count` in all; it gets the places of its step.
+    fn along(
+        &mut self,
+        kernel: &mut KernelBuilder,
+        axis: usize,
+        count: usize,
+        size: usize,
+        mut body: impl FnMut(&mut Self, &mut KernelBuilder, usize),
+    ) {
+        let start = self.at[axis].clone();
+        let (full, rest) = (count / size, count % size);
+        if full == 1 {
+            body(self, kernel, size);
+        } else if full > 1 {
+            kernel.for_each(full, &[], |kernel, variable, _| {
+                self.at[axis] = start.clone().plus(variable, size as i64);
+                body(self, kernel, size);
+                Vec::new()
+            });
+        }
+        if rest > 0 {
+            self.at[axis] = start.clone().shifted((full * size) as i64);
+            body(self, kernel, rest);
+        }
+        self.at[axis] = start;
+    }
+
+    /// Some places along the source's contiguous axis by some along the copy's. Lines of the copy are written whole.
+    fn square(&mut self, kernel: &mut KernelBuilder, (line, height): (usize, usize), (fast, width): (usize, usize)) {
+        let (from, to) = self.places();
+        let (apart, step) = (self.pack.from.strides[fast], self.pack.to.strides[line]);
+        for down in (0..height).step_by(kernel.lanes()) {
+            for across in (0..width).step_by(kernel.lanes()) {
+                let from = from.clone().shifted(across as i64 * apart + down as i64);
+                let rows = [width - across, height - down].map(|rest| rest.min(kernel.lanes()));
+                let columns = transposed(kernel, self.from, &from, apart, rows);
+                for (number, value) in columns.into_iter().enumerate() {
+                    let to = to.clone().shifted(across as i64 + (down + number) as i64 * step);
+                    kernel.store(self.to, to, 1, rows[0], value);
+                }
+            }
+        }
+    }
+
+    /// In the source and in the copy.
+    fn places(&self) -> (Index, Index) {
+        let index = |layout: &Layout| {
+            let start = Index::at(layout.offset as i64);
+            self.at.iter().zip(layout.strides).fold(start, |index, (at, stride)| index.plus_index(at, stride))
+        };
+        (index(&self.pack.from), index(&self.pack.to))
+    }
+
+    fn copy(&mut self, kernel: &mut KernelBuilder, fast: usize, active: usize) {
+        let (from, to) = self.places();
+        let value = match self.pack.from.strides[fast] {
+            0 => kernel.splat(self.from, from),
+            stride => kernel.push(Operation::Load { buffer: self.from, index: from, stride, active }),
+        };
+        kernel.store(self.to, to, 1, active, value);
+    }
+}

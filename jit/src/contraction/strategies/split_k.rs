@@ -1,0 +1,230 @@
+//! Splits long sums with few results into a fixed number of parts: each part is a task of its own that stays in the
+//! caches, and a last stage adds the parts. The number of parts depends on the shapes alone.
+
+use kiln_graph::shape::Shape;
+
+use super::emit::along;
+use crate::contraction::problem::{Axis, Contraction, Coordinate, Epilogue, Place};
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
+use crate::layout::{Layout, Wanted};
+use crate::target::Target;
+
+/// Parts, at most.
+const PARTS: usize = 8;
+/// Partial results in elements, at most.
+const SCRATCH: usize = 1 << 20;
+/// Products of one output below which a sum is not split.
+const DEPTH: usize = 1024;
+/// How many times the second-level cache an operand fills that comes from beyond the caches.
+const FAR: usize = 4;
+/// Elements of a run that is long enough to be found anew: some pages.
+const RUN: usize = 4096;
+/// Cycles that it takes to find a run in memory, as measured: `Linear(4096, 4096)` of 1 to 8 rows takes 500 to 900 more for each piece
+/// in 8 parts (Zen 3).
+const RESTART: f64 = 500.0;
+/// Results for each product of one output above which there is enough to do without.
+const RESULTS: usize = 64;
+
+/// How many parts a contraction's sums are split into, `None` being not at all: what is most likely worth it comes first, and is
+/// the only one unless `others` are asked for, too, or the parts have a price ([`restarts`]).
+pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &Target) -> Vec<Option<usize>> {
+    let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
+    let extent = outermost(contraction).map_or(1, |axis| contraction.axes[axis].extent);
+    let results = output.elements().max(1);
+    let split = |most: usize| -> Option<usize> {
+        let parts = most.min(extent).min(SCRATCH / results);
+        let even = (parts.div_ceil(2)..=parts).rev().find(|&parts| extent.is_multiple_of(parts));
+        (parts > 1).then_some(even.unwrap_or(parts))
+    };
+    let usual = split(PARTS).filter(|_| depth >= DEPTH && results <= RESULTS * depth);
+    let mut counts = vec![usual];
+    if usual.is_some_and(|parts| restarts(contraction, parts, target) > 0.0) {
+        counts.push(None);
+    }
+    // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few results.
+    let alone = |axis: &Axis| axis.reduce || axis.left == 0 || axis.right == 0;
+    let own = |axis: &Axis| !axis.reduce && axis.left == 0 && axis.extent > 1;
+    let by_channel = !contraction.axes.iter().all(alone) && !contraction.axes.iter().any(own);
+    if others || by_channel && results <= RESULTS * depth {
+        for count in [None, split(PARTS), split(PARTS / 2)] {
+            if !counts.contains(&count) {
+                counts.push(count);
+            }
+        }
+    }
+    counts
+}
+
+/// Cycles that it takes more to read operands in so many parts: where one comes from beyond the caches and runs along the axis that is
+/// split, the parts are pieces of its runs, and prefetchers find each piece anew.
+pub fn restarts(contraction: &Contraction, parts: usize, target: &Target) -> f64 {
+    let Some(axis) = outermost(contraction).map(|axis| contraction.axes[axis]) else { return 0.0 };
+    let side = |along: fn(&Axis) -> i64| {
+        let varies = contraction.axes.iter().filter(|axis| along(axis) != 0);
+        let elements: usize = varies.map(|axis| axis.extent).product();
+        let piece = axis.extent / parts;
+        let far = 4 * elements > FAR * target.l2_bytes;
+        if !far || along(&axis).abs() != 1 || piece > RUN {
+            return 0.0;
+        }
+        RESTART * (elements / piece.max(1)) as f64 * (1.0 - 1.0 / parts as f64)
+    };
+    side(|axis| axis.left) + side(|axis| axis.right)
+}
+
+/// The reduced axis that is split: the one of the largest strides.
+fn outermost(contraction: &Contraction) -> Option<usize> {
+    let axes = &contraction.axes;
+    (0..axes.len()).filter(|&a| axes[a].reduce && axes[a].extent > 1).max_by_key(|&a| axes[a].right.abs())
+}
+
+/// The contractions that compute the parts, with the number of each one's first part. Their output has one axis more, the
+/// last: the number of the part. What is left over from equal parts is one more part, a contraction of its own.
+pub fn split(whole: &Contraction, parts: usize) -> Vec<(Contraction, usize)> {
+    let outermost = outermost(whole).expect("only sums are split");
+    let axis = whole.axes[outermost];
+    let each = axis.extent / parts;
+    let part = |first: usize, count: usize, extent: usize| {
+        let mut contraction = whole.clone();
+        contraction.axes[outermost].extent = extent;
+        let start = (first * each) as i64;
+        contraction.left += start * axis.left;
+        contraction.right += start * axis.right;
+        contraction.output.push(Coordinate { offset: 0, terms: vec![(contraction.axes.len(), 1)] });
+        let (left, right) = (axis.left * each as i64, axis.right * each as i64);
+        contraction.axes.push(Axis { extent: count, left, right, reduce: false });
+        (contraction, first)
+    };
+    let rest = axis.extent % parts;
+    [part(0, parts, each)].into_iter().chain((rest > 0).then(|| part(parts, 1, rest))).collect()
+}
+
+/// The number of parts of all the contractions.
+pub fn count(split: &[(Contraction, usize)]) -> usize {
+    let part = |(contraction, _): &(Contraction, usize)| contraction.axes.last().map_or(0, |axis| axis.extent);
+    split.iter().map(part).sum()
+}
+
+/// Partial results: for each part, a dense tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partials {
+    shape: Shape,
+    order: Vec<usize>,
+    layout: Layout,
+    parts: usize,
+    /// The part that index 0 stands for.
+    first: usize,
+}
+
+impl Partials {
+    /// Room for the parts of an output.
+    pub fn new(shape: Shape, wanted: &Wanted, parts: usize) -> Partials {
+        Partials { shape, layout: wanted.layout(shape), order: wanted.order.clone(), parts, first: 0 }
+    }
+
+    /// The same room, for a stage that counts its parts from `first`.
+    pub fn from(&self, first: usize) -> Partials {
+        Partials { first, ..self.clone() }
+    }
+
+    /// The number of elements of all parts.
+    pub fn elements(&self) -> usize {
+        self.parts * self.layout.elements
+    }
+
+    /// Estimated cycles of the sum over the parts.
+    pub fn cycles(&self, target: &Target) -> f64 {
+        let vector = if 4 * self.elements() > target.l2_bytes / 2 { 2.0 } else { 1.0 };
+        self.elements() as f64 / target.lanes as f64 * vector
+    }
+
+    /// Stores one vector of a part; the last coordinate is the part's number.
+    pub fn store(&self, kernel: &mut KernelBuilder, buffer: BufferId, place: &Place, value: Value) {
+        let (index, stride) = self.place(place);
+        kernel.store(buffer, index, stride, place.active, value);
+    }
+
+    /// The place and the number of the elements of an item: of `items` equal shares of the only part, or of a part.
+    pub fn item(&self, item: &Index, items: usize) -> (Index, usize) {
+        let part = self.layout.elements;
+        let elements = if self.parts == 1 { part / items } else { part };
+        (Index::at((self.first * part) as i64).plus_index(item, elements as i64), elements)
+    }
+
+    /// Adds one vector.
+    pub fn add(&self, kernel: &mut KernelBuilder, buffer: BufferId, place: &Place, value: Value) {
+        let (index, stride) = self.place(place);
+        let active = place.active;
+        let before = kernel.push(Operation::Load { buffer, index: index.clone(), stride, active });
+        let sum = kernel.add(before, value);
+        kernel.store(buffer, index, stride, active, sum);
+    }
+
+    /// The index of a vector's first lane and the distance of its lanes.
+    fn place(&self, place: &Place) -> (Index, i64) {
+        let part = self.layout.elements as i64;
+        let start = Index::at(self.layout.offset as i64 + self.first as i64 * part);
+        let mut strides = self.layout.strides[..self.shape.rank()].to_vec();
+        strides.push(part);
+        let index = place.coordinates.iter().zip(&strides).fold(start, |i, (at, &stride)| i.plus_index(at, stride));
+        (index, place.lanes.map_or(1, |axis| strides[axis]))
+    }
+
+    /// Hands the only part to the epilogue, at one index of the outermost axis.
+    pub fn finish(&self, kernel: &mut KernelBuilder, buffer: BufferId, outermost: &Index, epilogue: &mut Epilogue<'_>) {
+        let mut at = vec![Index::default(); self.shape.rank()];
+        at[self.order[0]] = outermost.clone();
+        let (&fast, outer) = self.order.split_last().expect("a result with axes");
+        let loops: Vec<usize> = outer[1..].iter().copied().filter(|&a| self.shape.dim(a) > 1).collect();
+        self.nest(kernel, buffer, &loops, fast, &at, epilogue);
+    }
+
+    /// The sum over the parts, in order; the outermost axis is the grid.
+    pub fn sum(&self, kernel: &mut KernelBuilder, buffer: BufferId, epilogue: &mut Epilogue<'_>) {
+        let mut at = vec![Index::default(); self.shape.rank()];
+        let (&fast, outer) = self.order.split_last().expect("a result with axes");
+        for &axis in outer.iter().take(2) {
+            if self.shape.dim(axis) > 1 {
+                at[axis] = Index::of(kernel.grid(self.shape.dim(axis)), 1);
+            }
+        }
+        let loops: Vec<usize> = outer.iter().skip(2).copied().filter(|&a| self.shape.dim(a) > 1).collect();
+        self.nest(kernel, buffer, &loops, fast, &at, epilogue);
+    }
+
+    fn nest(
+        &self,
+        kernel: &mut KernelBuilder,
+        buffer: BufferId,
+        loops: &[usize],
+        fast: usize,
+        at: &[Index],
+        epilogue: &mut Epilogue<'_>,
+    ) {
+        if let Some((&axis, inner)) = loops.split_first() {
+            kernel.for_each(self.shape.dim(axis), &[], |kernel, variable, _| {
+                let mut at = at.to_vec();
+                at[axis] = Index::of(variable, 1);
+                self.nest(kernel, buffer, inner, fast, &at, epilogue);
+                Vec::new()
+            });
+            return;
+        }
+        let lanes = kernel.lanes();
+        let mut vector = |kernel: &mut KernelBuilder, first: Index, active: usize| {
+            let mut at = at.to_vec();
+            at[fast] = first;
+            let start = Index::at(self.layout.offset as i64);
+            let index = at.iter().zip(self.layout.strides).fold(start, |i, (at, stride)| i.plus_index(at, stride));
+            let mut sum: Option<Value> = None;
+            for part in 0..self.parts {
+                let index = index.clone().shifted((part * self.layout.elements) as i64);
+                let value = kernel.push(Operation::Load { buffer, index, stride: 1, active });
+                sum = Some(sum.map_or(value, |sum| kernel.add(sum, value)));
+            }
+            let place = Place { coordinates: at, lanes: Some(fast), active };
+            epilogue(kernel, &place, sum.expect("at least one part"));
+        };
+        along(kernel, self.shape.dim(fast), lanes, &mut vector);
+    }
+}

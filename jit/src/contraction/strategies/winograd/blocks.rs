@@ -1,0 +1,239 @@
+//! Chooses the blocks of a [`Winograd`] way: what a block of tiles and of features holds, and which of the operands the
+//! tasks transform themselves. It estimates cycles; it knows no kernels.
+
+use super::product::{Products, Sizes, apart, panels};
+use super::tiles::times;
+use super::{ELEMENTS, Sliding, TILE, Winograd};
+use crate::contraction::problem::Contraction;
+use crate::cost::sharing::divisor;
+use crate::kernel::Index;
+use crate::target::Target;
+
+/// Elements of scratch memory, at most.
+const SCRATCH: usize = 2 << 20;
+/// Tasks, at most: each has scratch memory of its own.
+pub const TASKS: usize = 8;
+/// Tasks from which on threads share the work.
+pub const SHARED: usize = 4;
+/// How much dearer work is that can not be shared.
+pub const ALONE: f64 = 1.3;
+/// Tiles of a block, about, at most and at least.
+const TILES: usize = 256;
+const FEW: usize = 12;
+/// Blocks that are looked at closely.
+pub const CLOSELY: usize = 3;
+/// Cycles to transform a vector of patches.
+pub const PATCHES: f64 = 22.0;
+/// Cycles to transform a vector of weights, what it takes more where its elements are transposed, and cycles to transform one
+/// of sums.
+const WEIGHTS: f64 = 30.0;
+const TRANSPOSED: f64 = 45.0;
+const RESULTS: f64 = 20.0;
+/// Cycles that an element takes that passes between registers and the second-level cache, or a farther one; and one that a
+/// transform scatters to the latter.
+const NEAR: f64 = 0.04;
+const FAR: f64 = 0.2;
+const SCATTERED: f64 = 0.6;
+
+/// The sizes of blocks. Patches of a block lie as `[element, tile, channel]`, its sums as `[element, tile, feature]`, the
+/// weights of a block of features as `[element, panel, channel, feature of the panel]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Blocks {
+    /// What the tasks share out, and what of it they transform while they use it.
+    pub shared: Shared,
+    /// Tasks along images, rows and blocks of features.
+    pub tasks: [usize; 3],
+    /// Images of a block.
+    pub images: usize,
+    /// Rows of tiles of a block.
+    pub rows: usize,
+    /// Features of a block; they divide the features.
+    pub features: usize,
+    /// Features of a panel.
+    pub panel: usize,
+    /// The number of blocks of tiles and of features.
+    pub count: [usize; 2],
+    /// The distance from element to element of a block's patches, weights and sums.
+    pub patches: usize,
+    pub weights: usize,
+    pub sums: usize,
+}
+
+/// See [`Blocks::shared`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// Images and rows of tiles, whose patches they transform; weights are transformed before.
+    Tiles,
+    /// Blocks of features, whose weights they transform; patches are transformed before.
+    Features,
+    /// Both; patches and weights are transformed before.
+    Blocks,
+}
+
+/// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are looked
+/// at closely.
+pub fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
+    let target = products.target;
+    let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
+    let [images, height, width] = sliding.grid();
+    let mut candidates: Vec<(f64, Blocks)> = Vec::new();
+    for features in feature_blocks(sliding.kept[1], target) {
+        for size in tile_blocks([images, height, width]) {
+            for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
+                let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
+                let elements = ELEMENTS * size.0 * size.1 * width.div_ceil(TILE) * features;
+                let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
+                candidates.push((blocks.estimate(&sliding, ideal, once, target), blocks));
+            }
+        }
+    }
+    candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
+        let rows = (blocks.tiles(&sliding), sliding.channels);
+        let depth = (sliding.channels, 1);
+        let sizes = Sizes { element: blocks.patches, rows, features: blocks.features, depth };
+        let (product, panel) = products.of(sizes)?;
+        let size = (blocks.images, blocks.rows);
+        let blocks = Blocks::new(&sliding, blocks.shared, size, blocks.features, panel);
+        let cycles = blocks.estimate(&sliding, product.cycles, once, target);
+        Some(Winograd { sliding: sliding.clone(), blocks, product, cycles })
+    });
+    closely.collect()
+}
+
+/// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.
+pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
+    let fits = |size: &usize| features.is_multiple_of(*size) && size.is_multiple_of(2 * target.lanes);
+    let fractions = (1..8).map(|halvings| features >> halvings).filter(fits);
+    [features].into_iter().chain(fractions).collect()
+}
+
+/// Images and rows of tiles of a block: some rows of one image, or whole images. All blocks are equal, so that one product
+/// does for all.
+pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
+    let (rows, columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
+    let divisors = |count: usize| (1..=count).filter(move |size| count.is_multiple_of(*size));
+    let parts = divisors(rows).filter(|&part| part < rows).map(|part| (1, part));
+    let mut blocks: Vec<(usize, usize)> = parts.chain(divisors(images).map(|count| (count, rows))).collect();
+    let (least, most) = (FEW.min(images * rows * columns), TILES.max(columns));
+    blocks.retain(|&(images, rows)| (least..=most).contains(&(images * rows * columns)));
+    blocks
+}
+
+/// Cycles in which 16 times so many elements pass between registers and the cache that holds them and those beside them.
+pub fn passing(elements: usize, beside: usize, target: &Target) -> f64 {
+    (ELEMENTS * elements) as f64 * if near(elements, beside, target) { NEAR } else { FAR }
+}
+
+/// Cycles in which a transform writes 16 times so many elements, each of the 16 to another place.
+pub fn scattered(elements: usize, beside: usize, target: &Target) -> f64 {
+    (ELEMENTS * elements) as f64 * if near(elements, beside, target) { NEAR } else { SCATTERED }
+}
+
+/// Whether 16 times so many elements and those beside them stay in the second-level cache.
+fn near(elements: usize, beside: usize, target: &Target) -> bool {
+    4 * ELEMENTS * (elements + beside) <= target.l2_bytes / 4 * 3
+}
+
+/// Tasks along images and along rows of the only grid, in whole blocks.
+pub fn tile_tasks([images, height, _]: [usize; 3], grids: usize, block: (usize, usize), most: usize) -> [usize; 2] {
+    let whole = |extent: usize, size: usize, tasks: usize| match extent.is_multiple_of(size) {
+        true => divisor(extent / size, tasks),
+        false => 1,
+    };
+    let along = whole(images, block.0, most);
+    if grids > 1 {
+        return [along, 1];
+    }
+    [along, whole(height, TILE * block.1, most / along)]
+}
+
+impl Blocks {
+    fn new(sliding: &Sliding, shared: Shared, (images, rows): (usize, usize), features: usize, panel: usize) -> Blocks {
+        let ([all_images, height, width], all_features) = (sliding.grid(), sliding.kept[1]);
+        let tiles = images * rows * width.div_ceil(TILE);
+        let (high, feature_blocks) = (height.div_ceil(TILE * rows), all_features / features);
+        let along_features = if shared == Shared::Tiles { 1 } else { divisor(feature_blocks, TASKS) };
+        let [along, down] = match shared {
+            Shared::Features => [1, 1],
+            Shared::Tiles | Shared::Blocks => {
+                tile_tasks(sliding.grid(), sliding.grids(), (images, rows), TASKS / along_features)
+            }
+        };
+        Blocks {
+            shared,
+            tasks: [along, down, along_features],
+            images,
+            rows,
+            features,
+            panel,
+            count: [all_images.div_ceil(images) * high * sliding.grids(), feature_blocks],
+            patches: apart(tiles * sliding.channels),
+            weights: panels(sliding.channels, features, panel),
+            sums: apart(tiles * features),
+        }
+    }
+
+    /// Tiles of a block.
+    fn tiles(&self, sliding: &Sliding) -> usize {
+        self.images * self.rows * sliding.grid()[2].div_ceil(TILE)
+    }
+
+    /// The number of all tasks.
+    fn all_tasks(&self) -> usize {
+        self.tasks.iter().product()
+    }
+
+    /// The number of a task, by its places.
+    pub fn task(&self, [image, row, features]: &[Index; 3]) -> Index {
+        times(image, self.tasks[1] * self.tasks[2]).plus_index(row, self.tasks[2] as i64).plus_index(features, 1)
+    }
+
+    /// Elements of scratch memory for patches, weights and sums: those of all blocks, or of one for each task that transforms or
+    /// sums them.
+    pub fn scratch(&self) -> [usize; 3] {
+        let tasks = self.all_tasks();
+        let patches = if self.shared == Shared::Tiles { tasks } else { self.count[0] };
+        let weights = if self.shared == Shared::Features { tasks } else { self.count[1] };
+        [patches * self.patches, weights * self.weights, tasks * self.sums].map(|elements| ELEMENTS * elements)
+    }
+
+    /// Estimated cycles, of which the product of one block takes so many; `once` as in [`Winograd::of`].
+    fn estimate(&self, sliding: &Sliding, product: f64, once: [f64; 2], target: &Target) -> f64 {
+        let lanes = target.lanes;
+        let ([images, height, width], features) = (sliding.grid(), sliding.kept[1]);
+        let tiles = (sliding.grids() * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
+        let vectors = |count: usize| count.div_ceil(lanes) as f64;
+        let gather = match sliding.right.1 {
+            [.., 1] => 0.0,
+            [.., 1, _] => TRANSPOSED,
+            _ => (9 * 2 * lanes) as f64,
+        };
+        let patches = tiles * vectors(sliding.channels) * PATCHES;
+        let weights = sliding.channels as f64 * vectors(features) * (WEIGHTS + gather);
+        let results = tiles * vectors(features) * RESULTS;
+        // An operand passes once when it is written, and when it is read once for each block of the other one; the sums of a
+        // block pass twice.
+        let passing = |elements: usize, beside: usize| passing(elements, beside, target);
+        let scattered = |elements: usize, beside: usize| scattered(elements, beside, target);
+        let (count, own, other) = match self.shared {
+            Shared::Tiles => (self.count, self.patches, self.weights),
+            Shared::Features | Shared::Blocks => ([self.count[1], self.count[0]], self.weights, self.patches),
+        };
+        let all = count[1] * other;
+        let transforms = match self.shared {
+            Shared::Tiles => patches + once[1] * (weights + scattered(all, all)),
+            Shared::Features => weights + once[0] * (patches + scattered(all, all)),
+            Shared::Blocks => {
+                once[1] * (weights + scattered(count[0] * own, all)) + once[0] * (patches + scattered(all, all))
+            }
+        };
+        let writing = if self.shared == Shared::Blocks { 0.0 } else { scattered(own, self.sums) };
+        let each = writing + passing(own, self.sums) * count[1] as f64 + passing(all, own + self.sums);
+        let sums = 2.0 * passing(self.sums, own.min(other));
+        let blocks = (count[0] * count[1]) as f64;
+        let alone = if self.all_tasks() < SHARED { ALONE } else { 1.0 };
+        alone * (blocks * (product + sums) + transforms + results + count[0] as f64 * each)
+    }
+}

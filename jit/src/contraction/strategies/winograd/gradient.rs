@@ -1,0 +1,226 @@
+//! The weight gradient by the same transforms, `dW = G' [sum over tiles of (B' d B) * (A dy A')] G`: 16 matrix products with
+//! sums over tiles. This file chooses blocks and estimates cycles; `gradient_kernels.rs` writes the kernels.
+
+use super::blocks::{
+    ALONE, CLOSELY, PATCHES, SHARED, TASKS, feature_blocks, passing, scattered, tile_blocks, tile_tasks,
+};
+use super::product::{Products, Sizes, apart, panels};
+use super::sliding::{Correlation, grid};
+use super::{ELEMENTS, TILE};
+use crate::contraction::problem::{Contraction, Source, StageOf};
+use crate::contraction::tiling::Tiling;
+use crate::cost::sharing::divisor;
+use crate::kernel::Access;
+use crate::target::Target;
+
+/// Elements of scratch memory, at most.
+const SCRATCH: usize = 11 << 18;
+/// Cycles to transform a vector of gradients, and of sums.
+const GRADIENTS: f64 = 18.0;
+const SUMS: f64 = 40.0;
+
+/// A weight gradient in blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    pub correlation: Correlation,
+    pub blocks: Blocks,
+    /// Patches by gradients to sums for one block. The right operand lies in panels.
+    pub product: Tiling,
+    cycles: f64,
+}
+
+/// The sizes of blocks. Patches of a block of tiles lie as `[element, tile, channel]`, gradients of a block of features as
+/// `[element, panel, tile, feature of the panel]`, sums as `[element, channel, feature]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Blocks {
+    shared: Shared,
+    /// Tasks, along each axis that is shared out.
+    pub tasks: [usize; 2],
+    /// Images and rows of tiles of a block.
+    pub block: [usize; 2],
+    /// Tiles of a block.
+    pub tiles: usize,
+    /// Features of a block; they divide the features.
+    pub features: usize,
+    /// Blocks of features.
+    pub count: usize,
+    /// Features of a panel.
+    pub panel: usize,
+    /// The distance from element to element of a block's patches, gradients and sums.
+    pub patches: usize,
+    pub gradients: usize,
+    pub sums: usize,
+}
+
+/// What the tasks share out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shared {
+    /// Images and rows of tiles: each task transforms its tiles block by block and has sums of its own.
+    Tiles,
+    /// Blocks of features: all tiles, which are one block, are transformed before.
+    Features,
+}
+
+/// What one stage does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Buffers: left, right, patches, gradients.
+    Transform,
+    /// Buffers: left, right, patches, gradients, sums.
+    Parts,
+    /// Buffers: sums.
+    Sum,
+    /// Buffers: patches, gradients, sums.
+    Results,
+}
+
+impl Step {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Transform => "transform",
+            Step::Parts => "winograd parts",
+            Step::Sum => "winograd sum",
+            Step::Results => "winograd gradient",
+        }
+    }
+}
+
+impl Gradient {
+    /// Fast ways to compute a contraction; none where it is no such gradient.
+    pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<Gradient> {
+        let target = products.target;
+        let Some(correlation) = Correlation::of(contraction) else { return Vec::new() };
+        let extent = grid(correlation.reduced, correlation.dilation);
+        let [images, height, _] = extent;
+        let (all_rows, all_features) = (height.div_ceil(TILE), correlation.kept[1]);
+        let by_tiles = tile_blocks(extent).into_iter();
+        let by_tiles = by_tiles.map(|block| (Shared::Tiles, block, all_features));
+        let by_features = feature_blocks(all_features, target).into_iter();
+        // What is transformed at once is one grid.
+        let by_features = by_features.filter(|_| correlation.dilation == [1, 1]);
+        let by_features = by_features.map(|features| (Shared::Features, (images, all_rows), features));
+        let [channels, _] = correlation.kept;
+        let mut candidates: Vec<(f64, Blocks)> = Vec::new();
+        for (shared, block, features) in by_tiles.chain(by_features) {
+            let blocks = Blocks::new(&correlation, shared, block, features, 2 * target.lanes);
+            let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / 2 + 3);
+            candidates.push((blocks.estimate(&correlation, ideal as f64, target), blocks));
+        }
+        candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
+        candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
+            let Blocks { shared, block: [images, rows], features, tiles, .. } = blocks;
+            let sizes = Sizes { element: blocks.patches, rows: (channels, 1), features, depth: (tiles, channels) };
+            let (product, panel) = products.of(sizes)?;
+            let blocks = Blocks::new(&correlation, shared, (images, rows), features, panel);
+            let cycles = blocks.estimate(&correlation, product.cycles, target);
+            Some(Gradient { correlation: correlation.clone(), blocks, product, cycles })
+        });
+        closely.collect()
+    }
+
+    /// Estimated cycles.
+    pub fn cycles(&self) -> f64 {
+        self.cycles
+    }
+
+    /// Images, rows of tiles and features of a block.
+    pub fn block(&self) -> [usize; 3] {
+        [self.blocks.block[0], self.blocks.block[1], self.blocks.features]
+    }
+
+    /// Takes the estimates away, which are no part of what is computed.
+    pub fn forget_estimates(&mut self) {
+        (self.cycles, self.product.cycles) = (0.0, 0.0);
+    }
+
+    /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
+    pub fn stages(&self, scratch: impl FnMut(usize) -> Source, operands: [Source; 2]) -> Vec<StageOf<Step>> {
+        let flops = self.correlation.flops();
+        let [patches, gradients, sums] = self.blocks.scratch().map(scratch);
+        let Blocks { shared, tasks, sums: step, .. } = self.blocks;
+        let parts = tasks[0] * tasks[1] * ELEMENTS * step;
+        let mut stages = Vec::new();
+        let mut stage = |from: &[Source], to: &[(Source, Access)], flops: u64, step: Step| {
+            let reads = from.iter().map(|&source| (source, Access::Read));
+            let buffers = reads.chain(to.iter().copied()).collect();
+            let results = matches!(step, Step::Sum | Step::Results);
+            stages.push(StageOf { step, buffers, results, flops });
+        };
+        match shared {
+            Shared::Tiles => {
+                let scratch = [patches, gradients, sums].map(|scratch| (scratch, Access::ReadWrite));
+                stage(&operands, &scratch, flops, Step::Parts);
+                stage(&[sums], &[], parts as u64, Step::Sum);
+            }
+            Shared::Features => {
+                stage(&operands, &[patches, gradients].map(|to| (to, Access::Write)), 0, Step::Transform);
+                stage(&[patches, gradients], &[(sums, Access::ReadWrite)], flops, Step::Results);
+            }
+        }
+        stages
+    }
+}
+
+impl Blocks {
+    fn new(
+        correlation: &Correlation,
+        shared: Shared,
+        (images, rows): (usize, usize),
+        features: usize,
+        panel: usize,
+    ) -> Blocks {
+        let [channels, all_features] = correlation.kept;
+        let extent = grid(correlation.reduced, correlation.dilation);
+        let tiles = images * rows * extent[2].div_ceil(TILE);
+        let grids = correlation.dilation[0] * correlation.dilation[1];
+        let count = all_features / features;
+        let tasks = match shared {
+            Shared::Tiles => tile_tasks(extent, grids, (images, rows), TASKS),
+            Shared::Features => [divisor(count, TASKS), 1],
+        };
+        Blocks {
+            shared,
+            tasks,
+            block: [images, rows],
+            tiles,
+            features,
+            count,
+            panel,
+            patches: apart(tiles * channels),
+            gradients: panels(tiles, features, panel),
+            sums: apart(channels * features),
+        }
+    }
+
+    /// Elements of scratch memory for patches, gradients and sums.
+    fn scratch(&self) -> [usize; 3] {
+        let tasks = self.tasks[0] * self.tasks[1];
+        let operands = if self.shared == Shared::Tiles { tasks } else { 1 };
+        let elements = [operands * self.patches, operands * self.count * self.gradients, tasks * self.sums];
+        elements.map(|elements| ELEMENTS * elements)
+    }
+
+    /// Estimated cycles, of which the product of one block takes so many.
+    fn estimate(&self, correlation: &Correlation, product: f64, target: &Target) -> f64 {
+        let [images, height, width] = grid(correlation.reduced, correlation.dilation);
+        let grids = correlation.dilation[0] * correlation.dilation[1];
+        let [channels, features] = correlation.kept;
+        let vectors = |count: usize| count.div_ceil(target.lanes) as f64;
+        let tiles = (grids * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
+        let (blocks, count) = (tiles / self.tiles as f64, self.count as f64);
+        let tasks = self.tasks[0] * self.tasks[1];
+        let parts = if self.shared == Shared::Tiles { tasks } else { 1 };
+        let transforms = tiles * (vectors(channels) * PATCHES + vectors(features) * GRADIENTS)
+            + channels as f64 * vectors(features) * (SUMS + (ELEMENTS * parts) as f64);
+        // Patches and gradients pass once when they are written, patches once more for each block of features; sums twice.
+        let beside = self.gradients + self.sums;
+        let patches = scattered(self.patches, beside, target) + passing(self.patches, beside, target) * count;
+        let of_features = scattered(self.gradients, beside, target) + passing(self.gradients, beside, target);
+        let gradients = of_features * count;
+        let sums = passing(self.sums, self.patches.min(self.gradients), target) * 2.0 * count;
+        let alone = if tasks < SHARED { ALONE } else { 1.0 };
+        alone * (blocks * (count * product + patches + gradients + sums) + transforms)
+    }
+}

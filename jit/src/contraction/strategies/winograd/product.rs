@@ -1,0 +1,98 @@
+//! The 16 matrix products between the transforms, tiled. It knows contractions alone.
+
+use std::cell::RefCell;
+
+use rustc_hash::FxHashMap;
+
+use super::super::packed_panels::Panels;
+use super::super::register_tiles;
+use super::ELEMENTS;
+use crate::contraction::problem::{Axis, Contraction, Coordinate};
+use crate::contraction::stalls::Waiting;
+use crate::contraction::tiling::Tiling;
+use crate::cost::params::NEARLY;
+use crate::target::Target;
+
+/// Elements of a cache line.
+const LINE: usize = 16;
+
+/// A distance between elements that starts each one at another set of a cache.
+pub fn apart(elements: usize) -> usize {
+    (elements.div_ceil(LINE) | 1) * LINE
+}
+
+/// The distance between elements of a right operand in panels, `[panel, place of the sum, feature of the panel]`.
+pub fn panels(depth: usize, features: usize, panel: usize) -> usize {
+    apart(features.div_ceil(panel) * panel * depth)
+}
+
+/// The products of the ways to compute one operation, most of which have several ways in common.
+pub struct Products<'a> {
+    pub target: &'a Target,
+    waiting: Waiting<'a>,
+    known: RefCell<FxHashMap<Sizes, Option<(Tiling, usize)>>>,
+}
+
+/// What decides on a product.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sizes {
+    /// The distance between elements of the left operand.
+    pub element: usize,
+    /// Rows: how many, and their distance in the left operand.
+    pub rows: (usize, usize),
+    /// Columns.
+    pub features: usize,
+    /// Places of the sum: how many, and their distance in the left operand.
+    pub depth: (usize, usize),
+}
+
+impl<'a> Products<'a> {
+    /// None yet.
+    pub fn new(target: &'a Target) -> Products<'a> {
+        Products { target, waiting: Waiting::new(target), known: RefCell::default() }
+    }
+
+    /// See [`product`].
+    pub fn of(&self, sizes: Sizes) -> Option<(Tiling, usize)> {
+        self.known.borrow_mut().entry(sizes).or_insert_with(|| product(sizes, &self.waiting, self.target)).clone()
+    }
+}
+
+/// For each of the 16 elements, a product with rows, features as columns and sums over some depth: `[element, row, feature]`.
+/// The left operand lies as the sizes say, the right one in panels. Also gives the features of a panel.
+fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<(Tiling, usize)> {
+    let Sizes { element, rows, features, depth } = sizes;
+    let axis = |extent: usize, left: usize, right: usize, reduce: bool| {
+        let [left, right] = [left, right].map(|distance| distance as i64);
+        Axis { extent, left, right, reduce }
+    };
+    let axes = vec![
+        axis(ELEMENTS, element, depth.0 * features, false),
+        axis(rows.0, rows.1, 0, false),
+        axis(features, 0, 1, false),
+        axis(depth.0, depth.1, features, true),
+    ];
+    let output = (0..3).map(|axis| Coordinate { offset: 0, terms: vec![(axis, 1)] }).collect();
+    let contraction = Contraction { axes, left: 0, right: 0, output, fast: 2 };
+    let mut best: Option<(Tiling, usize)> = None;
+    let in_panels = |tiling: &Tiling, most: f64| {
+        let along = |coordinate: usize| Some(tiling.contraction.output[coordinate].terms.first()?.0);
+        let (element, lanes) = (along(0)?, along(2)?);
+        let fits = !tiling.swapped && !tiling.by_rows && tiling.fold.is_none() && tiling.vector == Some(lanes);
+        if !fits {
+            return None;
+        }
+        let (_, mut tiling) = Panels::right(tiling)?;
+        tiling.cycles += waiting.cycles(&tiling, most - tiling.cycles);
+        let panel = tiling.levels.iter().find(|l| l.axis == lanes)?.size;
+        tiling.contraction.axes[element].right = panels(depth.0, features, panel) as i64;
+        tiling.grid = 0;
+        (tiling.cycles < most).then_some((tiling, panel))
+    };
+    register_tiles::candidates(&contraction, NEARLY, f64::INFINITY, target, |tiling| {
+        let most = |best: &Option<(Tiling, usize)>| best.as_ref().map_or(f64::INFINITY, |(tiling, _)| tiling.cycles);
+        best = in_panels(&tiling, most(&best)).or_else(|| best.take());
+        most(&best)
+    });
+    best
+}

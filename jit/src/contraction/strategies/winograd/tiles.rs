@@ -1,0 +1,218 @@
+//! Images cut into tiles of 2 x 2 results, in blocks of some images or of some rows of tiles: the loops over them, and the
+//! patches of inputs that the tiles need. It knows no weights.
+
+use super::blocks::tile_tasks;
+use super::sliding::grid as grid_extent;
+use super::{ELEMENTS, TILE, transform};
+use crate::contraction::tiling::steps;
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
+
+/// Tasks that transform, at most.
+pub const TRANSFORMS: usize = 64;
+
+/// The tiles of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiles {
+    /// Images, and rows and columns of the results.
+    pub extent: [usize; 3],
+    /// Every how many rows and columns are a grid of their own, which shares no tile with the others.
+    pub dilation: [usize; 2],
+    /// The place of the first input and the distances along images, rows and columns; along channels it is 1.
+    pub left: (i64, [i64; 3]),
+    /// Channels of the inputs.
+    pub channels: usize,
+    /// Images and rows of tiles of a block.
+    pub block: [usize; 2],
+    /// The distance from element to element of a block's patches, which lie as `[element, tile, channel]`.
+    pub patches: usize,
+}
+
+/// Where a block of tiles begins and how far it goes.
+#[derive(Clone, Default)]
+pub struct Block {
+    /// Its number among all blocks, where shares are whole blocks.
+    pub number: Index,
+    /// Its first image.
+    pub image: Index,
+    images: usize,
+    /// The first row and column of its grid.
+    grid: [Index; 2],
+    /// Its first row and its rows, and the columns of its grid.
+    row: Index,
+    height: usize,
+    width: usize,
+}
+
+/// Every so many places of the results along both axes.
+struct Grid {
+    number: Index,
+    /// Its first row and column.
+    first: [Index; 2],
+    /// Its rows and columns.
+    extent: [usize; 2],
+}
+
+/// One tile of a block.
+pub struct Tile {
+    /// Its number in the block.
+    pub number: Index,
+    /// Its image.
+    pub image: Index,
+    /// Its first row.
+    pub row: Index,
+    /// Its first column.
+    pub column: Index,
+    /// Its rows and columns, 1 or 2.
+    pub size: [usize; 2],
+}
+
+/// Runs the body at each step over `extent` places; it gets the number of the step and its places.
+pub fn each(
+    kernel: &mut KernelBuilder,
+    extent: usize,
+    size: usize,
+    body: &mut dyn FnMut(&mut KernelBuilder, &Index, usize),
+) {
+    for steps in steps(extent, size) {
+        let start = Index::at((steps.start / size) as i64);
+        if steps.count == 1 {
+            body(kernel, &start, steps.size);
+        } else {
+            kernel.for_each(steps.count, &[], |kernel, variable, _| {
+                body(kernel, &start.plus(variable, 1), steps.size);
+                Vec::new()
+            });
+        }
+    }
+}
+
+/// A dimension of the grid, where it has more than one task.
+pub fn grid(kernel: &mut KernelBuilder, tasks: usize) -> Index {
+    if tasks > 1 { Index::of(kernel.grid(tasks), 1) } else { Index::default() }
+}
+
+/// A number times a factor.
+pub fn times(index: &Index, factor: usize) -> Index {
+    Index::default().plus_index(index, factor as i64)
+}
+
+impl Tiles {
+    /// A task's share of the tiles: of as many tasks along images and along rows.
+    pub fn share(&self, tasks: [usize; 2], task: [&Index; 2]) -> Block {
+        let [all_images, all_rows, width] = grid_extent(self.extent, self.dilation);
+        let [images, height] = [all_images / tasks[0], all_rows / tasks[1]];
+        let (image, row) = (times(task[0], images), times(task[1], height));
+        let along = images.div_ceil(self.block[0]) * self.grids() * self.below();
+        let number = times(task[0], along).plus_index(task[1], height.div_ceil(TILE * self.block[1]) as i64);
+        Block { number, image, images, grid: Default::default(), row, height, width }
+    }
+
+    /// The blocks below one another in a grid of an image.
+    fn below(&self) -> usize {
+        grid_extent(self.extent, self.dilation)[1].div_ceil(TILE * self.block[1])
+    }
+
+    fn grids(&self) -> usize {
+        self.dilation[0] * self.dilation[1]
+    }
+
+    /// The grids. Where a distance does not divide an extent, the first ones have one row or column more.
+    fn each_grid(&self, kernel: &mut KernelBuilder, body: &mut dyn FnMut(&mut KernelBuilder, &Grid)) {
+        let alike = |axis: usize| -> Vec<[usize; 3]> {
+            let (extent, apart) = (self.extent[1 + axis], self.dilation[axis]);
+            let (rest, whole) = (extent % apart, extent / apart);
+            let kinds = [[0, rest, whole + 1], [rest, apart - rest, whole]];
+            kinds.into_iter().filter(|&[_, count, extent]| count * extent > 0).collect()
+        };
+        for [top, rows, height] in alike(0) {
+            for [left, columns, width] in alike(1) {
+                each(kernel, rows, 1, &mut |kernel, row, _| {
+                    each(kernel, columns, 1, &mut |kernel, column, _| {
+                        let first = [row.clone().shifted(top as i64), column.clone().shifted(left as i64)];
+                        let number = times(&first[0], self.dilation[1]).plus_index(&first[1], 1);
+                        body(kernel, &Grid { number, first, extent: [height, width] });
+                    });
+                });
+            }
+        }
+    }
+
+    /// All tiles.
+    pub fn all(&self) -> Block {
+        self.share([1, 1], [&Index::default(); 2])
+    }
+
+    /// The blocks of a share.
+    pub fn blocks(&self, kernel: &mut KernelBuilder, share: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Block)) {
+        let [images, height] = [self.block[0], TILE * self.block[1]];
+        let (below, grids) = (self.below(), self.grids());
+        self.each_grid(kernel, &mut |kernel, grid| {
+            // Rows are shared out where there is one grid alone.
+            let rows = if grids > 1 { grid.extent[0] } else { share.height };
+            let first = share.number.clone().plus_index(&grid.number, below as i64);
+            each(kernel, share.images, images, &mut |kernel, along, count| {
+                each(kernel, rows, height, &mut |kernel, down, rest| {
+                    let number = first.clone().plus_index(along, (grids * below) as i64).plus_index(down, 1);
+                    let image = share.image.clone().plus_index(along, images as i64);
+                    let row = share.row.clone().plus_index(down, height as i64);
+                    let (grid, width) = (grid.first.clone(), grid.extent[1]);
+                    body(kernel, &Block { number, image, images: count, grid, row, height: rest, width });
+                });
+            });
+        });
+    }
+
+    /// The tiles of a block.
+    pub fn tiles(&self, kernel: &mut KernelBuilder, block: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Tile)) {
+        let beside = grid_extent(self.extent, self.dilation)[2].div_ceil(TILE);
+        let below = self.block[1] * beside;
+        each(kernel, block.images, 1, &mut |kernel, images, _| {
+            each(kernel, block.height, TILE, &mut |kernel, rows, height| {
+                each(kernel, block.width, TILE, &mut |kernel, columns, width| {
+                    let number = times(images, below).plus_index(rows, beside as i64).plus_index(columns, 1);
+                    let image = block.image.clone().plus_index(images, 1);
+                    let row = block.row.clone().plus_index(rows, TILE as i64);
+                    let row = block.grid[0].clone().plus_index(&row, self.dilation[0] as i64);
+                    let column = block.grid[1].clone().plus_index(columns, (TILE * self.dilation[1]) as i64);
+                    body(kernel, &Tile { number, image, row, column, size: [height, width] });
+                });
+            });
+        });
+    }
+
+    /// The patches of all blocks, one after the other, shared out in whole blocks.
+    pub fn all_patches(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
+        let extent = grid_extent(self.extent, self.dilation);
+        let tasks = tile_tasks(extent, self.grids(), (self.block[0], self.block[1]), TRANSFORMS);
+        let task = tasks.map(|tasks| grid(kernel, tasks));
+        self.blocks(kernel, &self.share(tasks, [&task[0], &task[1]]), &mut |kernel, block| {
+            self.patches(kernel, block, from, to, &times(&block.number, ELEMENTS * self.patches));
+        });
+    }
+
+    /// The patches of one block, from `start` on.
+    pub fn patches(&self, kernel: &mut KernelBuilder, block: &Block, from: BufferId, to: BufferId, start: &Index) {
+        let (first, [image, row, column]) = self.left;
+        let lanes = kernel.lanes();
+        let apart = [row * self.dilation[0] as i64, column * self.dilation[1] as i64];
+        self.tiles(kernel, block, &mut |kernel, tile| {
+            let origin = Index::at(first).plus_index(&tile.image, image);
+            let origin = origin.plus_index(&tile.row, row).plus_index(&tile.column, column);
+            let place = start.clone().plus_index(&tile.number, self.channels as i64);
+            each(kernel, self.channels, lanes, &mut |kernel, vector, active| {
+                let origin = origin.clone().plus_index(vector, lanes as i64);
+                let place = place.clone().plus_index(vector, lanes as i64);
+                let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
+                    let [down, across] = [down, across].map(|by| by as i64);
+                    let index = origin.clone().shifted(down * apart[0] + across * apart[1]);
+                    kernel.push(Operation::Load { buffer: from, index, stride: 1, active })
+                };
+                let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
+                    let element = (4 * down + across) * self.patches;
+                    kernel.store(to, place.clone().shifted(element as i64), 1, active, value);
+                };
+                transform::inputs(kernel, tile.size.map(|size| size + 2), &mut load, &mut store);
+            });
+        });
+    }
+}

@@ -1,0 +1,395 @@
+//! Strategies to compute an operation: which operands are copied, whether sums are split or accumulated in memory, how each contraction
+//! is tiled, with the estimated cycles of each. It knows what the parts cost; it does not know how they are emitted.
+
+use kiln_graph::shape::Shape;
+
+use super::from_op::Lowered;
+use super::problem::{Contraction, Source};
+use super::recipe::{Recipe, Stage, Work};
+use super::stalls::Waiting;
+use super::strategies::accumulate::Spread;
+use super::strategies::overlap_add::Fold;
+use super::strategies::packed_panels::Panels;
+use super::strategies::register_tiles;
+use super::strategies::relayout::Pack;
+use super::strategies::split_k::{self, Partials};
+use super::strategies::transpose_results::Turned;
+use super::strategies::winograd::{Gradient, Products, Winograd};
+use super::tiling::{Deep, Tiling};
+use crate::cost::params::{NEARLY, ROUNDING};
+use crate::kernel::Access;
+use crate::layout::{Halo, Wanted};
+use crate::target::Target;
+
+/// How far to look beyond what is estimated to be the fastest.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    /// How many times the cycles of the fastest tile another one may take, memory left aside.
+    pub nearly: f64,
+    /// How many times the cycles of a contraction's fastest tiling another one may take.
+    pub within: f64,
+    /// Tilings of a contraction, at most.
+    pub most: usize,
+    /// Whether sums are also split into other numbers of parts.
+    pub splits: bool,
+    /// Whether sums may be kept in scratch memory in between.
+    pub deep: bool,
+    /// Whether ways are left out whose error is another one than that of the definition.
+    pub exact: bool,
+    /// Whether ways are asked for that can not be the fastest.
+    pub slower: bool,
+    /// Cycles from which on a way is not asked for.
+    pub below: f64,
+    /// Which ways are asked for.
+    pub asked: fn(&Way) -> bool,
+}
+
+impl Search {
+    /// The fastest alone.
+    pub const FASTEST: Search = Search {
+        nearly: NEARLY,
+        within: 1.0,
+        most: 1,
+        splits: false,
+        deep: true,
+        exact: false,
+        slower: false,
+        below: f64::INFINITY,
+        asked: |_| true,
+    };
+
+    /// The fastest way of each kind.
+    pub const EACH: Search = Search { slower: true, ..Search::FASTEST };
+
+    /// The same, where there are such ways already.
+    pub fn beside_all(self, ways: &[Way]) -> Search {
+        let fastest = ways.iter().map(|way| way.cycles).fold(f64::INFINITY, f64::min);
+        let below = if self.slower { f64::INFINITY } else { fastest * (1.0 + ROUNDING) };
+        Search { below: self.below.min(below), ..self }
+    }
+
+    /// The same for a part of a way whose other parts take so many cycles.
+    pub fn less(self, cycles: f64) -> Search {
+        Search { below: self.below - cycles, ..self }
+    }
+}
+
+/// Estimated cycles of the copies.
+fn copied_cycles(copies: &[Option<Pack>; 2], copying: [f64; 2], target: &Target) -> f64 {
+    let pack = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |p| copying * p.cycles(target));
+    copies.iter().zip(copying).map(pack).sum()
+}
+
+/// The parts of each of several contractions, which together are to be as fast as is asked for.
+fn one_by_one<T>(
+    contractions: impl IntoIterator<Item = T>,
+    search: Search,
+    parts: impl Fn(T, Search) -> Vec<Part>,
+) -> Vec<Vec<Part>> {
+    let mut search = search;
+    let part = |contraction| {
+        // What went before takes too long already.
+        if search.below <= 0.0 {
+            return Vec::new();
+        }
+        let parts = parts(contraction, search);
+        search = search.less(parts.first().map_or(0.0, |part| part.cycles));
+        parts
+    };
+    contractions.into_iter().map(part).collect()
+}
+
+/// A way to compute an operation: which operands are copied, and how the contractions over them are computed.
+pub struct Way {
+    copies: [Option<Pack>; 2],
+    method: Method,
+    /// Where the results are kept and turned, if they are.
+    turned: Option<Turned>,
+    /// Estimated cycles.
+    pub cycles: f64,
+}
+
+enum Method {
+    /// As they are defined, each in tiles. The partial results that the parts write, if they are not results.
+    Tiles(Vec<Part>, Option<Partials>),
+    /// A product that is kept, and its sums.
+    Folded(Part, Fold),
+    Winograd(Winograd),
+    WinogradGradient(Gradient),
+}
+
+/// One contraction of a [`Way`].
+#[derive(Clone)]
+struct Part {
+    tiling: Tiling,
+    /// Of the tiling's left and right operand.
+    panels: [Option<Panels>; 2],
+    /// Where the sums are added, if they are neither results nor partial results.
+    spread: Option<Spread>,
+    /// The number of the first partial result that it computes.
+    first: usize,
+    cycles: f64,
+}
+
+impl Part {
+    /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least one, unless
+    /// all take too many cycles. `copying` says what copies of the left and the right operand cost, as a part of their cycles.
+    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, waiting: &Waiting<'_>) -> Vec<Part> {
+        let target = waiting.target;
+        let mut parts: Vec<Part> = Vec::new();
+        let mut limit = search.below;
+        register_tiles::candidates(contraction, search.nearly, limit, target, |tiling| {
+            let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
+            let rows = match tiling.by_rows {
+                false => Some((tiling, None)),
+                true => Panels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
+            };
+            let Some((tiling, left)) = rows else { return limit };
+            let deep = if search.deep && !tiling.by_rows { Deep::of(&tiling, target) } else { None };
+            let packed = Panels::right(&tiling);
+            let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)]));
+            let deep = deep.map(|(tiling, panels)| (tiling, panels.map(Some)));
+            for (mut tiling, panels) in [(tiling, [left, None])].into_iter().chain(packed).chain(deep) {
+                let copy = |(panels, copying): (&Option<Panels>, f64)| {
+                    panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
+                };
+                let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
+                let most = limit - copies - tiling.cycles;
+                // What deep sums wait for is counted already.
+                tiling.cycles += if tiling.deep.is_some() { 0.0 } else { waiting.cycles(&tiling, most) };
+                let cycles = tiling.cycles + copies;
+                if cycles < limit || parts.is_empty() && limit.is_infinite() {
+                    limit = limit.min(search.within * cycles);
+                    parts.push(Part { tiling, panels, spread: None, first: 0, cycles });
+                }
+            }
+            limit
+        });
+        Part::sorted(parts, search)
+    }
+
+    fn sorted(mut parts: Vec<Part>, search: Search) -> Vec<Part> {
+        parts.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
+        let limit = search.within * parts.first().map_or(0.0, |part| part.cycles);
+        parts.retain(|part| part.cycles <= limit);
+        parts.truncate(search.most);
+        parts
+    }
+
+    /// The items of a spread contraction, which share copies of the operands in which they have no places of their own.
+    fn spread(
+        (spread, item): (Spread, Contraction),
+        copying: [f64; 2],
+        search: Search,
+        waiting: &Waiting<'_>,
+    ) -> Vec<Part> {
+        let [left, right] = spread.shared();
+        let copying = [(left, copying[0]), (right, copying[1])];
+        let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
+        let spread = |mut part: Part| {
+            part.tiling.grid = 0;
+            part.cycles += spread.cycles(&part.tiling, waiting.target.lanes) - part.tiling.cycles;
+            Part { spread: Some(spread.clone()), ..part }
+        };
+        // The cycles of one item say nothing about those of all.
+        let item_search = Search { deep: false, below: f64::INFINITY, ..search };
+        Part::fastest(&item, copying, item_search, waiting).into_iter().map(spread).collect()
+    }
+}
+
+impl Way {
+    fn new(copies: &[Option<Pack>; 2], method: Method, cycles: f64, copying: [f64; 2], target: &Target) -> Way {
+        let cycles = copied_cycles(copies, copying, target) + cycles;
+        Way { copies: copies.clone(), method, turned: None, cycles }
+    }
+
+    /// The same way to compute results that are then turned.
+    pub fn turned(self, turned: Turned, target: &Target) -> Way {
+        Way { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
+    }
+
+    /// Whether all results are stored by tiles or sums of a product, whose estimates know how they lie.
+    pub fn knows_how_results_lie(&self) -> bool {
+        match &self.method {
+            Method::Tiles(parts, partials) => partials.is_none() && parts.iter().all(|part| part.spread.is_none()),
+            Method::Folded(..) => true,
+            Method::Winograd(_) | Method::WinogradGradient(_) => false,
+        }
+    }
+
+    /// Whether an operand is copied to the layout that is wanted.
+    pub fn copies(&self) -> bool {
+        self.copies.iter().any(Option::is_some)
+    }
+
+    /// At least one of those that are asked for. Where there are several contractions, their fastest parts go together, the
+    /// second ones, and so on.
+    pub fn in_tiles(
+        copies: &[Option<Pack>; 2],
+        lowered: &Lowered,
+        wanted: &[Wanted; 3],
+        output: Shape,
+        copying: [f64; 2],
+        search: Search,
+        waiting: &Waiting<'_>,
+    ) -> Vec<Way> {
+        let search = search.less(copied_cycles(copies, copying, waiting.target));
+        if let ([product], Some(fold)) = (&lowered.contractions[..], &lowered.fold) {
+            let cycles = fold.cycles(waiting.target);
+            let search = Search { deep: false, ..search.less(cycles) };
+            let way = |part: Part| {
+                let cycles = part.cycles + cycles;
+                Way::new(copies, Method::Folded(part, fold.clone()), cycles, copying, waiting.target)
+            };
+            return Part::fastest(product, copying, search, waiting).into_iter().map(way).collect();
+        }
+        let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
+        match (&lowered.contractions[..], lowered.spread) {
+            ([contraction], Some(halo)) => {
+                let sums = Partials::new(output, &Wanted { order: wanted[2].order.clone(), halo }, 1);
+                let items = Spread::items(contraction, 0, 0, sums);
+                methods.push((vec![Part::spread(items, copying, search, waiting)], None));
+            }
+            ([contraction], None) => {
+                for count in split_k::counts(contraction, output, search.splits, waiting.target) {
+                    let Some(count) = count else {
+                        methods.push((vec![Part::fastest(contraction, copying, search, waiting)], None));
+                        continue;
+                    };
+                    let restarts = split_k::restarts(contraction, count, waiting.target);
+                    let split = split_k::split(contraction, count);
+                    let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
+                    let partials = Partials::new(output, &dense, split_k::count(&split));
+                    let part = |(contraction, first): (Contraction, usize), search: Search| {
+                        let whole = Search { deep: false, ..search };
+                        let mut parts = Part::fastest(&contraction, copying, whole, waiting);
+                        let stretches = Spread::stretches(&contraction, partials.from(first));
+                        parts.extend(stretches.into_iter().flat_map(|s| Part::spread(s, copying, search, waiting)));
+                        let parts = Part::sorted(parts, search).into_iter();
+                        parts.map(|part| Part { first, ..part }).collect()
+                    };
+                    let mut parts = one_by_one(split, search.less(restarts), part);
+                    parts.iter_mut().take(1).flatten().for_each(|part| part.cycles += restarts);
+                    methods.push((parts, Some(partials)));
+                }
+            }
+            (contractions, _) => {
+                let fastest = |contraction, search| Part::fastest(contraction, copying, search, waiting);
+                methods.push((one_by_one(contractions, search, fastest), None));
+            }
+        }
+        methods.retain(|(parts, _)| parts.iter().all(|parts| !parts.is_empty()));
+        let ranked = |(parts, partials): (Vec<Vec<Part>>, Option<Partials>)| {
+            let most = parts.iter().map(Vec::len).max().unwrap_or(0);
+            let way = move |rank: usize| {
+                let parts: Vec<Part> = parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
+                let sum = partials.as_ref().map_or(0.0, |partials| partials.cycles(waiting.target));
+                let cycles = sum + parts.iter().map(|part| part.cycles).sum::<f64>();
+                Way::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying, waiting.target)
+            };
+            (0..most).map(way)
+        };
+        methods.into_iter().flat_map(ranked).collect()
+    }
+
+    /// None where the operation is not of the kind.
+    pub fn winograd(
+        copies: &[Option<Pack>; 2],
+        lowered: &Lowered,
+        copying: [f64; 2],
+        products: &Products<'_>,
+    ) -> Vec<Way> {
+        let ([contraction], None) = (&lowered.contractions[..], lowered.spread) else { return Vec::new() };
+        let ways = Winograd::of(contraction, copying, products).into_iter();
+        let ways = ways.map(|way| (way.cycles(), Method::Winograd(way)));
+        let gradients = Gradient::of(contraction, products).into_iter();
+        let gradients = gradients.map(|way| (way.cycles(), Method::WinogradGradient(way)));
+        let way = |(cycles, method)| Way::new(copies, method, cycles, copying, products.target);
+        ways.chain(gradients).map(way).collect()
+    }
+
+    /// The stages.
+    pub fn recipe(self) -> Recipe {
+        let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new(), cycles: self.cycles };
+        let mut sources = [Source::Left, Source::Right];
+        for (source, pack) in sources.iter_mut().zip(self.copies) {
+            let Some(pack) = pack else { continue };
+            let to = recipe.scratch(pack.elements());
+            recipe.stage([*source], Some(to), 0, Work::Pack(pack));
+            *source = to;
+        }
+        match self.method {
+            Method::Tiles(parts, partials) => {
+                let kept = recipe.tiles(sources, parts, partials.as_ref());
+                if let (Some(partials), Some(kept)) = (partials, kept) {
+                    recipe.stage([kept], None, partials.elements() as u64, Work::Sum(partials));
+                }
+            }
+            Method::Folded(part, fold) => {
+                let products = Fold::products(&part.tiling.contraction);
+                let kept = recipe.tiles(sources, vec![part], Some(&products)).expect("room for the products");
+                recipe.stage([kept], None, products.elements() as u64, Work::Fold(fold));
+            }
+            Method::Winograd(way) => {
+                let stages = way.stages(|elements| recipe.scratch(elements), sources);
+                let way = Box::new(way);
+                recipe.push(stages, |step| Work::Winograd(way.clone(), step));
+            }
+            Method::WinogradGradient(way) => {
+                let stages = way.stages(|elements| recipe.scratch(elements), sources);
+                let way = Box::new(way);
+                recipe.push(stages, |step| Work::WinogradGradient(way.clone(), step));
+            }
+        }
+        if let Some(turned) = self.turned {
+            let sums = recipe.scratch(turned.elements());
+            for stage in recipe.stages.iter_mut().filter(|stage| stage.results) {
+                stage.results = false;
+                stage.buffers.push((sums, Access::Write));
+                stage.work = Work::Kept(Box::new(stage.work.clone()), turned.clone());
+            }
+            recipe.stage([sums], None, 0, Work::Turned(turned));
+        }
+        recipe
+    }
+}
+
+impl Recipe {
+    /// The stages of the parts; where there are partial results, also where these are.
+    fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<&Partials>) -> Option<Source> {
+        let partial = partials.map(|partials| self.scratch(partials.elements()));
+        for Part { tiling, panels, spread, first, .. } in parts {
+            let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
+            let mut operands = exchanged(sources);
+            for (operand, panels) in operands.iter_mut().zip(panels) {
+                let Some(panels) = panels else { continue };
+                let to = self.scratch(panels.elements());
+                self.stage([*operand], Some(to), 0, Work::Panels(panels));
+                *operand = to;
+            }
+            let mut flops = tiling.contraction.flops();
+            if let Some(spread) = spread {
+                flops *= spread.count() as u64;
+                let sums = partial.unwrap_or_else(|| self.scratch(spread.elements()));
+                let [left, right] = exchanged(operands);
+                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
+                let results = spread.finishes();
+                self.stages.push(Stage { buffers, results, flops, work: Work::Spread(tiling, spread) });
+                continue;
+            }
+            if let Some(deep) = &tiling.deep {
+                let sums = self.scratch(deep.elements());
+                let [left, right] = operands;
+                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
+                self.stages.push(Stage { buffers, results: true, flops, work: Work::Tiles(tiling) });
+                continue;
+            }
+            let work = match partials {
+                None => Work::Tiles(tiling),
+                Some(partials) => Work::Partial(tiling, partials.from(first)),
+            };
+            self.stage(operands, partial, flops, work);
+        }
+        partial
+    }
+}

@@ -1,0 +1,115 @@
+//! A contraction with its loops, as data: which axis runs along the lanes, which places form a tile, in which order the loops go,
+//! which of them are the grid. It estimates and emits nothing.
+
+use super::problem::{Axis, Contraction};
+use crate::cost::params::TASKS;
+
+/// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Level {
+    /// The axis.
+    pub axis: usize,
+    /// Places a step.
+    pub size: usize,
+}
+
+/// How an operand lies that is copied to panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Panelled {
+    /// The axis that is cut into panels.
+    pub axis: usize,
+    /// The distance from place to place along the axis between panels. Within a panel it is the axis's own.
+    pub distance: i64,
+}
+
+/// A contraction with its loops. Tiles are boxes of row places by a stretch of the vector axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tiling {
+    /// The contraction; operands exchanged where `swapped`.
+    pub contraction: Contraction,
+    /// Whether the contraction's left operand is the operation's right one.
+    pub swapped: bool,
+    /// The kept axis along the lanes of the results, where one is.
+    pub vector: Option<usize>,
+    /// The reduced axis along the lanes of the operands, where the sums are kept by lanes and folded at the end; else
+    /// the lanes of the sums are places along the vector axis.
+    pub fold: Option<usize>,
+    /// The axes whose places form the rows of a tile, outermost first.
+    pub rows: Vec<usize>,
+    /// Whether the tiles of the innermost row axis stand outside those of the other rows, which then meet one panel of the left
+    /// operand one after the other.
+    pub by_rows: bool,
+    /// Whether vectors of the left operand that several rows of a tile read one after the other are kept in registers meanwhile.
+    pub shares: bool,
+    /// Where the left and the right operand are copied to panels.
+    pub panels: [Option<Panelled>; 2],
+    /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the earlier.
+    pub levels: Vec<Level>,
+    /// How many of the levels are the grid; they leave nothing over.
+    pub grid: usize,
+    /// The loops over reduced axes, outermost first; a step is unrolled.
+    pub reduce: Vec<Level>,
+    /// How the sums are cut into blocks, if they are.
+    pub deep: Option<Deep>,
+    /// Estimated cycles.
+    pub cycles: f64,
+}
+
+/// How the sums of a tiling are cut, and where they are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deep {
+    /// The reduced axis, in steps of so many places.
+    pub block: Level,
+    /// The levels of the tiling that stand outside of the loop over blocks. Those inside are the one over stretches and the one
+    /// over rows.
+    pub outside: usize,
+    /// For each axis of the contraction, the distance from place to place in the sums.
+    pub strides: Vec<i64>,
+    /// The length of the sums.
+    pub elements: usize,
+    /// Lines of the next stretch that each tile asks for.
+    pub asked: usize,
+}
+
+/// Equal steps of a loop, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    /// Where the first one starts.
+    pub start: usize,
+    /// How many there are.
+    pub count: usize,
+    /// Places a step.
+    pub size: usize,
+}
+
+/// The steps of a loop over `extent` places: the full ones, then the one left over.
+pub fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
+    let (count, rest) = (extent / size, extent % size);
+    let full = Steps { start: 0, count, size };
+    let rest = Steps { start: extent - rest, count: (rest > 0) as usize, size: rest };
+    [full, rest].into_iter().filter(|s| s.count > 0)
+}
+
+/// How many of some levels can be the grid, since they leave nothing over, and how many tasks that makes.
+pub fn grid_of(axes: &[Axis], levels: &[Level]) -> (usize, usize) {
+    let mut extents: Vec<usize> = axes.iter().map(|a| a.extent).collect();
+    let (mut grid, mut tasks) = (0, 1);
+    for level in levels {
+        let extent = &mut extents[level.axis];
+        if !extent.is_multiple_of(level.size) || tasks >= TASKS {
+            break;
+        }
+        tasks *= *extent / level.size;
+        *extent = level.size;
+        grid += 1;
+    }
+    (grid, tasks)
+}
+
+impl Tiling {
+    /// The rows and the width of a whole tile.
+    pub fn tile(&self) -> [usize; 2] {
+        let size = |axis: usize| self.levels.iter().rfind(|l| l.axis == axis).map_or(1, |l| l.size);
+        [self.rows.iter().map(|&axis| size(axis)).product(), self.vector.map_or(1, size)]
+    }
+}

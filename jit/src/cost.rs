@@ -1,0 +1,4 @@
+//! What things cost: the only place with numbers. It knows targets and layouts; it knows no operation, no tiling and no kernel.
+
+pub mod params;
+pub mod sharing;
