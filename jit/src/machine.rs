@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use kiln_rt::{Buffer, Pool};
 
 use crate::code::{BoundCall, CallError, Code, CodeError, Memory, Sequence};
-use crate::emit::{ChoiceError, EmitterKind};
 use crate::kernel::{Access, Element, Index, Kernel, KernelBuilder, Value};
-use crate::target::Target;
+use crate::target::{ChoiceError, EmitterKind, Target};
 
 /// Each kernel is run at least so often and for so long; the fastest run counts.
 const RUNS: usize = 8;

@@ -24,10 +24,9 @@ use std::collections::HashMap;
 
 use kiln_graph::{Graph, Role, Type};
 
-use crate::emit::EmitterKind;
 use crate::kernel::Kernel;
 use crate::layout::Layout;
-use crate::target::Target;
+use crate::target::{EmitterKind, Target};
 use recipes::Recipes;
 pub use recipes::{Choice, Choices, Contracted};
 

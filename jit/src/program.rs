@@ -17,10 +17,9 @@ pub use session::{RunError, Session};
 pub use states::{Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};
-use crate::emit::ChoiceError;
 use crate::layout::Layout;
 use crate::plan::{self, Choices, Plan, PlanError};
-use crate::target::Target;
+use crate::target::{ChoiceError, Target};
 
 /// What a graph is compiled for.
 #[derive(Clone, Debug, Default)]
