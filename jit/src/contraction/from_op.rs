@@ -1,8 +1,10 @@
 //! Which contractions an operation is, and the layouts that make it fast. It knows operations; it knows no way to compute a contraction.
 
+mod contractions;
 mod conv;
 mod dot;
 
+pub use contractions::Lowered;
 pub use conv::by_channels;
 pub use dot::turned;
 
@@ -10,21 +12,8 @@ use kiln_graph::Op;
 use kiln_graph::shape::Shape;
 
 use super::problem::{Contraction, Operand, Problem};
-use super::strategies::overlap_add::{Fold, Lanes};
+use super::strategies::overlap_add::Lanes;
 use crate::layout::{Halo, Wanted};
-
-/// What an operation is as contractions.
-pub struct Lowered {
-    /// Together they write every place of the output once, but for `spread`.
-    pub contractions: Vec<Contraction>,
-    /// The layouts of the operands and of the result.
-    pub wanted: [Wanted; 3],
-    /// The only contraction writes places of the output, or of a halo around it, several times: their sums are the results.
-    /// The first axis of contraction and output is the batch.
-    pub spread: Option<Halo>,
-    /// The only contraction computes products, and these are the sums that are the results.
-    pub fold: Option<Fold>,
-}
 
 /// Which contractions stand for an operation, where there is a choice: input gradients of convolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

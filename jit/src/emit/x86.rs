@@ -33,7 +33,8 @@ use assembly::Assembly;
 use instructions::Length;
 pub use instructions::Level;
 use pointers::Pointers;
-use registers::{Id, Registers};
+use registers::Registers;
+use values::Id;
 use values::Values;
 
 /// The emitter for x86-64.

@@ -6,92 +6,23 @@
 //! sums of f32 are taken in short blocks, whose total is compensated: they keep their digits, whatever their length.
 
 mod blocks;
+mod fold;
 
 use kiln_graph::DType;
 use kiln_graph::op::{ArgOp, BinaryOp, ReduceOp};
 
-use super::expression::{Affine, Argument, Evaluation, Expression, Point, Storage, Store, Term, TermId, extremum};
+use super::expression::{Affine, Argument, Evaluation, Expression, Point, Storage, Store, Term, TermId};
 use super::{Lowered, TASK_PLACES, UNROLL, divisor, grid_coordinates, nest, split_tasks, vectors};
-use crate::kernel::{Compare, Element, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Value, ValueType};
+use crate::kernel::{Compare, Element, Index, KernelBuilder, Mask2, Operation, Value, ValueType};
 use crate::target::Target;
 use blocks::Turns;
+use fold::{Fold, Folded, Reduction};
 
 /// The largest number of parts of one reduction.
 const MOST_PARTS: usize = 128;
 
 /// Accumulators that are enough to hide the latency of a fold.
 const ACCUMULATORS: usize = 8;
-
-/// A fold of one type of numbers.
-#[derive(Clone, Copy, Debug)]
-struct Fold {
-    op: ReduceOp,
-    dtype: DType,
-}
-
-impl Fold {
-    /// Whether it adds f32.
-    fn is_sum(self) -> bool {
-        self.dtype == DType::F32 && self.op == ReduceOp::Sum
-    }
-
-    /// The value that changes nothing.
-    fn neutral(self, kernel: &mut KernelBuilder) -> Value {
-        match (self.dtype, self.op) {
-            (DType::F32, ReduceOp::Sum) => kernel.f32(0.0),
-            (DType::F32, ReduceOp::Prod) => kernel.f32(1.0),
-            (DType::F32, ReduceOp::Max) => kernel.f32(f32::NEG_INFINITY),
-            (DType::F32, ReduceOp::Min) => kernel.f32(f32::INFINITY),
-            (DType::I32 | DType::Bool, ReduceOp::Sum) => kernel.i32(0),
-            (DType::I32 | DType::Bool, ReduceOp::Prod) => kernel.i32(1),
-            (DType::I32 | DType::Bool, ReduceOp::Max) => kernel.i32(i32::MIN),
-            (DType::I32 | DType::Bool, ReduceOp::Min) => kernel.i32(i32::MAX),
-        }
-    }
-
-    /// The fold of two values.
-    fn combine(self, kernel: &mut KernelBuilder, a: Value, b: Value) -> Value {
-        match (self.dtype, self.op) {
-            (DType::F32, ReduceOp::Sum) => kernel.add(a, b),
-            (DType::F32, ReduceOp::Prod) => kernel.mul(a, b),
-            (DType::F32, ReduceOp::Max) => extremum(kernel, Float2::Max, a, b, false, false),
-            (DType::F32, ReduceOp::Min) => extremum(kernel, Float2::Min, a, b, false, false),
-            (DType::I32 | DType::Bool, ReduceOp::Sum) => kernel.int2(Int2::Add, a, b),
-            (DType::I32 | DType::Bool, ReduceOp::Prod) => kernel.int2(Int2::Mul, a, b),
-            (DType::I32 | DType::Bool, ReduceOp::Max) => kernel.int2(Int2::Max, a, b),
-            (DType::I32 | DType::Bool, ReduceOp::Min) => kernel.int2(Int2::Min, a, b),
-        }
-    }
-
-    /// All lanes folded; f32 only. NaN if any lane is.
-    fn across(self, kernel: &mut KernelBuilder, value: Value) -> Value {
-        let fold = |kernel: &mut KernelBuilder, function| kernel.push(Operation::Fold(function, value));
-        match self.op {
-            ReduceOp::Sum => fold(kernel, Float2::Add),
-            ReduceOp::Prod => fold(kernel, Float2::Mul),
-            ReduceOp::Max | ReduceOp::Min => {
-                // The fold's instruction loses NaNs; a sum of the lanes' `x - x` keeps them, but is NaN for infinities
-                // too: so count the lanes that are NaN.
-                let function = if self.op == ReduceOp::Max { Float2::Max } else { Float2::Min };
-                let nan = kernel.compare(Compare::Ne, value, value);
-                let (one, zero) = (kernel.f32(1.0), kernel.f32(0.0));
-                let count = kernel.select(nan, one, zero);
-                let count = kernel.push(Operation::Fold(Float2::Add, count));
-                let any = kernel.compare(Compare::Gt, count, zero);
-                let quiet = kernel.f32(f32::NAN);
-                let folded = fold(kernel, function);
-                kernel.select(any, quiet, folded)
-            }
-        }
-    }
-}
-
-/// One of the reductions of a kernel: what it folds, and how.
-#[derive(Clone, Copy, Debug)]
-struct Folded {
-    value: TermId,
-    fold: Fold,
-}
 
 /// The kernels of reductions of one space: each value is folded along the expression's folded axes, and is the root of its
 /// number in the stores. `scratch` gives memory of so many f32 or i32 elements.
@@ -260,28 +191,7 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded
     Lowered::new(kernel, &expression, flops)
 }
 
-struct Reduction<'a> {
-    expression: &'a Expression,
-    evaluation: Evaluation<'a>,
-    values: &'a [Folded],
-    kept: usize,
-}
-
 impl Reduction<'_> {
-    fn folded(&self) -> Vec<(usize, usize)> {
-        (self.kept..self.expression.rank()).map(|axis| (axis, self.expression.extents[axis])).collect()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.folded().iter().any(|&(_, extent)| extent == 0)
-    }
-
-    /// What each reduction has found of nothing, so many times over.
-    fn neutral(&self, kernel: &mut KernelBuilder, times: usize) -> Vec<Value> {
-        let all: Vec<Value> = self.values.iter().map(|folded| folded.fold.neutral(kernel)).collect();
-        all.repeat(times)
-    }
-
     /// The values at a point folded into what each reduction has found.
     fn add(&self, kernel: &mut KernelBuilder, sums: &mut [Value], point: &Point) {
         let mut here = self.evaluation.clone();

@@ -8,7 +8,7 @@ use kiln_graph::Op;
 use kiln_graph::op::Convolution;
 use kiln_graph::shape::{MAX_RANK, Shape};
 
-use super::Lowered;
+use super::contractions::Lowered;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Operand};
 use crate::contraction::strategies::overlap_add::{Fold, Lanes, Overlap};
 use crate::layout::{Halo, Wanted};

@@ -2,7 +2,7 @@
 
 use kiln_graph::Op;
 
-use super::Lowered;
+use super::contractions::Lowered;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Operand, Problem};
 use crate::layout::{Halo, Wanted};
 

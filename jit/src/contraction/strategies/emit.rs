@@ -74,3 +74,8 @@ pub fn fill(kernel: &mut KernelBuilder, to: BufferId, start: Index, count: usize
         kernel.store(to, start.shifted((vectors * lanes) as i64), 1, count % lanes, zero);
     }
 }
+
+/// A number times a factor.
+pub fn times(index: &Index, factor: usize) -> Index {
+    Index::default().plus_index(index, factor as i64)
+}

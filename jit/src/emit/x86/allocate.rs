@@ -5,8 +5,9 @@ use iced_x86::{Code, Register};
 
 use super::assembly::{Base, Memory, Operand};
 use super::instructions::{BROADCAST, LOAD, MOVE, XOR};
-use super::registers::{Id, MASKS};
+use super::registers::MASKS;
 use super::values::Constant;
+use super::values::Id;
 use super::{Body, Level};
 use crate::kernel::Index;
 

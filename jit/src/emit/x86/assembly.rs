@@ -5,7 +5,8 @@ use iced_x86::{Code, Encoder, FastFormatter, Instruction, OpKind, Register};
 use rustc_hash::FxHashMap;
 
 use super::instructions::{Length, STORE};
-use super::registers::{Homes, Id, MASKS};
+use super::registers::{Homes, MASKS};
+use super::values::Id;
 use super::{Level, Level::Avx512};
 
 /// An operand of an instruction.

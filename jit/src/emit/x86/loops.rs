@@ -5,7 +5,7 @@ use iced_x86::{Code, Register};
 use super::assembly::{Base as Place, Frame, Memory, Operand};
 use super::instructions::{LOAD, Length, STORE};
 use super::pointers::{FIRST, Location, ROW, SECOND, argument};
-use super::registers::Id;
+use super::values::Id;
 use super::{Body, Convention};
 use crate::emit::addresses::{self, Base, PlaceId};
 use crate::kernel::{Carried, Loop, Value, Variable};

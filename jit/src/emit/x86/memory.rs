@@ -6,7 +6,7 @@ use super::assembly::{Base as Place, Memory, Operand};
 use super::instructions::*;
 use super::loops::half;
 use super::pointers::{FIRST, ROW, SECOND};
-use super::registers::Id;
+use super::values::Id;
 use super::values::{Constant, is_whole};
 use super::{Body, Level};
 use crate::emit::addresses::{Base, unit};

@@ -8,7 +8,7 @@ use super::assembly::Operand;
 use super::instructions::*;
 use super::loops::half;
 use super::pointers::FIRST;
-use super::registers::Id;
+use super::values::Id;
 use super::values::{NOT_SIGN, ONE, ONES, SIGN, TWO_31, ZERO};
 use crate::emit::addresses::Base;
 use crate::kernel::{Compare, Convert, Float1, Float2, Int2, Mask2, Operation, Shift, Shuffle, Value};

@@ -2,11 +2,7 @@
 //! stack frame. It decides which value leaves when a register is needed; it emits nothing.
 
 use super::Level;
-use super::values::Values;
-
-/// A value; those from the number of the kernel's values on are constants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(pub u32);
+use super::values::{Id, Values};
 
 /// The number of the first mask register; those before are vectors.
 pub const MASKS: u8 = 32;

@@ -6,8 +6,11 @@ use smallvec::SmallVec;
 
 use super::Level;
 use super::instructions::Length;
-use super::registers::Id;
 use crate::kernel::{Compare, Convert, Float1, Kernel, Loop, Operation, Statement, Value, ValueType, Variable};
+
+/// A value; those from the number of the kernel's values on are constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(pub u32);
 
 /// A value that is known now, and can be had again at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! How long sums keep their digits: accumulators take short blocks of terms, and the total of the blocks is compensated. It
 //! knows loops and accumulators, and not what is folded.
 
-use super::{Fold, Reduction};
+use super::fold::{Fold, Reduction};
 use crate::kernel::{Compare, Float1, Index, KernelBuilder, Value};
 use crate::lower::nest;
 

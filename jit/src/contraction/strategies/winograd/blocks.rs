@@ -1,16 +1,16 @@
 //! Chooses the blocks of a [`Winograd`] way: what a block of tiles and of features holds, and which of the operands the
 //! tasks transform themselves. It estimates cycles; it knows no kernels.
 
-use super::product::{Products, Sizes, apart, panels};
-use super::tiles::times;
-use super::{ELEMENTS, Sliding, TILE, Winograd};
-use crate::contraction::problem::Contraction;
+use super::super::emit::times;
+use super::product::{apart, panels};
+use super::sliding::Sliding;
+use super::transform::{ELEMENTS, TILE};
 use crate::cost::sharing::divisor;
 use crate::kernel::Index;
 use crate::target::Target;
 
 /// Elements of scratch memory, at most.
-const SCRATCH: usize = 2 << 20;
+pub const SCRATCH: usize = 2 << 20;
 /// Tasks, at most: each has scratch memory of its own.
 pub const TASKS: usize = 8;
 /// Tasks from which on threads share the work.
@@ -70,38 +70,6 @@ pub enum Shared {
     Blocks,
 }
 
-/// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are looked
-/// at closely.
-pub fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
-    let target = products.target;
-    let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
-    let [images, height, width] = sliding.grid();
-    let mut candidates: Vec<(f64, Blocks)> = Vec::new();
-    for features in feature_blocks(sliding.kept[1], target) {
-        for size in tile_blocks([images, height, width]) {
-            for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
-                let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
-                let elements = ELEMENTS * size.0 * size.1 * width.div_ceil(TILE) * features;
-                let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
-                candidates.push((blocks.estimate(&sliding, ideal, once, target), blocks));
-            }
-        }
-    }
-    candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
-    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
-        let rows = (blocks.tiles(&sliding), sliding.channels);
-        let depth = (sliding.channels, 1);
-        let sizes = Sizes { element: blocks.patches, rows, features: blocks.features, depth };
-        let (product, panel) = products.of(sizes)?;
-        let size = (blocks.images, blocks.rows);
-        let blocks = Blocks::new(&sliding, blocks.shared, size, blocks.features, panel);
-        let cycles = blocks.estimate(&sliding, product.cycles, once, target);
-        Some(Winograd { sliding: sliding.clone(), blocks, product, cycles })
-    });
-    closely.collect()
-}
-
 /// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.
 pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
     let fits = |size: &usize| features.is_multiple_of(*size) && size.is_multiple_of(2 * target.lanes);
@@ -150,7 +118,13 @@ pub fn tile_tasks([images, height, _]: [usize; 3], grids: usize, block: (usize, 
 }
 
 impl Blocks {
-    fn new(sliding: &Sliding, shared: Shared, (images, rows): (usize, usize), features: usize, panel: usize) -> Blocks {
+    pub fn new(
+        sliding: &Sliding,
+        shared: Shared,
+        (images, rows): (usize, usize),
+        features: usize,
+        panel: usize,
+    ) -> Blocks {
         let ([all_images, height, width], all_features) = (sliding.grid(), sliding.kept[1]);
         let tiles = images * rows * width.div_ceil(TILE);
         let (high, feature_blocks) = (height.div_ceil(TILE * rows), all_features / features);
@@ -176,7 +150,7 @@ impl Blocks {
     }
 
     /// Tiles of a block.
-    fn tiles(&self, sliding: &Sliding) -> usize {
+    pub fn tiles(&self, sliding: &Sliding) -> usize {
         self.images * self.rows * sliding.grid()[2].div_ceil(TILE)
     }
 
@@ -200,7 +174,7 @@ impl Blocks {
     }
 
     /// Estimated cycles, of which the product of one block takes so many; `once` as in [`Winograd::of`].
-    fn estimate(&self, sliding: &Sliding, product: f64, once: [f64; 2], target: &Target) -> f64 {
+    pub fn estimate(&self, sliding: &Sliding, product: f64, once: [f64; 2], target: &Target) -> f64 {
         let lanes = target.lanes;
         let ([images, height, width], features) = (sliding.grid(), sliding.kept[1]);
         let tiles = (sliding.grids() * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;

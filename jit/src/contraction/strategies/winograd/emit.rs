@@ -1,12 +1,14 @@
 //! Writes the kernels of a [`Winograd`] way: loops over blocks, tiles and vectors of channels or features around the
 //! transforms, and the tiled product between them. It decides nothing.
 
+use super::super::emit::times;
 use super::super::emit::{Side, transposed};
 use super::super::register_tiles::Tiler;
 use super::blocks::Shared;
+use super::forward::{Step, Winograd};
 use super::sliding::KERNEL;
-use super::tiles::{Block, Tiles, each, grid, times};
-use super::{ELEMENTS, Step, Winograd, transform};
+use super::tiles::{Block, Tiles, each, grid};
+use super::transform::{self, ELEMENTS};
 use crate::contraction::problem::{Epilogue, Place};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 

@@ -6,7 +6,7 @@ use super::blocks::{
 };
 use super::product::{Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
-use super::{ELEMENTS, TILE};
+use super::transform::{ELEMENTS, TILE};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::tiling::Tiling;
 use crate::cost::sharing::divisor;

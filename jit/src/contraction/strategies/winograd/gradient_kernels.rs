@@ -1,11 +1,12 @@
 //! Writes the kernels of a [`Gradient`] way. It decides nothing.
 
+use super::super::emit::times;
 use super::super::emit::{Side, fill};
 use super::super::register_tiles::Tiler;
 use super::emit::side;
 use super::gradient::{Gradient, Step};
-use super::tiles::{Block, TRANSFORMS, Tiles, each, grid, times};
-use super::{ELEMENTS, transform};
+use super::tiles::{Block, TRANSFORMS, Tiles, each, grid};
+use super::transform::{self, ELEMENTS};
 use crate::contraction::problem::{Epilogue, Place};
 use crate::cost::sharing::divisor;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};

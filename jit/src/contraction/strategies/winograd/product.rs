@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::super::packed_panels::Panels;
 use super::super::register_tiles;
-use super::ELEMENTS;
+use super::transform::ELEMENTS;
 use crate::contraction::problem::{Axis, Contraction, Coordinate};
 use crate::contraction::stalls::Waiting;
 use crate::contraction::tiling::Tiling;

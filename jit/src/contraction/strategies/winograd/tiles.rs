@@ -3,7 +3,8 @@
 
 use super::blocks::tile_tasks;
 use super::sliding::grid as grid_extent;
-use super::{ELEMENTS, TILE, transform};
+use super::transform::{self, ELEMENTS, TILE};
+use crate::contraction::strategies::emit::times;
 use crate::contraction::tiling::steps;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 
@@ -89,11 +90,6 @@ pub fn each(
 /// A dimension of the grid, where it has more than one task.
 pub fn grid(kernel: &mut KernelBuilder, tasks: usize) -> Index {
     if tasks > 1 { Index::of(kernel.grid(tasks), 1) } else { Index::default() }
-}
-
-/// A number times a factor.
-pub fn times(index: &Index, factor: usize) -> Index {
-    Index::default().plus_index(index, factor as i64)
 }
 
 impl Tiles {

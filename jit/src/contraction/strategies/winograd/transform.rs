@@ -12,6 +12,11 @@
 
 use crate::kernel::{KernelBuilder, Value};
 
+/// Elements of a transformed patch or kernel.
+pub const ELEMENTS: usize = 16;
+/// Results of a tile along each axis.
+pub const TILE: usize = 2;
+
 /// Gives the value of a row and a column.
 pub type Load<'a> = dyn FnMut(&mut KernelBuilder, usize, usize) -> Value + 'a;
 /// Takes the value of a row and a column.

@@ -1,0 +1,123 @@
+//! A convolution (or its input gradient) by Winograd's filtering: its blocks, what it costs, its stages.
+
+use super::blocks::{Blocks, CLOSELY, SCRATCH, Shared, feature_blocks, tile_blocks};
+use super::product::{Products, Sizes};
+use super::sliding::Sliding;
+use super::transform::{ELEMENTS, TILE};
+use crate::contraction::problem::{Contraction, Source, StageOf};
+use crate::contraction::tiling::Tiling;
+use crate::kernel::Access;
+
+/// A convolution in blocks of tiles by blocks of features.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Winograd {
+    pub sliding: Sliding,
+    pub blocks: Blocks,
+    /// Patches by weights to sums for one block. The right operand lies in panels.
+    pub product: Tiling,
+    /// Estimated cycles.
+    cycles: f64,
+}
+
+/// What one stage does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Buffers: left, patches.
+    Patches,
+    /// Buffers: right, weights.
+    Weights,
+    /// Buffers: left (or all patches), right (or all weights), scratch for what the tasks transform, if anything, sums.
+    Results,
+}
+
+impl Winograd {
+    /// Fast ways to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What is computed
+    /// once of the left and the right operand costs the given parts of its cycles.
+    pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
+        choose(contraction, once, products)
+    }
+
+    /// Estimated cycles.
+    pub fn cycles(&self) -> f64 {
+        self.cycles
+    }
+
+    /// Images, rows of tiles and features of a block.
+    pub fn block(&self) -> [usize; 3] {
+        [self.blocks.images, self.blocks.rows, self.blocks.features]
+    }
+
+    /// Takes the estimates away, which are no part of what is computed.
+    pub fn forget_estimates(&mut self) {
+        (self.cycles, self.product.cycles) = (0.0, 0.0);
+    }
+
+    /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
+    pub fn stages(&self, scratch: impl FnMut(usize) -> Source, [left, right]: [Source; 2]) -> Vec<StageOf<Step>> {
+        let flops = self.sliding.flops();
+        let [patches, weights, sums] = self.blocks.scratch().map(scratch);
+        let own = match self.blocks.shared {
+            Shared::Tiles => Some(patches),
+            Shared::Features => Some(weights),
+            Shared::Blocks => None,
+        };
+        let mut stages = Vec::new();
+        let mut transformed = |from: Source, to: Source, step: Step| {
+            if own == Some(to) {
+                return from;
+            }
+            let buffers = vec![(from, Access::Read), (to, Access::Write)];
+            stages.push(StageOf { step, buffers, results: false, flops: 0 });
+            to
+        };
+        let operands = [transformed(left, patches, Step::Patches), transformed(right, weights, Step::Weights)];
+        let reads = operands.map(|source| (source, Access::Read));
+        let scratch = own.into_iter().chain([sums]).map(|scratch| (scratch, Access::ReadWrite));
+        let buffers = reads.into_iter().chain(scratch).collect();
+        stages.push(StageOf { step: Step::Results, buffers, results: true, flops });
+        stages
+    }
+}
+
+impl Step {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Patches => "patches",
+            Step::Weights => "weights",
+            Step::Results => "winograd",
+        }
+    }
+}
+
+/// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are looked
+/// at closely.
+fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
+    let target = products.target;
+    let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
+    let [images, height, width] = sliding.grid();
+    let mut candidates: Vec<(f64, Blocks)> = Vec::new();
+    for features in feature_blocks(sliding.kept[1], target) {
+        for size in tile_blocks([images, height, width]) {
+            for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
+                let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
+                let elements = ELEMENTS * size.0 * size.1 * width.div_ceil(TILE) * features;
+                let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
+                candidates.push((blocks.estimate(&sliding, ideal, once, target), blocks));
+            }
+        }
+    }
+    candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
+        let rows = (blocks.tiles(&sliding), sliding.channels);
+        let depth = (sliding.channels, 1);
+        let sizes = Sizes { element: blocks.patches, rows, features: blocks.features, depth };
+        let (product, panel) = products.of(sizes)?;
+        let size = (blocks.images, blocks.rows);
+        let blocks = Blocks::new(&sliding, blocks.shared, size, blocks.features, panel);
+        let cycles = blocks.estimate(&sliding, product.cycles, once, target);
+        Some(Winograd { sliding: sliding.clone(), blocks, product, cycles })
+    });
+    closely.collect()
+}
