@@ -1,34 +1,47 @@
-//! The plan: which kernels run in which order over which places in memory. Everything is decided
-//! here before anything is emitted; a plan prints, and knows its peak bytes and FLOPs.
-//! It knows graphs and kernels; it knows no emitter and owns no memory.
+//! The plan: which kernels run in which order over which places in memory. Everything is decided here before anything is emitted; a
+//! plan prints, and knows its peak bytes and FLOPs. It knows graphs and kernels; it knows no emitter and owns no memory.
+//!
+//! | stage | takes | gives | what holds afterwards |
+//! | --- | --- | --- | --- |
+//! | `group` | a graph | groups of nodes | each stored value is in one group; all else is computed where it is read |
+//! | `join` | groups | fewer groups, in order | no group needs a later one; updates come as soon as they can |
+//! | `layouts` | groups | a layout for each value in memory | every layout holds its value; given ones are as given |
+//! | `in_place` | layouts | a piece of memory for each value | a state's memory is overwritten after its last read alone |
+//! | `calls` (with `choices`, `memo`, `prepack`) | groups in memory | steps: kernels over pieces | a step reads what earlier ones wrote |
+//! | `schedule` (with `prepack`, `invariant`, `arena`) | steps | the [`Plan`] | steps that depend on nothing but states come first; live pieces never overlap |
 
-mod assemble;
-mod buffers;
-mod copies;
-mod fuse;
-mod groups;
-mod lasting;
-mod layout;
-mod made;
+mod arena;
+mod calls;
+mod choices;
+mod data;
+mod group;
+mod in_place;
+mod invariant;
+mod join;
+mod layouts;
 mod masks;
-mod merge;
-mod needs;
+mod memo;
+mod memory;
+mod prepack;
 mod print;
-mod reads;
-mod recipes;
-mod repeated;
+mod schedule;
 
-pub use assemble::worth_sharing;
+pub use crate::cost::sharing::worth_sharing;
+pub use choices::{Choice, Choices, Contracted};
+pub use data::{Argument, Call, Part, Place, Plan, Slot};
 
 use std::collections::HashMap;
 
-use kiln_graph::{Graph, Role, Type};
+use kiln_graph::{Graph, NodeId, Role, Type};
 
-use crate::kernel::Kernel;
 use crate::layout::Layout;
-use crate::target::{EmitterKind, Target};
-use recipes::Recipes;
-pub use recipes::{Choice, Choices, Contracted};
+use crate::target::Target;
+use calls::lower_groups;
+use choices::Recipes;
+use group::{group, isolate_roots, members};
+use join::join;
+use layouts::layouts;
+use schedule::schedule;
 
 /// Why a graph can not be planned.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -71,113 +84,13 @@ pub fn plan_by(
         }
     }
     let graph = masks::mask_in_front_of_pools(&masks::take_masks_from_results(graph));
-    let graph = assemble::isolate_roots(graph);
-    let fusion = fuse::fuse(&graph);
-    let layouts = layout::layouts(&graph, &fusion, state_layouts);
-    Ok(assemble::assemble(&graph, &fusion, &layouts, target, Recipes::new(target, choices, exact)))
-}
-
-/// A compiled graph before emission.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The graph's name.
-    pub name: String,
-    /// What makes the code of all kernels.
-    pub emitter: EmitterKind,
-    /// The distinct kernels; equal ones are shared by their calls.
-    pub kernels: Vec<Kernel>,
-    /// What a run does, in order.
-    pub calls: Vec<Call>,
-    /// So many of the first calls read nothing but states that no call writes, or states whose copies the call that writes them
-    /// writes, too. What they compute (weights in the order in which tiles read them, factors of a batch norm) is kept: they
-    /// run again only once somebody else has changed one of these states.
-    pub prologue: usize,
-    /// The distinct contractions and how each is computed, in the order of their first calls.
-    pub contractions: Vec<Contracted>,
-    /// Every place in memory that a call may name.
-    pub slots: Vec<Slot>,
-    /// Bytes at the front of the arena in which the prologue leaves what later calls and users read: they last from run to run.
-    pub kept_bytes: usize,
-    /// Bytes of the arena: what is kept, then inputs, intermediates and outputs, by lifetime.
-    pub arena_bytes: usize,
-    /// The graph's inputs, in its order.
-    pub inputs: Vec<Argument>,
-    /// The graph's outputs, in its order.
-    pub outputs: Vec<Argument>,
-}
-
-impl Plan {
-    /// Lets go of the kernels, the calls and how contractions are computed: nearly all of a plan's memory, of which nobody but a
-    /// reader has need once the code is there and bound.
-    pub(crate) fn forget_calls(&mut self) {
-        (self.kernels, self.calls, self.contractions) = (Vec::new(), Vec::new(), Vec::new());
-    }
-}
-
-/// One run of a kernel.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Index into [`Plan::kernels`].
-    pub kernel: usize,
-    /// For each buffer of the kernel: a slot.
-    pub arguments: Vec<usize>,
-    /// The layers and operations that it computes, for people.
-    pub label: String,
-    /// The operations that it computes, in order. A group of operations that takes several calls (copies to panels,
-    /// partial sums) is named by each of them.
-    pub parts: Vec<Part>,
-    /// Floating-point operations (a fused multiply-add counts as 2); of convolutions those of the definition.
-    pub flops: u64,
-    /// Bytes that must be read or written at least.
-    pub bytes: u64,
-    /// Whether it is worth more than one thread.
-    pub parallel: bool,
-}
-
-/// An operation of the graph within a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// Where it comes from, as an index into the graph's table of scopes.
-    pub scope: u32,
-    /// Its name: `conv`, `add`.
-    pub operation: &'static str,
-}
-
-/// A place in memory of `elements` 32-bit elements, aligned to 64 bytes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Slot {
-    /// Where it is.
-    pub place: Place,
-    /// How long it is.
-    pub elements: usize,
-}
-
-/// Where a slot is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// In the arena, at a byte offset.
-    Arena {
-        /// A multiple of 64.
-        offset: usize,
-    },
-    /// The buffer of a state input, by the input's position in [`Plan::inputs`].
-    State {
-        /// Index into [`Plan::inputs`].
-        input: usize,
-    },
-}
-
-/// An input or output of the plan.
-#[derive(Clone, Debug)]
-pub struct Argument {
-    /// The name in the graph.
-    pub name: String,
-    /// Data, given at each call, or state; outputs are data.
-    pub role: Role,
-    /// The logical type: what the user sees.
-    pub ty: Type,
-    /// Index into [`Plan::slots`].
-    pub slot: usize,
-    /// How the logical elements lie in the slot.
-    pub layout: Layout,
+    let graph = isolate_roots(graph);
+    let fusion = join(&graph, group(&graph));
+    let layouts = layouts(&graph, &fusion, state_layouts);
+    let invariant = invariant::nodes(&graph);
+    let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(&graph, &fusion, group)).collect();
+    let placement = in_place::place(&graph, &fusion, &members, &layouts, &invariant);
+    let mut recipes = Recipes::new(target, choices, exact);
+    let steps = lower_groups(&graph, &fusion, &members, placement, &invariant, target, &mut recipes);
+    Ok(schedule(&graph, steps, recipes, target))
 }

@@ -53,11 +53,6 @@ impl Affine {
         self.offset += constant;
         self
     }
-
-    /// Whether the value is the same everywhere.
-    pub fn is_constant(&self) -> bool {
-        self.strides.are_zero()
-    }
 }
 
 /// A term, by its position in [`Expression::terms`].

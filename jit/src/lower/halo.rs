@@ -3,7 +3,8 @@
 use kiln_graph::Shape;
 
 use super::expression::Located;
-use super::{Lowered, UNROLL, nest, vectors};
+use super::loops::{UNROLL, nest, vectors};
+use super::lowered::{Lowered, Role};
 use crate::kernel::{Access, Element, Index, KernelBuilder};
 use crate::layout::{Halo, Layout};
 use crate::target::Target;
@@ -59,5 +60,5 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
         }
     }
     let (arguments, bytes) = (vec![to.storage], 4 * written as u64);
-    Some(Lowered { kernel: kernel.finish().into(), arguments, flops: 0, bytes, in_place: Vec::new() })
+    Some(Lowered { kernel: kernel.finish().into(), arguments, role: Role::Halo, flops: 0, bytes, in_place: Vec::new() })
 }

@@ -2,8 +2,15 @@
 //! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and of
 //! additions, which may meet at one place, only one lane works.
 
-use super::expression::{Affine, Evaluation, Expression, Point, TermId};
-use super::{Lowered, nest, vectors};
+use kiln_graph::op::Scalar;
+use kiln_graph::{DType, NodeId};
+
+use super::expression::{
+    Affine, Evaluation, Expression, ExpressionBuilder, Point, Storage, Term, TermId, identity, resolve,
+};
+use super::group::{Context, Group};
+use super::loops::{nest, vectors};
+use super::lowered::Lowered;
 use crate::kernel::{Convert, Index, Int2, KernelBuilder, Operation, Row, Value};
 use crate::target::Target;
 
@@ -66,6 +73,78 @@ impl Indexed {
         let buffer = evaluation.buffer(self.argument);
         kernel.push(Operation::Gather { buffer, index, places, active: point.active })
     }
+}
+
+/// What a gather along an axis computes (`None`: of rows), the indexed elements, and the memory that they are in.
+pub fn describe_gather(
+    context: &Context<'_>,
+    group: &Group,
+    root: NodeId,
+    axis: Option<usize>,
+) -> (Expression, Indexed, Storage) {
+    let graph = context.graph;
+    let outside = context.outside(group);
+    let node = graph.node(root);
+    let (data, indices) = (node.inputs[0], node.inputs[1]);
+    let shape = node.ty.shape;
+    let rank = shape.rank();
+    let at = identity(rank);
+    let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
+    let (mut place, axis, index_at) = match axis {
+        Some(axis) => (at.clone(), axis, at.clone()),
+        None => {
+            let leading = graph.shape(indices).rank();
+            let mut place = vec![Affine::zero(rank)];
+            place.extend_from_slice(&at[leading..]);
+            (place, 0, at[..leading].to_vec())
+        }
+    };
+    place[axis] = Affine::zero(rank);
+    let index = builder.node(indices, &index_at);
+    let from = resolve(graph, data, &outside).expect("indexed data lies in memory");
+    let (argument, access) = builder.place(from, &place, true, false);
+    builder.root(root, at.clone());
+    context.store_all(&mut builder, group, shape, &at, rank);
+    let indexed =
+        Indexed { argument, access, index, extent: graph.shape(data).dim(axis), stride: from.layout.strides[axis] };
+    (builder.finish(), indexed, from.storage)
+}
+
+/// What clears the result of a scatter along an axis (`None`: of rows), what is computed then, where it is added, and what is.
+pub fn describe_scatter(
+    context: &Context<'_>,
+    root: NodeId,
+    axis: Option<usize>,
+) -> (Expression, Expression, Indexed, TermId) {
+    let graph = context.graph;
+    let located = |id| if id == root { None } else { context.located(id) };
+    let node = graph.node(root);
+    let (indices, updates) = (node.inputs[0], node.inputs[1]);
+    let to = context.place(root);
+
+    let mut clear = ExpressionBuilder::new(graph, &located, node.ty.shape.dims().to_vec());
+    let zero = clear.push(Term::Constant(Scalar(0.0)), DType::F32);
+    clear.store(zero, to, &identity(node.ty.shape.rank()));
+
+    let shape = graph.shape(updates);
+    let rank = shape.rank();
+    let at = identity(rank);
+    let mut builder = ExpressionBuilder::new(graph, &located, shape.dims().to_vec());
+    let (mut place, axis, index_at) = match axis {
+        Some(axis) => (at.clone(), axis, at.clone()),
+        None => {
+            let leading = graph.shape(indices).rank();
+            let mut place = vec![Affine::zero(rank)];
+            place.extend_from_slice(&at[leading..]);
+            (place, 0, at[..leading].to_vec())
+        }
+    };
+    place[axis] = Affine::zero(rank);
+    let index = builder.node(indices, &index_at);
+    let update = builder.node(updates, &at);
+    let (argument, access) = builder.place(to, &place, true, true);
+    let indexed = Indexed { argument, access, index, extent: node.ty.shape.dim(axis), stride: to.layout.strides[axis] };
+    (clear.finish(), builder.finish(), indexed, update)
 }
 
 /// Gathers: the root of the expression's stores is the indexed element (a mask, if the elements are booleans).

@@ -1,13 +1,57 @@
 //! Elementwise kernels: loops over an iteration space that compute an expression at each place and store some of its
 //! terms. Copies between layouts are the simplest of them. It knows expressions; it knows no graph.
 
-use super::expression::{Evaluation, Expression, Point};
-use super::{Lowered, TASK_PLACES, UNROLL, divisor, grid_coordinates, nest, split_tasks, vectors};
+use kiln_graph::op::Op;
+use kiln_graph::{Graph, Shape};
+
+use super::expression::{
+    Evaluation, Expression, ExpressionBuilder, Located, Point, identity, reshape_view, view_coordinates,
+};
+use super::group::{Context, Group};
+use super::loops::{TASK_PLACES, UNROLL, grid_coordinates, nest, split_tasks, vectors};
+use super::lowered::Lowered;
+use crate::cost::sharing::divisor;
 use crate::kernel::{Index, KernelBuilder};
 use crate::target::Target;
 
 /// Expressions of more weight are not unrolled: one vector of theirs fills the registers.
 const UNROLL_WEIGHT: u64 = 40;
+
+/// What a group of elementwise values computes.
+pub fn describe(context: &Context<'_>, group: &Group) -> Expression {
+    let graph = context.graph;
+    let outside = context.outside(group);
+    let first = group.stores[0];
+    let shape = graph.shape(first);
+    let rank = shape.rank();
+    if let Op::Reshape(_) = graph.node(first).op
+        && view_coordinates(graph, first, &identity(rank), rank).is_none()
+    {
+        // A copy that merges axes goes by the places of its operand.
+        let operand = graph.node(first).inputs[0];
+        let from = graph.shape(operand);
+        let to = context.place(first);
+        let layout = reshape_view(&to.layout, shape, from).expect("a flattened copy is row-major");
+        let mut builder = ExpressionBuilder::new(graph, &outside, from.dims().to_vec());
+        let at = identity(from.rank());
+        let term = builder.node(operand, &at);
+        builder.store(term, Located { layout, ..to }, &at);
+        return builder.finish();
+    }
+    let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
+    context.store_all(&mut builder, group, shape, &identity(rank), rank);
+    builder.finish()
+}
+
+/// A copy from one place to another.
+pub fn copy(graph: &Graph, shape: Shape, from: Located, to: Located, target: &Target) -> Vec<Lowered> {
+    let nowhere = |_| None;
+    let mut builder = ExpressionBuilder::new(graph, &nowhere, shape.dims().to_vec());
+    let at = identity(shape.rank());
+    let term = builder.load(from, &at);
+    builder.store(term, to, &at);
+    lower("copy", &builder.finish(), target)
+}
 
 /// The kernels that compute and store an expression: one, or two where a long axis has no even split, none where there is
 /// nothing to store.

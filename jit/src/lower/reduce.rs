@@ -8,11 +8,16 @@
 mod blocks;
 mod fold;
 
-use kiln_graph::DType;
-use kiln_graph::op::{ArgOp, BinaryOp, ReduceOp};
+use kiln_graph::op::{ArgOp, Axes, BinaryOp, Op, ReduceOp};
+use kiln_graph::{DType, NodeId};
 
-use super::expression::{Affine, Argument, Evaluation, Expression, Point, Storage, Store, Term, TermId};
-use super::{Lowered, TASK_PLACES, UNROLL, divisor, grid_coordinates, nest, split_tasks, vectors};
+use super::expression::{
+    Affine, Argument, Evaluation, Expression, ExpressionBuilder, Point, Storage, Store, Term, TermId, identity,
+};
+use super::group::{Context, Group};
+use super::loops::{TASK_PLACES, UNROLL, grid_coordinates, nest, split_tasks, vectors};
+use super::lowered::{Lowered, Role};
+use crate::cost::sharing::divisor;
 use crate::kernel::{Compare, Element, Index, KernelBuilder, Mask2, Operation, Value, ValueType};
 use crate::target::Target;
 use blocks::Turns;
@@ -23,6 +28,36 @@ const MOST_PARTS: usize = 128;
 
 /// Accumulators that are enough to hide the latency of a fold.
 const ACCUMULATORS: usize = 8;
+
+/// The expression of reductions of their first operands along some axes, and the terms that are folded.
+pub fn describe_along(context: &Context<'_>, group: &Group, axes: &[usize]) -> (Expression, Vec<TermId>) {
+    let graph = context.graph;
+    let outside = context.outside(group);
+    let operand = |root: NodeId| graph.node(root).inputs[0];
+    let shape = graph.shape(operand(group.roots[0]));
+    let rank = shape.rank();
+    let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
+    builder.fold(axes.iter().copied());
+    let values = group.roots.iter().map(|&root| builder.node(operand(root), &identity(rank))).collect();
+    let kept: Vec<Affine> = (0..rank).filter(|axis| !axes.contains(axis)).map(|a| Affine::axis(rank, a)).collect();
+    group.roots.iter().for_each(|&root| builder.root(root, kept.clone()));
+    context.store_all(&mut builder, group, graph.shape(group.roots[0]), &kept, rank);
+    (builder.finish(), values)
+}
+
+/// The expression of a group of reductions along some axes, and the terms that are folded, with how.
+pub fn describe(context: &Context<'_>, group: &Group, axes: Axes) -> (Expression, Vec<(TermId, ReduceOp)>) {
+    let graph = context.graph;
+    let rank = graph.shape(graph.node(group.roots[0]).inputs[0]).rank();
+    let axes: Vec<usize> = axes.iter().filter(|&axis| axis < rank).collect();
+    let (expression, values) = describe_along(context, group, &axes);
+    let fold = |(&root, value): (&NodeId, TermId)| match graph.node(root).op {
+        Op::Reduce { op, .. } => (value, op),
+        ref other => unreachable!("{} beside a reduction", other.mnemonic()),
+    };
+    let values = group.roots.iter().zip(values).map(fold).collect();
+    (expression, values)
+}
 
 /// The kernels of reductions of one space: each value is folded along the expression's folded axes, and is the root of its
 /// number in the stores. `scratch` gives memory of so many f32 or i32 elements.
@@ -53,8 +88,12 @@ pub fn lower(
         return vec![one(name, expression, kept, &values, target)];
     }
     let [first, second] = in_parts(&expression, kept, &values, parts, scratch);
-    let named = [("part", first), (name, second)];
-    named.map(|(name, (expression, kept, values))| one(name, expression, kept, &values, target)).into()
+    let named = [("part", Role::Part, first), (name, Role::Results, second)];
+    let kernel = |(name, role, (expression, kept, values))| {
+        let values: Vec<Folded> = values;
+        Lowered { role, ..one(name, expression, kept, &values, target) }
+    };
+    named.map(kernel).into()
 }
 
 /// Kept axes first, as the stores step through memory; folded axes behind them, as the loads do. Says how many are kept.

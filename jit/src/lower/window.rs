@@ -5,11 +5,16 @@
 //! window lie inside the input, and each combination of segments gets loops of its own. A gradient is written window by window:
 //! where windows overlap it is added up in memory, which one task does alone for its sample and channels.
 
+mod describe;
+
+pub use describe::{Sliding, describe, windows_partition};
+
 use kiln_graph::op::WindowOp;
 
 use super::expression::{Evaluation, Expression, Point, TermId, extremum};
+use super::loops::{UNROLL, nest, vectors};
+use super::lowered::Lowered;
 use super::reduce::stays;
-use super::{Lowered, UNROLL, nest, vectors};
 use crate::kernel::{Access, Compare, Float2, Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 

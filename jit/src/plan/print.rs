@@ -5,7 +5,7 @@ use std::fmt;
 
 use kiln_graph::Role;
 
-use super::{Argument, Call, Place, Plan};
+use super::data::{Argument, Call, Place, Plan};
 use crate::kernel::Access;
 
 impl Plan {

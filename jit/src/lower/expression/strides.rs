@@ -34,11 +34,6 @@ impl Strides {
         }
     }
 
-    /// Whether all are 0.
-    pub fn are_zero(&self) -> bool {
-        self.values == [0; MOST_AXES]
-    }
-
     /// Puts a number in front of that at a position.
     ///
     /// # Panics

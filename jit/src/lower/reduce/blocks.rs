@@ -3,7 +3,7 @@
 
 use super::fold::{Fold, Reduction};
 use crate::kernel::{Compare, Float1, Index, KernelBuilder, Value};
-use crate::lower::nest;
+use crate::lower::loops::nest;
 
 /// Terms that an accumulator adds up before its sum goes into a total: as many equal ones lose 5e-7 of the sum at most.
 const BLOCK: usize = 32;

@@ -1,19 +1,17 @@
-//! Kernels that a plan has lowered already, by all that decides on them but for the places of their buffers: equal groups, such
+//! The lowering memo: kernels that a plan has lowered already, by all that decides on them but for the places of their buffers: equal groups, such
 //! as those of equal layers, are lowered once. It knows expressions and memory; it does not know how anything is lowered.
-
-use std::sync::Arc;
 
 use kiln_graph::op::ReduceOp;
 use rustc_hash::FxHashMap;
 
-use super::assemble::Assembly;
+use super::memory::Memory;
 use crate::contraction::Problem;
 use crate::lower::Lowered;
 use crate::lower::expression::{Expression, Storage, TermId};
 
 /// What a group's kernels compute, beside an expression.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Root {
+pub enum Root {
     /// Nothing.
     None,
     /// Reductions of some terms.
@@ -41,7 +39,7 @@ struct Kernels {
 
 /// The kernels so far.
 #[derive(Default)]
-pub(super) struct Made(FxHashMap<Key, Arc<Kernels>>);
+pub struct Memo(FxHashMap<Key, Kernels>);
 
 impl Key {
     fn new(name: &str, root: Root, expression: &Expression, memory: &[Storage]) -> Key {
@@ -73,25 +71,32 @@ impl Kernels {
     }
 }
 
-/// The kernels of an expression and a root, which also names other pieces of memory; `lower` makes them, over these alone and such
-/// as it asks the plan for, unless equal ones were made before.
-pub(super) fn once(
-    assembly: &mut Assembly<'_>,
-    (name, root): (&str, Root),
-    expression: &Expression,
-    others: &[Storage],
-    lower: impl FnOnce(&mut Assembly<'_>) -> Vec<Lowered>,
-) -> Vec<Lowered> {
-    let arguments = expression.arguments.iter().map(|argument| argument.storage);
-    let mut memory: Vec<Storage> = arguments.chain(others.iter().copied()).collect();
-    let key = Key::new(name, root, expression, &memory);
-    if let Some(kernels) = assembly.made.0.get(&key).cloned() {
-        memory.extend(kernels.scratch.iter().map(|&elements| assembly.scratch(elements)));
-        return kernels.over(&memory);
+impl Memo {
+    /// The kernels of an expression and a root, which also names other pieces of memory; `lower` makes them, over these alone and such
+    /// as it asks for, unless equal ones were made before.
+    pub fn once(
+        &mut self,
+        memory: &mut Memory,
+        (name, root): (&str, Root),
+        expression: &Expression,
+        others: &[Storage],
+        lower: impl FnOnce(&mut dyn FnMut(usize) -> Storage) -> Vec<Lowered>,
+    ) -> Vec<Lowered> {
+        let arguments = expression.arguments.iter().map(|argument| argument.storage);
+        let mut named: Vec<Storage> = arguments.chain(others.iter().copied()).collect();
+        let key = Key::new(name, root, expression, &named);
+        if let Some(kernels) = self.0.get(&key) {
+            named.extend(kernels.scratch.iter().map(|&elements| memory.scratch(elements)));
+            return kernels.over(&named);
+        }
+        let mut scratch = Vec::new();
+        let lowered = lower(&mut |elements| {
+            let storage = memory.scratch(elements);
+            scratch.push(elements);
+            named.push(storage);
+            storage
+        });
+        self.0.insert(key, Kernels { lowered: lowered.clone(), memory: named, scratch });
+        lowered
     }
-    let (lowered, scratch) = assembly.with_scratch(lower);
-    memory.extend(scratch.iter().map(|&(storage, _)| storage));
-    let scratch = scratch.into_iter().map(|(_, elements)| elements).collect();
-    assembly.made.0.insert(key, Arc::new(Kernels { lowered: lowered.clone(), memory, scratch }));
-    lowered
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
-use super::assemble::{Memory, Purpose};
 use crate::kernel::Access;
 use crate::lower::Lowered;
 use crate::lower::expression::Storage;
+use crate::plan::calls::Step;
+use crate::plan::memory::{Piece, Purpose};
 
 /// What a call reads, each with the number of times it was written before.
 type Read = Vec<(Storage, usize)>;
@@ -19,39 +20,31 @@ type Made = Vec<(usize, Vec<Storage>)>;
 
 /// Removes the calls that compute what an earlier call has computed, from states or from what such calls have made of them,
 /// while none of it was written; later calls read the earlier one's results. `kept` are the copies that updates write, too.
-pub(super) fn drop_repeated<C>(
-    memory: &[Memory],
-    kept: &BTreeSet<Storage>,
-    calls: &mut Vec<C>,
-    lowered: impl Fn(&mut C) -> &mut Lowered,
-) {
+pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Step>) {
     let mut writers = vec![0; memory.len()];
-    for call in calls.iter_mut() {
-        let lowered = lowered(call);
+    for call in calls.iter() {
+        let lowered = &call.lowered;
         written(lowered).for_each(|storage| writers[storage] += 1);
     }
     // For each piece of memory how often it was written so far, whether it is made of states alone, and what stands for it.
     let mut versions = vec![0; memory.len()];
-    let mut of_states: Vec<bool> = memory.iter().map(|piece| matches!(piece.use_, Purpose::State(_))).collect();
+    let mut of_states: Vec<bool> = memory.iter().map(|piece| matches!(piece.purpose, Purpose::State(_))).collect();
     let mut names: Vec<Storage> = (0..memory.len() as u32).map(Storage).collect();
     let mut made: FxHashMap<Read, Made> = FxHashMap::default();
     // What makes each of the kept copies, of which state.
     let mut makers: FxHashMap<Storage, (usize, Storage)> = FxHashMap::default();
     // Whether two calls have equal kernels.
-    let equal = |calls: &mut [C], a: usize, b: usize| {
-        let (before, rest) = calls.split_at_mut(a.max(b));
-        a == b || lowered(&mut before[a.min(b)]).kernel == lowered(&mut rest[0]).kernel
-    };
+    let equal = |calls: &[Step], a: usize, b: usize| a == b || calls[a].lowered.kernel == calls[b].lowered.kernel;
     let mut repeats = vec![false; calls.len()];
     for number in 0..calls.len() {
-        let lowered = lowered(&mut calls[number]);
+        let lowered = &mut calls[number].lowered;
         lowered.arguments.iter_mut().for_each(|storage| *storage = names[storage.0 as usize]);
         lowered.in_place.iter_mut().for_each(|(to, from)| {
             (*to, *from) = (names[to.0 as usize], names[from.0 as usize]);
         });
         let own = |storage: Storage| {
             let piece = storage.0 as usize;
-            memory[piece].use_ == Purpose::Temporary && (writers[piece] == 1 || kept.contains(&storage))
+            memory[piece].purpose == Purpose::Temporary && (writers[piece] == 1 || kept.contains(&storage))
         };
         let reads: Vec<Storage> = arguments(lowered, |access| access == Access::Read).collect();
         let writes: Vec<Storage> = arguments(lowered, |access| access != Access::Read).collect();
@@ -61,7 +54,7 @@ pub(super) fn drop_repeated<C>(
             && writes.iter().all(|&storage| own(storage));
         for storage in &writes {
             versions[storage.0 as usize] += 1;
-            if !matches!(memory[storage.0 as usize].use_, Purpose::State(_)) {
+            if !matches!(memory[storage.0 as usize].purpose, Purpose::State(_)) {
                 of_states[storage.0 as usize] = copies;
             }
         }

@@ -16,9 +16,10 @@ use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Graph, NodeId, Op, Role};
 use rustc_hash::FxHashSet;
 
-use super::fuse::{Class, Fusion, class};
+use super::group::Fusion;
 use crate::contraction;
 use crate::layout::{Halo, Layout, Order, Wanted};
+use crate::lower::{Class, class};
 
 /// How a value lies in memory, and the zeros that are kept around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,23 +7,24 @@ use kiln_graph::op::Op;
 use kiln_graph::{Graph, NodeId, Shape};
 use rustc_hash::FxHashSet;
 
-use super::fuse::{Class, Fusion, Group, class};
 use crate::lower::expression::{Affine, identity, reshape_coordinates, view_coordinates};
+use crate::lower::{Class, Group, class};
+use crate::plan::group::Fusion;
 
 /// The shape of a group's iteration space, but for what the root folds.
-pub(super) fn base(graph: &Graph, group: &Group) -> Shape {
+pub fn base(graph: &Graph, group: &Group) -> Shape {
     graph.shape(group.root().unwrap_or(group.stores[0]))
 }
 
 /// Whether two shapes differ in axes of one place alone.
-pub(super) fn same_places(a: Shape, b: Shape) -> bool {
+pub fn same_places(a: Shape, b: Shape) -> bool {
     let significant = |extent: &&usize| **extent != 1;
     a.dims().iter().filter(significant).eq(b.dims().iter().filter(significant))
 }
 
 /// What a group reads from outside, and whether each of it place by place: at each place of the group's space the element
 /// of the same place. And how many elementwise operations the group computes.
-pub(super) fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> (BTreeMap<NodeId, bool>, usize) {
+pub fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> (BTreeMap<NodeId, bool>, usize) {
     let shape = base(graph, group);
     let mut walk = Walk::new(graph, fusion, group, shape);
     for &id in &group.stores {
@@ -181,7 +182,7 @@ impl<'a> Walk<'a> {
 }
 
 /// What a reduction folds reads from outside, and whether each of it place by place.
-pub(super) fn folded_reads(graph: &Graph, fusion: &Fusion, root: NodeId) -> BTreeMap<NodeId, bool> {
+pub fn folded_reads(graph: &Graph, fusion: &Fusion, root: NodeId) -> BTreeMap<NodeId, bool> {
     let operand = graph.node(root).inputs[0];
     let shape = graph.shape(operand);
     let group = Group { roots: vec![root], stores: Vec::new() };

@@ -2,6 +2,10 @@
 //! made once, before the first run, and then follows the state; it is made anew only after somebody else has written the state.
 //! It knows expressions and memory; it does not know what reads the copies.
 
+mod repeated;
+
+pub use repeated::drop_repeated;
+
 use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
@@ -17,14 +21,14 @@ const NEIGHBOURS: usize = 8;
 
 /// A dense state is seen as a tensor of some axes, outermost first: the places along each, and how far apart they are in the
 /// copy. Those along the last lie side by side.
-pub(crate) type Runs = Vec<(usize, i64)>;
+pub type Runs = Vec<(usize, i64)>;
 
 /// The copies of states that a plan makes.
 ///
 /// A copy follows its state where both and what the update reads beside them stay in the second-level cache. Farther away an update
 /// that writes to many places at once loses more than a copy takes: 262,144 weights took 55 microseconds more, a copy 35.
 #[derive(Debug)]
-pub(super) struct Copies {
+pub struct Copies {
     /// The size of the second-level cache.
     cache_bytes: usize,
     /// Of states as they are before a run.

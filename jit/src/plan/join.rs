@@ -13,24 +13,23 @@ use kiln_graph::op::{Axes, Op};
 use kiln_graph::{DType, Graph, NodeId, Shape};
 use rustc_hash::FxHashMap;
 
-use super::fuse::{Fusion, Group, members, own_weight};
-use super::groups::partitions;
-use super::needs::Needs;
-use super::reads::{base, folded_reads, reads, same_places};
+mod needs;
+mod reads;
+
+use super::group::{Fusion, LARGEST, members, own_weight};
 use crate::lower::expression::{identity, view_coordinates};
+use crate::lower::{Group, windows_partition};
+use needs::Needs;
+use reads::{base, folded_reads, reads, same_places};
 
 /// Epilogues of contractions of more weight are kernels of their own: accumulators wait in registers meanwhile.
 const EPILOGUE_WEIGHT: u64 = 40;
-
-/// A kernel computes so many elementwise operations at most, but for what several groups compute: its code, and what it keeps in
-/// registers or on the stack, grow with them, while storing a value and loading it again costs as much as a few of them.
-pub(super) const LARGEST: usize = 256;
 
 /// So many reductions go into one kernel at most: their accumulators share the registers.
 const MOST_REDUCTIONS: usize = 4;
 
 /// Joins and orders the groups.
-pub fn merge(graph: &Graph, fusion: Fusion) -> Fusion {
+pub fn join(graph: &Graph, fusion: Fusion) -> Fusion {
     let mut merging = Merging::new(graph, fusion);
     // Before anything else: a reduction's epilogue may read what another one gives.
     merging.join_reductions();
@@ -177,8 +176,8 @@ impl<'a> Merging<'a> {
         match node.op {
             Op::Reduce { .. } | Op::ArgReduce { .. } | Op::Gather { .. } | Op::TakeRows => true,
             Op::WindowReduce { .. } | Op::WindowMaxPick(_) => true,
-            Op::WindowMaxGrad(window) => partitions(&window, result, operand(1)),
-            Op::WindowSumGrad { window, .. } => partitions(&window, result, operand(0)),
+            Op::WindowMaxGrad(window) => windows_partition(&window, result, operand(1)),
+            Op::WindowSumGrad { window, .. } => windows_partition(&window, result, operand(0)),
             // An optimizer's update streams through several tensors: it does that better by itself.
             Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
                 let weight: u64 = members(self.graph, &self.fusion, consumer)
@@ -362,8 +361,7 @@ mod tests {
     use kiln_graph::{Builder, Type};
 
     use super::*;
-    use crate::plan::assemble::isolate_roots;
-    use crate::plan::fuse::separate;
+    use crate::plan::group::{group, isolate_roots};
 
     /// A training step of some layers, beside each other and behind each other.
     fn graph(seed: u64) -> Graph {
@@ -408,7 +406,7 @@ mod tests {
     fn reads_are_those_of_the_groups() {
         for seed in 0..40 {
             let graph = isolate_roots(graph(seed));
-            let mut merging = Merging::new(&graph, separate(&graph));
+            let mut merging = Merging::new(&graph, group(&graph));
             merging.join_reductions();
             while merging.join_producers() | merging.join_siblings() {
                 merging.needs.look_again();

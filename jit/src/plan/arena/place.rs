@@ -1,4 +1,4 @@
-//! The arena: gives each temporary value an offset such that no two values that live at the same time overlap.
+//! Gives each temporary value an offset such that no two values that live at the same time overlap.
 //! It knows intervals and sizes alone.
 
 use std::cmp::Reverse;

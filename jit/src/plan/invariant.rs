@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Role};
 
-use super::assemble::{Memory, Purpose};
+use super::calls::Step;
+use super::memory::{Piece, Purpose};
 use crate::kernel::Access;
 use crate::lower::Lowered;
 use crate::lower::expression::Storage;
@@ -16,7 +17,7 @@ use crate::lower::expression::Storage;
 /// For each node whether it has the same value in every run of a program between whose runs alone states change: one that
 /// updates none. (Where a program updates states, those that it only reads are likely another program's to update, run by
 /// run: copies of them are kept, but not weighed as if they were made once.)
-pub(super) fn nodes(graph: &Graph) -> Vec<bool> {
+pub fn nodes(graph: &Graph) -> Vec<bool> {
     let mut lasting = vec![false; graph.nodes.len()];
     if !graph.updates.is_empty() {
         return lasting;
@@ -31,31 +32,26 @@ pub(super) fn nodes(graph: &Graph) -> Vec<bool> {
 
 /// Moves the calls to the front that read and write nothing but lasting memory, or make one of the copies of states that are
 /// kept and that updates write, too; says how many they are. The order within them and within the others stays.
-pub(super) fn move_to_front<C>(
-    memory: &[Memory],
-    kept: &BTreeSet<Storage>,
-    calls: &mut Vec<C>,
-    lowered: impl Fn(&C) -> &Lowered,
-) -> usize {
+pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Step>) -> usize {
     // Memory lasts if all that is written to it depends on lasting memory: what is written from elsewhere does not, nor what
     // the same calls write, and so on.
-    let mut lasting: Vec<bool> = memory.iter().map(|piece| piece.use_ != Purpose::Input).collect();
+    let mut lasting: Vec<bool> = memory.iter().map(|piece| piece.purpose != Purpose::Input).collect();
     kept.iter().for_each(|storage| lasting[storage.0 as usize] = false);
     for call in calls.iter() {
-        for (storage, access) in touched(lowered(call)) {
-            if access != Access::Read && matches!(memory[storage].use_, Purpose::State(_)) {
+        for (storage, access) in touched(&call.lowered) {
+            if access != Access::Read && matches!(memory[storage].purpose, Purpose::State(_)) {
                 lasting[storage] = false;
             }
         }
     }
-    let lasts = |lasting: &[bool], call: &C| touched(lowered(call)).all(|(storage, _)| lasting[storage]);
+    let lasts = |lasting: &[bool], call: &Step| touched(&call.lowered).all(|(storage, _)| lasting[storage]);
     loop {
         let mut changed = false;
         for call in calls.iter() {
             if lasts(&lasting, call) {
                 continue;
             }
-            for (storage, access) in touched(lowered(call)) {
+            for (storage, access) in touched(&call.lowered) {
                 changed |= access != Access::Read && std::mem::replace(&mut lasting[storage], false);
             }
         }
@@ -63,11 +59,11 @@ pub(super) fn move_to_front<C>(
             break;
         }
     }
-    let keeps = |call: &C| {
-        let mut written = touched(lowered(call)).filter(|&(_, access)| access != Access::Read);
+    let keeps = |call: &Step| {
+        let mut written = touched(&call.lowered).filter(|&(_, access)| access != Access::Read);
         written.all(|(storage, _)| kept.contains(&Storage(storage as u32)))
     };
-    let (front, rest): (Vec<C>, Vec<C>) = calls.drain(..).partition(|call| lasts(&lasting, call) || keeps(call));
+    let (front, rest): (Vec<Step>, Vec<Step>) = calls.drain(..).partition(|call| lasts(&lasting, call) || keeps(call));
     let prologue = front.len();
     calls.extend(front.into_iter().chain(rest));
     prologue

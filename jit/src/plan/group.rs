@@ -12,92 +12,25 @@
 //! It knows graphs and what can be computed inside of what; it knows no layouts and no memory.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use kiln_graph::op::Op;
-use kiln_graph::{Graph, NodeId};
+use kiln_graph::{Graph, Node, NodeId, Operands};
 use rustc_hash::FxHashSet;
 use smallvec::{SmallVec, smallvec};
 
-use super::groups::partitions;
-use super::merge::{LARGEST, merge};
 use crate::lower::expression::{binary_weight, identity, is_view, reshape_coordinates, unary_weight};
+use crate::lower::{Class, Group, class, windows_partition};
 
 /// A value of at most this weight that reads at most one tensor of its size is computed again by each of its users.
 const RECOMPUTED_WEIGHT: u64 = 2;
 
+/// A kernel computes so many elementwise operations at most, but for what several groups compute: its code, and what it keeps in
+/// registers or on the stack, grow with them, while storing a value and loading it again costs as much as a few of them.
+pub const LARGEST: usize = 256;
+
 /// A value of at most this weight that windows alone read is computed by them.
 const WINDOWED_WEIGHT: u64 = 8;
-
-/// A scatter of at most so many updates along its axis is computed at the places that receive them.
-const SCATTERED_UPDATES: usize = 2;
-
-/// Values that one kernel (or a fixed few) computes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// The operation that is more than elementwise, if there is one; or several reductions of one space.
-    pub roots: Vec<NodeId>,
-    /// What is stored: elementwise values over the roots' results (or the results themselves).
-    pub stores: Vec<NodeId>,
-}
-
-impl Group {
-    /// Whether the group computes a node that other groups see, or that is a root of its own.
-    pub fn holds(&self, id: NodeId) -> bool {
-        self.roots.contains(&id) || self.stores.contains(&id)
-    }
-
-    /// Its first root.
-    pub fn root(&self) -> Option<NodeId> {
-        self.roots.first().copied()
-    }
-}
-
-/// What happens to a node when kernels are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Lies in memory from the start.
-    Input,
-    /// No work, no memory: constants and counters.
-    Free,
-    /// Other places of its operand.
-    View,
-    /// One place of each operand gives one place of the result.
-    Elementwise,
-    /// Needs a kernel of its own.
-    Root,
-}
-
-/// The class of a node.
-pub fn class(graph: &Graph, id: NodeId) -> Class {
-    let node = graph.node(id);
-    match node.op {
-        Op::Input => Class::Input,
-        Op::Constant(_) | Op::Iota { .. } => Class::Free,
-        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Detach => {
-            Class::View
-        }
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) | Op::Random { .. } => {
-            Class::Elementwise
-        }
-        Op::ScatterAdd { axis, .. } if graph.shape(node.inputs[0]).dim(axis) <= SCATTERED_UPDATES => Class::Elementwise,
-        Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. } => Class::Root,
-    }
-}
 
 /// The operands that a node's kernel reads as a tensor in memory, not element by element.
 fn read_from_memory(graph: &Graph, id: NodeId) -> &[NodeId] {
@@ -143,13 +76,8 @@ pub struct Fusion {
     pub row_major: Vec<bool>,
 }
 
-/// Partitions a graph. Every output and update must be a stored node of its own (`isolate_roots`).
-pub fn fuse(graph: &Graph) -> Fusion {
-    merge(graph, separate(graph))
-}
-
-/// A group for each value that is stored.
-pub(super) fn separate(graph: &Graph) -> Fusion {
+/// A group for each value that is stored. Every output and update must be a stored node of its own (`isolate_roots`).
+pub fn group(graph: &Graph) -> Fusion {
     let Storing { stored, row_major } = Storing::decide(graph);
     let groups = graph
         .ids()
@@ -306,9 +234,9 @@ fn windowed(graph: &Graph, live: &[bool]) -> Vec<bool> {
     for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
         let windows = if let Op::WindowReduce { window, .. } = node.op {
-            partitions(&window, graph.shape(node.inputs[0]), node.ty.shape)
+            windows_partition(&window, graph.shape(node.inputs[0]), node.ty.shape)
         } else if let Op::WindowMaxGrad(window) = node.op {
-            partitions(&window, node.ty.shape, graph.shape(node.inputs[1]))
+            windows_partition(&window, node.ty.shape, graph.shape(node.inputs[1]))
         } else {
             false
         };
@@ -450,4 +378,30 @@ pub fn own_weight(op: &Op) -> u64 {
         | Op::ScatterRows { .. }
         | Op::Detach => 0,
     }
+}
+
+/// Gives each output and update a node of its own that is computed: a [`Op::Detach`] (a copy) in the place of inputs, views,
+/// constants and nodes that already are a result.
+pub fn isolate_roots(graph: Graph) -> Graph {
+    let mut result = graph;
+    let mut taken: BTreeSet<NodeId> = BTreeSet::new();
+    let outputs = result.outputs.len();
+    for root in 0..outputs + result.updates.len() {
+        let slot = |graph: &mut Graph, id: Option<NodeId>| {
+            let entry = match root.checked_sub(outputs) {
+                None => &mut graph.outputs[root].node,
+                Some(update) => &mut graph.updates[update].node,
+            };
+            *entry = id.unwrap_or(*entry);
+            *entry
+        };
+        let id = slot(&mut result, None);
+        let computed = matches!(class(&result, id), Class::Elementwise | Class::Root);
+        if !computed || !taken.insert(id) {
+            let node = result.node(id).clone();
+            let copy = result.push(Node { op: Op::Detach, inputs: Operands::from_slice(&[id]), ..node });
+            slot(&mut result, Some(copy));
+        }
+    }
+    result
 }

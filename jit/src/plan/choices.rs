@@ -75,7 +75,7 @@ pub struct Contracted {
 }
 
 /// The contractions of a plan while it is made.
-pub(super) struct Recipes<'a> {
+pub struct Recipes<'a> {
     target: &'a Target,
     choices: &'a Choices,
     /// Whether only ways are taken whose error is that of the definition.

@@ -18,7 +18,7 @@ const NONE: u32 = u32::MAX;
 const STEP: u64 = 1 << 32;
 
 /// The needs of groups.
-pub(super) struct Needs {
+pub struct Needs {
     /// For each group the one that it has become a part of; itself, if none.
     joined: Vec<u32>,
     /// The groups that it needs directly, and those that need it directly, by the numbers that they had first.

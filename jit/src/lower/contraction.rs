@@ -1,0 +1,113 @@
+//! Sums of products with what is fused behind them: the epilogue of each stage that computes results is the group's expression. How
+//! the sums are computed is none of its business (`crate::contraction`).
+
+use kiln_graph::NodeId;
+
+use super::expression::{Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, identity, resolve};
+use super::group::{Context, Group};
+use super::lowered::{Lowered, Role};
+use crate::contraction::{Operand, Place, Problem, Recipe, Source, wanted};
+use crate::kernel::{Element, KernelBuilder};
+use crate::layout::Halo;
+use crate::target::Target;
+
+/// A contraction, and where its operands are.
+#[derive(Clone, Debug)]
+pub struct Contracting {
+    /// What decides on how it is computed.
+    pub problem: Problem,
+    /// The operands in memory.
+    pub operands: [Located; 2],
+}
+
+/// What a group computes whose root is a contraction.
+pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expression, Contracting) {
+    let graph = context.graph;
+    let node = graph.node(root);
+    let shape = node.ty.shape;
+    let operands = [node.inputs[0], node.inputs[1]].map(|id| {
+        let located = resolve(graph, id, &|id| context.located(id)).expect("operands of contractions lie in memory");
+        let halo = if context.located(id).is_some() { context.halos[id.index()] } else { Halo::default() };
+        let lasting = context.invariant[id.index()];
+        (located, Operand { shape: graph.shape(id), layout: located.layout, halo, lasting })
+    });
+    let [(left, left_operand), (right, right_operand)] = operands;
+    let outside = context.outside(group);
+    let at = identity(shape.rank());
+    let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
+    builder.root(root, at.clone());
+    context.store_all(&mut builder, group, shape, &at, shape.rank());
+    let expression = builder.finish();
+    let operands = [left_operand, right_operand];
+    let [.., preferred] = wanted(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
+    let along = stored_along(&expression, preferred.order[preferred.order.len() - 1]);
+    let problem = Problem { op: node.op, operands, output: shape, along, exact: context.exact };
+    (expression, Contracting { problem, operands: [left, right] })
+}
+
+/// The kernels of a contraction's stages.
+/// `scratch` is the memory between them, with its lengths.
+pub fn lower(
+    name: &str,
+    expression: &Expression,
+    [left, right]: [Located; 2],
+    recipe: &Recipe,
+    scratch: &[(Storage, usize)],
+    target: &Target,
+) -> Vec<Lowered> {
+    let mut kernels = Vec::new();
+    for stage in &recipe.stages {
+        let role = match stage.results {
+            true => Role::Results,
+            false if stage.flops > 0 => Role::Part,
+            false => Role::Pack,
+        };
+        let mut kernel = KernelBuilder::new(role.word().unwrap_or(name), target.lanes);
+        let mut arguments = Vec::new();
+        let mut bytes = 0;
+        let evaluation = stage.results.then(|| {
+            arguments.extend(expression.arguments.iter().map(|argument| argument.storage));
+            bytes += expression.bytes();
+            let mut evaluation = Evaluation::new(expression, &mut kernel);
+            evaluation.prepare(&mut kernel, expression.stores.iter().map(|store| store.term));
+            evaluation
+        });
+        let buffers: Vec<_> = stage
+            .buffers
+            .iter()
+            .map(|&(source, access)| {
+                let (label, storage, elements) = match source {
+                    Source::Left => ("left", left.storage, left.layout.elements),
+                    Source::Right => ("right", right.storage, right.layout.elements),
+                    Source::Scratch(number) => ("scratch", scratch[number].0, scratch[number].1),
+                };
+                arguments.push(storage);
+                bytes += 4 * elements as u64;
+                kernel.buffer(label, Element::F32, elements, access)
+            })
+            .collect();
+        stage.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
+            let mut point = Point::single(place.coordinates.clone());
+            if let Some(axis) = place.lanes {
+                point = Point::along(axis, point.coordinates, place.active);
+            }
+            let evaluation = evaluation.as_ref().expect("stages with results call the epilogue");
+            evaluation.store(kernel, &point, &[sum]);
+        });
+        let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
+        let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };
+        in_place.retain(|&(_, from)| from != left.storage && from != right.storage);
+        kernels.push(Lowered { kernel: kernel.finish().into(), arguments, role, flops, bytes, in_place });
+    }
+    kernels
+}
+
+/// The axis along which neighbours are stored side by side, where they are not so along the usual one.
+fn stored_along(expression: &Expression, usual: usize) -> Option<usize> {
+    let runs = |axis: usize| expression.stores.iter().any(|store| store.access.strides[axis].abs() == 1);
+    let long = |axis: usize| expression.extents[axis] > 1;
+    if runs(usual) || !long(usual) {
+        return None;
+    }
+    (0..expression.rank()).rev().find(|&axis| long(axis) && runs(axis))
+}

@@ -1,0 +1,215 @@
+//! From groups to steps: lowers each group over the places of its values, in order, then the zeros around its results, and the copies
+//! to states at the end. It knows where values lie; it knows no offsets.
+
+use kiln_graph::{Graph, NodeId};
+
+use super::choices::Recipes;
+use super::data::Part;
+use super::group::Fusion;
+use super::in_place::Placement;
+use super::memo::{self, Memo};
+use super::memory::Memory;
+use super::prepack::Copies;
+use crate::contraction::Source;
+use crate::lower::expression::Storage;
+use crate::lower::{self, Class, Context, Described, Group, Lowered, Root, class, halo, map};
+use crate::target::Target;
+
+/// A call before its arguments have offsets.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its kernel, and the memory of its arguments.
+    pub lowered: Lowered,
+    /// What it computes, for people.
+    pub label: String,
+    /// The operations that it computes, in order.
+    pub parts: Vec<Part>,
+}
+
+/// What comes of all groups.
+pub struct Steps {
+    /// The steps, in order.
+    pub list: Vec<Step>,
+    /// The memory that they name.
+    pub memory: Memory,
+    /// The packed weights that updates write.
+    pub packed: Copies,
+}
+
+/// Lowers all groups; `members` are the nodes that each computes.
+pub fn lower_groups(
+    graph: &Graph,
+    fusion: &Fusion,
+    members: &[Vec<NodeId>],
+    placement: Placement,
+    invariant: &[bool],
+    target: &Target,
+    recipes: &mut Recipes<'_>,
+) -> Steps {
+    let Placement { memory, copies } = placement;
+    let mut lowering = Lowering {
+        graph,
+        invariant,
+        target,
+        recipes,
+        memory,
+        packed: Copies::new(target.l2_bytes),
+        memo: Memo::default(),
+        list: Vec::new(),
+    };
+    for (group, members) in fusion.groups.iter().zip(members) {
+        lowering.group(group, &describe(graph, group, members));
+    }
+    for (id, input) in copies {
+        lowering.update(id, input);
+    }
+    let Lowering { list, memory, packed, .. } = lowering;
+    Steps { list, memory, packed }
+}
+
+struct Lowering<'a, 'r> {
+    graph: &'a Graph,
+    invariant: &'a [bool],
+    target: &'a Target,
+    recipes: &'a mut Recipes<'r>,
+    memory: Memory,
+    packed: Copies,
+    memo: Memo,
+    list: Vec<Step>,
+}
+
+impl Lowering<'_, '_> {
+    /// The zeros around what a group stores, then the group.
+    fn group(&mut self, group: &Group, description: &Description) {
+        let lowered = self.lower(group, &description.name);
+        self.recipes.label(&description.label);
+        for &id in &group.stores {
+            let to = self.memory.place(id);
+            let zeros = halo::lower(to, self.graph.shape(id), &self.memory.halos[id.index()], self.target);
+            self.list.extend(zeros.map(|lowered| description.step(lowered)));
+            if self.memory.is_state(to.storage) {
+                self.packed.write(to.storage);
+            }
+        }
+        self.list.extend(lowered.into_iter().map(|lowered| description.step(lowered)));
+    }
+
+    fn lower(&mut self, group: &Group, name: &str) -> Vec<Lowered> {
+        let context = Context {
+            graph: self.graph,
+            located: &self.memory.located,
+            halos: &self.memory.halos,
+            invariant: self.invariant,
+            exact: self.recipes.exact,
+        };
+        let mut described = lower::describe(&context, group);
+        let (key, target) = match &described.root {
+            Root::Contraction(_) => return self.contraction(&described, name),
+            Root::None => {
+                self.packed.follow(&mut described.expression);
+                (memo::Root::None, self.target)
+            }
+            Root::Reductions(values) => (memo::Root::Reductions(values.clone()), self.target),
+            _ => {
+                let memory = &mut self.memory;
+                return lower::lower(name, &described, self.target, &mut |elements| memory.scratch(elements));
+            }
+        };
+        self.memo.once(&mut self.memory, (name, key), &described.expression, &[], |scratch| {
+            lower::lower(name, &described, target, scratch)
+        })
+    }
+
+    fn contraction(&mut self, described: &Described, name: &str) -> Vec<Lowered> {
+        let Described { expression, root: Root::Contraction(contracting), .. } = described else { return Vec::new() };
+        if expression.is_empty() {
+            return Vec::new();
+        }
+        let [left, right] = contracting.operands;
+        let recipe = self.recipes.get(contracting.problem);
+        let scratch: Vec<(Storage, usize)> =
+            recipe.scratch.iter().map(|&elements| (self.memory.scratch(elements), elements)).collect();
+        for stage in &recipe.stages {
+            if let (Some(runs), &[(from, _), (Source::Scratch(number), _)]) = (stage.copies(), &stage.buffers[..])
+                && let Some((_, located)) = [(Source::Left, left), (Source::Right, right)].iter().find(|s| s.0 == from)
+                && self.memory.is_state(located.storage)
+            {
+                self.packed.note(located.storage, scratch[number], runs);
+            }
+        }
+        let others: Vec<Storage> =
+            [left.storage, right.storage].into_iter().chain(scratch.iter().map(|s| s.0)).collect();
+        let key = memo::Root::Contraction(contracting.problem.into());
+        self.memo.once(&mut self.memory, (name, key), expression, &others, |_| {
+            lower::lower_contraction(name, expression, [left, right], &recipe, &scratch, self.target)
+        })
+    }
+
+    /// The copy of a value to its state.
+    fn update(&mut self, id: NodeId, input: usize) {
+        let graph = self.graph;
+        let input = &graph.inputs[input];
+        let (from, to) = (self.memory.place(id), self.memory.place(input.node));
+        let parts = vec![Part { scope: graph.node(id).scope, operation: "copy" }];
+        for lowered in map::copy(graph, graph.shape(id), from, to, self.target) {
+            let label = format!("update {}", input.name);
+            self.list.push(Step { lowered, label, parts: parts.clone() });
+        }
+    }
+}
+
+/// What a call computes.
+#[derive(Clone, Debug)]
+struct Description {
+    /// The kernel's name: its operations.
+    name: String,
+    /// As [`Call::label`].
+    label: String,
+    /// As [`Call::parts`].
+    parts: Vec<Part>,
+}
+
+impl Description {
+    /// The step of one of the group's kernels.
+    fn step(&self, lowered: Lowered) -> Step {
+        let label = match lowered.role.word() {
+            Some(word) => format!("{word} for {}", self.label),
+            None => self.label.clone(),
+        };
+        Step { lowered, label, parts: self.parts.clone() }
+    }
+}
+
+/// What the call of a group computes that has such members.
+fn describe(graph: &Graph, group: &Group, members: &[NodeId]) -> Description {
+    let layer = |scope: u32| graph.scopes.get(scope as usize).map_or("", |scope| scope.layer.as_str());
+    let mut operations: Vec<&str> = Vec::new();
+    let mut parts = Vec::new();
+    let mut scope = 0;
+    for &id in members {
+        let node = graph.node(id);
+        match class(graph, id) {
+            Class::Elementwise | Class::Root => {
+                parts.push(Part { scope: node.scope, operation: node.op.mnemonic() });
+                if operations.last() != Some(&node.op.mnemonic()) {
+                    operations.push(node.op.mnemonic());
+                }
+                // Constants and views may be those of other layers: equal nodes are shared.
+                if layer(scope).is_empty() || group.roots.contains(&id) {
+                    scope = node.scope;
+                }
+            }
+            Class::Input | Class::Free | Class::View => {}
+        }
+    }
+    if operations.is_empty() {
+        operations.push("copy");
+    }
+    if operations.len() > 6 {
+        operations.truncate(5);
+        operations.push("etc");
+    }
+    let layer = layer(scope);
+    let label = format!("{layer}{}{}", if layer.is_empty() { "" } else { ": " }, operations.join(" "));
+    Description { name: operations.join("_"), label, parts }
+}

@@ -1,0 +1,113 @@
+//! A plan, as data.
+
+use kiln_graph::{Role, Type};
+
+use super::choices::Contracted;
+use crate::kernel::Kernel;
+use crate::layout::Layout;
+use crate::target::EmitterKind;
+
+/// A compiled graph before emission.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The graph's name.
+    pub name: String,
+    /// What makes the code of all kernels.
+    pub emitter: EmitterKind,
+    /// The distinct kernels; equal ones are shared by their calls.
+    pub kernels: Vec<Kernel>,
+    /// What a run does, in order.
+    pub calls: Vec<Call>,
+    /// So many of the first calls read nothing but states that no call writes, or states whose copies the call that writes them
+    /// writes, too. What they compute (weights in the order in which tiles read them, factors of a batch norm) is kept: they
+    /// run again only once somebody else has changed one of these states.
+    pub prologue: usize,
+    /// The distinct contractions and how each is computed, in the order of their first calls.
+    pub contractions: Vec<Contracted>,
+    /// Every place in memory that a call may name.
+    pub slots: Vec<Slot>,
+    /// Bytes at the front of the arena in which the prologue leaves what later calls and users read: they last from run to run.
+    pub kept_bytes: usize,
+    /// Bytes of the arena: what is kept, then inputs, intermediates and outputs, by lifetime.
+    pub arena_bytes: usize,
+    /// The graph's inputs, in its order.
+    pub inputs: Vec<Argument>,
+    /// The graph's outputs, in its order.
+    pub outputs: Vec<Argument>,
+}
+
+impl Plan {
+    /// Lets go of the kernels, the calls and how contractions are computed: nearly all of a plan's memory, of which nobody but a
+    /// reader has need once the code is there and bound.
+    pub(crate) fn forget_calls(&mut self) {
+        (self.kernels, self.calls, self.contractions) = (Vec::new(), Vec::new(), Vec::new());
+    }
+}
+
+/// One run of a kernel.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Index into [`Plan::kernels`].
+    pub kernel: usize,
+    /// For each buffer of the kernel: a slot.
+    pub arguments: Vec<usize>,
+    /// The layers and operations that it computes, for people.
+    pub label: String,
+    /// The operations that it computes, in order. A group of operations that takes several calls (copies to panels,
+    /// partial sums) is named by each of them.
+    pub parts: Vec<Part>,
+    /// Floating-point operations (a fused multiply-add counts as 2); of convolutions those of the definition.
+    pub flops: u64,
+    /// Bytes that must be read or written at least.
+    pub bytes: u64,
+    /// Whether it is worth more than one thread.
+    pub parallel: bool,
+}
+
+/// An operation of the graph within a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where it comes from, as an index into the graph's table of scopes.
+    pub scope: u32,
+    /// Its name: `conv`, `add`.
+    pub operation: &'static str,
+}
+
+/// A place in memory of `elements` 32-bit elements, aligned to 64 bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    /// Where it is.
+    pub place: Place,
+    /// How long it is.
+    pub elements: usize,
+}
+
+/// Where a slot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In the arena, at a byte offset.
+    Arena {
+        /// A multiple of 64.
+        offset: usize,
+    },
+    /// The buffer of a state input, by the input's position in [`Plan::inputs`].
+    State {
+        /// Index into [`Plan::inputs`].
+        input: usize,
+    },
+}
+
+/// An input or output of the plan.
+#[derive(Clone, Debug)]
+pub struct Argument {
+    /// The name in the graph.
+    pub name: String,
+    /// Data, given at each call, or state; outputs are data.
+    pub role: Role,
+    /// The logical type: what the user sees.
+    pub ty: Type,
+    /// Index into [`Plan::slots`].
+    pub slot: usize,
+    /// How the logical elements lie in the slot.
+    pub layout: Layout,
+}

@@ -1,0 +1,117 @@
+//! Which states are updated in their own memory, and where every value of a graph lies: decided once, before anything is lowered. A
+//! state's new value is written in the state's place if nothing is read there afterwards that must still be the old one:
+//! - no later group reads the state;
+//! - the group that writes it reads it at the place that it writes alone, before it does, and not as an operand that is read at any
+//!   place;
+//! - the value may lie as the state does.
+//!
+//! Else it is written elsewhere first, and copied at the end. It knows groups and what they read and write; it writes no kernel.
+
+use kiln_graph::{Graph, NodeId, Role};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::group::Fusion;
+use super::layouts::Lying;
+use super::memory::{Memory, Purpose};
+use crate::lower::expression::{Affine, Expression, Storage, Store, Term};
+use crate::lower::{Class, Context, Described, Group, Writing, class, describe};
+
+/// Where every value lies, and what is copied to states at the end: the values, with the number of the state's input.
+pub struct Placement {
+    /// The memory.
+    pub memory: Memory,
+    /// Copies at the end of a run.
+    pub copies: Vec<(NodeId, usize)>,
+}
+
+/// Decides for all groups; `members` are the nodes that each computes, `layouts` how each value lies.
+pub fn place(
+    graph: &Graph,
+    fusion: &Fusion,
+    members: &[Vec<NodeId>],
+    layouts: &[Option<Lying>],
+    invariant: &[bool],
+) -> Placement {
+    let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
+    let mut memory = Memory::new(graph.nodes.len());
+    for (number, input) in graph.inputs.iter().enumerate() {
+        let purpose = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
+        memory.locate(graph, input.node, layout(input.node), purpose);
+    }
+    let readers = last_readers(graph, members);
+    let updated: FxHashMap<NodeId, usize> =
+        graph.updates.iter().rev().map(|update| (update.node, update.input)).collect();
+    let outputs: FxHashSet<NodeId> = graph.outputs.iter().map(|output| output.node).collect();
+    let mut copies = Vec::new();
+    for (position, group) in fusion.groups.iter().enumerate() {
+        for &id in &group.stores {
+            if let Some(&input) = updated.get(&id) {
+                let state = graph.inputs[input].node;
+                // A value that a reshape flattens has to lie in its own order.
+                let lies_well = !fusion.row_major[id.index()] || layout(state) == layout(id);
+                if lies_well && readers[state.index()].is_none_or(|last| last <= position) {
+                    memory.located[id.index()] = memory.located[state.index()];
+                    continue;
+                }
+                copies.push((id, input));
+            }
+            let purpose = if outputs.contains(&id) { Purpose::Output } else { Purpose::Temporary };
+            memory.locate(graph, id, layout(id), purpose);
+        }
+    }
+    for group in &fusion.groups {
+        while let Some(id) = clashing(graph, group, &memory, invariant) {
+            memory.locate(graph, id, layout(id), Purpose::Temporary);
+            copies.push((id, updated[&id]));
+        }
+    }
+    copies.sort_unstable();
+    Placement { memory, copies }
+}
+
+/// For each input the position of the last group that reads it.
+fn last_readers(graph: &Graph, members: &[Vec<NodeId>]) -> Vec<Option<usize>> {
+    let mut readers = vec![None; graph.nodes.len()];
+    for (position, members) in members.iter().enumerate() {
+        for id in members {
+            for operand in &graph.node(*id).inputs {
+                if class(graph, *operand) == Class::Input {
+                    readers[operand.index()] = Some(position);
+                }
+            }
+        }
+    }
+    readers
+}
+
+/// A value that the group writes over a state which it still reads elsewhere.
+fn clashing(graph: &Graph, group: &Group, memory: &Memory, invariant: &[bool]) -> Option<NodeId> {
+    let in_states = |id: &&NodeId| memory.is_state(memory.place(**id).storage);
+    group.stores.iter().find(in_states)?;
+    let context = Context { graph, located: &memory.located, halos: &memory.halos, invariant, exact: false };
+    let storage = clash(&describe(&context, group), |storage| memory.is_state(storage))?;
+    group.stores.iter().copied().find(|&id| memory.place(id).storage == storage)
+}
+
+/// A state that is written although it is read at other places than those that are written, or at these after they were.
+fn clash(described: &Described, is_state: impl Fn(Storage) -> bool) -> Option<Storage> {
+    let anywhere = described.read_anywhere();
+    let clash = |expression: &Expression| {
+        let storage = |argument: usize| expression.arguments[argument].storage;
+        let written = |argument: usize| expression.arguments[argument].written && is_state(storage(argument));
+        let elsewhere = |argument: usize, access: &Affine| {
+            let elsewhere = |store: &Store| store.argument == argument && store.access != *access;
+            described.writing == Writing::Repeated || expression.stores.iter().any(elsewhere)
+        };
+        for term in &expression.terms {
+            if let Term::Load { argument, access } = term
+                && written(*argument)
+                && elsewhere(*argument, access)
+            {
+                return Some(storage(*argument));
+            }
+        }
+        (0..expression.arguments.len()).find(|&a| written(a) && anywhere.contains(&storage(a))).map(storage)
+    };
+    described.expressions().find_map(clash)
+}

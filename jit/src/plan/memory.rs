@@ -1,0 +1,74 @@
+//! The pieces of memory of a plan while it is made, and where each value lies in them. It knows no offsets and no calls.
+
+use kiln_graph::{Graph, NodeId};
+
+use super::layouts::Lying;
+use crate::layout::Halo;
+use crate::lower::expression::{Located, Storage};
+
+/// A piece of memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// Its length.
+    pub elements: usize,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a piece of memory is for, which says how long it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Lives from its first to its last call.
+    Temporary,
+    /// Lives through the whole run: data inputs.
+    Input,
+    /// Lives from its first call to the end of the run and after it.
+    Output,
+    /// The buffer of a state input.
+    State(usize),
+}
+
+/// All pieces, and where the values of a graph lie.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// The pieces, by the number of their [`Storage`].
+    pub pieces: Vec<Piece>,
+    /// Where each node lies, if it is an input or stored.
+    pub located: Vec<Option<Located>>,
+    /// The zeros around each node that lies in memory.
+    pub halos: Vec<Halo>,
+}
+
+impl Memory {
+    /// None for a graph of so many nodes.
+    pub fn new(nodes: usize) -> Memory {
+        Memory { pieces: Vec::new(), located: vec![None; nodes], halos: vec![Halo::default(); nodes] }
+    }
+
+    fn piece(&mut self, elements: usize, purpose: Purpose) -> Storage {
+        self.pieces.push(Piece { elements, purpose });
+        Storage(self.pieces.len() as u32 - 1)
+    }
+
+    /// New temporary memory.
+    pub fn scratch(&mut self, elements: usize) -> Storage {
+        self.piece(elements, Purpose::Temporary)
+    }
+
+    /// Lets a node lie in a new piece of memory.
+    pub fn locate(&mut self, graph: &Graph, id: NodeId, Lying { layout, halo }: Lying, purpose: Purpose) {
+        self.halos[id.index()] = halo;
+        let storage = self.piece(layout.elements, purpose);
+        self.located[id.index()] = Some(Located { storage, dtype: graph.ty(id).dtype, layout });
+    }
+
+    /// Where a node lies that is an input or stored.
+    pub fn place(&self, id: NodeId) -> Located {
+        self.located[id.index()].expect("inputs and stored values lie in memory")
+    }
+
+    /// Whether the memory is that of a state.
+    pub fn is_state(&self, storage: Storage) -> bool {
+        matches!(self.pieces[storage.0 as usize].purpose, Purpose::State(_))
+    }
+}

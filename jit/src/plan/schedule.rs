@@ -1,0 +1,101 @@
+//! The last stage: steps that repeat others are dropped, those that depend on nothing but states come first, memory gets offsets, and
+//! equal kernels become one. What comes out is the plan.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use kiln_graph::{Graph, NodeId, Role};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use super::arena::{intervals, offsets, share_memory};
+use super::calls::{Step, Steps};
+use super::choices::Recipes;
+use super::data::{Argument, Call, Place, Plan, Slot};
+use super::memory::Purpose;
+use super::{invariant, prepack};
+use crate::cost::sharing::worth_sharing;
+use crate::kernel::Kernel;
+use crate::lower::Lowered;
+use crate::lower::expression::Located;
+use crate::target::Target;
+
+/// The plan of some steps.
+pub fn schedule(graph: &Graph, steps: Steps, recipes: Recipes<'_>, target: &Target) -> Plan {
+    let Steps { list: mut steps, memory, packed } = steps;
+    let pieces = &memory.pieces;
+    prepack::drop_repeated(pieces, packed.kept(), &mut steps);
+    let prologue = invariant::move_to_front(pieces, packed.kept(), &mut steps);
+    let mut intervals = intervals(pieces, &steps, prologue);
+    let owner = share_memory(pieces, &steps, &mut intervals);
+    let (offsets, kept_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
+    let slots = pieces
+        .iter()
+        .zip(offsets)
+        .map(|(piece, offset)| {
+            let place = match piece.purpose {
+                Purpose::State(input) => Place::State { input },
+                Purpose::Temporary | Purpose::Input | Purpose::Output => Place::Arena { offset },
+            };
+            Slot { place, elements: piece.elements }
+        })
+        .collect();
+    let argument = |name: &str, role: Role, node: NodeId| {
+        let Located { storage, layout, .. } = memory.place(node);
+        Argument { name: name.to_owned(), role, ty: graph.ty(node), slot: owner[storage.0 as usize], layout }
+    };
+    let mut plan = Plan {
+        name: graph.name.clone(),
+        emitter: target.emitter,
+        kernels: Vec::new(),
+        calls: Vec::new(),
+        prologue,
+        contractions: recipes.finish(),
+        slots,
+        kept_bytes,
+        arena_bytes,
+        inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
+        outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
+    };
+    let mut kernels = Distinct::default();
+    for Step { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts } in steps {
+        let tasks: usize = kernel.grid.iter().product();
+        plan.calls.push(Call {
+            kernel: kernels.number(kernel),
+            arguments: arguments.iter().map(|storage| owner[storage.0 as usize]).collect(),
+            label,
+            parts,
+            flops,
+            bytes,
+            parallel: worth_sharing(tasks, flops, bytes),
+        });
+    }
+    plan.kernels = kernels.list.into_iter().map(Arc::unwrap_or_clone).collect();
+    plan
+}
+
+/// The distinct kernels of a plan, with their positions.
+#[derive(Default)]
+struct Distinct {
+    list: Vec<Arc<Kernel>>,
+    /// By what [`sketch`] says of them.
+    known: FxHashMap<u64, Vec<usize>>,
+}
+
+impl Distinct {
+    /// The position of a kernel.
+    fn number(&mut self, kernel: Arc<Kernel>) -> usize {
+        let alike = self.known.entry(sketch(&kernel)).or_default();
+        if let Some(&number) = alike.iter().find(|&&number| self.list[number] == kernel) {
+            return number;
+        }
+        alike.push(self.list.len());
+        self.list.push(kernel);
+        self.list.len() - 1
+    }
+}
+
+/// A hash of what is quickly seen of a kernel.
+fn sketch(kernel: &Kernel) -> u64 {
+    let Kernel { name, buffers, grid, values, .. } = kernel;
+    FxBuildHasher.hash_one((name, buffers, grid, values.len()))
+}
