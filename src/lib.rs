@@ -74,4 +74,10 @@ pub use steps::{StepTrainer, Steps};
 pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
 pub use tuning::TuningError;
 
+/// The graphs that trainers and predictors compile, for the tests of the compiler: no promise to users.
+#[doc(hidden)]
+pub mod compiled {
+    pub use crate::trainer::{evaluate_graph, predict_graph, train_graph};
+}
+
 pub use kiln_graph::Model;

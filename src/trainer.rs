@@ -18,8 +18,9 @@ use ndarray::{ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Dimension, Slice, a
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
-use programs::{EVALUATE, TRAIN, evaluate_graph, train_graph};
-pub(crate) use programs::{PREDICT, Programs, predict_graph};
+use programs::{EVALUATE, TRAIN};
+pub(crate) use programs::{PREDICT, Programs};
+pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 

@@ -26,6 +26,8 @@ mod programs;
 mod python;
 #[path = "golden/resampling.rs"]
 mod resampling;
+#[path = "golden/results.rs"]
+mod results;
 #[path = "golden/script.rs"]
 mod script;
 
@@ -35,6 +37,7 @@ use std::process::ExitCode;
 
 use case::{Array, Case, Refusal, compare};
 use engine::Engine;
+use results::results;
 
 /// What became of a case.
 enum Outcome {
@@ -158,17 +161,6 @@ fn check(case: &Case) -> Outcome {
         }
     }
     Outcome::Passed
-}
-
-/// What Kiln computes for a case.
-fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
-    match case.op.as_str() {
-        "program" => programs::results(case, engine),
-        op if op.ends_with("Loss") => graphs::results(case, losses::compute, engine),
-        op if op.starts_with(|c: char| c.is_lowercase()) => graphs::results(case, ops::compute, engine),
-        _ if case.with_prefix("param_after.").next().is_some() => optim::results(case, engine),
-        _ => graphs::results(case, layers::compute, engine),
-    }
 }
 
 /// Whether every expected tensor was computed. (An optimizer is given its gradients.)

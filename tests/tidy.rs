@@ -1,5 +1,5 @@
-//! Rules about the source itself that no compiler checks: headers, lengths, where `unsafe` stands, no paths of one machine, and
-//! the layout.
+//! Rules about the source itself that no compiler checks: headers, lengths, where `unsafe` stands, no paths of one machine, the
+//! layout, and that documents are of short lines and name files that are there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,9 @@ const UNSAFE_TESTS: [&str; 2] = ["tests/", "benches/"];
 
 const LONGEST: usize = 600;
 
+/// Columns of a line of prose, at most.
+const COLUMNS: usize = 120;
+
 /// What absolute paths of a machine start with.
 const ROOTS: [&str; 23] = [
     "bin", "boot", "data", "dev", "etc", "home", "lib", "media", "mnt", "nix", "opt", "private", "proc", "root", "run",
@@ -25,7 +28,7 @@ const EVERYWHERE: [&str; 5] = ["/proc/", "/sys/devices/system/", "/usr/bin/env",
 /// What must be there; folders end in a slash.
 const LAYOUT: &str = "
     ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md Cargo.lock Cargo.toml LICENSE-APACHE LICENSE-MIT README.md
-    rust-toolchain.toml .ci/run benches/ examples/ tests/
+    rust-toolchain.toml .ci/run benches/RESULTS.md docs/experiments/README.md examples/ tests/
     src/lib.rs src/prelude.rs src/trainer.rs src/checkpoint.rs src/data.rs src/report.rs
     macros/src/lib.rs macros/src/ast.rs macros/src/parse.rs macros/src/validate.rs macros/src/expand.rs macros/src/fallback.rs
     graph/src/shape.rs graph/src/op.rs graph/src/graph.rs graph/src/build.rs graph/src/differentiate.rs
@@ -157,6 +160,102 @@ fn no_file_knows_a_path_of_a_machine() {
         all.extend(lines.map(|(number, path)| format!("{name}:{}: {path}", number + 1)));
     }
     assert!(all.is_empty(), "a path of one machine stands in {all:#?}");
+}
+
+/// The documents of the project.
+fn documents() -> Vec<(String, String)> {
+    texts().into_iter().filter(|(name, _)| name.ends_with(".md") && !name.starts_with("tests/ui/")).collect()
+}
+
+/// The lines of a document that are not code, with their numbers.
+fn prose(text: &str) -> Vec<(usize, &str)> {
+    let mut in_code = false;
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        } else if !in_code {
+            lines.push((number + 1, line));
+        }
+    }
+    lines
+}
+
+/// The numbers of the lines of a document that are too long. Rows of tables, pictures and addresses can not be broken.
+fn long_lines(text: &str) -> Vec<usize> {
+    let whole = |line: &str| line.starts_with("![") || line.trim_start().starts_with('|') || line.contains("://");
+    let long = |line: &str| line.chars().count() > COLUMNS && !whole(line);
+    prose(text).into_iter().filter(|(_, line)| long(line)).map(|(number, _)| number).collect()
+}
+
+#[test]
+fn lines_of_prose_are_short() {
+    let long = "word ".repeat(25);
+    let cases = [
+        (long.clone(), vec![1]),
+        (format!("short\n{long}\nshort"), vec![2]),
+        (format!("- {long}\n  {long}"), vec![1, 2]),
+        (format!("```text\n{long}\n```\n{long}"), vec![4]),
+        (format!("  ```\n{long}\n  ```"), vec![]),
+        (format!("| {long} |\n  | {long} |"), vec![]),
+        (format!("![{long}](picture.png)"), vec![]),
+        (format!("{long} <https://example.org>"), vec![]),
+        ("\u{e9}".repeat(COLUMNS), vec![]),
+        ("\u{e9}".repeat(COLUMNS + 1), vec![1]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(long_lines(&text), expected, "{text}");
+    }
+    let mut all = Vec::new();
+    for (name, text) in documents() {
+        all.extend(long_lines(&text).into_iter().map(|number| format!("{name}:{number}")));
+    }
+    assert!(all.is_empty(), "more than {COLUMNS} columns in {all:#?}");
+}
+
+/// The files that a line of prose links to, as it writes them: no addresses, no headings, no pages of rustdoc.
+fn links(line: &str) -> Vec<&str> {
+    let text = line.split('`').step_by(2);
+    let targets = text.flat_map(|piece| piece.split("](").skip(1));
+    let files = targets.map(|target| target.split([')', '#']).next().unwrap_or_default());
+    files.filter(|file| !file.is_empty() && !file.contains("://") && !file.ends_with(".html")).collect()
+}
+
+/// The files of the source that a line of prose names, by a path from the root or from a folder below it.
+fn named_sources(line: &str) -> Vec<&str> {
+    let is_source = |code: &str| {
+        let ends = [".rs", ".py", ".md"].into_iter().any(|end| code.ends_with(end));
+        ends && code.contains('/') && code.chars().all(|c| c.is_alphanumeric() || "_-./".contains(c))
+    };
+    line.split('`').skip(1).step_by(2).filter(|code| is_source(code)).collect()
+}
+
+#[test]
+fn documents_name_files_that_are_there() {
+    let cases = [
+        ("[a](docs/a.md#the-rule), [b](../b.md)", vec!["docs/a.md", "../b.md"], vec![]),
+        ("[`Conv2d`](graph/conv.rs) and `graph/src/op.rs`", vec!["graph/conv.rs"], vec!["graph/src/op.rs"]),
+        ("`op/table.rs`, `op.rs`, `jit::plan`, `run a/b.rs`, `lower/`", vec![], vec!["op/table.rs"]),
+        ("`blocks[i](x)`, [here](#here), [there](https://a.org/a.md), [T](../kiln/T.html)", vec![], vec![]),
+    ];
+    for (line, linked, named) in cases {
+        assert_eq!((links(line), named_sources(line)), (linked, named), "{line}");
+    }
+    let files: Vec<String> = texts().into_iter().map(|(name, _)| format!("/{name}")).collect();
+    let is_there = |path: &str| files.iter().any(|file| file.ends_with(&format!("/{path}")));
+    let mut missing = Vec::new();
+    for (name, text) in documents() {
+        let path = root().join(&name);
+        let folder = path.parent().unwrap();
+        // What was done once may name files that are gone.
+        let history = name == "CHANGELOG.md" || name.starts_with("docs/experiments/");
+        for (number, line) in prose(&text) {
+            let linked = links(line).into_iter().filter(|file| !folder.join(file).exists());
+            let named = named_sources(line).into_iter().filter(|path| !history && !is_there(path));
+            missing.extend(linked.chain(named).map(|file| format!("{name}:{number}: {file}")));
+        }
+    }
+    assert!(missing.is_empty(), "documents name files that are not there: {missing:#?}");
 }
 
 #[test]

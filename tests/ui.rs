@@ -11,6 +11,7 @@ mod folder;
 mod libraries;
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::{env, fs, thread};
 
@@ -30,6 +31,7 @@ mod pass {
     mod functions;
     mod lenet;
     mod norms;
+    mod raw_names;
     mod resample;
     mod spatial_axes;
     mod steps;
@@ -78,6 +80,81 @@ fn what_compiles_is_part_of_this_program() {
     for name in rust_files(&root.join("tests/ui/pass")) {
         let line = format!("    mod {};", name.trim_end_matches(".rs"));
         assert!(include_str!("ui.rs").lines().any(|found| found == line), "tests/ui.rs does not name `{name}`");
+    }
+}
+
+/// A model that is derived, one that is declared, and one with steps, of a crate that knows Kiln as `NAME`.
+const MODELS: &str = "
+    use NAME::prelude::*;
+
+    #[derive(Model)]
+    #[model(input = [4]SAID)]
+    struct Derived { fc: Linear<4, 3> }
+
+    model! {
+        ATTRIBUTE
+        struct Declared { fc: Linear(4, 3) }
+
+        fn forward(x: [N, 4]) -> [N, 3] {
+            fc(x).softmax(1)
+        }
+    }
+
+    model! {
+        ATTRIBUTE
+        struct Trained { fc: Linear(4, 3), opt: Adam(fc, lr = 0.1) }
+
+        step fit(x: [N, 4], y: [N, 3]) -> loss {
+            let loss = mse(fc(x), y);
+            opt.minimize(loss);
+        }
+    }
+
+    fn main() {
+        let _ = (Derived::init(0), Declared::init(0), Trained::init(0));
+    }
+";
+
+#[test]
+fn the_macros_find_the_crate_under_any_name() {
+    let libraries = Libraries::of("ui", &["kiln", "ndarray"]);
+    let folder = Folder::new("ui");
+    let known_as = |rustc: &mut Command, name: &str, file: &Path| {
+        rustc.arg("--extern").arg(format!("{name}={}", file.display()));
+    };
+    // A crate that hands Kiln on.
+    let (other, text) = (folder.path("libother.rlib"), folder.file("other.rs", b"pub use kiln;"));
+    let mut rustc = libraries.rustc();
+    let built = rustc.args(["--crate-type", "rlib"]).arg(text).arg("-o").arg(&other).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+
+    let nowhere = "which the Cargo.toml of this crate names nowhere: add it";
+    let cases = [
+        ("kiln = \"*\"", "kiln", "kiln", "", ""),
+        ("kiln2 = { package = \"kiln\" }", "kiln2", "kiln2", "", ""),
+        ("\"neural-net\".package = \"kiln\"", "neural_net", "neural_net", "", ""),
+        ("other = \"*\"", "other", "other::kiln", "other::kiln", ""),
+        ("other = \"*\"", "other", "other::kiln", "", nowhere),
+        ("", "kiln", "kiln", "", nowhere),
+    ];
+    for (dependencies, name, path, said, expected) in cases {
+        let manifest = format!("[package]\nname = \"cases\"\n\n[dependencies]\n{dependencies}\n");
+        folder.file("Cargo.toml", manifest.as_bytes());
+        let crate_is = |before: &str| if said.is_empty() { String::new() } else { format!("{before}crate = {said}") };
+        let attribute = if said.is_empty() { String::new() } else { format!("#[model({})]", crate_is("")) };
+        let text = MODELS.replace("NAME", path).replace("SAID", &crate_is(", ")).replace("ATTRIBUTE", &attribute);
+        let mut rustc = libraries.rustc_without_names();
+        known_as(&mut rustc, name, if name == "other" { &other } else { libraries.file("kiln") });
+        rustc.args(["--crate-type", "bin", "--emit", "metadata"]).arg(folder.file("case.rs", text.as_bytes()));
+        rustc.arg("-o").arg(folder.path("case.rmeta")).arg("-L").arg(&folder.0);
+        rustc.env("CARGO_MANIFEST_DIR", &folder.0).env("CARGO_PKG_NAME", "cases").env("CARGO_CRATE_NAME", "cases");
+        let output = rustc.output().expect("rustc runs");
+        let words = String::from_utf8_lossy(&output.stderr);
+        // Each of the three models says it, and nothing else does.
+        let (told, errors) =
+            (words.matches(nowhere).count(), words.lines().filter(|line| line.starts_with("error")).count());
+        let right = if expected.is_empty() { output.status.success() } else { told == 3 && errors == 4 };
+        assert!(right, "{dependencies} {said}: {told} of {errors} errors:\n{words}");
     }
 }
 

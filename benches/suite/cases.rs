@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use kiln::graph::{Builder, Type, optimize};
+use kiln::graph::optimize;
 use kiln::jit::{CompileOptions, Program, Session, States};
 use kiln::prelude::*;
 use kiln::report::{Profile, Tuning};
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::adversaries::{DcGan, DcGanTrainer};
 use crate::measure::{Contender, Settings, measure};
-use crate::networks::{Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes};
+use crate::networks::{Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes, update_graph};
 use crate::numbers::{initialise, input, labels, uniform};
 
 /// What is measured of a case.
@@ -221,8 +221,7 @@ fn update(case: &str, mode: Mode, settings: Settings, adam: Adam, count: usize) 
     measure(case, mode, settings, || Update::build(adam, parameter, gradient, settings))
 }
 
-/// The optimizer alone, on one flat parameter: a graph made with the builder, without a network. Parameter and
-/// gradient are both states, so that no step copies them.
+/// The optimizer alone: [`update_graph`].
 struct Update {
     session: Session,
     states: States,
@@ -237,10 +236,8 @@ impl Update {
         settings: Settings,
     ) -> Result<Update, Box<dyn Error>> {
         let shape = Shape::new(&[parameter.len()]);
-        let g = Builder::new("update");
-        let states = ["parameter", "gradient"].map(|name| g.state(name, Type::f32(shape)));
-        adam.apply(&g, &[("parameter".to_string(), states[0])], &states[1..]);
-        let program = Program::compile(&optimize(&g.finish()?), &CompileOptions::default())?;
+        let graph = update_graph(&adam, parameter.len())?;
+        let program = Program::compile(&optimize(&graph), &CompileOptions::default())?;
 
         let mut states = States::new();
         let session = Session::new(Arc::new(program), &mut states, Arc::new(Pool::new(settings.threads)))?;

@@ -1,5 +1,6 @@
 //! The networks of the suite, declared as a user would. Parameters stand in the order in which the suite numbers them.
 
+use kiln::graph::{Builder, Graph, GraphError, Type};
 use kiln::prelude::*;
 
 #[derive(Model)]
@@ -169,4 +170,13 @@ pub struct Hourglass {
     #[model(size = 64, mode = "bilinear")]
     upsample: Upsample,
     head: Conv2d<32, 4, 1>,
+}
+
+/// The optimizer alone, on one flat parameter: a graph made with the builder, without a network. Parameter and
+/// gradient are both states, so that no step copies them.
+pub fn update_graph(adam: &Adam, count: usize) -> Result<Graph, GraphError> {
+    let g = Builder::new("update");
+    let states = ["parameter", "gradient"].map(|name| g.state(name, Type::f32([count])));
+    adam.apply(&g, &[("parameter".to_string(), states[0])], &states[1..]);
+    g.finish()
 }

@@ -4,6 +4,16 @@
 //! This crate knows mathematics and nothing of machines: no buffers, no threads, no code.
 #![forbid(unsafe_code)]
 
+/// `?` for constants.
+macro_rules! ok {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Err(error),
+        }
+    };
+}
+
 pub mod build;
 pub mod counter;
 mod differentiate;

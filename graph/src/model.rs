@@ -321,9 +321,15 @@ pub trait Model: Layer + Sized {
     }
 
     /// A model with PyTorch's initialisation, drawn from `init`.
+    ///
+    /// # Panics
+    /// If the system does not give the memory that a parameter takes.
     fn new(init: &mut Init) -> Self;
 
     /// A model with PyTorch's initialisation. The same seed gives the same parameters on every machine.
+    ///
+    /// # Panics
+    /// If the system does not give the memory that a parameter takes.
     fn init(seed: u64) -> Self {
         Self::new(&mut Init::new(seed))
     }

@@ -16,7 +16,7 @@ pub struct InvalidSetting {
 
 impl InvalidSetting {
     /// An error unless the rule holds.
-    pub(crate) fn unless(
+    pub(crate) const fn unless(
         holds: bool,
         owner: &'static str,
         setting: &'static str,
@@ -26,12 +26,23 @@ impl InvalidSetting {
         if holds { Ok(()) } else { Err(InvalidSetting { owner, setting, value, rule }) }
     }
 
-    /// An error unless the setting is a number that is not negative.
-    pub(crate) fn unless_not_negative(
+    /// An error unless the setting is a number that is not negative, and that an f32 can hold.
+    pub(crate) const fn unless_not_negative(
         owner: &'static str,
         setting: &'static str,
         value: f64,
     ) -> Result<(), InvalidSetting> {
-        InvalidSetting::unless(value >= 0.0, owner, setting, value, "must be at least 0")
+        let holds = value >= 0.0 && value <= f32::MAX as f64;
+        InvalidSetting::unless(holds, owner, setting, value, "must be a finite number of at least 0")
+    }
+
+    /// An error unless the setting is a number that an f32 can hold.
+    pub(crate) const fn unless_finite(
+        owner: &'static str,
+        setting: &'static str,
+        value: f64,
+    ) -> Result<(), InvalidSetting> {
+        let holds = value.abs() <= f32::MAX as f64;
+        InvalidSetting::unless(holds, owner, setting, value, "must be a finite number")
     }
 }

@@ -1,16 +1,6 @@
 //! Element types and shapes: plain values, usable in constants, so that one rule serves the
 //! compile-time checks of the macros and the run-time builder. Knows no operation.
 
-/// `?` for constants.
-macro_rules! ok {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return Err(error),
-        }
-    };
-}
-
 mod checks;
 pub mod error;
 pub mod functions;
@@ -21,8 +11,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 pub use checks::{
-    check_argument, check_call, check_elementwise, check_extents, check_index, check_inputs, check_layer, check_output,
-    check_outputs, check_scalar, check_several, fail, only,
+    check_argument, check_call, check_elementwise, check_extents, check_index, check_inputs, check_layer,
+    check_optimizer, check_output, check_outputs, check_scalar, check_several, fail, only,
 };
 pub use error::ShapeError;
 pub use message::Message;

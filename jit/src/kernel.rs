@@ -7,11 +7,13 @@
 mod build;
 mod check;
 mod interpret;
+mod parse;
 mod print;
 
 pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
 pub use interpret::{Slice, interpret, interpret_words};
+pub use parse::{ParseError, parse, parse_all};
 
 use smallvec::SmallVec;
 

@@ -21,6 +21,7 @@ pub use structure::structure;
 pub use walk::segment;
 
 use proc_macro2::{Ident, Span, TokenStream};
+use syn::ext::IdentExt;
 
 use self::body::{Expansion, Target, Want};
 use self::checks::Checks;
@@ -140,7 +141,7 @@ fn warnings(declaration: &Validated) -> TokenStream {
     let uncalled = helpers.iter().filter(|helper| !helper.called).map(|Helper { name, .. }| Warning {
         name: name.clone(),
         kind: "never_called",
-        note: format!("`{name}` is never called, and so never checked"),
+        note: format!("`{}` is never called, and so never checked", name.unraw()),
     });
     let warning = |Warning { name, kind, note }: &Warning| {
         let field = syn::Member::Named(name.clone());
@@ -149,7 +150,7 @@ fn warnings(declaration: &Validated) -> TokenStream {
         let of_field = of_layer.or(of_optimizer).into_iter().flatten();
         let is_level = |a: &&syn::Attribute| ["allow", "warn", "deny", "forbid"].iter().any(|l| a.path().is_ident(l));
         let levels = attributes.iter().chain(of_field).filter(is_level);
-        let text = format!("{}_of_{}_is_{kind}", walk::segment(&field), model.to_string().trim_start_matches("r#"));
+        let text = format!("{}_of_{}_is_{kind}", walk::segment(&field), model.unraw());
         let constant = Ident::new(&text, checks::at(name.span()));
         emit! {
             #[doc(hidden)]
@@ -214,7 +215,7 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     let owner = checks::Owner::of(declaration);
     let (all_inputs, all_outputs) = (owner.constant(checks::INPUTS), owner.constant(checks::OUTPUTS));
     let value = structure::value(declaration, &owner);
-    let text = name.to_string();
+    let text = name.unraw().to_string();
     let only = |types: &[Extents], what: &str, all: &TokenStream| match types {
         [first, .., last] => checks::call(first.place.to(last.place), emit!(shape::only), emit!(#text, #what, &#all)),
         _ => emit!(#all[0].shape),

@@ -19,6 +19,7 @@ use std::collections::HashSet;
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::{Expr, GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
@@ -164,7 +165,8 @@ fn unused(body: &Sequence<Layer>, has_forward: bool, used: &[String], is_model: 
     let names = names.into_iter().filter(|name| !used.contains(&name.to_string()));
     let warning = |name: proc_macro2::Ident| {
         let what = if has_steps { "no program" } else { "`forward` never" };
-        let note = format!("{what} applies the layer `{name}`: its parameters are kept and saved, but not trained");
+        let note =
+            format!("{what} applies the layer `{}`: its parameters are kept and saved, but not trained", name.unraw());
         Warning { name, kind: "unused", note }
     };
     names.map(warning).collect()

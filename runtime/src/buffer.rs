@@ -203,8 +203,16 @@ fn padding(start: NonNull<u8>) -> usize {
 }
 
 /// An empty vector for some elements, with room for a [`Buffer::recycled`] of as many in its memory.
+///
+/// # Panics
+/// If the system does not give so much memory: where it is for a parameter, with the words below, which a user reads.
 pub fn room(elements: usize) -> Vec<f32> {
-    Vec::with_capacity(elements + ALIGNMENT / size_of::<f32>())
+    let mut room = Vec::new();
+    if room.try_reserve_exact(elements.saturating_add(ALIGNMENT / size_of::<f32>())).is_err() {
+        let bytes = elements.saturating_mul(size_of::<f32>());
+        panic!("a parameter of {elements} elements takes {bytes} bytes of memory, which the system does not give");
+    }
+    room
 }
 
 /// The memory of one or several buffers. Its alignment is that of the system's allocator, and the elements begin at the first

@@ -36,14 +36,28 @@ impl Libraries {
 
     /// The compiler that cargo uses, with these libraries.
     pub fn rustc(&self) -> Command {
+        let mut rustc = self.rustc_without_names();
+        for (name, file) in &self.0 {
+            rustc.arg("--extern").arg(format!("{name}={}", file.display()));
+        }
+        rustc
+    }
+
+    /// The compiler, which finds these libraries, but under no name.
+    pub fn rustc_without_names(&self) -> Command {
         let beside_cargo = env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));
         let known = env::var_os("RUSTC").map(PathBuf::from).or(beside_cargo.filter(|rustc| rustc.exists()));
         let mut rustc = Command::new(known.unwrap_or_else(|| "rustc".into()));
         rustc.args(["--edition", "2024"]);
-        for (name, file) in &self.0 {
-            rustc.arg("--extern").arg(format!("{name}={}", file.display()));
+        for (_, file) in &self.0 {
             rustc.arg("-L").arg(format!("dependency={}", file.parent().unwrap().display()));
         }
         rustc
+    }
+
+    /// Where a library is.
+    #[allow(dead_code, reason = "for tests that give it another name")]
+    pub fn file(&self, name: &str) -> &Path {
+        &self.0.iter().find(|(known, _)| known == name).expect("a known library").1
     }
 }

@@ -1,5 +1,6 @@
 //! What runs a graph. Every case runs on each engine, and must pass on all.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -21,10 +22,12 @@ pub enum Engine {
     Interpreter32,
     /// Native code, of the graph after all passes.
     Jit,
+    /// Nothing: the graph is only noted, for [`recorded`], and all results are 0.
+    Recorder,
 }
 
 impl Engine {
-    /// Every engine.
+    /// Every engine that computes.
     pub const ALL: [Engine; 3] = [Engine::Interpreter64, Engine::Interpreter32, Engine::Jit];
 }
 
@@ -39,6 +42,8 @@ pub enum Session {
     Interpreter32(Interpreted),
     /// As native code.
     Jit(Box<Compiled>),
+    /// Not at all.
+    Recorder(Recorded),
 }
 
 impl Session {
@@ -48,6 +53,7 @@ impl Session {
             Engine::Interpreter64 => Session::Interpreter64(Interpreted { graph: graph.clone(), states }),
             Engine::Interpreter32 => Session::Interpreter32(Interpreted { graph: optimize(graph), states }),
             Engine::Jit => Session::Jit(Box::new(Compiled::new(&optimize(graph), states)?)),
+            Engine::Recorder => Session::Recorder(Recorded::new(graph, states)),
         })
     }
 
@@ -58,6 +64,7 @@ impl Session {
             Session::Jit(session) => Some(Array::Float(
                 session.states.read(name).or_else(|| session.unused.get(name).cloned())?.mapv(f64::from),
             )),
+            Session::Recorder(session) => session.states.get(name).cloned(),
         }
     }
 
@@ -67,6 +74,7 @@ impl Session {
             Session::Interpreter64(session) => session.run::<f64>(inputs),
             Session::Interpreter32(session) => session.run::<f32>(inputs),
             Session::Jit(session) => session.run(inputs),
+            Session::Recorder(session) => Ok(session.outputs.clone()),
         }
     }
 }
@@ -149,6 +157,38 @@ impl Compiled {
             }
         };
         Ok(output_names.into_iter().enumerate().map(|(position, name)| (name, output(position))).collect())
+    }
+}
+
+thread_local! {
+    /// What [`Engine::Recorder`] has noted on this thread.
+    static RECORDED: RefCell<Vec<Graph>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The graphs that [`Engine::Recorder`] was given while a function ran, as they were built.
+pub fn recorded(run: impl FnOnce()) -> Vec<Graph> {
+    RECORDED.take();
+    run();
+    RECORDED.take()
+}
+
+/// A graph that is noted and not run.
+pub struct Recorded {
+    states: Arrays,
+    outputs: Arrays,
+}
+
+impl Recorded {
+    fn new(graph: &Graph, states: Arrays) -> Recorded {
+        RECORDED.with_borrow_mut(|graphs| graphs.push(graph.clone()));
+        let zeros = |output: &kiln_graph::Output| {
+            let ty = graph.ty(output.node);
+            let numbers = ArrayD::zeros(IxDyn(ty.shape.dims()));
+            let array =
+                if ty.dtype == DType::F32 { Array::Float(numbers) } else { Array::Int(numbers.mapv(|x| x as i64)) };
+            (output.name.clone(), array)
+        };
+        Recorded { states, outputs: graph.outputs.iter().map(zeros).collect() }
     }
 }
 

@@ -22,7 +22,7 @@ model! {
         slope: LeakyReLU(f64::NAN),
         alpha: ELU(alpha = f64::INFINITY),
         eps: BatchNorm1d(3, eps = 0),
-        momentum: BatchNorm1d(3, momentum = 1.5),
+        momentum: BatchNorm1d(3, momentum = f64::NAN),
         negative: LayerNorm(4, eps = -1e-5),
         probability: Dropout(1.5),
         recompute: Upsample(size = 8, recompute_scale_factor = true),

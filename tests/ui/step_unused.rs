@@ -5,11 +5,17 @@
 use kiln::prelude::*;
 
 model! {
+    #[model(input = [4])]
+    struct Part(Linear(4, 4));
+}
+
+model! {
     struct Net {
         fc: Linear(4, 4),
         act: ReLU,
         untrained: Linear(4, 4),
         never: Linear(4, 4),
+        part: Part,
         inside: Linear(4, 4),
         opt: Adam((fc, act, inside)),
         idle: Adam(untrained),
@@ -24,6 +30,7 @@ model! {
 
     step update(x: [N, 4], y: [N, 4]) -> loss {
         let loss = mse(untrained(applied(act(norm(fc(x))))), y);
+        let _other = part(x);
         opt.minimize(loss);
     }
 }

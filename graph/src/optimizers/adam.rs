@@ -70,14 +70,14 @@ impl Settings {
         initial(self.lr, true, &moments[..if self.amsgrad { 3 } else { 2 }], parameters)
     }
 
-    fn check(&self, owner: &'static str) -> Result<(), InvalidSetting> {
-        InvalidSetting::unless_not_negative(owner, "lr", self.lr)?;
-        InvalidSetting::unless_not_negative(owner, "eps", self.eps)?;
-        InvalidSetting::unless_not_negative(owner, "weight_decay", self.weight_decay)?;
+    const fn check(&self, owner: &'static str) -> Result<(), InvalidSetting> {
+        ok!(InvalidSetting::unless_not_negative(owner, "lr", self.lr));
+        ok!(InvalidSetting::unless_not_negative(owner, "eps", self.eps));
+        ok!(InvalidSetting::unless_not_negative(owner, "weight_decay", self.weight_decay));
         let rule = "must be at least 0 and below 1";
         let (first, second) = self.betas;
-        InvalidSetting::unless((0.0..1.0).contains(&first), owner, "betas.0", first, rule)?;
-        InvalidSetting::unless((0.0..1.0).contains(&second), owner, "betas.1", second, rule)
+        ok!(InvalidSetting::unless(first >= 0.0 && first < 1.0, owner, "betas.0", first, rule));
+        InvalidSetting::unless(second >= 0.0 && second < 1.0, owner, "betas.1", second, rule)
     }
 }
 
@@ -92,58 +92,70 @@ macro_rules! adams {
 
         impl Default for $name {
             fn default() -> $name {
-                let settings = Settings {
+                $name::DEFAULT
+            }
+        }
+
+        impl $name {
+            /// PyTorch's defaults.
+            pub const DEFAULT: $name = $name {
+                settings: Settings {
                     lr: 1e-3,
                     betas: (0.9, 0.999),
                     eps: 1e-8,
                     weight_decay: $weight_decay,
                     amsgrad: false,
                     maximize: false,
-                };
-                $name { settings }
-            }
-        }
+                },
+            };
 
-        impl $name {
             #[doc = concat!(stringify!($name), " with the given learning rate and PyTorch's defaults.")]
-            pub fn new(lr: f64) -> $name {
-                $name::default().lr(lr)
+            pub const fn new(lr: f64) -> $name {
+                $name::DEFAULT.lr(lr)
             }
 
             /// The learning rate. Default: 1e-3.
-            pub fn lr(mut self, lr: f64) -> $name {
+            pub const fn lr(mut self, lr: f64) -> $name {
                 self.settings.lr = lr;
                 self
             }
 
             /// The parts of the two moments that are kept in each step. Default: 0.9 and 0.999.
-            pub fn betas(mut self, first: f64, second: f64) -> $name {
+            pub const fn betas(mut self, first: f64, second: f64) -> $name {
                 self.settings.betas = (first, second);
                 self
             }
 
             /// What keeps the denominator from 0. Default: 1e-8.
-            pub fn eps(mut self, eps: f64) -> $name {
+            pub const fn eps(mut self, eps: f64) -> $name {
                 self.settings.eps = eps;
                 self
             }
 
             $(#[$decay_doc])*
-            pub fn weight_decay(mut self, weight_decay: f64) -> $name {
+            pub const fn weight_decay(mut self, weight_decay: f64) -> $name {
                 self.settings.weight_decay = weight_decay;
                 self
             }
 
             /// Whether to divide by the largest second moment so far. Default: `false`.
-            pub fn amsgrad(mut self, amsgrad: bool) -> $name {
+            pub const fn amsgrad(mut self, amsgrad: bool) -> $name {
                 self.settings.amsgrad = amsgrad;
                 self
             }
 
             /// Whether to climb. Default: `false`.
-            pub fn maximize(mut self, maximize: bool) -> $name {
+            pub const fn maximize(mut self, maximize: bool) -> $name {
                 self.settings.maximize = maximize;
                 self
+            }
+
+            /// Whether the settings are in their range, as [`Optimizer::check`], also in constants.
+            ///
+            /// # Errors
+            /// The first setting that is not.
+            pub const fn check(&self) -> Result<(), InvalidSetting> {
+                self.settings.check(stringify!($name))
             }
         }
 
@@ -164,7 +176,7 @@ macro_rules! adams {
             }
 
             fn check(&self) -> Result<(), InvalidSetting> {
-                self.settings.check(stringify!($name))
+                $name::check(self)
             }
         }
     )*};
@@ -182,7 +194,7 @@ adams! {
     ///   `maximize = false`.
     /// * States: `{parameter}.exp_avg`, `{parameter}.exp_avg_sq`, `{parameter}.max_exp_avg_sq` with `amsgrad`, and
     ///   `optimizer.step`.
-    /// * Errors: [`InvalidSetting`] for negative values and betas outside `0 <= b < 1`.
+    /// * Errors: [`InvalidSetting`] for negative or infinite values and betas outside `0 <= b < 1`.
     /// * Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization"; Reddi et al., "On the Convergence of Adam
     ///   and Beyond"; PyTorch's `optim.Adam`.
     Adam, Penalty, 0.0,

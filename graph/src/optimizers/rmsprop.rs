@@ -16,7 +16,7 @@ use crate::shape::Shape;
 ///   `maximize = false`.
 /// * States: `{parameter}.square_avg`, `{parameter}.momentum_buffer` with a momentum, `{parameter}.grad_avg` with
 ///   `centered`.
-/// * Errors: [`InvalidSetting`] for negative values.
+/// * Errors: [`InvalidSetting`] for negative or infinite values.
 /// * Source: Tieleman and Hinton's lecture 6.5, "rmsprop"; Graves, "Generating Sequences With Recurrent Neural Networks"
 ///   (centred); PyTorch's `optim.RMSprop`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,56 +32,79 @@ pub struct RMSprop {
 
 impl Default for RMSprop {
     fn default() -> RMSprop {
-        RMSprop { lr: 1e-2, alpha: 0.99, eps: 1e-8, weight_decay: 0.0, momentum: 0.0, centered: false, maximize: false }
+        RMSprop::DEFAULT
     }
 }
 
 impl RMSprop {
+    /// PyTorch's defaults.
+    pub const DEFAULT: RMSprop = RMSprop {
+        lr: 1e-2,
+        alpha: 0.99,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        momentum: 0.0,
+        centered: false,
+        maximize: false,
+    };
+
     /// RMSprop with the given learning rate and PyTorch's defaults.
-    pub fn new(lr: f64) -> RMSprop {
-        RMSprop { lr, ..RMSprop::default() }
+    pub const fn new(lr: f64) -> RMSprop {
+        RMSprop { lr, ..RMSprop::DEFAULT }
     }
 
     /// The learning rate. Default: 1e-2.
-    pub fn lr(mut self, lr: f64) -> RMSprop {
+    pub const fn lr(mut self, lr: f64) -> RMSprop {
         self.lr = lr;
         self
     }
 
     /// The part of the averages that is kept in each step. Default: 0.99.
-    pub fn alpha(mut self, alpha: f64) -> RMSprop {
+    pub const fn alpha(mut self, alpha: f64) -> RMSprop {
         self.alpha = alpha;
         self
     }
 
     /// What keeps the denominator from 0. Default: 1e-8.
-    pub fn eps(mut self, eps: f64) -> RMSprop {
+    pub const fn eps(mut self, eps: f64) -> RMSprop {
         self.eps = eps;
         self
     }
 
     /// The factor of the L2 penalty, which enters the gradient. Default: 0.
-    pub fn weight_decay(mut self, weight_decay: f64) -> RMSprop {
+    pub const fn weight_decay(mut self, weight_decay: f64) -> RMSprop {
         self.weight_decay = weight_decay;
         self
     }
 
     /// The part of the last step's direction that is kept. Default: 0.
-    pub fn momentum(mut self, momentum: f64) -> RMSprop {
+    pub const fn momentum(mut self, momentum: f64) -> RMSprop {
         self.momentum = momentum;
         self
     }
 
     /// Whether to divide by the deviation from the gradient's average. Default: `false`.
-    pub fn centered(mut self, centered: bool) -> RMSprop {
+    pub const fn centered(mut self, centered: bool) -> RMSprop {
         self.centered = centered;
         self
     }
 
     /// Whether to climb. Default: `false`.
-    pub fn maximize(mut self, maximize: bool) -> RMSprop {
+    pub const fn maximize(mut self, maximize: bool) -> RMSprop {
         self.maximize = maximize;
         self
+    }
+
+    /// Whether the settings are in their range, as [`Optimizer::check`], also in constants.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub const fn check(&self) -> Result<(), InvalidSetting> {
+        ok!(InvalidSetting::unless_not_negative("RMSprop", "lr", self.lr));
+        ok!(InvalidSetting::unless_not_negative("RMSprop", "alpha", self.alpha));
+        ok!(InvalidSetting::unless_not_negative("RMSprop", "eps", self.eps));
+        ok!(InvalidSetting::unless_not_negative("RMSprop", "weight_decay", self.weight_decay));
+        InvalidSetting::unless_not_negative("RMSprop", "momentum", self.momentum)
     }
 }
 
@@ -126,10 +149,6 @@ impl Optimizer for RMSprop {
     }
 
     fn check(&self) -> Result<(), InvalidSetting> {
-        InvalidSetting::unless_not_negative("RMSprop", "lr", self.lr)?;
-        InvalidSetting::unless_not_negative("RMSprop", "alpha", self.alpha)?;
-        InvalidSetting::unless_not_negative("RMSprop", "eps", self.eps)?;
-        InvalidSetting::unless_not_negative("RMSprop", "weight_decay", self.weight_decay)?;
-        InvalidSetting::unless_not_negative("RMSprop", "momentum", self.momentum)
+        RMSprop::check(self)
     }
 }

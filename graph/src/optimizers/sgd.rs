@@ -14,7 +14,7 @@ use crate::shape::Shape;
 /// * Settings: `lr = 1e-3`, `momentum = 0`, `dampening = 0`, `weight_decay = 0`, `nesterov = false`,
 ///   `maximize = false`.
 /// * States: `{parameter}.momentum_buffer` with a momentum, `optimizer.step` with a dampening too.
-/// * Errors: [`InvalidSetting`] for negative values, and for `nesterov` without momentum or with dampening.
+/// * Errors: [`InvalidSetting`] for negative or infinite values, and for `nesterov` without momentum or with dampening.
 /// * Source: PyTorch's `optim.SGD`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sgd {
@@ -28,48 +28,52 @@ pub struct Sgd {
 
 impl Default for Sgd {
     fn default() -> Sgd {
-        Sgd { lr: 1e-3, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false }
+        Sgd::DEFAULT
     }
 }
 
 impl Sgd {
+    /// PyTorch's defaults.
+    pub const DEFAULT: Sgd =
+        Sgd { lr: 1e-3, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false };
+
     /// Plain gradient descent with the given learning rate.
-    pub fn new(lr: f64) -> Sgd {
-        Sgd { lr, ..Sgd::default() }
+    pub const fn new(lr: f64) -> Sgd {
+        Sgd { lr, ..Sgd::DEFAULT }
     }
 
     /// The learning rate. Default: 1e-3.
-    pub fn lr(mut self, lr: f64) -> Sgd {
+    pub const fn lr(mut self, lr: f64) -> Sgd {
         self.lr = lr;
         self
     }
 
     /// The part of the last step's direction that is kept. Default: 0.
-    pub fn momentum(mut self, momentum: f64) -> Sgd {
+    pub const fn momentum(mut self, momentum: f64) -> Sgd {
         self.momentum = momentum;
         self
     }
 
     /// The part of the gradient that does not enter the momentum, from the second step on. Default: 0.
-    pub fn dampening(mut self, dampening: f64) -> Sgd {
+    pub const fn dampening(mut self, dampening: f64) -> Sgd {
         self.dampening = dampening;
         self
     }
 
     /// The factor of the L2 penalty. Default: 0.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Sgd {
+    pub const fn weight_decay(mut self, weight_decay: f64) -> Sgd {
         self.weight_decay = weight_decay;
         self
     }
 
     /// Whether to step along the momentum that the next step would have. Default: `false`.
-    pub fn nesterov(mut self, nesterov: bool) -> Sgd {
+    pub const fn nesterov(mut self, nesterov: bool) -> Sgd {
         self.nesterov = nesterov;
         self
     }
 
     /// Whether to climb. Default: `false`.
-    pub fn maximize(mut self, maximize: bool) -> Sgd {
+    pub const fn maximize(mut self, maximize: bool) -> Sgd {
         self.maximize = maximize;
         self
     }
@@ -77,6 +81,21 @@ impl Sgd {
     /// Whether the first step, which takes the whole gradient, differs from the others.
     fn counts(&self) -> bool {
         self.momentum != 0.0 && self.dampening != 0.0
+    }
+
+    /// Whether the settings are in their range, as [`Optimizer::check`], also in constants.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub const fn check(&self) -> Result<(), InvalidSetting> {
+        ok!(InvalidSetting::unless_not_negative("Sgd", "lr", self.lr));
+        ok!(InvalidSetting::unless_not_negative("Sgd", "momentum", self.momentum));
+        ok!(InvalidSetting::unless_not_negative("Sgd", "weight_decay", self.weight_decay));
+        ok!(InvalidSetting::unless_finite("Sgd", "dampening", self.dampening));
+        let has_momentum = !self.nesterov || self.momentum > 0.0;
+        ok!(InvalidSetting::unless(has_momentum, "Sgd", "momentum", self.momentum, "must be above 0 with `nesterov`"));
+        let undamped = !self.nesterov || self.dampening == 0.0;
+        InvalidSetting::unless(undamped, "Sgd", "dampening", self.dampening, "must be 0 with `nesterov`")
     }
 }
 
@@ -113,12 +132,6 @@ impl Optimizer for Sgd {
     }
 
     fn check(&self) -> Result<(), InvalidSetting> {
-        InvalidSetting::unless_not_negative("Sgd", "lr", self.lr)?;
-        InvalidSetting::unless_not_negative("Sgd", "momentum", self.momentum)?;
-        InvalidSetting::unless_not_negative("Sgd", "weight_decay", self.weight_decay)?;
-        let has_momentum = !self.nesterov || self.momentum > 0.0;
-        InvalidSetting::unless(has_momentum, "Sgd", "momentum", self.momentum, "nesterov needs a momentum above 0")?;
-        let undamped = !self.nesterov || self.dampening == 0.0;
-        InvalidSetting::unless(undamped, "Sgd", "dampening", self.dampening, "nesterov needs a dampening of 0")
+        Sgd::check(self)
     }
 }

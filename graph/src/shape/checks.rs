@@ -3,6 +3,7 @@
 
 use super::functions::{Elements, Types, elements};
 use super::{DType, MAX_EXTENT, MAX_RANK, Message, Shape, ShapeError, Type, rules};
+use crate::setting::InvalidSetting;
 
 /// Returns the shape, or panics with `shape mismatch in layer NAME: …` (or `wrong setting in ..`): the compile-time check
 /// of one layer.
@@ -18,6 +19,18 @@ pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape
             let message = message.join(&error.message());
             panic!("{}", message.as_str())
         }
+    }
+}
+
+/// The compile-time check of an optimizer's settings.
+///
+/// # Panics
+/// With the setting and its rule, if there is one that does not hold; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_optimizer(name: &str, result: Result<(), InvalidSetting>) {
+    if let Err(InvalidSetting { setting, rule, .. }) = result {
+        let message = Message::new().text("wrong setting in optimizer ").text(name).text(": `").text(setting);
+        panic!("{}", message.text("` ").text(rule).as_str())
     }
 }
 

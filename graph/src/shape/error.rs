@@ -47,6 +47,11 @@ pub enum ShapeError {
         /// The shape that it would have.
         shape: Shape,
     },
+    /// As [`ShapeError::TooLarge`], of a layer's weight.
+    WeightTooLarge {
+        /// The shape that it would have.
+        shape: Shape,
+    },
     /// Two operands (or an operand and an attribute) whose shapes do not fit one another.
     Mismatch {
         /// The operation's mnemonic.
@@ -322,6 +327,10 @@ impl ShapeError {
             }
             ShapeError::TooLarge { shape } => m
                 .text("shape ")
+                .shape(&shape)
+                .text(" is too large: extents are below 2^31, and a tensor has at most 2^44 elements"),
+            ShapeError::WeightTooLarge { shape } => m
+                .text("its weight of shape ")
                 .shape(&shape)
                 .text(" is too large: extents are below 2^31, and a tensor has at most 2^44 elements"),
             ShapeError::Mismatch { op, left, right } => {

@@ -24,11 +24,29 @@ pub const fn linear(input: Shape, in_features: usize, out_features: usize) -> Re
     if input.rank() == 0 {
         return Err(ShapeError::InputRank { least: 1, most: MAX_RANK, found: input });
     }
+    ok!(weight(&[out_features, in_features], None));
     let last = input.rank() - 1;
     if input.dim(last) != in_features {
         return Err(ShapeError::Features { expected: in_features, found: input });
     }
     Ok(input.with(last, out_features))
+}
+
+/// A weight of these extents, and those of a kernel: not more elements than any memory holds.
+pub const fn weight(extents: &[usize], kernel: Option<(&[usize; MAX_SPATIAL], usize)>) -> Result<(), ShapeError> {
+    let mut shape = Shape::new(extents);
+    if let Some((kernel, spatial)) = kernel {
+        let mut axis = 0;
+        while axis < spatial {
+            shape = shape.insert(shape.rank(), kernel[axis]);
+            axis += 1;
+        }
+    }
+    match tensor(shape) {
+        Err(ShapeError::TooLarge { shape }) => Err(ShapeError::WeightTooLarge { shape }),
+        // What is empty is told of what goes in or comes out.
+        _ => Ok(()),
+    }
 }
 
 /// A shape with `least` to `most` axes stays as it is.
@@ -106,10 +124,8 @@ pub const fn statistics(eps: f64, momentum: Option<f64>) -> Result<(), ShapeErro
         return Err(ShapeError::Setting { setting: "eps", rule: "must be a finite number above 0" });
     }
     match momentum {
-        Some(momentum) if !(momentum >= 0.0 && momentum <= 1.0) => {
-            Err(ShapeError::Setting { setting: "momentum", rule: "must be at least 0 and at most 1" })
-        }
-        _ => Ok(()),
+        Some(momentum) => finite("momentum", momentum),
+        None => Ok(()),
     }
 }
 
@@ -147,6 +163,7 @@ pub const fn embedding(input: Shape, rows: usize, width: usize) -> Result<Shape,
     if rows == 0 {
         return Err(ShapeError::Setting { setting: "num_embeddings", rule: "must be at least 1" });
     }
+    ok!(weight(&[rows, width], None));
     if input.rank() == MAX_RANK {
         return Err(ShapeError::TooManyAxes { op: "embedding", found: MAX_RANK + 1 });
     }
@@ -219,7 +236,9 @@ pub const fn convolution(
     if let Err(error) = groups(in_channels, out_channels, conv.groups) {
         return Err(error);
     }
-    let rank = conv.sliding.spatial + 2;
+    let spatial = conv.sliding.spatial;
+    ok!(weight(&[out_channels, in_channels / conv.groups], Some((kernel, spatial))));
+    let rank = spatial + 2;
     if input.rank() == rank && input.dim(1) != in_channels {
         return Err(ShapeError::InputChannels { expected: in_channels, found: input });
     }

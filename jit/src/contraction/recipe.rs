@@ -184,15 +184,20 @@ impl Recipe {
 }
 
 impl Recipe {
-    /// A text that tells this way from all others: the stages in words, with the rows and the width of their tiles, and a number
-    /// made of everything that decides on their code. What the cost model thinks of them is no part of it.
-    pub fn name(&self) -> String {
+    /// The stages in words, with the rows and the width of their tiles: `panels, tiles of 6x16`.
+    pub fn words(&self) -> String {
         let stages: Vec<String> = self.stages.iter().map(Stage::words).collect();
+        counted(&stages)
+    }
+
+    /// A text that tells this way from all others: its [words](Recipe::words), and a number made of everything that decides on the
+    /// code of its stages. What the cost model thinks of them is no part of it.
+    pub fn name(&self) -> String {
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
         let stages_without_estimates = self.stages.iter().map(Stage::without_estimates);
         write!(hash, "{:?}", self.scratch).expect("any text");
         stages_without_estimates.for_each(|stage| write!(hash, "{stage:?}").expect("any text"));
-        format!("{} #{:016x}", counted(&stages), hash.0)
+        format!("{} #{:016x}", self.words(), hash.0)
     }
 
     pub(super) fn kinds(&self) -> String {

@@ -1,4 +1,4 @@
-//! The text form of kernels, for people: `Display` of [`Kernel`], [`Statement`] and what they hold.
+//! The text form of kernels: `Display` of [`Kernel`], [`Statement`] and what they hold, which [`parse`](super::parse()) reads back.
 //! It knows the kernel IR alone, and shows broken kernels too.
 //!
 //! ```text
@@ -14,6 +14,8 @@
 //!   }
 //! }
 //! ```
+//!
+//! A buffer whose name is no plain word, or not its alone, is called by its position, too: `scratch@2`, `@2 "an odd name"`.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -100,10 +102,14 @@ struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     fn new(kernel: &'a Kernel) -> Printer<'a> {
-        // Names are for people and need not be unique: a doubled one gets its position.
+        // Names are for people and need not be unique.
         let name = |(position, buffer): (usize, &Buffer)| {
             let doubled = kernel.buffers.iter().filter(|b| b.name == buffer.name).count() > 1;
-            if doubled || buffer.name.is_empty() { format!("{}.{position}", buffer.name) } else { buffer.name.clone() }
+            match is_plain(&buffer.name) {
+                true if doubled => format!("{}@{position}", buffer.name),
+                true => buffer.name.clone(),
+                false => format!("@{position}"),
+            }
         };
         Printer { names: kernel.buffers.iter().enumerate().map(name).collect(), kernel }
     }
@@ -112,7 +118,7 @@ impl<'a> Printer<'a> {
     fn place(&self, f: &mut Formatter<'_>, buffer: BufferId, index: &Index) -> fmt::Result {
         match self.names.get(buffer.0 as usize) {
             Some(name) => write!(f, "{name}[{index}]"),
-            None => write!(f, "buffer{}[{index}]", buffer.0),
+            None => write!(f, "@{}[{index}]", buffer.0),
         }
     }
 
@@ -128,7 +134,11 @@ impl<'a> Printer<'a> {
 
     fn operation(&self, f: &mut Formatter<'_>, operation: &Operation) -> fmt::Result {
         match operation {
-            Operation::ConstantF32(value) => write!(f, "constant {value:?}"),
+            Operation::ConstantF32(value) => match value.value() {
+                number if !number.is_nan() => write!(f, "constant {number:?}"),
+                nan if nan.to_bits() == f32::NAN.to_bits() => f.write_str("constant nan"),
+                nan => write!(f, "constant nan.{:08x}", nan.to_bits()),
+            },
             Operation::ConstantI32(value) => write!(f, "constant {value}"),
             Operation::Affine(index) => write!(f, "affine {index}"),
             Operation::Lane => f.write_str("lane"),
@@ -216,8 +226,18 @@ impl<'a> Printer<'a> {
     }
 }
 
+/// Whether a character may stand in a name without quotes.
+pub(super) fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '.'
+}
+
+/// Whether a name needs no quotes.
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_name_character)
+}
+
 /// The name of a unit variant in the text form.
-fn lower(variant: &dyn fmt::Debug) -> String {
+pub(super) fn lower(variant: &dyn fmt::Debug) -> String {
     format!("{variant:?}").to_lowercase()
 }
 
@@ -241,8 +261,12 @@ impl Kernel {
 impl Display for Kernel {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let printer = Printer::new(self);
-        let buffers = printer.names.iter().zip(&self.buffers).map(|(name, buffer)| format!("{name}: {buffer}"));
-        writeln!(f, "kernel {} lanes={} ({}) {{", self.name, self.lanes, list(buffers))?;
+        let buffers = printer.names.iter().zip(&self.buffers).map(|(name, buffer)| match is_plain(&buffer.name) {
+            true => format!("{name}: {buffer}"),
+            false => format!("{name} {:?}: {buffer}", buffer.name),
+        });
+        let name = if is_plain(&self.name) { self.name.clone() } else { format!("{:?}", self.name) };
+        writeln!(f, "kernel {name} lanes={} ({}) {{", self.lanes, list(buffers))?;
         for (depth, extent) in self.grid.iter().enumerate() {
             writeln!(f, "{:1$}parallel i{depth} in 0..{extent} {{", "", 2 * (depth + 1))?;
         }

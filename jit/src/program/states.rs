@@ -116,6 +116,15 @@ pub enum StateError {
         /// What was given.
         found: DType,
     },
+    /// States that need more memory than the system gives.
+    #[error(
+        "the parameters and the optimizer's states need {bytes} bytes of memory, which the system does not give: take a \
+         smaller model, or an optimizer that keeps less"
+    )]
+    Memory {
+        /// What they need beside the parameters that there are.
+        bytes: usize,
+    },
 }
 
 impl States {
@@ -209,7 +218,7 @@ impl States {
     ///
     /// # Errors
     /// [`StateError::Type`] and [`StateError::Layout`] where one is there, but differs; [`StateError::Shape`] and
-    /// [`StateError::Element`] where what was given does not fit. No state is made then.
+    /// [`StateError::Element`] where what was given does not fit; [`StateError::Memory`]. No state is made then.
     pub fn ensure(&mut self, wanted: &[(&str, Type, Layout)], pages: Pages) -> Result<Vec<usize>, StateError> {
         for &(name, ty, layout) in wanted {
             if let Some(given) = self.given.get(name) {
@@ -225,6 +234,11 @@ impl States {
             if entry.layout != layout {
                 return Err(StateError::Layout { name: name.to_owned() });
             }
+        }
+        let bytes = self.bytes_of_new(wanted);
+        // A system that has no such memory ends a program that takes it all the same.
+        if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
+            return Err(StateError::Memory { bytes });
         }
         let first = self.entries.len();
         for &(name, ty, layout) in wanted {
@@ -242,6 +256,17 @@ impl States {
             }
         }
         Ok(wanted.iter().map(|&(name, ..)| self.positions[name]).collect())
+    }
+
+    /// The memory that the states take which are not there yet, beside what was given to some: that is copied, and then the
+    /// memory of others.
+    fn bytes_of_new(&self, wanted: &[(&str, Type, Layout)]) -> usize {
+        let mut bytes = [0_usize; 2];
+        for (name, _, layout) in wanted.iter().filter(|(name, ..)| !self.positions.contains_key(*name)) {
+            let of = &mut bytes[usize::from(self.given.contains_key(*name))];
+            *of = of.saturating_add(layout.elements.saturating_mul(size_of::<f32>()));
+        }
+        bytes[0].max(bytes[1])
     }
 
     /// The buffers of the states from a position on. Those with values come first; what held a value becomes the memory of another

@@ -3,6 +3,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
+use syn::ext::IdentExt;
 
 use super::checks::{Check, Owner, call, model_types, run};
 use super::label::Label;
@@ -68,7 +69,7 @@ pub fn way(access: &Access, model: &TokenStream) -> (TokenStream, Vec<TokenStrea
 
 /// The name of the function that computes one of the model's own functions.
 pub fn computation_of(helper: &Helper, model: &Ident) -> Ident {
-    format_ident!("compute_{}_of_{model}", helper.name, span = Span::call_site())
+    format_ident!("compute_{}_of_{}", helper.name, model, span = Span::call_site())
 }
 
 impl Expansion<'_> {
@@ -228,7 +229,8 @@ impl Expansion<'_> {
                     Target::Types(owner) => {
                         for (given, parameter) in given.iter_mut().zip(&helper.parameters) {
                             if let ParameterKind::Tensor(Some(extents)) = &parameter.kind {
-                                let (function, name) = (helper.name.to_string(), parameter.name.to_string());
+                                let (function, name) =
+                                    (helper.name.unraw().to_string(), parameter.name.unraw().to_string());
                                 let declared = super::checks::extents(extents);
                                 let arguments = emit!(#function, #name, #declared, #given);
                                 *given = call(*place, emit!(shape::check_argument), arguments);

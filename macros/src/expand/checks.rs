@@ -5,9 +5,11 @@
 //! is reported once and later ones still are.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
+use syn::ext::IdentExt;
 
 use super::body::{Expansion, Target, Want};
 use super::label::{Label, join};
@@ -15,7 +17,7 @@ use super::walk::segment;
 use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
 use crate::body::{Forward, Helper};
 use crate::naming::KILN;
-use crate::validate::{Layer, LayerKind, Program, Validated, batch, has_default_for_each};
+use crate::validate::{Layer, LayerKind, Optimizer, Program, Validated, batch, has_default_for_each};
 
 /// The constant that holds the types of the model's inputs.
 pub const INPUTS: &str = "INPUTS";
@@ -55,9 +57,9 @@ impl Owner {
         Owner { prefix, model: declaration.name.clone() }
     }
 
-    /// `fc1` becomes `fc1_of_Net`.
+    /// `fc1` becomes `fc1_of_Net`, and `r#type` becomes `type_of_Net`.
     fn name(&self, of: &str) -> Ident {
-        format_ident!("{of}_of_{}", self.model, span = Span::call_site())
+        format_ident!("{}_of_{}", of.replace("r#", ""), self.model, span = Span::call_site())
     }
 
     pub fn constant(&self, of: &str) -> TokenStream {
@@ -76,11 +78,16 @@ impl Owner {
     pub fn settings(&self, id: usize) -> TokenStream {
         self.constant(&settings(id))
     }
+
+    /// The settings of an optimizer.
+    pub fn optimizer(&self, field: &Ident) -> TokenStream {
+        self.constant(&settings(format_args!("of_{field}")))
+    }
 }
 
-/// The name of a layer's settings.
-fn settings(id: usize) -> String {
-    format!("SETTINGS_{id}")
+/// The name of the settings of a layer, by its number, or of an optimizer.
+fn settings(of: impl Display) -> String {
+    format!("SETTINGS_{of}")
 }
 
 /// The struct that owns the constants of a model with const parameters.
@@ -174,9 +181,15 @@ impl Constants {
         self.programs(declaration);
     }
 
-    /// One constant for each program, and for the indices in each optimizer's parts.
+    /// One constant for each program, and for the settings of each optimizer and the indices in its parts.
     fn programs(&mut self, declaration: &Validated) {
         for optimizer in &declaration.steps.optimizers {
+            let Optimizer { name, ty, value, place, .. } = optimizer;
+            let (text, settings) = (name.unraw().to_string(), self.owner.optimizer(name));
+            let constant = self.owner.name(&self::settings(format_args!("of_{text}")));
+            self.definitions.extend(emit!(const #constant: #ty = #value;));
+            let check = call(*place, emit!(shape::check_optimizer), emit!(#text, #settings.check()));
+            self.check(format!("optimizer_{text}"), *place, emit!(()), check);
             let expansion = expansion(declaration, &self.owner);
             let parts = optimizer.parts.iter().map(|part| expansion.label(&part.access).1);
             let check = emit!({ #(#parts)* });
@@ -234,7 +247,7 @@ impl Constants {
         walk: Option<&Owner>,
     ) -> TokenStream {
         let name = &program.results[position].name;
-        let (text, ty) = (name.to_string(), super::steps::result_type(program, position, walk));
+        let (text, ty) = (name.unraw().to_string(), super::steps::result_type(program, position, walk));
         emit!(#KILN::steps::check_result::<#ty>(#text, #found);)
     }
 
@@ -266,9 +279,9 @@ impl Constants {
     ) -> TokenStream {
         let declared = self.owner.constant(OUTPUTS);
         let name = if declaration.outputs.len() > 1 {
-            format!("output {position} of {}", declaration.name)
+            format!("output {position} of {}", declaration.name.unraw())
         } else {
-            format!("output of {}", declaration.name)
+            format!("output of {}", declaration.name.unraw())
         };
         call(place, emit!(shape::check_output), emit!(#name, #declared[#position], #found))
     }

@@ -3,6 +3,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
+use syn::ext::IdentExt;
 
 use super::body::{Want, way};
 use super::checks::{Owner, at, extents};
@@ -19,7 +20,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
     let trainer = trainer_name(declaration);
     let signatures = signatures(declaration);
     let optimizers = declaration.steps.optimizers.iter().map(|optimizer| {
-        let (field, text) = (&optimizer.name, optimizer.name.to_string());
+        let (field, text) = (&optimizer.name, optimizer.name.unraw().to_string());
         let visits = optimizer.parts.iter().map(|part| visit_part(part, declaration));
         emit!(#KILN::optimizers::Optimization::new(#text, &self.#field, |path, f| { #(#visits)* }))
     });
@@ -32,7 +33,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
         let (first, batch) = (&program.inputs[0].name, batch());
         let body = expansion(declaration, &emit!(self)).block(&program.body, Want::One);
         let outputs = program.results.iter().map(|Output { name, .. }| {
-            let text = name.to_string();
+            let text = name.unraw().to_string();
             emit!(g.output(#text, #name);)
         });
         emit!(#number => {
@@ -71,13 +72,13 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
 /// What each program is called and takes.
 fn signatures(declaration: &Validated) -> Vec<TokenStream> {
     let signature = |program: &Program| {
-        let name = program.name.to_string();
+        let name = program.name.unraw().to_string();
         let mode = match program.mode {
             Mode::Train => emit!(Train),
             Mode::Eval => emit!(Eval),
         };
         let inputs = program.inputs.iter().map(|Input { name, extents: given }| {
-            let (name, ty) = (name.to_string(), extents(given));
+            let (name, ty) = (name.unraw().to_string(), extents(given));
             emit!(#KILN::steps::Taken { name: #name, ty: #ty })
         });
         emit! {
@@ -142,6 +143,9 @@ pub fn parameters(declaration: &Validated, when_instantiated: &TokenStream) -> T
             }
 
             /// A model with PyTorch's initialisation. The same seed gives the same parameters on every machine.
+            ///
+            /// # Panics
+            /// If the system does not give the memory that a parameter takes.
             #visibility fn init(seed: u64) -> Self {
                 Self::new(&mut #KILN::graph::Init::new(seed))
             }
@@ -268,7 +272,7 @@ fn method(number: usize, program: &Program, visibility: &syn::Visibility, walk: 
         ([ty], [value]) => (ty.clone(), value.clone()),
         _ => (emit!((#(#types),*)), emit!((#(#values),*))),
     };
-    let given: Vec<String> = results.iter().map(|result| format!("`{}`", result.name)).collect();
+    let given: Vec<String> = results.iter().map(|result| format!("`{}`", result.name.unraw())).collect();
     let doc = match (program.mode, given.is_empty()) {
         (Mode::Train, true) => "Takes this step.".to_string(),
         (Mode::Train, false) => format!("Takes this step; gives {}.", given.join(", ")),
@@ -329,9 +333,9 @@ pub fn fields(declaration: &Validated) -> Vec<TokenStream> {
 }
 
 /// The settings of the optimizers, as fields of a value.
-pub fn values(declaration: &Validated) -> Vec<TokenStream> {
+pub fn values(declaration: &Validated, owner: &Owner) -> Vec<TokenStream> {
     let value = |optimizer: &crate::validate::Optimizer| {
-        let (name, value) = (&optimizer.name, &optimizer.value);
+        let (name, value) = (&optimizer.name, owner.optimizer(&optimizer.name));
         emit!(#name: #value)
     };
     declaration.steps.optimizers.iter().map(value).collect()

@@ -82,13 +82,13 @@ fn inner_name(outer: &Ident, field: &Name) -> Ident {
     };
     let words = text.trim_start_matches("r#").split('_').filter(|word| !word.is_empty());
     let pascal: String = words.map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-    format_ident!("{outer}{pascal}", span = outer.span())
+    format_ident!("{}{}", outer, pascal, span = outer.span())
 }
 
 /// An expression of type `Self` with initial parameters, drawn from `init` in the order of the fields.
 pub fn value(declaration: &Validated, owner: &Owner) -> TokenStream {
     let fields = fields(declaration.form, &declaration.name, &declaration.body, owner);
-    let optimizers = steps::values(declaration);
+    let optimizers = steps::values(declaration, owner);
     emit!(Self { #fields, #(#optimizers),* })
 }
 

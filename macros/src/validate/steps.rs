@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Attribute, Expr, ExprTuple, Stmt, Visibility};
+use syn::ext::IdentExt;
+use syn::{Attribute, Expr, ExprTuple, ExprUnary, Stmt, UnOp, Visibility};
 
 use super::certain::{self, Certain};
 use super::flow;
@@ -13,7 +14,7 @@ use super::forward::{Binding, Scope};
 use super::names::Names;
 use super::paths::{Cut, Given};
 use super::{Layer, LayerKind, list};
-use crate::ast::{self, Argument, Input, Member, Mode, Node, Sequence};
+use crate::ast::{self, Argument, Input, Member, Mode, Node, Place, Sequence};
 use crate::body::{Access, Block, Helper};
 use crate::layers::one_slip;
 use crate::mistakes::{Mistakes, spaced};
@@ -37,8 +38,10 @@ pub struct Optimizer {
     pub name: Ident,
     /// The type.
     pub ty: TokenStream,
-    /// The settings.
+    /// The settings: a constant.
     pub value: TokenStream,
+    /// Where errors about its settings are reported.
+    pub place: Place,
     pub parts: Vec<Part>,
 }
 
@@ -126,7 +129,7 @@ pub fn steps(
     let mut right = complete;
     let mut names: Vec<String> = Vec::new();
     for program in programs {
-        let name = program.name.to_string();
+        let name = program.name.unraw().to_string();
         if RESERVED.contains(&name.as_str()) {
             mistakes.at(&program.name, format!("the trainer has a method `{name}` already: choose another name"));
         } else if names.contains(&name) {
@@ -196,8 +199,10 @@ fn trace(steps: &mut Steps, layers: &Sequence<Layer>, functions: &[Helper]) {
         let syn::Member::Named(name) = &member.name else { continue };
         let text = crate::expand::segment(&member.name);
         if applied.contains(&text) && !reached.contains(&text) && has_parameters(&member.node) {
+            let whose = if is_known(&member.node) { "the parameters of" } else { "what parameters there are in" };
+            let name_of = name.unraw();
             let note = format!(
-                "no loss that an optimizer minimizes reaches the parameters of `{name}`: they stay as they are initialised"
+                "no loss that an optimizer minimizes reaches {whose} `{name_of}`: they stay as they are initialised"
             );
             warnings.push(Warning { name: name.clone(), kind: "untrained", note });
         }
@@ -218,12 +223,21 @@ pub fn has_parameters(node: &Node<Layer>) -> bool {
     }
 }
 
+/// Whether all layers in a node are Kiln's: whether it is known which parameters there are.
+fn is_known(node: &Node<Layer>) -> bool {
+    match node {
+        Node::Layer(layer) => matches!(layer.kind, LayerKind::Known { .. }),
+        Node::List { element, .. } => is_known(element),
+        Node::Sequence(inner) => inner.members.iter().all(|member| is_known(&member.node)),
+    }
+}
+
 /// The optimizers that minimize nothing.
 fn idle(optimizers: &[Optimizer], minimizing: &[usize]) -> Vec<Warning> {
     let idle = optimizers.iter().enumerate().filter(|(number, _)| !minimizing.contains(number));
     let warning = |(_, optimizer): (usize, &Optimizer)| {
         let name = optimizer.name.clone();
-        let note = format!("the optimizer `{name}` minimizes nothing in any step");
+        let note = format!("the optimizer `{}` minimizes nothing in any step", name.unraw());
         Warning { name, kind: "unused", note }
     };
     idle.map(warning).collect()
@@ -287,8 +301,8 @@ fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut
     let parts = parts?;
     let path = &layer.path;
     let ty = quote!(#KILN::optimizers::#path);
-    let value = quote!(<#ty as ::core::default::Default>::default() #(#settings)*);
-    right.then_some(Optimizer { attributes, visibility, name, ty, value, parts })
+    let value = quote!(<#ty>::DEFAULT #(#settings)*);
+    right.then_some(Optimizer { attributes, visibility, name, ty, value, place: layer.place, parts })
 }
 
 fn options(known: &Known) -> String {
@@ -299,7 +313,11 @@ fn options(known: &Known) -> String {
 fn setting(name: &str, kind: Kind, value: &Expr) -> Result<TokenStream, String> {
     let method = Ident::new(name, proc_macro2::Span::call_site());
     let wrong = |expected: &str| Err(format!("`{name}` is {expected}, not `{}`", spaced(value)));
-    let literal = match value {
+    let unsigned = match value {
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => expr,
+        value => value,
+    };
+    let literal = match unsigned {
         Expr::Lit(literal) => Some(&literal.lit),
         _ => None,
     };
@@ -310,7 +328,7 @@ fn setting(name: &str, kind: Kind, value: &Expr) -> Result<TokenStream, String> 
         },
         Kind::Number => match literal {
             None | Some(syn::Lit::Float(_)) => Ok(quote!(.#method(#value))),
-            Some(syn::Lit::Int(_)) => Ok(quote!(.#method(#value as f64))),
+            Some(syn::Lit::Int(_)) => Ok(quote!(.#method((#value) as f64))),
             Some(_) => wrong("a number"),
         },
         Kind::Pair => match value {

@@ -1,7 +1,7 @@
 //! The shape rules of layers that arrive at their spatial extents otherwise than by a window that slides over the input:
 //! transposed convolution, adaptive and fractional pooling, upsampling.
 
-use super::{groups, sum};
+use super::{groups, sum, weight};
 use crate::op::{Convolution, MAX_SPATIAL};
 use crate::shape::{MAX_EXTENT, Shape, ShapeError};
 
@@ -53,7 +53,9 @@ pub const fn transposed_convolution(
     if let Err(error) = groups(in_channels, out_channels, conv.groups) {
         return Err(error);
     }
-    let rank = conv.sliding.spatial + 2;
+    let spatial = conv.sliding.spatial;
+    ok!(weight(&[in_channels, out_channels / conv.groups], Some((kernel, spatial))));
+    let rank = spatial + 2;
     if input.rank() != rank {
         return Err(ShapeError::InputRank { least: rank, most: rank, found: input });
     }
@@ -62,7 +64,7 @@ pub const fn transposed_convolution(
     }
     let mut output = input.with(1, out_channels);
     let mut axis = 0;
-    while axis < conv.sliding.spatial {
+    while axis < spatial {
         match transposed_extent(axis, input.dim(axis + 2), kernel[axis], conv, output_padding[axis]) {
             Ok(extent) => output = output.with(axis + 2, extent),
             Err(error) => return Err(error),

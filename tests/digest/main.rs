@@ -1,0 +1,42 @@
+//! What the planner decides for all golden programs and the networks of the suite, held as text: a digest of the plans and kernels of
+//! each (`plans.rs`, `plans.txt`), and how each contraction of the suite is computed (`choices.rs`, `choices.txt`). Nothing is emitted or run, and the machines
+//! that are planned for are fixed, so that the texts are the same everywhere.
+//!
+//! `cargo test --release --test digest` looks at all of them; a debug build, whose planner is slow, at a few, unless `KILN_DIGEST=all`.
+//! `BLESS=1 cargo test --release --test digest` writes what is there now into the files; read the diff.
+
+#[path = "../../benches/suite/adversaries.rs"]
+mod adversaries;
+#[path = "../golden/case.rs"]
+#[allow(dead_code)]
+mod case;
+mod choices;
+#[path = "../golden/engine.rs"]
+#[allow(dead_code)]
+mod engine;
+#[path = "../golden/graphs.rs"]
+mod graphs;
+#[path = "../golden/layers.rs"]
+#[allow(dead_code)]
+mod layers;
+#[path = "../golden/losses.rs"]
+mod losses;
+#[path = "../../benches/suite/networks.rs"]
+mod networks;
+#[path = "../golden/ops.rs"]
+mod ops;
+#[path = "../golden/optim.rs"]
+mod optim;
+mod planned;
+mod plans;
+#[path = "../golden/programs.rs"]
+mod programs;
+#[path = "../golden/python.rs"]
+mod python;
+#[path = "../golden/resampling.rs"]
+mod resampling;
+#[path = "../golden/results.rs"]
+mod results;
+#[path = "../golden/script.rs"]
+mod script;
+mod sources;

@@ -1,0 +1,113 @@
+//! Plans everything, once for all tests.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use kiln::graph::{Graph, optimize};
+use kiln::jit::Target;
+use kiln::jit::kernel::parse;
+use kiln::jit::plan::{Choices, Plan, plan_by};
+
+use crate::sources::{self, Named};
+
+/// The numbers of lanes of the machines that are planned for: one for each emitter.
+pub const LANES: [usize; 3] = [4, 8, 16];
+
+/// What stands behind the names of plans with exact convolutions only.
+pub const EXACT: &str = ",exact";
+
+/// What is held of the plan of a graph for one machine.
+pub struct Planned {
+    /// The graph's name.
+    pub name: String,
+    /// The machine's lanes.
+    pub lanes: usize,
+    /// The hash of the text of the plan and its kernels.
+    pub digest: u64,
+    /// For each contraction, how it is computed.
+    pub contractions: Vec<String>,
+    /// The kernels whose text is not read back as it was.
+    pub unread: Vec<String>,
+}
+
+/// Whether all graphs are planned, or only some that are quickly planned.
+pub fn all() -> bool {
+    let asked = std::env::var("KILN_DIGEST").is_ok_and(|value| value == "all");
+    asked || bless() || !cfg!(debug_assertions)
+}
+
+/// Whether the files are to be written.
+pub fn bless() -> bool {
+    std::env::var("BLESS").is_ok_and(|value| value == "1")
+}
+
+/// The plans of all graphs, sorted by name.
+pub static PLANNED: LazyLock<Vec<Planned>> = LazyLock::new(|| {
+    let mut graphs: Vec<Named> = sources::golden(all());
+    graphs.extend(sources::suite(all()));
+    graphs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut planned = Vec::new();
+    for (name, graph) in &graphs {
+        let graph = optimize(graph);
+        for lanes in LANES {
+            planned.push(look(name, lanes, &plan(&graph, lanes, false)));
+        }
+        // Whoever asks for exact convolutions gets other choices.
+        if name.starts_with("suite/") {
+            planned.extend(LANES.map(|lanes| look(&format!("{name}{EXACT}"), lanes, &plan(&graph, lanes, true))));
+        }
+    }
+    planned
+});
+
+/// The plan for a machine of so many lanes, the same wherever the test runs.
+fn plan(graph: &Graph, lanes: usize, exact: bool) -> Plan {
+    let vector_registers = if lanes == 16 { 32 } else { 16 };
+    let target = Target { vector_registers, ..Target::with_lanes(lanes) };
+    plan_by(graph, &target, &HashMap::new(), &Choices::new(), exact).expect("a plan")
+}
+
+fn look(name: &str, lanes: usize, plan: &Plan) -> Planned {
+    let mut hash = Fnv::default();
+    hash.add(&plan.to_string());
+    let mut unread = Vec::new();
+    for kernel in &plan.kernels {
+        let text = kernel.to_string();
+        hash.add(&text);
+        match parse(&text) {
+            Ok(read) if read == *kernel => {}
+            Ok(read) => unread.push(format!("{name} at {lanes} lanes, read as\n{read}instead of\n{text}")),
+            Err(error) => unread.push(format!("{name} at {lanes} lanes: {error}\n{text}")),
+        }
+    }
+    let contractions = plan.contractions.iter().map(|found| {
+        // The label is `layer: operations`, or the operations alone.
+        let layer = found.label.split_once(": ").map_or(String::new(), |(layer, _)| format!("{layer}: "));
+        format!("{layer}{}: {}", found.problem.shapes(), found.recipe.words())
+    });
+    Planned { name: name.to_owned(), lanes, digest: hash.0, contractions: contractions.collect(), unread }
+}
+
+/// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits).
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
+
+/// That the kernels of all plans are what is read from their texts.
+#[test]
+fn kernels_are_read_back() {
+    let unread: Vec<&String> = PLANNED.iter().flat_map(|planned| &planned.unread).collect();
+    assert!(unread.is_empty(), "{} kernels, such as {}", unread.len(), unread[0]);
+}

@@ -1,0 +1,18 @@
+//! What Kiln computes for a case, by the kind of its operation.
+
+use std::collections::BTreeMap;
+
+use crate::case::{Array, Case, Refusal};
+use crate::engine::Engine;
+use crate::{graphs, layers, losses, ops, optim, programs};
+
+/// The results of a case by name.
+pub fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
+    match case.op.as_str() {
+        "program" => programs::results(case, engine),
+        op if op.ends_with("Loss") => graphs::results(case, losses::compute, engine),
+        op if op.starts_with(|c: char| c.is_lowercase()) => graphs::results(case, ops::compute, engine),
+        _ if case.with_prefix("param_after.").next().is_some() => optim::results(case, engine),
+        _ => graphs::results(case, layers::compute, engine),
+    }
+}
