@@ -21,4 +21,4 @@ mod tiling;
 pub use from_op::wanted;
 pub use problem::{Axis, Contraction, Coordinate, Epilogue, Operand, Place, Problem, Source};
 pub use recipe::{Recipe, Stage};
-pub use search::{recipe, recipes};
+pub use search::{Candidate, recipe, recipes};

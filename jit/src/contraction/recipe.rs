@@ -23,8 +23,6 @@ pub struct Recipe {
     pub scratch: Vec<usize>,
     /// Each becomes one kernel.
     pub stages: Vec<Stage>,
-    /// Estimated cycles on one core.
-    pub cycles: f64,
 }
 
 /// One kernel of a [`Recipe`].
@@ -191,12 +189,11 @@ impl Recipe {
     }
 
     /// A text that tells this way from all others: its [words](Recipe::words), and a number made of everything that decides on the
-    /// code of its stages. What the cost model thinks of them is no part of it.
+    /// code of its stages.
     pub fn name(&self) -> String {
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-        let stages_without_estimates = self.stages.iter().map(Stage::without_estimates);
         write!(hash, "{:?}", self.scratch).expect("any text");
-        stages_without_estimates.for_each(|stage| write!(hash, "{stage:?}").expect("any text"));
+        self.stages.iter().for_each(|stage| write!(hash, "{stage:?}").expect("any text"));
         format!("{} #{:016x}", self.words(), hash.0)
     }
 
@@ -229,24 +226,6 @@ impl Stage {
         };
         let size: Vec<String> = size.iter().map(usize::to_string).collect();
         if size.is_empty() { self.kind().to_owned() } else { format!("{} of {}", self.kind(), size.join("x")) }
-    }
-
-    fn without_estimates(&self) -> Stage {
-        let mut stage = self.clone();
-        stage.work.forget_estimates();
-        stage
-    }
-}
-
-impl Work {
-    fn forget_estimates(&mut self) {
-        match self {
-            Work::Kept(work, _) => work.forget_estimates(),
-            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.cycles = 0.0,
-            Work::Winograd(way, _) => way.forget_estimates(),
-            Work::WinogradGradient(way, _) => way.forget_estimates(),
-            Work::Turned(_) | Work::Sum(_) | Work::Fold(_) | Work::Pack(_) | Work::Panels(_) => {}
-        }
     }
 }
 

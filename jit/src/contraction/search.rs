@@ -168,6 +168,21 @@ fn copied(
     Some((packs, lower([&used[0], &used[1]])))
 }
 
+/// A recipe, and what it is estimated to take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// How the operation is computed.
+    pub recipe: Recipe,
+    /// Cycles on one core.
+    pub cycles: f64,
+}
+
+impl Candidate {
+    fn of(way: Way) -> Candidate {
+        Candidate { cycles: way.cycles, recipe: way.recipe() }
+    }
+}
+
 impl Problem {
     /// The forms among which the estimates choose: what is quickly estimated and likely the fastest comes first.
     pub(super) fn forms(&self) -> &'static [Form] {
@@ -185,8 +200,12 @@ impl Problem {
     /// # Panics
     /// If the operation is no contraction.
     pub fn recipe(&self, target: &Target) -> Recipe {
+        self.fastest(target).recipe()
+    }
+
+    fn fastest(&self, target: &Target) -> Way {
         let ways = ways(self, self.forms(), Search::FASTEST, target).expect("the operation is a contraction");
-        ways.into_iter().next().expect("at least one way").recipe()
+        ways.into_iter().next().expect("at least one way")
     }
 
     /// The ways that may be the fastest, in the order of the estimates: that of [`Problem::recipe`] comes first.
@@ -194,15 +213,23 @@ impl Problem {
     /// # Panics
     /// If the operation is no contraction.
     pub fn candidates(&self, target: &Target) -> Vec<Recipe> {
+        self.estimated(target).into_iter().map(|candidate| candidate.recipe).collect()
+    }
+
+    /// The same, with what each is estimated to take.
+    ///
+    /// # Panics
+    /// If the operation is no contraction.
+    pub fn estimated(&self, target: &Target) -> Vec<Candidate> {
         let choice = matches!(self.op, Op::ConvGradInput { .. });
         let forms = if choice { &[Form::Phases, Form::Spread, FOLDS[0], FOLDS[1]] } else { self.forms() };
-        let others = ways(self, forms, SEARCH, target).into_iter().flatten().map(Way::recipe);
-        let mut candidates = vec![self.recipe(target)];
+        let others = ways(self, forms, SEARCH, target).into_iter().flatten().map(Candidate::of);
+        let mut candidates = vec![Candidate::of(self.fastest(target))];
         let limit = WITHIN * candidates[0].cycles;
-        let mut names = vec![candidates[0].name()];
+        let mut names = vec![candidates[0].recipe.name()];
         let mut kinds: HashMap<String, usize> = HashMap::new();
         for other in others.take_while(|other| other.cycles <= limit) {
-            let (name, of_a_kind) = (other.name(), kinds.entry(other.kinds()).or_default());
+            let (name, of_a_kind) = (other.recipe.name(), kinds.entry(other.recipe.kinds()).or_default());
             if candidates.len() < MOST && *of_a_kind < OF_A_KIND && !names.contains(&name) {
                 *of_a_kind += 1;
                 names.push(name);

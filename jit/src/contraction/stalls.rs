@@ -80,14 +80,14 @@ impl<'a> Waiting<'a> {
         Waiting { target, known: RefCell::default() }
     }
 
-    /// Estimated cycles that a tiling's multiply-adds wait: for the right operand, whose stretch is read again for each tile of
+    /// Estimated cycles that a tiling's multiply-adds, which take `computing` cycles, wait: for the right operand, whose stretch is read again for each tile of
     /// rows, and for the left one, whose rows are read again for each stretch. Where it is the right operand's alone already,
     /// anything from `most` on.
-    pub fn cycles(&self, tiling: &Tiling, most: f64) -> f64 {
+    pub fn cycles(&self, tiling: &Tiling, computing: f64, most: f64) -> f64 {
         let contraction = &tiling.contraction;
         let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
         let turns = tiles(tiling) * depth as f64;
-        let step = tiling.cycles / turns.max(1.0);
+        let step = computing / turns.max(1.0);
         let mut right = self.right(tiling);
         if !tiling.by_rows && self.is_passing(tiling, depth) {
             right.waiting += FAR_AGAIN * stretch(tiling) as f64 / LINE as f64;

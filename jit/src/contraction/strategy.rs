@@ -128,6 +128,8 @@ struct Part {
     spread: Option<Spread>,
     /// The number of the first partial result that it computes.
     first: usize,
+    /// Estimated cycles of its tiles alone, and with the copies of its operands.
+    computing: f64,
     cycles: f64,
 }
 
@@ -138,29 +140,30 @@ impl Part {
         let target = waiting.target;
         let mut parts: Vec<Part> = Vec::new();
         let mut limit = search.below;
-        register_tiles::candidates(contraction, search.nearly, limit, target, |tiling| {
+        register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles| {
             let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
                 true => Panels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
             };
             let Some((tiling, left)) = rows else { return limit };
-            let deep = if search.deep && !tiling.by_rows { Deep::of(&tiling, target) } else { None };
+            let deep = if search.deep && !tiling.by_rows { Deep::of(&tiling, cycles, target) } else { None };
             let packed = Panels::right(&tiling);
-            let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)]));
-            let deep = deep.map(|(tiling, panels)| (tiling, panels.map(Some)));
-            for (mut tiling, panels) in [(tiling, [left, None])].into_iter().chain(packed).chain(deep) {
+            let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)], cycles));
+            let deep = deep.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
+            for (tiling, panels, cycles) in [(tiling, [left, None], cycles)].into_iter().chain(packed).chain(deep) {
                 let copy = |(panels, copying): (&Option<Panels>, f64)| {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
-                let most = limit - copies - tiling.cycles;
+                let most = limit - copies - cycles;
                 // What deep sums wait for is counted already.
-                tiling.cycles += if tiling.deep.is_some() { 0.0 } else { waiting.cycles(&tiling, most) };
-                let cycles = tiling.cycles + copies;
+                let stalls = if tiling.deep.is_some() { 0.0 } else { waiting.cycles(&tiling, cycles, most) };
+                let computing = cycles + stalls;
+                let cycles = computing + copies;
                 if cycles < limit || parts.is_empty() && limit.is_infinite() {
                     limit = limit.min(search.within * cycles);
-                    parts.push(Part { tiling, panels, spread: None, first: 0, cycles });
+                    parts.push(Part { tiling, panels, spread: None, first: 0, computing, cycles });
                 }
             }
             limit
@@ -188,7 +191,7 @@ impl Part {
         let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
         let spread = |mut part: Part| {
             part.tiling.grid = 0;
-            part.cycles += spread.cycles(&part.tiling, waiting.target.lanes) - part.tiling.cycles;
+            part.cycles += spread.cycles(&part.tiling, part.computing, waiting.target.lanes) - part.computing;
             Part { spread: Some(spread.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.
@@ -301,16 +304,16 @@ impl Way {
     ) -> Vec<Way> {
         let ([contraction], None) = (&lowered.contractions[..], lowered.spread) else { return Vec::new() };
         let ways = Winograd::of(contraction, copying, products).into_iter();
-        let ways = ways.map(|way| (way.cycles(), Method::Winograd(way)));
+        let ways = ways.map(|(way, cycles)| (cycles, Method::Winograd(way)));
         let gradients = Gradient::of(contraction, products).into_iter();
-        let gradients = gradients.map(|way| (way.cycles(), Method::WinogradGradient(way)));
+        let gradients = gradients.map(|(way, cycles)| (cycles, Method::WinogradGradient(way)));
         let way = |(cycles, method)| Way::new(copies, method, cycles, copying, products.target);
         ways.chain(gradients).map(way).collect()
     }
 
     /// The stages.
     pub fn recipe(self) -> Recipe {
-        let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new(), cycles: self.cycles };
+        let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new() };
         let mut sources = [Source::Left, Source::Right];
         for (source, pack) in sources.iter_mut().zip(self.copies) {
             let Some(pack) = pack else { continue };

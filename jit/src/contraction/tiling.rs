@@ -51,8 +51,6 @@ pub struct Tiling {
     pub reduce: Vec<Level>,
     /// How the sums are cut into blocks, if they are.
     pub deep: Option<Deep>,
-    /// Estimated cycles.
-    pub cycles: f64,
 }
 
 /// How the sums of a tiling are cut, and where they are kept.

@@ -33,7 +33,8 @@ fn check(case: usize, op: &Op, shapes: [Shape; 2], output: Shape) -> usize {
         count += candidates.len();
         let usual = problem.recipe(&target);
         assert_eq!(candidates[0], usual, "{problem}");
-        assert!(candidates[1..].iter().all(|other| other.cycles <= 1.5 * usual.cycles), "{problem}");
+        let estimated = problem.estimated(&target);
+        assert!(estimated.iter().all(|other| other.cycles <= 1.5 * estimated[0].cycles), "{problem}");
         let names: BTreeSet<String> = candidates.iter().map(Recipe::name).collect();
         assert_eq!(names.len(), candidates.len(), "{problem}: {names:?}");
         for recipe in &candidates {
@@ -73,9 +74,6 @@ fn texts_tell_problems_apart() {
 
     let target = Target::with_lanes(8);
     let recipe = problem.recipe(&target);
-    let mut cheaper = recipe.clone();
-    cheaper.cycles = 0.0;
-    assert_eq!(recipe.name(), cheaper.name());
     let name = recipe.name();
     assert!(name.starts_with("tiles of ") && name.contains(" #"), "{name}");
     let candidates = problem.candidates(&target);

@@ -65,11 +65,11 @@ impl Spread {
         self.sums.elements()
     }
 
-    /// Estimated cycles, the tiling of one item included.
-    pub fn cycles(&self, tiling: &Tiling, lanes: usize) -> f64 {
+    /// Estimated cycles; the tiling of one item takes so many.
+    pub fn cycles(&self, tiling: &Tiling, item: f64, lanes: usize) -> f64 {
         let items = self.items as f64;
         let stored: f64 = tiling.contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product();
-        items * (tiling.cycles + 2.0 * stored / lanes as f64) + 3.0 * self.elements() as f64 / lanes as f64
+        items * (item + 2.0 * stored / lanes as f64) + 3.0 * self.elements() as f64 / lanes as f64
     }
 
     /// Whether all items have the same places in the left and in the right operand.

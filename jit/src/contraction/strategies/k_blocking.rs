@@ -37,9 +37,9 @@ impl Turn {
 pub type Part<'a> = (&'a [(usize, i64)], usize);
 
 impl Deep {
-    /// The tiles of a tiling with their sums in blocks, and the copies of both operands. `None` where one block is all, where there
+    /// The tiles of a tiling, which take so many cycles, with their sums in blocks, the copies of both operands, and the cycles then. `None` where one block is all, where there
     /// is more than one reduced axis, or where the rows of a tile lie along several axes.
-    pub fn of(tiling: &Tiling, target: &Target) -> Option<(Tiling, [Panels; 2])> {
+    pub fn of(tiling: &Tiling, cycles: f64, target: &Target) -> Option<(Tiling, [Panels; 2], f64)> {
         let axes = &tiling.contraction.axes;
         let vector = tiling.vector.filter(|&v| tiling.fold.is_none() && axes[v].left == 0 && axes[v].right != 0)?;
         let ([reduce], Some((&row, others))) = (&tiling.reduce[..], tiling.rows.split_last()) else { return None };
@@ -77,11 +77,11 @@ impl Deep {
         let alone = tasks < SHARED && grid_of(axes, &tiling.levels[..tiling.grid]).1 >= SHARED;
         let waits = deep.cycles(&contraction, [tiles, columns / stretch], [height, stretch], target);
         // The tiling's own cycles are dearer already if it is alone, too.
-        let cycles = (tiling.cycles + waits) * if alone { ALONE } else { 1.0 };
-        let deep = Tiling { contraction, rows, levels, grid, deep: Some(deep), cycles, ..tiling.clone() };
+        let cycles = (cycles + waits) * if alone { ALONE } else { 1.0 };
+        let deep = Tiling { contraction, rows, levels, grid, deep: Some(deep), ..tiling.clone() };
         let (left, deep) = Panels::rows(&deep)?;
         let (right, deep) = Panels::right(&deep)?;
-        Some((deep, [left, right]))
+        Some((deep, [left, right], cycles))
     }
 
     /// Sums kept as `[other kept axes.., stretch of the vector axis, rows.., places of the stretch]`.

@@ -39,7 +39,7 @@ pub fn candidates(
     nearly: f64,
     most: f64,
     target: &Target,
-    mut look: impl FnMut(Tiling) -> f64,
+    mut look: impl FnMut(Tiling, f64) -> f64,
 ) {
     let contraction = contraction.simplified();
     let exchanged = contraction.swapped();
@@ -67,9 +67,9 @@ pub fn candidates(
         let Some((_, number, tile)) = tiles.pop().filter(|tile| tile.0 < most) else { break };
         let shape = &shapes[number];
         for by_rows in [false, true].into_iter().filter(|&by_rows| !by_rows || shape.has_row_panels(&tile)) {
-            let tiling = shape.tiling(&tile, by_rows);
-            if tiling.cycles < most {
-                most = look(tiling);
+            let (tiling, cycles) = shape.tiling(&tile, by_rows);
+            if cycles < most {
+                most = look(tiling, cycles);
             }
         }
     }
@@ -302,11 +302,12 @@ impl<'a> Shape<'a> {
         self.fold.is_none() && self.left_load.1 && axis.left == 1 && tile.sizes[0] < axis.extent
     }
 
-    fn tiling(&self, chosen: &Tile, by_rows: bool) -> Tiling {
+    /// The loops of a tile, and their estimated cycles.
+    fn tiling(&self, chosen: &Tile, by_rows: bool) -> (Tiling, f64) {
         let (levels, grid, tasks) = self.levels(&chosen.sizes, chosen.vectors * self.unit, by_rows);
         let cycles = chosen.cycles * self.repeats();
         let alone = if tasks < SHARED && cycles > LONG { ALONE } else { 1.0 };
-        Tiling {
+        let tiling = Tiling {
             contraction: self.contraction.clone(),
             swapped: self.swapped,
             vector: self.vector,
@@ -319,8 +320,8 @@ impl<'a> Shape<'a> {
             grid,
             reduce: self.unrolled(),
             deep: None,
-            cycles: cycles * alone,
-        }
+        };
+        (tiling, cycles * alone)
     }
 
     /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along the

@@ -1,7 +1,7 @@
 //! A convolution (or its input gradient) by Winograd's filtering: its blocks, what it costs, its stages.
 
 use super::blocks::{Blocks, CLOSELY, SCRATCH, Shared, feature_blocks, tile_blocks};
-use super::product::{Products, Sizes};
+use super::product::{Product, Products, Sizes};
 use super::sliding::Sliding;
 use super::transform::{ELEMENTS, TILE};
 use crate::contraction::problem::{Contraction, Source, StageOf};
@@ -15,8 +15,6 @@ pub struct Winograd {
     pub blocks: Blocks,
     /// Patches by weights to sums for one block. The right operand lies in panels.
     pub product: Tiling,
-    /// Estimated cycles.
-    cycles: f64,
 }
 
 /// What one stage does.
@@ -32,24 +30,14 @@ pub enum Step {
 
 impl Winograd {
     /// Fast ways to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What is computed
-    /// once of the left and the right operand costs the given parts of its cycles.
-    pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
+    /// once of the left and the right operand costs the given parts of its cycles. With the estimated cycles of each.
+    pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
         choose(contraction, once, products)
-    }
-
-    /// Estimated cycles.
-    pub fn cycles(&self) -> f64 {
-        self.cycles
     }
 
     /// Images, rows of tiles and features of a block.
     pub fn block(&self) -> [usize; 3] {
         [self.blocks.images, self.blocks.rows, self.blocks.features]
-    }
-
-    /// Takes the estimates away, which are no part of what is computed.
-    pub fn forget_estimates(&mut self) {
-        (self.cycles, self.product.cycles) = (0.0, 0.0);
     }
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
@@ -92,7 +80,7 @@ impl Step {
 
 /// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are looked
 /// at closely.
-fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<Winograd> {
+fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
     let target = products.target;
     let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
     let [images, height, width] = sliding.grid();
@@ -113,11 +101,11 @@ fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) ->
         let rows = (blocks.tiles(&sliding), sliding.channels);
         let depth = (sliding.channels, 1);
         let sizes = Sizes { element: blocks.patches, rows, features: blocks.features, depth };
-        let (product, panel) = products.of(sizes)?;
+        let Product { tiling: product, panel, cycles } = products.of(sizes)?;
         let size = (blocks.images, blocks.rows);
         let blocks = Blocks::new(&sliding, blocks.shared, size, blocks.features, panel);
-        let cycles = blocks.estimate(&sliding, product.cycles, once, target);
-        Some(Winograd { sliding: sliding.clone(), blocks, product, cycles })
+        let cycles = blocks.estimate(&sliding, cycles, once, target);
+        Some((Winograd { sliding: sliding.clone(), blocks, product }, cycles))
     });
     closely.collect()
 }

@@ -4,7 +4,7 @@
 use super::blocks::{
     ALONE, CLOSELY, PATCHES, SHARED, TASKS, feature_blocks, passing, scattered, tile_blocks, tile_tasks,
 };
-use super::product::{Products, Sizes, apart, panels};
+use super::product::{Product, Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
 use super::transform::{ELEMENTS, TILE};
 use crate::contraction::problem::{Contraction, Source, StageOf};
@@ -26,7 +26,6 @@ pub struct Gradient {
     pub blocks: Blocks,
     /// Patches by gradients to sums for one block. The right operand lies in panels.
     pub product: Tiling,
-    cycles: f64,
 }
 
 /// The sizes of blocks. Patches of a block of tiles lie as `[element, tile, channel]`, gradients of a block of features as
@@ -87,8 +86,8 @@ impl Step {
 }
 
 impl Gradient {
-    /// Fast ways to compute a contraction; none where it is no such gradient.
-    pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<Gradient> {
+    /// Fast ways to compute a contraction, with the estimated cycles of each; none where it is no such gradient.
+    pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<(Gradient, f64)> {
         let target = products.target;
         let Some(correlation) = Correlation::of(contraction) else { return Vec::new() };
         let extent = grid(correlation.reduced, correlation.dilation);
@@ -112,27 +111,17 @@ impl Gradient {
         let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
             let Blocks { shared, block: [images, rows], features, tiles, .. } = blocks;
             let sizes = Sizes { element: blocks.patches, rows: (channels, 1), features, depth: (tiles, channels) };
-            let (product, panel) = products.of(sizes)?;
+            let Product { tiling: product, panel, cycles } = products.of(sizes)?;
             let blocks = Blocks::new(&correlation, shared, (images, rows), features, panel);
-            let cycles = blocks.estimate(&correlation, product.cycles, target);
-            Some(Gradient { correlation: correlation.clone(), blocks, product, cycles })
+            let cycles = blocks.estimate(&correlation, cycles, target);
+            Some((Gradient { correlation: correlation.clone(), blocks, product }, cycles))
         });
         closely.collect()
-    }
-
-    /// Estimated cycles.
-    pub fn cycles(&self) -> f64 {
-        self.cycles
     }
 
     /// Images, rows of tiles and features of a block.
     pub fn block(&self) -> [usize; 3] {
         [self.blocks.block[0], self.blocks.block[1], self.blocks.features]
-    }
-
-    /// Takes the estimates away, which are no part of what is computed.
-    pub fn forget_estimates(&mut self) {
-        (self.cycles, self.product.cycles) = (0.0, 0.0);
     }
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.

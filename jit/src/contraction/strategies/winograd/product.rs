@@ -30,7 +30,7 @@ pub fn panels(depth: usize, features: usize, panel: usize) -> usize {
 pub struct Products<'a> {
     pub target: &'a Target,
     waiting: Waiting<'a>,
-    known: RefCell<FxHashMap<Sizes, Option<(Tiling, usize)>>>,
+    known: RefCell<FxHashMap<Sizes, Option<Product>>>,
 }
 
 /// What decides on a product.
@@ -46,6 +46,16 @@ pub struct Sizes {
     pub depth: (usize, usize),
 }
 
+/// See [`product`].
+#[derive(Clone)]
+pub struct Product {
+    pub tiling: Tiling,
+    /// Features of a panel.
+    pub panel: usize,
+    /// Estimated cycles.
+    pub cycles: f64,
+}
+
 impl<'a> Products<'a> {
     /// None yet.
     pub fn new(target: &'a Target) -> Products<'a> {
@@ -53,14 +63,14 @@ impl<'a> Products<'a> {
     }
 
     /// See [`product`].
-    pub fn of(&self, sizes: Sizes) -> Option<(Tiling, usize)> {
+    pub fn of(&self, sizes: Sizes) -> Option<Product> {
         self.known.borrow_mut().entry(sizes).or_insert_with(|| product(sizes, &self.waiting, self.target)).clone()
     }
 }
 
 /// For each of the 16 elements, a product with rows, features as columns and sums over some depth: `[element, row, feature]`.
-/// The left operand lies as the sizes say, the right one in panels. Also gives the features of a panel.
-fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<(Tiling, usize)> {
+/// The left operand lies as the sizes say, the right one in panels.
+fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<Product> {
     let Sizes { element, rows, features, depth } = sizes;
     let axis = |extent: usize, left: usize, right: usize, reduce: bool| {
         let [left, right] = [left, right].map(|distance| distance as i64);
@@ -74,8 +84,8 @@ fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<(Tili
     ];
     let output = (0..3).map(|axis| Coordinate { offset: 0, terms: vec![(axis, 1)] }).collect();
     let contraction = Contraction { axes, left: 0, right: 0, output, fast: 2 };
-    let mut best: Option<(Tiling, usize)> = None;
-    let in_panels = |tiling: &Tiling, most: f64| {
+    let mut best: Option<Product> = None;
+    let in_panels = |tiling: &Tiling, cycles: f64, most: f64| {
         let along = |coordinate: usize| Some(tiling.contraction.output[coordinate].terms.first()?.0);
         let (element, lanes) = (along(0)?, along(2)?);
         let fits = !tiling.swapped && !tiling.by_rows && tiling.fold.is_none() && tiling.vector == Some(lanes);
@@ -83,15 +93,15 @@ fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<(Tili
             return None;
         }
         let (_, mut tiling) = Panels::right(tiling)?;
-        tiling.cycles += waiting.cycles(&tiling, most - tiling.cycles);
+        let cycles = cycles + waiting.cycles(&tiling, cycles, most - cycles);
         let panel = tiling.levels.iter().find(|l| l.axis == lanes)?.size;
         tiling.contraction.axes[element].right = panels(depth.0, features, panel) as i64;
         tiling.grid = 0;
-        (tiling.cycles < most).then_some((tiling, panel))
+        (cycles < most).then_some(Product { tiling, panel, cycles })
     };
-    register_tiles::candidates(&contraction, NEARLY, f64::INFINITY, target, |tiling| {
-        let most = |best: &Option<(Tiling, usize)>| best.as_ref().map_or(f64::INFINITY, |(tiling, _)| tiling.cycles);
-        best = in_panels(&tiling, most(&best)).or_else(|| best.take());
+    register_tiles::candidates(&contraction, NEARLY, f64::INFINITY, target, |tiling, cycles| {
+        let most = |best: &Option<Product>| best.as_ref().map_or(f64::INFINITY, |product| product.cycles);
+        best = in_panels(&tiling, cycles, most(&best)).or_else(|| best.take());
         most(&best)
     });
     best
