@@ -43,15 +43,25 @@ impl Affine {
 
     /// `self + factor * other`.
     pub fn plus(mut self, other: &Affine, factor: i64) -> Affine {
+        self.add(other, factor);
+        self
+    }
+
+    /// Adds `factor * other`.
+    pub fn add(&mut self, other: &Affine, factor: i64) {
         self.offset += factor * other.offset;
         self.strides.add(&other.strides, factor);
-        self
     }
 
     /// `self + constant`.
     pub fn shifted(mut self, constant: i64) -> Affine {
         self.offset += constant;
         self
+    }
+
+    /// Whether the value is the same everywhere.
+    pub fn is_constant(&self) -> bool {
+        self.strides.iter().all(|&stride| stride == 0)
     }
 }
 
