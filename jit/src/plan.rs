@@ -10,7 +10,6 @@ mod groups;
 mod lasting;
 mod layout;
 mod made;
-mod masks;
 mod merge;
 mod needs;
 mod print;
@@ -22,6 +21,7 @@ pub use assemble::worth_sharing;
 
 use std::collections::HashMap;
 
+use kiln_graph::passes::prepare;
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Graph, Role, Type};
 
@@ -71,8 +71,7 @@ pub fn plan_by(
             return Err(PlanError::StateLayout { name: input.name.clone(), ty });
         }
     }
-    let graph = masks::mask_in_front_of_pools(&masks::take_masks_from_results(graph));
-    let graph = assemble::isolate_roots(graph);
+    let graph = prepare(graph);
     let fusion = fuse::fuse(&graph);
     let layouts = layout::layouts(&graph, &fusion, state_layouts);
     Ok(assemble::assemble(&graph, &fusion, &layouts, target, Recipes::new(target, choices, exact)))

@@ -238,33 +238,7 @@ fn lowered(op: &Op, form: Form, left: &Operand, right: &Operand, output: Shape) 
             Form::Fold(lanes) => return conv::folding(conv, left, right, output, lanes),
         }),
         Op::ConvGradWeight { conv, .. } => Some(conv::grad_weight(conv, left, right, output)),
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => None,
+        _ => None,
     }
 }
 
@@ -277,9 +251,8 @@ pub fn wanted(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[Want
     Some(lowered(op, Form::Usual, &operand(left), &operand(right), output)?.wanted)
 }
 
-/// The stages that compute an operation, or `None` where it is no contraction (that is, none of [`Op::Dot`], [`Op::Conv`],
-/// [`Op::ConvGradInput`] and [`Op::ConvGradWeight`]). An operand is copied where its halo is too small, or where that is
-/// estimated to be worth its time.
+/// The stages that compute an operation, or `None` where it is no contraction ([`Op::is_contraction`]). An operand is
+/// copied where its halo is too small, or where that is estimated to be worth its time.
 pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Recipe> {
     Some(recipes(op, left, right, output, target)?.swap_remove(0))
 }

@@ -1,11 +1,10 @@
 //! From groups to calls: lowers each group over the layouts of its values, decides which states are updated in place, and
 //! lays the temporary values out in the arena.
 
-use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use kiln_graph::{DType, Graph, NodeId, Op, Operands, Role};
+use kiln_graph::{DType, Graph, NodeId, Role};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::buffers::{self, Interval};
@@ -448,30 +447,4 @@ pub(super) fn element(dtype: DType) -> Element {
         DType::F32 => Element::F32,
         DType::I32 | DType::Bool => Element::I32,
     }
-}
-
-/// Gives each output and update a node of its own that is computed: a [`Op::Detach`] (a copy) in the place of inputs, views,
-/// constants and nodes that already are a result.
-pub(super) fn isolate_roots(graph: Graph) -> Graph {
-    let mut result = graph;
-    let mut taken: BTreeSet<NodeId> = BTreeSet::new();
-    let outputs = result.outputs.len();
-    for root in 0..outputs + result.updates.len() {
-        let slot = |graph: &mut Graph, id: Option<NodeId>| {
-            let entry = match root.checked_sub(outputs) {
-                None => &mut graph.outputs[root].node,
-                Some(update) => &mut graph.updates[update].node,
-            };
-            *entry = id.unwrap_or(*entry);
-            *entry
-        };
-        let id = slot(&mut result, None);
-        let computed = matches!(class(&result, id), Class::Elementwise | Class::Root);
-        if !computed || !taken.insert(id) {
-            let node = result.node(id).clone();
-            let copy = result.push(kiln_graph::Node { op: Op::Detach, inputs: Operands::from_slice(&[id]), ..node });
-            slot(&mut result, Some(copy));
-        }
-    }
-    result
 }

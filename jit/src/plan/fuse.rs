@@ -13,14 +13,14 @@
 
 use std::cmp::Reverse;
 
-use kiln_graph::op::Op;
+use kiln_graph::op::{Family, Op, Sums};
 use kiln_graph::{Graph, NodeId};
 use rustc_hash::FxHashSet;
 use smallvec::{SmallVec, smallvec};
 
 use super::groups::partitions;
 use super::merge::{LARGEST, merge};
-use crate::lower::expression::{binary_weight, identity, is_view, reshape_coordinates, unary_weight};
+use crate::lower::expression::{identity, reshape_coordinates};
 
 /// A value of at most this weight that reads at most one tensor of its size is computed again by each of its users.
 const RECOMPUTED_WEIGHT: u64 = 2;
@@ -70,65 +70,26 @@ pub enum Class {
 /// The class of a node.
 pub fn class(graph: &Graph, id: NodeId) -> Class {
     let node = graph.node(id);
-    match node.op {
-        Op::Input => Class::Input,
-        Op::Constant(_) | Op::Iota { .. } => Class::Free,
-        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Detach => {
-            Class::View
-        }
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) | Op::Random { .. } => {
-            Class::Elementwise
-        }
-        Op::ScatterAdd { axis, .. } if graph.shape(node.inputs[0]).dim(axis) <= SCATTERED_UPDATES => Class::Elementwise,
-        Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. } => Class::Root,
+    let few = |axis: usize| graph.shape(node.inputs[0]).dim(axis) <= SCATTERED_UPDATES;
+    match node.op.family() {
+        Family::Source if node.op == Op::Input => Class::Input,
+        Family::Source => Class::Free,
+        Family::Elementwise | Family::Random => Class::Elementwise,
+        Family::Movement if node.op.is_view() => Class::View,
+        Family::Indexing if matches!(node.op, Op::ScatterAdd { axis, .. } if few(axis)) => Class::Elementwise,
+        Family::Movement | Family::Reduce | Family::Contraction | Family::Window | Family::Indexing => Class::Root,
     }
 }
 
 /// The operands that a node's kernel reads as a tensor in memory, not element by element.
 fn read_from_memory(graph: &Graph, id: NodeId) -> &[NodeId] {
     let node = graph.node(id);
-    match node.op {
-        Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => &node.inputs,
-        Op::WindowReduce { .. } | Op::WindowMaxGrad(_) | Op::WindowMaxPick(_) | Op::WindowSumGrad { .. } => {
-            &node.inputs
-        }
-        Op::Gather { .. } | Op::TakeRows => &node.inputs[..1],
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::ScatterAdd { .. }
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => &[],
+    match node.op.family() {
+        Family::Contraction | Family::Window => &node.inputs,
+        // The tensor that indices point into; what is scattered is read element by element.
+        Family::Indexing if node.op.traits().sums == Sums::Single => &node.inputs[..1],
+        Family::Source | Family::Elementwise | Family::Movement => &[],
+        Family::Reduce | Family::Indexing | Family::Random => &[],
     }
 }
 
@@ -280,7 +241,7 @@ impl Storing {
             return Cost::of_tensor(id);
         }
         let own = usize::from(class(graph, id) == Class::Elementwise);
-        let mut cost = Cost { weight: own_weight(&node.op), operations: own, tensors: Tensors::new() };
+        let mut cost = Cost { weight: node.op.traits().weight, operations: own, tensors: Tensors::new() };
         for operand in &node.inputs {
             let Cost { weight, operations, tensors } = &costs[operand.index()];
             cost.weight = cost.weight.saturating_add(*weight);
@@ -405,7 +366,7 @@ fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
     let mut uses = vec![Use::default(); graph.nodes.len()];
     for id in graph.ids().rev().filter(|id| live[id.index()]) {
         let node = graph.node(id);
-        let through = if is_view(&node.op) { uses[id.index()] } else { Use { places: 1, repeated: false } };
+        let through = if node.op.is_view() { uses[id.index()] } else { Use { places: 1, repeated: false } };
         let repeats =
             matches!(node.op, Op::Broadcast(shape) if shape.elements() > graph.shape(node.inputs[0]).elements());
         for operand in &node.inputs {
@@ -415,39 +376,4 @@ fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
         }
     }
     uses
-}
-
-/// What an operation alone costs at each place; see [`crate::lower::expression::Term::weight`].
-pub fn own_weight(op: &Op) -> u64 {
-    match *op {
-        Op::Unary(function) => unary_weight(function),
-        Op::Binary(function) => binary_weight(function),
-        Op::Compare(_) | Op::Select | Op::Convert(_) => 1,
-        Op::ScatterAdd { .. } => 4,
-        Op::Random { .. } => 40,
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Gather { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Detach => 0,
-    }
 }

@@ -43,9 +43,7 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
             check_states(assembly, &expression, &[], Writing::Once)?;
             Ok(reduce::lower_arg(name, &expression, values[0], op, assembly.target))
         }
-        Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
-            contraction(assembly, group, root, name)
-        }
+        op if op.is_contraction() => contraction(assembly, group, root, name),
         Op::WindowReduce { op, window } => windows(assembly, group, root, &window, Sliding::Fold(op), name),
         Op::WindowMaxPick(window) => windows(assembly, group, root, &window, Sliding::Pick, name),
         Op::WindowMaxGrad(window) => windows(assembly, group, root, &window, Sliding::MaxGradient, name),
@@ -56,21 +54,7 @@ pub(super) fn lower(assembly: &mut Assembly<'_>, group: &Group, name: &str) -> R
         Op::TakeRows => gather(assembly, group, root, None, name),
         Op::ScatterAdd { axis, .. } => scatter(assembly, root, Some(axis), name),
         Op::ScatterRows { .. } => scatter(assembly, root, None, name),
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Reverse(_)
-        | Op::Random { .. }
-        | Op::Detach => unreachable!("{root} is no root"),
+        _ => unreachable!("{root} is no root"),
     }
 }
 
