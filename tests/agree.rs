@@ -13,6 +13,7 @@ mod random_graphs;
 #[path = "common/shrink.rs"]
 mod shrink;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kiln_graph::interpret::{Real, Tensor, interpret};
-use kiln_graph::passes::PIPELINE;
+use kiln_graph::passes::{FOR_PLANNING, PIPELINE};
 use kiln_graph::{DType, Graph, Op, Role, Shape, Type, optimize, parse, print, verify};
 use kiln_jit::layout::Layout;
 use kiln_jit::plan::plan;
@@ -145,6 +146,7 @@ fn damaged_texts_are_refused_or_valid() {
 
 #[test]
 fn passes_change_no_bit() {
+    let mut idle: Vec<&str> = FOR_PLANNING.iter().map(|(name, _)| *name).collect();
     for seed in seeds(150) {
         let case = random_case(seed);
         if verbose() {
@@ -170,7 +172,18 @@ fn passes_change_no_bit() {
         let optimized = optimize(&case.graph);
         check("optimize", &optimized);
         assert_eq!(print(&optimize(&optimized)), print(&optimized), "seed {seed}: optimizing twice is optimizing once");
+        // Graphs are planned as they are, too.
+        for (what, mut graph) in [("as it is", case.graph.clone()), ("optimized", optimized)] {
+            for &(name, pass) in FOR_PLANNING {
+                if let Cow::Owned(new) = pass(&graph) {
+                    check(&format!("{name}, {what}"), &new);
+                    idle.retain(|idle| *idle != name);
+                    graph = new;
+                }
+            }
+        }
     }
+    assert!(seeds(150) != (0..150) || idle.is_empty(), "no random graph gives {idle:?} anything to do");
 }
 
 #[test]

@@ -24,7 +24,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kiln_graph::passes::PIPELINE;
+use kiln_graph::passes::{FOR_PLANNING, PIPELINE};
 use kiln_graph::{Builder, Graph, Value, Violation, optimize, parse, print, text, verify};
 
 #[test]
@@ -196,7 +196,7 @@ fn apply(step: &str, graph: Graph) -> Graph {
     match step {
         "parse" => graph,
         "optimize" => optimize(&graph),
-        _ => match PIPELINE.iter().find(|(name, _)| *name == step) {
+        _ => match PIPELINE.iter().chain(FOR_PLANNING).find(|(name, _)| *name == step) {
             Some((_, pass)) => pass(&graph).into_owned(),
             None => panic!("no such step: {step}"),
         },

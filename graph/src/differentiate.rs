@@ -65,7 +65,7 @@ fn varying(graph: &Builder, end: usize, of: &[Value<'_>]) -> Vec<bool> {
     of.iter().filter(|v| v.id().index() < end).for_each(|v| varies[v.id().index()] = true);
     for id in (0..end as u32).map(NodeId) {
         let node = graph.node(id);
-        let passes = node.ty.dtype == DType::F32 && !node.op.stops_gradient();
+        let passes = node.ty.dtype == DType::F32 && !node.op.traits().stops_gradient;
         varies[id.index()] |= passes && node.inputs.iter().any(|input| varies[input.index()]);
     }
     varies

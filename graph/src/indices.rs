@@ -6,7 +6,7 @@ use ndarray::ArrayViewD;
 
 use crate::graph::{Graph, NodeId};
 use crate::interpret::Tensor;
-use crate::op::Op;
+use crate::op::{Family, Indices};
 use crate::shape::DType;
 
 /// An index that points at nothing.
@@ -71,7 +71,10 @@ pub fn index_rule(graph: &Graph, input: NodeId) -> Option<IndexRule> {
                 }
             }
         }
-        if id != input && moves(&node.op) && node.inputs.iter().any(|of| followed[of.index()].is_some()) {
+        if id != input
+            && node.op.family() == Family::Movement
+            && node.inputs.iter().any(|of| followed[of.index()].is_some())
+        {
             let others: Vec<Tensor<f32>> = node.inputs.iter().map(|&of| unknown(graph, of)).collect();
             let operands: Vec<&Tensor<f32>> = node
                 .inputs
@@ -94,77 +97,11 @@ fn unknown(graph: &Graph, of: NodeId) -> Tensor<f32> {
 /// The indices that a node looks up, and how many places there are for them.
 fn looked_up(graph: &Graph, id: NodeId) -> Option<(NodeId, i32)> {
     let node = graph.node(id);
-    let (indices, rows) = match node.op {
-        Op::Gather { axis } => (1, graph.shape(node.inputs[0]).dim(axis)),
-        Op::TakeRows => (1, graph.shape(node.inputs[0]).dim(0)),
-        Op::ScatterAdd { extent, .. } => (0, extent),
-        Op::ScatterRows { rows } => (0, rows),
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Random { .. }
-        | Op::Detach => return None,
+    let (indices, places) = match node.op.traits().indices? {
+        Indices::IntoOperand { axis } => (node.inputs[1], graph.shape(node.inputs[0]).dim(axis)),
+        Indices::IntoResult { axis } => (node.inputs[0], node.ty.shape.dim(axis)),
     };
-    Some((node.inputs[indices], rows.try_into().unwrap_or(FREE)))
-}
-
-/// Whether an operation only moves elements.
-fn moves(op: &Op) -> bool {
-    match op {
-        Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Detach => true,
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. } => false,
-    }
+    Some((indices, places.try_into().unwrap_or(FREE)))
 }
 
 #[cfg(test)]

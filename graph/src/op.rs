@@ -1,4 +1,5 @@
-//! The closed set of primitive operations and their attributes; `op/table.rs` holds their names.
+//! The closed set of primitive operations and their attributes; `op/table.rs` holds their names, `op/traits.rs` what is
+//! plainly so of each, `op/functions.rs` the functions of single elements.
 //!
 //! What an operation *means* (its type rule, its gradient, its reference evaluation) stands in the
 //! family's file under `ops/`; this file knows only names and attributes. Layers, losses and
@@ -6,68 +7,15 @@
 
 use crate::shape::{DType, MAX_RANK, Shape};
 
+mod functions;
 pub(crate) mod table;
+mod traits;
+
+pub use functions::{BinaryOp, CompareOp, FunctionTraits, Jumps, Sensitivity, Twice, UnaryOp};
+pub use traits::{Family, Indices, Sums, Traits, Work};
 
 /// The largest number of spatial axes of a convolution or a window.
 pub const MAX_SPATIAL: usize = 3;
-
-/// An elementwise function of one operand. `f32 -> f32`, except [`UnaryOp::Not`]: `bool -> bool`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum UnaryOp {
-    Neg,
-    Abs,
-    /// -1, 0 or 1; 0 for 0.
-    Sign,
-    Exp,
-    /// `exp(x) - 1`, exact near 0.
-    Expm1,
-    Log,
-    /// `log(1 + x)`, exact near 0.
-    Log1p,
-    Sqrt,
-    Rsqrt,
-    Reciprocal,
-    Sin,
-    Cos,
-    Tanh,
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    Erf,
-    Floor,
-    Not,
-}
-
-/// An elementwise function of two operands of one type and shape (broadcast first, with
-/// [`Op::Broadcast`]). Arithmetic takes f32, or i32 but for `Div` and `Pow` (it wraps around); `And` and `Or` take bool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum BinaryOp {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    /// The larger; NaN if either is. At a tie each operand gets half of the gradient, as in PyTorch.
-    Max,
-    /// The smaller; NaN if either is.
-    Min,
-    /// `a ** b`.
-    Pow,
-    And,
-    Or,
-}
-
-/// A comparison of two operands of one type and shape, f32 or i32; the result is bool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum CompareOp {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-}
 
 /// What a reduction folds with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

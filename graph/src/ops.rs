@@ -17,7 +17,7 @@ mod tests;
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor};
-use crate::op::{Op, Scalar, UnaryOp};
+use crate::op::{Op, Scalar};
 use crate::shape::{DType, Shape, ShapeError, rules};
 
 impl Op {
@@ -161,43 +161,6 @@ impl Op {
             Op::TakeRows => indexing::evaluate_take_rows(operands, ty.shape),
             Op::ScatterRows { .. } => indexing::evaluate_scatter_rows(operands, ty.shape),
             Op::Random { shape, seed, stream } => random::evaluate_random(operands, shape, seed, stream),
-        }
-    }
-
-    /// Whether no gradient passes through an f32 result of this operation: it is cut, or zero almost everywhere.
-    pub(crate) fn stops_gradient(&self) -> bool {
-        match self {
-            Op::Detach | Op::Unary(UnaryOp::Sign | UnaryOp::Floor) => true,
-            Op::Input
-            | Op::Constant(_)
-            | Op::Iota { .. }
-            | Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Convert(_)
-            | Op::Reduce { .. }
-            | Op::ArgReduce { .. }
-            | Op::Dot
-            | Op::Conv(_)
-            | Op::ConvGradInput { .. }
-            | Op::ConvGradWeight { .. }
-            | Op::WindowReduce { .. }
-            | Op::WindowMaxGrad(_)
-            | Op::WindowMaxPick(_)
-            | Op::WindowSumGrad { .. }
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Broadcast(_)
-            | Op::Slice(_)
-            | Op::Pad { .. }
-            | Op::Concat { .. }
-            | Op::Reverse(_)
-            | Op::Gather { .. }
-            | Op::ScatterAdd { .. }
-            | Op::TakeRows
-            | Op::ScatterRows { .. }
-            | Op::Random { .. } => false,
         }
     }
 }

@@ -13,10 +13,21 @@
 //! payload are not kept. Every rule of every pass is exact; one that is not would have to say so, and have its own pass.
 //!
 //! Inputs, outputs and updates keep their order and their names; inputs that nothing uses stay declared.
-//! All passes rebuild the graph through `rewrite`, and none knows another.
+//! All these passes rebuild the graph through `rewrite`, and none knows another.
+//!
+//! What comes next prepares a graph for a plan: [`FOR_PLANNING`]. These passes are exact, too, and each runs once. They
+//! spell things as a machine likes them, which is not what the passes above look for.
+//!
+//! | stage | what it does | what holds after it |
+//! | --- | --- | --- |
+//! | [`relu_masks`] | a rectifier's mask looks at its result | of operand and result only one is needed later |
+//! | [`pool_masks`] | a mask behind a maximum pool's gradient goes in front of it | masks look at fewer elements |
+//! | [`isolate_roots`] | copies what is no result of its own | each result is a computed node that is no other's |
 
 mod canonicalize;
 mod fold;
+mod isolate_roots;
+mod relu_masks;
 mod rewrite;
 mod share;
 mod simplify;
@@ -24,6 +35,8 @@ mod sweep;
 
 pub use canonicalize::canonicalize;
 pub use fold::fold;
+pub use isolate_roots::isolate_roots;
+pub use relu_masks::{pool_masks, relu_masks};
 pub use share::share;
 pub use simplify::simplify;
 pub use sweep::sweep;
@@ -39,6 +52,10 @@ pub type Pass = fn(&Graph) -> Cow<'_, Graph>;
 /// The passes with their names, in the order in which [`optimize`] runs them.
 pub const PIPELINE: &[(&str, Pass)] =
     &[("canonicalize", canonicalize), ("simplify", simplify), ("fold", fold), ("share", share), ("sweep", sweep)];
+
+/// The passes that prepare a graph for a plan, with their names, in the order in which [`prepare`] runs them.
+pub const FOR_PLANNING: &[(&str, Pass)] =
+    &[("relu_masks", relu_masks), ("pool_masks", pool_masks), ("isolate_roots", isolate_roots)];
 
 /// The most often that [`optimize`] runs the pipeline. Each round only looks at what the one before left; graphs of real
 /// networks are at rest after three or four.
@@ -63,4 +80,16 @@ pub fn optimize(graph: &Graph) -> Graph {
     // Tests look at what each pass leaves behind.
     debug_assert_eq!(verify(&graph), Ok(()), "the passes leave a valid graph");
     graph
+}
+
+/// Runs the passes [`FOR_PLANNING`], each once.
+pub fn prepare(graph: &Graph) -> Cow<'_, Graph> {
+    let mut prepared = Cow::Borrowed(graph);
+    for &(name, pass) in FOR_PLANNING {
+        if let Cow::Owned(new) = pass(&prepared) {
+            debug_assert_eq!(verify(&new), Ok(()), "{name} leaves a valid graph");
+            prepared = Cow::Owned(new);
+        }
+    }
+    prepared
 }

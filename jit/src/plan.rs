@@ -19,7 +19,6 @@ mod in_place;
 mod invariant;
 mod join;
 mod layouts;
-mod masks;
 mod memo;
 mod memory;
 mod prepack;
@@ -32,13 +31,14 @@ pub use data::{Argument, Call, Part, Place, Plan, Slot};
 
 use std::collections::HashMap;
 
+use kiln_graph::passes::prepare;
 use kiln_graph::{Graph, NodeId, Role, Type};
 
 use crate::layout::Layout;
 use crate::target::Target;
 use calls::lower_groups;
 use choices::Recipes;
-use group::{group, isolate_roots, members};
+use group::{group, members};
 use join::join;
 use layouts::layouts;
 use schedule::schedule;
@@ -83,8 +83,7 @@ pub fn plan_by(
             return Err(PlanError::StateLayout { name: input.name.clone(), ty });
         }
     }
-    let graph = masks::mask_in_front_of_pools(&masks::take_masks_from_results(graph));
-    let graph = isolate_roots(graph);
+    let graph = prepare(graph);
     let fusion = join(&graph, group(&graph));
     let layouts = layouts(&graph, &fusion, state_layouts);
     let invariant = invariant::nodes(&graph);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use kiln_graph::{Builder, Element, Graph, Kind, Model, NodeId, Op, Path, Shape, Type};
+use kiln_graph::{Builder, Element, Graph, Kind, Model, NodeId, Path, Shape, Type};
 use kiln_jit::Plan;
 
 use super::text::thousands;
@@ -115,41 +115,11 @@ fn around(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('.').map(|(end, _)| &path[..end]).chain([path])
 }
 
-/// Floating-point operations of one node: 2 for each multiply-add of a product or a convolution, 1 for each result of an
-/// elementwise function and each element that is folded, 0 for what only moves data.
+/// Floating-point operations of one node, as [`Op::flops`](kiln_graph::Op::flops) counts them.
 fn flops(graph: &Graph, id: NodeId) -> u64 {
     let node = graph.node(id);
-    let elements = node.ty.shape.elements();
-    let operand = |i: usize| graph.shape(node.inputs[i]);
-    let count = match node.op {
-        Op::Dot => 2 * elements * operand(0).dim(operand(0).rank() - 1),
-        // Each output sums over one filter: the weight without its first axis.
-        Op::Conv(_) => 2 * elements * operand(1).dims()[1..].iter().product::<usize>(),
-        // Each input gradient's share of the forward convolution is that of the output gradient, and so for the weight's.
-        Op::ConvGradInput { .. } => 2 * operand(0).elements() * operand(1).dims()[1..].iter().product::<usize>(),
-        Op::ConvGradWeight { .. } => 2 * operand(1).elements() * node.ty.shape.dims()[1..].iter().product::<usize>(),
-        Op::WindowReduce { window, .. } => elements * window.kernel.iter().product::<usize>(),
-        Op::WindowMaxGrad(window) | Op::WindowMaxPick(window) | Op::WindowSumGrad { window, .. } => {
-            elements * window.kernel.iter().product::<usize>()
-        }
-        Op::Reduce { .. } | Op::ArgReduce { .. } => operand(0).elements(),
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) | Op::Random { .. } => elements,
-        Op::ScatterAdd { .. } | Op::ScatterRows { .. } => operand(1).elements(),
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Gather { .. }
-        | Op::TakeRows
-        | Op::Detach => 0,
-    };
-    count as u64
+    let operands: Vec<Shape> = node.inputs.iter().map(|&operand| graph.shape(operand)).collect();
+    node.op.flops(&operands, node.ty.shape) as u64
 }
 
 fn megabytes(bytes: usize) -> String {

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use kiln_graph::interpret::{Tensor, interpret};
-use kiln_graph::op::{BinaryOp, ReduceOp, UnaryOp, WindowOp};
+use kiln_graph::op::{BinaryOp, Family, Jumps, ReduceOp, Sensitivity, Sums, Traits};
 use kiln_graph::{DType, Graph, NodeId, Op, Output};
 
 /// Half the distance from 1 to the next number.
@@ -68,6 +68,13 @@ fn grain(values: &[f64]) -> f64 {
     })
 }
 
+/// How close two elements come.
+fn gap(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min)
+}
+
 impl Analysis {
     fn error(&self, graph: &Graph, id: NodeId) -> f64 {
         let node = graph.node(id);
@@ -79,7 +86,7 @@ impl Analysis {
         // any f32 number on the way may come back, and zeros that pad a convolution meet infinite weights or do not.
         let is_odd = |values: &[f64]| values.iter().any(|value| !value.is_finite());
         let odd = is_odd(result) || node.inputs.iter().any(|input| is_odd(&self.values[input.index()]));
-        if largest(result) >= 1e35 || odd && !(errors == 0.0 && is_single(node.op)) {
+        if largest(result) >= 1e35 || odd && !(errors == 0.0 && node.op.traits().sums == Sums::Single) {
             return f64::INFINITY;
         }
         // One rounding of the result, if the result needs one.
@@ -109,12 +116,6 @@ impl Analysis {
             }
         };
         let certain = |gap: f64| if errors == 0.0 || gap > 2.0 * errors { 0.0 } else { f64::INFINITY };
-        // How close two different elements come.
-        let gap = |values: &[f64]| {
-            let mut sorted = values.to_vec();
-            sorted.sort_by(f64::total_cmp);
-            sorted.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min)
-        };
         match node.op {
             Op::Input => 0.0,
             Op::Constant(_) | Op::Iota { .. } | Op::Random { .. } => rounding,
@@ -132,19 +133,15 @@ impl Analysis {
                         (true, false) => f64::INFINITY,
                     }
                 };
-                match op {
-                    UnaryOp::Neg | UnaryOp::Abs => errors,
-                    UnaryOp::Sign => certain(smallest(x)),
-                    UnaryOp::Floor => certain(from_whole(x)),
-                    UnaryOp::Not => 0.0,
-                    UnaryOp::Exp | UnaryOp::Expm1 => carried((largest_signed(x) + errors).exp()),
-                    UnaryOp::Log => steep(0.0, 0.0),
-                    UnaryOp::Log1p => steep(1.0, 0.0),
-                    UnaryOp::Sqrt => steep(0.0, 0.5),
-                    UnaryOp::Rsqrt => steep(0.0, -0.5),
-                    UnaryOp::Reciprocal => steep(0.0, -1.0),
-                    UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tanh | UnaryOp::Sigmoid => carried(1.0),
-                    UnaryOp::Erf => carried(1.2),
+                match op.traits().sensitivity {
+                    Sensitivity::Same => errors,
+                    Sensitivity::Jumps(Jumps::AtZero) => certain(smallest(x)),
+                    Sensitivity::Jumps(Jumps::AtWhole) => certain(from_whole(x, 0.0)),
+                    Sensitivity::Jumps(Jumps::AtHalves) => certain(from_whole(x, 0.5)),
+                    Sensitivity::Jumps(Jumps::Nowhere) => 0.0,
+                    Sensitivity::Bounded(slope) => carried(slope),
+                    Sensitivity::Exponential => carried((largest_signed(x) + errors).exp()),
+                    Sensitivity::Pole { offset, power } => steep(offset, power),
                 }
             }
             Op::Binary(op) if node.ty.dtype == DType::F32 => {
@@ -186,7 +183,7 @@ impl Analysis {
             }
             Op::Select => errors,
             Op::Convert(to) => match (graph.ty(node.inputs[0]).dtype, to) {
-                (DType::F32, DType::I32) => certain(from_whole(operand(0))),
+                (DType::F32, DType::I32) => certain(from_whole(operand(0), 0.0)),
                 (DType::F32, DType::Bool) => certain(smallest(operand(0))),
                 (DType::I32, DType::F32) => errors + rounding,
                 (DType::F32, DType::F32) | (DType::I32 | DType::Bool, DType::I32 | DType::Bool) => errors,
@@ -221,91 +218,50 @@ impl Analysis {
                 let gradient = graph.shape(node.inputs[1]);
                 sum_of_products((gradient.elements() / gradient.dim(1).max(1)) as f64)
             }
-            Op::WindowReduce { op, window } => match op {
-                WindowOp::Max => errors,
-                WindowOp::Sum => sum(window.kernel.iter().product::<usize>() as f64),
-            },
-            Op::WindowMaxGrad(window) => {
-                let terms = window.kernel.iter().product::<usize>() as f64;
-                let tied = if error(0) == 0.0 || gap(operand(0)) > 2.0 * error(0) { 0.0 } else { f64::INFINITY };
-                let most = largest(operand(1));
-                let exact = error(1) == 0.0 && adds_exactly(grain(operand(1)), most, terms);
-                tied + if exact { 0.0 } else { terms * (error(1) + most * U * terms) + TINY }
-            }
-            Op::WindowMaxPick(_) => {
-                let tied = if error(0) == 0.0 || gap(operand(0)) > 2.0 * error(0) { 0.0 } else { f64::INFINITY };
-                tied + error(1)
-            }
-            Op::WindowSumGrad { window, .. } => sum(window.kernel.iter().product::<usize>() as f64),
-            Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Broadcast(_)
-            | Op::Slice(_)
-            | Op::Pad { .. }
-            | Op::Concat { .. }
-            | Op::Reverse(_)
-            | Op::Detach => errors,
-            // Indices are whole numbers: right, or anything.
-            Op::Gather { .. } | Op::TakeRows => {
-                if error(1) == 0.0 {
-                    error(0)
-                } else {
-                    f64::INFINITY
-                }
-            }
-            Op::ScatterAdd { .. } | Op::ScatterRows { .. } => {
-                let terms = graph.shape(node.inputs[0]).elements() as f64;
-                let most = largest(operand(1));
-                let exact = error(1) == 0.0 && adds_exactly(grain(operand(1)), most, terms);
-                let carried = if exact { 0.0 } else { terms * (error(1) + most * U * terms) + TINY };
-                if error(0) == 0.0 { carried } else { f64::INFINITY }
-            }
+            _ => self.moved(graph, id),
+        }
+    }
+
+    /// Of an operation that chooses, moves or adds up elements of its last operand, by what the one before it says.
+    fn moved(&self, graph: &Graph, id: NodeId) -> f64 {
+        let node = graph.node(id);
+        let Traits { family, sums, .. } = node.op.traits();
+        // The indices, or what a window compares to choose; what is looked up comes before its indices.
+        let (guide, values) = match (family, &node.inputs[..]) {
+            (Family::Indexing, &[values, guide]) if sums == Sums::Single => (Some(guide), values),
+            (Family::Indexing | Family::Window, &[guide, values]) => (Some(guide), values),
+            (Family::Window, &[values]) => (None, values),
+            // The errors of all parts of a concatenation, and of what a pad adds.
+            _ => return node.inputs.iter().map(|input| self.errors[input.index()]).fold(0.0, f64::max),
+        };
+        let of = |id: NodeId| (self.errors[id.index()], &self.values[id.index()]);
+        // Indices are whole numbers: right, or anything. So is a choice between two elements.
+        let certain = guide.is_none_or(|guide| {
+            let (error, compared) = of(guide);
+            error == 0.0 || family == Family::Window && gap(compared) > 2.0 * error
+        });
+        if !certain {
+            return f64::INFINITY;
+        }
+        let (error, values) = of(values);
+        let terms = match node.op.window() {
+            _ if sums == Sums::Single => return error,
+            Some(window) => window.kernel.iter().product::<usize>(),
+            // As many as there are indices, if all are the same.
+            None => guide.map_or(values.len(), |indices| self.values[indices.index()].len()),
+        } as f64;
+        let most = largest(values);
+        match error == 0.0 && adds_exactly(grain(values), most, terms) {
+            true => 0.0,
+            false => terms * (error + most * U * terms) + TINY,
         }
     }
 }
 
-/// Whether each element of the result comes from, or is, one element of each operand.
-fn is_single(op: Op) -> bool {
-    match op {
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. }
-        | Op::ArgReduce { .. }
-        | Op::WindowReduce { op: WindowOp::Max, .. }
-        | Op::WindowMaxPick(_)
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Gather { .. }
-        | Op::TakeRows
-        | Op::Random { .. }
-        | Op::Detach => true,
-        Op::Reduce { op: ReduceOp::Sum | ReduceOp::Prod, .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { op: WindowOp::Sum, .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowSumGrad { .. }
-        | Op::ScatterAdd { .. }
-        | Op::ScatterRows { .. } => false,
-    }
-}
-
-/// How close a number comes to a whole one.
-fn from_whole(values: &[f64]) -> f64 {
-    values.iter().map(|value| (value - value.round()).abs()).fold(f64::INFINITY, f64::min)
+/// How close a number comes to a whole one plus an offset.
+fn from_whole(values: &[f64], offset: f64) -> f64 {
+    let distance = |value: &f64| (value - offset - (value - offset).round()).abs();
+    values.iter().map(distance).fold(f64::INFINITY, f64::min)
 }
 
 fn largest_signed(values: &[f64]) -> f64 {

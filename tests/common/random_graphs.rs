@@ -260,7 +260,7 @@ impl Maker {
     // Productions.
 
     fn produce(&mut self) {
-        let made = match self.random.below(34) {
+        let made = match self.random.below(35) {
             0..=4 => self.function(),
             5..=8 => self.arithmetic(),
             9 => self.whole(),
@@ -276,6 +276,7 @@ impl Maker {
             30 => self.concatenation(),
             31 => self.indexed(),
             32 => self.scattered(),
+            33 => self.rectifier(),
             _ => self.generated(),
         };
         if self.graph.shape(made).elements() <= ELEMENTS {

@@ -7,6 +7,8 @@ Operands are lengthened to whole vectors, as PyTorch has other code for what is 
 """
 import itertools
 import math
+import pathlib
+import re
 import warnings
 
 import torch
@@ -49,10 +51,15 @@ def cross_entropy(**settings):
     return losses
 
 
-ONE = {
-    "abs": torch.abs, "neg": torch.neg, "sign": torch.sign, "floor": torch.floor, "square": torch.square, "exp": torch.exp,
-    "expm1": torch.expm1, "log": torch.log, "log1p": torch.log1p, "sqrt": torch.sqrt, "rsqrt": torch.rsqrt,
-    "reciprocal": torch.reciprocal, "sin": torch.sin, "cos": torch.cos, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "erf": torch.erf,
+def operations():
+    """The operations of one f32, which have PyTorch's names: those of `UnaryOp`."""
+    text = (pathlib.Path(__file__).parents[2] / "graph/src/op/functions.rs").read_text()
+    names = re.search(r"names! \{ UnaryOp \{(.*?)\} \}", text, re.DOTALL).group(1)
+    return [name for name in re.findall(r'"(\w+)"', names) if name != "not"]
+
+
+ONE = {name: getattr(torch, name) for name in operations()} | {
+    "square": torch.square,
     "relu": F.relu, "relu6": F.relu6, "hardtanh": F.hardtanh, "hardtanh(-2, 3)": lambda x: F.hardtanh(x, -2, 3), "hardswish": F.hardswish,
     "clamp(-1, 2)": lambda x: x.clamp(-1, 2), "clamp(2, -1)": lambda x: x.clamp(2, -1), "clamp(min = 0)": lambda x: x.clamp(min=0),
     "clamp(max = 6)": lambda x: x.clamp(max=6), "leaky_relu": F.leaky_relu, "leaky_relu(-0.5)": lambda x: F.leaky_relu(x, -0.5),

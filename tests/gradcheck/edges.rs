@@ -13,6 +13,7 @@ use kiln_graph::losses::{
     ClassTargets, Reduction, binary_cross_entropy_with_logits, class_cross_entropy, mean_absolute_error,
     mean_squared_error,
 };
+use kiln_graph::op::UnaryOp;
 use kiln_graph::{DType, Graph, Shape, Type, optimize};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::plan::plan;
@@ -71,28 +72,12 @@ const DEVIATIONS: &[Deviation] = &[
     ("logsumexp", "gradient x", |x| x == [1e20; 4], "the softmax, where PyTorch's sums to 4"),
 ];
 
-/// A function of the operands of its table.
+/// A function of the operands of its table; operations of one operand are known by their names.
 type Function = for<'g> fn(&'g Builder, Value<'g>, Value<'g>) -> Value<'g>;
 
 fn function(table: &str, name: &str) -> Option<Function> {
     let found: Function = match (table, name) {
-        ("one", "abs") => |_, x, _| x.abs(),
-        ("one", "neg") => |_, x, _| -x,
-        ("one", "sign") => |_, x, _| x.sign(),
-        ("one", "floor") => |_, x, _| x.floor(),
         ("one", "square") => |_, x, _| x.square(),
-        ("one", "exp") => |_, x, _| x.exp(),
-        ("one", "expm1") => |_, x, _| x.expm1(),
-        ("one", "log") => |_, x, _| x.log(),
-        ("one", "log1p") => |_, x, _| x.log1p(),
-        ("one", "sqrt") => |_, x, _| x.sqrt(),
-        ("one", "rsqrt") => |_, x, _| x.rsqrt(),
-        ("one", "reciprocal") => |_, x, _| x.reciprocal(),
-        ("one", "sin") => |_, x, _| x.sin(),
-        ("one", "cos") => |_, x, _| x.cos(),
-        ("one", "tanh") => |_, x, _| x.tanh(),
-        ("one", "sigmoid") => |_, x, _| x.sigmoid(),
-        ("one", "erf") => |_, x, _| x.erf(),
         ("one", "relu") => |_, x, _| x.relu(),
         ("one", "relu6") => |_, x, _| functions::relu6(x),
         ("one", "hardtanh") => |_, x, _| functions::hardtanh(x, -1.0, 1.0),
@@ -231,8 +216,12 @@ fn build(row: &Row, shape: Shape, operands: usize) -> Graph {
     let g = Builder::new(row.name);
     let names = &["x", "y"][..operands];
     let inputs: Vec<Value<'_>> = names.iter().map(|name| g.input(name, shape)).collect();
-    let f = function(row.table, row.name).unwrap_or_else(|| panic!("no function {} {}", row.table, row.name));
-    let value = f(&g, inputs[0], inputs[operands - 1]);
+    let primitive = UnaryOp::ALL.iter().find(|op| row.table == "one" && op.mnemonic() == row.name);
+    let value = match (primitive, function(row.table, row.name)) {
+        (Some(&op), _) => inputs[0].unary(op),
+        (None, Some(function)) => function(&g, inputs[0], inputs[operands - 1]),
+        (None, None) => panic!("no function {} {}", row.table, row.name),
+    };
     let upstream = g.input_of("upstream", Type::f32(value.shape()));
     g.output("value", value);
     let gradients = g.gradients_of((value * upstream).sum(..), &inputs).expect(row.name);

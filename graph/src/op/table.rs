@@ -5,36 +5,13 @@
 
 use std::ops::RangeInclusive;
 
+use super::functions::names;
 use super::{
     ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, ReduceOp, Scalar, SliceSpec, Sliding, UnaryOp,
     Window, WindowOp,
 };
 use crate::shape::{DType, MAX_RANK, Shape};
 
-/// Gives an enumeration of operations its names and the list of its members, from one list.
-macro_rules! names {
-    ($type:ident { $($variant:ident = $name:literal),* $(,)? }) => {
-        impl $type {
-            /// Every member, in the order of declaration.
-            pub const ALL: &[$type] = &[$($type::$variant),*];
-
-            /// The name used in text.
-            pub const fn mnemonic(self) -> &'static str {
-                match self { $($type::$variant => $name),* }
-            }
-        }
-    };
-}
-
-names! { UnaryOp {
-    Neg = "neg", Abs = "abs", Sign = "sign", Exp = "exp", Expm1 = "expm1", Log = "log", Log1p = "log1p", Sqrt = "sqrt",
-    Rsqrt = "rsqrt", Reciprocal = "reciprocal", Sin = "sin", Cos = "cos", Tanh = "tanh", Sigmoid = "sigmoid",
-    Erf = "erf", Floor = "floor", Not = "not",
-} }
-names! { BinaryOp {
-    Add = "add", Sub = "sub", Mul = "mul", Div = "div", Max = "max", Min = "min", Pow = "pow", And = "and", Or = "or",
-} }
-names! { CompareOp { Eq = "eq", Ne = "ne", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge" } }
 names! { ReduceOp { Sum = "sum", Prod = "prod", Max = "amax", Min = "amin" } }
 names! { ArgOp { Max = "argmax", Min = "argmin" } }
 names! { WindowOp { Max = "window_max", Sum = "window_sum" } }

@@ -14,7 +14,6 @@
 use std::borrow::Cow;
 
 use super::rewrite::{Rewriter, rewrite};
-use super::share::swaps;
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{Axes, BinaryOp, CompareOp, Op, SliceSpec, UnaryOp};
 use crate::shape::{DType, MAX_RANK};
@@ -48,27 +47,7 @@ pub fn canonicalize(graph: &Graph) -> Cow<'_, Graph> {
             let axes = Axes::new((0..MAX_RANK).filter(|&axis| outer.contains(axis) != inner.contains(axis)));
             Some(to.add(Op::Reverse(axes), &[source]))
         }
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. } => None,
+        _ => None,
     })
 }
 
@@ -90,7 +69,7 @@ fn unary(to: &mut Rewriter<'_>, node: &Node, op: UnaryOp) -> Option<NodeId> {
 
 fn binary(to: &mut Rewriter<'_>, node: &Node, op: BinaryOp) -> Option<NodeId> {
     let [a, b] = [node.inputs[0], node.inputs[1]];
-    if to.value(a).is_some() && to.value(b).is_none() && (swaps(node.op) || orders(to, op, a)) {
+    if to.value(a).is_some() && to.value(b).is_none() && (node.op.traits().commutes || orders(to, op, a)) {
         return Some(to.add(node.op, &[b, a]));
     }
     let negative = |to: &Rewriter<'_>, id| to.operand_of(id, Op::Unary(UnaryOp::Neg));

@@ -16,44 +16,34 @@ use std::borrow::Cow;
 use super::rewrite::{Rewriter, rewrite, unit_axes};
 use crate::graph::{Graph, Node, NodeId, Type};
 use crate::interpret::{Real, Tensor};
-use crate::op::{BinaryOp, Op, UnaryOp};
+use crate::op::{Family, Op};
 use crate::shape::{DType, Shape};
 
 /// The graph with what is known now computed now.
 pub fn fold(graph: &Graph) -> Cow<'_, Graph> {
-    rewrite(graph, |to, node| match node.op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) => {
-            constant(to, node).or_else(|| repeated(to, node)).or_else(|| scalars(to, node))
-        }
-        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) => {
-            let value = to.value(node.inputs[0])?;
-            (!is_spelled(to, node)).then(|| to.full(value, node.ty))
-        }
+    rewrite(graph, |to, node| match node.op.family() {
+        Family::Elementwise => constant(to, node).or_else(|| repeated(to, node)).or_else(|| scalars(to, node)),
+        Family::Movement => moved(to, node),
+        Family::Source | Family::Reduce | Family::Contraction | Family::Window => None,
+        Family::Indexing | Family::Random => None,
+    })
+}
+
+/// The repeated constant that a movement of a repeated constant is.
+fn moved(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
+    match node.op {
+        // A pad with the value that is padded.
         Op::Pad { .. } => {
             let (inside, outside) = (to.value(node.inputs[0])?, to.value(node.inputs[1])?);
             (inside.to_bits() == outside.to_bits()).then(|| to.full(inside, node.ty))
         }
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Concat { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => None,
-    })
+        Op::Detach => None,
+        op if op.is_view() => {
+            let value = to.value(node.inputs[0])?;
+            (!is_spelled(to, node)).then(|| to.full(value, node.ty))
+        }
+        _ => None,
+    }
 }
 
 /// Whether the node is a step of [`Rewriter::repeat`], which is how a repeated constant is spelled.
@@ -68,33 +58,7 @@ fn is_spelled(to: &Rewriter<'_>, node: &Node) -> bool {
             let constant = |id: NodeId| matches!(to.op(id), Op::Constant(_));
             shape != unit_axes(shape.rank()) && reshaped && constant(to.operands(node.inputs[0])[0])
         }
-        Op::Transpose(_) | Op::Slice(_) | Op::Reverse(_) => false,
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => false,
+        _ => false,
     }
 }
 
@@ -157,7 +121,7 @@ fn constant(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
         let Op::Constant(value) = to.op(operand) else { return None };
         operands.push((value.0, to.ty(operand).dtype));
     }
-    if !is_arithmetic(node.op) {
+    if !node.op.traits().is_exact {
         return None;
     }
     let (wide, narrow) = (evaluate::<f64>(node, &operands), evaluate::<f32>(node, &operands));
@@ -176,67 +140,4 @@ fn evaluate<T: Real>(node: &Node, operands: &[(f64, DType)]) -> f64 {
         })
         .collect();
     node.op.evaluate(&operands.iter().collect::<Vec<_>>(), node.ty).to_f64()[0]
-}
-
-/// Whether the function is one that IEEE arithmetic rounds correctly, or an exact one.
-fn is_arithmetic(op: Op) -> bool {
-    match op {
-        Op::Unary(op) => match op {
-            UnaryOp::Neg
-            | UnaryOp::Abs
-            | UnaryOp::Sign
-            | UnaryOp::Sqrt
-            | UnaryOp::Reciprocal
-            | UnaryOp::Floor
-            | UnaryOp::Not => true,
-            UnaryOp::Exp
-            | UnaryOp::Expm1
-            | UnaryOp::Log
-            | UnaryOp::Log1p
-            | UnaryOp::Rsqrt
-            | UnaryOp::Sin
-            | UnaryOp::Cos
-            | UnaryOp::Tanh
-            | UnaryOp::Sigmoid
-            | UnaryOp::Erf => false,
-        },
-        Op::Binary(op) => match op {
-            BinaryOp::Add
-            | BinaryOp::Sub
-            | BinaryOp::Mul
-            | BinaryOp::Div
-            | BinaryOp::Max
-            | BinaryOp::Min
-            | BinaryOp::And
-            | BinaryOp::Or => true,
-            BinaryOp::Pow => false,
-        },
-        Op::Compare(_) | Op::Select | Op::Convert(_) => true,
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => false,
-    }
 }

@@ -157,36 +157,10 @@ impl Rewriter<'_> {
     }
 
     fn value_of(&self, node: &Node) -> Option<f64> {
-        match node.op {
-            Op::Constant(Scalar(value)) => Some(value),
-            Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Detach => {
-                self.value(node.inputs[0])
-            }
-            Op::Input
-            | Op::Iota { .. }
-            | Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Convert(_)
-            | Op::Reduce { .. }
-            | Op::ArgReduce { .. }
-            | Op::Dot
-            | Op::Conv(_)
-            | Op::ConvGradInput { .. }
-            | Op::ConvGradWeight { .. }
-            | Op::WindowReduce { .. }
-            | Op::WindowMaxGrad(_)
-            | Op::WindowMaxPick(_)
-            | Op::WindowSumGrad { .. }
-            | Op::Pad { .. }
-            | Op::Concat { .. }
-            | Op::Gather { .. }
-            | Op::ScatterAdd { .. }
-            | Op::TakeRows
-            | Op::ScatterRows { .. }
-            | Op::Random { .. } => None,
+        if let Op::Constant(Scalar(value)) = node.op {
+            return Some(value);
         }
+        if node.op.is_view() { self.value(node.inputs[0]) } else { None }
     }
 
     /// Whether every element of the node is known to have these very bits.

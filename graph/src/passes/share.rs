@@ -10,7 +10,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::rewrite::rewrite;
 use crate::graph::{Graph, NodeId, Operands};
-use crate::op::{BinaryOp, CompareOp, Op};
+use crate::op::Op;
 
 /// The graph with equal nodes merged.
 pub fn share(graph: &Graph) -> Cow<'_, Graph> {
@@ -38,52 +38,8 @@ pub fn share(graph: &Graph) -> Cow<'_, Graph> {
 /// The operands of an operation, in an order that does not depend on theirs where they may be swapped.
 fn operands(op: Op, operands: &[NodeId]) -> Operands {
     let mut operands = Operands::from_slice(operands);
-    if swaps(op) && operands[1] < operands[0] {
+    if op.traits().commutes && operands[1] < operands[0] {
         operands.swap(0, 1);
     }
     operands
-}
-
-/// Whether `op(a, b)` has the same bits as `op(b, a)`. Not so the larger and the smaller: of +0 and -0 they may take
-/// either.
-pub(super) fn swaps(op: Op) -> bool {
-    match op {
-        Op::Binary(op) => match op {
-            BinaryOp::Add | BinaryOp::Mul | BinaryOp::And | BinaryOp::Or => true,
-            BinaryOp::Sub | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow => false,
-        },
-        Op::Compare(op) => match op {
-            CompareOp::Eq | CompareOp::Ne => true,
-            CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => false,
-        },
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => false,
-    }
 }

@@ -3,7 +3,7 @@
 //! - `x * 1`, `x / 1`, `x ** 1`, `x + -0`, i32 `x + 0`, `x & true`, `x | false`: x. (Not `x + 0`, which turns -0 into +0.)
 //! - `x & false`, `x | true`, i32 `x * 0`: the constant.
 //! - `x & x`, `x | x`, the larger or smaller of x and x: x.
-//! - `--x`, `!!x`: x. The absolute value of one, the sign of one, the floor of one or of a sign: the operand.
+//! - `--x`, `!!x`: x. The absolute value of one, the sign of one, a whole number that is rounded: the operand.
 //! - Select between equal values, or by a constant: the value.
 //! - Reshape, transpose, broadcast, slice, pad, convert to what it is already; a reversal of unit axes; a concatenation
 //!   of one: the operand.
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 use super::rewrite::{Rewriter, rewrite};
 use crate::graph::{Graph, Node, NodeId};
-use crate::op::{BinaryOp, Op, ReduceOp, UnaryOp};
+use crate::op::{BinaryOp, Op, ReduceOp, Twice, UnaryOp};
 use crate::shape::DType;
 
 /// The graph without operations that do nothing.
@@ -50,48 +50,21 @@ pub fn simplify(graph: &Graph) -> Cow<'_, Graph> {
             let unit = to.shape(node.inputs[0]).dim(axis) == 1;
             unit.then(|| to.full(0.0, node.ty))
         }
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Compare(_)
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => None,
+        _ => None,
     })
 }
 
-fn unary(to: &Rewriter<'_>, node: &Node, op: UnaryOp) -> Option<NodeId> {
+fn unary(to: &Rewriter<'_>, node: &Node, function: UnaryOp) -> Option<NodeId> {
     let operand = node.inputs[0];
-    let inner = |op| to.operand_of(operand, Op::Unary(op));
-    match op {
-        UnaryOp::Neg => inner(UnaryOp::Neg),
-        UnaryOp::Not => inner(UnaryOp::Not),
-        UnaryOp::Abs => inner(UnaryOp::Abs).map(|_| operand),
-        UnaryOp::Floor => inner(UnaryOp::Floor).or(inner(UnaryOp::Sign)).map(|_| operand),
-        UnaryOp::Sign => inner(UnaryOp::Sign).map(|_| operand),
-        UnaryOp::Exp
-        | UnaryOp::Expm1
-        | UnaryOp::Log
-        | UnaryOp::Log1p
-        | UnaryOp::Sqrt
-        | UnaryOp::Rsqrt
-        | UnaryOp::Reciprocal
-        | UnaryOp::Sin
-        | UnaryOp::Cos
-        | UnaryOp::Tanh
-        | UnaryOp::Sigmoid
-        | UnaryOp::Erf => None,
+    let Op::Unary(inner) = to.op(operand) else { return None };
+    let traits = function.traits();
+    if traits.keeps_whole && inner.traits().is_stepwise {
+        return Some(operand);
+    }
+    match traits.twice {
+        Twice::Undoes => (inner == function).then(|| to.operands(operand)[0]),
+        Twice::Settles => (inner == function).then_some(operand),
+        Twice::Differs => None,
     }
 }
 

@@ -36,33 +36,7 @@ pub fn lowered(op: &Op, form: Form, left: &Operand, right: &Operand, output: Sha
             Form::Fold(lanes) => return conv::folding(conv, left, right, output, lanes),
         }),
         Op::ConvGradWeight { conv, .. } => Some(conv::grad_weight(conv, left, right, output)),
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => None,
+        _ => None,
     }
 }
 

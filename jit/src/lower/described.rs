@@ -105,11 +105,11 @@ pub fn describe(context: &Context<'_>, group: &Group) -> Described {
         Op::TakeRows => gather(None),
         Op::ScatterAdd { axis, .. } => scatter(Some(axis)),
         Op::ScatterRows { .. } => scatter(None),
-        Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
+        op if op.is_contraction() => {
             let (expression, contracting) = contraction::describe(context, group, root);
             once(expression, Root::Contraction(contracting.into()))
         }
-        ref other => unreachable!("{} has no kernel of its own", other.mnemonic()),
+        op => unreachable!("{} has no kernel of its own", op.mnemonic()),
     }
 }
 

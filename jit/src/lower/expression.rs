@@ -8,8 +8,7 @@ mod emit;
 mod strides;
 
 pub use build::{
-    ExpressionBuilder, Located, Storage, identity, is_view, reshape_coordinates, reshape_view, resolve,
-    view_coordinates,
+    ExpressionBuilder, Located, Storage, identity, reshape_coordinates, reshape_view, resolve, view_coordinates,
 };
 pub use emit::{Evaluation, Point, extremum};
 pub use strides::Strides;
@@ -178,36 +177,10 @@ impl Term {
         match self {
             Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => 0,
             Term::Random { .. } => 40,
-            Term::Unary(function, _) => unary_weight(*function),
-            Term::Binary(function, ..) => binary_weight(*function),
+            Term::Unary(function, _) => function.traits().weight,
+            Term::Binary(function, ..) => function.weight(),
             Term::Compare(..) | Term::Select(..) | Term::Convert(_) => 1,
         }
-    }
-}
-
-/// See [`Term::weight`].
-pub fn unary_weight(function: UnaryOp) -> u64 {
-    match function {
-        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Not => 1,
-        UnaryOp::Sign => 2,
-        UnaryOp::Sqrt | UnaryOp::Rsqrt | UnaryOp::Reciprocal => 5,
-        UnaryOp::Exp | UnaryOp::Expm1 | UnaryOp::Log | UnaryOp::Log1p => 15,
-        UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tanh | UnaryOp::Sigmoid | UnaryOp::Erf => 20,
-    }
-}
-
-/// See [`Term::weight`].
-pub fn binary_weight(function: BinaryOp) -> u64 {
-    match function {
-        BinaryOp::Add
-        | BinaryOp::Sub
-        | BinaryOp::Mul
-        | BinaryOp::Max
-        | BinaryOp::Min
-        | BinaryOp::And
-        | BinaryOp::Or => 1,
-        BinaryOp::Div => 5,
-        BinaryOp::Pow => 30,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is lowered together, and what there is to know about it: a group of a graph's nodes, and where values lie. It decides nothing.
 
-use kiln_graph::op::Op;
+use kiln_graph::op::{Family, Op};
 use kiln_graph::{Graph, NodeId, Shape};
 
 use super::expression::{Affine, ExpressionBuilder, Located, reshape_coordinates};
@@ -48,32 +48,14 @@ pub enum Class {
 /// The class of a node.
 pub fn class(graph: &Graph, id: NodeId) -> Class {
     let node = graph.node(id);
-    match node.op {
-        Op::Input => Class::Input,
-        Op::Constant(_) | Op::Iota { .. } => Class::Free,
-        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Detach => {
-            Class::View
-        }
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) | Op::Random { .. } => {
-            Class::Elementwise
-        }
-        Op::ScatterAdd { axis, .. } if graph.shape(node.inputs[0]).dim(axis) <= SCATTERED_UPDATES => Class::Elementwise,
-        Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. } => Class::Root,
+    let few = |axis: usize| graph.shape(node.inputs[0]).dim(axis) <= SCATTERED_UPDATES;
+    match node.op.family() {
+        Family::Source if node.op == Op::Input => Class::Input,
+        Family::Source => Class::Free,
+        Family::Elementwise | Family::Random => Class::Elementwise,
+        Family::Movement if node.op.is_view() => Class::View,
+        Family::Indexing if matches!(node.op, Op::ScatterAdd { axis, .. } if few(axis)) => Class::Elementwise,
+        Family::Movement | Family::Reduce | Family::Contraction | Family::Window | Family::Indexing => Class::Root,
     }
 }
 

@@ -12,13 +12,12 @@
 //! It knows graphs and what can be computed inside of what; it knows no layouts and no memory.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
-use kiln_graph::op::Op;
-use kiln_graph::{Few, Graph, Node, NodeId, Operands};
+use kiln_graph::op::{Family, Op, Sums};
+use kiln_graph::{Few, Graph, NodeId};
 use rustc_hash::FxHashSet;
 
-use crate::lower::expression::{binary_weight, identity, is_view, reshape_coordinates, unary_weight};
+use crate::lower::expression::{identity, reshape_coordinates};
 use crate::lower::{Class, Group, class, windows_partition};
 
 /// A value of at most this weight that reads at most one tensor of its size is computed again by each of its users.
@@ -34,33 +33,12 @@ const WINDOWED_WEIGHT: u64 = 8;
 /// The operands that a node's kernel reads as a tensor in memory, not element by element.
 fn read_from_memory(graph: &Graph, id: NodeId) -> &[NodeId] {
     let node = graph.node(id);
-    match node.op {
-        Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => &node.inputs,
-        Op::WindowReduce { .. } | Op::WindowMaxGrad(_) | Op::WindowMaxPick(_) | Op::WindowSumGrad { .. } => {
-            &node.inputs
-        }
-        Op::Gather { .. } | Op::TakeRows => &node.inputs[..1],
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::ScatterAdd { .. }
-        | Op::ScatterRows { .. }
-        | Op::Random { .. }
-        | Op::Detach => &[],
+    match node.op.family() {
+        Family::Contraction | Family::Window => &node.inputs,
+        // The tensor that indices point into; what is scattered is read element by element.
+        Family::Indexing if node.op.traits().sums == Sums::Single => &node.inputs[..1],
+        Family::Source | Family::Elementwise | Family::Movement => &[],
+        Family::Reduce | Family::Indexing | Family::Random => &[],
     }
 }
 
@@ -212,7 +190,7 @@ impl Storing {
         }
         let elements = node.ty.shape.elements();
         let own = usize::from(class(graph, id) == Class::Elementwise);
-        let mut cost = Cost { weight: own_weight(&node.op), operations: own, tensors: Tensors::new() };
+        let mut cost = Cost { weight: node.op.traits().weight, operations: own, tensors: Tensors::new() };
         for operand in &node.inputs {
             let Cost { weight, operations, tensors } = &costs[operand.index()];
             cost.weight = cost.weight.saturating_add(*weight);
@@ -342,7 +320,7 @@ fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
     let mut uses = vec![Use::default(); graph.nodes.len()];
     for id in graph.ids().rev().filter(|id| live[id.index()]) {
         let node = graph.node(id);
-        let through = if is_view(&node.op) { uses[id.index()] } else { Use { places: 1, repeated: false } };
+        let through = if node.op.is_view() { uses[id.index()] } else { Use { places: 1, repeated: false } };
         let repeats =
             matches!(node.op, Op::Broadcast(shape) if shape.elements() > graph.shape(node.inputs[0]).elements());
         for operand in &node.inputs {
@@ -352,65 +330,4 @@ fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
         }
     }
     uses
-}
-
-/// What an operation alone costs at each place; see [`crate::lower::expression::Term::weight`].
-pub fn own_weight(op: &Op) -> u64 {
-    match *op {
-        Op::Unary(function) => unary_weight(function),
-        Op::Binary(function) => binary_weight(function),
-        Op::Compare(_) | Op::Select | Op::Convert(_) => 1,
-        Op::ScatterAdd { .. } => 4,
-        Op::Random { .. } => 40,
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Broadcast(_)
-        | Op::Slice(_)
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Reverse(_)
-        | Op::Gather { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Detach => 0,
-    }
-}
-
-/// Gives each output and update a node of its own that is computed: a [`Op::Detach`] (a copy) in the place of inputs, views,
-/// constants and nodes that already are a result.
-pub fn isolate_roots(graph: Graph) -> Graph {
-    let mut result = graph;
-    let mut taken: BTreeSet<NodeId> = BTreeSet::new();
-    let outputs = result.outputs.len();
-    for root in 0..outputs + result.updates.len() {
-        let slot = |graph: &mut Graph, id: Option<NodeId>| {
-            let entry = match root.checked_sub(outputs) {
-                None => &mut graph.outputs[root].node,
-                Some(update) => &mut graph.updates[update].node,
-            };
-            *entry = id.unwrap_or(*entry);
-            *entry
-        };
-        let id = slot(&mut result, None);
-        let computed = matches!(class(&result, id), Class::Elementwise | Class::Root);
-        if !computed || !taken.insert(id) {
-            let node = result.node(id).clone();
-            let copy = result.push(Node { op: Op::Detach, inputs: Operands::from_slice(&[id]), ..node });
-            slot(&mut result, Some(copy));
-        }
-    }
-    result
 }

@@ -9,14 +9,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use kiln_graph::op::{Axes, Op};
+use kiln_graph::op::{Axes, Family, Op, Sums, Traits};
 use kiln_graph::{DType, Graph, NodeId, Shape};
 use rustc_hash::FxHashMap;
 
 mod needs;
 mod reads;
 
-use super::group::{Fusion, LARGEST, members, own_weight};
+use super::group::{Fusion, LARGEST, members};
 use crate::lower::expression::{identity, view_coordinates};
 use crate::lower::{Group, windows_partition};
 use needs::Needs;
@@ -156,7 +156,7 @@ impl<'a> Merging<'a> {
         };
         let rank = |&producer: &usize| {
             let root = self.groups[producer].as_ref().and_then(Group::root);
-            (root.is_some_and(|root| is_contraction(self.graph, root)), root.is_some(), producer)
+            (root.is_some_and(|root| self.graph.node(root).op.is_contraction()), root.is_some(), producer)
         };
         let candidates = candidates.into_iter().filter(|(_, placewise)| *placewise).map(|(producer, _)| producer);
         let mut candidates: Vec<usize> = candidates.filter(fits).collect();
@@ -172,36 +172,24 @@ impl<'a> Merging<'a> {
         }
         let node = self.graph.node(root);
         let result = node.ty.shape;
-        let operand = |number: usize| self.graph.shape(node.inputs[number]);
-        match node.op {
-            Op::Reduce { .. } | Op::ArgReduce { .. } | Op::Gather { .. } | Op::TakeRows => true,
-            Op::WindowReduce { .. } | Op::WindowMaxPick(_) => true,
-            Op::WindowMaxGrad(window) => windows_partition(&window, result, operand(1)),
-            Op::WindowSumGrad { window, .. } => windows_partition(&window, result, operand(0)),
+        let Traits { family, sums, .. } = node.op.traits();
+        match family {
+            // The last operand of a window's gradient has an element for each window.
+            Family::Window if sums == Sums::Scattered => {
+                let window = node.op.window().expect("it goes by windows");
+                windows_partition(&window, result, self.graph.shape(node.inputs[node.inputs.len() - 1]))
+            }
             // An optimizer's update streams through several tensors: it does that better by itself.
-            Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
+            Family::Contraction => {
                 let weight: u64 = members(self.graph, &self.fusion, consumer)
                     .into_iter()
-                    .map(|id| own_weight(&self.graph.node(id).op))
+                    .map(|id| self.graph.node(id).op.traits().weight)
                     .sum();
                 weight <= EPILOGUE_WEIGHT && consumer.stores.iter().all(|id| !self.updates.contains(id))
             }
-            Op::Pad { .. } | Op::Concat { .. } | Op::ScatterAdd { .. } | Op::ScatterRows { .. } => false,
-            Op::Input
-            | Op::Constant(_)
-            | Op::Iota { .. }
-            | Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Convert(_)
-            | Op::Reshape(_)
-            | Op::Transpose(_)
-            | Op::Broadcast(_)
-            | Op::Slice(_)
-            | Op::Reverse(_)
-            | Op::Random { .. }
-            | Op::Detach => unreachable!("{root} is no root"),
+            Family::Reduce | Family::Window | Family::Indexing => sums != Sums::Scattered,
+            Family::Movement => false,
+            Family::Source | Family::Elementwise | Family::Random => unreachable!("{root} is no root"),
         }
     }
 
@@ -336,10 +324,6 @@ impl<'a> Merging<'a> {
     }
 }
 
-fn is_contraction(graph: &Graph, id: NodeId) -> bool {
-    matches!(graph.node(id).op, Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. })
-}
-
 /// The axes along which a reduction folds f32, and the shape of what it folds.
 fn folded(graph: &Graph, root: NodeId) -> Option<(Axes, Shape)> {
     let node = graph.node(root);
@@ -358,10 +342,11 @@ fn is_flattening_copy(graph: &Graph, group: &Group) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kiln_graph::passes::isolate_roots;
     use kiln_graph::{Builder, Type};
 
     use super::*;
-    use crate::plan::group::{group, isolate_roots};
+    use crate::plan::group::group;
 
     /// A training step of some layers, beside each other and behind each other.
     fn graph(seed: u64) -> Graph {
@@ -405,7 +390,7 @@ mod tests {
     #[test]
     fn reads_are_those_of_the_groups() {
         for seed in 0..40 {
-            let graph = isolate_roots(graph(seed));
+            let graph = isolate_roots(&graph(seed)).into_owned();
             let mut merging = Merging::new(&graph, group(&graph));
             merging.join_reductions();
             while merging.join_producers() | merging.join_siblings() {

@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 
+use kiln_graph::op::Family;
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Graph, NodeId, Op, Role};
 use rustc_hash::FxHashSet;
@@ -128,8 +129,8 @@ impl Wishes<'_> {
         for id in self.graph.ids() {
             let node = self.graph.node(id);
             let shape = |id: NodeId| self.graph.shape(id);
-            match node.op {
-                Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => {
+            match node.op.family() {
+                Family::Contraction => {
                     let [left, right] = node.inputs[..] else { continue };
                     let wanted = contraction::wanted(&node.op, shape(left), shape(right), shape(id));
                     let [for_left, for_right, for_result] = wanted.expect("the operation is a contraction");
@@ -139,35 +140,14 @@ impl Wishes<'_> {
                     self.wish_through_views(right, for_right.order);
                     self.wish(id, for_result.order);
                 }
-                Op::WindowReduce { .. } | Op::WindowMaxGrad(_) | Op::WindowMaxPick(_) | Op::WindowSumGrad { .. } => {
+                Family::Window => {
                     for &operand in &node.inputs {
                         self.wish_through_views(operand, channels_last(shape(operand).rank()));
                     }
                     self.wish(id, channels_last(shape(id).rank()));
                 }
-                Op::Input
-                | Op::Constant(_)
-                | Op::Iota { .. }
-                | Op::Unary(_)
-                | Op::Binary(_)
-                | Op::Compare(_)
-                | Op::Select
-                | Op::Convert(_)
-                | Op::Reduce { .. }
-                | Op::ArgReduce { .. }
-                | Op::Reshape(_)
-                | Op::Transpose(_)
-                | Op::Broadcast(_)
-                | Op::Slice(_)
-                | Op::Pad { .. }
-                | Op::Concat { .. }
-                | Op::Reverse(_)
-                | Op::Gather { .. }
-                | Op::ScatterAdd { .. }
-                | Op::TakeRows
-                | Op::ScatterRows { .. }
-                | Op::Random { .. }
-                | Op::Detach => {}
+                Family::Source | Family::Elementwise | Family::Movement | Family::Reduce => {}
+                Family::Indexing | Family::Random => {}
             }
         }
     }
@@ -195,36 +175,10 @@ impl Wishes<'_> {
     /// The order of the operand that gives the order of a node, if the node keeps axes apart.
     fn before(&self, id: NodeId, order: &[usize]) -> Option<Order> {
         let node = self.graph.node(id);
-        match node.op {
-            Op::Transpose(permutation) => Some(order.iter().map(|&axis| permutation[axis] as usize).collect()),
-            Op::Reverse(_) | Op::Slice(_) | Op::Detach | Op::Pad { .. } => Some(order.to_vec()),
-            Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Convert(_)
-            | Op::Concat { .. }
-            | Op::WindowReduce { .. }
-            | Op::WindowMaxGrad(_)
-            | Op::WindowMaxPick(_)
-            | Op::WindowSumGrad { .. } => Some(order.to_vec()),
-            Op::Input
-            | Op::Constant(_)
-            | Op::Iota { .. }
-            | Op::Reduce { .. }
-            | Op::ArgReduce { .. }
-            | Op::Dot
-            | Op::Conv(_)
-            | Op::ConvGradInput { .. }
-            | Op::ConvGradWeight { .. }
-            | Op::Reshape(_)
-            | Op::Broadcast(_)
-            | Op::Gather { .. }
-            | Op::ScatterAdd { .. }
-            | Op::TakeRows
-            | Op::ScatterRows { .. }
-            | Op::Random { .. } => None,
+        if let Op::Transpose(permutation) = node.op {
+            return Some(order.iter().map(|&axis| permutation[axis] as usize).collect());
         }
+        node.op.traits().keeps_axes.then(|| order.to_vec())
     }
 
     /// The order of a node that an operand's order gives, if the node keeps axes apart.

@@ -1,6 +1,6 @@
 //! Productions of elementwise functions, choices and reductions.
 
-use kiln_graph::op::{ArgOp, BinaryOp, CompareOp, ReduceOp, UnaryOp};
+use kiln_graph::op::{ArgOp, BinaryOp, CompareOp, Jumps, ReduceOp, Sensitivity, UnaryOp};
 use kiln_graph::{DType, NodeId, Op, Shape, Type};
 
 use super::Maker;
@@ -9,34 +9,20 @@ impl Maker {
     pub(super) fn function(&mut self) -> NodeId {
         let x = self.value(DType::F32);
         let op = self.random.pick(UnaryOp::ALL);
-        match op {
-            UnaryOp::Exp | UnaryOp::Expm1 => {
+        // Operands for which the result neither overflows nor loses its digits.
+        let x = match op.traits().sensitivity {
+            Sensitivity::Exponential => {
                 let x = self.unary(UnaryOp::Tanh, x);
-                let x = self.with(BinaryOp::Mul, x, 3.0);
-                self.unary(op, x)
+                self.with(BinaryOp::Mul, x, 3.0)
             }
-            UnaryOp::Log | UnaryOp::Rsqrt | UnaryOp::Reciprocal => {
-                let x = self.positive(x, 0.25);
-                self.unary(op, x)
+            Sensitivity::Pole { offset, power } => {
+                let is_infinite_at_zero = offset == 0.0 && power <= 0.0;
+                self.positive(x, if is_infinite_at_zero { 0.25 } else { 0.125 })
             }
-            UnaryOp::Log1p | UnaryOp::Sqrt => {
-                let x = self.positive(x, 0.125);
-                self.unary(op, x)
-            }
-            UnaryOp::Not => {
-                let x = self.value(DType::Bool);
-                self.unary(op, x)
-            }
-            UnaryOp::Neg
-            | UnaryOp::Abs
-            | UnaryOp::Sign
-            | UnaryOp::Sin
-            | UnaryOp::Cos
-            | UnaryOp::Tanh
-            | UnaryOp::Sigmoid
-            | UnaryOp::Erf
-            | UnaryOp::Floor => self.unary(op, x),
-        }
+            Sensitivity::Jumps(Jumps::Nowhere) => self.value(DType::Bool),
+            Sensitivity::Same | Sensitivity::Jumps(_) | Sensitivity::Bounded(_) => x,
+        };
+        self.unary(op, x)
     }
 
     pub(super) fn arithmetic(&mut self) -> NodeId {
@@ -113,6 +99,48 @@ impl Maker {
         self.pool.push(condition);
         let c = self.value_of(ty);
         self.add(Op::Select, &[condition, a, c])
+    }
+
+    /// A rectifier of a value, and a gradient that its condition masks.
+    pub(super) fn rectifier(&mut self) -> NodeId {
+        let x = self.value(DType::F32);
+        let rectified = self.rectified(x);
+        if self.random.chance(50) {
+            return rectified;
+        }
+        self.pool.push(rectified);
+        let gradient = self.value_of(self.graph.ty(x));
+        self.masked(x, gradient)
+    }
+
+    /// The value where it is above 0, else 0 or a part of it.
+    pub(super) fn rectified(&mut self, x: NodeId) -> NodeId {
+        let scaled = match self.random.chance(60) {
+            true => self.full(self.graph.ty(x), 0.0),
+            false => {
+                let factor = self.random.pick(&[0.25, 0.01, 2.0, -1.0, 1e-60, 1e60]);
+                self.with(BinaryOp::Mul, x, factor)
+            }
+        };
+        self.select_above_zero(x, x, scaled)
+    }
+
+    /// The gradient where the value is above 0, else 0.
+    pub(super) fn masked(&mut self, x: NodeId, gradient: NodeId) -> NodeId {
+        let zero = self.random.pick(&[0.0, 0.0, 0.0, -0.0]);
+        let zero = self.full(self.graph.ty(x), zero);
+        self.select_above_zero(x, gradient, zero)
+    }
+
+    /// Both spellings of `x > 0 ? above : below`, which tell NaN apart.
+    fn select_above_zero(&mut self, x: NodeId, above: NodeId, below: NodeId) -> NodeId {
+        let zero = self.full(self.graph.ty(x), 0.0);
+        if self.random.chance(50) {
+            let condition = self.add(Op::Compare(CompareOp::Gt), &[x, zero]);
+            return self.add(Op::Select, &[condition, above, below]);
+        }
+        let condition = self.add(Op::Compare(CompareOp::Le), &[x, zero]);
+        self.add(Op::Select, &[condition, below, above])
     }
 
     pub(super) fn reduction(&mut self) -> NodeId {

@@ -118,7 +118,7 @@ impl Maker {
         );
         let max = Op::WindowReduce { op: WindowOp::Max, window };
         let Ok(result) = max.infer(&[Type::f32(image)]) else { return self.function() };
-        match self.random.below(5) {
+        match self.random.below(6) {
             0 => {
                 let gradient = self.fitted(x, result.shape);
                 self.add(Op::WindowSumGrad { window, input }, &[gradient])
@@ -136,6 +136,18 @@ impl Maker {
             3 => {
                 let image = self.fitted(x, image);
                 self.add(max, &[image])
+            }
+            4 => {
+                // A step back through a maximum pool behind a rectifier.
+                let image = self.fitted(x, image);
+                let (rectified, pooled) = (self.rectified(image), self.random.chance(80));
+                if pooled {
+                    let maxima = self.add(max, &[rectified]);
+                    self.pool.push(maxima);
+                }
+                let gradient = self.value_of(result);
+                let gradient = self.add(Op::WindowMaxGrad(window), &[rectified, gradient]);
+                self.masked(rectified, gradient)
             }
             _ => {
                 let image = self.fitted(x, image);

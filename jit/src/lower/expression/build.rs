@@ -274,29 +274,14 @@ impl<'a> ExpressionBuilder<'a> {
                 Term::Convert(a)
             }
             Op::ScatterAdd { axis, extent } => return self.scattered(id, axis, extent, coordinates),
-            Op::Detach | Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) => {
+            op if op.is_view() => {
                 if let Some(at) = view_coordinates(graph, id, coordinates, rank) {
                     return self.operand(operand(0), &at);
                 }
                 let located = resolve(graph, id, self.located).expect("a reshape of a value in memory");
                 return Ok(self.load(located, coordinates));
             }
-            Op::Input
-            | Op::Reduce { .. }
-            | Op::ArgReduce { .. }
-            | Op::Dot
-            | Op::Conv(_)
-            | Op::ConvGradInput { .. }
-            | Op::ConvGradWeight { .. }
-            | Op::WindowReduce { .. }
-            | Op::WindowMaxGrad(_)
-            | Op::WindowMaxPick(_)
-            | Op::WindowSumGrad { .. }
-            | Op::Pad { .. }
-            | Op::Concat { .. }
-            | Op::Gather { .. }
-            | Op::TakeRows
-            | Op::ScatterRows { .. } => unreachable!("{id} has a kernel of its own and lies in memory"),
+            _ => unreachable!("{id} has a kernel of its own and lies in memory"),
         };
         Ok(self.push(term, dtype))
     }
@@ -367,31 +352,7 @@ pub fn view_coordinates(graph: &Graph, id: NodeId, coordinates: &[Affine], rank:
         ),
         Op::Reshape(shape) => reshape_coordinates(from, shape, coordinates, rank),
         Op::Detach => Some(coordinates.to_vec()),
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. } => unreachable!("{id} is no view"),
+        _ => unreachable!("{id} is no view"),
     }
 }
 
@@ -472,7 +433,7 @@ pub fn resolve(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Loc
             break found;
         }
         let node = graph.node(at);
-        if !is_view(&node.op) {
+        if !node.op.is_view() {
             return None;
         }
         views.push(at);
@@ -500,36 +461,4 @@ fn through_view(graph: &Graph, view: NodeId, below: &Layout) -> Option<Layout> {
     strides[..rank].copy_from_slice(&access.strides);
     let offset = usize::try_from(access.offset).expect("a view's first element lies in its buffer");
     Some(Layout { offset, strides, ..*below })
-}
-
-/// Whether the operation only renames places of its operand.
-pub fn is_view(op: &Op) -> bool {
-    match op {
-        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Detach => true,
-        Op::Input
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Convert(_)
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Dot
-        | Op::Conv(_)
-        | Op::ConvGradInput { .. }
-        | Op::ConvGradWeight { .. }
-        | Op::WindowReduce { .. }
-        | Op::WindowMaxGrad(_)
-        | Op::WindowMaxPick(_)
-        | Op::WindowSumGrad { .. }
-        | Op::Pad { .. }
-        | Op::Concat { .. }
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::TakeRows
-        | Op::ScatterRows { .. }
-        | Op::Random { .. } => false,
-    }
 }

@@ -1,88 +1,97 @@
 //! Lets the backward pass of a rectifier look where it has the least to look at.
 //!
-//! It looks at the rectifier's result instead of its operand, so that only one of them is stored: `y = z <= 0 ? k z : z` with
-//! `k > 0` (or `k z` replaced by 0) is `<= 0` exactly where `z` is, NaN included; the same for `z > 0`.
+//! It looks at the rectifier's result instead of its operand, so that only one of them is stored: `y = z <= 0 ? k z :
+//! z` with `k > 0` (or `k z` replaced by 0) is `<= 0` exactly where `z` is, NaN included; the same for `z > 0`.
 //!
-//! Behind a maximum pool it looks at the pool's result: the gradient of a window reaches the element that the window has
-//! chosen, which is `<= 0` exactly where the window's maximum is. All other elements get 0, masked or not.
+//! Behind a maximum pool it looks at the pool's result: the gradient of a window reaches the element that the window
+//! has chosen, which is `<= 0` exactly where the window's maximum is. All other elements get +0, masked or not.
+//!
+//! Both are exact. They know windows and comparisons, and no layer.
 
-use kiln_graph::op::{BinaryOp, CompareOp, Op, Scalar, WindowOp};
-use kiln_graph::shape::Shape;
-use kiln_graph::{DType, Graph, Node, NodeId, Operands, Type};
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 
-use crate::lower::expression::is_view;
+use crate::graph::{Graph, Node, NodeId, Operands, Type};
+use crate::op::{BinaryOp, CompareOp, Op, Scalar, WindowOp};
+use crate::shape::{DType, Shape};
 
 /// The graph in which every later user of a rectifier's condition uses the condition on the rectifier's result.
-pub fn take_masks_from_results(graph: &Graph) -> Graph {
-    let mut result = without_nodes(graph);
-    let mut places: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    let mut conditions: FxHashMap<NodeId, NodeId> = FxHashMap::default();
+pub fn relu_masks(graph: &Graph) -> Cow<'_, Graph> {
     let uses = graph.use_counts();
-    for id in graph.ids() {
+    let shared = |id: NodeId| rectifier(graph, id).filter(|condition| uses[condition.index()] > 1);
+    if !graph.ids().any(|id| shared(id).is_some()) {
+        return Cow::Borrowed(graph);
+    }
+    let mut conditions: FxHashMap<NodeId, NodeId> = FxHashMap::default();
+    Cow::Owned(rebuilt(graph, |result, places, id| {
         let node = graph.node(id);
         let of = |operand: &NodeId| conditions.get(operand).copied().unwrap_or(places[operand.index()]);
-        let inputs = node.inputs.iter().map(of).collect();
-        let place = result.push(Node { inputs, ..node.clone() });
-        places.push(place);
-        if let Some(condition) = rectifier(graph, id).filter(|condition| uses[condition.index()] > 1) {
+        let place = result.push(Node { inputs: node.inputs.iter().map(of).collect(), ..node.clone() });
+        if let Some(condition) = shared(id) {
             let compare = graph.node(condition);
             let inputs = Operands::from_slice(&[place, places[compare.inputs[1].index()]]);
             let on_result = result.push(Node { inputs, ..compare.clone() });
             conditions.entry(condition).or_insert(on_result);
         }
-    }
-    let at = |id: NodeId| places[id.index()];
-    result.inputs.iter_mut().for_each(|input| input.node = at(input.node));
-    result.outputs.iter_mut().for_each(|output| output.node = at(output.node));
-    result.updates.iter_mut().for_each(|update| update.node = at(update.node));
-    result
+        place
+    }))
 }
 
-/// The graph but for its nodes, with room for about as many.
-fn without_nodes(graph: &Graph) -> Graph {
+/// The graph with other nodes: `node` adds what takes the place of each, and says where that is, given the places of
+/// those before.
+fn rebuilt(graph: &Graph, mut node: impl FnMut(&mut Graph, &[NodeId], NodeId) -> NodeId) -> Graph {
     let Graph { name, nodes, inputs, outputs, updates, scopes } = graph;
-    Graph {
+    let mut result = Graph {
         name: name.clone(),
         nodes: Vec::with_capacity(nodes.len() + nodes.len() / 16),
         inputs: inputs.clone(),
         outputs: outputs.clone(),
         updates: updates.clone(),
         scopes: scopes.clone(),
-    }
-}
-
-/// The graph in which a mask on the gradient of a maximum pool, taken from the pool's operand, has become one on the gradient
-/// of the pool's result, taken from that.
-pub fn mask_in_front_of_pools(graph: &Graph) -> Graph {
-    let uses = graph.use_counts();
-    let pools = Pools::of(graph);
-    let mut selects: FxHashMap<NodeId, NodeId> = FxHashMap::default();
+    };
+    let mut places: Vec<NodeId> = Vec::with_capacity(nodes.len());
     for id in graph.ids() {
-        if let Some(gradient) = masked_pool_gradient(graph, id).filter(|gradient| uses[gradient.index()] == 1) {
-            selects.insert(gradient, id);
-        }
-    }
-    let mut result = without_nodes(graph);
-    let mut places: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for id in graph.ids() {
-        let node = graph.node(id);
-        let mut inputs: Operands = node.inputs.iter().map(|operand| places[operand.index()]).collect();
-        let moved = selects.get(&id).and_then(|&select| Some((select, pools.before(graph, id)?)));
-        if let Some((select, pool)) = moved {
-            inputs[1] = masked(graph, &mut result, &places, select, pool, inputs[1]);
-        }
-        let unmasked = masked_pool_gradient(graph, id).filter(|gradient| selects.get(gradient) == Some(&id));
-        places.push(match unmasked.filter(|&gradient| pools.before(graph, gradient).is_some()) {
-            Some(gradient) => places[gradient.index()],
-            None => result.push(Node { inputs, ..node.clone() }),
-        });
+        let place = node(&mut result, &places, id);
+        places.push(place);
     }
     let at = |id: NodeId| places[id.index()];
     result.inputs.iter_mut().for_each(|input| input.node = at(input.node));
     result.outputs.iter_mut().for_each(|output| output.node = at(output.node));
     result.updates.iter_mut().for_each(|update| update.node = at(update.node));
     result
+}
+
+/// The graph in which a mask on the gradient of a maximum pool, taken from the pool's operand, has become one on the
+/// gradient of the pool's result, taken from that.
+pub fn pool_masks(graph: &Graph) -> Cow<'_, Graph> {
+    let uses = graph.use_counts();
+    let pools = Pools::of(graph);
+    // By the pool's gradient: the mask on it, and the pool.
+    let mut masks: FxHashMap<NodeId, (NodeId, NodeId)> = FxHashMap::default();
+    for id in graph.ids() {
+        let Some(gradient) = masked_pool_gradient(graph, id) else { continue };
+        if uses[gradient.index()] == 1
+            && let Some(pool) = pools.before(graph, gradient)
+        {
+            masks.insert(gradient, (id, pool));
+        }
+    }
+    if masks.is_empty() {
+        return Cow::Borrowed(graph);
+    }
+    Cow::Owned(rebuilt(graph, |result, places, id| {
+        let unmasked = masked_pool_gradient(graph, id);
+        if let Some(gradient) = unmasked.filter(|gradient| masks.get(gradient).is_some_and(|(mask, _)| *mask == id)) {
+            return places[gradient.index()];
+        }
+        let node = graph.node(id);
+        let mut inputs: Operands = node.inputs.iter().map(|operand| places[operand.index()]).collect();
+        if let Some(&(select, pool)) = masks.get(&id) {
+            inputs[1] = masked(graph, result, places, select, pool, inputs[1]);
+        }
+        result.push(Node { inputs, ..node.clone() })
+    }))
 }
 
 /// `y <= 0 ? 0 : gradient` (or `y > 0 ? gradient : 0`) for a pool's result `y`, as the select of the graph does for the
@@ -109,7 +118,8 @@ fn masked(
     push(Op::Select, &[condition, branch(1), branch(2)], DType::F32, shape)
 }
 
-/// The pool's gradient of which a node is `x <= 0 ? 0 : gradient` or `x > 0 ? gradient : 0`, `x` being the pool's operand.
+/// The pool's gradient of which a node is `x <= 0 ? 0 : gradient` or `x > 0 ? gradient : 0`, `x` being the pool's
+/// operand.
 fn masked_pool_gradient(graph: &Graph, id: NodeId) -> Option<NodeId> {
     let node = graph.node(id);
     if node.op != Op::Select {
@@ -121,7 +131,8 @@ fn masked_pool_gradient(graph: &Graph, id: NodeId) -> Option<NodeId> {
     let (zero, gradient) = if function == CompareOp::Le { (a, b) } else { (b, a) };
     let pooled = graph.node(gradient);
     let fits = matches!(pooled.op, Op::WindowMaxGrad(_)) && pooled.inputs[0] == compare.inputs[0];
-    let zeros = constant(graph, compare.inputs[1]) == Some(0.0) && constant(graph, zero) == Some(0.0);
+    // What no window chooses gets +0, so that a mask may not put -0 there.
+    let zeros = constant(graph, compare.inputs[1]) == Some(0.0) && constant(graph, zero).is_some_and(is_plus_zero);
     (fits && zeros).then_some(gradient)
 }
 
@@ -168,17 +179,29 @@ fn rectifier(graph: &Graph, id: NodeId) -> Option<NodeId> {
     };
     let is_scaled = || {
         let product = graph.node(scaled);
-        product.op == Op::Binary(BinaryOp::Mul)
+        // Whole numbers wrap around.
+        graph.ty(z).dtype == DType::F32
+            && product.op == Op::Binary(BinaryOp::Mul)
             && product.inputs[0] == z
-            && constant(graph, product.inputs[1]).is_some_and(|factor| factor > 0.0)
+            && constant(graph, product.inputs[1]).is_some_and(keeps_sign)
     };
     (kept == z && (constant(graph, scaled) == Some(0.0) || is_scaled())).then_some(condition)
+}
+
+/// Whether `k z` has the sign of `z` for every `z`, infinities included: in f32, too, where a factor that is flushed to
+/// 0 or that overflows makes NaN of infinities or of zeros.
+fn keeps_sign(factor: f64) -> bool {
+    factor > 0.0 && (factor as f32).is_normal()
+}
+
+fn is_plus_zero(value: f64) -> bool {
+    value.to_bits() == 0
 }
 
 /// The number in every place of a node that repeats a constant.
 fn constant(graph: &Graph, id: NodeId) -> Option<f64> {
     let mut node = graph.node(id);
-    while is_view(&node.op) {
+    while node.op.is_view() {
         node = graph.node(node.inputs[0]);
     }
     if let Op::Constant(value) = node.op { Some(value.0) } else { None }
