@@ -129,8 +129,8 @@ fn choices(plan: &Plan, target: &Target) -> String {
     let mut text = String::new();
     for found in &plan.contractions {
         writeln!(text, "{}\n  {}", found.label, found.problem.shapes()).expect("any text");
-        for recipe in found.problem.candidates(target) {
-            writeln!(text, "  {:12.0} cycles: {}", recipe.cycles, recipe.name()).expect("any text");
+        for Candidate { recipe, cycles } in found.problem.estimated(target) {
+            writeln!(text, "  {cycles:12.0} cycles: {}", recipe.name()).expect("any text");
         }
     }
     text
