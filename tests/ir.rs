@@ -1,4 +1,5 @@
-//! The `.ir` cases under `tests/ir/`: what the text form, the verifier, the differentiator and each pass do to a graph.
+//! The `.ir` cases under `tests/ir/`: what the text form, the verifier, the differentiator and each pass do to a graph, and what
+//! the planner makes of it.
 //!
 //! A file holds cases; comments before `# run:` say what a case is about:
 //!
@@ -16,16 +17,29 @@
 //!
 //! `# run:` lists steps, separated by commas, that are applied one after the other: `parse` (which prints again), the
 //! name of a pass, `optimize`, or `differentiate wrt %a %b` (which adds the gradients of the only output in these values
-//! as further outputs). A case in which the text is refused has instead of an expectation `# error: MESSAGE` at the end
+//! as further outputs). The last step may be one that shows what the graph is compiled to: `plan`, `kernels`, or `choices`, which
+//! says how each contraction is computed. Behind it stands what differs from a machine of 8 lanes with 32 KiB and 1 MiB of cache:
+//! `lanes=16`, `l1=48K`, `l2=2M`; or `exact`, for ways whose error is that of the definition only. A case in which the text is refused has instead of an expectation `# error: MESSAGE` at the end
 //! of the guilty line: `# run: parse` for what the syntax refuses, `# run: verify` for what the verifier refuses.
 //!
 //! A case without an expectation fails. `BLESS=1 cargo test --test ir` writes what is there now into the files.
 
+#[path = "../examples/support/compiler.rs"]
+mod compiler;
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "ir/kilnc.rs"]
+mod kilnc;
+
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use kiln_graph::passes::PIPELINE;
 use kiln_graph::{Builder, Graph, Value, Violation, optimize, parse, print, text, verify};
+use kiln_jit::Target;
+use kiln_jit::kernel::parse_all;
+use kiln_jit::plan::{Choices, Plan, plan_by};
 
 #[test]
 fn cases() {
@@ -178,6 +192,9 @@ fn apply_all(steps: &str, text: &str) -> Outcome {
     let mut graph = parse(text)
         .map_err(|error| (error.position.line - 1, format!("column {}: {}", error.position.column, error.problem)))?;
     for step in steps.split(", ") {
+        if let Some(shown) = compiled(step, &graph) {
+            return Ok(shown);
+        }
         graph = apply(step, graph);
         if let Err(violation) = verify(&graph) {
             panic!("after {step}: {violation}");
@@ -187,6 +204,55 @@ fn apply_all(steps: &str, text: &str) -> Outcome {
     let again = parse(&printed).unwrap_or_else(|error| panic!("what is printed does not parse: {error}\n{printed}"));
     assert_eq!(print(&again), printed, "print and parse are inverses");
     Ok(printed)
+}
+
+/// What a last step shows of the compiled graph; nothing for the other steps.
+fn compiled(step: &str, graph: &Graph) -> Option<String> {
+    let (what, machine) = step.split_once(' ').unwrap_or((step, ""));
+    let show: fn(&Plan) -> String = match what {
+        "plan" => |plan| plan.to_string(),
+        "kernels" => kernels,
+        "choices" => choices,
+        _ => return None,
+    };
+    let mut target = Target { vector_registers: 16, ..Target::with_lanes(8) };
+    let mut exact = false;
+    for word in machine.split_whitespace() {
+        match word.split_once('=') {
+            Some(("lanes", "16")) => target = Target::with_lanes(16),
+            Some(("lanes", "4")) => target = Target { vector_registers: 16, ..Target::with_lanes(4) },
+            Some(("lanes", "8")) => {}
+            Some(("l1", size)) => target.l1_bytes = bytes(size),
+            Some(("l2", size)) => target.l2_bytes = bytes(size),
+            None if word == "exact" => exact = true,
+            _ => panic!("`{word}` is no word for a machine: lanes=8, l1=32K, l2=1M, exact; lanes come first"),
+        }
+    }
+    Some(show(&plan_by(graph, &target, &HashMap::new(), &Choices::new(), exact).unwrap()))
+}
+
+/// `32K` or `1M`.
+fn bytes(size: &str) -> usize {
+    let (number, unit) = size.split_at(size.len() - 1);
+    let unit = match unit {
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        _ => panic!("`{size}` is no size like 32K or 1M"),
+    };
+    number.parse::<usize>().unwrap() * unit
+}
+
+fn kernels(plan: &Plan) -> String {
+    let text: String = plan.kernels.iter().map(|kernel| kernel.to_string()).collect();
+    let read = parse_all(&text).unwrap_or_else(|error| panic!("what is printed does not parse: {error}\n{text}"));
+    assert_eq!(read, plan.kernels, "print and parse are inverses");
+    text
+}
+
+/// A line for each contraction.
+fn choices(plan: &Plan) -> String {
+    let line = |found: &kiln_jit::plan::Contracted| format!("{}: {}\n", found.problem.shapes(), found.recipe.words());
+    plan.contractions.iter().map(line).collect()
 }
 
 fn apply(step: &str, graph: Graph) -> Graph {

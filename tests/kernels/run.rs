@@ -59,8 +59,11 @@ fn same(element: Element, a: u32, b: u32) -> bool {
     a == b || element == Element::F32 && f32::from_bits(a).is_nan() && f32::from_bits(b).is_nan()
 }
 
-/// That every emitter gives what the interpreter gives, natively and emulated.
+/// That every emitter gives what the interpreter gives, natively and emulated; and that the kernel's text is read back.
 pub fn check(kernel: &Kernel, contents: &Contents) {
+    let text = kernel.to_string();
+    let read = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert!(read == *kernel, "this text is read as another kernel:\n{text}");
     check_native(kernel, contents);
     for (level, convention) in [(Level::Avx2, Convention::Windows), (Level::Avx512, Convention::SystemV)] {
         check_emulated(kernel, level, convention, contents);

@@ -121,7 +121,7 @@ fn what_is_no_kernel_is_refused() {
     body("  %0 = lane\n  %2, %3 = for i0 in 0..4 carry (%1 = %0) {", "line 3: expected 2 carried values, found 1");
     body("}", "line 3: expected the end of the text, found `}`");
     let deep = "for i0 in 0..1 {\n".repeat(DEEPEST + 1);
-    let line = DEEPEST + 3;
+    let line = DEEPEST + 4;
     body(&deep, &format!("line {line}: expected at most {DEEPEST} loops within one another, found `}}`"));
 }
 
