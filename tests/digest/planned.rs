@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use kiln::graph::{Graph, optimize};
 use kiln::jit::Target;
 use kiln::jit::kernel::parse;
-use kiln::jit::plan::{Choices, Plan, plan_by};
+use kiln::jit::plan::{Choices, Layout, Plan, plan_by};
 
-use crate::sources::{self, Named};
+use crate::sources::{self, Source};
 
 /// The numbers of lanes of the machines that are planned for: one for each emitter.
 pub const LANES: [usize; 3] = [4, 8, 16];
@@ -43,28 +43,38 @@ pub fn bless() -> bool {
 
 /// The plans of all graphs, sorted by name.
 pub static PLANNED: LazyLock<Vec<Planned>> = LazyLock::new(|| {
-    let mut graphs: Vec<Named> = sources::golden(all());
-    graphs.extend(sources::suite(all()));
-    graphs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut sources = sources::golden(all());
+    sources.extend(sources::suite(all()));
     let mut planned = Vec::new();
-    for (name, graph) in &graphs {
+    // How the states of the graph before lie, for each machine.
+    let mut layouts: HashMap<(usize, bool), Layouts> = HashMap::new();
+    for Source { name, graph, follows } in &sources {
         let graph = optimize(graph);
-        for lanes in LANES {
-            planned.push(look(name, lanes, &plan(&graph, lanes, false)));
-        }
         // Whoever asks for exact convolutions gets other choices.
-        if name.starts_with("suite/") {
-            planned.extend(LANES.map(|lanes| look(&format!("{name}{EXACT}"), lanes, &plan(&graph, lanes, true))));
+        let exactness = if name.starts_with("suite/") { &[false, true][..] } else { &[false] };
+        for (&exact, lanes) in exactness.iter().flat_map(|exact| LANES.map(|lanes| (exact, lanes))) {
+            let layouts = layouts.entry((lanes, exact)).or_default();
+            if !follows {
+                layouts.clear();
+            }
+            let plan = plan(&graph, lanes, layouts, exact);
+            layouts.extend(plan.inputs.iter().map(|input| (input.name.clone(), input.layout)));
+            let name = if exact { format!("{name}{EXACT}") } else { name.clone() };
+            planned.push(look(&name, lanes, &plan));
         }
     }
+    planned.sort_by(|a, b| (&a.name, a.lanes).cmp(&(&b.name, b.lanes)));
     planned
 });
 
+/// How states lie, by name.
+type Layouts = HashMap<String, Layout>;
+
 /// The plan for a machine of so many lanes, the same wherever the test runs.
-fn plan(graph: &Graph, lanes: usize, exact: bool) -> Plan {
+fn plan(graph: &Graph, lanes: usize, layouts: &Layouts, exact: bool) -> Plan {
     let vector_registers = if lanes == 16 { 32 } else { 16 };
     let target = Target { vector_registers, ..Target::with_lanes(lanes) };
-    plan_by(graph, &target, &HashMap::new(), &Choices::new(), exact).expect("a plan")
+    plan_by(graph, &target, layouts, &Choices::new(), exact).expect("a plan")
 }
 
 fn look(name: &str, lanes: usize, plan: &Plan) -> Planned {

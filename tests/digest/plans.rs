@@ -67,8 +67,8 @@ fn write(changed: &[(&str, String)]) -> PathBuf {
     let program = |name: &str| name.trim_end_matches(EXACT).to_owned();
     let path = |name: &str| folder.join(program(name).replace(['/', ':'], "_") + ".ir");
     let graphs = sources::golden(all()).into_iter().chain(sources::suite(all()));
-    for (name, graph) in graphs.filter(|(name, _)| changed.iter().any(|(other, _)| program(other) == *name)) {
-        fs::write(path(&name), graph.to_string()).expect("a file of the test's own");
+    for source in graphs.filter(|source| changed.iter().any(|(other, _)| program(other) == source.name)) {
+        fs::write(path(&source.name), source.graph.to_string()).expect("a file of the test's own");
     }
     path(changed[0].0)
 }
