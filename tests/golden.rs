@@ -7,6 +7,7 @@
 #[path = "golden/case.rs"]
 mod case;
 #[path = "golden/engine.rs"]
+#[allow(dead_code)]
 mod engine;
 #[path = "golden/errors.rs"]
 mod errors;

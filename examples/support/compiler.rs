@@ -6,6 +6,7 @@ use std::fs;
 
 use kiln::graph::{Graph, optimize, parse};
 use kiln::jit::Target;
+use kiln::jit::contraction::Candidate;
 use kiln::jit::emit::EmitterKind;
 use kiln::jit::plan::{Choices, Plan, plan_by};
 
