@@ -87,6 +87,7 @@ fn elementwise() -> Vec<Case> {
         row("sigmoid", [any(&[5])], |_, v| v[0].sigmoid()),
         row("erf", [any(&[5])], |_, v| v[0].erf()),
         row("floor", [apart(&[30])], |_, v| v[0].floor() * v[0].sin()),
+        row("round", [apart(&[30])], |_, v| v[0].round() * v[0].sin()),
         row("relu", [apart(&[6])], |_, v| v[0].relu() * v[0]),
         row("clamp", [apart(&[20])], |_, v| v[0].clamp(-0.5, 0.6) * v[0]),
         row("and, or, not", [apart(&[12])], |_, v| {

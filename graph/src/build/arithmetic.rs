@@ -129,6 +129,8 @@ unary_methods! {
     erf Erf,
     /// The largest whole number not above x.
     floor Floor,
+    /// The nearest whole number, of two that are as near the even one. The gradient is 0.
+    round Round,
 }
 
 impl<'g> Value<'g> {

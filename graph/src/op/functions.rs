@@ -41,13 +41,15 @@ pub enum UnaryOp {
     Sigmoid,
     Erf,
     Floor,
+    /// To the nearest whole number, halves to the even one.
+    Round,
     Not,
 }
 
 names! { UnaryOp {
     Neg = "neg", Abs = "abs", Sign = "sign", Exp = "exp", Expm1 = "expm1", Log = "log", Log1p = "log1p", Sqrt = "sqrt",
     Rsqrt = "rsqrt", Reciprocal = "reciprocal", Sin = "sin", Cos = "cos", Tanh = "tanh", Sigmoid = "sigmoid",
-    Erf = "erf", Floor = "floor", Not = "not",
+    Erf = "erf", Floor = "floor", Round = "round", Not = "not",
 } }
 
 /// What is plainly so of a [`UnaryOp`].
@@ -148,6 +150,7 @@ impl UnaryOp {
             }
             UnaryOp::Sign => FunctionTraits { weight: 2, keeps_whole: false, ..rounding(Jumps::AtZero) },
             UnaryOp::Floor => rounding(Jumps::AtWhole),
+            UnaryOp::Round => rounding(Jumps::AtHalves),
             UnaryOp::Exp | UnaryOp::Expm1 => {
                 FunctionTraits { weight: 15, sensitivity: Sensitivity::Exponential, ..APPROXIMATED }
             }

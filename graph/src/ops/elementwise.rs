@@ -84,7 +84,7 @@ pub(super) fn gradient_unary<'g>(at: &Adjoint<'_, 'g>, function: UnaryOp) -> Con
         UnaryOp::Sigmoid => upstream * ((1.0 - y) * y),
         UnaryOp::Erf => upstream * ((-(x * x)).exp() * std::f64::consts::FRAC_2_SQRT_PI),
         // Steps: zero almost everywhere.
-        UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Not => return vec![None],
+        UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Round | UnaryOp::Not => return vec![None],
     };
     vec![Some(gradient)]
 }
@@ -143,6 +143,7 @@ pub(super) fn evaluate_unary<T: Real>(operands: &[&Tensor<T>], function: UnaryOp
         UnaryOp::Sigmoid => values(|x| 1.0 / (1.0 + (-x).exp())),
         UnaryOp::Erf => values(erf),
         UnaryOp::Floor => values(f64::floor),
+        UnaryOp::Round => values(f64::round_ties_even),
         UnaryOp::Not => Tensor::bools(shape, operands[0].as_bools().iter().map(|&x| !x)),
     }
 }

@@ -276,6 +276,7 @@ fn unary(kernel: &mut KernelBuilder, function: UnaryOp, a: Value) -> Value {
         UnaryOp::Sigmoid => math::sigmoid(kernel, a),
         UnaryOp::Erf => math::erf(kernel, a),
         UnaryOp::Floor => kernel.float1(Float1::Floor, a),
+        UnaryOp::Round => kernel.float1(Float1::Nearest, a),
         UnaryOp::Not => kernel.push(Operation::MaskNot(a)),
     }
 }
