@@ -3,14 +3,13 @@
 
 use std::fmt;
 
-use smallvec::SmallVec;
-
+use crate::few::Few;
 use crate::op::Op;
 use crate::shape::Shape;
 pub use crate::shape::Type;
 
 /// A node of a graph, and the value it computes; prints as `%7`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub u32);
 
 impl NodeId {
@@ -60,7 +59,7 @@ impl Scope {
 }
 
 /// The operands of a node: most have few.
-pub type Operands = SmallVec<[NodeId; 4]>;
+pub type Operands = Few<NodeId, 4>;
 
 /// One operation applied to earlier nodes.
 #[derive(Debug, PartialEq)]
@@ -146,7 +145,8 @@ impl Graph {
 
     /// The node of an id.
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.index()]
+        // A slice: without optimization an index into a vector is a call of its own.
+        &self.nodes.as_slice()[id.index()]
     }
 
     /// Where a node comes from.

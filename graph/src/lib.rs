@@ -7,6 +7,7 @@
 pub mod build;
 pub mod counter;
 mod differentiate;
+mod few;
 pub mod functions;
 pub mod graph;
 pub mod indices;
@@ -24,6 +25,7 @@ pub mod text;
 pub mod verify;
 
 pub use build::{Builder, Classes, GraphError, Mode, Value};
+pub use few::Few;
 pub use graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 pub use model::{
     Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, ParameterError, Parameters, Path, SetParameter,

@@ -13,7 +13,7 @@ pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
 pub use interpret::{Slice, interpret, interpret_words};
 
-use smallvec::SmallVec;
+use kiln_graph::Few;
 
 /// One function: a grid of independent tasks over buffers.
 ///
@@ -81,7 +81,7 @@ pub enum ValueType {
 pub struct Value(pub u32);
 
 /// A loop variable; prints as `i3`. The first ones are the grid's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Variable(pub u32);
 
 /// A buffer, by its position in [`Kernel::buffers`].
@@ -94,7 +94,7 @@ pub struct Index {
     /// The constant part; may be negative where the terms make up for it.
     pub offset: i64,
     /// Loop variables with their strides; each variable at most once.
-    pub terms: SmallVec<[(Variable, i64); 3]>,
+    pub terms: Few<(Variable, i64), 3>,
     /// A position that is known only at run time.
     pub row: Option<Row>,
 }
@@ -102,7 +102,7 @@ pub struct Index {
 /// In one piece: kernels are full of these.
 impl Clone for Index {
     fn clone(&self) -> Index {
-        Index { terms: SmallVec::from_slice(&self.terms), ..*self }
+        Index { terms: Few::from_slice(&self.terms), ..*self }
     }
 }
 

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
-
 use super::sweep::{inputs_come_first, sweep, swept};
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Type, Update};
 use crate::op::{Op, Scalar};
@@ -25,6 +23,8 @@ pub(super) fn rewrite<'a>(
     let mut rewriter = Rewriter { from: graph, nodes: Cow::Borrowed(&[]), values: Vec::new(), scope: 0 };
     rewriter.values.reserve(graph.nodes.len());
     let mut map: Vec<NodeId> = graph.ids().collect();
+    // A slice: without optimization each index into a vector is a call.
+    let map = map.as_mut_slice();
     if is_settled {
         rewriter.nodes = Cow::Borrowed(&graph.nodes[..first]);
         rewriter.values.resize(first, None);
@@ -79,8 +79,8 @@ pub(super) struct Rewriter<'a> {
 
 impl Rewriter<'_> {
     /// The operation of a node.
-    pub(super) fn op(&self, id: NodeId) -> Op {
-        self.nodes[id.index()].op
+    pub(super) fn op(&self, id: NodeId) -> &Op {
+        &self.nodes[id.index()].op
     }
 
     /// The operands of a node.
@@ -103,7 +103,7 @@ impl Rewriter<'_> {
     /// # Panics
     /// If the operands do not fit the operation, which is a bug of the rule.
     pub(super) fn add(&mut self, op: Op, operands: &[NodeId]) -> NodeId {
-        let types: SmallVec<[Type; 4]> = operands.iter().map(|&operand| self.ty(operand)).collect();
+        let types: Vec<Type> = operands.iter().map(|&operand| self.ty(operand)).collect();
         let ty = op.infer(&types).unwrap_or_else(|error| panic!("a rule made an illegal node: {error}"));
         self.push(Node { op, inputs: operands.into(), ty, scope: self.scope })
     }
@@ -196,7 +196,7 @@ impl Rewriter<'_> {
 
     /// The operand, if the node applies `op`, which takes one.
     pub(super) fn operand_of(&self, id: NodeId, op: Op) -> Option<NodeId> {
-        (self.op(id) == op).then(|| self.operands(id)[0])
+        (*self.op(id) == op).then(|| self.operands(id)[0])
     }
 }
 

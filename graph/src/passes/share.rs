@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 use std::hash::BuildHasher;
 
-use rustc_hash::{FxBuildHasher, FxHashMap};
-use smallvec::SmallVec;
+use rustc_hash::FxBuildHasher;
 
 use super::rewrite::rewrite;
 use crate::graph::{Graph, NodeId, Operands};
@@ -15,28 +14,32 @@ use crate::op::{BinaryOp, CompareOp, Op};
 
 /// The graph with equal nodes merged.
 pub fn share(graph: &Graph) -> Cow<'_, Graph> {
-    // The nodes so far by a hash of what mostly tells them apart: the nodes themselves hold the rest.
-    let mut known: FxHashMap<u64, SmallVec<[NodeId; 1]>> = FxHashMap::default();
-    known.reserve(graph.nodes.len());
+    // The nodes so far in lists by a hash of what mostly tells them apart (the nodes themselves hold the rest): the last
+    // node of each list, and for each node the one before it.
+    let mut last: Vec<Option<NodeId>> = vec![None; (2 * graph.nodes.len()).next_power_of_two()];
+    let mut before: Vec<Option<NodeId>> = vec![None; graph.nodes.len()];
     rewrite(graph, |to, node| {
         let operands = operands(node.op, &node.inputs);
-        let equal = |&&id: &&NodeId| {
-            to.op(id) == node.op && to.ty(id) == node.ty && self::operands(node.op, to.operands(id)) == operands
-        };
-        let same_hash = known.entry(FxBuildHasher.hash_one((node.op, &operands[..]))).or_default();
-        let found = same_hash.iter().find(equal).copied();
-        Some(found.unwrap_or_else(|| {
-            same_hash.push(to.keep(node));
-            same_hash[same_hash.len() - 1]
-        }))
+        let list = FxBuildHasher.hash_one((node.op, operands.as_slice())) as usize & (last.len() - 1);
+        let mut next = last[list];
+        while let Some(id) = next {
+            let is_equal = *to.op(id) == node.op && to.ty(id) == node.ty;
+            if is_equal && self::operands(node.op, to.operands(id)) == operands {
+                return Some(id);
+            }
+            next = before[id.index()];
+        }
+        let kept = to.keep(node);
+        before[kept.index()] = last[list].replace(kept);
+        Some(kept)
     })
 }
 
 /// The operands of an operation, in an order that does not depend on theirs where they may be swapped.
 fn operands(op: Op, operands: &[NodeId]) -> Operands {
     let mut operands = Operands::from_slice(operands);
-    if swaps(op) {
-        operands.sort_unstable();
+    if swaps(op) && operands[1] < operands[0] {
+        operands.swap(0, 1);
     }
     operands
 }

@@ -28,42 +28,56 @@ pub(super) fn inputs_come_first(graph: &Graph) -> bool {
 
 /// For each node whether it is an input or reaches an output or an update.
 fn live(graph: &Graph) -> Vec<bool> {
-    let mut live = vec![false; graph.nodes.len()];
+    let mut all = vec![false; graph.nodes.len()];
+    // A slice: without optimization each index into a vector is a call.
+    let live = all.as_mut_slice();
     for root in graph.roots() {
         live[root.index()] = true;
     }
     for input in &graph.inputs {
         live[input.node.index()] = true;
     }
-    for (number, node) in graph.nodes.iter().enumerate().rev() {
+    let nodes = graph.nodes.as_slice();
+    let mut number = nodes.len();
+    while number > 0 {
+        number -= 1;
         if live[number] {
-            for operand in &node.inputs {
+            for operand in &nodes[number].inputs {
                 live[operand.index()] = true;
             }
         }
     }
-    live
+    all
 }
 
 /// The graph with its inputs first and without its dead nodes.
 fn without_dead(mut graph: Graph, live: &[bool]) -> Graph {
     let mut map = vec![NodeId(u32::MAX); graph.nodes.len()];
-    let mut nodes: Vec<Node> = Vec::with_capacity(graph.nodes.len());
-    for input in &graph.inputs {
-        map[input.node.index()] = NodeId(nodes.len() as u32);
-        nodes.push(graph.node(input.node).clone());
+    let map = map.as_mut_slice();
+    let mut inputs: Vec<Node> = Vec::new();
+    if !inputs_come_first(&graph) {
+        for (number, input) in graph.inputs.iter().enumerate() {
+            map[input.node.index()] = NodeId(number as u32);
+            inputs.push(graph.node(input.node).clone());
+        }
     }
-    for (number, mut node) in graph.nodes.into_iter().enumerate() {
-        if !live[number] || node.op == Op::Input {
-            continue;
+    let (mut number, mut next) = (0, inputs.len() as u32);
+    let is_moved = !inputs.is_empty();
+    // In place: nodes are large.
+    graph.nodes.retain_mut(|node| {
+        let this = number;
+        number += 1;
+        if !live[this] || is_moved && node.op == Op::Input {
+            return false;
         }
         for operand in &mut node.inputs {
             *operand = map[operand.index()];
         }
-        map[number] = NodeId(nodes.len() as u32);
-        nodes.push(node);
-    }
-    graph.nodes = nodes;
+        map[this] = NodeId(next);
+        next += 1;
+        true
+    });
+    graph.nodes.splice(0..0, inputs);
     let at = |id: NodeId| map[id.index()];
     graph.inputs.iter_mut().for_each(|input| input.node = at(input.node));
     graph.outputs.iter_mut().for_each(|output| output.node = at(output.node));

@@ -6,8 +6,8 @@
 //! left of the access is a constant displacement. The places of an index with terms `t0, t1, t2` (outermost loop
 //! first) form a chain: the buffer itself, `+ t0`, `+ t0 + t1`, ..; each loop's places start from the outer loop's.
 
+use kiln_graph::Few;
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
 
 use crate::kernel::{BufferId, Index, Kernel, Operation, Statement, Variable};
 
@@ -94,15 +94,15 @@ impl Addresses {
     /// The place of an index, found or made.
     fn chain(&mut self, base: Base, index: &Index) -> PlaceId {
         let mut id = self.place(Place::Root(base));
-        for (variable, stride) in self.steps(base, index) {
+        for &(variable, stride) in &self.steps(base, index) {
             id = self.place(Place::Step { outer: id, variable, stride });
         }
         id
     }
 
     /// The terms of an index, outermost loop first, in the base's units.
-    fn steps(&self, base: Base, index: &Index) -> SmallVec<[(Variable, i64); 6]> {
-        let mut steps: SmallVec<[(Variable, i64); 6]> = index
+    fn steps(&self, base: Base, index: &Index) -> Few<(Variable, i64), 6> {
+        let mut steps: Few<(Variable, i64), 6> = index
             .terms
             .iter()
             .map(|&(v, stride)| (v, stride * unit(base)))
@@ -139,7 +139,7 @@ impl Addresses {
     /// run-time row is not counted.
     pub fn locate(&self, base: Base, index: &Index) -> (PlaceId, i64) {
         let mut id = self.ids[&Place::Root(base)];
-        for (variable, stride) in self.steps(base, index) {
+        for &(variable, stride) in &self.steps(base, index) {
             id = self.ids[&Place::Step { outer: id, variable, stride }];
         }
         (id, index.offset * unit(base))

@@ -169,7 +169,7 @@ impl<'a> Body<'a> {
 
     /// After a statement: what it used for the last time leaves its register.
     fn finish(&mut self, statement: &Statement) {
-        for id in self.values.uses_of(self.kernel, statement) {
+        for &id in &self.values.uses_of(self.kernel, statement) {
             self.release(id);
         }
         self.registers.unpin();

@@ -43,9 +43,14 @@ impl Affine {
 
     /// `self + factor * other`.
     pub fn plus(mut self, other: &Affine, factor: i64) -> Affine {
+        self.add(other, factor);
+        self
+    }
+
+    /// Adds `factor * other`.
+    pub fn add(&mut self, other: &Affine, factor: i64) {
         self.offset += factor * other.offset;
         self.strides.add(&other.strides, factor);
-        self
     }
 
     /// `self + constant`.

@@ -2,7 +2,6 @@
 //! It knows intervals and sizes alone.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 /// The alignment of every offset, in bytes: a cache line.
 pub const ALIGNMENT: usize = 64;
@@ -84,11 +83,13 @@ impl Taken {
     }
 
     fn take(&mut self, times: (usize, usize), stretch: Stretch) {
+        let mut seen = Vec::new();
         for node in self.nodes(times) {
             add(&mut self.whole[node], stretch);
             let mut above = node;
-            while above > 0 {
+            while above > 0 && !seen.contains(&above) {
                 add(&mut self.some[above], stretch);
+                seen.push(above);
                 above /= 2;
             }
         }
@@ -97,12 +98,13 @@ impl Taken {
     /// The start of the smallest gap of so many bytes between what is taken at some times, the first of several; or else the end.
     fn smallest_gap(&self, times: (usize, usize), bytes: usize) -> usize {
         let mut stretches: Vec<Stretch> = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut seen = Vec::new();
         for node in self.nodes(times) {
-            stretches.extend(&self.some[node]);
+            stretches.extend_from_slice(&self.some[node]);
             let mut above = node / 2;
-            while above > 0 && seen.insert(above) {
-                stretches.extend(&self.whole[above]);
+            while above > 0 && !seen.contains(&above) {
+                stretches.extend_from_slice(&self.whole[above]);
+                seen.push(above);
                 above /= 2;
             }
         }
@@ -122,12 +124,15 @@ impl Taken {
 /// Adds a stretch to some that lie apart, in their order.
 fn add(to: &mut Vec<Stretch>, stretch: Stretch) {
     let first = to.partition_point(|other| other.end < stretch.start);
-    let behind = to.partition_point(|other| other.start <= stretch.end);
-    if first == behind {
+    let touching = to[first..].iter().take_while(|other| other.start <= stretch.end).count();
+    if touching == 0 {
         return to.insert(first, stretch);
     }
-    let joined = Stretch { start: stretch.start.min(to[first].start), end: stretch.end.max(to[behind - 1].end) };
-    to.splice(first..behind, [joined]);
+    let last = to[first + touching - 1];
+    to[first] = Stretch { start: stretch.start.min(to[first].start), end: stretch.end.max(last.end) };
+    if touching > 1 {
+        to.drain(first + 1..first + touching);
+    }
 }
 
 #[cfg(test)]

@@ -14,9 +14,8 @@
 use std::cmp::Reverse;
 
 use kiln_graph::op::Op;
-use kiln_graph::{Graph, NodeId};
+use kiln_graph::{Few, Graph, NodeId};
 use rustc_hash::FxHashSet;
-use smallvec::{SmallVec, smallvec};
 
 use super::groups::partitions;
 use super::merge::{LARGEST, merge};
@@ -181,14 +180,18 @@ pub fn members(graph: &Graph, fusion: &Fusion, group: &Group) -> Vec<NodeId> {
 
 /// The nodes that outputs and updates depend on.
 fn live(graph: &Graph) -> Vec<bool> {
-    let mut live = vec![false; graph.nodes.len()];
+    let mut all = vec![false; graph.nodes.len()];
+    // A slice: without optimization each index into a vector is a call.
+    let live = all.as_mut_slice();
     graph.roots().for_each(|id| live[id.index()] = true);
-    for id in graph.ids().rev().filter(|id| id.index() < graph.nodes.len()) {
+    for id in graph.ids().rev() {
         if live[id.index()] {
-            graph.node(id).inputs.iter().for_each(|operand| live[operand.index()] = true);
+            for operand in &graph.node(id).inputs {
+                live[operand.index()] = true;
+            }
         }
     }
-    live
+    all
 }
 
 struct Storing {
@@ -279,20 +282,26 @@ impl Storing {
         if node.op == Op::Input {
             return Cost::of_tensor(id);
         }
+        let elements = node.ty.shape.elements();
         let own = usize::from(class(graph, id) == Class::Elementwise);
         let mut cost = Cost { weight: own_weight(&node.op), operations: own, tensors: Tensors::new() };
         for operand in &node.inputs {
             let Cost { weight, operations, tensors } = &costs[operand.index()];
             cost.weight = cost.weight.saturating_add(*weight);
             cost.operations = cost.operations.saturating_add(*operations);
-            cost.tensors.extend_from_slice(tensors);
+            for &tensor in tensors {
+                // Small operands that are repeated over the result cost nothing to read.
+                let is_small = graph.shape(tensor).elements() * 2 <= elements;
+                if !is_small && !cost.tensors.contains(&tensor) {
+                    cost.tensors.push(tensor);
+                }
+            }
         }
-        // Small operands that are repeated over the result cost nothing to read.
-        cost.tensors.retain(|tensor| graph.shape(*tensor).elements() * 2 > node.ty.shape.elements());
-        cost.tensors.sort_unstable_by_key(|&tensor| (Reverse(graph.shape(tensor).elements()), tensor));
-        cost.tensors.dedup();
         // Whether they are one or more is all that is asked for, and the largest ones are the last to become small.
-        cost.tensors.truncate(2);
+        if cost.tensors.len() > 1 {
+            cost.tensors.sort_unstable_by_key(|&tensor| (Reverse(graph.shape(tensor).elements()), tensor));
+            cost.tensors.truncate(2);
+        }
         cost
     }
 }
@@ -337,12 +346,12 @@ fn used_within(graph: &Graph, live: &[bool], values: &[bool]) -> Vec<bool> {
 struct Beside<'a> {
     graph: &'a Graph,
     /// The live users of each node.
-    users: Vec<SmallVec<[NodeId; 4]>>,
+    users: Vec<Few<NodeId, 4>>,
 }
 
 impl Beside<'_> {
     fn new<'a>(graph: &'a Graph, live: &[bool]) -> Beside<'a> {
-        let mut users = vec![SmallVec::new(); graph.nodes.len()];
+        let mut users = vec![Few::new(); graph.nodes.len()];
         for id in graph.ids().filter(|id| live[id.index()]) {
             graph.node(id).inputs.iter().for_each(|operand| users[operand.index()].push(id));
         }
@@ -383,12 +392,12 @@ struct Cost {
 }
 
 /// A few stored tensors.
-type Tensors = SmallVec<[NodeId; 4]>;
+type Tensors = Few<NodeId, 4>;
 
 impl Cost {
     /// That of a value in memory.
     fn of_tensor(id: NodeId) -> Cost {
-        Cost { tensors: smallvec![id], ..Cost::default() }
+        Cost { tensors: Tensors::from_slice(&[id]), ..Cost::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use super::Level;
 use super::values::Values;
 
 /// A value; those from the number of the kernel's values on are constants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(pub u32);
 
 /// The number of the first mask register; those before are vectors.

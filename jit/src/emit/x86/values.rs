@@ -1,8 +1,8 @@
 //! What a kernel's values are to the emitter: which are one and the same, which are constants, where each is used, how
 //! many are alive at once in a loop. It knows the kernel IR and, of the machine, which constants an operation needs.
 
+use kiln_graph::Few;
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
 
 use super::Level;
 use super::instructions::Length;
@@ -56,7 +56,7 @@ pub struct Values {
     masks: Vec<bool>,
     constants: Vec<Option<Constant>>,
     ids: FxHashMap<Constant, Id>,
-    uses: Vec<SmallVec<[u32; 4]>>,
+    uses: Vec<Few<u32, 4>>,
     passed: Vec<usize>,
     defined: Vec<u32>,
     /// By variable.
@@ -75,7 +75,7 @@ impl Values {
             masks: kernel.values.iter().map(|&ty| ty == ValueType::Mask && level == Level::Avx512).collect(),
             constants: vec![None; count],
             ids: FxHashMap::default(),
-            uses: vec![SmallVec::new(); count],
+            uses: vec![Few::new(); count],
             passed: Vec::new(),
             defined: vec![0; count],
             loops: vec![LoopFacts::default(); kernel.variables as usize],
@@ -101,11 +101,11 @@ impl Values {
                         continue;
                     }
                     self.defined[value.0 as usize] = self.position;
-                    self.uses_of(kernel, statement).into_iter().for_each(|id| self.mark(id));
+                    self.uses_of(kernel, statement).iter().for_each(|&id| self.mark(id));
                 }
                 Statement::Prefetch { .. } => {}
                 Statement::Store { .. } => {
-                    self.uses_of(kernel, statement).into_iter().for_each(|id| self.mark(id));
+                    self.uses_of(kernel, statement).iter().for_each(|&id| self.mark(id));
                 }
                 Statement::For(l) if l.extent == 1 && l.guard.is_none() => {
                     for carried in &l.carried {
@@ -189,8 +189,8 @@ impl Values {
     }
 
     /// What a statement uses, the constants that it needs included; of a loop, nothing.
-    pub fn uses_of(&mut self, kernel: &Kernel, statement: &Statement) -> SmallVec<[Id; 8]> {
-        let mut used = SmallVec::new();
+    pub fn uses_of(&mut self, kernel: &Kernel, statement: &Statement) -> Few<Id, 8> {
+        let mut used = Few::new();
         match statement {
             Statement::Let(_, operation) => {
                 operation.operands(&mut |value| used.push(self.id(value)));
@@ -263,7 +263,7 @@ impl Values {
         let id = Id(self.constants.len() as u32);
         self.constants.push(Some(constant));
         self.masks.push(matches!(constant, Constant::Active(_)) && self.level == Level::Avx512);
-        self.uses.push(SmallVec::new());
+        self.uses.push(Few::new());
         self.passed.push(0);
         self.defined.push(0);
         self.ids.insert(constant, id);

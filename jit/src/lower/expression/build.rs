@@ -7,7 +7,7 @@ use std::rc::Rc;
 use kiln_graph::op::{BinaryOp, CompareOp, Scalar};
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{DType, Graph, NodeId, Op, Shape};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{Affine, Argument, Expression, Store, Term, TermId};
 use crate::kernel::Element;
@@ -43,6 +43,9 @@ pub fn row_major(shape: Shape, coordinates: &[Affine], rank: usize) -> Affine {
 /// A node and the number of the place at which it was met.
 type Met = (NodeId, usize);
 
+/// Most expressions have at most so many terms.
+const USUAL: usize = 28;
+
 /// An operand whose term is not known yet.
 struct Missing(Met);
 
@@ -54,8 +57,8 @@ pub struct ExpressionBuilder<'a> {
     /// The nodes that the kernel's roots compute, each with the place at which it does.
     roots: Vec<(NodeId, Vec<Affine>)>,
     expression: Expression,
-    /// Whether the space has an axis of one place.
-    has_single: bool,
+    /// The axes of the space that have one place.
+    single: Vec<usize>,
     terms: FxHashMap<(Term, DType), TermId>,
     /// The places at which nodes were met, and the nodes, each with the number of its place.
     places: Vec<Rc<[Affine]>>,
@@ -70,17 +73,17 @@ impl<'a> ExpressionBuilder<'a> {
         extents: Vec<usize>,
     ) -> ExpressionBuilder<'a> {
         let folded = vec![false; extents.len()];
-        let has_single = extents.contains(&1);
+        let single = (0..extents.len()).filter(|&axis| extents[axis] == 1).collect();
         let expression = Expression { extents, folded, ..Expression::default() };
         ExpressionBuilder {
             graph,
             located,
             roots: Vec::new(),
             expression,
-            has_single,
-            terms: FxHashMap::default(),
+            single,
+            terms: FxHashMap::with_capacity_and_hasher(USUAL, FxBuildHasher),
             places: Vec::new(),
-            nodes: FxHashMap::default(),
+            nodes: FxHashMap::with_capacity_and_hasher(USUAL, FxBuildHasher),
         }
     }
 
@@ -99,20 +102,18 @@ impl<'a> ExpressionBuilder<'a> {
     /// a window over padding reaches by another function).
     fn canonical<'c>(&self, node: NodeId, coordinates: &'c [Affine]) -> Cow<'c, [Affine]> {
         let shape = self.graph.shape(node);
-        if !self.has_single && !shape.dims().contains(&1) {
-            return coordinates.into();
-        }
-        let single = |axis: usize| self.expression.extents[axis] == 1;
         let mut canonical = Cow::Borrowed(coordinates);
         for (axis, coordinate) in coordinates.iter().enumerate() {
-            let fixed = shape.dim(axis) == 1;
-            for along in 0..self.rank() {
-                if coordinate.strides[along] != 0 && (fixed || single(along)) {
+            if shape.dim(axis) == 1 {
+                if coordinate.offset != 0 || !coordinate.is_constant() {
+                    canonical.to_mut()[axis] = Affine::zero(self.rank());
+                }
+                continue;
+            }
+            for &along in &self.single {
+                if coordinate.strides[along] != 0 {
                     canonical.to_mut()[axis].strides[along] = 0;
                 }
-            }
-            if fixed && coordinate.offset != 0 {
-                canonical.to_mut()[axis].offset = 0;
             }
         }
         canonical
@@ -164,8 +165,11 @@ impl<'a> ExpressionBuilder<'a> {
     }
 
     fn access(&self, layout: &Layout, coordinates: &[Affine]) -> Affine {
-        let start = Affine::zero(self.rank()).shifted(layout.offset as i64);
-        coordinates.iter().zip(layout.strides).fold(start, |access, (c, stride)| access.plus(c, stride))
+        let mut access = Affine::zero(self.rank()).shifted(layout.offset as i64);
+        for (axis, coordinate) in coordinates.iter().enumerate() {
+            access.add(coordinate, layout.strides[axis]);
+        }
+        access
     }
 
     /// Stores a term at a place of a value in memory.
@@ -209,8 +213,10 @@ impl<'a> ExpressionBuilder<'a> {
     fn met(&mut self, id: NodeId, coordinates: &[Affine]) -> Met {
         let place = self.canonical(id, coordinates);
         // Most nodes of an expression are met at one of a few places.
-        if let Some(known) = self.places.iter().position(|known| **known == *place) {
-            return (id, known);
+        for (number, known) in self.places.iter().enumerate() {
+            if **known == *place {
+                return (id, number);
+            }
         }
         self.places.push(place.into());
         (id, self.places.len() - 1)

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Index, IndexMut};
 
 /// The axes of an iteration space are at most so many: those of a tensor or of windows over one, and the cuts that tasks, partial
 /// sums and copies make.
@@ -29,8 +29,10 @@ impl Strides {
 
     /// Adds `factor` times another one of the same length.
     pub fn add(&mut self, other: &Strides, factor: i64) {
-        for axis in 0..self.length {
+        let mut axis = 0;
+        while axis < self.length {
             self.values[axis] += factor * other.values[axis];
+            axis += 1;
         }
     }
 
@@ -62,6 +64,22 @@ impl Deref for Strides {
 impl DerefMut for Strides {
     fn deref_mut(&mut self) -> &mut [i64] {
         &mut self.values[..self.length]
+    }
+}
+
+impl Index<usize> for Strides {
+    type Output = i64;
+
+    fn index(&self, axis: usize) -> &i64 {
+        assert!(axis < self.length, "axis {axis} of {}", self.length);
+        &self.values[axis]
+    }
+}
+
+impl IndexMut<usize> for Strides {
+    fn index_mut(&mut self, axis: usize) -> &mut i64 {
+        assert!(axis < self.length, "axis {axis} of {}", self.length);
+        &mut self.values[axis]
     }
 }
 

@@ -2,7 +2,7 @@
 //! loops go, which of them are the grid. Decided from extents, strides and the target alone, so that one contraction always
 //! gets one order of summation, whatever the number of threads.
 
-use smallvec::SmallVec;
+use kiln_graph::Few;
 
 use super::deep::Deep;
 use super::{Axis, Contraction};
@@ -157,7 +157,7 @@ pub(super) fn candidates(
 }
 
 /// Places along some axes.
-type Sizes = SmallVec<[usize; 4]>;
+type Sizes = Few<usize, 4>;
 
 /// A tile: rows by vectors, and the places of its rows along their axes. The cycles are those of all tiles.
 #[derive(Clone)]
@@ -314,8 +314,8 @@ impl<'a> Shape<'a> {
     }
 
     /// How many tiles of how many rows cover all rows, where a box of the given sizes is the largest.
-    fn row_tiles(&self, sizes: &[usize]) -> SmallVec<[(usize, usize); 8]> {
-        let mut tiles = SmallVec::from_slice(&[(1, 1)]);
+    fn row_tiles(&self, sizes: &[usize]) -> Few<(usize, usize), 8> {
+        let mut tiles = Few::from_slice(&[(1, 1)]);
         for (&axis, &size) in self.rows.iter().zip(sizes) {
             let outer = std::mem::take(&mut tiles);
             for step in steps(self.axis(axis).extent, size) {
