@@ -1,7 +1,7 @@
 //! A list of mostly few elements, which lie in the list itself. It knows nothing of what they are.
 //!
-//! Graphs and kernels are full of such lists, so that what one costs shows in the time that compiling takes, above all where
-//! this crate is built without optimization: nothing here goes through layers of generic functions.
+//! Graphs and kernels are full of such lists, so that what one costs shows in the time that compiling takes, above all
+//! where this crate is built without optimization: nothing here goes through layers of generic functions.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

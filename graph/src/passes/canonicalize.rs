@@ -30,19 +30,19 @@ pub fn canonicalize(graph: &Graph) -> Cow<'_, Graph> {
             Some(to.add(Op::Select, &[condition, node.inputs[2], node.inputs[1]]))
         }
         Op::Reshape(shape) => {
-            let Op::Reshape(_) = to.op(node.inputs[0]) else { return None };
+            let Op::Reshape(_) = *to.op(node.inputs[0]) else { return None };
             let source = to.operands(node.inputs[0])[0];
             Some(to.add(Op::Reshape(shape), &[source]))
         }
         Op::Transpose(permutation) => transpose(to, node, permutation),
         Op::Broadcast(shape) => {
-            let Op::Broadcast(_) = to.op(node.inputs[0]) else { return None };
+            let Op::Broadcast(_) = *to.op(node.inputs[0]) else { return None };
             let source = to.operands(node.inputs[0])[0];
             Some(to.add(Op::Broadcast(shape), &[source]))
         }
         Op::Slice(outer) => slice(to, node, outer),
         Op::Reverse(outer) => {
-            let Op::Reverse(inner) = to.op(node.inputs[0]) else { return None };
+            let Op::Reverse(inner) = *to.op(node.inputs[0]) else { return None };
             let source = to.operands(node.inputs[0])[0];
             let axes = Axes::new((0..MAX_RANK).filter(|&axis| outer.contains(axis) != inner.contains(axis)));
             Some(to.add(Op::Reverse(axes), &[source]))
@@ -53,13 +53,13 @@ pub fn canonicalize(graph: &Graph) -> Cow<'_, Graph> {
 
 fn unary(to: &mut Rewriter<'_>, node: &Node, op: UnaryOp) -> Option<NodeId> {
     let operand = node.inputs[0];
-    if op == UnaryOp::Neg && to.op(operand) == Op::Binary(BinaryOp::Mul) {
+    if op == UnaryOp::Neg && *to.op(operand) == Op::Binary(BinaryOp::Mul) {
         let [x, c] = pair(to, operand);
         let negative = negated(to, c)?;
         return Some(to.add(Op::Binary(BinaryOp::Mul), &[x, negative]));
     }
     for (equality, opposite) in [(CompareOp::Eq, CompareOp::Ne), (CompareOp::Ne, CompareOp::Eq)] {
-        if op == UnaryOp::Not && to.op(operand) == Op::Compare(equality) {
+        if op == UnaryOp::Not && *to.op(operand) == Op::Compare(equality) {
             let operands = pair(to, operand);
             return Some(to.add(Op::Compare(opposite), &operands));
         }
@@ -154,7 +154,7 @@ fn compare(to: &mut Rewriter<'_>, node: &Node, op: CompareOp) -> Option<NodeId> 
 
 fn transpose(to: &mut Rewriter<'_>, node: &Node, outer: [u8; MAX_RANK]) -> Option<NodeId> {
     let operand = node.inputs[0];
-    if let Op::Transpose(inner) = to.op(operand) {
+    if let Op::Transpose(inner) = *to.op(operand) {
         let source = to.operands(operand)[0];
         let both = outer.map(|axis| inner[usize::from(axis)]);
         return Some(to.add(Op::Transpose(both), &[source]));
@@ -165,7 +165,7 @@ fn transpose(to: &mut Rewriter<'_>, node: &Node, outer: [u8; MAX_RANK]) -> Optio
 }
 
 fn slice(to: &mut Rewriter<'_>, node: &Node, outer: SliceSpec) -> Option<NodeId> {
-    let Op::Slice(inner) = to.op(node.inputs[0]) else { return None };
+    let Op::Slice(inner) = *to.op(node.inputs[0]) else { return None };
     let source = to.operands(node.inputs[0])[0];
     let mut spec = inner;
     for (axis, &extent) in node.ty.shape.dims().iter().enumerate() {

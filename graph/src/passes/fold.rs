@@ -48,14 +48,14 @@ fn moved(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
 
 /// Whether the node is a step of [`Rewriter::repeat`], which is how a repeated constant is spelled.
 fn is_spelled(to: &Rewriter<'_>, node: &Node) -> bool {
-    let operand = to.op(node.inputs[0]);
+    let operand = *to.op(node.inputs[0]);
     match node.op {
         Op::Reshape(shape) => {
             shape.rank() > 0 && shape == unit_axes(shape.rank()) && matches!(operand, Op::Constant(_))
         }
         Op::Broadcast(shape) => {
             let reshaped = matches!(operand, Op::Reshape(_));
-            let constant = |id: NodeId| matches!(to.op(id), Op::Constant(_));
+            let constant = |id: NodeId| matches!(*to.op(id), Op::Constant(_));
             shape != unit_axes(shape.rank()) && reshaped && constant(to.operands(node.inputs[0])[0])
         }
         _ => false,
@@ -70,7 +70,7 @@ fn repeated(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
         if to.value(operand).is_some() {
             continue;
         }
-        let Op::Broadcast(_) = to.op(operand) else { return None };
+        let Op::Broadcast(_) = *to.op(operand) else { return None };
         let source = to.shape(to.operands(operand)[0]);
         if common.is_some_and(|common| common != source) {
             return None;
@@ -103,7 +103,7 @@ fn scalars(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
     }
     let mut operands = Vec::new();
     for &operand in &node.inputs {
-        let Op::Reshape(_) = to.op(operand) else { return None };
+        let Op::Reshape(_) = *to.op(operand) else { return None };
         let scalar = to.operands(operand)[0];
         if to.shape(scalar) != Shape::SCALAR {
             return None;
@@ -118,7 +118,7 @@ fn scalars(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
 fn constant(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
     let mut operands = Vec::new();
     for &operand in &node.inputs {
-        let Op::Constant(value) = to.op(operand) else { return None };
+        let Op::Constant(value) = *to.op(operand) else { return None };
         operands.push((value.0, to.ty(operand).dtype));
     }
     if !node.op.traits().is_exact {

@@ -79,8 +79,8 @@ pub(super) struct Rewriter<'a> {
 
 impl Rewriter<'_> {
     /// The operation of a node.
-    pub(super) fn op(&self, id: NodeId) -> Op {
-        self.nodes[id.index()].op
+    pub(super) fn op(&self, id: NodeId) -> &Op {
+        &self.nodes[id.index()].op
     }
 
     /// The operands of a node.
@@ -170,7 +170,7 @@ impl Rewriter<'_> {
 
     /// The operand, if the node applies `op`, which takes one.
     pub(super) fn operand_of(&self, id: NodeId, op: Op) -> Option<NodeId> {
-        (self.op(id) == op).then(|| self.operands(id)[0])
+        (*self.op(id) == op).then(|| self.operands(id)[0])
     }
 }
 

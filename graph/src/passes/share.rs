@@ -14,8 +14,8 @@ use crate::op::Op;
 
 /// The graph with equal nodes merged.
 pub fn share(graph: &Graph) -> Cow<'_, Graph> {
-    // The nodes so far in lists by a hash of what mostly tells them apart (the nodes themselves hold the rest): the last node of
-    // each list, and for each node the one before it.
+    // The nodes so far in lists by a hash of what mostly tells them apart (the nodes themselves hold the rest): the last
+    // node of each list, and for each node the one before it.
     let mut last: Vec<Option<NodeId>> = vec![None; (2 * graph.nodes.len()).next_power_of_two()];
     let mut before: Vec<Option<NodeId>> = vec![None; graph.nodes.len()];
     rewrite(graph, |to, node| {
@@ -23,7 +23,7 @@ pub fn share(graph: &Graph) -> Cow<'_, Graph> {
         let list = FxBuildHasher.hash_one((node.op, operands.as_slice())) as usize & (last.len() - 1);
         let mut next = last[list];
         while let Some(id) = next {
-            let is_equal = to.op(id) == node.op && to.ty(id) == node.ty;
+            let is_equal = *to.op(id) == node.op && to.ty(id) == node.ty;
             if is_equal && self::operands(node.op, to.operands(id)) == operands {
                 return Some(id);
             }

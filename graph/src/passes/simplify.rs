@@ -62,8 +62,8 @@ fn unary(to: &Rewriter<'_>, node: &Node, function: UnaryOp) -> Option<NodeId> {
         return Some(operand);
     }
     match traits.twice {
-        Twice::Undoes => (inner == function).then(|| to.operands(operand)[0]),
-        Twice::Settles => (inner == function).then_some(operand),
+        Twice::Undoes => (*inner == function).then(|| to.operands(operand)[0]),
+        Twice::Settles => (*inner == function).then_some(operand),
         Twice::Differs => None,
     }
 }

@@ -76,6 +76,7 @@ impl<'a> Merging<'a> {
         };
         let needs = Needs::new(reads.iter().map(needed).collect());
         let mut readers: FxHashMap<NodeId, BTreeSet<usize>> = FxHashMap::default();
+        readers.reserve(graph.inputs.len() + reads.len());
         for (number, reads) in reads.iter().enumerate() {
             for id in reads.keys() {
                 readers.entry(*id).or_default().insert(number);

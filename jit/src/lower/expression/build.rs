@@ -7,7 +7,7 @@ use std::rc::Rc;
 use kiln_graph::op::{BinaryOp, CompareOp, Scalar};
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{DType, Graph, NodeId, Op, Shape};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{Affine, Argument, Expression, Store, Term, TermId};
 use crate::kernel::Element;
@@ -42,6 +42,9 @@ pub fn row_major(shape: Shape, coordinates: &[Affine], rank: usize) -> Affine {
 
 /// A node and the number of the place at which it was met.
 type Met = (NodeId, usize);
+
+/// Most expressions have at most so many terms.
+const USUAL: usize = 28;
 
 /// An operand whose term is not known yet.
 struct Missing(Met);
@@ -78,9 +81,9 @@ impl<'a> ExpressionBuilder<'a> {
             roots: Vec::new(),
             expression,
             single,
-            terms: FxHashMap::default(),
+            terms: FxHashMap::with_capacity_and_hasher(USUAL, FxBuildHasher),
             places: Vec::new(),
-            nodes: FxHashMap::default(),
+            nodes: FxHashMap::with_capacity_and_hasher(USUAL, FxBuildHasher),
         }
     }
 
