@@ -1,8 +1,13 @@
 //! Rules about the source itself that no compiler checks: headers, lengths, where `unsafe` stands, no paths of one machine, the
 //! layout, and that documents are of short lines and name files that are there.
 
+#[path = "common/imports.rs"]
+mod imports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use imports::Imports;
 
 /// The only files with `unsafe` in them; each states its contracts.
 const UNSAFE: [&str; 4] =
@@ -36,8 +41,8 @@ const LAYOUT: &str = "
     graph/src/ops/movement.rs graph/src/ops/indexing.rs graph/src/ops/random.rs
     graph/src/layers/ graph/src/losses.rs graph/src/optimizers/ graph/src/verify.rs graph/src/interpret.rs
     graph/src/text/print.rs graph/src/text/parse.rs graph/src/passes.rs graph/src/passes/
-    jit/src/plan.rs jit/src/plan/fuse.rs jit/src/plan/layout.rs jit/src/plan/buffers.rs jit/src/kernel.rs jit/src/target.rs
-    jit/src/lower/ jit/src/lower/tile.rs jit/src/emit/cranelift.rs jit/src/code.rs
+    jit/src/target.rs jit/src/layout.rs jit/src/kernel.rs jit/src/cost/params.rs jit/src/contraction.rs jit/src/contraction/strategies/
+    jit/src/lower/ jit/src/plan.rs jit/src/plan/in_place.rs jit/src/emit/cranelift.rs jit/src/code.rs
     runtime/src/buffer.rs runtime/src/threads.rs runtime/src/random.rs
     tests/ir.rs tests/ir/ tests/gradcheck/ tests/agree.rs tests/golden.rs tests/kernels tests/ui.rs tests/ui/
 ";
@@ -262,4 +267,28 @@ fn documents_name_files_that_are_there() {
 fn the_layout_is_complete() {
     let missing: Vec<&str> = LAYOUT.split_whitespace().filter(|name| !root().join(name).exists()).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md promises {missing:#?}");
+}
+
+/// The order of jit's folders: each imports those in front of it alone.
+const ORDER: [&str; 13] = [
+    "target", "layout", "kernel", "cost", "contraction", "emit", "lower", "code", "machine", "plan", "tune", "program",
+    "",
+];
+
+#[test]
+fn imports_of_jit_go_one_way() {
+    let imports = Imports::read(&root().join("jit/src"));
+    let folder = |module: &str| module.split("::").next().unwrap_or_default().to_owned();
+    let place = |module: &str| ORDER.iter().position(|name| *name == folder(module));
+    for (module, found) in &imports.of {
+        for import in found {
+            let (from, to) = (place(module), place(import));
+            assert!(from.is_some() && to.is_some(), "{module} or {import} is not in ORDER");
+            assert!(from >= to, "`{module}` imports `{import}`, which comes after it");
+        }
+    }
+    assert_eq!(imports.cycle(), None, "modules import one another");
+    // That what is read is not nothing.
+    let imports_of = |module: &str| &imports.of[module];
+    assert!(imports_of("plan::calls").contains("lower::described") && imports_of("lower::map").contains("kernel"));
 }
