@@ -271,7 +271,18 @@ fn the_layout_is_complete() {
 
 /// The order of jit's folders: each imports those in front of it alone.
 const ORDER: [&str; 13] = [
-    "target", "layout", "kernel", "cost", "contraction", "emit", "lower", "code", "machine", "plan", "tune", "program",
+    "target",
+    "layout",
+    "kernel",
+    "cost",
+    "contraction",
+    "emit",
+    "lower",
+    "code",
+    "machine",
+    "plan",
+    "tune",
+    "program",
     "",
 ];
 

@@ -3,9 +3,9 @@
 use kiln_graph::Op;
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
-use kiln_jit::contraction::{Operand, Source, recipe, wanted};
+use kiln_jit::contraction::{Operand, Source, preferred_layouts, recipe};
 use kiln_jit::kernel::Kernel;
-use kiln_jit::layout::Wanted;
+use kiln_jit::layout::PreferredLayout;
 
 use crate::runner::Runner;
 use crate::{Case, Unit};
@@ -154,17 +154,17 @@ pub fn cases(filter: &str) -> Vec<Case> {
 /// convolution wants it.
 fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [bool; 2]) -> Case {
     let target = crate::target();
-    let [left, mut right, output] = wanted(&op, operands[0], operands[1], result).expect("a contraction");
+    let [left, mut right, output] = preferred_layouts(&op, operands[0], operands[1], result).expect("a contraction");
     if let Op::ConvGradInput { conv, .. } = op {
-        let forward = wanted(&Op::Conv(conv), result, operands[1], operands[0]);
+        let forward = preferred_layouts(&Op::Conv(conv), result, operands[1], operands[0]);
         right = forward.expect("a contraction")[1].clone();
     }
-    let operand = |shape: Shape, wanted: &Wanted, transposed: bool| {
+    let operand = |shape: Shape, wanted: &PreferredLayout, transposed: bool| {
         let mut wanted = wanted.clone();
         if transposed {
             wanted.order.reverse();
         }
-        Operand { shape, layout: wanted.layout(shape), halo: wanted.halo, lasting: false }
+        Operand { shape, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
     };
     let left = operand(operands[0], &left, transposed[0]);
     let right = operand(operands[1], &right, transposed[1]);

@@ -63,14 +63,14 @@ pub struct Halo {
 
 /// The layout that a lowering wants: dense in the given order, with a zero halo. Any other works, at the price of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Wanted {
+pub struct PreferredLayout {
     /// The axes, outermost first.
     pub order: Vec<usize>,
     /// The zeros around the tensor.
     pub halo: Halo,
 }
 
-impl Wanted {
+impl PreferredLayout {
     /// The layout of a tensor of the given shape.
     pub fn layout(&self, shape: Shape) -> Layout {
         let mut layout = Layout { offset: 0, strides: [0; MAX_RANK], elements: 1 };

@@ -27,7 +27,7 @@ mod schedule;
 
 pub use crate::cost::sharing::worth_sharing;
 pub use choices::{Choice, Choices, Contracted};
-pub use data::{Argument, Call, Part, Place, Plan, Slot};
+pub use data::{Argument, Call, Location, Part, Plan, Slot};
 
 use std::collections::HashMap;
 

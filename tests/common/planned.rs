@@ -4,7 +4,7 @@
 use kiln_graph::{DType, Role, Shape};
 use kiln_jit::kernel::interpret_words;
 use kiln_jit::layout::Layout;
-use kiln_jit::plan::{Argument, Place, Plan};
+use kiln_jit::plan::{Argument, Location, Plan};
 
 use super::random_graphs::Case;
 
@@ -25,8 +25,8 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         .collect();
     let mut memory = vec![JUNK; words];
     let start = |slot: usize| match plan.slots[slot].place {
-        Place::Arena { offset } => offset / 4,
-        Place::State { input } => states[input],
+        Location::Arena { offset } => offset / 4,
+        Location::State { input } => states[input],
     };
     let places = |argument: &Argument| -> Vec<usize> {
         let start = start(argument.slot);

@@ -30,7 +30,7 @@ impl Contraction {
         }
     }
 
-    /// About how many elements of the left operand the given stretches of the axes touch.
+    /// About how many elements of the left operand the given strips of the axes touch.
     pub(super) fn left_elements(&self, extents: &[usize]) -> usize {
         let touched = self.axes.iter().zip(extents).filter(|(a, _)| a.left != 0);
         let (mut product, mut span) = (1, 1);

@@ -1,5 +1,5 @@
 //! What a contraction is, and what decides on how it is computed, as data and as text: axes, operands as they lie, results. It knows
-//! operations and layouts; it knows no way to compute anything.
+//! operations and layouts; it knows no strategy to compute anything.
 
 use std::fmt;
 
@@ -73,12 +73,12 @@ pub type Epilogue<'a> = dyn FnMut(&mut KernelBuilder, &Place, Value) + 'a;
 pub struct Operand {
     /// Its extents.
     pub shape: Shape,
-    /// Its place; any strides are right, those of [`wanted`] are fast.
+    /// Its place; any strides are right, those of [`preferred`] are fast.
     pub layout: Layout,
     /// The zeros around it.
     pub halo: Halo,
     /// Whether it stays the same from run to run, so that copies of it are made once.
-    pub lasting: bool,
+    pub invariant: bool,
 }
 
 /// A buffer of a stage's kernel.
@@ -114,9 +114,9 @@ pub struct Problem {
     pub operands: [Operand; 2],
     /// The shape of its result.
     pub output: Shape,
-    /// The axis along which its results lie side by side in memory, where it is another one than [`wanted`](super::wanted) says.
+    /// The axis along which its results lie side by side in memory, where it is another one than [`preferred`](super::preferred) says.
     pub along: Option<usize>,
-    /// Whether it may be computed only in ways whose error is that of the definition: each result's in its own products.
+    /// Whether it may be computed only in strategies whose error is that of the definition: each result's in its own products.
     pub exact: bool,
 }
 
@@ -129,7 +129,7 @@ impl Problem {
 }
 
 /// ```text
-/// conv {padding=[1,1], ..} [2, 3, 8, 8] at 33+[300,1,30,3]/600 zeros [2]1:1 [3]1:1, [4, 3, 3, 3] at 0+[1,4,36,12]/108 kept -> [2, 4, 8, 8]
+/// conv {padding=[1,1], ..} [2, 3, 8, 8] at 33+[300,1,30,3]/600 zeros [2]1:1 [3]1:1, [4, 3, 3, 3] at 0+[1,4,36,12]/108 invariant -> [2, 4, 8, 8]
 /// ```
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,7 +144,7 @@ impl fmt::Display for Problem {
 /// axes that have any; whether it is kept from run to run.
 impl fmt::Display for Operand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Operand { shape, layout, halo, lasting } = self;
+        let Operand { shape, layout, halo, invariant } = self;
         let strides: Vec<String> = layout.strides[..shape.rank()].iter().map(i64::to_string).collect();
         write!(f, "{shape} at {}+[{}]/{}", layout.offset, strides.join(","), layout.elements)?;
         if *halo != Halo::default() {
@@ -154,6 +154,6 @@ impl fmt::Display for Operand {
                 write!(f, " [{axis}]{}:{}", halo.low[axis], halo.high[axis])?;
             }
         }
-        if *lasting { write!(f, " kept") } else { Ok(()) }
+        if *invariant { write!(f, " invariant") } else { Ok(()) }
     }
 }

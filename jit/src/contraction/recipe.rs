@@ -4,13 +4,13 @@
 use std::fmt::{self, Write};
 
 use super::problem::{Epilogue, Place, Source, StageOf};
-use super::strategies::accumulate::Spread;
-use super::strategies::overlap_add::Fold;
-use super::strategies::packed_panels::Panels;
+use super::strategies::accumulate::Accumulate;
+use super::strategies::overlap_add::OverlapAdd;
+use super::strategies::packed_panels::PackedPanels;
 use super::strategies::register_tiles::Tiler;
-use super::strategies::relayout::Pack;
+use super::strategies::relayout::Relayout;
 use super::strategies::split_k::Partials;
-use super::strategies::transpose_results::Turned;
+use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{self, GradientStep, Step, Winograd};
 use super::tiling::Tiling;
 use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Value};
@@ -33,7 +33,7 @@ pub struct Stage {
     /// Whether the stage computes results of the operation, and so calls the epilogue; the stages that do share the
     /// output's places out among them. The others only fill scratch memory.
     pub results: bool,
-    /// Floating-point operations of the sums as they are defined, whatever the way (a fused multiply-add counts as 2).
+    /// Floating-point operations of the sums as they are defined, whatever the strategy (a fused multiply-add counts as 2).
     pub flops: u64,
     pub(super) work: Work,
 }
@@ -41,9 +41,9 @@ pub struct Stage {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Work {
     /// Buffers: those of the work, which computes results, and sums in which they are kept.
-    Kept(Box<Work>, Turned),
+    BeforeTranspose(Box<Work>, TransposeResults),
     /// Buffers: sums.
-    Turned(Turned),
+    Transpose(TransposeResults),
     /// Buffers: left, right, and the sums where they are deep.
     Tiles(Tiling),
     /// Buffers: left, right, partial sums.
@@ -51,13 +51,13 @@ pub(super) enum Work {
     /// Buffers: partial sums.
     Sum(Partials),
     /// Buffers: left, right, sums.
-    Spread(Tiling, Spread),
+    Accumulate(Tiling, Accumulate),
     /// Buffers: products.
-    Fold(Fold),
+    OverlapAdd(OverlapAdd),
     /// Buffers: from, to.
-    Pack(Pack),
+    Relayout(Relayout),
     /// Buffers: an operand, its panels.
-    Panels(Panels),
+    PackedPanels(PackedPanels),
     /// Buffers: those of the step.
     Winograd(Box<Winograd>, winograd::Step),
     /// Buffers: those of the step.
@@ -76,7 +76,7 @@ impl Stage {
     /// the places along each, and how far apart they are in the copy.
     pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
         match &self.work {
-            Work::Panels(panels) => panels.runs(),
+            Work::PackedPanels(panels) => panels.runs(),
             _ => None,
         }
     }
@@ -109,18 +109,18 @@ impl Stage {
 impl Work {
     fn kind(&self) -> &'static str {
         match self {
-            Work::Kept(work, _) => work.kind(),
-            Work::Turned(_) => "turn",
+            Work::BeforeTranspose(work, _) => work.kind(),
+            Work::Transpose(_) => "transpose results",
             Work::Tiles(tiling) if tiling.fold.is_some() => "folded tiles",
-            Work::Tiles(tiling) if tiling.deep.is_some() => "deep tiles",
+            Work::Tiles(tiling) if tiling.k_blocking.is_some() => "k-blocked tiles",
             Work::Tiles(_) => "tiles",
-            Work::Partial(..) => "parts",
-            Work::Sum(_) => "sum",
-            Work::Spread(..) => "spread",
-            Work::Fold(_) => "fold",
-            Work::Pack(_) => "pack",
-            Work::Panels(panels) if panels.of_rows() => "row panels",
-            Work::Panels(_) => "panels",
+            Work::Partial(..) => "split-k parts",
+            Work::Sum(_) => "split-k sum",
+            Work::Accumulate(..) => "accumulate",
+            Work::OverlapAdd(_) => "overlap-add",
+            Work::Relayout(_) => "relayout",
+            Work::PackedPanels(panels) if panels.of_rows() => "packed A",
+            Work::PackedPanels(_) => "packed B",
             Work::Winograd(_, step) => step.name(),
             Work::WinogradGradient(_, step) => step.name(),
         }
@@ -128,14 +128,14 @@ impl Work {
 
     fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
         match self {
-            Work::Kept(work, turned) => {
+            Work::BeforeTranspose(work, turned) => {
                 let (&sums, buffers) = buffers.split_last().expect("a buffer for the sums");
                 work.emit(kernel, buffers, &mut |kernel, place, sum| turned.keep(kernel, sums, place, sum));
             }
-            Work::Turned(turned) => turned.emit(kernel, buffers[0], epilogue),
+            Work::Transpose(turned) => turned.emit(kernel, buffers[0], epilogue),
             Work::Tiles(tiling) => {
                 let [left, right] = [buffers[0].into(), buffers[1].into()];
-                let sums = tiling.deep.as_ref().map(|_| buffers[2].into());
+                let sums = tiling.k_blocking.as_ref().map(|_| buffers[2].into());
                 Tiler { tiling, left, right, sums, epilogue }.emit(kernel);
             }
             Work::Partial(tiling, partials) => {
@@ -146,15 +146,15 @@ impl Work {
                 Tiler { tiling, left, right, sums: None, epilogue: &mut store }.emit(kernel);
             }
             Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
-            Work::Spread(tiling, spread) => {
+            Work::Accumulate(tiling, spread) => {
                 let operands = [buffers[0], buffers[1], buffers[2]];
                 spread.emit(kernel, tiling, operands, epilogue);
             }
-            Work::Fold(fold) => fold.emit(kernel, buffers[0], epilogue),
-            Work::Pack(pack) => pack.emit(kernel, buffers[0], buffers[1]),
-            Work::Panels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
-            Work::Winograd(way, step) => way.emit(*step, kernel, buffers, epilogue),
-            Work::WinogradGradient(way, step) => way.emit(*step, kernel, buffers, epilogue),
+            Work::OverlapAdd(fold) => fold.emit(kernel, buffers[0], epilogue),
+            Work::Relayout(pack) => pack.emit(kernel, buffers[0], buffers[1]),
+            Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
+            Work::Winograd(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
+            Work::WinogradGradient(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
         }
     }
 }
@@ -188,7 +188,7 @@ impl Recipe {
         counted(&stages)
     }
 
-    /// A text that tells this way from all others: its [words](Recipe::words), and a number made of everything that decides on the
+    /// A text that tells this strategy from all others: its [words](Recipe::words), and a number made of everything that decides on the
     /// code of its stages.
     pub fn name(&self) -> String {
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
@@ -214,14 +214,19 @@ impl Stage {
     /// The kind and the size of a tile, or of one of Winograd's blocks: `tiles of 6x16`.
     fn words(&self) -> String {
         let work = match &self.work {
-            Work::Kept(work, _) => work,
+            Work::BeforeTranspose(work, _) => work,
             work => work,
         };
         let size: Vec<usize> = match work {
-            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Spread(tiling, _) => tiling.tile().into(),
-            Work::Winograd(way, Step::Results) => way.block().into(),
-            Work::WinogradGradient(way, GradientStep::Parts | GradientStep::Results) => way.block().into(),
-            Work::Kept(..) | Work::Turned(_) | Work::Sum(_) | Work::Fold(_) | Work::Pack(_) | Work::Panels(_) => vec![],
+            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Accumulate(tiling, _) => tiling.tile().into(),
+            Work::Winograd(strategy, Step::Results) => strategy.block().into(),
+            Work::WinogradGradient(strategy, GradientStep::Parts | GradientStep::Results) => strategy.block().into(),
+            Work::BeforeTranspose(..)
+            | Work::Transpose(_)
+            | Work::Sum(_)
+            | Work::OverlapAdd(_)
+            | Work::Relayout(_)
+            | Work::PackedPanels(_) => vec![],
             Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
         };
         let size: Vec<String> = size.iter().map(usize::to_string).collect();

@@ -1,5 +1,5 @@
 //! Estimates how long a tiling's multiply-adds wait for memory. Of the machine it knows the caches' sizes; the rest
-//! is what current processors have in common: lines of 64 bytes, 8 ways, pages of 4 KiB, prefetchers that follow runs.
+//! is what current processors have in common: lines of 64 bytes, 8 strategies, pages of 4 KiB, prefetchers that follow runs.
 
 use std::cell::{LazyCell, RefCell};
 
@@ -35,7 +35,7 @@ const PLACES: usize = 1 << 10;
 const TURNS: usize = 64;
 
 /// Estimates for the tilings of contractions, most of which read an operand in the same order as others.
-pub struct Waiting<'a> {
+pub struct Stalls<'a> {
     pub target: &'a Target,
     known: RefCell<FxHashMap<Reading, Fetched>>,
 }
@@ -65,7 +65,7 @@ impl Fetched {
     }
 }
 
-/// What decides on the cycles that one product waits for an operand: for the right one the reduced axes and the stretch, for the
+/// What decides on the cycles that one product waits for an operand: for the right one the reduced axes and the strip, for the
 /// left one the reduced axes, the rows and the elements of a block; axes as extents and strides.
 #[derive(PartialEq, Eq, Hash)]
 struct Reading {
@@ -74,14 +74,14 @@ struct Reading {
     block: Option<usize>,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> Stalls<'a> {
     /// None yet.
-    pub fn new(target: &'a Target) -> Waiting<'a> {
-        Waiting { target, known: RefCell::default() }
+    pub fn new(target: &'a Target) -> Stalls<'a> {
+        Stalls { target, known: RefCell::default() }
     }
 
-    /// Estimated cycles that a tiling's multiply-adds, which take `computing` cycles, wait: for the right operand, whose stretch is read again for each tile of
-    /// rows, and for the left one, whose rows are read again for each stretch. Where it is the right operand's alone already,
+    /// Estimated cycles that a tiling's multiply-adds, which take `computing` cycles, wait: for the right operand, whose strip is read again for each tile of
+    /// rows, and for the left one, whose rows are read again for each strip. Where it is the right operand's alone already,
     /// anything from `most` on.
     pub fn cycles(&self, tiling: &Tiling, computing: f64, most: f64) -> f64 {
         let contraction = &tiling.contraction;
@@ -90,7 +90,7 @@ impl<'a> Waiting<'a> {
         let step = computing / turns.max(1.0);
         let mut right = self.right(tiling);
         if !tiling.by_rows && self.is_passing(tiling, depth) {
-            right.waiting += FAR_AGAIN * stretch(tiling) as f64 / LINE as f64;
+            right.waiting += FAR_AGAIN * strip(tiling) as f64 / LINE as f64;
         }
         if turns * right.within(step) >= most {
             return turns * right.within(step);
@@ -107,25 +107,25 @@ impl<'a> Waiting<'a> {
     fn right(&self, tiling: &Tiling) -> Fetched {
         let axes = &tiling.contraction.axes;
         let reduce = reduced(tiling, |axis| axis.right);
-        let stretch = tiling.vector.map(|vector| (stretch(tiling), axes[vector].right));
-        let reading = Reading { reduce: reduce.clone(), kept: stretch.into_iter().collect(), block: None };
+        let strip = tiling.vector.map(|vector| (strip(tiling), axes[vector].right));
+        let reading = Reading { reduce: reduce.clone(), kept: strip.into_iter().collect(), block: None };
         self.once(reading, || {
             let (turns, mut axes) = looked_at(&reduce, PLACES);
-            let (width, stride) = stretch.map_or((1, 1), |(width, stride)| (width as i64, stride));
+            let (width, stride) = strip.map_or((1, 1), |(width, stride)| (width as i64, stride));
             let (count, run) = if stride == 1 { (1, width) } else { (width, 1) };
             axes.push((count, stride));
             again(&lines(axes, run), crowded, None, self.target).over(turns)
         })
     }
 
-    /// Whether a stretch of the right operand leaves the second-level cache before its next tile comes: where it, what is left of
+    /// Whether a strip of the right operand leaves the second-level cache before its next tile comes: where it, what is left of
     /// the one before it and the rows that they meet take more than three quarters of it. One that is longer is counted where it
     /// is read.
     fn is_passing(&self, tiling: &Tiling, depth: usize) -> bool {
         let contraction = &tiling.contraction;
         let rows = contraction.left_elements(&block(tiling));
-        let (stretch, most) = (stretch(tiling) * depth, self.target.l2_bytes / 4 * 3);
-        4 * stretch <= most && 4 * (2 * stretch + rows) > most
+        let (strip, most) = (strip(tiling) * depth, self.target.l2_bytes / 4 * 3);
+        4 * strip <= most && 4 * (2 * strip + rows) > most
     }
 
     /// What one product of each sum of a tile needs of the left operand.
@@ -154,7 +154,7 @@ fn inside(tiling: &Tiling) -> &[Level] {
     &tiling.levels[at..]
 }
 
-/// The places along each axis that the tiles of a stretch meet.
+/// The places along each axis that the tiles of a strip meet.
 fn block(tiling: &Tiling) -> Vec<usize> {
     let axes = &tiling.contraction.axes;
     let inside = inside(tiling);
@@ -167,8 +167,8 @@ fn block(tiling: &Tiling) -> Vec<usize> {
     block
 }
 
-/// The places of a stretch.
-fn stretch(tiling: &Tiling) -> usize {
+/// The places of a strip.
+fn strip(tiling: &Tiling) -> usize {
     let level = tiling.levels.iter().find(|l| Some(l.axis) == tiling.vector);
     level.map_or(1, |level| level.size.min(tiling.contraction.axes[level.axis].extent))
 }

@@ -3,22 +3,22 @@
 
 use kiln_graph::shape::Shape;
 
-use super::from_op::Lowered;
+use super::from_op::Contractions;
 use super::problem::{Contraction, Source};
 use super::recipe::{Recipe, Stage, Work};
-use super::stalls::Waiting;
-use super::strategies::accumulate::Spread;
-use super::strategies::overlap_add::Fold;
-use super::strategies::packed_panels::Panels;
+use super::stalls::Stalls;
+use super::strategies::accumulate::Accumulate;
+use super::strategies::overlap_add::OverlapAdd;
+use super::strategies::packed_panels::PackedPanels;
 use super::strategies::register_tiles;
-use super::strategies::relayout::Pack;
+use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
-use super::strategies::transpose_results::Turned;
+use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{Gradient, Products, Winograd};
-use super::tiling::{Deep, Tiling};
+use super::tiling::{KBlocking, Tiling};
 use crate::cost::params::{NEARLY, ROUNDING};
 use crate::kernel::Access;
-use crate::layout::{Halo, Wanted};
+use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
 
 /// How far to look beyond what is estimated to be the fastest.
@@ -33,15 +33,15 @@ pub struct Search {
     /// Whether sums are also split into other numbers of parts.
     pub splits: bool,
     /// Whether sums may be kept in scratch memory in between.
-    pub deep: bool,
-    /// Whether ways are left out whose error is another one than that of the definition.
+    pub k_blocking: bool,
+    /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
-    /// Whether ways are asked for that can not be the fastest.
+    /// Whether strategies are asked for that can not be the fastest.
     pub slower: bool,
-    /// Cycles from which on a way is not asked for.
+    /// Cycles from which on a strategy is not asked for.
     pub below: f64,
-    /// Which ways are asked for.
-    pub asked: fn(&Way) -> bool,
+    /// Which strategies are asked for.
+    pub asked: fn(&Strategy) -> bool,
 }
 
 impl Search {
@@ -51,32 +51,32 @@ impl Search {
         within: 1.0,
         most: 1,
         splits: false,
-        deep: true,
+        k_blocking: true,
         exact: false,
         slower: false,
         below: f64::INFINITY,
         asked: |_| true,
     };
 
-    /// The fastest way of each kind.
+    /// The fastest strategy of each kind.
     pub const EACH: Search = Search { slower: true, ..Search::FASTEST };
 
-    /// The same, where there are such ways already.
-    pub fn beside_all(self, ways: &[Way]) -> Search {
-        let fastest = ways.iter().map(|way| way.cycles).fold(f64::INFINITY, f64::min);
+    /// The same, where there are such strategies already.
+    pub fn beside_all(self, strategies: &[Strategy]) -> Search {
+        let fastest = strategies.iter().map(|strategy| strategy.cycles).fold(f64::INFINITY, f64::min);
         let below = if self.slower { f64::INFINITY } else { fastest * (1.0 + ROUNDING) };
         Search { below: self.below.min(below), ..self }
     }
 
-    /// The same for a part of a way whose other parts take so many cycles.
+    /// The same for a part of a strategy whose other parts take so many cycles.
     pub fn less(self, cycles: f64) -> Search {
         Search { below: self.below - cycles, ..self }
     }
 }
 
 /// Estimated cycles of the copies.
-fn copied_cycles(copies: &[Option<Pack>; 2], copying: [f64; 2], target: &Target) -> f64 {
-    let pack = |(pack, copying): (&Option<Pack>, f64)| pack.as_ref().map_or(0.0, |p| copying * p.cycles(target));
+fn copied_cycles(copies: &[Option<Relayout>; 2], copying: [f64; 2], target: &Target) -> f64 {
+    let pack = |(pack, copying): (&Option<Relayout>, f64)| pack.as_ref().map_or(0.0, |p| copying * p.cycles(target));
     copies.iter().zip(copying).map(pack).sum()
 }
 
@@ -99,12 +99,12 @@ fn one_by_one<T>(
     contractions.into_iter().map(part).collect()
 }
 
-/// A way to compute an operation: which operands are copied, and how the contractions over them are computed.
-pub struct Way {
-    copies: [Option<Pack>; 2],
+/// A strategy to compute an operation: which operands are copied, and how the contractions over them are computed.
+pub struct Strategy {
+    copies: [Option<Relayout>; 2],
     method: Method,
     /// Where the results are kept and turned, if they are.
-    turned: Option<Turned>,
+    turned: Option<TransposeResults>,
     /// Estimated cycles.
     pub cycles: f64,
 }
@@ -113,19 +113,19 @@ enum Method {
     /// As they are defined, each in tiles. The partial results that the parts write, if they are not results.
     Tiles(Vec<Part>, Option<Partials>),
     /// A product that is kept, and its sums.
-    Folded(Part, Fold),
+    Folded(Part, OverlapAdd),
     Winograd(Winograd),
     WinogradGradient(Gradient),
 }
 
-/// One contraction of a [`Way`].
+/// One contraction of a [`Strategy`].
 #[derive(Clone)]
 struct Part {
     tiling: Tiling,
     /// Of the tiling's left and right operand.
-    panels: [Option<Panels>; 2],
+    panels: [Option<PackedPanels>; 2],
     /// Where the sums are added, if they are neither results nor partial results.
-    spread: Option<Spread>,
+    spread: Option<Accumulate>,
     /// The number of the first partial result that it computes.
     first: usize,
     /// Estimated cycles of its tiles alone, and with the copies of its operands.
@@ -136,7 +136,7 @@ struct Part {
 impl Part {
     /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least one, unless
     /// all take too many cycles. `copying` says what copies of the left and the right operand cost, as a part of their cycles.
-    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, waiting: &Waiting<'_>) -> Vec<Part> {
+    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, waiting: &Stalls<'_>) -> Vec<Part> {
         let target = waiting.target;
         let mut parts: Vec<Part> = Vec::new();
         let mut limit = search.below;
@@ -144,21 +144,21 @@ impl Part {
             let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
-                true => Panels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
+                true => PackedPanels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
             };
             let Some((tiling, left)) = rows else { return limit };
-            let deep = if search.deep && !tiling.by_rows { Deep::of(&tiling, cycles, target) } else { None };
-            let packed = Panels::right(&tiling);
+            let deep = if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
+            let packed = PackedPanels::right(&tiling);
             let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)], cycles));
             let deep = deep.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
             for (tiling, panels, cycles) in [(tiling, [left, None], cycles)].into_iter().chain(packed).chain(deep) {
-                let copy = |(panels, copying): (&Option<Panels>, f64)| {
+                let copy = |(panels, copying): (&Option<PackedPanels>, f64)| {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
                 let most = limit - copies - cycles;
                 // What deep sums wait for is counted already.
-                let stalls = if tiling.deep.is_some() { 0.0 } else { waiting.cycles(&tiling, cycles, most) };
+                let stalls = if tiling.k_blocking.is_some() { 0.0 } else { waiting.cycles(&tiling, cycles, most) };
                 let computing = cycles + stalls;
                 let cycles = computing + copies;
                 if cycles < limit || parts.is_empty() && limit.is_infinite() {
@@ -181,10 +181,10 @@ impl Part {
 
     /// The items of a spread contraction, which share copies of the operands in which they have no places of their own.
     fn spread(
-        (spread, item): (Spread, Contraction),
+        (spread, item): (Accumulate, Contraction),
         copying: [f64; 2],
         search: Search,
-        waiting: &Waiting<'_>,
+        waiting: &Stalls<'_>,
     ) -> Vec<Part> {
         let [left, right] = spread.shared();
         let copying = [(left, copying[0]), (right, copying[1])];
@@ -195,20 +195,26 @@ impl Part {
             Part { spread: Some(spread.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.
-        let item_search = Search { deep: false, below: f64::INFINITY, ..search };
+        let item_search = Search { k_blocking: false, below: f64::INFINITY, ..search };
         Part::fastest(&item, copying, item_search, waiting).into_iter().map(spread).collect()
     }
 }
 
-impl Way {
-    fn new(copies: &[Option<Pack>; 2], method: Method, cycles: f64, copying: [f64; 2], target: &Target) -> Way {
+impl Strategy {
+    fn new(
+        copies: &[Option<Relayout>; 2],
+        method: Method,
+        cycles: f64,
+        copying: [f64; 2],
+        target: &Target,
+    ) -> Strategy {
         let cycles = copied_cycles(copies, copying, target) + cycles;
-        Way { copies: copies.clone(), method, turned: None, cycles }
+        Strategy { copies: copies.clone(), method, turned: None, cycles }
     }
 
-    /// The same way to compute results that are then turned.
-    pub fn turned(self, turned: Turned, target: &Target) -> Way {
-        Way { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
+    /// The same strategy to compute results that are then turned.
+    pub fn turned(self, turned: TransposeResults, target: &Target) -> Strategy {
+        Strategy { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
     }
 
     /// Whether all results are stored by tiles or sums of a product, whose estimates know how they lie.
@@ -220,7 +226,7 @@ impl Way {
         }
     }
 
-    /// Whether an operand is copied to the layout that is wanted.
+    /// Whether an operand is copied to the layout that is preferred.
     pub fn copies(&self) -> bool {
         self.copies.iter().any(Option::is_some)
     }
@@ -228,29 +234,29 @@ impl Way {
     /// At least one of those that are asked for. Where there are several contractions, their fastest parts go together, the
     /// second ones, and so on.
     pub fn in_tiles(
-        copies: &[Option<Pack>; 2],
-        lowered: &Lowered,
-        wanted: &[Wanted; 3],
+        copies: &[Option<Relayout>; 2],
+        contractions: &Contractions,
+        preferred: &[PreferredLayout; 3],
         output: Shape,
         copying: [f64; 2],
         search: Search,
-        waiting: &Waiting<'_>,
-    ) -> Vec<Way> {
+        waiting: &Stalls<'_>,
+    ) -> Vec<Strategy> {
         let search = search.less(copied_cycles(copies, copying, waiting.target));
-        if let ([product], Some(fold)) = (&lowered.contractions[..], &lowered.fold) {
+        if let ([product], Some(fold)) = (&contractions.contractions[..], &contractions.fold) {
             let cycles = fold.cycles(waiting.target);
-            let search = Search { deep: false, ..search.less(cycles) };
-            let way = |part: Part| {
+            let search = Search { k_blocking: false, ..search.less(cycles) };
+            let strategy = |part: Part| {
                 let cycles = part.cycles + cycles;
-                Way::new(copies, Method::Folded(part, fold.clone()), cycles, copying, waiting.target)
+                Strategy::new(copies, Method::Folded(part, fold.clone()), cycles, copying, waiting.target)
             };
-            return Part::fastest(product, copying, search, waiting).into_iter().map(way).collect();
+            return Part::fastest(product, copying, search, waiting).into_iter().map(strategy).collect();
         }
         let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
-        match (&lowered.contractions[..], lowered.spread) {
+        match (&contractions.contractions[..], contractions.spread) {
             ([contraction], Some(halo)) => {
-                let sums = Partials::new(output, &Wanted { order: wanted[2].order.clone(), halo }, 1);
-                let items = Spread::items(contraction, 0, 0, sums);
+                let sums = Partials::new(output, &PreferredLayout { order: preferred[2].order.clone(), halo }, 1);
+                let items = Accumulate::items(contraction, 0, 0, sums);
                 methods.push((vec![Part::spread(items, copying, search, waiting)], None));
             }
             ([contraction], None) => {
@@ -261,13 +267,13 @@ impl Way {
                     };
                     let restarts = split_k::restarts(contraction, count, waiting.target);
                     let split = split_k::split(contraction, count);
-                    let dense = Wanted { order: wanted[2].order.clone(), halo: Halo::default() };
+                    let dense = PreferredLayout { order: preferred[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {
-                        let whole = Search { deep: false, ..search };
+                        let whole = Search { k_blocking: false, ..search };
                         let mut parts = Part::fastest(&contraction, copying, whole, waiting);
-                        let stretches = Spread::stretches(&contraction, partials.from(first));
-                        parts.extend(stretches.into_iter().flat_map(|s| Part::spread(s, copying, search, waiting)));
+                        let strips = Accumulate::strips(&contraction, partials.from(first));
+                        parts.extend(strips.into_iter().flat_map(|s| Part::spread(s, copying, search, waiting)));
                         let parts = Part::sorted(parts, search).into_iter();
                         parts.map(|part| Part { first, ..part }).collect()
                     };
@@ -284,31 +290,31 @@ impl Way {
         methods.retain(|(parts, _)| parts.iter().all(|parts| !parts.is_empty()));
         let ranked = |(parts, partials): (Vec<Vec<Part>>, Option<Partials>)| {
             let most = parts.iter().map(Vec::len).max().unwrap_or(0);
-            let way = move |rank: usize| {
+            let strategy = move |rank: usize| {
                 let parts: Vec<Part> = parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
                 let sum = partials.as_ref().map_or(0.0, |partials| partials.cycles(waiting.target));
                 let cycles = sum + parts.iter().map(|part| part.cycles).sum::<f64>();
-                Way::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying, waiting.target)
+                Strategy::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying, waiting.target)
             };
-            (0..most).map(way)
+            (0..most).map(strategy)
         };
         methods.into_iter().flat_map(ranked).collect()
     }
 
     /// None where the operation is not of the kind.
     pub fn winograd(
-        copies: &[Option<Pack>; 2],
-        lowered: &Lowered,
+        copies: &[Option<Relayout>; 2],
+        contractions: &Contractions,
         copying: [f64; 2],
         products: &Products<'_>,
-    ) -> Vec<Way> {
-        let ([contraction], None) = (&lowered.contractions[..], lowered.spread) else { return Vec::new() };
-        let ways = Winograd::of(contraction, copying, products).into_iter();
-        let ways = ways.map(|(way, cycles)| (cycles, Method::Winograd(way)));
+    ) -> Vec<Strategy> {
+        let ([contraction], None) = (&contractions.contractions[..], contractions.spread) else { return Vec::new() };
+        let strategies = Winograd::of(contraction, copying, products).into_iter();
+        let strategies = strategies.map(|(strategy, cycles)| (cycles, Method::Winograd(strategy)));
         let gradients = Gradient::of(contraction, products).into_iter();
-        let gradients = gradients.map(|(way, cycles)| (cycles, Method::WinogradGradient(way)));
-        let way = |(cycles, method)| Way::new(copies, method, cycles, copying, products.target);
-        ways.chain(gradients).map(way).collect()
+        let gradients = gradients.map(|(strategy, cycles)| (cycles, Method::WinogradGradient(strategy)));
+        let strategy = |(cycles, method)| Strategy::new(copies, method, cycles, copying, products.target);
+        strategies.chain(gradients).map(strategy).collect()
     }
 
     /// The stages.
@@ -318,7 +324,7 @@ impl Way {
         for (source, pack) in sources.iter_mut().zip(self.copies) {
             let Some(pack) = pack else { continue };
             let to = recipe.scratch(pack.elements());
-            recipe.stage([*source], Some(to), 0, Work::Pack(pack));
+            recipe.stage([*source], Some(to), 0, Work::Relayout(pack));
             *source = to;
         }
         match self.method {
@@ -329,19 +335,19 @@ impl Way {
                 }
             }
             Method::Folded(part, fold) => {
-                let products = Fold::products(&part.tiling.contraction);
+                let products = OverlapAdd::products(&part.tiling.contraction);
                 let kept = recipe.tiles(sources, vec![part], Some(&products)).expect("room for the products");
-                recipe.stage([kept], None, products.elements() as u64, Work::Fold(fold));
+                recipe.stage([kept], None, products.elements() as u64, Work::OverlapAdd(fold));
             }
-            Method::Winograd(way) => {
-                let stages = way.stages(|elements| recipe.scratch(elements), sources);
-                let way = Box::new(way);
-                recipe.push(stages, |step| Work::Winograd(way.clone(), step));
+            Method::Winograd(strategy) => {
+                let stages = strategy.stages(|elements| recipe.scratch(elements), sources);
+                let strategy = Box::new(strategy);
+                recipe.push(stages, |step| Work::Winograd(strategy.clone(), step));
             }
-            Method::WinogradGradient(way) => {
-                let stages = way.stages(|elements| recipe.scratch(elements), sources);
-                let way = Box::new(way);
-                recipe.push(stages, |step| Work::WinogradGradient(way.clone(), step));
+            Method::WinogradGradient(strategy) => {
+                let stages = strategy.stages(|elements| recipe.scratch(elements), sources);
+                let strategy = Box::new(strategy);
+                recipe.push(stages, |step| Work::WinogradGradient(strategy.clone(), step));
             }
         }
         if let Some(turned) = self.turned {
@@ -349,9 +355,9 @@ impl Way {
             for stage in recipe.stages.iter_mut().filter(|stage| stage.results) {
                 stage.results = false;
                 stage.buffers.push((sums, Access::Write));
-                stage.work = Work::Kept(Box::new(stage.work.clone()), turned.clone());
+                stage.work = Work::BeforeTranspose(Box::new(stage.work.clone()), turned.clone());
             }
-            recipe.stage([sums], None, 0, Work::Turned(turned));
+            recipe.stage([sums], None, 0, Work::Transpose(turned));
         }
         recipe
     }
@@ -367,7 +373,7 @@ impl Recipe {
             for (operand, panels) in operands.iter_mut().zip(panels) {
                 let Some(panels) = panels else { continue };
                 let to = self.scratch(panels.elements());
-                self.stage([*operand], Some(to), 0, Work::Panels(panels));
+                self.stage([*operand], Some(to), 0, Work::PackedPanels(panels));
                 *operand = to;
             }
             let mut flops = tiling.contraction.flops();
@@ -377,10 +383,10 @@ impl Recipe {
                 let [left, right] = exchanged(operands);
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
                 let results = spread.finishes();
-                self.stages.push(Stage { buffers, results, flops, work: Work::Spread(tiling, spread) });
+                self.stages.push(Stage { buffers, results, flops, work: Work::Accumulate(tiling, spread) });
                 continue;
             }
-            if let Some(deep) = &tiling.deep {
+            if let Some(deep) = &tiling.k_blocking {
                 let sums = self.scratch(deep.elements());
                 let [left, right] = operands;
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];

@@ -15,14 +15,14 @@ pub struct Level {
 
 /// How an operand lies that is copied to panels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Panelled {
+pub struct Packed {
     /// The axis that is cut into panels.
     pub axis: usize,
     /// The distance from place to place along the axis between panels. Within a panel it is the axis's own.
     pub distance: i64,
 }
 
-/// A contraction with its loops. Tiles are boxes of row places by a stretch of the vector axis.
+/// A contraction with its loops. Tiles are boxes of row places by a strip of the vector axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tiling {
     /// The contraction; operands exchanged where `swapped`.
@@ -42,7 +42,7 @@ pub struct Tiling {
     /// Whether vectors of the left operand that several rows of a tile read one after the other are kept in registers meanwhile.
     pub shares: bool,
     /// Where the left and the right operand are copied to panels.
-    pub panels: [Option<Panelled>; 2],
+    pub panels: [Option<Packed>; 2],
     /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the earlier.
     pub levels: Vec<Level>,
     /// How many of the levels are the grid; they leave nothing over.
@@ -50,22 +50,22 @@ pub struct Tiling {
     /// The loops over reduced axes, outermost first; a step is unrolled.
     pub reduce: Vec<Level>,
     /// How the sums are cut into blocks, if they are.
-    pub deep: Option<Deep>,
+    pub k_blocking: Option<KBlocking>,
 }
 
 /// How the sums of a tiling are cut, and where they are kept.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Deep {
+pub struct KBlocking {
     /// The reduced axis, in steps of so many places.
     pub block: Level,
-    /// The levels of the tiling that stand outside of the loop over blocks. Those inside are the one over stretches and the one
+    /// The levels of the tiling that stand outside of the loop over blocks. Those inside are the one over strips and the one
     /// over rows.
     pub outside: usize,
     /// For each axis of the contraction, the distance from place to place in the sums.
     pub strides: Vec<i64>,
     /// The length of the sums.
     pub elements: usize,
-    /// Lines of the next stretch that each tile asks for.
+    /// Lines of the next strip that each tile asks for.
     pub asked: usize,
 }
 

@@ -6,7 +6,7 @@ use kiln_graph::NodeId;
 use super::expression::{Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, identity, resolve};
 use super::group::{Context, Group};
 use super::lowered::{Lowered, Role};
-use crate::contraction::{Operand, Place, Problem, Recipe, Source, wanted};
+use crate::contraction::{Operand, Place, Problem, Recipe, Source, preferred_layouts};
 use crate::kernel::{Element, KernelBuilder};
 use crate::layout::Halo;
 use crate::target::Target;
@@ -28,8 +28,8 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     let operands = [node.inputs[0], node.inputs[1]].map(|id| {
         let located = resolve(graph, id, &|id| context.located(id)).expect("operands of contractions lie in memory");
         let halo = if context.located(id).is_some() { context.halos[id.index()] } else { Halo::default() };
-        let lasting = context.invariant[id.index()];
-        (located, Operand { shape: graph.shape(id), layout: located.layout, halo, lasting })
+        let invariant = context.invariant[id.index()];
+        (located, Operand { shape: graph.shape(id), layout: located.layout, halo, invariant })
     });
     let [(left, left_operand), (right, right_operand)] = operands;
     let outside = context.outside(group);
@@ -39,7 +39,8 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     context.store_all(&mut builder, group, shape, &at, shape.rank());
     let expression = builder.finish();
     let operands = [left_operand, right_operand];
-    let [.., preferred] = wanted(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
+    let [.., preferred] =
+        preferred_layouts(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
     let along = stored_along(&expression, preferred.order[preferred.order.len() - 1]);
     let problem = Problem { op: node.op, operands, output: shape, along, exact: context.exact };
     (expression, Contracting { problem, operands: [left, right] })

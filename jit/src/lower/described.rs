@@ -9,7 +9,7 @@ use super::expression::{Expression, Storage, TermId};
 use super::group::{Context, Group, Writing};
 use super::indexing::{self, Indexed};
 use super::lowered::{Lowered, Role};
-use super::window::{self, Sliding, Task, WindowAxis};
+use super::window::{self, Task, WindowAxis};
 use super::{contraction, map, movement, reduce};
 use crate::target::Target;
 
@@ -69,10 +69,6 @@ pub fn describe(context: &Context<'_>, group: &Group) -> Described {
     let graph = context.graph;
     let once = |expression: Expression, root: Root| Described { expression, root, writing: Writing::Once };
     let Some(root) = group.root() else { return once(map::describe(context, group), Root::None) };
-    let windows = |window, sliding| {
-        let (expression, axes, task, writing) = window::describe(context, group, root, &window, sliding);
-        Described { expression, root: Root::Windows(axes, task), writing }
-    };
     let gather = |axis: Option<usize>| {
         let (expression, indexed, data) = indexing::describe_gather(context, group, root, axis);
         let booleans = graph.ty(graph.node(root).inputs[0]).dtype == DType::Bool;
@@ -95,16 +91,16 @@ pub fn describe(context: &Context<'_>, group: &Group) -> Described {
             let (expression, values) = reduce::describe_along(context, group, &[axis]);
             once(expression, Root::ArgReduction(values[0], op))
         }
-        Op::WindowReduce { op, window } => windows(window, Sliding::Fold(op)),
-        Op::WindowMaxPick(window) => windows(window, Sliding::Pick),
-        Op::WindowMaxGrad(window) => windows(window, Sliding::MaxGradient),
-        Op::WindowSumGrad { window, .. } => windows(window, Sliding::SumGradient),
         Op::Pad { low, .. } => boxes(movement::describe_pad(context, root, &low)),
         Op::Concat { axis } => boxes(movement::describe_concat(context, root, axis)),
         Op::Gather { axis } => gather(Some(axis)),
         Op::TakeRows => gather(None),
         Op::ScatterAdd { axis, .. } => scatter(Some(axis)),
         Op::ScatterRows { .. } => scatter(None),
+        op if op.window().is_some() => {
+            let (expression, axes, task, writing) = window::describe(context, group, root);
+            Described { expression, root: Root::Windows(axes, task), writing }
+        }
         op if op.is_contraction() => {
             let (expression, contracting) = contraction::describe(context, group, root);
             once(expression, Root::Contraction(contracting.into()))

@@ -7,7 +7,7 @@
 
 mod describe;
 
-pub use describe::{Sliding, describe, windows_partition};
+pub use describe::{describe, windows_partition};
 
 use kiln_graph::op::WindowOp;
 

@@ -1,16 +1,16 @@
 //! The arena: how long each piece of memory is needed, which results take the place of operands that die, and an offset for each. It
-//! knows which step touches which memory; it does not know what steps compute.
+//! knows which draft touches which memory; it does not know what drafts compute.
 
 mod place;
 
-use super::calls::Step;
+use super::calls::Draft;
 use super::memory::{Piece, Purpose};
 use place::{ALIGNMENT, Interval, place};
 
 /// When each piece of memory is needed; nothing for states. What the prologue leaves to later calls is needed for good.
-pub fn intervals(memory: &[Piece], calls: &[Step], prologue: usize) -> Vec<Option<Interval>> {
+pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Option<Interval>> {
     let mut intervals: Vec<Option<Interval>> = vec![None; memory.len()];
-    for (time, Step { lowered, .. }) in calls.iter().enumerate() {
+    for (time, Draft { lowered, .. }) in calls.iter().enumerate() {
         for storage in &lowered.arguments {
             let bytes = 4 * memory[storage.0 as usize].elements;
             let interval = &mut intervals[storage.0 as usize];
@@ -37,9 +37,9 @@ pub fn intervals(memory: &[Piece], calls: &[Step], prologue: usize) -> Vec<Optio
 
 /// Lets results take the place of operands that die where they are made: says which piece of memory each one is part of, and
 /// makes that one's interval hold both.
-pub fn share_memory(memory: &[Piece], calls: &[Step], intervals: &mut [Option<Interval>]) -> Vec<usize> {
+pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<Interval>]) -> Vec<usize> {
     let mut owner: Vec<usize> = (0..memory.len()).collect();
-    for (time, Step { lowered, .. }) in calls.iter().enumerate() {
+    for (time, Draft { lowered, .. }) in calls.iter().enumerate() {
         for &(to, from) in &lowered.in_place {
             let (to, from) = (to.0 as usize, owner[from.0 as usize]);
             let (Some(new), Some(old)) = (intervals[to], intervals[from]) else { continue };

@@ -1,4 +1,4 @@
-//! From groups to steps: lowers each group over the places of its values, in order, then the zeros around its results, and the copies
+//! From groups to drafts: lowers each group over the places of its values, in order, then the zeros around its results, and the copies
 //! to states at the end. It knows where values lie; it knows no offsets.
 
 use kiln_graph::{Graph, NodeId};
@@ -9,7 +9,7 @@ use super::group::Fusion;
 use super::in_place::Placement;
 use super::memo::{self, Memo};
 use super::memory::Memory;
-use super::prepack::Copies;
+use super::prepack::Prepacked;
 use crate::contraction::Source;
 use crate::lower::expression::Storage;
 use crate::lower::{self, Class, Context, Described, Group, Lowered, Root, class, halo, map};
@@ -17,7 +17,7 @@ use crate::target::Target;
 
 /// A call before its arguments have offsets.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct Draft {
     /// Its kernel, and the memory of its arguments.
     pub lowered: Lowered,
     /// What it computes, for people.
@@ -27,13 +27,13 @@ pub struct Step {
 }
 
 /// What comes of all groups.
-pub struct Steps {
-    /// The steps, in order.
-    pub list: Vec<Step>,
+pub struct Drafts {
+    /// The drafts, in order.
+    pub list: Vec<Draft>,
     /// The memory that they name.
     pub memory: Memory,
     /// The packed weights that updates write.
-    pub packed: Copies,
+    pub packed: Prepacked,
 }
 
 /// Lowers all groups; `members` are the nodes that each computes.
@@ -45,7 +45,7 @@ pub fn lower_groups(
     invariant: &[bool],
     target: &Target,
     recipes: &mut Recipes<'_>,
-) -> Steps {
+) -> Drafts {
     let Placement { memory, copies } = placement;
     let mut lowering = Lowering {
         graph,
@@ -53,7 +53,7 @@ pub fn lower_groups(
         target,
         recipes,
         memory,
-        packed: Copies::new(target.l2_bytes),
+        packed: Prepacked::new(target.l2_bytes),
         memo: Memo::default(),
         list: Vec::new(),
     };
@@ -64,7 +64,7 @@ pub fn lower_groups(
         lowering.update(id, input);
     }
     let Lowering { list, memory, packed, .. } = lowering;
-    Steps { list, memory, packed }
+    Drafts { list, memory, packed }
 }
 
 struct Lowering<'a, 'r> {
@@ -73,9 +73,9 @@ struct Lowering<'a, 'r> {
     target: &'a Target,
     recipes: &'a mut Recipes<'r>,
     memory: Memory,
-    packed: Copies,
+    packed: Prepacked,
     memo: Memo,
-    list: Vec<Step>,
+    list: Vec<Draft>,
 }
 
 impl Lowering<'_, '_> {
@@ -86,12 +86,12 @@ impl Lowering<'_, '_> {
         for &id in &group.stores {
             let to = self.memory.place(id);
             let zeros = halo::lower(to, self.graph.shape(id), &self.memory.halos[id.index()], self.target);
-            self.list.extend(zeros.map(|lowered| description.step(lowered)));
+            self.list.extend(zeros.map(|lowered| description.draft(lowered)));
             if self.memory.is_state(to.storage) {
                 self.packed.write(to.storage);
             }
         }
-        self.list.extend(lowered.into_iter().map(|lowered| description.step(lowered)));
+        self.list.extend(lowered.into_iter().map(|lowered| description.draft(lowered)));
     }
 
     fn lower(&mut self, group: &Group, name: &str) -> Vec<Lowered> {
@@ -153,7 +153,7 @@ impl Lowering<'_, '_> {
         let parts = vec![Part { scope: graph.node(id).scope, operation: "copy" }];
         for lowered in map::copy(graph, graph.shape(id), from, to, self.target) {
             let label = format!("update {}", input.name);
-            self.list.push(Step { lowered, label, parts: parts.clone() });
+            self.list.push(Draft { lowered, label, parts: parts.clone() });
         }
     }
 }
@@ -170,13 +170,13 @@ struct Description {
 }
 
 impl Description {
-    /// The step of one of the group's kernels.
-    fn step(&self, lowered: Lowered) -> Step {
+    /// The draft of one of the group's kernels.
+    fn draft(&self, lowered: Lowered) -> Draft {
         let label = match lowered.role.word() {
             Some(word) => format!("{word} for {}", self.label),
             None => self.label.clone(),
         };
-        Step { lowered, label, parts: self.parts.clone() }
+        Draft { lowered, label, parts: self.parts.clone() }
     }
 }
 

@@ -77,14 +77,14 @@ pub struct Part {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
     /// Where it is.
-    pub place: Place,
+    pub location: Location,
     /// How long it is.
     pub elements: usize,
 }
 
 /// Where a slot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Location {
     /// In the arena, at a byte offset.
     Arena {
         /// A multiple of 64.

@@ -20,7 +20,7 @@ use crate::lower::{Class, Context, Described, Group, Writing, class, describe};
 pub struct Placement {
     /// The memory.
     pub memory: Memory,
-    /// Copies at the end of a run.
+    /// Prepacked at the end of a run.
     pub copies: Vec<(NodeId, usize)>,
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Role};
 
-use super::calls::Step;
+use super::calls::Draft;
 use super::memory::{Piece, Purpose};
 use crate::kernel::Access;
 use crate::lower::Lowered;
@@ -18,52 +18,53 @@ use crate::lower::expression::Storage;
 /// updates none. (Where a program updates states, those that it only reads are likely another program's to update, run by
 /// run: copies of them are kept, but not weighed as if they were made once.)
 pub fn nodes(graph: &Graph) -> Vec<bool> {
-    let mut lasting = vec![false; graph.nodes.len()];
+    let mut invariant = vec![false; graph.nodes.len()];
     if !graph.updates.is_empty() {
-        return lasting;
+        return invariant;
     }
     let states = graph.inputs.iter().filter(|input| input.role == Role::State);
-    states.for_each(|input| lasting[input.node.index()] = true);
+    states.for_each(|input| invariant[input.node.index()] = true);
     for id in graph.ids().filter(|&id| graph.node(id).op != Op::Input) {
-        lasting[id.index()] = graph.node(id).inputs.iter().all(|operand| lasting[operand.index()]);
+        invariant[id.index()] = graph.node(id).inputs.iter().all(|operand| invariant[operand.index()]);
     }
-    lasting
+    invariant
 }
 
-/// Moves the calls to the front that read and write nothing but lasting memory, or make one of the copies of states that are
+/// Moves the calls to the front that read and write nothing but invariant memory, or make one of the copies of states that are
 /// kept and that updates write, too; says how many they are. The order within them and within the others stays.
-pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Step>) -> usize {
-    // Memory lasts if all that is written to it depends on lasting memory: what is written from elsewhere does not, nor what
+pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Draft>) -> usize {
+    // Memory lasts if all that is written to it depends on invariant memory: what is written from elsewhere does not, nor what
     // the same calls write, and so on.
-    let mut lasting: Vec<bool> = memory.iter().map(|piece| piece.purpose != Purpose::Input).collect();
-    kept.iter().for_each(|storage| lasting[storage.0 as usize] = false);
+    let mut invariant: Vec<bool> = memory.iter().map(|piece| piece.purpose != Purpose::Input).collect();
+    kept.iter().for_each(|storage| invariant[storage.0 as usize] = false);
     for call in calls.iter() {
         for (storage, access) in touched(&call.lowered) {
             if access != Access::Read && matches!(memory[storage].purpose, Purpose::State(_)) {
-                lasting[storage] = false;
+                invariant[storage] = false;
             }
         }
     }
-    let lasts = |lasting: &[bool], call: &Step| touched(&call.lowered).all(|(storage, _)| lasting[storage]);
+    let lasts = |invariant: &[bool], call: &Draft| touched(&call.lowered).all(|(storage, _)| invariant[storage]);
     loop {
         let mut changed = false;
         for call in calls.iter() {
-            if lasts(&lasting, call) {
+            if lasts(&invariant, call) {
                 continue;
             }
             for (storage, access) in touched(&call.lowered) {
-                changed |= access != Access::Read && std::mem::replace(&mut lasting[storage], false);
+                changed |= access != Access::Read && std::mem::replace(&mut invariant[storage], false);
             }
         }
         if !changed {
             break;
         }
     }
-    let keeps = |call: &Step| {
+    let keeps = |call: &Draft| {
         let mut written = touched(&call.lowered).filter(|&(_, access)| access != Access::Read);
         written.all(|(storage, _)| kept.contains(&Storage(storage as u32)))
     };
-    let (front, rest): (Vec<Step>, Vec<Step>) = calls.drain(..).partition(|call| lasts(&lasting, call) || keeps(call));
+    let (front, rest): (Vec<Draft>, Vec<Draft>) =
+        calls.drain(..).partition(|call| lasts(&invariant, call) || keeps(call));
     let prologue = front.len();
     calls.extend(front.into_iter().chain(rest));
     prologue

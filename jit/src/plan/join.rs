@@ -349,7 +349,7 @@ mod tests {
     use super::*;
     use crate::plan::group::group;
 
-    /// A training step of some layers, beside each other and behind each other.
+    /// A training draft of some layers, beside each other and behind each other.
     fn graph(seed: u64) -> Graph {
         let g = Builder::new("merged");
         let mut count = 0;

@@ -19,7 +19,7 @@ use rustc_hash::FxHashSet;
 
 use super::group::Fusion;
 use crate::contraction;
-use crate::layout::{Halo, Layout, Order, Wanted};
+use crate::layout::{Halo, Layout, Order, PreferredLayout};
 use crate::lower::{Class, class};
 
 /// How a value lies in memory, and the zeros that are kept around it.
@@ -67,14 +67,14 @@ struct Wishes<'a> {
     /// Whether the order is fixed, so that it says nothing about what the neighbours should do.
     fixed: Vec<bool>,
     /// The orders and halos that contractions want of values that they read directly.
-    halos: Vec<Vec<Wanted>>,
+    halos: Vec<Vec<PreferredLayout>>,
 }
 
 impl Wishes<'_> {
     fn lying(&self, id: NodeId, halo: Halo) -> Lying {
         let shape = self.graph.shape(id);
         let order = self.orders[id.index()].clone().unwrap_or_else(|| (0..shape.rank()).collect());
-        Lying { layout: Wanted { order, halo }.layout(shape), halo }
+        Lying { layout: PreferredLayout { order, halo }.layout(shape), halo }
     }
 
     /// The zeros around a value that serve all contractions that want it in the order that it has.
@@ -132,7 +132,7 @@ impl Wishes<'_> {
             match node.op.family() {
                 Family::Contraction => {
                     let [left, right] = node.inputs[..] else { continue };
-                    let wanted = contraction::wanted(&node.op, shape(left), shape(right), shape(id));
+                    let wanted = contraction::preferred_layouts(&node.op, shape(left), shape(right), shape(id));
                     let [for_left, for_right, for_result] = wanted.expect("the operation is a contraction");
                     self.halos[left.index()].push(for_left.clone());
                     self.halos[right.index()].push(for_right.clone());

@@ -1,4 +1,4 @@
-//! Copies of states that the update of a state writes, too: weights in the order in which tiles read them. The copy is
+//! Prepacked of states that the update of a state writes, too: weights in the order in which tiles read them. The copy is
 //! made once, before the first run, and then follows the state; it is made anew only after somebody else has written the state.
 //! It knows expressions and memory; it does not know what reads the copies.
 
@@ -28,11 +28,11 @@ pub type Runs = Vec<(usize, i64)>;
 /// A copy follows its state where both and what the update reads beside them stay in the second-level cache. Farther away an update
 /// that writes to many places at once loses more than a copy takes: 262,144 weights took 55 microseconds more, a copy 35.
 #[derive(Debug)]
-pub struct Copies {
+pub struct Prepacked {
     /// The size of the second-level cache.
     cache_bytes: usize,
     /// Of states as they are before a run.
-    made: FxHashMap<Storage, Copy>,
+    made: FxHashMap<Storage, Packed>,
     /// States that were written meanwhile.
     written: BTreeSet<Storage>,
     /// The copies that follow their states.
@@ -40,16 +40,16 @@ pub struct Copies {
 }
 
 #[derive(Debug)]
-struct Copy {
+struct Packed {
     to: Storage,
     elements: usize,
     runs: Runs,
 }
 
-impl Copies {
+impl Prepacked {
     /// None yet.
-    pub fn new(cache_bytes: usize) -> Copies {
-        Copies { cache_bytes, made: FxHashMap::default(), written: BTreeSet::new(), kept: BTreeSet::new() }
+    pub fn new(cache_bytes: usize) -> Prepacked {
+        Prepacked { cache_bytes, made: FxHashMap::default(), written: BTreeSet::new(), kept: BTreeSet::new() }
     }
 
     /// Notes a copy of a state.
@@ -57,7 +57,7 @@ impl Copies {
         let fits = runs.last().is_some_and(|&(extent, distance)| extent >= NEIGHBOURS && distance == 1)
             && BYTES * elements <= self.cache_bytes;
         if fits && !self.written.contains(&of) {
-            self.made.entry(of).or_insert(Copy { to, elements, runs });
+            self.made.entry(of).or_insert(Packed { to, elements, runs });
         }
     }
 
@@ -87,7 +87,7 @@ impl Copies {
 
 /// The expression with a store's value written to the copy, too; `None` where it does not run through the state from its first
 /// to its last element.
-fn with_copy(expression: &Expression, number: usize, copy: &Copy) -> Option<Expression> {
+fn with_copy(expression: &Expression, number: usize, copy: &Packed) -> Option<Expression> {
     let mut expression = expression.clone();
     let access = &expression.stores[number].access;
     let mut order: Vec<usize> = (0..expression.rank()).collect();

@@ -5,7 +5,7 @@ use std::fmt;
 
 use kiln_graph::Role;
 
-use super::data::{Argument, Call, Place, Plan};
+use super::data::{Argument, Call, Location, Plan};
 use crate::kernel::Access;
 
 impl Plan {
@@ -28,10 +28,10 @@ impl Plan {
     /// The states (positions among [`Plan::inputs`]) that some calls use in a way that is asked for.
     pub(crate) fn states_of(&self, calls: &[Call], asked: impl Fn(Access) -> bool) -> BTreeSet<usize> {
         let used = calls.iter().flat_map(|call| self.kernels[call.kernel].buffers.iter().zip(&call.arguments));
-        let places = used.filter(|(buffer, _)| asked(buffer.access)).map(|(_, &slot)| self.slots[slot].place);
+        let places = used.filter(|(buffer, _)| asked(buffer.access)).map(|(_, &slot)| self.slots[slot].location);
         let inputs = places.filter_map(|place| match place {
-            Place::State { input } => Some(input),
-            Place::Arena { .. } => None,
+            Location::State { input } => Some(input),
+            Location::Arena { .. } => None,
         });
         inputs.collect()
     }
@@ -107,9 +107,9 @@ impl Plan {
     /// `@640+256` for bytes 640 to 895 of the arena, or the name of a state.
     fn place(&self, slot: usize) -> String {
         let slot = &self.slots[slot];
-        match slot.place {
-            Place::Arena { offset } => format!("@{offset}+{}", 4 * slot.elements),
-            Place::State { input } => self.inputs[input].name.clone(),
+        match slot.location {
+            Location::Arena { offset } => format!("@{offset}+{}", 4 * slot.elements),
+            Location::State { input } => self.inputs[input].name.clone(),
         }
     }
 }

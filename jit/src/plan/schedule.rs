@@ -1,4 +1,4 @@
-//! The last stage: steps that repeat others are dropped, those that depend on nothing but states come first, memory gets offsets, and
+//! The last stage: drafts that repeat others are dropped, those that depend on nothing but states come first, memory gets offsets, and
 //! equal kernels become one. What comes out is the plan.
 
 use std::hash::BuildHasher;
@@ -8,9 +8,9 @@ use kiln_graph::{Graph, NodeId, Role};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::arena::{intervals, offsets, share_memory};
-use super::calls::{Step, Steps};
+use super::calls::{Draft, Drafts};
 use super::choices::Recipes;
-use super::data::{Argument, Call, Place, Plan, Slot};
+use super::data::{Argument, Call, Location, Plan, Slot};
 use super::memory::Purpose;
 use super::{invariant, prepack};
 use crate::cost::sharing::worth_sharing;
@@ -19,24 +19,24 @@ use crate::lower::Lowered;
 use crate::lower::expression::Located;
 use crate::target::Target;
 
-/// The plan of some steps.
-pub fn schedule(graph: &Graph, steps: Steps, recipes: Recipes<'_>, target: &Target) -> Plan {
-    let Steps { list: mut steps, memory, packed } = steps;
+/// The plan of some drafts.
+pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Target) -> Plan {
+    let Drafts { list: mut drafts, memory, packed } = drafts;
     let pieces = &memory.pieces;
-    prepack::drop_repeated(pieces, packed.kept(), &mut steps);
-    let prologue = invariant::move_to_front(pieces, packed.kept(), &mut steps);
-    let mut intervals = intervals(pieces, &steps, prologue);
-    let owner = share_memory(pieces, &steps, &mut intervals);
+    prepack::drop_repeated(pieces, packed.kept(), &mut drafts);
+    let prologue = invariant::move_to_front(pieces, packed.kept(), &mut drafts);
+    let mut intervals = intervals(pieces, &drafts, prologue);
+    let owner = share_memory(pieces, &drafts, &mut intervals);
     let (offsets, kept_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
     let slots = pieces
         .iter()
         .zip(offsets)
         .map(|(piece, offset)| {
-            let place = match piece.purpose {
-                Purpose::State(input) => Place::State { input },
-                Purpose::Temporary | Purpose::Input | Purpose::Output => Place::Arena { offset },
+            let location = match piece.purpose {
+                Purpose::State(input) => Location::State { input },
+                Purpose::Temporary | Purpose::Input | Purpose::Output => Location::Arena { offset },
             };
-            Slot { place, elements: piece.elements }
+            Slot { location, elements: piece.elements }
         })
         .collect();
     let argument = |name: &str, role: Role, node: NodeId| {
@@ -57,7 +57,7 @@ pub fn schedule(graph: &Graph, steps: Steps, recipes: Recipes<'_>, target: &Targ
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
     };
     let mut kernels = Distinct::default();
-    for Step { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts } in steps {
+    for Draft { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts } in drafts {
         let tasks: usize = kernel.grid.iter().product();
         plan.calls.push(Call {
             kernel: kernels.number(kernel),

@@ -16,7 +16,7 @@ use super::states::{StateError, States, Time, holds, view, view_mut};
 use super::{CompileError, Program};
 use crate::code::{BoundCall, CallError, Memory, Sequence};
 use crate::kernel::Access;
-use crate::plan::{Argument, Call, Place, Plan};
+use crate::plan::{Argument, Call, Location, Plan};
 
 /// Floating-point operations on each byte of its memory from which on a program is limited by them alone.
 const MUCH_COMPUTING: u64 = 64;
@@ -144,10 +144,10 @@ impl Session {
         let mut numbers = vec![None; plan.inputs.len()];
         let of_states = numbers.iter_mut().zip(&plan.inputs).filter(|(_, input)| input.role == Role::State);
         of_states.enumerate().for_each(|(place, (number, _))| *number = Some(place));
-        let place = |slot: usize| match plan.slots[slot].place {
-            Place::Arena { offset } if offset < own_bytes => Memory::Own(offset),
-            Place::Arena { offset } => Memory::Arena(offset - own_bytes),
-            Place::State { input } => Memory::State(numbers[input].expect("the slot of a state input")),
+        let place = |slot: usize| match plan.slots[slot].location {
+            Location::Arena { offset } if offset < own_bytes => Memory::Own(offset),
+            Location::Arena { offset } => Memory::Arena(offset - own_bytes),
+            Location::State { input } => Memory::State(numbers[input].expect("the slot of a state input")),
         };
         let calls: Vec<BoundCall> = plan
             .calls
@@ -317,10 +317,10 @@ impl Session {
     /// The elements that a data argument takes, and the memory in which they lie.
     fn place(&self, argument: &Argument) -> (Range<usize>, &Buffer) {
         let slot = &self.program.plan().slots[argument.slot];
-        let (memory, offset) = match slot.place {
-            Place::Arena { offset } if offset < self.own_bytes => (self.sequence.own(), offset),
-            Place::Arena { offset } => (self.sequence.arena(), offset - self.own_bytes),
-            Place::State { .. } => unreachable!("data lies in the arena"),
+        let (memory, offset) = match slot.location {
+            Location::Arena { offset } if offset < self.own_bytes => (self.sequence.own(), offset),
+            Location::Arena { offset } => (self.sequence.arena(), offset - self.own_bytes),
+            Location::State { .. } => unreachable!("data lies in the arena"),
         };
         let start = offset / size_of::<u32>();
         (start..start + slot.elements, memory)

@@ -8,7 +8,7 @@ use kiln_rt::buffer::ALIGNMENT;
 use kiln_rt::{Buffer, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
-use crate::contraction::{Problem, Recipe, Source, Stage, wanted};
+use crate::contraction::{Problem, Recipe, Source, Stage, preferred_layouts};
 use crate::cost::params::{ALONE, SHARED};
 use crate::kernel::Access;
 use crate::plan::Choice;
@@ -186,7 +186,8 @@ impl Moment {
 /// one piece for all.
 fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Sequence, Vec<Trial>), CodeError> {
     let [left, right] = &problem.operands;
-    let [.., mut result] = wanted(&problem.op, left.shape, right.shape, problem.output).expect("a contraction");
+    let [.., mut result] =
+        preferred_layouts(&problem.op, left.shape, right.shape, problem.output).expect("a contraction");
     if let Some(along) = problem.along {
         result.order = (0..problem.output.rank()).filter(|&axis| axis != along).chain([along]).collect();
     }
@@ -209,7 +210,7 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
         });
         let scratch: Vec<(Memory, usize)> = scratch.collect();
         bytes = bytes.max(end);
-        let mut lasting = vec![false; scratch.len()];
+        let mut invariant = vec![false; scratch.len()];
         let first = calls.len();
         let (mut kept, mut shared) = (Vec::new(), Vec::new());
         for stage in &recipe.stages {
@@ -222,7 +223,7 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
             let lengths: Vec<usize> = arguments.iter().map(|&(_, elements)| elements).collect();
             let kernel = stage.plain("trial", &lengths, &result, target.lanes);
             arguments.extend(stage.results.then_some(to));
-            let lasts = lasts(stage, [left.lasting, right.lasting], &mut lasting);
+            let lasts = lasts(stage, [left.invariant, right.invariant], &mut invariant);
             kept.push(lasts);
             shared.push(kernel.tasks() >= SHARED);
             calls.push(BoundCall { kernel: kernels.len(), arguments, parallel: false });

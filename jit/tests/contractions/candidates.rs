@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
-use kiln_jit::contraction::{Problem, Recipe, wanted};
+use kiln_jit::contraction::{Problem, Recipe, preferred_layouts};
 use kiln_jit::target::Target;
 
 use super::{By, all, cases, compare, naive, number, operand, operations, run, small_caches};
@@ -13,7 +13,7 @@ use super::{By, all, cases, compare, naive, number, operand, operations, run, sm
 fn check(case: usize, op: &Op, shapes: [Shape; 2], output: Shape) -> usize {
     let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
     let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
-    let layouts = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
+    let layouts = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let result = operand(output, &layouts[2]);
     let reversed = shapes.map(cases::reversed);
     let [left, right, _] = layouts;
@@ -59,15 +59,15 @@ fn all_candidates_are_right() {
 fn texts_tell_problems_apart() {
     let shapes = [Shape::new(&[64, 24]), Shape::new(&[24, 40])];
     let output = Shape::new(&[64, 40]);
-    let [left, right, _] = wanted(&Op::Dot, shapes[0], shapes[1], output).expect("a contraction");
+    let [left, right, _] = preferred_layouts(&Op::Dot, shapes[0], shapes[1], output).expect("a contraction");
     let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
     let problem = Problem { op: Op::Dot, operands, output, along: None, exact: false };
     let text = "dot [64, 24] at 0+[24,1]/1536, [24, 40] at 0+[40,1]/960 -> [64, 40]";
     assert_eq!(problem.to_string(), text);
     assert_eq!(problem.shapes(), "dot [64, 24] [24, 40] -> [64, 40]");
     let mut kept = problem;
-    kept.operands[1].lasting = true;
-    assert_eq!(kept.to_string(), text.replace(" ->", " kept ->"));
+    kept.operands[1].invariant = true;
+    assert_eq!(kept.to_string(), text.replace(" ->", " invariant ->"));
     let mut around = problem;
     around.operands[0].halo.high[1] = 2;
     assert_eq!(around.to_string(), text.replace("1536,", "1536 zeros [1]0:2,"));

@@ -2,7 +2,7 @@
 
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
-use kiln_jit::layout::{Halo, Wanted};
+use kiln_jit::layout::{Halo, PreferredLayout};
 
 /// Operands of matrix products.
 pub const DOTS: &[(&[usize], &[usize])] = &[
@@ -34,8 +34,8 @@ pub struct Case {
 }
 
 /// The layout with the last axis outermost.
-pub fn reversed(shape: Shape) -> Wanted {
-    Wanted { order: (0..shape.rank()).rev().collect(), halo: Halo::default() }
+pub fn reversed(shape: Shape) -> PreferredLayout {
+    PreferredLayout { order: (0..shape.rank()).rev().collect(), halo: Halo::default() }
 }
 
 type Row = (&'static [usize], &'static [usize], [usize; 3], [(usize, usize); 3], [usize; 3], usize);

@@ -3,7 +3,7 @@
 use kiln_graph::Op;
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
-use kiln_jit::contraction::{Problem, Recipe, wanted};
+use kiln_jit::contraction::{Problem, Recipe, preferred_layouts};
 use kiln_jit::target::Target;
 
 use super::{By, cases, number, operand, row_major, run};
@@ -32,7 +32,7 @@ fn pixels(input: [usize; 4], features: usize) -> Problem {
     let [images, channels, height, width] = input;
     let shapes = [Shape::new(&input), Shape::new(&[features, channels, 1, 1])];
     let output = Shape::new(&[images, features, height, width]);
-    let [left, right, _] = wanted(&op, shapes[0], shapes[1], output).expect("a contraction");
+    let [left, right, _] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
     Problem { op, operands: [operand(shapes[0], &left), operand(shapes[1], &right)], output, along: None, exact: false }
 }
 

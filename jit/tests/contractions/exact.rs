@@ -2,7 +2,7 @@
 //! nearby, as the documentation of `Conv2d` says. What is infinite, NaN or of another magnitude than its neighbours tells them apart.
 
 use kiln_graph::{Op, Shape};
-use kiln_jit::contraction::{Problem, Recipe, recipes, wanted};
+use kiln_jit::contraction::{Problem, Recipe, preferred_layouts, recipes};
 use kiln_jit::target::Target;
 
 use super::cases::{self, Case};
@@ -103,7 +103,7 @@ fn is_winograd(recipe: &Recipe) -> bool {
 
 /// The problem of an operation over operands that lie as wanted.
 fn problem(op: &Op, shapes: [Shape; 2], output: Shape, exact: bool) -> Problem {
-    let [left, right, _] = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
+    let [left, right, _] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
     Problem { op: *op, operands, output, along: None, exact }
 }
@@ -111,7 +111,7 @@ fn problem(op: &Op, shapes: [Shape; 2], output: Shape, exact: bool) -> Problem {
 /// The results of a recipe, not doubled.
 fn results(recipe: &Recipe, problem: &Problem, values: &[Vec<f32>; 2], target: &Target) -> Vec<f64> {
     let shapes = problem.operands.map(|operand| operand.shape);
-    let [.., result] = wanted(&problem.op, shapes[0], shapes[1], problem.output).expect("a contraction");
+    let [.., result] = preferred_layouts(&problem.op, shapes[0], shapes[1], problem.output).expect("a contraction");
     let result = operand(problem.output, &result);
     let by = if target.emitter.runs_here() { By::Machine } else { By::Interpreter };
     let found = run(recipe, by, problem.operands.each_ref(), [&values[0], &values[1]], &result, target);

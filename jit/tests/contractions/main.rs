@@ -15,10 +15,10 @@ use std::collections::BTreeSet;
 use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
 use kiln_jit::code::Code;
-use kiln_jit::contraction::{Operand, Place, Recipe, Source, recipes, wanted};
+use kiln_jit::contraction::{Operand, Place, Recipe, Source, preferred_layouts, recipes};
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Slice, interpret};
 use kiln_jit::layout::Layout;
-use kiln_jit::layout::{Halo, Wanted};
+use kiln_jit::layout::{Halo, PreferredLayout};
 use kiln_jit::target::Target;
 
 /// Random cases of each kind.
@@ -82,12 +82,12 @@ fn laid_out(values: &[f32], operand: &Operand) -> Vec<f32> {
     memory
 }
 
-fn row_major(shape: Shape) -> Wanted {
-    Wanted { order: (0..shape.rank()).collect(), halo: Halo::default() }
+fn row_major(shape: Shape) -> PreferredLayout {
+    PreferredLayout { order: (0..shape.rank()).collect(), halo: Halo::default() }
 }
 
-fn operand(shape: Shape, wanted: &Wanted) -> Operand {
-    Operand { shape, layout: wanted.layout(shape), halo: wanted.halo, lasting: false }
+fn operand(shape: Shape, wanted: &PreferredLayout) -> Operand {
+    Operand { shape, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
 }
 
 /// A stage's kernel whose epilogue stores twice the sums, and the buffers that it takes.
@@ -177,7 +177,7 @@ fn is_for_larger_ones(recipe: &Recipe) -> bool {
 fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
     let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
     let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
-    let [left, right, result] = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
+    let [left, right, result] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let as_wanted = [left.clone(), right.clone(), result];
     let row_major = [row_major(shapes[0]), row_major(shapes[1]), row_major(output)];
     let mixed = [left, cases::reversed(shapes[1]), row_major[2].clone()];
@@ -292,7 +292,7 @@ fn all() -> Vec<(Op, [Shape; 2], Shape)> {
 fn the_cases_reach_every_kind_of_stage() {
     let mut reached = BTreeSet::new();
     for (op, shapes, output) in all() {
-        let [left, right, _] = wanted(&op, shapes[0], shapes[1], output).expect("a contraction");
+        let [left, right, _] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         for layouts in [[left, right], shapes.map(row_major), shapes.map(cases::reversed)] {
             let operands = [operand(shapes[0], &layouts[0]), operand(shapes[1], &layouts[1])];
             for target in [Target::with_lanes(4), small_caches(8)] {

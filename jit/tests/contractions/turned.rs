@@ -2,13 +2,13 @@
 
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
-use kiln_jit::contraction::{Problem, Recipe, wanted};
+use kiln_jit::contraction::{Problem, Recipe, preferred_layouts};
 use kiln_jit::target::Target;
 
 use super::{By, cases, compare, naive, number, operand, operations, row_major, run};
 
 fn problem(op: &Op, shapes: [Shape; 2], output: Shape, along: usize) -> Problem {
-    let [left, right, _] = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
+    let [left, right, _] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
     Problem { op: *op, operands, output, along: Some(along), exact: false }
 }

@@ -1,7 +1,7 @@
 //! Winograd's way: drawn shapes, what it costs in precision, where it is chosen.
 
 use kiln_graph::{Op, Shape};
-use kiln_jit::contraction::{Operand, Recipe, recipe, recipes, wanted};
+use kiln_jit::contraction::{Operand, Recipe, preferred_layouts, recipe, recipes};
 use kiln_jit::target::Target;
 
 use super::{By, Runs, cases, check, compare, naive, number, operand, operations, run};
@@ -29,7 +29,7 @@ fn errors(op: &Op, shapes: [Shape; 2], output: Shape) -> [(f64, f64); 2] {
     let target = Target::with_lanes(4);
     let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
     let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
-    let [left, right, result] = wanted(op, shapes[0], shapes[1], output).expect("a contraction");
+    let [left, right, result] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let operands = [&operand(shapes[0], &left), &operand(shapes[1], &right)];
     let result = operand(output, &result);
     let mut recipes = recipes(op, operands[0], operands[1], output, &target).expect("a contraction");
@@ -69,7 +69,7 @@ fn large_convolutions_go_by_winograd_and_small_ones_do_not() {
     for (input, features, expected) in cases {
         let case = cases::window(input, features, [(1, 1), (1, 1)]);
         for (op, shapes, output) in operations(&case) {
-            let [left, right, _] = wanted(&op, shapes[0], shapes[1], output).expect("a contraction");
+            let [left, right, _] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
             let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
             let recipe = recipe(&op, &operands[0], &operands[1], output, &Target::with_lanes(8));
             assert_eq!(is_one(&recipe.expect("a contraction")), expected, "{op:?} of {input:?}, {features} features");
@@ -84,8 +84,8 @@ fn few_tiles_over_lasting_weights_are_many_tasks() {
     for (input, features, lanes) in [([1, 256, 8, 8], 256, 8), ([1, 128, 16, 16], 128, 8), ([1, 8, 16, 16], 32, 4)] {
         let case = cases::window(input, features, [(1, 1), (1, 1)]);
         let [(op, shapes, output), ..] = operations(&case);
-        let [left, right, result] = wanted(&op, shapes[0], shapes[1], output).expect("a contraction");
-        let weights = Operand { lasting: true, ..operand(shapes[1], &right) };
+        let [left, right, result] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
+        let weights = Operand { invariant: true, ..operand(shapes[1], &right) };
         let operands = [&operand(shapes[0], &left), &weights];
         let target = Target::with_lanes(lanes);
         let recipes = recipes(&op, operands[0], operands[1], output, &target).expect("a contraction");

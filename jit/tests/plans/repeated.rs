@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kiln_graph::{Builder, Graph, Type, Value};
 use kiln_jit::Target;
 use kiln_jit::kernel::Access;
-use kiln_jit::plan::{Place, Plan, plan};
+use kiln_jit::plan::{Location, Plan, plan};
 
 use crate::cases::conv;
 use crate::run::check;
@@ -63,7 +63,7 @@ fn graph(network: Network) -> Graph {
 
 /// The calls that read nothing but the state and write memory of their own.
 fn copies(plan: &Plan) -> usize {
-    let is_state = |slot: usize| matches!(plan.slots[slot].place, Place::State { .. });
+    let is_state = |slot: usize| matches!(plan.slots[slot].place, Location::State { .. });
     let copy = |call: &&kiln_jit::plan::Call| {
         let buffers = &plan.kernels[call.kernel].buffers;
         let reads = buffers.iter().any(|buffer| buffer.access == Access::Read);

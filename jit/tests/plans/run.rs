@@ -7,7 +7,7 @@ use kiln_graph::{DType, Graph, Role, Shape, Type};
 use kiln_jit::Target;
 use kiln_jit::kernel::interpret_words;
 use kiln_jit::layout::Layout;
-use kiln_jit::plan::{Argument, Place, Plan, plan};
+use kiln_jit::plan::{Argument, Location, Plan, plan};
 
 /// Values for the graph's inputs: numbers around 0 for f32, small ones for i32.
 pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {
@@ -66,11 +66,11 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
         }
     }
     let place = |slot: usize| match plan.slots[slot].place {
-        Place::Arena { offset } => {
+        Location::Arena { offset } => {
             assert_eq!(offset % 64, 0, "slots are aligned");
             offset / 4
         }
-        Place::State { input } => states[&input],
+        Location::State { input } => states[&input],
     };
     let read = |memory: &[u32], argument: &Argument| -> Vec<u32> {
         let start = place(argument.slot);

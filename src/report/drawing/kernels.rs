@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use kiln_graph::{Graph, Stage};
 use kiln_jit::Plan;
 use kiln_jit::kernel::Access;
-use kiln_jit::plan::Place;
+use kiln_jit::plan::Location;
 
 use super::outline::{Outline, Places, chain};
 
@@ -45,7 +45,7 @@ pub fn assign(outline: &mut Outline, places: &Places, graph: &Graph, plan: &Plan
         let updates = call.parts.iter().any(|part| graph.scopes[part.scope as usize].stage == Stage::Update);
         let buffers = plan.kernels[call.kernel].buffers.iter().zip(&call.arguments);
         for (_, &slot) in buffers.filter(|(buffer, _)| updates && buffer.access != Access::Read) {
-            let Place::State { input } = plan.slots[slot].place else { continue };
+            let Location::State { input } = plan.slots[slot].place else { continue };
             for &item in places.states.get(&plan.inputs[input].name).into_iter().flatten() {
                 outline.items[item].kernels[position(Stage::Update)].insert(number);
             }

@@ -1,18 +1,18 @@
 //! What an operation is as contractions: data.
 
 use crate::contraction::problem::Contraction;
-use crate::contraction::strategies::overlap_add::Fold;
-use crate::layout::{Halo, Wanted};
+use crate::contraction::strategies::overlap_add::OverlapAdd;
+use crate::layout::{Halo, PreferredLayout};
 
 /// What an operation is as contractions.
-pub struct Lowered {
+pub struct Contractions {
     /// Together they write every place of the output once, but for `spread`.
     pub contractions: Vec<Contraction>,
     /// The layouts of the operands and of the result.
-    pub wanted: [Wanted; 3],
+    pub preferred: [PreferredLayout; 3],
     /// The only contraction writes places of the output, or of a halo around it, several times: their sums are the results.
     /// The first axis of contraction and output is the batch.
     pub spread: Option<Halo>,
     /// The only contraction computes products, and these are the sums that are the results.
-    pub fold: Option<Fold>,
+    pub fold: Option<OverlapAdd>,
 }

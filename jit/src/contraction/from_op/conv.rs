@@ -8,10 +8,10 @@ use kiln_graph::Op;
 use kiln_graph::op::Convolution;
 use kiln_graph::shape::{MAX_RANK, Shape};
 
-use super::contractions::Lowered;
+use super::contractions::Contractions;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Operand};
-use crate::contraction::strategies::overlap_add::{Fold, Lanes, Overlap};
-use crate::layout::{Halo, Wanted};
+use crate::contraction::strategies::overlap_add::{Lanes, Overlap, OverlapAdd};
+use crate::layout::{Halo, PreferredLayout};
 
 /// What adding a product to memory costs, in multiply-adds.
 const STORE: f64 = 3.0;
@@ -38,13 +38,13 @@ fn along(terms: &[(usize, i64)]) -> Coordinate {
 }
 
 /// `[batch, spatial.., channels]`.
-fn channels_last(rank: usize, halo: Halo) -> Wanted {
-    Wanted { order: [0].into_iter().chain(2..rank).chain([1]).collect(), halo }
+fn channels_last(rank: usize, halo: Halo) -> PreferredLayout {
+    PreferredLayout { order: [0].into_iter().chain(2..rank).chain([1]).collect(), halo }
 }
 
 /// `[spatial.., first, second]` for the axes 0 and 1 of a weight.
-fn kernel_first(rank: usize, first: usize, second: usize) -> Wanted {
-    Wanted { order: (2..rank).chain([first, second]).collect(), halo: Halo::default() }
+fn kernel_first(rank: usize, first: usize, second: usize) -> PreferredLayout {
+    PreferredLayout { order: (2..rank).chain([first, second]).collect(), halo: Halo::default() }
 }
 
 /// The zeros that the windows of a convolution touch around its input.
@@ -69,7 +69,7 @@ fn first_window(conv: &Convolution, input: &Operand) -> i64 {
 }
 
 /// [`kiln_graph::Op::Conv`]: input, weight. Rows are pixels, the lanes output channels; sums over kernel and input channels.
-pub fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Shape) -> Lowered {
+pub fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Shape) -> Contractions {
     let (x, w) = (strides(input), strides(weight));
     let rank = output.rank();
     let channels = weight.shape.dim(1) as i64;
@@ -92,13 +92,13 @@ pub fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Sh
     let left = first_window(conv, input);
     let contraction = Contraction { axes, left, right: weight.layout.offset as i64, output: places, fast: 1 };
     let halo = input_halo(conv, input.shape, &weight.shape.dims()[2..], &output.dims()[2..]);
-    let wanted = [channels_last(rank, halo), kernel_first(rank, 1, 0), channels_last(rank, Halo::default())];
-    Lowered { contractions: vec![contraction], wanted, spread: None, fold: None }
+    let preferred = [channels_last(rank, halo), kernel_first(rank, 1, 0), channels_last(rank, Halo::default())];
+    Contractions { contractions: vec![contraction], preferred, spread: None, fold: None }
 }
 
 /// [`kiln_graph::Op::ConvGradWeight`]: input, output gradient. Rows are input channels and kernel elements, the lanes output
 /// channels; sums over batch and pixels.
-pub fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, output: Shape) -> Lowered {
+pub fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, output: Shape) -> Contractions {
     let (x, y) = (strides(input), strides(gradient));
     let rank = output.rank();
     let channels = output.dim(1);
@@ -121,14 +121,19 @@ pub fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, outp
     let left = first_window(conv, input);
     let contraction = Contraction { axes, left, right: gradient.layout.offset as i64, output: places, fast: 0 };
     let halo = input_halo(conv, input.shape, &output.dims()[2..], &gradient.shape.dims()[2..]);
-    let wanted = [channels_last(rank, halo), channels_last(rank, Halo::default()), kernel_first(rank, 1, 0)];
-    Lowered { contractions: vec![contraction], wanted, spread: None, fold: None }
+    let preferred = [channels_last(rank, halo), channels_last(rank, Halo::default()), kernel_first(rank, 1, 0)];
+    Contractions { contractions: vec![contraction], preferred, spread: None, fold: None }
 }
 
 /// Other layouts for convolutions (and gradients) of few features a group, which would fill lanes badly: image by image,
 /// channel by channel, so that lanes are neighbouring pixels, over which the sums of a weight gradient are folded.
-pub fn by_channels(op: &Op, output: Shape, [left, right, result]: &[Wanted; 3]) -> Option<[Wanted; 3]> {
-    let order = |wanted: &Wanted| Wanted { order: (0..output.rank()).collect(), ..wanted.clone() };
+pub fn by_channels(
+    op: &Op,
+    output: Shape,
+    [left, right, result]: &[PreferredLayout; 3],
+) -> Option<[PreferredLayout; 3]> {
+    let order =
+        |preferred: &PreferredLayout| PreferredLayout { order: (0..output.rank()).collect(), ..preferred.clone() };
     let (features, conv, right) = if let Op::ConvGradWeight { conv, .. } = op {
         (output.dim(0), conv, order(right))
     } else if let Op::Conv(conv) | Op::ConvGradInput { conv, .. } = op {
@@ -175,9 +180,10 @@ fn phases(stride: usize, dilation: usize, padding: usize, kernel: usize, input: 
 
 /// [`kiln_graph::Op::ConvGradInput`]: output gradient, weight. The lanes are input channels. By phases where that sums few
 /// products with zeros of the halo, else by spreading.
-pub fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
+pub fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
     let (phases, spread) = (by_phases(conv, gradient, weight, output), spreading(conv, gradient, weight, output));
-    let flops = |lowered: &Lowered| lowered.contractions.iter().map(Contraction::flops).sum::<u64>() as f64;
+    let flops =
+        |contractions: &Contractions| contractions.contractions.iter().map(Contraction::flops).sum::<u64>() as f64;
     let depth = (weight.shape.dim(0) / conv.groups) as f64;
     if flops(&spread) * (1.1 + STORE / depth) < flops(&phases) { spread } else { phases }
 }
@@ -186,7 +192,7 @@ pub fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, outp
 /// are pixels of the output; sums over output channels. The kernel elements along the last axis and the input channels are one
 /// axis where they meet neighbouring places: channel `c` of the pixel that element `k` meets lies where channel
 /// `k * channels + c` of the window's first pixel would.
-pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
+pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);
@@ -215,15 +221,15 @@ pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
     let halo = input_halo(conv, output, &weight.shape.dims()[2..], &gradient.shape.dims()[2..]);
     let dense = || channels_last(rank, Halo::default());
     let order = (2..last).chain([0, last, 1]).collect();
-    Lowered {
+    Contractions {
         contractions: vec![contraction],
-        wanted: [dense(), Wanted { order, halo: Halo::default() }, dense()],
+        preferred: [dense(), PreferredLayout { order, halo: Halo::default() }, dense()],
         spread: Some(halo),
         fold: None,
     }
 }
 
-/// Each place of the output gradient times the whole weight, and the sums of what overlaps ([`Fold`]). `None` for kernels with holes,
+/// Each place of the output gradient times the whole weight, and the sums of what overlaps ([`OverlapAdd`]). `None` for kernels with holes,
 /// and where there are too many products.
 pub fn folding(
     conv: &Convolution,
@@ -231,7 +237,7 @@ pub fn folding(
     weight: &Operand,
     output: Shape,
     lanes: Lanes,
-) -> Option<Lowered> {
+) -> Option<Contractions> {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let (channels, features) = (weight.shape.dim(1), weight.shape.dim(0) / conv.groups);
@@ -243,7 +249,7 @@ pub fn folding(
         pixels: gradient.shape.dim(2 + axis),
     };
     let overlaps = (0..sliding.spatial).map(overlap).collect();
-    let fold = Fold { images: output.dim(0), groups: conv.groups, channels, axes: overlaps, lanes, fast: 1 };
+    let fold = OverlapAdd { images: output.dim(0), groups: conv.groups, channels, axes: overlaps, lanes, fast: 1 };
     if (0..sliding.spatial).any(|axis| sliding.dilation[axis] != 1) || !fold.is_worth_it() {
         return None;
     }
@@ -272,14 +278,14 @@ pub fn folding(
     let contraction = Contraction { axes, left, right, output, fast };
     let dense = || channels_last(rank, Halo::default());
     let order = [0].into_iter().chain(fold.order()).collect();
-    let wanted = [dense(), Wanted { order, halo: Halo::default() }, dense()];
-    Some(Lowered { contractions: vec![contraction], wanted, spread: None, fold: Some(fold) })
+    let preferred = [dense(), PreferredLayout { order, halo: Halo::default() }, dense()];
+    Some(Contractions { contractions: vec![contraction], preferred, spread: None, fold: Some(fold) })
 }
 
 /// The places of the input fall into `stride` phases per axis, each of which meets its own kernel elements: one contraction
 /// each. Rows are pixels of the input; sums over kernel and output channels. The weight is read backwards along its kernel,
 /// so nothing is flipped.
-pub fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Lowered {
+pub fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);
@@ -322,6 +328,6 @@ pub fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
         axes.push(reduced(features, y(1), w(0)));
         Contraction { axes, left, right, output: places, fast: 1 }
     };
-    let wanted = [channels_last(rank, halo), kernel_first(rank, 0, 1), channels_last(rank, Halo::default())];
-    Lowered { contractions: choices.iter().map(contraction).collect(), wanted, spread: None, fold: None }
+    let preferred = [channels_last(rank, halo), kernel_first(rank, 0, 1), channels_last(rank, Halo::default())];
+    Contractions { contractions: choices.iter().map(contraction).collect(), preferred, spread: None, fold: None }
 }

@@ -2,12 +2,12 @@
 
 use kiln_graph::Op;
 
-use super::contractions::Lowered;
+use super::contractions::Contractions;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Operand, Problem};
-use crate::layout::{Halo, Wanted};
+use crate::layout::{Halo, PreferredLayout};
 
-/// The contraction of [`kiln_graph::Op::Dot`]; row-major operands and results are wanted.
-pub fn lower(left: &Operand, right: &Operand) -> Lowered {
+/// The contraction of [`kiln_graph::Op::Dot`]; row-major operands and results are preferred.
+pub fn lower(left: &Operand, right: &Operand) -> Contractions {
     let rank = left.shape.rank();
     let (m, k, n) = (rank - 2, rank - 1, rank - 1);
     let (l, r) = (left.layout.strides, right.layout.strides);
@@ -23,8 +23,8 @@ pub fn lower(left: &Operand, right: &Operand) -> Lowered {
         output: (0..rank).map(|axis| Coordinate { offset: 0, terms: vec![(axis, 1)] }).collect(),
         fast: n,
     };
-    let dense = || Wanted { order: (0..rank).collect(), halo: Halo::default() };
-    Lowered { contractions: vec![contraction], wanted: [dense(), dense(), dense()], spread: None, fold: None }
+    let dense = || PreferredLayout { order: (0..rank).collect(), halo: Halo::default() };
+    Contractions { contractions: vec![contraction], preferred: [dense(), dense(), dense()], spread: None, fold: None }
 }
 
 /// The axes of the rows and columns of a product whose columns do not lie side by side in the right operand, which is larger than the
@@ -34,5 +34,5 @@ pub fn turned(problem: &Problem) -> Option<[usize; 2]> {
     let columns = problem.output.rank() - 1;
     let apart = right.layout.strides[columns] != 1 && right.shape.dim(columns) > 1;
     let less = left.shape.elements() + problem.output.elements() < right.shape.elements();
-    (matches!(problem.op, Op::Dot) && apart && less && !right.lasting).then_some([columns - 1, columns])
+    (matches!(problem.op, Op::Dot) && apart && less && !right.invariant).then_some([columns - 1, columns])
 }

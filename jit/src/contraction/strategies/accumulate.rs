@@ -1,5 +1,5 @@
 //! Sums that are added to memory: tiles whose places in the result overlap (the input gradient of a convolution), and
-//! long sums taken in stretches that stay in the first-level cache (its weight gradient). Items are independent of each
+//! long sums taken in strips that stay in the first-level cache (its weight gradient). Items are independent of each
 //! other (the batch, or the parts of a split sum): each is a task that clears its part of a scratch tensor, adds its tiles
 //! to it and, if the sums are the results, hands them to the epilogue while they are in the cache.
 
@@ -11,11 +11,11 @@ use crate::contraction::tiling::Tiling;
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
 
 /// Products of one sum that are taken before it is written back, at least.
-const STRETCH: usize = 48;
+const STRIP: usize = 48;
 
 /// Where the tiles of an item are added.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spread {
+pub struct Accumulate {
     sums: Partials,
     items: usize,
     /// The distances from item to item in the left and the right operand.
@@ -26,19 +26,19 @@ pub struct Spread {
     finish: bool,
 }
 
-impl Spread {
+impl Accumulate {
     /// Splits the items, places along one axis that is one coordinate, off a contraction; the sums are the results.
-    pub fn items(whole: &Contraction, axis: usize, coordinate: usize, sums: Partials) -> (Spread, Contraction) {
+    pub fn items(whole: &Contraction, axis: usize, coordinate: usize, sums: Partials) -> (Accumulate, Contraction) {
         let along = whole.axes[axis];
         let mut item = whole.clone();
         item.axes[axis].extent = 1;
         let steps = [along.left, along.right];
-        (Spread { sums, items: along.extent, steps, coordinate, finish: true }, item)
+        (Accumulate { sums, items: along.extent, steps, coordinate, finish: true }, item)
     }
 
-    /// A part of a split sum, in stretches; its last axis and coordinate are the part's number. `None` where the sum is short.
-    pub fn stretches(part: &Contraction, sums: Partials) -> Option<(Spread, Contraction)> {
-        let (mut spread, mut item) = Spread::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
+    /// A part of a split sum, in strips; its last axis and coordinate are the part's number. `None` where the sum is short.
+    pub fn strips(part: &Contraction, sums: Partials) -> Option<(Accumulate, Contraction)> {
+        let (mut spread, mut item) = Accumulate::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
         spread.finish = false;
         let mut reduced: Vec<usize> = (0..item.axes.len()).filter(|&a| item.axes[a].reduce).collect();
         reduced.sort_by_key(|&a| -item.axes[a].right.abs());
@@ -46,7 +46,7 @@ impl Spread {
         let mut left = depth;
         for axis in reduced {
             let extent = item.axes[axis].extent;
-            let kept = (1..=extent).find(|size| extent.is_multiple_of(*size) && left / extent * size >= STRETCH);
+            let kept = (1..=extent).find(|size| extent.is_multiple_of(*size) && left / extent * size >= STRIP);
             let Some(size) = kept.filter(|&size| size < extent) else { break };
             left = left / extent * size;
             let mut outer = item.axes[axis];

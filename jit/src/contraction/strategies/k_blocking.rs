@@ -1,20 +1,20 @@
-//! Deep sums, in the order of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication", 2008): a task takes the
+//! KBlocking sums, in the order of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication", 2008): a task takes the
 //! sums of a block of results in several blocks of the reduced axis and keeps them in scratch memory in between, so that a block of
-//! the left operand and the sums stay in the second-level cache, and a stretch of the right operand in the first-level one. Both
+//! the left operand and the sums stay in the second-level cache, and a strip of the right operand in the first-level one. Both
 //! operands are copied to panels. Each sum goes on where it stopped, so that its order is that of one run. It knows tilings
 //! and what memory costs; it knows no operation and no epilogue.
 
 use super::emit::Side;
-use super::packed_panels::Panels;
+use super::packed_panels::PackedPanels;
 use crate::contraction::problem::{Axis, Contraction};
-use crate::contraction::tiling::{Deep, Level, Steps, Tiling, grid_of};
+use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
 use crate::cost::params::{ALONE, FAR_RUN, HINDERING, LATENCY, LINE, RUN, SHARED};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 
 /// How much less than what would fit equal parts of an axis may be.
 const PART: usize = 4;
-/// Lines of the next stretch that a tile asks for, at most.
+/// Lines of the next strip that a tile asks for, at most.
 const ASKED: usize = 16;
 /// Cycles to load and store a vector of sums again, and to start and end a tile's loop.
 const AGAIN: [f64; 2] = [5.0, 16.0];
@@ -36,24 +36,24 @@ impl Turn {
 /// A tile's part of the places of a vector of sums: that of a row, and where along it the vector starts.
 pub type Part<'a> = (&'a [(usize, i64)], usize);
 
-impl Deep {
+impl KBlocking {
     /// The tiles of a tiling, which take so many cycles, with their sums in blocks, the copies of both operands, and the cycles then. `None` where one block is all, where there
     /// is more than one reduced axis, or where the rows of a tile lie along several axes.
-    pub fn of(tiling: &Tiling, cycles: f64, target: &Target) -> Option<(Tiling, [Panels; 2], f64)> {
+    pub fn of(tiling: &Tiling, cycles: f64, target: &Target) -> Option<(Tiling, [PackedPanels; 2], f64)> {
         let axes = &tiling.contraction.axes;
         let vector = tiling.vector.filter(|&v| tiling.fold.is_none() && axes[v].left == 0 && axes[v].right != 0)?;
         let ([reduce], Some((&row, others))) = (&tiling.reduce[..], tiling.rows.split_last()) else { return None };
         let height = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
-        let [all, stretch] = tiling.tile();
+        let [all, strip] = tiling.tile();
         let depth = axes[reduce.axis].extent;
-        let most = (target.l1_bytes / 2 / 4 / stretch).max(reduce.size);
+        let most = (target.l1_bytes / 2 / 4 / strip).max(reduce.size);
         let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
         // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
-        if all != height || size >= depth || height * stretch.div_ceil(target.lanes) <= LATENCY {
+        if all != height || size >= depth || height * strip.div_ceil(target.lanes) <= LATENCY {
             return None;
         }
         let rows = part(axes[row].extent, target.l2_bytes / 2 / 4 / size, 1)?;
-        let columns = part(axes[vector].extent, target.l2_bytes / 4 / 4 / rows, stretch)?;
+        let columns = part(axes[vector].extent, target.l2_bytes / 4 / 4 / rows, strip)?;
 
         let (contraction, around) = tiling.contraction.cut(row, rows);
         let kept = |&&a: &&usize| axes[a].right != 0 && a != vector;
@@ -63,29 +63,29 @@ impl Deep {
         let mut levels: Vec<Level> = outer.iter().filter(kept).chain(others).chain(&around).map(single).collect();
         levels.push(Level { axis: vector, size: columns });
         let outside = levels.len();
-        let vector = Level { axis: vector, size: stretch };
+        let vector = Level { axis: vector, size: strip };
         levels.extend([vector, Level { axis: row, size: height }]);
 
         let (grid, tasks) = grid_of(&contraction.axes, &levels[..outside]);
         let tiles = rows.div_ceil(height);
-        let asked = (size * stretch / LINE as usize).div_ceil(tiles);
-        let deep = Deep {
+        let asked = (size * strip / LINE as usize).div_ceil(tiles);
+        let deep = KBlocking {
             asked: if asked > ASKED { 0 } else { asked },
-            ..Deep::new(&contraction, reduce.axis, size, outside, vector)
+            ..KBlocking::new(&contraction, reduce.axis, size, outside, vector)
         };
         let rows = tiling.rows[..others.len()].iter().copied().chain(around).chain([row]).collect();
         let alone = tasks < SHARED && grid_of(axes, &tiling.levels[..tiling.grid]).1 >= SHARED;
-        let waits = deep.cycles(&contraction, [tiles, columns / stretch], [height, stretch], target);
+        let waits = deep.cycles(&contraction, [tiles, columns / strip], [height, strip], target);
         // The tiling's own cycles are dearer already if it is alone, too.
         let cycles = (cycles + waits) * if alone { ALONE } else { 1.0 };
-        let deep = Tiling { contraction, rows, levels, grid, deep: Some(deep), ..tiling.clone() };
-        let (left, deep) = Panels::rows(&deep)?;
-        let (right, deep) = Panels::right(&deep)?;
+        let deep = Tiling { contraction, rows, levels, grid, k_blocking: Some(deep), ..tiling.clone() };
+        let (left, deep) = PackedPanels::rows(&deep)?;
+        let (right, deep) = PackedPanels::right(&deep)?;
         Some((deep, [left, right], cycles))
     }
 
-    /// Sums kept as `[other kept axes.., stretch of the vector axis, rows.., places of the stretch]`.
-    fn new(contraction: &Contraction, reduced: usize, size: usize, outside: usize, vector: Level) -> Deep {
+    /// Sums kept as `[other kept axes.., strip of the vector axis, rows.., places of the strip]`.
+    fn new(contraction: &Contraction, reduced: usize, size: usize, outside: usize, vector: Level) -> KBlocking {
         let mut strides = vec![0; contraction.axes.len()];
         let mut elements = vector.size;
         let kept = |&a: &usize| !contraction.axes[a].reduce && a != vector.axis;
@@ -95,22 +95,22 @@ impl Deep {
             strides[axis] = elements as i64;
             elements *= contraction.axes[axis].extent;
         }
-        // From stretch to stretch, in parts of a stretch.
+        // From strip to strip, in parts of a strip.
         strides[vector.axis] = (elements / vector.size) as i64;
         elements *= contraction.axes[vector.axis].extent.div_ceil(vector.size);
         for axis in axes.filter(kept).filter(|a| !is_row(a)) {
             strides[axis] = elements as i64;
             elements *= contraction.axes[axis].extent;
         }
-        Deep { block: Level { axis: reduced, size }, outside, strides, elements, asked: 0 }
+        KBlocking { block: Level { axis: reduced, size }, outside, strides, elements, asked: 0 }
     }
 
-    /// Estimated cycles that the tiles wait for memory and lose by their sums: the tiles of a stretch and the stretches of a
+    /// Estimated cycles that the tiles wait for memory and lose by their sums: the tiles of a strip and the strips of a
     /// block, the height and the width of a tile.
     fn cycles(
         &self,
         contraction: &Contraction,
-        [tiles, stretches]: [usize; 2],
+        [tiles, strips]: [usize; 2],
         [height, width]: [usize; 2],
         target: &Target,
     ) -> f64 {
@@ -118,7 +118,7 @@ impl Deep {
         let depth = contraction.axes[self.block.axis].extent;
         let all = kept / (height * width) as f64;
         let lines = |places: usize| places as f64 / LINE as f64;
-        let left = lines(height) * (HINDERING * RUN + FAR_RUN / stretches as f64);
+        let left = lines(height) * (HINDERING * RUN + FAR_RUN / strips as f64);
         let right = lines(width) * FAR_RUN / tiles as f64;
         let vectors = height * width.div_ceil(target.lanes);
         let blocks = depth.div_ceil(self.block.size) - 1;
@@ -161,12 +161,12 @@ impl Deep {
         kernel.store(sums.buffer, index, 1, active, value);
     }
 
-    /// Asks for a tile's share of the right operand's next stretch, which then is in the second-level cache when its first
+    /// Asks for a tile's share of the right operand's next strip, which then is in the second-level cache when its first
     /// tile comes.
     pub fn ask(&self, kernel: &mut KernelBuilder, tiling: &Tiling, right: &Side, at: &[Index]) {
-        let [stretch, rows] = tiling.levels[self.outside..] else { return };
+        let [strip, rows] = tiling.levels[self.outside..] else { return };
         let Some(panels) = tiling.panels[1] else { return };
-        let mut index = right.start.clone().shifted(tiling.contraction.right + panels.distance * stretch.size as i64);
+        let mut index = right.start.clone().shifted(tiling.contraction.right + panels.distance * strip.size as i64);
         for (number, (at, axis)) in at.iter().zip(&tiling.contraction.axes).enumerate() {
             index = index.plus_index(at, if number == panels.axis { panels.distance } else { axis.right });
         }

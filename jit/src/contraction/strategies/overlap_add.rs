@@ -11,7 +11,7 @@ use super::emit::along;
 use super::split_k::Partials;
 use crate::contraction::problem::{Contraction, Coordinate, Epilogue, Place};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
-use crate::layout::{Halo, Wanted};
+use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
 
 /// Products that meet at one place, at most.
@@ -62,7 +62,7 @@ struct Block {
 
 /// The sums of the products that meet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fold {
+pub struct OverlapAdd {
     pub images: usize,
     pub groups: usize,
     /// Channels of a group.
@@ -99,7 +99,7 @@ impl Overlap {
     }
 }
 
-impl Fold {
+impl OverlapAdd {
     /// Whether it makes sense: not too many products meet, and they do not take too much memory.
     pub fn is_worth_it(&self) -> bool {
         let meet: usize = self.axes.iter().map(|axis| axis.kernel.div_ceil(axis.stride)).product();
@@ -150,8 +150,8 @@ impl Fold {
     pub fn products(contraction: &Contraction) -> Partials {
         let extent = |coordinate: &Coordinate| contraction.axes[coordinate.terms[0].0].extent;
         let extents: Vec<usize> = contraction.output.iter().map(extent).collect();
-        let wanted = Wanted { order: (0..extents.len()).collect(), halo: Halo::default() };
-        Partials::new(Shape::new(&extents), &wanted, 1)
+        let preferred = PreferredLayout { order: (0..extents.len()).collect(), halo: Halo::default() };
+        Partials::new(Shape::new(&extents), &preferred, 1)
     }
 
     /// Estimated cycles, of keeping the products, too.
@@ -197,7 +197,7 @@ impl Fold {
 }
 
 struct Adding<'a, 'e> {
-    fold: &'a Fold,
+    fold: &'a OverlapAdd,
     /// Distances from pixel to pixel and from element to element.
     axes: Vec<[i64; 2]>,
     products: BufferId,

@@ -1,9 +1,9 @@
-//! Panels: an operand copied in the order in which the tiles read it, so that what a tile reads of it is one dense run of
-//! memory, whatever the strides of the operand. Panels of the right operand are as wide as a tile, those of the left one as
+//! PackedPanels: an operand copied in the order in which the tiles read it, so that what a tile reads of it is one dense run of
+//! memory, whatever the strides of the operand. PackedPanels of the right operand are as wide as a tile, those of the left one as
 //! high.
 
 use super::emit::{along, transposed};
-use crate::contraction::tiling::{Level, Panelled, Tiling};
+use crate::contraction::tiling::{Level, Packed, Tiling};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 use crate::target::Target;
 
@@ -16,7 +16,7 @@ const ROW_TASKS: usize = 8;
 
 /// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Panels {
+pub struct PackedPanels {
     /// The axes along which the operand varies, but for the one that is cut: those of the panels' order, outermost first.
     axes: Vec<Copied>,
     /// How many of the axes stand outside the panels.
@@ -24,7 +24,7 @@ pub struct Panels {
     /// The number of places along the axis that is cut and their distance in the operand.
     width: (usize, i64),
     /// Places of a panel.
-    stretch: usize,
+    strip: usize,
     /// Places of the inner axes.
     depth: usize,
     /// The operand's first place.
@@ -40,25 +40,25 @@ struct Copied {
     to: i64,
 }
 
-impl Panels {
+impl PackedPanels {
     /// The copy of the right operand for a tiling, and the tiling that reads the copy: `[outer axes.., panel, reduced axes..,
     /// places of the panel]`. `None` where sums are folded or empty, where nothing runs along the lanes or where the operand's
     /// places overlap, so that a copy would be larger than the operand.
-    pub fn right(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+    pub fn right(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let vector = tiling.vector.filter(|_| tiling.fold.is_none())?;
-        let stretch = tiling.levels.iter().rfind(|l| l.axis == vector)?.size;
-        Panels::cut(tiling, 1, Level { axis: vector, size: stretch })
+        let strip = tiling.levels.iter().rfind(|l| l.axis == vector)?.size;
+        PackedPanels::cut(tiling, 1, Level { axis: vector, size: strip })
     }
 
     /// The same of the left operand, in panels as high as the tiles, whose rows lie along the innermost row axis.
-    pub fn rows(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+    pub fn rows(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let row = *tiling.rows.last()?;
-        let stretch = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
-        Panels::cut(tiling, 0, Level { axis: row, size: stretch })
+        let strip = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
+        PackedPanels::cut(tiling, 0, Level { axis: row, size: strip })
     }
 
     /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis.
-    fn cut(tiling: &Tiling, side: usize, along: Level) -> Option<(Panels, Tiling)> {
+    fn cut(tiling: &Tiling, side: usize, along: Level) -> Option<(PackedPanels, Tiling)> {
         let contraction = &tiling.contraction;
         let stride = |a: usize| [contraction.axes[a].left, contraction.axes[a].right][side];
         let varies = |a: usize| a != along.axis && stride(a) != 0;
@@ -75,7 +75,7 @@ impl Panels {
         {
             return None;
         }
-        let stretch = along.size;
+        let strip = along.size;
         let width = contraction.axes[along.axis].extent;
         let depth: usize = reduced.map(|a| contraction.axes[a].extent).product();
         let mut packed = tiling.clone();
@@ -84,14 +84,14 @@ impl Panels {
             *[&mut axis.left, &mut axis.right][side] = to;
         };
         let mut axes = Vec::new();
-        let mut to = (width.div_ceil(stretch) * stretch * depth) as i64;
+        let mut to = (width.div_ceil(strip) * strip * depth) as i64;
         for &axis in order[..outer].iter().rev() {
             axes.push(Copied { extent: contraction.axes[axis].extent, from: stride(axis), to });
             place(axis, to);
             to *= contraction.axes[axis].extent as i64;
         }
         axes.reverse();
-        let mut to = stretch as i64;
+        let mut to = strip as i64;
         let mut inner = Vec::new();
         for &axis in order[outer..].iter().rev() {
             inner.push(Copied { extent: contraction.axes[axis].extent, from: stride(axis), to });
@@ -101,20 +101,20 @@ impl Panels {
         axes.extend(inner.into_iter().rev());
         place(along.axis, 1);
         *[&mut packed.contraction.left, &mut packed.contraction.right][side] = 0;
-        packed.panels[side] = Some(Panelled { axis: along.axis, distance: depth as i64 });
+        packed.panels[side] = Some(Packed { axis: along.axis, distance: depth as i64 });
         let width = (width, stride(along.axis));
         let start = [contraction.left, contraction.right][side];
-        Some((Panels { axes, outer, width, stretch, depth, start, rows: side == 0 }, packed))
+        Some((PackedPanels { axes, outer, width, strip, depth, start, rows: side == 0 }, packed))
     }
 
     /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as pixels,
     /// in the order in which they lie, of places side by side along the innermost row axis: `[groups, panel, pixels, places
     /// of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share their copies. `None`
     /// where the operand is no such thing.
-    pub fn left(tiling: &Tiling) -> Option<(Panels, Tiling)> {
+    pub fn left(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let axes = &tiling.contraction.axes;
         let first = *tiling.rows.last()?;
-        let (width, stretch) = (axes[first].extent, tiling.levels.iter().find(|l| l.axis == first)?.size);
+        let (width, strip) = (axes[first].extent, tiling.levels.iter().find(|l| l.axis == first)?.size);
         let others = |a: &usize| *a != first && axes[*a].left != 0 && axes[*a].extent > 1;
         let mut others: Vec<usize> = (0..axes.len()).filter(others).collect();
         others.sort_by_key(|&a| axes[a].left.abs());
@@ -132,20 +132,20 @@ impl Panels {
         let depth = (1 + pixels.iter().map(|&a| along(a).abs()).sum::<i64>()) as usize;
         let mut packed = tiling.clone();
         for &axis in &pixels {
-            packed.contraction.axes[axis].left = axes[axis].left / pixel * stretch as i64;
+            packed.contraction.axes[axis].left = axes[axis].left / pixel * strip as i64;
         }
-        packed.contraction.left = -before * stretch as i64;
-        packed.panels[0] = Some(Panelled { axis: first, distance: depth as i64 });
+        packed.contraction.left = -before * strip as i64;
+        packed.panels[0] = Some(Packed { axis: first, distance: depth as i64 });
         let mut copied = Vec::new();
         if let Some(axis) = group {
-            let to = (width.div_ceil(stretch) * stretch * depth) as i64;
+            let to = (width.div_ceil(strip) * strip * depth) as i64;
             packed.contraction.axes[axis].left = to;
             copied.push(Copied { extent: axes[axis].extent, from: axes[axis].left, to });
         }
         let outer = copied.len();
-        copied.push(Copied { extent: depth, from: pixel, to: stretch as i64 });
+        copied.push(Copied { extent: depth, from: pixel, to: strip as i64 });
         let start = tiling.contraction.left + before * pixel;
-        Some((Panels { axes: copied, outer, width: (width, 1), stretch, depth, start, rows: true }, packed))
+        Some((PackedPanels { axes: copied, outer, width: (width, 1), strip, depth, start, rows: true }, packed))
     }
 
     /// Whether this is the left operand's copy.
@@ -156,7 +156,7 @@ impl Panels {
     /// The length of the copy.
     pub fn elements(&self) -> usize {
         let outer: usize = self.axes[..self.outer].iter().map(|a| a.extent).product();
-        outer * self.width.0.div_ceil(self.stretch) * self.stretch * self.depth
+        outer * self.width.0.div_ceil(self.strip) * self.strip * self.depth
     }
 
     /// The axes along which the operand's elements lie one after the other, outermost first, the places along each, and how far
@@ -164,18 +164,14 @@ impl Panels {
     pub fn runs(&self) -> Option<Vec<(usize, i64)>> {
         let (width, step) = self.width;
         let panels = [
-            Copied {
-                extent: width / self.stretch,
-                from: self.stretch as i64 * step,
-                to: (self.stretch * self.depth) as i64,
-            },
-            Copied { extent: self.stretch, from: step, to: 1 },
+            Copied { extent: width / self.strip, from: self.strip as i64 * step, to: (self.strip * self.depth) as i64 },
+            Copied { extent: self.strip, from: step, to: 1 },
         ];
         let mut axes: Vec<Copied> = self.axes.iter().copied().chain(panels).filter(|axis| axis.extent > 1).collect();
         axes.sort_by_key(|axis| -axis.from);
         let follows = |pair: &[Copied]| pair[0].from == pair[1].from * pair[1].extent as i64;
         let dense = axes.windows(2).all(follows) && axes.last().is_some_and(|axis| axis.from == 1);
-        let whole = width.is_multiple_of(self.stretch) && self.start == 0;
+        let whole = width.is_multiple_of(self.strip) && self.start == 0;
         (dense && whole).then(|| axes.iter().map(|axis| (axis.extent, axis.to)).collect())
     }
 
@@ -184,7 +180,7 @@ impl Panels {
     pub fn cycles(&self, target: &Target) -> f64 {
         let far = 8 * self.elements() > target.l2_bytes;
         let each = match self.width.1 {
-            1 if self.stretch.is_multiple_of(target.lanes) => 0.5,
+            1 if self.strip.is_multiple_of(target.lanes) => 0.5,
             1 if far => 3.5,
             1 => 1.0,
             _ if self.transposed() && far => 1.5,
@@ -241,7 +237,7 @@ impl Panels {
     /// All panels for some places of the innermost reduced axis.
     fn panels(&self, kernel: &mut KernelBuilder, at: &At, block: usize, [from, to]: [BufferId; 2]) {
         let innermost = self.axes[self.outer..].last().copied().unwrap_or(Copied { extent: 1, from: 0, to: 0 });
-        along(kernel, self.width.0, self.stretch, &mut |kernel, index, size| {
+        along(kernel, self.width.0, self.strip, &mut |kernel, index, size| {
             let at = at.moved(index, self.width.1, self.depth as i64);
             if self.transposed() {
                 return along(kernel, block, kernel.lanes(), &mut |kernel, index, count| {

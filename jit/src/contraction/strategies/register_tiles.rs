@@ -15,7 +15,7 @@ use crate::target::Target;
 
 /// Unrolled turns of the innermost loop, at most.
 const UNROLL: usize = 8;
-/// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make their way there
+/// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make their strategy there
 /// worth it.
 const ROW_TILES: usize = 16;
 /// Row tiles that share it even where their rows do not stay in the second-level cache.
@@ -319,16 +319,16 @@ impl<'a> Shape<'a> {
             levels,
             grid,
             reduce: self.unrolled(),
-            deep: None,
+            k_blocking: None,
         };
         (tiling, cycles * alone)
     }
 
     /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along the
-    /// vector axis stand those over rows that would not stay in the caches together; inside it those that reuse its stretch of
+    /// vector axis stand those over rows that would not stay in the caches together; inside it those that reuse its strip of
     /// the right operand. Around everything stand the axes along which the right operand varies, but for those that share the
     /// lines of rows: these stand inside the loops over rows ([`Shape::interleaved`]).
-    fn levels(&self, sizes: &[usize], stretch: usize, by_rows: bool) -> (Vec<Level>, usize, usize) {
+    fn levels(&self, sizes: &[usize], strip: usize, by_rows: bool) -> (Vec<Level>, usize, usize) {
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
         let rows = self.rows.iter().zip(sizes);
         if by_rows {
@@ -360,7 +360,7 @@ impl<'a> Shape<'a> {
             if step < extent {
                 // What fits in steps of whole tiles: `step` fits, and less touches no more.
                 let block = step / size * size;
-                let share = self.share(extent, step, block, size, stretch);
+                let share = self.share(extent, step, block, size, strip);
                 if share.is_some() {
                     outside.push(Level { axis, size: block });
                 }
@@ -376,7 +376,7 @@ impl<'a> Shape<'a> {
         let mut levels: Vec<Level> = outer(false).map(level).collect();
         levels.extend(outside.into_iter().rev());
         levels.extend(outer(true).map(level));
-        levels.extend(self.vector.map(|axis| Level { axis, size: stretch }));
+        levels.extend(self.vector.map(|axis| Level { axis, size: strip }));
         let most = levels.len();
         levels.extend(inside.into_iter().rev());
 
@@ -386,8 +386,8 @@ impl<'a> Shape<'a> {
 
     /// Places of a task that takes several blocks of whole tiles, where equal steps would end with a tile too small for its sums
     /// to hide their latency too often. What is left over from a task's blocks is a smaller block of its own.
-    fn share(&self, extent: usize, step: usize, block: usize, size: usize, stretch: usize) -> Option<usize> {
-        let vectors = stretch.div_ceil(self.unit);
+    fn share(&self, extent: usize, step: usize, block: usize, size: usize, strip: usize) -> Option<usize> {
+        let vectors = strip.div_ceil(self.unit);
         // Places that a last tile takes longer for than its own.
         let lost = |places: usize| match places % size {
             0 => 0,

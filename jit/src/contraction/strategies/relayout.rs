@@ -6,10 +6,10 @@ use kiln_graph::shape::Shape;
 use super::emit::{fill, transposed};
 use crate::contraction::problem::Operand;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
-use crate::layout::{Layout, Wanted};
+use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
 
-/// Places along the source's contiguous axis that are copied before the next stretch of the other one: a cache line of f32.
+/// Places along the source's contiguous axis that are copied before the next strip of the other one: a cache line of f32.
 const LINE: usize = 16;
 /// How many times the second-level cache the elements of both sides fill that are far away.
 const FAR: usize = 4;
@@ -23,7 +23,7 @@ pub fn squares(elements: usize, target: &Target) -> f64 {
 
 /// A copy between layouts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pack {
+pub struct Relayout {
     shape: Shape,
     from: Layout,
     to: Layout,
@@ -33,17 +33,17 @@ pub struct Pack {
     outer_halo: bool,
 }
 
-impl Pack {
+impl Relayout {
     /// The copy of an operand to a dense buffer with a halo.
-    pub fn new(from: &Operand, wanted: &Wanted) -> Pack {
-        let outermost = wanted.order[0];
-        Pack {
+    pub fn new(from: &Operand, preferred: &PreferredLayout) -> Relayout {
+        let outermost = preferred.order[0];
+        Relayout {
             shape: from.shape,
             from: from.layout,
-            to: wanted.layout(from.shape),
-            order: wanted.order.clone(),
-            halo: wanted.halo != Default::default(),
-            outer_halo: wanted.halo.low[outermost] + wanted.halo.high[outermost] > 0,
+            to: preferred.layout(from.shape),
+            order: preferred.order.clone(),
+            halo: preferred.halo != Default::default(),
+            outer_halo: preferred.halo.low[outermost] + preferred.halo.high[outermost] > 0,
         }
     }
 
@@ -105,7 +105,7 @@ impl Pack {
 }
 
 struct Nest<'a> {
-    pack: &'a Pack,
+    pack: &'a Relayout,
     from: BufferId,
     to: BufferId,
     at: Vec<Index>,
@@ -132,11 +132,11 @@ impl Nest<'_> {
                     });
                 });
             }
-            (None, None) => self.stretches(kernel, fast, |nest, kernel, active| nest.copy(kernel, fast, active)),
+            (None, None) => self.strips(kernel, fast, |nest, kernel, active| nest.copy(kernel, fast, active)),
         }
     }
 
-    fn stretches(
+    fn strips(
         &mut self,
         kernel: &mut KernelBuilder,
         fast: usize,

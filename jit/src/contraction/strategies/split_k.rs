@@ -6,7 +6,7 @@ use kiln_graph::shape::Shape;
 use super::emit::along;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Epilogue, Place};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
-use crate::layout::{Layout, Wanted};
+use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
 
 /// Parts, at most.
@@ -118,8 +118,8 @@ pub struct Partials {
 
 impl Partials {
     /// Room for the parts of an output.
-    pub fn new(shape: Shape, wanted: &Wanted, parts: usize) -> Partials {
-        Partials { shape, layout: wanted.layout(shape), order: wanted.order.clone(), parts, first: 0 }
+    pub fn new(shape: Shape, preferred: &PreferredLayout, parts: usize) -> Partials {
+        Partials { shape, layout: preferred.layout(shape), order: preferred.order.clone(), parts, first: 0 }
     }
 
     /// The same room, for a stage that counts its parts from `first`.

@@ -1,5 +1,5 @@
 //! Results that are to lie along another axis than the lanes of the tiles run: they are kept as the tiles give them, dense in scratch
-//! memory, and squares of them are transposed in registers on their way to the epilogue. It knows shapes and orders alone.
+//! memory, and squares of them are transposed in registers on their strategy to the epilogue. It knows shapes and orders alone.
 
 use kiln_graph::shape::Shape;
 
@@ -15,7 +15,7 @@ const CALL: f64 = 800.0;
 
 /// Sums that are kept along one axis, and handed on along another one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Turned {
+pub struct TransposeResults {
     shape: Shape,
     /// How the sums are kept.
     layout: Layout,
@@ -27,12 +27,12 @@ pub struct Turned {
     to: usize,
 }
 
-impl Turned {
+impl TransposeResults {
     /// Results that are kept in an order, and handed on along another axis than the last of that.
-    pub fn new(shape: Shape, order: &[usize], to: usize) -> Turned {
+    pub fn new(shape: Shape, order: &[usize], to: usize) -> TransposeResults {
         let from = order[order.len() - 1];
         let others = order.iter().copied().filter(|&axis| axis != from && axis != to && shape.dim(axis) > 1).collect();
-        Turned { shape, layout: Layout::dense(shape, order), others, from, to }
+        TransposeResults { shape, layout: Layout::dense(shape, order), others, from, to }
     }
 
     /// The length of the scratch memory.

@@ -1,6 +1,6 @@
 //! What a group computes whose root looks at windows.
 
-use kiln_graph::op::{Window, WindowOp};
+use kiln_graph::op::{Op, Window, WindowOp};
 use kiln_graph::{NodeId, Shape};
 
 use super::{Task, WindowAxis, partitions};
@@ -9,7 +9,7 @@ use crate::lower::group::{Context, Group, Writing};
 
 /// What is computed of each window.
 #[derive(Clone, Copy)]
-pub enum Sliding {
+enum Sliding {
     Fold(WindowOp),
     Pick,
     MaxGradient,
@@ -40,11 +40,16 @@ pub fn describe(
     context: &Context<'_>,
     group: &Group,
     root: NodeId,
-    window: &Window,
-    what: Sliding,
 ) -> (Expression, Vec<WindowAxis>, Task, Writing) {
     let graph = context.graph;
     let node = graph.node(root);
+    let (what, window) = match &node.op {
+        Op::WindowReduce { op, window } => (Sliding::Fold(*op), window),
+        Op::WindowMaxPick(window) => (Sliding::Pick, window),
+        Op::WindowMaxGrad(window) => (Sliding::MaxGradient, window),
+        Op::WindowSumGrad { window, .. } => (Sliding::SumGradient, window),
+        op => unreachable!("{} looks at no windows", op.mnemonic()),
+    };
     let operand = |number: usize| graph.shape(node.inputs[number]);
     // The shape over which the windows slide, and the shape of one value a window.
     let (over, values) = match what {

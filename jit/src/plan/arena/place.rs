@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// What [`place`] promises, step by step.
+    /// What [`place`] promises, draft by draft.
     fn placed_one_by_one(intervals: &[Interval]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..intervals.len()).filter(|&i| intervals[i].bytes > 0).collect();
         order.sort_by_key(|&i| (Reverse(intervals[i].bytes), intervals[i].from, i));

@@ -1,5 +1,5 @@
-//! Copies of a state that are made again before the state has changed: weights in the order in which tiles read them, or
-//! transformed, of a layer that a step applies more than once. They are made once.
+//! Prepacked of a state that are made again before the state has changed: weights in the order in which tiles read them, or
+//! transformed, of a layer that a draft applies more than once. They are made once.
 //! It knows which call touches which memory; it does not know what calls compute.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::kernel::Access;
 use crate::lower::Lowered;
 use crate::lower::expression::Storage;
-use crate::plan::calls::Step;
+use crate::plan::calls::Draft;
 use crate::plan::memory::{Piece, Purpose};
 
 /// What a call reads, each with the number of times it was written before.
@@ -20,7 +20,7 @@ type Made = Vec<(usize, Vec<Storage>)>;
 
 /// Removes the calls that compute what an earlier call has computed, from states or from what such calls have made of them,
 /// while none of it was written; later calls read the earlier one's results. `kept` are the copies that updates write, too.
-pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Step>) {
+pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Draft>) {
     let mut writers = vec![0; memory.len()];
     for call in calls.iter() {
         let lowered = &call.lowered;
@@ -34,7 +34,7 @@ pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec
     // What makes each of the kept copies, of which state.
     let mut makers: FxHashMap<Storage, (usize, Storage)> = FxHashMap::default();
     // Whether two calls have equal kernels.
-    let equal = |calls: &[Step], a: usize, b: usize| a == b || calls[a].lowered.kernel == calls[b].lowered.kernel;
+    let equal = |calls: &[Draft], a: usize, b: usize| a == b || calls[a].lowered.kernel == calls[b].lowered.kernel;
     let mut repeats = vec![false; calls.len()];
     for number in 0..calls.len() {
         let lowered = &mut calls[number].lowered;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use crate::contraction::problem::{Axis, Epilogue, Place};
 use crate::contraction::strategies::emit::Side;
 use crate::contraction::strategies::k_blocking::{Part, Turn};
-use crate::contraction::tiling::{Deep, Level, Panelled, Steps, Tiling, steps};
+use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
 use crate::kernel::{Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
 
 /// Where a loop nest has arrived.
@@ -64,7 +64,7 @@ pub struct Tiler<'a, 'e> {
     pub left: Side,
     /// The contraction's right operand.
     pub right: Side,
-    /// Where deep sums are kept.
+    /// Where blocking sums are kept.
     pub sums: Option<Side>,
     /// Takes the sums.
     pub epilogue: &'a mut Epilogue<'e>,
@@ -83,14 +83,14 @@ impl Tiler<'_, '_> {
                 position = position.step(level, steps, Some(variable));
             }
         }
-        match &tiling.deep {
+        match &tiling.k_blocking {
             None => self.nest(kernel, &tiling.levels[tiling.grid..], &position, Turn::WHOLE),
-            Some(deep) => self.blocks(kernel, &tiling.levels[tiling.grid..deep.outside], deep, &position),
+            Some(blocking) => self.blocks(kernel, &tiling.levels[tiling.grid..blocking.outside], blocking, &position),
         }
     }
 
-    /// The loops outside of the blocks of deep sums, and those.
-    fn blocks(&mut self, kernel: &mut KernelBuilder, levels: &[Level], deep: &Deep, position: &Position) {
+    /// The loops outside of the blocks of blocking sums, and those.
+    fn blocks(&mut self, kernel: &mut KernelBuilder, levels: &[Level], blocking: &KBlocking, position: &Position) {
         if let Some((&level, inner)) = levels.split_first() {
             return each(
                 kernel,
@@ -98,13 +98,13 @@ impl Tiler<'_, '_> {
                 level,
                 steps(position.extent[level.axis], level.size),
                 &mut |kernel, position| {
-                    self.blocks(kernel, inner, deep, position);
+                    self.blocks(kernel, inner, blocking, position);
                 },
             );
         }
-        let inside = &self.tiling.levels[deep.outside..];
-        for (steps, turn) in deep.turns(&self.tiling.contraction.axes[deep.block.axis]) {
-            each(kernel, position, deep.block, [steps], &mut |kernel, position| {
+        let inside = &self.tiling.levels[blocking.outside..];
+        for (steps, turn) in blocking.turns(&self.tiling.contraction.axes[blocking.block.axis]) {
+            each(kernel, position, blocking.block, [steps], &mut |kernel, position| {
                 self.nest(kernel, inside, position, turn)
             });
         }
@@ -128,15 +128,15 @@ impl Tiler<'_, '_> {
         let vectors: Vec<(usize, usize)> =
             (0..width).step_by(unit).map(|start| (start, unit.min(width - start))).collect();
 
-        let deep = self.tiling.deep.as_ref().zip(self.sums.as_ref());
-        if let Some(deep) = &self.tiling.deep {
-            deep.ask(kernel, self.tiling, &self.right, &position.at);
+        let blocking = self.tiling.k_blocking.as_ref().zip(self.sums.as_ref());
+        if let Some(blocking) = &self.tiling.k_blocking {
+            blocking.ask(kernel, self.tiling, &self.right, &position.at);
         }
         let mut sums = Vec::with_capacity(rows.len() * vectors.len());
-        match deep.filter(|_| !turn.first) {
+        match blocking.filter(|_| !turn.first) {
             None => sums.resize(rows.len() * vectors.len(), kernel.f32(0.0)),
-            Some((deep, kept)) => {
-                sums.extend(parts(&rows, &vectors).map(|place| deep.load(kernel, kept, &position.at, place)));
+            Some((blocking, kept)) => {
+                sums.extend(parts(&rows, &vectors).map(|place| blocking.load(kernel, kept, &position.at, place)));
             }
         }
         if contraction.axes.iter().all(|a| a.extent > 0) {
@@ -144,10 +144,10 @@ impl Tiler<'_, '_> {
                 Tile { tiling: self.tiling, left: &self.left, right: &self.right, rows: &rows, vectors: &vectors };
             sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
         }
-        if let Some((deep, kept)) = deep.filter(|_| !turn.last) {
+        if let Some((blocking, kept)) = blocking.filter(|_| !turn.last) {
             return parts(&rows, &vectors)
                 .zip(sums)
-                .for_each(|(place, sum)| deep.store(kernel, kept, &position.at, place, sum));
+                .for_each(|(place, sum)| blocking.store(kernel, kept, &position.at, place, sum));
         }
         let mut results = vectors;
         if self.tiling.fold.is_some() {
@@ -383,5 +383,5 @@ struct Factors<'a> {
     /// The distance along an axis.
     stride: fn(&Axis) -> i64,
     /// Where it is copied to panels.
-    panels: Option<Panelled>,
+    panels: Option<Packed>,
 }

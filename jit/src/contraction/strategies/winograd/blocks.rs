@@ -1,4 +1,4 @@
-//! Chooses the blocks of a [`Winograd`] way: what a block of tiles and of features holds, and which of the operands the
+//! Chooses the blocks of a [`Winograd`] strategy: what a block of tiles and of features holds, and which of the operands the
 //! tasks transform themselves. It estimates cycles; it knows no kernels.
 
 use super::super::emit::times;

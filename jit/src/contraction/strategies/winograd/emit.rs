@@ -1,4 +1,4 @@
-//! Writes the kernels of a [`Winograd`] way: loops over blocks, tiles and vectors of channels or features around the
+//! Writes the kernels of a [`Winograd`] strategy: loops over blocks, tiles and vectors of channels or features around the
 //! transforms, and the tiled product between them. It decides nothing.
 
 use super::super::emit::times;

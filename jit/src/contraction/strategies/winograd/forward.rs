@@ -29,7 +29,7 @@ pub enum Step {
 }
 
 impl Winograd {
-    /// Fast ways to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What is computed
+    /// Fast strategies to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What is computed
     /// once of the left and the right operand costs the given parts of its cycles. With the estimated cycles of each.
     pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
         choose(contraction, once, products)

@@ -86,7 +86,7 @@ impl Step {
 }
 
 impl Gradient {
-    /// Fast ways to compute a contraction, with the estimated cycles of each; none where it is no such gradient.
+    /// Fast strategies to compute a contraction, with the estimated cycles of each; none where it is no such gradient.
     pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<(Gradient, f64)> {
         let target = products.target;
         let Some(correlation) = Correlation::of(contraction) else { return Vec::new() };

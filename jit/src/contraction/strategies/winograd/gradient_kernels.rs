@@ -1,4 +1,4 @@
-//! Writes the kernels of a [`Gradient`] way. It decides nothing.
+//! Writes the kernels of a [`Gradient`] strategy. It decides nothing.
 
 use super::super::emit::times;
 use super::super::emit::{Side, fill};

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
 
-use super::super::packed_panels::Panels;
+use super::super::packed_panels::PackedPanels;
 use super::super::register_tiles;
 use super::transform::ELEMENTS;
 use crate::contraction::problem::{Axis, Contraction, Coordinate};
-use crate::contraction::stalls::Waiting;
+use crate::contraction::stalls::Stalls;
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::NEARLY;
 use crate::target::Target;
@@ -26,10 +26,10 @@ pub fn panels(depth: usize, features: usize, panel: usize) -> usize {
     apart(features.div_ceil(panel) * panel * depth)
 }
 
-/// The products of the ways to compute one operation, most of which have several ways in common.
+/// The products of the strategies to compute one operation, most of which have several strategies in common.
 pub struct Products<'a> {
     pub target: &'a Target,
-    waiting: Waiting<'a>,
+    waiting: Stalls<'a>,
     known: RefCell<FxHashMap<Sizes, Option<Product>>>,
 }
 
@@ -59,7 +59,7 @@ pub struct Product {
 impl<'a> Products<'a> {
     /// None yet.
     pub fn new(target: &'a Target) -> Products<'a> {
-        Products { target, waiting: Waiting::new(target), known: RefCell::default() }
+        Products { target, waiting: Stalls::new(target), known: RefCell::default() }
     }
 
     /// See [`product`].
@@ -70,7 +70,7 @@ impl<'a> Products<'a> {
 
 /// For each of the 16 elements, a product with rows, features as columns and sums over some depth: `[element, row, feature]`.
 /// The left operand lies as the sizes say, the right one in panels.
-fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<Product> {
+fn product(sizes: Sizes, waiting: &Stalls<'_>, target: &Target) -> Option<Product> {
     let Sizes { element, rows, features, depth } = sizes;
     let axis = |extent: usize, left: usize, right: usize, reduce: bool| {
         let [left, right] = [left, right].map(|distance| distance as i64);
@@ -92,7 +92,7 @@ fn product(sizes: Sizes, waiting: &Waiting<'_>, target: &Target) -> Option<Produ
         if !fits {
             return None;
         }
-        let (_, mut tiling) = Panels::right(tiling)?;
+        let (_, mut tiling) = PackedPanels::right(tiling)?;
         let cycles = cycles + waiting.cycles(&tiling, cycles, most - cycles);
         let panel = tiling.levels.iter().find(|l| l.axis == lanes)?.size;
         tiling.contraction.axes[element].right = panels(depth.0, features, panel) as i64;

@@ -67,7 +67,7 @@ fn steps(axes: &[Axis], place: usize, element: usize) -> Option<usize> {
 
 /// What the axes of a contraction are that slides a kernel over two of them.
 struct Roles {
-    /// Pairs of a place and an element of the kernel, which moves the left operand as far as some places, or the other way round;
+    /// Pairs of a place and an element of the kernel, which moves the left operand as far as some places, or the other strategy round;
     /// that of the larger distance first.
     rows: (usize, usize),
     columns: (usize, usize),
