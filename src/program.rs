@@ -91,7 +91,7 @@ pub enum ProgramError {
     #[error("threads should be at least 1, but is 0")]
     Threads,
     /// No input, state or output of this name.
-    #[error("the graph has no {preferred_layouts} `{name}`; it has {}", list(known))]
+    #[error("the graph has no {wanted} `{name}`; it has {}", list(known))]
     Unknown {
         /// What was looked for: `input or state`, `output or state`.
         wanted: &'static str,

@@ -24,7 +24,7 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         })
         .collect();
     let mut memory = vec![JUNK; words];
-    let start = |slot: usize| match plan.slots[slot].place {
+    let start = |slot: usize| match plan.slots[slot].location {
         Location::Arena { offset } => offset / 4,
         Location::State { input } => states[input],
     };

@@ -63,7 +63,7 @@ fn graph(network: Network) -> Graph {
 
 /// The calls that read nothing but the state and write memory of their own.
 fn copies(plan: &Plan) -> usize {
-    let is_state = |slot: usize| matches!(plan.slots[slot].place, Location::State { .. });
+    let is_state = |slot: usize| matches!(plan.slots[slot].location, Location::State { .. });
     let copy = |call: &&kiln_jit::plan::Call| {
         let buffers = &plan.kernels[call.kernel].buffers;
         let reads = buffers.iter().any(|buffer| buffer.access == Access::Read);

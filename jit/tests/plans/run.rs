@@ -65,7 +65,7 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
             memory.extend(std::iter::repeat_n(0x7fc0_beef, plan.slots[input.slot].elements));
         }
     }
-    let place = |slot: usize| match plan.slots[slot].place {
+    let place = |slot: usize| match plan.slots[slot].location {
         Location::Arena { offset } => {
             assert_eq!(offset % 64, 0, "slots are aligned");
             offset / 4

@@ -45,7 +45,7 @@ pub fn assign(outline: &mut Outline, places: &Places, graph: &Graph, plan: &Plan
         let updates = call.parts.iter().any(|part| graph.scopes[part.scope as usize].stage == Stage::Update);
         let buffers = plan.kernels[call.kernel].buffers.iter().zip(&call.arguments);
         for (_, &slot) in buffers.filter(|(buffer, _)| updates && buffer.access != Access::Read) {
-            let Location::State { input } = plan.slots[slot].place else { continue };
+            let Location::State { input } = plan.slots[slot].location else { continue };
             for &item in places.states.get(&plan.inputs[input].name).into_iter().flatten() {
                 outline.items[item].kernels[position(Stage::Update)].insert(number);
             }
