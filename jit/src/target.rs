@@ -115,6 +115,12 @@ pub struct Target {
     pub overwrites_sums: bool,
     /// Whether loads and stores of some lanes cost as much as those of all.
     pub masks: bool,
+    /// Vector multiply-adds that start in a cycle.
+    pub multiply_adds: usize,
+    /// Cycles from a multiply-add to the next one of the same sum.
+    pub latency: usize,
+    /// Vector loads that start in a cycle.
+    pub loads: usize,
     /// Bytes of one core's first-level data cache.
     pub l1_bytes: usize,
     /// Bytes of one core's second-level cache.
@@ -148,6 +154,10 @@ impl Target {
             vector_registers: if wide { 32 } else { 16 },
             overwrites_sums: lanes > 4,
             masks: lanes == 16,
+            // Two and two, four cycles: Haswell and later of Intel, Zen and later of AMD, Neoverse V1.
+            multiply_adds: 2,
+            latency: 4,
+            loads: 2,
             l1_bytes: 32 << 10,
             l2_bytes: 1 << 20,
         }
@@ -157,6 +167,11 @@ impl Target {
     /// longer side and, where multiply-adds take a factor's register, two for copies.
     pub fn passing_registers(&self) -> usize {
         if self.overwrites_sums { 1 } else { 3 }
+    }
+
+    /// Sums, in vectors, that hide the latency of their multiply-adds.
+    pub fn sums_in_flight(&self) -> usize {
+        self.multiply_adds * self.latency
     }
 
     /// The machine in words, as far as it matters for what is fast: the processor, the emitter, the caches.

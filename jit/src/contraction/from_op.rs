@@ -13,6 +13,7 @@ use kiln_graph::shape::Shape;
 
 use super::problem::{Contraction, Operand, Problem};
 use super::strategies::overlap_add::Lanes;
+use crate::cost::params::from_op::ELEMENT;
 use crate::layout::{Halo, PreferredLayout};
 
 /// Which contractions stand for an operation, where there is a choice: input gradients of convolutions.
@@ -48,9 +49,6 @@ pub fn preferred_layouts(op: &Op, left: Shape, right: Shape, output: Shape) -> O
     };
     Some(contractions(op, Form::Usual, &operand(left), &operand(right), output)?.preferred)
 }
-
-/// Floating-point operations in the time that an element takes to come from or go to memory, about.
-const ELEMENT: f64 = 10.0;
 
 impl Problem {
     /// About how long it takes, in floating-point operations that take as long: from the shapes alone, so that what is compared

@@ -15,27 +15,16 @@ use super::strategies::relayout::Relayout;
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::Products;
 use super::strategy::{Search, Strategy};
+use crate::cost::params::search::{KEPT, LOOKED_AT, MANY, MOST, OF_A_KIND, WITHIN};
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
-
-/// What a copy that is made once for many runs costs each of them: a little, since it takes memory for good.
-const KEPT: f64 = 0.1;
 
 /// An operation over operands as they lie.
 pub type Lower<'a> = dyn Fn([&Operand; 2]) -> Contractions + 'a;
 
-/// How many times the estimated cycles of the fastest strategy another one may take.
-const WITHIN: f64 = 1.5;
-/// Ways of one kind (copies, panels, parts, Winograd's), at most.
-const OF_A_KIND: usize = 3;
-/// Ways, at most.
-const MOST: usize = 10;
-
 /// How far is looked for them.
-const SEARCH: Search = Search { nearly: 1.25, within: WITHIN, most: OF_A_KIND, splits: true, ..Search::EACH };
+const SEARCH: Search = Search { nearly: LOOKED_AT, within: WITHIN, most: OF_A_KIND, splits: true, ..Search::EACH };
 
-/// Phases of an input gradient, each a contraction, that take long to estimate.
-const MANY: usize = 16;
 /// A product and the sums of what overlaps.
 const OVERLAP_ADDS: [Form; 2] = [Form::OverlapAdd(Lanes::Places), Form::OverlapAdd(Lanes::Channels)];
 

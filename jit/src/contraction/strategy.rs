@@ -16,7 +16,7 @@ use super::strategies::split_k::{self, Partials};
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{Gradient, Products, Winograd};
 use super::tiling::{KBlocking, Tiling};
-use crate::cost::params::{NEARLY, ROUNDING};
+use crate::cost::params::search::{NEARLY, ROUNDING};
 use crate::kernel::Access;
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;

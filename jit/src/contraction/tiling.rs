@@ -2,7 +2,7 @@
 //! which of them are the grid. It estimates and emits nothing.
 
 use super::problem::{Axis, Contraction};
-use crate::cost::params::TASKS;
+use crate::cost::params::sharing::TASKS;
 
 /// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,25 +1,352 @@
-//! Every number that decides on speed, with its unit, where it comes from, and when.
+//! Every number that decides on speed: what it says, its unit, and on which machine and when it was set. Zen 3 and Zen 4 are servers of
+//! AMD with two cores lent; on Zen 4 vectors were Cranelift's, of 128 bits. What a number was held against is told in `docs/experiments`
+//! where that was more than one run; a number that nobody measured on other machines than these two is a guess there.
 
-/// Tasks of a grid from which on threads share the work.
-pub const SHARED: usize = 4;
-/// Cycles that are worth sharing.
-pub const LONG: f64 = 1e5;
-/// How much dearer long work is that can not be shared.
-pub const ALONE: f64 = 1.3;
-/// Tasks of a grid from which on more are of no use.
-pub const TASKS: usize = 64;
-/// Sums that hide the latency of their multiply-adds.
-pub const LATENCY: usize = 8;
-/// By which part sums of cycles that were taken in another order may differ.
-pub const ROUNDING: f64 = 1e-9;
-/// How many times the cycles of the fastest tile another one may take to be looked at, where the model decides.
-pub const NEARLY: f64 = 1.1;
-/// Elements of a cache line.
-pub const LINE: i64 = 16;
-/// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers fetch it while
-/// products are computed.
-pub const RUN: f64 = 2.0;
-/// The part of their own time that they cost even so.
-pub const HINDERING: f64 = 0.08;
-/// Cycles more that a line of a dense run from beyond the second-level cache takes.
-pub const FAR_RUN: f64 = 2.5;
+/// How work is shared among threads.
+pub mod sharing {
+    /// Calls that are estimated to take less time on one thread (at 50 GFLOP/s and 40 GB/s) are not worth waking
+    /// another one, which takes about 2 microseconds. Unit: nanoseconds. Zen 3, 2026-11-26.
+    pub const PARALLEL_NANOSECONDS: u64 = 7_000;
+    /// Tasks of a grid from which on threads share the work. Unit: tasks. Zen 3, 2026-11-26.
+    pub const SHARED: usize = 4;
+    /// Cycles that are worth sharing. Unit: cycles. Zen 3, 2026-11-26.
+    pub const LONG: f64 = 1e5;
+    /// How much dearer long work is that can not be shared. Unit: ratio. Zen 3, 2026-11-26.
+    pub const ALONE: f64 = 1.3;
+    /// Tasks of a grid from which on more are of no use. Unit: tasks. Zen 3, 2026-11-26.
+    pub const TASKS: usize = 64;
+}
+
+/// What waits for memory: cache lines of 64 bytes, pages of 4 KiB.
+pub mod stalls {
+    /// Elements of a page, a whole number of lines. Unit: f32 elements. Zen 4, 2026-11-23.
+    pub const PAGE: i64 = 1024;
+    /// Ways of a cache that one operand may fill. Unit: ways of 8. Zen 3, 2026-11-26.
+    pub const WAYS: u32 = 6;
+    /// Pages that are found without a walk. Unit: pages of 4 KiB. Zen 4, 2026-11-23.
+    pub const PAGES: usize = 64;
+    /// Cycles that a line takes of the products' time where several runs alternate. Unit: cycles a line. Zen 3,
+    /// 2026-11-26.
+    pub const ALTERNATING: f64 = 0.3;
+    /// The part of the products' time that lines of dense runs may take without a wait. Unit: share of 1. Zen 3,
+    /// 2026-11-26.
+    pub const HIDDEN: f64 = 0.92;
+    /// Cycles that a line among others takes. Unit: cycles a line. Zen 4, 2026-11-23.
+    pub const SCATTERED: f64 = 1.2;
+    /// Cycles more that a line takes which leaves the second-level cache between two tiles: prefetchers see it
+    /// come, but the last-level cache has others to serve. Unit: cycles a line. Zen 3, 2026-11-26.
+    pub const FAR_AGAIN: f64 = 1.25;
+    /// Cycles more that a line among others from there takes. Unit: cycles a line. Zen 3, 2026-11-26.
+    pub const FAR_SCATTERED: f64 = 6.0;
+    /// Cycles that a page takes, where there are more than [`PAGES`]. Unit: cycles a page. Zen 4, 2026-11-23.
+    pub const WALK: f64 = 4.0;
+    /// Places looked at, at most. Unit: places. Zen 4, 2026-11-24.
+    pub const PLACES: usize = 1 << 10;
+    /// Iterations of the innermost loops over which the left operand's lines are counted. Unit: iterations. Zen 4,
+    /// 2026-11-23.
+    pub const TURNS: usize = 64;
+    /// Elements of a cache line. Unit: f32 elements. Zen 3, 2026-11-28.
+    pub const LINE: i64 = 16;
+    /// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers
+    /// fetch it while products are computed. Unit: cycles a line. Zen 3, 2026-11-26.
+    pub const RUN: f64 = 2.0;
+    /// The part of their own time that they cost even so. Unit: share of 1. Zen 3, 2026-11-26.
+    pub const HINDERING: f64 = 0.08;
+    /// Cycles more that a line of a dense run from beyond the second-level cache takes. Unit: cycles a line. Zen 3,
+    /// 2026-11-26.
+    pub const FAR_RUN: f64 = 2.5;
+}
+
+/// How far is looked for strategies.
+pub mod search {
+    /// What a copy that is made once for many runs costs each of them: a little, since it takes memory for good.
+    /// Unit: share of 1. Zen 3, 2026-11-26.
+    pub const KEPT: f64 = 0.1;
+    /// How many times the estimated cycles of the fastest strategy another one may take. Unit: ratio. Zen 3,
+    /// 2026-11-26.
+    pub const WITHIN: f64 = 1.5;
+    /// Recipes of one kind (copies, panels, parts, Winograd's), at most. Unit: recipes. Zen 3, 2026-11-26.
+    pub const OF_A_KIND: usize = 3;
+    /// Recipes, at most. Unit: recipes. Zen 3, 2026-11-26.
+    pub const MOST: usize = 10;
+    /// Phases of an input gradient, each a contraction, that take long to estimate. Unit: contractions. Zen 3,
+    /// 2026-11-28.
+    pub const MANY: usize = 16;
+    /// By which part sums of cycles that were taken in another order may differ. Unit: share of 1. Zen 3,
+    /// 2026-11-26.
+    pub const ROUNDING: f64 = 1e-9;
+    /// How many times the cycles of the fastest tile another one may take to be looked at, where the model decides.
+    /// Unit: ratio. Zen 3, 2026-11-26.
+    pub const NEARLY: f64 = 1.1;
+    /// How many times the cycles of the fastest tile another one may take to be measured. Unit: ratio. Zen 3,
+    /// 2026-11-26.
+    pub const LOOKED_AT: f64 = 1.25;
+}
+
+/// Which contractions an operation is.
+pub mod from_op {
+    /// Floating-point operations in the time that an element takes to come from or go to memory, about. Unit:
+    /// floating-point operations an element. Zen 3, 2026-11-26.
+    pub const ELEMENT: f64 = 10.0;
+    /// What adding a product to memory costs, in multiply-adds. Unit: multiply-adds. Zen 4, 2026-11-23.
+    pub const STORE: f64 = 3.0;
+    /// Features of a group that fill lanes badly, at most. Unit: features. Zen 3, 2026-11-26.
+    pub const FEW_FEATURES: usize = 16;
+    /// How many times the multiply-adds of phases those of one contraction that accumulates may be, stores apart.
+    /// Unit: ratio. Zen 4, 2026-11-23.
+    pub const ACCUMULATING: f64 = 1.1;
+}
+
+/// Tiles of sums in registers.
+pub mod register_tiles {
+    /// Unrolled iterations of the innermost loop, at most. Unit: iterations. Zen 4, 2026-11-23.
+    pub const UNROLL: usize = 8;
+    /// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make
+    /// their strategy there worth it. Unit: tiles. Zen 4, 2026-11-23.
+    pub const ROW_TILES: usize = 16;
+    /// Row tiles that share it even where their rows do not stay in the second-level cache. Unit: tiles. Zen 3,
+    /// 2026-11-26.
+    pub const FEW_TILES: usize = 4;
+    /// Whole tiles for each smaller one, at least. Unit: ratio. Zen 3, 2026-11-26.
+    pub const RARE: usize = 4;
+    /// Cycles to enter and to leave a tile's loop, in which few of its multiply-adds run. Unit: cycles a tile. Zen
+    /// 3, 2026-11-26.
+    pub const ENTERING: f64 = 8.0;
+    /// The part of a step's time that may be lost to a small last tile. Unit: share of 1. Zen 3, 2026-11-26.
+    pub const LOST: f64 = 0.02;
+    /// Tasks, at least, where each takes several blocks of rows. Unit: tasks. Zen 3, 2026-11-26.
+    pub const TASKS_OF_BLOCKS: usize = 8;
+    /// The part of its factors that a tile of several rows, each a run of memory, may have to load to be worth
+    /// that. Unit: share of 1. Zen 3, 2026-11-28.
+    pub const SHARES: f64 = 0.75;
+    /// What a broadcast takes of the time of a step's multiply-adds. Unit: cycles a row. Zen 3, 2026-11-26.
+    pub const BROADCAST: f64 = 0.02;
+    /// What a folded step takes of it, which reads whole vectors on both sides. Unit: cycles a vector. Zen 3,
+    /// 2026-11-26.
+    pub const FOLDED: f64 = 0.06;
+    /// Cycles to add up the lanes of a vector of sums, each time that they are halved. Unit: cycles. Zen 3,
+    /// 2026-11-26.
+    pub const FOLD: f64 = 0.8;
+    /// Cycles to store a lane of results that are no neighbours. Unit: cycles a lane. Zen 3, 2026-11-26.
+    pub const SCATTERED_STORE: f64 = 2.0;
+    /// How much more all tiles take for each smaller one at an end. Unit: share of 1. Zen 4, 2026-11-23.
+    pub const REST: f64 = 0.02;
+}
+
+/// Operands packed into panels.
+pub mod packed_panels {
+    /// Places of the innermost reduced axis that are copied together: as many lines of the operand, if it does not
+    /// run along the axis. Unit: places. Zen 4, 2026-11-23.
+    pub const BLOCK: usize = 16;
+    /// The same where it does, at most, so that a row is read in a run. Unit: places. Zen 3, 2026-11-26.
+    pub const ROW: usize = 256;
+    /// Tasks that all of them make then, at least, if there are enough. Unit: tasks. Zen 3, 2026-11-26.
+    pub const ROW_TASKS: usize = 8;
+    /// Cycles to move an element in whole vectors. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const VECTORS: f64 = 0.5;
+    /// Cycles to move an element in pieces of vectors. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const PIECES: f64 = 1.0;
+    /// The same from and to memory beyond the second-level cache. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const FAR_PIECES: f64 = 3.5;
+    /// Cycles to move an element in squares that are transposed in registers. Unit: cycles an element. Zen 3,
+    /// 2026-11-26.
+    pub const SQUARES: f64 = 1.0;
+    /// The same from and to memory beyond the second-level cache. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const FAR_SQUARES: f64 = 1.5;
+    /// Cycles to move an element by itself. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const ELEMENTS: f64 = 2.0;
+}
+
+/// Sums in blocks of the reduced axis.
+pub mod k_blocking {
+    /// How much less than what would fit equal parts of an axis may be. Unit: ratio. Zen 3, 2026-11-26.
+    pub const PART: usize = 4;
+    /// Lines of the next strip that a tile asks for, at most. Unit: lines. Zen 3, 2026-11-26.
+    pub const ASKED: usize = 16;
+    /// Cycles to load and store a vector of sums again, and to start and end a tile's loop. Unit: cycles a vector,
+    /// cycles a tile. Zen 3, 2026-11-26.
+    pub const AGAIN: [f64; 2] = [5.0, 16.0];
+}
+
+/// Sums in parts.
+pub mod split_k {
+    /// Parts, at most. Unit: parts. Zen 4, 2026-11-23.
+    pub const PARTS: usize = 8;
+    /// Partial results in elements, at most. Unit: f32 elements. Zen 4, 2026-11-23.
+    pub const SCRATCH: usize = 1 << 20;
+    /// Products of one output below which a sum is not split. Unit: products. Zen 4, 2026-11-23.
+    pub const DEPTH: usize = 1024;
+    /// How many times the second-level cache an operand fills that comes from beyond the caches. Unit: ratio. Zen
+    /// 3, 2026-11-28.
+    pub const FAR: usize = 4;
+    /// Elements of a run that is long enough to be found anew: some pages. Unit: f32 elements. Zen 3, 2026-11-28.
+    pub const RUN: usize = 4096;
+    /// Cycles that it takes to find a run in memory, as measured: `Linear(4096, 4096)` of 1 to 8 rows takes 500 to
+    /// 900 more for each piece in 8 parts (Zen 3). Unit: cycles a run. Zen 3, 2026-11-28.
+    pub const RESTART: f64 = 500.0;
+    /// Results for each product of one output above which there is enough to do without. Unit: ratio. Zen 4,
+    /// 2026-11-23.
+    pub const RESULTS: usize = 64;
+    /// Cycles to add a vector of partial sums. Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const ADD: f64 = 1.0;
+    /// The same where they do not stay in the second-level cache. Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const FAR_ADD: f64 = 2.0;
+}
+
+/// Sums that are added to memory.
+pub mod accumulate {
+    /// Products of one sum that are taken before it is written back, at least. Unit: products. Zen 4, 2026-11-23.
+    pub const STRIP: usize = 48;
+    /// Cycles to add a vector of sums to memory. Unit: cycles a vector. Zen 4, 2026-11-23.
+    pub const ADD: f64 = 2.0;
+    /// Cycles to clear a vector, and to hand it on. Unit: cycles a vector. Zen 4, 2026-11-23.
+    pub const PASS: f64 = 3.0;
+}
+
+/// Products, and the sums of what overlaps.
+pub mod overlap_add {
+    /// Products that meet at one place, at most. Unit: products. Zen 3, 2026-11-28.
+    pub const MOST: usize = 64;
+    /// Products in elements, at most. Unit: f32 elements. Zen 3, 2026-11-28.
+    pub const SCRATCH: usize = 1 << 22;
+    /// How many times as many products as there are results, at most. Unit: ratio. Zen 3, 2026-11-28.
+    pub const TIMES: usize = 4;
+    /// Cycles to add a product to a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-28.
+    pub const ADDING: f64 = 0.7;
+    /// Cycles to begin and to store a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-28.
+    pub const SUM: f64 = 4.0;
+    /// Cycles that a product takes which is kept and found again in the second-level cache. Unit: cycles an
+    /// element. Zen 3, 2026-11-28.
+    pub const NEAR: f64 = 0.15;
+    /// The same beyond it. Unit: cycles an element. Zen 3, 2026-11-28.
+    pub const FAR: f64 = 0.5;
+    /// Cycles that the kernel takes beside those of the sums. Unit: cycles a call. Zen 3, 2026-11-28.
+    pub const CALL: f64 = 800.0;
+}
+
+/// Copies to other layouts.
+pub mod relayout {
+    /// Places along the source's contiguous axis that are copied before the next strip of the other one: a cache
+    /// line of f32. Unit: f32 elements. Zen 4, 2026-11-23.
+    pub const LINE: usize = 16;
+    /// How many times the second-level cache the elements of both sides fill that are far away. Unit: ratio. Zen 3,
+    /// 2026-11-26.
+    pub const FAR: usize = 4;
+    /// Cycles to move an element in whole vectors. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const VECTORS: f64 = 0.5;
+    /// Cycles to move an element in squares that are transposed in registers. Unit: cycles an element. Zen 3,
+    /// 2026-11-26.
+    pub const SQUARES: f64 = 0.9;
+    /// The same from and to memory beyond the caches. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const FAR_SQUARES: f64 = 2.4;
+    /// Cycles to move an element by itself. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const ELEMENTS: f64 = 2.0;
+}
+
+/// Results along another axis.
+pub mod transpose_results {
+    /// Cycles that the kernel takes beside those of the elements. Unit: cycles a call. Zen 3, 2026-11-26.
+    pub const CALL: f64 = 800.0;
+}
+
+/// Winograd's F(2 x 2, 3 x 3), forward and for input gradients.
+pub mod winograd {
+    /// Tasks that transform, at most. Unit: tasks. Zen 3, 2026-11-26.
+    pub const TRANSFORMS: usize = 64;
+    /// Elements of scratch memory, at most. Unit: f32 elements. Zen 3, 2026-11-26.
+    pub const SCRATCH: usize = 2 << 20;
+    /// Tasks, at most: each has scratch memory of its own. Unit: tasks. Zen 3, 2026-11-26.
+    pub const TASKS: usize = 8;
+    /// Tiles of a block, about, at most. Unit: tiles. Zen 3, 2026-11-26.
+    pub const TILES: usize = 256;
+    /// Tiles of a block, about, at least. Unit: tiles. Zen 3, 2026-11-26.
+    pub const FEW: usize = 12;
+    /// Blocks that are looked at closely. Unit: candidates. Zen 3, 2026-11-26.
+    pub const CLOSELY: usize = 3;
+    /// Cycles to transform a vector of patches. Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const PATCHES: f64 = 22.0;
+    /// Cycles to transform a vector of weights. Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const WEIGHTS: f64 = 30.0;
+    /// What that takes more where its elements are transposed. Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const TRANSPOSED: f64 = 45.0;
+    /// Cycles to transform a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const RESULTS: f64 = 20.0;
+    /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
+    /// element. Zen 3, 2026-11-26.
+    pub const NEAR: f64 = 0.04;
+    /// The same with a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const FAR: f64 = 0.2;
+    /// The same where a transform scatters it to a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
+    pub const SCATTERED: f64 = 0.6;
+    /// Places from element to element of a kernel, at most. Unit: places. Zen 3, 2026-11-28.
+    pub const DILATION: i64 = 16;
+}
+
+/// The same for weight gradients.
+pub mod winograd_gradient {
+    /// Elements of scratch memory, at most. Unit: f32 elements. Zen 3, 2026-11-26.
+    pub const SCRATCH: usize = 11 << 18;
+    /// Cycles to transform a vector of gradients. Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const GRADIENTS: f64 = 18.0;
+    /// Cycles to transform a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const SUMS: f64 = 40.0;
+}
+
+/// Loops over iteration spaces.
+pub mod loops {
+    /// Windows of at most so many elements are unrolled. Unit: elements. Zen 4, 2026-11-23.
+    pub const UNROLLED_ELEMENTS: usize = 16;
+    /// Expressions of more weight are not unrolled: one vector of theirs fills the registers. Unit: weight, an
+    /// addition being 1. Zen 4, 2026-11-23.
+    pub const UNROLL_WEIGHT: u64 = 40;
+    /// Places of an iteration space that one task of a grid handles, about: some microseconds of work. Unit:
+    /// places. Zen 4, 2026-11-23.
+    pub const TASK_PLACES: usize = 8192;
+    /// Vectors that an inner loop handles in one turn, so that several chains of operations are in flight. Unit:
+    /// vectors. Zen 4, 2026-11-23.
+    pub const UNROLL: usize = 4;
+}
+
+/// Reductions.
+pub mod reductions {
+    /// The largest number of parts of one reduction. Unit: parts. Zen 3, 2026-11-26.
+    pub const MOST_PARTS: usize = 128;
+    /// Accumulators that are enough to hide the latency of a fold. Unit: vectors. Zen 3, 2026-11-26.
+    pub const ACCUMULATORS: usize = 8;
+    /// Terms that an accumulator adds up before its sum goes into a total: as many equal ones lose 5e-7 of the sum
+    /// at most. Unit: terms. Zen 3, 2026-11-28.
+    pub const BLOCK: usize = 32;
+}
+
+/// What is computed together, and what again.
+pub mod fusion {
+    /// A scatter of at most so many updates along its axis is computed at the places that receive them. Unit:
+    /// updates. Zen 4, 2026-11-23.
+    pub const SCATTERED_UPDATES: usize = 2;
+    /// Epilogues of contractions of more weight are kernels of their own: accumulators wait in registers meanwhile.
+    /// Unit: weight, an addition being 1. Zen 4, 2026-11-23.
+    pub const EPILOGUE_WEIGHT: u64 = 40;
+    /// So many reductions go into one kernel at most: their accumulators share the registers. Unit: reductions. Zen
+    /// 3, 2026-11-26.
+    pub const MOST_REDUCTIONS: usize = 4;
+    /// A value of at most this weight that reads at most one tensor of its size is computed again by each of its
+    /// users. Unit: weight, an addition being 1. Zen 4, 2026-11-23.
+    pub const RECOMPUTED_WEIGHT: u64 = 2;
+    /// A kernel computes so many elementwise operations at most, but for what several groups compute: its code, and
+    /// what it keeps in registers or on the stack, grow with them, while storing a value and loading it again costs
+    /// as much as a few of them. Unit: operations. Zen 3, 2026-11-28.
+    pub const LARGEST: usize = 256;
+    /// A value of at most this weight that windows alone read is computed by them. Unit: weight, an addition being
+    /// 1. Zen 3, 2026-11-26.
+    pub const WINDOWED_WEIGHT: u64 = 8;
+}
+
+/// Packed copies that follow their weights.
+pub mod prepack {
+    /// Bytes that an update moves for each element, about: a weight, two moments, the gradient and the copy. Unit:
+    /// bytes an element. Zen 3, 2026-11-26.
+    pub const BYTES: usize = 20;
+    /// So many neighbours of a state are neighbours in a copy that its update writes, at least: whole vectors.
+    /// Unit: elements. Zen 3, 2026-11-26.
+    pub const NEIGHBOURS: usize = 8;
+}

@@ -4,10 +4,8 @@ use kiln_graph::op::{Family, Op};
 use kiln_graph::{Graph, NodeId, Shape};
 
 use super::expression::{Affine, ExpressionBuilder, Located, reshape_coordinates};
+use crate::cost::params::fusion::SCATTERED_UPDATES;
 use crate::layout::Halo;
-
-/// A scatter of at most so many updates along its axis is computed at the places that receive them.
-const SCATTERED_UPDATES: usize = 2;
 
 /// Values that one kernel (or a fixed few) computes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use kiln_graph::Shape;
 
 use super::expression::Located;
-use super::loops::{UNROLL, nest, vectors};
+use super::loops::{nest, vectors};
 use super::lowered::{Lowered, Role};
+use crate::cost::params::loops::UNROLL;
 use crate::kernel::{Access, Element, Index, KernelBuilder};
 use crate::layout::{Halo, Layout};
 use crate::target::Target;

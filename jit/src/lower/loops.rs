@@ -2,14 +2,9 @@
 //! nothing of what is computed at a place.
 
 use super::expression::Expression;
+use crate::cost::params::loops::TASK_PLACES;
 use crate::cost::sharing::divisor;
 use crate::kernel::{Index, KernelBuilder, Value};
-
-/// Places of an iteration space that one task of a grid handles, about: some microseconds of work.
-pub const TASK_PLACES: usize = 8192;
-
-/// Vectors that an inner loop handles in one turn, so that several chains of operations are in flight.
-pub const UNROLL: usize = 4;
 
 /// What a loop nest runs at each place: it gets the coordinates and the carried values, and gives the new ones.
 pub type NestBody<'a> = dyn FnMut(&mut KernelBuilder, &[Index], &[Value]) -> Vec<Value> + 'a;

@@ -8,14 +8,13 @@ use super::expression::{
     Evaluation, Expression, ExpressionBuilder, Located, Point, identity, reshape_view, view_coordinates,
 };
 use super::group::{Context, Group};
-use super::loops::{TASK_PLACES, UNROLL, grid_coordinates, nest, split_tasks, vectors};
+use super::loops::{grid_coordinates, nest, split_tasks, vectors};
 use super::lowered::Lowered;
+use crate::cost::params::loops::UNROLL_WEIGHT;
+use crate::cost::params::loops::{TASK_PLACES, UNROLL};
 use crate::cost::sharing::divisor;
 use crate::kernel::{Index, KernelBuilder};
 use crate::target::Target;
-
-/// Expressions of more weight are not unrolled: one vector of theirs fills the registers.
-const UNROLL_WEIGHT: u64 = 40;
 
 /// What a group of elementwise values computes.
 pub fn describe(context: &Context<'_>, group: &Group) -> Expression {

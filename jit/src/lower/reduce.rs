@@ -15,19 +15,15 @@ use super::expression::{
     Affine, Argument, Evaluation, Expression, ExpressionBuilder, Point, Storage, Store, Term, TermId, identity,
 };
 use super::group::{Context, Group};
-use super::loops::{TASK_PLACES, UNROLL, grid_coordinates, nest, split_tasks, vectors};
+use super::loops::{grid_coordinates, nest, split_tasks, vectors};
 use super::lowered::{Lowered, Role};
+use crate::cost::params::loops::{TASK_PLACES, UNROLL};
+use crate::cost::params::reductions::{ACCUMULATORS, MOST_PARTS};
 use crate::cost::sharing::divisor;
 use crate::kernel::{Compare, Element, Index, KernelBuilder, Mask2, Operation, Value, ValueType};
 use crate::target::Target;
 use blocks::Turns;
 use fold::{Fold, Folded, Reduction};
-
-/// The largest number of parts of one reduction.
-const MOST_PARTS: usize = 128;
-
-/// Accumulators that are enough to hide the latency of a fold.
-const ACCUMULATORS: usize = 8;
 
 /// The expression of reductions of their first operands along some axes, and the terms that are folded.
 pub fn describe_along(context: &Context<'_>, group: &Group, axes: &[usize]) -> (Expression, Vec<TermId>) {

@@ -12,14 +12,13 @@ pub use describe::{describe, windows_partition};
 use kiln_graph::op::WindowOp;
 
 use super::expression::{Evaluation, Expression, Point, TermId, extremum};
-use super::loops::{UNROLL, nest, vectors};
+use super::loops::{nest, vectors};
 use super::lowered::Lowered;
 use super::reduce::stays;
+use crate::cost::params::loops::UNROLL;
+use crate::cost::params::loops::UNROLLED_ELEMENTS;
 use crate::kernel::{Access, Compare, Float2, Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
-
-/// Windows of at most so many elements are unrolled.
-const UNROLLED_ELEMENTS: usize = 16;
 
 /// What is done with each window, over a space of the axes `n, c, windows.., elements of a window..`. Values vary with the
 /// element (those that a window folds may be computed on the way); gradients with the window. What a fold gives is the root of the expression's stores.

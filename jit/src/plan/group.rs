@@ -17,18 +17,9 @@ use kiln_graph::op::{Family, Op, Sums};
 use kiln_graph::{Few, Graph, NodeId};
 use rustc_hash::FxHashSet;
 
+use crate::cost::params::fusion::{LARGEST, RECOMPUTED_WEIGHT, WINDOWED_WEIGHT};
 use crate::lower::expression::{identity, reshape_coordinates};
 use crate::lower::{Class, Group, class, windows_partition};
-
-/// A value of at most this weight that reads at most one tensor of its size is computed again by each of its users.
-const RECOMPUTED_WEIGHT: u64 = 2;
-
-/// A kernel computes so many elementwise operations at most, but for what several groups compute: its code, and what it keeps in
-/// registers or on the stack, grow with them, while storing a value and loading it again costs as much as a few of them.
-pub const LARGEST: usize = 256;
-
-/// A value of at most this weight that windows alone read is computed by them.
-const WINDOWED_WEIGHT: u64 = 8;
 
 /// The operands that a node's kernel reads as a tensor in memory, not element by element.
 fn read_from_memory(graph: &Graph, id: NodeId) -> &[NodeId] {

@@ -16,17 +16,12 @@ use rustc_hash::FxHashMap;
 mod needs;
 mod reads;
 
-use super::group::{Fusion, LARGEST, members};
+use super::group::{Fusion, members};
+use crate::cost::params::fusion::{EPILOGUE_WEIGHT, LARGEST, MOST_REDUCTIONS};
 use crate::lower::expression::{identity, view_coordinates};
 use crate::lower::{Group, windows_partition};
 use needs::Needs;
 use reads::{base, folded_reads, reads, same_places};
-
-/// Epilogues of contractions of more weight are kernels of their own: accumulators wait in registers meanwhile.
-const EPILOGUE_WEIGHT: u64 = 40;
-
-/// So many reductions go into one kernel at most: their accumulators share the registers.
-const MOST_REDUCTIONS: usize = 4;
 
 /// Joins and orders the groups.
 pub fn join(graph: &Graph, fusion: Fusion) -> Fusion {

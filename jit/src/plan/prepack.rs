@@ -10,14 +10,9 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use crate::cost::params::prepack::{BYTES, NEIGHBOURS};
 use crate::kernel::Element;
 use crate::lower::expression::{Affine, Argument, Expression, Storage, Store};
-
-/// Bytes that an update moves for each element, about: a weight, two moments, the gradient and the copy.
-const BYTES: usize = 20;
-
-/// So many neighbours of a state are neighbours in a copy that its update writes, at least: whole vectors.
-const NEIGHBOURS: usize = 8;
 
 /// A dense state is seen as a tensor of some axes, outermost first: the places along each, and how far apart they are in the
 /// copy. Those along the last lie side by side.

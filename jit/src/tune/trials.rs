@@ -9,7 +9,7 @@ use kiln_rt::{Buffer, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
 use crate::contraction::{Problem, Recipe, Source, Stage, preferred_layouts};
-use crate::cost::params::{ALONE, SHARED};
+use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::kernel::Access;
 use crate::plan::Choice;
 use crate::target::Target;

@@ -11,12 +11,8 @@ use kiln_graph::shape::{MAX_RANK, Shape};
 use super::contractions::Contractions;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Operand};
 use crate::contraction::strategies::overlap_add::{Lanes, Overlap, OverlapAdd};
+use crate::cost::params::from_op::{ACCUMULATING, FEW_FEATURES, STORE};
 use crate::layout::{Halo, PreferredLayout};
-
-/// What adding a product to memory costs, in multiply-adds.
-const STORE: f64 = 3.0;
-/// Features of a group that fill lanes badly, at most.
-const FEW_FEATURES: usize = 16;
 
 fn kept(extent: usize, left: i64, right: i64) -> Axis {
     Axis { extent, left, right, reduce: false }
@@ -185,7 +181,7 @@ pub fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, outp
     let flops =
         |contractions: &Contractions| contractions.contractions.iter().map(Contraction::flops).sum::<u64>() as f64;
     let depth = (weight.shape.dim(0) / conv.groups) as f64;
-    if flops(&spread) * (1.1 + STORE / depth) < flops(&phases) { spread } else { phases }
+    if flops(&spread) * (ACCUMULATING + STORE / depth) < flops(&phases) { spread } else { phases }
 }
 
 /// Each place of the output gradient, times the weight, is added to the places of the input that its window covers. Rows

@@ -8,10 +8,8 @@ use super::register_tiles::Tiler;
 use super::split_k::Partials;
 use crate::contraction::problem::{Contraction, Epilogue, Place};
 use crate::contraction::tiling::Tiling;
+use crate::cost::params::accumulate::{ADD, PASS, STRIP};
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
-
-/// Products of one sum that are taken before it is written back, at least.
-const STRIP: usize = 48;
 
 /// Where the tiles of an item are added.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +67,7 @@ impl Accumulate {
     pub fn cycles(&self, tiling: &Tiling, item: f64, lanes: usize) -> f64 {
         let items = self.items as f64;
         let stored: f64 = tiling.contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product();
-        items * (item + 2.0 * stored / lanes as f64) + 3.0 * self.elements() as f64 / lanes as f64
+        items * (item + ADD * stored / lanes as f64) + PASS * self.elements() as f64 / lanes as f64
     }
 
     /// Whether all items have the same places in the left and in the right operand.

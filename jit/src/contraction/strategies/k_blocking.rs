@@ -8,16 +8,11 @@ use super::emit::Side;
 use super::packed_panels::PackedPanels;
 use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
-use crate::cost::params::{ALONE, FAR_RUN, HINDERING, LATENCY, LINE, RUN, SHARED};
+use crate::cost::params::k_blocking::{AGAIN, ASKED, PART};
+use crate::cost::params::sharing::{ALONE, SHARED};
+use crate::cost::params::stalls::{FAR_RUN, HINDERING, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
-
-/// How much less than what would fit equal parts of an axis may be.
-const PART: usize = 4;
-/// Lines of the next strip that a tile asks for, at most.
-const ASKED: usize = 16;
-/// Cycles to load and store a vector of sums again, and to start and end a tile's loop.
-const AGAIN: [f64; 2] = [5.0, 16.0];
 
 /// Which of a sum's blocks it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +44,7 @@ impl KBlocking {
         let most = (target.l1_bytes / 2 / 4 / strip).max(reduce.size);
         let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
         // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
-        if all != height || size >= depth || height * strip.div_ceil(target.lanes) <= LATENCY {
+        if all != height || size >= depth || height * strip.div_ceil(target.lanes) <= target.sums_in_flight() {
             return None;
         }
         let rows = part(axes[row].extent, target.l2_bytes / 2 / 4 / size, 1)?;

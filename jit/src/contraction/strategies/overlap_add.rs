@@ -10,23 +10,11 @@ use kiln_graph::shape::Shape;
 use super::emit::along;
 use super::split_k::Partials;
 use crate::contraction::problem::{Contraction, Coordinate, Epilogue, Place};
+use crate::cost::params::overlap_add::{ADDING, CALL, FAR, MOST, NEAR, SCRATCH, SUM, TIMES};
+use crate::cost::params::register_tiles::SCATTERED_STORE;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
-
-/// Products that meet at one place, at most.
-const MOST: usize = 64;
-/// Products in elements, at most, and how many times as many as there are results.
-const SCRATCH: usize = 1 << 22;
-const TIMES: usize = 4;
-/// Cycles to add a product to a vector of sums, and to begin and to store one.
-const ADDING: f64 = 0.7;
-const SUM: f64 = 4.0;
-/// Cycles that a product takes which is kept and found again, in the second-level cache or beyond.
-const NEAR: f64 = 0.15;
-const FAR: f64 = 0.5;
-/// Cycles that the kernel takes beside those of the sums.
-const CALL: f64 = 800.0;
 
 /// What lies along the lanes of the sums, and last in the products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +158,7 @@ impl OverlapAdd {
             Lanes::Channels => (self.channels.div_ceil(lanes) as f64 * self.axes.iter().map(whole).product::<f64>(), 1),
         };
         let single = self.groups * self.channels == 1;
-        let store = if across == self.fast || single { 0.0 } else { 2.0 * lanes as f64 };
+        let store = if across == self.fast || single { 0.0 } else { SCATTERED_STORE * lanes as f64 };
         let meet: f64 = self.axes.iter().map(|axis| axis.kernel as f64 / axis.stride as f64).product();
         let products = self.elements() as f64 * if 4 * self.elements() <= target.l2_bytes / 2 { NEAR } else { FAR };
         (self.images * self.groups) as f64 * vectors * (meet * ADDING + SUM + store) + products + CALL

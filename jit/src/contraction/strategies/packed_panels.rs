@@ -4,15 +4,10 @@
 
 use super::emit::{along, transposed};
 use crate::contraction::tiling::{Level, Packed, Tiling};
+use crate::cost::copies::{self, Moves};
+use crate::cost::params::packed_panels::{BLOCK, ROW, ROW_TASKS};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 use crate::target::Target;
-
-/// Places of the innermost reduced axis that are copied together: as many lines of the operand, if it does not run along the axis.
-const BLOCK: usize = 16;
-/// The same where it does, at most, so that a row is read in a run.
-const ROW: usize = 256;
-/// Tasks that all of them make then, at least, if there are enough.
-const ROW_TASKS: usize = 8;
 
 /// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,16 +173,13 @@ impl PackedPanels {
     /// Estimated cycles: whole vectors, pieces of them, or single elements are moved. Pieces are dear where their lines come
     /// from beyond the second-level cache and go there.
     pub fn cycles(&self, target: &Target) -> f64 {
-        let far = 8 * self.elements() > target.l2_bytes;
-        let each = match self.width.1 {
-            1 if self.strip.is_multiple_of(target.lanes) => 0.5,
-            1 if far => 3.5,
-            1 => 1.0,
-            _ if self.transposed() && far => 1.5,
-            _ if self.transposed() => 1.0,
-            _ => 2.0,
+        let moves = match self.width.1 {
+            1 if self.strip.is_multiple_of(target.lanes) => Moves::Vectors,
+            1 => Moves::Pieces,
+            _ if self.transposed() => Moves::Squares,
+            _ => Moves::Elements,
         };
-        self.elements() as f64 * each
+        copies::pack(self.elements(), moves, target)
     }
 
     /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the operand is

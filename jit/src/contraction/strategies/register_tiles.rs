@@ -10,26 +10,15 @@ pub use emit::Tiler;
 
 use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{Level, Tiling, grid_of, steps};
-use crate::cost::params::{ALONE, LATENCY, LINE, LONG, ROUNDING, SHARED};
+use crate::cost::compute;
+use crate::cost::params::register_tiles::REST;
+use crate::cost::params::register_tiles::{
+    ENTERING, FEW_TILES, LOST, RARE, ROW_TILES, SHARES, TASKS_OF_BLOCKS, UNROLL,
+};
+use crate::cost::params::search::ROUNDING;
+use crate::cost::params::sharing::{ALONE, LONG, SHARED};
+use crate::cost::params::stalls::LINE;
 use crate::target::Target;
-
-/// Unrolled turns of the innermost loop, at most.
-const UNROLL: usize = 8;
-/// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make their strategy there
-/// worth it.
-const ROW_TILES: usize = 16;
-/// Row tiles that share it even where their rows do not stay in the second-level cache.
-const FEW_TILES: usize = 4;
-/// Whole tiles for each smaller one, at least.
-const RARE: usize = 4;
-/// Cycles to enter and to leave a tile's loop, in which few of its multiply-adds run.
-const ENTERING: f64 = 8.0;
-/// The part of a step's time that may be lost to a small last tile.
-const LOST: f64 = 0.02;
-/// Tasks, at least, where each takes several blocks of rows.
-const TASKS_OF_BLOCKS: usize = 8;
-/// The part of its factors that a tile of several rows, each a run of memory, may have to load to be worth that.
-const SHARES: f64 = 0.75;
 
 /// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest first, and
 /// none that takes as many cycles as `most` or as `look` last gave, or more. `nearly` says how many times the cycles of the fastest
@@ -137,14 +126,8 @@ impl<'a> Shape<'a> {
         let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
         let stays = 4 * right <= target.l2_bytes / 2;
         let interleaved = outer.iter().copied().chain(vector).filter(lies_within).filter(|_| stays).collect();
-        let lanes = target.lanes as f64;
-        let load = |stride: i64| match stride {
-            0 | 1 => 0.5,
-            _ => lanes,
-        };
         let along = vector.filter(|_| fold.is_none()).map(|v| axes[v]);
         let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
-        let store = if contiguous { 0.5 } else { 2.0 * lanes };
         let depth = |a: usize| if Some(a) == fold { axes[a].extent.div_ceil(target.lanes) } else { axes[a].extent };
         Shape {
             contraction,
@@ -157,9 +140,10 @@ impl<'a> Shape<'a> {
             outer,
             interleaved,
             contiguous,
-            right_load: along.map_or(0.5, |v| load(v.right)),
-            left_load: along.map_or((0.5, true), |v| (load(v.left), v.left == 0)),
-            finish: 0.5 + if fold.is_some() { store / lanes + 0.8 * lanes.log2() } else { store },
+            right_load: along.map_or(compute::vector_load(target), |v| compute::load(v.right, target)),
+            left_load: along
+                .map_or((compute::vector_load(target), true), |v| (compute::load(v.left, target), v.left == 0)),
+            finish: compute::finish(contiguous, fold.is_some(), target),
             depth: (0..axes.len()).filter(|&a| axes[a].reduce).map(|a| depth(a) as f64).product(),
         }
     }
@@ -168,20 +152,18 @@ impl<'a> Shape<'a> {
         self.contraction.axes[axis]
     }
 
-    /// Cycles of one tile of `rows` by `vectors`: two multiply-adds and two loads start in a cycle, a sum waits four cycles
-    /// for its predecessor, and a broadcast takes a little of the multiply-adds' time. Of the vectors of rows a part is loaded.
+    /// Cycles of one tile of `rows` by `vectors`, of whose vectors of rows a part is loaded.
     fn cycles(&self, rows: usize, vectors: usize, loaded: f64) -> f64 {
         let (r, v) = (rows as f64, vectors as f64);
         let loads = v * self.right_load + if self.left_load.1 { r } else { loaded * r * v } * self.left_load.0;
-        // A folded step reads whole vectors on both sides, which takes as much of the multiply-adds' time again.
-        let reading = if self.fold.is_some() { 0.06 * (r + v) } else { 0.02 * r };
-        let step = (r * v / 2.0).max(loads).max(4.0) + reading;
+        let step = compute::step(r, v, loads, self.fold.is_some(), self.target);
         self.depth * step + r * v * self.finish + ENTERING
     }
 
     /// Cycles that all tiles take at least, whatever their size.
     fn least(&self) -> f64 {
-        let each = if self.left_load.1 { 0.5 } else { self.left_load.0.max(0.5) };
+        let multiply_add = 1.0 / self.target.multiply_adds as f64;
+        let each = if self.left_load.1 { multiply_add } else { self.left_load.0.max(multiply_add) };
         let rows: usize = self.rows.iter().map(|&axis| self.axis(axis).extent).product();
         let vectors = self.vector.map_or(1, |v| self.axis(v).extent).div_ceil(self.unit);
         (rows * vectors) as f64 * (self.depth * each + self.finish) * self.repeats()
@@ -190,7 +172,7 @@ impl<'a> Shape<'a> {
     /// The part of the vectors of rows that a tile has to load, where it keeps those that a row reads which another one has read a few
     /// products before: windows of neighbouring places overlap.
     fn loaded(&self, sizes: &[usize], unrolled: &[Level]) -> f64 {
-        if self.left_load.1 || self.left_load.0 > 0.5 || self.fold.is_some() {
+        if self.left_load.1 || self.left_load.0 > compute::vector_load(self.target) || self.fold.is_some() {
             return 1.0;
         }
         let rows = self.rows.iter().zip(sizes).map(|(&axis, &size)| (axis, size));
@@ -274,7 +256,7 @@ impl<'a> Shape<'a> {
                     .map(|(n, r, v)| n as f64 * self.cycles(r, v, loaded))
                     .sum();
                 let rests = row_tiles.len() * steps(width, vectors * self.unit).count() - 1;
-                let cycles = cycles * (1.0 + 0.02 * rests as f64);
+                let cycles = cycles * (1.0 + REST * rests as f64);
                 boxes.push(Tile { cycles, rows: *rows, vectors, sizes: sizes.clone(), shares });
             }
         }
@@ -391,7 +373,7 @@ impl<'a> Shape<'a> {
         // Places that a last tile takes longer for than its own.
         let lost = |places: usize| match places % size {
             0 => 0,
-            rest => LATENCY.div_ceil(vectors).saturating_sub(rest),
+            rest => self.target.sums_in_flight().div_ceil(vectors).saturating_sub(rest),
         };
         let part = |places: usize, of: usize| lost(places) as f64 / of as f64;
         if part(step, step) <= LOST || block == 0 {

@@ -5,21 +5,11 @@ use kiln_graph::shape::Shape;
 
 use super::emit::{fill, transposed};
 use crate::contraction::problem::Operand;
+use crate::cost::copies::{self, Moves};
+use crate::cost::params::relayout::LINE;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
-
-/// Places along the source's contiguous axis that are copied before the next strip of the other one: a cache line of f32.
-const LINE: usize = 16;
-/// How many times the second-level cache the elements of both sides fill that are far away.
-const FAR: usize = 4;
-
-/// Estimated cycles to copy so many elements in squares that are transposed in registers. From and to memory beyond the caches, lines
-/// are fetched that crowd a few sets.
-pub fn squares(elements: usize, target: &Target) -> f64 {
-    let far = 8 * elements > FAR * target.l2_bytes;
-    elements as f64 * if far { 2.4 } else { 0.9 }
-}
 
 /// A copy between layouts.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,12 +44,12 @@ impl Relayout {
 
     /// Estimated cycles.
     pub fn cycles(&self, target: &Target) -> f64 {
-        let elements = self.to.elements;
-        match self.from.strides[self.fast()] {
-            1 => 0.5 * elements as f64,
-            _ if self.line().is_some() => squares(elements, target),
-            _ => 2.0 * elements as f64,
-        }
+        let moves = match self.from.strides[self.fast()] {
+            1 => Moves::Vectors,
+            _ if self.line().is_some() => Moves::Squares,
+            _ => Moves::Elements,
+        };
+        copies::relayout(self.to.elements, moves, target)
     }
 
     /// The axis along which the copy runs.

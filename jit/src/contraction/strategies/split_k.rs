@@ -5,25 +5,10 @@ use kiln_graph::shape::Shape;
 
 use super::emit::along;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Epilogue, Place};
+use crate::cost::params::split_k::{ADD, DEPTH, FAR, FAR_ADD, PARTS, RESTART, RESULTS, RUN, SCRATCH};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
-
-/// Parts, at most.
-const PARTS: usize = 8;
-/// Partial results in elements, at most.
-const SCRATCH: usize = 1 << 20;
-/// Products of one output below which a sum is not split.
-const DEPTH: usize = 1024;
-/// How many times the second-level cache an operand fills that comes from beyond the caches.
-const FAR: usize = 4;
-/// Elements of a run that is long enough to be found anew: some pages.
-const RUN: usize = 4096;
-/// Cycles that it takes to find a run in memory, as measured: `Linear(4096, 4096)` of 1 to 8 rows takes 500 to 900 more for each piece
-/// in 8 parts (Zen 3).
-const RESTART: f64 = 500.0;
-/// Results for each product of one output above which there is enough to do without.
-const RESULTS: usize = 64;
 
 /// How many parts a contraction's sums are split into, `None` being not at all: what is most likely worth it comes first, and is
 /// the only one unless `others` are asked for, too, or the parts have a price ([`restarts`]).
@@ -134,7 +119,7 @@ impl Partials {
 
     /// Estimated cycles of the sum over the parts.
     pub fn cycles(&self, target: &Target) -> f64 {
-        let vector = if 4 * self.elements() > target.l2_bytes / 2 { 2.0 } else { 1.0 };
+        let vector = if 4 * self.elements() > target.l2_bytes / 2 { FAR_ADD } else { ADD };
         self.elements() as f64 / target.lanes as f64 * vector
     }
 

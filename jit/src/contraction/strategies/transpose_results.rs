@@ -4,14 +4,12 @@
 use kiln_graph::shape::Shape;
 
 use super::emit::{along, transposed};
-use super::relayout::squares;
 use crate::contraction::problem::{Epilogue, Place};
+use crate::cost::copies::squares;
+use crate::cost::params::transpose_results::CALL;
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
 use crate::layout::Layout;
 use crate::target::Target;
-
-/// Cycles that the kernel takes beside those of the elements.
-const CALL: f64 = 800.0;
 
 /// Sums that are kept along one axis, and handed on along another one.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,11 +2,9 @@
 //! knows loops and accumulators, and not what is folded.
 
 use super::fold::{Fold, Reduction};
+use crate::cost::params::reductions::BLOCK;
 use crate::kernel::{Compare, Float1, Index, KernelBuilder, Value};
 use crate::lower::loops::nest;
-
-/// Terms that an accumulator adds up before its sum goes into a total: as many equal ones lose 5e-7 of the sum at most.
-const BLOCK: usize = 32;
 
 impl Reduction<'_> {
     /// What the accumulators, which are `neutral` in the beginning, find along all folded axes.

@@ -5,35 +5,11 @@ use super::super::emit::times;
 use super::product::{apart, panels};
 use super::sliding::Sliding;
 use super::transform::{ELEMENTS, TILE};
+use crate::cost::params::sharing::{ALONE, SHARED};
+use crate::cost::params::winograd::{FAR, FEW, NEAR, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS};
 use crate::cost::sharing::divisor;
 use crate::kernel::Index;
 use crate::target::Target;
-
-/// Elements of scratch memory, at most.
-pub const SCRATCH: usize = 2 << 20;
-/// Tasks, at most: each has scratch memory of its own.
-pub const TASKS: usize = 8;
-/// Tasks from which on threads share the work.
-pub const SHARED: usize = 4;
-/// How much dearer work is that can not be shared.
-pub const ALONE: f64 = 1.3;
-/// Tiles of a block, about, at most and at least.
-const TILES: usize = 256;
-const FEW: usize = 12;
-/// Blocks that are looked at closely.
-pub const CLOSELY: usize = 3;
-/// Cycles to transform a vector of patches.
-pub const PATCHES: f64 = 22.0;
-/// Cycles to transform a vector of weights, what it takes more where its elements are transposed, and cycles to transform one
-/// of sums.
-const WEIGHTS: f64 = 30.0;
-const TRANSPOSED: f64 = 45.0;
-const RESULTS: f64 = 20.0;
-/// Cycles that an element takes that passes between registers and the second-level cache, or a farther one; and one that a
-/// transform scatters to the latter.
-const NEAR: f64 = 0.04;
-const FAR: f64 = 0.2;
-const SCATTERED: f64 = 0.6;
 
 /// The sizes of blocks. Patches of a block lie as `[element, tile, channel]`, its sums as `[element, tile, feature]`, the
 /// weights of a block of features as `[element, panel, channel, feature of the panel]`.

@@ -1,11 +1,12 @@
 //! A convolution (or its input gradient) by Winograd's filtering: its blocks, what it costs, its stages.
 
-use super::blocks::{Blocks, CLOSELY, SCRATCH, Shared, feature_blocks, tile_blocks};
+use super::blocks::{Blocks, Shared, feature_blocks, tile_blocks};
 use super::product::{Product, Products, Sizes};
 use super::sliding::Sliding;
 use super::transform::{ELEMENTS, TILE};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::tiling::Tiling;
+use crate::cost::params::winograd::{CLOSELY, SCRATCH};
 use crate::kernel::Access;
 
 /// A convolution in blocks of tiles by blocks of features.

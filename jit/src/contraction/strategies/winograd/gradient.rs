@@ -1,23 +1,18 @@
 //! The weight gradient by the same transforms, `dW = G' [sum over tiles of (B' d B) * (A dy A')] G`: 16 matrix products with
 //! sums over tiles. This file chooses blocks and estimates cycles; `gradient_kernels.rs` writes the kernels.
 
-use super::blocks::{
-    ALONE, CLOSELY, PATCHES, SHARED, TASKS, feature_blocks, passing, scattered, tile_blocks, tile_tasks,
-};
+use super::blocks::{feature_blocks, passing, scattered, tile_blocks, tile_tasks};
 use super::product::{Product, Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
 use super::transform::{ELEMENTS, TILE};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::tiling::Tiling;
+use crate::cost::params::sharing::{ALONE, SHARED};
+use crate::cost::params::winograd::{CLOSELY, PATCHES, TASKS};
+use crate::cost::params::winograd_gradient::{GRADIENTS, SCRATCH, SUMS};
 use crate::cost::sharing::divisor;
 use crate::kernel::Access;
 use crate::target::Target;
-
-/// Elements of scratch memory, at most.
-const SCRATCH: usize = 11 << 18;
-/// Cycles to transform a vector of gradients, and of sums.
-const GRADIENTS: f64 = 18.0;
-const SUMS: f64 = 40.0;
 
 /// A weight gradient in blocks.
 #[derive(Clone, Debug, PartialEq)]

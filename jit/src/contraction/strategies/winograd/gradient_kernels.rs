@@ -5,9 +5,10 @@ use super::super::emit::{Side, fill};
 use super::super::register_tiles::Tiler;
 use super::emit::side;
 use super::gradient::{Gradient, Step};
-use super::tiles::{Block, TRANSFORMS, Tiles, each, grid};
+use super::tiles::{Block, Tiles, each, grid};
 use super::transform::{self, ELEMENTS};
 use crate::contraction::problem::{Epilogue, Place};
+use crate::cost::params::winograd::TRANSFORMS;
 use crate::cost::sharing::divisor;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 

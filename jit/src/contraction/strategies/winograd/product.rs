@@ -10,7 +10,7 @@ use super::transform::ELEMENTS;
 use crate::contraction::problem::{Axis, Contraction, Coordinate};
 use crate::contraction::stalls::Stalls;
 use crate::contraction::tiling::Tiling;
-use crate::cost::params::NEARLY;
+use crate::cost::params::search::NEARLY;
 use crate::target::Target;
 
 /// Elements of a cache line.

@@ -3,13 +3,11 @@
 //! the same residue meet one another alone, so that there are `d` grids of every `d`-th place. It knows contractions alone.
 
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Place};
+use crate::cost::params::winograd::DILATION;
 use crate::kernel::Index;
 
 /// Elements of the kernel along each axis.
 pub const KERNEL: usize = 3;
-
-/// Places from element to element of a kernel, at most.
-const DILATION: i64 = 16;
 
 /// `output[n, f, y, x] = sum over c, a, b of left[n, y + d a, x + e b, c] * right[a, b, c, f]`, where `a` and `b` are below 3.
 #[derive(Clone, Debug, PartialEq)]

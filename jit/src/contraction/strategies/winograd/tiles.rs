@@ -6,10 +6,8 @@ use super::sliding::grid as grid_extent;
 use super::transform::{self, ELEMENTS, TILE};
 use crate::contraction::strategies::emit::times;
 use crate::contraction::tiling::steps;
+use crate::cost::params::winograd::TRANSFORMS;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
-
-/// Tasks that transform, at most.
-pub const TRANSFORMS: usize = 64;
 
 /// The tiles of a convolution.
 #[derive(Clone, Copy, Debug)]

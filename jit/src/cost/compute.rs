@@ -1,0 +1,32 @@
+//! What tiles of sums take of a processor's ports, and how long a sum waits for its predecessor. It knows no tiling.
+
+use super::params::register_tiles::{BROADCAST, FOLD, FOLDED, SCATTERED_STORE};
+use crate::target::Target;
+
+/// Cycles to load a vector whose elements are so far apart: each by itself, unless they are neighbours or one.
+pub fn load(stride: i64, target: &Target) -> f64 {
+    match stride {
+        0 | 1 => vector_load(target),
+        _ => target.lanes as f64,
+    }
+}
+
+/// Cycles to load a vector of neighbours.
+pub fn vector_load(target: &Target) -> f64 {
+    1.0 / target.loads as f64
+}
+
+/// Cycles to finish a vector of sums and to store it, to neighbouring places or not; `folded`: its lanes are added up first.
+pub fn finish(contiguous: bool, folded: bool, target: &Target) -> f64 {
+    let lanes = target.lanes as f64;
+    let store = if contiguous { 0.5 } else { SCATTERED_STORE * lanes };
+    0.5 + if folded { store / lanes + FOLD * lanes.log2() } else { store }
+}
+
+/// Cycles of one product for each sum of a tile of rows by vectors: its multiply-adds and its loads run beside each other, and each sum
+/// waits for its predecessor. A broadcast takes a little of the multiply-adds' time; a folded step reads whole vectors on both sides,
+/// which takes more of it.
+pub fn step(rows: f64, vectors: f64, loads: f64, folded: bool, target: &Target) -> f64 {
+    let reading = if folded { FOLDED * (rows + vectors) } else { BROADCAST * rows };
+    (rows * vectors / target.multiply_adds as f64).max(loads).max(target.latency as f64) + reading
+}

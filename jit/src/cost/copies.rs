@@ -1,0 +1,46 @@
+//! What copies take: whole vectors, pieces of them, squares that are transposed in registers, or single elements are moved.
+
+use super::params::{packed_panels, relayout};
+use crate::target::Target;
+
+/// How the elements of a copy are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moves {
+    /// Vector by vector: both sides run along one axis.
+    Vectors,
+    /// The same in pieces of vectors.
+    Pieces,
+    /// In squares that are transposed in registers: both sides run along axes of their own.
+    Squares,
+    /// Element by element.
+    Elements,
+}
+
+/// Estimated cycles to copy so many elements to another layout.
+pub fn relayout(elements: usize, moves: Moves, target: &Target) -> f64 {
+    match moves {
+        Moves::Vectors | Moves::Pieces => relayout::VECTORS * elements as f64,
+        Moves::Squares => squares(elements, target),
+        Moves::Elements => relayout::ELEMENTS * elements as f64,
+    }
+}
+
+/// Estimated cycles to copy so many elements in squares. From and to memory beyond the caches, lines are fetched that crowd a few sets.
+pub fn squares(elements: usize, target: &Target) -> f64 {
+    let far = 8 * elements > relayout::FAR * target.l2_bytes;
+    elements as f64 * if far { relayout::FAR_SQUARES } else { relayout::SQUARES }
+}
+
+/// Estimated cycles to pack so many elements into panels.
+pub fn pack(elements: usize, moves: Moves, target: &Target) -> f64 {
+    let far = 8 * elements > target.l2_bytes;
+    let each = match moves {
+        Moves::Vectors => packed_panels::VECTORS,
+        Moves::Pieces if far => packed_panels::FAR_PIECES,
+        Moves::Pieces => packed_panels::PIECES,
+        Moves::Squares if far => packed_panels::FAR_SQUARES,
+        Moves::Squares => packed_panels::SQUARES,
+        Moves::Elements => packed_panels::ELEMENTS,
+    };
+    elements as f64 * each
+}
