@@ -1,5 +1,5 @@
-//! The `.ir` cases under `tests/ir/`: what the text form, the verifier, the differentiator and each pass do to a graph, and what
-//! the planner makes of it.
+//! The `.ir` cases under `tests/ir/`: what the text form, the verifier, the differentiator and each pass do to a graph,
+//! and what the planner makes of it.
 //!
 //! A file holds cases; comments before `# run:` say what a case is about:
 //!
@@ -16,11 +16,12 @@
 //! ```
 //!
 //! `# run:` lists steps, separated by commas, that are applied one after the other: `parse` (which prints again), the
-//! name of a pass, `optimize`, or `differentiate wrt %a %b` (which adds the gradients of the only output in these values
-//! as further outputs). The last step may be one that shows what the graph is compiled to: `plan`, `kernels`, or `choices`, which
-//! says how each contraction is computed. Behind it stands what differs from a machine of 8 lanes with 32 KiB and 1 MiB of cache:
-//! `lanes=16`, `l1=48K`, `l2=2M`; or `exact`, for ways whose error is that of the definition only. A case in which the text is refused has instead of an expectation `# error: MESSAGE` at the end
-//! of the guilty line: `# run: parse` for what the syntax refuses, `# run: verify` for what the verifier refuses.
+//! name of a pass, `optimize`, or `differentiate wrt %a %b` (which adds the gradients of the only output in these
+//! values as further outputs). The last step may be one that shows what the graph is compiled to: `plan`, `kernels`, or
+//! `choices`, which says how each contraction is computed. Behind it stands what differs from a machine of 8 lanes with
+//! 32 KiB and 1 MiB of cache: `lanes=16`, `l1=48K`, `l2=2M`; or `exact`, for ways whose error is that of the definition
+//! only. A case in which the text is refused has instead of an expectation `# error: MESSAGE` at the end of the guilty
+//! line: `# run: parse` for what the syntax refuses, `# run: verify` for what the verifier refuses.
 //!
 //! A case without an expectation fails. `BLESS=1 cargo test --test ir` writes what is there now into the files.
 

@@ -1,4 +1,5 @@
-//! What `kilnc` prints: a graph after all passes, its plan, its kernels or their instructions, for a machine of a usual kind.
+//! What `kilnc` prints: a graph after all passes, its plan, its kernels or their instructions, for a machine of a usual
+//! kind.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -18,8 +19,9 @@ usage: kilnc FILE.ir [--emit STAGE] [--target TARGET] [--choices] [--exact]
              plan     the calls, and where everything lies
              kernels  the kernels that are called, as text
              asm      their instructions
-  --target   the machine: avx2, avx512 or cranelift (default: the widest that this one is); its caches are 32 KiB and 1 MiB
-  --choices  prints in how many ways each contraction may be computed instead, with estimated cycles; the first one is taken
+  --target   the machine: avx2, avx512 or cranelift (default: the widest that this one is);
+             its caches are 32 KiB and 1 MiB
+  --choices  prints instead in which ways each contraction may be computed, with estimated cycles: the first one is taken
   --exact    takes only ways whose error is that of the definition
 ";
 

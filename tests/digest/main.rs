@@ -1,9 +1,11 @@
-//! What the planner decides for all golden programs and the networks of the suite, held as text: a digest of the plans and kernels of
-//! each (`plans.rs`, `plans.txt`), and how each contraction of the suite is computed (`choices.rs`, `choices.txt`). Nothing is emitted or run, and the machines
-//! that are planned for are fixed, so that the texts are the same everywhere.
+//! What the planner decides for all golden programs and the networks of the suite, held as text: a digest of the plans
+//! and kernels of each (`plans.rs`, `plans.txt`), and how each contraction of the suite is computed (`choices.rs`,
+//! `choices.txt`). Nothing is emitted or run, and the machines that are planned for are fixed, so that the texts are
+//! the same everywhere.
 //!
-//! `cargo test --release --test digest` looks at all of them; a debug build, whose planner is slow, at a few, unless `KILN_DIGEST=all`.
-//! `BLESS=1 cargo test --release --test digest` writes what is there now into the files; read the diff.
+//! `cargo test --release --test digest` looks at all of them; a debug build, whose planner is slow, at a few, unless
+//! `KILN_DIGEST=all`. `BLESS=1 cargo test --release --test digest` writes what is there now into the files; read the
+//! diff.
 
 #[path = "../../benches/suite/adversaries.rs"]
 mod adversaries;

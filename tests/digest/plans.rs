@@ -76,8 +76,8 @@ fn write(changed: &[(&str, String)]) -> PathBuf {
 fn help(example: &Path) -> String {
     format!(
         "If that was the purpose, `BLESS=1 cargo test --release --test digest` writes the new hashes.\n\
-         The graphs were written. To see what has changed of one, run this before and after the change, with --emit plan and with \n\
-         --emit kernels; --target cranelift for 4 lanes, avx512 for 16; and --exact where the name says so:\n\
+         The graphs were written. To see what has changed of one, run this before and after the change, with `plan`\n\
+         and with `kernels`; for 4 lanes with `cranelift`, for 16 with `avx512`; with --exact where the name says so:\n\
          cargo run --release --example kilnc -- {} --emit plan --target avx2",
         example.display()
     )

@@ -1,5 +1,5 @@
-//! The graphs that are planned, by name: those of the golden cases (`golden/layers/conv2d_00/case`) and those of the suite's networks
-//! (`suite/lenet:train`).
+//! The graphs that are planned, by name: those of the golden cases (`golden/layers/conv2d_00/case`) and those of the
+//! suite's networks (`suite/lenet:train`).
 
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The cases of `benches/suite/cases.rs`, with its batch sizes, and the evaluations of trainers; or those that are quickly planned.
+/// The cases of `benches/suite/cases.rs`, with its batch sizes, and the evaluations of trainers; or those that are
+/// quickly planned.
 pub fn suite(all: bool) -> Vec<Source> {
     let mut graphs = Vec::new();
     classes::<MlpTiny>(&mut graphs, "mlp_tiny", 32);

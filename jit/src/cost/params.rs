@@ -102,7 +102,7 @@ pub mod register_tiles {
     /// Unrolled iterations of the innermost loop, at most. Unit: iterations. Zen 4, 2026-11-23.
     pub const UNROLL: usize = 8;
     /// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make
-    /// their strategy there worth it. Unit: tiles. Zen 4, 2026-11-23.
+    /// their way there worth it. Unit: tiles. Zen 4, 2026-11-23.
     pub const ROW_TILES: usize = 16;
     /// Row tiles that share it even where their rows do not stay in the second-level cache. Unit: tiles. Zen 3,
     /// 2026-11-26.

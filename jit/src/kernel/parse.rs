@@ -1,8 +1,9 @@
-//! The text form of kernels read back: [`parse`] and `Display` of [`Kernel`] are inverses. It refuses what is no text of a kernel;
-//! what is one and breaks the rules, [`Kernel::check`] refuses. It knows the kernel IR alone.
+//! The text form of kernels read back: [`parse`] and `Display` of [`Kernel`] are inverses. It refuses what is no text
+//! of a kernel; what is one and breaks the rules, [`Kernel::check`] refuses. It knows the kernel IR alone.
 //!
-//! Spaces, ends of lines and comments (`#` to the end of the line) separate words and mean nothing. Values and variables keep their
-//! numbers. A buffer whose name is no plain word, or not its alone, is called `name@2` or `@2`, by its position.
+//! Spaces, ends of lines and comments (`#` to the end of the line) separate words and mean nothing. Values and
+//! variables keep their numbers. A buffer whose name is no plain word, or not its alone, is called `name@2` or `@2`, by
+//! its position.
 
 #[cfg(test)]
 mod tests;

@@ -132,3 +132,33 @@ fn several_kernels_follow_one_another() {
     assert_eq!(parse_all(&text).expect("two kernels"), kernels);
     assert_eq!(parse(&text).unwrap_err().to_string(), "line 5: expected the end of the text, found `kernel`");
 }
+
+#[test]
+fn a_damaged_text_is_an_error_or_another_kernel() {
+    let written = kernel("k é", &["x", "x", ""], |b| {
+        let (one, two) = (b.f32(1.0), b.i32(2));
+        let mask = b.compare(Compare::Lt, one, one);
+        let row = Some(Row { value: two, extent: 4, stride: 8 });
+        let kept = b.for_each(2, &[one], |b, i, carried| {
+            let index = Index { row, ..Index::of(i, 4) };
+            b.prefetch(BufferId(0), Index::of(i, 4));
+            let loaded = b.push(Operation::Load { buffer: BufferId(0), index, stride: 2, active: 3 });
+            b.where_any(mask, carried, |b, values| vec![b.fma(loaded, values[0], loaded)])
+        });
+        kept[0]
+    });
+    let text = written.to_string();
+    assert_eq!(parse(&text).expect("a kernel"), written);
+    for (place, character) in text.trim_end().char_indices() {
+        assert!(parse(&text[..place]).is_err(), "the first {place} bytes of\n{text}");
+        let behind = &text[place + character.len_utf8()..];
+        for put in ["", "9", "%", "\"", "-", "é", "99999999999999999999", "{"] {
+            let damaged = format!("{}{put}{behind}", &text[..place]);
+            if let Ok(read) = parse(&damaged) {
+                // What it holds then is the text's, and is checked as every kernel.
+                _ = read.check();
+                assert_eq!(parse(&read.to_string()).expect("a kernel"), read, "\n{damaged}");
+            }
+        }
+    }
+}
