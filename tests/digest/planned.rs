@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use kiln::graph::{Graph, optimize};
 use kiln::jit::Target;
 use kiln::jit::kernel::parse;
-use kiln::jit::plan::{Choices, Layout, Plan, plan_by};
+use kiln::jit::layout::Layout;
+use kiln::jit::plan::{Choices, Plan, plan_by};
 
 use crate::sources::{self, Source};
 
