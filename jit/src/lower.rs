@@ -120,6 +120,13 @@ fn divisor(n: usize, limit: usize) -> usize {
     (1..=limit.clamp(1, n.max(1))).rev().find(|d| n.is_multiple_of(*d)).unwrap_or(1)
 }
 
+/// The divisors of `n`, the smallest first, in time that grows with its root: `n` may be any batch.
+fn divisors(n: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (1..).take_while(|d| d * d <= n).filter(|d| n.is_multiple_of(*d)).collect();
+    all.extend(all.clone().iter().rev().map(|d| n / d).filter(|d| d * d > n));
+    all
+}
+
 /// Cuts the first `axes` axes of an expression into tasks of about [`TASK_PLACES`] places, each of which costs as much as
 /// `cost` places of a map, and says how many leading axes have become the grid. The last of the axes is
 /// cut at multiples of `quantum` only.
@@ -146,4 +153,18 @@ fn split_tasks(expression: &mut Expression, axes: usize, cost: usize, quantum: u
         return axis + 1;
     }
     axes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::divisors;
+
+    #[test]
+    fn divisors_are_those_that_leave_nothing_over() {
+        for n in 0..500_usize {
+            let expected: Vec<usize> = (1..=n).filter(|d| n.is_multiple_of(*d)).collect();
+            assert_eq!(divisors(n), expected, "{n}");
+        }
+        assert_eq!(divisors((1 << 31) - 1), [1, (1 << 31) - 1]);
+    }
 }

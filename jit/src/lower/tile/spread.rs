@@ -8,6 +8,7 @@ use super::loops::{Side, Tiler};
 use super::split::Partials;
 use super::{Contraction, Epilogue, Place};
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
+use crate::lower::divisors;
 use crate::lower::pack::fill;
 
 /// Products of one sum that are taken before it is written back, at least.
@@ -46,7 +47,7 @@ impl Spread {
         let mut left = depth;
         for axis in reduced {
             let extent = item.axes[axis].extent;
-            let kept = (1..=extent).find(|size| extent.is_multiple_of(*size) && left / extent * size >= STRETCH);
+            let kept = divisors(extent).into_iter().find(|size| left / extent * size >= STRETCH);
             let Some(size) = kept.filter(|&size| size < extent) else { break };
             left = left / extent * size;
             let mut outer = item.axes[axis];

@@ -6,7 +6,7 @@ use super::product::{Products, Sizes, apart, panels};
 use super::tiles::times;
 use super::{ELEMENTS, Sliding, TILE, Winograd};
 use crate::kernel::Index;
-use crate::lower::divisor;
+use crate::lower::{divisor, divisors};
 use crate::target::Target;
 
 /// Elements of scratch memory, at most.
@@ -113,9 +113,9 @@ pub(super) fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
 /// does for all.
 pub(super) fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
     let (rows, columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
-    let divisors = |count: usize| (1..=count).filter(move |size| count.is_multiple_of(*size));
-    let parts = divisors(rows).filter(|&part| part < rows).map(|part| (1, part));
-    let mut blocks: Vec<(usize, usize)> = parts.chain(divisors(images).map(|count| (count, rows))).collect();
+    let parts = divisors(rows).into_iter().filter(|&part| part < rows).map(|part| (1, part));
+    let mut blocks: Vec<(usize, usize)> =
+        parts.chain(divisors(images).into_iter().map(|count| (count, rows))).collect();
     let (least, most) = (FEW.min(images * rows * columns), TILES.max(columns));
     blocks.retain(|&(images, rows)| (least..=most).contains(&(images * rows * columns)));
     blocks
