@@ -1,5 +1,6 @@
-//! What holds for every program: results are those of the interpreter in f64, as near as f32 comes to them, for any batch size;
-//! the bits are the same for any number of threads and after saving and loading; steps follow the interpreter's.
+//! What holds for every program: results are those of the interpreter in f64, as near as f32 comes to them, for any
+//! batch size; the bits are the same for any number of threads and after saving and loading; steps follow the
+//! interpreter's.
 
 use std::collections::HashMap;
 use std::ops::{DerefMut, Range};
@@ -149,14 +150,15 @@ impl Exact {
         near(&format!("{what}: {name}"), &self.0[name], &found);
     }
 
-    /// That the loss of a later step is as near as it may be: the analysis does not know how far the states are from the exact ones.
+    /// That the loss of a later step is as near as it may be: the analysis does not know how far the states are from the
+    /// exact ones.
     fn check_later(&self, found: f32) {
         near("a later step", &Known { bound: f64::INFINITY, ..self.0["loss"].clone() }, &[f64::from(found)]);
     }
 }
 
-/// Inputs that are not quite what they are: what that does to the results, roundings on the way do as well, also where they turn a
-/// comparison.
+/// Inputs that are not quite what they are: what that does to the results, roundings on the way do as well, also where
+/// they turn a comparison.
 fn moved(graph: &Graph, feeds: &HashMap<String, Tensor<f64>>) -> [HashMap<String, Tensor<f64>>; 2] {
     let mut random = Random::new(1);
     std::array::from_fn(|_| {
@@ -196,7 +198,8 @@ fn near(what: &str, exact: &Known, found: &[f64]) {
     COMPARED[1].fetch_add(usize::from(most <= 1e-3 * largest + 1e-4), Ordering::Relaxed);
     let Some(first) = far(most).next() else { return };
     let text = format!(
-        "{what}: {first:?} of exact and found, which is more than {most:e} away ({bound:e} by analysis, {seen:e} was seen)"
+        "{what}: {first:?} of exact and found, which is more than {most:e} away ({bound:e} by analysis, {seen:e} was \
+         seen)"
     );
     // Numbers that are equal but for roundings, such as those of a layer norm over two values, are compared by these.
     assert!(*turns && far(0.3 * largest + 0.01).count() <= exact.len() / 4, "{text}");
