@@ -201,6 +201,91 @@ fn settings_that_make_no_sense_are_refused() {
     }
 }
 
+/// A sequence of which a batch takes more memory than there are addresses.
+#[derive(Model)]
+#[model(input = [1, 16384])]
+struct Long {
+    #[model(padding = 1)]
+    conv: Conv1d<1, 1, 3>,
+}
+
+#[test]
+fn a_batch_beyond_memory_is_an_error_at_once() {
+    // The latter is a prime number.
+    for batch in [1 << 30, (1 << 30) - 35] {
+        let predictor = Predictor::new(Long::init(0)).batch(batch).build().map(drop);
+        let trainer = Trainer::new(Long::init(0), mse(), Adam::new(0.1)).batch(batch).build().map(drop);
+        for result in [predictor, trainer] {
+            let error = result.unwrap_err();
+            assert!(matches!(error, TrainError::Memory { batch: found, .. } if found == batch), "{error}");
+        }
+    }
+}
+
+/// Settings of optimizers, and whether they are taken: where PyTorch refuses one, or an f32 does not hold it, it is not.
+#[test]
+fn settings_of_optimizers_are_checked() {
+    fn check(optimizer: impl Optimizer, expected: Option<&str>) {
+        let found = optimizer.check().map_err(|error| error.to_string());
+        assert_eq!(found.err().as_deref(), expected);
+    }
+    let not_negative = |owner: &str, setting: &str, value: f64| {
+        format!("{owner}: {setting} = {value}, but must be a finite number of at least 0")
+    };
+    for value in [-0.1, f64::NAN, f64::INFINITY, 1e39, f64::NEG_INFINITY] {
+        let expected = |owner: &str, setting: &str| not_negative(owner, setting, value);
+        check(Sgd::new(value), Some(&expected("Sgd", "lr")));
+        check(Sgd::new(0.1).momentum(value), Some(&expected("Sgd", "momentum")));
+        check(Sgd::new(0.1).weight_decay(value), Some(&expected("Sgd", "weight_decay")));
+        check(Adam::new(value), Some(&expected("Adam", "lr")));
+        check(Adam::new(0.1).eps(value), Some(&expected("Adam", "eps")));
+        check(AdamW::new(0.1).weight_decay(value), Some(&expected("AdamW", "weight_decay")));
+        check(RMSprop::new(value), Some(&expected("RMSprop", "lr")));
+        check(RMSprop::new(0.1).alpha(value), Some(&expected("RMSprop", "alpha")));
+        check(RMSprop::new(0.1).eps(value), Some(&expected("RMSprop", "eps")));
+        check(RMSprop::new(0.1).momentum(value), Some(&expected("RMSprop", "momentum")));
+    }
+    for value in [-0.1, 1.0, f64::NAN] {
+        let expected = |which| format!("AdamW: betas.{which} = {value}, but must be at least 0 and below 1");
+        check(AdamW::default().betas(value, 0.9), Some(&expected(0)));
+        check(AdamW::default().betas(0.9, value), Some(&expected(1)));
+    }
+    let damped = Sgd::new(0.1).momentum(0.9).dampening(f64::NAN);
+    check(damped, Some("Sgd: dampening = NaN, but must be a finite number"));
+    let still = Sgd::new(0.1).nesterov(true);
+    check(still, Some("Sgd: momentum = 0, but must be above 0 with `nesterov`"));
+    let damped = Sgd::new(0.1).momentum(0.9).dampening(0.1).nesterov(true);
+    check(damped, Some("Sgd: dampening = 0.1, but must be 0 with `nesterov`"));
+    check(Sgd::new(0.0).momentum(2.0).dampening(-0.5), None);
+    check(Adam::new(0.0).betas(0.0, 0.0).eps(0.0), None);
+    check(RMSprop::new(0.0).alpha(2.0), None);
+}
+
+/// As PyTorch, with a momentum of any size.
+#[test]
+fn the_momentum_of_a_batch_norm_may_be_any_number() {
+    model! {
+        struct Norm {
+            more: BatchNorm1d(1, momentum = 1.5),
+            back: BatchNorm1d(1, momentum = -0.5),
+        }
+
+        step run(x: [N, 1]) -> (a, b) {
+            let a = more(x);
+            let b = back(x);
+        }
+    }
+    let mut trainer = Norm::init(0).trainer().batch(2).threads(1).build().unwrap();
+    trainer.run(&array![[1.0], [3.0]]).unwrap();
+    // The batch has the mean 2 and the unbiased variance 2; before they are 0 and 1.
+    let running = |norm: &BatchNorm1d<1>| {
+        let (mean, variance) = (&norm.running().unwrap()[0].value, &norm.running().unwrap()[1].value);
+        [mean[[0]], variance[[0]]]
+    };
+    let model = trainer.model();
+    assert_eq!((running(&model.more), running(&model.back)), ([3.0, 2.5], [-1.0, 0.5]));
+}
+
 #[test]
 fn the_learning_rate_can_be_set_between_steps() {
     let (x, y) = (images(8), labels(8));

@@ -2,7 +2,7 @@
 //! that one mistake gives one error. The errors stand inside the constant that holds the input's shape: rustc then
 //! takes it as wrong already, and says nothing about the models that this one is a layer of.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::{Generics, Ident};
 
@@ -23,7 +23,11 @@ pub fn of_declaration(declaration: &Validated, mistakes: Mistakes) -> TokenStrea
         let stub = expand::steps_stub(declaration, &mistakes.into_compile_errors());
         return quote!(#structure #trainer #methods #stub);
     }
-    let implementations = implementations(&declaration.name, &declaration.generics, mistakes);
+    // What gives it indices is right.
+    let element = declaration.inputs.first().and_then(|input| input.element.as_ref()).map(Ident::to_string);
+    let element = element.filter(|element| element == "i32" || element == "bool");
+    let element = element.as_deref().unwrap_or("f32");
+    let implementations = implementations(&declaration.name, &declaration.generics, element, mistakes);
     quote!(#structure #implementations)
 }
 
@@ -32,7 +36,7 @@ pub fn of_tokens(tokens: TokenStream, mistakes: Mistakes) -> TokenStream {
     let mut after = tokens.into_iter().skip_while(|token| !matches!(token, TokenTree::Ident(word) if word == "struct"));
     match after.nth(1) {
         Some(TokenTree::Ident(name)) => {
-            let implementations = implementations(&name, &Generics::default(), mistakes);
+            let implementations = implementations(&name, &Generics::default(), "f32", mistakes);
             quote!(pub struct #name; #implementations)
         }
         _ => mistakes.into_compile_errors(),
@@ -55,7 +59,8 @@ pub fn without_kiln(declaration: &Parsed, message: &str) -> TokenStream {
     }
 }
 
-fn implementations(name: &Ident, generics: &Generics, mistakes: Mistakes) -> TokenStream {
+fn implementations(name: &Ident, generics: &Generics, element: &str, mistakes: Mistakes) -> TokenStream {
+    let element = Ident::new(element, Span::call_site());
     let errors = mistakes.into_compile_errors();
     let (parameters, arguments, bounds) = generics.split_for_impl();
     quote! {
@@ -72,7 +77,7 @@ fn implementations(name: &Ident, generics: &Generics, mistakes: Mistakes) -> Tok
         }
 
         impl #parameters #KILN::graph::Model for #name #arguments #bounds {
-            type Input = ::core::primitive::f32;
+            type Input = ::core::primitive::#element;
             const INPUT: #KILN::graph::Shape = {
                 #errors
                 #KILN::graph::Shape::SCALAR

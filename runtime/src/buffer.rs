@@ -330,6 +330,12 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "takes 4611686018427387904 bytes of memory, which the system does not give")]
+    fn memory_that_is_not_there_is_told() {
+        room(1 << 60);
+    }
+
+    #[test]
     fn buffers_take_the_memory_of_vectors_that_have_room() {
         for elements in [1, 15, 16, 100_000] {
             let mut memory = room(elements);

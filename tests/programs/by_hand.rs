@@ -76,3 +76,17 @@ fn mistakes_are_errors_that_say_what_there_is() {
     assert!(matches!(Compiled::with_threads(&broken, 1), Err(ProgramError::Graph(_))));
     assert_eq!(program.program().plan().inputs.iter().filter(|input| input.ty.dtype == DType::I32).count(), 2);
 }
+
+#[test]
+fn states_beyond_memory_are_an_error() {
+    // Together they take more than there are addresses.
+    let g = Builder::new("large");
+    for name in ["a", "b", "c"] {
+        let state = g.state(name, Type::f32([1 << 30, 1 << 14]));
+        g.update(state, state + 1.0);
+    }
+    let error = Compiled::with_threads(&g.finish().unwrap(), 1).map(drop).unwrap_err();
+    let expected = "the parameters and the optimizer's states need 211106232532992 bytes of memory, which the system does \
+                    not give";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}

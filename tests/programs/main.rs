@@ -159,10 +159,13 @@ fn all(seeds: Range<u64>, check: impl Fn(u64)) {
 #[test]
 fn composed_programs() {
     all(seeds(200), check_composed);
-    let [compared, to_digits] = &check::COMPARED;
-    let (compared, to_digits) = (compared.load(Ordering::Relaxed), to_digits.load(Ordering::Relaxed));
-    println!("{to_digits} of {compared} results are known to three digits");
-    assert!(env::var_os("KILN_SEED").is_some() || to_digits * 10 > compared * 4, "only {to_digits} of {compared}");
+    let [compared, to_digits, turned] = [0, 1, 2].map(|number| check::COMPARED[number].load(Ordering::Relaxed));
+    println!("{to_digits} of {compared} results are known to three digits; of {turned} a comparison turned");
+    if env::var_os("KILN_SEED").is_none() {
+        assert!(to_digits * 10 > compared * 9, "only {to_digits} of {compared} results are known to three digits");
+        // What turned by chance is rare.
+        assert!(turned <= 2 + compared / 1000, "comparisons turned in {turned} of {compared} results");
+    }
 }
 
 #[test]

@@ -51,6 +51,21 @@ model! {
 }
 
 model! {
+    #[model(input = [2147483646])]
+    struct Weights(Linear(2147483646, 8193));
+}
+
+model! {
+    #[model(input = [4, 8])]
+    struct Kernels(Conv1d(4, 1099511627776, 4), ConvTranspose1d(4, 4, 4294967296));
+}
+
+model! {
+    #[model(input = [4; i32])]
+    struct Table(Embedding(1000000000000, 4));
+}
+
+model! {
     struct Functions { fc: Linear(4, 4) }
 
     eval bounds(x: [N, 4]) -> y {

@@ -11,3 +11,24 @@ pub fn divisor(n: usize, limit: usize) -> usize {
 pub fn worth_sharing(tasks: usize, flops: u64, bytes: u64) -> bool {
     tasks > 1 && flops / 50 + bytes / 40 > PARALLEL_NANOSECONDS
 }
+
+/// The divisors of `n`, the smallest first, in time that grows with its root: `n` may be any batch.
+pub fn divisors(n: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (1..).take_while(|d| d * d <= n).filter(|d| n.is_multiple_of(*d)).collect();
+    all.extend(all.clone().iter().rev().map(|d| n / d).filter(|d| d * d > n));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::divisors;
+
+    #[test]
+    fn divisors_are_those_that_leave_nothing_over() {
+        for n in 0..500_usize {
+            let expected: Vec<usize> = (1..=n).filter(|d| n.is_multiple_of(*d)).collect();
+            assert_eq!(divisors(n), expected, "{n}");
+        }
+        assert_eq!(divisors((1 << 31) - 1), [1, (1 << 31) - 1]);
+    }
+}

@@ -258,8 +258,8 @@ impl States {
         Ok(wanted.iter().map(|&(name, ..)| self.positions[name]).collect())
     }
 
-    /// The memory that the states take which are not there yet, beside what was given to some: that is copied, and then the
-    /// memory of others.
+    /// The memory that the states take which are not there yet, beside what was given to some: that is copied, and then
+    /// the memory of others.
     fn bytes_of_new(&self, wanted: &[(&str, Type, Layout)]) -> usize {
         let mut bytes = [0_usize; 2];
         for (name, _, layout) in wanted.iter().filter(|(name, ..)| !self.positions.contains_key(*name)) {

@@ -9,6 +9,7 @@ use super::split_k::Partials;
 use crate::contraction::problem::{Contraction, Epilogue, Place};
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::accumulate::{ADD, PASS, STRIP};
+use crate::cost::sharing::divisors;
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
 
 /// Where the tiles of an item are added.
@@ -44,7 +45,7 @@ impl Accumulate {
         let mut left = depth;
         for axis in reduced {
             let extent = item.axes[axis].extent;
-            let kept = (1..=extent).find(|size| extent.is_multiple_of(*size) && left / extent * size >= STRIP);
+            let kept = divisors(extent).into_iter().find(|size| left / extent * size >= STRIP);
             let Some(size) = kept.filter(|&size| size < extent) else { break };
             left = left / extent * size;
             let mut outer = item.axes[axis];

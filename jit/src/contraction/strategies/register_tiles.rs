@@ -18,6 +18,7 @@ use crate::cost::params::register_tiles::{
 use crate::cost::params::search::ROUNDING;
 use crate::cost::params::sharing::{ALONE, LONG, SHARED};
 use crate::cost::params::stalls::LINE;
+use crate::cost::sharing::divisors;
 use crate::target::Target;
 
 /// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest first, and
@@ -335,10 +336,8 @@ impl<'a> Shape<'a> {
                     || 4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
             };
             // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is rare.
-            let whole = |&step: &usize| {
-                extent.is_multiple_of(step) && (step.is_multiple_of(size) || step >= RARE * size || step == extent)
-            };
-            let mut step = (1..=extent).rev().filter(whole).find(|&step| fits(step)).unwrap_or(size);
+            let whole = |&step: &usize| step.is_multiple_of(size) || step >= RARE * size || step == extent;
+            let mut step = divisors(extent).into_iter().rev().filter(whole).find(|&step| fits(step)).unwrap_or(size);
             if step < extent {
                 // What fits in steps of whole tiles: `step` fits, and less touches no more.
                 let block = step / size * size;
@@ -379,7 +378,7 @@ impl<'a> Shape<'a> {
         if part(step, step) <= LOST || block == 0 {
             return None;
         }
-        let tasks = (block + 1..=extent / TASKS_OF_BLOCKS).filter(|task| extent.is_multiple_of(*task));
+        let tasks = divisors(extent).into_iter().filter(|task| (block + 1..=extent / TASKS_OF_BLOCKS).contains(task));
         let best = tasks.min_by(|&a, &b| part(a % block, a).total_cmp(&part(b % block, b)))?;
         (part(best % block, best) < part(step, step) / 2.0).then_some(best)
     }

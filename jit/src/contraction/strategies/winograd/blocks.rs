@@ -7,7 +7,7 @@ use super::sliding::Sliding;
 use super::transform::{ELEMENTS, TILE};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{FAR, FEW, NEAR, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS};
-use crate::cost::sharing::divisor;
+use crate::cost::sharing::{divisor, divisors};
 use crate::kernel::Index;
 use crate::target::Target;
 
@@ -57,9 +57,9 @@ pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
 /// does for all.
 pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
     let (rows, columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
-    let divisors = |count: usize| (1..=count).filter(move |size| count.is_multiple_of(*size));
-    let parts = divisors(rows).filter(|&part| part < rows).map(|part| (1, part));
-    let mut blocks: Vec<(usize, usize)> = parts.chain(divisors(images).map(|count| (count, rows))).collect();
+    let parts = divisors(rows).into_iter().filter(|&part| part < rows).map(|part| (1, part));
+    let mut blocks: Vec<(usize, usize)> =
+        parts.chain(divisors(images).into_iter().map(|count| (count, rows))).collect();
     let (least, most) = (FEW.min(images * rows * columns), TILES.max(columns));
     blocks.retain(|&(images, rows)| (least..=most).contains(&(images * rows * columns)));
     blocks
