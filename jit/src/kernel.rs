@@ -6,12 +6,15 @@
 
 mod build;
 mod check;
+mod disjoint;
 mod interpret;
 mod parse;
 mod print;
 
 pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
+pub(crate) use disjoint::Footprints;
+pub use disjoint::{Dependence, Origin, Reason};
 pub use interpret::{Slice, interpret, interpret_words};
 pub use parse::{ParseError, parse, parse_all};
 
