@@ -140,6 +140,12 @@ impl Code {
 
     /// Runs some tasks of a kernel (an index into the kernels given to [`Code::new`]) on one slice for each of its buffers. Denormal
     /// numbers are what they are, as in the kernel interpreter.
+    ///
+    /// # Errors
+    /// Slices or tasks that the kernel does not have: [`CallError`] says which.
+    ///
+    /// # Panics
+    /// If there is no such kernel.
     pub fn call(&self, kernel: usize, arguments: &mut [Slice<'_>], tasks: Range<usize>) -> Result<(), CallError> {
         let function = &self.functions[kernel];
         let given: Vec<(*mut u8, Element, usize)> = arguments
@@ -328,7 +334,7 @@ impl Sequence {
     }
 
     /// Binds calls to all memory but the arena, which the sequence gets by [`Sequence::attach`].
-    pub fn without_arena(
+    pub(crate) fn without_arena(
         code: Arc<Code>,
         mut own: Buffer,
         states: &mut [Buffer],
@@ -394,7 +400,7 @@ impl Sequence {
     ///
     /// # Errors
     /// [`CallError::Arena`] for one that is too short; the sequence is then as it was.
-    pub fn attach(&mut self, mut arena: Buffer) -> Result<(), CallError> {
+    pub(crate) fn attach(&mut self, mut arena: Buffer) -> Result<(), CallError> {
         if arena.len() < self.needed {
             return Err(CallError::Arena { expected: self.needed, found: arena.len() });
         }
@@ -410,7 +416,7 @@ impl Sequence {
     }
 
     /// Takes the arena, without which the sequence does not run.
-    pub fn detach(&mut self) -> Buffer {
+    pub(crate) fn detach(&mut self) -> Buffer {
         std::mem::replace(&mut self.arena, Buffer::empty())
     }
 
@@ -438,13 +444,13 @@ impl Sequence {
     }
 
     /// The memory that nobody but the sequence has.
-    pub fn own(&self) -> &Buffer {
+    pub(crate) fn own(&self) -> &Buffer {
         &self.own
     }
 
     /// Whether kernels take denormal numbers (below 1.18e-38 in magnitude) for 0, operands and results: see
     /// [`kiln_rt::denormals`]. Default: they do.
-    pub fn set_flush_denormal(&mut self, flush: bool) {
+    pub(crate) fn set_flush_denormal(&mut self, flush: bool) {
         self.flush_denormal = flush;
     }
 

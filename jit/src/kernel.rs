@@ -22,8 +22,8 @@ use smallvec::SmallVec;
 
 /// One function: a grid of independent tasks over buffers.
 ///
-/// The emitted function runs the tasks `begin..end` of the grid, in order. Tasks write disjoint places,
-/// so that any split of the grid over threads gives the same bits.
+/// The emitted function runs the tasks `begin..end` of the grid, in order. Where tasks are proved to be disjoint
+/// ([`Kernel::disjoint`]), any split of the grid over threads gives the same bits; others run on one thread.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Kernel {
     /// For people: prints, profiles, symbol names.

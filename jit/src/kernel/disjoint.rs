@@ -10,8 +10,8 @@
 //! 2. **By digits.** For a modulus `M` each factor and offset is `M * quotient + rest`. Where the rests of all boxes in
 //!    all tasks lie in one window of `M` places, an element has one quotient and one rest. So it is enough that tasks
 //!    whose quotients move are apart in their quotients, and the others in their rests: the same question, of smaller
-//!    numbers. The moduli that are tried are factors, their multiples by extents, and gaps between offsets, the largest
-//!    first: most places are digits (an image, a row of it, a pixel) by such.
+//!    numbers. The moduli that are tried are factors and their multiples by extents, then gaps between offsets, the
+//!    largest first: most places are digits (an image, a row of it, a pixel) by such.
 //!
 //! Buffers that are bound to overlapping memory are one buffer to this proof, whatever their distance.
 //!
@@ -87,8 +87,9 @@ pub enum Reason {
 /// Longer buffers are not looked at: sums of what lies in two of these fit 64 bits.
 const MOST_ELEMENTS: usize = 1 << 60;
 
-/// So many moduli are tried at most, so that the time is linear in the number of accesses. Kernels that are lowered take few.
-const MODULI: usize = 32;
+/// So many moduli are tried at most for a buffer, so that the time is linear in the number of accesses. Kernels that are lowered take
+/// few.
+const TRIES: usize = 128;
 
 /// What the tasks of a kernel touch.
 #[derive(Debug)]
@@ -141,10 +142,7 @@ impl Kernel {
             let (kernel, expected, found) = (self.name.clone(), self.buffers.len(), origins.len());
             return Err(Dependence::Origins { kernel, expected, found });
         }
-        let f = Footprints::of(self);
-        let r = f.disjoint(origins);
-        if let Err((w, o, reason)) = &r { eprintln!("UNPROVED {} {reason}\n{:?}\n{:?}\n{:?}\n{self}", self.name, f.grid, f.buffers[*w], f.buffers[*o]); }
-        r.map_err(|(written, other, reason)| Dependence::Shared {
+        Footprints::of(self).disjoint(origins).map_err(|(written, other, reason)| Dependence::Shared {
             kernel: self.name.clone(),
             written: self.buffers[written].name.clone(),
             other: self.buffers[other].name.clone(),
@@ -232,7 +230,9 @@ impl Footprints {
         }
         // A step backwards is one forwards, of the tasks in the opposite order: the same for all boxes.
         let steps = self.grid.iter().zip(&steps).map(|(&(_, extent), step)| Term { factor: step.abs(), extent });
-        if (Moved { steps: steps.collect(), boxes }).are_apart() { Ok(()) } else { Err(Reason::Near) }
+        let moved = Moved { steps: steps.collect(), boxes };
+        let mut tries = TRIES;
+        if moved.are_apart(&mut tries) { Ok(()) } else { Err(Reason::Near) }
     }
 }
 
@@ -243,8 +243,8 @@ struct Moved {
 }
 
 impl Moved {
-    /// Whether tasks that differ in a step touch different places.
-    fn are_apart(mut self) -> bool {
+    /// Whether tasks that differ in a step touch different places, as far as is seen with so many moduli tried.
+    fn are_apart(mut self, tries: &mut usize) -> bool {
         if self.steps.is_empty() {
             return true;
         }
@@ -264,14 +264,17 @@ impl Moved {
         }
         // What goes round in a period of less than all that is reached is looked at by its rounds, and within one.
         let terms = self.boxes.iter().flat_map(|boxes| &boxes.terms).chain(&self.steps);
-        let mut moduli: Vec<i64> = terms.flat_map(|term| [term.factor, term.factor * term.extent]).collect();
-        let gaps = self.boxes.iter().flat_map(|boxes| boxes.offsets.windows(2)).map(|pair| pair[1] - pair[0]);
-        moduli.extend(gaps);
-        moduli.retain(|&modulus| (2..=reached).contains(&modulus));
-        moduli.sort_unstable_by(|a, b| b.cmp(a));
-        moduli.dedup();
-        let found = moduli.into_iter().take(MODULI).find_map(|modulus| Some((modulus, self.window(modulus)?)));
-        found.is_some_and(|(modulus, base)| self.split(modulus, base).into_iter().all(Moved::are_apart))
+        let strides = terms.flat_map(|term| [term.factor, term.factor * term.extent]);
+        let offsets = self.boxes.iter().flat_map(|boxes| boxes.offsets.windows(2));
+        let gaps = offsets.map(|pair| pair[1] - pair[0]);
+        [descending(strides, reached), descending(gaps, reached)].concat().into_iter().any(|modulus| {
+            if *tries == 0 {
+                return false;
+            }
+            *tries -= 1;
+            let parts = self.window(modulus).map(|base| self.split(modulus, base));
+            parts.is_some_and(|parts| parts.into_iter().all(|part| part.are_apart(tries)))
+        })
     }
 
     /// The distance from the first place of the boxes to their last one. Offsets ascend.
@@ -309,13 +312,13 @@ impl Moved {
     }
 
     /// Way 2 of the module: the quotients, and the rests in those tasks whose quotients move alike.
-    fn split(self, modulus: i64, base: i64) -> [Moved; 2] {
+    fn split(&self, modulus: i64, base: i64) -> [Moved; 2] {
         // A step that moves quotients and rests is one of the quotients: tasks that do not differ in it have it in common.
-        let (quotients, rests): (Vec<Term>, _) = self.steps.into_iter().partition(|step| step.factor >= modulus);
+        let (quotients, rests): (Vec<Term>, _) = self.steps.iter().partition(|step| step.factor >= modulus);
         let mut quotients =
             Moved { steps: quotients.iter().map(|step| step.quotient(modulus)).collect(), boxes: Vec::new() };
         let mut rests = Moved { steps: rests, boxes: Vec::new() };
-        for Boxes { terms, offsets } in self.boxes {
+        for Boxes { terms, offsets } in &self.boxes {
             let places = || offsets.iter().map(|offset| offset - base);
             quotients.boxes.push(Boxes {
                 terms: terms.iter().map(|term| term.quotient(modulus)).filter(Term::moves).collect(),
@@ -347,6 +350,14 @@ impl Term {
     fn rest(&self, modulus: i64) -> Term {
         Term { factor: self.factor % modulus, ..*self }
     }
+}
+
+/// The distinct numbers from 2 to a limit, the largest first.
+fn descending(numbers: impl Iterator<Item = i64>, most: i64) -> Vec<i64> {
+    let mut numbers: Vec<i64> = numbers.filter(|number| (2..=most).contains(number)).collect();
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    numbers.dedup();
+    numbers
 }
 
 fn reach(terms: &[Term]) -> i64 {
@@ -469,3 +480,6 @@ impl<'a> Walk<'a> {
         (steps, Boxes { terms, offsets: accesses.offsets.iter().map(|offset| offset + shift).collect() })
     }
 }
+
+#[cfg(test)]
+mod tests;
