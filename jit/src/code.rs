@@ -7,8 +7,8 @@
 //!   buffers' declared lengths, whatever they hold, and writes only to those that it declares as written;
 //! - an emitter's code does what the kernel says ([`crate::emit`]; tested against the kernel interpreter);
 //! - arguments are checked against the declarations (number, element type, length) before a call;
-//! - tasks of one kernel write disjoint places and read none that another writes (the lowering's promise, tested by
-//!   the kernel interpreter), so that they may run on several threads at once;
+//! - tasks run on several threads at once only where it is proved, for the memory that the call is bound to, that none
+//!   of them writes an element that another one reads or writes ([`Kernel::disjoint`]); all others run on one thread;
 //! - code lives as long as the [`Code`] that every caller holds.
 
 use std::mem::ManuallyDrop;
@@ -27,7 +27,7 @@ use kiln_rt::denormals;
 use rustc_hash::FxHashMap;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter, EmitterKind};
-use crate::kernel::{self, Element, Kernel, KernelError, Slice};
+use crate::kernel::{self, Element, Footprints, Kernel, KernelError, Origin, Slice};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
@@ -76,6 +76,8 @@ struct Function {
     entry: Entry,
     tasks: usize,
     buffers: Vec<kernel::Buffer>,
+    /// What tasks touch: equal kernels share it.
+    footprints: Arc<Footprints>,
 }
 
 // SAFETY: the module's memory is not changed after `new`; entries are addresses of functions without state.
@@ -103,10 +105,10 @@ impl Code {
 
         // All functions lie in one piece of memory.
         let mut bytes = Vec::new();
-        let mut starts = Vec::with_capacity(distinct.len());
-        for function in emit(&distinct, emitter)? {
+        let mut emitted = Vec::with_capacity(distinct.len());
+        for (function, footprints) in emit(&distinct, emitter)? {
             bytes.resize(bytes.len().next_multiple_of(CODE_ALIGNMENT as usize), 0);
-            starts.push(bytes.len());
+            emitted.push((bytes.len(), Arc::new(footprints)));
             bytes.extend(function);
         }
         let memory = |error: cranelift_module::ModuleError| CodeError::Memory { reason: error.to_string() };
@@ -119,12 +121,14 @@ impl Code {
         code.module.finalize_definitions().map_err(memory)?;
         let start = code.module.get_finalized_function(id);
         for (kernel, number) in kernels.iter().zip(numbers) {
-            // SAFETY: the start lies within the bytes that were copied to the address.
-            let address = unsafe { start.add(starts[number]) };
+            let (place, ref footprints) = emitted[number];
+            // SAFETY: the place lies within the bytes that were copied to the address.
+            let address = unsafe { start.add(place) };
             // SAFETY: there stands a function of this signature, in memory that `code` owns and that is executable now.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
             let (name, buffers) = (kernel.name.clone(), kernel.buffers.clone());
-            code.functions.push(Function { name, entry, tasks: kernel.tasks(), buffers });
+            let footprints = footprints.clone();
+            code.functions.push(Function { name, entry, tasks: kernel.tasks(), buffers, footprints });
         }
         Ok(code)
     }
@@ -136,6 +140,12 @@ impl Code {
 
     /// Runs some tasks of a kernel (an index into the kernels given to [`Code::new`]) on one slice for each of its buffers. Denormal
     /// numbers are what they are, as in the kernel interpreter.
+    ///
+    /// # Errors
+    /// Slices or tasks that the kernel does not have: [`CallError`] says which.
+    ///
+    /// # Panics
+    /// If there is no such kernel.
     pub fn call(&self, kernel: usize, arguments: &mut [Slice<'_>], tasks: Range<usize>) -> Result<(), CallError> {
         let function = &self.functions[kernel];
         let given: Vec<(*mut u8, Element, usize)> = arguments
@@ -162,8 +172,8 @@ impl Code {
 /// So many kernels are worth a thread of their own.
 const KERNELS_PER_THREAD: usize = 8;
 
-/// The machine code of each kernel, checked first; the work is shared among the machine's processors.
-fn emit(kernels: &[&Kernel], kind: EmitterKind) -> Result<Vec<Vec<u8>>, CodeError> {
+/// The machine code of each kernel, checked first, and what its tasks touch; the work is shared among the machine's processors.
+fn emit(kernels: &[&Kernel], kind: EmitterKind) -> Result<Vec<(Vec<u8>, Footprints)>, CodeError> {
     let processors = thread::available_parallelism().map_or(1, |n| n.get());
     let threads = processors.min(kernels.len().div_ceil(KERNELS_PER_THREAD)).max(1);
     let next = AtomicUsize::new(0);
@@ -200,10 +210,13 @@ fn print(kernels: &[&Kernel], kind: EmitterKind) -> Result<(), CodeError> {
     Ok(())
 }
 
-fn checked(kernel: &Kernel, emitter: &mut Result<Box<dyn Emitter>, EmitError>) -> Result<Vec<u8>, CodeError> {
+fn checked(
+    kernel: &Kernel,
+    emitter: &mut Result<Box<dyn Emitter>, EmitError>,
+) -> Result<(Vec<u8>, Footprints), CodeError> {
     kernel.check()?;
     match emitter {
-        Ok(emitter) => Ok(emitter.emit(kernel)?),
+        Ok(emitter) => Ok((emitter.emit(kernel)?, Footprints::of(kernel))),
         Err(error) => Err(error.clone().into()),
     }
 }
@@ -242,7 +255,8 @@ pub struct BoundCall {
     pub kernel: usize,
     /// For each buffer of the kernel where it is and its elements.
     pub arguments: Vec<(Memory, usize)>,
-    /// Whether the tasks are shared among threads.
+    /// Whether sharing the tasks among threads is worth it. They are shared if, besides, they are proved to be disjoint
+    /// in these places; else they run one after the other.
     pub parallel: bool,
 }
 
@@ -255,6 +269,19 @@ pub enum Memory {
     Own(usize),
     /// At the start of a buffer of the states, by its position in the list of states that the sequence uses.
     State(usize),
+}
+
+impl Memory {
+    /// Where it is among all memory of a sequence that uses the states at some positions of all states.
+    fn origin(self, used: &[usize]) -> Origin {
+        let (memory, bytes) = match self {
+            Memory::Arena(offset) => (0, offset),
+            Memory::Own(offset) => (1, offset),
+            // The same state may be named twice.
+            Memory::State(state) => (2 + used[state], 0),
+        };
+        Origin { memory, element: bytes / size_of::<u32>() }
+    }
 }
 
 /// A sequence of calls whose arguments are looked up once: a run is a walk over function pointers and argument tables.
@@ -282,7 +309,8 @@ struct Step {
     tasks: usize,
     /// The first argument in `pointers`.
     first: usize,
-    parallel: bool,
+    /// Whether the tasks are shared among threads: asked for, and proved.
+    shared: bool,
 }
 
 // SAFETY: the pointers are into the sequence's own memory and into states, which are touched only while both are borrowed
@@ -306,7 +334,7 @@ impl Sequence {
     }
 
     /// Binds calls to all memory but the arena, which the sequence gets by [`Sequence::attach`].
-    pub fn without_arena(
+    pub(crate) fn without_arena(
         code: Arc<Code>,
         mut own: Buffer,
         states: &mut [Buffer],
@@ -321,7 +349,7 @@ impl Sequence {
             bound.push((position, buffer.as_ptr(), buffer.len()));
         }
         let (mut steps, mut pointers) = (Vec::with_capacity(calls.len()), Vec::new());
-        let (mut in_arena, mut needed) = (Vec::new(), 0);
+        let (mut in_arena, mut needed, mut origins) = (Vec::new(), 0, Vec::new());
         for call in calls {
             let function = &code.functions[call.kernel];
             function.check(call.arguments.iter().map(|&(_, elements)| (None, elements)))?;
@@ -347,7 +375,12 @@ impl Sequence {
                 }
                 pointers.push(start);
             }
-            steps.push(Step { entry: function.entry, tasks: function.tasks, first, parallel: call.parallel });
+            let shared = call.parallel && {
+                origins.clear();
+                origins.extend(call.arguments.iter().map(|&(memory, _)| memory.origin(used)));
+                function.footprints.disjoint(&origins).is_ok()
+            };
+            steps.push(Step { entry: function.entry, tasks: function.tasks, first, shared });
         }
         Ok(Sequence {
             code,
@@ -367,7 +400,7 @@ impl Sequence {
     ///
     /// # Errors
     /// [`CallError::Arena`] for one that is too short; the sequence is then as it was.
-    pub fn attach(&mut self, mut arena: Buffer) -> Result<(), CallError> {
+    pub(crate) fn attach(&mut self, mut arena: Buffer) -> Result<(), CallError> {
         if arena.len() < self.needed {
             return Err(CallError::Arena { expected: self.needed, found: arena.len() });
         }
@@ -383,8 +416,16 @@ impl Sequence {
     }
 
     /// Takes the arena, without which the sequence does not run.
-    pub fn detach(&mut self) -> Buffer {
+    pub(crate) fn detach(&mut self) -> Buffer {
         std::mem::replace(&mut self.arena, Buffer::empty())
+    }
+
+    /// Whether the tasks of a call are shared among threads: that was asked for, and they are proved to be disjoint.
+    ///
+    /// # Panics
+    /// If there is no such call.
+    pub fn is_shared(&self, call: usize) -> bool {
+        self.steps[call].shared
     }
 
     /// The code that is run.
@@ -403,13 +444,13 @@ impl Sequence {
     }
 
     /// The memory that nobody but the sequence has.
-    pub fn own(&self) -> &Buffer {
+    pub(crate) fn own(&self) -> &Buffer {
         &self.own
     }
 
     /// Whether kernels take denormal numbers (below 1.18e-38 in magnitude) for 0, operands and results: see
     /// [`kiln_rt::denormals`]. Default: they do.
-    pub fn set_flush_denormal(&mut self, flush: bool) {
+    pub(crate) fn set_flush_denormal(&mut self, flush: bool) {
         self.flush_denormal = flush;
     }
 
@@ -468,9 +509,10 @@ impl Sequence {
         let arguments = Arguments(&self.pointers[step.first..]);
         // SAFETY: the arguments were checked to be as long as declared when they were bound. The sequence's own memory, the
         // arena and the states are borrowed exclusively. The arena is long enough and the arguments in it point at it, and
-        // the states lie where they lay, as `check` has seen. The tasks are all there are, and independent of each other.
+        // the states lie where they lay, as `check` has seen. The tasks are all there are. Where several threads run them, no task
+        // writes what another one touches: that is proved for these arguments (`without_arena`), whose distances do not change.
         let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
-        if step.parallel { pool.run(step.tasks, &|tasks| self.in_mode(|| run(tasks))) } else { run(0..step.tasks) }
+        if step.shared { pool.run(step.tasks, &|tasks| self.in_mode(|| run(tasks))) } else { run(0..step.tasks) }
     }
 }
 

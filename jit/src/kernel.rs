@@ -6,12 +6,15 @@
 
 mod build;
 mod check;
+mod disjoint;
 mod interpret;
 mod parse;
 mod print;
 
 pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
+pub(crate) use disjoint::Footprints;
+pub use disjoint::{Dependence, Origin, Reason};
 pub use interpret::{Slice, interpret, interpret_words};
 pub use parse::{ParseError, parse, parse_all};
 
@@ -19,8 +22,8 @@ use kiln_graph::Few;
 
 /// One function: a grid of independent tasks over buffers.
 ///
-/// The emitted function runs the tasks `begin..end` of the grid, in order. Tasks write disjoint places,
-/// so that any split of the grid over threads gives the same bits.
+/// The emitted function runs the tasks `begin..end` of the grid, in order. Where tasks are proved to be disjoint
+/// ([`Kernel::disjoint`]), any split of the grid over threads gives the same bits; others run on one thread.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Kernel {
     /// For people: prints, profiles, symbol names.

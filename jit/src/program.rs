@@ -17,8 +17,9 @@ pub use session::{RunError, Session};
 pub use states::{Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};
+use crate::kernel::{Dependence, Origin};
 use crate::layout::Layout;
-use crate::plan::{self, Choices, Plan, PlanError};
+use crate::plan::{self, Choices, Location, Plan, PlanError};
 use crate::target::{ChoiceError, Target};
 
 /// What a graph is compiled for.
@@ -70,6 +71,23 @@ impl CompileOptions {
     /// [`CompileError::Emitter`] and [`CompileError::Plan`].
     pub fn plan(&self, graph: &Graph) -> Result<Plan, CompileError> {
         Ok(plan::plan_by(graph, &self.target()?, &self.state_layouts, &self.choices, self.exact)?)
+    }
+}
+
+impl Plan {
+    /// Whether the tasks of every call are proved to be disjoint where its arguments lie: those of a call of which that is not
+    /// so would all run on one thread.
+    ///
+    /// # Errors
+    /// The first such call's kernel, and why.
+    pub fn disjoint(&self) -> Result<(), Dependence> {
+        self.calls.iter().try_for_each(|call| {
+            let origins = call.arguments.iter().map(|&slot| match self.slots[slot].location {
+                Location::Arena { offset } => Origin { memory: 0, element: offset / size_of::<u32>() },
+                Location::State { input } => Origin { memory: 1 + input, element: 0 },
+            });
+            self.kernels[call.kernel].disjoint(&origins.collect::<Vec<Origin>>())
+        })
     }
 }
 

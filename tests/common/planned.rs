@@ -11,8 +11,10 @@ use super::random_graphs::Case;
 /// What memory holds that nothing has written.
 const JUNK: u32 = 0x7fc0_beef;
 
-/// The outputs of a plan of the case's graph and then the states after it, as numbers in row-major order.
+/// The outputs of a plan of the case's graph and then the states after it, as numbers in row-major order. The tasks of all its
+/// calls have to be proved disjoint.
 pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    plan.disjoint().unwrap_or_else(|error| panic!("{error}, in\n{plan}"));
     let mut words = plan.arena_bytes.div_ceil(4);
     let states: Vec<usize> = plan
         .inputs

@@ -29,6 +29,8 @@ pub struct Planned {
     pub contractions: Vec<String>,
     /// The kernels whose text is not read back as it was.
     pub unread: Vec<String>,
+    /// The first call whose tasks are not proved to be disjoint, and why.
+    pub dependent: Option<String>,
 }
 
 /// Whether all graphs are planned, or only some that are quickly planned.
@@ -96,7 +98,8 @@ fn look(name: &str, lanes: usize, plan: &Plan) -> Planned {
         let layer = found.label.split_once(": ").map_or(String::new(), |(layer, _)| format!("{layer}: "));
         format!("{layer}{}: {}", found.problem.shapes(), found.recipe.words())
     });
-    Planned { name: name.to_owned(), lanes, digest: hash.0, contractions: contractions.collect(), unread }
+    let dependent = plan.disjoint().err().map(|error| format!("{name} at {lanes} lanes: {error}"));
+    Planned { name: name.to_owned(), lanes, digest: hash.0, contractions: contractions.collect(), unread, dependent }
 }
 
 /// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits).
@@ -121,4 +124,11 @@ impl Fnv {
 fn kernels_are_read_back() {
     let unread: Vec<&String> = PLANNED.iter().flat_map(|planned| &planned.unread).collect();
     assert!(unread.is_empty(), "{} kernels, such as {}", unread.len(), unread[0]);
+}
+
+/// That no call has to run on one thread.
+#[test]
+fn tasks_are_proved_disjoint() {
+    let dependent: Vec<&String> = PLANNED.iter().filter_map(|planned| planned.dependent.as_ref()).collect();
+    assert!(dependent.is_empty(), "{} plans, such as {}", dependent.len(), dependent[0]);
 }

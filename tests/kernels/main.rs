@@ -2,6 +2,7 @@
 //! NaNs): each operation and each form of access by itself, then random programs. What this machine does not run is
 //! emulated; what it does run is emulated too, which tests the emulator.
 
+mod disjoint;
 mod emulator;
 mod generator;
 mod run;
@@ -171,11 +172,12 @@ fn the_other_calling_conventions() {
     }
 }
 
-/// More carried values than registers, which change places with every turn; some are used, some are masks.
+/// More carried values than registers, at last than a page of the stack, which change places with every turn; some are used, some are
+/// masks.
 #[test]
 fn carried_values_change_places() {
     for lanes in LANES {
-        for carried in [3, 14, 18, 40] {
+        for carried in [3, 14, 18, 40, 150] {
             let mut b = KernelBuilder::new("rotation", lanes);
             let x = b.buffer("x", Element::F32, carried * lanes, Access::Read);
             let out = b.buffer("out", Element::F32, 2 * carried * lanes, Access::Write);

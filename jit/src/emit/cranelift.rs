@@ -43,6 +43,9 @@ impl Machine {
             ("opt_level", "none"),
             ("is_pic", "false"),
             ("unwind_info", "false"),
+            // A frame for which the stack has no room meets its guard and no other memory.
+            ("enable_probestack", "true"),
+            ("probestack_strategy", "inline"),
             ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
         ] {
             flags.set(name, value).map_err(|error| error.to_string())?;

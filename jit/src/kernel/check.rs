@@ -19,7 +19,7 @@
 //! 12. A guard is a mask, and its loop has one turn.
 //! 13. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
 //!
-//! That tasks write disjoint places is the lowering's promise; [`super::interpret()`] tests it as it runs.
+//! That tasks are disjoint is no invariant: [`Kernel::disjoint`] proves it, or they run on one thread.
 
 use super::*;
 

@@ -16,7 +16,7 @@ use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
 use kiln_jit::code::Code;
 use kiln_jit::contraction::{Operand, Place, Recipe, Source, preferred_layouts, recipes};
-use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Slice, interpret};
+use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Origin, Slice, interpret};
 use kiln_jit::layout::Layout;
 use kiln_jit::layout::{Halo, PreferredLayout};
 use kiln_jit::target::Target;
@@ -255,6 +255,8 @@ fn run(
     let mut memory = Memory::new(recipe, operands, values, output);
     let code = (by == By::Machine).then(|| Code::new(&kernels, target.emitter).expect("code"));
     for (number, kernel) in kernels.iter().enumerate() {
+        let origins: Vec<Origin> = (0..kernel.buffers.len()).map(|memory| Origin { memory, element: 0 }).collect();
+        kernel.disjoint(&origins).unwrap_or_else(|error| panic!("{error}\n{kernel}"));
         memory.stage(recipe, number, |slices| match &code {
             None => interpret(kernel, slices),
             Some(code) => code.call(number, slices, 0..kernel.tasks()).expect("a call"),

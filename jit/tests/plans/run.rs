@@ -55,8 +55,9 @@ pub struct Outcome {
     pub states: HashMap<String, Vec<u32>>,
 }
 
-/// Runs a plan. The memory holds garbage before, so that nothing can rely on zeros.
+/// Runs a plan, whose tasks have to be disjoint. The memory holds garbage before, so that nothing can rely on zeros.
 pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
+    plan.disjoint().unwrap_or_else(|error| panic!("{error}, in\n{plan}"));
     let mut memory = vec![0x7fc0_dead_u32; plan.arena_bytes / 4];
     let mut states = HashMap::new();
     for (number, input) in plan.inputs.iter().enumerate() {

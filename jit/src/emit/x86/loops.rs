@@ -38,6 +38,9 @@ impl Convention {
     }
 }
 
+/// The smallest guard that stands behind a stack, in bytes.
+const PAGE: i32 = 4096;
+
 impl<'a> Body<'a> {
     /// The whole function: a loop over the tasks around the kernel's body.
     pub(super) fn emit(mut self, listing: Option<&mut String>) -> Result<Vec<u8>, String> {
@@ -99,6 +102,13 @@ impl<'a> Body<'a> {
         self.out.push(Code::Cmp_r64_rm64, &[arguments[1].into(), arguments[2].into()]);
         self.out.branch(Code::Jae_rel32_64, done);
         self.out.push(Code::Mov_r64_rm64, &[FIRST.into(), Register::RSP.into()]);
+        // Page by page, so that a frame for which the stack has no room meets its guard and no other memory.
+        for page in 1..=(bytes + 63) / PAGE {
+            self.out.push(
+                Code::Mov_rm64_r64,
+                &[Memory::new(Place::Register(Register::RSP), -PAGE * page).into(), FIRST.into()],
+            );
+        }
         self.out.push(Code::Sub_rm64_imm32, &[Register::RSP.into(), Operand::Word(bytes)]);
         self.out.push(Code::And_rm64_imm8, &[Register::RSP.into(), Operand::Sign(-64)]);
         self.out.push(Code::Mov_rm64_r64, &[old().into(), FIRST.into()]);
