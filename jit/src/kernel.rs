@@ -10,6 +10,7 @@ mod disjoint;
 mod interpret;
 mod parse;
 mod print;
+mod visit;
 
 pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};

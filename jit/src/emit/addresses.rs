@@ -68,25 +68,19 @@ impl Addresses {
 
     fn block(&mut self, body: &[Statement], depth: u32) {
         for statement in body {
+            if let Some((buffer, index)) = statement.place() {
+                self.chain(Base::Buffer(buffer), index);
+                continue;
+            }
             match statement {
-                Statement::Let(
-                    _,
-                    Operation::Load { buffer, index, .. }
-                    | Operation::Splat { buffer, index }
-                    | Operation::Gather { buffer, index, .. },
-                )
-                | Statement::Store { buffer, index, .. }
-                | Statement::Prefetch { buffer, index } => {
-                    self.chain(Base::Buffer(*buffer), index);
-                }
                 Statement::Let(_, Operation::Affine(index)) => {
                     self.chain(Base::Zero, index);
                 }
-                Statement::Let(..) => (),
                 Statement::For(l) => {
                     self.depths[l.variable.0 as usize] = depth;
                     self.block(&l.body, depth + 1);
                 }
+                Statement::Let(..) | Statement::Store { .. } | Statement::Prefetch { .. } => (),
             }
         }
     }

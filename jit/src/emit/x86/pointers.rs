@@ -184,18 +184,14 @@ impl Survey<'_> {
     fn block(&mut self, body: &[Statement], turns: u64) {
         for statement in body {
             self.position += 1;
+            if let Some((buffer, index)) = statement.place() {
+                self.used(Base::Buffer(buffer), index, turns);
+                continue;
+            }
             match statement {
-                Statement::Let(
-                    _,
-                    Operation::Load { buffer, index, .. }
-                    | Operation::Splat { buffer, index }
-                    | Operation::Gather { buffer, index, .. },
-                )
-                | Statement::Store { buffer, index, .. }
-                | Statement::Prefetch { buffer, index } => self.used(Base::Buffer(*buffer), index, turns),
                 Statement::Let(_, Operation::Affine(index)) => self.used(Base::Zero, index, turns),
-                Statement::Let(..) => (),
                 Statement::For(l) => self.repeat(l, turns),
+                Statement::Let(..) | Statement::Store { .. } | Statement::Prefetch { .. } => (),
             }
         }
     }
