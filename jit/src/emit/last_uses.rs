@@ -1,6 +1,6 @@
 //! Where each value is used for the last time, shared by the emitters. It knows the kernel IR alone.
 
-use crate::kernel::{Kernel, Operation, Statement, Value};
+use crate::kernel::{Kernel, Statement, Value};
 
 /// For each value the position of its last use: statements are counted in textual order, the end of a loop counts as a
 /// statement, and a value from outside of a loop that is used inside lives to the loop's end.
