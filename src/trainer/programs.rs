@@ -250,7 +250,7 @@ impl Programs {
         let others = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes());
         let most = others.fold(plan.peak_bytes(), usize::max);
         let sharing = if batch == self.settings.batch { 1 } else { self.settings.cached_programs.max(1) };
-        plan.kept_bytes * sharing <= KEPT_BYTES.max(most / KEPT_PART)
+        plan.invariant_bytes * sharing <= KEPT_BYTES.max(most / KEPT_PART)
     }
 
     fn plan_graph(&mut self, graph: &Graph, batch: usize) -> Result<Plan, TrainError> {

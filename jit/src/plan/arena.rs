@@ -58,19 +58,19 @@ pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<I
 /// something, which come first; the end of all.
 pub fn offsets(memory: &[Piece], intervals: &[Option<Interval>], prologue: usize) -> (Vec<usize>, usize, usize) {
     let mut offsets = vec![0; memory.len()];
-    let mut kept_bytes = 0;
+    let mut invariant_bytes = 0;
     let (mut numbers, mut others) = (Vec::new(), Vec::new());
     for (number, (piece, interval)) in memory.iter().zip(intervals).enumerate() {
         let Some(interval) = *interval else { continue };
         if piece.purpose != Purpose::Input && interval.from < prologue && interval.to >= prologue {
-            offsets[number] = kept_bytes;
-            kept_bytes += interval.bytes.next_multiple_of(ALIGNMENT);
+            offsets[number] = invariant_bytes;
+            invariant_bytes += interval.bytes.next_multiple_of(ALIGNMENT);
         } else {
             numbers.push(number);
             others.push(interval);
         }
     }
     let (places, bytes) = place(&others);
-    numbers.into_iter().zip(places).for_each(|(number, place)| offsets[number] = kept_bytes + place);
-    (offsets, kept_bytes, kept_bytes + bytes)
+    numbers.into_iter().zip(places).for_each(|(number, place)| offsets[number] = invariant_bytes + place);
+    (offsets, invariant_bytes, invariant_bytes + bytes)
 }

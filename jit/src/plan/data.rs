@@ -27,7 +27,7 @@ pub struct Plan {
     /// Every place in memory that a call may name.
     pub slots: Vec<Slot>,
     /// Bytes at the front of the arena in which the prologue leaves what later calls and users read: they last from run to run.
-    pub kept_bytes: usize,
+    pub invariant_bytes: usize,
     /// Bytes of the arena: what is kept, then inputs, intermediates and outputs, by lifetime.
     pub arena_bytes: usize,
     /// The graph's inputs, in its order.

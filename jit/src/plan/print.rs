@@ -44,7 +44,7 @@ impl Plan {
 }
 
 /// ```text
-/// plan predict: 12 calls of 9 kernels by avx2, 1234 FLOP, arena 4096 bytes (512 bytes kept by 2 calls), states 512 bytes
+/// plan predict: 12 calls of 9 kernels by avx2, 1234 FLOP, arena 4096 bytes (512 bytes of a prologue of 2 calls), states 512 bytes
 ///   ...
 ///   input x: f32[64,10] in @0
 ///   state fc.weight: f32[10,10] strides [1, 10]
@@ -57,13 +57,13 @@ impl fmt::Display for Plan {
         let (calls, kernels) = (self.calls.len(), self.kernels.len());
         writeln!(
             f,
-            "plan {}: {calls} calls of {kernels} kernels by {}, {} FLOP, {} bytes moved, arena {} bytes ({} bytes kept by {} calls), states {} bytes, peak {} bytes",
+            "plan {}: {calls} calls of {kernels} kernels by {}, {} FLOP, {} bytes moved, arena {} bytes ({} bytes of a prologue of {} calls), states {} bytes, peak {} bytes",
             self.name,
             self.emitter,
             self.flops(),
             self.bytes(),
             self.arena_bytes,
-            self.kept_bytes,
+            self.invariant_bytes,
             self.prologue,
             self.state_bytes(),
             self.peak_bytes(),
@@ -75,8 +75,8 @@ impl fmt::Display for Plan {
             let kernel = &self.kernels[call.kernel];
             let tasks: usize = kernel.grid.iter().product();
             let sharing = if call.parallel { " in parallel" } else { "" };
-            let kept = if number < self.prologue { ", kept" } else { "" };
-            write!(f, "  {number:3} {} [kernel {}, {tasks} tasks{sharing}{kept}]", call.label, call.kernel)?;
+            let prologue = if number < self.prologue { ", prologue" } else { "" };
+            write!(f, "  {number:3} {} [kernel {}, {tasks} tasks{sharing}{prologue}]", call.label, call.kernel)?;
             for (buffer, &slot) in kernel.buffers.iter().zip(&call.arguments) {
                 let access = match buffer.access {
                     Access::Read => "",

@@ -27,7 +27,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
     let prologue = invariant::move_to_front(pieces, packed.kept(), &mut drafts);
     let mut intervals = intervals(pieces, &drafts, prologue);
     let owner = share_memory(pieces, &drafts, &mut intervals);
-    let (offsets, kept_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
+    let (offsets, invariant_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
     let slots = pieces
         .iter()
         .zip(offsets)
@@ -51,7 +51,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
         prologue,
         contractions: recipes.finish(),
         slots,
-        kept_bytes,
+        invariant_bytes,
         arena_bytes,
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),

@@ -93,7 +93,7 @@ pub enum RunError {
 
 impl Session {
     /// Emits the kernels of a plan and gives them memory: an arena, which grows where it is too short, and where `keeps` says so
-    /// memory of the session's own for what lasts from run to run ([`Plan::kept_bytes`]); otherwise that is made anew whenever
+    /// memory of the session's own for what lasts from run to run ([`Plan::invariant_bytes`]); otherwise that is made anew whenever
     /// another program has had the arena. Where the pool has several threads, one of them makes the states meanwhile: most of the
     /// time is the system's, which hands out the memory.
     ///
@@ -344,7 +344,7 @@ struct Memories {
 impl Memories {
     /// The arena, long enough for a plan, and where `keeps` says so memory apart for what lasts.
     fn new(plan: &Plan, mut arena: Arena, keeps: bool) -> Memories {
-        let own_bytes = if keeps { plan.kept_bytes } else { 0 };
+        let own_bytes = if keeps { plan.invariant_bytes } else { 0 };
         arena.grow(plan.arena_bytes - own_bytes, pages(plan));
         let own = Buffer::zeroed_together(&[own_bytes.div_ceil(size_of::<u32>())], pages(plan)).swap_remove(0);
         Memories { arena, own, own_bytes }

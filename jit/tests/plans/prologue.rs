@@ -94,9 +94,9 @@ fn what_depends_on_states_alone_stands_in_front() {
     assert!(!rest.iter().any(|label| label.contains("sqrt")), "{plan}");
     // The images are data: they are laid out and transformed in each run.
     assert_eq!(rest.iter().filter(|label| label.starts_with("pack for conv")).count(), 2, "{plan}");
-    let kept = plan.kept_bytes;
+    let kept = plan.invariant_bytes;
     assert!(kept > 4 * W.iter().product::<usize>() && kept <= plan.arena_bytes, "{kept} bytes in {plan}");
-    assert!(plan.to_string().contains(&format!("({kept} bytes kept by {} calls)", plan.prologue)), "{plan}");
+    assert!(plan.to_string().contains(&format!("({kept} bytes of a prologue of {} calls)", plan.prologue)), "{plan}");
     check("a prologue", &predict());
 }
 
@@ -104,7 +104,7 @@ fn what_depends_on_states_alone_stands_in_front() {
 #[test]
 fn what_a_step_updates_is_not_kept() {
     let everything = planned(&train(&[0, 1, 2, 3]));
-    assert_eq!((everything.prologue, everything.kept_bytes), (0, 0), "{everything}");
+    assert_eq!((everything.prologue, everything.invariant_bytes), (0, 0), "{everything}");
     let last = planned(&train(&[3]));
     assert!(last.prologue > 0 && last.calls[..last.prologue].iter().all(|call| !call.label.contains("dot")), "{last}");
     check("a step with a prologue", &train(&[3]));
