@@ -39,7 +39,7 @@
 //! | read and batch data | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
-//! | build a graph by hand, compile and run it | [`program`]; its parts are [`graph`] and [`jit`] |
+//! | build a graph by hand, compile and run it | [`program`], over [`graph`] |
 //!
 //! Names, defaults, initialisation and layouts are PyTorch's. Mistakes are errors, never panics; those about shapes
 //! come from rustc.
@@ -63,8 +63,13 @@ mod tuning;
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
 pub use kiln_graph as graph;
 pub use kiln_graph::{layers, losses, optimizers};
+/// The compiler behind the graph, for its own tests and benchmarks: no promise to users.
+#[doc(hidden)]
 pub use kiln_jit as jit;
+pub use kiln_jit::{CompileError, RunError, StateError};
 pub use kiln_macros::{Model, model};
+/// Buffers and threads, for tests and benchmarks: no promise to users.
+#[doc(hidden)]
 pub use kiln_rt as runtime;
 pub use kiln_rt::random;
 /// The crate of the arrays that Kiln takes and gives.
@@ -73,6 +78,13 @@ pub use predictor::{Predictor, PredictorBuilder};
 pub use steps::{StepTrainer, Steps};
 pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
 pub use tuning::TuningError;
+
+/// What a compiled program is made of, as [`Trainer::plan`], [`Predictor::plan`] and [`StepTrainer::plan`] give it: calls of kernels over
+/// places in memory, with their cost. It prints.
+pub mod plan {
+    pub use kiln_jit::layout::Layout;
+    pub use kiln_jit::plan::{Argument, Call, Contracted, Location, Part, Plan, Slot};
+}
 
 /// The graphs that trainers and predictors compile, for the tests of the compiler: no promise to users.
 #[doc(hidden)]

@@ -41,7 +41,8 @@ pub fn contractions(op: &Op, form: Form, left: &Operand, right: &Operand, output
     }
 }
 
-/// The layouts that make an operation fast: of the left operand, the right operand and the result. `None` as in [`recipe`].
+/// The layouts that make an operation fast: of the left operand, the right operand and the result. `None` where the operation is no
+/// contraction.
 pub fn preferred_layouts(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[PreferredLayout; 3]> {
     let operand = |shape: Shape| {
         let dense = PreferredLayout { order: (0..shape.rank()).collect(), halo: Halo::default() };

@@ -73,7 +73,7 @@ pub type Epilogue<'a> = dyn FnMut(&mut KernelBuilder, &Place, Value) + 'a;
 pub struct Operand {
     /// Its extents.
     pub shape: Shape,
-    /// Its place; any strides are right, those of [`preferred`] are fast.
+    /// Its place; any strides are right, those of [`preferred_layouts`](super::preferred_layouts) are fast.
     pub layout: Layout,
     /// The zeros around it.
     pub halo: Halo,
@@ -88,7 +88,7 @@ pub enum Source {
     Left,
     /// The operation's second operand.
     Right,
-    /// One of the scratch buffers of a [`Recipe`].
+    /// One of the scratch buffers of a [`Recipe`](super::Recipe).
     Scratch(usize),
 }
 
@@ -114,7 +114,7 @@ pub struct Problem {
     pub operands: [Operand; 2],
     /// The shape of its result.
     pub output: Shape,
-    /// The axis along which its results lie side by side in memory, where it is another one than [`preferred`](super::preferred) says.
+    /// The axis along which its results lie side by side in memory, where it is another one than [`preferred_layouts`](super::preferred_layouts) says.
     pub along: Option<usize>,
     /// Whether it may be computed only in strategies whose error is that of the definition: each result's in its own products.
     pub exact: bool,

@@ -113,7 +113,7 @@ enum Method {
     /// As they are defined, each in tiles. The partial results that the parts write, if they are not results.
     Tiles(Vec<Part>, Option<Partials>),
     /// A product that is kept, and its sums.
-    Folded(Part, OverlapAdd),
+    Folded(Box<Part>, OverlapAdd),
     Winograd(Winograd),
     WinogradGradient(Gradient),
 }
@@ -248,7 +248,7 @@ impl Strategy {
             let search = Search { k_blocking: false, ..search.less(cycles) };
             let strategy = |part: Part| {
                 let cycles = part.cycles + cycles;
-                Strategy::new(copies, Method::Folded(part, fold.clone()), cycles, copying, waiting.target)
+                Strategy::new(copies, Method::Folded(part.into(), fold.clone()), cycles, copying, waiting.target)
             };
             return Part::fastest(product, copying, search, waiting).into_iter().map(strategy).collect();
         }
@@ -336,7 +336,7 @@ impl Strategy {
             }
             Method::Folded(part, fold) => {
                 let products = OverlapAdd::products(&part.tiling.contraction);
-                let kept = recipe.tiles(sources, vec![part], Some(&products)).expect("room for the products");
+                let kept = recipe.tiles(sources, vec![*part], Some(&products)).expect("room for the products");
                 recipe.stage([kept], None, products.elements() as u64, Work::OverlapAdd(fold));
             }
             Method::Winograd(strategy) => {

@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Result<Kernel, ParseError> {
 /// Any number of kernels, one behind the other.
 ///
 /// # Errors
-/// As [`parse`].
+/// As `parse`.
 pub fn parse_all(text: &str) -> Result<Vec<Kernel>, ParseError> {
     let mut parser = Parser::new(text);
     let mut kernels = Vec::new();

@@ -1,16 +1,16 @@
 //! Plans against the graph interpreter: each lowering at 4, 8 and 16 lanes, through the kernel interpreter; and what the
 //! fusion promises.
 
+mod batch_stats;
 mod cases;
 mod choices;
 mod deep;
-mod followed;
 mod layouts;
 mod models;
-mod moments;
+mod prepacked;
 mod prologue;
 mod promises;
-mod repeated;
+mod repeated_packs;
 mod run;
 
 #[test]

@@ -14,7 +14,7 @@ fn problem(op: &Op, shapes: [Shape; 2], output: Shape, along: usize) -> Problem 
 }
 
 fn turns(recipe: &Recipe) -> bool {
-    recipe.stages.iter().any(|stage| stage.kind() == "turn")
+    recipe.stages.iter().any(|stage| stage.kind() == "transpose results")
 }
 
 /// Row-major results of windows, channels and squares of every kind of rest: those of all ways, turned or stored apart.

@@ -9,7 +9,7 @@ use kiln_jit::target::Target;
 use super::{By, cases, number, operand, row_major, run};
 
 fn is_deep(recipe: &Recipe) -> bool {
-    recipe.stages.iter().any(|stage| stage.kind() == "deep tiles")
+    recipe.stages.iter().any(|stage| stage.kind() == "k-blocked tiles")
 }
 
 /// Caches of which large products are too much.
