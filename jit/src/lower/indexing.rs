@@ -75,6 +75,24 @@ impl Indexed {
     }
 }
 
+/// Where in the indexed tensor the element of index 0 is for a place `at`, the indexed axis, and which index counts there. Along an axis
+/// the index has a place for each of `at`; for rows (`None`) it has the first `leading` axes alone, and a whole row follows.
+fn by_index(at: &[Affine], axis: Option<usize>, leading: usize) -> (Vec<Affine>, usize, Vec<Affine>) {
+    let rank = at.len();
+    match axis {
+        Some(axis) => {
+            let mut place = at.to_vec();
+            place[axis] = Affine::zero(rank);
+            (place, axis, at.to_vec())
+        }
+        None => {
+            let mut place = vec![Affine::zero(rank)];
+            place.extend_from_slice(&at[leading..]);
+            (place, 0, at[..leading].to_vec())
+        }
+    }
+}
+
 /// What a gather along an axis computes (`None`: of rows), the indexed elements, and the memory that they are in.
 pub fn describe_gather(
     context: &Context<'_>,
@@ -90,16 +108,7 @@ pub fn describe_gather(
     let rank = shape.rank();
     let at = identity(rank);
     let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
-    let (mut place, axis, index_at) = match axis {
-        Some(axis) => (at.clone(), axis, at.clone()),
-        None => {
-            let leading = graph.shape(indices).rank();
-            let mut place = vec![Affine::zero(rank)];
-            place.extend_from_slice(&at[leading..]);
-            (place, 0, at[..leading].to_vec())
-        }
-    };
-    place[axis] = Affine::zero(rank);
+    let (place, axis, index_at) = by_index(&at, axis, graph.shape(indices).rank());
     let index = builder.node(indices, &index_at);
     let from = resolve(graph, data, &outside).expect("indexed data lies in memory");
     let (argument, access) = builder.place(from, &place, true, false);
@@ -130,16 +139,7 @@ pub fn describe_scatter(
     let rank = shape.rank();
     let at = identity(rank);
     let mut builder = ExpressionBuilder::new(graph, &located, shape.dims().to_vec());
-    let (mut place, axis, index_at) = match axis {
-        Some(axis) => (at.clone(), axis, at.clone()),
-        None => {
-            let leading = graph.shape(indices).rank();
-            let mut place = vec![Affine::zero(rank)];
-            place.extend_from_slice(&at[leading..]);
-            (place, 0, at[..leading].to_vec())
-        }
-    };
-    place[axis] = Affine::zero(rank);
+    let (place, axis, index_at) = by_index(&at, axis, graph.shape(indices).rank());
     let index = builder.node(indices, &index_at);
     let update = builder.node(updates, &at);
     let (argument, access) = builder.place(to, &place, true, true);
