@@ -172,8 +172,8 @@ fn the_other_calling_conventions() {
     }
 }
 
-/// More carried values than registers, at last than a page of the stack, which change places with every turn; some are used, some are
-/// masks.
+/// More carried values than registers, at last than a page of the stack, which change places with every turn; some are
+/// used, some are masks.
 #[test]
 fn carried_values_change_places() {
     for lanes in LANES {
