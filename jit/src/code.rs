@@ -14,8 +14,8 @@
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use cranelift_codegen::ir::Signature;
@@ -67,6 +67,8 @@ pub struct Code {
     /// Taken by `drop` alone.
     module: ManuallyDrop<JITModule>,
     functions: Vec<Function>,
+    /// What the tasks of each function touch, for those who bind calls; nothing once that is forgotten.
+    footprints: Mutex<Vec<Arc<Footprints>>>,
     bytes: usize,
 }
 
@@ -76,8 +78,6 @@ struct Function {
     entry: Entry,
     tasks: usize,
     buffers: Vec<kernel::Buffer>,
-    /// What tasks touch: equal kernels share it.
-    footprints: Arc<Footprints>,
 }
 
 // SAFETY: the module's memory is not changed after `new`; entries are addresses of functions without state.
@@ -115,7 +115,13 @@ impl Code {
         let isa = Cranelift::new()?.isa();
         let signature = Signature::new(isa.default_call_conv());
         let module = ManuallyDrop::new(JITModule::new(JITBuilder::with_isa(isa, default_libcall_names())));
-        let mut code = Code { module, functions: Vec::with_capacity(kernels.len()), bytes: bytes.len() };
+        let mut code = Code {
+            module,
+            functions: Vec::with_capacity(kernels.len()),
+            footprints: Mutex::default(),
+            bytes: bytes.len(),
+        };
+        let mut all = Vec::with_capacity(kernels.len());
         let id = code.module.declare_anonymous_function(&signature).map_err(memory)?;
         code.module.define_function_bytes(id, CODE_ALIGNMENT, &bytes, &[]).map_err(memory)?;
         code.module.finalize_definitions().map_err(memory)?;
@@ -127,10 +133,16 @@ impl Code {
             // SAFETY: there stands a function of this signature, in memory that `code` owns and that is executable now.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
             let (name, buffers) = (kernel.name.clone(), kernel.buffers.clone());
-            let footprints = footprints.clone();
-            code.functions.push(Function { name, entry, tasks: kernel.tasks(), buffers, footprints });
+            code.functions.push(Function { name, entry, tasks: kernel.tasks(), buffers });
+            all.push(footprints.clone());
         }
+        code.footprints = Mutex::new(all);
         Ok(code)
+    }
+
+    /// Lets go of what only those need who bind calls; calls that are bound later run on one thread.
+    pub(crate) fn forget_footprints(&self) {
+        *self.footprints.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
     }
 
     /// The number of bytes of machine code.
@@ -350,6 +362,7 @@ impl Sequence {
         }
         let (mut steps, mut pointers) = (Vec::with_capacity(calls.len()), Vec::new());
         let (mut in_arena, mut needed, mut origins) = (Vec::new(), 0, Vec::new());
+        let footprints = code.footprints.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for call in calls {
             let function = &code.functions[call.kernel];
             function.check(call.arguments.iter().map(|&(_, elements)| (None, elements)))?;
@@ -378,7 +391,7 @@ impl Sequence {
             let shared = call.parallel && {
                 origins.clear();
                 origins.extend(call.arguments.iter().map(|&(memory, _)| memory.origin(used)));
-                function.footprints.disjoint(&origins).is_ok()
+                footprints.get(call.kernel).is_some_and(|footprints| footprints.disjoint(&origins).is_ok())
             };
             steps.push(Step { entry: function.entry, tasks: function.tasks, first, shared });
         }

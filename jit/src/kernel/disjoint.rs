@@ -16,8 +16,9 @@
 //! Buffers that are bound to overlapping memory are one buffer to this proof, whatever their distance.
 //!
 //! # What it does not see
-//! A gather reads anywhere, a guarded loop always runs, a row may be any of its rows, and a variable in several terms of
-//! one box counts as several. Tasks that are apart for reasons of this kind run on one thread.
+//! Overlapping buffers of different lengths are not looked at (a plan binds none), a gather reads anywhere, a guarded
+//! loop always runs, a row may be any of its rows, and a variable in several terms of one box counts as several. Tasks
+//! that are apart for reasons of this kind run on one thread.
 //!
 //! # Cost
 //! One walk over the statements, in which accesses that differ by constants fall together; then a few passes over what
@@ -79,6 +80,9 @@ pub enum Reason {
     /// A dimension of the grid moves no access.
     #[error("{0} moves no access, so that its tasks touch the same elements")]
     Still(Variable),
+    /// Buffers of different lengths overlap, which are not looked at.
+    #[error("buffers of different lengths overlap")]
+    Lengths,
     /// What one task touches is not seen to be apart from what another does.
     #[error("what one task touches is not apart from what another does")]
     Near,
@@ -169,7 +173,21 @@ impl Footprints {
         let buffers: Vec<Footprint> = walk.buffers.iter().zip(&kernel.buffers).map(footprint).collect();
         let mut footprints = Footprints { grid, buffers, alone: Vec::new() };
         footprints.alone = (0..footprints.buffers.len()).map(|buffer| footprints.by_itself(buffer)).collect();
+        footprints.forget();
         footprints
+    }
+
+    /// Keeps what is touched only of buffers that a plan may bind to one place: a written one and another of its length.
+    fn forget(&mut self) {
+        let lengths: Vec<(usize, bool)> = self.buffers.iter().map(|buffer| (buffer.elements, buffer.written)).collect();
+        for (number, buffer) in self.buffers.iter_mut().enumerate() {
+            let fits = |(other, &(elements, written)): (usize, &(usize, bool))| {
+                other != number && elements == buffer.elements && (written || buffer.written)
+            };
+            if buffer.touched.is_ok() && !lengths.iter().enumerate().any(fits) {
+                buffer.touched = Err(Reason::Lengths);
+            }
+        }
     }
 
     /// Whether tasks are disjoint where the buffers begin at such places, one for each; else two buffers that tell why.
@@ -452,6 +470,7 @@ impl<'a> Walk<'a> {
             touched.steps = steps;
             touched.boxes.push(boxes);
         }
+        touched.boxes.shrink_to_fit();
         Ok(touched)
     }
 

@@ -195,6 +195,7 @@ impl Session {
     pub fn forget_calls(&mut self) {
         if let Some(program) = Arc::get_mut(&mut self.program) {
             program.plan.forget_calls();
+            program.code.forget_footprints();
         }
     }
 
