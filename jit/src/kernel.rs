@@ -153,32 +153,32 @@ pub enum Statement {
     For(Loop),
 }
 
-/// `for variable in 0..extent`, with values carried from turn to turn.
+/// `for variable in 0..extent`, with values carried from iteration to iteration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Loop {
     /// The loop variable.
     pub variable: Variable,
-    /// The number of turns, at least 1.
+    /// The number of iterations, at least 1.
     pub extent: usize,
-    /// A mask: the only turn is left out where none of its lanes holds, and the results are the initial values. It saves the time of
+    /// A mask: the only iteration is left out where none of its lanes holds, and the results are the initial values. It saves the time of
     /// what is rarely needed; none in most loops.
     pub guard: Option<Value>,
     /// The carried values.
     pub carried: Vec<Carried>,
-    /// What a turn does.
+    /// What an iteration does.
     pub body: Vec<Statement>,
 }
 
 /// A value carried through a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Carried {
-    /// The value before the first turn, defined outside.
+    /// The value before the first iteration, defined outside.
     pub initial: Value,
-    /// The value at the start of a turn; defined by the loop, seen in its body.
+    /// The value at the start of an iteration; defined by the loop, seen in its body.
     pub current: Value,
-    /// The value at the end of a turn: defined in the body (or `current` itself, or from outside).
+    /// The value at the end of an iteration: defined in the body (or `current` itself, or from outside).
     pub next: Value,
-    /// The value after the last turn; defined by the loop, seen after it.
+    /// The value after the last iteration; defined by the loop, seen after it.
     pub result: Value,
 }
 

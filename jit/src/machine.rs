@@ -68,14 +68,14 @@ impl Machine {
 pub fn multiply_adds(lanes: usize, threads: usize) -> (Kernel, usize) {
     const SUMS: usize = 10;
     const UNROLLED: usize = 4;
-    const TURNS: usize = 20_000;
+    const ITERATIONS: usize = 20_000;
     let mut b = KernelBuilder::new("multiply_adds", lanes);
     let from = b.buffer("from", Element::F32, 2 * lanes, Access::Read);
     let to = b.buffer("to", Element::F32, threads * SUMS * lanes, Access::Write);
     let task = b.grid(threads);
     let (x, y) = (b.load(from, Index::at(0)), b.load(from, Index::at(lanes as i64)));
     let zero = b.f32(0.0);
-    let sums = b.for_each(TURNS, &[zero; SUMS], |b, _, sums| {
+    let sums = b.for_each(ITERATIONS, &[zero; SUMS], |b, _, sums| {
         let mut sums = sums.to_vec();
         for _ in 0..UNROLLED {
             sums = sums.iter().map(|&sum| b.fma(sum, x, y)).collect::<Vec<Value>>();
@@ -86,21 +86,21 @@ pub fn multiply_adds(lanes: usize, threads: usize) -> (Kernel, usize) {
         let place = Index::of(task, (SUMS * lanes) as i64).shifted((number * lanes) as i64);
         b.store(to, place, 1, lanes, sum);
     }
-    (b.finish(), 2 * threads * SUMS * lanes * UNROLLED * TURNS)
+    (b.finish(), 2 * threads * SUMS * lanes * UNROLLED * ITERATIONS)
 }
 
 /// A copy that touches about so many bytes, in one task for each thread; how many it reads and writes.
 pub fn copy(lanes: usize, threads: usize, bytes: usize) -> (Kernel, usize) {
     const UNROLLED: usize = 4;
     let step = UNROLLED * lanes;
-    let turns = bytes / (2 * size_of::<f32>()) / step / threads;
-    let elements = turns * step * threads;
+    let iterations = bytes / (2 * size_of::<f32>()) / step / threads;
+    let elements = iterations * step * threads;
     let mut b = KernelBuilder::new("copy", lanes);
     let from = b.buffer("from", Element::F32, elements, Access::Read);
     let to = b.buffer("to", Element::F32, elements, Access::Write);
     let task = b.grid(threads);
-    b.for_each(turns, &[], |b, turn, _| {
-        let start = Index::of(task, (turns * step) as i64).plus(turn, step as i64);
+    b.for_each(iterations, &[], |b, iteration, _| {
+        let start = Index::of(task, (iterations * step) as i64).plus(iteration, step as i64);
         let at = |unrolled: usize| start.clone().shifted((unrolled * lanes) as i64);
         let values: Vec<Value> = (0..UNROLLED).map(|unrolled| b.load(from, at(unrolled))).collect();
         for (unrolled, value) in values.into_iter().enumerate() {

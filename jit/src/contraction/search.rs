@@ -56,7 +56,7 @@ fn strategies(problem: &Problem, forms: &[Form], search: Search, target: &Target
 }
 
 /// Where results are to lie along another axis than is preferred, they are stored so, or first as is preferred and then turned; those of
-/// a product are also turned where that is less than to turn an operand. `None` as in [`contractions`].
+/// a product are also transposed where that is less than to transpose an operand. `None` as in [`contractions`].
 fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Strategy>> {
     let Problem { op, operands: [left, right], output, along, exact } = problem;
     let search = Search { exact: *exact, ..search };

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::problem::Axis;
 use super::tiling::{Level, Tiling};
 use crate::cost::cache::{Fetched, Run, again, crowded, lines, looked_at};
-use crate::cost::params::stalls::{FAR_AGAIN, FAR_RUN, LINE, PAGE, PLACES, TURNS};
+use crate::cost::params::stalls::{FAR_AGAIN, FAR_RUN, ITERATIONS, LINE, PAGE, PLACES};
 use crate::target::Target;
 
 /// Estimates for the tilings of contractions, most of which read an operand in the same order as others.
@@ -40,19 +40,19 @@ impl<'a> Stalls<'a> {
         // A step is one product for each sum of a tile. All is counted by the step: lines that a step reads and waits
         // for.
         let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
-        let turns = tiles(tiling) * depth as f64;
-        let step = computing / turns.max(1.0);
+        let iterations = tiles(tiling) * depth as f64;
+        let step = computing / iterations.max(1.0);
         let mut right = self.right(tiling);
         if !tiling.by_rows && self.is_passing(tiling, depth) {
             // A step reads one place of the strip's depth: `strip` elements, that is so many lines.
             right.waiting += FAR_AGAIN * strip(tiling) as f64 / LINE as f64;
         }
         // The left operand can only add to it, so that there is no need to look at it.
-        if turns * right.within(step) >= most {
-            return turns * right.within(step);
+        if iterations * right.within(step) >= most {
+            return iterations * right.within(step);
         }
         let left = if tiling.by_rows { panel(tiling, self.target) } else { self.left(tiling) };
-        turns * right.beside(left).within(step)
+        iterations * right.beside(left).within(step)
     }
 
     fn once(&self, reading: Reading, cycles: impl FnOnce() -> Fetched) -> Fetched {
@@ -67,12 +67,12 @@ impl<'a> Stalls<'a> {
         let reading = Reading { reduce: reduce.clone(), kept: strip.into_iter().collect(), block: None };
         self.once(reading, || {
             // A sample: the innermost iterations, up to `PLACES` of them. `over` makes it cycles a step again.
-            let (turns, mut axes) = looked_at(&reduce, PLACES);
+            let (iterations, mut axes) = looked_at(&reduce, PLACES);
             let (width, stride) = strip.map_or((1, 1), |(width, stride)| (width as i64, stride));
             // A strip of neighbours is one run of `width` elements at each iteration, any other is `width` runs of one.
             let (count, run) = if stride == 1 { (1, width) } else { (width, 1) };
             axes.push((count, stride));
-            again(&lines(axes, run), crowded, None, self.target).over(turns)
+            again(&lines(axes, run), crowded, None, self.target).over(iterations)
         })
     }
 
@@ -103,9 +103,9 @@ impl<'a> Stalls<'a> {
             // the next strip. Else only lines that crowd a few sets are.
             let beyond =
                 |_: &[Run], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
-            let (turns, mut axes) = looked_at(&reduce, TURNS);
-            axes.extend(looked_at(&rows, TURNS).1);
-            again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(turns)
+            let (iterations, mut axes) = looked_at(&reduce, ITERATIONS);
+            axes.extend(looked_at(&rows, ITERATIONS).1);
+            again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(iterations)
         })
     }
 }
@@ -143,11 +143,11 @@ fn panel(tiling: &Tiling, target: &Target) -> Fetched {
     let (first, others) = tiling.rows.split_last().expect("a panel along the innermost row axis");
     let size = |axis: usize| tiling.levels.iter().find(|l| l.axis == axis).map_or(1, |l| l.size);
     let reduced = || tiling.reduce.iter().map(|l| l.axis);
-    let turns: usize = reduced().map(|a| axes[a].extent).product();
+    let iterations: usize = reduced().map(|a| axes[a].extent).product();
     let span = reduced().chain(others.iter().copied());
     let panel: usize = 1 + span.map(|a| (axes[a].extent - 1) * axes[a].left.unsigned_abs() as usize).sum::<usize>();
     // Panel and strip stay in the first-level cache together: the panel then comes once for all tiles of other rows.
-    let stays = 4 * (panel + turns * tiling.vector.map_or(1, size)) <= target.l1_bytes;
+    let stays = 4 * (panel + iterations * tiling.vector.map_or(1, size)) <= target.l1_bytes;
     let reuse: usize = others.iter().map(|&a| axes[a].extent).product();
     let reads = if stays { 1.0 / reuse as f64 } else { 1.0 };
     // All panels of the operand together: do they come from beyond the second-level cache?

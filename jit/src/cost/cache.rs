@@ -21,8 +21,8 @@ impl Fetched {
         Fetched { runs: self.runs + other.runs, waiting: self.waiting + other.waiting }
     }
 
-    pub fn over(self, turns: usize) -> Fetched {
-        Fetched { runs: self.runs / turns as f64, waiting: self.waiting / turns as f64 }
+    pub fn over(self, iterations: usize) -> Fetched {
+        Fetched { runs: self.runs / iterations as f64, waiting: self.waiting / iterations as f64 }
     }
 
     /// Cycles of waiting, where the products take so many.
@@ -61,7 +61,7 @@ pub fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<Run> {
             }
             _ => {
                 let mut all = Vec::with_capacity(spans.len() * extent.max(0) as usize);
-                for by in (0..extent).map(|turn| turn * stride) {
+                for by in (0..extent).map(|iteration| iteration * stride) {
                     all.extend(spans.iter().map(|(first, last)| (first + by, last + by)));
                 }
                 spans = all;

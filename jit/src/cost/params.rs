@@ -44,7 +44,7 @@ pub mod stalls {
     pub const PLACES: usize = 1 << 10;
     /// Iterations of the innermost loops over which the left operand's lines are counted. Unit: iterations. Zen 4,
     /// 2026-11-23.
-    pub const TURNS: usize = 64;
+    pub const ITERATIONS: usize = 64;
     /// Elements of a cache line. Unit: f32 elements. Zen 3, 2026-11-28.
     pub const LINE: i64 = 16;
     /// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers
@@ -302,7 +302,7 @@ pub mod loops {
     /// Places of an iteration space that one task of a grid handles, about: some microseconds of work. Unit:
     /// places. Zen 4, 2026-11-23.
     pub const TASK_PLACES: usize = 8192;
-    /// Vectors that an inner loop handles in one turn, so that several chains of operations are in flight. Unit:
+    /// Vectors that an inner loop handles in one iteration, so that several chains of operations are in flight. Unit:
     /// vectors. Zen 4, 2026-11-23.
     pub const UNROLL: usize = 4;
 }

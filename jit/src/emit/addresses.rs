@@ -2,7 +2,7 @@
 //! stands relative to one of them. It knows the kernel IR alone.
 //!
 //! Accesses to one buffer whose indices have the same loop terms share a **place**: a position that is computed once
-//! where its last variable becomes known and then moves by a constant with every turn of that variable's loop. What is
+//! where its last variable becomes known and then moves by a constant with every iteration of that variable's loop. What is
 //! left of the access is a constant displacement. The places of an index with terms `t0, t1, t2` (outermost loop
 //! first) form a chain: the buffer itself, `+ t0`, `+ t0 + t1`, ..; each loop's places start from the outer loop's.
 
@@ -31,11 +31,11 @@ pub enum Place {
     Root(Base),
     /// An outer place moved along a loop.
     Step {
-        /// The place at the loop's first turn.
+        /// The place at the loop's first iteration.
         outer: PlaceId,
         /// The loop's variable.
         variable: Variable,
-        /// How far a turn moves it, in bytes (affine values: in units); not 0.
+        /// How far an iteration moves it, in bytes (affine values: in units); not 0.
         stride: i64,
     },
 }

@@ -259,7 +259,7 @@ impl<'a, 'f> Body<'a, 'f> {
         self.known.truncate(known);
     }
 
-    /// A loop of one turn needs no branch, unless it is guarded: then the turn is a block of its own.
+    /// A loop of one iteration needs no branch, unless it is guarded: then the iteration is a block of its own.
     fn once(&mut self, l: &Loop) {
         for carried in &l.carried {
             self.set(carried.current, self.value(carried.initial));
@@ -271,7 +271,7 @@ impl<'a, 'f> Body<'a, 'f> {
             self.block(&l.body);
             return self.finish(l);
         };
-        let [turn, after] = [(); 2].map(|()| self.b.create_block());
+        let [iteration, after] = [(); 2].map(|()| self.b.create_block());
         let initial: Vec<ir::Value> = l.carried.iter().map(|carried| self.value(carried.initial)).collect();
         let mut parameters = Vec::new();
         for &value in &initial {
@@ -281,8 +281,8 @@ impl<'a, 'f> Body<'a, 'f> {
         let guard = self.value(guard);
         let any = if self.kernel.lanes == 1 { guard } else { self.b.ins().vany_true(guard) };
         let skipped: Vec<BlockArg> = initial.iter().map(|&value| value.into()).collect();
-        self.b.ins().brif(any, turn, &[], after, &skipped);
-        self.b.switch_to_block(turn);
+        self.b.ins().brif(any, iteration, &[], after, &skipped);
+        self.b.switch_to_block(iteration);
         self.block(&l.body);
         let next: Vec<BlockArg> = l.carried.iter().map(|carried| self.value(carried.next).into()).collect();
         self.b.ins().jump(after, &next);
@@ -296,8 +296,8 @@ impl<'a, 'f> Body<'a, 'f> {
     /// One block whose parameters are the places that move, and the carried values; it ends with a jump back to itself.
     fn repeat(&mut self, l: &Loop) {
         let moving = self.addresses.moving(l.variable).to_vec();
-        let [turn, after] = [(); 2].map(|()| self.b.create_block());
-        // The first moving place tells when the loop ends; where there is none, a count of the turns left does.
+        let [iteration, after] = [(); 2].map(|()| self.b.create_block());
+        // The first moving place tells when the loop ends; where there is none, a count of the iterations left does.
         let mut initial = Vec::new();
         let limit = match moving.first() {
             Some(&id) => {
@@ -316,12 +316,12 @@ impl<'a, 'f> Body<'a, 'f> {
             .iter()
             .map(|&value| {
                 let ty = self.b.func.dfg.value_type(value);
-                self.b.append_block_param(turn, ty)
+                self.b.append_block_param(iteration, ty)
             })
             .collect();
-        self.b.ins().jump(turn, &arguments);
+        self.b.ins().jump(iteration, &arguments);
 
-        self.b.switch_to_block(turn);
+        self.b.switch_to_block(iteration);
         let (count, rest) = parameters.split_at(limit.is_none() as usize);
         let (positions, currents) = rest.split_at(moving.len());
         for (id, &position) in moving.iter().zip(positions) {
@@ -342,12 +342,12 @@ impl<'a, 'f> Body<'a, 'f> {
             Some(limit) => self.b.ins().icmp(IntCC::NotEqual, next[0], limit),
             None => next[0],
         };
-        self.branch(more, turn, &next, after);
+        self.branch(more, iteration, &next, after);
         self.b.switch_to_block(after);
         self.finish(l);
     }
 
-    /// After a loop: its last turn's values are the results.
+    /// After a loop: its last iteration's values are the results.
     fn finish(&mut self, l: &Loop) {
         self.position += 1;
         for carried in &l.carried {

@@ -84,7 +84,7 @@ impl KernelBuilder {
     }
 
     /// Appends a loop. The closure gets the loop variable and the carried values and returns their next values;
-    /// the results are the carried values after the last turn.
+    /// the results are the carried values after the last iteration.
     pub fn for_each(
         &mut self,
         extent: usize,

@@ -3,20 +3,20 @@
 //!
 //! # Invariants
 //! 1. `lanes` is 1, 4, 8 or 16.
-//! 2. Extents of the grid and of loops are at least 1, and their product, the number of turns, fits 63 bits.
+//! 2. Extents of the grid and of loops are at least 1, and their product, the number of iterations, fits 63 bits.
 //! 3. Variables `0..grid.len()` are the grid's; each other variable belongs to exactly one loop; a variable is used
 //!    only inside its loop, and at most once in an index.
 //! 4. Each value is defined exactly once, before its uses, in a block that encloses them.
 //! 5. Operands and results have the types that the operation states; the four values of a carried one have one type.
 //! 6. Every access lies inside its buffer: the least and the greatest place that the affine index takes over all
-//!    turns, rows (clamped to their extent) and active lanes are in `0..elements`. The places of a gather are bounded by
+//!    iterations, rows (clamped to their extent) and active lanes are in `0..elements`. The places of a gather are bounded by
 //!    the minima, maxima, sums and products of constants and positions that they are computed by.
 //! 7. Only readable buffers are read, and only writable ones are written.
 //! 8. `1 <= active <= lanes`; a store to one place has one active lane (its stride is not 0, or `active` is 1).
 //! 9. A row has an extent of at least 1 and at most `i32::MAX`, and its value is an i32.
 //! 10. An affine value has no row and fits an i32.
 //! 11. A shift is by 0 to 31 bits.
-//! 12. A guard is a mask, and its loop has one turn.
+//! 12. A guard is a mask, and its loop has one iteration.
 //! 13. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
 //!
 //! That tasks are disjoint is no invariant: [`Kernel::disjoint`] proves it, or they run on one thread.
@@ -43,10 +43,10 @@ pub enum Violation {
     Lanes { lanes: usize },
     #[error("the extent of {variable} is 0, expected at least 1")]
     Extent { variable: Variable },
-    #[error("{variable} is guarded and has {extent} turns, expected 1")]
+    #[error("{variable} is guarded and has {extent} iterations, expected 1")]
     Guarded { variable: Variable, extent: usize },
-    #[error("the loops take more than 2^63 turns")]
-    Turns,
+    #[error("the loops take more than 2^63 iterations")]
+    Iterations,
     #[error("{variable} is not a variable of this place")]
     Variable { variable: Variable },
     #[error("{variable} is opened twice, or not numbered below the kernel's number of variables")]
@@ -132,8 +132,8 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Brings a variable into scope; gives the number of turns of the loops now open.
-    fn open(&mut self, variable: Variable, extent: usize, turns: i128) -> Result<i128, Violation> {
+    /// Brings a variable into scope; gives the number of iterations of the loops now open.
+    fn open(&mut self, variable: Variable, extent: usize, iterations: i128) -> Result<i128, Violation> {
         let slot = variable.0 as usize;
         if self.opened.get(slot) != Some(&false) {
             return Err(Violation::Opened { variable });
@@ -143,13 +143,13 @@ impl Checker<'_> {
         }
         self.opened[slot] = true;
         self.extents[slot] = Some(extent);
-        match turns * extent as i128 {
-            turns if turns <= i64::MAX as i128 => Ok(turns),
-            _ => Err(Violation::Turns),
+        match iterations * extent as i128 {
+            iterations if iterations <= i64::MAX as i128 => Ok(iterations),
+            _ => Err(Violation::Iterations),
         }
     }
 
-    fn block(&mut self, body: &[Statement], turns: i128) -> Result<(), KernelError> {
+    fn block(&mut self, body: &[Statement], iterations: i128) -> Result<(), KernelError> {
         for statement in body {
             let kernel = self.kernel;
             let located = |violation| KernelError {
@@ -165,8 +165,8 @@ impl Checker<'_> {
                 Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index).map_err(located)?,
                 Statement::For(l) => {
                     let outer = self.scope.len();
-                    let turns = self.enter(l, turns).map_err(located)?;
-                    self.block(&l.body, turns)?;
+                    let iterations = self.enter(l, iterations).map_err(located)?;
+                    self.block(&l.body, iterations)?;
                     self.leave(l, outer).map_err(located)?;
                 }
             }
@@ -204,7 +204,7 @@ impl Checker<'_> {
         }
     }
 
-    fn enter(&mut self, l: &Loop, turns: i128) -> Result<i128, Violation> {
+    fn enter(&mut self, l: &Loop, iterations: i128) -> Result<i128, Violation> {
         if let Some(guard) = l.guard {
             self.operand(guard, ValueType::Mask)?;
             if l.extent != 1 {
@@ -218,7 +218,7 @@ impl Checker<'_> {
             self.define(carried.current)?;
             self.typed(carried.current, self.ty(carried.initial))?;
         }
-        self.open(l.variable, l.extent, turns)
+        self.open(l.variable, l.extent, iterations)
     }
 
     fn leave(&mut self, l: &Loop, outer: usize) -> Result<(), Violation> {
@@ -398,7 +398,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The least and the greatest value of an index over all turns and rows. An affine function takes them at corners,
+    /// The least and the greatest value of an index over all iterations and rows. An affine function takes them at corners,
     /// and every corner is taken. (No overflow: factors have 64 bits, and there are fewer than 2^32 terms.)
     fn range(&self, index: &Index) -> Result<(i128, i128), Violation> {
         let mut range = (index.offset as i128, index.offset as i128);
@@ -430,7 +430,7 @@ impl Checker<'_> {
 mod tests {
     use super::*;
 
-    /// A kernel over `x: f32[16]`, read and written, with a loop of 3 turns whose body `write` fills.
+    /// A kernel over `x: f32[16]`, read and written, with a loop of 3 iterations whose body `write` fills.
     fn kernel(write: impl FnOnce(&mut KernelBuilder, BufferId, Variable, Value)) -> Kernel {
         let mut b = KernelBuilder::new("k", 4);
         let x = b.buffer("x", Element::F32, 16, Access::ReadWrite);
@@ -554,7 +554,7 @@ mod tests {
         check(guarded(1), "fine");
         check(
             guarded(2),
-            "kernel k: i1 is guarded and has 2 turns, expected 1, in `%3 = if any %1 for i1 in 0..2 carry (%2 = %0)`",
+            "kernel k: i1 is guarded and has 2 iterations, expected 1, in `%3 = if any %1 for i1 in 0..2 carry (%2 = %0)`",
         );
         let number = kernel(|b, _, _, one| _ = b.where_any(one, &[], |_, _| Vec::new()));
         check(number, "kernel k: %0 is of type f32, expected mask, in `if any %0 for i1 in 0..1`");

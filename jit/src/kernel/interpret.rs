@@ -149,8 +149,8 @@ impl Machine<'_> {
                         self.values[carried.current.0 as usize] = self.value(carried.initial);
                     }
                     let runs = l.guard.is_none_or(|guard| self.any(guard));
-                    for turn in 0..if runs { l.extent } else { 0 } {
-                        self.variables[l.variable.0 as usize] = turn as i64;
+                    for iteration in 0..if runs { l.extent } else { 0 } {
+                        self.variables[l.variable.0 as usize] = iteration as i64;
                         self.block(&l.body);
                         // All at once: a next value may be another carried one's current value.
                         let next: Vec<Lanes> = l.carried.iter().map(|c| self.value(c.next)).collect();

@@ -16,16 +16,16 @@ use crate::target::Target;
 
 /// Which of a sum's blocks it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct KBlock {
     /// Whether the sum starts with it.
     pub first: bool,
     /// Whether the sum ends with it.
     pub last: bool,
 }
 
-impl Turn {
+impl KBlock {
     /// The only block.
-    pub const WHOLE: Turn = Turn { first: true, last: true };
+    pub const WHOLE: KBlock = KBlock { first: true, last: true };
 }
 
 /// A tile's part of the places of a vector of sums: that of a row, and where along it the vector starts.
@@ -147,16 +147,16 @@ impl KBlocking {
     }
 
     /// The blocks of the reduced axis, equal ones as one.
-    pub fn turns(&self, axis: &Axis) -> Vec<(Steps, Turn)> {
+    pub fn blocks(&self, axis: &Axis) -> Vec<(Steps, KBlock)> {
         let size = self.block.size;
         // At least two, else `of` gives none; so the first is never the last. Those between are one loop, as they are
         // alike.
         let (last, rest) = ((axis.extent - 1) / size, axis.extent % size);
         let steps = |start: usize, count: usize, size: usize| Steps { start: start * self.block.size, count, size };
         let all = [
-            (steps(0, 1, size), Turn { first: true, last: false }),
-            (steps(1, last - 1, size), Turn { first: false, last: false }),
-            (steps(last, 1, if rest == 0 { size } else { rest }), Turn { first: false, last: true }),
+            (steps(0, 1, size), KBlock { first: true, last: false }),
+            (steps(1, last - 1, size), KBlock { first: false, last: false }),
+            (steps(last, 1, if rest == 0 { size } else { rest }), KBlock { first: false, last: true }),
         ];
         all.into_iter().filter(|(steps, _)| steps.count > 0).collect()
     }

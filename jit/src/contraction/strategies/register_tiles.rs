@@ -188,10 +188,10 @@ impl<'a> Shape<'a> {
             return 1.0;
         }
         let rows = self.rows.iter().zip(sizes).map(|(&axis, &size)| (axis, size));
-        let turns = unrolled.iter().map(|level| (level.axis, level.size.min(self.axis(level.axis).extent)));
+        let iterations = unrolled.iter().map(|level| (level.axis, level.size.min(self.axis(level.axis).extent)));
         // 4 neighbouring pixels under 3 elements read 12 vectors, of which 6 are different: a half has to be loaded.
         let mut places = vec![0];
-        for (axis, size) in rows.chain(turns) {
+        for (axis, size) in rows.chain(iterations) {
             let moved =
                 |place: &i64| -> Vec<i64> { (0..size as i64).map(|at| place + at * self.axis(axis).left).collect() };
             places = places.iter().flat_map(moved).collect();
@@ -421,7 +421,7 @@ impl<'a> Shape<'a> {
         self.contiguous && self.vector.is_some_and(|v| self.interleaved.contains(&v))
     }
 
-    /// The loops over reduced axes: the smallest strides innermost, the innermost turns unrolled.
+    /// The loops over reduced axes: the smallest strides innermost, the innermost iterations unrolled.
     fn unrolled(&self) -> Vec<Level> {
         let axes = &self.contraction.axes;
         let mut reduced: Vec<usize> = (0..axes.len()).filter(|&a| axes[a].reduce).collect();

@@ -217,7 +217,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The places that move with a loop are at its first turn.
+    /// The places that move with a loop are at its first iteration.
     fn begin(&mut self, variable: Variable) {
         for id in self.addresses.moving(variable).to_vec() {
             let (outer, _) = self.step(id);
@@ -234,7 +234,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// A loop of one turn: its values are those around it.
+    /// A loop of one iteration: its values are those around it.
     pub(super) fn once(&mut self, l: &'a Loop) {
         self.row = None;
         self.begin(l.variable);
@@ -243,7 +243,7 @@ impl<'a> Body<'a> {
         self.row = None;
     }
 
-    /// A loop of several turns, or a guarded one.
+    /// A loop of several iterations, or a guarded one.
     pub(super) fn repeat(&mut self, l: &'a Loop) {
         self.row = None;
         let facts = self.values.facts(l.variable).clone();
@@ -285,7 +285,7 @@ impl<'a> Body<'a> {
             }
         }
         self.registers.open();
-        // A carried value that no turn looks at leaves its register to others until the turn ends.
+        // A carried value that no iteration looks at leaves its register to others until the iteration ends.
         for &(_, [_, current, ..]) in &carried {
             self.release(current);
         }
@@ -310,7 +310,7 @@ impl<'a> Body<'a> {
             self.out.push(Code::Sub_rm64_imm8, &[self.located(count), Operand::Sign(1)]);
             self.out.branch(Code::Jne_rel32_64, head);
         } else {
-            // What the turn has brought to a register is not there where it was left out.
+            // What the iteration has brought to a register is not there where it was left out.
             for id in self.registers.all_held() {
                 let (_, Some(register)) = place(self, id) else { continue };
                 if self.dies(id) {
@@ -360,7 +360,7 @@ impl<'a> Body<'a> {
         [carried.initial, carried.current, carried.next, carried.result].map(|value| self.values.id(value))
     }
 
-    /// Brings the initial values of a loop to where its turns find the current ones: registers, which are pinned, or the
+    /// Brings the initial values of a loop to where its iterations find the current ones: registers, which are pinned, or the
     /// stack frame.
     fn carry(&mut self, carried: Vec<[Id; 4]>) -> Vec<(Option<u8>, [Id; 4])> {
         let mut room = [false, true].map(|mask| {
@@ -440,7 +440,7 @@ impl<'a> Body<'a> {
         self.registers.unpin();
     }
 
-    /// The end of a turn: every register and place holds again what the next turn finds there.
+    /// The end of an iteration: every register and place holds again what the next iteration finds there.
     fn hand_on(&mut self, carried: &[(Option<u8>, [Id; 4])]) {
         let in_frame: Vec<[Id; 4]> = carried.iter().filter(|(register, _)| register.is_none()).map(|c| c.1).collect();
         // A place must not be overwritten while it is the only one of a value that something else takes over.
@@ -469,7 +469,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Brings every value that the turns rely on to its register.
+    /// Brings every value that the iterations rely on to its register.
     fn restore(&mut self, carried: &[(Option<u8>, [Id; 4])]) {
         let relied = self.registers.close();
         let handed: Vec<(u8, [Id; 4])> = carried.iter().filter_map(|&(register, ids)| Some((register?, ids))).collect();

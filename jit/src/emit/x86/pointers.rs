@@ -1,5 +1,5 @@
 //! Which addresses, counts and arguments are in which general register. Each keeps its register, or its place in the
-//! stack frame, for as long as its loop lasts: addresses move with every turn, so that none is worth moving about.
+//! stack frame, for as long as its loop lasts: addresses move with every iteration, so that none is worth moving about.
 //! It knows the kernel IR; it emits nothing.
 
 use iced_x86::Register;
@@ -75,16 +75,16 @@ struct Wish {
 struct Survey<'a> {
     addresses: &'a Addresses,
     uses: Vec<u64>,
-    loops: Vec<Option<Turns>>,
+    loops: Vec<Option<Iterations>>,
     position: u32,
 }
 
-/// A loop: its positions, how often its body runs, about, and whether its turns are counted.
+/// A loop: its positions, how often its body runs, about, and whether its iterations are counted.
 #[derive(Clone, Copy)]
-struct Turns {
+struct Iterations {
     from: u32,
     to: u32,
-    turns: u64,
+    iterations: u64,
     counted: bool,
 }
 
@@ -101,18 +101,18 @@ impl Pointers {
             let (from, to) = match place {
                 Place::Root(_) => (0, last),
                 Place::Step { outer, variable, .. } => {
-                    let grid = Turns { from: 0, to: last, turns: 1, counted: false };
+                    let grid = Iterations { from: 0, to: last, iterations: 1, counted: false };
                     let around = survey.loops[variable.0 as usize].unwrap_or(grid);
-                    survey.uses[outer.0 as usize] += (around.turns / TURNS).max(1);
-                    survey.uses[number] += around.turns;
+                    survey.uses[outer.0 as usize] += (around.iterations / ITERATIONS).max(1);
+                    survey.uses[number] += around.iterations;
                     (around.from, around.to)
                 }
             };
             wishes.push(Wish { what: Kept::Place(PlaceId(number as u32)), from, to, uses: survey.uses[number] });
         }
         for (variable, facts) in survey.loops.iter().enumerate() {
-            if let Some(Turns { from, to, turns, counted: true }) = *facts {
-                wishes.push(Wish { what: Kept::Count(Variable(variable as u32)), from, to, uses: turns });
+            if let Some(Iterations { from, to, iterations, counted: true }) = *facts {
+                wishes.push(Wish { what: Kept::Count(Variable(variable as u32)), from, to, uses: iterations });
             }
         }
         for what in [Kept::Task, Kept::End, Kept::Arguments] {
@@ -158,9 +158,9 @@ impl Pointers {
         self.places[place.0 as usize]
     }
 
-    /// Where the count of a loop's turns is.
+    /// Where the count of a loop's iterations is.
     pub fn count(&self, variable: Variable) -> Location {
-        self.counts[variable.0 as usize].expect("a loop of several turns")
+        self.counts[variable.0 as usize].expect("a loop of several iterations")
     }
 
     /// Every register that is used, but for the three that hold things for an instruction.
@@ -177,38 +177,39 @@ impl Pointers {
     }
 }
 
-/// How often a loop is taken to turn.
-const TURNS: u64 = 8;
+/// How many iterations a loop is taken to have.
+const ITERATIONS: u64 = 8;
 
 impl Survey<'_> {
-    fn block(&mut self, body: &[Statement], turns: u64) {
+    fn block(&mut self, body: &[Statement], iterations: u64) {
         for statement in body {
             self.position += 1;
             if let Some((buffer, index)) = statement.place() {
-                self.used(Base::Buffer(buffer), index, turns);
+                self.used(Base::Buffer(buffer), index, iterations);
                 continue;
             }
             match statement {
-                Statement::Let(_, Operation::Affine(index)) => self.used(Base::Zero, index, turns),
-                Statement::For(l) => self.repeat(l, turns),
+                Statement::Let(_, Operation::Affine(index)) => self.used(Base::Zero, index, iterations),
+                Statement::For(l) => self.repeat(l, iterations),
                 Statement::Let(..) | Statement::Store { .. } | Statement::Prefetch { .. } => (),
             }
         }
     }
 
-    fn repeat(&mut self, l: &Loop, turns: u64) {
+    fn repeat(&mut self, l: &Loop, iterations: u64) {
         let start = self.position;
-        let inside = if l.extent == 1 { turns } else { turns.saturating_mul(TURNS) };
+        let inside = if l.extent == 1 { iterations } else { iterations.saturating_mul(ITERATIONS) };
         self.block(&l.body, inside);
         self.position += 1;
         let counted = l.extent > 1;
-        self.loops[l.variable.0 as usize] = Some(Turns { from: start, to: self.position, turns: inside, counted });
+        self.loops[l.variable.0 as usize] =
+            Some(Iterations { from: start, to: self.position, iterations: inside, counted });
     }
 
-    fn used(&mut self, base: Base, index: &Index, turns: u64) {
+    fn used(&mut self, base: Base, index: &Index, iterations: u64) {
         let (place, _) = self.addresses.locate(base, index);
         let uses = &mut self.uses[place.0 as usize];
-        *uses = uses.saturating_add(turns);
+        *uses = uses.saturating_add(iterations);
     }
 }
 

@@ -9,12 +9,12 @@ pub const MASKS: u8 = 32;
 /// The number of registers, the unused ones included.
 const COUNT: usize = 40;
 
-/// What a loop relies on: the values in registers where its turns begin.
+/// What a loop relies on: the values in registers where its iterations begin.
 #[derive(Debug)]
 pub struct Header {
     /// By register.
     pub held: [Option<Id>; COUNT],
-    /// Whether the value was used there before it left. If it was not, the turns do not rely on it.
+    /// Whether the value was used there before it left. If it was not, the iterations do not rely on it.
     fates: [Fate; COUNT],
     stamp: u32,
 }
@@ -160,12 +160,12 @@ impl Registers {
         Some(id)
     }
 
-    /// A loop begins: its turns find the registers as they are now.
+    /// A loop begins: its iterations find the registers as they are now.
     pub fn open(&mut self) {
         self.headers.push(Header { held: self.holds, fates: [Fate::Stays; COUNT], stamp: self.stamp });
     }
 
-    /// The innermost open loop ends. What its turns rely on: registers with their values.
+    /// The innermost open loop ends. What its iterations rely on: registers with their values.
     pub fn close(&mut self) -> Vec<(u8, Id)> {
         let header = self.headers.pop().expect("a loop is open");
         let relied = |&(register, _): &(u8, Id)| header.fates[register as usize] != Fate::LeftUnused;

@@ -143,7 +143,7 @@ impl Values {
         self.open.pop();
         let end = self.position;
         self.loops[l.variable.0 as usize].end = end;
-        // What comes from outside is needed again in the next turn.
+        // What comes from outside is needed again in the next iteration.
         for id in self.loops[l.variable.0 as usize].outside.clone() {
             self.mark(id);
         }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::contraction::problem::{Axis, Epilogue, Place};
 use crate::contraction::strategies::emit::Side;
-use crate::contraction::strategies::k_blocking::{Part, Turn};
+use crate::contraction::strategies::k_blocking::{KBlock, Part};
 use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
 use crate::kernel::{Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
 
@@ -93,7 +93,7 @@ impl Tiler<'_, '_> {
             }
         }
         match &tiling.k_blocking {
-            None => self.nest(kernel, &tiling.levels[tiling.grid..], &position, Turn::WHOLE),
+            None => self.nest(kernel, &tiling.levels[tiling.grid..], &position, KBlock::WHOLE),
             Some(blocking) => self.blocks(kernel, &tiling.levels[tiling.grid..blocking.outside], blocking, &position),
         }
     }
@@ -114,23 +114,23 @@ impl Tiler<'_, '_> {
         let inside = &self.tiling.levels[blocking.outside..];
         // Up to three copies of the nest, which differ in where sums come from and go to: the first block, those
         // between, the last one.
-        for (steps, turn) in blocking.turns(&self.tiling.contraction.axes[blocking.block.axis]) {
+        for (steps, block) in blocking.blocks(&self.tiling.contraction.axes[blocking.block.axis]) {
             each(kernel, position, blocking.block, [steps], &mut |kernel, position| {
-                self.nest(kernel, inside, position, turn)
+                self.nest(kernel, inside, position, block)
             });
         }
     }
 
-    fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], position: &Position, turn: Turn) {
+    fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], position: &Position, block: KBlock) {
         let Some((&level, inner)) = levels.split_first() else {
-            return self.tile(kernel, position, turn);
+            return self.tile(kernel, position, block);
         };
         each(kernel, position, level, steps(position.extent[level.axis], level.size), &mut |kernel, position| {
-            self.nest(kernel, inner, position, turn);
+            self.nest(kernel, inner, position, block);
         });
     }
 
-    fn tile(&mut self, kernel: &mut KernelBuilder, position: &Position, turn: Turn) {
+    fn tile(&mut self, kernel: &mut KernelBuilder, position: &Position, block: KBlock) {
         let lanes = kernel.lanes();
         let contraction = &self.tiling.contraction;
         let rows = places(&self.tiling.rows, &position.extent);
@@ -146,7 +146,7 @@ impl Tiler<'_, '_> {
             blocking.ask(kernel, self.tiling, &self.right, &position.at);
         }
         let mut sums = Vec::with_capacity(rows.len() * vectors.len());
-        match blocking.filter(|_| !turn.first) {
+        match blocking.filter(|_| !block.first) {
             // The first block, or the only one.
             None => sums.resize(rows.len() * vectors.len(), kernel.f32(0.0)),
             Some((blocking, kept)) => {
@@ -160,7 +160,7 @@ impl Tiler<'_, '_> {
             sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
         }
         // Results are there after the last block alone.
-        if let Some((blocking, kept)) = blocking.filter(|_| !turn.last) {
+        if let Some((blocking, kept)) = blocking.filter(|_| !block.last) {
             return parts(&rows, &vectors)
                 .zip(sums)
                 .for_each(|(place, sum)| blocking.store(kernel, kept, &position.at, place, sum));
@@ -399,7 +399,7 @@ impl Tile<'_> {
     }
 }
 
-/// An unrolled turn of the innermost loops.
+/// An unrolled iteration of the innermost loops.
 struct Step {
     place: Displacement,
     /// The places along the folded axis, if there is one.
