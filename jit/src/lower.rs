@@ -21,7 +21,7 @@ mod random;
 mod reduce;
 mod window;
 
-pub(crate) use contraction::lower as lower_contraction;
+pub(crate) use contraction::{Contracting, lower as lower_contraction};
 pub(crate) use described::{Described, Root, describe, lower};
 pub(crate) use group::{Class, Context, Group, Writing, class};
 pub(crate) use lowered::Lowered;

@@ -11,8 +11,8 @@ use super::memo::{self, Memo};
 use super::memory::Memory;
 use super::prepack::Prepacked;
 use crate::contraction::Source;
-use crate::lower::expression::Storage;
-use crate::lower::{self, Class, Context, Described, Group, Lowered, Root, class, halo, map};
+use crate::lower::expression::{Expression, Storage};
+use crate::lower::{self, Class, Context, Contracting, Group, Lowered, Root, class, halo, map};
 use crate::target::Target;
 
 /// A call before its arguments have offsets.
@@ -109,7 +109,7 @@ impl Lowering<'_, '_> {
         let mut described = lower::describe(&context, group);
         let (key, target) = match &described.root {
             // Recipes have scratch memory and operands beside the expression: all of that is part of the memo's key.
-            Root::Contraction(_) => return self.contraction(&described, name),
+            Root::Contraction(contracting) => return self.contraction(&described.expression, contracting, name),
             Root::None => {
                 // Before the memo is asked: an update that also writes a packed weight is another kernel than one that
                 // does not.
@@ -127,9 +127,7 @@ impl Lowering<'_, '_> {
         })
     }
 
-    fn contraction(&mut self, described: &Described, name: &str) -> Vec<Lowered> {
-        let Described { expression, root: Root::Contraction(contracting), .. } = described else { return Vec::new() };
-        // A result without elements: nothing is computed, and no recipe is looked for.
+    fn contraction(&mut self, expression: &Expression, contracting: &Contracting, name: &str) -> Vec<Lowered> {
         if expression.is_empty() {
             return Vec::new();
         }
