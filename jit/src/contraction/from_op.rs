@@ -34,6 +34,7 @@ pub fn contractions(op: &Op, form: Form, left: &Operand, right: &Operand, output
             Form::Usual => conv::grad_input(conv, left, right, output),
             Form::Phases => conv::by_phases(conv, left, right, output),
             Form::Accumulate => conv::spreading(conv, left, right, output),
+            // The one form that may not apply: kernels with holes, or too many products. The others take any shapes.
             Form::OverlapAdd(lanes) => return conv::folding(conv, left, right, output, lanes),
         }),
         Op::ConvGradWeight { conv, .. } => Some(conv::grad_weight(conv, left, right, output)),
@@ -44,6 +45,7 @@ pub fn contractions(op: &Op, form: Form, left: &Operand, right: &Operand, output
 /// The layouts that make an operation fast: of the left operand, the right operand and the result. `None` where the operation is no
 /// contraction.
 pub fn preferred_layouts(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[PreferredLayout; 3]> {
+    // What is preferred follows from the shapes alone, so that dense operands will do to ask for it.
     let operand = |shape: Shape| {
         let dense = PreferredLayout { order: (0..shape.rank()).collect(), halo: Halo::default() };
         Operand { shape, layout: dense.layout(shape), halo: Halo::default(), invariant: false }
@@ -57,6 +59,7 @@ impl Problem {
     pub fn weight(&self) -> f64 {
         let [left, right] = &self.operands;
         let contractions = contractions(&self.op, Form::Usual, left, right, self.output);
+        // An input gradient by phases has several contractions; an operation that is none has no products at all.
         let products: u64 =
             contractions.iter().flat_map(|contractions| &contractions.contractions).map(Contraction::flops).sum();
         let elements: usize = [left.shape, right.shape, self.output].map(|shape| shape.elements()).iter().sum();

@@ -12,10 +12,17 @@ impl Contraction {
     /// What may run along the lanes: the vector axis and the folded axis.
     pub(super) fn forms(&self) -> Vec<(Option<usize>, Option<usize>)> {
         let all = || 0..self.axes.len();
+        // Along the lanes of the results: a kept axis whose next place is the next element along one output axis, such
+        // as the columns of a matrix product. The left operand may vary along it, too (each channel on its own).
         let vectors = || all().filter(|&a| !self.axes[a].reduce && self.lanes(a).is_some());
+        // Along the lanes of the operands: a reduced axis along which both are dense, so that a vector holds terms of
+        // one sum, and its lanes are added up at the end.
         let folds = || all().filter(|&a| self.axes[a].reduce && self.axes[a].left == 1 && self.axes[a].right == 1);
+        // Beside a fold, the results of a row may still be stored as a vector, one fold a lane; `None` stores each
+        // alone.
         let columns = || vectors().filter(|&a| self.axes[a].left == 0).map(Some).chain([None]);
         let folded = folds().flat_map(|fold| columns().map(move |vector| (vector, Some(fold))));
+        // In the middle what any contraction has: one sum a register, of which lane 0 alone counts.
         vectors().map(|v| (Some(v), None)).chain([(None, None)]).chain(folded).collect()
     }
 
@@ -24,6 +31,7 @@ impl Contraction {
         let mut uses = (0..self.output.len())
             .flat_map(|o| self.output[o].terms.iter().map(move |t| (o, *t)))
             .filter(|(_, (a, _))| *a == axis);
+        // One use, with factor 1. Two uses would move two coordinates at once, and another factor would leave gaps.
         match (uses.next(), uses.next()) {
             (Some((output, (_, 1))), None) => Some(output),
             _ => None,
@@ -33,6 +41,9 @@ impl Contraction {
     /// About how many elements of the left operand the given strips of the axes touch.
     pub(super) fn left_elements(&self, extents: &[usize]) -> usize {
         let touched = self.axes.iter().zip(extents).filter(|(a, _)| a.left != 0);
+        // Two upper bounds: all places are different elements (`product`), or they fill all from the first to the last
+        // (`span`). The second is the lower one where windows overlap: 8 pixels under 3 elements touch 10 places, not
+        // 24.
         let (mut product, mut span) = (1, 1);
         for (axis, &extent) in touched {
             product *= extent.max(1);
@@ -49,6 +60,9 @@ impl Contraction {
             renamed.push((axis.extent != 1).then_some(axes.len()));
             axes.extend((axis.extent != 1).then_some(*axis));
         }
+        // `[a, b]` is one axis of `a * b` places where a step along `a` is as long as all of `b` in both operands: a
+        // kernel's columns and the channels of a channels-last image are one dense run. Kept axes stay apart:
+        // coordinates name them.
         let mut joined = true;
         while joined {
             joined = false;
@@ -59,6 +73,8 @@ impl Contraction {
                 let inner = (0..axes.len()).find(|&i| i != outer && a.reduce && a.extent != 1 && follows(&axes[i]));
                 if let Some(inner) = inner.filter(|&i| axes[i].extent > 1) {
                     axes[inner].extent *= a.extent;
+                    // It stays in its place, so that the positions in `renamed` hold, and takes no further part: its
+                    // extent is 1.
                     axes[outer] = Axis { extent: 1, left: 0, right: 0, reduce: true };
                     joined = true;
                 }

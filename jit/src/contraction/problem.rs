@@ -134,6 +134,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [left, right] = &self.operands;
+        // Measured choices are looked up by this text, so that whatever decides on a recipe has to show in it.
         write!(f, "{} {left}, {right} -> {}", text::operation(&self.op, self.output.rank()), self.output)?;
         self.along.map_or(Ok(()), |axis| write!(f, " along {axis}"))?;
         if self.exact { write!(f, " exact") } else { Ok(()) }
@@ -145,6 +146,7 @@ impl fmt::Display for Problem {
 impl fmt::Display for Operand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Operand { shape, layout, halo, invariant } = self;
+        // Strides past the rank are 0 and say nothing.
         let strides: Vec<String> = layout.strides[..shape.rank()].iter().map(i64::to_string).collect();
         write!(f, "{shape} at {}+[{}]/{}", layout.offset, strides.join(","), layout.elements)?;
         if *halo != Halo::default() {

@@ -90,6 +90,7 @@ impl Stage {
         };
         let buffers: Vec<BufferId> = self.buffers.iter().zip(lengths).map(declare).collect();
         let to = self.results.then(|| kernel.buffer("result", Element::F32, result.elements, Access::Write));
+        // Stages without results never call the epilogue, so that `to` is there whenever it is read.
         self.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
             let start = Index::at(result.offset as i64);
             let index = place.coordinates.iter().zip(result.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
@@ -129,16 +130,21 @@ impl Work {
     fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
         match self {
             Work::BeforeTranspose(work, turned) => {
+                // `Strategy::recipe` pushes that buffer last. The inner work calls its epilogue as ever; here that only
+                // keeps each vector, and `Work::Transpose` hands all of them on to the real one.
                 let (&sums, buffers) = buffers.split_last().expect("a buffer for the sums");
                 work.emit(kernel, buffers, &mut |kernel, place, sum| turned.keep(kernel, sums, place, sum));
             }
             Work::Transpose(turned) => turned.emit(kernel, buffers[0], epilogue),
             Work::Tiles(tiling) => {
                 let [left, right] = [buffers[0].into(), buffers[1].into()];
+                // Tiles whose sums are one run have two buffers only.
                 let sums = tiling.k_blocking.as_ref().map(|_| buffers[2].into());
                 Tiler { tiling, left, right, sums, epilogue }.emit(kernel);
             }
             Work::Partial(tiling, partials) => {
+                // Nothing is fused to a partial sum: the real epilogue is called by `Work::Sum`, after the last
+                // addition.
                 let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
                     partials.store(kernel, buffers[2], place, value);
                 };
@@ -175,6 +181,7 @@ impl Recipe {
 
     /// Adds a stage that reads some buffers and writes scratch memory, or results.
     pub(super) fn stage<const K: usize>(&mut self, from: [Source; K], to: Option<Source>, flops: u64, work: Work) {
+        // What fills no scratch memory computes results: it writes by the epilogue, to buffers that are not named here.
         let reads = from.into_iter().map(|source| (source, Access::Read));
         let buffers = reads.chain(to.map(|to| (to, Access::Write))).collect();
         self.stages.push(Stage { buffers, results: to.is_none(), flops, work });
@@ -191,6 +198,8 @@ impl Recipe {
     /// A text that tells this strategy from all others: its [words](Recipe::words), and a number made of everything that decides on the
     /// code of its stages.
     pub fn name(&self) -> String {
+        // The offset basis of FNV-1a. What is hashed are the `Debug` texts of the stages: they hold all that decides on
+        // code and no estimate, so that a change of the cost model leaves names, and choices by name, as they are.
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
         write!(hash, "{:?}", self.scratch).expect("any text");
         self.stages.iter().for_each(|stage| write!(hash, "{stage:?}").expect("any text"));
@@ -205,6 +214,7 @@ impl Recipe {
 
 /// Texts that follow one another, equal ones as one with their number.
 fn counted(texts: &[String]) -> String {
+    // The four phases of an input gradient of stride 2 with equal tiles are `4 tiles of 6x16`.
     let runs = texts.chunk_by(|a, b| a == b);
     let runs = runs.map(|run| if run.len() > 1 { format!("{} {}", run.len(), run[0]) } else { run[0].clone() });
     runs.collect::<Vec<String>>().join(", ")
@@ -217,6 +227,7 @@ impl Stage {
             Work::BeforeTranspose(work, _) => work,
             work => work,
         };
+        // Stages that only move or add up elements have no size that was chosen.
         let size: Vec<usize> = match work {
             Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Accumulate(tiling, _) => tiling.tile().into(),
             Work::Winograd(strategy, Step::Results) => strategy.block().into(),

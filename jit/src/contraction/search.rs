@@ -46,8 +46,11 @@ pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: 
 fn strategies(problem: &Problem, forms: &[Form], search: Search, target: &Target) -> Option<Vec<Strategy>> {
     let mut strategies: Vec<Strategy> = Vec::new();
     for &form in forms {
+        // Each form is asked only for what beats the forms before it, unless slower ones are asked for, too.
         strategies.extend(strategies_of(problem, form, search.beside_all(&strategies), target).into_iter().flatten());
     }
+    // Stable, and by numbers that follow from the problem and the target: of equals the earlier form wins, on every
+    // run.
     strategies.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
     (!strategies.is_empty()).then_some(strategies)
 }
@@ -59,6 +62,11 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
     let search = Search { exact: *exact, ..search };
     let (operands, output) = ([left, right], *output);
     let preferred = contractions(op, form, left, right, output)?.preferred;
+    // Three ways to have results along `along`, or along the axis that is preferred anyway:
+    //
+    //     lanes as preferred, results stored as they come           (no `along`)
+    //     lanes as preferred, results kept, then transposed         (`along`: `turned`)
+    //     lanes along `along`, or stores lane by lane               (`along`: `fast` says how they are to lie)
     let all = |preferred: &[PreferredLayout; 3], along: Option<usize>, search: Search| {
         let lower = |used: [&Operand; 2]| {
             let mut contractions = contractions(op, form, used[0], used[1], output).expect("a contraction");
@@ -73,6 +81,8 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
         };
         let mut strategies = all_of(operands, preferred, output, &lower, search, target);
         if let Some(preferred) = by_channels(op, output, preferred) {
+            // Without a copy it would be a strategy of the first call again. Where results lie otherwise, only
+            // estimates that look at `fast` can be compared with the transposed ones.
             let asked = if along.is_none() {
                 Strategy::copies
             } else {
@@ -86,11 +96,16 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
     let mut strategies = all(&preferred, None, search);
     let stored = Search { asked: Strategy::knows_how_results_lie, ..search };
     if let &Some(along) = along {
+        // Every strategy of the preferred order, with a transposition behind it; then those that store along the axis
+        // themselves.
         let turned = TransposeResults::new(output, &preferred[2].order, along);
         strategies = strategies.into_iter().map(|strategy| strategy.turned(turned.clone(), target)).collect();
         let others = all(&preferred, Some(along), stored.beside_all(&strategies));
         strategies.extend(others);
     } else if let Some([rows, columns]) = turned(problem) {
+        // `[8, 4096] x [4096, 4096]` with a right operand that lies transposed: lanes along its columns would need a
+        // copy of 16 million elements. Lanes along the rows of the left one read the right one as it lies; what is
+        // transposed then are the left operand and the result, 32 thousand elements each.
         let order: Vec<usize> = (0..rows).chain([columns, rows]).collect();
         let turned = TransposeResults::new(output, &order, columns);
         let [_, right, result] = preferred;
@@ -115,6 +130,7 @@ fn all_of(
     let (waiting, products) = (Stalls::new(target), Products::new(target));
     let mut strategies: Vec<Strategy> = Vec::new();
     let mut search = search;
+    // Copies of neither operand, of one, of both. What is found lowers the limit for what comes after it.
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, contractions)) = copied(operands, preferred, copies, lower) else { continue };
         // Where there are any, one of these is most often the fastest.
@@ -147,13 +163,16 @@ fn copied(
         let (from, want) = (operands[side], &preferred[side]);
         let covered = from.halo.covers(&want.halo);
         let layout = want.layout(from.shape);
+        // Only the strides are compared: where the operand begins in its buffer does not matter.
         let same = covered && (0..from.shape.rank()).all(|a| from.layout.strides[a] == layout.strides[a]);
         match copies[side] {
+            // The copy would be the operand again.
             true if same => return None,
             true => {
                 packs[side] = Some(Relayout::new(from, want));
                 used[side] = Operand { layout, halo: want.halo, ..*from };
             }
+            // Windows would read beyond the zeros that are there, into neighbouring rows or out of the buffer.
             false if !covered => return None,
             false => {}
         }
@@ -180,6 +199,8 @@ impl Problem {
     /// The forms among which the estimates choose: what is quickly estimated and likely the fastest comes first.
     pub(super) fn forms(&self) -> &'static [Form] {
         match self.op {
+            // With a stride of 8 x 8 the usual form may be 64 contractions. An overlap-add is one, quickly estimated,
+            // and its cycles end the search of the 64 early.
             Op::ConvGradInput { conv, .. } if conv.sliding.stride.iter().product::<usize>() > MANY => {
                 &[OVERLAP_ADDS[0], OVERLAP_ADDS[1], Form::Usual]
             }
@@ -215,15 +236,18 @@ impl Problem {
     /// # Panics
     /// If the operation is no contraction.
     pub fn estimated(&self, target: &Target) -> Vec<Candidate> {
+        // The usual form has chosen between phases and accumulation by their operations; to measure, both are wanted.
         let choice = matches!(self.op, Op::ConvGradInput { .. });
         let forms =
             if choice { &[Form::Phases, Form::Accumulate, OVERLAP_ADDS[0], OVERLAP_ADDS[1]] } else { self.forms() };
         let others = strategies(self, forms, SEARCH, target).into_iter().flatten().map(Candidate::of);
+        // What is taken without a measurement comes first in any case: the others are measured against it.
         let mut candidates = vec![Candidate::of(self.fastest(target))];
         let limit = WITHIN * candidates[0].cycles;
         let mut names = vec![candidates[0].recipe.name()];
         let mut kinds: HashMap<String, usize> = HashMap::new();
         for other in others.take_while(|other| other.cycles <= limit) {
+            // Recipes of one kind differ in their tiles alone. A few of them do, so that other kinds are measured, too.
             let (name, of_a_kind) = (other.recipe.name(), kinds.entry(other.recipe.kinds()).or_default());
             if candidates.len() < MOST && *of_a_kind < OF_A_KIND && !names.contains(&name) {
                 *of_a_kind += 1;

@@ -37,13 +37,17 @@ impl<'a> Stalls<'a> {
     /// anything from `most` on.
     pub fn cycles(&self, tiling: &Tiling, computing: f64, most: f64) -> f64 {
         let contraction = &tiling.contraction;
+        // A step is one product for each sum of a tile. All is counted by the step: lines that a step reads and waits
+        // for.
         let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
         let turns = tiles(tiling) * depth as f64;
         let step = computing / turns.max(1.0);
         let mut right = self.right(tiling);
         if !tiling.by_rows && self.is_passing(tiling, depth) {
+            // A step reads one place of the strip's depth: `strip` elements, that is so many lines.
             right.waiting += FAR_AGAIN * strip(tiling) as f64 / LINE as f64;
         }
+        // The left operand can only add to it, so that there is no need to look at it.
         if turns * right.within(step) >= most {
             return turns * right.within(step);
         }
@@ -62,8 +66,10 @@ impl<'a> Stalls<'a> {
         let strip = tiling.vector.map(|vector| (strip(tiling), axes[vector].right));
         let reading = Reading { reduce: reduce.clone(), kept: strip.into_iter().collect(), block: None };
         self.once(reading, || {
+            // A sample: the innermost iterations, up to `PLACES` of them. `over` makes it cycles a step again.
             let (turns, mut axes) = looked_at(&reduce, PLACES);
             let (width, stride) = strip.map_or((1, 1), |(width, stride)| (width as i64, stride));
+            // A strip of neighbours is one run of `width` elements at each iteration, any other is `width` runs of one.
             let (count, run) = if stride == 1 { (1, width) } else { (width, 1) };
             axes.push((count, stride));
             again(&lines(axes, run), crowded, None, self.target).over(turns)
@@ -75,6 +81,8 @@ impl<'a> Stalls<'a> {
     /// is read.
     fn is_passing(&self, tiling: &Tiling, depth: usize) -> bool {
         let contraction = &tiling.contraction;
+        // The limit is for two strips, the one in use and what is left of the one before it, beside the rows. Sizes are
+        // in f32 elements, hence the factor 4.
         let rows = contraction.left_elements(&block(tiling));
         let (strip, most) = (strip(tiling) * depth, self.target.l2_bytes / 4 * 3);
         4 * strip <= most && 4 * (2 * strip + rows) > most
@@ -91,6 +99,8 @@ impl<'a> Stalls<'a> {
         self.once(reading, || {
             // Those of one row are what the next tile finds again.
             let row = LazyCell::new(|| lines(looked_at(&reduce, PLACES).1, 1));
+            // If the rows of a block are more than three quarters of a cache, all of their lines are fetched again for
+            // the next strip. Else only lines that crowd a few sets are.
             let beyond =
                 |_: &[Run], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
             let (turns, mut axes) = looked_at(&reduce, TURNS);
@@ -113,6 +123,7 @@ fn block(tiling: &Tiling) -> Vec<usize> {
     let outside = &tiling.levels[..tiling.levels.len() - inside.len()];
     let mut block: Vec<usize> = axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
     for level in inside {
+        // An axis that is cut twice (blocks of 48 rows, tiles of 6) spans a step of its outer level here.
         let around = outside.iter().rev().find(|l| l.axis == level.axis);
         block[level.axis] = around.map_or(axes[level.axis].extent, |l| l.size);
     }
@@ -135,9 +146,11 @@ fn panel(tiling: &Tiling, target: &Target) -> Fetched {
     let turns: usize = reduced().map(|a| axes[a].extent).product();
     let span = reduced().chain(others.iter().copied());
     let panel: usize = 1 + span.map(|a| (axes[a].extent - 1) * axes[a].left.unsigned_abs() as usize).sum::<usize>();
+    // Panel and strip stay in the first-level cache together: the panel then comes once for all tiles of other rows.
     let stays = 4 * (panel + turns * tiling.vector.map_or(1, size)) <= target.l1_bytes;
     let reuse: usize = others.iter().map(|&a| axes[a].extent).product();
     let reads = if stays { 1.0 / reuse as f64 } else { 1.0 };
+    // All panels of the operand together: do they come from beyond the second-level cache?
     let far = 4 * panel * axes[*first].extent.div_ceil(size(*first)) > target.l2_bytes / 2;
     let lines = reads * size(*first) as f64 / LINE as f64;
     Fetched { runs: lines, waiting: if far { lines * FAR_RUN / reuse as f64 } else { 0.0 } }
@@ -145,6 +158,7 @@ fn panel(tiling: &Tiling, target: &Target) -> Fetched {
 
 /// The number of tiles.
 fn tiles(tiling: &Tiling) -> f64 {
+    // Of an axis with two levels the inner one counts: its steps are the tiles.
     let innermost = |at: usize| tiling.levels[at + 1..].iter().all(|l| l.axis != tiling.levels[at].axis);
     let count = |at: usize| {
         let level = tiling.levels[at];

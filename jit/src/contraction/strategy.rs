@@ -93,6 +93,7 @@ fn one_by_one<T>(
             return Vec::new();
         }
         let parts = parts(contraction, search);
+        // The parts run one after the other, so that the later ones share what the first ones leave of the limit.
         search = search.less(parts.first().map_or(0.0, |part| part.cycles));
         parts
     };
@@ -140,12 +141,17 @@ impl Part {
         let target = waiting.target;
         let mut parts: Vec<Part> = Vec::new();
         let mut limit = search.below;
+        // Each tiling is tried with its operands as they lie and packed:
+        //
+        //     tiles by strips:   neither,   packed B,   K-blocked (packed A and packed B)
+        //     tiles by rows:     packed A,  packed A and packed B
         register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles| {
             let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
                 true => PackedPanels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
             };
+            // Tiles by rows need a packed A, and there is none where the left operand is no rows of pixels.
             let Some((tiling, left)) = rows else { return limit };
             let deep = if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
             let packed = PackedPanels::right(&tiling);
@@ -156,11 +162,13 @@ impl Part {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
+                // What the waits for memory may take before the tiling is out of the race.
                 let most = limit - copies - cycles;
                 // What deep sums wait for is counted already.
                 let stalls = if tiling.k_blocking.is_some() { 0.0 } else { waiting.cycles(&tiling, cycles, most) };
                 let computing = cycles + stalls;
                 let cycles = computing + copies;
+                // Without a limit the first one is taken whatever its estimate, so that there is always one.
                 if cycles < limit || parts.is_empty() && limit.is_infinite() {
                     limit = limit.min(search.within * cycles);
                     parts.push(Part { tiling, panels, spread: None, first: 0, computing, cycles });
@@ -186,10 +194,14 @@ impl Part {
         search: Search,
         waiting: &Stalls<'_>,
     ) -> Vec<Part> {
+        // A packed operand serves all items where they read the same places of it (a weight, in all images). Otherwise
+        // each item would need a copy of its own, which is ruled out by a price.
         let [left, right] = spread.shared();
         let copying = [(left, copying[0]), (right, copying[1])];
         let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
         let spread = |mut part: Part| {
+            // The items are the tasks; the loops over one item's tiles all lie within a task. The cycles of one item's
+            // tiles are replaced by those of all items, clearing and adding to memory included.
             part.tiling.grid = 0;
             part.cycles += spread.cycles(&part.tiling, part.computing, waiting.target.lanes) - part.computing;
             Part { spread: Some(spread.clone()), ..part }
@@ -243,6 +255,7 @@ impl Strategy {
         waiting: &Stalls<'_>,
     ) -> Vec<Strategy> {
         let search = search.less(copied_cycles(copies, copying, waiting.target));
+        // First case, an overlap-add: one product, kept in scratch memory, and a stage that adds up what overlaps.
         if let ([product], Some(fold)) = (&contractions.contractions[..], &contractions.fold) {
             let cycles = fold.cycles(waiting.target);
             let search = Search { k_blocking: false, ..search.less(cycles) };
@@ -254,11 +267,15 @@ impl Strategy {
         }
         let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
         match (&contractions.contractions[..], contractions.spread) {
+            // Second case, accumulation (an input gradient): each image is an item, with a scratch tensor of its own
+            // that has room for the halo, since windows at the border write beyond the input.
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &PreferredLayout { order: preferred[2].order.clone(), halo }, 1);
                 let items = Accumulate::items(contraction, 0, 0, sums);
                 methods.push((vec![Part::spread(items, copying, search, waiting)], None));
             }
+            // Third case, the usual one: one contraction, whole (`None`) or split in so many parts. The parts of a sum
+            // are also tried as accumulated strips. K-blocking is left out there, its sums would be kept twice.
             ([contraction], None) => {
                 for count in split_k::counts(contraction, output, search.splits, waiting.target) {
                     let Some(count) = count else {
@@ -267,6 +284,7 @@ impl Strategy {
                     };
                     let restarts = split_k::restarts(contraction, count, waiting.target);
                     let split = split_k::split(contraction, count);
+                    // what `split` gives for 101 terms in 8 parts: ([8 parts of 12 terms], 0), ([1 part of 5 terms], 8)
                     let dense = PreferredLayout { order: preferred[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {
@@ -278,18 +296,24 @@ impl Strategy {
                         parts.map(|part| Part { first, ..part }).collect()
                     };
                     let mut parts = one_by_one(split, search.less(restarts), part);
+                    // The price of reading an operand in pieces is one of the whole sum: it goes to the first
+                    // contraction, in each of its tilings, and so counts once.
                     parts.iter_mut().take(1).flatten().for_each(|part| part.cycles += restarts);
                     methods.push((parts, Some(partials)));
                 }
             }
+            // Fourth case, phases: contractions that share out the results among them.
             (contractions, _) => {
                 let fastest = |contraction, search| Part::fastest(contraction, copying, search, waiting);
                 methods.push((one_by_one(contractions, search, fastest), None));
             }
         }
+        // A contraction without a tiling that is fast enough takes the others with it: all are needed.
         methods.retain(|(parts, _)| parts.iter().all(|parts| !parts.is_empty()));
         let ranked = |(parts, partials): (Vec<Vec<Part>>, Option<Partials>)| {
             let most = parts.iter().map(Vec::len).max().unwrap_or(0);
+            // The fastest tilings of all contractions together, the second ones, and so on; not all combinations, which
+            // would be too many. Where one has fewer, its last one stands for the rest.
             let strategy = move |rank: usize| {
                 let parts: Vec<Part> = parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
                 let sum = partials.as_ref().map_or(0.0, |partials| partials.cycles(waiting.target));
@@ -320,6 +344,7 @@ impl Strategy {
     /// The stages.
     pub fn recipe(self) -> Recipe {
         let mut recipe = Recipe { scratch: Vec::new(), stages: Vec::new() };
+        // Relayouts come first, and all later stages read the copy in the operand's place.
         let mut sources = [Source::Left, Source::Right];
         for (source, pack) in sources.iter_mut().zip(self.copies) {
             let Some(pack) = pack else { continue };
@@ -330,11 +355,13 @@ impl Strategy {
         match self.method {
             Method::Tiles(parts, partials) => {
                 let kept = recipe.tiles(sources, parts, partials.as_ref());
+                // The last stage adds the parts up and calls the epilogue.
                 if let (Some(partials), Some(kept)) = (partials, kept) {
                     recipe.stage([kept], None, partials.elements() as u64, Work::Sum(partials));
                 }
             }
             Method::Folded(part, fold) => {
+                // The product is kept like partial sums of one part: dense, its axes as `OverlapAdd` expects them.
                 let products = OverlapAdd::products(&part.tiling.contraction);
                 let kept = recipe.tiles(sources, vec![*part], Some(&products)).expect("room for the products");
                 recipe.stage([kept], None, products.elements() as u64, Work::OverlapAdd(fold));
@@ -351,6 +378,8 @@ impl Strategy {
             }
         }
         if let Some(turned) = self.turned {
+            // All stages that computed results now keep them in this one scratch tensor, at places of their own; the
+            // transposition is the only one that calls the epilogue.
             let sums = recipe.scratch(turned.elements());
             for stage in recipe.stages.iter_mut().filter(|stage| stage.results) {
                 stage.results = false;
@@ -368,6 +397,7 @@ impl Recipe {
     fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<&Partials>) -> Option<Source> {
         let partial = partials.map(|partials| self.scratch(partials.elements()));
         for Part { tiling, panels, spread, first, .. } in parts {
+            // `tiling` may see the operands exchanged. Its panels are those of the operands as it sees them.
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
             let mut operands = exchanged(sources);
             for (operand, panels) in operands.iter_mut().zip(panels) {
@@ -380,6 +410,7 @@ impl Recipe {
             if let Some(spread) = spread {
                 flops *= spread.count() as u64;
                 let sums = partial.unwrap_or_else(|| self.scratch(spread.elements()));
+                // `Accumulate::emit` exchanges them itself, since its items step along the operands as they were.
                 let [left, right] = exchanged(operands);
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
                 let results = spread.finishes();

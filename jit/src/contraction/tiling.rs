@@ -82,6 +82,7 @@ pub struct Steps {
 
 /// The steps of a loop over `extent` places: the full ones, then the one left over.
 pub fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
+    // 10 places in steps of 4: two steps from 0 on, then a step of 2 from 8 on. Each is emitted as a loop of its own.
     let (count, rest) = (extent / size, extent % size);
     let full = Steps { start: 0, count, size };
     let rest = Steps { start: extent - rest, count: (rest > 0) as usize, size: rest };
@@ -90,10 +91,13 @@ pub fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
 
 /// How many of some levels can be the grid, since they leave nothing over, and how many tasks that makes.
 pub fn grid_of(axes: &[Axis], levels: &[Level]) -> (usize, usize) {
+    // What one task covers of each axis, with the levels so far as the grid.
     let mut extents: Vec<usize> = axes.iter().map(|a| a.extent).collect();
     let (mut grid, mut tasks) = (0, 1);
     for level in levels {
         let extent = &mut extents[level.axis];
+        // All tasks are equal: a grid has no smaller last step. And no more of them than are of use, since what stays a
+        // loop within a task finds its operands in the caches.
         if !extent.is_multiple_of(level.size) || tasks >= TASKS {
             break;
         }
@@ -107,6 +111,7 @@ pub fn grid_of(axes: &[Axis], levels: &[Level]) -> (usize, usize) {
 impl Tiling {
     /// The rows and the width of a whole tile.
     pub fn tile(&self) -> [usize; 2] {
+        // The last level of an axis is the innermost one.
         let size = |axis: usize| self.levels.iter().rfind(|l| l.axis == axis).map_or(1, |l| l.size);
         [self.rows.iter().map(|&axis| size(axis)).product(), self.vector.map_or(1, size)]
     }

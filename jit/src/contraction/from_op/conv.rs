@@ -49,8 +49,10 @@ fn input_halo(conv: &Convolution, input: Shape, kernel: &[usize], output: &[usiz
     let sliding = &conv.sliding;
     for axis in 0..sliding.spatial {
         let low = sliding.padding[axis].0;
+        // The last place that a window touches, counted from the first zero of the padding.
         let last = (output[axis] - 1) * sliding.stride[axis] + (kernel[axis] - 1) * sliding.dilation[axis];
         halo.low[2 + axis] = low;
+        // A stride may leave the end of the input untouched: then nothing stands out behind it.
         halo.high[2 + axis] = (last + 1).saturating_sub(low + input.dim(2 + axis));
     }
     halo
@@ -69,6 +71,15 @@ pub fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Sh
     let (x, w) = (strides(input), strides(weight));
     let rank = output.rank();
     let channels = weight.shape.dim(1) as i64;
+    // axis     places          in the input    in the weight
+    // n        images          x(0)            0
+    // g        groups          x(1) * c        w(0) * f
+    // f        features        0               w(0)            of a group; output channel `g * features + f`
+    // o..      pixels          x(axis) * s     0
+    // k..      kernel          x(axis) * d     w(axis)         reduced
+    // c        channels        x(1)            w(1)            reduced; of a group
+    //
+    // where `c` and `f` on the right are the channels and features of a group, `s` the stride and `d` the dilation.
     let features = output.dim(1) / conv.groups;
     let mut axes = vec![
         kept(output.dim(0), x(0), 0),
@@ -98,6 +109,8 @@ pub fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, outp
     let (x, y) = (strides(input), strides(gradient));
     let rank = output.rank();
     let channels = output.dim(1);
+    // As in `forward`, but that kernel elements are kept and images and pixels are summed over: a step of the kernel
+    // moves the input by the dilation, a step of the pixels moves it by the stride.
     let features = output.dim(0) / conv.groups;
     let mut axes = vec![
         kept(conv.groups, x(1) * channels as i64, y(1) * features as i64),
@@ -130,6 +143,8 @@ pub fn by_channels(
 ) -> Option<[PreferredLayout; 3]> {
     let order =
         |preferred: &PreferredLayout| PreferredLayout { order: (0..output.rank()).collect(), ..preferred.clone() };
+    // A weight gradient folds its sums along pixels, so that its right operand, the output's gradient, lies channel by
+    // channel, too. The others read a weight there, which has no pixels.
     let (features, conv, right) = if let Op::ConvGradWeight { conv, .. } = op {
         (output.dim(0), conv, order(right))
     } else if let Op::Conv(conv) | Op::ConvGradInput { conv, .. } = op {
@@ -156,10 +171,15 @@ struct Phase {
 /// The phases of one axis that hold places of the input.
 fn phases(stride: usize, dilation: usize, padding: usize, kernel: usize, input: usize) -> Vec<Phase> {
     let phase = |first: usize| {
+        // `first = s * o + d * k - p` has a whole `o`. With a kernel of 3, stride 2 and padding 1, even places meet the
+        // element 1 alone, odd ones the elements 0 and 2.
         let meets = |k: &usize| (first + padding) as i64 % stride as i64 == (k * dilation) as i64 % stride as i64;
         let mut met = (0..kernel).filter(meets);
         let (start, next) = (met.next(), met.next());
+        // Without any (a kernel of 1, stride 2, no padding: odd places) the sum is empty, and the contraction stores
+        // zeros.
         let (kernel, elements) = (start.unwrap_or(0), start.map_or(0, |_| (0..kernel).filter(meets).count()));
+        // A single element has no next one; the step is never taken.
         let kernel_step = next.map_or(1, |next| next - kernel);
         Phase {
             first,
@@ -177,6 +197,8 @@ fn phases(stride: usize, dilation: usize, padding: usize, kernel: usize, input: 
 /// [`kiln_graph::Op::ConvGradInput`]: output gradient, weight. The lanes are input channels. By phases where that sums few
 /// products with zeros of the halo, else by spreading.
 pub fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
+    // Phases sum products with the zeros of the halo, too, but only in registers. Accumulation computes none in vain,
+    // but adds each sum over `depth` features to memory, which is as dear as `STORE` multiply-adds.
     let (phases, spread) = (by_phases(conv, gradient, weight, output), spreading(conv, gradient, weight, output));
     let flops =
         |contractions: &Contractions| contractions.contractions.iter().map(Contraction::flops).sum::<u64>() as f64;
@@ -194,6 +216,8 @@ pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
     let channels = weight.shape.dim(1);
     let features = weight.shape.dim(0) / conv.groups;
     let last = rank - 1;
+    // Then the last axis is left out of the kernel's axes, and `side_by_side` runs over it. The channel's coordinate
+    // runs beyond the channels: into the next pixels of the sums, which lie channels last (`Partials`).
     let joined = conv.groups == 1 && sliding.dilation[last - 2] == 1 && w(last) == w(1) * channels as i64;
     let side_by_side = if joined { channels * weight.shape.dim(last) } else { channels };
     let mut axes = vec![
@@ -210,6 +234,7 @@ pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
             terms.push((axes.len(), sliding.dilation[axis - 2] as i64));
             axes.push(kept(weight.shape.dim(axis), 0, w(axis)));
         }
+        // Below 0 or beyond the input where a window stands out: there the sums have a halo.
         places.push(Coordinate { offset: -(sliding.padding[axis - 2].0 as i64), terms });
     }
     let (left, right) = (gradient.layout.offset as i64, weight.layout.offset as i64);
@@ -246,6 +271,7 @@ pub fn folding(
     };
     let overlaps = (0..sliding.spatial).map(overlap).collect();
     let fold = OverlapAdd { images: output.dim(0), groups: conv.groups, channels, axes: overlaps, lanes, fast: 1 };
+    // The overlap-add takes the elements `r + s * j` for one residue `r`, which holds only without dilation.
     if (0..sliding.spatial).any(|axis| sliding.dilation[axis] != 1) || !fold.is_worth_it() {
         return None;
     }
@@ -257,6 +283,7 @@ pub fn folding(
     for axis in fold.order() {
         let next = kept(weight.shape.dim(axis), 0, w(axis));
         match axes[columns..].last_mut() {
+            // As long a step as all of the next axis: one axis of both.
             Some(last) if last.right == next.right * next.extent as i64 => {
                 *last = kept(last.extent * next.extent, 0, next.right);
             }
@@ -264,6 +291,7 @@ pub fn folding(
         }
     }
     axes.retain(|axis| axis.extent != 1);
+    // Each kept axis becomes an axis of the tensor of products, of which a shape has so many at most.
     if axes.len() > MAX_RANK {
         return None;
     }
@@ -287,12 +315,14 @@ pub fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
     let channels = weight.shape.dim(1);
     let features = weight.shape.dim(0) / conv.groups;
     let mut halo = Halo::default();
+    // All pairs (triples, ..) of a phase of each axis: stride 2 x 2 gives four contractions.
     let mut choices: Vec<Vec<Phase>> = vec![Vec::new()];
     for axis in 0..sliding.spatial {
         let (stride, dilation) = (sliding.stride[axis], sliding.dilation[axis]);
         let (kernel, extent) = (weight.shape.dim(2 + axis), output.dim(2 + axis));
         let phases = phases(stride, dilation, sliding.padding[axis].0, kernel, extent);
         for phase in phases.iter().filter(|p| p.elements > 0) {
+            // Pixels that a phase reads before the first and behind the last one are zeros of the gradient's halo.
             let lowest = phase.output - ((phase.elements - 1) * phase.output_step) as i64;
             let highest = phase.output + phase.places as i64 - 1;
             let beyond = highest - (gradient.shape.dim(2 + axis) as i64 - 1);
@@ -314,11 +344,13 @@ pub fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
             let terms = vec![(axes.len(), sliding.stride[axis] as i64)];
             places.push(Coordinate { offset: phase.first as i64, terms });
             axes.push(kept(phase.places, y(2 + axis), 0));
+            // The first place of a phase meets its first element here; from element to element pixels go back.
             left += phase.output * y(2 + axis);
             right += phase.kernel as i64 * w(2 + axis);
         }
         for (axis, phase) in phases.iter().enumerate() {
             let (left, right) = (-y(2 + axis) * phase.output_step as i64, w(2 + axis) * phase.kernel_step as i64);
+            // Hence the negative step on the left side.
             axes.push(reduced(phase.elements, left, right));
         }
         axes.push(reduced(features, y(1), w(0)));

@@ -9,6 +9,7 @@ use crate::layout::{Halo, PreferredLayout};
 /// The contraction of [`kiln_graph::Op::Dot`]; row-major operands and results are preferred.
 pub fn lower(left: &Operand, right: &Operand) -> Contractions {
     let rank = left.shape.rank();
+    // `left[b.., m, k] * right[b.., k, n]`: `b..` in both, `m` in the left operand alone, `n` in the right one alone
     let (m, k, n) = (rank - 2, rank - 1, rank - 1);
     let (l, r) = (left.layout.strides, right.layout.strides);
     let mut axes: Vec<Axis> =
@@ -32,6 +33,7 @@ pub fn lower(left: &Operand, right: &Operand) -> Contractions {
 pub fn turned(problem: &Problem) -> Option<[usize; 2]> {
     let [left, right] = &problem.operands;
     let columns = problem.output.rank() - 1;
+    // Lanes along the columns would read such an operand element by element, or need a copy of all of it.
     let apart = right.layout.strides[columns] != 1 && right.shape.dim(columns) > 1;
     let less = left.shape.elements() + problem.output.elements() < right.shape.elements();
     (matches!(problem.op, Op::Dot) && apart && less && !right.invariant).then_some([columns - 1, columns])

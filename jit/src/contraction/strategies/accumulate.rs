@@ -39,6 +39,8 @@ impl Accumulate {
     pub fn strips(part: &Contraction, sums: Partials) -> Option<(Accumulate, Contraction)> {
         let (mut spread, mut item) = Accumulate::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
         spread.finish = false;
+        // for pieces of the reduced axes, outermost first      the new kept axes: no coordinate names them
+        //     sums[results] += sum over a piece                at least STRIP products: worth an addition to memory
         let mut reduced: Vec<usize> = (0..item.axes.len()).filter(|&a| item.axes[a].reduce).collect();
         reduced.sort_by_key(|&a| -item.axes[a].right.abs());
         let depth: usize = reduced.iter().map(|&a| item.axes[a].extent).product();
@@ -53,6 +55,8 @@ impl Accumulate {
             outer.extent = extent / size;
             outer.left *= size as i64;
             outer.right *= size as i64;
+            // As a kept axis that no coordinate names, it gives each place of the results several sums, and the tiles
+            // add them up in memory.
             outer.reduce = false;
             item.axes.push(outer);
         }
@@ -67,6 +71,7 @@ impl Accumulate {
     /// Estimated cycles; the tiling of one item takes so many.
     pub fn cycles(&self, tiling: &Tiling, item: f64, lanes: usize) -> f64 {
         let items = self.items as f64;
+        // Sums that one item adds to memory; kept axes without a coordinate count, too: they are added each time.
         let stored: f64 = tiling.contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product();
         items * (item + ADD * stored / lanes as f64) + PASS * self.elements() as f64 / lanes as f64
     }
@@ -94,6 +99,11 @@ impl Accumulate {
         [left, right, sums]: [BufferId; 3],
         epilogue: &mut Epilogue<'_>,
     ) {
+        // for item                                 the grid: images, or parts of a split sum
+        //     sums[item] = 0
+        //     for tiles of the item
+        //         sums[item] += tile               `add`
+        //     epilogue(sums[item])                 if they are the results; they are in a cache still
         let item = if self.items > 1 { Index::of(kernel.grid(self.items), 1) } else { Index::default() };
         let (start, elements) = self.sums.item(&item, self.items);
         fill(kernel, sums, start, elements);
@@ -102,6 +112,7 @@ impl Accumulate {
         let [left, right] = if tiling.swapped { [right, left] } else { [left, right] };
         let mut add = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
             let mut place = place.clone();
+            // The item's contraction has one place along that axis, and so says 0.
             place.coordinates[self.coordinate] = item.clone();
             self.sums.add(kernel, sums, &place, value);
         };

@@ -27,6 +27,7 @@ pub fn along(
     body: &mut dyn FnMut(&mut KernelBuilder, Index, usize),
 ) {
     for steps in steps(extent, size) {
+        // A step that comes once is no loop: its index is a constant, and the body can be unrolled around it.
         let start = Index::at(steps.start as i64);
         if steps.count == 1 {
             body(kernel, start, steps.size);
@@ -48,6 +49,7 @@ pub fn transposed(
     apart: i64,
     [rows, columns]: [usize; 2],
 ) -> Vec<Value> {
+    // Rows that are not there are zeros, and no row is read beyond its last column: nothing outside of the matrix is.
     let zero = kernel.f32(0.0);
     let mut square = vec![zero; kernel.lanes()];
     for (row, value) in square.iter_mut().enumerate().take(rows) {

@@ -37,19 +37,32 @@ impl KBlocking {
     pub fn of(tiling: &Tiling, cycles: f64, target: &Target) -> Option<(Tiling, [PackedPanels; 2], f64)> {
         let axes = &tiling.contraction.axes;
         let vector = tiling.vector.filter(|&v| tiling.fold.is_none() && axes[v].left == 0 && axes[v].right != 0)?;
+        // Both panels and blocks are cut along one axis each: the rows of a tile lie along `row`, its sums run along
+        // one axis.
         let ([reduce], Some((&row, others))) = (&tiling.reduce[..], tiling.rows.split_last()) else { return None };
         let height = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
         let [all, strip] = tiling.tile();
         let depth = axes[reduce.axis].extent;
+        // Half of the first-level cache holds `size x strip` elements of the right operand. Then equal blocks: 1000
+        // products, of which 384 fit, go in three blocks of some 334.
         let most = (target.l1_bytes / 2 / 4 / strip).max(reduce.size);
         let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
         // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
         if all != height || size >= depth || height * strip.div_ceil(target.lanes) <= target.sums_in_flight() {
             return None;
         }
+        // Half of the second-level cache holds `rows x size` elements of the left operand, a quarter `rows x columns`
+        // sums.
         let rows = part(axes[row].extent, target.l2_bytes / 2 / 4 / size, 1)?;
         let columns = part(axes[vector].extent, target.l2_bytes / 4 / 4 / rows, strip)?;
 
+        // for batch, groups, outer rows                       `outer`, `others`: one place each
+        //   for block of `rows` rows                          `around`
+        //     for block of `columns` columns                  `columns`; so far may be the grid
+        //       for block of `size` products                  `KBlocking::block`: the sums are loaded and stored
+        //         for strip of the right operand              in the first-level cache, for all rows of the block
+        //           for tile of `height` rows                 packed A passes by from the second-level cache
+        //             for product of the block                the microkernel
         let (contraction, around) = tiling.contraction.cut(row, rows);
         let kept = |&&a: &&usize| axes[a].right != 0 && a != vector;
         let mut outer: Vec<usize> = tiling.levels.iter().map(|l| l.axis).collect();
@@ -61,7 +74,10 @@ impl KBlocking {
         let vector = Level { axis: vector, size: strip };
         levels.extend([vector, Level { axis: row, size: height }]);
 
+        // The loop over blocks of products is never shared out: each block goes on with the sums of the one before.
         let (grid, tasks) = grid_of(&contraction.axes, &levels[..outside]);
+        // Each tile asks for an equal share of the lines of the next strip; one that had to ask for too many asks for
+        // none.
         let tiles = rows.div_ceil(height);
         let asked = (size * strip / LINE as usize).div_ceil(tiles);
         let deep = KBlocking {
@@ -86,6 +102,7 @@ impl KBlocking {
         let kept = |&a: &usize| !contraction.axes[a].reduce && a != vector.axis;
         let is_row = |a: &usize| contraction.axes[*a].right == 0;
         let axes = 0..contraction.axes.len();
+        // Rows lie a strip apart, innermost; so a tile's sums are some dense lines.
         for axis in axes.clone().filter(kept).filter(is_row) {
             strides[axis] = elements as i64;
             elements *= contraction.axes[axis].extent;
@@ -109,6 +126,10 @@ impl KBlocking {
         [height, width]: [usize; 2],
         target: &Target,
     ) -> f64 {
+        // cycles = tiles * (depth * (left + right) + (blocks - 1) * (load and store the tile's sums))
+        //
+        // A step reads `height` elements of packed A, for each tile from the second-level cache and for the first strip
+        // of a block from beyond it, and `width` of packed B, which come from beyond it for the first tile of a strip.
         let kept = contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product::<f64>();
         let depth = contraction.axes[self.block.axis].extent;
         let all = kept / (height * width) as f64;
@@ -128,6 +149,8 @@ impl KBlocking {
     /// The blocks of the reduced axis, equal ones as one.
     pub fn turns(&self, axis: &Axis) -> Vec<(Steps, Turn)> {
         let size = self.block.size;
+        // At least two, else `of` gives none; so the first is never the last. Those between are one loop, as they are
+        // alike.
         let (last, rest) = ((axis.extent - 1) / size, axis.extent % size);
         let steps = |start: usize, count: usize, size: usize| Steps { start: start * self.block.size, count, size };
         let all = [
@@ -146,6 +169,8 @@ impl KBlocking {
 
     /// The sums so far of a vector in the tile at a place.
     pub fn load(&self, kernel: &mut KernelBuilder, sums: &Side, at: &[Index], part: Part<'_>) -> Value {
+        // All lanes, also those past the results of a last strip: there is room for whole strips, so that no mask is
+        // needed.
         let (index, active) = (self.index(sums, at, part), kernel.lanes());
         kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
     }
@@ -159,6 +184,8 @@ impl KBlocking {
     /// Asks for a tile's share of the right operand's next strip, which then is in the second-level cache when its first
     /// tile comes.
     pub fn ask(&self, kernel: &mut KernelBuilder, tiling: &Tiling, right: &Side, at: &[Index]) {
+        // The next strip begins `strip.size` places on. Behind the last one there is none; a prefetch may ask for any
+        // place.
         let [strip, rows] = tiling.levels[self.outside..] else { return };
         let Some(panels) = tiling.panels[1] else { return };
         let mut index = right.start.clone().shifted(tiling.contraction.right + panels.distance * strip.size as i64);
@@ -184,6 +211,7 @@ fn part(extent: usize, most: usize, unit: usize) -> Option<usize> {
     if extent <= most {
         return Some(extent);
     }
+    // The first that leaves nothing over. Below a `PART`-th of what fits the blocks would be too small to be worth it.
     let parts =
         (extent.div_ceil(most.max(1))..).take_while(|parts| PART * (extent / parts) >= most && extent >= *parts);
     parts
@@ -201,6 +229,7 @@ impl Contraction {
         if size == whole.extent {
             return (cut, None);
         }
+        // Place `p` of the axis is `p % size` along it and `p / size` along the new one.
         let (by, around) = (size as i64, cut.axes.len());
         cut.axes[axis].extent = size;
         cut.axes.push(Axis { extent: whole.extent / size, left: whole.left * by, right: whole.right * by, ..whole });

@@ -64,19 +64,25 @@ pub struct OverlapAdd {
 impl Overlap {
     fn blocks(&self) -> Vec<Block> {
         let Overlap { extent, padding, stride, kernel, pixels } = *self;
+        // Places are counted from the first one of the padding: place `s q + r`, of which those in `padding..end` are
+        // the input's.
         let end = padding + extent;
         // The first residues meet one element more than the others.
         let more = kernel % stride;
         let mut blocks: [Vec<Block>; 2] = Default::default();
         for q in padding / stride..end.div_ceil(stride) {
             let (low, high) = (padding.max(q * stride) - q * stride, end.min((q + 1) * stride) - q * stride);
+            // With a kernel of 3 and a stride of 2, residue 0 meets the elements 0 and 2, residue 1 the element 1
+            // alone.
             let parts = [(low, high.min(more), kernel / stride + 1), (low.max(more), high, kernel / stride)];
             for (blocks, (from, to, elements)) in blocks.iter_mut().zip(parts) {
                 if from >= to {
                     continue;
                 }
+                // Pixel `q - j` has to be below `pixels`, and at least 0.
                 let first = (q + 1).saturating_sub(pixels);
                 let met = (first, elements.min(q + 1).max(first));
+                // Away from the borders all `q` are alike: they are one block, and so one loop.
                 match blocks.last_mut() {
                     Some(last) if last.r == (from, to) && last.met == met && last.q.0 + last.q.1 == q => last.q.1 += 1,
                     _ => blocks.push(Block { q: (q, 1), r: (from, to), met }),
@@ -90,6 +96,7 @@ impl Overlap {
 impl OverlapAdd {
     /// Whether it makes sense: not too many products meet, and they do not take too much memory.
     pub fn is_worth_it(&self) -> bool {
+        // A sum of a place has that many terms, which are unrolled.
         let meet: usize = self.axes.iter().map(|axis| axis.kernel.div_ceil(axis.stride)).product();
         let results: usize = self.axes.iter().map(|axis| axis.extent).product();
         let results = self.images * self.groups * self.channels * results;
@@ -113,6 +120,7 @@ impl OverlapAdd {
     /// Distances in the products: from image to image, from group to group, from channel to channel; from pixel to pixel and from
     /// element to element along each axis.
     fn distances(&self) -> ([i64; 3], Vec<[i64; 2]>) {
+        // From the innermost axis outwards: the order that `Lanes` tells, read backwards.
         let mut elements = 1;
         let mut next = |extent: usize| {
             let distance = elements as i64;
@@ -150,6 +158,7 @@ impl OverlapAdd {
             axis.blocks().iter().map(|block| (block.q.1 * (block.r.1 - block.r.0).div_ceil(lanes)) as f64).sum()
         };
         let last = self.axes.len() - 1;
+        // Vectors of sums of one image and group, and the axis of the results along which their lanes are.
         let (vectors, across) = match self.lanes {
             Lanes::Places => {
                 let outer: f64 = self.axes[..last].iter().map(whole).product();
@@ -158,6 +167,8 @@ impl OverlapAdd {
             Lanes::Channels => (self.channels.div_ceil(lanes) as f64 * self.axes.iter().map(whole).product::<f64>(), 1),
         };
         let single = self.groups * self.channels == 1;
+        // Lanes that are no neighbours in the results are stored one by one. With one channel in all, places are
+        // neighbours in either order.
         let store = if across == self.fast || single { 0.0 } else { SCATTERED_STORE * lanes as f64 };
         let meet: f64 = self.axes.iter().map(|axis| axis.kernel as f64 / axis.stride as f64).product();
         let products = self.elements() as f64 * if 4 * self.elements() <= target.l2_bytes / 2 { NEAR } else { FAR };
@@ -167,6 +178,11 @@ impl OverlapAdd {
     /// Writes the kernel; images, groups and channels that are no lanes are the grid.
     pub fn emit(&self, kernel: &mut KernelBuilder, products: BufferId, epilogue: &mut Epilogue<'_>) {
         let ([image, group, channel], axes) = self.distances();
+        // for image, group, channel                  the grid; a channel only where places are the lanes
+        //   for block, q, r of each spatial axis     `nest`, outermost axis first
+        //     for vector of places, or of channels
+        //       sum over the products that meet      unrolled
+        //       epilogue
         let mut at = vec![Index::default(); 2 + self.axes.len()];
         let mut from = Index::default();
         let channels = if self.lanes == Lanes::Places { self.channels } else { 1 };
@@ -208,6 +224,8 @@ impl Adding<'_, '_> {
         let lanes = axis + 1 == fold.axes.len() && fold.lanes == Lanes::Places;
         let step = if lanes { kernel.lanes() } else { 1 };
         for Block { q, r, met: j } in overlap.blocks() {
+            // One pixel back and `stride` elements on is the next product that meets here. The distances of all axes
+            // add up.
             let met: Vec<i64> = (j.0 as i64..j.1 as i64)
                 .flat_map(|j| met.iter().map(move |before| before + j * (stride * element - pixel)))
                 .collect();
@@ -243,6 +261,7 @@ impl Adding<'_, '_> {
             let product = kernel.push(Operation::Load { buffer, index, stride: 1, active });
             sum = Some(sum.map_or(product, |sum| kernel.add(sum, product)));
         }
+        // No window touches the place: the end of an input that the stride leaves over.
         let sum = sum.unwrap_or_else(|| kernel.f32(0.0));
         (self.epilogue)(kernel, &Place { coordinates, lanes: Some(lanes), active }, sum);
     }

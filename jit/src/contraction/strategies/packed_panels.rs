@@ -54,15 +54,22 @@ impl PackedPanels {
 
     /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis.
     fn cut(tiling: &Tiling, side: usize, along: Level) -> Option<(PackedPanels, Tiling)> {
+        // A right operand `[k, n]` with n = 6, in panels of 4 columns (`strip`), the last one with room to spare:
+        //
+        //     b00 b01 b02 b03   b10 b11 b12 b13   b20 ..   | b04 b05 - -   b14 b15 - -   ..
+        //     one step of k     the next step              | the next panel, `strip * depth` elements on
         let contraction = &tiling.contraction;
         let stride = |a: usize| [contraction.axes[a].left, contraction.axes[a].right][side];
         let varies = |a: usize| a != along.axis && stride(a) != 0;
         let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a));
         let reduced = tiling.reduce.iter().map(|l| l.axis);
+        // An axis with two levels, one within the other, is one axis of the copy.
         let mut order: Vec<usize> = outer.collect();
         order.dedup();
         let outer = order.len();
         order.extend(reduced.clone().filter(|&a| varies(a)));
+        // Nothing to cut; or several places are one element (windows that overlap), which a copy would repeat; or a
+        // reduced axis does not move the operand, so that panels do not hold all steps; or the sums are empty.
         if stride(along.axis) == 0
             || overlaps((0..contraction.axes.len()).map(|a| (contraction.axes[a].extent, stride(a))))
             || reduced.clone().any(|a| contraction.axes[a].extent > 1 && !varies(a))
@@ -79,6 +86,7 @@ impl PackedPanels {
             *[&mut axis.left, &mut axis.right][side] = to;
         };
         let mut axes = Vec::new();
+        // All panels at one place of the outer axes; these stand around them, the last one innermost.
         let mut to = (width.div_ceil(strip) * strip * depth) as i64;
         for &axis in order[..outer].iter().rev() {
             axes.push(Copied { extent: contraction.axes[axis].extent, from: stride(axis), to });
@@ -86,6 +94,8 @@ impl PackedPanels {
             to *= contraction.axes[axis].extent as i64;
         }
         axes.reverse();
+        // Within a panel: the reduced axes, the innermost one in steps of `strip`, then the places of the panel side by
+        // side.
         let mut to = strip as i64;
         let mut inner = Vec::new();
         for &axis in order[outer..].iter().rev() {
@@ -96,6 +106,7 @@ impl PackedPanels {
         axes.extend(inner.into_iter().rev());
         place(along.axis, 1);
         *[&mut packed.contraction.left, &mut packed.contraction.right][side] = 0;
+        // At a place that starts a panel, a multiple of `strip`, its index times `depth` is where the panel starts.
         packed.panels[side] = Some(Packed { axis: along.axis, distance: depth as i64 });
         let width = (width, stride(along.axis));
         let start = [contraction.left, contraction.right][side];
@@ -110,6 +121,8 @@ impl PackedPanels {
         let axes = &tiling.contraction.axes;
         let first = *tiling.rows.last()?;
         let (width, strip) = (axes[first].extent, tiling.levels.iter().find(|l| l.axis == first)?.size);
+        // All axes that move the left operand, but for the one that is cut: pixels of the image and of the kernel
+        // alike.
         let others = |a: &usize| *a != first && axes[*a].left != 0 && axes[*a].extent > 1;
         let mut others: Vec<usize> = (0..axes.len()).filter(others).collect();
         others.sort_by_key(|&a| axes[a].left.abs());
@@ -117,11 +130,16 @@ impl PackedPanels {
         let group =
             others.first().copied().filter(|&a| axes[a].left == width as i64 && !axes[a].reduce && axes[a].right != 0);
         let pixels: Vec<usize> = others.into_iter().filter(|&a| Some(a) != group).collect();
+        // The shortest distance is that from pixel to pixel: all others have to be multiples of it, and what lies side
+        // by side has to fit in between.
         let pixel = axes[*pixels.first()?].left.abs();
         let side_by_side = width * group.map_or(1, |a| axes[a].extent);
         if (side_by_side as i64) > pixel || pixels.iter().any(|&a| axes[a].left % pixel != 0) {
             return None;
         }
+        // From the first pixel that is read to the last one, in pixels; `before` is how far axes that go backwards
+        // reach to the left of the first one. Rows of an image follow one another with what is between them, which is
+        // copied, too.
         let along = |a: usize| axes[a].left / pixel * (axes[a].extent as i64 - 1);
         let before: i64 = pixels.iter().map(|&a| along(a).min(0)).sum();
         let depth = (1 + pixels.iter().map(|&a| along(a).abs()).sum::<i64>()) as usize;
@@ -158,6 +176,7 @@ impl PackedPanels {
     /// apart they are in the copy. `None` where the operand is not dense, or its last panel is narrower.
     pub fn runs(&self) -> Option<Vec<(usize, i64)>> {
         let (width, step) = self.width;
+        // The cut axis is two here: panels, and places within one.
         let panels = [
             Copied { extent: width / self.strip, from: self.strip as i64 * step, to: (self.strip * self.depth) as i64 },
             Copied { extent: self.strip, from: step, to: 1 },
@@ -185,10 +204,15 @@ impl PackedPanels {
     /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the operand is
     /// read and the panels are written in whole lines. The loops that leave nothing over are the grid.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
+        // for outer axes, inner axes but the last                  the grid
+        //   for block of places of the last inner axis             the grid, too, if blocks leave nothing over
+        //     for panel                                            `panels`
+        //       for place of the block: copy `strip` elements      or squares, transposed in registers
         let mut at = At { from: Index::at(self.start), to: Index::default() };
         let mut loops: Vec<(Copied, usize)> = self.axes.iter().map(|&axis| (axis, 1)).collect();
         if let Some(last) = loops.last_mut().filter(|_| self.axes.len() > self.outer) {
             let run = (last.0.extent / ROW_TASKS).clamp(BLOCK, ROW) / BLOCK * BLOCK;
+            // A row of the operand is read in a run; so its blocks are as long as still leaves enough tasks.
             let even = (BLOCK..=run).rev().step_by(BLOCK).find(|&step| last.0.extent.is_multiple_of(step));
             last.1 = even.filter(|_| self.transposed()).unwrap_or(BLOCK);
         }
@@ -228,6 +252,7 @@ impl PackedPanels {
 
     /// All panels for some places of the innermost reduced axis.
     fn panels(&self, kernel: &mut KernelBuilder, at: &At, block: usize, [from, to]: [BufferId; 2]) {
+        // A last panel that is narrower is copied as far as it goes; what is left of its room is never read.
         let innermost = self.axes[self.outer..].last().copied().unwrap_or(Copied { extent: 1, from: 0, to: 0 });
         along(kernel, self.width.0, self.strip, &mut |kernel, index, size| {
             let at = at.moved(index, self.width.1, self.depth as i64);

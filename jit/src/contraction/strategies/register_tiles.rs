@@ -33,12 +33,16 @@ pub fn candidates(
 ) {
     let contraction = contraction.simplified();
     let exchanged = contraction.swapped();
+    // With operands exchanged, the rows of one view are the columns of the other: `[m, k] [k, n]` with lanes along n or
+    // m.
     let mut shapes = Vec::new();
     for (contraction, swapped) in [(&contraction, false), (&exchanged, true)] {
         let forms = contraction.forms().into_iter();
         shapes.extend(forms.map(|(vector, fold)| Shape::new(contraction, swapped, vector, fold, target)));
     }
     // Those of the fewest cycles stand last, of equal ones the first. A shape's tiles are found once they may be the next.
+    // Best first: the next tile is the one of the fewest cycles of all, and a shape whose lower bound (`least`) is
+    // above it can not have a faster one. What `look` gives back ends the search early.
     let mut unseen: Vec<(f64, usize)> = shapes.iter().map(Shape::least).zip(0..).collect();
     unseen.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut tiles: Vec<(f64, usize, Tile)> = Vec::new();
@@ -117,11 +121,15 @@ impl<'a> Shape<'a> {
         target: &'a Target,
     ) -> Shape<'a> {
         let axes = &contraction.axes;
+        // A row axis leaves the right operand where it is, so that rows of a tile share its vectors: images and pixels
+        // of a convolution. Along the others both operands move: batches of products, groups.
         let kept = |a: &usize| !axes[*a].reduce && Some(*a) != vector;
         let mut rows: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right == 0).collect();
         let mut outer: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right != 0).collect();
         rows.sort_by_key(|&a| axes[a].left.abs());
         outer.sort_by_key(|&a| -axes[a].left.abs().max(axes[a].right.abs()));
+        // Axes along which both operands move, with a shorter step than that of the farthest row axis: their places lie
+        // within the rows, as the groups' channels lie within a pixel.
         let farthest = rows.iter().map(|&a| axes[a].left.abs()).max().unwrap_or(0);
         let lies_within = |&a: &usize| axes[a].left != 0 && axes[a].left.abs() < farthest;
         let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
@@ -156,6 +164,7 @@ impl<'a> Shape<'a> {
     /// Cycles of one tile of `rows` by `vectors`, of whose vectors of rows a part is loaded.
     fn cycles(&self, rows: usize, vectors: usize, loaded: f64) -> f64 {
         let (r, v) = (rows as f64, vectors as f64);
+        // A factor of the left operand serves all vectors of its row, unless it varies along the lanes, too.
         let loads = v * self.right_load + if self.left_load.1 { r } else { loaded * r * v } * self.left_load.0;
         let step = compute::step(r, v, loads, self.fold.is_some(), self.target);
         self.depth * step + r * v * self.finish + ENTERING
@@ -164,6 +173,8 @@ impl<'a> Shape<'a> {
     /// Cycles that all tiles take at least, whatever their size.
     fn least(&self) -> f64 {
         let multiply_add = 1.0 / self.target.multiply_adds as f64;
+        // At best every multiply-add port is busy all the time; and where each product loads a factor, that takes its
+        // time as well.
         let each = if self.left_load.1 { multiply_add } else { self.left_load.0.max(multiply_add) };
         let rows: usize = self.rows.iter().map(|&axis| self.axis(axis).extent).product();
         let vectors = self.vector.map_or(1, |v| self.axis(v).extent).div_ceil(self.unit);
@@ -178,6 +189,7 @@ impl<'a> Shape<'a> {
         }
         let rows = self.rows.iter().zip(sizes).map(|(&axis, &size)| (axis, size));
         let turns = unrolled.iter().map(|level| (level.axis, level.size.min(self.axis(level.axis).extent)));
+        // 4 neighbouring pixels under 3 elements read 12 vectors, of which 6 are different: a half has to be loaded.
         let mut places = vec![0];
         for (axis, size) in rows.chain(turns) {
             let moved =
@@ -205,6 +217,7 @@ impl<'a> Shape<'a> {
         let mut left = count;
         let mut sizes = Sizes::new();
         for &axis in &self.rows {
+            // Along axes of 3 and 8 places, 6 rows are 3 x 2 and 4 rows are no box.
             let size = left.min(self.axis(axis).extent);
             if !left.is_multiple_of(size) {
                 return None;
@@ -220,6 +233,7 @@ impl<'a> Shape<'a> {
         let mut tiles = Few::from_slice(&[(1, 1)]);
         for (&axis, &size) in self.rows.iter().zip(sizes) {
             let outer = std::mem::take(&mut tiles);
+            // 10 places in steps of 4: `(2, 4)` and `(1, 2)`, two tiles of four rows and one of two.
             for step in steps(self.axis(axis).extent, size) {
                 tiles.extend(outer.iter().map(|(count, rows)| (count * step.count, rows * step.size)));
             }
@@ -240,6 +254,7 @@ impl<'a> Shape<'a> {
         let passing = self.is_passing();
         let mut boxes: Vec<Tile> = Vec::new();
         for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(8)) {
+            // The folds of a row become one vector: there are no more of them than lanes.
             if self.fold.is_some() && vectors > self.target.lanes {
                 break;
             }
@@ -256,6 +271,7 @@ impl<'a> Shape<'a> {
                     .flat_map(|(n, v)| row_tiles.iter().map(move |&(count, r)| (n * count, r, v)))
                     .map(|(n, r, v)| n as f64 * self.cycles(r, v, loaded))
                     .sum();
+                // Each smaller tile at an end is one more copy of the loops inside.
                 let rests = row_tiles.len() * steps(width, vectors * self.unit).count() - 1;
                 let cycles = cycles * (1.0 + REST * rests as f64);
                 boxes.push(Tile { cycles, rows: *rows, vectors, sizes: sizes.clone(), shares });
@@ -266,6 +282,8 @@ impl<'a> Shape<'a> {
         debug_assert!(fastest.cycles * self.repeats() >= self.least() * (1.0 - ROUNDING), "{}", self.least());
         let near =
             |b: &&Tile| b.cycles <= nearly * fastest.cycles && (b.rows, b.vectors) != (fastest.rows, fastest.vectors);
+        // What memory takes is not known here. Of tiles that are nearly as fast, the tallest of each width reads the
+        // right operand least often: one for each width, and `look` judges.
         let mut chosen = vec![fastest.clone()];
         for vectors in 1..=self.target.vector_registers {
             chosen.extend(boxes.iter().filter(|b| b.vectors == vectors).filter(near).max_by_key(|b| b.rows).cloned());
@@ -289,6 +307,7 @@ impl<'a> Shape<'a> {
     fn tiling(&self, chosen: &Tile, by_rows: bool) -> (Tiling, f64) {
         let (levels, grid, tasks) = self.levels(&chosen.sizes, chosen.vectors * self.unit, by_rows);
         let cycles = chosen.cycles * self.repeats();
+        // Long work in a few tasks is dearer than its cycles: several threads can not share it.
         let alone = if tasks < SHARED && cycles > LONG { ALONE } else { 1.0 };
         let tiling = Tiling {
             contraction: self.contraction.clone(),
@@ -312,6 +331,12 @@ impl<'a> Shape<'a> {
     /// the right operand. Around everything stand the axes along which the right operand varies, but for those that share the
     /// lines of rows: these stand inside the loops over rows ([`Shape::interleaved`]).
     fn levels(&self, sizes: &[usize], strip: usize, by_rows: bool) -> (Vec<Level>, usize, usize) {
+        // for batch, groups                                  one place each
+        //   for blocks of rows that stay in the caches       `outside`, longest distances first
+        //     for interleaved groups                         one place each
+        //       for strips along the vector axis             so far may be the grid
+        //         for tiles of rows                          `inside`: they reuse the strip
+        //           tile
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
         let rows = self.rows.iter().zip(sizes);
         if by_rows {
@@ -320,12 +345,17 @@ impl<'a> Shape<'a> {
             inside.rotate_left(1);
         }
         let spanned = |a: usize| self.axis(a).reduce || self.interleaved.contains(&a);
+        //
+        // What the tiles of one strip touch of the left operand: so far the reduced axes, then block by block of the
+        // rows.
         let mut extents: Vec<usize> =
             (0..self.contraction.axes.len()).map(|a| if spanned(a) { self.axis(a).extent } else { 1 }).collect();
         let passing = self.is_passing();
         let mut tiles = 1;
         for (&axis, &size) in rows.filter(|_| !by_rows) {
             let extent = self.axis(axis).extent;
+            // Enough tiles reuse the strip by now to make its way into the first-level cache worth it. Where rows pass
+            // by, none stands inside of the loop over strips, so that a row is read as one run.
             if tiles >= ROW_TILES || passing {
                 outside.push(Level { axis, size });
                 continue;
@@ -368,6 +398,8 @@ impl<'a> Shape<'a> {
     /// Places of a task that takes several blocks of whole tiles, where equal steps would end with a tile too small for its sums
     /// to hide their latency too often. What is left over from a task's blocks is a smaller block of its own.
     fn share(&self, extent: usize, step: usize, block: usize, size: usize, strip: usize) -> Option<usize> {
+        // A tile of few rows has few sums, and each of them waits for the product before it: it takes as long as one
+        // that has just enough (`sums_in_flight`).
         let vectors = strip.div_ceil(self.unit);
         // Places that a last tile takes longer for than its own.
         let lost = |places: usize| match places % size {
@@ -393,6 +425,7 @@ impl<'a> Shape<'a> {
     fn unrolled(&self) -> Vec<Level> {
         let axes = &self.contraction.axes;
         let mut reduced: Vec<usize> = (0..axes.len()).filter(|&a| axes[a].reduce).collect();
+        // The folded axis is the innermost one, since a vector runs along it.
         reduced.sort_by_key(|&a| (Some(a) != self.fold, axes[a].right.abs(), axes[a].left.abs()));
         let mut budget = UNROLL;
         let mut levels: Vec<Level> = reduced
@@ -400,12 +433,15 @@ impl<'a> Shape<'a> {
             .map(|axis| {
                 let unit = if Some(axis) == self.fold { self.target.lanes } else { 1 };
                 let extent = axes[axis].extent.div_ceil(unit).max(1);
+                // With a budget of 8: 5 places are unrolled whole, 64 in steps of 8, 18 in steps of 6. 27 have no
+                // divisor from 5 to 8, and go in steps of 4 with a rest of 3.
                 let size = if extent <= budget {
                     extent
                 } else {
                     let divisor = (budget / 2 + 1..=budget).rev().find(|&size| extent.is_multiple_of(size));
                     divisor.unwrap_or(budget.div_ceil(2))
                 };
+                // Only around an axis that is unrolled whole can the next one be unrolled, too.
                 budget = if size == extent { budget / size } else { 1 };
                 Level { axis, size: size * unit }
             })

@@ -44,6 +44,7 @@ impl Relayout {
 
     /// Estimated cycles.
     pub fn cycles(&self, target: &Target) -> f64 {
+        // Source and copy run along the same axis, each along one of its own, or the source along none.
         let moves = match self.from.strides[self.fast()] {
             1 => Moves::Vectors,
             _ if self.line().is_some() => Moves::Squares,
@@ -72,6 +73,9 @@ impl Relayout {
         let mut nest = Nest { pack: self, from, to, at: vec![Index::default(); self.shape.rank()] };
         let mut loops: Vec<(usize, usize)> = outer.iter().map(|&axis| (axis, self.shape.dim(axis))).collect();
         let mut start = Index::default();
+        // A task copies some places of the outermost axis: a slab of the copy, dense, halo of the inner axes included,
+        // since no halo lies between slabs. A halo along the outermost axis itself would be nobody's, so that all is
+        // one task then.
         let mut slab = self.to.elements;
         if let Some(&(outermost, extent)) = loops.first().filter(|_| !self.outer_halo) {
             let step = if line == Some(outermost) { LINE } else { 1 };
@@ -83,9 +87,11 @@ impl Relayout {
                 loops[0].1 = step;
             }
         }
+        // Zeros over the whole slab, then the tensor over them: one dense run rather than a frame of many short ones.
         if self.halo {
             fill(kernel, to, start, slab);
         }
+        // The line axis leaves the loops around the squares: it is one of their two sides.
         let line = line.and_then(|line| {
             let at = loops.iter().position(|&(axis, _)| axis == line)?;
             Some(loops.remove(at))
@@ -145,6 +151,7 @@ impl Nest<'_> {
         size: usize,
         mut body: impl FnMut(&mut Self, &mut KernelBuilder, usize),
     ) {
+        // The index may have a start already: that of the task, on the outermost axis.
         let start = self.at[axis].clone();
         let (full, rest) = (count / size, count % size);
         if full == 1 {

@@ -73,11 +73,20 @@ pub struct Tiler<'a, 'e> {
 impl Tiler<'_, '_> {
     /// Writes the grid and everything in it.
     pub fn emit(&mut self, kernel: &mut KernelBuilder) {
+        // for levels of the grid                             tasks
+        //   for levels of kept axes                          down to one tile; each with a copy for the rest
+        //     sums = 0                                       rows x vectors of them, in registers
+        //     for levels of reduced axes                     loops that carry the sums
+        //       sums[row][vector] += left[row] * right[vector]     unrolled, for each place of a step
+        //     epilogue(row, vector, sums[row][vector])
+        //
+        // With K-blocking a loop over blocks of the reduced axis stands in between, and the sums pass through memory.
         let tiling = self.tiling;
         let axes = &tiling.contraction.axes;
         let mut position =
             Position { at: vec![Index::default(); axes.len()], extent: axes.iter().map(|a| a.extent).collect() };
         for &level in &tiling.levels[..tiling.grid] {
+            // One kind of steps for each level: the grid leaves nothing over.
             for steps in steps(position.extent[level.axis], level.size) {
                 let variable = kernel.grid(steps.count);
                 position = position.step(level, steps, Some(variable));
@@ -103,6 +112,8 @@ impl Tiler<'_, '_> {
             );
         }
         let inside = &self.tiling.levels[blocking.outside..];
+        // Up to three copies of the nest, which differ in where sums come from and go to: the first block, those
+        // between, the last one.
         for (steps, turn) in blocking.turns(&self.tiling.contraction.axes[blocking.block.axis]) {
             each(kernel, position, blocking.block, [steps], &mut |kernel, position| {
                 self.nest(kernel, inside, position, turn)
@@ -124,6 +135,8 @@ impl Tiler<'_, '_> {
         let contraction = &self.tiling.contraction;
         let rows = places(&self.tiling.rows, &position.extent);
         let width = self.tiling.vector.map_or(1, |v| position.extent[v]);
+        // For each register of a row its first place along the vector axis, and how many lanes count. Where sums are
+        // folded, all lanes of a register are parts of one sum, so that a register is one place.
         let unit = if self.tiling.fold.is_some() { 1 } else { lanes };
         let vectors: Vec<(usize, usize)> =
             (0..width).step_by(unit).map(|start| (start, unit.min(width - start))).collect();
@@ -134,21 +147,25 @@ impl Tiler<'_, '_> {
         }
         let mut sums = Vec::with_capacity(rows.len() * vectors.len());
         match blocking.filter(|_| !turn.first) {
+            // The first block, or the only one.
             None => sums.resize(rows.len() * vectors.len(), kernel.f32(0.0)),
             Some((blocking, kept)) => {
                 sums.extend(parts(&rows, &vectors).map(|place| blocking.load(kernel, kept, &position.at, place)));
             }
         }
+        // A sum without terms stays 0, and is handed on as any other.
         if contraction.axes.iter().all(|a| a.extent > 0) {
             let tile =
                 Tile { tiling: self.tiling, left: &self.left, right: &self.right, rows: &rows, vectors: &vectors };
             sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
         }
+        // Results are there after the last block alone.
         if let Some((blocking, kept)) = blocking.filter(|_| !turn.last) {
             return parts(&rows, &vectors)
                 .zip(sums)
                 .for_each(|(place, sum)| blocking.store(kernel, kept, &position.at, place, sum));
         }
+        // Folded, the registers of a row become one vector of results.
         let mut results = vectors;
         if self.tiling.fold.is_some() {
             sums = folded(kernel, &sums, results.len());
@@ -195,6 +212,8 @@ fn each(
 
 /// The fold of each sum, those of a row as the lanes of one vector.
 fn folded(kernel: &mut KernelBuilder, sums: &[Value], columns: usize) -> Vec<Value> {
+    // sums of a row   [a0 a1 ..] [b0 b1 ..] [c0 c1 ..]    each folded: a = a0 + a1 + .., in every lane
+    // the result      [a b c ..]                          lane `column` selected from the fold of that column
     let lane = kernel.push(Operation::Lane);
     let masks: Vec<Value> = (0..columns)
         .map(|column| {
@@ -250,6 +269,7 @@ impl Tile<'_> {
     /// those of the longer side pass by.
     fn steps(&self, kernel: &mut KernelBuilder, position: &Position, mut sums: Vec<Value>) -> Vec<Value> {
         let (rows, vectors) = (self.rows.len(), self.vectors.len());
+        // A factor of the left operand is one number, splat over the lanes, where it does not vary along them.
         let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
         // Vectors of the left operand by their places.
         let mut loaded: HashMap<(i64, usize), Value> = HashMap::new();
@@ -258,6 +278,8 @@ impl Tile<'_> {
                 let sum = &mut sums[row * vectors + vector];
                 *sum = kernel.fma(left, right, *sum);
             };
+            // Each channel on its own: a product of two vectors for each row and vector. With `shares`, a vector that a
+            // neighbouring row has loaded a few products before is taken from its register: windows overlap.
             if !shared {
                 for vector in 0..vectors {
                     let right = self.right(kernel, position, &step, vector);
@@ -274,6 +296,8 @@ impl Tile<'_> {
                     }
                 }
             } else if vectors <= rows {
+                // A tile of 6 x 2: two registers hold the right operand's vectors, and the factors of the rows pass by
+                // in one.
                 let rights: Vec<Value> = (0..vectors).map(|v| self.right(kernel, position, &step, v)).collect();
                 for row in 0..rows {
                     let left = self.left(kernel, position, &step, row, 0);
@@ -282,6 +306,7 @@ impl Tile<'_> {
                     }
                 }
             } else {
+                // A tile of 2 x 6: the other way round.
                 let lefts: Vec<Value> = (0..rows).map(|r| self.left(kernel, position, &step, r, 0)).collect();
                 for vector in 0..vectors {
                     let right = self.right(kernel, position, &step, vector);
@@ -301,6 +326,8 @@ impl Tile<'_> {
         let Some(fold) = self.tiling.fold else {
             return places(&axes, &extent).into_iter().map(|place| Step { place, active: lanes }).collect();
         };
+        // The folded axis goes in steps of `lanes` places. In the last one lanes beyond its end are loaded as 0 on both
+        // sides, which adds nothing.
         let count = extent[fold];
         extent[fold] = count.div_ceil(lanes);
         let step = |mut place: Displacement| {
@@ -350,6 +377,8 @@ impl Tile<'_> {
         let axes = &self.tiling.contraction.axes;
         let mut index = from.side.start.clone().shifted(from.start);
         for (axis, at) in position.at.iter().enumerate() {
+            // A tile starts where a panel does, so that its index goes by the panels' distance; within the tile, by the
+            // axis's own.
             let panels = from.panels.filter(|panels| panels.axis == axis);
             index = index.plus_index(at, panels.map_or((from.stride)(&axes[axis]), |panels| panels.distance));
         }
@@ -360,6 +389,8 @@ impl Tile<'_> {
         let (first, active) = self.vectors[vector];
         let index = index.shifted(first as i64 * stride);
         let buffer = from.side.buffer;
+        // Folded: neighbouring terms of one sum. Stride 0: one number for all lanes. Else neighbouring results, or (a
+        // stride above 1) elements that are gathered.
         match (self.tiling.fold, stride) {
             (Some(_), _) => kernel.push(Operation::Load { buffer, index, stride: 1, active: folded }),
             (None, 0) => kernel.splat(buffer, index),
