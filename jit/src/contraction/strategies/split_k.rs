@@ -18,11 +18,15 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
     let results = output.elements().max(1);
     let split = |most: usize| -> Option<usize> {
         let parts = most.min(extent).min(SCRATCH / results);
+        // Equal parts, if some number from half as many on gives them: 100 terms go in 5 parts rather than in 8 and a
+        // rest.
         let even = (parts.div_ceil(2)..=parts).rev().find(|&parts| extent.is_multiple_of(parts));
         (parts > 1).then_some(even.unwrap_or(parts))
     };
+    // Short sums are not worth the memory, and many results are tasks enough.
     let usual = split(PARTS).filter(|_| depth >= DEPTH && results <= RESULTS * depth);
     let mut counts = vec![usual];
+    // Then it is to be weighed: the estimates of both are compared.
     if usual.is_some_and(|parts| restarts(contraction, parts, target) > 0.0) {
         counts.push(None);
     }
@@ -46,12 +50,14 @@ pub fn restarts(contraction: &Contraction, parts: usize, target: &Target) -> f64
     let Some(axis) = outermost(contraction).map(|axis| contraction.axes[axis]) else { return 0.0 };
     let side = |along: fn(&Axis) -> i64| {
         let varies = contraction.axes.iter().filter(|axis| along(axis) != 0);
+        // The whole operand, which each part reads a piece of in each of its runs.
         let elements: usize = varies.map(|axis| axis.extent).product();
         let piece = axis.extent / parts;
         let far = 4 * elements > FAR * target.l2_bytes;
         if !far || along(&axis).abs() != 1 || piece > RUN {
             return 0.0;
         }
+        // So many pieces, of which the first one of a run would have been found anyway.
         RESTART * (elements / piece.max(1)) as f64 * (1.0 - 1.0 / parts as f64)
     };
     side(|axis| axis.left) + side(|axis| axis.right)
@@ -68,6 +74,11 @@ fn outermost(contraction: &Contraction) -> Option<usize> {
 pub fn split(whole: &Contraction, parts: usize) -> Vec<(Contraction, usize)> {
     let outermost = outermost(whole).expect("only sums are split");
     let axis = whole.axes[outermost];
+    // the reduced axis:   |--each--|--each--| .. |--each--|rest|
+    // the part's number:      0        1         parts-1   parts
+    //
+    // The equal parts are one contraction: the part's number is a kept axis more, which moves both operands by `each`
+    // terms and is the last coordinate of the output. The rest starts that far behind and is part `parts`.
     let each = axis.extent / parts;
     let part = |first: usize, count: usize, extent: usize| {
         let mut contraction = whole.clone();
@@ -131,6 +142,7 @@ impl Partials {
 
     /// The place and the number of the elements of an item: of `items` equal shares of the only part, or of a part.
     pub fn item(&self, item: &Index, items: usize) -> (Index, usize) {
+        // Parts follow one another. The items of an only part are places of its outermost axis, so that they do, too.
         let part = self.layout.elements;
         let elements = if self.parts == 1 { part / items } else { part };
         (Index::at((self.first * part) as i64).plus_index(item, elements as i64), elements)
@@ -150,6 +162,7 @@ impl Partials {
         let part = self.layout.elements as i64;
         let start = Index::at(self.layout.offset as i64 + self.first as i64 * part);
         let mut strides = self.layout.strides[..self.shape.rank()].to_vec();
+        // The last coordinate is the part's number.
         strides.push(part);
         let index = place.coordinates.iter().zip(&strides).fold(start, |i, (at, &stride)| i.plus_index(at, stride));
         (index, place.lanes.map_or(1, |axis| strides[axis]))
@@ -160,6 +173,7 @@ impl Partials {
         let mut at = vec![Index::default(); self.shape.rank()];
         at[self.order[0]] = outermost.clone();
         let (&fast, outer) = self.order.split_last().expect("a result with axes");
+        // The outermost axis is the item's: it stays at one index.
         let loops: Vec<usize> = outer[1..].iter().copied().filter(|&a| self.shape.dim(a) > 1).collect();
         self.nest(kernel, buffer, &loops, fast, &at, epilogue);
     }
@@ -168,6 +182,7 @@ impl Partials {
     pub fn sum(&self, kernel: &mut KernelBuilder, buffer: BufferId, epilogue: &mut Epilogue<'_>) {
         let mut at = vec![Index::default(); self.shape.rank()];
         let (&fast, outer) = self.order.split_last().expect("a result with axes");
+        // Tasks along the two outermost axes, such as images and rows.
         for &axis in outer.iter().take(2) {
             if self.shape.dim(axis) > 1 {
                 at[axis] = Index::of(kernel.grid(self.shape.dim(axis)), 1);
@@ -201,6 +216,7 @@ impl Partials {
             at[fast] = first;
             let start = Index::at(self.layout.offset as i64);
             let index = at.iter().zip(self.layout.strides).fold(start, |i, (at, stride)| i.plus_index(at, stride));
+            // From the first part to the last, whatever thread has computed them: the same bits at all times.
             let mut sum: Option<Value> = None;
             for part in 0..self.parts {
                 let index = index.clone().shifted((part * self.layout.elements) as i64);

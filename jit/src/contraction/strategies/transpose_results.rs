@@ -48,6 +48,7 @@ impl TransposeResults {
 
     /// Keeps one vector of results.
     pub fn keep(&self, kernel: &mut KernelBuilder, buffer: BufferId, place: &Place, value: Value) {
+        // 1 if the lanes run along `from`; else they are stored one by one.
         let stride = place.lanes.map_or(1, |axis| self.layout.strides[axis]);
         kernel.store(buffer, self.index(&place.coordinates), stride, place.active, value);
     }
@@ -59,6 +60,10 @@ impl TransposeResults {
 
     /// Hands all results on; the two outermost axes are the grid, or whole steps along which the sums are kept.
     pub fn emit(&self, kernel: &mut KernelBuilder, buffer: BufferId, epilogue: &mut Epilogue<'_>) {
+        // for the two outermost other axes            the grid
+        //   for the remaining axes                    `nest`
+        //     for vectors along `from`                the grid, too, if it has a dimension left and no vector is cut
+        //       for vectors along `to`                a square is loaded, transposed, handed on column by column
         let mut at = vec![Index::default(); self.shape.rank()];
         let (grid, loops) = self.others.split_at(self.others.len().min(2));
         for &axis in grid {

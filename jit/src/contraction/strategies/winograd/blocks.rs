@@ -48,6 +48,7 @@ pub enum Shared {
 
 /// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.
 pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
+    // Most tiles are two vectors wide, so that a block is whole panels.
     let fits = |size: &usize| features.is_multiple_of(*size) && size.is_multiple_of(2 * target.lanes);
     let fractions = (1..8).map(|halvings| features >> halvings).filter(fits);
     [features].into_iter().chain(fractions).collect()
@@ -57,6 +58,8 @@ pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
 /// does for all.
 pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
     let (rows, columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
+    // Some rows of one image, then whole images. Few tiles make a flat product that reads the weights for too few rows;
+    // many do not stay in the caches between the transforms.
     let parts = divisors(rows).into_iter().filter(|&part| part < rows).map(|part| (1, part));
     let mut blocks: Vec<(usize, usize)> =
         parts.chain(divisors(images).into_iter().map(|count| (count, rows))).collect();
@@ -87,6 +90,7 @@ pub fn tile_tasks([images, height, _]: [usize; 3], grids: usize, block: (usize, 
         false => 1,
     };
     let along = whole(images, block.0, most);
+    // Rows of several grids differ in number, so that they can not be shared out alike.
     if grids > 1 {
         return [along, 1];
     }
@@ -104,6 +108,7 @@ impl Blocks {
         let ([all_images, height, width], all_features) = (sliding.grid(), sliding.kept[1]);
         let tiles = images * rows * width.div_ceil(TILE);
         let (high, feature_blocks) = (height.div_ceil(TILE * rows), all_features / features);
+        // Tasks along features first; what is left of them goes to images and rows.
         let along_features = if shared == Shared::Tiles { 1 } else { divisor(feature_blocks, TASKS) };
         let [along, down] = match shared {
             Shared::Features => [1, 1],
@@ -144,6 +149,8 @@ impl Blocks {
     /// sums them.
     pub fn scratch(&self) -> [usize; 3] {
         let tasks = self.all_tasks();
+        // What a task transforms for itself, it has room of its own for, one block at a time. What is transformed
+        // before is there as a whole, all blocks of it.
         let patches = if self.shared == Shared::Tiles { tasks } else { self.count[0] };
         let weights = if self.shared == Shared::Features { tasks } else { self.count[1] };
         [patches * self.patches, weights * self.weights, tasks * self.sums].map(|elements| ELEMENTS * elements)
@@ -155,6 +162,8 @@ impl Blocks {
         let ([images, height, width], features) = (sliding.grid(), sliding.kept[1]);
         let tiles = (sliding.grids() * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
         let vectors = |count: usize| count.div_ceil(lanes) as f64;
+        // How a vector of weights along features is loaded: as it lies; in squares that are transposed, where channels
+        // lie side by side; else lane by lane, 9 elements of the kernel each.
         let gather = match sliding.right.1 {
             [.., 1] => 0.0,
             [.., 1, _] => TRANSPOSED,
@@ -167,11 +176,14 @@ impl Blocks {
         // block pass twice.
         let passing = |elements: usize, beside: usize| passing(elements, beside, target);
         let scattered = |elements: usize, beside: usize| scattered(elements, beside, target);
+        // `own` is the operand of the outer loop: a block of it stays while all blocks of the other one pass by.
         let (count, own, other) = match self.shared {
             Shared::Tiles => (self.count, self.patches, self.weights),
             Shared::Features | Shared::Blocks => ([self.count[1], self.count[0]], self.weights, self.patches),
         };
         let all = count[1] * other;
+        // What is transformed before the products may be invariant, and then costs a part of its cycles (`once`). What
+        // tasks transform themselves is computed in every run.
         let transforms = match self.shared {
             Shared::Tiles => patches + once[1] * (weights + scattered(all, all)),
             Shared::Features => weights + once[0] * (patches + scattered(all, all)),
@@ -179,6 +191,7 @@ impl Blocks {
                 once[1] * (weights + scattered(count[0] * own, all)) + once[0] * (patches + scattered(all, all))
             }
         };
+        // With all transformed before, nothing is written here.
         let writing = if self.shared == Shared::Blocks { 0.0 } else { scattered(own, self.sums) };
         let each = writing + passing(own, self.sums) * count[1] as f64 + passing(all, own + self.sums);
         let sums = 2.0 * passing(self.sums, own.min(other));

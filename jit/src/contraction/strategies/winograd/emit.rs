@@ -51,6 +51,12 @@ impl Winograd {
     }
 
     fn by_tiles(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+        // for task: a share of images and rows
+        //   for block of tiles
+        //     patches = B' d B                        of the block, in the task's scratch
+        //     for block of features
+        //       sums[16] = patches[16] * weights[16]  weights are there
+        //       results = A' sums A                   to the epilogue
         let &[left, weights, patches, sums] = buffers else { unreachable!("four buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
@@ -68,6 +74,10 @@ impl Winograd {
     }
 
     fn by_features(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+        // for task: a share of the blocks of features
+        //   for block of features
+        //     weights = G g G'                        of the block, in the task's scratch
+        //     for block of tiles: sums, results       patches are there
         let &[patches, right, weights, sums] = buffers else { unreachable!("four buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let task = grid(kernel, blocks.tasks[2]);
@@ -85,6 +95,9 @@ impl Winograd {
     }
 
     fn by_blocks(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+        // for task: a share of the blocks of features, of images and rows
+        //   for block of features
+        //     for block of tiles: sums, results       patches and weights are there
         let &[patches, weights, sums] = buffers else { unreachable!("three buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
@@ -106,6 +119,7 @@ impl Winograd {
     fn weights(&self, kernel: &mut KernelBuilder, block: &Index, from: BufferId, to: &Side) {
         let (first, [row, column, channel, feature]) = self.sliding.right;
         let (channels, lanes, blocks) = (self.sliding.channels, kernel.lanes(), &self.blocks);
+        // A square is `lanes` channels by `lanes` features.
         let together = if self.transposes() { lanes } else { 1 };
         let first = Index::at(first).plus_index(block, blocks.features as i64 * feature);
         each(kernel, blocks.features, blocks.panel, &mut |kernel, panel, features| {
@@ -119,6 +133,8 @@ impl Winograd {
                     let place = start.clone().plus_index(vector, lanes as i64);
                     let at =
                         |down: usize, across: usize| origin.clone().shifted(down as i64 * row + across as i64 * column);
+                    // Nine squares, one for each element of the kernel; each gives a vector of features for each of its
+                    // channels.
                     let squares: Vec<Vec<Value>> = match self.transposes() {
                         true => (0..KERNEL * KERNEL)
                             .map(|element| {
@@ -160,6 +176,8 @@ impl Winograd {
         epilogue: &mut Epilogue<'_>,
     ) {
         let (lanes, blocks) = (kernel.lanes(), &self.blocks);
+        // The product is a contraction of its own, with the coordinates `[element, tile, feature]`; its epilogue keeps
+        // the sums.
         let mut keep = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
             let distances = [blocks.sums, blocks.features, 1].map(|distance| distance as i64);
             let start = sums.start.clone();

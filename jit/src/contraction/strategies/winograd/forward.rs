@@ -45,6 +45,7 @@ impl Winograd {
     pub fn stages(&self, scratch: impl FnMut(usize) -> Source, [left, right]: [Source; 2]) -> Vec<StageOf<Step>> {
         let flops = self.sliding.flops();
         let [patches, weights, sums] = self.blocks.scratch().map(scratch);
+        // What tasks transform themselves is scratch of the last stage, and no stage of its own: they read the operand.
         let own = match self.blocks.shared {
             Shared::Tiles => Some(patches),
             Shared::Features => Some(weights),
@@ -59,6 +60,8 @@ impl Winograd {
             stages.push(StageOf { step, buffers, results: false, flops: 0 });
             to
         };
+        // The first two stages, each if its operand is transformed before. The definition's operations are all the last
+        // one's.
         let operands = [transformed(left, patches, Step::Patches), transformed(right, weights, Step::Weights)];
         let reads = operands.map(|source| (source, Access::Read));
         let scratch = own.into_iter().chain([sums]).map(|scratch| (scratch, Access::ReadWrite));
@@ -89,6 +92,8 @@ fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) ->
     for features in feature_blocks(sliding.kept[1], target) {
         for size in tile_blocks([images, height, width]) {
             for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
+                // A first look with a guessed panel and an ideal product: a multiply-add takes half a cycle, and each
+                // vector of sums takes two more.
                 let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
                 let elements = ELEMENTS * size.0 * size.1 * width.div_ceil(TILE) * features;
                 let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
@@ -99,6 +104,7 @@ fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) ->
     candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
+        // Closely: the tiles of the product that it really takes, and the panels that follow from them.
         let rows = (blocks.tiles(&sliding), sliding.channels);
         let depth = (sliding.channels, 1);
         let sizes = Sizes { element: blocks.patches, rows, features: blocks.features, depth };

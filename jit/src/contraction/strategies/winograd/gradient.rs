@@ -89,6 +89,8 @@ impl Gradient {
         let [images, height, _] = extent;
         let (all_rows, all_features) = (height.div_ceil(TILE), correlation.kept[1]);
         let by_tiles = tile_blocks(extent).into_iter();
+        // Two families: tasks that share out tiles, with all features at once, and tasks that share out features, with
+        // all tiles as one block.
         let by_tiles = by_tiles.map(|block| (Shared::Tiles, block, all_features));
         let by_features = feature_blocks(all_features, target).into_iter();
         // What is transformed at once is one grid.
@@ -97,6 +99,8 @@ impl Gradient {
         let [channels, _] = correlation.kept;
         let mut candidates: Vec<(f64, Blocks)> = Vec::new();
         for (shared, block, features) in by_tiles.chain(by_features) {
+            // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
+            // takes.
             let blocks = Blocks::new(&correlation, shared, block, features, 2 * target.lanes);
             let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / 2 + 3);
             candidates.push((blocks.estimate(&correlation, ideal as f64, target), blocks));
@@ -133,12 +137,14 @@ impl Gradient {
             stages.push(StageOf { step, buffers, results, flops });
         };
         match shared {
+            // Each task sums the products of its tiles; the last stage adds the tasks' sums up and transforms them.
             Shared::Tiles => {
                 let scratch = [patches, gradients, sums].map(|scratch| (scratch, Access::ReadWrite));
                 stage(&operands, &scratch, flops, Step::Parts);
                 stage(&[sums], &[], parts as u64, Step::Sum);
             }
             Shared::Features => {
+                // All patches and gradients first; then each task computes the results of its features from all tiles.
                 stage(&operands, &[patches, gradients].map(|to| (to, Access::Write)), 0, Step::Transform);
                 stage(&[patches, gradients], &[(sums, Access::ReadWrite)], flops, Step::Results);
             }
@@ -181,6 +187,7 @@ impl Blocks {
     /// Elements of scratch memory for patches, gradients and sums.
     fn scratch(&self) -> [usize; 3] {
         let tasks = self.tasks[0] * self.tasks[1];
+        // Where tasks share out features, they read the same patches and gradients. Sums are each task's own.
         let operands = if self.shared == Shared::Tiles { tasks } else { 1 };
         let elements = [operands * self.patches, operands * self.count * self.gradients, tasks * self.sums];
         elements.map(|elements| ELEMENTS * elements)
@@ -195,6 +202,7 @@ impl Blocks {
         let tiles = (grids * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
         let (blocks, count) = (tiles / self.tiles as f64, self.count as f64);
         let tasks = self.tasks[0] * self.tasks[1];
+        // Sums that the last stage adds up for each result.
         let parts = if self.shared == Shared::Tiles { tasks } else { 1 };
         let transforms = tiles * (vectors(channels) * PATCHES + vectors(features) * GRADIENTS)
             + channels as f64 * vectors(features) * (SUMS + (ELEMENTS * parts) as f64);

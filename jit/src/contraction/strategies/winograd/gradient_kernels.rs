@@ -20,6 +20,7 @@ impl Gradient {
             Step::Parts => self.parts(kernel, buffers),
             Step::Sum => {
                 let channel = grid(kernel, self.correlation.kept[0]);
+                // Channels are the tasks; all features of a channel are one block.
                 let (parts, nothing) = (self.blocks.tasks[0] * self.blocks.tasks[1], Index::default());
                 self.finish(kernel, &side(buffers[0], &nothing, 0), parts, (&channel, 1), &nothing, epilogue);
             }
@@ -42,6 +43,7 @@ impl Gradient {
     fn transform(&self, kernel: &mut KernelBuilder, buffers: &[BufferId]) {
         let &[left, right, patches, gradients] = buffers else { unreachable!("four buffers") };
         let tiles = self.geometry();
+        // Whole images for each task, so that its first tile's number is known.
         let tasks = divisor(tiles.extent[0], TRANSFORMS);
         let task = grid(kernel, tasks);
         let first = times(&task, self.blocks.tiles / tasks);
@@ -59,6 +61,10 @@ impl Gradient {
         let patches = side(patches, &task, ELEMENTS * self.blocks.patches);
         let gradients = side(gradients, &task, ELEMENTS * self.blocks.gradients);
         let sums = side(sums, &task, ELEMENTS * self.blocks.sums);
+        // sums = 0
+        // for block of the task's tiles
+        //   patches, gradients                transformed, in the task's scratch
+        //   sums[16] += patches' * gradients  a sum over the block's tiles
         fill(kernel, sums.buffer, sums.start.clone(), ELEMENTS * self.blocks.sums);
         tiles.blocks(kernel, &tiles.share(self.blocks.tasks, [&tasks[0], &tasks[1]]), &mut |kernel, block| {
             tiles.patches(kernel, block, left, patches.buffer, &patches.start);
@@ -72,6 +78,7 @@ impl Gradient {
         let &[patches, gradients, sums] = buffers else { unreachable!("three buffers") };
         let task = grid(kernel, self.blocks.tasks[0]);
         let sums = side(sums, &task, ELEMENTS * self.blocks.sums);
+        // One block of features at a time: its sums are results at once, so that they are stored, not added.
         let share = self.blocks.count / self.blocks.tasks[0];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&task, share).plus_index(number, 1);
@@ -90,6 +97,7 @@ impl Gradient {
         self.geometry().tiles(kernel, block, &mut |kernel, tile| {
             let origin = Index::at(first).plus_index(&tile.image, image);
             let origin = origin.plus_index(&tile.row, row).plus_index(&tile.column, column);
+            // The right operand of the product: `[block of features, element, panel, tile, feature of the panel]`.
             let place = start.clone().plus_index(&tile.number, self.blocks.panel as i64);
             each(kernel, self.blocks.count, 1, &mut |kernel, number, _| {
                 let origin = origin.clone().plus_index(number, self.blocks.features as i64);
@@ -119,6 +127,7 @@ impl Gradient {
 
     /// The products of one block of tiles and one of features, added to sums or stored as them.
     fn product(&self, kernel: &mut KernelBuilder, [patches, gradients, sums]: [&Side; 3], add: bool) {
+        // Coordinates of the product are `[element, channel, feature]`.
         let mut keep = |kernel: &mut KernelBuilder, place: &Place, value: Value| {
             let distances = [self.blocks.sums, self.blocks.features, 1].map(|distance| distance as i64);
             let start = sums.start.clone();
@@ -160,6 +169,7 @@ impl Gradient {
                         kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
                     };
                     let first = part(kernel, 0);
+                    // In the order of the tasks' numbers: the number of threads changes no bit.
                     (1..parts).fold(first, |sum, number| {
                         let value = part(kernel, number);
                         kernel.add(sum, value)

@@ -18,6 +18,8 @@ const LINE: usize = 16;
 
 /// A distance between elements that starts each one at another set of a cache.
 pub fn apart(elements: usize) -> usize {
+    // An odd number of lines. A transform stores to 16 elements at once: at a distance of a power of two they would all
+    // fall on one set of the cache and push one another out.
     (elements.div_ceil(LINE) | 1) * LINE
 }
 
@@ -76,6 +78,13 @@ fn product(sizes: Sizes, waiting: &Stalls<'_>, target: &Target) -> Option<Produc
         let [left, right] = [left, right].map(|distance| distance as i64);
         Axis { extent, left, right, reduce }
     };
+    // axis       left                          right
+    // element    element                       depth * features     16 products, beside each other
+    // row        rows.1                        0
+    // feature    0                             1                    along the lanes
+    // depth      depth.1                       features             reduced
+    //
+    // The right operand is told as if it were dense, to find tiles for it; then it lies in panels as wide as these.
     let axes = vec![
         axis(ELEMENTS, element, depth.0 * features, false),
         axis(rows.0, rows.1, 0, false),
@@ -88,6 +97,7 @@ fn product(sizes: Sizes, waiting: &Stalls<'_>, target: &Target) -> Option<Produc
     let in_panels = |tiling: &Tiling, cycles: f64, most: f64| {
         let along = |coordinate: usize| Some(tiling.contraction.output[coordinate].terms.first()?.0);
         let (element, lanes) = (along(0)?, along(2)?);
+        // Other tilings would read panels of another operand or along another axis than the transforms write.
         let fits = !tiling.swapped && !tiling.by_rows && tiling.fold.is_none() && tiling.vector == Some(lanes);
         if !fits {
             return None;
@@ -95,11 +105,14 @@ fn product(sizes: Sizes, waiting: &Stalls<'_>, target: &Target) -> Option<Produc
         let (_, mut tiling) = PackedPanels::right(tiling)?;
         let cycles = cycles + waiting.cycles(&tiling, cycles, most - cycles);
         let panel = tiling.levels.iter().find(|l| l.axis == lanes)?.size;
+        // The panels of one element lie `apart` from those of the next.
         tiling.contraction.axes[element].right = panels(depth.0, features, panel) as i64;
+        // The product is a part of a task: its loops are no grid.
         tiling.grid = 0;
         (cycles < most).then_some(Product { tiling, panel, cycles })
     };
     register_tiles::candidates(&contraction, NEARLY, f64::INFINITY, target, |tiling, cycles| {
+        // What has been found is the limit for what is still looked at.
         let most = |best: &Option<Product>| best.as_ref().map_or(f64::INFINITY, |product| product.cycles);
         best = in_panels(&tiling, cycles, most(&best)).or_else(|| best.take());
         most(&best)

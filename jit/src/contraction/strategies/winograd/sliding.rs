@@ -83,13 +83,16 @@ impl Roles {
         let mut pairs = Vec::new();
         elements.retain(|&element| {
             // Of several places whose steps the element's are multiples of, that of the longest ones.
+            // An axis of the kernel goes together with the places along which it moves: `y + d a` and `x + e b`.
             let moves = |at: &usize| steps(axes, places[*at], element).is_some() && axes[element].extent == KERNEL;
             let place = (0..places.len()).filter(moves).max_by_key(|&at| axes[places[at]].left.abs());
             pairs.extend(place.map(|at| (places.remove(at), element)));
             place.is_none()
         });
+        // Rows have the longer step. What is left of places are images, what is left of elements are channels.
         pairs.sort_by_key(|&(place, _)| -axes[place].left.abs());
         let (&[rows, columns], &[features]) = (&pairs[..], &long(axes, false, false, true)[..]) else { return None };
+        // Roles that no axis may have: groups, for instance, along which both operands move.
         let others = [(false, true, true), (true, true, false), (true, false, true)];
         let others = others.into_iter().any(|(reduce, left, right)| !long(axes, reduce, left, right).is_empty());
         let alone = places.len() <= 1 && elements.len() <= 1 && !others;
@@ -142,6 +145,9 @@ impl Sliding {
         let (mut left, mut right) = (contraction.left, contraction.right);
         let kernel = [rows, columns].map(|(place, kernel)| {
             let (place, kernel) = (axes[place], axes[kernel]);
+            // An input gradient reads the gradient backwards as the kernel goes on: `y - d a`. Seen from the kernel's
+            // last element, `a' = 2 - a`, it goes on with it; so the left operand starts two elements earlier, and the
+            // weights are read backwards.
             if (place.left > 0) == (kernel.left > 0) {
                 return kernel.right;
             }
@@ -151,6 +157,7 @@ impl Sliding {
         });
         let renamed = [image, Some(features), Some(rows.0), Some(columns.0)];
         let lanes = contraction.lanes(features);
+        // Vectors of patches run along channels, vectors of results along features. An absent channel axis is `ONE`.
         (channels.left == 1 && lanes.is_some()).then_some(Sliding {
             kept: [images.extent, axes[features].extent, axes[rows.0].extent, axes[columns.0].extent],
             channels: channels.extent,
@@ -181,6 +188,8 @@ impl Correlation {
         let (places, elements) = (long(axes, true, true, true), long(axes, false, true, false));
         let Roles { rows, columns, dilation, features, images, channels: channel } = Roles::of(axes, places, elements)?;
         let backwards = |&(place, element): &(usize, usize)| (axes[place].left > 0) != (axes[element].left > 0);
+        // With a rest the grids of a dilated gradient would differ in size, and so would the blocks of tiles over which
+        // is summed.
         let rests = [rows, columns].iter().zip(dilation).any(|(&(place, _), d)| !axes[place].extent.is_multiple_of(d));
         if [rows, columns].iter().any(backwards) || rests {
             return None;

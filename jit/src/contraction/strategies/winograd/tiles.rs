@@ -73,6 +73,7 @@ pub fn each(
     body: &mut dyn FnMut(&mut KernelBuilder, &Index, usize),
 ) {
     for steps in steps(extent, size) {
+        // The body gets the number of the step, not its first place, since most of what follows is counted in steps.
         let start = Index::at((steps.start / size) as i64);
         if steps.count == 1 {
             body(kernel, &start, steps.size);
@@ -94,8 +95,10 @@ impl Tiles {
     /// A task's share of the tiles: of as many tasks along images and along rows.
     pub fn share(&self, tasks: [usize; 2], task: [&Index; 2]) -> Block {
         let [all_images, all_rows, width] = grid_extent(self.extent, self.dilation);
+        // The number of tasks divides both.
         let [images, height] = [all_images / tasks[0], all_rows / tasks[1]];
         let (image, row) = (times(task[0], images), times(task[1], height));
+        // Blocks are numbered by images, within these by grids, within these from top to bottom.
         let along = images.div_ceil(self.block[0]) * self.grids() * self.below();
         let number = times(task[0], along).plus_index(task[1], height.div_ceil(TILE * self.block[1]) as i64);
         Block { number, image, images, grid: Default::default(), row, height, width }
@@ -112,6 +115,8 @@ impl Tiles {
 
     /// The grids. Where a distance does not divide an extent, the first ones have one row or column more.
     fn each_grid(&self, kernel: &mut KernelBuilder, body: &mut dyn FnMut(&mut KernelBuilder, &Grid)) {
+        // 7 rows at a distance of 2 are a grid of 4 and one of 3. Of each kind: the first grid, how many there are, and
+        // how many rows or columns these have.
         let alike = |axis: usize| -> Vec<[usize; 3]> {
             let (extent, apart) = (self.extent[1 + axis], self.dilation[axis]);
             let (rest, whole) = (extent % apart, extent / apart);
@@ -158,6 +163,8 @@ impl Tiles {
 
     /// The tiles of a block.
     pub fn tiles(&self, kernel: &mut KernelBuilder, block: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Tile)) {
+        // The largest grid decides on a tile's number, so that all blocks lie alike. In a smaller one some numbers are
+        // left out.
         let beside = grid_extent(self.extent, self.dilation)[2].div_ceil(TILE);
         let below = self.block[1] * beside;
         each(kernel, block.images, 1, &mut |kernel, images, _| {
@@ -166,6 +173,7 @@ impl Tiles {
                     let number = times(images, below).plus_index(rows, beside as i64).plus_index(columns, 1);
                     let image = block.image.clone().plus_index(images, 1);
                     let row = block.row.clone().plus_index(rows, TILE as i64);
+                    // From places of the grid to places of the results.
                     let row = block.grid[0].clone().plus_index(&row, self.dilation[0] as i64);
                     let column = block.grid[1].clone().plus_index(columns, (TILE * self.dilation[1]) as i64);
                     body(kernel, &Tile { number, image, row, column, size: [height, width] });
@@ -188,6 +196,7 @@ impl Tiles {
     pub fn patches(&self, kernel: &mut KernelBuilder, block: &Block, from: BufferId, to: BufferId, start: &Index) {
         let (first, [image, row, column]) = self.left;
         let lanes = kernel.lanes();
+        // Neighbours in a patch are neighbours in its grid: `dilation` places apart in the input.
         let apart = [row * self.dilation[0] as i64, column * self.dilation[1] as i64];
         self.tiles(kernel, block, &mut |kernel, tile| {
             let origin = Index::at(first).plus_index(&tile.image, image);
@@ -205,6 +214,7 @@ impl Tiles {
                     let element = (4 * down + across) * self.patches;
                     kernel.store(to, place.clone().shifted(element as i64), 1, active, value);
                 };
+                // A tile of one row or column needs 3 of the 4 places of its patch, and the input may end behind these.
                 transform::inputs(kernel, tile.size.map(|size| size + 2), &mut load, &mut store);
             });
         });

@@ -28,6 +28,7 @@ pub fn inputs(kernel: &mut KernelBuilder, present: [usize; 2], load: &mut Load<'
     let mut row = |kernel: &mut KernelBuilder, row: usize| -> Vec<Value> {
         (0..columns).map(|column| load(kernel, row, column)).collect()
     };
+    // A row of `B' d`, times `B`: `[a - c, b + c, c - b, b - d]`, with `d = 0` where the patch has three columns.
     let mut finish = |kernel: &mut KernelBuilder, row: usize, values: &[Value]| {
         let first = kernel.sub(values[0], values[2]);
         store(kernel, row, 0, first);
@@ -38,6 +39,8 @@ pub fn inputs(kernel: &mut KernelBuilder, present: [usize; 2], load: &mut Load<'
         let fourth = if columns == 4 { kernel.sub(values[1], values[3]) } else { values[1] };
         store(kernel, row, 3, fourth);
     };
+    // Each of the middle rows goes into three rows of `B' d`, the outer ones into one: these are loaded when it is
+    // their turn.
     let [second, third] = [row(kernel, 1), row(kernel, 2)];
     let first: Vec<Value> = row(kernel, 0).iter().zip(&third).map(|(&a, &b)| kernel.sub(a, b)).collect();
     finish(kernel, 0, &first);
@@ -57,6 +60,7 @@ pub fn weights(kernel: &mut KernelBuilder, load: &mut Load<'_>, store: &mut Stor
     let half = kernel.f32(0.5);
     // The first and the last of the four are those given.
     let expand = |kernel: &mut KernelBuilder, [a, b, c]: [Value; 3]| -> [Value; 4] {
+        // G [a b c]' = [a, (a + c)/2 + b/2, (a + c)/2 - b/2, c]
         let outer = kernel.add(a, c);
         let outer = kernel.mul(outer, half);
         let sum = kernel.fma(b, half, outer);
@@ -79,6 +83,8 @@ pub fn weights(kernel: &mut KernelBuilder, load: &mut Load<'_>, store: &mut Stor
 /// `A' m A`, of which the first `preferred` rows and columns (1 or 2).
 pub fn results(kernel: &mut KernelBuilder, preferred: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
     for row in 0..preferred[0] {
+        // A row of `A' m`: `[m0 + m1 + m2]` or `[m1 - m2 - m3]`, down each column. Elements are loaded again for the
+        // second row, as 16 of them beside what is computed would not fit the registers.
         let values: Vec<Value> = (0..4)
             .map(|column| {
                 if row == 0 {
@@ -109,6 +115,7 @@ pub fn results(kernel: &mut KernelBuilder, preferred: [usize; 2], load: &mut Loa
 /// of the last row and column, which [`weight_gradients`] gives.
 pub fn gradients(kernel: &mut KernelBuilder, present: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
     let expand = |kernel: &mut KernelBuilder, first: Value, second: Option<Value>| -> [Value; 4] {
+        // A [a b]' = [a, a + b, a - b, -b], here without the last sign; with `b = 0` that is [a, a, a, 0]
         let Some(second) = second else {
             let zero = kernel.f32(0.0);
             return [first, first, first, zero];
@@ -134,6 +141,7 @@ pub fn gradients(kernel: &mut KernelBuilder, present: [usize; 2], load: &mut Loa
 pub fn weight_gradients(kernel: &mut KernelBuilder, load: &mut Load<'_>, store: &mut Store<'_>) {
     let half = kernel.f32(0.5);
     let reduce = |kernel: &mut KernelBuilder, [a, b, c, d]: [Value; 4]| -> [Value; 3] {
+        // G' [a b c d]' = [a + (b + c)/2, (b - c)/2, (b + c)/2 + d], where `d` comes without its sign: hence `- d`
         let sum = kernel.add(b, c);
         let sum = kernel.mul(sum, half);
         let difference = kernel.sub(b, c);
