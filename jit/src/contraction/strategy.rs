@@ -1,5 +1,6 @@
-//! Strategies to compute an operation: which operands are copied, whether sums are split or accumulated in memory, how each contraction
-//! is tiled, with the estimated cycles of each. It knows what the parts cost; it does not know how they are emitted.
+//! Whole strategies to compute an operation: which operands are copied, whether sums are split or accumulated in
+//! memory, how each contraction is tiled, with the estimated cycles of each. It knows what the parts cost; it does not
+//! know how they are emitted.
 
 use kiln_graph::shape::Shape;
 
@@ -32,7 +33,7 @@ pub struct Search {
     pub most: usize,
     /// Whether sums are also split into other numbers of parts.
     pub splits: bool,
-    /// Whether sums may be kept in scratch memory in between.
+    /// Whether sums may be K-blocked.
     pub k_blocking: bool,
     /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
@@ -104,7 +105,7 @@ fn one_by_one<T>(
 pub struct Strategy {
     copies: [Option<Relayout>; 2],
     method: Method,
-    /// Where the results are kept and turned, if they are.
+    /// How the results are kept and transposed, if they are.
     turned: Option<TransposeResults>,
     /// Estimated cycles.
     pub cycles: f64,
@@ -135,8 +136,9 @@ struct Part {
 }
 
 impl Part {
-    /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least one, unless
-    /// all take too many cycles. `copying` says what copies of the left and the right operand cost, as a part of their cycles.
+    /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least
+    /// one, unless all take too many cycles. `copying` says what copies of the left and the right operand cost, as a
+    /// part of their cycles.
     fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, waiting: &Stalls<'_>) -> Vec<Part> {
         let target = waiting.target;
         let mut parts: Vec<Part> = Vec::new();
@@ -164,7 +166,7 @@ impl Part {
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
                 // What the waits for memory may take before the tiling is out of the race.
                 let most = limit - copies - cycles;
-                // What deep sums wait for is counted already.
+                // What K-blocked sums wait for is counted already.
                 let stalls = if tiling.k_blocking.is_some() { 0.0 } else { waiting.cycles(&tiling, cycles, most) };
                 let computing = cycles + stalls;
                 let cycles = computing + copies;
@@ -187,7 +189,8 @@ impl Part {
         parts
     }
 
-    /// The items of a spread contraction, which share copies of the operands in which they have no places of their own.
+    /// The items of a contraction that accumulates, which share copies of the operands in which they have no places of
+    /// their own.
     fn spread(
         (spread, item): (Accumulate, Contraction),
         copying: [f64; 2],
@@ -224,7 +227,7 @@ impl Strategy {
         Strategy { copies: copies.clone(), method, turned: None, cycles }
     }
 
-    /// The same strategy to compute results that are then turned.
+    /// The same strategy, whose results are then transposed.
     pub fn turned(self, turned: TransposeResults, target: &Target) -> Strategy {
         Strategy { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
     }
@@ -243,8 +246,8 @@ impl Strategy {
         self.copies.iter().any(Option::is_some)
     }
 
-    /// At least one of those that are asked for. Where there are several contractions, their fastest parts go together, the
-    /// second ones, and so on.
+    /// At least one of those that are asked for. Where there are several contractions, their fastest parts go together,
+    /// the second ones, and so on.
     pub fn in_tiles(
         copies: &[Option<Relayout>; 2],
         contractions: &Contractions,
