@@ -19,9 +19,13 @@ use crate::layout::{Halo, PreferredLayout};
 /// Which contractions stand for an operation, where there is a choice: input gradients of convolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
+    /// The only one of most operations; of an input gradient phases or accumulation, by their operations.
     Usual,
+    /// A contraction for each residue of the stride.
     Phases,
+    /// One contraction, whose results overlap and are added to memory.
     Accumulate,
+    /// A product that is kept in scratch memory, and the sums of what overlaps in it.
     OverlapAdd(Lanes),
 }
 

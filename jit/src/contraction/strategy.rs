@@ -270,15 +270,15 @@ impl Strategy {
         }
         let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
         match (&contractions.contractions[..], contractions.spread) {
-            // Second case, accumulation (an input gradient): each image is an item, with a scratch tensor of its own
-            // that has room for the halo, since windows at the border write beyond the input.
+            // Second case, accumulation (an input gradient): each image is an item, and its share of the scratch tensor
+            // has room for the halo, since windows at the border write beyond the input.
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &PreferredLayout { order: preferred[2].order.clone(), halo }, 1);
                 let items = Accumulate::items(contraction, 0, 0, sums);
                 methods.push((vec![Part::spread(items, copying, search, waiting)], None));
             }
             // Third case, the usual one: one contraction, whole (`None`) or split in so many parts. The parts of a sum
-            // are also tried as accumulated strips. K-blocking is left out there, its sums would be kept twice.
+            // are also tried accumulated, piece by piece. K-blocking is left out there, its sums would be kept twice.
             ([contraction], None) => {
                 for count in split_k::counts(contraction, output, search.splits, waiting.target) {
                     let Some(count) = count else {
@@ -287,7 +287,7 @@ impl Strategy {
                     };
                     let restarts = split_k::restarts(contraction, count, waiting.target);
                     let split = split_k::split(contraction, count);
-                    // what `split` gives for 101 terms in 8 parts: ([8 parts of 12 terms], 0), ([1 part of 5 terms], 8)
+                    // What `split` gives for 101 terms in 8 parts: ([8 parts of 12 terms], 0), ([1 part of 5 terms], 8)
                     let dense = PreferredLayout { order: preferred[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {

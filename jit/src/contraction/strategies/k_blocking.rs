@@ -103,7 +103,8 @@ impl KBlocking {
         let kept = |&a: &usize| !contraction.axes[a].reduce && a != vector.axis;
         let is_row = |a: &usize| contraction.axes[*a].right == 0;
         let axes = 0..contraction.axes.len();
-        // Rows lie a strip apart, innermost; so a tile's sums are some dense lines.
+        // A row of a strip is dense. Rows follow one another in the order of the contraction's axes, the first one
+        // innermost.
         for axis in axes.clone().filter(kept).filter(is_row) {
             strides[axis] = elements as i64;
             elements *= contraction.axes[axis].extent;

@@ -84,8 +84,8 @@ impl Roles {
     fn of(axes: &[Axis], mut places: Vec<usize>, mut elements: Vec<usize>) -> Option<Roles> {
         let mut pairs = Vec::new();
         elements.retain(|&element| {
-            // Of several places whose steps the element's are multiples of, that of the longest ones.
-            // An axis of the kernel goes together with the places along which it moves: `y + d a` and `x + e b`.
+            // An axis of the kernel goes together with the places along which it moves: `y + d a` and `x + e b`. Of
+            // several places whose steps the element's are multiples of, that of the longest ones.
             let moves = |at: &usize| steps(axes, places[*at], element).is_some() && axes[element].extent == KERNEL;
             let place = (0..places.len()).filter(moves).max_by_key(|&at| axes[places[at]].left.abs());
             pairs.extend(place.map(|at| (places.remove(at), element)));
