@@ -1,12 +1,19 @@
 //! How a sum of products is computed: dot, convolution and their gradients are all contractions.
 //!
-//! `problem.rs` says what is to be computed over which layouts, `from_op.rs` which contractions an operation is, `tiling.rs` how one
-//! is cut into loops; `strategies/` holds one strategy to compute a contraction a file, `strategy.rs` puts them together and adds up what
-//! they cost (`stalls.rs`: what waits for memory), `search.rs` finds the fastest. What comes out is a [`Recipe`]: stages, each of which
-//! becomes one kernel.
+//! | file | what it holds |
+//! | --- | --- |
+//! | `problem.rs` | what is to be computed, over which layouts |
+//! | `from_op.rs` | which contractions an operation is, and the layouts that make it fast |
+//! | `normalize.rs` | a contraction seen otherwise: operands exchanged, axes joined, what may run along the lanes |
+//! | `tiling.rs` | a contraction cut into loops, as data |
+//! | `strategies/` | the strategies to compute a contraction, one a file |
+//! | `stalls.rs` | what a tiling's multiply-adds wait for memory |
+//! | `strategy.rs` | strategies put together, and what they cost in all |
+//! | `search.rs` | the fastest of them, and those that are worth measuring |
+//! | `recipe.rs` | what comes out: a [`Recipe`], stages, each of which becomes one kernel |
 //!
-//! It knows operations, layouts, targets and costs; it does not know what is fused into the epilogue, nor where in memory anything
-//! lies. The files below import one another, never this one.
+//! It knows operations, layouts, targets and costs; it does not know what is fused into the epilogue, nor where in
+//! memory anything lies. The files below import one another, never this one.
 
 mod from_op;
 mod normalize;

@@ -1,4 +1,4 @@
-//! Which contractions an operation is, and the layouts that make it fast. It knows operations; it knows no strategy to compute a contraction.
+//! Which contractions an operation is, and the layouts that make it fast. It knows operations; it knows no strategies.
 
 mod contractions;
 mod conv;
@@ -19,9 +19,13 @@ use crate::layout::{Halo, PreferredLayout};
 /// Which contractions stand for an operation, where there is a choice: input gradients of convolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
+    /// The only one of most operations; of an input gradient phases or accumulation, by their operations.
     Usual,
+    /// A contraction for each residue of the stride.
     Phases,
+    /// One contraction, whose results overlap and are added to memory.
     Accumulate,
+    /// A product that is kept in scratch memory, and the sums of what overlaps in it.
     OverlapAdd(Lanes),
 }
 
@@ -42,8 +46,8 @@ pub fn contractions(op: &Op, form: Form, left: &Operand, right: &Operand, output
     }
 }
 
-/// The layouts that make an operation fast: of the left operand, the right operand and the result. `None` where the operation is no
-/// contraction.
+/// The layouts that make an operation fast: of the left operand, the right operand and the result. `None` where the
+/// operation is no contraction.
 pub fn preferred_layouts(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[PreferredLayout; 3]> {
     // What is preferred follows from the shapes alone, so that dense operands will do to ask for it.
     let operand = |shape: Shape| {
@@ -54,8 +58,8 @@ pub fn preferred_layouts(op: &Op, left: Shape, right: Shape, output: Shape) -> O
 }
 
 impl Problem {
-    /// About how long it takes, in floating-point operations that take as long: from the shapes alone, so that what is compared
-    /// by it does not depend on the strategy that is chosen.
+    /// About how long it takes, in floating-point operations that take as long: from the shapes alone, so that what is
+    /// compared by it does not depend on the strategy that is chosen.
     pub fn weight(&self) -> f64 {
         let [left, right] = &self.operands;
         let contractions = contractions(&self.op, Form::Usual, left, right, self.output);

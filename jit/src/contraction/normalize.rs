@@ -1,4 +1,5 @@
-//! What a contraction is seen as: with its operands exchanged, with fewer axes, by what may run along the lanes. It decides nothing.
+//! What a contraction is seen as: with its operands exchanged, with fewer axes, by what may run along the lanes. It
+//! decides nothing.
 
 use super::problem::{Axis, Contraction, Coordinate};
 
@@ -38,7 +39,7 @@ impl Contraction {
         }
     }
 
-    /// About how many elements of the left operand the given strips of the axes touch.
+    /// About how many elements of the left operand so many places along each axis touch.
     pub(super) fn left_elements(&self, extents: &[usize]) -> usize {
         let touched = self.axes.iter().zip(extents).filter(|(a, _)| a.left != 0);
         // Two upper bounds: all places are different elements (`product`), or they fill all from the first to the last
@@ -52,7 +53,8 @@ impl Contraction {
         product.min(span)
     }
 
-    /// The same sums over fewer axes: those of extent 1 dropped, reduced axes that follow one another in both operands joined.
+    /// The same sums over fewer axes: those of extent 1 dropped, reduced axes that follow one another in both operands
+    /// joined.
     pub(super) fn simplified(&self) -> Contraction {
         let mut axes: Vec<Axis> = Vec::new();
         let mut renamed = Vec::new();

@@ -1,5 +1,5 @@
-//! What a contraction is, and what decides on how it is computed, as data and as text: axes, operands as they lie, results. It knows
-//! operations and layouts; it knows no strategy to compute anything.
+//! What a contraction is, and what decides on how it is computed, as data and as text: axes, operands as they lie,
+//! results. It knows operations and layouts; it knows no strategies.
 
 use std::fmt;
 
@@ -22,7 +22,8 @@ pub struct Axis {
     pub reduce: bool,
 }
 
-/// Where the result lies along one axis of the output tensor: `offset + sum of place along axis * factor`, over kept axes.
+/// Where the result lies along one axis of the output tensor: `offset + sum of place along axis * factor`, over kept
+/// axes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Coordinate {
     /// The constant part.
@@ -49,6 +50,7 @@ pub struct Contraction {
 impl Contraction {
     /// Floating-point operations; a multiply-add counts as 2.
     pub fn flops(&self) -> u64 {
+        // A product for each place of all axes together; an empty sum, of extent 0, has none.
         2 * self.axes.iter().map(|a| a.extent as u64).product::<u64>()
     }
 }
@@ -104,8 +106,8 @@ pub struct StageOf<S> {
     pub flops: u64,
 }
 
-/// An operation over operands as they lie: all that decides on its recipe, but for the target. It prints; equal texts mean
-/// equal recipes.
+/// An operation over operands as they lie: all that decides on its recipe, but for the target. It prints; equal texts
+/// mean equal recipes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The operation, a contraction.
@@ -114,9 +116,11 @@ pub struct Problem {
     pub operands: [Operand; 2],
     /// The shape of its result.
     pub output: Shape,
-    /// The axis along which its results lie side by side in memory, where it is another one than [`preferred_layouts`](super::preferred_layouts) says.
+    /// The axis along which its results lie side by side in memory, where it is another one than
+    /// [`preferred_layouts`](super::preferred_layouts) says.
     pub along: Option<usize>,
-    /// Whether it may be computed only in strategies whose error is that of the definition: each result's in its own products.
+    /// Whether it may be computed only by strategies whose error is that of the definition: each result's in its own
+    /// products.
     pub exact: bool,
 }
 
@@ -128,21 +132,25 @@ impl Problem {
     }
 }
 
+/// On one line:
+///
 /// ```text
-/// conv {padding=[1,1], ..} [2, 3, 8, 8] at 33+[300,1,30,3]/600 zeros [2]1:1 [3]1:1, [4, 3, 3, 3] at 0+[1,4,36,12]/108 invariant -> [2, 4, 8, 8]
+/// conv {padding=[1,1], ..} [2, 3, 8, 8] at 33+[300,1,30,3]/600 zeros [2]1:1 [3]1:1,
+///     [4, 3, 3, 3] at 0+[1,4,36,12]/108 invariant -> [2, 4, 8, 8]
 /// ```
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [left, right] = &self.operands;
         // Measured choices are looked up by this text, so that whatever decides on a recipe has to show in it.
         write!(f, "{} {left}, {right} -> {}", text::operation(&self.op, self.output.rank()), self.output)?;
+        // What is as usual is left out, so that one problem has one text.
         self.along.map_or(Ok(()), |axis| write!(f, " along {axis}"))?;
         if self.exact { write!(f, " exact") } else { Ok(()) }
     }
 }
 
-/// The shape; the place of the first element, the distances along the axes and the length of the buffer; the zeros along the
-/// axes that have any; whether it is kept from run to run.
+/// The shape; the place of the first element, the distances along the axes and the length of the buffer; the zeros
+/// along the axes that have any; whether it is run-invariant.
 impl fmt::Display for Operand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Operand { shape, layout, halo, invariant } = self;
@@ -151,6 +159,7 @@ impl fmt::Display for Operand {
         write!(f, "{shape} at {}+[{}]/{}", layout.offset, strides.join(","), layout.elements)?;
         if *halo != Halo::default() {
             write!(f, " zeros")?;
+            // `zeros [2]1:3` is one before axis 2 and three behind it.
             let around = |axis: &usize| halo.low[*axis] + halo.high[*axis] > 0;
             for axis in (0..shape.rank()).filter(around) {
                 write!(f, " [{axis}]{}:{}", halo.low[axis], halo.high[axis])?;

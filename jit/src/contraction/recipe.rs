@@ -19,7 +19,8 @@ use crate::layout::Layout;
 /// How an operation is computed: stages in order, with scratch memory between them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// The length of each scratch buffer in f32 elements; alive from the first to the last stage that names it. Not zeroed.
+    /// The length of each scratch buffer in f32 elements; alive from the first to the last stage that names it. Not
+    /// zeroed.
     pub scratch: Vec<usize>,
     /// Each becomes one kernel.
     pub stages: Vec<Stage>,
@@ -33,18 +34,19 @@ pub struct Stage {
     /// Whether the stage computes results of the operation, and so calls the epilogue; the stages that do share the
     /// output's places out among them. The others only fill scratch memory.
     pub results: bool,
-    /// Floating-point operations of the sums as they are defined, whatever the strategy (a fused multiply-add counts as 2).
+    /// Floating-point operations of the sums as they are defined, whatever the strategy (a fused multiply-add counts as
+    /// 2).
     pub flops: u64,
     pub(super) work: Work,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Work {
-    /// Buffers: those of the work, which computes results, and sums in which they are kept.
+    /// Buffers: those of the work, whose results are kept, and the scratch tensor that keeps them.
     BeforeTranspose(Box<Work>, TransposeResults),
     /// Buffers: sums.
     Transpose(TransposeResults),
-    /// Buffers: left, right, and the sums where they are deep.
+    /// Buffers: left, right, and the sums where they are K-blocked.
     Tiles(Tiling),
     /// Buffers: left, right, partial sums.
     Partial(Tiling, Partials),
@@ -72,8 +74,8 @@ impl Stage {
         self.work.kind()
     }
 
-    /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other, outermost first,
-    /// the places along each, and how far apart they are in the copy.
+    /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other,
+    /// outermost first, the places along each, and how far apart they are in the copy.
     pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
         match &self.work {
             Work::PackedPanels(panels) => panels.runs(),
@@ -81,8 +83,8 @@ impl Stage {
         }
     }
 
-    /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`], of the given
-    /// lengths, and behind them that of the results, if it computes any, which are stored as they are.
+    /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`],
+    /// of the given lengths, and behind them that of the results, if it computes any, which are stored as they are.
     pub fn plain(&self, name: &str, lengths: &[usize], result: &Layout, lanes: usize) -> Kernel {
         let mut kernel = KernelBuilder::new(name, lanes);
         let declare = |(&(source, access), &elements): (&(Source, Access), &usize)| {
@@ -100,8 +102,8 @@ impl Stage {
         kernel.finish()
     }
 
-    /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of results.
-    /// `buffers` are the kernel's, for [`Stage::buffers`].
+    /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of
+    /// results. `buffers` are the kernel's, for [`Stage::buffers`].
     pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
         self.work.emit(kernel, buffers, epilogue);
     }
@@ -189,14 +191,14 @@ impl Recipe {
 }
 
 impl Recipe {
-    /// The stages in words, with the rows and the width of their tiles: `panels, tiles of 6x16`.
+    /// The stages in words, with the rows and the width of their tiles: `packed B, tiles of 6x16`.
     pub fn words(&self) -> String {
         let stages: Vec<String> = self.stages.iter().map(Stage::words).collect();
         counted(&stages)
     }
 
-    /// A text that tells this strategy from all others: its [words](Recipe::words), and a number made of everything that decides on the
-    /// code of its stages.
+    /// A text that tells this recipe from all others: its [words](Recipe::words), and a number made of everything that
+    /// decides on the code of its stages.
     pub fn name(&self) -> String {
         // The offset basis of FNV-1a. What is hashed are the `Debug` texts of the stages: they hold all that decides on
         // code and no estimate, so that a change of the cost model leaves names, and choices by name, as they are.

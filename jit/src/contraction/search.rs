@@ -1,5 +1,5 @@
-//! The strategies to compute an operation, the fastest first, and those among them that are worth measuring. The estimated cycles
-//! decide. It knows how strategies are put together; it measures and emits nothing.
+//! The strategies to compute an operation, the fastest first, and those among them that are worth measuring. The
+//! estimated cycles decide. It knows how strategies are put together; it measures and emits nothing.
 
 use std::collections::HashMap;
 
@@ -22,15 +22,15 @@ use crate::target::Target;
 /// An operation over operands as they lie.
 pub type Lower<'a> = dyn Fn([&Operand; 2]) -> Contractions + 'a;
 
-/// How far is looked for them.
+/// How far is looked for what is worth measuring.
 const SEARCH: Search = Search { nearly: LOOKED_AT, within: WITHIN, most: OF_A_KIND, splits: true, ..Search::EACH };
 
 /// A product and the sums of what overlaps.
 const OVERLAP_ADDS: [Form; 2] = [Form::OverlapAdd(Lanes::Places), Form::OverlapAdd(Lanes::Channels)];
 
-/// The stages that compute an operation, or `None` where it is no contraction (that is, none of [`Op::Dot`], [`Op::Conv`],
-/// [`Op::ConvGradInput`] and [`Op::ConvGradWeight`]). An operand is copied where its halo is too small, or where that is
-/// estimated to be worth its time.
+/// The stages that compute an operation, or `None` where it is no contraction (that is, none of [`Op::Dot`],
+/// [`Op::Conv`], [`Op::ConvGradInput`] and [`Op::ConvGradWeight`]). An operand is copied where its halo is too small,
+/// or where that is estimated to be worth its time.
 pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Recipe> {
     Some(recipes(op, left, right, output, target)?.swap_remove(0))
 }
@@ -55,8 +55,9 @@ fn strategies(problem: &Problem, forms: &[Form], search: Search, target: &Target
     (!strategies.is_empty()).then_some(strategies)
 }
 
-/// Where results are to lie along another axis than is preferred, they are stored so, or first as is preferred and then turned; those of
-/// a product are also transposed where that is less than to transpose an operand. `None` as in [`contractions`].
+/// Where results are to lie along another axis than is preferred, they are stored so, or first as is preferred and then
+/// transposed; those of a product are also transposed where that is less than to transpose an operand. `None` as in
+/// [`contractions`].
 fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Strategy>> {
     let Problem { op, operands: [left, right], output, along, exact } = problem;
     let search = Search { exact: *exact, ..search };
@@ -149,8 +150,8 @@ fn all_of(
     strategies
 }
 
-/// The copies of the operands, where they are preferred, and the operation over what is read then. `None` where an operand
-/// that is not copied lacks its halo, or one that is copied already lies as preferred.
+/// The copies of those operands that are to be copied, and the operation over what is read then. `None` where an
+/// operand that is not copied lacks its halo, or one that is copied already lies as preferred.
 fn copied(
     operands: [&Operand; 2],
     preferred: &[PreferredLayout; 3],
@@ -209,7 +210,7 @@ impl Problem {
         }
     }
 
-    /// The strategy that is estimated to be the fastest.
+    /// How it is computed: by the strategy that is estimated to be the fastest.
     ///
     /// # Panics
     /// If the operation is no contraction.
@@ -223,7 +224,7 @@ impl Problem {
         strategies.into_iter().next().expect("at least one strategy")
     }
 
-    /// The strategies that may be the fastest, in the order of the estimates: that of [`Problem::recipe`] comes first.
+    /// The recipes that may be the fastest, in the order of the estimates: that of [`Problem::recipe`] comes first.
     ///
     /// # Panics
     /// If the operation is no contraction.
@@ -258,7 +259,7 @@ impl Problem {
         candidates
     }
 
-    /// The strategy of a name among the candidates.
+    /// The candidate of a name; `None` where no candidate has it.
     pub fn named(&self, name: &str, target: &Target) -> Option<Recipe> {
         self.candidates(target).into_iter().find(|recipe| recipe.name() == name)
     }

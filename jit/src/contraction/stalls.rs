@@ -1,5 +1,5 @@
-//! Estimates how long a tiling's multiply-adds wait for memory: which strips and rows they read in which order. What fetching them takes
-//! is `crate::cost::cache`'s.
+//! Estimates how long a tiling's multiply-adds wait for memory: which strips and rows they read in which order. What
+//! fetching them takes is `crate::cost::cache`'s.
 
 use std::cell::{LazyCell, RefCell};
 
@@ -17,8 +17,8 @@ pub struct Stalls<'a> {
     known: RefCell<FxHashMap<Reading, Fetched>>,
 }
 
-/// What decides on the cycles that one product waits for an operand: for the right one the reduced axes and the strip, for the
-/// left one the reduced axes, the rows and the elements of a block; axes as extents and strides.
+/// What decides on the cycles that one product waits for an operand: for the right one the reduced axes and the strip,
+/// for the left one the reduced axes, the rows and the elements of a block; axes as extents and strides.
 #[derive(PartialEq, Eq, Hash)]
 struct Reading {
     reduce: Vec<(usize, i64)>,
@@ -32,9 +32,9 @@ impl<'a> Stalls<'a> {
         Stalls { target, known: RefCell::default() }
     }
 
-    /// Estimated cycles that a tiling's multiply-adds, which take `computing` cycles, wait: for the right operand, whose strip is read again for each tile of
-    /// rows, and for the left one, whose rows are read again for each strip. Where it is the right operand's alone already,
-    /// anything from `most` on.
+    /// Estimated cycles that a tiling's multiply-adds, which take `computing` cycles, wait: for the right operand,
+    /// whose strip is read again for each tile of rows, and for the left one, whose rows are read again for each strip.
+    /// Where it is the right operand's alone already, anything from `most` on.
     pub fn cycles(&self, tiling: &Tiling, computing: f64, most: f64) -> f64 {
         let contraction = &tiling.contraction;
         // A step is one product for each sum of a tile. All is counted by the step: lines that a step reads and waits
@@ -76,9 +76,9 @@ impl<'a> Stalls<'a> {
         })
     }
 
-    /// Whether a strip of the right operand leaves the second-level cache before its next tile comes: where it, what is left of
-    /// the one before it and the rows that they meet take more than three quarters of it. One that is longer is counted where it
-    /// is read.
+    /// Whether a strip of the right operand leaves the second-level cache before its next tile comes: where it, what is
+    /// left of the one before it and the rows that they meet take more than three quarters of it. One that is longer is
+    /// counted where it is read.
     fn is_passing(&self, tiling: &Tiling, depth: usize) -> bool {
         let contraction = &tiling.contraction;
         // The limit is for two strips, the one in use and what is left of the one before it, beside the rows. Sizes are
@@ -136,8 +136,8 @@ fn strip(tiling: &Tiling) -> usize {
     level.map_or(1, |level| level.size.min(tiling.contraction.axes[level.axis].extent))
 }
 
-/// What one product of each sum of a tile needs of the left operand's panel, one dense run that the tiles of all other rows read
-/// one after the other.
+/// What one product of each sum of a tile needs of the left operand's panel, one dense run that the tiles of all other
+/// rows read one after the other.
 fn panel(tiling: &Tiling, target: &Target) -> Fetched {
     let axes = &tiling.contraction.axes;
     let (first, others) = tiling.rows.split_last().expect("a panel along the innermost row axis");

@@ -1,4 +1,5 @@
-//! The strategies to compute a contraction, one a file. Each says where it applies, what it costs, and writes its kernels.
+//! The strategies to compute a contraction, one a file. Each says where it applies, what it costs, and writes its
+//! kernels.
 //!
 //! | file | what it does |
 //! | --- | --- |

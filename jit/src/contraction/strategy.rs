@@ -1,5 +1,6 @@
-//! Strategies to compute an operation: which operands are copied, whether sums are split or accumulated in memory, how each contraction
-//! is tiled, with the estimated cycles of each. It knows what the parts cost; it does not know how they are emitted.
+//! Whole strategies to compute an operation: which operands are copied, whether sums are split or accumulated in
+//! memory, how each contraction is tiled, with the estimated cycles of each. It knows what the parts cost; it does not
+//! know how they are emitted.
 
 use kiln_graph::shape::Shape;
 
@@ -32,7 +33,7 @@ pub struct Search {
     pub most: usize,
     /// Whether sums are also split into other numbers of parts.
     pub splits: bool,
-    /// Whether sums may be kept in scratch memory in between.
+    /// Whether sums may be K-blocked.
     pub k_blocking: bool,
     /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
@@ -104,7 +105,7 @@ fn one_by_one<T>(
 pub struct Strategy {
     copies: [Option<Relayout>; 2],
     method: Method,
-    /// Where the results are kept and turned, if they are.
+    /// How the results are kept and transposed, if they are.
     turned: Option<TransposeResults>,
     /// Estimated cycles.
     pub cycles: f64,
@@ -135,8 +136,9 @@ struct Part {
 }
 
 impl Part {
-    /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least one, unless
-    /// all take too many cycles. `copying` says what copies of the left and the right operand cost, as a part of their cycles.
+    /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least
+    /// one, unless all take too many cycles. `copying` says what copies of the left and the right operand cost, as a
+    /// part of their cycles.
     fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, waiting: &Stalls<'_>) -> Vec<Part> {
         let target = waiting.target;
         let mut parts: Vec<Part> = Vec::new();
@@ -164,7 +166,7 @@ impl Part {
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
                 // What the waits for memory may take before the tiling is out of the race.
                 let most = limit - copies - cycles;
-                // What deep sums wait for is counted already.
+                // What K-blocked sums wait for is counted already.
                 let stalls = if tiling.k_blocking.is_some() { 0.0 } else { waiting.cycles(&tiling, cycles, most) };
                 let computing = cycles + stalls;
                 let cycles = computing + copies;
@@ -187,7 +189,8 @@ impl Part {
         parts
     }
 
-    /// The items of a spread contraction, which share copies of the operands in which they have no places of their own.
+    /// The items of a contraction that accumulates, which share copies of the operands in which they have no places of
+    /// their own.
     fn spread(
         (spread, item): (Accumulate, Contraction),
         copying: [f64; 2],
@@ -224,7 +227,7 @@ impl Strategy {
         Strategy { copies: copies.clone(), method, turned: None, cycles }
     }
 
-    /// The same strategy to compute results that are then turned.
+    /// The same strategy, whose results are then transposed.
     pub fn turned(self, turned: TransposeResults, target: &Target) -> Strategy {
         Strategy { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
     }
@@ -243,8 +246,8 @@ impl Strategy {
         self.copies.iter().any(Option::is_some)
     }
 
-    /// At least one of those that are asked for. Where there are several contractions, their fastest parts go together, the
-    /// second ones, and so on.
+    /// At least one of those that are asked for. Where there are several contractions, their fastest parts go together,
+    /// the second ones, and so on.
     pub fn in_tiles(
         copies: &[Option<Relayout>; 2],
         contractions: &Contractions,
@@ -267,15 +270,15 @@ impl Strategy {
         }
         let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
         match (&contractions.contractions[..], contractions.spread) {
-            // Second case, accumulation (an input gradient): each image is an item, with a scratch tensor of its own
-            // that has room for the halo, since windows at the border write beyond the input.
+            // Second case, accumulation (an input gradient): each image is an item, and its share of the scratch tensor
+            // has room for the halo, since windows at the border write beyond the input.
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &PreferredLayout { order: preferred[2].order.clone(), halo }, 1);
                 let items = Accumulate::items(contraction, 0, 0, sums);
                 methods.push((vec![Part::spread(items, copying, search, waiting)], None));
             }
             // Third case, the usual one: one contraction, whole (`None`) or split in so many parts. The parts of a sum
-            // are also tried as accumulated strips. K-blocking is left out there, its sums would be kept twice.
+            // are also tried accumulated, piece by piece. K-blocking is left out there, its sums would be kept twice.
             ([contraction], None) => {
                 for count in split_k::counts(contraction, output, search.splits, waiting.target) {
                     let Some(count) = count else {
@@ -284,7 +287,7 @@ impl Strategy {
                     };
                     let restarts = split_k::restarts(contraction, count, waiting.target);
                     let split = split_k::split(contraction, count);
-                    // what `split` gives for 101 terms in 8 parts: ([8 parts of 12 terms], 0), ([1 part of 5 terms], 8)
+                    // What `split` gives for 101 terms in 8 parts: ([8 parts of 12 terms], 0), ([1 part of 5 terms], 8)
                     let dense = PreferredLayout { order: preferred[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {

@@ -1,5 +1,5 @@
-//! A contraction with its loops, as data: which axis runs along the lanes, which places form a tile, in which order the loops go,
-//! which of them are the grid. It estimates and emits nothing.
+//! A contraction with its loops, as data: which axis runs along the lanes, which places form a tile, in which order the
+//! loops go, which of them are the grid. It estimates and emits nothing.
 
 use super::problem::{Axis, Contraction};
 use crate::cost::params::sharing::TASKS;
@@ -36,14 +36,16 @@ pub struct Tiling {
     pub fold: Option<usize>,
     /// The axes whose places form the rows of a tile, outermost first.
     pub rows: Vec<usize>,
-    /// Whether the tiles of the innermost row axis stand outside those of the other rows, which then meet one panel of the left
-    /// operand one after the other.
+    /// Whether the loop over the innermost row axis stands outside those over the other rows, which then read one panel
+    /// of packed A one after the other.
     pub by_rows: bool,
-    /// Whether vectors of the left operand that several rows of a tile read one after the other are kept in registers meanwhile.
+    /// Whether vectors of the left operand that several rows of a tile read one after the other are kept in registers
+    /// meanwhile.
     pub shares: bool,
     /// Where the left and the right operand are copied to panels.
     pub panels: [Option<Packed>; 2],
-    /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the earlier.
+    /// The loops over kept axes, outermost first; where an axis has several, the later ones divide the step of the
+    /// earlier.
     pub levels: Vec<Level>,
     /// How many of the levels are the grid; they leave nothing over.
     pub grid: usize,
@@ -58,8 +60,8 @@ pub struct Tiling {
 pub struct KBlocking {
     /// The reduced axis, in steps of so many places.
     pub block: Level,
-    /// The levels of the tiling that stand outside of the loop over blocks. Those inside are the one over strips and the one
-    /// over rows.
+    /// The levels of the tiling that stand outside of the loop over blocks. Those inside are the one over strips and
+    /// the one over rows.
     pub outside: usize,
     /// For each axis of the contraction, the distance from place to place in the sums.
     pub strides: Vec<i64>,

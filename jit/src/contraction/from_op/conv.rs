@@ -1,8 +1,8 @@
 //! Convolution and its two gradients as contractions over channels-last tensors with a physical zero halo: no im2col
 //! buffer, padding or flipping.
 //!
-//! With stride `s`, dilation `d` and low padding `p` along an axis, output place `o` and kernel element `k` meet input place
-//! `i = s * o + d * k - p`. The three operations differ in which of `i`, `o` and `k` are kept.
+//! With stride `s`, dilation `d` and low padding `p` along an axis, output place `o` and kernel element `k` meet input
+//! place `i = s * o + d * k - p`. The three operations differ in which of `i`, `o` and `k` are kept.
 
 use kiln_graph::Op;
 use kiln_graph::op::Convolution;
@@ -66,7 +66,8 @@ fn first_window(conv: &Convolution, input: &Operand) -> i64 {
     input.layout.offset as i64 - padding
 }
 
-/// [`kiln_graph::Op::Conv`]: input, weight. Rows are pixels, the lanes output channels; sums over kernel and input channels.
+/// [`kiln_graph::Op::Conv`]: input, weight. Rows are pixels, the lanes output channels; sums over kernel and input
+/// channels.
 pub fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Shape) -> Contractions {
     let (x, w) = (strides(input), strides(weight));
     let rank = output.rank();
@@ -103,8 +104,8 @@ pub fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Sh
     Contractions { contractions: vec![contraction], preferred, spread: None, fold: None }
 }
 
-/// [`kiln_graph::Op::ConvGradWeight`]: input, output gradient. Rows are input channels and kernel elements, the lanes output
-/// channels; sums over batch and pixels.
+/// [`kiln_graph::Op::ConvGradWeight`]: input, output gradient. Rows are input channels and kernel elements, the lanes
+/// output channels; sums over batch and pixels.
 pub fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, output: Shape) -> Contractions {
     let (x, y) = (strides(input), strides(gradient));
     let rank = output.rank();
@@ -134,8 +135,9 @@ pub fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, outp
     Contractions { contractions: vec![contraction], preferred, spread: None, fold: None }
 }
 
-/// Other layouts for convolutions (and gradients) of few features a group, which would fill lanes badly: image by image,
-/// channel by channel, so that lanes are neighbouring pixels, over which the sums of a weight gradient are folded.
+/// Other layouts for convolutions (and gradients) of few features a group, which would fill lanes badly: image by
+/// image, channel by channel, so that lanes are neighbouring pixels, over which the sums of a weight gradient are
+/// folded.
 pub fn by_channels(
     op: &Op,
     output: Shape,
@@ -194,8 +196,8 @@ fn phases(stride: usize, dilation: usize, padding: usize, kernel: usize, input: 
     (0..stride.min(input)).map(phase).collect()
 }
 
-/// [`kiln_graph::Op::ConvGradInput`]: output gradient, weight. The lanes are input channels. By phases where that sums few
-/// products with zeros of the halo, else by spreading.
+/// [`kiln_graph::Op::ConvGradInput`]: output gradient, weight. The lanes are input channels. By phases where that sums
+/// few products with zeros of the halo, else by accumulation ([`spreading`]).
 pub fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
     // Phases sum products with the zeros of the halo, too, but only in registers. Accumulation computes none in vain,
     // but adds each sum over `depth` features to memory, which is as dear as `STORE` multiply-adds.
@@ -206,10 +208,10 @@ pub fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, outp
     if flops(&spread) * (ACCUMULATING + STORE / depth) < flops(&phases) { spread } else { phases }
 }
 
-/// Each place of the output gradient, times the weight, is added to the places of the input that its window covers. Rows
-/// are pixels of the output; sums over output channels. The kernel elements along the last axis and the input channels are one
-/// axis where they meet neighbouring places: channel `c` of the pixel that element `k` meets lies where channel
-/// `k * channels + c` of the window's first pixel would.
+/// Each place of the output gradient, times the weight, is added to the places of the input that its window covers.
+/// Rows are pixels of the output; sums over output channels. The kernel elements along the last axis and the input
+/// channels are one axis where they meet neighbouring places: channel `c` of the pixel that element `k` meets lies
+/// where channel `k * channels + c` of the window's first pixel would.
 pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
@@ -250,8 +252,8 @@ pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
     }
 }
 
-/// Each place of the output gradient times the whole weight, and the sums of what overlaps ([`OverlapAdd`]). `None` for kernels with holes,
-/// and where there are too many products.
+/// Each place of the output gradient times the whole weight, and the sums of what overlaps ([`OverlapAdd`]). `None` for
+/// kernels with holes, and where there are too many products.
 pub fn folding(
     conv: &Convolution,
     gradient: &Operand,
@@ -306,9 +308,9 @@ pub fn folding(
     Some(Contractions { contractions: vec![contraction], preferred, spread: None, fold: Some(fold) })
 }
 
-/// The places of the input fall into `stride` phases per axis, each of which meets its own kernel elements: one contraction
-/// each. Rows are pixels of the input; sums over kernel and output channels. The weight is read backwards along its kernel,
-/// so nothing is flipped.
+/// The places of the input fall into `stride` phases per axis, each of which meets its own kernel elements: one
+/// contraction each. Rows are pixels of the input; sums over kernel and output channels. The weight is read backwards
+/// along its kernel, so nothing is flipped.
 pub fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);

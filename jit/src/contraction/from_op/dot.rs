@@ -28,8 +28,9 @@ pub fn lower(left: &Operand, right: &Operand) -> Contractions {
     Contractions { contractions: vec![contraction], preferred: [dense(), dense(), dense()], spread: None, fold: None }
 }
 
-/// The axes of the rows and columns of a product whose columns do not lie side by side in the right operand, which is larger than the
-/// left one and the result: those of less than it are turned where lanes run along rows.
+/// The axes of the rows and columns of a product that may be computed with lanes along its rows, and the results
+/// transposed. `None` unless its columns do not lie side by side in the right operand and that is larger than the left
+/// one and the result together, so that these are less to transpose.
 pub fn turned(problem: &Problem) -> Option<[usize; 2]> {
     let [left, right] = &problem.operands;
     let columns = problem.output.rank() - 1;

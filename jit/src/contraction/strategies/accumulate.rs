@@ -1,7 +1,8 @@
 //! Sums that are added to memory: tiles whose places in the result overlap (the input gradient of a convolution), and
-//! long sums taken in strips that stay in the first-level cache (its weight gradient). Items are independent of each
-//! other (the batch, or the parts of a split sum): each is a task that clears its part of a scratch tensor, adds its tiles
-//! to it and, if the sums are the results, hands them to the epilogue while they are in the cache.
+//! long sums taken in pieces whose operands stay in the first-level cache (its weight gradient). Items are independent
+//! of each other (the batch, or the parts of a split sum): each is a task that clears its part of a scratch tensor,
+//! adds its tiles to it and, if the sums are the results, hands them to the epilogue while they are in the cache.
+//! It chooses no tilings.
 
 use super::emit::{Side, fill};
 use super::register_tiles::Tiler;
@@ -35,7 +36,8 @@ impl Accumulate {
         (Accumulate { sums, items: along.extent, steps, coordinate, finish: true }, item)
     }
 
-    /// A part of a split sum, in strips; its last axis and coordinate are the part's number. `None` where the sum is short.
+    /// A part of a split sum, in pieces of the reduced axes; its last axis and coordinate are the part's number. `None`
+    /// where the sum is short.
     pub fn strips(part: &Contraction, sums: Partials) -> Option<(Accumulate, Contraction)> {
         let (mut spread, mut item) = Accumulate::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
         spread.finish = false;
@@ -91,7 +93,8 @@ impl Accumulate {
         self.finish
     }
 
-    /// Writes the kernel. The buffers are those of the contraction's operands before any exchange, and the scratch tensor's.
+    /// Writes the kernel. The buffers are those of the contraction's operands before any exchange, and the scratch
+    /// tensor's.
     pub fn emit(
         &self,
         kernel: &mut KernelBuilder,

@@ -1,5 +1,5 @@
-//! What several strategies write into kernels: operands with a start of their own, loops in whole steps and a rest, squares transposed
-//! in registers, zeros. It knows no tiling.
+//! What several strategies write into kernels: operands with a start of their own, loops in whole steps and a rest,
+//! squares transposed in registers, zeros. It knows no tiling.
 
 use crate::contraction::tiling::steps;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
@@ -40,8 +40,8 @@ pub fn along(
     }
 }
 
-/// Columns of a matrix whose rows lie some distance apart: so many rows and columns from a place on, at most as many as there
-/// are lanes. Lane `i` of a column is its element in row `i`, or 0.
+/// Columns of a matrix whose rows lie some distance apart: so many rows and columns from a place on, at most as many as
+/// there are lanes. Lane `i` of a column is its element in row `i`, or 0.
 pub fn transposed(
     kernel: &mut KernelBuilder,
     buffer: BufferId,
@@ -65,6 +65,7 @@ pub fn transposed(
 pub fn fill(kernel: &mut KernelBuilder, to: BufferId, start: Index, count: usize) {
     let lanes = kernel.lanes();
     let zero = kernel.f32(0.0);
+    // Whole vectors in a loop, then what is narrower than one.
     let vectors = count / lanes;
     if vectors > 0 {
         kernel.for_each(vectors, &[], |kernel, variable, _| {

@@ -1,8 +1,8 @@
-//! KBlocking sums, in the order of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication", 2008): a task takes the
-//! sums of a block of results in several blocks of the reduced axis and keeps them in scratch memory in between, so that a block of
-//! the left operand and the sums stay in the second-level cache, and a strip of the right operand in the first-level one. Both
-//! operands are copied to panels. Each sum goes on where it stopped, so that its order is that of one run. It knows tilings
-//! and what memory costs; it knows no operation and no epilogue.
+//! K-blocking, in the order of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication", 2008): a
+//! task takes the sums of a block of results in several blocks of the reduced axis and keeps them in scratch memory in
+//! between, so that a block of the left operand and the sums stay in the second-level cache, and a strip of the right
+//! operand in the first-level one. Both operands are copied to panels. Each sum goes on where it stopped, so that its
+//! order is that of one run. It knows tilings and what memory costs; it knows no operation and no epilogue.
 
 use super::emit::Side;
 use super::packed_panels::PackedPanels;
@@ -14,7 +14,7 @@ use crate::cost::params::stalls::{FAR_RUN, HINDERING, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 
-/// Which of a sum's blocks it is.
+/// Which block of a sum it is, first or last or in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KBlock {
     /// Whether the sum starts with it.
@@ -32,8 +32,9 @@ impl KBlock {
 pub type Part<'a> = (&'a [(usize, i64)], usize);
 
 impl KBlocking {
-    /// The tiles of a tiling, which take so many cycles, with their sums in blocks, the copies of both operands, and the cycles then. `None` where one block is all, where there
-    /// is more than one reduced axis, or where the rows of a tile lie along several axes.
+    /// A tiling, whose tiles take `cycles`, with its sums in blocks; the copies of both operands; and the cycles that
+    /// it then takes. `None` where one block is all, where there is more than one reduced axis, or where the rows of a
+    /// tile lie along several axes.
     pub fn of(tiling: &Tiling, cycles: f64, target: &Target) -> Option<(Tiling, [PackedPanels; 2], f64)> {
         let axes = &tiling.contraction.axes;
         let vector = tiling.vector.filter(|&v| tiling.fold.is_none() && axes[v].left == 0 && axes[v].right != 0)?;
@@ -102,7 +103,8 @@ impl KBlocking {
         let kept = |&a: &usize| !contraction.axes[a].reduce && a != vector.axis;
         let is_row = |a: &usize| contraction.axes[*a].right == 0;
         let axes = 0..contraction.axes.len();
-        // Rows lie a strip apart, innermost; so a tile's sums are some dense lines.
+        // A row of a strip is dense. Rows follow one another in the order of the contraction's axes, the first one
+        // innermost.
         for axis in axes.clone().filter(kept).filter(is_row) {
             strides[axis] = elements as i64;
             elements *= contraction.axes[axis].extent;
@@ -181,8 +183,8 @@ impl KBlocking {
         kernel.store(sums.buffer, index, 1, active, value);
     }
 
-    /// Asks for a tile's share of the right operand's next strip, which then is in the second-level cache when its first
-    /// tile comes.
+    /// Asks for a tile's share of the right operand's next strip, which then is in the second-level cache when its
+    /// first tile comes.
     pub fn ask(&self, kernel: &mut KernelBuilder, tiling: &Tiling, right: &Side, at: &[Index]) {
         // The next strip begins `strip.size` places on. Behind the last one there is none; a prefetch may ask for any
         // place.
@@ -205,8 +207,8 @@ impl KBlocking {
     }
 }
 
-/// The largest of equal parts of some places that has at most so many and is a whole number of units, if it is not much less; all
-/// places where they fit.
+/// The largest of equal parts of some places that has at most so many and is a whole number of units, if it is not much
+/// less; all places where they fit.
 fn part(extent: usize, most: usize, unit: usize) -> Option<usize> {
     if extent <= most {
         return Some(extent);
@@ -221,8 +223,8 @@ fn part(extent: usize, most: usize, unit: usize) -> Option<usize> {
 }
 
 impl Contraction {
-    /// The same contraction with a kept axis in blocks of so many places, and the axis of the blocks, which is the last one.
-    /// `None` where one block is all.
+    /// The same contraction with a kept axis in blocks of so many places, and the axis of the blocks, which is the last
+    /// one. `None` where one block is all.
     fn cut(&self, axis: usize, size: usize) -> (Contraction, Option<usize>) {
         let whole = self.axes[axis];
         let mut cut = self.clone();

@@ -1,9 +1,10 @@
-//! Input gradients as a product and an overlap-add: each pixel of the output's gradient times the whole kernel, kept in scratch memory,
-//! and then for each place of the input the sum over the products that meet there. The product has few features in one piece, where
-//! a contraction for each residue of the stride has them in shreds. It knows the geometry and what it costs; it knows no tilings.
+//! Input gradients as a product and an overlap-add: each pixel of the output's gradient times the whole kernel, kept in
+//! scratch memory, and then for each place of the input the sum over the products that meet there. The product has few
+//! features in one piece, where a contraction for each residue of the stride has them in shreds. It knows the geometry
+//! and what it costs; it knows no tilings.
 //!
-//! Along one axis, with stride `s` and padding `p`, pixel `o` and element `k` meet at place `s o + k - p`. So the places
-//! `s q + r - p` with `r < s` get the products of the pixels `q - j` with the elements `r + s j`.
+//! Along one axis, with stride `s` and padding `p`, pixel `o` and element `k` meet at place `s o + k - p`. So the
+//! places `s q + r - p` with `r < s` get the products of the pixels `q - j` with the elements `r + s j`.
 
 use kiln_graph::shape::Shape;
 
@@ -96,7 +97,7 @@ impl Overlap {
 impl OverlapAdd {
     /// Whether it makes sense: not too many products meet, and they do not take too much memory.
     pub fn is_worth_it(&self) -> bool {
-        // A sum of a place has that many terms, which are unrolled.
+        // The sum of one place has up to so many terms, and they are unrolled.
         let meet: usize = self.axes.iter().map(|axis| axis.kernel.div_ceil(axis.stride)).product();
         let results: usize = self.axes.iter().map(|axis| axis.extent).product();
         let results = self.images * self.groups * self.channels * results;
@@ -117,10 +118,10 @@ impl OverlapAdd {
         }
     }
 
-    /// Distances in the products: from image to image, from group to group, from channel to channel; from pixel to pixel and from
-    /// element to element along each axis.
+    /// Distances in the products: from image to image, from group to group, from channel to channel; from pixel to
+    /// pixel and from element to element along each axis.
     fn distances(&self) -> ([i64; 3], Vec<[i64; 2]>) {
-        // From the innermost axis outwards: the order that `Lanes` tells, read backwards.
+        // From the innermost axis outwards: what `Lanes` says, read backwards.
         let mut elements = 1;
         let mut next = |extent: usize| {
             let distance = elements as i64;

@@ -1,6 +1,6 @@
-//! PackedPanels: an operand copied in the order in which the tiles read it, so that what a tile reads of it is one dense run of
-//! memory, whatever the strides of the operand. PackedPanels of the right operand are as wide as a tile, those of the left one as
-//! high.
+//! Packed A and packed B: an operand copied in the order in which the tiles read it, so that what a tile reads of it is
+//! one dense run of memory, whatever the strides of the operand. Panels of the right operand are as wide as a tile,
+//! those of the left one as high. It knows tilings and what copies cost; it knows no operation.
 
 use super::emit::{along, transposed};
 use crate::contraction::tiling::{Level, Packed, Tiling};
@@ -12,7 +12,8 @@ use crate::target::Target;
 /// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PackedPanels {
-    /// The axes along which the operand varies, but for the one that is cut: those of the panels' order, outermost first.
+    /// The axes along which the operand varies, but for the one that is cut: those of the panels' order, outermost
+    /// first.
     axes: Vec<Copied>,
     /// How many of the axes stand outside the panels.
     outer: usize,
@@ -36,9 +37,9 @@ struct Copied {
 }
 
 impl PackedPanels {
-    /// The copy of the right operand for a tiling, and the tiling that reads the copy: `[outer axes.., panel, reduced axes..,
-    /// places of the panel]`. `None` where sums are folded or empty, where nothing runs along the lanes or where the operand's
-    /// places overlap, so that a copy would be larger than the operand.
+    /// The copy of the right operand for a tiling, and the tiling that reads the copy: `[outer axes.., panel, reduced
+    /// axes.., places of the panel]`. `None` where sums are folded or empty, where nothing runs along the lanes or
+    /// where the operand's places overlap, so that a copy would be larger than the operand.
     pub fn right(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let vector = tiling.vector.filter(|_| tiling.fold.is_none())?;
         let strip = tiling.levels.iter().rfind(|l| l.axis == vector)?.size;
@@ -113,10 +114,10 @@ impl PackedPanels {
         Some((PackedPanels { axes, outer, width, strip, depth, start, rows: side == 0 }, packed))
     }
 
-    /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as pixels,
-    /// in the order in which they lie, of places side by side along the innermost row axis: `[groups, panel, pixels, places
-    /// of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share their copies. `None`
-    /// where the operand is no such thing.
+    /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as
+    /// pixels, in the order in which they lie, of places side by side along the innermost row axis: `[groups, panel,
+    /// pixels, places of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share
+    /// their copies. `None` where the operand is no such thing.
     pub fn left(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let axes = &tiling.contraction.axes;
         let first = *tiling.rows.last()?;
@@ -172,8 +173,8 @@ impl PackedPanels {
         outer * self.width.0.div_ceil(self.strip) * self.strip * self.depth
     }
 
-    /// The axes along which the operand's elements lie one after the other, outermost first, the places along each, and how far
-    /// apart they are in the copy. `None` where the operand is not dense, or its last panel is narrower.
+    /// The axes along which the operand's elements lie one after the other, outermost first, the places along each, and
+    /// how far apart they are in the copy. `None` where the operand is not dense, or its last panel is narrower.
     pub fn runs(&self) -> Option<Vec<(usize, i64)>> {
         let (width, step) = self.width;
         // The cut axis is two here: panels, and places within one.
@@ -189,8 +190,8 @@ impl PackedPanels {
         (dense && whole).then(|| axes.iter().map(|axis| (axis.extent, axis.to)).collect())
     }
 
-    /// Estimated cycles: whole vectors, pieces of them, or single elements are moved. Pieces are dear where their lines come
-    /// from beyond the second-level cache and go there.
+    /// Estimated cycles: whole vectors, pieces of them, or single elements are moved. Pieces are dear where their lines
+    /// come from beyond the second-level cache and go there.
     pub fn cycles(&self, target: &Target) -> f64 {
         let moves = match self.width.1 {
             1 if self.strip.is_multiple_of(target.lanes) => Moves::Vectors,
@@ -201,8 +202,8 @@ impl PackedPanels {
         copies::pack(self.elements(), moves, target)
     }
 
-    /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the operand is
-    /// read and the panels are written in whole lines. The loops that leave nothing over are the grid.
+    /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the
+    /// operand is read and the panels are written in whole lines. The loops that leave nothing over are the grid.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         // for outer axes, inner axes but the last                  the grid
         //   for block of places of the last inner axis             the grid, too, if blocks leave nothing over

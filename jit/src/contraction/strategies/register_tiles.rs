@@ -1,6 +1,6 @@
 //! Chooses how a contraction is tiled: which axis runs along the lanes, which places form a tile, in which order the
-//! loops go, which of them are the grid. Decided from extents, strides and the target alone, so that one contraction always
-//! gets one order of summation, whatever the number of threads.
+//! loops go, which of them are the grid. Decided from extents, strides and the target alone, so that one contraction
+//! always gets one order of summation, whatever the number of threads. It knows no operation and no epilogue.
 
 use kiln_graph::Few;
 
@@ -21,9 +21,9 @@ use crate::cost::params::stalls::LINE;
 use crate::cost::sharing::divisors;
 use crate::target::Target;
 
-/// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest first, and
-/// none that takes as many cycles as `most` or as `look` last gave, or more. `nearly` says how many times the cycles of the fastest
-/// tile another one may take.
+/// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest
+/// first, and none that takes as many cycles as `most` or as `look` last gave, or more. `nearly` says how many times
+/// the cycles of the fastest tile another one may take.
 pub fn candidates(
     contraction: &Contraction,
     nearly: f64,
@@ -40,9 +40,9 @@ pub fn candidates(
         let forms = contraction.forms().into_iter();
         shapes.extend(forms.map(|(vector, fold)| Shape::new(contraction, swapped, vector, fold, target)));
     }
-    // Those of the fewest cycles stand last, of equal ones the first. A shape's tiles are found once they may be the next.
-    // Best first: the next tile is the one of the fewest cycles of all, and a shape whose lower bound (`least`) is
-    // above it can not have a faster one. What `look` gives back ends the search early.
+    // Those of the fewest cycles stand last, of equal ones the first. A shape's tiles are found once they may be the
+    // next. Best first: the next tile is the one of the fewest cycles of all, and a shape whose lower bound (`least`)
+    // is above it can not have a faster one. What `look` gives back ends the search early.
     let mut unseen: Vec<(f64, usize)> = shapes.iter().map(Shape::least).zip(0..).collect();
     unseen.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut tiles: Vec<(f64, usize, Tile)> = Vec::new();
@@ -96,9 +96,9 @@ struct Shape<'a> {
     rows: Vec<usize>,
     /// The other kept axes, outermost first.
     outer: Vec<usize>,
-    /// The axes along which both operands vary and whose places of the left one lie side by side within a row's: the groups of
-    /// a convolution. The lines of a row serve all of them, if they come one after the other. None where the right operand
-    /// does not stay in the caches meanwhile.
+    /// The axes along which both operands vary and whose places of the left one lie side by side within a row's: the
+    /// groups of a convolution. The lines of a row serve all of them, if they come one after the other. None where the
+    /// right operand does not stay in the caches meanwhile.
     interleaved: Vec<usize>,
     /// Whether a register's results lie side by side in the output, most likely.
     contiguous: bool,
@@ -181,8 +181,8 @@ impl<'a> Shape<'a> {
         (rows * vectors) as f64 * (self.depth * each + self.finish) * self.repeats()
     }
 
-    /// The part of the vectors of rows that a tile has to load, where it keeps those that a row reads which another one has read a few
-    /// products before: windows of neighbouring places overlap.
+    /// The part of the vectors of rows that a tile has to load, where it keeps those that a row reads which another one
+    /// has read a few products before: windows of neighbouring places overlap.
     fn loaded(&self, sizes: &[usize], unrolled: &[Level]) -> f64 {
         if self.left_load.1 || self.left_load.0 > compute::vector_load(self.target) || self.fold.is_some() {
             return 1.0;
@@ -241,8 +241,8 @@ impl<'a> Shape<'a> {
         tiles
     }
 
-    /// The fastest tile and, for each number of vectors, the largest tile that is nearly as fast: what it saves by reading
-    /// the operands less often shows where their places in memory are known.
+    /// The fastest tile and, for each number of vectors, the largest tile that is nearly as fast: what it saves by
+    /// reading the operands less often shows where their places in memory are known.
     fn tiles(&self, nearly: f64) -> Vec<Tile> {
         let width = self.vector.map_or(1, |v| self.axis(v).extent);
         let unrolled = self.unrolled();
@@ -261,7 +261,8 @@ impl<'a> Shape<'a> {
             for (rows, row_tiles, loaded, sizes) in rows_of.iter().filter(|(rows, ..)| self.fits(*rows, vectors)) {
                 let shares = *loaded < 1.0 && self.shares(*rows, vectors);
                 let loaded = if shares { *loaded } else { 1.0 };
-                // Several rows that are not whole are as many runs of memory, of which a tile that shares many vectors takes whole lines.
+                // Several rows that are not whole are as many runs of memory, of which a tile that shares many vectors
+                // takes whole lines.
                 let shreds = vectors * self.unit < LINE as usize || loaded > SHARES;
                 if passing && *rows > 1 && vectors * self.unit < width && shreds {
                     continue;
@@ -326,10 +327,10 @@ impl<'a> Shape<'a> {
         (tiling, cycles * alone)
     }
 
-    /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along the
-    /// vector axis stand those over rows that would not stay in the caches together; inside it those that reuse its strip of
-    /// the right operand. Around everything stand the axes along which the right operand varies, but for those that share the
-    /// lines of rows: these stand inside the loops over rows ([`Shape::interleaved`]).
+    /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along
+    /// the vector axis stand those over rows that would not stay in the caches together; inside it those that reuse its
+    /// strip of the right operand. Around everything stand the axes along which the right operand varies, but for those
+    /// that share the lines of rows: these stand inside the loops over rows ([`Shape::interleaved`]).
     fn levels(&self, sizes: &[usize], strip: usize, by_rows: bool) -> (Vec<Level>, usize, usize) {
         // for batch, groups                                  one place each
         //   for blocks of rows that stay in the caches       `outside`, longest distances first
@@ -345,7 +346,6 @@ impl<'a> Shape<'a> {
             inside.rotate_left(1);
         }
         let spanned = |a: usize| self.axis(a).reduce || self.interleaved.contains(&a);
-        //
         // What the tiles of one strip touch of the left operand: so far the reduced axes, then block by block of the
         // rows.
         let mut extents: Vec<usize> =
@@ -365,7 +365,8 @@ impl<'a> Shape<'a> {
                 self.interleaved.is_empty() && tiles * step.div_ceil(size) <= FEW_TILES
                     || 4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
             };
-            // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is rare.
+            // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is
+            // rare.
             let whole = |&step: &usize| step.is_multiple_of(size) || step >= RARE * size || step == extent;
             let mut step = divisors(extent).into_iter().rev().filter(whole).find(|&step| fits(step)).unwrap_or(size);
             if step < extent {
@@ -395,8 +396,8 @@ impl<'a> Shape<'a> {
         (levels, grid, tasks)
     }
 
-    /// Places of a task that takes several blocks of whole tiles, where equal steps would end with a tile too small for its sums
-    /// to hide their latency too often. What is left over from a task's blocks is a smaller block of its own.
+    /// Places of a task that takes several blocks of whole tiles, where equal steps would end with a tile too small for
+    /// its sums to hide their latency too often. What is left over from a task's blocks is a smaller block of its own.
     fn share(&self, extent: usize, step: usize, block: usize, size: usize, strip: usize) -> Option<usize> {
         // A tile of few rows has few sums, and each of them waits for the product before it: it takes as long as one
         // that has just enough (`sums_in_flight`).
@@ -415,8 +416,8 @@ impl<'a> Shape<'a> {
         (part(best % block, best) < part(step, step) / 2.0).then_some(best)
     }
 
-    /// Whether both operands vary along the lanes, so that a row passes by as one run of memory if the loop along it is the
-    /// innermost one.
+    /// Whether both operands vary along the lanes, so that a row passes by as one run of memory if the loop along it is
+    /// the innermost one.
     fn is_passing(&self) -> bool {
         self.contiguous && self.vector.is_some_and(|v| self.interleaved.contains(&v))
     }

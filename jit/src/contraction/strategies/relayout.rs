@@ -1,4 +1,4 @@
-//! Copies a tensor into the layout that a contraction wants: other order of axes, zero halo.
+//! Copies a tensor into the layout that a contraction prefers: another order of axes, zero halo.
 //! It knows layouts alone.
 
 use kiln_graph::shape::Shape;
@@ -65,8 +65,8 @@ impl Relayout {
         self.order.iter().copied().find(runs).filter(|_| self.from.strides[fast] != 1)
     }
 
-    /// Writes the copy: the outermost axis is the grid, where it has no halo. Where the source runs along another axis than
-    /// the copy, squares of whole cache lines on both sides, transposed in registers.
+    /// Writes the copy: the outermost axis is the grid, where it has no halo. Where the source runs along another axis
+    /// than the copy, squares of whole cache lines on both sides, transposed in registers.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         let (&fast, outer) = self.order.split_last().expect("a tensor with axes");
         let line = self.line();

@@ -1,5 +1,6 @@
 //! Splits long sums with few results into a fixed number of parts: each part is a task of its own that stays in the
-//! caches, and a last stage adds the parts. The number of parts depends on the shapes alone.
+//! caches, and a last stage adds the parts. The number of parts depends on the shapes alone. It knows
+//! contractions and what memory costs; it knows no tilings.
 
 use kiln_graph::shape::Shape;
 
@@ -10,8 +11,8 @@ use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
 
-/// How many parts a contraction's sums are split into, `None` being not at all: what is most likely worth it comes first, and is
-/// the only one unless `others` are asked for, too, or the parts have a price ([`restarts`]).
+/// How many parts a contraction's sums are split into, `None` being not at all: what is most likely worth it comes
+/// first, and is the only one unless `others` are asked for, too, or the parts have a price ([`restarts`]).
 pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &Target) -> Vec<Option<usize>> {
     let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
     let extent = outermost(contraction).map_or(1, |axis| contraction.axes[axis].extent);
@@ -30,7 +31,8 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
     if usual.is_some_and(|parts| restarts(contraction, parts, target) > 0.0) {
         counts.push(None);
     }
-    // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few results.
+    // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few
+    // results.
     let alone = |axis: &Axis| axis.reduce || axis.left == 0 || axis.right == 0;
     let own = |axis: &Axis| !axis.reduce && axis.left == 0 && axis.extent > 1;
     let by_channel = !contraction.axes.iter().all(alone) && !contraction.axes.iter().any(own);
@@ -44,8 +46,8 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
     counts
 }
 
-/// Cycles that it takes more to read operands in so many parts: where one comes from beyond the caches and runs along the axis that is
-/// split, the parts are pieces of its runs, and prefetchers find each piece anew.
+/// Cycles that it takes more to read operands in so many parts: where one comes from beyond the caches and runs along
+/// the axis that is split, the parts are pieces of its runs, and prefetchers find each piece anew.
 pub fn restarts(contraction: &Contraction, parts: usize, target: &Target) -> f64 {
     let Some(axis) = outermost(contraction).map(|axis| contraction.axes[axis]) else { return 0.0 };
     let side = |along: fn(&Axis) -> i64| {
@@ -69,8 +71,8 @@ fn outermost(contraction: &Contraction) -> Option<usize> {
     (0..axes.len()).filter(|&a| axes[a].reduce && axes[a].extent > 1).max_by_key(|&a| axes[a].right.abs())
 }
 
-/// The contractions that compute the parts, with the number of each one's first part. Their output has one axis more, the
-/// last: the number of the part. What is left over from equal parts is one more part, a contraction of its own.
+/// The contractions that compute the parts, with the number of each one's first part. Their output has one axis more,
+/// the last: the number of the part. What is left over from equal parts is one more part, a contraction of its own.
 pub fn split(whole: &Contraction, parts: usize) -> Vec<(Contraction, usize)> {
     let outermost = outermost(whole).expect("only sums are split");
     let axis = whole.axes[outermost];

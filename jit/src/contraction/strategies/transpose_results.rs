@@ -1,5 +1,6 @@
-//! Results that are to lie along another axis than the lanes of the tiles run: they are kept as the tiles give them, dense in scratch
-//! memory, and squares of them are transposed in registers on their strategy to the epilogue. It knows shapes and orders alone.
+//! Results that are to lie along another axis than the lanes of the tiles run: they are kept as the tiles give them,
+//! dense in scratch memory, and squares of them are transposed in registers on their way to the epilogue. It knows
+//! shapes and orders alone.
 
 use kiln_graph::shape::Shape;
 
@@ -94,8 +95,8 @@ impl TransposeResults {
         });
     }
 
-    /// All squares along both axes, of so many places along that of the sums. Those along the axis on which results are handed on
-    /// come one after the other, so that lines are written whole.
+    /// All squares along both axes, of so many places along that of the sums. Those along the axis on which results are
+    /// handed on come one after the other, so that lines are written whole.
     fn plane(
         &self,
         kernel: &mut KernelBuilder,

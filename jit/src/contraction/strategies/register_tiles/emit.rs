@@ -1,6 +1,6 @@
-//! Writes a tiling as loops: the grid, the loops over kept axes down to one tile, the loops over reduced axes that carry
-//! the tile's sums in registers, and the epilogue of each vector of sums. Every loop leaves its rest to a smaller copy of
-//! its body. It decides nothing.
+//! Writes a tiling as loops: the grid, the loops over kept axes down to one tile, the loops over reduced axes that
+//! carry the tile's sums in registers, and the epilogue of each vector of sums. Every loop leaves its rest to a smaller
+//! copy of its body. It decides nothing.
 
 use std::collections::HashMap;
 
@@ -64,7 +64,7 @@ pub struct Tiler<'a, 'e> {
     pub left: Side,
     /// The contraction's right operand.
     pub right: Side,
-    /// Where blocking sums are kept.
+    /// Where K-blocked sums are kept between blocks.
     pub sums: Option<Side>,
     /// Takes the sums.
     pub epilogue: &'a mut Epilogue<'e>,
@@ -98,7 +98,7 @@ impl Tiler<'_, '_> {
         }
     }
 
-    /// The loops outside of the blocks of blocking sums, and those.
+    /// The loops that stand outside of the loop over blocks of the reduced axis, and that loop.
     fn blocks(&mut self, kernel: &mut KernelBuilder, levels: &[Level], blocking: &KBlocking, position: &Position) {
         if let Some((&level, inner)) = levels.split_first() {
             return each(

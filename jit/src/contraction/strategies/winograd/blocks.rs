@@ -1,5 +1,5 @@
-//! Chooses the blocks of a [`Winograd`] strategy: what a block of tiles and of features holds, and which of the operands the
-//! tasks transform themselves. It estimates cycles; it knows no kernels.
+//! Chooses the blocks of a [`Winograd`] strategy: what a block of tiles and of features holds, and which of the
+//! operands the tasks transform themselves. It estimates cycles; it knows no kernels.
 
 use super::super::emit::times;
 use super::product::{apart, panels};
@@ -11,8 +11,8 @@ use crate::cost::sharing::{divisor, divisors};
 use crate::kernel::Index;
 use crate::target::Target;
 
-/// The sizes of blocks. Patches of a block lie as `[element, tile, channel]`, its sums as `[element, tile, feature]`, the
-/// weights of a block of features as `[element, panel, channel, feature of the panel]`.
+/// The sizes of blocks. Patches of a block lie as `[element, tile, channel]`, its sums as `[element, tile, feature]`,
+/// the weights of a block of features as `[element, panel, channel, feature of the panel]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Blocks {
     /// What the tasks share out, and what of it they transform while they use it.
@@ -54,8 +54,8 @@ pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
     [features].into_iter().chain(fractions).collect()
 }
 
-/// Images and rows of tiles of a block: some rows of one image, or whole images. All blocks are equal, so that one product
-/// does for all.
+/// Images and rows of tiles of a block: some rows of one image, or whole images. All blocks are equal, so that one
+/// product does for all.
 pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
     let (rows, columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
     // Some rows of one image, then whole images. Few tiles make a flat product that reads the weights for too few rows;
@@ -68,7 +68,8 @@ pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
     blocks
 }
 
-/// Cycles in which 16 times so many elements pass between registers and the cache that holds them and those beside them.
+/// Cycles in which 16 times so many elements pass between registers and the cache that holds them and those beside
+/// them.
 pub fn passing(elements: usize, beside: usize, target: &Target) -> f64 {
     (ELEMENTS * elements) as f64 * if near(elements, beside, target) { NEAR } else { FAR }
 }
@@ -145,8 +146,8 @@ impl Blocks {
         times(image, self.tasks[1] * self.tasks[2]).plus_index(row, self.tasks[2] as i64).plus_index(features, 1)
     }
 
-    /// Elements of scratch memory for patches, weights and sums: those of all blocks, or of one for each task that transforms or
-    /// sums them.
+    /// Elements of scratch memory for patches, weights and sums: those of all blocks, or of one for each task that
+    /// transforms or sums them.
     pub fn scratch(&self) -> [usize; 3] {
         let tasks = self.all_tasks();
         // What a task transforms for itself, it has room of its own for, one block at a time. What is transformed
@@ -172,8 +173,8 @@ impl Blocks {
         let patches = tiles * vectors(sliding.channels) * PATCHES;
         let weights = sliding.channels as f64 * vectors(features) * (WEIGHTS + gather);
         let results = tiles * vectors(features) * RESULTS;
-        // An operand passes once when it is written, and when it is read once for each block of the other one; the sums of a
-        // block pass twice.
+        // An operand passes once when it is written, and when it is read once for each block of the other one; the sums
+        // of a block pass twice.
         let passing = |elements: usize, beside: usize| passing(elements, beside, target);
         let scattered = |elements: usize, beside: usize| scattered(elements, beside, target);
         // `own` is the operand of the outer loop: a block of it stays while all blocks of the other one pass by.

@@ -1,5 +1,5 @@
-//! Writes the kernels of a [`Winograd`] strategy: loops over blocks, tiles and vectors of channels or features around the
-//! transforms, and the tiled product between them. It decides nothing.
+//! Writes the kernels of a [`Winograd`] strategy: loops over blocks, tiles and vectors of channels or features around
+//! the transforms, and the tiled product between them. It decides nothing.
 
 use super::super::emit::times;
 use super::super::emit::{Side, transposed};
@@ -114,8 +114,8 @@ impl Winograd {
         });
     }
 
-    /// The weights of one block of features. Where channels are neighbours and features are not, squares of lanes of both are
-    /// transposed in registers.
+    /// The weights of one block of features. Where channels are neighbours and features are not, squares of lanes of
+    /// both are transposed in registers.
     fn weights(&self, kernel: &mut KernelBuilder, block: &Index, from: BufferId, to: &Side) {
         let (first, [row, column, channel, feature]) = self.sliding.right;
         let (channels, lanes, blocks) = (self.sliding.channels, kernel.lanes(), &self.blocks);

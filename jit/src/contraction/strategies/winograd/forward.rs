@@ -30,8 +30,9 @@ pub enum Step {
 }
 
 impl Winograd {
-    /// Fast strategies to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What is computed
-    /// once of the left and the right operand costs the given parts of its cycles. With the estimated cycles of each.
+    /// Fast strategies to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What
+    /// is computed once of the left and the right operand costs the given parts of its cycles. With the estimated
+    /// cycles of each.
     pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
         choose(contraction, once, products)
     }
@@ -82,8 +83,8 @@ impl Step {
     }
 }
 
-/// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are looked
-/// at closely.
+/// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are
+/// looked at closely.
 fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
     let target = products.target;
     let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };

@@ -1,5 +1,5 @@
-//! The weight gradient by the same transforms, `dW = G' [sum over tiles of (B' d B) * (A dy A')] G`: 16 matrix products with
-//! sums over tiles. This file chooses blocks and estimates cycles; `gradient_kernels.rs` writes the kernels.
+//! The weight gradient by the same transforms, `dW = G' [sum over tiles of (B' d B) * (A dy A')] G`: 16 matrix products
+//! with sums over tiles. This file chooses blocks and estimates cycles; `gradient_kernels.rs` writes the kernels.
 
 use super::blocks::{feature_blocks, passing, scattered, tile_blocks, tile_tasks};
 use super::product::{Product, Products, Sizes, apart, panels};
@@ -23,8 +23,8 @@ pub struct Gradient {
     pub product: Tiling,
 }
 
-/// The sizes of blocks. Patches of a block of tiles lie as `[element, tile, channel]`, gradients of a block of features as
-/// `[element, panel, tile, feature of the panel]`, sums as `[element, channel, feature]`.
+/// The sizes of blocks. Patches of a block of tiles lie as `[element, tile, channel]`, gradients of a block of features
+/// as `[element, panel, tile, feature of the panel]`, sums as `[element, channel, feature]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Blocks {
     shared: Shared,
@@ -206,7 +206,8 @@ impl Blocks {
         let parts = if self.shared == Shared::Tiles { tasks } else { 1 };
         let transforms = tiles * (vectors(channels) * PATCHES + vectors(features) * GRADIENTS)
             + channels as f64 * vectors(features) * (SUMS + (ELEMENTS * parts) as f64);
-        // Patches and gradients pass once when they are written, patches once more for each block of features; sums twice.
+        // Patches and gradients pass once when they are written, patches once more for each block of features; sums
+        // twice.
         let beside = self.gradients + self.sums;
         let patches = scattered(self.patches, beside, target) + passing(self.patches, beside, target) * count;
         let of_features = scattered(self.gradients, beside, target) + passing(self.gradients, beside, target);

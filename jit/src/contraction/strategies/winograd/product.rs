@@ -70,8 +70,8 @@ impl<'a> Products<'a> {
     }
 }
 
-/// For each of the 16 elements, a product with rows, features as columns and sums over some depth: `[element, row, feature]`.
-/// The left operand lies as the sizes say, the right one in panels.
+/// For each of the 16 elements, a product with rows, features as columns and sums over some depth: `[element, row,
+/// feature]`. The left operand lies as the sizes say, the right one in panels.
 fn product(sizes: Sizes, waiting: &Stalls<'_>, target: &Target) -> Option<Product> {
     let Sizes { element, rows, features, depth } = sizes;
     let axis = |extent: usize, left: usize, right: usize, reduce: bool| {

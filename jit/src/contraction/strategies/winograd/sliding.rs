@@ -1,6 +1,7 @@
-//! Recognises contractions that slide a kernel of 3 x 3 elements over two axes, one place a step: convolutions, their input
-//! gradients and their weight gradients, whichever operation they stem from. Where the elements are `d` places apart, places with
-//! the same residue meet one another alone, so that there are `d` grids of every `d`-th place. It knows contractions alone.
+//! Recognises contractions that slide a kernel of 3 x 3 elements over two axes, one place a step: convolutions, their
+//! input gradients and their weight gradients, whichever operation they stem from. Where the elements are `d` places
+//! apart, places with the same residue meet one another alone, so that there are `d` grids of every `d`-th place. It
+//! knows contractions alone.
 
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Place};
 use crate::cost::params::winograd::DILATION;
@@ -9,7 +10,8 @@ use crate::kernel::Index;
 /// Elements of the kernel along each axis.
 pub const KERNEL: usize = 3;
 
-/// `output[n, f, y, x] = sum over c, a, b of left[n, y + d a, x + e b, c] * right[a, b, c, f]`, where `a` and `b` are below 3.
+/// `output[n, f, y, x] = sum over c, a, b of left[n, y + d a, x + e b, c] * right[a, b, c, f]`, where `a` and `b` are
+/// below 3.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sliding {
     /// Extents of `n`, `f`, `y`, `x`.
@@ -28,8 +30,8 @@ pub struct Sliding {
     pub lanes: Option<usize>,
 }
 
-/// `output[a, b, c, f] = sum over n, y, x of left[n, y + d a, x + e b, c] * right[n, y, x, f]`, where `a` and `b` are below 3, and `d`
-/// and `e` divide the extents of `y` and `x`.
+/// `output[a, b, c, f] = sum over n, y, x of left[n, y + d a, x + e b, c] * right[n, y, x, f]`, where `a` and `b` are
+/// below 3, and `d` and `e` divide the extents of `y` and `x`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correlation {
     /// Extents of `n`, `y`, `x`.
@@ -65,8 +67,8 @@ fn steps(axes: &[Axis], place: usize, element: usize) -> Option<usize> {
 
 /// What the axes of a contraction are that slides a kernel over two of them.
 struct Roles {
-    /// Pairs of a place and an element of the kernel, which moves the left operand as far as some places, or the other strategy round;
-    /// that of the larger distance first.
+    /// Pairs of a place and an element of the kernel, which moves the left operand as far as some places, or the other
+    /// way round; that of the larger distance first.
     rows: (usize, usize),
     columns: (usize, usize),
     /// As how many places.
@@ -77,13 +79,13 @@ struct Roles {
 }
 
 impl Roles {
-    /// `None` where there are not two such pairs, where more than images is left of the places and more than channels of the
-    /// elements, or where the operands vary along axes that are neither.
+    /// `None` where there are not two such pairs, where more than images is left of the places and more than channels
+    /// of the elements, or where the operands vary along axes that are neither.
     fn of(axes: &[Axis], mut places: Vec<usize>, mut elements: Vec<usize>) -> Option<Roles> {
         let mut pairs = Vec::new();
         elements.retain(|&element| {
-            // Of several places whose steps the element's are multiples of, that of the longest ones.
-            // An axis of the kernel goes together with the places along which it moves: `y + d a` and `x + e b`.
+            // An axis of the kernel goes together with the places along which it moves: `y + d a` and `x + e b`. Of
+            // several places whose steps the element's are multiples of, that of the longest ones.
             let moves = |at: &usize| steps(axes, places[*at], element).is_some() && axes[element].extent == KERNEL;
             let place = (0..places.len()).filter(moves).max_by_key(|&at| axes[places[at]].left.abs());
             pairs.extend(place.map(|at| (places.remove(at), element)));
@@ -169,7 +171,8 @@ impl Sliding {
         })
     }
 
-    /// Floating-point operations of the sums as they are defined, which is what users count; a multiply-add counts as 2.
+    /// Floating-point operations of the sums as they are defined, which is what users count; a multiply-add counts as
+    /// 2.
     pub fn flops(&self) -> u64 {
         let products = KERNEL * KERNEL * self.channels * self.kept.iter().product::<usize>();
         2 * products as u64

@@ -1,5 +1,5 @@
-//! Images cut into tiles of 2 x 2 results, in blocks of some images or of some rows of tiles: the loops over them, and the
-//! patches of inputs that the tiles need. It knows no weights.
+//! Images cut into tiles of 2 x 2 results, in blocks of some images or of some rows of tiles: the loops over them, and
+//! the patches of inputs that the tiles need. It knows no weights.
 
 use super::blocks::tile_tasks;
 use super::sliding::grid as grid_extent;

@@ -1,5 +1,6 @@
-//! The transforms of F(2 x 2, 3 x 3): `Y = A' ((G g G') * (B' d B)) A`, element by element, for the 2 x 2 results `Y` of a
-//! patch `d` of 4 x 4 under a kernel `g` of 3 x 3 (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015):
+//! The transforms of F(2 x 2, 3 x 3): `Y = A' ((G g G') * (B' d B)) A`, element by element, for the 2 x 2 results `Y`
+//! of a patch `d` of 4 x 4 under a kernel `g` of 3 x 3 (Lavin and Gray, Fast Algorithms for Convolutional Neural
+//! Networks, 2015):
 //!
 //! ```text
 //!      | 1  0 -1  0 |        | 1    0    0   |        | 1  1  1  0 |
@@ -111,8 +112,8 @@ pub fn results(kernel: &mut KernelBuilder, preferred: [usize; 2], load: &mut Loa
     }
 }
 
-/// `A dy A'` of a gradient `dy` of 2 x 2, of which the first `present` rows and columns (1 or 2) are there; but for the sign
-/// of the last row and column, which [`weight_gradients`] gives.
+/// `A dy A'` of a gradient `dy` of 2 x 2, of which the first `present` rows and columns (1 or 2) are there; but for the
+/// sign of the last row and column, which [`weight_gradients`] gives.
 pub fn gradients(kernel: &mut KernelBuilder, present: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
     let expand = |kernel: &mut KernelBuilder, first: Value, second: Option<Value>| -> [Value; 4] {
         // A [a b]' = [a, a + b, a - b, -b], here without the last sign; with `b = 0` that is [a, a, a, 0]
