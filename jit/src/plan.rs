@@ -77,6 +77,9 @@ pub fn plan_by(
     choices: &Choices,
     exact: bool,
 ) -> Result<Plan, PlanError> {
+    // A layout that is given is a promise about a buffer that is there already: another program of the model made it.
+    // It is looked at here, where the state has a name; the checker of kernels could only say which access leaves its
+    // buffer.
     for input in graph.inputs.iter().filter(|input| input.role == Role::State) {
         let ty = graph.ty(input.node);
         if state_layouts.get(&input.name).is_some_and(|layout| !layout.holds(ty.shape)) {
@@ -86,8 +89,10 @@ pub fn plan_by(
     let graph = prepare(graph);
     let fusion = join(&graph, group(&graph));
     let layouts = layouts(&graph, &fusion, state_layouts);
+    // Both follow from the graph and its groups alone, and both `in_place` and `calls` ask for them.
     let invariant = invariant::nodes(&graph);
     let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(&graph, &fusion, group)).collect();
+    // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.
     let placement = in_place::place(&graph, &fusion, &members, &layouts, &invariant);
     let mut recipes = Recipes::new(target, choices, exact);
     let steps = lower_groups(&graph, &fusion, &members, placement, &invariant, target, &mut recipes);

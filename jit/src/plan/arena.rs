@@ -10,6 +10,7 @@ use place::{ALIGNMENT, Interval, place};
 /// When each piece of memory is needed; nothing for states. What the prologue leaves to later calls is needed for good.
 pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Option<Interval>> {
     let mut intervals: Vec<Option<Interval>> = vec![None; memory.len()];
+    // Time is the position of a call. All elements have 4 bytes: f32, i32, and booleans as i32.
     for (time, Draft { lowered, .. }) in calls.iter().enumerate() {
         for storage in &lowered.arguments {
             let bytes = 4 * memory[storage.0 as usize].elements;
@@ -21,9 +22,12 @@ pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Opti
         let bytes = 4 * piece.elements;
         match piece.purpose {
             Purpose::Temporary => {
+                // The next run begins behind the prologue and finds what it left: nothing may be put over it. What is
+                // needed within the prologue alone is made anew whenever that runs, and its memory is free afterwards.
                 let kept = interval.as_mut().filter(|interval| interval.from < prologue && interval.to >= prologue);
                 kept.into_iter().for_each(|interval| interval.to = calls.len());
             }
+            // A state lies in its store's buffer, not in the arena.
             Purpose::State(_) => *interval = None,
             Purpose::Input => *interval = Some(Interval { from: 0, to: calls.len(), bytes }),
             Purpose::Output => {
@@ -41,11 +45,16 @@ pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<I
     let mut owner: Vec<usize> = (0..memory.len()).collect();
     for (time, Draft { lowered, .. }) in calls.iter().enumerate() {
         for &(to, from) in &lowered.in_place {
+            // The operand may itself lie in another one's memory: of `a -> b -> c`, each in place, all are part of a.
             let (to, from) = (to.0 as usize, owner[from.0 as usize]);
             let (Some(new), Some(old)) = (intervals[to], intervals[from]) else { continue };
+            // Inputs and outputs belong to users, and are never written over. The result has to be born here: if an
+            // earlier call wrote a part of it, that would have gone over an operand that was still needed.
             let dies = memory[from].purpose == Purpose::Temporary && old.to == time;
             if owner[to] == to && new.from == time && dies && old.bytes == new.bytes {
                 owner[to] = from;
+                // One piece from the operand's first call to the result's last; the result has no offset of its own any
+                // more.
                 intervals[to] = None;
                 intervals[from] = Some(Interval { to: new.to, ..old });
             }
@@ -62,6 +71,10 @@ pub fn offsets(memory: &[Piece], intervals: &[Option<Interval>], prologue: usize
     let (mut numbers, mut others) = (Vec::new(), Vec::new());
     for (number, (piece, interval)) in memory.iter().zip(intervals).enumerate() {
         let Some(interval) = *interval else { continue };
+        // bytes: 0                          invariant_bytes                                            all
+        //        | what the prologue leaves | inputs, intermediates, outputs: over each other in time   |
+        // The former never overlap, since all of them live for good. An input lives through a run, but each run has its
+        // own.
         if piece.purpose != Purpose::Input && interval.from < prologue && interval.to >= prologue {
             offsets[number] = invariant_bytes;
             invariant_bytes += interval.bytes.next_multiple_of(ALIGNMENT);

@@ -81,10 +81,14 @@ struct Lowering<'a, 'r> {
 impl Lowering<'_, '_> {
     /// The zeros around what a group stores, then the group.
     fn group(&mut self, group: &Group, description: &Description) {
+        // Lowered before the writes are noted: a state's update may still write the packed copy that was made of the
+        // old value.
         let lowered = self.lower(group, &description.name);
         self.recipes.label(&description.label);
         for &id in &group.stores {
             let to = self.memory.place(id);
+            // The group's kernel writes the tensor and not what is around it; a kernel of its own does, and only where
+            // there is a halo.
             let zeros = halo::lower(to, self.graph.shape(id), &self.memory.halos[id.index()], self.target);
             self.list.extend(zeros.map(|lowered| description.draft(lowered)));
             if self.memory.is_state(to.storage) {
@@ -104,8 +108,11 @@ impl Lowering<'_, '_> {
         };
         let mut described = lower::describe(&context, group);
         let (key, target) = match &described.root {
+            // Recipes have scratch memory and operands beside the expression: all of that is part of the memo's key.
             Root::Contraction(_) => return self.contraction(&described, name),
             Root::None => {
+                // Before the memo is asked: an update that also writes a packed weight is another kernel than one that
+                // does not.
                 self.packed.follow(&mut described.expression);
                 (memo::Root::None, self.target)
             }
@@ -122,6 +129,7 @@ impl Lowering<'_, '_> {
 
     fn contraction(&mut self, described: &Described, name: &str) -> Vec<Lowered> {
         let Described { expression, root: Root::Contraction(contracting), .. } = described else { return Vec::new() };
+        // A result without elements: nothing is computed, and no recipe is looked for.
         if expression.is_empty() {
             return Vec::new();
         }
@@ -130,6 +138,9 @@ impl Lowering<'_, '_> {
         let scratch: Vec<(Storage, usize)> =
             recipe.scratch.iter().map(|&elements| (self.memory.scratch(elements), elements)).collect();
         for stage in &recipe.stages {
+            // A stage that packs a whole operand: two buffers, from the operand to scratch memory. Where the operand is
+            // a state, the kernel that updates it may write the packed copy, too; it needs to know where each element
+            // goes.
             if let (Some(runs), &[(from, _), (Source::Scratch(number), _)]) = (stage.copies(), &stage.buffers[..])
                 && let Some((_, located)) = [(Source::Left, left), (Source::Right, right)].iter().find(|s| s.0 == from)
                 && self.memory.is_state(located.storage)
@@ -137,6 +148,8 @@ impl Lowering<'_, '_> {
                 self.packed.note(located.storage, scratch[number], runs);
             }
         }
+        // In the order in which the key and the kernels name them: left, right, then scratch memory. All of it is there
+        // already, so that the closure below asks for none.
         let others: Vec<Storage> =
             [left.storage, right.storage].into_iter().chain(scratch.iter().map(|s| s.0)).collect();
         let key = memo::Root::Contraction(contracting.problem.into());
@@ -151,6 +164,7 @@ impl Lowering<'_, '_> {
         let input = &graph.inputs[input];
         let (from, to) = (self.memory.place(id), self.memory.place(input.node));
         let parts = vec![Part { scope: graph.node(id).scope, operation: "copy" }];
+        // Behind all groups: nothing reads the old value any more.
         for lowered in map::copy(graph, graph.shape(id), from, to, self.target) {
             let label = format!("update {}", input.name);
             self.list.push(Draft { lowered, label, parts: parts.clone() });
@@ -195,6 +209,8 @@ fn describe(graph: &Graph, group: &Group, members: &[NodeId]) -> Description {
                     operations.push(node.op.mnemonic());
                 }
                 // Constants and views may be those of other layers: equal nodes are shared.
+                // The root names the group (`fc` for a dot with a bias of `fc` and a relu of nobody); else whoever
+                // comes first.
                 if layer(scope).is_empty() || group.roots.contains(&id) {
                     scope = node.scope;
                 }
@@ -205,6 +221,7 @@ fn describe(graph: &Graph, group: &Group, members: &[NodeId]) -> Description {
     if operations.is_empty() {
         operations.push("copy");
     }
+    // Names stand in profiles and in printed plans, in which a chain of 200 operations would be no help.
     if operations.len() > 6 {
         operations.truncate(5);
         operations.push("etc");

@@ -121,12 +121,15 @@ impl<'a> Recipes<'a> {
 }
 
 fn recipe(problem: &Problem, choices: &Choices, target: &Target) -> (Recipe, Option<bool>) {
+    // A problem's text is written only where there is something to look it up in.
     let choice = if choices.is_empty() { None } else { choices.get(&problem.to_string()) };
+    // Looked for in any case: a plan says of each choice whether it is another recipe than the usual one.
     let usual = problem.recipe(target);
     match choice {
         Some(choice) if choice.way == usual.name() => (usual, Some(false)),
         Some(choice) => match problem.named(&choice.way, target) {
             Some(chosen) => (chosen, Some(true)),
+            // The recipe of that name is gone: the caches are of another size, or Kiln is of another version.
             None => (usual, None),
         },
         None => (usual, None),

@@ -63,6 +63,8 @@ pub fn members(graph: &Graph, fusion: &Fusion, group: &Group) -> Vec<NodeId> {
     let mut members = Vec::new();
     let mut open: Vec<NodeId> = group.stores.clone();
     while let Some(id) = open.pop() {
+        // Sorted by number, and so in an order in which they can be computed: operands stand before their users in a
+        // graph.
         let Err(place) = members.binary_search(&id) else { continue };
         members.insert(place, id);
         for &operand in &graph.node(id).inputs {
@@ -103,6 +105,10 @@ impl Storing {
         let mut storing = Storing { stored: vec![false; nodes], row_major: vec![false; nodes] };
         graph.roots().for_each(|id| storing.stored[id.index()] = true);
         let live_ids = || graph.ids().filter(|id| live[id.index()]);
+        // Three walks, as each asks what those before it have found:
+        // 1. roots (`dot`, `reduce`) and what a reshape flattens are stored whatever they cost;
+        // 2. so is what a kernel reads as a tensor: `conv(relu(x), w)` reads relu(x) at many places for each result;
+        // 3. of the other elementwise values those are stored that are dear to compute again, operands before users.
         for id in live_ids() {
             if class(graph, id) == Class::Root {
                 storing.stored[id.index()] = true;
@@ -111,6 +117,8 @@ impl Storing {
         }
         let windowed = windowed(graph, &live);
         for id in live_ids() {
+            // Not what windows alone read: in `max_pool(relu(x))` the pool may compute relu where it looks. The third
+            // walk decides.
             for &operand in read_from_memory(graph, id).iter().filter(|operand| !windowed[operand.index()]) {
                 storing.keep_in_memory(graph, operand);
             }
@@ -122,21 +130,33 @@ impl Storing {
         for id in live_ids() {
             costs[id.index()] = storing.cost(graph, &costs, id);
             if class(graph, id) == Class::Elementwise && !storing.stored[id.index()] {
+                // `cost` is that of all terms back to the nearest stored values: what each further user would compute
+                // again.
                 let Use { places, repeated } = uses[id.index()];
                 let Cost { weight, operations, ref tensors } = costs[id.index()];
+                // In `h = relu(conv(x)); a(h); b(h)` one tensor has to lie in memory. With h there, the convolution's
+                // results never leave the registers: the epilogue makes h of them. So h is not cheap to compute again,
+                // though relu is.
                 // Behind a root that nothing else reads it is stored instead of the root's result.
                 let instead =
                     |&tensor: &NodeId| class(graph, tensor) == Class::Root && uses[tensor.index()].places == 1;
                 storing.stored[id.index()] = operations > LARGEST
                     || if windowed[id.index()] {
+                        // Windows that partition their input visit each element once, so that nothing is computed
+                        // twice. But if x is read by this relu alone, storing x in place of relu(x) gains nothing, and
+                        // takes relu out of the kernel that makes x.
                         let needed_anyway = |&tensor: &NodeId| beside.reads(&storing, tensor, id);
                         weight > WINDOWED_WEIGHT || tensors.len() != 1 || !tensors.iter().all(needed_anyway)
                     } else {
+                        // `repeated`: `x * rsqrt(v)[:, None]` would take the root once for each element of a row, not
+                        // once a row. `places`: two users would compute it twice. `inner`: it is part of what windows
+                        // compute anyway.
                         let cheap = weight <= RECOMPUTED_WEIGHT && tensors.len() <= 1 && !tensors.iter().any(instead);
                         !inner[id.index()] && (repeated && weight > 0 || places > 1 && !cheap)
                     };
             }
             if storing.stored[id.index()] {
+                // From here on it is a load: whoever uses it begins to count anew.
                 costs[id.index()] = Cost::of_tensor(id);
             }
         }
@@ -146,6 +166,7 @@ impl Storing {
     /// Sees to it that the value that a view shows lies in memory.
     fn keep_in_memory(&mut self, graph: &Graph, id: NodeId) {
         let mut id = id;
+        // `conv(transpose(h), w)`: it is h that must lie in memory; the transpose is read through strides.
         while class(graph, id) == Class::View && !self.stored[id.index()] {
             id = graph.node(id).inputs[0];
         }
@@ -157,6 +178,9 @@ impl Storing {
         let node = graph.node(id);
         let Op::Reshape(shape) = node.op else { return };
         let from = graph.shape(node.inputs[0]);
+        // `[6] -> [2, 3]` cuts axes: the place in the operand is `3 i + j`, which is affine, and any layout will do.
+        // `[2, 3] -> [6]` merges them: `k / 3` and `k % 3` are not. It is a view only of an operand that lies in
+        // row-major order.
         if reshape_coordinates(from, shape, &identity(shape.rank()), shape.rank()).is_some() {
             return;
         }
@@ -176,6 +200,7 @@ impl Storing {
     /// What computing a node anew costs at each place.
     fn cost(&self, graph: &Graph, costs: &[Cost], id: NodeId) -> Cost {
         let node = graph.node(id);
+        // Inputs lie in memory, whoever reads them.
         if node.op == Op::Input {
             return Cost::of_tensor(id);
         }
@@ -211,6 +236,7 @@ fn windowed(graph: &Graph, live: &[bool]) -> Vec<bool> {
     graph.roots().for_each(|id| otherwise[id.index()] = true);
     for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
+        // Windows that overlap would compute an element once for each window that it is in: those do not count.
         let windows = if let Op::WindowReduce { window, .. } = node.op {
             windows_partition(&window, graph.shape(node.inputs[0]), node.ty.shape)
         } else if let Op::WindowMaxGrad(window) = node.op {
@@ -261,6 +287,9 @@ impl Beside<'_> {
             return true;
         }
         let mut from_tensor = FxHashSet::from_iter([tensor]);
+        // What is computed of the tensor without a store in between, up to the value; then, of that, what the value
+        // needs. A user of anything on this way that is not on it itself reads the tensor, or could: so it has to be
+        // there whatever is decided here.
         let mut open = vec![tensor];
         while let Some(id) = open.pop() {
             let computed = |user: &&NodeId| **user <= value && !storing.stored[user.index()];
@@ -311,6 +340,8 @@ fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
     let mut uses = vec![Use::default(); graph.nodes.len()];
     for id in graph.ids().rev().filter(|id| live[id.index()]) {
         let node = graph.node(id);
+        // Users come first in this walk: a view hands on how often it is used itself, so that `h.t()` in two places is
+        // two uses of h.
         let through = if node.op.is_view() { uses[id.index()] } else { Use { places: 1, repeated: false } };
         let repeats =
             matches!(node.op, Op::Broadcast(shape) if shape.elements() > graph.shape(node.inputs[0]).elements());

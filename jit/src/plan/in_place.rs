@@ -48,6 +48,10 @@ pub fn place(
             if let Some(&input) = updated.get(&id) {
                 let state = graph.inputs[input].node;
                 // A value that a reshape flattens has to lie in its own order.
+                // Written over w, the new value takes the place of the old one for all that runs later:
+                //   group 3: w' = w - g        over w
+                //   group 5: y = x . w         would be x . w'
+                // So a later reader sends w' to memory of its own, from which it is copied when the run is over.
                 let lies_well = !fusion.row_major[id.index()] || layout(state) == layout(id);
                 if lies_well && readers[state.index()].is_none_or(|last| last <= position) {
                     memory.located[id.index()] = memory.located[state.index()];
@@ -60,6 +64,10 @@ pub fn place(
         }
     }
     for group in &fusion.groups {
+        // Within a group order does not help: its tasks run side by side. What a group reads at which places is said by
+        // its description, which wants to know where all values lie; so this comes behind the loop above. Each round
+        // takes one value out of a state's memory, so that it ends; a group that updates several states may take
+        // several.
         while let Some(id) = clashing(graph, group, &memory, invariant) {
             memory.locate(graph, id, layout(id), Purpose::Temporary);
             copies.push((id, updated[&id]));
@@ -88,6 +96,7 @@ fn last_readers(graph: &Graph, members: &[Vec<NodeId>]) -> Vec<Option<usize>> {
 fn clashing(graph: &Graph, group: &Group, memory: &Memory, invariant: &[bool]) -> Option<NodeId> {
     let in_states = |id: &&NodeId| memory.is_state(memory.place(**id).storage);
     group.stores.iter().find(in_states)?;
+    // `exact` decides on the recipe of a contraction alone, not on what is read or written.
     let context = Context { graph, located: &memory.located, halos: &memory.halos, invariant, exact: false };
     let storage = clash(&describe(&context, group), |storage| memory.is_state(storage))?;
     group.stores.iter().copied().find(|&id| memory.place(id).storage == storage)
@@ -100,7 +109,12 @@ fn clash(described: &Described, is_state: impl Fn(Storage) -> bool) -> Option<St
         let storage = |argument: usize| expression.arguments[argument].storage;
         let written = |argument: usize| expression.arguments[argument].written && is_state(storage(argument));
         let elsewhere = |argument: usize, access: &Affine| {
+            // `w'[i, j] = 0.9 * w[i, j]` loads the element that it stores, before it does: right. `w'[i, j] = w[i, j] +
+            // w[j, i]` over w would load some elements that another iteration has stored: new values taken for old
+            // ones, and which of them they are depends on the order of the loops and on the threads.
             let elsewhere = |store: &Store| store.argument == argument && store.access != *access;
+            // Where a result is written several times (cleared, then added to; or box by box), the first write has
+            // destroyed what the next ones load, even from the same place.
             described.writing == Writing::Repeated || expression.stores.iter().any(elsewhere)
         };
         for term in &expression.terms {
@@ -111,6 +125,8 @@ fn clash(described: &Described, is_state: impl Fn(Storage) -> bool) -> Option<St
                 return Some(storage(*argument));
             }
         }
+        // Operands of a contraction and what a gather reads are no terms. `w' = w - lr * dot(w, s)` over w would
+        // multiply rows of w by s of which a tile before has written some.
         (0..expression.arguments.len()).find(|&a| written(a) && anywhere.contains(&storage(a))).map(storage)
     };
     described.expressions().find_map(clash)

@@ -19,11 +19,13 @@ use crate::lower::expression::Storage;
 /// run: copies of them are kept, but not weighed as if they were made once.)
 pub fn nodes(graph: &Graph) -> Vec<bool> {
     let mut invariant = vec![false; graph.nodes.len()];
+    // The recipes of a training step weigh each copy of a weight as if every run made it.
     if !graph.updates.is_empty() {
         return invariant;
     }
     let states = graph.inputs.iter().filter(|input| input.role == Role::State);
     states.for_each(|input| invariant[input.node.index()] = true);
+    // `all` of no operands is true, so that constants are invariant; data inputs are not, as they keep their `false`.
     for id in graph.ids().filter(|&id| graph.node(id).op != Op::Input) {
         invariant[id.index()] = graph.node(id).inputs.iter().all(|operand| invariant[operand.index()]);
     }
@@ -45,6 +47,9 @@ pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec
         }
     }
     let lasts = |invariant: &[bool], call: &Draft| touched(&call.lowered).all(|(storage, _)| invariant[storage]);
+    // From all that could last, what can not is taken away until nothing changes. One walk is not enough where a piece
+    // is written twice: by call 1 from a state, by call 5 from data. Only then is it seen that call 1 writes what does
+    // not last, and that neither does what call 2 makes of it.
     loop {
         let mut changed = false;
         for call in calls.iter() {
@@ -63,6 +68,8 @@ pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec
         let mut written = touched(&call.lowered).filter(|&(_, access)| access != Access::Read);
         written.all(|(storage, _)| kept.contains(&Storage(storage as u32)))
     };
+    // Both keep their order. A call that comes to the front reads states and what lasts, and all that writes what lasts
+    // is in front, too: none is moved past a call whose result it reads.
     let (front, rest): (Vec<Draft>, Vec<Draft>) =
         calls.drain(..).partition(|call| lasts(&invariant, call) || keeps(call));
     let prologue = front.len();

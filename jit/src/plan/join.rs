@@ -89,6 +89,8 @@ impl<'a> Merging<'a> {
         let mut readers: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
         for (number, group) in self.groups.iter().enumerate() {
             let Some(root) = group.as_ref().and_then(Group::root) else { continue };
+            // `sum(x)` and `sum(x * x)` of a batch norm: one kernel loads x once. Both have to read it place by place,
+            // and whole.
             let Some((_, space)) = folded(self.graph, root) else { continue };
             for (id, placewise) in folded_reads(self.graph, &self.fusion, root) {
                 if placewise && self.graph.shape(id).elements() == space.elements() {
@@ -141,6 +143,8 @@ impl<'a> Merging<'a> {
         let mut candidates: BTreeMap<usize, bool> = BTreeMap::new();
         for (id, &placewise) in &self.reads[consumer] {
             if let Some(producer) = self.of[id.index()] {
+                // All that is read of a producer counts: one value that is read at other places, as a mean that is
+                // broadcast over its row, keeps the two apart.
                 *candidates.entry(producer).or_insert(true) &= placewise;
             }
         }
@@ -150,6 +154,8 @@ impl<'a> Merging<'a> {
                 && self.sizes[producer] + self.sizes[consumer] <= LARGEST
                 && self.takes_epilogue(candidate, group)
         };
+        // `relu(conv(x) + y)` can go behind the convolution or to what makes y. Behind the convolution, whose results
+        // are then taken from registers and need no memory. Of equals the last.
         let rank = |&producer: &usize| {
             let root = self.groups[producer].as_ref().and_then(Group::root);
             (root.is_some_and(|root| self.graph.node(root).op.is_contraction()), root.is_some(), producer)
@@ -157,12 +163,16 @@ impl<'a> Merging<'a> {
         let candidates = candidates.into_iter().filter(|(_, placewise)| *placewise).map(|(producer, _)| producer);
         let mut candidates: Vec<usize> = candidates.filter(fits).collect();
         candidates.sort_unstable_by_key(rank);
+        // producer -> third -> consumer
+        //     \__________________/        joined, the two would have to run both before and behind the third
         candidates.into_iter().rev().find(|&producer| !self.needs.depends_through_others(consumer, producer))
     }
 
     /// Whether the kernel of a group can compute an elementwise group behind its root.
     fn takes_epilogue(&self, producer: &Group, consumer: &Group) -> bool {
+        // A copy that merges axes runs over its operand's places: what reads its result would run over others.
         let Some(root) = producer.root() else { return !is_flattening_copy(self.graph, producer) };
+        // A copy that merges axes runs over its operand's places (`map::describe`), not over those of a root's results.
         if is_flattening_copy(self.graph, consumer) {
             return false;
         }
@@ -195,6 +205,8 @@ impl<'a> Merging<'a> {
         let mut scalars: Vec<usize> = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
             let Some(group) = group.as_ref().filter(|group| group.roots.is_empty()) else { continue };
+            // Groups of one place (the learning rate of this step, a loss) cost a call each and little else: all go
+            // together.
             let places = base(self.graph, group).elements();
             if places == 1 {
                 scalars.push(number);
@@ -247,6 +259,8 @@ impl<'a> Merging<'a> {
             self.of[id.index()] = Some(first);
         }
         // What each of them reads of the other one.
+        // The shorter list moves into the longer one. A group that joins a thousand others, one after the other, would
+        // else move its growing list a thousand times.
         let many = of_first.len() > of_second.len();
         let (few, mut reads) = if many { (of_second, of_first) } else { (of_first, of_second) };
         let stores_of_few = if many { &moved.stores } else { &group.stores };
@@ -263,6 +277,8 @@ impl<'a> Merging<'a> {
             reads.remove(&id);
             let readers = self.readers.get_mut(&id).expect("a node that is read");
             readers.remove(&first);
+            // Nobody else reads it, and it is no result: the epilogue takes it from a register, and memory never sees
+            // it.
             if readers.is_empty() && !self.results.contains(&id) {
                 self.fusion.stored[id.index()] = false;
                 self.of[id.index()] = None;
@@ -280,6 +296,8 @@ impl<'a> Merging<'a> {
     /// state where that is possible.
     fn ordered(mut self) -> Fusion {
         let groups = self.groups.len();
+        // Kahn's algorithm with a heap: `waiting` counts what a group still waits for, `ready` holds those that wait
+        // for nothing.
         let mut users: Vec<Vec<usize>> = vec![Vec::new(); groups];
         let mut waiting = vec![0; groups];
         for number in (0..groups).filter(|&number| self.groups[number].is_some()) {
@@ -291,12 +309,16 @@ impl<'a> Merging<'a> {
             let writer = self.of[update.node.index()].expect("updates are stored");
             let state = self.graph.inputs[update.input].node;
             for &reader in self.readers.get(&state).into_iter().flatten() {
+                // A wish, not a must: where the reader itself needs the new value, waiting for it would close a circle.
+                // Then the new value is written elsewhere first (`in_place`).
                 if reader != writer && self.needs.add(writer, reader) {
                     users[reader].push(writer);
                     waiting[writer] += 1;
                 }
             }
         }
+        // The heap gives its largest: reversed, those that are to be early, then those whose nodes stand first in the
+        // graph.
         let key = |number: usize| {
             let group = self.groups[number].as_ref()?;
             let early = group.roots.is_empty() && self.shape(number).elements() == 1

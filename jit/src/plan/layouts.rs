@@ -36,9 +36,13 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>)
     let nodes = graph.nodes.len();
     let halos = vec![Vec::new(); nodes];
     let mut wishes = Wishes { graph, orders: vec![None; nodes], fixed: vec![false; nodes], halos };
+    // The first order that a value gets is final, so that these calls stand in the order of their weight: what can not
+    // be otherwise, then what contractions are fast with, then what agrees with a neighbour.
     wishes.fix(fusion, states);
     wishes.contractions_and_windows();
     wishes.updates();
+    // A round goes forth along all nodes and back along all. What is still without an order after four, behind a path
+    // that often turns between operands and users, stays row-major: slower, not wrong.
     for _ in 0..4 {
         if !wishes.spread() {
             break;
@@ -47,6 +51,7 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>)
     let mut layouts: Vec<Option<Lying>> = vec![None; nodes];
     let results: FxHashSet<NodeId> = graph.roots().collect();
     for id in graph.ids().filter(|id| fusion.stored[id.index()]) {
+        // Outputs lie as users read them, and new states as the state does: neither has zeros around it.
         let halo = if results.contains(&id) { Halo::default() } else { wishes.halo(id) };
         layouts[id.index()] = Some(wishes.lying(id, halo));
     }
@@ -84,6 +89,7 @@ impl Wishes<'_> {
             return halo;
         }
         let order = self.orders[id.index()].as_ref();
+        // The largest halo serves all: a convolution that pads by 1 reads a tensor with 2 zeros around it as well.
         for wanted in self.halos[id.index()].iter().filter(|wanted| Some(&wanted.order) == order) {
             for axis in 0..MAX_RANK {
                 halo.low[axis] = halo.low[axis].max(wanted.halo.low[axis]);
@@ -95,6 +101,7 @@ impl Wishes<'_> {
 
     fn wish(&mut self, id: NodeId, order: Order) -> bool {
         let entry = &mut self.orders[id.index()];
+        // A vector has one order alone: it would only tell its neighbours what they know.
         if entry.is_some() || order.len() < 2 {
             return false;
         }
@@ -107,12 +114,16 @@ impl Wishes<'_> {
         let rank = |id: NodeId| graph.shape(id).rank();
         for input in &graph.inputs {
             match input.role {
+                // Users' arrays are row-major. They are fixed, as a batch of images in PyTorch's order must not spread
+                // that order to the convolutions behind it, which are faster with channels last.
                 Role::Data => {
                     self.wish(input.node, (0..rank(input.node)).collect());
                     self.fixed[input.node.index()] = true;
                 }
                 Role::State => {
                     if let Some(layout) = states.get(&input.name) {
+                        // Not fixed: gradients and moments do well to lie as the weight does, which another program has
+                        // laid out.
                         self.wish(input.node, layout.order(rank(input.node)));
                     }
                 }
@@ -134,8 +145,11 @@ impl Wishes<'_> {
                     let [left, right] = node.inputs[..] else { continue };
                     let wanted = contraction::preferred_layouts(&node.op, shape(left), shape(right), shape(id));
                     let [for_left, for_right, for_result] = wanted.expect("the operation is a contraction");
+                    // Kept even if another order wins here: `halo` asks at the end which of them the value got.
                     self.halos[left.index()].push(for_left.clone());
                     self.halos[right.index()].push(for_right.clone());
+                    // `dot(transpose(h), w)` wants an order of the transpose: h gets the one that shows as that through
+                    // it.
                     self.wish_through_views(left, for_left.order);
                     self.wish_through_views(right, for_right.order);
                     self.wish(id, for_result.order);
@@ -176,6 +190,8 @@ impl Wishes<'_> {
     fn before(&self, id: NodeId, order: &[usize]) -> Option<Order> {
         let node = self.graph.node(id);
         if let Op::Transpose(permutation) = node.op {
+            // Axis i of the node is axis permutation[i] of its operand: NHWC of `x.permute(0, 2, 3, 1)` in the order 0
+            // 1 2 3 is NCHW in the order 0 2 3 1, which is channels last.
             return Some(order.iter().map(|&axis| permutation[axis] as usize).collect());
         }
         node.op.traits().keeps_axes.then(|| order.to_vec())
@@ -207,12 +223,14 @@ impl Wishes<'_> {
             let known = self.orders[id.index()].as_ref().filter(|_| !self.fixed[id.index()]);
             let Some(order) = known.and_then(|order| self.before(id, order)) else { continue };
             for &operand in &graph.node(id).inputs {
+                // An operand of another rank, as a scalar beside a tensor, has other axes.
                 if graph.shape(operand).rank() == order.len() {
                     changed |= self.wish(operand, order.clone());
                 }
             }
         }
         for update in &graph.updates {
+            // A state without an order, as a moment that no contraction reads, takes that of its new value.
             let state = graph.inputs[update.input].node;
             if let Some(order) = self.orders[update.node.index()].clone() {
                 changed |= self.wish(state, order);

@@ -43,6 +43,8 @@ pub struct Memo(FxHashMap<Key, Kernels>);
 
 impl Key {
     fn new(name: &str, root: Root, expression: &Expression, memory: &[Storage]) -> Key {
+        // Pieces 7, 9, 12 and pieces 20, 21, 31 are both 0, 1, 2: equal layers. But in `dot(a, b) + c` the sum may be
+        // written over c, and in `dot(a, b) + a` not over a: which buffers are one piece of memory belongs to the key.
         let first = |storage: Storage| {
             let number = memory.iter().position(|&other| other == storage).expect("a buffer of the group");
             Storage(number as u32)
@@ -86,10 +88,14 @@ impl Memo {
         let mut named: Vec<Storage> = arguments.chain(others.iter().copied()).collect();
         let key = Key::new(name, root, expression, &named);
         if let Some(kernels) = self.0.get(&key) {
+            // The kernels are shared, their scratch memory is not: two calls of them have lives of their own, and the
+            // arena puts one over the other where it can.
             named.extend(kernels.scratch.iter().map(|&elements| memory.scratch(elements)));
             return kernels.over(&named);
         }
         let mut scratch = Vec::new();
+        // Scratch memory comes last among the named pieces, in the order in which it is asked for; a later hit asks for
+        // as much.
         let lowered = lower(&mut |elements| {
             let storage = memory.scratch(elements);
             scratch.push(elements);

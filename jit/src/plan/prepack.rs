@@ -49,8 +49,13 @@ impl Prepacked {
 
     /// Notes a copy of a state.
     pub fn note(&mut self, of: Storage, (to, elements): (Storage, usize), runs: Runs) {
+        // The update runs along the state, and stores each vector to the copy, too: one store if its elements are
+        // neighbours there, as many as there are lanes if they are not. In bytes: all that the update moves has to stay
+        // in the cache.
         let fits = runs.last().is_some_and(|&(extent, distance)| extent >= NEIGHBOURS && distance == 1)
             && BYTES * elements <= self.cache_bytes;
+        // A copy that is made behind the update can not move to the front of the plan, where it would pack the old
+        // value. Of several copies of a state the first one follows it; the others are made in each run.
         if fits && !self.written.contains(&of) {
             self.made.entry(of).or_insert(Packed { to, elements, runs });
         }
@@ -58,6 +63,7 @@ impl Prepacked {
 
     /// Lets an elementwise kernel that writes a state write its copy.
     pub fn follow(&mut self, expression: &mut Expression) {
+        // One update may write several states (Adam: a weight and two moments); `follow` adds stores behind these.
         for number in 0..expression.stores.len() {
             let storage = expression.arguments[expression.stores[number].argument].storage;
             let Some(copy) = self.made.get(&storage) else { continue };
@@ -86,6 +92,10 @@ fn with_copy(expression: &Expression, number: usize, copy: &Packed) -> Option<Ex
     let mut expression = expression.clone();
     let access = &expression.stores[number].access;
     let mut order: Vec<usize> = (0..expression.rank()).collect();
+    // Axes as the state lies, the largest step first. If they merge into one that runs 0, 1, 2 .. to the end, the
+    // iterations visit each element of the state once, and can be cut anew at the copy's runs. For a weight [1024, 32]
+    // in strips of 16:
+    //   runs (1024, 16) (2, 16384) (16, 1):  [r, c] lies at 16 r + 16384 (c / 16) + c % 16
     order.sort_by_key(|&axis| std::cmp::Reverse(access.strides[axis].abs()));
     expression.permute(&order);
     expression.merge_axes();

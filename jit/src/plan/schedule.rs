@@ -23,6 +23,9 @@ use crate::target::Target;
 pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Target) -> Plan {
     let Drafts { list: mut drafts, memory, packed } = drafts;
     let pieces = &memory.pieces;
+    // The order matters. Calls that repeat others go first, as they need no time and no memory. Then the order is
+    // settled, as the lives of values are counted in calls. Only what has a life can take another's place, and then it
+    // gets an offset.
     prepack::drop_repeated(pieces, packed.kept(), &mut drafts);
     let prologue = invariant::move_to_front(pieces, packed.kept(), &mut drafts);
     let mut intervals = intervals(pieces, &drafts, prologue);
@@ -41,6 +44,8 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
         .collect();
     let argument = |name: &str, role: Role, node: NodeId| {
         let Located { storage, layout, .. } = memory.place(node);
+        // What lies in another piece's memory is named by that one's slot; a piece without an interval has no offset of
+        // its own.
         Argument { name: name.to_owned(), role, ty: graph.ty(node), slot: owner[storage.0 as usize], layout }
     };
     let mut plan = Plan {
@@ -58,6 +63,8 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
     };
     let mut kernels = Distinct::default();
     for Draft { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts } in drafts {
+        // Grid and sharing follow from shapes alone, never from the number of threads: a plan computes the same bits
+        // with any.
         let tasks: usize = kernel.grid.iter().product();
         plan.calls.push(Call {
             kernel: kernels.number(kernel),
@@ -84,6 +91,7 @@ struct Distinct {
 impl Distinct {
     /// The position of a kernel.
     fn number(&mut self, kernel: Arc<Kernel>) -> usize {
+        // Comparing two kernels walks through all of their statements; most that differ are told apart by the sketch.
         let alike = self.known.entry(sketch(&kernel)).or_default();
         if let Some(&number) = alike.iter().find(|&&number| self.list[number] == kernel) {
             return number;

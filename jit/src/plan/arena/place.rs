@@ -28,6 +28,7 @@ pub fn place(intervals: &[Interval]) -> (Vec<usize>, usize) {
     let calls = intervals.iter().map(|interval| interval.to + 1).max().unwrap_or(0);
     let mut taken = Taken::new(calls);
     let mut arena = 0;
+    // The largest first: a small value that came before could cut a gap in which a large one would have found room.
     for i in order {
         let Interval { from, to, bytes } = intervals[i];
         let bytes = bytes.next_multiple_of(ALIGNMENT);
@@ -67,6 +68,8 @@ impl Taken {
     /// The nodes that together stand for the times from one to another, both included.
     fn nodes(&self, (from, to): (usize, usize)) -> Vec<usize> {
         let mut nodes = Vec::new();
+        // From the leaves up, cutting off what its parent does not hold whole: with 8 leaves, times 1 to 5 are the
+        // nodes 9 (1), 5 (2, 3) and 6 (4, 5). At most two a level, so that there are few for any times.
         let (mut low, mut high) = (self.leaves + from, self.leaves + to + 1);
         while low < high {
             if low % 2 == 1 {
@@ -86,6 +89,8 @@ impl Taken {
         let mut seen = Vec::new();
         for node in self.nodes(times) {
             add(&mut self.whole[node], stretch);
+            // `whole` says it to those who ask about times below the node, `some` to those who ask about times above
+            // it.
             let mut above = node;
             while above > 0 && !seen.contains(&above) {
                 add(&mut self.some[above], stretch);
@@ -100,6 +105,8 @@ impl Taken {
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut seen = Vec::new();
         for node in self.nodes(times) {
+            // What lives at some time of the node and was noted at it or below; what was noted above lives at all its
+            // times, too.
             stretches.extend_from_slice(&self.some[node]);
             let mut above = node / 2;
             while above > 0 && !seen.contains(&above) {
@@ -108,6 +115,8 @@ impl Taken {
                 above /= 2;
             }
         }
+        // From left to right: `end` is the end of all that was met, and a gap is what lies between it and the next
+        // start.
         stretches.sort_unstable_by_key(|stretch| stretch.start);
         let mut best: Option<(usize, usize)> = None;
         let mut end = 0;
@@ -128,6 +137,8 @@ fn add(to: &mut Vec<Stretch>, stretch: Stretch) {
     if touching == 0 {
         return to.insert(first, stretch);
     }
+    // A stretch that closes a gap makes one of all that it touches: `[0, 64) [128, 192)` with `[64, 128)` is `[0,
+    // 192)`.
     let last = to[first + touching - 1];
     to[first] = Stretch { start: stretch.start.min(to[first].start), end: stretch.end.max(last.end) };
     if touching > 1 {

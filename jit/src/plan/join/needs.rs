@@ -89,6 +89,9 @@ impl Needs {
             group = self.behind[group as usize];
         }
         // A group is entered, then what it needs, the last ones first: they need most of the rest.
+        // Groups get numbers as they are entered, so that all that is entered below a group has the numbers from its
+        // own on, without a gap: `spans` of the group. Whoever was entered below is needed for certain. Who was not may
+        // be needed all the same, if another group had entered it before: then the search has to say it.
         let mut open: Vec<(u32, bool)> = Vec::new();
         let mut count = 0;
         for &root in order.iter().rev() {
@@ -145,11 +148,17 @@ impl Needs {
         let search = self.seen.next();
         self.seen.back[a as usize] = search;
         self.seen.forth[b as usize] = search;
+        // The order of the groups, and what is looked at of it:
+        //   .. b  [ forth ->          <- back ]  a ..
+        // All that is needed stands before its user, so that whatever leads from a to b lies between the two. One
+        // neighbour from each end in turn: a question costs twice the cheaper end, however many users a popular group
+        // has.
         let (mut back, mut forth) = (Front::new(a), Front::new(b));
         loop {
             let Some(group) = back.draft(&self.needs) else { return false };
             let group = whole(&mut self.joined, group);
             if group == b {
+                // The neighbours of `groups[0]`, which is a itself, are needed directly; those of others through these.
                 if directly || back.number > 0 {
                     return true;
                 }
@@ -179,6 +188,8 @@ impl Needs {
         let (first, second) = (first as u32, second as u32);
         let (low, high) =
             if self.places[first as usize] < self.places[second as usize] { (first, second) } else { (second, first) };
+        // The joined group has one place, behind all that either needs and before all that needs either:
+        //   low  u  n  high     u needs low, high needs n     ->     n  low+high  u
         let at_low = self.part(low, high);
         // The joined group stands where what had to move was little.
         let stays = if at_low { low } else { high };
@@ -187,6 +198,8 @@ impl Needs {
             self.insert_before(&[first], second);
         }
         self.unlink(second);
+        // Lists keep the old numbers: `whole` says which group a number has become a part of, so that joining renames
+        // nothing.
         self.joined[second as usize] = first;
         for lists in [&mut self.needs, &mut self.users] {
             let [mut short, mut long] = [second, first].map(|group| std::mem::take(&mut lists[group as usize]));
@@ -239,6 +252,8 @@ impl Needs {
                 forth.groups.push(group);
             }
         };
+        // Without the end itself, and in the order in which they stood: among themselves they need one another as
+        // before.
         let mut moved = if at_low { back.groups } else { forth.groups }.split_off(1);
         moved.sort_unstable_by_key(|&group| self.places[group as usize]);
         moved.iter().for_each(|&group| self.unlink(group));
@@ -271,6 +286,8 @@ impl Needs {
 
     /// Puts groups between two neighbours.
     fn insert(&mut self, groups: &[u32], before: u32, behind: u32) {
+        // Places are labels with room between them, so that "stands before" is a comparison, and most insertions touch
+        // nothing else.
         let start = if before == NONE { 0 } else { self.places[before as usize] };
         let end = if behind == NONE { start + STEP * (groups.len() as u64 + 1) } else { self.places[behind as usize] };
         let distance = (end - start) / (groups.len() as u64 + 1);
@@ -291,6 +308,7 @@ impl Needs {
         if behind != NONE {
             self.before[behind as usize] = last;
         }
+        // No room for so many: some have equal labels now. All get new ones, in the order of the links, which is right.
         if distance == 0 {
             self.spread();
         }
@@ -354,6 +372,7 @@ impl Front {
 fn whole(joined: &mut [u32], group: u32) -> u32 {
     let mut at = group;
     while joined[at as usize] != at {
+        // Each step halves the path for those who ask next.
         joined[at as usize] = joined[joined[at as usize] as usize];
         at = joined[at as usize];
     }

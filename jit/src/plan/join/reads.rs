@@ -32,6 +32,8 @@ pub fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> (BTreeMap<NodeId,
             continue;
         }
         match walk.of_shape(graph.shape(id)) {
+            // A store of another shape of as many places, such as [n, 1] beside [n]: its place follows from the
+            // group's.
             Some(at) => walk.open.push((id, at)),
             None => walk.apart(id),
         }
@@ -82,6 +84,7 @@ impl<'a> Walk<'a> {
     }
 
     fn canonical(&self, mut coordinates: Vec<Affine>) -> Vec<Affine> {
+        // Along such an axis the place is 0: `i + 5 k` with k = 0 is `i`, and both are one place.
         for axis in (0..self.shape.rank()).filter(|&axis| self.shape.dim(axis) == 1) {
             coordinates.iter_mut().for_each(|affine| affine.strides[axis] = 0);
         }
@@ -122,14 +125,18 @@ impl<'a> Walk<'a> {
             return self.open.push((id, place));
         }
         let shape = self.graph.shape(id);
+        // A tensor of fewer elements, as a bias, is read at the same element from many places: never place by place.
         let same = same_places(shape, self.shape)
             && self.of_shape(shape).is_some_and(|own| self.places[own].1 == self.places[place].1);
+        // `x - reverse(x)` reads x in both ways; one other place is enough to keep the groups apart.
         *self.reads.entry(id).or_insert(true) &= same;
     }
 
     /// Looks at the open nodes, and at what they are computed from.
     fn finish(&mut self) {
         while let Some((id, place)) = self.open.pop() {
+            // A node is looked at once for each place that it is met at, however many paths lead to it: a chain of `x =
+            // x + x` has twice as many paths with each link.
             if !self.group.roots.contains(&id) && self.seen.insert((id, self.places[place].1)) {
                 self.inside(id, place);
             }
@@ -147,6 +154,7 @@ impl<'a> Walk<'a> {
                     let place = self.place(at);
                     self.at(node.inputs[0], place);
                 }
+                // A reshape that merges axes: the place in its operand is no affine function of this one.
                 None => self.apart(node.inputs[0]),
             },
             Class::Elementwise => {

@@ -21,6 +21,11 @@ type Made = Vec<(usize, Vec<Storage>)>;
 /// Removes the calls that compute what an earlier call has computed, from states or from what such calls have made of them,
 /// while none of it was written; later calls read the earlier one's results. `kept` are the copies that updates write, too.
 pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Draft>) {
+    // The calls are walked through once, in order:
+    //   pack w -> p1,  dot x p1     first of version 0 of w
+    //   pack w -> p2,  dot y p2     repeats: dropped, and p2 is another name of p1 from here on
+    //   update w                    version 1
+    //   pack w -> p3,  dot z p3     reads another version: stays
     let mut writers = vec![0; memory.len()];
     for call in calls.iter() {
         let lowered = &call.lowered;
@@ -44,6 +49,8 @@ pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec
         });
         let own = |storage: Storage| {
             let piece = storage.0 as usize;
+            // Memory that another call writes as well may hold something else when a later call wants to read it. The
+            // update that also writes a kept copy is no such call: it leaves what packing the new value would.
             memory[piece].purpose == Purpose::Temporary && (writers[piece] == 1 || kept.contains(&storage))
         };
         let reads: Vec<Storage> = arguments(lowered, |access| access == Access::Read).collect();
@@ -53,6 +60,8 @@ pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec
             && lowered.kernel.buffers.iter().all(|buffer| buffer.access != Access::ReadWrite)
             && writes.iter().all(|&storage| own(storage));
         for storage in &writes {
+            // Counted for all that is written: a copy of a copy reads another version, too, once the first is made
+            // anew.
             versions[storage.0 as usize] += 1;
             if !matches!(memory[storage.0 as usize].purpose, Purpose::State(_)) {
                 of_states[storage.0 as usize] = copies;
@@ -60,6 +69,8 @@ pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec
         }
         if !copies {
             for &storage in &writes {
+                // An update that writes w and the packed p1: now p1 is what its maker would make of the new version, so
+                // that a later `pack w` repeats it, and what was known of this maker before is no longer there.
                 let Some(&(maker, of)) = makers.get(&storage) else { continue };
                 let others = made.entry(vec![(of, versions[of.0 as usize])]).or_default();
                 others.retain(|&(other, _)| !equal(calls, other, maker));
