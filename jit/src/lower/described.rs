@@ -67,6 +67,8 @@ impl Described {
 /// What a group computes.
 pub fn describe(context: &Context<'_>, group: &Group) -> Described {
     let graph = context.graph;
+    // What the planner asks before it gives a state's memory to the result: is each place written once, after the reads
+    // of the same place? Scatters clear before they add, and boxes come one after the other: theirs is `Repeated`.
     let once = |expression: Expression, root: Root| Described { expression, root, writing: Writing::Once };
     let Some(root) = group.root() else { return once(map::describe(context, group), Root::None) };
     let gather = |axis: Option<usize>| {
@@ -126,6 +128,8 @@ pub fn lower(
         Root::Windows(axes, task) => window::lower(name, expression, axes, *task, target),
         Root::Gather { indexed, booleans, .. } => indexing::lower_gather(name, expression, indexed, *booleans, target),
         Root::Scatter { clear, indexed, update } => {
+            // Two kernels, as the first must be done everywhere before the second begins: an update may fall on any
+            // place.
             let mut kernels = map::lower("clear", clear, target);
             kernels.iter_mut().for_each(|kernel| kernel.role = Role::Clear);
             kernels.extend(indexing::lower_scatter(name, expression, indexed, *update, target));

@@ -46,6 +46,8 @@ pub enum Class {
 /// The class of a node.
 pub fn class(graph: &Graph, id: NodeId) -> Class {
     let node = graph.node(id);
+    // A scatter of one or two updates is `place == index ? update : 0` at each place (the gradient of picking one
+    // element a row): elementwise, and fused. One of many would ask every place about every update.
     let few = |axis: usize| graph.shape(node.inputs[0]).dim(axis) <= SCATTERED_UPDATES;
     match node.op.family() {
         Family::Source if node.op == Op::Input => Class::Input,

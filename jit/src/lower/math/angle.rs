@@ -37,6 +37,8 @@ fn reduce(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let (n, r) = reduce_near(b, x);
     let bound = b.f32(NEAR);
     let far = b.compare(Compare::Gt, x, bound);
+    // The long way costs many times the short one, and hardly any vector needs it; in one that does, the other lanes
+    // keep theirs.
     let reduced = b.where_any(far, &[n, r], |b, near| {
         let (n, r) = reduce_far(b, x);
         vec![b.select(far, n, near[0]), b.select(far, r, near[1])]
@@ -68,6 +70,7 @@ fn reduce_far(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let origin = b.i32(142);
     let above = b.int2(Int2::Sub, exponent, origin);
     let eights = b.i32(!7);
+    // The exponent in whole bytes: there are 15 windows on the bits of 2 / pi, one for each 8 powers of two, not 112.
     let bytes = b.int2(Int2::And, above, eights);
     let bias = b.i32(127 + 8);
     let scale = b.int2(Int2::Sub, bias, bytes);
@@ -86,6 +89,8 @@ fn reduce_far(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
         }
     }
 
+    //         w0    w1      w2        the window, times m:
+    //   (..)  high  middle  (low)     above `high` are multiples of 4 quarter turns; the low word is too small to count
     // The upper two words of the product's lower three.
     let low = b.int2(Int2::MulHighUnsigned, m, words[2]);
     let part = b.int2(Int2::Mul, m, words[1]);

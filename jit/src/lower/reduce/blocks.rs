@@ -23,6 +23,8 @@ impl Reduction<'_> {
         if self.is_empty() {
             return neutral.to_vec();
         }
+        // `outer[at..]` are the loops that a block takes whole, with `terms` terms of each accumulator; those before
+        // them are around the blocks. All of it within one block needs no totals.
         let mut terms = inner.terms();
         let mut at = outer.len();
         while at > 0 && terms * outer[at - 1].1 <= BLOCK {
@@ -32,6 +34,8 @@ impl Reduction<'_> {
         if at == 0 && terms <= BLOCK {
             return inner.within(kernel, outer, coordinates, neutral.to_vec());
         }
+        // Carried from block to block: a total for each accumulator, and behind them what each sum among the totals
+        // lacks.
         let begin = [neutral, &self.corrections(kernel, neutral.len())].concat();
         let block = |kernel: &mut KernelBuilder,
                      totals: &[Value],
@@ -40,6 +44,7 @@ impl Reduction<'_> {
             self.add_block(kernel, totals, &sums)
         };
         let totals = if terms > BLOCK {
+            // for outer / for block of inner { sums = 0; for BLOCK of it { sums += .. }; total += sums }, then the rest
             // Within the innermost loop.
             nest(kernel, outer, coordinates, &begin, &mut |kernel, coordinates, totals| {
                 let (blocks, left) = (inner.count / BLOCK, inner.count % BLOCK);
@@ -54,6 +59,8 @@ impl Reduction<'_> {
                 block(kernel, &totals, &|kernel, sums| inner.last(kernel, left, &start, sums))
             })
         } else {
+            // for outer[..at - 1] / for block of outer[at - 1] { sums = 0;
+            //     for length of it / for outer[at..] / for inner { sums += .. }; total += sums }, then what is left
             // Within a loop around it, of which a block takes some turns.
             let (axis, extent) = outer[at - 1];
             let length = (BLOCK / terms).min(extent);
@@ -98,6 +105,8 @@ impl Reduction<'_> {
             let fold = self.fold_of(accumulator);
             let sum = fold.combine(kernel, total, part);
             if fold.is_sum() {
+                // t is `sum`, s `total`, x `part`. `taken` is -(what s has gained); with x added, what x was meant to
+                // give and did not.
                 let taken = kernel.sub(total, sum);
                 let lost = kernel.add(taken, part);
                 let before = *lacking.next().expect("one for each sum");
@@ -119,6 +128,8 @@ impl Reduction<'_> {
             let corrected = kernel.add(total, *lacking.next().expect("one for each sum"));
             let size = kernel.float1(Float1::Abs, total);
             let infinity = kernel.f32(f32::INFINITY);
+            // Of an infinite total the lost part is infinity - infinity: NaN, which would take the place of the
+            // infinity.
             let finite = kernel.compare(Compare::Lt, size, infinity);
             kernel.select(finite, corrected, total)
         });
