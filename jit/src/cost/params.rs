@@ -1,6 +1,7 @@
-//! Every number that decides on speed: what it says, its unit, and on which machine and when it was set. Zen 3 and Zen 4 are servers of
-//! AMD with two cores lent; on Zen 4 vectors were Cranelift's, of 128 bits. What a number was held against is told in `docs/experiments`
-//! where that was more than one run; a number that nobody measured on other machines than these two is a guess there.
+//! Every number that decides on speed: what it says, its unit, and on which machine and when it was set. Zen 3 and Zen
+//! 4 are servers of AMD with two cores lent; on Zen 4 vectors were Cranelift's, of 128 bits. What a number was held
+//! against is told in `docs/experiments` where that was more than one run; a number that nobody measured on other
+//! machines than these two is a guess there.
 
 /// How work is shared among threads.
 pub mod sharing {
@@ -302,7 +303,7 @@ pub mod loops {
     /// Places of an iteration space that one task of a grid handles, about: some microseconds of work. Unit:
     /// places. Zen 4, 2026-11-23.
     pub const TASK_PLACES: usize = 8192;
-    /// Vectors that an inner loop handles in one turn, so that several chains of operations are in flight. Unit:
+    /// Vectors that an inner loop handles in one iteration, so that several chains of operations are in flight. Unit:
     /// vectors. Zen 4, 2026-11-23.
     pub const UNROLL: usize = 4;
 }

@@ -1,5 +1,5 @@
-//! Sums of products with what is fused behind them: the epilogue of each stage that computes results is the group's expression. How
-//! the sums are computed is none of its business (`crate::contraction`).
+//! Sums of products with what is fused behind them: the epilogue of each stage that computes results is the group's
+//! expression. How the sums are computed is none of its business (`crate::contraction`).
 
 use kiln_graph::NodeId;
 

@@ -1,5 +1,6 @@
-//! What a group computes, over the places where its values lie: all that decides on its kernels, before any is written. Describing takes
-//! nothing and changes nothing, so that others can look at it first: which places of which memory are read and written.
+//! What a group computes, over the places where its values lie: all that decides on its kernels, before any is written.
+//! Describing takes nothing and changes nothing, so that others can look at it first: which places of which memory are
+//! read and written.
 
 use kiln_graph::DType;
 use kiln_graph::op::{ArgOp, Op, ReduceOp};

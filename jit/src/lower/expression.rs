@@ -254,7 +254,8 @@ impl Expression {
         self.terms.iter().filter_map(Term::affine).chain(self.stores.iter().map(|store| &store.access))
     }
 
-    /// Puts the axes into another order: new axis `i` is old axis `order[i]`. Axes that are not named must have extent 1.
+    /// Puts the axes into another order: new axis `i` is old axis `order[i]`. Axes that are not named are
+    /// dropped: they have extent 1, or no term varies along them that is needed from then on.
     pub fn permute(&mut self, order: &[usize]) {
         self.extents = order.iter().map(|&axis| self.extents[axis]).collect();
         self.folded = order.iter().map(|&axis| self.folded[axis]).collect();
@@ -331,7 +332,8 @@ impl Expression {
         TermId(self.terms.len() as u32 - 1)
     }
 
-    /// Removes the terms and arguments that neither the stores nor the given terms need, and says what has become of them.
+    /// Removes the terms and arguments that neither the stores nor the given terms need, and says what has become of
+    /// them.
     pub fn prune(&mut self, values: &[TermId]) -> Vec<TermId> {
         let needed = self.needed(self.stores.iter().map(|store| store.term).chain(values.iter().copied()));
         // Terms move up to fill the gaps and keep their order, so that operands still come before their users.

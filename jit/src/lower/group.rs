@@ -1,4 +1,5 @@
-//! What is lowered together, and what there is to know about it: a group of a graph's nodes, and where values lie. It decides nothing.
+//! What is lowered together, and what there is to know about it: a group of a graph's nodes, and where values lie. It
+//! decides nothing.
 
 use kiln_graph::op::{Family, Op};
 use kiln_graph::{Graph, NodeId, Shape};
@@ -78,7 +79,7 @@ pub struct Context<'a> {
     pub halos: &'a [Halo],
     /// Which nodes have the same value in every run, so that copies of them are made once.
     pub invariant: &'a [bool],
-    /// Whether contractions are computed only in ways whose error is that of the definition.
+    /// Whether contractions are computed only by recipes whose error is that of the definition.
     pub exact: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Reads and additions at places that are known only at run time. An index may vary along some axes of the space; the
-//! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and of
-//! additions, which may meet at one place, only one lane works.
+//! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and
+//! of additions, which may meet at one place, only one lane works.
 
 use kiln_graph::op::Scalar;
 use kiln_graph::{DType, NodeId};
@@ -114,7 +114,8 @@ pub fn describe_gather(
     (builder.finish(), indexed, from.storage)
 }
 
-/// What clears the result of a scatter along an axis (`None`: of rows), what is computed then, where it is added, and what is.
+/// What clears the result of a scatter along an axis (`None`: of rows), what is computed then, where it is added, and
+/// what is.
 pub fn describe_scatter(
     context: &Context<'_>,
     root: NodeId,
@@ -202,8 +203,8 @@ pub fn lower_scatter(
     })
 }
 
-/// Loops over the space; with `parallel`, the outermost axis is the grid and lanes may have indices of their own (else two
-/// might add to one place).
+/// Loops over the space; with `parallel`, the outermost axis is the grid and lanes may have indices of their own (else
+/// two might add to one place).
 fn lower(
     name: &str,
     expression: &Expression,

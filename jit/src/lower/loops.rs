@@ -1,5 +1,5 @@
-//! Loops over an iteration space: the grid, nests of loops, vectors along the innermost axis. It knows expressions' spaces; it knows
-//! nothing of what is computed at a place.
+//! Loops over an iteration space: the grid, nests of loops, vectors along the innermost axis. It knows expressions'
+//! spaces; it knows nothing of what is computed at a place.
 
 use super::expression::Expression;
 use crate::cost::params::loops::TASK_PLACES;
@@ -44,8 +44,8 @@ pub fn nest(
     })
 }
 
-/// Covers `0..extent` with vectors: `body` gets the place of lane 0, relative to `start`, and the numbers of active lanes
-/// of neighbouring vectors. Whole groups of `unroll` vectors come in a loop, then the rest, then the tail.
+/// Covers `0..extent` with vectors: `body` gets the place of lane 0, relative to `start`, and the numbers of active
+/// lanes of neighbouring vectors. Whole groups of `unroll` vectors come in a loop, then the rest, then the tail.
 pub fn vectors(kernel: &mut KernelBuilder, extent: usize, unroll: usize, start: &Index, body: &mut VectorsBody<'_>) {
     let lanes = kernel.lanes();
     // extent = groups * unroll * lanes  +  (full % unroll) * lanes  +  tail, as 8 lanes, unroll 4 and 83 places:
@@ -72,9 +72,9 @@ pub fn vectors(kernel: &mut KernelBuilder, extent: usize, unroll: usize, start: 
     }
 }
 
-/// Cuts the first `axes` axes of an expression into tasks of about [`TASK_PLACES`] places, each of which costs as much as
-/// `cost` places of a map, and says how many leading axes have become the grid. The last of the axes is
-/// cut at multiples of `quantum` only.
+/// Cuts the first `axes` axes of an expression into tasks of about [`TASK_PLACES`] places, each of which costs as much
+/// as `cost` places of a map, and says how many leading axes have become the grid. The last of the axes is cut at
+/// multiples of `quantum` only.
 pub fn split_tasks(expression: &mut Expression, axes: usize, cost: usize, quantum: usize) -> usize {
     let places = |e: &Expression, from: usize, to: usize| e.extents[from..to].iter().product::<usize>() * cost;
     // `places` counts work, not elements: `cost` is what each of them takes. Too little for two tasks is one task.

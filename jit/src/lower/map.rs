@@ -55,8 +55,8 @@ pub fn copy(graph: &Graph, shape: Shape, from: Located, to: Located, target: &Ta
     lower("copy", &builder.finish(), target)
 }
 
-/// The kernels that compute and store an expression: one, or two where a long axis has no even split, none where there is
-/// nothing to store.
+/// The kernels that compute and store an expression: one, or two where a long axis has no even split, none where there
+/// is nothing to store.
 pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowered> {
     if expression.is_empty() {
         return Vec::new();

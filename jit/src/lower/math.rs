@@ -295,7 +295,7 @@ pub fn pow(b: &mut KernelBuilder, x: Value, y: Value) -> Value {
     let low = b.select(within, low, zero);
     let result = exp_of_sum(b, high, Some(low));
 
-    // Negative x: odd whole y give a negative result, other whole ones a positive, the rest NaN (not for infinite x and 0).
+    // Negative x: odd whole y give a negative result, other whole ones a positive, the rest NaN (not of infinity, 0).
     let half = b.f32(0.5);
     let halved = b.mul(y, half);
     let whole_halves = b.float1(Float1::Floor, halved);

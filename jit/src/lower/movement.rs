@@ -1,4 +1,5 @@
-//! Results that are written box by box: pads and concatenations. (Other movements are views, which dissolve into accesses.)
+//! Results that are written box by box: pads and concatenations. (Other movements are views, which dissolve into
+//! accesses.)
 
 use kiln_graph::NodeId;
 

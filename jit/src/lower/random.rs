@@ -1,4 +1,5 @@
-//! Philox4x32-10 as vector operations: the same bits as `kiln_rt::random`, each lane for its own element.
+//! Philox4x32-10 as vector operations: the same bits as `kiln_rt::random`, each lane for its own element. It
+//! knows the kernel builder alone.
 
 use crate::kernel::{Compare, Convert, Int2, KernelBuilder, Shift, Value};
 

@@ -1,9 +1,10 @@
 //! Reductions: folds of an expression's terms along some axes of its space, and what is fused behind them.
 //!
 //! Each reduction picks one axis for the lanes: a kept one (each lane folds for itself) or a folded one (the lanes are
-//! folded at the end), whichever the loads step through contiguously. Several accumulators hide the latency of the fold. Few
-//! results of many places are computed in parts: the number of parts depends on the shape alone, never on the threads. Long
-//! sums of f32 are taken in short blocks, whose total is compensated: they keep their digits, whatever their length.
+//! folded at the end), whichever the loads step through contiguously. Several accumulators hide the latency of the
+//! fold. Few results of many places are computed in parts: the number of parts depends on the shape alone, never on the
+//! threads. Long sums of f32 are taken in short blocks, whose total is compensated: they keep their digits, whatever
+//! their length.
 
 mod blocks;
 mod fold;
@@ -56,8 +57,8 @@ pub fn describe(context: &Context<'_>, group: &Group, axes: Axes) -> (Expression
     (expression, values)
 }
 
-/// The kernels of reductions of one space: each value is folded along the expression's folded axes, and is the root of its
-/// number in the stores. `scratch` gives memory of so many f32 or i32 elements.
+/// The kernels of reductions of one space: each value is folded along the expression's folded axes, and is the root of
+/// its number in the stores. `scratch` gives memory of so many f32 or i32 elements.
 pub fn lower(
     name: &str,
     expression: &Expression,
@@ -96,7 +97,8 @@ pub fn lower(
     named.map(kernel).into()
 }
 
-/// Kept axes first, as the stores step through memory; folded axes behind them, as the loads do. Says how many are kept.
+/// Kept axes first, as the stores step through memory; folded axes behind them, as the loads do. Says how many are
+/// kept.
 fn order_axes(expression: &mut Expression, values: &[Folded]) -> usize {
     let loads = loads(expression, values);
     let step = |axis: usize| match expression.folded[axis] {
@@ -128,8 +130,8 @@ fn in_parts(
     parts: usize,
     scratch: &mut dyn FnMut(usize, Element) -> Storage,
 ) -> [(Expression, usize, Vec<Folded>); 2] {
-    // first:    for part (grid) / for kept / for the rest of the folded axis: partial[part, kept] = fold second:   for
-    // kept / for part: result[kept] = epilogue(fold of partial[part, kept])
+    // first:    for part / for kept / for the rest of the folded axes: partial[part, kept] = fold
+    // second:   for kept / for part: result[kept] = epilogue(fold of partial[part, kept])
     let mut first = expression.clone();
     // The outer half of the first folded axis goes to the front and is no longer folded: a part is a kept axis like
     // others.
@@ -287,7 +289,7 @@ impl Reduction<'_> {
         sums
     }
 
-    /// Each lane folds for its own result. Few results at a time get several accumulators each, which take turns.
+    /// Each lane folds for its own result. Few results at a time get several accumulators each, one after the other.
     fn within_lanes(&self, kernel: &mut KernelBuilder, points: &[Point]) {
         let width = self.values.len();
         let folded = self.folded();

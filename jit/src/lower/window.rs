@@ -1,9 +1,10 @@
-//! Reductions over sliding windows and their gradients. The lanes hold neighbouring channels; the tasks are samples (and
-//! blocks of channels).
+//! Reductions over sliding windows and their gradients. The lanes hold neighbouring channels; the tasks are samples
+//! (and blocks of channels).
 //!
-//! Padding is never read: along each spatial axis the windows fall into a few segments in which the same elements of the
-//! window lie inside the input, and each combination of segments gets loops of its own. A gradient is written window by window:
-//! where windows overlap it is added up in memory, which one task does alone for its sample and channels.
+//! Padding is never read: along each spatial axis the windows fall into a few segments in which the same elements of
+//! the window lie inside the input, and each combination of segments gets loops of its own. A gradient is written
+//! window by window: where windows overlap it is added up in memory, which one task does alone for its sample and
+//! channels.
 
 mod describe;
 
@@ -20,16 +21,17 @@ use crate::cost::params::loops::UNROLLED_ELEMENTS;
 use crate::kernel::{Access, Compare, Float2, Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 
-/// What is done with each window, over a space of the axes `n, c, windows.., elements of a window..`. Values vary with the
-/// element (those that a window folds may be computed on the way); gradients with the window. What a fold gives is the root of the expression's stores.
+/// What is done with each window, over a space of the axes `n, c, windows.., elements of a window..`. Values vary with
+/// the element (those that a window folds may be computed on the way); gradients with the window. What a fold gives is
+/// the root of the expression's stores.
 #[derive(Clone, Copy, Debug)]
 pub enum Task {
     /// Folds the values; stored once a window.
     Fold(WindowOp, TermId),
     /// The second value where the first is largest; stored once a window.
     Pick(TermId, TermId),
-    /// Gives each window's gradient to its first largest value; stored at the window's elements, alone if the windows do
-    /// not [partition](partitions) the input.
+    /// Gives each window's gradient to its first largest value; stored at the window's elements, alone if the windows
+    /// do not [partition](partitions) the input.
     MaxGradient(TermId, TermId),
     /// Gives each window's gradient to all its elements; stored there, likewise.
     SumGradient(TermId),
@@ -174,8 +176,8 @@ fn is_unrolled(region: &[Segment]) -> bool {
     elements_inside(region) <= UNROLLED_ELEMENTS
 }
 
-/// What is done at an element of a window: it gets the place, the element's number and the carried values, and gives the
-/// next ones.
+/// What is done at an element of a window: it gets the place, the element's number and the carried values, and gives
+/// the next ones.
 type Visit<'a> = dyn FnMut(&mut KernelBuilder, &Point, &Index, &[Value]) -> Vec<Value> + 'a;
 
 struct Windows<'a> {
@@ -198,8 +200,8 @@ impl Windows<'_> {
     fn clear(&self, kernel: &mut KernelBuilder, coordinates: &[Index]) {
         let store = &self.expression.stores[0];
         let buffer = self.evaluation.buffer(store.argument);
-        // The access steps through the input by `stride` along a window's axis and by `dilation` along an element's; the
-        // unit step along the input is found from the latter.
+        // The access steps through the input by `stride` along a window's axis and by `dilation` along an element's;
+        // the unit step along the input is found from the latter.
         let spatial = self.spatial();
         let step = |axis: usize| store.access.strides[2 + spatial + axis] / self.axes[axis].dilation as i64;
         let loops: Vec<(usize, usize)> = (0..spatial).map(|axis| (2 + axis, self.axes[axis].input)).collect();
@@ -283,9 +285,9 @@ impl Windows<'_> {
             Task::MaxGradient(value, gradient) => {
                 let Some(first) = self.first(window, region) else { return };
                 let number = self.number(&first.coordinates[2 + self.spatial()..]);
-                // What is known at each element, the value among it, for when its gradient is stored.
                 // A window's gradient goes to its first largest element. First the elements are walked through for the
                 // largest value and its number, then once more to give each its part: the gradient or 0.
+                // What is known at each element, the value among it, is kept for that.
                 let mut known = vec![evaluation.clone()];
                 let initial = [known[0].term(kernel, value, &first, &[]), kernel.affine(number)];
                 let found = self.others(kernel, window, region, &initial, &mut |kernel, point, number, best| {

@@ -1,5 +1,6 @@
-//! The last stage: drafts that repeat others are dropped, those that depend on nothing but states come first, memory gets offsets, and
-//! equal kernels become one. What comes out is the plan.
+//! The last stage: drafts of calls that repeat others are dropped, those that depend on nothing but states come first,
+//! memory gets offsets, and equal kernels become one. What comes out is the plan. It knows which memory each call
+//! touches; it does not know what calls compute.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::lower::Lowered;
 use crate::lower::expression::Located;
 use crate::target::Target;
 
-/// The plan of some drafts.
+/// The plan of some drafts of calls.
 pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Target) -> Plan {
     let Drafts { list: mut drafts, memory, packed } = drafts;
     let pieces = &memory.pieces;

@@ -13,7 +13,7 @@ use super::{Affine, Argument, Expression, Store, Term, TermId};
 use crate::kernel::Element;
 use crate::layout::Layout;
 
-/// A piece of memory before it has a place; numbered by the plan.
+/// A piece of memory before it has an offset; numbered by the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Storage(pub u32);
 
@@ -104,8 +104,8 @@ impl<'a> ExpressionBuilder<'a> {
         let shape = self.graph.shape(node);
         let mut canonical = Cow::Borrowed(coordinates);
         for (axis, coordinate) in coordinates.iter().enumerate() {
-            // Along an axis of one index, 0, i and i + 5 k are one place, if i and k are always 0. Nodes are known by
-            // their places, and a place has one spelling.
+            // Along an axis of one index all that may be read is at 0, whether it is reached as 0, i or 2 i + k - 1.
+            // Nodes are known by their places, so a place has one spelling.
             if shape.dim(axis) == 1 {
                 if coordinate.offset != 0 || !coordinate.is_constant() {
                     canonical.to_mut()[axis] = Affine::zero(self.rank());
@@ -237,8 +237,8 @@ impl<'a> ExpressionBuilder<'a> {
         self.nodes.get(&met).copied().ok_or(Missing(met))
     }
 
-    /// The term of a node, or the first of its operands whose term is not known yet. What was pushed for the operands before that
-    /// is found again, as equal terms are kept once.
+    /// The term of a node, or the first of its operands whose term is not known yet. What was pushed for the operands
+    /// before that is found again, as equal terms are kept once.
     fn term(&mut self, (id, place): Met) -> Result<TermId, Missing> {
         let coordinates = &*self.places[place].clone();
         if let Some(number) = self.roots.iter().position(|(root, _)| *root == id) {
@@ -403,7 +403,8 @@ fn reshape_blocks(a: Shape, b: Shape) -> Vec<(Vec<usize>, Vec<usize>)> {
     blocks
 }
 
-/// Where in `from` the element of its reshape `to` at a place lies, if each axis of `from` is made of whole axes of `to`.
+/// Where in `from` the element of its reshape `to` at a place lies, if each axis of `from` is made of whole axes of
+/// `to`.
 pub fn reshape_coordinates(from: Shape, to: Shape, coordinates: &[Affine], rank: usize) -> Option<Vec<Affine>> {
     let mut at = vec![Affine::zero(rank); from.rank()];
     if from.elements() == 0 {

@@ -1,5 +1,5 @@
-//! Writes the terms of an [`Expression`] as vector operations of the kernel IR. It knows no loops: it is told the place of
-//! lane 0 and how the lanes lie.
+//! Writes the terms of an [`Expression`] as vector operations of the kernel IR. It knows no loops: it is told the place
+//! of lane 0 and how the lanes lie.
 
 use kiln_graph::DType;
 use kiln_graph::op::{BinaryOp, CompareOp, UnaryOp};

@@ -1,5 +1,5 @@
-//! Sine and cosine of any angle: its quarter turns are taken off, exactly, and polynomials do the rest. It knows the kernel builder
-//! alone.
+//! Sine and cosine of any angle: its quarter turns are taken off, exactly, and polynomials do the rest. It knows the
+//! kernel builder alone.
 
 use std::f32::consts::{FRAC_2_PI, FRAC_PI_2};
 
@@ -60,9 +60,10 @@ fn reduce_near(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     (b.convert(Convert::Truncate, n), r)
 }
 
-/// As [`reduce`], from 2**16 on (Payne and Hanek). With a whole `m < 2**31` and `x = m * 2**(8 (g - 1))`, multiples of 4
-/// quarter turns do not count, so that of `2 / pi * 2**(8 (g - 1))` the 96 bits from the one that stands for 2 on are enough: their
-/// product with m is the angle in quarter turns, to 2**-63 of one. No f32 comes closer to a whole number of them than 2**-33.
+/// As [`reduce`], from 2**16 on (Payne and Hanek). With a whole `m < 2**31` and `x = m * 2**(8 (g - 1))`, multiples of
+/// 4 quarter turns do not count, so that of `2 / pi * 2**(8 (g - 1))` the 96 bits from the one that stands for 2 on are
+/// enough: their product with m is the angle in quarter turns, to 2**-63 of one. No f32 comes closer to a whole number
+/// of them than 2**-33.
 fn reduce_far(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     // The exponent's bits of 2**16 are 143, which makes g = 0 and the significand one of 24 to 31 bits.
     let bits = b.convert(Convert::BitsToI32, x);
@@ -104,8 +105,8 @@ fn reduce_far(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let high = b.int2(Int2::Add, high, part);
     let high = b.int2(Int2::Add, high, carry);
 
-    // Two bits of whole quarters, to the nearest, and a rest of 30 + 32 bits, of which the absolute value becomes f32: its
-    // upper bits as one exact number, the others as another.
+    // Two bits of whole quarters, to the nearest, and a rest of 30 + 32 bits, of which the absolute value becomes f32:
+    // its upper bits as one exact number, the others as another.
     let half = b.i32(1 << 29);
     let rounded = b.int2(Int2::Add, high, half);
     let n = b.shift(Shift::RightLogical, rounded, 30);

@@ -1,5 +1,5 @@
-//! How long sums keep their digits: accumulators take short blocks of terms, and the total of the blocks is compensated. It
-//! knows loops and accumulators, and not what is folded.
+//! How long sums keep their digits: accumulators take short blocks of terms, and the total of the blocks is
+//! compensated. It knows loops and accumulators, and not what is folded.
 
 use super::fold::{Fold, Reduction};
 use crate::cost::params::reductions::BLOCK;
@@ -9,9 +9,9 @@ use crate::lower::loops::nest;
 impl Reduction<'_> {
     /// What the accumulators, which are `neutral` in the beginning, find along all folded axes.
     ///
-    /// Accumulators that take many terms begin anew after [`BLOCK`] of them, and what they have found is added to totals with
-    /// the roundings of these additions carried along ([`Reduction::settle`]): so a sum is as right as that of a block,
-    /// however long it is.
+    /// Accumulators that take many terms begin anew after [`BLOCK`] of them, and what they have found is added to
+    /// totals with the roundings of these additions carried along ([`Reduction::settle`]): so a sum is as right as that
+    /// of a block, however long it is.
     pub(super) fn fold(
         &self,
         kernel: &mut KernelBuilder,
@@ -44,8 +44,8 @@ impl Reduction<'_> {
             self.add_block(kernel, totals, &sums)
         };
         let totals = if terms > BLOCK {
+            // Blocks of the innermost loop:
             // for outer / for block of inner { sums = 0; for BLOCK of it { sums += .. }; total += sums }, then the rest
-            // Within the innermost loop.
             nest(kernel, outer, coordinates, &begin, &mut |kernel, coordinates, totals| {
                 let (blocks, left) = (inner.count / BLOCK, inner.count % BLOCK);
                 let totals = looped(kernel, blocks, totals, |kernel, number, totals| {
@@ -59,9 +59,9 @@ impl Reduction<'_> {
                 block(kernel, &totals, &|kernel, sums| inner.last(kernel, left, &start, sums))
             })
         } else {
+            // Blocks of a loop around it, of which each takes `length` iterations:
             // for outer[..at - 1] / for block of outer[at - 1] { sums = 0;
             //     for length of it / for outer[at..] / for inner { sums += .. }; total += sums }, then what is left
-            // Within a loop around it, of which a block takes some turns.
             let (axis, extent) = outer[at - 1];
             let length = (BLOCK / terms).min(extent);
             nest(kernel, &outer[..at - 1], coordinates, &begin, &mut |kernel, coordinates, totals| {
@@ -95,8 +95,8 @@ impl Reduction<'_> {
         sums.map(|_| kernel.f32(0.0)).collect()
     }
 
-    /// Totals, and behind them what the sums among them lack, with a block more: `t = s + x`, lacking `(s - t) + x`, which is exact
-    /// where `s` is the larger one, and no worse than a rounding of `x` elsewhere.
+    /// Totals, and behind them what the sums among them lack, with a block more: `t = s + x`, lacking `(s - t) + x`,
+    /// which is exact where `s` is the larger one, and no worse than a rounding of `x` elsewhere.
     fn add_block(&self, kernel: &mut KernelBuilder, totals: &[Value], block: &[Value]) -> Vec<Value> {
         let (totals, lacking) = totals.split_at(block.len());
         let (mut next, mut next_lacking) = (Vec::new(), Vec::new());
@@ -137,16 +137,16 @@ impl Reduction<'_> {
     }
 }
 
-/// Folds what lies at a place and behind it into accumulators: what a whole turn takes, or what is left at last.
+/// Folds what lies at a place and behind it into accumulators: what a whole iteration takes, or what is left at last.
 type Turn<'a> = &'a dyn Fn(&mut KernelBuilder, &[Index], &mut [Value], bool);
 
-/// The innermost loop of a reduction: turns of as many places along an axis, and what is left.
+/// The innermost loop of a reduction: iterations of as many places along an axis, and what is left.
 pub(super) struct Turns<'a> {
-    /// None: one turn.
+    /// `None`: nothing is folded, and there is one iteration.
     pub axis: Option<usize>,
-    /// How many places a turn takes.
+    /// How many places an iteration takes.
     pub step: i64,
-    /// The number of whole turns.
+    /// The number of whole iterations.
     pub count: usize,
     /// Whether something is left behind them.
     pub rest: bool,
@@ -159,7 +159,7 @@ impl Turns<'_> {
         self.count + usize::from(self.rest)
     }
 
-    /// The place that lies `number * of` turns behind another.
+    /// The place that lies `number * of` iterations behind another.
     fn at(&self, coordinates: &[Index], number: &Index, of: usize) -> Vec<Index> {
         let mut coordinates = coordinates.to_vec();
         if let Some(axis) = self.axis {
@@ -168,7 +168,7 @@ impl Turns<'_> {
         coordinates
     }
 
-    /// So many turns.
+    /// So many iterations.
     fn some(&self, kernel: &mut KernelBuilder, count: usize, start: &[Index], sums: Vec<Value>) -> Vec<Value> {
         looped(kernel, count, &sums, |kernel, number, sums| {
             let mut sums = sums.to_vec();
@@ -177,7 +177,7 @@ impl Turns<'_> {
         })
     }
 
-    /// So many turns, and what is left.
+    /// So many iterations, and what is left.
     fn last(&self, kernel: &mut KernelBuilder, count: usize, start: &[Index], sums: Vec<Value>) -> Vec<Value> {
         let mut sums = self.some(kernel, count, start, sums);
         if self.rest {
@@ -186,7 +186,7 @@ impl Turns<'_> {
         sums
     }
 
-    /// All turns, at each place along the axes around them.
+    /// All iterations, at each place along the axes around them.
     fn within(
         &self,
         kernel: &mut KernelBuilder,
@@ -200,7 +200,7 @@ impl Turns<'_> {
     }
 }
 
-/// A loop of any number of turns, which gets the number of the turn; nothing for one turn or none.
+/// A loop of any number of iterations, whose body gets the number of each; no loop is written for one or none.
 fn looped(
     kernel: &mut KernelBuilder,
     count: usize,

@@ -34,8 +34,8 @@ pub fn windows_partition(window: &Window, over: Shape, windows: Shape) -> bool {
     partitions(&window_axes(window, over), &windows.dims()[2..])
 }
 
-/// What a group computes whose root looks at windows: the expression, how the windows slide, what is done with each, and when the
-/// places of the result are written.
+/// What a group computes whose root looks at windows: the expression, how the windows slide, what is done with each,
+/// and when the places of the result are written.
 pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expression, Vec<WindowAxis>, Task, Writing) {
     let graph = context.graph;
     let node = graph.node(root);
