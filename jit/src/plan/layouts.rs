@@ -190,8 +190,8 @@ impl Wishes<'_> {
     fn before(&self, id: NodeId, order: &[usize]) -> Option<Order> {
         let node = self.graph.node(id);
         if let Op::Transpose(permutation) = node.op {
-            // Axis i of the node is axis permutation[i] of its operand: NHWC of `x.permute(0, 2, 3, 1)` in the order 0
-            // 1 2 3 is NCHW in the order 0 2 3 1, which is channels last.
+            // Axis i of the node is axis permutation[i] of its operand: if `x.permute(0, 2, 3, 1)` is to lie in the
+            // order 0 1 2 3, then x has to lie in the order 0 2 3 1, channels last.
             return Some(order.iter().map(|&axis| permutation[axis] as usize).collect());
         }
         node.op.traits().keeps_axes.then(|| order.to_vec())

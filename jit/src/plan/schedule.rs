@@ -24,9 +24,8 @@ use crate::target::Target;
 pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Target) -> Plan {
     let Drafts { list: mut drafts, memory, packed } = drafts;
     let pieces = &memory.pieces;
-    // The order matters. Calls that repeat others go first, as they need no time and no memory. Then the order is
-    // settled, as the lives of values are counted in calls. Only what has a life can take another's place, and then it
-    // gets an offset.
+    // The order matters. Calls that repeat others are dropped before lives are counted, which are spans of calls and so
+    // want the final order. Only what has a life can take the place of what dies; what is left then gets offsets.
     prepack::drop_repeated(pieces, packed.kept(), &mut drafts);
     let prologue = invariant::move_to_front(pieces, packed.kept(), &mut drafts);
     let mut intervals = intervals(pieces, &drafts, prologue);

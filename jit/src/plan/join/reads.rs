@@ -135,8 +135,8 @@ impl<'a> Walk<'a> {
     /// Looks at the open nodes, and at what they are computed from.
     fn finish(&mut self) {
         while let Some((id, place)) = self.open.pop() {
-            // A node is looked at once for each place that it is met at, however many paths lead to it: a chain of `x =
-            // x + x` has twice as many paths with each link.
+            // A node is looked at once for each place that it is met at, however many paths lead to it: in a
+            // chain of sums `x + x` each link doubles the paths.
             if !self.group.roots.contains(&id) && self.seen.insert((id, self.places[place].1)) {
                 self.inside(id, place);
             }

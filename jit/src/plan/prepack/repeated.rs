@@ -25,7 +25,7 @@ pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec
     // The calls are walked through once, in order:
     //   pack w -> p1,  dot x p1     first of version 0 of w
     //   pack w -> p2,  dot y p2     repeats: dropped, and p2 is another name of p1 from here on
-    //   update w                    version 1
+    //   update w                    version 1 (where it writes p1, too, p1 stands for that: see below)
     //   pack w -> p3,  dot z p3     reads another version: stays
     let mut writers = vec![0; memory.len()];
     for call in calls.iter() {
