@@ -1,14 +1,17 @@
-//! The plan: which kernels run in which order over which places in memory. Everything is decided here before anything is emitted; a
-//! plan prints, and knows its peak bytes and FLOPs. It knows graphs and kernels; it knows no emitter and owns no memory.
+//! The plan: which kernels run in which order over which slots of memory. Everything is decided here before anything is
+//! emitted; a plan prints, and knows its peak bytes and FLOPs. It knows graphs and kernels; it knows no emitter and
+//! owns no memory.
 //!
 //! | stage | takes | gives | what holds afterwards |
 //! | --- | --- | --- | --- |
 //! | `group` | a graph | groups of nodes | each stored value is in one group; all else is computed where it is read |
 //! | `join` | groups | fewer groups, in order | no group needs a later one; updates come as soon as they can |
 //! | `layouts` | groups | a layout for each value in memory | every layout holds its value; given ones are as given |
-//! | `in_place` | layouts | a piece of memory for each value | a state's memory is overwritten after its last read alone |
-//! | `calls` (with `choices`, `memo`, `prepack`) | groups in memory | steps: kernels over pieces | a step reads what earlier ones wrote |
-//! | `schedule` (with `prepack`, `invariant`, `arena`) | steps | the [`Plan`] | steps that depend on nothing but states come first; live pieces never overlap |
+//! | `in_place` | layouts | a piece of memory for each value | a state is overwritten after its last read alone |
+//! | `calls`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
+//! | `schedule`, `invariant`, `arena` | drafts | the [`Plan`] | the prologue comes first; live pieces never overlap |
+//!
+//! `prepack` has a part in the last two: updates write packed weights, too, and none is packed twice.
 
 mod arena;
 mod calls;
@@ -65,8 +68,9 @@ pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layo
 }
 
 /// Plans a graph for a target. States that other programs share lie as `state_layouts` says (by name); the plan chooses
-/// the others' layouts, which are then found in [`Plan::inputs`]. Contractions are computed as the choices say, the others in the
-/// way that is estimated to be the fastest; where `exact`, among those whose error is that of the definition.
+/// the others' layouts, which are then found in [`Plan::inputs`]. Contractions are computed as the choices say, the
+/// others by the recipe that is estimated to be the fastest; where `exact`, among those whose error is that of the
+/// definition.
 ///
 /// # Errors
 /// A given layout that does not fit its state.

@@ -1,6 +1,6 @@
-//! What it takes to fetch operands through the caches: which lines places at some strides lie on, how many of them fall on one set, and
-//! what waits for those that do not stay. Of the machine it knows the caches' sizes; the rest is what current processors have in common:
-//! lines of 64 bytes, 8 ways, pages of 4 KiB, prefetchers that follow runs.
+//! What it takes to fetch operands through the caches: which lines places at some strides lie on, how many of them fall
+//! on one set, and what waits for those that do not stay. Of the machine it knows the caches' sizes; the rest is what
+//! current processors have in common: lines of 64 bytes, 8 ways, pages of 4 KiB, prefetchers that follow runs.
 
 use super::params::stalls::{
     ALTERNATING, FAR_RUN, FAR_SCATTERED, HIDDEN, HINDERING, LINE, PAGE, PAGES, RUN, SCATTERED, WALK, WAYS,
@@ -27,16 +27,21 @@ impl Fetched {
 
     /// Cycles of waiting, where the products take so many.
     pub fn within(self, step: f64) -> f64 {
+        // Lines come while products are computed, in up to HIDDEN of the step's cycles; that slows the products by
+        // HINDERING of the time to fetch them, and what does not fit is waited for:
+        //   waiting + HINDERING * fetching + max(0, fetching - HIDDEN * step)
         let fetching = RUN * self.runs;
         self.waiting + HINDERING * fetching + (fetching - HIDDEN * step).max(0.0)
     }
 }
 
-/// As many places of axes of some extents and strides, from the last one outwards, as it makes sense to look at: how many, and
-/// their extents and strides.
+/// As many places of axes of some extents and strides, from the last one outwards, as it makes sense to look at: how
+/// many, and their extents and strides.
 pub fn looked_at(axes: &[(usize, i64)], most: usize) -> (usize, Vec<(i64, i64)>) {
     let mut places = 1;
     let axis = |&(extent, stride): &(usize, i64)| {
+        // The innermost axes whole, as far as `most` places reach, then a part of the next one, then one place of all
+        // others.
         let extent = extent.min(most / places).max(1);
         places *= extent;
         (extent as i64, stride)
@@ -48,7 +53,8 @@ pub fn looked_at(axes: &[(usize, i64)], most: usize) -> (usize, Vec<(i64, i64)>)
 /// The first and the last of lines that follow one another.
 pub type Run = (i64, i64);
 
-/// The different lines on which runs of some length lie, one at each place that axes of some extents and strides span, in order.
+/// The different lines on which runs of some length lie, one at each place that axes of some extents and strides span,
+/// in order.
 pub fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<Run> {
     axes.sort_by_key(|&(_, stride)| stride.abs());
     // The first and the last place of spans; between them no line is left out.
@@ -56,6 +62,8 @@ pub fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<Run> {
     for (extent, stride) in axes {
         let moved = (extent - 1) * stride;
         match spans[..] {
+            // One span, and steps that leave no line out: still one span, as of a dense tensor. No list of its places
+            // is needed.
             [(first, last)] if stride.abs() <= last - first + LINE => {
                 spans = vec![(first + moved.min(0), last + moved.max(0))];
             }
@@ -96,11 +104,16 @@ pub fn again(
 ) -> Fetched {
     let dense = is_dense(lines);
     let page = |line: i64| line.div_euclid(PAGE / LINE);
+    // Pages met in order: one at first, one more for each border within a run, and for each run that begins on another
+    // page.
     let within = lines.iter().map(|&(first, last)| page(last) - page(first)).sum::<i64>() as usize;
     let pages = 1 + within + lines.windows(2).filter(|pair| page(pair[0].1) != page(pair[1].0)).count();
     // The lines that follow another one are a run, which prefetchers see.
+    // 16 lines in 4 runs: 12 of 15 follow another one.
     let count = count(lines) as f64;
     let runs = if count == 1.0 { 1.0 } else { (count - lines.len() as f64) / (count - 1.0) };
+    // Lines that have left the first cache come from the second; of those that have left it, too, the price comes on
+    // top.
     let near = count * beyond(lines, target.l1_bytes);
     let far = count * beyond(lines, target.l2_bytes) * (runs * FAR_RUN + (1.0 - runs) * FAR_SCATTERED);
     let walks = if all_pages.unwrap_or(pages) > PAGES { WALK * pages as f64 } else { 0.0 };
@@ -115,6 +128,7 @@ pub fn again(
 /// The share of some lines that do not stay in a cache, since too many of them fall on one set.
 pub fn crowded(lines: &[Run], bytes: usize) -> f64 {
     let (count, all) = (bytes / (4 * LINE as usize) / 8, count(lines));
+    // A run fills the sets in turn: `all % count` of them get one line more than the others.
     if is_dense(lines) {
         let (each, more) = ((all as usize / count) as u32, all as usize % count);
         let over = |on_a_set: u32, sets: usize| if on_a_set > WAYS { on_a_set as usize * sets } else { 0 };
@@ -123,6 +137,8 @@ pub fn crowded(lines: &[Run], bytes: usize) -> f64 {
     if all <= i64::from(WAYS) {
         return 0.0;
     }
+    // A line's set is its number modulo the number of sets: at a stride of 4 KiB all lines fall on one set of a cache
+    // of 32 KiB.
     let mut sets = vec![0u32; count];
     let mask = count.is_power_of_two().then(|| count - 1);
     for &(first, last) in lines {

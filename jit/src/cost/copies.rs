@@ -1,4 +1,5 @@
-//! What copies take: whole vectors, pieces of them, squares that are transposed in registers, or single elements are moved.
+//! What copies take: whole vectors, pieces of them, squares that are transposed in registers, or single elements are
+//! moved.
 
 use super::params::{packed_panels, relayout};
 use crate::target::Target;
@@ -25,8 +26,10 @@ pub fn relayout(elements: usize, moves: Moves, target: &Target) -> f64 {
     }
 }
 
-/// Estimated cycles to copy so many elements in squares. From and to memory beyond the caches, lines are fetched that crowd a few sets.
+/// Estimated cycles to copy so many elements in squares. From and to memory beyond the caches, lines are fetched that
+/// crowd a few sets.
 pub fn squares(elements: usize, target: &Target) -> f64 {
+    // Bytes of both sides: each element is read and written, 4 bytes each.
     let far = 8 * elements > relayout::FAR * target.l2_bytes;
     elements as f64 * if far { relayout::FAR_SQUARES } else { relayout::SQUARES }
 }

@@ -1,6 +1,7 @@
-//! Every number that decides on speed: what it says, its unit, and on which machine and when it was set. Zen 3 and Zen 4 are servers of
-//! AMD with two cores lent; on Zen 4 vectors were Cranelift's, of 128 bits. What a number was held against is told in `docs/experiments`
-//! where that was more than one run; a number that nobody measured on other machines than these two is a guess there.
+//! Every number that decides on speed: what it says, its unit, and on which machine and when it was set. Zen 3 and Zen
+//! 4 are servers of AMD with two cores lent; on Zen 4 vectors were Cranelift's, of 128 bits. What a number was held
+//! against is told in `docs/experiments` where that was more than one run; a number that nobody measured on other
+//! machines than these two is a guess there.
 
 /// How work is shared among threads.
 pub mod sharing {

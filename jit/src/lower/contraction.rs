@@ -1,5 +1,5 @@
-//! Sums of products with what is fused behind them: the epilogue of each stage that computes results is the group's expression. How
-//! the sums are computed is none of its business (`crate::contraction`).
+//! Sums of products with what is fused behind them: the epilogue of each stage that computes results is the group's
+//! expression. How the sums are computed is none of its business (`crate::contraction`).
 
 use kiln_graph::NodeId;
 
@@ -27,6 +27,8 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     let shape = node.ty.shape;
     let operands = [node.inputs[0], node.inputs[1]].map(|id| {
         let located = resolve(graph, id, &|id| context.located(id)).expect("operands of contractions lie in memory");
+        // Seen through a view (a transpose, a slice), what stands around the operand is another part of the tensor, or
+        // zeros along other axes: it is taken to have none.
         let halo = if context.located(id).is_some() { context.halos[id.index()] } else { Halo::default() };
         let invariant = context.invariant[id.index()];
         (located, Operand { shape: graph.shape(id), layout: located.layout, halo, invariant })
@@ -41,6 +43,9 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     let operands = [left_operand, right_operand];
     let [.., preferred] =
         preferred_layouts(&node.op, operands[0].shape, operands[1].shape, shape).expect("a contraction");
+    // Tiles hold lanes along the last axis of the preferred order. If results must lie side by side along another one,
+    // such as rows of pixels, each lane would be stored by itself; the problem says so, and its recipe may transpose
+    // them.
     let along = stored_along(&expression, preferred.order[preferred.order.len() - 1]);
     let problem = Problem { op: node.op, operands, output: shape, along, exact: context.exact };
     (expression, Contracting { problem, operands: [left, right] })
@@ -58,6 +63,7 @@ pub fn lower(
 ) -> Vec<Lowered> {
     let mut kernels = Vec::new();
     for stage in &recipe.stages {
+        // A stage that multiplies and gives no results makes parts of sums; one that does neither copies.
         let role = match stage.results {
             true => Role::Results,
             false if stage.flops > 0 => Role::Part,
@@ -66,6 +72,8 @@ pub fn lower(
         let mut kernel = KernelBuilder::new(role.word().unwrap_or(name), target.lanes);
         let mut arguments = Vec::new();
         let mut bytes = 0;
+        // The expression's arguments are the kernel's first buffers, where there is an epilogue at all; the stage's
+        // follow.
         let evaluation = stage.results.then(|| {
             arguments.extend(expression.arguments.iter().map(|argument| argument.storage));
             bytes += expression.bytes();
@@ -88,6 +96,7 @@ pub fn lower(
             })
             .collect();
         stage.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
+            // Called once for each vector of sums, still in a register: the epilogue computes on it and stores it.
             let mut point = Point::single(place.coordinates.clone());
             if let Some(axis) = place.lanes {
                 point = Point::along(axis, point.coordinates, place.active);
@@ -97,6 +106,8 @@ pub fn lower(
         });
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };
+        // An epilogue may read an operand at the place that it writes (`x + dot(x, w)`), but the products read it
+        // everywhere: a result over x would change the products of later tiles.
         in_place.retain(|&(_, from)| from != left.storage && from != right.storage);
         kernels.push(Lowered { kernel: kernel.finish().into(), arguments, role, flops, bytes, in_place });
     }

@@ -1,5 +1,6 @@
-//! What a group computes, over the places where its values lie: all that decides on its kernels, before any is written. Describing takes
-//! nothing and changes nothing, so that others can look at it first: which places of which memory are read and written.
+//! What a group computes, over the places where its values lie: all that decides on its kernels, before any is written.
+//! Describing takes nothing and changes nothing, so that others can look at it first: which places of which memory are
+//! read and written.
 
 use kiln_graph::DType;
 use kiln_graph::op::{ArgOp, Op, ReduceOp};
@@ -67,6 +68,8 @@ impl Described {
 /// What a group computes.
 pub fn describe(context: &Context<'_>, group: &Group) -> Described {
     let graph = context.graph;
+    // What the planner asks before it gives a state's memory to the result: is each place written once, after the reads
+    // of the same place? Scatters clear before they add, and boxes come one after the other: theirs is `Repeated`.
     let once = |expression: Expression, root: Root| Described { expression, root, writing: Writing::Once };
     let Some(root) = group.root() else { return once(map::describe(context, group), Root::None) };
     let gather = |axis: Option<usize>| {
@@ -126,6 +129,8 @@ pub fn lower(
         Root::Windows(axes, task) => window::lower(name, expression, axes, *task, target),
         Root::Gather { indexed, booleans, .. } => indexing::lower_gather(name, expression, indexed, *booleans, target),
         Root::Scatter { clear, indexed, update } => {
+            // Two kernels, as the first must be done everywhere before the second begins: an update may fall on any
+            // place.
             let mut kernels = map::lower("clear", clear, target);
             kernels.iter_mut().for_each(|kernel| kernel.role = Role::Clear);
             kernels.extend(indexing::lower_scatter(name, expression, indexed, *update, target));

@@ -254,7 +254,8 @@ impl Expression {
         self.terms.iter().filter_map(Term::affine).chain(self.stores.iter().map(|store| &store.access))
     }
 
-    /// Puts the axes into another order: new axis `i` is old axis `order[i]`. Axes that are not named must have extent 1.
+    /// Puts the axes into another order: new axis `i` is old axis `order[i]`. Axes that are not named are
+    /// dropped: they have extent 1, or no term varies along them that is needed from then on.
     pub fn permute(&mut self, order: &[usize]) {
         self.extents = order.iter().map(|&axis| self.extents[axis]).collect();
         self.folded = order.iter().map(|&axis| self.folded[axis]).collect();
@@ -266,11 +267,15 @@ impl Expression {
     /// Drops axes of extent 1 and merges adjacent axes (of the same kind) wherever every access steps through both as
     /// through one.
     pub fn merge_axes(&mut self) {
+        // Extents [n, c, h, w] with the strides [c h w, h w, w, 1] everywhere become one axis of n c h w. A bias that
+        // is loaded with [0, 1, 0, 0] keeps three: n, c, and h w.
         let kept: Vec<usize> = (0..self.rank()).filter(|&axis| self.extents[axis] != 1).collect();
         self.permute(&kept);
         let mut axis = 0;
         while axis + 1 < self.rank() {
             let inner = self.extents[axis + 1] as i64;
+            // A step along the outer axis has to be as long as all steps along the inner one, in every load, store and
+            // position.
             let joint = self.folded[axis] == self.folded[axis + 1]
                 && self.affines().all(|a| a.strides[axis] == a.strides[axis + 1] * inner);
             if !joint {
@@ -311,6 +316,7 @@ impl Expression {
     pub fn needed(&self, roots: impl IntoIterator<Item = TermId>) -> Vec<TermId> {
         let mut needed = vec![false; self.terms.len()];
         roots.into_iter().for_each(|id| needed[id.index()] = true);
+        // Operands come before users: backwards, a term is marked before it is looked at.
         for index in (0..self.terms.len()).rev() {
             if needed[index] {
                 self.terms[index].operands().for_each(|id| needed[id.index()] = true);
@@ -326,9 +332,11 @@ impl Expression {
         TermId(self.terms.len() as u32 - 1)
     }
 
-    /// Removes the terms and arguments that neither the stores nor the given terms need, and says what has become of them.
+    /// Removes the terms and arguments that neither the stores nor the given terms need, and says what has become of
+    /// them.
     pub fn prune(&mut self, values: &[TermId]) -> Vec<TermId> {
         let needed = self.needed(self.stores.iter().map(|store| store.term).chain(values.iter().copied()));
+        // Terms move up to fill the gaps and keep their order, so that operands still come before their users.
         let mut places = vec![TermId(u32::MAX); self.terms.len()];
         needed.iter().enumerate().for_each(|(new, old)| places[old.index()] = TermId(new as u32));
         let at = |id: TermId| places[id.index()];
@@ -368,6 +376,8 @@ impl Expression {
         let mut pairs = Vec::new();
         for store in &self.stores {
             let to = &self.arguments[store.argument];
+            // `y = relu(x)` may be written over x, since each element is loaded before its place is written. `y = x +
+            // reverse(x)` may not: it loads x elsewhere, too.
             let once = self.stores.iter().filter(|other| other.argument == store.argument).count() == 1;
             for (number, from) in self.arguments.iter().enumerate() {
                 let elsewhere = |term: &Term| match term {
@@ -391,6 +401,7 @@ impl Expression {
 
     /// Bytes that the loads and stores touch at least.
     pub fn bytes(&self) -> u64 {
+        // Each element once, however often the loops come by: a bias along c counts c elements of 4 bytes.
         let touched = |affine: &Affine| 4 * self.places(|axis| affine.strides[axis] != 0) as u64;
         let mut loads: Vec<(usize, &Affine)> = Vec::new();
         for term in &self.terms {

@@ -1,4 +1,5 @@
-//! What is lowered together, and what there is to know about it: a group of a graph's nodes, and where values lie. It decides nothing.
+//! What is lowered together, and what there is to know about it: a group of a graph's nodes, and where values lie. It
+//! decides nothing.
 
 use kiln_graph::op::{Family, Op};
 use kiln_graph::{Graph, NodeId, Shape};
@@ -46,6 +47,8 @@ pub enum Class {
 /// The class of a node.
 pub fn class(graph: &Graph, id: NodeId) -> Class {
     let node = graph.node(id);
+    // A scatter of one or two updates is `place == index ? update : 0` at each place (the gradient of picking one
+    // element a row): elementwise, and fused. One of many would ask every place about every update.
     let few = |axis: usize| graph.shape(node.inputs[0]).dim(axis) <= SCATTERED_UPDATES;
     match node.op.family() {
         Family::Source if node.op == Op::Input => Class::Input,
@@ -76,7 +79,7 @@ pub struct Context<'a> {
     pub halos: &'a [Halo],
     /// Which nodes have the same value in every run, so that copies of them are made once.
     pub invariant: &'a [bool],
-    /// Whether contractions are computed only in ways whose error is that of the definition.
+    /// Whether contractions are computed only by recipes whose error is that of the definition.
     pub exact: bool,
 }
 

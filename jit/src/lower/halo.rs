@@ -1,4 +1,5 @@
-//! Writes the zeros around a tensor in its buffer; the tensor itself is left alone.
+//! Writes the zeros around a tensor in its buffer; the tensor itself is left alone. It knows a shape and a layout;
+//! it does not know who writes the tensor, nor who reads the zeros.
 
 use kiln_graph::Shape;
 
@@ -10,8 +11,8 @@ use crate::kernel::{Access, Element, Index, KernelBuilder};
 use crate::layout::{Halo, Layout};
 use crate::target::Target;
 
-/// The kernel that fills a halo; `None` where there is none. Each task takes one index of the first axis, if that has no
-/// halo itself.
+/// The kernel that fills a halo; `None` where there is none. Each task takes one index of the first axis, if that has
+/// no halo itself.
 pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<Lowered> {
     let rank = shape.rank();
     let size = |axis: usize| halo.low[axis] + halo.high[axis];
@@ -20,6 +21,7 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
     }
     let Layout { offset, strides, elements } = to.layout;
     let mut kernel = KernelBuilder::new("halo", target.lanes);
+    // Samples (axis 0) have no zeros between them, so that each task writes those of its own.
     let grid = size(0) == 0 && shape.dim(0) > 1;
     let mut origin = vec![Index::default(); rank];
     if grid {
@@ -30,8 +32,10 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
     // The innermost axis holds the lanes.
     let inner = (0..rank).min_by_key(|&axis| (shape.dim(axis) + size(axis) == 1, strides[axis])).unwrap_or(0);
     let mut written = 0;
-    // Slabs before and after each axis: within the tensor along the axes before it, halo included along those behind it.
+    // Slabs before and after each axis: within the tensor along axes before it, halo included along those behind it.
     for axis in 0..rank {
+        // As places of the tensor: -2 and -1 before it, its extent and what follows behind. `offset` is the element of
+        // place 0, so that places before it are still in the buffer.
         for (from, count) in [(-(halo.low[axis] as i64), halo.low[axis]), (shape.dim(axis) as i64, halo.high[axis])] {
             if count == 0 {
                 continue;
@@ -46,6 +50,7 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
             written += extents.iter().product::<usize>();
             let loops: Vec<(usize, usize)> =
                 (grid as usize..rank).filter(|&other| other != inner).map(|other| (other, extents[other])).collect();
+            // A grid along the lanes' own axis leaves one place of it to each task.
             let lanes = if grid && inner == 0 { 1 } else { extents[inner] };
             nest(&mut kernel, &loops, &start, &[], &mut |kernel, place, _| {
                 vectors(kernel, lanes, UNROLL, &start[inner], &mut |kernel, group| {

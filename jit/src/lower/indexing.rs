@@ -1,6 +1,6 @@
 //! Reads and additions at places that are known only at run time. An index may vary along some axes of the space; the
-//! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and of
-//! additions, which may meet at one place, only one lane works.
+//! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and
+//! of additions, which may meet at one place, only one lane works.
 
 use kiln_graph::op::Scalar;
 use kiln_graph::{DType, NodeId};
@@ -31,6 +31,8 @@ pub struct Indexed {
 
 impl Indexed {
     fn at(&self, kernel: &mut KernelBuilder, evaluation: &mut Evaluation<'_>, point: &Point) -> (Index, i64) {
+        // One index for all lanes, which lie along an axis on which it is the same: a row of an embedding is read by
+        // plain vector loads from a place that is known at run time, clamped by the kernel IR's `Row`.
         let value = evaluation.term(kernel, self.index, &Point::single(point.coordinates.clone()), &[]);
         let (mut index, lanes) = point.access(&self.access);
         index.row = Some(Row { value, extent: self.extent as u32, stride: self.stride });
@@ -51,6 +53,8 @@ impl Indexed {
 
     /// The elements at a point whose lanes have indices of their own.
     fn gather(&self, kernel: &mut KernelBuilder, evaluation: &mut Evaluation<'_>, point: &Point) -> Value {
+        // Element of lane i = access of lane 0 + min(max(index[i], 0), extent - 1) * stride + i * lanes; all but the
+        // first in i32, which `is_near` vouches for.
         let row = evaluation.term(kernel, self.index, point, &[]);
         let (index, lanes) = point.access(&self.access);
         let [first, last, stride] = [0, self.extent as i32 - 1, self.stride as i32].map(|number| kernel.i32(number));
@@ -119,13 +123,15 @@ pub fn describe_gather(
     (builder.finish(), indexed, from.storage)
 }
 
-/// What clears the result of a scatter along an axis (`None`: of rows), what is computed then, where it is added, and what is.
+/// What clears the result of a scatter along an axis (`None`: of rows), what is computed then, where it is added, and
+/// what is.
 pub fn describe_scatter(
     context: &Context<'_>,
     root: NodeId,
     axis: Option<usize>,
 ) -> (Expression, Expression, Indexed, TermId) {
     let graph = context.graph;
+    // The result is not read as a value: it is what is added to, through `indexed`.
     let located = |id| if id == root { None } else { context.located(id) };
     let node = graph.node(root);
     let (indices, updates) = (node.inputs[0], node.inputs[1]);
@@ -187,6 +193,8 @@ pub fn lower_scatter(
         let mut scope = evaluation.clone();
         let (index, lanes) = indexed.at(kernel, &mut scope, point);
         let buffer = evaluation.buffer(indexed.argument);
+        // Read, add, write, in one task: updates that meet at one place come one after the other, in the order of the
+        // space, so that the sum has the same bits in every run.
         let (stride, active) = if point.active == 1 { (1, 1) } else { (lanes, point.active) };
         let before = kernel.push(Operation::Load { buffer, index: index.clone(), stride, active });
         let update = scope.term(kernel, update, point, &[]);
@@ -195,8 +203,8 @@ pub fn lower_scatter(
     })
 }
 
-/// Loops over the space; with `parallel`, the outermost axis is the grid and lanes may have indices of their own (else two
-/// might add to one place).
+/// Loops over the space; with `parallel`, the outermost axis is the grid and lanes may have indices of their own (else
+/// two might add to one place).
 fn lower(
     name: &str,
     expression: &Expression,
@@ -210,6 +218,8 @@ fn lower(
     }
     let rank = expression.rank();
     let find = |fits: &dyn Fn(usize) -> bool| (0..rank).rev().find(|&axis| expression.extents[axis] > 1 && fits(axis));
+    // The axis of the lanes: for rows of a table [v, d] the axis of d, along which the index stays and the elements
+    // move.
     let same = |axis: usize| indexed.is_same_along(expression, axis) && indexed.access.strides[axis] != 0;
     // Results that lie side by side: they are as many as there are, wherever the elements come from.
     let own = |axis: usize| expression.stores.first().is_some_and(|store| store.access.strides[axis] == 1);
@@ -219,6 +229,7 @@ fn lower(
     };
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let mut coordinates = vec![Index::default(); rank];
+    // Not for additions: two tasks could add to one place at the same time.
     let grid = (parallel && rank > 0 && along != Some(0) && expression.places(|_| true) > 4096) as usize;
     if grid == 1 {
         coordinates[0] = Index::of(kernel.grid(expression.extents[0]), 1);

@@ -1,4 +1,4 @@
-//! What lowering gives: kernels with the memory that each of their buffers stands for.
+//! What lowering gives: kernels with the memory that each of their buffers stands for. It knows no graph, no offsets.
 
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ pub struct Lowered {
     pub flops: u64,
     /// Bytes that must be read or written at least.
     pub bytes: u64,
-    /// Pairs of arguments `(written, read)` that may be one piece of memory: every place is read for the last time when it
-    /// is written.
+    /// Pairs of arguments `(written, read)` that may be one piece of memory: every place is read for the last time when
+    /// it is written.
     pub in_place: Vec<(Storage, Storage)>,
 }
 

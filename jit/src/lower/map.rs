@@ -26,6 +26,9 @@ pub fn describe(context: &Context<'_>, group: &Group) -> Expression {
     if let Op::Reshape(_) = graph.node(first).op
         && view_coordinates(graph, first, &identity(rank), rank).is_none()
     {
+        // `[2, 3] -> [6]` of an operand in any order: element [i, j] goes to `3 i + j`, which is affine; going by the
+        // places of the result would need `k / 3` and `k % 3`. So the row-major result is seen under the operand's
+        // shape.
         // A copy that merges axes goes by the places of its operand.
         let operand = graph.node(first).inputs[0];
         let from = graph.shape(operand);
@@ -52,15 +55,19 @@ pub fn copy(graph: &Graph, shape: Shape, from: Located, to: Located, target: &Ta
     lower("copy", &builder.finish(), target)
 }
 
-/// The kernels that compute and store an expression: one, or two where a long axis has no even split, none where there is
-/// nothing to store.
+/// The kernels that compute and store an expression: one, or two where a long axis has no even split, none where there
+/// is nothing to store.
 pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowered> {
     if expression.is_empty() {
         return Vec::new();
     }
     let mut expression = expression.clone();
+    // By memory, not by the graph: a channels-last tensor is walked through n, h, w, c, and an elementwise kernel over
+    // dense tensors of one order becomes one loop over all elements.
     order_axes(&mut expression);
     expression.merge_axes();
+    // One long axis that no size of task divides (a prime number of elements): the even part goes to tasks, the rest is
+    // a small kernel behind it. Else the whole would be one task, or thousands of tiny ones.
     if let [extent] = expression.extents[..]
         && extent >= 4 * TASK_PLACES
         && !splits_evenly(extent, UNROLL * target.lanes)
@@ -82,6 +89,7 @@ fn splits_evenly(extent: usize, quantum: usize) -> bool {
 fn order_axes(expression: &mut Expression) {
     let Some(store) = expression.stores.first() else { return };
     let mut order: Vec<usize> = (0..expression.rank()).collect();
+    // Axes of one place first, where they part no two others that could merge.
     order.sort_by_key(|&axis| (expression.extents[axis] != 1, std::cmp::Reverse(store.access.strides[axis].abs())));
     expression.permute(&order);
 }
@@ -89,19 +97,27 @@ fn order_axes(expression: &mut Expression) {
 fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
     let roots: Vec<_> = expression.stores.iter().map(|store| store.term).collect();
     let weight = expression.weight(roots.iter().copied());
+    // A long chain of operations fills the registers by itself; a short one waits for its own results, so that several
+    // go side by side.
     let unroll = if weight > UNROLL_WEIGHT { 1 } else { UNROLL };
     let rank = expression.rank();
+    // In places of a plain copy: a place costs as much again for each 8 additions.
     let grid = split_tasks(&mut expression, rank, 1 + weight as usize / 8, UNROLL * target.lanes);
     let rank = expression.rank();
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let coordinates = grid_coordinates(&mut kernel, &expression, grid);
     let mut evaluation = Evaluation::new(&expression, &mut kernel);
     evaluation.prepare(&mut kernel, roots.iter().copied());
+    // Every axis has become the grid, or there is none: a task is one place.
     if grid == rank {
         evaluation.store(&mut kernel, &Point::single(coordinates), &[]);
         return Lowered { in_place: expression.in_place(), ..Lowered::new(kernel, &expression, expression.flops()) };
     }
     let inner = rank - 1;
+    // grid: tasks            the leading axes
+    //   loops                the axes between
+    //     row               what does not vary along the last axis, as a bias that is broadcast, is computed here, once
+    //       vectors          the last axis
     let loops: Vec<(usize, usize)> = (grid..inner).map(|axis| (axis, expression.extents[axis])).collect();
     nest(&mut kernel, &loops, &coordinates, &[], &mut |kernel, coordinates, _| {
         let mut row = evaluation.clone();

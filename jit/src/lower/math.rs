@@ -77,10 +77,14 @@ fn reduce_exp(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let round = b.f32(ROUND);
     let rounded = b.fma(x, factor, round);
     let whole = b.sub(rounded, round);
+    // Cody and Waite: `high` has few bits, so that n * high is exact, and so is what is left of x; the low part puts
+    // right what `high` lacks.
     let high = b.f32(-LN_2[0]);
     let low = b.f32(-LN_2[1]);
     let r = b.fma(whole, high, x);
     let r = b.fma(whole, low, r);
+    // As integers, the bits of neighbouring numbers beside ROUND are neighbours, too: their difference is n, for
+    // negative n as well.
     let bits = b.convert(Convert::BitsToI32, rounded);
     let origin = b.i32(ROUND.to_bits() as i32);
     (b.int2(Int2::Sub, bits, origin), r)
@@ -97,6 +101,7 @@ fn exp_less_one(b: &mut KernelBuilder, r: Value) -> Value {
 fn power_of_two(b: &mut KernelBuilder, n: Value) -> Value {
     let bias = b.i32(127);
     let biased = b.int2(Int2::Add, n, bias);
+    // An f32 is sign (1 bit), exponent + 127 (8), significand (23): with nothing but an exponent it is a power of two.
     let bits = b.shift(Shift::Left, biased, 23);
     b.convert(Convert::BitsToF32, bits)
 }
@@ -175,6 +180,8 @@ fn significand_and_exponent(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let bits = b.convert(Convert::BitsToI32, x);
     let origin = b.i32(std::f32::consts::FRAC_1_SQRT_2.to_bits() as i32);
     let above = b.int2(Int2::Sub, bits, origin);
+    // Counted from sqrt(1/2), the exponent steps at sqrt(1/2) 2**k rather than at 2**k: so m is in sqrt(1/2)..sqrt(2),
+    // and f = m - 1 is small on both sides of 1.
     let e = b.shift(Shift::RightArithmetic, above, 23);
     let exponent_bits = b.shift(Shift::Left, e, 23);
     let m = b.int2(Int2::Sub, bits, exponent_bits);
@@ -277,6 +284,7 @@ pub fn pow(b: &mut KernelBuilder, x: Value, y: Value) -> Value {
     let (log_high, log_low) = log_in_two(b, absolute);
     let log_high = log_at_edges(b, absolute, log_high);
     let high = b.mul(log_high, y);
+    // A fused multiply-add rounds once: fma(a, b, -(a * b)) is just what the rounding of a * b has lost.
     let negated = b.float1(Float1::Neg, high);
     let low = b.fma(log_high, y, negated);
     let low = b.fma(log_low, y, low);
@@ -287,7 +295,7 @@ pub fn pow(b: &mut KernelBuilder, x: Value, y: Value) -> Value {
     let low = b.select(within, low, zero);
     let result = exp_of_sum(b, high, Some(low));
 
-    // Negative x: odd whole y give a negative result, other whole ones a positive, the rest NaN (not for infinite x and 0).
+    // Negative x: odd whole y give a negative result, other whole ones a positive, the rest NaN (not of infinity, 0).
     let half = b.f32(0.5);
     let halved = b.mul(y, half);
     let whole_halves = b.float1(Float1::Floor, halved);
@@ -330,6 +338,7 @@ fn log_in_two(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let above = b.sub(m, one);
     let inverse = b.div(one, below);
     let q = b.mul(inverse, above);
+    // above - q * below, which is 0 but for rounding: below = m + 1 = above + 2, so above - 2 q - q * above.
     let rest = b.fma(q, minus_two, above);
     let negated = b.float1(Float1::Neg, above);
     let rest = b.fma(q, negated, rest);
@@ -389,6 +398,7 @@ fn polynomial(b: &mut KernelBuilder, x: Value, coefficients: &[f32]) -> Value {
 fn clamp(b: &mut KernelBuilder, x: Value, least: f32, greatest: f32) -> Value {
     let greatest = b.f32(greatest);
     let least = b.f32(least);
+    // The instruction gives its second operand where either is NaN: x stands second.
     let x = b.float2(Float2::Min, greatest, x);
     b.float2(Float2::Max, least, x)
 }

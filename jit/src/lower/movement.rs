@@ -1,4 +1,5 @@
-//! Results that are written box by box: pads and concatenations. (Other movements are views, which dissolve into accesses.)
+//! Results that are written box by box: pads and concatenations. (Other movements are views, which dissolve into
+//! accesses.)
 
 use kiln_graph::NodeId;
 
@@ -12,6 +13,7 @@ fn fill(context: &Context<'_>, to: NodeId, start: &[usize], extents: &[usize], v
     let rank = extents.len();
     let at = identity(rank);
     let mut builder = ExpressionBuilder::new(graph, &located, extents.to_vec());
+    // The border of a pad: one number for all places of the box.
     let scalar = graph.shape(value).rank() == 0 && rank > 0;
     let term = builder.node(value, if scalar { &[] } else { &at });
     let place: Vec<Affine> = at.into_iter().zip(start).map(|(axis, &start)| axis.shifted(start as i64)).collect();
@@ -28,6 +30,11 @@ pub fn describe_pad(context: &Context<'_>, root: NodeId, low: &[usize]) -> Vec<E
     let shape = node.ty.shape;
     let rank = shape.rank();
     let mut boxes = vec![fill(context, root, &low[..rank], inner.dims(), operand)];
+    // Each place of the border lies in one slab. Of two axes, where a and b stand before and after the first axis, c
+    // and d the second:
+    //   a a a a a
+    //   c . . . d        . the operand
+    //   b b b b b
     // The border in slabs: before and after each axis, within the operand along the axes before it.
     for axis in 0..rank {
         for (from, to) in [(0, low[axis]), (low[axis] + inner.dim(axis), shape.dim(axis))] {
@@ -47,6 +54,8 @@ pub fn describe_concat(context: &Context<'_>, root: NodeId, axis: usize) -> Vec<
     let graph = context.graph;
     let mut start = vec![0; graph.shape(root).rank()];
     let mut boxes = Vec::new();
+    // The operands side by side along the axis, each with a kernel of its own: no place asks which operand it belongs
+    // to.
     for &operand in &graph.node(root).inputs {
         let shape = graph.shape(operand);
         boxes.push(fill(context, root, &start, shape.dims(), operand));

@@ -1,4 +1,5 @@
-//! Philox4x32-10 as vector operations: the same bits as `kiln_rt::random`, each lane for its own element.
+//! Philox4x32-10 as vector operations: the same bits as `kiln_rt::random`, each lane for its own element. It
+//! knows the kernel builder alone.
 
 use crate::kernel::{Compare, Convert, Int2, KernelBuilder, Shift, Value};
 
@@ -8,6 +9,8 @@ const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 
 /// The f32 in [0, 1) at an i32 position of the stream `(seed, step, stream)`.
 pub fn uniform(kernel: &mut KernelBuilder, seed: u64, stream: u32, step: Value, position: Value) -> Value {
+    // A block of Philox is four words for four neighbouring positions. Each lane computes all four and takes its own,
+    // so that an element is the same number whatever the lanes, the layout and the order of the loops are.
     let block = kernel.shift(Shift::RightLogical, position, 2);
     let zero = kernel.i32(0);
     let stream = kernel.i32(stream as i32);
@@ -24,6 +27,8 @@ pub fn uniform(kernel: &mut KernelBuilder, seed: u64, stream: u32, step: Value, 
             let mixed = kernel.int2(Int2::Xor, high, counter[word]);
             kernel.int2(Int2::Xor, mixed, key)
         };
+        // Words 0 and 1 come of the product with word 2, words 2 and 3 of that with word 0; the high halves are mixed
+        // with the key and with words 1 and 3, which were not multiplied.
         counter = [mixed(second.0, 1, key[0]), second.1, mixed(first.0, 3, key[1]), first.1];
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
@@ -35,6 +40,7 @@ pub fn uniform(kernel: &mut KernelBuilder, seed: u64, stream: u32, step: Value, 
         let here = kernel.compare(Compare::Eq, word, number);
         bits = kernel.select(here, candidate, bits);
     }
+    // 24 bits are what an f32 holds exactly: k / 2**24 for each of 2**24 values of k, evenly, and never 1.
     let upper = kernel.shift(Shift::RightLogical, bits, 8);
     let fraction = kernel.convert(Convert::ToF32, upper);
     let unit = kernel.f32(1.0 / 16_777_216.0);

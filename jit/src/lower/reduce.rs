@@ -1,9 +1,10 @@
 //! Reductions: folds of an expression's terms along some axes of its space, and what is fused behind them.
 //!
 //! Each reduction picks one axis for the lanes: a kept one (each lane folds for itself) or a folded one (the lanes are
-//! folded at the end), whichever the loads step through contiguously. Several accumulators hide the latency of the fold. Few
-//! results of many places are computed in parts: the number of parts depends on the shape alone, never on the threads. Long
-//! sums of f32 are taken in short blocks, whose total is compensated: they keep their digits, whatever their length.
+//! folded at the end), whichever the loads step through contiguously. Several accumulators hide the latency of the
+//! fold. Few results of many places are computed in parts: the number of parts depends on the shape alone, never on the
+//! threads. Long sums of f32 are taken in short blocks, whose total is compensated: they keep their digits, whatever
+//! their length.
 
 mod blocks;
 mod fold;
@@ -35,6 +36,7 @@ pub fn describe_along(context: &Context<'_>, group: &Group, axes: &[usize]) -> (
     let mut builder = ExpressionBuilder::new(graph, &outside, shape.dims().to_vec());
     builder.fold(axes.iter().copied());
     let values = group.roots.iter().map(|&root| builder.node(operand(root), &identity(rank))).collect();
+    // The space is that of the operand; the results have the kept axes alone, and do not vary along the others.
     let kept: Vec<Affine> = (0..rank).filter(|axis| !axes.contains(axis)).map(|a| Affine::axis(rank, a)).collect();
     group.roots.iter().for_each(|&root| builder.root(root, kept.clone()));
     context.store_all(&mut builder, group, graph.shape(group.roots[0]), &kept, rank);
@@ -55,8 +57,8 @@ pub fn describe(context: &Context<'_>, group: &Group, axes: Axes) -> (Expression
     (expression, values)
 }
 
-/// The kernels of reductions of one space: each value is folded along the expression's folded axes, and is the root of its
-/// number in the stores. `scratch` gives memory of so many f32 or i32 elements.
+/// The kernels of reductions of one space: each value is folded along the expression's folded axes, and is the root of
+/// its number in the stores. `scratch` gives memory of so many f32 or i32 elements.
 pub fn lower(
     name: &str,
     expression: &Expression,
@@ -76,6 +78,9 @@ pub fn lower(
     let kept = order_axes(&mut expression, &values);
     let kept_places = expression.places(|axis| axis < kept);
     let folded_places = expression.places(|axis| axis >= kept);
+    // `sum` of 1,000,000 numbers is one result, and so one task: in parts it is up to 128. Where there are more results
+    // than an eighth of the terms of each, these are tasks enough; where there would be fewer than 4 parts, the work is
+    // little.
     let parts = expression.extents.get(kept).map_or(1, |&outer| {
         let wanted = (kept_places * folded_places / TASK_PLACES).min(MOST_PARTS);
         if kept_places * 8 > folded_places || wanted < 4 { 1 } else { divisor(outer, wanted) }
@@ -92,7 +97,8 @@ pub fn lower(
     named.map(kernel).into()
 }
 
-/// Kept axes first, as the stores step through memory; folded axes behind them, as the loads do. Says how many are kept.
+/// Kept axes first, as the stores step through memory; folded axes behind them, as the loads do. Says how many are
+/// kept.
 fn order_axes(expression: &mut Expression, values: &[Folded]) -> usize {
     let loads = loads(expression, values);
     let step = |axis: usize| match expression.folded[axis] {
@@ -124,7 +130,11 @@ fn in_parts(
     parts: usize,
     scratch: &mut dyn FnMut(usize, Element) -> Storage,
 ) -> [(Expression, usize, Vec<Folded>); 2] {
+    // first:    for part / for kept / for the rest of the folded axes: partial[part, kept] = fold
+    // second:   for kept / for part: result[kept] = epilogue(fold of partial[part, kept])
     let mut first = expression.clone();
+    // The outer half of the first folded axis goes to the front and is no longer folded: a part is a kept axis like
+    // others.
     first.split_axis(kept, parts);
     let mut order: Vec<usize> = (0..first.rank()).collect();
     order[..=kept].rotate_right(1);
@@ -157,6 +167,7 @@ fn in_parts(
     let folded = |ids: Vec<TermId>| {
         ids.into_iter().zip(values).map(|(value, folded)| Folded { value, ..*folded }).collect::<Vec<_>>()
     };
+    // Each half keeps what it needs: the first what is folded, the second what is fused behind it.
     let ids = first.prune(&ids);
     second.folded[0] = true;
     let order: Vec<usize> = (1..=kept).chain([0]).collect();
@@ -168,12 +179,16 @@ fn in_parts(
 /// One kernel; the axes are ordered, `kept` of them first.
 fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded], target: &Target) -> Lowered {
     let loads = loads(&expression, values);
+    // How many loads step through an axis by 1, weighed by its length, of which 4 vectors are as good as more.
     let contiguous = |axis: usize| {
         let touched = |load: &&Affine| load.strides[axis] == 1;
         loads.iter().filter(touched).count() * expression.extents[axis].min(4 * target.lanes)
     };
     let best = |axes: std::ops::Range<usize>| axes.max_by_key(|&axis| (contiguous(axis), axis));
     let (along_kept, along_folded) = (best(0..kept), best(kept..expression.rank()));
+    // Two ways to lay lanes, for an operand [rows, columns] that lies row by row:
+    //   sums of columns: a lane is a column, and adds up for itself             (`within_lanes`)
+    //   sums of rows: lanes are neighbours of one row, folded at the end        (`across_lanes`, which only f32 can)
     let lanes_fold = values.iter().all(|folded| folded.fold.dtype == DType::F32)
         && along_folded.is_some_and(|folded| along_kept.is_none_or(|kept| contiguous(folded) > contiguous(kept)));
     // The axis of the lanes goes innermost among its kind.
@@ -185,6 +200,7 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded
     }
     expression.permute(&order);
     let folded_places = expression.places(|axis| axis >= kept).max(1);
+    // Each reduction of the kernel has accumulators of its own, and they share the registers.
     let unroll = if values.len() <= 2 { UNROLL } else { UNROLL / 2 };
     let grid = {
         let before = expression.rank();
@@ -230,9 +246,13 @@ impl Reduction<'_> {
     /// The values at a point folded into what each reduction has found.
     fn add(&self, kernel: &mut KernelBuilder, sums: &mut [Value], point: &Point) {
         let mut here = self.evaluation.clone();
+        // Lanes along a folded axis end up in one result, so that those behind the end must change nothing: they get
+        // the neutral value. Along a kept axis each has a result of its own, which is not stored.
         let partly = point.active != kernel.lanes() && point.lanes[self.kept..].contains(&1);
         for (sum, &Folded { value, fold }) in sums.iter_mut().zip(self.values) {
             let product = match self.expression.terms[value.index()] {
+                // A sum of products is a multiply-add a term, and one rounding less. Not where lanes are masked: the
+                // mask is on the product.
                 Term::Binary(BinaryOp::Mul, a, b) if fold.is_sum() && !partly => Some((a, b)),
                 _ => None,
             };
@@ -257,6 +277,7 @@ impl Reduction<'_> {
     fn gather(&self, kernel: &mut KernelBuilder, mut sums: Vec<Value>) -> Vec<Value> {
         let width = self.values.len();
         while sums.len() > width {
+            // 8 accumulators: 0 with 4, 1 with 5 .., then 0 with 2 and 1 with 3, then both; of an odd number one waits.
             let half = sums.len() / width / 2 * width;
             let (first, second) = sums.split_at(sums.len() - half);
             let mut next = first.to_vec();
@@ -268,12 +289,15 @@ impl Reduction<'_> {
         sums
     }
 
-    /// Each lane folds for its own result. Few results at a time get several accumulators each, which take turns.
+    /// Each lane folds for its own result. Few results at a time get several accumulators each, one after the other.
     fn within_lanes(&self, kernel: &mut KernelBuilder, points: &[Point]) {
         let width = self.values.len();
         let folded = self.folded();
         let (inner, outer) = folded.split_last().map_or((None, &folded[..]), |(&inner, outer)| (Some(inner), outer));
         let extent = inner.map_or(1, |(_, extent)| extent);
+        // An addition waits some cycles for the one before it in the same accumulator; 8 that are independent fill that
+        // time. Points and reductions bring some of them, copies of each the rest: copy k takes the terms k, k +
+        // copies, ..
         let copies = (ACCUMULATORS / (points.len() * width)).clamp(1, extent.max(1));
         // Those of a point lie together: for each copy those of all reductions.
         let neutral = self.neutral(kernel, points.len() * copies);
@@ -329,6 +353,7 @@ impl Reduction<'_> {
                 for (vector, sums) in sums.chunks_mut(width).take(vectors).enumerate() {
                     add(kernel, sums, start, vector, lanes);
                 }
+                // The last vector is partly beyond the axis: any accumulator may take it.
                 if !whole && tail > 0 {
                     add(kernel, &mut sums[..width], start, left, tail);
                 }
@@ -382,6 +407,8 @@ pub fn lower_arg(name: &str, expression: &Expression, value: TermId, op: ArgOp, 
                     point.coordinates[outer] = index.clone();
                     point = Point::along(outer, point.coordinates, *active);
                 }
+                // The best value so far, and where it was: strictly better ones alone take its place, so that the first
+                // of equals wins.
                 let initial = [fold.neutral(kernel), kernel.i32(0)];
                 let found = nest(kernel, &folded, &point.coordinates, &initial, &mut |kernel, coordinates, best| {
                     let point = Point { coordinates: coordinates.to_vec(), ..point.clone() };

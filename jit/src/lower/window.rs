@@ -1,9 +1,10 @@
-//! Reductions over sliding windows and their gradients. The lanes hold neighbouring channels; the tasks are samples (and
-//! blocks of channels).
+//! Reductions over sliding windows and their gradients. The lanes hold neighbouring channels; the tasks are samples
+//! (and blocks of channels).
 //!
-//! Padding is never read: along each spatial axis the windows fall into a few segments in which the same elements of the
-//! window lie inside the input, and each combination of segments gets loops of its own. A gradient is written window by window:
-//! where windows overlap it is added up in memory, which one task does alone for its sample and channels.
+//! Padding is never read: along each spatial axis the windows fall into a few segments in which the same elements of
+//! the window lie inside the input, and each combination of segments gets loops of its own. A gradient is written
+//! window by window: where windows overlap it is added up in memory, which one task does alone for its sample and
+//! channels.
 
 mod describe;
 
@@ -20,16 +21,17 @@ use crate::cost::params::loops::UNROLLED_ELEMENTS;
 use crate::kernel::{Access, Compare, Float2, Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 
-/// What is done with each window, over a space of the axes `n, c, windows.., elements of a window..`. Values vary with the
-/// element (those that a window folds may be computed on the way); gradients with the window. What a fold gives is the root of the expression's stores.
+/// What is done with each window, over a space of the axes `n, c, windows.., elements of a window..`. Values vary with
+/// the element (those that a window folds may be computed on the way); gradients with the window. What a fold gives is
+/// the root of the expression's stores.
 #[derive(Clone, Copy, Debug)]
 pub enum Task {
     /// Folds the values; stored once a window.
     Fold(WindowOp, TermId),
     /// The second value where the first is largest; stored once a window.
     Pick(TermId, TermId),
-    /// Gives each window's gradient to its first largest value; stored at the window's elements, alone if the windows do
-    /// not [partition](partitions) the input.
+    /// Gives each window's gradient to its first largest value; stored at the window's elements, alone if the windows
+    /// do not [partition](partitions) the input.
     MaxGradient(TermId, TermId),
     /// Gives each window's gradient to all its elements; stored there, likewise.
     SumGradient(TermId),
@@ -81,10 +83,14 @@ struct Segment {
 fn segments(axis: &WindowAxis, windows: usize) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     for window in 0..windows {
+        // Places from the padding's start on: the input is padding .. padding + input. Elements inside are neighbours,
+        // so that the first and the last of them say all.
         let inside = |element: usize| {
             let place = window * axis.stride + element * axis.dilation;
             place >= axis.padding && place < axis.padding + axis.input
         };
+        // Input 5, kernel 3, padding 1, stride 1 has the segments: window 0 (elements 1..3), windows 1 to 3 (0..3),
+        // window 4 (0..2). A window of padding alone has `from..from`, nothing.
         let from = (0..axis.kernel).find(|&element| inside(element)).unwrap_or(0);
         let to = (0..axis.kernel).rev().find(|&element| inside(element)).map_or(from, |last| last + 1);
         match segments.last_mut() {
@@ -122,6 +128,7 @@ pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Tas
     let (samples, channels) = (expression.extents[0], expression.extents[1]);
     let sample = kernel.grid(samples);
     let block = UNROLL * target.lanes;
+    // Channels are cut into tasks only where no block has a tail.
     let blocks = if channels.is_multiple_of(block) { channels / block } else { 1 };
     let mut coordinates = vec![Index::default(); 2 + 2 * spatial];
     coordinates[0] = Index::of(sample, 1);
@@ -132,15 +139,18 @@ pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Tas
     let scatters = matches!(task, Task::MaxGradient(..) | Task::SumGradient(_));
     evaluation.prepare(&mut kernel, expression.stores.iter().map(|store| store.term).chain(task.terms()));
     let windows = &expression.extents[2..2 + spatial];
+    // Windows that meet give parts of a gradient to the same element: read, add, write. The buffer is then read, too.
     let adds = scatters && !disjoint(axes);
     if adds {
         let gradient = evaluation.buffer(expression.stores[0].argument);
         kernel.buffer_mut(gradient).access = Access::ReadWrite;
     }
     let lowering = Windows { expression, evaluation, axes, task, adds, channels: channels / blocks };
+    // Elements in several windows are added to, and those in none are written by nobody: both begin as 0.
     if scatters && !partitions(axes, windows) {
         lowering.clear(&mut kernel, &coordinates);
     }
+    // All combinations of segments: in two dimensions with padding 3 by 3, four corners, four edges, and the inside.
     let mut regions: Vec<Vec<Segment>> = vec![Vec::new()];
     for (axis, &windows) in axes.iter().zip(windows) {
         let along = segments(axis, windows);
@@ -166,8 +176,8 @@ fn is_unrolled(region: &[Segment]) -> bool {
     elements_inside(region) <= UNROLLED_ELEMENTS
 }
 
-/// What is done at an element of a window: it gets the place, the element's number and the carried values, and gives the
-/// next ones.
+/// What is done at an element of a window: it gets the place, the element's number and the carried values, and gives
+/// the next ones.
 type Visit<'a> = dyn FnMut(&mut KernelBuilder, &Point, &Index, &[Value]) -> Vec<Value> + 'a;
 
 struct Windows<'a> {
@@ -190,8 +200,8 @@ impl Windows<'_> {
     fn clear(&self, kernel: &mut KernelBuilder, coordinates: &[Index]) {
         let store = &self.expression.stores[0];
         let buffer = self.evaluation.buffer(store.argument);
-        // The access steps through the input by `stride` along a window's axis and by `dilation` along an element's; the
-        // unit step along the input is found from the latter.
+        // The access steps through the input by `stride` along a window's axis and by `dilation` along an element's;
+        // the unit step along the input is found from the latter.
         let spatial = self.spatial();
         let step = |axis: usize| store.access.strides[2 + spatial + axis] / self.axes[axis].dilation as i64;
         let loops: Vec<(usize, usize)> = (0..spatial).map(|axis| (2 + axis, self.axes[axis].input)).collect();
@@ -260,6 +270,7 @@ impl Windows<'_> {
                 self.evaluation.store(kernel, window, &[best[0]]);
             }
             Task::Pick(value, picked) => {
+                // Not with -inf and 0: in a window of nothing but -inf no value would be better, and 0 would be picked.
                 let initial = match self.first(window, region) {
                     Some(first) => [value, picked].map(|id| term(kernel, id, &first)),
                     None => [kernel.f32(f32::NEG_INFINITY), kernel.f32(0.0)],
@@ -274,7 +285,9 @@ impl Windows<'_> {
             Task::MaxGradient(value, gradient) => {
                 let Some(first) = self.first(window, region) else { return };
                 let number = self.number(&first.coordinates[2 + self.spatial()..]);
-                // What is known at each element, the value among it, for when its gradient is stored.
+                // A window's gradient goes to its first largest element. First the elements are walked through for the
+                // largest value and its number, then once more to give each its part: the gradient or 0.
+                // What is known at each element, the value among it, is kept for that.
                 let mut known = vec![evaluation.clone()];
                 let initial = [known[0].term(kernel, value, &first, &[]), kernel.affine(number)];
                 let found = self.others(kernel, window, region, &initial, &mut |kernel, point, number, best| {
@@ -369,6 +382,7 @@ impl Windows<'_> {
             return nest(kernel, &loops, &start.coordinates, carried, &mut visit);
         }
         let mut carried = carried.to_vec();
+        // Straight-line code: the coordinates of each element are constants, so that the loads of all can overlap.
         for number in from..elements_inside(region) {
             let mut coordinates = start.coordinates.clone();
             let mut rest = number;

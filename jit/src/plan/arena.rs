@@ -1,5 +1,5 @@
-//! The arena: how long each piece of memory is needed, which results take the place of operands that die, and an offset for each. It
-//! knows which draft touches which memory; it does not know what drafts compute.
+//! The arena: how long each piece of memory is needed, which results take the place of operands that die, and an offset
+//! for each. It knows which call touches which memory; it does not know what calls compute.
 
 mod place;
 
@@ -39,8 +39,8 @@ pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Opti
     intervals
 }
 
-/// Lets results take the place of operands that die where they are made: says which piece of memory each one is part of, and
-/// makes that one's interval hold both.
+/// Lets results take the place of operands that die where they are made: says which piece of memory each one is part
+/// of, and makes that one's interval hold both.
 pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<Interval>]) -> Vec<usize> {
     let mut owner: Vec<usize> = (0..memory.len()).collect();
     for (time, Draft { lowered, .. }) in calls.iter().enumerate() {
@@ -63,8 +63,8 @@ pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<I
     owner
 }
 
-/// An offset for each piece of memory, 0 for one without an interval; the end of those pieces in which the prologue leaves
-/// something, which come first; the end of all.
+/// An offset in bytes for each piece of memory, 0 for one without an interval; the end of those pieces in which the
+/// prologue leaves something, which come first; the end of all.
 pub fn offsets(memory: &[Piece], intervals: &[Option<Interval>], prologue: usize) -> (Vec<usize>, usize, usize) {
     let mut offsets = vec![0; memory.len()];
     let mut invariant_bytes = 0;

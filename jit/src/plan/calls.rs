@@ -1,5 +1,6 @@
-//! From groups to drafts: lowers each group over the places of its values, in order, then the zeros around its results, and the copies
-//! to states at the end. It knows where values lie; it knows no offsets.
+//! From groups to drafts of calls: lowers each group over the memory of its values, in order, with the zeros around its
+//! results before it, and the copies to states at the end. It knows in which piece of memory values lie; it knows no
+//! offsets.
 
 use kiln_graph::{Graph, NodeId};
 
@@ -128,6 +129,7 @@ impl Lowering<'_, '_> {
     }
 
     fn contraction(&mut self, expression: &Expression, contracting: &Contracting, name: &str) -> Vec<Lowered> {
+        // A result without elements: nothing is computed, and no recipe is looked for.
         if expression.is_empty() {
             return Vec::new();
         }

@@ -1,5 +1,5 @@
-//! In which way each contraction of a plan is computed: the one that is estimated to be the fastest, or the one that was chosen for
-//! it. Equal contractions are looked at once. It knows problems and recipes; it measures nothing.
+//! By which recipe each contraction of a plan is computed: the one that is estimated to be the fastest, or the one that
+//! was chosen for it. Equal contractions are looked at once. It knows problems and recipes; it measures nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use rustc_hash::FxHashMap;
 use crate::contraction::{Problem, Recipe};
 use crate::target::Target;
 
-/// Which ways compute which contractions on one machine, as measured: by the text of a [`Problem`]. A choice whose way is not
-/// among the [candidates](Problem::candidates) counts for nothing.
+/// Which recipes compute which contractions on one machine, as measured: by the text of a [`Problem`]. A choice whose
+/// recipe is not among the [candidates](Problem::candidates) counts for nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Choices(BTreeMap<String, Choice>);
 
-/// The way that computes a contraction.
+/// The recipe that computes a contraction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     /// Its [name](Recipe::name).
     pub way: String,
     /// What a run takes at least.
     pub seconds: f64,
-    /// The way that was estimated to be the fastest when this one was chosen.
+    /// The name of the recipe that was estimated to be the fastest when this one was chosen.
     pub usual: String,
-    /// What a run of that way takes at least.
+    /// What a run of that recipe takes at least.
     pub usual_seconds: f64,
 }
 
@@ -70,7 +70,7 @@ pub struct Contracted {
     pub uses: usize,
     /// The label of the first call that does.
     pub label: String,
-    /// Where it was chosen ([`Choices`]), whether it is another one than the estimates would choose; else nothing.
+    /// `None`: the estimates chose it. Else a measurement did ([`Choices`]): whether it is another one than theirs.
     pub chosen: Option<bool>,
 }
 
@@ -78,7 +78,7 @@ pub struct Contracted {
 pub struct Recipes<'a> {
     target: &'a Target,
     choices: &'a Choices,
-    /// Whether only ways are taken whose error is that of the definition.
+    /// Whether only recipes are taken whose error is that of the definition.
     pub exact: bool,
     known: FxHashMap<Problem, usize>,
     found: Vec<Contracted>,

@@ -1,4 +1,5 @@
-//! A plan, as data.
+//! A plan, as data: kernels, calls of them over slots, and what each slot is. It knows no pointers, and not how it came
+//! about.
 
 use kiln_graph::{Role, Type};
 
@@ -18,17 +19,18 @@ pub struct Plan {
     pub kernels: Vec<Kernel>,
     /// What a run does, in order.
     pub calls: Vec<Call>,
-    /// So many of the first calls read nothing but states that no call writes, or states whose copies the call that writes them
-    /// writes, too. What they compute (weights in the order in which tiles read them, factors of a batch norm) is kept: they
-    /// run again only once somebody else has changed one of these states.
+    /// So many of the first calls read nothing but states that no call writes, or states whose copies the call that
+    /// writes them writes, too. What they compute (weights in the order in which tiles read them, factors of a batch
+    /// norm) is kept: they run again only once somebody else has changed one of these states.
     pub prologue: usize,
     /// The distinct contractions and how each is computed, in the order of their first calls.
     pub contractions: Vec<Contracted>,
-    /// Every place in memory that a call may name.
+    /// Every slot that a call may name.
     pub slots: Vec<Slot>,
-    /// Bytes at the front of the arena in which the prologue leaves what later calls and users read: they last from run to run.
+    /// Bytes at the front of the arena in which the prologue leaves what later calls and users read: they last from run
+    /// to run.
     pub invariant_bytes: usize,
-    /// Bytes of the arena: what is kept, then inputs, intermediates and outputs, by lifetime.
+    /// Bytes of the arena: what the prologue leaves, then inputs, intermediates and outputs, by lifetime.
     pub arena_bytes: usize,
     /// The graph's inputs, in its order.
     pub inputs: Vec<Argument>,
@@ -37,8 +39,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Lets go of the kernels, the calls and how contractions are computed: nearly all of a plan's memory, of which nobody but a
-    /// reader has need once the code is there and bound.
+    /// Lets go of the kernels, the calls and how contractions are computed: nearly all of a plan's memory, of which
+    /// nobody but a reader has need once the code is there and bound.
     pub(crate) fn forget_calls(&mut self) {
         (self.kernels, self.calls, self.contractions) = (Vec::new(), Vec::new(), Vec::new());
     }

@@ -1,12 +1,13 @@
 //! Which values are stored, and which are computed together: partitions a graph into groups, each of which becomes one
 //! kernel (or a fixed few). A value that is not stored is computed again wherever it is used. Stored are
-//! - the results of operations that are more than elementwise (unless `merge.rs` puts what follows them into their kernel),
-//!   outputs and updates, and what a contraction, a window or a gather reads;
-//!   but not what windows alone read, each element once: of a weight of at most [`WINDOWED_WEIGHT`], from one tensor of its own
-//!   size that is needed anyway (a normalized, rectified value in front of a pool);
-//! - an elementwise value whose elements a broadcast repeats (scalar arithmetic, statistics of rows), if it costs anything;
-//! - an elementwise value with several users, unless it is cheap: of a weight of at most [`RECOMPUTED_WEIGHT`], reading at
-//!   most one tensor of its own size (a mask `x > 0`, a scaled tensor), and that tensor being needed anyway;
+//! - the results of operations that are more than elementwise (unless `join.rs` puts what follows them into their
+//!   kernel), outputs and updates, and what a contraction, a window or a gather reads; but not what windows alone read,
+//!   each element once: of a weight of at most [`WINDOWED_WEIGHT`], from one tensor of its own size that is needed
+//!   anyway (a normalized, rectified value in front of a pool);
+//! - an elementwise value whose elements a broadcast repeats (scalar arithmetic, statistics of rows), if it costs
+//!   anything;
+//! - an elementwise value with several users, unless it is cheap: of a weight of at most [`RECOMPUTED_WEIGHT`], reading
+//!   at most one tensor of its own size (a mask `x > 0`, a scaled tensor), and that tensor being needed anyway;
 //! - an elementwise value that is computed by more than [`LARGEST`] operations since values were stored.
 //!
 //! It knows graphs and what can be computed inside of what; it knows no layouts and no memory.
@@ -281,7 +282,8 @@ impl Beside<'_> {
         Beside { graph, users }
     }
 
-    /// Whether anything reads a stored tensor, or what is computed from it, but for what is on the way from it to a value.
+    /// Whether anything reads a stored tensor, or what is computed from it, but for what is on the path from it to a
+    /// value.
     fn reads(&self, storing: &Storing, tensor: NodeId, value: NodeId) -> bool {
         if class(self.graph, tensor) == Class::Input {
             return true;

@@ -1,11 +1,13 @@
-//! Which states are updated in their own memory, and where every value of a graph lies: decided once, before anything is lowered. A
-//! state's new value is written in the state's place if nothing is read there afterwards that must still be the old one:
+//! Which states are updated in their own memory, and in which piece of memory every value of a graph lies: decided
+//! once, before anything is lowered. A state's new value is written in the state's place if nothing is read there
+//! afterwards that must still be the old one:
 //! - no later group reads the state;
-//! - the group that writes it reads it at the place that it writes alone, before it does, and not as an operand that is read at any
-//!   place;
+//! - the group that writes it reads it at the place that it writes alone, before it does, and not as an operand that is
+//!   read at any place;
 //! - the value may lie as the state does.
 //!
-//! Else it is written elsewhere first, and copied at the end. It knows groups and what they read and write; it writes no kernel.
+//! Else it is written elsewhere first, and copied at the end. It knows groups and what they read and write; it writes
+//! no kernel.
 
 use kiln_graph::{Graph, NodeId, Role};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -20,7 +22,7 @@ use crate::lower::{Class, Context, Described, Group, Writing, class, describe};
 pub struct Placement {
     /// The memory.
     pub memory: Memory,
-    /// Prepacked at the end of a run.
+    /// Written elsewhere, and copied to the state at the end of a run.
     pub copies: Vec<(NodeId, usize)>,
 }
 
@@ -102,7 +104,8 @@ fn clashing(graph: &Graph, group: &Group, memory: &Memory, invariant: &[bool]) -
     group.stores.iter().copied().find(|&id| memory.place(id).storage == storage)
 }
 
-/// A state that is written although it is read at other places than those that are written, or at these after they were.
+/// A state that is written although it is read at other places than those that are written, or at these after they
+/// were.
 fn clash(described: &Described, is_state: impl Fn(Storage) -> bool) -> Option<Storage> {
     let anywhere = described.read_anywhere();
     let clash = |expression: &Expression| {

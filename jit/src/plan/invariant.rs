@@ -1,7 +1,7 @@
-//! What lasts from run to run: values that depend on nothing but states that the plan reads and never writes. The calls that
-//! compute them stand at the front of the plan, and run again only once these states have changed. So do the calls that copy a
-//! state whose update writes the copy, too (`copies.rs`).
-//! It knows graphs, and which call touches which memory; it does not know what calls compute.
+//! What lasts from run to run: values that depend on nothing but states that the plan reads and never writes. The calls
+//! that compute them stand at the front of the plan, and run again only once these states have changed. So do the calls
+//! that copy a state whose update writes the copy, too (`prepack.rs`). It knows graphs, and which call touches which
+//! memory; it does not know what calls compute.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use crate::kernel::Access;
 use crate::lower::Lowered;
 use crate::lower::expression::Storage;
 
-/// For each node whether it has the same value in every run of a program between whose runs alone states change: one that
-/// updates none. (Where a program updates states, those that it only reads are likely another program's to update, run by
-/// run: copies of them are kept, but not weighed as if they were made once.)
+/// For each node whether it has the same value in every run of a program between whose runs alone states change: one
+/// that updates none. (Where a program updates states, those that it only reads are likely another program's to update,
+/// run by run: copies of them are kept, but not weighed as if they were made once.)
 pub fn nodes(graph: &Graph) -> Vec<bool> {
     let mut invariant = vec![false; graph.nodes.len()];
     // The recipes of a training step weigh each copy of a weight as if every run made it.
@@ -32,11 +32,12 @@ pub fn nodes(graph: &Graph) -> Vec<bool> {
     invariant
 }
 
-/// Moves the calls to the front that read and write nothing but invariant memory, or make one of the copies of states that are
-/// kept and that updates write, too; says how many they are. The order within them and within the others stays.
+/// Moves the calls to the front that read and write nothing but invariant memory, or make one of the copies of states
+/// that are kept and that updates write, too; says how many they are. The order within them and within the others
+/// stays.
 pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Draft>) -> usize {
-    // Memory lasts if all that is written to it depends on invariant memory: what is written from elsewhere does not, nor what
-    // the same calls write, and so on.
+    // Memory lasts if all that is written to it depends on invariant memory: what is written from elsewhere does not,
+    // nor what the same calls write, and so on.
     let mut invariant: Vec<bool> = memory.iter().map(|piece| piece.purpose != Purpose::Input).collect();
     kept.iter().for_each(|storage| invariant[storage.0 as usize] = false);
     for call in calls.iter() {

@@ -1,7 +1,7 @@
-//! Joins groups: reductions of one space that read the same tensor go into one kernel; elementwise groups go into the kernel
-//! that computes what they read (the epilogue of a contraction, a reduction, a window, or another elementwise kernel), and
-//! elementwise groups that read the same tensor go into one kernel with several results. Then orders the groups so that
-//! updates run as soon as they can.
+//! Joins groups: reductions of one space that read the same tensor go into one kernel; elementwise groups go into the
+//! kernel that computes what they read (the epilogue of a contraction, a reduction, a window, or another elementwise
+//! kernel), and elementwise groups that read the same tensor go into one kernel with several results. Then orders the
+//! groups so that updates run as soon as they can.
 //!
 //! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
 //! would have to run both before and after it.
@@ -47,7 +47,8 @@ struct Merging<'a> {
     readers: FxHashMap<NodeId, BTreeSet<usize>>,
     /// Which groups each one needs.
     needs: Needs,
-    /// How many elementwise operations each group computes; what several of those that it is made of compute counts for each.
+    /// How many elementwise operations each group computes; what several of those that it is made of compute counts for
+    /// each.
     sizes: Vec<usize>,
     /// The states that the graph updates, and outputs: nodes that stay stored whatever reads them.
     results: BTreeSet<NodeId>,
@@ -199,7 +200,8 @@ impl<'a> Merging<'a> {
         }
     }
 
-    /// Elementwise groups over the same places that read the same tensor of that size become one; all those of one place do.
+    /// Elementwise groups over the same places that read the same tensor of that size become one; all those of one
+    /// place do.
     fn join_siblings(&mut self) -> bool {
         let mut readers: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
         let mut scalars: Vec<usize> = Vec::new();
@@ -291,9 +293,9 @@ impl<'a> Merging<'a> {
         self.needs.join(first, second);
     }
 
-    /// The groups in an order in which they can run: as the nodes stand in the graph, but scalars and updates of states as early
-    /// as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups that read the old
-    /// state where that is possible.
+    /// The groups in an order in which they can run: as the nodes stand in the graph, but scalars and updates of states
+    /// as early as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups
+    /// that read the old state where that is possible.
     fn ordered(mut self) -> Fusion {
         let groups = self.groups.len();
         // Kahn's algorithm with a heap: `waiting` counts what a group still waits for, `ready` holds those that wait
@@ -366,7 +368,7 @@ mod tests {
     use super::*;
     use crate::plan::group::group;
 
-    /// A training draft of some layers, beside each other and behind each other.
+    /// A training step of some layers, beside each other and behind each other.
     fn graph(seed: u64) -> Graph {
         let g = Builder::new("merged");
         let mut count = 0;

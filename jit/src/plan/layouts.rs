@@ -1,14 +1,14 @@
 //! How each value lies in memory: the order of its axes, chosen so that contractions and windows find their operands as
-//! they want them and elementwise neighbours agree. It knows graphs and groups; it knows no offsets in the arena.
+//! they prefer them and elementwise neighbours agree. It knows graphs and groups; it knows no offsets in the arena.
 //!
-//! Orders are wishes. First come those that are fixed: states that other programs share, data, outputs, values that a
-//! reshape flattens. Then each contraction and window wishes for its operands and its result; the first wish for
-//! a value wins. Then orders spread along elementwise operations and views that keep axes apart, so
-//! that gradients and moments lie as their parameters. Whatever is left is row-major. Nothing depends on a wish
-//! for its correctness: every access is strided.
+//! Orders are preferences. First come those that are given: states that other programs share, data, outputs, values
+//! that a reshape flattens. Then each contraction and window prefers some for its operands and its result; the first
+//! preference for a value wins. Then orders spread along elementwise operations and views that keep axes apart, so that
+//! gradients and moments lie as their parameters. Whatever is left is row-major. Nothing depends on a preference for
+//! its correctness: every access is strided.
 //!
-//! A value that a convolution reads directly, in the order that it wants, also gets the zero halo that the convolution wants:
-//! whoever writes the value writes the zeros around it.
+//! A value that a convolution reads directly, in the order that it prefers, also gets the zero halo that the
+//! convolution prefers: whoever writes the value writes the zeros around it.
 
 use std::collections::HashMap;
 
@@ -71,7 +71,7 @@ struct Wishes<'a> {
     orders: Vec<Option<Order>>,
     /// Whether the order is fixed, so that it says nothing about what the neighbours should do.
     fixed: Vec<bool>,
-    /// The orders and halos that contractions want of values that they read directly.
+    /// The orders and halos that contractions prefer of values that they read directly.
     halos: Vec<Vec<PreferredLayout>>,
 }
 
@@ -82,7 +82,7 @@ impl Wishes<'_> {
         Lying { layout: PreferredLayout { order, halo }.layout(shape), halo }
     }
 
-    /// The zeros around a value that serve all contractions that want it in the order that it has.
+    /// The zeros around a value that serve all contractions that prefer it in the order that it has.
     fn halo(&self, id: NodeId) -> Halo {
         let mut halo = Halo::default();
         if self.fixed[id.index()] {
@@ -166,7 +166,7 @@ impl Wishes<'_> {
         }
     }
 
-    /// Wishes an order for a value seen through transposes and the like.
+    /// Asks for an order of a value seen through transposes and the like.
     fn wish_through_views(&mut self, id: NodeId, order: Order) {
         let (mut id, mut order) = (id, order);
         while class(self.graph, id) == Class::View {
@@ -190,8 +190,8 @@ impl Wishes<'_> {
     fn before(&self, id: NodeId, order: &[usize]) -> Option<Order> {
         let node = self.graph.node(id);
         if let Op::Transpose(permutation) = node.op {
-            // Axis i of the node is axis permutation[i] of its operand: NHWC of `x.permute(0, 2, 3, 1)` in the order 0
-            // 1 2 3 is NCHW in the order 0 2 3 1, which is channels last.
+            // Axis i of the node is axis permutation[i] of its operand: if `x.permute(0, 2, 3, 1)` is to lie in the
+            // order 0 1 2 3, then x has to lie in the order 0 2 3 1, channels last.
             return Some(order.iter().map(|&axis| permutation[axis] as usize).collect());
         }
         node.op.traits().keeps_axes.then(|| order.to_vec())

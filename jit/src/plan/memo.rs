@@ -1,5 +1,6 @@
-//! The lowering memo: kernels that a plan has lowered already, by all that decides on them but for the places of their buffers: equal groups, such
-//! as those of equal layers, are lowered once. It knows expressions and memory; it does not know how anything is lowered.
+//! The lowering memo: kernels that a plan has lowered already, by all that decides on them but for the memory of their
+//! buffers: equal groups, such as those of equal layers, are lowered once. It knows expressions and memory; it does not
+//! know how anything is lowered.
 
 use kiln_graph::op::ReduceOp;
 use rustc_hash::FxHashMap;
@@ -20,8 +21,8 @@ pub enum Root {
     Contraction(Box<Problem>),
 }
 
-/// All that decides on the kernels of a group: their name, the expression and the other buffers, with pieces of memory by the
-/// number of the first buffer that each one is.
+/// All that decides on the kernels of a group: their name, the expression and the other buffers, with pieces of memory
+/// by the number of the first buffer that each one is.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     name: String,
@@ -30,7 +31,8 @@ struct Key {
     others: Vec<Storage>,
 }
 
-/// What was lowered, the pieces of memory that it names, and the lengths of those among them, the last ones, that were made for it.
+/// What was lowered, the pieces of memory that it names, and the lengths of those among them, the last ones, that were
+/// made for it.
 struct Kernels {
     lowered: Vec<Lowered>,
     memory: Vec<Storage>,
@@ -74,8 +76,8 @@ impl Kernels {
 }
 
 impl Memo {
-    /// The kernels of an expression and a root, which also names other pieces of memory; `lower` makes them, over these alone and such
-    /// as it asks for, unless equal ones were made before.
+    /// The kernels of an expression and a root, which also names other pieces of memory; `lower` makes them, over these
+    /// alone and such as it asks for, unless equal ones were made before.
     pub fn once(
         &mut self,
         memory: &mut Memory,

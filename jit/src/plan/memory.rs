@@ -1,4 +1,5 @@
-//! The pieces of memory of a plan while it is made, and where each value lies in them. It knows no offsets and no calls.
+//! The pieces of memory of a plan while it is made, and where each value lies in them. It knows no offsets and no
+//! calls.
 
 use kiln_graph::{Graph, NodeId};
 

@@ -1,6 +1,6 @@
-//! Prepacked of states that the update of a state writes, too: weights in the order in which tiles read them. The copy is
-//! made once, before the first run, and then follows the state; it is made anew only after somebody else has written the state.
-//! It knows expressions and memory; it does not know what reads the copies.
+//! Prepacked weights: copies of states, in the order in which tiles read them, that the update of the state writes,
+//! too. A copy is made once, before the first run, and then follows its state; it is packed again only after somebody
+//! else has written the state. It knows expressions and memory; it does not know what reads the copies.
 
 mod repeated;
 
@@ -14,14 +14,15 @@ use crate::cost::params::prepack::{BYTES, NEIGHBOURS};
 use crate::kernel::Element;
 use crate::lower::expression::{Affine, Argument, Expression, Storage, Store};
 
-/// A dense state is seen as a tensor of some axes, outermost first: the places along each, and how far apart they are in the
-/// copy. Those along the last lie side by side.
+/// A dense state is seen as a tensor of some axes, outermost first: the places along each, and how far apart they are
+/// in the copy. Those along the last lie side by side.
 pub type Runs = Vec<(usize, i64)>;
 
 /// The copies of states that a plan makes.
 ///
-/// A copy follows its state where both and what the update reads beside them stay in the second-level cache. Farther away an update
-/// that writes to many places at once loses more than a copy takes: 262,144 weights took 55 microseconds more, a copy 35.
+/// A copy follows its state where both and what the update reads beside them stay in the second-level cache. Farther
+/// away an update that writes to many places at once loses more than a copy takes: 262,144 weights took 55 microseconds
+/// more, a copy 35.
 #[derive(Debug)]
 pub struct Prepacked {
     /// The size of the second-level cache.
@@ -86,8 +87,8 @@ impl Prepacked {
     }
 }
 
-/// The expression with a store's value written to the copy, too; `None` where it does not run through the state from its first
-/// to its last element.
+/// The expression with a store's value written to the copy, too; `None` where it does not run through the state from
+/// its first to its last element.
 fn with_copy(expression: &Expression, number: usize, copy: &Packed) -> Option<Expression> {
     let mut expression = expression.clone();
     let access = &expression.stores[number].access;

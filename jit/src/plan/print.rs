@@ -14,8 +14,8 @@ impl Plan {
         self.calls[self.prologue..].iter().map(|call| call.flops).sum()
     }
 
-    /// Bytes that one run reads and writes at least, the prologue not among them, if nothing stays in a cache from call to
-    /// call.
+    /// Bytes that one run reads and writes at least, the prologue not among them, if nothing stays in a cache from call
+    /// to call.
     pub fn bytes(&self) -> u64 {
         self.calls[self.prologue..].iter().map(|call| call.bytes).sum()
     }
@@ -25,7 +25,7 @@ impl Plan {
         self.arena_bytes + self.state_bytes()
     }
 
-    /// The states (positions among [`Plan::inputs`]) that some calls use in a way that is asked for.
+    /// The states (positions among [`Plan::inputs`]) that some calls read or write, as is asked for.
     pub(crate) fn states_of(&self, calls: &[Call], asked: impl Fn(Access) -> bool) -> BTreeSet<usize> {
         let used = calls.iter().flat_map(|call| self.kernels[call.kernel].buffers.iter().zip(&call.arguments));
         let places = used.filter(|(buffer, _)| asked(buffer.access)).map(|(_, &slot)| self.slots[slot].location);
@@ -44,7 +44,7 @@ impl Plan {
 }
 
 /// ```text
-/// plan predict: 12 calls of 9 kernels by avx2, 1234 FLOP, arena 4096 bytes (512 bytes of a prologue of 2 calls), states 512 bytes
+/// plan predict: 12 calls of 9 kernels by avx2, 1234 FLOP, .., arena 4096 bytes (512 of a prologue of 2 calls), ..
 ///   ...
 ///   input x: f32[64,10] in @0
 ///   state fc.weight: f32[10,10] strides [1, 10]

@@ -1,5 +1,6 @@
-//! The last stage: drafts that repeat others are dropped, those that depend on nothing but states come first, memory gets offsets, and
-//! equal kernels become one. What comes out is the plan.
+//! The last stage: drafts of calls that repeat others are dropped, those that depend on nothing but states come first,
+//! memory gets offsets, and equal kernels become one. What comes out is the plan. It knows which memory each call
+//! touches; it does not know what calls compute.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -19,13 +20,12 @@ use crate::lower::Lowered;
 use crate::lower::expression::Located;
 use crate::target::Target;
 
-/// The plan of some drafts.
+/// The plan of some drafts of calls.
 pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Target) -> Plan {
     let Drafts { list: mut drafts, memory, packed } = drafts;
     let pieces = &memory.pieces;
-    // The order matters. Calls that repeat others go first, as they need no time and no memory. Then the order is
-    // settled, as the lives of values are counted in calls. Only what has a life can take another's place, and then it
-    // gets an offset.
+    // The order matters. Calls that repeat others are dropped before lives are counted, which are spans of calls and so
+    // want the final order. Only what has a life can take the place of what dies; what is left then gets offsets.
     prepack::drop_repeated(pieces, packed.kept(), &mut drafts);
     let prologue = invariant::move_to_front(pieces, packed.kept(), &mut drafts);
     let mut intervals = intervals(pieces, &drafts, prologue);

@@ -13,7 +13,7 @@ use super::{Affine, Argument, Expression, Store, Term, TermId};
 use crate::kernel::Element;
 use crate::layout::Layout;
 
-/// A piece of memory before it has a place; numbered by the plan.
+/// A piece of memory before it has an offset; numbered by the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Storage(pub u32);
 
@@ -104,6 +104,8 @@ impl<'a> ExpressionBuilder<'a> {
         let shape = self.graph.shape(node);
         let mut canonical = Cow::Borrowed(coordinates);
         for (axis, coordinate) in coordinates.iter().enumerate() {
+            // Along an axis of one index all that may be read is at 0, whether it is reached as 0, i or 2 i + k - 1.
+            // Nodes are known by their places, so a place has one spelling.
             if shape.dim(axis) == 1 {
                 if coordinate.offset != 0 || !coordinate.is_constant() {
                     canonical.to_mut()[axis] = Affine::zero(self.rank());
@@ -126,9 +128,12 @@ impl<'a> ExpressionBuilder<'a> {
     /// The argument for a piece of memory.
     pub fn argument(&mut self, storage: Storage, dtype: DType, elements: usize) -> usize {
         let arguments = &mut self.expression.arguments;
+        // One buffer for each piece of memory, though two values share it (a state and its new value): whoever looks
+        // for conflicts compares accesses of one argument.
         if let Some(index) = arguments.iter().position(|argument| argument.storage == storage) {
             return index;
         }
+        // Booleans lie in memory as i32, 0 or 1; in registers they are masks.
         let element = match dtype {
             DType::F32 => Element::F32,
             DType::I32 | DType::Bool => Element::I32,
@@ -165,6 +170,8 @@ impl<'a> ExpressionBuilder<'a> {
     }
 
     fn access(&self, layout: &Layout, coordinates: &[Affine]) -> Affine {
+        // element = offset + sum of stride * coordinate, where a coordinate is itself affine in the axes of the space:
+        // all views that lie between have dissolved into these strides.
         let mut access = Affine::zero(self.rank()).shifted(layout.offset as i64);
         for (axis, coordinate) in coordinates.iter().enumerate() {
             access.add(coordinate, layout.strides[axis]);
@@ -190,6 +197,8 @@ impl<'a> ExpressionBuilder<'a> {
     /// # Panics
     /// If the walk meets a node that is neither in memory, nor elementwise, nor a view: the fusion has to store those.
     pub fn node(&mut self, id: NodeId, coordinates: &[Affine]) -> TermId {
+        // A stack of its own in place of recursion: the top node's term is asked for; an operand that is not known yet
+        // goes on top and is found when the node is asked again.
         let wanted = self.met(id, coordinates);
         // Each node waits for those before it that are behind it here; graphs are deeper than stacks.
         let mut open = vec![wanted];
@@ -228,14 +237,17 @@ impl<'a> ExpressionBuilder<'a> {
         self.nodes.get(&met).copied().ok_or(Missing(met))
     }
 
-    /// The term of a node, or the first of its operands whose term is not known yet. What was pushed for the operands before that
-    /// is found again, as equal terms are kept once.
+    /// The term of a node, or the first of its operands whose term is not known yet. What was pushed for the operands
+    /// before that is found again, as equal terms are kept once.
     fn term(&mut self, (id, place): Met) -> Result<TermId, Missing> {
         let coordinates = &*self.places[place].clone();
         if let Some(number) = self.roots.iter().position(|(root, _)| *root == id) {
+            // A root's result is in a register, for this place alone: a sum of products of another pixel can not be had
+            // here.
             assert_eq!(self.roots[number].1, coordinates, "a root is known at one place");
             return Ok(self.push(Term::Root(number), self.graph.ty(id).dtype));
         }
+        // Before the operation is looked at: what another group stored is loaded, not computed again.
         if let Some(located) = (self.located)(id) {
             return Ok(self.load(located, coordinates));
         }
@@ -271,6 +283,7 @@ impl<'a> ExpressionBuilder<'a> {
             }
             Op::Convert(_) => {
                 let a = self.operand(operand(0), coordinates)?;
+                // A conversion to the type that it has is none.
                 if graph.ty(operand(0)).dtype == dtype {
                     return Ok(a);
                 }
@@ -278,6 +291,8 @@ impl<'a> ExpressionBuilder<'a> {
             }
             Op::ScatterAdd { axis, extent } => return self.scattered(id, axis, extent, coordinates),
             op if op.is_view() => {
+                // Views are no terms: the operand is asked at another place. What merges axes has no affine place
+                // there, but where the value lies dense it has a layout of the new shape.
                 if let Some(at) = view_coordinates(graph, id, coordinates, rank) {
                     return self.operand(operand(0), &at);
                 }
@@ -323,6 +338,7 @@ pub fn view_coordinates(graph: &Graph, id: NodeId, coordinates: &[Affine], rank:
     let node = graph.node(id);
     let from = graph.shape(node.inputs[0]);
     match node.op {
+        // Axis `axis` of the view is axis `permutation[axis]` of the operand.
         Op::Transpose(permutation) => {
             let mut at = vec![Affine::zero(rank); from.rank()];
             (0..from.rank()).for_each(|axis| at[permutation[axis] as usize] = coordinates[axis].clone());
@@ -369,6 +385,8 @@ fn reshape_blocks(a: Shape, b: Shape) -> Vec<(Vec<usize>, Vec<usize>)> {
         let (mut first, mut second) = (vec![left[i]], vec![right[j]]);
         let (mut p, mut q) = (a.dim(left[i]), b.dim(right[j]));
         (i, j) = (i + 1, j + 1);
+        // [2, 3, 4] and [6, 4]: the products 2 and 6 differ, so the smaller side takes another axis: 2 * 3 = 6. Blocks
+        // are ([0, 1], [0]) and ([2], [1]).
         while p != q {
             if p < q {
                 first.push(left[i]);
@@ -385,7 +403,8 @@ fn reshape_blocks(a: Shape, b: Shape) -> Vec<(Vec<usize>, Vec<usize>)> {
     blocks
 }
 
-/// Where in `from` the element of its reshape `to` at a place lies, if each axis of `from` is made of whole axes of `to`.
+/// Where in `from` the element of its reshape `to` at a place lies, if each axis of `from` is made of whole axes of
+/// `to`.
 pub fn reshape_coordinates(from: Shape, to: Shape, coordinates: &[Affine], rank: usize) -> Option<Vec<Affine>> {
     let mut at = vec![Affine::zero(rank); from.rank()];
     if from.elements() == 0 {
@@ -398,6 +417,7 @@ pub fn reshape_coordinates(from: Shape, to: Shape, coordinates: &[Affine], rank:
         return Some(at);
     }
     for (ours, theirs) in reshape_blocks(from, to) {
+        // Several axes of `from` in one block mean that a place of `to` would have to be divided to find them.
         let [axis] = ours[..] else { return None };
         at[axis] = theirs.iter().fold(Affine::zero(rank), |position, &other| {
             Affine::zero(rank).plus(&position, to.dim(other) as i64).plus(&coordinates[other], 1)
@@ -413,6 +433,7 @@ pub fn reshape_view(layout: &Layout, from: Shape, to: Shape) -> Option<Layout> {
         return Some(Layout { strides, ..*layout });
     }
     for (ours, theirs) in reshape_blocks(from, to) {
+        // Only within a block do axes have to be dense: [n, c, h, w] with a halo around h and w still flattens n and c.
         let dense =
             ours.windows(2).all(|pair| layout.strides[pair[0]] == layout.strides[pair[1]] * from.dim(pair[1]) as i64);
         if !dense {
@@ -442,6 +463,7 @@ pub fn resolve(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Loc
         views.push(at);
         at = node.inputs[0];
     };
+    // From the value in memory up to the node, one view after the other, each a layout of the one below.
     for view in views.into_iter().rev() {
         let layout = through_view(graph, view, &found.layout)?;
         found = Located { layout, ..found };

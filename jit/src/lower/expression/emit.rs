@@ -1,5 +1,5 @@
-//! Writes the terms of an [`Expression`] as vector operations of the kernel IR. It knows no loops: it is told the place of
-//! lane 0 and how the lanes lie.
+//! Writes the terms of an [`Expression`] as vector operations of the kernel IR. It knows no loops: it is told the place
+//! of lane 0 and how the lanes lie.
 
 use kiln_graph::DType;
 use kiln_graph::op::{BinaryOp, CompareOp, UnaryOp};
@@ -97,8 +97,11 @@ impl<'a> Evaluation<'a> {
         let mut fixed = vec![false; self.expression.terms.len()];
         for id in self.expression.needed(roots) {
             let term = &self.expression.terms[id.index()];
+            // A root's result belongs to the innermost place, though it has no strides that say so.
             let here = !matches!(term, Term::Root(_))
                 && term.affine().is_none_or(|a| a.strides.iter().enumerate().all(|(axis, &s)| s == 0 || known(axis)));
+            // Leaves decide, and users follow: in `scale * 2 + x[i]` the product is computed once, before the loop over
+            // i.
             fixed[id.index()] = here && term.operands().all(|operand| fixed[operand.index()]);
             if fixed[id.index()] {
                 self.value(kernel, id, point, &[]);
@@ -119,6 +122,8 @@ impl<'a> Evaluation<'a> {
 
     /// What a term needs and is not known, itself included, in order.
     fn unknown(&self, id: TermId) -> Vec<TermId> {
+        // Operands have smaller numbers than their users, so that one walk downwards finds all. It ends with the last
+        // open one, as expressions are long and most of what a term needs is known.
         let mut asked = vec![false; id.index() + 1];
         asked[id.index()] = true;
         let mut unknown = Vec::new();
@@ -146,6 +151,8 @@ impl<'a> Evaluation<'a> {
     /// Computes and writes all that is stored, at a point. Nothing computed here is kept.
     pub fn store(&self, kernel: &mut KernelBuilder, point: &Point, roots: &[Value]) {
         let mut scope = self.clone();
+        // `p' = p - lr * m'`, `m' = b * m + g`, both over their old values: with m' written first, a load of m would
+        // find m'.
         // All is computed before anything is written: a store may hit what another term loads.
         let terms = self.expression.stores.iter().map(|store| store.term);
         let values: Vec<Value> = terms.map(|term| scope.term(kernel, term, point, roots)).collect();
@@ -170,6 +177,7 @@ impl<'a> Evaluation<'a> {
             Term::Load { argument, access } => {
                 let (index, lanes) = point.access(access);
                 let buffer = self.buffers[*argument];
+                // An element that all lanes share is loaded once into all of them.
                 let raw = match lanes {
                     0 => kernel.splat(buffer, index),
                     stride => kernel.push(Operation::Load { buffer, index, stride, active: point.active }),
@@ -198,6 +206,7 @@ impl<'a> Evaluation<'a> {
                     _ => false,
                 };
                 match function {
+                    // A bound that is a constant (`max(x, 0)`) is never NaN, which saves the comparison.
                     BinaryOp::Max if dtype == DType::F32 => {
                         extremum(kernel, Float2::Max, of(*a), of(*b), never_nan(a), never_nan(b))
                     }
@@ -222,6 +231,7 @@ fn position(kernel: &mut KernelBuilder, point: &Point, affine: &Affine) -> Value
     if lanes == 0 {
         return start;
     }
+    // position of lane i = position of lane 0 + i * stride
     let lane = kernel.push(Operation::Lane);
     let stride = kernel.i32(lanes as i32);
     let offset = if lanes == 1 { lane } else { kernel.int2(Int2::Mul, lane, stride) };
@@ -326,6 +336,7 @@ fn select(kernel: &mut KernelBuilder, condition: Value, a: Value, b: Value) -> V
     match kernel.ty(a) {
         ValueType::F32 | ValueType::I32 => kernel.select(condition, a, b),
         ValueType::Mask => {
+            // Selections are of vectors of numbers alone. Of masks: (c and a) or (not c and b).
             let yes = kernel.push(Operation::Mask2(Mask2::And, condition, a));
             let not = kernel.push(Operation::MaskNot(condition));
             let no = kernel.push(Operation::Mask2(Mask2::And, not, b));

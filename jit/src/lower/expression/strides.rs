@@ -1,12 +1,12 @@
-//! The factors of an affine function, one an axis, in one piece: expressions are full of them, and in a debug build each step
-//! that a vector takes on the way to its elements is a call. It knows numbers alone.
+//! The factors of an affine function, one an axis, in one piece: expressions are full of them, and in a debug build
+//! each step that a vector takes on the way to its elements is a call. It knows numbers alone.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut, Index, IndexMut};
 
-/// The axes of an iteration space are at most so many: those of a tensor or of windows over one, and the cuts that tasks, partial
-/// sums and copies make.
+/// The axes of an iteration space are at most so many: those of a tensor or of windows over one, and the cuts that
+/// tasks, partial sums and copies make.
 pub const MOST_AXES: usize = 14;
 
 /// Up to `MOST_AXES` (14) numbers.

@@ -1,5 +1,5 @@
-//! Sine and cosine of any angle: its quarter turns are taken off, exactly, and polynomials do the rest. It knows the kernel builder
-//! alone.
+//! Sine and cosine of any angle: its quarter turns are taken off, exactly, and polynomials do the rest. It knows the
+//! kernel builder alone.
 
 use std::f32::consts::{FRAC_2_PI, FRAC_PI_2};
 
@@ -37,6 +37,8 @@ fn reduce(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let (n, r) = reduce_near(b, x);
     let bound = b.f32(NEAR);
     let far = b.compare(Compare::Gt, x, bound);
+    // The long way costs many times the short one, and hardly any vector needs it; in one that does, the other lanes
+    // keep theirs.
     let reduced = b.where_any(far, &[n, r], |b, near| {
         let (n, r) = reduce_far(b, x);
         vec![b.select(far, n, near[0]), b.select(far, r, near[1])]
@@ -58,9 +60,10 @@ fn reduce_near(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     (b.convert(Convert::Truncate, n), r)
 }
 
-/// As [`reduce`], from 2**16 on (Payne and Hanek). With a whole `m < 2**31` and `x = m * 2**(8 (g - 1))`, multiples of 4
-/// quarter turns do not count, so that of `2 / pi * 2**(8 (g - 1))` the 96 bits from the one that stands for 2 on are enough: their
-/// product with m is the angle in quarter turns, to 2**-63 of one. No f32 comes closer to a whole number of them than 2**-33.
+/// As [`reduce`], from 2**16 on (Payne and Hanek). With a whole `m < 2**31` and `x = m * 2**(8 (g - 1))`, multiples of
+/// 4 quarter turns do not count, so that of `2 / pi * 2**(8 (g - 1))` the 96 bits from the one that stands for 2 on are
+/// enough: their product with m is the angle in quarter turns, to 2**-63 of one. No f32 comes closer to a whole number
+/// of them than 2**-33.
 fn reduce_far(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     // The exponent's bits of 2**16 are 143, which makes g = 0 and the significand one of 24 to 31 bits.
     let bits = b.convert(Convert::BitsToI32, x);
@@ -68,6 +71,7 @@ fn reduce_far(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let origin = b.i32(142);
     let above = b.int2(Int2::Sub, exponent, origin);
     let eights = b.i32(!7);
+    // The exponent in whole bytes: there are 15 windows on the bits of 2 / pi, one for each 8 powers of two, not 112.
     let bytes = b.int2(Int2::And, above, eights);
     let bias = b.i32(127 + 8);
     let scale = b.int2(Int2::Sub, bias, bytes);
@@ -86,6 +90,8 @@ fn reduce_far(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
         }
     }
 
+    //         w0    w1      w2        the window, times m:
+    //   (..)  high  middle  (low)     above `high` are multiples of 4 quarter turns; the low word is too small to count
     // The upper two words of the product's lower three.
     let low = b.int2(Int2::MulHighUnsigned, m, words[2]);
     let part = b.int2(Int2::Mul, m, words[1]);
@@ -99,8 +105,8 @@ fn reduce_far(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
     let high = b.int2(Int2::Add, high, part);
     let high = b.int2(Int2::Add, high, carry);
 
-    // Two bits of whole quarters, to the nearest, and a rest of 30 + 32 bits, of which the absolute value becomes f32: its
-    // upper bits as one exact number, the others as another.
+    // Two bits of whole quarters, to the nearest, and a rest of 30 + 32 bits, of which the absolute value becomes f32:
+    // its upper bits as one exact number, the others as another.
     let half = b.i32(1 << 29);
     let rounded = b.int2(Int2::Add, high, half);
     let n = b.shift(Shift::RightLogical, rounded, 30);

@@ -1,5 +1,5 @@
-//! How long sums keep their digits: accumulators take short blocks of terms, and the total of the blocks is compensated. It
-//! knows loops and accumulators, and not what is folded.
+//! How long sums keep their digits: accumulators take short blocks of terms, and the total of the blocks is
+//! compensated. It knows loops and accumulators, and not what is folded.
 
 use super::fold::{Fold, Reduction};
 use crate::cost::params::reductions::BLOCK;
@@ -9,9 +9,9 @@ use crate::lower::loops::nest;
 impl Reduction<'_> {
     /// What the accumulators, which are `neutral` in the beginning, find along all folded axes.
     ///
-    /// Accumulators that take many terms begin anew after [`BLOCK`] of them, and what they have found is added to totals with
-    /// the roundings of these additions carried along ([`Reduction::settle`]): so a sum is as right as that of a block,
-    /// however long it is.
+    /// Accumulators that take many terms begin anew after [`BLOCK`] of them, and what they have found is added to
+    /// totals with the roundings of these additions carried along ([`Reduction::settle`]): so a sum is as right as that
+    /// of a block, however long it is.
     pub(super) fn fold(
         &self,
         kernel: &mut KernelBuilder,
@@ -23,6 +23,8 @@ impl Reduction<'_> {
         if self.is_empty() {
             return neutral.to_vec();
         }
+        // `outer[at..]` are the loops that a block takes whole, with `terms` terms of each accumulator; those before
+        // them are around the blocks. All of it within one block needs no totals.
         let mut terms = inner.terms();
         let mut at = outer.len();
         while at > 0 && terms * outer[at - 1].1 <= BLOCK {
@@ -32,6 +34,8 @@ impl Reduction<'_> {
         if at == 0 && terms <= BLOCK {
             return inner.within(kernel, outer, coordinates, neutral.to_vec());
         }
+        // Carried from block to block: a total for each accumulator, and behind them what each sum among the totals
+        // lacks.
         let begin = [neutral, &self.corrections(kernel, neutral.len())].concat();
         let block = |kernel: &mut KernelBuilder,
                      totals: &[Value],
@@ -40,7 +44,8 @@ impl Reduction<'_> {
             self.add_block(kernel, totals, &sums)
         };
         let totals = if terms > BLOCK {
-            // Within the innermost loop.
+            // Blocks of the innermost loop:
+            // for outer / for block of inner { sums = 0; for BLOCK of it { sums += .. }; total += sums }, then the rest
             nest(kernel, outer, coordinates, &begin, &mut |kernel, coordinates, totals| {
                 let (blocks, left) = (inner.count / BLOCK, inner.count % BLOCK);
                 let totals = looped(kernel, blocks, totals, |kernel, number, totals| {
@@ -54,7 +59,9 @@ impl Reduction<'_> {
                 block(kernel, &totals, &|kernel, sums| inner.last(kernel, left, &start, sums))
             })
         } else {
-            // Within a loop around it, of which a block takes some turns.
+            // Blocks of a loop around it, of which each takes `length` iterations:
+            // for outer[..at - 1] / for block of outer[at - 1] { sums = 0;
+            //     for length of it / for outer[at..] / for inner { sums += .. }; total += sums }, then what is left
             let (axis, extent) = outer[at - 1];
             let length = (BLOCK / terms).min(extent);
             nest(kernel, &outer[..at - 1], coordinates, &begin, &mut |kernel, coordinates, totals| {
@@ -88,8 +95,8 @@ impl Reduction<'_> {
         sums.map(|_| kernel.f32(0.0)).collect()
     }
 
-    /// Totals, and behind them what the sums among them lack, with a block more: `t = s + x`, lacking `(s - t) + x`, which is exact
-    /// where `s` is the larger one, and no worse than a rounding of `x` elsewhere.
+    /// Totals, and behind them what the sums among them lack, with a block more: `t = s + x`, lacking `(s - t) + x`,
+    /// which is exact where `s` is the larger one, and no worse than a rounding of `x` elsewhere.
     fn add_block(&self, kernel: &mut KernelBuilder, totals: &[Value], block: &[Value]) -> Vec<Value> {
         let (totals, lacking) = totals.split_at(block.len());
         let (mut next, mut next_lacking) = (Vec::new(), Vec::new());
@@ -98,6 +105,8 @@ impl Reduction<'_> {
             let fold = self.fold_of(accumulator);
             let sum = fold.combine(kernel, total, part);
             if fold.is_sum() {
+                // t is `sum`, s `total`, x `part`. `taken` is -(what s has gained); with x added, what x was meant to
+                // give and did not.
                 let taken = kernel.sub(total, sum);
                 let lost = kernel.add(taken, part);
                 let before = *lacking.next().expect("one for each sum");
@@ -119,6 +128,8 @@ impl Reduction<'_> {
             let corrected = kernel.add(total, *lacking.next().expect("one for each sum"));
             let size = kernel.float1(Float1::Abs, total);
             let infinity = kernel.f32(f32::INFINITY);
+            // Of an infinite total the lost part is infinity - infinity: NaN, which would take the place of the
+            // infinity.
             let finite = kernel.compare(Compare::Lt, size, infinity);
             kernel.select(finite, corrected, total)
         });
@@ -126,16 +137,16 @@ impl Reduction<'_> {
     }
 }
 
-/// Folds what lies at a place and behind it into accumulators: what a whole turn takes, or what is left at last.
+/// Folds what lies at a place and behind it into accumulators: what a whole iteration takes, or what is left at last.
 type Turn<'a> = &'a dyn Fn(&mut KernelBuilder, &[Index], &mut [Value], bool);
 
-/// The innermost loop of a reduction: turns of as many places along an axis, and what is left.
+/// The innermost loop of a reduction: iterations of as many places along an axis, and what is left.
 pub(super) struct Turns<'a> {
-    /// None: one turn.
+    /// `None`: nothing is folded, and there is one iteration.
     pub axis: Option<usize>,
-    /// How many places a turn takes.
+    /// How many places an iteration takes.
     pub step: i64,
-    /// The number of whole turns.
+    /// The number of whole iterations.
     pub count: usize,
     /// Whether something is left behind them.
     pub rest: bool,
@@ -148,7 +159,7 @@ impl Turns<'_> {
         self.count + usize::from(self.rest)
     }
 
-    /// The place that lies `number * of` turns behind another.
+    /// The place that lies `number * of` iterations behind another.
     fn at(&self, coordinates: &[Index], number: &Index, of: usize) -> Vec<Index> {
         let mut coordinates = coordinates.to_vec();
         if let Some(axis) = self.axis {
@@ -157,7 +168,7 @@ impl Turns<'_> {
         coordinates
     }
 
-    /// So many turns.
+    /// So many iterations.
     fn some(&self, kernel: &mut KernelBuilder, count: usize, start: &[Index], sums: Vec<Value>) -> Vec<Value> {
         looped(kernel, count, &sums, |kernel, number, sums| {
             let mut sums = sums.to_vec();
@@ -166,7 +177,7 @@ impl Turns<'_> {
         })
     }
 
-    /// So many turns, and what is left.
+    /// So many iterations, and what is left.
     fn last(&self, kernel: &mut KernelBuilder, count: usize, start: &[Index], sums: Vec<Value>) -> Vec<Value> {
         let mut sums = self.some(kernel, count, start, sums);
         if self.rest {
@@ -175,7 +186,7 @@ impl Turns<'_> {
         sums
     }
 
-    /// All turns, at each place along the axes around them.
+    /// All iterations, at each place along the axes around them.
     fn within(
         &self,
         kernel: &mut KernelBuilder,
@@ -189,7 +200,7 @@ impl Turns<'_> {
     }
 }
 
-/// A loop of any number of turns, which gets the number of the turn; nothing for one turn or none.
+/// A loop of any number of iterations, whose body gets the number of each; no loop is written for one or none.
 fn looped(
     kernel: &mut KernelBuilder,
     count: usize,

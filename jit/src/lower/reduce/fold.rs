@@ -1,4 +1,5 @@
-//! What a reduction folds: the neutral value, how two values and how the lanes of one become one, for each type of numbers.
+//! What a reduction folds: the neutral value, how two values and how the lanes of one become one, for each type of
+//! numbers.
 
 use kiln_graph::DType;
 use kiln_graph::op::ReduceOp;

@@ -34,8 +34,8 @@ pub fn windows_partition(window: &Window, over: Shape, windows: Shape) -> bool {
     partitions(&window_axes(window, over), &windows.dims()[2..])
 }
 
-/// What a group computes whose root looks at windows: the expression, how the windows slide, what is done with each, and when the
-/// places of the result are written.
+/// What a group computes whose root looks at windows: the expression, how the windows slide, what is done with each,
+/// and when the places of the result are written.
 pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expression, Vec<WindowAxis>, Task, Writing) {
     let graph = context.graph;
     let node = graph.node(root);
@@ -56,9 +56,12 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     let axes = window_axes(window, over);
     let spatial = axes.len();
     let rank = 2 + 2 * spatial;
+    // The space: n, c, windows.., elements of a window..
     let mut extents = values.dims().to_vec();
     extents.extend(axes.iter().map(|axis| axis.kernel));
     let place: Vec<Affine> = (0..2 + spatial).map(|axis| Affine::axis(rank, axis)).collect();
+    // place in the input = window * stride + element * dilation - padding, negative within the padding: never loaded
+    // there.
     let mut inside = place.clone();
     for (number, axis) in axes.iter().enumerate() {
         inside[2 + number] = Affine::zero(rank)

@@ -46,9 +46,9 @@ struct Stretch {
     end: usize,
 }
 
-/// Which bytes are taken when: a tree over times, each of whose nodes stands for the times of both its children. What lives for
-/// the times of a whole node is noted there; so that those who ask about some times need not look at every time. Stretches
-/// that touch are one, so that the many values of a network whose lives overlap are few stretches.
+/// Which bytes are taken when: a tree over times, each of whose nodes stands for the times of both its children. What
+/// lives for the times of a whole node is noted there; so that those who ask about some times need not look at every
+/// time. Stretches that touch are one, so that the many values of a network whose lives overlap are few stretches.
 struct Taken {
     /// The number of leaves; leaf `i` is node `leaves + i`, the children of node `n` are `2 n` and `2 n + 1`.
     leaves: usize,
@@ -100,7 +100,8 @@ impl Taken {
         }
     }
 
-    /// The start of the smallest gap of so many bytes between what is taken at some times, the first of several; or else the end.
+    /// The start of the smallest gap of so many bytes between what is taken at some times, the first of several; or
+    /// else the end.
     fn smallest_gap(&self, times: (usize, usize), bytes: usize) -> usize {
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut seen = Vec::new();
@@ -156,7 +157,7 @@ mod tests {
         }
     }
 
-    /// What [`place`] promises, draft by draft.
+    /// What [`place`] promises, one interval after the other.
     fn placed_one_by_one(intervals: &[Interval]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..intervals.len()).filter(|&i| intervals[i].bytes > 0).collect();
         order.sort_by_key(|&i| (Reverse(intervals[i].bytes), intervals[i].from, i));

@@ -1,20 +1,21 @@
 //! Which groups need which, directly or not, while groups are joined.
 //!
 //! The groups stand in an order in which they could run. A group can need another one only if it stands behind it, and
-//! through groups between the two alone, so that a question is a search of what stands there: from both ends in turn, until
-//! the two meet or one of them has nowhere to go. Two groups that become one leave others on the wrong side of it: what the
-//! second needs, or what needs the first, moves past the other one, whichever of the two is found sooner. (Pearce and Kelly, "A
-//! dynamic topological sort algorithm for directed acyclic graphs", 2006, is the search of one end.)
+//! through groups between the two alone, so that a question is a search of what stands there: from both ends in turn,
+//! until the two meet or one of them has nowhere to go. Two groups that become one leave others on the wrong side of
+//! it: what the second needs, or what needs the first, moves past the other one, whichever of the two is found sooner.
+//! (Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", 2006, is the search of one
+//! end.)
 //!
-//! Long ways that are there anyway, as from the loss to a gradient, are not searched: one walk over all groups makes a tree
-//! of some of the needs, and a group needs all that stands below it there. Joining groups never ends a need.
+//! Long paths that are there anyway, as from the loss to a gradient, are not searched: one walk over all groups makes a
+//! tree of some of the needs, and a group needs all that stands below it there. Joining groups never ends a need.
 //!
 //! It knows numbers of groups alone.
 
 /// No group.
 const NONE: u32 = u32::MAX;
 
-/// What is between the places of neighbours, at first and when there is no room left.
+/// How far apart the places (labels in an order) of neighbours are, at first and whenever there was no room left.
 const STEP: u64 = 1 << 32;
 
 /// The needs of groups.
@@ -233,8 +234,8 @@ impl Needs {
         true
     }
 
-    /// Moves either what `high` needs from between the two groups before `low` (true), or what needs `low` from there behind
-    /// `high`.
+    /// Moves either what `high` needs from between the two groups before `low` (true), or what needs `low` from there
+    /// behind `high`.
     fn part(&mut self, low: u32, high: u32) -> bool {
         let search = self.seen.next();
         let (mut back, mut forth) = (Front::new(high), Front::new(low));
@@ -331,8 +332,8 @@ impl Tree {
         a != b && (start..end).contains(&self.numbers[b as usize])
     }
 
-    /// A joined group needs what either of them needed, and is needed by what needed either of them: the longer span and the
-    /// later number are kept.
+    /// A joined group needs what either of them needed, and is needed by what needed either of them: the longer span
+    /// and the later number are kept.
     fn join(&mut self, first: u32, second: u32) {
         let (first, second) = (first as usize, second as usize);
         let length = |(start, end): (u32, u32)| end - start;
@@ -457,8 +458,8 @@ mod tests {
         }
     }
 
-    /// A long way on which each group needs the one before it, and one far behind it whose users are on that way, too: no
-    /// question takes a walk along all of it.
+    /// A long path on which each group needs the one before it, and one far behind it whose users are on that path,
+    /// too: no question takes a walk along all of it.
     #[test]
     fn questions_about_long_ways_are_short() {
         let half = 20_000u32;

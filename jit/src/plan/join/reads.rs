@@ -1,5 +1,5 @@
-//! What a group reads of others, and whether place by place: at each place of the group's space the element of the same place.
-//! It knows graphs and groups; it joins nothing.
+//! What a group reads of others, and whether place by place: at each place of the group's space the element of the same
+//! place. It knows graphs and groups; it joins nothing.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +22,8 @@ pub fn same_places(a: Shape, b: Shape) -> bool {
     a.dims().iter().filter(significant).eq(b.dims().iter().filter(significant))
 }
 
-/// What a group reads from outside, and whether each of it place by place: at each place of the group's space the element
-/// of the same place. And how many elementwise operations the group computes.
+/// What a group reads from outside, and whether each of it place by place: at each place of the group's space the
+/// element of the same place. And how many elementwise operations the group computes.
 pub fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> (BTreeMap<NodeId, bool>, usize) {
     let shape = base(graph, group);
     let mut walk = Walk::new(graph, fusion, group, shape);
@@ -135,8 +135,8 @@ impl<'a> Walk<'a> {
     /// Looks at the open nodes, and at what they are computed from.
     fn finish(&mut self) {
         while let Some((id, place)) = self.open.pop() {
-            // A node is looked at once for each place that it is met at, however many paths lead to it: a chain of `x =
-            // x + x` has twice as many paths with each link.
+            // A node is looked at once for each place that it is met at, however many paths lead to it: in a
+            // chain of sums `x + x` each link doubles the paths.
             if !self.group.roots.contains(&id) && self.seen.insert((id, self.places[place].1)) {
                 self.inside(id, place);
             }

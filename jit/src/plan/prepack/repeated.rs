@@ -1,6 +1,6 @@
-//! Prepacked of a state that are made again before the state has changed: weights in the order in which tiles read them, or
-//! transformed, of a layer that a draft applies more than once. They are made once.
-//! It knows which call touches which memory; it does not know what calls compute.
+//! Copies of a state that would be made again before the state has changed: weights in the order in which tiles read
+//! them, or transformed, of a layer that a training step applies more than once. They are made once. It knows which
+//! call touches which memory; it does not know what calls compute.
 
 use std::collections::BTreeSet;
 
@@ -18,20 +18,21 @@ type Read = Vec<(Storage, usize)>;
 /// Calls that read the same, by their positions: each computes something else, and what holds it.
 type Made = Vec<(usize, Vec<Storage>)>;
 
-/// Removes the calls that compute what an earlier call has computed, from states or from what such calls have made of them,
-/// while none of it was written; later calls read the earlier one's results. `kept` are the copies that updates write, too.
+/// Removes the calls that compute what an earlier call has computed, from states or from what such calls have made of
+/// them, while none of it was written; later calls read the earlier one's results. `kept` are the copies that updates
+/// write, too.
 pub fn drop_repeated(memory: &[Piece], kept: &BTreeSet<Storage>, calls: &mut Vec<Draft>) {
     // The calls are walked through once, in order:
     //   pack w -> p1,  dot x p1     first of version 0 of w
     //   pack w -> p2,  dot y p2     repeats: dropped, and p2 is another name of p1 from here on
-    //   update w                    version 1
+    //   update w                    version 1 (where it writes p1, too, p1 stands for that: see below)
     //   pack w -> p3,  dot z p3     reads another version: stays
     let mut writers = vec![0; memory.len()];
     for call in calls.iter() {
         let lowered = &call.lowered;
         written(lowered).for_each(|storage| writers[storage] += 1);
     }
-    // For each piece of memory how often it was written so far, whether it is made of states alone, and what stands for it.
+    // For each piece of memory how often it was written so far, whether it is made of states alone, what stands for it.
     let mut versions = vec![0; memory.len()];
     let mut of_states: Vec<bool> = memory.iter().map(|piece| matches!(piece.purpose, Purpose::State(_))).collect();
     let mut names: Vec<Storage> = (0..memory.len() as u32).map(Storage).collect();
