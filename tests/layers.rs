@@ -390,7 +390,11 @@ fn settings_and_extents_that_make_no_sense_are_errors_of_the_builder() {
         (&[4], &|x| functions::leaky_relu(x, f64::INFINITY), "`negative_slope` must be a finite number"),
         (&[4], &|x| dropout(x, 1.5), "`p` must be at least 0 and at most 1"),
         (&[4, 2], &|x| batch_norm::batch_norm(x, None, None, None, statistics(0.0, None)), "`eps` must be a finite"),
-        (&[4, 2], &|x| batch_norm::batch_norm(x, None, None, None, statistics(1.0, Some(-0.1))), "`momentum` must be"),
+        (
+            &[4, 2],
+            &|x| batch_norm::batch_norm(x, None, None, None, statistics(1.0, Some(f64::NAN))),
+            "`momentum` must be",
+        ),
         (&[3, 0, 4], &|x| x.relu(), "shape [3, 0, 4] has no elements: every extent of a tensor is at least 1"),
         (&[2, 4], &|x| functions::narrow(x, 1, 2, 0), "shape [2, 0] has no elements"),
         (&[2, 4], &|x| linear::linear(x, x.graph().input("w", [0, 4]), None), "has no elements"),

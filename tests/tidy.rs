@@ -301,5 +301,5 @@ fn imports_of_jit_go_one_way() {
     assert_eq!(imports.cycle(), None, "modules import one another");
     // That what is read is not nothing.
     let imports_of = |module: &str| &imports.of[module];
-    assert!(imports_of("plan::calls").contains("lower::described") && imports_of("lower::map").contains("kernel"));
+    assert!(imports_of("plan::calls").contains("lower::dispatch") && imports_of("lower::map").contains("kernel"));
 }

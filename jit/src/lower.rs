@@ -7,7 +7,7 @@
 //! below import one another, never this one.
 
 mod contraction;
-mod described;
+mod dispatch;
 pub(crate) mod expression;
 mod group;
 pub(crate) mod halo;
@@ -22,7 +22,7 @@ mod reduce;
 mod window;
 
 pub(crate) use contraction::{Contracting, lower as lower_contraction};
-pub(crate) use described::{Described, Root, describe, lower};
+pub(crate) use dispatch::{Described, Root, describe, lower};
 pub(crate) use group::{Class, Context, Group, Writing, class};
 pub(crate) use lowered::Lowered;
 pub(crate) use window::windows_partition;

@@ -23,7 +23,7 @@ mod invariant;
 mod join;
 mod layouts;
 mod memo;
-mod memory;
+mod pieces;
 mod prepack;
 mod print;
 mod schedule;

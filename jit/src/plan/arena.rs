@@ -4,7 +4,7 @@
 mod place;
 
 use super::calls::Draft;
-use super::memory::{Piece, Purpose};
+use super::pieces::{Piece, Purpose};
 use place::{ALIGNMENT, Interval, place};
 
 /// When each piece of memory is needed; nothing for states. What the prologue leaves to later calls is needed for good.

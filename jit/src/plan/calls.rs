@@ -9,7 +9,7 @@ use super::data::Part;
 use super::group::Fusion;
 use super::in_place::Placement;
 use super::memo::{self, Memo};
-use super::memory::Memory;
+use super::pieces::Memory;
 use super::prepack::Prepacked;
 use crate::contraction::Source;
 use crate::lower::expression::{Expression, Storage};

@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::group::Fusion;
 use super::layouts::Lying;
-use super::memory::{Memory, Purpose};
+use super::pieces::{Memory, Purpose};
 use crate::lower::expression::{Affine, Expression, Storage, Store, Term};
 use crate::lower::{Class, Context, Described, Group, Writing, class, describe};
 

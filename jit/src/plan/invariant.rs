@@ -9,7 +9,7 @@ use kiln_graph::op::Op;
 use kiln_graph::{Graph, Role};
 
 use super::calls::Draft;
-use super::memory::{Piece, Purpose};
+use super::pieces::{Piece, Purpose};
 use crate::kernel::Access;
 use crate::lower::Lowered;
 use crate::lower::expression::Storage;

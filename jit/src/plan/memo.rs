@@ -5,7 +5,7 @@
 use kiln_graph::op::ReduceOp;
 use rustc_hash::FxHashMap;
 
-use super::memory::Memory;
+use super::pieces::Memory;
 use crate::contraction::Problem;
 use crate::lower::Lowered;
 use crate::lower::expression::{Expression, Storage, TermId};

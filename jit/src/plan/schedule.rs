@@ -12,7 +12,7 @@ use super::arena::{intervals, offsets, share_memory};
 use super::calls::{Draft, Drafts};
 use super::choices::Recipes;
 use super::data::{Argument, Call, Location, Plan, Slot};
-use super::memory::Purpose;
+use super::pieces::Purpose;
 use super::{invariant, prepack};
 use crate::cost::sharing::worth_sharing;
 use crate::kernel::Kernel;

@@ -271,15 +271,8 @@ fn unary(kernel: &mut KernelBuilder, function: UnaryOp, a: Value) -> Value {
         UnaryOp::Log => math::log(kernel, a),
         UnaryOp::Log1p => math::log1p(kernel, a),
         UnaryOp::Sqrt => kernel.float1(Float1::Sqrt, a),
-        UnaryOp::Rsqrt => {
-            let root = kernel.float1(Float1::Sqrt, a);
-            let one = kernel.f32(1.0);
-            kernel.div(one, root)
-        }
-        UnaryOp::Reciprocal => {
-            let one = kernel.f32(1.0);
-            kernel.div(one, a)
-        }
+        UnaryOp::Rsqrt => math::rsqrt(kernel, a),
+        UnaryOp::Reciprocal => math::reciprocal(kernel, a),
         UnaryOp::Sin => math::sin(kernel, a),
         UnaryOp::Cos => math::cos(kernel, a),
         UnaryOp::Tanh => math::tanh(kernel, a),
@@ -300,14 +293,13 @@ fn sign(kernel: &mut KernelBuilder, a: Value) -> Value {
     kernel.select(positive, one, rest)
 }
 
+/// But for the larger and the smaller of f32, which know whether an operand may be NaN.
 fn binary(kernel: &mut KernelBuilder, function: BinaryOp, dtype: DType, a: Value, b: Value) -> Value {
     let float = dtype == DType::F32;
     match function {
         BinaryOp::Add if float => kernel.add(a, b),
         BinaryOp::Sub if float => kernel.sub(a, b),
         BinaryOp::Mul if float => kernel.mul(a, b),
-        BinaryOp::Max if float => extremum(kernel, Float2::Max, a, b, false, false),
-        BinaryOp::Min if float => extremum(kernel, Float2::Min, a, b, false, false),
         BinaryOp::Add => kernel.int2(Int2::Add, a, b),
         BinaryOp::Sub => kernel.int2(Int2::Sub, a, b),
         BinaryOp::Mul => kernel.int2(Int2::Mul, a, b),

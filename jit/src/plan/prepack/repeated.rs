@@ -10,7 +10,7 @@ use crate::kernel::Access;
 use crate::lower::Lowered;
 use crate::lower::expression::Storage;
 use crate::plan::calls::Draft;
-use crate::plan::memory::{Piece, Purpose};
+use crate::plan::pieces::{Piece, Purpose};
 
 /// What a call reads, each with the number of times it was written before.
 type Read = Vec<(Storage, usize)>;
