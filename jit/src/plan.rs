@@ -97,7 +97,7 @@ pub fn plan_by(
     let invariant = invariant::nodes(&graph);
     let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(&graph, &fusion, group)).collect();
     // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.
-    let placement = in_place::place(&graph, &fusion, &members, &layouts, &invariant);
+    let placement = in_place::place(&graph, &fusion, &members, &layouts, &invariant, exact);
     let mut recipes = Recipes::new(target, choices, exact);
     let steps = lower_groups(&graph, &fusion, &members, placement, &invariant, target, &mut recipes);
     Ok(schedule(&graph, steps, recipes, target))

@@ -3,6 +3,7 @@
 //! offsets.
 
 use kiln_graph::{Graph, NodeId};
+use rustc_hash::FxHashMap;
 
 use super::choices::Recipes;
 use super::data::Part;
@@ -13,7 +14,7 @@ use super::pieces::Memory;
 use super::prepack::Prepacked;
 use crate::contraction::Source;
 use crate::lower::expression::{Expression, Storage};
-use crate::lower::{self, Class, Context, Contracting, Group, Lowered, Root, class, halo, map};
+use crate::lower::{self, Class, Context, Contracting, Described, Group, Lowered, Root, class, halo, map};
 use crate::target::Target;
 
 /// A call before its arguments have offsets.
@@ -47,19 +48,20 @@ pub fn lower_groups(
     target: &Target,
     recipes: &mut Recipes<'_>,
 ) -> Drafts {
-    let Placement { memory, copies } = placement;
+    let Placement { memory, copies, described } = placement;
     let mut lowering = Lowering {
         graph,
         invariant,
         target,
         recipes,
         memory,
+        described,
         packed: Prepacked::new(target.l2_bytes),
         memo: Memo::default(),
         list: Vec::new(),
     };
-    for (group, members) in fusion.groups.iter().zip(members) {
-        lowering.group(group, &describe(graph, group, members));
+    for (position, (group, members)) in fusion.groups.iter().zip(members).enumerate() {
+        lowering.group(position, group, &describe(graph, group, members));
     }
     for (id, input) in copies {
         lowering.update(id, input);
@@ -74,6 +76,7 @@ struct Lowering<'a, 'r> {
     target: &'a Target,
     recipes: &'a mut Recipes<'r>,
     memory: Memory,
+    described: FxHashMap<usize, Described>,
     packed: Prepacked,
     memo: Memo,
     list: Vec<Draft>,
@@ -81,10 +84,10 @@ struct Lowering<'a, 'r> {
 
 impl Lowering<'_, '_> {
     /// The zeros around what a group stores, then the group.
-    fn group(&mut self, group: &Group, description: &Description) {
+    fn group(&mut self, position: usize, group: &Group, description: &Description) {
         // Lowered before the writes are noted: a state's update may still write the packed copy that was made of the
         // old value.
-        let lowered = self.lower(group, &description.name);
+        let lowered = self.lower(position, group, &description.name);
         self.recipes.label(&description.label);
         for &id in &group.stores {
             let to = self.memory.place(id);
@@ -99,7 +102,7 @@ impl Lowering<'_, '_> {
         self.list.extend(lowered.into_iter().map(|lowered| description.draft(lowered)));
     }
 
-    fn lower(&mut self, group: &Group, name: &str) -> Vec<Lowered> {
+    fn lower(&mut self, position: usize, group: &Group, name: &str) -> Vec<Lowered> {
         let context = Context {
             graph: self.graph,
             located: &self.memory.located,
@@ -107,7 +110,8 @@ impl Lowering<'_, '_> {
             invariant: self.invariant,
             exact: self.recipes.exact,
         };
-        let mut described = lower::describe(&context, group);
+        let described = self.described.remove(&position);
+        let mut described = described.unwrap_or_else(|| lower::describe(&context, group));
         let (key, target) = match &described.root {
             // Recipes have scratch memory and operands beside the expression: all of that is part of the memo's key.
             Root::Contraction(contracting) => return self.contraction(&described.expression, contracting, name),

@@ -24,6 +24,8 @@ pub struct Placement {
     pub memory: Memory,
     /// Written elsewhere, and copied to the state at the end of a run.
     pub copies: Vec<(NodeId, usize)>,
+    /// What groups compute that write states, by their positions: they were described to decide, and need not be again.
+    pub described: FxHashMap<usize, Described>,
 }
 
 /// Decides for all groups; `members` are the nodes that each computes, `layouts` how each value lies.
@@ -33,6 +35,7 @@ pub fn place(
     members: &[Vec<NodeId>],
     layouts: &[Option<Lying>],
     invariant: &[bool],
+    exact: bool,
 ) -> Placement {
     let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
     let mut memory = Memory::new(graph.nodes.len());
@@ -65,18 +68,29 @@ pub fn place(
             memory.locate(graph, id, layout(id), purpose);
         }
     }
-    for group in &fusion.groups {
+    let mut described = FxHashMap::default();
+    for (position, group) in fusion.groups.iter().enumerate() {
         // Within a group order does not help: its tasks run side by side. What a group reads at which places is said by
         // its description, which wants to know where all values lie; so this comes behind the loop above. Each round
         // takes one value out of a state's memory, so that it ends; a group that updates several states may take
         // several.
-        while let Some(id) = clashing(graph, group, &memory, invariant) {
+        loop {
+            let context = Context { graph, located: &memory.located, halos: &memory.halos, invariant, exact };
+            let Some(found) = writing_states(&context, group, &memory) else { break };
+            let Some(storage) = clash(&found, |storage| memory.is_state(storage)) else {
+                described.insert(position, found);
+                break;
+            };
+            let clashing = group.stores.iter().copied().find(|&id| memory.place(id).storage == storage);
+            let id = clashing.expect("the group writes the state");
             memory.locate(graph, id, layout(id), Purpose::Temporary);
             copies.push((id, updated[&id]));
+            // Others may read the value that lies elsewhere now.
+            described.clear();
         }
     }
     copies.sort_unstable();
-    Placement { memory, copies }
+    Placement { memory, copies, described }
 }
 
 /// For each input the position of the last group that reads it.
@@ -94,14 +108,10 @@ fn last_readers(graph: &Graph, members: &[Vec<NodeId>]) -> Vec<Option<usize>> {
     readers
 }
 
-/// A value that the group writes over a state which it still reads elsewhere.
-fn clashing(graph: &Graph, group: &Group, memory: &Memory, invariant: &[bool]) -> Option<NodeId> {
+/// What a group computes, if it writes states.
+fn writing_states(context: &Context<'_>, group: &Group, memory: &Memory) -> Option<Described> {
     let in_states = |id: &&NodeId| memory.is_state(memory.place(**id).storage);
-    group.stores.iter().find(in_states)?;
-    // `exact` decides on the recipe of a contraction alone, not on what is read or written.
-    let context = Context { graph, located: &memory.located, halos: &memory.halos, invariant, exact: false };
-    let storage = clash(&describe(&context, group), |storage| memory.is_state(storage))?;
-    group.stores.iter().copied().find(|&id| memory.place(id).storage == storage)
+    group.stores.iter().find(in_states).map(|_| describe(context, group))
 }
 
 /// A state that is written although it is read at other places than those that are written, or at these after they
