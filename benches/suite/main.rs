@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench suite -- [--cases mlp_tiny,lenet:infer] [--threads 1,2] [--seconds 1] [--cpus 0,1] [--json] [--profile]
 //!     [--tune 10]
+//! taskset -c 1 cargo bench --bench suite -- --recipes FILE [--seconds 1] [--note TEXT]
 //! ```
 //!
 //! Each case runs in a process of its own, bound to as many cores as it has threads (by `taskset`, where there is
@@ -10,12 +11,19 @@
 //! times of single kernels, to the standard error output. `--tune` gives each case so many seconds to measure ways of computing its
 //! contractions (`TrainerBuilder::tune`), and prints to the standard error output what was chosen. The losses are
 //! compared with PyTorch's (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
+//!
+//! `--recipes` runs no case: it times each candidate for each contraction of the networks on one thread, in three passes
+//! of so many seconds for each contraction, and writes the times to a file such as those of `jit/measurements`; the note goes to its head.
 
 mod adversaries;
 mod cases;
+mod contractions;
 mod measure;
+mod measurements;
+mod network_graphs;
 mod networks;
 mod numbers;
+mod recipes;
 mod reference;
 
 use std::error::Error;
@@ -37,6 +45,9 @@ struct Options {
     json: bool,
     profile: bool,
     tune: Option<f64>,
+    /// The file to which the times of recipes are written, instead of anything else.
+    recipes: Option<String>,
+    note: String,
     /// Set in the process that measures one case.
     child: Option<(String, Mode)>,
 }
@@ -50,7 +61,13 @@ fn main() -> ExitCode {
             println!("{}", cases::run(case, *mode, settings)?);
             Ok(true)
         }
-        None => run_all(&options),
+        None => match &options.recipes {
+            Some(path) => {
+                recipes::measure(path, options.seconds, &options.note)?;
+                Ok(true)
+            }
+            None => run_all(&options),
+        },
     });
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -71,6 +88,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         json: false,
         profile: false,
         tune: None,
+        recipes: None,
+        note: String::new(),
         child: None,
     };
     let list = |text: String| text.split(',').map(str::to_string).collect::<Vec<_>>();
@@ -85,12 +104,15 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--json" => options.json = true,
             "--profile" => options.profile = true,
             "--tune" => options.tune = Some(value()?.parse()?),
+            "--recipes" => options.recipes = Some(value()?),
+            "--note" => options.note = value()?,
             "--child" => options.child = Some((value()?, if value()? == "infer" { Mode::Infer } else { Mode::Train })),
             // `cargo bench` passes it to every bench target.
             "--bench" => {}
             other => {
                 return Err(format!(
-                    "unknown argument `{other}`; known are --cases, --threads, --seconds, --cpus, --json, --profile, --tune"
+                    "unknown argument `{other}`; known are --cases, --threads, --seconds, --cpus, --json, --profile, \
+                     --tune, --recipes, --note"
                 )
                 .into());
             }

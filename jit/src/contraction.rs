@@ -11,11 +11,13 @@
 //! | `strategy.rs` | strategies put together, and what they cost in all |
 //! | `search.rs` | the fastest of them, and those that are worth measuring |
 //! | `recipe.rs` | what comes out: a [`Recipe`], stages, each of which becomes one kernel |
+//! | `key.rs` | the number in a recipe's name |
 //!
 //! It knows operations, layouts, targets and costs; it does not know what is fused into the epilogue, nor where in
 //! memory anything lies. The files below import one another, never this one.
 
 mod from_op;
+mod key;
 mod normalize;
 mod problem;
 mod recipe;

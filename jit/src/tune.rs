@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use kiln_rt::Pool;
 
 use crate::code::CodeError;
+use crate::contraction::Problem;
 use crate::plan::{Choices, Contracted};
 use crate::target::Target;
 
@@ -62,4 +63,14 @@ pub fn measure(contractions: &[Contracted], target: &Target, time: Duration) -> 
         }
     }
     Ok(measured)
+}
+
+/// The seconds that each candidate of a contraction takes on one thread, by its [name](crate::contraction::Recipe::name), the
+/// one that is estimated to be the fastest first: the shortest of several runs, in turns with the others, of what every run
+/// does (not of copies that are made once for many). Takes about the given time, longer where some runs of each take longer.
+///
+/// # Errors
+/// There is no code for this machine.
+pub fn times(problem: &Problem, target: &Target, time: Duration) -> Result<Vec<(String, f64)>, CodeError> {
+    trials::times(problem, target, &Pool::new(1), Instant::now() + time)
 }

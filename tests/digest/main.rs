@@ -1,6 +1,6 @@
 //! What the planner decides for all golden programs and the networks of the suite, held as text: a digest of the plans
 //! and kernels of each (`plans.rs`, `plans.txt`), and how each contraction of the suite is computed (`choices.rs`,
-//! `choices.txt`). Nothing is emitted or run, and the machines that are planned for are fixed, so that the texts are
+//! `choices.txt`), and how far the choices are from the best that was measured (`regret.rs`). Nothing is emitted or run, and the machines that are planned for are fixed, so that the texts are
 //! the same everywhere.
 //!
 //! `cargo test --release --test digest` looks at all of them; a debug build, whose planner is slow, at a few, unless
@@ -13,6 +13,8 @@ mod adversaries;
 #[allow(dead_code)]
 mod case;
 mod choices;
+#[path = "../../benches/suite/contractions.rs"]
+mod contractions;
 #[path = "../golden/engine.rs"]
 #[allow(dead_code)]
 mod engine;
@@ -23,6 +25,10 @@ mod graphs;
 mod layers;
 #[path = "../golden/losses.rs"]
 mod losses;
+#[path = "../../benches/suite/measurements.rs"]
+mod measurements;
+#[path = "../../benches/suite/network_graphs.rs"]
+mod network_graphs;
 #[path = "../../benches/suite/networks.rs"]
 mod networks;
 #[path = "../golden/ops.rs"]
@@ -35,6 +41,7 @@ mod plans;
 mod programs;
 #[path = "../golden/python.rs"]
 mod python;
+mod regret;
 #[path = "../golden/resampling.rs"]
 mod resampling;
 #[path = "../golden/results.rs"]

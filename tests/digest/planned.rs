@@ -9,7 +9,8 @@ use kiln::jit::kernel::parse;
 use kiln::jit::layout::Layout;
 use kiln::jit::plan::{Choices, Plan, plan_by};
 
-use crate::sources::{self, Source};
+use crate::network_graphs::{self, Source};
+use crate::sources;
 
 /// The numbers of lanes of the machines that are planned for: one for each emitter.
 pub const LANES: [usize; 3] = [4, 8, 16];
@@ -47,7 +48,7 @@ pub fn bless() -> bool {
 /// The plans of all graphs, sorted by name.
 pub static PLANNED: LazyLock<Vec<Planned>> = LazyLock::new(|| {
     let mut sources = sources::golden(all());
-    sources.extend(sources::suite(all()));
+    sources.extend(network_graphs::suite(all()));
     let mut planned = Vec::new();
     // How the states of the graph before lie, for each machine.
     let mut layouts: HashMap<(usize, bool), Layouts> = HashMap::new();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::planned::{EXACT, LANES, PLANNED, all, bless};
-use crate::sources;
+use crate::{network_graphs, sources};
 
 /// What stands at the head of the file.
 const HEAD: &str = "\
@@ -66,7 +66,7 @@ fn write(changed: &[(&str, String)]) -> PathBuf {
     fs::create_dir_all(&folder).expect("a folder of the test's own");
     let program = |name: &str| name.trim_end_matches(EXACT).to_owned();
     let path = |name: &str| folder.join(program(name).replace(['/', ':'], "_") + ".ir");
-    let graphs = sources::golden(all()).into_iter().chain(sources::suite(all()));
+    let graphs = sources::golden(all()).into_iter().chain(network_graphs::suite(all()));
     for source in graphs.filter(|source| changed.iter().any(|(other, _)| program(other) == source.name)) {
         fs::write(path(&source.name), source.graph.to_string()).expect("a file of the test's own");
     }

@@ -1,6 +1,7 @@
 //! What a contraction is, and what decides on how it is computed, as data and as text: axes, operands as they lie,
 //! results. It knows operations and layouts; it knows no strategies.
 
+use super::key::{Key, Keyed};
 use std::fmt;
 
 use kiln_graph::shape::Shape;
@@ -45,6 +46,39 @@ pub struct Contraction {
     pub output: Vec<Coordinate>,
     /// The axis of the output tensor whose neighbours are neighbours in memory, most likely.
     pub fast: usize,
+}
+
+impl Keyed for Axis {
+    fn key(&self, key: &mut Key) {
+        let Axis { extent, left, right, reduce } = self;
+        key.add(extent).add(left).add(right).add(reduce);
+    }
+}
+
+impl Keyed for Coordinate {
+    fn key(&self, key: &mut Key) {
+        let Coordinate { offset, terms } = self;
+        key.add(offset).add(terms);
+    }
+}
+
+impl Keyed for Contraction {
+    fn key(&self, key: &mut Key) {
+        // Estimates ask for the fast axis; the code is the same whichever it is.
+        let Contraction { axes, left, right, output, fast: _ } = self;
+        key.add(axes).add(left).add(right).add(output);
+    }
+}
+
+impl Keyed for Source {
+    fn key(&self, key: &mut Key) {
+        let number = match self {
+            Source::Left => 0,
+            Source::Right => 1,
+            Source::Scratch(number) => 2 + number,
+        };
+        key.add(&number);
+    }
 }
 
 impl Contraction {

@@ -1,8 +1,7 @@
 //! How an operation is computed: stages in order, each of which becomes a kernel, with scratch memory between them.
 //! It knows the strategies' parts and how to name them; it decides nothing.
 
-use std::fmt::{self, Write};
-
+use super::key::{Key, Keyed};
 use super::problem::{Epilogue, Place, Source, StageOf};
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
@@ -198,19 +197,55 @@ impl Recipe {
     }
 
     /// A text that tells this recipe from all others: its [words](Recipe::words), and a number made of everything that
-    /// decides on the code of its stages.
+    /// decides on the code of its stages: of no estimate, so that a change of the cost model leaves choices by name as
+    /// they are, and of no word. Files keep it: what it is made of changes only where the code does.
     pub fn name(&self) -> String {
-        // The offset basis of FNV-1a. What is hashed are the `Debug` texts of the stages: they hold all that decides on
-        // code and no estimate, so that a change of the cost model leaves names, and choices by name, as they are.
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-        write!(hash, "{:?}", self.scratch).expect("any text");
-        self.stages.iter().for_each(|stage| write!(hash, "{stage:?}").expect("any text"));
-        format!("{} #{:016x}", self.words(), hash.0)
+        let mut key = Key::new();
+        key.add(&self.scratch).add(&self.stages);
+        format!("{} #{:016x}", self.words(), key.number())
     }
 
     pub(super) fn kinds(&self) -> String {
         let kinds: Vec<&str> = self.stages.iter().map(Stage::kind).collect();
         kinds.join(", ")
+    }
+}
+
+impl Keyed for Stage {
+    fn key(&self, key: &mut Key) {
+        // What is counted does not decide on the code.
+        let Stage { buffers, results, flops: _, work } = self;
+        key.add(buffers).add(results).add(work);
+    }
+}
+
+impl Keyed for Access {
+    fn key(&self, key: &mut Key) {
+        let access: usize = match self {
+            Access::Read => 0,
+            Access::Write => 1,
+            Access::ReadWrite => 2,
+        };
+        key.add(&access);
+    }
+}
+
+/// A number for each strategy, which none but it ever had, and what the strategy says.
+impl Keyed for Work {
+    fn key(&self, key: &mut Key) {
+        match self {
+            Work::BeforeTranspose(work, transposed) => key.add(&0usize).add(work.as_ref()).add(transposed),
+            Work::Transpose(transposed) => key.add(&1usize).add(transposed),
+            Work::Tiles(tiling) => key.add(&2usize).add(tiling),
+            Work::Partial(tiling, partials) => key.add(&3usize).add(tiling).add(partials),
+            Work::Sum(partials) => key.add(&4usize).add(partials),
+            Work::Accumulate(tiling, accumulate) => key.add(&5usize).add(tiling).add(accumulate),
+            Work::OverlapAdd(overlap_add) => key.add(&6usize).add(overlap_add),
+            Work::Relayout(relayout) => key.add(&7usize).add(relayout),
+            Work::PackedPanels(panels) => key.add(&8usize).add(panels),
+            Work::Winograd(winograd, step) => key.add(&9usize).add(winograd.as_ref()).add(step),
+            Work::WinogradGradient(gradient, step) => key.add(&10usize).add(gradient.as_ref()).add(step),
+        };
     }
 }
 
@@ -244,17 +279,5 @@ impl Stage {
         };
         let size: Vec<String> = size.iter().map(usize::to_string).collect();
         if size.is_empty() { self.kind().to_owned() } else { format!("{} of {}", self.kind(), size.join("x")) }
-    }
-}
-
-/// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits) of what is written: the same for the same text, always.
-struct Fnv(u64);
-
-impl Write for Fnv {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! A contraction with its loops, as data: which axis runs along the lanes, which places form a tile, in which order the
 //! loops go, which of them are the grid. It estimates and emits nothing.
 
+use super::key::{Key, Keyed};
 use super::problem::{Axis, Contraction};
 use crate::cost::params::sharing::TASKS;
 
@@ -69,6 +70,49 @@ pub struct KBlocking {
     pub elements: usize,
     /// Lines of the next strip that each tile asks for.
     pub asked: usize,
+}
+
+impl Keyed for Level {
+    fn key(&self, key: &mut Key) {
+        let Level { axis, size } = self;
+        key.add(axis).add(size);
+    }
+}
+
+impl Keyed for Packed {
+    fn key(&self, key: &mut Key) {
+        let Packed { axis, distance } = self;
+        key.add(axis).add(distance);
+    }
+}
+
+impl Keyed for Tiling {
+    fn key(&self, key: &mut Key) {
+        // Whether tiles are taken by rows is told by the levels.
+        let Tiling {
+            contraction,
+            swapped,
+            vector,
+            fold,
+            rows,
+            by_rows: _,
+            shares,
+            panels,
+            levels,
+            grid,
+            reduce,
+            k_blocking,
+        } = self;
+        key.add(contraction).add(swapped).add(vector).add(fold).add(rows);
+        key.add(shares).add(panels).add(levels).add(grid).add(reduce).add(k_blocking);
+    }
+}
+
+impl Keyed for KBlocking {
+    fn key(&self, key: &mut Key) {
+        let KBlocking { block, outside, strides, elements, asked } = self;
+        key.add(block).add(outside).add(strides).add(elements).add(asked);
+    }
 }
 
 /// Equal steps of a loop, one after the other.

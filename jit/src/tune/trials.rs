@@ -28,6 +28,8 @@ const GAIN: f64 = 1.03;
 const KEPT: f64 = 0.02;
 /// What takes less time finds a moment in which the system runs nothing else, on all but the busiest machines.
 const DISTURBED: Duration = Duration::from_millis(2);
+/// Longer than anything is measured.
+const FOR_EVER: Duration = Duration::from_secs(1 << 20);
 /// Seconds of a stage from which on it counts whether threads share it.
 const LONG: f64 = 30e-6;
 
@@ -64,6 +66,36 @@ pub fn fastest(
     until: Instant,
     end: Instant,
 ) -> Result<Option<Choice>, CodeError> {
+    let race = race(problem, target, pool, until, end)?;
+    Ok(race.map(|race| choice(&race.trials, race.rounds)))
+}
+
+/// What each candidate takes, by its name, that of the usual way first. Those that soon turn out to be slow are measured
+/// less often. Begins no new round from `until` on, but for [`LEAST`].
+pub fn times(problem: &Problem, target: &Target, pool: &Pool, until: Instant) -> Result<Vec<(String, f64)>, CodeError> {
+    let never = Instant::now() + FOR_EVER;
+    let Race { trials, out, .. } = race(problem, target, pool, until, never)?.expect("all the time that it takes");
+    Ok(trials.iter().chain(&out).map(|trial| (trial.name.clone(), trial.seconds())).collect())
+}
+
+/// What was measured of the candidates.
+struct Race {
+    /// The complete rounds.
+    rounds: usize,
+    /// Those that were in all rounds, the usual way first.
+    trials: Vec<Trial>,
+    /// Those that were too slow.
+    out: Vec<Trial>,
+}
+
+/// Nothing where not every candidate was measured [`LEAST`] times at the `end`.
+fn race(
+    problem: &Problem,
+    target: &Target,
+    pool: &Pool,
+    until: Instant,
+    end: Instant,
+) -> Result<Option<Race>, CodeError> {
     let recipes = problem.candidates(target);
     let (mut sequence, mut trials) = prepare(problem, &recipes, target)?;
     for trial in &mut trials {
@@ -75,23 +107,25 @@ pub fn fastest(
         trial.long = start.elapsed() >= DISTURBED;
         trial.repeats = (TIMING / time.seconds.max(1e-9)).ceil().clamp(1.0, 100.0) as usize;
     }
+    let mut out = Vec::new();
     for round in 0..MOST {
         if round >= LEAST && Instant::now() >= until {
             break;
         }
         for trial in &mut trials {
             if Instant::now() >= end {
-                return Ok((round >= LEAST).then(|| choice(&trials, round)));
+                return Ok((round >= LEAST).then_some(Race { rounds: round, trials, out }));
             }
             let time = trial.time(&mut sequence, pool);
             trial.times.push(time);
         }
         let limit = (OUT[0] / (round + 1) as f64 + OUT[1]) * shortest(&trials).counted();
         let mut first = true;
-        trials.retain(|trial| std::mem::take(&mut first) || trial.counted() <= limit);
+        let slow = trials.extract_if(.., |trial| !std::mem::take(&mut first) && trial.counted() > limit);
+        out.extend(slow);
     }
     let rounds = trials[0].times.len();
-    Ok(Some(choice(&trials, rounds)))
+    Ok(Some(Race { rounds, trials, out }))
 }
 
 fn shortest(trials: &[Trial]) -> &Trial {

@@ -7,6 +7,7 @@
 use super::emit::{Side, fill};
 use super::register_tiles::Tiler;
 use super::split_k::Partials;
+use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Epilogue, Place};
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::accumulate::{ADD, PASS, STRIP};
@@ -24,6 +25,13 @@ pub struct Accumulate {
     coordinate: usize,
     /// Whether the sums are the results.
     finish: bool,
+}
+
+impl Keyed for Accumulate {
+    fn key(&self, key: &mut Key) {
+        let Accumulate { sums, items, steps, coordinate, finish } = self;
+        key.add(sums).add(items).add(steps).add(coordinate).add(finish);
+    }
 }
 
 impl Accumulate {

@@ -6,6 +6,7 @@
 //! Along one axis, with stride `s` and padding `p`, pixel `o` and element `k` meet at place `s o + k - p`. So the
 //! places `s q + r - p` with `r < s` get the products of the pixels `q - j` with the elements `r + s j`.
 
+use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::along;
@@ -60,6 +61,21 @@ pub struct OverlapAdd {
     pub lanes: Lanes,
     /// The axis of the results whose neighbours are neighbours in memory, most likely.
     pub fast: usize,
+}
+
+impl Keyed for Overlap {
+    fn key(&self, key: &mut Key) {
+        let Overlap { extent, padding, stride, kernel, pixels } = self;
+        key.add(extent).add(padding).add(stride).add(kernel).add(pixels);
+    }
+}
+
+impl Keyed for OverlapAdd {
+    fn key(&self, key: &mut Key) {
+        // Estimates ask for the fast axis; the code is the same whichever it is.
+        let OverlapAdd { images, groups, channels, axes, lanes, fast: _ } = self;
+        key.add(images).add(groups).add(channels).add(axes).add(&(*lanes == Lanes::Channels));
+    }
 }
 
 impl Overlap {

@@ -1,6 +1,7 @@
 //! Copies a tensor into the layout that a contraction prefers: another order of axes, zero halo.
 //! It knows layouts alone.
 
+use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::{fill, transposed};
@@ -21,6 +22,13 @@ pub struct Relayout {
     halo: bool,
     /// Whether the outermost axis has a halo of its own.
     outer_halo: bool,
+}
+
+impl Keyed for Relayout {
+    fn key(&self, key: &mut Key) {
+        let Relayout { shape, from, to, order, halo, outer_halo } = self;
+        key.add(shape).add(from).add(to).add(order).add(halo).add(outer_halo);
+    }
 }
 
 impl Relayout {

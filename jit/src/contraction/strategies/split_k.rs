@@ -2,6 +2,7 @@
 //! caches, and a last stage adds the parts. The number of parts depends on the shapes alone. It knows
 //! contractions and what memory costs; it knows no tilings.
 
+use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::along;
@@ -112,6 +113,13 @@ pub struct Partials {
     parts: usize,
     /// The part that index 0 stands for.
     first: usize,
+}
+
+impl Keyed for Partials {
+    fn key(&self, key: &mut Key) {
+        let Partials { shape, order, layout, parts, first } = self;
+        key.add(shape).add(order).add(layout).add(parts).add(first);
+    }
 }
 
 impl Partials {

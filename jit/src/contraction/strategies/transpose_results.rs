@@ -2,6 +2,7 @@
 //! dense in scratch memory, and squares of them are transposed in registers on their way to the epilogue. It knows
 //! shapes and orders alone.
 
+use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::{along, transposed};
@@ -24,6 +25,13 @@ pub struct TransposeResults {
     from: usize,
     /// The axis along which they are handed on.
     to: usize,
+}
+
+impl Keyed for TransposeResults {
+    fn key(&self, key: &mut Key) {
+        let TransposeResults { shape, layout, others, from, to } = self;
+        key.add(shape).add(layout).add(others).add(from).add(to);
+    }
 }
 
 impl TransposeResults {

@@ -5,6 +5,7 @@ use super::super::emit::times;
 use super::product::{apart, panels};
 use super::sliding::Sliding;
 use super::transform::{ELEMENTS, TILE};
+use crate::contraction::key::{Key, Keyed};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{FAR, FEW, NEAR, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS};
 use crate::cost::sharing::{divisor, divisors};
@@ -44,6 +45,19 @@ pub enum Shared {
     Features,
     /// Both; patches and weights are transformed before.
     Blocks,
+}
+
+impl Keyed for Blocks {
+    fn key(&self, key: &mut Key) {
+        let Blocks { shared, tasks, images, rows, features, panel, count, patches, weights, sums } = self;
+        let shared: usize = match shared {
+            Shared::Tiles => 0,
+            Shared::Features => 1,
+            Shared::Blocks => 2,
+        };
+        key.add(&shared).add(tasks).add(images).add(rows).add(features).add(panel).add(count);
+        key.add(patches).add(weights).add(sums);
+    }
 }
 
 /// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.

@@ -4,6 +4,7 @@ use super::blocks::{Blocks, Shared, feature_blocks, tile_blocks};
 use super::product::{Product, Products, Sizes};
 use super::sliding::Sliding;
 use super::transform::{ELEMENTS, TILE};
+use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::winograd::{CLOSELY, SCRATCH};
@@ -27,6 +28,24 @@ pub enum Step {
     Weights,
     /// Buffers: left (or all patches), right (or all weights), scratch for what the tasks transform, if anything, sums.
     Results,
+}
+
+impl Keyed for Winograd {
+    fn key(&self, key: &mut Key) {
+        let Winograd { sliding, blocks, product } = self;
+        key.add(sliding).add(blocks).add(product);
+    }
+}
+
+impl Keyed for Step {
+    fn key(&self, key: &mut Key) {
+        let step: usize = match self {
+            Step::Patches => 0,
+            Step::Weights => 1,
+            Step::Results => 2,
+        };
+        key.add(&step);
+    }
 }
 
 impl Winograd {

@@ -5,6 +5,7 @@ use super::blocks::{feature_blocks, passing, scattered, tile_blocks, tile_tasks}
 use super::product::{Product, Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
 use super::transform::{ELEMENTS, TILE};
+use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::sharing::{ALONE, SHARED};
@@ -66,6 +67,33 @@ pub enum Step {
     Sum,
     /// Buffers: patches, gradients, sums.
     Results,
+}
+
+impl Keyed for Gradient {
+    fn key(&self, key: &mut Key) {
+        let Gradient { correlation, blocks, product } = self;
+        key.add(correlation).add(blocks).add(product);
+    }
+}
+
+impl Keyed for Blocks {
+    fn key(&self, key: &mut Key) {
+        let Blocks { shared, tasks, block, tiles, features, count, panel, patches, gradients, sums } = self;
+        key.add(&(*shared == Shared::Features)).add(tasks).add(block).add(tiles).add(features).add(count);
+        key.add(panel).add(patches).add(gradients).add(sums);
+    }
+}
+
+impl Keyed for Step {
+    fn key(&self, key: &mut Key) {
+        let step: usize = match self {
+            Step::Transform => 0,
+            Step::Parts => 1,
+            Step::Sum => 2,
+            Step::Results => 3,
+        };
+        key.add(&step);
+    }
 }
 
 impl Step {

@@ -3,6 +3,7 @@
 //! apart, places with the same residue meet one another alone, so that there are `d` grids of every `d`-th place. It
 //! knows contractions alone.
 
+use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Place};
 use crate::cost::params::winograd::DILATION;
 use crate::kernel::Index;
@@ -48,6 +49,20 @@ pub struct Correlation {
     pub output: Vec<Coordinate>,
     /// The output axis along which neighbours along `f` are neighbours.
     pub lanes: Option<usize>,
+}
+
+impl Keyed for Sliding {
+    fn key(&self, key: &mut Key) {
+        let Sliding { kept, channels, dilation, left, right, output, lanes } = self;
+        key.add(kept).add(channels).add(dilation).add(left).add(right).add(output).add(lanes);
+    }
+}
+
+impl Keyed for Correlation {
+    fn key(&self, key: &mut Key) {
+        let Correlation { reduced, kept, dilation, left, right, output, lanes } = self;
+        key.add(reduced).add(kept).add(dilation).add(left).add(right).add(output).add(lanes);
+    }
 }
 
 /// An axis that is not there.
