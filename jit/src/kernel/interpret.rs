@@ -138,9 +138,9 @@ impl Machine<'_> {
             match statement {
                 Statement::Let(value, operation) => self.values[value.0 as usize] = self.operation(operation),
                 Statement::Store { buffer, index, stride, active, value } => {
-                    let lanes = self.value(*value);
+                    let (lanes, first) = (self.value(*value), self.index(index));
                     for (lane, &bits) in lanes.iter().enumerate().take(*active) {
-                        *self.word(*buffer, self.index(index) + lane as i64 * stride, true) = bits;
+                        *self.word(*buffer, first + lane as i64 * stride, true) = bits;
                     }
                 }
                 Statement::Prefetch { .. } => {}
@@ -176,12 +176,15 @@ impl Machine<'_> {
     }
 
     fn index(&self, index: &Index) -> i64 {
-        let affine = index.terms.iter().map(|(variable, stride)| self.variables[variable.0 as usize] * stride);
+        let mut affine = index.offset;
+        for (variable, stride) in index.terms.as_slice() {
+            affine += self.variables[variable.0 as usize] * stride;
+        }
         let row = index.row.map_or(0, |row| {
             let number = self.value(row.value)[0] as i32 as i64;
             number.clamp(0, row.extent as i64 - 1) * row.stride
         });
-        index.offset + affine.sum::<i64>() + row
+        affine + row
     }
 
     fn word(&mut self, buffer: BufferId, element: i64, write: bool) -> &mut u32 {
@@ -207,7 +210,7 @@ impl Machine<'_> {
             Operation::ConstantF32(value) => [value.value().to_bits(); MAX_LANES],
             Operation::ConstantI32(value) => [value as u32; MAX_LANES],
             Operation::Affine(ref index) => [self.index(index) as u32; MAX_LANES],
-            Operation::Lane => std::array::from_fn(|lane| lane as u32),
+            Operation::Lane => self.each(|lane| lane as u32),
             Operation::Load { buffer, ref index, stride, active } => {
                 let first = self.index(index);
                 let mut lanes = [0; MAX_LANES];
@@ -229,7 +232,7 @@ impl Machine<'_> {
             Operation::Float2(function, a, b) => self.map2(a, b, |x, y| float2(function, f(x), f(y)).to_bits()),
             Operation::Fma(a, b, c) => {
                 let (a, b, c) = (self.value(a), self.value(b), self.value(c));
-                std::array::from_fn(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
+                self.each(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
             }
             Operation::Int2(function, a, b) => self.map2(a, b, |x, y| int2(function, x, y)),
             Operation::Shift(shift, a, bits) => self.map1(a, |x| match shift {
@@ -247,7 +250,7 @@ impl Machine<'_> {
             Operation::MaskNot(a) => self.map1(a, |x| !x),
             Operation::Select(condition, a, b) => {
                 let (condition, a, b) = (self.value(condition), self.value(a), self.value(b));
-                std::array::from_fn(|lane| if condition[lane] != 0 { a[lane] } else { b[lane] })
+                self.each(|lane| if condition[lane] != 0 { a[lane] } else { b[lane] })
             }
             Operation::Convert(convert, a) => self.map1(a, |x| match convert {
                 Convert::Truncate => f(x) as i32 as u32,
@@ -262,7 +265,7 @@ impl Machine<'_> {
                     from if from < lanes => a[from],
                     from => b[from - lanes],
                 };
-                std::array::from_fn(|to| if to < lanes { lane(to) } else { 0 })
+                self.each(lane)
             }
             Operation::Fold(function, a) => {
                 let mut lanes = self.value(a);
@@ -279,12 +282,24 @@ impl Machine<'_> {
     }
 
     fn map1(&self, a: Value, function: impl Fn(u32) -> u32) -> Lanes {
-        self.value(a).map(function)
+        let a = self.value(a);
+        self.each(|lane| function(a[lane]))
     }
 
     fn map2(&self, a: Value, b: Value, function: impl Fn(u32, u32) -> u32) -> Lanes {
         let (a, b) = (self.value(a), self.value(b));
-        std::array::from_fn(|lane| function(a[lane], b[lane]))
+        self.each(|lane| function(a[lane], b[lane]))
+    }
+
+    /// A value by its lanes; beyond those of the kernel it is 0. A plain loop: tests of debug builds spend their time here.
+    fn each(&self, of: impl Fn(usize) -> u32) -> Lanes {
+        let mut lanes = [0; MAX_LANES];
+        let mut lane = 0;
+        while lane < self.kernel.lanes {
+            lanes[lane] = of(lane);
+            lane += 1;
+        }
+        lanes
     }
 }
 
