@@ -216,7 +216,7 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     row("flip", &[tensor(Any), required("dims", Kind::Axes)], "flip"),
     row("float", ANY, "unchanged").only(Form::Method).giving(Gives::F32),
-    unary("floor"),
+    unary("floor").stopping(),
     row("full_like", &[tensor(Any), required("fill_value", Kind::Number)], "with_number")
         .only(Form::Function)
         .stopping(),
@@ -282,11 +282,12 @@ pub const FUNCTIONS: &[Function] = &[
     unary("relu"),
     row("relu6", FLOAT, "unchanged"),
     row("reshape", &[tensor(Any), required("shape", Kind::Shape)], "reshape"),
+    unary("round").stopping(),
     unary("rsqrt"),
     row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Size)], "select"),
     row("selu", FLOAT, "unchanged"),
     unary("sigmoid"),
-    unary("sign"),
+    unary("sign").stopping(),
     row("silu", FLOAT, "unchanged"),
     unary("sin"),
     row(

@@ -306,17 +306,15 @@ impl<'a> Walk<'a> {
             }
         }
         let value = self.paths.computed(values);
-        match (function.smooth, function.name) {
-            (true, "floor" | "sign") | (false, _) => {
-                let what = match function.name {
-                    "detach" if call.text.is_empty() => LEAVING.to_string(),
-                    "detach" => "this `detach`".to_string(),
-                    name => format!("`{name}`, which has no gradient,"),
-                };
-                self.paths.stopped(value, call.name, what)
-            }
-            (true, _) => value,
+        if function.smooth {
+            return value;
         }
+        let what = match function.name {
+            "detach" if call.text.is_empty() => LEAVING.to_string(),
+            "detach" => "this `detach`".to_string(),
+            name => format!("`{name}`, which has no gradient,"),
+        };
+        self.paths.stopped(value, call.name, what)
     }
 
     fn loss(&mut self, loss: &Loss) -> Node {

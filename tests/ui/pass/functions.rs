@@ -33,7 +33,7 @@ model! {
         }
         let (s, t) = z.chunk(2, dim = 1);
         let (m, _) = z.max(1);
-        let w = no_grad { where(s > t, s, 0.0) + s };
+        let w = no_grad { where(s > t, s, 0.0) + s.round() };
         (s, t) = halves(cat([s, t], -1));
         (p + q.softmax(1) + m, z + w.squeeze(1).unsqueeze(1).expand([-1, 2, -1]) + s + t)
     }
