@@ -11,6 +11,8 @@ mod case;
 mod engine;
 #[path = "golden/errors.rs"]
 mod errors;
+#[path = "common/files.rs"]
+mod files;
 #[path = "golden/graphs.rs"]
 mod graphs;
 #[path = "golden/layers.rs"]
@@ -38,6 +40,7 @@ use std::process::ExitCode;
 
 use case::{Array, Case, Refusal, compare};
 use engine::Engine;
+use files::files;
 use results::results;
 
 /// What became of a case.
@@ -78,7 +81,7 @@ fn main() -> ExitCode {
             }
         }
     };
-    for file in files(&directory) {
+    for file in files(&directory, "safetensors") {
         match Case::read(&file) {
             Ok(case) => {
                 let outcome = unless_it_panics(|| check(&case));
@@ -119,21 +122,6 @@ fn directory() -> PathBuf {
     }
     let shared = root.join("../shared/golden");
     if shared.is_dir() { shared } else { root.join("tests/golden/cases") }
-}
-
-/// Every safetensors file under a directory, in order.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let entries = std::fs::read_dir(directory).map(|entries| entries.flatten().collect::<Vec<_>>());
-    for path in entries.unwrap_or_default().into_iter().map(|entry| entry.path()) {
-        if path.is_dir() {
-            files.extend(self::files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "safetensors") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }
 
 /// The row that a case belongs to.

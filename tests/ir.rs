@@ -27,6 +27,8 @@
 
 #[path = "../examples/support/compiler.rs"]
 mod compiler;
+#[path = "common/files.rs"]
+mod files;
 #[path = "common/folder.rs"]
 mod folder;
 #[path = "ir/kilnc.rs"]
@@ -34,8 +36,9 @@ mod kilnc;
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use files::files;
 use kiln_graph::passes::{FOR_PLANNING, PIPELINE};
 use kiln_graph::{Builder, Graph, Value, Violation, optimize, parse, print, text, verify};
 use kiln_jit::Target;
@@ -48,7 +51,7 @@ fn cases() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ir");
     let mut failures = Vec::new();
     let mut count = 0;
-    for path in files(&root) {
+    for path in files(&root, "ir") {
         let text = fs::read_to_string(&path).unwrap();
         let cases = split(&text);
         count += cases.len();
@@ -69,20 +72,6 @@ fn cases() {
     }
     assert!(count > 0, "no cases under {}", root.display());
     assert!(bless || failures.is_empty(), "{} of {count} cases:\n{}", failures.len(), failures.join("\n"));
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(self::files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "ir") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }
 
 #[derive(Clone, Debug, PartialEq)]

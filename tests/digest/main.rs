@@ -18,6 +18,8 @@ mod contractions;
 #[path = "../golden/engine.rs"]
 #[allow(dead_code)]
 mod engine;
+#[path = "../common/files.rs"]
+mod files;
 #[path = "../golden/graphs.rs"]
 mod graphs;
 #[path = "../golden/layers.rs"]

@@ -1,10 +1,11 @@
 //! The graphs that are planned, by name: those of the golden cases (`golden/layers/conv2d_00/case`); those of the
 //! suite's networks are `benches/suite/network_graphs.rs`'s.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::case::Case;
 use crate::engine::{Engine, recorded};
+use crate::files::files;
 use crate::network_graphs::{Source, source};
 use crate::results::results;
 
@@ -14,7 +15,7 @@ pub fn golden(all: bool) -> Vec<Source> {
     let shared = root.join("../shared/golden");
     let folder = if all && shared.is_dir() { shared } else { root.join("tests/golden/cases") };
     let mut graphs = Vec::new();
-    for path in files(&folder) {
+    for path in files(&folder, "safetensors") {
         let case = Case::read(&path).expect("a case");
         let name = path.strip_prefix(&folder).expect("a file in the folder").with_extension("");
         let name = name.to_string_lossy().replace('\\', "/");
@@ -23,18 +24,4 @@ pub fn golden(all: bool) -> Vec<Source> {
         graphs.extend(of_case.into_iter().map(|graph| source(format!("golden/{name}/{}", graph.name), graph)));
     }
     graphs
-}
-
-/// Every safetensors file under a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for path in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-        if path.is_dir() {
-            files.extend(self::files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "safetensors") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
 }

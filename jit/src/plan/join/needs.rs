@@ -156,7 +156,7 @@ impl Needs {
         // has.
         let (mut back, mut forth) = (Front::new(a), Front::new(b));
         loop {
-            let Some(group) = back.draft(&self.needs) else { return false };
+            let Some(group) = back.step(&self.needs) else { return false };
             let group = whole(&mut self.joined, group);
             if group == b {
                 // The neighbours of `groups[0]`, which is a itself, are needed directly; those of others through these.
@@ -169,7 +169,7 @@ impl Needs {
                 self.seen.back[group as usize] = search;
                 back.groups.push(group);
             }
-            let Some(group) = forth.draft(&self.users) else { return false };
+            let Some(group) = forth.step(&self.users) else { return false };
             let group = whole(&mut self.joined, group);
             if group == a {
                 if directly || forth.number > 0 {
@@ -240,13 +240,13 @@ impl Needs {
         let search = self.seen.next();
         let (mut back, mut forth) = (Front::new(high), Front::new(low));
         let at_low = loop {
-            let Some(group) = back.draft(&self.needs) else { break true };
+            let Some(group) = back.step(&self.needs) else { break true };
             let group = whole(&mut self.joined, group);
             if self.stands_between(group, (high, low)) && self.seen.back[group as usize] != search {
                 self.seen.back[group as usize] = search;
                 back.groups.push(group);
             }
-            let Some(group) = forth.draft(&self.users) else { break false };
+            let Some(group) = forth.step(&self.users) else { break false };
             let group = whole(&mut self.joined, group);
             if self.stands_between(group, (high, low)) && self.seen.forth[group as usize] != search {
                 self.seen.forth[group as usize] = search;
@@ -357,7 +357,7 @@ impl Front {
     }
 
     /// The next neighbour, if there is one; it is one of `groups[number]`.
-    fn draft(&mut self, neighbours: &[Vec<u32>]) -> Option<u32> {
+    fn step(&mut self, neighbours: &[Vec<u32>]) -> Option<u32> {
         while let Some(&group) = self.groups.get(self.number) {
             if let Some(&found) = neighbours[group as usize].get(self.neighbour) {
                 self.neighbour += 1;

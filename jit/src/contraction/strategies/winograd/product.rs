@@ -11,16 +11,15 @@ use crate::contraction::problem::{Axis, Contraction, Coordinate};
 use crate::contraction::stalls::Stalls;
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::search::NEARLY;
+use crate::cost::params::stalls;
 use crate::target::Target;
-
-/// Elements of a cache line.
-const LINE: usize = 16;
 
 /// A distance between elements that starts each one at another set of a cache.
 pub fn apart(elements: usize) -> usize {
     // An odd number of lines. A transform stores to 16 elements at once: at a distance of a power of two they would all
     // fall on one set of the cache and push one another out.
-    (elements.div_ceil(LINE) | 1) * LINE
+    let line = stalls::LINE as usize;
+    (elements.div_ceil(line) | 1) * line
 }
 
 /// The distance between elements of a right operand in panels, `[panel, place of the sum, feature of the panel]`.

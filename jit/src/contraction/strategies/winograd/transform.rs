@@ -81,9 +81,9 @@ pub fn weights(kernel: &mut KernelBuilder, load: &mut Load<'_>, store: &mut Stor
     });
 }
 
-/// `A' m A`, of which the first `preferred` rows and columns (1 or 2).
-pub fn results(kernel: &mut KernelBuilder, preferred: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
-    for row in 0..preferred[0] {
+/// `A' m A`, of which the first `wanted` rows and columns (1 or 2).
+pub fn results(kernel: &mut KernelBuilder, wanted: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
+    for row in 0..wanted[0] {
         // A row of `A' m`: `[m0 + m1 + m2]` or `[m1 - m2 - m3]`, down each column. Elements are loaded again for the
         // second row, as 16 of them beside what is computed would not fit the registers.
         let values: Vec<Value> = (0..4)
@@ -104,7 +104,7 @@ pub fn results(kernel: &mut KernelBuilder, preferred: [usize; 2], load: &mut Loa
         let sum = kernel.add(values[0], values[1]);
         let sum = kernel.add(sum, values[2]);
         store(kernel, row, 0, sum);
-        if preferred[1] == 2 {
+        if wanted[1] == 2 {
             let difference = kernel.sub(values[1], values[2]);
             let difference = kernel.sub(difference, values[3]);
             store(kernel, row, 1, difference);
