@@ -11,6 +11,7 @@ mod index;
 mod movement;
 mod random;
 mod reduce;
+mod scan;
 mod value;
 
 #[cfg(test)]
@@ -24,12 +25,14 @@ pub use arithmetic::Operand;
 pub use axes::{Axis, AxisList};
 pub(crate) use movement::whole;
 pub use random::RUN;
+pub(crate) use scan::unused;
 pub use value::Value;
 
 use index::Index;
 
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 use crate::op::{Op, Scalar};
+use crate::ops::scan::ScanError;
 use crate::setting::InvalidSetting;
 use crate::shape::{DType, Shape, ShapeError, rules};
 
@@ -129,6 +132,9 @@ pub enum GraphError {
     /// A setting of a loss or an optimizer that is out of its range.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
+    /// A scan whose operands do not fit its body.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
     /// A gradient in a value that is not f32.
     #[error("there is no gradient in a value of type {found}")]
     GradientType {

@@ -4,9 +4,14 @@
 //!
 //! With `v' = d loss / d v`, the walk starts at `loss' = 1`; a node `y = f(x_1, ..)` whose `y'` is complete adds
 //! `y' * df/dx_i` to each `x_i'`. Nodes are in topological order, so all users of a node come before it on the way back.
+//! A scan has several results: its gradient is asked for once, when those of all that are read are complete.
+
+use rustc_hash::FxHashMap;
 
 use crate::build::{Builder, Value};
 use crate::graph::NodeId;
+use crate::op::Op;
+use crate::ops::scan::gradient_scan;
 use crate::shape::DType;
 
 /// One use of an operation, as its gradient rule sees it.
@@ -17,7 +22,8 @@ pub(crate) struct Adjoint<'a, 'g> {
     pub output: Value<'g>,
     /// The gradient of the loss in the result, of the result's type.
     pub upstream: Value<'g>,
-    wanted: &'a [bool],
+    /// For each operand whether its gradient is wanted.
+    pub wanted: &'a [bool],
 }
 
 /// For each operand the gradient of the loss in it, through this use; nothing where none is wanted or it is zero.
@@ -34,28 +40,58 @@ impl<'g> Adjoint<'_, 'g> {
 pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value<'g>]) -> Vec<Option<Value<'g>>> {
     let end = loss.id().index() + 1;
     let varies = varying(graph, end, of);
-    let mut gradients: Vec<Option<Value<'g>>> = vec![None; end];
-    gradients[end - 1] = Some(graph.in_gradient_of(graph.node(loss.id()).scope, || graph.scalar(1.0)));
-    for id in (0..end as u32).rev().map(NodeId).filter(|id| varies[id.index()]) {
-        let Some(upstream) = gradients[id.index()] else { continue };
+    let one = graph.in_gradient_of(graph.node(loss.id()).scope, || graph.scalar(1.0));
+    let gradients = walk(graph, &[(loss.id(), one)], &varies);
+    let gradient = |v: &Value<'g>| gradients.get(v.id().index()).copied().flatten();
+    of.iter().map(gradient).collect()
+}
+
+/// The gradient in each node of something of which the gradients in some nodes, through what is behind all of these,
+/// are given. It comes to the nodes alone that `varies` marks, and through them; it tells of as many nodes.
+pub(crate) fn walk<'g>(
+    graph: &'g Builder,
+    given: &[(NodeId, Value<'g>)],
+    varies: &[bool],
+) -> Vec<Option<Value<'g>>> {
+    let mut gradients: Vec<Option<Value<'g>>> = vec![None; varies.len()];
+    let add = |gradients: &mut [Option<Value<'g>>], id: NodeId, contribution: Value<'g>| {
+        let sum = &mut gradients[id.index()];
+        *sum = Some(sum.map_or(contribution, |sum| sum + contribution));
+    };
+    given.iter().for_each(|&(id, gradient)| add(&mut gradients, id, gradient));
+    // The results of each scan that have gradients.
+    let mut results: FxHashMap<NodeId, Vec<(u32, Value<'g>)>> = FxHashMap::default();
+    for id in (0..varies.len() as u32).rev().map(NodeId).filter(|id| varies[id.index()]) {
         let node = graph.node(id);
-        let operands: Vec<Value<'g>> = node.inputs.iter().map(|&input| graph.value(input)).collect();
+        let upstream = gradients[id.index()];
         let wanted: Vec<bool> = node.inputs.iter().map(|input| varies[input.index()]).collect();
         if !wanted.contains(&true) {
             continue;
         }
-        let adjoint = Adjoint { operands: &operands, output: graph.value(id), upstream, wanted: &wanted };
+        let operands: Vec<Value<'g>> = node.inputs.iter().map(|&input| graph.value(input)).collect();
         graph.in_gradient_of(node.scope, || {
-            for (operand, contribution) in operands.iter().zip(node.op.gradient(&adjoint)) {
+            let contributions = match (node.op, upstream) {
+                (Op::Scan { .. }, _) => match results.remove(&id) {
+                    Some(upstream) => gradient_scan(graph, id, &upstream, &wanted),
+                    None => return,
+                },
+                (_, None) => return,
+                (Op::ScanResult { index }, Some(upstream)) => {
+                    return results.entry(node.inputs[0]).or_default().push((index, upstream));
+                }
+                (op, Some(upstream)) => {
+                    let adjoint = Adjoint { operands: &operands, output: graph.value(id), upstream, wanted: &wanted };
+                    op.gradient(&adjoint)
+                }
+            };
+            for (operand, contribution) in operands.iter().zip(contributions) {
                 let Some(contribution) = contribution else { continue };
                 debug_assert_eq!(contribution.ty(), operand.ty(), "gradient of {}", node.op.mnemonic());
-                let sum = &mut gradients[operand.id().index()];
-                *sum = Some(sum.map_or(contribution, |sum| sum + contribution));
+                add(&mut gradients, operand.id(), contribution);
             }
         });
     }
-    let gradient = |v: &Value<'g>| gradients.get(v.id().index()).copied().flatten();
-    of.iter().map(gradient).collect()
+    gradients
 }
 
 /// For each of the first `end` nodes, whether it varies smoothly with one of `of`: whether a path of f32 values leads
@@ -65,7 +101,9 @@ fn varying(graph: &Builder, end: usize, of: &[Value<'_>]) -> Vec<bool> {
     of.iter().filter(|v| v.id().index() < end).for_each(|v| varies[v.id().index()] = true);
     for id in (0..end as u32).map(NodeId) {
         let node = graph.node(id);
-        let passes = node.ty.dtype == DType::F32 && !node.op.traits().stops_gradient;
+        // The node of a scan stands for results of any type.
+        let is_smooth = node.ty.dtype == DType::F32 || matches!(node.op, Op::Scan { .. });
+        let passes = is_smooth && !node.op.traits().stops_gradient;
         varies[id.index()] |= passes && node.inputs.iter().any(|input| varies[input.index()]);
     }
     varies

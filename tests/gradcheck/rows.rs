@@ -9,15 +9,15 @@ use crate::{Case, Elements, Operand};
 
 type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
 
-fn row<const K: usize>(name: &'static str, operands: [Operand; K], function: Function) -> Case {
+pub fn row<const K: usize>(name: &'static str, operands: [Operand; K], function: Function) -> Case {
     Case { name, operands: operands.to_vec(), function }
 }
 
-fn any(extents: &'static [usize]) -> Operand {
+pub fn any(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Range(-1.0, 1.0) }
 }
 
-fn positive(extents: &'static [usize]) -> Operand {
+pub fn positive(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Range(0.5, 2.0) }
 }
 
@@ -29,7 +29,7 @@ fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
     Operand { extents, elements: Elements::These(values) }
 }
 
-fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
+pub fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
     Operand { extents, elements: Elements::Indices(values) }
 }
 

@@ -26,7 +26,7 @@ use crate::lower::{Class, Group, class, windows_partition};
 fn read_from_memory(graph: &Graph, id: NodeId) -> &[NodeId] {
     let node = graph.node(id);
     match node.op.family() {
-        Family::Contraction | Family::Window => &node.inputs,
+        Family::Contraction | Family::Window | Family::Scan => &node.inputs,
         // The tensor that indices point into; what is scattered is read element by element.
         Family::Indexing if node.op.traits().sums == Sums::Single => &node.inputs[..1],
         Family::Source | Family::Elementwise | Family::Movement => &[],

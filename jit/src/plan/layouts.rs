@@ -161,7 +161,7 @@ impl Wishes<'_> {
                     self.wish(id, channels_last(shape(id).rank()));
                 }
                 Family::Source | Family::Elementwise | Family::Movement | Family::Reduce => {}
-                Family::Indexing | Family::Random => {}
+                Family::Indexing | Family::Random | Family::Scan => {}
             }
         }
     }
