@@ -16,6 +16,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod pool;
 mod resample;
+pub mod recurrent;
 pub mod reshape;
 pub mod softmax;
 pub mod upsample;
@@ -39,6 +40,9 @@ pub use linear::{Linear, LinearSettings};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
+};
+pub use recurrent::{
+    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings, Stateful,
 };
 pub use reshape::{Flatten, FlattenSettings};
 pub use softmax::{LogSoftmax, Softmax, SoftmaxSettings};
