@@ -32,6 +32,7 @@ mod pass {
     mod lenet;
     mod norms;
     mod raw_names;
+    mod recurrent;
     mod resample;
     mod spatial_axes;
     mod steps;

@@ -48,11 +48,7 @@ pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value
 
 /// The gradient in each node of something of which the gradients in some nodes, through what is behind all of these,
 /// are given. It comes to the nodes alone that `varies` marks, and through them; it tells of as many nodes.
-pub(crate) fn walk<'g>(
-    graph: &'g Builder,
-    given: &[(NodeId, Value<'g>)],
-    varies: &[bool],
-) -> Vec<Option<Value<'g>>> {
+pub(crate) fn walk<'g>(graph: &'g Builder, given: &[(NodeId, Value<'g>)], varies: &[bool]) -> Vec<Option<Value<'g>>> {
     let mut gradients: Vec<Option<Value<'g>>> = vec![None; varies.len()];
     let add = |gradients: &mut [Option<Value<'g>>], id: NodeId, contribution: Value<'g>| {
         let sum = &mut gradients[id.index()];

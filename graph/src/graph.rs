@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::few::Few;
 use crate::op::Op;
-use crate::shape::{MAX_RANK, Shape};
 pub use crate::shape::Type;
+use crate::shape::{MAX_RANK, Shape};
 
 /// A node of a graph, and the value it computes; prints as `%7`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -56,8 +56,14 @@ use crate::verify::verify;
 pub type Pass = fn(&Graph) -> Cow<'_, Graph>;
 
 /// The passes with their names, in the order in which [`optimize`] runs them.
-pub const PIPELINE: &[(&str, Pass)] =
-    &[("canonicalize", canonicalize), ("simplify", simplify), ("fold", fold), ("share", share), ("trim", trim), ("sweep", sweep)];
+pub const PIPELINE: &[(&str, Pass)] = &[
+    ("canonicalize", canonicalize),
+    ("simplify", simplify),
+    ("fold", fold),
+    ("share", share),
+    ("trim", trim),
+    ("sweep", sweep),
+];
 
 /// The passes that prepare a graph for a plan, with their names, in the order in which [`prepare`] runs them.
 pub const FOR_PLANNING: &[(&str, Pass)] =

@@ -11,7 +11,8 @@ use crate::{Case, Feeds, build, evaluate};
 
 /// The sum of all results, each weighted by its place among them.
 fn all<'g>(results: Vec<Value<'g>>) -> Value<'g> {
-    let sums = results.into_iter().enumerate().map(|(place, result)| result.convert(DType::F32).sum(..) * (place + 1) as f64);
+    let sums =
+        results.into_iter().enumerate().map(|(place, result)| result.convert(DType::F32).sum(..) * (place + 1) as f64);
     sums.reduce(|a, b| a + b).expect("a scan with results")
 }
 

@@ -72,7 +72,13 @@ impl Recurrence {
     }
 
     /// The states behind a step. `projected` is what [`Recurrence::of_inputs`] gives, `bias` that of the state.
-    fn step<'g>(self, projected: Value<'g>, states: &[Value<'g>], weight: Value<'g>, bias: Option<Value<'g>>) -> Vec<Value<'g>> {
+    fn step<'g>(
+        self,
+        projected: Value<'g>,
+        states: &[Value<'g>],
+        weight: Value<'g>,
+        bias: Option<Value<'g>>,
+    ) -> Vec<Value<'g>> {
         let h = states[0];
         let hidden = weight.shape().dim(1);
         let gate = |all: Value<'g>, number: usize| all.slice(-1, number * hidden..(number + 1) * hidden, 1);
@@ -184,8 +190,11 @@ pub fn recurrent<'g>(
             }
             let body = g.body("step");
             let projected = body.input("x", [batch, step.gates() * hidden]);
-            let states: Vec<Value<'_>> =
-                ["h", "c"].iter().take(step.states()).map(|name| body.state(name, Type::f32([batch, hidden]))).collect();
+            let states: Vec<Value<'_>> = ["h", "c"]
+                .iter()
+                .take(step.states())
+                .map(|name| body.state(name, Type::f32([batch, hidden])))
+                .collect();
             let weight = body.state("weight_hh", weights.state.ty());
             operands.push(weights.state);
             let bias = weights.biases.filter(|_| step == Recurrence::Gru).map(|[_, bias]| {
@@ -202,8 +211,12 @@ pub fn recurrent<'g>(
         x = if let [output] = outputs[..] { output } else { g.concat(&outputs, -1) };
     }
     let y = turned(x);
-    let results = std::iter::once(y).chain(last.iter().map(|all| if let [one] = all[..] { one } else { g.concat(all, 0) }));
-    results.zip(types.as_slice()).map(|(result, ty)| if is_single { result.reshape(ty.shape) } else { result }).collect()
+    let results =
+        std::iter::once(y).chain(last.iter().map(|all| if let [one] = all[..] { one } else { g.concat(all, 0) }));
+    results
+        .zip(types.as_slice())
+        .map(|(result, ty)| if is_single { result.reshape(ty.shape) } else { result })
+        .collect()
 }
 
 /// One step of a recurrent layer, for inputs `[N, inputs]` or `[inputs]` and, if they are not zeros, the states before

@@ -154,7 +154,8 @@ impl<T: Real> Tensor<T> {
     fn stacked(rows: &[Tensor<T>]) -> Tensor<T> {
         macro_rules! stacked {
             ($kind:path) => {{
-                let views: Vec<_> = rows.iter().filter_map(|row| if let $kind(a) = row { Some(a.view()) } else { None }).collect();
+                let views: Vec<_> =
+                    rows.iter().filter_map(|row| if let $kind(a) = row { Some(a.view()) } else { None }).collect();
                 $kind(stack(Axis(0), &views).expect("rows of one shape"))
             }};
         }

@@ -50,7 +50,8 @@ impl Kept {
         let updates = body.updates.len();
         loop {
             let mut live = vec![false; body.nodes.len()];
-            let roots: Vec<NodeId> = body.updates.iter().map(|u| u.node).chain(body.outputs.iter().map(|o| o.node)).collect();
+            let roots: Vec<NodeId> =
+                body.updates.iter().map(|u| u.node).chain(body.outputs.iter().map(|o| o.node)).collect();
             roots.iter().zip(&results).for_each(|(root, &kept)| live[root.index()] |= kept);
             for id in body.ids().rev() {
                 if live[id.index()] {

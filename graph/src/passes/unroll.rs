@@ -38,7 +38,13 @@ pub fn unroll(graph: &Graph) -> Cow<'_, Graph> {
 }
 
 /// Adds all steps of a scan; gives the nodes of its results.
-fn steps(to: &mut Graph, body: &Graph, (length, reverse): (usize, bool), operands: &[NodeId], scope: u32) -> Vec<NodeId> {
+fn steps(
+    to: &mut Graph,
+    body: &Graph,
+    (length, reverse): (usize, bool),
+    operands: &[NodeId],
+    scope: u32,
+) -> Vec<NodeId> {
     let mut states = operands.to_vec();
     let mut rows: Vec<Vec<NodeId>> = vec![vec![NodeId::default(); length]; body.outputs.len()];
     for number in 0..length {
@@ -82,7 +88,8 @@ fn row_of(to: &mut Graph, sequence: NodeId, row: usize, ty: Type, scope: u32) ->
     spec.limit[..all.shape.rank()].copy_from_slice(all.shape.dims());
     (spec.start[0], spec.limit[0]) = (row, row + 1);
     let shape = all.shape.with(0, 1);
-    let part = Node { op: Op::Slice(spec), inputs: Operands::from_slice(&[sequence]), ty: Type { shape, ..all }, scope };
+    let part =
+        Node { op: Op::Slice(spec), inputs: Operands::from_slice(&[sequence]), ty: Type { shape, ..all }, scope };
     let inputs = Operands::from_slice(&[to.push(part)]);
     to.push(Node { op: Op::Reshape(ty.shape), inputs, ty, scope })
 }

@@ -425,7 +425,8 @@ impl ShapeError {
                 }
             }
             ShapeError::InputSize { expected, found } => {
-                let m = m.text("it takes ").number(expected).text(" features (input_size), the last axis of its input, ");
+                let m =
+                    m.text("it takes ").number(expected).text(" features (input_size), the last axis of its input, ");
                 m.text("which has shape ").shape(&found)
             }
             ShapeError::State { expected, found } => {

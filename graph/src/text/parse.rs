@@ -221,8 +221,11 @@ impl Parser {
         }
         self.source.positions.insert(Place::Return, self.peek().position);
         if !self.is_word("return") {
-            let expected =
-                if self.source.graph.updates.is_empty() { "a node, `update` or `return`" } else { "`update` or `return`" };
+            let expected = if self.source.graph.updates.is_empty() {
+                "a node, `update` or `return`"
+            } else {
+                "`update` or `return`"
+            };
             return unexpected(expected, self.peek());
         }
         self.take();

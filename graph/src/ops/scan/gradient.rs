@@ -244,8 +244,8 @@ impl Dependence {
         loop {
             for id in body.ids().filter(|id| !of.fixed[id.index()]) {
                 let node = body.node(id);
-                of.varies[id.index()] |= is_smooth(node)
-                    && node.inputs.iter().any(|x| of.varies[x.index()] || of.constant[x.index()]);
+                of.varies[id.index()] |=
+                    is_smooth(node) && node.inputs.iter().any(|x| of.varies[x.index()] || of.constant[x.index()]);
             }
             let mut changed = false;
             for update in &body.updates {
@@ -436,9 +436,8 @@ fn through_constants<'g>(
         let value = match body.inputs.iter().position(|input| input.node == id) {
             Some(input) => g.copy(Op::Reshape(node.ty.shape), Operands::from_slice(&[operands[input].id()]), node.ty),
             None => {
-                let of_operand = |operand: &NodeId| {
-                    copies.iter().find(|(id, _)| id == operand).expect("operands come first").1.id()
-                };
+                let of_operand =
+                    |operand: &NodeId| copies.iter().find(|(id, _)| id == operand).expect("operands come first").1.id();
                 g.copy(node.op, node.inputs.iter().map(of_operand).collect(), node.ty)
             }
         };
