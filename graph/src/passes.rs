@@ -21,10 +21,11 @@
 //!
 //! | stage | what it does | what holds after it |
 //! | --- | --- | --- |
-//! | [`unroll`] | writes the steps of scans out | no scan |
 //! | [`relu_masks`] | a rectifier's mask looks at its result | of operand and result only one is needed later |
 //! | [`pool_masks`] | a mask behind a maximum pool's gradient goes in front of it | masks look at fewer elements |
 //! | [`isolate_roots`] | copies what is no result of its own | each result is a computed node that is no other's |
+//!
+//! [`unroll`] writes the steps of scans out; the planner asks for it where a scan is within another one.
 
 mod canonicalize;
 mod fold;
@@ -67,7 +68,7 @@ pub const PIPELINE: &[(&str, Pass)] = &[
 
 /// The passes that prepare a graph for a plan, with their names, in the order in which [`prepare`] runs them.
 pub const FOR_PLANNING: &[(&str, Pass)] =
-    &[("unroll", unroll), ("relu_masks", relu_masks), ("pool_masks", pool_masks), ("isolate_roots", isolate_roots)];
+    &[("relu_masks", relu_masks), ("pool_masks", pool_masks), ("isolate_roots", isolate_roots)];
 
 /// The most often that [`optimize`] runs the pipeline. Each round only looks at what the one before left; graphs of real
 /// networks are at rest after three or four.

@@ -7,6 +7,7 @@
 mod build;
 mod check;
 mod disjoint;
+mod rounds;
 mod interpret;
 mod parse;
 mod print;
@@ -16,6 +17,7 @@ pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
 pub(crate) use disjoint::Footprints;
 pub use disjoint::{Dependence, Origin, Reason};
+pub use rounds::{Move, Moving, origins};
 pub use interpret::{Slice, interpret, interpret_words};
 pub use parse::{ParseError, parse, parse_all};
 

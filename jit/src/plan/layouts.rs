@@ -32,13 +32,14 @@ pub struct Lying {
 }
 
 /// How each node lies that lies in memory: inputs and stored values.
-pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>) -> Vec<Option<Lying>> {
+/// `given` are the layouts of inputs that lie in memory already.
+pub fn layouts(graph: &Graph, fusion: &Fusion, given: &HashMap<NodeId, Layout>) -> Vec<Option<Lying>> {
     let nodes = graph.nodes.len();
     let halos = vec![Vec::new(); nodes];
     let mut wishes = Wishes { graph, orders: vec![None; nodes], fixed: vec![false; nodes], halos };
     // The first order that a value gets is final, so that these calls stand in the order of their weight: what can not
     // be otherwise, then what contractions are fast with, then what agrees with a neighbour.
-    wishes.fix(fusion, states);
+    wishes.fix(fusion, given);
     wishes.contractions_and_windows();
     wishes.updates();
     // A round goes forth along all nodes and back along all. What is still without an order after four, behind a path
@@ -56,8 +57,7 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>)
         layouts[id.index()] = Some(wishes.lying(id, halo));
     }
     for input in &graph.inputs {
-        let given = states.get(&input.name).filter(|_| input.role == Role::State);
-        let lying = match given {
+        let lying = match given.get(&input.node) {
             Some(&layout) => Lying { layout, halo: Halo::default() },
             None => wishes.lying(input.node, Halo::default()),
         };
@@ -109,7 +109,7 @@ impl Wishes<'_> {
         true
     }
 
-    fn fix(&mut self, fusion: &Fusion, states: &HashMap<String, Layout>) {
+    fn fix(&mut self, fusion: &Fusion, given: &HashMap<NodeId, Layout>) {
         let graph = self.graph;
         let rank = |id: NodeId| graph.shape(id).rank();
         for input in &graph.inputs {
@@ -117,16 +117,31 @@ impl Wishes<'_> {
                 // Users' arrays are row-major. They are fixed, as a batch of images in PyTorch's order must not spread
                 // that order to the convolutions behind it, which are faster with channels last.
                 Role::Data => {
-                    self.wish(input.node, (0..rank(input.node)).collect());
+                    let rank = rank(input.node);
+                    let order = given.get(&input.node).map_or((0..rank).collect(), |layout| layout.order(rank));
+                    self.wish(input.node, order);
                     self.fixed[input.node.index()] = true;
                 }
                 Role::State => {
-                    if let Some(layout) = states.get(&input.name) {
+                    if let Some(layout) = given.get(&input.node) {
                         // Not fixed: gradients and moments do well to lie as the weight does, which another program has
                         // laid out.
                         self.wish(input.node, layout.order(rank(input.node)));
                     }
                 }
+            }
+        }
+        // The rows of a loop lie one behind the other.
+        for id in graph.ids() {
+            let node = graph.node(id);
+            let rows: &[NodeId] = match node.op {
+                Op::Scan { .. } => &node.inputs,
+                Op::ScanResult { .. } => &[id],
+                _ => &[],
+            };
+            for &id in rows.iter().filter(|&&id| class(graph, id) != Class::Input) {
+                self.wish(id, (0..rank(id)).collect());
+                self.fixed[id.index()] = true;
             }
         }
         let flattened = graph.ids().filter(|id| fusion.row_major[id.index()]);
