@@ -130,13 +130,13 @@ impl Work {
 
     fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
         match self {
-            Work::BeforeTranspose(work, turned) => {
+            Work::BeforeTranspose(work, transpose) => {
                 // `Strategy::recipe` pushes that buffer last. The inner work calls its epilogue as ever; here that only
                 // keeps each vector, and `Work::Transpose` hands all of them on to the real one.
                 let (&sums, buffers) = buffers.split_last().expect("a buffer for the sums");
-                work.emit(kernel, buffers, &mut |kernel, place, sum| turned.keep(kernel, sums, place, sum));
+                work.emit(kernel, buffers, &mut |kernel, place, sum| transpose.keep(kernel, sums, place, sum));
             }
-            Work::Transpose(turned) => turned.emit(kernel, buffers[0], epilogue),
+            Work::Transpose(transpose) => transpose.emit(kernel, buffers[0], epilogue),
             Work::Tiles(tiling) => {
                 let [left, right] = [buffers[0].into(), buffers[1].into()];
                 // Tiles whose sums are one run have two buffers only.
@@ -153,12 +153,12 @@ impl Work {
                 Tiler { tiling, left, right, sums: None, epilogue: &mut store }.emit(kernel);
             }
             Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
-            Work::Accumulate(tiling, spread) => {
+            Work::Accumulate(tiling, accumulate) => {
                 let operands = [buffers[0], buffers[1], buffers[2]];
-                spread.emit(kernel, tiling, operands, epilogue);
+                accumulate.emit(kernel, tiling, operands, epilogue);
             }
-            Work::OverlapAdd(fold) => fold.emit(kernel, buffers[0], epilogue),
-            Work::Relayout(pack) => pack.emit(kernel, buffers[0], buffers[1]),
+            Work::OverlapAdd(overlap_add) => overlap_add.emit(kernel, buffers[0], epilogue),
+            Work::Relayout(relayout) => relayout.emit(kernel, buffers[0], buffers[1]),
             Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
             Work::Winograd(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
             Work::WinogradGradient(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),

@@ -62,7 +62,7 @@ pub mod stalls {
 pub mod search {
     /// What a copy that is made once for many runs costs each of them: a little, since it takes memory for good.
     /// Unit: share of 1. Zen 3, 2026-11-26.
-    pub const KEPT: f64 = 0.1;
+    pub const INVARIANT_COPY: f64 = 0.1;
     /// How many times the estimated cycles of the fastest strategy another one may take. Unit: ratio. Zen 3,
     /// 2026-11-26.
     pub const WITHIN: f64 = 1.5;

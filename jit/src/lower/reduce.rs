@@ -23,7 +23,7 @@ use crate::cost::params::reductions::{ACCUMULATORS, MOST_PARTS};
 use crate::cost::sharing::divisor;
 use crate::kernel::{Compare, Element, Index, KernelBuilder, Mask2, Operation, Value, ValueType};
 use crate::target::Target;
-use blocks::Turns;
+use blocks::Innermost;
 use fold::{Fold, Folded, Reduction};
 
 /// The expression of reductions of their first operands along some axes, and the terms that are folded.
@@ -315,12 +315,12 @@ impl Reduction<'_> {
             }
         };
         let left = extent % copies;
-        let innermost = Turns {
+        let innermost = Innermost {
             axis: inner.map(|(axis, _)| axis),
             step: copies as i64,
             count: extent / copies,
             rest: left > 0,
-            turn: &|kernel, start, sums, whole| add(kernel, start, if whole { copies } else { left }, sums),
+            iteration: &|kernel, start, sums, whole| add(kernel, start, if whole { copies } else { left }, sums),
         };
         let sums = self.fold(kernel, outer, &innermost, &points[0].coordinates, &neutral);
         for (point, sums) in points.iter().zip(sums.chunks(each)) {
@@ -343,12 +343,12 @@ impl Reduction<'_> {
             self.add(kernel, sums, &Point::along(inner, coordinates, active));
         };
         let left = full % count;
-        let innermost = Turns {
+        let innermost = Innermost {
             axis: Some(inner),
             step: (count * lanes) as i64,
             count: full / count,
             rest: left > 0 || tail > 0,
-            turn: &|kernel, start, sums, whole| {
+            iteration: &|kernel, start, sums, whole| {
                 let vectors = if whole { count } else { left };
                 for (vector, sums) in sums.chunks_mut(width).take(vectors).enumerate() {
                     add(kernel, sums, start, vector, lanes);

@@ -25,16 +25,16 @@ use reads::{base, folded_reads, reads, same_places};
 
 /// Joins and orders the groups.
 pub fn join(graph: &Graph, fusion: Fusion) -> Fusion {
-    let mut merging = Merging::new(graph, fusion);
+    let mut joining = Joining::new(graph, fusion);
     // Before anything else: a reduction's epilogue may read what another one gives.
-    merging.join_reductions();
-    while merging.join_producers() | merging.join_siblings() {
-        merging.needs.look_again();
+    joining.join_reductions();
+    while joining.join_producers() | joining.join_siblings() {
+        joining.needs.look_again();
     }
-    merging.ordered()
+    joining.ordered()
 }
 
-struct Merging<'a> {
+struct Joining<'a> {
     graph: &'a Graph,
     fusion: Fusion,
     /// The groups; joined ones leave nothing behind.
@@ -55,8 +55,8 @@ struct Merging<'a> {
     updates: BTreeSet<NodeId>,
 }
 
-impl<'a> Merging<'a> {
-    fn new(graph: &'a Graph, mut fusion: Fusion) -> Merging<'a> {
+impl<'a> Joining<'a> {
+    fn new(graph: &'a Graph, mut fusion: Fusion) -> Joining<'a> {
         let groups: Vec<Option<Group>> = std::mem::take(&mut fusion.groups).into_iter().map(Some).collect();
         let mut of = vec![None; graph.nodes.len()];
         for (number, group) in groups.iter().flatten().enumerate() {
@@ -78,7 +78,7 @@ impl<'a> Merging<'a> {
                 readers.entry(*id).or_default().insert(number);
             }
         }
-        Merging { graph, fusion, groups, of, reads, readers, needs, sizes, results, updates }
+        Joining { graph, fusion, groups, of, reads, readers, needs, sizes, results, updates }
     }
 
     fn shape(&self, group: usize) -> Shape {
@@ -171,9 +171,9 @@ impl<'a> Merging<'a> {
 
     /// Whether the kernel of a group can compute an elementwise group behind its root.
     fn takes_epilogue(&self, producer: &Group, consumer: &Group) -> bool {
-        // A copy that merges axes runs over its operand's places: what reads its result would run over others.
+        // A copy that joins axes runs over its operand's places: what reads its result would run over others.
         let Some(root) = producer.root() else { return !is_flattening_copy(self.graph, producer) };
-        // A copy that merges axes runs over its operand's places (`map::describe`), not over those of a root's results.
+        // A copy that joins axes runs over its operand's places (`map::describe`), not over those of a root's results.
         if is_flattening_copy(self.graph, consumer) {
             return false;
         }
@@ -411,13 +411,13 @@ mod tests {
     fn reads_are_those_of_the_groups() {
         for seed in 0..40 {
             let graph = isolate_roots(&graph(seed)).into_owned();
-            let mut merging = Merging::new(&graph, group(&graph));
-            merging.join_reductions();
-            while merging.join_producers() | merging.join_siblings() {
-                merging.needs.look_again();
+            let mut joining = Joining::new(&graph, group(&graph));
+            joining.join_reductions();
+            while joining.join_producers() | joining.join_siblings() {
+                joining.needs.look_again();
             }
-            for (group, kept) in merging.groups.iter().zip(&merging.reads) {
-                let now = group.as_ref().map(|group| reads(&graph, &merging.fusion, group).0).unwrap_or_default();
+            for (group, kept) in joining.groups.iter().zip(&joining.reads) {
+                let now = group.as_ref().map(|group| reads(&graph, &joining.fusion, group).0).unwrap_or_default();
                 assert_eq!(now, *kept, "seed {seed}: {group:?}");
             }
         }

@@ -47,8 +47,8 @@ impl Accumulate {
     /// A part of a split sum, in pieces of the reduced axes; its last axis and coordinate are the part's number. `None`
     /// where the sum is short.
     pub fn strips(part: &Contraction, sums: Partials) -> Option<(Accumulate, Contraction)> {
-        let (mut spread, mut item) = Accumulate::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
-        spread.finish = false;
+        let (mut accumulate, mut item) = Accumulate::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
+        accumulate.finish = false;
         // for pieces of the reduced axes, outermost first      the new kept axes: no coordinate names them
         //     sums[results] += sum over a piece                at least STRIP products: worth an addition to memory
         let mut reduced: Vec<usize> = (0..item.axes.len()).filter(|&a| item.axes[a].reduce).collect();
@@ -70,7 +70,7 @@ impl Accumulate {
             outer.reduce = false;
             item.axes.push(outer);
         }
-        (left < depth).then_some((spread, item))
+        (left < depth).then_some((accumulate, item))
     }
 
     /// The length of the scratch tensor.

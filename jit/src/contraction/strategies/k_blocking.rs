@@ -81,19 +81,19 @@ impl KBlocking {
         // none.
         let tiles = rows.div_ceil(height);
         let asked = (size * strip / LINE as usize).div_ceil(tiles);
-        let deep = KBlocking {
+        let blocking = KBlocking {
             asked: if asked > ASKED { 0 } else { asked },
             ..KBlocking::new(&contraction, reduce.axis, size, outside, vector)
         };
         let rows = tiling.rows[..others.len()].iter().copied().chain(around).chain([row]).collect();
         let alone = tasks < SHARED && grid_of(axes, &tiling.levels[..tiling.grid]).1 >= SHARED;
-        let waits = deep.cycles(&contraction, [tiles, columns / strip], [height, strip], target);
+        let waits = blocking.cycles(&contraction, [tiles, columns / strip], [height, strip], target);
         // The tiling's own cycles are dearer already if it is alone, too.
         let cycles = (cycles + waits) * if alone { ALONE } else { 1.0 };
-        let deep = Tiling { contraction, rows, levels, grid, k_blocking: Some(deep), ..tiling.clone() };
-        let (left, deep) = PackedPanels::rows(&deep)?;
-        let (right, deep) = PackedPanels::right(&deep)?;
-        Some((deep, [left, right], cycles))
+        let blocked = Tiling { contraction, rows, levels, grid, k_blocking: Some(blocking), ..tiling.clone() };
+        let (left, blocked) = PackedPanels::rows(&blocked)?;
+        let (right, blocked) = PackedPanels::right(&blocked)?;
+        Some((blocked, [left, right], cycles))
     }
 
     /// Sums kept as `[other kept axes.., strip of the vector axis, rows.., places of the strip]`.

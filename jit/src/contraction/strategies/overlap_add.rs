@@ -213,12 +213,12 @@ impl OverlapAdd {
                 from = from.plus(variable, distance);
             }
         }
-        Adding { fold: self, axes, products, epilogue }.nest(kernel, 0, &at, &from, &[0]);
+        Adding { sums: self, axes, products, epilogue }.nest(kernel, 0, &at, &from, &[0]);
     }
 }
 
 struct Adding<'a, 'e> {
-    fold: &'a OverlapAdd,
+    sums: &'a OverlapAdd,
     /// Distances from pixel to pixel and from element to element.
     axes: Vec<[i64; 2]>,
     products: BufferId,
@@ -228,9 +228,9 @@ struct Adding<'a, 'e> {
 impl Adding<'_, '_> {
     /// The sums from an axis on; `met` are the distances of the products that meet at a place.
     fn nest(&mut self, kernel: &mut KernelBuilder, axis: usize, at: &[Index], from: &Index, met: &[i64]) {
-        let fold = self.fold;
-        let Some(overlap) = fold.axes.get(axis) else {
-            return along(kernel, fold.channels, kernel.lanes(), &mut |kernel, first, active| {
+        let sums = self.sums;
+        let Some(overlap) = sums.axes.get(axis) else {
+            return along(kernel, sums.channels, kernel.lanes(), &mut |kernel, first, active| {
                 let mut coordinates = at.to_vec();
                 coordinates[1] = coordinates[1].clone().plus_index(&first, 1);
                 self.sum(kernel, (coordinates, 1), &from.clone().plus_index(&first, 1), met, active);
@@ -238,7 +238,7 @@ impl Adding<'_, '_> {
         };
         let [pixel, element] = self.axes[axis];
         let stride = overlap.stride as i64;
-        let lanes = axis + 1 == fold.axes.len() && fold.lanes == Lanes::Places;
+        let lanes = axis + 1 == sums.axes.len() && sums.lanes == Lanes::Places;
         let step = if lanes { kernel.lanes() } else { 1 };
         for Block { q, r, met: j } in overlap.blocks() {
             // One pixel back and `stride` elements on is the next product that meets here. The distances of all axes
