@@ -13,11 +13,9 @@ use kiln_rt::Pool;
 
 use crate::code::CodeError;
 use crate::contraction::Problem;
+use crate::cost::params::tuning::NEGLIGIBLE;
 use crate::plan::{Choices, Contracted};
 use crate::target::Target;
-
-/// The part of all contractions' time below which one keeps its usual recipe.
-const NEGLIGIBLE: f64 = 0.003;
 
 /// What [`measure`] found.
 #[derive(Clone, Debug, Default)]

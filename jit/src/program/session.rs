@@ -15,14 +15,9 @@ use super::arena::Arena;
 use super::states::{StateError, States, Time, holds, view, view_mut};
 use super::{CompileError, Program};
 use crate::code::{BoundCall, CallError, Memory, Sequence};
+use crate::cost::params::memory::{MUCH_COMPUTING, WORTH_A_THREAD};
 use crate::kernel::Access;
 use crate::plan::{Argument, Call, Location, Plan};
-
-/// Floating-point operations on each byte of its memory from which on a program is limited by them alone.
-const MUCH_COMPUTING: u64 = 64;
-
-/// States of so many bytes are worth a thread of their own to be made by.
-const WORTH_A_THREAD: usize = 8 << 20;
 
 /// A program bound to memory, to states and to threads.
 ///

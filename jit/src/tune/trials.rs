@@ -11,6 +11,7 @@ use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
 use crate::contraction::{Problem, Recipe, Source, Stage, preferred_layouts};
 use crate::cost::params::search::INVARIANT_COPY;
 use crate::cost::params::sharing::{ALONE, SHARED};
+use crate::cost::params::tuning::{GAIN, LONG};
 use crate::kernel::Access;
 use crate::plan::Choice;
 use crate::target::Target;
@@ -23,14 +24,10 @@ const TIMING: f64 = 20e-6;
 /// How many times as long as the fastest so far a candidate may take and stay in the race: the last number after many rounds, the sum of
 /// both, and that over the number of rounds, before, as long as a single disturbance may explain it.
 const OUT: [f64; 2] = [0.8, 1.1];
-/// How many times faster than the usual recipe another one must be to be chosen: what is less is noise.
-const GAIN: f64 = 1.03;
 /// What takes less time finds a moment in which the system runs nothing else, on all but the busiest machines.
 const DISTURBED: Duration = Duration::from_millis(2);
 /// Longer than anything is measured.
 const FOR_EVER: Duration = Duration::from_secs(1 << 20);
-/// Seconds of a stage from which on it counts whether threads share it.
-const LONG: f64 = 30e-6;
 
 /// A candidate.
 struct Trial {

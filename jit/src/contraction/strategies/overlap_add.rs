@@ -12,6 +12,8 @@ use kiln_graph::shape::Shape;
 use super::emit::along;
 use super::split_k::Partials;
 use crate::contraction::problem::{Contraction, Coordinate, Epilogue, Place};
+use crate::cost::cache::holds;
+use crate::cost::params::caches::STAYING;
 use crate::cost::params::overlap_add::{ADDING, CALL, FAR, MOST, NEAR, SCRATCH, SUM, TIMES};
 use crate::cost::params::register_tiles::SCATTERED_STORE;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
@@ -188,7 +190,8 @@ impl OverlapAdd {
         // neighbours in either order.
         let store = if across == self.fast || single { 0.0 } else { SCATTERED_STORE * lanes as f64 };
         let meet: f64 = self.axes.iter().map(|axis| axis.kernel as f64 / axis.stride as f64).product();
-        let products = self.elements() as f64 * if 4 * self.elements() <= target.l2_bytes / 2 { NEAR } else { FAR };
+        let near = holds(target.l2_bytes, STAYING, self.elements());
+        let products = self.elements() as f64 * if near { NEAR } else { FAR };
         (self.images * self.groups) as f64 * vectors * (meet * ADDING + SUM + store) + products + CALL
     }
 

@@ -7,6 +7,8 @@ use kiln_graph::shape::Shape;
 
 use super::emit::along;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Epilogue, Place};
+use crate::cost::cache::holds;
+use crate::cost::params::caches::STAYING;
 use crate::cost::params::split_k::{ADD, DEPTH, FAR, FAR_ADD, PARTS, RESTART, RESULTS, RUN, SCRATCH};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Layout, PreferredLayout};
@@ -56,7 +58,7 @@ pub fn restarts(contraction: &Contraction, parts: usize, target: &Target) -> f64
         // The whole operand, which each part reads a piece of in each of its runs.
         let elements: usize = varies.map(|axis| axis.extent).product();
         let piece = axis.extent / parts;
-        let far = 4 * elements > FAR * target.l2_bytes;
+        let far = !holds(target.l2_bytes, FAR, elements);
         if !far || along(&axis).abs() != 1 || piece > RUN {
             return 0.0;
         }
@@ -140,7 +142,7 @@ impl Partials {
 
     /// Estimated cycles of the sum over the parts.
     pub fn cycles(&self, target: &Target) -> f64 {
-        let vector = if 4 * self.elements() > target.l2_bytes / 2 { FAR_ADD } else { ADD };
+        let vector = if holds(target.l2_bytes, STAYING, self.elements()) { ADD } else { FAR_ADD };
         self.elements() as f64 / target.lanes as f64 * vector
     }
 

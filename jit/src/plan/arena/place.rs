@@ -3,8 +3,10 @@
 
 use std::cmp::Reverse;
 
+use crate::target::LINE_BYTES;
+
 /// The alignment of every offset, in bytes: a cache line.
-pub const ALIGNMENT: usize = 64;
+pub const ALIGNMENT: usize = LINE_BYTES;
 
 /// A piece of memory that is needed from one call to another, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

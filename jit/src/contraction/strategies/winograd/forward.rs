@@ -7,7 +7,7 @@ use super::transform::{ELEMENTS, TILE};
 use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::tiling::Tiling;
-use crate::cost::params::winograd::{CLOSELY, SCRATCH};
+use crate::cost::params::winograd::{CLOSELY, IDEAL, PANEL, SCRATCH};
 use crate::kernel::Access;
 
 /// A convolution in blocks of tiles by blocks of features.
@@ -112,11 +112,10 @@ fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) ->
     for features in feature_blocks(sliding.kept[1], target) {
         for size in tile_blocks([images, height, width]) {
             for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
-                // A first look with a guessed panel and an ideal product: a multiply-add takes half a cycle, and each
-                // vector of sums takes two more.
-                let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
+                // A first look with a guessed panel and an ideal product.
+                let blocks = Blocks::new(&sliding, shared, size, features, PANEL * target.lanes);
                 let elements = ELEMENTS * size.0 * size.1 * width.div_ceil(TILE) * features;
-                let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
+                let ideal = (elements * (sliding.channels / IDEAL.0 + IDEAL.1)) as f64 / target.lanes as f64;
                 candidates.push((blocks.estimate(&sliding, ideal, once, target), blocks));
             }
         }

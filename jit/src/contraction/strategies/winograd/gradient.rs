@@ -9,8 +9,8 @@ use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::sharing::{ALONE, SHARED};
-use crate::cost::params::winograd::{CLOSELY, PATCHES, TASKS};
-use crate::cost::params::winograd_gradient::{GRADIENTS, SCRATCH, SUMS};
+use crate::cost::params::winograd::{CLOSELY, PANEL, PATCHES, TASKS};
+use crate::cost::params::winograd_gradient::{GRADIENTS, IDEAL, SCRATCH, SUMS};
 use crate::cost::sharing::divisor;
 use crate::kernel::Access;
 use crate::target::Target;
@@ -129,8 +129,8 @@ impl Gradient {
         for (shared, block, features) in by_tiles.chain(by_features) {
             // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
             // takes.
-            let blocks = Blocks::new(&correlation, shared, block, features, 2 * target.lanes);
-            let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / 2 + 3);
+            let blocks = Blocks::new(&correlation, shared, block, features, PANEL * target.lanes);
+            let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / IDEAL.0 + IDEAL.1);
             candidates.push((blocks.estimate(&correlation, ideal as f64, target), blocks));
         }
         candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
