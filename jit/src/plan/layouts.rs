@@ -10,11 +10,12 @@
 //! A value that a convolution reads directly, in the order that it prefers, also gets the zero halo that the
 //! convolution prefers: whoever writes the value writes the zeros around it.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 use kiln_graph::op::Family;
 use kiln_graph::shape::MAX_RANK;
-use kiln_graph::{Graph, NodeId, Op, Role};
+use kiln_graph::{Few, Graph, NodeId, Op, Role};
 use rustc_hash::FxHashSet;
 
 use super::group::Fusion;
@@ -41,13 +42,7 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>)
     preferences.fix(fusion, states);
     preferences.contractions_and_windows();
     preferences.updates();
-    // A round goes forth along all nodes and back along all. What is still without an order after four, behind a path
-    // that often turns between operands and users, stays row-major: slower, not wrong.
-    for _ in 0..4 {
-        if !preferences.propagate() {
-            break;
-        }
-    }
+    preferences.propagate();
     let mut layouts: Vec<Option<ValueLayout>> = vec![None; nodes];
     let results: FxHashSet<NodeId> = graph.roots().collect();
     for id in graph.ids().filter(|id| fusion.stored[id.index()]) {
@@ -176,14 +171,13 @@ impl Preferences<'_> {
         self.prefer(id, order);
     }
 
-    /// A state's new value lies as the state.
-    fn updates(&mut self) {
-        for update in &self.graph.updates {
-            let state = self.graph.inputs[update.input].node;
-            if let Some(order) = self.orders[state.index()].clone() {
-                self.prefer(update.node, order);
-            }
-        }
+    /// New values of states lie as the states; says which do so now.
+    fn updates(&mut self) -> Vec<NodeId> {
+        let graph = self.graph;
+        let ends = graph.updates.iter().map(|update| (graph.inputs[update.input].node, update.node));
+        ends.filter(|&(state, value)| self.orders[state.index()].clone().is_some_and(|order| self.prefer(value, order)))
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// The order of the operand that gives the order of a node, if the node keeps axes apart.
@@ -206,37 +200,76 @@ impl Preferences<'_> {
         self.before(id, order)
     }
 
-    /// Orders go on to users and to operands that have none; says whether any did.
-    fn propagate(&mut self) -> bool {
+    /// Orders go on to users and to operands that have none, until nobody is left who could get one.
+    ///
+    /// Sweeps go forth along the nodes and back in turn, so that users of a preference come before what lies behind a
+    /// turn from users to operands. There are as many as the longest path has turns, which may be thousands: so a sweep
+    /// looks only at nodes that have a neighbour whose order is new since the last sweep of its direction. Each node
+    /// gets one order, once: that is the end of it.
+    fn propagate(&mut self) {
         let graph = self.graph;
-        let mut changed = false;
+        let mut users: Vec<Few<NodeId, 4>> = vec![Few::new(); graph.nodes.len()];
         for id in graph.ids() {
-            for &operand in &graph.node(id).inputs {
-                let known = self.orders[operand.index()].as_ref().filter(|_| !self.fixed[operand.index()]);
-                if let Some(order) = known.and_then(|order| self.after(id, order)) {
-                    changed |= self.prefer(id, order);
+            graph.node(id).inputs.iter().for_each(|operand| users[operand.index()].push(id));
+        }
+        // Those whose order is new to the next sweep forth, and to the next one back.
+        let mut forth: Vec<NodeId> = graph.ids().filter(|id| self.orders[id.index()].is_some()).collect();
+        let mut back = forth.clone();
+        while !forth.is_empty() || !back.is_empty() {
+            // Users have larger numbers than their operands, so that the smallest comes first and each once.
+            let mut next: BinaryHeap<Reverse<NodeId>> =
+                forth.drain(..).flat_map(|id| users[id.index()].iter().copied()).map(Reverse).collect();
+            while let Some(Reverse(id)) = next.pop() {
+                if self.orders[id.index()].is_none() && self.prefer_as_operands(id) {
+                    next.extend(users[id.index()].iter().copied().map(Reverse));
+                    back.push(id);
                 }
             }
-        }
-        self.updates();
-        for id in graph.ids().rev() {
-            let known = self.orders[id.index()].as_ref().filter(|_| !self.fixed[id.index()]);
-            let Some(order) = known.and_then(|order| self.before(id, order)) else { continue };
-            for &operand in &graph.node(id).inputs {
-                // An operand of another rank, as a scalar beside a tensor, has other axes.
-                if graph.shape(operand).rank() == order.len() {
-                    changed |= self.prefer(operand, order.clone());
-                }
+            let updated = self.updates();
+            forth.extend(&updated);
+            back.extend(updated);
+            let mut next: BinaryHeap<NodeId> = back.drain(..).collect();
+            while let Some(id) = next.pop() {
+                let preferred = self.prefer_of_operands(id);
+                forth.extend(&preferred);
+                next.extend(preferred);
             }
+            let states = self.states();
+            forth.extend(&states);
+            back.extend(states);
         }
-        for update in &graph.updates {
-            // A state without an order, as a moment that no contraction reads, takes that of its new value.
-            let state = graph.inputs[update.input].node;
-            if let Some(order) = self.orders[update.node.index()].clone() {
-                changed |= self.prefer(state, order);
-            }
-        }
-        changed
+    }
+
+    /// A node lies as the first of its operands that says how; whether one does.
+    fn prefer_as_operands(&mut self, id: NodeId) -> bool {
+        let known = |operand: &NodeId| {
+            let order = self.orders[operand.index()].as_ref().filter(|_| !self.fixed[operand.index()])?;
+            self.after(id, order).filter(|order| order.len() > 1)
+        };
+        let order = self.graph.node(id).inputs.iter().find_map(known);
+        order.is_some_and(|order| self.prefer(id, order))
+    }
+
+    /// Operands without an order lie as the node that they are for; says which of them do so now.
+    fn prefer_of_operands(&mut self, id: NodeId) -> Vec<NodeId> {
+        let graph = self.graph;
+        let known = self.orders[id.index()].as_ref().filter(|_| !self.fixed[id.index()]);
+        let Some(order) = known.and_then(|order| self.before(id, order)) else { return Vec::new() };
+        // An operand of another rank, as a scalar beside a tensor, has other axes.
+        let operands = graph.node(id).inputs.iter().copied();
+        operands
+            .filter(|&operand| graph.shape(operand).rank() == order.len() && self.prefer(operand, order.clone()))
+            .collect()
+    }
+
+    /// States without an order, as a moment that no contraction reads, take those of their new values; says which do so
+    /// now.
+    fn states(&mut self) -> Vec<NodeId> {
+        let graph = self.graph;
+        let ends = graph.updates.iter().map(|update| (graph.inputs[update.input].node, update.node));
+        ends.filter(|&(state, value)| self.orders[value.index()].clone().is_some_and(|order| self.prefer(state, order)))
+            .map(|(state, _)| state)
+            .collect()
     }
 }
 

@@ -26,8 +26,8 @@ fn step() -> Graph {
     kiln_graph::optimize(&g.finish().expect("a graph"))
 }
 
-fn choice(way: String) -> Choice {
-    Choice { way, seconds: 1.0, usual: "the usual one".to_owned(), usual_seconds: 1.0 }
+fn choice(recipe: String) -> Choice {
+    Choice { recipe, seconds: 1.0, usual: "the usual one".to_owned(), usual_seconds: 1.0 }
 }
 
 fn by(graph: &Graph, target: &Target, choices: &Choices) -> Plan {
@@ -113,7 +113,7 @@ fn measuring_chooses_among_the_candidates() {
     for (found, _) in &pending {
         let choice = measured.choices.get(&found.problem.to_string()).expect("a choice");
         let names: Vec<String> = found.problem.candidates(&target).iter().map(|recipe| recipe.name()).collect();
-        assert!(names.contains(&choice.way) && choice.usual == names[0], "{choice:?}");
+        assert!(names.contains(&choice.recipe) && choice.usual == names[0], "{choice:?}");
         let times = [choice.seconds, choice.usual_seconds];
         assert!(times.iter().all(|seconds| seconds.is_finite() && *seconds > 0.0), "{choice:?}");
     }
