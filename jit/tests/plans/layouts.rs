@@ -67,7 +67,7 @@ fn preferences_reach_whoever_has_a_path_to_them() {
         let states: Vec<_> = (0..=links).map(|number| g.state(&format!("a{number}"), shape)).collect();
         let w = g.state("w", Type::f32([4, 3, 1, 1]));
         let sums: Vec<_> = states.windows(2).map(|pair| (pair[0] + pair[1]).tanh()).collect();
-        let loss = sums.into_iter().fold(states[0].conv(w, conv(1, 0, 0)).sum(..), |loss, sum| loss + sum.sum(..));
+        let loss = sums.into_iter().fold(states[0].conv(w, conv(1, 0, 1)).sum(..), |loss, sum| loss + sum.sum(..));
         g.output("loss", loss);
         let graph = g.finish().expect("a graph");
         let plan = plan(&graph, &Target::with_lanes(8), &HashMap::new()).expect("a plan");
