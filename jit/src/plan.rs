@@ -12,7 +12,7 @@
 //! | `calls`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
 //! | `schedule`, `invariant`, `arena` | drafts | the [`Plan`] | the prologue comes first; live pieces never overlap |
 //!
-//! `prepack` has a part in the last two: updates write packed weights, too, and none is packed twice.
+//! `prepack` has a part in the last one: no weight is packed twice before it changes.
 
 mod arena;
 mod calls;

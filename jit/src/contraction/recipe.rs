@@ -73,15 +73,6 @@ impl Stage {
         self.work.kind()
     }
 
-    /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other,
-    /// outermost first, the places along each, and how far apart they are in the copy.
-    pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
-        match &self.work {
-            Work::PackedPanels(panels) => panels.runs(),
-            _ => None,
-        }
-    }
-
     /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`],
     /// of the given lengths, and behind them that of the results, if it computes any, which are stored as they are.
     pub fn plain(&self, name: &str, lengths: &[usize], result: &Layout, lanes: usize) -> Kernel {

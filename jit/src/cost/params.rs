@@ -452,13 +452,3 @@ pub mod tuning {
     /// Unit: seconds. Zen 3, 2026-11-26.
     pub const LONG: f64 = 30e-6;
 }
-
-/// Packed copies that follow their weights.
-pub mod prepack {
-    /// Bytes that an update moves for each element, about: a weight, two moments, the gradient and the copy. Unit:
-    /// bytes an element. Zen 3, 2026-11-26.
-    pub const BYTES: usize = 20;
-    /// So many neighbours of a state are neighbours in a copy that its update writes, at least: whole vectors.
-    /// Unit: elements. Zen 3, 2026-11-26.
-    pub const NEIGHBOURS: usize = 8;
-}

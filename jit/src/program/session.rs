@@ -228,7 +228,7 @@ impl Session {
 
     /// Runs the program once. Inputs must be written before each run: the arena is used again. What depends on nothing but
     /// states that the program does not write is computed in the first run, and again in the first one after these states
-    /// have changed, whoever changed them; so are the copies of states that the program's own updates write, too.
+    /// have changed, whoever changed them.
     pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
         self.run_by(states, |sequence, calls, states, pool| sequence.run(calls, states, pool))
     }
@@ -259,7 +259,6 @@ impl Session {
         }
         states.touch(&self.writes);
         run(&mut self.sequence, prologue..calls, states.buffers_mut(), &self.pool)?;
-        // What was kept of the states that the run writes, the run has written, too.
         self.prepared = Some(states.latest());
         Ok(())
     }

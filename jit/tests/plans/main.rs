@@ -7,7 +7,6 @@ mod choices;
 mod deep;
 mod layouts;
 mod models;
-mod prepacked;
 mod prologue;
 mod promises;
 mod repeated_packs;
