@@ -166,6 +166,10 @@ impl Part {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
+                // A copy that may not be made has no price, and is out even where there is no limit yet.
+                if !copies.is_finite() {
+                    continue;
+                }
                 // What the waits for memory may take before the tiling is out of the race.
                 let most = limit - copies - cycles;
                 // What K-blocked sums wait for is counted already.
@@ -444,5 +448,34 @@ impl Recipe {
             self.stage(operands, partial, flops, work);
         }
         partial
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contraction::problem::{Axis, Coordinate};
+
+    /// `[64, 512] x [512, 96]`, of which both operands are worth a copy.
+    fn product() -> Contraction {
+        let axis = |extent, left, right, reduce| Axis { extent, left, right, reduce };
+        let axes = vec![axis(64, 512, 0, false), axis(96, 0, 512, false), axis(512, 1, 1, true)];
+        let along = |axis| Coordinate { offset: 0, terms: vec![(axis, 1)] };
+        Contraction { axes, left: 0, right: 0, output: vec![along(0), along(1)], fast: 1 }
+    }
+
+    #[test]
+    fn what_may_not_be_copied_is_not() {
+        for lanes in [4, 8, 16] {
+            let target = Target::with_lanes(lanes);
+            let stalls = Stalls::new(&target);
+            for (copying, copied) in [([0.0; 2], true), ([f64::INFINITY; 2], false)] {
+                // All tilings, however slow.
+                let search = Search { most: 100, within: f64::INFINITY, ..Search::FASTEST };
+                let parts = Part::fastest(&product(), copying, search, &stalls);
+                assert!(!parts.is_empty() && parts.iter().all(|part| part.cycles.is_finite()));
+                assert_eq!(parts.iter().any(|part| part.panels.iter().any(Option::is_some)), copied, "{copying:?}");
+            }
+        }
     }
 }

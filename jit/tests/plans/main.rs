@@ -11,6 +11,7 @@ mod prologue;
 mod promises;
 mod repeated_packs;
 mod run;
+mod streams;
 
 #[test]
 fn lowerings_agree_with_the_interpreter() {

@@ -182,12 +182,13 @@ impl Partials {
 
     /// Hands the only part to the epilogue, at one index of the outermost axis.
     pub fn finish(&self, kernel: &mut KernelBuilder, buffer: BufferId, outermost: &Index, epilogue: &mut Epilogue<'_>) {
+        // The outermost axis is the item's: it stays at one index. Items that are results are images of an input gradient,
+        // which has channels and places beside them.
+        let [item, outer @ .., fast] = &self.order[..] else { unreachable!("images without channels") };
         let mut at = vec![Index::default(); self.shape.rank()];
-        at[self.order[0]] = outermost.clone();
-        let (&fast, outer) = self.order.split_last().expect("a result with axes");
-        // The outermost axis is the item's: it stays at one index.
-        let loops: Vec<usize> = outer[1..].iter().copied().filter(|&a| self.shape.dim(a) > 1).collect();
-        self.nest(kernel, buffer, &loops, fast, &at, epilogue);
+        at[*item] = outermost.clone();
+        let loops: Vec<usize> = outer.iter().copied().filter(|&a| self.shape.dim(a) > 1).collect();
+        self.nest(kernel, buffer, &loops, *fast, &at, epilogue);
     }
 
     /// The sum over the parts, in order; the outermost axis is the grid.
