@@ -7,8 +7,8 @@
 use super::emit::{Side, fill};
 use super::register_tiles::Tiler;
 use super::split_k::Partials;
-use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Epilogue, Place};
+use crate::contraction::text::record;
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::accumulate::{ADD, PASS, STRIP};
 use crate::cost::sharing::divisors;
@@ -27,12 +27,7 @@ pub struct Accumulate {
     finish: bool,
 }
 
-impl Keyed for Accumulate {
-    fn key(&self, key: &mut Key) {
-        let Accumulate { sums, items, steps, coordinate, finish } = self;
-        key.add(sums).add(items).add(steps).add(coordinate).add(finish);
-    }
-}
+record!(Accumulate { sums, items, steps, coordinate, finish });
 
 impl Accumulate {
     /// Splits the items, places along one axis that is one coordinate, off a contraction; the sums are the results.

@@ -6,12 +6,12 @@
 //! Along one axis, with stride `s` and padding `p`, pixel `o` and element `k` meet at place `s o + k - p`. So the
 //! places `s q + r - p` with `r < s` get the products of the pixels `q - j` with the elements `r + s j`.
 
-use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::along;
 use super::split_k::Partials;
 use crate::contraction::problem::{Contraction, Coordinate, Epilogue, Place};
+use crate::contraction::text::{choice, record};
 use crate::cost::cache::holds;
 use crate::cost::params::caches::STAYING;
 use crate::cost::params::overlap_add::{ADDING, CALL, FAR, MOST, NEAR, SCRATCH, SUM, TIMES};
@@ -65,20 +65,11 @@ pub struct OverlapAdd {
     pub fast: usize,
 }
 
-impl Keyed for Overlap {
-    fn key(&self, key: &mut Key) {
-        let Overlap { extent, padding, stride, kernel, pixels } = self;
-        key.add(extent).add(padding).add(stride).add(kernel).add(pixels);
-    }
-}
+record!(Overlap { extent, padding, stride, kernel, pixels });
 
-impl Keyed for OverlapAdd {
-    fn key(&self, key: &mut Key) {
-        // Estimates ask for the fast axis; the code is the same whichever it is.
-        let OverlapAdd { images, groups, channels, axes, lanes, fast: _ } = self;
-        key.add(images).add(groups).add(channels).add(axes).add(&(*lanes == Lanes::Channels));
-    }
-}
+choice!(Lanes { 0 "places" Places, 1 "channels" Channels });
+// Estimates ask for the fast axis; the code is the same whichever it is.
+record!(OverlapAdd { images, groups, channels, axes, lanes } but { fast });
 
 impl Overlap {
     fn blocks(&self) -> Vec<Block> {

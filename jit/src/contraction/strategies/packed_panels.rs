@@ -3,7 +3,7 @@
 //! those of the left one as high. It knows tilings and what copies cost; it knows no operation.
 
 use super::emit::{along, transposed};
-use crate::contraction::key::{Key, Keyed};
+use crate::contraction::text::record;
 use crate::contraction::tiling::{Level, Packed, Tiling};
 use crate::cost::copies::{self, Moves};
 use crate::cost::params::packed_panels::{BLOCK, ROW, ROW_TASKS};
@@ -37,19 +37,9 @@ struct Copied {
     to: i64,
 }
 
-impl Keyed for PackedPanels {
-    fn key(&self, key: &mut Key) {
-        let PackedPanels { axes, outer, width, strip, depth, start, rows } = self;
-        key.add(axes).add(outer).add(width).add(strip).add(depth).add(start).add(rows);
-    }
-}
+record!(PackedPanels { axes, outer, width, strip, depth, start, rows });
 
-impl Keyed for Copied {
-    fn key(&self, key: &mut Key) {
-        let Copied { extent, from, to } = self;
-        key.add(extent).add(from).add(to);
-    }
-}
+record!(Copied { extent, from, to });
 
 impl PackedPanels {
     /// The copy of the right operand for a tiling, and the tiling that reads the copy: `[outer axes.., panel, reduced

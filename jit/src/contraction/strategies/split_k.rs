@@ -2,11 +2,11 @@
 //! caches, and a last stage adds the parts. The number of parts depends on the shapes alone. It knows
 //! contractions and what memory costs; it knows no tilings.
 
-use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::along;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Epilogue, Place};
+use crate::contraction::text::record;
 use crate::cost::cache::holds;
 use crate::cost::params::caches::STAYING;
 use crate::cost::params::split_k::{ADD, DEPTH, FAR, FAR_ADD, PARTS, RESTART, RESULTS, RUN, SCRATCH};
@@ -117,12 +117,7 @@ pub struct Partials {
     first: usize,
 }
 
-impl Keyed for Partials {
-    fn key(&self, key: &mut Key) {
-        let Partials { shape, order, layout, parts, first } = self;
-        key.add(shape).add(order).add(layout).add(parts).add(first);
-    }
-}
+record!(Partials { shape, order, layout, parts, first });
 
 impl Partials {
     /// Room for the parts of an output.

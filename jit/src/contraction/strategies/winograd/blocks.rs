@@ -5,7 +5,7 @@ use super::super::emit::times;
 use super::product::{apart, panels};
 use super::sliding::{KERNEL, Sliding};
 use super::transform::{ELEMENTS, TILE};
-use crate::contraction::key::{Key, Keyed};
+use crate::contraction::text::{choice, record};
 use crate::cost::cache::holds;
 use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
@@ -51,18 +51,8 @@ pub enum Shared {
     Blocks,
 }
 
-impl Keyed for Blocks {
-    fn key(&self, key: &mut Key) {
-        let Blocks { shared, tasks, images, rows, features, panel, count, patches, weights, sums } = self;
-        let shared: usize = match shared {
-            Shared::Tiles => 0,
-            Shared::Features => 1,
-            Shared::Blocks => 2,
-        };
-        key.add(&shared).add(tasks).add(images).add(rows).add(features).add(panel).add(count);
-        key.add(patches).add(weights).add(sums);
-    }
-}
+choice!(Shared { 0 "tiles" Tiles, 1 "features" Features, 2 "blocks" Blocks });
+record!(Blocks { shared, tasks, images, rows, features, panel, count, patches, weights, sums });
 
 /// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.
 pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {

@@ -4,8 +4,8 @@ use super::blocks::{Blocks, Shared, feature_blocks, tile_blocks};
 use super::product::{Product, Products, Sizes};
 use super::sliding::Sliding;
 use super::transform::{ELEMENTS, TILE};
-use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Source, StageOf};
+use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::winograd::{CLOSELY, IDEAL, PANEL, SCRATCH};
 use crate::kernel::Access;
@@ -30,23 +30,9 @@ pub enum Step {
     Results,
 }
 
-impl Keyed for Winograd {
-    fn key(&self, key: &mut Key) {
-        let Winograd { sliding, blocks, product } = self;
-        key.add(sliding).add(blocks).add(product);
-    }
-}
+record!(Winograd { sliding, blocks, product });
 
-impl Keyed for Step {
-    fn key(&self, key: &mut Key) {
-        let step: usize = match self {
-            Step::Patches => 0,
-            Step::Weights => 1,
-            Step::Results => 2,
-        };
-        key.add(&step);
-    }
-}
+choice!(Step { 0 "patches" Patches, 1 "weights" Weights, 2 "results" Results });
 
 impl Winograd {
     /// Fast strategies to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What
