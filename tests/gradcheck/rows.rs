@@ -226,6 +226,10 @@ fn windows() -> Vec<Case> {
         row("window_max_pick", [apart(&[1, 2, 4, 4]), any(&[1, 2, 4, 4])], |g, v| {
             g.apply(Op::WindowMaxPick(overlapping()), &[v[0], v[1]]).square()
         }),
+        row("window_argmax", [apart(&[1, 2, 4, 4])], |g, v| {
+            let place = g.apply(Op::WindowArgMax(overlapping()), &[v[0]]).convert(DType::F32);
+            place * v[0].max_window(overlapping()).square()
+        }),
         row("window_sum_grad", [any(&[1, 2, 2, 4])], |g, v| {
             g.apply(Op::WindowSumGrad { window: overlapping(), input: [4, 4, 1] }, &[v[0]]).square()
         }),
