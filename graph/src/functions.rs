@@ -7,6 +7,11 @@ use crate::layers::activation::{self, GeluApproximation};
 pub use crate::layers::activation::{elu, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus};
 pub use crate::layers::dropout::dropout;
 pub use crate::layers::reshape::flatten;
+pub use crate::layers::unpool::{
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
+    max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
+    max_unpool3d,
+};
 use crate::shape::functions as rules;
 use crate::shape::{DType, Shape, ShapeError};
 

@@ -141,6 +141,25 @@ const SPREAD: &[Parameter] =
 const NORM: &[Parameter] =
     &[tensor(Float), optional("p", Kind::Number, "2.0"), optional("dim", Kind::OptionalAxes, "None"), KEEP];
 
+/// What a maximum pooling that tells its places takes: whole numbers for all spatial axes, or one for each.
+const POOL: &[Parameter] = &[
+    tensor(Float),
+    required("kernel_size", Kind::Sizes),
+    optional("stride", Kind::Sizes, "[]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("dilation", Kind::Sizes, "[1]"),
+    optional("ceil_mode", Kind::Flag, "false"),
+];
+const ADAPTIVE_POOL: &[Parameter] = &[tensor(Float), required("output_size", Kind::Sizes)];
+const UNPOOL: &[Parameter] = &[
+    tensor(Float),
+    required("indices", Kind::Tensor(Index)),
+    required("kernel_size", Kind::Sizes),
+    optional("stride", Kind::Sizes, "[]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("output_size", Kind::Sizes, "[]"),
+];
+
 /// PyTorch's name for an extent, or for several.
 const SECTIONS: &str = "split_size_or_sections";
 
@@ -157,6 +176,11 @@ const fn unary(name: &'static str) -> Function {
 /// A comparison, which is a method of `Value`.
 const fn compare(name: &'static str) -> Function {
     row(name, NUMBERS, "broadcast").of_value().giving(Gives::Bool).stopping()
+}
+
+/// A pooling that gives its maxima and their places.
+const fn places(name: &'static str, parameters: &'static [Parameter]) -> Function {
+    row(name, parameters, name).only(Form::Function).giving(Gives::Several)
 }
 
 impl Function {
@@ -185,6 +209,9 @@ impl Function {
 /// All functions, by their names. Where one name has several rows, a call is that of the first that its arguments fit.
 pub const FUNCTIONS: &[Function] = &[
     unary("abs"),
+    places("adaptive_max_pool1d_with_indices", ADAPTIVE_POOL),
+    places("adaptive_max_pool2d_with_indices", ADAPTIVE_POOL),
+    places("adaptive_max_pool3d_with_indices", ADAPTIVE_POOL),
     row("add", NUMBERS, "broadcast").by(Builds::Operator("+")),
     row("amax", FOLD, "reduce"),
     row("amin", FOLD, "reduce"),
@@ -256,6 +283,12 @@ pub const FUNCTIONS: &[Function] = &[
     row("max", EXTREME, "extreme").giving(Gives::Several),
     row("max", NUMBERS, "broadcast").by(Builds::Value("maximum")),
     row("max", FOLD, "reduce").by(Builds::Function("amax")),
+    places("max_pool1d_with_indices", POOL),
+    places("max_pool2d_with_indices", POOL),
+    places("max_pool3d_with_indices", POOL),
+    row("max_unpool1d", UNPOOL, "max_unpool1d").only(Form::Function),
+    row("max_unpool2d", UNPOOL, "max_unpool2d").only(Form::Function),
+    row("max_unpool3d", UNPOOL, "max_unpool3d").only(Form::Function),
     row("maximum", NUMBERS, "broadcast").of_value(),
     row("mean", FOLD, "reduce"),
     row("min", EXTREME, "extreme").giving(Gives::Several),

@@ -201,7 +201,10 @@ impl Analysis {
                     }
                 }
             }
-            Op::ArgReduce { .. } => certain(gap(operand(0))),
+            // A place among values that are compared: right, or anything.
+            _ if node.ty.dtype == DType::I32 && graph.ty(node.inputs[0]).dtype == DType::F32 => {
+                certain(gap(operand(0)))
+            }
             Op::Dot => {
                 let shape = graph.shape(node.inputs[0]);
                 sum_of_products(shape.dim(shape.rank() - 1) as f64)

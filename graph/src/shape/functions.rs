@@ -4,8 +4,14 @@
 //!
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
+mod pooling;
 mod several;
 
+pub use pooling::{
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
+    max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
+    max_unpool3d, pooling,
+};
 pub use several::{MAX_RESULTS, Types, chunk, extreme, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};

@@ -551,6 +551,7 @@ fn default(parameter: &Parameter) -> Option<Argument> {
         "None" => quote!(::core::option::Option::None),
         text => text.parse().ok()?,
     };
+    let tokens = if parameter.kind == Kind::Sizes { quote!(&#tokens) } else { tokens };
     Some(Argument::Attribute(tokens))
 }
 
