@@ -146,6 +146,37 @@ fn functions_of_one_number() {
 }
 
 #[test]
+fn angles_of_points() {
+    let (mut y, mut x) = (Vec::new(), Vec::new());
+    let mut edges = EDGES.to_vec();
+    edges.extend([2.0, -2.0, 0.5, -0.5, 1e30, -1e30, 1e-30, -1e-30]);
+    for &a in &edges {
+        for &b in &edges {
+            y.push(a);
+            x.push(b);
+        }
+    }
+    for i in 0..1 << 15 {
+        let turn = f64::from(i) * (std::f64::consts::TAU / f64::from(1 << 15));
+        y.push(turn.sin() as f32);
+        x.push(turn.cos() as f32);
+        y.push((i - (1 << 14)) as f32 * 1e-3);
+        x.push(1.0);
+    }
+    y.resize(y.len().next_multiple_of(16), 1.0);
+    x.resize(y.len(), 1.0);
+    let found = apply(math::atan2, &mut y.clone(), &mut x.clone());
+    let mut worst = 0.0f64;
+    for ((&y, &x), &found) in y.iter().zip(&x).zip(&found) {
+        let exact = (y as f64).atan2(x as f64);
+        let same_sign = exact != 0.0 || exact.is_sign_negative() == found.is_sign_negative();
+        assert!(same_sign && ulp(found, exact) <= 2.0, "atan2({y:e}, {x:e}) = {exact:e}, found {found:e}");
+        worst = worst.max(ulp(found, exact));
+    }
+    println!("atan2: {worst:.3} ulp");
+}
+
+#[test]
 fn powers() {
     let (mut x, mut y) = (Vec::new(), Vec::new());
     let mut edges = EDGES.to_vec();

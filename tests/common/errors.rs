@@ -172,6 +172,17 @@ impl Analysis {
                         let exponent = largest(b) * (error(0) / least) + error(1) * logarithm;
                         2.0 * power * exponent + power * U * (16.0 + 16.0 * largest(b) * logarithm) + TINY
                     }
+                    BinaryOp::Atan2 => {
+                        let point = |(a, b): (&f64, &f64)| a.hypot(*b);
+                        let least = a.iter().zip(b).map(point).fold(f64::INFINITY, f64::min);
+                        let carried = error(0) + error(1);
+                        let crosses = a.iter().zip(b).any(|(a, b)| a.abs() <= error(0) && *b <= error(1));
+                        match (carried > 0.0, least > carried && !crosses) {
+                            (false, _) => 8.0 * U * largest(result) + TINY,
+                            (true, true) => carried / (least - carried) + 8.0 * U * largest(result) + TINY,
+                            (true, false) => f64::INFINITY,
+                        }
+                    }
                     BinaryOp::And | BinaryOp::Or => 0.0,
                 }
             }

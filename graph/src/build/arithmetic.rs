@@ -189,6 +189,11 @@ impl<'g> Value<'g> {
         self.binary(BinaryOp::Pow, exponent)
     }
 
+    /// The angle of the point `(other, self)`, from -pi to pi; its sign is that of `self`.
+    pub fn atan2(self, other: impl Operand<'g>) -> Value<'g> {
+        self.binary(BinaryOp::Atan2, other)
+    }
+
     /// The larger of two values; NaN if either is. At a tie each gets half of the gradient.
     pub fn maximum(self, other: impl Operand<'g>) -> Value<'g> {
         self.binary(BinaryOp::Max, other)

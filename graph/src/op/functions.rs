@@ -167,8 +167,8 @@ impl UnaryOp {
 }
 
 /// An elementwise function of two operands of one type and shape (broadcast first, with
-/// [`Op::Broadcast`](super::Op::Broadcast)). Arithmetic takes f32, or i32 but for `Div` and `Pow` (it wraps around);
-/// `And` and `Or` take bool.
+/// [`Op::Broadcast`](super::Op::Broadcast)). Arithmetic takes f32, or i32 but for `Div`, `Pow` and `Atan2` (it wraps
+/// around); `And` and `Or` take bool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum BinaryOp {
@@ -182,12 +182,15 @@ pub enum BinaryOp {
     Min,
     /// `a ** b`.
     Pow,
+    /// The angle of the point `(b, a)`, from -pi to pi.
+    Atan2,
     And,
     Or,
 }
 
 names! { BinaryOp {
-    Add = "add", Sub = "sub", Mul = "mul", Div = "div", Max = "max", Min = "min", Pow = "pow", And = "and", Or = "or",
+    Add = "add", Sub = "sub", Mul = "mul", Div = "div", Max = "max", Min = "min", Pow = "pow",
+    Atan2 = "atan2", And = "and", Or = "or",
 } }
 
 impl BinaryOp {
@@ -197,6 +200,7 @@ impl BinaryOp {
             BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Max | BinaryOp::Min => 1,
             BinaryOp::And | BinaryOp::Or => 1,
             BinaryOp::Div => 5,
+            BinaryOp::Atan2 => 25,
             BinaryOp::Pow => 30,
         }
     }
@@ -206,7 +210,7 @@ impl BinaryOp {
         match self {
             BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min => true,
             BinaryOp::And | BinaryOp::Or => true,
-            BinaryOp::Pow => false,
+            BinaryOp::Pow | BinaryOp::Atan2 => false,
         }
     }
 
@@ -214,7 +218,7 @@ impl BinaryOp {
     pub const fn commutes(self) -> bool {
         match self {
             BinaryOp::Add | BinaryOp::Mul | BinaryOp::And | BinaryOp::Or => true,
-            BinaryOp::Sub | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow => false,
+            BinaryOp::Sub | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow | BinaryOp::Atan2 => false,
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn infer_binary(op: &Op, operands: &[Type], function: BinaryOp) -> Re
     let [a, b] = operands_of(op, operands)?;
     let allowed = match function {
         BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Max | BinaryOp::Min => NUMBERS,
-        BinaryOp::Div | BinaryOp::Pow => &[DType::F32],
+        BinaryOp::Div | BinaryOp::Pow | BinaryOp::Atan2 => &[DType::F32],
         BinaryOp::And | BinaryOp::Or => &[DType::Bool],
     };
     element_type(op, 0, a.dtype, allowed)?;
@@ -107,6 +107,10 @@ pub(super) fn gradient_binary<'g>(at: &Adjoint<'_, 'g>, function: BinaryOp) -> C
             at.of(0, || b.eq(0.0).select(0.0, upstream * (b * a.pow(b - 1.0)))),
             at.of(1, || (a.eq(0.0) & b.ge(0.0)).select(0.0, upstream * (y * a.log()))),
         ],
+        BinaryOp::Atan2 => {
+            let scaled = || upstream / (a * a + b * b);
+            vec![at.of(0, || scaled() * b), at.of(1, || -(scaled() * a))]
+        }
         BinaryOp::And | BinaryOp::Or => vec![None, None],
     }
 }
@@ -179,6 +183,7 @@ pub(super) fn float_function(function: BinaryOp) -> fn(f64, f64) -> f64 {
         BinaryOp::Max => |a, b| if a > b || a.is_nan() { a } else { b },
         BinaryOp::Min => |a, b| if a < b || a.is_nan() { a } else { b },
         BinaryOp::Pow => f64::powf,
+        BinaryOp::Atan2 => f64::atan2,
         BinaryOp::And | BinaryOp::Or => unreachable!("a verified graph has bool here"),
     }
 }
@@ -191,7 +196,7 @@ pub(super) fn int_function(function: BinaryOp) -> fn(i32, i32) -> i32 {
         BinaryOp::Mul => i32::wrapping_mul,
         BinaryOp::Max => i32::max,
         BinaryOp::Min => i32::min,
-        BinaryOp::Div | BinaryOp::Pow => unreachable!("a verified graph has f32 here"),
+        BinaryOp::Div | BinaryOp::Pow | BinaryOp::Atan2 => unreachable!("a verified graph has f32 here"),
         BinaryOp::And | BinaryOp::Or => unreachable!("a verified graph has bool here"),
     }
 }

@@ -11,6 +11,7 @@
 //! | [`log`] | 1 | | [`sin`], [`cos`] | 2 |
 //! | [`log1p`] | 1 | | [`pow`] | 2 |
 //! | [`sigmoid`] | 2 | | [`rsqrt`], [`reciprocal`] | 2 |
+//! | [`atan2`] | 2 | | | |
 //!
 //! They hold where a fused multiply-add rounds once.
 
@@ -18,7 +19,7 @@ use std::f32::consts::LOG2_E;
 
 mod angle;
 
-pub use angle::{cos, sin};
+pub use angle::{atan2, cos, sin};
 
 use crate::kernel::{Compare, Convert, Float1, Float2, Int2, KernelBuilder, Mask2, Operation, Shift, Value, ValueType};
 

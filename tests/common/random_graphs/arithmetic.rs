@@ -38,6 +38,7 @@ impl Maker {
             BinaryOp::Max,
             BinaryOp::Min,
             BinaryOp::Pow,
+            BinaryOp::Atan2,
         ]);
         let b = if self.random.chance(25) {
             let value = self.random.pick(&[0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 0.1, 3.0]);
@@ -54,6 +55,11 @@ impl Maker {
             BinaryOp::Pow => {
                 let a = self.positive(a, 0.25);
                 let b = self.unary(UnaryOp::Tanh, b);
+                self.binary(op, a, b)
+            }
+            // To the right of 0, where no rounding turns an angle by a whole turn.
+            BinaryOp::Atan2 => {
+                let b = self.positive(b, 0.25);
                 self.binary(op, a, b)
             }
             BinaryOp::Mul => {

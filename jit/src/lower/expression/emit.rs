@@ -307,6 +307,7 @@ fn binary(kernel: &mut KernelBuilder, function: BinaryOp, dtype: DType, a: Value
         BinaryOp::Min => kernel.int2(Int2::Min, a, b),
         BinaryOp::Div => kernel.div(a, b),
         BinaryOp::Pow => math::pow(kernel, a, b),
+        BinaryOp::Atan2 => math::atan2(kernel, a, b),
         BinaryOp::And => kernel.push(Operation::Mask2(Mask2::And, a, b)),
         BinaryOp::Or => kernel.push(Operation::Mask2(Mask2::Or, a, b)),
     }
