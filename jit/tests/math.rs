@@ -88,11 +88,18 @@ fn sigmoid(x: f64) -> f64 {
 /// Name, vector code, exact function, error in ulp, largest argument.
 type Row = (&'static str, Function1, fn(f64) -> f64, f64, f32);
 
-const FUNCTIONS: [Row; 12] = [
+const FUNCTIONS: [Row; 19] = [
     ("exp", math::exp, f64::exp, 1.0, f32::MAX),
     ("expm1", math::expm1, f64::exp_m1, 2.0, f32::MAX),
     ("log", math::log, f64::ln, 1.0, f32::MAX),
     ("log1p", math::log1p, f64::ln_1p, 1.0, f32::MAX),
+    ("asin", math::asin, f64::asin, 3.0, f32::MAX),
+    ("acos", math::acos, f64::acos, 3.0, f32::MAX),
+    ("sinh", math::sinh, f64::sinh, 4.0, f32::MAX),
+    ("cosh", math::cosh, f64::cosh, 3.0, f32::MAX),
+    ("asinh", math::asinh, f64::asinh, 2.0, f32::MAX),
+    ("acosh", math::acosh, f64::acosh, 2.0, f32::MAX),
+    ("atanh", math::atanh, f64::atanh, 2.0, f32::MAX),
     ("tanh", math::tanh, f64::tanh, 3.0, f32::MAX),
     ("sigmoid", math::sigmoid, sigmoid, 2.0, f32::MAX),
     ("erf", math::erf, erf, 1.0, f32::MAX),

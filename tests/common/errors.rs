@@ -141,6 +141,12 @@ impl Analysis {
                     Sensitivity::Jumps(Jumps::Nowhere) => 0.0,
                     Sensitivity::Bounded(slope) => carried(slope),
                     Sensitivity::Exponential => carried((largest_signed(x) + errors).exp()),
+                    Sensitivity::Hyperbolic => carried((largest(x) + errors).exp()),
+                    Sensitivity::Inside => match (errors > 0.0, largest(x) + errors < 1.0) {
+                        (false, _) => approximation,
+                        (true, true) => carried(1.0 / (1.0 - largest(x) - errors)),
+                        (true, false) => f64::INFINITY,
+                    },
                     Sensitivity::Pole { offset, power } => steep(offset, power),
                 }
             }

@@ -11,13 +11,17 @@ impl Maker {
         let op = self.random.pick(UnaryOp::ALL);
         // Operands for which the result neither overflows nor loses its digits.
         let x = match op.traits().sensitivity {
-            Sensitivity::Exponential => {
+            Sensitivity::Exponential | Sensitivity::Hyperbolic => {
                 let x = self.unary(UnaryOp::Tanh, x);
                 self.with(BinaryOp::Mul, x, 3.0)
             }
+            Sensitivity::Inside => {
+                let x = self.unary(UnaryOp::Tanh, x);
+                self.with(BinaryOp::Mul, x, 0.75)
+            }
             Sensitivity::Pole { offset, power } => {
-                let is_infinite_at_zero = offset == 0.0 && power <= 0.0;
-                self.positive(x, if is_infinite_at_zero { 0.25 } else { 0.125 })
+                let is_infinite_at_zero = offset <= 0.0 && power <= 0.0;
+                self.positive(x, if is_infinite_at_zero { 0.25 } else { 0.125 } - offset.min(0.0))
             }
             Sensitivity::Jumps(Jumps::Nowhere) => self.value(DType::Bool),
             Sensitivity::Same | Sensitivity::Jumps(_) | Sensitivity::Bounded(_) => x,

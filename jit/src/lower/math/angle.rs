@@ -32,6 +32,27 @@ pub fn cos(b: &mut KernelBuilder, x: Value) -> Value {
     sine_after(b, quarters, 1)
 }
 
+/// The angle in -pi/2..pi/2 whose sine is given; NaN outside of -1..1.
+pub fn asin(b: &mut KernelBuilder, x: Value) -> Value {
+    let across = other_leg(b, x);
+    atan2(b, x, across)
+}
+
+/// The angle in 0..pi whose cosine is given; NaN outside of -1..1.
+pub fn acos(b: &mut KernelBuilder, x: Value) -> Value {
+    let up = other_leg(b, x);
+    atan2(b, up, x)
+}
+
+/// `sqrt(1 - x**2)`: of a triangle whose hypotenuse is 1.
+fn other_leg(b: &mut KernelBuilder, x: Value) -> Value {
+    let one = b.f32(1.0);
+    let below = b.sub(one, x);
+    let above = b.add(one, x);
+    let square = b.mul(below, above);
+    b.float1(Float1::Sqrt, square)
+}
+
 /// The angle of the point `(x, y)`, from -pi to pi, with C's results at the edges: its sign is that of `y`, and -0 as `x`
 /// lies on the left.
 pub fn atan2(b: &mut KernelBuilder, y: Value, x: Value) -> Value {
