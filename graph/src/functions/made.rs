@@ -4,14 +4,13 @@
 use super::ruled;
 use crate::build::{Builder, Value};
 use crate::graph::Type;
-use crate::op::Op;
 use crate::shape::functions as rules;
 use crate::shape::{DType, Shape};
 
 /// The whole numbers (i32) from `start` to before `end` in steps of `step`, which may be negative.
 pub fn arange(g: &Builder, start: isize, end: isize, step: isize) -> Value<'_> {
     match rules::arange("arange", start, end, step) {
-        Ok(shape) => g.apply(Op::Iota { axis: 0, shape }, &[]) * (step as i32) + start as i32,
+        Ok(shape) => g.iota(shape, 0) * (step as i32) + start as i32,
         Err(error) => {
             g.fail(error.into());
             g.poison(Type::i32(Shape::new(&[1])))
@@ -28,7 +27,7 @@ pub fn arange_to(g: &Builder, end: isize) -> Value<'_> {
 pub fn linspace(g: &Builder, start: f64, end: f64, steps: usize) -> Value<'_> {
     match rules::linspace("linspace", start, end, steps) {
         Ok(shape) => {
-            let steps = g.apply(Op::Iota { axis: 0, shape }, &[]);
+            let steps = g.iota(shape, 0);
             let distance = (end - start) / (shape.dim(0).max(2) - 1) as f64;
             // From the nearer end, so that both are met exactly.
             let (last, half) = (shape.dim(0) as i32 - 1, shape.dim(0) as i32 / 2);
@@ -66,7 +65,7 @@ pub fn bernoulli(x: Value<'_>) -> Value<'_> {
 /// For each index (i32) a row of `num_classes` i32 that are 0, but for a 1 at its place: the last axis of the result.
 pub fn one_hot(x: Value<'_>, num_classes: usize) -> Value<'_> {
     ruled(x, rules::one_hot("one_hot", x.shape(), num_classes), |shape| {
-        let places = x.graph().apply(Op::Iota { axis: shape.rank() - 1, shape }, &[]);
+        let places = x.graph().iota(shape, shape.rank() - 1);
         places.eq(x.unsqueeze(-1)).convert(DType::I32)
     })
 }

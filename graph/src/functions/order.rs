@@ -2,7 +2,6 @@
 
 use super::{positions, refused, rules};
 use crate::build::Value;
-use crate::op::Op;
 use crate::shape::DType;
 
 /// The elements along an axis in order, and their i32 indices. Equal elements keep their order; NaN counts as larger than
@@ -64,12 +63,8 @@ fn order(x: Value<'_>, axis: usize, descending: bool) -> Value<'_> {
     };
     let mut high = vec![0; axis + 1];
     high[axis] = filled - extent;
-    let mut sorted = Sorted {
-        keys: x.pad(&[], &high, filler),
-        places: g.apply(Op::Iota { axis, shape: shape.with(axis, filled) }, &[]),
-        axis,
-        descending,
-    };
+    let mut sorted =
+        Sorted { keys: x.pad(&[], &high, filler), places: g.iota(shape.with(axis, filled), axis), axis, descending };
     let mut width = 1;
     while width < filled {
         sorted.compare(width, true);

@@ -25,7 +25,7 @@ fn zero(x: Value<'_>) -> Value<'_> {
 fn below(x: Value<'_>, diagonal: isize) -> Value<'_> {
     let rank = x.shape().rank();
     let matrix = Shape::new(&x.shape().dims()[rank - 2..]);
-    let place = |axis| x.graph().apply(Op::Iota { axis, shape: matrix }, &[]);
+    let place = |axis| x.graph().iota(matrix, axis);
     // Beyond the matrix all diagonals are alike.
     let bound = (matrix.dim(0) + matrix.dim(1)) as isize;
     (place(1) - place(0)).le(diagonal.clamp(-bound, bound) as i32)
@@ -120,7 +120,7 @@ fn sums<'g>(x: Value<'g>, axis: usize, index: Value<'g>, src: Value<'g>) -> Valu
 fn last_of_its_kind(index: Value<'_>, axis: usize) -> Value<'_> {
     let extent = index.shape().dim(axis);
     let pairs = index.shape().insert(axis + 1, extent);
-    let place = |axis| index.graph().apply(Op::Iota { axis, shape: pairs }, &[]);
+    let place = |axis| index.graph().iota(pairs, axis);
     let same = index.unsqueeze(axis + 1).broadcast_to(pairs).eq(index.unsqueeze(axis).broadcast_to(pairs));
     let later = same & place(axis + 1).gt(place(axis));
     later.convert(DType::F32).amax(axis + 1).eq(0.0)

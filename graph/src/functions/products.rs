@@ -4,7 +4,6 @@
 use super::{positions, ruled};
 use crate::build::Value;
 use crate::layers::dropout::dropout;
-use crate::op::Op;
 use crate::shape::functions as rules;
 use crate::shape::functions::Equation;
 use crate::shape::{DType, Shape};
@@ -88,7 +87,7 @@ impl<'g> Labelled<'g> {
                 continue;
             };
             let shape = labelled.value.shape();
-            let place = |axis| value.graph().apply(Op::Iota { axis, shape }, &[]);
+            let place = |axis| value.graph().iota(shape, axis);
             labelled.value = place(first).eq(place(axis)).select(labelled.value, 0.0).sum(axis);
             labelled.labels.remove(axis);
         }
@@ -173,7 +172,7 @@ pub fn scaled_dot_product_attention<'g>(
         let mut looks: Option<Value<'g>> = None;
         if is_causal {
             let matrix = Shape::new(&scores.shape().dims()[rank - 2..]);
-            let place = |axis| query.graph().apply(Op::Iota { axis, shape: matrix }, &[]);
+            let place = |axis| query.graph().iota(matrix, axis);
             looks = Some(place(1).le(place(0)));
         }
         match attn_mask {

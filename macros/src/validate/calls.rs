@@ -437,7 +437,11 @@ impl Scope<'_> {
         let option = |tokens: TokenStream| Argument::Attribute(quote!(::core::option::Option::Some(#tokens)));
         match kind {
             Kind::Tensor(_) | Kind::Operand(_) => match self.value(first)? {
-                Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
+                value @ Value::Tensor(_) => {
+                    self.gives(&value, 1, first, "expected")?;
+                    let Value::Tensor(tensor) = value else { return None };
+                    Some(Argument::Tensor(tensor))
+                }
                 Value::Number(number) if matches!(kind, Kind::Operand(_)) => Some(Argument::Number(number)),
                 _ => self.wrong(function, parameter, first, "a number"),
             },
