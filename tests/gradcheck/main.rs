@@ -5,6 +5,7 @@
 mod conventions;
 mod digits;
 mod edges;
+mod functions;
 mod layers;
 mod penalty;
 mod rows;
