@@ -56,7 +56,7 @@ impl Misuse {
         let mut given = Given::new(&g, names.iter().map(String::as_str).zip(&self.inputs));
         match call {
             "program" => return self.program(),
-            "SGD" | "Adam" | "AdamW" | "RMSprop" => {
+            "SGD" | "Adam" | "AdamW" | "RMSprop" | "Adagrad" | "Adamax" | "NAdam" | "RAdam" => {
                 let rule = optim::optimizer(call, attributes)?;
                 let p = g.state("p", Type::f32([2]));
                 rule.apply(&g, &[("p".into(), p)], &[p]);
