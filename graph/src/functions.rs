@@ -3,10 +3,17 @@
 //! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a `forward`.
 
 use crate::build::{AxisList, Operand, Value};
+pub use crate::layers::activation::log_sigmoid as logsigmoid;
 use crate::layers::activation::{self, GeluApproximation};
-pub use crate::layers::activation::{elu, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus};
+pub use crate::layers::activation::{
+    celu, elu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus, softshrink,
+    softsign, tanhshrink,
+};
 pub use crate::layers::dropout::dropout;
+pub use crate::layers::glu::glu;
+pub use crate::layers::rectifier::{prelu, rrelu, threshold};
 pub use crate::layers::reshape::flatten;
+pub use crate::layers::softmax::softmin;
 use crate::shape::functions as rules;
 use crate::shape::{DType, Shape, ShapeError};
 

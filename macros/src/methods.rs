@@ -191,6 +191,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("argmax", PLACE, "reduce_one").giving(Gives::I32).stopping(),
     row("argmin", PLACE, "reduce_one").giving(Gives::I32).stopping(),
     row("cat", PARTS, "cat").only(Form::Function),
+    row("celu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "celu"),
     row("chunk", &[tensor(Any), required("chunks", Kind::Size), optional("dim", Kind::Axis, "0")], "chunk")
         .giving(Gives::Several),
     row(
@@ -224,7 +225,10 @@ pub const FUNCTIONS: &[Function] = &[
         .of_value(),
     compare("ge"),
     row("gelu", FLOAT, "unchanged"),
+    row("glu", &[tensor(Float), optional("dim", Kind::Axis, "-1")], "glu"),
     compare("gt"),
+    row("hardshrink", &[tensor(Float), optional("lambd", Kind::Number, "0.5")], "hardshrink"),
+    row("hardsigmoid", FLOAT, "unchanged"),
     row("hardswish", FLOAT, "unchanged"),
     row(
         "hardtanh",
@@ -245,6 +249,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("logical_and", MASKS, "broadcast").by(Builds::Operator("&")).giving(Gives::Bool).stopping(),
     row("logical_not", MASK, "unchanged").by(Builds::Operator("!")).giving(Gives::Bool).stopping(),
     row("logical_or", MASKS, "broadcast").by(Builds::Operator("|")).giving(Gives::Bool).stopping(),
+    row("logsigmoid", FLOAT, "unchanged"),
     row("logsumexp", EXTREME, "reduce_one_axis"),
     compare("lt"),
     row(
@@ -277,12 +282,23 @@ pub const FUNCTIONS: &[Function] = &[
     row("pad", &[tensor(Any), required("pad", Kind::Sizes), optional("value", Kind::Number, "0.0")], "pad"),
     row("permute", &[tensor(Any), required("dims", Kind::Axes)], "permute"),
     row("pow", &[tensor(Float), required("exponent", Kind::Operand(Float))], "broadcast").of_value(),
+    row("prelu", &[tensor(Float), required("weight", Kind::Tensor(Float))], "prelu"),
     row("prod", FOLD, "reduce"),
     unary("reciprocal"),
     unary("relu"),
     row("relu6", FLOAT, "unchanged"),
     row("reshape", &[tensor(Any), required("shape", Kind::Shape)], "reshape"),
     unary("round").stopping(),
+    row(
+        "rrelu",
+        &[
+            tensor(Float),
+            optional("lower", Kind::Number, "(1.0 / 8.0)"),
+            optional("upper", Kind::Number, "(1.0 / 3.0)"),
+        ],
+        "rrelu",
+    )
+    .only(Form::Function),
     unary("rsqrt"),
     row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Size)], "select"),
     row("selu", FLOAT, "unchanged"),
@@ -302,11 +318,14 @@ pub const FUNCTIONS: &[Function] = &[
         "slice",
     ),
     row("softmax", ONE_AXIS, "along").of_value(),
+    row("softmin", ONE_AXIS, "along"),
     row(
         "softplus",
         &[tensor(Float), optional("beta", Kind::Number, "1.0"), optional("threshold", Kind::Number, "20.0")],
         "softplus",
     ),
+    row("softshrink", &[tensor(Float), optional("lambd", Kind::Number, "0.5")], "softshrink"),
+    row("softsign", FLOAT, "unchanged"),
     row("split", &[tensor(Any), required(SECTIONS, Kind::Size), optional("dim", Kind::Axis, "0")], "split")
         .giving(Gives::Several),
     row("split", &[tensor(Any), required(SECTIONS, Kind::Sizes), optional("dim", Kind::Axis, "0")], "split_with_sizes")
@@ -320,6 +339,13 @@ pub const FUNCTIONS: &[Function] = &[
     row("sub", NUMBERS, "broadcast").by(Builds::Operator("-")),
     row("sum", FOLD_NUMBERS, "reduce"),
     unary("tanh"),
+    row("tanhshrink", FLOAT, "unchanged"),
+    row(
+        "threshold",
+        &[tensor(Float), required("threshold", Kind::Number), required("value", Kind::Number)],
+        "threshold",
+    )
+    .only(Form::Function),
     row("transpose", &[tensor(Any), required("dim0", Kind::Axis), required("dim1", Kind::Axis)], "transpose")
         .of_value(),
     row("unsqueeze", &[tensor(Any), required("dim", Kind::Axis)], "unsqueeze").of_value(),
