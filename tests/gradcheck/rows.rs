@@ -5,31 +5,31 @@ use kiln_graph::build::{Builder, Value};
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Op, Sliding, Window};
 use kiln_graph::shape::{DType, MAX_RANK};
 
-use crate::{Case, Elements, Operand};
+use crate::{Case, Elements, Operand, losses};
 
 type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
 
-fn row<const K: usize>(name: &'static str, operands: [Operand; K], function: Function) -> Case {
+pub fn row<const K: usize>(name: &'static str, operands: [Operand; K], function: Function) -> Case {
     Case { name, operands: operands.to_vec(), function }
 }
 
-fn any(extents: &'static [usize]) -> Operand {
+pub fn any(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Range(-1.0, 1.0) }
 }
 
-fn positive(extents: &'static [usize]) -> Operand {
+pub fn positive(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Range(0.5, 2.0) }
 }
 
-fn apart(extents: &'static [usize]) -> Operand {
+pub fn apart(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Apart }
 }
 
-fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
+pub fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
     Operand { extents, elements: Elements::These(values) }
 }
 
-fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
+pub fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
     Operand { extents, elements: Elements::Indices(values) }
 }
 
@@ -63,10 +63,20 @@ fn overlapping() -> Window {
 }
 
 pub fn rows() -> Vec<Case> {
-    [elementwise(), binary(), reductions(), products(), convolutions(), windows(), movements(), indexing()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        elementwise(),
+        binary(),
+        reductions(),
+        products(),
+        convolutions(),
+        windows(),
+        movements(),
+        indexing(),
+        losses::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn elementwise() -> Vec<Case> {

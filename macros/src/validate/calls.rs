@@ -73,7 +73,7 @@ impl Scope<'_> {
         }
         let Some(numbers) = self.numbers(&call.args)? else {
             if let Some(near) = losses::Known::nearest(text) {
-                return self.mistake(name, format!("there is no `{text}`; did you mean `{}`?", near.name));
+                return self.mistake(name, format!("there is no `{text}`; did you mean `{near}`?"));
             }
             let near = methods::nearest(text, false).filter(|_| function.is_none());
             return match near {
