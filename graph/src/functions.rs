@@ -17,10 +17,17 @@ pub use places::{index_add, repeat, repeat_interleave, roll, scatter, scatter_ad
 pub use products::{baddbmm, bmm, cross, einsum, outer, scaled_dot_product_attention};
 
 use crate::build::{AxisList, Operand, Value};
+pub use crate::layers::activation::log_sigmoid as logsigmoid;
 use crate::layers::activation::{self, GeluApproximation};
-pub use crate::layers::activation::{elu, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus};
+pub use crate::layers::activation::{
+    celu, elu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus, softshrink,
+    softsign, tanhshrink,
+};
 pub use crate::layers::dropout::dropout;
+pub use crate::layers::glu::glu;
+pub use crate::layers::rectifier::{prelu, rrelu, threshold};
 pub use crate::layers::reshape::flatten;
+pub use crate::layers::softmax::softmin;
 pub use crate::layers::unpool::{
     adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
     max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,

@@ -196,6 +196,7 @@ pub const LAYERS: &[Known] = &[
     layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
+    layer("CELU", "CELUSettings", &[setting("alpha", Kind::Number)]),
     layer("Conv1d", "Conv1dSettings", &const { convolution(1) }),
     layer("Conv2d", "Conv2dSettings", &const { convolution(2) }),
     layer("Conv3d", "Conv3dSettings", &const { convolution(3) }),
@@ -228,6 +229,7 @@ pub const LAYERS: &[Known] = &[
         ],
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
+    layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
     layer(
         "GroupNorm",
         "GroupNormSettings",
@@ -239,6 +241,8 @@ pub const LAYERS: &[Known] = &[
             setting("bias", Kind::Flag),
         ],
     ),
+    layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
+    plain("Hardsigmoid"),
     plain("Hardswish"),
     layer("Hardtanh", "HardtanhSettings", &[setting("min_val", Kind::Number), setting("max_val", Kind::Number)]),
     plain("Identity"),
@@ -274,11 +278,13 @@ pub const LAYERS: &[Known] = &[
             setting("k", Kind::Number),
         ],
     ),
+    plain("LogSigmoid"),
     layer("LogSoftmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("MaxPool1d", "MaxPool1dSettings", &const { maximum_pool(1) }),
     layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
     layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("Mish"),
+    layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
     layer(
         "RMSNorm",
         "RMSNormSettings",
@@ -288,14 +294,21 @@ pub const LAYERS: &[Known] = &[
             setting("elementwise_affine", Kind::Flag),
         ],
     ),
+    layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
     plain("SELU"),
     plain("SiLU"),
     plain("Sigmoid"),
     layer("Softmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
+    plain("Softmax2d"),
+    layer("Softmin", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("Softplus", "SoftplusSettings", &[setting("beta", Kind::Number), setting("threshold", Kind::Number)]),
+    layer("Softshrink", "SoftshrinkSettings", &[setting("lambd", Kind::Number)]),
+    plain("Softsign"),
     plain("Tanh"),
+    plain("Tanhshrink"),
+    layer("Threshold", "ThresholdSettings", &[setting("threshold", Kind::Number), setting("value", Kind::Number)]),
     layer(
         "Upsample",
         "UpsampleSettings",
@@ -313,34 +326,21 @@ pub const LAYERS: &[Known] = &[
 pub const MISSING: &[&str] = &[
     "AlphaDropout",
     "Bilinear",
-    "CELU",
     "EmbeddingBag",
     "Fold",
     "FractionalMaxPool3d",
-    "GLU",
     "GRU",
-    "Hardshrink",
-    "Hardsigmoid",
     "LSTM",
-    "LogSigmoid",
     "MultiheadAttention",
-    "PReLU",
     "PixelShuffle",
     "PixelUnshuffle",
     "RNN",
-    "RReLU",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
-    "Softmax2d",
-    "Softmin",
-    "Softshrink",
-    "Softsign",
-    "Tanhshrink",
-    "Threshold",
     "Transformer",
     "TransformerDecoder",
     "TransformerEncoder",
@@ -381,11 +381,18 @@ impl Known {
         })
     }
 
-    /// Whether it may have parameters that are trained: whether its type says how many features they are for.
+    /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 6] =
-            ["in_features", "in_channels", "num_features", "num_channels", "normalized_shape", "num_embeddings"];
-        self.dimensions().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+        const OF_WEIGHTS: [&str; 7] = [
+            "in_features",
+            "in_channels",
+            "num_features",
+            "num_channels",
+            "normalized_shape",
+            "num_embeddings",
+            "num_parameters",
+        ];
+        self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
     }
 
     /// Whether it has these parameters where nothing else is said.

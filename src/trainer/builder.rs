@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_graph::Model;
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::Optimizer;
+use kiln_graph::{Model, Value};
 use kiln_rt::Pool;
 
 use super::Trainer;
 use super::error::TrainError;
+use super::metric::Metric;
 use super::programs::{Programs, TRAIN, optimization, train_graph};
 use super::targets::TargetElement;
 use crate::tuning::Tuner;
@@ -171,6 +172,7 @@ pub struct TrainerBuilder<M, L, O> {
     pub(super) model: Box<M>,
     pub(super) loss: L,
     pub(super) optimizer: O,
+    pub(super) metrics: Vec<Metric>,
     pub(super) settings: Settings,
 }
 
@@ -182,6 +184,20 @@ where
     /// other numbers are compiled when they first come: see [`TrainerBuilder::cached_programs`].
     pub fn batch(mut self, batch: usize) -> Self {
         self.settings.batch = batch;
+        self
+    }
+
+    /// Lets [`Trainer::evaluate`] also give the mean of a function of the output and the target, under a name. It is made as
+    /// for [`loss_fn`](crate::losses::loss_fn), but may give masks and whole numbers, too:
+    /// `.metric("right", |scores, labels| scores.argmax(1).eq(labels))`. A metric of a name that there is replaces it.
+    pub fn metric(
+        mut self,
+        name: impl Into<String>,
+        function: impl for<'g> Fn(Value<'g>, Value<'g>) -> Value<'g> + Send + Sync + 'static,
+    ) -> Self {
+        let metric = Metric::new(name.into(), function);
+        self.metrics.retain(|other| other.name != metric.name);
+        self.metrics.push(metric);
         self
     }
 
@@ -201,7 +217,7 @@ where
     /// `KILN_THREADS` that is no number where no number of threads is set, [`TrainError::Tuning`] where
     /// [`TrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
-        let TrainerBuilder { mut model, loss, optimizer, settings } = self;
+        let TrainerBuilder { mut model, loss, optimizer, metrics, settings } = self;
         let mut programs = settings.programs(1)?;
         let Settings { batch, seed, .. } = settings;
         programs.take_parameters(&mut *model)?;
@@ -210,6 +226,6 @@ where
         for (name, value) in loss.states() {
             programs.initialise(&name, value.view())?;
         }
-        Ok(Trainer { model, loss, optimizer, settings, programs, targets: Vec::with_capacity(settings.batch) })
+        Ok(Trainer { model, loss, optimizer, metrics, settings, programs, targets: Vec::with_capacity(settings.batch) })
     }
 }

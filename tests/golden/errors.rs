@@ -107,6 +107,11 @@ impl Misuse {
             }
             _ if call.ends_with("Loss") => _ = losses::compute(call, attributes, &given)?,
             _ if call.starts_with(|c: char| c.is_lowercase()) => _ = ops::compute(call, attributes, &given)?,
+            "PReLU" => {
+                let slopes = attributes.sizes("num_parameters", 1, 1)?[0];
+                given.values.insert("param.weight".into(), g.input("param.weight", [slopes]));
+                layers::compute(call, attributes, &given)?;
+            }
             "Linear" => {
                 let size = |name: &str| attributes.int(name).unwrap_or(1) as usize;
                 let weight = g.input("param.weight", [size("out_features"), size("in_features")]);

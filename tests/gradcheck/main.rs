@@ -1,5 +1,5 @@
 //! Gradient checks: every operation's gradient, and the gradient of its gradient, in f64 against central
-//! differences (`rows.rs`), the values that PyTorch gives where there is no derivative (`conventions.rs`), and a loss that
+//! differences (`rows.rs`, `losses.rs`), the values that PyTorch gives where there is no derivative (`conventions.rs`), and a loss that
 //! holds a gradient (`penalty.rs`).
 
 mod conventions;
@@ -7,6 +7,7 @@ mod digits;
 mod edges;
 mod functions;
 mod layers;
+mod losses;
 mod penalty;
 mod rows;
 

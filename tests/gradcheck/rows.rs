@@ -6,7 +6,7 @@ use kiln_graph::op::{Convolution, MAX_SPATIAL, Op, Sliding, Window};
 use kiln_graph::shape::{DType, MAX_RANK};
 
 use crate::layers::layers;
-use crate::{Case, Elements, Operand};
+use crate::{Case, Elements, Operand, losses};
 
 pub type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
 
@@ -26,11 +26,11 @@ pub fn apart(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Apart }
 }
 
-fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
+pub fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
     Operand { extents, elements: Elements::These(values) }
 }
 
-fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
+pub fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
     Operand { extents, elements: Elements::Indices(values) }
 }
 
@@ -64,9 +64,21 @@ fn overlapping() -> Window {
 }
 
 pub fn rows() -> Vec<Case> {
-    let operations =
-        [elementwise(), binary(), reductions(), products(), convolutions(), windows(), movements(), indexing()];
-    operations.into_iter().chain([layers()]).flatten().collect()
+    [
+        elementwise(),
+        binary(),
+        reductions(),
+        products(),
+        convolutions(),
+        windows(),
+        movements(),
+        indexing(),
+        layers(),
+        losses::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn elementwise() -> Vec<Case> {

@@ -124,6 +124,55 @@ pub const fn with_factor(op: &'static str, x: Shape, factor: f64) -> Result<Shap
     }
 }
 
+/// The slope below 0 is divided by `alpha`.
+pub const fn celu(op: &'static str, x: Shape, alpha: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::divisor_of("alpha", alpha));
+    Ok(x)
+}
+
+/// An axis of an even extent is halved; see [`rules::glu`].
+pub const fn glu(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeError> {
+    let _ = op;
+    rules::glu(x, dim)
+}
+
+/// A slope for all, or for each channel; see [`rules::prelu`].
+pub const fn prelu(op: &'static str, x: Shape, weight: Shape) -> Result<Shape, ShapeError> {
+    if weight.rank() > 1 {
+        return Err(ShapeError::Mismatch { op, left: x, right: weight });
+    }
+    rules::prelu(x, if weight.rank() == 0 { 1 } else { weight.dim(0) })
+}
+
+/// Slopes are drawn between two.
+pub const fn rrelu(op: &'static str, x: Shape, lower: f64, upper: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::slopes(lower, upper));
+    Ok(x)
+}
+
+/// What is nearer to 0 than `lambd` becomes 0.
+pub const fn hardshrink(op: &'static str, x: Shape, lambd: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::finite("lambd", lambd));
+    Ok(x)
+}
+
+/// Numbers are drawn to 0 by `lambd`.
+pub const fn softshrink(op: &'static str, x: Shape, lambd: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::not_negative("lambd", lambd));
+    Ok(x)
+}
+
+/// What is not above the threshold becomes `value`.
+pub const fn threshold(op: &'static str, x: Shape, threshold: f64, value: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::threshold(Some(threshold), Some(value)));
+    Ok(x)
+}
+
 /// Elements are kept with a probability of `1 - p`.
 pub const fn dropout(op: &'static str, x: Shape, p: f64) -> Result<Shape, ShapeError> {
     let _ = op;

@@ -250,12 +250,13 @@ impl Expansion<'_> {
                 emit!({ #block })
             }
             Tensor::Loss(loss) => {
-                let (input, target) = (self.tensor(&loss.input, Want::One), self.value(&loss.target, Want::One));
+                let operands = loss.operands.iter().map(|operand| self.value(operand, Want::One));
+                let operands: Vec<TokenStream> = operands.collect();
                 match self.target {
                     Target::Computation(_) => {
-                        losses::computation(loss, &input, &target, |tensor| self.tensor(tensor, Want::One))
+                        losses::computation(loss, &operands, |tensor| self.tensor(tensor, Want::One))
                     }
-                    Target::Types(_) => losses::rule(loss, &input, &target),
+                    Target::Types(_) => losses::rule(loss, &operands),
                 }
             }
             Tensor::Gradient(gradient) => {

@@ -192,8 +192,9 @@ impl Walk<'_> {
     }
 
     fn loss(&mut self, loss: &Loss) -> Certain {
-        self.one(&loss.input);
-        self.value(&loss.target);
+        for operand in &loss.operands {
+            self.value(operand);
+        }
         Certain::new(Element::F32, (loss.reduction() != Reduction::None).then_some(true))
     }
 
