@@ -100,6 +100,28 @@ pub enum GraphError {
         /// How many parameters it trains.
         parameters: usize,
     },
+    /// A schedule of the momentum for an optimizer that has none.
+    #[error(
+        "the schedule of {optimizer} changes the momentum, which that does not have: give the schedule `.cycle_momentum(false)`"
+    )]
+    NoMomentum {
+        /// The optimizer, by its name in the model if it has one.
+        optimizer: String,
+    },
+    /// A group of parameters that none belongs to.
+    #[error(
+        "group {group} of {optimizer} ({select}) has none of its {parameters} parameters: no name fits, or a group before has them"
+    )]
+    EmptyGroup {
+        /// The optimizer, by its name in the model if it has one.
+        optimizer: String,
+        /// The group's number, counted from 1.
+        group: usize,
+        /// What it selects.
+        select: String,
+        /// How many parameters the optimizer trains.
+        parameters: usize,
+    },
     /// Class weights of a loss that are not one for each class.
     #[error(
         "{loss}: `weight` has the shape {found}, but the prediction has {classes} classes: give one weight for each"
@@ -180,6 +202,8 @@ pub struct Builder {
     replaced: RefCell<FxHashMap<usize, Vec<NodeId>>>,
     /// The classes that i32 values may name.
     classes: RefCell<Vec<(NodeId, Classes)>>,
+    /// What updates depend on; see [`Builder::only_where`].
+    condition: Cell<Option<NodeId>>,
 }
 
 /// Whether layers behave as in training (they drop out, normalize by the batch, keep running statistics) or as in
@@ -216,6 +240,20 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.builder.path.borrow_mut().truncate(self.names);
         self.builder.scope.set(self.outer);
+    }
+}
+
+/// The condition of updates until it is dropped; see [`Builder::only_where`].
+#[derive(Debug)]
+#[must_use = "the condition ends when it is dropped"]
+pub struct OnlyWhere<'g> {
+    builder: &'g Builder,
+    outer: Option<NodeId>,
+}
+
+impl Drop for OnlyWhere<'_> {
+    fn drop(&mut self) {
+        self.builder.condition.set(self.outer);
     }
 }
 
@@ -342,6 +380,10 @@ impl Builder {
             let name = self.graph.borrow().inputs[input].name.clone();
             return self.fail(GraphError::StateType { name, expected: state.ty(), found: new.ty() });
         }
+        let new = match self.condition.get() {
+            Some(condition) => self.value(condition).select(new, self.current(state)),
+            None => new,
+        };
         let node = new.detach().id();
         let updates = &mut self.graph.borrow_mut().updates;
         let mut index = self.index.borrow_mut();
@@ -355,6 +397,22 @@ impl Builder {
                 updates.push(Update { input, node });
             }
         }
+    }
+
+    /// Until the result is dropped, updates take place where `condition` (a bool scalar) holds, and leave states as they are
+    /// elsewhere.
+    pub fn only_where<'g>(&'g self, condition: Value<'g>) -> OnlyWhere<'g> {
+        let outer = self.condition.get();
+        if self.owns(condition) {
+            let both = outer.map_or(condition, |outer| self.value(outer) & condition);
+            self.condition.set(Some(both.id()));
+        }
+        OnlyWhere { builder: self, outer }
+    }
+
+    /// Whether there is a state of this name so far.
+    pub fn has_state(&self, name: &str) -> bool {
+        self.find_input(name).is_some_and(|(role, _)| role == Role::State)
     }
 
     /// The new value of a state if it was updated, else the state itself.
