@@ -63,7 +63,7 @@ const ROUNDS: usize = 16;
 
 /// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
 pub fn optimize(graph: &Graph) -> Graph {
-    // What builders write is half copies of itself (constants, what is repeated): all that follows walks over less.
+    // Much of what builders write stands there twice (constants, what is repeated): all that follows walks over less.
     let mut graph = share(graph).into_owned();
     // So many passes have found nothing to do since one did.
     let mut idle = 0;
