@@ -63,7 +63,9 @@ pub(super) fn rewrite<'a>(
     let inputs = graph.inputs.iter().map(|input| Input { node: place(input.node), ..input.clone() }).collect();
     let outputs = graph.outputs.iter().map(|output| Output { node: place(output.node), ..output.clone() }).collect();
     let updates = graph.updates.iter().map(|update| Update { node: place(update.node), ..*update }).collect();
-    let new = Graph { name: graph.name.clone(), nodes, inputs, outputs, updates, scopes: graph.scopes.clone() };
+    let Graph { name, scopes, bodies, .. } = graph;
+    let (name, scopes, bodies) = (name.clone(), scopes.clone(), bodies.clone());
+    let new = Graph { name, nodes, inputs, outputs, updates, scopes, bodies };
     Cow::Owned(swept(new))
 }
 
