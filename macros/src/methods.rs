@@ -160,6 +160,28 @@ const UNPOOL: &[Parameter] = &[
     optional("output_size", Kind::Sizes, "[]"),
 ];
 
+/// What `unfold` and `fold` take: whole numbers for both axes, or one for each.
+const UNFOLD_WINDOWS: &[Parameter] = &[
+    tensor(Float),
+    required("kernel_size", Kind::Sizes),
+    optional("dilation", Kind::Sizes, "[1]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("stride", Kind::Sizes, "[1]"),
+];
+const FOLD_WINDOWS: &[Parameter] = &[
+    tensor(Float),
+    required("output_size", Kind::Sizes),
+    required("kernel_size", Kind::Sizes),
+    optional("dilation", Kind::Sizes, "[1]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("stride", Kind::Sizes, "[1]"),
+];
+
+/// One of two tensors of vectors.
+const fn vector(name: &'static str) -> Parameter {
+    required(name, Kind::Tensor(Float))
+}
+
 /// PyTorch's name for an extent, or for several.
 const SECTIONS: &str = "split_size_or_sections";
 
@@ -218,6 +240,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("argmax", PLACE, "reduce_one").giving(Gives::I32).stopping(),
     row("argmin", PLACE, "reduce_one").giving(Gives::I32).stopping(),
     row("cat", PARTS, "cat").only(Form::Function),
+    row("channel_shuffle", &[tensor(Any), required("groups", Kind::Size)], "channel_shuffle").only(Form::Function),
     row("chunk", &[tensor(Any), required("chunks", Kind::Size), optional("dim", Kind::Axis, "0")], "chunk")
         .giving(Gives::Several),
     row(
@@ -226,6 +249,12 @@ pub const FUNCTIONS: &[Function] = &[
         "with_bounds",
     ),
     unary("cos"),
+    row(
+        "cosine_similarity",
+        &[vector("x1"), vector("x2"), optional("dim", Kind::Axis, "1"), optional("eps", Kind::Number, "1e-8")],
+        "cosine_similarity",
+    )
+    .only(Form::Function),
     row("cumsum", ONE_AXIS, "along").of_value(),
     row("detach", ANY, "unchanged").of_value().only(Form::Method).stopping(),
     row("div", FLOATS, "broadcast").by(Builds::Operator("/")),
@@ -244,6 +273,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("flip", &[tensor(Any), required("dims", Kind::Axes)], "flip"),
     row("float", ANY, "unchanged").only(Form::Method).giving(Gives::F32),
     unary("floor").stopping(),
+    row("fold", FOLD_WINDOWS, "fold").only(Form::Function),
     row("full_like", &[tensor(Any), required("fill_value", Kind::Number)], "with_number")
         .only(Form::Function)
         .stopping(),
@@ -308,7 +338,16 @@ pub const FUNCTIONS: &[Function] = &[
     row("norm", NORM, "norm").only(Form::Method),
     row("ones_like", ANY, "unchanged").only(Form::Function).stopping(),
     row("pad", &[tensor(Any), required("pad", Kind::Sizes), optional("value", Kind::Number, "0.0")], "pad"),
+    row(
+        "pairwise_distance",
+        &[vector("x1"), vector("x2"), optional("p", Kind::Number, "2.0"), optional("eps", Kind::Number, "1e-6"), KEEP],
+        "pairwise_distance",
+    )
+    .only(Form::Function),
     row("permute", &[tensor(Any), required("dims", Kind::Axes)], "permute"),
+    row("pixel_shuffle", &[tensor(Any), required("upscale_factor", Kind::Size)], "pixel_shuffle").only(Form::Function),
+    row("pixel_unshuffle", &[tensor(Any), required("downscale_factor", Kind::Size)], "pixel_unshuffle")
+        .only(Form::Function),
     row("pow", &[tensor(Float), required("exponent", Kind::Operand(Float))], "broadcast").of_value(),
     row("prod", FOLD, "reduce"),
     unary("reciprocal"),
@@ -355,6 +394,7 @@ pub const FUNCTIONS: &[Function] = &[
     unary("tanh"),
     row("transpose", &[tensor(Any), required("dim0", Kind::Axis), required("dim1", Kind::Axis)], "transpose")
         .of_value(),
+    row("unfold", UNFOLD_WINDOWS, "unfold").only(Form::Function),
     row("unsqueeze", &[tensor(Any), required("dim", Kind::Axis)], "unsqueeze").of_value(),
     row("var", SPREAD, "variance"),
     row("view", &[tensor(Any), required("size", Kind::Shape)], "reshape")

@@ -5,12 +5,17 @@
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
 mod pooling;
+mod rearrange;
 mod several;
 
 pub use pooling::{
     adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
     max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
     max_unpool3d, pooling,
+};
+pub use rearrange::{
+    channel_shuffle, cosine_similarity, fold, pair, pairwise_distance, pixel_shuffle, pixel_unshuffle, sliding_window,
+    unfold,
 };
 pub use several::{MAX_RESULTS, Types, chunk, extreme, split, split_with_sizes};
 
