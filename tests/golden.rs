@@ -31,6 +31,8 @@ mod python;
 mod resampling;
 #[path = "golden/results.rs"]
 mod results;
+#[path = "golden/sched.rs"]
+mod sched;
 #[path = "golden/script.rs"]
 mod script;
 

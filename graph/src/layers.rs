@@ -13,6 +13,7 @@ pub mod dropout;
 pub mod embedding;
 pub mod fold;
 pub mod fractional_pool;
+pub mod glu;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
@@ -20,6 +21,7 @@ pub mod local_response_norm;
 pub mod lp_pool;
 pub mod padding;
 pub mod pool;
+pub mod rectifier;
 mod resample;
 pub mod reshape;
 pub mod rms_norm;
@@ -29,8 +31,9 @@ pub mod unpool;
 pub mod upsample;
 
 pub use activation::{
-    ELU, ELUSettings, GELU, GELUSettings, GeluApproximation, Hardswish, Hardtanh, HardtanhSettings, Identity,
-    LeakyReLU, LeakyReLUSettings, Mish, ReLU, ReLU6, SELU, SiLU, Sigmoid, Softplus, SoftplusSettings, Tanh,
+    CELU, CELUSettings, ELU, ELUSettings, GELU, GELUSettings, GeluApproximation, Hardshrink, HardshrinkSettings,
+    Hardsigmoid, Hardswish, Hardtanh, HardtanhSettings, Identity, LeakyReLU, LeakyReLUSettings, LogSigmoid, Mish, ReLU,
+    ReLU6, SELU, SiLU, Sigmoid, Softplus, SoftplusSettings, Softshrink, SoftshrinkSettings, Softsign, Tanh, Tanhshrink,
 };
 pub use adaptive_pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
@@ -46,6 +49,7 @@ pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, Dropou
 pub use embedding::{Embedding, EmbeddingSettings};
 pub use fold::{Fold, FoldSettings, Unfold, UnfoldSettings};
 pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
+pub use glu::{GLU, GLUSettings};
 pub use group_norm::{
     GroupNorm, GroupNormSettings, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormSettings,
 };
@@ -62,10 +66,11 @@ pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
 };
+pub use rectifier::{PReLU, PReLUSettings, RReLU, RReLUSettings, Threshold, ThresholdSettings};
 pub use reshape::{Flatten, FlattenSettings, Unflatten, UnflattenSettings};
 pub use rms_norm::{RMSNorm, RMSNormSettings};
 pub use shuffle::{ChannelShuffle, PixelShuffle, PixelUnshuffle};
-pub use softmax::{LogSoftmax, Softmax, SoftmaxSettings};
+pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};
 pub use upsample::{
     Upsample, UpsampleMode, UpsampleSettings, UpsamplingBilinear2d, UpsamplingNearest2d, UpsamplingSettings,
 };

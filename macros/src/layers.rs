@@ -210,6 +210,7 @@ pub const LAYERS: &[Known] = &[
     layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
+    layer("CELU", "CELUSettings", &[setting("alpha", Kind::Number)]),
     layer("ChannelShuffle", "NoSettings", &[dimension("groups", Kind::Size)]),
     layer("CircularPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
     layer("CircularPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
@@ -261,6 +262,7 @@ pub const LAYERS: &[Known] = &[
         ],
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
+    layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
     layer(
         "GroupNorm",
         "GroupNormSettings",
@@ -272,6 +274,8 @@ pub const LAYERS: &[Known] = &[
             setting("bias", Kind::Flag),
         ],
     ),
+    layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
+    plain("Hardsigmoid"),
     plain("Hardswish"),
     layer("Hardtanh", "HardtanhSettings", &[setting("min_val", Kind::Number), setting("max_val", Kind::Number)]),
     plain("Identity"),
@@ -307,11 +311,13 @@ pub const LAYERS: &[Known] = &[
             setting("k", Kind::Number),
         ],
     ),
+    plain("LogSigmoid"),
     layer("LogSoftmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("MaxPool1d", "MaxPool1dSettings", &const { maximum_pool(1) }),
     layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
     layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("Mish"),
+    layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
     layer("PixelShuffle", "NoSettings", &[dimension("upscale_factor", Kind::Size)]),
     layer("PixelUnshuffle", "NoSettings", &[dimension("downscale_factor", Kind::Size)]),
     layer(
@@ -323,6 +329,7 @@ pub const LAYERS: &[Known] = &[
             setting("elementwise_affine", Kind::Flag),
         ],
     ),
+    layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
     layer("ReflectionPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
@@ -335,8 +342,14 @@ pub const LAYERS: &[Known] = &[
     plain("SiLU"),
     plain("Sigmoid"),
     layer("Softmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
+    plain("Softmax2d"),
+    layer("Softmin", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("Softplus", "SoftplusSettings", &[setting("beta", Kind::Number), setting("threshold", Kind::Number)]),
+    layer("Softshrink", "SoftshrinkSettings", &[setting("lambd", Kind::Number)]),
+    plain("Softsign"),
     plain("Tanh"),
+    plain("Tanhshrink"),
+    layer("Threshold", "ThresholdSettings", &[setting("threshold", Kind::Number), setting("value", Kind::Number)]),
     layer("Unflatten", "UnflattenSettings", &[setting("dim", Kind::Axis), setting("unflattened_size", Kind::Parts(8))]),
     layer(
         "Unfold",
@@ -369,25 +382,12 @@ pub const LAYERS: &[Known] = &[
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
 pub const MISSING: &[&str] = &[
     "Bilinear",
-    "CELU",
     "EmbeddingBag",
     "FractionalMaxPool3d",
-    "GLU",
     "GRU",
-    "Hardshrink",
-    "Hardsigmoid",
     "LSTM",
-    "LogSigmoid",
     "MultiheadAttention",
-    "PReLU",
     "RNN",
-    "RReLU",
-    "Softmax2d",
-    "Softmin",
-    "Softshrink",
-    "Softsign",
-    "Tanhshrink",
-    "Threshold",
     "Transformer",
     "TransformerDecoder",
     "TransformerEncoder",
@@ -423,11 +423,18 @@ impl Known {
         })
     }
 
-    /// Whether it may have parameters that are trained: whether its type says how many features they are for.
+    /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 6] =
-            ["in_features", "in_channels", "num_features", "num_channels", "normalized_shape", "num_embeddings"];
-        self.dimensions().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+        const OF_WEIGHTS: [&str; 7] = [
+            "in_features",
+            "in_channels",
+            "num_features",
+            "num_channels",
+            "normalized_shape",
+            "num_embeddings",
+            "num_parameters",
+        ];
+        self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
     }
 
     /// Whether it has these parameters where nothing else is said.

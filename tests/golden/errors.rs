@@ -89,7 +89,7 @@ impl Misuse {
         let mut given = Given::new(&g, names.iter().map(String::as_str).zip(&self.inputs));
         match call {
             "program" => return self.program(),
-            "SGD" | "Adam" | "AdamW" | "RMSprop" => {
+            "SGD" | "Adam" | "AdamW" | "RMSprop" | "Adagrad" | "Adamax" | "NAdam" | "RAdam" => {
                 let rule = optim::optimizer(call, attributes)?;
                 let p = g.state("p", Type::f32([2]));
                 rule.apply(&g, &[("p".into(), p)], &[p]);
@@ -108,6 +108,11 @@ impl Misuse {
             }
             _ if call.ends_with("Loss") => _ = losses::compute(call, attributes, &given)?,
             _ if call.starts_with(|c: char| c.is_lowercase()) => _ = ops::compute(call, attributes, &given)?,
+            "PReLU" => {
+                let slopes = attributes.sizes("num_parameters", 1, 1)?[0];
+                given.values.insert("param.weight".into(), g.input("param.weight", [slopes]));
+                layers::compute(call, attributes, &given)?;
+            }
             "Linear" => {
                 let size = |name: &str| attributes.int(name).unwrap_or(1) as usize;
                 let weight = g.input("param.weight", [size("out_features"), size("in_features")]);

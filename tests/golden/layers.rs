@@ -2,8 +2,9 @@
 
 use kiln_graph::layers::{PaddingMode, UpsampleMode};
 use kiln_graph::layers::{
-    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, fold, group_norm, layer_norm,
-    linear, local_response_norm, lp_pool, padding, pool, reshape, rms_norm, shuffle, unpool, upsample,
+    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, fold, glu, group_norm, layer_norm,
+    linear, local_response_norm, lp_pool, padding, pool, rectifier, reshape, rms_norm, shuffle, softmax, unpool,
+    upsample,
 };
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
 use kiln_graph::shape::rules;
@@ -188,6 +189,23 @@ pub fn apply<'g>(
         "Sigmoid" => x.sigmoid(),
         "Tanh" => x.tanh(),
         "Identity" => x,
+        "CELU" => activation::celu(x, attributes.f64("alpha").unwrap_or(1.0)),
+        "GLU" => glu::glu(x, attributes.int("dim").unwrap_or(-1)),
+        "Hardshrink" => activation::hardshrink(x, attributes.f64("lambd").unwrap_or(0.5)),
+        "Hardsigmoid" => activation::hardsigmoid(x),
+        "LogSigmoid" => activation::log_sigmoid(x),
+        "PReLU" => rectifier::prelu(x, weight()?),
+        "RReLU" => {
+            let slope = |name, default| attributes.f64(name).unwrap_or(default);
+            rectifier::rrelu(x, slope("lower", 1.0 / 8.0), slope("upper", 1.0 / 3.0))
+        }
+        "Softshrink" => activation::softshrink(x, attributes.f64("lambd").unwrap_or(0.5)),
+        "Softsign" => activation::softsign(x),
+        "Tanhshrink" => activation::tanhshrink(x),
+        "Threshold" => {
+            let setting = |name: &str| attributes.f64(name).ok_or_else(|| Refusal::Case(format!("no `{name}`")));
+            rectifier::threshold(x, setting("threshold")?, setting("value")?)
+        }
         "ELU" => activation::elu(x, attributes.f64("alpha").unwrap_or(1.0)),
         "Hardswish" => activation::hardswish(x),
         "Hardtanh" => {
@@ -224,9 +242,17 @@ pub fn apply<'g>(
             let padding = attributes.int("padding_idx").map(|row| row.rem_euclid(weight.shape().dim(0) as isize));
             embedding::embedding(x, weight, padding.map(|row| row as usize))
         }
-        "Softmax" | "LogSoftmax" => {
+        "Softmax" | "LogSoftmax" | "Softmin" => {
             let axis = attributes.int("dim").unwrap_or(-1) as i32;
-            if op == "Softmax" { x.softmax(axis) } else { x.log_softmax(axis) }
+            match op {
+                "Softmax" => x.softmax(axis),
+                "Softmin" => softmax::softmin(x, axis),
+                _ => x.log_softmax(axis),
+            }
+        }
+        "Softmax2d" => {
+            rules::axes(x.shape(), 3, 4).map_err(GraphError::from)?;
+            x.softmax(-3)
         }
         _ => return Err(Refusal::later(op)),
     })

@@ -6,7 +6,7 @@ use kiln_graph::op::{Convolution, MAX_SPATIAL, Op, Sliding, Window};
 use kiln_graph::shape::{DType, MAX_RANK};
 
 use crate::layers::layers;
-use crate::{Case, Elements, Operand};
+use crate::{Case, Elements, Operand, losses};
 
 pub type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
 
@@ -26,11 +26,11 @@ pub fn apart(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Apart }
 }
 
-fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
+pub fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
     Operand { extents, elements: Elements::These(values) }
 }
 
-fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
+pub fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
     Operand { extents, elements: Elements::Indices(values) }
 }
 
@@ -64,9 +64,21 @@ fn overlapping() -> Window {
 }
 
 pub fn rows() -> Vec<Case> {
-    let operations =
-        [elementwise(), binary(), reductions(), products(), convolutions(), windows(), movements(), indexing()];
-    operations.into_iter().chain([layers()]).flatten().collect()
+    [
+        elementwise(),
+        binary(),
+        reductions(),
+        products(),
+        convolutions(),
+        windows(),
+        movements(),
+        indexing(),
+        layers(),
+        losses::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn elementwise() -> Vec<Case> {
@@ -113,6 +125,15 @@ fn binary() -> Vec<Case> {
         row("div", [any(&[4]), positive(&[4])], |_, v| v[0] / v[1]),
         row("max", [apart(&[8]), any(&[8])], |_, v| v[0].maximum(v[1]).square()),
         row("min", [apart(&[8]), any(&[8])], |_, v| v[0].minimum(v[1]).square()),
+        row("asin", [any(&[5])], |_, v| (v[0] * 0.75).asin()),
+        row("acos", [any(&[5])], |_, v| (v[0] * 0.75).acos()),
+        row("sinh", [any(&[5])], |_, v| v[0].sinh()),
+        row("cosh", [any(&[5])], |_, v| v[0].cosh()),
+        row("asinh", [any(&[5])], |_, v| v[0].asinh()),
+        row("acosh", [positive(&[5])], |_, v| (v[0] + 1.0).acosh()),
+        row("atanh", [any(&[5])], |_, v| (v[0] * 0.75).atanh()),
+        row("atan2", [any(&[5]), positive(&[5])], |_, v| v[0].atan2(v[1])),
+        row("atan2 on the left", [positive(&[5]), any(&[5])], |_, v| v[0].atan2(v[1])),
         row("pow", [positive(&[5]), any(&[5])], |_, v| v[0].pow(v[1])),
         row("pow of negative numbers", [any(&[5])], |_, v| v[0].pow(3.0)),
         row("square root by pow", [positive(&[5])], |_, v| v[0].pow(0.5)),

@@ -223,6 +223,11 @@ fn operands_that_do_not_fit_have_none() {
         ),
         (Op::ScatterRows { rows: 2 }, vec![i32(&[3]), f32(&[2, 4])], mismatch("scatter_rows", &[3], &[2, 4])),
         (
+            Op::Random { shape: Shape::new(&[1 << 16, 1 << 16, 2]), seed: 0, stream: 0 },
+            vec![i32(&[])],
+            rule("random", "a tensor of random values may have at most 4294967296 elements"),
+        ),
+        (
             Op::Random { shape: Shape::SCALAR, seed: 0, stream: 0 },
             vec![f32(&[])],
             wrong_type("random", 0, "i32", DType::F32),
