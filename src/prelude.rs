@@ -11,9 +11,15 @@ pub use crate::losses::{
     cross_entropy, hinge_embedding, huber, kl_div, l1, loss_fn, mse, multi_margin, multilabel_margin,
     multilabel_soft_margin, nll, poisson_nll, smooth_l1, soft_margin,
 };
-pub use crate::optimizers::{Adam, AdamW, Optimizer, RMSprop, Sgd};
+pub use crate::optimizers::{
+    ASGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, Select, Sgd,
+};
 pub use crate::predictor::Predictor;
 pub use crate::report::{DrawError, DrawGraph};
+pub use crate::schedules::{
+    ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, ExponentialLR, LambdaLR,
+    LinearLR, MultiStepLR, OneCycleLR, PolynomialLR, ReduceLROnPlateau, Schedule, SequentialLR, StepLR,
+};
 pub use crate::steps::Steps;
 pub use crate::trainer::{Evaluation, TrainError, Trainer};
 pub use kiln_graph::{Kind, Layer, Mode, Parameter, ParameterError, Parameters, Path, SetParameter, Shape};

@@ -17,7 +17,7 @@ pub use builder::StepTrainerBuilder;
 pub use call::Call;
 pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
-use crate::trainer::{Programs, Settings, TrainError};
+use crate::trainer::{Programs, Settings, TrainError, guard};
 
 /// A model with programs of its own. `model!` implements it for a model with a `step` or an `eval`.
 pub trait Steps: Parameters + Sized {
@@ -185,6 +185,7 @@ fn graph<M: Steps>(
     };
     let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
     model.program(number, &g, &inputs);
+    guard(&g);
     let classes = inputs.iter().map(|input| g.classes(*input)).collect();
     Ok((g.finish()?, classes))
 }

@@ -22,7 +22,7 @@ pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
 use metric::Metric;
 use programs::{EVALUATE, TRAIN};
-pub(crate) use programs::{PREDICT, Programs};
+pub(crate) use programs::{PREDICT, Programs, guard};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};

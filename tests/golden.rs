@@ -31,8 +31,12 @@ mod python;
 mod resampling;
 #[path = "golden/results.rs"]
 mod results;
+#[path = "golden/sched.rs"]
+mod sched;
 #[path = "golden/script.rs"]
 mod script;
+#[path = "golden/trained.rs"]
+mod trained;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ mod axes;
 mod contract;
 mod index;
 mod movement;
+mod notes;
 mod random;
 mod reduce;
 mod value;
@@ -23,6 +24,7 @@ use rustc_hash::FxHashMap;
 pub use arithmetic::Operand;
 pub use axes::{Axis, AxisList};
 pub(crate) use movement::whole;
+pub use notes::{Classes, Range};
 pub use random::RUN;
 pub use value::Value;
 
@@ -98,6 +100,28 @@ pub enum GraphError {
         /// The optimizer, by its name in the model if it has one.
         optimizer: String,
         /// How many parameters it trains.
+        parameters: usize,
+    },
+    /// A schedule of the momentum for an optimizer that has none.
+    #[error(
+        "the schedule of {optimizer} changes the momentum, which that does not have: give the schedule `.cycle_momentum(false)`"
+    )]
+    NoMomentum {
+        /// The optimizer, by its name in the model if it has one.
+        optimizer: String,
+    },
+    /// A group of parameters that none belongs to.
+    #[error(
+        "group {group} of {optimizer} ({select}) has none of its {parameters} parameters: no name fits, or a group before has them"
+    )]
+    EmptyGroup {
+        /// The optimizer, by its name in the model if it has one.
+        optimizer: String,
+        /// The group's number, counted from 1.
+        group: usize,
+        /// What it selects.
+        select: String,
+        /// How many parameters the optimizer trains.
         parameters: usize,
     },
     /// Class weights of a loss that are not one for each class.
@@ -180,6 +204,10 @@ pub struct Builder {
     replaced: RefCell<FxHashMap<usize, Vec<NodeId>>>,
     /// The classes that i32 values may name.
     classes: RefCell<Vec<(NodeId, Classes)>>,
+    /// What f32 values are to lie in.
+    ranges: RefCell<Vec<(NodeId, Range)>>,
+    /// What updates depend on; see [`Builder::only_where`].
+    condition: Cell<Option<NodeId>>,
 }
 
 /// Whether layers behave as in training (they drop out, normalize by the batch, keep running statistics) or as in
@@ -191,15 +219,6 @@ pub enum Mode {
     /// As in evaluation.
     #[default]
     Eval,
-}
-
-/// What labels may be: see [`Builder::classes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Classes {
-    /// Labels lie below this number,
-    pub count: usize,
-    /// or are this one, which the loss passes over.
-    pub ignored: Option<i32>,
 }
 
 /// The scope of new nodes until it is dropped; see [`Builder::enter`].
@@ -216,6 +235,20 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.builder.path.borrow_mut().truncate(self.names);
         self.builder.scope.set(self.outer);
+    }
+}
+
+/// The condition of updates until it is dropped; see [`Builder::only_where`].
+#[derive(Debug)]
+#[must_use = "the condition ends when it is dropped"]
+pub struct OnlyWhere<'g> {
+    builder: &'g Builder,
+    outer: Option<NodeId>,
+}
+
+impl Drop for OnlyWhere<'_> {
+    fn drop(&mut self) {
+        self.builder.condition.set(self.outer);
     }
 }
 
@@ -342,6 +375,10 @@ impl Builder {
             let name = self.graph.borrow().inputs[input].name.clone();
             return self.fail(GraphError::StateType { name, expected: state.ty(), found: new.ty() });
         }
+        let new = match self.condition.get() {
+            Some(condition) => self.value(condition).select(new, self.current(state)),
+            None => new,
+        };
         let node = new.detach().id();
         let updates = &mut self.graph.borrow_mut().updates;
         let mut index = self.index.borrow_mut();
@@ -355,6 +392,22 @@ impl Builder {
                 updates.push(Update { input, node });
             }
         }
+    }
+
+    /// Until the result is dropped, updates take place where `condition` (a bool scalar) holds, and leave states as they are
+    /// elsewhere.
+    pub fn only_where<'g>(&'g self, condition: Value<'g>) -> OnlyWhere<'g> {
+        let outer = self.condition.get();
+        if self.owns(condition) {
+            let both = outer.map_or(condition, |outer| self.value(outer) & condition);
+            self.condition.set(Some(both.id()));
+        }
+        OnlyWhere { builder: self, outer }
+    }
+
+    /// Whether there is a state of this name so far.
+    pub fn has_state(&self, name: &str) -> bool {
+        self.find_input(name).is_some_and(|(role, _)| role == Role::State)
     }
 
     /// The new value of a state if it was updated, else the state itself.
@@ -377,20 +430,6 @@ impl Builder {
             versions.push(current);
         }
         versions
-    }
-
-    /// Notes that a value holds class labels; losses do so. Those who take labels from users check them.
-    pub fn note_classes(&self, labels: Value<'_>, classes: Classes) {
-        if self.owns(labels) {
-            self.classes.borrow_mut().push((labels.id(), classes));
-        }
-    }
-
-    /// What the labels in a value may be: the fewest classes that a loss knows; nothing if no loss takes it for labels.
-    pub fn classes(&self, labels: Value<'_>) -> Option<Classes> {
-        let noted = self.classes.borrow();
-        let of_this = noted.iter().filter(|(node, _)| *node == labels.id()).map(|(_, classes)| *classes);
-        of_this.min_by_key(|classes| classes.count)
     }
 
     /// The gradients of a scalar loss in each of `of`, which may be any values; zeros where the loss does not depend

@@ -15,11 +15,13 @@ pub mod fractional_pool;
 pub mod glu;
 pub mod layer_norm;
 pub mod linear;
+pub mod lp_pool;
 pub mod pool;
 pub mod rectifier;
 mod resample;
 pub mod reshape;
 pub mod softmax;
+pub mod unpool;
 pub mod upsample;
 
 pub use activation::{
@@ -27,7 +29,10 @@ pub use activation::{
     Hardsigmoid, Hardswish, Hardtanh, HardtanhSettings, Identity, LeakyReLU, LeakyReLUSettings, LogSigmoid, Mish, ReLU,
     ReLU6, SELU, SiLU, Sigmoid, Softplus, SoftplusSettings, Softshrink, SoftshrinkSettings, Softsign, Tanh, Tanhshrink,
 };
-pub use adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, KEPT};
+pub use adaptive_pool::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
+    KEPT,
+};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
 pub use conv_transpose::{
@@ -40,6 +45,7 @@ pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
 pub use glu::{GLU, GLUSettings};
 pub use layer_norm::{LayerNorm, LayerNormSettings};
 pub use linear::{Linear, LinearSettings};
+pub use lp_pool::{LPPool1d, LPPool1dSettings, LPPool2d, LPPool2dSettings, LPPool3d, LPPool3dSettings, LPPoolSettings};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,

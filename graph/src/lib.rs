@@ -29,12 +29,13 @@ pub mod op;
 pub mod ops;
 pub mod optimizers;
 pub mod passes;
+pub mod schedules;
 pub mod setting;
 pub mod shape;
 pub mod text;
 pub mod verify;
 
-pub use build::{Builder, Classes, GraphError, Mode, Value};
+pub use build::{Builder, Classes, GraphError, Mode, Range, Value};
 pub use few::Few;
 pub use graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 pub use model::{

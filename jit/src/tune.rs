@@ -1,7 +1,7 @@
-//! Measures the ways to compute a plan's contractions on this machine, and says which is the fastest of each.
+//! Measures the recipes for a plan's contractions on this machine, and says which is the fastest of each.
 //!
 //! Each contraction is measured on its own: the kernels of its candidates, with a plain epilogue, on buffers that nothing else
-//! uses, one candidate after the other in rounds, the shortest time of each. One thread runs them: which way is chosen decides on
+//! uses, one candidate after the other in rounds, the shortest time of each. One thread runs them: which recipe is chosen decides on
 //! the order of sums, which must not depend on the number of threads. (A stage that threads can not share counts for more, as
 //! in the cost model.) It knows plans and code; it keeps nothing between calls and knows no files.
 
@@ -13,11 +13,9 @@ use kiln_rt::Pool;
 
 use crate::code::CodeError;
 use crate::contraction::Problem;
+use crate::cost::params::tuning::NEGLIGIBLE;
 use crate::plan::{Choices, Contracted};
 use crate::target::Target;
-
-/// The part of all contractions' time below which one keeps its usual way.
-const NEGLIGIBLE: f64 = 0.003;
 
 /// What [`measure`] found.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +38,7 @@ pub fn pending(contractions: &[Contracted]) -> Vec<(&Contracted, f64)> {
     pending
 }
 
-/// Chooses the fastest way for each of the [`pending`] contractions. The time is shared out among them by what they take of a run; a
+/// Chooses the fastest recipe for each of the [`pending`] contractions. The time is shared out among them by what they take of a run; a
 /// contraction of which not every candidate could be measured several times before the time is up gets no choice. Takes no longer
 /// than `time`, but for the run that is going on at its end.
 ///

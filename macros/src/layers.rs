@@ -120,6 +120,16 @@ const fn maximum_pool(axes: usize) -> [Parameter; 5] {
     ]
 }
 
+/// The parameters of a power-average pooling over so many spatial axes.
+const fn power_average_pool(axes: usize) -> [Parameter; 4] {
+    [
+        dimension("norm_type", Kind::Size),
+        dimension("kernel_size", Kind::PerAxis(axes)),
+        setting("stride", Kind::PerAxis(axes)),
+        setting("ceil_mode", Kind::Flag),
+    ]
+}
+
 /// The parameters of a convolution over so many spatial axes.
 const fn convolution(axes: usize) -> [Parameter; 8] {
     [
@@ -167,6 +177,9 @@ pub const LAYERS: &[Known] = &[
     layer("AdaptiveAvgPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
     layer("AdaptiveAvgPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
     layer("AdaptiveAvgPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
+    layer("AdaptiveMaxPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
+    layer("AdaptiveMaxPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
+    layer("AdaptiveMaxPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
     layer("AvgPool1d", "AvgPool1dSettings", &const { average_pool(1) }),
     layer("AvgPool2d", "AvgPool2dSettings", &const { average_pool(2) }),
     layer("AvgPool3d", "AvgPool3dSettings", &const { average_pool(3) }),
@@ -212,6 +225,9 @@ pub const LAYERS: &[Known] = &[
     plain("Hardswish"),
     layer("Hardtanh", "HardtanhSettings", &[setting("min_val", Kind::Number), setting("max_val", Kind::Number)]),
     plain("Identity"),
+    layer("LPPool1d", "LPPool1dSettings", &const { power_average_pool(1) }),
+    layer("LPPool2d", "LPPool2dSettings", &const { power_average_pool(2) }),
+    layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
     layer(
         "LayerNorm",
         "LayerNormSettings",
@@ -265,9 +281,6 @@ pub const LAYERS: &[Known] = &[
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
 pub const MISSING: &[&str] = &[
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
     "AlphaDropout",
     "Bilinear",
     "EmbeddingBag",
@@ -278,13 +291,8 @@ pub const MISSING: &[&str] = &[
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
-    "LPPool1d",
-    "LPPool2d",
     "LSTM",
     "LocalResponseNorm",
-    "MaxUnpool1d",
-    "MaxUnpool2d",
-    "MaxUnpool3d",
     "MultiheadAttention",
     "PixelShuffle",
     "PixelUnshuffle",
@@ -306,6 +314,13 @@ pub const MISSING: &[&str] = &[
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+];
+
+/// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
+pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("MaxUnpool1d", "max_unpool1d(x, places, KERNEL)"),
+    ("MaxUnpool2d", "max_unpool2d(x, places, KERNEL)"),
+    ("MaxUnpool3d", "max_unpool3d(x, places, KERNEL)"),
 ];
 
 impl Known {
@@ -372,6 +387,7 @@ mod tests {
         assert!(names.is_sorted(), "{names:?}");
         assert!(MISSING.is_sorted());
         assert!(MISSING.iter().all(|name| Known::find(name).is_none()));
+        assert!(FUNCTIONS.iter().all(|(name, _)| Known::find(name).is_none() && !MISSING.contains(name)));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum Builds {
     Value(&'static str),
     /// A function of `kiln::graph::functions`.
     Function(&'static str),
+    /// The same, of no tensor: it takes the graph first.
+    Made(&'static str),
 }
 
 /// The element type of the result.
@@ -68,6 +70,8 @@ pub struct Parameter {
 pub enum Kind {
     /// A tensor.
     Tensor(Elements),
+    /// A tensor, or `None`.
+    OptionalTensor(Elements),
     /// A tensor or a number.
     Operand(Elements),
     /// A tuple or an array of tensors.
@@ -86,6 +90,12 @@ pub enum Kind {
     Sizes,
     /// A whole number: a `usize`.
     Size,
+    /// A whole number that may be negative: an `isize`.
+    Whole,
+    /// As [`Kind::Whole`]: one, or several in brackets or one after the other.
+    Wholes,
+    /// A text.
+    Text,
     /// An `f64`.
     Number,
     /// An `f64`, or `None`.
@@ -102,9 +112,10 @@ pub enum Elements {
     Any,
     Mask,
     Index,
+    MaskOrFloat,
 }
 
-use Elements::{Any, Float, Index, Mask, Number};
+use Elements::{Any, Float, Index, Mask, MaskOrFloat, Number};
 
 const fn required(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, kind, default: None }
@@ -138,8 +149,33 @@ const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP
 const SPREAD: &[Parameter] =
     &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), optional("correction", Kind::Number, "1.0"), KEEP];
 
+const DESCENDING: Parameter = optional("descending", Kind::Flag, "false");
+const LAST: Parameter = optional("dim", Kind::Axis, "-1");
+const ORDER: &[Parameter] = &[tensor(Number), LAST, DESCENDING];
+const TRIANGLE: &[Parameter] = &[tensor(Any), optional("diagonal", Kind::Whole, "0")];
+const INDEX: Parameter = required("index", Kind::Tensor(Index));
+
 const NORM: &[Parameter] =
     &[tensor(Float), optional("p", Kind::Number, "2.0"), optional("dim", Kind::OptionalAxes, "None"), KEEP];
+
+/// What a maximum pooling that tells its places takes: whole numbers for all spatial axes, or one for each.
+const POOL: &[Parameter] = &[
+    tensor(Float),
+    required("kernel_size", Kind::Sizes),
+    optional("stride", Kind::Sizes, "[]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("dilation", Kind::Sizes, "[1]"),
+    optional("ceil_mode", Kind::Flag, "false"),
+];
+const ADAPTIVE_POOL: &[Parameter] = &[tensor(Float), required("output_size", Kind::Sizes)];
+const UNPOOL: &[Parameter] = &[
+    tensor(Float),
+    required("indices", Kind::Tensor(Index)),
+    required("kernel_size", Kind::Sizes),
+    optional("stride", Kind::Sizes, "[]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("output_size", Kind::Sizes, "[]"),
+];
 
 /// PyTorch's name for an extent, or for several.
 const SECTIONS: &str = "split_size_or_sections";
@@ -159,6 +195,11 @@ const fn compare(name: &'static str) -> Function {
     row(name, NUMBERS, "broadcast").of_value().giving(Gives::Bool).stopping()
 }
 
+/// A pooling that gives its maxima and their places.
+const fn places(name: &'static str, parameters: &'static [Parameter]) -> Function {
+    row(name, parameters, name).only(Form::Function).giving(Gives::Several)
+}
+
 impl Function {
     const fn of_value(self) -> Function {
         Function { builds: Builds::Value(self.name), ..self }
@@ -166,6 +207,11 @@ impl Function {
 
     const fn by(self, builds: Builds) -> Function {
         Function { builds, ..self }
+    }
+
+    /// It makes a tensor of numbers alone, with the name of what is called in the graph.
+    const fn made(self, name: &'static str) -> Function {
+        Function { builds: Builds::Made(name), gives: Gives::I32, form: Form::Function, smooth: false, ..self }
     }
 
     const fn only(self, form: Form) -> Function {
@@ -185,13 +231,45 @@ impl Function {
 /// All functions, by their names. Where one name has several rows, a call is that of the first that its arguments fit.
 pub const FUNCTIONS: &[Function] = &[
     unary("abs"),
+    unary("acos"),
+    unary("acosh"),
+    places("adaptive_max_pool1d_with_indices", ADAPTIVE_POOL),
+    places("adaptive_max_pool2d_with_indices", ADAPTIVE_POOL),
+    places("adaptive_max_pool3d_with_indices", ADAPTIVE_POOL),
     row("add", NUMBERS, "broadcast").by(Builds::Operator("+")),
     row("amax", FOLD, "reduce"),
     row("amin", FOLD, "reduce"),
+    row("arange", &[required("end", Kind::Whole)], "arange_to").made("arange_to"),
+    row(
+        "arange",
+        &[required("start", Kind::Whole), required("end", Kind::Whole), optional("step", Kind::Whole, "1")],
+        "arange",
+    )
+    .made("arange"),
     row("argmax", PLACE, "reduce_one").giving(Gives::I32).stopping(),
     row("argmin", PLACE, "reduce_one").giving(Gives::I32).stopping(),
+    row("argsort", ORDER, "argsort").giving(Gives::I32).stopping(),
+    unary("asin"),
+    unary("asinh"),
+    row("atan", FLOAT, "unchanged"),
+    row("atan2", FLOATS, "broadcast").of_value(),
+    unary("atanh"),
+    row(
+        "baddbmm",
+        &[
+            tensor(Float),
+            required("batch1", Kind::Tensor(Float)),
+            required("batch2", Kind::Tensor(Float)),
+            optional("beta", Kind::Number, "1.0"),
+            optional("alpha", Kind::Number, "1.0"),
+        ],
+        "baddbmm",
+    ),
+    row("bernoulli", FLOAT, "unchanged").stopping(),
+    row("bmm", &[tensor(Float), required("mat2", Kind::Tensor(Float))], "bmm"),
     row("cat", PARTS, "cat").only(Form::Function),
     row("celu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "celu"),
+    row("ceil", FLOAT, "unchanged").stopping(),
     row("chunk", &[tensor(Any), required("chunks", Kind::Size), optional("dim", Kind::Axis, "0")], "chunk")
         .giving(Gives::Several),
     row(
@@ -200,14 +278,20 @@ pub const FUNCTIONS: &[Function] = &[
         "with_bounds",
     ),
     unary("cos"),
+    unary("cosh"),
+    row("cross", &[tensor(Float), required("other", Kind::Tensor(Float)), LAST], "cross"),
+    row("cumprod", ONE_AXIS, "along"),
     row("cumsum", ONE_AXIS, "along").of_value(),
     row("detach", ANY, "unchanged").of_value().only(Form::Method).stopping(),
     row("div", FLOATS, "broadcast").by(Builds::Operator("/")),
     row("dropout", &[tensor(Float), optional("p", Kind::Number, "0.5")], "dropout").only(Form::Function),
+    row("einsum", &[required("equation", Kind::Text), required("operands", Kind::Tensors)], "einsum")
+        .only(Form::Function),
     row("elu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "with_factor"),
     compare("eq"),
     unary("erf"),
     unary("exp"),
+    row("exp2", FLOAT, "unchanged"),
     row("expand", &[tensor(Any), required("size", Kind::Shape)], "expand").only(Form::Method),
     unary("expm1"),
     row(
@@ -218,6 +302,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("flip", &[tensor(Any), required("dims", Kind::Axes)], "flip"),
     row("float", ANY, "unchanged").only(Form::Method).giving(Gives::F32),
     unary("floor").stopping(),
+    row("frac", FLOAT, "unchanged"),
     row("full_like", &[tensor(Any), required("fill_value", Kind::Number)], "with_number")
         .only(Form::Function)
         .stopping(),
@@ -236,19 +321,48 @@ pub const FUNCTIONS: &[Function] = &[
         "hardtanh",
     ),
     row(
+        "index_add",
+        &[
+            tensor(Float),
+            required("dim", Kind::Axis),
+            INDEX,
+            required("source", Kind::Tensor(Float)),
+            optional("alpha", Kind::Number, "1.0"),
+        ],
+        "index_add",
+    ),
+    row(
         "index_select",
         &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Tensor(Index))],
         "index_select",
     ),
     row("int", ANY, "unchanged").only(Form::Method).giving(Gives::I32).stopping(),
+    row("isfinite", FLOAT, "unchanged").giving(Gives::Bool).stopping(),
+    row("isinf", FLOAT, "unchanged").giving(Gives::Bool).stopping(),
+    row("isnan", FLOAT, "unchanged").giving(Gives::Bool).stopping(),
     compare("le"),
     row("leaky_relu", &[tensor(Float), optional("negative_slope", Kind::Number, "0.01")], "with_factor"),
+    row(
+        "lerp",
+        &[tensor(Float), required("end", Kind::Tensor(Float)), required("weight", Kind::Operand(Float))],
+        "broadcast_three",
+    ),
+    row(
+        "linspace",
+        &[required("start", Kind::Number), required("end", Kind::Number), required("steps", Kind::Size)],
+        "linspace",
+    )
+    .made("linspace")
+    .giving(Gives::F32),
     unary("log"),
+    row("log10", FLOAT, "unchanged"),
     unary("log1p"),
+    row("log2", FLOAT, "unchanged"),
     row("log_softmax", ONE_AXIS, "along").of_value(),
     row("logical_and", MASKS, "broadcast").by(Builds::Operator("&")).giving(Gives::Bool).stopping(),
     row("logical_not", MASK, "unchanged").by(Builds::Operator("!")).giving(Gives::Bool).stopping(),
     row("logical_or", MASKS, "broadcast").by(Builds::Operator("|")).giving(Gives::Bool).stopping(),
+    row("logical_xor", MASKS, "broadcast").giving(Gives::Bool).stopping(),
     row("logsigmoid", FLOAT, "unchanged"),
     row("logsumexp", EXTREME, "reduce_one_axis"),
     compare("lt"),
@@ -261,6 +375,12 @@ pub const FUNCTIONS: &[Function] = &[
     row("max", EXTREME, "extreme").giving(Gives::Several),
     row("max", NUMBERS, "broadcast").by(Builds::Value("maximum")),
     row("max", FOLD, "reduce").by(Builds::Function("amax")),
+    places("max_pool1d_with_indices", POOL),
+    places("max_pool2d_with_indices", POOL),
+    places("max_pool3d_with_indices", POOL),
+    row("max_unpool1d", UNPOOL, "max_unpool1d").only(Form::Function),
+    row("max_unpool2d", UNPOOL, "max_unpool2d").only(Form::Function),
+    row("max_unpool3d", UNPOOL, "max_unpool3d").only(Form::Function),
     row("maximum", NUMBERS, "broadcast").of_value(),
     row("mean", FOLD, "reduce"),
     row("min", EXTREME, "extreme").giving(Gives::Several),
@@ -270,6 +390,16 @@ pub const FUNCTIONS: &[Function] = &[
     row("mish", FLOAT, "unchanged"),
     row("mul", NUMBERS, "broadcast").by(Builds::Operator("*")),
     row(
+        "nan_to_num",
+        &[
+            tensor(Float),
+            optional("nan", Kind::Number, "0.0"),
+            optional("posinf", Kind::OptionalNumber, "None"),
+            optional("neginf", Kind::OptionalNumber, "None"),
+        ],
+        "nan_to_num",
+    ),
+    row(
         "narrow",
         &[tensor(Any), required("dim", Kind::Axis), required("start", Kind::Size), required("length", Kind::Size)],
         "narrow",
@@ -278,16 +408,30 @@ pub const FUNCTIONS: &[Function] = &[
     row("neg", FLOAT, "unchanged").by(Builds::Operator("-")),
     // As a method only: layers are called `norm`.
     row("norm", NORM, "norm").only(Form::Method),
+    row("one_hot", &[tensor(Index), required("num_classes", Kind::Size)], "one_hot")
+        .giving(Gives::I32)
+        .only(Form::Function)
+        .stopping(),
     row("ones_like", ANY, "unchanged").only(Form::Function).stopping(),
+    row("outer", &[tensor(Float), required("vec2", Kind::Tensor(Float))], "outer"),
     row("pad", &[tensor(Any), required("pad", Kind::Sizes), optional("value", Kind::Number, "0.0")], "pad"),
     row("permute", &[tensor(Any), required("dims", Kind::Axes)], "permute"),
     row("pow", &[tensor(Float), required("exponent", Kind::Operand(Float))], "broadcast").of_value(),
     row("prelu", &[tensor(Float), required("weight", Kind::Tensor(Float))], "prelu"),
     row("prod", FOLD, "reduce"),
+    row("rand_like", FLOAT, "unchanged").only(Form::Function).stopping(),
+    row("randn_like", FLOAT, "unchanged").only(Form::Function).stopping(),
     unary("reciprocal"),
     unary("relu"),
     row("relu6", FLOAT, "unchanged"),
+    row("repeat", &[tensor(Any), required("repeats", Kind::Sizes)], "repeat").only(Form::Method),
+    row(
+        "repeat_interleave",
+        &[tensor(Any), required("repeats", Kind::Size), required("dim", Kind::Axis)],
+        "repeat_interleave",
+    ),
     row("reshape", &[tensor(Any), required("shape", Kind::Shape)], "reshape"),
+    row("roll", &[tensor(Any), required("shifts", Kind::Wholes), required("dims", Kind::Axes)], "roll"),
     unary("round").stopping(),
     row(
         "rrelu",
@@ -300,12 +444,37 @@ pub const FUNCTIONS: &[Function] = &[
     )
     .only(Form::Function),
     unary("rsqrt"),
+    row(
+        "scaled_dot_product_attention",
+        &[
+            required("query", Kind::Tensor(Float)),
+            required("key", Kind::Tensor(Float)),
+            required("value", Kind::Tensor(Float)),
+            optional("attn_mask", Kind::OptionalTensor(MaskOrFloat), "None"),
+            optional("dropout_p", Kind::Number, "0.0"),
+            optional("is_causal", Kind::Flag, "false"),
+            optional("scale", Kind::OptionalNumber, "None"),
+        ],
+        "attention",
+    )
+    .only(Form::Function),
+    row(
+        "scatter",
+        &[tensor(Float), required("dim", Kind::Axis), INDEX, required("src", Kind::Operand(Float))],
+        "scatter",
+    ),
+    row(
+        "scatter_add",
+        &[tensor(Float), required("dim", Kind::Axis), INDEX, required("src", Kind::Tensor(Float))],
+        "scatter",
+    ),
     row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Size)], "select"),
     row("selu", FLOAT, "unchanged"),
     unary("sigmoid"),
     unary("sign").stopping(),
     row("silu", FLOAT, "unchanged"),
     unary("sin"),
+    unary("sinh"),
     row(
         "slice",
         &[
@@ -326,6 +495,7 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     row("softshrink", &[tensor(Float), optional("lambd", Kind::Number, "0.5")], "softshrink"),
     row("softsign", FLOAT, "unchanged"),
+    row("sort", ORDER, "sort").giving(Gives::Several),
     row("split", &[tensor(Any), required(SECTIONS, Kind::Size), optional("dim", Kind::Axis, "0")], "split")
         .giving(Gives::Several),
     row("split", &[tensor(Any), required(SECTIONS, Kind::Sizes), optional("dim", Kind::Axis, "0")], "split_with_sizes")
@@ -338,6 +508,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("std", SPREAD, "variance"),
     row("sub", NUMBERS, "broadcast").by(Builds::Operator("-")),
     row("sum", FOLD_NUMBERS, "reduce"),
+    row("tan", FLOAT, "unchanged"),
     unary("tanh"),
     row("tanhshrink", FLOAT, "unchanged"),
     row(
@@ -346,8 +517,13 @@ pub const FUNCTIONS: &[Function] = &[
         "threshold",
     )
     .only(Form::Function),
+    row("topk", &[tensor(Number), required("k", Kind::Size), LAST, optional("largest", Kind::Flag, "true")], "topk")
+        .giving(Gives::Several),
     row("transpose", &[tensor(Any), required("dim0", Kind::Axis), required("dim1", Kind::Axis)], "transpose")
         .of_value(),
+    row("tril", TRIANGLE, "triangle"),
+    row("triu", TRIANGLE, "triangle"),
+    row("trunc", FLOAT, "unchanged").stopping(),
     row("unsqueeze", &[tensor(Any), required("dim", Kind::Axis)], "unsqueeze").of_value(),
     row("var", SPREAD, "variance"),
     row("view", &[tensor(Any), required("size", Kind::Shape)], "reshape")

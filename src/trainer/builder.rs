@@ -18,7 +18,7 @@ use crate::tuning::Tuner;
 /// The setters that several builders have, each of a field of its [`Settings`].
 macro_rules! setter {
     (threads) => {
-        /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores that the process may
+        /// The number of threads. Default: the environment variable `KILN_THREADS` (an error where it is no number), else the number of cores that the process may
         /// run on, which is also the most that is really used. Results do not depend on it.
         ///
         /// Threads wait for the next kernel awake, for some microseconds. Where several predictors or trainers run at a time, or other
@@ -158,7 +158,7 @@ impl Settings {
         }
         let pool = match self.threads {
             Some(threads) => Pool::new(threads),
-            None => Pool::from_environment(),
+            None => Pool::from_environment()?,
         };
         let tuner = self.tune.map(|time| Tuner::new(time, coming)).transpose()?;
         Ok(Programs::new(Arc::new(pool), *self, tuner))
@@ -213,7 +213,8 @@ where
     ///
     /// # Errors
     /// [`TrainError::Graph`] if model, loss and optimizer do not go together, [`TrainError::Compile`] if the graph can
-    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Tuning`] where
+    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Environment`] for a
+    /// `KILN_THREADS` that is no number where no number of threads is set, [`TrainError::Tuning`] where
     /// [`TrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
         let TrainerBuilder { mut model, loss, optimizer, metrics, settings } = self;

@@ -3,6 +3,7 @@
 use kiln_graph::indices::IndexError;
 use kiln_graph::{GraphError, ParameterError, Shape, Type};
 use kiln_jit::{CompileError, RunError, StateError};
+use kiln_rt::ThreadsError;
 
 use super::hints::to_fit;
 use crate::report::ProfileError;
@@ -107,6 +108,19 @@ pub enum TrainError {
         /// The number.
         found: f32,
     },
+    /// A loss that was given numbers for which it is not defined, such as scores for probabilities.
+    #[error(
+        "{function} takes numbers from {range}, and {count} that it was given in this batch lie outside{}",
+        if function == "bce" { ": end the model with Sigmoid, or take bce_with_logits, whose predictions are any numbers" } else { "" }
+    )]
+    Outside {
+        /// The loss: `bce`.
+        function: String,
+        /// What it takes: `0 to 1`.
+        range: String,
+        /// How many numbers of its predictions, or of its targets, lie outside.
+        count: usize,
+    },
     /// An input of a `step` or an `eval` with another shape than declared.
     #[error(
         "`{program}` takes `{input}` of the shape {expected}, but got the shape {found:?}{}",
@@ -176,6 +190,9 @@ pub enum TrainError {
         /// `batch` or `threads`.
         setting: &'static str,
     },
+    /// The environment variable `KILN_THREADS` is no number of threads.
+    #[error(transparent)]
+    Environment(#[from] ThreadsError),
     /// The layers, the loss and the optimizer do not go together.
     #[error(transparent)]
     Graph(#[from] GraphError),

@@ -1,12 +1,12 @@
 //! The layers, through the free functions that the typed layers are shells of.
 
 use kiln_graph::layers::{
-    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, glu, layer_norm, linear, pool,
-    rectifier, reshape, softmax, upsample,
+    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, glu, layer_norm, linear, lp_pool,
+    pool, rectifier, reshape, softmax, unpool, upsample,
 };
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
 use kiln_graph::shape::rules;
-use kiln_graph::{DType, GraphError, Op, Shape, Value};
+use kiln_graph::{GraphError, Shape, Value};
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
@@ -24,7 +24,20 @@ pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Resu
     let x = given.find("input.0").ok_or_else(|| Refusal::later(op))?;
     if op.starts_with("MaxPool") && attributes.flag("return_indices") {
         let window = window(attributes, spatial(op))?;
-        return Ok(vec![pool::max_pool(x, window), argument(x, window)]);
+        let (values, places) = pool::max_pool_with_indices(x, window);
+        return Ok(vec![values, places]);
+    }
+    if op.starts_with("AdaptiveMaxPool") {
+        let cells = resampling::optional_sizes(attributes, "output_size", spatial(op))?;
+        let (values, places) = adaptive_pool::adaptive_max_pool(x, &cells);
+        return Ok(if attributes.flag("return_indices") { vec![values, places] } else { vec![values] });
+    }
+    if op.starts_with("MaxUnpool") {
+        let output: Option<Vec<usize>> =
+            attributes.get("output_size").map(|_| attributes.sizes("output_size", spatial(op), 0)).transpose()?;
+        // A size of the whole tensor is one of its image, too.
+        let output = output.as_ref().map(|sizes| &sizes[sizes.len() - spatial(op)..]);
+        return Ok(vec![unpool::max_unpool(x, given.get("input.1")?, window(attributes, spatial(op))?, output)]);
     }
     if attributes.get("calls").is_some() {
         return given.inputs().into_iter().map(|x| apply(op, attributes, x, &parameter)).collect();
@@ -62,6 +75,10 @@ pub fn apply<'g>(
                 divisor_override: attributes.int("divisor_override").map(|divisor| divisor as usize),
             };
             pool::avg_pool(x, window(attributes, spatial(op))?, divisor)
+        }
+        "LPPool1d" | "LPPool2d" | "LPPool3d" => {
+            let p = attributes.f64("norm_type").ok_or_else(|| Refusal::Case("there is no `norm_type`".into()))?;
+            lp_pool::lp_pool(x, p, window(attributes, spatial(op))?)
         }
         "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" => {
             let (spatial, shape) = (spatial(op), x.shape());
@@ -222,14 +239,4 @@ fn window(attributes: &Attributes, spatial: usize) -> Result<Window, Refusal> {
     let dilation = attributes.sizes("dilation", spatial, 1)?;
     let sliding = sliding(&stride, &both, &dilation);
     Ok(Window { kernel: filled(&kernel, 1), sliding, ceil: attributes.flag("ceil_mode") })
-}
-
-/// The row-major index, within its image, of each window's maximum.
-fn argument<'g>(x: Value<'g>, window: Window) -> Value<'g> {
-    if x.shape().rank() == window.sliding.spatial + 1 {
-        return argument(x.unsqueeze(0), window).squeeze(0);
-    }
-    let image = Shape::from(&x.shape().dims()[2..]);
-    let places = x.graph().iota([image.elements()], 0).reshape(image).convert(DType::F32).broadcast_to(x.shape());
-    x.graph().apply(Op::WindowMaxPick(window), &[x, places]).convert(DType::I32)
 }

@@ -94,10 +94,10 @@ ONE = {name: getattr(torch, name) for name in operations()} | {
     "gelu": F.gelu, "gelu(tanh)": lambda x: F.gelu(x, approximate="tanh"), "softplus": F.softplus,
     "softplus(2, 5)": lambda x: F.softplus(x, 2, 5), "pow(0)": lambda x: x.pow(0), "pow(1)": lambda x: x.pow(1), "pow(2)": lambda x: x.pow(2),
     "pow(3)": lambda x: x.pow(3), "pow(0.5)": lambda x: x.pow(0.5), "pow(-1)": lambda x: x.pow(-1),
-}
+} | {name: getattr(torch, name) for name in ("ceil", "trunc", "frac", "tan", "atan", "exp2", "log2", "log10", "nan_to_num")}
 TWO = {
     "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "pow": torch.pow, "maximum": torch.maximum,
-    "minimum": torch.minimum, "mse": lambda x, t: F.mse_loss(x, t, reduction="none"), "l1": lambda x, t: F.l1_loss(x, t, reduction="none"),
+    "minimum": torch.minimum, "atan2": torch.atan2, "mse": lambda x, t: F.mse_loss(x, t, reduction="none"), "l1": lambda x, t: F.l1_loss(x, t, reduction="none"),
 }
 ONE |= {
     "celu": F.celu, "celu(2)": lambda x: F.celu(x, 2.0), "celu(-1)": lambda x: F.celu(x, -1.0), "hardshrink": F.hardshrink,

@@ -5,6 +5,8 @@
 mod conventions;
 mod digits;
 mod edges;
+mod functions;
+mod layers;
 mod losses;
 mod penalty;
 mod rows;

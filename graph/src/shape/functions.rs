@@ -4,8 +4,23 @@
 //!
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
+mod einsum;
+mod places;
+mod pooling;
+mod products;
 mod several;
 
+pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
+pub use places::{
+    arange, arange_to, argsort, index_add, linspace, nan_to_num, one_hot, repeat, repeat_interleave, roll, scatter,
+    sort, topk, triangle,
+};
+pub use pooling::{
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
+    max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
+    max_unpool3d, pooling,
+};
+pub use products::{attention, baddbmm, bmm, cross, outer};
 pub use several::{MAX_RESULTS, Types, chunk, extreme, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
@@ -23,6 +38,8 @@ pub enum Elements {
     Mask,
     /// i32: an index. It has no say in the element type of the result.
     Index,
+    /// bool or f32: a mask, or what is added instead. It has no say in the element type of the result.
+    MaskOrFloat,
 }
 
 /// The common element type of a function's operands, f32 if there are none.
@@ -37,11 +54,12 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
             Elements::Any => (true, "of any type"),
             Elements::Mask => (matches!(found, DType::Bool), "bool"),
             Elements::Index => (matches!(found, DType::I32), "i32"),
+            Elements::MaskOrFloat => (!matches!(found, DType::I32), "bool or f32"),
         };
         if !fits {
             return Err(ShapeError::ElementType { op, operand, expected, found });
         }
-        if !matches!(taken, Elements::Mask | Elements::Index) {
+        if !matches!(taken, Elements::Mask | Elements::Index | Elements::MaskOrFloat) {
             match common {
                 Some(common) if common as u8 != found as u8 => {
                     return Err(ShapeError::ElementType { op, operand, expected: common.name(), found });

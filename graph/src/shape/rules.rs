@@ -5,7 +5,7 @@
 
 mod resample;
 
-pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent};
+pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 
 use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
@@ -332,6 +332,14 @@ pub const fn pool(op: &'static str, input: Shape, pooling: &Window) -> Result<Sh
         axis += 1;
     }
     window(op, input, pooling)
+}
+
+/// The p-norms of windows: as [`window`], of a `p` that is a finite number other than 0.
+pub const fn lp_pool(input: Shape, p: f64, pooling: &Window) -> Result<Shape, ShapeError> {
+    if !p.is_finite() || p == 0.0 {
+        return Err(ShapeError::Setting { setting: "norm_type", rule: "must be a finite number other than 0" });
+    }
+    window("lp_pool", input, pooling)
 }
 
 /// The axes from `start` to `end` (both included, negative ones from the end) become one.

@@ -11,6 +11,7 @@ use super::expression::{
 use super::group::{Context, Group};
 use super::loops::{nest, vectors};
 use super::lowered::Lowered;
+use crate::cost::params::indexing::SHARED_PLACES;
 use crate::kernel::{Convert, Index, Int2, KernelBuilder, Operation, Row, Value};
 use crate::target::Target;
 
@@ -230,7 +231,7 @@ fn lower(
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let mut coordinates = vec![Index::default(); rank];
     // Not for additions: two tasks could add to one place at the same time.
-    let grid = (parallel && rank > 0 && along != Some(0) && expression.places(|_| true) > 4096) as usize;
+    let grid = (parallel && rank > 0 && along != Some(0) && expression.places(|_| true) > SHARED_PLACES) as usize;
     if grid == 1 {
         coordinates[0] = Index::of(kernel.grid(expression.extents[0]), 1);
     }

@@ -115,6 +115,7 @@ impl Scope<'_> {
                 let listed = matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_));
                 position.is_some_and(|position| match function.parameters[position].kind {
                     Kind::Tensor(_) | Kind::Operand(_) => self.is_tensor(value) && !listed,
+                    Kind::OptionalTensor(_) => !listed,
                     Kind::Tensors => listed,
                     Kind::OptionalAxes => !self.is_tensor(value),
                     kind => !self.is_tensor(value) && (!listed || several(kind)),
@@ -436,9 +437,23 @@ impl Scope<'_> {
         let option = |tokens: TokenStream| Argument::Attribute(quote!(::core::option::Option::Some(#tokens)));
         match kind {
             Kind::Tensor(_) | Kind::Operand(_) => match self.value(first)? {
-                Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
+                value @ Value::Tensor(_) => {
+                    self.gives(&value, 1, first, "expected")?;
+                    let Value::Tensor(tensor) = value else { return None };
+                    Some(Argument::Tensor(tensor))
+                }
                 Value::Number(number) if matches!(kind, Kind::Operand(_)) => Some(Argument::Number(number)),
                 _ => self.wrong(function, parameter, first, "a number"),
+            },
+            Kind::OptionalTensor(_) if none => Some(Argument::Attribute(quote!(::core::option::Option::None))),
+            Kind::OptionalTensor(_) => match self.value(first)? {
+                Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
+                _ => self.wrong(function, parameter, first, "a number"),
+            },
+            Kind::Text => match unparenthesized(first) {
+                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(Argument::Attribute(quote!(#text))),
+                Expr::Path(path) => Some(Argument::Attribute(quote!(#path))),
+                other => self.wrong(function, parameter, first, &format!("`{}`", spaced(other))),
             },
             Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
             Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
@@ -456,8 +471,12 @@ impl Scope<'_> {
                     option(quote!(&[#(#axes),*]))
                 })
             }
-            Kind::Shape | Kind::Sizes => {
-                let element = if kind == Kind::Shape { Kind::Shape } else { Kind::Size };
+            Kind::Shape | Kind::Sizes | Kind::Wholes => {
+                let element = match kind {
+                    Kind::Shape => Kind::Shape,
+                    Kind::Wholes => Kind::Whole,
+                    _ => Kind::Size,
+                };
                 let extents: Option<Vec<TokenStream>> =
                     elements.into_iter().map(|extent| self.attribute(function, parameter, extent, element)).collect();
                 let extents = extents?;
@@ -465,7 +484,7 @@ impl Scope<'_> {
             }
             Kind::OptionalAxis => Some(option(self.attribute(function, parameter, first, Kind::Axis)?)),
             Kind::OptionalNumber => Some(option(self.attribute(function, parameter, first, Kind::Number)?)),
-            Kind::Axis | Kind::Size | Kind::Number | Kind::Flag => {
+            Kind::Axis | Kind::Size | Kind::Whole | Kind::Number | Kind::Flag => {
                 Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
             }
         }
@@ -497,7 +516,7 @@ impl Scope<'_> {
             _ => return self.wrong(function, parameter, value, "a tensor"),
         };
         let ty = match kind {
-            Kind::Axis => quote!(isize),
+            Kind::Axis | Kind::Whole => quote!(isize),
             Kind::Size | Kind::Shape => quote!(usize),
             Kind::Number => quote!(f64),
             _ => return Some(number),
@@ -509,6 +528,7 @@ impl Scope<'_> {
     fn wrong<T>(&mut self, function: &Function, parameter: &Parameter, value: &Expr, found: &str) -> Option<T> {
         let expected = match parameter.kind {
             Kind::Tensor(_) => "a tensor",
+            Kind::OptionalTensor(_) => "a tensor or `None`",
             Kind::Operand(_) => "a tensor or a number",
             Kind::Tensors => "tensors in parentheses or brackets, as in `(a, b)`",
             Kind::Axis => "the number of an axis",
@@ -518,6 +538,9 @@ impl Scope<'_> {
             Kind::Shape => "a shape, as in `[N, 64]`, with `-1` for what is left",
             Kind::Sizes => "whole numbers, as in `[1, 1]`",
             Kind::Size => "a whole number",
+            Kind::Whole => "a whole number, which may be negative",
+            Kind::Wholes => "whole numbers, as in `[1, -1]`",
+            Kind::Text => "a text, as in `\"ij,jk->ik\"`",
             Kind::Number => "a number",
             Kind::OptionalNumber => "a number or `None`",
             Kind::Flag => "`true` or `false`",
@@ -542,7 +565,7 @@ fn named(argument: &Expr) -> (Option<&Ident>, &Expr) {
 
 /// Whether arguments that follow one another are the elements of a list.
 fn several(kind: Kind) -> bool {
-    matches!(kind, Kind::Axes | Kind::Shape | Kind::Sizes)
+    matches!(kind, Kind::Axes | Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Tensors)
 }
 
 /// The default of a parameter.
@@ -551,6 +574,7 @@ fn default(parameter: &Parameter) -> Option<Argument> {
         "None" => quote!(::core::option::Option::None),
         text => text.parse().ok()?,
     };
+    let tokens = if parameter.kind == Kind::Sizes { quote!(&#tokens) } else { tokens };
     Some(Argument::Attribute(tokens))
 }
 
@@ -574,7 +598,7 @@ fn fits(value: &Expr, kind: Kind) -> bool {
             _ => false,
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
-            matches!(kind, Kind::Axis | Kind::Number) && fits(unparenthesized(expr), kind)
+            matches!(kind, Kind::Axis | Kind::Whole | Kind::Number) && fits(unparenthesized(expr), kind)
         }
         Expr::Path(path) => !["True", "False", "None"].iter().any(|word| path.path.is_ident(word)),
         Expr::Array(_) | Expr::Range(_) | Expr::Tuple(_) | Expr::Closure(_) => false,

@@ -8,7 +8,8 @@ use super::emit::Side;
 use super::packed_panels::PackedPanels;
 use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
-use crate::cost::params::k_blocking::{AGAIN, ASKED, PART};
+use crate::cost::cache::share;
+use crate::cost::params::k_blocking::{AGAIN, ASKED, PART, ROWS, STRIP, SUMS};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::stalls::{FAR_RUN, HINDERING, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
@@ -44,18 +45,18 @@ impl KBlocking {
         let height = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
         let [all, strip] = tiling.tile();
         let depth = axes[reduce.axis].extent;
-        // Half of the first-level cache holds `size x strip` elements of the right operand. Then equal blocks: 1000
+        // A part of the first-level cache holds `size x strip` elements of the right operand. Then equal blocks: 1000
         // products, of which 384 fit, go in three blocks of some 334.
-        let most = (target.l1_bytes / 2 / 4 / strip).max(reduce.size);
+        let most = (share(target.l1_bytes, STRIP) / 4 / strip).max(reduce.size);
         let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
         // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
         if all != height || size >= depth || height * strip.div_ceil(target.lanes) <= target.sums_in_flight() {
             return None;
         }
-        // Half of the second-level cache holds `rows x size` elements of the left operand, a quarter `rows x columns`
+        // A part of the second-level cache holds `rows x size` elements of the left operand, another one `rows x columns`
         // sums.
-        let rows = part(axes[row].extent, target.l2_bytes / 2 / 4 / size, 1)?;
-        let columns = part(axes[vector].extent, target.l2_bytes / 4 / 4 / rows, strip)?;
+        let rows = part(axes[row].extent, share(target.l2_bytes, ROWS) / 4 / size, 1)?;
+        let columns = part(axes[vector].extent, share(target.l2_bytes, SUMS) / 4 / rows, strip)?;
 
         // for batch, groups, outer rows                       `outer`, `others`: one place each
         //   for block of `rows` rows                          `around`
@@ -81,19 +82,19 @@ impl KBlocking {
         // none.
         let tiles = rows.div_ceil(height);
         let asked = (size * strip / LINE as usize).div_ceil(tiles);
-        let deep = KBlocking {
+        let blocking = KBlocking {
             asked: if asked > ASKED { 0 } else { asked },
             ..KBlocking::new(&contraction, reduce.axis, size, outside, vector)
         };
         let rows = tiling.rows[..others.len()].iter().copied().chain(around).chain([row]).collect();
         let alone = tasks < SHARED && grid_of(axes, &tiling.levels[..tiling.grid]).1 >= SHARED;
-        let waits = deep.cycles(&contraction, [tiles, columns / strip], [height, strip], target);
+        let waits = blocking.cycles(&contraction, [tiles, columns / strip], [height, strip], target);
         // The tiling's own cycles are dearer already if it is alone, too.
         let cycles = (cycles + waits) * if alone { ALONE } else { 1.0 };
-        let deep = Tiling { contraction, rows, levels, grid, k_blocking: Some(deep), ..tiling.clone() };
-        let (left, deep) = PackedPanels::rows(&deep)?;
-        let (right, deep) = PackedPanels::right(&deep)?;
-        Some((deep, [left, right], cycles))
+        let blocked = Tiling { contraction, rows, levels, grid, k_blocking: Some(blocking), ..tiling.clone() };
+        let (left, blocked) = PackedPanels::rows(&blocked)?;
+        let (right, blocked) = PackedPanels::right(&blocked)?;
+        Some((blocked, [left, right], cycles))
     }
 
     /// Sums kept as `[other kept axes.., strip of the vector axis, rows.., places of the strip]`.

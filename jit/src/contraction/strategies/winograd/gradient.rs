@@ -5,12 +5,12 @@ use super::blocks::{feature_blocks, passing, scattered, tile_blocks, tile_tasks}
 use super::product::{Product, Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
 use super::transform::{ELEMENTS, TILE};
-use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Source, StageOf};
+use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::sharing::{ALONE, SHARED};
-use crate::cost::params::winograd::{CLOSELY, PATCHES, TASKS};
-use crate::cost::params::winograd_gradient::{GRADIENTS, SCRATCH, SUMS};
+use crate::cost::params::winograd::{CLOSELY, PANEL, PATCHES, TASKS};
+use crate::cost::params::winograd_gradient::{GRADIENTS, IDEAL, SCRATCH, SUMS};
 use crate::cost::sharing::divisor;
 use crate::kernel::Access;
 use crate::target::Target;
@@ -69,32 +69,12 @@ pub enum Step {
     Results,
 }
 
-impl Keyed for Gradient {
-    fn key(&self, key: &mut Key) {
-        let Gradient { correlation, blocks, product } = self;
-        key.add(correlation).add(blocks).add(product);
-    }
-}
+record!(Gradient { correlation, blocks, product });
 
-impl Keyed for Blocks {
-    fn key(&self, key: &mut Key) {
-        let Blocks { shared, tasks, block, tiles, features, count, panel, patches, gradients, sums } = self;
-        key.add(&(*shared == Shared::Features)).add(tasks).add(block).add(tiles).add(features).add(count);
-        key.add(panel).add(patches).add(gradients).add(sums);
-    }
-}
+choice!(Shared { 0 "tiles" Tiles, 1 "features" Features });
+record!(Blocks { shared, tasks, block, tiles, features, count, panel, patches, gradients, sums });
 
-impl Keyed for Step {
-    fn key(&self, key: &mut Key) {
-        let step: usize = match self {
-            Step::Transform => 0,
-            Step::Parts => 1,
-            Step::Sum => 2,
-            Step::Results => 3,
-        };
-        key.add(&step);
-    }
-}
+choice!(Step { 0 "transform" Transform, 1 "parts" Parts, 2 "sum" Sum, 3 "results" Results });
 
 impl Step {
     /// In a word.
@@ -129,8 +109,8 @@ impl Gradient {
         for (shared, block, features) in by_tiles.chain(by_features) {
             // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
             // takes.
-            let blocks = Blocks::new(&correlation, shared, block, features, 2 * target.lanes);
-            let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / 2 + 3);
+            let blocks = Blocks::new(&correlation, shared, block, features, PANEL * target.lanes);
+            let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / IDEAL.0 + IDEAL.1);
             candidates.push((blocks.estimate(&correlation, ideal as f64, target), blocks));
         }
         candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);

@@ -1,0 +1,55 @@
+//! The layers whose gradients are checked, first and second ones: those that are more than one operation.
+
+use kiln_graph::functions;
+use kiln_graph::layers::adaptive_pool::adaptive_max_pool;
+use kiln_graph::layers::lp_pool::lp_pool;
+use kiln_graph::layers::pool::max_pool_with_indices;
+use kiln_graph::layers::unpool::max_unpool;
+
+use crate::Case;
+use crate::rows::{any, apart, positive, row, sliding, window};
+
+pub fn layers() -> Vec<Case> {
+    [pools(), activations()].into_iter().flatten().collect()
+}
+
+fn pools() -> Vec<Case> {
+    vec![
+        row("adaptive_max_pool", [apart(&[1, 2, 5, 4])], |_, v| {
+            adaptive_max_pool(v[0], &[Some(3), Some(2)]).0.square()
+        }),
+        row("max_pool and max_unpool", [apart(&[1, 2, 4, 6]), any(&[1, 2, 2, 3])], |_, v| {
+            let window = window([2, 2], sliding([2, 2], [(0, 0); 2], [1, 1]), false);
+            let (values, places) = max_pool_with_indices(v[0], window);
+            max_unpool(values * v[1], places, window, None).square()
+        }),
+        row("max_unpool where windows overlap", [apart(&[1, 1, 5]), any(&[1, 1, 4])], |_, v| {
+            let window = window([2], sliding([1], [(0, 0)], [1]), false);
+            max_unpool(v[1], max_pool_with_indices(v[0], window).1, window, None).exp()
+        }),
+        row("lp_pool", [any(&[1, 2, 4, 4])], |_, v| {
+            lp_pool(v[0], 2.0, window([2, 3], sliding([2, 1], [(0, 0); 2], [1, 1]), false)).exp()
+        }),
+        row("lp_pool of another power, ceil", [positive(&[1, 2, 5])], |_, v| {
+            lp_pool(v[0], 3.0, window([2], sliding([2], [(0, 0)], [1]), true)).square()
+        }),
+    ]
+}
+
+fn activations() -> Vec<Case> {
+    vec![
+        row("celu", [apart(&[7])], |_, v| functions::celu(v[0], 0.6)),
+        row("glu", [any(&[2, 4, 3])], |_, v| functions::glu(v[0], 1)),
+        row("hardshrink", [apart(&[7])], |_, v| functions::hardshrink(v[0], 0.15).square()),
+        row("hardsigmoid", [apart(&[7])], |_, v| functions::hardsigmoid(v[0] * 15.0).square()),
+        row("logsigmoid", [apart(&[7])], |_, v| functions::logsigmoid(v[0])),
+        row("prelu", [apart(&[2, 3, 2]), any(&[3])], |_, v| functions::prelu(v[0], v[1]).square()),
+        row("prelu of one slope", [apart(&[5]), any(&[1])], |_, v| functions::prelu(v[0], v[1]).exp()),
+        row("rrelu", [apart(&[7])], |_, v| functions::rrelu(v[0], 0.1, 0.4).square()),
+        row("softmin", [any(&[2, 4])], |_, v| functions::softmin(v[0], -1)),
+        row("softshrink", [apart(&[7])], |_, v| functions::softshrink(v[0], 0.15).square()),
+        row("softsign", [apart(&[7])], |_, v| functions::softsign(v[0])),
+        row("tanhshrink", [any(&[7])], |_, v| functions::tanhshrink(v[0])),
+        row("threshold", [apart(&[7])], |_, v| functions::threshold(v[0], 0.15, 2.0).square()),
+    ]
+}
