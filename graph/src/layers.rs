@@ -13,13 +13,16 @@ pub mod dropout;
 pub mod embedding;
 pub mod fractional_pool;
 pub mod glu;
+pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
+pub mod local_response_norm;
 pub mod lp_pool;
 pub mod pool;
 pub mod rectifier;
 mod resample;
 pub mod reshape;
+pub mod rms_norm;
 pub mod softmax;
 pub mod unpool;
 pub mod upsample;
@@ -43,8 +46,12 @@ pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings};
 pub use embedding::{Embedding, EmbeddingSettings};
 pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
 pub use glu::{GLU, GLUSettings};
+pub use group_norm::{
+    GroupNorm, GroupNormSettings, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormSettings,
+};
 pub use layer_norm::{LayerNorm, LayerNormSettings};
 pub use linear::{Linear, LinearSettings};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormSettings};
 pub use lp_pool::{LPPool1d, LPPool1dSettings, LPPool2d, LPPool2dSettings, LPPool3d, LPPool3dSettings, LPPoolSettings};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
@@ -52,6 +59,7 @@ pub use pool::{
 };
 pub use rectifier::{PReLU, PReLUSettings, RReLU, RReLUSettings, Threshold, ThresholdSettings};
 pub use reshape::{Flatten, FlattenSettings};
+pub use rms_norm::{RMSNorm, RMSNormSettings};
 pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};
 pub use upsample::{Upsample, UpsampleMode, UpsampleSettings};
 

@@ -285,7 +285,7 @@ pub enum Op {
         rows: usize,
     },
     /// f32 uniform in [0, 1) from the counter-based stream `(seed, step, stream)`: the operand is the i32 step counter
-    /// (a scalar); two nodes with equal attributes and operands hold equal numbers.
+    /// (a scalar); two nodes with equal attributes and operands hold equal numbers. At most `2**32` elements.
     Random {
         /// The shape of the result.
         shape: Shape,

@@ -169,6 +169,16 @@ const BATCH_NORM: &[Parameter] = &[
     setting("bias", Kind::Flag),
 ];
 
+/// What instance normalization takes for any number of axes.
+const INSTANCE_NORM: &[Parameter] = &[
+    dimension("num_features", Kind::Size),
+    setting("eps", Kind::Number),
+    setting("momentum", Kind::Number),
+    setting("affine", Kind::Flag),
+    setting("track_running_stats", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
 /// What dropout takes for any number of axes.
 const DROPOUT: &[Parameter] = &[setting("p", Kind::Number)];
 
@@ -220,11 +230,25 @@ pub const LAYERS: &[Known] = &[
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
+    layer(
+        "GroupNorm",
+        "GroupNormSettings",
+        &[
+            dimension("num_groups", Kind::Size),
+            dimension("num_channels", Kind::Size),
+            setting("eps", Kind::Number),
+            setting("affine", Kind::Flag),
+            setting("bias", Kind::Flag),
+        ],
+    ),
     layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
     plain("Hardsigmoid"),
     plain("Hardswish"),
     layer("Hardtanh", "HardtanhSettings", &[setting("min_val", Kind::Number), setting("max_val", Kind::Number)]),
     plain("Identity"),
+    layer("InstanceNorm1d", "InstanceNormSettings", INSTANCE_NORM),
+    layer("InstanceNorm2d", "InstanceNormSettings", INSTANCE_NORM),
+    layer("InstanceNorm3d", "InstanceNormSettings", INSTANCE_NORM),
     layer("LPPool1d", "LPPool1dSettings", &const { power_average_pool(1) }),
     layer("LPPool2d", "LPPool2dSettings", &const { power_average_pool(2) }),
     layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
@@ -244,6 +268,16 @@ pub const LAYERS: &[Known] = &[
         "LinearSettings",
         &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
     ),
+    layer(
+        "LocalResponseNorm",
+        "LocalResponseNormSettings",
+        &[
+            dimension("size", Kind::Size),
+            setting("alpha", Kind::Number),
+            setting("beta", Kind::Number),
+            setting("k", Kind::Number),
+        ],
+    ),
     plain("LogSigmoid"),
     layer("LogSoftmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("MaxPool1d", "MaxPool1dSettings", &const { maximum_pool(1) }),
@@ -251,6 +285,15 @@ pub const LAYERS: &[Known] = &[
     layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("Mish"),
     layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
+    layer(
+        "RMSNorm",
+        "RMSNormSettings",
+        &[
+            dimension("normalized_shape", Kind::Extents(4)),
+            setting("eps", Kind::Optional),
+            setting("elementwise_affine", Kind::Flag),
+        ],
+    ),
     layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
@@ -287,16 +330,10 @@ pub const MISSING: &[&str] = &[
     "Fold",
     "FractionalMaxPool3d",
     "GRU",
-    "GroupNorm",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
     "LSTM",
-    "LocalResponseNorm",
     "MultiheadAttention",
     "PixelShuffle",
     "PixelUnshuffle",
-    "RMSNorm",
     "RNN",
     "ReflectionPad1d",
     "ReflectionPad2d",
@@ -344,11 +381,23 @@ impl Known {
         })
     }
 
-    /// Whether it has parameters that are trained: whether an argument says how many features they are for.
+    /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 6] =
-            ["in_features", "in_channels", "num_features", "normalized_shape", "num_embeddings", "num_parameters"];
+        const OF_WEIGHTS: [&str; 7] = [
+            "in_features",
+            "in_channels",
+            "num_features",
+            "num_channels",
+            "normalized_shape",
+            "num_embeddings",
+            "num_parameters",
+        ];
         self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+    }
+
+    /// Whether it has these parameters where nothing else is said.
+    pub fn is_affine(&self) -> bool {
+        !self.name.starts_with("InstanceNorm")
     }
 
     /// The parameters in the type's angle brackets.

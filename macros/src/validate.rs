@@ -7,6 +7,7 @@ mod certain;
 mod expressions;
 mod flow;
 mod forward;
+mod functions;
 mod loops;
 mod names;
 mod paths;

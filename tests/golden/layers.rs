@@ -1,8 +1,8 @@
 //! The layers, through the free functions that the typed layers are shells of.
 
 use kiln_graph::layers::{
-    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, glu, layer_norm, linear, lp_pool,
-    pool, rectifier, reshape, softmax, unpool, upsample,
+    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, glu, group_norm, layer_norm,
+    linear, local_response_norm, lp_pool, pool, rectifier, reshape, rms_norm, softmax, unpool, upsample,
 };
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
 use kiln_graph::shape::rules;
@@ -100,6 +100,43 @@ pub fn apply<'g>(
                 },
             };
             batch_norm::batch_norm(x, parameter("weight"), parameter("bias"), running(), statistics)
+        }
+        "GroupNorm" => {
+            let size = |name: &str| Ok::<usize, Refusal>(attributes.sizes(name, 1, 0)?[0]);
+            let (groups, channels) = (size("num_groups")?, size("num_channels")?);
+            let eps = attributes.f64("eps").unwrap_or(1e-5);
+            rules::group_norm(x.shape(), groups, channels, eps).map_err(GraphError::from)?;
+            group_norm::group_norm(x, groups, parameter("weight"), parameter("bias"), eps)
+        }
+        "InstanceNorm1d" | "InstanceNorm2d" | "InstanceNorm3d" => {
+            let (axes, channels) = (spatial(op) + 2, attributes.sizes("num_features", 1, 1)?[0]);
+            // One sample has no batch axis.
+            if x.shape().rank() + 1 == axes {
+                return Ok(apply(op, attributes, x.unsqueeze(0), parameter)?.squeeze(0));
+            }
+            rules::channels(x.shape(), channels, axes, axes).map_err(GraphError::from)?;
+            let running = || {
+                Some(batch_norm::Running {
+                    mean: parameter("running_mean")?,
+                    variance: parameter("running_var")?,
+                    batches: parameter("num_batches_tracked")?,
+                })
+            };
+            let (eps, momentum) = (attributes.f64("eps").unwrap_or(1e-5), attributes.f64("momentum").unwrap_or(0.1));
+            group_norm::instance_norm(x, parameter("weight"), parameter("bias"), running(), eps, momentum)
+        }
+        "RMSNorm" => {
+            let extents = attributes.sizes("normalized_shape", 1, 1)?;
+            rms_norm::rms_norm(x, Shape::from(&extents[..]), parameter("weight"), attributes.f64("eps"))
+        }
+        "LocalResponseNorm" => {
+            let number = |name: &str, default| attributes.f64(name).unwrap_or(default);
+            let response = local_response_norm::Response {
+                alpha: number("alpha", 1e-4),
+                beta: number("beta", 0.75),
+                k: number("k", 1.0),
+            };
+            local_response_norm::local_response_norm(x, attributes.sizes("size", 1, 1)?[0], response)
         }
         "Flatten" => {
             let (start, end) = (attributes.int("start_dim").unwrap_or(1), attributes.int("end_dim").unwrap_or(-1));

@@ -37,7 +37,7 @@ fn float(labels: Value<'_>) -> Value<'_> {
     labels.convert(DType::F32)
 }
 
-pub fn losses() -> Vec<Case> {
+pub fn rows() -> Vec<Case> {
     vec![
         row("huber", [apart(&[3, 4]), any(&[3, 4])], |_, v| huber_loss(v[0], v[1], 0.4, Single)),
         row("huber mean", [apart(&[3, 4]), any(&[3, 4])], |_, v| huber_loss(v[0], v[1], 0.4, Mean)),

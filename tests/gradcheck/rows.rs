@@ -6,8 +6,7 @@ use kiln_graph::op::{Convolution, MAX_SPATIAL, Op, Sliding, Window};
 use kiln_graph::shape::{DType, MAX_RANK};
 
 use crate::layers::layers;
-use crate::losses::losses;
-use crate::{Case, Elements, Operand};
+use crate::{Case, Elements, Operand, losses};
 
 pub type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
 
@@ -65,9 +64,21 @@ fn overlapping() -> Window {
 }
 
 pub fn rows() -> Vec<Case> {
-    let operations =
-        [elementwise(), binary(), reductions(), products(), convolutions(), windows(), movements(), indexing()];
-    operations.into_iter().chain([layers(), losses()]).flatten().collect()
+    [
+        elementwise(),
+        binary(),
+        reductions(),
+        products(),
+        convolutions(),
+        windows(),
+        movements(),
+        indexing(),
+        layers(),
+        losses::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn elementwise() -> Vec<Case> {

@@ -3,8 +3,10 @@
 //!
 //! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
 
+mod norms;
 mod resample;
 
+pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 
 use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type};
@@ -63,25 +65,6 @@ pub const fn channels(input: Shape, channels: usize, least: usize, most: usize) 
         Ok(shape) if shape.dim(1) != channels => Err(ShapeError::InputChannels { expected: channels, found: input }),
         result => result,
     }
-}
-
-/// `[.., normalized..]` stays as it is.
-pub const fn layer_norm(input: Shape, normalized: Shape, eps: f64) -> Result<Shape, ShapeError> {
-    if !(eps >= 0.0 && eps.is_finite()) {
-        return Err(ShapeError::Setting { setting: "eps", rule: "must be a finite number of at least 0" });
-    }
-    let error = Err(ShapeError::Normalized { expected: normalized, found: input });
-    if normalized.rank() == 0 || input.rank() < normalized.rank() {
-        return error;
-    }
-    let mut axis = 0;
-    while axis < normalized.rank() {
-        if input.dim(input.rank() - normalized.rank() + axis) != normalized.dim(axis) {
-            return error;
-        }
-        axis += 1;
-    }
-    Ok(input)
 }
 
 /// A shape that a tensor may have: it has elements, and not more than any memory holds.

@@ -1,6 +1,6 @@
-//! The number in a recipe's name: a hash of the numbers that decide on the code of its stages, which each strategy gives
-//! in an order of its own (`record!` and `choice!` of `text.rs`). Names of types and fields are no part of it, so that renaming one leaves names as they are.
-//! It knows numbers, and how a tensor lies.
+//! The number in a recipe's name: a hash of the numbers that decide on the code of its stages, which each strategy
+//! gives in an order of its own (`record!` and `choice!` of `text.rs`). Names of types and fields are no part of it, so
+//! that renaming one leaves names as they are. It knows numbers, and how a tensor lies.
 
 use kiln_graph::shape::Shape;
 

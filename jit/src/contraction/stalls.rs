@@ -100,8 +100,8 @@ impl<'a> Stalls<'a> {
         self.once(reading, || {
             // Those of one row are what the next tile finds again.
             let row = LazyCell::new(|| lines(looked_at(&reduce, PLACES).1, 1));
-            // If a cache does not hold the rows of a block, all of their lines are fetched again for the next strip. Else
-            // only lines that crowd a few sets are.
+            // If a cache does not hold the rows of a block, all of their lines are fetched again for the next strip.
+            // Else only lines that crowd a few sets are.
             let beyond =
                 |_: &[Run], cache: usize| if holds(cache, TOGETHER, elements) { crowded(&row, cache) } else { 1.0 };
             let (iterations, mut axes) = looked_at(&reduce, ITERATIONS);

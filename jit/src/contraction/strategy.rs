@@ -85,8 +85,8 @@ fn copied_cycles(copies: &[Option<Relayout>; 2], copying: [f64; 2], target: &Tar
 fn one_by_one<T>(
     contractions: impl IntoIterator<Item = T>,
     search: Search,
-    parts: impl Fn(T, Search) -> Vec<Part>,
-) -> Vec<Vec<Part>> {
+    parts: impl Fn(T, Search) -> Vec<TiledPart>,
+) -> Vec<Vec<TiledPart>> {
     let mut search = search;
     let part = |contraction| {
         // What went before takes too long already.
@@ -113,16 +113,16 @@ pub struct Strategy {
 
 enum Method {
     /// As they are defined, each in tiles. The partial results that the parts write, if they are not results.
-    Tiles(Vec<Part>, Option<Partials>),
+    Tiles(Vec<TiledPart>, Option<Partials>),
     /// A product that is kept in scratch memory, and the sums of what overlaps in it.
-    OverlapAdd(Box<Part>, OverlapAdd),
+    OverlapAdd(Box<TiledPart>, OverlapAdd),
     Winograd(Winograd),
     WinogradGradient(Gradient),
 }
 
 /// One contraction of a [`Strategy`].
 #[derive(Clone)]
-struct Part {
+struct TiledPart {
     tiling: Tiling,
     /// Of the tiling's left and right operand.
     panels: [Option<PackedPanels>; 2],
@@ -135,13 +135,13 @@ struct Part {
     cycles: f64,
 }
 
-impl Part {
+impl TiledPart {
     /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least
     /// one, unless all take too many cycles. `copying` says what copies of the left and the right operand cost, as a
     /// part of their cycles.
-    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, stalls: &Stalls<'_>) -> Vec<Part> {
+    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, stalls: &Stalls<'_>) -> Vec<TiledPart> {
         let target = stalls.target;
-        let mut parts: Vec<Part> = Vec::new();
+        let mut parts: Vec<TiledPart> = Vec::new();
         let mut limit = search.below;
         // Each tiling is tried with its operands as they lie and packed:
         //
@@ -179,15 +179,15 @@ impl Part {
                 // Without a limit the first one is taken whatever its estimate, so that there is always one.
                 if cycles < limit || parts.is_empty() && limit.is_infinite() {
                     limit = limit.min(search.within * cycles);
-                    parts.push(Part { tiling, panels, accumulate: None, first: 0, computing, cycles });
+                    parts.push(TiledPart { tiling, panels, accumulate: None, first: 0, computing, cycles });
                 }
             }
             limit
         });
-        Part::sorted(parts, search)
+        TiledPart::sorted(parts, search)
     }
 
-    fn sorted(mut parts: Vec<Part>, search: Search) -> Vec<Part> {
+    fn sorted(mut parts: Vec<TiledPart>, search: Search) -> Vec<TiledPart> {
         parts.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
         let limit = search.within * parts.first().map_or(0.0, |part| part.cycles);
         parts.retain(|part| part.cycles <= limit);
@@ -202,22 +202,22 @@ impl Part {
         copying: [f64; 2],
         search: Search,
         stalls: &Stalls<'_>,
-    ) -> Vec<Part> {
+    ) -> Vec<TiledPart> {
         // A packed operand serves all items where they read the same places of it (a weight, in all images). Otherwise
         // each item would need a copy of its own, which is ruled out by a price.
         let [left, right] = accumulate.shared();
         let copying = [(left, copying[0]), (right, copying[1])];
         let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
-        let of_all_items = |mut part: Part| {
+        let of_all_items = |mut part: TiledPart| {
             // The items are the tasks; the loops over one item's tiles all lie within a task. The cycles of one item's
             // tiles are replaced by those of all items, clearing and adding to memory included.
             part.tiling.grid = 0;
             part.cycles += accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) - part.computing;
-            Part { accumulate: Some(accumulate.clone()), ..part }
+            TiledPart { accumulate: Some(accumulate.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.
         let item_search = Search { k_blocking: false, below: f64::INFINITY, ..search };
-        Part::fastest(&item, copying, item_search, stalls).into_iter().map(of_all_items).collect()
+        TiledPart::fastest(&item, copying, item_search, stalls).into_iter().map(of_all_items).collect()
     }
 }
 
@@ -268,7 +268,7 @@ impl Strategy {
         if let ([product], Some(overlap_add)) = (&contractions.contractions[..], &contractions.overlap_add) {
             let cycles = overlap_add.cycles(stalls.target);
             let search = Search { k_blocking: false, ..search.less(cycles) };
-            let strategy = |part: Part| {
+            let strategy = |part: TiledPart| {
                 let cycles = part.cycles + cycles;
                 Strategy::new(
                     copies,
@@ -278,23 +278,23 @@ impl Strategy {
                     stalls.target,
                 )
             };
-            return Part::fastest(product, copying, search, stalls).into_iter().map(strategy).collect();
+            return TiledPart::fastest(product, copying, search, stalls).into_iter().map(strategy).collect();
         }
-        let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
+        let mut methods: Vec<(Vec<Vec<TiledPart>>, Option<Partials>)> = Vec::new();
         match (&contractions.contractions[..], contractions.accumulate) {
             // Second case, accumulation (an input gradient): each image is an item, and its share of the scratch tensor
             // has room for the halo, since windows at the border write beyond the input.
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &PreferredLayout { order: preferred[2].order.clone(), halo }, 1);
                 let items = Accumulate::items(contraction, 0, 0, sums);
-                methods.push((vec![Part::accumulating(items, copying, search, stalls)], None));
+                methods.push((vec![TiledPart::accumulating(items, copying, search, stalls)], None));
             }
             // Third case, the usual one: one contraction, whole (`None`) or split in so many parts. The parts of a sum
             // are also tried accumulated, piece by piece. K-blocking is left out there, its sums would be kept twice.
             ([contraction], None) => {
                 for count in split_k::counts(contraction, output, search.splits, stalls.target) {
                     let Some(count) = count else {
-                        methods.push((vec![Part::fastest(contraction, copying, search, stalls)], None));
+                        methods.push((vec![TiledPart::fastest(contraction, copying, search, stalls)], None));
                         continue;
                     };
                     let restarts = split_k::restarts(contraction, count, stalls.target);
@@ -304,11 +304,13 @@ impl Strategy {
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {
                         let whole = Search { k_blocking: false, ..search };
-                        let mut parts = Part::fastest(&contraction, copying, whole, stalls);
+                        let mut parts = TiledPart::fastest(&contraction, copying, whole, stalls);
                         let strips = Accumulate::strips(&contraction, partials.from(first));
-                        parts.extend(strips.into_iter().flat_map(|s| Part::accumulating(s, copying, search, stalls)));
-                        let parts = Part::sorted(parts, search).into_iter();
-                        parts.map(|part| Part { first, ..part }).collect()
+                        parts.extend(
+                            strips.into_iter().flat_map(|s| TiledPart::accumulating(s, copying, search, stalls)),
+                        );
+                        let parts = TiledPart::sorted(parts, search).into_iter();
+                        parts.map(|part| TiledPart { first, ..part }).collect()
                     };
                     let mut parts = one_by_one(split, search.less(restarts), part);
                     // The price of reading an operand in pieces is one of the whole sum: it goes to the first
@@ -319,18 +321,19 @@ impl Strategy {
             }
             // Fourth case, phases: contractions that share out the results among them.
             (contractions, _) => {
-                let fastest = |contraction, search| Part::fastest(contraction, copying, search, stalls);
+                let fastest = |contraction, search| TiledPart::fastest(contraction, copying, search, stalls);
                 methods.push((one_by_one(contractions, search, fastest), None));
             }
         }
         // A contraction without a tiling that is fast enough takes the others with it: all are needed.
         methods.retain(|(parts, _)| parts.iter().all(|parts| !parts.is_empty()));
-        let ranked = |(parts, partials): (Vec<Vec<Part>>, Option<Partials>)| {
+        let ranked = |(parts, partials): (Vec<Vec<TiledPart>>, Option<Partials>)| {
             let most = parts.iter().map(Vec::len).max().unwrap_or(0);
             // The fastest tilings of all contractions together, the second ones, and so on; not all combinations, which
             // would be too many. Where one has fewer, its last one stands for the rest.
             let strategy = move |rank: usize| {
-                let parts: Vec<Part> = parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
+                let parts: Vec<TiledPart> =
+                    parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
                 let sum = partials.as_ref().map_or(0.0, |partials| partials.cycles(stalls.target));
                 let cycles = sum + parts.iter().map(|part| part.cycles).sum::<f64>();
                 Strategy::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying, stalls.target)
@@ -411,9 +414,9 @@ impl Strategy {
 
 impl Recipe {
     /// The stages of the parts; where there are partial results, also where these are.
-    fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<&Partials>) -> Option<Source> {
+    fn tiles(&mut self, sources: [Source; 2], parts: Vec<TiledPart>, partials: Option<&Partials>) -> Option<Source> {
         let partial = partials.map(|partials| self.scratch(partials.elements()));
-        for Part { tiling, panels, accumulate, first, .. } in parts {
+        for TiledPart { tiling, panels, accumulate, first, .. } in parts {
             // `tiling` may see the operands exchanged. Its panels are those of the operands as it sees them.
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
             let mut operands = exchanged(sources);
@@ -472,7 +475,7 @@ mod tests {
             for (copying, copied) in [([0.0; 2], true), ([f64::INFINITY; 2], false)] {
                 // All tilings, however slow.
                 let search = Search { most: 100, within: f64::INFINITY, ..Search::FASTEST };
-                let parts = Part::fastest(&product(), copying, search, &stalls);
+                let parts = TiledPart::fastest(&product(), copying, search, &stalls);
                 assert!(!parts.is_empty() && parts.iter().all(|part| part.cycles.is_finite()));
                 assert_eq!(parts.iter().any(|part| part.panels.iter().any(Option::is_some)), copied, "{copying:?}");
             }

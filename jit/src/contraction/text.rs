@@ -1,6 +1,6 @@
-//! The text of a recipe, which loses nothing: how records, choices, lists and numbers are written and read back, and the
-//! macros that say once for all of a type which fields it has, for its text and for its [key](super::key). It knows no
-//! type of its own but numbers and how a tensor lies.
+//! The text of a recipe, which loses nothing: how records, choices, lists and numbers are written and read back, and
+//! the macros that say once for all of a type which fields it has, for its text and for its [key](super::key). It knows
+//! no type of its own but numbers and how a tensor lies.
 //!
 //! ```text
 //! {field: 1, other: -}         a record; what may be nothing is `-`, else itself

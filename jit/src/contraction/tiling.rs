@@ -77,7 +77,9 @@ record!(Level { axis, size });
 record!(Packed { axis, distance });
 
 // Whether tiles are taken by rows is told by the levels.
-record!(Tiling { contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking } but { by_rows });
+record!(Tiling {
+    contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking
+} but { by_rows });
 
 record!(KBlocking { block, outside, strides, elements, asked });
 

@@ -5,8 +5,8 @@
 
 use crate::target;
 
-/// How much of a cache what is to stay in it may fill, as numerator and denominator: the rest is for what passes by, and
-/// sets fill unevenly.
+/// How much of a cache what is to stay in it may fill, as numerator and denominator: the rest is for what passes by,
+/// and sets fill unevenly.
 pub mod caches {
     /// Nothing else passes by meanwhile. Unit: share of a cache. Zen 3, 2026-11-26.
     pub const WHOLE: (usize, usize) = (1, 1);

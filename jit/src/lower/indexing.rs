@@ -80,8 +80,9 @@ impl Indexed {
     }
 }
 
-/// Where in the indexed tensor the element of index 0 is for a place `at`, the indexed axis, and which index counts there. Along an axis
-/// the index has a place for each of `at`; for rows (`None`) it has the first `leading` axes alone, and a whole row follows.
+/// Where in the indexed tensor the element of index 0 is for a place `at`, the indexed axis, and which index counts
+/// there. Along an axis the index has a place for each of `at`; for rows (`None`) it has the first `leading` axes
+/// alone, and a whole row follows.
 fn by_index(at: &[Affine], axis: Option<usize>, leading: usize) -> (Vec<Affine>, usize, Vec<Affine>) {
     let rank = at.len();
     match axis {

@@ -78,8 +78,8 @@ pub fn lower(
     let kept = order_axes(&mut expression, &values);
     let kept_places = expression.places(|axis| axis < kept);
     let folded_places = expression.places(|axis| axis >= kept);
-    // `sum` of 1,000,000 numbers is one result, and so one task: in parts it is up to `MOST_PARTS`. Where there are many
-    // results for the terms of each, these are tasks enough; where there would be few parts, the work is little.
+    // `sum` of 1,000,000 numbers is one result, and so one task: in parts it is up to `MOST_PARTS`. Where there are
+    // many results for the terms of each, these are tasks enough; where there would be few parts, the work is little.
     let parts = expression.extents.get(kept).map_or(1, |&outer| {
         let wanted = (kept_places * folded_places / TASK_PLACES).min(MOST_PARTS);
         if kept_places * TERMS_A_RESULT > folded_places || wanted < LEAST_PARTS { 1 } else { divisor(outer, wanted) }

@@ -1,6 +1,6 @@
 //! What lasts from run to run: values that depend on nothing but states that the plan reads and never writes. The calls
-//! that compute them stand at the front of the plan, and run again only once these states have changed. It knows graphs,
-//! and which call touches which memory; it does not know what calls compute.
+//! that compute them stand at the front of the plan, and run again only once these states have changed. It knows
+//! graphs, and which call touches which memory; it does not know what calls compute.
 
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Role};

@@ -1,6 +1,6 @@
 //! Prepacked weights: copies of a state that would be made again before the state has changed, in the order in which
-//! tiles read them, or transformed, of a layer that a program applies more than once. They are made once. It knows which
-//! call touches which memory; it does not know what calls compute.
+//! tiles read them, or transformed, of a layer that a program applies more than once. They are made once. It knows
+//! which call touches which memory; it does not know what calls compute.
 
 use rustc_hash::FxHashMap;
 

@@ -21,8 +21,8 @@ const LEAST: usize = 5;
 const MOST: usize = 40;
 /// Seconds that one timing takes, at least: the clock is no finer than some dozens of nanoseconds.
 const TIMING: f64 = 20e-6;
-/// How many times as long as the fastest so far a candidate may take and stay in the race: the last number after many rounds, the sum of
-/// both, and that over the number of rounds, before, as long as a single disturbance may explain it.
+/// How many times as long as the fastest so far a candidate may take and stay in the race: the last number after many
+/// rounds, the sum of both, and that over the number of rounds, before, as long as a single disturbance may explain it.
 const OUT: [f64; 2] = [0.8, 1.1];
 /// What takes less time finds a moment in which the system runs nothing else, on all but the busiest machines.
 const DISTURBED: Duration = Duration::from_millis(2);
@@ -66,8 +66,8 @@ pub fn fastest(
     Ok(race.map(|race| choice(&race.trials, race.rounds)))
 }
 
-/// What each candidate takes, by its name, that of the usual recipe first. Those that soon turn out to be slow are measured
-/// less often. Begins no new round from `until` on, but for [`LEAST`].
+/// What each candidate takes, by its name, that of the usual recipe first. Those that soon turn out to be slow are
+/// measured less often. Begins no new round from `until` on, but for [`LEAST`].
 pub fn times(problem: &Problem, target: &Target, pool: &Pool, until: Instant) -> Result<Vec<(String, f64)>, CodeError> {
     let never = Instant::now() + FOR_EVER;
     let Race { trials, out, .. } = race(problem, target, pool, until, never)?.expect("all the time that it takes");
@@ -128,8 +128,8 @@ fn shortest(trials: &[Trial]) -> &Trial {
     trials.iter().min_by(|a, b| a.counted().total_cmp(&b.counted())).expect("the usual recipe")
 }
 
-/// The first trial is that of the usual recipe. Another one has to be faster both at its best and, taken round by round, mostly: in
-/// a round all are disturbed alike.
+/// The first trial is that of the usual recipe. Another one has to be faster both at its best and, taken round by
+/// round, mostly: in a round all are disturbed alike.
 fn choice(trials: &[Trial], rounds: usize) -> Choice {
     let usual = &trials[0];
     let gain = |trial: &Trial| {
@@ -187,8 +187,8 @@ impl Trial {
 struct Moment {
     /// The clock before and after the look at `waited`.
     clock: [Instant; 2],
-    /// How long the thread could have run so far while the system ran something else instead, where the system tells (Linux does):
-    /// a run of some milliseconds is hardly ever left alone on a busy machine.
+    /// How long the thread could have run so far while the system ran something else instead, where the system tells
+    /// (Linux does): a run of some milliseconds is hardly ever left alone on a busy machine.
     waited: Option<Duration>,
 }
 
@@ -203,8 +203,8 @@ impl Moment {
         Moment { clock: [before, Instant::now()], waited: nanoseconds.map(Duration::from_nanos) }
     }
 
-    /// What the thread ran between an earlier moment and this one. All that it waited between both looks is part of the longer
-    /// time, from which it is taken.
+    /// What the thread ran between an earlier moment and this one. All that it waited between both looks is part of the
+    /// longer time, from which it is taken.
     fn since(&self, earlier: &Moment) -> Duration {
         let all = self.clock[0] - earlier.clock[1];
         let (Some(waited), Some(before)) = (self.waited, earlier.waited) else { return all };

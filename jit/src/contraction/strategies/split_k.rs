@@ -177,8 +177,8 @@ impl Partials {
 
     /// Hands the only part to the epilogue, at one index of the outermost axis.
     pub fn finish(&self, kernel: &mut KernelBuilder, buffer: BufferId, outermost: &Index, epilogue: &mut Epilogue<'_>) {
-        // The outermost axis is the item's: it stays at one index. Items that are results are images of an input gradient,
-        // which has channels and places beside them.
+        // The outermost axis is the item's: it stays at one index. Items that are results are images of an input
+        // gradient, which has channels and places beside them.
         let [item, outer @ .., fast] = &self.order[..] else { unreachable!("images without channels") };
         let mut at = vec![Index::default(); self.shape.rank()];
         at[*item] = outermost.clone();

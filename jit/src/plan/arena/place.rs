@@ -58,13 +58,17 @@ struct Taken {
     whole: Vec<Vec<ByteRange>>,
     /// What lives at some of its times, and was noted there or below.
     some: Vec<Vec<ByteRange>>,
+    /// The number of the last walk that has met the node.
+    met: Vec<u32>,
+    /// How many walks there were.
+    walks: u32,
 }
 
 impl Taken {
     fn new(times: usize) -> Taken {
         let leaves = times.next_power_of_two();
         let nothing = vec![Vec::new(); 2 * leaves];
-        Taken { leaves, whole: nothing.clone(), some: nothing }
+        Taken { leaves, whole: nothing.clone(), some: nothing, met: vec![0; 2 * leaves], walks: 0 }
     }
 
     /// The nodes that together stand for the times from one to another, both included.
@@ -88,15 +92,15 @@ impl Taken {
     }
 
     fn take(&mut self, times: (usize, usize), range: ByteRange) {
-        let mut seen = Vec::new();
+        self.walks += 1;
         for node in self.nodes(times) {
             add(&mut self.whole[node], range);
             // `whole` says it to those who ask about times below the node, `some` to those who ask about times above
             // it.
             let mut above = node;
-            while above > 0 && !seen.contains(&above) {
+            while above > 0 && self.met[above] != self.walks {
                 add(&mut self.some[above], range);
-                seen.push(above);
+                self.met[above] = self.walks;
                 above /= 2;
             }
         }
@@ -104,17 +108,17 @@ impl Taken {
 
     /// The start of the smallest gap of so many bytes between what is taken at some times, the first of several; or
     /// else the end.
-    fn smallest_gap(&self, times: (usize, usize), bytes: usize) -> usize {
+    fn smallest_gap(&mut self, times: (usize, usize), bytes: usize) -> usize {
         let mut ranges: Vec<ByteRange> = Vec::new();
-        let mut seen = Vec::new();
+        self.walks += 1;
         for node in self.nodes(times) {
             // What lives at some time of the node and was noted at it or below; what was noted above lives at all its
             // times, too.
             ranges.extend_from_slice(&self.some[node]);
             let mut above = node / 2;
-            while above > 0 && !seen.contains(&above) {
+            while above > 0 && self.met[above] != self.walks {
                 ranges.extend_from_slice(&self.whole[above]);
-                seen.push(above);
+                self.met[above] = self.walks;
                 above /= 2;
             }
         }
