@@ -10,6 +10,7 @@ mod contract;
 mod error;
 mod index;
 mod movement;
+mod notes;
 mod random;
 mod reduce;
 mod scan;
@@ -26,6 +27,7 @@ pub use arithmetic::Operand;
 pub use axes::{Axis, AxisList};
 pub use error::GraphError;
 pub(crate) use movement::whole;
+pub use notes::{Classes, Range};
 pub use random::RUN;
 pub(crate) use scan::unused;
 pub use value::Value;
@@ -69,6 +71,8 @@ pub struct Builder {
     replaced: RefCell<FxHashMap<usize, Vec<NodeId>>>,
     /// The classes that i32 values may name.
     classes: RefCell<Vec<(NodeId, Classes)>>,
+    /// What f32 values are to lie in.
+    ranges: RefCell<Vec<(NodeId, Range)>>,
     /// What updates depend on; see [`Builder::only_where`].
     condition: Cell<Option<NodeId>>,
 }
@@ -82,15 +86,6 @@ pub enum Mode {
     /// As in evaluation.
     #[default]
     Eval,
-}
-
-/// What labels may be: see [`Builder::classes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Classes {
-    /// Labels lie below this number,
-    pub count: usize,
-    /// or are this one, which the loss passes over.
-    pub ignored: Option<i32>,
 }
 
 /// The scope of new nodes until it is dropped; see [`Builder::enter`].
@@ -302,20 +297,6 @@ impl Builder {
             versions.push(current);
         }
         versions
-    }
-
-    /// Notes that a value holds class labels; losses do so. Those who take labels from users check them.
-    pub fn note_classes(&self, labels: Value<'_>, classes: Classes) {
-        if self.owns(labels) {
-            self.classes.borrow_mut().push((labels.id(), classes));
-        }
-    }
-
-    /// What the labels in a value may be: the fewest classes that a loss knows; nothing if no loss takes it for labels.
-    pub fn classes(&self, labels: Value<'_>) -> Option<Classes> {
-        let noted = self.classes.borrow();
-        let of_this = noted.iter().filter(|(node, _)| *node == labels.id()).map(|(_, classes)| *classes);
-        of_this.min_by_key(|classes| classes.count)
     }
 
     /// The gradients of a scalar loss in each of `of`, which may be any values; zeros where the loss does not depend
