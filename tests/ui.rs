@@ -31,6 +31,7 @@ mod pass {
     mod functions;
     mod lenet;
     mod norms;
+    mod pools;
     mod raw_names;
     mod resample;
     mod spatial_axes;

@@ -53,7 +53,7 @@ fn classes<M: Model<Input = f32>>(graphs: &mut Vec<Source>, name: &str, batch: u
 
 fn network(graphs: &mut Vec<Source>, name: &str, model: impl Model<Input = f32>, loss: impl Loss, batch: usize) {
     let train = train_graph(&model, &loss, &Adam::default(), batch, 0).expect("a graph");
-    let evaluate = evaluate_graph(&model, &loss, batch).expect("a graph");
+    let evaluate = evaluate_graph(&model, &loss, &[], batch).expect("a graph");
     let infer = predict_graph(&model, 1).expect("a graph");
     graphs.push(source(format!("suite/{name}:train"), train));
     graphs.push(Source { follows: true, ..source(format!("suite/{name}:evaluate"), evaluate) });

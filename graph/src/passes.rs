@@ -63,7 +63,8 @@ const ROUNDS: usize = 16;
 
 /// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
 pub fn optimize(graph: &Graph) -> Graph {
-    let mut graph = sweep(graph).into_owned();
+    // Much of what builders write stands there twice (constants, what is repeated): all that follows walks over less.
+    let mut graph = share(graph).into_owned();
     // So many passes have found nothing to do since one did.
     let mut idle = 0;
     for &(_, pass) in PIPELINE.iter().cycle().take(ROUNDS * PIPELINE.len()) {
@@ -71,12 +72,18 @@ pub fn optimize(graph: &Graph) -> Graph {
             Cow::Borrowed(_) => None,
             Cow::Owned(new) => (new != graph).then_some(new),
         };
-        idle = if new.is_some() { 0 } else { idle + 1 };
-        graph = new.unwrap_or(graph);
+        match new {
+            Some(new) => {
+                idle = 0;
+                rewrite::keep_memory(std::mem::replace(&mut graph, new));
+            }
+            None => idle += 1,
+        }
         if idle == PIPELINE.len() {
             break;
         }
     }
+    rewrite::forget_memory();
     // Tests look at what each pass leaves behind.
     debug_assert_eq!(verify(&graph), Ok(()), "the passes leave a valid graph");
     graph

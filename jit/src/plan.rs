@@ -5,13 +5,14 @@
 //! | stage | takes | gives | what holds afterwards |
 //! | --- | --- | --- | --- |
 //! | `group` | a graph | groups of nodes | each stored value is in one group; all else is computed where it is read |
-//! | `join` | groups | fewer groups, in order | no group needs a later one; updates come as soon as they can |
+//! | `join` | groups | fewer groups | no two groups need each other; what one kernel can compute is one group |
+//! | `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |
 //! | `layouts` | groups | a layout for each value in memory | every layout holds its value; given ones are as given |
 //! | `in_place` | layouts | a piece of memory for each value | a state is overwritten after its last read alone |
 //! | `calls`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
 //! | `schedule`, `invariant`, `arena` | drafts | the [`Plan`] | the prologue comes first; live pieces never overlap |
 //!
-//! `prepack` has a part in the last two: updates write packed weights, too, and none is packed twice.
+//! `prepack` has a part in the last one: no weight is packed twice before it changes.
 
 mod arena;
 mod calls;
@@ -23,6 +24,7 @@ mod invariant;
 mod join;
 mod layouts;
 mod memo;
+mod order;
 mod pieces;
 mod prepack;
 mod print;
@@ -44,6 +46,7 @@ use choices::Recipes;
 use group::{group, members};
 use join::join;
 use layouts::layouts;
+use order::order;
 use schedule::schedule;
 
 /// Why a graph can not be planned.
@@ -91,7 +94,7 @@ pub fn plan_by(
         }
     }
     let graph = prepare(graph);
-    let fusion = join(&graph, group(&graph));
+    let fusion = order(join(&graph, group(&graph)));
     let layouts = layouts(&graph, &fusion, state_layouts);
     // Both follow from the graph and its groups alone, and both `in_place` and `calls` ask for them.
     let invariant = invariant::nodes(&graph);

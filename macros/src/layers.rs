@@ -120,6 +120,16 @@ const fn maximum_pool(axes: usize) -> [Parameter; 5] {
     ]
 }
 
+/// The parameters of a power-average pooling over so many spatial axes.
+const fn power_average_pool(axes: usize) -> [Parameter; 4] {
+    [
+        dimension("norm_type", Kind::Size),
+        dimension("kernel_size", Kind::PerAxis(axes)),
+        setting("stride", Kind::PerAxis(axes)),
+        setting("ceil_mode", Kind::Flag),
+    ]
+}
+
 /// The parameters of a convolution over so many spatial axes.
 const fn convolution(axes: usize) -> [Parameter; 8] {
     [
@@ -159,6 +169,16 @@ const BATCH_NORM: &[Parameter] = &[
     setting("bias", Kind::Flag),
 ];
 
+/// What instance normalization takes for any number of axes.
+const INSTANCE_NORM: &[Parameter] = &[
+    dimension("num_features", Kind::Size),
+    setting("eps", Kind::Number),
+    setting("momentum", Kind::Number),
+    setting("affine", Kind::Flag),
+    setting("track_running_stats", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
 /// What dropout takes for any number of axes.
 const DROPOUT: &[Parameter] = &[setting("p", Kind::Number)];
 
@@ -167,12 +187,16 @@ pub const LAYERS: &[Known] = &[
     layer("AdaptiveAvgPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
     layer("AdaptiveAvgPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
     layer("AdaptiveAvgPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
+    layer("AdaptiveMaxPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
+    layer("AdaptiveMaxPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
+    layer("AdaptiveMaxPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
     layer("AvgPool1d", "AvgPool1dSettings", &const { average_pool(1) }),
     layer("AvgPool2d", "AvgPool2dSettings", &const { average_pool(2) }),
     layer("AvgPool3d", "AvgPool3dSettings", &const { average_pool(3) }),
     layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
+    layer("CELU", "CELUSettings", &[setting("alpha", Kind::Number)]),
     layer("Conv1d", "Conv1dSettings", &const { convolution(1) }),
     layer("Conv2d", "Conv2dSettings", &const { convolution(2) }),
     layer("Conv3d", "Conv3dSettings", &const { convolution(3) }),
@@ -205,9 +229,29 @@ pub const LAYERS: &[Known] = &[
         ],
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
+    layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
+    layer(
+        "GroupNorm",
+        "GroupNormSettings",
+        &[
+            dimension("num_groups", Kind::Size),
+            dimension("num_channels", Kind::Size),
+            setting("eps", Kind::Number),
+            setting("affine", Kind::Flag),
+            setting("bias", Kind::Flag),
+        ],
+    ),
+    layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
+    plain("Hardsigmoid"),
     plain("Hardswish"),
     layer("Hardtanh", "HardtanhSettings", &[setting("min_val", Kind::Number), setting("max_val", Kind::Number)]),
     plain("Identity"),
+    layer("InstanceNorm1d", "InstanceNormSettings", INSTANCE_NORM),
+    layer("InstanceNorm2d", "InstanceNormSettings", INSTANCE_NORM),
+    layer("InstanceNorm3d", "InstanceNormSettings", INSTANCE_NORM),
+    layer("LPPool1d", "LPPool1dSettings", &const { power_average_pool(1) }),
+    layer("LPPool2d", "LPPool2dSettings", &const { power_average_pool(2) }),
+    layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
     layer(
         "LayerNorm",
         "LayerNormSettings",
@@ -224,19 +268,47 @@ pub const LAYERS: &[Known] = &[
         "LinearSettings",
         &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
     ),
+    layer(
+        "LocalResponseNorm",
+        "LocalResponseNormSettings",
+        &[
+            dimension("size", Kind::Size),
+            setting("alpha", Kind::Number),
+            setting("beta", Kind::Number),
+            setting("k", Kind::Number),
+        ],
+    ),
+    plain("LogSigmoid"),
     layer("LogSoftmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("MaxPool1d", "MaxPool1dSettings", &const { maximum_pool(1) }),
     layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
     layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("Mish"),
+    layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
+    layer(
+        "RMSNorm",
+        "RMSNormSettings",
+        &[
+            dimension("normalized_shape", Kind::Extents(4)),
+            setting("eps", Kind::Optional),
+            setting("elementwise_affine", Kind::Flag),
+        ],
+    ),
+    layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
     plain("SELU"),
     plain("SiLU"),
     plain("Sigmoid"),
     layer("Softmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
+    plain("Softmax2d"),
+    layer("Softmin", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("Softplus", "SoftplusSettings", &[setting("beta", Kind::Number), setting("threshold", Kind::Number)]),
+    layer("Softshrink", "SoftshrinkSettings", &[setting("lambd", Kind::Number)]),
+    plain("Softsign"),
     plain("Tanh"),
+    plain("Tanhshrink"),
+    layer("Threshold", "ThresholdSettings", &[setting("threshold", Kind::Number), setting("value", Kind::Number)]),
     layer(
         "Upsample",
         "UpsampleSettings",
@@ -252,50 +324,23 @@ pub const LAYERS: &[Known] = &[
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
 pub const MISSING: &[&str] = &[
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
     "AlphaDropout",
     "Bilinear",
-    "CELU",
     "EmbeddingBag",
     "Fold",
     "FractionalMaxPool3d",
-    "GLU",
     "GRU",
-    "GroupNorm",
-    "Hardshrink",
-    "Hardsigmoid",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
-    "LPPool1d",
-    "LPPool2d",
     "LSTM",
-    "LocalResponseNorm",
-    "LogSigmoid",
-    "MaxUnpool1d",
-    "MaxUnpool2d",
-    "MaxUnpool3d",
     "MultiheadAttention",
-    "PReLU",
     "PixelShuffle",
     "PixelUnshuffle",
-    "RMSNorm",
     "RNN",
-    "RReLU",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
-    "Softmax2d",
-    "Softmin",
-    "Softshrink",
-    "Softsign",
-    "Tanhshrink",
-    "Threshold",
     "Transformer",
     "TransformerDecoder",
     "TransformerEncoder",
@@ -306,6 +351,13 @@ pub const MISSING: &[&str] = &[
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+];
+
+/// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
+pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("MaxUnpool1d", "max_unpool1d(x, places, KERNEL)"),
+    ("MaxUnpool2d", "max_unpool2d(x, places, KERNEL)"),
+    ("MaxUnpool3d", "max_unpool3d(x, places, KERNEL)"),
 ];
 
 impl Known {
@@ -329,11 +381,23 @@ impl Known {
         })
     }
 
-    /// Whether it has parameters that are trained: whether its type says how many features they are for.
+    /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 5] =
-            ["in_features", "in_channels", "num_features", "normalized_shape", "num_embeddings"];
-        self.dimensions().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+        const OF_WEIGHTS: [&str; 7] = [
+            "in_features",
+            "in_channels",
+            "num_features",
+            "num_channels",
+            "normalized_shape",
+            "num_embeddings",
+            "num_parameters",
+        ];
+        self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+    }
+
+    /// Whether it has these parameters where nothing else is said.
+    pub fn is_affine(&self) -> bool {
+        !self.name.starts_with("InstanceNorm")
     }
 
     /// The parameters in the type's angle brackets.
@@ -372,6 +436,7 @@ mod tests {
         assert!(names.is_sorted(), "{names:?}");
         assert!(MISSING.is_sorted());
         assert!(MISSING.iter().all(|name| Known::find(name).is_none()));
+        assert!(FUNCTIONS.iter().all(|(name, _)| Known::find(name).is_none() && !MISSING.contains(name)));
     }
 
     #[test]

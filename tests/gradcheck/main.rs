@@ -1,10 +1,13 @@
 //! Gradient checks: every operation's gradient, and the gradient of its gradient, in f64 against central
-//! differences (`rows.rs`), the values that PyTorch gives where there is no derivative (`conventions.rs`), and a loss that
+//! differences (`rows.rs`, `losses.rs`), the values that PyTorch gives where there is no derivative (`conventions.rs`), and a loss that
 //! holds a gradient (`penalty.rs`).
 
 mod conventions;
 mod digits;
 mod edges;
+mod functions;
+mod layers;
+mod losses;
 mod penalty;
 mod rows;
 

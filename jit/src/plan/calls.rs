@@ -11,8 +11,6 @@ use super::group::Fusion;
 use super::in_place::Placement;
 use super::memo::{self, Memo};
 use super::pieces::Memory;
-use super::prepack::Prepacked;
-use crate::contraction::Source;
 use crate::lower::expression::{Expression, Storage};
 use crate::lower::{self, Class, Context, Contracting, Described, Group, Lowered, Root, class, halo, map};
 use crate::target::Target;
@@ -34,8 +32,6 @@ pub struct Drafts {
     pub list: Vec<Draft>,
     /// The memory that they name.
     pub memory: Memory,
-    /// The packed weights that updates write.
-    pub packed: Prepacked,
 }
 
 /// Lowers all groups; `members` are the nodes that each computes.
@@ -49,25 +45,16 @@ pub fn lower_groups(
     recipes: &mut Recipes<'_>,
 ) -> Drafts {
     let Placement { memory, copies, described } = placement;
-    let mut lowering = Lowering {
-        graph,
-        invariant,
-        target,
-        recipes,
-        memory,
-        described,
-        packed: Prepacked::new(target.l2_bytes),
-        memo: Memo::default(),
-        list: Vec::new(),
-    };
+    let mut lowering =
+        Lowering { graph, invariant, target, recipes, memory, described, memo: Memo::default(), list: Vec::new() };
     for (position, (group, members)) in fusion.groups.iter().zip(members).enumerate() {
         lowering.group(position, group, &describe(graph, group, members));
     }
     for (id, input) in copies {
         lowering.update(id, input);
     }
-    let Lowering { list, memory, packed, .. } = lowering;
-    Drafts { list, memory, packed }
+    let Lowering { list, memory, .. } = lowering;
+    Drafts { list, memory }
 }
 
 struct Lowering<'a, 'r> {
@@ -77,7 +64,6 @@ struct Lowering<'a, 'r> {
     recipes: &'a mut Recipes<'r>,
     memory: Memory,
     described: FxHashMap<usize, Described>,
-    packed: Prepacked,
     memo: Memo,
     list: Vec<Draft>,
 }
@@ -85,8 +71,6 @@ struct Lowering<'a, 'r> {
 impl Lowering<'_, '_> {
     /// The zeros around what a group stores, then the group.
     fn group(&mut self, position: usize, group: &Group, description: &Description) {
-        // Lowered before the writes are noted: a state's update may still write the packed copy that was made of the
-        // old value.
         let lowered = self.lower(position, group, &description.name);
         self.recipes.label(&description.label);
         for &id in &group.stores {
@@ -95,9 +79,6 @@ impl Lowering<'_, '_> {
             // there is a halo.
             let zeros = halo::lower(to, self.graph.shape(id), &self.memory.halos[id.index()], self.target);
             self.list.extend(zeros.map(|lowered| description.draft(lowered)));
-            if self.memory.is_state(to.storage) {
-                self.packed.write(to.storage);
-            }
         }
         self.list.extend(lowered.into_iter().map(|lowered| description.draft(lowered)));
     }
@@ -111,16 +92,11 @@ impl Lowering<'_, '_> {
             exact: self.recipes.exact,
         };
         let described = self.described.remove(&position);
-        let mut described = described.unwrap_or_else(|| lower::describe(&context, group));
+        let described = described.unwrap_or_else(|| lower::describe(&context, group));
         let (key, target) = match &described.root {
             // Recipes have scratch memory and operands beside the expression: all of that is part of the memo's key.
             Root::Contraction(contracting) => return self.contraction(&described.expression, contracting, name),
-            Root::None => {
-                // Before the memo is asked: an update that also writes a packed weight is another kernel than one that
-                // does not.
-                self.packed.follow(&mut described.expression);
-                (memo::Root::None, self.target)
-            }
+            Root::None => (memo::Root::None, self.target),
             Root::Reductions(values) => (memo::Root::Reductions(values.clone()), self.target),
             _ => {
                 let memory = &mut self.memory;
@@ -141,17 +117,6 @@ impl Lowering<'_, '_> {
         let recipe = self.recipes.get(contracting.problem);
         let scratch: Vec<(Storage, usize)> =
             recipe.scratch.iter().map(|&elements| (self.memory.scratch(elements), elements)).collect();
-        for stage in &recipe.stages {
-            // A stage that packs a whole operand: two buffers, from the operand to scratch memory. Where the operand is
-            // a state, the kernel that updates it may write the packed copy, too; it needs to know where each element
-            // goes.
-            if let (Some(runs), &[(from, _), (Source::Scratch(number), _)]) = (stage.copies(), &stage.buffers[..])
-                && let Some((_, located)) = [(Source::Left, left), (Source::Right, right)].iter().find(|s| s.0 == from)
-                && self.memory.is_state(located.storage)
-            {
-                self.packed.note(located.storage, scratch[number], runs);
-            }
-        }
         // In the order in which the key and the kernels name them: left, right, then scratch memory. All of it is there
         // already, so that the closure below asks for none.
         let others: Vec<Storage> =
