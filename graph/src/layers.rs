@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod adaptive_pool;
+pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod conv_transpose;
@@ -18,6 +19,7 @@ pub mod pool;
 pub mod recurrent;
 mod resample;
 pub mod reshape;
+mod several;
 pub mod softmax;
 pub mod upsample;
 
@@ -26,6 +28,7 @@ pub use activation::{
     LeakyReLU, LeakyReLUSettings, Mish, ReLU, ReLU6, SELU, SiLU, Sigmoid, Softplus, SoftplusSettings, Tanh,
 };
 pub use adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, KEPT};
+pub use attention::{MultiheadAttention, MultiheadAttentionSettings};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
 pub use conv_transpose::{
@@ -42,9 +45,10 @@ pub use pool::{
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
 };
 pub use recurrent::{
-    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings, Stateful,
+    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings,
 };
 pub use reshape::{Flatten, FlattenSettings};
+pub use several::Several;
 pub use softmax::{LogSoftmax, Softmax, SoftmaxSettings};
 pub use upsample::{Upsample, UpsampleMode, UpsampleSettings};
 

@@ -414,7 +414,8 @@ impl Sequence {
             };
             function.check(call.arguments.iter().enumerate().map(rest))?;
             let first = pointers.len();
-            for (position, (declared, &(memory, elements))) in function.buffers.iter().zip(&call.arguments).enumerate() {
+            for (position, (declared, &(memory, elements))) in function.buffers.iter().zip(&call.arguments).enumerate()
+            {
                 let Move { start: begin, step } = by(position);
                 let begin = begin * size_of::<u32>();
                 let (start, found) = match memory {

@@ -7,19 +7,19 @@
 mod build;
 mod check;
 mod disjoint;
-mod rounds;
 mod interpret;
 mod parse;
 mod print;
+mod rounds;
 mod visit;
 
 pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
 pub(crate) use disjoint::Footprints;
 pub use disjoint::{Dependence, Origin, Reason};
-pub use rounds::{Move, Moving, origins};
 pub use interpret::{Slice, interpret, interpret_words};
 pub use parse::{ParseError, parse, parse_all};
+pub use rounds::{Move, Moving, origins};
 
 use kiln_graph::Few;
 

@@ -93,7 +93,8 @@ impl Plan {
                 written: kernel.buffers[position].access != Access::Read,
             };
             let places: Vec<Moving> = call.arguments.iter().enumerate().map(place).collect();
-            let rounds = self.loops.iter().find(|looped| looped.calls.contains(&number)).map_or(1, |looped| looped.rounds);
+            let rounds =
+                self.loops.iter().find(|looped| looped.calls.contains(&number)).map_or(1, |looped| looped.rounds);
             match origins(&places, rounds) {
                 Some(origins) => kernel.disjoint(&origins),
                 None => Err(Dependence::Rounds { kernel: kernel.name.clone() }),

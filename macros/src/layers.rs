@@ -14,18 +14,33 @@ pub struct Known {
     pub parameters: &'static [Parameter],
     /// Whether its input is indices (i32), and not numbers (f32).
     pub indexed: bool,
-    /// What it takes and gives beside one tensor, if it keeps states.
-    pub stateful: Option<&'static Stateful>,
+    /// How it is applied, if it takes or gives more than one tensor.
+    pub applied: Option<&'static Applied>,
 }
 
-/// How a layer that keeps states is applied.
-pub struct Stateful {
-    /// How many states it may be given behind its input, in parentheses if there are several.
-    pub states: usize,
+/// How a layer is applied that takes several tensors, or gives several.
+pub struct Applied {
+    /// What it takes, PyTorch's names and order.
+    pub inputs: &'static [Input],
+    /// How many of the inputs may be given by position; all may be given by name.
+    pub positions: usize,
+    /// What may be switched, by name, each with its default.
+    pub flags: &'static [(&'static str, bool)],
     /// What it gives: how many tensors each part holds, several being in parentheses.
     pub gives: &'static [usize],
+    /// How many of these parts are always taken; the others may be left.
+    pub least: usize,
     /// That in words.
     pub usage: &'static str,
+}
+
+/// One of the inputs of a layer.
+pub struct Input {
+    pub name: &'static str,
+    /// Whether it may be left out.
+    pub optional: bool,
+    /// Of how many tensors it is, in parentheses if there are several.
+    pub parts: usize,
 }
 
 /// One argument of a layer.
@@ -63,6 +78,8 @@ pub enum Kind {
     Axis,
     /// As [`Kind::Axis`], or `None`.
     OptionalAxis,
+    /// A `usize`, or `None`.
+    OptionalSize,
     /// An `f64`.
     Number,
     /// An `f64`, or `None`.
@@ -98,16 +115,35 @@ const fn setting(name: &'static str, kind: Kind) -> Parameter {
 }
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false, stateful: None }
+    Known { name, settings, parameters, indexed: false, applied: None }
 }
 
 const fn of_indices(known: Known) -> Known {
     Known { indexed: true, ..known }
 }
 
-const fn keeping(stateful: &'static Stateful, known: Known) -> Known {
-    Known { stateful: Some(stateful), ..known }
+const fn applied(applied: &'static Applied, known: Known) -> Known {
+    Known { applied: Some(applied), ..known }
 }
+
+const fn needed(name: &'static str) -> Input {
+    Input { name, optional: false, parts: 1 }
+}
+
+const fn optional(name: &'static str) -> Input {
+    Input { name, optional: true, parts: 1 }
+}
+
+/// How a recurrent layer is applied, and what it gives.
+const fn recurrent(inputs: &'static [Input; 2], gives: &'static [usize], usage: &'static str) -> Applied {
+    Applied { inputs, positions: 2, flags: &[], gives, least: gives.len(), usage }
+}
+
+/// An input and a state.
+const WITH_STATE: &[Input; 2] = &[needed("input"), optional("hx")];
+
+/// The same with a memory cell.
+const WITH_MEMORY: &[Input; 2] = &[needed("input"), Input { name: "hx", optional: true, parts: 2 }];
 
 const fn plain(name: &'static str) -> Known {
     layer(name, "NoSettings", &[])
@@ -166,17 +202,57 @@ const fn transposed_convolution(axes: usize) -> [Parameter; 9] {
 }
 
 /// A recurrent layer with one state.
-const SEQUENCE: Stateful = Stateful { states: 1, gives: &[1, 1], usage: "let (y, h) = NAME(x, h)" };
+const SEQUENCE: Applied = recurrent(WITH_STATE, &[1, 1], "let (y, h) = NAME(x, h)");
 
 /// The same with a memory cell.
-const SEQUENCE_WITH_MEMORY: Stateful =
-    Stateful { states: 2, gives: &[1, 2], usage: "let (y, (h, c)) = NAME(x, (h, c))" };
+const SEQUENCE_WITH_MEMORY: Applied = recurrent(WITH_MEMORY, &[1, 2], "let (y, (h, c)) = NAME(x, (h, c))");
 
 /// One step.
-const STEP: Stateful = Stateful { states: 1, gives: &[1], usage: "let h = NAME(x, h)" };
+const STEP: Applied = recurrent(WITH_STATE, &[1], "let h = NAME(x, h)");
 
 /// The same with a memory cell.
-const STEP_WITH_MEMORY: Stateful = Stateful { states: 2, gives: &[1, 1], usage: "let (h, c) = NAME(x, (h, c))" };
+const STEP_WITH_MEMORY: Applied = recurrent(WITH_MEMORY, &[1, 1], "let (h, c) = NAME(x, (h, c))");
+
+const ATTENTION: Applied = Applied {
+    inputs: &[needed("query"), needed("key"), needed("value"), optional("key_padding_mask"), optional("attn_mask")],
+    // Behind it PyTorch has a flag that is not needed here.
+    positions: 4,
+    flags: &[("is_causal", false), ("average_attn_weights", true)],
+    gives: &[1, 1],
+    least: 1,
+    usage: "let (y, weights) = NAME(query, key, value)",
+};
+
+/// A layer of an encoder.
+const ENCODER_LAYER: Applied = Applied {
+    inputs: &[needed("src"), optional("src_mask"), optional("src_key_padding_mask")],
+    positions: 3,
+    flags: &[("is_causal", false)],
+    gives: &[1],
+    least: 1,
+    usage: "let y = NAME(src)",
+};
+
+/// Some of them.
+const ENCODER: Applied =
+    Applied { inputs: &[needed("src"), optional("mask"), optional("src_key_padding_mask")], ..ENCODER_LAYER };
+
+/// A layer of a decoder, or some of them.
+const DECODER: Applied = Applied {
+    inputs: &[
+        needed("tgt"),
+        needed("memory"),
+        optional("tgt_mask"),
+        optional("memory_mask"),
+        optional("tgt_key_padding_mask"),
+        optional("memory_key_padding_mask"),
+    ],
+    positions: 6,
+    flags: &[("tgt_is_causal", false), ("memory_is_causal", false)],
+    gives: &[1],
+    least: 1,
+    usage: "let y = NAME(tgt, memory)",
+};
 
 const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
 
@@ -251,13 +327,13 @@ pub const LAYERS: &[Known] = &[
         ],
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
-    keeping(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
-    keeping(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
+    applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
+    applied(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     plain("Hardswish"),
     layer("Hardtanh", "HardtanhSettings", &[setting("min_val", Kind::Number), setting("max_val", Kind::Number)]),
     plain("Identity"),
-    keeping(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
-    keeping(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
+    applied(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
+    applied(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
     layer(
         "LayerNorm",
         "LayerNormSettings",
@@ -279,7 +355,25 @@ pub const LAYERS: &[Known] = &[
     layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
     layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("Mish"),
-    keeping(
+    applied(
+        &ATTENTION,
+        layer(
+            "MultiheadAttention",
+            "MultiheadAttentionSettings",
+            &[
+                dimension("embed_dim", Kind::Size),
+                dimension("num_heads", Kind::Size),
+                setting("dropout", Kind::Number),
+                setting("bias", Kind::Flag),
+                setting("add_bias_kv", Kind::Flag),
+                setting("add_zero_attn", Kind::Flag),
+                setting("kdim", Kind::OptionalSize),
+                setting("vdim", Kind::OptionalSize),
+                setting("batch_first", Kind::Flag),
+            ],
+        ),
+    ),
+    applied(
         &SEQUENCE,
         layer(
             "RNN",
@@ -296,7 +390,7 @@ pub const LAYERS: &[Known] = &[
             ],
         ),
     ),
-    keeping(
+    applied(
         &STEP,
         layer(
             "RNNCell",
@@ -355,7 +449,6 @@ pub const MISSING: &[&str] = &[
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
-    "MultiheadAttention",
     "PReLU",
     "PixelShuffle",
     "PixelUnshuffle",
@@ -385,6 +478,28 @@ pub const MISSING: &[&str] = &[
     "ZeroPad3d",
 ];
 
+impl Applied {
+    /// How many of its results are taken where so many are wanted, if that is a part of them.
+    pub fn part(&self, wanted: usize) -> Option<usize> {
+        let all: usize = self.gives.iter().sum();
+        let least: usize = self.gives[..self.least].iter().sum();
+        (least..all).contains(&wanted).then_some(wanted)
+    }
+
+    /// What it takes, in words.
+    pub fn signature(&self) -> String {
+        let needed: Vec<String> =
+            self.inputs.iter().filter(|input| !input.optional).map(|input| format!("`{}`", input.name)).collect();
+        let optional = self.inputs.iter().filter(|input| input.optional).map(|input| input.name);
+        let optional: Vec<String> =
+            optional.chain(self.flags.iter().map(|(name, _)| *name)).map(|name| format!("`{name}`")).collect();
+        match (needed.join(", "), optional.is_empty()) {
+            (needed, true) => needed,
+            (needed, false) => format!("{needed} and, if they are given, {}", optional.join(", ")),
+        }
+    }
+}
+
 impl Known {
     /// The layer of this name.
     pub fn find(name: &str) -> Option<&'static Known> {
@@ -408,8 +523,16 @@ impl Known {
 
     /// Whether it has parameters that are trained: whether its type says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 5] =
-            ["in_features", "in_channels", "num_features", "normalized_shape", "num_embeddings"];
+        const OF_WEIGHTS: [&str; 8] = [
+            "in_features",
+            "in_channels",
+            "num_features",
+            "normalized_shape",
+            "num_embeddings",
+            "input_size",
+            "embed_dim",
+            "d_model",
+        ];
         self.dimensions().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::case::{Array, Attributes, Refusal};
 use crate::graphs::{Given, type_of};
 use crate::python::parse;
-use crate::{layers, losses, ops, optim, recurrent};
+use crate::{attention, layers, losses, ops, optim, recurrent};
 
 /// A use that PyTorch refuses.
 pub struct Misuse {
@@ -89,6 +89,10 @@ impl Misuse {
                 rules::groups(channels, bias.dim(0), groups).map_err(GraphError::from)?;
                 given.values.insert("param.weight".into(), g.input("param.weight", weight));
                 given.values.insert("param.bias".into(), g.input("param.bias", bias));
+                layers::compute(call, attributes, &given)?;
+            }
+            attention::LAYER => {
+                attention::declare(&g, attributes, &mut given);
                 layers::compute(call, attributes, &given)?;
             }
             _ if let Some(step) = recurrent::step(call, attributes) => {

@@ -6,7 +6,7 @@
 
 mod several;
 
-pub use several::{MAX_RESULTS, Types, chunk, extreme, split, split_with_sizes};
+pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
 

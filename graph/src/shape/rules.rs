@@ -3,9 +3,14 @@
 //!
 //! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
 
+mod attention;
 mod recurrent;
 mod resample;
 
+pub use attention::{
+    Attention, AttentionInputs, DecoderInputs, EncoderInputs, multihead_attention, transformer_decoder,
+    transformer_encoder,
+};
 pub use recurrent::{Recurrent, recurrent, recurrent_cell};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent};
 

@@ -38,4 +38,3 @@ pub struct Drafts {
     /// How often the calls of each loop run.
     pub loops: Vec<usize>,
 }
-

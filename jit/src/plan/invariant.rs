@@ -52,12 +52,7 @@ fn spread(graph: &Graph, invariant: &mut [bool]) {
 /// that are kept and that updates write, too; says how many they are. The order within them and within the others
 /// stays. Outputs may last from run to run, where `outputs_last` says so; the rows of a loop's do not. Calls in loops
 /// stay where they are.
-pub fn move_to_front(
-    memory: &[Piece],
-    kept: &BTreeSet<Storage>,
-    outputs_last: bool,
-    calls: &mut Vec<Draft>,
-) -> usize {
+pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, outputs_last: bool, calls: &mut Vec<Draft>) -> usize {
     // Memory lasts if all that is written to it depends on invariant memory: what is written from elsewhere does not,
     // nor what the same calls write, and so on.
     let mut invariant: Vec<bool> = memory

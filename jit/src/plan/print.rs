@@ -80,7 +80,11 @@ impl fmt::Display for Plan {
             let sharing = if call.parallel { " in parallel" } else { "" };
             let prologue = if number < self.prologue { ", prologue" } else { "" };
             let indent = if self.loops.iter().any(|looped| looped.calls.contains(&number)) { "  " } else { "" };
-            write!(f, "  {indent}{number:3} {} [kernel {}, {tasks} tasks{sharing}{prologue}]", call.label, call.kernel)?;
+            write!(
+                f,
+                "  {indent}{number:3} {} [kernel {}, {tasks} tasks{sharing}{prologue}]",
+                call.label, call.kernel
+            )?;
             for (position, (buffer, &slot)) in kernel.buffers.iter().zip(&call.arguments).enumerate() {
                 let access = match buffer.access {
                     Access::Read => "",

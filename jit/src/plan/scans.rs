@@ -35,7 +35,8 @@ impl Scan {
         let node = graph.node(group.roots[0]);
         let Op::Scan { length, reverse, .. } = node.op else { unreachable!("the root is a scan") };
         let result = |index: usize| {
-            let reads = |&&id: &&NodeId| matches!(graph.node(id).op, Op::ScanResult { index: i } if i as usize == index);
+            let reads =
+                |&&id: &&NodeId| matches!(graph.node(id).op, Op::ScanResult { index: i } if i as usize == index);
             group.stores.iter().find(reads).copied()
         };
         let row = |layout: &Layout| {
@@ -57,7 +58,8 @@ impl Scan {
                 (Role::State, Some(update)) => {
                     let layout = Layout::row_major(body.shape(input.node));
                     let place = result(update).map(|id| memory.place(id));
-                    let own = place.unwrap_or_else(|| Located { storage: memory.scratch(layout.elements), layout, ..of });
+                    let own =
+                        place.unwrap_or_else(|| Located { storage: memory.scratch(layout.elements), layout, ..of });
                     carried.push((operand, own));
                     (own, Move::default())
                 }
@@ -99,12 +101,13 @@ impl Scan {
             places.insert(inner.place(output.node).storage, place);
         }
         let mut of = |storage: Storage| {
-            *places.entry(storage).or_insert_with(|| {
-                (memory.scratch(inner.pieces[storage.0 as usize].elements), Move::default())
-            })
+            *places
+                .entry(storage)
+                .or_insert_with(|| (memory.scratch(inner.pieces[storage.0 as usize].elements), Move::default()))
         };
         // What a step alone touches, it writes before it reads: such memory may be used for several things.
-        let kept: BTreeSet<Storage> = list[..before].iter().flat_map(|draft| &draft.lowered.arguments).copied().collect();
+        let kept: BTreeSet<Storage> =
+            list[..before].iter().flat_map(|draft| &draft.lowered.arguments).copied().collect();
         let is_local = |storage: &Storage| {
             inner.pieces[storage.0 as usize].purpose == Purpose::Temporary && !kept.contains(storage)
         };

@@ -9,9 +9,9 @@ use kiln_graph::{Graph, NodeId, Role};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::arena::{intervals, offsets, share_memory};
-use super::drafts::{Draft, Drafts};
 use super::choices::Recipes;
 use super::data::{Argument, Call, Location, Loop, Plan, Slot};
+use super::drafts::{Draft, Drafts};
 use super::pieces::Purpose;
 use super::{invariant, prepack};
 use crate::cost::sharing::worth_sharing;

@@ -14,8 +14,7 @@ impl Maker {
             .map(|input| self.value_of(body.scan_operand(length, input).expect("few axes")))
             .collect();
         let (updates, results) = (body.updates.len(), body.updates.len() + body.outputs.len());
-        let types: Vec<Type> =
-            (0..results).map(|index| body.scan_result(length, index).expect("few axes")).collect();
+        let types: Vec<Type> = (0..results).map(|index| body.scan_result(length, index).expect("few axes")).collect();
         self.graph.bodies.push(body);
         let op = Op::Scan { body: self.graph.bodies.len() as u32 - 1, length, reverse };
         let ty = kiln_graph::ops::scan::TOKEN;
@@ -59,8 +58,7 @@ impl Maker {
                 let sum = inner.binary(kiln_graph::op::BinaryOp::Add, fitted, input.node);
                 inner.unary(UnaryOp::Tanh, sum)
             } else {
-                let same: Vec<NodeId> =
-                    inner.pool.iter().copied().filter(|&id| inner.graph.ty(id) == ty).collect();
+                let same: Vec<NodeId> = inner.pool.iter().copied().filter(|&id| inner.graph.ty(id) == ty).collect();
                 inner.random.pick(&same)
             };
             inner.graph.updates.push(Update { input: index, node });
