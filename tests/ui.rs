@@ -23,6 +23,8 @@ use libraries::Libraries;
 mod pass {
     mod activations;
     mod along_axes;
+    mod attention;
+    mod attention;
     mod dropout;
     mod embedding;
     mod forms;

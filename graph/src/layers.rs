@@ -21,6 +21,7 @@ mod resample;
 pub mod reshape;
 mod several;
 pub mod softmax;
+pub mod transformer;
 pub mod upsample;
 
 pub use activation::{
@@ -50,6 +51,10 @@ pub use recurrent::{
 pub use reshape::{Flatten, FlattenSettings};
 pub use several::Several;
 pub use softmax::{LogSoftmax, Softmax, SoftmaxSettings};
+pub use transformer::{
+    Activation, PositionalEncoding, PositionalEncodingSettings, TransformerDecoder, TransformerDecoderLayer,
+    TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+};
 pub use upsample::{Upsample, UpsampleMode, UpsampleSettings};
 
 use std::fmt;

@@ -271,6 +271,36 @@ const RECURRENT: &[Parameter] = &[
 const CELL: &[Parameter] =
     &[dimension("input_size", Kind::Size), dimension("hidden_size", Kind::Size), setting("bias", Kind::Flag)];
 
+const ACTIVATION: Choice = Choice { of: "Activation", words: &[("relu", "Relu"), ("gelu", "Gelu")] };
+
+/// What a layer of a transformer takes.
+const TRANSFORMER_LAYER: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
+/// What some of them on top of one another take.
+const STACK: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    dimension("num_layers", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+    setting("norm", Kind::Flag),
+];
+
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
     dimension("num_features", Kind::Size),
@@ -373,6 +403,16 @@ pub const LAYERS: &[Known] = &[
             ],
         ),
     ),
+    layer(
+        "PositionalEncoding",
+        "PositionalEncodingSettings",
+        &[
+            dimension("d_model", Kind::Size),
+            setting("dropout", Kind::Number),
+            setting("max_len", Kind::Size),
+            setting("batch_first", Kind::Flag),
+        ],
+    ),
     applied(
         &SEQUENCE,
         layer(
@@ -411,6 +451,10 @@ pub const LAYERS: &[Known] = &[
     layer("Softmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("Softplus", "SoftplusSettings", &[setting("beta", Kind::Number), setting("threshold", Kind::Number)]),
     plain("Tanh"),
+    applied(&DECODER, layer("TransformerDecoder", "TransformerSettings", STACK)),
+    applied(&DECODER, layer("TransformerDecoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
+    applied(&ENCODER, layer("TransformerEncoder", "TransformerSettings", STACK)),
+    applied(&ENCODER_LAYER, layer("TransformerEncoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
     layer(
         "Upsample",
         "UpsampleSettings",
@@ -467,8 +511,6 @@ pub const MISSING: &[&str] = &[
     "Tanhshrink",
     "Threshold",
     "Transformer",
-    "TransformerDecoder",
-    "TransformerEncoder",
     "Unflatten",
     "Unfold",
     "UpsamplingBilinear2d",

@@ -8,8 +8,8 @@ mod recurrent;
 mod resample;
 
 pub use attention::{
-    Attention, AttentionInputs, DecoderInputs, EncoderInputs, multihead_attention, transformer_decoder,
-    transformer_encoder,
+    Attention, AttentionInputs, DecoderInputs, EncoderInputs, multihead_attention, positional_encoding,
+    transformer_decoder, transformer_encoder,
 };
 pub use recurrent::{Recurrent, recurrent, recurrent_cell};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent};

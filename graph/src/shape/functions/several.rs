@@ -26,6 +26,11 @@ impl Types {
         self
     }
 
+    /// One tensor of f32.
+    pub(crate) const fn one(shape: Shape) -> Types {
+        Types::none().and(Type::new(DType::F32, shape))
+    }
+
     /// Those of the inputs that are given.
     pub(crate) const fn given(inputs: &[Option<Type>]) -> Types {
         let mut types = Types::none();

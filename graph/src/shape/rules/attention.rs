@@ -244,11 +244,12 @@ pub const fn multihead_attention(inputs: &AttentionInputs<Type>, of: &Attention)
     of.of(inputs, &Names { query: "query", key: "key", value: "value", key_padding_mask, attn_mask })
 }
 
-/// The result of a layer of an encoder, of the shape of its input.
+/// The result of a layer of an encoder, of the shape of its input. `attn_mask` is the name of its mask.
 pub const fn transformer_encoder(
     inputs: &EncoderInputs<Type>,
     of: &Attention,
     dim_feedforward: usize,
+    attn_mask: &'static str,
 ) -> Result<Shape, ShapeError> {
     ok!(of.settings("d_model", "nhead"));
     ok!(feedforward(of.embed_dim, dim_feedforward));
@@ -262,7 +263,7 @@ pub const fn transformer_encoder(
         is_causal,
         average_attn_weights: true,
     };
-    let (key_padding_mask, attn_mask) = ("src_key_padding_mask", "src_mask");
+    let key_padding_mask = "src_key_padding_mask";
     ok!(of.of(&of_itself, &Names { query: "src", key: "src", value: "src", key_padding_mask, attn_mask }));
     Ok(src.shape)
 }
@@ -299,6 +300,33 @@ pub const fn transformer_decoder(
     let (key_padding_mask, attn_mask) = ("memory_key_padding_mask", "memory_mask");
     ok!(of.of(&of_memory, &Names { query: "tgt", key: "memory", value: "memory", key_padding_mask, attn_mask }));
     Ok(tgt.shape)
+}
+
+/// `[T, N, d_model]`, with `batch_first` `[N, T, d_model]`, or `[T, d_model]`, unchanged; at most `max_len` places.
+pub const fn positional_encoding(
+    input: Shape,
+    d_model: usize,
+    max_len: usize,
+    batch_first: bool,
+    dropout: f64,
+) -> Result<Shape, ShapeError> {
+    let of = Attention {
+        embed_dim: d_model,
+        num_heads: 1,
+        kdim: d_model,
+        vdim: d_model,
+        add_bias_kv: false,
+        add_zero_attn: false,
+        batch_first,
+        dropout,
+    };
+    ok!(of.settings("d_model", "nhead"));
+    let input = ok!(of.query("x", Type::new(DType::F32, input)));
+    let (_, places) = of.axes(input);
+    if input.dim(places) > max_len {
+        return Err(ShapeError::Setting { setting: "max_len", rule: "must be at least the number of places" });
+    }
+    Ok(input)
 }
 
 const fn feedforward(d_model: usize, dim_feedforward: usize) -> Result<(), ShapeError> {
