@@ -24,7 +24,6 @@ mod pass {
     mod activations;
     mod along_axes;
     mod attention;
-    mod attention;
     mod dropout;
     mod embedding;
     mod forms;
