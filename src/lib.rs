@@ -32,7 +32,7 @@
 //! | to | see |
 //! | --- | --- |
 //! | declare a network | the derive [`Model`](macro@Model) and the macro [`model!`], [`layers`] |
-//! | train it | [`Trainer`], [`losses`], [`optimizers`] |
+//! | train it | [`Trainer`], [`losses`], [`optimizers`], [`schedules`] |
 //! | train several networks by steps of your own | `step` in [`model!`], [`steps`] |
 //! | predict only | [`Predictor`] |
 //! | save and load it | [`Checkpoint`] |
@@ -62,7 +62,7 @@ mod tuning;
 
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
 pub use kiln_graph as graph;
-pub use kiln_graph::{layers, losses, optimizers};
+pub use kiln_graph::{layers, losses, optimizers, schedules};
 /// The compiler behind the graph, for its own tests and benchmarks: no promise to users.
 #[doc(hidden)]
 pub use kiln_jit as jit;

@@ -58,7 +58,7 @@ impl<M: Model> PredictorBuilder<M> {
     /// Compiles the prediction.
     ///
     /// # Errors
-    /// [`TrainError::Compile`], [`TrainError::Zero`]; [`TrainError::Tuning`] where [`PredictorBuilder::tune`] says so.
+    /// [`TrainError::Compile`], [`TrainError::Zero`], [`TrainError::Environment`]; [`TrainError::Tuning`] where [`PredictorBuilder::tune`] says so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         let PredictorBuilder { mut model, settings } = self;
         let mut programs = settings.programs(1)?;

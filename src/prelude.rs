@@ -6,11 +6,20 @@ pub use crate::checkpoint::{Checkpoint, CheckpointError, LoadOptions};
 pub use crate::data::{DataError, Dataset};
 pub use crate::layers::*;
 pub use crate::losses::{
-    BceWithLogits, CrossEntropy, L1, Loss, Mse, Reduction, bce_with_logits, cross_entropy, l1, mse,
+    Bce, BceWithLogits, CrossEntropy, HingeEmbedding, Huber, KlDiv, L1, Loss, LossFn, Mse, MultiMargin,
+    MultilabelMargin, MultilabelSoftMargin, Nll, PoissonNll, Reduction, SmoothL1, SoftMargin, bce, bce_with_logits,
+    cross_entropy, hinge_embedding, huber, kl_div, l1, loss_fn, mse, multi_margin, multilabel_margin,
+    multilabel_soft_margin, nll, poisson_nll, smooth_l1, soft_margin,
 };
-pub use crate::optimizers::{Adam, AdamW, Optimizer, RMSprop, Sgd};
+pub use crate::optimizers::{
+    ASGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, Select, Sgd,
+};
 pub use crate::predictor::Predictor;
 pub use crate::report::{DrawError, DrawGraph};
+pub use crate::schedules::{
+    ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, ExponentialLR, LambdaLR,
+    LinearLR, MultiStepLR, OneCycleLR, PolynomialLR, ReduceLROnPlateau, Schedule, SequentialLR, StepLR,
+};
 pub use crate::steps::Steps;
 pub use crate::trainer::{Evaluation, TrainError, Trainer};
 pub use kiln_graph::{Kind, Layer, Mode, Parameter, ParameterError, Parameters, Path, SetParameter, Shape};

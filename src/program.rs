@@ -34,7 +34,7 @@ use std::sync::Arc;
 use kiln_graph::indices::{IndexError, IndexRule, index_rule};
 use kiln_graph::{Element, Elements, Role, Violation, verify};
 use kiln_jit::{CompileError, CompileOptions, RunError, Session, StateError, States};
-use kiln_rt::Pool;
+use kiln_rt::{Pool, ThreadsError};
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
 pub use kiln_graph::{Builder, DType, Graph, GraphError, Mode, Shape, Type, Value, functions, optimize};
@@ -90,6 +90,9 @@ pub enum ProgramError {
     /// A number of threads of 0.
     #[error("threads should be at least 1, but is 0")]
     Threads,
+    /// The environment variable `KILN_THREADS` is no number of threads.
+    #[error(transparent)]
+    Environment(#[from] ThreadsError),
     /// No input, state or output of this name.
     #[error("the graph has no {wanted} `{name}`; it has {}", list(known))]
     Unknown {
@@ -153,9 +156,9 @@ impl Compiled {
     /// as zeros.
     ///
     /// # Errors
-    /// [`ProgramError::Graph`], [`ProgramError::Compile`].
+    /// [`ProgramError::Graph`], [`ProgramError::Compile`], [`ProgramError::Environment`].
     pub fn new(graph: &Graph) -> Result<Compiled, ProgramError> {
-        Compiled::in_pool(graph, Pool::from_environment())
+        Compiled::in_pool(graph, Pool::from_environment()?)
     }
 
     /// As [`Compiled::new`], for a number of threads. Results do not depend on it.

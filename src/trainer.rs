@@ -4,6 +4,7 @@
 mod builder;
 mod error;
 mod hints;
+mod metric;
 mod programs;
 mod targets;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::{LEARNING_RATE, Optimizer};
+use kiln_graph::shape::rules;
 use kiln_graph::{Element, Elements, Graph, Model, Shape};
 use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Dimension, Slice, aview0};
@@ -18,6 +20,7 @@ use ndarray::{ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Dimension, Slice, a
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
+use metric::Metric;
 use programs::{EVALUATE, TRAIN};
 pub(crate) use programs::{PREDICT, Programs};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
@@ -56,6 +59,7 @@ pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
     model: Box<M>,
     loss: L,
     optimizer: O,
+    metrics: Vec<Metric>,
     settings: Settings,
     programs: Programs,
     /// The targets of the current batch, as programs read them.
@@ -63,7 +67,7 @@ pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
 }
 
 /// How well a model does on some data.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// What the loss is of all samples as one batch, whatever the batch size: a mean counts each target by its weight, and
     /// none that is ignored. (Of losses that are sums it is the sum, divided by the number of samples.) NaN where no target counts,
@@ -72,6 +76,15 @@ pub struct Evaluation {
     /// The fraction of labels whose class has the largest output, from 0 to 1. Labels that the loss ignores do not count.
     /// Nothing if no label counts, or if the targets are no class labels.
     pub accuracy: Option<f64>,
+    /// The metrics that the trainer was built with, by their names: means over all data, as the loss is one.
+    pub metrics: Vec<(String, f32)>,
+}
+
+impl Evaluation {
+    /// The metric of a name, if the trainer was built with one.
+    pub fn metric(&self, name: &str) -> Option<f32> {
+        self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
 }
 
 impl<M: Model, L: Loss, O: Optimizer> Trainer<M, L, O>
@@ -81,7 +94,7 @@ where
     /// The settings of a trainer, all at their defaults; [`TrainerBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M, loss: L, optimizer: O) -> TrainerBuilder<M, L, O> {
-        TrainerBuilder { model: Box::new(model), loss, optimizer, settings: Settings::default() }
+        TrainerBuilder { model: Box::new(model), loss, optimizer, metrics: Vec::new(), settings: Settings::default() }
     }
 
     /// Trains on one batch; the loss before the update.
@@ -132,12 +145,15 @@ where
         let shape = self.read_targets(y, rows)?;
         let width = self.targets.len() / rows;
         let (mut sum, mut divisor) = (0.0, 0.0);
-        let mut correct = Some([0, 0]);
+        let mut metrics = vec![[0.0; 2]; self.metrics.len()];
+        let output = M::OUTPUT.with(0, rows);
+        let of_classes = self.loss.classes(output).is_some() && rules::classes(output) == Ok(shape);
+        let mut correct = of_classes.then_some([0, 0]);
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let count = part.len();
-            let (program, states) =
-                self.programs.get(EVALUATE, count, || evaluate_graph(&*self.model, &self.loss, count))?;
+            let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, count);
+            let (program, states) = self.programs.get(EVALUATE, count, graph)?;
             let targets = &self.targets[part.start * width..part.end * width];
             program.write(0, x.slice_axis(Axis(0), Slice::from(part)))?;
             program.write(1, view(targets, shape.with(0, count)))?;
@@ -145,13 +161,24 @@ where
             let session = program.session();
             sum += f64::from(session.scalar(0));
             divisor += f64::from(session.scalar(1));
-            let here = L::Target::correct(session.output(2), targets, self.loss.ignored());
-            correct = correct.zip(here).map(|(all, here)| [all[0] + here[0], all[1] + here[1]]);
+            for (number, parts) in metrics.iter_mut().enumerate() {
+                for (part, all) in parts.iter_mut().enumerate() {
+                    *all += f64::from(session.scalar(3 + 2 * number + part));
+                }
+            }
+            if let Some(all) = &mut correct
+                && let Some(here) = L::Target::correct(session.output(2), targets, self.loss.ignored())
+            {
+                *all = [all[0] + here[0], all[1] + here[1]];
+            }
         }
         let counted = correct.filter(|[_, count]| *count > 0);
         Ok(Evaluation {
             loss: (sum / divisor) as f32,
             accuracy: counted.map(|[correct, count]| correct as f64 / count as f64),
+            metrics: (self.metrics.iter().zip(metrics))
+                .map(|(metric, [sum, divisor])| (metric.name.clone(), (sum / divisor) as f32))
+                .collect(),
         })
     }
 

@@ -114,7 +114,7 @@ impl Tuner {
                 uses: found.uses,
                 usual: choice.usual.clone(),
                 usual_seconds: choice.usual_seconds,
-                way: choice.way.clone(),
+                recipe: choice.recipe.clone(),
                 seconds: choice.seconds,
                 measured: pending.contains(&text),
             })

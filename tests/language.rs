@@ -81,6 +81,22 @@ model! {
     }
 }
 
+model! {
+    struct Functions {
+        fc: Linear(12, 12),
+    }
+
+    fn forward(x: [N, 12]) -> ([N, 3, 3], [N, 2], [N, 2; i32], [N, 4, 4], [N, 12]) {
+        let y = fc(x).view(N, 3, 4);
+        let product = einsum("nij,nkj->nik", (y, y.roll(1, dims = 2)));
+        let (best, place) = y.flatten(1).topk(2, largest = false);
+        let looked = scaled_dot_product_attention(y, y, y, (arange(3).unsqueeze(1) - arange(1, 4)).le(0), scale = 0.5);
+        let more = y.bmm(looked.transpose(1, 2)).tril(-1).pad([0, 1, 0, 1]).index_add(2, arange(4), looked.repeat(1, 2, 1).narrow(1, 0, 4));
+        let put = x.scatter(1, place, 5).lerp(linspace(0, 1, 12) * x, 0.25);
+        (product, best, place, more, put)
+    }
+}
+
 /// The result of a linear layer by its name.
 fn layer<'g>(g: &'g Builder, name: &str, x: Value<'g>, out: usize) -> Value<'g> {
     let width = x.shape().dim(x.shape().rank() - 1);
@@ -117,6 +133,22 @@ fn shapes<'g>(g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
     let largest = image.amax(2);
     let rest = g.concat(&[largest, largest, x.slice(1, 0..6, 1).minimum(0.2)], 1);
     vec![turned + image.reshape([ROWS, 12]) + folded * rest]
+}
+
+fn functions_by_hand<'g>(g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
+    let x = inputs[0];
+    let y = layer(g, "fc", x, 12).reshape([ROWS, 3, 4]);
+    let product = y.matmul(functions::roll(y, &[1], &[2]).transpose(1, 2));
+    let picked = functions::topk(y.reshape([ROWS, 12]), 2, -1, false);
+    let mask = (g.iota([3, 3], 0) - (g.iota([3, 3], 1) + 1)).le(0);
+    let scores = mask.select((y * 0.5).matmul(y.transpose(1, 2)), f64::NEG_INFINITY);
+    let looked = scores.softmax(-1).matmul(y);
+    let more = y.matmul(looked.transpose(1, 2));
+    let more = (g.iota([3, 3], 1)).lt(g.iota([3, 3], 0)).select(more, 0.0).pad(&[], &[0, 1, 1], 0.0);
+    let more = more + g.concat(&[looked, looked.slice(1, 0..1, 1)], 1);
+    let put = functions::scatter(x, 1, picked[1], 5.0);
+    let end = x * (g.iota([12], 0).convert(DType::F32) / 11.0);
+    vec![product, picked[0], picked[1], more, put + (end - put) * 0.25]
 }
 
 /// A function of the builder and the inputs.
@@ -168,8 +200,12 @@ fn compiled(graph: &Graph) -> HashMap<String, Vec<f64>> {
         }
     }
     session.run(&mut states).expect("all is there");
-    let output = |position: usize| session.output(position).iter().map(|&number| f64::from(number)).collect();
-    graph.outputs.iter().enumerate().map(|(position, result)| (result.name.clone(), output(position))).collect()
+    let output = |position: usize, node| match graph.ty(node).dtype {
+        DType::I32 => session.output_i32(position).iter().map(|&number| f64::from(number)).collect(),
+        _ => session.output(position).iter().map(|&number| f64::from(number)).collect(),
+    };
+    let outputs = graph.outputs.iter().enumerate();
+    outputs.map(|(position, result)| (result.name.clone(), output(position, result.node))).collect()
 }
 
 fn check<M: Model>(model: &M, expected: Build) {
@@ -191,6 +227,7 @@ fn bodies_compute_what_they_say() {
     check(&Two::init(0), |g, inputs| two(g, "", inputs));
     check(&Nested::init(0), nested);
     check(&Shapes::init(0), shapes);
+    check(&Functions::init(0), functions_by_hand);
 }
 
 #[test]
@@ -203,6 +240,44 @@ fn a_model_of_several_inputs_refuses_one() {
     let x = g.input("x", [ROWS, 3]);
     let _ = Two::init(0).forward_all(&g, &[x, x, x]);
     assert!(g.finish().is_err());
+}
+
+/// Mean and variance of each of the results, which are of some ten thousand numbers.
+#[test]
+fn random_numbers_have_their_distribution_and_follow_the_seed() {
+    let run = |seed: u64| {
+        let g = Builder::new("random");
+        g.set_seed(seed);
+        let x = g.input("x", [200, 100]);
+        g.output("rand_like", functions::rand_like(x));
+        g.output("randn_like", functions::randn_like(x));
+        g.output("bernoulli", functions::bernoulli(x));
+        let mut program = kiln::program::Compiled::with_threads(&g.finish().expect("a graph"), 1).expect("a program");
+        program.set("x", &ArrayD::from_elem(IxDyn(&[200, 100]), 0.25f32)).expect("an input");
+        let mut draws = Vec::new();
+        for _ in 0..2 {
+            program.run().expect("a run");
+            draws.push(["rand_like", "randn_like", "bernoulli"].map(|name| program.get(name).expect("an output")));
+        }
+        draws
+    };
+    let (first, again, other) = (run(1), run(1), run(2));
+    assert_eq!(first, again);
+    let expected = [(0.5, 1.0 / 12.0), (0.0, 1.0), (0.25, 0.1875)];
+    for draws in first.iter().chain(&other) {
+        for (numbers, (mean, variance)) in draws.iter().zip(expected) {
+            let count = numbers.len() as f64;
+            let found = numbers.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+            let spread = numbers.iter().map(|&x| (f64::from(x) - found).powi(2)).sum::<f64>() / count;
+            // Four standard deviations of the mean, and some of the variance.
+            assert!((found - mean).abs() < 4.0 * (variance / count).sqrt(), "mean {found}, not {mean}");
+            assert!((spread - variance).abs() < 0.05 * variance, "variance {spread}, not {variance}");
+        }
+    }
+    for place in 0..3 {
+        assert_ne!(first[0][place], first[1][place], "each run draws anew");
+        assert_ne!(first[0][place], other[0][place], "by the seed");
+    }
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_damaged_file_is_made_anew() {
             (whole.replace(version, "0.0.0"), "`kiln` is \"0.0.0\", expected"),
             (whole.replace("\"machine\"", "\"mechanism\""), "`machine` is null, expected"),
             (whole.replace("contractions", "contraptions"), "it has no `contractions`"),
-            (whole.replacen("\"way\"", "\"why\"", 1), "is not complete"),
+            (whole.replacen("\"recipe\"", "\"receipt\"", 1), "is not complete"),
         ];
         for (text, reason) in damaged {
             fs::write(&file, &text).unwrap();

@@ -32,6 +32,7 @@ mod pass {
     mod functions;
     mod lenet;
     mod norms;
+    mod pools;
     mod raw_names;
     mod recurrent;
     mod resample;

@@ -7,6 +7,7 @@
 mod arithmetic;
 mod axes;
 mod contract;
+mod error;
 mod index;
 mod movement;
 mod random;
@@ -23,6 +24,7 @@ use rustc_hash::FxHashMap;
 
 pub use arithmetic::Operand;
 pub use axes::{Axis, AxisList};
+pub use error::GraphError;
 pub(crate) use movement::whole;
 pub use random::RUN;
 pub(crate) use scan::unused;
@@ -32,126 +34,7 @@ use index::Index;
 
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 use crate::op::{Op, Scalar};
-use crate::ops::scan::ScanError;
-use crate::setting::InvalidSetting;
-use crate::shape::{DType, Shape, ShapeError, rules};
-
-/// What can go wrong when a graph is built.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GraphError {
-    /// Shapes or element types that do not fit.
-    #[error("{}{error}", in_scope(scope, error))]
-    Shape {
-        /// The layer in which it happened (`head.fc2`); empty outside of layers.
-        scope: String,
-        /// What is wrong.
-        #[source]
-        error: ShapeError,
-    },
-    /// A value of another builder.
-    #[error("a value of graph `{found}` is used in graph `{expected}`")]
-    ForeignValue {
-        /// The name of the graph in which it is used.
-        expected: String,
-        /// The name of the value's graph.
-        found: String,
-    },
-    /// Two inputs of one name, or a data input and a state of one name.
-    #[error("there are two inputs with the name `{name}`")]
-    DuplicateInput {
-        /// The name.
-        name: String,
-    },
-    /// Two outputs of one name.
-    #[error("there are two outputs with the name `{name}`")]
-    DuplicateOutput {
-        /// The name.
-        name: String,
-    },
-    /// A state asked for with two types, or updated with a value of another type.
-    #[error("state `{name}` is {expected}, not {found}")]
-    StateType {
-        /// The state's name.
-        name: String,
-        /// Its type.
-        expected: Type,
-        /// The other type.
-        found: Type,
-    },
-    /// An update of a value that is no state.
-    #[error("only a state can be updated, not {value}: {ty}")]
-    NotAState {
-        /// The value's node.
-        value: NodeId,
-        /// The value's type.
-        ty: Type,
-    },
-    /// A loss that is not an f32 scalar.
-    #[error("gradients are taken of an f32 scalar, but the loss is {found}: reduce it with sum or mean")]
-    LossType {
-        /// The loss's type.
-        found: Type,
-    },
-    /// An optimizer that is to minimize what none of its parameters changes.
-    #[error(
-        "{optimizer} can not minimize this loss: it depends on none of its {parameters} parameters, or only through a detach"
-    )]
-    NoGradient {
-        /// The optimizer, by its name in the model if it has one.
-        optimizer: String,
-        /// How many parameters it trains.
-        parameters: usize,
-    },
-    /// Class weights of a loss that are not one for each class.
-    #[error(
-        "{loss}: `weight` has the shape {found}, but the prediction has {classes} classes: give one weight for each"
-    )]
-    ClassWeights {
-        /// The loss: `cross_entropy`.
-        loss: &'static str,
-        /// The number of classes that the prediction has scores for.
-        classes: usize,
-        /// The shape of the weights.
-        found: Shape,
-    },
-    /// Weights of a loss that do not broadcast to the prediction.
-    #[error(
-        "{loss}: `{setting}` has the shape {found}, which does not broadcast to that of the prediction, {expected}"
-    )]
-    LossWeights {
-        /// The loss: `bce_with_logits`.
-        loss: &'static str,
-        /// The weights: `pos_weight`.
-        setting: &'static str,
-        /// The shape of the prediction.
-        expected: Shape,
-        /// The shape of the weights.
-        found: Shape,
-    },
-    /// A setting of a loss or an optimizer that is out of its range.
-    #[error(transparent)]
-    Setting(#[from] InvalidSetting),
-    /// A scan whose operands do not fit its body.
-    #[error(transparent)]
-    Scan(#[from] ScanError),
-    /// A gradient in a value that is not f32.
-    #[error("there is no gradient in a value of type {found}")]
-    GradientType {
-        /// The value's type.
-        found: Type,
-    },
-}
-
-fn in_scope(scope: &str, error: &ShapeError) -> String {
-    if scope.is_empty() { String::new() } else { format!("{} in layer {scope}: ", error.head()) }
-}
-
-impl From<ShapeError> for GraphError {
-    fn from(error: ShapeError) -> GraphError {
-        GraphError::Shape { scope: String::new(), error }
-    }
-}
+use crate::shape::{DType, Shape, rules};
 
 /// Builds one [`Graph`].
 ///
@@ -186,6 +69,8 @@ pub struct Builder {
     replaced: RefCell<FxHashMap<usize, Vec<NodeId>>>,
     /// The classes that i32 values may name.
     classes: RefCell<Vec<(NodeId, Classes)>>,
+    /// What updates depend on; see [`Builder::only_where`].
+    condition: Cell<Option<NodeId>>,
 }
 
 /// Whether layers behave as in training (they drop out, normalize by the batch, keep running statistics) or as in
@@ -222,6 +107,20 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.builder.path.borrow_mut().truncate(self.names);
         self.builder.scope.set(self.outer);
+    }
+}
+
+/// The condition of updates until it is dropped; see [`Builder::only_where`].
+#[derive(Debug)]
+#[must_use = "the condition ends when it is dropped"]
+pub struct OnlyWhere<'g> {
+    builder: &'g Builder,
+    outer: Option<NodeId>,
+}
+
+impl Drop for OnlyWhere<'_> {
+    fn drop(&mut self) {
+        self.builder.condition.set(self.outer);
     }
 }
 
@@ -348,6 +247,10 @@ impl Builder {
             let name = self.graph.borrow().inputs[input].name.clone();
             return self.fail(GraphError::StateType { name, expected: state.ty(), found: new.ty() });
         }
+        let new = match self.condition.get() {
+            Some(condition) => self.value(condition).select(new, self.current(state)),
+            None => new,
+        };
         let node = new.detach().id();
         let updates = &mut self.graph.borrow_mut().updates;
         let mut index = self.index.borrow_mut();
@@ -361,6 +264,22 @@ impl Builder {
                 updates.push(Update { input, node });
             }
         }
+    }
+
+    /// Until the result is dropped, updates take place where `condition` (a bool scalar) holds, and leave states as they are
+    /// elsewhere.
+    pub fn only_where<'g>(&'g self, condition: Value<'g>) -> OnlyWhere<'g> {
+        let outer = self.condition.get();
+        if self.owns(condition) {
+            let both = outer.map_or(condition, |outer| self.value(outer) & condition);
+            self.condition.set(Some(both.id()));
+        }
+        OnlyWhere { builder: self, outer }
+    }
+
+    /// Whether there is a state of this name so far.
+    pub fn has_state(&self, name: &str) -> bool {
+        self.find_input(name).is_some_and(|(role, _)| role == Role::State)
     }
 
     /// The new value of a state if it was updated, else the state itself.

@@ -2,11 +2,37 @@
 //! [`Builder`](crate::Builder) may. Compositions over the methods of [`Value`], which have all those that need no more
 //! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a `forward`.
 
+mod elementwise;
+mod made;
+mod order;
+mod places;
+mod products;
+
+pub use elementwise::{
+    atan, ceil, cumprod, exp2, frac, isfinite, isinf, isnan, lerp, log2, log10, logical_xor, nan_to_num, tan, trunc,
+};
+pub use made::{arange, arange_to, bernoulli, linspace, one_hot, rand_like, randn_like};
+pub use order::{argsort, sort, topk};
+pub use places::{index_add, repeat, repeat_interleave, roll, scatter, scatter_add, tril, triu};
+pub use products::{baddbmm, bmm, cross, einsum, outer, scaled_dot_product_attention};
+
 use crate::build::{AxisList, Operand, Value};
+pub use crate::layers::activation::log_sigmoid as logsigmoid;
 use crate::layers::activation::{self, GeluApproximation};
-pub use crate::layers::activation::{elu, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus};
+pub use crate::layers::activation::{
+    celu, elu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus, softshrink,
+    softsign, tanhshrink,
+};
 pub use crate::layers::dropout::dropout;
+pub use crate::layers::glu::glu;
+pub use crate::layers::rectifier::{prelu, rrelu, threshold};
 pub use crate::layers::reshape::flatten;
+pub use crate::layers::softmax::softmin;
+pub use crate::layers::unpool::{
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
+    max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
+    max_unpool3d,
+};
 use crate::shape::functions as rules;
 use crate::shape::{DType, Shape, ShapeError};
 

@@ -13,22 +13,33 @@ pub mod conv_transpose;
 pub mod dropout;
 pub mod embedding;
 pub mod fractional_pool;
+pub mod glu;
+pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;
+pub mod local_response_norm;
+pub mod lp_pool;
 pub mod pool;
+pub mod rectifier;
 pub mod recurrent;
 mod resample;
 pub mod reshape;
+pub mod rms_norm;
 mod several;
 pub mod softmax;
 pub mod transformer;
+pub mod unpool;
 pub mod upsample;
 
 pub use activation::{
-    ELU, ELUSettings, GELU, GELUSettings, GeluApproximation, Hardswish, Hardtanh, HardtanhSettings, Identity,
-    LeakyReLU, LeakyReLUSettings, Mish, ReLU, ReLU6, SELU, SiLU, Sigmoid, Softplus, SoftplusSettings, Tanh,
+    CELU, CELUSettings, ELU, ELUSettings, GELU, GELUSettings, GeluApproximation, Hardshrink, HardshrinkSettings,
+    Hardsigmoid, Hardswish, Hardtanh, HardtanhSettings, Identity, LeakyReLU, LeakyReLUSettings, LogSigmoid, Mish, ReLU,
+    ReLU6, SELU, SiLU, Sigmoid, Softplus, SoftplusSettings, Softshrink, SoftshrinkSettings, Softsign, Tanh, Tanhshrink,
 };
-pub use adaptive_pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, KEPT};
+pub use adaptive_pool::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
+    KEPT,
+};
 pub use attention::{MultiheadAttention, MultiheadAttentionSettings};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
@@ -39,18 +50,26 @@ pub use conv_transpose::{
 pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings};
 pub use embedding::{Embedding, EmbeddingSettings};
 pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
+pub use glu::{GLU, GLUSettings};
+pub use group_norm::{
+    GroupNorm, GroupNormSettings, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormSettings,
+};
 pub use layer_norm::{LayerNorm, LayerNormSettings};
 pub use linear::{Linear, LinearSettings};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormSettings};
+pub use lp_pool::{LPPool1d, LPPool1dSettings, LPPool2d, LPPool2dSettings, LPPool3d, LPPool3dSettings, LPPoolSettings};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
 };
+pub use rectifier::{PReLU, PReLUSettings, RReLU, RReLUSettings, Threshold, ThresholdSettings};
 pub use recurrent::{
     GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings,
 };
 pub use reshape::{Flatten, FlattenSettings};
+pub use rms_norm::{RMSNorm, RMSNormSettings};
 pub use several::Several;
-pub use softmax::{LogSoftmax, Softmax, SoftmaxSettings};
+pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};
 pub use transformer::{
     Activation, PositionalEncoding, PositionalEncodingSettings, TransformerDecoder, TransformerDecoderLayer,
     TransformerEncoder, TransformerEncoderLayer, TransformerSettings,

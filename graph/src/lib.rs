@@ -29,6 +29,7 @@ pub mod op;
 pub mod ops;
 pub mod optimizers;
 pub mod passes;
+pub mod schedules;
 pub mod setting;
 pub mod shape;
 pub mod text;

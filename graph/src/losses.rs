@@ -2,7 +2,13 @@
 //! primitives without gradient rules of their own.
 
 mod cross_entropy;
+mod divergence;
+mod function;
+mod margin;
+mod nll;
+mod object;
 mod regression;
+mod robust;
 mod total;
 
 use ndarray::ArrayD;
@@ -11,10 +17,23 @@ pub use cross_entropy::{
     ClassTargets, CrossEntropy, SoftCrossEntropy, any_cross_entropy, class_cross_entropy, cross_entropy,
     soft_class_cross_entropy, soft_cross_entropy,
 };
+pub use divergence::{
+    Bce, KlDiv, PoissonNll, bce, binary_cross_entropy, gaussian_nll_loss, kl_div, kl_div_loss, poisson_nll,
+    poisson_nll_loss,
+};
+pub use function::{LossFn, loss_fn};
+pub use margin::{
+    HingeEmbedding, MultiMargin, MultilabelMargin, MultilabelSoftMargin, SoftMargin, TripletMargin,
+    cosine_embedding_loss, hinge_embedding, hinge_embedding_loss, margin_ranking_loss, multi_margin, multi_margin_loss,
+    multilabel_margin, multilabel_margin_loss, multilabel_soft_margin, multilabel_soft_margin_loss, soft_margin,
+    soft_margin_loss, triplet_margin_loss,
+};
+pub use nll::{Nll, nll, nll_loss};
 pub use regression::{
     BceWithLogits, L1, Mse, bce_with_logits, binary_cross_entropy_with_logits, l1, mean_absolute_error,
     mean_squared_error, mse,
 };
+pub use robust::{Huber, SmoothL1, huber, huber_loss, smooth_l1, smooth_l1_loss};
 pub use total::Total;
 
 use crate::build::{Builder, Value};
@@ -29,8 +48,17 @@ pub enum Reduction {
     /// Their mean (weighted, where there are weights).
     #[default]
     Mean,
+    /// Their sum, divided by the number of samples: PyTorch's `batchmean`.
+    BatchMean,
     /// Their sum.
     Sum,
+}
+
+impl Reduction {
+    /// Whether it is a mean, not a sum.
+    const fn averages(self) -> bool {
+        matches!(self, Reduction::Mean | Reduction::BatchMean)
+    }
 }
 
 /// A loss that a training step can minimize.

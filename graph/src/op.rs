@@ -230,6 +230,9 @@ pub enum Op {
     /// `input, per-element values`: for each window the value (second operand) at the place of the first largest
     /// element of the first operand: the gradient of [`Op::WindowMaxGrad`] in its output gradient.
     WindowMaxPick(Window),
+    /// For each window of `[N, C, spatial..]` the i32 row-major index, within the spatial extents, of its first largest
+    /// element (a NaN wins); 0 for a window that lies in the padding.
+    WindowArgMax(Window),
     /// `output gradient`: the gradient of a window sum in its input, whose spatial extents are given.
     WindowSumGrad {
         /// The window.
@@ -282,7 +285,7 @@ pub enum Op {
         rows: usize,
     },
     /// f32 uniform in [0, 1) from the counter-based stream `(seed, step, stream)`: the operand is the i32 step counter
-    /// (a scalar); two nodes with equal attributes and operands hold equal numbers.
+    /// (a scalar); two nodes with equal attributes and operands hold equal numbers. At most `2**32` elements.
     Random {
         /// The shape of the result.
         shape: Shape,

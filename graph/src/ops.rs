@@ -59,6 +59,7 @@ impl Op {
             Op::WindowReduce { window, .. } => window::infer_reduce(self, operands, window),
             Op::WindowMaxGrad(window) => window::infer_max_grad(self, operands, window),
             Op::WindowMaxPick(window) => window::infer_max_pick(self, operands, window),
+            Op::WindowArgMax(window) => window::infer_arg_max(self, operands, window),
             Op::WindowSumGrad { window, input } => window::infer_sum_grad(self, operands, window, input),
             Op::Reshape(shape) => movement::infer_reshape(self, operands, shape),
             Op::Transpose(permutation) => movement::infer_transpose(self, operands, permutation),
@@ -107,7 +108,9 @@ impl Op {
     pub(crate) fn gradient<'g>(&self, at: &Adjoint<'_, 'g>) -> Contributions<'g> {
         match *self {
             Op::Input | Op::Constant(_) | Op::Iota { .. } => Vec::new(),
-            Op::Compare(_) | Op::ArgReduce { .. } | Op::Random { .. } | Op::Detach => vec![None; at.operands.len()],
+            Op::Compare(_) | Op::ArgReduce { .. } | Op::WindowArgMax(_) | Op::Random { .. } | Op::Detach => {
+                vec![None; at.operands.len()]
+            }
             Op::Scan { .. } | Op::ScanResult { .. } => unreachable!("the gradient of a scan is one of all its results"),
             Op::Unary(function) => elementwise::gradient_unary(at, function),
             Op::Binary(function) => elementwise::gradient_binary(at, function),
@@ -157,6 +160,7 @@ impl Op {
             Op::WindowReduce { op, window } => window::evaluate_reduce(operands, ty.shape, op, window),
             Op::WindowMaxGrad(window) => window::evaluate_max_grad(operands, window),
             Op::WindowMaxPick(window) => window::evaluate_max_pick(operands, ty.shape, window),
+            Op::WindowArgMax(window) => window::evaluate_arg_max(operands, ty.shape, window),
             Op::WindowSumGrad { window, .. } => window::evaluate_sum_grad(operands, ty.shape, window),
             Op::Reshape(shape) => movement::evaluate_reshape(operands, shape),
             Op::Transpose(permutation) => movement::evaluate_transpose(operands, ty.shape, permutation),

@@ -76,7 +76,8 @@ const ROUNDS: usize = 16;
 
 /// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
 pub fn optimize(graph: &Graph) -> Graph {
-    let mut graph = throughout(sweep, graph).into_owned();
+    // Much of what builders write stands there twice (constants, what is repeated): all that follows walks over less.
+    let mut graph = throughout(share, graph).into_owned();
     // So many passes have found nothing to do since one did.
     let mut idle = 0;
     for &(_, pass) in PIPELINE.iter().cycle().take(ROUNDS * PIPELINE.len()) {

@@ -4,6 +4,7 @@
 mod checks;
 pub mod error;
 pub mod functions;
+pub mod losses;
 mod message;
 pub mod rules;
 

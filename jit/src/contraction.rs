@@ -12,6 +12,7 @@
 //! | `search.rs` | the fastest of them, and those that are worth measuring |
 //! | `recipe.rs` | what comes out: a [`Recipe`], stages, each of which becomes one kernel |
 //! | `key.rs` | the number in a recipe's name |
+//! | `text.rs` | a recipe's whole text, which parses back |
 //!
 //! It knows operations, layouts, targets and costs; it does not know what is fused into the epilogue, nor where in
 //! memory anything lies. The files below import one another, never this one.
@@ -25,9 +26,11 @@ mod search;
 mod stalls;
 mod strategies;
 mod strategy;
+mod text;
 mod tiling;
 
 pub use from_op::preferred_layouts;
 pub use problem::{Axis, Contraction, Coordinate, Epilogue, Operand, Place, Problem, Source};
 pub use recipe::{Recipe, Stage};
 pub use search::{Candidate, recipe, recipes};
+pub use text::RecipeError;

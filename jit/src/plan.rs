@@ -5,13 +5,14 @@
 //! | stage | takes | gives | what holds afterwards |
 //! | --- | --- | --- | --- |
 //! | `group` | a graph | groups of nodes | each stored value is in one group; all else is computed where it is read |
-//! | `join` | groups | fewer groups, in order | no group needs a later one; updates come as soon as they can |
+//! | `join` | groups | fewer groups | no two groups need each other; what one kernel can compute is one group |
+//! | `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |
 //! | `layouts` | groups | a layout for each value in memory | every layout holds its value; given ones are as given |
 //! | `in_place` | layouts | a piece of memory for each value | a state is overwritten after its last read alone |
-//! | `calls`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
+//! | `calls`, `scans`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
 //! | `schedule`, `invariant`, `arena` | drafts | the [`Plan`] | the prologue comes first; live pieces never overlap |
 //!
-//! `prepack` has a part in the last two: updates write packed weights, too, and none is packed twice.
+//! `prepack` has a part in the last one: no weight is packed twice before it changes.
 
 mod arena;
 mod calls;
@@ -24,6 +25,7 @@ mod invariant;
 mod join;
 mod layouts;
 mod memo;
+mod order;
 mod pieces;
 mod prepack;
 mod print;
@@ -96,6 +98,6 @@ pub fn plan_by(
     let given = states.filter_map(|input| Some((input.node, *given.get(input.name.as_str())?))).collect();
     let invariant = invariant::nodes(&graph);
     let mut recipes = Recipes::new(target, choices, exact);
-    let steps = drafts(&graph, &given, &invariant, target.l2_bytes, target, &mut recipes);
+    let steps = drafts(&graph, &given, &invariant, target, &mut recipes);
     Ok(schedule(&graph, steps, recipes, target))
 }

@@ -1,5 +1,5 @@
-//! What a machine is: which of the emitters' code it runs, lanes, registers, masks, caches. It imports nothing: emitters are chosen
-//! by it.
+//! What a machine is: which of the emitters' code it runs, lanes, registers, masks, caches. It imports nothing:
+//! emitters are chosen by it.
 
 use std::fmt;
 
@@ -102,7 +102,19 @@ impl fmt::Display for EmitterKind {
     }
 }
 
-/// A machine to lower for. The order in which sums are taken depends on it and on the shapes, never on the number of threads.
+/// Bytes of a cache line, which is also what a prefetcher fetches and what a buffer begins at: x86-64, and ARM but for
+/// Apple's (128).
+pub const LINE_BYTES: usize = 64;
+/// The same in f32 elements.
+pub const LINE: usize = LINE_BYTES / 4;
+/// Bytes of a page of memory where no huge ones are asked for: x86-64, and ARM but for Apple's (16 KiB).
+pub const PAGE_BYTES: usize = 4 << 10;
+/// Lines that a set of a cache holds, taken for all caches: 8 in those of Zen 2 to 5 and of Haswell to Skylake; Ice
+/// Lake and later have 12 in the first-level cache and up to 20 in the second.
+pub const WAYS: usize = 8;
+
+/// A machine to lower for. The order in which sums are taken depends on it and on the shapes, never on the number of
+/// threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// What makes the code.
@@ -136,8 +148,8 @@ impl Target {
         Ok(Target::with_lanes(EmitterKind::chosen()?.lanes()).with_host_caches())
     }
 
-    /// A typical machine of the given vector width: 4 lanes with 16 registers (SSE, 32 on ARM) by Cranelift, 8 with 16 by
-    /// AVX2, 16 with 32 and masks by AVX-512, 32 KiB and 1 MiB of cache.
+    /// A typical machine of the given vector width: 4 lanes with 16 registers (SSE, 32 on ARM) by Cranelift, 8 with 16
+    /// by AVX2, 16 with 32 and masks by AVX-512, 32 KiB and 1 MiB of cache.
     ///
     /// # Panics
     /// If `lanes` is not 1, 4, 8 or 16.

@@ -1,9 +1,10 @@
-//! Measures the ways to compute a plan's contractions on this machine, and says which is the fastest of each.
+//! Measures the recipes for a plan's contractions on this machine, and says which is the fastest of each.
 //!
 //! Each contraction is measured on its own: the kernels of its candidates, with a plain epilogue, on buffers that nothing else
-//! uses, one candidate after the other in rounds, the shortest time of each. One thread runs them: which way is chosen decides on
-//! the order of sums, which must not depend on the number of threads. (A stage that threads can not share counts for more, as
-//! in the cost model.) It knows plans and code; it keeps nothing between calls and knows no files.
+//! uses, one candidate after the other in rounds, the shortest time of each. One thread runs them: which recipe is
+//! chosen decides on the order of sums, which must not depend on the number of threads. (A stage that threads can not
+//! share counts for more, as in the cost model.) It knows plans and code; it keeps nothing between calls and knows no
+//! files.
 
 mod trials;
 
@@ -13,11 +14,9 @@ use kiln_rt::Pool;
 
 use crate::code::CodeError;
 use crate::contraction::Problem;
+use crate::cost::params::tuning::NEGLIGIBLE;
 use crate::plan::{Choices, Contracted};
 use crate::target::Target;
-
-/// The part of all contractions' time below which one keeps its usual way.
-const NEGLIGIBLE: f64 = 0.003;
 
 /// What [`measure`] found.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +27,9 @@ pub struct Measured {
     pub missing: usize,
 }
 
-/// The contractions for which nothing was chosen although they take a part of the time that counts: those that take most
-/// come first, each with its estimated part. Which ones count depends on the contractions alone, not on what was chosen.
+/// The contractions for which nothing was chosen although they take a part of the time that counts: those that take
+/// most come first, each with its estimated part. Which ones count depends on the contractions alone, not on what was
+/// chosen.
 pub fn pending(contractions: &[Contracted]) -> Vec<(&Contracted, f64)> {
     let weight = |found: &Contracted| found.uses as f64 * found.problem.weight();
     let all: f64 = contractions.iter().map(weight).sum();
@@ -40,9 +40,9 @@ pub fn pending(contractions: &[Contracted]) -> Vec<(&Contracted, f64)> {
     pending
 }
 
-/// Chooses the fastest way for each of the [`pending`] contractions. The time is shared out among them by what they take of a run; a
-/// contraction of which not every candidate could be measured several times before the time is up gets no choice. Takes no longer
-/// than `time`, but for the run that is going on at its end.
+/// Chooses the fastest recipe for each of the [`pending`] contractions. The time is shared out among them by what they
+/// take of a run; a contraction of which not every candidate could be measured several times before the time is up gets
+/// no choice. Takes no longer than `time`, but for the run that is going on at its end.
 ///
 /// # Errors
 /// There is no code for this machine.
@@ -65,9 +65,10 @@ pub fn measure(contractions: &[Contracted], target: &Target, time: Duration) -> 
     Ok(measured)
 }
 
-/// The seconds that each candidate of a contraction takes on one thread, by its [name](crate::contraction::Recipe::name), the
-/// one that is estimated to be the fastest first: the shortest of several runs, in turns with the others, of what every run
-/// does (not of copies that are made once for many). Takes about the given time, longer where some runs of each take longer.
+/// The seconds that each candidate of a contraction takes on one thread, by its
+/// [name](crate::contraction::Recipe::name), the one that is estimated to be the fastest first: the shortest of several
+/// runs, in turns with the others, of what every run does (not of copies that are made once for many). Takes about the
+/// given time, longer where some runs of each take longer.
 ///
 /// # Errors
 /// There is no code for this machine.

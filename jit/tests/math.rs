@@ -88,11 +88,18 @@ fn sigmoid(x: f64) -> f64 {
 /// Name, vector code, exact function, error in ulp, largest argument.
 type Row = (&'static str, Function1, fn(f64) -> f64, f64, f32);
 
-const FUNCTIONS: [Row; 12] = [
+const FUNCTIONS: [Row; 19] = [
     ("exp", math::exp, f64::exp, 1.0, f32::MAX),
     ("expm1", math::expm1, f64::exp_m1, 2.0, f32::MAX),
     ("log", math::log, f64::ln, 1.0, f32::MAX),
     ("log1p", math::log1p, f64::ln_1p, 1.0, f32::MAX),
+    ("asin", math::asin, f64::asin, 3.0, f32::MAX),
+    ("acos", math::acos, f64::acos, 3.0, f32::MAX),
+    ("sinh", math::sinh, f64::sinh, 4.0, f32::MAX),
+    ("cosh", math::cosh, f64::cosh, 3.0, f32::MAX),
+    ("asinh", math::asinh, f64::asinh, 2.0, f32::MAX),
+    ("acosh", math::acosh, f64::acosh, 2.0, f32::MAX),
+    ("atanh", math::atanh, f64::atanh, 2.0, f32::MAX),
     ("tanh", math::tanh, f64::tanh, 3.0, f32::MAX),
     ("sigmoid", math::sigmoid, sigmoid, 2.0, f32::MAX),
     ("erf", math::erf, erf, 1.0, f32::MAX),
@@ -143,6 +150,37 @@ fn functions_of_one_number() {
         }
     }
     assert!(failures.is_empty(), "{failures:?}");
+}
+
+#[test]
+fn angles_of_points() {
+    let (mut y, mut x) = (Vec::new(), Vec::new());
+    let mut edges = EDGES.to_vec();
+    edges.extend([2.0, -2.0, 0.5, -0.5, 1e30, -1e30, 1e-30, -1e-30]);
+    for &a in &edges {
+        for &b in &edges {
+            y.push(a);
+            x.push(b);
+        }
+    }
+    for i in 0..1 << 15 {
+        let turn = f64::from(i) * (std::f64::consts::TAU / f64::from(1 << 15));
+        y.push(turn.sin() as f32);
+        x.push(turn.cos() as f32);
+        y.push((i - (1 << 14)) as f32 * 1e-3);
+        x.push(1.0);
+    }
+    y.resize(y.len().next_multiple_of(16), 1.0);
+    x.resize(y.len(), 1.0);
+    let found = apply(math::atan2, &mut y.clone(), &mut x.clone());
+    let mut worst = 0.0f64;
+    for ((&y, &x), &found) in y.iter().zip(&x).zip(&found) {
+        let exact = (y as f64).atan2(x as f64);
+        let same_sign = exact != 0.0 || exact.is_sign_negative() == found.is_sign_negative();
+        assert!(same_sign && ulp(found, exact) <= 2.0, "atan2({y:e}, {x:e}) = {exact:e}, found {found:e}");
+        worst = worst.max(ulp(found, exact));
+    }
+    println!("atan2: {worst:.3} ulp");
 }
 
 #[test]

@@ -125,9 +125,8 @@ pub enum Tensor {
 /// `mse(input, target, reduction = "sum")`
 pub struct Loss {
     pub loss: &'static losses::Known,
-    pub input: Tensor,
-    /// A number stands for a target that holds it everywhere.
-    pub target: Value,
+    /// The first one is a tensor; a number stands for a tensor of its shape that holds it everywhere.
+    pub operands: Vec<Value>,
     /// The values of its options, in the order of the table.
     pub options: Vec<Option<losses::Setting>>,
     /// The expression as the user wrote it, for the message.
@@ -256,7 +255,7 @@ impl Tensor {
                     losses::Setting::Tensor(tensor) => Some(Part::Tensor(tensor)),
                     _ => None,
                 });
-                [Part::Tensor(&loss.input), Part::Value(&loss.target)].into_iter().chain(options).collect()
+                loss.operands.iter().map(Part::Value).chain(options).collect()
             }
             Tensor::Gradient(gradient) => vec![Part::Tensor(&gradient.loss)],
         }

@@ -1,6 +1,11 @@
 //! The layers that Kiln has, each with its arguments in PyTorch's order: the one place to extend for a new layer.
 //! Knows names and kinds of arguments, and nothing of what a layer computes.
 
+mod applied;
+
+pub use applied::Applied;
+use applied::{ATTENTION, DECODER, ENCODER, ENCODER_LAYER, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY};
+
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
 
@@ -16,31 +21,6 @@ pub struct Known {
     pub indexed: bool,
     /// How it is applied, if it takes or gives more than one tensor.
     pub applied: Option<&'static Applied>,
-}
-
-/// How a layer is applied that takes several tensors, or gives several.
-pub struct Applied {
-    /// What it takes, PyTorch's names and order.
-    pub inputs: &'static [Input],
-    /// How many of the inputs may be given by position; all may be given by name.
-    pub positions: usize,
-    /// What may be switched, by name, each with its default.
-    pub flags: &'static [(&'static str, bool)],
-    /// What it gives: how many tensors each part holds, several being in parentheses.
-    pub gives: &'static [usize],
-    /// How many of these parts are always taken; the others may be left.
-    pub least: usize,
-    /// That in words.
-    pub usage: &'static str,
-}
-
-/// One of the inputs of a layer.
-pub struct Input {
-    pub name: &'static str,
-    /// Whether it may be left out.
-    pub optional: bool,
-    /// Of how many tensors it is, in parentheses if there are several.
-    pub parts: usize,
 }
 
 /// One argument of a layer.
@@ -126,25 +106,6 @@ const fn applied(applied: &'static Applied, known: Known) -> Known {
     Known { applied: Some(applied), ..known }
 }
 
-const fn needed(name: &'static str) -> Input {
-    Input { name, optional: false, parts: 1 }
-}
-
-const fn optional(name: &'static str) -> Input {
-    Input { name, optional: true, parts: 1 }
-}
-
-/// How a recurrent layer is applied, and what it gives.
-const fn recurrent(inputs: &'static [Input; 2], gives: &'static [usize], usage: &'static str) -> Applied {
-    Applied { inputs, positions: 2, flags: &[], gives, least: gives.len(), usage }
-}
-
-/// An input and a state.
-const WITH_STATE: &[Input; 2] = &[needed("input"), optional("hx")];
-
-/// The same with a memory cell.
-const WITH_MEMORY: &[Input; 2] = &[needed("input"), Input { name: "hx", optional: true, parts: 2 }];
-
 const fn plain(name: &'static str) -> Known {
     layer(name, "NoSettings", &[])
 }
@@ -168,6 +129,16 @@ const fn maximum_pool(axes: usize) -> [Parameter; 5] {
         setting("stride", Kind::PerAxis(axes)),
         setting("padding", Kind::PerAxis(axes)),
         setting("dilation", Kind::PerAxis(axes)),
+        setting("ceil_mode", Kind::Flag),
+    ]
+}
+
+/// The parameters of a power-average pooling over so many spatial axes.
+const fn power_average_pool(axes: usize) -> [Parameter; 4] {
+    [
+        dimension("norm_type", Kind::Size),
+        dimension("kernel_size", Kind::PerAxis(axes)),
+        setting("stride", Kind::PerAxis(axes)),
         setting("ceil_mode", Kind::Flag),
     ]
 }
@@ -200,59 +171,6 @@ const fn transposed_convolution(axes: usize) -> [Parameter; 9] {
         setting("dilation", Kind::PerAxis(axes)),
     ]
 }
-
-/// A recurrent layer with one state.
-const SEQUENCE: Applied = recurrent(WITH_STATE, &[1, 1], "let (y, h) = NAME(x, h)");
-
-/// The same with a memory cell.
-const SEQUENCE_WITH_MEMORY: Applied = recurrent(WITH_MEMORY, &[1, 2], "let (y, (h, c)) = NAME(x, (h, c))");
-
-/// One step.
-const STEP: Applied = recurrent(WITH_STATE, &[1], "let h = NAME(x, h)");
-
-/// The same with a memory cell.
-const STEP_WITH_MEMORY: Applied = recurrent(WITH_MEMORY, &[1, 1], "let (h, c) = NAME(x, (h, c))");
-
-const ATTENTION: Applied = Applied {
-    inputs: &[needed("query"), needed("key"), needed("value"), optional("key_padding_mask"), optional("attn_mask")],
-    // Behind it PyTorch has a flag that is not needed here.
-    positions: 4,
-    flags: &[("is_causal", false), ("average_attn_weights", true)],
-    gives: &[1, 1],
-    least: 1,
-    usage: "let (y, weights) = NAME(query, key, value)",
-};
-
-/// A layer of an encoder.
-const ENCODER_LAYER: Applied = Applied {
-    inputs: &[needed("src"), optional("src_mask"), optional("src_key_padding_mask")],
-    positions: 3,
-    flags: &[("is_causal", false)],
-    gives: &[1],
-    least: 1,
-    usage: "let y = NAME(src)",
-};
-
-/// Some of them.
-const ENCODER: Applied =
-    Applied { inputs: &[needed("src"), optional("mask"), optional("src_key_padding_mask")], ..ENCODER_LAYER };
-
-/// A layer of a decoder, or some of them.
-const DECODER: Applied = Applied {
-    inputs: &[
-        needed("tgt"),
-        needed("memory"),
-        optional("tgt_mask"),
-        optional("memory_mask"),
-        optional("tgt_key_padding_mask"),
-        optional("memory_key_padding_mask"),
-    ],
-    positions: 6,
-    flags: &[("tgt_is_causal", false), ("memory_is_causal", false)],
-    gives: &[1],
-    least: 1,
-    usage: "let y = NAME(tgt, memory)",
-};
 
 const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
 
@@ -311,6 +229,16 @@ const BATCH_NORM: &[Parameter] = &[
     setting("bias", Kind::Flag),
 ];
 
+/// What instance normalization takes for any number of axes.
+const INSTANCE_NORM: &[Parameter] = &[
+    dimension("num_features", Kind::Size),
+    setting("eps", Kind::Number),
+    setting("momentum", Kind::Number),
+    setting("affine", Kind::Flag),
+    setting("track_running_stats", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
 /// What dropout takes for any number of axes.
 const DROPOUT: &[Parameter] = &[setting("p", Kind::Number)];
 
@@ -319,12 +247,16 @@ pub const LAYERS: &[Known] = &[
     layer("AdaptiveAvgPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
     layer("AdaptiveAvgPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
     layer("AdaptiveAvgPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
+    layer("AdaptiveMaxPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
+    layer("AdaptiveMaxPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
+    layer("AdaptiveMaxPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
     layer("AvgPool1d", "AvgPool1dSettings", &const { average_pool(1) }),
     layer("AvgPool2d", "AvgPool2dSettings", &const { average_pool(2) }),
     layer("AvgPool3d", "AvgPool3dSettings", &const { average_pool(3) }),
     layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
+    layer("CELU", "CELUSettings", &[setting("alpha", Kind::Number)]),
     layer("Conv1d", "Conv1dSettings", &const { convolution(1) }),
     layer("Conv2d", "Conv2dSettings", &const { convolution(2) }),
     layer("Conv3d", "Conv3dSettings", &const { convolution(3) }),
@@ -357,11 +289,31 @@ pub const LAYERS: &[Known] = &[
         ],
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
+    layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
+    layer(
+        "GroupNorm",
+        "GroupNormSettings",
+        &[
+            dimension("num_groups", Kind::Size),
+            dimension("num_channels", Kind::Size),
+            setting("eps", Kind::Number),
+            setting("affine", Kind::Flag),
+            setting("bias", Kind::Flag),
+        ],
+    ),
     applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
     applied(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
+    layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
+    plain("Hardsigmoid"),
     plain("Hardswish"),
     layer("Hardtanh", "HardtanhSettings", &[setting("min_val", Kind::Number), setting("max_val", Kind::Number)]),
     plain("Identity"),
+    layer("InstanceNorm1d", "InstanceNormSettings", INSTANCE_NORM),
+    layer("InstanceNorm2d", "InstanceNormSettings", INSTANCE_NORM),
+    layer("InstanceNorm3d", "InstanceNormSettings", INSTANCE_NORM),
+    layer("LPPool1d", "LPPool1dSettings", &const { power_average_pool(1) }),
+    layer("LPPool2d", "LPPool2dSettings", &const { power_average_pool(2) }),
+    layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
     applied(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
     applied(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
     layer(
@@ -380,6 +332,17 @@ pub const LAYERS: &[Known] = &[
         "LinearSettings",
         &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
     ),
+    layer(
+        "LocalResponseNorm",
+        "LocalResponseNormSettings",
+        &[
+            dimension("size", Kind::Size),
+            setting("alpha", Kind::Number),
+            setting("beta", Kind::Number),
+            setting("k", Kind::Number),
+        ],
+    ),
+    plain("LogSigmoid"),
     layer("LogSoftmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("MaxPool1d", "MaxPool1dSettings", &const { maximum_pool(1) }),
     layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
@@ -403,6 +366,7 @@ pub const LAYERS: &[Known] = &[
             ],
         ),
     ),
+    layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
     layer(
         "PositionalEncoding",
         "PositionalEncodingSettings",
@@ -411,6 +375,15 @@ pub const LAYERS: &[Known] = &[
             setting("dropout", Kind::Number),
             setting("max_len", Kind::Size),
             setting("batch_first", Kind::Flag),
+        ],
+    ),
+    layer(
+        "RMSNorm",
+        "RMSNormSettings",
+        &[
+            dimension("normalized_shape", Kind::Extents(4)),
+            setting("eps", Kind::Optional),
+            setting("elementwise_affine", Kind::Flag),
         ],
     ),
     applied(
@@ -443,14 +416,21 @@ pub const LAYERS: &[Known] = &[
             ],
         ),
     ),
+    layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
     plain("SELU"),
     plain("SiLU"),
     plain("Sigmoid"),
     layer("Softmax", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
+    plain("Softmax2d"),
+    layer("Softmin", "SoftmaxSettings", &[setting("dim", Kind::Axis)]),
     layer("Softplus", "SoftplusSettings", &[setting("beta", Kind::Number), setting("threshold", Kind::Number)]),
+    layer("Softshrink", "SoftshrinkSettings", &[setting("lambd", Kind::Number)]),
+    plain("Softsign"),
     plain("Tanh"),
+    plain("Tanhshrink"),
+    layer("Threshold", "ThresholdSettings", &[setting("threshold", Kind::Number), setting("value", Kind::Number)]),
     applied(&DECODER, layer("TransformerDecoder", "TransformerSettings", STACK)),
     applied(&DECODER, layer("TransformerDecoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
     applied(&ENCODER, layer("TransformerEncoder", "TransformerSettings", STACK)),
@@ -470,46 +450,19 @@ pub const LAYERS: &[Known] = &[
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
 pub const MISSING: &[&str] = &[
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
     "AlphaDropout",
     "Bilinear",
-    "CELU",
     "EmbeddingBag",
     "Fold",
     "FractionalMaxPool3d",
-    "GLU",
-    "GroupNorm",
-    "Hardshrink",
-    "Hardsigmoid",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
-    "LPPool1d",
-    "LPPool2d",
-    "LocalResponseNorm",
-    "LogSigmoid",
-    "MaxUnpool1d",
-    "MaxUnpool2d",
-    "MaxUnpool3d",
-    "PReLU",
     "PixelShuffle",
     "PixelUnshuffle",
-    "RMSNorm",
-    "RReLU",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
-    "Softmax2d",
-    "Softmin",
-    "Softshrink",
-    "Softsign",
-    "Tanhshrink",
-    "Threshold",
     "Transformer",
     "Unflatten",
     "Unfold",
@@ -520,27 +473,12 @@ pub const MISSING: &[&str] = &[
     "ZeroPad3d",
 ];
 
-impl Applied {
-    /// How many of its results are taken where so many are wanted, if that is a part of them.
-    pub fn part(&self, wanted: usize) -> Option<usize> {
-        let all: usize = self.gives.iter().sum();
-        let least: usize = self.gives[..self.least].iter().sum();
-        (least..all).contains(&wanted).then_some(wanted)
-    }
-
-    /// What it takes, in words.
-    pub fn signature(&self) -> String {
-        let needed: Vec<String> =
-            self.inputs.iter().filter(|input| !input.optional).map(|input| format!("`{}`", input.name)).collect();
-        let optional = self.inputs.iter().filter(|input| input.optional).map(|input| input.name);
-        let optional: Vec<String> =
-            optional.chain(self.flags.iter().map(|(name, _)| *name)).map(|name| format!("`{name}`")).collect();
-        match (needed.join(", "), optional.is_empty()) {
-            (needed, true) => needed,
-            (needed, false) => format!("{needed} and, if they are given, {}", optional.join(", ")),
-        }
-    }
-}
+/// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
+pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("MaxUnpool1d", "max_unpool1d(x, places, KERNEL)"),
+    ("MaxUnpool2d", "max_unpool2d(x, places, KERNEL)"),
+    ("MaxUnpool3d", "max_unpool3d(x, places, KERNEL)"),
+];
 
 impl Known {
     /// The layer of this name.
@@ -563,19 +501,26 @@ impl Known {
         })
     }
 
-    /// Whether it has parameters that are trained: whether its type says how many features they are for.
+    /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 8] = [
+        const OF_WEIGHTS: [&str; 10] = [
             "in_features",
             "in_channels",
             "num_features",
+            "num_channels",
             "normalized_shape",
             "num_embeddings",
+            "num_parameters",
             "input_size",
             "embed_dim",
             "d_model",
         ];
-        self.dimensions().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+        self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+    }
+
+    /// Whether it has these parameters where nothing else is said.
+    pub fn is_affine(&self) -> bool {
+        !self.name.starts_with("InstanceNorm")
     }
 
     /// The parameters in the type's angle brackets.
@@ -614,6 +559,7 @@ mod tests {
         assert!(names.is_sorted(), "{names:?}");
         assert!(MISSING.is_sorted());
         assert!(MISSING.iter().all(|name| Known::find(name).is_none()));
+        assert!(FUNCTIONS.iter().all(|(name, _)| Known::find(name).is_none() && !MISSING.contains(name)));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum Builds {
     Value(&'static str),
     /// A function of `kiln::graph::functions`.
     Function(&'static str),
+    /// The same, of no tensor: it takes the graph first.
+    Made(&'static str),
 }
 
 /// The element type of the result.
@@ -68,6 +70,8 @@ pub struct Parameter {
 pub enum Kind {
     /// A tensor.
     Tensor(Elements),
+    /// A tensor, or `None`.
+    OptionalTensor(Elements),
     /// A tensor or a number.
     Operand(Elements),
     /// A tuple or an array of tensors.
@@ -86,6 +90,12 @@ pub enum Kind {
     Sizes,
     /// A whole number: a `usize`.
     Size,
+    /// A whole number that may be negative: an `isize`.
+    Whole,
+    /// As [`Kind::Whole`]: one, or several in brackets or one after the other.
+    Wholes,
+    /// A text.
+    Text,
     /// An `f64`.
     Number,
     /// An `f64`, or `None`.
@@ -102,243 +112,12 @@ pub enum Elements {
     Any,
     Mask,
     Index,
+    MaskOrFloat,
 }
 
-use Elements::{Any, Float, Index, Mask, Number};
+mod table;
 
-const fn required(name: &'static str, kind: Kind) -> Parameter {
-    Parameter { name, kind, default: None }
-}
-
-const fn optional(name: &'static str, kind: Kind, default: &'static str) -> Parameter {
-    Parameter { name, kind, default: Some(default) }
-}
-
-const fn tensor(elements: Elements) -> Parameter {
-    required("input", Kind::Tensor(elements))
-}
-
-const fn other(elements: Elements) -> Parameter {
-    required("other", Kind::Operand(elements))
-}
-
-const FLOAT: &[Parameter] = &[tensor(Float)];
-const ANY: &[Parameter] = &[tensor(Any)];
-const MASK: &[Parameter] = &[tensor(Mask)];
-const MASKS: &[Parameter] = &[tensor(Mask), required("other", Kind::Tensor(Mask))];
-const NUMBERS: &[Parameter] = &[tensor(Number), other(Number)];
-const FLOATS: &[Parameter] = &[tensor(Float), other(Float)];
-const PARTS: &[Parameter] = &[required("tensors", Kind::Tensors), optional("dim", Kind::Axis, "0")];
-const KEEP: Parameter = optional("keepdim", Kind::Flag, "false");
-const ONE_AXIS: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis)];
-const FOLD: &[Parameter] = &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), KEEP];
-const FOLD_NUMBERS: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxes, "None"), KEEP];
-const PLACE: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxis, "None"), KEEP];
-const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP];
-const SPREAD: &[Parameter] =
-    &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), optional("correction", Kind::Number, "1.0"), KEEP];
-
-const NORM: &[Parameter] =
-    &[tensor(Float), optional("p", Kind::Number, "2.0"), optional("dim", Kind::OptionalAxes, "None"), KEEP];
-
-/// PyTorch's name for an extent, or for several.
-const SECTIONS: &str = "split_size_or_sections";
-
-const fn row(name: &'static str, parameters: &'static [Parameter], rule: &'static str) -> Function {
-    let (form, builds, gives) = (Form::Either, Builds::Function(name), Gives::Same);
-    Function { name, form, parameters, rule, builds, gives, smooth: true }
-}
-
-/// A function of one f32 operand that is a method of `Value`.
-const fn unary(name: &'static str) -> Function {
-    row(name, FLOAT, "unchanged").of_value()
-}
-
-/// A comparison, which is a method of `Value`.
-const fn compare(name: &'static str) -> Function {
-    row(name, NUMBERS, "broadcast").of_value().giving(Gives::Bool).stopping()
-}
-
-impl Function {
-    const fn of_value(self) -> Function {
-        Function { builds: Builds::Value(self.name), ..self }
-    }
-
-    const fn by(self, builds: Builds) -> Function {
-        Function { builds, ..self }
-    }
-
-    const fn only(self, form: Form) -> Function {
-        Function { form, ..self }
-    }
-
-    const fn giving(self, gives: Gives) -> Function {
-        Function { gives, ..self }
-    }
-
-    /// No gradient passes.
-    const fn stopping(self) -> Function {
-        Function { smooth: false, ..self }
-    }
-}
-
-/// All functions, by their names. Where one name has several rows, a call is that of the first that its arguments fit.
-pub const FUNCTIONS: &[Function] = &[
-    unary("abs"),
-    row("add", NUMBERS, "broadcast").by(Builds::Operator("+")),
-    row("amax", FOLD, "reduce"),
-    row("amin", FOLD, "reduce"),
-    row("argmax", PLACE, "reduce_one").giving(Gives::I32).stopping(),
-    row("argmin", PLACE, "reduce_one").giving(Gives::I32).stopping(),
-    row("cat", PARTS, "cat").only(Form::Function),
-    row("chunk", &[tensor(Any), required("chunks", Kind::Size), optional("dim", Kind::Axis, "0")], "chunk")
-        .giving(Gives::Several),
-    row(
-        "clamp",
-        &[tensor(Float), optional("min", Kind::OptionalNumber, "None"), optional("max", Kind::OptionalNumber, "None")],
-        "with_bounds",
-    ),
-    unary("cos"),
-    row("cumsum", ONE_AXIS, "along").of_value(),
-    row("detach", ANY, "unchanged").of_value().only(Form::Method).stopping(),
-    row("div", FLOATS, "broadcast").by(Builds::Operator("/")),
-    row("dropout", &[tensor(Float), optional("p", Kind::Number, "0.5")], "dropout").only(Form::Function),
-    row("elu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "with_factor"),
-    compare("eq"),
-    unary("erf"),
-    unary("exp"),
-    row("expand", &[tensor(Any), required("size", Kind::Shape)], "expand").only(Form::Method),
-    unary("expm1"),
-    row(
-        "flatten",
-        &[tensor(Any), optional("start_dim", Kind::Axis, "0"), optional("end_dim", Kind::Axis, "-1")],
-        "flatten",
-    ),
-    row("flip", &[tensor(Any), required("dims", Kind::Axes)], "flip"),
-    row("float", ANY, "unchanged").only(Form::Method).giving(Gives::F32),
-    unary("floor").stopping(),
-    row("full_like", &[tensor(Any), required("fill_value", Kind::Number)], "with_number")
-        .only(Form::Function)
-        .stopping(),
-    row("gather", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Tensor(Index))], "gather")
-        .of_value(),
-    compare("ge"),
-    row("gelu", FLOAT, "unchanged"),
-    compare("gt"),
-    row("hardswish", FLOAT, "unchanged"),
-    row(
-        "hardtanh",
-        &[tensor(Float), optional("min_val", Kind::Number, "-1.0"), optional("max_val", Kind::Number, "1.0")],
-        "hardtanh",
-    ),
-    row(
-        "index_select",
-        &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Tensor(Index))],
-        "index_select",
-    ),
-    row("int", ANY, "unchanged").only(Form::Method).giving(Gives::I32).stopping(),
-    compare("le"),
-    row("leaky_relu", &[tensor(Float), optional("negative_slope", Kind::Number, "0.01")], "with_factor"),
-    unary("log"),
-    unary("log1p"),
-    row("log_softmax", ONE_AXIS, "along").of_value(),
-    row("logical_and", MASKS, "broadcast").by(Builds::Operator("&")).giving(Gives::Bool).stopping(),
-    row("logical_not", MASK, "unchanged").by(Builds::Operator("!")).giving(Gives::Bool).stopping(),
-    row("logical_or", MASKS, "broadcast").by(Builds::Operator("|")).giving(Gives::Bool).stopping(),
-    row("logsumexp", EXTREME, "reduce_one_axis"),
-    compare("lt"),
-    row(
-        "masked_fill",
-        &[tensor(Any), required("mask", Kind::Tensor(Mask)), required("value", Kind::Number)],
-        "masked_fill",
-    ),
-    row("matmul", &[tensor(Float), required("other", Kind::Tensor(Float))], "matmul").of_value(),
-    row("max", EXTREME, "extreme").giving(Gives::Several),
-    row("max", NUMBERS, "broadcast").by(Builds::Value("maximum")),
-    row("max", FOLD, "reduce").by(Builds::Function("amax")),
-    row("maximum", NUMBERS, "broadcast").of_value(),
-    row("mean", FOLD, "reduce"),
-    row("min", EXTREME, "extreme").giving(Gives::Several),
-    row("min", NUMBERS, "broadcast").by(Builds::Value("minimum")),
-    row("min", FOLD, "reduce").by(Builds::Function("amin")),
-    row("minimum", NUMBERS, "broadcast").of_value(),
-    row("mish", FLOAT, "unchanged"),
-    row("mul", NUMBERS, "broadcast").by(Builds::Operator("*")),
-    row(
-        "narrow",
-        &[tensor(Any), required("dim", Kind::Axis), required("start", Kind::Size), required("length", Kind::Size)],
-        "narrow",
-    ),
-    compare("ne"),
-    row("neg", FLOAT, "unchanged").by(Builds::Operator("-")),
-    // As a method only: layers are called `norm`.
-    row("norm", NORM, "norm").only(Form::Method),
-    row("ones_like", ANY, "unchanged").only(Form::Function).stopping(),
-    row("pad", &[tensor(Any), required("pad", Kind::Sizes), optional("value", Kind::Number, "0.0")], "pad"),
-    row("permute", &[tensor(Any), required("dims", Kind::Axes)], "permute"),
-    row("pow", &[tensor(Float), required("exponent", Kind::Operand(Float))], "broadcast").of_value(),
-    row("prod", FOLD, "reduce"),
-    unary("reciprocal"),
-    unary("relu"),
-    row("relu6", FLOAT, "unchanged"),
-    row("reshape", &[tensor(Any), required("shape", Kind::Shape)], "reshape"),
-    unary("round").stopping(),
-    unary("rsqrt"),
-    row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Size)], "select"),
-    row("selu", FLOAT, "unchanged"),
-    unary("sigmoid"),
-    unary("sign").stopping(),
-    row("silu", FLOAT, "unchanged"),
-    unary("sin"),
-    row(
-        "slice",
-        &[
-            tensor(Any),
-            required("dim", Kind::Axis),
-            required("start", Kind::Size),
-            required("end", Kind::Size),
-            optional("step", Kind::Size, "1"),
-        ],
-        "slice",
-    ),
-    row("softmax", ONE_AXIS, "along").of_value(),
-    row(
-        "softplus",
-        &[tensor(Float), optional("beta", Kind::Number, "1.0"), optional("threshold", Kind::Number, "20.0")],
-        "softplus",
-    ),
-    row("split", &[tensor(Any), required(SECTIONS, Kind::Size), optional("dim", Kind::Axis, "0")], "split")
-        .giving(Gives::Several),
-    row("split", &[tensor(Any), required(SECTIONS, Kind::Sizes), optional("dim", Kind::Axis, "0")], "split_with_sizes")
-        .by(Builds::Function("split_with_sizes"))
-        .giving(Gives::Several),
-    unary("sqrt"),
-    unary("square"),
-    row("squeeze", &[tensor(Any), required("dim", Kind::Axes)], "squeeze"),
-    row("stack", PARTS, "stack").only(Form::Function),
-    row("std", SPREAD, "variance"),
-    row("sub", NUMBERS, "broadcast").by(Builds::Operator("-")),
-    row("sum", FOLD_NUMBERS, "reduce"),
-    unary("tanh"),
-    row("transpose", &[tensor(Any), required("dim0", Kind::Axis), required("dim1", Kind::Axis)], "transpose")
-        .of_value(),
-    row("unsqueeze", &[tensor(Any), required("dim", Kind::Axis)], "unsqueeze").of_value(),
-    row("var", SPREAD, "variance"),
-    row("view", &[tensor(Any), required("size", Kind::Shape)], "reshape")
-        .by(Builds::Function("reshape"))
-        .only(Form::Method),
-    row(
-        "where",
-        &[required("condition", Kind::Tensor(Mask)), tensor_or_number("input"), tensor_or_number("other")],
-        "broadcast_three",
-    )
-    .by(Builds::Function("where_")),
-    row("zeros_like", ANY, "unchanged").only(Form::Function).stopping(),
-];
-
-const fn tensor_or_number(name: &'static str) -> Parameter {
-    required(name, Kind::Operand(Any))
-}
+pub use table::FUNCTIONS;
 
 impl Function {
     /// The functions of this name.
@@ -354,7 +133,9 @@ impl Function {
     /// The parameter that stands before the point in a call of the method.
     pub fn receiver(&self) -> usize {
         let tensor = |parameter: &Parameter| match parameter.kind {
-            Kind::Tensor(elements) | Kind::Operand(elements) => elements != Mask || self.parameters[0].name == "input",
+            Kind::Tensor(elements) | Kind::Operand(elements) => {
+                elements != Elements::Mask || self.parameters[0].name == "input"
+            }
             _ => false,
         };
         self.parameters.iter().position(tensor).unwrap_or(0)

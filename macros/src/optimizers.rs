@@ -18,22 +18,127 @@ pub enum Kind {
     Pair,
     /// `true` or `false`.
     Flag,
+    /// A whole number.
+    Count,
+    /// Two whole numbers, in parentheses.
+    Counts,
+    /// A schedule: an expression that is evaluated when a model is made.
+    Schedule,
+    /// A list of pairs in parentheses, of a selection and a function of the settings, evaluated when a model is made.
+    Groups,
 }
 
-/// What both Adams take.
-const ADAM: &[(&str, Kind)] = &[
-    ("lr", Kind::Number),
-    ("betas", Kind::Pair),
-    ("eps", Kind::Number),
-    ("weight_decay", Kind::Number),
-    ("amsgrad", Kind::Flag),
-    ("maximize", Kind::Flag),
+/// What every optimizer takes beside its own options.
+const COMMON: &[(&str, Kind)] = &[
+    ("clip_grad_norm", Kind::Number),
+    ("norm_type", Kind::Number),
+    ("clip_grad_value", Kind::Number),
+    ("accumulate", Kind::Count),
+    ("ema", Kind::Number),
+    ("swa", Kind::Counts),
+    ("schedule", Kind::Schedule),
+    ("groups", Kind::Groups),
 ];
 
 /// Every optimizer, in alphabetical order.
 pub const OPTIMIZERS: &[Known] = &[
-    Known { name: "Adam", options: ADAM },
-    Known { name: "AdamW", options: ADAM },
+    Known {
+        name: "ASGD",
+        options: &[
+            ("lr", Kind::Number),
+            ("lambd", Kind::Number),
+            ("alpha", Kind::Number),
+            ("t0", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("maximize", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "Adadelta",
+        options: &[
+            ("lr", Kind::Number),
+            ("rho", Kind::Number),
+            ("eps", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("maximize", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "Adagrad",
+        options: &[
+            ("lr", Kind::Number),
+            ("lr_decay", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("initial_accumulator_value", Kind::Number),
+            ("eps", Kind::Number),
+            ("maximize", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "Adam",
+        options: &[
+            ("lr", Kind::Number),
+            ("betas", Kind::Pair),
+            ("eps", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("amsgrad", Kind::Flag),
+            ("maximize", Kind::Flag),
+            ("decoupled_weight_decay", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "AdamW",
+        options: &[
+            ("lr", Kind::Number),
+            ("betas", Kind::Pair),
+            ("eps", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("amsgrad", Kind::Flag),
+            ("maximize", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "Adamax",
+        options: &[
+            ("lr", Kind::Number),
+            ("betas", Kind::Pair),
+            ("eps", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("maximize", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "Lion",
+        options: &[
+            ("lr", Kind::Number),
+            ("betas", Kind::Pair),
+            ("weight_decay", Kind::Number),
+            ("maximize", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "NAdam",
+        options: &[
+            ("lr", Kind::Number),
+            ("betas", Kind::Pair),
+            ("eps", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("momentum_decay", Kind::Number),
+            ("decoupled_weight_decay", Kind::Flag),
+            ("maximize", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "RAdam",
+        options: &[
+            ("lr", Kind::Number),
+            ("betas", Kind::Pair),
+            ("eps", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("decoupled_weight_decay", Kind::Flag),
+            ("maximize", Kind::Flag),
+        ],
+    },
     Known {
         name: "RMSprop",
         options: &[
@@ -45,6 +150,10 @@ pub const OPTIMIZERS: &[Known] = &[
             ("centered", Kind::Flag),
             ("maximize", Kind::Flag),
         ],
+    },
+    Known {
+        name: "Rprop",
+        options: &[("lr", Kind::Number), ("etas", Kind::Pair), ("step_sizes", Kind::Pair), ("maximize", Kind::Flag)],
     },
     Known {
         name: "Sgd",
@@ -59,13 +168,18 @@ pub const OPTIMIZERS: &[Known] = &[
     },
 ];
 
-/// Optimizers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &["Adadelta", "Adagrad", "Adamax", "LBFGS", "NAdam", "RAdam", "Rprop", "SparseAdam"];
+/// Optimizers of PyTorch that Kiln does not have, so that the message for them can say so.
+pub const MISSING: &[&str] = &["Adafactor", "LBFGS", "Muon", "SparseAdam"];
 
 impl Known {
     /// The optimizer of this name.
     pub fn find(name: &str) -> Option<&'static Known> {
         OPTIMIZERS.iter().find(|optimizer| optimizer.name == name)
+    }
+
+    /// Its options, those that all have behind its own.
+    pub fn all_options(&self) -> impl Iterator<Item = (&'static str, Kind)> {
+        self.options.iter().chain(COMMON).copied()
     }
 }
 

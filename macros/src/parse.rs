@@ -262,11 +262,15 @@ impl Parse for Argument {
 pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Parsed> {
     let parser = |input: ParseStream| {
         let mut declaration = declaration(input, mistakes)?;
-        while input.peek(Token![fn]) {
-            functions::function(input, &mut declaration, mistakes)?;
-        }
-        while steps::is_next(input) {
-            declaration.steps.push(steps::program(input)?);
+        // In any order: a loss may stand beside the step that minimizes it.
+        loop {
+            if input.peek(Token![fn]) {
+                functions::function(input, &mut declaration, mistakes)?;
+            } else if steps::is_next(input) {
+                declaration.steps.push(steps::program(input)?);
+            } else {
+                break;
+            }
         }
         if input.is_empty() {
             return Ok(declaration);

@@ -8,6 +8,7 @@ mod certain;
 mod expressions;
 mod flow;
 mod forward;
+mod functions;
 mod loops;
 mod names;
 mod paths;
@@ -25,7 +26,7 @@ use syn::{Expr, GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::{Forward, Helper};
-use crate::layers::{Applied, Known, MISSING};
+use crate::layers::{Applied, FUNCTIONS, Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
 
@@ -253,6 +254,8 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
         format!("`{name}` is no layer: an optimizer is a field of the model by itself, `opt: {name}(PART, ..)` ({own})")
     } else if name == "ModuleList" {
         "a list of layers is an array: `[LAYER; COUNT]`".to_string()
+    } else if let Some((_, call)) = FUNCTIONS.iter().find(|(layer, _)| *layer == name) {
+        format!("`{name}` is no layer, as it is not of one tensor: a `forward` calls `{call}` ({own})")
     } else if let Some(known) = Known::nearest(&name) {
         format!("there is no layer `{name}`; did you mean `{}`? ({own})", known.name)
     } else if MISSING.contains(&name.as_str()) {

@@ -7,4 +7,4 @@ pub mod random;
 pub mod threads;
 
 pub use buffer::{Buffer, Pages, room};
-pub use threads::Pool;
+pub use threads::{Pool, ThreadsError};

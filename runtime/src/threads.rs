@@ -103,8 +103,11 @@ impl Pool {
     }
 
     /// A pool of as many threads as the environment variable `KILN_THREADS` says, else as the machine has.
-    pub fn from_environment() -> Pool {
-        Pool::new(default_threads())
+    ///
+    /// # Errors
+    /// The variable is no number of threads.
+    pub fn from_environment() -> Result<Pool, ThreadsError> {
+        Ok(Pool::new(default_threads()?))
     }
 
     /// The number of threads that was asked for, the caller's included.
@@ -162,10 +165,29 @@ impl Pool {
     }
 }
 
-/// `KILN_THREADS` where it is a number above 0, else the number of processors.
-pub fn default_threads() -> usize {
-    let asked = std::env::var("KILN_THREADS").ok().and_then(|text| text.trim().parse().ok()).filter(|&n| n > 0);
-    asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, |n| n.get()))
+/// The environment asks for a number of threads that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable KILN_THREADS is `{found}`, expected a number of at least 1, or that it is not set")]
+pub struct ThreadsError {
+    /// What it says.
+    pub found: String,
+}
+
+/// The number that `KILN_THREADS` gives, else the number of processors.
+///
+/// # Errors
+/// The variable is no number of threads.
+pub fn default_threads() -> Result<usize, ThreadsError> {
+    let text = std::env::var_os("KILN_THREADS").map(|text| text.to_string_lossy().into_owned());
+    let asked = asked_threads(text.as_deref())?;
+    Ok(asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, |n| n.get())))
+}
+
+/// The number that a text gives; nothing where there is none, or an empty one.
+fn asked_threads(text: Option<&str>) -> Result<Option<usize>, ThreadsError> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.map(Some).ok_or_else(|| ThreadsError { found: text.to_owned() })
 }
 
 impl Shared {
@@ -271,6 +293,27 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_environment_gives_a_number_of_threads_or_none() {
+        let refused = |found: &str| Err(ThreadsError { found: found.to_owned() });
+        for (text, expected) in [
+            (None, Ok(None)),
+            (Some(""), Ok(None)),
+            (Some("  "), Ok(None)),
+            (Some("3"), Ok(Some(3))),
+            (Some(" 16\n"), Ok(Some(16))),
+            (Some("0"), refused("0")),
+            (Some("-1"), refused("-1")),
+            (Some("two"), refused("two")),
+            (Some("4.0"), refused("4.0")),
+        ] {
+            assert_eq!(asked_threads(text), expected, "{text:?}");
+        }
+        let expected =
+            "the environment variable KILN_THREADS is `two`, expected a number of at least 1, or that it is not set";
+        assert_eq!(asked_threads(Some("two")).expect_err("no number").to_string(), expected);
+    }
 
     /// The ranges that a run hands out, in order, as starts and ends.
     fn ranges(pool: &Pool, tasks: usize) -> Vec<[usize; 2]> {

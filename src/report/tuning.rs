@@ -46,12 +46,12 @@ pub struct TuningRow {
     pub contraction: String,
     /// How many times the program computes it.
     pub uses: usize,
-    /// The way that is estimated to be the fastest, which is taken without tuning.
+    /// The recipe that is estimated to be the fastest, which is taken without tuning.
     pub usual: String,
     /// What that one takes.
     pub usual_seconds: f64,
-    /// The way that was chosen.
-    pub way: String,
+    /// The recipe that was chosen.
+    pub recipe: String,
     /// What that one takes.
     pub seconds: f64,
     /// Whether it was measured now, not by an earlier build.
@@ -66,7 +66,7 @@ impl Tuning {
 }
 
 impl TunedProgram {
-    /// What the measured contractions take together in the usual ways, and in the chosen ones.
+    /// What the measured contractions take together by the usual recipes, and by the chosen ones.
     pub fn seconds(&self) -> [f64; 2] {
         let sum = |seconds: fn(&TuningRow) -> f64| self.rows.iter().map(|row| row.uses as f64 * seconds(row)).sum();
         [sum(|row| row.usual_seconds), sum(|row| row.seconds)]
@@ -74,9 +74,9 @@ impl TunedProgram {
 }
 
 impl TuningRow {
-    /// Whether it is computed in another way than usual.
+    /// Whether it is computed by another recipe than usual.
     pub fn differs(&self) -> bool {
-        self.way != self.usual
+        self.recipe != self.usual
     }
 }
 
@@ -84,9 +84,9 @@ fn percent([usual, chosen]: [f64; 2]) -> f64 {
     if usual > 0.0 { 100.0 * (1.0 - chosen / usual) } else { 0.0 }
 }
 
-/// A way without its number.
-fn words(way: &str) -> &str {
-    way.split(" #").next().unwrap_or(way)
+/// A recipe's name without its number.
+fn words(recipe: &str) -> &str {
+    recipe.split(" #").next().unwrap_or(recipe)
 }
 
 /// ```text
@@ -147,7 +147,7 @@ impl fmt::Display for TunedProgram {
                 percent([row.usual_seconds, row.seconds]),
                 row.label,
                 row.contraction,
-                words(&row.way)
+                words(&row.recipe)
             )?;
             if row.differs() {
                 write!(f, ", not {}", words(&row.usual))?;

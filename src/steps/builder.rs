@@ -36,7 +36,8 @@ impl<M: Steps> StepTrainerBuilder<M> {
     ///
     /// # Errors
     /// [`TrainError::Graph`] if layers, losses and optimizers do not go together, [`TrainError::Compile`] if a graph can
-    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Tuning`] where
+    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Environment`] for a
+    /// `KILN_THREADS` that is no number where no number of threads is set, [`TrainError::Tuning`] where
     /// [`StepTrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<M::Trainer, TrainError> {
         let StepTrainerBuilder { mut model, settings } = self;

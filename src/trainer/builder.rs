@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_graph::Model;
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::Optimizer;
+use kiln_graph::{Model, Value};
 use kiln_rt::Pool;
 
 use super::Trainer;
 use super::error::TrainError;
+use super::metric::Metric;
 use super::programs::{Programs, TRAIN, optimization, train_graph};
 use super::targets::TargetElement;
 use crate::tuning::Tuner;
@@ -17,7 +18,7 @@ use crate::tuning::Tuner;
 /// The setters that several builders have, each of a field of its [`Settings`].
 macro_rules! setter {
     (threads) => {
-        /// The number of threads. Default: the environment variable `KILN_THREADS`, else the number of cores that the process may
+        /// The number of threads. Default: the environment variable `KILN_THREADS` (an error where it is no number), else the number of cores that the process may
         /// run on, which is also the most that is really used. Results do not depend on it.
         ///
         /// Threads wait for the next kernel awake, for some microseconds. Where several predictors or trainers run at a time, or other
@@ -157,7 +158,7 @@ impl Settings {
         }
         let pool = match self.threads {
             Some(threads) => Pool::new(threads),
-            None => Pool::from_environment(),
+            None => Pool::from_environment()?,
         };
         let tuner = self.tune.map(|time| Tuner::new(time, coming)).transpose()?;
         Ok(Programs::new(Arc::new(pool), *self, tuner))
@@ -171,6 +172,7 @@ pub struct TrainerBuilder<M, L, O> {
     pub(super) model: Box<M>,
     pub(super) loss: L,
     pub(super) optimizer: O,
+    pub(super) metrics: Vec<Metric>,
     pub(super) settings: Settings,
 }
 
@@ -182,6 +184,20 @@ where
     /// other numbers are compiled when they first come: see [`TrainerBuilder::cached_programs`].
     pub fn batch(mut self, batch: usize) -> Self {
         self.settings.batch = batch;
+        self
+    }
+
+    /// Lets [`Trainer::evaluate`] also give the mean of a function of the output and the target, under a name. It is made as
+    /// for [`loss_fn`](crate::losses::loss_fn), but may give masks and whole numbers, too:
+    /// `.metric("right", |scores, labels| scores.argmax(1).eq(labels))`. A metric of a name that there is replaces it.
+    pub fn metric(
+        mut self,
+        name: impl Into<String>,
+        function: impl for<'g> Fn(Value<'g>, Value<'g>) -> Value<'g> + Send + Sync + 'static,
+    ) -> Self {
+        let metric = Metric::new(name.into(), function);
+        self.metrics.retain(|other| other.name != metric.name);
+        self.metrics.push(metric);
         self
     }
 
@@ -197,10 +213,11 @@ where
     ///
     /// # Errors
     /// [`TrainError::Graph`] if model, loss and optimizer do not go together, [`TrainError::Compile`] if the graph can
-    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Tuning`] where
+    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Environment`] for a
+    /// `KILN_THREADS` that is no number where no number of threads is set, [`TrainError::Tuning`] where
     /// [`TrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
-        let TrainerBuilder { mut model, loss, optimizer, settings } = self;
+        let TrainerBuilder { mut model, loss, optimizer, metrics, settings } = self;
         let mut programs = settings.programs(1)?;
         let Settings { batch, seed, .. } = settings;
         programs.take_parameters(&mut *model)?;
@@ -209,6 +226,6 @@ where
         for (name, value) in loss.states() {
             programs.initialise(&name, value.view())?;
         }
-        Ok(Trainer { model, loss, optimizer, settings, programs, targets: Vec::with_capacity(settings.batch) })
+        Ok(Trainer { model, loss, optimizer, metrics, settings, programs, targets: Vec::with_capacity(settings.batch) })
     }
 }

@@ -3,6 +3,7 @@
 use kiln_graph::indices::IndexError;
 use kiln_graph::{GraphError, ParameterError, Shape, Type};
 use kiln_jit::{CompileError, RunError, StateError};
+use kiln_rt::ThreadsError;
 
 use super::hints::to_fit;
 use crate::report::ProfileError;
@@ -176,6 +177,9 @@ pub enum TrainError {
         /// `batch` or `threads`.
         setting: &'static str,
     },
+    /// The environment variable `KILN_THREADS` is no number of threads.
+    #[error(transparent)]
+    Environment(#[from] ThreadsError),
     /// The layers, the loss and the optimizer do not go together.
     #[error(transparent)]
     Graph(#[from] GraphError),

@@ -17,6 +17,7 @@ use ndarray::{ArrayD, ArrayViewD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
+use super::metric::Metric;
 use crate::report::{Profile, Tuning};
 use crate::tuning::Tuner;
 
@@ -60,9 +61,14 @@ fn targets<'g>(g: &'g Builder, loss: &impl Loss, prediction: Value<'g>) -> Resul
     Ok(g.input_of(TARGET, ty))
 }
 
-/// The graph that predicts `batch` samples and compares with their targets: outputs `sum` and `divisor` of the loss, and
-/// `prediction`.
-pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Result<Graph, TrainError> {
+/// The graph that predicts `batch` samples and compares with their targets: outputs `sum` and `divisor` of the loss,
+/// `prediction`, and sum and divisor of each metric.
+pub fn evaluate_graph<M: Model>(
+    model: &M,
+    loss: &impl Loss,
+    metrics: &[Metric],
+    batch: usize,
+) -> Result<Graph, TrainError> {
     let g = Builder::new(EVALUATE);
     let prediction = forward(&g, model, batch);
     let target = targets(&g, loss, prediction)?;
@@ -74,6 +80,13 @@ pub fn evaluate_graph<M: Model>(model: &M, loss: &impl Loss, batch: usize) -> Re
         g.output(part, value);
     }
     g.output("prediction", prediction);
+    for (number, metric) in metrics.iter().enumerate() {
+        let _function = g.function("metric");
+        let total = metric.total(prediction, target);
+        for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
+            g.output(&format!("metric.{number}.{part}"), value);
+        }
+    }
     Ok(g.finish()?)
 }
 

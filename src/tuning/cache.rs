@@ -2,7 +2,7 @@
 //! emitter and version of Kiln. It knows texts and choices; it does not know what they mean.
 //!
 //! ```text
-//! {"kiln": "0.1.0", "machine": "..", "contractions": {"dot [64, 10] ..": {"way": "..", "seconds": 1e-6, "usual": "..", "usual_seconds": 1e-6}}}
+//! {"kiln": "0.1.0", "machine": "..", "contractions": {"dot [64, 10] ..": {"recipe": "..", "seconds": 1e-6, "usual": "..", "usual_seconds": 1e-6}}}
 //! ```
 //!
 //! A file that is no such thing (cut short, edited) is worth no failure: all of it can be measured again. It counts as empty,
@@ -106,8 +106,8 @@ impl Cache {
 
     fn text(&self, choices: &Choices) -> String {
         let one = |(problem, choice): (&str, &Choice)| {
-            let Choice { way, seconds, usual, usual_seconds } = choice;
-            let value = json!({"way": way, "seconds": seconds, "usual": usual, "usual_seconds": usual_seconds});
+            let Choice { recipe, seconds, usual, usual_seconds } = choice;
+            let value = json!({"recipe": recipe, "seconds": seconds, "usual": usual, "usual_seconds": usual_seconds});
             (problem.to_owned(), value)
         };
         let contractions: Map<String, Value> = choices.iter().map(one).collect();
@@ -128,7 +128,7 @@ impl Cache {
             let number = |field: &str| value[field].as_f64();
             let choice = || {
                 let (seconds, usual_seconds) = (number("seconds")?, number("usual_seconds")?);
-                Some(Choice { way: text("way")?, seconds, usual: text("usual")?, usual_seconds })
+                Some(Choice { recipe: text("recipe")?, seconds, usual: text("usual")?, usual_seconds })
             };
             choices.insert(
                 problem.clone(),
@@ -155,9 +155,13 @@ mod tests {
 
     fn choices(entries: &[(&str, &str)]) -> Choices {
         let mut choices = Choices::new();
-        for (problem, way) in entries {
-            let choice =
-                Choice { way: (*way).to_owned(), seconds: 1.5e-6, usual: "the usual".to_owned(), usual_seconds: 0.1 };
+        for (problem, recipe) in entries {
+            let choice = Choice {
+                recipe: (*recipe).to_owned(),
+                seconds: 1.5e-6,
+                usual: "the usual".to_owned(),
+                usual_seconds: 0.1,
+            };
             choices.insert((*problem).to_owned(), choice);
         }
         choices
@@ -204,7 +208,7 @@ mod tests {
                     scope.spawn(move || {
                         for turn in 0..5 {
                             let problem = format!("{number} {turn}");
-                            cache.add(&Choices::new(), choices(&[(&problem, "way")])).unwrap();
+                            cache.add(&Choices::new(), choices(&[(&problem, "recipe")])).unwrap();
                         }
                     });
                 }

@@ -141,6 +141,12 @@ impl Analysis {
                     Sensitivity::Jumps(Jumps::Nowhere) => 0.0,
                     Sensitivity::Bounded(slope) => carried(slope),
                     Sensitivity::Exponential => carried((largest_signed(x) + errors).exp()),
+                    Sensitivity::Hyperbolic => carried((largest(x) + errors).exp()),
+                    Sensitivity::Inside => match (errors > 0.0, largest(x) + errors < 1.0) {
+                        (false, _) => approximation,
+                        (true, true) => carried(1.0 / (1.0 - largest(x) - errors)),
+                        (true, false) => f64::INFINITY,
+                    },
                     Sensitivity::Pole { offset, power } => steep(offset, power),
                 }
             }
@@ -172,6 +178,17 @@ impl Analysis {
                         let exponent = largest(b) * (error(0) / least) + error(1) * logarithm;
                         2.0 * power * exponent + power * U * (16.0 + 16.0 * largest(b) * logarithm) + TINY
                     }
+                    BinaryOp::Atan2 => {
+                        let point = |(a, b): (&f64, &f64)| a.hypot(*b);
+                        let least = a.iter().zip(b).map(point).fold(f64::INFINITY, f64::min);
+                        let carried = error(0) + error(1);
+                        let crosses = a.iter().zip(b).any(|(a, b)| a.abs() <= error(0) && *b <= error(1));
+                        match (carried > 0.0, least > carried && !crosses) {
+                            (false, _) => 8.0 * U * largest(result) + TINY,
+                            (true, true) => carried / (least - carried) + 8.0 * U * largest(result) + TINY,
+                            (true, false) => f64::INFINITY,
+                        }
+                    }
                     BinaryOp::And | BinaryOp::Or => 0.0,
                 }
             }
@@ -201,7 +218,10 @@ impl Analysis {
                     }
                 }
             }
-            Op::ArgReduce { .. } => certain(gap(operand(0))),
+            // A place among values that are compared: right, or anything.
+            _ if node.ty.dtype == DType::I32 && graph.ty(node.inputs[0]).dtype == DType::F32 => {
+                certain(gap(operand(0)))
+            }
             Op::Dot => {
                 let shape = graph.shape(node.inputs[0]);
                 sum_of_products(shape.dim(shape.rank() - 1) as f64)

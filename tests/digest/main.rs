@@ -48,6 +48,8 @@ mod regret;
 mod resampling;
 #[path = "../golden/results.rs"]
 mod results;
+#[path = "../golden/sched.rs"]
+mod sched;
 #[path = "../golden/script.rs"]
 mod script;
 mod sources;

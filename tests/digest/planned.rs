@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use kiln::graph::{Graph, optimize};
 use kiln::jit::Target;
+use kiln::jit::contraction::Recipe;
 use kiln::jit::kernel::parse;
 use kiln::jit::layout::Layout;
 use kiln::jit::plan::{Choices, Plan, plan_by};
@@ -28,7 +29,7 @@ pub struct Planned {
     pub digest: u64,
     /// For each contraction, how it is computed.
     pub contractions: Vec<String>,
-    /// The kernels whose text is not read back as it was.
+    /// The kernels and recipes whose text is not read back as it was.
     pub unread: Vec<String>,
     /// The first call whose tasks are not proved to be disjoint, and why.
     pub dependent: Option<String>,
@@ -94,6 +95,14 @@ fn look(name: &str, lanes: usize, plan: &Plan) -> Planned {
             Err(error) => unread.push(format!("{name} at {lanes} lanes: {error}\n{text}")),
         }
     }
+    for recipe in plan.contractions.iter().map(|found| &found.recipe) {
+        let text = recipe.to_string();
+        match text.parse::<Recipe>() {
+            Ok(read) if read == **recipe && read.name() == recipe.name() => {}
+            Ok(read) => unread.push(format!("{name} at {lanes} lanes, read as\n{read}\ninstead of\n{text}")),
+            Err(error) => unread.push(format!("{name} at {lanes} lanes: {error}\n{text}")),
+        }
+    }
     let contractions = plan.contractions.iter().map(|found| {
         // The label is `layer: operations`, or the operations alone.
         let layer = found.label.split_once(": ").map_or(String::new(), |(layer, _)| format!("{layer}: "));
@@ -120,11 +129,11 @@ impl Fnv {
     }
 }
 
-/// That the kernels of all plans are what is read from their texts.
+/// That the kernels and recipes of all plans are what is read from their texts.
 #[test]
-fn kernels_are_read_back() {
+fn kernels_and_recipes_are_read_back() {
     let unread: Vec<&String> = PLANNED.iter().flat_map(|planned| &planned.unread).collect();
-    assert!(unread.is_empty(), "{} kernels, such as {}", unread.len(), unread[0]);
+    assert!(unread.is_empty(), "{} texts, such as {}", unread.len(), unread[0]);
 }
 
 /// That no call has to run on one thread.

@@ -1,5 +1,7 @@
 //! Uses that must be refused: each line of `errors.jsonl` must give an error of Kiln's own.
 
+use std::path::Path;
+
 use kiln_graph::indices::index_rule;
 use kiln_graph::optimizers::{Optimization, Sgd};
 use kiln_graph::shape::rules;
@@ -11,6 +13,35 @@ use crate::case::{Array, Attributes, Refusal};
 use crate::graphs::{Given, type_of};
 use crate::python::parse;
 use crate::{attention, layers, losses, ops, optim, recurrent};
+
+/// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs, and
+/// rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use there.
+const REFUSED_BY_RUSTC: &[(&str, &str, &str, &str)] = &[
+    ("AdaptiveAvgPool2d", "output_size", "negative_sizes", "AdaptiveAvgPool2d(-1)"),
+    ("AdaptiveMaxPool2d", "output_size", "negative_sizes", "AdaptiveMaxPool2d(-1)"),
+    ("AvgPool2d", "padding", "negative_sizes", "AvgPool2d(2, padding = -1)"),
+    ("Conv1d", "padding", "negative_sizes", "Conv1d(4, 6, 3, padding = -1)"),
+    ("Conv2d", "padding", "negative_sizes", "Conv2d(4, 6, 3, padding = -1)"),
+    ("Conv3d", "padding", "negative_sizes", "Conv3d(4, 6, 3, padding = -1)"),
+    ("MaxPool2d", "padding", "negative_sizes", "MaxPool2d(2, padding = -1)"),
+    ("slice", "step", "negative_sizes", "x.slice(1, 0, 4, step = -1)"),
+];
+
+/// The case in `tests/ui` by which rustc refuses such a value, where there is one: it has the use, and rustc's words name
+/// the argument and show the line.
+pub fn refused_by_rustc(call: &str, argument: &str) -> Result<String, Refusal> {
+    let missing = || Refusal::Later(format!("{argument}: refused by rustc, but no case in tests/ui shows it"));
+    let row = REFUSED_BY_RUSTC.iter().find(|(of, name, ..)| (*of, *name) == (call, argument));
+    let (_, _, name, written) = *row.ok_or_else(missing)?;
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui").join(name);
+    let read = |extension: &str| std::fs::read_to_string(case.with_extension(extension)).unwrap_or_default();
+    let (source, words) = (read("rs"), read("stderr"));
+    let mut shown = words.split("\nerror").filter(|error| error.contains(written));
+    if !source.contains(written) || !shown.any(|error| error.contains(&format!("`{argument}` of `{call}`"))) {
+        return Err(Refusal::Case(format!("tests/ui/{name}.rs does not show that rustc refuses `{written}`")));
+    }
+    Ok(format!("refused by rustc: tests/ui/{name}.rs"))
+}
 
 /// A use that PyTorch refuses.
 pub struct Misuse {
@@ -45,6 +76,7 @@ impl Misuse {
             Ok(graph) if !self.inputs.iter().all(|input| matches!(input, Array::Float(_))) => self.indices(&graph),
             Ok(_) => Err(Refusal::Error("it is accepted".into())),
             Err(Refusal::Error(message)) => Ok(message),
+            Err(Refusal::Unsigned(argument)) => refused_by_rustc(&self.call, &argument),
             Err(other) => Err(other),
         }
     }
@@ -56,7 +88,7 @@ impl Misuse {
         let mut given = Given::new(&g, names.iter().map(String::as_str).zip(&self.inputs));
         match call {
             "program" => return self.program(),
-            "SGD" | "Adam" | "AdamW" | "RMSprop" => {
+            "SGD" | "Adam" | "AdamW" | "RMSprop" | "Adagrad" | "Adamax" | "NAdam" | "RAdam" => {
                 let rule = optim::optimizer(call, attributes)?;
                 let p = g.state("p", Type::f32([2]));
                 rule.apply(&g, &[("p".into(), p)], &[p]);
@@ -75,6 +107,11 @@ impl Misuse {
             }
             _ if call.ends_with("Loss") => _ = losses::compute(call, attributes, &given)?,
             _ if call.starts_with(|c: char| c.is_lowercase()) => _ = ops::compute(call, attributes, &given)?,
+            "PReLU" => {
+                let slopes = attributes.sizes("num_parameters", 1, 1)?[0];
+                given.values.insert("param.weight".into(), g.input("param.weight", [slopes]));
+                layers::compute(call, attributes, &given)?;
+            }
             "Linear" => {
                 let size = |name: &str| attributes.int(name).unwrap_or(1) as usize;
                 let weight = g.input("param.weight", [size("out_features"), size("in_features")]);
@@ -93,6 +130,12 @@ impl Misuse {
             }
             attention::LAYER => {
                 attention::declare(&g, attributes, &mut given);
+                layers::compute(call, attributes, &given)?;
+            }
+            "GroupNorm" => {
+                let channels = attributes.sizes("num_channels", 1, 1)?[0];
+                let input = given.find("input.0").unwrap_or_else(|| g.input("input.0", [2, channels]));
+                given.values.insert("input.0".into(), input);
                 layers::compute(call, attributes, &given)?;
             }
             _ if let Some(step) = recurrent::step(call, attributes) => {

@@ -1,12 +1,12 @@
 //! The layers, through the free functions that the typed layers are shells of.
 
 use kiln_graph::layers::{
-    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, layer_norm, linear, pool, reshape,
-    upsample,
+    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, glu, group_norm, layer_norm,
+    linear, local_response_norm, lp_pool, pool, rectifier, reshape, rms_norm, softmax, unpool, upsample,
 };
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
 use kiln_graph::shape::rules;
-use kiln_graph::{DType, GraphError, Op, Shape, Value};
+use kiln_graph::{GraphError, Shape, Value};
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
@@ -30,7 +30,20 @@ pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Resu
     let x = given.find("input.0").ok_or_else(|| Refusal::later(op))?;
     if op.starts_with("MaxPool") && attributes.flag("return_indices") {
         let window = window(attributes, spatial(op))?;
-        return Ok(vec![pool::max_pool(x, window), argument(x, window)]);
+        let (values, places) = pool::max_pool_with_indices(x, window);
+        return Ok(vec![values, places]);
+    }
+    if op.starts_with("AdaptiveMaxPool") {
+        let cells = resampling::optional_sizes(attributes, "output_size", spatial(op))?;
+        let (values, places) = adaptive_pool::adaptive_max_pool(x, &cells);
+        return Ok(if attributes.flag("return_indices") { vec![values, places] } else { vec![values] });
+    }
+    if op.starts_with("MaxUnpool") {
+        let output: Option<Vec<usize>> =
+            attributes.get("output_size").map(|_| attributes.sizes("output_size", spatial(op), 0)).transpose()?;
+        // A size of the whole tensor is one of its image, too.
+        let output = output.as_ref().map(|sizes| &sizes[sizes.len() - spatial(op)..]);
+        return Ok(vec![unpool::max_unpool(x, given.get("input.1")?, window(attributes, spatial(op))?, output)]);
     }
     if attributes.get("calls").is_some() {
         return given.inputs().into_iter().map(|x| apply(op, attributes, x, &parameter)).collect();
@@ -69,6 +82,10 @@ pub fn apply<'g>(
             };
             pool::avg_pool(x, window(attributes, spatial(op))?, divisor)
         }
+        "LPPool1d" | "LPPool2d" | "LPPool3d" => {
+            let p = attributes.f64("norm_type").ok_or_else(|| Refusal::Case("there is no `norm_type`".into()))?;
+            lp_pool::lp_pool(x, p, window(attributes, spatial(op))?)
+        }
         "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d" => {
             let (spatial, shape) = (spatial(op), x.shape());
             let channels = attributes.sizes("num_features", 1, 1)?[0];
@@ -90,6 +107,43 @@ pub fn apply<'g>(
             };
             batch_norm::batch_norm(x, parameter("weight"), parameter("bias"), running(), statistics)
         }
+        "GroupNorm" => {
+            let size = |name: &str| Ok::<usize, Refusal>(attributes.sizes(name, 1, 0)?[0]);
+            let (groups, channels) = (size("num_groups")?, size("num_channels")?);
+            let eps = attributes.f64("eps").unwrap_or(1e-5);
+            rules::group_norm(x.shape(), groups, channels, eps).map_err(GraphError::from)?;
+            group_norm::group_norm(x, groups, parameter("weight"), parameter("bias"), eps)
+        }
+        "InstanceNorm1d" | "InstanceNorm2d" | "InstanceNorm3d" => {
+            let (axes, channels) = (spatial(op) + 2, attributes.sizes("num_features", 1, 1)?[0]);
+            // One sample has no batch axis.
+            if x.shape().rank() + 1 == axes {
+                return Ok(apply(op, attributes, x.unsqueeze(0), parameter)?.squeeze(0));
+            }
+            rules::channels(x.shape(), channels, axes, axes).map_err(GraphError::from)?;
+            let running = || {
+                Some(batch_norm::Running {
+                    mean: parameter("running_mean")?,
+                    variance: parameter("running_var")?,
+                    batches: parameter("num_batches_tracked")?,
+                })
+            };
+            let (eps, momentum) = (attributes.f64("eps").unwrap_or(1e-5), attributes.f64("momentum").unwrap_or(0.1));
+            group_norm::instance_norm(x, parameter("weight"), parameter("bias"), running(), eps, momentum)
+        }
+        "RMSNorm" => {
+            let extents = attributes.sizes("normalized_shape", 1, 1)?;
+            rms_norm::rms_norm(x, Shape::from(&extents[..]), parameter("weight"), attributes.f64("eps"))
+        }
+        "LocalResponseNorm" => {
+            let number = |name: &str, default| attributes.f64(name).unwrap_or(default);
+            let response = local_response_norm::Response {
+                alpha: number("alpha", 1e-4),
+                beta: number("beta", 0.75),
+                k: number("k", 1.0),
+            };
+            local_response_norm::local_response_norm(x, attributes.sizes("size", 1, 1)?[0], response)
+        }
         "Flatten" => {
             let (start, end) = (attributes.int("start_dim").unwrap_or(1), attributes.int("end_dim").unwrap_or(-1));
             reshape::flatten(x, start, end)
@@ -101,6 +155,23 @@ pub fn apply<'g>(
         "Sigmoid" => x.sigmoid(),
         "Tanh" => x.tanh(),
         "Identity" => x,
+        "CELU" => activation::celu(x, attributes.f64("alpha").unwrap_or(1.0)),
+        "GLU" => glu::glu(x, attributes.int("dim").unwrap_or(-1)),
+        "Hardshrink" => activation::hardshrink(x, attributes.f64("lambd").unwrap_or(0.5)),
+        "Hardsigmoid" => activation::hardsigmoid(x),
+        "LogSigmoid" => activation::log_sigmoid(x),
+        "PReLU" => rectifier::prelu(x, weight()?),
+        "RReLU" => {
+            let slope = |name, default| attributes.f64(name).unwrap_or(default);
+            rectifier::rrelu(x, slope("lower", 1.0 / 8.0), slope("upper", 1.0 / 3.0))
+        }
+        "Softshrink" => activation::softshrink(x, attributes.f64("lambd").unwrap_or(0.5)),
+        "Softsign" => activation::softsign(x),
+        "Tanhshrink" => activation::tanhshrink(x),
+        "Threshold" => {
+            let setting = |name: &str| attributes.f64(name).ok_or_else(|| Refusal::Case(format!("no `{name}`")));
+            rectifier::threshold(x, setting("threshold")?, setting("value")?)
+        }
         "ELU" => activation::elu(x, attributes.f64("alpha").unwrap_or(1.0)),
         "Hardswish" => activation::hardswish(x),
         "Hardtanh" => {
@@ -137,9 +208,17 @@ pub fn apply<'g>(
             let padding = attributes.int("padding_idx").map(|row| row.rem_euclid(weight.shape().dim(0) as isize));
             embedding::embedding(x, weight, padding.map(|row| row as usize))
         }
-        "Softmax" | "LogSoftmax" => {
+        "Softmax" | "LogSoftmax" | "Softmin" => {
             let axis = attributes.int("dim").unwrap_or(-1) as i32;
-            if op == "Softmax" { x.softmax(axis) } else { x.log_softmax(axis) }
+            match op {
+                "Softmax" => x.softmax(axis),
+                "Softmin" => softmax::softmin(x, axis),
+                _ => x.log_softmax(axis),
+            }
+        }
+        "Softmax2d" => {
+            rules::axes(x.shape(), 3, 4).map_err(GraphError::from)?;
+            x.softmax(-3)
         }
         _ => return Err(Refusal::later(op)),
     })
@@ -203,14 +282,4 @@ fn window(attributes: &Attributes, spatial: usize) -> Result<Window, Refusal> {
     let dilation = attributes.sizes("dilation", spatial, 1)?;
     let sliding = sliding(&stride, &both, &dilation);
     Ok(Window { kernel: filled(&kernel, 1), sliding, ceil: attributes.flag("ceil_mode") })
-}
-
-/// The row-major index, within its image, of each window's maximum.
-fn argument<'g>(x: Value<'g>, window: Window) -> Value<'g> {
-    if x.shape().rank() == window.sliding.spatial + 1 {
-        return argument(x.unsqueeze(0), window).squeeze(0);
-    }
-    let image = Shape::from(&x.shape().dims()[2..]);
-    let places = x.graph().iota([image.elements()], 0).reshape(image).convert(DType::F32).broadcast_to(x.shape());
-    x.graph().apply(Op::WindowMaxPick(window), &[x, places]).convert(DType::I32)
 }

@@ -1,8 +1,8 @@
 //! The losses, through the free functions that the trainer's objects are shells of.
 
 use kiln_graph::losses::{
-    ClassTargets, Reduction, binary_cross_entropy_with_logits, class_cross_entropy, mean_absolute_error,
-    mean_squared_error, soft_class_cross_entropy,
+    ClassTargets, Reduction, binary_cross_entropy, binary_cross_entropy_with_logits, class_cross_entropy, huber_loss,
+    kl_div_loss, mean_absolute_error, mean_squared_error, nll_loss, smooth_l1_loss, soft_class_cross_entropy,
 };
 use kiln_graph::{DType, Value};
 
@@ -28,18 +28,24 @@ pub fn apply<'g>(
         None | Some("mean") => Reduction::Mean,
         Some("sum") => Reduction::Sum,
         Some("none") => Reduction::None,
+        Some("batchmean") => Reduction::BatchMean,
         Some(other) => return Err(Refusal::later(format!("reduction {other}"))),
     };
+    let ignore_index = attributes.int("ignore_index").unwrap_or(-100) as i32;
     let label_smoothing = attributes.f64("label_smoothing").unwrap_or(0.0);
     Ok(match op {
         "CrossEntropyLoss" if target.dtype() == DType::F32 => {
             soft_class_cross_entropy(prediction, target, weight, label_smoothing, reduction)
         }
         "CrossEntropyLoss" => {
-            let ignore_index = attributes.int("ignore_index").unwrap_or(-100) as i32;
             let settings = ClassTargets { label_smoothing, ignore_index, reduction };
             class_cross_entropy(prediction, target, weight, settings)
         }
+        "BCELoss" => binary_cross_entropy(prediction, target, weight, reduction),
+        "HuberLoss" => huber_loss(prediction, target, attributes.f64("delta").unwrap_or(1.0), reduction),
+        "KLDivLoss" => kl_div_loss(prediction, target, attributes.flag("log_target"), reduction),
+        "NLLLoss" => nll_loss(prediction, target, weight, ignore_index, reduction),
+        "SmoothL1Loss" => smooth_l1_loss(prediction, target, attributes.f64("beta").unwrap_or(1.0), reduction),
         "L1Loss" => mean_absolute_error(prediction, target, reduction),
         "MSELoss" => mean_squared_error(prediction, target, reduction),
         "BCEWithLogitsLoss" => binary_cross_entropy_with_logits(prediction, target, weight, pos_weight, reduction),

@@ -241,19 +241,8 @@ fn padded<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusa
 
 /// `softmax(q k^T / sqrt(d) + mask) v` over the last two axes.
 fn attention<'g>(inputs: &[Value<'g>], attributes: &Attributes) -> Value<'g> {
-    let (q, k, v) = (inputs[0], inputs[1], inputs[2]);
-    let rank = q.shape().rank();
-    let scale = attributes.f64("scale").unwrap_or(1.0 / (q.shape().dim(rank - 1) as f64).sqrt());
-    let mut scores = q.matmul(k.transpose(-1, -2)) * scale;
-    if attributes.flag("is_causal") {
-        let (rows, columns) = (q.shape().dim(rank - 2), k.shape().dim(rank - 2));
-        let g = q.graph();
-        let seen = g.iota([rows, columns], 0).ge(g.iota([rows, columns], 1));
-        scores = seen.select(scores, f64::NEG_INFINITY);
-    }
-    if let Some(&mask) = inputs.get(3) {
-        let masked = |scores: Value<'g>| mask.ne(0).select(scores, f64::NEG_INFINITY);
-        scores = if mask.dtype() == DType::F32 { scores + mask } else { masked(scores) };
-    }
-    scores.softmax(-1).matmul(v)
+    // A mask is 0 and 1 there.
+    let mask = inputs.get(3).map(|&mask| if mask.dtype() == DType::F32 { mask } else { mask.ne(0) });
+    let (is_causal, scale) = (attributes.flag("is_causal"), attributes.f64("scale"));
+    functions::scaled_dot_product_attention(inputs[0], inputs[1], inputs[2], mask, 0.0, is_causal, scale)
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use kiln_graph::optimizers::{Adam, AdamW, Optimizer, RMSprop, Sgd};
+use kiln_graph::optimizers::{
+    Adagrad, Adam, AdamW, Adamax, NAdam, Optimizer, RAdam, RMSprop, Sgd, clip_grad_norm, clip_grad_value,
+};
 use kiln_graph::{Builder, Shape, Value};
 use ndarray::{ArrayD, Axis, stack};
 
 use crate::case::{Array, Attributes, Case, Refusal};
 use crate::engine::{Engine, Session};
-use crate::graphs::type_of;
+use crate::graphs::{Given, type_of};
 
 /// An optimizer of PyTorch's name and arguments.
 pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>, Refusal> {
@@ -30,7 +32,8 @@ pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>
                 .eps(number("eps", 1e-8))
                 .weight_decay(number("weight_decay", 0.0))
                 .amsgrad(attributes.flag("amsgrad"))
-                .maximize(attributes.flag("maximize")),
+                .maximize(attributes.flag("maximize"))
+                .decoupled_weight_decay(attributes.flag("decoupled_weight_decay")),
         ),
         "AdamW" => Box::new(
             AdamW::new(number("lr", 1e-3))
@@ -49,8 +52,60 @@ pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>
                 .centered(attributes.flag("centered"))
                 .maximize(attributes.flag("maximize")),
         ),
+        "Adagrad" => Box::new(
+            Adagrad::new(number("lr", 1e-2))
+                .lr_decay(number("lr_decay", 0.0))
+                .weight_decay(number("weight_decay", 0.0))
+                .initial_accumulator_value(number("initial_accumulator_value", 0.0))
+                .eps(number("eps", 1e-10))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "Adamax" => Box::new(
+            Adamax::new(number("lr", 2e-3))
+                .betas(beta(0, 0.9), beta(1, 0.999))
+                .eps(number("eps", 1e-8))
+                .weight_decay(number("weight_decay", 0.0))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "NAdam" => Box::new(
+            NAdam::new(number("lr", 2e-3))
+                .betas(beta(0, 0.9), beta(1, 0.999))
+                .eps(number("eps", 1e-8))
+                .weight_decay(number("weight_decay", 0.0))
+                .momentum_decay(number("momentum_decay", 4e-3))
+                .decoupled_weight_decay(attributes.flag("decoupled_weight_decay"))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "RAdam" => Box::new(
+            RAdam::new(number("lr", 1e-3))
+                .betas(beta(0, 0.9), beta(1, 0.999))
+                .eps(number("eps", 1e-8))
+                .weight_decay(number("weight_decay", 0.0))
+                .decoupled_weight_decay(attributes.flag("decoupled_weight_decay"))
+                .maximize(attributes.flag("maximize")),
+        ),
         _ => return Err(Refusal::later(op)),
     })
+}
+
+/// `clip_grad_norm_` and `clip_grad_value_`: the clipped inputs, and behind them the norm.
+pub fn clip<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Value<'g>>, Refusal> {
+    let gradients = given.inputs();
+    let number = |name: &str| attributes.f64(name).ok_or_else(|| Refusal::Case(format!("no {name}")));
+    match op {
+        "clip_grad_norm_" => {
+            let norm_type = match attributes.text("norm_type") {
+                Some("inf") => f64::INFINITY,
+                _ => number("norm_type")?,
+            };
+            let g = gradients.first().ok_or_else(|| Refusal::Case("no input".into()))?.graph();
+            let (mut clipped, norm) = clip_grad_norm(g, &gradients, number("max_norm")?, norm_type);
+            g.output("output.norm", norm);
+            clipped.push(norm);
+            Ok(clipped)
+        }
+        _ => Ok(clip_grad_value(&gradients, number("clip_value")?)),
+    }
 }
 
 /// The states of an optimizer before its first step.
@@ -102,7 +157,9 @@ pub fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
         results.insert(name, stacked(&steps)?);
     }
     for (name, _) in case.with_prefix("state_after.") {
-        if let Some(value) = session.state(name) {
+        // What all parameters share, PyTorch has for each.
+        let shared = name.rsplit_once('.').map(|(_, last)| format!("optimizer.{last}"));
+        if let Some(value) = session.state(name).or_else(|| session.state(&shared?)) {
             results.insert(format!("state_after.{name}"), value);
         }
     }

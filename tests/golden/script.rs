@@ -245,8 +245,7 @@ impl<'g> Script<'g, '_> {
                 (Object::Tensor(x), "max", []) => x.amax(..),
                 (Object::Tensor(x), "bool", []) => x.ne(0.0),
                 (Object::Tensor(x), "triu", [Object::Number(diagonal)]) => {
-                    let place = |axis| self.g.iota(x.shape(), axis);
-                    (place(1) - place(0)).ge(*diagonal as i32).select(*x, 0.0)
+                    kiln_graph::functions::triu(*x, *diagonal as isize)
                 }
                 (Object::Tensor(x), "transpose", [Object::Number(a), Object::Number(b)]) => {
                     x.transpose(*a as i32, *b as i32)

@@ -51,6 +51,33 @@ def cross_entropy(**settings):
     return losses
 
 
+def each_class(f, weight=None, **settings):
+    def losses(x, weight=weight):
+        weight = None if weight is None else torch.tensor(weight, dtype=x.dtype)
+        return torch.stack([f(x, torch.full((x.shape[0],), c), weight=weight, reduction="none", **settings) for c in range(4)], dim=1)
+    return losses
+
+
+def lists(*labels):
+    return lambda x: torch.stack([F.multilabel_margin_loss(x, torch.tensor([l]).expand(x.shape[0], 4), reduction="none") for l in labels], dim=1)
+
+
+def soft_lists(x):
+    targets = ([1.0, 0, 0, 0], [1.0, 1, 0, 1], [0.0, 0, 0, 0], [0.5, 0, 1, 0.25])
+    one = lambda t: F.multilabel_soft_margin_loss(x, torch.tensor(t, dtype=x.dtype).expand_as(x), reduction="none")
+    return torch.stack([one(t) for t in targets], dim=1)
+
+
+def cosine_embedding(target, margin=0.0):
+    return lambda x: F.cosine_embedding_loss(x, torch.tensor(UPSTREAM, dtype=x.dtype).expand_as(x), torch.full((x.shape[0],), target, dtype=x.dtype),
+                                             margin=margin, reduction="none")
+
+
+def triplet_margin(**settings):
+    other = lambda x, *t: torch.tensor(t, dtype=x.dtype).expand_as(x)
+    return lambda x: F.triplet_margin_loss(x, other(x, 1, 2, 3, 4), other(x, 0, 1, 0, 2), reduction="none", **settings)
+
+
 def operations():
     """The operations of one f32, which have PyTorch's names: those of `UnaryOp`."""
     text = (pathlib.Path(__file__).parents[2] / "graph/src/op/functions.rs").read_text()
@@ -67,11 +94,35 @@ ONE = {name: getattr(torch, name) for name in operations()} | {
     "gelu": F.gelu, "gelu(tanh)": lambda x: F.gelu(x, approximate="tanh"), "softplus": F.softplus,
     "softplus(2, 5)": lambda x: F.softplus(x, 2, 5), "pow(0)": lambda x: x.pow(0), "pow(1)": lambda x: x.pow(1), "pow(2)": lambda x: x.pow(2),
     "pow(3)": lambda x: x.pow(3), "pow(0.5)": lambda x: x.pow(0.5), "pow(-1)": lambda x: x.pow(-1),
-}
+} | {name: getattr(torch, name) for name in ("ceil", "trunc", "frac", "tan", "atan", "exp2", "log2", "log10", "nan_to_num")}
 TWO = {
     "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "pow": torch.pow, "maximum": torch.maximum,
-    "minimum": torch.minimum, "mse": lambda x, t: F.mse_loss(x, t, reduction="none"), "l1": lambda x, t: F.l1_loss(x, t, reduction="none"),
+    "minimum": torch.minimum, "atan2": torch.atan2, "mse": lambda x, t: F.mse_loss(x, t, reduction="none"), "l1": lambda x, t: F.l1_loss(x, t, reduction="none"),
 }
+ONE |= {
+    "celu": F.celu, "celu(2)": lambda x: F.celu(x, 2.0), "celu(-1)": lambda x: F.celu(x, -1.0), "hardshrink": F.hardshrink,
+    "hardshrink(2)": lambda x: F.hardshrink(x, 2.0), "hardsigmoid": F.hardsigmoid, "logsigmoid": F.logsigmoid, "softshrink": F.softshrink,
+    "softshrink(2)": lambda x: F.softshrink(x, 2.0), "softsign": F.softsign, "tanhshrink": F.tanhshrink,
+    "threshold(1, 20)": lambda x: F.threshold(x, 1.0, 20.0), "rrelu": F.rrelu, "rrelu(0.5, 1)": lambda x: F.rrelu(x, 0.5, 1.0),
+}
+LOSSES = {
+    "huber": F.huber_loss, "huber(delta = 2)": lambda x, t, **k: F.huber_loss(x, t, delta=2.0, **k),
+    "smooth_l1": F.smooth_l1_loss, "smooth_l1(beta = 0.5)": lambda x, t, **k: F.smooth_l1_loss(x, t, beta=0.5, **k),
+    "smooth_l1(beta = 0)": lambda x, t, **k: F.smooth_l1_loss(x, t, beta=0.0, **k),
+    "kl_div": F.kl_div, "kl_div(log_target)": lambda x, t, **k: F.kl_div(x, t, log_target=True, **k),
+    "poisson_nll": F.poisson_nll_loss, "poisson_nll(full)": lambda x, t, **k: F.poisson_nll_loss(x, t, full=True, **k),
+    "poisson_nll(log_input = false)": lambda x, t, **k: F.poisson_nll_loss(x, t, log_input=False, **k),
+    "hinge_embedding": F.hinge_embedding_loss,
+    "margin_ranking(target = 1)": lambda x, y, **k: F.margin_ranking_loss(x, y, torch.ones_like(x), **k),
+    "margin_ranking(target = -1, margin = 1)": lambda x, y, **k: F.margin_ranking_loss(x, y, -torch.ones_like(x), margin=1.0, **k),
+    "gaussian_nll(target = 1)": lambda x, v, **k: F.gaussian_nll_loss(x, torch.ones_like(x), v.abs(), **k),
+}
+ONE |= {f"soft_margin(target = {t})": (lambda t: lambda x: F.soft_margin_loss(x, torch.full_like(x, t), reduction="none"))(t) for t in (-1, 1)}
+TWO |= {name: (lambda f: lambda x, t: f(x, t, reduction="none"))(f) for name, f in LOSSES.items()}
+PROBABLE = [(x, t) for t in (0.0, 0.25, 1.0) for x in
+            (0.0, 1e-40, 1e-30, 1e-13, 9e-13, 2e-12, 1e-8, 1e-4, 0.25, 0.5, 0.75, 0.9999, 0.9999999, 0.99999994, 1.0)]
+PROBABLES = {"bce": lambda x, t: F.binary_cross_entropy(x, t, reduction="none"),
+             "bce(weight = 3)": lambda x, t: F.binary_cross_entropy(x, t, weight=torch.tensor(3.0, dtype=x.dtype), reduction="none")}
 LOGISTIC = {"bce_with_logits": bce(), "bce_with_logits(pos_weight = 3)": bce(3.0)}
 ALONG = {
     "sum": lambda x: x.sum(-1), "mean": lambda x: x.mean(-1), "prod": lambda x: x.prod(-1), "amax": lambda x: x.amax(-1),
@@ -79,7 +130,14 @@ ALONG = {
     "var(0)": lambda x: x.var(-1, correction=0), "std": lambda x: x.std(-1), "std(0)": lambda x: x.std(-1, correction=0),
     "norm": norm(2), "norm(1)": norm(1), "norm(inf)": norm(inf), "norm(3)": norm(3), "logsumexp": lambda x: x.logsumexp(-1),
     "softmax": lambda x: x.softmax(-1), "log_softmax": lambda x: x.log_softmax(-1), "cumsum": lambda x: x.cumsum(-1),
+    "softmin": lambda x: F.softmin(x, -1), "glu": lambda x: F.glu(x, -1).repeat(1, 2), "prelu": lambda x: F.prelu(x, torch.tensor(UPSTREAM, dtype=x.dtype)),
     "layer_norm": lambda x: F.layer_norm(x, (4,)), "cross_entropy": cross_entropy(),
+    "nll": each_class(F.nll_loss), "multi_margin": each_class(F.multi_margin_loss),
+    "multi_margin(p = 2, weight)": each_class(F.multi_margin_loss, p=2, margin=0.5, weight=[1.0, 0.0, 2.0, 3.0]),
+    "multilabel_margin": lists([1, -1, 0, 2], [0, 3, -1, -1], [0, 1, 2, 3], [-1, 0, 1, 2]), "multilabel_soft_margin": soft_lists,
+    "cosine_embedding(target = 1)": cosine_embedding(1), "cosine_embedding(target = -1, margin = 0.25)": cosine_embedding(-1, 0.25),
+    "triplet_margin": triplet_margin(), "triplet_margin(swap)": triplet_margin(swap=True, margin=2.0),
+    "triplet_margin(p = 1)": triplet_margin(p=1.0),
     "cross_entropy(weight)": cross_entropy(weight=[1.0, 0.0, 2.0, 3.0]), "cross_entropy(label_smoothing = 0.1)": cross_entropy(label_smoothing=0.1),
 }
 
@@ -118,7 +176,7 @@ def table(kind, functions, operands, upstream=None):
             continue
         ones = [torch.ones_like(r) if upstream is None or r.dim() == 1 else torch.tensor(upstream).to(r).expand_as(r) for r in results]
         for what, factor in (("gradient", 1.0), ("muted", 0.0)):
-            gradients = [torch.autograd.grad(r, x, g * factor, retain_graph=True) for r, x, g in zip(results, inputs, ones)]
+            gradients = [torch.autograd.grad(r, x, g * factor, retain_graph=True, allow_unused=True, materialize_grads=True) for r, x, g in zip(results, inputs, ones)]
             for position in range(len(operands)):
                 show(f"{what} {names[position]}", count, [g[position] for g in gradients])
 
@@ -131,4 +189,5 @@ print("# Made by edges.py with torch", torch.__version__.split("+")[0], "on a CP
 table("one", ONE, [f32(UNARY)])
 table("two", TWO, list(f32(PAIRS).unbind(1)))
 table("logistic", LOGISTIC, list(f32(LOGITS).unbind(1)))
+table("probable", PROBABLES, list(f32(PROBABLE).unbind(1)))
 table("along", ALONG, [f32(ROWS)], UPSTREAM)

@@ -10,8 +10,10 @@ use kiln_graph::interpret::{Real, Tensor, interpret};
 use kiln_graph::layers::activation::{GeluApproximation, gelu};
 use kiln_graph::layers::layer_norm::layer_norm;
 use kiln_graph::losses::{
-    ClassTargets, Reduction, binary_cross_entropy_with_logits, class_cross_entropy, mean_absolute_error,
-    mean_squared_error,
+    ClassTargets, Reduction, TripletMargin, binary_cross_entropy, binary_cross_entropy_with_logits,
+    class_cross_entropy, cosine_embedding_loss, gaussian_nll_loss, hinge_embedding_loss, huber_loss, kl_div_loss,
+    margin_ranking_loss, mean_absolute_error, mean_squared_error, multi_margin_loss, multilabel_margin_loss,
+    multilabel_soft_margin_loss, nll_loss, poisson_nll_loss, smooth_l1_loss, soft_margin_loss, triplet_margin_loss,
 };
 use kiln_graph::op::UnaryOp;
 use kiln_graph::{DType, Graph, Shape, Type, optimize};
@@ -33,12 +35,29 @@ const RELATIVE: f64 = 4e-6;
 const TINY: f64 = 100.0 * f32::MIN_POSITIVE as f64;
 
 /// What cancels has the rounding of what it cancels from; relative to the largest result of a row, or to 1.
-const NOISE: &[(&str, f64)] = &[("tanh", 2.5e-7), ("layer_norm", 1e-7), ("var", 1e-6), ("var(0)", 1e-6)];
+const NOISE: &[(&str, f64)] = &[
+    ("tanh", 2.5e-7),
+    ("tanhshrink", 2.5e-7),
+    ("softmin", 1e-7),
+    ("layer_norm", 1e-7),
+    ("var", 1e-6),
+    ("var(0)", 1e-6),
+    ("cosine_embedding(target = 1)", 1e-9),
+    ("cosine_embedding(target = -1, margin = 0.25)", 1e-9),
+];
 
 /// Where results are not PyTorch's: of which function, which results, for which operands, and why.
 type Deviation = (&'static str, &'static str, fn(&[f32]) -> bool, &'static str);
 
 const DEVIATIONS: &[Deviation] = &[
+    ("poisson_nll(full)", "", |x| x[1] <= 0.0, "0 for a count that is none, where PyTorch has NaN"),
+    ("kl_div", "muted y", |x| x[1] < 0.0, "NaN as the loss is, where PyTorch has 0"),
+    ("kl_div", "gradient y", |x| x[1] == 0.0, "PyTorch has 0 / 0"),
+    ("kl_div", "muted y", |x| x[1] == 0.0, "PyTorch has 0 / 0"),
+    ("bce", "muted y", |x| x[0] == 0.0 || x[0] == 1.0, "PyTorch has 0 times an infinite logarithm"),
+    ("bce(weight = 3)", "muted y", |x| x[0] == 0.0 || x[0] == 1.0, "PyTorch has 0 times an infinite logarithm"),
+    ("soft_margin(target = 1)", "", |x| x[0] < -88.0, "PyTorch's e^-x overflows"),
+    ("soft_margin(target = -1)", "", |x| x[0] > 88.0, "PyTorch's e^x overflows"),
     ("expm1", "gradient x", |x| x[0] < -35.0, "PyTorch adds 1 to the result, which is -1; the derivative is e^x"),
     ("bce_with_logits", "gradient x", |x| x[0] > 35.0 && x[1] == 1.0, "PyTorch loses e^-x beside 1"),
     ("bce_with_logits(pos_weight = 3)", "gradient x", |x| x[0] > 35.0 && x[1] == 1.0, "as without the weight"),
@@ -99,21 +118,71 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("one", "gelu(tanh)") => |_, x, _| gelu(x, GeluApproximation::Tanh),
         ("one", "softplus") => |_, x, _| functions::softplus(x, 1.0, 20.0),
         ("one", "softplus(2, 5)") => |_, x, _| functions::softplus(x, 2.0, 5.0),
+        ("one", "celu") => |_, x, _| functions::celu(x, 1.0),
+        ("one", "celu(2)") => |_, x, _| functions::celu(x, 2.0),
+        ("one", "celu(-1)") => |_, x, _| functions::celu(x, -1.0),
+        ("one", "hardshrink") => |_, x, _| functions::hardshrink(x, 0.5),
+        ("one", "hardshrink(2)") => |_, x, _| functions::hardshrink(x, 2.0),
+        ("one", "hardsigmoid") => |_, x, _| functions::hardsigmoid(x),
+        ("one", "logsigmoid") => |_, x, _| functions::logsigmoid(x),
+        ("one", "softshrink") => |_, x, _| functions::softshrink(x, 0.5),
+        ("one", "softshrink(2)") => |_, x, _| functions::softshrink(x, 2.0),
+        ("one", "softsign") => |_, x, _| functions::softsign(x),
+        ("one", "tanhshrink") => |_, x, _| functions::tanhshrink(x),
+        ("one", "threshold(1, 20)") => |_, x, _| functions::threshold(x, 1.0, 20.0),
+        ("one", "rrelu") => |_, x, _| functions::rrelu(x, 1.0 / 8.0, 1.0 / 3.0),
+        ("one", "rrelu(0.5, 1)") => |_, x, _| functions::rrelu(x, 0.5, 1.0),
         ("one", "pow(0)") => |_, x, _| x.pow(0.0),
         ("one", "pow(1)") => |_, x, _| x.pow(1.0),
         ("one", "pow(2)") => |_, x, _| x.pow(2.0),
         ("one", "pow(3)") => |_, x, _| x.pow(3.0),
         ("one", "pow(0.5)") => |_, x, _| x.pow(0.5),
         ("one", "pow(-1)") => |_, x, _| x.pow(-1.0),
+        ("one", "ceil") => |_, x, _| functions::ceil(x),
+        ("one", "trunc") => |_, x, _| functions::trunc(x),
+        ("one", "frac") => |_, x, _| functions::frac(x),
+        ("one", "tan") => |_, x, _| functions::tan(x),
+        ("one", "atan") => |_, x, _| functions::atan(x),
+        ("one", "exp2") => |_, x, _| functions::exp2(x),
+        ("one", "log2") => |_, x, _| functions::log2(x),
+        ("one", "log10") => |_, x, _| functions::log10(x),
+        ("one", "nan_to_num") => |_, x, _| functions::nan_to_num(x, 0.0, None, None),
+        ("one", "soft_margin(target = -1)") => |_, x, _| soft_margin_loss(x, -functions::ones_like(x), Reduction::None),
+        ("one", "soft_margin(target = 1)") => |_, x, _| soft_margin_loss(x, functions::ones_like(x), Reduction::None),
         ("two", "add") => |_, x, y| x + y,
         ("two", "sub") => |_, x, y| x - y,
         ("two", "mul") => |_, x, y| x * y,
         ("two", "div") => |_, x, y| x / y,
         ("two", "pow") => |_, x, y| x.pow(y),
+        ("two", "atan2") => |_, x, y| x.atan2(y),
         ("two", "maximum") => |_, x, y| x.maximum(y),
         ("two", "minimum") => |_, x, y| x.minimum(y),
         ("two", "mse") => |_, x, y| mean_squared_error(x, y, Reduction::None),
         ("two", "l1") => |_, x, y| mean_absolute_error(x, y, Reduction::None),
+        ("two", "huber") => |_, x, y| huber_loss(x, y, 1.0, Reduction::None),
+        ("two", "huber(delta = 2)") => |_, x, y| huber_loss(x, y, 2.0, Reduction::None),
+        ("two", "smooth_l1") => |_, x, y| smooth_l1_loss(x, y, 1.0, Reduction::None),
+        ("two", "smooth_l1(beta = 0.5)") => |_, x, y| smooth_l1_loss(x, y, 0.5, Reduction::None),
+        ("two", "smooth_l1(beta = 0)") => |_, x, y| smooth_l1_loss(x, y, 0.0, Reduction::None),
+        ("two", "kl_div") => |_, x, y| kl_div_loss(x, y, false, Reduction::None),
+        ("two", "kl_div(log_target)") => |_, x, y| kl_div_loss(x, y, true, Reduction::None),
+        ("two", "poisson_nll") => |_, x, y| poisson_nll_loss(x, y, true, false, 1e-8, Reduction::None),
+        ("two", "poisson_nll(full)") => |_, x, y| poisson_nll_loss(x, y, true, true, 1e-8, Reduction::None),
+        ("two", "poisson_nll(log_input = false)") => {
+            |_, x, y| poisson_nll_loss(x, y, false, false, 1e-8, Reduction::None)
+        }
+        ("two", "hinge_embedding") => |_, x, y| hinge_embedding_loss(x, y, 1.0, Reduction::None),
+        ("two", "margin_ranking(target = 1)") => {
+            |_, x, y| margin_ranking_loss(x, y, functions::ones_like(x), 0.0, Reduction::None)
+        }
+        ("two", "margin_ranking(target = -1, margin = 1)") => {
+            |_, x, y| margin_ranking_loss(x, y, -functions::ones_like(x), 1.0, Reduction::None)
+        }
+        ("two", "gaussian_nll(target = 1)") => {
+            |_, x, y| gaussian_nll_loss(x, functions::ones_like(x), y.abs(), false, 1e-6, Reduction::None)
+        }
+        ("probable", "bce") => |_, x, y| binary_cross_entropy(x, y, None, Reduction::None),
+        ("probable", "bce(weight = 3)") => |g, x, y| binary_cross_entropy(x, y, Some(g.scalar(3.0)), Reduction::None),
         ("logistic", "bce_with_logits") => {
             |_, x, y| binary_cross_entropy_with_logits(x, y, None, None, Reduction::None)
         }
@@ -139,7 +208,31 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("along", "softmax") => |_, x, _| x.softmax(-1),
         ("along", "log_softmax") => |_, x, _| x.log_softmax(-1),
         ("along", "cumsum") => |_, x, _| x.cumsum(-1),
+        ("along", "softmin") => |_, x, _| functions::softmin(x, -1),
+        ("along", "glu") => |_, x, _| functions::cat(&[functions::glu(x, -1); 2], -1),
+        ("along", "prelu") => |g, x, _| functions::prelu(x, row(g, UPSTREAM.map(f64::from))),
         ("along", "layer_norm") => |_, x, _| layer_norm(x, Shape::new(&[4]), None, None, 1e-5),
+        ("along", "nll") => |g, x, _| each_class(g, x, |x, class| nll_loss(x, class, None, -100, Reduction::None)),
+        ("along", "multi_margin") => {
+            |g, x, _| each_class(g, x, |x, class| multi_margin_loss(x, class, None, 1, 1.0, Reduction::None))
+        }
+        ("along", "multi_margin(p = 2, weight)") => |g, x, _| {
+            let weight = Some(row(g, [1.0, 0.0, 2.0, 3.0]));
+            each_class(g, x, |x, class| multi_margin_loss(x, class, weight, 2, 0.5, Reduction::None))
+        },
+        ("along", "multilabel_margin") => |g, x, _| {
+            let lists = [[1.0, -1.0, 0.0, 2.0], [0.0, 3.0, -1.0, -1.0], [0.0, 1.0, 2.0, 3.0], [-1.0, 0.0, 1.0, 2.0]];
+            each_row(g, x, lists, |x, list| multilabel_margin_loss(x, list.convert(DType::I32), Reduction::None))
+        },
+        ("along", "multilabel_soft_margin") => |g, x, _| {
+            let labels = [[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 1.0], [0.0; 4], [0.5, 0.0, 1.0, 0.25]];
+            each_row(g, x, labels, |x, labels| multilabel_soft_margin_loss(x, labels, None, Reduction::None))
+        },
+        ("along", "cosine_embedding(target = 1)") => |g, x, _| cosine_embeddings(g, x, 1.0, 0.0),
+        ("along", "cosine_embedding(target = -1, margin = 0.25)") => |g, x, _| cosine_embeddings(g, x, -1.0, 0.25),
+        ("along", "triplet_margin") => |g, x, _| triplets(g, x, 1.0, 2.0, false),
+        ("along", "triplet_margin(swap)") => |g, x, _| triplets(g, x, 2.0, 2.0, true),
+        ("along", "triplet_margin(p = 1)") => |g, x, _| triplets(g, x, 1.0, 1.0, false),
         ("along", "cross_entropy") => |g, x, _| cross_entropies(g, x, None, 0.0),
         ("along", "cross_entropy(weight)") => |g, x, _| cross_entropies(g, x, Some([1.0, 0.0, 2.0, 3.0]), 0.0),
         ("along", "cross_entropy(label_smoothing = 0.1)") => |g, x, _| cross_entropies(g, x, None, 0.1),
@@ -148,15 +241,45 @@ fn function(table: &str, name: &str) -> Option<Function> {
     Some(found)
 }
 
-/// The losses of each row for each of the four classes.
-fn cross_entropies<'g>(g: &'g Builder, x: Value<'g>, weight: Option<[f64; 4]>, label_smoothing: f64) -> Value<'g> {
-    let weight = weight.map(|weight| functions::stack(&weight.map(|weight| g.scalar(weight)), 0));
-    let settings = ClassTargets { label_smoothing, ignore_index: -100, reduction: Reduction::None };
-    let losses = [0, 1, 2, 3].map(|class| {
-        let classes = g.scalar_of(DType::I32, f64::from(class)).broadcast_to([x.shape().dim(0)]);
-        class_cross_entropy(x, classes, weight, settings)
-    });
+/// Four numbers.
+fn row(g: &Builder, numbers: [f64; 4]) -> Value<'_> {
+    functions::stack(&numbers.map(|number| g.scalar(number)), 0)
+}
+
+/// The losses of each row of `x` with each of some others.
+fn each_row<'g>(
+    g: &'g Builder,
+    x: Value<'g>,
+    others: [[f64; 4]; 4],
+    loss: impl Fn(Value<'g>, Value<'g>) -> Value<'g>,
+) -> Value<'g> {
+    let losses = others.map(|other| loss(x, row(g, other).broadcast_to(x.shape())));
     functions::stack(&losses, 1)
+}
+
+/// The losses of each row for each of the four classes.
+fn each_class<'g>(g: &'g Builder, x: Value<'g>, loss: impl Fn(Value<'g>, Value<'g>) -> Value<'g>) -> Value<'g> {
+    let class = |class: f64| g.scalar_of(DType::I32, class).broadcast_to([x.shape().dim(0)]);
+    functions::stack(&[0.0, 1.0, 2.0, 3.0].map(|number| loss(x, class(number))), 1)
+}
+
+fn cosine_embeddings<'g>(g: &'g Builder, x: Value<'g>, target: f64, margin: f64) -> Value<'g> {
+    let other = row(g, UPSTREAM.map(f64::from)).broadcast_to(x.shape());
+    cosine_embedding_loss(x, other, g.full([x.shape().dim(0)], target), margin, Reduction::None)
+}
+
+fn triplets<'g>(g: &'g Builder, x: Value<'g>, margin: f64, p: f64, swap: bool) -> Value<'g> {
+    let [positive, negative] =
+        [[1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 0.0, 2.0]].map(|other| row(g, other).broadcast_to(x.shape()));
+    let settings = TripletMargin { margin, p, eps: 1e-6, swap, reduction: Reduction::None };
+    triplet_margin_loss(x, positive, negative, settings)
+}
+
+/// The cross-entropies of each row for each of the four classes.
+fn cross_entropies<'g>(g: &'g Builder, x: Value<'g>, weight: Option<[f64; 4]>, label_smoothing: f64) -> Value<'g> {
+    let weight = weight.map(|weight| row(g, weight));
+    let settings = ClassTargets { label_smoothing, ignore_index: -100, reduction: Reduction::None };
+    each_class(g, x, |x, class| class_cross_entropy(x, class, weight, settings))
 }
 
 /// A result of PyTorch: in f64, and in f32 where that is another one.

@@ -1,11 +1,14 @@
 //! Gradient checks: every operation's gradient, and the gradient of its gradient, in f64 against central differences
-//! (`rows.rs`, `scans.rs`, `attention.rs`), the values that PyTorch gives where there is no derivative
+//! (`rows.rs`, `losses.rs`, `scans.rs`, `attention.rs`), the values that PyTorch gives where there is no derivative
 //! (`conventions.rs`), and a loss that holds a gradient (`penalty.rs`).
 
 mod attention;
 mod conventions;
 mod digits;
 mod edges;
+mod functions;
+mod layers;
+mod losses;
 mod penalty;
 mod rows;
 mod scans;

@@ -5,9 +5,10 @@ use kiln_graph::build::{Builder, Value};
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Op, Sliding, Window};
 use kiln_graph::shape::{DType, MAX_RANK};
 
-use crate::{Case, Elements, Operand};
+use crate::layers::layers;
+use crate::{Case, Elements, Operand, losses};
 
-type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
+pub type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
 
 pub fn row<const K: usize>(name: &'static str, operands: [Operand; K], function: Function) -> Case {
     Case { name, operands: operands.to_vec(), function }
@@ -21,11 +22,11 @@ pub fn positive(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Range(0.5, 2.0) }
 }
 
-fn apart(extents: &'static [usize]) -> Operand {
+pub fn apart(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Apart }
 }
 
-fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
+pub fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
     Operand { extents, elements: Elements::These(values) }
 }
 
@@ -34,7 +35,7 @@ pub fn indices(extents: &'static [usize], values: &'static [i32]) -> Operand {
 }
 
 /// A sliding with the given stride, padding and dilation, an entry for each spatial axis.
-fn sliding<const K: usize>(stride: [usize; K], padding: [(usize, usize); K], dilation: [usize; K]) -> Sliding {
+pub fn sliding<const K: usize>(stride: [usize; K], padding: [(usize, usize); K], dilation: [usize; K]) -> Sliding {
     let mut sliding = Sliding::unit(K);
     sliding.stride[..K].copy_from_slice(&stride);
     sliding.padding[..K].copy_from_slice(&padding);
@@ -42,7 +43,7 @@ fn sliding<const K: usize>(stride: [usize; K], padding: [(usize, usize); K], dil
     sliding
 }
 
-fn window<const K: usize>(kernel: [usize; K], sliding: Sliding, ceil: bool) -> Window {
+pub fn window<const K: usize>(kernel: [usize; K], sliding: Sliding, ceil: bool) -> Window {
     let mut window = Window { kernel: [1; MAX_SPATIAL], sliding, ceil };
     window.kernel[..K].copy_from_slice(&kernel);
     window
@@ -63,10 +64,21 @@ fn overlapping() -> Window {
 }
 
 pub fn rows() -> Vec<Case> {
-    [elementwise(), binary(), reductions(), products(), convolutions(), windows(), movements(), indexing()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        elementwise(),
+        binary(),
+        reductions(),
+        products(),
+        convolutions(),
+        windows(),
+        movements(),
+        indexing(),
+        layers(),
+        losses::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn elementwise() -> Vec<Case> {
@@ -113,6 +125,15 @@ fn binary() -> Vec<Case> {
         row("div", [any(&[4]), positive(&[4])], |_, v| v[0] / v[1]),
         row("max", [apart(&[8]), any(&[8])], |_, v| v[0].maximum(v[1]).square()),
         row("min", [apart(&[8]), any(&[8])], |_, v| v[0].minimum(v[1]).square()),
+        row("asin", [any(&[5])], |_, v| (v[0] * 0.75).asin()),
+        row("acos", [any(&[5])], |_, v| (v[0] * 0.75).acos()),
+        row("sinh", [any(&[5])], |_, v| v[0].sinh()),
+        row("cosh", [any(&[5])], |_, v| v[0].cosh()),
+        row("asinh", [any(&[5])], |_, v| v[0].asinh()),
+        row("acosh", [positive(&[5])], |_, v| (v[0] + 1.0).acosh()),
+        row("atanh", [any(&[5])], |_, v| (v[0] * 0.75).atanh()),
+        row("atan2", [any(&[5]), positive(&[5])], |_, v| v[0].atan2(v[1])),
+        row("atan2 on the left", [positive(&[5]), any(&[5])], |_, v| v[0].atan2(v[1])),
         row("pow", [positive(&[5]), any(&[5])], |_, v| v[0].pow(v[1])),
         row("pow of negative numbers", [any(&[5])], |_, v| v[0].pow(3.0)),
         row("square root by pow", [positive(&[5])], |_, v| v[0].pow(0.5)),
@@ -225,6 +246,10 @@ fn windows() -> Vec<Case> {
         }),
         row("window_max_pick", [apart(&[1, 2, 4, 4]), any(&[1, 2, 4, 4])], |g, v| {
             g.apply(Op::WindowMaxPick(overlapping()), &[v[0], v[1]]).square()
+        }),
+        row("window_argmax", [apart(&[1, 2, 4, 4])], |g, v| {
+            let place = g.apply(Op::WindowArgMax(overlapping()), &[v[0]]).convert(DType::F32);
+            place * v[0].max_window(overlapping()).square()
         }),
         row("window_sum_grad", [any(&[1, 2, 2, 4])], |g, v| {
             g.apply(Op::WindowSumGrad { window: overlapping(), input: [4, 4, 1] }, &[v[0]]).square()

@@ -9,6 +9,7 @@ mod denormals;
 #[path = "../common/folder.rs"]
 mod folder;
 mod large;
+mod losses;
 mod order;
 mod peers;
 mod results;

@@ -162,6 +162,108 @@ fn losses_of_numbers_do_not_depend_on_the_batch_size() {
     }
 }
 
+/// A loss that compares elements, against its formula; the reductions that it has.
+fn check_elements<L: Loss<Target = f32>>(
+    name: &str,
+    loss: impl Fn(Reduction) -> L,
+    x: &Array4<f32>,
+    y: &ArrayD<f32>,
+    formula: &dyn Fn(f64, f64) -> f64,
+) {
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::BatchMean] {
+        let divisor = if reduction == Reduction::Mean { y.len() } else { y.len_of(Axis(0)) } as f64;
+        let oracle = |scores: &ArrayD<f32>| {
+            let pairs = scores.iter().zip(y);
+            (pairs.map(|(&score, &target)| formula(f64::from(score), f64::from(target))).sum(), divisor)
+        };
+        check(&format!("{name} {reduction:?}"), || loss(reduction), x, y, None, &oracle);
+    }
+}
+
+#[test]
+fn losses_of_elements_do_not_depend_on_the_batch_size() {
+    let mut draw = Draw(3000);
+    let x = draw.array(&[5, 2, 3, 2]).into_dimensionality().unwrap();
+    let y = draw.array(&[5, CLASSES, 3, 2]).mapv(|value| (value + 2.0) / 2.0);
+    let signs = y.mapv(|value| if value > 1.0 { 1.0 } else { -1.0 });
+    let near = |distance: f64, turn: f64| distance.min(turn) * (distance - distance.min(turn) / 2.0);
+    check_elements("huber", |r| huber().delta(0.5).reduction(r), &x, &y, &|x, t| near((x - t).abs(), 0.5));
+    check_elements("smooth_l1", |r| smooth_l1().beta(0.5).reduction(r), &x, &y, &|x, t| near((x - t).abs(), 0.5) / 0.5);
+    check_elements("kl_div", |r| kl_div().reduction(r), &x, &y, &|x, t| t * (t.ln() - x));
+    check_elements("kl_div of logs", |r| kl_div().log_target(true).reduction(r), &x, &y, &|x, t| t.exp() * (t - x));
+    check_elements("poisson_nll", |r| poisson_nll().reduction(r), &x, &y, &|x, t| x.exp() - t * x);
+    check_elements("soft_margin", |r| soft_margin().reduction(r), &x, &signs, &|x, t| (-t * x).exp().ln_1p());
+    check_elements("hinge_embedding", |r| hinge_embedding().reduction(r), &x, &signs, &|x, t| {
+        if t > 0.0 { x } else { (1.0 - x).max(0.0) }
+    });
+    let charbonnier = |x: f64, t: f64| ((x - t).powi(2) + 1e-3).sqrt();
+    check("a function", || loss_fn(|x, t| ((x - t).square() + 1e-3).sqrt()), &x, &y, None, &|scores| {
+        let pairs = scores.iter().zip(&y);
+        (pairs.map(|(&score, &target)| charbonnier(f64::from(score), f64::from(target))).sum(), y.len() as f64)
+    });
+    check("a function that gives a mean", || loss_fn(|x, t| (x - t).square().mean(..)), &x, &y, None, &|scores| {
+        let square = |(&score, &target): (&f32, &f32)| f64::from(score - target).powi(2);
+        (scores.iter().zip(&y).map(square).sum(), y.len() as f64)
+    });
+}
+
+/// Scores of four classes for each sample.
+#[derive(Model)]
+#[model(input = [3])]
+struct Rows(Linear<3, CLASSES>);
+
+/// Losses whose divisor is not the number of elements: weights of classes, samples, lists of classes.
+#[test]
+fn losses_of_classes_do_not_depend_on_the_batch_size() {
+    fn check<L: Loss>(name: &str, loss: impl Fn() -> L, y: &impl kiln::Targets<L::Target>, oracle: &Oracle<'_>)
+    where
+        L::Target: kiln::TargetElement,
+    {
+        let x = ndarray::Array2::from_shape_fn((5, 3), |(i, j)| ((i * 3 + j) as f32).sin());
+        for batch in [1, 2, 6] {
+            let mut trainer =
+                Trainer::new(Rows::init(3), loss(), Sgd::new(0.1)).batch(batch).threads(1).build().expect(name);
+            let found = trainer.evaluate(&x, y).expect(name);
+            let (sum, divisor) = oracle(&trainer.predict(&x).expect(name));
+            let expected = sum / divisor;
+            assert!((f64::from(found.loss) - expected).abs() <= 1e-5 * expected.abs(), "{name}: {found:?}, {expected}");
+        }
+        let mut trainer = Trainer::new(Rows::init(3), loss(), Sgd::new(0.05)).batch(5).threads(1).build().expect(name);
+        let first = trainer.step(&x, y).expect(name);
+        assert!((0..20).map(|_| trainer.step(&x, y).expect(name)).last() < Some(first), "{name}: nothing is learnt");
+    }
+    let labels = [0, 3, 3, 1, -7];
+    let weights = [0.5, 1.0, 2.0, 3.0];
+    let counted = || labels.iter().map(|&label| label as usize).enumerate().filter(|(_, label)| *label < CLASSES);
+    let of = |scores: &ArrayD<f32>, row: usize, class: usize| f64::from(scores[[row, class]]);
+    check("nll", || nll().weight(&weights.map(|w| w as f32)).ignore_index(-7), &labels, &|scores| {
+        let one = |(row, class): (usize, usize)| -weights[class] * of(scores, row, class);
+        (counted().map(one).sum(), counted().map(|(_, class)| weights[class]).sum())
+    });
+    let classes = [0, 3, 3, 1, 2];
+    check("multi_margin", || multi_margin().p(2).margin(0.5), &classes, &|scores| {
+        let one = |row: usize, class: usize, other: usize| {
+            (0.5 - of(scores, row, class) + of(scores, row, other)).max(0.0).powi(2) / CLASSES as f64
+        };
+        let others = |row: usize| (0..CLASSES).filter(move |other| *other != classes[row] as usize);
+        let sum = (0..5).map(|row| others(row).map(|other| one(row, classes[row] as usize, other)).sum::<f64>()).sum();
+        (sum, 5.0)
+    });
+    let lists = ndarray::arr2(&[[1, 2, -1, 0], [0, -1, -1, -1], [-1, 1, 2, 3], [0, 1, 2, 3], [3, 0, 1, -1]]);
+    check("multilabel_margin", multilabel_margin, &lists, &|scores| {
+        let mut sum = 0.0;
+        for (row, list) in lists.rows().into_iter().enumerate() {
+            let named: Vec<usize> = list.iter().take_while(|label| **label >= 0).map(|label| *label as usize).collect();
+            for &class in &named {
+                for other in (0..CLASSES).filter(|other| !named.contains(other)) {
+                    sum += (1.0 - of(scores, row, class) + of(scores, row, other)).max(0.0) / CLASSES as f64;
+                }
+            }
+        }
+        (sum, 5.0)
+    });
+}
+
 /// A loss of a user's own, `(x - t)^2` of the pixels whose target is positive: by what the trait gives, or saying what it
 /// divides by.
 struct Positive {
@@ -305,4 +407,72 @@ fn losses_that_do_not_fit_the_output_are_refused() {
         "the model's output of the shape [2] takes targets of the shape [], not one or more for each sample: give it \
          another axis (of classes, for cross entropy)",
     );
+}
+
+/// Metrics are means over all data, whatever the batch size; they may be masks, and read labels.
+#[test]
+fn metrics_are_functions_of_a_users_own() {
+    let x = ndarray::Array2::from_shape_fn((7, 3), |(i, j)| ((i * 3 + j) as f32).cos());
+    let labels = [0, 1, 2, 3, 0, 1, -100];
+    for batch in [1, 3, 8] {
+        let mut trainer = Trainer::new(Rows::init(5), cross_entropy(), Sgd::new(0.1))
+            .batch(batch)
+            .threads(1)
+            .metric("right", |_, _| unreachable!("it is replaced"))
+            .metric("right", |scores, labels| scores.argmax(1).eq(labels))
+            .metric("largest", |scores, _| scores.amax(1))
+            .metric("mean", |scores, _| scores.mean(..))
+            .build()
+            .unwrap();
+        let found = trainer.evaluate(&x, &labels).unwrap();
+        let scores = trainer.predict(&x).unwrap();
+        let largest: Vec<f32> =
+            scores.lanes(Axis(1)).into_iter().map(|lane| lane.fold(f32::NEG_INFINITY, |a, &b| a.max(b))).collect();
+        let near = |name: &str, expected: f32| {
+            let found = found.metric(name).expect(name);
+            assert!((found - expected).abs() < 1e-5, "{name}, batch {batch}: {found}, not {expected}");
+        };
+        // The accuracy leaves the ignored label out, a function does not.
+        near("right", found.accuracy.unwrap() as f32 * 6.0 / 7.0);
+        near("largest", largest.iter().sum::<f32>() / 7.0);
+        near("mean", scores.mean().unwrap());
+        assert_eq!(found.metric("other"), None);
+        assert_eq!(
+            found.metrics.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            ["right", "largest", "mean"]
+        );
+    }
+}
+
+/// Targets of any extents, and classes that are checked.
+#[test]
+fn functions_take_targets_of_their_own() {
+    let x = ndarray::Array2::from_shape_fn((4, 3), |(i, j)| ((i * 3 + j) as f32).cos());
+    let picked = loss_fn(|scores, places| -scores.gather(1, places).mean(1)).target::<i32>(&[2]);
+    let mut trainer = Trainer::new(Rows::init(5), picked, Sgd::new(0.1)).batch(4).threads(1).build().unwrap();
+    let y = ndarray::arr2(&[[0, 1], [1, 1], [3, 0], [2, 2]]);
+    let first = trainer.step(&x, &y).unwrap();
+    assert!(trainer.step(&x, &y).unwrap() < first);
+    assert!(trainer.evaluate(&x, &y).unwrap().accuracy.is_none(), "these are no labels");
+    assert_eq!(
+        trainer.step(&x, &[0, 1, 2, 3]).unwrap_err().to_string(),
+        "the targets should have the shape [4, 2], but have the shape [4]"
+    );
+
+    let likelihood = loss_fn(|scores, labels| -scores.log_softmax(1).gather(1, labels.unsqueeze(1))).of_classes();
+    let mut trainer = Trainer::new(Rows::init(5), likelihood, Sgd::new(0.1)).batch(4).threads(1).build().unwrap();
+    let mut usual = Trainer::new(Rows::init(5), cross_entropy(), Sgd::new(0.1)).batch(4).threads(1).build().unwrap();
+    let (found, expected) = (trainer.step(&x, &[0, 1, 2, 3]).unwrap(), usual.step(&x, &[0, 1, 2, 3]).unwrap());
+    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    assert_eq!(
+        trainer.evaluate(&x, &[0, 1, 2, 3]).unwrap().accuracy,
+        usual.evaluate(&x, &[0, 1, 2, 3]).unwrap().accuracy
+    );
+    assert_eq!(
+        trainer.step(&x, &[0, 1, 2, 4]).unwrap_err().to_string(),
+        "label 4 at position 3 is out of range: the model has 4 classes, 0 to 3"
+    );
+    let masks = loss_fn(|scores, target| scores.gt(target));
+    let error = Trainer::new(Rows::init(5), masks, Sgd::new(0.1)).batch(4).build().map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("gradients are taken of an f32 scalar, but the loss is bool"), "{error}");
 }

@@ -39,7 +39,7 @@ model! {
     }
 
     step plan(x: [N, 4], y: [N, 4]) -> loss {
-        let loss = mse_loss(fc(x), y);
+        let loss = mse_los(fc(x), y);
         let other = mse(fc(x), y, reduction = "average");
         let third = mse(fc(x), y, weight = y);
         let slope = grad(loss, fc(x));

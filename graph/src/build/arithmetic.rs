@@ -121,8 +121,22 @@ unary_methods! {
     sin Sin,
     /// The cosine.
     cos Cos,
+    /// The angle in -pi/2..pi/2 whose sine x is; NaN outside of -1..1.
+    asin Asin,
+    /// The angle in 0..pi whose cosine x is; NaN outside of -1..1.
+    acos Acos,
+    /// The hyperbolic sine: `(e^x - e^-x) / 2`.
+    sinh Sinh,
+    /// The hyperbolic cosine: `(e^x + e^-x) / 2`.
+    cosh Cosh,
     /// The hyperbolic tangent.
     tanh Tanh,
+    /// The number whose hyperbolic sine x is.
+    asinh Asinh,
+    /// The number of at least 0 whose hyperbolic cosine x is; NaN below 1.
+    acosh Acosh,
+    /// The number whose hyperbolic tangent x is; NaN outside of -1..1.
+    atanh Atanh,
     /// `1 / (1 + e^-x)`.
     sigmoid Sigmoid,
     /// The error function.
@@ -187,6 +201,11 @@ impl<'g> Value<'g> {
     /// `self ^ exponent`, elementwise.
     pub fn pow(self, exponent: impl Operand<'g>) -> Value<'g> {
         self.binary(BinaryOp::Pow, exponent)
+    }
+
+    /// The angle of the point `(other, self)`, from -pi to pi; its sign is that of `self`.
+    pub fn atan2(self, other: impl Operand<'g>) -> Value<'g> {
+        self.binary(BinaryOp::Atan2, other)
     }
 
     /// The larger of two values; NaN if either is. At a tie each gets half of the gradient.

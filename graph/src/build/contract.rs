@@ -56,6 +56,12 @@ impl<'g> Value<'g> {
         self.graph().apply(Op::WindowReduce { op: WindowOp::Max, window }, &[self])
     }
 
+    /// The i32 row-major index, within the spatial extents of `[n, c, spatial..]`, of the first largest element of each
+    /// window; a NaN wins, and a window that lies in the padding has 0.
+    pub fn argmax_window(self, window: Window) -> Value<'g> {
+        self.graph().apply(Op::WindowArgMax(window), &[self])
+    }
+
     /// The sum of each window of `[n, c, spatial..]`; padding counts as 0.
     pub fn sum_window(self, window: Window) -> Value<'g> {
         self.graph().apply(Op::WindowReduce { op: WindowOp::Sum, window }, &[self])

@@ -11,7 +11,7 @@ pub const RUN: &str = "random.run";
 
 impl Builder {
     /// f32 uniform in [0, 1), a pure function of the seed, the step counter (an i32 scalar) and the number of random
-    /// tensors made before this one.
+    /// tensors made before this one. At most `2**32` elements.
     pub fn random<'g>(&'g self, shape: impl Into<Shape>, seed: u64, step: Value<'g>) -> Value<'g> {
         let stream = self.streams.replace(self.streams.get() + 1);
         self.apply(Op::Random { shape: shape.into(), seed, stream }, &[step])

@@ -29,6 +29,14 @@ pub fn elu(x: Value<'_>, alpha: f64) -> Value<'_> {
     })
 }
 
+/// `x` where it is positive, else `alpha (e^(x / alpha) - 1)`, whose slope at 0 is 1, too.
+pub fn celu(x: Value<'_>, alpha: f64) -> Value<'_> {
+    checked(x, rules::divisor_of("alpha", alpha), || {
+        let positive = x.gt(0.0);
+        positive.select(x, (positive.select(0.0, x) * (1.0 / alpha)).expm1() * alpha)
+    })
+}
+
 /// [`elu`] times a factor, both so that layers keep mean 0 and variance 1.
 pub fn selu(x: Value<'_>) -> Value<'_> {
     elu(x, 1.673_263_242_354_377_2) * 1.050_700_987_355_480_5
@@ -48,6 +56,13 @@ pub fn softplus(x: Value<'_>, beta: f64, threshold: f64) -> Value<'_> {
     })
 }
 
+/// `log(sigmoid(x))`, which is `min(x, 0) - log(1 + e^-|x|)`: it does not overflow, and keeps its digits.
+pub fn log_sigmoid(x: Value<'_>) -> Value<'_> {
+    // Added up from the last to the first, the parts of the gradient cancel without a rounding.
+    let bend = (-x.abs()).exp().log1p();
+    x.minimum(0.0) - bend
+}
+
 /// `x tanh(softplus(x))`.
 pub fn mish(x: Value<'_>) -> Value<'_> {
     x * softplus(x, 1.0, 20.0).tanh()
@@ -56,6 +71,38 @@ pub fn mish(x: Value<'_>) -> Value<'_> {
 /// The input, but at least `low` and at most `high`, which is the larger one.
 pub fn hardtanh(x: Value<'_>, low: f64, high: f64) -> Value<'_> {
     checked(x, rules::bounds(low, high), || x.clamp(low, high))
+}
+
+/// `max(0, min(1, x / 6 + 1 / 2))`.
+pub fn hardsigmoid(x: Value<'_>) -> Value<'_> {
+    (hardtanh(x, -3.0, 3.0) + 3.0) * (1.0 / 6.0)
+}
+
+/// `x` where it is farther from 0 than `lambd`, else 0.
+pub fn hardshrink(x: Value<'_>, lambd: f64) -> Value<'_> {
+    checked(x, rules::finite("lambd", lambd), || (x.gt(lambd) | x.lt(-lambd)).select(x, nothing(x)))
+}
+
+/// `x` drawn nearer to 0 by `lambd`, 0 where it is no farther away.
+pub fn softshrink(x: Value<'_>, lambd: f64) -> Value<'_> {
+    checked(x, rules::not_negative("lambd", lambd), || {
+        x.gt(lambd).select(x - lambd, x.lt(-lambd).select(x + lambd, nothing(x)))
+    })
+}
+
+/// 0, but NaN for NaN; without a gradient.
+fn nothing(x: Value<'_>) -> Value<'_> {
+    x.detach() * 0.0
+}
+
+/// `x / (1 + |x|)`.
+pub fn softsign(x: Value<'_>) -> Value<'_> {
+    x / (x.abs() + 1.0)
+}
+
+/// `x - tanh(x)`.
+pub fn tanhshrink(x: Value<'_>) -> Value<'_> {
+    x - x.tanh()
 }
 
 /// The result if the settings are right.
@@ -79,7 +126,7 @@ pub fn hardswish(x: Value<'_>) -> Value<'_> {
     // The parabola is that of numbers near 0 alone: an infinite slope would give a gradient of 0 * inf.
     let near = x.abs().ge(3.0).select(0.0, x);
     let above = x.ge(3.0).select(x, near * (near + 3.0) / 6.0);
-    x.le(-3.0).select(x.detach() * 0.0, above)
+    x.le(-3.0).select(nothing(x), above)
 }
 
 /// Declares an elementwise layer without settings.
@@ -178,6 +225,24 @@ elementwise! {
 }
 
 elementwise! {
+    /// `max(0, min(1, x / 6 + 1 / 2))`: nearly [`Sigmoid`]. The gradient at -3 and 3 is 0.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.Hardsigmoid`.
+    Hardsigmoid, hardsigmoid
+}
+
+elementwise! {
+    /// The logarithm of [`Sigmoid`], exact where that is next to 0 or 1.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.LogSigmoid`.
+    LogSigmoid, log_sigmoid
+}
+
+elementwise! {
     /// `x tanh(log(1 + e^x))`.
     ///
     /// * Shapes: any, unchanged.
@@ -214,12 +279,30 @@ elementwise! {
 }
 
 elementwise! {
+    /// `x / (1 + |x|)`.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.Softsign`.
+    Softsign, softsign
+}
+
+elementwise! {
     /// The hyperbolic tangent.
     ///
     /// * Shapes: any, unchanged.
     /// * Errors: none.
     /// * Source: PyTorch's `nn.Tanh`.
     Tanh, Value::tanh
+}
+
+elementwise! {
+    /// `x - tanh(x)`.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Errors: none.
+    /// * Source: PyTorch's `nn.Tanhshrink`.
+    Tanhshrink, tanhshrink
 }
 
 /// Declares an elementwise layer with settings.
@@ -302,6 +385,20 @@ macro_rules! elementwise_with {
 }
 
 elementwise_with! {
+    /// `x` where it is positive, else `alpha (e^(x / alpha) - 1)`: [`ELU`] whose slope has no jump at 0.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Settings: `alpha = 1`.
+    /// * Errors: [`ShapeError::Setting`] if it is 0 or not finite.
+    /// * Source: Barron, "Continuously Differentiable Exponential Linear Units"; PyTorch's `nn.CELU`.
+    CELU, celu;
+    /// The settings of [`CELU`].
+    CELUSettings {
+        /// The limit of the result for small numbers, with the other sign. Default: 1.
+        alpha: f64 = 1.0,
+    }
+    check rules::divisor_of("alpha", alpha);
+
     /// `x` where it is positive, else `alpha (e^x - 1)`.
     ///
     /// * Shapes: any, unchanged.
@@ -331,6 +428,34 @@ elementwise_with! {
         approximate: GeluApproximation = GeluApproximation::None,
     }
     check { let _ = approximate; Ok(()) };
+
+    /// `x` where it is farther from 0 than `lambd`, else 0.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Settings: `lambd = 0.5`.
+    /// * Errors: [`ShapeError::Setting`] if it is not finite.
+    /// * Source: PyTorch's `nn.Hardshrink`.
+    Hardshrink, hardshrink;
+    /// The settings of [`Hardshrink`].
+    HardshrinkSettings {
+        /// The largest distance from 0 that becomes 0. Default: 0.5.
+        lambd: f64 = 0.5,
+    }
+    check rules::finite("lambd", lambd);
+
+    /// `x - lambd` above `lambd`, `x + lambd` below `-lambd`, else 0.
+    ///
+    /// * Shapes: any, unchanged.
+    /// * Settings: `lambd = 0.5`.
+    /// * Errors: [`ShapeError::Setting`] if it is negative or not finite.
+    /// * Source: PyTorch's `nn.Softshrink`.
+    Softshrink, softshrink;
+    /// The settings of [`Softshrink`].
+    SoftshrinkSettings {
+        /// By how much numbers are drawn to 0. Default: 0.5.
+        lambd: f64 = 0.5,
+    }
+    check rules::not_negative("lambd", lambd);
 
     /// `x` where it is positive, else `negative_slope * x`; the gradient at 0 is the slope.
     ///

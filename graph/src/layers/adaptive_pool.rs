@@ -1,6 +1,6 @@
 //! Adaptive pooling: layers that are told the size of their output.
 
-use super::resample::along;
+use super::resample::{along, at, channels_first, channels_last};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, NoSettings, Path};
 use crate::op::{Axes, MAX_SPATIAL, Sliding, Window};
@@ -55,9 +55,64 @@ fn shares(g: &Builder, inputs: usize, outputs: usize) -> Value<'_> {
     inside / inside.sum_keep(1)
 }
 
-/// Declares an adaptive pooling layer: its documentation, its name and its output's extents.
+/// The maximum of the cells of a grid over `x [N, C, spatial..]` (or one sample, `[C, spatial..]`), and its place within
+/// the image in row-major order (i32, without a gradient). The cells are those of [`adaptive_avg_pool`]. Of equals the
+/// first wins, which gets the whole gradient; NaN wins over all.
+pub fn adaptive_max_pool<'g>(x: Value<'g>, output_size: &[Option<usize>]) -> (Value<'g>, Value<'g>) {
+    let g = x.graph();
+    if x.shape().rank() == output_size.len() + 1 {
+        let (values, places) = adaptive_max_pool(x.unsqueeze(0), output_size);
+        return (values.squeeze(0), places.squeeze(0));
+    }
+    let output = match rules::adaptive_pool("adaptive_max_pool", x.shape(), output_size) {
+        Ok(output) => output,
+        Err(error) => {
+            g.fail(error.into());
+            return (x, x.convert(DType::I32));
+        }
+    };
+    // Where cells differ in size, all get that of the largest: an axis along which each cell has its elements to itself,
+    // the last one of them repeated, which changes no maximum and comes after the first of equals.
+    let mut sliding = Sliding::unit(output.rank() - 2);
+    let (mut image, mut place) = (channels_last(x), g.scalar_of(DType::I32, 0.0));
+    for (number, axis) in (2..output.rank()).enumerate() {
+        let (inputs, cells) = (x.shape().dim(axis), output.dim(axis));
+        let (size, elements) = cells_of_one_size(g, inputs, cells);
+        sliding.stride[number] = size;
+        let along = elements.unwrap_or_else(|| g.iota([inputs], 0));
+        if let Some(elements) = elements {
+            image = at(image, axis - 1, elements);
+        }
+        place = place.unsqueeze(-1) * inputs as i32 + along;
+    }
+    let (image, window) = (channels_first(image), Window { kernel: sliding.stride, sliding, ceil: false });
+    let chosen = image.detach().argmax_window(window);
+    let uneven = image.shape() != x.shape();
+    let places = if uneven { place.reshape([place.shape().elements()]).take_rows(chosen) } else { chosen };
+    (image.max_window(window), places)
+}
+
+/// The number of elements of the largest cell along an axis; and, unless that of all cells follow one another, the
+/// elements of each cell, `[cells * size]`, the last one of a smaller cell repeated.
+fn cells_of_one_size(g: &Builder, inputs: usize, cells: usize) -> (usize, Option<Value<'_>>) {
+    if inputs.is_multiple_of(cells) {
+        return (inputs / cells, None);
+    }
+    let begin = |cell: usize| cell * inputs / cells;
+    let end = |cell: usize| ((cell + 1) * inputs).div_ceil(cells);
+    let size = (0..cells).map(|cell| end(cell) - begin(cell)).max().unwrap_or(1);
+    // The quotient of two whole numbers is never rounded to the next whole one, below 2^24.
+    let cell = g.iota([cells, 1], 0).convert(DType::F32);
+    let begin = (cell * inputs as f64 / cells as f64).floor().convert(DType::I32);
+    // Rounded up: the negative of what is rounded down.
+    let end = (-((cell + 1.0) * inputs as f64 / cells as f64)).floor();
+    let elements = (begin + g.iota([1, size], 1)).minimum((-end - 1.0).convert(DType::I32));
+    (size, Some(elements.reshape([cells * size])))
+}
+
+/// Declares an adaptive pooling layer: its documentation, its name, its output's extents, and what computes it.
 macro_rules! adaptive {
-    ($(#[$doc:meta])* $name:ident, [$first:ident $(, $extent:ident = $default:ident)*]) => {
+    ($(#[$doc:meta])* $name:ident, $op:literal, $pool:expr, [$first:ident $(, $extent:ident = $default:ident)*]) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name<const $first: usize $(, const $extent: usize = $default)*>;
@@ -68,7 +123,7 @@ macro_rules! adaptive {
 
             /// The result's shape.
             pub const fn shape(input: Shape, _: &NoSettings) -> Result<Shape, ShapeError> {
-                rules::adaptive_pool("adaptive_avg_pool", input, Self::OUTPUT_SIZE)
+                rules::adaptive_pool($op, input, Self::OUTPUT_SIZE)
             }
 
             /// The result's shape, or after a mismatch the input's.
@@ -93,7 +148,8 @@ macro_rules! adaptive {
                     g.fail(error.into());
                     return x;
                 }
-                adaptive_avg_pool(x, Self::OUTPUT_SIZE)
+                let pool: for<'a> fn(Value<'a>, &[Option<usize>]) -> Value<'a> = $pool;
+                pool(x, Self::OUTPUT_SIZE)
             }
 
             fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
@@ -123,7 +179,7 @@ adaptive! {
     /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
     ///   empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool1d`.
-    AdaptiveAvgPool1d, [L]
+    AdaptiveAvgPool1d, "adaptive_avg_pool", adaptive_avg_pool, [L]
 }
 
 adaptive! {
@@ -135,7 +191,7 @@ adaptive! {
     /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
     ///   empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool2d`.
-    AdaptiveAvgPool2d, [H, W = H]
+    AdaptiveAvgPool2d, "adaptive_avg_pool", adaptive_avg_pool, [H, W = H]
 }
 
 adaptive! {
@@ -147,5 +203,44 @@ adaptive! {
     /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
     ///   empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool3d`.
-    AdaptiveAvgPool3d, [D, H = D, W = H]
+    AdaptiveAvgPool3d, "adaptive_avg_pool", adaptive_avg_pool, [D, H = D, W = H]
+}
+
+adaptive! {
+    /// The maximum of the cells of a grid with `L` cells: along an axis of `in` elements cell `i` of `out`
+    /// holds those from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up. The gradient goes to the first
+    /// largest element in row-major order.
+    ///
+    /// * Shapes: `[N, C, in]` to `[N, C, L]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
+    ///   empty image).
+    /// * Source: PyTorch's `nn.AdaptiveMaxPool1d`, but for `return_indices`, which a `forward` has as
+    ///   `adaptive_max_pool1d_with_indices`.
+    AdaptiveMaxPool1d, "adaptive_max_pool", |x, output_size| adaptive_max_pool(x, output_size).0, [L]
+}
+
+adaptive! {
+    /// The maximum of the cells of a grid with `H` rows and `W` columns of cells: along an axis of `in` elements cell `i` of `out`
+    /// holds those from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up. The gradient goes to the first
+    /// largest element in row-major order.
+    ///
+    /// * Shapes: `[N, C, in, in']` to `[N, C, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
+    ///   empty image).
+    /// * Source: PyTorch's `nn.AdaptiveMaxPool2d`, but for `return_indices`, which a `forward` has as
+    ///   `adaptive_max_pool2d_with_indices`.
+    AdaptiveMaxPool2d, "adaptive_max_pool", |x, output_size| adaptive_max_pool(x, output_size).0, [H, W = H]
+}
+
+adaptive! {
+    /// The maximum of the cells of a grid with `D` layers, `H` rows and `W` columns of cells: along an axis of `in` elements cell `i` of `out`
+    /// holds those from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up. The gradient goes to the first
+    /// largest element in row-major order.
+    ///
+    /// * Shapes: `[N, C, in, in', in'']` to `[N, C, D, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
+    ///   empty image).
+    /// * Source: PyTorch's `nn.AdaptiveMaxPool3d`, but for `return_indices`, which a `forward` has as
+    ///   `adaptive_max_pool3d_with_indices`.
+    AdaptiveMaxPool3d, "adaptive_max_pool", |x, output_size| adaptive_max_pool(x, output_size).0, [D, H = D, W = H]
 }

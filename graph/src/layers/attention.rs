@@ -180,7 +180,8 @@ impl<'g> Masks<'g> {
         }
     }
 
-    fn allow(&mut self, looks: Value<'g>) {
+    /// Looks only where this is true, too.
+    pub fn allow(&mut self, looks: Value<'g>) {
         self.looks = Some(self.looks.map_or(looks, |before| before & looks));
     }
 }

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 
+use super::layer_norm::{visit_affine, visit_affine_mut};
 use crate::build::{AxisList, Builder, Value};
 use crate::counter;
 use crate::model::{Init, Layer, Parameter, Path};
@@ -28,7 +29,7 @@ pub struct Statistics {
 }
 
 /// One number of so many is looked at for a number near the mean.
-const SHARE: usize = 64;
+pub(super) const SHARE: usize = 64;
 
 /// `(x - mean) / sqrt(variance + eps) * weight + bias` with a mean and a variance for each channel (axis 1) of
 /// `x [N, C, ..]`.
@@ -168,19 +169,19 @@ impl Default for BatchNormSettings {
 
 /// What the layers for all numbers of axes have in common.
 #[derive(Clone, Debug)]
-struct BatchNorm {
-    weight: Option<Parameter>,
-    bias: Option<Parameter>,
+pub(super) struct BatchNorm {
+    pub(super) weight: Option<Parameter>,
+    pub(super) bias: Option<Parameter>,
     /// Mean, variance and the number of batches.
-    running: Option<[Parameter; 3]>,
+    pub(super) running: Option<[Parameter; 3]>,
     settings: BatchNormSettings,
 }
 
 /// The names of the running statistics.
-const RUNNING: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
+pub(super) const RUNNING: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
 
 impl BatchNorm {
-    fn new(channels: usize, settings: BatchNormSettings) -> BatchNorm {
+    pub(super) fn new(channels: usize, settings: BatchNormSettings) -> BatchNorm {
         let filled = |value: f32| ArrayD::from_elem(IxDyn(&[channels]), value);
         let count = Parameter::counter(0);
         let running = [Parameter::buffer(filled(0.0)), Parameter::buffer(filled(1.0)), count];
@@ -207,23 +208,15 @@ impl BatchNorm {
         batch_norm(x, weight, bias, running, Statistics { eps, momentum })
     }
 
-    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
-        for (name, parameter) in [("weight", &self.weight), ("bias", &self.bias)] {
-            if let Some(parameter) = parameter {
-                f(&path.name(name), parameter);
-            }
-        }
+    pub(super) fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        visit_affine(&self.weight, &self.bias, path, f);
         for (name, buffer) in RUNNING.iter().zip(self.running.iter().flatten()) {
             f(&path.name(name), buffer);
         }
     }
 
-    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
-        for (name, parameter) in [("weight", &mut self.weight), ("bias", &mut self.bias)] {
-            if let Some(parameter) = parameter {
-                f(&path.name(name), parameter);
-            }
-        }
+    pub(super) fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        visit_affine_mut(&mut self.weight, &mut self.bias, path, f);
         for (name, buffer) in RUNNING.iter().zip(self.running.iter_mut().flatten()) {
             f(&path.name(name), buffer);
         }

@@ -28,6 +28,51 @@ pub fn layer_norm<'g>(
     bias.map_or(scaled, |bias| scaled + bias)
 }
 
+/// The axes of these extents, of which 0 stands for none; none behind an axis that is none.
+pub(super) const fn normalized_axes(extents: [usize; 4]) -> Shape {
+    let mut shape = Shape::SCALAR;
+    let mut axis = 0;
+    while axis < extents.len() && extents[axis] > 0 {
+        shape = shape.insert(axis, extents[axis]);
+        axis += 1;
+    }
+    while axis < extents.len() {
+        if extents[axis] > 0 {
+            return Shape::SCALAR;
+        }
+        axis += 1;
+    }
+    shape
+}
+
+/// Visits a weight and a bias, if they are there.
+pub(super) fn visit_affine<'a>(
+    weight: &'a Option<Parameter>,
+    bias: &'a Option<Parameter>,
+    path: &mut Path,
+    f: &mut dyn FnMut(&str, &'a Parameter),
+) {
+    for (name, parameter) in [("weight", weight), ("bias", bias)] {
+        if let Some(parameter) = parameter {
+            f(&path.name(name), parameter);
+        }
+    }
+}
+
+/// As [`visit_affine`], to change them.
+pub(super) fn visit_affine_mut(
+    weight: &mut Option<Parameter>,
+    bias: &mut Option<Parameter>,
+    path: &mut Path,
+    f: &mut dyn FnMut(&str, &mut Parameter),
+) {
+    for (name, parameter) in [("weight", weight), ("bias", bias)] {
+        if let Some(parameter) = parameter {
+            f(&path.name(name), parameter);
+        }
+    }
+}
+
 /// The settings of [`LayerNorm`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerNormSettings {
@@ -89,23 +134,7 @@ pub struct LayerNorm<const A: usize, const B: usize = 0, const C: usize = 0, con
 
 impl<const A: usize, const B: usize, const C: usize, const D: usize> LayerNorm<A, B, C, D> {
     /// The extents of the normalized axes.
-    const NORMALIZED: Shape = {
-        let extents = [A, B, C, D];
-        let mut shape = Shape::SCALAR;
-        let mut axis = 0;
-        while axis < extents.len() && extents[axis] > 0 {
-            shape = shape.insert(axis, extents[axis]);
-            axis += 1;
-        }
-        // Behind an axis that is none there is none.
-        while axis < extents.len() {
-            if extents[axis] > 0 {
-                shape = Shape::SCALAR;
-            }
-            axis += 1;
-        }
-        shape
-    };
+    const NORMALIZED: Shape = normalized_axes([A, B, C, D]);
 
     /// The result's shape: the input's.
     pub const fn shape(input: Shape, settings: &LayerNormSettings) -> Result<Shape, ShapeError> {
@@ -138,19 +167,11 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> Layer for L
     }
 
     fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
-        for (name, parameter) in [("weight", &self.weight), ("bias", &self.bias)] {
-            if let Some(parameter) = parameter {
-                f(&path.name(name), parameter);
-            }
-        }
+        visit_affine(&self.weight, &self.bias, path, f);
     }
 
     fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
-        for (name, parameter) in [("weight", &mut self.weight), ("bias", &mut self.bias)] {
-            if let Some(parameter) = parameter {
-                f(&path.name(name), parameter);
-            }
-        }
+        visit_affine_mut(&mut self.weight, &mut self.bias, path, f);
     }
 
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {

@@ -12,6 +12,13 @@ pub fn max_pool(x: Value<'_>, window: Window) -> Value<'_> {
     pool("max_pool", x, window, |x| x.max_window(window))
 }
 
+/// [`max_pool`], and the place of each maximum within its image in row-major order (i32, without a gradient): PyTorch's
+/// `return_indices`, which [`max_unpool`](super::unpool::max_unpool) takes. Of equals the first wins; NaN wins over all.
+pub fn max_pool_with_indices(x: Value<'_>, window: Window) -> (Value<'_>, Value<'_>) {
+    let places = pool("max_pool", x.detach(), window, |x| x.argmax_window(window));
+    (max_pool(x, window), if places.dtype() == DType::I32 { places } else { places.convert(DType::I32) })
+}
+
 /// How an average counts its elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Divisor {
@@ -47,6 +54,12 @@ fn pool<'g>(op: &'static str, x: Value<'g>, window: Window, fold: impl Fn(Value<
         return x;
     }
     if single { fold(batch).squeeze(0) } else { fold(batch) }
+}
+
+/// The sums of the windows of `x [N, C, spatial..]`, and the number that an average divides them by: the places of the
+/// window but for those past the high padding.
+pub(super) fn sum_and_count<'g>(x: Value<'g>, window: Window) -> (Value<'g>, Value<'g>) {
+    (x.sum_window(window), count(x, window, true))
 }
 
 /// How many elements each window of `x` holds: a scalar if that is the same for all, else a tensor of the result's
@@ -200,7 +213,7 @@ impl<const D: usize> AvgPoolSettings<D> {
     }
 }
 
-const fn window<const D: usize>(
+pub(super) const fn window<const D: usize>(
     kernel: PerAxis<D>,
     stride: Option<PerAxis<D>>,
     padding: PerAxis<D>,

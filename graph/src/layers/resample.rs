@@ -1,7 +1,7 @@
 //! What layers over images have in common: values along one axis, linear maps along one, the order of axes.
 
 use crate::build::Value;
-use crate::shape::Shape;
+use crate::shape::{DType, Shape};
 
 /// A vector with so many axes of extent 1 behind its own: it broadcasts along that axis of an image.
 pub(super) fn before_axes(vector: Value<'_>, axes: usize) -> Value<'_> {
@@ -20,6 +20,12 @@ pub(super) fn channels_first(x: Value<'_>) -> Value<'_> {
     let last = x.shape().rank() - 1;
     let order: Vec<usize> = [0, last].into_iter().chain(1..last).collect();
     x.permute(&order)
+}
+
+/// The elements at positions along an axis, whole numbers of which those outside are moved to the border.
+pub(super) fn at<'g>(x: Value<'g>, axis: usize, positions: Value<'g>) -> Value<'g> {
+    let all = x.shape().with(axis, positions.shape().elements());
+    x.gather(axis, before_axes(positions.convert(DType::I32), all.rank() - axis - 1).broadcast_to(all))
 }
 
 /// `y[.., i, ..] = sum over j of weights[i, j] x[.., j, ..]` along an axis, for `weights [out, in]`.

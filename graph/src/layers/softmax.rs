@@ -1,10 +1,10 @@
 //! Layers that turn scores into probabilities along one axis.
 
-use crate::build::{Builder, Value};
-use crate::model::{Init, Layer, Path};
+use crate::build::{Axis, Builder, Value};
+use crate::model::{Init, Layer, NoSettings, Path};
 use crate::shape::{Shape, ShapeError, rules};
 
-/// The settings of [`Softmax`] and [`LogSoftmax`].
+/// The settings of [`Softmax`], [`Softmin`] and [`LogSoftmax`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SoftmaxSettings {
     dim: Option<isize>,
@@ -42,7 +42,7 @@ impl Default for SoftmaxSettings {
 
 /// Declares the layer.
 macro_rules! softmaxes {
-    ($($(#[$doc:meta])* $name:ident, $method:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $function:path, $word:literal;)*) => {$(
         $(#[$doc])*
         ///
         /// * Shapes: any, unchanged.
@@ -57,7 +57,7 @@ macro_rules! softmaxes {
         impl $name {
             /// The result's shape: the input's.
             pub const fn shape(input: Shape, settings: &SoftmaxSettings) -> Result<Shape, ShapeError> {
-                match settings.axis(stringify!($method), &input) {
+                match settings.axis($word, &input) {
                     Ok(_) => Ok(input),
                     Err(error) => Err(error),
                 }
@@ -78,8 +78,8 @@ macro_rules! softmaxes {
 
         impl Layer for $name {
             fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
-                match self.settings.axis(stringify!($method), &x.shape()) {
-                    Ok(axis) => x.$method(axis),
+                match self.settings.axis($word, &x.shape()) {
+                    Ok(axis) => $function(x, axis),
                     Err(error) => {
                         g.fail(error.into());
                         x
@@ -95,10 +95,61 @@ macro_rules! softmaxes {
     )*};
 }
 
+/// The [softmax](Value::softmax) of the numbers with the other sign.
+pub fn softmin<'g>(x: Value<'g>, dim: impl Into<Axis>) -> Value<'g> {
+    (-x).softmax(dim)
+}
+
 softmaxes! {
     /// `exp(x) / sum(exp(x))` along an axis. No intermediate overflows. A loss that takes scores
     /// ([`cross_entropy`](crate::losses::cross_entropy)) applies it by itself.
-    Softmax, softmax;
+    Softmax, Value::softmax, "softmax";
+    /// `exp(-x) / sum(exp(-x))` along an axis: [`Softmax`] of the numbers with the other sign.
+    Softmin, softmin, "softmin";
     /// `x - log(sum(exp(x)))` along an axis: the logarithm of [`Softmax`], exact where that underflows.
-    LogSoftmax, log_softmax;
+    LogSoftmax, Value::log_softmax, "log_softmax";
+}
+
+/// [`Softmax`] over the channels of each pixel.
+///
+/// * Shapes: `[N, C, H, W]` or `[C, H, W]`, unchanged.
+/// * Errors: [`ShapeError::InputRank`] for another number of axes.
+/// * Source: PyTorch's `nn.Softmax2d`.
+#[derive(Clone, Debug)]
+pub struct Softmax2d;
+
+impl Softmax2d {
+    /// The result's shape: the input's.
+    pub const fn shape(input: Shape, settings: &NoSettings) -> Result<Shape, ShapeError> {
+        let _ = settings;
+        rules::axes(input, 3, 4)
+    }
+
+    /// The result's shape: the input's.
+    pub const fn shape_or_assumed(input: Shape, settings: &NoSettings) -> Shape {
+        let _ = settings;
+        input
+    }
+
+    /// The layer; it has no parameters.
+    pub fn new(settings: NoSettings, init: &mut Init) -> Softmax2d {
+        let _ = (settings, init);
+        Softmax2d
+    }
+}
+
+impl Layer for Softmax2d {
+    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+        match rules::axes(x.shape(), 3, 4) {
+            Ok(_) => x.softmax(-3),
+            Err(error) => {
+                g.fail(error.into());
+                x
+            }
+        }
+    }
+
+    fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+        f(path.as_str(), "Softmax2d");
+    }
 }

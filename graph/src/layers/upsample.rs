@@ -1,7 +1,7 @@
 //! Upsampling: images of another size, of the nearest elements or of linear interpolations between them.
 
 use super::PerAxis;
-use super::resample::{before_axes, channels_first, channels_last};
+use super::resample::{at, before_axes, channels_first, channels_last};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
 use crate::op::{Convolution, MAX_SPATIAL, Op, Sliding};
@@ -248,12 +248,6 @@ fn spread<'g>(x: Value<'g>, output: Shape, factors: &[usize]) -> Value<'g> {
     let kernel = triangle.shape().insert(0, 1).insert(0, channels);
     let conv = Convolution { sliding, groups: channels };
     g.apply(Op::ConvGradInput { conv, input: extents }, &[x, triangle.broadcast_to(kernel)]) / sums
-}
-
-/// The elements at positions along an axis, whole numbers of which those outside are moved to the border.
-fn at<'g>(x: Value<'g>, axis: usize, positions: Value<'g>) -> Value<'g> {
-    let all = x.shape().with(axis, positions.shape().elements());
-    x.gather(axis, before_axes(positions.convert(DType::I32), all.rank() - axis - 1).broadcast_to(all))
 }
 
 /// The interpolations at positions along an axis, of which those outside are moved to the border.

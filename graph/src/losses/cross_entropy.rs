@@ -7,7 +7,7 @@ use super::{Loss, Reduction, Total, weight_state};
 use crate::build::{Builder, Classes, GraphError, Value};
 use crate::graph::Type;
 use crate::setting::InvalidSetting;
-use crate::shape::{DType, Shape, ShapeError, rules};
+use crate::shape::{DType, Shape, ShapeError, losses, rules};
 
 /// The settings of the cross-entropy with classes as targets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,18 +43,29 @@ fn class_losses<'g>(
     settings: ClassTargets,
 ) -> Losses<'g> {
     let g = scores.graph();
-    let ClassTargets { label_smoothing, ignore_index, .. } = settings;
-    check_smoothing(g, label_smoothing);
-    let expected = class_target(scores.shape());
-    if !expect(g, "target", expected, classes.ty()) {
+    check_smoothing(g, settings.label_smoothing);
+    if !expect(g, "target", class_target(scores.shape()), classes.ty()) {
         return Losses::equal(scores);
     }
-    let axis = class_axis(scores.shape());
-    let count = scores.shape().dim(axis);
+    let logs = scores.log_softmax(class_axis(scores.shape()));
+    losses_of_logs(FUNCTION, logs, classes, weight, settings)
+}
+
+/// The losses of logarithms of probabilities, whose classes have the right type.
+pub(super) fn losses_of_logs<'g>(
+    loss: &'static str,
+    logs: Value<'g>,
+    classes: Value<'g>,
+    weight: Option<Value<'g>>,
+    settings: ClassTargets,
+) -> Losses<'g> {
+    let g = logs.graph();
+    let ClassTargets { label_smoothing, ignore_index, .. } = settings;
+    let axis = class_axis(logs.shape());
+    let count = logs.shape().dim(axis);
     g.note_classes(classes, Classes { count, ignored: Some(ignore_index) });
-    let logs = scores.log_softmax(axis);
-    let is_target = g.iota(scores.shape(), axis).eq(classes.unsqueeze(axis));
-    let weights = weight.and_then(|weight| per_class(weight, scores.shape(), axis));
+    let is_target = g.iota(logs.shape(), axis).eq(classes.unsqueeze(axis));
+    let weights = weight.and_then(|weight| per_class(loss, weight, logs.shape(), axis));
 
     // A select and no product with 0, since the logarithm of a vanishing probability is -inf.
     let weighted = weights.map_or(logs, |weights| logs * weights);
@@ -102,7 +113,7 @@ fn soft_losses<'g>(
     if label_smoothing > 0.0 {
         target = target * (1.0 - label_smoothing) + label_smoothing / count as f64;
     }
-    if let Some(weight) = weight.and_then(|weight| per_class(weight, scores.shape(), axis)) {
+    if let Some(weight) = weight.and_then(|weight| per_class(FUNCTION, weight, scores.shape(), axis)) {
         target = target * weight;
     }
     Losses::equal(-(scores.log_softmax(axis) * target).sum(axis))
@@ -127,21 +138,21 @@ pub fn any_cross_entropy<'g>(
 const FUNCTION: &str = "cross_entropy";
 
 /// The axis of the classes: 1, or 0 for the scores of one sample.
-fn class_axis(scores: Shape) -> usize {
+pub(super) fn class_axis(scores: Shape) -> usize {
     usize::from(scores.rank() > 1)
 }
 
 /// The type of classes for the given scores.
-fn class_target(scores: Shape) -> Type {
+pub(super) fn class_target(scores: Shape) -> Type {
     Type::i32(rules::classes(scores).unwrap_or(scores))
 }
 
 /// A weight for each class, along the class axis; nothing if it is not one for each, which the builder then knows.
-fn per_class<'g>(weight: Value<'g>, scores: Shape, axis: usize) -> Option<Value<'g>> {
+fn per_class<'g>(loss: &'static str, weight: Value<'g>, scores: Shape, axis: usize) -> Option<Value<'g>> {
     let classes = scores.dim(axis);
     let mut shape = Shape::new(&[classes]);
     if weight.shape() != shape {
-        weight.graph().fail(GraphError::ClassWeights { loss: FUNCTION, classes, found: weight.shape() });
+        weight.graph().fail(GraphError::ClassWeights { loss, classes, found: weight.shape() });
         return None;
     }
     for _ in axis + 1..scores.rank() {
@@ -151,8 +162,7 @@ fn per_class<'g>(weight: Value<'g>, scores: Shape, axis: usize) -> Option<Value<
 }
 
 fn check_smoothing(g: &Builder, smoothing: f64) {
-    let holds = (0.0..=1.0).contains(&smoothing);
-    let rule = "must be at least 0 and at most 1";
+    let (holds, rule) = (losses::is_smoothing(smoothing), losses::SMOOTHING);
     if let Err(error) = InvalidSetting::unless(holds, "CrossEntropy", "label_smoothing", smoothing, rule) {
         g.fail(error.into());
     }
@@ -241,7 +251,7 @@ impl Loss for CrossEntropy {
     }
 
     fn averages(&self) -> bool {
-        self.settings.reduction == Reduction::Mean
+        self.settings.reduction.averages()
     }
 
     fn ignored(&self) -> Option<i32> {
@@ -310,7 +320,7 @@ impl Loss for SoftCrossEntropy {
     }
 
     fn averages(&self) -> bool {
-        self.reduction == Reduction::Mean
+        self.reduction.averages()
     }
 
     fn states(&self) -> Vec<(String, ArrayD<f32>)> {

@@ -3,11 +3,12 @@
 use ndarray::ArrayD;
 
 use super::cross_entropy::expect;
-use super::total::{Losses, samples};
+use super::total::{Losses, broadcasts, samples, weighted};
 use super::{Loss, Reduction, Total, weight_state};
-use crate::build::{Builder, GraphError, Value};
+use crate::build::{Builder, Value};
 use crate::graph::Type;
-use crate::shape::{Shape, rules};
+use crate::layers::activation::log_sigmoid;
+use crate::shape::Shape;
 
 /// `(x - t)^2`; the shapes broadcast.
 pub fn mean_squared_error<'g>(prediction: Value<'g>, target: Value<'g>, reduction: Reduction) -> Value<'g> {
@@ -54,31 +55,15 @@ fn binary_losses<'g>(
     if !expect(logits.graph(), "target", logits.ty(), target.ty()) {
         return Losses::equal(logits);
     }
-    let checked = |setting, weight: Option<Value<'g>>| weight.filter(|weight| broadcasts(logits, setting, *weight));
-    let (weight, pos_weight) = (checked("weight", weight), checked("pos_weight", pos_weight));
-    // The gradient adds these up from the last to the first, so that the small one comes last: where the sigmoid is next to
-    // the target, 1 - t and the slope of the minimum cancel without a rounding.
-    let bend = (-logits.abs()).exp().log1p();
-    let log_sigmoid = logits.minimum(0.0) - bend;
+    let pos_weight = pos_weight.filter(|weight| broadcasts("bce_with_logits", logits.shape(), "pos_weight", *weight));
+    // The gradient adds up from the last to the first, so that the small one comes last: where the sigmoid is next to the
+    // target, 1 - t and the slope of the minimum cancel without a rounding.
+    let log_sigmoid = log_sigmoid(logits);
     let positive = match pos_weight {
         Some(pos_weight) => (1.0 + (pos_weight - 1.0) * target) * log_sigmoid,
         None => log_sigmoid,
     };
-    let losses = (1.0 - target) * logits - positive;
-    Losses::equal(match weight {
-        Some(weight) => losses * weight,
-        None => losses,
-    })
-}
-
-/// Whether weights broadcast to the shape of the logits; records an error if not.
-fn broadcasts<'g>(logits: Value<'g>, setting: &'static str, weight: Value<'g>) -> bool {
-    let (expected, found) = (logits.shape(), weight.shape());
-    let fits = rules::broadcast("bce_with_logits", expected, found).is_ok_and(|shape| shape == expected);
-    if !fits {
-        logits.graph().fail(GraphError::LossWeights { loss: "bce_with_logits", setting, expected, found });
-    }
-    fits
+    Losses::equal(weighted("bce_with_logits", (1.0 - target) * logits - positive, weight))
 }
 
 /// Declares a loss that compares element by element, and its constructor.
@@ -125,7 +110,7 @@ macro_rules! distances {
             }
 
             fn averages(&self) -> bool {
-                self.reduction == Reduction::Mean
+                self.reduction.averages()
             }
         }
     )*};
@@ -203,7 +188,7 @@ impl Loss for BceWithLogits {
     }
 
     fn averages(&self) -> bool {
-        self.reduction == Reduction::Mean
+        self.reduction.averages()
     }
 
     fn states(&self) -> Vec<(String, ArrayD<f32>)> {

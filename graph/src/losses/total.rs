@@ -2,7 +2,9 @@
 //! knows no particular loss.
 
 use super::Reduction;
-use crate::build::Value;
+use crate::build::{GraphError, Value};
+use crate::shape::functions::{Elements, elements};
+use crate::shape::{DType, Shape, ShapeError, rules};
 
 /// The losses of all elements added up, and what their mean divides by: the number of elements, or the sum of their
 /// weights. Both are f32 scalars.
@@ -26,6 +28,16 @@ impl<'g> Total<'g> {
     /// A loss whose mean divides by a number that is known beforehand, such as that of the samples.
     pub fn of_count(sum: Value<'g>, count: usize) -> Total<'g> {
         Total { sum, divisor: sum.graph().scalar(count as f64) }
+    }
+
+    /// The total of what a function of a prediction gives: of the mean of its elements, or of a scalar that is a mean over the
+    /// prediction's samples. Masks and whole numbers count as numbers.
+    pub fn of_result(result: Value<'g>, prediction: Value<'g>) -> Total<'g> {
+        let result = result.convert(DType::F32);
+        if result.shape() == Shape::SCALAR {
+            return Total::of_samples(result, samples(prediction), true);
+        }
+        Losses::equal(result).total()
     }
 
     /// The total of a loss of which no more is known than its value for `samples` samples: their mean if it `averages`,
@@ -63,16 +75,17 @@ impl<'g> Losses<'g> {
         match reduction {
             Reduction::None => self.each,
             Reduction::Mean => self.total().mean(),
+            Reduction::BatchMean => self.each.sum(..) / samples(self.each) as f64,
             Reduction::Sum => self.each.sum(..),
         }
     }
 
-    /// What an evaluation adds up over parts of the data: for a mean its two parts, else the sum of all losses and the number
-    /// of samples.
+    /// What an evaluation adds up over parts of the data: for a mean over elements its two parts, else the sum of all losses
+    /// and the number of samples.
     pub fn evaluated(self, reduction: Reduction, samples: usize) -> Total<'g> {
         match reduction {
             Reduction::Mean => self.total(),
-            Reduction::Sum | Reduction::None => Total::of_count(self.each.sum(..), samples),
+            Reduction::BatchMean | Reduction::Sum | Reduction::None => Total::of_count(self.each.sum(..), samples),
         }
     }
 }
@@ -81,4 +94,33 @@ impl<'g> Losses<'g> {
 pub(super) fn samples(prediction: Value<'_>) -> usize {
     let shape = prediction.shape();
     if shape.rank() > 0 { shape.dim(0) } else { 1 }
+}
+
+/// Whether the operands of a loss hold what they should and its rule holds; the error is recorded if not.
+pub(super) fn fits<'g, const K: usize>(
+    loss: &'static str,
+    operands: [(Elements, Value<'g>); K],
+    rule: Result<Shape, ShapeError>,
+) -> bool {
+    let types = operands.map(|(taken, operand)| (taken, operand.ty()));
+    let result = elements(loss, &types).and(rule);
+    result.map_err(|error| operands[0].1.graph().fail(error.into())).is_ok()
+}
+
+/// Whether weights broadcast to the shape of the losses; records an error if not.
+pub(super) fn broadcasts<'g>(loss: &'static str, losses: Shape, setting: &'static str, weight: Value<'g>) -> bool {
+    let found = weight.shape();
+    let fits = rules::broadcast(loss, losses, found).is_ok_and(|shape| shape == losses);
+    if !fits {
+        weight.graph().fail(GraphError::LossWeights { loss, setting, expected: losses, found });
+    }
+    fits
+}
+
+/// The losses times a weight for each, if there is one.
+pub(super) fn weighted<'g>(loss: &'static str, losses: Value<'g>, weight: Option<Value<'g>>) -> Value<'g> {
+    match weight.filter(|weight| broadcasts(loss, losses.shape(), "weight", *weight)) {
+        Some(weight) => losses * weight,
+        None => losses,
+    }
 }

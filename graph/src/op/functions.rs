@@ -36,7 +36,19 @@ pub enum UnaryOp {
     Reciprocal,
     Sin,
     Cos,
+    /// The angle in -pi/2..pi/2 whose sine is given.
+    Asin,
+    /// The angle in 0..pi whose cosine is given.
+    Acos,
+    Sinh,
+    Cosh,
     Tanh,
+    /// The number whose hyperbolic sine is given.
+    Asinh,
+    /// The number of at least 0 whose hyperbolic cosine is given.
+    Acosh,
+    /// The number whose hyperbolic tangent is given.
+    Atanh,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
     Erf,
@@ -48,7 +60,8 @@ pub enum UnaryOp {
 
 names! { UnaryOp {
     Neg = "neg", Abs = "abs", Sign = "sign", Exp = "exp", Expm1 = "expm1", Log = "log", Log1p = "log1p", Sqrt = "sqrt",
-    Rsqrt = "rsqrt", Reciprocal = "reciprocal", Sin = "sin", Cos = "cos", Tanh = "tanh", Sigmoid = "sigmoid",
+    Rsqrt = "rsqrt", Reciprocal = "reciprocal", Sin = "sin", Cos = "cos", Asin = "asin", Acos = "acos",
+    Sinh = "sinh", Cosh = "cosh", Tanh = "tanh", Asinh = "asinh", Acosh = "acosh", Atanh = "atanh", Sigmoid = "sigmoid",
     Erf = "erf", Floor = "floor", Round = "round", Not = "not",
 } }
 
@@ -91,6 +104,10 @@ pub enum Sensitivity {
     Bounded(f64),
     /// It grows as `e^x`.
     Exponential,
+    /// It grows at most as `e^|x|`.
+    Hyperbolic,
+    /// It grows at most as `1 / (1 - |x|)`; the function is defined where `|x| < 1`.
+    Inside,
     /// As that of `(x + offset)^power` (of the logarithm of that, if the power is 0), which is defined where `x +
     /// offset > 0`.
     Pole {
@@ -160,15 +177,21 @@ impl UnaryOp {
             // The root is rounded before its reciprocal is taken.
             UnaryOp::Rsqrt => FunctionTraits { weight: 5, ..pole(0.0, -0.5) },
             UnaryOp::Reciprocal => FunctionTraits { weight: 5, is_exact: true, ..pole(0.0, -1.0) },
-            UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tanh | UnaryOp::Sigmoid => APPROXIMATED,
+            UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tanh | UnaryOp::Sigmoid | UnaryOp::Asinh => APPROXIMATED,
+            UnaryOp::Sinh | UnaryOp::Cosh => FunctionTraits { sensitivity: Sensitivity::Hyperbolic, ..APPROXIMATED },
+            UnaryOp::Asin | UnaryOp::Acos | UnaryOp::Atanh => {
+                FunctionTraits { weight: 30, sensitivity: Sensitivity::Inside, ..APPROXIMATED }
+            }
+            // Its slope is below that of a logarithm.
+            UnaryOp::Acosh => FunctionTraits { weight: 30, ..pole(-1.0, 0.0) },
             UnaryOp::Erf => FunctionTraits { sensitivity: Sensitivity::Bounded(1.2), ..APPROXIMATED },
         }
     }
 }
 
 /// An elementwise function of two operands of one type and shape (broadcast first, with
-/// [`Op::Broadcast`](super::Op::Broadcast)). Arithmetic takes f32, or i32 but for `Div` and `Pow` (it wraps around);
-/// `And` and `Or` take bool.
+/// [`Op::Broadcast`](super::Op::Broadcast)). Arithmetic takes f32, or i32 but for `Div`, `Pow` and `Atan2` (it wraps
+/// around); `And` and `Or` take bool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum BinaryOp {
@@ -182,12 +205,15 @@ pub enum BinaryOp {
     Min,
     /// `a ** b`.
     Pow,
+    /// The angle of the point `(b, a)`, from -pi to pi.
+    Atan2,
     And,
     Or,
 }
 
 names! { BinaryOp {
-    Add = "add", Sub = "sub", Mul = "mul", Div = "div", Max = "max", Min = "min", Pow = "pow", And = "and", Or = "or",
+    Add = "add", Sub = "sub", Mul = "mul", Div = "div", Max = "max", Min = "min", Pow = "pow",
+    Atan2 = "atan2", And = "and", Or = "or",
 } }
 
 impl BinaryOp {
@@ -197,6 +223,7 @@ impl BinaryOp {
             BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Max | BinaryOp::Min => 1,
             BinaryOp::And | BinaryOp::Or => 1,
             BinaryOp::Div => 5,
+            BinaryOp::Atan2 => 25,
             BinaryOp::Pow => 30,
         }
     }
@@ -206,7 +233,7 @@ impl BinaryOp {
         match self {
             BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min => true,
             BinaryOp::And | BinaryOp::Or => true,
-            BinaryOp::Pow => false,
+            BinaryOp::Pow | BinaryOp::Atan2 => false,
         }
     }
 
@@ -214,7 +241,7 @@ impl BinaryOp {
     pub const fn commutes(self) -> bool {
         match self {
             BinaryOp::Add | BinaryOp::Mul | BinaryOp::And | BinaryOp::Or => true,
-            BinaryOp::Sub | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow => false,
+            BinaryOp::Sub | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow | BinaryOp::Atan2 => false,
         }
     }
 }

@@ -70,6 +70,7 @@ table! {
         WindowOp::ALL.iter().map(|&op| Op::WindowReduce { op, window: WINDOW }).collect();
     Op::WindowMaxGrad(_) => "window_max_grad", Some(2), vec![Op::WindowMaxGrad(WINDOW)];
     Op::WindowMaxPick(_) => "window_max_pick", Some(2), vec![Op::WindowMaxPick(WINDOW)];
+    Op::WindowArgMax(_) => "window_argmax", Some(1), vec![Op::WindowArgMax(WINDOW)];
     Op::WindowSumGrad { .. } => "window_sum_grad", Some(1),
         vec![Op::WindowSumGrad { window: WINDOW, input: [1; MAX_SPATIAL] }];
     Op::Reshape(_) => "reshape", Some(1), vec![Op::Reshape(Shape::SCALAR)];
@@ -150,9 +151,10 @@ pub(crate) fn attributes(op: &mut Op, rank: usize, to: &mut impl Attributes) {
             convolution(to, conv);
             part(to, "kernel", kernel, conv.sliding.spatial, 1);
         }
-        Op::WindowReduce { op: _, window: shape } | Op::WindowMaxGrad(shape) | Op::WindowMaxPick(shape) => {
-            window(to, shape);
-        }
+        Op::WindowReduce { op: _, window: shape }
+        | Op::WindowMaxGrad(shape)
+        | Op::WindowMaxPick(shape)
+        | Op::WindowArgMax(shape) => window(to, shape),
         Op::WindowSumGrad { window: shape, input } => {
             window(to, shape);
             part(to, "input", input, shape.sliding.spatial, 1);

@@ -143,7 +143,7 @@ impl Op {
             Op::Reduce { op: ReduceOp::Sum | ReduceOp::Prod, .. } => Traits { sums: Sums::Gathered, ..REDUCE },
             Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. } | Op::ArgReduce { .. } => REDUCE,
             Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => CONTRACTION,
-            Op::WindowReduce { op: WindowOp::Max, .. } | Op::WindowMaxPick(_) => WINDOW,
+            Op::WindowReduce { op: WindowOp::Max, .. } | Op::WindowMaxPick(_) | Op::WindowArgMax(_) => WINDOW,
             Op::WindowReduce { op: WindowOp::Sum, .. } => Traits { sums: Sums::Gathered, ..WINDOW },
             Op::WindowMaxGrad(_) | Op::WindowSumGrad { .. } => Traits { sums: Sums::Scattered, ..WINDOW },
             Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) => VIEW,
@@ -188,6 +188,7 @@ impl Op {
         if let Op::WindowReduce { window, .. }
         | Op::WindowMaxGrad(window)
         | Op::WindowMaxPick(window)
+        | Op::WindowArgMax(window)
         | Op::WindowSumGrad { window, .. } = *self
         {
             Some(window)

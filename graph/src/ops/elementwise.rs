@@ -24,7 +24,7 @@ pub(super) fn infer_binary(op: &Op, operands: &[Type], function: BinaryOp) -> Re
     let [a, b] = operands_of(op, operands)?;
     let allowed = match function {
         BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Max | BinaryOp::Min => NUMBERS,
-        BinaryOp::Div | BinaryOp::Pow => &[DType::F32],
+        BinaryOp::Div | BinaryOp::Pow | BinaryOp::Atan2 => &[DType::F32],
         BinaryOp::And | BinaryOp::Or => &[DType::Bool],
     };
     element_type(op, 0, a.dtype, allowed)?;
@@ -80,7 +80,14 @@ pub(super) fn gradient_unary<'g>(at: &Adjoint<'_, 'g>, function: UnaryOp) -> Con
         UnaryOp::Reciprocal => -upstream * (y * y),
         UnaryOp::Sin => upstream * x.cos(),
         UnaryOp::Cos => -upstream * x.sin(),
+        UnaryOp::Asin => upstream * (-(x * x) + 1.0).rsqrt(),
+        UnaryOp::Acos => -upstream * (-(x * x) + 1.0).rsqrt(),
+        UnaryOp::Sinh => upstream * x.unary(UnaryOp::Cosh),
+        UnaryOp::Cosh => upstream * x.unary(UnaryOp::Sinh),
         UnaryOp::Tanh => upstream * (1.0 - y * y),
+        UnaryOp::Asinh => upstream * (x * x + 1.0).rsqrt(),
+        UnaryOp::Acosh => upstream * (x * x - 1.0).rsqrt(),
+        UnaryOp::Atanh => upstream / (1.0 - x * x),
         UnaryOp::Sigmoid => upstream * ((1.0 - y) * y),
         UnaryOp::Erf => upstream * ((-(x * x)).exp() * std::f64::consts::FRAC_2_SQRT_PI),
         // Steps: zero almost everywhere.
@@ -107,6 +114,15 @@ pub(super) fn gradient_binary<'g>(at: &Adjoint<'_, 'g>, function: BinaryOp) -> C
             at.of(0, || b.eq(0.0).select(0.0, upstream * (b * a.pow(b - 1.0)))),
             at.of(1, || (a.eq(0.0) & b.ge(0.0)).select(0.0, upstream * (y * a.log()))),
         ],
+        BinaryOp::Atan2 => {
+            // By a point next to the unit circle, so that squares neither overflow nor vanish; the scale has no say in the
+            // result. At the point (0, 0) the gradients are 0, as in PyTorch.
+            let scale = a.abs().maximum(b.abs()).minimum(f64::from(f32::MAX)).detach();
+            let (up, across) = (a / scale, b / scale);
+            let slope = scale.eq(0.0).select(0.0, upstream / (scale * (up * up + across * across)));
+            let of = |leg: Value<'g>| scale.eq(0.0).select(0.0, slope * leg);
+            vec![at.of(0, || of(across)), at.of(1, || -of(up))]
+        }
         BinaryOp::And | BinaryOp::Or => vec![None, None],
     }
 }
@@ -139,7 +155,14 @@ pub(super) fn evaluate_unary<T: Real>(operands: &[&Tensor<T>], function: UnaryOp
         UnaryOp::Reciprocal => values(|x| 1.0 / x),
         UnaryOp::Sin => values(f64::sin),
         UnaryOp::Cos => values(f64::cos),
+        UnaryOp::Asin => values(f64::asin),
+        UnaryOp::Acos => values(f64::acos),
+        UnaryOp::Sinh => values(f64::sinh),
+        UnaryOp::Cosh => values(f64::cosh),
         UnaryOp::Tanh => values(f64::tanh),
+        UnaryOp::Asinh => values(f64::asinh),
+        UnaryOp::Acosh => values(f64::acosh),
+        UnaryOp::Atanh => values(f64::atanh),
         UnaryOp::Sigmoid => values(|x| 1.0 / (1.0 + (-x).exp())),
         UnaryOp::Erf => values(erf),
         UnaryOp::Floor => values(f64::floor),
@@ -179,6 +202,7 @@ pub(super) fn float_function(function: BinaryOp) -> fn(f64, f64) -> f64 {
         BinaryOp::Max => |a, b| if a > b || a.is_nan() { a } else { b },
         BinaryOp::Min => |a, b| if a < b || a.is_nan() { a } else { b },
         BinaryOp::Pow => f64::powf,
+        BinaryOp::Atan2 => f64::atan2,
         BinaryOp::And | BinaryOp::Or => unreachable!("a verified graph has bool here"),
     }
 }
@@ -191,7 +215,7 @@ pub(super) fn int_function(function: BinaryOp) -> fn(i32, i32) -> i32 {
         BinaryOp::Mul => i32::wrapping_mul,
         BinaryOp::Max => i32::max,
         BinaryOp::Min => i32::min,
-        BinaryOp::Div | BinaryOp::Pow => unreachable!("a verified graph has f32 here"),
+        BinaryOp::Div | BinaryOp::Pow | BinaryOp::Atan2 => unreachable!("a verified graph has f32 here"),
         BinaryOp::And | BinaryOp::Or => unreachable!("a verified graph has bool here"),
     }
 }

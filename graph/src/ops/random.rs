@@ -6,11 +6,19 @@ use crate::interpret::{Real, Tensor};
 use crate::op::Op;
 use crate::shape::{DType, Shape, ShapeError};
 
+/// The largest number of elements that are drawn at a time.
+const MAX_DRAWN: usize = 1 << 32;
+
 /// `i32[] -> f32[shape]`.
 pub(super) fn infer_random(op: &Op, operands: &[Type], shape: Shape) -> Result<Type, ShapeError> {
     let [step] = operands_of(op, operands)?;
     element_type(op, 0, step.dtype, &[DType::I32])?;
     rank(op, 0, step.shape)?;
+    // Kernels count the places of a stream in 32 bits. (The generator itself could go on to 2**66.)
+    if shape.elements() > MAX_DRAWN {
+        let rule = "a tensor of random values may have at most 4294967296 elements";
+        return Err(ShapeError::Attribute { op: op.mnemonic(), rule });
+    }
     Ok(Type::f32(shape))
 }
 

@@ -100,6 +100,7 @@ fn operands_that_fit_have_a_result() {
         (max_window(window([2], sliding([3], [(0, 2)]), true)), vec![f32(&[1, 1, 6])], f32(&[1, 1, 2])),
         (Op::WindowMaxGrad(pool), vec![f32(&[5, 4, 6, 7]), f32(&[5, 4, 3, 4])], f32(&[5, 4, 6, 7])),
         (Op::WindowMaxPick(pool), vec![f32(&[5, 4, 6, 7]), f32(&[5, 4, 6, 7])], f32(&[5, 4, 3, 4])),
+        (Op::WindowArgMax(pool), vec![f32(&[5, 4, 6, 7])], i32(&[5, 4, 3, 4])),
         (Op::WindowSumGrad { window: pool, input: [6, 7, 1] }, vec![f32(&[5, 4, 3, 4])], f32(&[5, 4, 6, 7])),
         (Op::Reshape(Shape::new(&[3, 2])), vec![bool(&[6])], bool(&[3, 2])),
         (transpose(&[2, 0, 1]), vec![f32(&[2, 3, 4])], f32(&[4, 2, 3])),
@@ -222,6 +223,11 @@ fn operands_that_do_not_fit_have_none() {
         ),
         (Op::ScatterRows { rows: 2 }, vec![i32(&[3]), f32(&[2, 4])], mismatch("scatter_rows", &[3], &[2, 4])),
         (
+            Op::Random { shape: Shape::new(&[1 << 16, 1 << 16, 2]), seed: 0, stream: 0 },
+            vec![i32(&[])],
+            rule("random", "a tensor of random values may have at most 4294967296 elements"),
+        ),
+        (
             Op::Random { shape: Shape::SCALAR, seed: 0, stream: 0 },
             vec![f32(&[])],
             wrong_type("random", 0, "i32", DType::F32),
@@ -271,6 +277,12 @@ fn evaluations_are_those_worked_out_by_hand() {
             max_window(window([2], sliding([2], [(0, 0)]), true)),
             vec![f(&[1, 1, 5], &[1.0, 2.0, nan, 3.0, -4.0])],
             f(&[1, 1, 3], &[2.0, nan, -4.0]),
+        ),
+        // The first of equals, a NaN before all; a window that lies in the padding has 0.
+        (
+            Op::WindowArgMax(window([2], sliding([2], [(2, 0)]), true)),
+            vec![f(&[1, 2, 5], &[1.0, 2.0, nan, 3.0, -inf, 0.0, 0.0, 5.0, 4.0, 9.0])],
+            i(&[1, 2, 4], &[0, 1, 2, 4, 0, 0, 2, 4]),
         ),
         (
             Op::WindowReduce { op: WindowOp::Sum, window: window([2], sliding([1], [(1, 1)]), false) },

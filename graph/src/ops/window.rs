@@ -69,6 +69,11 @@ pub(super) fn infer_max_pick(op: &Op, operands: &[Type], window: Window) -> Resu
     Ok(Type::f32(output_shape(op, x.shape, window)?))
 }
 
+/// `f32[n, c, in..] -> i32[n, c, out..]`.
+pub(super) fn infer_arg_max(op: &Op, operands: &[Type], window: Window) -> Result<Type, ShapeError> {
+    Ok(Type::i32(infer_reduce(op, operands, window)?.shape))
+}
+
 /// `f32[n, c, out..] -> f32[n, c, in..]`.
 pub(super) fn infer_sum_grad(
     op: &Op,
@@ -198,6 +203,14 @@ pub(super) fn evaluate_max_pick<T: Real>(operands: &[&Tensor<T>], shape: Shape, 
     let (x, values) = (operands[0].to_f64(), operands[1].to_f64());
     let places = largest(&x, window, operands[0].ty().shape, shape);
     Tensor::floats(shape, places.into_iter().map(|place| place.map_or(0.0, |place| values[place])))
+}
+
+/// The place of each window's maximum within its plane; 0 for a window that lies in the padding.
+pub(super) fn evaluate_arg_max<T: Real>(operands: &[&Tensor<T>], shape: Shape, window: Window) -> Tensor<T> {
+    let input = operands[0].ty().shape;
+    let plane: usize = spatial(input).iter().product();
+    let places = largest(&operands[0].to_f64(), window, input, shape);
+    Tensor::ints(shape, places.into_iter().map(|place| place.map_or(0, |place| (place % plane) as i32)))
 }
 
 /// Each window's gradient added to all of its elements, in a tensor of the given shape.

@@ -96,7 +96,7 @@ fn binary(to: &mut Rewriter<'_>, node: &Node, op: BinaryOp) -> Option<NodeId> {
             let value = to.value(b).filter(|&value| is_power_of_two(value))?;
             (BinaryOp::Mul, [a, to.full(1.0 / value, node.ty)])
         }
-        BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow | BinaryOp::And | BinaryOp::Or => return None,
+        BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow | BinaryOp::Atan2 | BinaryOp::And | BinaryOp::Or => return None,
     };
     Some(to.add(Op::Binary(op), &operands))
 }
@@ -111,6 +111,7 @@ fn orders(to: &Rewriter<'_>, op: BinaryOp, id: NodeId) -> bool {
         | BinaryOp::Mul
         | BinaryOp::Div
         | BinaryOp::Pow
+        | BinaryOp::Atan2
         | BinaryOp::And
         | BinaryOp::Or => false,
     }

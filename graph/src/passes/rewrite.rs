@@ -41,7 +41,7 @@ pub(super) fn rewrite<'a>(
         let replacement = if rewriter.is_unchanged() {
             let replacement = rule(&mut rewriter, kept).unwrap_or_else(|| rewriter.keep(kept));
             if replacement != NodeId(number as u32) || rewriter.nodes.len() != number + 1 {
-                rewriter.nodes.to_mut();
+                rewriter.change();
             }
             replacement
         } else {
@@ -67,6 +67,9 @@ pub(super) fn rewrite<'a>(
     let new = Graph { name, nodes, inputs, outputs, updates, scopes, bodies };
     Cow::Owned(swept(new))
 }
+
+/// So many nodes more than before have room in a graph that is changed.
+const NEW: usize = 8;
 
 /// The new graph while a rule looks at one node.
 pub(super) struct Rewriter<'a> {
@@ -134,9 +137,19 @@ impl Rewriter<'_> {
 
     fn push(&mut self, node: Node) -> NodeId {
         self.values.push(self.value_of(&node));
-        let nodes = self.nodes.to_mut();
+        let nodes = self.change();
         nodes.push(node);
         NodeId(nodes.len() as u32 - 1)
+    }
+
+    /// The nodes, to change them. They are copied at the first change, to memory that mostly is large enough for all.
+    fn change(&mut self) -> &mut Vec<Node> {
+        if let Cow::Borrowed(first) = self.nodes {
+            let mut nodes = Vec::with_capacity(self.from.nodes.len() + NEW);
+            nodes.extend_from_slice(first);
+            self.nodes = Cow::Owned(nodes);
+        }
+        self.nodes.to_mut()
     }
 
     /// Repeats a scalar to a shape, in the one spelling that passes write: a reshape to unit axes and a broadcast, each

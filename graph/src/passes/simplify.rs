@@ -76,17 +76,18 @@ fn binary(to: &mut Rewriter<'_>, node: &Node, op: BinaryOp) -> Option<NodeId> {
         BinaryOp::Sub => to.is_full(b, 0.0),
         BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow | BinaryOp::And => to.is_full(b, 1.0),
         BinaryOp::Or => to.is_full(b, 0.0),
-        BinaryOp::Max | BinaryOp::Min => false,
+        BinaryOp::Max | BinaryOp::Min | BinaryOp::Atan2 => false,
     };
     let absorbs = match op {
         BinaryOp::Mul => whole && to.is_full(b, 0.0),
         BinaryOp::And => to.is_full(b, 0.0),
         BinaryOp::Or => to.is_full(b, 1.0),
-        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min | BinaryOp::Pow => false,
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Div | BinaryOp::Max | BinaryOp::Min => false,
+        BinaryOp::Pow | BinaryOp::Atan2 => false,
     };
     let same = match op {
         BinaryOp::Max | BinaryOp::Min | BinaryOp::And | BinaryOp::Or => a == b,
-        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow => false,
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow | BinaryOp::Atan2 => false,
     };
     match (drops || same, absorbs) {
         (true, _) => Some(a),

@@ -4,8 +4,23 @@
 //!
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
+mod einsum;
+mod places;
+mod pooling;
+mod products;
 mod several;
 
+pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
+pub use places::{
+    arange, arange_to, argsort, index_add, linspace, nan_to_num, one_hot, repeat, repeat_interleave, roll, scatter,
+    sort, topk, triangle,
+};
+pub use pooling::{
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
+    max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
+    max_unpool3d, pooling,
+};
+pub use products::{attention, baddbmm, bmm, cross, outer};
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
@@ -23,6 +38,8 @@ pub enum Elements {
     Mask,
     /// i32: an index. It has no say in the element type of the result.
     Index,
+    /// bool or f32: a mask, or what is added instead. It has no say in the element type of the result.
+    MaskOrFloat,
 }
 
 /// The common element type of a function's operands, f32 if there are none.
@@ -37,11 +54,12 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
             Elements::Any => (true, "of any type"),
             Elements::Mask => (matches!(found, DType::Bool), "bool"),
             Elements::Index => (matches!(found, DType::I32), "i32"),
+            Elements::MaskOrFloat => (!matches!(found, DType::I32), "bool or f32"),
         };
         if !fits {
             return Err(ShapeError::ElementType { op, operand, expected, found });
         }
-        if !matches!(taken, Elements::Mask | Elements::Index) {
+        if !matches!(taken, Elements::Mask | Elements::Index | Elements::MaskOrFloat) {
             match common {
                 Some(common) if common as u8 != found as u8 => {
                     return Err(ShapeError::ElementType { op, operand, expected: common.name(), found });
@@ -104,6 +122,55 @@ pub const fn with_factor(op: &'static str, x: Shape, factor: f64) -> Result<Shap
     } else {
         Err(ShapeError::Attribute { op, rule: "the factor must be a finite number" })
     }
+}
+
+/// The slope below 0 is divided by `alpha`.
+pub const fn celu(op: &'static str, x: Shape, alpha: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::divisor_of("alpha", alpha));
+    Ok(x)
+}
+
+/// An axis of an even extent is halved; see [`rules::glu`].
+pub const fn glu(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeError> {
+    let _ = op;
+    rules::glu(x, dim)
+}
+
+/// A slope for all, or for each channel; see [`rules::prelu`].
+pub const fn prelu(op: &'static str, x: Shape, weight: Shape) -> Result<Shape, ShapeError> {
+    if weight.rank() > 1 {
+        return Err(ShapeError::Mismatch { op, left: x, right: weight });
+    }
+    rules::prelu(x, if weight.rank() == 0 { 1 } else { weight.dim(0) })
+}
+
+/// Slopes are drawn between two.
+pub const fn rrelu(op: &'static str, x: Shape, lower: f64, upper: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::slopes(lower, upper));
+    Ok(x)
+}
+
+/// What is nearer to 0 than `lambd` becomes 0.
+pub const fn hardshrink(op: &'static str, x: Shape, lambd: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::finite("lambd", lambd));
+    Ok(x)
+}
+
+/// Numbers are drawn to 0 by `lambd`.
+pub const fn softshrink(op: &'static str, x: Shape, lambd: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::not_negative("lambd", lambd));
+    Ok(x)
+}
+
+/// What is not above the threshold becomes `value`.
+pub const fn threshold(op: &'static str, x: Shape, threshold: f64, value: f64) -> Result<Shape, ShapeError> {
+    let _ = op;
+    ok!(rules::threshold(Some(threshold), Some(value)));
+    Ok(x)
 }
 
 /// Elements are kept with a probability of `1 - p`.

@@ -4,6 +4,7 @@
 //! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
 
 mod attention;
+mod norms;
 mod recurrent;
 mod resample;
 
@@ -11,8 +12,9 @@ pub use attention::{
     Attention, AttentionInputs, DecoderInputs, EncoderInputs, multihead_attention, positional_encoding,
     transformer_decoder, transformer_encoder,
 };
+pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
 pub use recurrent::{Recurrent, recurrent, recurrent_cell};
-pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent};
+pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 
 use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
@@ -72,25 +74,6 @@ pub const fn channels(input: Shape, channels: usize, least: usize, most: usize) 
     }
 }
 
-/// `[.., normalized..]` stays as it is.
-pub const fn layer_norm(input: Shape, normalized: Shape, eps: f64) -> Result<Shape, ShapeError> {
-    if !(eps >= 0.0 && eps.is_finite()) {
-        return Err(ShapeError::Setting { setting: "eps", rule: "must be a finite number of at least 0" });
-    }
-    let error = Err(ShapeError::Normalized { expected: normalized, found: input });
-    if normalized.rank() == 0 || input.rank() < normalized.rank() {
-        return error;
-    }
-    let mut axis = 0;
-    while axis < normalized.rank() {
-        if input.dim(input.rank() - normalized.rank() + axis) != normalized.dim(axis) {
-            return error;
-        }
-        axis += 1;
-    }
-    Ok(input)
-}
-
 /// A shape that a tensor may have: it has elements, and not more than any memory holds.
 pub const fn tensor(shape: Shape) -> Result<Shape, ShapeError> {
     let mut elements = 1usize;
@@ -125,6 +108,24 @@ pub const fn finite(setting: &'static str, value: f64) -> Result<(), ShapeError>
     if value.is_finite() { Ok(()) } else { Err(ShapeError::Setting { setting, rule: "must be a finite number" }) }
 }
 
+/// A setting that is a finite number of at least 0.
+pub const fn not_negative(setting: &'static str, value: f64) -> Result<(), ShapeError> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(())
+    } else {
+        Err(ShapeError::Setting { setting, rule: "must be a finite number of at least 0" })
+    }
+}
+
+/// A setting that something is divided by.
+pub const fn divisor_of(setting: &'static str, value: f64) -> Result<(), ShapeError> {
+    if value.is_finite() && value != 0.0 {
+        Ok(())
+    } else {
+        Err(ShapeError::Setting { setting, rule: "must be a finite number other than 0" })
+    }
+}
+
 /// The settings of a batch normalization.
 pub const fn statistics(eps: f64, momentum: Option<f64>) -> Result<(), ShapeError> {
     if !(eps > 0.0 && eps.is_finite()) {
@@ -148,13 +149,53 @@ pub const fn bounds(min_val: f64, max_val: f64) -> Result<(), ShapeError> {
 
 /// The settings of `softplus`, which divides by `beta`.
 pub const fn bend(beta: f64, threshold: f64) -> Result<(), ShapeError> {
-    if !beta.is_finite() || beta == 0.0 {
-        return Err(ShapeError::Setting { setting: "beta", rule: "must be a finite number other than 0" });
-    }
+    ok!(divisor_of("beta", beta));
     if threshold.is_nan() {
         return Err(ShapeError::Setting { setting: "threshold", rule: "must be a number" });
     }
     Ok(())
+}
+
+/// The settings of `rrelu`: two slopes, the first one no larger.
+pub const fn slopes(lower: f64, upper: f64) -> Result<(), ShapeError> {
+    ok!(finite("lower", lower));
+    ok!(finite("upper", upper));
+    if lower <= upper {
+        Ok(())
+    } else {
+        Err(ShapeError::Setting { setting: "upper", rule: "must be at least `lower`" })
+    }
+}
+
+/// The settings of `threshold`, which have no defaults.
+pub const fn threshold(threshold: Option<f64>, value: Option<f64>) -> Result<(f64, f64), ShapeError> {
+    match (threshold, value) {
+        (Some(threshold), Some(value)) if !threshold.is_nan() => Ok((threshold, value)),
+        (Some(_), Some(_)) => Err(ShapeError::Setting { setting: "threshold", rule: "must be a number" }),
+        (None, _) => Err(ShapeError::Setting { setting: "threshold", rule: "must be given" }),
+        (_, None) => Err(ShapeError::Setting { setting: "value", rule: "must be given" }),
+    }
+}
+
+/// A slope for all, or for each of the channels: axis 1 of `[N, C, ..]`.
+pub const fn prelu(input: Shape, slopes: usize) -> Result<Shape, ShapeError> {
+    if slopes == 0 {
+        return Err(ShapeError::Setting { setting: "num_parameters", rule: "must be at least 1" });
+    }
+    if slopes == 1 { Ok(input) } else { channels(input, slopes, 2, MAX_RANK) }
+}
+
+/// An axis of an even extent is halved.
+pub const fn glu(input: Shape, dim: isize) -> Result<Shape, ShapeError> {
+    let axis = ok!(axis("glu", dim, &input));
+    let extent = input.dim(axis);
+    if extent == Shape::N {
+        return Err(ShapeError::Attribute { op: "glu", rule: "the batch axis can not be halved" });
+    }
+    if !extent.is_multiple_of(2) {
+        return Err(ShapeError::Attribute { op: "glu", rule: "the axis must have an even extent" });
+    }
+    Ok(input.with(axis, extent / 2))
 }
 
 /// A divisor that is given.
@@ -281,6 +322,14 @@ pub const fn pool(op: &'static str, input: Shape, pooling: &Window) -> Result<Sh
         axis += 1;
     }
     window(op, input, pooling)
+}
+
+/// The p-norms of windows: as [`window`], of a `p` that is a finite number other than 0.
+pub const fn lp_pool(input: Shape, p: f64, pooling: &Window) -> Result<Shape, ShapeError> {
+    if !p.is_finite() || p == 0.0 {
+        return Err(ShapeError::Setting { setting: "norm_type", rule: "must be a finite number other than 0" });
+    }
+    window("lp_pool", input, pooling)
 }
 
 /// The axes from `start` to `end` (both included, negative ones from the end) become one.

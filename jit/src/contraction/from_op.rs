@@ -6,7 +6,7 @@ mod dot;
 
 pub use contractions::Contractions;
 pub use conv::by_channels;
-pub use dot::turned;
+pub use dot::transposable;
 
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
@@ -37,9 +37,9 @@ pub fn contractions(op: &Op, form: Form, left: &Operand, right: &Operand, output
         Op::ConvGradInput { conv, .. } => Some(match form {
             Form::Usual => conv::grad_input(conv, left, right, output),
             Form::Phases => conv::by_phases(conv, left, right, output),
-            Form::Accumulate => conv::spreading(conv, left, right, output),
+            Form::Accumulate => conv::by_accumulation(conv, left, right, output),
             // The one form that may not apply: kernels with holes, or too many products. The others take any shapes.
-            Form::OverlapAdd(lanes) => return conv::folding(conv, left, right, output, lanes),
+            Form::OverlapAdd(lanes) => return conv::by_overlap_add(conv, left, right, output, lanes),
         }),
         Op::ConvGradWeight { conv, .. } => Some(conv::grad_weight(conv, left, right, output)),
         _ => None,

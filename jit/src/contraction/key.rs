@@ -1,6 +1,6 @@
-//! The number in a recipe's name: a hash of the numbers that decide on the code of its stages, which each strategy gives
-//! in an order of its own. Names of types and fields are no part of it, so that renaming one leaves names as they are.
-//! It knows numbers, and how a tensor lies.
+//! The number in a recipe's name: a hash of the numbers that decide on the code of its stages, which each strategy
+//! gives in an order of its own (`record!` and `choice!` of `text.rs`). Names of types and fields are no part of it, so
+//! that renaming one leaves names as they are. It knows numbers, and how a tensor lies.
 
 use kiln_graph::shape::Shape;
 
@@ -12,7 +12,7 @@ pub struct Key(u64);
 
 /// What has numbers to tell it from others of its type.
 pub trait Keyed {
-    /// Adds them. An implementation takes its value apart without `..`, so that a new field must be thought of.
+    /// Adds them.
     fn key(&self, key: &mut Key);
 }
 
@@ -71,6 +71,12 @@ impl<T: Keyed> Keyed for [T] {
         for value in self {
             key.add(value);
         }
+    }
+}
+
+impl<T: Keyed> Keyed for Box<T> {
+    fn key(&self, key: &mut Key) {
+        key.add(self.as_ref());
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a contraction is, and what decides on how it is computed, as data and as text: axes, operands as they lie,
 //! results. It knows operations and layouts; it knows no strategies.
 
-use super::key::{Key, Keyed};
 use std::fmt;
 
 use kiln_graph::shape::Shape;
 use kiln_graph::{Op, text};
 
+use super::key::{Key, Keyed};
+use super::text::{Reader, RecipeError, Text, record};
 use crate::kernel::{Access, Index, KernelBuilder, Value};
 use crate::layout::{Halo, Layout};
 
@@ -48,27 +49,12 @@ pub struct Contraction {
     pub fast: usize,
 }
 
-impl Keyed for Axis {
-    fn key(&self, key: &mut Key) {
-        let Axis { extent, left, right, reduce } = self;
-        key.add(extent).add(left).add(right).add(reduce);
-    }
-}
+record!(Axis { extent, left, right, reduce });
 
-impl Keyed for Coordinate {
-    fn key(&self, key: &mut Key) {
-        let Coordinate { offset, terms } = self;
-        key.add(offset).add(terms);
-    }
-}
+record!(Coordinate { offset, terms });
 
-impl Keyed for Contraction {
-    fn key(&self, key: &mut Key) {
-        // Estimates ask for the fast axis; the code is the same whichever it is.
-        let Contraction { axes, left, right, output, fast: _ } = self;
-        key.add(axes).add(left).add(right).add(output);
-    }
-}
+// Estimates ask for the fast axis; the code is the same whichever it is.
+record!(Contraction { axes, left, right, output } but { fast });
 
 impl Keyed for Source {
     fn key(&self, key: &mut Key) {
@@ -78,6 +64,28 @@ impl Keyed for Source {
             Source::Scratch(number) => 2 + number,
         };
         key.add(&number);
+    }
+}
+
+/// `left`, `right`, `scratch 1`.
+impl Text for Source {
+    fn write(&self, to: &mut String) {
+        match self {
+            Source::Left => to.push_str("left"),
+            Source::Right => to.push_str("right"),
+            Source::Scratch(number) => to.push_str(&format!("scratch {number}")),
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Source, RecipeError> {
+        match from.one_of(&["left", "right", "scratch"])? {
+            0 => Ok(Source::Left),
+            1 => Ok(Source::Right),
+            _ => {
+                from.expect(" ")?;
+                usize::read(from).map(Source::Scratch)
+            }
+        }
     }
 }
 

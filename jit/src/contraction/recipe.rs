@@ -1,7 +1,10 @@
 //! How an operation is computed: stages in order, each of which becomes a kernel, with scratch memory between them.
 //! It knows the strategies' parts and how to name them; it decides nothing.
 
-use super::key::{Key, Keyed};
+use std::fmt;
+use std::str::FromStr;
+
+use super::key::Key;
 use super::problem::{Epilogue, Place, Source, StageOf};
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
@@ -11,6 +14,7 @@ use super::strategies::relayout::Relayout;
 use super::strategies::split_k::Partials;
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{self, GradientStep, Step, Winograd};
+use super::text::{Reader, RecipeError, Text, choice, record};
 use super::tiling::Tiling;
 use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Value};
 use crate::layout::Layout;
@@ -73,15 +77,6 @@ impl Stage {
         self.work.kind()
     }
 
-    /// For a stage that copies a whole dense operand: the axes along which its elements lie one after the other,
-    /// outermost first, the places along each, and how far apart they are in the copy.
-    pub fn copies(&self) -> Option<Vec<(usize, i64)>> {
-        match &self.work {
-            Work::PackedPanels(panels) => panels.runs(),
-            _ => None,
-        }
-    }
-
     /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`],
     /// of the given lengths, and behind them that of the results, if it computes any, which are stored as they are.
     pub fn plain(&self, name: &str, lengths: &[usize], result: &Layout, lanes: usize) -> Kernel {
@@ -130,13 +125,13 @@ impl Work {
 
     fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
         match self {
-            Work::BeforeTranspose(work, turned) => {
+            Work::BeforeTranspose(work, transpose) => {
                 // `Strategy::recipe` pushes that buffer last. The inner work calls its epilogue as ever; here that only
                 // keeps each vector, and `Work::Transpose` hands all of them on to the real one.
                 let (&sums, buffers) = buffers.split_last().expect("a buffer for the sums");
-                work.emit(kernel, buffers, &mut |kernel, place, sum| turned.keep(kernel, sums, place, sum));
+                work.emit(kernel, buffers, &mut |kernel, place, sum| transpose.keep(kernel, sums, place, sum));
             }
-            Work::Transpose(turned) => turned.emit(kernel, buffers[0], epilogue),
+            Work::Transpose(transpose) => transpose.emit(kernel, buffers[0], epilogue),
             Work::Tiles(tiling) => {
                 let [left, right] = [buffers[0].into(), buffers[1].into()];
                 // Tiles whose sums are one run have two buffers only.
@@ -153,12 +148,12 @@ impl Work {
                 Tiler { tiling, left, right, sums: None, epilogue: &mut store }.emit(kernel);
             }
             Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
-            Work::Accumulate(tiling, spread) => {
+            Work::Accumulate(tiling, accumulate) => {
                 let operands = [buffers[0], buffers[1], buffers[2]];
-                spread.emit(kernel, tiling, operands, epilogue);
+                accumulate.emit(kernel, tiling, operands, epilogue);
             }
-            Work::OverlapAdd(fold) => fold.emit(kernel, buffers[0], epilogue),
-            Work::Relayout(pack) => pack.emit(kernel, buffers[0], buffers[1]),
+            Work::OverlapAdd(overlap_add) => overlap_add.emit(kernel, buffers[0], epilogue),
+            Work::Relayout(relayout) => relayout.emit(kernel, buffers[0], buffers[1]),
             Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
             Work::Winograd(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
             Work::WinogradGradient(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
@@ -211,41 +206,56 @@ impl Recipe {
     }
 }
 
-impl Keyed for Stage {
-    fn key(&self, key: &mut Key) {
-        // What is counted does not decide on the code.
-        let Stage { buffers, results, flops: _, work } = self;
-        key.add(buffers).add(results).add(work);
+// What is counted does not decide on the code.
+record!(Stage { buffers, results, work } but { flops });
+
+choice!(Access { 0 "read" Read, 1 "write" Write, 2 "both" ReadWrite });
+
+choice!(Work {
+    0 "before-transpose" BeforeTranspose(work, transpose),
+    1 "transpose" Transpose(transpose),
+    2 "tiles" Tiles(tiling),
+    3 "partial" Partial(tiling, partials),
+    4 "sum" Sum(partials),
+    5 "accumulate" Accumulate(tiling, accumulate),
+    6 "overlap-add" OverlapAdd(overlap_add),
+    7 "relayout" Relayout(relayout),
+    8 "packed-panels" PackedPanels(panels),
+    9 "winograd" Winograd(winograd, step),
+    10 "winograd-gradient" WinogradGradient(gradient, step),
+});
+
+/// Everything: the lengths of the scratch buffers, then a line for each stage. It parses back to the same recipe.
+///
+/// ```text
+/// scratch [589824]
+/// {buffers: [(right, read), (scratch 0, write)], results: no, work: packed-panels({axes: [..], ..}), flops: 0}
+/// {buffers: [(left, read), (scratch 0, read)], results: yes, work: tiles({contraction: {..}, ..}), flops: 118013952}
+/// ```
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = "scratch ".to_owned();
+        self.scratch.write(&mut text);
+        for stage in &self.stages {
+            text.push('\n');
+            stage.write(&mut text);
+        }
+        f.write_str(&text)
     }
 }
 
-impl Keyed for Access {
-    fn key(&self, key: &mut Key) {
-        let access: usize = match self {
-            Access::Read => 0,
-            Access::Write => 1,
-            Access::ReadWrite => 2,
-        };
-        key.add(&access);
-    }
-}
+impl FromStr for Recipe {
+    type Err = RecipeError;
 
-/// A number for each strategy, which none but it ever had, and what the strategy says.
-impl Keyed for Work {
-    fn key(&self, key: &mut Key) {
-        match self {
-            Work::BeforeTranspose(work, transposed) => key.add(&0usize).add(work.as_ref()).add(transposed),
-            Work::Transpose(transposed) => key.add(&1usize).add(transposed),
-            Work::Tiles(tiling) => key.add(&2usize).add(tiling),
-            Work::Partial(tiling, partials) => key.add(&3usize).add(tiling).add(partials),
-            Work::Sum(partials) => key.add(&4usize).add(partials),
-            Work::Accumulate(tiling, accumulate) => key.add(&5usize).add(tiling).add(accumulate),
-            Work::OverlapAdd(overlap_add) => key.add(&6usize).add(overlap_add),
-            Work::Relayout(relayout) => key.add(&7usize).add(relayout),
-            Work::PackedPanels(panels) => key.add(&8usize).add(panels),
-            Work::Winograd(winograd, step) => key.add(&9usize).add(winograd.as_ref()).add(step),
-            Work::WinogradGradient(gradient, step) => key.add(&10usize).add(gradient.as_ref()).add(step),
-        };
+    fn from_str(text: &str) -> Result<Recipe, RecipeError> {
+        let mut from = Reader::new(text);
+        from.expect("scratch ")?;
+        let mut recipe = Recipe { scratch: Text::read(&mut from)?, stages: Vec::new() };
+        while from.take("\n") {
+            recipe.stages.push(Stage::read(&mut from)?);
+        }
+        from.end()?;
+        Ok(recipe)
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
 
-use super::from_op::{Contractions, Form, by_channels, contractions, turned};
+use super::from_op::{Contractions, Form, by_channels, contractions, transposable};
 use super::problem::{Operand, Problem};
 use super::recipe::Recipe;
 use super::stalls::Stalls;
@@ -15,7 +15,7 @@ use super::strategies::relayout::Relayout;
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::Products;
 use super::strategy::{Search, Strategy};
-use crate::cost::params::search::{KEPT, LOOKED_AT, MANY, MOST, OF_A_KIND, WITHIN};
+use crate::cost::params::search::{INVARIANT_COPY, LOOKED_AT, MANY, MOST, OF_A_KIND, WITHIN};
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
 
@@ -66,7 +66,7 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
     // Three ways to have results along `along`, or along the axis that is preferred anyway:
     //
     //     lanes as preferred, results stored as they come           (no `along`)
-    //     lanes as preferred, results kept, then transposed         (`along`: `turned`)
+    //     lanes as preferred, results kept, then transposed         (`along`: `transposed`)
     //     lanes along `along`, or stores lane by lane               (`along`: `fast` says how they are to lie)
     let all = |preferred: &[PreferredLayout; 3], along: Option<usize>, search: Search| {
         let lower = |used: [&Operand; 2]| {
@@ -75,8 +75,8 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
                 .contractions
                 .iter_mut()
                 .for_each(|contraction| contraction.fast = along.unwrap_or(contraction.fast));
-            if let (Some(fold), Some(along)) = (&mut contractions.fold, along) {
-                fold.fast = along;
+            if let (Some(overlap_add), Some(along)) = (&mut contractions.overlap_add, along) {
+                overlap_add.fast = along;
             }
             contractions
         };
@@ -99,21 +99,21 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
     if let &Some(along) = along {
         // Every strategy of the preferred order, with a transposition behind it; then those that store along the axis
         // themselves.
-        let turned = TransposeResults::new(output, &preferred[2].order, along);
-        strategies = strategies.into_iter().map(|strategy| strategy.turned(turned.clone(), target)).collect();
+        let transpose = TransposeResults::new(output, &preferred[2].order, along);
+        strategies = strategies.into_iter().map(|strategy| strategy.transposed(transpose.clone(), target)).collect();
         let others = all(&preferred, Some(along), stored.beside_all(&strategies));
         strategies.extend(others);
-    } else if let Some([rows, columns]) = turned(problem) {
+    } else if let Some([rows, columns]) = transposable(problem) {
         // `[8, 4096] x [4096, 4096]` with a right operand that lies transposed: lanes along its columns would need a
         // copy of 16 million elements. Lanes along the rows of the left one read the right one as it lies; what is
         // transposed then are the left operand and the result, 32 thousand elements each.
         let order: Vec<usize> = (0..rows).chain([columns, rows]).collect();
-        let turned = TransposeResults::new(output, &order, columns);
+        let transpose = TransposeResults::new(output, &order, columns);
         let [_, right, result] = preferred;
-        let stored = stored.beside_all(&strategies).less(turned.cycles(target));
+        let stored = stored.beside_all(&strategies).less(transpose.cycles(target));
         let others =
             all(&[PreferredLayout { order, halo: Halo::default() }, right, result], Some(rows), stored).into_iter();
-        strategies.extend(others.map(|strategy| strategy.turned(turned.clone(), target)));
+        strategies.extend(others.map(|strategy| strategy.transposed(transpose.clone(), target)));
     }
     Some(strategies)
 }
@@ -127,8 +127,8 @@ fn all_of(
     search: Search,
     target: &Target,
 ) -> Vec<Strategy> {
-    let copying = operands.map(|operand| if operand.invariant { KEPT } else { 1.0 });
-    let (waiting, products) = (Stalls::new(target), Products::new(target));
+    let copying = operands.map(|operand| if operand.invariant { INVARIANT_COPY } else { 1.0 });
+    let (stalls, products) = (Stalls::new(target), Products::new(target));
     let mut strategies: Vec<Strategy> = Vec::new();
     let mut search = search;
     // Copies of neither operand, of one, of both. What is found lowers the limit for what comes after it.
@@ -141,7 +141,7 @@ fn all_of(
         };
         winograd.retain(search.asked);
         search = search.beside_all(&winograd);
-        let mut tiles = Strategy::in_tiles(&copies, &contractions, preferred, output, copying, search, &waiting);
+        let mut tiles = Strategy::in_tiles(&copies, &contractions, preferred, output, copying, search, &stalls);
         tiles.retain(search.asked);
         search = search.beside_all(&tiles);
         strategies.extend(tiles.into_iter().chain(winograd));

@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 
 use super::problem::Axis;
 use super::tiling::{Level, Tiling};
-use crate::cost::cache::{Fetched, Run, again, crowded, lines, looked_at};
+use crate::cost::cache::{Fetched, Run, again, crowded, holds, lines, looked_at};
+use crate::cost::params::caches::{STAYING, TOGETHER, WHOLE};
 use crate::cost::params::stalls::{FAR_AGAIN, FAR_RUN, ITERATIONS, LINE, PAGE, PLACES};
 use crate::target::Target;
 
@@ -77,15 +78,15 @@ impl<'a> Stalls<'a> {
     }
 
     /// Whether a strip of the right operand leaves the second-level cache before its next tile comes: where it, what is
-    /// left of the one before it and the rows that they meet take more than three quarters of it. One that is longer is
+    /// left of the one before it and the rows that they meet take more than they may together. One that is longer is
     /// counted where it is read.
     fn is_passing(&self, tiling: &Tiling, depth: usize) -> bool {
         let contraction = &tiling.contraction;
-        // The limit is for two strips, the one in use and what is left of the one before it, beside the rows. Sizes are
-        // in f32 elements, hence the factor 4.
+        // The limit is for two strips, the one in use and what is left of the one before it, beside the rows.
         let rows = contraction.left_elements(&block(tiling));
-        let (strip, most) = (strip(tiling) * depth, self.target.l2_bytes / 4 * 3);
-        4 * strip <= most && 4 * (2 * strip + rows) > most
+        let strip = strip(tiling) * depth;
+        let stays = |elements: usize| holds(self.target.l2_bytes, TOGETHER, elements);
+        stays(strip) && !stays(2 * strip + rows)
     }
 
     /// What one product of each sum of a tile needs of the left operand.
@@ -99,10 +100,10 @@ impl<'a> Stalls<'a> {
         self.once(reading, || {
             // Those of one row are what the next tile finds again.
             let row = LazyCell::new(|| lines(looked_at(&reduce, PLACES).1, 1));
-            // If the rows of a block are more than three quarters of a cache, all of their lines are fetched again for
-            // the next strip. Else only lines that crowd a few sets are.
+            // If a cache does not hold the rows of a block, all of their lines are fetched again for the next strip.
+            // Else only lines that crowd a few sets are.
             let beyond =
-                |_: &[Run], cache: usize| if 4 * elements > cache / 4 * 3 { 1.0 } else { crowded(&row, cache) };
+                |_: &[Run], cache: usize| if holds(cache, TOGETHER, elements) { crowded(&row, cache) } else { 1.0 };
             let (iterations, mut axes) = looked_at(&reduce, ITERATIONS);
             axes.extend(looked_at(&rows, ITERATIONS).1);
             again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(iterations)
@@ -147,11 +148,11 @@ fn panel(tiling: &Tiling, target: &Target) -> Fetched {
     let span = reduced().chain(others.iter().copied());
     let panel: usize = 1 + span.map(|a| (axes[a].extent - 1) * axes[a].left.unsigned_abs() as usize).sum::<usize>();
     // Panel and strip stay in the first-level cache together: the panel then comes once for all tiles of other rows.
-    let stays = 4 * (panel + iterations * tiling.vector.map_or(1, size)) <= target.l1_bytes;
+    let stays = holds(target.l1_bytes, WHOLE, panel + iterations * tiling.vector.map_or(1, size));
     let reuse: usize = others.iter().map(|&a| axes[a].extent).product();
     let reads = if stays { 1.0 / reuse as f64 } else { 1.0 };
     // All panels of the operand together: do they come from beyond the second-level cache?
-    let far = 4 * panel * axes[*first].extent.div_ceil(size(*first)) > target.l2_bytes / 2;
+    let far = !holds(target.l2_bytes, STAYING, panel * axes[*first].extent.div_ceil(size(*first)));
     let lines = reads * size(*first) as f64 / LINE as f64;
     Fetched { runs: lines, waiting: if far { lines * FAR_RUN / reuse as f64 } else { 0.0 } }
 }

@@ -85,8 +85,8 @@ fn copied_cycles(copies: &[Option<Relayout>; 2], copying: [f64; 2], target: &Tar
 fn one_by_one<T>(
     contractions: impl IntoIterator<Item = T>,
     search: Search,
-    parts: impl Fn(T, Search) -> Vec<Part>,
-) -> Vec<Vec<Part>> {
+    parts: impl Fn(T, Search) -> Vec<TiledPart>,
+) -> Vec<Vec<TiledPart>> {
     let mut search = search;
     let part = |contraction| {
         // What went before takes too long already.
@@ -106,28 +106,28 @@ pub struct Strategy {
     copies: [Option<Relayout>; 2],
     method: Method,
     /// How the results are kept and transposed, if they are.
-    turned: Option<TransposeResults>,
+    transpose: Option<TransposeResults>,
     /// Estimated cycles.
     pub cycles: f64,
 }
 
 enum Method {
     /// As they are defined, each in tiles. The partial results that the parts write, if they are not results.
-    Tiles(Vec<Part>, Option<Partials>),
-    /// A product that is kept, and its sums.
-    Folded(Box<Part>, OverlapAdd),
+    Tiles(Vec<TiledPart>, Option<Partials>),
+    /// A product that is kept in scratch memory, and the sums of what overlaps in it.
+    OverlapAdd(Box<TiledPart>, OverlapAdd),
     Winograd(Winograd),
     WinogradGradient(Gradient),
 }
 
 /// One contraction of a [`Strategy`].
 #[derive(Clone)]
-struct Part {
+struct TiledPart {
     tiling: Tiling,
     /// Of the tiling's left and right operand.
     panels: [Option<PackedPanels>; 2],
     /// Where the sums are added, if they are neither results nor partial results.
-    spread: Option<Accumulate>,
+    accumulate: Option<Accumulate>,
     /// The number of the first partial result that it computes.
     first: usize,
     /// Estimated cycles of its tiles alone, and with the copies of its operands.
@@ -135,13 +135,13 @@ struct Part {
     cycles: f64,
 }
 
-impl Part {
+impl TiledPart {
     /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least
     /// one, unless all take too many cycles. `copying` says what copies of the left and the right operand cost, as a
     /// part of their cycles.
-    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, waiting: &Stalls<'_>) -> Vec<Part> {
-        let target = waiting.target;
-        let mut parts: Vec<Part> = Vec::new();
+    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, stalls: &Stalls<'_>) -> Vec<TiledPart> {
+        let target = stalls.target;
+        let mut parts: Vec<TiledPart> = Vec::new();
         let mut limit = search.below;
         // Each tiling is tried with its operands as they lie and packed:
         //
@@ -155,33 +155,39 @@ impl Part {
             };
             // Tiles by rows need a packed A, and there is none where the left operand is no rows of pixels.
             let Some((tiling, left)) = rows else { return limit };
-            let deep = if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
+            let k_blocked =
+                if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
             let packed = PackedPanels::right(&tiling);
             let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)], cycles));
-            let deep = deep.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
-            for (tiling, panels, cycles) in [(tiling, [left, None], cycles)].into_iter().chain(packed).chain(deep) {
+            let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
+            for (tiling, panels, cycles) in [(tiling, [left, None], cycles)].into_iter().chain(packed).chain(k_blocked)
+            {
                 let copy = |(panels, copying): (&Option<PackedPanels>, f64)| {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
                 let copies = panels.iter().zip(copying).map(copy).sum::<f64>();
+                // A copy that may not be made has no price, and is out even where there is no limit yet.
+                if !copies.is_finite() {
+                    continue;
+                }
                 // What the waits for memory may take before the tiling is out of the race.
                 let most = limit - copies - cycles;
                 // What K-blocked sums wait for is counted already.
-                let stalls = if tiling.k_blocking.is_some() { 0.0 } else { waiting.cycles(&tiling, cycles, most) };
+                let stalls = if tiling.k_blocking.is_some() { 0.0 } else { stalls.cycles(&tiling, cycles, most) };
                 let computing = cycles + stalls;
                 let cycles = computing + copies;
                 // Without a limit the first one is taken whatever its estimate, so that there is always one.
                 if cycles < limit || parts.is_empty() && limit.is_infinite() {
                     limit = limit.min(search.within * cycles);
-                    parts.push(Part { tiling, panels, spread: None, first: 0, computing, cycles });
+                    parts.push(TiledPart { tiling, panels, accumulate: None, first: 0, computing, cycles });
                 }
             }
             limit
         });
-        Part::sorted(parts, search)
+        TiledPart::sorted(parts, search)
     }
 
-    fn sorted(mut parts: Vec<Part>, search: Search) -> Vec<Part> {
+    fn sorted(mut parts: Vec<TiledPart>, search: Search) -> Vec<TiledPart> {
         parts.sort_by(|a, b| a.cycles.total_cmp(&b.cycles));
         let limit = search.within * parts.first().map_or(0.0, |part| part.cycles);
         parts.retain(|part| part.cycles <= limit);
@@ -191,27 +197,27 @@ impl Part {
 
     /// The items of a contraction that accumulates, which share copies of the operands in which they have no places of
     /// their own.
-    fn spread(
-        (spread, item): (Accumulate, Contraction),
+    fn accumulating(
+        (accumulate, item): (Accumulate, Contraction),
         copying: [f64; 2],
         search: Search,
-        waiting: &Stalls<'_>,
-    ) -> Vec<Part> {
+        stalls: &Stalls<'_>,
+    ) -> Vec<TiledPart> {
         // A packed operand serves all items where they read the same places of it (a weight, in all images). Otherwise
         // each item would need a copy of its own, which is ruled out by a price.
-        let [left, right] = spread.shared();
+        let [left, right] = accumulate.shared();
         let copying = [(left, copying[0]), (right, copying[1])];
         let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
-        let spread = |mut part: Part| {
+        let of_all_items = |mut part: TiledPart| {
             // The items are the tasks; the loops over one item's tiles all lie within a task. The cycles of one item's
             // tiles are replaced by those of all items, clearing and adding to memory included.
             part.tiling.grid = 0;
-            part.cycles += spread.cycles(&part.tiling, part.computing, waiting.target.lanes) - part.computing;
-            Part { spread: Some(spread.clone()), ..part }
+            part.cycles += accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) - part.computing;
+            TiledPart { accumulate: Some(accumulate.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.
         let item_search = Search { k_blocking: false, below: f64::INFINITY, ..search };
-        Part::fastest(&item, copying, item_search, waiting).into_iter().map(spread).collect()
+        TiledPart::fastest(&item, copying, item_search, stalls).into_iter().map(of_all_items).collect()
     }
 }
 
@@ -224,19 +230,19 @@ impl Strategy {
         target: &Target,
     ) -> Strategy {
         let cycles = copied_cycles(copies, copying, target) + cycles;
-        Strategy { copies: copies.clone(), method, turned: None, cycles }
+        Strategy { copies: copies.clone(), method, transpose: None, cycles }
     }
 
     /// The same strategy, whose results are then transposed.
-    pub fn turned(self, turned: TransposeResults, target: &Target) -> Strategy {
-        Strategy { cycles: self.cycles + turned.cycles(target), turned: Some(turned), ..self }
+    pub fn transposed(self, transpose: TransposeResults, target: &Target) -> Strategy {
+        Strategy { cycles: self.cycles + transpose.cycles(target), transpose: Some(transpose), ..self }
     }
 
     /// Whether all results are stored by tiles or sums of a product, whose estimates know how they lie.
     pub fn knows_how_results_lie(&self) -> bool {
         match &self.method {
-            Method::Tiles(parts, partials) => partials.is_none() && parts.iter().all(|part| part.spread.is_none()),
-            Method::Folded(..) => true,
+            Method::Tiles(parts, partials) => partials.is_none() && parts.iter().all(|part| part.accumulate.is_none()),
+            Method::OverlapAdd(..) => true,
             Method::Winograd(_) | Method::WinogradGradient(_) => false,
         }
     }
@@ -255,48 +261,56 @@ impl Strategy {
         output: Shape,
         copying: [f64; 2],
         search: Search,
-        waiting: &Stalls<'_>,
+        stalls: &Stalls<'_>,
     ) -> Vec<Strategy> {
-        let search = search.less(copied_cycles(copies, copying, waiting.target));
+        let search = search.less(copied_cycles(copies, copying, stalls.target));
         // First case, an overlap-add: one product, kept in scratch memory, and a stage that adds up what overlaps.
-        if let ([product], Some(fold)) = (&contractions.contractions[..], &contractions.fold) {
-            let cycles = fold.cycles(waiting.target);
+        if let ([product], Some(overlap_add)) = (&contractions.contractions[..], &contractions.overlap_add) {
+            let cycles = overlap_add.cycles(stalls.target);
             let search = Search { k_blocking: false, ..search.less(cycles) };
-            let strategy = |part: Part| {
+            let strategy = |part: TiledPart| {
                 let cycles = part.cycles + cycles;
-                Strategy::new(copies, Method::Folded(part.into(), fold.clone()), cycles, copying, waiting.target)
+                Strategy::new(
+                    copies,
+                    Method::OverlapAdd(part.into(), overlap_add.clone()),
+                    cycles,
+                    copying,
+                    stalls.target,
+                )
             };
-            return Part::fastest(product, copying, search, waiting).into_iter().map(strategy).collect();
+            return TiledPart::fastest(product, copying, search, stalls).into_iter().map(strategy).collect();
         }
-        let mut methods: Vec<(Vec<Vec<Part>>, Option<Partials>)> = Vec::new();
-        match (&contractions.contractions[..], contractions.spread) {
+        let mut methods: Vec<(Vec<Vec<TiledPart>>, Option<Partials>)> = Vec::new();
+        match (&contractions.contractions[..], contractions.accumulate) {
             // Second case, accumulation (an input gradient): each image is an item, and its share of the scratch tensor
             // has room for the halo, since windows at the border write beyond the input.
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &PreferredLayout { order: preferred[2].order.clone(), halo }, 1);
                 let items = Accumulate::items(contraction, 0, 0, sums);
-                methods.push((vec![Part::spread(items, copying, search, waiting)], None));
+                methods.push((vec![TiledPart::accumulating(items, copying, search, stalls)], None));
             }
             // Third case, the usual one: one contraction, whole (`None`) or split in so many parts. The parts of a sum
             // are also tried accumulated, piece by piece. K-blocking is left out there, its sums would be kept twice.
             ([contraction], None) => {
-                for count in split_k::counts(contraction, output, search.splits, waiting.target) {
+                for count in split_k::counts(contraction, output, search.splits, stalls.target) {
                     let Some(count) = count else {
-                        methods.push((vec![Part::fastest(contraction, copying, search, waiting)], None));
+                        methods.push((vec![TiledPart::fastest(contraction, copying, search, stalls)], None));
                         continue;
                     };
-                    let restarts = split_k::restarts(contraction, count, waiting.target);
+                    let restarts = split_k::restarts(contraction, count, stalls.target);
                     let split = split_k::split(contraction, count);
                     // What `split` gives for 101 terms in 8 parts: ([8 parts of 12 terms], 0), ([1 part of 5 terms], 8)
                     let dense = PreferredLayout { order: preferred[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {
                         let whole = Search { k_blocking: false, ..search };
-                        let mut parts = Part::fastest(&contraction, copying, whole, waiting);
+                        let mut parts = TiledPart::fastest(&contraction, copying, whole, stalls);
                         let strips = Accumulate::strips(&contraction, partials.from(first));
-                        parts.extend(strips.into_iter().flat_map(|s| Part::spread(s, copying, search, waiting)));
-                        let parts = Part::sorted(parts, search).into_iter();
-                        parts.map(|part| Part { first, ..part }).collect()
+                        parts.extend(
+                            strips.into_iter().flat_map(|s| TiledPart::accumulating(s, copying, search, stalls)),
+                        );
+                        let parts = TiledPart::sorted(parts, search).into_iter();
+                        parts.map(|part| TiledPart { first, ..part }).collect()
                     };
                     let mut parts = one_by_one(split, search.less(restarts), part);
                     // The price of reading an operand in pieces is one of the whole sum: it goes to the first
@@ -307,21 +321,22 @@ impl Strategy {
             }
             // Fourth case, phases: contractions that share out the results among them.
             (contractions, _) => {
-                let fastest = |contraction, search| Part::fastest(contraction, copying, search, waiting);
+                let fastest = |contraction, search| TiledPart::fastest(contraction, copying, search, stalls);
                 methods.push((one_by_one(contractions, search, fastest), None));
             }
         }
         // A contraction without a tiling that is fast enough takes the others with it: all are needed.
         methods.retain(|(parts, _)| parts.iter().all(|parts| !parts.is_empty()));
-        let ranked = |(parts, partials): (Vec<Vec<Part>>, Option<Partials>)| {
+        let ranked = |(parts, partials): (Vec<Vec<TiledPart>>, Option<Partials>)| {
             let most = parts.iter().map(Vec::len).max().unwrap_or(0);
             // The fastest tilings of all contractions together, the second ones, and so on; not all combinations, which
             // would be too many. Where one has fewer, its last one stands for the rest.
             let strategy = move |rank: usize| {
-                let parts: Vec<Part> = parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
-                let sum = partials.as_ref().map_or(0.0, |partials| partials.cycles(waiting.target));
+                let parts: Vec<TiledPart> =
+                    parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
+                let sum = partials.as_ref().map_or(0.0, |partials| partials.cycles(stalls.target));
                 let cycles = sum + parts.iter().map(|part| part.cycles).sum::<f64>();
-                Strategy::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying, waiting.target)
+                Strategy::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying, stalls.target)
             };
             (0..most).map(strategy)
         };
@@ -335,7 +350,9 @@ impl Strategy {
         copying: [f64; 2],
         products: &Products<'_>,
     ) -> Vec<Strategy> {
-        let ([contraction], None) = (&contractions.contractions[..], contractions.spread) else { return Vec::new() };
+        let ([contraction], None) = (&contractions.contractions[..], contractions.accumulate) else {
+            return Vec::new();
+        };
         let strategies = Winograd::of(contraction, copying, products).into_iter();
         let strategies = strategies.map(|(strategy, cycles)| (cycles, Method::Winograd(strategy)));
         let gradients = Gradient::of(contraction, products).into_iter();
@@ -363,11 +380,11 @@ impl Strategy {
                     recipe.stage([kept], None, partials.elements() as u64, Work::Sum(partials));
                 }
             }
-            Method::Folded(part, fold) => {
+            Method::OverlapAdd(part, overlap_add) => {
                 // The product is kept like partial sums of one part: dense, its axes as `OverlapAdd` expects them.
                 let products = OverlapAdd::products(&part.tiling.contraction);
                 let kept = recipe.tiles(sources, vec![*part], Some(&products)).expect("room for the products");
-                recipe.stage([kept], None, products.elements() as u64, Work::OverlapAdd(fold));
+                recipe.stage([kept], None, products.elements() as u64, Work::OverlapAdd(overlap_add));
             }
             Method::Winograd(strategy) => {
                 let stages = strategy.stages(|elements| recipe.scratch(elements), sources);
@@ -380,16 +397,16 @@ impl Strategy {
                 recipe.push(stages, |step| Work::WinogradGradient(strategy.clone(), step));
             }
         }
-        if let Some(turned) = self.turned {
+        if let Some(transpose) = self.transpose {
             // All stages that computed results now keep them in this one scratch tensor, at places of their own; the
             // transposition is the only one that calls the epilogue.
-            let sums = recipe.scratch(turned.elements());
+            let sums = recipe.scratch(transpose.elements());
             for stage in recipe.stages.iter_mut().filter(|stage| stage.results) {
                 stage.results = false;
                 stage.buffers.push((sums, Access::Write));
-                stage.work = Work::BeforeTranspose(Box::new(stage.work.clone()), turned.clone());
+                stage.work = Work::BeforeTranspose(Box::new(stage.work.clone()), transpose.clone());
             }
-            recipe.stage([sums], None, 0, Work::Transpose(turned));
+            recipe.stage([sums], None, 0, Work::Transpose(transpose));
         }
         recipe
     }
@@ -397,9 +414,9 @@ impl Strategy {
 
 impl Recipe {
     /// The stages of the parts; where there are partial results, also where these are.
-    fn tiles(&mut self, sources: [Source; 2], parts: Vec<Part>, partials: Option<&Partials>) -> Option<Source> {
+    fn tiles(&mut self, sources: [Source; 2], parts: Vec<TiledPart>, partials: Option<&Partials>) -> Option<Source> {
         let partial = partials.map(|partials| self.scratch(partials.elements()));
-        for Part { tiling, panels, spread, first, .. } in parts {
+        for TiledPart { tiling, panels, accumulate, first, .. } in parts {
             // `tiling` may see the operands exchanged. Its panels are those of the operands as it sees them.
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
             let mut operands = exchanged(sources);
@@ -410,18 +427,18 @@ impl Recipe {
                 *operand = to;
             }
             let mut flops = tiling.contraction.flops();
-            if let Some(spread) = spread {
-                flops *= spread.count() as u64;
-                let sums = partial.unwrap_or_else(|| self.scratch(spread.elements()));
+            if let Some(accumulate) = accumulate {
+                flops *= accumulate.count() as u64;
+                let sums = partial.unwrap_or_else(|| self.scratch(accumulate.elements()));
                 // `Accumulate::emit` exchanges them itself, since its items step along the operands as they were.
                 let [left, right] = exchanged(operands);
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
-                let results = spread.finishes();
-                self.stages.push(Stage { buffers, results, flops, work: Work::Accumulate(tiling, spread) });
+                let results = accumulate.finishes();
+                self.stages.push(Stage { buffers, results, flops, work: Work::Accumulate(tiling, accumulate) });
                 continue;
             }
-            if let Some(deep) = &tiling.k_blocking {
-                let sums = self.scratch(deep.elements());
+            if let Some(blocking) = &tiling.k_blocking {
+                let sums = self.scratch(blocking.elements());
                 let [left, right] = operands;
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
                 self.stages.push(Stage { buffers, results: true, flops, work: Work::Tiles(tiling) });
@@ -434,5 +451,34 @@ impl Recipe {
             self.stage(operands, partial, flops, work);
         }
         partial
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contraction::problem::{Axis, Coordinate};
+
+    /// `[64, 512] x [512, 96]`, of which both operands are worth a copy.
+    fn product() -> Contraction {
+        let axis = |extent, left, right, reduce| Axis { extent, left, right, reduce };
+        let axes = vec![axis(64, 512, 0, false), axis(96, 0, 512, false), axis(512, 1, 1, true)];
+        let along = |axis| Coordinate { offset: 0, terms: vec![(axis, 1)] };
+        Contraction { axes, left: 0, right: 0, output: vec![along(0), along(1)], fast: 1 }
+    }
+
+    #[test]
+    fn what_may_not_be_copied_is_not() {
+        for lanes in [4, 8, 16] {
+            let target = Target::with_lanes(lanes);
+            let stalls = Stalls::new(&target);
+            for (copying, copied) in [([0.0; 2], true), ([f64::INFINITY; 2], false)] {
+                // All tilings, however slow.
+                let search = Search { most: 100, within: f64::INFINITY, ..Search::FASTEST };
+                let parts = TiledPart::fastest(&product(), copying, search, &stalls);
+                assert!(!parts.is_empty() && parts.iter().all(|part| part.cycles.is_finite()));
+                assert_eq!(parts.iter().any(|part| part.panels.iter().any(Option::is_some)), copied, "{copying:?}");
+            }
+        }
     }
 }

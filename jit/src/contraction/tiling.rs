@@ -1,8 +1,8 @@
 //! A contraction with its loops, as data: which axis runs along the lanes, which places form a tile, in which order the
 //! loops go, which of them are the grid. It estimates and emits nothing.
 
-use super::key::{Key, Keyed};
 use super::problem::{Axis, Contraction};
+use super::text::record;
 use crate::cost::params::sharing::TASKS;
 
 /// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
@@ -72,48 +72,16 @@ pub struct KBlocking {
     pub asked: usize,
 }
 
-impl Keyed for Level {
-    fn key(&self, key: &mut Key) {
-        let Level { axis, size } = self;
-        key.add(axis).add(size);
-    }
-}
+record!(Level { axis, size });
 
-impl Keyed for Packed {
-    fn key(&self, key: &mut Key) {
-        let Packed { axis, distance } = self;
-        key.add(axis).add(distance);
-    }
-}
+record!(Packed { axis, distance });
 
-impl Keyed for Tiling {
-    fn key(&self, key: &mut Key) {
-        // Whether tiles are taken by rows is told by the levels.
-        let Tiling {
-            contraction,
-            swapped,
-            vector,
-            fold,
-            rows,
-            by_rows: _,
-            shares,
-            panels,
-            levels,
-            grid,
-            reduce,
-            k_blocking,
-        } = self;
-        key.add(contraction).add(swapped).add(vector).add(fold).add(rows);
-        key.add(shares).add(panels).add(levels).add(grid).add(reduce).add(k_blocking);
-    }
-}
+// Whether tiles are taken by rows is told by the levels.
+record!(Tiling {
+    contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking
+} but { by_rows });
 
-impl Keyed for KBlocking {
-    fn key(&self, key: &mut Key) {
-        let KBlocking { block, outside, strides, elements, asked } = self;
-        key.add(block).add(outside).add(strides).add(elements).add(asked);
-    }
-}
+record!(KBlocking { block, outside, strides, elements, asked });
 
 /// Equal steps of a loop, one after the other.
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,21 @@
 //! What it takes to fetch operands through the caches: which lines places at some strides lie on, how many of them fall
 //! on one set, and what waits for those that do not stay. Of the machine it knows the caches' sizes; the rest is what
-//! current processors have in common: lines of 64 bytes, 8 ways, pages of 4 KiB, prefetchers that follow runs.
+//! current processors have in common: lines, ways and pages as `target.rs` says, prefetchers that follow runs.
 
 use super::params::stalls::{
     ALTERNATING, FAR_RUN, FAR_SCATTERED, HIDDEN, HINDERING, LINE, PAGE, PAGES, RUN, SCATTERED, WALK, WAYS,
 };
-use crate::target::Target;
+use crate::target::{self, Target};
+
+/// The bytes that a share of a cache is.
+pub fn share(cache_bytes: usize, (part, of): (usize, usize)) -> usize {
+    cache_bytes / of * part
+}
+
+/// Whether so many f32 elements stay in a cache, of which they may fill a share (`params::caches`).
+pub fn holds(cache_bytes: usize, filled: (usize, usize), elements: usize) -> bool {
+    4 * elements <= share(cache_bytes, filled)
+}
 
 /// What one product of each sum of a tile needs of memory.
 #[derive(Clone, Copy)]
@@ -127,7 +137,7 @@ pub fn again(
 
 /// The share of some lines that do not stay in a cache, since too many of them fall on one set.
 pub fn crowded(lines: &[Run], bytes: usize) -> f64 {
-    let (count, all) = (bytes / (4 * LINE as usize) / 8, count(lines));
+    let (count, all) = (bytes / target::LINE_BYTES / target::WAYS, count(lines));
     // A run fills the sets in turn: `all % count` of them get one line more than the others.
     if is_dense(lines) {
         let (each, more) = ((all as usize / count) as u32, all as usize % count);

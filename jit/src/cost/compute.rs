@@ -1,6 +1,6 @@
 //! What tiles of sums take of a processor's ports, and how long a sum waits for its predecessor. It knows no tiling.
 
-use super::params::register_tiles::{BROADCAST, FOLD, FOLDED, SCATTERED_STORE};
+use super::params::register_tiles::{BROADCAST, FOLD, FOLDED, SCATTERED_STORE, SUM, VECTOR_STORE};
 use crate::target::Target;
 
 /// Cycles to load a vector whose elements are so far apart: each by itself, unless they are neighbours or one.
@@ -20,10 +20,10 @@ pub fn vector_load(target: &Target) -> f64 {
 /// first.
 pub fn finish(contiguous: bool, folded: bool, target: &Target) -> f64 {
     let lanes = target.lanes as f64;
-    // Half a cycle for the sum itself, and half for a whole vector to memory, or else each element by itself. A folded
-    // vector is one number to store, after log2(lanes) halvings.
-    let store = if contiguous { 0.5 } else { SCATTERED_STORE * lanes };
-    0.5 + if folded { store / lanes + FOLD * lanes.log2() } else { store }
+    // The sum itself, and a whole vector to memory, or else each element by itself. A folded vector is one number to
+    // store, after log2(lanes) halvings.
+    let store = if contiguous { VECTOR_STORE } else { SCATTERED_STORE * lanes };
+    SUM + if folded { store / lanes + FOLD * lanes.log2() } else { store }
 }
 
 /// Cycles of one product for each sum of a tile of rows by vectors: its multiply-adds and its loads run beside each

@@ -1,7 +1,8 @@
 //! What copies take: whole vectors, pieces of them, squares that are transposed in registers, or single elements are
 //! moved.
 
-use super::params::{packed_panels, relayout};
+use super::cache::holds;
+use super::params::{caches, packed_panels, relayout};
 use crate::target::Target;
 
 /// How the elements of a copy are moved.
@@ -29,14 +30,14 @@ pub fn relayout(elements: usize, moves: Moves, target: &Target) -> f64 {
 /// Estimated cycles to copy so many elements in squares. From and to memory beyond the caches, lines are fetched that
 /// crowd a few sets.
 pub fn squares(elements: usize, target: &Target) -> f64 {
-    // Bytes of both sides: each element is read and written, 4 bytes each.
-    let far = 8 * elements > relayout::FAR * target.l2_bytes;
+    // Elements of both sides: each is read and written.
+    let far = !holds(target.l2_bytes, relayout::FAR, 2 * elements);
     elements as f64 * if far { relayout::FAR_SQUARES } else { relayout::SQUARES }
 }
 
 /// Estimated cycles to pack so many elements into panels.
 pub fn pack(elements: usize, moves: Moves, target: &Target) -> f64 {
-    let far = 8 * elements > target.l2_bytes;
+    let far = !holds(target.l2_bytes, caches::WHOLE, 2 * elements);
     let each = match moves {
         Moves::Vectors => packed_panels::VECTORS,
         Moves::Pieces if far => packed_panels::FAR_PIECES,

@@ -3,10 +3,28 @@
 //! against is told in `docs/experiments` where that was more than one run; a number that nobody measured on other
 //! machines than these two is a guess there.
 
+use crate::target;
+
+/// How much of a cache what is to stay in it may fill, as numerator and denominator: the rest is for what passes by,
+/// and sets fill unevenly.
+pub mod caches {
+    /// Nothing else passes by meanwhile. Unit: share of a cache. Zen 3, 2026-11-26.
+    pub const WHOLE: (usize, usize) = (1, 1);
+    /// Other operands pass by meanwhile. Unit: share of a cache. Zen 4, 2026-11-23.
+    pub const STAYING: (usize, usize) = (1, 2);
+    /// Of all operands of some loops together, none of which passes by. Unit: share of a cache. Zen 3, 2026-11-26.
+    pub const TOGETHER: (usize, usize) = (3, 4);
+}
+
 /// How work is shared among threads.
 pub mod sharing {
-    /// Calls that are estimated to take less time on one thread (at 50 GFLOP/s and 40 GB/s) are not worth waking
-    /// another one, which takes about 2 microseconds. Unit: nanoseconds. Zen 3, 2026-11-26.
+    /// What one thread computes, about, where it is asked whether a call is worth waking another one. Unit:
+    /// floating-point operations a nanosecond. Zen 4, 2026-11-23.
+    pub const FLOPS: u64 = 50;
+    /// What one thread moves, about, where it is asked for that. Unit: bytes a nanosecond. Zen 4, 2026-11-23.
+    pub const BYTES: u64 = 40;
+    /// Calls that are estimated to take less time on one thread ([`FLOPS`] and [`BYTES`]) are not worth waking another
+    /// one, which takes about 2 microseconds. Unit: nanoseconds. Zen 3, 2026-11-26.
     pub const PARALLEL_NANOSECONDS: u64 = 7_000;
     /// Tasks of a grid from which on threads share the work. Unit: tasks. Zen 3, 2026-11-26.
     pub const SHARED: usize = 4;
@@ -20,9 +38,10 @@ pub mod sharing {
 
 /// What waits for memory: cache lines of 64 bytes, pages of 4 KiB.
 pub mod stalls {
-    /// Elements of a page, a whole number of lines. Unit: f32 elements. Zen 4, 2026-11-23.
-    pub const PAGE: i64 = 1024;
-    /// Ways of a cache that one operand may fill. Unit: ways of 8. Zen 3, 2026-11-26.
+    /// Elements of a page, a whole number of lines. Unit: f32 elements. As `target.rs` says.
+    pub const PAGE: i64 = super::target::PAGE_BYTES as i64 / 4;
+    /// Ways of a cache that one operand may fill. Unit: ways of [`target::WAYS`](crate::target::WAYS). Zen 3,
+    /// 2026-11-26.
     pub const WAYS: u32 = 6;
     /// Pages that are found without a walk. Unit: pages of 4 KiB. Zen 4, 2026-11-23.
     pub const PAGES: usize = 64;
@@ -46,8 +65,8 @@ pub mod stalls {
     /// Iterations of the innermost loops over which the left operand's lines are counted. Unit: iterations. Zen 4,
     /// 2026-11-23.
     pub const ITERATIONS: usize = 64;
-    /// Elements of a cache line. Unit: f32 elements. Zen 3, 2026-11-28.
-    pub const LINE: i64 = 16;
+    /// Elements of a cache line. Unit: f32 elements. As `target.rs` says.
+    pub const LINE: i64 = super::target::LINE as i64;
     /// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers
     /// fetch it while products are computed. Unit: cycles a line. Zen 3, 2026-11-26.
     pub const RUN: f64 = 2.0;
@@ -62,7 +81,7 @@ pub mod stalls {
 pub mod search {
     /// What a copy that is made once for many runs costs each of them: a little, since it takes memory for good.
     /// Unit: share of 1. Zen 3, 2026-11-26.
-    pub const KEPT: f64 = 0.1;
+    pub const INVARIANT_COPY: f64 = 0.1;
     /// How many times the estimated cycles of the fastest strategy another one may take. Unit: ratio. Zen 3,
     /// 2026-11-26.
     pub const WITHIN: f64 = 1.5;
@@ -102,6 +121,16 @@ pub mod from_op {
 pub mod register_tiles {
     /// Unrolled iterations of the innermost loop, at most. Unit: iterations. Zen 4, 2026-11-23.
     pub const UNROLL: usize = 8;
+    /// Vectors of a tile, at most, where there are fewer lanes. Unit: vectors. Zen 4, 2026-11-23.
+    pub const WIDEST: usize = 8;
+    /// The part of what equal steps lose to a small last tile that blocks of their own may still lose. Unit: share of
+    /// 1. Zen 3, 2026-11-26.
+    pub const REGAINED: f64 = 0.5;
+    /// Cycles to end a register of sums, and to store it where its lanes are neighbours. Unit: cycles a vector. Zen 4,
+    /// 2026-11-23.
+    pub const SUM: f64 = 0.5;
+    /// See [`SUM`]. Unit: cycles a vector. Zen 4, 2026-11-23.
+    pub const VECTOR_STORE: f64 = 0.5;
     /// Row tiles that share the right operand's vectors while they are in the first-level cache: as many as make
     /// their way there worth it. Unit: tiles. Zen 4, 2026-11-23.
     pub const ROW_TILES: usize = 16;
@@ -160,6 +189,13 @@ pub mod packed_panels {
 
 /// Sums in blocks of the reduced axis.
 pub mod k_blocking {
+    /// What a strip of packed B fills of the first-level cache, beside the tile's rows and sums that pass by. Unit:
+    /// share of a cache. Zen 3, 2026-11-26.
+    pub const STRIP: (usize, usize) = (1, 2);
+    /// What a block of packed A fills of the second-level cache. Unit: share of a cache. Zen 3, 2026-11-26.
+    pub const ROWS: (usize, usize) = (1, 2);
+    /// What the sums of a block fill of it. Unit: share of a cache. Zen 3, 2026-11-26.
+    pub const SUMS: (usize, usize) = (1, 4);
     /// How much less than what would fit equal parts of an axis may be. Unit: ratio. Zen 3, 2026-11-26.
     pub const PART: usize = 4;
     /// Lines of the next strip that a tile asks for, at most. Unit: lines. Zen 3, 2026-11-26.
@@ -177,9 +213,9 @@ pub mod split_k {
     pub const SCRATCH: usize = 1 << 20;
     /// Products of one output below which a sum is not split. Unit: products. Zen 4, 2026-11-23.
     pub const DEPTH: usize = 1024;
-    /// How many times the second-level cache an operand fills that comes from beyond the caches. Unit: ratio. Zen
-    /// 3, 2026-11-28.
-    pub const FAR: usize = 4;
+    /// What an operand fills, at most, that does not come from beyond the caches. Unit: times the second-level cache.
+    /// Zen 3, 2026-11-28.
+    pub const FAR: (usize, usize) = (4, 1);
     /// Elements of a run that is long enough to be found anew: some pages. Unit: f32 elements. Zen 3, 2026-11-28.
     pub const RUN: usize = 4096;
     /// Cycles that it takes to find a run in memory, as measured: `Linear(4096, 4096)` of 1 to 8 rows takes 500 to
@@ -228,11 +264,11 @@ pub mod overlap_add {
 /// Copies to other layouts.
 pub mod relayout {
     /// Places along the source's contiguous axis that are copied before the next strip of the other one: a cache
-    /// line of f32. Unit: f32 elements. Zen 4, 2026-11-23.
-    pub const LINE: usize = 16;
-    /// How many times the second-level cache the elements of both sides fill that are far away. Unit: ratio. Zen 3,
+    /// line of f32. Unit: f32 elements. As `target.rs` says.
+    pub const LINE: usize = super::target::LINE;
+    /// What the elements of both sides fill, at most, that are not far away. Unit: times the second-level cache. Zen 3,
     /// 2026-11-26.
-    pub const FAR: usize = 4;
+    pub const FAR: (usize, usize) = (4, 1);
     /// Cycles to move an element in whole vectors. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const VECTORS: f64 = 0.5;
     /// Cycles to move an element in squares that are transposed in registers. Unit: cycles an element. Zen 3,
@@ -264,12 +300,23 @@ pub mod winograd {
     pub const FEW: usize = 12;
     /// Blocks that are looked at closely. Unit: candidates. Zen 3, 2026-11-26.
     pub const CLOSELY: usize = 3;
+    /// Halvings of the features that are tried for a block, at most, and the vectors of which it is a multiple: most
+    /// tiles are as wide. Unit: halvings, vectors. Zen 3, 2026-11-26.
+    pub const HALVINGS: usize = 7;
+    /// See [`HALVINGS`]. Unit: vectors. Zen 3, 2026-11-26.
+    pub const PANEL: usize = 2;
+    /// Multiply-adds that start in a cycle in a product that is not yet known, and the cycles that each vector of its
+    /// sums takes beside them. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
+    pub const IDEAL: (usize, usize) = (2, 2);
     /// Cycles to transform a vector of patches. Unit: cycles a vector. Zen 3, 2026-11-26.
     pub const PATCHES: f64 = 22.0;
     /// Cycles to transform a vector of weights. Unit: cycles a vector. Zen 3, 2026-11-26.
     pub const WEIGHTS: f64 = 30.0;
     /// What that takes more where its elements are transposed. Unit: cycles a vector. Zen 3, 2026-11-26.
     pub const TRANSPOSED: f64 = 45.0;
+    /// What it takes more where they are loaded one by one. Unit: cycles an element of a kernel in a lane. Zen 3,
+    /// 2026-11-26.
+    pub const GATHERED: usize = 2;
     /// Cycles to transform a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-26.
     pub const RESULTS: f64 = 20.0;
     /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
@@ -287,6 +334,8 @@ pub mod winograd {
 pub mod winograd_gradient {
     /// Elements of scratch memory, at most. Unit: f32 elements. Zen 3, 2026-11-26.
     pub const SCRATCH: usize = 11 << 18;
+    /// See [`super::winograd::IDEAL`]. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
+    pub const IDEAL: (usize, usize) = (2, 3);
     /// Cycles to transform a vector of gradients. Unit: cycles a vector. Zen 3, 2026-11-26.
     pub const GRADIENTS: f64 = 18.0;
     /// Cycles to transform a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-26.
@@ -303,13 +352,39 @@ pub mod loops {
     /// Places of an iteration space that one task of a grid handles, about: some microseconds of work. Unit:
     /// places. Zen 4, 2026-11-23.
     pub const TASK_PLACES: usize = 8192;
+    /// Work for fewer tasks is one task. Unit: tasks. Zen 4, 2026-11-23.
+    pub const LEAST_TASKS: usize = 2;
+    /// Tasks from which on an axis that they do not divide is cut into an even part and a rest, a kernel of its own.
+    /// Unit: tasks. Zen 4, 2026-11-23.
+    pub const TASKS_AND_REST: usize = 4;
+    /// The part of [`TASK_PLACES`] below which a task is too small. Unit: 1 over it. Zen 4, 2026-11-23.
+    pub const SMALL_TASK: usize = 8;
+    /// The weight that takes as long as moving a place. Unit: weight, an addition being 1. Zen 4, 2026-11-23.
+    pub const MOVING_WEIGHT: usize = 8;
     /// Vectors that an inner loop handles in one iteration, so that several chains of operations are in flight. Unit:
     /// vectors. Zen 4, 2026-11-23.
     pub const UNROLL: usize = 4;
 }
 
+/// Look-ups by index, and additions at indices.
+pub mod indexing {
+    /// Places from which on the outermost axis is the grid. Unit: places. Zen 4, 2026-11-23.
+    pub const SHARED_PLACES: usize = 4096;
+}
+
 /// Reductions.
 pub mod reductions {
+    /// Results for each term of one from which on they are tasks enough, and a reduction is not cut into parts. Unit: 1
+    /// over terms. Zen 4, 2026-11-23.
+    pub const TERMS_A_RESULT: usize = 8;
+    /// Parts of one reduction, at least: fewer are little work. Unit: parts. Zen 4, 2026-11-23.
+    pub const LEAST_PARTS: usize = 4;
+    /// Vectors along an axis that are as good as any more, where one is chosen for the lanes. Unit: vectors. Zen 4,
+    /// 2026-11-23.
+    pub const LONG_ENOUGH: usize = 4;
+    /// Reductions of one space from which on each gets half of the vectors of an iteration. Unit: reductions. Zen 3,
+    /// 2026-11-26.
+    pub const MANY: usize = 3;
     /// The largest number of parts of one reduction. Unit: parts. Zen 3, 2026-11-26.
     pub const MOST_PARTS: usize = 128;
     /// Accumulators that are enough to hide the latency of a fold. Unit: vectors. Zen 3, 2026-11-26.
@@ -333,6 +408,9 @@ pub mod fusion {
     /// A value of at most this weight that reads at most one tensor of its size is computed again by each of its
     /// users. Unit: weight, an addition being 1. Zen 4, 2026-11-23.
     pub const RECOMPUTED_WEIGHT: u64 = 2;
+    /// An operand that has so many times fewer elements than the result, which repeats it, costs nothing to read. Unit:
+    /// ratio. Zen 3, 2026-11-28.
+    pub const REPEATED: usize = 2;
     /// A kernel computes so many elementwise operations at most, but for what several groups compute: its code, and
     /// what it keeps in registers or on the stack, grow with them, while storing a value and loading it again costs
     /// as much as a few of them. Unit: operations. Zen 3, 2026-11-28.
@@ -342,12 +420,35 @@ pub mod fusion {
     pub const WINDOWED_WEIGHT: u64 = 8;
 }
 
-/// Packed copies that follow their weights.
-pub mod prepack {
-    /// Bytes that an update moves for each element, about: a weight, two moments, the gradient and the copy. Unit:
-    /// bytes an element. Zen 3, 2026-11-26.
-    pub const BYTES: usize = 20;
-    /// So many neighbours of a state are neighbours in a copy that its update writes, at least: whole vectors.
-    /// Unit: elements. Zen 3, 2026-11-26.
-    pub const NEIGHBOURS: usize = 8;
+/// Copies of tensors between users' layouts and those of plans.
+pub mod user_copies {
+    /// Places of a run of the source (8 kernels of 3 x 3) that are transposed together with [`ACROSS`] places of a run
+    /// of the copy: both stay in the first-level cache, since the distances in a tensor crowd its sets. Unit: f32
+    /// elements. Zen 3, 2026-11-26.
+    pub const RUN: usize = 72;
+    /// See [`RUN`]. Unit: f32 elements. Zen 3, 2026-11-26.
+    pub const ACROSS: usize = 64;
+}
+
+/// Memory of programs and states.
+pub mod memory {
+    /// Floating-point operations on each byte of its memory from which on a program is limited by them alone, and is
+    /// not worth huge pages. Unit: floating-point operations a byte. Zen 3, 2026-11-26.
+    pub const MUCH_COMPUTING: u64 = 64;
+    /// States of so many bytes are worth a thread of their own to be made by. Unit: bytes. Zen 3, 2026-11-26.
+    pub const WORTH_A_THREAD: usize = 8 << 20;
+    /// Memory for fewer elements is not worth being used again. Unit: f32 elements. Zen 3, 2026-11-26.
+    pub const WORTH_RECYCLING: usize = 16 << 10;
+}
+
+/// Recipes that are measured.
+pub mod tuning {
+    /// The part of all contractions' time below which one keeps its usual recipe. Unit: share of 1. Zen 3, 2026-11-26.
+    pub const NEGLIGIBLE: f64 = 0.003;
+    /// How many times faster than the usual recipe another one must be to be chosen: what is less is noise. Unit:
+    /// ratio. Zen 3, 2026-11-26.
+    pub const GAIN: f64 = 1.03;
+    /// Seconds of a stage from which on it counts whether threads share it: [`super::sharing::LONG`] cycles at 3.3 GHz.
+    /// Unit: seconds. Zen 3, 2026-11-26.
+    pub const LONG: f64 = 30e-6;
 }

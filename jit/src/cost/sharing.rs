@@ -1,6 +1,6 @@
 //! How work is cut into tasks that threads share.
 
-use crate::cost::params::sharing::PARALLEL_NANOSECONDS;
+use crate::cost::params::sharing::{BYTES, FLOPS, PARALLEL_NANOSECONDS};
 
 /// The largest divisor of `n` that is at most `limit`, and at least 1.
 pub fn divisor(n: usize, limit: usize) -> usize {
@@ -9,9 +9,8 @@ pub fn divisor(n: usize, limit: usize) -> usize {
 
 /// Whether the tasks of a call with so much work (floating-point operations, and bytes moved) are shared among threads.
 pub fn worth_sharing(tasks: usize, flops: u64, bytes: u64) -> bool {
-    // Nanoseconds of one thread at 50 GFLOP/s and 40 GB/s. Both are added: a kernel rarely computes and waits at one
-    // time.
-    tasks > 1 && flops / 50 + bytes / 40 > PARALLEL_NANOSECONDS
+    // Nanoseconds of one thread. Both are added: a kernel rarely computes and waits at one time.
+    tasks > 1 && flops / FLOPS + bytes / BYTES > PARALLEL_NANOSECONDS
 }
 
 /// The divisors of `n`, the smallest first, in time that grows with its root: `n` may be any batch.

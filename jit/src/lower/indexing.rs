@@ -11,6 +11,7 @@ use super::expression::{
 use super::group::{Context, Group};
 use super::loops::{nest, vectors};
 use super::lowered::Lowered;
+use crate::cost::params::indexing::SHARED_PLACES;
 use crate::kernel::{Convert, Index, Int2, KernelBuilder, Operation, Row, Value};
 use crate::target::Target;
 
@@ -79,8 +80,9 @@ impl Indexed {
     }
 }
 
-/// Where in the indexed tensor the element of index 0 is for a place `at`, the indexed axis, and which index counts there. Along an axis
-/// the index has a place for each of `at`; for rows (`None`) it has the first `leading` axes alone, and a whole row follows.
+/// Where in the indexed tensor the element of index 0 is for a place `at`, the indexed axis, and which index counts
+/// there. Along an axis the index has a place for each of `at`; for rows (`None`) it has the first `leading` axes
+/// alone, and a whole row follows.
 fn by_index(at: &[Affine], axis: Option<usize>, leading: usize) -> (Vec<Affine>, usize, Vec<Affine>) {
     let rank = at.len();
     match axis {
@@ -230,7 +232,7 @@ fn lower(
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let mut coordinates = vec![Index::default(); rank];
     // Not for additions: two tasks could add to one place at the same time.
-    let grid = (parallel && rank > 0 && along != Some(0) && expression.places(|_| true) > 4096) as usize;
+    let grid = (parallel && rank > 0 && along != Some(0) && expression.places(|_| true) > SHARED_PLACES) as usize;
     if grid == 1 {
         coordinates[0] = Index::of(kernel.grid(expression.extents[0]), 1);
     }

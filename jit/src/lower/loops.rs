@@ -2,7 +2,7 @@
 //! spaces; it knows nothing of what is computed at a place.
 
 use super::expression::Expression;
-use crate::cost::params::loops::TASK_PLACES;
+use crate::cost::params::loops::{LEAST_TASKS, TASK_PLACES};
 use crate::cost::sharing::divisor;
 use crate::kernel::{Index, KernelBuilder, Value};
 
@@ -78,7 +78,7 @@ pub fn vectors(kernel: &mut KernelBuilder, extent: usize, unroll: usize, start: 
 pub fn split_tasks(expression: &mut Expression, axes: usize, cost: usize, quantum: usize) -> usize {
     let places = |e: &Expression, from: usize, to: usize| e.extents[from..to].iter().product::<usize>() * cost;
     // `places` counts work, not elements: `cost` is what each of them takes. Too little for two tasks is one task.
-    if places(expression, 0, axes) < 2 * TASK_PLACES {
+    if places(expression, 0, axes) < LEAST_TASKS * TASK_PLACES {
         return 0;
     }
     for axis in 0..axes {

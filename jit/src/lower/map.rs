@@ -10,8 +10,7 @@ use super::expression::{
 use super::group::{Context, Group};
 use super::loops::{grid_coordinates, nest, split_tasks, vectors};
 use super::lowered::Lowered;
-use crate::cost::params::loops::UNROLL_WEIGHT;
-use crate::cost::params::loops::{TASK_PLACES, UNROLL};
+use crate::cost::params::loops::{MOVING_WEIGHT, SMALL_TASK, TASK_PLACES, TASKS_AND_REST, UNROLL, UNROLL_WEIGHT};
 use crate::cost::sharing::divisor;
 use crate::kernel::{Index, KernelBuilder};
 use crate::target::Target;
@@ -69,7 +68,7 @@ pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowere
     // One long axis that no size of task divides (a prime number of elements): the even part goes to tasks, the rest is
     // a small kernel behind it. Else the whole would be one task, or thousands of tiny ones.
     if let [extent] = expression.extents[..]
-        && extent >= 4 * TASK_PLACES
+        && extent >= TASKS_AND_REST * TASK_PLACES
         && !splits_evenly(extent, UNROLL * target.lanes)
     {
         let even = extent / TASK_PLACES * TASK_PLACES;
@@ -82,7 +81,8 @@ pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowere
 
 /// Whether an axis can be cut into tasks of a fair size, each a multiple of `quantum`.
 fn splits_evenly(extent: usize, quantum: usize) -> bool {
-    extent.is_multiple_of(quantum) && divisor(extent / quantum, TASK_PLACES / quantum) * quantum >= TASK_PLACES / 8
+    extent.is_multiple_of(quantum)
+        && divisor(extent / quantum, TASK_PLACES / quantum) * quantum >= TASK_PLACES / SMALL_TASK
 }
 
 /// Puts the axes in the order in which the first store steps through memory, the smallest step innermost.
@@ -101,8 +101,8 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
     // go side by side.
     let unroll = if weight > UNROLL_WEIGHT { 1 } else { UNROLL };
     let rank = expression.rank();
-    // In places of a plain copy: a place costs as much again for each 8 additions.
-    let grid = split_tasks(&mut expression, rank, 1 + weight as usize / 8, UNROLL * target.lanes);
+    // In places of a plain copy.
+    let grid = split_tasks(&mut expression, rank, 1 + weight as usize / MOVING_WEIGHT, UNROLL * target.lanes);
     let rank = expression.rank();
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let coordinates = grid_coordinates(&mut kernel, &expression, grid);

@@ -11,14 +11,18 @@
 //! | [`log`] | 1 | | [`sin`], [`cos`] | 2 |
 //! | [`log1p`] | 1 | | [`pow`] | 2 |
 //! | [`sigmoid`] | 2 | | [`rsqrt`], [`reciprocal`] | 2 |
+//! | [`atan2`] | 2 | | [`asin`], [`acos`] | 3 |
+//! | [`sinh`], [`cosh`] | 4, 3 | | [`asinh`], [`acosh`], [`atanh`] | 2 |
 //!
 //! They hold where a fused multiply-add rounds once.
 
 use std::f32::consts::LOG2_E;
 
 mod angle;
+mod hyperbolic;
 
-pub use angle::{cos, sin};
+pub use angle::{acos, asin, atan2, cos, sin};
+pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh, tanh};
 
 use crate::kernel::{Compare, Convert, Float1, Float2, Int2, KernelBuilder, Mask2, Operation, Shift, Value, ValueType};
 
@@ -202,19 +206,6 @@ fn log_at_edges(b: &mut KernelBuilder, x: Value, result: Value) -> Value {
     let is_zero = b.compare(Compare::Eq, x, zero);
     let least = b.f32(f32::NEG_INFINITY);
     b.select(is_zero, least, result)
-}
-
-/// The hyperbolic tangent.
-pub fn tanh(b: &mut KernelBuilder, x: Value) -> Value {
-    // tanh |x| = -t / (t + 2) with t = e**(-2 |x|) - 1.
-    let absolute = b.float1(Float1::Abs, x);
-    let factor = b.f32(-2.0);
-    let doubled = b.mul(absolute, factor);
-    let t = expm1(b, doubled);
-    let two = b.f32(2.0);
-    let below = b.add(t, two);
-    let quotient = b.div(t, below);
-    with_sign_of(b, quotient, x)
 }
 
 /// `1 / (1 + e**-x)`.

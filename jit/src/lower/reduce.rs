@@ -19,11 +19,11 @@ use super::group::{Context, Group};
 use super::loops::{grid_coordinates, nest, split_tasks, vectors};
 use super::lowered::{Lowered, Role};
 use crate::cost::params::loops::{TASK_PLACES, UNROLL};
-use crate::cost::params::reductions::{ACCUMULATORS, MOST_PARTS};
+use crate::cost::params::reductions::{ACCUMULATORS, LEAST_PARTS, LONG_ENOUGH, MANY, MOST_PARTS, TERMS_A_RESULT};
 use crate::cost::sharing::divisor;
 use crate::kernel::{Compare, Element, Index, KernelBuilder, Mask2, Operation, Value, ValueType};
 use crate::target::Target;
-use blocks::Turns;
+use blocks::Innermost;
 use fold::{Fold, Folded, Reduction};
 
 /// The expression of reductions of their first operands along some axes, and the terms that are folded.
@@ -78,14 +78,13 @@ pub fn lower(
     let kept = order_axes(&mut expression, &values);
     let kept_places = expression.places(|axis| axis < kept);
     let folded_places = expression.places(|axis| axis >= kept);
-    // `sum` of 1,000,000 numbers is one result, and so one task: in parts it is up to 128. Where there are more results
-    // than an eighth of the terms of each, these are tasks enough; where there would be fewer than 4 parts, the work is
-    // little.
+    // `sum` of 1,000,000 numbers is one result, and so one task: in parts it is up to `MOST_PARTS`. Where there are
+    // many results for the terms of each, these are tasks enough; where there would be few parts, the work is little.
     let parts = expression.extents.get(kept).map_or(1, |&outer| {
         let wanted = (kept_places * folded_places / TASK_PLACES).min(MOST_PARTS);
-        if kept_places * 8 > folded_places || wanted < 4 { 1 } else { divisor(outer, wanted) }
+        if kept_places * TERMS_A_RESULT > folded_places || wanted < LEAST_PARTS { 1 } else { divisor(outer, wanted) }
     });
-    if parts < 4 {
+    if parts < LEAST_PARTS {
         return vec![one(name, expression, kept, &values, target)];
     }
     let [first, second] = in_parts(&expression, kept, &values, parts, scratch);
@@ -182,7 +181,7 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded
     // How many loads step through an axis by 1, weighed by its length, of which 4 vectors are as good as more.
     let contiguous = |axis: usize| {
         let touched = |load: &&Affine| load.strides[axis] == 1;
-        loads.iter().filter(touched).count() * expression.extents[axis].min(4 * target.lanes)
+        loads.iter().filter(touched).count() * expression.extents[axis].min(LONG_ENOUGH * target.lanes)
     };
     let best = |axes: std::ops::Range<usize>| axes.max_by_key(|&axis| (contiguous(axis), axis));
     let (along_kept, along_folded) = (best(0..kept), best(kept..expression.rank()));
@@ -201,7 +200,7 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded
     expression.permute(&order);
     let folded_places = expression.places(|axis| axis >= kept).max(1);
     // Each reduction of the kernel has accumulators of its own, and they share the registers.
-    let unroll = if values.len() <= 2 { UNROLL } else { UNROLL / 2 };
+    let unroll = if values.len() < MANY { UNROLL } else { UNROLL / 2 };
     let grid = {
         let before = expression.rank();
         let quantum = if lanes_fold { 1 } else { unroll * target.lanes };
@@ -315,12 +314,12 @@ impl Reduction<'_> {
             }
         };
         let left = extent % copies;
-        let innermost = Turns {
+        let innermost = Innermost {
             axis: inner.map(|(axis, _)| axis),
             step: copies as i64,
             count: extent / copies,
             rest: left > 0,
-            turn: &|kernel, start, sums, whole| add(kernel, start, if whole { copies } else { left }, sums),
+            iteration: &|kernel, start, sums, whole| add(kernel, start, if whole { copies } else { left }, sums),
         };
         let sums = self.fold(kernel, outer, &innermost, &points[0].coordinates, &neutral);
         for (point, sums) in points.iter().zip(sums.chunks(each)) {
@@ -343,12 +342,12 @@ impl Reduction<'_> {
             self.add(kernel, sums, &Point::along(inner, coordinates, active));
         };
         let left = full % count;
-        let innermost = Turns {
+        let innermost = Innermost {
             axis: Some(inner),
             step: (count * lanes) as i64,
             count: full / count,
             rest: left > 0 || tail > 0,
-            turn: &|kernel, start, sums, whole| {
+            iteration: &|kernel, start, sums, whole| {
                 let vectors = if whole { count } else { left };
                 for (vector, sums) in sums.chunks_mut(width).take(vectors).enumerate() {
                     add(kernel, sums, start, vector, lanes);

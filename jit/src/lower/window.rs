@@ -28,6 +28,8 @@ pub enum Task {
     Fold(WindowOp, TermId),
     /// The second value where the first is largest; stored once a window.
     Pick(TermId, TermId),
+    /// The place in the input where the value is largest; stored once a window.
+    ArgMax(TermId),
     /// Gives each window's gradient to its first largest value; stored at the window's elements, alone if the windows
     /// do not [partition](partitions) the input.
     MaxGradient(TermId, TermId),
@@ -39,7 +41,7 @@ impl Task {
     /// The values that it looks at.
     fn terms(self) -> impl Iterator<Item = TermId> {
         let [first, second] = match self {
-            Task::Fold(_, value) | Task::SumGradient(value) => [Some(value), None],
+            Task::Fold(_, value) | Task::ArgMax(value) | Task::SumGradient(value) => [Some(value), None],
             Task::Pick(value, other) | Task::MaxGradient(value, other) => [Some(value), Some(other)],
         };
         first.into_iter().chain(second)
@@ -121,6 +123,7 @@ pub fn partitions(axes: &[WindowAxis], windows: &[usize]) -> bool {
 enum Sliding {
     Fold(WindowOp),
     Pick,
+    ArgMax,
     MaxGradient,
     SumGradient,
 }
@@ -151,6 +154,7 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     let (what, window) = match &node.op {
         Op::WindowReduce { op, window } => (Sliding::Fold(*op), window),
         Op::WindowMaxPick(window) => (Sliding::Pick, window),
+        Op::WindowArgMax(window) => (Sliding::ArgMax, window),
         Op::WindowMaxGrad(window) => (Sliding::MaxGradient, window),
         Op::WindowSumGrad { window, .. } => (Sliding::SumGradient, window),
         op => unreachable!("{} looks at no windows", op.mnemonic()),
@@ -158,7 +162,7 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     let operand = |number: usize| graph.shape(node.inputs[number]);
     // The shape over which the windows slide, and the shape of one value a window.
     let (over, values) = match what {
-        Sliding::Fold(_) | Sliding::Pick => (operand(0), node.ty.shape),
+        Sliding::Fold(_) | Sliding::Pick | Sliding::ArgMax => (operand(0), node.ty.shape),
         Sliding::MaxGradient => (node.ty.shape, operand(1)),
         Sliding::SumGradient => (node.ty.shape, operand(0)),
     };
@@ -184,13 +188,14 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     let task = match what {
         Sliding::Fold(op) => Task::Fold(op, builder.node(node.inputs[0], &inside)),
         Sliding::Pick => Task::Pick(builder.node(node.inputs[0], &inside), builder.node(node.inputs[1], &inside)),
+        Sliding::ArgMax => Task::ArgMax(builder.node(node.inputs[0], &inside)),
         Sliding::MaxGradient => {
             Task::MaxGradient(builder.node(node.inputs[0], &inside), builder.node(node.inputs[1], &place))
         }
         Sliding::SumGradient => Task::SumGradient(builder.node(node.inputs[0], &place)),
     };
     let (shape, at) = match what {
-        Sliding::Fold(_) | Sliding::Pick => (values, place),
+        Sliding::Fold(_) | Sliding::Pick | Sliding::ArgMax => (values, place),
         Sliding::MaxGradient | Sliding::SumGradient => (over, inside),
     };
     builder.root(root, at.clone());
@@ -365,6 +370,22 @@ impl Windows<'_> {
                 });
                 self.evaluation.store(kernel, window, &[best[1]]);
             }
+            Task::ArgMax(value) => {
+                let initial = match self.first(window, region) {
+                    Some(first) => {
+                        let place = self.place(&first.coordinates);
+                        [term(kernel, value, &first), kernel.affine(place)]
+                    }
+                    None => [kernel.f32(f32::NEG_INFINITY), kernel.i32(0)],
+                };
+                let best = self.others(kernel, window, region, &initial, &mut |kernel, point, _, best| {
+                    let value = term(kernel, value, point);
+                    let place = kernel.affine(self.place(&point.coordinates));
+                    let stays = stays(kernel, Compare::Le, value, best[0]);
+                    vec![kernel.select(stays, best[0], value), kernel.select(stays, best[1], place)]
+                });
+                self.evaluation.store(kernel, window, &[best[1]]);
+            }
             Task::MaxGradient(value, gradient) => {
                 let Some(first) = self.first(window, region) else { return };
                 let number = self.number(&first.coordinates[2 + self.spatial()..]);
@@ -407,6 +428,18 @@ impl Windows<'_> {
     fn number(&self, element: &[Index]) -> Index {
         element.iter().zip(self.axes).fold(Index::default(), |number, (place, axis)| {
             Index::default().plus_index(&number, axis.kernel as i64).plus_index(place, 1)
+        })
+    }
+
+    /// The row-major place, within the spatial extents of the input, of an element of a window.
+    fn place(&self, coordinates: &[Index]) -> Index {
+        let (windows, elements) = coordinates[2..].split_at(self.spatial());
+        let along = windows.iter().zip(elements).zip(self.axes);
+        along.fold(Index::default(), |place, ((window, element), axis)| {
+            Index::at(-(axis.padding as i64))
+                .plus_index(&place, axis.input as i64)
+                .plus_index(window, axis.stride as i64)
+                .plus_index(element, axis.dilation as i64)
         })
     }
 

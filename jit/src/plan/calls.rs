@@ -18,27 +18,24 @@ use super::invariant;
 use super::join::join;
 use super::layouts::layouts;
 use super::memo::{self, Memo};
+use super::order::order;
 use super::pieces::Memory;
-use super::prepack::Prepacked;
-use super::scans::Scan;
-use crate::contraction::Source;
+use super::scans::{Scan, repeated};
 use crate::layout::Layout;
 use crate::lower::expression::{Expression, Storage};
 use crate::lower::{self, Class, Context, Contracting, Described, Group, Lowered, Root, class, halo, map};
 use crate::target::Target;
 
 /// The calls of a graph that is [prepared](prepare). `given` are the layouts of inputs that lie in memory already,
-/// `invariant` the nodes that do not change from run to run; packed copies of states that updates write take as many
-/// bytes at most as `packed_bytes` tells (all of the second-level cache, as [`Prepacked`] says).
+/// `invariant` the nodes that do not change from run to run.
 pub fn drafts(
     graph: &Graph,
     given: &HashMap<NodeId, Layout>,
     invariant: &[bool],
-    packed_bytes: usize,
     target: &Target,
     recipes: &mut Recipes<'_>,
 ) -> Drafts {
-    let fusion = join(graph, group(graph));
+    let fusion = order(join(graph, group(graph)));
     let layouts = layouts(graph, &fusion, given);
     let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(graph, &fusion, group)).collect();
     // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.
@@ -51,7 +48,6 @@ pub fn drafts(
         recipes,
         memory,
         described,
-        packed: Prepacked::new(packed_bytes),
         memo: Memo::default(),
         list: Vec::new(),
         loops: Vec::new(),
@@ -62,8 +58,8 @@ pub fn drafts(
     for (id, input) in copies {
         lowering.update(id, input);
     }
-    let Lowering { list, memory, packed, loops, .. } = lowering;
-    Drafts { list, memory, packed, loops }
+    let Lowering { list, memory, loops, .. } = lowering;
+    Drafts { list, memory, loops }
 }
 
 struct Lowering<'a, 'r> {
@@ -73,7 +69,6 @@ struct Lowering<'a, 'r> {
     recipes: &'a mut Recipes<'r>,
     memory: Memory,
     described: FxHashMap<usize, Described>,
-    packed: Prepacked,
     memo: Memo,
     list: Vec<Draft>,
     loops: Vec<usize>,
@@ -85,8 +80,6 @@ impl Lowering<'_, '_> {
         if let Some(scan) = group.root().filter(|&root| matches!(self.graph.node(root).op, Op::Scan { .. })) {
             return self.scan(scan, group, description);
         }
-        // Lowered before the writes are noted: a state's update may still write the packed copy that was made of the
-        // old value.
         let lowered = self.lower(position, group, &description.name);
         self.recipes.label(&description.label);
         for &id in &group.stores {
@@ -95,9 +88,6 @@ impl Lowering<'_, '_> {
             // there is a halo.
             let zeros = halo::lower(to, self.graph.shape(id), &self.memory.halos[id.index()], self.target);
             self.list.extend(zeros.map(|lowered| description.draft(lowered)));
-            if self.memory.is_state(to.storage) {
-                self.packed.write(to.storage);
-            }
         }
         self.list.extend(lowered.into_iter().map(|lowered| description.draft(lowered)));
     }
@@ -111,7 +101,7 @@ impl Lowering<'_, '_> {
         let body = prepare(&body);
         let scan = Scan::new(self.graph, group, &body, &mut self.memory);
         let invariant = invariant::nodes_of_body(&body);
-        let drafts = drafts(&body, &scan.layouts(&body), &invariant, 0, self.target, self.recipes);
+        let drafts = drafts(&body, &scan.layouts(&body), &invariant, self.target, self.recipes);
         for &(from, to) in &scan.carried {
             let from_place = self.memory.place(from);
             for lowered in map::copy(self.graph, self.graph.shape(from), from_place, to, self.target) {
@@ -124,6 +114,12 @@ impl Lowering<'_, '_> {
         let (before, each) = scan.bind(&body, drafts, number, (label, node.scope), &mut self.memory);
         self.list.extend(before);
         self.list.extend(each);
+        for (first, other) in repeated(self.graph, group) {
+            let (from, to) = (self.memory.place(first), self.memory.place(other));
+            for lowered in map::copy(self.graph, self.graph.shape(first), from, to, self.target) {
+                self.list.push(description.draft(lowered));
+            }
+        }
     }
 
     fn lower(&mut self, position: usize, group: &Group, name: &str) -> Vec<Lowered> {
@@ -135,16 +131,11 @@ impl Lowering<'_, '_> {
             exact: self.recipes.exact,
         };
         let described = self.described.remove(&position);
-        let mut described = described.unwrap_or_else(|| lower::describe(&context, group));
+        let described = described.unwrap_or_else(|| lower::describe(&context, group));
         let (key, target) = match &described.root {
             // Recipes have scratch memory and operands beside the expression: all of that is part of the memo's key.
             Root::Contraction(contracting) => return self.contraction(&described.expression, contracting, name),
-            Root::None => {
-                // Before the memo is asked: an update that also writes a packed weight is another kernel than one that
-                // does not.
-                self.packed.follow(&mut described.expression);
-                (memo::Root::None, self.target)
-            }
+            Root::None => (memo::Root::None, self.target),
             Root::Reductions(values) => (memo::Root::Reductions(values.clone()), self.target),
             _ => {
                 let memory = &mut self.memory;
@@ -165,17 +156,6 @@ impl Lowering<'_, '_> {
         let recipe = self.recipes.get(contracting.problem);
         let scratch: Vec<(Storage, usize)> =
             recipe.scratch.iter().map(|&elements| (self.memory.scratch(elements), elements)).collect();
-        for stage in &recipe.stages {
-            // A stage that packs a whole operand: two buffers, from the operand to scratch memory. Where the operand is
-            // a state, the kernel that updates it may write the packed copy, too; it needs to know where each element
-            // goes.
-            if let (Some(runs), &[(from, _), (Source::Scratch(number), _)]) = (stage.copies(), &stage.buffers[..])
-                && let Some((_, located)) = [(Source::Left, left), (Source::Right, right)].iter().find(|s| s.0 == from)
-                && self.memory.is_state(located.storage)
-            {
-                self.packed.note(located.storage, scratch[number], runs);
-            }
-        }
         // In the order in which the key and the kernels name them: left, right, then scratch memory. All of it is there
         // already, so that the closure below asks for none.
         let others: Vec<Storage> =

@@ -18,7 +18,7 @@ pub struct Choices(BTreeMap<String, Choice>);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     /// Its [name](Recipe::name).
-    pub way: String,
+    pub recipe: String,
     /// What a run takes at least.
     pub seconds: f64,
     /// The name of the recipe that was estimated to be the fastest when this one was chosen.
@@ -126,8 +126,8 @@ fn recipe(problem: &Problem, choices: &Choices, target: &Target) -> (Recipe, Opt
     // Looked for in any case: a plan says of each choice whether it is another recipe than the usual one.
     let usual = problem.recipe(target);
     match choice {
-        Some(choice) if choice.way == usual.name() => (usual, Some(false)),
-        Some(choice) => match problem.named(&choice.way, target) {
+        Some(choice) if choice.recipe == usual.name() => (usual, Some(false)),
+        Some(choice) => match problem.named(&choice.recipe, target) {
             Some(chosen) => (chosen, Some(true)),
             // The recipe of that name is gone: the caches are of another size, or Kiln is of another version.
             None => (usual, None),

@@ -22,9 +22,9 @@ pub struct Plan {
     pub kernels: Vec<Kernel>,
     /// What a run does, in order.
     pub calls: Vec<Call>,
-    /// So many of the first calls read nothing but states that no call writes, or states whose copies the call that
-    /// writes them writes, too. What they compute (weights in the order in which tiles read them, factors of a batch
-    /// norm) is kept: they run again only once somebody else has changed one of these states.
+    /// So many of the first calls read nothing but states that no call writes. What they compute (weights in the order
+    /// in which tiles read them, factors of a batch norm) is kept: they run again only once somebody else has changed
+    /// one of these states.
     pub prologue: usize,
     /// Calls that run several times, one after the other: they stand side by side, and no call is in two loops.
     pub loops: Vec<Loop>,

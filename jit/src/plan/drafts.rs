@@ -2,7 +2,6 @@
 
 use super::data::{Move, Part};
 use super::pieces::Memory;
-use super::prepack::Prepacked;
 use crate::lower::Lowered;
 
 /// A call before its arguments have offsets.
@@ -33,8 +32,6 @@ pub struct Drafts {
     pub list: Vec<Draft>,
     /// The memory that they name.
     pub memory: Memory,
-    /// The packed weights that updates write.
-    pub packed: Prepacked,
     /// How often the calls of each loop run.
     pub loops: Vec<usize>,
 }

@@ -18,7 +18,7 @@ use kiln_graph::op::{Family, Op, Sums};
 use kiln_graph::{Few, Graph, NodeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::cost::params::fusion::{LARGEST, RECOMPUTED_WEIGHT, WINDOWED_WEIGHT};
+use crate::cost::params::fusion::{LARGEST, RECOMPUTED_WEIGHT, REPEATED, WINDOWED_WEIGHT};
 use crate::lower::expression::{identity, reshape_coordinates};
 use crate::lower::{Class, Group, class, windows_partition};
 
@@ -231,7 +231,7 @@ impl Storing {
             cost.operations = cost.operations.saturating_add(*operations);
             for &tensor in tensors {
                 // Small operands that are repeated over the result cost nothing to read.
-                let is_small = graph.shape(tensor).elements() * 2 <= elements;
+                let is_small = graph.shape(tensor).elements() * REPEATED <= elements;
                 if !is_small && !cost.tensors.contains(&tensor) {
                     cost.tensors.push(tensor);
                 }

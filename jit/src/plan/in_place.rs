@@ -13,7 +13,7 @@ use kiln_graph::{Graph, NodeId, Role};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::group::Fusion;
-use super::layouts::Lying;
+use super::layouts::ValueLayout;
 use super::pieces::{Memory, Purpose};
 use crate::lower::expression::{Affine, Expression, Storage, Store, Term};
 use crate::lower::{Class, Context, Described, Group, Writing, class, describe};
@@ -33,7 +33,7 @@ pub fn place(
     graph: &Graph,
     fusion: &Fusion,
     members: &[Vec<NodeId>],
-    layouts: &[Option<Lying>],
+    layouts: &[Option<ValueLayout>],
     invariant: &[bool],
     exact: bool,
 ) -> Placement {

@@ -1,9 +1,6 @@
 //! What lasts from run to run: values that depend on nothing but states that the plan reads and never writes. The calls
-//! that compute them stand at the front of the plan, and run again only once these states have changed. So do the calls
-//! that copy a state whose update writes the copy, too (`prepack.rs`). It knows graphs, and which call touches which
-//! memory; it does not know what calls compute.
-
-use std::collections::BTreeSet;
+//! that compute them stand at the front of the plan, and run again only once these states have changed. It knows
+//! graphs, and which call touches which memory; it does not know what calls compute.
 
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Role};
@@ -12,7 +9,6 @@ use super::drafts::Draft;
 use super::pieces::{Piece, Purpose};
 use crate::kernel::Access;
 use crate::lower::Lowered;
-use crate::lower::expression::Storage;
 
 /// For each node whether it has the same value in every run of a program between whose runs alone states change: one
 /// that updates none. (Where a program updates states, those that it only reads are likely another program's to update,
@@ -48,18 +44,16 @@ fn spread(graph: &Graph, invariant: &mut [bool]) {
     }
 }
 
-/// Moves the calls to the front that read and write nothing but invariant memory, or make one of the copies of states
-/// that are kept and that updates write, too; says how many they are. The order within them and within the others
+/// Moves the calls to the front that read and write nothing but invariant memory; says how many they are. The order within them and within the others
 /// stays. Outputs may last from run to run, where `outputs_last` says so; the rows of a loop's do not. Calls in loops
 /// stay where they are.
-pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, outputs_last: bool, calls: &mut Vec<Draft>) -> usize {
+pub fn move_to_front(memory: &[Piece], outputs_last: bool, calls: &mut Vec<Draft>) -> usize {
     // Memory lasts if all that is written to it depends on invariant memory: what is written from elsewhere does not,
     // nor what the same calls write, and so on.
     let mut invariant: Vec<bool> = memory
         .iter()
         .map(|piece| piece.purpose != Purpose::Input && (outputs_last || piece.purpose != Purpose::Output))
         .collect();
-    kept.iter().for_each(|storage| invariant[storage.0 as usize] = false);
     for call in calls.iter() {
         for (storage, access) in touched(&call.lowered) {
             if access != Access::Read && matches!(memory[storage].purpose, Purpose::State(_)) {
@@ -87,14 +81,9 @@ pub fn move_to_front(memory: &[Piece], kept: &BTreeSet<Storage>, outputs_last: b
             break;
         }
     }
-    let keeps = |call: &Draft| {
-        let mut written = touched(&call.lowered).filter(|&(_, access)| access != Access::Read);
-        written.all(|(storage, _)| kept.contains(&Storage(storage as u32)))
-    };
     // Both keep their order. A call that comes to the front reads states and what lasts, and all that writes what lasts
     // is in front, too: none is moved past a call whose result it reads.
-    let (front, rest): (Vec<Draft>, Vec<Draft>) =
-        calls.drain(..).partition(|call| lasts(&invariant, call) || keeps(call));
+    let (front, rest): (Vec<Draft>, Vec<Draft>) = calls.drain(..).partition(|call| lasts(&invariant, call));
     let prologue = front.len();
     calls.extend(front.into_iter().chain(rest));
     prologue

@@ -1,13 +1,11 @@
 //! Joins groups: reductions of one space that read the same tensor go into one kernel; elementwise groups go into the
 //! kernel that computes what they read (the epilogue of a contraction, a reduction, a window, or another elementwise
-//! kernel), and elementwise groups that read the same tensor go into one kernel with several results. Then orders the
-//! groups so that updates run as soon as they can.
+//! kernel), and elementwise groups that read the same tensor go into one kernel with several results.
 //!
 //! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
 //! would have to run both before and after it.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_graph::op::{Axes, Family, Op, Sums, Traits};
 use kiln_graph::{DType, Graph, NodeId, Shape};
@@ -23,40 +21,42 @@ use crate::lower::{Group, windows_partition};
 use needs::Needs;
 use reads::{base, folded_reads, reads, same_places};
 
-/// Joins and orders the groups.
-pub fn join(graph: &Graph, fusion: Fusion) -> Fusion {
-    let mut merging = Merging::new(graph, fusion);
+/// Joins groups.
+pub fn join(graph: &Graph, fusion: Fusion) -> Joined<'_> {
+    let mut joined = Joined::new(graph, fusion);
     // Before anything else: a reduction's epilogue may read what another one gives.
-    merging.join_reductions();
-    while merging.join_producers() | merging.join_siblings() {
-        merging.needs.look_again();
+    joined.join_reductions();
+    while joined.join_producers() | joined.join_siblings() {
+        joined.needs.look_again();
     }
-    merging.ordered()
+    joined
 }
 
-struct Merging<'a> {
-    graph: &'a Graph,
-    fusion: Fusion,
+/// Groups while they are joined and then, by their numbers, with what each reads, who reads it, and which others it
+/// needs.
+pub struct Joined<'a> {
+    pub graph: &'a Graph,
+    pub fusion: Fusion,
     /// The groups; joined ones leave nothing behind.
-    groups: Vec<Option<Group>>,
+    pub groups: Vec<Option<Group>>,
     /// The group of each stored node.
-    of: Vec<Option<usize>>,
+    pub of: Vec<Option<usize>>,
     /// What each group reads from outside, and whether all of it place by place.
-    reads: Vec<BTreeMap<NodeId, bool>>,
+    pub reads: Vec<BTreeMap<NodeId, bool>>,
     /// The groups that read each node from outside.
-    readers: FxHashMap<NodeId, BTreeSet<usize>>,
+    pub readers: FxHashMap<NodeId, BTreeSet<usize>>,
     /// Which groups each one needs.
-    needs: Needs,
+    pub needs: Needs,
     /// How many elementwise operations each group computes; what several of those that it is made of compute counts for
     /// each.
     sizes: Vec<usize>,
     /// The states that the graph updates, and outputs: nodes that stay stored whatever reads them.
     results: BTreeSet<NodeId>,
-    updates: BTreeSet<NodeId>,
+    pub updates: BTreeSet<NodeId>,
 }
 
-impl<'a> Merging<'a> {
-    fn new(graph: &'a Graph, mut fusion: Fusion) -> Merging<'a> {
+impl<'a> Joined<'a> {
+    fn new(graph: &'a Graph, mut fusion: Fusion) -> Joined<'a> {
         let groups: Vec<Option<Group>> = std::mem::take(&mut fusion.groups).into_iter().map(Some).collect();
         let mut of = vec![None; graph.nodes.len()];
         for (number, group) in groups.iter().flatten().enumerate() {
@@ -78,10 +78,11 @@ impl<'a> Merging<'a> {
                 readers.entry(*id).or_default().insert(number);
             }
         }
-        Merging { graph, fusion, groups, of, reads, readers, needs, sizes, results, updates }
+        Joined { graph, fusion, groups, of, reads, readers, needs, sizes, results, updates }
     }
 
-    fn shape(&self, group: usize) -> Shape {
+    /// The places of a group.
+    pub fn shape(&self, group: usize) -> Shape {
         base(self.graph, self.groups[group].as_ref().expect("a group"))
     }
 
@@ -171,9 +172,9 @@ impl<'a> Merging<'a> {
 
     /// Whether the kernel of a group can compute an elementwise group behind its root.
     fn takes_epilogue(&self, producer: &Group, consumer: &Group) -> bool {
-        // A copy that merges axes runs over its operand's places: what reads its result would run over others.
+        // A copy that joins axes runs over its operand's places: what reads its result would run over others.
         let Some(root) = producer.root() else { return !is_flattening_copy(self.graph, producer) };
-        // A copy that merges axes runs over its operand's places (`map::describe`), not over those of a root's results.
+        // A copy that joins axes runs over its operand's places (`map::describe`), not over those of a root's results.
         if is_flattening_copy(self.graph, consumer) {
             return false;
         }
@@ -292,56 +293,6 @@ impl<'a> Merging<'a> {
         self.sizes[first] += self.sizes[second];
         self.needs.join(first, second);
     }
-
-    /// The groups in an order in which they can run: as the nodes stand in the graph, but scalars and updates of states
-    /// as early as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups
-    /// that read the old state where that is possible.
-    fn ordered(mut self) -> Fusion {
-        let groups = self.groups.len();
-        // Kahn's algorithm with a heap: `waiting` counts what a group still waits for, `ready` holds those that wait
-        // for nothing.
-        let mut users: Vec<Vec<usize>> = vec![Vec::new(); groups];
-        let mut waiting = vec![0; groups];
-        for number in (0..groups).filter(|&number| self.groups[number].is_some()) {
-            let before: BTreeSet<usize> = self.reads[number].keys().filter_map(|id| self.of[id.index()]).collect();
-            waiting[number] = before.len();
-            before.into_iter().for_each(|needed| users[needed].push(number));
-        }
-        for update in &self.graph.updates {
-            let writer = self.of[update.node.index()].expect("updates are stored");
-            let state = self.graph.inputs[update.input].node;
-            for &reader in self.readers.get(&state).into_iter().flatten() {
-                // A wish, not a must: where the reader itself needs the new value, waiting for it would close a circle.
-                // Then the new value is written elsewhere first (`in_place`).
-                if reader != writer && self.needs.add(writer, reader) {
-                    users[reader].push(writer);
-                    waiting[writer] += 1;
-                }
-            }
-        }
-        // The heap gives its largest: reversed, those that are to be early, then those whose nodes stand first in the
-        // graph.
-        let key = |number: usize| {
-            let group = self.groups[number].as_ref()?;
-            let early = group.roots.is_empty() && self.shape(number).elements() == 1
-                || group.stores.iter().all(|id| self.updates.contains(id));
-            Some(Reverse((!early, group.stores.iter().chain(&group.roots).max().copied(), number)))
-        };
-        let mut ready: BinaryHeap<_> = (0..groups).filter(|&number| waiting[number] == 0).filter_map(key).collect();
-        let mut order = Vec::new();
-        while let Some(Reverse((.., next))) = ready.pop() {
-            for &user in &users[next] {
-                waiting[user] -= 1;
-                if waiting[user] == 0 {
-                    ready.extend(key(user));
-                }
-            }
-            order.push(next);
-        }
-        debug_assert_eq!(order.len(), self.groups.iter().flatten().count(), "groups depend on each other");
-        self.fusion.groups = order.into_iter().filter_map(|number| self.groups[number].take()).collect();
-        self.fusion
-    }
 }
 
 /// The axes along which a reduction folds f32, and the shape of what it folds.
@@ -411,13 +362,13 @@ mod tests {
     fn reads_are_those_of_the_groups() {
         for seed in 0..40 {
             let graph = isolate_roots(&graph(seed)).into_owned();
-            let mut merging = Merging::new(&graph, group(&graph));
-            merging.join_reductions();
-            while merging.join_producers() | merging.join_siblings() {
-                merging.needs.look_again();
+            let mut joined = Joined::new(&graph, group(&graph));
+            joined.join_reductions();
+            while joined.join_producers() | joined.join_siblings() {
+                joined.needs.look_again();
             }
-            for (group, kept) in merging.groups.iter().zip(&merging.reads) {
-                let now = group.as_ref().map(|group| reads(&graph, &merging.fusion, group).0).unwrap_or_default();
+            for (group, kept) in joined.groups.iter().zip(&joined.reads) {
+                let now = group.as_ref().map(|group| reads(&graph, &joined.fusion, group).0).unwrap_or_default();
                 assert_eq!(now, *kept, "seed {seed}: {group:?}");
             }
         }

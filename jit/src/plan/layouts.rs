@@ -3,18 +3,19 @@
 //!
 //! Orders are preferences. First come those that are given: states that other programs share, data, outputs, values
 //! that a reshape flattens. Then each contraction and window prefers some for its operands and its result; the first
-//! preference for a value wins. Then orders spread along elementwise operations and views that keep axes apart, so that
-//! gradients and moments lie as their parameters. Whatever is left is row-major. Nothing depends on a preference for
-//! its correctness: every access is strided.
+//! preference for a value wins. Then orders propagate along elementwise operations and views that keep axes apart, so
+//! that gradients and moments lie as their parameters. Whatever is left is row-major. Nothing depends on a preference
+//! for its correctness: every access is strided.
 //!
 //! A value that a convolution reads directly, in the order that it prefers, also gets the zero halo that the
 //! convolution prefers: whoever writes the value writes the zeros around it.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 use kiln_graph::op::Family;
 use kiln_graph::shape::MAX_RANK;
-use kiln_graph::{Graph, NodeId, Op, Role};
+use kiln_graph::{Few, Graph, NodeId, Op, Role};
 use rustc_hash::FxHashSet;
 
 use super::group::Fusion;
@@ -24,7 +25,7 @@ use crate::lower::{Class, class};
 
 /// How a value lies in memory, and the zeros that are kept around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lying {
+pub struct ValueLayout {
     /// The layout.
     pub layout: Layout,
     /// The zeros.
@@ -33,40 +34,34 @@ pub struct Lying {
 
 /// How each node lies that lies in memory: inputs and stored values.
 /// `given` are the layouts of inputs that lie in memory already.
-pub fn layouts(graph: &Graph, fusion: &Fusion, given: &HashMap<NodeId, Layout>) -> Vec<Option<Lying>> {
+pub fn layouts(graph: &Graph, fusion: &Fusion, given: &HashMap<NodeId, Layout>) -> Vec<Option<ValueLayout>> {
     let nodes = graph.nodes.len();
     let halos = vec![Vec::new(); nodes];
-    let mut wishes = Wishes { graph, orders: vec![None; nodes], fixed: vec![false; nodes], halos };
+    let mut preferences = Preferences { graph, orders: vec![None; nodes], fixed: vec![false; nodes], halos };
     // The first order that a value gets is final, so that these calls stand in the order of their weight: what can not
     // be otherwise, then what contractions are fast with, then what agrees with a neighbour.
-    wishes.fix(fusion, given);
-    wishes.contractions_and_windows();
-    wishes.updates();
-    // A round goes forth along all nodes and back along all. What is still without an order after four, behind a path
-    // that often turns between operands and users, stays row-major: slower, not wrong.
-    for _ in 0..4 {
-        if !wishes.spread() {
-            break;
-        }
-    }
-    let mut layouts: Vec<Option<Lying>> = vec![None; nodes];
+    preferences.fix(fusion, given);
+    preferences.contractions_and_windows();
+    preferences.updates();
+    preferences.propagate();
+    let mut layouts: Vec<Option<ValueLayout>> = vec![None; nodes];
     let results: FxHashSet<NodeId> = graph.roots().collect();
     for id in graph.ids().filter(|id| fusion.stored[id.index()]) {
         // Outputs lie as users read them, and new states as the state does: neither has zeros around it.
-        let halo = if results.contains(&id) { Halo::default() } else { wishes.halo(id) };
-        layouts[id.index()] = Some(wishes.lying(id, halo));
+        let halo = if results.contains(&id) { Halo::default() } else { preferences.halo(id) };
+        layouts[id.index()] = Some(preferences.value_layout(id, halo));
     }
     for input in &graph.inputs {
-        let lying = match given.get(&input.node) {
-            Some(&layout) => Lying { layout, halo: Halo::default() },
-            None => wishes.lying(input.node, Halo::default()),
+        let value_layout = match given.get(&input.node) {
+            Some(&layout) => ValueLayout { layout, halo: Halo::default() },
+            None => preferences.value_layout(input.node, Halo::default()),
         };
-        layouts[input.node.index()] = Some(lying);
+        layouts[input.node.index()] = Some(value_layout);
     }
     layouts
 }
 
-struct Wishes<'a> {
+struct Preferences<'a> {
     graph: &'a Graph,
     orders: Vec<Option<Order>>,
     /// Whether the order is fixed, so that it says nothing about what the neighbours should do.
@@ -75,11 +70,11 @@ struct Wishes<'a> {
     halos: Vec<Vec<PreferredLayout>>,
 }
 
-impl Wishes<'_> {
-    fn lying(&self, id: NodeId, halo: Halo) -> Lying {
+impl Preferences<'_> {
+    fn value_layout(&self, id: NodeId, halo: Halo) -> ValueLayout {
         let shape = self.graph.shape(id);
         let order = self.orders[id.index()].clone().unwrap_or_else(|| (0..shape.rank()).collect());
-        Lying { layout: PreferredLayout { order, halo }.layout(shape), halo }
+        ValueLayout { layout: PreferredLayout { order, halo }.layout(shape), halo }
     }
 
     /// The zeros around a value that serve all contractions that prefer it in the order that it has.
@@ -90,16 +85,16 @@ impl Wishes<'_> {
         }
         let order = self.orders[id.index()].as_ref();
         // The largest halo serves all: a convolution that pads by 1 reads a tensor with 2 zeros around it as well.
-        for wanted in self.halos[id.index()].iter().filter(|wanted| Some(&wanted.order) == order) {
+        for preferred in self.halos[id.index()].iter().filter(|preferred| Some(&preferred.order) == order) {
             for axis in 0..MAX_RANK {
-                halo.low[axis] = halo.low[axis].max(wanted.halo.low[axis]);
-                halo.high[axis] = halo.high[axis].max(wanted.halo.high[axis]);
+                halo.low[axis] = halo.low[axis].max(preferred.halo.low[axis]);
+                halo.high[axis] = halo.high[axis].max(preferred.halo.high[axis]);
             }
         }
         halo
     }
 
-    fn wish(&mut self, id: NodeId, order: Order) -> bool {
+    fn prefer(&mut self, id: NodeId, order: Order) -> bool {
         let entry = &mut self.orders[id.index()];
         // A vector has one order alone: it would only tell its neighbours what they know.
         if entry.is_some() || order.len() < 2 {
@@ -114,19 +109,19 @@ impl Wishes<'_> {
         let rank = |id: NodeId| graph.shape(id).rank();
         for input in &graph.inputs {
             match input.role {
-                // Users' arrays are row-major. They are fixed, as a batch of images in PyTorch's order must not spread
+                // Users' arrays are row-major. They are fixed, as a batch of images in PyTorch's order must not pass
                 // that order to the convolutions behind it, which are faster with channels last.
                 Role::Data => {
                     let rank = rank(input.node);
                     let order = given.get(&input.node).map_or((0..rank).collect(), |layout| layout.order(rank));
-                    self.wish(input.node, order);
+                    self.prefer(input.node, order);
                     self.fixed[input.node.index()] = true;
                 }
                 Role::State => {
                     if let Some(layout) = given.get(&input.node) {
                         // Not fixed: gradients and moments do well to lie as the weight does, which another program has
                         // laid out.
-                        self.wish(input.node, layout.order(rank(input.node)));
+                        self.prefer(input.node, layout.order(rank(input.node)));
                     }
                 }
             }
@@ -140,13 +135,13 @@ impl Wishes<'_> {
                 _ => &[],
             };
             for &id in rows.iter().filter(|&&id| class(graph, id) != Class::Input) {
-                self.wish(id, (0..rank(id)).collect());
+                self.prefer(id, (0..rank(id)).collect());
                 self.fixed[id.index()] = true;
             }
         }
         let flattened = graph.ids().filter(|id| fusion.row_major[id.index()]);
         for id in graph.outputs.iter().map(|output| output.node).chain(flattened) {
-            self.wish(id, (0..rank(id)).collect());
+            self.prefer(id, (0..rank(id)).collect());
             self.fixed[id.index()] = true;
         }
     }
@@ -158,22 +153,22 @@ impl Wishes<'_> {
             match node.op.family() {
                 Family::Contraction => {
                     let [left, right] = node.inputs[..] else { continue };
-                    let wanted = contraction::preferred_layouts(&node.op, shape(left), shape(right), shape(id));
-                    let [for_left, for_right, for_result] = wanted.expect("the operation is a contraction");
+                    let preferred = contraction::preferred_layouts(&node.op, shape(left), shape(right), shape(id));
+                    let [for_left, for_right, for_result] = preferred.expect("the operation is a contraction");
                     // Kept even if another order wins here: `halo` asks at the end which of them the value got.
                     self.halos[left.index()].push(for_left.clone());
                     self.halos[right.index()].push(for_right.clone());
                     // `dot(transpose(h), w)` wants an order of the transpose: h gets the one that shows as that through
                     // it.
-                    self.wish_through_views(left, for_left.order);
-                    self.wish_through_views(right, for_right.order);
-                    self.wish(id, for_result.order);
+                    self.prefer_through_views(left, for_left.order);
+                    self.prefer_through_views(right, for_right.order);
+                    self.prefer(id, for_result.order);
                 }
                 Family::Window => {
                     for &operand in &node.inputs {
-                        self.wish_through_views(operand, channels_last(shape(operand).rank()));
+                        self.prefer_through_views(operand, channels_last(shape(operand).rank()));
                     }
-                    self.wish(id, channels_last(shape(id).rank()));
+                    self.prefer(id, channels_last(shape(id).rank()));
                 }
                 Family::Source | Family::Elementwise | Family::Movement | Family::Reduce => {}
                 Family::Indexing | Family::Random | Family::Scan => {}
@@ -182,23 +177,22 @@ impl Wishes<'_> {
     }
 
     /// Asks for an order of a value seen through transposes and the like.
-    fn wish_through_views(&mut self, id: NodeId, order: Order) {
+    fn prefer_through_views(&mut self, id: NodeId, order: Order) {
         let (mut id, mut order) = (id, order);
         while class(self.graph, id) == Class::View {
             let Some(before) = self.before(id, &order) else { return };
             (id, order) = (self.graph.node(id).inputs[0], before);
         }
-        self.wish(id, order);
+        self.prefer(id, order);
     }
 
-    /// A state's new value lies as the state.
-    fn updates(&mut self) {
-        for update in &self.graph.updates {
-            let state = self.graph.inputs[update.input].node;
-            if let Some(order) = self.orders[state.index()].clone() {
-                self.wish(update.node, order);
-            }
-        }
+    /// New values of states lie as the states; says which do so now.
+    fn updates(&mut self) -> Vec<NodeId> {
+        let graph = self.graph;
+        let ends = graph.updates.iter().map(|update| (graph.inputs[update.input].node, update.node));
+        ends.filter(|&(state, value)| self.orders[state.index()].clone().is_some_and(|order| self.prefer(value, order)))
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// The order of the operand that gives the order of a node, if the node keeps axes apart.
@@ -221,37 +215,76 @@ impl Wishes<'_> {
         self.before(id, order)
     }
 
-    /// Orders go on to users and to operands that have none; says whether any did.
-    fn spread(&mut self) -> bool {
+    /// Orders go on to users and to operands that have none, until nobody is left who could get one.
+    ///
+    /// Sweeps go forth along the nodes and back in turn, so that users of a preference come before what lies behind a
+    /// turn from users to operands. There are as many as the longest path has turns, which may be thousands: so a sweep
+    /// looks only at nodes that have a neighbour whose order is new since the last sweep of its direction. Each node
+    /// gets one order, once: that is the end of it.
+    fn propagate(&mut self) {
         let graph = self.graph;
-        let mut changed = false;
+        let mut users: Vec<Few<NodeId, 4>> = vec![Few::new(); graph.nodes.len()];
         for id in graph.ids() {
-            for &operand in &graph.node(id).inputs {
-                let known = self.orders[operand.index()].as_ref().filter(|_| !self.fixed[operand.index()]);
-                if let Some(order) = known.and_then(|order| self.after(id, order)) {
-                    changed |= self.wish(id, order);
+            graph.node(id).inputs.iter().for_each(|operand| users[operand.index()].push(id));
+        }
+        // Those whose order is new to the next sweep forth, and to the next one back.
+        let mut forth: Vec<NodeId> = graph.ids().filter(|id| self.orders[id.index()].is_some()).collect();
+        let mut back = forth.clone();
+        while !forth.is_empty() || !back.is_empty() {
+            // Users have larger numbers than their operands, so that the smallest comes first and each once.
+            let mut next: BinaryHeap<Reverse<NodeId>> =
+                forth.drain(..).flat_map(|id| users[id.index()].iter().copied()).map(Reverse).collect();
+            while let Some(Reverse(id)) = next.pop() {
+                if self.orders[id.index()].is_none() && self.prefer_as_operands(id) {
+                    next.extend(users[id.index()].iter().copied().map(Reverse));
+                    back.push(id);
                 }
             }
-        }
-        self.updates();
-        for id in graph.ids().rev() {
-            let known = self.orders[id.index()].as_ref().filter(|_| !self.fixed[id.index()]);
-            let Some(order) = known.and_then(|order| self.before(id, order)) else { continue };
-            for &operand in &graph.node(id).inputs {
-                // An operand of another rank, as a scalar beside a tensor, has other axes.
-                if graph.shape(operand).rank() == order.len() {
-                    changed |= self.wish(operand, order.clone());
-                }
+            let updated = self.updates();
+            forth.extend(&updated);
+            back.extend(updated);
+            let mut next: BinaryHeap<NodeId> = back.drain(..).collect();
+            while let Some(id) = next.pop() {
+                let preferred = self.prefer_of_operands(id);
+                forth.extend(&preferred);
+                next.extend(preferred);
             }
+            let states = self.states();
+            forth.extend(&states);
+            back.extend(states);
         }
-        for update in &graph.updates {
-            // A state without an order, as a moment that no contraction reads, takes that of its new value.
-            let state = graph.inputs[update.input].node;
-            if let Some(order) = self.orders[update.node.index()].clone() {
-                changed |= self.wish(state, order);
-            }
-        }
-        changed
+    }
+
+    /// A node lies as the first of its operands that says how; whether one does.
+    fn prefer_as_operands(&mut self, id: NodeId) -> bool {
+        let known = |operand: &NodeId| {
+            let order = self.orders[operand.index()].as_ref().filter(|_| !self.fixed[operand.index()])?;
+            self.after(id, order).filter(|order| order.len() > 1)
+        };
+        let order = self.graph.node(id).inputs.iter().find_map(known);
+        order.is_some_and(|order| self.prefer(id, order))
+    }
+
+    /// Operands without an order lie as the node that they are for; says which of them do so now.
+    fn prefer_of_operands(&mut self, id: NodeId) -> Vec<NodeId> {
+        let graph = self.graph;
+        let known = self.orders[id.index()].as_ref().filter(|_| !self.fixed[id.index()]);
+        let Some(order) = known.and_then(|order| self.before(id, order)) else { return Vec::new() };
+        // An operand of another rank, as a scalar beside a tensor, has other axes.
+        let operands = graph.node(id).inputs.iter().copied();
+        operands
+            .filter(|&operand| graph.shape(operand).rank() == order.len() && self.prefer(operand, order.clone()))
+            .collect()
+    }
+
+    /// States without an order, as a moment that no contraction reads, take those of their new values; says which do so
+    /// now.
+    fn states(&mut self) -> Vec<NodeId> {
+        let graph = self.graph;
+        let ends = graph.updates.iter().map(|update| (graph.inputs[update.input].node, update.node));
+        ends.filter(|&(state, value)| self.orders[value.index()].clone().is_some_and(|order| self.prefer(state, order)))
+            .map(|(state, _)| state)
+            .collect()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use kiln_graph::{Graph, NodeId};
 
-use super::layouts::Lying;
+use super::layouts::ValueLayout;
 use crate::layout::Halo;
 use crate::lower::expression::{Located, Storage};
 
@@ -57,7 +57,7 @@ impl Memory {
     }
 
     /// Lets a node lie in a new piece of memory.
-    pub fn locate(&mut self, graph: &Graph, id: NodeId, Lying { layout, halo }: Lying, purpose: Purpose) {
+    pub fn locate(&mut self, graph: &Graph, id: NodeId, ValueLayout { layout, halo }: ValueLayout, purpose: Purpose) {
         self.halos[id.index()] = halo;
         let storage = self.piece(layout.elements, purpose);
         self.located[id.index()] = Some(Located { storage, dtype: graph.ty(id).dtype, layout });

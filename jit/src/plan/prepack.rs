@@ -1,117 +1,91 @@
-//! Prepacked weights: copies of states, in the order in which tiles read them, that the update of the state writes,
-//! too. A copy is made once, before the first run, and then follows its state; it is packed again only after somebody
-//! else has written the state. It knows expressions and memory; it does not know what reads the copies.
-
-mod repeated;
-
-pub use repeated::drop_repeated;
-
-use std::collections::BTreeSet;
+//! Prepacked weights: copies of a state that would be made again before the state has changed, in the order in which
+//! tiles read them, or transformed, of a layer that a program applies more than once. They are made once. It knows
+//! which call touches which memory; it does not know what calls compute.
 
 use rustc_hash::FxHashMap;
 
-use crate::cost::params::prepack::{BYTES, NEIGHBOURS};
-use crate::kernel::Element;
-use crate::lower::expression::{Affine, Argument, Expression, Storage, Store};
+use crate::kernel::Access;
+use crate::lower::Lowered;
+use crate::lower::expression::Storage;
+use crate::plan::drafts::Draft;
+use crate::plan::pieces::{Piece, Purpose};
 
-/// A dense state is seen as a tensor of some axes, outermost first: the places along each, and how far apart they are
-/// in the copy. Those along the last lie side by side.
-pub type Runs = Vec<(usize, i64)>;
+/// What a call reads, each with the number of times it was written before.
+type Read = Vec<(Storage, usize)>;
 
-/// The copies of states that a plan makes.
-///
-/// A copy follows its state where both and what the update reads beside them stay in the second-level cache. Farther
-/// away an update that writes to many places at once loses more than a copy takes: 262,144 weights took 55 microseconds
-/// more, a copy 35.
-#[derive(Debug)]
-pub struct Prepacked {
-    /// The size of the second-level cache.
-    cache_bytes: usize,
-    /// Of states as they are before a run.
-    made: FxHashMap<Storage, Packed>,
-    /// States that were written meanwhile.
-    written: BTreeSet<Storage>,
-    /// The copies that follow their states.
-    kept: BTreeSet<Storage>,
-}
+/// Calls that read the same, by their positions: each computes something else, and what holds it.
+type Computed = Vec<(usize, Vec<Storage>)>;
 
-#[derive(Debug)]
-struct Packed {
-    to: Storage,
-    elements: usize,
-    runs: Runs,
-}
-
-impl Prepacked {
-    /// None yet.
-    pub fn new(cache_bytes: usize) -> Prepacked {
-        Prepacked { cache_bytes, made: FxHashMap::default(), written: BTreeSet::new(), kept: BTreeSet::new() }
+/// Removes the calls that compute what an earlier call has computed, from states or from what such calls have made of
+/// them, while none of it was written; later calls read the earlier one's results.
+pub fn drop_repeated(memory: &[Piece], calls: &mut Vec<Draft>) {
+    // The calls are walked through once, in order:
+    //   pack w -> p1,  dot x p1     first of version 0 of w
+    //   pack w -> p2,  dot y p2     repeats: dropped, and p2 is another name of p1 from here on
+    //   update w                    version 1
+    //   pack w -> p3,  dot z p3     reads another version: stays
+    let mut writers = vec![0; memory.len()];
+    for call in calls.iter() {
+        written(&call.lowered).for_each(|storage| writers[storage] += 1);
     }
-
-    /// Notes a copy of a state.
-    pub fn note(&mut self, of: Storage, (to, elements): (Storage, usize), runs: Runs) {
-        // The update runs along the state, and stores each vector to the copy, too: one store if its elements are
-        // neighbours there, as many as there are lanes if they are not. In bytes: all that the update moves has to stay
-        // in the cache.
-        let fits = runs.last().is_some_and(|&(extent, distance)| extent >= NEIGHBOURS && distance == 1)
-            && BYTES * elements <= self.cache_bytes;
-        // A copy that is made behind the update can not move to the front of the plan, where it would pack the old
-        // value. Of several copies of a state the first one follows it; the others are made in each run.
-        if fits && !self.written.contains(&of) {
-            self.made.entry(of).or_insert(Packed { to, elements, runs });
-        }
-    }
-
-    /// Lets an elementwise kernel that writes a state write its copy.
-    pub fn follow(&mut self, expression: &mut Expression) {
-        // One update may write several states (Adam: a weight and two moments); `follow` adds stores behind these.
-        for number in 0..expression.stores.len() {
-            let storage = expression.arguments[expression.stores[number].argument].storage;
-            let Some(copy) = self.made.get(&storage) else { continue };
-            if let Some(followed) = with_copy(expression, number, copy) {
-                *expression = followed;
-                self.kept.insert(copy.to);
+    // For each piece of memory how often it was written so far, whether it is made of states alone, what stands for it.
+    let mut versions = vec![0; memory.len()];
+    let mut of_states: Vec<bool> = memory.iter().map(|piece| matches!(piece.purpose, Purpose::State(_))).collect();
+    let mut names: Vec<Storage> = (0..memory.len() as u32).map(Storage).collect();
+    let mut computed: FxHashMap<Read, Computed> = FxHashMap::default();
+    let mut repeats = vec![false; calls.len()];
+    for number in 0..calls.len() {
+        let in_loop = calls[number].in_loop.is_some();
+        let lowered = &mut calls[number].lowered;
+        lowered.arguments.iter_mut().for_each(|storage| *storage = names[storage.0 as usize]);
+        lowered.in_place.iter_mut().for_each(|(to, from)| {
+            (*to, *from) = (names[to.0 as usize], names[from.0 as usize]);
+        });
+        let own = |storage: Storage| {
+            let piece = storage.0 as usize;
+            // Memory that another call writes as well may hold something else when a later call wants to read it.
+            memory[piece].purpose == Purpose::Temporary && writers[piece] == 1
+        };
+        let reads: Vec<Storage> = arguments(lowered, |access| access == Access::Read).collect();
+        let writes: Vec<Storage> = arguments(lowered, |access| access != Access::Read).collect();
+        // What a loop reads and writes are other places in each round.
+        let copies = !in_loop
+            && !reads.is_empty()
+            && reads.iter().all(|storage| of_states[storage.0 as usize])
+            && lowered.kernel.buffers.iter().all(|buffer| buffer.access != Access::ReadWrite)
+            && writes.iter().all(|&storage| own(storage));
+        for storage in &writes {
+            // Counted for all that is written: a copy of a copy reads another version, too, once the first is made
+            // anew.
+            versions[storage.0 as usize] += 1;
+            if !matches!(memory[storage.0 as usize].purpose, Purpose::State(_)) {
+                of_states[storage.0 as usize] = copies;
             }
         }
+        if !copies {
+            continue;
+        }
+        let operands = reads.into_iter().map(|storage| (storage, versions[storage.0 as usize])).collect();
+        let others = computed.entry(operands).or_default();
+        let equal = |&&(other, _): &&(usize, _)| calls[other].lowered.kernel == calls[number].lowered.kernel;
+        match others.iter().find(equal) {
+            Some((_, earlier)) => {
+                repeats[number] = true;
+                writes.iter().zip(earlier).for_each(|(storage, &name)| names[storage.0 as usize] = name);
+            }
+            None => others.push((number, writes)),
+        }
     }
-
-    /// Notes that a state has been written.
-    pub fn write(&mut self, state: Storage) {
-        self.written.insert(state);
-        self.made.remove(&state);
-    }
-
-    /// The copies that follow their states.
-    pub fn kept(&self) -> &BTreeSet<Storage> {
-        &self.kept
-    }
+    let mut repeats = repeats.into_iter();
+    calls.retain(|_| !repeats.next().expect("as many as calls"));
 }
 
-/// The expression with a store's value written to the copy, too; `None` where it does not run through the state from
-/// its first to its last element.
-fn with_copy(expression: &Expression, number: usize, copy: &Packed) -> Option<Expression> {
-    let mut expression = expression.clone();
-    let access = &expression.stores[number].access;
-    let mut order: Vec<usize> = (0..expression.rank()).collect();
-    // Axes as the state lies, the largest step first. If they merge into one that runs 0, 1, 2 .. to the end, the
-    // iterations visit each element of the state once, and can be cut anew at the copy's runs. For a weight [1024, 32]
-    // in strips of 16:
-    //   runs (1024, 16) (2, 16384) (16, 1):  [r, c] lies at 16 r + 16384 (c / 16) + c % 16
-    order.sort_by_key(|&axis| std::cmp::Reverse(access.strides[axis].abs()));
-    expression.permute(&order);
-    expression.merge_axes();
-    let places: usize = copy.runs.iter().map(|&(extent, _)| extent).product();
-    let Store { term, ref access, .. } = expression.stores[number];
-    if expression.extents != [places] || *access != Affine::axis(1, 0) {
-        return None;
-    }
-    for (axis, &(extent, _)) in copy.runs.iter().enumerate().take(copy.runs.len() - 1) {
-        expression.split_axis(axis, extent);
-    }
-    let (storage, elements) = (copy.to, copy.elements);
-    expression.arguments.push(Argument { storage, element: Element::F32, elements, read: false, written: true });
-    let access = Affine { offset: 0, strides: copy.runs.iter().map(|&(_, distance)| distance).collect() };
-    let argument = expression.arguments.len() - 1;
-    expression.stores.push(Store { term, argument, access });
-    Some(expression)
+/// The memory of the arguments that a call touches so.
+fn arguments(lowered: &Lowered, access: impl Fn(Access) -> bool) -> impl Iterator<Item = Storage> {
+    let touched = lowered.kernel.buffers.iter().map(|buffer| buffer.access).zip(&lowered.arguments);
+    touched.filter(move |(touch, _)| access(*touch)).map(|(_, &storage)| storage)
+}
+
+fn written(lowered: &Lowered) -> impl Iterator<Item = usize> {
+    arguments(lowered, |access| access != Access::Read).map(|storage| storage.0 as usize)
 }

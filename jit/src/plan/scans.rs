@@ -88,7 +88,7 @@ impl Scan {
         memory: &mut Memory,
     ) -> (Vec<Draft>, Vec<Draft>) {
         let Drafts { mut list, memory: inner, .. } = drafts;
-        let before = invariant::move_to_front(&inner.pieces, &BTreeSet::new(), false, &mut list);
+        let before = invariant::move_to_front(&inner.pieces, false, &mut list);
         let mut places: FxHashMap<Storage, (Storage, Move)> = FxHashMap::default();
         for (input, &(of, by)) in body.inputs.iter().zip(&self.inputs) {
             places.insert(inner.place(input.node).storage, (of.storage, by));
@@ -131,6 +131,12 @@ impl Scan {
         let each = bound.split_off(before);
         (bound, each)
     }
+}
+
+/// The nodes that read a result that another one reads, too, which has it; each with that one.
+pub fn repeated(graph: &Graph, group: &Group) -> Vec<(NodeId, NodeId)> {
+    let first = |id: NodeId| group.stores.iter().copied().find(|&other| graph.node(other).op == graph.node(id).op);
+    group.stores.iter().filter_map(|&id| Some((first(id).filter(|&first| first != id)?, id))).collect()
 }
 
 /// How a row of such a shape lies, from its first element on.

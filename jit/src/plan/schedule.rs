@@ -22,12 +22,12 @@ use crate::target::Target;
 
 /// The plan of some drafts of calls.
 pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Target) -> Plan {
-    let Drafts { list: mut drafts, memory, packed, loops } = drafts;
+    let Drafts { list: mut drafts, memory, loops } = drafts;
     let pieces = &memory.pieces;
     // The order matters. Calls that repeat others are dropped before lives are counted, which are spans of calls and so
     // want the final order. Only what has a life can take the place of what dies; what is left then gets offsets.
-    prepack::drop_repeated(pieces, packed.kept(), &mut drafts);
-    let prologue = invariant::move_to_front(pieces, packed.kept(), true, &mut drafts);
+    prepack::drop_repeated(pieces, &mut drafts);
+    let prologue = invariant::move_to_front(pieces, true, &mut drafts);
     let mut intervals = intervals(pieces, &drafts, prologue);
     let owner = share_memory(pieces, &drafts, &mut intervals);
     let (offsets, invariant_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);

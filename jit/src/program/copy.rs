@@ -3,15 +3,10 @@
 
 use kiln_graph::Shape;
 
+use crate::cost::params::user_copies::{ACROSS, RUN};
 use crate::layout::Layout;
-
-/// Places of the axes that are contiguous in the source and in the copy that are copied together: a cache line of each.
-const LINE: usize = 16;
-
-/// Places of a run of the source (8 kernels of 3 x 3), and of a run of the copy across such runs, that are turned round together:
-/// in the first-level cache, since the distances in a tensor crowd its sets.
-const RUN: usize = 72;
-const ACROSS: usize = 64;
+// Places of the axes that are contiguous in the source and in the copy are copied together, a line of each.
+use crate::target::LINE;
 
 /// How one tensor lies in two buffers.
 struct Axis {

@@ -15,14 +15,9 @@ use super::arena::Arena;
 use super::states::{StateError, States, Time, holds, view, view_mut};
 use super::{CompileError, Program};
 use crate::code::{BoundCall, BoundLoop, CallError, Memory, Sequence};
+use crate::cost::params::memory::{MUCH_COMPUTING, WORTH_A_THREAD};
 use crate::kernel::Access;
 use crate::plan::{Argument, Call, Location, Loop, Plan};
-
-/// Floating-point operations on each byte of its memory from which on a program is limited by them alone.
-const MUCH_COMPUTING: u64 = 64;
-
-/// States of so many bytes are worth a thread of their own to be made by.
-const WORTH_A_THREAD: usize = 8 << 20;
 
 /// A program bound to memory, to states and to threads.
 ///
@@ -236,7 +231,7 @@ impl Session {
 
     /// Runs the program once. Inputs must be written before each run: the arena is used again. What depends on nothing but
     /// states that the program does not write is computed in the first run, and again in the first one after these states
-    /// have changed, whoever changed them; so are the copies of states that the program's own updates write, too.
+    /// have changed, whoever changed them.
     pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
         self.run_by(states, |sequence, calls, states, pool| sequence.run(calls, states, pool))
     }
@@ -267,7 +262,6 @@ impl Session {
         }
         states.touch(&self.writes);
         run(&mut self.sequence, prologue..calls, states.buffers_mut(), &self.pool)?;
-        // What was kept of the states that the run writes, the run has written, too.
         self.prepared = Some(states.latest());
         Ok(())
     }

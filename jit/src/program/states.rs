@@ -9,6 +9,7 @@ use kiln_rt::{Buffer, Pages};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, IxDyn, ShapeBuilder};
 
 use super::copy::copy;
+use crate::cost::params::memory::WORTH_RECYCLING;
 use crate::layout::Layout;
 
 /// The states of a model, by name. A state is made by the first [`Session`](super::Session) that uses it, full of zeros.
@@ -359,9 +360,6 @@ impl States {
         Ok(position)
     }
 }
-
-/// Memory for fewer elements is not worth being used again.
-const WORTH_RECYCLING: usize = 16 << 10;
 
 /// Whether an array can be the value of a state.
 fn fits(name: &str, ty: Type, dtype: DType, shape: &[usize]) -> Result<(), StateError> {

@@ -9,7 +9,9 @@ use kiln_rt::{Buffer, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
 use crate::contraction::{Problem, Recipe, Source, Stage, preferred_layouts};
+use crate::cost::params::search::INVARIANT_COPY;
 use crate::cost::params::sharing::{ALONE, SHARED};
+use crate::cost::params::tuning::{GAIN, LONG};
 use crate::kernel::Access;
 use crate::plan::Choice;
 use crate::target::Target;
@@ -19,19 +21,13 @@ const LEAST: usize = 5;
 const MOST: usize = 40;
 /// Seconds that one timing takes, at least: the clock is no finer than some dozens of nanoseconds.
 const TIMING: f64 = 20e-6;
-/// How many times as long as the fastest so far a candidate may take and stay in the race: the last number after many rounds, the sum of
-/// both, and that over the number of rounds, before, as long as a single disturbance may explain it.
+/// How many times as long as the fastest so far a candidate may take and stay in the race: the last number after many
+/// rounds, the sum of both, and that over the number of rounds, before, as long as a single disturbance may explain it.
 const OUT: [f64; 2] = [0.8, 1.1];
-/// How many times faster than the usual way another one must be to be chosen: what is less is noise.
-const GAIN: f64 = 1.03;
-/// What a stage counts whose results are kept from run to run.
-const KEPT: f64 = 0.02;
 /// What takes less time finds a moment in which the system runs nothing else, on all but the busiest machines.
 const DISTURBED: Duration = Duration::from_millis(2);
 /// Longer than anything is measured.
 const FOR_EVER: Duration = Duration::from_secs(1 << 20);
-/// Seconds of a stage from which on it counts whether threads share it.
-const LONG: f64 = 30e-6;
 
 /// A candidate.
 struct Trial {
@@ -57,7 +53,7 @@ struct Time {
     counted: f64,
 }
 
-/// The fastest way to compute a contraction. From `until` on no new round begins once every candidate was measured at least
+/// The fastest recipe for a contraction. From `until` on no new round begins once every candidate was measured at least
 /// [`LEAST`] times; nothing where they were not at the `end`.
 pub fn fastest(
     problem: &Problem,
@@ -70,8 +66,8 @@ pub fn fastest(
     Ok(race.map(|race| choice(&race.trials, race.rounds)))
 }
 
-/// What each candidate takes, by its name, that of the usual way first. Those that soon turn out to be slow are measured
-/// less often. Begins no new round from `until` on, but for [`LEAST`].
+/// What each candidate takes, by its name, that of the usual recipe first. Those that soon turn out to be slow are
+/// measured less often. Begins no new round from `until` on, but for [`LEAST`].
 pub fn times(problem: &Problem, target: &Target, pool: &Pool, until: Instant) -> Result<Vec<(String, f64)>, CodeError> {
     let never = Instant::now() + FOR_EVER;
     let Race { trials, out, .. } = race(problem, target, pool, until, never)?.expect("all the time that it takes");
@@ -82,7 +78,7 @@ pub fn times(problem: &Problem, target: &Target, pool: &Pool, until: Instant) ->
 struct Race {
     /// The complete rounds.
     rounds: usize,
-    /// Those that were in all rounds, the usual way first.
+    /// Those that were in all rounds, the usual recipe first.
     trials: Vec<Trial>,
     /// Those that were too slow.
     out: Vec<Trial>,
@@ -129,11 +125,11 @@ fn race(
 }
 
 fn shortest(trials: &[Trial]) -> &Trial {
-    trials.iter().min_by(|a, b| a.counted().total_cmp(&b.counted())).expect("the usual way")
+    trials.iter().min_by(|a, b| a.counted().total_cmp(&b.counted())).expect("the usual recipe")
 }
 
-/// The first trial is that of the usual way. Another one has to be faster both at its best and, taken round by round, mostly: in
-/// a round all are disturbed alike.
+/// The first trial is that of the usual recipe. Another one has to be faster both at its best and, taken round by
+/// round, mostly: in a round all are disturbed alike.
 fn choice(trials: &[Trial], rounds: usize) -> Choice {
     let usual = &trials[0];
     let gain = |trial: &Trial| {
@@ -144,9 +140,9 @@ fn choice(trials: &[Trial], rounds: usize) -> Choice {
     };
     let better = trials[1..].iter().filter(|trial| gain(trial) > GAIN);
     let chosen = better.max_by(|a, b| gain(a).total_cmp(&gain(b))).unwrap_or(usual);
-    let [way, usual_way] = [chosen, usual].map(|trial| trial.name.clone());
     let [seconds, usual_seconds] = [chosen, usual].map(Trial::seconds);
-    Choice { way, seconds, usual: usual_way, usual_seconds }
+    let [recipe, usual] = [chosen, usual].map(|trial| trial.name.clone());
+    Choice { recipe, seconds, usual, usual_seconds }
 }
 
 impl Trial {
@@ -181,7 +177,7 @@ impl Trial {
             let seconds = took.as_secs_f64() / self.repeats as f64;
             time.seconds += if *kept { 0.0 } else { seconds };
             let alone = if !shared && seconds > LONG { ALONE } else { 1.0 };
-            time.counted += seconds * alone * if *kept { KEPT } else { 1.0 };
+            time.counted += seconds * alone * if *kept { INVARIANT_COPY } else { 1.0 };
         }
         time
     }
@@ -191,8 +187,8 @@ impl Trial {
 struct Moment {
     /// The clock before and after the look at `waited`.
     clock: [Instant; 2],
-    /// How long the thread could have run so far while the system ran something else instead, where the system tells (Linux does):
-    /// a run of some milliseconds is hardly ever left alone on a busy machine.
+    /// How long the thread could have run so far while the system ran something else instead, where the system tells
+    /// (Linux does): a run of some milliseconds is hardly ever left alone on a busy machine.
     waited: Option<Duration>,
 }
 
@@ -207,8 +203,8 @@ impl Moment {
         Moment { clock: [before, Instant::now()], waited: nanoseconds.map(Duration::from_nanos) }
     }
 
-    /// What the thread ran between an earlier moment and this one. All that it waited between both looks is part of the longer
-    /// time, from which it is taken.
+    /// What the thread ran between an earlier moment and this one. All that it waited between both looks is part of the
+    /// longer time, from which it is taken.
     fn since(&self, earlier: &Moment) -> Duration {
         let all = self.clock[0] - earlier.clock[1];
         let (Some(waited), Some(before)) = (self.waited, earlier.waited) else { return all };

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use kiln_graph::{Builder, Graph, Type};
+use kiln_jit::contraction::Recipe;
 use kiln_jit::plan::{Choice, Choices, Plan, plan, plan_by};
 use kiln_jit::{Target, tune};
 
@@ -26,8 +27,8 @@ fn step() -> Graph {
     kiln_graph::optimize(&g.finish().expect("a graph"))
 }
 
-fn choice(way: String) -> Choice {
-    Choice { way, seconds: 1.0, usual: "the usual one".to_owned(), usual_seconds: 1.0 }
+fn choice(recipe: String) -> Choice {
+    Choice { recipe, seconds: 1.0, usual: "the usual one".to_owned(), usual_seconds: 1.0 }
 }
 
 fn by(graph: &Graph, target: &Target, choices: &Choices) -> Plan {
@@ -113,7 +114,7 @@ fn measuring_chooses_among_the_candidates() {
     for (found, _) in &pending {
         let choice = measured.choices.get(&found.problem.to_string()).expect("a choice");
         let names: Vec<String> = found.problem.candidates(&target).iter().map(|recipe| recipe.name()).collect();
-        assert!(names.contains(&choice.way) && choice.usual == names[0], "{choice:?}");
+        assert!(names.contains(&choice.recipe) && choice.usual == names[0], "{choice:?}");
         let times = [choice.seconds, choice.usual_seconds];
         assert!(times.iter().all(|seconds| seconds.is_finite() && *seconds > 0.0), "{choice:?}");
     }
@@ -123,4 +124,42 @@ fn measuring_chooses_among_the_candidates() {
     assert_same(&graph, [&tuned, &by(&graph, &target, &measured.choices)]);
     let again = tune::measure(&tuned.contractions, &target, Duration::from_secs(600)).expect("code");
     assert!(again.choices.is_empty() && again.missing == 0);
+}
+
+/// Every candidate's text, and what is left of it or put into it.
+#[test]
+fn recipes_are_read_back_and_other_texts_are_refused() {
+    for lanes in [4, 8, 16] {
+        let target = Target::with_lanes(lanes);
+        let plan = plan(&step(), &target, &HashMap::new()).expect("a plan");
+        let recipes = plan.contractions.iter().flat_map(|found| found.problem.candidates(&target));
+        let recipes: Vec<Recipe> = recipes.collect();
+        for recipe in &recipes {
+            let read: Recipe = recipe.to_string().parse().expect("a recipe");
+            assert_eq!((&read, read.name()), (recipe, recipe.name()));
+        }
+        let text = recipes[0].to_string();
+        let lines: Vec<usize> = text.match_indices('\n').map(|(place, _)| place).collect();
+        for place in 0..text.len() {
+            // Whole lines are whole stages: a recipe of fewer of them.
+            let cut = text[..place].parse::<Recipe>();
+            assert_eq!(cut.is_ok(), lines.contains(&place), "{}", &text[..place]);
+            let error = format!("{}?{}", &text[..place], &text[place..]).parse::<Recipe>().expect_err("a `?`");
+            // What should stand there begins a word before it, at most.
+            assert!((place.saturating_sub(30)..=place).contains(&error.place) && error.found.contains('?'), "{error}");
+        }
+    }
+    let deep = format!("scratch []\n{{buffers: [], results: yes, work: {}", "before-transpose(".repeat(100_000));
+    for (text, expected) in [
+        ("", "no text of a recipe: expected `scratch ` at byte 0, found ``"),
+        ("scratch [1, -2]", "no text of a recipe: expected a number at byte 12, found `-2]`"),
+        (
+            "scratch []\n{buffers: [(middle, read)]",
+            "expected one of `left`, `right`, `scratch` at byte 23, found `middle, read)]`",
+        ),
+        (&deep, "expected nothing that lies so deep at byte"),
+    ] {
+        let error = text.parse::<Recipe>().expect_err("no recipe").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }

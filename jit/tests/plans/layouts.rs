@@ -56,3 +56,23 @@ fn a_layout_that_does_not_fit_is_refused() {
     assert_eq!(error, PlanError::StateLayout { name: "l".to_owned(), ty: Type::f32([5, 64]) });
     assert_eq!(error.to_string(), "the layout given for state `l` does not hold a tensor of type f32[5,64]");
 }
+
+/// `a0` lies channels last, as a convolution prefers it; `a0 + a1` lies as `a0`, so `a1` as that sum, `a1 + a2` as `a1`,
+/// and so on: each link is a turn from a user to another operand of its.
+#[test]
+fn preferences_reach_whoever_has_a_path_to_them() {
+    for links in [1, 3, 8, 600] {
+        let g = Builder::new("links");
+        let shape = Type::f32([2, 3, 4, 5]);
+        let states: Vec<_> = (0..=links).map(|number| g.state(&format!("a{number}"), shape)).collect();
+        let w = g.state("w", Type::f32([4, 3, 1, 1]));
+        let sums: Vec<_> = states.windows(2).map(|pair| (pair[0] + pair[1]).tanh()).collect();
+        let loss = sums.into_iter().fold(states[0].conv(w, conv(1, 0, 1)).sum(..), |loss, sum| loss + sum.sum(..));
+        g.output("loss", loss);
+        let graph = g.finish().expect("a graph");
+        let plan = plan(&graph, &Target::with_lanes(8), &HashMap::new()).expect("a plan");
+        for input in plan.inputs.iter().filter(|input| input.name.starts_with('a')) {
+            assert_eq!(input.layout.strides[..4], [60, 1, 15, 3], "{} of {links}", input.name);
+        }
+    }
+}

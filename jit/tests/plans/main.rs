@@ -7,11 +7,11 @@ mod choices;
 mod deep;
 mod layouts;
 mod models;
-mod prepacked;
 mod prologue;
 mod promises;
 mod repeated_packs;
 mod run;
+mod streams;
 
 #[test]
 fn lowerings_agree_with_the_interpreter() {

@@ -269,12 +269,13 @@ impl Expansion<'_> {
                 emit!({ #block })
             }
             Tensor::Loss(loss) => {
-                let (input, target) = (self.tensor(&loss.input, Want::One), self.value(&loss.target, Want::One));
+                let operands = loss.operands.iter().map(|operand| self.value(operand, Want::One));
+                let operands: Vec<TokenStream> = operands.collect();
                 match self.target {
                     Target::Computation(_) => {
-                        losses::computation(loss, &input, &target, |tensor| self.tensor(tensor, Want::One))
+                        losses::computation(loss, &operands, |tensor| self.tensor(tensor, Want::One))
                     }
-                    Target::Types(_) => losses::rule(loss, &input, &target),
+                    Target::Types(_) => losses::rule(loss, &operands),
                 }
             }
             Tensor::Gradient(gradient) => {
@@ -293,7 +294,12 @@ impl Expansion<'_> {
 
     fn compute_call(&self, call: &Call, want: Want) -> TokenStream {
         let arguments: Vec<TokenStream> = (call.arguments.iter())
-            .map(|argument| match argument {
+            .zip(call.function.parameters)
+            .map(|(argument, parameter)| match argument {
+                Argument::Tensor(tensor) if matches!(parameter.kind, Kind::OptionalTensor(_)) => {
+                    let tensor = self.tensor(tensor, Want::One);
+                    emit!(::core::option::Option::Some(#tensor))
+                }
                 Argument::Tensor(tensor) => self.tensor(tensor, Want::One),
                 Argument::Number(number) => emit!((#number as f64)),
                 Argument::Tensors(tensors) => {
@@ -318,6 +324,10 @@ impl Expansion<'_> {
             (Builds::Function(function), arguments) => {
                 let function = Ident::new(function, Span::mixed_site());
                 emit!(#KILN::graph::functions::#function(#(#arguments),*))
+            }
+            (Builds::Made(function), arguments) => {
+                let function = Ident::new(function, Span::mixed_site());
+                emit!(#KILN::graph::functions::#function(g, #(#arguments),*))
             }
         };
         match want {
@@ -345,6 +355,10 @@ impl Expansion<'_> {
         for (argument, parameter) in one.arguments.iter().zip(function.parameters) {
             arguments.push(match (argument, parameter.kind) {
                 (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => operand(tensor, of, &mut elements),
+                (Argument::Tensor(tensor), Kind::OptionalTensor(of)) => {
+                    let shape = operand(tensor, of, &mut elements);
+                    emit!(::core::option::Option::Some(#shape))
+                }
                 (Argument::Tensors(tensors), _) => {
                     let shapes: Vec<TokenStream> =
                         tensors.iter().map(|tensor| operand(tensor, Elements::Any, &mut elements)).collect();

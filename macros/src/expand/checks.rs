@@ -189,7 +189,14 @@ impl Constants {
             let (text, settings) = (name.unraw().to_string(), self.owner.optimizer(name));
             let constant = self.owner.name(&self::settings(format_args!("of_{text}")));
             self.definitions.extend(emit!(const #constant: #ty = #value;));
-            let check = call(*place, emit!(shape::check_optimizer), emit!(#text, #settings.check()));
+            // A value with a destructor is not dropped in a constant: it is forgotten.
+            let checked = emit!({
+                let settings = #settings;
+                let result = settings.check();
+                ::std::mem::forget(settings);
+                result
+            });
+            let check = call(*place, emit!(shape::check_optimizer), emit!(#text, #checked));
             self.check(format!("optimizer_{text}"), *place, emit!(()), check);
             let expansion = expansion(declaration, &self.owner);
             let parts = optimizer.parts.iter().map(|part| expansion.label(&part.access).1);

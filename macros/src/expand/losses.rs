@@ -1,76 +1,115 @@
 //! A loss in a body: the call that computes it, and the check of its operands' shapes.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote};
 
 use super::checks::call;
 use crate::body::{Loss, Tensor, Value};
-use crate::losses::Reduction;
+use crate::losses::{Kind, Operand, Reduction, Setting};
 use crate::naming::KILN;
 
-/// The loss of an input and a target, which are expressions; `tensor` expands a tensor.
-pub fn computation(
-    loss: &Loss,
-    input: &TokenStream,
-    target: &TokenStream,
-    tensor: impl Fn(&Tensor) -> TokenStream,
-) -> TokenStream {
-    let option = |name: &str| match loss.tensor(name) {
-        Some(given) => {
-            let given = tensor(given);
-            emit!(::core::option::Option::Some(#given))
-        }
-        None => emit!(::core::option::Option::None),
-    };
-    let number = |name: &str, default: TokenStream| loss.number(name).cloned().unwrap_or(default);
-    let reduction = match loss.reduction() {
-        Reduction::None => emit!(#KILN::losses::Reduction::None),
-        Reduction::Mean => emit!(#KILN::losses::Reduction::Mean),
-        Reduction::Sum => emit!(#KILN::losses::Reduction::Sum),
-    };
-    let target = match &loss.target {
-        Value::Tensor(_) | Value::Tuple(_) => target.clone(),
-        Value::Number(_) => emit!(g.full(input.shape(), #target as f64)),
-    };
-    let call = match loss.loss.name {
-        "bce_with_logits" => {
-            let (weight, pos_weight) = (option("weight"), option("pos_weight"));
-            emit!(#KILN::losses::binary_cross_entropy_with_logits(input, target, #weight, #pos_weight, #reduction))
-        }
-        "cross_entropy" => {
-            let weight = option("weight");
-            let ignored = number("ignore_index", emit!(-100));
-            let smoothing = number("label_smoothing", emit!(0.0));
-            emit! {
-                #KILN::losses::any_cross_entropy(input, target, #weight, #KILN::losses::ClassTargets {
-                    label_smoothing: #smoothing as f64,
-                    ignore_index: #ignored,
-                    reduction: #reduction,
-                })
+/// The loss of operands, which are expressions; `tensor` expands a tensor.
+pub fn computation(loss: &Loss, operands: &[TokenStream], tensor: impl Fn(&Tensor) -> TokenStream) -> TokenStream {
+    let names = names(loss);
+    let first = &names[0];
+    let values = operands.iter().zip(&loss.operands).map(|(operand, given)| match given {
+        Value::Tensor(_) | Value::Tuple(_) => operand.clone(),
+        Value::Number(_) => emit!(g.full(#first.shape(), #operand as f64)),
+    });
+    let (mut tensors, mut settings) = (Vec::new(), Vec::new());
+    for (position, (name, kind)) in loss.loss.options.iter().enumerate() {
+        let field = format_ident!("{name}");
+        let value = match (kind, &loss.options[position]) {
+            (Kind::Tensor, Some(Setting::Tensor(given))) => {
+                let given = tensor(given);
+                tensors.push(emit!(::core::option::Option::Some(#given)));
+                continue;
             }
+            (Kind::Tensor, _) => {
+                tensors.push(emit!(::core::option::Option::None));
+                continue;
+            }
+            (Kind::Reduction | Kind::BatchReduction, _) => match loss.reduction() {
+                Reduction::None => emit!(#KILN::losses::Reduction::None),
+                Reduction::Mean => emit!(#KILN::losses::Reduction::Mean),
+                Reduction::BatchMean => emit!(#KILN::losses::Reduction::BatchMean),
+                Reduction::Sum => emit!(#KILN::losses::Reduction::Sum),
+            },
+            (kind, given) => number(*kind, given.as_ref()),
+        };
+        settings.push(match loss.loss.settings {
+            Some(_) => quote!(#field: #value),
+            None => value,
+        });
+    }
+    let settings = match loss.loss.settings {
+        Some(of) => {
+            let of = format_ident!("{of}");
+            emit!(#KILN::losses::#of { #(#settings),* })
         }
-        "l1" => emit!(#KILN::losses::mean_absolute_error(input, target, #reduction)),
-        "mse" => emit!(#KILN::losses::mean_squared_error(input, target, #reduction)),
-        other => unreachable!("`{other}` is in the table of losses"),
+        None => quote!(#(#settings),*),
     };
-    emit!({ let input = #input; let target = #target; #call })
+    let function = format_ident!("{}", loss.loss.function);
+    let tensors = tensors.iter().map(|given| quote!(#given,));
+    emit!({ #(let #names = #values;)* #KILN::losses::#function(#(#names,)* #(#tensors)* #settings) })
+}
+
+/// What the operands are called in what a loss expands to.
+fn names(loss: &Loss) -> Vec<Ident> {
+    let names = loss.loss.operands.iter();
+    names.map(|(name, _)| Ident::new(name, Span::mixed_site())).collect()
+}
+
+/// The value of an option that is a number.
+fn number(kind: Kind, given: Option<&Setting>) -> TokenStream {
+    let given = match given {
+        Some(Setting::Number(number)) => Some(number),
+        _ => None,
+    };
+    match kind {
+        Kind::Number(default) => given.map_or(emit!(#default), |number| emit!((#number as f64))),
+        // Of whatever whole type the function takes.
+        Kind::Whole(default) => {
+            let digits = Literal::u32_unsuffixed(default.unsigned_abs());
+            let default = if default < 0 { quote!(-#digits) } else { quote!(#digits) };
+            given.map_or(default, |number| emit!((#number)))
+        }
+        Kind::Flag(default) => given.map_or(emit!(#default), |number| emit!((#number))),
+        Kind::Tensor | Kind::Reduction | Kind::BatchReduction => unreachable!("no number"),
+    }
 }
 
 /// The type of the loss, checked.
-pub fn rule(loss: &Loss, input: &TokenStream, target: &TokenStream) -> TokenStream {
+pub fn rule(loss: &Loss, operands: &[TokenStream]) -> TokenStream {
+    let names = names(loss);
+    let first = &names[0];
+    let types = operands.iter().zip(&loss.operands).map(|(operand, given)| match given {
+        Value::Tensor(_) | Value::Tuple(_) => operand.clone(),
+        Value::Number(_) => emit!(#first),
+    });
+    let (mut shapes, mut elements) = (Vec::new(), Vec::new());
+    for (name, (_, operand)) in names.iter().zip(loss.loss.operands) {
+        let kind = match operand {
+            // Its element type decides on the shape that it is to have.
+            Operand::ClassesOrProbabilities => {
+                shapes.push(emit!(#name));
+                continue;
+            }
+            Operand::Classes => emit!(Index),
+            Operand::Tensor | Operand::Number => emit!(Float),
+        };
+        shapes.push(emit!(#name.shape));
+        elements.push(emit!((#KILN::graph::shape::functions::Elements::#kind, #name)));
+    }
+    let settings = loss.loss.options.iter().zip(&loss.options).filter_map(|((_, kind), given)| match kind {
+        Kind::Tensor | Kind::Reduction | Kind::BatchReduction => None,
+        kind => Some(number(*kind, given.as_ref())),
+    });
+    let rule = format_ident!("{}", loss.loss.rule);
     let reduced = loss.reduction() != Reduction::None;
-    let target = match &loss.target {
-        Value::Tensor(_) | Value::Tuple(_) => target.clone(),
-        Value::Number(_) => emit!(input),
-    };
     let (text, name) = (&loss.text, loss.loss.name);
-    let float = emit!(#KILN::graph::shape::functions::Elements::Float);
-    let (shape, elements) = if loss.loss.classes {
-        (emit!(class_loss(input.shape, target, #reduced)), emit!((#float, input)))
-    } else {
-        (emit!(loss(input.shape, target.shape, #reduced)), emit!((#float, input), (#float, target)))
-    };
-    let dtype = emit!(#KILN::graph::shape::functions::elements(#name, &[#elements]));
-    let shape = emit!(#KILN::graph::shape::rules::#shape);
+    let dtype = emit!(#KILN::graph::shape::functions::elements(#name, &[#(#elements),*]));
+    let shape = emit!(#KILN::graph::shape::losses::#rule(#(#shapes,)* #(#settings,)* #reduced));
     let check = call(loss.place, emit!(shape::check_call), emit!(#text, #dtype, #shape));
-    emit!({ let input = #input; let target = #target; #check })
+    emit!({ #(let #names = #types;)* #check })
 }

@@ -335,8 +335,8 @@ pub fn fields(declaration: &Validated) -> Vec<TokenStream> {
 /// The settings of the optimizers, as fields of a value.
 pub fn values(declaration: &Validated, owner: &Owner) -> Vec<TokenStream> {
     let value = |optimizer: &crate::validate::Optimizer| {
-        let (name, value) = (&optimizer.name, owner.optimizer(&optimizer.name));
-        emit!(#name: #value)
+        let (name, value, later) = (&optimizer.name, owner.optimizer(&optimizer.name), &optimizer.later);
+        emit!(#name: #value #later)
     };
     declaration.steps.optimizers.iter().map(value).collect()
 }

@@ -4,9 +4,9 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::Expr;
 
-use super::calls::{fits, named};
 use super::expressions::{Meaning, unparenthesized};
 use super::forward::Scope;
+use super::functions::{fits, named};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Apply, Step, Tensor, Value};
 use crate::layers::{Applied, one_slip};

@@ -37,8 +37,8 @@ pub fn known(
     let mut dimensions: Vec<TokenStream> = generics.iter().map(|generic| quote!(#generic)).collect();
     let mut settings = Vec::new();
     let mut missing = Vec::new();
-    // Norms have parameters unless they are told otherwise.
-    let mut affine = true;
+    // Norms have parameters unless they, or their defaults, say otherwise.
+    let mut affine = known.is_affine();
     for (parameter, value) in known.parameters.iter().zip(given).skip(in_type) {
         match (parameter.role, value) {
             (Role::Dimension, Some(Expr::Tuple(ExprTuple { elems, .. }) | Expr::Array(ExprArray { elems, .. }))) => {
@@ -48,7 +48,9 @@ pub fn known(
             (Role::Dimension, None) => missing.push(format!("`{}`", parameter.name)),
             (Role::Setting, Some(value)) => {
                 let is_false = matches!(&value, Expr::Lit(ExprLit { lit: Lit::Bool(flag), .. }) if !flag.value);
-                affine &= !(parameter.name.ends_with("affine") && is_false);
+                if parameter.name.ends_with("affine") {
+                    affine = !is_false;
+                }
                 settings.push(setting(parameter, &value));
             }
             (Role::Setting, None) => {}

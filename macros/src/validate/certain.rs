@@ -192,8 +192,9 @@ impl Walk<'_> {
     }
 
     fn loss(&mut self, loss: &Loss) -> Certain {
-        self.one(&loss.input);
-        self.value(&loss.target);
+        for operand in &loss.operands {
+            self.value(operand);
+        }
         Certain::new(Element::F32, (loss.reduction() != Reduction::None).then_some(true))
     }
 
@@ -221,7 +222,9 @@ impl Walk<'_> {
             Gives::F32 => vec![Certain::new(Element::F32, scalar)],
             Gives::I32 => vec![Certain::new(Element::I32, scalar)],
             Gives::Bool => vec![Certain::new(Element::Bool, scalar)],
-            Gives::Several if function.rule == "extreme" => vec![same, Certain::new(Element::I32, scalar)],
+            Gives::Several if function.rule == "extreme" || function.rule.ends_with("_with_indices") => {
+                vec![same, Certain::new(Element::I32, scalar)]
+            }
             Gives::Several => vec![same; count],
         }
     }
@@ -242,7 +245,9 @@ fn gives_f32(node: &Node<Layer>) -> bool {
 
 /// What the operands hold that have a say in it: all the same, or rustc reports it. Numbers alone are f32.
 fn common_element(operands: &[(Elements, Certain)]) -> Option<Element> {
-    let has_a_say = |(elements, _): &&(Elements, Certain)| !matches!(elements, Elements::Mask | Elements::Index);
+    let has_a_say = |(elements, _): &&(Elements, Certain)| {
+        !matches!(elements, Elements::Mask | Elements::Index | Elements::MaskOrFloat)
+    };
     let mut operands = operands.iter().filter(has_a_say).peekable();
     match operands.peek() {
         None => Some(Element::F32),
@@ -263,8 +268,8 @@ fn has_no_axes(call: &Call, operands: &[(Elements, Certain)]) -> Option<bool> {
     };
     let of = |operand: usize| operands.get(operand).and_then(|(_, known)| known.scalar);
     match function.rule {
-        "unchanged" | "dropout" | "hardtanh" | "masked_fill" | "softplus" | "with_bounds" | "with_factor"
-        | "with_number" => of(0),
+        "unchanged" | "dropout" | "hardtanh" | "masked_fill" | "nan_to_num" | "softplus" | "with_bounds"
+        | "with_factor" | "with_number" => of(0),
         "broadcast" | "broadcast_three" => {
             let mut scalars = operands.iter().map(|(_, known)| known.scalar);
             if scalars.clone().any(|scalar| scalar == Some(false)) {

@@ -318,7 +318,7 @@ impl<'a> Walk<'a> {
     }
 
     fn loss(&mut self, loss: &Loss) -> Node {
-        let mut values = vec![self.tensor(&loss.input), self.value(&loss.target)];
+        let mut values: Vec<Node> = loss.operands.iter().map(|operand| self.value(operand)).collect();
         for (name, _) in loss.loss.options {
             values.extend(loss.tensor(name).map(|tensor| self.tensor(tensor)));
         }

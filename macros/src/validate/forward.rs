@@ -209,6 +209,13 @@ impl<'a> Scope<'a> {
 
     /// Checks that a value is a tensor, or that many of them as far as it can be seen here.
     pub fn gives(&mut self, value: &Value, count: usize, at: impl quote::ToTokens, who: &str) -> Option<()> {
+        if let Value::Tensor(Tensor::Call(call)) = value
+            && count == 1
+            && call.function.gives == methods::Gives::Several
+        {
+            let name = call.function.name;
+            return self.mistake(at, format!("`{name}` gives several tensors: write `let (a, b) = ..{name}(..);`"));
+        }
         let found = match value {
             Value::Number(_) => {
                 let what = if count == 1 { "a tensor".to_string() } else { format!("{count} tensors") };

@@ -40,6 +40,8 @@ pub struct Optimizer {
     pub ty: TokenStream,
     /// The settings: a constant.
     pub value: TokenStream,
+    /// What is set when a model is made: calls on the value.
+    pub later: TokenStream,
     /// Where errors about its settings are reported.
     pub place: Place,
     pub parts: Vec<Part>,
@@ -259,7 +261,7 @@ fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut
         mistakes.at(written, message);
         return None;
     };
-    let mut settings = Vec::new();
+    let (mut settings, mut later) = (Vec::new(), Vec::new());
     let mut parts = None;
     let mut right = true;
     for Argument { name: option, value } in &layer.arguments {
@@ -274,15 +276,16 @@ fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut
             }
             continue;
         };
-        match known.options.iter().find(|(name, _)| option == name) {
+        match known.all_options().find(|(name, _)| option == name) {
             None => {
-                let near = known.options.iter().find(|(name, _)| one_slip(name, &option.to_string()));
+                let near = known.all_options().find(|(name, _)| one_slip(name, &option.to_string()));
                 let hint = near.map(|(near, _)| format!("; did you mean `{near}`?")).unwrap_or_default();
                 mistakes
                     .at(option, format!("unknown option `{option}`{hint} ({} takes {})", known.name, options(known)));
                 right = false;
             }
-            Some((name, kind)) => match setting(name, *kind, value) {
+            Some((name, kind)) => match setting(name, kind, value) {
+                Ok(setting) if matches!(kind, Kind::Schedule | Kind::Groups) => later.push(setting),
                 Ok(setting) => settings.push(setting),
                 Err(message) => {
                     mistakes.at(value, message);
@@ -302,11 +305,12 @@ fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut
     let path = &layer.path;
     let ty = quote!(#KILN::optimizers::#path);
     let value = quote!(<#ty>::DEFAULT #(#settings)*);
-    right.then_some(Optimizer { attributes, visibility, name, ty, value, place: layer.place, parts })
+    let later = quote!(#(#later)*);
+    right.then_some(Optimizer { attributes, visibility, name, ty, value, later, place: layer.place, parts })
 }
 
 fn options(known: &Known) -> String {
-    list(known.options.iter().map(|(name, _)| format!("`{name}`")))
+    list(known.all_options().map(|(name, _)| format!("`{name}`")))
 }
 
 /// A builder call on the settings.
@@ -338,6 +342,38 @@ fn setting(name: &str, kind: Kind, value: &Expr) -> Result<TokenStream, String> 
             }
             _ => wrong("a pair of numbers like `(0.9, 0.999)`"),
         },
+        Kind::Count => match literal {
+            None | Some(syn::Lit::Int(_)) => Ok(quote!(.#method(#value))),
+            Some(_) => wrong("a whole number"),
+        },
+        Kind::Counts => match value {
+            Expr::Tuple(ExprTuple { elems, .. }) if elems.len() == 2 => {
+                let (first, second) = (&elems[0], &elems[1]);
+                Ok(quote!(.#method(#first, #second)))
+            }
+            _ => wrong("a pair of whole numbers like `(100, 10)`"),
+        },
+        Kind::Schedule => match literal {
+            None => Ok(quote!(.#method(#value))),
+            Some(_) => wrong("a schedule like `CosineAnnealingLR::new(1000)`"),
+        },
+        Kind::Groups => {
+            let pair = |group: &Expr| match group {
+                Expr::Tuple(ExprTuple { elems, .. }) if elems.len() == 2 => {
+                    let (select, rule) = (&elems[0], &elems[1]);
+                    Some(quote!(.group(#select, #rule)))
+                }
+                _ => None,
+            };
+            let groups = match value {
+                Expr::Array(list) => list.elems.iter().map(pair).collect::<Option<Vec<_>>>(),
+                _ => None,
+            };
+            match groups {
+                Some(groups) => Ok(quote!(#(#groups)*)),
+                None => wrong("a list like `[(Select::biases(), |rule| rule.weight_decay(0.0))]`"),
+            }
+        }
     }
 }
 

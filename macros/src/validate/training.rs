@@ -1,13 +1,12 @@
 //! What stands in a body for training: losses, gradients, and the optimizers' `minimize`.
 
-use proc_macro2::TokenStream;
 use syn::{Expr, ExprAssign, ExprCall, ExprLit, ExprMethodCall, Lit};
 
 use super::forward::{Binding, Scope};
 use super::list;
 use crate::ast::Place;
 use crate::body::{Gradient, Loss, Statement, Tensor, Value};
-use crate::losses::{Kind, Known, Reduction, Setting};
+use crate::losses::{Kind, Known, Operand, Reduction, Setting};
 use crate::mistakes::spaced;
 
 impl Scope<'_> {
@@ -97,27 +96,40 @@ impl Scope<'_> {
                 }
             }
         }
-        let [input, target] = given.as_slice() else {
-            let message = format!("`{name}` compares two values: `{name}(input, target)`; its options have names");
+        if given.len() != known.operands.len() {
+            let names: Vec<&str> = known.operands.iter().map(|(name, _)| *name).collect();
+            let message = format!(
+                "`{name}` compares {} values: `{name}({})`; its options have names",
+                if names.len() == 2 { "two" } else { "three" },
+                names.join(", ")
+            );
             return self.mistake(call, message);
-        };
-        let input = match self.value(input) {
-            Some(Value::Number(_) | Value::Tuple(_)) => {
-                self.mistake(input, format!("the input of `{name}` is a tensor, not a number"))
+        }
+        let mut operands = Vec::new();
+        for (argument, (operand, kind)) in given.into_iter().zip(known.operands) {
+            let expected = match kind {
+                Operand::Number => "one tensor or a number",
+                Operand::Tensor => "a tensor, not a number",
+                Operand::Classes => "a tensor of class labels",
+                Operand::ClassesOrProbabilities => "a tensor of class labels or probabilities",
+            };
+            match self.value(argument) {
+                Some(Value::Number(_)) if *kind != Operand::Number => {
+                    right = false;
+                    self.mistake::<()>(argument, format!("the {operand} of `{name}` is {expected}"));
+                }
+                Some(Value::Tuple(_)) => {
+                    right = false;
+                    self.mistake::<()>(argument, format!("the {operand} of `{name}` is {expected}"));
+                }
+                value => {
+                    right &= value.is_some();
+                    operands.extend(value);
+                }
             }
-            Some(Value::Tensor(tensor)) => Some(tensor),
-            None => None,
-        };
-        let target = match self.value(target) {
-            Some(Value::Tuple(_)) => self.mistake(target, format!("the target of `{name}` is one tensor or a number")),
-            Some(Value::Number(_)) if known.classes => {
-                self.mistake(target, format!("the target of `{name}` is a tensor of class labels or probabilities"))
-            }
-            target => target,
-        };
+        }
         let (text, place) = (spaced(call), Place::of(call));
-        let (input, target) = (input?, target?);
-        right.then(|| Tensor::Loss(Box::new(Loss { loss: known, input, target, options, text, place })))
+        right.then(|| Tensor::Loss(Box::new(Loss { loss: known, operands, options, text, place })))
     }
 
     fn setting(&mut self, (name, kind): (&str, Kind), value: &Expr) -> Option<Setting> {
@@ -128,20 +140,25 @@ impl Scope<'_> {
                     self.mistake(value, format!("`{name}` is a tensor, and this is a number"))
                 }
             },
-            Kind::Number => match self.value(value)? {
+            Kind::Number(_) | Kind::Whole(_) | Kind::Flag(_) => match self.value(value)? {
                 Value::Number(number) => Some(Setting::Number(number)),
                 Value::Tensor(_) | Value::Tuple(_) => {
-                    self.mistake(value, format!("`{name}` is a constant number, and this is a tensor"))
+                    let kind = if let Kind::Flag(_) = kind { "`true` or `false`" } else { "a constant number" };
+                    self.mistake(value, format!("`{name}` is {kind}, and this is a tensor"))
                 }
             },
-            Kind::Reduction => {
+            Kind::Reduction | Kind::BatchReduction => {
                 let text = match value {
                     Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Reduction::find(&text.value()),
                     _ => None,
                 };
-                match text {
+                let of_batches = kind == Kind::BatchReduction;
+                match text.filter(|reduction| of_batches || *reduction != Reduction::BatchMean) {
                     Some(reduction) => Some(Setting::Reduction(reduction)),
-                    None => self.mistake(value, "`reduction` is \"mean\", \"sum\" or \"none\""),
+                    None => {
+                        let more = if of_batches { "\"batchmean\", " } else { "" };
+                        self.mistake(value, format!("`reduction` is {more}\"mean\", \"sum\" or \"none\""))
+                    }
                 }
             }
         }
@@ -160,14 +177,6 @@ impl Loss {
         match self.option("reduction") {
             Some(Setting::Reduction(reduction)) => *reduction,
             _ => Reduction::Mean,
-        }
-    }
-
-    /// The value of an option that is a number.
-    pub fn number(&self, name: &str) -> Option<&TokenStream> {
-        match self.option(name) {
-            Some(Setting::Number(number)) => Some(number),
-            _ => None,
         }
     }
 

@@ -11,13 +11,17 @@ impl Maker {
         let op = self.random.pick(UnaryOp::ALL);
         // Operands for which the result neither overflows nor loses its digits.
         let x = match op.traits().sensitivity {
-            Sensitivity::Exponential => {
+            Sensitivity::Exponential | Sensitivity::Hyperbolic => {
                 let x = self.unary(UnaryOp::Tanh, x);
                 self.with(BinaryOp::Mul, x, 3.0)
             }
+            Sensitivity::Inside => {
+                let x = self.unary(UnaryOp::Tanh, x);
+                self.with(BinaryOp::Mul, x, 0.75)
+            }
             Sensitivity::Pole { offset, power } => {
-                let is_infinite_at_zero = offset == 0.0 && power <= 0.0;
-                self.positive(x, if is_infinite_at_zero { 0.25 } else { 0.125 })
+                let is_infinite_at_zero = offset <= 0.0 && power <= 0.0;
+                self.positive(x, if is_infinite_at_zero { 0.25 } else { 0.125 } - offset.min(0.0))
             }
             Sensitivity::Jumps(Jumps::Nowhere) => self.value(DType::Bool),
             Sensitivity::Same | Sensitivity::Jumps(_) | Sensitivity::Bounded(_) => x,
@@ -38,6 +42,7 @@ impl Maker {
             BinaryOp::Max,
             BinaryOp::Min,
             BinaryOp::Pow,
+            BinaryOp::Atan2,
         ]);
         let b = if self.random.chance(25) {
             let value = self.random.pick(&[0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 0.1, 3.0]);
@@ -54,6 +59,11 @@ impl Maker {
             BinaryOp::Pow => {
                 let a = self.positive(a, 0.25);
                 let b = self.unary(UnaryOp::Tanh, b);
+                self.binary(op, a, b)
+            }
+            // To the right of 0, where no rounding turns an angle by a whole turn.
+            BinaryOp::Atan2 => {
+                let b = self.positive(b, 0.25);
                 self.binary(op, a, b)
             }
             BinaryOp::Mul => {

@@ -118,7 +118,7 @@ impl Maker {
         );
         let max = Op::WindowReduce { op: WindowOp::Max, window };
         let Ok(result) = max.infer(&[Type::f32(image)]) else { return self.function() };
-        match self.random.below(6) {
+        match self.random.below(7) {
             0 => {
                 let gradient = self.fitted(x, result.shape);
                 self.add(Op::WindowSumGrad { window, input }, &[gradient])
@@ -148,6 +148,10 @@ impl Maker {
                 let gradient = self.value_of(result);
                 let gradient = self.add(Op::WindowMaxGrad(window), &[rectified, gradient]);
                 self.masked(rectified, gradient)
+            }
+            5 => {
+                let image = self.fitted(x, image);
+                self.add(Op::WindowArgMax(window), &[image])
             }
             _ => {
                 let image = self.fitted(x, image);

@@ -80,6 +80,8 @@ model! {
         let spread = y.var(2, keepdim = true) + y.std(2, correction = 0, keepdim = true) + y.logsumexp(2, keepdim = true) + y.norm(dim = 2, keepdim = true);
         let soft = softmax(y, dim = 2) + y.log_softmax(2) + leaky_relu(y, 0.2) + y.leaky_relu() + y.clamp(-1, 1) + y.clamp(min = 0.5);
         soft += y.silu() + gelu(y) + y.elu(alpha = 0.5) + y.selu() + softplus(y, beta = 2) + y.mish() + y.hardtanh(0, 1) + relu6(y) + y.hardswish() + dropout(y, 0.1) + y.cumsum(2);
+        soft += y.celu(2) + hardshrink(y, lambd = 1) + y.hardsigmoid() + y.logsigmoid() + y.prelu(x.mean(0).narrow(0, 0, 3)) + softshrink(y) + y.softsign() + y.tanhshrink();
+        soft += rrelu(y, 0.1, upper = 0.3) + threshold(y, 0, value = 1) + y.softmin(dim = 2) + cat((y.glu(), glu(y, dim = 2)), dim = 2);
         let powers = y.pow(2) + y.maximum(0.5) + minimum(y, x.sum()) + y.add(x.max()).sub(1).mul(2).div(3) + -y;
         let products = matmul(y, y.transpose(-2, -1)).matmul(y);
         let mask = (y > 0.0) & !(y.eq(1)) | (2.0 < y);

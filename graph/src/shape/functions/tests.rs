@@ -106,3 +106,87 @@ fn element_types_are_compared() {
     assert_eq!(error(&[(Float, I32)]), Err("operand 0 of add must be f32, but is i32".into()));
     assert_eq!(error(&[(Number, F32), (Number, I32)]), Err("operand 1 of add must be f32, but is i32".into()));
 }
+
+#[test]
+fn places_fit_their_axes() {
+    let x = shape(&[N, 4, 6]);
+    let types = |result: Result<Types, ShapeError>| match result {
+        Ok(types) => {
+            types.as_slice().iter().map(|ty| format!("{}{}", ty.dtype.name(), ty.shape)).collect::<Vec<_>>().join(" ")
+        }
+        Err(error) => error.to_string(),
+    };
+    let of = Type::f32(x);
+    assert_eq!(types(topk("topk", of, 2, -1, true)), "f32[N, 4, 2] i32[N, 4, 2]");
+    assert_eq!(types(topk("topk", of, 7, 2, true)), "the slice 0..7 along axis 2 does not lie in shape [N, 4, 6]");
+    assert_eq!(types(sort("sort", of, 1, false)), "f32[N, 4, 6] i32[N, 4, 6]");
+    let batch = |text: String| assert!(text.contains("batch axis N"), "{text}");
+    batch(types(sort("sort", of, 0, false)));
+    batch(text(roll("roll", x, &[1], &[0])));
+    batch(text(triangle("tril", shape(&[N, 4]), 0)));
+    batch(text(repeat("repeat", x, &[2, 1, 1])));
+    let cases = [
+        (roll("roll", x, &[1, 2], &[1]), "roll: there is one shift for each axis"),
+        (repeat("repeat", x, &[2, 1, 2, 3]), "[2, N, 8, 18]"),
+        (repeat("repeat", x, &[2, 1]), "repeat: there is a number of repetitions for each axis"),
+        (
+            repeat_interleave("repeat_interleave", x, 0, 1),
+            "repeat_interleave: the number of repetitions must be at least 1",
+        ),
+        (scatter("scatter", x, 2, shape(&[N, 4, 2]), Shape::SCALAR), "[N, 4, 6]"),
+        (
+            scatter("scatter", x, 2, shape(&[N, 4, 2]), shape(&[N, 4, 3])),
+            "scatter can not combine shapes [N, 4, 2] and [N, 4, 3]",
+        ),
+        (
+            scatter("scatter", x, 2, shape(&[N, 5, 2]), Shape::SCALAR),
+            "scatter can not combine shapes [N, 4, 6] and [N, 5, 2]",
+        ),
+        (index_add("index_add", x, 1, shape(&[3]), shape(&[N, 3, 6]), 1.0), "[N, 4, 6]"),
+        (
+            index_add("index_add", x, 1, shape(&[3]), shape(&[N, 4, 6]), 1.0),
+            "index_add can not combine shapes [N, 3, 6] and [N, 4, 6]",
+        ),
+        (one_hot("one_hot", shape(&[N, 4]), 10), "[N, 4, 10]"),
+        (one_hot("one_hot", shape(&[N, 4]), 0), "one_hot: the number of classes must be at least 1 and below 2^31"),
+        (arange("arange", 2, 7, 2), "[3]"),
+        (arange("arange", 7, 2, -2), "[3]"),
+        (arange("arange", 7, 2, 2), "arange: the steps must lead from `start` towards `end`, which is another number"),
+        (linspace("linspace", 0.0, 1.0, 0), "linspace: the number of steps must be at least 1 and below 2^31"),
+        (bmm("bmm", x, shape(&[N, 6, 2])), "[N, 4, 2]"),
+        (bmm("bmm", x, shape(&[2, 6, 2])), "bmm can not combine shapes [N, 4, 6] and [2, 6, 2]"),
+        (cross("cross", x, x, 1), "cross: the axis of the vectors has extent 3"),
+        (attention("attention", x, x, x, Some(shape(&[4, 4])), 0.0, true, None), "[N, 4, 6]"),
+        (
+            attention("attention", x, x, x, Some(shape(&[6])), 0.0, true, None),
+            "attention can not combine shapes [N, 4, 4] and [6]",
+        ),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(text(found), expected);
+    }
+}
+
+#[test]
+fn equations_name_axes() {
+    let (a, b) = (shape(&[N, 3, 4]), shape(&[N, 4, 5]));
+    let cases: [(&str, &[Shape], &str); 14] = [
+        ("bij,bjk->bik", &[a, b], "[N, 3, 5]"),
+        (" b i j , b j k -> k ", &[a, b], "[5]"),
+        ("...j,...jk->...k", &[shape(&[N, 4]), b], "[N, 5]"),
+        ("bij,bjk", &[a, b], "[3, 5]"),
+        ("...", &[a], "[N, 3, 4]"),
+        ("bij->", &[a], "[]"),
+        ("bij,bik->b", &[a, b], "einsum can not combine shapes [N, 3, 4] and [N, 4, 5]"),
+        ("bij->k", &[a], "einsum: a letter of the result is one of no operand"),
+        ("bij->bb", &[a], "einsum: a letter stands twice in the result"),
+        ("bi->b", &[a], "einsum: an operand has one letter for each axis, or `...`"),
+        ("bij", &[a, b], "einsum: the equation has fewer operands than are given"),
+        ("bij,bjk", &[a], "einsum: the equation has more operands than are given"),
+        ("b1j", &[a], "einsum: axes are called by letters"),
+        ("bij-b", &[a], "einsum: an equation is letters, `...`, `,` and one `->`, as in `ij,jk->ik`"),
+    ];
+    for (equation, shapes, expected) in cases {
+        assert_eq!(text(einsum("einsum", equation, shapes)), expected, "{equation}");
+    }
+}

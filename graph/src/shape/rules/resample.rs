@@ -2,7 +2,7 @@
 //! transposed convolution, adaptive and fractional pooling, upsampling.
 
 use super::{groups, sum, weight};
-use crate::op::{Convolution, MAX_SPATIAL};
+use crate::op::{Convolution, MAX_SPATIAL, Window};
 use crate::shape::{MAX_EXTENT, Shape, ShapeError};
 
 /// The extent of the result of a transposed convolution along one spatial axis:
@@ -94,6 +94,55 @@ pub const fn adaptive_pool(op: &'static str, input: Shape, outputs: &[Option<usi
         axis += 1;
     }
     Ok(output)
+}
+
+/// `[N, C, spatial..]` (or one sample) with indices of the same shape becomes `[N, C, output..]`; without `output` each
+/// extent is `(extent - 1) * stride - low - high + kernel`, which `output` may differ from by less than a stride.
+pub const fn unpool(
+    op: &'static str,
+    input: Shape,
+    indices: Shape,
+    window: &Window,
+    output: Option<&[usize]>,
+) -> Result<Shape, ShapeError> {
+    let spatial = window.sliding.spatial;
+    if input.rank() != spatial + 1 && input.rank() != spatial + 2 {
+        return Err(ShapeError::InputRank { least: spatial + 1, most: spatial + 2, found: input });
+    }
+    if !indices.same(&input) {
+        return Err(ShapeError::Expected { what: "indices", expected: input, found: indices });
+    }
+    if let Some(output) = output
+        && output.len() != spatial
+    {
+        return Err(ShapeError::Attribute { op, rule: "`output_size` must have one extent for each spatial axis" });
+    }
+    let first = input.rank() - spatial;
+    let mut shape = input;
+    let mut axis = 0;
+    while axis < spatial {
+        let stride = window.sliding.stride[axis];
+        if window.kernel[axis] == 0 || stride == 0 {
+            return Err(ShapeError::Attribute { op, rule: "the kernel and the stride must be at least 1" });
+        }
+        let full = (input.dim(first + axis) - 1).saturating_mul(stride).saturating_add(window.kernel[axis]);
+        let padding = window.sliding.padding[axis].0.saturating_add(window.sliding.padding[axis].1);
+        if full <= padding {
+            return Err(ShapeError::NothingLeft { axis, extent: full, padding });
+        }
+        let usual = full - padding;
+        let extent = match output {
+            Some(output) => output[axis],
+            None => usual,
+        };
+        if extent.saturating_add(stride) <= usual || extent >= usual.saturating_add(stride) {
+            let rule = "`output_size` must be less than a stride from (extent - 1) * stride - 2 * padding + kernel";
+            return Err(ShapeError::Attribute { op, rule });
+        }
+        shape = shape.with(first + axis, ok!(sum(op, extent, 0)));
+        axis += 1;
+    }
+    Ok(shape)
 }
 
 /// `[N, C, spatial..]` becomes `[N, C, size..]`, or `[N, C, spatial * scale_factor..]`, rounded down. One of both is given,

@@ -6,13 +6,13 @@ use crate::layout::{Halo, PreferredLayout};
 
 /// What an operation is as contractions.
 pub struct Contractions {
-    /// Together they write every place of the output once, except with `spread`.
+    /// Together they write every place of the output once, except where they accumulate.
     pub contractions: Vec<Contraction>,
     /// The layouts of the operands and of the result.
     pub preferred: [PreferredLayout; 3],
     /// The only contraction writes places of the output, or of a halo around it, several times: their sums are the
     /// results. The first axis of contraction and output is the batch.
-    pub spread: Option<Halo>,
+    pub accumulate: Option<Halo>,
     /// The only contraction computes products, and these are the sums that are the results.
-    pub fold: Option<OverlapAdd>,
+    pub overlap_add: Option<OverlapAdd>,
 }

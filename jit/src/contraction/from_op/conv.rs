@@ -101,7 +101,7 @@ pub fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Sh
     let contraction = Contraction { axes, left, right: weight.layout.offset as i64, output: places, fast: 1 };
     let halo = input_halo(conv, input.shape, &weight.shape.dims()[2..], &output.dims()[2..]);
     let preferred = [channels_last(rank, halo), kernel_first(rank, 1, 0), channels_last(rank, Halo::default())];
-    Contractions { contractions: vec![contraction], preferred, spread: None, fold: None }
+    Contractions { contractions: vec![contraction], preferred, accumulate: None, overlap_add: None }
 }
 
 /// [`kiln_graph::Op::ConvGradWeight`]: input, output gradient. Rows are input channels and kernel elements, the lanes
@@ -132,7 +132,7 @@ pub fn grad_weight(conv: &Convolution, input: &Operand, gradient: &Operand, outp
     let contraction = Contraction { axes, left, right: gradient.layout.offset as i64, output: places, fast: 0 };
     let halo = input_halo(conv, input.shape, &output.dims()[2..], &gradient.shape.dims()[2..]);
     let preferred = [channels_last(rank, halo), channels_last(rank, Halo::default()), kernel_first(rank, 1, 0)];
-    Contractions { contractions: vec![contraction], preferred, spread: None, fold: None }
+    Contractions { contractions: vec![contraction], preferred, accumulate: None, overlap_add: None }
 }
 
 /// Other layouts for convolutions (and gradients) of few features a group, which would fill lanes badly: image by
@@ -197,22 +197,23 @@ fn phases(stride: usize, dilation: usize, padding: usize, kernel: usize, input: 
 }
 
 /// [`kiln_graph::Op::ConvGradInput`]: output gradient, weight. The lanes are input channels. By phases where that sums
-/// few products with zeros of the halo, else by accumulation ([`spreading`]).
+/// few products with zeros of the halo, else by accumulation ([`by_accumulation`]).
 pub fn grad_input(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
     // Phases sum products with the zeros of the halo, too, but only in registers. Accumulation computes none in vain,
     // but adds each sum over `depth` features to memory, which is as dear as `STORE` multiply-adds.
-    let (phases, spread) = (by_phases(conv, gradient, weight, output), spreading(conv, gradient, weight, output));
+    let (phases, accumulation) =
+        (by_phases(conv, gradient, weight, output), by_accumulation(conv, gradient, weight, output));
     let flops =
         |contractions: &Contractions| contractions.contractions.iter().map(Contraction::flops).sum::<u64>() as f64;
     let depth = (weight.shape.dim(0) / conv.groups) as f64;
-    if flops(&spread) * (ACCUMULATING + STORE / depth) < flops(&phases) { spread } else { phases }
+    if flops(&accumulation) * (ACCUMULATING + STORE / depth) < flops(&phases) { accumulation } else { phases }
 }
 
 /// Each place of the output gradient, times the weight, is added to the places of the input that its window covers.
 /// Rows are pixels of the output; sums over output channels. The kernel elements along the last axis and the input
 /// channels are one axis where they meet neighbouring places: channel `c` of the pixel that element `k` meets lies
 /// where channel `k * channels + c` of the window's first pixel would.
-pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
+pub fn by_accumulation(conv: &Convolution, gradient: &Operand, weight: &Operand, output: Shape) -> Contractions {
     let (y, w) = (strides(gradient), strides(weight));
     let (rank, sliding) = (output.rank(), &conv.sliding);
     let channels = weight.shape.dim(1);
@@ -247,14 +248,14 @@ pub fn spreading(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
     Contractions {
         contractions: vec![contraction],
         preferred: [dense(), PreferredLayout { order, halo: Halo::default() }, dense()],
-        spread: Some(halo),
-        fold: None,
+        accumulate: Some(halo),
+        overlap_add: None,
     }
 }
 
 /// Each place of the output gradient times the whole weight, and the sums of what overlaps ([`OverlapAdd`]). `None` for
 /// kernels with holes, and where there are too many products.
-pub fn folding(
+pub fn by_overlap_add(
     conv: &Convolution,
     gradient: &Operand,
     weight: &Operand,
@@ -272,9 +273,10 @@ pub fn folding(
         pixels: gradient.shape.dim(2 + axis),
     };
     let overlaps = (0..sliding.spatial).map(overlap).collect();
-    let fold = OverlapAdd { images: output.dim(0), groups: conv.groups, channels, axes: overlaps, lanes, fast: 1 };
+    let overlap_add =
+        OverlapAdd { images: output.dim(0), groups: conv.groups, channels, axes: overlaps, lanes, fast: 1 };
     // The overlap-add takes the elements `r + s * j` for one residue `r`, which holds only without dilation.
-    if (0..sliding.spatial).any(|axis| sliding.dilation[axis] != 1) || !fold.is_worth_it() {
+    if (0..sliding.spatial).any(|axis| sliding.dilation[axis] != 1) || !overlap_add.is_worth_it() {
         return None;
     }
     // As the products lie, outermost first; elements that follow one another in the weight are one axis.
@@ -282,7 +284,7 @@ pub fn folding(
     axes.extend((2..rank).map(|axis| kept(gradient.shape.dim(axis), y(axis), 0)));
     axes.push(kept(conv.groups, y(1) * features as i64, w(0) * features as i64));
     let columns = axes.len();
-    for axis in fold.order() {
+    for axis in overlap_add.order() {
         let next = kept(weight.shape.dim(axis), 0, w(axis));
         match axes[columns..].last_mut() {
             // As long a step as all of the next axis: one axis of both.
@@ -303,9 +305,9 @@ pub fn folding(
     let (left, right) = (gradient.layout.offset as i64, weight.layout.offset as i64);
     let contraction = Contraction { axes, left, right, output, fast };
     let dense = || channels_last(rank, Halo::default());
-    let order = [0].into_iter().chain(fold.order()).collect();
+    let order = [0].into_iter().chain(overlap_add.order()).collect();
     let preferred = [dense(), PreferredLayout { order, halo: Halo::default() }, dense()];
-    Some(Contractions { contractions: vec![contraction], preferred, spread: None, fold: Some(fold) })
+    Some(Contractions { contractions: vec![contraction], preferred, accumulate: None, overlap_add: Some(overlap_add) })
 }
 
 /// The places of the input fall into `stride` phases per axis, each of which meets its own kernel elements: one
@@ -359,5 +361,10 @@ pub fn by_phases(conv: &Convolution, gradient: &Operand, weight: &Operand, outpu
         Contraction { axes, left, right, output: places, fast: 1 }
     };
     let preferred = [channels_last(rank, halo), kernel_first(rank, 0, 1), channels_last(rank, Halo::default())];
-    Contractions { contractions: choices.iter().map(contraction).collect(), preferred, spread: None, fold: None }
+    Contractions {
+        contractions: choices.iter().map(contraction).collect(),
+        preferred,
+        accumulate: None,
+        overlap_add: None,
+    }
 }

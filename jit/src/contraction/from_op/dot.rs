@@ -25,13 +25,18 @@ pub fn lower(left: &Operand, right: &Operand) -> Contractions {
         fast: n,
     };
     let dense = || PreferredLayout { order: (0..rank).collect(), halo: Halo::default() };
-    Contractions { contractions: vec![contraction], preferred: [dense(), dense(), dense()], spread: None, fold: None }
+    Contractions {
+        contractions: vec![contraction],
+        preferred: [dense(), dense(), dense()],
+        accumulate: None,
+        overlap_add: None,
+    }
 }
 
 /// The axes of the rows and columns of a product that may be computed with lanes along its rows, and the results
 /// transposed. `None` unless its columns do not lie side by side in the right operand and that is larger than the left
 /// one and the result together, so that these are less to transpose.
-pub fn turned(problem: &Problem) -> Option<[usize; 2]> {
+pub fn transposable(problem: &Problem) -> Option<[usize; 2]> {
     let [left, right] = &problem.operands;
     let columns = problem.output.rank() - 1;
     // Lanes along the columns would read such an operand element by element, or need a copy of all of it.

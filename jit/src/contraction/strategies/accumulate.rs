@@ -7,8 +7,8 @@
 use super::emit::{Side, fill};
 use super::register_tiles::Tiler;
 use super::split_k::Partials;
-use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Epilogue, Place};
+use crate::contraction::text::record;
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::accumulate::{ADD, PASS, STRIP};
 use crate::cost::sharing::divisors;
@@ -27,12 +27,7 @@ pub struct Accumulate {
     finish: bool,
 }
 
-impl Keyed for Accumulate {
-    fn key(&self, key: &mut Key) {
-        let Accumulate { sums, items, steps, coordinate, finish } = self;
-        key.add(sums).add(items).add(steps).add(coordinate).add(finish);
-    }
-}
+record!(Accumulate { sums, items, steps, coordinate, finish });
 
 impl Accumulate {
     /// Splits the items, places along one axis that is one coordinate, off a contraction; the sums are the results.
@@ -47,8 +42,8 @@ impl Accumulate {
     /// A part of a split sum, in pieces of the reduced axes; its last axis and coordinate are the part's number. `None`
     /// where the sum is short.
     pub fn strips(part: &Contraction, sums: Partials) -> Option<(Accumulate, Contraction)> {
-        let (mut spread, mut item) = Accumulate::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
-        spread.finish = false;
+        let (mut accumulate, mut item) = Accumulate::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
+        accumulate.finish = false;
         // for pieces of the reduced axes, outermost first      the new kept axes: no coordinate names them
         //     sums[results] += sum over a piece                at least STRIP products: worth an addition to memory
         let mut reduced: Vec<usize> = (0..item.axes.len()).filter(|&a| item.axes[a].reduce).collect();
@@ -70,7 +65,7 @@ impl Accumulate {
             outer.reduce = false;
             item.axes.push(outer);
         }
-        (left < depth).then_some((spread, item))
+        (left < depth).then_some((accumulate, item))
     }
 
     /// The length of the scratch tensor.

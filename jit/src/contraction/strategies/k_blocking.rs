@@ -8,7 +8,8 @@ use super::emit::Side;
 use super::packed_panels::PackedPanels;
 use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
-use crate::cost::params::k_blocking::{AGAIN, ASKED, PART};
+use crate::cost::cache::share;
+use crate::cost::params::k_blocking::{AGAIN, ASKED, PART, ROWS, STRIP, SUMS};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::stalls::{FAR_RUN, HINDERING, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
@@ -29,7 +30,7 @@ impl KBlock {
 }
 
 /// A tile's part of the places of a vector of sums: that of a row, and where along it the vector starts.
-pub type Part<'a> = (&'a [(usize, i64)], usize);
+pub type VectorPlace<'a> = (&'a [(usize, i64)], usize);
 
 impl KBlocking {
     /// A tiling, whose tiles take `cycles`, with its sums in blocks; the copies of both operands; and the cycles that
@@ -44,18 +45,18 @@ impl KBlocking {
         let height = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
         let [all, strip] = tiling.tile();
         let depth = axes[reduce.axis].extent;
-        // Half of the first-level cache holds `size x strip` elements of the right operand. Then equal blocks: 1000
+        // A part of the first-level cache holds `size x strip` elements of the right operand. Then equal blocks: 1000
         // products, of which 384 fit, go in three blocks of some 334.
-        let most = (target.l1_bytes / 2 / 4 / strip).max(reduce.size);
+        let most = (share(target.l1_bytes, STRIP) / 4 / strip).max(reduce.size);
         let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
         // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
         if all != height || size >= depth || height * strip.div_ceil(target.lanes) <= target.sums_in_flight() {
             return None;
         }
-        // Half of the second-level cache holds `rows x size` elements of the left operand, a quarter `rows x columns`
-        // sums.
-        let rows = part(axes[row].extent, target.l2_bytes / 2 / 4 / size, 1)?;
-        let columns = part(axes[vector].extent, target.l2_bytes / 4 / 4 / rows, strip)?;
+        // A part of the second-level cache holds `rows x size` elements of the left operand, another one `rows x
+        // columns` sums.
+        let rows = part(axes[row].extent, share(target.l2_bytes, ROWS) / 4 / size, 1)?;
+        let columns = part(axes[vector].extent, share(target.l2_bytes, SUMS) / 4 / rows, strip)?;
 
         // for batch, groups, outer rows                       `outer`, `others`: one place each
         //   for block of `rows` rows                          `around`
@@ -81,42 +82,41 @@ impl KBlocking {
         // none.
         let tiles = rows.div_ceil(height);
         let asked = (size * strip / LINE as usize).div_ceil(tiles);
-        let deep = KBlocking {
+        let blocking = KBlocking {
             asked: if asked > ASKED { 0 } else { asked },
-            ..KBlocking::new(&contraction, reduce.axis, size, outside, vector)
+            ..KBlocking::new(&contraction, Level { axis: reduce.axis, size }, outside, [vector.axis, row], strip)
         };
         let rows = tiling.rows[..others.len()].iter().copied().chain(around).chain([row]).collect();
         let alone = tasks < SHARED && grid_of(axes, &tiling.levels[..tiling.grid]).1 >= SHARED;
-        let waits = deep.cycles(&contraction, [tiles, columns / strip], [height, strip], target);
+        let waits = blocking.cycles(&contraction, [tiles, columns / strip], [height, strip], target);
         // The tiling's own cycles are dearer already if it is alone, too.
         let cycles = (cycles + waits) * if alone { ALONE } else { 1.0 };
-        let deep = Tiling { contraction, rows, levels, grid, k_blocking: Some(deep), ..tiling.clone() };
-        let (left, deep) = PackedPanels::rows(&deep)?;
-        let (right, deep) = PackedPanels::right(&deep)?;
-        Some((deep, [left, right], cycles))
+        let blocked = Tiling { contraction, rows, levels, grid, k_blocking: Some(blocking), ..tiling.clone() };
+        let (left, blocked) = PackedPanels::rows(&blocked)?;
+        let (right, blocked) = PackedPanels::right(&blocked)?;
+        Some((blocked, [left, right], cycles))
     }
 
-    /// Sums kept as `[other kept axes.., strip of the vector axis, rows.., places of the strip]`.
-    fn new(contraction: &Contraction, reduced: usize, size: usize, outside: usize, vector: Level) -> KBlocking {
-        let mut strides = vec![0; contraction.axes.len()];
-        let mut elements = vector.size;
-        let kept = |&a: &usize| !contraction.axes[a].reduce && a != vector.axis;
-        let is_row = |a: &usize| contraction.axes[*a].right == 0;
-        let axes = 0..contraction.axes.len();
-        // A row of a strip is dense. Rows follow one another in the order of the contraction's axes, the first one
-        // innermost.
-        for axis in axes.clone().filter(kept).filter(is_row) {
-            strides[axis] = elements as i64;
-            elements *= contraction.axes[axis].extent;
-        }
+    /// Sums kept as `[other kept axes.., strip of the vector axis, rows of a block, places of the strip]`, so that
+    /// those of the strips that a task takes are one run of memory.
+    fn new(
+        contraction: &Contraction,
+        block: Level,
+        outside: usize,
+        [vector, row]: [usize; 2],
+        strip: usize,
+    ) -> KBlocking {
+        let axes = &contraction.axes;
+        let mut strides = vec![0; axes.len()];
+        strides[row] = strip as i64;
         // From strip to strip, in parts of a strip.
-        strides[vector.axis] = (elements / vector.size) as i64;
-        elements *= contraction.axes[vector.axis].extent.div_ceil(vector.size);
-        for axis in axes.filter(kept).filter(|a| !is_row(a)) {
+        strides[vector] = axes[row].extent as i64;
+        let mut elements = strip * axes[row].extent * axes[vector].extent.div_ceil(strip);
+        for axis in (0..axes.len()).filter(|&a| !axes[a].reduce && a != vector && a != row) {
             strides[axis] = elements as i64;
-            elements *= contraction.axes[axis].extent;
+            elements *= axes[axis].extent;
         }
-        KBlocking { block: Level { axis: reduced, size }, outside, strides, elements, asked: 0 }
+        KBlocking { block, outside, strides, elements, asked: 0 }
     }
 
     /// Estimated cycles that the tiles wait for memory and lose by their sums: the tiles of a strip and the strips of a
@@ -163,14 +163,14 @@ impl KBlocking {
         all.into_iter().filter(|(steps, _)| steps.count > 0).collect()
     }
 
-    fn index(&self, sums: &Side, at: &[Index], (row, along): Part<'_>) -> Index {
+    fn index(&self, sums: &Side, at: &[Index], (row, along): VectorPlace<'_>) -> Index {
         let start = sums.start.clone().shifted(along as i64);
         let index = at.iter().zip(&self.strides).fold(start, |index, (at, &stride)| index.plus_index(at, stride));
         row.iter().fold(index, |index, &(axis, by)| index.shifted(by * self.strides[axis]))
     }
 
     /// The sums so far of a vector in the tile at a place.
-    pub fn load(&self, kernel: &mut KernelBuilder, sums: &Side, at: &[Index], part: Part<'_>) -> Value {
+    pub fn load(&self, kernel: &mut KernelBuilder, sums: &Side, at: &[Index], part: VectorPlace<'_>) -> Value {
         // All lanes, also those past the results of a last strip: there is room for whole strips, so that no mask is
         // needed.
         let (index, active) = (self.index(sums, at, part), kernel.lanes());
@@ -178,7 +178,7 @@ impl KBlocking {
     }
 
     /// Keeps them.
-    pub fn store(&self, kernel: &mut KernelBuilder, sums: &Side, at: &[Index], part: Part<'_>, value: Value) {
+    pub fn store(&self, kernel: &mut KernelBuilder, sums: &Side, at: &[Index], part: VectorPlace<'_>, value: Value) {
         let (index, active) = (self.index(sums, at, part), kernel.lanes());
         kernel.store(sums.buffer, index, 1, active, value);
     }
@@ -240,5 +240,58 @@ impl Contraction {
             coordinate.terms.extend(along.into_iter().map(|(_, factor)| (around, factor * by)));
         }
         (cut, Some(around))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contraction::problem::Coordinate;
+    use crate::contraction::strategies::register_tiles;
+
+    /// Products of some rows with a weight: axes of rows, outermost first, then columns and a long sum.
+    fn product(rows: &[usize], columns: usize, depth: usize) -> Contraction {
+        let mut axes = vec![Axis { extent: columns, left: 0, right: 1, reduce: false }];
+        axes.insert(0, Axis { extent: depth, left: 1, right: columns as i64, reduce: true });
+        // Between rows there is room, so that no two axes are one.
+        let mut left = depth as i64;
+        for &extent in rows.iter().rev() {
+            axes.insert(0, Axis { extent, left, right: 0, reduce: false });
+            left *= extent as i64 + 1;
+        }
+        let along = |axis| Coordinate { offset: 0, terms: vec![(axis, 1)] };
+        let kept = (0..axes.len()).filter(|&axis| !axes[axis].reduce);
+        let output: Vec<Coordinate> = kept.map(along).collect();
+        Contraction { axes, left: 0, right: 0, fast: output.len() - 1, output }
+    }
+
+    /// Whichever axes stand before that of the rows of a tile: the sums of a block's strips are one run, those of a
+    /// tile lie row behind row, and no two are one.
+    #[test]
+    fn sums_of_a_block_are_one_run() {
+        let target = Target { l1_bytes: 4 << 10, l2_bytes: 32 << 10, ..Target::with_lanes(8) };
+        for rows in [&[48][..], &[3, 48], &[2, 3, 60]] {
+            let mut found = 0;
+            register_tiles::candidates(&product(rows, 128, 512), 2.0, f64::INFINITY, &target, |tiling, cycles| {
+                let Some((tiling, ..)) = KBlocking::of(&tiling, cycles, &target) else { return f64::INFINITY };
+                found += 1;
+                let (axes, sums) = (&tiling.contraction.axes, tiling.k_blocking.as_ref().expect("blocks"));
+                let [vector, row] = [tiling.levels[sums.outside], tiling.levels[sums.outside + 1]];
+                assert_eq!(sums.strides[row.axis], vector.size as i64, "{tiling:?}");
+                assert_eq!(sums.strides[vector.axis], axes[row.axis].extent as i64, "{tiling:?}");
+                // From the shortest step on, each axis steps over all that the ones before it span.
+                let mut kept: Vec<usize> = (0..axes.len()).filter(|&axis| !axes[axis].reduce).collect();
+                kept.retain(|&axis| axis != vector.axis && axis != row.axis);
+                kept.sort_by_key(|&axis| sums.strides[axis]);
+                let mut span = vector.size * axes[row.axis].extent * axes[vector.axis].extent.div_ceil(vector.size);
+                for axis in kept {
+                    assert_eq!(sums.strides[axis], span as i64, "{tiling:?}");
+                    span *= axes[axis].extent;
+                }
+                assert_eq!(span, sums.elements);
+                f64::INFINITY
+            });
+            assert!(found > 0, "{rows:?}");
+        }
     }
 }

@@ -6,12 +6,14 @@
 //! Along one axis, with stride `s` and padding `p`, pixel `o` and element `k` meet at place `s o + k - p`. So the
 //! places `s q + r - p` with `r < s` get the products of the pixels `q - j` with the elements `r + s j`.
 
-use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::along;
 use super::split_k::Partials;
 use crate::contraction::problem::{Contraction, Coordinate, Epilogue, Place};
+use crate::contraction::text::{choice, record};
+use crate::cost::cache::holds;
+use crate::cost::params::caches::STAYING;
 use crate::cost::params::overlap_add::{ADDING, CALL, FAR, MOST, NEAR, SCRATCH, SUM, TIMES};
 use crate::cost::params::register_tiles::SCATTERED_STORE;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
@@ -63,20 +65,11 @@ pub struct OverlapAdd {
     pub fast: usize,
 }
 
-impl Keyed for Overlap {
-    fn key(&self, key: &mut Key) {
-        let Overlap { extent, padding, stride, kernel, pixels } = self;
-        key.add(extent).add(padding).add(stride).add(kernel).add(pixels);
-    }
-}
+record!(Overlap { extent, padding, stride, kernel, pixels });
 
-impl Keyed for OverlapAdd {
-    fn key(&self, key: &mut Key) {
-        // Estimates ask for the fast axis; the code is the same whichever it is.
-        let OverlapAdd { images, groups, channels, axes, lanes, fast: _ } = self;
-        key.add(images).add(groups).add(channels).add(axes).add(&(*lanes == Lanes::Channels));
-    }
-}
+choice!(Lanes { 0 "places" Places, 1 "channels" Channels });
+// Estimates ask for the fast axis; the code is the same whichever it is.
+record!(OverlapAdd { images, groups, channels, axes, lanes } but { fast });
 
 impl Overlap {
     fn blocks(&self) -> Vec<Block> {
@@ -188,7 +181,8 @@ impl OverlapAdd {
         // neighbours in either order.
         let store = if across == self.fast || single { 0.0 } else { SCATTERED_STORE * lanes as f64 };
         let meet: f64 = self.axes.iter().map(|axis| axis.kernel as f64 / axis.stride as f64).product();
-        let products = self.elements() as f64 * if 4 * self.elements() <= target.l2_bytes / 2 { NEAR } else { FAR };
+        let near = holds(target.l2_bytes, STAYING, self.elements());
+        let products = self.elements() as f64 * if near { NEAR } else { FAR };
         (self.images * self.groups) as f64 * vectors * (meet * ADDING + SUM + store) + products + CALL
     }
 
@@ -213,12 +207,12 @@ impl OverlapAdd {
                 from = from.plus(variable, distance);
             }
         }
-        Adding { fold: self, axes, products, epilogue }.nest(kernel, 0, &at, &from, &[0]);
+        Adding { sums: self, axes, products, epilogue }.nest(kernel, 0, &at, &from, &[0]);
     }
 }
 
 struct Adding<'a, 'e> {
-    fold: &'a OverlapAdd,
+    sums: &'a OverlapAdd,
     /// Distances from pixel to pixel and from element to element.
     axes: Vec<[i64; 2]>,
     products: BufferId,
@@ -228,9 +222,9 @@ struct Adding<'a, 'e> {
 impl Adding<'_, '_> {
     /// The sums from an axis on; `met` are the distances of the products that meet at a place.
     fn nest(&mut self, kernel: &mut KernelBuilder, axis: usize, at: &[Index], from: &Index, met: &[i64]) {
-        let fold = self.fold;
-        let Some(overlap) = fold.axes.get(axis) else {
-            return along(kernel, fold.channels, kernel.lanes(), &mut |kernel, first, active| {
+        let sums = self.sums;
+        let Some(overlap) = sums.axes.get(axis) else {
+            return along(kernel, sums.channels, kernel.lanes(), &mut |kernel, first, active| {
                 let mut coordinates = at.to_vec();
                 coordinates[1] = coordinates[1].clone().plus_index(&first, 1);
                 self.sum(kernel, (coordinates, 1), &from.clone().plus_index(&first, 1), met, active);
@@ -238,7 +232,7 @@ impl Adding<'_, '_> {
         };
         let [pixel, element] = self.axes[axis];
         let stride = overlap.stride as i64;
-        let lanes = axis + 1 == fold.axes.len() && fold.lanes == Lanes::Places;
+        let lanes = axis + 1 == sums.axes.len() && sums.lanes == Lanes::Places;
         let step = if lanes { kernel.lanes() } else { 1 };
         for Block { q, r, met: j } in overlap.blocks() {
             // One pixel back and `stride` elements on is the next product that meets here. The distances of all axes

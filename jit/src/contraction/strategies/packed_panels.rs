@@ -3,7 +3,7 @@
 //! those of the left one as high. It knows tilings and what copies cost; it knows no operation.
 
 use super::emit::{along, transposed};
-use crate::contraction::key::{Key, Keyed};
+use crate::contraction::text::record;
 use crate::contraction::tiling::{Level, Packed, Tiling};
 use crate::cost::copies::{self, Moves};
 use crate::cost::params::packed_panels::{BLOCK, ROW, ROW_TASKS};
@@ -37,19 +37,9 @@ struct Copied {
     to: i64,
 }
 
-impl Keyed for PackedPanels {
-    fn key(&self, key: &mut Key) {
-        let PackedPanels { axes, outer, width, strip, depth, start, rows } = self;
-        key.add(axes).add(outer).add(width).add(strip).add(depth).add(start).add(rows);
-    }
-}
+record!(PackedPanels { axes, outer, width, strip, depth, start, rows });
 
-impl Keyed for Copied {
-    fn key(&self, key: &mut Key) {
-        let Copied { extent, from, to } = self;
-        key.add(extent).add(from).add(to);
-    }
-}
+record!(Copied { extent, from, to });
 
 impl PackedPanels {
     /// The copy of the right operand for a tiling, and the tiling that reads the copy: `[outer axes.., panel, reduced
@@ -186,23 +176,6 @@ impl PackedPanels {
     pub fn elements(&self) -> usize {
         let outer: usize = self.axes[..self.outer].iter().map(|a| a.extent).product();
         outer * self.width.0.div_ceil(self.strip) * self.strip * self.depth
-    }
-
-    /// The axes along which the operand's elements lie one after the other, outermost first, the places along each, and
-    /// how far apart they are in the copy. `None` where the operand is not dense, or its last panel is narrower.
-    pub fn runs(&self) -> Option<Vec<(usize, i64)>> {
-        let (width, step) = self.width;
-        // The cut axis is two here: panels, and places within one.
-        let panels = [
-            Copied { extent: width / self.strip, from: self.strip as i64 * step, to: (self.strip * self.depth) as i64 },
-            Copied { extent: self.strip, from: step, to: 1 },
-        ];
-        let mut axes: Vec<Copied> = self.axes.iter().copied().chain(panels).filter(|axis| axis.extent > 1).collect();
-        axes.sort_by_key(|axis| -axis.from);
-        let follows = |pair: &[Copied]| pair[0].from == pair[1].from * pair[1].extent as i64;
-        let dense = axes.windows(2).all(follows) && axes.last().is_some_and(|axis| axis.from == 1);
-        let whole = width.is_multiple_of(self.strip) && self.start == 0;
-        (dense && whole).then(|| axes.iter().map(|axis| (axis.extent, axis.to)).collect())
     }
 
     /// Estimated cycles: whole vectors, pieces of them, or single elements are moved. Pieces are dear where their lines

@@ -10,10 +10,11 @@ pub use emit::Tiler;
 
 use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{Level, Tiling, grid_of, steps};
+use crate::cost::cache::holds;
 use crate::cost::compute;
-use crate::cost::params::register_tiles::REST;
+use crate::cost::params::caches::STAYING;
 use crate::cost::params::register_tiles::{
-    ENTERING, FEW_TILES, LOST, RARE, ROW_TILES, SHARES, TASKS_OF_BLOCKS, UNROLL,
+    ENTERING, FEW_TILES, LOST, RARE, REGAINED, REST, ROW_TILES, SHARES, TASKS_OF_BLOCKS, UNROLL, WIDEST,
 };
 use crate::cost::params::search::ROUNDING;
 use crate::cost::params::sharing::{ALONE, LONG, SHARED};
@@ -133,7 +134,7 @@ impl<'a> Shape<'a> {
         let farthest = rows.iter().map(|&a| axes[a].left.abs()).max().unwrap_or(0);
         let lies_within = |&a: &usize| axes[a].left != 0 && axes[a].left.abs() < farthest;
         let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
-        let stays = 4 * right <= target.l2_bytes / 2;
+        let stays = holds(target.l2_bytes, STAYING, right);
         let interleaved = outer.iter().copied().chain(vector).filter(lies_within).filter(|_| stays).collect();
         let along = vector.filter(|_| fold.is_none()).map(|v| axes[v]);
         let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
@@ -253,7 +254,7 @@ impl<'a> Shape<'a> {
         let rows_of: Vec<_> = (1..=self.target.vector_registers).filter_map(rows_of).collect();
         let passing = self.is_passing();
         let mut boxes: Vec<Tile> = Vec::new();
-        for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(8)) {
+        for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(WIDEST)) {
             // The folds of a row become one vector: there are no more of them than lanes.
             if self.fold.is_some() && vectors > self.target.lanes {
                 break;
@@ -363,7 +364,7 @@ impl<'a> Shape<'a> {
             let mut fits = |step: usize| {
                 extents[axis] = step;
                 self.interleaved.is_empty() && tiles * step.div_ceil(size) <= FEW_TILES
-                    || 4 * self.contraction.left_elements(&extents) <= self.target.l2_bytes / 2
+                    || holds(self.target.l2_bytes, STAYING, self.contraction.left_elements(&extents))
             };
             // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is
             // rare.
@@ -413,7 +414,7 @@ impl<'a> Shape<'a> {
         }
         let tasks = divisors(extent).into_iter().filter(|task| (block + 1..=extent / TASKS_OF_BLOCKS).contains(task));
         let best = tasks.min_by(|&a, &b| part(a % block, a).total_cmp(&part(b % block, b)))?;
-        (part(best % block, best) < part(step, step) / 2.0).then_some(best)
+        (part(best % block, best) < REGAINED * part(step, step)).then_some(best)
     }
 
     /// Whether both operands vary along the lanes, so that a row passes by as one run of memory if the loop along it is

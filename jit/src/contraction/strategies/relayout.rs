@@ -1,11 +1,11 @@
 //! Copies a tensor into the layout that a contraction prefers: another order of axes, zero halo.
 //! It knows layouts alone.
 
-use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::{fill, transposed};
 use crate::contraction::problem::Operand;
+use crate::contraction::text::record;
 use crate::cost::copies::{self, Moves};
 use crate::cost::params::relayout::LINE;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
@@ -24,12 +24,7 @@ pub struct Relayout {
     outer_halo: bool,
 }
 
-impl Keyed for Relayout {
-    fn key(&self, key: &mut Key) {
-        let Relayout { shape, from, to, order, halo, outer_halo } = self;
-        key.add(shape).add(from).add(to).add(order).add(halo).add(outer_halo);
-    }
-}
+record!(Relayout { shape, from, to, order, halo, outer_halo });
 
 impl Relayout {
     /// The copy of an operand to a dense buffer with a halo.

@@ -2,11 +2,13 @@
 //! caches, and a last stage adds the parts. The number of parts depends on the shapes alone. It knows
 //! contractions and what memory costs; it knows no tilings.
 
-use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::along;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Epilogue, Place};
+use crate::contraction::text::record;
+use crate::cost::cache::holds;
+use crate::cost::params::caches::STAYING;
 use crate::cost::params::split_k::{ADD, DEPTH, FAR, FAR_ADD, PARTS, RESTART, RESULTS, RUN, SCRATCH};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Layout, PreferredLayout};
@@ -56,7 +58,7 @@ pub fn restarts(contraction: &Contraction, parts: usize, target: &Target) -> f64
         // The whole operand, which each part reads a piece of in each of its runs.
         let elements: usize = varies.map(|axis| axis.extent).product();
         let piece = axis.extent / parts;
-        let far = 4 * elements > FAR * target.l2_bytes;
+        let far = !holds(target.l2_bytes, FAR, elements);
         if !far || along(&axis).abs() != 1 || piece > RUN {
             return 0.0;
         }
@@ -115,12 +117,7 @@ pub struct Partials {
     first: usize,
 }
 
-impl Keyed for Partials {
-    fn key(&self, key: &mut Key) {
-        let Partials { shape, order, layout, parts, first } = self;
-        key.add(shape).add(order).add(layout).add(parts).add(first);
-    }
-}
+record!(Partials { shape, order, layout, parts, first });
 
 impl Partials {
     /// Room for the parts of an output.
@@ -140,7 +137,7 @@ impl Partials {
 
     /// Estimated cycles of the sum over the parts.
     pub fn cycles(&self, target: &Target) -> f64 {
-        let vector = if 4 * self.elements() > target.l2_bytes / 2 { FAR_ADD } else { ADD };
+        let vector = if holds(target.l2_bytes, STAYING, self.elements()) { ADD } else { FAR_ADD };
         self.elements() as f64 / target.lanes as f64 * vector
     }
 
@@ -180,12 +177,13 @@ impl Partials {
 
     /// Hands the only part to the epilogue, at one index of the outermost axis.
     pub fn finish(&self, kernel: &mut KernelBuilder, buffer: BufferId, outermost: &Index, epilogue: &mut Epilogue<'_>) {
+        // The outermost axis is the item's: it stays at one index. Items that are results are images of an input
+        // gradient, which has channels and places beside them.
+        let [item, outer @ .., fast] = &self.order[..] else { unreachable!("images without channels") };
         let mut at = vec![Index::default(); self.shape.rank()];
-        at[self.order[0]] = outermost.clone();
-        let (&fast, outer) = self.order.split_last().expect("a result with axes");
-        // The outermost axis is the item's: it stays at one index.
-        let loops: Vec<usize> = outer[1..].iter().copied().filter(|&a| self.shape.dim(a) > 1).collect();
-        self.nest(kernel, buffer, &loops, fast, &at, epilogue);
+        at[*item] = outermost.clone();
+        let loops: Vec<usize> = outer.iter().copied().filter(|&a| self.shape.dim(a) > 1).collect();
+        self.nest(kernel, buffer, &loops, *fast, &at, epilogue);
     }
 
     /// The sum over the parts, in order; the outermost axis is the grid.

@@ -2,11 +2,11 @@
 //! dense in scratch memory, and squares of them are transposed in registers on their way to the epilogue. It knows
 //! shapes and orders alone.
 
-use crate::contraction::key::{Key, Keyed};
 use kiln_graph::shape::Shape;
 
 use super::emit::{along, transposed};
 use crate::contraction::problem::{Epilogue, Place};
+use crate::contraction::text::record;
 use crate::cost::copies::squares;
 use crate::cost::params::transpose_results::CALL;
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
@@ -27,12 +27,7 @@ pub struct TransposeResults {
     to: usize,
 }
 
-impl Keyed for TransposeResults {
-    fn key(&self, key: &mut Key) {
-        let TransposeResults { shape, layout, others, from, to } = self;
-        key.add(shape).add(layout).add(others).add(from).add(to);
-    }
-}
+record!(TransposeResults { shape, layout, others, from, to });
 
 impl TransposeResults {
     /// Results that are kept in an order, and handed on along another axis than the last of that.

@@ -23,5 +23,5 @@ mod tiles;
 mod transform;
 
 pub use forward::{Step, Winograd};
-pub use gradient::{Gradient, Step as GradientStep};
+pub use gradient::{Gradient, GradientStep};
 pub use product::Products;

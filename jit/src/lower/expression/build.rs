@@ -233,8 +233,13 @@ impl<'a> ExpressionBuilder<'a> {
 
     /// The term of an operand, if it is known already.
     fn operand(&mut self, id: NodeId, coordinates: &[Affine]) -> Result<TermId, Missing> {
-        let met = self.met(id, coordinates);
-        self.nodes.get(&met).copied().ok_or(Missing(met))
+        let (id, place) = self.met(id, coordinates);
+        self.beside(id, place)
+    }
+
+    /// As [`Self::operand`], of an operand that has its user's shape, and so the same place by the same number.
+    fn beside(&self, id: NodeId, place: usize) -> Result<TermId, Missing> {
+        self.nodes.get(&(id, place)).copied().ok_or(Missing((id, place)))
     }
 
     /// The term of a node, or the first of its operands whose term is not known yet. What was pushed for the operands
@@ -264,25 +269,25 @@ impl<'a> ExpressionBuilder<'a> {
                 let position = row_major(shape, coordinates, rank);
                 Term::Random { seed, stream, step, position }
             }
-            Op::Unary(function) => Term::Unary(function, self.operand(operand(0), coordinates)?),
+            Op::Unary(function) => Term::Unary(function, self.beside(operand(0), place)?),
             Op::Binary(function) => {
-                let a = self.operand(operand(0), coordinates)?;
-                let b = self.operand(operand(1), coordinates)?;
+                let a = self.beside(operand(0), place)?;
+                let b = self.beside(operand(1), place)?;
                 Term::Binary(function, a, b)
             }
             Op::Compare(function) => {
-                let a = self.operand(operand(0), coordinates)?;
-                let b = self.operand(operand(1), coordinates)?;
+                let a = self.beside(operand(0), place)?;
+                let b = self.beside(operand(1), place)?;
                 Term::Compare(function, a, b)
             }
             Op::Select => {
-                let condition = self.operand(operand(0), coordinates)?;
-                let a = self.operand(operand(1), coordinates)?;
-                let b = self.operand(operand(2), coordinates)?;
+                let condition = self.beside(operand(0), place)?;
+                let a = self.beside(operand(1), place)?;
+                let b = self.beside(operand(2), place)?;
                 Term::Select(condition, a, b)
             }
             Op::Convert(_) => {
-                let a = self.operand(operand(0), coordinates)?;
+                let a = self.beside(operand(0), place)?;
                 // A conversion to the type that it has is none.
                 if graph.ty(operand(0)).dtype == dtype {
                     return Ok(a);

@@ -16,7 +16,7 @@ impl Reduction<'_> {
         &self,
         kernel: &mut KernelBuilder,
         outer: &[(usize, usize)],
-        inner: &Turns<'_>,
+        inner: &Innermost<'_>,
         coordinates: &[Index],
         neutral: &[Value],
     ) -> Vec<Value> {
@@ -138,10 +138,10 @@ impl Reduction<'_> {
 }
 
 /// Folds what lies at a place and behind it into accumulators: what a whole iteration takes, or what is left at last.
-type Turn<'a> = &'a dyn Fn(&mut KernelBuilder, &[Index], &mut [Value], bool);
+type Iteration<'a> = &'a dyn Fn(&mut KernelBuilder, &[Index], &mut [Value], bool);
 
 /// The innermost loop of a reduction: iterations of as many places along an axis, and what is left.
-pub(super) struct Turns<'a> {
+pub(super) struct Innermost<'a> {
     /// `None`: nothing is folded, and there is one iteration.
     pub axis: Option<usize>,
     /// How many places an iteration takes.
@@ -150,10 +150,10 @@ pub(super) struct Turns<'a> {
     pub count: usize,
     /// Whether something is left behind them.
     pub rest: bool,
-    pub turn: Turn<'a>,
+    pub iteration: Iteration<'a>,
 }
 
-impl Turns<'_> {
+impl Innermost<'_> {
     /// The most terms that an accumulator takes.
     fn terms(&self) -> usize {
         self.count + usize::from(self.rest)
@@ -172,7 +172,7 @@ impl Turns<'_> {
     fn some(&self, kernel: &mut KernelBuilder, count: usize, start: &[Index], sums: Vec<Value>) -> Vec<Value> {
         looped(kernel, count, &sums, |kernel, number, sums| {
             let mut sums = sums.to_vec();
-            (self.turn)(kernel, &self.at(start, number, 1), &mut sums, true);
+            (self.iteration)(kernel, &self.at(start, number, 1), &mut sums, true);
             sums
         })
     }
@@ -181,7 +181,7 @@ impl Turns<'_> {
     fn last(&self, kernel: &mut KernelBuilder, count: usize, start: &[Index], sums: Vec<Value>) -> Vec<Value> {
         let mut sums = self.some(kernel, count, start, sums);
         if self.rest {
-            (self.turn)(kernel, &self.at(start, &Index::at(count as i64), 1), &mut sums, false);
+            (self.iteration)(kernel, &self.at(start, &Index::at(count as i64), 1), &mut sums, false);
         }
         sums
     }

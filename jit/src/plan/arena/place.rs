@@ -3,8 +3,10 @@
 
 use std::cmp::Reverse;
 
+use crate::target::LINE_BYTES;
+
 /// The alignment of every offset, in bytes: a cache line.
-pub const ALIGNMENT: usize = 64;
+pub const ALIGNMENT: usize = LINE_BYTES;
 
 /// A piece of memory that is needed from one call to another, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,35 +36,39 @@ pub fn place(intervals: &[Interval]) -> (Vec<usize>, usize) {
         let bytes = bytes.next_multiple_of(ALIGNMENT);
         offsets[i] = taken.smallest_gap((from, to), bytes);
         arena = arena.max(offsets[i] + bytes);
-        taken.take((from, to), Stretch { start: offsets[i], end: offsets[i] + bytes });
+        taken.take((from, to), ByteRange { start: offsets[i], end: offsets[i] + bytes });
     }
     (offsets, arena)
 }
 
 /// Bytes side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stretch {
+struct ByteRange {
     start: usize,
     end: usize,
 }
 
 /// Which bytes are taken when: a tree over times, each of whose nodes stands for the times of both its children. What
 /// lives for the times of a whole node is noted there; so that those who ask about some times need not look at every
-/// time. Stretches that touch are one, so that the many values of a network whose lives overlap are few stretches.
+/// time. Ranges that touch are one, so that the many values of a network whose lives overlap are few ranges.
 struct Taken {
     /// The number of leaves; leaf `i` is node `leaves + i`, the children of node `n` are `2 n` and `2 n + 1`.
     leaves: usize,
     /// What lives for the times of a whole node, but not for those of its parent.
-    whole: Vec<Vec<Stretch>>,
+    whole: Vec<Vec<ByteRange>>,
     /// What lives at some of its times, and was noted there or below.
-    some: Vec<Vec<Stretch>>,
+    some: Vec<Vec<ByteRange>>,
+    /// The number of the last walk that has met the node.
+    met: Vec<u32>,
+    /// How many walks there were.
+    walks: u32,
 }
 
 impl Taken {
     fn new(times: usize) -> Taken {
         let leaves = times.next_power_of_two();
         let nothing = vec![Vec::new(); 2 * leaves];
-        Taken { leaves, whole: nothing.clone(), some: nothing }
+        Taken { leaves, whole: nothing.clone(), some: nothing, met: vec![0; 2 * leaves], walks: 0 }
     }
 
     /// The nodes that together stand for the times from one to another, both included.
@@ -85,16 +91,16 @@ impl Taken {
         nodes
     }
 
-    fn take(&mut self, times: (usize, usize), stretch: Stretch) {
-        let mut seen = Vec::new();
+    fn take(&mut self, times: (usize, usize), range: ByteRange) {
+        self.walks += 1;
         for node in self.nodes(times) {
-            add(&mut self.whole[node], stretch);
+            add(&mut self.whole[node], range);
             // `whole` says it to those who ask about times below the node, `some` to those who ask about times above
             // it.
             let mut above = node;
-            while above > 0 && !seen.contains(&above) {
-                add(&mut self.some[above], stretch);
-                seen.push(above);
+            while above > 0 && self.met[above] != self.walks {
+                add(&mut self.some[above], range);
+                self.met[above] = self.walks;
                 above /= 2;
             }
         }
@@ -102,46 +108,46 @@ impl Taken {
 
     /// The start of the smallest gap of so many bytes between what is taken at some times, the first of several; or
     /// else the end.
-    fn smallest_gap(&self, times: (usize, usize), bytes: usize) -> usize {
-        let mut stretches: Vec<Stretch> = Vec::new();
-        let mut seen = Vec::new();
+    fn smallest_gap(&mut self, times: (usize, usize), bytes: usize) -> usize {
+        let mut ranges: Vec<ByteRange> = Vec::new();
+        self.walks += 1;
         for node in self.nodes(times) {
             // What lives at some time of the node and was noted at it or below; what was noted above lives at all its
             // times, too.
-            stretches.extend_from_slice(&self.some[node]);
+            ranges.extend_from_slice(&self.some[node]);
             let mut above = node / 2;
-            while above > 0 && !seen.contains(&above) {
-                stretches.extend_from_slice(&self.whole[above]);
-                seen.push(above);
+            while above > 0 && self.met[above] != self.walks {
+                ranges.extend_from_slice(&self.whole[above]);
+                self.met[above] = self.walks;
                 above /= 2;
             }
         }
         // From left to right: `end` is the end of all that was met, and a gap is what lies between it and the next
         // start.
-        stretches.sort_unstable_by_key(|stretch| stretch.start);
+        ranges.sort_unstable_by_key(|range| range.start);
         let mut best: Option<(usize, usize)> = None;
         let mut end = 0;
-        for stretch in stretches {
-            if stretch.start >= end + bytes && best.is_none_or(|(gap, _)| stretch.start - end < gap) {
-                best = Some((stretch.start - end, end));
+        for range in ranges {
+            if range.start >= end + bytes && best.is_none_or(|(gap, _)| range.start - end < gap) {
+                best = Some((range.start - end, end));
             }
-            end = end.max(stretch.end);
+            end = end.max(range.end);
         }
         best.map_or(end, |(_, start)| start)
     }
 }
 
-/// Adds a stretch to some that lie apart, in their order.
-fn add(to: &mut Vec<Stretch>, stretch: Stretch) {
-    let first = to.partition_point(|other| other.end < stretch.start);
-    let touching = to[first..].iter().take_while(|other| other.start <= stretch.end).count();
+/// Adds a range to some that lie apart, in their order.
+fn add(to: &mut Vec<ByteRange>, range: ByteRange) {
+    let first = to.partition_point(|other| other.end < range.start);
+    let touching = to[first..].iter().take_while(|other| other.start <= range.end).count();
     if touching == 0 {
-        return to.insert(first, stretch);
+        return to.insert(first, range);
     }
-    // A stretch that closes a gap makes one of all that it touches: `[0, 64) [128, 192)` with `[64, 128)` is `[0,
+    // A range that closes a gap makes one of all that it touches: `[0, 64) [128, 192)` with `[64, 128)` is `[0,
     // 192)`.
     let last = to[first + touching - 1];
-    to[first] = Stretch { start: stretch.start.min(to[first].start), end: stretch.end.max(last.end) };
+    to[first] = ByteRange { start: range.start.min(to[first].start), end: range.end.max(last.end) };
     if touching > 1 {
         to.drain(first + 1..first + touching);
     }

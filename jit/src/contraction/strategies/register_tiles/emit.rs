@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::contraction::problem::{Axis, Epilogue, Place};
 use crate::contraction::strategies::emit::Side;
-use crate::contraction::strategies::k_blocking::{KBlock, Part};
+use crate::contraction::strategies::k_blocking::{KBlock, VectorPlace};
 use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
 use crate::kernel::{Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
 
@@ -52,7 +52,7 @@ fn places(axes: &[usize], extent: &[usize]) -> Vec<Displacement> {
 }
 
 /// All vectors of a tile: their rows, and where along them they start.
-fn parts<'a>(rows: &'a [Displacement], vectors: &'a [(usize, usize)]) -> impl Iterator<Item = Part<'a>> {
+fn parts<'a>(rows: &'a [Displacement], vectors: &'a [(usize, usize)]) -> impl Iterator<Item = VectorPlace<'a>> {
     rows.iter().flat_map(|row| vectors.iter().map(move |&(along, _)| (&row[..], along)))
 }
 

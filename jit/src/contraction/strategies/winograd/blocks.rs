@@ -3,11 +3,15 @@
 
 use super::super::emit::times;
 use super::product::{apart, panels};
-use super::sliding::Sliding;
+use super::sliding::{KERNEL, Sliding};
 use super::transform::{ELEMENTS, TILE};
-use crate::contraction::key::{Key, Keyed};
+use crate::contraction::text::{choice, record};
+use crate::cost::cache::holds;
+use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
-use crate::cost::params::winograd::{FAR, FEW, NEAR, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS};
+use crate::cost::params::winograd::{
+    FAR, FEW, GATHERED, HALVINGS, NEAR, PANEL, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS,
+};
 use crate::cost::sharing::{divisor, divisors};
 use crate::kernel::Index;
 use crate::target::Target;
@@ -47,24 +51,14 @@ pub enum Shared {
     Blocks,
 }
 
-impl Keyed for Blocks {
-    fn key(&self, key: &mut Key) {
-        let Blocks { shared, tasks, images, rows, features, panel, count, patches, weights, sums } = self;
-        let shared: usize = match shared {
-            Shared::Tiles => 0,
-            Shared::Features => 1,
-            Shared::Blocks => 2,
-        };
-        key.add(&shared).add(tasks).add(images).add(rows).add(features).add(panel).add(count);
-        key.add(patches).add(weights).add(sums);
-    }
-}
+choice!(Shared { 0 "tiles" Tiles, 1 "features" Features, 2 "blocks" Blocks });
+record!(Blocks { shared, tasks, images, rows, features, panel, count, patches, weights, sums });
 
 /// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.
 pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
     // Most tiles are two vectors wide, so that a block is whole panels.
-    let fits = |size: &usize| features.is_multiple_of(*size) && size.is_multiple_of(2 * target.lanes);
-    let fractions = (1..8).map(|halvings| features >> halvings).filter(fits);
+    let fits = |size: &usize| features.is_multiple_of(*size) && size.is_multiple_of(PANEL * target.lanes);
+    let fractions = (1..=HALVINGS).map(|halvings| features >> halvings).filter(fits);
     [features].into_iter().chain(fractions).collect()
 }
 
@@ -95,7 +89,7 @@ pub fn scattered(elements: usize, beside: usize, target: &Target) -> f64 {
 
 /// Whether 16 times so many elements and those beside them stay in the second-level cache.
 fn near(elements: usize, beside: usize, target: &Target) -> bool {
-    4 * ELEMENTS * (elements + beside) <= target.l2_bytes / 4 * 3
+    holds(target.l2_bytes, TOGETHER, ELEMENTS * (elements + beside))
 }
 
 /// Tasks along images and along rows of the only grid, in whole blocks.
@@ -178,11 +172,11 @@ impl Blocks {
         let tiles = (sliding.grids() * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
         let vectors = |count: usize| count.div_ceil(lanes) as f64;
         // How a vector of weights along features is loaded: as it lies; in squares that are transposed, where channels
-        // lie side by side; else lane by lane, 9 elements of the kernel each.
+        // lie side by side; else lane by lane, all elements of the kernel each.
         let gather = match sliding.right.1 {
             [.., 1] => 0.0,
             [.., 1, _] => TRANSPOSED,
-            _ => (9 * 2 * lanes) as f64,
+            _ => (KERNEL * KERNEL * GATHERED * lanes) as f64,
         };
         let patches = tiles * vectors(sliding.channels) * PATCHES;
         let weights = sliding.channels as f64 * vectors(features) * (WEIGHTS + gather);

@@ -4,10 +4,10 @@ use super::blocks::{Blocks, Shared, feature_blocks, tile_blocks};
 use super::product::{Product, Products, Sizes};
 use super::sliding::Sliding;
 use super::transform::{ELEMENTS, TILE};
-use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Source, StageOf};
+use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
-use crate::cost::params::winograd::{CLOSELY, SCRATCH};
+use crate::cost::params::winograd::{CLOSELY, IDEAL, PANEL, SCRATCH};
 use crate::kernel::Access;
 
 /// A convolution in blocks of tiles by blocks of features.
@@ -30,23 +30,9 @@ pub enum Step {
     Results,
 }
 
-impl Keyed for Winograd {
-    fn key(&self, key: &mut Key) {
-        let Winograd { sliding, blocks, product } = self;
-        key.add(sliding).add(blocks).add(product);
-    }
-}
+record!(Winograd { sliding, blocks, product });
 
-impl Keyed for Step {
-    fn key(&self, key: &mut Key) {
-        let step: usize = match self {
-            Step::Patches => 0,
-            Step::Weights => 1,
-            Step::Results => 2,
-        };
-        key.add(&step);
-    }
-}
+choice!(Step { 0 "patches" Patches, 1 "weights" Weights, 2 "results" Results });
 
 impl Winograd {
     /// Fast strategies to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What
@@ -112,11 +98,10 @@ fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) ->
     for features in feature_blocks(sliding.kept[1], target) {
         for size in tile_blocks([images, height, width]) {
             for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
-                // A first look with a guessed panel and an ideal product: a multiply-add takes half a cycle, and each
-                // vector of sums takes two more.
-                let blocks = Blocks::new(&sliding, shared, size, features, 2 * target.lanes);
+                // A first look with a guessed panel and an ideal product.
+                let blocks = Blocks::new(&sliding, shared, size, features, PANEL * target.lanes);
                 let elements = ELEMENTS * size.0 * size.1 * width.div_ceil(TILE) * features;
-                let ideal = (elements * (sliding.channels / 2 + 2)) as f64 / target.lanes as f64;
+                let ideal = (elements * (sliding.channels / IDEAL.0 + IDEAL.1)) as f64 / target.lanes as f64;
                 candidates.push((blocks.estimate(&sliding, ideal, once, target), blocks));
             }
         }

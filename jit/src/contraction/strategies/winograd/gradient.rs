@@ -5,12 +5,12 @@ use super::blocks::{feature_blocks, passing, scattered, tile_blocks, tile_tasks}
 use super::product::{Product, Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
 use super::transform::{ELEMENTS, TILE};
-use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Contraction, Source, StageOf};
+use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::params::sharing::{ALONE, SHARED};
-use crate::cost::params::winograd::{CLOSELY, PATCHES, TASKS};
-use crate::cost::params::winograd_gradient::{GRADIENTS, SCRATCH, SUMS};
+use crate::cost::params::winograd::{CLOSELY, PANEL, PATCHES, TASKS};
+use crate::cost::params::winograd_gradient::{GRADIENTS, IDEAL, SCRATCH, SUMS};
 use crate::cost::sharing::divisor;
 use crate::kernel::Access;
 use crate::target::Target;
@@ -19,7 +19,7 @@ use crate::target::Target;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradient {
     pub correlation: Correlation,
-    pub blocks: Blocks,
+    pub blocks: GradientBlocks,
     /// Patches by gradients to sums for one block. The right operand lies in panels.
     pub product: Tiling,
 }
@@ -27,8 +27,8 @@ pub struct Gradient {
 /// The sizes of blocks. Patches of a block of tiles lie as `[element, tile, channel]`, gradients of a block of features
 /// as `[element, panel, tile, feature of the panel]`, sums as `[element, channel, feature]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Blocks {
-    shared: Shared,
+pub struct GradientBlocks {
+    shared: SharedAmong,
     /// Tasks, along each axis that is shared out.
     pub tasks: [usize; 2],
     /// Images and rows of tiles of a block.
@@ -49,7 +49,7 @@ pub struct Blocks {
 
 /// What the tasks share out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shared {
+enum SharedAmong {
     /// Images and rows of tiles: each task transforms its tiles block by block and has sums of its own.
     Tiles,
     /// Blocks of features: all tiles, which are one block, are transformed before.
@@ -58,7 +58,7 @@ enum Shared {
 
 /// What one stage does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum GradientStep {
     /// Buffers: left, right, patches, gradients.
     Transform,
     /// Buffers: left, right, patches, gradients, sums.
@@ -69,41 +69,21 @@ pub enum Step {
     Results,
 }
 
-impl Keyed for Gradient {
-    fn key(&self, key: &mut Key) {
-        let Gradient { correlation, blocks, product } = self;
-        key.add(correlation).add(blocks).add(product);
-    }
-}
+record!(Gradient { correlation, blocks, product });
 
-impl Keyed for Blocks {
-    fn key(&self, key: &mut Key) {
-        let Blocks { shared, tasks, block, tiles, features, count, panel, patches, gradients, sums } = self;
-        key.add(&(*shared == Shared::Features)).add(tasks).add(block).add(tiles).add(features).add(count);
-        key.add(panel).add(patches).add(gradients).add(sums);
-    }
-}
+choice!(SharedAmong { 0 "tiles" Tiles, 1 "features" Features });
+record!(GradientBlocks { shared, tasks, block, tiles, features, count, panel, patches, gradients, sums });
 
-impl Keyed for Step {
-    fn key(&self, key: &mut Key) {
-        let step: usize = match self {
-            Step::Transform => 0,
-            Step::Parts => 1,
-            Step::Sum => 2,
-            Step::Results => 3,
-        };
-        key.add(&step);
-    }
-}
+choice!(GradientStep { 0 "transform" Transform, 1 "parts" Parts, 2 "sum" Sum, 3 "results" Results });
 
-impl Step {
+impl GradientStep {
     /// In a word.
     pub fn name(self) -> &'static str {
         match self {
-            Step::Transform => "transform",
-            Step::Parts => "winograd parts",
-            Step::Sum => "winograd sum",
-            Step::Results => "winograd gradient",
+            GradientStep::Transform => "transform",
+            GradientStep::Parts => "winograd parts",
+            GradientStep::Sum => "winograd sum",
+            GradientStep::Results => "winograd gradient",
         }
     }
 }
@@ -119,27 +99,27 @@ impl Gradient {
         let by_tiles = tile_blocks(extent).into_iter();
         // Two families: tasks that share out tiles, with all features at once, and tasks that share out features, with
         // all tiles as one block.
-        let by_tiles = by_tiles.map(|block| (Shared::Tiles, block, all_features));
+        let by_tiles = by_tiles.map(|block| (SharedAmong::Tiles, block, all_features));
         let by_features = feature_blocks(all_features, target).into_iter();
         // What is transformed at once is one grid.
         let by_features = by_features.filter(|_| correlation.dilation == [1, 1]);
-        let by_features = by_features.map(|features| (Shared::Features, (images, all_rows), features));
+        let by_features = by_features.map(|features| (SharedAmong::Features, (images, all_rows), features));
         let [channels, _] = correlation.kept;
-        let mut candidates: Vec<(f64, Blocks)> = Vec::new();
+        let mut candidates: Vec<(f64, GradientBlocks)> = Vec::new();
         for (shared, block, features) in by_tiles.chain(by_features) {
             // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
             // takes.
-            let blocks = Blocks::new(&correlation, shared, block, features, 2 * target.lanes);
-            let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / 2 + 3);
+            let blocks = GradientBlocks::new(&correlation, shared, block, features, PANEL * target.lanes);
+            let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / IDEAL.0 + IDEAL.1);
             candidates.push((blocks.estimate(&correlation, ideal as f64, target), blocks));
         }
         candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
         candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
         let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
-            let Blocks { shared, block: [images, rows], features, tiles, .. } = blocks;
+            let GradientBlocks { shared, block: [images, rows], features, tiles, .. } = blocks;
             let sizes = Sizes { element: blocks.patches, rows: (channels, 1), features, depth: (tiles, channels) };
             let Product { tiling: product, panel, cycles } = products.of(sizes)?;
-            let blocks = Blocks::new(&correlation, shared, (images, rows), features, panel);
+            let blocks = GradientBlocks::new(&correlation, shared, (images, rows), features, panel);
             let cycles = blocks.estimate(&correlation, cycles, target);
             Some((Gradient { correlation: correlation.clone(), blocks, product }, cycles))
         });
@@ -152,53 +132,53 @@ impl Gradient {
     }
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
-    pub fn stages(&self, scratch: impl FnMut(usize) -> Source, operands: [Source; 2]) -> Vec<StageOf<Step>> {
+    pub fn stages(&self, scratch: impl FnMut(usize) -> Source, operands: [Source; 2]) -> Vec<StageOf<GradientStep>> {
         let flops = self.correlation.flops();
         let [patches, gradients, sums] = self.blocks.scratch().map(scratch);
-        let Blocks { shared, tasks, sums: step, .. } = self.blocks;
+        let GradientBlocks { shared, tasks, sums: step, .. } = self.blocks;
         let parts = tasks[0] * tasks[1] * ELEMENTS * step;
         let mut stages = Vec::new();
-        let mut stage = |from: &[Source], to: &[(Source, Access)], flops: u64, step: Step| {
+        let mut stage = |from: &[Source], to: &[(Source, Access)], flops: u64, step: GradientStep| {
             let reads = from.iter().map(|&source| (source, Access::Read));
             let buffers = reads.chain(to.iter().copied()).collect();
-            let results = matches!(step, Step::Sum | Step::Results);
+            let results = matches!(step, GradientStep::Sum | GradientStep::Results);
             stages.push(StageOf { step, buffers, results, flops });
         };
         match shared {
             // Each task sums the products of its tiles; the last stage adds the tasks' sums up and transforms them.
-            Shared::Tiles => {
+            SharedAmong::Tiles => {
                 let scratch = [patches, gradients, sums].map(|scratch| (scratch, Access::ReadWrite));
-                stage(&operands, &scratch, flops, Step::Parts);
-                stage(&[sums], &[], parts as u64, Step::Sum);
+                stage(&operands, &scratch, flops, GradientStep::Parts);
+                stage(&[sums], &[], parts as u64, GradientStep::Sum);
             }
-            Shared::Features => {
+            SharedAmong::Features => {
                 // All patches and gradients first; then each task computes the results of its features from all tiles.
-                stage(&operands, &[patches, gradients].map(|to| (to, Access::Write)), 0, Step::Transform);
-                stage(&[patches, gradients], &[(sums, Access::ReadWrite)], flops, Step::Results);
+                stage(&operands, &[patches, gradients].map(|to| (to, Access::Write)), 0, GradientStep::Transform);
+                stage(&[patches, gradients], &[(sums, Access::ReadWrite)], flops, GradientStep::Results);
             }
         }
         stages
     }
 }
 
-impl Blocks {
+impl GradientBlocks {
     fn new(
         correlation: &Correlation,
-        shared: Shared,
+        shared: SharedAmong,
         (images, rows): (usize, usize),
         features: usize,
         panel: usize,
-    ) -> Blocks {
+    ) -> GradientBlocks {
         let [channels, all_features] = correlation.kept;
         let extent = grid(correlation.reduced, correlation.dilation);
         let tiles = images * rows * extent[2].div_ceil(TILE);
         let grids = correlation.dilation[0] * correlation.dilation[1];
         let count = all_features / features;
         let tasks = match shared {
-            Shared::Tiles => tile_tasks(extent, grids, (images, rows), TASKS),
-            Shared::Features => [divisor(count, TASKS), 1],
+            SharedAmong::Tiles => tile_tasks(extent, grids, (images, rows), TASKS),
+            SharedAmong::Features => [divisor(count, TASKS), 1],
         };
-        Blocks {
+        GradientBlocks {
             shared,
             tasks,
             block: [images, rows],
@@ -216,7 +196,7 @@ impl Blocks {
     fn scratch(&self) -> [usize; 3] {
         let tasks = self.tasks[0] * self.tasks[1];
         // Where tasks share out features, they read the same patches and gradients. Sums are each task's own.
-        let operands = if self.shared == Shared::Tiles { tasks } else { 1 };
+        let operands = if self.shared == SharedAmong::Tiles { tasks } else { 1 };
         let elements = [operands * self.patches, operands * self.count * self.gradients, tasks * self.sums];
         elements.map(|elements| ELEMENTS * elements)
     }
@@ -231,7 +211,7 @@ impl Blocks {
         let (blocks, count) = (tiles / self.tiles as f64, self.count as f64);
         let tasks = self.tasks[0] * self.tasks[1];
         // Sums that the last stage adds up for each result.
-        let parts = if self.shared == Shared::Tiles { tasks } else { 1 };
+        let parts = if self.shared == SharedAmong::Tiles { tasks } else { 1 };
         let transforms = tiles * (vectors(channels) * PATCHES + vectors(features) * GRADIENTS)
             + channels as f64 * vectors(features) * (SUMS + (ELEMENTS * parts) as f64);
         // Patches and gradients pass once when they are written, patches once more for each block of features; sums

@@ -4,7 +4,7 @@ use super::super::emit::times;
 use super::super::emit::{Side, fill};
 use super::super::register_tiles::Tiler;
 use super::emit::side;
-use super::gradient::{Gradient, Step};
+use super::gradient::{Gradient, GradientStep};
 use super::tiles::{Block, Tiles, each, grid};
 use super::transform::{self, ELEMENTS};
 use crate::contraction::problem::{Epilogue, Place};
@@ -14,17 +14,23 @@ use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 
 impl Gradient {
     /// Writes one stage's kernel.
-    pub fn emit(&self, step: Step, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+    pub fn emit(
+        &self,
+        step: GradientStep,
+        kernel: &mut KernelBuilder,
+        buffers: &[BufferId],
+        epilogue: &mut Epilogue<'_>,
+    ) {
         match step {
-            Step::Transform => self.transform(kernel, buffers),
-            Step::Parts => self.parts(kernel, buffers),
-            Step::Sum => {
+            GradientStep::Transform => self.transform(kernel, buffers),
+            GradientStep::Parts => self.parts(kernel, buffers),
+            GradientStep::Sum => {
                 let channel = grid(kernel, self.correlation.kept[0]);
                 // Channels are the tasks; all features of a channel are one block.
                 let (parts, nothing) = (self.blocks.tasks[0] * self.blocks.tasks[1], Index::default());
                 self.finish(kernel, &side(buffers[0], &nothing, 0), parts, (&channel, 1), &nothing, epilogue);
             }
-            Step::Results => self.results(kernel, buffers, epilogue),
+            GradientStep::Results => self.results(kernel, buffers, epilogue),
         }
     }
 

@@ -3,8 +3,8 @@
 //! apart, places with the same residue meet one another alone, so that there are `d` grids of every `d`-th place. It
 //! knows contractions alone.
 
-use crate::contraction::key::{Key, Keyed};
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Place};
+use crate::contraction::text::record;
 use crate::cost::params::winograd::DILATION;
 use crate::kernel::Index;
 
@@ -51,19 +51,9 @@ pub struct Correlation {
     pub lanes: Option<usize>,
 }
 
-impl Keyed for Sliding {
-    fn key(&self, key: &mut Key) {
-        let Sliding { kept, channels, dilation, left, right, output, lanes } = self;
-        key.add(kept).add(channels).add(dilation).add(left).add(right).add(output).add(lanes);
-    }
-}
+record!(Sliding { kept, channels, dilation, left, right, output, lanes });
 
-impl Keyed for Correlation {
-    fn key(&self, key: &mut Key) {
-        let Correlation { reduced, kept, dilation, left, right, output, lanes } = self;
-        key.add(reduced).add(kept).add(dilation).add(left).add(right).add(output).add(lanes);
-    }
-}
+record!(Correlation { reduced, kept, dilation, left, right, output, lanes });
 
 /// An axis that is not there.
 const ONE: Axis = Axis { extent: 1, left: 1, right: 1, reduce: false };

@@ -220,3 +220,54 @@ impl Tiles {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Access, Element, interpret};
+
+    /// Adds 1 at a place.
+    fn count(kernel: &mut KernelBuilder, buffer: BufferId, index: Index) {
+        let before = kernel.push(Operation::Load { buffer, index: index.clone(), stride: 1, active: 1 });
+        let one = kernel.f32(1.0);
+        let sum = kernel.add(before, one);
+        kernel.store(buffer, index, 1, 1, sum);
+    }
+
+    /// Whatever the dilation, the blocks hold each result once, in a tile of a number that no other tile of theirs has.
+    #[test]
+    fn tiles_hold_every_result_once() {
+        for extent in [[1, 2, 2], [2, 5, 7], [3, 4, 9], [2, 12, 1]] {
+            for dilation in [[1, 1], [2, 2], [3, 1], [1, 4], [5, 3], [13, 13]] {
+                let [images, rows, columns] = extent;
+                let [_, high, wide] = grid_extent(extent, dilation).map(|extent| extent.div_ceil(TILE));
+                for block in [[1, 1], [1, 2], [images, high]] {
+                    let tiles = Tiles { extent, dilation, left: (0, [0; 3]), channels: 1, block, patches: 1 };
+                    let of_block = block[0] * block[1] * wide;
+                    let blocks = images.div_ceil(block[0]) * high.div_ceil(block[1]) * dilation[0] * dilation[1];
+                    let mut kernel = KernelBuilder::new("tiles", 4);
+                    let mut buffer =
+                        |name: &str, elements| kernel.buffer(name, Element::F32, elements, Access::ReadWrite);
+                    let results = buffer("results", images * rows * columns);
+                    let numbers = buffer("numbers", blocks * of_block);
+                    tiles.blocks(&mut kernel, &tiles.all(), &mut |kernel, block| {
+                        tiles.tiles(kernel, block, &mut |kernel, tile| {
+                            count(kernel, numbers, times(&block.number, of_block).plus_index(&tile.number, 1));
+                            let first = times(&tile.image, rows * columns).plus_index(&tile.column, 1);
+                            let first = first.plus_index(&tile.row, columns as i64);
+                            for (down, across) in (0..tile.size[0]).flat_map(|d| (0..tile.size[1]).map(move |a| (d, a)))
+                            {
+                                let by = down * dilation[0] * columns + across * dilation[1];
+                                count(kernel, results, first.clone().shifted(by as i64));
+                            }
+                        });
+                    });
+                    let (mut found, mut given) = (vec![0.0; images * rows * columns], vec![0.0; blocks * of_block]);
+                    interpret(&kernel.finish(), &mut [(&mut found[..]).into(), (&mut given[..]).into()]);
+                    assert!(found.iter().all(|&count| count == 1.0), "{tiles:?}: {found:?}");
+                    assert!(given.iter().all(|&count| count <= 1.0), "{tiles:?}: {given:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What can go wrong when a graph is built. Knows names and types, and not how graphs are built.
+
+use crate::graph::{NodeId, Type};
+use crate::ops::scan::ScanError;
+use crate::setting::InvalidSetting;
+use crate::shape::{Shape, ShapeError};
+
+/// What can go wrong when a graph is built.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// Shapes or element types that do not fit.
+    #[error("{}{error}", in_scope(scope, error))]
+    Shape {
+        /// The layer in which it happened (`head.fc2`); empty outside of layers.
+        scope: String,
+        /// What is wrong.
+        #[source]
+        error: ShapeError,
+    },
+    /// A value of another builder.
+    #[error("a value of graph `{found}` is used in graph `{expected}`")]
+    ForeignValue {
+        /// The name of the graph in which it is used.
+        expected: String,
+        /// The name of the value's graph.
+        found: String,
+    },
+    /// Two inputs of one name, or a data input and a state of one name.
+    #[error("there are two inputs with the name `{name}`")]
+    DuplicateInput {
+        /// The name.
+        name: String,
+    },
+    /// Two outputs of one name.
+    #[error("there are two outputs with the name `{name}`")]
+    DuplicateOutput {
+        /// The name.
+        name: String,
+    },
+    /// A state asked for with two types, or updated with a value of another type.
+    #[error("state `{name}` is {expected}, not {found}")]
+    StateType {
+        /// The state's name.
+        name: String,
+        /// Its type.
+        expected: Type,
+        /// The other type.
+        found: Type,
+    },
+    /// An update of a value that is no state.
+    #[error("only a state can be updated, not {value}: {ty}")]
+    NotAState {
+        /// The value's node.
+        value: NodeId,
+        /// The value's type.
+        ty: Type,
+    },
+    /// A loss that is not an f32 scalar.
+    #[error("gradients are taken of an f32 scalar, but the loss is {found}: reduce it with sum or mean")]
+    LossType {
+        /// The loss's type.
+        found: Type,
+    },
+    /// An optimizer that is to minimize what none of its parameters changes.
+    #[error(
+        "{optimizer} can not minimize this loss: it depends on none of its {parameters} parameters, or only through a detach"
+    )]
+    NoGradient {
+        /// The optimizer, by its name in the model if it has one.
+        optimizer: String,
+        /// How many parameters it trains.
+        parameters: usize,
+    },
+    /// A schedule of the momentum for an optimizer that has none.
+    #[error(
+        "the schedule of {optimizer} changes the momentum, which that does not have: give the schedule `.cycle_momentum(false)`"
+    )]
+    NoMomentum {
+        /// The optimizer, by its name in the model if it has one.
+        optimizer: String,
+    },
+    /// A group of parameters that none belongs to.
+    #[error(
+        "group {group} of {optimizer} ({select}) has none of its {parameters} parameters: no name fits, or a group before has them"
+    )]
+    EmptyGroup {
+        /// The optimizer, by its name in the model if it has one.
+        optimizer: String,
+        /// The group's number, counted from 1.
+        group: usize,
+        /// What it selects.
+        select: String,
+        /// How many parameters the optimizer trains.
+        parameters: usize,
+    },
+    /// Class weights of a loss that are not one for each class.
+    #[error(
+        "{loss}: `weight` has the shape {found}, but the prediction has {classes} classes: give one weight for each"
+    )]
+    ClassWeights {
+        /// The loss: `cross_entropy`.
+        loss: &'static str,
+        /// The number of classes that the prediction has scores for.
+        classes: usize,
+        /// The shape of the weights.
+        found: Shape,
+    },
+    /// Weights of a loss that do not broadcast to the prediction.
+    #[error(
+        "{loss}: `{setting}` has the shape {found}, which does not broadcast to that of the prediction, {expected}"
+    )]
+    LossWeights {
+        /// The loss: `bce_with_logits`.
+        loss: &'static str,
+        /// The weights: `pos_weight`.
+        setting: &'static str,
+        /// The shape of the prediction.
+        expected: Shape,
+        /// The shape of the weights.
+        found: Shape,
+    },
+    /// A setting of a loss or an optimizer that is out of its range.
+    #[error(transparent)]
+    Setting(#[from] InvalidSetting),
+    /// A scan whose operands do not fit its body.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// A gradient in a value that is not f32.
+    #[error("there is no gradient in a value of type {found}")]
+    GradientType {
+        /// The value's type.
+        found: Type,
+    },
+}
+
+fn in_scope(scope: &str, error: &ShapeError) -> String {
+    if scope.is_empty() { String::new() } else { format!("{} in layer {scope}: ", error.head()) }
+}
+
+impl From<ShapeError> for GraphError {
+    fn from(error: ShapeError) -> GraphError {
+        GraphError::Shape { scope: String::new(), error }
+    }
+}

@@ -1,0 +1,185 @@
+//! Products of tensors: of matrices in batches, outer and cross products, Einstein's sums, attention. It knows how axes are
+//! put in order for [`Value::matmul`].
+
+use super::{positions, ruled};
+use crate::build::Value;
+use crate::layers::attention::{Masks, attention};
+use crate::shape::functions as rules;
+use crate::shape::functions::Equation;
+use crate::shape::{DType, Shape};
+
+/// The products of the matrices of two batches: `[b, m, k]` with `[b, k, n]` is `[b, m, n]`.
+pub fn bmm<'g>(input: Value<'g>, mat2: Value<'g>) -> Value<'g> {
+    ruled(input, rules::bmm("bmm", input.shape(), mat2.shape()), |_| input.matmul(mat2))
+}
+
+/// `beta * input + alpha * (batch1 @ batch2)`, the products of the matrices of two batches.
+pub fn baddbmm<'g>(input: Value<'g>, batch1: Value<'g>, batch2: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
+    let rule = rules::baddbmm("baddbmm", input.shape(), batch1.shape(), batch2.shape(), beta, alpha);
+    ruled(input, rule, |shape| weighted(input, beta).broadcast_to(shape) + weighted(batch1.matmul(batch2), alpha))
+}
+
+fn weighted(x: Value<'_>, weight: f64) -> Value<'_> {
+    if weight == 1.0 { x } else { x * weight }
+}
+
+/// The product of each element of a vector with each of another one: `[n]` with `[m]` is `[n, m]`.
+pub fn outer<'g>(input: Value<'g>, vec2: Value<'g>) -> Value<'g> {
+    ruled(input, rules::outer("outer", input.shape(), vec2.shape()), |_| input.unsqueeze(1) * vec2)
+}
+
+/// The vectors at right angles to those of both operands, which lie along an axis of extent 3; the rest is broadcast.
+pub fn cross<'g>(input: Value<'g>, other: Value<'g>, dim: isize) -> Value<'g> {
+    ruled(input, rules::cross("cross", input.shape(), other.shape(), dim), |shape| {
+        let (a, b) = (input.broadcast_to(shape), other.broadcast_to(shape));
+        let axis = positions(a, &[dim])[0];
+        let turned = |x: Value<'g>, by: isize| super::roll(x, &[-by], &[axis as isize]);
+        turned(a, 1) * turned(b, 2) - turned(a, 2) * turned(b, 1)
+    })
+}
+
+/// Sums of products of elements, as an equation says whose letters name axes: `bij,bjk->bik` multiplies the matrices of
+/// two batches, `ij->ji` transposes, `ii->` is a trace. See [`rules::equation`].
+///
+/// Operands are multiplied from left to right; what no later one and not the result needs is summed at once.
+///
+/// # Panics
+/// Without operands.
+pub fn einsum<'g>(equation: &str, operands: &[Value<'g>]) -> Value<'g> {
+    let shapes: Vec<Shape> = operands.iter().map(|operand| operand.shape()).collect();
+    let read = match rules::equation("einsum", equation, &shapes) {
+        Ok(read) => read,
+        Err(error) => return super::refused(operands[0], error),
+    };
+    let _function = operands[0].graph().function("einsum");
+    let mut terms = operands.iter().zip(read.operands()).map(|(&value, labels)| Labelled::of(value, labels.as_slice()));
+    let mut product = terms.next().expect("an equation has operands");
+    for (position, term) in terms.enumerate() {
+        let needed = |label: u8| is_needed(&read, position + 2, label);
+        product = product.times(term, needed);
+    }
+    let wanted = read.result.as_slice();
+    product = product.only(|label| wanted.contains(&label));
+    product.in_order(wanted).value
+}
+
+/// Whether the result or an operand from a position on has a label.
+fn is_needed(equation: &Equation, from: usize, label: u8) -> bool {
+    equation.result.as_slice().contains(&label)
+        || equation.operands()[from..].iter().any(|operand| operand.as_slice().contains(&label))
+}
+
+/// A value whose axes have labels, each once.
+struct Labelled<'g> {
+    value: Value<'g>,
+    labels: Vec<u8>,
+}
+
+impl<'g> Labelled<'g> {
+    /// A label that stands twice is a diagonal: that axis goes, with what lies beside the diagonal.
+    fn of(value: Value<'g>, given: &[u8]) -> Labelled<'g> {
+        let mut labelled = Labelled { value, labels: given.to_vec() };
+        let mut axis = 0;
+        while axis < labelled.labels.len() {
+            let label = labelled.labels[axis];
+            let Some(first) = labelled.labels[..axis].iter().position(|&other| other == label) else {
+                axis += 1;
+                continue;
+            };
+            let shape = labelled.value.shape();
+            let place = |axis| value.graph().iota(shape, axis);
+            labelled.value = place(first).eq(place(axis)).select(labelled.value, 0.0).sum(axis);
+            labelled.labels.remove(axis);
+        }
+        labelled
+    }
+
+    /// The axes with other labels are summed over.
+    fn only(self, wanted: impl Fn(u8) -> bool) -> Labelled<'g> {
+        let gone: Vec<usize> = (0..self.labels.len()).filter(|&axis| !wanted(self.labels[axis])).collect();
+        let labels = self.labels.iter().copied().filter(|&label| wanted(label)).collect();
+        let value = if gone.is_empty() { self.value } else { self.value.sum(gone.as_slice()) };
+        Labelled { value, labels }
+    }
+
+    /// The axes in the order of these labels, which are all.
+    fn in_order(self, labels: &[u8]) -> Labelled<'g> {
+        let axis = |label: &u8| self.labels.iter().position(|own| own == label).unwrap_or(0);
+        let order: Vec<usize> = labels.iter().map(axis).collect();
+        Labelled { value: self.value.permute(&order), labels: labels.to_vec() }
+    }
+
+    /// The product, summed over the labels that nobody needs.
+    fn times(self, other: Labelled<'g>, needed: impl Fn(u8) -> bool) -> Labelled<'g> {
+        // What only one of them has and nobody needs is summed before.
+        let theirs = other.labels.clone();
+        let left = self.only(|label| needed(label) || theirs.contains(&label));
+        let right = other.only(|label| needed(label) || left.labels.contains(&label));
+        let shared = |label: &u8| left.labels.contains(label) && right.labels.contains(label);
+        let pick = |labels: &[u8], keep: &dyn Fn(&u8) -> bool| -> Vec<u8> {
+            labels.iter().copied().filter(|label| keep(label)).collect()
+        };
+        let batch = pick(&left.labels, &|label| shared(label) && needed(*label));
+        let summed = pick(&left.labels, &|label| shared(label) && !needed(*label));
+        let rows = pick(&left.labels, &|label| !shared(label));
+        let columns = pick(&right.labels, &|label| !shared(label));
+        let extents = |labelled: &Labelled<'g>, labels: &[u8]| -> Vec<usize> {
+            let extent = |label: &u8| {
+                let axis = labelled.labels.iter().position(|own| own == label).unwrap_or(0);
+                labelled.value.shape().dim(axis)
+            };
+            labels.iter().map(extent).collect()
+        };
+        let (b, k) = (extents(&left, &batch), extents(&left, &summed));
+        let (m, n) = (extents(&left, &rows), extents(&right, &columns));
+        let all = |extents: &[usize]| extents.iter().product::<usize>();
+        let left = left.in_order(&[&batch[..], &rows, &summed].concat()).value.reshape([all(&b), all(&m), all(&k)]);
+        let right =
+            right.in_order(&[&batch[..], &summed, &columns].concat()).value.reshape([all(&b), all(&k), all(&n)]);
+        let product = if summed.is_empty() { left * right } else { left.matmul(right) };
+        let shape = [b, m, n].concat();
+        Labelled { value: product.reshape(shape.as_slice()), labels: [batch, rows, columns].concat() }
+    }
+}
+
+/// `softmax(query key^T * scale + mask) value` over the last two axes, of which the first is places and the second is
+/// features; axes before them are batches and heads.
+///
+/// * `attn_mask`: bool (where it does not hold a place is not looked at) or f32 (which is added); broadcast.
+/// * `dropout_p`: the probability with which a weight is dropped in training.
+/// * `is_causal`: no place looks at a later one.
+/// * `scale`: `None` is `1 / sqrt(features)`.
+///
+/// A place that may look at nothing has the result 0, as in PyTorch.
+pub fn scaled_dot_product_attention<'g>(
+    query: Value<'g>,
+    key: Value<'g>,
+    value: Value<'g>,
+    attn_mask: Option<Value<'g>>,
+    dropout_p: f64,
+    is_causal: bool,
+    scale: Option<f64>,
+) -> Value<'g> {
+    let mask_shape = attn_mask.map(|mask| mask.shape());
+    let op = "scaled_dot_product_attention";
+    let shapes = (query.shape(), key.shape(), value.shape());
+    let rule = rules::attention(op, shapes.0, shapes.1, shapes.2, mask_shape, dropout_p, is_causal, scale);
+    ruled(query, rule, |_| {
+        let _function = query.graph().function(op);
+        let rank = query.shape().rank();
+        let scale = scale.unwrap_or(1.0 / (query.shape().dim(rank - 1) as f64).sqrt());
+        let mut masks = Masks::default();
+        if is_causal {
+            let matrix = Shape::new(&[query.shape().dim(rank - 2), key.shape().dim(key.shape().rank() - 2)]);
+            let place = |axis| query.graph().iota(matrix, axis);
+            masks.allow(place(1).le(place(0)));
+        }
+        match attn_mask {
+            Some(mask) if mask.dtype() == DType::Bool => masks.allow(mask),
+            mask => masks.added = mask,
+        }
+        masks.may_be_empty = attn_mask.is_some();
+        let [result, _] = attention(query, key, value, masks, dropout_p, scale);
+        result
+    })
+}

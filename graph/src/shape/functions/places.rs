@@ -1,0 +1,181 @@
+//! The shape rules of functions that choose, move, put and make elements by their places.
+
+use super::{known_axis, several::Types};
+use crate::shape::{DType, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, rules};
+
+/// Matrices in the last two axes.
+pub const fn triangle(op: &'static str, x: Shape, diagonal: isize) -> Result<Shape, ShapeError> {
+    let _ = diagonal;
+    if x.rank() < 2 {
+        return Err(ShapeError::InputRank { least: 2, most: MAX_RANK, found: x });
+    }
+    ok!(known_axis(op, x, -1));
+    ok!(known_axis(op, x, -2));
+    Ok(x)
+}
+
+/// A shift for each of some axes.
+pub const fn roll(op: &'static str, x: Shape, shifts: &[isize], dims: &[isize]) -> Result<Shape, ShapeError> {
+    if shifts.len() != dims.len() {
+        return Err(ShapeError::Attribute { op, rule: "there is one shift for each axis" });
+    }
+    let mut position = 0;
+    while position < dims.len() {
+        ok!(known_axis(op, x, dims[position]));
+        position += 1;
+    }
+    Ok(x)
+}
+
+/// Each element several times.
+pub const fn repeat_interleave(op: &'static str, x: Shape, repeats: usize, dim: isize) -> Result<Shape, ShapeError> {
+    let axis = ok!(known_axis(op, x, dim));
+    if x.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
+    Ok(x.with(axis, ok!(times(op, x.dim(axis), repeats))))
+}
+
+/// The whole several times along each axis.
+pub const fn repeat(op: &'static str, x: Shape, repeats: &[usize]) -> Result<Shape, ShapeError> {
+    if repeats.len() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: repeats.len() });
+    }
+    if repeats.len() < x.rank() {
+        return Err(ShapeError::Attribute { op, rule: "there is a number of repetitions for each axis" });
+    }
+    if x.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
+    let mut shape = x;
+    while shape.rank() < repeats.len() {
+        shape = shape.insert(0, 1);
+    }
+    let mut axis = 0;
+    while axis < shape.rank() {
+        if shape.dim(axis) == Shape::N {
+            if repeats[axis] != 1 {
+                return Err(ShapeError::Batch { op, shape: x });
+            }
+        } else {
+            shape = shape.with(axis, ok!(times(op, shape.dim(axis), repeats[axis])));
+        }
+        axis += 1;
+    }
+    Ok(shape)
+}
+
+/// A multiple of an extent, if it is one itself.
+const fn times(op: &'static str, extent: usize, repeats: usize) -> Result<usize, ShapeError> {
+    match extent.checked_mul(repeats) {
+        Some(0) => Err(ShapeError::Attribute { op, rule: "the number of repetitions must be at least 1" }),
+        Some(product) if product <= MAX_EXTENT => Ok(product),
+        _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
+    }
+}
+
+/// Elements at places along an axis; indices and elements have one shape, nowhere larger than that of `x` but along the
+/// axis. What is put may be a number.
+pub const fn scatter(op: &'static str, x: Shape, dim: isize, index: Shape, src: Shape) -> Result<Shape, ShapeError> {
+    ok!(super::gather(op, x, dim, index));
+    if src.rank() > 0 && !src.same(&index) {
+        return Err(ShapeError::Mismatch { op, left: index, right: src });
+    }
+    if index.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
+    Ok(x)
+}
+
+/// Slices at places along an axis.
+pub const fn index_add(
+    op: &'static str,
+    x: Shape,
+    dim: isize,
+    index: Shape,
+    source: Shape,
+    alpha: f64,
+) -> Result<Shape, ShapeError> {
+    let _ = alpha;
+    let expected = ok!(super::index_select(op, x, dim, index));
+    if source.same(&expected) { Ok(x) } else { Err(ShapeError::Mismatch { op, left: expected, right: source }) }
+}
+
+/// The first of the elements along an axis in order, and their indices.
+pub const fn topk(op: &'static str, x: Type, k: usize, dim: isize, largest: bool) -> Result<Types, ShapeError> {
+    let _ = largest;
+    let axis = ok!(known_axis(op, x.shape, dim));
+    if k == 0 || k > x.shape.dim(axis) {
+        return Err(ShapeError::Range { axis, start: 0, limit: k, shape: x.shape });
+    }
+    let shape = x.shape.with(axis, k);
+    Ok(Types::none().and(Type::new(x.dtype, shape)).and(Type::new(DType::I32, shape)))
+}
+
+/// All elements along an axis in order, and their indices.
+pub const fn sort(op: &'static str, x: Type, dim: isize, descending: bool) -> Result<Types, ShapeError> {
+    let _ = descending;
+    ok!(known_axis(op, x.shape, dim));
+    Ok(Types::none().and(x).and(Type::new(DType::I32, x.shape)))
+}
+
+/// The indices of all elements along an axis in order.
+pub const fn argsort(op: &'static str, x: Shape, dim: isize, descending: bool) -> Result<Shape, ShapeError> {
+    let _ = descending;
+    ok!(known_axis(op, x, dim));
+    Ok(x)
+}
+
+/// A row for each element.
+pub const fn one_hot(op: &'static str, x: Shape, num_classes: usize) -> Result<Shape, ShapeError> {
+    if x.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
+    if num_classes == 0 || num_classes > MAX_EXTENT {
+        return Err(ShapeError::Attribute { op, rule: "the number of classes must be at least 1 and below 2^31" });
+    }
+    Ok(x.insert(x.rank(), num_classes))
+}
+
+/// Whole numbers from one to before another.
+pub const fn arange(op: &'static str, start: isize, end: isize, step: isize) -> Result<Shape, ShapeError> {
+    let distance = end as i128 - start as i128;
+    if step == 0 || (distance > 0) != (step > 0) || distance == 0 {
+        return Err(ShapeError::Attribute {
+            op,
+            rule: "the steps must lead from `start` towards `end`, which is another number",
+        });
+    }
+    if start.unsigned_abs() > MAX_EXTENT || end.unsigned_abs() > MAX_EXTENT {
+        return Err(ShapeError::Attribute { op, rule: "the numbers are i32" });
+    }
+    let count = distance.unsigned_abs().div_ceil(step.unsigned_abs() as u128) as usize;
+    Ok(Shape::SCALAR.insert(0, count))
+}
+
+/// Whole numbers from 0 to before another.
+pub const fn arange_to(op: &'static str, end: isize) -> Result<Shape, ShapeError> {
+    arange(op, 0, end, 1)
+}
+
+/// Numbers from one to another.
+pub const fn linspace(op: &'static str, start: f64, end: f64, steps: usize) -> Result<Shape, ShapeError> {
+    ok!(rules::finite("start", start));
+    ok!(rules::finite("end", end));
+    if steps == 0 || steps > MAX_EXTENT {
+        return Err(ShapeError::Attribute { op, rule: "the number of steps must be at least 1 and below 2^31" });
+    }
+    Ok(Shape::SCALAR.insert(0, steps))
+}
+
+/// Elementwise with numbers for what is none.
+pub const fn nan_to_num(
+    op: &'static str,
+    x: Shape,
+    nan: f64,
+    posinf: Option<f64>,
+    neginf: Option<f64>,
+) -> Result<Shape, ShapeError> {
+    let _ = (op, nan, posinf, neginf);
+    Ok(x)
+}

@@ -1,0 +1,58 @@
+//! In which order groups run: as the nodes stand in the graph, but what the rest waits for, and updates of states, as
+//! early as they can. It knows what groups read and need; it does not know what they compute, nor where values lie.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+use super::group::Fusion;
+use super::join::Joined;
+
+/// The groups in an order in which they can run: as the nodes stand in the graph, but scalars and updates of states
+/// as early as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups
+/// that read the old state where that is possible.
+pub fn order(mut joined: Joined<'_>) -> Fusion {
+    let groups = joined.groups.len();
+    // Kahn's algorithm with a heap: `waiting` counts what a group still waits for, `ready` holds those that wait
+    // for nothing.
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); groups];
+    let mut waiting = vec![0; groups];
+    for number in (0..groups).filter(|&number| joined.groups[number].is_some()) {
+        let before: BTreeSet<usize> = joined.reads[number].keys().filter_map(|id| joined.of[id.index()]).collect();
+        waiting[number] = before.len();
+        before.into_iter().for_each(|needed| users[needed].push(number));
+    }
+    for update in &joined.graph.updates {
+        let writer = joined.of[update.node.index()].expect("updates are stored");
+        let state = joined.graph.inputs[update.input].node;
+        for &reader in joined.readers.get(&state).into_iter().flatten() {
+            // A wish, not a must: where the reader itself needs the new value, waiting for it would close a circle.
+            // Then the new value is written elsewhere first (`in_place`).
+            if reader != writer && joined.needs.add(writer, reader) {
+                users[reader].push(writer);
+                waiting[writer] += 1;
+            }
+        }
+    }
+    // The heap gives its largest: reversed, those that are to be early, then those whose nodes stand first in the
+    // graph.
+    let key = |number: usize| {
+        let group = joined.groups[number].as_ref()?;
+        let early = group.roots.is_empty() && joined.shape(number).elements() == 1
+            || group.stores.iter().all(|id| joined.updates.contains(id));
+        Some(Reverse((!early, group.stores.iter().chain(&group.roots).max().copied(), number)))
+    };
+    let mut ready: BinaryHeap<_> = (0..groups).filter(|&number| waiting[number] == 0).filter_map(key).collect();
+    let mut order = Vec::new();
+    while let Some(Reverse((.., next))) = ready.pop() {
+        for &user in &users[next] {
+            waiting[user] -= 1;
+            if waiting[user] == 0 {
+                ready.extend(key(user));
+            }
+        }
+        order.push(next);
+    }
+    debug_assert_eq!(order.len(), joined.groups.iter().flatten().count(), "groups depend on each other");
+    joined.fusion.groups = order.into_iter().filter_map(|number| joined.groups[number].take()).collect();
+    joined.fusion
+}

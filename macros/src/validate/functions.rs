@@ -1,0 +1,301 @@
+//! The arguments of functions of the table, checked as far as their tokens tell: which parameter each one is for, and what
+//! it is as the rule and the builder take it.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, ExprUnary, Lit, Token, UnOp};
+
+use super::calls::batch;
+use super::expressions::{Meaning, round, unparenthesized};
+use super::forward::Scope;
+use crate::ast::Place;
+use crate::body::{Argument, Call, Tensor, Value};
+use crate::layers::one_slip;
+use crate::methods::{Function, Kind, Parameter};
+use crate::mistakes::spaced;
+use crate::naming::KILN;
+
+impl Scope<'_> {
+    /// A function of the table, as a method of `receiver` or by its name.
+    pub fn table(
+        &mut self,
+        function: &'static Function,
+        receiver: Option<Tensor>,
+        name: &Ident,
+        arguments: &Punctuated<Expr, Token![,]>,
+        whole: &Expr,
+    ) -> Option<Meaning> {
+        let method = receiver.is_some();
+        let mut given: Vec<Option<Vec<&Expr>>> = function.parameters.iter().map(|_| None).collect();
+        let taken = method.then(|| function.receiver());
+        let mut open: Vec<usize> = (0..given.len()).filter(|position| Some(*position) != taken).rev().collect();
+        let mut right = true;
+        let mut last = None;
+        for argument in arguments {
+            let (word, value) = named(argument);
+            let position = match word {
+                Some(word) => function.parameters.iter().position(|parameter| word == parameter.name),
+                None => match open.pop() {
+                    Some(position) => Some(position),
+                    // `x.view(N, 64)` is `x.view([N, 64])`.
+                    None => last.filter(|&last: &usize| several(function.parameters[last].kind)),
+                },
+            };
+            let Some(position) = position.filter(|position| Some(*position) != taken) else {
+                let message = match word {
+                    Some(word) => {
+                        let near = function.parameters.iter().find(|parameter| {
+                            one_slip(parameter.name, &word.to_string()) || (word == "axis" && parameter.name == "dim")
+                        });
+                        let hint = near.map(|near| format!("; did you mean `{}`?", near.name)).unwrap_or_default();
+                        format!(
+                            "`{}` has no argument `{word}`{hint} (it takes {})",
+                            function.name,
+                            function.signature(method)
+                        )
+                    }
+                    None if function.signature(method) == "no arguments" => {
+                        format!("`{}` takes no arguments", function.name)
+                    }
+                    None => {
+                        format!("too many arguments: `{}` takes {}", function.name, function.signature(method))
+                    }
+                };
+                match word {
+                    Some(word) => self.mistake::<()>(word, message),
+                    None => self.mistake::<()>(argument, message),
+                };
+                right = false;
+                continue;
+            };
+            match &mut given[position] {
+                Some(list) if word.is_none() => list.push(value),
+                Some(_) => {
+                    let message =
+                        format!("`{}` of `{}` is given twice", function.parameters[position].name, function.name);
+                    self.mistake::<()>(argument, message);
+                    right = false;
+                }
+                place => *place = Some(vec![value]),
+            }
+            last = word.is_none().then_some(position);
+            open.retain(|open| *open != position);
+        }
+        let missing: Vec<String> = (function.parameters.iter().zip(&given).enumerate())
+            .filter(|(position, (parameter, given))| {
+                given.is_none() && parameter.default.is_none() && Some(*position) != taken
+            })
+            .map(|(_, (parameter, _))| format!("`{}`", parameter.name))
+            .collect();
+        if right && !missing.is_empty() {
+            let message = format!(
+                "`{}` needs {}: it takes {}",
+                function.name,
+                super::list(missing.into_iter()),
+                function.signature(method)
+            );
+            return self.mistake(name, message);
+        }
+        let mut receiver = receiver;
+        let mut all = Vec::new();
+        for (position, (parameter, given)) in function.parameters.iter().zip(given).enumerate() {
+            let argument = match given {
+                _ if Some(position) == taken => receiver.take().map(Argument::Tensor),
+                Some(values) => self.argument(function, parameter, &values),
+                None => default(parameter),
+            };
+            right &= argument.is_some();
+            all.extend(argument);
+        }
+        if !right {
+            self.complete = false;
+            return None;
+        }
+        let (text, place) = (spaced(whole), Place::of(whole));
+        Some(Tensor::Call(Box::new(Call { function, name: name.span(), arguments: all, text, place })).into())
+    }
+
+    /// One argument, from one value, or from several where they are the elements of a list.
+    fn argument(&mut self, function: &Function, parameter: &Parameter, values: &[&Expr]) -> Option<Argument> {
+        let kind = parameter.kind;
+        let [first, ..] = *values else { return None };
+        let elements: Vec<&Expr> = match unparenthesized(first) {
+            _ if values.len() > 1 => values.to_vec(),
+            Expr::Tuple(tuple) => tuple.elems.iter().collect(),
+            Expr::Array(array) => array.elems.iter().collect(),
+            one => vec![one],
+        };
+        let listed = matches!(unparenthesized(first), Expr::Tuple(_) | Expr::Array(_)) || values.len() > 1;
+        let none = matches!(first, Expr::Path(path) if path.path.is_ident("None"));
+        let option = |tokens: TokenStream| Argument::Attribute(quote!(::core::option::Option::Some(#tokens)));
+        match kind {
+            Kind::Tensor(_) | Kind::Operand(_) => match self.value(first)? {
+                value @ Value::Tensor(_) => {
+                    self.gives(&value, 1, first, "expected")?;
+                    let Value::Tensor(tensor) = value else { return None };
+                    Some(Argument::Tensor(tensor))
+                }
+                Value::Number(number) if matches!(kind, Kind::Operand(_)) => Some(Argument::Number(number)),
+                _ => self.wrong(function, parameter, first, "a number"),
+            },
+            Kind::OptionalTensor(_) if none => Some(Argument::Attribute(quote!(::core::option::Option::None))),
+            Kind::OptionalTensor(_) => match self.value(first)? {
+                Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
+                _ => self.wrong(function, parameter, first, "a number"),
+            },
+            Kind::Text => match unparenthesized(first) {
+                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(Argument::Attribute(quote!(#text))),
+                Expr::Path(path) => Some(Argument::Attribute(quote!(#path))),
+                other => self.wrong(function, parameter, first, &format!("`{}`", spaced(other))),
+            },
+            Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
+            Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
+            Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),
+            Kind::OptionalAxis | Kind::OptionalAxes | Kind::OptionalNumber if none => {
+                Some(Argument::Attribute(quote!(::core::option::Option::None)))
+            }
+            Kind::Axes | Kind::OptionalAxes => {
+                let axes: Option<Vec<TokenStream>> =
+                    elements.into_iter().map(|axis| self.attribute(function, parameter, axis, Kind::Axis)).collect();
+                let axes = axes?;
+                Some(if kind == Kind::Axes {
+                    Argument::Attribute(quote!(&[#(#axes),*]))
+                } else {
+                    option(quote!(&[#(#axes),*]))
+                })
+            }
+            Kind::Shape | Kind::Sizes | Kind::Wholes => {
+                let element = match kind {
+                    Kind::Shape => Kind::Shape,
+                    Kind::Wholes => Kind::Whole,
+                    _ => Kind::Size,
+                };
+                let extents: Option<Vec<TokenStream>> =
+                    elements.into_iter().map(|extent| self.attribute(function, parameter, extent, element)).collect();
+                let extents = extents?;
+                Some(Argument::Attribute(quote!(&[#(#extents),*])))
+            }
+            Kind::OptionalAxis => Some(option(self.attribute(function, parameter, first, Kind::Axis)?)),
+            Kind::OptionalNumber => Some(option(self.attribute(function, parameter, first, Kind::Number)?)),
+            Kind::Axis | Kind::Size | Kind::Whole | Kind::Number | Kind::Flag => {
+                Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
+            }
+        }
+    }
+
+    /// One number or flag, as Rust.
+    fn attribute(
+        &mut self,
+        function: &Function,
+        parameter: &Parameter,
+        value: &Expr,
+        kind: Kind,
+    ) -> Option<TokenStream> {
+        let plain = unparenthesized(value);
+        if kind == Kind::Shape {
+            if matches!(plain, Expr::Path(path) if path.path.is_ident("N")) && self.names.find("N").is_none() {
+                let batch = batch();
+                return Some(quote!(#batch));
+            }
+            if is_minus_one(plain) {
+                return Some(quote!(#KILN::graph::Shape::INFERRED));
+            }
+        }
+        if !fits(plain, kind) {
+            return self.wrong(function, parameter, value, &format!("`{}`", spaced(value)));
+        }
+        let number = match self.value(value)? {
+            Value::Number(number) => number,
+            _ => return self.wrong(function, parameter, value, "a tensor"),
+        };
+        let ty = match kind {
+            Kind::Axis | Kind::Whole => quote!(isize),
+            Kind::Size | Kind::Shape => quote!(usize),
+            Kind::Number => quote!(f64),
+            _ => return Some(number),
+        };
+        let number = round(number, Place::of(value).first);
+        Some(quote!(#number as #ty))
+    }
+
+    fn wrong<T>(&mut self, function: &Function, parameter: &Parameter, value: &Expr, found: &str) -> Option<T> {
+        let expected = match parameter.kind {
+            Kind::Tensor(_) => "a tensor",
+            Kind::OptionalTensor(_) => "a tensor or `None`",
+            Kind::Operand(_) => "a tensor or a number",
+            Kind::Tensors => "tensors in parentheses or brackets, as in `(a, b)`",
+            Kind::Axis => "the number of an axis",
+            Kind::OptionalAxis => "the number of an axis, or `None`",
+            Kind::Axes => "the number of an axis, or several as in `[1, 2]`",
+            Kind::OptionalAxes => "the number of an axis, several as in `[1, 2]`, or `None`",
+            Kind::Shape => "a shape, as in `[N, 64]`, with `-1` for what is left",
+            Kind::Sizes => "whole numbers, as in `[1, 1]`",
+            Kind::Size => "a whole number",
+            Kind::Whole => "a whole number, which may be negative",
+            Kind::Wholes => "whole numbers, as in `[1, -1]`",
+            Kind::Text => "a text, as in `\"ij,jk->ik\"`",
+            Kind::Number => "a number",
+            Kind::OptionalNumber => "a number or `None`",
+            Kind::Flag => "`true` or `false`",
+        };
+        self.mistake(
+            value,
+            format!("`{}` of `{}` must be {expected}, and this is {found}", parameter.name, function.name),
+        )
+    }
+}
+
+/// `dim = 1`
+pub fn named(argument: &Expr) -> (Option<&Ident>, &Expr) {
+    match argument {
+        Expr::Assign(assign) => match &*assign.left {
+            Expr::Path(path) => (path.path.get_ident(), &assign.right),
+            _ => (None, argument),
+        },
+        other => (None, other),
+    }
+}
+
+/// Whether arguments that follow one another are the elements of a list.
+pub fn several(kind: Kind) -> bool {
+    matches!(kind, Kind::Axes | Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Tensors)
+}
+
+/// The default of a parameter.
+fn default(parameter: &Parameter) -> Option<Argument> {
+    let tokens: TokenStream = match parameter.default? {
+        "None" => quote!(::core::option::Option::None),
+        text => text.parse().ok()?,
+    };
+    let tokens = if parameter.kind == Kind::Sizes { quote!(&#tokens) } else { tokens };
+    Some(Argument::Attribute(tokens))
+}
+
+/// `-1`
+fn is_minus_one(value: &Expr) -> bool {
+    match value {
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
+            matches!(unparenthesized(expr), Expr::Lit(ExprLit { lit: Lit::Int(one), .. }) if one.base10_digits() == "1")
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value can be of a kind; what is no literal is left to rustc.
+pub fn fits(value: &Expr, kind: Kind) -> bool {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => match lit {
+            Lit::Int(_) => kind != Kind::Flag,
+            Lit::Float(_) => kind == Kind::Number,
+            Lit::Bool(_) => kind == Kind::Flag,
+            _ => false,
+        },
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
+            matches!(kind, Kind::Axis | Kind::Whole | Kind::Number) && fits(unparenthesized(expr), kind)
+        }
+        Expr::Path(path) => !["True", "False", "None"].iter().any(|word| path.path.is_ident(word)),
+        Expr::Array(_) | Expr::Range(_) | Expr::Tuple(_) | Expr::Closure(_) => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,91 @@
+"""Makes functions.txt: what PyTorch gives for functions of whole tensors. `python3 functions.py > functions.txt`, with torch 2.15.
+
+Inputs are in f64, so are results, which are written as f32. The gradient is that of the sum of all f32 results, each times
+one of UPSTREAM in turn.
+"""
+import math
+
+import torch
+import torch.nn.functional as F
+
+UPSTREAM = (1.0, 0.5, -1.0, 2.0, -0.25)
+inf, nan = math.inf, math.nan
+torch.manual_seed(1)
+
+
+def rand(*shape):
+    """Multiples of 1/8 that differ."""
+    count = math.prod(shape)
+    return ((torch.randperm(count) - count // 2) / 8 + 0.0625).double().reshape(shape)
+
+
+def ints(*values):
+    return torch.tensor(values)
+
+
+m = rand(3, 4)
+b1, b2 = rand(2, 3, 4), rand(2, 4, 2)
+ties = torch.tensor([[2.0, -1, 2, 0, -1, 2, 5], [nan, 1, -inf, nan, inf, 0, 1]]).double()
+q, k, v = rand(2, 3, 4), rand(2, 5, 4), rand(2, 5, 2)
+looks = ints([1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0])
+attend = F.scaled_dot_product_attention
+CASES = {
+    "tril": (lambda x: x.tril(), m), "tril(-1)": (lambda x: x.tril(-1), m), "tril(2)": (lambda x: x.tril(2), b1),
+    "triu": (lambda x: x.triu(), m), "triu(1)": (lambda x: x.triu(1), b1), "triu(-9)": (lambda x: x.triu(-9), m),
+    "roll(1, 0)": (lambda x: x.roll(1, 0), m), "roll((-1, 6), (0, 1))": (lambda x: x.roll((-1, 6), (0, 1)), m),
+    "repeat_interleave(3, 1)": (lambda x: x.repeat_interleave(3, 1), m),
+    "repeat(2, 1, 3)": (lambda x: x.repeat(2, 1, 3), m), "repeat(2, 2)": (lambda x: x.repeat(2, 2), m),
+    "one_hot(5)": (lambda i: F.one_hot(i, 5), ints(3, 0, 4)),
+    "sort": (lambda x: x.sort(stable=True), m), "sort(0, descending)": (lambda x: x.sort(0, True), rand(9, 2)),
+    "sort of ties": (lambda x: x.sort(stable=True), ties), "sort of ties, descending": (lambda x: x.sort(descending=True, stable=True), ties),
+    "sort of one": (lambda x: x.sort(1), rand(3, 1)), "argsort(0)": (lambda x: x.argsort(0), rand(5, 3)),
+    "sort of i32": (lambda i: i.sort(stable=True), ints(5, -3, 5, 0, 2147483647, -2147483648)),
+    "topk(2)": (lambda x: x.topk(2), rand(3, 5)), "topk(3, 0, smallest)": (lambda x: x.topk(3, 0, largest=False), rand(6, 2)),
+    "scatter(1)": (lambda x, i, s: x.scatter(1, i, s), m, ints([3, 0], [1, 2]), rand(2, 2)),
+    "scatter(0) of a number": (lambda x, i: x.scatter(0, i, 7.0), m, ints([2, 0, 1, 1])),
+    "scatter_add(0)": (lambda x, i, s: x.scatter_add(0, i, s), m, ints([2, 0, 1, 1], [2, 0, 0, 1]), rand(2, 4)),
+    "index_add(1)": (lambda x, i, s: x.index_add(1, i, s), m, ints(3, 0, 3), rand(3, 3)),
+    "index_add(0, alpha = -2)": (lambda x, i, s: x.index_add(0, i, s, alpha=-2), m, ints(1, 1), rand(2, 4)),
+    "cumprod(1)": (lambda x: x.cumprod(1), rand(2, 6)), "cumprod(0) with zeros": (lambda x: x.cumprod(0), torch.tensor([2.0, 0, 3, 0, 4]).double()),
+    "cross": (lambda a, b: torch.linalg.cross(a, b), rand(2, 3), rand(1, 3)), "cross(0)": (lambda a, b: torch.cross(a, b, dim=0), rand(3, 2), rand(3, 2)),
+    "outer": (lambda a, b: a.outer(b), rand(3), rand(4)), "bmm": (lambda a, b: a.bmm(b), b1, b2),
+    "baddbmm(beta = 0.5, alpha = -2)": (lambda x, a, b: x.baddbmm(a, b, beta=0.5, alpha=-2), rand(3, 2), b1, b2),
+    "lerp(0.75)": (lambda a, b: a.lerp(b, 0.75), rand(3), rand(3)), "lerp": (lambda a, b, w: a.lerp(b, w), rand(3), rand(3), torch.tensor([0.0, 0.25, 1]).double()),
+    "nan_to_num": (lambda x: x.float().nan_to_num(), torch.tensor([nan, inf, -inf, 2]).double()),
+    "nan_to_num(1, 2, 3)": (lambda x: x.nan_to_num(1, 2, 3), torch.tensor([nan, inf, -inf, 2]).double()),
+    "einsum bij,bjk->bik": (lambda a, b: torch.einsum("bij,bjk->bik", a, b), b1, b2),
+    "einsum ij->ji": (lambda a: torch.einsum("ij->ji", a), m), "einsum ij": (lambda a: torch.einsum("ij->", a), m),
+    "einsum i,j->ij": (lambda a, b: torch.einsum("i,j->ij", a, b), rand(3), rand(4)), "einsum ii->i": (lambda a: torch.einsum("ii->i", a), rand(3, 3)),
+    "einsum ii": (lambda a: torch.einsum("ii", a), rand(3, 3)), "einsum ba, implied": (lambda a: torch.einsum("ba", a), m),
+    "einsum ...ij,...jk->...ik": (lambda a, b: torch.einsum("...ij,...jk->...ik", a, b), b1, b2),
+    "einsum ijk,ikl,l->ji": (lambda a, b, c: torch.einsum("ijk,ikl,l->ji", a, b, c), b1, b2, rand(2)),
+    "einsum ij,ij->i": (lambda a, b: torch.einsum("ij,ij->i", a, b), m, rand(3, 4)), "einsum ab,cd->db": (lambda a, b: torch.einsum("ab,cd->db", a, b), m, rand(2, 3)),
+    "attention": (lambda q, k, v: attend(q, k, v), q, k, v), "attention, causal": (lambda q, k, v: attend(q, k, v, is_causal=True), q, k, v),
+    "attention, mask": (lambda q, k, v, i: attend(q, k, v, attn_mask=i.bool()), q, k, v, looks),
+    "attention, added mask, scale": (lambda q, k, v, a: attend(q, k, v, attn_mask=a, scale=0.25), q, k, v, rand(3, 5)),
+}
+
+
+def line(name, tensor):
+    kind = "f32" if tensor.is_floating_point() else "i32"
+    number = lambda x: "NaN" if math.isnan(x) else f"{float(torch.tensor(x, dtype=torch.float64).float()):.9g}" if kind == "f32" else str(x)
+    print(f"{name}: {kind} {list(tensor.shape)}:", " ".join(number(x) for x in tensor.detach().flatten().tolist()))
+
+
+print("# Made by functions.py with torch", torch.__version__.split("+")[0], "on a CPU; see there.")
+for name, (f, *inputs) in CASES.items():
+    print(f"\n@ {name}")
+    inputs = [x.clone().requires_grad_() if x.is_floating_point() else x for x in inputs]
+    results = f(*inputs)
+    results = [results] if isinstance(results, torch.Tensor) else list(results)
+    for x in inputs:
+        line("input", x)
+    for r in results:
+        line("output", r)
+    real = [x for x in inputs if x.is_floating_point()]
+    smooth = [r for r in results if r.requires_grad]
+    if smooth:
+        up = lambda r: torch.tensor([UPSTREAM[i % 5] for i in range(r.numel())]).to(r).reshape(r.shape)
+        total = sum((torch.where(r.isfinite(), r, 0) * up(r)).sum() if r.isfinite().all() else r.flatten() @ up(r).flatten() for r in smooth)
+        for g in torch.autograd.grad(total, real, allow_unused=True):
+            line("gradient", torch.zeros(1) if g is None else g)

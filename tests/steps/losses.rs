@@ -1,0 +1,132 @@
+//! The losses that a program may call, with all their options: values by PyTorch 2.15, and a loss of the model's own.
+
+use kiln::prelude::*;
+use ndarray::{Array1, Array2};
+
+model! {
+    struct Losses {
+        fc: Linear(3, 3),
+        opt: Sgd(fc, lr = 0.1),
+    }
+
+    eval of_numbers(x: [N, 3], y: [N, 3]) -> (a, b, c, d, e, f, g, h, i, j, k, l) {
+        let a = huber(x, y);
+        let b = huber_loss(x, y, delta = 0.5, reduction = "sum");
+        let c = smooth_l1(x, y, beta = 0.25);
+        let d = mse_loss(x, y) + l1_loss(x, 0.5);
+        let e = poisson_nll(x, y, full = true);
+        let f = poisson_nll(y, x.abs(), log_input = false, eps = 0.1, reduction = "sum");
+        let g = gaussian_nll(x, y, y.mean(1), full = true);
+        let h = gaussian_nll(x, 1.0, 0.25, eps = 0.5, reduction = "sum");
+        let i = kl_div(x, y, reduction = "batchmean");
+        let j = kl_div(x, y, log_target = true, reduction = "sum");
+        let k = binary_cross_entropy(y / 4, y / 3, weight = y);
+        let l = bce(y / 4, 1.0, reduction = "sum");
+    }
+
+    eval of_labels(x: [N, 3], y: [N, 3], labels: [N; i32], lists: [N, 3; i32], weight: [N, 3]) -> (a, b, c, d, e, f, g) {
+        let weights = weight.amax(0);
+        let a = nll(x, labels);
+        let b = nll_loss(x, labels, weight = weights, ignore_index = 2, reduction = "sum");
+        let c = multi_margin(x, labels, p = 2, margin = 0.5, weight = weights);
+        let d = multi_margin_loss(x, labels, reduction = "sum");
+        let e = multilabel_margin(x, lists);
+        let f = multilabel_soft_margin(x, y / 3, weight = weights);
+        let g = multilabel_soft_margin_loss(x, y / 3, reduction = "sum");
+    }
+
+    eval of_pairs(x: [N, 3], y: [N, 3], z: [N, 3]) -> (a, b, c, d, e, f, g, h, i) {
+        let signs = where(z > 0, ones_like(z), -ones_like(z));
+        let a = hinge_embedding(x, signs, margin = 0.5);
+        let b = soft_margin(x, signs, reduction = "sum");
+        let c = margin_ranking(x, y, signs, margin = 0.5);
+        let d = margin_ranking_loss(x, y, 1.0, reduction = "sum");
+        let e = cosine_embedding(x, y, signs.select(1, 0), margin = 0.1);
+        let f = cosine_embedding_loss(x, y, signs.select(1, 1), reduction = "sum");
+        let g = triplet_margin(x, y, z);
+        let h = triplet_margin_loss(x, y, z, margin = 2, p = 1, eps = 0.01, swap = true, reduction = "sum");
+        let i = triplet_margin(x, y, z, p = 3, reduction = "none");
+    }
+
+    step fit(x: [N, 3], y: [N, 3]) -> loss {
+        let loss = charbonnier(fc(x), y) + gaussian_nll(fc(x), y, 2.0);
+        opt.minimize(loss);
+    }
+
+    fn charbonnier(x, y) {
+        ((x - y) * (x - y) + 1e-3).sqrt().mean()
+    }
+}
+
+fn x() -> Array2<f32> {
+    Array2::from_shape_fn((4, 3), |(i, j)| {
+        [0.5, -1.25, 2.0, 0.75, -0.5, 1.0, 1.5, 0.25, -2.0, 0.0, 3.0, -1.0][3 * i + j]
+    })
+}
+
+fn y() -> Array2<f32> {
+    Array2::from_shape_fn((4, 3), |(i, j)| [1.0, 0.5, 2.0, 0.25, 1.5, 2.5, 0.5, 3.0, 1.0, 0.125, 1.0, 0.75][3 * i + j])
+}
+
+fn z() -> Array2<f32> {
+    Array2::from_shape_fn((4, 3), |(i, j)| {
+        [-1.0, 0.5, 1.0, 2.0, -0.25, 0.5, -1.5, 1.0, 0.5, 0.25, 0.75, -2.0][3 * i + j]
+    })
+}
+
+fn check(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        // A few roundings of f32.
+        assert!((found - expected).abs() <= 4e-6 * expected.abs().max(1.0), "{place}: {found}, not {expected}");
+    }
+}
+
+#[test]
+fn losses_are_those_of_pytorch() {
+    let mut losses = Losses::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let (a, b, c, d, e, f, g, h, i, j, k, l) = losses.of_numbers(&x(), &y()).unwrap();
+    check(&[a, b, c, d, e, f, g, h, i, j, k, l], NUMBERS);
+    let lists = ndarray::arr2(&[[1, -1, 0], [0, 2, 1], [-1, 0, 1], [2, 0, -1]]);
+    let weight = y() / 2.0;
+    let (a, b, c, d, e, f, g) = losses.of_labels(&x(), &y(), &[2, 0, 1, 1], &lists, &weight).unwrap();
+    check(&[a, b, c, d, e, f, g], LABELS);
+    let (a, b, c, d, e, f, g, h, i) = losses.of_pairs(&x(), &y(), &z()).unwrap();
+    check(&[a, b, c, d, e, f, g, h], PAIRS);
+    check(i.as_slice().unwrap(), TRIPLETS);
+}
+
+/// A program checks labels by the loss that takes them.
+#[test]
+fn labels_of_every_loss_are_checked() {
+    let mut losses = Losses::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let good = (Array1::from_vec(vec![2, 0, 1, 1]), ndarray::arr2(&[[1, -1, 0], [0, 2, 1], [-1, 0, 1], [2, 0, -1]]));
+    let mut check = |labels: &Array1<i32>, lists: &Array2<i32>, expected: &str| {
+        let error = losses.of_labels(&x(), &y(), labels, lists, &y()).expect_err(expected);
+        assert_eq!(error.to_string(), expected);
+    };
+    let mut labels = good.0.clone();
+    labels[3] = 3;
+    check(&labels, &good.1, "label 3 at position 3 is out of range: the model has 3 classes, 0 to 2");
+    let mut lists = good.1.clone();
+    lists[[1, 0]] = -2;
+    check(&good.0, &lists, "label -2 at position 3 is out of range: the model has 3 classes, 0 to 2");
+}
+
+#[test]
+fn a_loss_may_be_a_function_of_the_model() {
+    let mut losses = Losses::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let first = losses.fit(&x(), &y()).unwrap();
+    assert!((0..10).map(|_| losses.fit(&x(), &y()).unwrap()).last() < Some(first));
+}
+
+const NUMBERS: &[f32] = &[
+    1.000651, 7.132812, 1.294271, 3.97526, 3.197636, 12.99821, 2.242881, 23.27862, -0.3742141, 90.99069, 0.6391584,
+    18.66173,
+];
+
+const LABELS: &[f32] = &[-1.5, -5.25, 0.40625, 1.166667, 1.333333, 0.9178703, 3.488529];
+
+const PAIRS: &[f32] = &[0.5208333, 9.236421, 1.135417, 13.375, 0.3858179, 2.286118, 1.221907, 12.15];
+
+const TRIPLETS: &[f32] = &[0.6283123, 1.977871, 1.149571, 1.057942];
