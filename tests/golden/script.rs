@@ -195,6 +195,7 @@ impl<'g> Script<'g, '_> {
                 ("l1", [Object::Tensor(target)]) => {
                     losses::apply("L1Loss", &Attributes::default(), *x, *target, None, None)?
                 }
+                ("gelu", []) => kiln_graph::layers::activation::gelu(*x, kiln_graph::layers::GeluApproximation::None),
                 ("leaky_relu", [Object::Number(slope)]) => kiln_graph::layers::activation::leaky_relu(*x, *slope),
                 ("bce", [Object::Number(target)]) => {
                     let target = self.g.full(x.shape(), *target);

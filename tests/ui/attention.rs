@@ -15,7 +15,7 @@ model! {
         attn: MultiheadAttention(8, 2, batch_first = true),
     }
 
-    fn forward(x: [N, 5, 8], mask: [5, 4; bool]) -> [N, 5, 8] {
+    fn forward(x: [N, 5, 8], mask: [N, 5, 4; bool]) -> [N, 5, 8] {
         attn(x, x, x, attn_mask = mask)
     }
 }
@@ -102,7 +102,7 @@ model! {
 
 model! {
     struct Settings {
-        layer: TransformerEncoder(8, 2, 0, activation = "tanh"),
+        layer: TransformerEncoder(8, 2, 1, activation = "tanh"),
     }
 
     fn forward(x: [N, 5, 8]) -> [N, 5, 8] {
@@ -114,7 +114,7 @@ model! {
 #[model(input = [5, 8])]
 struct InOrder {
     places: PositionalEncoding<6>,
-    #[layer(batch_first = true)]
+    #[model(batch_first = true)]
     attn: MultiheadAttention<8, 2>,
 }
 
@@ -125,6 +125,27 @@ model! {
 
     fn forward(x: [N, 5, 8]) -> [N, 5, 8] {
         places(x)
+    }
+}
+
+model! {
+    struct NoLayers {
+        layer: TransformerEncoder(8, 2, num_layers = 0, batch_first = true),
+    }
+
+    fn forward(x: [N, 5, 8]) -> [N, 5, 8] {
+        layer(x)
+    }
+}
+
+model! {
+    struct ThreeResults {
+        attn: MultiheadAttention(8, 2, batch_first = true),
+    }
+
+    fn forward(x: [N, 5, 8]) -> [N, 5, 8] {
+        let (y, weights, more) = attn(x, x, x);
+        y + weights.sum() + more
     }
 }
 

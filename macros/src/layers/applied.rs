@@ -115,6 +115,7 @@ impl Applied {
             optional.chain(self.flags.iter().map(|(name, _)| *name)).map(|name| format!("`{name}`")).collect();
         match (needed.join(", "), optional.is_empty()) {
             (needed, true) => needed,
+            (needed, false) if optional.len() == 1 => format!("{needed} and, if it is given, {}", optional[0]),
             (needed, false) => format!("{needed} and, if they are given, {}", optional.join(", ")),
         }
     }
