@@ -23,6 +23,7 @@ use libraries::Libraries;
 mod pass {
     mod activations;
     mod along_axes;
+    mod attention;
     mod dropout;
     mod embedding;
     mod forms;

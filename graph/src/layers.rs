@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod adaptive_pool;
+pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod conv_transpose;
@@ -26,8 +27,10 @@ pub mod recurrent;
 mod resample;
 pub mod reshape;
 pub mod rms_norm;
+mod several;
 pub mod shuffle;
 pub mod softmax;
+pub mod transformer;
 pub mod unpool;
 pub mod upsample;
 
@@ -40,6 +43,7 @@ pub use adaptive_pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
     KEPT,
 };
+pub use attention::{MultiheadAttention, MultiheadAttentionSettings};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
 pub use conv_transpose::{
@@ -69,12 +73,17 @@ pub use pool::{
 };
 pub use rectifier::{PReLU, PReLUSettings, RReLU, RReLUSettings, Threshold, ThresholdSettings};
 pub use recurrent::{
-    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings, Stateful,
+    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings,
 };
 pub use reshape::{Flatten, FlattenSettings, Unflatten, UnflattenSettings};
 pub use rms_norm::{RMSNorm, RMSNormSettings};
+pub use several::Several;
 pub use shuffle::{ChannelShuffle, PixelShuffle, PixelUnshuffle};
 pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};
+pub use transformer::{
+    Activation, PositionalEncoding, PositionalEncodingSettings, TransformerDecoder, TransformerDecoderLayer,
+    TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+};
 pub use upsample::{
     Upsample, UpsampleMode, UpsampleSettings, UpsamplingBilinear2d, UpsamplingNearest2d, UpsamplingSettings,
 };

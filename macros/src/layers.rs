@@ -1,6 +1,11 @@
 //! The layers that Kiln has, each with its arguments in PyTorch's order: the one place to extend for a new layer.
 //! Knows names and kinds of arguments, and nothing of what a layer computes.
 
+mod applied;
+
+pub use applied::Applied;
+use applied::{ATTENTION, DECODER, ENCODER, ENCODER_LAYER, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY};
+
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
 
@@ -14,18 +19,8 @@ pub struct Known {
     pub parameters: &'static [Parameter],
     /// Whether its input is indices (i32), and not numbers (f32).
     pub indexed: bool,
-    /// What it takes and gives beside one tensor, if it keeps states.
-    pub stateful: Option<&'static Stateful>,
-}
-
-/// How a layer that keeps states is applied.
-pub struct Stateful {
-    /// How many states it may be given behind its input, in parentheses if there are several.
-    pub states: usize,
-    /// What it gives: how many tensors each part holds, several being in parentheses.
-    pub gives: &'static [usize],
-    /// That in words.
-    pub usage: &'static str,
+    /// How it is applied, if it takes or gives more than one tensor.
+    pub applied: Option<&'static Applied>,
 }
 
 /// One argument of a layer.
@@ -67,6 +62,8 @@ pub enum Kind {
     Axis,
     /// As [`Kind::Axis`], or `None`.
     OptionalAxis,
+    /// A `usize`, or `None`.
+    OptionalSize,
     /// An `f64`.
     Number,
     /// An `f64`, or `None`.
@@ -107,15 +104,15 @@ const fn setting(name: &'static str, kind: Kind) -> Parameter {
 }
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false, stateful: None }
+    Known { name, settings, parameters, indexed: false, applied: None }
 }
 
 const fn of_indices(known: Known) -> Known {
     Known { indexed: true, ..known }
 }
 
-const fn keeping(stateful: &'static Stateful, known: Known) -> Known {
-    Known { stateful: Some(stateful), ..known }
+const fn applied(applied: &'static Applied, known: Known) -> Known {
+    Known { applied: Some(applied), ..known }
 }
 
 const fn plain(name: &'static str) -> Known {
@@ -185,19 +182,6 @@ const fn transposed_convolution(axes: usize) -> [Parameter; 9] {
     ]
 }
 
-/// A recurrent layer with one state.
-const SEQUENCE: Stateful = Stateful { states: 1, gives: &[1, 1], usage: "let (y, h) = NAME(x, h)" };
-
-/// The same with a memory cell.
-const SEQUENCE_WITH_MEMORY: Stateful =
-    Stateful { states: 2, gives: &[1, 2], usage: "let (y, (h, c)) = NAME(x, (h, c))" };
-
-/// One step.
-const STEP: Stateful = Stateful { states: 1, gives: &[1], usage: "let h = NAME(x, h)" };
-
-/// The same with a memory cell.
-const STEP_WITH_MEMORY: Stateful = Stateful { states: 2, gives: &[1, 1], usage: "let (h, c) = NAME(x, (h, c))" };
-
 const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
 
 /// What LSTM and GRU take.
@@ -214,6 +198,36 @@ const RECURRENT: &[Parameter] = &[
 /// What cells take.
 const CELL: &[Parameter] =
     &[dimension("input_size", Kind::Size), dimension("hidden_size", Kind::Size), setting("bias", Kind::Flag)];
+
+const ACTIVATION: Choice = Choice { of: "Activation", words: &[("relu", "Relu"), ("gelu", "Gelu")] };
+
+/// What a layer of a transformer takes.
+const TRANSFORMER_LAYER: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
+/// What some of them on top of one another take.
+const STACK: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    dimension("num_layers", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+    setting("norm", Kind::Flag),
+];
 
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
@@ -309,8 +323,8 @@ pub const LAYERS: &[Known] = &[
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
-    keeping(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
-    keeping(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
+    applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
+    applied(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     layer(
         "GroupNorm",
         "GroupNormSettings",
@@ -333,8 +347,8 @@ pub const LAYERS: &[Known] = &[
     layer("LPPool1d", "LPPool1dSettings", &const { power_average_pool(1) }),
     layer("LPPool2d", "LPPool2dSettings", &const { power_average_pool(2) }),
     layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
-    keeping(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
-    keeping(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
+    applied(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
+    applied(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
     layer(
         "LayerNorm",
         "LayerNormSettings",
@@ -367,9 +381,37 @@ pub const LAYERS: &[Known] = &[
     layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
     layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("Mish"),
+    applied(
+        &ATTENTION,
+        layer(
+            "MultiheadAttention",
+            "MultiheadAttentionSettings",
+            &[
+                dimension("embed_dim", Kind::Size),
+                dimension("num_heads", Kind::Size),
+                setting("dropout", Kind::Number),
+                setting("bias", Kind::Flag),
+                setting("add_bias_kv", Kind::Flag),
+                setting("add_zero_attn", Kind::Flag),
+                setting("kdim", Kind::OptionalSize),
+                setting("vdim", Kind::OptionalSize),
+                setting("batch_first", Kind::Flag),
+            ],
+        ),
+    ),
     layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
     layer("PixelShuffle", "NoSettings", &[dimension("upscale_factor", Kind::Size)]),
     layer("PixelUnshuffle", "NoSettings", &[dimension("downscale_factor", Kind::Size)]),
+    layer(
+        "PositionalEncoding",
+        "PositionalEncodingSettings",
+        &[
+            dimension("d_model", Kind::Size),
+            setting("dropout", Kind::Number),
+            setting("max_len", Kind::Size),
+            setting("batch_first", Kind::Flag),
+        ],
+    ),
     layer(
         "RMSNorm",
         "RMSNormSettings",
@@ -379,7 +421,7 @@ pub const LAYERS: &[Known] = &[
             setting("elementwise_affine", Kind::Flag),
         ],
     ),
-    keeping(
+    applied(
         &SEQUENCE,
         layer(
             "RNN",
@@ -396,7 +438,7 @@ pub const LAYERS: &[Known] = &[
             ],
         ),
     ),
-    keeping(
+    applied(
         &STEP,
         layer(
             "RNNCell",
@@ -430,6 +472,10 @@ pub const LAYERS: &[Known] = &[
     plain("Tanh"),
     plain("Tanhshrink"),
     layer("Threshold", "ThresholdSettings", &[setting("threshold", Kind::Number), setting("value", Kind::Number)]),
+    applied(&DECODER, layer("TransformerDecoder", "TransformerSettings", STACK)),
+    applied(&DECODER, layer("TransformerDecoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
+    applied(&ENCODER, layer("TransformerEncoder", "TransformerSettings", STACK)),
+    applied(&ENCODER_LAYER, layer("TransformerEncoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
     layer("Unflatten", "UnflattenSettings", &[setting("dim", Kind::Axis), setting("unflattened_size", Kind::Parts(8))]),
     layer(
         "Unfold",
@@ -460,15 +506,7 @@ pub const LAYERS: &[Known] = &[
 ];
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &[
-    "Bilinear",
-    "EmbeddingBag",
-    "FractionalMaxPool3d",
-    "MultiheadAttention",
-    "Transformer",
-    "TransformerDecoder",
-    "TransformerEncoder",
-];
+pub const MISSING: &[&str] = &["Bilinear", "EmbeddingBag", "FractionalMaxPool3d", "Transformer"];
 
 /// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
 pub const FUNCTIONS: &[(&str, &str)] = &[
@@ -502,7 +540,7 @@ impl Known {
 
     /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 7] = [
+        const OF_WEIGHTS: [&str; 10] = [
             "in_features",
             "in_channels",
             "num_features",
@@ -510,6 +548,9 @@ impl Known {
             "normalized_shape",
             "num_embeddings",
             "num_parameters",
+            "input_size",
+            "embed_dim",
+            "d_model",
         ];
         self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
     }

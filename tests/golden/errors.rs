@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::case::{Array, Attributes, Refusal};
 use crate::graphs::{Given, type_of};
 use crate::python::parse;
-use crate::{layers, losses, ops, optim, recurrent, trained};
+use crate::{attention, layers, losses, ops, optim, recurrent, trained};
 
 /// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs,
 /// and rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use
@@ -132,6 +132,10 @@ impl Misuse {
                 rules::groups(channels, bias.dim(0), groups).map_err(GraphError::from)?;
                 given.values.insert("param.weight".into(), g.input("param.weight", weight));
                 given.values.insert("param.bias".into(), g.input("param.bias", bias));
+                layers::compute(call, attributes, &given)?;
+            }
+            attention::LAYER => {
+                attention::declare(&g, attributes, &mut given);
                 layers::compute(call, attributes, &given)?;
             }
             "GroupNorm" => {

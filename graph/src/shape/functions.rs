@@ -26,7 +26,7 @@ pub use rearrange::{
     channel_shuffle, cosine_similarity, fold, pair, pairwise_distance, pixel_shuffle, pixel_unshuffle, sliding_window,
     unfold,
 };
-pub use several::{MAX_RESULTS, Types, chunk, extreme, split, split_with_sizes};
+pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
 

@@ -67,8 +67,8 @@ pub fn known(
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     let parameters = known.has_parameters() && affine;
-    let (indexed, stateful) = (known.indexed, known.stateful);
-    Some((ty, LayerKind::Known { settings_type, settings, indexed, stateful, parameters }))
+    let (indexed, applied) = (known.indexed, known.applied);
+    Some((ty, LayerKind::Known { settings_type, settings, indexed, applied, parameters }))
 }
 
 /// Takes `requires_grad = false` off the arguments, as any layer and any model takes it.
@@ -148,6 +148,7 @@ fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
         | Kind::Factors(_)
         | Kind::Axis
         | Kind::OptionalAxis
+        | Kind::OptionalSize
         | Kind::Number
         | Kind::Optional
         | Kind::Flag
@@ -214,7 +215,7 @@ fn fits(value: &Expr, kind: Kind) -> bool {
         Expr::Array(ExprArray { elems, .. }) => several_fit(elems, kind, true),
         Expr::Tuple(ExprTuple { elems, .. }) => several_fit(elems, kind, false),
         Expr::Path(path) if path.path.is_ident("None") => {
-            matches!(kind, Kind::Optional | Kind::OptionalAxis | Kind::OutputSize(_))
+            matches!(kind, Kind::Optional | Kind::OptionalAxis | Kind::OptionalSize | Kind::OutputSize(_))
         }
         Expr::Path(path) => !path.path.is_ident("True") && !path.path.is_ident("False"),
         Expr::Range(_) | Expr::Struct(_) | Expr::Reference(_) | Expr::Closure(_) => false,
@@ -240,6 +241,7 @@ fn several_fit(values: &Punctuated<Expr, Token![,]>, kind: Kind, in_brackets: bo
         | Kind::Size
         | Kind::Axis
         | Kind::OptionalAxis
+        | Kind::OptionalSize
         | Kind::Number
         | Kind::Optional
         | Kind::Flag
@@ -295,7 +297,7 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::Sides(_) => "a whole number, or one for each side like `(1, 2, 0, 0, 1, 1)`",
         Kind::Extents(_) => "a whole number, or up to four in brackets like `[3, 8, 8]`",
         Kind::Axis => "the number of an axis",
-        Kind::OptionalAxis => "a whole number or `None`",
+        Kind::OptionalAxis | Kind::OptionalSize => "a whole number or `None`",
         Kind::Number => "a number",
         Kind::Optional => "a number or `None`",
         Kind::Flag => "`true` or `false`",
@@ -365,14 +367,14 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             let variant = variant(choice, &text.value()).map(|variant| Ident::new(variant, Span::call_site()));
             quote!(.#method(#KILN::layers::#choice_type::#variant))
         }
-        (Kind::Optional | Kind::OptionalAxis, Expr::Path(path)) if path.path.is_ident("None") => {
+        (Kind::Optional | Kind::OptionalAxis | Kind::OptionalSize, Expr::Path(path)) if path.path.is_ident("None") => {
             quote!(.#method(::core::option::Option::None))
         }
         (Kind::Optional, value) => {
             let value = number(value);
             quote!(.#method(::core::option::Option::Some(#value)))
         }
-        (Kind::OptionalAxis, value) => quote!(.#method(::core::option::Option::Some(#value))),
+        (Kind::OptionalAxis | Kind::OptionalSize, value) => quote!(.#method(::core::option::Option::Some(#value))),
         (Kind::Number, value) => {
             let value = number(value);
             quote!(.#method(#value))
