@@ -35,6 +35,7 @@ mod pass {
     mod pools;
     mod raw_names;
     mod rearrange;
+    mod recurrent;
     mod resample;
     mod spatial_axes;
     mod steps;

@@ -12,6 +12,7 @@ mod index;
 mod movement;
 mod random;
 mod reduce;
+mod scan;
 mod value;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use axes::{Axis, AxisList};
 pub use error::GraphError;
 pub(crate) use movement::whole;
 pub use random::RUN;
+pub(crate) use scan::unused;
 pub use value::Value;
 
 use index::Index;

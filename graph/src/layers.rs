@@ -22,6 +22,7 @@ pub mod lp_pool;
 pub mod padding;
 pub mod pool;
 pub mod rectifier;
+pub mod recurrent;
 mod resample;
 pub mod reshape;
 pub mod rms_norm;
@@ -67,6 +68,9 @@ pub use pool::{
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
 };
 pub use rectifier::{PReLU, PReLUSettings, RReLU, RReLUSettings, Threshold, ThresholdSettings};
+pub use recurrent::{
+    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings, Stateful,
+};
 pub use reshape::{Flatten, FlattenSettings, Unflatten, UnflattenSettings};
 pub use rms_norm::{RMSNorm, RMSNormSettings};
 pub use shuffle::{ChannelShuffle, PixelShuffle, PixelUnshuffle};
