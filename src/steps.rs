@@ -19,7 +19,7 @@ pub use call::Call;
 pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
 use crate::checkpoint::CheckpointError;
-use crate::trainer::{Pace, Programs, Settings, TrainError, load, save};
+use crate::trainer::{Pace, Programs, Settings, TrainError, guard, load, save};
 
 /// A model with programs of its own. `model!` implements it for a model with a `step` or an `eval`.
 pub trait Steps: Parameters + Sized {
@@ -223,6 +223,7 @@ fn graph<M: Steps>(
     };
     let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
     model.program(number, &g, &inputs);
+    guard(&g);
     let classes = inputs.iter().map(|input| g.classes(*input)).collect();
     Ok((g.finish()?, classes))
 }

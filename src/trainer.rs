@@ -25,7 +25,7 @@ pub use error::TrainError;
 use metric::Metric;
 pub(crate) use pace::Pace;
 use programs::{EVALUATE, TRAIN};
-pub(crate) use programs::{PREDICT, Programs};
+pub(crate) use programs::{PREDICT, Programs, guard};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{load, save};
 pub use targets::{Label, TargetElement, Targets};

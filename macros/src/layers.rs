@@ -309,6 +309,8 @@ pub const LAYERS: &[Known] = &[
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
+    keeping(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
+    keeping(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     layer(
         "GroupNorm",
         "GroupNormSettings",
@@ -320,8 +322,6 @@ pub const LAYERS: &[Known] = &[
             setting("bias", Kind::Flag),
         ],
     ),
-    keeping(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
-    keeping(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
     plain("Hardsigmoid"),
     plain("Hardswish"),

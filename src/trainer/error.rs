@@ -108,6 +108,19 @@ pub enum TrainError {
         /// The number.
         found: f32,
     },
+    /// A loss that was given numbers for which it is not defined, such as scores for probabilities.
+    #[error(
+        "{function} takes numbers from {range}, and {count} that it was given in this batch lie outside{}",
+        if function == "bce" { ": end the model with Sigmoid, or take bce_with_logits, whose predictions are any numbers" } else { "" }
+    )]
+    Outside {
+        /// The loss: `bce`.
+        function: String,
+        /// What it takes: `0 to 1`.
+        range: String,
+        /// How many numbers of its predictions, or of its targets, lie outside.
+        count: usize,
+    },
     /// An input of a `step` or an `eval` with another shape than declared.
     #[error(
         "`{program}` takes `{input}` of the shape {expected}, but got the shape {found:?}{}",

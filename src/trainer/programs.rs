@@ -88,6 +88,7 @@ pub fn evaluate_graph<M: Model>(
             g.output(&format!("metric.{number}.{part}"), value);
         }
     }
+    guard(&g);
     Ok(g.finish()?)
 }
 
@@ -108,7 +109,24 @@ pub fn train_graph<M: Model>(
     let value = loss.loss(&g, prediction, target);
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
+    guard(&g);
     Ok(g.finish()?)
+}
+
+/// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
+const OUTSIDE: &str = "outside.";
+
+/// Lets a program change nothing where a function is given numbers that it does not take, and say so: see
+/// [`Compiled::run`]. The last thing that is built.
+pub fn guard(g: &Builder) {
+    let counts = g.outside();
+    let Some(all) = counts.iter().map(|(_, count)| *count).reduce(|all, count| all + count) else { return };
+    if g.training() {
+        g.keep_unless(all.eq(0.0));
+    }
+    for (number, (range, count)) in counts.into_iter().enumerate() {
+        g.output(&format!("{OUTSIDE}{number}.{}.{}..{}", range.function, range.low, range.high), count);
+    }
 }
 
 /// A compiled program of the model, with its memory.
@@ -120,6 +138,8 @@ pub struct Compiled {
     session: Session,
     /// The data inputs, in order: where each stands among all inputs, and what indices in it must obey.
     inputs: Vec<(usize, Option<IndexRule>)>,
+    /// The outputs that count numbers which a function does not take, each with the function and what it takes.
+    outside: Vec<(usize, String, String)>,
 }
 
 impl Compiled {
@@ -129,7 +149,13 @@ impl Compiled {
             let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
             (position, node.and_then(|node| index_rule(graph, node)))
         });
-        Compiled { name, batch, averaged: false, inputs: data.collect(), session }
+        let outputs = session.program().plan().outputs.iter().enumerate();
+        let outside = outputs.filter_map(|(position, output)| {
+            let (_, said) = output.name.strip_prefix(OUTSIDE)?.split_once('.')?;
+            let (function, range) = said.split_once('.')?;
+            Some((position, function.to_owned(), range.replace("..", " to ")))
+        });
+        Compiled { name, batch, averaged: false, inputs: data.collect(), outside: outside.collect(), session }
     }
 
     /// Sets a data input, by its position among them.
@@ -150,8 +176,19 @@ impl Compiled {
     }
 
     /// Runs it; all data inputs have been written.
+    ///
+    /// # Errors
+    /// [`TrainError::Outside`] where a function was given numbers that it does not take; the states are then as they were.
     pub fn run(&mut self, states: &mut States) -> Result<(), TrainError> {
-        Ok(self.session.run(states)?)
+        self.session.run(states)?;
+        match self.outside.iter().find(|(position, ..)| self.session.scalar(*position) > 0.0) {
+            None => Ok(()),
+            Some((position, function, range)) => Err(TrainError::Outside {
+                function: function.clone(),
+                range: range.clone(),
+                count: self.session.scalar(*position) as usize,
+            }),
+        }
     }
 
     /// Times the program; the states are afterwards what they were before.

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::case::{Array, Attributes, Refusal};
 use crate::graphs::{Given, type_of};
 use crate::python::parse;
-use crate::{layers, losses, ops, optim, recurrent};
+use crate::{layers, losses, ops, optim, recurrent, trained};
 
 /// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs,
 /// and rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use
@@ -74,8 +74,13 @@ impl Misuse {
     /// Kiln's error in words; `Err` where Kiln has no such thing (yet), or accepts it.
     pub fn refusal(&self) -> Result<String, Refusal> {
         match self.build() {
-            Ok(graph) if !self.inputs.iter().all(|input| matches!(input, Array::Float(_))) => self.indices(&graph),
-            Ok(_) => Err(Refusal::Error("it is accepted".into())),
+            Ok(graph) => match self.indices(&graph) {
+                Some(message) => Ok(message),
+                None => {
+                    let said = trained::refusal(&self.call, &self.attributes, &self.inputs)?;
+                    said.ok_or_else(|| Refusal::Error("it is accepted".into()))
+                }
+            },
             Err(Refusal::Error(message)) => Ok(message),
             Err(Refusal::Unsigned(argument)) => refused_by_rustc(&self.call, &argument),
             Err(other) => Err(other),
@@ -150,16 +155,16 @@ impl Misuse {
     }
 
     /// What is said about the indices that are given to a graph.
-    fn indices(&self, graph: &Graph) -> Result<String, Refusal> {
+    fn indices(&self, graph: &Graph) -> Option<String> {
         let data = graph.inputs.iter().filter(|input| input.role == Role::Data);
         for (input, array) in data.zip(&self.inputs) {
             let Array::Int(numbers) = array else { continue };
             let numbers = numbers.mapv(|number| number as i32);
             if let Some(Err(error)) = index_rule(graph, input.node).map(|rule| rule.check(&numbers.view())) {
-                return Ok(error.to_string());
+                return Some(error.to_string());
             }
         }
-        Err(Refusal::later("labels are data: the trainer checks them"))
+        None
     }
 
     /// Backward passes that can not be.
@@ -202,7 +207,7 @@ impl Misuse {
         }
         drop(script);
         let graph = g.finish()?;
-        if let Ok(message) = self.indices(&graph) {
+        if let Some(message) = self.indices(&graph) {
             return Err(Refusal::Error(message));
         }
         // To differentiate twice is no mistake in a static graph.

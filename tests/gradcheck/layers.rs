@@ -1,6 +1,7 @@
 //! The layers whose gradients are checked, first and second ones: those that are more than one operation.
 
-use kiln_graph::functions::{cosine_similarity, fold, pairwise_distance, unfold};
+use kiln_graph::Shape;
+use kiln_graph::functions::{self, cosine_similarity, fold, pairwise_distance, unfold};
 use kiln_graph::layers::PaddingMode;
 use kiln_graph::layers::adaptive_pool::adaptive_max_pool;
 use kiln_graph::layers::conv::conv_padded;
@@ -13,13 +14,11 @@ use kiln_graph::layers::rms_norm::rms_norm;
 use kiln_graph::layers::shuffle::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
 use kiln_graph::layers::unpool::max_unpool;
 
-use kiln_graph::Shape;
-
 use crate::Case;
 use crate::rows::{any, apart, conv, positive, row, sliding, window};
 
 pub fn layers() -> Vec<Case> {
-    [pools(), norms(), paddings(), rearranged()].into_iter().flatten().collect()
+    [pools(), norms(), paddings(), rearranged(), activations()].into_iter().flatten().collect()
 }
 
 fn pools() -> Vec<Case> {
@@ -95,5 +94,23 @@ fn rearranged() -> Vec<Case> {
         row("pairwise_distance by another norm", [positive(&[2, 3]), any(&[2, 3])], |_, v| {
             pairwise_distance(v[0] + 2.0, v[1], 3.0, 1e-6, true).exp()
         }),
+    ]
+}
+
+fn activations() -> Vec<Case> {
+    vec![
+        row("celu", [apart(&[7])], |_, v| functions::celu(v[0], 0.6)),
+        row("glu", [any(&[2, 4, 3])], |_, v| functions::glu(v[0], 1)),
+        row("hardshrink", [apart(&[7])], |_, v| functions::hardshrink(v[0], 0.15).square()),
+        row("hardsigmoid", [apart(&[7])], |_, v| functions::hardsigmoid(v[0] * 15.0).square()),
+        row("logsigmoid", [apart(&[7])], |_, v| functions::logsigmoid(v[0])),
+        row("prelu", [apart(&[2, 3, 2]), any(&[3])], |_, v| functions::prelu(v[0], v[1]).square()),
+        row("prelu of one slope", [apart(&[5]), any(&[1])], |_, v| functions::prelu(v[0], v[1]).exp()),
+        row("rrelu", [apart(&[7])], |_, v| functions::rrelu(v[0], 0.1, 0.4).square()),
+        row("softmin", [any(&[2, 4])], |_, v| functions::softmin(v[0], -1)),
+        row("softshrink", [apart(&[7])], |_, v| functions::softshrink(v[0], 0.15).square()),
+        row("softsign", [apart(&[7])], |_, v| functions::softsign(v[0])),
+        row("tanhshrink", [any(&[7])], |_, v| functions::tanhshrink(v[0])),
+        row("threshold", [apart(&[7])], |_, v| functions::threshold(v[0], 0.15, 2.0).square()),
     ]
 }
