@@ -4,6 +4,8 @@
 //!
 //! Prints a table per operation and ends with `N passed, M failed, K skipped`.
 
+#[path = "golden/attention.rs"]
+mod attention;
 #[path = "golden/case.rs"]
 mod case;
 #[path = "golden/engine.rs"]
@@ -37,6 +39,8 @@ mod results;
 mod sched;
 #[path = "golden/script.rs"]
 mod script;
+#[path = "golden/trained.rs"]
+mod trained;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
