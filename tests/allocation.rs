@@ -63,6 +63,18 @@ struct Small {
 }
 
 model! {
+    struct Sequences {
+        gru: GRU(2, 4, batch_first = true),
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 6, 2]) -> [N, 3] {
+        let (_, h) = gru(x);
+        fc(h.squeeze(0))
+    }
+}
+
+model! {
     struct Pair {
         first: Small,
         second: Linear(4, 3),
@@ -95,6 +107,20 @@ fn check_programs(threads: usize) {
     let before = COUNT.load(Ordering::Relaxed);
     steps(10);
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "programs with {threads} threads");
+}
+
+/// A step with loops.
+fn check_loops(threads: usize) {
+    let model = Sequences::init(1);
+    let mut trainer = Trainer::new(model, cross_entropy(), Adam::default()).batch(5).threads(threads).build().unwrap();
+    let x = ndarray::Array3::from_shape_fn((5, 6, 2), |(n, t, i)| ((n * 12 + t * 2 + i) as f32).sin());
+    let y: Array1<i64> = (0..5).map(|n| n % 3).collect();
+    trainer.step(&x, &y).unwrap();
+    let before = COUNT.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        trainer.step(&x, &y).unwrap();
+    }
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "loops with {threads} threads");
 }
 
 /// What calls of other sizes take, compared with what the model takes after a call of the largest.
@@ -144,6 +170,7 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_all_sizes();
     for threads in [1, 2] {
         check_programs(threads);
+        check_loops(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
             .batch(32)
             .threads(threads)

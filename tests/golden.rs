@@ -27,6 +27,8 @@ mod optim;
 mod programs;
 #[path = "golden/python.rs"]
 mod python;
+#[path = "golden/recurrent.rs"]
+mod recurrent;
 #[path = "golden/resampling.rs"]
 mod resampling;
 #[path = "golden/results.rs"]

@@ -33,6 +33,7 @@ mod pass {
     mod norms;
     mod pools;
     mod raw_names;
+    mod recurrent;
     mod resample;
     mod spatial_axes;
     mod steps;

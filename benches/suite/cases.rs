@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use crate::adversaries::{DcGan, DcGanTrainer};
 use crate::measure::{Contender, Settings, measure};
-use crate::networks::{Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes, update_graph};
+use crate::networks::{
+    Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, Recurrent, ResNet18, VggBn, Volumes, update_graph,
+};
 use crate::numbers::{initialise, input, labels, uniform};
 
 /// What is measured of a case.
@@ -37,7 +39,7 @@ impl Mode {
 }
 
 /// All cases and their modes.
-pub const ALL: [(&str, &[Mode]); 11] = [
+pub const ALL: [(&str, &[Mode]); 12] = [
     ("mlp_tiny", &[Mode::Train]),
     ("mlp_mnist", &[Mode::Train, Mode::Infer]),
     ("module_list", &[Mode::Train]),
@@ -47,6 +49,7 @@ pub const ALL: [(&str, &[Mode]); 11] = [
     ("hourglass", &[Mode::Train, Mode::Infer]),
     ("dcgan", &[Mode::Train]),
     ("conv3d", &[Mode::Train]),
+    ("lstm", &[Mode::Train, Mode::Infer]),
     ("adam_10m", &[Mode::Train]),
     ("adam_amsgrad_1m", &[Mode::Train]),
 ];
@@ -63,6 +66,7 @@ pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn 
         "hourglass" => network::<Hourglass, _, _>(case, mode, settings, mse(), input(&[4, 4, 64, 64], 1)),
         "dcgan" => adversaries(case, mode, settings, 32),
         "conv3d" => classes::<Volumes>(case, mode, settings, 4),
+        "lstm" => classes::<Recurrent>(case, mode, settings, 32),
         "adam_10m" => update(case, mode, settings, Adam::default(), 10_000_000),
         "adam_amsgrad_1m" => update(case, mode, settings, Adam::default().weight_decay(1e-2).amsgrad(true), 1_000_000),
         _ => Err(format!("there is no case {case}").into()),

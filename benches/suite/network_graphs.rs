@@ -5,7 +5,9 @@ use kiln::graph::{Builder, Graph, Type};
 use kiln::prelude::*;
 
 use crate::adversaries::DcGan;
-use crate::networks::{Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, ResNet18, VggBn, Volumes, update_graph};
+use crate::networks::{
+    Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, Recurrent, ResNet18, VggBn, Volumes, update_graph,
+};
 
 /// A graph to plan.
 pub struct Source {
@@ -39,6 +41,7 @@ pub fn suite(all: bool) -> Vec<Source> {
     network(&mut graphs, "hourglass", Hourglass::init(0), mse(), 4);
     classes::<Volumes>(&mut graphs, "conv3d", 4);
     graphs.push(source("suite/dcgan:train".to_owned(), dcgan(32)));
+    classes::<Recurrent>(&mut graphs, "lstm", 32);
     let adam = Adam::default();
     let amsgrad = Adam::default().weight_decay(1e-2).amsgrad(true);
     for (name, adam, count) in [("adam_10m", adam, 10_000_000), ("adam_amsgrad_1m", amsgrad, 1_000_000)] {

@@ -172,6 +172,18 @@ pub struct Hourglass {
     head: Conv2d<32, 4, 1>,
 }
 
+model! {
+    pub struct Recurrent {
+        lstm: LSTM(64, 128, batch_first = true),
+        fc: Linear(128, 10),
+    }
+
+    fn forward(x: [N, 100, 64]) -> [N, 10] {
+        let (y, _) = lstm(x);
+        fc(y.slice(1, 99, 100).squeeze(1))
+    }
+}
+
 /// The optimizer alone, on one flat parameter: a graph made with the builder, without a network. Parameter and
 /// gradient are both states, so that no step copies them.
 pub fn update_graph(adam: &Adam, count: usize) -> Result<Graph, GraphError> {

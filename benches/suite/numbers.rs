@@ -28,7 +28,7 @@ pub fn labels(count: usize, classes: usize) -> Array1<i32> {
 }
 
 /// Sets every trained parameter: number `p` in declaration order is `u(i, p + 1) / sqrt(fan_in)` with the `fan_in` of its
-/// layer. A norm, whose weight has one axis, keeps its ones and zeros, but its parameters are numbered too.
+/// layer, and of an LSTM the features of its state. A norm, whose weight has one axis, keeps its ones and zeros, but its parameters are numbered too.
 pub fn initialise(model: &mut impl Parameters) {
     let mut number = 0;
     let mut scale = None;
@@ -40,6 +40,10 @@ pub fn initialise(model: &mut impl Parameters) {
         if name.ends_with("weight") {
             let fan_in: usize = parameter.value.shape()[1..].iter().product();
             scale = (parameter.value.ndim() > 1).then(|| (1.0 / (fan_in as f64).sqrt()) as f32);
+        }
+        // All parameters of an LSTM: four gates.
+        if name.contains("weight_ih_l") {
+            scale = Some((1.0 / (parameter.value.shape()[0] as f64 / 4.0).sqrt()) as f32);
         }
         if let Some(scale) = scale {
             let values = uniform(parameter.value.len(), number);

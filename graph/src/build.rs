@@ -13,6 +13,7 @@ mod movement;
 mod notes;
 mod random;
 mod reduce;
+mod scan;
 mod value;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use error::GraphError;
 pub(crate) use movement::whole;
 pub use notes::{Classes, Range};
 pub use random::RUN;
+pub(crate) use scan::unused;
 pub use value::Value;
 
 use index::Index;

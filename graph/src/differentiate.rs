@@ -4,10 +4,16 @@
 //!
 //! With `v' = d loss / d v`, the walk starts at `loss' = 1`; a node `y = f(x_1, ..)` whose `y'` is complete adds
 //! `y' * df/dx_i` to each `x_i'`. Nodes are in topological order, so all users of a node come before it on the way back.
+//! Where slices cut a node into parts, its gradient is theirs, one after the other; else it is a sum of as many padded ones.
+//! A scan has several results: its gradient is asked for once, when those of all that are read are complete.
+
+use rustc_hash::FxHashMap;
 
 use crate::build::{Builder, Value};
 use crate::graph::NodeId;
-use crate::shape::DType;
+use crate::op::{Op, SliceSpec};
+use crate::ops::scan::gradient_scan;
+use crate::shape::{DType, Shape};
 
 /// One use of an operation, as its gradient rule sees it.
 pub(crate) struct Adjoint<'a, 'g> {
@@ -17,7 +23,8 @@ pub(crate) struct Adjoint<'a, 'g> {
     pub output: Value<'g>,
     /// The gradient of the loss in the result, of the result's type.
     pub upstream: Value<'g>,
-    wanted: &'a [bool],
+    /// For each operand whether its gradient is wanted.
+    pub wanted: &'a [bool],
 }
 
 /// For each operand the gradient of the loss in it, through this use; nothing where none is wanted or it is zero.
@@ -34,28 +41,108 @@ impl<'g> Adjoint<'_, 'g> {
 pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value<'g>]) -> Vec<Option<Value<'g>>> {
     let end = loss.id().index() + 1;
     let varies = varying(graph, end, of);
-    let mut gradients: Vec<Option<Value<'g>>> = vec![None; end];
-    gradients[end - 1] = Some(graph.in_gradient_of(graph.node(loss.id()).scope, || graph.scalar(1.0)));
-    for id in (0..end as u32).rev().map(NodeId).filter(|id| varies[id.index()]) {
-        let Some(upstream) = gradients[id.index()] else { continue };
+    let one = graph.in_gradient_of(graph.node(loss.id()).scope, || graph.scalar(1.0));
+    let gradients = walk(graph, &[(loss.id(), one)], &varies);
+    let gradient = |v: &Value<'g>| gradients.get(v.id().index()).copied().flatten();
+    of.iter().map(gradient).collect()
+}
+
+/// The gradient in each node of something of which the gradients in some nodes, through what is behind all of these,
+/// are given. It comes to the nodes alone that `varies` marks, and through them; it tells of as many nodes.
+pub(crate) fn walk<'g>(graph: &'g Builder, given: &[(NodeId, Value<'g>)], varies: &[bool]) -> Vec<Option<Value<'g>>> {
+    let mut gradients: Vec<Option<Value<'g>>> = vec![None; varies.len()];
+    let add = |gradients: &mut [Option<Value<'g>>], id: NodeId, contribution: Value<'g>| {
+        let sum = &mut gradients[id.index()];
+        *sum = Some(sum.map_or(contribution, |sum| sum + contribution));
+    };
+    given.iter().for_each(|&(id, gradient)| add(&mut gradients, id, gradient));
+    // The results of each scan that have gradients.
+    let mut results: FxHashMap<NodeId, Vec<(u32, Value<'g>)>> = FxHashMap::default();
+    // The slices of each node that have gradients.
+    let mut slices: FxHashMap<NodeId, Vec<(NodeId, SliceSpec)>> = FxHashMap::default();
+    for id in (0..varies.len() as u32).rev().map(NodeId).filter(|id| varies[id.index()]) {
         let node = graph.node(id);
-        let operands: Vec<Value<'g>> = node.inputs.iter().map(|&input| graph.value(input)).collect();
+        if let Some(slices) = slices.remove(&id) {
+            let scope = graph.node(slices[0].0).scope;
+            graph.in_gradient_of(scope, || {
+                for contribution in of_slices(graph, id, slices, &gradients) {
+                    add(&mut gradients, id, contribution);
+                }
+            });
+        }
+        let upstream = gradients[id.index()];
         let wanted: Vec<bool> = node.inputs.iter().map(|input| varies[input.index()]).collect();
         if !wanted.contains(&true) {
             continue;
         }
-        let adjoint = Adjoint { operands: &operands, output: graph.value(id), upstream, wanted: &wanted };
+        let operands: Vec<Value<'g>> = node.inputs.iter().map(|&input| graph.value(input)).collect();
         graph.in_gradient_of(node.scope, || {
-            for (operand, contribution) in operands.iter().zip(node.op.gradient(&adjoint)) {
+            let contributions = match (node.op, upstream) {
+                (Op::Scan { .. }, _) => match results.remove(&id) {
+                    Some(upstream) => gradient_scan(graph, id, &upstream, &wanted),
+                    None => return,
+                },
+                (_, None) => return,
+                (Op::Slice(spec), Some(_)) => return slices.entry(node.inputs[0]).or_default().push((id, spec)),
+                (Op::ScanResult { index }, Some(upstream)) => {
+                    return results.entry(node.inputs[0]).or_default().push((index, upstream));
+                }
+                (op, Some(upstream)) => {
+                    let adjoint = Adjoint { operands: &operands, output: graph.value(id), upstream, wanted: &wanted };
+                    op.gradient(&adjoint)
+                }
+            };
+            for (operand, contribution) in operands.iter().zip(contributions) {
                 let Some(contribution) = contribution else { continue };
                 debug_assert_eq!(contribution.ty(), operand.ty(), "gradient of {}", node.op.mnemonic());
-                let sum = &mut gradients[operand.id().index()];
-                *sum = Some(sum.map_or(contribution, |sum| sum + contribution));
+                add(&mut gradients, operand.id(), contribution);
             }
         });
     }
-    let gradient = |v: &Value<'g>| gradients.get(v.id().index()).copied().flatten();
-    of.iter().map(gradient).collect()
+    gradients
+}
+
+/// What some slices of a node contribute to its gradient.
+fn of_slices<'g>(
+    graph: &'g Builder,
+    id: NodeId,
+    mut slices: Vec<(NodeId, SliceSpec)>,
+    gradients: &[Option<Value<'g>>],
+) -> Vec<Value<'g>> {
+    let gradient = |slice: NodeId| gradients[slice.index()].expect("slices are noted with their gradients");
+    let shape = graph.value(id).shape();
+    for axis in 0..shape.rank() {
+        slices.sort_by_key(|(_, spec)| spec.start[axis]);
+        if slices.len() > 1 && are_parts(&slices, shape, axis) {
+            let parts: Vec<Value<'g>> = slices.iter().map(|&(slice, _)| gradient(slice)).collect();
+            return vec![graph.concat(&parts, axis as i32)];
+        }
+    }
+    slices.sort_by_key(|&(slice, _)| std::cmp::Reverse(slice));
+    let operands = [graph.value(id)];
+    let contribution = |&(slice, spec): &(NodeId, SliceSpec)| {
+        let (output, upstream) = (graph.value(slice), gradient(slice));
+        let adjoint = Adjoint { operands: &operands, output, upstream, wanted: &[true] };
+        Op::Slice(spec).gradient(&adjoint).swap_remove(0)
+    };
+    slices.iter().filter_map(contribution).collect()
+}
+
+/// Whether slices, in their order along an axis, are all parts of a tensor, one behind the other.
+fn are_parts(slices: &[(NodeId, SliceSpec)], shape: Shape, axis: usize) -> bool {
+    let mut end = 0;
+    for (_, spec) in slices {
+        let whole =
+            |other: usize| spec.start[other] == 0 && spec.limit[other] == shape.dim(other) && spec.step[other] == 1;
+        if spec.start[axis] != end
+            || spec.step[axis] != 1
+            || !(0..shape.rank()).all(|other| other == axis || whole(other))
+        {
+            return false;
+        }
+        end = spec.limit[axis];
+    }
+    end == shape.dim(axis)
 }
 
 /// For each of the first `end` nodes, whether it varies smoothly with one of `of`: whether a path of f32 values leads
@@ -65,7 +152,9 @@ fn varying(graph: &Builder, end: usize, of: &[Value<'_>]) -> Vec<bool> {
     of.iter().filter(|v| v.id().index() < end).for_each(|v| varies[v.id().index()] = true);
     for id in (0..end as u32).map(NodeId) {
         let node = graph.node(id);
-        let passes = node.ty.dtype == DType::F32 && !node.op.traits().stops_gradient;
+        // The node of a scan stands for results of any type.
+        let is_smooth = node.ty.dtype == DType::F32 || matches!(node.op, Op::Scan { .. });
+        let passes = is_smooth && !node.op.traits().stops_gradient;
         varies[id.index()] |= passes && node.inputs.iter().any(|input| varies[input.index()]);
     }
     varies

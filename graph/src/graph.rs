@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::few::Few;
 use crate::op::Op;
-use crate::shape::Shape;
 pub use crate::shape::Type;
+use crate::shape::{MAX_RANK, Shape};
 
 /// A node of a graph, and the value it computes; prints as `%7`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -135,6 +135,8 @@ pub struct Graph {
     pub updates: Vec<Update>,
     /// Where nodes come from; entry 0 is the scope outside of layers.
     pub scopes: Vec<Scope>,
+    /// What scans run, step by step: each belongs to one [`Op::Scan`].
+    pub bodies: Vec<Graph>,
 }
 
 impl Graph {
@@ -180,6 +182,24 @@ impl Graph {
         self.outputs.iter().map(|o| o.node).chain(self.updates.iter().map(|u| u.node))
     }
 
+    /// As the body of a scan of so many steps: the type of the operand that input number `input` takes. Nothing where
+    /// rows can not be stacked, because they have as many axes as a tensor may have.
+    pub fn scan_operand(&self, length: usize, input: usize) -> Option<Type> {
+        let Input { role, node, .. } = self.inputs[input];
+        match role {
+            Role::Data => stacked(self.ty(node), length),
+            Role::State => Some(self.ty(node)),
+        }
+    }
+
+    /// As the body of a scan of so many steps: the type of result number `index`; nothing if there is none.
+    pub fn scan_result(&self, length: usize, index: usize) -> Option<Type> {
+        match index.checked_sub(self.updates.len()) {
+            None => Some(self.ty(self.updates[index].node)),
+            Some(output) => stacked(self.ty(self.outputs.get(output)?.node), length),
+        }
+    }
+
     /// How often each node is an operand, an output or an update.
     pub fn use_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.nodes.len()];
@@ -188,4 +208,9 @@ impl Graph {
         }
         counts
     }
+}
+
+/// The type of so many rows.
+fn stacked(row: Type, length: usize) -> Option<Type> {
+    (row.shape.rank() < MAX_RANK).then(|| Type { dtype: row.dtype, shape: row.shape.insert(0, length) })
 }

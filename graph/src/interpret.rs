@@ -11,6 +11,7 @@ pub(crate) use tensor::{places, strides};
 
 use crate::graph::{Graph, NodeId, Type};
 use crate::op::Op;
+use crate::ops::scan::evaluate_scan;
 
 /// Why a graph could not be evaluated.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -50,7 +51,7 @@ pub struct Results<T> {
 /// # Errors
 /// An input without a value, or with one of another type.
 pub fn interpret<T: Real>(graph: &Graph, feeds: &HashMap<String, Tensor<T>>) -> Result<Results<T>, InterpretError> {
-    let mut values: Vec<Option<Tensor<T>>> = vec![None; graph.nodes.len()];
+    let mut given = Vec::with_capacity(graph.inputs.len());
     for input in &graph.inputs {
         let (name, expected) = (&input.name, graph.ty(input.node));
         let Some(value) = feeds.get(name) else {
@@ -59,24 +60,48 @@ pub fn interpret<T: Real>(graph: &Graph, feeds: &HashMap<String, Tensor<T>>) -> 
         if value.ty() != expected {
             return Err(InterpretError::InputType { name: name.clone(), expected, found: value.ty() });
         }
-        values[input.node.index()] = Some(value.to_row_major());
+        given.push(value.to_row_major());
+    }
+    let (outputs, updates) = evaluate(graph, given);
+    Ok(Results {
+        outputs: graph.outputs.iter().map(|output| output.name.clone()).zip(outputs).collect(),
+        updates: graph.updates.iter().map(|u| graph.inputs[u.input].name.clone()).zip(updates).collect(),
+    })
+}
+
+/// The outputs and the new states of a verified graph, for a value of each input.
+fn evaluate<T: Real>(graph: &Graph, given: Vec<Tensor<T>>) -> (Vec<Tensor<T>>, Vec<Tensor<T>>) {
+    let mut values: Vec<Option<Tensor<T>>> = vec![None; graph.nodes.len()];
+    for (input, value) in graph.inputs.iter().zip(given) {
+        values[input.node.index()] = Some(value);
     }
     let needed = needed(graph);
+    // All results of each scan.
+    let mut scans: HashMap<NodeId, Vec<Tensor<T>>> = HashMap::new();
     for id in graph.ids().filter(|id| needed[id.index()]) {
         let node = graph.node(id);
         if node.op == Op::Input {
             continue;
         }
         let operands: Vec<&Tensor<T>> = node.inputs.iter().map(|&input| value(&values, input)).collect();
-        let result = node.op.evaluate(&operands, node.ty);
+        let result = match node.op {
+            Op::Scan { body, length, reverse } => {
+                let body = &graph.bodies[body as usize];
+                let step = |inputs| {
+                    let (outputs, updates) = evaluate(body, inputs);
+                    (updates, outputs)
+                };
+                scans.insert(id, evaluate_scan(body, (length, reverse), &operands, step));
+                Tensor::ints(node.ty.shape, [length as i32])
+            }
+            Op::ScanResult { index } => scans[&node.inputs[0]][index as usize].clone(),
+            op => op.evaluate(&operands, node.ty),
+        };
         debug_assert_eq!(result.ty(), node.ty, "{id} = {}", node.op.mnemonic());
         values[id.index()] = Some(result);
     }
-    let named = |(name, node): (&String, NodeId)| (name.clone(), value(&values, node).clone());
-    Ok(Results {
-        outputs: graph.outputs.iter().map(|o| named((&o.name, o.node))).collect(),
-        updates: graph.updates.iter().map(|u| named((&graph.inputs[u.input].name, u.node))).collect(),
-    })
+    let of = |node: NodeId| value(&values, node).clone();
+    (graph.outputs.iter().map(|o| of(o.node)).collect(), graph.updates.iter().map(|u| of(u.node)).collect())
 }
 
 fn value<T>(values: &[Option<Tensor<T>>], id: NodeId) -> &Tensor<T> {

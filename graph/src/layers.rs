@@ -20,6 +20,7 @@ pub mod local_response_norm;
 pub mod lp_pool;
 pub mod pool;
 pub mod rectifier;
+pub mod recurrent;
 mod resample;
 pub mod reshape;
 pub mod rms_norm;
@@ -58,6 +59,9 @@ pub use pool::{
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
 };
 pub use rectifier::{PReLU, PReLUSettings, RReLU, RReLUSettings, Threshold, ThresholdSettings};
+pub use recurrent::{
+    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings, Stateful,
+};
 pub use reshape::{Flatten, FlattenSettings};
 pub use rms_norm::{RMSNorm, RMSNormSettings};
 pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};

@@ -296,4 +296,25 @@ pub enum Op {
     },
     /// The operand's value; its gradient stops here.
     Detach,
+    /// Runs a body, which is a graph of its own ([`Graph::bodies`](crate::Graph::bodies)), `length` times, as a program
+    /// that is called for each step. It takes an operand for each of the body's inputs, in their order: of a data input
+    /// the rows of all steps, `[length, ..]`; of a state its value before the first step. States that the body updates
+    /// are carried from step to step, the others stay.
+    ///
+    /// The node stands for all results, and its value is their number of steps; [`Op::ScanResult`] reads one.
+    Scan {
+        /// The body, which no other scan has.
+        body: u32,
+        /// The number of steps, at least 1.
+        length: usize,
+        /// Whether the steps take the rows from the last to the first.
+        reverse: bool,
+    },
+    /// `scan`: one of its results. First come the states that the body updates, in the order of the updates, as the last
+    /// step leaves them; then the body's outputs: the rows of all steps, `[length, ..]`, each where the step's operands
+    /// have theirs.
+    ScanResult {
+        /// Which.
+        index: u32,
+    },
 }

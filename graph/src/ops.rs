@@ -9,6 +9,7 @@ pub mod indexing;
 pub mod movement;
 pub mod random;
 pub mod reduce;
+pub mod scan;
 pub mod window;
 
 #[cfg(test)]
@@ -39,6 +40,9 @@ impl Op {
                 operands_of::<0>(self, operands)?;
                 Err(ShapeError::Undetermined { op: self.mnemonic() })
             }
+            // The body says it: `scan::check`.
+            Op::Scan { .. } => Ok(scan::TOKEN),
+            Op::ScanResult { .. } => Err(ShapeError::Undetermined { op: self.mnemonic() }),
             Op::Iota { axis, shape } => indexing::infer_iota(self, operands, axis, shape),
             Op::Unary(function) => elementwise::infer_unary(self, operands, function),
             Op::Binary(function) => elementwise::infer_binary(self, operands, function),
@@ -84,6 +88,10 @@ impl Op {
                 let shape = if *self == Op::Input { rules::tensor(declared.shape)? } else { Shape::SCALAR };
                 Type { dtype: declared.dtype, shape }
             }
+            Op::ScanResult { .. } => {
+                operands_of::<1>(self, operands)?;
+                Type { dtype: declared.dtype, shape: rules::tensor(declared.shape)? }
+            }
             op => op.infer(operands)?,
         };
         if expected == declared {
@@ -103,6 +111,7 @@ impl Op {
             Op::Compare(_) | Op::ArgReduce { .. } | Op::WindowArgMax(_) | Op::Random { .. } | Op::Detach => {
                 vec![None; at.operands.len()]
             }
+            Op::Scan { .. } | Op::ScanResult { .. } => unreachable!("the gradient of a scan is one of all its results"),
             Op::Unary(function) => elementwise::gradient_unary(at, function),
             Op::Binary(function) => elementwise::gradient_binary(at, function),
             Op::Select => elementwise::gradient_select(at),
@@ -164,6 +173,7 @@ impl Op {
             Op::ScatterAdd { axis, .. } => indexing::evaluate_scatter_add(operands, ty.shape, axis),
             Op::TakeRows => indexing::evaluate_take_rows(operands, ty.shape),
             Op::ScatterRows { .. } => indexing::evaluate_scatter_rows(operands, ty.shape),
+            Op::Scan { .. } | Op::ScanResult { .. } => unreachable!("a scan is evaluated with its body"),
             Op::Random { shape, seed, stream } => random::evaluate_random(operands, shape, seed, stream),
         }
     }

@@ -6,6 +6,7 @@
 //! | [`simplify`] | drops what does nothing | no identity: `x * 1`, a reshape to the same shape |
 //! | [`fold`] | computes with constants and before repeating | no arithmetic on constants alone (where it is exact) |
 //! | [`share`] | merges equal nodes | no two nodes with equal operation and operands |
+//! | [`trim`] | drops what scans compute for nobody | each result of a scan is read or needed by a later step |
 //! | [`sweep`] | removes dead nodes | every node but inputs reaches an output or an update |
 //!
 //! **Exact** means, here and in each pass: on equal inputs every output and update has the same bits before and after,
@@ -13,7 +14,7 @@
 //! payload are not kept. Every rule of every pass is exact; one that is not would have to say so, and have its own pass.
 //!
 //! Inputs, outputs and updates keep their order and their names; inputs that nothing uses stay declared.
-//! All these passes rebuild the graph through `rewrite`, and none knows another.
+//! A pass looks at one graph; [`throughout`] runs it on the bodies of scans, too. All these passes rebuild the graph through `rewrite`, and none knows another.
 //!
 //! What comes next prepares a graph for a plan: [`FOR_PLANNING`]. These passes are exact, too, and each runs once. They
 //! spell things as a machine likes them, which is not what the passes above look for.
@@ -23,6 +24,8 @@
 //! | [`relu_masks`] | a rectifier's mask looks at its result | of operand and result only one is needed later |
 //! | [`pool_masks`] | a mask behind a maximum pool's gradient goes in front of it | masks look at fewer elements |
 //! | [`isolate_roots`] | copies what is no result of its own | each result is a computed node that is no other's |
+//!
+//! [`unroll`] writes the steps of scans out; the planner asks for it where a scan is within another one.
 
 mod canonicalize;
 mod fold;
@@ -32,6 +35,8 @@ mod rewrite;
 mod share;
 mod simplify;
 mod sweep;
+mod trim;
+mod unroll;
 
 pub use canonicalize::canonicalize;
 pub use fold::fold;
@@ -40,6 +45,8 @@ pub use relu_masks::{pool_masks, relu_masks};
 pub use share::share;
 pub use simplify::simplify;
 pub use sweep::sweep;
+pub use trim::trim;
+pub use unroll::unroll;
 
 use std::borrow::Cow;
 
@@ -50,8 +57,14 @@ use crate::verify::verify;
 pub type Pass = fn(&Graph) -> Cow<'_, Graph>;
 
 /// The passes with their names, in the order in which [`optimize`] runs them.
-pub const PIPELINE: &[(&str, Pass)] =
-    &[("canonicalize", canonicalize), ("simplify", simplify), ("fold", fold), ("share", share), ("sweep", sweep)];
+pub const PIPELINE: &[(&str, Pass)] = &[
+    ("canonicalize", canonicalize),
+    ("simplify", simplify),
+    ("fold", fold),
+    ("share", share),
+    ("trim", trim),
+    ("sweep", sweep),
+];
 
 /// The passes that prepare a graph for a plan, with their names, in the order in which [`prepare`] runs them.
 pub const FOR_PLANNING: &[(&str, Pass)] =
@@ -64,23 +77,40 @@ const ROUNDS: usize = 16;
 /// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
 pub fn optimize(graph: &Graph) -> Graph {
     // Much of what builders write stands there twice (constants, what is repeated): all that follows walks over less.
-    let mut graph = share(graph).into_owned();
+    let mut graph = throughout(share, graph).into_owned();
     // So many passes have found nothing to do since one did.
     let mut idle = 0;
     for &(_, pass) in PIPELINE.iter().cycle().take(ROUNDS * PIPELINE.len()) {
-        let new = match pass(&graph) {
+        let new = match throughout(pass, &graph) {
             Cow::Borrowed(_) => None,
             Cow::Owned(new) => (new != graph).then_some(new),
         };
-        idle = if new.is_some() { 0 } else { idle + 1 };
-        graph = new.unwrap_or(graph);
+        match new {
+            Some(new) => {
+                idle = 0;
+                rewrite::keep_memory(std::mem::replace(&mut graph, new));
+            }
+            None => idle += 1,
+        }
         if idle == PIPELINE.len() {
             break;
         }
     }
+    rewrite::forget_memory();
     // Tests look at what each pass leaves behind.
     debug_assert_eq!(verify(&graph), Ok(()), "the passes leave a valid graph");
     graph
+}
+
+/// Runs a pass on a graph and on the bodies of its scans.
+pub fn throughout(pass: Pass, graph: &Graph) -> Cow<'_, Graph> {
+    let mut result = pass(graph);
+    for number in 0..result.bodies.len() {
+        if let Cow::Owned(body) = throughout(pass, &result.bodies[number]) {
+            result.to_mut().bodies[number] = body;
+        }
+    }
+    result
 }
 
 /// Runs the passes [`FOR_PLANNING`], each once.

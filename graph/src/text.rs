@@ -11,7 +11,8 @@
 //! }
 //! ```
 //!
-//! - `graph NAME(INPUTS) {` `NODES` `UPDATES` `return OUTPUTS` `}`. A name that is no plain word stands in quotes.
+//! - `graph NAME(INPUTS) {` `BODIES` `NODES` `UPDATES` `return OUTPUTS` `}`. A body, which a scan names by its number,
+//!   is a graph itself. A name that is no plain word stands in quotes.
 //! - An input is `%name: TYPE`, with `state` before it if it lives on between calls. Where `%name` can not stand for the
 //!   name (odd characters, a number, or taken), any `%handle` and the quoted name follow one another.
 //! - A node is `%name: TYPE = MNEMONIC OPERANDS {ATTRIBUTES} @SCOPE`; the attributes of each operation, all of which are
@@ -38,6 +39,8 @@ pub enum Place {
     Header,
     /// An input, as an index into [`Graph::inputs`](crate::Graph::inputs).
     Input(usize),
+    /// A body, as an index into [`Graph::bodies`](crate::Graph::bodies).
+    Body(usize),
     /// A node that is no input.
     Node(NodeId),
     /// An update, as an index into [`Graph::updates`](crate::Graph::updates).

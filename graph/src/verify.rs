@@ -15,13 +15,16 @@
 //! 8. No two inputs of one role have the same name, and no two outputs.
 //! 9. An update is of a state, gives it a value of its type from a node that exists, and is the only one of that state.
 //! 10. Outputs are nodes that exist.
+//! 11. Each body satisfies this list, and is that of exactly one scan, whose operands it takes; results that are read of
+//!     a scan are results of its body, and of their types.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use crate::graph::{Graph, NodeId, Role, Scope, Type};
+use crate::graph::{Graph, Node, NodeId, Role, Scope, Type};
 use crate::op::Op;
 use crate::op::table::{Attributes, attributes};
+use crate::ops::scan::{ScanError, check_operands, check_result};
 use crate::shape::{DType, MAX_ELEMENTS, MAX_EXTENT, ShapeError};
 use crate::text::{Place, annotate};
 
@@ -99,6 +102,20 @@ pub enum Reason {
     /// Invariant 10.
     #[error("output `{0}` does not exist")]
     OutputNode(String),
+    /// Invariant 11.
+    #[error("{0}")]
+    Scan(ScanError),
+    /// Invariant 11.
+    #[error("no scan has body {0}")]
+    Unused(usize),
+    /// Invariant 11: what is wrong in a body.
+    #[error("in body {body}: {reason}")]
+    Body {
+        /// Which body.
+        body: usize,
+        /// What is wrong in it.
+        reason: Box<Reason>,
+    },
 }
 
 /// Whether the graph satisfies every invariant of the [list](self).
@@ -124,8 +141,16 @@ fn check(graph: &Graph) -> Result<(), Guilt> {
             *count += 1;
         }
     }
+    for (number, body) in graph.bodies.iter().enumerate() {
+        let inside = |(_, reason)| (Place::Body(number), Reason::Body { body: number, reason: Box::new(reason) });
+        check(body).map_err(inside)?;
+    }
+    let mut taken = vec![false; graph.bodies.len()];
     for id in graph.ids() {
-        check_node(graph, id, registered[id.index()]).map_err(|reason| (place_of(graph, id), reason))?;
+        check_node(graph, id, registered[id.index()], &mut taken).map_err(|reason| (place_of(graph, id), reason))?;
+    }
+    if let Some(body) = taken.iter().position(|&taken| !taken) {
+        return Err((Place::Body(body), Reason::Unused(body)));
     }
     check_inputs(graph)?;
     check_updates(graph)?;
@@ -137,7 +162,7 @@ fn place_of(graph: &Graph, id: NodeId) -> Place {
     graph.inputs.iter().position(|input| input.node == id).map_or(Place::Node(id), Place::Input)
 }
 
-fn check_node(graph: &Graph, id: NodeId, registered: usize) -> Result<(), Reason> {
+fn check_node(graph: &Graph, id: NodeId, registered: usize, taken: &mut [bool]) -> Result<(), Reason> {
     let node = graph.node(id);
     if let Some(position) = node.inputs.iter().position(|operand| *operand >= id) {
         return Err(Reason::Order { position });
@@ -147,6 +172,7 @@ fn check_node(graph: &Graph, id: NodeId, registered: usize) -> Result<(), Reason
     }
     let operands: Vec<Type> = node.inputs.iter().map(|&operand| graph.ty(operand)).collect();
     node.op.check(&operands, node.ty).map_err(Reason::Shape)?;
+    check_scan(graph, node, &operands, taken).map_err(Reason::Scan)?;
     let mut neutral = node.op;
     attributes(&mut neutral, node.ty.shape.rank(), &mut Unchanged);
     if neutral != node.op {
@@ -164,6 +190,24 @@ fn check_node(graph: &Graph, id: NodeId, registered: usize) -> Result<(), Reason
         return Err(Reason::Registered(registered));
     }
     Ok(())
+}
+
+/// That a scan fits its body, which no other one has, and that a result that is read is one of its scan.
+fn check_scan(graph: &Graph, node: &Node, operands: &[Type], taken: &mut [bool]) -> Result<(), ScanError> {
+    match node.op {
+        Op::Scan { body, length, .. } => {
+            let taken = taken.get_mut(body as usize).ok_or(ScanError::Body(body))?;
+            if std::mem::replace(taken, true) {
+                return Err(ScanError::Shared(body));
+            }
+            check_operands(&graph.bodies[body as usize], length, operands)
+        }
+        Op::ScanResult { index } => {
+            let Op::Scan { body, length, .. } = graph.node(node.inputs[0]).op else { return Err(ScanError::NoScan) };
+            check_result(&graph.bodies[body as usize], length, index, node.ty)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether extents are those of a tensor that can be in memory (a bound that holds without its empty axes, too).
@@ -244,7 +288,7 @@ mod tests {
     //! What no text can state; `tests/ir/errors/verify.ir` has the rest.
 
     use super::*;
-    use crate::graph::{Input, Node, Operands, Output, Update};
+    use crate::graph::{Input, Operands, Output, Update};
     use crate::op::{Axes, SliceSpec};
     use crate::shape::MAX_RANK;
 

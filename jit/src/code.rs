@@ -11,6 +11,10 @@
 //!   of them writes an element that another one reads or writes ([`Kernel::disjoint`]); all others run on one thread;
 //! - code lives as long as the [`Code`] that every caller holds.
 
+mod bound;
+
+pub use bound::{BoundCall, BoundLoop, CallError, Memory};
+
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -27,7 +31,7 @@ use kiln_rt::denormals;
 use rustc_hash::FxHashMap;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter, EmitterKind};
-use crate::kernel::{self, Element, Footprints, Kernel, KernelError, Origin, Slice};
+use crate::kernel::{self, Access, Element, Footprints, Kernel, KernelError, Move, Moving, Origin, Slice};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
@@ -42,24 +46,6 @@ pub enum CodeError {
     Emit(#[from] EmitError),
     #[error("no executable memory: {reason}")]
     Memory { reason: String },
-}
-
-/// Why a call is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum CallError {
-    #[error("kernel {kernel} takes {expected} buffers, found {found}")]
-    Count { kernel: String, expected: usize, found: usize },
-    #[error("buffer `{buffer}` of kernel {kernel} holds {expected}, found {found}")]
-    Element { kernel: String, buffer: String, expected: Element, found: Element },
-    #[error("buffer `{buffer}` of kernel {kernel} has {expected} elements, found {found}")]
-    Length { kernel: String, buffer: String, expected: usize, found: usize },
-    #[error("kernel {kernel} has {expected} tasks, found {begin}..{end}")]
-    Tasks { kernel: String, expected: usize, begin: usize, end: usize },
-    #[error("the states are not those that the program was bound to")]
-    States,
-    #[error("the calls need an arena of {expected} elements, found one of {found}")]
-    Arena { expected: usize, found: usize },
 }
 
 /// The machine code of some kernels.
@@ -260,42 +246,6 @@ impl Drop for Code {
     }
 }
 
-/// A call of a sequence: a kernel and the places of its arguments.
-#[derive(Clone, Debug)]
-pub struct BoundCall {
-    /// An index into the kernels given to [`Code::new`].
-    pub kernel: usize,
-    /// For each buffer of the kernel where it is and its elements.
-    pub arguments: Vec<(Memory, usize)>,
-    /// Whether sharing the tasks among threads is worth it. They are shared if, besides, they are proved to be disjoint
-    /// in these places; else they run one after the other.
-    pub parallel: bool,
-}
-
-/// A place in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
-    /// In the arena, at an offset in bytes.
-    Arena(usize),
-    /// In the memory that nobody but the sequence has, at an offset in bytes.
-    Own(usize),
-    /// At the start of a buffer of the states, by its position in the list of states that the sequence uses.
-    State(usize),
-}
-
-impl Memory {
-    /// Where it is among all memory of a sequence that uses the states at some positions of all states.
-    fn origin(self, used: &[usize]) -> Origin {
-        let (memory, bytes) = match self {
-            Memory::Arena(offset) => (0, offset),
-            Memory::Own(offset) => (1, offset),
-            // The same state may be named twice.
-            Memory::State(state) => (2 + used[state], 0),
-        };
-        Origin { memory, element: bytes / size_of::<u32>() }
-    }
-}
-
 /// A sequence of calls whose arguments are looked up once: a run is a walk over function pointers and argument tables.
 pub struct Sequence {
     code: Arc<Code>,
@@ -309,11 +259,33 @@ pub struct Sequence {
     pointers: Vec<*mut u8>,
     /// Those of the arguments that lie in the arena, and their offsets.
     in_arena: Vec<(usize, usize)>,
+    /// The loops, in the order of their calls.
+    loops: Vec<Rounds>,
     /// The arena at which these arguments point.
     bound: *const u8,
     /// The elements that the arena must have.
     needed: usize,
     flush_denormal: bool,
+}
+
+/// A loop.
+struct Rounds {
+    calls: Range<usize>,
+    rounds: usize,
+    /// The arguments that move.
+    moving: Vec<Moved>,
+}
+
+/// An argument that moves on in each round.
+struct Moved {
+    /// Its place in the argument tables.
+    argument: usize,
+    /// Where it is in the first round.
+    start: *mut u8,
+    /// By how many bytes it moves.
+    bytes: isize,
+    /// Whether it lies in the arena.
+    in_arena: bool,
 }
 
 struct Step {
@@ -340,7 +312,7 @@ impl Sequence {
         used: &[usize],
         calls: &[BoundCall],
     ) -> Result<Sequence, CallError> {
-        let mut sequence = Sequence::without_arena(code, Buffer::empty(), states, used, calls)?;
+        let mut sequence = Sequence::without_arena(code, Buffer::empty(), states, used, (calls, &[]))?;
         sequence.attach(arena)?;
         Ok(sequence)
     }
@@ -351,7 +323,7 @@ impl Sequence {
         mut own: Buffer,
         states: &mut [Buffer],
         used: &[usize],
-        calls: &[BoundCall],
+        (calls, loops): (&[BoundCall], &[BoundLoop]),
     ) -> Result<Sequence, CallError> {
         let mut bound = Vec::with_capacity(used.len());
         let mut addresses = Vec::with_capacity(used.len());
@@ -361,16 +333,33 @@ impl Sequence {
             bound.push((position, buffer.as_ptr(), buffer.len()));
         }
         let (mut steps, mut pointers) = (Vec::with_capacity(calls.len()), Vec::new());
-        let (mut in_arena, mut needed, mut origins) = (Vec::new(), 0, Vec::new());
+        let (mut in_arena, mut needed, mut places) = (Vec::new(), 0, Vec::new());
+        let mut looped: Vec<Rounds> = Vec::with_capacity(loops.len());
+        looped.extend(loops.iter().map(|BoundLoop { calls, rounds }| Rounds {
+            calls: calls.clone(),
+            rounds: *rounds,
+            moving: Vec::new(),
+        }));
         let footprints = code.footprints.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for call in calls {
+        for (number, call) in calls.iter().enumerate() {
             let function = &code.functions[call.kernel];
-            function.check(call.arguments.iter().map(|&(_, elements)| (None, elements)))?;
+            let mut around = looped.iter_mut().find(|looped| looped.calls.contains(&number));
+            let rounds = around.as_ref().map_or(1, |looped| looped.rounds);
+            let by = |position: usize| call.moves.get(position).copied().unwrap_or_default();
+            // What is left of the elements wherever the argument begins.
+            let rest = |(position, &(_, elements)): (usize, &(Memory, usize))| {
+                let last = by(position).ends(rounds).1;
+                (None, elements.saturating_sub(last))
+            };
+            function.check(call.arguments.iter().enumerate().map(rest))?;
             let first = pointers.len();
-            for (declared, &(memory, elements)) in function.buffers.iter().zip(&call.arguments) {
+            for (position, (declared, &(memory, elements))) in function.buffers.iter().zip(&call.arguments).enumerate()
+            {
+                let Move { start: begin, step } = by(position);
+                let begin = begin * size_of::<u32>();
                 let (start, found) = match memory {
                     Memory::Arena(offset) => {
-                        in_arena.push((pointers.len(), offset));
+                        in_arena.push((pointers.len(), offset + begin));
                         needed = needed.max((offset / size_of::<u32>()).saturating_add(elements));
                         (std::ptr::null_mut(), if offset.is_multiple_of(ALIGNMENT) { elements } else { 0 })
                     }
@@ -386,12 +375,27 @@ impl Sequence {
                     let (kernel, buffer) = (function.name.clone(), declared.name.clone());
                     return Err(CallError::Length { kernel, buffer, expected: elements, found });
                 }
+                let start = start.wrapping_add(begin);
+                if let (Some(looped), true) = (&mut around, step != 0) {
+                    let bytes = step as isize * size_of::<u32>() as isize;
+                    let in_arena = matches!(memory, Memory::Arena(_));
+                    looped.moving.push(Moved { argument: pointers.len(), start, bytes, in_arena });
+                }
                 pointers.push(start);
             }
             let shared = call.parallel && {
-                origins.clear();
-                origins.extend(call.arguments.iter().map(|&(memory, _)| memory.origin(used)));
-                footprints.get(call.kernel).is_some_and(|footprints| footprints.disjoint(&origins).is_ok())
+                places.clear();
+                let declared = function.buffers.iter().zip(&call.arguments).enumerate();
+                places.extend(declared.map(|(position, (declared, &(memory, _)))| Moving {
+                    origin: memory.origin(used),
+                    by: by(position),
+                    elements: declared.elements,
+                    written: declared.access != Access::Read,
+                }));
+                let origins = kernel::origins(&places, rounds);
+                let footprints = footprints.get(call.kernel);
+                let disjoint = |origins: Vec<Origin>| footprints.is_some_and(|of| of.disjoint(&origins).is_ok());
+                origins.is_some_and(disjoint)
             };
             steps.push(Step { entry: function.entry, tasks: function.tasks, first, shared });
         }
@@ -403,6 +407,7 @@ impl Sequence {
             steps,
             pointers,
             in_arena,
+            loops: looped,
             bound: std::ptr::null(),
             needed,
             flush_denormal: true,
@@ -422,6 +427,9 @@ impl Sequence {
             let start = arena.as_mut_ptr();
             for &(argument, offset) in &self.in_arena {
                 self.pointers[argument] = start.wrapping_add(offset);
+            }
+            for moved in self.loops.iter_mut().flat_map(|looped| &mut looped.moving).filter(|moved| moved.in_arena) {
+                moved.start = self.pointers[moved.argument];
             }
         }
         self.arena = arena;
@@ -471,12 +479,8 @@ impl Sequence {
     /// bound: the same memory at the same positions.
     pub fn run(&mut self, calls: Range<usize>, states: &mut [Buffer], pool: &Pool) -> Result<(), CallError> {
         self.check(states)?;
-        self.in_mode(|| {
-            // A plain loop: it runs in every step, also in debug builds.
-            for step in &self.steps[calls] {
-                self.call(step, pool);
-            }
-        });
+        // SAFETY: the emitted code of the calls alone computes with floats.
+        unsafe { denormals::in_mode(self.flush_denormal, || self.walk(calls, pool, None)) }
         Ok(())
     }
 
@@ -489,11 +493,36 @@ impl Sequence {
         mut done: impl FnMut(usize),
     ) -> Result<(), CallError> {
         self.check(states)?;
-        for position in calls {
-            self.in_mode(|| self.call(&self.steps[position], pool));
-            done(position);
-        }
+        self.walk(calls, pool, Some(&mut done));
         Ok(())
+    }
+
+    /// Runs some calls, those of a loop once for each of its rounds. Where `done` is told of each, the mode in which they
+    /// compute is that of each by itself; else it is the caller's to set.
+    fn walk(&mut self, calls: Range<usize>, pool: &Pool, mut done: Option<&mut dyn FnMut(usize)>) {
+        // Plain loops: they run in every step, also in debug builds.
+        let Sequence { steps, pointers, loops, flush_denormal, .. } = self;
+        let mut run = |position: usize, pointers: &[*mut u8]| match &mut done {
+            None => call(&steps[position], pointers, *flush_denormal, pool),
+            Some(done) => {
+                let run = || call(&steps[position], pointers, *flush_denormal, pool);
+                // SAFETY: the emitted code of the call alone computes with floats.
+                unsafe { denormals::in_mode(*flush_denormal, run) };
+                done(position);
+            }
+        };
+        let mut next = calls.start;
+        for looped in loops.iter().filter(|looped| calls.start <= looped.calls.start && looped.calls.end <= calls.end) {
+            (next..looped.calls.start).for_each(|position| run(position, pointers));
+            for round in 0..looped.rounds {
+                for moved in &looped.moving {
+                    pointers[moved.argument] = moved.start.wrapping_offset(moved.bytes * round as isize);
+                }
+                looped.calls.clone().for_each(|position| run(position, pointers));
+            }
+            next = looped.calls.end;
+        }
+        (next..calls.end).for_each(|position| run(position, pointers));
     }
 
     /// That the sequence has an arena, and that the states are those that were bound.
@@ -509,24 +538,21 @@ impl Sequence {
         }
         Ok(())
     }
+}
 
-    /// Runs some calls of this sequence in the mode that was asked for.
-    fn in_mode(&self, calls: impl FnOnce()) {
-        // SAFETY: `run`, `run_each` and the pool's threads compute with floats in the emitted code of `call` alone.
-        unsafe { denormals::in_mode(self.flush_denormal, calls) }
-    }
-
-    /// Runs a call. `check` has passed, and whoever runs the sequence has borrowed it and the states exclusively.
-    #[inline(always)]
-    fn call(&self, step: &Step, pool: &Pool) {
-        let arguments = Arguments(&self.pointers[step.first..]);
-        // SAFETY: the arguments were checked to be as long as declared when they were bound. The sequence's own memory, the
-        // arena and the states are borrowed exclusively. The arena is long enough and the arguments in it point at it, and
-        // the states lie where they lay, as `check` has seen. The tasks are all there are. Where several threads run them, no task
-        // writes what another one touches: that is proved for these arguments (`without_arena`), whose distances do not change.
-        let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
-        if step.shared { pool.run(step.tasks, &|tasks| self.in_mode(|| run(tasks))) } else { run(0..step.tasks) }
-    }
+/// Runs a call. `check` has passed, and whoever runs the sequence has borrowed it and the states exclusively.
+#[inline(always)]
+fn call(step: &Step, pointers: &[*mut u8], flush_denormal: bool, pool: &Pool) {
+    let arguments = Arguments(&pointers[step.first..]);
+    // SAFETY: the arguments were checked to be as long as declared when they were bound, in a loop in each of its rounds. The
+    // sequence's own memory, the arena and the states are borrowed exclusively. The arena is long enough and the arguments
+    // in it point at it, and the states lie where they lay, as `check` has seen. The tasks are all there are. Where several
+    // threads run them, no task writes what another one touches: that is proved for these arguments (`without_arena`), whose
+    // distances do not change but as the proof has them.
+    let run = |tasks: Range<usize>| unsafe { (step.entry)(arguments.pointer(), tasks.start, tasks.end) };
+    // SAFETY: the pool's threads compute with floats in the emitted code alone.
+    let in_mode = |tasks: Range<usize>| unsafe { denormals::in_mode(flush_denormal, || run(tasks)) };
+    if step.shared { pool.run(step.tasks, &in_mode) } else { run(0..step.tasks) }
 }
 
 /// An argument table on its way to other threads.

@@ -10,6 +10,7 @@ mod disjoint;
 mod interpret;
 mod parse;
 mod print;
+mod rounds;
 mod visit;
 
 pub use build::KernelBuilder;
@@ -18,6 +19,7 @@ pub(crate) use disjoint::Footprints;
 pub use disjoint::{Dependence, Origin, Reason};
 pub use interpret::{Slice, interpret, interpret_words};
 pub use parse::{ParseError, parse, parse_all};
+pub use rounds::{Move, Moving, origins};
 
 use kiln_graph::Few;
 

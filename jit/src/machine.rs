@@ -119,7 +119,7 @@ fn fastest(kernel: Kernel, emitter: EmitterKind, pool: &Pool) -> Result<f64, Mac
         places.push((Memory::Arena(end), buffer.elements));
         end += (size_of::<f32>() * buffer.elements).next_multiple_of(kiln_rt::buffer::ALIGNMENT);
     }
-    let call = BoundCall { kernel: 0, arguments: places, parallel: pool.threads() > 1 };
+    let call = BoundCall { kernel: 0, arguments: places, moves: Vec::new(), parallel: pool.threads() > 1 };
     let code = Arc::new(Code::new(&[kernel], emitter)?);
     let mut sequence = Sequence::new(code, Buffer::zeroed(end.div_ceil(size_of::<f32>())), &mut [], &[], &[call])?;
     let mut fastest = f64::INFINITY;

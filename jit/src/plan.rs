@@ -9,7 +9,7 @@
 //! | `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |
 //! | `layouts` | groups | a layout for each value in memory | every layout holds its value; given ones are as given |
 //! | `in_place` | layouts | a piece of memory for each value | a state is overwritten after its last read alone |
-//! | `calls`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
+//! | `calls`, `scans`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
 //! | `schedule`, `invariant`, `arena` | drafts | the [`Plan`] | the prologue comes first; live pieces never overlap |
 //!
 //! `prepack` has a part in the last one: no weight is packed twice before it changes.
@@ -18,6 +18,7 @@ mod arena;
 mod calls;
 mod choices;
 mod data;
+mod drafts;
 mod group;
 mod in_place;
 mod invariant;
@@ -28,25 +29,22 @@ mod order;
 mod pieces;
 mod prepack;
 mod print;
+mod scans;
 mod schedule;
 
 pub use crate::cost::sharing::worth_sharing;
 pub use choices::{Choice, Choices, Contracted};
-pub use data::{Argument, Call, Location, Part, Plan, Slot};
+pub use data::{Argument, Call, Location, Loop, Move, Part, Plan, Slot};
 
 use std::collections::HashMap;
 
 use kiln_graph::passes::prepare;
-use kiln_graph::{Graph, NodeId, Role, Type};
+use kiln_graph::{Graph, Role, Type};
 
 use crate::layout::Layout;
 use crate::target::Target;
-use calls::lower_groups;
+use calls::drafts;
 use choices::Recipes;
-use group::{group, members};
-use join::join;
-use layouts::layouts;
-use order::order;
 use schedule::schedule;
 
 /// Why a graph can not be planned.
@@ -87,21 +85,19 @@ pub fn plan_by(
     // A layout that is given is a promise about a buffer that is there already: another program of the model made it.
     // It is looked at here, where the state has a name; the checker of kernels could only say which access leaves its
     // buffer.
+    let mut given = HashMap::new();
     for input in graph.inputs.iter().filter(|input| input.role == Role::State) {
-        let ty = graph.ty(input.node);
-        if state_layouts.get(&input.name).is_some_and(|layout| !layout.holds(ty.shape)) {
+        let (ty, Some(&layout)) = (graph.ty(input.node), state_layouts.get(&input.name)) else { continue };
+        if !layout.holds(ty.shape) {
             return Err(PlanError::StateLayout { name: input.name.clone(), ty });
         }
+        given.insert(input.name.as_str(), layout);
     }
     let graph = prepare(graph);
-    let fusion = order(join(&graph, group(&graph)));
-    let layouts = layouts(&graph, &fusion, state_layouts);
-    // Both follow from the graph and its groups alone, and both `in_place` and `calls` ask for them.
+    let states = graph.inputs.iter().filter(|input| input.role == Role::State);
+    let given = states.filter_map(|input| Some((input.node, *given.get(input.name.as_str())?))).collect();
     let invariant = invariant::nodes(&graph);
-    let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(&graph, &fusion, group)).collect();
-    // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.
-    let placement = in_place::place(&graph, &fusion, &members, &layouts, &invariant, exact);
     let mut recipes = Recipes::new(target, choices, exact);
-    let steps = lower_groups(&graph, &fusion, &members, placement, &invariant, target, &mut recipes);
+    let steps = drafts(&graph, &given, &invariant, target, &mut recipes);
     Ok(schedule(&graph, steps, recipes, target))
 }

@@ -17,7 +17,7 @@ pub use session::{RunError, Session};
 pub use states::{Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};
-use crate::kernel::{Dependence, Origin};
+use crate::kernel::{Access, Dependence, Moving, Origin, origins};
 use crate::layout::Layout;
 use crate::plan::{self, Choices, Location, Plan, PlanError};
 use crate::target::{ChoiceError, Target};
@@ -81,12 +81,24 @@ impl Plan {
     /// # Errors
     /// The first such call's kernel, and why.
     pub fn disjoint(&self) -> Result<(), Dependence> {
-        self.calls.iter().try_for_each(|call| {
-            let origins = call.arguments.iter().map(|&slot| match self.slots[slot].location {
-                Location::Arena { offset } => Origin { memory: 0, element: offset / size_of::<u32>() },
-                Location::State { input } => Origin { memory: 1 + input, element: 0 },
-            });
-            self.kernels[call.kernel].disjoint(&origins.collect::<Vec<Origin>>())
+        self.calls.iter().enumerate().try_for_each(|(number, call)| {
+            let kernel = &self.kernels[call.kernel];
+            let place = |(position, &slot): (usize, &usize)| Moving {
+                origin: match self.slots[slot].location {
+                    Location::Arena { offset } => Origin { memory: 0, element: offset / size_of::<u32>() },
+                    Location::State { input } => Origin { memory: 1 + input, element: 0 },
+                },
+                by: call.moves.get(position).copied().unwrap_or_default(),
+                elements: kernel.buffers[position].elements,
+                written: kernel.buffers[position].access != Access::Read,
+            };
+            let places: Vec<Moving> = call.arguments.iter().enumerate().map(place).collect();
+            let rounds =
+                self.loops.iter().find(|looped| looped.calls.contains(&number)).map_or(1, |looped| looped.rounds);
+            match origins(&places, rounds) {
+                Some(origins) => kernel.disjoint(&origins),
+                None => Err(Dependence::Rounds { kernel: kernel.name.clone() }),
+            }
         })
     }
 }

@@ -14,6 +14,18 @@ pub struct Known {
     pub parameters: &'static [Parameter],
     /// Whether its input is indices (i32), and not numbers (f32).
     pub indexed: bool,
+    /// What it takes and gives beside one tensor, if it keeps states.
+    pub stateful: Option<&'static Stateful>,
+}
+
+/// How a layer that keeps states is applied.
+pub struct Stateful {
+    /// How many states it may be given behind its input, in parentheses if there are several.
+    pub states: usize,
+    /// What it gives: how many tensors each part holds, several being in parentheses.
+    pub gives: &'static [usize],
+    /// That in words.
+    pub usage: &'static str,
 }
 
 /// One argument of a layer.
@@ -86,11 +98,15 @@ const fn setting(name: &'static str, kind: Kind) -> Parameter {
 }
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false }
+    Known { name, settings, parameters, indexed: false, stateful: None }
 }
 
 const fn of_indices(known: Known) -> Known {
     Known { indexed: true, ..known }
+}
+
+const fn keeping(stateful: &'static Stateful, known: Known) -> Known {
+    Known { stateful: Some(stateful), ..known }
 }
 
 const fn plain(name: &'static str) -> Known {
@@ -158,6 +174,36 @@ const fn transposed_convolution(axes: usize) -> [Parameter; 9] {
         setting("dilation", Kind::PerAxis(axes)),
     ]
 }
+
+/// A recurrent layer with one state.
+const SEQUENCE: Stateful = Stateful { states: 1, gives: &[1, 1], usage: "let (y, h) = NAME(x, h)" };
+
+/// The same with a memory cell.
+const SEQUENCE_WITH_MEMORY: Stateful =
+    Stateful { states: 2, gives: &[1, 2], usage: "let (y, (h, c)) = NAME(x, (h, c))" };
+
+/// One step.
+const STEP: Stateful = Stateful { states: 1, gives: &[1], usage: "let h = NAME(x, h)" };
+
+/// The same with a memory cell.
+const STEP_WITH_MEMORY: Stateful = Stateful { states: 2, gives: &[1, 1], usage: "let (h, c) = NAME(x, (h, c))" };
+
+const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
+
+/// What LSTM and GRU take.
+const RECURRENT: &[Parameter] = &[
+    dimension("input_size", Kind::Size),
+    dimension("hidden_size", Kind::Size),
+    setting("num_layers", Kind::Size),
+    setting("bias", Kind::Flag),
+    setting("batch_first", Kind::Flag),
+    setting("dropout", Kind::Number),
+    setting("bidirectional", Kind::Flag),
+];
+
+/// What cells take.
+const CELL: &[Parameter] =
+    &[dimension("input_size", Kind::Size), dimension("hidden_size", Kind::Size), setting("bias", Kind::Flag)];
 
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
@@ -241,6 +287,8 @@ pub const LAYERS: &[Known] = &[
             setting("bias", Kind::Flag),
         ],
     ),
+    keeping(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
+    keeping(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
     plain("Hardsigmoid"),
     plain("Hardswish"),
@@ -252,6 +300,8 @@ pub const LAYERS: &[Known] = &[
     layer("LPPool1d", "LPPool1dSettings", &const { power_average_pool(1) }),
     layer("LPPool2d", "LPPool2dSettings", &const { power_average_pool(2) }),
     layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
+    keeping(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
+    keeping(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
     layer(
         "LayerNorm",
         "LayerNormSettings",
@@ -294,6 +344,36 @@ pub const LAYERS: &[Known] = &[
             setting("elementwise_affine", Kind::Flag),
         ],
     ),
+    keeping(
+        &SEQUENCE,
+        layer(
+            "RNN",
+            "RecurrentSettings",
+            &[
+                dimension("input_size", Kind::Size),
+                dimension("hidden_size", Kind::Size),
+                setting("num_layers", Kind::Size),
+                setting("nonlinearity", Kind::Choice(&NONLINEARITY)),
+                setting("bias", Kind::Flag),
+                setting("batch_first", Kind::Flag),
+                setting("dropout", Kind::Number),
+                setting("bidirectional", Kind::Flag),
+            ],
+        ),
+    ),
+    keeping(
+        &STEP,
+        layer(
+            "RNNCell",
+            "RecurrentCellSettings",
+            &[
+                dimension("input_size", Kind::Size),
+                dimension("hidden_size", Kind::Size),
+                setting("bias", Kind::Flag),
+                setting("nonlinearity", Kind::Choice(&NONLINEARITY)),
+            ],
+        ),
+    ),
     layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
@@ -329,12 +409,9 @@ pub const MISSING: &[&str] = &[
     "EmbeddingBag",
     "Fold",
     "FractionalMaxPool3d",
-    "GRU",
-    "LSTM",
     "MultiheadAttention",
     "PixelShuffle",
     "PixelUnshuffle",
-    "RNN",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",

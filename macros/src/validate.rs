@@ -25,7 +25,7 @@ use syn::{Expr, GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::{Forward, Helper};
-use crate::layers::{FUNCTIONS, Known, MISSING};
+use crate::layers::{FUNCTIONS, Known, MISSING, Stateful};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
 
@@ -57,6 +57,8 @@ pub enum LayerKind {
         settings: TokenStream,
         /// Whether its input is indices.
         indexed: bool,
+        /// How it is applied, if it keeps states.
+        stateful: Option<&'static Stateful>,
         /// Whether it has parameters that are trained.
         parameters: bool,
     },

@@ -184,6 +184,28 @@ pub enum TrainError {
         /// The rate given.
         found: f32,
     },
+    /// A metric for an optimizer whose schedule does not go by one.
+    #[error(
+        "{} has no schedule that goes by a metric: give it `.schedule(ReduceLROnPlateau::new())`",
+        if optimizer.is_empty() { "the optimizer".to_owned() } else { format!("`{optimizer}`") }
+    )]
+    NoPlateau {
+        /// The optimizer's name; empty for the only one of a [`Trainer`](crate::Trainer).
+        optimizer: String,
+    },
+    /// The number of no group of parameters.
+    #[error("there is no group {found}: the last one is {last}, and 0 is that of the parameters in no other")]
+    UnknownGroup {
+        /// The optimizer's name; empty for the only one of a [`Trainer`](crate::Trainer).
+        optimizer: String,
+        /// The number given.
+        found: usize,
+        /// The largest that there is.
+        last: usize,
+    },
+    /// Averages that no optimizer keeps.
+    #[error("no optimizer keeps averages of its parameters: give one `.ema(0.999)` or `.swa(..)`")]
+    NoAverages,
     /// A setting of the builder that makes no sense.
     #[error("{setting} should be at least 1, but is 0")]
     Zero {

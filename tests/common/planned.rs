@@ -42,9 +42,12 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
             };
         }
     }
-    for call in &plan.calls {
+    for (call, round) in plan.rounds() {
+        let call = &plan.calls[call];
         let kernel = &plan.kernels[call.kernel];
-        let arguments: Vec<usize> = call.arguments.iter().map(|&slot| start(slot)).collect();
+        let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(round));
+        let slots = call.arguments.iter().enumerate();
+        let arguments: Vec<usize> = slots.map(|(position, &slot)| start(slot) + moved(position)).collect();
         interpret_words(kernel, &mut memory, &arguments, 0..kernel.tasks());
     }
     let read = |argument: &Argument| -> Vec<f64> {

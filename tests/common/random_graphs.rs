@@ -8,6 +8,8 @@
 mod arithmetic;
 #[path = "random_graphs/deep.rs"]
 mod deep;
+#[path = "random_graphs/scans.rs"]
+mod scans;
 #[path = "random_graphs/structure.rs"]
 mod structure;
 
@@ -28,13 +30,17 @@ pub struct Case {
 
 /// The case of a seed.
 pub fn random_case(seed: u64) -> Case {
-    let mut maker = Maker { random: Random::new(seed), graph: Graph::new(format!("random_{seed}")), pool: Vec::new() };
+    let random = Random::new(seed);
+    let mut maker = Maker { random, graph: Graph::new(format!("random_{seed}")), pool: Vec::new(), depth: 0 };
     let productions = 2 + maker.random.below(if seed.is_multiple_of(4) { 20 } else { 8 });
     let rank = 1 + maker.random.below(4);
     let shape = maker.shape(rank);
     maker.input(Type::f32(shape), Role::Data);
     for _ in 0..productions {
         maker.produce();
+    }
+    if seed % 3 == 1 {
+        maker.scan();
     }
     maker.finish()
 }
@@ -105,6 +111,8 @@ struct Maker {
     graph: Graph,
     /// The values made so far that productions start from; guards and constants in between are not.
     pool: Vec<NodeId>,
+    /// How many scans it is within.
+    depth: usize,
 }
 
 impl Maker {

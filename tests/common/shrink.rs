@@ -29,7 +29,8 @@ fn candidates(case: &Case) -> impl Iterator<Item = Case> + '_ {
         .graph
         .ids()
         .rev()
-        .filter(|&id| case.graph.node(id).op != Op::Input && case.graph.outputs.iter().all(|output| output.node != id))
+        .filter(|&id| !matches!(case.graph.node(id).op, Op::Input | Op::Scan { .. }))
+        .filter(|&id| case.graph.outputs.iter().all(|output| output.node != id))
         .collect();
     without.chain(computed.into_iter().map(move |id| fed(case, id, &values[id.index()])))
 }
@@ -67,7 +68,8 @@ fn tidy(graph: Graph, values: Vec<Vec<f64>>, wild: bool) -> Case {
     let dropped: Vec<NodeId> =
         (0..graph.inputs.len()).filter(|index| !kept.contains(index)).map(|index| graph.inputs[index].node).collect();
     let mut map = HashMap::new();
-    let mut small = Graph { scopes: graph.scopes.clone(), ..Graph::new(&graph.name) };
+    let (scopes, bodies) = (graph.scopes.clone(), graph.bodies.clone());
+    let mut small = Graph { scopes, bodies, ..Graph::new(&graph.name) };
     for id in graph.ids().filter(|id| !dropped.contains(id)) {
         let mut node = graph.node(id).clone();
         node.inputs.iter_mut().for_each(|operand| *operand = map[operand]);

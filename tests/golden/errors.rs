@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::case::{Array, Attributes, Refusal};
 use crate::graphs::{Given, type_of};
 use crate::python::parse;
-use crate::{layers, losses, ops, optim, trained};
+use crate::{layers, losses, ops, optim, recurrent, trained};
 
 /// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs, and
 /// rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use there.
@@ -137,6 +137,10 @@ impl Misuse {
                 let channels = attributes.sizes("num_channels", 1, 1)?[0];
                 let input = given.find("input.0").unwrap_or_else(|| g.input("input.0", [2, channels]));
                 given.values.insert("input.0".into(), input);
+                layers::compute(call, attributes, &given)?;
+            }
+            _ if let Some(step) = recurrent::step(call, attributes) => {
+                recurrent::declare(&g, step, attributes, &mut given);
                 layers::compute(call, attributes, &given)?;
             }
             _ => {

@@ -10,7 +10,7 @@ use kiln_graph::{GraphError, Shape, Value};
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
-use crate::resampling;
+use crate::{recurrent, resampling};
 
 /// The outputs of a layer with the parameters `param.*` and the states `state.*`; it is applied to each input in turn
 /// where the case says so.
@@ -19,6 +19,9 @@ pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Resu
     if op == "FractionalMaxPool2d" {
         let (values, places) = resampling::fractional_max_pool2d(attributes, given)?;
         return Ok(if attributes.flag("return_indices") { vec![values, places] } else { vec![values] });
+    }
+    if let Some(step) = recurrent::step(op, attributes) {
+        return recurrent::compute(op, step, attributes, given);
     }
     // What has no input is no layer that is known here, or none that is applied.
     let x = given.find("input.0").ok_or_else(|| Refusal::later(op))?;

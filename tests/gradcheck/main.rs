@@ -1,5 +1,6 @@
 //! Gradient checks: every operation's gradient, and the gradient of its gradient, in f64 against central
-//! differences (`rows.rs`, `losses.rs`), the values that PyTorch gives where there is no derivative (`conventions.rs`), and a loss that
+//! differences (`rows.rs`, `losses.rs`, `scans.rs`), the values that PyTorch gives where there is no derivative
+//! (`conventions.rs`), and a loss that
 //! holds a gradient (`penalty.rs`).
 
 mod conventions;
@@ -10,6 +11,7 @@ mod layers;
 mod losses;
 mod penalty;
 mod rows;
+mod scans;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -158,7 +160,7 @@ fn check(case: &Case) -> Graph {
 #[test]
 fn gradients_agree_with_central_differences() {
     let mut seen = BTreeSet::new();
-    for case in rows::rows() {
+    for case in rows::rows().into_iter().chain(scans::scans()) {
         seen.extend(check(&case).nodes.iter().map(|node| node.op.mnemonic()));
     }
     let missing: Vec<&str> = Op::all().iter().map(Op::mnemonic).filter(|mnemonic| !seen.contains(mnemonic)).collect();

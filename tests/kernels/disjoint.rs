@@ -129,7 +129,7 @@ fn tasks_that_may_depend_on_each_other_run_on_one_thread() {
     for (kernel, arguments, parallel, expected) in cases {
         let mut states = [Buffer::zeroed(TASKS)];
         let memory = Buffer::zeroed(2 * TASKS);
-        let call = BoundCall { kernel, arguments: arguments.into(), parallel };
+        let call = BoundCall { kernel, arguments: arguments.into(), moves: Vec::new(), parallel };
         let mut sequence =
             Sequence::new(code.clone(), memory, &mut states, &[0, 0], &[call]).expect("arguments that fit");
         assert_eq!(sequence.is_shared(0), expected, "kernel {kernel} at {arguments:?}");

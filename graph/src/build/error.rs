@@ -1,6 +1,7 @@
 //! What can go wrong when a graph is built. Knows names and types, and not how graphs are built.
 
 use crate::graph::{NodeId, Type};
+use crate::ops::scan::ScanError;
 use crate::setting::InvalidSetting;
 use crate::shape::{Shape, ShapeError};
 
@@ -122,6 +123,9 @@ pub enum GraphError {
     /// A setting of a loss or an optimizer that is out of its range.
     #[error(transparent)]
     Setting(#[from] InvalidSetting),
+    /// A scan whose operands do not fit its body.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
     /// A gradient in a value that is not f32.
     #[error("there is no gradient in a value of type {found}")]
     GradientType {

@@ -87,6 +87,8 @@ table! {
     Op::ScatterRows { .. } => "scatter_rows", Some(2), vec![Op::ScatterRows { rows: 0 }];
     Op::Random { .. } => "random", Some(1), vec![Op::Random { shape: Shape::SCALAR, seed: 0, stream: 0 }];
     Op::Detach => "detach", Some(1), vec![Op::Detach];
+    Op::Scan { .. } => "scan", None, vec![Op::Scan { body: 0, length: 1, reverse: false }];
+    Op::ScanResult { .. } => "scan_result", Some(1), vec![Op::ScanResult { index: 0 }];
 }
 
 const SLIDING: Sliding =
@@ -177,12 +179,16 @@ pub(crate) fn attributes(op: &mut Op, rank: usize, to: &mut impl Attributes) {
             size(to, "extent", extent, LIMIT - 1);
         }
         Op::ScatterRows { rows } => size(to, "rows", rows, LIMIT - 1),
+        Op::Scan { body, length, reverse } => {
+            count(to, "body", body);
+            size(to, "length", length, LIMIT - 1);
+            to.flag("reverse", reverse);
+        }
+        Op::ScanResult { index } => count(to, "index", index),
         Op::Random { shape, seed, stream } => {
             extents(to, shape);
             to.number("seed", seed, u64::MAX);
-            let mut number = u64::from(*stream);
-            to.number("stream", &mut number, u32::MAX.into());
-            *stream = number as u32;
+            count(to, "stream", stream);
         }
     }
 }
@@ -191,6 +197,12 @@ fn size(to: &mut impl Attributes, name: &'static str, value: &mut usize, most: u
     let mut number = *value as u64;
     to.number(name, &mut number, most as u64);
     *value = number as usize;
+}
+
+fn count(to: &mut impl Attributes, name: &'static str, value: &mut u32) {
+    let mut number = u64::from(*value);
+    to.number(name, &mut number, u32::MAX.into());
+    *value = number as u32;
 }
 
 fn axis(to: &mut impl Attributes, axis: &mut usize) {

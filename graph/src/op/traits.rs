@@ -26,6 +26,8 @@ pub enum Family {
     Indexing,
     /// Random numbers.
     Random,
+    /// Runs a graph step by step, or reads a result of that.
+    Scan,
 }
 
 /// How many elements of an operand come together in one element of the result.
@@ -152,6 +154,7 @@ impl Op {
             Op::TakeRows => Traits { indices: Some(Indices::IntoOperand { axis: 0 }), ..LOOK_UP },
             Op::ScatterAdd { axis, .. } => Traits { indices: Some(Indices::IntoResult { axis }), weight: 4, ..SCATTER },
             Op::ScatterRows { .. } => Traits { indices: Some(Indices::IntoResult { axis: 0 }), ..SCATTER },
+            Op::Scan { .. } | Op::ScanResult { .. } => Traits { family: Family::Scan, ..SOURCE },
             Op::Random { .. } => Traits { family: Family::Random, weight: 40, work: Work::Results, ..SOURCE },
         }
     }

@@ -25,7 +25,7 @@ pub fn fold(graph: &Graph) -> Cow<'_, Graph> {
         Family::Elementwise => constant(to, node).or_else(|| repeated(to, node)).or_else(|| scalars(to, node)),
         Family::Movement => moved(to, node),
         Family::Source | Family::Reduce | Family::Contraction | Family::Window => None,
-        Family::Indexing | Family::Random => None,
+        Family::Indexing | Family::Random | Family::Scan => None,
     })
 }
 

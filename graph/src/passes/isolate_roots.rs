@@ -1,7 +1,8 @@
 //! Gives each output and update a node of its own that is computed, so that a plan can put it where the result is
 //! wanted. Exact.
 //!
-//! A [`Op::Detach`] (a copy) stands for inputs, constants, views and nodes that already are a result.
+//! A [`Op::Detach`] (a copy) stands for inputs, constants, views, results of scans, which lie as their loop has them,
+//! and nodes that already are a result.
 
 use std::borrow::Cow;
 
@@ -10,14 +11,14 @@ use rustc_hash::FxHashSet;
 use crate::graph::{Graph, Node, NodeId, Operands};
 use crate::op::{Family, Op};
 
-/// The graph in which no two results are one node, and none is an input, a constant or a view.
+/// The graph in which no two results are one node, and none is an input, a constant, a view or a result of a scan.
 pub fn isolate_roots(graph: &Graph) -> Cow<'_, Graph> {
     let mut result = Cow::Borrowed(graph);
     let mut taken: FxHashSet<NodeId> = FxHashSet::default();
     let roots: Vec<NodeId> = graph.roots().collect();
     for (number, id) in roots.into_iter().enumerate() {
         let op = graph.node(id).op;
-        let is_computed = op.family() != Family::Source && !op.is_view();
+        let is_computed = !matches!(op.family(), Family::Source | Family::Scan) && !op.is_view();
         if is_computed && taken.insert(id) {
             continue;
         }

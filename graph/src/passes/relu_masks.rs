@@ -41,7 +41,7 @@ pub fn relu_masks(graph: &Graph) -> Cow<'_, Graph> {
 /// The graph with other nodes: `node` adds what takes the place of each, and says where that is, given the places of
 /// those before.
 fn rebuilt(graph: &Graph, mut node: impl FnMut(&mut Graph, &[NodeId], NodeId) -> NodeId) -> Graph {
-    let Graph { name, nodes, inputs, outputs, updates, scopes } = graph;
+    let Graph { name, nodes, inputs, outputs, updates, scopes, bodies } = graph;
     let mut result = Graph {
         name: name.clone(),
         nodes: Vec::with_capacity(nodes.len() + nodes.len() / 16),
@@ -49,6 +49,7 @@ fn rebuilt(graph: &Graph, mut node: impl FnMut(&mut Graph, &[NodeId], NodeId) ->
         outputs: outputs.clone(),
         updates: updates.clone(),
         scopes: scopes.clone(),
+        bodies: bodies.clone(),
     };
     let mut places: Vec<NodeId> = Vec::with_capacity(nodes.len());
     for id in graph.ids() {

@@ -1,4 +1,4 @@
-//! Removing dead nodes: those that reach no output and no update. Exact. Inputs stay declared, whether used or not, and
+//! Removing dead nodes: those that reach no output and no update, and the bodies of scans among them. Exact. Inputs stay declared, whether used or not, and
 //! become the first nodes, in the order of the call's arguments.
 
 use std::borrow::Cow;
@@ -78,6 +78,17 @@ fn without_dead(mut graph: Graph, live: &[bool]) -> Graph {
         true
     });
     graph.nodes.splice(0..0, inputs);
+    let scans = graph.nodes.iter().filter(|node| matches!(node.op, Op::Scan { .. })).count();
+    if scans < graph.bodies.len() {
+        let mut bodies = Vec::new();
+        for node in &mut graph.nodes {
+            if let Op::Scan { body, .. } = &mut node.op {
+                bodies.push(std::mem::take(&mut graph.bodies[*body as usize]));
+                *body = bodies.len() as u32 - 1;
+            }
+        }
+        graph.bodies = bodies;
+    }
     let at = |id: NodeId| map[id.index()];
     graph.inputs.iter_mut().for_each(|input| input.node = at(input.node));
     graph.outputs.iter_mut().for_each(|output| output.node = at(output.node));

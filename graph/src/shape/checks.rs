@@ -57,6 +57,21 @@ pub const fn check_outputs<const K: usize>(name: &str, outputs: &[Type]) -> [Typ
     first(outputs)
 }
 
+/// As [`check_layer`], of a layer that gives several values, which are to be as many as are taken.
+///
+/// # Panics
+/// With the error's message, if there is one, or if there are more or fewer; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_types<const K: usize>(name: &str, types: Result<Types, ShapeError>) -> [Type; K] {
+    match types {
+        Ok(types) => check_outputs(name, types.as_slice()),
+        Err(error) => {
+            check_layer(name, Err(error));
+            panic!("an error is refused")
+        }
+    }
+}
+
 /// The result of a function, or a panic with `shape mismatch in TEXT: …`: the compile-time check of one call, which the
 /// text shows as the user wrote it.
 ///

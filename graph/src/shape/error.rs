@@ -191,6 +191,20 @@ pub enum ShapeError {
         /// The input's shape.
         found: Shape,
     },
+    /// A recurrent layer's input whose last axis is not its number of features.
+    InputSize {
+        /// The number of features that the layer takes.
+        expected: usize,
+        /// The input's shape.
+        found: Shape,
+    },
+    /// An initial state of another type than a recurrent layer has.
+    State {
+        /// The type of its states.
+        expected: Type,
+        /// The type of the one given.
+        found: Type,
+    },
     /// A layer's input whose axis 1 is not its number of channels.
     InputChannels {
         /// The number of channels that the layer takes.
@@ -409,6 +423,15 @@ impl ShapeError {
                 } else {
                     m
                 }
+            }
+            ShapeError::InputSize { expected, found } => {
+                let m =
+                    m.text("it takes ").number(expected).text(" features (input_size), the last axis of its input, ");
+                m.text("which has shape ").shape(&found)
+            }
+            ShapeError::State { expected, found } => {
+                let m = m.text("its initial states are ").ty(&expected).text(" for this input, but the one given is ");
+                m.ty(&found)
             }
             ShapeError::InputChannels { expected, found } => {
                 m.text("it takes ").number(expected).text(" input channels, but its input has shape ").shape(&found)

@@ -4,9 +4,11 @@
 //! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
 
 mod norms;
+mod recurrent;
 mod resample;
 
 pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
+pub use recurrent::{Recurrent, recurrent, recurrent_cell};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 
 use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type};

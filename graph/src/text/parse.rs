@@ -81,17 +81,13 @@ pub fn parse(text: &str) -> Result<Graph, ParseError> {
 /// # Errors
 /// If the syntax is wrong.
 pub fn read(text: &str) -> Result<Source, ParseError> {
-    let mut parser = Parser {
-        tokens: lex(text)?,
-        next: 0,
-        graph: Graph::new(""),
-        positions: HashMap::new(),
-        values: HashMap::new(),
-        operands: Vec::new(),
-        scopes: HashMap::from([(String::new(), 0)]),
-    };
+    let mut parser = Parser { tokens: lex(text)?, next: 0, source: Parsed::default() };
     parser.graph()?;
-    Ok(Source { graph: parser.graph, positions: parser.positions })
+    if parser.peek().kind != Kind::End {
+        return unexpected("the end of the text", parser.peek());
+    }
+    let Parsed { graph, positions, .. } = parser.source;
+    Ok(Source { graph, positions })
 }
 
 /// A name of a value, and where it stands.
@@ -100,6 +96,11 @@ type Name = (String, Position);
 struct Parser {
     tokens: Vec<Token>,
     next: usize,
+    source: Parsed,
+}
+
+/// What was read of a graph.
+struct Parsed {
     graph: Graph,
     positions: HashMap<Place, Position>,
     values: HashMap<String, NodeId>,
@@ -107,6 +108,18 @@ struct Parser {
     operands: Vec<Vec<Name>>,
     /// The scopes by their names.
     scopes: HashMap<String, u32>,
+}
+
+impl Default for Parsed {
+    fn default() -> Parsed {
+        Parsed {
+            graph: Graph::new(""),
+            positions: HashMap::new(),
+            values: HashMap::new(),
+            operands: Vec::new(),
+            scopes: HashMap::from([(String::new(), 0)]),
+        }
+    }
 }
 
 fn unexpected<T>(expected: impl Into<String>, found: &Token) -> Result<T, ParseError> {
@@ -186,16 +199,19 @@ impl Parser {
     }
 
     fn graph(&mut self) -> Result<(), ParseError> {
-        self.positions.insert(Place::Header, self.peek().position);
+        self.source.positions.insert(Place::Header, self.peek().position);
         self.keyword("graph")?;
         let name = self.take();
-        self.graph.name = match name.kind {
+        self.source.graph.name = match name.kind {
             Kind::Word(text) | Kind::Quoted(text) => text,
             _ => return unexpected("the graph's name", &name),
         };
         self.mark('(')?;
         self.items(')', Parser::input)?;
         self.mark('{')?;
+        while self.is_word("graph") {
+            self.body()?;
+        }
         while matches!(self.peek().kind, Kind::Value(_)) {
             self.node()?;
         }
@@ -203,24 +219,34 @@ impl Parser {
         while self.is_word("update") {
             self.update()?;
         }
-        self.positions.insert(Place::Return, self.peek().position);
+        self.source.positions.insert(Place::Return, self.peek().position);
         if !self.is_word("return") {
-            let expected =
-                if self.graph.updates.is_empty() { "a node, `update` or `return`" } else { "`update` or `return`" };
+            let expected = if self.source.graph.updates.is_empty() {
+                "a node, `update` or `return`"
+            } else {
+                "`update` or `return`"
+            };
             return unexpected(expected, self.peek());
         }
         self.take();
-        self.positions.insert(Place::End, self.peek().position);
-        self.items('}', Parser::output)?;
-        if self.peek().kind != Kind::End {
-            return unexpected("the end of the text", self.peek());
-        }
+        self.source.positions.insert(Place::End, self.peek().position);
+        self.items('}', Parser::output)
+    }
+
+    /// A body, whose names are its own.
+    fn body(&mut self) -> Result<(), ParseError> {
+        let position = self.peek().position;
+        let outer = std::mem::take(&mut self.source);
+        self.graph()?;
+        let body = std::mem::replace(&mut self.source, outer);
+        self.source.positions.insert(Place::Body(self.source.graph.bodies.len()), position);
+        self.source.graph.bodies.push(body.graph);
         Ok(())
     }
 
     fn define(&mut self, (name, position): Name, node: Node) -> Result<NodeId, ParseError> {
-        let id = self.graph.push(node);
-        if self.values.insert(name.clone(), id).is_some() {
+        let id = self.source.graph.push(node);
+        if self.source.values.insert(name.clone(), id).is_some() {
             return Err(ParseError { position, problem: Problem::DefinedTwice(name) });
         }
         Ok(id)
@@ -243,10 +269,10 @@ impl Parser {
         self.mark(':')?;
         let ty = self.ty()?;
         let node = self.define(handle, Node { op: Op::Input, inputs: Operands::new(), ty, scope: 0 })?;
-        self.operands.push(vec![]);
-        self.positions.insert(Place::Input(self.graph.inputs.len()), position);
-        self.positions.insert(Place::Node(node), position);
-        self.graph.inputs.push(Input { name, role, node });
+        self.source.operands.push(vec![]);
+        self.source.positions.insert(Place::Input(self.source.graph.inputs.len()), position);
+        self.source.positions.insert(Place::Node(node), position);
+        self.source.graph.inputs.push(Input { name, role, node });
         Ok(())
     }
 
@@ -331,8 +357,8 @@ impl Parser {
         reader.finish(op)?;
         let scope = self.scope();
         let id = self.define(name, Node { op, inputs: Operands::new(), ty, scope })?;
-        self.operands.push(operands);
-        self.positions.insert(Place::Node(id), position);
+        self.source.operands.push(operands);
+        self.source.positions.insert(Place::Node(id), position);
         Ok(())
     }
 
@@ -359,42 +385,42 @@ impl Parser {
     fn scope(&mut self) -> u32 {
         let Kind::Scope(name) = self.peek().kind.clone() else { return 0 };
         self.take();
-        let scopes = &mut self.graph.scopes;
-        *self.scopes.entry(name).or_insert_with_key(|name| {
+        let scopes = &mut self.source.graph.scopes;
+        *self.source.scopes.entry(name).or_insert_with_key(|name| {
             scopes.push(Scope::of_layer(name.as_str()));
             scopes.len() as u32 - 1
         })
     }
 
     fn resolve(&self, (name, position): Name) -> Result<NodeId, ParseError> {
-        let id = self.values.get(&name).copied();
+        let id = self.source.values.get(&name).copied();
         id.ok_or(ParseError { position, problem: Problem::Undefined(name) })
     }
 
     fn resolve_operands(&mut self) -> Result<(), ParseError> {
-        for (node, operands) in std::mem::take(&mut self.operands).into_iter().enumerate() {
+        for (node, operands) in std::mem::take(&mut self.source.operands).into_iter().enumerate() {
             for operand in operands {
                 let id = self.resolve(operand)?;
-                self.graph.nodes[node].inputs.push(id);
+                self.source.graph.nodes[node].inputs.push(id);
             }
         }
         Ok(())
     }
 
     fn update(&mut self) -> Result<(), ParseError> {
-        self.positions.insert(Place::Update(self.graph.updates.len()), self.peek().position);
+        self.source.positions.insert(Place::Update(self.source.graph.updates.len()), self.peek().position);
         self.keyword("update")?;
         let state = self.value("a state")?;
         let (name, position) = (state.0.clone(), state.1);
         let node = self.resolve(state)?;
-        let Some(input) = self.graph.inputs.iter().position(|input| input.node == node) else {
+        let Some(input) = self.source.graph.inputs.iter().position(|input| input.node == node) else {
             let problem = Problem::Unexpected { expected: "an input".to_string(), found: format!("`%{name}`") };
             return Err(ParseError { position, problem });
         };
         self.mark('=')?;
         let new = self.value("a value")?;
         let node = self.resolve(new)?;
-        self.graph.updates.push(Update { input, node });
+        self.source.graph.updates.push(Update { input, node });
         Ok(())
     }
 
@@ -406,14 +432,14 @@ impl Parser {
                 self.mark('=')?;
                 name
             }
-            Kind::Value(_) => self.graph.outputs.len().to_string(),
+            Kind::Value(_) => self.source.graph.outputs.len().to_string(),
             Kind::Scope(_) | Kind::Number(_) | Kind::Mark(_) | Kind::End => {
                 return unexpected("an output: `%value` or `name=%value`, or `}`", &token);
             }
         };
         let value = self.value("a value")?;
         let node = self.resolve(value)?;
-        self.graph.outputs.push(Output { name, node });
+        self.source.graph.outputs.push(Output { name, node });
         Ok(())
     }
 }

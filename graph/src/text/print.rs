@@ -44,6 +44,9 @@ impl fmt::Display for Graph {
 fn lines(graph: &Graph) -> Vec<(Place, String)> {
     let names = Names::new(graph);
     let mut lines = header(graph, &names);
+    for (number, body) in graph.bodies.iter().enumerate() {
+        lines.extend(self::lines(body).into_iter().map(|(_, line)| (Place::Body(number), format!("  {line}"))));
+    }
     for id in graph.ids().filter(|id| !names.is_input[id.index()]) {
         lines.push((Place::Node(id), names.node_line(graph, id)));
     }

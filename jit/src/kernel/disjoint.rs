@@ -66,6 +66,12 @@ pub enum Dependence {
         /// What the proof ran into.
         reason: Reason,
     },
+    /// In a loop: what moves on meets what is written.
+    #[error("tasks of kernel {kernel} may touch the same elements in different rounds of a loop")]
+    Rounds {
+        /// The kernel's name.
+        kernel: String,
+    },
 }
 
 /// What the proof ran into.

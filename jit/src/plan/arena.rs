@@ -3,7 +3,7 @@
 
 mod place;
 
-use super::calls::Draft;
+use super::drafts::Draft;
 use super::pieces::{Piece, Purpose};
 use place::{ALIGNMENT, Interval, place};
 
@@ -18,6 +18,7 @@ pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Opti
             interval.get_or_insert(Interval { from: time, to: time, bytes }).to = time;
         }
     }
+    across_rounds(memory, calls, &mut intervals);
     for (piece, interval) in memory.iter().zip(&mut intervals) {
         let bytes = 4 * piece.elements;
         match piece.purpose {
@@ -37,6 +38,33 @@ pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Opti
         }
     }
     intervals
+}
+
+/// What is touched in a loop and outside of it is needed in all of its rounds, from the first call of the loop to the
+/// last. What a loop alone touches is written before it is read in each round.
+fn across_rounds(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<Interval>]) {
+    let mut touched: Vec<Option<Option<usize>>> = vec![None; memory.len()];
+    let mut across = vec![false; memory.len()];
+    for call in calls {
+        for storage in &call.lowered.arguments {
+            let place = storage.0 as usize;
+            across[place] |= *touched[place].get_or_insert(call.in_loop) != call.in_loop;
+        }
+    }
+    let mut first = 0;
+    for looped in calls.chunk_by(|a, b| a.in_loop == b.in_loop) {
+        let last = first + looped.len() - 1;
+        if looped[0].in_loop.is_some() {
+            for storage in looped.iter().flat_map(|call| &call.lowered.arguments) {
+                let place = storage.0 as usize;
+                let inside = across[place] || memory[place].purpose != Purpose::Temporary;
+                if let Some(interval) = intervals[place].as_mut().filter(|_| inside) {
+                    (interval.from, interval.to) = (interval.from.min(first), interval.to.max(last));
+                }
+            }
+        }
+        first = last + 1;
+    }
 }
 
 /// Lets results take the place of operands that die where they are made: says which piece of memory each one is part

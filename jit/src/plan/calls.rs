@@ -2,59 +2,64 @@
 //! results before it, and the copies to states at the end. It knows in which piece of memory values lie; it knows no
 //! offsets.
 
+use std::collections::HashMap;
+
+use kiln_graph::op::Op;
+use kiln_graph::passes::{prepare, unroll};
 use kiln_graph::{Graph, NodeId};
 use rustc_hash::FxHashMap;
 
 use super::choices::Recipes;
 use super::data::Part;
-use super::group::Fusion;
-use super::in_place::Placement;
+use super::drafts::{Draft, Drafts};
+use super::group::{group, members};
+use super::in_place::{self, Placement};
+use super::invariant;
+use super::join::join;
+use super::layouts::layouts;
 use super::memo::{self, Memo};
+use super::order::order;
 use super::pieces::Memory;
+use super::scans::{Scan, repeated};
+use crate::layout::Layout;
 use crate::lower::expression::{Expression, Storage};
 use crate::lower::{self, Class, Context, Contracting, Described, Group, Lowered, Root, class, halo, map};
 use crate::target::Target;
 
-/// A call before its arguments have offsets.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    /// Its kernel, and the memory of its arguments.
-    pub lowered: Lowered,
-    /// What it computes, for people.
-    pub label: String,
-    /// The operations that it computes, in order.
-    pub parts: Vec<Part>,
-}
-
-/// What comes of all groups.
-pub struct Drafts {
-    /// The drafts, in order.
-    pub list: Vec<Draft>,
-    /// The memory that they name.
-    pub memory: Memory,
-}
-
-/// Lowers all groups; `members` are the nodes that each computes.
-pub fn lower_groups(
+/// The calls of a graph that is [prepared](prepare). `given` are the layouts of inputs that lie in memory already,
+/// `invariant` the nodes that do not change from run to run.
+pub fn drafts(
     graph: &Graph,
-    fusion: &Fusion,
-    members: &[Vec<NodeId>],
-    placement: Placement,
+    given: &HashMap<NodeId, Layout>,
     invariant: &[bool],
     target: &Target,
     recipes: &mut Recipes<'_>,
 ) -> Drafts {
+    let fusion = order(join(graph, group(graph)));
+    let layouts = layouts(graph, &fusion, given);
+    let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(graph, &fusion, group)).collect();
+    // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.
+    let placement = in_place::place(graph, &fusion, &members, &layouts, invariant, recipes.exact);
     let Placement { memory, copies, described } = placement;
-    let mut lowering =
-        Lowering { graph, invariant, target, recipes, memory, described, memo: Memo::default(), list: Vec::new() };
-    for (position, (group, members)) in fusion.groups.iter().zip(members).enumerate() {
+    let mut lowering = Lowering {
+        graph,
+        invariant,
+        target,
+        recipes,
+        memory,
+        described,
+        memo: Memo::default(),
+        list: Vec::new(),
+        loops: Vec::new(),
+    };
+    for (position, (group, members)) in fusion.groups.iter().zip(&members).enumerate() {
         lowering.group(position, group, &describe(graph, group, members));
     }
     for (id, input) in copies {
         lowering.update(id, input);
     }
-    let Lowering { list, memory, .. } = lowering;
-    Drafts { list, memory }
+    let Lowering { list, memory, loops, .. } = lowering;
+    Drafts { list, memory, loops }
 }
 
 struct Lowering<'a, 'r> {
@@ -66,11 +71,15 @@ struct Lowering<'a, 'r> {
     described: FxHashMap<usize, Described>,
     memo: Memo,
     list: Vec<Draft>,
+    loops: Vec<usize>,
 }
 
 impl Lowering<'_, '_> {
     /// The zeros around what a group stores, then the group.
     fn group(&mut self, position: usize, group: &Group, description: &Description) {
+        if let Some(scan) = group.root().filter(|&root| matches!(self.graph.node(root).op, Op::Scan { .. })) {
+            return self.scan(scan, group, description);
+        }
         let lowered = self.lower(position, group, &description.name);
         self.recipes.label(&description.label);
         for &id in &group.stores {
@@ -81,6 +90,36 @@ impl Lowering<'_, '_> {
             self.list.extend(zeros.map(|lowered| description.draft(lowered)));
         }
         self.list.extend(lowered.into_iter().map(|lowered| description.draft(lowered)));
+    }
+
+    /// The loop of a scan: what it needs before the first step, then the calls of a step.
+    fn scan(&mut self, scan: NodeId, group: &Group, description: &Description) {
+        let node = self.graph.node(scan);
+        let Op::Scan { body, .. } = node.op else { unreachable!("the root is a scan") };
+        // A scan within a scan is written out: loops are not nested.
+        let body = unroll(&self.graph.bodies[body as usize]);
+        let body = prepare(&body);
+        let scan = Scan::new(self.graph, group, &body, &mut self.memory);
+        let invariant = invariant::nodes_of_body(&body);
+        let drafts = drafts(&body, &scan.layouts(&body), &invariant, self.target, self.recipes);
+        for &(from, to) in &scan.carried {
+            let from_place = self.memory.place(from);
+            for lowered in map::copy(self.graph, self.graph.shape(from), from_place, to, self.target) {
+                self.list.push(description.draft(lowered));
+            }
+        }
+        let number = self.loops.len();
+        self.loops.push(scan.length);
+        let label = &description.layer;
+        let (before, each) = scan.bind(&body, drafts, number, (label, node.scope), &mut self.memory);
+        self.list.extend(before);
+        self.list.extend(each);
+        for (first, other) in repeated(self.graph, group) {
+            let (from, to) = (self.memory.place(first), self.memory.place(other));
+            for lowered in map::copy(self.graph, self.graph.shape(first), from, to, self.target) {
+                self.list.push(description.draft(lowered));
+            }
+        }
     }
 
     fn lower(&mut self, position: usize, group: &Group, name: &str) -> Vec<Lowered> {
@@ -136,7 +175,7 @@ impl Lowering<'_, '_> {
         // Behind all groups: nothing reads the old value any more.
         for lowered in map::copy(graph, graph.shape(id), from, to, self.target) {
             let label = format!("update {}", input.name);
-            self.list.push(Draft { lowered, label, parts: parts.clone() });
+            self.list.push(Draft::once(lowered, label, parts.clone()));
         }
     }
 }
@@ -150,6 +189,8 @@ struct Description {
     label: String,
     /// As [`Call::parts`].
     parts: Vec<Part>,
+    /// The layer, with a colon behind it, if there is one.
+    layer: String,
 }
 
 impl Description {
@@ -159,7 +200,7 @@ impl Description {
             Some(word) => format!("{word} for {}", self.label),
             None => self.label.clone(),
         };
-        Draft { lowered, label, parts: self.parts.clone() }
+        Draft::once(lowered, label, self.parts.clone())
     }
 }
 
@@ -196,6 +237,7 @@ fn describe(graph: &Graph, group: &Group, members: &[NodeId]) -> Description {
         operations.push("etc");
     }
     let layer = layer(scope);
-    let label = format!("{layer}{}{}", if layer.is_empty() { "" } else { ": " }, operations.join(" "));
-    Description { name: operations.join("_"), label, parts }
+    let layer = format!("{layer}{}", if layer.is_empty() { "" } else { ": " });
+    let label = format!("{layer}{}", operations.join(" "));
+    Description { name: operations.join("_"), label, parts, layer }
 }

@@ -1,10 +1,13 @@
 //! A plan, as data: kernels, calls of them over slots, and what each slot is. It knows no pointers, and not how it came
 //! about.
 
+use std::ops::Range;
+
 use kiln_graph::{Role, Type};
 
 use super::choices::Contracted;
 use crate::kernel::Kernel;
+pub use crate::kernel::Move;
 use crate::layout::Layout;
 use crate::target::EmitterKind;
 
@@ -23,6 +26,8 @@ pub struct Plan {
     /// in which tiles read them, factors of a batch norm) is kept: they run again only once somebody else has changed
     /// one of these states.
     pub prologue: usize,
+    /// Calls that run several times, one after the other: they stand side by side, and no call is in two loops.
+    pub loops: Vec<Loop>,
     /// The distinct contractions and how each is computed, in the order of their first calls.
     pub contractions: Vec<Contracted>,
     /// Every slot that a call may name.
@@ -43,7 +48,32 @@ impl Plan {
     /// nobody but a reader has need once the code is there and bound.
     pub(crate) fn forget_calls(&mut self) {
         (self.kernels, self.calls, self.contractions) = (Vec::new(), Vec::new(), Vec::new());
+        self.loops = Vec::new();
     }
+
+    /// Every call in the order of a run, with the round of the loop that it is in, counted from 0.
+    pub fn rounds(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            if next == self.calls.len() {
+                return None;
+            }
+            let found = self.loops.iter().find(|looped| looped.calls.start == next);
+            let (calls, rounds) = found.map_or((next..next + 1, 1), |looped| (looped.calls.clone(), looped.rounds));
+            next = calls.end;
+            Some((calls, rounds))
+        })
+        .flat_map(|(calls, rounds)| (0..rounds).flat_map(move |round| calls.clone().map(move |call| (call, round))))
+    }
+}
+
+/// Calls that run several times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loop {
+    /// Which calls.
+    pub calls: Range<usize>,
+    /// How often all of them run.
+    pub rounds: usize,
 }
 
 /// One run of a kernel.
@@ -53,14 +83,17 @@ pub struct Call {
     pub kernel: usize,
     /// For each buffer of the kernel: a slot.
     pub arguments: Vec<usize>,
+    /// For each argument where it lies in its slot, in a loop; nothing elsewhere: at the slot's start.
+    pub moves: Vec<Move>,
     /// The layers and operations that it computes, for people.
     pub label: String,
     /// The operations that it computes, in order. A group of operations that takes several calls (copies to panels,
     /// partial sums) is named by each of them.
     pub parts: Vec<Part>,
-    /// Floating-point operations (a fused multiply-add counts as 2); of convolutions those of the definition.
+    /// Floating-point operations (a fused multiply-add counts as 2) of all rounds; of convolutions those of the
+    /// definition.
     pub flops: u64,
-    /// Bytes that must be read or written at least.
+    /// Bytes that must be read or written at least, in all rounds.
     pub bytes: u64,
     /// Whether it is worth more than one thread.
     pub parallel: bool,

@@ -16,7 +16,7 @@ use std::cmp::Reverse;
 
 use kiln_graph::op::{Family, Op, Sums};
 use kiln_graph::{Few, Graph, NodeId};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::cost::params::fusion::{LARGEST, RECOMPUTED_WEIGHT, REPEATED, WINDOWED_WEIGHT};
 use crate::lower::expression::{identity, reshape_coordinates};
@@ -27,10 +27,11 @@ fn read_from_memory(graph: &Graph, id: NodeId) -> &[NodeId] {
     let node = graph.node(id);
     match node.op.family() {
         Family::Contraction | Family::Window => &node.inputs,
+        Family::Scan if matches!(node.op, Op::Scan { .. }) => &node.inputs,
         // The tensor that indices point into; what is scattered is read element by element.
         Family::Indexing if node.op.traits().sums == Sums::Single => &node.inputs[..1],
         Family::Source | Family::Elementwise | Family::Movement => &[],
-        Family::Reduce | Family::Indexing | Family::Random => &[],
+        Family::Reduce | Family::Indexing | Family::Random | Family::Scan => &[],
     }
 }
 
@@ -48,14 +49,27 @@ pub struct Fusion {
 /// A group for each value that is stored. Every output and update must be a stored node of its own (`isolate_roots`).
 pub fn group(graph: &Graph) -> Fusion {
     let Storing { stored, row_major } = Storing::decide(graph);
-    let groups = graph
-        .ids()
-        .filter(|id| stored[id.index()])
-        .map(|id| {
-            let roots = if class(graph, id) == Class::Root { vec![id] } else { Vec::new() };
-            Group { roots, stores: vec![id] }
-        })
-        .collect();
+    let mut groups: Vec<Group> = Vec::new();
+    // The group of each scan, whose results it stores.
+    let mut scans: FxHashMap<NodeId, usize> = FxHashMap::default();
+    for id in graph.ids() {
+        match graph.node(id).op {
+            Op::Scan { .. } => {
+                scans.insert(id, groups.len());
+                groups.push(Group { roots: vec![id], stores: Vec::new() });
+            }
+            Op::ScanResult { .. } if stored[id.index()] => {
+                groups[scans[&graph.node(id).inputs[0]]].stores.push(id);
+            }
+            _ if stored[id.index()] => {
+                let roots = if class(graph, id) == Class::Root { vec![id] } else { Vec::new() };
+                groups.push(Group { roots, stores: vec![id] });
+            }
+            _ => {}
+        }
+    }
+    // Scans that nobody reads.
+    groups.retain(|group| !group.stores.is_empty());
     Fusion { groups, stored, row_major }
 }
 
@@ -111,7 +125,7 @@ impl Storing {
         // 2. so is what a kernel reads as a tensor: `conv(relu(x), w)` reads relu(x) at many places for each result;
         // 3. of the other elementwise values those are stored that are dear to compute again, operands before users.
         for id in live_ids() {
-            if class(graph, id) == Class::Root {
+            if class(graph, id) == Class::Root && !matches!(graph.node(id).op, Op::Scan { .. }) {
                 storing.stored[id.index()] = true;
             }
             storing.keep_reshapable(graph, id);
@@ -122,6 +136,9 @@ impl Storing {
             // walk decides.
             for &operand in read_from_memory(graph, id).iter().filter(|operand| !windowed[operand.index()]) {
                 storing.keep_in_memory(graph, operand);
+                // A loop goes by rows: it sees no views.
+                storing.stored[operand.index()] |=
+                    matches!(graph.node(id).op, Op::Scan { .. }) && class(graph, operand) != Class::Input;
             }
         }
         let inner = used_within(graph, &live, &windowed);

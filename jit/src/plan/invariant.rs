@@ -5,7 +5,7 @@
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Role};
 
-use super::calls::Draft;
+use super::drafts::Draft;
 use super::pieces::{Piece, Purpose};
 use crate::kernel::Access;
 use crate::lower::Lowered;
@@ -21,19 +21,39 @@ pub fn nodes(graph: &Graph) -> Vec<bool> {
     }
     let states = graph.inputs.iter().filter(|input| input.role == Role::State);
     states.for_each(|input| invariant[input.node.index()] = true);
+    spread(graph, &mut invariant);
+    invariant
+}
+
+/// As [`nodes`], of the body of a loop: what does not change from step to step.
+pub fn nodes_of_body(body: &Graph) -> Vec<bool> {
+    let mut invariant = vec![false; body.nodes.len()];
+    for (number, input) in body.inputs.iter().enumerate() {
+        let is_updated = body.updates.iter().any(|update| update.input == number);
+        invariant[input.node.index()] = input.role == Role::State && !is_updated;
+    }
+    spread(body, &mut invariant);
+    invariant
+}
+
+/// What follows from invariant operands alone is invariant.
+fn spread(graph: &Graph, invariant: &mut [bool]) {
     // `all` of no operands is true, so that constants are invariant; data inputs are not, as they keep their `false`.
     for id in graph.ids().filter(|&id| graph.node(id).op != Op::Input) {
         invariant[id.index()] = graph.node(id).inputs.iter().all(|operand| invariant[operand.index()]);
     }
-    invariant
 }
 
-/// Moves the calls to the front that read and write nothing but invariant memory; says how many they are. The order
-/// within them and within the others stays.
-pub fn move_to_front(memory: &[Piece], calls: &mut Vec<Draft>) -> usize {
+/// Moves the calls to the front that read and write nothing but invariant memory; says how many they are. The order within them and within the others
+/// stays. Outputs may last from run to run, where `outputs_last` says so; the rows of a loop's do not. Calls in loops
+/// stay where they are.
+pub fn move_to_front(memory: &[Piece], outputs_last: bool, calls: &mut Vec<Draft>) -> usize {
     // Memory lasts if all that is written to it depends on invariant memory: what is written from elsewhere does not,
     // nor what the same calls write, and so on.
-    let mut invariant: Vec<bool> = memory.iter().map(|piece| piece.purpose != Purpose::Input).collect();
+    let mut invariant: Vec<bool> = memory
+        .iter()
+        .map(|piece| piece.purpose != Purpose::Input && (outputs_last || piece.purpose != Purpose::Output))
+        .collect();
     for call in calls.iter() {
         for (storage, access) in touched(&call.lowered) {
             if access != Access::Read && matches!(memory[storage].purpose, Purpose::State(_)) {
@@ -41,7 +61,9 @@ pub fn move_to_front(memory: &[Piece], calls: &mut Vec<Draft>) -> usize {
             }
         }
     }
-    let lasts = |invariant: &[bool], call: &Draft| touched(&call.lowered).all(|(storage, _)| invariant[storage]);
+    let lasts = |invariant: &[bool], call: &Draft| {
+        call.in_loop.is_none() && touched(&call.lowered).all(|(storage, _)| invariant[storage])
+    };
     // From all that could last, what can not is taken away until nothing changes. One walk is not enough where a piece
     // is written twice: by call 1 from a state, by call 5 from data. Only then is it seen that call 1 writes what does
     // not last, and that neither does what call 2 makes of it.

@@ -196,7 +196,7 @@ impl<'a> Joined<'a> {
                 weight <= EPILOGUE_WEIGHT && consumer.stores.iter().all(|id| !self.updates.contains(id))
             }
             Family::Reduce | Family::Window | Family::Indexing => sums != Sums::Scattered,
-            Family::Movement => false,
+            Family::Movement | Family::Scan => false,
             Family::Source | Family::Elementwise | Family::Random => unreachable!("{root} is no root"),
         }
     }

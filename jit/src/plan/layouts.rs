@@ -33,13 +33,14 @@ pub struct ValueLayout {
 }
 
 /// How each node lies that lies in memory: inputs and stored values.
-pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>) -> Vec<Option<ValueLayout>> {
+/// `given` are the layouts of inputs that lie in memory already.
+pub fn layouts(graph: &Graph, fusion: &Fusion, given: &HashMap<NodeId, Layout>) -> Vec<Option<ValueLayout>> {
     let nodes = graph.nodes.len();
     let halos = vec![Vec::new(); nodes];
     let mut preferences = Preferences { graph, orders: vec![None; nodes], fixed: vec![false; nodes], halos };
     // The first order that a value gets is final, so that these calls stand in the order of their weight: what can not
     // be otherwise, then what contractions are fast with, then what agrees with a neighbour.
-    preferences.fix(fusion, states);
+    preferences.fix(fusion, given);
     preferences.contractions_and_windows();
     preferences.updates();
     preferences.propagate();
@@ -51,8 +52,7 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, states: &HashMap<String, Layout>)
         layouts[id.index()] = Some(preferences.value_layout(id, halo));
     }
     for input in &graph.inputs {
-        let given = states.get(&input.name).filter(|_| input.role == Role::State);
-        let value_layout = match given {
+        let value_layout = match given.get(&input.node) {
             Some(&layout) => ValueLayout { layout, halo: Halo::default() },
             None => preferences.value_layout(input.node, Halo::default()),
         };
@@ -104,7 +104,7 @@ impl Preferences<'_> {
         true
     }
 
-    fn fix(&mut self, fusion: &Fusion, states: &HashMap<String, Layout>) {
+    fn fix(&mut self, fusion: &Fusion, given: &HashMap<NodeId, Layout>) {
         let graph = self.graph;
         let rank = |id: NodeId| graph.shape(id).rank();
         for input in &graph.inputs {
@@ -112,16 +112,31 @@ impl Preferences<'_> {
                 // Users' arrays are row-major. They are fixed, as a batch of images in PyTorch's order must not pass
                 // that order to the convolutions behind it, which are faster with channels last.
                 Role::Data => {
-                    self.prefer(input.node, (0..rank(input.node)).collect());
+                    let rank = rank(input.node);
+                    let order = given.get(&input.node).map_or((0..rank).collect(), |layout| layout.order(rank));
+                    self.prefer(input.node, order);
                     self.fixed[input.node.index()] = true;
                 }
                 Role::State => {
-                    if let Some(layout) = states.get(&input.name) {
+                    if let Some(layout) = given.get(&input.node) {
                         // Not fixed: gradients and moments do well to lie as the weight does, which another program has
                         // laid out.
                         self.prefer(input.node, layout.order(rank(input.node)));
                     }
                 }
+            }
+        }
+        // The rows of a loop lie one behind the other.
+        for id in graph.ids() {
+            let node = graph.node(id);
+            let rows: &[NodeId] = match node.op {
+                Op::Scan { .. } => &node.inputs,
+                Op::ScanResult { .. } => &[id],
+                _ => &[],
+            };
+            for &id in rows.iter().filter(|&&id| class(graph, id) != Class::Input) {
+                self.prefer(id, (0..rank(id)).collect());
+                self.fixed[id.index()] = true;
             }
         }
         let flattened = graph.ids().filter(|id| fusion.row_major[id.index()]);
@@ -156,7 +171,7 @@ impl Preferences<'_> {
                     self.prefer(id, channels_last(shape(id).rank()));
                 }
                 Family::Source | Family::Elementwise | Family::Movement | Family::Reduce => {}
-                Family::Indexing | Family::Random => {}
+                Family::Indexing | Family::Random | Family::Scan => {}
             }
         }
     }

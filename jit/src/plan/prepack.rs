@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::kernel::Access;
 use crate::lower::Lowered;
 use crate::lower::expression::Storage;
-use crate::plan::calls::Draft;
+use crate::plan::drafts::Draft;
 use crate::plan::pieces::{Piece, Purpose};
 
 /// What a call reads, each with the number of times it was written before.
@@ -35,6 +35,7 @@ pub fn drop_repeated(memory: &[Piece], calls: &mut Vec<Draft>) {
     let mut computed: FxHashMap<Read, Computed> = FxHashMap::default();
     let mut repeats = vec![false; calls.len()];
     for number in 0..calls.len() {
+        let in_loop = calls[number].in_loop.is_some();
         let lowered = &mut calls[number].lowered;
         lowered.arguments.iter_mut().for_each(|storage| *storage = names[storage.0 as usize]);
         lowered.in_place.iter_mut().for_each(|(to, from)| {
@@ -47,7 +48,9 @@ pub fn drop_repeated(memory: &[Piece], calls: &mut Vec<Draft>) {
         };
         let reads: Vec<Storage> = arguments(lowered, |access| access == Access::Read).collect();
         let writes: Vec<Storage> = arguments(lowered, |access| access != Access::Read).collect();
-        let copies = !reads.is_empty()
+        // What a loop reads and writes are other places in each round.
+        let copies = !in_loop
+            && !reads.is_empty()
             && reads.iter().all(|storage| of_states[storage.0 as usize])
             && lowered.kernel.buffers.iter().all(|buffer| buffer.access != Access::ReadWrite)
             && writes.iter().all(|&storage| own(storage));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use kiln_graph::Role;
 
-use super::data::{Argument, Call, Location, Plan};
+use super::data::{Argument, Call, Location, Move, Plan};
 use crate::kernel::Access;
 
 impl Plan {
@@ -72,18 +72,29 @@ impl fmt::Display for Plan {
             self.argument(f, if input.role == Role::Data { "input" } else { "state" }, input)?;
         }
         for (number, call) in self.calls.iter().enumerate() {
+            if let Some(looped) = self.loops.iter().find(|looped| looped.calls.start == number) {
+                writeln!(f, "  loop of {} calls, {} rounds:", looped.calls.len(), looped.rounds)?;
+            }
             let kernel = &self.kernels[call.kernel];
             let tasks: usize = kernel.grid.iter().product();
             let sharing = if call.parallel { " in parallel" } else { "" };
             let prologue = if number < self.prologue { ", prologue" } else { "" };
-            write!(f, "  {number:3} {} [kernel {}, {tasks} tasks{sharing}{prologue}]", call.label, call.kernel)?;
-            for (buffer, &slot) in kernel.buffers.iter().zip(&call.arguments) {
+            let indent = if self.loops.iter().any(|looped| looped.calls.contains(&number)) { "  " } else { "" };
+            write!(
+                f,
+                "  {indent}{number:3} {} [kernel {}, {tasks} tasks{sharing}{prologue}]",
+                call.label, call.kernel
+            )?;
+            for (position, (buffer, &slot)) in kernel.buffers.iter().zip(&call.arguments).enumerate() {
                 let access = match buffer.access {
                     Access::Read => "",
                     Access::Write => "=",
                     Access::ReadWrite => "±",
                 };
                 write!(f, " {access}{}", self.place(slot))?;
+                if let Some(Move { start, step }) = call.moves.get(position).filter(|by| **by != Move::default()) {
+                    write!(f, "[{} by {}]", 4 * start, 4 * step)?;
+                }
             }
             writeln!(f, "  {} FLOP, {} bytes", call.flops, call.bytes)?;
         }

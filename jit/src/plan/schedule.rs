@@ -9,9 +9,9 @@ use kiln_graph::{Graph, NodeId, Role};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::arena::{intervals, offsets, share_memory};
-use super::calls::{Draft, Drafts};
 use super::choices::Recipes;
-use super::data::{Argument, Call, Location, Plan, Slot};
+use super::data::{Argument, Call, Location, Loop, Plan, Slot};
+use super::drafts::{Draft, Drafts};
 use super::pieces::Purpose;
 use super::{invariant, prepack};
 use crate::cost::sharing::worth_sharing;
@@ -22,12 +22,12 @@ use crate::target::Target;
 
 /// The plan of some drafts of calls.
 pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Target) -> Plan {
-    let Drafts { list: mut drafts, memory } = drafts;
+    let Drafts { list: mut drafts, memory, loops } = drafts;
     let pieces = &memory.pieces;
     // The order matters. Calls that repeat others are dropped before lives are counted, which are spans of calls and so
     // want the final order. Only what has a life can take the place of what dies; what is left then gets offsets.
     prepack::drop_repeated(pieces, &mut drafts);
-    let prologue = invariant::move_to_front(pieces, &mut drafts);
+    let prologue = invariant::move_to_front(pieces, true, &mut drafts);
     let mut intervals = intervals(pieces, &drafts, prologue);
     let owner = share_memory(pieces, &drafts, &mut intervals);
     let (offsets, invariant_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
@@ -54,6 +54,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
         kernels: Vec::new(),
         calls: Vec::new(),
         prologue,
+        loops: Vec::new(),
         contractions: recipes.finish(),
         slots,
         invariant_bytes,
@@ -62,17 +63,27 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
     };
     let mut kernels = Distinct::default();
-    for Draft { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts } in drafts {
+    let mut begun = None;
+    for Draft { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts, in_loop, moves } in drafts {
+        let rounds = in_loop.map_or(1, |number| loops[number]);
+        let number = plan.calls.len();
+        match plan.loops.last_mut().filter(|_| in_loop.is_some() && in_loop == begun) {
+            Some(looped) => looped.calls.end = number + 1,
+            None if in_loop.is_some() => plan.loops.push(Loop { calls: number..number + 1, rounds }),
+            None => {}
+        }
+        begun = in_loop;
         // Grid and sharing follow from shapes alone, never from the number of threads: a plan computes the same bits
         // with any.
         let tasks: usize = kernel.grid.iter().product();
         plan.calls.push(Call {
             kernel: kernels.number(kernel),
             arguments: arguments.iter().map(|storage| owner[storage.0 as usize]).collect(),
+            moves,
             label,
             parts,
-            flops,
-            bytes,
+            flops: flops * rounds as u64,
+            bytes: bytes * rounds as u64,
             parallel: worth_sharing(tasks, flops, bytes),
         });
     }

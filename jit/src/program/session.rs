@@ -14,10 +14,10 @@ use ndarray::ArrayViewD;
 use super::arena::Arena;
 use super::states::{StateError, States, Time, holds, view, view_mut};
 use super::{CompileError, Program};
-use crate::code::{BoundCall, CallError, Memory, Sequence};
+use crate::code::{BoundCall, BoundLoop, CallError, Memory, Sequence};
 use crate::cost::params::memory::{MUCH_COMPUTING, WORTH_A_THREAD};
 use crate::kernel::Access;
-use crate::plan::{Argument, Call, Location, Plan};
+use crate::plan::{Argument, Call, Location, Loop, Plan};
 
 /// A program bound to memory, to states and to threads.
 ///
@@ -150,11 +150,14 @@ impl Session {
             .map(|call| BoundCall {
                 kernel: call.kernel,
                 arguments: call.arguments.iter().map(|&slot| (place(slot), plan.slots[slot].elements)).collect(),
+                moves: call.moves.clone(),
                 parallel: call.parallel && pool.threads() > 1,
             })
             .collect();
         let code = program.code.clone();
-        let mut sequence = Sequence::without_arena(code, memory.own, states.buffers_mut(), &used, &calls)?;
+        let bound = |looped: &Loop| BoundLoop { calls: looped.calls.clone(), rounds: looped.rounds };
+        let loops: Vec<BoundLoop> = plan.loops.iter().map(bound).collect();
+        let mut sequence = Sequence::without_arena(code, memory.own, states.buffers_mut(), &used, (&calls, &loops))?;
         sequence.attach(memory.arena.buffer)?;
         let touched = |calls: &[Call], written: bool| -> Vec<usize> {
             let inputs = plan.states_of(calls, |access| (access != Access::Read) == written);
@@ -240,7 +243,7 @@ impl Session {
         self.run_by(states, |sequence, calls, states, pool| {
             sequence.run_each(calls, states, pool, |call| {
                 let now = Instant::now();
-                times[call] = now - before;
+                times[call] += now - before;
                 before = now;
             })
         })?;

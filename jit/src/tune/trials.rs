@@ -256,7 +256,7 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
             let lasts = lasts(stage, [left.invariant, right.invariant], &mut invariant);
             kept.push(lasts);
             shared.push(kernel.tasks() >= SHARED);
-            calls.push(BoundCall { kernel: kernels.len(), arguments, parallel: false });
+            calls.push(BoundCall { kernel: kernels.len(), arguments, moves: Vec::new(), parallel: false });
             kernels.push(kernel);
         }
         let calls = first..calls.len();

@@ -83,12 +83,16 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
             memory[start + offset] = word;
         }
     }
-    for call in &plan.calls {
+    for (call, round) in plan.rounds() {
+        let call = &plan.calls[call];
         let kernel = &plan.kernels[call.kernel];
-        for (buffer, &slot) in kernel.buffers.iter().zip(&call.arguments) {
-            assert!(buffer.elements <= plan.slots[slot].elements, "{}: a buffer longer than its slot", call.label);
+        let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(round));
+        for (position, (buffer, &slot)) in kernel.buffers.iter().zip(&call.arguments).enumerate() {
+            let end = moved(position) + buffer.elements;
+            assert!(end <= plan.slots[slot].elements, "{}: a buffer longer than its slot", call.label);
         }
-        let places: Vec<usize> = call.arguments.iter().map(|&slot| place(slot)).collect();
+        let slots = call.arguments.iter().enumerate();
+        let places: Vec<usize> = slots.map(|(position, &slot)| place(slot) + moved(position)).collect();
         interpret_words(kernel, &mut memory, &places, 0..kernel.tasks());
     }
     let named = |arguments: &[Argument], role: Role| {

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
-use super::checks::{Check, Owner, call, model_types, run};
+use super::checks::{Check, Owner, call, model_types, run, stateful_types};
 use super::label::Label;
 use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Sequence};
@@ -412,6 +412,14 @@ impl Expansion<'_> {
             };
             return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
         }
+        if let Node::Layer(Layer { kind: LayerKind::Known { stateful: Some(_), .. }, .. }) = node {
+            let all = emit!(#KILN::layers::Stateful::forward_all(&#place, g, &inputs));
+            let result = match want {
+                Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
+                Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all)),
+            };
+            return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
+        }
         let result = walk::forward_node(node, &place);
         emit!({ let x = #(#inputs)*; #scopes #result })
     }
@@ -422,6 +430,10 @@ impl Expansion<'_> {
         let inputs = self.tensors(&apply.inputs);
         if let Node::Layer(layer @ Layer { kind: LayerKind::Model, .. }) = node {
             let result = model_types(layer, &label, apply.place, want);
+            return emit!({ let inputs = [#(#inputs),*]; #indices #result });
+        }
+        if let Node::Layer(layer @ Layer { kind: LayerKind::Known { stateful: Some(_), .. }, .. }) = node {
+            let result = stateful_types(layer, owner, &label, apply.place, want);
             return emit!({ let inputs = [#(#inputs),*]; #indices #result });
         }
         let run = run(node, owner, Some(Check { only: None, label: &label, place: Some(apply.place) }));

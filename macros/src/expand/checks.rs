@@ -524,6 +524,20 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
     emit!(#name #taken; #given)
 }
 
+/// The check that a layer that keeps states takes `inputs`, and the types of what it gives.
+pub fn stateful_types(layer: &Layer, owner: &Owner, label: &Label, place: Place, want: Want) -> TokenStream {
+    let (ty, name, settings) = (&layer.ty, label.bind(), owner.settings(layer.id));
+    let types = emit!(name, <#ty>::types(&inputs, &#settings));
+    let given = match want {
+        Want::One => {
+            let one = call(place, emit!(shape::check_types::<1>), types);
+            emit!(let [x] = #one; x)
+        }
+        Want::Several(count) => call(place, emit!(shape::check_types::<#count>), types),
+    };
+    emit!(#name #given)
+}
+
 /// The type after a layer, assumed if its input does not fit.
 fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
     let ty = &layer.ty;

@@ -67,7 +67,8 @@ pub fn known(
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     let parameters = known.has_parameters() && affine;
-    Some((ty, LayerKind::Known { settings_type, settings, indexed: known.indexed, parameters }))
+    let (indexed, stateful) = (known.indexed, known.stateful);
+    Some((ty, LayerKind::Known { settings_type, settings, indexed, stateful, parameters }))
 }
 
 /// Takes `requires_grad = false` off the arguments, as any layer and any model takes it.

@@ -222,6 +222,7 @@ impl Scope<'_> {
             self.used.push(name.to_string());
         }
         let text = spaced(&callee);
+        let mut stateful = None;
         let one = match layer.find(self.layers) {
             Some(Node::List { .. }) => {
                 let message = format!(
@@ -231,9 +232,27 @@ impl Scope<'_> {
                 return self.mistake(callee, message);
             }
             Some(Node::Layer(super::Layer { kind: super::LayerKind::Model, .. })) => false,
+            Some(Node::Layer(super::Layer { kind: super::LayerKind::Known { stateful: found, .. }, .. })) => {
+                stateful = *found;
+                found.is_none()
+            }
             _ => true,
         };
-        let arguments: Vec<&Expr> = arguments.collect();
+        let mut arguments: Vec<&Expr> = arguments.collect();
+        if let Some(stateful) = stateful {
+            let usage = stateful.usage.replace("NAME", &text);
+            match arguments[..] {
+                [_] => {}
+                [_, _] if stateful.states == 1 => {}
+                [x, Expr::Tuple(states)] if states.elems.len() == stateful.states => {
+                    arguments = std::iter::once(x).chain(&states.elems).collect();
+                }
+                _ => {
+                    let message = format!("`{text}` is applied to a tensor and, if it is given, its state: `{usage}`");
+                    return self.mistake(callee, message);
+                }
+            }
+        }
         if arguments.is_empty() || (one && arguments.len() > 1) {
             return self.mistake(callee, format!("a layer is applied to one tensor: `{text}(x)`"));
         }

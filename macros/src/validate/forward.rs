@@ -5,8 +5,9 @@ use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 
 use super::Layer;
 use super::names::Names;
-use crate::ast::{self, ParameterKind, Place, Sequence, Style};
-use crate::body::{Access, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
+use crate::ast::{self, Node, ParameterKind, Place, Sequence, Style};
+use crate::body::{Access, Apply, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
+use crate::layers::Stateful;
 use crate::methods::{self, Function};
 use crate::mistakes::{Mistakes, spaced};
 
@@ -242,8 +243,24 @@ impl<'a> Scope<'a> {
             Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
             Tensor::Block(block) => block.value.as_ref().and_then(|value| self.results_of(value)),
             Tensor::If(choice) => choice.then.value.as_ref().and_then(|value| self.results_of(value)),
-            // The layer's type says how many.
-            Tensor::Apply(_) => None,
+            // A model says how many.
+            Tensor::Apply(apply) => self.stateful(apply).map(|stateful| stateful.gives.iter().sum()),
+        }
+    }
+
+    /// How a layer is applied that keeps states.
+    fn stateful(&self, apply: &Apply) -> Option<&'static Stateful> {
+        match apply.layer.find(self.layers)? {
+            Node::Layer(super::Layer { kind: super::LayerKind::Known { stateful, .. }, .. }) => *stateful,
+            _ => None,
+        }
+    }
+
+    /// How many tensors each name is for that a value is taken apart by; one where that is not known.
+    fn parts_of(&self, value: Option<&Value>) -> &'static [usize] {
+        match value {
+            Some(Value::Tensor(Tensor::Apply(apply))) => self.stateful(apply).map_or(&[], |stateful| stateful.gives),
+            _ => &[],
         }
     }
 
@@ -336,13 +353,34 @@ impl<'a> Scope<'a> {
 
     /// `let (a, b) = value;`
     fn unpack_new(&mut self, local: &syn::Local, pattern: &syn::PatTuple, value: Option<Value>) -> Option<Statement> {
+        let parts = self.parts_of(value.as_ref());
         let mut names = Vec::new();
-        for element in &pattern.elems {
-            names.push(match element {
-                Pat::Ident(name) => Some(name.ident.clone()),
-                Pat::Wild(_) => None,
+        for (position, element) in pattern.elems.iter().enumerate() {
+            let count = parts.get(position).copied().unwrap_or(1);
+            match element {
+                Pat::Ident(name) if count == 1 => names.push(Some(name.ident.clone())),
+                Pat::Wild(_) => names.extend(vec![None; count]),
+                Pat::Tuple(inner) if count > 1 && inner.elems.len() == count => {
+                    for element in &inner.elems {
+                        names.push(match element {
+                            Pat::Ident(name) => Some(name.ident.clone()),
+                            Pat::Wild(_) => None,
+                            other => return self.mistake(other, "expected a name: `let (a, (b, c)) = ..;`"),
+                        });
+                    }
+                }
+                other if count > 1 => {
+                    for name in pattern
+                        .elems
+                        .iter()
+                        .filter_map(|name| if let Pat::Ident(name) = name { Some(name) } else { None })
+                    {
+                        self.names.declare(&name.ident.to_string(), Binding::Unknown);
+                    }
+                    return self.mistake(other, format!("this is for {count} tensors: write `(h, c)`, or `_`"));
+                }
                 other => return self.mistake(other, "expected a name: `let (a, b) = ..;`"),
-            });
+            }
         }
         let fits = value.as_ref().and_then(|value| self.gives(value, names.len(), local, "these are names for"));
         for name in names.iter().flatten() {
@@ -394,11 +432,24 @@ impl<'a> Scope<'a> {
     fn unpack(&mut self, left: &syn::ExprTuple, assign: &syn::ExprAssign) -> Option<Statement> {
         let value = self.values(&assign.right);
         let mut names = Vec::new();
-        for element in &left.elems {
-            names.push(match element {
-                Expr::Infer(_) => None,
-                other => Some(self.assignable(other, true)?),
-            });
+        let parts = self.parts_of(value.as_ref());
+        for (position, element) in left.elems.iter().enumerate() {
+            let count = parts.get(position).copied().unwrap_or(1);
+            match element {
+                Expr::Infer(_) => names.extend(vec![None; count]),
+                Expr::Tuple(inner) if count > 1 && inner.elems.len() == count => {
+                    for element in &inner.elems {
+                        names.push(match element {
+                            Expr::Infer(_) => None,
+                            other => Some(self.assignable(other, true)?),
+                        });
+                    }
+                }
+                other if count > 1 => {
+                    return self.mistake(other, format!("this is for {count} tensors: write `(h, c)`, or `_`"));
+                }
+                other => names.push(Some(self.assignable(other, true)?)),
+            }
         }
         let value = value?;
         self.gives(&value, names.len(), assign, "these are names for")?;

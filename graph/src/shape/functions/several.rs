@@ -15,12 +15,12 @@ pub struct Types {
 
 impl Types {
     /// No values.
-    pub(super) const fn none() -> Types {
+    pub(crate) const fn none() -> Types {
         Types { list: [Type::new(DType::F32, Shape::SCALAR); MAX_RESULTS], count: 0 }
     }
 
     /// With one more.
-    pub(super) const fn and(mut self, ty: Type) -> Types {
+    pub(crate) const fn and(mut self, ty: Type) -> Types {
         self.list[self.count] = ty;
         self.count += 1;
         self

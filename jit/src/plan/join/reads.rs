@@ -25,6 +25,9 @@ pub fn same_places(a: Shape, b: Shape) -> bool {
 /// What a group reads from outside, and whether each of it place by place: at each place of the group's space the
 /// element of the same place. And how many elementwise operations the group computes.
 pub fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> (BTreeMap<NodeId, bool>, usize) {
+    if let Some(scan) = group.root().filter(|&root| matches!(graph.node(root).op, Op::Scan { .. })) {
+        return (graph.node(scan).inputs.iter().map(|&operand| (operand, false)).collect(), 0);
+    }
     let shape = base(graph, group);
     let mut walk = Walk::new(graph, fusion, group, shape);
     for &id in &group.stores {

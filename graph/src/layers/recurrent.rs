@@ -1,0 +1,328 @@
+//! Recurrent layers over sequences, and single steps of them: RNN, LSTM, GRU. What follows from the inputs of all steps
+//! alone is one product in front of the loop; a step ([`Builder::scan`]) does the rest.
+
+mod cells;
+mod stacks;
+
+pub use cells::{GRUCell, LSTMCell, RNNCell, RecurrentCellSettings};
+pub use stacks::{GRU, LSTM, RNN, RecurrentSettings};
+
+use super::dropout::dropout;
+use super::linear::linear;
+use crate::build::{Builder, Value};
+use crate::graph::Type;
+use crate::model::{Init, Parameter, Path};
+use crate::shape::functions::Types;
+use crate::shape::rules::{self, Recurrent};
+use crate::shape::{DType, Shape, ShapeError};
+
+/// The step of a recurrent layer, for inputs `x` and the state `h` (and `c`) before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recurrence {
+    /// `h' = f(W_ih x + b_ih + W_hh h + b_hh)`.
+    Rnn(Nonlinearity),
+    /// `c' = f c + i g` and `h' = o tanh(c')` with the gates `i, f, o = sigmoid(..)` and `g = tanh(..)`, each of
+    /// `W_ih x + b_ih + W_hh h + b_hh`; their rows in the weights are those of `i, f, g, o`.
+    Lstm,
+    /// `h' = (1 - z) n + z h` with `r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)` and
+    /// `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`; their rows in the weights are those of `r, z, n`.
+    Gru,
+}
+
+/// What an RNN applies to its sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nonlinearity {
+    /// The hyperbolic tangent.
+    #[default]
+    Tanh,
+    /// The rectifier.
+    Relu,
+}
+
+impl Recurrence {
+    /// How many gates a step has.
+    pub const fn gates(self) -> usize {
+        match self {
+            Recurrence::Rnn(_) => 1,
+            Recurrence::Lstm => 4,
+            Recurrence::Gru => 3,
+        }
+    }
+
+    /// How many states it keeps.
+    pub const fn states(self) -> usize {
+        match self {
+            Recurrence::Rnn(_) | Recurrence::Gru => 1,
+            Recurrence::Lstm => 2,
+        }
+    }
+
+    /// The part of all gates that follows from inputs `[.., inputs]` alone.
+    fn of_inputs<'g>(self, x: Value<'g>, weights: &Weights<'g>) -> Value<'g> {
+        let bias = weights.biases.map(|[of_inputs, of_state]| match self {
+            Recurrence::Rnn(_) | Recurrence::Lstm => of_inputs + of_state,
+            // The last gate's is within a product.
+            Recurrence::Gru => {
+                let rows = of_state.shape().dim(0);
+                let mask = x.graph().iota([rows], 0).lt((rows / 3 * 2) as i32);
+                of_inputs + mask.select(of_state, 0.0)
+            }
+        });
+        linear(x, weights.inputs, bias)
+    }
+
+    /// The states behind a step. `projected` is what [`Recurrence::of_inputs`] gives, `bias` that of the state.
+    fn step<'g>(
+        self,
+        projected: Value<'g>,
+        states: &[Value<'g>],
+        weight: Value<'g>,
+        bias: Option<Value<'g>>,
+    ) -> Vec<Value<'g>> {
+        let h = states[0];
+        let hidden = weight.shape().dim(1);
+        let gate = |all: Value<'g>, number: usize| all.slice(-1, number * hidden..(number + 1) * hidden, 1);
+        let product = h.matmul(weight.transpose(0, 1));
+        match self {
+            Recurrence::Rnn(nonlinearity) => {
+                let sum = projected + product;
+                vec![match nonlinearity {
+                    Nonlinearity::Tanh => sum.tanh(),
+                    Nonlinearity::Relu => sum.relu(),
+                }]
+            }
+            Recurrence::Lstm => {
+                let sum = projected + product;
+                let [i, f, o] = [0, 1, 3].map(|number| gate(sum, number).sigmoid());
+                let c = f * states[1] + i * gate(sum, 2).tanh();
+                vec![o * c.tanh(), c]
+            }
+            Recurrence::Gru => {
+                let [r, z] = [0, 1].map(|number| (gate(projected, number) + gate(product, number)).sigmoid());
+                let of_state = match bias {
+                    Some(bias) => gate(product, 2) + gate(bias, 2),
+                    None => gate(product, 2),
+                };
+                let n = (gate(projected, 2) + r * of_state).tanh();
+                vec![n + z * (h - n)]
+            }
+        }
+    }
+}
+
+/// The parameters of one layer in one direction: `weight_ih [gates * hidden, inputs]`, `weight_hh [gates * hidden,
+/// hidden]`, and `bias_ih`, `bias_hh [gates * hidden]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'g> {
+    /// For the input.
+    pub inputs: Value<'g>,
+    /// For the state.
+    pub state: Value<'g>,
+    /// Of the input and of the state.
+    pub biases: Option<[Value<'g>; 2]>,
+}
+
+/// What goes with the step in a recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stacking {
+    /// Whether sequences are gone through both ways.
+    pub bidirectional: bool,
+    /// Whether the batch is the first axis of sequences, and not the second.
+    pub batch_first: bool,
+    /// The probability with which what one layer gives the next is dropped in training.
+    pub dropout: f64,
+}
+
+/// Recurrent layers on top of one another, over sequences `[length, N, inputs]` (or `[N, length, inputs]`, or one
+/// `[length, inputs]`): the last layer's states of all steps, `[length, N, directions * hidden]`, then the states of all
+/// layers behind the last step, `[layers * directions, N, hidden]`. `inputs` are the sequences and, if they are not
+/// zeros, the states before the first step. `weights` are those of each layer, in each of its directions.
+pub fn recurrent<'g>(
+    step: Recurrence,
+    inputs: &[Value<'g>],
+    weights: &[Weights<'g>],
+    stacking: Stacking,
+) -> Vec<Value<'g>> {
+    let Some((&x, states)) = inputs.split_first() else { return Vec::new() };
+    let g = x.graph();
+    let directions = 1 + usize::from(stacking.bidirectional);
+    let Some(first) = weights.first() else {
+        let rule = "must be at least 1";
+        g.fail(ShapeError::Setting { setting: "num_layers", rule }.into());
+        return vec![x; 1 + step.states()];
+    };
+    let hidden = first.state.shape().dim(1);
+    let of = Recurrent {
+        inputs: first.inputs.shape().dim(1),
+        hidden,
+        gates: step.gates(),
+        states: step.states(),
+        layers: weights.len() / directions,
+        directions,
+        batch_first: stacking.batch_first,
+        dropout: stacking.dropout,
+    };
+    let types: Vec<Type> = inputs.iter().map(|input| input.ty()).collect();
+    let types = match rules::recurrent(&types, &of) {
+        Ok(types) => types,
+        Err(error) => return refused(g, error, x.ty(), 1 + step.states()),
+    };
+    let is_single = x.shape().rank() == 2;
+    let turned = |x: Value<'g>| if stacking.batch_first && !is_single { x.transpose(0, 1) } else { x };
+    let mut x = if is_single { x.unsqueeze(1) } else { turned(x) };
+    let [length, batch] = [x.shape().dim(0), x.shape().dim(1)];
+    // By state, then by layer and direction.
+    let mut last: Vec<Vec<Value<'g>>> = vec![Vec::new(); step.states()];
+    for (layer, weights) in weights.chunks(directions).enumerate() {
+        if layer > 0 && stacking.dropout > 0.0 {
+            x = dropout(x, stacking.dropout);
+        }
+        let mut outputs = Vec::new();
+        for (direction, weights) in weights.iter().enumerate() {
+            let number = layer * directions + direction;
+            let mut operands = vec![step.of_inputs(x, weights)];
+            match states {
+                [] => operands.extend(vec![g.full([batch, hidden], 0.0); step.states()]),
+                states => {
+                    let before = |state: &Value<'g>| state.slice(0, number..number + 1, 1).reshape([batch, hidden]);
+                    operands.extend(states.iter().map(before));
+                }
+            }
+            let body = g.body("step");
+            let projected = body.input("x", [batch, step.gates() * hidden]);
+            let states: Vec<Value<'_>> = ["h", "c"]
+                .iter()
+                .take(step.states())
+                .map(|name| body.state(name, Type::f32([batch, hidden])))
+                .collect();
+            let weight = body.state("weight_hh", weights.state.ty());
+            operands.push(weights.state);
+            let bias = weights.biases.filter(|_| step == Recurrence::Gru).map(|[_, bias]| {
+                operands.push(bias);
+                body.state("bias_hh", bias.ty())
+            });
+            let new = step.step(projected, &states, weight, bias);
+            states.iter().zip(&new).for_each(|(&state, &new)| body.carry(state, new));
+            body.output("h", new[0]);
+            let results = g.scan(body, &operands, length, direction == 1);
+            last.iter_mut().zip(&results).for_each(|(last, state)| last.push(state.unsqueeze(0)));
+            outputs.push(results[step.states()]);
+        }
+        x = if let [output] = outputs[..] { output } else { g.concat(&outputs, -1) };
+    }
+    let y = turned(x);
+    let results =
+        std::iter::once(y).chain(last.iter().map(|all| if let [one] = all[..] { one } else { g.concat(all, 0) }));
+    results
+        .zip(types.as_slice())
+        .map(|(result, ty)| if is_single { result.reshape(ty.shape) } else { result })
+        .collect()
+}
+
+/// One step of a recurrent layer, for inputs `[N, inputs]` or `[inputs]` and, if they are not zeros, the states before
+/// it, `[N, hidden]`: the states behind it.
+pub fn recurrent_cell<'g>(step: Recurrence, inputs: &[Value<'g>], weights: &Weights<'g>) -> Vec<Value<'g>> {
+    let Some((&x, states)) = inputs.split_first() else { return Vec::new() };
+    let g = x.graph();
+    let of = Recurrent {
+        inputs: weights.inputs.shape().dim(1),
+        hidden: weights.state.shape().dim(1),
+        gates: step.gates(),
+        states: step.states(),
+        layers: 1,
+        directions: 1,
+        batch_first: false,
+        dropout: 0.0,
+    };
+    let types: Vec<Type> = inputs.iter().map(|input| input.ty()).collect();
+    let types = match rules::recurrent_cell(&types, &of) {
+        Ok(types) => types,
+        Err(error) => return refused(g, error, x.ty(), step.states()),
+    };
+    let states = match states {
+        [] => types.as_slice().iter().map(|ty| g.full(ty.shape, 0.0)).collect(),
+        states => states.to_vec(),
+    };
+    step.step(step.of_inputs(x, weights), &states, weights.state, weights.biases.map(|[_, bias]| bias))
+}
+
+fn refused<'g>(g: &'g Builder, error: ShapeError, ty: Type, results: usize) -> Vec<Value<'g>> {
+    g.fail(error.into());
+    (0..results).map(|_| g.poison(ty)).collect()
+}
+
+/// The parameters of one layer in one direction, or of a cell.
+#[derive(Clone, Debug)]
+pub struct RecurrentWeights {
+    /// `[gates * hidden, inputs]`.
+    pub weight_ih: Parameter,
+    /// `[gates * hidden, hidden]`.
+    pub weight_hh: Parameter,
+    /// `[gates * hidden]`, or none.
+    pub bias_ih: Option<Parameter>,
+    /// `[gates * hidden]`, or none.
+    pub bias_hh: Option<Parameter>,
+}
+
+impl RecurrentWeights {
+    /// Uniform in ± `1 / sqrt(hidden)`.
+    fn new(gates: usize, inputs: usize, hidden: usize, bias: bool, init: &mut Init) -> RecurrentWeights {
+        let rows = gates * hidden;
+        RecurrentWeights {
+            weight_ih: Parameter::trained(init.kaiming_uniform([rows, inputs], hidden)),
+            weight_hh: Parameter::trained(init.kaiming_uniform([rows, hidden], hidden)),
+            bias_ih: bias.then(|| Parameter::trained(init.kaiming_uniform([rows], hidden))),
+            bias_hh: bias.then(|| Parameter::trained(init.kaiming_uniform([rows], hidden))),
+        }
+    }
+
+    /// The parameters as states of a graph. `place` is what their names end in: `_l0_reverse`.
+    fn values<'g>(&self, g: &'g Builder, place: &str) -> Weights<'g> {
+        let state = |name: &str, parameter: &Parameter| g.parameter(&format!("{name}{place}"), parameter);
+        let bias = |name: &str, parameter: &Option<Parameter>| parameter.as_ref().map(|bias| state(name, bias));
+        let inputs = state("weight_ih", &self.weight_ih);
+        let state = state("weight_hh", &self.weight_hh);
+        let biases = bias("bias_ih", &self.bias_ih).zip(bias("bias_hh", &self.bias_hh));
+        Weights { inputs, state, biases: biases.map(|(of_inputs, of_state)| [of_inputs, of_state]) }
+    }
+
+    fn visit<'a>(&'a self, place: &str, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        f(&path.name(&format!("weight_ih{place}")), &self.weight_ih);
+        f(&path.name(&format!("weight_hh{place}")), &self.weight_hh);
+        for (name, bias) in [("bias_ih", &self.bias_ih), ("bias_hh", &self.bias_hh)] {
+            if let Some(bias) = bias {
+                f(&path.name(&format!("{name}{place}")), bias);
+            }
+        }
+    }
+
+    fn visit_mut(&mut self, place: &str, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        f(&path.name(&format!("weight_ih{place}")), &mut self.weight_ih);
+        f(&path.name(&format!("weight_hh{place}")), &mut self.weight_hh);
+        for (name, bias) in [("bias_ih", &mut self.bias_ih), ("bias_hh", &mut self.bias_hh)] {
+            if let Some(bias) = bias {
+                f(&path.name(&format!("{name}{place}")), bias);
+            }
+        }
+    }
+}
+
+/// A layer that takes states beside its input, or gives several values.
+pub trait Stateful {
+    /// All results for an input and, if they are given, the states before it.
+    fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>>;
+}
+
+/// The types of what holds no value: the error of a layer whose single result is asked for where it gives several.
+const fn one_of(types: Result<Types, ShapeError>) -> Result<Shape, ShapeError> {
+    match types {
+        Ok(types) if types.as_slice().len() == 1 => Ok(types.as_slice()[0].shape),
+        Ok(types) => Err(ShapeError::Results { expected: 1, found: types.as_slice().len() }),
+        Err(error) => Err(error),
+    }
+}
+
+/// An input of this shape alone.
+const fn alone(input: Shape) -> [Type; 1] {
+    [Type::new(DType::F32, input)]
+}

@@ -1,0 +1,168 @@
+//! Scans: a body that is run step by step. What a body gives is said by the body, so that the rules here take it beside
+//! the operation.
+
+mod gradient;
+
+pub(crate) use gradient::gradient_scan;
+
+use ndarray::{Axis, stack};
+
+use crate::graph::{Graph, Role, Type};
+use crate::interpret::{Real, Tensor};
+use crate::shape::{DType, Shape};
+
+/// The type of the node that stands for all results of a scan.
+pub const TOKEN: Type = Type::new(DType::I32, Shape::SCALAR);
+
+/// Why a scan does not fit its body.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ScanError {
+    /// The graph has no such body.
+    #[error("there is no body {0}")]
+    Body(u32),
+    /// Another scan has the body.
+    #[error("another scan has body {0}")]
+    Shared(u32),
+    /// There are no steps.
+    #[error("a scan has at least one step")]
+    Length,
+    /// Not an operand for each of the body's inputs.
+    #[error("the body takes {expected} operands, found {found}")]
+    Operands {
+        /// The number of the body's inputs.
+        expected: usize,
+        /// The number of operands.
+        found: usize,
+    },
+    /// An operand of another type.
+    #[error("operand {operand} of the scan is {found}, but the body's input `{input}` takes {expected}")]
+    Operand {
+        /// Its position.
+        operand: usize,
+        /// The name of the body's input.
+        input: String,
+        /// The type that it takes.
+        expected: Type,
+        /// The operand's type.
+        found: Type,
+    },
+    /// Rows with as many axes as a tensor may have.
+    #[error("rows of type {0} can not be stacked: a tensor has no more axes")]
+    Rank(Type),
+    /// Results are read of something else.
+    #[error("results are read of a scan alone")]
+    NoScan,
+    /// No such result.
+    #[error("the scan has {results} results, no result {index}")]
+    Result {
+        /// How many there are.
+        results: usize,
+        /// Which was asked for.
+        index: u32,
+    },
+    /// A result of another type.
+    #[error("the result is {expected}, not {found}")]
+    ResultType {
+        /// Its type.
+        expected: Type,
+        /// The type of the node.
+        found: Type,
+    },
+}
+
+/// Whether operands of the given types fit a valid body that is run so many times.
+///
+/// # Errors
+/// No steps, other operands than the body takes, results with too many axes.
+pub fn check_operands(body: &Graph, length: usize, operands: &[Type]) -> Result<(), ScanError> {
+    if length == 0 {
+        return Err(ScanError::Length);
+    }
+    if operands.len() != body.inputs.len() {
+        return Err(ScanError::Operands { expected: body.inputs.len(), found: operands.len() });
+    }
+    for (operand, (input, &found)) in body.inputs.iter().zip(operands).enumerate() {
+        let expected = body.scan_operand(length, operand).ok_or(ScanError::Rank(body.ty(input.node)))?;
+        if found != expected {
+            return Err(ScanError::Operand { operand, input: input.name.clone(), expected, found });
+        }
+    }
+    match body.outputs.iter().zip(body.updates.len()..).find(|(_, index)| body.scan_result(length, *index).is_none()) {
+        Some((output, _)) => Err(ScanError::Rank(body.ty(output.node))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a node of the given type may read a result of a valid body that is run so many times.
+///
+/// # Errors
+/// No such result, or one of another type.
+pub fn check_result(body: &Graph, length: usize, index: u32, found: Type) -> Result<(), ScanError> {
+    let results = body.updates.len() + body.outputs.len();
+    match body.scan_result(length, index as usize) {
+        None => Err(ScanError::Result { results, index }),
+        Some(expected) if expected != found => Err(ScanError::ResultType { expected, found }),
+        Some(_) => Ok(()),
+    }
+}
+
+/// What a step gives: new values of the states that it updates, and outputs.
+pub(crate) type Step<T> = (Vec<Tensor<T>>, Vec<Tensor<T>>);
+
+/// All results of a scan; `step` runs the body on a value for each of its inputs.
+pub(crate) fn evaluate_scan<T: Real>(
+    body: &Graph,
+    (length, reverse): (usize, bool),
+    operands: &[&Tensor<T>],
+    mut step: impl FnMut(Vec<Tensor<T>>) -> Step<T>,
+) -> Vec<Tensor<T>> {
+    let mut states: Vec<Tensor<T>> = operands.iter().map(|&operand| operand.clone()).collect();
+    let mut rows: Vec<Vec<Tensor<T>>> = vec![Vec::new(); body.outputs.len()];
+    for number in 0..length {
+        let row = if reverse { length - 1 - number } else { number };
+        let inputs = body.inputs.iter().zip(operands).zip(&states).map(|((input, operand), state)| match input.role {
+            Role::Data => operand.row(row),
+            Role::State => state.clone(),
+        });
+        let (updates, outputs) = step(inputs.collect());
+        for (update, new) in body.updates.iter().zip(updates) {
+            states[update.input] = new;
+        }
+        rows.iter_mut().zip(outputs).for_each(|(rows, row)| rows.push(row));
+    }
+    let last = body.updates.iter().map(|update| states[update.input].clone());
+    let stacked = rows.into_iter().map(|mut rows| {
+        if reverse {
+            rows.reverse();
+        }
+        Tensor::stacked(&rows)
+    });
+    last.chain(stacked).collect()
+}
+
+impl<T: Real> Tensor<T> {
+    /// A row along the first axis.
+    fn row(&self, row: usize) -> Tensor<T> {
+        match self {
+            Tensor::F(a) => Tensor::F(a.index_axis(Axis(0), row).to_owned()),
+            Tensor::I(a) => Tensor::I(a.index_axis(Axis(0), row).to_owned()),
+            Tensor::B(a) => Tensor::B(a.index_axis(Axis(0), row).to_owned()),
+        }
+    }
+
+    /// Rows of one type, along a new first axis.
+    fn stacked(rows: &[Tensor<T>]) -> Tensor<T> {
+        macro_rules! stacked {
+            ($kind:path) => {{
+                let views: Vec<_> =
+                    rows.iter().filter_map(|row| if let $kind(a) = row { Some(a.view()) } else { None }).collect();
+                $kind(stack(Axis(0), &views).expect("rows of one shape"))
+            }};
+        }
+        match rows[0] {
+            Tensor::F(_) => stacked!(Tensor::F),
+            Tensor::I(_) => stacked!(Tensor::I),
+            Tensor::B(_) => stacked!(Tensor::B),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Calls that run several times, with buffers that move on in between. It knows where buffers lie; it knows no kernel.
+
+use super::Origin;
+
+/// Where a buffer lies in its memory, in a loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Move {
+    /// Its first element in the first round.
+    pub start: usize,
+    /// How many elements further it begins in each round.
+    pub step: i64,
+}
+
+impl Move {
+    /// Its first element in a round.
+    pub fn at(self, round: usize) -> usize {
+        self.start.wrapping_add_signed(self.step as isize * round as isize)
+    }
+
+    /// The first and the last of its first elements.
+    pub fn ends(self, rounds: usize) -> (usize, usize) {
+        let (first, last) = (self.start, self.at(rounds.saturating_sub(1)));
+        (first.min(last), first.max(last))
+    }
+}
+
+/// A buffer of a call in a loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Moving {
+    /// The memory in which it moves.
+    pub origin: Origin,
+    /// How it does.
+    pub by: Move,
+    /// Its length.
+    pub elements: usize,
+    /// Whether the call writes it.
+    pub written: bool,
+}
+
+/// Origins that stand for those of all rounds: buffers that do not overlap in one of them, do not in any. Nothing where
+/// what moves and is written, or meets what is written, overlaps another buffer in some two rounds.
+pub fn origins(buffers: &[Moving], rounds: usize) -> Option<Vec<Origin>> {
+    let reach = |buffer: &Moving| {
+        let (first, last) = buffer.by.ends(rounds);
+        (buffer.origin.element + first, buffer.origin.element + last + buffer.elements)
+    };
+    let meet = |a: &Moving, b: &Moving| {
+        let (a_reach, b_reach) = (reach(a), reach(b));
+        a.origin.memory == b.origin.memory && a_reach.0 < b_reach.1 && b_reach.0 < a_reach.1
+    };
+    for (number, buffer) in buffers.iter().enumerate() {
+        let moves = |other: &Moving| buffer.by.step != 0 || other.by.step != 0;
+        let writes = |other: &Moving| buffer.written || other.written;
+        if buffers[..number].iter().any(|other| moves(other) && writes(other) && meet(buffer, other)) {
+            return None;
+        }
+    }
+    let place = |(number, buffer): (usize, &Moving)| match buffer.by.step {
+        0 => Origin { element: buffer.origin.element + buffer.by.start, ..buffer.origin },
+        // It meets nothing: a memory of its own.
+        _ => Origin { memory: usize::MAX - number, element: 0 },
+    };
+    Some(buffers.iter().enumerate().map(place).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Buffers as `memory, element, start, step, elements, written`.
+    #[track_caller]
+    fn check(buffers: &[(usize, usize, usize, i64, usize, bool)], rounds: usize, expected: bool) {
+        let moving = |&(memory, element, start, step, elements, written): &(usize, usize, usize, i64, usize, bool)| {
+            Moving { origin: Origin { memory, element }, by: Move { start, step }, elements, written }
+        };
+        let moving: Vec<Moving> = buffers.iter().map(moving).collect();
+        assert_eq!(origins(&moving, rounds).is_some(), expected, "{buffers:?}");
+    }
+
+    #[test]
+    fn what_moves_meets_nothing_that_is_written() {
+        // Rows of two tensors side by side, one of them from behind.
+        check(&[(0, 0, 0, 4, 4, true), (0, 16, 12, -4, 4, false)], 4, true);
+        check(&[(0, 0, 0, 4, 4, true), (0, 16, 12, -4, 4, false)], 5, false);
+        // The rows of one tensor, read twice, and written by a call that also reads them.
+        check(&[(0, 0, 0, 4, 4, false), (0, 0, 12, -4, 4, false)], 4, true);
+        check(&[(0, 0, 0, 4, 4, true), (0, 0, 12, -4, 4, false)], 4, false);
+        check(&[(0, 0, 0, 4, 4, true), (1, 0, 12, -4, 4, false)], 4, true);
+        // What stays where it is, is for others to look at.
+        check(&[(0, 0, 0, 0, 4, true), (0, 0, 0, 0, 4, false)], 4, true);
+        check(&[(0, 0, 0, 0, 4, true), (0, 0, 0, 4, 4, false)], 4, false);
+    }
+}

@@ -1,0 +1,37 @@
+//! Calls while a plan is made: kernels over pieces of memory. It knows no offsets, and not how they came about.
+
+use super::data::{Move, Part};
+use super::pieces::Memory;
+use crate::lower::Lowered;
+
+/// A call before its arguments have offsets.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its kernel, and the memory of its arguments.
+    pub lowered: Lowered,
+    /// What it computes, for people.
+    pub label: String,
+    /// The operations that it computes, in order.
+    pub parts: Vec<Part>,
+    /// The number of the loop that it is in.
+    pub in_loop: Option<usize>,
+    /// In a loop: where each argument lies in its piece of memory.
+    pub moves: Vec<Move>,
+}
+
+impl Draft {
+    /// A call that runs once.
+    pub fn once(lowered: Lowered, label: String, parts: Vec<Part>) -> Draft {
+        Draft { lowered, label, parts, in_loop: None, moves: Vec::new() }
+    }
+}
+
+/// What comes of all groups.
+pub struct Drafts {
+    /// The drafts, in order.
+    pub list: Vec<Draft>,
+    /// The memory that they name.
+    pub memory: Memory,
+    /// How often the calls of each loop run.
+    pub loops: Vec<usize>,
+}
