@@ -11,6 +11,7 @@ pub mod conv;
 pub mod conv_transpose;
 pub mod dropout;
 pub mod embedding;
+pub mod embedding_bag;
 pub mod fractional_pool;
 pub mod glu;
 pub mod group_norm;
@@ -45,6 +46,7 @@ pub use conv_transpose::{
 };
 pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings};
 pub use embedding::{Embedding, EmbeddingSettings};
+pub use embedding_bag::{BagMode, EmbeddingBag, EmbeddingBagSettings};
 pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
 pub use glu::{GLU, GLUSettings};
 pub use group_norm::{

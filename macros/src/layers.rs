@@ -84,6 +84,8 @@ pub struct Choice {
 
 const GELU_APPROXIMATION: Choice = Choice { of: "GeluApproximation", words: &[("none", "None"), ("tanh", "Tanh")] };
 
+const BAG_MODE: Choice = Choice { of: "BagMode", words: &[("sum", "Sum"), ("mean", "Mean"), ("max", "Max")] };
+
 const UPSAMPLE_MODE: Choice = Choice {
     of: "UpsampleMode",
     words: &[("nearest", "Nearest"), ("linear", "Linear"), ("bilinear", "Bilinear"), ("trilinear", "Trilinear")],
@@ -263,6 +265,16 @@ pub const LAYERS: &[Known] = &[
             setting("padding_idx", Kind::OptionalAxis),
         ],
     )),
+    of_indices(layer(
+        "EmbeddingBag",
+        "EmbeddingBagSettings",
+        &[
+            dimension("num_embeddings", Kind::Size),
+            dimension("embedding_dim", Kind::Size),
+            setting("mode", Kind::Choice(&BAG_MODE)),
+            setting("padding_idx", Kind::OptionalAxis),
+        ],
+    )),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
     layer(
         "FractionalMaxPool2d",
@@ -406,7 +418,6 @@ pub const LAYERS: &[Known] = &[
 pub const MISSING: &[&str] = &[
     "AlphaDropout",
     "Bilinear",
-    "EmbeddingBag",
     "Fold",
     "FractionalMaxPool3d",
     "MultiheadAttention",
