@@ -91,6 +91,37 @@ model! {
     }
 }
 
+model! {
+    struct Scheduled {
+        first: Linear(8, 4),
+        second: Linear(4, 3),
+        opt: Adam(first, clip_grad_norm = 1.0, accumulate = 2, schedule = CyclicLR::new(1e-4, 1e-3).step_size_up(3)),
+        other: Sgd(second, momentum = 0.9, ema = 0.9, schedule = ReduceLROnPlateau::new()),
+    }
+
+    step update(x: [N, 8], y: [N, 3]) -> loss {
+        let loss = mse(second(first(x)), y);
+        opt.minimize(loss);
+        other.minimize(loss);
+    }
+}
+
+/// Rates that change from step to step.
+fn check_schedules() {
+    let mut trainer = Scheduled::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let (x, y) = (ndarray::Array2::ones((4, 8)), ndarray::Array2::ones((4, 3)));
+    let mut steps = |count| {
+        for _ in 0..count {
+            trainer.update(&x, &y).unwrap();
+            trainer.report_metric("other", 1.0).unwrap();
+        }
+    };
+    steps(1);
+    let before = COUNT.load(Ordering::Relaxed);
+    steps(20);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "with schedules");
+}
+
 /// The programs of a model, of two batch sizes.
 fn check_programs(threads: usize) {
     let mut pair = Pair::init(1).trainer().batch(16).threads(threads).check_finite(true).build().unwrap();
@@ -168,6 +199,7 @@ fn check_all_sizes() {
 #[test]
 fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_all_sizes();
+    check_schedules();
     for threads in [1, 2] {
         check_programs(threads);
         check_loops(threads);

@@ -4,6 +4,8 @@
 //!
 //! Prints a table per operation and ends with `N passed, M failed, K skipped`.
 
+#[path = "golden/attention.rs"]
+mod attention;
 #[path = "golden/case.rs"]
 mod case;
 #[path = "golden/engine.rs"]

@@ -23,6 +23,7 @@ use libraries::Libraries;
 mod pass {
     mod activations;
     mod along_axes;
+    mod attention;
     mod dropout;
     mod embedding;
     mod forms;
@@ -31,8 +32,10 @@ mod pass {
     mod functions;
     mod lenet;
     mod norms;
+    mod padding;
     mod pools;
     mod raw_names;
+    mod rearrange;
     mod recurrent;
     mod resample;
     mod spatial_axes;

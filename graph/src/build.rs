@@ -14,6 +14,7 @@ mod notes;
 mod random;
 mod reduce;
 mod scan;
+mod states;
 mod value;
 
 #[cfg(test)]
@@ -30,11 +31,12 @@ pub(crate) use movement::whole;
 pub use notes::{Classes, Range};
 pub use random::RUN;
 pub(crate) use scan::unused;
+pub use states::OnlyWhere;
 pub use value::Value;
 
 use index::Index;
 
-use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
+use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, Shape, rules};
 
@@ -105,20 +107,6 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// The condition of updates until it is dropped; see [`Builder::only_where`].
-#[derive(Debug)]
-#[must_use = "the condition ends when it is dropped"]
-pub struct OnlyWhere<'g> {
-    builder: &'g Builder,
-    outer: Option<NodeId>,
-}
-
-impl Drop for OnlyWhere<'_> {
-    fn drop(&mut self) {
-        self.builder.condition.set(self.outer);
-    }
-}
-
 impl Builder {
     /// A builder of an empty graph, in evaluation mode.
     pub fn new(name: impl Into<String>) -> Builder {
@@ -173,21 +161,6 @@ impl Builder {
         self.new_input(name, Role::Data, ty)
     }
 
-    /// A state input: a value that lives on between calls. The same name again gives the same value.
-    pub fn state(&self, name: &str, ty: Type) -> Value<'_> {
-        let Some((role, node)) = self.find_input(name) else { return self.new_input(name, Role::State, ty) };
-        let found = self.value(node);
-        if role != Role::State {
-            self.fail(GraphError::DuplicateInput { name: name.into() });
-            return self.poison(ty);
-        }
-        if found.ty() != ty {
-            self.fail(GraphError::StateType { name: name.into(), expected: found.ty(), found: ty });
-            return self.poison(ty);
-        }
-        found
-    }
-
     /// An f32 constant without axes; it broadcasts against anything.
     pub fn scalar(&self, v: f64) -> Value<'_> {
         self.scalar_of(DType::F32, v)
@@ -225,78 +198,6 @@ impl Builder {
             self.index.borrow_mut().add_output(name, outputs.len());
             outputs.push(Output { name: name.into(), node: v.id() });
         }
-    }
-
-    /// After the call the state holds `new`. The last update of a state wins.
-    ///
-    /// The updated state is a value of its own: no gradient passes through the update, as in PyTorch, where optimizers
-    /// and running statistics are updated without recording.
-    pub fn update(&self, state: Value<'_>, new: Value<'_>) {
-        if !self.owns(state) || !self.owns(new) {
-            return;
-        }
-        let Some(input) = self.state_index(state) else {
-            return self.fail(GraphError::NotAState { value: state.id(), ty: state.ty() });
-        };
-        if state.ty() != new.ty() {
-            let name = self.graph.borrow().inputs[input].name.clone();
-            return self.fail(GraphError::StateType { name, expected: state.ty(), found: new.ty() });
-        }
-        let new = match self.condition.get() {
-            Some(condition) => self.value(condition).select(new, self.current(state)),
-            None => new,
-        };
-        let node = new.detach().id();
-        let updates = &mut self.graph.borrow_mut().updates;
-        let mut index = self.index.borrow_mut();
-        match index.update(input) {
-            Some(position) => {
-                let before = std::mem::replace(&mut updates[position].node, node);
-                self.replaced.borrow_mut().entry(input).or_default().push(before);
-            }
-            None => {
-                index.add_update(input, updates.len());
-                updates.push(Update { input, node });
-            }
-        }
-    }
-
-    /// Until the result is dropped, updates take place where `condition` (a bool scalar) holds, and leave states as they are
-    /// elsewhere.
-    pub fn only_where<'g>(&'g self, condition: Value<'g>) -> OnlyWhere<'g> {
-        let outer = self.condition.get();
-        if self.owns(condition) {
-            let both = outer.map_or(condition, |outer| self.value(outer) & condition);
-            self.condition.set(Some(both.id()));
-        }
-        OnlyWhere { builder: self, outer }
-    }
-
-    /// Whether there is a state of this name so far.
-    pub fn has_state(&self, name: &str) -> bool {
-        self.find_input(name).is_some_and(|(role, _)| role == Role::State)
-    }
-
-    /// The new value of a state if it was updated, else the state itself.
-    pub fn current<'g>(&'g self, state: Value<'g>) -> Value<'g> {
-        if !self.owns(state) {
-            return self.poison(state.ty());
-        }
-        let update = self.state_index(state).and_then(|input| self.index.borrow().update(input));
-        update.map_or(state, |position| self.value(self.graph.borrow().updates[position].node))
-    }
-
-    /// All values that a state has had so far, from the one before the call to [`Builder::current`].
-    pub(crate) fn versions<'g>(&'g self, state: Value<'g>) -> Vec<Value<'g>> {
-        let input = self.state_index(state);
-        let replaced = self.replaced.borrow();
-        let earlier = input.and_then(|input| replaced.get(&input)).into_iter().flatten().map(|&node| self.value(node));
-        let mut versions: Vec<Value<'g>> = std::iter::once(state).chain(earlier).collect();
-        let current = self.current(state);
-        if current.id() != state.id() {
-            versions.push(current);
-        }
-        versions
     }
 
     /// The gradients of a scalar loss in each of `of`, which may be any values; zeros where the loss does not depend
@@ -479,11 +380,6 @@ impl Builder {
     fn find_input(&self, name: &str) -> Option<(Role, NodeId)> {
         let input = &self.graph.borrow().inputs[self.index.borrow().input(name)?];
         Some((input.role, input.node))
-    }
-
-    fn state_index(&self, state: Value<'_>) -> Option<usize> {
-        let position = self.index.borrow().input_of(state.id())?;
-        (self.graph.borrow().inputs[position].role == Role::State).then_some(position)
     }
 
     /// Whether the value is one of this builder's; records an error if not.

@@ -6,12 +6,14 @@
 
 pub mod activation;
 pub mod adaptive_pool;
+pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod conv_transpose;
 pub mod dropout;
 pub mod embedding;
 pub mod embedding_bag;
+pub mod fold;
 pub mod fractional_pool;
 pub mod glu;
 pub mod group_norm;
@@ -19,13 +21,17 @@ pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
 pub mod lp_pool;
+pub mod padding;
 pub mod pool;
 pub mod rectifier;
 pub mod recurrent;
 mod resample;
 pub mod reshape;
 pub mod rms_norm;
+mod several;
+pub mod shuffle;
 pub mod softmax;
+pub mod transformer;
 pub mod unpool;
 pub mod upsample;
 
@@ -38,15 +44,17 @@ pub use adaptive_pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
     KEPT,
 };
+pub use attention::{MultiheadAttention, MultiheadAttentionSettings};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
 pub use conv_transpose::{
     ConvTranspose1d, ConvTranspose1dSettings, ConvTranspose2d, ConvTranspose2dSettings, ConvTranspose3d,
     ConvTranspose3dSettings, ConvTransposeSettings,
 };
-pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings};
+pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings, FeatureAlphaDropout};
 pub use embedding::{Embedding, EmbeddingSettings};
 pub use embedding_bag::{BagMode, EmbeddingBag, EmbeddingBagSettings};
+pub use fold::{Fold, FoldSettings, Unfold, UnfoldSettings};
 pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
 pub use glu::{GLU, GLUSettings};
 pub use group_norm::{
@@ -56,18 +64,31 @@ pub use layer_norm::{LayerNorm, LayerNormSettings};
 pub use linear::{Linear, LinearSettings};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormSettings};
 pub use lp_pool::{LPPool1d, LPPool1dSettings, LPPool2d, LPPool2dSettings, LPPool3d, LPPool3dSettings, LPPoolSettings};
+pub use padding::{
+    CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad1d, ConstantPad2d, ConstantPad3d, Pad1dSettings,
+    Pad2dSettings, Pad3dSettings, PadSettings, PaddingMode, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d,
+    ReplicationPad1d, ReplicationPad2d, ReplicationPad3d, ZeroPad1d, ZeroPad2d, ZeroPad3d,
+};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
 };
 pub use rectifier::{PReLU, PReLUSettings, RReLU, RReLUSettings, Threshold, ThresholdSettings};
 pub use recurrent::{
-    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings, Stateful,
+    GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings,
 };
-pub use reshape::{Flatten, FlattenSettings};
+pub use reshape::{Flatten, FlattenSettings, Unflatten, UnflattenSettings};
 pub use rms_norm::{RMSNorm, RMSNormSettings};
+pub use several::Several;
+pub use shuffle::{ChannelShuffle, PixelShuffle, PixelUnshuffle};
 pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};
-pub use upsample::{Upsample, UpsampleMode, UpsampleSettings};
+pub use transformer::{
+    Activation, PositionalEncoding, PositionalEncodingSettings, TransformerDecoder, TransformerDecoderLayer,
+    TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+};
+pub use upsample::{
+    Upsample, UpsampleMode, UpsampleSettings, UpsamplingBilinear2d, UpsamplingNearest2d, UpsamplingSettings,
+};
 
 use std::fmt;
 

@@ -168,7 +168,10 @@ pub enum Argument {
 /// A layer applied to tensors.
 pub struct Apply {
     pub layer: Access,
-    pub inputs: Vec<Tensor>,
+    /// One for each input of the layer; none that is left out.
+    pub inputs: Vec<Option<Tensor>>,
+    /// The flags of a layer that has some.
+    pub flags: Vec<TokenStream>,
     pub place: Place,
 }
 
@@ -243,7 +246,7 @@ impl Tensor {
                 });
                 tensors.map(Part::Tensor).collect()
             }
-            Tensor::Apply(apply) => apply.inputs.iter().map(Part::Tensor).collect(),
+            Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Part::Tensor).collect(),
             Tensor::Helper { arguments, .. } => arguments.iter().map(Part::Value).collect(),
             Tensor::If(choice) => choice.sides().collect(),
             Tensor::Block(block) => vec![Part::Block(block)],

@@ -1,6 +1,11 @@
 //! The layers that Kiln has, each with its arguments in PyTorch's order: the one place to extend for a new layer.
 //! Knows names and kinds of arguments, and nothing of what a layer computes.
 
+mod applied;
+
+pub use applied::Applied;
+use applied::{ATTENTION, DECODER, ENCODER, ENCODER_LAYER, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY};
+
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
 
@@ -14,18 +19,8 @@ pub struct Known {
     pub parameters: &'static [Parameter],
     /// Whether its input is indices (i32), and not numbers (f32).
     pub indexed: bool,
-    /// What it takes and gives beside one tensor, if it keeps states.
-    pub stateful: Option<&'static Stateful>,
-}
-
-/// How a layer that keeps states is applied.
-pub struct Stateful {
-    /// How many states it may be given behind its input, in parentheses if there are several.
-    pub states: usize,
-    /// What it gives: how many tensors each part holds, several being in parentheses.
-    pub gives: &'static [usize],
-    /// That in words.
-    pub usage: &'static str,
+    /// How it is applied, if it takes or gives more than one tensor.
+    pub applied: Option<&'static Applied>,
 }
 
 /// One argument of a layer.
@@ -57,12 +52,18 @@ pub enum Kind {
     Padding(usize),
     /// As [`Kind::PerAxis`], but each may be `None`: as large as the input.
     OutputSize(usize),
+    /// One `isize` for all sides, or a tuple of so many.
+    Sides(usize),
+    /// A tuple or an array of up to so many `isize`s.
+    Parts(usize),
     /// One `usize`, or a tuple or an array of up to so many.
     Extents(usize),
     /// An `isize`: an axis, counted from the end if negative.
     Axis,
     /// As [`Kind::Axis`], or `None`.
     OptionalAxis,
+    /// A `usize`, or `None`.
+    OptionalSize,
     /// An `f64`.
     Number,
     /// An `f64`, or `None`.
@@ -91,6 +92,11 @@ const UPSAMPLE_MODE: Choice = Choice {
     words: &[("nearest", "Nearest"), ("linear", "Linear"), ("bilinear", "Bilinear"), ("trilinear", "Trilinear")],
 };
 
+const PADDING_MODE: Choice = Choice {
+    of: "PaddingMode",
+    words: &[("zeros", "Zeros"), ("reflect", "Reflect"), ("replicate", "Replicate"), ("circular", "Circular")],
+};
+
 const fn dimension(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, role: Role::Dimension, kind }
 }
@@ -100,15 +106,15 @@ const fn setting(name: &'static str, kind: Kind) -> Parameter {
 }
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false, stateful: None }
+    Known { name, settings, parameters, indexed: false, applied: None }
 }
 
 const fn of_indices(known: Known) -> Known {
     Known { indexed: true, ..known }
 }
 
-const fn keeping(stateful: &'static Stateful, known: Known) -> Known {
-    Known { stateful: Some(stateful), ..known }
+const fn applied(applied: &'static Applied, known: Known) -> Known {
+    Known { applied: Some(applied), ..known }
 }
 
 const fn plain(name: &'static str) -> Known {
@@ -149,7 +155,7 @@ const fn power_average_pool(axes: usize) -> [Parameter; 4] {
 }
 
 /// The parameters of a convolution over so many spatial axes.
-const fn convolution(axes: usize) -> [Parameter; 8] {
+const fn convolution(axes: usize) -> [Parameter; 9] {
     [
         dimension("in_channels", Kind::Size),
         dimension("out_channels", Kind::Size),
@@ -159,6 +165,7 @@ const fn convolution(axes: usize) -> [Parameter; 8] {
         setting("dilation", Kind::PerAxis(axes)),
         setting("groups", Kind::Size),
         setting("bias", Kind::Flag),
+        setting("padding_mode", Kind::Choice(&PADDING_MODE)),
     ]
 }
 
@@ -177,19 +184,6 @@ const fn transposed_convolution(axes: usize) -> [Parameter; 9] {
     ]
 }
 
-/// A recurrent layer with one state.
-const SEQUENCE: Stateful = Stateful { states: 1, gives: &[1, 1], usage: "let (y, h) = NAME(x, h)" };
-
-/// The same with a memory cell.
-const SEQUENCE_WITH_MEMORY: Stateful =
-    Stateful { states: 2, gives: &[1, 2], usage: "let (y, (h, c)) = NAME(x, (h, c))" };
-
-/// One step.
-const STEP: Stateful = Stateful { states: 1, gives: &[1], usage: "let h = NAME(x, h)" };
-
-/// The same with a memory cell.
-const STEP_WITH_MEMORY: Stateful = Stateful { states: 2, gives: &[1, 1], usage: "let (h, c) = NAME(x, (h, c))" };
-
 const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
 
 /// What LSTM and GRU take.
@@ -206,6 +200,36 @@ const RECURRENT: &[Parameter] = &[
 /// What cells take.
 const CELL: &[Parameter] =
     &[dimension("input_size", Kind::Size), dimension("hidden_size", Kind::Size), setting("bias", Kind::Flag)];
+
+const ACTIVATION: Choice = Choice { of: "Activation", words: &[("relu", "Relu"), ("gelu", "Gelu")] };
+
+/// What a layer of a transformer takes.
+const TRANSFORMER_LAYER: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
+/// What some of them on top of one another take.
+const STACK: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    dimension("num_layers", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+    setting("norm", Kind::Flag),
+];
 
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
@@ -227,6 +251,9 @@ const INSTANCE_NORM: &[Parameter] = &[
     setting("bias", Kind::Flag),
 ];
 
+/// What upsampling of one kind takes.
+const UPSAMPLING: &[Parameter] = &[setting("size", Kind::PerAxis(2)), setting("scale_factor", Kind::Factors(2))];
+
 /// What dropout takes for any number of axes.
 const DROPOUT: &[Parameter] = &[setting("p", Kind::Number)];
 
@@ -238,6 +265,7 @@ pub const LAYERS: &[Known] = &[
     layer("AdaptiveMaxPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
     layer("AdaptiveMaxPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
     layer("AdaptiveMaxPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
+    layer("AlphaDropout", "DropoutSettings", DROPOUT),
     layer("AvgPool1d", "AvgPool1dSettings", &const { average_pool(1) }),
     layer("AvgPool2d", "AvgPool2dSettings", &const { average_pool(2) }),
     layer("AvgPool3d", "AvgPool3dSettings", &const { average_pool(3) }),
@@ -245,6 +273,13 @@ pub const LAYERS: &[Known] = &[
     layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
     layer("CELU", "CELUSettings", &[setting("alpha", Kind::Number)]),
+    layer("ChannelShuffle", "NoSettings", &[dimension("groups", Kind::Size)]),
+    layer("CircularPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
+    layer("CircularPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
+    layer("CircularPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
+    layer("ConstantPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2)), setting("value", Kind::Number)]),
+    layer("ConstantPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4)), setting("value", Kind::Number)]),
+    layer("ConstantPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6)), setting("value", Kind::Number)]),
     layer("Conv1d", "Conv1dSettings", &const { convolution(1) }),
     layer("Conv2d", "Conv2dSettings", &const { convolution(2) }),
     layer("Conv3d", "Conv3dSettings", &const { convolution(3) }),
@@ -275,7 +310,19 @@ pub const LAYERS: &[Known] = &[
             setting("padding_idx", Kind::OptionalAxis),
         ],
     )),
+    layer("FeatureAlphaDropout", "DropoutSettings", DROPOUT),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
+    layer(
+        "Fold",
+        "FoldSettings",
+        &[
+            setting("output_size", Kind::PerAxis(2)),
+            setting("kernel_size", Kind::PerAxis(2)),
+            setting("dilation", Kind::PerAxis(2)),
+            setting("padding", Kind::PerAxis(2)),
+            setting("stride", Kind::PerAxis(2)),
+        ],
+    ),
     layer(
         "FractionalMaxPool2d",
         "FractionalMaxPool2dSettings",
@@ -288,6 +335,8 @@ pub const LAYERS: &[Known] = &[
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
+    applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
+    applied(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     layer(
         "GroupNorm",
         "GroupNormSettings",
@@ -299,8 +348,6 @@ pub const LAYERS: &[Known] = &[
             setting("bias", Kind::Flag),
         ],
     ),
-    keeping(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
-    keeping(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
     plain("Hardsigmoid"),
     plain("Hardswish"),
@@ -312,8 +359,8 @@ pub const LAYERS: &[Known] = &[
     layer("LPPool1d", "LPPool1dSettings", &const { power_average_pool(1) }),
     layer("LPPool2d", "LPPool2dSettings", &const { power_average_pool(2) }),
     layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
-    keeping(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
-    keeping(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
+    applied(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
+    applied(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
     layer(
         "LayerNorm",
         "LayerNormSettings",
@@ -346,7 +393,37 @@ pub const LAYERS: &[Known] = &[
     layer("MaxPool2d", "MaxPool2dSettings", &const { maximum_pool(2) }),
     layer("MaxPool3d", "MaxPool3dSettings", &const { maximum_pool(3) }),
     plain("Mish"),
+    applied(
+        &ATTENTION,
+        layer(
+            "MultiheadAttention",
+            "MultiheadAttentionSettings",
+            &[
+                dimension("embed_dim", Kind::Size),
+                dimension("num_heads", Kind::Size),
+                setting("dropout", Kind::Number),
+                setting("bias", Kind::Flag),
+                setting("add_bias_kv", Kind::Flag),
+                setting("add_zero_attn", Kind::Flag),
+                setting("kdim", Kind::OptionalSize),
+                setting("vdim", Kind::OptionalSize),
+                setting("batch_first", Kind::Flag),
+            ],
+        ),
+    ),
     layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
+    layer("PixelShuffle", "NoSettings", &[dimension("upscale_factor", Kind::Size)]),
+    layer("PixelUnshuffle", "NoSettings", &[dimension("downscale_factor", Kind::Size)]),
+    layer(
+        "PositionalEncoding",
+        "PositionalEncodingSettings",
+        &[
+            dimension("d_model", Kind::Size),
+            setting("dropout", Kind::Number),
+            setting("max_len", Kind::Size),
+            setting("batch_first", Kind::Flag),
+        ],
+    ),
     layer(
         "RMSNorm",
         "RMSNormSettings",
@@ -356,7 +433,7 @@ pub const LAYERS: &[Known] = &[
             setting("elementwise_affine", Kind::Flag),
         ],
     ),
-    keeping(
+    applied(
         &SEQUENCE,
         layer(
             "RNN",
@@ -373,7 +450,7 @@ pub const LAYERS: &[Known] = &[
             ],
         ),
     ),
-    keeping(
+    applied(
         &STEP,
         layer(
             "RNNCell",
@@ -389,6 +466,12 @@ pub const LAYERS: &[Known] = &[
     layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
+    layer("ReflectionPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
+    layer("ReflectionPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
+    layer("ReflectionPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
+    layer("ReplicationPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
+    layer("ReplicationPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
+    layer("ReplicationPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
     plain("SELU"),
     plain("SiLU"),
     plain("Sigmoid"),
@@ -401,6 +484,21 @@ pub const LAYERS: &[Known] = &[
     plain("Tanh"),
     plain("Tanhshrink"),
     layer("Threshold", "ThresholdSettings", &[setting("threshold", Kind::Number), setting("value", Kind::Number)]),
+    applied(&DECODER, layer("TransformerDecoder", "TransformerSettings", STACK)),
+    applied(&DECODER, layer("TransformerDecoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
+    applied(&ENCODER, layer("TransformerEncoder", "TransformerSettings", STACK)),
+    applied(&ENCODER_LAYER, layer("TransformerEncoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
+    layer("Unflatten", "UnflattenSettings", &[setting("dim", Kind::Axis), setting("unflattened_size", Kind::Parts(8))]),
+    layer(
+        "Unfold",
+        "UnfoldSettings",
+        &[
+            setting("kernel_size", Kind::PerAxis(2)),
+            setting("dilation", Kind::PerAxis(2)),
+            setting("padding", Kind::PerAxis(2)),
+            setting("stride", Kind::PerAxis(2)),
+        ],
+    ),
     layer(
         "Upsample",
         "UpsampleSettings",
@@ -412,40 +510,23 @@ pub const LAYERS: &[Known] = &[
             setting("recompute_scale_factor", Kind::Flag),
         ],
     ),
+    layer("UpsamplingBilinear2d", "UpsamplingSettings", UPSAMPLING),
+    layer("UpsamplingNearest2d", "UpsamplingSettings", UPSAMPLING),
+    layer("ZeroPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
+    layer("ZeroPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
+    layer("ZeroPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
 ];
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &[
-    "AlphaDropout",
-    "Bilinear",
-    "Fold",
-    "FractionalMaxPool3d",
-    "MultiheadAttention",
-    "PixelShuffle",
-    "PixelUnshuffle",
-    "ReflectionPad1d",
-    "ReflectionPad2d",
-    "ReflectionPad3d",
-    "ReplicationPad1d",
-    "ReplicationPad2d",
-    "ReplicationPad3d",
-    "Transformer",
-    "TransformerDecoder",
-    "TransformerEncoder",
-    "Unflatten",
-    "Unfold",
-    "UpsamplingBilinear2d",
-    "UpsamplingNearest2d",
-    "ZeroPad1d",
-    "ZeroPad2d",
-    "ZeroPad3d",
-];
+pub const MISSING: &[&str] = &["Bilinear", "FractionalMaxPool3d", "Transformer"];
 
 /// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
 pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("CosineSimilarity", "cosine_similarity(x, y, dim = 1)"),
     ("MaxUnpool1d", "max_unpool1d(x, places, KERNEL)"),
     ("MaxUnpool2d", "max_unpool2d(x, places, KERNEL)"),
     ("MaxUnpool3d", "max_unpool3d(x, places, KERNEL)"),
+    ("PairwiseDistance", "pairwise_distance(x, y, p = 2)"),
 ];
 
 impl Known {
@@ -471,7 +552,7 @@ impl Known {
 
     /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 7] = [
+        const OF_WEIGHTS: [&str; 10] = [
             "in_features",
             "in_channels",
             "num_features",
@@ -479,6 +560,9 @@ impl Known {
             "normalized_shape",
             "num_embeddings",
             "num_parameters",
+            "input_size",
+            "embed_dim",
+            "d_model",
         ];
         self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
     }

@@ -1,6 +1,7 @@
 //! From the syntax tree to layers whose names, arguments and options are right, or the list of what is wrong with them.
 //! Knows the table of layers, and nothing of what a shape is.
 
+mod applied;
 mod arguments;
 mod calls;
 mod certain;
@@ -25,7 +26,7 @@ use syn::{Expr, GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::{Forward, Helper};
-use crate::layers::{FUNCTIONS, Known, MISSING, Stateful};
+use crate::layers::{Applied, FUNCTIONS, Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
 
@@ -57,8 +58,8 @@ pub enum LayerKind {
         settings: TokenStream,
         /// Whether its input is indices.
         indexed: bool,
-        /// How it is applied, if it keeps states.
-        stateful: Option<&'static Stateful>,
+        /// How it is applied, if it takes or gives more than one tensor.
+        applied: Option<&'static Applied>,
         /// Whether it has parameters that are trained.
         parameters: bool,
     },

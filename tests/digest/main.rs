@@ -43,6 +43,8 @@ mod plans;
 mod programs;
 #[path = "../golden/python.rs"]
 mod python;
+#[path = "../golden/recurrent.rs"]
+mod recurrent;
 mod regret;
 #[path = "../golden/resampling.rs"]
 mod resampling;

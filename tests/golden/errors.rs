@@ -12,10 +12,11 @@ use serde_json::Value as Json;
 use crate::case::{Array, Attributes, Refusal};
 use crate::graphs::{Given, type_of};
 use crate::python::parse;
-use crate::{layers, losses, ops, optim, recurrent, trained};
+use crate::{attention, layers, losses, ops, optim, recurrent, trained};
 
-/// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs, and
-/// rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use there.
+/// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs,
+/// and rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use
+/// there.
 const REFUSED_BY_RUSTC: &[(&str, &str, &str, &str)] = &[
     ("AdaptiveAvgPool2d", "output_size", "negative_sizes", "AdaptiveAvgPool2d(-1)"),
     ("AdaptiveMaxPool2d", "output_size", "negative_sizes", "AdaptiveMaxPool2d(-1)"),
@@ -27,8 +28,8 @@ const REFUSED_BY_RUSTC: &[(&str, &str, &str, &str)] = &[
     ("slice", "step", "negative_sizes", "x.slice(1, 0, 4, step = -1)"),
 ];
 
-/// The case in `tests/ui` by which rustc refuses such a value, where there is one: it has the use, and rustc's words name
-/// the argument and show the line.
+/// The case in `tests/ui` by which rustc refuses such a value, where there is one: it has the use, and rustc's words
+/// name the argument and show the line.
 pub fn refused_by_rustc(call: &str, argument: &str) -> Result<String, Refusal> {
     let missing = || Refusal::Later(format!("{argument}: refused by rustc, but no case in tests/ui shows it"));
     let row = REFUSED_BY_RUSTC.iter().find(|(of, name, ..)| (*of, *name) == (call, argument));
@@ -104,7 +105,7 @@ impl Misuse {
                 given.values.insert("param.weight".into(), weight);
                 layers::compute(call, attributes, &given)?;
             }
-            "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" => {
+            "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" | "AlphaDropout" | "FeatureAlphaDropout" => {
                 g.set_mode(Mode::Train);
                 let input = given.find("input.0").unwrap_or_else(|| g.input("input.0", [2, 3, 4, 4]));
                 given.values.insert("input.0".into(), input);
@@ -131,6 +132,10 @@ impl Misuse {
                 rules::groups(channels, bias.dim(0), groups).map_err(GraphError::from)?;
                 given.values.insert("param.weight".into(), g.input("param.weight", weight));
                 given.values.insert("param.bias".into(), g.input("param.bias", bias));
+                layers::compute(call, attributes, &given)?;
+            }
+            attention::LAYER => {
+                attention::declare(&g, attributes, &mut given);
                 layers::compute(call, attributes, &given)?;
             }
             "GroupNorm" => {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use kiln_graph::build::AxisList;
 use kiln_graph::optimizers::{Optimization, Optimizer, Sgd};
+use kiln_graph::shape::rules::AttentionInputs;
 use kiln_graph::{Builder, Value};
 
 use crate::case::{Attributes, Refusal};
 use crate::python::{Expression, Statement, parse};
-use crate::{layers, losses, ops};
+use crate::{attention, layers, losses, ops};
 
 /// A network: its layers by path, with class and arguments.
 pub type Layers = BTreeMap<String, (String, Attributes)>;
@@ -128,6 +129,13 @@ impl<'g> Script<'g, '_> {
             },
             Expression::Index(object, index) => match (self.evaluate(object)?, self.evaluate(index)?) {
                 (Object::Layer(path), Object::Number(index)) => Object::Layer(joined(&path, &index.to_string())),
+                (Object::List(items), Object::Number(index)) => {
+                    items.get(index as usize).cloned().ok_or_else(|| unsupported("an index"))?
+                }
+                (Object::Method(object, name), Object::Number(axis)) if name == "shape" => match *object {
+                    Object::Tensor(x) => Object::Number(x.shape().dim(axis as usize) as f64),
+                    _ => return Err(unsupported("a shape")),
+                },
                 _ => return Err(unsupported("an index")),
             },
             Expression::Binary(operator, left, right) => match (self.evaluate(left)?, self.evaluate(right)?) {
@@ -161,6 +169,23 @@ impl<'g> Script<'g, '_> {
     fn call(&mut self, function: Object<'g>, arguments: &[Object<'g>]) -> Result<Object<'g>, Refusal> {
         let value = match (&function, arguments) {
             (Object::Layer(path), [Object::Tensor(x)]) => self.forward(path, *x)?,
+            (Object::Layer(path), [Object::Tensor(query), Object::Tensor(key), Object::Tensor(value), rest @ ..]) => {
+                // The one mask by name that programs have.
+                let attn_mask = if let [Object::Tensor(mask), ..] = rest { Some(*mask) } else { None };
+                let (query, key, value) = (*query, *key, *value);
+                return self.attend(
+                    path,
+                    &AttentionInputs {
+                        query,
+                        key,
+                        value,
+                        key_padding_mask: None,
+                        attn_mask,
+                        is_causal: false,
+                        average_attn_weights: true,
+                    },
+                );
+            }
             (Object::Function(name), [Object::Tensor(x), rest @ ..]) => match (name.as_str(), rest) {
                 ("relu", []) => x.relu(),
                 ("gather", [Object::Number(axis), Object::Tensor(indices)]) => x.gather(*axis as i32, *indices),
@@ -170,6 +195,7 @@ impl<'g> Script<'g, '_> {
                 ("l1", [Object::Tensor(target)]) => {
                     losses::apply("L1Loss", &Attributes::default(), *x, *target, None, None)?
                 }
+                ("gelu", []) => kiln_graph::layers::activation::gelu(*x, kiln_graph::layers::GeluApproximation::None),
                 ("leaky_relu", [Object::Number(slope)]) => kiln_graph::layers::activation::leaky_relu(*x, *slope),
                 ("bce", [Object::Number(target)]) => {
                     let target = self.g.full(x.shape(), *target);
@@ -185,6 +211,9 @@ impl<'g> Script<'g, '_> {
             }
             (Object::Function(name), [Object::Number(extent)]) if name == "zeros" => {
                 self.g.full([*extent as usize], 0.0)
+            }
+            (Object::Function(name), [Object::Number(rows), Object::Number(columns)]) if name == "ones" => {
+                self.g.full([*rows as usize, *columns as usize], 1.0)
             }
             (Object::Function(name), [Object::List(parts), Object::Number(axis)]) if name == "cat" => {
                 let tensor = |part: &Object<'g>| match part {
@@ -215,6 +244,13 @@ impl<'g> Script<'g, '_> {
                     *y
                 }
                 (Object::Tensor(x), "max", []) => x.amax(..),
+                (Object::Tensor(x), "bool", []) => x.ne(0.0),
+                (Object::Tensor(x), "triu", [Object::Number(diagonal)]) => {
+                    kiln_graph::functions::triu(*x, *diagonal as isize)
+                }
+                (Object::Tensor(x), "transpose", [Object::Number(a), Object::Number(b)]) => {
+                    x.transpose(*a as i32, *b as i32)
+                }
                 (Object::Tensor(x), _, []) => ops::unary(name, *x).ok_or_else(|| unsupported(name))?,
                 (Object::Optimizer(path), "zero_grad", []) => {
                     self.gradients.retain(|name, _| !name.starts_with(&format!("{path}.")));
@@ -232,17 +268,25 @@ impl<'g> Script<'g, '_> {
         Ok(Object::Tensor(value))
     }
 
+    /// The present value of a parameter or a buffer of a layer.
+    fn parameter(&self, path: &str, name: &str) -> Option<Value<'g>> {
+        let name = joined(path, name);
+        let find =
+            |values: &[(String, Value<'g>)]| values.iter().find(|(known, _)| *known == name).map(|(_, state)| *state);
+        find(self.parameters).map(|state| self.g.current(state)).or_else(|| find(self.buffers))
+    }
+
+    /// The result and the weights of an attention.
+    fn attend(&self, path: &str, inputs: &AttentionInputs<Value<'g>>) -> Result<Object<'g>, Refusal> {
+        let (_, attributes) = self.layers.get(path).ok_or_else(|| unsupported(path))?;
+        let results = attention::apply(attributes, inputs, &|name| self.parameter(path, name))?;
+        Ok(Object::List(results.map(Object::Tensor).into()))
+    }
+
     /// A layer, a network with a `forward`, or all layers under the path in turn.
     pub fn forward(&mut self, path: &str, x: Value<'g>) -> Result<Value<'g>, Refusal> {
         if let Some((class, attributes)) = self.layers.get(path) {
-            let parameter = |name: &str| {
-                let name = joined(path, name);
-                let find = |values: &[(String, Value<'g>)]| {
-                    values.iter().find(|(known, _)| *known == name).map(|(_, state)| *state)
-                };
-                find(self.parameters).map(|state| self.g.current(state)).or_else(|| find(self.buffers))
-            };
-            return layers::apply(class, attributes, x, &parameter);
+            return layers::apply(class, attributes, x, &|name| self.parameter(path, name));
         }
         if let Some(lines) = self.forwards.get(path) {
             let inside = [("self", Object::Layer(path.into())), ("x", Object::Tensor(x))];

@@ -3,7 +3,7 @@
 
 use super::{positions, ruled};
 use crate::build::Value;
-use crate::layers::dropout::dropout;
+use crate::layers::attention::{Masks, attention};
 use crate::shape::functions as rules;
 use crate::shape::functions::Equation;
 use crate::shape::{DType, Shape};
@@ -168,33 +168,18 @@ pub fn scaled_dot_product_attention<'g>(
         let _function = query.graph().function(op);
         let rank = query.shape().rank();
         let scale = scale.unwrap_or(1.0 / (query.shape().dim(rank - 1) as f64).sqrt());
-        let mut scores = (query * scale).matmul(key.transpose(rank - 2, rank - 1));
-        let mut looks: Option<Value<'g>> = None;
+        let mut masks = Masks::default();
         if is_causal {
-            let matrix = Shape::new(&scores.shape().dims()[rank - 2..]);
+            let matrix = Shape::new(&[query.shape().dim(rank - 2), key.shape().dim(key.shape().rank() - 2)]);
             let place = |axis| query.graph().iota(matrix, axis);
-            looks = Some(place(1).le(place(0)));
+            masks.allow(place(1).le(place(0)));
         }
         match attn_mask {
-            Some(mask) if mask.dtype() == DType::Bool => {
-                looks = Some(looks.map_or(mask, |looks| mask & looks));
-            }
-            Some(mask) => scores = scores + mask,
-            None => {}
+            Some(mask) if mask.dtype() == DType::Bool => masks.allow(mask),
+            mask => masks.added = mask,
         }
-        if let Some(looks) = looks {
-            scores = looks.select(scores, f64::NEG_INFINITY);
-        }
-        let weights = if attn_mask.is_some() { softmax_or_nothing(scores) } else { scores.softmax(-1) };
-        dropout(weights, dropout_p).matmul(value)
+        masks.may_be_empty = attn_mask.is_some();
+        let [result, _] = attention(query, key, value, masks, dropout_p, scale);
+        result
     })
-}
-
-/// The softmax along the last axis; of nothing but -inf it is 0.
-fn softmax_or_nothing(scores: Value<'_>) -> Value<'_> {
-    let largest = scores.detach().amax_keep(-1);
-    let shift = largest.eq(f64::NEG_INFINITY).select(0.0, largest);
-    let powers = (scores - shift).exp();
-    let sum = powers.sum_keep(-1);
-    powers / sum.eq(0.0).select(1.0, sum)
 }

@@ -12,9 +12,8 @@ use super::linear::linear;
 use crate::build::{Builder, Value};
 use crate::graph::Type;
 use crate::model::{Init, Parameter, Path};
-use crate::shape::functions::Types;
+use crate::shape::ShapeError;
 use crate::shape::rules::{self, Recurrent};
-use crate::shape::{DType, Shape, ShapeError};
 
 /// The step of a recurrent layer, for inputs `x` and the state `h` (and `c`) before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,24 +304,4 @@ impl RecurrentWeights {
             }
         }
     }
-}
-
-/// A layer that takes states beside its input, or gives several values.
-pub trait Stateful {
-    /// All results for an input and, if they are given, the states before it.
-    fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>>;
-}
-
-/// The types of what holds no value: the error of a layer whose single result is asked for where it gives several.
-const fn one_of(types: Result<Types, ShapeError>) -> Result<Shape, ShapeError> {
-    match types {
-        Ok(types) if types.as_slice().len() == 1 => Ok(types.as_slice()[0].shape),
-        Ok(types) => Err(ShapeError::Results { expected: 1, found: types.as_slice().len() }),
-        Err(error) => Err(error),
-    }
-}
-
-/// An input of this shape alone.
-const fn alone(input: Shape) -> [Type; 1] {
-    [Type::new(DType::F32, input)]
 }

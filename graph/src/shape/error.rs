@@ -205,6 +205,24 @@ pub enum ShapeError {
         /// The type of the one given.
         found: Type,
     },
+    /// One of a layer's inputs that has another type than it takes.
+    Given {
+        /// The name of the input.
+        input: &'static str,
+        /// The type that it takes.
+        expected: Type,
+        /// The type of what it is applied to.
+        found: Type,
+    },
+    /// An input with places along the batch axis, in a compile-time check.
+    BatchOfPlaces {
+        /// The name of the input.
+        input: &'static str,
+        /// Its shape.
+        found: Shape,
+        /// The axis of the places.
+        axis: usize,
+    },
     /// A layer's input whose axis 1 is not its number of channels.
     InputChannels {
         /// The number of channels that the layer takes.
@@ -432,6 +450,13 @@ impl ShapeError {
             ShapeError::State { expected, found } => {
                 let m = m.text("its initial states are ").ty(&expected).text(" for this input, but the one given is ");
                 m.ty(&found)
+            }
+            ShapeError::Given { input, expected, found } => {
+                m.text("its `").text(input).text("` must be ").ty(&expected).text(", but is ").ty(&found)
+            }
+            ShapeError::BatchOfPlaces { input, found, axis } => {
+                let m = m.text("axis ").number(axis).text(" of its `").text(input).text("` ").shape(&found);
+                m.text(" is that of the places, and there is the batch axis: set `batch_first = true`, or transpose it")
             }
             ShapeError::InputChannels { expected, found } => {
                 m.text("it takes ").number(expected).text(" input channels, but its input has shape ").shape(&found)

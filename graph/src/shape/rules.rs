@@ -3,11 +3,20 @@
 //!
 //! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
 
+mod attention;
 mod norms;
+mod padding;
+mod rearrange;
 mod recurrent;
 mod resample;
 
+pub use attention::{
+    Attention, AttentionInputs, DecoderInputs, EncoderInputs, multihead_attention, positional_encoding,
+    transformer_decoder, transformer_encoder,
+};
 pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
+pub use padding::padding;
+pub use rearrange::{channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unflatten, unfold};
 pub use recurrent::{Recurrent, recurrent, recurrent_cell};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
-use super::checks::{Check, Owner, call, model_types, run, stateful_types};
+use super::checks::{Check, Owner, call, model_types, run, several_types};
 use super::label::Label;
 use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Sequence};
@@ -34,6 +34,13 @@ pub enum Want {
 impl Want {
     pub fn of(count: usize) -> Want {
         if count == 1 { Want::One } else { Want::Several(count) }
+    }
+
+    pub fn count(self) -> usize {
+        match self {
+            Want::One => 1,
+            Want::Several(count) => count,
+        }
     }
 }
 
@@ -204,6 +211,18 @@ impl Expansion<'_> {
 
     fn tensors(&self, tensors: &[Tensor]) -> Vec<TokenStream> {
         tensors.iter().map(|tensor| self.tensor(tensor, Want::One)).collect()
+    }
+
+    /// An array in which those that are left out are none.
+    fn optional_tensors(&self, tensors: &[Option<Tensor>]) -> TokenStream {
+        let each = tensors.iter().map(|tensor| match tensor {
+            Some(tensor) => {
+                let tensor = self.tensor(tensor, Want::One);
+                emit!(::core::option::Option::Some(#tensor))
+            }
+            None => emit!(::core::option::Option::None),
+        });
+        emit!([#(#each),*])
     }
 
     fn tensor(&self, tensor: &Tensor, want: Want) -> TokenStream {
@@ -401,7 +420,8 @@ impl Expansion<'_> {
         let (place, names) = way(&apply.layer, model);
         let scopes = emit!(#(let _scope = g.enter(#names);)*);
         let Some(node) = apply.layer.find(self.layers) else { return TokenStream::new() };
-        let inputs = self.tensors(&apply.inputs);
+        let inputs: Vec<TokenStream> =
+            apply.inputs.iter().flatten().map(|tensor| self.tensor(tensor, Want::One)).collect();
         if let (Node::Layer(Layer { ty, kind: LayerKind::Model, .. }), false) =
             (node, want == Want::One && inputs.len() == 1)
         {
@@ -412,13 +432,15 @@ impl Expansion<'_> {
             };
             return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
         }
-        if let Node::Layer(Layer { kind: LayerKind::Known { stateful: Some(_), .. }, .. }) = node {
-            let all = emit!(#KILN::layers::Stateful::forward_all(&#place, g, &inputs));
+        if let Node::Layer(Layer { kind: LayerKind::Known { applied: Some(applied), .. }, .. }) = node {
+            let (inputs, flags) = (self.optional_tensors(&apply.inputs), &apply.flags);
+            let all = emit!(#KILN::layers::Several::forward_all(&#place, g, &inputs, &[#(#flags),*]));
+            let taken = applied.part(want.count()).map(|count| emit!([..#count]));
             let result = match want {
-                Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
-                Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all)),
+                Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all #taken); x),
+                Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all #taken)),
             };
-            return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
+            return emit!({ let inputs = #inputs; #scopes #result });
         }
         let result = walk::forward_node(node, &place);
         emit!({ let x = #(#inputs)*; #scopes #result })
@@ -427,14 +449,16 @@ impl Expansion<'_> {
     fn check_apply(&self, apply: &Apply, owner: &Owner, want: Want) -> TokenStream {
         let (label, indices) = self.label(&apply.layer);
         let Some(node) = apply.layer.find(self.layers) else { return TokenStream::new() };
-        let inputs = self.tensors(&apply.inputs);
+        let inputs: Vec<TokenStream> =
+            apply.inputs.iter().flatten().map(|tensor| self.tensor(tensor, Want::One)).collect();
         if let Node::Layer(layer @ Layer { kind: LayerKind::Model, .. }) = node {
             let result = model_types(layer, &label, apply.place, want);
             return emit!({ let inputs = [#(#inputs),*]; #indices #result });
         }
-        if let Node::Layer(layer @ Layer { kind: LayerKind::Known { stateful: Some(_), .. }, .. }) = node {
-            let result = stateful_types(layer, owner, &label, apply.place, want);
-            return emit!({ let inputs = [#(#inputs),*]; #indices #result });
+        if let Node::Layer(layer @ Layer { kind: LayerKind::Known { applied: Some(applied), .. }, .. }) = node {
+            let inputs = self.optional_tensors(&apply.inputs);
+            let result = several_types(layer, applied, &apply.flags, owner, &label, apply.place, want);
+            return emit!({ let inputs = #inputs; #indices #result });
         }
         let run = run(node, owner, Some(Check { only: None, label: &label, place: Some(apply.place) }));
         let x = emit!(#(#inputs)*);

@@ -16,6 +16,7 @@ use super::label::{Label, join};
 use super::walk::segment;
 use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
 use crate::body::{Forward, Helper};
+use crate::layers::Applied;
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Optimizer, Program, Validated, batch, has_default_for_each};
 
@@ -524,10 +525,22 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
     emit!(#name #taken; #given)
 }
 
-/// The check that a layer that keeps states takes `inputs`, and the types of what it gives.
-pub fn stateful_types(layer: &Layer, owner: &Owner, label: &Label, place: Place, want: Want) -> TokenStream {
+/// The check that a layer of several inputs or results takes `inputs` with these flags, and the types of what it gives.
+pub fn several_types(
+    layer: &Layer,
+    applied: &Applied,
+    flags: &[TokenStream],
+    owner: &Owner,
+    label: &Label,
+    place: Place,
+    want: Want,
+) -> TokenStream {
     let (ty, name, settings) = (&layer.ty, label.bind(), owner.settings(layer.id));
-    let types = emit!(name, <#ty>::types(&inputs, &#settings));
+    let mut types = emit!(<#ty>::types(&inputs, &[#(#flags),*], &#settings));
+    if let Some(count) = applied.part(want.count()) {
+        types = emit!(#KILN::graph::shape::functions::first(#types, #count));
+    }
+    let types = emit!(name, #types);
     let given = match want {
         Want::One => {
             let one = call(place, emit!(shape::check_types::<1>), types);

@@ -67,8 +67,8 @@ pub fn known(
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     let parameters = known.has_parameters() && affine;
-    let (indexed, stateful) = (known.indexed, known.stateful);
-    Some((ty, LayerKind::Known { settings_type, settings, indexed, stateful, parameters }))
+    let (indexed, applied) = (known.indexed, known.applied);
+    Some((ty, LayerKind::Known { settings_type, settings, indexed, applied, parameters }))
 }
 
 /// Takes `requires_grad = false` off the arguments, as any layer and any model takes it.
@@ -143,9 +143,12 @@ fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
     let more = known.dimensions().map(|parameter| match parameter.kind {
         Kind::PerAxis(axes) | Kind::Padding(axes) | Kind::OutputSize(axes) | Kind::Extents(axes) => axes - 1,
         Kind::Size
+        | Kind::Sides(_)
+        | Kind::Parts(_)
         | Kind::Factors(_)
         | Kind::Axis
         | Kind::OptionalAxis
+        | Kind::OptionalSize
         | Kind::Number
         | Kind::Optional
         | Kind::Flag
@@ -195,7 +198,7 @@ fn unknown_option(known: &Known, option: &Ident) -> String {
 fn fits(value: &Expr, kind: Kind) -> bool {
     match plain(value) {
         Expr::Lit(ExprLit { lit, .. }) => match lit {
-            Lit::Int(_) => !matches!(kind, Kind::Flag | Kind::Choice(_)),
+            Lit::Int(_) => !matches!(kind, Kind::Flag | Kind::Choice(_) | Kind::Parts(_)),
             Lit::Float(_) => matches!(kind, Kind::Number | Kind::Optional | Kind::Factors(_)),
             Lit::Bool(_) => kind == Kind::Flag,
             Lit::Str(text) => match kind {
@@ -206,12 +209,13 @@ fn fits(value: &Expr, kind: Kind) -> bool {
             _ => false,
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
-            matches!(kind, Kind::Axis | Kind::OptionalAxis | Kind::Number | Kind::Optional) && fits(expr, kind)
+            let signed = [Kind::Axis, Kind::OptionalAxis, Kind::Number, Kind::Optional].contains(&kind);
+            (signed || matches!(kind, Kind::Sides(_))) && fits(expr, kind)
         }
         Expr::Array(ExprArray { elems, .. }) => several_fit(elems, kind, true),
         Expr::Tuple(ExprTuple { elems, .. }) => several_fit(elems, kind, false),
         Expr::Path(path) if path.path.is_ident("None") => {
-            matches!(kind, Kind::Optional | Kind::OptionalAxis | Kind::OutputSize(_))
+            matches!(kind, Kind::Optional | Kind::OptionalAxis | Kind::OptionalSize | Kind::OutputSize(_))
         }
         Expr::Path(path) => !path.path.is_ident("True") && !path.path.is_ident("False"),
         Expr::Range(_) | Expr::Struct(_) | Expr::Reference(_) | Expr::Closure(_) => false,
@@ -226,14 +230,18 @@ fn several_fit(values: &Punctuated<Expr, Token![,]>, kind: Kind, in_brackets: bo
         Kind::PerAxis(axes) | Kind::Padding(axes) if !in_brackets => (for_axes(axes), Kind::Size),
         Kind::OutputSize(axes) if !in_brackets => (for_axes(axes), Kind::OutputSize(1)),
         Kind::Factors(axes) if !in_brackets => (for_axes(axes), Kind::Number),
+        Kind::Sides(sides) if !in_brackets => (sides..=sides, Kind::Axis),
         Kind::Extents(most) => (1..=most, Kind::Size),
+        Kind::Parts(most) => (1..=most, Kind::Axis),
         Kind::PerAxis(_)
+        | Kind::Sides(_)
         | Kind::Padding(_)
         | Kind::OutputSize(_)
         | Kind::Factors(_)
         | Kind::Size
         | Kind::Axis
         | Kind::OptionalAxis
+        | Kind::OptionalSize
         | Kind::Number
         | Kind::Optional
         | Kind::Flag
@@ -283,9 +291,13 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::OutputSize(0 | 1) => "a whole number or `None`",
         Kind::OutputSize(2) => "a whole number, `None` or a pair of these like `(None, 1)`",
         Kind::OutputSize(_) => "a whole number, `None` or a triple of these like `(None, 1, 1)`",
+        Kind::Parts(_) => "whole numbers in brackets like `[2, -1]`",
+        Kind::Sides(2) => "a whole number, or one for each side like `(1, 2)`",
+        Kind::Sides(4) => "a whole number, or one for each side like `(1, 2, 0, 0)`",
+        Kind::Sides(_) => "a whole number, or one for each side like `(1, 2, 0, 0, 1, 1)`",
         Kind::Extents(_) => "a whole number, or up to four in brackets like `[3, 8, 8]`",
         Kind::Axis => "the number of an axis",
-        Kind::OptionalAxis => "a whole number or `None`",
+        Kind::OptionalAxis | Kind::OptionalSize => "a whole number or `None`",
         Kind::Number => "a number",
         Kind::Optional => "a number or `None`",
         Kind::Flag => "`true` or `false`",
@@ -325,13 +337,17 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             "same" => quote!(.padding_same()),
             _ => quote!(.padding(#KILN::layers::PerAxis::all(0))),
         },
-        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), Expr::Tuple(pair)) => {
+        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_) | Kind::Sides(_), Expr::Tuple(pair)) => {
             let elements = pair.elems.iter();
             quote!(.#method(#KILN::layers::PerAxis::new([#(#elements),*])))
         }
+        (Kind::Parts(_), Expr::Tuple(ExprTuple { elems, .. }) | Expr::Array(ExprArray { elems, .. })) => {
+            let elements = elems.iter();
+            quote!(.#method([#(#elements),*]))
+        }
         // One number for any number of axes is a list of one.
         (Kind::PerAxis(0), value) => quote!(.#method(#KILN::layers::PerAxis::new([#value]))),
-        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), value) => {
+        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_) | Kind::Sides(_), value) => {
             quote!(.#method(#KILN::layers::PerAxis::all(#value)))
         }
         (Kind::Factors(_), Expr::Tuple(factors)) => {
@@ -351,19 +367,21 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             let variant = variant(choice, &text.value()).map(|variant| Ident::new(variant, Span::call_site()));
             quote!(.#method(#KILN::layers::#choice_type::#variant))
         }
-        (Kind::Optional | Kind::OptionalAxis, Expr::Path(path)) if path.path.is_ident("None") => {
+        (Kind::Optional | Kind::OptionalAxis | Kind::OptionalSize, Expr::Path(path)) if path.path.is_ident("None") => {
             quote!(.#method(::core::option::Option::None))
         }
         (Kind::Optional, value) => {
             let value = number(value);
             quote!(.#method(::core::option::Option::Some(#value)))
         }
-        (Kind::OptionalAxis, value) => quote!(.#method(::core::option::Option::Some(#value))),
+        (Kind::OptionalAxis | Kind::OptionalSize, value) => quote!(.#method(::core::option::Option::Some(#value))),
         (Kind::Number, value) => {
             let value = number(value);
             quote!(.#method(#value))
         }
-        (Kind::Size | Kind::Extents(_) | Kind::Axis | Kind::Flag | Kind::Choice(_), value) => quote!(.#method(#value)),
+        (Kind::Size | Kind::Extents(_) | Kind::Parts(_) | Kind::Axis | Kind::Flag | Kind::Choice(_), value) => {
+            quote!(.#method(#value))
+        }
     }
 }
 

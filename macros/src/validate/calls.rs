@@ -1,7 +1,7 @@
 //! Calls in a body: of layers, of the model's own functions, and of the functions of tensors in the table.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, ExprMethodCall, Token};
 
@@ -9,11 +9,10 @@ use super::expressions::{Meaning, round, unparenthesized};
 use super::forward::{Binding, Scope};
 use super::functions::{named, several};
 use crate::ast::{Node, ParameterKind, Place};
-use crate::body::{Access, Apply, Step, Tensor, Value};
+use crate::body::{Step, Tensor, Value};
 use crate::layers::Known;
 use crate::losses;
 use crate::methods::{self, Form, Function, Kind};
-use crate::mistakes::spaced;
 
 /// The variable that holds the batch size where a body is expanded.
 pub fn batch() -> Ident {
@@ -208,62 +207,6 @@ impl Scope<'_> {
             arguments.extend(value);
         }
         right.then(|| Tensor::Helper { helper: position, arguments, place: Place::of(call) }.into())
-    }
-
-    /// A layer applied to tensors.
-    pub fn apply<'e>(
-        &mut self,
-        layer: Access,
-        arguments: impl Iterator<Item = &'e Expr>,
-        place: Place,
-        callee: impl ToTokens,
-    ) -> Option<Meaning> {
-        if let Some(Step::Member(syn::Member::Named(name))) = layer.steps.first() {
-            self.used.push(name.to_string());
-        }
-        let text = spaced(&callee);
-        let mut stateful = None;
-        let one = match layer.find(self.layers) {
-            Some(Node::List { .. }) => {
-                let message = format!(
-                    "`{text}` is a list of layers: apply one of them, as in `{text}[0](x)`, or go through them with `for \
-                     layer in {text}.iter()`"
-                );
-                return self.mistake(callee, message);
-            }
-            Some(Node::Layer(super::Layer { kind: super::LayerKind::Model, .. })) => false,
-            Some(Node::Layer(super::Layer { kind: super::LayerKind::Known { stateful: found, .. }, .. })) => {
-                stateful = *found;
-                found.is_none()
-            }
-            _ => true,
-        };
-        let mut arguments: Vec<&Expr> = arguments.collect();
-        if let Some(stateful) = stateful {
-            let usage = stateful.usage.replace("NAME", &text);
-            match arguments[..] {
-                [_] => {}
-                [_, _] if stateful.states == 1 => {}
-                [x, Expr::Tuple(states)] if states.elems.len() == stateful.states => {
-                    arguments = std::iter::once(x).chain(&states.elems).collect();
-                }
-                _ => {
-                    let message = format!("`{text}` is applied to a tensor and, if it is given, its state: `{usage}`");
-                    return self.mistake(callee, message);
-                }
-            }
-        }
-        if arguments.is_empty() || (one && arguments.len() > 1) {
-            return self.mistake(callee, format!("a layer is applied to one tensor: `{text}(x)`"));
-        }
-        let mut inputs = Vec::new();
-        for argument in arguments {
-            match self.value(argument)? {
-                Value::Tensor(tensor) => inputs.push(tensor),
-                _ => return self.mistake(argument, "a layer is applied to a tensor, and this is a number"),
-            }
-        }
-        Some(Tensor::Apply(Box::new(Apply { layer, inputs, place })).into())
     }
 
     pub fn method(&mut self, call: &ExprMethodCall) -> Option<Meaning> {

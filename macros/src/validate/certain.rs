@@ -159,7 +159,7 @@ impl Walk<'_> {
             Tensor::Variable(name) => vec![self.name(&name.to_string())],
             Tensor::Call(call) => self.call(call, count),
             Tensor::Apply(apply) => {
-                let inputs: Vec<Certain> = apply.inputs.iter().map(|tensor| self.one(tensor)).collect();
+                let inputs: Vec<Certain> = apply.inputs.iter().flatten().map(|tensor| self.one(tensor)).collect();
                 match (apply.layer.find(self.layers), inputs.as_slice()) {
                     // No layer takes the last axis away.
                     (Some(node), [input]) if gives_f32(node) => {

@@ -269,7 +269,7 @@ impl<'a> Walk<'a> {
             },
             Tensor::Call(call) => self.call(call),
             Tensor::Apply(apply) => {
-                let inputs = apply.inputs.iter().map(|tensor| self.tensor(tensor)).collect();
+                let inputs = apply.inputs.iter().flatten().map(|tensor| self.tensor(tensor)).collect();
                 let given = Given::of(&apply.layer);
                 self.applied.extend(given.field().cloned());
                 self.paths.layer(given, inputs)

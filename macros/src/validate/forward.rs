@@ -7,7 +7,7 @@ use super::Layer;
 use super::names::Names;
 use crate::ast::{self, Node, ParameterKind, Place, Sequence, Style};
 use crate::body::{Access, Apply, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
-use crate::layers::Stateful;
+use crate::layers::Applied;
 use crate::methods::{self, Function};
 use crate::mistakes::{Mistakes, spaced};
 
@@ -243,15 +243,18 @@ impl<'a> Scope<'a> {
             Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
             Tensor::Block(block) => block.value.as_ref().and_then(|value| self.results_of(value)),
             Tensor::If(choice) => choice.then.value.as_ref().and_then(|value| self.results_of(value)),
-            // A model says how many.
-            Tensor::Apply(apply) => self.stateful(apply).map(|stateful| stateful.gives.iter().sum()),
+            // A model says how many, and some layers' last results may be left.
+            Tensor::Apply(apply) => {
+                let applied = self.applied(apply)?;
+                (applied.least == applied.gives.len()).then(|| applied.gives.iter().sum())
+            }
         }
     }
 
-    /// How a layer is applied that keeps states.
-    fn stateful(&self, apply: &Apply) -> Option<&'static Stateful> {
+    /// How a layer is applied that takes or gives several tensors.
+    fn applied(&self, apply: &Apply) -> Option<&'static Applied> {
         match apply.layer.find(self.layers)? {
-            Node::Layer(super::Layer { kind: super::LayerKind::Known { stateful, .. }, .. }) => *stateful,
+            Node::Layer(super::Layer { kind: super::LayerKind::Known { applied, .. }, .. }) => *applied,
             _ => None,
         }
     }
@@ -259,7 +262,7 @@ impl<'a> Scope<'a> {
     /// How many tensors each name is for that a value is taken apart by; one where that is not known.
     fn parts_of(&self, value: Option<&Value>) -> &'static [usize] {
         match value {
-            Some(Value::Tensor(Tensor::Apply(apply))) => self.stateful(apply).map_or(&[], |stateful| stateful.gives),
+            Some(Value::Tensor(Tensor::Apply(apply))) => self.applied(apply).map_or(&[], |applied| applied.gives),
             _ => &[],
         }
     }

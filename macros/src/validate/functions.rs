@@ -283,7 +283,7 @@ fn is_minus_one(value: &Expr) -> bool {
 }
 
 /// Whether a value can be of a kind; what is no literal is left to rustc.
-fn fits(value: &Expr, kind: Kind) -> bool {
+pub fn fits(value: &Expr, kind: Kind) -> bool {
     match value {
         Expr::Lit(ExprLit { lit, .. }) => match lit {
             Lit::Int(_) => kind != Kind::Flag,

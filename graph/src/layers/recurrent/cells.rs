@@ -1,6 +1,7 @@
 //! The typed cells: one step of a recurrent layer.
 
-use super::{Nonlinearity, Recurrence, RecurrentWeights, Stateful, alone, one_of, recurrent_cell};
+use super::super::several::{Several, alone, one_of, present};
+use super::{Nonlinearity, Recurrence, RecurrentWeights, recurrent_cell};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::functions::Types;
@@ -60,7 +61,7 @@ macro_rules! cell {
             }
 
             /// The types of the states behind the step.
-            pub const fn types(inputs: &[Type], settings: &RecurrentCellSettings) -> Result<Types, ShapeError> {
+            pub const fn types(inputs: &[Option<Type>], _flags: &[bool], settings: &RecurrentCellSettings) -> Result<Types, ShapeError> {
                 let step = Self::step(settings);
                 let of = Recurrent {
                     inputs: I,
@@ -72,17 +73,17 @@ macro_rules! cell {
                     batch_first: false,
                     dropout: 0.0,
                 };
-                rules::recurrent_cell(inputs, &of)
+                rules::recurrent_cell(Types::given(inputs).as_slice(), &of)
             }
 
             /// The shape of the state behind the step; [`ShapeError::Results`] if there are several.
             pub const fn shape(input: Shape, settings: &RecurrentCellSettings) -> Result<Shape, ShapeError> {
-                one_of(Self::types(&alone(input), settings))
+                one_of(Self::types(&alone(input), &[], settings))
             }
 
             /// The shape of a state, or one with its features.
             pub const fn shape_or_assumed(input: Shape, settings: &RecurrentCellSettings) -> Shape {
-                match Self::types(&alone(input), settings) {
+                match Self::types(&alone(input), &[], settings) {
                     Ok(types) => types.as_slice()[0].shape,
                     Err(_) => Shape::new(&[Shape::N, H]),
                 }
@@ -95,16 +96,16 @@ macro_rules! cell {
             }
         }
 
-        impl<const I: usize, const H: usize> Stateful for $name<I, H> {
-            fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
-                recurrent_cell(Self::step(&self.settings), inputs, &self.weights.values(g, ""))
+        impl<const I: usize, const H: usize> Several for $name<I, H> {
+            fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Option<Value<'g>>], _flags: &[bool]) -> Vec<Value<'g>> {
+                recurrent_cell(Self::step(&self.settings), &present(inputs), &self.weights.values(g, ""))
             }
         }
 
         /// Gives the first state behind a step from states of zeros.
         impl<const I: usize, const H: usize> Layer for $name<I, H> {
             fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
-                self.forward_all(g, &[x])[0]
+                self.forward_all(g, &[Some(x)], &[])[0]
             }
 
             fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {

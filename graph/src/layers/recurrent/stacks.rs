@@ -1,6 +1,7 @@
 //! The typed recurrent layers over sequences.
 
-use super::{Nonlinearity, Recurrence, RecurrentWeights, Stacking, Stateful, Weights, alone, one_of, recurrent};
+use super::super::several::{Several, alone, one_of, present};
+use super::{Nonlinearity, Recurrence, RecurrentWeights, Stacking, Weights, recurrent};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::functions::Types;
@@ -131,18 +132,18 @@ macro_rules! stack {
             }
 
             /// The types of the outputs and of the last states.
-            pub const fn types(inputs: &[Type], settings: &RecurrentSettings) -> Result<Types, ShapeError> {
-                rules::recurrent(inputs, &settings.of(Self::step(settings), I, H))
+            pub const fn types(inputs: &[Option<Type>], _flags: &[bool], settings: &RecurrentSettings) -> Result<Types, ShapeError> {
+                rules::recurrent(Types::given(inputs).as_slice(), &settings.of(Self::step(settings), I, H))
             }
 
             /// [`ShapeError::Results`]: it gives several values.
             pub const fn shape(input: Shape, settings: &RecurrentSettings) -> Result<Shape, ShapeError> {
-                one_of(Self::types(&alone(input), settings))
+                one_of(Self::types(&alone(input), &[], settings))
             }
 
             /// The shape of the outputs, or one with their features.
             pub const fn shape_or_assumed(input: Shape, settings: &RecurrentSettings) -> Shape {
-                match Self::types(&alone(input), settings) {
+                match Self::types(&alone(input), &[], settings) {
                     Ok(types) => types.as_slice()[0].shape,
                     Err(_) => Shape::new(&[Shape::N, H.saturating_mul(settings.directions())]),
                 }
@@ -159,21 +160,21 @@ macro_rules! stack {
             }
         }
 
-        impl<const I: usize, const H: usize> Stateful for $name<I, H> {
-            fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
+        impl<const I: usize, const H: usize> Several for $name<I, H> {
+            fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Option<Value<'g>>], _flags: &[bool]) -> Vec<Value<'g>> {
                 let RecurrentSettings { bidirectional, batch_first, dropout, .. } = self.settings;
                 let numbered = self.weights.iter().enumerate();
                 let weights: Vec<Weights<'g>> =
                     numbered.map(|(number, weights)| weights.values(g, &self.settings.place(number))).collect();
                 let stacking = Stacking { bidirectional, batch_first, dropout };
-                recurrent(Self::step(&self.settings), inputs, &weights, stacking)
+                recurrent(Self::step(&self.settings), &present(inputs), &weights, stacking)
             }
         }
 
         /// Gives the outputs alone, from states of zeros; `forward_all` gives the last states, too.
         impl<const I: usize, const H: usize> Layer for $name<I, H> {
             fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
-                self.forward_all(g, &[x])[0]
+                self.forward_all(g, &[Some(x)], &[])[0]
             }
 
             fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {

@@ -26,9 +26,35 @@ impl Types {
         self
     }
 
+    /// One tensor of f32.
+    pub(crate) const fn one(shape: Shape) -> Types {
+        Types::none().and(Type::new(DType::F32, shape))
+    }
+
+    /// Those of the inputs that are given.
+    pub(crate) const fn given(inputs: &[Option<Type>]) -> Types {
+        let mut types = Types::none();
+        let mut position = 0;
+        while position < inputs.len() {
+            if let Some(ty) = inputs[position] {
+                types = types.and(ty);
+            }
+            position += 1;
+        }
+        types
+    }
+
     /// All of them, in order.
     pub const fn as_slice(&self) -> &[Type] {
         self.list.split_at(self.count).0
+    }
+}
+
+/// The first of these types.
+pub const fn first(types: Result<Types, ShapeError>, count: usize) -> Result<Types, ShapeError> {
+    match types {
+        Ok(types) if count < types.count => Ok(Types { count, ..types }),
+        other => other,
     }
 }
 
