@@ -85,6 +85,8 @@ pub struct Choice {
 
 const GELU_APPROXIMATION: Choice = Choice { of: "GeluApproximation", words: &[("none", "None"), ("tanh", "Tanh")] };
 
+const BAG_MODE: Choice = Choice { of: "BagMode", words: &[("sum", "Sum"), ("mean", "Mean"), ("max", "Max")] };
+
 const UPSAMPLE_MODE: Choice = Choice {
     of: "UpsampleMode",
     words: &[("nearest", "Nearest"), ("linear", "Linear"), ("bilinear", "Bilinear"), ("trilinear", "Trilinear")],
@@ -298,6 +300,16 @@ pub const LAYERS: &[Known] = &[
             setting("padding_idx", Kind::OptionalAxis),
         ],
     )),
+    of_indices(layer(
+        "EmbeddingBag",
+        "EmbeddingBagSettings",
+        &[
+            dimension("num_embeddings", Kind::Size),
+            dimension("embedding_dim", Kind::Size),
+            setting("mode", Kind::Choice(&BAG_MODE)),
+            setting("padding_idx", Kind::OptionalAxis),
+        ],
+    )),
     layer("FeatureAlphaDropout", "DropoutSettings", DROPOUT),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
     layer(
@@ -506,7 +518,7 @@ pub const LAYERS: &[Known] = &[
 ];
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &["Bilinear", "EmbeddingBag", "FractionalMaxPool3d", "Transformer"];
+pub const MISSING: &[&str] = &["Bilinear", "FractionalMaxPool3d", "Transformer"];
 
 /// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
 pub const FUNCTIONS: &[(&str, &str)] = &[
