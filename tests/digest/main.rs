@@ -44,6 +44,7 @@ mod programs;
 #[path = "../golden/python.rs"]
 mod python;
 #[path = "../golden/recurrent.rs"]
+#[allow(dead_code)]
 mod recurrent;
 mod regret;
 #[path = "../golden/resampling.rs"]
