@@ -19,6 +19,7 @@ pub use options::{IncompatibleKeys, LoadOptions};
 
 use crate::files::replace_file;
 use read::{Content, decode};
+pub(crate) use read::{foreign, open};
 use write::encode;
 
 /// `save` and `load` for every model, and for every layer of one: `net.backbone.save(path)`; in the prelude.

@@ -8,16 +8,18 @@ mod call;
 mod reports;
 mod results;
 
-use kiln_graph::optimizers::{LEARNING_RATE, Optimization};
+use std::path::Path;
+
+use kiln_graph::optimizers::Optimization;
 use kiln_graph::{Builder, Classes, Graph, Mode, Parameters, Type, Value};
 use kiln_jit::Plan;
-use ndarray::aview0;
 
 pub use builder::StepTrainerBuilder;
 pub use call::Call;
 pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
-use crate::trainer::{Programs, Settings, TrainError};
+use crate::checkpoint::CheckpointError;
+use crate::trainer::{Pace, Programs, Settings, TrainError, guard, load, save};
 
 /// A model with programs of its own. `model!` implements it for a model with a `step` or an `eval`.
 pub trait Steps: Parameters + Sized {
@@ -100,6 +102,9 @@ pub struct StepTrainer<M: Steps> {
     model: Box<M>,
     settings: Settings,
     programs: Programs,
+    pace: Pace,
+    /// For each program, the optimizers that it steps.
+    stepped: Vec<Vec<usize>>,
     /// For each input of each program, what labels may be.
     classes: Vec<Vec<Option<Classes>>>,
     /// The labels of the current call, as programs read them.
@@ -136,35 +141,68 @@ impl<M: Steps> StepTrainer<M> {
         TrainError::UnknownProgram { found: program.to_owned(), known }
     }
 
-    /// Sets the learning rate of an optimizer, by the name of its field, from the next step on.
+    /// Sets the learning rate of an optimizer, by the name of its field, from its next step on; with a schedule, the rate
+    /// that it changes.
     ///
     /// # Errors
     /// [`TrainError::UnknownOptimizer`]; [`TrainError::LearningRate`] for a negative number, NaN or infinity.
     pub fn set_learning_rate(&mut self, optimizer: &str, rate: f32) -> Result<(), TrainError> {
-        let state = self.rate(optimizer)?;
-        if !rate.is_finite() || rate < 0.0 {
-            return Err(TrainError::LearningRate { found: rate });
-        }
-        self.programs.initialise(&state, aview0(&rate).into_dyn())
+        self.pace.set_rate(optimizer, None, rate)
     }
 
-    /// The learning rate of an optimizer, by the name of its field; nothing if no program uses the optimizer.
+    /// As [`StepTrainer::set_learning_rate`], of one group of the optimizer's parameters: 1 is the first that it was given, 0
+    /// that of the parameters in no other.
+    ///
+    /// # Errors
+    /// Also [`TrainError::UnknownGroup`].
+    pub fn set_group_learning_rate(&mut self, optimizer: &str, group: usize, rate: f32) -> Result<(), TrainError> {
+        self.pace.set_rate(optimizer, Some(group), rate)
+    }
+
+    /// The learning rate of an optimizer's next step, by the name of its field, as the schedule says; nothing if no program
+    /// uses the optimizer.
     ///
     /// # Errors
     /// [`TrainError::UnknownOptimizer`].
     pub fn learning_rate(&mut self, optimizer: &str) -> Result<Option<f32>, TrainError> {
-        let state = self.rate(optimizer)?;
-        Ok(self.programs.states_mut().read(&state).and_then(|rate| rate.first().copied()))
+        let rate = self.pace.rate(optimizer)?;
+        let number = self.model.optimizers().iter().position(|known| known.name() == optimizer);
+        let is_stepped = number.is_some_and(|number| self.stepped.iter().any(|stepped| stepped.contains(&number)));
+        Ok(is_stepped.then_some(rate))
     }
 
-    /// The state that holds an optimizer's learning rate.
-    fn rate(&self, optimizer: &str) -> Result<String, TrainError> {
-        let known = self.model.optimizers();
-        let found = known.iter().find(|known| known.name() == optimizer).map(|known| known.state(LEARNING_RATE));
-        found.ok_or_else(|| TrainError::UnknownOptimizer {
-            found: optimizer.to_owned(),
-            known: known.iter().map(|known| known.name().to_owned()).collect(),
-        })
+    /// Reports a metric, such as the loss of an evaluation, to the
+    /// [`ReduceLROnPlateau`](crate::schedules::ReduceLROnPlateau) of an optimizer, by the name of its field.
+    ///
+    /// # Errors
+    /// [`TrainError::UnknownOptimizer`]; [`TrainError::NoPlateau`] where the optimizer has none.
+    pub fn report_metric(&mut self, optimizer: &str, metric: impl Into<f64>) -> Result<(), TrainError> {
+        self.pace.report_metric(optimizer, metric.into())
+    }
+
+    /// Whether each `eval` and [`StepTrainer::model`] take the averages of the parameters that optimizers keep
+    /// (`ema = ..`, `swa = ..`), and not the parameters; see [`Trainer::use_averaged`](crate::Trainer::use_averaged).
+    ///
+    /// # Errors
+    /// [`TrainError::NoAverages`] where no optimizer keeps any.
+    pub fn use_averaged(&mut self, averaged: bool) -> Result<(), TrainError> {
+        self.programs.use_averages(averaged)
+    }
+
+    /// Writes all that the training goes on from to a safetensors file; see [`Trainer::save`](crate::Trainer::save).
+    ///
+    /// # Errors
+    /// [`CheckpointError::Write`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        save(path.as_ref(), &self.programs, &self.pace)
+    }
+
+    /// Goes on from what [`StepTrainer::save`] wrote; see [`Trainer::load`](crate::Trainer::load).
+    ///
+    /// # Errors
+    /// [`CheckpointError`]; all is then as it was.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        load(path.as_ref(), &mut self.programs, &mut self.pace)
     }
 }
 
@@ -185,6 +223,7 @@ fn graph<M: Steps>(
     };
     let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
     model.program(number, &g, &inputs);
+    guard(&g);
     let classes = inputs.iter().map(|input| g.classes(*input)).collect();
     Ok((g.finish()?, classes))
 }

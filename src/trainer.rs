@@ -5,28 +5,33 @@ mod builder;
 mod error;
 mod hints;
 mod metric;
+mod pace;
 mod programs;
+mod saved;
 mod targets;
 
 use std::path::Path;
 
 use kiln_graph::losses::Loss;
-use kiln_graph::optimizers::{LEARNING_RATE, Optimizer};
+use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::rules;
 use kiln_graph::{Element, Elements, Graph, Model, Shape};
 use kiln_jit::Plan;
-use ndarray::{ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Dimension, Slice, aview0};
+use ndarray::{ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Dimension, Slice};
 
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
 use metric::Metric;
+pub(crate) use pace::Pace;
 use programs::{EVALUATE, TRAIN};
-pub(crate) use programs::{PREDICT, Programs};
+pub(crate) use programs::{PREDICT, Programs, guard};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
+pub(crate) use saved::{load, save};
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
+use crate::checkpoint::CheckpointError;
 use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
 
 /// A model in training, with everything compiled and all memory planned.
@@ -62,6 +67,7 @@ pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
     metrics: Vec<Metric>,
     settings: Settings,
     programs: Programs,
+    pace: Pace,
     /// The targets of the current batch, as programs read them.
     targets: Vec<L::Target>,
 }
@@ -125,7 +131,9 @@ where
             self.programs.get(TRAIN, rows, || train_graph(&*self.model, &self.loss, &self.optimizer, rows, seed))?;
         program.write(0, x)?;
         program.write(1, view(&self.targets, shape))?;
+        self.pace.hand_over(&[0], states)?;
         program.run(states)?;
+        self.pace.advance(&[0]);
         Ok(program.session().scalar(0))
     }
 
@@ -191,15 +199,65 @@ where
         predict(&mut self.programs, &*self.model, &self.settings, x.view().into_dyn())
     }
 
-    /// Sets the learning rate from the next step on.
+    /// Sets the learning rate of all parameters from the next step on; with a schedule, the rate that it changes.
     ///
     /// # Errors
     /// [`TrainError::LearningRate`] for a negative number, NaN or infinity.
     pub fn set_learning_rate(&mut self, rate: f32) -> Result<(), TrainError> {
-        if !rate.is_finite() || rate < 0.0 {
-            return Err(TrainError::LearningRate { found: rate });
-        }
-        Ok(self.programs.states_mut().write(LEARNING_RATE, aview0(&rate).into_dyn())?)
+        self.pace.set_rate("", None, rate)
+    }
+
+    /// As [`Trainer::set_learning_rate`], of one group of parameters: 1 is the first that the optimizer was given, 0 that of
+    /// the parameters in no other.
+    ///
+    /// # Errors
+    /// Also [`TrainError::UnknownGroup`].
+    pub fn set_group_learning_rate(&mut self, group: usize, rate: f32) -> Result<(), TrainError> {
+        self.pace.set_rate("", Some(group), rate)
+    }
+
+    /// The learning rate of the next step, as the schedule says; that of the parameters in no group.
+    pub fn learning_rate(&mut self) -> f32 {
+        self.pace.rate("").unwrap_or_default()
+    }
+
+    /// Reports a metric, such as the loss of an evaluation, to the optimizer's
+    /// [`ReduceLROnPlateau`](crate::schedules::ReduceLROnPlateau).
+    ///
+    /// # Errors
+    /// [`TrainError::NoPlateau`] where the optimizer has none.
+    pub fn report_metric(&mut self, metric: impl Into<f64>) -> Result<(), TrainError> {
+        self.pace.report_metric("", metric.into())
+    }
+
+    /// Whether evaluations, predictions and [`Trainer::model`] take the averages of the parameters that the optimizer keeps
+    /// (`.ema(..)`, `.swa(..)`), and not the parameters. Training goes on with the parameters, and running statistics of batch norms
+    /// are the present ones, in any case.
+    ///
+    /// # Errors
+    /// [`TrainError::NoAverages`] where the optimizer keeps none.
+    pub fn use_averaged(&mut self, averaged: bool) -> Result<(), TrainError> {
+        self.programs.use_averages(averaged)
+    }
+
+    /// Writes all that the training goes on from to a safetensors file: parameters, what the optimizer keeps, averages,
+    /// where the schedule stands, and what random numbers follow. [`Trainer::load`] of a trainer that was built the same way
+    /// goes on as if there had been no break. For the network alone there is `trainer.model().save(path)`, which PyTorch
+    /// reads.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Write`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        saved::save(path.as_ref(), &self.programs, &self.pace)
+    }
+
+    /// Goes on from what [`Trainer::save`] wrote, for the same model, optimizer and groups. (Rates that a schedule gives are
+    /// those of this trainer's own.)
+    ///
+    /// # Errors
+    /// [`CheckpointError`]; all is then as it was.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        saved::load(path.as_ref(), &mut self.programs, &mut self.pace)
     }
 
     /// The model with its present parameters, which are copied from the compiled programs' memory.

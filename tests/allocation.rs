@@ -63,6 +63,18 @@ struct Small {
 }
 
 model! {
+    struct Sequences {
+        gru: GRU(2, 4, batch_first = true),
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 6, 2]) -> [N, 3] {
+        let (_, h) = gru(x);
+        fc(h.squeeze(0))
+    }
+}
+
+model! {
     struct Pair {
         first: Small,
         second: Linear(4, 3),
@@ -77,6 +89,37 @@ model! {
         opt.minimize(loss + penalty);
         other.minimize(loss);
     }
+}
+
+model! {
+    struct Scheduled {
+        first: Linear(8, 4),
+        second: Linear(4, 3),
+        opt: Adam(first, clip_grad_norm = 1.0, accumulate = 2, schedule = CyclicLR::new(1e-4, 1e-3).step_size_up(3)),
+        other: Sgd(second, momentum = 0.9, ema = 0.9, schedule = ReduceLROnPlateau::new()),
+    }
+
+    step update(x: [N, 8], y: [N, 3]) -> loss {
+        let loss = mse(second(first(x)), y);
+        opt.minimize(loss);
+        other.minimize(loss);
+    }
+}
+
+/// Rates that change from step to step.
+fn check_schedules() {
+    let mut trainer = Scheduled::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let (x, y) = (ndarray::Array2::ones((4, 8)), ndarray::Array2::ones((4, 3)));
+    let mut steps = |count| {
+        for _ in 0..count {
+            trainer.update(&x, &y).unwrap();
+            trainer.report_metric("other", 1.0).unwrap();
+        }
+    };
+    steps(1);
+    let before = COUNT.load(Ordering::Relaxed);
+    steps(20);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "with schedules");
 }
 
 /// The programs of a model, of two batch sizes.
@@ -95,6 +138,20 @@ fn check_programs(threads: usize) {
     let before = COUNT.load(Ordering::Relaxed);
     steps(10);
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "programs with {threads} threads");
+}
+
+/// A step with loops.
+fn check_loops(threads: usize) {
+    let model = Sequences::init(1);
+    let mut trainer = Trainer::new(model, cross_entropy(), Adam::default()).batch(5).threads(threads).build().unwrap();
+    let x = ndarray::Array3::from_shape_fn((5, 6, 2), |(n, t, i)| ((n * 12 + t * 2 + i) as f32).sin());
+    let y: Array1<i64> = (0..5).map(|n| n % 3).collect();
+    trainer.step(&x, &y).unwrap();
+    let before = COUNT.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        trainer.step(&x, &y).unwrap();
+    }
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "loops with {threads} threads");
 }
 
 /// What calls of other sizes take, compared with what the model takes after a call of the largest.
@@ -142,8 +199,10 @@ fn check_all_sizes() {
 #[test]
 fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_all_sizes();
+    check_schedules();
     for threads in [1, 2] {
         check_programs(threads);
+        check_loops(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
             .batch(32)
             .threads(threads)

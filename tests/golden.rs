@@ -39,6 +39,8 @@ mod results;
 mod sched;
 #[path = "golden/script.rs"]
 mod script;
+#[path = "golden/trained.rs"]
+mod trained;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use kiln::graph::build::RUN;
 use kiln::graph::interpret::{Tensor, interpret};
-use kiln::graph::layers::dropout::{channel_dropout, dropout};
+use kiln::graph::layers::dropout::{alpha_dropout, channel_dropout, dropout, feature_alpha_dropout};
 use kiln::graph::{Builder, Value};
 use kiln::prelude::*;
 use ndarray::{Array2, Array4};
@@ -71,6 +71,34 @@ fn channels_are_dropped_as_a_whole() {
     assert!(channels.iter().all(|channel| channel.iter().all(|y| y == &channel[0])));
     let dropped = channels.iter().filter(|channel| channel[0] == 0.0).count();
     assert!((16..48).contains(&dropped), "{dropped} of 128");
+}
+
+#[test]
+fn alpha_dropout_keeps_mean_and_variance() {
+    let limit: f64 = -1.758_099_340_847_376_6;
+    for p in [0.1, 0.5, 0.8] {
+        let a = ((1.0 - p) * (1.0 + p * limit * limit)).powf(-0.5);
+        let (kept, dropped) = (a - a * limit * p, a * limit * (1.0 - p));
+        let near = |x: f64, y: f64| (x - y).abs() < 1e-9;
+        // Of a variable with mean 0 and variance 1: a^2 of what is kept, and the spread of the two levels.
+        let (mean, square) =
+            ((1.0 - p) * (kept - a) + p * dropped, (1.0 - p) * (a * a + (kept - a).powi(2)) + p * dropped.powi(2));
+        assert!(near(mean, 0.0) && near(square, 1.0), "{p}: {mean}, {square}");
+        let [y, gradient] = drawn([64, 64], 1, 0, alpha_dropout, p);
+        for (y, gradient) in y.iter().zip(&gradient) {
+            assert!(
+                near(*y, kept) && near(*gradient, a) || near(*y, dropped) && *gradient == 0.0,
+                "{p}: {y}, {gradient}"
+            );
+        }
+        let share = y.iter().filter(|&&y| near(y, dropped)).count() as f64 / 4096.0;
+        assert!((share - p).abs() < 4.0 * (p * (1.0 - p)).sqrt() / 64.0, "{share} of {p}");
+        let [y, _] = drawn([16, 8, 3, 2], 1, 0, feature_alpha_dropout, p);
+        assert!(y.chunks(6).all(|channel| channel.iter().all(|y| y == &channel[0])));
+        assert!(y.iter().any(|&y| near(y, kept)) && y.iter().any(|&y| near(y, dropped)), "{p}");
+    }
+    assert_eq!(drawn([2, 3], 1, 0, alpha_dropout, 0.0), [vec![1.0; 6], vec![1.0; 6]]);
+    assert_eq!(drawn([2, 3], 1, 0, alpha_dropout, 1.0), [vec![0.0; 6], vec![0.0; 6]]);
 }
 
 #[derive(Model)]

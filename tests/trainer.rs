@@ -6,6 +6,8 @@ mod evaluation;
 mod folder;
 #[path = "trainer/targets.rs"]
 mod targets;
+#[path = "trainer/training.rs"]
+mod training;
 
 use kiln::prelude::*;
 use ndarray::{Array1, Array2, Array4, ArrayD, ArrayView1, Axis, arr0, array, s};

@@ -32,8 +32,10 @@ mod pass {
     mod functions;
     mod lenet;
     mod norms;
+    mod padding;
     mod pools;
     mod raw_names;
+    mod rearrange;
     mod recurrent;
     mod resample;
     mod spatial_axes;

@@ -39,7 +39,7 @@ impl Runner {
             let place = |&buffer: &usize| (Memory::Arena(offsets[buffer]), buffers[buffer]);
             let bytes = arguments.iter().map(|&buffer| (size_of::<f32>() * buffers[buffer]) as u64).sum();
             let parallel = worth_sharing(tasks[kernel], flops[kernel], bytes);
-            BoundCall { kernel, arguments: arguments.iter().map(place).collect(), parallel }
+            BoundCall { kernel, arguments: arguments.iter().map(place).collect(), moves: Vec::new(), parallel }
         };
         let calls: Vec<BoundCall> = arguments.iter().enumerate().map(call).collect();
         let sequence =

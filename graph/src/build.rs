@@ -10,9 +10,11 @@ mod contract;
 mod error;
 mod index;
 mod movement;
+mod notes;
 mod random;
 mod reduce;
 mod scan;
+mod states;
 mod value;
 
 #[cfg(test)]
@@ -26,13 +28,15 @@ pub use arithmetic::Operand;
 pub use axes::{Axis, AxisList};
 pub use error::GraphError;
 pub(crate) use movement::whole;
+pub use notes::{Classes, Range};
 pub use random::RUN;
 pub(crate) use scan::unused;
+pub use states::OnlyWhere;
 pub use value::Value;
 
 use index::Index;
 
-use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
+use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, Shape, rules};
 
@@ -69,6 +73,8 @@ pub struct Builder {
     replaced: RefCell<FxHashMap<usize, Vec<NodeId>>>,
     /// The classes that i32 values may name.
     classes: RefCell<Vec<(NodeId, Classes)>>,
+    /// What f32 values are to lie in.
+    ranges: RefCell<Vec<(NodeId, Range)>>,
     /// What updates depend on; see [`Builder::only_where`].
     condition: Cell<Option<NodeId>>,
 }
@@ -82,15 +88,6 @@ pub enum Mode {
     /// As in evaluation.
     #[default]
     Eval,
-}
-
-/// What labels may be: see [`Builder::classes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Classes {
-    /// Labels lie below this number,
-    pub count: usize,
-    /// or are this one, which the loss passes over.
-    pub ignored: Option<i32>,
 }
 
 /// The scope of new nodes until it is dropped; see [`Builder::enter`].
@@ -107,20 +104,6 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.builder.path.borrow_mut().truncate(self.names);
         self.builder.scope.set(self.outer);
-    }
-}
-
-/// The condition of updates until it is dropped; see [`Builder::only_where`].
-#[derive(Debug)]
-#[must_use = "the condition ends when it is dropped"]
-pub struct OnlyWhere<'g> {
-    builder: &'g Builder,
-    outer: Option<NodeId>,
-}
-
-impl Drop for OnlyWhere<'_> {
-    fn drop(&mut self) {
-        self.builder.condition.set(self.outer);
     }
 }
 
@@ -178,21 +161,6 @@ impl Builder {
         self.new_input(name, Role::Data, ty)
     }
 
-    /// A state input: a value that lives on between calls. The same name again gives the same value.
-    pub fn state(&self, name: &str, ty: Type) -> Value<'_> {
-        let Some((role, node)) = self.find_input(name) else { return self.new_input(name, Role::State, ty) };
-        let found = self.value(node);
-        if role != Role::State {
-            self.fail(GraphError::DuplicateInput { name: name.into() });
-            return self.poison(ty);
-        }
-        if found.ty() != ty {
-            self.fail(GraphError::StateType { name: name.into(), expected: found.ty(), found: ty });
-            return self.poison(ty);
-        }
-        found
-    }
-
     /// An f32 constant without axes; it broadcasts against anything.
     pub fn scalar(&self, v: f64) -> Value<'_> {
         self.scalar_of(DType::F32, v)
@@ -230,92 +198,6 @@ impl Builder {
             self.index.borrow_mut().add_output(name, outputs.len());
             outputs.push(Output { name: name.into(), node: v.id() });
         }
-    }
-
-    /// After the call the state holds `new`. The last update of a state wins.
-    ///
-    /// The updated state is a value of its own: no gradient passes through the update, as in PyTorch, where optimizers
-    /// and running statistics are updated without recording.
-    pub fn update(&self, state: Value<'_>, new: Value<'_>) {
-        if !self.owns(state) || !self.owns(new) {
-            return;
-        }
-        let Some(input) = self.state_index(state) else {
-            return self.fail(GraphError::NotAState { value: state.id(), ty: state.ty() });
-        };
-        if state.ty() != new.ty() {
-            let name = self.graph.borrow().inputs[input].name.clone();
-            return self.fail(GraphError::StateType { name, expected: state.ty(), found: new.ty() });
-        }
-        let new = match self.condition.get() {
-            Some(condition) => self.value(condition).select(new, self.current(state)),
-            None => new,
-        };
-        let node = new.detach().id();
-        let updates = &mut self.graph.borrow_mut().updates;
-        let mut index = self.index.borrow_mut();
-        match index.update(input) {
-            Some(position) => {
-                let before = std::mem::replace(&mut updates[position].node, node);
-                self.replaced.borrow_mut().entry(input).or_default().push(before);
-            }
-            None => {
-                index.add_update(input, updates.len());
-                updates.push(Update { input, node });
-            }
-        }
-    }
-
-    /// Until the result is dropped, updates take place where `condition` (a bool scalar) holds, and leave states as they are
-    /// elsewhere.
-    pub fn only_where<'g>(&'g self, condition: Value<'g>) -> OnlyWhere<'g> {
-        let outer = self.condition.get();
-        if self.owns(condition) {
-            let both = outer.map_or(condition, |outer| self.value(outer) & condition);
-            self.condition.set(Some(both.id()));
-        }
-        OnlyWhere { builder: self, outer }
-    }
-
-    /// Whether there is a state of this name so far.
-    pub fn has_state(&self, name: &str) -> bool {
-        self.find_input(name).is_some_and(|(role, _)| role == Role::State)
-    }
-
-    /// The new value of a state if it was updated, else the state itself.
-    pub fn current<'g>(&'g self, state: Value<'g>) -> Value<'g> {
-        if !self.owns(state) {
-            return self.poison(state.ty());
-        }
-        let update = self.state_index(state).and_then(|input| self.index.borrow().update(input));
-        update.map_or(state, |position| self.value(self.graph.borrow().updates[position].node))
-    }
-
-    /// All values that a state has had so far, from the one before the call to [`Builder::current`].
-    pub(crate) fn versions<'g>(&'g self, state: Value<'g>) -> Vec<Value<'g>> {
-        let input = self.state_index(state);
-        let replaced = self.replaced.borrow();
-        let earlier = input.and_then(|input| replaced.get(&input)).into_iter().flatten().map(|&node| self.value(node));
-        let mut versions: Vec<Value<'g>> = std::iter::once(state).chain(earlier).collect();
-        let current = self.current(state);
-        if current.id() != state.id() {
-            versions.push(current);
-        }
-        versions
-    }
-
-    /// Notes that a value holds class labels; losses do so. Those who take labels from users check them.
-    pub fn note_classes(&self, labels: Value<'_>, classes: Classes) {
-        if self.owns(labels) {
-            self.classes.borrow_mut().push((labels.id(), classes));
-        }
-    }
-
-    /// What the labels in a value may be: the fewest classes that a loss knows; nothing if no loss takes it for labels.
-    pub fn classes(&self, labels: Value<'_>) -> Option<Classes> {
-        let noted = self.classes.borrow();
-        let of_this = noted.iter().filter(|(node, _)| *node == labels.id()).map(|(_, classes)| *classes);
-        of_this.min_by_key(|classes| classes.count)
     }
 
     /// The gradients of a scalar loss in each of `of`, which may be any values; zeros where the loss does not depend
@@ -498,11 +380,6 @@ impl Builder {
     fn find_input(&self, name: &str) -> Option<(Role, NodeId)> {
         let input = &self.graph.borrow().inputs[self.index.borrow().input(name)?];
         Some((input.role, input.node))
-    }
-
-    fn state_index(&self, state: Value<'_>) -> Option<usize> {
-        let position = self.index.borrow().input_of(state.id())?;
-        (self.graph.borrow().inputs[position].role == Role::State).then_some(position)
     }
 
     /// Whether the value is one of this builder's; records an error if not.

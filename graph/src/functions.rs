@@ -24,9 +24,11 @@ pub use crate::layers::activation::{
     softsign, tanhshrink,
 };
 pub use crate::layers::dropout::dropout;
+pub use crate::layers::fold::{fold, unfold};
 pub use crate::layers::glu::glu;
 pub use crate::layers::rectifier::{prelu, rrelu, threshold};
 pub use crate::layers::reshape::flatten;
+pub use crate::layers::shuffle::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
 pub use crate::layers::softmax::softmin;
 pub use crate::layers::unpool::{
     adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
@@ -183,6 +185,34 @@ pub fn norm<'g>(x: Value<'g>, p: f64, dim: Option<&[isize]>, keepdim: bool) -> V
         _ => root_of_sum(x.abs().pow(p).sum(over), |sum| sum.pow(1.0 / p)),
     };
     ruled(x, rule, |shape| norm().reshape(shape))
+}
+
+/// The cosines of the angles between vectors along an axis, which goes: `x1 x2 / (|x1| |x2|)`, where each norm is `eps`
+/// if it is less. The two are broadcast.
+pub fn cosine_similarity<'g>(x1: Value<'g>, x2: Value<'g>, dim: isize, eps: f64) -> Value<'g> {
+    let rule = rules::cosine_similarity("cosine_similarity", x1.shape(), x2.shape(), dim, eps);
+    // Counted from the end, it is the same axis of one that has fewer.
+    let unit = |x: Value<'g>, axis: isize| {
+        let length = norm(x, 2.0, Some(&[axis]), true);
+        // The gradient is that of the norm, also where eps stands for it, as in PyTorch.
+        x / (length + (length.detach().maximum(eps) - length.detach()))
+    };
+    ruled(x1, rule, |shape| {
+        let axis = if dim < 0 { dim } else { dim - (shape.rank() as isize + 1) };
+        let (x1, x2) = (at_least(x1, shape.rank() + 1), at_least(x2, shape.rank() + 1));
+        (unit(x1, axis) * unit(x2, axis)).sum(axis).reshape(shape)
+    })
+}
+
+/// With as many axes, new ones of extent 1 before the others.
+fn at_least(x: Value<'_>, rank: usize) -> Value<'_> {
+    (x.shape().rank()..rank).fold(x, |x, _| x.unsqueeze(0))
+}
+
+/// The p-norm of `x1 - x2 + eps` along the last axis, which goes unless `keepdim` holds. The two are broadcast.
+pub fn pairwise_distance<'g>(x1: Value<'g>, x2: Value<'g>, p: f64, eps: f64, keepdim: bool) -> Value<'g> {
+    let rule = rules::pairwise_distance("pairwise_distance", x1.shape(), x2.shape(), p, eps, keepdim);
+    ruled(x1, rule, |_| norm(x1 - x2 + eps, p, Some(&[-1]), keepdim))
 }
 
 /// A root of a sum, 0 with the gradient 0 where the sum is 0: the root's own is infinite there, times the 0 of the terms.

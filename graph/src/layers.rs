@@ -12,6 +12,7 @@ pub mod conv;
 pub mod conv_transpose;
 pub mod dropout;
 pub mod embedding;
+pub mod fold;
 pub mod fractional_pool;
 pub mod glu;
 pub mod group_norm;
@@ -19,6 +20,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
 pub mod lp_pool;
+pub mod padding;
 pub mod pool;
 pub mod rectifier;
 pub mod recurrent;
@@ -26,6 +28,7 @@ mod resample;
 pub mod reshape;
 pub mod rms_norm;
 mod several;
+pub mod shuffle;
 pub mod softmax;
 pub mod transformer;
 pub mod unpool;
@@ -47,8 +50,9 @@ pub use conv_transpose::{
     ConvTranspose1d, ConvTranspose1dSettings, ConvTranspose2d, ConvTranspose2dSettings, ConvTranspose3d,
     ConvTranspose3dSettings, ConvTransposeSettings,
 };
-pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings};
+pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings, FeatureAlphaDropout};
 pub use embedding::{Embedding, EmbeddingSettings};
+pub use fold::{Fold, FoldSettings, Unfold, UnfoldSettings};
 pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
 pub use glu::{GLU, GLUSettings};
 pub use group_norm::{
@@ -58,6 +62,11 @@ pub use layer_norm::{LayerNorm, LayerNormSettings};
 pub use linear::{Linear, LinearSettings};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormSettings};
 pub use lp_pool::{LPPool1d, LPPool1dSettings, LPPool2d, LPPool2dSettings, LPPool3d, LPPool3dSettings, LPPoolSettings};
+pub use padding::{
+    CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad1d, ConstantPad2d, ConstantPad3d, Pad1dSettings,
+    Pad2dSettings, Pad3dSettings, PadSettings, PaddingMode, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d,
+    ReplicationPad1d, ReplicationPad2d, ReplicationPad3d, ZeroPad1d, ZeroPad2d, ZeroPad3d,
+};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
@@ -66,15 +75,18 @@ pub use rectifier::{PReLU, PReLUSettings, RReLU, RReLUSettings, Threshold, Thres
 pub use recurrent::{
     GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNN, RNNCell, RecurrentCellSettings, RecurrentSettings,
 };
-pub use reshape::{Flatten, FlattenSettings};
+pub use reshape::{Flatten, FlattenSettings, Unflatten, UnflattenSettings};
 pub use rms_norm::{RMSNorm, RMSNormSettings};
 pub use several::Several;
+pub use shuffle::{ChannelShuffle, PixelShuffle, PixelUnshuffle};
 pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};
 pub use transformer::{
     Activation, PositionalEncoding, PositionalEncodingSettings, TransformerDecoder, TransformerDecoderLayer,
     TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
 };
-pub use upsample::{Upsample, UpsampleMode, UpsampleSettings};
+pub use upsample::{
+    Upsample, UpsampleMode, UpsampleSettings, UpsamplingBilinear2d, UpsamplingNearest2d, UpsamplingSettings,
+};
 
 use std::fmt;
 

@@ -35,7 +35,7 @@ pub mod shape;
 pub mod text;
 pub mod verify;
 
-pub use build::{Builder, Classes, GraphError, Mode, Value};
+pub use build::{Builder, Classes, GraphError, Mode, Range, Value};
 pub use few::Few;
 pub use graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 pub use model::{

@@ -34,6 +34,9 @@ use crate::graph::Type;
 use crate::setting::InvalidSetting;
 use crate::shape::Shape;
 
+#[cfg(test)]
+mod tests;
+
 /// The state that holds the learning rate, so that it can be set between steps.
 pub const LEARNING_RATE: &str = "optimizer.lr";
 

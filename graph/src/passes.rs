@@ -85,12 +85,18 @@ pub fn optimize(graph: &Graph) -> Graph {
             Cow::Borrowed(_) => None,
             Cow::Owned(new) => (new != graph).then_some(new),
         };
-        idle = if new.is_some() { 0 } else { idle + 1 };
-        graph = new.unwrap_or(graph);
+        match new {
+            Some(new) => {
+                idle = 0;
+                rewrite::keep_memory(std::mem::replace(&mut graph, new));
+            }
+            None => idle += 1,
+        }
         if idle == PIPELINE.len() {
             break;
         }
     }
+    rewrite::forget_memory();
     // Tests look at what each pass leaves behind.
     debug_assert_eq!(verify(&graph), Ok(()), "the passes leave a valid graph");
     graph

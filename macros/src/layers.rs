@@ -56,6 +56,10 @@ pub enum Kind {
     Padding(usize),
     /// As [`Kind::PerAxis`], but each may be `None`: as large as the input.
     OutputSize(usize),
+    /// One `isize` for all sides, or a tuple of so many.
+    Sides(usize),
+    /// A tuple or an array of up to so many `isize`s.
+    Parts(usize),
     /// One `usize`, or a tuple or an array of up to so many.
     Extents(usize),
     /// An `isize`: an axis, counted from the end if negative.
@@ -88,6 +92,11 @@ const GELU_APPROXIMATION: Choice = Choice { of: "GeluApproximation", words: &[("
 const UPSAMPLE_MODE: Choice = Choice {
     of: "UpsampleMode",
     words: &[("nearest", "Nearest"), ("linear", "Linear"), ("bilinear", "Bilinear"), ("trilinear", "Trilinear")],
+};
+
+const PADDING_MODE: Choice = Choice {
+    of: "PaddingMode",
+    words: &[("zeros", "Zeros"), ("reflect", "Reflect"), ("replicate", "Replicate"), ("circular", "Circular")],
 };
 
 const fn dimension(name: &'static str, kind: Kind) -> Parameter {
@@ -152,7 +161,7 @@ const fn power_average_pool(axes: usize) -> [Parameter; 4] {
 }
 
 /// The parameters of a convolution over so many spatial axes.
-const fn convolution(axes: usize) -> [Parameter; 8] {
+const fn convolution(axes: usize) -> [Parameter; 9] {
     [
         dimension("in_channels", Kind::Size),
         dimension("out_channels", Kind::Size),
@@ -162,6 +171,7 @@ const fn convolution(axes: usize) -> [Parameter; 8] {
         setting("dilation", Kind::PerAxis(axes)),
         setting("groups", Kind::Size),
         setting("bias", Kind::Flag),
+        setting("padding_mode", Kind::Choice(&PADDING_MODE)),
     ]
 }
 
@@ -217,6 +227,9 @@ const INSTANCE_NORM: &[Parameter] = &[
     setting("bias", Kind::Flag),
 ];
 
+/// What upsampling of one kind takes.
+const UPSAMPLING: &[Parameter] = &[setting("size", Kind::PerAxis(2)), setting("scale_factor", Kind::Factors(2))];
+
 /// What dropout takes for any number of axes.
 const DROPOUT: &[Parameter] = &[setting("p", Kind::Number)];
 
@@ -228,6 +241,7 @@ pub const LAYERS: &[Known] = &[
     layer("AdaptiveMaxPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
     layer("AdaptiveMaxPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
     layer("AdaptiveMaxPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
+    layer("AlphaDropout", "DropoutSettings", DROPOUT),
     layer("AvgPool1d", "AvgPool1dSettings", &const { average_pool(1) }),
     layer("AvgPool2d", "AvgPool2dSettings", &const { average_pool(2) }),
     layer("AvgPool3d", "AvgPool3dSettings", &const { average_pool(3) }),
@@ -235,6 +249,13 @@ pub const LAYERS: &[Known] = &[
     layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
     layer("CELU", "CELUSettings", &[setting("alpha", Kind::Number)]),
+    layer("ChannelShuffle", "NoSettings", &[dimension("groups", Kind::Size)]),
+    layer("CircularPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
+    layer("CircularPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
+    layer("CircularPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
+    layer("ConstantPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2)), setting("value", Kind::Number)]),
+    layer("ConstantPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4)), setting("value", Kind::Number)]),
+    layer("ConstantPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6)), setting("value", Kind::Number)]),
     layer("Conv1d", "Conv1dSettings", &const { convolution(1) }),
     layer("Conv2d", "Conv2dSettings", &const { convolution(2) }),
     layer("Conv3d", "Conv3dSettings", &const { convolution(3) }),
@@ -255,7 +276,19 @@ pub const LAYERS: &[Known] = &[
             setting("padding_idx", Kind::OptionalAxis),
         ],
     )),
+    layer("FeatureAlphaDropout", "DropoutSettings", DROPOUT),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
+    layer(
+        "Fold",
+        "FoldSettings",
+        &[
+            setting("output_size", Kind::PerAxis(2)),
+            setting("kernel_size", Kind::PerAxis(2)),
+            setting("dilation", Kind::PerAxis(2)),
+            setting("padding", Kind::PerAxis(2)),
+            setting("stride", Kind::PerAxis(2)),
+        ],
+    ),
     layer(
         "FractionalMaxPool2d",
         "FractionalMaxPool2dSettings",
@@ -268,6 +301,8 @@ pub const LAYERS: &[Known] = &[
     ),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
+    applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
+    applied(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     layer(
         "GroupNorm",
         "GroupNormSettings",
@@ -279,8 +314,6 @@ pub const LAYERS: &[Known] = &[
             setting("bias", Kind::Flag),
         ],
     ),
-    applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
-    applied(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
     plain("Hardsigmoid"),
     plain("Hardswish"),
@@ -345,6 +378,8 @@ pub const LAYERS: &[Known] = &[
         ),
     ),
     layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
+    layer("PixelShuffle", "NoSettings", &[dimension("upscale_factor", Kind::Size)]),
+    layer("PixelUnshuffle", "NoSettings", &[dimension("downscale_factor", Kind::Size)]),
     layer(
         "PositionalEncoding",
         "PositionalEncodingSettings",
@@ -397,6 +432,12 @@ pub const LAYERS: &[Known] = &[
     layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
+    layer("ReflectionPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
+    layer("ReflectionPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
+    layer("ReflectionPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
+    layer("ReplicationPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
+    layer("ReplicationPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
+    layer("ReplicationPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
     plain("SELU"),
     plain("SiLU"),
     plain("Sigmoid"),
@@ -421,6 +462,17 @@ pub const LAYERS: &[Known] = &[
         applied(&ENCODER, layer("TransformerEncoder", "TransformerSettings", STACK)),
     ),
     applied(&ENCODER_LAYER, layer("TransformerEncoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
+    layer("Unflatten", "UnflattenSettings", &[setting("dim", Kind::Axis), setting("unflattened_size", Kind::Parts(8))]),
+    layer(
+        "Unfold",
+        "UnfoldSettings",
+        &[
+            setting("kernel_size", Kind::PerAxis(2)),
+            setting("dilation", Kind::PerAxis(2)),
+            setting("padding", Kind::PerAxis(2)),
+            setting("stride", Kind::PerAxis(2)),
+        ],
+    ),
     layer(
         "Upsample",
         "UpsampleSettings",
@@ -432,38 +484,23 @@ pub const LAYERS: &[Known] = &[
             setting("recompute_scale_factor", Kind::Flag),
         ],
     ),
+    layer("UpsamplingBilinear2d", "UpsamplingSettings", UPSAMPLING),
+    layer("UpsamplingNearest2d", "UpsamplingSettings", UPSAMPLING),
+    layer("ZeroPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
+    layer("ZeroPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4))]),
+    layer("ZeroPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
 ];
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &[
-    "AlphaDropout",
-    "Bilinear",
-    "EmbeddingBag",
-    "Fold",
-    "FractionalMaxPool3d",
-    "PixelShuffle",
-    "PixelUnshuffle",
-    "ReflectionPad1d",
-    "ReflectionPad2d",
-    "ReflectionPad3d",
-    "ReplicationPad1d",
-    "ReplicationPad2d",
-    "ReplicationPad3d",
-    "Transformer",
-    "Unflatten",
-    "Unfold",
-    "UpsamplingBilinear2d",
-    "UpsamplingNearest2d",
-    "ZeroPad1d",
-    "ZeroPad2d",
-    "ZeroPad3d",
-];
+pub const MISSING: &[&str] = &["Bilinear", "EmbeddingBag", "FractionalMaxPool3d", "Transformer"];
 
 /// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
 pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("CosineSimilarity", "cosine_similarity(x, y, dim = 1)"),
     ("MaxUnpool1d", "max_unpool1d(x, places, KERNEL)"),
     ("MaxUnpool2d", "max_unpool2d(x, places, KERNEL)"),
     ("MaxUnpool3d", "max_unpool3d(x, places, KERNEL)"),
+    ("PairwiseDistance", "pairwise_distance(x, y, p = 2)"),
 ];
 
 impl Known {

@@ -148,7 +148,8 @@ fn count(tensor: &TensorView<'_>) -> Option<Result<i64, String>> {
     })
 }
 
-fn foreign(path: &Path, reason: impl ToString) -> CheckpointError {
+/// That a file is not what it should be.
+pub fn foreign(path: &Path, reason: impl ToString) -> CheckpointError {
     // The reasons of parsers hold parts of the file.
     CheckpointError::Foreign { path: path.into(), reason: shown(&reason.to_string()) }
 }
@@ -158,7 +159,7 @@ const LONGEST_HEADER: u64 = 100_000_000;
 
 /// The tensors of a file, which begins with the length of its JSON header (8 bytes) and the header. A file that ends
 /// before its header says is truncated; one that does not begin so is foreign.
-fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
+pub fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
     let truncated = |expected| CheckpointError::Truncated { path: path.into(), expected, found: bytes.len() as u64 };
     let Some((length, rest)) = bytes.split_first_chunk() else { return Err(truncated(8)) };
     let length = u64::from_le_bytes(*length);

@@ -1,9 +1,9 @@
 //! The settings of a trainer by steps, and building it: here every program is compiled.
 
-use kiln_graph::{GraphError, ShapeError};
+use kiln_graph::{GraphError, Mode, ShapeError};
 
 use super::{StepTrainer, Steps, graph};
-use crate::trainer::{Settings, TrainError, setter};
+use crate::trainer::{Pace, Settings, TrainError, setter};
 
 /// The settings of a [`StepTrainer`]; made by [`Steps::trainer`].
 #[derive(Clone, Debug)]
@@ -43,16 +43,20 @@ impl<M: Steps> StepTrainerBuilder<M> {
         let StepTrainerBuilder { mut model, settings } = self;
         let mut programs = settings.programs(M::PROGRAMS.len())?;
         programs.take_parameters(&mut *model)?;
+        let pace = Pace::new(&model.optimizers());
+        let mut stepped = Vec::new();
         let mut classes = Vec::new();
         let mut refused = Vec::new();
         for (number, signature) in M::PROGRAMS.iter().enumerate() {
             match graph(&*model, number, settings, settings.batch) {
                 Ok((graph, of_inputs)) => {
+                    stepped.push(pace.stepped(graph.inputs.iter().map(|input| input.name.as_str())));
                     programs.get(signature.name, settings.batch, || Ok(graph))?;
                     classes.push(of_inputs);
                 }
                 Err(error) if takes_more_samples(&error) => {
                     classes.push(vec![None; signature.inputs.len()]);
+                    stepped.push(Vec::new());
                     refused.push(error);
                 }
                 Err(error) => return Err(error),
@@ -64,10 +68,14 @@ impl<M: Steps> StepTrainerBuilder<M> {
             return Err(error);
         }
         // Only now are all states there.
-        for optimizer in model.optimizers() {
+        let optimizers = model.optimizers();
+        for optimizer in &optimizers {
             programs.fill(optimizer.initial_state())?;
         }
-        Ok(StepTrainer { model, settings, programs, classes, labels: Vec::new() }.into())
+        let training = M::PROGRAMS.iter().filter(|signature| signature.mode == Mode::Train);
+        programs.keep_averages(&optimizers, training.map(|signature| signature.name).collect())?;
+        drop(optimizers);
+        Ok(StepTrainer { model, settings, programs, pace, stepped, classes, labels: Vec::new() }.into())
     }
 }
 

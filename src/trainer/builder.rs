@@ -11,6 +11,7 @@ use kiln_rt::Pool;
 use super::Trainer;
 use super::error::TrainError;
 use super::metric::Metric;
+use super::pace::Pace;
 use super::programs::{Programs, TRAIN, optimization, train_graph};
 use super::targets::TargetElement;
 use crate::tuning::Tuner;
@@ -222,10 +223,14 @@ where
         let Settings { batch, seed, .. } = settings;
         programs.take_parameters(&mut *model)?;
         programs.get(TRAIN, batch, || train_graph(&*model, &loss, &optimizer, batch, seed))?;
-        programs.fill(optimization(&*model, &optimizer).initial_state())?;
+        let held = [optimization(&*model, &optimizer)];
+        programs.fill(held[0].initial_state())?;
+        programs.keep_averages(&held, vec![TRAIN])?;
+        let pace = Pace::new(&held);
         for (name, value) in loss.states() {
             programs.initialise(&name, value.view())?;
         }
-        Ok(Trainer { model, loss, optimizer, metrics, settings, programs, targets: Vec::with_capacity(settings.batch) })
+        let targets = Vec::with_capacity(settings.batch);
+        Ok(Trainer { model, loss, optimizer, metrics, settings, programs, pace, targets })
     }
 }

@@ -108,6 +108,19 @@ pub enum TrainError {
         /// The number.
         found: f32,
     },
+    /// A loss that was given numbers for which it is not defined, such as scores for probabilities.
+    #[error(
+        "{function} takes numbers from {range}, and {count} that it was given in this batch lie outside{}",
+        if function == "bce" { ": end the model with Sigmoid, or take bce_with_logits, whose predictions are any numbers" } else { "" }
+    )]
+    Outside {
+        /// The loss: `bce`.
+        function: String,
+        /// What it takes: `0 to 1`.
+        range: String,
+        /// How many numbers of its predictions, or of its targets, lie outside.
+        count: usize,
+    },
     /// An input of a `step` or an `eval` with another shape than declared.
     #[error(
         "`{program}` takes `{input}` of the shape {expected}, but got the shape {found:?}{}",
@@ -171,6 +184,28 @@ pub enum TrainError {
         /// The rate given.
         found: f32,
     },
+    /// A metric for an optimizer whose schedule does not go by one.
+    #[error(
+        "{} has no schedule that goes by a metric: give it `.schedule(ReduceLROnPlateau::new())`",
+        if optimizer.is_empty() { "the optimizer".to_owned() } else { format!("`{optimizer}`") }
+    )]
+    NoPlateau {
+        /// The optimizer's name; empty for the only one of a [`Trainer`](crate::Trainer).
+        optimizer: String,
+    },
+    /// The number of no group of parameters.
+    #[error("there is no group {found}: the last one is {last}, and 0 is that of the parameters in no other")]
+    UnknownGroup {
+        /// The optimizer's name; empty for the only one of a [`Trainer`](crate::Trainer).
+        optimizer: String,
+        /// The number given.
+        found: usize,
+        /// The largest that there is.
+        last: usize,
+    },
+    /// Averages that no optimizer keeps.
+    #[error("no optimizer keeps averages of its parameters: give one `.ema(0.999)` or `.swa(..)`")]
+    NoAverages,
     /// A setting of the builder that makes no sense.
     #[error("{setting} should be at least 1, but is 0")]
     Zero {

@@ -2,6 +2,7 @@
 //! the batch sizes that were asked for last, over one set of states and in one arena. It knows graphs and the compiler; it
 //! checks no user's input.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kiln_graph::indices::{IndexRule, index_rule};
@@ -87,6 +88,7 @@ pub fn evaluate_graph<M: Model>(
             g.output(&format!("metric.{number}.{part}"), value);
         }
     }
+    guard(&g);
     Ok(g.finish()?)
 }
 
@@ -107,16 +109,37 @@ pub fn train_graph<M: Model>(
     let value = loss.loss(&g, prediction, target);
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
+    guard(&g);
     Ok(g.finish()?)
+}
+
+/// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
+const OUTSIDE: &str = "outside.";
+
+/// Lets a program change nothing where a function is given numbers that it does not take, and say so: see
+/// [`Compiled::run`]. The last thing that is built.
+pub fn guard(g: &Builder) {
+    let counts = g.outside();
+    let Some(all) = counts.iter().map(|(_, count)| *count).reduce(|all, count| all + count) else { return };
+    if g.training() {
+        g.keep_unless(all.eq(0.0));
+    }
+    for (number, (range, count)) in counts.into_iter().enumerate() {
+        g.output(&format!("{OUTSIDE}{number}.{}.{}..{}", range.function, range.low, range.high), count);
+    }
 }
 
 /// A compiled program of the model, with its memory.
 pub struct Compiled {
     name: &'static str,
     batch: usize,
+    /// Whether it takes averages in the place of parameters.
+    averaged: bool,
     session: Session,
     /// The data inputs, in order: where each stands among all inputs, and what indices in it must obey.
     inputs: Vec<(usize, Option<IndexRule>)>,
+    /// The outputs that count numbers which a function does not take, each with the function and what it takes.
+    outside: Vec<(usize, String, String)>,
 }
 
 impl Compiled {
@@ -126,7 +149,13 @@ impl Compiled {
             let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
             (position, node.and_then(|node| index_rule(graph, node)))
         });
-        Compiled { name, batch, inputs: data.collect(), session }
+        let outputs = session.program().plan().outputs.iter().enumerate();
+        let outside = outputs.filter_map(|(position, output)| {
+            let (_, said) = output.name.strip_prefix(OUTSIDE)?.split_once('.')?;
+            let (function, range) = said.split_once('.')?;
+            Some((position, function.to_owned(), range.replace("..", " to ")))
+        });
+        Compiled { name, batch, averaged: false, inputs: data.collect(), outside: outside.collect(), session }
     }
 
     /// Sets a data input, by its position among them.
@@ -147,8 +176,19 @@ impl Compiled {
     }
 
     /// Runs it; all data inputs have been written.
+    ///
+    /// # Errors
+    /// [`TrainError::Outside`] where a function was given numbers that it does not take; the states are then as they were.
     pub fn run(&mut self, states: &mut States) -> Result<(), TrainError> {
-        Ok(self.session.run(states)?)
+        self.session.run(states)?;
+        match self.outside.iter().find(|(position, ..)| self.session.scalar(*position) > 0.0) {
+            None => Ok(()),
+            Some((position, function, range)) => Err(TrainError::Outside {
+                function: function.clone(),
+                range: range.clone(),
+                count: self.session.scalar(*position) as usize,
+            }),
+        }
     }
 
     /// Times the program; the states are afterwards what they were before.
@@ -174,6 +214,40 @@ pub struct Programs {
     compiled: Vec<Compiled>,
     settings: Settings,
     tuner: Option<Tuner>,
+    averages: Averages,
+}
+
+/// The averages of parameters that optimizers keep.
+#[derive(Default)]
+struct Averages {
+    /// By the parameter, the state that holds its average.
+    states: HashMap<String, String>,
+    /// The programs that train, which never take them.
+    training: Vec<&'static str>,
+    /// Whether the others take them in the place of the parameters.
+    used: bool,
+}
+
+impl Averages {
+    /// Whether a program takes them.
+    fn are_for(&self, name: &str) -> bool {
+        self.used && !self.training.contains(&name)
+    }
+
+    /// The state that holds a parameter's value.
+    fn state<'n>(&'n self, parameter: &'n str) -> &'n str {
+        let average = self.states.get(parameter).filter(|_| self.used);
+        average.map_or(parameter, String::as_str)
+    }
+
+    /// The graph, with averages in the place of parameters.
+    fn of(&self, graph: &Graph) -> Graph {
+        let mut graph = graph.clone();
+        for input in graph.inputs.iter_mut().filter(|input| input.role == Role::State) {
+            input.name = self.state(&input.name).to_owned();
+        }
+        graph
+    }
 }
 
 /// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
@@ -184,7 +258,12 @@ const KEPT_BYTES: usize = 1 << 20;
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
     pub fn new(pool: Arc<Pool>, settings: Settings, tuner: Option<Tuner>) -> Programs {
-        Programs { pool, states: States::new(), compiled: Vec::new(), settings, tuner }
+        Programs { pool, states: States::new(), compiled: Vec::new(), settings, tuner, averages: Averages::default() }
+    }
+
+    /// The states: parameters, and what loss and optimizer keep.
+    pub fn states(&self) -> &States {
+        &self.states
     }
 
     /// The states: parameters, and what loss and optimizer keep.
@@ -201,8 +280,15 @@ impl Programs {
         batch: usize,
         graph: impl FnOnce() -> Result<Graph, TrainError>,
     ) -> Result<(&mut Compiled, &mut States), TrainError> {
-        let place = match self.compiled.iter().position(|program| program.is(name, batch)) {
+        let averaged = self.averages.are_for(name);
+        let found = self.compiled.iter().position(|program| program.is(name, batch) && program.averaged == averaged);
+        let place = match found {
             Some(place) => place,
+            None if averaged => {
+                self.add(name, batch, &self.averages.of(&graph()?))?;
+                self.compiled[0].averaged = true;
+                0
+            }
             None => {
                 self.add(name, batch, &graph()?)?;
                 0
@@ -305,6 +391,34 @@ impl Programs {
         Ok(())
     }
 
+    /// Takes note of the averages that optimizers keep of parameters, which begin with these, and of the programs that
+    /// train.
+    pub fn keep_averages(
+        &mut self,
+        optimizers: &[Optimization<'_>],
+        training: Vec<&'static str>,
+    ) -> Result<(), TrainError> {
+        let averages = optimizers.iter().flat_map(|optimizer| optimizer.averages());
+        // An average is no state where no loss reaches the parameter.
+        let kept: Vec<_> = averages.filter(|(_, average)| self.states.ty(average).is_some()).collect();
+        for (parameter, average) in &kept {
+            if let Some(value) = self.states.read(parameter) {
+                self.states.write(average, value.view())?;
+            }
+        }
+        self.averages = Averages { states: kept.into_iter().collect(), training, used: false };
+        Ok(())
+    }
+
+    /// Lets all programs but those that train take averages in the place of parameters, or parameters again.
+    pub fn use_averages(&mut self, used: bool) -> Result<(), TrainError> {
+        if used && self.averages.states.is_empty() {
+            return Err(TrainError::NoAverages);
+        }
+        self.averages.used = used;
+        Ok(())
+    }
+
     /// Moves the model's parameters to the states, which those programs share that are compiled from then on.
     pub fn take_parameters(&mut self, model: &mut impl Parameters) -> Result<(), TrainError> {
         model.check_shapes()?;
@@ -320,13 +434,13 @@ impl Programs {
         Ok(result?)
     }
 
-    /// Brings the model's parameters up to date with the states.
+    /// Brings the model's parameters up to date with the states; with averages, where these are used.
     pub fn read_parameters(&self, model: &mut impl Parameters) {
         model.each_parameter_mut(&mut |name, parameter| {
             if parameter.kind == Kind::Counter {
                 let digits = self.states.read_i32(name).and_then(|digits| digits.as_slice()?.try_into().ok());
                 digits.into_iter().for_each(|digits| parameter.set_count(counter::count(digits)));
-            } else if let Some(value) = self.states.read(name) {
+            } else if let Some(value) = self.states.read(self.averages.state(name)) {
                 parameter.value = value.into();
             }
         });

@@ -43,6 +43,9 @@ mod plans;
 mod programs;
 #[path = "../golden/python.rs"]
 mod python;
+#[path = "../golden/recurrent.rs"]
+#[allow(dead_code)]
+mod recurrent;
 mod regret;
 #[path = "../golden/resampling.rs"]
 mod resampling;

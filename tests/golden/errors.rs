@@ -12,10 +12,11 @@ use serde_json::Value as Json;
 use crate::case::{Array, Attributes, Refusal};
 use crate::graphs::{Given, type_of};
 use crate::python::parse;
-use crate::{attention, layers, losses, ops, optim, recurrent};
+use crate::{attention, layers, losses, ops, optim, recurrent, trained};
 
-/// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs, and
-/// rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use there.
+/// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs,
+/// and rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use
+/// there.
 const REFUSED_BY_RUSTC: &[(&str, &str, &str, &str)] = &[
     ("AdaptiveAvgPool2d", "output_size", "negative_sizes", "AdaptiveAvgPool2d(-1)"),
     ("AdaptiveMaxPool2d", "output_size", "negative_sizes", "AdaptiveMaxPool2d(-1)"),
@@ -27,8 +28,8 @@ const REFUSED_BY_RUSTC: &[(&str, &str, &str, &str)] = &[
     ("slice", "step", "negative_sizes", "x.slice(1, 0, 4, step = -1)"),
 ];
 
-/// The case in `tests/ui` by which rustc refuses such a value, where there is one: it has the use, and rustc's words name
-/// the argument and show the line.
+/// The case in `tests/ui` by which rustc refuses such a value, where there is one: it has the use, and rustc's words
+/// name the argument and show the line.
 pub fn refused_by_rustc(call: &str, argument: &str) -> Result<String, Refusal> {
     let missing = || Refusal::Later(format!("{argument}: refused by rustc, but no case in tests/ui shows it"));
     let row = REFUSED_BY_RUSTC.iter().find(|(of, name, ..)| (*of, *name) == (call, argument));
@@ -73,8 +74,13 @@ impl Misuse {
     /// Kiln's error in words; `Err` where Kiln has no such thing (yet), or accepts it.
     pub fn refusal(&self) -> Result<String, Refusal> {
         match self.build() {
-            Ok(graph) if !self.inputs.iter().all(|input| matches!(input, Array::Float(_))) => self.indices(&graph),
-            Ok(_) => Err(Refusal::Error("it is accepted".into())),
+            Ok(graph) => match self.indices(&graph) {
+                Some(message) => Ok(message),
+                None => {
+                    let said = trained::refusal(&self.call, &self.attributes, &self.inputs)?;
+                    said.ok_or_else(|| Refusal::Error("it is accepted".into()))
+                }
+            },
             Err(Refusal::Error(message)) => Ok(message),
             Err(Refusal::Unsigned(argument)) => refused_by_rustc(&self.call, &argument),
             Err(other) => Err(other),
@@ -99,7 +105,7 @@ impl Misuse {
                 given.values.insert("param.weight".into(), weight);
                 layers::compute(call, attributes, &given)?;
             }
-            "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" => {
+            "Dropout" | "Dropout1d" | "Dropout2d" | "Dropout3d" | "AlphaDropout" | "FeatureAlphaDropout" => {
                 g.set_mode(Mode::Train);
                 let input = given.find("input.0").unwrap_or_else(|| g.input("input.0", [2, 3, 4, 4]));
                 given.values.insert("input.0".into(), input);
@@ -153,16 +159,16 @@ impl Misuse {
     }
 
     /// What is said about the indices that are given to a graph.
-    fn indices(&self, graph: &Graph) -> Result<String, Refusal> {
+    fn indices(&self, graph: &Graph) -> Option<String> {
         let data = graph.inputs.iter().filter(|input| input.role == Role::Data);
         for (input, array) in data.zip(&self.inputs) {
             let Array::Int(numbers) = array else { continue };
             let numbers = numbers.mapv(|number| number as i32);
             if let Some(Err(error)) = index_rule(graph, input.node).map(|rule| rule.check(&numbers.view())) {
-                return Ok(error.to_string());
+                return Some(error.to_string());
             }
         }
-        Err(Refusal::later("labels are data: the trainer checks them"))
+        None
     }
 
     /// Backward passes that can not be.
@@ -205,7 +211,7 @@ impl Misuse {
         }
         drop(script);
         let graph = g.finish()?;
-        if let Ok(message) = self.indices(&graph) {
+        if let Some(message) = self.indices(&graph) {
             return Err(Refusal::Error(message));
         }
         // To differentiate twice is no mistake in a static graph.

@@ -1,12 +1,14 @@
 //! The layers, through the free functions that the typed layers are shells of.
 
+use kiln_graph::layers::{PaddingMode, UpsampleMode};
 use kiln_graph::layers::{
-    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, glu, group_norm, layer_norm,
-    linear, local_response_norm, lp_pool, pool, rectifier, reshape, rms_norm, softmax, unpool, upsample,
+    activation, adaptive_pool, batch_norm, conv, conv_transpose, dropout, embedding, fold, glu, group_norm, layer_norm,
+    linear, local_response_norm, lp_pool, padding, pool, rectifier, reshape, rms_norm, shuffle, softmax, unpool,
+    upsample,
 };
 use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding, Window};
 use kiln_graph::shape::rules;
-use kiln_graph::{GraphError, Shape, Value};
+use kiln_graph::{GraphError, Shape, Value, functions};
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
@@ -38,6 +40,15 @@ pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Resu
         let (values, places) = adaptive_pool::adaptive_max_pool(x, &cells);
         return Ok(if attributes.flag("return_indices") { vec![values, places] } else { vec![values] });
     }
+    if op == "CosineSimilarity" {
+        let (dim, eps) = (attributes.int("dim").unwrap_or(1), attributes.f64("eps").unwrap_or(1e-8));
+        return Ok(vec![functions::cosine_similarity(x, given.get("input.1")?, dim, eps)]);
+    }
+    if op == "PairwiseDistance" {
+        let (p, eps) = (attributes.f64("p").unwrap_or(2.0), attributes.f64("eps").unwrap_or(1e-6));
+        let (y, keepdim) = (given.get("input.1")?, attributes.flag("keepdim"));
+        return Ok(vec![functions::pairwise_distance(x, y, p, eps, keepdim)]);
+    }
     if op.starts_with("MaxUnpool") {
         let output: Option<Vec<usize>> =
             attributes.get("output_size").map(|_| attributes.sizes("output_size", spatial(op), 0)).transpose()?;
@@ -63,7 +74,8 @@ pub fn apply<'g>(
         "Linear" => linear::linear(x, weight()?, parameter("bias")),
         "Conv1d" | "Conv2d" | "Conv3d" => {
             let attribute = convolution(attributes, spatial(op))?;
-            conv::conv(x, weight()?, parameter("bias"), attribute)
+            let mode = padding_mode(attributes.text("padding_mode").unwrap_or("zeros"))?;
+            conv::conv_padded(x, weight()?, parameter("bias"), attribute, mode)
         }
         "ConvTranspose1d" | "ConvTranspose2d" | "ConvTranspose3d" => {
             let attribute = convolution(attributes, spatial(op))?;
@@ -107,6 +119,9 @@ pub fn apply<'g>(
             };
             batch_norm::batch_norm(x, parameter("weight"), parameter("bias"), running(), statistics)
         }
+        "ZeroPad1d" | "ZeroPad2d" | "ZeroPad3d" | "ConstantPad1d" | "ConstantPad2d" | "ConstantPad3d"
+        | "ReflectionPad1d" | "ReflectionPad2d" | "ReflectionPad3d" | "ReplicationPad1d" | "ReplicationPad2d"
+        | "ReplicationPad3d" | "CircularPad1d" | "CircularPad2d" | "CircularPad3d" => padded(op, attributes, x)?,
         "GroupNorm" => {
             let size = |name: &str| Ok::<usize, Refusal>(attributes.sizes(name, 1, 0)?[0]);
             let (groups, channels) = (size("num_groups")?, size("num_channels")?);
@@ -149,6 +164,31 @@ pub fn apply<'g>(
             reshape::flatten(x, start, end)
         }
         "Dropout" => dropout::dropout(x, attributes.f64("p").unwrap_or(0.5)),
+        "AlphaDropout" => dropout::alpha_dropout(x, attributes.f64("p").unwrap_or(0.5)),
+        "FeatureAlphaDropout" => dropout::feature_alpha_dropout(x, attributes.f64("p").unwrap_or(0.5)),
+        "PixelShuffle" => shuffle::pixel_shuffle(x, attributes.sizes("upscale_factor", 1, 1)?[0]),
+        "PixelUnshuffle" => shuffle::pixel_unshuffle(x, attributes.sizes("downscale_factor", 1, 1)?[0]),
+        "ChannelShuffle" => shuffle::channel_shuffle(x, attributes.sizes("groups", 1, 1)?[0]),
+        "Unflatten" => {
+            let sizes = attributes.ints("unflattened_size").unwrap_or_default();
+            reshape::unflatten(x, attributes.int("dim").unwrap_or(1), &sizes)
+        }
+        "Unfold" | "Fold" => {
+            let pair = |name: &str, usual| attributes.sizes(name, 2, usual);
+            let (kernel, dilation) = (pair("kernel_size", 1)?, pair("dilation", 1)?);
+            let (padding, stride) = (pair("padding", 0)?, pair("stride", 1)?);
+            match op {
+                "Fold" => fold::fold(x, &pair("output_size", 1)?, &kernel, &dilation, &padding, &stride),
+                _ => fold::unfold(x, &kernel, &dilation, &padding, &stride),
+            }
+        }
+        "UpsamplingNearest2d" | "UpsamplingBilinear2d" => {
+            let mut settings = resampling::upsample(attributes)?;
+            if op == "UpsamplingBilinear2d" {
+                settings = settings.mode(UpsampleMode::Bilinear).align_corners(true);
+            }
+            upsample::upsample(x, &settings)
+        }
         "Dropout1d" | "Dropout2d" | "Dropout3d" => dropout::channel_dropout(x, attributes.f64("p").unwrap_or(0.5)),
         "ReLU" => x.relu(),
         "LeakyReLU" => activation::leaky_relu(x, attributes.f64("negative_slope").unwrap_or(0.01)),
@@ -224,6 +264,31 @@ pub fn apply<'g>(
     })
 }
 
+/// How a convolution is padded.
+pub fn padding_mode(word: &str) -> Result<PaddingMode, Refusal> {
+    let modes = [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular];
+    let known = modes.into_iter().find(|mode| mode.name() == word);
+    known.ok_or_else(|| Refusal::Error(format!("rustc knows no padding_mode {word}")))
+}
+
+/// A padding layer.
+fn padded<'g>(op: &str, attributes: &Attributes, x: Value<'g>) -> Result<Value<'g>, Refusal> {
+    let spatial = spatial(op);
+    let given = attributes.ints("padding").unwrap_or_default();
+    let all = if given.len() == 1 { vec![given[0]; 2 * spatial] } else { given };
+    let mut sides = [(0, 0); MAX_SPATIAL];
+    for (back, pair) in all.chunks_exact(2).enumerate() {
+        sides[spatial - 1 - back] = (pair[0], pair[1]);
+    }
+    let modes = [
+        ("Reflection", PaddingMode::Reflect),
+        ("Replication", PaddingMode::Replicate),
+        ("Circular", PaddingMode::Circular),
+    ];
+    let mode = modes.into_iter().find(|(name, _)| op.starts_with(name)).map_or(PaddingMode::Zeros, |(_, mode)| mode);
+    Ok(padding::pad_spatial(x, spatial, sides, mode, attributes.f64("value").unwrap_or(0.0)))
+}
+
 /// The number of spatial axes, which the layer's name ends with.
 pub fn spatial(op: &str) -> usize {
     op.trim_end_matches('d').chars().last().and_then(|digit| digit.to_digit(10)).unwrap_or(2) as usize
@@ -244,9 +309,6 @@ fn sliding(stride: &[usize], padding: &[(usize, usize)], dilation: &[usize]) -> 
 
 /// The attributes of a convolution.
 pub fn convolution(attributes: &Attributes, spatial: usize) -> Result<Convolution, Refusal> {
-    if attributes.text("padding_mode").is_some_and(|mode| mode != "zeros") {
-        return Err(Refusal::later("padding other than with zeros"));
-    }
     let kernel = attributes.sizes("kernel_size", spatial, 1)?;
     let dilation = attributes.sizes("dilation", spatial, 1)?;
     let padding: Vec<(usize, usize)> = match attributes.text("padding") {

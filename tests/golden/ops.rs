@@ -1,11 +1,15 @@
 //! The tensor operations, `torch.<op>(inputs.., attributes..)`, as methods of values.
 
+use kiln_graph::layers::PaddingMode;
+use kiln_graph::layers::padding::pad_spatial;
+use kiln_graph::op::MAX_SPATIAL;
 use kiln_graph::shape::functions as rules;
 use kiln_graph::{DType, GraphError, Shape, Value, functions};
 use serde_json::Value as Json;
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
+use crate::layers;
 
 /// The outputs of an operation.
 pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Value<'g>>, Refusal> {
@@ -203,40 +207,19 @@ fn padded<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusa
     // What a list may be is the library's rule, that none of it is negative is not this one's.
     let sizes: Vec<usize> = amounts.iter().map(|amount| amount.unsigned_abs()).collect();
     rules::pad("pad", x.shape(), &sizes, 0.0).map_err(GraphError::from)?;
-    let mut y = x;
-    for (back, pair) in amounts.chunks_exact(2).enumerate() {
-        let axis = x.shape().rank() - 1 - back;
-        let extent = y.shape().dim(axis) as isize;
-        let (before, after) = (pair[0], pair[1]);
-        let (start, end) = ((-before).max(0), extent - (-after).max(0));
-        y = y.slice(axis, start as usize..end.max(0) as usize, 1);
-        let (before, after) = (before.max(0) as usize, after.max(0) as usize);
-        y = match attributes.text("mode").unwrap_or("constant") {
-            "constant" => {
-                let (mut low, mut high) = (vec![0; x.shape().rank()], vec![0; x.shape().rank()]);
-                (low[axis], high[axis]) = (before, after);
-                y.pad(&low, &high, attributes.f64("value").unwrap_or(0.0))
-            }
-            mode @ ("reflect" | "replicate") => {
-                let extent = y.shape().dim(axis);
-                let edge = |range: std::ops::Range<usize>| y.slice(axis, range, 1);
-                let (first, last) = if mode == "reflect" {
-                    // Where the axis is too short for it, a slice that it does not have.
-                    let last = if after < extent { edge(extent - 1 - after..extent - 1) } else { edge(1..after + 1) };
-                    (edge(1..before + 1).reverse(axis), last.reverse(axis))
-                } else {
-                    let repeat = |part: Value<'g>, times| part.broadcast_to(part.shape().with(axis, times));
-                    (repeat(edge(0..1), before), repeat(edge(extent - 1..extent), after))
-                };
-                let parts = [(first, before), (y, 1), (last, after)];
-                let present: Vec<Value> =
-                    parts.into_iter().filter(|(_, size)| *size > 0).map(|(part, _)| part).collect();
-                x.graph().concat(&present, axis)
-            }
-            mode => return Err(Refusal::later(format!("pad mode {mode}"))),
-        };
+    let spatial = amounts.len() / 2;
+    let mut sides = [(0, 0); MAX_SPATIAL];
+    if spatial > MAX_SPATIAL {
+        return Err(Refusal::later("padding along more than three axes"));
     }
-    Ok(y)
+    for (back, pair) in amounts.chunks_exact(2).enumerate() {
+        sides[spatial - 1 - back] = (pair[0], pair[1]);
+    }
+    let mode = match attributes.text("mode").unwrap_or("constant") {
+        "constant" => PaddingMode::Zeros,
+        mode => layers::padding_mode(mode)?,
+    };
+    Ok(pad_spatial(x, spatial, sides, mode, attributes.f64("value").unwrap_or(0.0)))
 }
 
 /// `softmax(q k^T / sqrt(d) + mask) v` over the last two axes.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kiln_graph::build::{Builder, Value};
 use kiln_graph::functions::var;
 use kiln_graph::layers::batch_norm::{Running, Statistics, batch_norm};
+use kiln_graph::layers::group_norm::group_norm;
 use kiln_graph::layers::layer_norm::layer_norm;
 use kiln_graph::losses::{Reduction, mean_squared_error};
 use kiln_graph::op::{Convolution, Sliding};
@@ -287,6 +288,9 @@ fn variances_and_norms_of_long_rows_keep_their_digits() {
             |g, x| {
                 g.output("var", var(x, Some(&[1]), 0.0, false));
                 g.output("norm", layer_norm(x, Shape::new(&[n]), None, None, 1e-5));
+                // Its groups are as long as the rows.
+                let channels = x.reshape([rows, 13, n / 13]);
+                g.output("groups", group_norm(channels, 1, None, None, 1e-5).reshape([rows, n]));
                 g.output("loss", mean_squared_error(x, x * 0.5, Reduction::Mean));
                 // The gradient of a bias.
                 let bias = x.slice(1, 0..1, 1).detach() * 0.0;
@@ -305,7 +309,8 @@ fn variances_and_norms_of_long_rows_keep_their_digits() {
                     let z = (f64::from(x) - mean) / (variance + 1e-5).sqrt();
                     (z, DIGITS * z.abs() + 1e-5 + 2e-6 * mean.abs() / variance.sqrt())
                 });
-                assert_near(&format!("the layer norm {what}"), &results["norm"], normal);
+                assert_near(&format!("the layer norm {what}"), &results["norm"], normal.clone());
+                assert_near(&format!("the group norm {what}"), &results["groups"], normal);
                 let squares = lines.iter().flatten().map(|x| x * x / 4.0).sum::<f64>() / (rows * n) as f64;
                 assert_near(&format!("the loss {what}"), &results["loss"], [(squares, 2e-6 * squares)]);
                 let sums =

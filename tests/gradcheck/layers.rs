@@ -1,20 +1,24 @@
 //! The layers whose gradients are checked, first and second ones: those that are more than one operation.
 
+use kiln_graph::Shape;
+use kiln_graph::functions::{self, cosine_similarity, fold, pairwise_distance, unfold};
+use kiln_graph::layers::PaddingMode;
 use kiln_graph::layers::adaptive_pool::adaptive_max_pool;
+use kiln_graph::layers::conv::conv_padded;
 use kiln_graph::layers::group_norm::{group_norm, instance_norm};
 use kiln_graph::layers::local_response_norm::{Response, local_response_norm};
 use kiln_graph::layers::lp_pool::lp_pool;
+use kiln_graph::layers::padding::pad_spatial;
 use kiln_graph::layers::pool::max_pool_with_indices;
 use kiln_graph::layers::rms_norm::rms_norm;
+use kiln_graph::layers::shuffle::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
 use kiln_graph::layers::unpool::max_unpool;
 
-use kiln_graph::Shape;
-
 use crate::Case;
-use crate::rows::{any, apart, positive, row, sliding, window};
+use crate::rows::{any, apart, conv, positive, row, sliding, window};
 
 pub fn layers() -> Vec<Case> {
-    [pools(), norms()].into_iter().flatten().collect()
+    [pools(), norms(), paddings(), rearranged(), activations()].into_iter().flatten().collect()
 }
 
 fn pools() -> Vec<Case> {
@@ -57,5 +61,56 @@ fn norms() -> Vec<Case> {
         row("local_response_norm", [any(&[2, 5, 3])], |_, v| {
             local_response_norm(v[0], 3, Response { alpha: 0.9, beta: 0.75, k: 0.5 }).exp()
         }),
+    ]
+}
+
+fn paddings() -> Vec<Case> {
+    vec![
+        row("pad by reflection", [any(&[1, 2, 3, 4])], |_, v| {
+            pad_spatial(v[0], 2, [(2, 1), (0, 3), (0, 0)], PaddingMode::Reflect, 0.0).square()
+        }),
+        row("pad by the edges", [any(&[2, 2, 3])], |_, v| {
+            pad_spatial(v[0], 1, [(2, 1), (0, 0), (0, 0)], PaddingMode::Replicate, 0.0).exp()
+        }),
+        row("pad from the other end", [any(&[1, 1, 3, 3])], |_, v| {
+            pad_spatial(v[0], 2, [(2, -1), (1, 3), (0, 0)], PaddingMode::Circular, 0.0).square()
+        }),
+        row("conv, padded by reflection", [any(&[1, 2, 4, 4]), any(&[2, 2, 3, 3])], |_, v| {
+            let same = conv(1, sliding([1, 1], [(1, 1); 2], [1, 1]));
+            conv_padded(v[0], v[1], None, same, PaddingMode::Reflect).square()
+        }),
+    ]
+}
+
+fn rearranged() -> Vec<Case> {
+    vec![
+        row("pixel_shuffle", [any(&[1, 4, 2, 3])], |_, v| pixel_shuffle(v[0], 2).softmax(-1)),
+        row("pixel_unshuffle", [any(&[1, 1, 4, 2])], |_, v| pixel_unshuffle(v[0], 2).softmax(1)),
+        row("channel_shuffle", [any(&[2, 6, 2])], |_, v| channel_shuffle(v[0], 3).softmax(1)),
+        row("unfold", [any(&[1, 2, 4, 3])], |_, v| unfold(v[0], &[3, 2], &[1], &[1, 0], &[1]).square()),
+        row("fold", [any(&[1, 8, 4])], |_, v| fold(v[0], &[3], &[2], &[1], &[0], &[1]).square()),
+        row("cosine_similarity", [any(&[3, 4]), any(&[1, 4])], |_, v| cosine_similarity(v[0], v[1], 1, 1e-8).exp()),
+        row("pairwise_distance", [any(&[3, 4]), any(&[4])], |_, v| pairwise_distance(v[0], v[1], 2.0, 1e-6, false)),
+        row("pairwise_distance by another norm", [positive(&[2, 3]), any(&[2, 3])], |_, v| {
+            pairwise_distance(v[0] + 2.0, v[1], 3.0, 1e-6, true).exp()
+        }),
+    ]
+}
+
+fn activations() -> Vec<Case> {
+    vec![
+        row("celu", [apart(&[7])], |_, v| functions::celu(v[0], 0.6)),
+        row("glu", [any(&[2, 4, 3])], |_, v| functions::glu(v[0], 1)),
+        row("hardshrink", [apart(&[7])], |_, v| functions::hardshrink(v[0], 0.15).square()),
+        row("hardsigmoid", [apart(&[7])], |_, v| functions::hardsigmoid(v[0] * 15.0).square()),
+        row("logsigmoid", [apart(&[7])], |_, v| functions::logsigmoid(v[0])),
+        row("prelu", [apart(&[2, 3, 2]), any(&[3])], |_, v| functions::prelu(v[0], v[1]).square()),
+        row("prelu of one slope", [apart(&[5]), any(&[1])], |_, v| functions::prelu(v[0], v[1]).exp()),
+        row("rrelu", [apart(&[7])], |_, v| functions::rrelu(v[0], 0.1, 0.4).square()),
+        row("softmin", [any(&[2, 4])], |_, v| functions::softmin(v[0], -1)),
+        row("softshrink", [apart(&[7])], |_, v| functions::softshrink(v[0], 0.15).square()),
+        row("softsign", [apart(&[7])], |_, v| functions::softsign(v[0])),
+        row("tanhshrink", [any(&[7])], |_, v| functions::tanhshrink(v[0])),
+        row("threshold", [apart(&[7])], |_, v| functions::threshold(v[0], 0.15, 2.0).square()),
     ]
 }

@@ -49,7 +49,7 @@ pub fn window<const K: usize>(kernel: [usize; K], sliding: Sliding, ceil: bool) 
     window
 }
 
-fn conv(groups: usize, sliding: Sliding) -> Convolution {
+pub fn conv(groups: usize, sliding: Sliding) -> Convolution {
     Convolution { sliding, groups }
 }
 

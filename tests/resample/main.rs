@@ -3,7 +3,9 @@
 //! `y = f(x)` and the gradient `x'` of `sum(y y')` the sums of `x x'` and of `y y'` are equal.
 
 mod convolution;
+mod padding;
 mod pooling;
+mod rearrange;
 mod upsampling;
 
 use std::collections::HashMap;

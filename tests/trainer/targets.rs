@@ -87,3 +87,66 @@ fn whole_numbers_out_of_range_are_told_as_what_they_are() {
     }
     trainer.fit(&[4u8, 0, 1], &[-100i8, 0, 2]).unwrap();
 }
+
+model! {
+    #[model(input = [3])]
+    struct Scores(Linear(3, 4), BatchNorm1d(4), Dropout(0.5), Linear(4, 2));
+}
+
+model! {
+    #[model(input = [3])]
+    struct Probabilities(Linear(3, 2), Sigmoid);
+}
+
+model! {
+    struct Compared {
+        scores: Scores,
+        opt: Adam(scores),
+    }
+
+    step fit(x: [N, 3], y: [N, 2]) -> loss {
+        let loss = bce(scores(x), y);
+        opt.minimize(loss);
+    }
+
+    eval compare(x: [N, 2], y: [N, 2]) -> loss {
+        let loss = bce(x, y);
+    }
+}
+
+/// A loss of probabilities says that it was given none, and nothing has changed: no parameter, no running statistic, no
+/// moment of the optimizer.
+#[test]
+fn numbers_that_are_no_probabilities_are_refused() {
+    let x = Array2::from_shape_fn((4, 3), |(row, column)| ((row * 3 + column) as f32).sin());
+    let y = Array2::from_shape_fn((4, 2), |(row, column)| ((row + column) % 2) as f32);
+    let outside = |error: TrainError| {
+        assert!(matches!(error, TrainError::Outside { .. }), "{error}");
+        error.to_string()
+    };
+
+    let mut trainer = Trainer::new(Scores::init(1), bce(), Adam::new(0.1)).batch(4).threads(1).build().unwrap();
+    let before = crate::bits(trainer.model());
+    let error = outside(trainer.step(&x, &y).unwrap_err());
+    assert!(error.starts_with("bce takes numbers from 0 to 1, and "), "{error}");
+    assert!(error.ends_with("end the model with Sigmoid, or take bce_with_logits, whose predictions are any numbers"));
+    assert_eq!(crate::bits(trainer.model()), before);
+    outside(trainer.evaluate(&x, &y).unwrap_err());
+
+    // Targets, too; what follows is as if nothing had been.
+    let build = || Trainer::new(Probabilities::init(1), bce(), Adam::new(0.1)).batch(4).threads(1).build().unwrap();
+    let (mut trainer, mut other) = (build(), build());
+    let error = outside(trainer.step(&x, &(y.clone() * 2.0)).unwrap_err());
+    assert!(error.contains("and 4 that it was given"), "{error}");
+    assert_eq!(trainer.step(&x, &y).unwrap().to_bits(), other.step(&x, &y).unwrap().to_bits());
+    assert_eq!(crate::bits(trainer.model()), crate::bits(other.model()));
+    let nan = Array2::from_elem((4, 2), f32::NAN);
+    outside(trainer.step(&x, &nan).unwrap_err());
+
+    let mut compared = Compared::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let before = crate::bits(compared.model());
+    outside(compared.fit(&x, &y).unwrap_err());
+    assert_eq!(crate::bits(compared.model()), before);
+    outside(compared.compare(&(y.clone() - 0.25), &y).unwrap_err());
+    assert!(compared.compare(&(y.clone() * 0.5 + 0.25), &y).is_ok());
+}

@@ -12,8 +12,8 @@ pub const KEPT: usize = usize::MAX;
 /// The average of the cells of a grid over `x [N, C, spatial..]` (or one sample, `[C, spatial..]`) with so many cells
 /// along each spatial axis, `None` being as many as there are elements.
 ///
-/// Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`, rounded down, up to `(i + 1) in / out`,
-/// rounded up: neighbours overlap by an element where `out` does not divide `in`.
+/// Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`, rounded down, up to `(i + 1) in /
+/// out`, rounded up: neighbours overlap by an element where `out` does not divide `in`.
 pub fn adaptive_avg_pool<'g>(x: Value<'g>, output_size: &[Option<usize>]) -> Value<'g> {
     if x.shape().rank() == output_size.len() + 1 {
         return adaptive_avg_pool(x.unsqueeze(0), output_size).squeeze(0);
@@ -55,9 +55,9 @@ fn shares(g: &Builder, inputs: usize, outputs: usize) -> Value<'_> {
     inside / inside.sum_keep(1)
 }
 
-/// The maximum of the cells of a grid over `x [N, C, spatial..]` (or one sample, `[C, spatial..]`), and its place within
-/// the image in row-major order (i32, without a gradient). The cells are those of [`adaptive_avg_pool`]. Of equals the
-/// first wins, which gets the whole gradient; NaN wins over all.
+/// The maximum of the cells of a grid over `x [N, C, spatial..]` (or one sample, `[C, spatial..]`), and its place
+/// within the image in row-major order (i32, without a gradient). The cells are those of [`adaptive_avg_pool`]. Of
+/// equals the first wins, which gets the whole gradient; NaN wins over all.
 pub fn adaptive_max_pool<'g>(x: Value<'g>, output_size: &[Option<usize>]) -> (Value<'g>, Value<'g>) {
     let g = x.graph();
     if x.shape().rank() == output_size.len() + 1 {
@@ -71,8 +71,8 @@ pub fn adaptive_max_pool<'g>(x: Value<'g>, output_size: &[Option<usize>]) -> (Va
             return (x, x.convert(DType::I32));
         }
     };
-    // Where cells differ in size, all get that of the largest: an axis along which each cell has its elements to itself,
-    // the last one of them repeated, which changes no maximum and comes after the first of equals.
+    // Where cells differ in size, all get that of the largest: an axis along which each cell has its elements to
+    // itself, the last one of them repeated, which changes no maximum and comes after the first of equals.
     let mut sliding = Sliding::unit(output.rank() - 2);
     let (mut image, mut place) = (channels_last(x), g.scalar_of(DType::I32, 0.0));
     for (number, axis) in (2..output.rank()).enumerate() {
@@ -176,70 +176,70 @@ adaptive! {
     ///
     /// * Shapes: `[N, C, in]` to `[N, C, L]`; [`KEPT`] (`None` in a `model!`) keeps the
     ///   extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
-    ///   empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`]
+    ///   (an empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool1d`.
     AdaptiveAvgPool1d, "adaptive_avg_pool", adaptive_avg_pool, [L]
 }
 
 adaptive! {
-    /// The average of the cells of a grid with `H` rows and `W` columns of cells; `AdaptiveAvgPool2d<1>` is the average of
-    /// the whole image. Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`, rounded down, up to
-    /// `(i + 1) in / out`, rounded up.
+    /// The average of the cells of a grid with `H` rows and `W` columns of cells; `AdaptiveAvgPool2d<1>` is the average
+    /// of the whole image. Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`, rounded
+    /// down, up to `(i + 1) in / out`, rounded up.
     ///
     /// * Shapes: `[N, C, in, in']` to `[N, C, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
-    ///   empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`]
+    ///   (an empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool2d`.
     AdaptiveAvgPool2d, "adaptive_avg_pool", adaptive_avg_pool, [H, W = H]
 }
 
 adaptive! {
-    /// The average of the cells of a grid with `D` layers, `H` rows and `W` columns of cells; `AdaptiveAvgPool3d<1>` is the
-    /// average of the whole volume. Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`, rounded
-    /// down, up to `(i + 1) in / out`, rounded up.
+    /// The average of the cells of a grid with `D` layers, `H` rows and `W` columns of cells; `AdaptiveAvgPool3d<1>` is
+    /// the average of the whole volume. Along an axis of `in` elements cell `i` of `out` holds those from `i in / out`,
+    /// rounded down, up to `(i + 1) in / out`, rounded up.
     ///
     /// * Shapes: `[N, C, in, in', in'']` to `[N, C, D, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
-    ///   empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`]
+    ///   (an empty image).
     /// * Source: PyTorch's `nn.AdaptiveAvgPool3d`.
     AdaptiveAvgPool3d, "adaptive_avg_pool", adaptive_avg_pool, [D, H = D, W = H]
 }
 
 adaptive! {
-    /// The maximum of the cells of a grid with `L` cells: along an axis of `in` elements cell `i` of `out`
-    /// holds those from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up. The gradient goes to the first
-    /// largest element in row-major order.
+    /// The maximum of the cells of a grid with `L` cells: along an axis of `in` elements cell `i` of `out` holds those
+    /// from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up. The gradient goes to the first largest
+    /// element in row-major order.
     ///
     /// * Shapes: `[N, C, in]` to `[N, C, L]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
-    ///   empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`]
+    ///   (an empty image).
     /// * Source: PyTorch's `nn.AdaptiveMaxPool1d`, but for `return_indices`, which a `forward` has as
     ///   `adaptive_max_pool1d_with_indices`.
     AdaptiveMaxPool1d, "adaptive_max_pool", |x, output_size| adaptive_max_pool(x, output_size).0, [L]
 }
 
 adaptive! {
-    /// The maximum of the cells of a grid with `H` rows and `W` columns of cells: along an axis of `in` elements cell `i` of `out`
-    /// holds those from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up. The gradient goes to the first
-    /// largest element in row-major order.
+    /// The maximum of the cells of a grid with `H` rows and `W` columns of cells: along an axis of `in` elements cell
+    /// `i` of `out` holds those from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up. The gradient
+    /// goes to the first largest element in row-major order.
     ///
     /// * Shapes: `[N, C, in, in']` to `[N, C, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
-    ///   empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`]
+    ///   (an empty image).
     /// * Source: PyTorch's `nn.AdaptiveMaxPool2d`, but for `return_indices`, which a `forward` has as
     ///   `adaptive_max_pool2d_with_indices`.
     AdaptiveMaxPool2d, "adaptive_max_pool", |x, output_size| adaptive_max_pool(x, output_size).0, [H, W = H]
 }
 
 adaptive! {
-    /// The maximum of the cells of a grid with `D` layers, `H` rows and `W` columns of cells: along an axis of `in` elements cell `i` of `out`
-    /// holds those from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up. The gradient goes to the first
-    /// largest element in row-major order.
+    /// The maximum of the cells of a grid with `D` layers, `H` rows and `W` columns of cells: along an axis of `in`
+    /// elements cell `i` of `out` holds those from `i in / out`, rounded down, up to `(i + 1) in / out`, rounded up.
+    /// The gradient goes to the first largest element in row-major order.
     ///
     /// * Shapes: `[N, C, in, in', in'']` to `[N, C, D, H, W]`; [`KEPT`] (`None` in a `model!`) keeps an extent.
-    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`] (an
-    ///   empty image).
+    /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Setting`] (an output size of 0), [`ShapeError::Attribute`]
+    ///   (an empty image).
     /// * Source: PyTorch's `nn.AdaptiveMaxPool3d`, but for `return_indices`, which a `forward` has as
     ///   `adaptive_max_pool3d_with_indices`.
     AdaptiveMaxPool3d, "adaptive_max_pool", |x, output_size| adaptive_max_pool(x, output_size).0, [D, H = D, W = H]

@@ -1,5 +1,6 @@
 //! Convolutional layers.
 
+use super::padding::{PaddingMode, Sides, pad_spatial};
 use super::resample::before_axes;
 use super::{PerAxis, images, sliding};
 use crate::build::{Builder, Value};
@@ -14,6 +15,34 @@ pub fn conv<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>, conv: 
         return self::conv(x.unsqueeze(0), weight, bias, conv).squeeze(0);
     }
     add_per_channel(x.conv(weight, conv), bias)
+}
+
+/// [`conv`] of `x` in which other elements than zeros stand for the padding.
+pub fn conv_padded<'g>(
+    x: Value<'g>,
+    weight: Value<'g>,
+    bias: Option<Value<'g>>,
+    mut conv: Convolution,
+    mode: PaddingMode,
+) -> Value<'g> {
+    if mode == PaddingMode::Zeros {
+        return self::conv(x, weight, bias, conv);
+    }
+    let sides = sides(&conv);
+    conv.sliding.padding = [(0, 0); MAX_SPATIAL];
+    self::conv(pad_spatial(x, conv.sliding.spatial, sides, mode, 0.0), weight, bias, conv)
+}
+
+/// The padding of a convolution.
+const fn sides(conv: &Convolution) -> Sides {
+    let mut sides = [(0, 0); MAX_SPATIAL];
+    let mut axis = 0;
+    while axis < conv.sliding.spatial {
+        let (low, high) = conv.sliding.padding[axis];
+        sides[axis] = (low as isize, high as isize);
+        axis += 1;
+    }
+    sides
 }
 
 /// `y [N, O, spatial..]` plus `bias [O]`, if there is one.
@@ -118,6 +147,7 @@ pub struct ConvSettings<const D: usize> {
     dilation: PerAxis<D>,
     groups: usize,
     bias: bool,
+    padding_mode: PaddingMode,
 }
 
 shared_settings!(ConvSettings);
@@ -133,7 +163,8 @@ impl<const D: usize> ConvSettings<D> {
     /// PyTorch's defaults: stride 1, no padding, dilation 1, one group, with a bias.
     pub const fn new() -> ConvSettings<D> {
         let padding = Padding::Explicit(PerAxis::all(0));
-        ConvSettings { stride: PerAxis::all(1), padding, dilation: PerAxis::all(1), groups: 1, bias: true }
+        let (stride, dilation) = (PerAxis::all(1), PerAxis::all(1));
+        ConvSettings { stride, padding, dilation, groups: 1, bias: true, padding_mode: PaddingMode::Zeros }
     }
 
     /// Zeros on each side of the image. Default: 0.
@@ -145,6 +176,12 @@ impl<const D: usize> ConvSettings<D> {
     /// As much padding as keeps the extents (PyTorch's `padding = "same"`); the stride must be 1.
     pub const fn padding_same(mut self) -> ConvSettings<D> {
         self.padding = Padding::Same;
+        self
+    }
+
+    /// What stands for the padding: zeros, or elements of the image. Default: [`PaddingMode::Zeros`].
+    pub const fn padding_mode(mut self, mode: PaddingMode) -> ConvSettings<D> {
+        self.padding_mode = mode;
         self
     }
 
@@ -183,7 +220,10 @@ impl<const D: usize> ConvSettings<D> {
             }
             axis += 1;
         }
-        rules::convolution(input, inputs, outputs, &kernel.spatial(1), &self.convolution(kernel))
+        let conv = self.convolution(kernel);
+        let shape = ok!(rules::convolution(input, inputs, outputs, &kernel.spatial(1), &conv));
+        ok!(rules::padding(input, D, &sides(&conv), self.padding_mode));
+        Ok(shape)
     }
 
     /// The result's shape, or after a mismatch that of an input with the right channels (and one pixel, if the image
@@ -205,14 +245,18 @@ impl<const D: usize> ConvSettings<D> {
     }
 
     fn forward<'g>(&self, x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>, kernel: PerAxis<D>) -> Value<'g> {
-        conv(x, weight, bias, self.convolution(kernel))
+        conv_padded(x, weight, bias, self.convolution(kernel), self.padding_mode)
     }
 
     fn describe_padding(&self) -> String {
+        let mode = match self.padding_mode {
+            PaddingMode::Zeros => String::new(),
+            mode => format!(" {}", mode.name()),
+        };
         match self.padding {
             Padding::Explicit(padding) if padding == PerAxis::all(0) => String::new(),
-            Padding::Explicit(padding) => format!(", padding {padding}"),
-            Padding::Same => ", padding same".to_string(),
+            Padding::Explicit(padding) => format!(", padding {padding}{mode}"),
+            Padding::Same => format!(", padding same{mode}"),
         }
     }
 }
@@ -298,7 +342,8 @@ convolutional! {
     ///
     /// * Shapes: `[N, I, L]` to `[N, O, L']` with `L' = (L + 2 p - d (K - 1) - 1) / s + 1`, rounded down;
     ///   `weight [O, I / groups, K]`, `bias [O]`.
-    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`.
+    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`,
+    ///   `padding_mode = "zeros"` (or `"reflect"`, `"replicate"`, `"circular"`: see [`PaddingMode`]).
     /// * Initial values: weight and bias uniform in ± `1 / sqrt(I / groups * K)` (Kaiming-uniform with a = sqrt(5)).
     /// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`],
     ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
@@ -315,7 +360,8 @@ convolutional! {
     ///
     /// * Shapes: `[N, I, H, W]` to `[N, O, H', W']` with `H' = (H + 2 p - d (KH - 1) - 1) / s + 1`, rounded down;
     ///   `weight [O, I / groups, KH, KW]`, `bias [O]`.
-    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`.
+    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`,
+    ///   `padding_mode = "zeros"` (or `"reflect"`, `"replicate"`, `"circular"`: see [`PaddingMode`]).
     /// * Initial values: weight and bias uniform in ± `1 / sqrt(I / groups * KH * KW)` (Kaiming-uniform, a = sqrt(5)).
     /// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`],
     ///   [`ShapeError::Window`] (a kernel larger than the padded input), [`ShapeError::Attribute`] (a setting of 0),
@@ -351,7 +397,8 @@ convolutional! {
     ///
     /// * Shapes: `[N, I, D, H, W]` to `[N, O, D', H', W']` with `D' = (D + 2 p - d (KD - 1) - 1) / s + 1`, rounded
     ///   down; `weight [O, I / groups, KD, KH, KW]`, `bias [O]`.
-    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`.
+    /// * Settings: `stride = 1`, `padding = 0` (or `"same"`), `dilation = 1`, `groups = 1`, `bias = true`,
+    ///   `padding_mode = "zeros"` (or `"reflect"`, `"replicate"`, `"circular"`: see [`PaddingMode`]).
     /// * Initial values: weight and bias uniform in ± `1 / sqrt(I / groups * KD * KH * KW)` (Kaiming-uniform with
     ///   a = sqrt(5)).
     /// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`],

@@ -20,6 +20,42 @@ pub fn channel_dropout(x: Value<'_>, p: f64) -> Value<'_> {
     dropped(x, (2..shape.rank()).fold(shape, |shape, axis| shape.with(axis, 1)), p)
 }
 
+/// In training each element is, with probability `p`, what a [SELU](super::activation::selu) makes of large negative
+/// numbers, and all are then scaled and moved so that mean 0 and variance 1 stay; in evaluation it stays as it is.
+pub fn alpha_dropout(x: Value<'_>, p: f64) -> Value<'_> {
+    alpha_dropped(x, x.shape(), p)
+}
+
+/// [`alpha_dropout`] of whole channels: all elements with the same first two indices share their fate.
+pub fn feature_alpha_dropout(x: Value<'_>, p: f64) -> Value<'_> {
+    let shape = x.shape();
+    if shape.rank() < 2 {
+        x.graph().fail(ShapeError::InputRank { least: 2, most: crate::shape::MAX_RANK, found: shape }.into());
+        return x;
+    }
+    alpha_dropped(x, (2..shape.rank()).fold(shape, |shape, axis| shape.with(axis, 1)), p)
+}
+
+/// `a (x kept + alpha dropped) + b` by a mask that is drawn with the given shape, with `alpha` the limit of a SELU, `a
+/// = ((1 - p) (1 + p alpha^2))^(-1/2)` and `b = -a alpha p`.
+fn alpha_dropped<'g>(x: Value<'g>, mask: Shape, p: f64) -> Value<'g> {
+    let g = x.graph();
+    if let Err(error) = rules::probability(x.shape(), p) {
+        g.fail(error.into());
+        return x;
+    }
+    if !g.training() || p == 0.0 {
+        return x;
+    }
+    if p == 1.0 {
+        return x * 0.0;
+    }
+    let alpha = -1.758_099_340_847_376_6;
+    let a = ((1.0 - p) * (1.0 + p * alpha * alpha)).powf(-0.5);
+    let kept = g.draw(mask).ge(p);
+    x * kept.select(a, 0.0) + kept.select(-a * alpha * p, a * alpha * (1.0 - p))
+}
+
 /// `x` times a mask that is drawn with the given shape.
 fn dropped(x: Value<'_>, mask: Shape, p: f64) -> Value<'_> {
     let g = x.graph();
@@ -37,7 +73,7 @@ fn dropped(x: Value<'_>, mask: Shape, p: f64) -> Value<'_> {
     x * g.draw(mask).ge(p).select(1.0 / (1.0 - p), 0.0)
 }
 
-/// The settings of [`Dropout`], [`Dropout1d`], [`Dropout2d`] and [`Dropout3d`].
+/// The settings of [`Dropout`], [`Dropout1d`] to [`Dropout3d`], [`AlphaDropout`] and [`FeatureAlphaDropout`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropoutSettings {
     p: f64,
@@ -64,17 +100,16 @@ impl Default for DropoutSettings {
 
 /// Declares the layer for inputs with `$least` to `$most` axes.
 macro_rules! dropouts {
-    ($($(#[$doc:meta])* $name:ident, $function:ident, $least:expr, $most:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $function:ident, $least:expr, $most:expr, $source:literal;)*) => {$(
         $(#[$doc])*
         ///
-        /// What stays is divided by `1 - p`, so that the expected value does not change. In evaluation nothing is
-        /// dropped or divided. The choice comes from a counter-based stream keyed by the trainer's seed, the number of
-        /// the step and the place of the layer: every step draws anew, and runs repeat.
+        /// In evaluation everything stays as it is. The choice comes from a counter-based stream keyed by the trainer's
+        /// seed, the number of the step and the place of the layer: every step draws anew, and runs repeat.
         ///
         /// * Settings: `p = 0.5`.
         #[doc = concat!("* Errors: [`ShapeError::Setting`] for a `p` outside 0 to 1; [`ShapeError::InputRank`] for an \
                          input with another number of axes.")]
-        #[doc = concat!("* Source: Srivastava et al., \"Dropout\"; PyTorch's `nn.", stringify!($name), "`.")]
+        #[doc = concat!("* Source: ", $source, "; PyTorch's `nn.", stringify!($name), "`.")]
         #[derive(Clone, Debug)]
         pub struct $name {
             settings: DropoutSettings,
@@ -119,12 +154,20 @@ macro_rules! dropouts {
 }
 
 dropouts! {
-    /// Drops each element with probability `p`, of any shape.
-    Dropout, dropout, 0, crate::shape::MAX_RANK;
-    /// Drops each channel of signals with probability `p`: `[N, C, L]`.
-    Dropout1d, channel_dropout, 3, 3;
-    /// Drops each channel of images with probability `p`: `[N, C, H, W]`.
-    Dropout2d, channel_dropout, 4, 4;
-    /// Drops each channel of volumes with probability `p`: `[N, C, D, H, W]`.
-    Dropout3d, channel_dropout, 5, 5;
+    /// Drops each element with probability `p`, of any shape. What stays is divided by `1 - p`, so that the expected
+    /// value does not change.
+    Dropout, dropout, 0, crate::shape::MAX_RANK, "Srivastava et al., \"Dropout\"";
+    /// Drops each channel of signals with probability `p`: `[N, C, L]`. What stays is divided by `1 - p`.
+    Dropout1d, channel_dropout, 3, 3, "Srivastava et al., \"Dropout\"";
+    /// Drops each channel of images with probability `p`: `[N, C, H, W]`. What stays is divided by `1 - p`.
+    Dropout2d, channel_dropout, 4, 4, "Srivastava et al., \"Dropout\"";
+    /// Drops each channel of volumes with probability `p`: `[N, C, D, H, W]`. What stays is divided by `1 - p`.
+    Dropout3d, channel_dropout, 5, 5, "Srivastava et al., \"Dropout\"";
+    /// Puts each element, of any shape, with probability `p` where a SELU has its limit, and scales and moves all so
+    /// that mean 0 and variance 1 stay: for networks of [`SELU`](super::SELU)s.
+    AlphaDropout, alpha_dropout, 0, crate::shape::MAX_RANK, "Klambauer et al., \"Self-Normalizing Neural Networks\"";
+    /// Puts each channel of `[N, C, ..]` with probability `p` where a SELU has its limit, and scales and moves all so
+    /// that mean 0 and variance 1 stay: for networks of [`SELU`](super::SELU)s.
+    FeatureAlphaDropout, feature_alpha_dropout, 2, crate::shape::MAX_RANK,
+        "Klambauer et al., \"Self-Normalizing Neural Networks\"";
 }

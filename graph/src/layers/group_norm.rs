@@ -10,8 +10,8 @@ use crate::model::{Init, Layer, Parameter, Path};
 use crate::op::Axes;
 use crate::shape::{Shape, ShapeError, rules};
 
-/// `(x - mean) / sqrt(variance + eps) * weight + bias`, with a mean and a variance (divided by the number of elements) of
-/// each of `groups` groups of neighbouring channels of each sample of `x [N, C, ..]`; weight and bias are `[C]`.
+/// `(x - mean) / sqrt(variance + eps) * weight + bias`, with a mean and a variance (divided by the number of elements)
+/// of each of `groups` groups of neighbouring channels of each sample of `x [N, C, ..]`; weight and bias are `[C]`.
 pub fn group_norm<'g>(
     x: Value<'g>,
     groups: usize,
@@ -145,18 +145,18 @@ impl Default for GroupNormSettings {
     }
 }
 
-/// Normalizes each sample over `G` groups of neighbouring channels, of which there are `C`: `GroupNorm<1, C>` over all of
-/// them, `GroupNorm<C, C>` over each.
+/// Normalizes each sample over `G` groups of neighbouring channels, of which there are `C`: `GroupNorm<1, C>` over all
+/// of them, `GroupNorm<C, C>` over each.
 ///
-/// `y = (x - mean) / sqrt(variance + eps) * weight + bias`, with a mean and a variance (divided by the number of elements)
-/// of each group of each sample, and a weight and a bias for each channel, in training and in evaluation.
+/// `y = (x - mean) / sqrt(variance + eps) * weight + bias`, with a mean and a variance (divided by the number of
+/// elements) of each group of each sample, and a weight and a bias for each channel, in training and in evaluation.
 ///
 /// * Shapes: `[N, C, ..]`, unchanged; `weight [C]`, `bias [C]`.
 /// * Settings: `eps = 1e-5`, `affine = true`, `bias = true`.
 /// * Initial values: weight 1, bias 0.
-/// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`] if the groups do not divide
-///   the channels, [`ShapeError::OneValue`] of one sample with one value for each group, [`ShapeError::Setting`] (`eps`, a
-///   `num_groups` of 0).
+/// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Groups`] if the groups do not
+///   divide the channels, [`ShapeError::OneValue`] of one sample with one value for each group, [`ShapeError::Setting`]
+///   (`eps`, a `num_groups` of 0).
 /// * Source: Wu and He, "Group Normalization"; PyTorch's `nn.GroupNorm`.
 #[derive(Clone, Debug)]
 pub struct GroupNorm<const G: usize, const C: usize> {
@@ -284,13 +284,13 @@ macro_rules! instance_norms {
     ($($(#[$doc:meta])* $name:ident, $axes:literal;)*) => {$(
         $(#[$doc])*
         ///
-        /// `y = (x - mean) / sqrt(variance + eps) * weight + bias`, with a mean and a variance (divided by the number of
-        /// elements) of each channel of each sample. With `track_running_stats` training also averages them over the
-        /// samples, and the running ones become `(1 - momentum) * running + momentum * average`, where the variances are
-        /// divided by one element less; evaluation takes the running ones.
+        /// `y = (x - mean) / sqrt(variance + eps) * weight + bias`, with a mean and a variance (divided by the number
+        /// of elements) of each channel of each sample. With `track_running_stats` training also averages them over the
+        /// samples, and the running ones become `(1 - momentum) * running + momentum * average`, where the variances
+        /// are divided by one element less; evaluation takes the running ones.
         ///
-        /// * Parameters, if `affine`: `weight [C]` (ones), `bias [C]` (zeros); if `track_running_stats`: `running_mean [C]`
-        ///   (zeros), `running_var [C]` (ones), `num_batches_tracked []` (0, and not counted, as in PyTorch).
+        /// * Parameters, if `affine`: `weight [C]` (ones), `bias [C]` (zeros); if `track_running_stats`: `running_mean
+        ///   [C]` (zeros), `running_var [C]` (ones), `num_batches_tracked []` (0, and not counted, as in PyTorch).
         /// * Settings: `eps = 1e-5`, `momentum = 0.1`, `affine = false`, `track_running_stats = false`, `bias = true`.
         /// * Errors: [`ShapeError::InputRank`], [`ShapeError::InputChannels`], [`ShapeError::Attribute`] where the
         ///   statistics are taken of one value for each channel, [`ShapeError::Setting`].

@@ -16,8 +16,8 @@ pub struct Response {
     pub k: f64,
 }
 
-/// `x / (k + alpha mean(x^2))^beta`, with the mean over the `size` channels around each of `x [N, C, ..]`: `size / 2` before
-/// and `(size - 1) / 2` behind it, where there are none as if they were 0.
+/// `x / (k + alpha mean(x^2))^beta`, with the mean over the `size` channels around each of `x [N, C, ..]`: `size / 2`
+/// before and `(size - 1) / 2` behind it, where there are none as if they were 0.
 pub fn local_response_norm(x: Value<'_>, size: usize, response: Response) -> Value<'_> {
     let shape = x.shape();
     if let Err(error) = rules::local_response_norm(shape, size) {
@@ -79,8 +79,8 @@ impl Default for LocalResponseNormSettings {
 /// * Shapes: `[N, C, L..]`, unchanged.
 /// * Settings: `alpha = 1e-4`, `beta = 0.75`, `k = 1`.
 /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] (a `size` of 0, a setting that is not finite).
-/// * Source: Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks"; PyTorch's
-///   `nn.LocalResponseNorm`.
+/// * Source: Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks";
+///   PyTorch's `nn.LocalResponseNorm`.
 #[derive(Clone, Debug)]
 pub struct LocalResponseNorm<const SIZE: usize> {
     settings: LocalResponseNormSettings,

@@ -86,9 +86,9 @@ macro_rules! lp_pools {
     ($($(#[$doc:meta])* $name:ident, $settings:ident, [$first:ident $(, $extent:ident = $default:ident)*];)*) => {$(
         $(#[$doc])*
         ///
-        /// `y = (sum over the window of x^P)^(1/P)`: the sum for `P = 1`, the Euclidean norm for `P = 2`. Where the sum is 0
-        /// the gradient is 0; the root of a negative sum (with an odd `P`) is NaN. With `ceil_mode` a window that ends
-        /// outside counts as if it were full of elements like those that it has.
+        /// `y = (sum over the window of x^P)^(1/P)`: the sum for `P = 1`, the Euclidean norm for `P = 2`. Where the sum
+        /// is 0 the gradient is 0; the root of a negative sum (with an odd `P`) is NaN. With `ceil_mode` a window that
+        /// ends outside counts as if it were full of elements like those that it has.
         ///
         /// * Settings: `stride = kernel`, `ceil_mode = false`.
         /// * Errors: [`ShapeError::InputRank`], [`ShapeError::Window`], [`ShapeError::Setting`] (a `norm_type` of 0),

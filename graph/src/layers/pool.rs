@@ -13,7 +13,8 @@ pub fn max_pool(x: Value<'_>, window: Window) -> Value<'_> {
 }
 
 /// [`max_pool`], and the place of each maximum within its image in row-major order (i32, without a gradient): PyTorch's
-/// `return_indices`, which [`max_unpool`](super::unpool::max_unpool) takes. Of equals the first wins; NaN wins over all.
+/// `return_indices`, which [`max_unpool`](super::unpool::max_unpool) takes. Of equals the first wins; NaN wins over
+/// all.
 pub fn max_pool_with_indices(x: Value<'_>, window: Window) -> (Value<'_>, Value<'_>) {
     let places = pool("max_pool", x.detach(), window, |x| x.argmax_window(window));
     (max_pool(x, window), if places.dtype() == DType::I32 { places } else { places.convert(DType::I32) })

@@ -57,8 +57,8 @@ impl Default for RMSNormSettings {
     }
 }
 
-/// Scales each sample by its root mean square over its last axes: one for `RMSNorm<768>`, three for `RMSNorm<3, 8, 8>`; four
-/// at most. (An extent of 0 stands for no axis.)
+/// Scales each sample by its root mean square over its last axes: one for `RMSNorm<768>`, three for `RMSNorm<3, 8, 8>`;
+/// four at most. (An extent of 0 stands for no axis.)
 ///
 /// `y = x / sqrt(mean(x^2) + eps) * weight`, with the mean over these axes, in training and in evaluation.
 ///

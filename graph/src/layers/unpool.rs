@@ -1,5 +1,5 @@
-//! The way back from maximum pooling: values at the places where the maxima were; and the pooling that tells these places,
-//! as PyTorch's functions with arguments for each axis.
+//! The way back from maximum pooling: values at the places where the maxima were; and the pooling that tells these
+//! places, as PyTorch's functions with arguments for each axis.
 
 use super::adaptive_pool::adaptive_max_pool;
 use super::pool::max_pool_with_indices;
@@ -44,10 +44,11 @@ fn window(x: Value<'_>, window: Result<Window, ShapeError>) -> Option<Window> {
 
 /// Declares the functions for a number of spatial axes.
 macro_rules! with_indices {
-    ($($spatial:literal, $pool:ident, $pool_name:literal, $adaptive:ident, $unpool:ident, $unpool_name:literal;)*) => {$(
-        #[doc = concat!("The maximum of each window over ", $spatial, " spatial axes, and its row-major place in the image \
-                         (i32): PyTorch's `", $pool_name, "`. A list holds one number for all axes or one for each; the \
-                         stride is the kernel where the list is empty.")]
+    ($($spatial:literal, $pool:ident, $pool_name:literal, $adaptive:ident, $unpool:ident, $unpool_name:literal;)*) =>
+    {$(
+        #[doc = concat!("The maximum of each window over ", $spatial, " spatial axes, and its row-major place in the \
+                         image (i32): PyTorch's `", $pool_name, "`. A list holds one number for all axes or one for \
+                         each; the stride is the kernel where the list is empty.")]
         pub fn $pool<'g>(
             x: Value<'g>,
             kernel_size: &[usize],
@@ -62,8 +63,8 @@ macro_rules! with_indices {
             vec![values, places]
         }
 
-        #[doc = concat!("The maximum of each cell of a grid over ", $spatial, " spatial axes, and its row-major place in \
-                         the image (i32); see [`adaptive_max_pool`].")]
+        #[doc = concat!("The maximum of each cell of a grid over ", $spatial, " spatial axes, and its row-major \
+                         place in the image (i32); see [`adaptive_max_pool`].")]
         pub fn $adaptive<'g>(x: Value<'g>, output_size: &[usize]) -> Vec<Value<'g>> {
             let output: Vec<Option<usize>> = match *output_size {
                 [all] => vec![Some(all); $spatial],
@@ -73,9 +74,9 @@ macro_rules! with_indices {
             vec![values, places]
         }
 
-        #[doc = concat!("[`max_unpool`] over ", $spatial, " spatial axes: PyTorch's `", $unpool_name, "`. A list holds one \
-                         number for all axes or one for each; the stride is the kernel where the list is empty, and the \
-                         result is as large as it need be where `output_size` is.")]
+        #[doc = concat!("[`max_unpool`] over ", $spatial, " spatial axes: PyTorch's `", $unpool_name, "`. A list holds \
+                         one number for all axes or one for each; the stride is the kernel where the list is empty, \
+                         and the result is as large as it need be where `output_size` is.")]
         pub fn $unpool<'g>(
             x: Value<'g>,
             indices: Value<'g>,
@@ -92,7 +93,10 @@ macro_rules! with_indices {
 }
 
 with_indices! {
-    1, max_pool1d_with_indices, "max_pool1d_with_indices", adaptive_max_pool1d_with_indices, max_unpool1d, "max_unpool1d";
-    2, max_pool2d_with_indices, "max_pool2d_with_indices", adaptive_max_pool2d_with_indices, max_unpool2d, "max_unpool2d";
-    3, max_pool3d_with_indices, "max_pool3d_with_indices", adaptive_max_pool3d_with_indices, max_unpool3d, "max_unpool3d";
+    1, max_pool1d_with_indices, "max_pool1d_with_indices",
+        adaptive_max_pool1d_with_indices, max_unpool1d, "max_unpool1d";
+    2, max_pool2d_with_indices, "max_pool2d_with_indices",
+        adaptive_max_pool2d_with_indices, max_unpool2d, "max_unpool2d";
+    3, max_pool3d_with_indices, "max_pool3d_with_indices",
+        adaptive_max_pool3d_with_indices, max_unpool3d, "max_unpool3d";
 }

@@ -322,3 +322,107 @@ impl Layer for Upsample {
         f(path.as_str(), &(text + ")"));
     }
 }
+
+/// The settings of [`UpsamplingNearest2d`] and [`UpsamplingBilinear2d`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UpsamplingSettings {
+    upsample: UpsampleSettings,
+}
+
+impl UpsamplingSettings {
+    /// Neither a size nor a factor, of which one must be given.
+    pub const fn new() -> UpsamplingSettings {
+        UpsamplingSettings { upsample: UpsampleSettings::new() }
+    }
+
+    /// The output's extents: one for both axes, or one for each.
+    pub const fn size(mut self, size: PerAxis<2>) -> UpsamplingSettings {
+        self.upsample = self.upsample.size(size);
+        self
+    }
+
+    /// How many times larger the output is (less is smaller): one factor for both axes, or one for each.
+    pub const fn scale_factor(mut self, factor: PerAxis<2, f64>) -> UpsamplingSettings {
+        self.upsample = self.upsample.scale_factor(factor);
+        self
+    }
+}
+
+impl Default for UpsamplingSettings {
+    fn default() -> UpsamplingSettings {
+        UpsamplingSettings::new()
+    }
+}
+
+/// Declares the layers that PyTorch keeps beside `Upsample`.
+macro_rules! upsamplings {
+    ($($(#[$doc:meta])* $name:ident, |$settings:ident| $with:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// * Shapes: `[N, C, H, W]` to `[N, C, size..]`, or to `[N, C, H * scale_factor, W * scale_factor]`, rounded
+        ///   down.
+        /// * Settings: one of `size` and `scale_factor`, a number or a pair.
+        /// * Errors: those of [`Upsample`].
+        #[doc = concat!("* Source: PyTorch's `nn.", stringify!($name), "`.")]
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            settings: Box<UpsamplingSettings>,
+        }
+
+        impl $name {
+            const fn whole(given: &UpsamplingSettings) -> UpsampleSettings {
+                let $settings = given.upsample;
+                $with
+            }
+
+            /// The result's shape.
+            pub const fn shape(input: Shape, settings: &UpsamplingSettings) -> Result<Shape, ShapeError> {
+                match rules::axes(input, 4, 4) {
+                    Ok(input) => Self::whole(settings).shape(input),
+                    error => error,
+                }
+            }
+
+            /// The result's shape, or after a mismatch the input's.
+            pub const fn shape_or_assumed(input: Shape, settings: &UpsamplingSettings) -> Shape {
+                match Self::shape(input, settings) {
+                    Ok(shape) => shape,
+                    Err(_) => input,
+                }
+            }
+
+            /// The layer; it has no parameters.
+            pub fn new(settings: UpsamplingSettings, init: &mut Init) -> $name {
+                let _ = init;
+                $name { settings: Box::new(settings) }
+            }
+        }
+
+        impl Layer for $name {
+            fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+                if let Err(error) = Self::shape(x.shape(), &self.settings) {
+                    g.fail(error.into());
+                    return x;
+                }
+                upsample(x, &Self::whole(&self.settings))
+            }
+
+            fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+                let UpsampleSettings { size, scale_factor, .. } = self.settings.upsample;
+                let told = match (size.count, scale_factor.count) {
+                    (0, _) => format!("scale {}", super::listed(scale_factor.as_slice())),
+                    _ => format!("size {}", super::listed(size.as_slice())),
+                };
+                f(path.as_str(), &format!("{}({told})", stringify!($name)));
+            }
+        }
+    )*};
+}
+
+upsamplings! {
+    /// Images of another size, of the nearest elements before: [`Upsample`] with `mode = "nearest"`.
+    UpsamplingNearest2d, |settings| settings;
+    /// Images of another size, interpolated between neighbours so that corners stay corners: [`Upsample`] with `mode =
+    /// "bilinear"` and `align_corners = true`.
+    UpsamplingBilinear2d, |settings| settings.mode(UpsampleMode::Bilinear).align_corners(true);
+}

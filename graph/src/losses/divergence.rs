@@ -8,7 +8,7 @@ use ndarray::ArrayD;
 use super::object::losses;
 use super::total::{Losses, fits, samples, weighted};
 use super::{Loss, Reduction, Total, weight_state};
-use crate::build::{Builder, Value};
+use crate::build::{Builder, Range, Value};
 use crate::graph::Type;
 use crate::shape::functions::Elements::Float;
 use crate::shape::{Shape, losses as rules};
@@ -25,6 +25,10 @@ fn bce_losses<'g>(prediction: Value<'g>, target: Value<'g>, weight: Option<Value
     let (x, t) = (prediction, target);
     if !fits("bce", [(Float, x), (Float, t)], rules::elementwise(x.shape(), t.shape(), true)) {
         return Losses::equal(x);
+    }
+    let range = Range { function: "bce", low: 0.0, high: 1.0 };
+    for value in [x, t] {
+        value.graph().note_range(value, range);
     }
     // Next to 0 and 1 the gradient is not that of the logarithms, but that of a parabola which is 0 here.
     let is_edge = (x * (1.0 - x)).lt(LEAST_SLOPE);
@@ -111,9 +115,11 @@ losses! {
     ///
     /// * Shapes: prediction and target of one shape; the loss is a scalar.
     /// * Formula: the mean of `-w (t log x + (1 - t) log(1 - x))`, where no logarithm is below -100; its gradient is
-    ///   `w (x - t) / max(x (1 - x), 1e-12)`. NaN for a prediction outside 0 to 1.
+    ///   `w (x - t) / max(x (1 - x), 1e-12)`.
     /// * Settings: `weight` (none), `reduction = Mean`.
-    /// * Errors: [`ShapeError::Expected`](crate::shape::ShapeError::Expected) for a target of another shape.
+    /// * Errors: [`ShapeError::Expected`](crate::shape::ShapeError::Expected) for a target of another shape. Where a
+    ///   prediction or a target does not lie in 0 to 1, a trainer's step is an error, and changes nothing; the loss itself
+    ///   is NaN for such a prediction.
     /// * Source: PyTorch's `nn.BCELoss`.
     bce, Bce, binary_cross_entropy, bce_losses;
     takes f32, Type::f32;

@@ -7,11 +7,14 @@ use super::{Optimizer, Options};
 use crate::setting::InvalidSetting;
 use crate::shape::Shape;
 
+/// Whether the parameter of a name and a shape is selected.
+type Holds = dyn Fn(&str, Shape) -> bool + Send + Sync;
+
 /// Which parameters belong to a group.
 #[derive(Clone)]
 pub struct Select {
     text: String,
-    holds: Arc<dyn Fn(&str, Shape) -> bool + Send + Sync>,
+    holds: Arc<Holds>,
 }
 
 impl Select {

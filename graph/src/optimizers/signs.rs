@@ -1,7 +1,7 @@
 //! Optimizers that go by the signs of gradients: Lion and Rprop.
 
 use super::settings::optimizer;
-use super::{Decay, Kept, LEARNING_RATE, Share, average, check_betas, moment, penalized, scalar_state};
+use super::{Kept, LEARNING_RATE, Share, average, check_betas, moment, penalized, scalar_state};
 use crate::build::{Builder, Value};
 use crate::setting::InvalidSetting;
 
@@ -37,14 +37,13 @@ impl Lion {
     fn update<'g>(&self, g: &'g Builder, parameters: &[(String, Value<'g>)], gradients: &[Value<'g>]) {
         let (first, second) = (Share::momentum(g, self.betas.0), Share::Fixed(self.betas.1));
         let lr = scalar_state(g, LEARNING_RATE);
-        let decay = Decay::new(lr, self.maximize, self.weight_decay, true);
         for (parameter, &gradient) in parameters.iter().zip(gradients) {
             let p = g.current(parameter.1);
-            let gradient = decay.gradient(gradient, p);
+            let gradient = penalized(gradient, p, self.maximize, 0.0);
             let mean = g.current(moment(g, parameter, "exp_avg"));
             let direction = (first.of(mean) + first.rest_of(gradient)).sign();
             average(g, parameter, "exp_avg", second, gradient);
-            g.update(parameter.1, decay.parameter(p) - lr * direction);
+            g.update(parameter.1, p - lr * penalized(direction, p, false, self.weight_decay));
         }
     }
 

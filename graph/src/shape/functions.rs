@@ -8,6 +8,7 @@ mod einsum;
 mod places;
 mod pooling;
 mod products;
+mod rearrange;
 mod several;
 
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
@@ -21,6 +22,10 @@ pub use pooling::{
     max_unpool3d, pooling,
 };
 pub use products::{attention, baddbmm, bmm, cross, outer};
+pub use rearrange::{
+    channel_shuffle, cosine_similarity, fold, pair, pairwise_distance, pixel_shuffle, pixel_unshuffle, sliding_window,
+    unfold,
+};
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};

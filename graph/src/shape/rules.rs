@@ -5,6 +5,8 @@
 
 mod attention;
 mod norms;
+mod padding;
+mod rearrange;
 mod recurrent;
 mod resample;
 
@@ -13,6 +15,8 @@ pub use attention::{
     transformer_decoder, transformer_encoder,
 };
 pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
+pub use padding::padding;
+pub use rearrange::{channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unflatten, unfold};
 pub use recurrent::{Recurrent, recurrent, recurrent_cell};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 

@@ -63,6 +63,28 @@ const UNPOOL: &[Parameter] = &[
     optional("output_size", Kind::Sizes, "[]"),
 ];
 
+/// What `unfold` and `fold` take: whole numbers for both axes, or one for each.
+const UNFOLD_WINDOWS: &[Parameter] = &[
+    tensor(Float),
+    required("kernel_size", Kind::Sizes),
+    optional("dilation", Kind::Sizes, "[1]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("stride", Kind::Sizes, "[1]"),
+];
+const FOLD_WINDOWS: &[Parameter] = &[
+    tensor(Float),
+    required("output_size", Kind::Sizes),
+    required("kernel_size", Kind::Sizes),
+    optional("dilation", Kind::Sizes, "[1]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("stride", Kind::Sizes, "[1]"),
+];
+
+/// One of two tensors of vectors.
+const fn vector(name: &'static str) -> Parameter {
+    required(name, Kind::Tensor(Float))
+}
+
 /// PyTorch's name for an extent, or for several.
 const SECTIONS: &str = "split_size_or_sections";
 
@@ -156,6 +178,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("cat", PARTS, "cat").only(Form::Function),
     row("ceil", FLOAT, "unchanged").stopping(),
     row("celu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "celu"),
+    row("channel_shuffle", &[tensor(Any), required("groups", Kind::Size)], "channel_shuffle").only(Form::Function),
     row("chunk", &[tensor(Any), required("chunks", Kind::Size), optional("dim", Kind::Axis, "0")], "chunk")
         .giving(Gives::Several),
     row(
@@ -165,6 +188,12 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     unary("cos"),
     unary("cosh"),
+    row(
+        "cosine_similarity",
+        &[vector("x1"), vector("x2"), optional("dim", Kind::Axis, "1"), optional("eps", Kind::Number, "1e-8")],
+        "cosine_similarity",
+    )
+    .only(Form::Function),
     row("cross", &[tensor(Float), required("other", Kind::Tensor(Float)), LAST], "cross"),
     row("cumprod", ONE_AXIS, "along"),
     row("cumsum", ONE_AXIS, "along").of_value(),
@@ -188,6 +217,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("flip", &[tensor(Any), required("dims", Kind::Axes)], "flip"),
     row("float", ANY, "unchanged").only(Form::Method).giving(Gives::F32),
     unary("floor").stopping(),
+    row("fold", FOLD_WINDOWS, "fold").only(Form::Function),
     row("frac", FLOAT, "unchanged"),
     row("full_like", &[tensor(Any), required("fill_value", Kind::Number)], "with_number")
         .only(Form::Function)
@@ -301,7 +331,16 @@ pub const FUNCTIONS: &[Function] = &[
     row("ones_like", ANY, "unchanged").only(Form::Function).stopping(),
     row("outer", &[tensor(Float), required("vec2", Kind::Tensor(Float))], "outer"),
     row("pad", &[tensor(Any), required("pad", Kind::Sizes), optional("value", Kind::Number, "0.0")], "pad"),
+    row(
+        "pairwise_distance",
+        &[vector("x1"), vector("x2"), optional("p", Kind::Number, "2.0"), optional("eps", Kind::Number, "1e-6"), KEEP],
+        "pairwise_distance",
+    )
+    .only(Form::Function),
     row("permute", &[tensor(Any), required("dims", Kind::Axes)], "permute"),
+    row("pixel_shuffle", &[tensor(Any), required("upscale_factor", Kind::Size)], "pixel_shuffle").only(Form::Function),
+    row("pixel_unshuffle", &[tensor(Any), required("downscale_factor", Kind::Size)], "pixel_unshuffle")
+        .only(Form::Function),
     row("pow", &[tensor(Float), required("exponent", Kind::Operand(Float))], "broadcast").of_value(),
     row("prelu", &[tensor(Float), required("weight", Kind::Tensor(Float))], "prelu"),
     row("prod", FOLD, "reduce"),
@@ -410,6 +449,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("tril", TRIANGLE, "triangle"),
     row("triu", TRIANGLE, "triangle"),
     row("trunc", FLOAT, "unchanged").stopping(),
+    row("unfold", UNFOLD_WINDOWS, "unfold").only(Form::Function),
     row("unsqueeze", &[tensor(Any), required("dim", Kind::Axis)], "unsqueeze").of_value(),
     row("var", SPREAD, "variance"),
     row("view", &[tensor(Any), required("size", Kind::Shape)], "reshape")

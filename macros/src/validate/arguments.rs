@@ -144,6 +144,8 @@ fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
     let more = known.dimensions().map(|parameter| match parameter.kind {
         Kind::PerAxis(axes) | Kind::Padding(axes) | Kind::OutputSize(axes) | Kind::Extents(axes) => axes - 1,
         Kind::Size
+        | Kind::Sides(_)
+        | Kind::Parts(_)
         | Kind::Factors(_)
         | Kind::Axis
         | Kind::OptionalAxis
@@ -197,7 +199,7 @@ fn unknown_option(known: &Known, option: &Ident) -> String {
 fn fits(value: &Expr, kind: Kind) -> bool {
     match plain(value) {
         Expr::Lit(ExprLit { lit, .. }) => match lit {
-            Lit::Int(_) => !matches!(kind, Kind::Flag | Kind::Choice(_)),
+            Lit::Int(_) => !matches!(kind, Kind::Flag | Kind::Choice(_) | Kind::Parts(_)),
             Lit::Float(_) => matches!(kind, Kind::Number | Kind::Optional | Kind::Factors(_)),
             Lit::Bool(_) => kind == Kind::Flag,
             Lit::Str(text) => match kind {
@@ -208,7 +210,8 @@ fn fits(value: &Expr, kind: Kind) -> bool {
             _ => false,
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
-            matches!(kind, Kind::Axis | Kind::OptionalAxis | Kind::Number | Kind::Optional) && fits(expr, kind)
+            let signed = [Kind::Axis, Kind::OptionalAxis, Kind::Number, Kind::Optional].contains(&kind);
+            (signed || matches!(kind, Kind::Sides(_))) && fits(expr, kind)
         }
         Expr::Array(ExprArray { elems, .. }) => several_fit(elems, kind, true),
         Expr::Tuple(ExprTuple { elems, .. }) => several_fit(elems, kind, false),
@@ -234,8 +237,11 @@ fn several_fit(values: &Punctuated<Expr, Token![,]>, kind: Kind, in_brackets: bo
         Kind::PerAxis(axes) | Kind::Padding(axes) if !in_brackets => (for_axes(axes), Kind::Size),
         Kind::OutputSize(axes) if !in_brackets => (for_axes(axes), Kind::OutputSize(1)),
         Kind::Factors(axes) if !in_brackets => (for_axes(axes), Kind::Number),
+        Kind::Sides(sides) if !in_brackets => (sides..=sides, Kind::Axis),
         Kind::Extents(most) => (1..=most, Kind::Size),
+        Kind::Parts(most) => (1..=most, Kind::Axis),
         Kind::PerAxis(_)
+        | Kind::Sides(_)
         | Kind::Padding(_)
         | Kind::OutputSize(_)
         | Kind::Factors(_)
@@ -292,6 +298,10 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::OutputSize(0 | 1) => "a whole number or `None`",
         Kind::OutputSize(2) => "a whole number, `None` or a pair of these like `(None, 1)`",
         Kind::OutputSize(_) => "a whole number, `None` or a triple of these like `(None, 1, 1)`",
+        Kind::Parts(_) => "whole numbers in brackets like `[2, -1]`",
+        Kind::Sides(2) => "a whole number, or one for each side like `(1, 2)`",
+        Kind::Sides(4) => "a whole number, or one for each side like `(1, 2, 0, 0)`",
+        Kind::Sides(_) => "a whole number, or one for each side like `(1, 2, 0, 0, 1, 1)`",
         Kind::Extents(_) => "a whole number, or up to four in brackets like `[3, 8, 8]`",
         Kind::Axis => "the number of an axis",
         Kind::OptionalAxis | Kind::OptionalSize => "a whole number or `None`",
@@ -334,13 +344,17 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             "same" => quote!(.padding_same()),
             _ => quote!(.padding(#KILN::layers::PerAxis::all(0))),
         },
-        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), Expr::Tuple(pair)) => {
+        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_) | Kind::Sides(_), Expr::Tuple(pair)) => {
             let elements = pair.elems.iter();
             quote!(.#method(#KILN::layers::PerAxis::new([#(#elements),*])))
         }
+        (Kind::Parts(_), Expr::Tuple(ExprTuple { elems, .. }) | Expr::Array(ExprArray { elems, .. })) => {
+            let elements = elems.iter();
+            quote!(.#method([#(#elements),*]))
+        }
         // One number for any number of axes is a list of one.
         (Kind::PerAxis(0), value) => quote!(.#method(#KILN::layers::PerAxis::new([#value]))),
-        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_), value) => {
+        (Kind::PerAxis(_) | Kind::Padding(_) | Kind::OutputSize(_) | Kind::Sides(_), value) => {
             quote!(.#method(#KILN::layers::PerAxis::all(#value)))
         }
         (Kind::Factors(_), Expr::Tuple(factors)) => {
@@ -372,7 +386,9 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             let value = number(value);
             quote!(.#method(#value))
         }
-        (Kind::Size | Kind::Extents(_) | Kind::Axis | Kind::Flag | Kind::Choice(_), value) => quote!(.#method(#value)),
+        (Kind::Size | Kind::Extents(_) | Kind::Parts(_) | Kind::Axis | Kind::Flag | Kind::Choice(_), value) => {
+            quote!(.#method(#value))
+        }
     }
 }
 

@@ -98,11 +98,16 @@ pub const RESERVED: &[&str] = &[
     "graph_html",
     "into_model",
     "learning_rate",
+    "load",
     "model",
     "plan",
     "profile",
+    "report_metric",
+    "save",
+    "set_group_learning_rate",
     "set_learning_rate",
     "tuning",
+    "use_averaged",
 ];
 
 /// Resolves the optimizers and programs over the layers of their model and its functions, as they were read and resolved.

@@ -84,6 +84,73 @@ model! {
     }
 }
 
+/// The rate halves after this many steps.
+const HALF: u64 = 2;
+
+// What optimizers do beside their rule, in a model with const parameters as well.
+model! {
+    struct Options<const C: usize = 4> {
+        body: Linear(C, 3),
+        head: Linear(3, C),
+        first: AdamW(
+            body,
+            lr = 0.1,
+            clip_grad_norm = 1.0,
+            accumulate = 2,
+            ema = 0.5,
+            schedule = SequentialLR::new(LinearLR::new(2)).then(HALF, StepLR::new(HALF).gamma(0.5)),
+            groups = [(Select::biases(), |adam| adam.weight_decay(0.0).lr(0.2))],
+        ),
+        second: Lion(head, lr = 0.01, clip_grad_value = 0.5, swa = (1, 2), schedule = ReduceLROnPlateau::new()),
+    }
+
+    step update(x: [N, C]) -> loss {
+        let loss = mse(head(body(x)), x);
+        first.minimize(loss);
+        second.minimize(loss);
+    }
+
+    step update_head(x: [N, C]) {
+        second.minimize(mse(head(body(x)), x));
+    }
+
+    eval apply(x: [N, C]) -> y {
+        let y = head(body(x));
+    }
+}
+
+#[test]
+fn options_of_optimizers() -> Result<(), TrainError> {
+    let x = Array2::<f32>::from_shape_fn((2, 4), |(row, column)| (row * 4 + column) as f32 / 4.0);
+    let mut trainer = Options::<4>::init(1).trainer().batch(2).build()?;
+    let mut rates = Vec::new();
+    for _ in 0..10 {
+        rates.extend(trainer.learning_rate("first")?);
+        trainer.update(&x)?;
+        trainer.update_head(&x)?;
+    }
+    // Two calls make a step of `first`, of which `update_head` is none.
+    let expected = [0.1 / 3.0, 0.2 / 3.0, 0.1, 0.1, 0.05].map(|rate| [rate as f32; 2]);
+    assert_eq!(rates, expected.as_flattened());
+    assert_eq!(trainer.learning_rate("second")?, Some(0.01));
+    for _ in 0..12 {
+        trainer.report_metric("second", 1.0)?;
+    }
+    assert!(trainer.learning_rate("second")?.is_some_and(|rate| (rate - 0.001).abs() < 1e-9));
+    assert!(matches!(trainer.report_metric("first", 1.0), Err(TrainError::NoPlateau { .. })));
+    assert!(matches!(trainer.report_metric("third", 1.0), Err(TrainError::UnknownOptimizer { .. })));
+
+    let present = trainer.apply(&x)?;
+    trainer.use_averaged(true)?;
+    let average = trainer.apply(&x)?;
+    assert_ne!(present, average);
+    trainer.update(&x)?;
+    assert_ne!(average, trainer.apply(&x)?);
+    trainer.use_averaged(false)?;
+    assert_ne!(present, trainer.apply(&x)?);
+    Ok(())
+}
+
 #[test]
 fn it_runs() -> Result<(), TrainError> {
     let x = Array2::<f32>::ones((2, 4));

@@ -23,8 +23,8 @@ const fn per_axis(
     Ok(all)
 }
 
-/// The window of a pooling over so many spatial axes, of lists that have one number for all axes or one for each; the stride
-/// is the kernel where its list is empty.
+/// The window of a pooling over so many spatial axes, of lists that have one number for all axes or one for each; the
+/// stride is the kernel where its list is empty.
 pub const fn pooling(
     op: &'static str,
     spatial: usize,

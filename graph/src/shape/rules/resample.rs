@@ -1,5 +1,5 @@
-//! The shape rules of layers that arrive at their spatial extents otherwise than by a window that slides over the input:
-//! transposed convolution, adaptive and fractional pooling, upsampling.
+//! The shape rules of layers that arrive at their spatial extents otherwise than by a window that slides over the
+//! input: transposed convolution, adaptive and fractional pooling, upsampling.
 
 use super::{groups, sum, weight};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
@@ -145,8 +145,8 @@ pub const fn unpool(
     Ok(shape)
 }
 
-/// `[N, C, spatial..]` becomes `[N, C, size..]`, or `[N, C, spatial * scale_factor..]`, rounded down. One of both is given,
-/// the other empty; a single number is for all axes.
+/// `[N, C, spatial..]` becomes `[N, C, size..]`, or `[N, C, spatial * scale_factor..]`, rounded down. One of both is
+/// given, the other empty; a single number is for all axes.
 pub const fn resize(input: Shape, size: &[usize], scale_factor: &[f64]) -> Result<Shape, ShapeError> {
     let setting = if size.is_empty() { "scale_factor" } else { "size" };
     let given = size.len() + scale_factor.len();

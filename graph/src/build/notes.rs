@@ -1,0 +1,71 @@
+//! What functions note of values for those who run a graph: which labels there are, and which numbers. Nothing that is
+//! computed depends on it.
+
+use super::{Builder, Value};
+use crate::graph::NodeId;
+use crate::shape::DType;
+
+/// What labels may be: see [`Builder::classes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Classes {
+    /// Labels lie below this number,
+    pub count: usize,
+    /// or are this one, which the loss passes over.
+    pub ignored: Option<i32>,
+}
+
+/// Which numbers a function takes: see [`Builder::note_range`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// The function: `bce`.
+    pub function: &'static str,
+    /// The smallest number.
+    pub low: f64,
+    /// The largest number.
+    pub high: f64,
+}
+
+impl Builder {
+    /// Notes that a value holds class labels; losses do so. Those who take labels from users check them.
+    pub fn note_classes(&self, labels: Value<'_>, classes: Classes) {
+        if self.owns(labels) {
+            self.classes.borrow_mut().push((labels.id(), classes));
+        }
+    }
+
+    /// What the labels in a value may be: the fewest classes that a loss knows; nothing if no loss takes it for labels.
+    pub fn classes(&self, labels: Value<'_>) -> Option<Classes> {
+        let noted = self.classes.borrow();
+        let of_this = noted.iter().filter(|(node, _)| *node == labels.id()).map(|(_, classes)| *classes);
+        of_this.min_by_key(|classes| classes.count)
+    }
+
+    /// Notes that a function is not defined for numbers outside a range, or for NaN, in a value. Those who train check it
+    /// in each run: see [`Builder::outside`] and [`Builder::keep_unless`].
+    pub fn note_range(&self, value: Value<'_>, range: Range) {
+        if self.owns(value) {
+            self.ranges.borrow_mut().push((value.id(), range));
+        }
+    }
+
+    /// For each value with a range how many of its elements lie outside: f32 scalars.
+    pub fn outside(&self) -> Vec<(Range, Value<'_>)> {
+        let noted: Vec<(NodeId, Range)> = self.ranges.borrow().clone();
+        let count = |(node, range): (NodeId, Range)| {
+            let value = self.value(node);
+            let inside = value.ge(range.low) & value.le(range.high);
+            (range, (!inside).convert(DType::F32).sum(..))
+        };
+        noted.into_iter().map(count).collect()
+    }
+
+    /// Lets every update so far take place only where `condition` (a bool scalar) holds; elsewhere states stay as they are.
+    pub fn keep_unless(&self, condition: Value<'_>) {
+        let updates = self.graph.borrow().updates.clone();
+        for (position, update) in updates.iter().enumerate() {
+            let state = self.value(self.graph.borrow().inputs[update.input].node);
+            let node = condition.select(self.value(update.node), state).detach().id();
+            self.graph.borrow_mut().updates[position].node = node;
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The shape rule of padding around images.
+
+use super::axes;
+use crate::layers::padding::{PaddingMode, Sides};
+use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError};
+
+/// The last `spatial` axes get more elements before and after, or fewer; something of each is left. A reflection is
+/// less than its axis, what comes from the other end no more.
+pub const fn padding(input: Shape, spatial: usize, sides: &Sides, mode: PaddingMode) -> Result<Shape, ShapeError> {
+    const OP: &str = "pad";
+    // Elements of its own are those of `[N, C, spatial..]`, or of one sample.
+    let most = if matches!(mode, PaddingMode::Zeros) { MAX_RANK } else { spatial + 2 };
+    let mut output = ok!(axes(input, spatial + 1, most));
+    let first = input.rank() - spatial;
+    let mut axis = 0;
+    while axis < spatial {
+        let extent = input.dim(first + axis);
+        let (before, after) = sides[axis];
+        let larger = if before > after { before } else { after };
+        if matches!(mode, PaddingMode::Reflect) && larger >= extent as isize {
+            return Err(ShapeError::Attribute {
+                op: OP,
+                rule: "a reflection must be less than the extent of its axis",
+            });
+        }
+        if matches!(mode, PaddingMode::Circular) && larger > extent as isize {
+            return Err(ShapeError::Attribute {
+                op: OP,
+                rule: "circular padding must be at most the extent of its axis",
+            });
+        }
+        let padded = (extent as isize).saturating_add(before).saturating_add(after);
+        if before < -(extent as isize) || after < -(extent as isize) || padded <= 0 {
+            return Err(ShapeError::Attribute { op: OP, rule: "something of each axis must be left" });
+        }
+        if padded as usize > MAX_EXTENT {
+            return Err(ShapeError::Attribute { op: OP, rule: "every extent must be below 2^31" });
+        }
+        output = output.with(first + axis, padded as usize);
+        axis += 1;
+    }
+    Ok(output)
+}

@@ -1,0 +1,71 @@
+//! What is bound to memory: calls, the loops they are in, the places of their arguments, and why a call is refused. It
+//! knows no pointers.
+
+use std::ops::Range;
+
+use crate::kernel::{Element, Move, Origin};
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum CallError {
+    #[error("kernel {kernel} takes {expected} buffers, found {found}")]
+    Count { kernel: String, expected: usize, found: usize },
+    #[error("buffer `{buffer}` of kernel {kernel} holds {expected}, found {found}")]
+    Element { kernel: String, buffer: String, expected: Element, found: Element },
+    #[error("buffer `{buffer}` of kernel {kernel} has {expected} elements, found {found}")]
+    Length { kernel: String, buffer: String, expected: usize, found: usize },
+    #[error("kernel {kernel} has {expected} tasks, found {begin}..{end}")]
+    Tasks { kernel: String, expected: usize, begin: usize, end: usize },
+    #[error("the states are not those that the program was bound to")]
+    States,
+    #[error("the calls need an arena of {expected} elements, found one of {found}")]
+    Arena { expected: usize, found: usize },
+}
+
+/// A call of a sequence: a kernel and the places of its arguments.
+#[derive(Clone, Debug)]
+pub struct BoundCall {
+    /// An index into the kernels given to [`Code::new`].
+    pub kernel: usize,
+    /// For each buffer of the kernel where it is and its elements.
+    pub arguments: Vec<(Memory, usize)>,
+    /// In a loop: for each buffer how it moves within these elements.
+    pub moves: Vec<Move>,
+    /// Whether sharing the tasks among threads is worth it. They are shared if, besides, they are proved to be disjoint
+    /// in these places; else they run one after the other.
+    pub parallel: bool,
+}
+
+/// A place in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// In the arena, at an offset in bytes.
+    Arena(usize),
+    /// In the memory that nobody but the sequence has, at an offset in bytes.
+    Own(usize),
+    /// At the start of a buffer of the states, by its position in the list of states that the sequence uses.
+    State(usize),
+}
+
+impl Memory {
+    /// Where it is among all memory of a sequence that uses the states at some positions of all states.
+    pub(super) fn origin(self, used: &[usize]) -> Origin {
+        let (memory, bytes) = match self {
+            Memory::Arena(offset) => (0, offset),
+            Memory::Own(offset) => (1, offset),
+            // The same state may be named twice.
+            Memory::State(state) => (2 + used[state], 0),
+        };
+        Origin { memory, element: bytes / size_of::<u32>() }
+    }
+}
+
+/// Calls that run several times, one after the other.
+#[derive(Clone, Debug)]
+pub struct BoundLoop {
+    /// Which calls.
+    pub calls: Range<usize>,
+    /// How often all of them run.
+    pub rounds: usize,
+}

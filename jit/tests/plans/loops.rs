@@ -1,0 +1,116 @@
+//! Scans as loops: what does not grow with their length, what comes before them, and what is the same with any threads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kiln_graph::layers::recurrent::{Recurrence, Stacking, Weights, recurrent};
+use kiln_graph::{Builder, DType, Graph, Role, Type, optimize};
+use kiln_jit::plan::{Plan, plan};
+use kiln_jit::{CompileOptions, Program, Session, States, Target};
+use kiln_rt::Pool;
+use ndarray::{ArrayD, IxDyn};
+
+use crate::run;
+
+const STEPS: [Recurrence; 3] =
+    [Recurrence::Rnn(kiln_graph::layers::Nonlinearity::Tanh), Recurrence::Lstm, Recurrence::Gru];
+
+/// A recurrent layer over so many steps, its mean square and, where it learns, new weights.
+fn graph(step: Recurrence, length: usize, [batch, inputs, hidden]: [usize; 3], learns: bool) -> Graph {
+    let g = Builder::new("recurrent");
+    let x = g.input("x", [length, batch, inputs]);
+    let rows = step.gates() * hidden;
+    let state = |name: &str, shape: &[usize]| g.state(name, Type::f32(shape));
+    let of = [state("weight_ih", &[rows, inputs]), state("weight_hh", &[rows, hidden])];
+    let biases = [state("bias_ih", &[rows]), state("bias_hh", &[rows])];
+    let weights = Weights { inputs: of[0], state: of[1], biases: Some(biases) };
+    let stacking = Stacking { bidirectional: false, batch_first: false, dropout: 0.0 };
+    let results = recurrent(step, &[x], &[weights], stacking);
+    let loss = results.iter().map(|result| result.square().mean(..)).reduce(|a, b| a + b).unwrap();
+    g.output("loss", loss);
+    g.output("last", results[1]);
+    if learns {
+        let all = [of[0], of[1], biases[0], biases[1]];
+        for (weight, gradient) in all.into_iter().zip(g.gradients(loss, all).unwrap()) {
+            g.update(weight, weight - gradient * 0.1);
+        }
+    }
+    optimize(&g.finish().unwrap())
+}
+
+fn planned(graph: &Graph) -> Plan {
+    plan(graph, &Target::with_lanes(8), &HashMap::new()).unwrap()
+}
+
+#[test]
+fn recurrences_agree_with_the_interpreter() {
+    for step in STEPS {
+        for length in [1, 4] {
+            run::check(&format!("{step:?} of {length} steps"), &graph(step, length, [3, 5, 6], true));
+        }
+    }
+}
+
+/// A thousand steps are planned as a hundred are: the same calls, and kernels but for those over whole sequences.
+#[test]
+fn plans_do_not_grow_with_the_length() {
+    for step in STEPS {
+        let [short, long] = [100, 1000].map(|length| planned(&graph(step, length, [4, 6, 8], true)));
+        let in_loops = |plan: &Plan| plan.loops.iter().map(|looped| looped.calls.len()).collect::<Vec<_>>();
+        assert_eq!(in_loops(&short), in_loops(&long), "{short}\n{long}");
+        assert_eq!(short.loops.iter().map(|looped| looped.rounds).collect::<Vec<_>>(), [100, 100]);
+        assert_eq!(long.loops.iter().map(|looped| looped.rounds).collect::<Vec<_>>(), [1000, 1000]);
+        // Sums over a whole sequence may be taken in more parts.
+        assert!(long.calls.len() <= short.calls.len() + 8, "{short}\n{long}");
+    }
+}
+
+/// The weights of a step are packed before the loop and, where no run changes them, once for all runs.
+#[test]
+fn weights_are_packed_before_the_loop() {
+    for learns in [false, true] {
+        let plan = planned(&graph(Recurrence::Lstm, 20, [32, 64, 128], learns));
+        let names_pack = |call: usize| plan.calls[call].label.contains("pack for");
+        let looped = |call: &usize| plan.loops.iter().any(|looped| looped.calls.contains(call));
+        let reads_weight = |call: usize| {
+            plan.calls[call].arguments.iter().any(|&slot| match plan.slots[slot].location {
+                kiln_jit::plan::Location::State { input } => plan.inputs[input].name == "weight_hh",
+                kiln_jit::plan::Location::Arena { .. } => false,
+            })
+        };
+        let packs: Vec<usize> = (0..plan.calls.len()).filter(|&call| names_pack(call) && reads_weight(call)).collect();
+        assert!(!packs.iter().any(looped), "{plan}");
+        assert!(learns || packs.iter().all(|&call| call < plan.prologue), "{plan}");
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let graph = graph(Recurrence::Lstm, 7, [16, 8, 48], true);
+    let mut plan = CompileOptions::default().plan(&graph).unwrap();
+    plan.calls.iter_mut().for_each(|call| call.parallel = true);
+    let program = Arc::new(Program::from_plan(plan).unwrap());
+    let results = [1, 2, 3].map(|threads| {
+        let mut states = States::new();
+        let mut session = Session::new(program.clone(), &mut states, Arc::new(Pool::new(threads))).unwrap();
+        let value = |shape: &[usize], number: u32| {
+            let element = |i: usize| kiln_rt::random::uniform(3, 0, number, i as u64) - 0.5;
+            ArrayD::from_shape_vec(IxDyn(shape), (0..shape.iter().product()).map(element).collect()).unwrap()
+        };
+        for (number, input) in graph.inputs.iter().enumerate() {
+            let ty = graph.ty(input.node);
+            assert_eq!(ty.dtype, DType::F32);
+            let value = value(ty.shape.dims(), number as u32);
+            match input.role {
+                Role::Data => session.write_input_f32(number, value.view()).unwrap(),
+                Role::State => states.write(&input.name, value.view()).unwrap(),
+            }
+        }
+        session.run(&mut states).unwrap();
+        let last: Vec<u32> = session.output(1).iter().map(|x| x.to_bits()).collect();
+        let weight: Vec<u32> = states.read("weight_hh").unwrap().iter().map(|x: &f32| x.to_bits()).collect();
+        (last, weight)
+    });
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0], results[2]);
+}

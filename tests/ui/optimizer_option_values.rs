@@ -1,0 +1,22 @@
+//! Options of optimizers that are of no kind that the option takes.
+
+use kiln::prelude::*;
+
+model! {
+    struct Refused {
+        fc: Linear(4, 4),
+        half: Sgd(fc, accumulate = 1.5),
+        one: Sgd(fc, swa = 5),
+        rate: Sgd(fc, schedule = 0.1),
+        group: Sgd(fc, groups = Select::biases()),
+        slip: Sgd(fc, clip_grad_norms = 1.0),
+        missing: LBFGS(fc),
+    }
+
+    step fit(x: [N, 4]) {
+        let loss = fc(x).mean();
+        half.minimize(loss);
+    }
+}
+
+fn main() {}
