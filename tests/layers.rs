@@ -477,3 +477,72 @@ fn layers_refuse_what_pytorch_refuses() {
         assert!(found.contains(expected), "{found:?}, expected {expected}");
     }
 }
+
+/// In training each slope below 0 is drawn between the two that are given, anew in each run; in evaluation it is their
+/// middle (`gradcheck` has that).
+#[test]
+fn random_slopes_lie_between_those_given() {
+    fn of<'g>(x: Value<'g>, upper: f64) -> Value<'g> {
+        kiln::graph::functions::rrelu(-x, 0.1, upper)
+    }
+    let [y, gradient] = drawn([64, 64], 1, 0, of, 0.3);
+    assert_eq!(y, gradient, "a slope is a factor");
+    assert!(y.iter().all(|&y| (-0.3..=-0.1).contains(&y)));
+    let mean = y.iter().sum::<f64>() / 4096.0;
+    // Four standard deviations of the mean of 4096 uniform draws.
+    assert!((mean + 0.2).abs() < 4.0 * 0.2 / 12f64.sqrt() / 64.0, "{mean}");
+    assert_ne!(y, drawn([64, 64], 1, 1, of, 0.3)[0]);
+}
+
+/// Bags of embeddings and the gradients of their table, by PyTorch 2.15; the row 0 is padding, or is not.
+#[test]
+fn bags_of_embeddings_are_those_of_pytorch() {
+    use kiln::graph::Type;
+    use kiln::layers::BagMode;
+    use kiln::layers::embedding_bag::embedding_bag;
+
+    let (third, two_thirds) = (1.0 / 3.0, 2.0 / 3.0);
+    let cases: [(BagMode, Option<usize>, [f64; 8], [f64; 8]); 6] = [
+        (BagMode::Sum, None, [4.0, -1.5, 0.0, 0.0, -1.0, 6.0, 2.0, 4.5], [17.0, 22.0, 6.0, 8.0, 8.0, 10.0, 17.0, 20.0]),
+        (
+            BagMode::Sum,
+            Some(0),
+            [4.0, -1.5, 0.0, 0.0, -1.0, 6.0, 2.0, 4.5],
+            [0.0, 0.0, 6.0, 8.0, 8.0, 10.0, 17.0, 20.0],
+        ),
+        (
+            BagMode::Mean,
+            None,
+            [4.0 * third, -0.5, 0.0, 0.0, -third, 2.0, two_thirds, 1.5],
+            [17.0, 22.0, 6.0, 8.0, 8.0, 10.0, 17.0, 20.0].map(|sum| sum * third),
+        ),
+        (
+            BagMode::Mean,
+            Some(0),
+            [2.0, -0.75, 0.0, 0.0, -third, 2.0, 1.0, 2.25],
+            [0.0, 0.0, 6.5 * third, 3.0, 4.0, 5.0, 20.5 * third, 8.0],
+        ),
+        (BagMode::Max, None, [3.0, 0.5, 0.0, 0.0, 1.0, 4.0, 3.0, 4.0], [3.0, 4.0, 5.0, 0.0, 8.0, 2.0, 0.0, 14.0]),
+        (BagMode::Max, Some(0), [3.0, 0.5, 0.0, 0.0, 1.0, 4.0, 3.0, 4.0], [0.0, 0.0, 5.0, 0.0, 8.0, 2.0, 0.0, 14.0]),
+    ];
+    for (mode, padding, expected, gradients) in cases {
+        let g = Builder::new("bags");
+        let (x, weight) = (g.input_of("x", Type::i32([4, 3])), g.input("weight", [4, 2]));
+        let y = embedding_bag(x, weight, mode, padding);
+        let [gradient] = g.gradients((y * g.input("upstream", [4, 2])).sum(..), [weight]).unwrap();
+        g.output("y", y);
+        g.output("gradient", gradient);
+        let feeds: HashMap<String, Tensor<f64>> = [
+            ("x".into(), Tensor::ints([4, 3], [1, 2, 0, 0, 0, 0, 3, 3, 1, 2, 0, 3])),
+            ("weight".into(), Tensor::floats([4, 2], [0.0, 0.0, 1.0, -2.0, 3.0, 0.5, -1.0, 4.0])),
+            ("upstream".into(), Tensor::floats([4, 2], (1..9).map(f64::from))),
+        ]
+        .into();
+        let results = interpret(&g.finish().unwrap(), &feeds).unwrap().outputs;
+        for (name, expected) in [("y", expected), ("gradient", gradients)] {
+            let found = results[name].to_f64();
+            let near = found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 1e-12);
+            assert!(near, "{mode} {padding:?} {name}: {found:?}, not {expected:?}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ pub mod conv;
 pub mod conv_transpose;
 pub mod dropout;
 pub mod embedding;
+pub mod embedding_bag;
 pub mod fold;
 pub mod fractional_pool;
 pub mod glu;
@@ -52,6 +53,7 @@ pub use conv_transpose::{
 };
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, DropoutSettings, FeatureAlphaDropout};
 pub use embedding::{Embedding, EmbeddingSettings};
+pub use embedding_bag::{BagMode, EmbeddingBag, EmbeddingBagSettings};
 pub use fold::{Fold, FoldSettings, Unfold, UnfoldSettings};
 pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
 pub use glu::{GLU, GLUSettings};

@@ -2,9 +2,11 @@
 //! Knows names and kinds of arguments, and nothing of what a layer computes.
 
 mod applied;
+mod transformer;
 
 pub use applied::Applied;
 use applied::{ATTENTION, DECODER, ENCODER, ENCODER_LAYER, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY};
+use transformer::{STACK, TRANSFORMER_LAYER};
 
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
@@ -21,6 +23,8 @@ pub struct Known {
     pub indexed: bool,
     /// How it is applied, if it takes or gives more than one tensor.
     pub applied: Option<&'static Applied>,
+    /// The name of the argument and of the layer that it repeats, whose arguments are among its own.
+    pub repeats: Option<(&'static str, &'static str)>,
 }
 
 /// One argument of a layer.
@@ -85,6 +89,8 @@ pub struct Choice {
 
 const GELU_APPROXIMATION: Choice = Choice { of: "GeluApproximation", words: &[("none", "None"), ("tanh", "Tanh")] };
 
+const BAG_MODE: Choice = Choice { of: "BagMode", words: &[("sum", "Sum"), ("mean", "Mean"), ("max", "Max")] };
+
 const UPSAMPLE_MODE: Choice = Choice {
     of: "UpsampleMode",
     words: &[("nearest", "Nearest"), ("linear", "Linear"), ("bilinear", "Bilinear"), ("trilinear", "Trilinear")],
@@ -104,7 +110,7 @@ const fn setting(name: &'static str, kind: Kind) -> Parameter {
 }
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false, applied: None }
+    Known { name, settings, parameters, indexed: false, applied: None, repeats: None }
 }
 
 const fn of_indices(known: Known) -> Known {
@@ -113,6 +119,10 @@ const fn of_indices(known: Known) -> Known {
 
 const fn applied(applied: &'static Applied, known: Known) -> Known {
     Known { applied: Some(applied), ..known }
+}
+
+const fn repeating(word: &'static str, layer: &'static str, known: Known) -> Known {
+    Known { repeats: Some((word, layer)), ..known }
 }
 
 const fn plain(name: &'static str) -> Known {
@@ -199,36 +209,6 @@ const RECURRENT: &[Parameter] = &[
 const CELL: &[Parameter] =
     &[dimension("input_size", Kind::Size), dimension("hidden_size", Kind::Size), setting("bias", Kind::Flag)];
 
-const ACTIVATION: Choice = Choice { of: "Activation", words: &[("relu", "Relu"), ("gelu", "Gelu")] };
-
-/// What a layer of a transformer takes.
-const TRANSFORMER_LAYER: &[Parameter] = &[
-    dimension("d_model", Kind::Size),
-    dimension("nhead", Kind::Size),
-    setting("dim_feedforward", Kind::Size),
-    setting("dropout", Kind::Number),
-    setting("activation", Kind::Choice(&ACTIVATION)),
-    setting("layer_norm_eps", Kind::Number),
-    setting("batch_first", Kind::Flag),
-    setting("norm_first", Kind::Flag),
-    setting("bias", Kind::Flag),
-];
-
-/// What some of them on top of one another take.
-const STACK: &[Parameter] = &[
-    dimension("d_model", Kind::Size),
-    dimension("nhead", Kind::Size),
-    dimension("num_layers", Kind::Size),
-    setting("dim_feedforward", Kind::Size),
-    setting("dropout", Kind::Number),
-    setting("activation", Kind::Choice(&ACTIVATION)),
-    setting("layer_norm_eps", Kind::Number),
-    setting("batch_first", Kind::Flag),
-    setting("norm_first", Kind::Flag),
-    setting("bias", Kind::Flag),
-    setting("norm", Kind::Flag),
-];
-
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
     dimension("num_features", Kind::Size),
@@ -295,6 +275,16 @@ pub const LAYERS: &[Known] = &[
         &[
             dimension("num_embeddings", Kind::Size),
             dimension("embedding_dim", Kind::Size),
+            setting("padding_idx", Kind::OptionalAxis),
+        ],
+    )),
+    of_indices(layer(
+        "EmbeddingBag",
+        "EmbeddingBagSettings",
+        &[
+            dimension("num_embeddings", Kind::Size),
+            dimension("embedding_dim", Kind::Size),
+            setting("mode", Kind::Choice(&BAG_MODE)),
             setting("padding_idx", Kind::OptionalAxis),
         ],
     )),
@@ -472,9 +462,17 @@ pub const LAYERS: &[Known] = &[
     plain("Tanh"),
     plain("Tanhshrink"),
     layer("Threshold", "ThresholdSettings", &[setting("threshold", Kind::Number), setting("value", Kind::Number)]),
-    applied(&DECODER, layer("TransformerDecoder", "TransformerSettings", STACK)),
+    repeating(
+        "decoder_layer",
+        "TransformerDecoderLayer",
+        applied(&DECODER, layer("TransformerDecoder", "TransformerSettings", STACK)),
+    ),
     applied(&DECODER, layer("TransformerDecoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
-    applied(&ENCODER, layer("TransformerEncoder", "TransformerSettings", STACK)),
+    repeating(
+        "encoder_layer",
+        "TransformerEncoderLayer",
+        applied(&ENCODER, layer("TransformerEncoder", "TransformerSettings", STACK)),
+    ),
     applied(&ENCODER_LAYER, layer("TransformerEncoderLayer", "TransformerSettings", TRANSFORMER_LAYER)),
     layer("Unflatten", "UnflattenSettings", &[setting("dim", Kind::Axis), setting("unflattened_size", Kind::Parts(8))]),
     layer(
@@ -506,7 +504,7 @@ pub const LAYERS: &[Known] = &[
 ];
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &["Bilinear", "EmbeddingBag", "FractionalMaxPool3d", "Transformer"];
+pub const MISSING: &[&str] = &["Bilinear", "FractionalMaxPool3d", "Transformer"];
 
 /// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
 pub const FUNCTIONS: &[(&str, &str)] = &[

@@ -11,6 +11,7 @@ mod forward;
 mod functions;
 mod loops;
 mod names;
+mod nested;
 mod paths;
 mod steps;
 mod training;

@@ -149,4 +149,17 @@ model! {
     }
 }
 
+model! {
+    struct Nested {
+        first: TransformerEncoder(TransformerEncoderLayer(8, 3), 1),
+        second: TransformerEncoder(TransformerEncoderLayer(8, 2, heads = 2), 1),
+        third: TransformerEncoder(TransformerEncoderLayer(8, 2), 1, norm = LayerNorm(8)),
+        fourth: TransformerDecoder(TransformerDecoderLayer(8, 2)),
+    }
+
+    fn forward(x: [N, 5, 8]) -> [N, 5, 8] {
+        third(second(first(x)))
+    }
+}
+
 fn main() {}

@@ -22,6 +22,16 @@ model! {
     }
 }
 
+model! {
+    #[model(input = [6, 2; i32])]
+    struct Bags(EmbeddingBag(50, 8));
+}
+
+model! {
+    #[model(input = [6; i32])]
+    struct Modes(EmbeddingBag(50, 8, mode = "min"), EmbeddingBag(50, 8, padding_idx = -51));
+}
+
 fn mismatch(trainer: &mut Trainer<Indices, CrossEntropy, Adam>, x: &ndarray::Array2<f32>) {
     let _ = trainer.predict(x);
 }

@@ -39,12 +39,17 @@ impl EmbeddingSettings {
 
     /// The row without a gradient, counted from the front.
     const fn padding(&self, rows: usize) -> Result<Option<usize>, ShapeError> {
-        match self.padding_idx {
-            None => Ok(None),
-            Some(row) if row >= 0 && (row as usize) < rows => Ok(Some(row as usize)),
-            Some(row) if row < 0 && row.unsigned_abs() <= rows => Ok(Some(rows - row.unsigned_abs())),
-            Some(_) => Err(ShapeError::Setting { setting: "padding_idx", rule: "must be the index of a row" }),
-        }
+        padding(self.padding_idx, rows)
+    }
+}
+
+/// The row of a `padding_idx` that may count from the end, counted from the front.
+pub(super) const fn padding(padding_idx: Option<isize>, rows: usize) -> Result<Option<usize>, ShapeError> {
+    match padding_idx {
+        None => Ok(None),
+        Some(row) if row >= 0 && (row as usize) < rows => Ok(Some(row as usize)),
+        Some(row) if row < 0 && row.unsigned_abs() <= rows => Ok(Some(rows - row.unsigned_abs())),
+        Some(_) => Err(ShapeError::Setting { setting: "padding_idx", rule: "must be the index of a row" }),
     }
 }
 

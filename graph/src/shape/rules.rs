@@ -222,6 +222,13 @@ pub const fn embedding(input: Shape, rows: usize, width: usize) -> Result<Shape,
     Ok(input.insert(input.rank(), width))
 }
 
+/// Bags `[N, L]` of indices into a table become `[N, width]`.
+pub const fn embedding_bag(input: Shape, rows: usize, width: usize) -> Result<Shape, ShapeError> {
+    ok!(axes(input, 2, 2));
+    ok!(embedding(input, rows, width));
+    Ok(input.with(1, width))
+}
+
 /// A shape stays as it is, if `p` is a probability.
 pub const fn probability(input: Shape, p: f64) -> Result<Shape, ShapeError> {
     if p >= 0.0 && p <= 1.0 {

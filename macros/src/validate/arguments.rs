@@ -3,9 +3,9 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprArray, ExprLit, ExprTuple, ExprUnary, GenericArgument, Ident, Lit, Token, UnOp};
+use syn::{Expr, ExprArray, ExprLit, ExprPath, ExprTuple, ExprUnary, GenericArgument, Ident, Lit, Token, UnOp};
 
-use super::{LayerKind, list};
+use super::{LayerKind, list, nested};
 use crate::ast::{self, Argument, Form, Place};
 use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, one_slip};
 use crate::mistakes::{Mistakes, spaced};
@@ -33,6 +33,7 @@ pub fn known(
         }
         return None;
     }
+    let arguments = if in_type == 0 { nested::unfolded(known, arguments, mistakes) } else { arguments };
     let given = assign(known, in_type, arguments, form, mistakes)?;
     let mut dimensions: Vec<TokenStream> = generics.iter().map(|generic| quote!(#generic)).collect();
     let mut settings = Vec::new();
@@ -218,9 +219,15 @@ fn fits(value: &Expr, kind: Kind) -> bool {
             matches!(kind, Kind::Optional | Kind::OptionalAxis | Kind::OptionalSize | Kind::OutputSize(_))
         }
         Expr::Path(path) => !path.path.is_ident("True") && !path.path.is_ident("False"),
+        // A layer is no value.
+        Expr::Call(call) => !matches!(&*call.func, Expr::Path(path) if is_layer(path)),
         Expr::Range(_) | Expr::Struct(_) | Expr::Reference(_) | Expr::Closure(_) => false,
         _ => true,
     }
+}
+
+fn is_layer(path: &ExprPath) -> bool {
+    path.path.segments.last().is_some_and(|last| Known::find(&last.ident.to_string()).is_some())
 }
 
 /// Whether a tuple or an array of values can be of a kind.

@@ -11,6 +11,12 @@ model! {
         layer: TransformerEncoderLayer(8, 2, dim_feedforward = 16, activation = "gelu", batch_first = true),
         encoder: TransformerEncoder(8, 2, num_layers = 2, dim_feedforward = 8, batch_first = true, norm = true),
         decoder: TransformerDecoder(8, 2, 1, dim_feedforward = 8, batch_first = true, norm_first = true),
+        nested: TransformerEncoder(
+            TransformerEncoderLayer(8, 2, 16, dropout = 0.2, batch_first = true),
+            num_layers = 3,
+            norm = true
+        ),
+        again: TransformerDecoder(TransformerDecoderLayer(8, nhead = 4, batch_first = true, dim_feedforward = 8), 2),
         step: TransformerDecoderLayer(8, 2, dim_feedforward = 8, batch_first = true),
         out: Linear(8, 2),
     }
@@ -24,6 +30,7 @@ model! {
         y = y + each.sum() * 0.001;
         y = layer(y, mask, is_causal = true) + layer(y, src_key_padding_mask = None);
         y = encoder(encoder(y), mask = mask);
+        y = again(nested(y), wide);
         y = decoder(y, wide, memory_key_padding_mask = padding, tgt_is_causal = true);
         (out(step(y, memory = wide)), weights)
     }
@@ -53,6 +60,9 @@ fn it_runs() {
         "layer.linear1.bias",
         "encoder.layers.1.norm2.weight",
         "encoder.norm.bias",
+        "nested.layers.2.linear2.weight",
+        "nested.norm.weight",
+        "again.layers.1.norm3.bias",
         "decoder.layers.0.multihead_attn.out_proj.bias",
         "step.norm3.weight",
     ] {

@@ -27,18 +27,40 @@ model! {
     }
 }
 
+model! {
+    #[model(input = [6; i32])]
+    struct Bags(EmbeddingBag(WORDS, 8, mode = "max", padding_idx = -1), Linear(8, 1));
+}
+
+model! {
+    struct Several {
+        mean: EmbeddingBag(WORDS, 8),
+        sum: EmbeddingBag(WORDS, 8, "sum", 0),
+    }
+
+    fn forward(x: [N, 6; i32]) -> [N, 8] {
+        mean(x) * sum(x)
+    }
+}
+
 #[test]
 fn it_runs() {
     assert_eq!(Derived::INPUTS, [Type::new(DType::I32, Shape::new(&[Shape::N, 6]))]);
     let mut names = Vec::new();
     Derived::init(1).describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));
     Declared::init(1).describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));
+    Bags::init(1).describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));
+    Several::init(1).describe(&mut Path::new(), &mut |name, layer| names.push(format!("{name}: {layer}")));
     let expected = [
         "table: Embedding(50, 8, padding_idx -1)",
         "norm: LayerNorm(8)",
         "words: Embedding(50, 8, padding_idx 0)",
         "places: Embedding(6, 8)",
         "out: Linear(8, 50)",
+        "0: EmbeddingBag(50, 8, max, padding_idx -1)",
+        "1: Linear(8, 1)",
+        "mean: EmbeddingBag(50, 8, mean)",
+        "sum: EmbeddingBag(50, 8, sum, padding_idx 0)",
     ];
     assert_eq!(names, expected);
 }

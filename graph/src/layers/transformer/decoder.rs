@@ -193,8 +193,10 @@ impl<const D: usize, const H: usize> Layer for TransformerDecoderLayer<D, H> {
 /// `L` layers of a decoder, one after another, each with the same `memory`, and a [`LayerNorm`] behind them if there is
 /// one.
 ///
-/// * In a body, shapes, settings and errors: as for [`TransformerDecoderLayer`], and `norm = false`, PyTorch's
-///   `norm = LayerNorm(d_model)`.
+/// * Declared as `TransformerDecoder(TransformerDecoderLayer(512, 8), 6)`, or `TransformerDecoder(512, 8, 6)` with the
+///   layer's settings among its own.
+/// * In a body, shapes, settings and errors: as for [`TransformerDecoderLayer`], and `norm = false`: `norm = true` is PyTorch's
+///   `norm = LayerNorm(d_model)`, with the layer's `layer_norm_eps` and `bias`.
 /// * Parameters: those of `layers.0`, `layers.1` and so on, then of `norm`.
 /// * Initial values: as in PyTorch, all layers are copies of one.
 /// * Source: PyTorch's `nn.TransformerDecoder`.

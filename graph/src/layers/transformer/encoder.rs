@@ -182,8 +182,10 @@ impl<const D: usize, const H: usize> Layer for TransformerEncoderLayer<D, H> {
 ///
 /// * In a body: `encoder(src)`, or `encoder(src, mask, src_key_padding_mask, is_causal = true)`: each layer gets the
 ///   masks.
-/// * Shapes, settings and errors are those of [`TransformerEncoderLayer`], and `norm = false`, PyTorch's
-///   `norm = LayerNorm(d_model)`.
+/// * Declared as `TransformerEncoder(TransformerEncoderLayer(512, 8), 6)`, or `TransformerEncoder(512, 8, 6)` with the
+///   layer's settings among its own.
+/// * Shapes, settings and errors are those of [`TransformerEncoderLayer`], and `norm = false`: `norm = true` is PyTorch's
+///   `norm = LayerNorm(d_model)`, with the layer's `layer_norm_eps` and `bias`.
 /// * Parameters: those of `layers.0`, `layers.1` and so on, then of `norm`.
 /// * Initial values: as in PyTorch, all layers are copies of one.
 /// * Source: PyTorch's `nn.TransformerEncoder`.

@@ -1,0 +1,33 @@
+//! What the transformer's layers take, and stacks of them. Knows names and kinds of arguments.
+
+use super::{Choice, Kind, Parameter, dimension, setting};
+
+const ACTIVATION: Choice = Choice { of: "Activation", words: &[("relu", "Relu"), ("gelu", "Gelu")] };
+
+/// What a layer of a transformer takes.
+pub const TRANSFORMER_LAYER: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
+/// What some of them on top of one another take.
+pub const STACK: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    dimension("num_layers", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+    setting("norm", Kind::Flag),
+];
