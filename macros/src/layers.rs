@@ -2,10 +2,12 @@
 //! Knows names and kinds of arguments, and nothing of what a layer computes.
 
 mod applied;
+mod recurrent;
 mod transformer;
 
 pub use applied::Applied;
 use applied::{ATTENTION, DECODER, ENCODER, ENCODER_LAYER, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY};
+use recurrent::{CELL, RECURRENT, RNN, RNN_CELL};
 use transformer::{STACK, TRANSFORMER_LAYER};
 
 /// The option of every layer and every model: whether its parameters are trained.
@@ -191,23 +193,6 @@ const fn transposed_convolution(axes: usize) -> [Parameter; 9] {
         setting("dilation", Kind::PerAxis(axes)),
     ]
 }
-
-const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
-
-/// What LSTM and GRU take.
-const RECURRENT: &[Parameter] = &[
-    dimension("input_size", Kind::Size),
-    dimension("hidden_size", Kind::Size),
-    setting("num_layers", Kind::Size),
-    setting("bias", Kind::Flag),
-    setting("batch_first", Kind::Flag),
-    setting("dropout", Kind::Number),
-    setting("bidirectional", Kind::Flag),
-];
-
-/// What cells take.
-const CELL: &[Parameter] =
-    &[dimension("input_size", Kind::Size), dimension("hidden_size", Kind::Size), setting("bias", Kind::Flag)];
 
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
@@ -411,36 +396,8 @@ pub const LAYERS: &[Known] = &[
             setting("elementwise_affine", Kind::Flag),
         ],
     ),
-    applied(
-        &SEQUENCE,
-        layer(
-            "RNN",
-            "RecurrentSettings",
-            &[
-                dimension("input_size", Kind::Size),
-                dimension("hidden_size", Kind::Size),
-                setting("num_layers", Kind::Size),
-                setting("nonlinearity", Kind::Choice(&NONLINEARITY)),
-                setting("bias", Kind::Flag),
-                setting("batch_first", Kind::Flag),
-                setting("dropout", Kind::Number),
-                setting("bidirectional", Kind::Flag),
-            ],
-        ),
-    ),
-    applied(
-        &STEP,
-        layer(
-            "RNNCell",
-            "RecurrentCellSettings",
-            &[
-                dimension("input_size", Kind::Size),
-                dimension("hidden_size", Kind::Size),
-                setting("bias", Kind::Flag),
-                setting("nonlinearity", Kind::Choice(&NONLINEARITY)),
-            ],
-        ),
-    ),
+    applied(&SEQUENCE, layer("RNN", "RecurrentSettings", RNN)),
+    applied(&STEP, layer("RNNCell", "RecurrentCellSettings", RNN_CELL)),
     layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),
