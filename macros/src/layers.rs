@@ -2,11 +2,11 @@
 //! Knows names and kinds of arguments, and nothing of what a layer computes.
 
 mod applied;
-mod transformer;
+mod sequences;
 
 pub use applied::Applied;
 use applied::{ATTENTION, DECODER, ENCODER, ENCODER_LAYER, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY};
-use transformer::{STACK, TRANSFORMER_LAYER};
+use sequences::{CELL, NONLINEARITY, RECURRENT, STACK, TRANSFORMER_LAYER};
 
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
@@ -191,23 +191,6 @@ const fn transposed_convolution(axes: usize) -> [Parameter; 9] {
         setting("dilation", Kind::PerAxis(axes)),
     ]
 }
-
-const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
-
-/// What LSTM and GRU take.
-const RECURRENT: &[Parameter] = &[
-    dimension("input_size", Kind::Size),
-    dimension("hidden_size", Kind::Size),
-    setting("num_layers", Kind::Size),
-    setting("bias", Kind::Flag),
-    setting("batch_first", Kind::Flag),
-    setting("dropout", Kind::Number),
-    setting("bidirectional", Kind::Flag),
-];
-
-/// What cells take.
-const CELL: &[Parameter] =
-    &[dimension("input_size", Kind::Size), dimension("hidden_size", Kind::Size), setting("bias", Kind::Flag)];
 
 /// What batch normalization takes for any number of axes.
 const BATCH_NORM: &[Parameter] = &[
