@@ -9,6 +9,8 @@
 
 #[path = "../../benches/suite/adversaries.rs"]
 mod adversaries;
+#[path = "../golden/attention.rs"]
+mod attention;
 #[path = "../golden/case.rs"]
 #[allow(dead_code)]
 mod case;
