@@ -10,6 +10,7 @@
 #[path = "../../benches/suite/adversaries.rs"]
 mod adversaries;
 #[path = "../golden/attention.rs"]
+#[allow(dead_code)]
 mod attention;
 #[path = "../golden/case.rs"]
 #[allow(dead_code)]
