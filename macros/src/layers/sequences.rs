@@ -1,4 +1,4 @@
-//! What the transformer's layers take, and stacks of them. Knows names and kinds of arguments.
+//! What layers over sequences take: recurrent ones, the transformer's and stacks of them. Knows names and kinds of arguments.
 
 use super::{Choice, Kind, Parameter, dimension, setting};
 
@@ -31,3 +31,21 @@ pub const STACK: &[Parameter] = &[
     setting("bias", Kind::Flag),
     setting("norm", Kind::Flag),
 ];
+
+/// What an RNN applies.
+pub const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
+
+/// What LSTM and GRU take.
+pub const RECURRENT: &[Parameter] = &[
+    dimension("input_size", Kind::Size),
+    dimension("hidden_size", Kind::Size),
+    setting("num_layers", Kind::Size),
+    setting("bias", Kind::Flag),
+    setting("batch_first", Kind::Flag),
+    setting("dropout", Kind::Number),
+    setting("bidirectional", Kind::Flag),
+];
+
+/// What cells take.
+pub const CELL: &[Parameter] =
+    &[dimension("input_size", Kind::Size), dimension("hidden_size", Kind::Size), setting("bias", Kind::Flag)];
