@@ -6,7 +6,7 @@ mod sequences;
 
 pub use applied::Applied;
 use applied::{ATTENTION, DECODER, ENCODER, ENCODER_LAYER, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY};
-use sequences::{CELL, NONLINEARITY, RECURRENT, STACK, TRANSFORMER_LAYER};
+use sequences::{CELL, RECURRENT, RNN, RNN_CELL, STACK, TRANSFORMER_LAYER};
 
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
@@ -394,36 +394,8 @@ pub const LAYERS: &[Known] = &[
             setting("elementwise_affine", Kind::Flag),
         ],
     ),
-    applied(
-        &SEQUENCE,
-        layer(
-            "RNN",
-            "RecurrentSettings",
-            &[
-                dimension("input_size", Kind::Size),
-                dimension("hidden_size", Kind::Size),
-                setting("num_layers", Kind::Size),
-                setting("nonlinearity", Kind::Choice(&NONLINEARITY)),
-                setting("bias", Kind::Flag),
-                setting("batch_first", Kind::Flag),
-                setting("dropout", Kind::Number),
-                setting("bidirectional", Kind::Flag),
-            ],
-        ),
-    ),
-    applied(
-        &STEP,
-        layer(
-            "RNNCell",
-            "RecurrentCellSettings",
-            &[
-                dimension("input_size", Kind::Size),
-                dimension("hidden_size", Kind::Size),
-                setting("bias", Kind::Flag),
-                setting("nonlinearity", Kind::Choice(&NONLINEARITY)),
-            ],
-        ),
-    ),
+    applied(&SEQUENCE, layer("RNN", "RecurrentSettings", RNN)),
+    applied(&STEP, layer("RNNCell", "RecurrentCellSettings", RNN_CELL)),
     layer("RReLU", "RReLUSettings", &[setting("lower", Kind::Number), setting("upper", Kind::Number)]),
     plain("ReLU"),
     plain("ReLU6"),

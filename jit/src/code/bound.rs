@@ -26,7 +26,7 @@ pub enum CallError {
 /// A call of a sequence: a kernel and the places of its arguments.
 #[derive(Clone, Debug)]
 pub struct BoundCall {
-    /// An index into the kernels given to [`Code::new`].
+    /// An index into the kernels given to [`Code::new`](super::Code::new).
     pub kernel: usize,
     /// For each buffer of the kernel where it is and its elements.
     pub arguments: Vec<(Memory, usize)>,
