@@ -44,7 +44,7 @@ enum Target {
 /// let charbonnier = loss_fn(|output, target| ((output - target).square() + 1e-6).sqrt());
 /// let focal = loss_fn(|scores, labels| {
 ///     let logs = scores.log_softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1);
-///     -(1.0 - logs.exp()).square() * logs
+///     -(logs.exp() - 1.0).square() * logs
 /// })
 /// .of_classes();
 ///

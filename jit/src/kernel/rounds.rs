@@ -17,7 +17,7 @@ impl Move {
         self.start.wrapping_add_signed(self.step as isize * round as isize)
     }
 
-    /// The first and the last of its first elements.
+    /// The first and the last of its first elements; what leaves its memory at the front is beyond its end.
     pub fn ends(self, rounds: usize) -> (usize, usize) {
         let (first, last) = (self.start, self.at(rounds.saturating_sub(1)));
         (first.min(last), first.max(last))
@@ -42,7 +42,8 @@ pub struct Moving {
 pub fn origins(buffers: &[Moving], rounds: usize) -> Option<Vec<Origin>> {
     let reach = |buffer: &Moving| {
         let (first, last) = buffer.by.ends(rounds);
-        (buffer.origin.element + first, buffer.origin.element + last + buffer.elements)
+        let after = |element: usize| buffer.origin.element.saturating_add(element);
+        (after(first), after(last).saturating_add(buffer.elements))
     };
     let meet = |a: &Moving, b: &Moving| {
         let (a_reach, b_reach) = (reach(a), reach(b));
