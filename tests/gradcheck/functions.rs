@@ -154,7 +154,7 @@ fn upstream(shape: Shape) -> Vec<f64> {
 }
 
 /// The values of all inputs of a graph.
-fn fed<'a>(case: &'a Case, name: &str, ty: Type) -> Vec<f64> {
+fn fed(case: &Case, name: &str, ty: Type) -> Vec<f64> {
     match name.strip_prefix("input ") {
         Some(position) => case.inputs[position.parse::<usize>().expect("a position")].values.clone(),
         None => upstream(ty.shape),
@@ -184,7 +184,7 @@ fn functions_are_those_of_pytorch() {
         let tensors = graph.inputs.iter().map(|input| {
             let (ty, values) = (graph.ty(input.node), fed(&case, &input.name, graph.ty(input.node)));
             let tensor = match ty.dtype {
-                DType::F32 => Tensor::<f64>::floats(ty.shape, values.into_iter()),
+                DType::F32 => Tensor::<f64>::floats(ty.shape, values),
                 _ => Tensor::ints(ty.shape, values.into_iter().map(|value| value as i32)),
             };
             (input.name.clone(), tensor)
