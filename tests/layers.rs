@@ -502,7 +502,8 @@ fn bags_of_embeddings_are_those_of_pytorch() {
     use kiln::layers::embedding_bag::embedding_bag;
 
     let (third, two_thirds) = (1.0 / 3.0, 2.0 / 3.0);
-    let cases: [(BagMode, Option<usize>, [f64; 8], [f64; 8]); 6] = [
+    type Case = (BagMode, Option<usize>, [f64; 8], [f64; 8]);
+    let cases: [Case; 6] = [
         (BagMode::Sum, None, [4.0, -1.5, 0.0, 0.0, -1.0, 6.0, 2.0, 4.5], [17.0, 22.0, 6.0, 8.0, 8.0, 10.0, 17.0, 20.0]),
         (
             BagMode::Sum,

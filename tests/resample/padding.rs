@@ -43,7 +43,8 @@ fn all(sides: &[(isize, isize)]) -> [(isize, isize); MAX_SPATIAL] {
 
 #[test]
 fn images_are_padded_by_the_definition() {
-    let cases: [(&[usize], &[(isize, isize)]); 8] = [
+    type Case = (&'static [usize], &'static [(isize, isize)]);
+    let cases: [Case; 8] = [
         (&[5], &[(2, 3)]),
         (&[4], &[(0, 3)]),
         (&[6], &[(-2, 2)]),
