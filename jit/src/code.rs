@@ -348,8 +348,8 @@ impl Sequence {
             let by = |position: usize| call.moves.get(position).copied().unwrap_or_default();
             // What is left of the elements wherever the argument begins.
             let rest = |(position, &(_, elements)): (usize, &(Memory, usize))| {
-                let last = by(position).ends(rounds).1;
-                (None, elements.saturating_sub(last))
+                let last = by(position).ends(rounds).map(|(_, last)| last);
+                (None, last.map_or(0, |last| elements.saturating_sub(last)))
             };
             function.check(call.arguments.iter().enumerate().map(rest))?;
             let first = pointers.len();

@@ -17,10 +17,11 @@ impl Move {
         self.start.wrapping_add_signed(self.step as isize * round as isize)
     }
 
-    /// The first and the last of its first elements; what leaves its memory at the front is beyond its end.
-    pub fn ends(self, rounds: usize) -> (usize, usize) {
-        let (first, last) = (self.start, self.at(rounds.saturating_sub(1)));
-        (first.min(last), first.max(last))
+    /// The first and the last of its first elements; nothing if it leaves its memory at the front.
+    pub fn ends(self, rounds: usize) -> Option<(usize, usize)> {
+        let way = i64::try_from(rounds.saturating_sub(1)).ok()?.checked_mul(self.step)?;
+        let last = self.start.checked_add_signed(isize::try_from(way).ok()?)?;
+        Some((self.start.min(last), self.start.max(last)))
     }
 }
 
@@ -40,10 +41,13 @@ pub struct Moving {
 /// Origins that stand for those of all rounds: buffers that do not overlap in one of them, do not in any. Nothing where
 /// what moves and is written, or meets what is written, overlaps another buffer in some two rounds.
 pub fn origins(buffers: &[Moving], rounds: usize) -> Option<Vec<Origin>> {
-    let reach = |buffer: &Moving| {
-        let (first, last) = buffer.by.ends(rounds);
-        let after = |element: usize| buffer.origin.element.saturating_add(element);
-        (after(first), after(last).saturating_add(buffer.elements))
+    // What leaves its memory may be anywhere in it.
+    let reach = |buffer: &Moving| match buffer.by.ends(rounds) {
+        Some((first, last)) => {
+            let after = |element: usize| buffer.origin.element.saturating_add(element);
+            (after(first), after(last).saturating_add(buffer.elements))
+        }
+        None => (0, usize::MAX),
     };
     let meet = |a: &Moving, b: &Moving| {
         let (a_reach, b_reach) = (reach(a), reach(b));
