@@ -19,7 +19,7 @@ pub use call::Call;
 pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
 use crate::checkpoint::CheckpointError;
-use crate::trainer::{Pace, Programs, Settings, TrainError, guard, load, save};
+use crate::trainer::{Programs, Schedulers, Settings, TrainError, guard, load, save};
 
 /// A model with programs of its own. `model!` implements it for a model with a `step` or an `eval`.
 pub trait Steps: Parameters + Sized {
@@ -102,7 +102,7 @@ pub struct StepTrainer<M: Steps> {
     model: Box<M>,
     settings: Settings,
     programs: Programs,
-    pace: Pace,
+    schedulers: Schedulers,
     /// For each program, the optimizers that it steps.
     stepped: Vec<Vec<usize>>,
     /// For each input of each program, what labels may be.
@@ -147,7 +147,7 @@ impl<M: Steps> StepTrainer<M> {
     /// # Errors
     /// [`TrainError::UnknownOptimizer`]; [`TrainError::LearningRate`] for a negative number, NaN or infinity.
     pub fn set_learning_rate(&mut self, optimizer: &str, rate: f32) -> Result<(), TrainError> {
-        self.pace.set_rate(optimizer, None, rate)
+        self.schedulers.set_rate(optimizer, None, rate)
     }
 
     /// As [`StepTrainer::set_learning_rate`], of one group of the optimizer's parameters: 1 is the first that it was given, 0
@@ -156,7 +156,7 @@ impl<M: Steps> StepTrainer<M> {
     /// # Errors
     /// Also [`TrainError::UnknownGroup`].
     pub fn set_group_learning_rate(&mut self, optimizer: &str, group: usize, rate: f32) -> Result<(), TrainError> {
-        self.pace.set_rate(optimizer, Some(group), rate)
+        self.schedulers.set_rate(optimizer, Some(group), rate)
     }
 
     /// The learning rate of an optimizer's next step, by the name of its field, as the schedule says; nothing if no program
@@ -164,8 +164,8 @@ impl<M: Steps> StepTrainer<M> {
     ///
     /// # Errors
     /// [`TrainError::UnknownOptimizer`].
-    pub fn learning_rate(&mut self, optimizer: &str) -> Result<Option<f32>, TrainError> {
-        let rate = self.pace.rate(optimizer)?;
+    pub fn learning_rate(&self, optimizer: &str) -> Result<Option<f32>, TrainError> {
+        let rate = self.schedulers.rate(optimizer)?;
         let number = self.model.optimizers().iter().position(|known| known.name() == optimizer);
         let is_stepped = number.is_some_and(|number| self.stepped.iter().any(|stepped| stepped.contains(&number)));
         Ok(is_stepped.then_some(rate))
@@ -177,7 +177,7 @@ impl<M: Steps> StepTrainer<M> {
     /// # Errors
     /// [`TrainError::UnknownOptimizer`]; [`TrainError::NoPlateau`] where the optimizer has none.
     pub fn report_metric(&mut self, optimizer: &str, metric: impl Into<f64>) -> Result<(), TrainError> {
-        self.pace.report_metric(optimizer, metric.into())
+        self.schedulers.report_metric(optimizer, metric.into())
     }
 
     /// Whether each `eval` and [`StepTrainer::model`] take the averages of the parameters that optimizers keep
@@ -194,7 +194,7 @@ impl<M: Steps> StepTrainer<M> {
     /// # Errors
     /// [`CheckpointError::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        save(path.as_ref(), &self.programs, &self.pace)
+        save(path.as_ref(), &self.programs, &self.schedulers)
     }
 
     /// Goes on from what [`StepTrainer::save`] wrote; see [`Trainer::load`](crate::Trainer::load).
@@ -202,7 +202,7 @@ impl<M: Steps> StepTrainer<M> {
     /// # Errors
     /// [`CheckpointError`]; all is then as it was.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        load(path.as_ref(), &mut self.programs, &mut self.pace)
+        load(path.as_ref(), &mut self.programs, &mut self.schedulers)
     }
 }
 

@@ -5,9 +5,9 @@ mod builder;
 mod error;
 mod hints;
 mod metric;
-mod pace;
 mod programs;
 mod saved;
+mod schedulers;
 mod targets;
 
 use std::path::Path;
@@ -23,11 +23,11 @@ pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
 use metric::Metric;
-pub(crate) use pace::Pace;
 use programs::{EVALUATE, TRAIN};
 pub(crate) use programs::{PREDICT, Programs, guard};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{load, save};
+pub(crate) use schedulers::Schedulers;
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
@@ -67,7 +67,7 @@ pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
     metrics: Vec<Metric>,
     settings: Settings,
     programs: Programs,
-    pace: Pace,
+    schedulers: Schedulers,
     /// The targets of the current batch, as programs read them.
     targets: Vec<L::Target>,
 }
@@ -131,9 +131,9 @@ where
             self.programs.get(TRAIN, rows, || train_graph(&*self.model, &self.loss, &self.optimizer, rows, seed))?;
         program.write(0, x)?;
         program.write(1, view(&self.targets, shape))?;
-        self.pace.hand_over(&[0], states)?;
+        self.schedulers.hand_over(&[0], states)?;
         program.run(states)?;
-        self.pace.advance(&[0]);
+        self.schedulers.advance(&[0]);
         Ok(program.session().scalar(0))
     }
 
@@ -204,7 +204,7 @@ where
     /// # Errors
     /// [`TrainError::LearningRate`] for a negative number, NaN or infinity.
     pub fn set_learning_rate(&mut self, rate: f32) -> Result<(), TrainError> {
-        self.pace.set_rate("", None, rate)
+        self.schedulers.set_rate("", None, rate)
     }
 
     /// As [`Trainer::set_learning_rate`], of one group of parameters: 1 is the first that the optimizer was given, 0 that of
@@ -213,12 +213,12 @@ where
     /// # Errors
     /// Also [`TrainError::UnknownGroup`].
     pub fn set_group_learning_rate(&mut self, group: usize, rate: f32) -> Result<(), TrainError> {
-        self.pace.set_rate("", Some(group), rate)
+        self.schedulers.set_rate("", Some(group), rate)
     }
 
     /// The learning rate of the next step, as the schedule says; that of the parameters in no group.
-    pub fn learning_rate(&mut self) -> f32 {
-        self.pace.rate("").unwrap_or_default()
+    pub fn learning_rate(&self) -> f32 {
+        self.schedulers.rate("").unwrap_or_default()
     }
 
     /// Reports a metric, such as the loss of an evaluation, to the optimizer's
@@ -227,7 +227,7 @@ where
     /// # Errors
     /// [`TrainError::NoPlateau`] where the optimizer has none.
     pub fn report_metric(&mut self, metric: impl Into<f64>) -> Result<(), TrainError> {
-        self.pace.report_metric("", metric.into())
+        self.schedulers.report_metric("", metric.into())
     }
 
     /// Whether evaluations, predictions and [`Trainer::model`] take the averages of the parameters that the optimizer keeps
@@ -248,7 +248,7 @@ where
     /// # Errors
     /// [`CheckpointError::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        saved::save(path.as_ref(), &self.programs, &self.pace)
+        saved::save(path.as_ref(), &self.programs, &self.schedulers)
     }
 
     /// Goes on from what [`Trainer::save`] wrote, for the same model, optimizer and groups. (Rates that a schedule gives are
@@ -257,7 +257,7 @@ where
     /// # Errors
     /// [`CheckpointError`]; all is then as it was.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        saved::load(path.as_ref(), &mut self.programs, &mut self.pace)
+        saved::load(path.as_ref(), &mut self.programs, &mut self.schedulers)
     }
 
     /// The model with its present parameters, which are copied from the compiled programs' memory.

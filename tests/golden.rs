@@ -15,6 +15,8 @@ mod engine;
 mod errors;
 #[path = "common/files.rs"]
 mod files;
+#[path = "common/folder.rs"]
+mod folder;
 #[path = "golden/graphs.rs"]
 mod graphs;
 #[path = "golden/layers.rs"]
@@ -31,6 +33,8 @@ mod programs;
 mod python;
 #[path = "golden/recurrent.rs"]
 mod recurrent;
+#[path = "golden/refused.rs"]
+mod refused;
 #[path = "golden/resampling.rs"]
 mod resampling;
 #[path = "golden/results.rs"]

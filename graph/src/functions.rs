@@ -9,7 +9,7 @@ mod places;
 mod products;
 
 pub use elementwise::{
-    atan, ceil, cumprod, exp2, frac, isfinite, isinf, isnan, lerp, log2, log10, logical_xor, nan_to_num, tan, trunc,
+    atan, ceil, exp2, frac, isfinite, isinf, isnan, lerp, log2, log10, logical_xor, nan_to_num, tan, trunc,
 };
 pub use made::{arange, arange_to, bernoulli, linspace, one_hot, rand_like, randn_like};
 pub use order::{argsort, sort, topk};

@@ -260,7 +260,7 @@ pub struct Sequence {
     /// Those of the arguments that lie in the arena, and their offsets.
     in_arena: Vec<(usize, usize)>,
     /// The loops, in the order of their calls.
-    loops: Vec<Rounds>,
+    loops: Vec<Loop>,
     /// The arena at which these arguments point.
     bound: *const u8,
     /// The elements that the arena must have.
@@ -269,18 +269,18 @@ pub struct Sequence {
 }
 
 /// A loop.
-struct Rounds {
+struct Loop {
     calls: Range<usize>,
-    rounds: usize,
+    iterations: usize,
     /// The arguments that move.
     moving: Vec<Moved>,
 }
 
-/// An argument that moves on in each round.
+/// An argument that moves on in each iteration.
 struct Moved {
     /// Its place in the argument tables.
     argument: usize,
-    /// Where it is in the first round.
+    /// Where it is in the first iteration.
     start: *mut u8,
     /// By how many bytes it moves.
     bytes: isize,
@@ -334,21 +334,21 @@ impl Sequence {
         }
         let (mut steps, mut pointers) = (Vec::with_capacity(calls.len()), Vec::new());
         let (mut in_arena, mut needed, mut places) = (Vec::new(), 0, Vec::new());
-        let mut looped: Vec<Rounds> = Vec::with_capacity(loops.len());
-        looped.extend(loops.iter().map(|BoundLoop { calls, rounds }| Rounds {
+        let mut looped: Vec<Loop> = Vec::with_capacity(loops.len());
+        looped.extend(loops.iter().map(|BoundLoop { calls, iterations }| Loop {
             calls: calls.clone(),
-            rounds: *rounds,
+            iterations: *iterations,
             moving: Vec::new(),
         }));
         let footprints = code.footprints.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (number, call) in calls.iter().enumerate() {
             let function = &code.functions[call.kernel];
             let mut around = looped.iter_mut().find(|looped| looped.calls.contains(&number));
-            let rounds = around.as_ref().map_or(1, |looped| looped.rounds);
+            let iterations = around.as_ref().map_or(1, |looped| looped.iterations);
             let by = |position: usize| call.moves.get(position).copied().unwrap_or_default();
             // What is left of the elements wherever the argument begins.
             let rest = |(position, &(_, elements)): (usize, &(Memory, usize))| {
-                let last = by(position).ends(rounds).map(|(_, last)| last);
+                let last = by(position).ends(iterations).map(|(_, last)| last);
                 (None, last.map_or(0, |last| elements.saturating_sub(last)))
             };
             function.check(call.arguments.iter().enumerate().map(rest))?;
@@ -392,7 +392,7 @@ impl Sequence {
                     elements: declared.elements,
                     written: declared.access != Access::Read,
                 }));
-                let origins = kernel::origins(&places, rounds);
+                let origins = kernel::origins(&places, iterations);
                 let footprints = footprints.get(call.kernel);
                 let disjoint = |origins: Vec<Origin>| footprints.is_some_and(|of| of.disjoint(&origins).is_ok());
                 origins.is_some_and(disjoint)
@@ -479,8 +479,10 @@ impl Sequence {
     /// bound: the same memory at the same positions.
     pub fn run(&mut self, calls: Range<usize>, states: &mut [Buffer], pool: &Pool) -> Result<(), CallError> {
         self.check(states)?;
+        let flush = self.flush_denormal;
+        let each = |_: usize, step: &Step, pointers: &[*mut u8]| call(step, pointers, flush, pool);
         // SAFETY: the emitted code of the calls alone computes with floats.
-        unsafe { denormals::in_mode(self.flush_denormal, || self.walk(calls, pool, None)) }
+        unsafe { denormals::in_mode(flush, || self.walk(calls, each)) }
         Ok(())
     }
 
@@ -493,36 +495,39 @@ impl Sequence {
         mut done: impl FnMut(usize),
     ) -> Result<(), CallError> {
         self.check(states)?;
-        self.walk(calls, pool, Some(&mut done));
+        let flush = self.flush_denormal;
+        self.walk(calls, |position, step, pointers| {
+            // SAFETY: the emitted code of the call alone computes with floats.
+            unsafe { denormals::in_mode(flush, || call(step, pointers, flush, pool)) };
+            done(position);
+        });
         Ok(())
     }
 
-    /// Runs some calls, those of a loop once for each of its rounds. Where `done` is told of each, the mode in which they
-    /// compute is that of each by itself; else it is the caller's to set.
-    fn walk(&mut self, calls: Range<usize>, pool: &Pool, mut done: Option<&mut dyn FnMut(usize)>) {
-        // Plain loops: they run in every step, also in debug builds.
-        let Sequence { steps, pointers, loops, flush_denormal, .. } = self;
-        let mut run = |position: usize, pointers: &[*mut u8]| match &mut done {
-            None => call(&steps[position], pointers, *flush_denormal, pool),
-            Some(done) => {
-                let run = || call(&steps[position], pointers, *flush_denormal, pool);
-                // SAFETY: the emitted code of the call alone computes with floats.
-                unsafe { denormals::in_mode(*flush_denormal, run) };
-                done(position);
-            }
-        };
+    /// Walks over some calls, those of a loop once for each of its iterations: `each` gets the position of a call, the call
+    /// and the argument tables.
+    #[inline(always)]
+    fn walk(&mut self, calls: Range<usize>, mut each: impl FnMut(usize, &Step, &[*mut u8])) {
+        // Plain loops over slices: they run in every step, also in debug builds.
+        let Sequence { steps, pointers, loops, .. } = self;
         let mut next = calls.start;
         for looped in loops.iter().filter(|looped| calls.start <= looped.calls.start && looped.calls.end <= calls.end) {
-            (next..looped.calls.start).for_each(|position| run(position, pointers));
-            for round in 0..looped.rounds {
+            for (position, step) in (next..).zip(&steps[next..looped.calls.start]) {
+                each(position, step, pointers);
+            }
+            for iteration in 0..looped.iterations {
                 for moved in &looped.moving {
-                    pointers[moved.argument] = moved.start.wrapping_offset(moved.bytes * round as isize);
+                    pointers[moved.argument] = moved.start.wrapping_offset(moved.bytes * iteration as isize);
                 }
-                looped.calls.clone().for_each(|position| run(position, pointers));
+                for (position, step) in (looped.calls.start..).zip(&steps[looped.calls.clone()]) {
+                    each(position, step, pointers);
+                }
             }
             next = looped.calls.end;
         }
-        (next..calls.end).for_each(|position| run(position, pointers));
+        for (position, step) in (next..).zip(&steps[next..calls.end]) {
+            each(position, step, pointers);
+        }
     }
 
     /// That the sequence has an arena, and that the states are those that were bound.
@@ -544,7 +549,7 @@ impl Sequence {
 #[inline(always)]
 fn call(step: &Step, pointers: &[*mut u8], flush_denormal: bool, pool: &Pool) {
     let arguments = Arguments(&pointers[step.first..]);
-    // SAFETY: the arguments were checked to be as long as declared when they were bound, in a loop in each of its rounds. The
+    // SAFETY: the arguments were checked to be as long as declared when they were bound, in a loop in each of its iterations. The
     // sequence's own memory, the arena and the states are borrowed exclusively. The arena is long enough and the arguments
     // in it point at it, and the states lie where they lay, as `check` has seen. The tasks are all there are. Where several
     // threads run them, no task writes what another one touches: that is proved for these arguments (`without_arena`), whose

@@ -8,9 +8,9 @@ mod build;
 mod check;
 mod disjoint;
 mod interpret;
+mod iterations;
 mod parse;
 mod print;
-mod rounds;
 mod visit;
 
 pub use build::KernelBuilder;
@@ -18,8 +18,8 @@ pub use check::{KernelError, Violation};
 pub(crate) use disjoint::Footprints;
 pub use disjoint::{Dependence, Origin, Reason};
 pub use interpret::{Slice, interpret, interpret_words};
+pub use iterations::{Move, Moving, origins};
 pub use parse::{ParseError, parse, parse_all};
-pub use rounds::{Move, Moving, origins};
 
 use kiln_graph::Few;
 

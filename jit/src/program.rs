@@ -93,11 +93,11 @@ impl Plan {
                 written: kernel.buffers[position].access != Access::Read,
             };
             let places: Vec<Moving> = call.arguments.iter().enumerate().map(place).collect();
-            let rounds =
-                self.loops.iter().find(|looped| looped.calls.contains(&number)).map_or(1, |looped| looped.rounds);
-            match origins(&places, rounds) {
+            let iterations =
+                self.loops.iter().find(|looped| looped.calls.contains(&number)).map_or(1, |looped| looped.iterations);
+            match origins(&places, iterations) {
                 Some(origins) => kernel.disjoint(&origins),
-                None => Err(Dependence::Rounds { kernel: kernel.name.clone() }),
+                None => Err(Dependence::Iterations { kernel: kernel.name.clone() }),
             }
         })
     }

@@ -3,7 +3,7 @@
 use kiln_graph::{GraphError, Mode, ShapeError};
 
 use super::{StepTrainer, Steps, graph};
-use crate::trainer::{Pace, Settings, TrainError, setter};
+use crate::trainer::{Schedulers, Settings, TrainError, setter};
 
 /// The settings of a [`StepTrainer`]; made by [`Steps::trainer`].
 #[derive(Clone, Debug)]
@@ -43,14 +43,14 @@ impl<M: Steps> StepTrainerBuilder<M> {
         let StepTrainerBuilder { mut model, settings } = self;
         let mut programs = settings.programs(M::PROGRAMS.len())?;
         programs.take_parameters(&mut *model)?;
-        let pace = Pace::new(&model.optimizers());
+        let schedulers = Schedulers::new(&model.optimizers());
         let mut stepped = Vec::new();
         let mut classes = Vec::new();
         let mut refused = Vec::new();
         for (number, signature) in M::PROGRAMS.iter().enumerate() {
             match graph(&*model, number, settings, settings.batch) {
                 Ok((graph, of_inputs)) => {
-                    stepped.push(pace.stepped(graph.inputs.iter().map(|input| input.name.as_str())));
+                    stepped.push(schedulers.stepped(graph.inputs.iter().map(|input| input.name.as_str())));
                     programs.get(signature.name, settings.batch, || Ok(graph))?;
                     classes.push(of_inputs);
                 }
@@ -75,7 +75,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
         let training = M::PROGRAMS.iter().filter(|signature| signature.mode == Mode::Train);
         programs.keep_averages(&optimizers, training.map(|signature| signature.name).collect())?;
         drop(optimizers);
-        Ok(StepTrainer { model, settings, programs, pace, stepped, classes, labels: Vec::new() }.into())
+        Ok(StepTrainer { model, settings, programs, schedulers, stepped, classes, labels: Vec::new() }.into())
     }
 }
 

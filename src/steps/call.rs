@@ -108,13 +108,13 @@ impl<'t, M: Steps> Call<'t, M> {
     pub fn run(self) -> Result<Results<'t>, TrainError> {
         let signature = &M::PROGRAMS[self.program];
         assert_eq!(self.given, signature.inputs.len(), "inputs of `{}`", signature.name);
-        let StepTrainer { programs, model, settings, pace, stepped, .. } = self.trainer;
+        let StepTrainer { programs, model, settings, schedulers, stepped, .. } = self.trainer;
         let batch = self.batch.unwrap_or(settings.batch);
         let build = || Ok(graph(&**model, self.program, *settings, batch)?.0);
         let (program, states) = programs.get(signature.name, batch, build)?;
-        pace.hand_over(&stepped[self.program], states)?;
+        schedulers.hand_over(&stepped[self.program], states)?;
         program.run(states)?;
-        pace.advance(&stepped[self.program]);
+        schedulers.advance(&stepped[self.program]);
         Ok(Results { program: signature.name, session: program.session() })
     }
 }

@@ -11,8 +11,8 @@ use kiln_rt::Pool;
 use super::Trainer;
 use super::error::TrainError;
 use super::metric::Metric;
-use super::pace::Pace;
 use super::programs::{Programs, TRAIN, optimization, train_graph};
+use super::schedulers::Schedulers;
 use super::targets::TargetElement;
 use crate::tuning::Tuner;
 
@@ -226,11 +226,11 @@ where
         let held = [optimization(&*model, &optimizer)];
         programs.fill(held[0].initial_state())?;
         programs.keep_averages(&held, vec![TRAIN])?;
-        let pace = Pace::new(&held);
+        let schedulers = Schedulers::new(&held);
         for (name, value) in loss.states() {
             programs.initialise(&name, value.view())?;
         }
         let targets = Vec::with_capacity(settings.batch);
-        Ok(Trainer { model, loss, optimizer, metrics, settings, programs, pace, targets })
+        Ok(Trainer { model, loss, optimizer, metrics, settings, programs, schedulers, targets })
     }
 }

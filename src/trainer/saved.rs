@@ -10,8 +10,8 @@ use kiln_graph::{DType, Shape};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
 
-use super::pace::Pace;
 use super::programs::Programs;
+use super::schedulers::Schedulers;
 use crate::checkpoint::{CheckpointError, foreign, open};
 use crate::files::replace_file;
 
@@ -49,7 +49,7 @@ fn dtype(dtype: DType) -> Dtype {
 }
 
 /// Writes the state of a training.
-pub(crate) fn save(path: &Path, programs: &Programs, pace: &Pace) -> Result<(), CheckpointError> {
+pub(crate) fn save(path: &Path, programs: &Programs, schedulers: &Schedulers) -> Result<(), CheckpointError> {
     let mut tensors = Vec::new();
     let states = programs.states();
     for name in states.names() {
@@ -61,7 +61,7 @@ pub(crate) fn save(path: &Path, programs: &Programs, pace: &Pace) -> Result<(), 
         let bytes = floats.chain(integers).collect();
         tensors.push((name.to_owned(), Stored { dtype: dtype(ty.dtype), shape: shape.dims().to_vec(), bytes }));
     }
-    for (name, numbers) in pace.state() {
+    for (name, numbers) in schedulers.state() {
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         tensors.push((name, Stored { dtype: Dtype::F64, shape: vec![numbers.len()], bytes }));
     }
@@ -72,13 +72,13 @@ pub(crate) fn save(path: &Path, programs: &Programs, pace: &Pace) -> Result<(), 
 }
 
 /// Takes the state of a training, if the file has all of it and nothing else.
-pub(crate) fn load(path: &Path, programs: &mut Programs, pace: &mut Pace) -> Result<(), CheckpointError> {
+pub(crate) fn load(path: &Path, programs: &mut Programs, schedulers: &mut Schedulers) -> Result<(), CheckpointError> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => CheckpointError::NotFound { path: path.into() },
         _ => CheckpointError::Read { path: path.into(), source },
     })?;
     let file = open(path, &bytes)?;
-    let schedules: HashMap<String, usize> = pace.state().map(|(name, numbers)| (name, numbers.len())).collect();
+    let schedules: HashMap<String, usize> = schedulers.state().map(|(name, numbers)| (name, numbers.len())).collect();
     check(path, &file, programs, &schedules)?;
     let words = |name: &str| file.tensor(name).map(|tensor| tensor.data().as_chunks::<4>().0).unwrap_or_default();
     let states = programs.states_mut();
@@ -99,7 +99,7 @@ pub(crate) fn load(path: &Path, programs: &mut Programs, pace: &mut Pace) -> Res
         };
         debug_assert!(matches!(written, Ok(Ok(()))), "{name}");
     }
-    pace.set_state(|name| {
+    schedulers.set_state(|name| {
         let tensor = file.tensor(name).ok()?;
         Some(tensor.data().as_chunks::<8>().0.iter().map(|&word| f64::from_le_bytes(word)).collect())
     });

@@ -42,10 +42,10 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
             };
         }
     }
-    for (call, round) in plan.rounds() {
+    for (call, iteration) in plan.iterations() {
         let call = &plan.calls[call];
         let kernel = &plan.kernels[call.kernel];
-        let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(round));
+        let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(iteration));
         let slots = call.arguments.iter().enumerate();
         let arguments: Vec<usize> = slots.map(|(position, &slot)| start(slot) + moved(position)).collect();
         interpret_words(kernel, &mut memory, &arguments, 0..kernel.tasks());

@@ -1,7 +1,5 @@
 //! Uses that must be refused: each line of `errors.jsonl` must give an error of Kiln's own.
 
-use std::path::Path;
-
 use kiln_graph::indices::index_rule;
 use kiln_graph::optimizers::{Optimization, Sgd};
 use kiln_graph::shape::rules;
@@ -12,7 +10,7 @@ use serde_json::Value as Json;
 use crate::case::{Array, Attributes, Refusal};
 use crate::graphs::{Given, type_of};
 use crate::python::parse;
-use crate::{attention, layers, losses, ops, optim, recurrent, trained};
+use crate::{attention, layers, losses, ops, optim, recurrent, refused, trained};
 
 /// Values that do not exist in the type of Kiln's argument, such as a negative size: PyTorch refuses them when it runs,
 /// and rustc before anything runs. A call, its argument, the case in `tests/ui` that shows what rustc says, and the use
@@ -34,14 +32,7 @@ pub fn refused_by_rustc(call: &str, argument: &str) -> Result<String, Refusal> {
     let missing = || Refusal::Later(format!("{argument}: refused by rustc, but no case in tests/ui shows it"));
     let row = REFUSED_BY_RUSTC.iter().find(|(of, name, ..)| (*of, *name) == (call, argument));
     let (_, _, name, written) = *row.ok_or_else(missing)?;
-    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui").join(name);
-    let read = |extension: &str| std::fs::read_to_string(case.with_extension(extension)).unwrap_or_default();
-    let (source, words) = (read("rs"), read("stderr"));
-    let mut shown = words.split("\nerror").filter(|error| error.contains(written));
-    if !source.contains(written) || !shown.any(|error| error.contains(&format!("`{argument}` of `{call}`"))) {
-        return Err(Refusal::Case(format!("tests/ui/{name}.rs does not show that rustc refuses `{written}`")));
-    }
-    Ok(format!("refused by rustc: tests/ui/{name}.rs"))
+    refused::by_rustc(name, written, &format!("`{argument}` of `{call}`"))
 }
 
 /// A use that PyTorch refuses.
@@ -73,6 +64,9 @@ impl Misuse {
 
     /// Kiln's error in words; `Err` where Kiln has no such thing (yet), or accepts it.
     pub fn refusal(&self) -> Result<String, Refusal> {
+        if let Some(said) = refused::refusal(&self.code.join("\n"), &self.inputs) {
+            return said;
+        }
         match self.build() {
             Ok(graph) => match self.indices(&graph) {
                 Some(message) => Ok(message),
@@ -160,9 +154,11 @@ impl Misuse {
 
     /// What is said about the indices that are given to a graph.
     fn indices(&self, graph: &Graph) -> Option<String> {
-        let data = graph.inputs.iter().filter(|input| input.role == Role::Data);
-        for (input, array) in data.zip(&self.inputs) {
-            let Array::Int(numbers) = array else { continue };
+        for input in graph.inputs.iter().filter(|input| input.role == Role::Data) {
+            // `input.1`, or `x1` of a program.
+            let number = input.name.trim_start_matches("input.").trim_start_matches('x').parse::<usize>();
+            let array = number.ok().and_then(|number| self.inputs.get(number));
+            let Some(Array::Int(numbers)) = array else { continue };
             let numbers = numbers.mapv(|number| number as i32);
             if let Some(Err(error)) = index_rule(graph, input.node).map(|rule| rule.check(&numbers.view())) {
                 return Some(error.to_string());

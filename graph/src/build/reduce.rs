@@ -1,7 +1,7 @@
 //! Reductions of values, and the functions that normalize along axes.
 
 use super::{Axis, AxisList, Value};
-use crate::op::{ArgOp, Axes, Op, ReduceOp};
+use crate::op::{ArgOp, Axes, BinaryOp, Op, ReduceOp};
 use crate::shape::ShapeError;
 
 /// Each reduction twice: with the axes removed, and with extent 1 in their place.
@@ -64,20 +64,31 @@ impl<'g> Value<'g> {
     }
 
     /// The sums of each element and all before it along an axis.
-    ///
-    /// By doubling: after step `s` an element holds the sum of the `2 s` elements that end at it, so `log2(n)` steps
-    /// suffice, and an element of the result has at most as many roundings.
     pub fn cumsum(self, axis: impl Into<Axis>) -> Value<'g> {
-        self.along("cumsum", axis, |axis| {
+        self.running("cumsum", axis, BinaryOp::Add, 0.0)
+    }
+
+    /// The products of each element and all before it along an axis.
+    pub fn cumprod(self, axis: impl Into<Axis>) -> Value<'g> {
+        self.running("cumprod", axis, BinaryOp::Mul, 1.0)
+    }
+
+    /// Each element combined with all before it along an axis; `neutral` changes nothing.
+    ///
+    /// By doubling: after step `s` an element holds what comes of the `2 s` elements that end at it, so `log2(n)` steps
+    /// suffice, and an element of the result has at most as many roundings.
+    fn running(self, op: &'static str, axis: impl Into<Axis>, function: BinaryOp, neutral: f64) -> Value<'g> {
+        self.along(op, axis, |axis| {
             let n = self.shape().dim(axis);
             let mut low = vec![0; axis + 1];
-            let (mut sums, mut step) = (self, 1);
+            let (mut combined, mut step) = (self, 1);
             while step < n {
                 low[axis] = step;
-                sums = sums + sums.slice(axis, 0..n - step, 1).pad(&low, &[], 0.0);
+                let before = combined.slice(axis, 0..n - step, 1).pad(&low, &[], neutral);
+                combined = combined.binary(function, before);
                 step *= 2;
             }
-            sums
+            combined
         })
     }
 

@@ -1,7 +1,7 @@
 //! Functions of single elements that are compositions of others: of angles, hyperbolic ones, logarithms of other bases,
 //! what is finite, parts of numbers. It knows no axes.
 
-use super::{refused, ruled};
+use super::refused;
 use crate::build::{Operand, Value};
 use crate::shape::functions as rules;
 
@@ -64,19 +64,4 @@ pub fn nan_to_num(x: Value<'_>, nan: f64, posinf: Option<f64>, neginf: Option<f6
     let least = neginf.unwrap_or(f64::from(f32::MIN));
     let numbers = x.ne(x).select(nan, x.eq(f64::NEG_INFINITY).select(least, x));
     x.eq(f64::INFINITY).select(most, numbers)
-}
-
-/// The products of each element and all before it along an axis, by doubling as [`Value::cumsum`].
-pub fn cumprod(x: Value<'_>, dim: isize) -> Value<'_> {
-    ruled(x, rules::along("cumprod", x.shape(), dim), |shape| {
-        let axis = super::positions(x, &[dim])[0];
-        let mut low = vec![0; axis + 1];
-        let (mut products, mut step) = (x, 1);
-        while step < shape.dim(axis) {
-            low[axis] = step;
-            products = products * products.slice(axis, 0..shape.dim(axis) - step, 1).pad(&low, &[], 1.0);
-            step *= 2;
-        }
-        products
-    })
 }

@@ -12,12 +12,17 @@ pub fn dropout(x: Value<'_>, p: f64) -> Value<'_> {
 
 /// [`dropout`] of whole channels: all elements with the same first two indices share their fate.
 pub fn channel_dropout(x: Value<'_>, p: f64) -> Value<'_> {
+    of_channels(x, |mask| dropped(x, mask, p))
+}
+
+/// What `drop` makes of the shape of a mask with one element for each channel.
+fn of_channels<'g>(x: Value<'g>, drop: impl FnOnce(Shape) -> Value<'g>) -> Value<'g> {
     let shape = x.shape();
     if shape.rank() < 2 {
         x.graph().fail(ShapeError::InputRank { least: 2, most: crate::shape::MAX_RANK, found: shape }.into());
         return x;
     }
-    dropped(x, (2..shape.rank()).fold(shape, |shape, axis| shape.with(axis, 1)), p)
+    drop((2..shape.rank()).fold(shape, |shape, axis| shape.with(axis, 1)))
 }
 
 /// In training each element is, with probability `p`, what a [SELU](super::activation::selu) makes of large negative
@@ -28,12 +33,7 @@ pub fn alpha_dropout(x: Value<'_>, p: f64) -> Value<'_> {
 
 /// [`alpha_dropout`] of whole channels: all elements with the same first two indices share their fate.
 pub fn feature_alpha_dropout(x: Value<'_>, p: f64) -> Value<'_> {
-    let shape = x.shape();
-    if shape.rank() < 2 {
-        x.graph().fail(ShapeError::InputRank { least: 2, most: crate::shape::MAX_RANK, found: shape }.into());
-        return x;
-    }
-    alpha_dropped(x, (2..shape.rank()).fold(shape, |shape, axis| shape.with(axis, 1)), p)
+    of_channels(x, |mask| alpha_dropped(x, mask, p))
 }
 
 /// `a (x kept + alpha dropped) + b` by a mask that is drawn with the given shape, with `alpha` the limit of a SELU, `a

@@ -20,6 +20,12 @@ pub(super) fn present<'g>(inputs: &[Option<Value<'g>>]) -> Vec<Value<'g>> {
     inputs.iter().flatten().copied().collect()
 }
 
+/// What stands for the one result of a layer whose inputs do not fit.
+pub(super) fn rejected<'g>(g: &'g Builder, error: ShapeError) -> Value<'g> {
+    g.fail(error.into());
+    g.poison(Type::f32(Shape::SCALAR))
+}
+
 /// The types of what holds no value: the error of a layer whose single result is asked for where it gives several.
 pub(super) const fn one_of(types: Result<Types, ShapeError>) -> Result<Shape, ShapeError> {
     match types {

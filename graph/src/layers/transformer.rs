@@ -190,3 +190,55 @@ fn visit_mut(members: &mut [(&str, &mut dyn Layer)], path: &mut Path, f: &mut dy
         path.enter(name, |path| layer.visit_mut(path, f));
     }
 }
+
+/// Layers of one kind one after another, PyTorch's `layers`, and a norm behind them if there is one, its `norm`.
+#[derive(Clone, Debug)]
+struct Stack<T, const D: usize> {
+    layers: Vec<T>,
+    norm: Option<LayerNorm<D>>,
+}
+
+impl<T: Layer + Clone, const D: usize> Stack<T, D> {
+    /// So many copies of a layer.
+    fn new(layer: T, count: usize, settings: &TransformerSettings, init: &mut Init) -> Stack<T, D> {
+        Stack { layers: vec![layer; count], norm: settings.norm.then(|| settings.layer_norm(init)) }
+    }
+
+    /// What comes of `x`, each layer within the scope of its number.
+    fn apply<'g>(&self, g: &'g Builder, x: Value<'g>, each: impl Fn(&T, Value<'g>) -> Value<'g>) -> Value<'g> {
+        let mut x = x;
+        {
+            let _layers = g.enter("layers");
+            for (number, layer) in self.layers.iter().enumerate() {
+                let _layer = g.enter(&number.to_string());
+                x = each(layer, x);
+            }
+        }
+        match &self.norm {
+            Some(norm) => within(g, "norm", norm, x),
+            None => x,
+        }
+    }
+
+    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        path.enter("layers", |path| {
+            for (number, layer) in self.layers.iter().enumerate() {
+                path.enter(&number.to_string(), |path| layer.visit(path, f));
+            }
+        });
+        if let Some(norm) = &self.norm {
+            path.enter("norm", |path| norm.visit(path, f));
+        }
+    }
+
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        path.enter("layers", |path| {
+            for (number, layer) in self.layers.iter_mut().enumerate() {
+                path.enter(&number.to_string(), |path| layer.visit_mut(path, f));
+            }
+        });
+        if let Some(norm) = &mut self.norm {
+            path.enter("norm", |path| norm.visit_mut(path, f));
+        }
+    }
+}

@@ -148,7 +148,7 @@ pub(super) fn class_target(scores: Shape) -> Type {
 }
 
 /// A weight for each class, along the class axis; nothing if it is not one for each, which the builder then knows.
-fn per_class<'g>(loss: &'static str, weight: Value<'g>, scores: Shape, axis: usize) -> Option<Value<'g>> {
+pub(super) fn per_class<'g>(loss: &'static str, weight: Value<'g>, scores: Shape, axis: usize) -> Option<Value<'g>> {
     let classes = scores.dim(axis);
     let mut shape = Shape::new(&[classes]);
     if weight.shape() != shape {

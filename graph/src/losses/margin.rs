@@ -2,10 +2,11 @@
 
 use ndarray::ArrayD;
 
+use super::cross_entropy::per_class;
 use super::object::losses;
 use super::total::{Losses, fits, samples, weighted};
 use super::{Loss, Reduction, Total, weight_state};
-use crate::build::{Builder, Classes, GraphError, Value};
+use crate::build::{Builder, Classes, Value};
 use crate::functions::norm;
 use crate::graph::Type;
 use crate::layers::activation::log_sigmoid;
@@ -77,10 +78,7 @@ fn multi_margin_losses<'g>(
     let excess = positive_part(margin - of_target + x);
     let mut losses = if p == 1 { excess } else { excess.square() };
     if let Some(weight) = weight {
-        if weight.shape() != Shape::new(&[count]) {
-            g.fail(GraphError::ClassWeights { loss: "multi_margin", classes: count, found: weight.shape() });
-            return Losses::equal(x);
-        }
+        let Some(weight) = per_class("multi_margin", weight, x.shape(), axis) else { return Losses::equal(x) };
         losses = losses * is_target.select(weight, 0.0).sum_keep(axis);
     }
     Losses::equal(is_target.select(0.0, losses).mean(axis))

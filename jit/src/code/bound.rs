@@ -67,5 +67,5 @@ pub struct BoundLoop {
     /// Which calls.
     pub calls: Range<usize>,
     /// How often all of them run.
-    pub rounds: usize,
+    pub iterations: usize,
 }

@@ -67,8 +67,8 @@ pub enum Dependence {
         reason: Reason,
     },
     /// In a loop: what moves on meets what is written.
-    #[error("tasks of kernel {kernel} may touch the same elements in different rounds of a loop")]
-    Rounds {
+    #[error("tasks of kernel {kernel} may touch the same elements in different iterations of a loop")]
+    Iterations {
         /// The kernel's name.
         kernel: String,
     },

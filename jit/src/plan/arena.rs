@@ -18,7 +18,7 @@ pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Opti
             interval.get_or_insert(Interval { from: time, to: time, bytes }).to = time;
         }
     }
-    across_rounds(memory, calls, &mut intervals);
+    across_iterations(memory, calls, &mut intervals);
     for (piece, interval) in memory.iter().zip(&mut intervals) {
         let bytes = 4 * piece.elements;
         match piece.purpose {
@@ -40,9 +40,9 @@ pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Opti
     intervals
 }
 
-/// What is touched in a loop and outside of it is needed in all of its rounds, from the first call of the loop to the
-/// last. What a loop alone touches is written before it is read in each round.
-fn across_rounds(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<Interval>]) {
+/// What is touched in a loop and outside of it is needed in all of its iterations, from the first call of the loop to the
+/// last. What a loop alone touches is written before it is read in each iteration.
+fn across_iterations(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<Interval>]) {
     let mut touched: Vec<Option<Option<usize>>> = vec![None; memory.len()];
     let mut across = vec![false; memory.len()];
     for call in calls {

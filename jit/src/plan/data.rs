@@ -51,19 +51,22 @@ impl Plan {
         self.loops = Vec::new();
     }
 
-    /// Every call in the order of a run, with the round of the loop that it is in, counted from 0.
-    pub fn rounds(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+    /// Every call in the order of a run, with the iteration of the loop that it is in, counted from 0.
+    pub fn iterations(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let mut next = 0;
         std::iter::from_fn(move || {
             if next == self.calls.len() {
                 return None;
             }
             let found = self.loops.iter().find(|looped| looped.calls.start == next);
-            let (calls, rounds) = found.map_or((next..next + 1, 1), |looped| (looped.calls.clone(), looped.rounds));
+            let (calls, iterations) =
+                found.map_or((next..next + 1, 1), |looped| (looped.calls.clone(), looped.iterations));
             next = calls.end;
-            Some((calls, rounds))
+            Some((calls, iterations))
         })
-        .flat_map(|(calls, rounds)| (0..rounds).flat_map(move |round| calls.clone().map(move |call| (call, round))))
+        .flat_map(|(calls, iterations)| {
+            (0..iterations).flat_map(move |iteration| calls.clone().map(move |call| (call, iteration)))
+        })
     }
 }
 
@@ -73,7 +76,7 @@ pub struct Loop {
     /// Which calls.
     pub calls: Range<usize>,
     /// How often all of them run.
-    pub rounds: usize,
+    pub iterations: usize,
 }
 
 /// One run of a kernel.
@@ -90,10 +93,10 @@ pub struct Call {
     /// The operations that it computes, in order. A group of operations that takes several calls (copies to panels,
     /// partial sums) is named by each of them.
     pub parts: Vec<Part>,
-    /// Floating-point operations (a fused multiply-add counts as 2) of all rounds; of convolutions those of the
+    /// Floating-point operations (a fused multiply-add counts as 2) of all iterations; of convolutions those of the
     /// definition.
     pub flops: u64,
-    /// Bytes that must be read or written at least, in all rounds.
+    /// Bytes that must be read or written at least, in all iterations.
     pub bytes: u64,
     /// Whether it is worth more than one thread.
     pub parallel: bool,

@@ -71,7 +71,7 @@ pub fn place(
     let mut described = FxHashMap::default();
     for (position, group) in fusion.groups.iter().enumerate() {
         // Within a group order does not help: its tasks run side by side. What a group reads at which places is said by
-        // its description, which wants to know where all values lie; so this comes behind the loop above. Each round
+        // its description, which wants to know where all values lie; so this comes behind the loop above. Each iteration
         // takes one value out of a state's memory, so that it ends; a group that updates several states may take
         // several.
         loop {

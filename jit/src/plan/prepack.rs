@@ -48,7 +48,7 @@ pub fn drop_repeated(memory: &[Piece], calls: &mut Vec<Draft>) {
         };
         let reads: Vec<Storage> = arguments(lowered, |access| access == Access::Read).collect();
         let writes: Vec<Storage> = arguments(lowered, |access| access != Access::Read).collect();
-        // What a loop reads and writes are other places in each round.
+        // What a loop reads and writes are other places in each iteration.
         let copies = !in_loop
             && !reads.is_empty()
             && reads.iter().all(|storage| of_states[storage.0 as usize])

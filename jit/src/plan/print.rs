@@ -73,7 +73,7 @@ impl fmt::Display for Plan {
         }
         for (number, call) in self.calls.iter().enumerate() {
             if let Some(looped) = self.loops.iter().find(|looped| looped.calls.start == number) {
-                writeln!(f, "  loop of {} calls, {} rounds:", looped.calls.len(), looped.rounds)?;
+                writeln!(f, "  loop of {} calls, {} iterations:", looped.calls.len(), looped.iterations)?;
             }
             let kernel = &self.kernels[call.kernel];
             let tasks: usize = kernel.grid.iter().product();

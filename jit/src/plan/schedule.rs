@@ -65,11 +65,11 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
     let mut kernels = Distinct::default();
     let mut begun = None;
     for Draft { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts, in_loop, moves } in drafts {
-        let rounds = in_loop.map_or(1, |number| loops[number]);
+        let iterations = in_loop.map_or(1, |number| loops[number]);
         let number = plan.calls.len();
         match plan.loops.last_mut().filter(|_| in_loop.is_some() && in_loop == begun) {
             Some(looped) => looped.calls.end = number + 1,
-            None if in_loop.is_some() => plan.loops.push(Loop { calls: number..number + 1, rounds }),
+            None if in_loop.is_some() => plan.loops.push(Loop { calls: number..number + 1, iterations }),
             None => {}
         }
         begun = in_loop;
@@ -82,8 +82,8 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
             moves,
             label,
             parts,
-            flops: flops * rounds as u64,
-            bytes: bytes * rounds as u64,
+            flops: flops * iterations as u64,
+            bytes: bytes * iterations as u64,
             parallel: worth_sharing(tasks, flops, bytes),
         });
     }

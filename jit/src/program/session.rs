@@ -155,7 +155,7 @@ impl Session {
             })
             .collect();
         let code = program.code.clone();
-        let bound = |looped: &Loop| BoundLoop { calls: looped.calls.clone(), rounds: looped.rounds };
+        let bound = |looped: &Loop| BoundLoop { calls: looped.calls.clone(), iterations: looped.iterations };
         let loops: Vec<BoundLoop> = plan.loops.iter().map(bound).collect();
         let mut sequence = Sequence::without_arena(code, memory.own, states.buffers_mut(), &used, (&calls, &loops))?;
         sequence.attach(memory.arena.buffer)?;

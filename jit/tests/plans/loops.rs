@@ -58,8 +58,8 @@ fn plans_do_not_grow_with_the_length() {
         let [short, long] = [100, 1000].map(|length| planned(&graph(step, length, [4, 6, 8], true)));
         let in_loops = |plan: &Plan| plan.loops.iter().map(|looped| looped.calls.len()).collect::<Vec<_>>();
         assert_eq!(in_loops(&short), in_loops(&long), "{short}\n{long}");
-        assert_eq!(short.loops.iter().map(|looped| looped.rounds).collect::<Vec<_>>(), [100, 100]);
-        assert_eq!(long.loops.iter().map(|looped| looped.rounds).collect::<Vec<_>>(), [1000, 1000]);
+        assert_eq!(short.loops.iter().map(|looped| looped.iterations).collect::<Vec<_>>(), [100, 100]);
+        assert_eq!(long.loops.iter().map(|looped| looped.iterations).collect::<Vec<_>>(), [1000, 1000]);
         // Sums over a whole sequence may be taken in more parts.
         assert!(long.calls.len() <= short.calls.len() + 8, "{short}\n{long}");
     }

@@ -83,10 +83,10 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
             memory[start + offset] = word;
         }
     }
-    for (call, round) in plan.rounds() {
+    for (call, iteration) in plan.iterations() {
         let call = &plan.calls[call];
         let kernel = &plan.kernels[call.kernel];
-        let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(round));
+        let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(iteration));
         for (position, (buffer, &slot)) in kernel.buffers.iter().zip(&call.arguments).enumerate() {
             let end = moved(position) + buffer.elements;
             assert!(end <= plan.slots[slot].elements, "{}: a buffer longer than its slot", call.label);

@@ -195,7 +195,7 @@ pub const FUNCTIONS: &[Function] = &[
     )
     .only(Form::Function),
     row("cross", &[tensor(Float), required("other", Kind::Tensor(Float)), LAST], "cross"),
-    row("cumprod", ONE_AXIS, "along"),
+    row("cumprod", ONE_AXIS, "along").of_value(),
     row("cumsum", ONE_AXIS, "along").of_value(),
     row("detach", ANY, "unchanged").of_value().only(Form::Method).stopping(),
     row("div", FLOATS, "broadcast").by(Builds::Operator("/")),

@@ -1,9 +1,9 @@
 //! The decoder: layers in which places look at one another and at what an encoder gave, and stacks of them.
 
 use super::super::dropout::dropout;
-use super::super::several::{Several, alone};
+use super::super::several::{Several, alone, rejected};
 use super::feedforward::FeedForward;
-use super::{TransformerSettings, residual, visit, visit_mut, within};
+use super::{Stack, TransformerSettings, residual, visit, visit_mut, within};
 use crate::build::{Builder, Value};
 use crate::layers::attention::MultiheadAttention;
 use crate::layers::layer_norm::LayerNorm;
@@ -152,13 +152,8 @@ impl<const D: usize, const H: usize> TransformerDecoderLayer<D, H> {
 
 impl<const D: usize, const H: usize> Several for TransformerDecoderLayer<D, H> {
     fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Option<Value<'g>>], flags: &[bool]) -> Vec<Value<'g>> {
-        vec![match DecoderInputs::of(inputs, flags) {
-            Ok(inputs) => self.decode(g, &inputs),
-            Err(error) => {
-                g.fail(error.into());
-                g.poison(Type::f32(Shape::SCALAR))
-            }
-        }]
+        let inputs = DecoderInputs::of(inputs, flags);
+        vec![inputs.map_or_else(|error| rejected(g, error), |inputs| self.decode(g, &inputs))]
     }
 }
 
@@ -202,8 +197,7 @@ impl<const D: usize, const H: usize> Layer for TransformerDecoderLayer<D, H> {
 /// * Source: PyTorch's `nn.TransformerDecoder`.
 #[derive(Clone, Debug)]
 pub struct TransformerDecoder<const D: usize, const H: usize, const L: usize> {
-    layers: Vec<TransformerDecoderLayer<D, H>>,
-    norm: Option<LayerNorm<D>>,
+    stack: Stack<TransformerDecoderLayer<D, H>, D>,
     settings: TransformerSettings,
 }
 
@@ -236,32 +230,20 @@ impl<const D: usize, const H: usize, const L: usize> TransformerDecoder<D, H, L>
 
     /// Layers with fresh parameters.
     pub fn new(settings: TransformerSettings, init: &mut Init) -> TransformerDecoder<D, H, L> {
-        let layers = vec![TransformerDecoderLayer::new(settings, init); L];
-        TransformerDecoder { layers, norm: settings.norm.then(|| settings.layer_norm(init)), settings }
+        let layer = TransformerDecoderLayer::new(settings, init);
+        TransformerDecoder { stack: Stack::new(layer, L, &settings, init), settings }
     }
 
     /// The result, for inputs by their names.
     pub fn decode<'g>(&self, g: &'g Builder, inputs: &DecoderInputs<Value<'g>>) -> Value<'g> {
-        let x = {
-            let _scope = g.enter("layers");
-            self.layers.iter().enumerate().fold(inputs.tgt, |tgt, (number, layer)| {
-                let _scope = g.enter(&number.to_string());
-                layer.decode(g, &DecoderInputs { tgt, ..*inputs })
-            })
-        };
-        self.norm.iter().fold(x, |x, norm| within(g, "norm", norm, x))
+        self.stack.apply(g, inputs.tgt, |layer, tgt| layer.decode(g, &DecoderInputs { tgt, ..*inputs }))
     }
 }
 
 impl<const D: usize, const H: usize, const L: usize> Several for TransformerDecoder<D, H, L> {
     fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Option<Value<'g>>], flags: &[bool]) -> Vec<Value<'g>> {
-        vec![match DecoderInputs::of(inputs, flags) {
-            Ok(inputs) => self.decode(g, &inputs),
-            Err(error) => {
-                g.fail(error.into());
-                g.poison(Type::f32(Shape::SCALAR))
-            }
-        }]
+        let inputs = DecoderInputs::of(inputs, flags);
+        vec![inputs.map_or_else(|error| rejected(g, error), |inputs| self.decode(g, &inputs))]
     }
 }
 
@@ -271,25 +253,11 @@ impl<const D: usize, const H: usize, const L: usize> Layer for TransformerDecode
     }
 
     fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
-        path.enter("layers", |path| {
-            for (number, layer) in self.layers.iter().enumerate() {
-                path.enter(&number.to_string(), |path| layer.visit(path, f));
-            }
-        });
-        if let Some(norm) = &self.norm {
-            path.enter("norm", |path| norm.visit(path, f));
-        }
+        self.stack.visit(path, f);
     }
 
     fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
-        path.enter("layers", |path| {
-            for (number, layer) in self.layers.iter_mut().enumerate() {
-                path.enter(&number.to_string(), |path| layer.visit_mut(path, f));
-            }
-        });
-        if let Some(norm) = &mut self.norm {
-            path.enter("norm", |path| norm.visit_mut(path, f));
-        }
+        self.stack.visit_mut(path, f);
     }
 
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {

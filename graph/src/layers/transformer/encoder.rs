@@ -1,9 +1,9 @@
 //! The encoder: layers in which places look at one another, and stacks of them.
 
 use super::super::dropout::dropout;
-use super::super::several::{Several, alone};
+use super::super::several::{Several, alone, rejected};
 use super::feedforward::FeedForward;
-use super::{TransformerSettings, residual, visit, visit_mut, within};
+use super::{Stack, TransformerSettings, residual, visit, visit_mut, within};
 use crate::build::{Builder, Value};
 use crate::layers::attention::MultiheadAttention;
 use crate::layers::layer_norm::LayerNorm;
@@ -142,13 +142,8 @@ impl<const D: usize, const H: usize> TransformerEncoderLayer<D, H> {
 
 impl<const D: usize, const H: usize> Several for TransformerEncoderLayer<D, H> {
     fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Option<Value<'g>>], flags: &[bool]) -> Vec<Value<'g>> {
-        vec![match EncoderInputs::of(inputs, flags) {
-            Ok(inputs) => self.encode(g, &inputs),
-            Err(error) => {
-                g.fail(error.into());
-                g.poison(Type::f32(Shape::SCALAR))
-            }
-        }]
+        let inputs = EncoderInputs::of(inputs, flags);
+        vec![inputs.map_or_else(|error| rejected(g, error), |inputs| self.encode(g, &inputs))]
     }
 }
 
@@ -191,8 +186,7 @@ impl<const D: usize, const H: usize> Layer for TransformerEncoderLayer<D, H> {
 /// * Source: PyTorch's `nn.TransformerEncoder`.
 #[derive(Clone, Debug)]
 pub struct TransformerEncoder<const D: usize, const H: usize, const L: usize> {
-    layers: Vec<TransformerEncoderLayer<D, H>>,
-    norm: Option<LayerNorm<D>>,
+    stack: Stack<TransformerEncoderLayer<D, H>, D>,
     settings: TransformerSettings,
 }
 
@@ -225,32 +219,20 @@ impl<const D: usize, const H: usize, const L: usize> TransformerEncoder<D, H, L>
 
     /// Layers with fresh parameters.
     pub fn new(settings: TransformerSettings, init: &mut Init) -> TransformerEncoder<D, H, L> {
-        let layers = vec![TransformerEncoderLayer::new(settings, init); L];
-        TransformerEncoder { layers, norm: settings.norm.then(|| settings.layer_norm(init)), settings }
+        let layer = TransformerEncoderLayer::new(settings, init);
+        TransformerEncoder { stack: Stack::new(layer, L, &settings, init), settings }
     }
 
     /// The result, for inputs by their names.
     pub fn encode<'g>(&self, g: &'g Builder, inputs: &EncoderInputs<Value<'g>>) -> Value<'g> {
-        let x = {
-            let _scope = g.enter("layers");
-            self.layers.iter().enumerate().fold(inputs.src, |src, (number, layer)| {
-                let _scope = g.enter(&number.to_string());
-                layer.encode(g, &EncoderInputs { src, ..*inputs })
-            })
-        };
-        self.norm.iter().fold(x, |x, norm| within(g, "norm", norm, x))
+        self.stack.apply(g, inputs.src, |layer, src| layer.encode(g, &EncoderInputs { src, ..*inputs }))
     }
 }
 
 impl<const D: usize, const H: usize, const L: usize> Several for TransformerEncoder<D, H, L> {
     fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Option<Value<'g>>], flags: &[bool]) -> Vec<Value<'g>> {
-        vec![match EncoderInputs::of(inputs, flags) {
-            Ok(inputs) => self.encode(g, &inputs),
-            Err(error) => {
-                g.fail(error.into());
-                g.poison(Type::f32(Shape::SCALAR))
-            }
-        }]
+        let inputs = EncoderInputs::of(inputs, flags);
+        vec![inputs.map_or_else(|error| rejected(g, error), |inputs| self.encode(g, &inputs))]
     }
 }
 
@@ -260,25 +242,11 @@ impl<const D: usize, const H: usize, const L: usize> Layer for TransformerEncode
     }
 
     fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
-        path.enter("layers", |path| {
-            for (number, layer) in self.layers.iter().enumerate() {
-                path.enter(&number.to_string(), |path| layer.visit(path, f));
-            }
-        });
-        if let Some(norm) = &self.norm {
-            path.enter("norm", |path| norm.visit(path, f));
-        }
+        self.stack.visit(path, f);
     }
 
     fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
-        path.enter("layers", |path| {
-            for (number, layer) in self.layers.iter_mut().enumerate() {
-                path.enter(&number.to_string(), |path| layer.visit_mut(path, f));
-            }
-        });
-        if let Some(norm) = &mut self.norm {
-            path.enter("norm", |path| norm.visit_mut(path, f));
-        }
+        self.stack.visit_mut(path, f);
     }
 
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {

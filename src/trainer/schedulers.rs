@@ -9,7 +9,7 @@ use ndarray::aview0;
 use super::error::TrainError;
 
 /// Where each optimizer of a model stands.
-pub(crate) struct Pace {
+pub(crate) struct Schedulers {
     optimizers: Vec<Optimizer>,
 }
 
@@ -29,9 +29,9 @@ struct Group {
     momentum: Option<f32>,
 }
 
-impl Pace {
+impl Schedulers {
     /// Before the first step.
-    pub fn new(optimizers: &[Optimization<'_>]) -> Pace {
+    pub fn new(optimizers: &[Optimization<'_>]) -> Schedulers {
         let optimizer = |optimization: &Optimization<'_>| Optimizer {
             name: optimization.name().to_owned(),
             scheduler: optimization.scheduler(),
@@ -42,7 +42,7 @@ impl Pace {
             accumulates: optimization.accumulates(),
             calls: 0,
         };
-        Pace { optimizers: optimizers.iter().map(optimizer).collect() }
+        Schedulers { optimizers: optimizers.iter().map(optimizer).collect() }
     }
 
     /// The optimizers that a program steps which has these states.
@@ -89,8 +89,8 @@ impl Pace {
 
     /// Reports a metric to an optimizer's schedule.
     pub fn report_metric(&mut self, optimizer: &str, metric: f64) -> Result<(), TrainError> {
-        let found = self.find(optimizer)?;
-        if found.scheduler.report_metric(metric) {
+        let number = self.position(optimizer)?;
+        if self.optimizers[number].scheduler.report_metric(metric) {
             return Ok(());
         }
         Err(TrainError::NoPlateau { optimizer: optimizer.to_owned() })
@@ -98,7 +98,8 @@ impl Pace {
 
     /// Gives an optimizer, or one group of it, a rate of its own.
     pub fn set_rate(&mut self, optimizer: &str, group: Option<usize>, rate: f32) -> Result<(), TrainError> {
-        let found = self.find(optimizer)?;
+        let number = self.position(optimizer)?;
+        let found = &mut self.optimizers[number];
         if !rate.is_finite() || rate < 0.0 {
             return Err(TrainError::LearningRate { found: rate });
         }
@@ -115,8 +116,8 @@ impl Pace {
     }
 
     /// The rate of an optimizer's coming step.
-    pub fn rate(&mut self, optimizer: &str) -> Result<f32, TrainError> {
-        Ok(self.find(optimizer)?.scheduler.rate(0) as f32)
+    pub fn rate(&self, optimizer: &str) -> Result<f32, TrainError> {
+        Ok(self.optimizers[self.position(optimizer)?].scheduler.rate(0) as f32)
     }
 
     /// All that changes, by optimizer: its name in files, and numbers.
@@ -127,7 +128,7 @@ impl Pace {
         })
     }
 
-    /// Takes what [`Pace::state`] gave, of optimizers of the same names and groups.
+    /// Takes what [`Schedulers::state`] gave, of optimizers of the same names and groups.
     pub fn set_state(&mut self, mut state: impl FnMut(&str) -> Option<Vec<f64>>) {
         for optimizer in &mut self.optimizers {
             if let Some((calls, scheduler)) = state(&optimizer.file_name()).as_deref().and_then(<[f64]>::split_first) {
@@ -139,14 +140,13 @@ impl Pace {
         }
     }
 
-    fn find(&mut self, name: &str) -> Result<&mut Optimizer, TrainError> {
-        match self.optimizers.iter().position(|optimizer| optimizer.name == name) {
-            Some(number) => Ok(&mut self.optimizers[number]),
-            None => {
-                let known = self.optimizers.iter().map(|optimizer| optimizer.name.clone()).collect();
-                Err(TrainError::UnknownOptimizer { found: name.to_owned(), known })
+    fn position(&self, name: &str) -> Result<usize, TrainError> {
+        self.optimizers.iter().position(|optimizer| optimizer.name == name).ok_or_else(|| {
+            TrainError::UnknownOptimizer {
+                found: name.to_owned(),
+                known: self.optimizers.iter().map(|optimizer| optimizer.name.clone()).collect(),
             }
-        }
+        })
     }
 }
 

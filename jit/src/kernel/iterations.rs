@@ -5,21 +5,21 @@ use super::Origin;
 /// Where a buffer lies in its memory, in a loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Move {
-    /// Its first element in the first round.
+    /// Its first element in the first iteration.
     pub start: usize,
-    /// How many elements further it begins in each round.
+    /// How many elements further it begins in each iteration.
     pub step: i64,
 }
 
 impl Move {
-    /// Its first element in a round.
-    pub fn at(self, round: usize) -> usize {
-        self.start.wrapping_add_signed(self.step as isize * round as isize)
+    /// Its first element in an iteration.
+    pub fn at(self, iteration: usize) -> usize {
+        self.start.wrapping_add_signed(self.step as isize * iteration as isize)
     }
 
     /// The first and the last of its first elements; nothing if it leaves its memory at the front.
-    pub fn ends(self, rounds: usize) -> Option<(usize, usize)> {
-        let way = i64::try_from(rounds.saturating_sub(1)).ok()?.checked_mul(self.step)?;
+    pub fn ends(self, iterations: usize) -> Option<(usize, usize)> {
+        let way = i64::try_from(iterations.saturating_sub(1)).ok()?.checked_mul(self.step)?;
         let last = self.start.checked_add_signed(isize::try_from(way).ok()?)?;
         Some((self.start.min(last), self.start.max(last)))
     }
@@ -38,11 +38,11 @@ pub struct Moving {
     pub written: bool,
 }
 
-/// Origins that stand for those of all rounds: buffers that do not overlap in one of them, do not in any. Nothing where
-/// what moves and is written, or meets what is written, overlaps another buffer in some two rounds.
-pub fn origins(buffers: &[Moving], rounds: usize) -> Option<Vec<Origin>> {
+/// Origins that stand for those of all iterations: buffers that do not overlap in one of them, do not in any. Nothing where
+/// what moves and is written, or meets what is written, overlaps another buffer in some two iterations.
+pub fn origins(buffers: &[Moving], iterations: usize) -> Option<Vec<Origin>> {
     // What leaves its memory may be anywhere in it.
-    let reach = |buffer: &Moving| match buffer.by.ends(rounds) {
+    let reach = |buffer: &Moving| match buffer.by.ends(iterations) {
         Some((first, last)) => {
             let after = |element: usize| buffer.origin.element.saturating_add(element);
             (after(first), after(last).saturating_add(buffer.elements))
@@ -74,12 +74,12 @@ mod tests {
 
     /// Buffers as `memory, element, start, step, elements, written`.
     #[track_caller]
-    fn check(buffers: &[(usize, usize, usize, i64, usize, bool)], rounds: usize, expected: bool) {
+    fn check(buffers: &[(usize, usize, usize, i64, usize, bool)], iterations: usize, expected: bool) {
         let moving = |&(memory, element, start, step, elements, written): &(usize, usize, usize, i64, usize, bool)| {
             Moving { origin: Origin { memory, element }, by: Move { start, step }, elements, written }
         };
         let moving: Vec<Moving> = buffers.iter().map(moving).collect();
-        assert_eq!(origins(&moving, rounds).is_some(), expected, "{buffers:?}");
+        assert_eq!(origins(&moving, iterations).is_some(), expected, "{buffers:?}");
     }
 
     #[test]
