@@ -66,6 +66,25 @@ CASES = {
 }
 
 
+def ctc(**options):
+    """Of scores: PyTorch's gradient in logarithms of probabilities is not that of the formula, which one behind a softmax hides."""
+    return lambda x, *given: F.ctc_loss(x.log_softmax(2), *given, **options)
+
+
+# Repeated labels, unequal lengths, a target that just fits, no label, no time; padding that is not looked at.
+scores, labels = rand(6, 5, 4), ints([1, 1, 2], [3, 2, 9], [1, 1, 3], [-1, 0, 7], [0, 0, 0])
+times, lengths = ints(6, 5, 4, 3, 0), ints(3, 2, 3, 0, 0)
+# One label more than the time allows, no time for a label.
+impossible = (scores, labels.clamp(0, 3), ints(6, 5, 3, 0, 0), ints(3, 2, 3, 0, 1))
+CASES |= {
+    "ctc none": (ctc(reduction="none"), scores, labels, times, lengths), "ctc": (ctc(), scores, labels, times, lengths),
+    "ctc sum, blank = 3": (ctc(reduction="sum", blank=3), scores, ints([1, 1, 2], [0, 2, 9], [1, 1, 0], [-1, 0, 7], [0, 0, 0]), times, lengths),
+    "ctc of the impossible": (lambda *x: ctc(reduction="none")(*x).detach(), *impossible),
+    "ctc of the impossible, zero_infinity": (ctc(zero_infinity=True), *impossible),
+    "ctc of the impossible, zero_infinity, none": (ctc(zero_infinity=True, reduction="none"), *impossible),
+}
+
+
 def line(name, tensor):
     kind = "f32" if tensor.is_floating_point() else "i32"
     number = lambda x: "NaN" if math.isnan(x) else f"{float(torch.tensor(x, dtype=torch.float64).float()):.9g}" if kind == "f32" else str(x)

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use kiln_graph::build::{Builder, Value};
 use kiln_graph::functions::{self, einsum, scaled_dot_product_attention as attention};
 use kiln_graph::interpret::{Tensor, interpret};
+use kiln_graph::losses::Reduction::{self, Mean, None as Single, Sum};
+use kiln_graph::losses::{Ctc, ctc_loss};
 use kiln_graph::{DType, Graph, Shape, Type, optimize};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::plan::plan;
@@ -78,9 +80,19 @@ fn function(name: &str) -> Option<Function> {
         "attention, causal" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, true, None)],
         "attention, mask" => |x| vec![attention(x[0], x[1], x[2], Some(x[3].ne(0)), 0.0, false, None)],
         "attention, added mask, scale" => |x| vec![attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.25))],
+        "ctc" => |x| vec![ctc(x, 0, false, Mean)],
+        "ctc none" | "ctc of the impossible" => |x| vec![ctc(x, 0, false, Single)],
+        "ctc sum, blank = 3" => |x| vec![ctc(x, 3, false, Sum)],
+        "ctc of the impossible, zero_infinity" => |x| vec![ctc(x, 0, true, Mean)],
+        "ctc of the impossible, zero_infinity, none" => |x| vec![ctc(x, 0, true, Single)],
         _ => return None,
     };
     Some(found)
+}
+
+/// Of scores.
+fn ctc<'g>(x: &[Value<'g>], blank: usize, zero_infinity: bool, reduction: Reduction) -> Value<'g> {
+    ctc_loss(x[0].log_softmax(2), x[1], x[2], x[3], Ctc { blank, zero_infinity, reduction })
 }
 
 /// A tensor of a case.
