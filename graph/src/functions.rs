@@ -23,6 +23,7 @@ pub use crate::layers::activation::{
     celu, elu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus, softshrink,
     softsign, tanhshrink,
 };
+pub use crate::layers::bilinear::bilinear;
 pub use crate::layers::dropout::dropout;
 pub use crate::layers::fold::{fold, unfold};
 pub use crate::layers::glu::glu;

@@ -119,8 +119,9 @@ impl Known {
 
     /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 10] = [
+        const OF_WEIGHTS: [&str; 11] = [
             "in_features",
+            "in1_features",
             "in_channels",
             "num_features",
             "num_channels",

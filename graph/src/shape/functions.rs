@@ -21,7 +21,7 @@ pub use pooling::{
     max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
     max_unpool3d, pooling,
 };
-pub use products::{attention, baddbmm, bmm, cross, outer};
+pub use products::{attention, baddbmm, bilinear, bmm, cross, outer};
 pub use rearrange::{
     channel_shuffle, cosine_similarity, fold, pair, pairwise_distance, pixel_shuffle, pixel_unshuffle, sliding_window,
     unfold,

@@ -1,13 +1,13 @@
 //! The table of layers, in the order of their names, and the layers that Kiln lacks or has as functions. Knows names.
 
 use super::applied::{
-    ATTENTION, DECODER, ENCODER, ENCODER_LAYER, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY,
+    ATTENTION, DECODER, ENCODER, ENCODER_LAYER, PAIR, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY, WHOLE,
 };
 use super::families::{
     BAG_MODE, BATCH_NORM, DROPOUT, GELU_APPROXIMATION, INSTANCE_NORM, UPSAMPLE_MODE, UPSAMPLING, average_pool,
     convolution, maximum_pool, power_average_pool, transposed_convolution,
 };
-use super::sequences::{CELL, RECURRENT, RNN, RNN_CELL, STACK, TRANSFORMER_LAYER};
+use super::sequences::{CELL, RECURRENT, RNN, RNN_CELL, STACK, TRANSFORMER, TRANSFORMER_LAYER};
 use super::{Applied, Kind, Known, Parameter, dimension, setting};
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
@@ -44,6 +44,19 @@ pub const LAYERS: &[Known] = &[
     layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
     layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
+    applied(
+        &PAIR,
+        layer(
+            "Bilinear",
+            "BilinearSettings",
+            &[
+                dimension("in1_features", Kind::Size),
+                dimension("in2_features", Kind::Size),
+                dimension("out_features", Kind::Size),
+                setting("bias", Kind::Flag),
+            ],
+        ),
+    ),
     layer("CELU", "CELUSettings", &[setting("alpha", Kind::Number)]),
     layer("ChannelShuffle", "NoSettings", &[dimension("groups", Kind::Size)]),
     layer("CircularPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2))]),
@@ -228,6 +241,7 @@ pub const LAYERS: &[Known] = &[
     plain("Tanh"),
     plain("Tanhshrink"),
     layer("Threshold", "ThresholdSettings", &[setting("threshold", Kind::Number), setting("value", Kind::Number)]),
+    applied(&WHOLE, layer("Transformer", "TransformerSettings", TRANSFORMER)),
     repeating(
         "decoder_layer",
         "TransformerDecoderLayer",
@@ -270,7 +284,7 @@ pub const LAYERS: &[Known] = &[
 ];
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &["Bilinear", "FractionalMaxPool3d", "Transformer"];
+pub const MISSING: &[&str] = &["AdaptiveLogSoftmaxWithLoss", "FractionalMaxPool3d"];
 
 /// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
 pub const FUNCTIONS: &[(&str, &str)] = &[

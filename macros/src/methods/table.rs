@@ -174,6 +174,17 @@ pub const FUNCTIONS: &[Function] = &[
         "baddbmm",
     ),
     row("bernoulli", FLOAT, "unchanged").stopping(),
+    row(
+        "bilinear",
+        &[
+            required("input1", Kind::Tensor(Float)),
+            required("input2", Kind::Tensor(Float)),
+            required("weight", Kind::Tensor(Float)),
+            optional("bias", Kind::OptionalTensor(Float), "None"),
+        ],
+        "bilinear",
+    )
+    .only(Form::Function),
     row("bmm", &[tensor(Float), required("mat2", Kind::Tensor(Float))], "bmm"),
     row("cat", PARTS, "cat").only(Form::Function),
     row("ceil", FLOAT, "unchanged").stopping(),
