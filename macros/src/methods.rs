@@ -94,6 +94,8 @@ pub enum Kind {
     Whole,
     /// As [`Kind::Whole`]: one, or several in brackets or one after the other.
     Wholes,
+    /// `f64`s: one, or several in brackets or one after the other.
+    Numbers,
     /// A text.
     Text,
     /// An `f64`.

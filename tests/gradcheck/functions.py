@@ -84,6 +84,23 @@ CASES |= {
     "ctc of the impossible, zero_infinity, none": (ctc(zero_infinity=True, reduction="none"), *impossible),
 }
 
+resize = F.interpolate
+line3, image, volume = rand(1, 2, 5), rand(1, 2, 4, 5), rand(1, 1, 3, 2, 4)
+CASES |= {
+    "pad reflect": (lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect"), image), "pad replicate, cut": (lambda x: F.pad(x, (-1, 2), mode="replicate"), line3),
+    "pad circular": (lambda x: F.pad(x, (1, 0, 2, 1), mode="circular"), image), "pad constant, cut": (lambda x: F.pad(x, (1, -2, -1, 2), value=0.5), m),
+    "nearest": (lambda x: resize(x, size=(6, 3)), image), "nearest-exact": (lambda x: resize(x, size=(6, 3), mode="nearest-exact"), image),
+    "nearest-exact, factor": (lambda x: resize(x, scale_factor=1.7, mode="nearest-exact"), line3), "nearest-exact, whole": (lambda x: resize(x, scale_factor=(1, 2, 3), mode="nearest-exact"), volume),
+    "linear": (lambda x: resize(x, size=7, mode="linear"), line3), "bilinear, corners": (lambda x: resize(x, size=(7, 3), mode="bilinear", align_corners=True), image),
+    "trilinear": (lambda x: resize(x, scale_factor=(2, 1.5, 0.5), mode="trilinear"), volume), "recomputed": (lambda x: resize(x, scale_factor=1.3, mode="bilinear", recompute_scale_factor=True), image),
+    "bicubic": (lambda x: resize(x, size=(8, 4), mode="bicubic"), rand(1, 2, 5, 6)), "bicubic, corners": (lambda x: resize(x, size=(3, 8), mode="bicubic", align_corners=True), image),
+    "bicubic, whole": (lambda x: resize(x, scale_factor=2, mode="bicubic"), image),
+    "area": (lambda x: resize(x, size=(3, 2), mode="area"), image), "area, larger": (lambda x: resize(x, size=7, mode="area"), line3), "area of a volume": (lambda x: resize(x, scale_factor=(1, 0.5, 0.75), mode="area"), volume),
+    "bilinear, antialias": (lambda x: resize(x, size=(2, 3), mode="bilinear", antialias=True), image), "bilinear, antialias, larger": (lambda x: resize(x, size=(6, 3), mode="bilinear", antialias=True), image),
+    "bilinear, antialias, corners": (lambda x: resize(x, size=(3, 2), mode="bilinear", align_corners=True, antialias=True), image),
+    "bicubic, antialias": (lambda x: resize(x, scale_factor=0.6, mode="bicubic", antialias=True), image), "bicubic, antialias, larger": (lambda x: resize(x, size=(5, 7), mode="bicubic", antialias=True), image),
+}
+
 
 def line(name, tensor):
     kind = "f32" if tensor.is_floating_point() else "i32"

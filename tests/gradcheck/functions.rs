@@ -85,9 +85,44 @@ fn function(name: &str) -> Option<Function> {
         "ctc sum, blank = 3" => |x| vec![ctc(x, 3, false, Sum)],
         "ctc of the impossible, zero_infinity" => |x| vec![ctc(x, 0, true, Mean)],
         "ctc of the impossible, zero_infinity, none" => |x| vec![ctc(x, 0, true, Single)],
+        "pad reflect" => |x| vec![functions::pad(x[0], &[2, 1, 0, 3], "reflect", None)],
+        "pad replicate, cut" => |x| vec![functions::pad(x[0], &[-1, 2], "replicate", None)],
+        "pad circular" => |x| vec![functions::pad(x[0], &[1, 0, 2, 1], "circular", None)],
+        "pad constant, cut" => |x| vec![functions::pad(x[0], &[1, -2, -1, 2], "constant", Some(0.5))],
+        "nearest" => |x| vec![resize(x, &[6, 3], &[], "nearest", false, false)],
+        "nearest-exact" => |x| vec![resize(x, &[6, 3], &[], "nearest-exact", false, false)],
+        "nearest-exact, factor" => |x| vec![resize(x, &[], &[1.7], "nearest-exact", false, false)],
+        "nearest-exact, whole" => |x| vec![resize(x, &[], &[1.0, 2.0, 3.0], "nearest-exact", false, false)],
+        "linear" => |x| vec![resize(x, &[7], &[], "linear", false, false)],
+        "bilinear, corners" => |x| vec![resize(x, &[7, 3], &[], "bilinear", true, false)],
+        "trilinear" => |x| vec![resize(x, &[], &[2.0, 1.5, 0.5], "trilinear", false, false)],
+        "recomputed" => |x| vec![functions::interpolate(x[0], &[], &[1.3], "bilinear", false, true, false)],
+        "bicubic" => |x| vec![resize(x, &[8, 4], &[], "bicubic", false, false)],
+        "bicubic, corners" => |x| vec![resize(x, &[3, 8], &[], "bicubic", true, false)],
+        "bicubic, whole" => |x| vec![resize(x, &[], &[2.0], "bicubic", false, false)],
+        "area" => |x| vec![resize(x, &[3, 2], &[], "area", false, false)],
+        "area, larger" => |x| vec![resize(x, &[7], &[], "area", false, false)],
+        "area of a volume" => |x| vec![resize(x, &[], &[1.0, 0.5, 0.75], "area", false, false)],
+        "bilinear, antialias" => |x| vec![resize(x, &[2, 3], &[], "bilinear", false, true)],
+        "bilinear, antialias, larger" => |x| vec![resize(x, &[6, 3], &[], "bilinear", false, true)],
+        "bilinear, antialias, corners" => |x| vec![resize(x, &[3, 2], &[], "bilinear", true, true)],
+        "bicubic, antialias" => |x| vec![resize(x, &[], &[0.6], "bicubic", false, true)],
+        "bicubic, antialias, larger" => |x| vec![resize(x, &[5, 7], &[], "bicubic", false, true)],
         _ => return None,
     };
     Some(found)
+}
+
+/// An image of another size.
+fn resize<'g>(
+    x: &[Value<'g>],
+    size: &[usize],
+    factor: &[f64],
+    mode: &str,
+    corners: bool,
+    antialias: bool,
+) -> Value<'g> {
+    functions::interpolate(x[0], size, factor, mode, corners, false, antialias)
 }
 
 /// Of scores.

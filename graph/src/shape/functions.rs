@@ -5,6 +5,7 @@
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
 mod einsum;
+mod images;
 mod places;
 mod pooling;
 mod products;
@@ -12,6 +13,7 @@ mod rearrange;
 mod several;
 
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
+pub use images::{interpolate, pad};
 pub use places::{
     arange, arange_to, argsort, index_add, linspace, nan_to_num, one_hot, repeat, repeat_interleave, roll, scatter,
     sort, topk, triangle,
@@ -459,26 +461,6 @@ pub const fn select(op: &'static str, x: Shape, dim: isize, index: usize) -> Res
 pub const fn flip(op: &'static str, x: Shape, dims: &[isize]) -> Result<Shape, ShapeError> {
     ok!(axes(op, x, dims));
     Ok(x)
-}
-
-/// Elements before and behind each axis, the last axis first: PyTorch's `F.pad`.
-pub const fn pad(op: &'static str, x: Shape, pad: &[usize], value: f64) -> Result<Shape, ShapeError> {
-    let _ = value;
-    if !pad.len().is_multiple_of(2) || pad.len() / 2 > x.rank() {
-        return Err(ShapeError::Attribute { op, rule: "`pad` holds two numbers for each axis, the last axis first" });
-    }
-    let mut shape = x;
-    let mut pair = 0;
-    while pair < pad.len() / 2 {
-        let axis = x.rank() - 1 - pair;
-        let more = pad[2 * pair].saturating_add(pad[2 * pair + 1]);
-        if more > 0 && x.dim(axis) == Shape::N {
-            return Err(ShapeError::Batch { op, shape: x });
-        }
-        shape = if more > 0 { shape.with(axis, ok!(rules::sum(op, x.dim(axis), more))) } else { shape };
-        pair += 1;
-    }
-    Ok(shape)
 }
 
 /// Axes are folded: they go, or stay with extent 1.

@@ -9,7 +9,15 @@ pub const BAG_MODE: Choice = Choice { of: "BagMode", words: &[("sum", "Sum"), ("
 
 pub const UPSAMPLE_MODE: Choice = Choice {
     of: "UpsampleMode",
-    words: &[("nearest", "Nearest"), ("linear", "Linear"), ("bilinear", "Bilinear"), ("trilinear", "Trilinear")],
+    words: &[
+        ("nearest", "Nearest"),
+        ("nearest-exact", "NearestExact"),
+        ("linear", "Linear"),
+        ("bilinear", "Bilinear"),
+        ("bicubic", "Bicubic"),
+        ("trilinear", "Trilinear"),
+        ("area", "Area"),
+    ],
 };
 
 const PADDING_MODE: Choice = Choice {

@@ -264,6 +264,20 @@ pub const FUNCTIONS: &[Function] = &[
         "index_select",
     ),
     row("int", ANY, "unchanged").only(Form::Method).giving(Gives::I32).stopping(),
+    row(
+        "interpolate",
+        &[
+            tensor(Float),
+            optional("size", Kind::Sizes, "[]"),
+            optional("scale_factor", Kind::Numbers, "[]"),
+            optional("mode", Kind::Text, "\"nearest\""),
+            optional("align_corners", Kind::Flag, "false"),
+            optional("recompute_scale_factor", Kind::Flag, "false"),
+            optional("antialias", Kind::Flag, "false"),
+        ],
+        "interpolate",
+    )
+    .only(Form::Function),
     row("isfinite", FLOAT, "unchanged").giving(Gives::Bool).stopping(),
     row("isinf", FLOAT, "unchanged").giving(Gives::Bool).stopping(),
     row("isnan", FLOAT, "unchanged").giving(Gives::Bool).stopping(),
@@ -341,7 +355,16 @@ pub const FUNCTIONS: &[Function] = &[
         .stopping(),
     row("ones_like", ANY, "unchanged").only(Form::Function).stopping(),
     row("outer", &[tensor(Float), required("vec2", Kind::Tensor(Float))], "outer"),
-    row("pad", &[tensor(Any), required("pad", Kind::Sizes), optional("value", Kind::Number, "0.0")], "pad"),
+    row(
+        "pad",
+        &[
+            tensor(Any),
+            required("pad", Kind::Wholes),
+            optional("mode", Kind::Text, "\"constant\""),
+            optional("value", Kind::OptionalNumber, "None"),
+        ],
+        "pad",
+    ),
     row(
         "pairwise_distance",
         &[vector("x1"), vector("x2"), optional("p", Kind::Number, "2.0"), optional("eps", Kind::Number, "1e-6"), KEEP],
