@@ -9,7 +9,9 @@ mod places;
 mod products;
 
 pub use elementwise::{
-    atan, ceil, exp2, frac, isfinite, isinf, isnan, lerp, log2, log10, logical_xor, nan_to_num, tan, trunc,
+    addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax, fmin,
+    fmod, frac, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, lerp, log2, log10, logaddexp, logaddexp2,
+    logical_xor, logit, nan_to_num, rad2deg, remainder, same, signbit, sinc, tan, trunc, xlogy,
 };
 pub use made::{arange, arange_to, bernoulli, linspace, one_hot, rand_like, randn_like};
 pub use order::{argsort, sort, topk};
@@ -298,9 +300,12 @@ pub fn clamp(x: Value<'_>, min: Option<f64>, max: Option<f64>) -> Value<'_> {
     })
 }
 
-/// `x` times the standard normal distribution's probability of a number below `x`.
-pub fn gelu(x: Value<'_>) -> Value<'_> {
-    activation::gelu(x, GeluApproximation::None)
+/// `x` times the standard normal distribution's probability of a number below `x`; `approximate` is `"none"` or `"tanh"`.
+pub fn gelu<'g>(x: Value<'g>, approximate: &str) -> Value<'g> {
+    ruled(x, rules::gelu("gelu", x.shape(), approximate), |_| match approximate {
+        "tanh" => activation::gelu(x, GeluApproximation::Tanh),
+        _ => activation::gelu(x, GeluApproximation::None),
+    })
 }
 
 /// `value` where the mask holds, else `x`.

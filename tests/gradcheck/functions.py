@@ -100,6 +100,45 @@ CASES |= {
     "bilinear, antialias, corners": (lambda x: resize(x, size=(3, 2), mode="bilinear", align_corners=True, antialias=True), image),
     "bicubic, antialias": (lambda x: resize(x, scale_factor=0.6, mode="bicubic", antialias=True), image), "bicubic, antialias, larger": (lambda x: resize(x, size=(5, 7), mode="bicubic", antialias=True), image),
 }
+edges = torch.tensor([-inf, -2.5, -0.0, 0.0, 0.75, 3, inf, nan]).double()
+some, more = rand(2, 4), rand(4)
+wide = torch.tensor([-inf, inf, -inf, 0, 0, 1e30, -3, 5.5, nan, 2]).double(), torch.tensor([-inf, inf, 2, 0, -1, 1e30, 4, 5.5, 1, nan]).double()
+whole = ints(7, -7, 7, -7, 2147483647, -2147483647, 0, 16777217, 6, 1000000007), ints(2, 2, -2, -2, 3, 2, 5, 1, 6, -13)
+CASES |= {
+    "sinc": (lambda x: x.sinc(), torch.tensor([0.0, 0.5, -1.25, 3]).double()),
+    "rad2deg": (lambda x: x.rad2deg(), more),
+    "deg2rad": (lambda x: x.deg2rad(), more),
+    "signbit": (lambda x: x.signbit().int(), edges[:-1]),
+    "isposinf": (lambda x: x.isposinf().int(), edges),
+    "isneginf": (lambda x: x.isneginf().int(), edges),
+    "logit": (lambda x: x.logit(), torch.tensor([0.125, 0.5, 0.9375]).double()),
+    "logit(eps)": (lambda x: x.logit(0.25), torch.tensor([-1, 0.125, 0.5, 0.9375]).double()),
+    "clamp_min": (lambda x: x.clamp_min(0.5), some),
+    "clamp_max": (lambda x: x.clamp_max(0.5), some),
+    "gelu, tanh": (lambda x: F.gelu(x, approximate='tanh'), some),
+    "xlogy": (lambda x, y: x.xlogy(y), torch.tensor([0.0, 0, 2, 1.5]).double(), torch.tensor([0.25, nan, 0.5, 3]).double()),
+    "logaddexp": (lambda x, y: x.logaddexp(y), some, more),
+    "logaddexp of edges": (lambda x, y: x.logaddexp(y).detach(), wide[0], wide[1]),
+    "logaddexp2": (lambda x, y: x.logaddexp2(y), some, more),
+    "hypot": (lambda x, y: x.hypot(y), some, more),
+    "hypot of edges": (lambda x, y: x.hypot(y).detach(), wide[0], wide[1]),
+    "copysign": (lambda x, y: x.copysign(y), torch.tensor([2.0, -3, 4, -5]).double(), torch.tensor([-1.0, 2, -0.0, 0.0]).double()),
+    "fmax": (lambda x, y: x.fmax(y), some, more),
+    "fmin of edges": (lambda x, y: x.fmin(y).detach(), wide[0], wide[1]),
+    "floor_divide": (lambda x, y: x.floor_divide(y).detach(), some, more),
+    "floor_divide of i32": (lambda x, y: x.floor_divide(y), *whole),
+    "remainder": (lambda x, y: x.remainder(y), some, more),
+    "remainder of i32": (lambda x, y: x.remainder(y), *whole),
+    "remainder of a number": (lambda x: x.remainder(-0.75), some),
+    "fmod": (lambda x, y: x.fmod(y), some, more),
+    "fmod of i32": (lambda x, y: x.fmod(y), *whole),
+    "div, trunc": (lambda x, y: x.div(y, rounding_mode='trunc').detach(), some, more),
+    "div, floor": (lambda x: x.div(3, rounding_mode='floor'), ints(7, -7, 9)),
+    "addcmul": (lambda x, a, b: x.addcmul(a, b, value=-0.5), some, more, rand(2, 1)),
+    "addcdiv": (lambda x, a, b: x.addcdiv(a, b, value=2), some, more, rand(2, 1)),
+    "isclose": (lambda x, y: x.isclose(y, rtol=0.5, atol=0.25).int(), wide[0], wide[1]),
+    "isclose, equal_nan": (lambda x: x.isclose(x + 1e-9, equal_nan=True).int(), edges),
+}
 
 
 def line(name, tensor):

@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kiln_graph::build::{Builder, Value};
-use kiln_graph::functions::{self, einsum, scaled_dot_product_attention as attention};
 use kiln_graph::interpret::{Tensor, interpret};
-use kiln_graph::losses::Reduction::{self, Mean, None as Single, Sum};
-use kiln_graph::losses::{Ctc, ctc_loss};
 use kiln_graph::{DType, Graph, Shape, Type, optimize};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::plan::plan;
 use kiln_jit::{Program, Session, States, Target};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, IxDyn};
+
+mod named;
+
+use named::function;
 
 const TABLE: &str = include_str!("functions.txt");
 
@@ -24,111 +25,6 @@ const UPSTREAM: [f64; 5] = [1.0, 0.5, -1.0, 2.0, -0.25];
 
 /// What rounding costs, relative to the result and to 1.
 const TOLERANCE: f64 = 2e-6;
-
-type Function = for<'g> fn(&[Value<'g>]) -> Vec<Value<'g>>;
-
-/// The function of a case.
-fn function(name: &str) -> Option<Function> {
-    let found: Function = match name {
-        "tril" => |x| vec![functions::tril(x[0], 0)],
-        "tril(-1)" => |x| vec![functions::tril(x[0], -1)],
-        "tril(2)" => |x| vec![functions::tril(x[0], 2)],
-        "triu" => |x| vec![functions::triu(x[0], 0)],
-        "triu(1)" => |x| vec![functions::triu(x[0], 1)],
-        "triu(-9)" => |x| vec![functions::triu(x[0], -9)],
-        "roll(1, 0)" => |x| vec![functions::roll(x[0], &[1], &[0])],
-        "roll((-1, 6), (0, 1))" => |x| vec![functions::roll(x[0], &[-1, 6], &[0, 1])],
-        "repeat_interleave(3, 1)" => |x| vec![functions::repeat_interleave(x[0], 3, 1)],
-        "repeat(2, 1, 3)" => |x| vec![functions::repeat(x[0], &[2, 1, 3])],
-        "repeat(2, 2)" => |x| vec![functions::repeat(x[0], &[2, 2])],
-        "one_hot(5)" => |x| vec![functions::one_hot(x[0], 5)],
-        "sort" | "sort of ties" | "sort of i32" => |x| functions::sort(x[0], -1, false),
-        "sort(0, descending)" => |x| functions::sort(x[0], 0, true),
-        "sort of ties, descending" => |x| functions::sort(x[0], -1, true),
-        "sort of one" => |x| functions::sort(x[0], 1, false),
-        "argsort(0)" => |x| vec![functions::argsort(x[0], 0, false)],
-        "topk(2)" => |x| functions::topk(x[0], 2, -1, true),
-        "topk(3, 0, smallest)" => |x| functions::topk(x[0], 3, 0, false),
-        "scatter(1)" => |x| vec![functions::scatter(x[0], 1, x[1], x[2])],
-        "scatter(0) of a number" => |x| vec![functions::scatter(x[0], 0, x[1], 7.0)],
-        "scatter_add(0)" => |x| vec![functions::scatter_add(x[0], 0, x[1], x[2])],
-        "index_add(1)" => |x| vec![functions::index_add(x[0], 1, x[1], x[2], 1.0)],
-        "index_add(0, alpha = -2)" => |x| vec![functions::index_add(x[0], 0, x[1], x[2], -2.0)],
-        "cumprod(1)" => |x| vec![x[0].cumprod(1)],
-        "cumprod(0) with zeros" => |x| vec![x[0].cumprod(0)],
-        "cross" => |x| vec![functions::cross(x[0], x[1], -1)],
-        "cross(0)" => |x| vec![functions::cross(x[0], x[1], 0)],
-        "outer" => |x| vec![functions::outer(x[0], x[1])],
-        "bmm" => |x| vec![functions::bmm(x[0], x[1])],
-        "baddbmm(beta = 0.5, alpha = -2)" => |x| vec![functions::baddbmm(x[0], x[1], x[2], 0.5, -2.0)],
-        "lerp(0.75)" => |x| vec![functions::lerp(x[0], x[1], 0.75)],
-        "lerp" => |x| vec![functions::lerp(x[0], x[1], x[2])],
-        "nan_to_num" => |x| vec![functions::nan_to_num(x[0], 0.0, None, None)],
-        "nan_to_num(1, 2, 3)" => |x| vec![functions::nan_to_num(x[0], 1.0, Some(2.0), Some(3.0))],
-        "einsum bij,bjk->bik" => |x| vec![einsum("bij,bjk->bik", x)],
-        "einsum ij->ji" => |x| vec![einsum("ij->ji", x)],
-        "einsum ij" => |x| vec![einsum("ij->", x)],
-        "einsum i,j->ij" => |x| vec![einsum("i,j->ij", x)],
-        "einsum ii->i" => |x| vec![einsum("ii->i", x)],
-        "einsum ii" => |x| vec![einsum("ii", x)],
-        "einsum ba, implied" => |x| vec![einsum("ba", x)],
-        "einsum ...ij,...jk->...ik" => |x| vec![einsum("...ij, ...jk->...ik", x)],
-        "einsum ijk,ikl,l->ji" => |x| vec![einsum("ijk,ikl,l->ji", x)],
-        "einsum ij,ij->i" => |x| vec![einsum("ij,ij->i", x)],
-        "einsum ab,cd->db" => |x| vec![einsum("ab,cd->db", x)],
-        "attention" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, false, None)],
-        "attention, causal" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, true, None)],
-        "attention, mask" => |x| vec![attention(x[0], x[1], x[2], Some(x[3].ne(0)), 0.0, false, None)],
-        "attention, added mask, scale" => |x| vec![attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.25))],
-        "ctc" => |x| vec![ctc(x, 0, false, Mean)],
-        "ctc none" | "ctc of the impossible" => |x| vec![ctc(x, 0, false, Single)],
-        "ctc sum, blank = 3" => |x| vec![ctc(x, 3, false, Sum)],
-        "ctc of the impossible, zero_infinity" => |x| vec![ctc(x, 0, true, Mean)],
-        "ctc of the impossible, zero_infinity, none" => |x| vec![ctc(x, 0, true, Single)],
-        "pad reflect" => |x| vec![functions::pad(x[0], &[2, 1, 0, 3], "reflect", None)],
-        "pad replicate, cut" => |x| vec![functions::pad(x[0], &[-1, 2], "replicate", None)],
-        "pad circular" => |x| vec![functions::pad(x[0], &[1, 0, 2, 1], "circular", None)],
-        "pad constant, cut" => |x| vec![functions::pad(x[0], &[1, -2, -1, 2], "constant", Some(0.5))],
-        "nearest" => |x| vec![resize(x, &[6, 3], &[], "nearest", false, false)],
-        "nearest-exact" => |x| vec![resize(x, &[6, 3], &[], "nearest-exact", false, false)],
-        "nearest-exact, factor" => |x| vec![resize(x, &[], &[1.7], "nearest-exact", false, false)],
-        "nearest-exact, whole" => |x| vec![resize(x, &[], &[1.0, 2.0, 3.0], "nearest-exact", false, false)],
-        "linear" => |x| vec![resize(x, &[7], &[], "linear", false, false)],
-        "bilinear, corners" => |x| vec![resize(x, &[7, 3], &[], "bilinear", true, false)],
-        "trilinear" => |x| vec![resize(x, &[], &[2.0, 1.5, 0.5], "trilinear", false, false)],
-        "recomputed" => |x| vec![functions::interpolate(x[0], &[], &[1.3], "bilinear", false, true, false)],
-        "bicubic" => |x| vec![resize(x, &[8, 4], &[], "bicubic", false, false)],
-        "bicubic, corners" => |x| vec![resize(x, &[3, 8], &[], "bicubic", true, false)],
-        "bicubic, whole" => |x| vec![resize(x, &[], &[2.0], "bicubic", false, false)],
-        "area" => |x| vec![resize(x, &[3, 2], &[], "area", false, false)],
-        "area, larger" => |x| vec![resize(x, &[7], &[], "area", false, false)],
-        "area of a volume" => |x| vec![resize(x, &[], &[1.0, 0.5, 0.75], "area", false, false)],
-        "bilinear, antialias" => |x| vec![resize(x, &[2, 3], &[], "bilinear", false, true)],
-        "bilinear, antialias, larger" => |x| vec![resize(x, &[6, 3], &[], "bilinear", false, true)],
-        "bilinear, antialias, corners" => |x| vec![resize(x, &[3, 2], &[], "bilinear", true, true)],
-        "bicubic, antialias" => |x| vec![resize(x, &[], &[0.6], "bicubic", false, true)],
-        "bicubic, antialias, larger" => |x| vec![resize(x, &[5, 7], &[], "bicubic", false, true)],
-        _ => return None,
-    };
-    Some(found)
-}
-
-/// An image of another size.
-fn resize<'g>(
-    x: &[Value<'g>],
-    size: &[usize],
-    factor: &[f64],
-    mode: &str,
-    corners: bool,
-    antialias: bool,
-) -> Value<'g> {
-    functions::interpolate(x[0], size, factor, mode, corners, false, antialias)
-}
-
-/// Of scores.
-fn ctc<'g>(x: &[Value<'g>], blank: usize, zero_infinity: bool, reduction: Reduction) -> Value<'g> {
-    ctc_loss(x[0].log_softmax(2), x[1], x[2], x[3], Ctc { blank, zero_infinity, reduction })
-}
 
 /// A tensor of a case.
 struct Given {

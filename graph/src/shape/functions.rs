@@ -31,6 +31,7 @@ pub use rearrange::{
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
+use crate::words;
 
 /// Which element types a function takes for an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,28 @@ pub const fn celu(op: &'static str, x: Shape, alpha: f64) -> Result<Shape, Shape
 pub const fn glu(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeError> {
     let _ = op;
     rules::glu(x, dim)
+}
+
+/// One of two ways to compute it.
+pub const fn gelu(op: &'static str, x: Shape, approximate: &str) -> Result<Shape, ShapeError> {
+    let _ = op;
+    if words::same(approximate, "none") || words::same(approximate, "tanh") {
+        return Ok(x);
+    }
+    Err(ShapeError::Setting { setting: "approximate", rule: "must be \"none\" or \"tanh\"" })
+}
+
+/// Elementwise quotients that are rounded in one of two ways.
+pub const fn rounded_quotient(
+    op: &'static str,
+    left: Shape,
+    right: Shape,
+    rounding_mode: &str,
+) -> Result<Shape, ShapeError> {
+    if words::same(rounding_mode, "floor") || words::same(rounding_mode, "trunc") {
+        return rules::broadcast(op, left, right);
+    }
+    Err(ShapeError::Setting { setting: "rounding_mode", rule: "must be \"floor\" or \"trunc\"" })
 }
 
 /// A slope for all, or for each channel; see [`rules::prelu`].

@@ -41,6 +41,14 @@ const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP
 const SPREAD: &[Parameter] =
     &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), optional("correction", Kind::Number, "1.0"), KEEP];
 
+/// What is added is a multiple of a product or a quotient.
+const PRODUCT: &[Parameter] = &[
+    tensor(Float),
+    required("tensor1", Kind::Tensor(Float)),
+    required("tensor2", Kind::Tensor(Float)),
+    optional("value", Kind::Number, "1.0"),
+];
+
 const DESCENDING: Parameter = optional("descending", Kind::Flag, "false");
 const LAST: Parameter = optional("dim", Kind::Axis, "-1");
 const ORDER: &[Parameter] = &[tensor(Number), LAST, DESCENDING];
