@@ -3,6 +3,7 @@
 //! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a `forward`.
 
 mod elementwise;
+mod folds;
 mod made;
 mod order;
 mod places;
@@ -12,6 +13,11 @@ pub use elementwise::{
     addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax, fmin,
     fmod, frac, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, lerp, log2, log10, logaddexp, logaddexp2,
     logical_xor, logit, nan_to_num, rad2deg, remainder, same, signbit, sinc, tan, trunc, xlogy,
+};
+pub use folds::{
+    all, aminmax, any, bucketize, count_nonzero, cummax, cummin, diff, dist, gumbel_softmax, histc, isin, kthvalue,
+    logcumsumexp, median, median_of_all, nanmean, nansum, normalize, quantile, renorm, searchsorted, std_mean,
+    var_mean,
 };
 pub use made::{arange, arange_to, bernoulli, linspace, one_hot, rand_like, randn_like};
 pub use order::{argsort, sort, topk};

@@ -5,6 +5,7 @@
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
 mod einsum;
+mod folds;
 mod images;
 mod places;
 mod pooling;
@@ -13,6 +14,10 @@ mod rearrange;
 mod several;
 
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
+pub use folds::{
+    all_known, along_known, aminmax, bucketize, count, diff, dist, gumbel_softmax, histc, isin, kthvalue, moments,
+    normalize, ordered_extreme, quantile, renorm, running_extreme, searchsorted,
+};
 pub use images::{interpolate, pad};
 pub use places::{
     arange, arange_to, argsort, index_add, linspace, nan_to_num, one_hot, repeat, repeat_interleave, roll, scatter,
