@@ -8,6 +8,7 @@ mod made;
 mod order;
 mod places;
 mod products;
+mod rearranged;
 
 pub use elementwise::{
     addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax, fmin,
@@ -19,10 +20,20 @@ pub use folds::{
     logcumsumexp, median, median_of_all, nanmean, nansum, normalize, quantile, renorm, searchsorted, std_mean,
     var_mean,
 };
-pub use made::{arange, arange_to, bernoulli, linspace, one_hot, rand_like, randn_like};
+pub use made::{
+    arange, arange_to, bernoulli, eye, eye_of, full, linspace, one_hot, ones, rand, rand_like, randn, randn_like,
+    tril_indices, triu_indices, zeros,
+};
 pub use order::{argsort, sort, topk};
 pub use places::{index_add, repeat, repeat_interleave, roll, scatter, scatter_add, tril, triu};
-pub use products::{baddbmm, bmm, cross, einsum, outer, scaled_dot_product_attention};
+pub use products::{
+    addbmm, addmm, addmv, addr, baddbmm, bmm, cdist, cross, dot, einsum, inner, kron, linear, mm, mv, outer, pdist,
+    scaled_dot_product_attention,
+};
+pub use rearranged::{
+    diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
+    tile, trace, unbind, view_as,
+};
 
 use crate::build::{AxisList, Operand, Value};
 pub use crate::layers::activation::log_sigmoid as logsigmoid;
@@ -37,7 +48,7 @@ pub use crate::layers::fold::{fold, unfold};
 pub use crate::layers::glu::glu;
 use crate::layers::padding::{PaddingMode, pad_last};
 pub use crate::layers::rectifier::{prelu, rrelu, threshold};
-pub use crate::layers::reshape::flatten;
+pub use crate::layers::reshape::{flatten, unflatten};
 pub use crate::layers::shuffle::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
 pub use crate::layers::softmax::softmin;
 pub use crate::layers::unpool::{
