@@ -116,6 +116,12 @@ pub enum Tensor {
         arguments: Vec<Value>,
         place: Place,
     },
+    /// The model itself, as a whole: `self(x)`.
+    Whole {
+        /// The inputs, each with its name.
+        inputs: Vec<(String, Tensor)>,
+        place: Place,
+    },
     If(Box<If>),
     Block(Box<Block>),
     Loss(Box<Loss>),
@@ -248,6 +254,7 @@ impl Tensor {
             }
             Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Part::Tensor).collect(),
             Tensor::Helper { arguments, .. } => arguments.iter().map(Part::Value).collect(),
+            Tensor::Whole { inputs, .. } => inputs.iter().map(|(_, tensor)| Part::Tensor(tensor)).collect(),
             Tensor::If(choice) => choice.sides().collect(),
             Tensor::Block(block) => vec![Part::Block(block)],
             Tensor::Loss(loss) => {

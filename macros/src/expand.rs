@@ -16,7 +16,7 @@ mod steps;
 mod structure;
 mod walk;
 
-pub use steps::{methods, stub as steps_stub, trainer};
+pub use steps::{methods, parameters_stub, stub as steps_stub, trainer};
 pub use structure::structure;
 pub use walk::segment;
 

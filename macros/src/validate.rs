@@ -31,6 +31,8 @@ use crate::layers::{Applied, FUNCTIONS, Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
 
+use self::forward::Whole;
+
 pub use self::certain::{Certain, Element};
 pub use self::paths::Cut;
 pub use self::steps::{Optimizer, Output, Part, Program, Steps, Warning};
@@ -108,11 +110,20 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         mistakes.at(&name, message);
     }
     let body = sequence(body, form, &mut 0, mistakes);
-    let resolved = forward::functions(forward, &helpers, outputs.len(), &steps, &body, mistakes);
+    let whole = (!inputs.is_empty()).then(|| Whole::of(forward.as_ref(), outputs.len()));
+    let resolved = forward::functions(forward, &helpers, whole.as_ref(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
-    let read =
-        steps::steps(optimizers, steps, &body, (&helpers, &functions), has_default_for_each(&generics), mistakes);
+    let model = steps::Model {
+        layers: &body,
+        helpers: &helpers,
+        functions: &functions,
+        forward: forward.as_ref(),
+        outputs: &outputs,
+        whole: whole.as_ref(),
+        has_defaults: has_default_for_each(&generics),
+    };
+    let read = steps::steps(optimizers, steps, model, mistakes);
     let steps::Resolved { mut steps, used: used_by_steps, called } = read;
     used.extend(used_by_steps);
     for (position, function) in functions.iter_mut().enumerate() {

@@ -15,3 +15,4 @@ mod peers;
 mod results;
 mod running;
 mod sizes;
+mod whole;

@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use super::checks::{Check, Owner, call, model_types, run, several_types};
 use super::label::Label;
 use super::{losses, walk};
-use crate::ast::{Node, ParameterKind, Sequence};
+use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
     Access, Apply, Argument, Block, Call, Gradient, Helper, If, Range, Source, Statement, Step, Tensor, Value,
 };
@@ -260,6 +260,7 @@ impl Expansion<'_> {
                     }
                 }
             }
+            Tensor::Whole { inputs, place } => self.whole(inputs, *place, want),
             Tensor::If(choice) => {
                 let choice = self.choice(choice, want);
                 emit!((#choice))
@@ -288,6 +289,31 @@ impl Expansion<'_> {
                         emit!({ let loss = #loss; #check; #of })
                     }
                 }
+            }
+        }
+    }
+
+    /// The model itself.
+    fn whole(&self, inputs: &[(String, Tensor)], place: Place, want: Want) -> TokenStream {
+        let values: Vec<TokenStream> = inputs.iter().map(|(_, tensor)| self.tensor(tensor, Want::One)).collect();
+        match (self.target, want, values.as_slice()) {
+            (Target::Computation(model), Want::One, [x]) => emit!(#KILN::graph::Layer::forward(#model, g, #x)),
+            (Target::Computation(model), want, _) => {
+                let count = want.count();
+                let all = emit!(#KILN::graph::Model::forward_all(#model, g, &inputs));
+                let all = emit!(#KILN::graph::model::exactly::<#count>(g, &#all));
+                let result = if count == 1 { emit!(let [x] = #all; x) } else { all };
+                emit!({ let inputs = [#(#values),*]; #result })
+            }
+            (Target::Types(owner), ..) => {
+                let (taken, given) = (owner.constant(super::checks::INPUTS), owner.constant(super::checks::OUTPUTS));
+                let checks = inputs.iter().zip(values).enumerate().map(|(position, ((name, _), value))| {
+                    let arguments = emit!("forward", #name, #taken[#position], #value);
+                    let check = call(place, emit!(shape::check_argument), arguments);
+                    emit!(#check;)
+                });
+                let result = if want == Want::One { emit!(#given[0]) } else { given.clone() };
+                emit!({ #(#checks)* #result })
             }
         }
     }

@@ -341,21 +341,12 @@ pub fn values(declaration: &Validated, owner: &Owner) -> Vec<TokenStream> {
     declaration.steps.optimizers.iter().map(value).collect()
 }
 
-/// For the fallback: `Steps` and `Parameters` that do nothing, with the mistakes in a constant.
+/// For the fallback: `Steps` that does nothing, with the mistakes in a constant.
 pub fn stub(declaration: &Validated, errors: &TokenStream) -> TokenStream {
     let name = &declaration.name;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let trainer = trainer_name(declaration);
-    let visibility = &declaration.visibility;
     emit! {
-        impl #parameters #KILN::graph::Parameters for #name #arguments #bounds {
-            fn each_parameter<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&str, &'a #KILN::graph::Parameter)) {}
-
-            fn each_parameter_mut(&mut self, _: &mut dyn ::core::ops::FnMut(&str, &mut #KILN::graph::Parameter)) {}
-
-            fn each_layer(&self, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
-        }
-
         impl #parameters #KILN::Steps for #name #arguments #bounds {
             const PROGRAMS: &'static [#KILN::steps::Signature] = {
                 #errors
@@ -369,6 +360,21 @@ pub fn stub(declaration: &Validated, errors: &TokenStream) -> TokenStream {
             fn optimizers(&self) -> ::std::vec::Vec<#KILN::optimizers::Optimization<'_>> {
                 ::std::vec::Vec::new()
             }
+        }
+    }
+}
+
+/// For the fallback: `Parameters` that does nothing, and what makes a model that is no layer.
+pub fn parameters_stub(declaration: &Validated) -> TokenStream {
+    let (name, visibility) = (&declaration.name, &declaration.visibility);
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    emit! {
+        impl #parameters #KILN::graph::Parameters for #name #arguments #bounds {
+            fn each_parameter<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&str, &'a #KILN::graph::Parameter)) {}
+
+            fn each_parameter_mut(&mut self, _: &mut dyn ::core::ops::FnMut(&str, &mut #KILN::graph::Parameter)) {}
+
+            fn each_layer(&self, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
         }
 
         #[allow(dead_code)]

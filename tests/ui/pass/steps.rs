@@ -84,6 +84,31 @@ model! {
     }
 }
 
+// Programs and functions that apply the model itself, of several inputs and results, with const parameters.
+model! {
+    struct Whole<const C: usize = 4> {
+        embedding: Embedding(10, C),
+        fc: Linear(C, C),
+        opt: Sgd((embedding, fc), lr = 0.1),
+    }
+
+    fn forward(words: [N; i32], y: [N, C]) -> ([N, C], [N]) {
+        let x = fc(embedding(words));
+        (x, (x - y).square().mean(1))
+    }
+
+    fn distance(words, y) {
+        let (_, distances) = forward(words, y);
+        distances.mean()
+    }
+
+    step update(words: [N; i32], y: [N, C]) -> (loss, far) {
+        let loss = distance(words, y);
+        opt.minimize(loss);
+        let (_, far) = self(words, y);
+    }
+}
+
 /// The rate halves after this many steps.
 const HALF: u64 = 2;
 
@@ -165,6 +190,10 @@ fn it_runs() -> Result<(), TrainError> {
     let mut generic = Generic::<4>::init(1).trainer().batch(2).build()?;
     generic.update(&x)?;
     generic.into_model();
+
+    let mut whole = Whole::<4>::init(1).trainer().batch(2).build()?;
+    let (loss, far) = whole.update(&[1u8, 9], &x)?;
+    assert!(far.sum() / 2.0 < loss && loss > 0.0);
 
     let mut both: BothTrainer = Both::init(1).trainer().batch(2).build()?;
     both.update(&x, &Array2::zeros((2, 3)))?;
