@@ -33,6 +33,7 @@ pub mod schedules;
 pub mod setting;
 pub mod shape;
 pub mod text;
+pub mod transfer;
 pub mod verify;
 
 pub use build::{Builder, Classes, GraphError, Mode, Range, Value};

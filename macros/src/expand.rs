@@ -14,6 +14,7 @@ mod label;
 mod losses;
 mod steps;
 mod structure;
+mod transfers;
 mod walk;
 
 pub use steps::{methods, parameters_stub, stub as steps_stub, trainer};

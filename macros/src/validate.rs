@@ -15,6 +15,7 @@ mod nested;
 mod paths;
 mod steps;
 mod training;
+mod transfers;
 
 pub use calls::batch;
 
@@ -59,6 +60,8 @@ pub enum LayerKind {
     Known {
         settings_type: TokenStream,
         settings: TokenStream,
+        /// The options that decide on which parameters there are, as they were written.
+        structure: Vec<(&'static str, String)>,
         /// Whether its input is indices.
         indexed: bool,
         /// How it is applied, if it takes or gives more than one tensor.

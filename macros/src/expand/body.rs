@@ -10,7 +10,7 @@ use super::label::Label;
 use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Argument, Block, Call, Gradient, Helper, If, Range, Source, Statement, Step, Tensor, Value,
+    Access, Apply, Argument, Block, Call, Gradient, Helper, If, Range, Source, Statement, Step, Tensor, Transfer, Value,
 };
 use crate::methods::{Builds, Elements, Gives, Kind};
 use crate::naming::KILN;
@@ -135,6 +135,40 @@ impl Expansion<'_> {
                         emit!({ let loss = #loss; #check; })
                     }
                 }
+            }
+            Statement::Transfer(transfer) => self.transfer(transfer),
+        }
+    }
+
+    /// The values of parameters that others take, or the checks of what rustc knows of it.
+    fn transfer(&self, transfer: &Transfer) -> TokenStream {
+        let Transfer { target, source, rate, place } = transfer;
+        let rate = rate.as_ref().map(|rate| (matches!(rate, Value::Number(_)), self.value(rate, Want::One)));
+        match self.target {
+            Target::Computation(model) => {
+                let alike = super::transfers::alike(target, source, self.layers, model, *place);
+                let [target, source] = [target, source].map(|part| super::transfers::part(part, self.layers, model));
+                let take = match rate {
+                    None => emit!(#KILN::graph::transfer::copy_from(g, &#target, &#source)),
+                    Some((true, rate)) => {
+                        emit!(#KILN::graph::transfer::lerp_from(g, &#target, &#source, (#rate) as f64))
+                    }
+                    Some((false, rate)) => emit!(#KILN::graph::transfer::lerp_from(g, &#target, &#source, #rate)),
+                };
+                emit!({ #alike #take; })
+            }
+            Target::Types(_) => {
+                let indices = [target, source].map(|part| self.label(&part.access).1);
+                let check = rate.map(|(constant, rate)| {
+                    let (check, rate) = if constant {
+                        (emit!(shape::check_rate), emit!((#rate) as f64))
+                    } else {
+                        (emit!(shape::check_rate_type), rate)
+                    };
+                    let check = call(*place, check, rate);
+                    emit!(#check;)
+                });
+                emit!({ #(#indices)* #check })
             }
         }
     }

@@ -117,6 +117,9 @@ impl Walk<'_> {
             Statement::If(choice) => _ = self.choice(choice, 1),
             Statement::Block(block) => _ = self.block(block, 1),
             Statement::Minimize { loss, .. } => _ = self.tensor(loss, 1),
+            Statement::Transfer(transfer) => {
+                transfer.rate.as_ref().map(|rate| self.value(rate));
+            }
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Found {
     pub reached: Vec<String>,
     /// The fields that are applied.
     pub applied: Vec<String>,
+    /// The fields that take the values of others.
+    pub written: Vec<String>,
     /// Whether it minimizes something.
     pub minimizes: bool,
 }
@@ -35,8 +37,8 @@ pub fn follow(program: &Program, optimizers: &[Optimizer], model: Model<'_>) -> 
     let mut walk = Walk::new(model.functions, Some(model));
     program.inputs.iter().for_each(|input| walk.input(&input.name));
     walk.statements(&program.body);
-    let Walk { paths, applied, questions, .. } = walk;
-    let mut found = Found { applied, ..Found::default() };
+    let Walk { paths, applied, written, questions, .. } = walk;
+    let mut found = Found { applied, written, ..Found::default() };
     for question in &questions {
         match question {
             Question::Minimize { optimizer, loss, text, place } => {
@@ -133,12 +135,13 @@ struct Walk<'a> {
     paths: Paths,
     questions: Vec<Question>,
     applied: Vec<String>,
+    written: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
     fn new(helpers: &'a [Helper], model: Option<Model<'a>>) -> Walk<'a> {
         let (names, paths) = (Names::default(), Paths::default());
-        Walk { helpers, model, names, paths, questions: Vec::new(), applied: Vec::new() }
+        Walk { helpers, model, names, paths, questions: Vec::new(), applied: Vec::new(), written: Vec::new() }
     }
 
     fn input(&mut self, name: &Ident) {
@@ -208,6 +211,11 @@ impl<'a> Walk<'a> {
                     text: text.clone(),
                     place: *place,
                 });
+            }
+            // What was read before stays what it was, and no gradient passes.
+            Statement::Transfer(transfer) => {
+                transfer.rate.as_ref().map(|rate| self.value(rate));
+                self.written.extend(transfer.target.given().field().cloned());
             }
         }
     }

@@ -156,6 +156,8 @@ pub struct Scope<'a> {
     pub loops: usize,
     /// The optimizers that minimize something.
     pub minimizing: Vec<usize>,
+    /// Whether parts of the model are copied.
+    pub transfers: bool,
     /// Whether updates are allowed: in a `step`.
     pub updates: bool,
     /// For each `no_grad` around: how many names there were before it.
@@ -177,6 +179,7 @@ impl<'a> Scope<'a> {
             function: String::new(),
             loops: 0,
             minimizing: Vec::new(),
+            transfers: false,
             updates: false,
             cuts: Vec::new(),
             complete: true,
@@ -442,6 +445,7 @@ impl<'a> Scope<'a> {
                 self.assign(&call.receiver, Value::Tensor(tensor))
             }
             Expr::MethodCall(call) if self.optimizer(&call.receiver).is_some() => self.minimize(call),
+            Expr::MethodCall(call) if super::transfers::is_transfer(call) => self.transfer(call),
             Expr::MethodCall(call) if call.method.to_string().ends_with('_') => self.in_place(call),
             other => {
                 self.value(other)?;

@@ -202,7 +202,7 @@ fn unknown_types(program: &Program, mistakes: &mut Mistakes) {
 /// Follows the values of all programs from the layers to the losses.
 fn trace(steps: &mut Steps, model: Model<'_>) {
     let Steps { optimizers, programs, cut, warnings } = steps;
-    let (mut reached, mut applied, mut minimizes) = (HashSet::new(), HashSet::new(), false);
+    let (mut changed, mut applied, mut minimizes) = (HashSet::new(), HashSet::new(), false);
     for program in programs {
         let flow = flow::follow(program, optimizers, model);
         let results = certain::results(program, model);
@@ -211,7 +211,8 @@ fn trace(steps: &mut Steps, model: Model<'_>) {
         }
         minimizes |= flow.minimizes;
         cut.extend(flow.cut);
-        reached.extend(flow.reached);
+        changed.extend(flow.reached);
+        changed.extend(flow.written);
         applied.extend(flow.applied);
     }
     // A model that minimizes nothing is meant to be evaluated, or to give gradients in its inputs.
@@ -221,7 +222,7 @@ fn trace(steps: &mut Steps, model: Model<'_>) {
     for member in &model.layers.members {
         let syn::Member::Named(name) = &member.name else { continue };
         let text = crate::expand::segment(&member.name);
-        if applied.contains(&text) && !reached.contains(&text) && has_parameters(&member.node) {
+        if applied.contains(&text) && !changed.contains(&text) && has_parameters(&member.node) {
             let whose = if is_known(&member.node) { "the parameters of" } else { "what parameters there are in" };
             let name_of = name.unraw();
             let note = format!(
@@ -401,21 +402,23 @@ fn setting(name: &str, kind: Kind, value: &Expr) -> Result<TokenStream, String> 
 /// One part, or several in parentheses.
 fn parts(value: &Expr, layers: &Sequence<Layer>, mistakes: &mut Mistakes) -> Option<Vec<Part>> {
     let mut scope = Scope::new(layers, &[], mistakes);
+    let expected =
+        "an optimizer trains parts of the model: name fields, as in `generator`, `discriminator.features` or `(a, b)`";
     match value {
         Expr::Tuple(tuple) => {
-            let parts: Vec<Option<Part>> = tuple.elems.iter().map(|part| self::part(part, &mut scope)).collect();
+            let parts: Vec<Option<Part>> = tuple.elems.iter().map(|one| part(one, &mut scope, expected)).collect();
             parts.into_iter().collect()
         }
-        Expr::Paren(inner) => Some(vec![part(&inner.expr, &mut scope)?]),
-        one => Some(vec![part(one, &mut scope)?]),
+        Expr::Paren(inner) => Some(vec![part(&inner.expr, &mut scope, expected)?]),
+        one => Some(vec![part(one, &mut scope, expected)?]),
     }
 }
 
-/// `discriminator.features`
-fn part(value: &Expr, scope: &mut Scope<'_>) -> Option<Part> {
+/// `discriminator.features`; what was expected is said where it is no part.
+pub fn part(value: &Expr, scope: &mut Scope<'_>, expected: &str) -> Option<Part> {
     let text = spaced(value);
     if let Expr::Field(field) = value {
-        let base = part(&field.base, scope)?;
+        let base = part(&field.base, scope, expected)?;
         let is_model = |node: &Node<Layer>| matches!(node, Node::Layer(Layer { kind: LayerKind::Model, .. }));
         if !base.inside.is_empty() || base.access.find(scope.layers).is_some_and(is_model) {
             let mut inside = base.inside;
@@ -426,10 +429,7 @@ fn part(value: &Expr, scope: &mut Scope<'_>) -> Option<Part> {
     let before = scope.complete;
     match scope.layer(value) {
         Some(access) => Some(Part { access, inside: Vec::new(), text }),
-        None if scope.complete && before => scope.mistake(
-            value,
-            "an optimizer trains parts of the model: name fields, as in `generator`, `discriminator.features` or `(a, b)`",
-        ),
+        None if scope.complete && before => scope.mistake(value, expected),
         None => None,
     }
 }
@@ -494,11 +494,11 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
         }
         outputs.push(Output { name: result, certain: Certain::default() });
     }
-    if scope.complete && outputs.is_empty() && scope.minimizing.is_empty() {
+    if scope.complete && outputs.is_empty() && scope.minimizing.is_empty() && !scope.transfers {
         let message = match mode {
             Mode::Train => format!(
                 "the step `{name}` does nothing: it minimizes no loss and gives no result; write `OPTIMIZER.minimize(loss);`, \
-                 or `-> RESULT` behind its inputs"
+                 `PART.copy_from(PART);`, or `-> RESULT` behind its inputs"
             ),
             Mode::Eval => format!("the program `{name}` gives no result: write `-> RESULT` behind its inputs"),
         };
@@ -518,7 +518,7 @@ impl Optimizer {
 }
 
 impl Part {
-    fn given(&self) -> Given {
+    pub fn given(&self) -> Given {
         let inside = self.inside.iter().map(|member| Some(crate::expand::segment(member)));
         let mut given = Given::of(&self.access);
         given.way.extend(inside);
