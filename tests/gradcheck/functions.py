@@ -235,6 +235,17 @@ CASES |= {
     "tril_indices(4, 3, -1)": (lambda x: torch.tril_indices(4, 3, -1), rand(1)),
     "tril_indices(2, 4, 2)": (lambda x: torch.tril_indices(2, 4, 2), rand(1)),
 }
+CASES |= {
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2, 1, 1), image),
+    "max_pool1d, dilated": (lambda x: F.max_pool1d(x, 2, dilation=2, ceil_mode=True), line3),
+    "max_pool3d": (lambda x: F.max_pool3d(x, (2, 1, 2)), volume),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, (2, 3), padding=1, count_include_pad=False), image),
+    "avg_pool1d": (lambda x: F.avg_pool1d(x, 2, ceil_mode=True), line3),
+    "avg_pool3d": (lambda x: F.avg_pool3d(x, 2, divisor_override=3), volume),
+    "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, (3, 2)), image),
+    "adaptive_max_pool1d": (lambda x: F.adaptive_max_pool1d(x, 3), line3),
+    "adaptive_avg_pool3d": (lambda x: F.adaptive_avg_pool3d(x, 2), volume),
+}
 
 
 def line(name, tensor):
