@@ -2,6 +2,7 @@
 
 use kiln_graph::Value;
 use kiln_graph::functions::{self, einsum, scaled_dot_product_attention as attention};
+use kiln_graph::layers::fractional_pool::fractional_max_pool;
 use kiln_graph::losses::Reduction::{self, Mean, None as Single, Sum};
 use kiln_graph::losses::{Ctc, ctc_loss};
 
@@ -227,6 +228,12 @@ pub fn function(name: &str) -> Option<Function> {
         "adaptive_avg_pool2d" => |x| vec![functions::adaptive_avg_pool2d(x[0], &[3, 2])],
         "adaptive_max_pool1d" => |x| vec![functions::adaptive_max_pool1d(x[0], &[3])],
         "adaptive_avg_pool3d" => |x| vec![functions::adaptive_avg_pool3d(x[0], &[2])],
+        "FractionalMaxPool3d" => {
+            |x| vec![fractional_max_pool(x[0], [1, 2, 2], [2, 2, 3], functions::float(x[1]) / 16.0).0]
+        }
+        "places of FractionalMaxPool3d" => {
+            |x| vec![fractional_max_pool(x[0], [2, 2, 2], [3, 2, 4], functions::float(x[1]) / 16.0).1]
+        }
         _ => return None,
     };
     Some(found)
