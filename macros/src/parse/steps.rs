@@ -25,9 +25,6 @@ pub fn program(input: ParseStream) -> syn::Result<Program> {
     let name: Ident = input.parse()?;
     let content;
     parenthesized!(content in input);
-    if content.is_empty() {
-        return Err(content.error(format!("`{name}` takes at least one input: `{keyword} {name}(x: [N, ..])`")));
-    }
     let inputs = content.parse_terminated(self::input, Token![,])?.into_iter().collect();
     let mut results = Vec::new();
     if input.parse::<Option<Token![->]>>()?.is_some() {

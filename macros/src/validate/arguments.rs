@@ -7,7 +7,7 @@ use syn::{Expr, ExprArray, ExprLit, ExprPath, ExprTuple, ExprUnary, GenericArgum
 
 use super::{LayerKind, list, nested};
 use crate::ast::{self, Argument, Form, Place};
-use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, one_slip};
+use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, STRUCTURE, one_slip};
 use crate::mistakes::{Mistakes, spaced};
 use crate::naming::KILN;
 
@@ -36,7 +36,7 @@ pub fn known(
     let arguments = if in_type == 0 { nested::unfolded(known, arguments, mistakes) } else { arguments };
     let given = assign(known, in_type, arguments, form, mistakes)?;
     let mut dimensions: Vec<TokenStream> = generics.iter().map(|generic| quote!(#generic)).collect();
-    let mut settings = Vec::new();
+    let (mut settings, mut structure) = (Vec::new(), Vec::new());
     let mut missing = Vec::new();
     // Norms have parameters unless they, or their defaults, say otherwise.
     let mut affine = known.is_affine();
@@ -51,6 +51,9 @@ pub fn known(
                 let is_false = matches!(&value, Expr::Lit(ExprLit { lit: Lit::Bool(flag), .. }) if !flag.value);
                 if parameter.name.ends_with("affine") {
                     affine = !is_false;
+                }
+                if STRUCTURE.contains(&parameter.name) {
+                    structure.push((parameter.name, spaced(&value)));
                 }
                 settings.push(setting(parameter, &value));
             }
@@ -69,7 +72,7 @@ pub fn known(
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     let parameters = known.has_parameters() && affine;
     let (indexed, applied) = (known.indexed, known.applied);
-    Some((ty, LayerKind::Known { settings_type, settings, indexed, applied, parameters }))
+    Some((ty, LayerKind::Known { settings_type, settings, structure, indexed, applied, parameters }))
 }
 
 /// Takes `requires_grad = false` off the arguments, as any layer and any model takes it.

@@ -47,6 +47,9 @@ impl Scope<'_> {
     /// A call by a name that is no layer's: one of the model's own functions, one of the table if a tensor is among its
     /// arguments, or else a constant function of the user's.
     fn named_call(&mut self, call: &ExprCall, name: &Ident) -> Option<Meaning> {
+        if name == "self" || name == "forward" {
+            return self.whole(call, name);
+        }
         if let Some(helper) = self.helpers.iter().position(|helper| helper.name == *name) {
             return self.helper_call(call, name, helper);
         }
@@ -89,6 +92,26 @@ impl Scope<'_> {
         };
         let arguments = round(numbers, call.paren_token.span.join());
         Some(Meaning::Value(Value::Number(quote!(#name #arguments))))
+    }
+
+    /// `self(x)` or `forward(x)`: the model itself.
+    fn whole(&mut self, call: &ExprCall, name: &Ident) -> Option<Meaning> {
+        let Some(whole) = self.whole else {
+            let message = format!(
+                "`{name}(..)` applies the model itself, which has no `forward`: declare `fn forward(x: [N, ..]) -> [N, ..] \
+                 {{ .. }}`"
+            );
+            return self.mistake(name, message);
+        };
+        self.calls.push((self.helpers.len(), name.clone()));
+        if whole.inputs.len() != call.args.len() {
+            let names = super::list(whole.inputs.iter().map(|name| format!("`{name}`")));
+            let message = format!("the model itself takes {names}, and is called with {}", call.args.len());
+            return self.mistake(call, message);
+        }
+        let inputs = self.tensors(call.args.iter())?;
+        let inputs = whole.inputs.iter().cloned().zip(inputs).collect();
+        Some(Tensor::Whole { inputs, place: Place::of(call) }.into())
     }
 
     /// A layer that is called like a function: `ReLU(x)` or `max_pool2d(x, 2)`.

@@ -38,6 +38,11 @@ impl Scope<'_> {
 
     pub fn not_in_scope<T>(&mut self, name: &Ident) -> Option<T> {
         let text = name.to_string();
+        if text == "self" {
+            let message = "the model's layers and functions are in scope by their names: `layer(x)`; `self(x)` is the model \
+                           itself";
+            return self.mistake(name, message);
+        }
         let fields = self.layers.members.iter().filter_map(|member| match &member.name {
             syn::Member::Named(name) => Some(name.to_string()),
             syn::Member::Unnamed(_) => None,
