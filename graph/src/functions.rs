@@ -7,6 +7,7 @@ mod folds;
 mod made;
 mod order;
 mod places;
+mod pooling;
 mod products;
 mod rearranged;
 
@@ -26,6 +27,10 @@ pub use made::{
 };
 pub use order::{argsort, sort, topk};
 pub use places::{index_add, repeat, repeat_interleave, roll, scatter, scatter_add, tril, triu};
+pub use pooling::{
+    adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d, adaptive_max_pool2d,
+    adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d,
+};
 pub use products::{
     addbmm, addmm, addmv, addr, baddbmm, bmm, cdist, cross, dot, einsum, inner, kron, linear, mm, mv, outer, pdist,
     scaled_dot_product_attention,

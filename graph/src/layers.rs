@@ -57,7 +57,10 @@ pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, Dropou
 pub use embedding::{Embedding, EmbeddingSettings};
 pub use embedding_bag::{BagMode, EmbeddingBag, EmbeddingBagSettings};
 pub use fold::{Fold, FoldSettings, Unfold, UnfoldSettings};
-pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
+pub use fractional_pool::{
+    FractionalMaxPool2d, FractionalMaxPool2dSettings, FractionalMaxPool3d, FractionalMaxPool3dSettings,
+    FractionalMaxPoolSettings,
+};
 pub use glu::{GLU, GLUSettings};
 pub use group_norm::{
     GroupNorm, GroupNormSettings, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormSettings,

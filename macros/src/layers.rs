@@ -7,7 +7,7 @@ mod sequences;
 mod table;
 
 pub use applied::Applied;
-pub use table::{FUNCTIONS, LAYERS, MISSING};
+pub use table::{FUNCTIONS, INSTEAD, LAYERS, MISSING};
 
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
@@ -192,6 +192,8 @@ mod tests {
         assert!(names.is_sorted(), "{names:?}");
         assert!(MISSING.is_sorted());
         assert!(MISSING.iter().all(|name| Known::find(name).is_none()));
+        assert!(INSTEAD.is_sorted());
+        assert!(INSTEAD.iter().all(|(name, _)| Known::find(name).is_none() && !MISSING.contains(name)));
         assert!(FUNCTIONS.iter().all(|(name, _)| Known::find(name).is_none() && !MISSING.contains(name)));
     }
 

@@ -28,7 +28,7 @@ use syn::{Expr, GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::{Forward, Helper};
-use crate::layers::{Applied, FUNCTIONS, Known, MISSING};
+use crate::layers::{Applied, FUNCTIONS, INSTEAD, Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
 
@@ -271,6 +271,8 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
         "a list of layers is an array: `[LAYER; COUNT]`".to_string()
     } else if let Some((_, call)) = FUNCTIONS.iter().find(|(layer, _)| *layer == name) {
         format!("`{name}` is no layer, as it is not of one tensor: a `forward` calls `{call}` ({own})")
+    } else if let Some((_, instead)) = INSTEAD.iter().find(|(module, _)| *module == name) {
+        format!("`{name}` is no layer of Kiln: {instead} ({own})")
     } else if let Some(known) = Known::nearest(&name) {
         format!("there is no layer `{name}`; did you mean `{}`? ({own})", known.name)
     } else if MISSING.contains(&name.as_str()) {

@@ -25,9 +25,11 @@ pub use places::{
     repeat_interleave, roll, scatter, sort, topk, triangle, tril_indices, triu_indices,
 };
 pub use pooling::{
-    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
-    max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
-    max_unpool3d, pooling,
+    adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d, adaptive_max_pool2d_with_indices, adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool1d_with_indices,
+    max_pool2d, max_pool2d_with_indices, max_pool3d, max_pool3d_with_indices, max_unpool1d, max_unpool2d, max_unpool3d,
+    pooling,
 };
 pub use products::{
     addbmm, addmm, addmv, addr, attention, baddbmm, bilinear, bmm, cdist, cross, dot, inner, kron, linear, mm, mv,
