@@ -35,6 +35,7 @@ pub mod shape;
 pub mod text;
 pub mod transfer;
 pub mod verify;
+mod words;
 
 pub use build::{Builder, Classes, GraphError, Mode, Range, Value};
 pub use few::Few;
