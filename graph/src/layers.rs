@@ -8,6 +8,7 @@ pub mod activation;
 pub mod adaptive_pool;
 pub mod attention;
 pub mod batch_norm;
+pub mod bilinear;
 pub mod conv;
 pub mod conv_transpose;
 pub mod dropout;
@@ -46,6 +47,7 @@ pub use adaptive_pool::{
 };
 pub use attention::{MultiheadAttention, MultiheadAttentionSettings};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
+pub use bilinear::{Bilinear, BilinearSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
 pub use conv_transpose::{
     ConvTranspose1d, ConvTranspose1dSettings, ConvTranspose2d, ConvTranspose2dSettings, ConvTranspose3d,
@@ -83,8 +85,8 @@ pub use several::Several;
 pub use shuffle::{ChannelShuffle, PixelShuffle, PixelUnshuffle};
 pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};
 pub use transformer::{
-    Activation, PositionalEncoding, PositionalEncodingSettings, TransformerDecoder, TransformerDecoderLayer,
-    TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+    Activation, PositionalEncoding, PositionalEncodingSettings, Transformer, TransformerDecoder,
+    TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
 };
 pub use upsample::{
     Upsample, UpsampleMode, UpsampleSettings, UpsamplingBilinear2d, UpsamplingNearest2d, UpsamplingSettings,

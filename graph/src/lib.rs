@@ -34,6 +34,7 @@ pub mod setting;
 pub mod shape;
 pub mod text;
 pub mod verify;
+mod words;
 
 pub use build::{Builder, Classes, GraphError, Mode, Range, Value};
 pub use few::Few;

@@ -47,9 +47,7 @@ pub fn upsample(attributes: &Attributes) -> Result<UpsampleSettings, Refusal> {
         settings = settings.align_corners(align_corners);
     }
     let mode = attributes.text("mode").unwrap_or("nearest");
-    let modes = [UpsampleMode::Nearest, UpsampleMode::Linear, UpsampleMode::Bilinear, UpsampleMode::Trilinear];
-    let known = modes.into_iter().find(|known| known.name() == mode);
-    let mode = known.ok_or_else(|| Refusal::later(format!("upsampling with the mode {mode}")))?;
+    let mode = UpsampleMode::find(mode).ok_or_else(|| Refusal::later(format!("upsampling with the mode {mode}")))?;
     Ok(settings.mode(mode).recompute_scale_factor(attributes.flag("recompute_scale_factor")))
 }
 

@@ -66,6 +66,81 @@ CASES = {
 }
 
 
+def ctc(**options):
+    """Of scores: PyTorch's gradient in logarithms of probabilities is not that of the formula, which one behind a softmax hides."""
+    return lambda x, *given: F.ctc_loss(x.log_softmax(2), *given, **options)
+
+
+# Repeated labels, unequal lengths, a target that just fits, no label, no time; padding that is not looked at.
+scores, labels = rand(6, 5, 4), ints([1, 1, 2], [3, 2, 9], [1, 1, 3], [-1, 0, 7], [0, 0, 0])
+times, lengths = ints(6, 5, 4, 3, 0), ints(3, 2, 3, 0, 0)
+# One label more than the time allows, no time for a label.
+impossible = (scores, labels.clamp(0, 3), ints(6, 5, 3, 0, 0), ints(3, 2, 3, 0, 1))
+CASES |= {
+    "ctc none": (ctc(reduction="none"), scores, labels, times, lengths), "ctc": (ctc(), scores, labels, times, lengths),
+    "ctc sum, blank = 3": (ctc(reduction="sum", blank=3), scores, ints([1, 1, 2], [0, 2, 9], [1, 1, 0], [-1, 0, 7], [0, 0, 0]), times, lengths),
+    "ctc of the impossible": (lambda *x: ctc(reduction="none")(*x).detach(), *impossible),
+    "ctc of the impossible, zero_infinity": (ctc(zero_infinity=True), *impossible),
+    "ctc of the impossible, zero_infinity, none": (ctc(zero_infinity=True, reduction="none"), *impossible),
+}
+
+resize = F.interpolate
+line3, image, volume = rand(1, 2, 5), rand(1, 2, 4, 5), rand(1, 1, 3, 2, 4)
+CASES |= {
+    "pad reflect": (lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect"), image), "pad replicate, cut": (lambda x: F.pad(x, (-1, 2), mode="replicate"), line3),
+    "pad circular": (lambda x: F.pad(x, (1, 0, 2, 1), mode="circular"), image), "pad constant, cut": (lambda x: F.pad(x, (1, -2, -1, 2), value=0.5), m),
+    "nearest": (lambda x: resize(x, size=(6, 3)), image), "nearest-exact": (lambda x: resize(x, size=(6, 3), mode="nearest-exact"), image),
+    "nearest-exact, factor": (lambda x: resize(x, scale_factor=1.7, mode="nearest-exact"), line3), "nearest-exact, whole": (lambda x: resize(x, scale_factor=(1, 2, 3), mode="nearest-exact"), volume),
+    "linear": (lambda x: resize(x, size=7, mode="linear"), line3), "bilinear, corners": (lambda x: resize(x, size=(7, 3), mode="bilinear", align_corners=True), image),
+    "trilinear": (lambda x: resize(x, scale_factor=(2, 1.5, 0.5), mode="trilinear"), volume), "recomputed": (lambda x: resize(x, scale_factor=1.3, mode="bilinear", recompute_scale_factor=True), image),
+    "bicubic": (lambda x: resize(x, size=(8, 4), mode="bicubic"), rand(1, 2, 5, 6)), "bicubic, corners": (lambda x: resize(x, size=(3, 8), mode="bicubic", align_corners=True), image),
+    "bicubic, whole": (lambda x: resize(x, scale_factor=2, mode="bicubic"), image),
+    "area": (lambda x: resize(x, size=(3, 2), mode="area"), image), "area, larger": (lambda x: resize(x, size=7, mode="area"), line3), "area of a volume": (lambda x: resize(x, scale_factor=(1, 0.5, 0.75), mode="area"), volume),
+    "bilinear, antialias": (lambda x: resize(x, size=(2, 3), mode="bilinear", antialias=True), image), "bilinear, antialias, larger": (lambda x: resize(x, size=(6, 3), mode="bilinear", antialias=True), image),
+    "bilinear, antialias, corners": (lambda x: resize(x, size=(3, 2), mode="bilinear", align_corners=True, antialias=True), image),
+    "bicubic, antialias": (lambda x: resize(x, scale_factor=0.6, mode="bicubic", antialias=True), image), "bicubic, antialias, larger": (lambda x: resize(x, size=(5, 7), mode="bicubic", antialias=True), image),
+}
+edges = torch.tensor([-inf, -2.5, -0.0, 0.0, 0.75, 3, inf, nan]).double()
+some, more = rand(2, 4), rand(4)
+wide = torch.tensor([-inf, inf, -inf, 0, 0, 1e30, -3, 5.5, nan, 2]).double(), torch.tensor([-inf, inf, 2, 0, -1, 1e30, 4, 5.5, 1, nan]).double()
+whole = ints(7, -7, 7, -7, 2147483647, -2147483647, 0, 16777217, 6, 1000000007), ints(2, 2, -2, -2, 3, 2, 5, 1, 6, -13)
+CASES |= {
+    "sinc": (lambda x: x.sinc(), torch.tensor([0.0, 0.5, -1.25, 3]).double()),
+    "rad2deg": (lambda x: x.rad2deg(), more),
+    "deg2rad": (lambda x: x.deg2rad(), more),
+    "signbit": (lambda x: x.signbit().int(), edges[:-1]),
+    "isposinf": (lambda x: x.isposinf().int(), edges),
+    "isneginf": (lambda x: x.isneginf().int(), edges),
+    "logit": (lambda x: x.logit(), torch.tensor([0.125, 0.5, 0.9375]).double()),
+    "logit(eps)": (lambda x: x.logit(0.25), torch.tensor([-1, 0.125, 0.5, 0.9375]).double()),
+    "clamp_min": (lambda x: x.clamp_min(0.5), some),
+    "clamp_max": (lambda x: x.clamp_max(0.5), some),
+    "gelu, tanh": (lambda x: F.gelu(x, approximate='tanh'), some),
+    "xlogy": (lambda x, y: x.xlogy(y), torch.tensor([0.0, 0, 2, 1.5]).double(), torch.tensor([0.25, nan, 0.5, 3]).double()),
+    "logaddexp": (lambda x, y: x.logaddexp(y), some, more),
+    "logaddexp of edges": (lambda x, y: x.logaddexp(y).detach(), wide[0], wide[1]),
+    "logaddexp2": (lambda x, y: x.logaddexp2(y), some, more),
+    "hypot": (lambda x, y: x.hypot(y), some, more),
+    "hypot of edges": (lambda x, y: x.hypot(y).detach(), wide[0], wide[1]),
+    "copysign": (lambda x, y: x.copysign(y), torch.tensor([2.0, -3, 4, -5]).double(), torch.tensor([-1.0, 2, -0.0, 0.0]).double()),
+    "fmax": (lambda x, y: x.fmax(y), some, more),
+    "fmin of edges": (lambda x, y: x.fmin(y).detach(), wide[0], wide[1]),
+    "floor_divide": (lambda x, y: x.floor_divide(y).detach(), some, more),
+    "floor_divide of i32": (lambda x, y: x.floor_divide(y), *whole),
+    "remainder": (lambda x, y: x.remainder(y), some, more),
+    "remainder of i32": (lambda x, y: x.remainder(y), *whole),
+    "remainder of a number": (lambda x: x.remainder(-0.75), some),
+    "fmod": (lambda x, y: x.fmod(y), some, more),
+    "fmod of i32": (lambda x, y: x.fmod(y), *whole),
+    "div, trunc": (lambda x, y: x.div(y, rounding_mode='trunc').detach(), some, more),
+    "div, floor": (lambda x: x.div(3, rounding_mode='floor'), ints(7, -7, 9)),
+    "addcmul": (lambda x, a, b: x.addcmul(a, b, value=-0.5), some, more, rand(2, 1)),
+    "addcdiv": (lambda x, a, b: x.addcdiv(a, b, value=2), some, more, rand(2, 1)),
+    "isclose": (lambda x, y: x.isclose(y, rtol=0.5, atol=0.25).int(), wide[0], wide[1]),
+    "isclose, equal_nan": (lambda x: x.isclose(x + 1e-9, equal_nan=True).int(), edges),
+}
+
+
 def line(name, tensor):
     kind = "f32" if tensor.is_floating_point() else "i32"
     number = lambda x: "NaN" if math.isnan(x) else f"{float(torch.tensor(x, dtype=torch.float64).float()):.9g}" if kind == "f32" else str(x)

@@ -298,7 +298,7 @@ fn function<'g>(name: &str, x: Value<'g>) -> Value<'g> {
         "elu" => elu(x, 1.0),
         "erf" => x.erf(),
         "expm1" => x.expm1(),
-        "gelu" => functions::gelu(x),
+        "gelu" => functions::gelu(x, "none"),
         "hardswish" => hardswish(x),
         "hardtanh" => hardtanh(x, -1.0, 1.0),
         "leaky_relu" => leaky_relu(x, 0.01),

@@ -5,6 +5,7 @@
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
 mod einsum;
+mod images;
 mod places;
 mod pooling;
 mod products;
@@ -12,6 +13,7 @@ mod rearrange;
 mod several;
 
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
+pub use images::{interpolate, pad};
 pub use places::{
     arange, arange_to, argsort, index_add, linspace, nan_to_num, one_hot, repeat, repeat_interleave, roll, scatter,
     sort, topk, triangle,
@@ -21,7 +23,7 @@ pub use pooling::{
     max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
     max_unpool3d, pooling,
 };
-pub use products::{attention, baddbmm, bmm, cross, outer};
+pub use products::{attention, baddbmm, bilinear, bmm, cross, outer};
 pub use rearrange::{
     channel_shuffle, cosine_similarity, fold, pair, pairwise_distance, pixel_shuffle, pixel_unshuffle, sliding_window,
     unfold,
@@ -29,6 +31,7 @@ pub use rearrange::{
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
+use crate::words;
 
 /// Which element types a function takes for an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +143,28 @@ pub const fn celu(op: &'static str, x: Shape, alpha: f64) -> Result<Shape, Shape
 pub const fn glu(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeError> {
     let _ = op;
     rules::glu(x, dim)
+}
+
+/// One of two ways to compute it.
+pub const fn gelu(op: &'static str, x: Shape, approximate: &str) -> Result<Shape, ShapeError> {
+    let _ = op;
+    if words::same(approximate, "none") || words::same(approximate, "tanh") {
+        return Ok(x);
+    }
+    Err(ShapeError::Setting { setting: "approximate", rule: "must be \"none\" or \"tanh\"" })
+}
+
+/// Elementwise quotients that are rounded in one of two ways.
+pub const fn rounded_quotient(
+    op: &'static str,
+    left: Shape,
+    right: Shape,
+    rounding_mode: &str,
+) -> Result<Shape, ShapeError> {
+    if words::same(rounding_mode, "floor") || words::same(rounding_mode, "trunc") {
+        return rules::broadcast(op, left, right);
+    }
+    Err(ShapeError::Setting { setting: "rounding_mode", rule: "must be \"floor\" or \"trunc\"" })
 }
 
 /// A slope for all, or for each channel; see [`rules::prelu`].
@@ -459,26 +484,6 @@ pub const fn select(op: &'static str, x: Shape, dim: isize, index: usize) -> Res
 pub const fn flip(op: &'static str, x: Shape, dims: &[isize]) -> Result<Shape, ShapeError> {
     ok!(axes(op, x, dims));
     Ok(x)
-}
-
-/// Elements before and behind each axis, the last axis first: PyTorch's `F.pad`.
-pub const fn pad(op: &'static str, x: Shape, pad: &[usize], value: f64) -> Result<Shape, ShapeError> {
-    let _ = value;
-    if !pad.len().is_multiple_of(2) || pad.len() / 2 > x.rank() {
-        return Err(ShapeError::Attribute { op, rule: "`pad` holds two numbers for each axis, the last axis first" });
-    }
-    let mut shape = x;
-    let mut pair = 0;
-    while pair < pad.len() / 2 {
-        let axis = x.rank() - 1 - pair;
-        let more = pad[2 * pair].saturating_add(pad[2 * pair + 1]);
-        if more > 0 && x.dim(axis) == Shape::N {
-            return Err(ShapeError::Batch { op, shape: x });
-        }
-        shape = if more > 0 { shape.with(axis, ok!(rules::sum(op, x.dim(axis), more))) } else { shape };
-        pair += 1;
-    }
-    Ok(shape)
 }
 
 /// Axes are folded: they go, or stay with extent 1.

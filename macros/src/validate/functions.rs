@@ -165,10 +165,11 @@ impl Scope<'_> {
                     option(quote!(&[#(#axes),*]))
                 })
             }
-            Kind::Shape | Kind::Sizes | Kind::Wholes => {
+            Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Numbers => {
                 let element = match kind {
                     Kind::Shape => Kind::Shape,
                     Kind::Wholes => Kind::Whole,
+                    Kind::Numbers => Kind::Number,
                     _ => Kind::Size,
                 };
                 let extents: Option<Vec<TokenStream>> =
@@ -234,7 +235,8 @@ impl Scope<'_> {
             Kind::Size => "a whole number",
             Kind::Whole => "a whole number, which may be negative",
             Kind::Wholes => "whole numbers, as in `[1, -1]`",
-            Kind::Text => "a text, as in `\"ij,jk->ik\"`",
+            Kind::Numbers => "numbers, as in `[1.5, 2]`",
+            Kind::Text => "a text in quotation marks",
             Kind::Number => "a number",
             Kind::OptionalNumber => "a number or `None`",
             Kind::Flag => "`true` or `false`",
@@ -259,7 +261,7 @@ pub fn named(argument: &Expr) -> (Option<&Ident>, &Expr) {
 
 /// Whether arguments that follow one another are the elements of a list.
 pub fn several(kind: Kind) -> bool {
-    matches!(kind, Kind::Axes | Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Tensors)
+    matches!(kind, Kind::Axes | Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Numbers | Kind::Tensors)
 }
 
 /// The default of a parameter.
@@ -268,7 +270,7 @@ fn default(parameter: &Parameter) -> Option<Argument> {
         "None" => quote!(::core::option::Option::None),
         text => text.parse().ok()?,
     };
-    let tokens = if parameter.kind == Kind::Sizes { quote!(&#tokens) } else { tokens };
+    let tokens = if matches!(parameter.kind, Kind::Sizes | Kind::Numbers) { quote!(&#tokens) } else { tokens };
     Some(Argument::Attribute(tokens))
 }
 

@@ -64,6 +64,21 @@ model! {
     struct Halved(FractionalMaxPool2d(2, output_ratio = 0.5), FractionalMaxPool2d((1, 2), 3));
 }
 
+model! {
+    struct Functions {
+        up: Upsample(size = (4, 6), mode = "bicubic", align_corners = true),
+        whole: Upsample(scale_factor = 2, mode = "nearest-exact"),
+        part: Upsample(4, mode = "area"),
+    }
+
+    fn forward(x: [N, 3, 8, 8]) -> [N, 3, 7, 9] {
+        let a = interpolate(x, size = [7, 9], mode = "bilinear", antialias = true);
+        let b = interpolate(up(x), [7, 9]) + interpolate(part(x), scale_factor = (1.8, 2.3), mode = "bicubic");
+        let c = pad(x, (1, 0, -2, 1), mode = "reflect") + x.pad([1, 0, 0, 0], "circular").pad([0, 0, -1, 0], value = 0.5);
+        a + b + c + whole(x).pad([0, -7, 0, -9])
+    }
+}
+
 fn described(layer: &dyn Layer) -> Vec<String> {
     let mut found = Vec::new();
     layer.describe(&mut Path::new(), &mut |_, layer| found.push(layer.to_owned()));

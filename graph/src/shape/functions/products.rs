@@ -89,3 +89,15 @@ pub const fn attention(
     }
     super::matmul(op, scores, value)
 }
+
+/// Two vectors and a weight of their products; see [`rules::bilinear`].
+pub const fn bilinear(
+    op: &'static str,
+    input1: Shape,
+    input2: Shape,
+    weight: Shape,
+    bias: Option<Shape>,
+) -> Result<Shape, ShapeError> {
+    let _ = op;
+    rules::bilinear(input1, input2, weight, bias)
+}
