@@ -106,6 +106,40 @@ model! {
     }
 }
 
+model! {
+    struct Target {
+        online: Sequential { fc: Linear(8, 3), norm: BatchNorm1d(3) },
+        target: Sequential { fc: Linear(8, 3), norm: BatchNorm1d(3) },
+        opt: Adam(online),
+    }
+
+    step update(x: [N, 8], y: [N, 3]) -> loss {
+        let loss = mse(online.norm(online.fc(x)), y + target.norm(target.fc(x)).detach());
+        opt.minimize(loss);
+        target.lerp_from(online, 0.01);
+    }
+
+    step copy() {
+        target.copy_from(online);
+    }
+}
+
+/// Parts that take the values of others.
+fn check_transfers() {
+    let mut trainer = Target::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let (x, y) = (ndarray::Array2::from_shape_fn((4, 8), |(i, j)| (i * j) as f32), ndarray::Array2::ones((4, 3)));
+    let mut steps = |count| {
+        for _ in 0..count {
+            trainer.update(&x, &y).unwrap();
+            trainer.copy().unwrap();
+        }
+    };
+    steps(1);
+    let before = COUNT.load(Ordering::Relaxed);
+    steps(20);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "with copies");
+}
+
 /// Rates that change from step to step.
 fn check_schedules() {
     let mut trainer = Scheduled::init(1).trainer().batch(4).threads(1).build().unwrap();
@@ -200,6 +234,7 @@ fn check_all_sizes() {
 fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_all_sizes();
     check_schedules();
+    check_transfers();
     for threads in [1, 2] {
         check_programs(threads);
         check_loops(threads);

@@ -70,6 +70,6 @@ fn dcgan(batch: usize) -> Graph {
     let input =
         |taken: &kiln::steps::Taken| g.input_of(taken.name, Type { shape: taken.ty.shape.with(0, batch), ..taken.ty });
     let inputs: Vec<_> = signature.inputs.iter().map(input).collect();
-    DcGan::init(0).program(0, &g, &inputs);
+    DcGan::init(0).program(0, &g, batch, &inputs);
     g.finish().expect("a graph")
 }

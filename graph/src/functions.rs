@@ -3,20 +3,37 @@
 //! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a `forward`.
 
 mod elementwise;
+mod folds;
 mod made;
 mod order;
 mod places;
 mod products;
+mod rearranged;
 
 pub use elementwise::{
     addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax, fmin,
     fmod, frac, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, lerp, log2, log10, logaddexp, logaddexp2,
     logical_xor, logit, nan_to_num, rad2deg, remainder, same, signbit, sinc, tan, trunc, xlogy,
 };
-pub use made::{arange, arange_to, bernoulli, linspace, one_hot, rand_like, randn_like};
+pub use folds::{
+    all, aminmax, any, bucketize, count_nonzero, cummax, cummin, diff, dist, gumbel_softmax, histc, isin, kthvalue,
+    logcumsumexp, median, median_of_all, nanmean, nansum, normalize, quantile, renorm, searchsorted, std_mean,
+    var_mean,
+};
+pub use made::{
+    arange, arange_to, bernoulli, eye, eye_of, full, linspace, one_hot, ones, rand, rand_like, randn, randn_like,
+    tril_indices, triu_indices, zeros,
+};
 pub use order::{argsort, sort, topk};
 pub use places::{index_add, repeat, repeat_interleave, roll, scatter, scatter_add, tril, triu};
-pub use products::{baddbmm, bmm, cross, einsum, outer, scaled_dot_product_attention};
+pub use products::{
+    addbmm, addmm, addmv, addr, baddbmm, bmm, cdist, cross, dot, einsum, inner, kron, linear, mm, mv, outer, pdist,
+    scaled_dot_product_attention,
+};
+pub use rearranged::{
+    diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
+    tile, trace, unbind, view_as,
+};
 
 use crate::build::{AxisList, Operand, Value};
 pub use crate::layers::activation::log_sigmoid as logsigmoid;
@@ -31,7 +48,7 @@ pub use crate::layers::fold::{fold, unfold};
 pub use crate::layers::glu::glu;
 use crate::layers::padding::{PaddingMode, pad_last};
 pub use crate::layers::rectifier::{prelu, rrelu, threshold};
-pub use crate::layers::reshape::flatten;
+pub use crate::layers::reshape::{flatten, unflatten};
 pub use crate::layers::shuffle::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
 pub use crate::layers::softmax::softmin;
 pub use crate::layers::unpool::{

@@ -33,6 +33,7 @@ pub mod schedules;
 pub mod setting;
 pub mod shape;
 pub mod text;
+pub mod transfer;
 pub mod verify;
 mod words;
 

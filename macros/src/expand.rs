@@ -14,9 +14,10 @@ mod label;
 mod losses;
 mod steps;
 mod structure;
+mod transfers;
 mod walk;
 
-pub use steps::{methods, stub as steps_stub, trainer};
+pub use steps::{methods, parameters_stub, stub as steps_stub, trainer};
 pub use structure::structure;
 pub use walk::segment;
 

@@ -12,6 +12,23 @@ pub use table::{FUNCTIONS, LAYERS, MISSING};
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
 
+/// The options that decide on which parameters a layer has, and on their shapes.
+pub const STRUCTURE: &[&str] = &[
+    "add_bias_kv",
+    "affine",
+    "bias",
+    "bidirectional",
+    "dim_feedforward",
+    "elementwise_affine",
+    "groups",
+    "kdim",
+    "num_layers",
+    "num_parameters",
+    "shape",
+    "track_running_stats",
+    "vdim",
+];
+
 /// A layer of Kiln.
 pub struct Known {
     /// The name of its type.

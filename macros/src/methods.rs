@@ -117,8 +117,10 @@ pub enum Elements {
     MaskOrFloat,
 }
 
+mod lacking;
 mod table;
 
+pub use lacking::advice;
 use table::TABLE;
 
 /// Every function.

@@ -15,6 +15,7 @@ mod nested;
 mod paths;
 mod steps;
 mod training;
+mod transfers;
 
 pub use calls::batch;
 
@@ -30,6 +31,8 @@ use crate::body::{Forward, Helper};
 use crate::layers::{Applied, FUNCTIONS, Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
+
+use self::forward::Whole;
 
 pub use self::certain::{Certain, Element};
 pub use self::paths::Cut;
@@ -57,6 +60,8 @@ pub enum LayerKind {
     Known {
         settings_type: TokenStream,
         settings: TokenStream,
+        /// The options that decide on which parameters there are, as they were written.
+        structure: Vec<(&'static str, String)>,
         /// Whether its input is indices.
         indexed: bool,
         /// How it is applied, if it takes or gives more than one tensor.
@@ -110,14 +115,23 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         mistakes.at(&name, message);
     }
     let body = sequence(body, form, &mut 0, mistakes);
-    if forward.is_none() && !inputs.is_empty() && steps.is_empty() {
+    if forward.is_none() && !inputs.is_empty() {
         refuse_parameters(&body, mistakes);
     }
-    let resolved = forward::functions(forward, &helpers, outputs.len(), &steps, &body, mistakes);
+    let whole = (!inputs.is_empty()).then(|| Whole::of(forward.as_ref(), outputs.len()));
+    let resolved = forward::functions(forward, &helpers, whole.as_ref(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
-    let read =
-        steps::steps(optimizers, steps, &body, (&helpers, &functions), has_default_for_each(&generics), mistakes);
+    let model = steps::Model {
+        layers: &body,
+        helpers: &helpers,
+        functions: &functions,
+        forward: forward.as_ref(),
+        outputs: &outputs,
+        whole: whole.as_ref(),
+        has_defaults: has_default_for_each(&generics),
+    };
+    let read = steps::steps(optimizers, steps, model, mistakes);
     let steps::Resolved { mut steps, used: used_by_steps, called } = read;
     used.extend(used_by_steps);
     for (position, function) in functions.iter_mut().enumerate() {

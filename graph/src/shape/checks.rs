@@ -276,6 +276,27 @@ pub const fn check_scalar(text: &str, found: Type) {
     }
 }
 
+/// The compile-time check of a constant rate of `lerp_from`.
+///
+/// # Panics
+/// If it is not from 0 to 1; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_rate(rate: f64) {
+    assert!(rate >= 0.0 && rate <= 1.0, "the rate of `lerp_from` is from 0, where nothing changes, to 1, which copies");
+}
+
+/// The compile-time check of a rate of `lerp_from` that is known at run time.
+///
+/// # Panics
+/// If it is no number without axes; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_rate_type(rate: Type) {
+    if rate.shape.rank() != 0 || !matches!(rate.dtype, DType::F32) {
+        let message = Message::new().text("the rate of `lerp_from` is a number without axes, but this is ").ty(&rate);
+        panic!("{}", message.text(": reduce it with `.mean()`").as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,28 +5,41 @@
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
 mod einsum;
+mod folds;
 mod images;
 mod places;
 mod pooling;
 mod products;
 mod rearrange;
+mod reorder;
 mod several;
 
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
+pub use folds::{
+    all_known, along_known, aminmax, bucketize, count, diff, dist, gumbel_softmax, histc, isin, kthvalue, moments,
+    normalize, ordered_extreme, quantile, renorm, running_extreme, searchsorted,
+};
 pub use images::{interpolate, pad};
 pub use places::{
-    arange, arange_to, argsort, index_add, linspace, nan_to_num, one_hot, repeat, repeat_interleave, roll, scatter,
-    sort, topk, triangle,
+    arange, arange_to, argsort, eye, eye_of, filled, full, index_add, linspace, nan_to_num, one_hot, repeat,
+    repeat_interleave, roll, scatter, sort, topk, triangle, tril_indices, triu_indices,
 };
 pub use pooling::{
     adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
     max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
     max_unpool3d, pooling,
 };
-pub use products::{attention, baddbmm, bilinear, bmm, cross, outer};
+pub use products::{
+    addbmm, addmm, addmv, addr, attention, baddbmm, bilinear, bmm, cdist, cross, dot, inner, kron, linear, mm, mv,
+    outer, pdist,
+};
 pub use rearrange::{
     channel_shuffle, cosine_similarity, fold, pair, pairwise_distance, pixel_shuffle, pixel_unshuffle, sliding_window,
-    unfold,
+    unflatten, unfold,
+};
+pub use reorder::{
+    diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
+    tile, trace, unbind, view_as,
 };
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 

@@ -36,6 +36,7 @@ const KEEP: Parameter = optional("keepdim", Kind::Flag, "false");
 const ONE_AXIS: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis)];
 const FOLD: &[Parameter] = &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), KEEP];
 const FOLD_NUMBERS: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxes, "None"), KEEP];
+const FOLD_ANY: &[Parameter] = &[tensor(Any), optional("dim", Kind::OptionalAxes, "None"), KEEP];
 const PLACE: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxis, "None"), KEEP];
 const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP];
 const SPREAD: &[Parameter] =

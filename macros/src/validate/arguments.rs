@@ -7,7 +7,7 @@ use syn::{Expr, ExprArray, ExprLit, ExprPath, ExprTuple, ExprUnary, GenericArgum
 
 use super::{LayerKind, list, nested};
 use crate::ast::{self, Argument, Form, Place};
-use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, one_slip};
+use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, STRUCTURE, one_slip};
 use crate::mistakes::{Mistakes, spaced};
 use crate::naming::KILN;
 
@@ -37,7 +37,7 @@ pub fn known(
     let arguments = if in_type == 0 { nested::unfolded(known, arguments, mistakes) } else { arguments };
     let given = assign(known, in_type, arguments, form, mistakes)?;
     let mut dimensions: Vec<TokenStream> = generics.iter().map(|generic| quote!(#generic)).collect();
-    let mut settings = Vec::new();
+    let (mut settings, mut structure) = (Vec::new(), Vec::new());
     let mut missing = Vec::new();
     // Norms have parameters unless they, or their defaults, say otherwise.
     let mut affine = known.is_affine();
@@ -52,6 +52,9 @@ pub fn known(
                 let is_false = matches!(&value, Expr::Lit(ExprLit { lit: Lit::Bool(flag), .. }) if !flag.value);
                 if parameter.name.ends_with("affine") {
                     affine = !is_false;
+                }
+                if STRUCTURE.contains(&parameter.name) {
+                    structure.push((parameter.name, spaced(&value)));
                 }
                 settings.push(setting(parameter, &value));
             }
@@ -70,7 +73,7 @@ pub fn known(
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     let parameters = known.has_parameters() && affine;
     let (indexed, applied, values) = (known.indexed, known.applied, known.values);
-    Some((ty, LayerKind::Known { settings_type, settings, indexed, applied, values, parameters }))
+    Some((ty, LayerKind::Known { settings_type, settings, structure, indexed, applied, values, parameters }))
 }
 
 /// The arguments with the extents of a shape that were given by position in one list: `Parameter(1, 16)` is
@@ -80,9 +83,10 @@ fn shaped(known: &'static Known, arguments: Vec<Argument>) -> Vec<Argument> {
     let listed = |value: &Expr| matches!(plain(value), Expr::Array(_) | Expr::Tuple(_));
     let (extents, mut others): (Vec<_>, Vec<_>) =
         arguments.into_iter().partition(|argument| argument.name.is_none() && !listed(&argument.value));
-    if !extents.is_empty() {
+    if let Some(first) = extents.first() {
+        let span = Place::of(&first.value).first;
         let extents = extents.iter().map(|argument| &argument.value);
-        others.insert(0, Argument { name: None, value: syn::parse_quote!([#(#extents),*]) });
+        others.insert(0, Argument { name: None, value: syn::parse_quote_spanned!(span=> [#(#extents),*]) });
     }
     others
 }

@@ -39,6 +39,11 @@ impl Scope<'_> {
 
     pub fn not_in_scope<T>(&mut self, name: &Ident) -> Option<T> {
         let text = name.to_string();
+        if text == "self" {
+            let message = "the model's layers and functions are in scope by their names: `layer(x)`; `self(x)` is the model \
+                           itself";
+            return self.mistake(name, message);
+        }
         let fields = self.layers.members.iter().filter_map(|member| match &member.name {
             syn::Member::Named(name) => Some(name.to_string()),
             syn::Member::Unnamed(_) => None,
@@ -306,6 +311,10 @@ impl Scope<'_> {
     /// `left + right`; also that of `left += right`.
     pub fn binary(&mut self, binary: &ExprBinary) -> Option<Value> {
         let ExprBinary { left, op, right, .. } = binary;
+        if let (BinOp::Mul(_), Expr::Unary(syn::ExprUnary { op: UnOp::Deref(_), expr, .. })) = (op, &**right) {
+            let (base, power) = (spaced(left), spaced(expr));
+            return self.mistake(binary, format!("a power `{base} ** {power}` is written `{base}.pow({power})`"));
+        }
         let (l, r) = (self.value(left), self.value(right));
         let plain = compound(op).unwrap_or(*op);
         let (l, r) = match (l?, r?) {
