@@ -1,7 +1,7 @@
 //! What Rust can not read and PyTorch's users write by habit: slices in brackets and `@`. Knows tokens only, and what to
 //! write instead.
 
-use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 
 const SLICE: &str = "a tensor has no slices in brackets: PyTorch's `x[:, 0]` is `x.select(1, 0)`, its `x[:, 1:3]` is \
                      `x.slice(1, 1, 3)`, its `x[:, 1:]` is `x.slice(1, 1)`";
@@ -38,18 +38,14 @@ fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
     None
 }
 
-/// A colon by itself, not that of a path.
+/// A colon by itself, not those of a path.
 fn colon(tokens: TokenStream) -> Option<Span> {
-    let mut joint = false;
-    for token in tokens {
-        let TokenTree::Punct(punct) = &token else {
-            joint = false;
-            continue;
-        };
-        if punct.as_char() == ':' && punct.spacing() == Spacing::Alone && !joint {
-            return Some(punct.span());
+    let mut tokens = tokens.into_iter().peekable();
+    let is_colon = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':');
+    while let Some(token) = tokens.next() {
+        if is_colon(&token) && tokens.next_if(is_colon).is_none() {
+            return Some(token.span());
         }
-        joint = punct.as_char() == ':';
     }
     None
 }
