@@ -23,6 +23,7 @@ pub mod linear;
 pub mod local_response_norm;
 pub mod lp_pool;
 pub mod padding;
+pub mod parameter;
 pub mod pool;
 pub mod rectifier;
 pub mod recurrent;
@@ -74,6 +75,7 @@ pub use padding::{
     Pad2dSettings, Pad3dSettings, PadSettings, PaddingMode, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d,
     ReplicationPad1d, ReplicationPad2d, ReplicationPad3d, ZeroPad1d, ZeroPad2d, ZeroPad3d,
 };
+pub use parameter::{ParameterSettings, parameter_of};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,

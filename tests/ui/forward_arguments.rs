@@ -27,7 +27,7 @@ model! {
         let b = x.sum(dim = 1, keepdim = True);
         let c = x.reshape("N");
         let d = x.reshape([N, -2]);
-        let e = x.narrow(1, -1, 2);
+        let e = x.narrow(1, 1, -2);
         let f = x.softmax(x);
         let g = x.matmul(2.0);
         let h = cat(x, 1);

@@ -11,7 +11,7 @@ use super::sequences::{CELL, RECURRENT, RNN, RNN_CELL, STACK, TRANSFORMER, TRANS
 use super::{Applied, Kind, Known, Parameter, dimension, setting};
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false, applied: None, repeats: None }
+    Known { name, settings, parameters, indexed: false, applied: None, values: &[], repeats: None }
 }
 
 const fn of_indices(known: Known) -> Known {
@@ -20,6 +20,10 @@ const fn of_indices(known: Known) -> Known {
 
 const fn applied(applied: &'static Applied, known: Known) -> Known {
     Known { applied: Some(applied), ..known }
+}
+
+const fn with_values(values: &'static [&'static str], known: Known) -> Known {
+    Known { values, ..known }
 }
 
 const fn repeating(word: &'static str, layer: &'static str, known: Known) -> Known {
@@ -76,25 +80,31 @@ pub const LAYERS: &[Known] = &[
     layer("Dropout2d", "DropoutSettings", DROPOUT),
     layer("Dropout3d", "DropoutSettings", DROPOUT),
     layer("ELU", "ELUSettings", &[setting("alpha", Kind::Number)]),
-    of_indices(layer(
-        "Embedding",
-        "EmbeddingSettings",
-        &[
-            dimension("num_embeddings", Kind::Size),
-            dimension("embedding_dim", Kind::Size),
-            setting("padding_idx", Kind::OptionalAxis),
-        ],
-    )),
-    of_indices(layer(
-        "EmbeddingBag",
-        "EmbeddingBagSettings",
-        &[
-            dimension("num_embeddings", Kind::Size),
-            dimension("embedding_dim", Kind::Size),
-            setting("mode", Kind::Choice(&BAG_MODE)),
-            setting("padding_idx", Kind::OptionalAxis),
-        ],
-    )),
+    with_values(
+        &["weight"],
+        of_indices(layer(
+            "Embedding",
+            "EmbeddingSettings",
+            &[
+                dimension("num_embeddings", Kind::Size),
+                dimension("embedding_dim", Kind::Size),
+                setting("padding_idx", Kind::OptionalAxis),
+            ],
+        )),
+    ),
+    with_values(
+        &["weight"],
+        of_indices(layer(
+            "EmbeddingBag",
+            "EmbeddingBagSettings",
+            &[
+                dimension("num_embeddings", Kind::Size),
+                dimension("embedding_dim", Kind::Size),
+                setting("mode", Kind::Choice(&BAG_MODE)),
+                setting("padding_idx", Kind::OptionalAxis),
+            ],
+        )),
+    ),
     layer("FeatureAlphaDropout", "DropoutSettings", DROPOUT),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
     layer(
@@ -149,10 +159,13 @@ pub const LAYERS: &[Known] = &[
         ],
     ),
     layer("LeakyReLU", "LeakyReLUSettings", &[setting("negative_slope", Kind::Number)]),
-    layer(
-        "Linear",
-        "LinearSettings",
-        &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
+    with_values(
+        &["weight", "bias"],
+        layer(
+            "Linear",
+            "LinearSettings",
+            &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
+        ),
     ),
     layer(
         "LocalResponseNorm",
@@ -189,6 +202,14 @@ pub const LAYERS: &[Known] = &[
         ),
     ),
     layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
+    with_values(
+        &[""],
+        layer(
+            "Parameter",
+            "ParameterSettings",
+            &[setting("shape", Kind::Shape(8)), setting("mean", Kind::Number), setting("std", Kind::Number)],
+        ),
+    ),
     layer("PixelShuffle", "NoSettings", &[dimension("upscale_factor", Kind::Size)]),
     layer("PixelUnshuffle", "NoSettings", &[dimension("downscale_factor", Kind::Size)]),
     layer(
