@@ -9,6 +9,7 @@
 //!   a scan over blocks of rows; large values that it needs of an earlier one it computes again.
 //! - Large operands that are simple (masks that count places, constants) are made within the blocks; others are read by
 //!   rows.
+//! - Random numbers are those of the whole: a block's are a constant part of them, so that each block is written out.
 //! - Where values beyond a diagonal are known not to count ([`beyond`]), rows are computed in **segments**, each with the
 //!   columns that its last row looks at.
 //!
@@ -31,7 +32,7 @@ use crate::graph::{Graph, Node, NodeId, Operands, Type};
 use crate::op::{BinaryOp, Op, Scalar, SliceSpec};
 use crate::shape::{DType, MAX_RANK, Shape};
 use body::{Phase, Segment, Taken};
-use region::{Place, Region, grows};
+use region::{GROWTH, Place, Region, grows};
 
 /// How large blocks are; what is best depends on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub fn row_blocks(graph: &Graph, blocks: RowBlocks) -> Cow<'_, Graph> {
     loop {
         let seeds = result.ids().skip(from).find(|&id| {
             let node = result.node(id);
-            node.op == Op::Dot && node.ty.shape.elements() > blocks.large && grows(&result, id)
+            node.op == Op::Dot && node.ty.shape.elements() > blocks.large && grows(&result, id, GROWTH)
         });
         let Some(seed) = seeds else { return result };
         from = seed.index() + 1;
@@ -80,10 +81,6 @@ fn blocked(graph: &Graph, seed: NodeId, blocks: RowBlocks) -> Option<Graph> {
     if diagonal.is_none() {
         region.forget_columns();
     }
-    let segments = segments(&region, diagonal, blocks);
-    if segments.len() == 1 && segments[0].blocks == 1 {
-        return None;
-    }
     let phases = loop {
         let phases: Vec<Phase<'_>> = (0..region.phases).map(|n| Phase::new(graph, &region, n, &leaves)).collect();
         let count = leaves.len();
@@ -92,6 +89,10 @@ fn blocked(graph: &Graph, seed: NodeId, blocks: RowBlocks) -> Option<Graph> {
             break phases;
         }
     };
+    let segments = segments(&region, diagonal, phases.iter().any(Phase::draws), blocks);
+    if segments.len() == 1 && segments[0].blocks == 1 {
+        return None;
+    }
     let rank = |taken: &Taken| matches!(taken, Taken::Value(id, _) if graph.shape(*id).rank() == MAX_RANK);
     let is_deep = |phase: &Phase<'_>| {
         phase.taken.iter().any(rank) || phase.rows.iter().any(|&id| graph.shape(id).rank() == MAX_RANK)
@@ -119,11 +120,16 @@ fn leaves(graph: &Graph, users: &[Vec<NodeId>], region: &Region) -> BTreeSet<Nod
     region.members.keys().filter(|id| roots.contains(id) || is_read(id)).copied().collect()
 }
 
-/// The rows in blocks of about the same size; with the columns that they look at, where `diagonal` says it.
-fn segments(region: &Region, diagonal: Option<i64>, blocks: RowBlocks) -> Vec<Segment> {
+/// The rows in blocks of about the same size, where `are_single` each a segment of its own; with the columns that they look
+/// at, where `diagonal` says it.
+fn segments(region: &Region, diagonal: Option<i64>, are_single: bool, blocks: RowBlocks) -> Vec<Segment> {
     let of_row = region.elements / region.rows;
     let most = (blocks.block / of_row).max(blocks.rows).min(region.rows);
-    let count = if diagonal.is_some() { (region.rows / most).clamp(1, blocks.segments) } else { 1 };
+    let count = match diagonal {
+        _ if are_single => region.rows.div_ceil(most),
+        Some(_) => (region.rows / most).clamp(1, blocks.segments),
+        None => 1,
+    };
     let mut segments = Vec::new();
     for number in 0..count {
         let (start, end) = (region.rows * number / count, region.rows * (number + 1) / count);

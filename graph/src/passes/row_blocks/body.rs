@@ -9,8 +9,8 @@ use super::beyond::operand_place;
 use super::links::part;
 use super::region::{Place, Region};
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Type, Update};
-use crate::op::{BinaryOp, Op};
-use crate::shape::{DType, Shape};
+use crate::op::{BinaryOp, Op, SliceSpec};
+use crate::shape::{DType, MAX_RANK, Shape};
 
 /// Rows that are computed in blocks of one size, and the columns that they look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,12 @@ impl<'a> Phase<'a> {
         })
     }
 
+    /// Whether it draws random numbers for its rows. Then it is written out, block by block: which numbers a block draws is
+    /// a constant of its code.
+    pub fn draws(&self) -> bool {
+        self.nodes.iter().any(|(id, place)| place.row.is_some() && matches!(self.graph.node(*id).op, Op::Random { .. }))
+    }
+
     fn take(&mut self, taken: Taken) {
         if !self.taken.contains(&taken) {
             self.taken.push(taken);
@@ -97,6 +103,7 @@ impl<'a> Phase<'a> {
         let operand = self.graph.node(id).inputs[number];
         let member = self.region.members.get(&id).filter(|member| member.place == place);
         let place = match member {
+            _ if matches!(self.graph.node(id).op, Op::Random { .. }) => None,
             Some(member) => Some(member.operand(number)),
             None => operand_place(self.graph, id, place, number),
         };
@@ -114,7 +121,8 @@ impl<'a> Phase<'a> {
         let is_simple = node.op.is_elementwise() || node.op.is_view() || matches!(node.op, Op::Iota { .. });
         let runs_through = (0..node.inputs.len()).all(|number| operand_place(self.graph, id, place, number).is_some());
         let is_counted = matches!(node.op, Op::Iota { .. });
-        matches!(node.op, Op::Constant(_))
+        // Of random numbers each is drawn where it is read.
+        matches!(node.op, Op::Constant(_) | Op::Random { .. })
             || is_simple && (runs_through || is_counted) && node.ty.shape.elements() > self.region.small
             || is_repeated(self.graph, id)
     }
@@ -162,6 +170,12 @@ impl<'a> Phase<'a> {
             let operands: Operands =
                 (0..node.inputs.len()).map(|number| places[&self.operand(id, place, number)]).collect();
             let shape = self.shape(id, place, segment);
+            if let Op::Random { .. } = node.op {
+                let whole = body.push(Node { inputs: operands, scope: 0, ..node.clone() });
+                let drawn = drawn(&mut body, whole, place, segment);
+                places.insert((id, place), drawn);
+                continue;
+            }
             let op = part(node.op, shape);
             let ty = Type { shape, ..node.ty };
             let mut new = body.push(Node { op, inputs: operands, ty, scope: 0 });
@@ -185,6 +199,24 @@ impl<'a> Phase<'a> {
         }
         (body, taken)
     }
+}
+
+/// The part of random numbers that one block reads: the numbers of the whole.
+fn drawn(body: &mut Graph, whole: NodeId, place: Place, segment: Segment) -> NodeId {
+    let ty = body.ty(whole);
+    let mut spec = SliceSpec { start: [0; MAX_RANK], limit: [0; MAX_RANK], step: [1; MAX_RANK] };
+    spec.limit[..ty.shape.rank()].copy_from_slice(ty.shape.dims());
+    let mut shape = ty.shape;
+    if let Some(axis) = place.row {
+        (spec.start[axis], spec.limit[axis]) = (segment.start, segment.start + segment.rows);
+        shape = shape.with(axis, segment.rows);
+    }
+    if let Some(axis) = place.column {
+        spec.limit[axis] = segment.columns;
+        shape = shape.with(axis, segment.columns);
+    }
+    let inputs = Operands::from_slice(&[whole]);
+    body.push(Node { op: Op::Slice(spec), inputs, ty: Type { shape, ..ty }, scope: 0 })
 }
 
 /// Whether all elements are one constant.

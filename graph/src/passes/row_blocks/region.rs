@@ -90,13 +90,14 @@ impl Region {
         })
     }
 
-    /// For each node whether it is large and follows from a product through large values alone.
+    /// For each node whether it is large and follows from a product through large values alone: from one like the seed,
+    /// be its factors somewhat larger.
     fn large(&self, graph: &Graph) -> Vec<bool> {
         let mut large = vec![false; graph.nodes.len()];
         for id in graph.ids() {
             let node = graph.node(id);
             let is_large = node.ty.shape.elements() > self.elements / 2;
-            let follows = node.op == Op::Dot && grows(graph, id) || node.inputs.iter().any(|o| large[o.index()]);
+            let follows = node.op == Op::Dot && grows(graph, id, 2) || node.inputs.iter().any(|o| large[o.index()]);
             large[id.index()] = is_large && follows;
         }
         large
@@ -272,15 +273,15 @@ impl Region {
     }
 }
 
-/// Whether a product is much larger than its factors.
-pub fn grows(graph: &Graph, id: NodeId) -> bool {
+/// Whether a product has at least so many times as many elements as its larger factor.
+pub fn grows(graph: &Graph, id: NodeId, times: usize) -> bool {
     let factors = graph.node(id).inputs.iter().map(|&factor| graph.shape(factor).elements());
-    factors.max().is_some_and(|most| graph.shape(id).elements() / GROWTH >= most)
+    factors.max().is_some_and(|most| graph.shape(id).elements() / times >= most)
 }
 
 /// A product that has so many times as many elements as its larger factor is a large value between small ones: scores of
 /// 512 places with heads of 64 features.
-const GROWTH: usize = 8;
+pub const GROWTH: usize = 8;
 
 /// The link in which an operand has an axis.
 fn follow(links: &[Link], number: usize, axis: Option<usize>) -> Option<Link> {

@@ -7,7 +7,6 @@ use crate::build::{Builder, Value};
 use crate::functions::scaled_dot_product_attention;
 use crate::graph::Graph;
 use crate::interpret::{Tensor, interpret};
-use crate::losses::cross_entropy;
 use crate::op::Op;
 use crate::passes::optimize;
 use crate::verify;
@@ -122,4 +121,19 @@ fn gradients_have_none_either() {
     check(weighted, projected, false, 320, &[3, 1, 3, 1, 3, 1]);
     check(weighted, projected, true, 320, &[3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]);
     check(&[&[40, 4], &[40, 4]], contrastive, true, 160, &[8]);
+}
+
+/// Each block draws its part of them.
+#[test]
+fn dropped_weights_are_those_of_the_whole() {
+    check(&[&[2, 40, 4], &[2, 40, 4], &[2, 40, 4]], dropped, true, 320, &[1; 8]);
+}
+
+/// What gives its large values away stays as it is.
+#[test]
+fn others_are_left_alone() {
+    let weights: Function = |_, x| x[0].matmul(x[1].transpose(-1, -2)).softmax(-1);
+    check(&[&[40, 4], &[40, 4]], weights, true, 1600, &[]);
+    // No product is much larger than its factors.
+    check(&[&[2, 16, 4], &[2, 16, 4], &[2, 16, 4]], causal, true, 512, &[]);
 }
