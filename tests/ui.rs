@@ -41,6 +41,7 @@ mod pass {
     mod resample;
     mod spatial_axes;
     mod steps;
+    mod values_of_layers;
 }
 
 /// The manifest of the package that the cases seem to be of.

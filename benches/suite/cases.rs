@@ -15,9 +15,10 @@ use serde_json::Value;
 use crate::adversaries::{DcGan, DcGanTrainer};
 use crate::measure::{Contender, Settings, measure};
 use crate::networks::{
-    Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, Recurrent, ResNet18, VggBn, Volumes, update_graph,
+    Characters, CharactersTrainer, Gpt, Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, Recurrent, ResNet18,
+    Transformer, VggBn, Volumes, update_graph,
 };
-use crate::numbers::{initialise, input, labels, uniform};
+use crate::numbers::{initialise, input, labels, tokens, uniform};
 
 /// What is measured of a case.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,17 +40,19 @@ impl Mode {
 }
 
 /// All cases and their modes.
-pub const ALL: [(&str, &[Mode]); 12] = [
+pub const ALL: [(&str, &[Mode]); 14] = [
     ("mlp_tiny", &[Mode::Train]),
     ("mlp_mnist", &[Mode::Train, Mode::Infer]),
     ("module_list", &[Mode::Train]),
     ("lenet", &[Mode::Train, Mode::Infer]),
-    ("vgg_bn", &[Mode::Train]),
+    ("vgg_bn", &[Mode::Train, Mode::Infer]),
     ("resnet18", &[Mode::Train, Mode::Infer]),
     ("hourglass", &[Mode::Train, Mode::Infer]),
     ("dcgan", &[Mode::Train]),
     ("conv3d", &[Mode::Train]),
+    ("transformer", &[Mode::Train, Mode::Infer]),
     ("lstm", &[Mode::Train, Mode::Infer]),
+    ("gpt", &[Mode::Train, Mode::Infer]),
     ("adam_10m", &[Mode::Train]),
     ("adam_amsgrad_1m", &[Mode::Train]),
 ];
@@ -66,7 +69,9 @@ pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn 
         "hourglass" => network::<Hourglass, _, _>(case, mode, settings, mse(), input(&[4, 4, 64, 64], 1)),
         "dcgan" => adversaries(case, mode, settings, 32),
         "conv3d" => classes::<Volumes>(case, mode, settings, 4),
+        "transformer" => classes::<Transformer>(case, mode, settings, 16),
         "lstm" => classes::<Recurrent>(case, mode, settings, 32),
+        "gpt" => characters(case, mode, settings, 8),
         "adam_10m" => update(case, mode, settings, Adam::default(), 10_000_000),
         "adam_amsgrad_1m" => update(case, mode, settings, Adam::default().weight_decay(1e-2).amsgrad(true), 1_000_000),
         _ => Err(format!("there is no case {case}").into()),
@@ -108,15 +113,20 @@ where
             };
             Ok(Training { trainer, x, y, loss: 0.0 })
         }),
-        Mode::Infer => measure(case, mode, settings, || {
-            let predictor = Predictor::new(model).batch(1).threads(settings.threads);
-            let predictor = match settings.tune {
-                Some(time) => predictor.tune(time).build()?,
-                None => predictor.build()?,
-            };
-            Ok(Inference { predictor, x, y: ArrayD::zeros(vec![]) })
-        }),
+        Mode::Infer => inference(case, settings, model, x),
     }
+}
+
+/// The outputs of a model for one sample.
+fn inference<M: Model>(case: &str, settings: Settings, model: M, x: ArrayD<M::Input>) -> Result<Value, Box<dyn Error>> {
+    measure(case, Mode::Infer, settings, || {
+        let predictor = Predictor::new(model).batch(1).threads(settings.threads);
+        let predictor = match settings.tune {
+            Some(time) => predictor.tune(time).build()?,
+            None => predictor.build()?,
+        };
+        Ok(Inference { predictor, x, y: ArrayD::zeros(vec![]) })
+    })
 }
 
 /// The same batch again and again.
@@ -152,11 +162,11 @@ where
 /// One sample.
 struct Inference<M: Model> {
     predictor: Predictor<M>,
-    x: ArrayD<f32>,
+    x: ArrayD<M::Input>,
     y: ArrayD<f32>,
 }
 
-impl<M: Model<Input = f32>> Contender for Inference<M> {
+impl<M: Model> Contender for Inference<M> {
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
         self.y = self.predictor.predict(&self.x)?;
         Ok(())
@@ -217,6 +227,52 @@ impl Contender for Adversaries {
 
     fn generator_loss(&mut self) -> Option<f64> {
         Some(self.losses.1.into())
+    }
+}
+
+/// A model of characters, trained on the same texts again and again.
+fn characters(case: &str, mode: Mode, settings: Settings, batch: usize) -> Result<Value, Box<dyn Error>> {
+    if mode == Mode::Infer {
+        let mut model = Gpt::init(0);
+        initialise(&mut model);
+        return inference(case, settings, model, tokens(&[1, 128], 0, 65));
+    }
+    let mut model = Characters::init(0);
+    initialise(&mut model);
+    let [x, y] = [0, 1].map(|shift| tokens(&[batch, 128], shift, 65));
+    measure(case, mode, settings, || {
+        let trainer = model.trainer().batch(batch).threads(settings.threads);
+        let trainer = match settings.tune {
+            Some(time) => trainer.tune(time).build()?,
+            None => trainer.build()?,
+        };
+        Ok(Texts { trainer, x, y, loss: 0.0 })
+    })
+}
+
+struct Texts {
+    trainer: CharactersTrainer,
+    x: ArrayD<i32>,
+    y: ArrayD<i32>,
+    loss: f32,
+}
+
+impl Contender for Texts {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        self.loss = self.trainer.fit(&self.x, &self.y)?;
+        Ok(())
+    }
+
+    fn profile(&mut self) -> Result<Option<Profile>, Box<dyn Error>> {
+        Ok(Some(self.trainer.profile("fit")?))
+    }
+
+    fn tuning(&self) -> Option<&Tuning> {
+        self.trainer.tuning()
+    }
+
+    fn loss(&mut self) -> Result<f64, Box<dyn Error>> {
+        Ok(self.loss.into())
     }
 }
 

@@ -6,7 +6,8 @@ use kiln::prelude::*;
 
 use crate::adversaries::DcGan;
 use crate::networks::{
-    Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, Recurrent, ResNet18, VggBn, Volumes, update_graph,
+    Characters, Gpt, Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, Recurrent, ResNet18, Transformer, VggBn, Volumes,
+    update_graph,
 };
 
 /// A graph to plan.
@@ -40,8 +41,11 @@ pub fn suite(all: bool) -> Vec<Source> {
     classes::<ResNet18>(&mut graphs, "resnet18", 16);
     network(&mut graphs, "hourglass", Hourglass::init(0), mse(), 4);
     classes::<Volumes>(&mut graphs, "conv3d", 4);
-    graphs.push(source("suite/dcgan:train".to_owned(), dcgan(32)));
+    graphs.push(source("suite/dcgan:train".to_owned(), step(&DcGan::init(0), 32)));
+    classes::<Transformer>(&mut graphs, "transformer", 16);
     classes::<Recurrent>(&mut graphs, "lstm", 32);
+    graphs.push(source("suite/gpt:train".to_owned(), step(&Characters::init(0), 8)));
+    graphs.push(source("suite/gpt:infer".to_owned(), predict_graph(&Gpt::init(0), 1).expect("a graph")));
     let adam = Adam::default();
     let amsgrad = Adam::default().weight_decay(1e-2).amsgrad(true);
     for (name, adam, count) in [("adam_10m", adam, 10_000_000), ("adam_amsgrad_1m", amsgrad, 1_000_000)] {
@@ -63,13 +67,14 @@ fn network(graphs: &mut Vec<Source>, name: &str, model: impl Model<Input = f32>,
     graphs.push(source(format!("suite/{name}:infer"), infer));
 }
 
-fn dcgan(batch: usize) -> Graph {
-    let signature = &DcGan::PROGRAMS[0];
+/// The first program of a model.
+fn step<M: Steps>(model: &M, batch: usize) -> Graph {
+    let signature = &M::PROGRAMS[0];
     let g = Builder::new(signature.name);
     g.set_mode(signature.mode);
     let input =
         |taken: &kiln::steps::Taken| g.input_of(taken.name, Type { shape: taken.ty.shape.with(0, batch), ..taken.ty });
     let inputs: Vec<_> = signature.inputs.iter().map(input).collect();
-    DcGan::init(0).program(0, &g, batch, &inputs);
+    model.program(0, &g, batch, &inputs);
     g.finish().expect("a graph")
 }

@@ -184,6 +184,73 @@ model! {
     }
 }
 
+model! {
+    /// A block of a transformer whose norms come before attention and perceptron; a place sees itself and those before.
+    /// `QKV` is `3 * D` and `INNER` is `4 * D`.
+    pub struct Block<const D: usize, const QKV: usize, const INNER: usize, const HEADS: usize, const T: usize> {
+        ln1: LayerNorm(D),
+        qkv: Linear(D, QKV),
+        out: Linear(D, D),
+        ln2: LayerNorm(D),
+        up: Linear(D, INNER),
+        down: Linear(INNER, D),
+    }
+
+    fn forward(x: [N, T, D]) -> [N, T, D] {
+        let (q, k, v) = qkv(ln1(x)).chunk(3, dim = -1);
+        let a = scaled_dot_product_attention(heads(q), heads(k), heads(v), is_causal = true);
+        x += out(a.transpose(1, 2).reshape([N, T, D]));
+        x + down(up(ln2(x)).gelu())
+    }
+
+    fn heads(x) {
+        x.reshape([N, T, HEADS, D / HEADS]).transpose(1, 2)
+    }
+}
+
+model! {
+    pub struct Transformer {
+        block: Block<128, 384, 512, 4, 64>,
+        ln: LayerNorm(128),
+        head: Linear(128, 10),
+    }
+
+    fn forward(x: [N, 64, 128]) -> [N, 10] {
+        head(ln(block(x)).mean(1))
+    }
+}
+
+model! {
+    /// A model of characters: the scores of what comes next, at each place.
+    pub struct Gpt {
+        words: Embedding(65, 256),
+        places: Embedding(128, 256),
+        blocks: [Block<256, 768, 1024, 4, 128>; 4],
+        ln: LayerNorm(256),
+        head: Linear(256, 65, bias = false),
+    }
+
+    fn forward(x: [N, 128; i32]) -> [N, 128, 65] {
+        let h = words(x) + places(arange(128));
+        for block in blocks {
+            h = block(h);
+        }
+        head(ln(h))
+    }
+}
+
+model! {
+    pub struct Characters {
+        gpt: Gpt,
+        opt: Adam(gpt),
+    }
+
+    step fit(x: [N, 128; i32], y: [N, 128; i32]) -> loss {
+        let loss = cross_entropy(gpt(x).transpose(1, 2), y);
+        opt.minimize(loss);
+    }
+}
+
 /// The optimizer alone, on one flat parameter: a graph made with the builder, without a network. Parameter and
 /// gradient are both states, so that no step copies them.
 pub fn update_graph(adam: &Adam, count: usize) -> Result<Graph, GraphError> {

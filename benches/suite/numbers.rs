@@ -27,6 +27,13 @@ pub fn labels(count: usize, classes: usize) -> Array1<i32> {
     (0..count).map(|n| ((n * 7 + 3) % classes) as i32).collect()
 }
 
+/// Whole numbers of the given shape: number `i` is `(i + shift) * 7919 mod words`.
+pub fn tokens(shape: &[usize], shift: usize, words: usize) -> ArrayD<i32> {
+    let count = shape.iter().product();
+    let numbers = (0..count).map(|i| ((i + shift) * 7919 % words) as i32).collect();
+    ArrayD::from_shape_vec(shape, numbers).expect("as many numbers as the shape holds")
+}
+
 /// Sets every trained parameter: number `p` in declaration order is `u(i, p + 1) / sqrt(fan_in)` with the `fan_in` of its
 /// layer, and of an LSTM the features of its state. A norm, whose weight has one axis, keeps its ones and zeros, but its parameters are numbered too.
 pub fn initialise(model: &mut impl Parameters) {

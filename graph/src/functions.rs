@@ -7,6 +7,7 @@ mod folds;
 mod made;
 mod order;
 mod places;
+mod pooling;
 mod products;
 mod rearranged;
 
@@ -26,6 +27,10 @@ pub use made::{
 };
 pub use order::{argsort, sort, topk};
 pub use places::{index_add, repeat, repeat_interleave, roll, scatter, scatter_add, tril, triu};
+pub use pooling::{
+    adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d, adaptive_max_pool2d,
+    adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d,
+};
 pub use products::{
     addbmm, addmm, addmv, addr, baddbmm, bmm, cdist, cross, dot, einsum, inner, kron, linear, mm, mv, outer, pdist,
     scaled_dot_product_attention,
@@ -123,20 +128,36 @@ pub fn stack<'g>(tensors: &[Value<'g>], dim: isize) -> Value<'g> {
     })
 }
 
-/// `length` elements along an axis from `start` on.
-pub fn narrow(x: Value<'_>, dim: isize, start: usize, length: usize) -> Value<'_> {
+/// `length` elements along an axis from `start` on, which counts from the end where it is negative.
+pub fn narrow(x: Value<'_>, dim: isize, start: isize, length: usize) -> Value<'_> {
     let rule = rules::narrow("narrow", x.shape(), dim, start, length);
-    ruled(x, rule, |_| x.slice(dim, start..start + length, 1))
+    ruled(x, rule, |_| {
+        let start = front(rules::place("narrow", x.shape(), dim, start));
+        x.slice(dim, start..start + length, 1)
+    })
 }
 
-/// Every `step`-th element along an axis from `start` to before `end`: PyTorch's `x[:, start:end:step]`.
-pub fn slice(x: Value<'_>, dim: isize, start: usize, end: usize, step: usize) -> Value<'_> {
-    ruled(x, rules::slice("slice", x.shape(), dim, start, end, step), |_| x.slice(dim, start..end, step))
+/// Every `step`-th element along an axis from `start` to before `end`: PyTorch's `x[:, start:end:step]`. Both count from
+/// the end where they are negative; [`isize::MAX`] is the end of the axis.
+pub fn slice(x: Value<'_>, dim: isize, start: isize, end: isize, step: usize) -> Value<'_> {
+    ruled(x, rules::slice("slice", x.shape(), dim, start, end, step), |_| {
+        let start = front(rules::place("slice", x.shape(), dim, start));
+        x.slice(dim, start..front(rules::end("slice", x.shape(), dim, end)), step)
+    })
 }
 
-/// The elements with one index along an axis, which goes: PyTorch's `x[:, index]`.
-pub fn select(x: Value<'_>, dim: isize, index: usize) -> Value<'_> {
-    ruled(x, rules::select("select", x.shape(), dim, index), |shape| x.slice(dim, index..index + 1, 1).reshape(shape))
+/// The elements with one index along an axis, which goes: PyTorch's `x[:, index]`. It counts from the end where it is
+/// negative.
+pub fn select(x: Value<'_>, dim: isize, index: isize) -> Value<'_> {
+    ruled(x, rules::select("select", x.shape(), dim, index), |shape| {
+        let index = front(rules::place("select", x.shape(), dim, index));
+        x.slice(dim, index..index + 1, 1).reshape(shape)
+    })
+}
+
+/// A place of which the rule has said that it is there.
+fn front(place: Result<usize, ShapeError>) -> usize {
+    place.expect("the rule was asked before")
 }
 
 /// The order of the elements along the axes turned round.

@@ -129,24 +129,24 @@ impl SetParameter for Option<Parameter> {
 }
 
 impl Parameter {
-    fn new(value: ArrayD<f32>, kind: Kind) -> Parameter {
+    fn of_kind(value: ArrayD<f32>, kind: Kind) -> Parameter {
         let shape = Shape::from(value.shape());
         Parameter(Box::new(ParameterData { value: value.into(), kind, shape, count: 0 }))
     }
 
     /// A parameter that optimizers change.
     pub fn trained(value: ArrayD<f32>) -> Parameter {
-        Parameter::new(value, Kind::Trained)
+        Parameter::of_kind(value, Kind::Trained)
     }
 
     /// A parameter that has no gradient.
     pub fn buffer(value: ArrayD<f32>) -> Parameter {
-        Parameter::new(value, Kind::Buffer)
+        Parameter::of_kind(value, Kind::Buffer)
     }
 
     /// A count, which has no gradient.
     pub fn counter(count: i64) -> Parameter {
-        let mut parameter = Parameter::new(ArrayD::zeros(IxDyn(&[])), Kind::Counter);
+        let mut parameter = Parameter::of_kind(ArrayD::zeros(IxDyn(&[])), Kind::Counter);
         parameter.set_count(count);
         parameter
     }

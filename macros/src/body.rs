@@ -116,6 +116,8 @@ pub enum Value {
 /// An expression whose value is a tensor, or several where as many are taken.
 pub enum Tensor {
     Variable(Ident),
+    /// A parameter of a layer, or one that the model declares by itself.
+    Parameter(Box<LayerParameter>),
     /// A function of the table, or an operator.
     Call(Box<Call>),
     Apply(Box<Apply>),
@@ -136,6 +138,13 @@ pub enum Tensor {
     Block(Box<Block>),
     Loss(Box<Loss>),
     Gradient(Box<Gradient>),
+}
+
+/// `fc.weight`, or `scale`, a parameter by itself, whose name is empty.
+pub struct LayerParameter {
+    pub layer: Access,
+    pub name: &'static str,
+    pub place: Place,
 }
 
 /// `mse(input, target, reduction = "sum")`
@@ -254,7 +263,7 @@ impl If {
 impl Tensor {
     fn parts(&self) -> Vec<Piece<'_>> {
         match self {
-            Tensor::Variable(_) => Vec::new(),
+            Tensor::Variable(_) | Tensor::Parameter(_) => Vec::new(),
             Tensor::Call(call) => {
                 let tensors = call.arguments.iter().flat_map(|argument| match argument {
                     Argument::Tensor(tensor) => std::slice::from_ref(tensor),

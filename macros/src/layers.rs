@@ -7,7 +7,7 @@ mod sequences;
 mod table;
 
 pub use applied::Applied;
-pub use table::{FUNCTIONS, LAYERS, MISSING};
+pub use table::{FUNCTIONS, INSTEAD, LAYERS, MISSING};
 
 /// The option of every layer and every model: whether its parameters are trained.
 pub const REQUIRES_GRAD: &str = "requires_grad";
@@ -24,6 +24,7 @@ pub const STRUCTURE: &[&str] = &[
     "kdim",
     "num_layers",
     "num_parameters",
+    "shape",
     "track_running_stats",
     "vdim",
 ];
@@ -40,6 +41,8 @@ pub struct Known {
     pub indexed: bool,
     /// How it is applied, if it takes or gives more than one tensor.
     pub applied: Option<&'static Applied>,
+    /// Its parameters that a body may use as values; the empty name is that of the layer itself.
+    pub values: &'static [&'static str],
     /// The name of the argument and of the layer that it repeats, whose arguments are among its own.
     pub repeats: Option<(&'static str, &'static str)>,
 }
@@ -77,6 +80,8 @@ pub enum Kind {
     Sides(usize),
     /// A tuple or an array of up to so many `isize`s.
     Parts(usize),
+    /// A tuple or an array of up to so many `usize`s, or these by position.
+    Shape(usize),
     /// One `usize`, or a tuple or an array of up to so many.
     Extents(usize),
     /// An `isize`: an axis, counted from the end if negative.
@@ -135,7 +140,7 @@ impl Known {
 
     /// Whether it may have parameters that are trained: whether an argument says how many features they are for.
     pub fn has_parameters(&self) -> bool {
-        const OF_WEIGHTS: [&str; 11] = [
+        const OF_WEIGHTS: [&str; 12] = [
             "in_features",
             "in1_features",
             "in_channels",
@@ -144,6 +149,7 @@ impl Known {
             "normalized_shape",
             "num_embeddings",
             "num_parameters",
+            "shape",
             "input_size",
             "embed_dim",
             "d_model",
@@ -192,6 +198,8 @@ mod tests {
         assert!(names.is_sorted(), "{names:?}");
         assert!(MISSING.is_sorted());
         assert!(MISSING.iter().all(|name| Known::find(name).is_none()));
+        assert!(INSTEAD.is_sorted());
+        assert!(INSTEAD.iter().all(|(name, _)| Known::find(name).is_none() && !MISSING.contains(name)));
         assert!(FUNCTIONS.iter().all(|(name, _)| Known::find(name).is_none() && !MISSING.contains(name)));
     }
 

@@ -90,6 +90,8 @@ pub enum Kind {
     Sizes,
     /// A whole number: a `usize`.
     Size,
+    /// As [`Kind::Size`], or `None`.
+    OptionalSize,
     /// A whole number that may be negative: an `isize`.
     Whole,
     /// As [`Kind::Whole`]: one, or several in brackets or one after the other.

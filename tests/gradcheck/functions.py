@@ -235,6 +235,21 @@ CASES |= {
     "tril_indices(4, 3, -1)": (lambda x: torch.tril_indices(4, 3, -1), rand(1)),
     "tril_indices(2, 4, 2)": (lambda x: torch.tril_indices(2, 4, 2), rand(1)),
 }
+CASES |= {
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2, 1, 1), image),
+    "max_pool1d, dilated": (lambda x: F.max_pool1d(x, 2, dilation=2, ceil_mode=True), line3),
+    "max_pool3d": (lambda x: F.max_pool3d(x, (2, 1, 2)), volume),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, (2, 3), padding=1, count_include_pad=False), image),
+    "avg_pool1d": (lambda x: F.avg_pool1d(x, 2, ceil_mode=True), line3),
+    "avg_pool3d": (lambda x: F.avg_pool3d(x, 2, divisor_override=3), volume),
+    "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, (3, 2)), image),
+    "adaptive_max_pool1d": (lambda x: F.adaptive_max_pool1d(x, 3), line3),
+    "adaptive_avg_pool3d": (lambda x: F.adaptive_avg_pool3d(x, 2), volume),
+}
+CASES |= {
+    "FractionalMaxPool3d": (lambda x, u: F.fractional_max_pool3d_with_indices(x, (1, 2, 2), output_size=(2, 2, 3), _random_samples=u.double() / 16)[0], rand(2, 2, 4, 5, 6), ints([[1, 11, 6], [14, 3, 9]], [[5, 8, 13], [10, 0, 15]])),
+    "places of FractionalMaxPool3d": (lambda x, u: F.fractional_max_pool3d_with_indices(x, 2, output_size=(3, 2, 4), _random_samples=u.double() / 16)[1], rand(1, 2, 5, 5, 6), ints([[1, 11, 6], [14, 3, 9]])),
+}
 
 
 def line(name, tensor):

@@ -402,7 +402,7 @@ pub fn stepped<M, Y>(
         let typed =
             types.map(|(name, Type { dtype, shape })| (name, Type { dtype, shape: shape.with(0, x.shape()[0]) }));
         let inputs: Vec<_> = typed.map(|(name, ty)| g.input_of(name, ty)).collect();
-        model.program(number, &g, &inputs);
+        model.program(number, &g, x.shape()[0], &inputs);
         let graph = g.finish().expect("a graph of a program that compiles");
         let data: Vec<&str> = graph.inputs.iter().filter(|i| i.role == Role::Data).map(|i| i.name.as_str()).collect();
         feeds.insert(data[0], Tensor::F(x.mapv(f64::from)));

@@ -276,9 +276,11 @@ fn plain<'g>(call: &Call, x: Value<'g>, b: Value<'g>) -> Value<'g> {
         Call::Transpose { a, b } => x.transpose(*a, *b),
         Call::Reshape { extents } => reshaped(x, extents),
         Call::Flip { axis } => functions::flip(x, &one(axis)),
-        Call::Narrow { axis, start, length } => functions::narrow(x, *axis as isize, *start, *length),
-        Call::Slice { axis, start, end, step } => functions::slice(x, *axis as isize, *start, *end, *step),
-        Call::Select { axis, index } => functions::select(x, *axis as isize, *index),
+        Call::Narrow { axis, start, length } => functions::narrow(x, *axis as isize, *start as isize, *length),
+        Call::Slice { axis, start, end, step } => {
+            functions::slice(x, *axis as isize, *start as isize, *end as isize, *step)
+        }
+        Call::Select { axis, index } => functions::select(x, *axis as isize, *index as isize),
         Call::Pad { low, high } => functions::pad(x, &[*low, *high], 0.0),
         Call::Cat { axis } => functions::cat(&[x, b], *axis as isize),
         Call::Chunk { axis } => {

@@ -4,7 +4,7 @@ use kiln_graph::Shape;
 use kiln_graph::layers::PaddingMode;
 use kiln_graph::layers::conv::{conv_padded, same_padding};
 use kiln_graph::layers::padding::pad_last;
-use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding};
+use kiln_graph::op::{Convolution, Sliding};
 
 use crate::{Reals, check};
 

@@ -125,4 +125,11 @@ model! {
     }
 }
 
+#[derive(Model)]
+#[model(input = [1, 3, 5, 5])]
+struct SmallerVolume {
+    #[model(output_size = (3, 4, 4))]
+    windows: FractionalMaxPool3d<2>,
+}
+
 fn main() {}

@@ -7,6 +7,8 @@ model! {
         norm: AdaptiveLogSoftmaxWithLoss(10),
         act: Relu,
         list: ModuleList(10),
+        loss: CrossEntropyLoss(),
+        lazy: LazyLinear(10),
         fc2: Linear(10, 10),
     }
 }

@@ -8,7 +8,7 @@ use crate::shape::{DType, Shape};
 /// The slices along an axis, which goes.
 pub fn unbind(x: Value<'_>, dim: isize) -> Vec<Value<'_>> {
     match rules::unbind("unbind", x.ty(), dim) {
-        Ok(types) => (0..types.as_slice().len()).map(|place| super::select(x, dim, place)).collect(),
+        Ok(types) => (0..types.as_slice().len()).map(|place| super::select(x, dim, place as isize)).collect(),
         Err(error) => vec![refused(x, error)],
     }
 }

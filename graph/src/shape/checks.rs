@@ -22,6 +22,15 @@ pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape
     }
 }
 
+/// As [`check_layer`], of a layer's parameter that is used as a value.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_parameter(name: &str, result: Result<Shape, ShapeError>) -> Type {
+    Type::new(DType::F32, check_layer(name, result))
+}
+
 /// The compile-time check of an optimizer's settings.
 ///
 /// # Panics

@@ -25,9 +25,11 @@ pub use places::{
     repeat_interleave, roll, scatter, sort, topk, triangle, tril_indices, triu_indices,
 };
 pub use pooling::{
-    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
-    max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
-    max_unpool3d, pooling,
+    adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d, adaptive_max_pool2d_with_indices, adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool1d_with_indices,
+    max_pool2d, max_pool2d_with_indices, max_pool3d, max_pool3d_with_indices, max_unpool1d, max_unpool2d, max_unpool3d,
+    pooling,
 };
 pub use products::{
     addbmm, addmm, addmv, addr, attention, baddbmm, bilinear, bmm, cdist, cross, dot, inner, kron, linear, mm, mv,
@@ -462,13 +464,42 @@ const fn known_axis(op: &'static str, x: Shape, dim: isize) -> Result<usize, Sha
     if x.dim(axis) == Shape::N { Err(ShapeError::Batch { op, shape: x }) } else { Ok(axis) }
 }
 
-/// `length` elements of an axis from `start` on.
-pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: usize, length: usize) -> Result<Shape, ShapeError> {
-    slice(op, x, dim, start, start.saturating_add(length), 1)
+/// A place on an axis that is taken apart, counted from the front: negative ones count from the end, as PyTorch's do.
+pub const fn place(op: &'static str, x: Shape, dim: isize, place: isize) -> Result<usize, ShapeError> {
+    let axis = ok!(known_axis(op, x, dim));
+    match x.dim(axis).checked_sub(place.unsigned_abs()) {
+        _ if place >= 0 => Ok(place as usize),
+        Some(place) => Ok(place),
+        None => Err(ShapeError::Attribute { op, rule: "an index that counts from the end lies before the first one" }),
+    }
 }
 
-/// Every `step`-th element of an axis from `start` to before `end`.
+/// The end of a part of an axis: [`place`], or the extent for [`isize::MAX`], which stands for no end.
+pub const fn end(op: &'static str, x: Shape, dim: isize, end: isize) -> Result<usize, ShapeError> {
+    if end == isize::MAX { Ok(x.dim(ok!(known_axis(op, x, dim)))) } else { place(op, x, dim, end) }
+}
+
+/// `length` elements of an axis from `start` on, which may count from the end.
+pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: isize, length: usize) -> Result<Shape, ShapeError> {
+    let start = ok!(place(op, x, dim, start));
+    part(op, x, dim, start, start.saturating_add(length), 1)
+}
+
+/// Every `step`-th element of an axis from `start` to before `end`; both may count from the end.
 pub const fn slice(
+    op: &'static str,
+    x: Shape,
+    dim: isize,
+    start: isize,
+    end: isize,
+    step: usize,
+) -> Result<Shape, ShapeError> {
+    let (start, end) = (ok!(place(op, x, dim, start)), ok!(self::end(op, x, dim, end)));
+    part(op, x, dim, start, end, step)
+}
+
+/// Every `step`-th element of an axis from `start` to before `end`, counted from the front.
+pub const fn part(
     op: &'static str,
     x: Shape,
     dim: isize,
@@ -486,10 +517,11 @@ pub const fn slice(
     Ok(x.with(axis, (end - start).div_ceil(step)))
 }
 
-/// One element of an axis, which goes.
-pub const fn select(op: &'static str, x: Shape, dim: isize, index: usize) -> Result<Shape, ShapeError> {
+/// One element of an axis, which goes; its index may count from the end.
+pub const fn select(op: &'static str, x: Shape, dim: isize, index: isize) -> Result<Shape, ShapeError> {
     let axis = ok!(known_axis(op, x, dim));
-    ok!(slice(op, x, dim, index, index.saturating_add(1), 1));
+    let index = ok!(place(op, x, dim, index));
+    ok!(part(op, x, dim, index, index.saturating_add(1), 1));
     Ok(x.remove(axis))
 }
 

@@ -10,7 +10,8 @@ use super::label::Label;
 use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Argument, Block, Call, Gradient, Helper, If, Range, Source, Statement, Step, Tensor, Transfer, Value,
+    Access, Apply, Argument, Block, Call, Gradient, Helper, If, LayerParameter, Range, Source, Statement, Step, Tensor,
+    Transfer, Value,
 };
 use crate::methods::{Builds, Elements, Gives, Kind};
 use crate::naming::KILN;
@@ -262,6 +263,7 @@ impl Expansion<'_> {
     fn tensor(&self, tensor: &Tensor, want: Want) -> TokenStream {
         match tensor {
             Tensor::Variable(name) => name.to_token_stream(),
+            Tensor::Parameter(parameter) => self.parameter(parameter),
             Tensor::Call(call) => match self.target {
                 Target::Computation(_) => self.compute_call(call, want),
                 Target::Types(_) => self.check_call(call, want),
@@ -323,6 +325,24 @@ impl Expansion<'_> {
                         emit!({ let loss = #loss; #check; #of })
                     }
                 }
+            }
+        }
+    }
+
+    /// A parameter as a value, within the scopes of its layer.
+    fn parameter(&self, LayerParameter { layer, name, place }: &LayerParameter) -> TokenStream {
+        match self.target {
+            Target::Computation(model) => {
+                let (way, names) = way(layer, model);
+                emit!({ #(let _scope = g.enter(#names);)* #KILN::layers::parameter_of(g, &#way, #name) })
+            }
+            Target::Types(owner) => {
+                let (label, indices) = self.label(layer);
+                let Some(Node::Layer(of)) = layer.find(self.layers) else { return TokenStream::new() };
+                let (ty, settings, bound) = (&of.ty, owner.settings(of.id), label.bind());
+                let shape = emit!(<#ty>::parameter(#name, &#settings));
+                let check = call(*place, emit!(shape::check_parameter), emit!(name, #shape));
+                emit!({ #indices #bound #check })
             }
         }
     }

@@ -113,3 +113,13 @@ pub const UPSAMPLING: &[Parameter] = &[setting("size", Kind::PerAxis(2)), settin
 
 /// What dropout takes for any number of axes.
 pub const DROPOUT: &[Parameter] = &[setting("p", Kind::Number)];
+
+/// The parameters of a fractional pooling over so many spatial axes.
+pub const fn fractional_pool(axes: usize) -> [Parameter; 4] {
+    [
+        dimension("kernel_size", Kind::PerAxis(axes)),
+        setting("output_size", Kind::PerAxis(axes)),
+        setting("output_ratio", Kind::Factors(axes)),
+        setting("samples", Kind::Number),
+    ]
+}

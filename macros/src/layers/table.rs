@@ -5,13 +5,13 @@ use super::applied::{
 };
 use super::families::{
     BAG_MODE, BATCH_NORM, DROPOUT, GELU_APPROXIMATION, INSTANCE_NORM, UPSAMPLE_MODE, UPSAMPLING, average_pool,
-    convolution, maximum_pool, power_average_pool, transposed_convolution,
+    convolution, fractional_pool, maximum_pool, power_average_pool, transposed_convolution,
 };
 use super::sequences::{CELL, RECURRENT, RNN, RNN_CELL, STACK, TRANSFORMER, TRANSFORMER_LAYER};
 use super::{Applied, Kind, Known, Parameter, dimension, setting};
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false, applied: None, repeats: None }
+    Known { name, settings, parameters, indexed: false, applied: None, values: &[], repeats: None }
 }
 
 const fn of_indices(known: Known) -> Known {
@@ -20,6 +20,10 @@ const fn of_indices(known: Known) -> Known {
 
 const fn applied(applied: &'static Applied, known: Known) -> Known {
     Known { applied: Some(applied), ..known }
+}
+
+const fn with_values(values: &'static [&'static str], known: Known) -> Known {
+    Known { values, ..known }
 }
 
 const fn repeating(word: &'static str, layer: &'static str, known: Known) -> Known {
@@ -76,25 +80,31 @@ pub const LAYERS: &[Known] = &[
     layer("Dropout2d", "DropoutSettings", DROPOUT),
     layer("Dropout3d", "DropoutSettings", DROPOUT),
     layer("ELU", "ELUSettings", &[setting("alpha", Kind::Number)]),
-    of_indices(layer(
-        "Embedding",
-        "EmbeddingSettings",
-        &[
-            dimension("num_embeddings", Kind::Size),
-            dimension("embedding_dim", Kind::Size),
-            setting("padding_idx", Kind::OptionalAxis),
-        ],
-    )),
-    of_indices(layer(
-        "EmbeddingBag",
-        "EmbeddingBagSettings",
-        &[
-            dimension("num_embeddings", Kind::Size),
-            dimension("embedding_dim", Kind::Size),
-            setting("mode", Kind::Choice(&BAG_MODE)),
-            setting("padding_idx", Kind::OptionalAxis),
-        ],
-    )),
+    with_values(
+        &["weight"],
+        of_indices(layer(
+            "Embedding",
+            "EmbeddingSettings",
+            &[
+                dimension("num_embeddings", Kind::Size),
+                dimension("embedding_dim", Kind::Size),
+                setting("padding_idx", Kind::OptionalAxis),
+            ],
+        )),
+    ),
+    with_values(
+        &["weight"],
+        of_indices(layer(
+            "EmbeddingBag",
+            "EmbeddingBagSettings",
+            &[
+                dimension("num_embeddings", Kind::Size),
+                dimension("embedding_dim", Kind::Size),
+                setting("mode", Kind::Choice(&BAG_MODE)),
+                setting("padding_idx", Kind::OptionalAxis),
+            ],
+        )),
+    ),
     layer("FeatureAlphaDropout", "DropoutSettings", DROPOUT),
     layer("Flatten", "FlattenSettings", &[setting("start_dim", Kind::Axis), setting("end_dim", Kind::Axis)]),
     layer(
@@ -108,16 +118,8 @@ pub const LAYERS: &[Known] = &[
             setting("stride", Kind::PerAxis(2)),
         ],
     ),
-    layer(
-        "FractionalMaxPool2d",
-        "FractionalMaxPool2dSettings",
-        &[
-            dimension("kernel_size", Kind::PerAxis(2)),
-            setting("output_size", Kind::PerAxis(2)),
-            setting("output_ratio", Kind::Factors(2)),
-            setting("samples", Kind::Number),
-        ],
-    ),
+    layer("FractionalMaxPool2d", "FractionalMaxPool2dSettings", &const { fractional_pool(2) }),
+    layer("FractionalMaxPool3d", "FractionalMaxPool3dSettings", &const { fractional_pool(3) }),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
     applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
@@ -157,10 +159,13 @@ pub const LAYERS: &[Known] = &[
         ],
     ),
     layer("LeakyReLU", "LeakyReLUSettings", &[setting("negative_slope", Kind::Number)]),
-    layer(
-        "Linear",
-        "LinearSettings",
-        &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
+    with_values(
+        &["weight", "bias"],
+        layer(
+            "Linear",
+            "LinearSettings",
+            &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
+        ),
     ),
     layer(
         "LocalResponseNorm",
@@ -197,6 +202,14 @@ pub const LAYERS: &[Known] = &[
         ),
     ),
     layer("PReLU", "PReLUSettings", &[setting("num_parameters", Kind::Size), setting("init", Kind::Number)]),
+    with_values(
+        &[""],
+        layer(
+            "Parameter",
+            "ParameterSettings",
+            &[setting("shape", Kind::Shape(8)), setting("mean", Kind::Number), setting("std", Kind::Number)],
+        ),
+    ),
     layer("PixelShuffle", "NoSettings", &[dimension("upscale_factor", Kind::Size)]),
     layer("PixelUnshuffle", "NoSettings", &[dimension("downscale_factor", Kind::Size)]),
     layer(
@@ -284,7 +297,54 @@ pub const LAYERS: &[Known] = &[
 ];
 
 /// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &["AdaptiveLogSoftmaxWithLoss", "FractionalMaxPool3d"];
+pub const MISSING: &[&str] = &["AdaptiveLogSoftmaxWithLoss"];
+
+/// Modules of PyTorch that are no layers of Kiln, with what to write instead.
+pub const INSTEAD: &[(&str, &str)] = &[
+    ("BCELoss", "`bce(output, target)` in a body, `bce()` for a `Trainer`"),
+    ("BCEWithLogitsLoss", "`bce_with_logits(output, target)` in a body, `bce_with_logits()` for a `Trainer`"),
+    ("CTCLoss", "`ctc(log_probs, targets, input_lengths, target_lengths)` in a body"),
+    ("CosineEmbeddingLoss", "`cosine_embedding(x, y, target)` in a body"),
+    ("CrossEntropyLoss", "`cross_entropy(output, target)` in a body, `cross_entropy()` for a `Trainer`"),
+    ("DataParallel", "a model runs on all cores as it is"),
+    ("GaussianNLLLoss", "`gaussian_nll(output, target, var)` in a body"),
+    ("HingeEmbeddingLoss", "`hinge_embedding(output, target)` in a body, `hinge_embedding()` for a `Trainer`"),
+    ("HuberLoss", "`huber(output, target)` in a body, `huber()` for a `Trainer`"),
+    ("KLDivLoss", "`kl_div(output, target)` in a body, `kl_div()` for a `Trainer`"),
+    ("L1Loss", "`l1(output, target)` in a body, `l1()` for a `Trainer`"),
+    ("LazyBatchNorm1d", LAZY),
+    ("LazyBatchNorm2d", LAZY),
+    ("LazyBatchNorm3d", LAZY),
+    ("LazyConv1d", LAZY),
+    ("LazyConv2d", LAZY),
+    ("LazyConv3d", LAZY),
+    ("LazyConvTranspose1d", LAZY),
+    ("LazyConvTranspose2d", LAZY),
+    ("LazyConvTranspose3d", LAZY),
+    ("LazyInstanceNorm1d", LAZY),
+    ("LazyInstanceNorm2d", LAZY),
+    ("LazyInstanceNorm3d", LAZY),
+    ("LazyLinear", LAZY),
+    ("MSELoss", "`mse(output, target)` in a body, `mse()` for a `Trainer`"),
+    ("MarginRankingLoss", "`margin_ranking(x, y, target)` in a body"),
+    ("ModuleDict", "fields have names: a part of several is a model of its own"),
+    ("MultiLabelMarginLoss", "`multilabel_margin(output, target)` in a body, `multilabel_margin()` for a `Trainer`"),
+    ("MultiLabelSoftMarginLoss", "`multilabel_soft_margin(output, target)` in a body"),
+    ("MultiMarginLoss", "`multi_margin(output, target)` in a body, `multi_margin()` for a `Trainer`"),
+    ("NLLLoss", "`nll(output, target)` in a body, `nll()` for a `Trainer`"),
+    ("PoissonNLLLoss", "`poisson_nll(output, target)` in a body, `poisson_nll()` for a `Trainer`"),
+    ("Sequential", "the fields of a model are applied in their order where it has no `forward`"),
+    ("SmoothL1Loss", "`smooth_l1(output, target)` in a body, `smooth_l1()` for a `Trainer`"),
+    ("SoftMarginLoss", "`soft_margin(output, target)` in a body, `soft_margin()` for a `Trainer`"),
+    ("SyncBatchNorm", "`BatchNorm2d`: a step sees its whole batch"),
+    ("TripletMarginLoss", "`triplet_margin(anchor, positive, negative)` in a body"),
+    (
+        "TripletMarginWithDistanceLoss",
+        "`(near(anchor, positive) - near(anchor, negative) + 1.0).relu().mean()` in a body",
+    ),
+];
+
+const LAZY: &str = "the layer without `Lazy`, with its sizes, which rustc checks";
 
 /// Layers of PyTorch that take or give several tensors, with what a `forward` calls instead.
 pub const FUNCTIONS: &[(&str, &str)] = &[

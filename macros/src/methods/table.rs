@@ -68,6 +68,15 @@ const POOL: &[Parameter] = &[
     optional("dilation", Kind::Sizes, "[1]"),
     optional("ceil_mode", Kind::Flag, "false"),
 ];
+const AVERAGE_POOL: &[Parameter] = &[
+    tensor(Float),
+    required("kernel_size", Kind::Sizes),
+    optional("stride", Kind::Sizes, "[]"),
+    optional("padding", Kind::Sizes, "[0]"),
+    optional("ceil_mode", Kind::Flag, "false"),
+    optional("count_include_pad", Kind::Flag, "true"),
+    optional("divisor_override", Kind::OptionalSize, "None"),
+];
 const ADAPTIVE_POOL: &[Parameter] = &[tensor(Float), required("output_size", Kind::Sizes)];
 const UNPOOL: &[Parameter] = &[
     tensor(Float),

@@ -41,7 +41,9 @@ pub fn program(input: ParseStream) -> syn::Result<Program> {
     }
     let content;
     braced!(content in input);
-    let statements = content.call(syn::Block::parse_within)?;
+    let tokens = content.fork();
+    let explained = |error| super::python::explain(tokens.parse().unwrap_or_default(), error);
+    let statements = content.call(syn::Block::parse_within).map_err(explained)?;
     Ok(Program { mode, attributes, keyword, name, inputs, results, statements })
 }
 

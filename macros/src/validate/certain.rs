@@ -163,6 +163,7 @@ impl Walk<'_> {
     fn tensor(&mut self, tensor: &Tensor, count: usize) -> Vec<Certain> {
         match tensor {
             Tensor::Variable(name) => vec![self.name(&name.to_string())],
+            Tensor::Parameter(_) => vec![Certain::new(Element::F32, None)],
             Tensor::Call(call) => self.call(call, count),
             Tensor::Apply(apply) => {
                 let inputs: Vec<Certain> = apply.inputs.iter().flatten().map(|tensor| self.one(tensor)).collect();

@@ -277,6 +277,11 @@ impl<'a> Walk<'a> {
                 Some(place) => *self.names.at(place),
                 None => self.paths.computed(Vec::new()),
             },
+            Tensor::Parameter(parameter) => {
+                let given = Given::of(&parameter.layer);
+                self.applied.extend(given.field().cloned());
+                self.paths.layer(given, Vec::new())
+            }
             Tensor::Call(call) => self.call(call),
             Tensor::Apply(apply) => {
                 let inputs = apply.inputs.iter().flatten().map(|tensor| self.tensor(tensor)).collect();

@@ -264,7 +264,7 @@ impl<'a> Scope<'a> {
     /// How many values an expression gives, if that can be seen here.
     fn results(&self, tensor: &Tensor) -> Option<usize> {
         match tensor {
-            Tensor::Variable(_) | Tensor::Loss(_) | Tensor::Gradient(_) => Some(1),
+            Tensor::Variable(_) | Tensor::Parameter(_) | Tensor::Loss(_) | Tensor::Gradient(_) => Some(1),
             Tensor::Call(call) => (call.function.gives != methods::Gives::Several).then_some(1),
             Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
             Tensor::Whole { .. } => self.whole.map(|whole| whole.outputs),

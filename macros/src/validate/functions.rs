@@ -152,7 +152,7 @@ impl Scope<'_> {
             Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
             Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
             Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),
-            Kind::OptionalAxis | Kind::OptionalAxes | Kind::OptionalNumber if none => {
+            Kind::OptionalAxis | Kind::OptionalAxes | Kind::OptionalNumber | Kind::OptionalSize if none => {
                 Some(Argument::Attribute(quote!(::core::option::Option::None)))
             }
             Kind::Axes | Kind::OptionalAxes => {
@@ -178,6 +178,7 @@ impl Scope<'_> {
                 Some(Argument::Attribute(quote!(&[#(#extents),*])))
             }
             Kind::OptionalAxis => Some(option(self.attribute(function, parameter, first, Kind::Axis)?)),
+            Kind::OptionalSize => Some(option(self.attribute(function, parameter, first, Kind::Size)?)),
             Kind::OptionalNumber => Some(option(self.attribute(function, parameter, first, Kind::Number)?)),
             Kind::Axis | Kind::Size | Kind::Whole | Kind::Number | Kind::Flag => {
                 Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
@@ -233,6 +234,7 @@ impl Scope<'_> {
             Kind::Shape => "a shape, as in `[N, 64]`, with `-1` for what is left",
             Kind::Sizes => "whole numbers, as in `[1, 1]`",
             Kind::Size => "a whole number",
+            Kind::OptionalSize => "a whole number or `None`",
             Kind::Whole => "a whole number, which may be negative",
             Kind::Wholes => "whole numbers, as in `[1, -1]`",
             Kind::Numbers => "numbers, as in `[1.5, 2]`",

@@ -2,6 +2,7 @@
 
 use kiln_graph::Value;
 use kiln_graph::functions::{self, einsum, scaled_dot_product_attention as attention};
+use kiln_graph::layers::fractional_pool::fractional_max_pool;
 use kiln_graph::losses::Reduction::{self, Mean, None as Single, Sum};
 use kiln_graph::losses::{Ctc, ctc_loss};
 
@@ -218,6 +219,21 @@ pub fn function(name: &str) -> Option<Function> {
         "tril_indices(3, 4)" => |x| vec![functions::tril_indices(x[0].graph(), 3, 4, 0)],
         "tril_indices(4, 3, -1)" => |x| vec![functions::tril_indices(x[0].graph(), 4, 3, -1)],
         "tril_indices(2, 4, 2)" => |x| vec![functions::tril_indices(x[0].graph(), 2, 4, 2)],
+        "max_pool2d" => |x| vec![functions::max_pool2d(x[0], &[2], &[1], &[1], &[1], false)],
+        "max_pool1d, dilated" => |x| vec![functions::max_pool1d(x[0], &[2], &[], &[0], &[2], true)],
+        "max_pool3d" => |x| vec![functions::max_pool3d(x[0], &[2, 1, 2], &[], &[0], &[1], false)],
+        "avg_pool2d" => |x| vec![functions::avg_pool2d(x[0], &[2, 3], &[], &[1], false, false, None)],
+        "avg_pool1d" => |x| vec![functions::avg_pool1d(x[0], &[2], &[], &[0], true, true, None)],
+        "avg_pool3d" => |x| vec![functions::avg_pool3d(x[0], &[2], &[], &[0], false, true, Some(3))],
+        "adaptive_avg_pool2d" => |x| vec![functions::adaptive_avg_pool2d(x[0], &[3, 2])],
+        "adaptive_max_pool1d" => |x| vec![functions::adaptive_max_pool1d(x[0], &[3])],
+        "adaptive_avg_pool3d" => |x| vec![functions::adaptive_avg_pool3d(x[0], &[2])],
+        "FractionalMaxPool3d" => {
+            |x| vec![fractional_max_pool(x[0], [1, 2, 2], [2, 2, 3], functions::float(x[1]) / 16.0).0]
+        }
+        "places of FractionalMaxPool3d" => {
+            |x| vec![fractional_max_pool(x[0], [2, 2, 2], [3, 2, 4], functions::float(x[1]) / 16.0).1]
+        }
         _ => return None,
     };
     Some(found)

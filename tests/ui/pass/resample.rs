@@ -65,6 +65,11 @@ model! {
 }
 
 model! {
+    #[model(input = [1, 4, 8, 8], output = [1, 2, 3, 3])]
+    struct Volumes(FractionalMaxPool3d(2, output_ratio = (0.75, 0.5, 0.5)), FractionalMaxPool3d((1, 2, 2), (2, 3, 3)));
+}
+
+model! {
     struct Functions {
         up: Upsample(size = (4, 6), mode = "bicubic", align_corners = true),
         whole: Upsample(scale_factor = 2, mode = "nearest-exact"),
@@ -105,5 +110,6 @@ fn it_runs() {
     let expected = ["FractionalMaxPool2d(2, ratio 0.7, samples 0.5)", "FractionalMaxPool2d((3, 2), size (4, 5))"];
     assert_eq!(described(&Smaller::init(1)), expected);
     assert_eq!(described(&Halved::init(1))[1], "FractionalMaxPool2d((1, 2), size 3)");
+    assert_eq!(described(&Volumes::init(1))[1], "FractionalMaxPool3d((1, 2, 2), size (2, 3, 3))");
     assert_eq!(described(&Filled::init(1))[1], "Upsample(scale (0.75, 1.5, 1.5), trilinear)");
 }

@@ -95,7 +95,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("movedim", &[tensor(Any), required("source", Kind::Axes), required("destination", Kind::Axes)], "movedim"),
     row(
         "narrow",
-        &[tensor(Any), required("dim", Kind::Axis), required("start", Kind::Size), required("length", Kind::Size)],
+        &[tensor(Any), required("dim", Kind::Axis), required("start", Kind::Whole), required("length", Kind::Size)],
         "narrow",
     ),
     row("one_hot", &[tensor(Index), required("num_classes", Kind::Size)], "one_hot")
@@ -132,14 +132,14 @@ pub const FUNCTIONS: &[Function] = &[
         &[tensor(Float), required("dim", Kind::Axis), INDEX, required("src", Kind::Tensor(Float))],
         "scatter",
     ),
-    row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Size)], "select"),
+    row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Whole)], "select"),
     row(
         "slice",
         &[
             tensor(Any),
             required("dim", Kind::Axis),
-            required("start", Kind::Size),
-            required("end", Kind::Size),
+            required("start", Kind::Whole),
+            optional("end", Kind::Whole, "isize::MAX"),
             optional("step", Kind::Size, "1"),
         ],
         "slice",
