@@ -22,6 +22,7 @@ use libraries::Libraries;
 #[path = "ui/pass"]
 mod pass {
     mod activations;
+    mod agents;
     mod along_axes;
     mod attention;
     mod dropout;

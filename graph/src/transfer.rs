@@ -32,7 +32,7 @@ impl<'a> Part<'a> {
 /// gradient passes.
 ///
 /// Errors are recorded in the builder: [`GraphError::Structure`].
-pub fn copy_from<'g>(g: &'g Builder, target: &Part<'_>, source: &Part<'_>) {
+pub fn copy_from(g: &Builder, target: &Part<'_>, source: &Part<'_>) {
     take(g, target, source, |_, to| to);
 }
 

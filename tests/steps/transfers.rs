@@ -163,6 +163,7 @@ model! {
         other: Linear(1, 1, bias = false),
         best: Linear(1, 1, bias = false),
         opt: Sgd(fc, lr = 0.1),
+        slower: Sgd((fc, other), lr = 0.01),
     }
 
     step before(x: [N, 1], y: [N, 1]) -> (old, new) {
@@ -196,6 +197,18 @@ model! {
         opt.minimize(mse(fc(x) + new, y));
     }
 
+    // Two that go to one another, one after the other, among which a second optimizer trains the same part.
+    step both_ways(x: [N, 1], y: [N, 1]) -> (old, new) {
+        let old = other(x);
+        no_grad {
+            other.lerp_from(fc, 0.5);
+        }
+        fc.lerp_from(other, 0.5);
+        let new = fc(x);
+        slower.minimize(mse(new, y));
+        opt.minimize(mse(fc(x), y));
+    }
+
     // What is read of a part before it is written keeps its gradient in what was there.
     step written_over(x: [N, 1], y: [N, 1]) -> (old, new) {
         let old = other(x);
@@ -220,12 +233,15 @@ fn copies_and_updates_of_one_step_see_one_another() {
         &Array2<f32>,
         &Array2<f32>,
     ) -> Result<(ndarray::ArrayD<f32>, ndarray::ArrayD<f32>), TrainError>;
+    let met = w + 0.5 * (half - w);
+    let slower = met - 0.1 * RATE * slope(met, 0.0);
     // Each with the weight by which the new result is computed, and with the weights after it.
-    let cases: [(&str, Step, f32, [f32; 3]); 5] = [
+    let cases: [(&str, Step, f32, [f32; 3]); 6] = [
         ("before", |t, x, y| t.before(x, y), w, [next, w, 2.0]),
         ("after", |t, x, y| t.after(x, y), next, [next, next, 2.0]),
         ("between", |t, x, y| t.between(x, y), half, [next, half, half]),
         ("no_gradient", |t, x, y| t.no_gradient(x, y), w, [w - RATE * slope(w, w), w, 2.0]),
+        ("both_ways", |t, x, y| t.both_ways(x, y), met, [slower - RATE * slope(slower, 0.0), half, 2.0]),
         ("written_over", |t, x, y| t.written_over(x, y), v, [v - RATE * slope(w, 0.0), v, 2.0]),
     ];
     for (name, step, new, after) in cases {

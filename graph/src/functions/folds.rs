@@ -37,12 +37,12 @@ pub fn nanmean<'g>(x: Value<'g>, dim: Option<&[isize]>, keepdim: bool) -> Value<
     nansum(x, dim, keepdim) / sum(numbers, dim, keepdim)
 }
 
-/// [`std`] and [`mean`] over axes (all without `dim`).
+/// The standard deviation and the mean over axes (all without `dim`).
 pub fn std_mean<'g>(x: Value<'g>, dim: Option<&[isize]>, correction: f64, keepdim: bool) -> Vec<Value<'g>> {
     vec![std(x, dim, correction, keepdim), mean(x, dim, keepdim)]
 }
 
-/// [`var`] and [`mean`] over axes (all without `dim`).
+/// The variance and the mean over axes (all without `dim`).
 pub fn var_mean<'g>(x: Value<'g>, dim: Option<&[isize]>, correction: f64, keepdim: bool) -> Vec<Value<'g>> {
     vec![var(x, dim, correction, keepdim), mean(x, dim, keepdim)]
 }

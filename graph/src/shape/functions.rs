@@ -12,6 +12,7 @@ mod pooling;
 mod products;
 mod rearrange;
 mod reorder;
+mod settings;
 mod several;
 
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
@@ -43,10 +44,13 @@ pub use reorder::{
     diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
     tile, trace, unbind, view_as,
 };
+pub use settings::{
+    celu, dropout, gelu, glu, hardshrink, hardtanh, prelu, rounded_quotient, rrelu, softplus, softshrink, threshold,
+    with_bounds, with_factor, with_number,
+};
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
 use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
-use crate::words;
 
 /// Which element types a function takes for an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,120 +134,6 @@ pub const fn masked_fill(op: &'static str, x: Shape, mask: Shape, value: f64) ->
     } else {
         Err(ShapeError::Mismatch { op, left: x, right: mask })
     }
-}
-
-/// Elementwise with a number.
-pub const fn with_number(op: &'static str, x: Shape, number: f64) -> Result<Shape, ShapeError> {
-    let _ = (op, number);
-    Ok(x)
-}
-
-/// Elementwise with a finite number.
-pub const fn with_factor(op: &'static str, x: Shape, factor: f64) -> Result<Shape, ShapeError> {
-    if factor.is_finite() {
-        Ok(x)
-    } else {
-        Err(ShapeError::Attribute { op, rule: "the factor must be a finite number" })
-    }
-}
-
-/// The slope below 0 is divided by `alpha`.
-pub const fn celu(op: &'static str, x: Shape, alpha: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::divisor_of("alpha", alpha));
-    Ok(x)
-}
-
-/// An axis of an even extent is halved; see [`rules::glu`].
-pub const fn glu(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeError> {
-    let _ = op;
-    rules::glu(x, dim)
-}
-
-/// One of two ways to compute it.
-pub const fn gelu(op: &'static str, x: Shape, approximate: &str) -> Result<Shape, ShapeError> {
-    let _ = op;
-    if words::same(approximate, "none") || words::same(approximate, "tanh") {
-        return Ok(x);
-    }
-    Err(ShapeError::Setting { setting: "approximate", rule: "must be \"none\" or \"tanh\"" })
-}
-
-/// Elementwise quotients that are rounded in one of two ways.
-pub const fn rounded_quotient(
-    op: &'static str,
-    left: Shape,
-    right: Shape,
-    rounding_mode: &str,
-) -> Result<Shape, ShapeError> {
-    if words::same(rounding_mode, "floor") || words::same(rounding_mode, "trunc") {
-        return rules::broadcast(op, left, right);
-    }
-    Err(ShapeError::Setting { setting: "rounding_mode", rule: "must be \"floor\" or \"trunc\"" })
-}
-
-/// A slope for all, or for each channel; see [`rules::prelu`].
-pub const fn prelu(op: &'static str, x: Shape, weight: Shape) -> Result<Shape, ShapeError> {
-    if weight.rank() > 1 {
-        return Err(ShapeError::Mismatch { op, left: x, right: weight });
-    }
-    rules::prelu(x, if weight.rank() == 0 { 1 } else { weight.dim(0) })
-}
-
-/// Slopes are drawn between two.
-pub const fn rrelu(op: &'static str, x: Shape, lower: f64, upper: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::slopes(lower, upper));
-    Ok(x)
-}
-
-/// What is nearer to 0 than `lambd` becomes 0.
-pub const fn hardshrink(op: &'static str, x: Shape, lambd: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::finite("lambd", lambd));
-    Ok(x)
-}
-
-/// Numbers are drawn to 0 by `lambd`.
-pub const fn softshrink(op: &'static str, x: Shape, lambd: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::not_negative("lambd", lambd));
-    Ok(x)
-}
-
-/// What is not above the threshold becomes `value`.
-pub const fn threshold(op: &'static str, x: Shape, threshold: f64, value: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::threshold(Some(threshold), Some(value)));
-    Ok(x)
-}
-
-/// Elements are kept with a probability of `1 - p`.
-pub const fn dropout(op: &'static str, x: Shape, p: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    rules::probability(x, p)
-}
-
-/// Elementwise between two bounds.
-pub const fn hardtanh(op: &'static str, x: Shape, min_val: f64, max_val: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::bounds(min_val, max_val));
-    Ok(x)
-}
-
-/// The bend is as sharp as `beta` says.
-pub const fn softplus(op: &'static str, x: Shape, beta: f64, threshold: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::bend(beta, threshold));
-    Ok(x)
-}
-
-/// Elementwise with two numbers that may be left out.
-pub const fn with_bounds(op: &'static str, x: Shape, min: Option<f64>, max: Option<f64>) -> Result<Shape, ShapeError> {
-    if min.is_none() && max.is_none() {
-        return Err(ShapeError::Attribute { op, rule: "give `min`, `max` or both" });
-    }
-    Ok(x)
 }
 
 /// As many elements in another shape, of which one extent may be [`Shape::INFERRED`].

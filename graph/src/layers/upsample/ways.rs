@@ -7,7 +7,7 @@ use crate::build::Value;
 use crate::op::{Convolution, MAX_SPATIAL, Op, Sliding};
 use crate::shape::{DType, Shape};
 
-/// `x [N, C, spatial..]` with other spatial extents. See [`Upsample`].
+/// `x [N, C, spatial..]` with other spatial extents. See [`Upsample`](super::Upsample).
 pub fn upsample<'g>(x: Value<'g>, settings: &UpsampleSettings) -> Value<'g> {
     let output = match settings.shape(x.shape()) {
         Ok(output) => output,

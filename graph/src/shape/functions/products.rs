@@ -249,7 +249,7 @@ pub const fn linear(op: &'static str, input: Shape, weight: Shape, bias: Option<
 
 /// Distances of each two vectors of two sets.
 pub const fn cdist(op: &'static str, x1: Shape, x2: Shape, p: f64) -> Result<Shape, ShapeError> {
-    if !(p >= 0.0) {
+    if p.is_nan() || p < 0.0 {
         return Err(ShapeError::Attribute { op, rule: "`p` must be a number of at least 0" });
     }
     if x1.rank() < 2 || x2.rank() < 2 || x1.rank() == crate::shape::MAX_RANK || x2.rank() == crate::shape::MAX_RANK {
@@ -262,7 +262,7 @@ pub const fn cdist(op: &'static str, x1: Shape, x2: Shape, p: f64) -> Result<Sha
 pub const fn pdist(op: &'static str, x: Shape, p: f64) -> Result<Shape, ShapeError> {
     ok!(rank(op, 2, x));
     let count = x.dim(ok!(super::known_axis(op, x, 0)));
-    if !(p >= 0.0) || count < 2 {
+    if p.is_nan() || p < 0.0 || count < 2 {
         return Err(ShapeError::Attribute { op, rule: "there are at least two vectors, and `p` is at least 0" });
     }
     Ok(Shape::new(&[count.saturating_mul(count - 1) / 2]))
