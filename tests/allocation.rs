@@ -63,7 +63,7 @@ struct Small {
 }
 
 model! {
-    struct Pair {
+    struct Described {
         fc: Linear(3, 2),
         table: Embedding(5, 2),
     }
@@ -201,7 +201,7 @@ fn check_loops(threads: usize) {
 
 /// Several inputs, one of them indices.
 fn check_inputs(threads: usize) {
-    let model = Trainer::new(Pair::init(1), mse(), Adam::default()).batch(4).threads(threads);
+    let model = Trainer::new(Described::init(1), mse(), Adam::default()).batch(4).threads(threads);
     let mut trainer = model.build().unwrap();
     let (image, word, y) = (Array2::<f32>::ones((4, 3)), Array1::<i32>::ones(4), Array2::<f32>::zeros((4, 2)));
     trainer.step((&image, &word), &y).unwrap();
