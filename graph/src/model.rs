@@ -365,6 +365,11 @@ pub fn requires_grad<L: Layer>(mut layer: L, required: bool) -> L {
 }
 
 /// An element of a tensor as users hold it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what one array holds",
+    label = "not the elements of one array",
+    note = "an array holds f32, i32 or bool; a model of several inputs takes a tuple of arrays: `(&image, &word)`"
+)]
 pub trait Element: Copy {
     /// The element type of the graph.
     const DTYPE: DType;

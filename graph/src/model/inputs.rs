@@ -1,5 +1,5 @@
-//! What a model takes, as users hold it: an array for its only input, a tuple of arrays for several. Knows their elements
-//! and no shapes.
+//! What a model takes, as users hold it: an array for its only input, a tuple of arrays for several. Knows their
+//! elements and no shapes.
 
 use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewD, Data, Dimension};
 
@@ -41,8 +41,8 @@ impl<T, X: InputArray<T> + ?Sized> InputArray<T> for &X {
     }
 }
 
-/// What is given to a model whose inputs have the element types `T`: `&x` for one input; for several a tuple of arrays or of
-/// references to them, `(&image, &word)`, or a reference to one, such as a batch of a data set of tuples.
+/// What is given to a model whose inputs have the element types `T`: `&x` for one input; for several a tuple of
+/// arrays or of references to them, `(&image, &word)`, or a reference to one, such as a batch of a data set of tuples.
 #[diagnostic::on_unimplemented(
     message = "a model with inputs of `{T}` does not take `{Self}`",
     label = "not the arrays that the model takes",
