@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln::prelude::*;
-use ndarray::{Array1, Array4};
+use ndarray::{Array1, Array2, Array4};
 
 /// The system's allocator, which counts.
 struct Counting;
@@ -60,6 +60,17 @@ struct Small {
     norm: BatchNorm1d<16>,
     act: Tanh,
     out: Linear<16, 4>,
+}
+
+model! {
+    struct Described {
+        fc: Linear(3, 2),
+        table: Embedding(5, 2),
+    }
+
+    fn forward(image: [N, 3], word: [N; i32]) -> [N, 2] {
+        fc(image) + table(word)
+    }
 }
 
 model! {
@@ -188,6 +199,19 @@ fn check_loops(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "loops with {threads} threads");
 }
 
+/// Several inputs, one of them indices.
+fn check_inputs(threads: usize) {
+    let model = Trainer::new(Described::init(1), mse(), Adam::default()).batch(4).threads(threads);
+    let mut trainer = model.build().unwrap();
+    let (image, word, y) = (Array2::<f32>::ones((4, 3)), Array1::<i32>::ones(4), Array2::<f32>::zeros((4, 2)));
+    trainer.step((&image, &word), &y).unwrap();
+    let before = COUNT.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        trainer.step((&image, &word), &y).unwrap();
+    }
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "several inputs with {threads} threads");
+}
+
 /// What calls of other sizes take, compared with what the model takes after a call of the largest.
 fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
     call(largest);
@@ -238,6 +262,7 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     for threads in [1, 2] {
         check_programs(threads);
         check_loops(threads);
+        check_inputs(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
             .batch(32)
             .threads(threads)
