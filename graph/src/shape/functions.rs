@@ -527,13 +527,7 @@ pub const fn index_select(op: &'static str, x: Shape, dim: isize, index: Shape) 
     if index.rank() != 1 {
         return Err(ShapeError::Rank { op, expected: 1, found: index });
     }
-    // The batch axis is neither taken apart nor doubled.
-    let (mut batched, mut other) = (false, 0);
-    while other < x.rank() {
-        batched = batched || x.dim(other) == Shape::N;
-        other += 1;
-    }
-    if batched && (x.dim(axis) == Shape::N) != (index.dim(0) == Shape::N) {
+    if x.dim(axis) == Shape::N && index.dim(0) != Shape::N {
         return Err(ShapeError::Batch { op, shape: x });
     }
     Ok(x.with(axis, index.dim(0)))
