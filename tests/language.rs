@@ -116,6 +116,7 @@ model! {
         let both = stack((x, x - fc.bias.mean()), dim = 1) + offsets[0].view(2, 6);
         let own = heads[0].weight.matmul(fc.weight).amax(0) + x;
         let ends = stack((x, x * 2, x * 3, x * 4), 1);
+        own = own.index_select(0, (own.select(1, 2) > 0).int());
         (tied, both, own, cat((ends.slice(1, -2), ends.select(1, -1).unsqueeze(1)), 1) + ends.narrow(1, -4, 3) - ends.slice(1, 0, -1))
     }
 }
@@ -183,6 +184,7 @@ fn values_by_hand<'g>(g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
     let lower = scaled - state("fc.bias", &[4]).mean([0]);
     let both = g.concat(&[scaled.unsqueeze(1), lower.unsqueeze(1)], 1) + offsets[0].reshape([2, 6]);
     let own = state("heads.0.weight", &[6, 4]).matmul(state("fc.weight", &[4, 6])).amax(0) + scaled;
+    let own = own.take_rows(own.slice(1, 2..3, 1).reshape([ROWS]).gt(0.0).convert(DType::I32));
     let parts: Vec<Value<'g>> = [3.0, 4.0, 4.0].map(|times| scaled.unsqueeze(1) * times).into();
     vec![tied.matmul(table.transpose(0, 1)) * one, both, own, g.concat(&parts, 1)]
 }

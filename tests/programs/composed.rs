@@ -281,7 +281,7 @@ fn plain<'g>(call: &Call, x: Value<'g>, b: Value<'g>) -> Value<'g> {
             functions::slice(x, *axis as isize, *start as isize, *end as isize, *step)
         }
         Call::Select { axis, index } => functions::select(x, *axis as isize, *index as isize),
-        Call::Pad { low, high } => functions::pad(x, &[*low, *high], 0.0),
+        Call::Pad { low, high } => functions::pad(x, &[*low as isize, *high as isize], "constant", None),
         Call::Cat { axis } => functions::cat(&[x, b], *axis as isize),
         Call::Chunk { axis } => {
             let halves = functions::chunk(x, 2, *axis as isize);

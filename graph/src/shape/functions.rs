@@ -520,11 +520,15 @@ pub const fn gather(op: &'static str, x: Shape, dim: isize, index: Shape) -> Res
     Ok(index)
 }
 
-/// The elements with the given places along an axis, whatever lies there.
+/// The elements with the given places along an axis, whatever lies there. Along the batch axis there is an index for
+/// each sample, so that there are as many of them afterwards.
 pub const fn index_select(op: &'static str, x: Shape, dim: isize, index: Shape) -> Result<Shape, ShapeError> {
-    let axis = ok!(known_axis(op, x, dim));
+    let axis = ok!(rules::axis(op, dim, &x));
     if index.rank() != 1 {
         return Err(ShapeError::Rank { op, expected: 1, found: index });
+    }
+    if x.dim(axis) == Shape::N && index.dim(0) != Shape::N {
+        return Err(ShapeError::Batch { op, shape: x });
     }
     Ok(x.with(axis, index.dim(0)))
 }

@@ -49,7 +49,8 @@ fn blocks_have_the_same_bits_for_any_number_of_threads() {
         let program = Program::compile(&graph, &CompileOptions::default()).expect("a program");
         let outputs = program.plan().outputs.len();
         let mut states = States::default();
-        let mut session = Session::new(Arc::new(program), &mut states, Arc::new(Pool::new(threads))).expect("a session");
+        let mut session =
+            Session::new(Arc::new(program), &mut states, Arc::new(Pool::new(threads))).expect("a session");
         for (number, input) in graph.inputs.iter().filter(|input| input.role == kiln_graph::Role::Data).enumerate() {
             let shape = graph.shape(input.node);
             let values = (0..shape.elements()).map(|i| ((i * 31 + number) % 23) as f32 / 9.0 - 1.2).collect();

@@ -117,8 +117,7 @@ impl Scope<'_> {
     /// A layer that is called like a function: `ReLU(x)` or `max_pool2d(x, 2)`.
     fn not_a_function<T>(&mut self, name: &Ident, layer: &str) -> Option<T> {
         let message = format!(
-            "a layer has parameters, so it is a field: declare `name: {layer}(..)` in the struct, and apply it here as \
-             `name(x)`"
+            "a layer is a field of the model: declare `name: {layer}(..)` in the struct, and apply it here as `name(x)`"
         );
         self.mistake(name, message)
     }
