@@ -202,7 +202,8 @@ impl Rebuilt<'_> {
         let mut totals: Vec<Option<NodeId>> = vec![None; phase.sums.len()];
         for &segment in segments {
             let (body, taken) = phase.body(segment);
-            let operands: Vec<NodeId> = taken.iter().map(|taken| self.operand(*taken, segment, phase, &totals)).collect();
+            let operands: Vec<NodeId> =
+                taken.iter().map(|taken| self.operand(*taken, segment, phase, &totals)).collect();
             let number = self.new.bodies.len() as u32;
             let results: Vec<Type> = (0..body.updates.len() + body.outputs.len())
                 .map(|index| body.scan_result(segment.blocks, index).expect("values with room for one more axis"))

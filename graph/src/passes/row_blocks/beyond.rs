@@ -81,7 +81,9 @@ fn known(graph: &Graph, region: &Region) -> FxHashMap<(NodeId, Place), Known> {
             .collect();
         let found = match node.op {
             Op::Constant(Scalar(value)) => Some(Known { from: EVERYWHERE, value }),
-            Op::Compare(function) => beyond_diagonal(graph, function, id, place).or_else(|| computed(graph, id, &operands)),
+            Op::Compare(function) => {
+                beyond_diagonal(graph, function, id, place).or_else(|| computed(graph, id, &operands))
+            }
             op if op.is_elementwise() => computed(graph, id, &operands),
             op if op.is_view() => operands[0],
             _ => None,
@@ -200,7 +202,8 @@ fn computed(graph: &Graph, id: NodeId, operands: &[Option<Known>]) -> Option<Kno
             DType::Bool => Tensor::bools(Shape::SCALAR, [known.value != 0.0]),
         };
         let tensors: Vec<Tensor<f64>> = all.iter().zip(&node.inputs).map(number).collect();
-        let value = node.op.evaluate(&tensors.iter().collect::<Vec<_>>(), Type { shape: Shape::SCALAR, ..node.ty }).to_f64()[0];
+        let value =
+            node.op.evaluate(&tensors.iter().collect::<Vec<_>>(), Type { shape: Shape::SCALAR, ..node.ty }).to_f64()[0];
         let from = all.iter().map(|known| known.from).max()?;
         Some(Known { from, value })
     })

@@ -59,7 +59,8 @@ impl<'a> Phase<'a> {
         let has_rows = |id: &NodeId| region.members[id].place.row.is_some();
         let (rows, sums): (Vec<NodeId>, Vec<NodeId>) = leaves.iter().filter(own).copied().partition(has_rows);
         let mut phase = Phase { graph, region, number, nodes: BTreeSet::new(), taken: Vec::new(), sums, rows };
-        let mut open: Vec<(NodeId, Place)> = leaves.iter().filter(own).map(|id| (*id, region.members[id].place)).collect();
+        let mut open: Vec<(NodeId, Place)> =
+            leaves.iter().filter(own).map(|id| (*id, region.members[id].place)).collect();
         while let Some((id, place)) = open.pop() {
             if !phase.nodes.insert((id, place)) {
                 continue;

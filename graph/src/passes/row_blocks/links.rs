@@ -37,8 +37,7 @@ pub fn links(graph: &Graph, id: NodeId) -> Vec<Link> {
             (0..rank).map(link).collect()
         }
         Op::Transpose(permutation) => {
-            let link =
-                |axis: usize| Link { result: Some(axis), operands: vec![Some(usize::from(permutation[axis]))] };
+            let link = |axis: usize| Link { result: Some(axis), operands: vec![Some(usize::from(permutation[axis]))] };
             (0..rank).map(link).collect()
         }
         Op::Reshape(shape) => reshaped(operand(0), shape),

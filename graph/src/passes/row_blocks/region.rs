@@ -123,13 +123,8 @@ impl Region {
             }
             let all = links(graph, id);
             let of_axis = |axis: Option<usize>| all.iter().find(|link| axis.is_some() && link.result == axis).cloned();
-            let member = Member {
-                place,
-                rows: of_axis(place.row)?,
-                columns: of_axis(place.column),
-                is_large: true,
-                phase: 0,
-            };
+            let member =
+                Member { place, rows: of_axis(place.row)?, columns: of_axis(place.column), is_large: true, phase: 0 };
             self.has_columns &= member.columns.is_some();
             for (number, &operand) in graph.node(id).inputs.iter().enumerate() {
                 if large[operand.index()] {
@@ -170,10 +165,7 @@ impl Region {
             let found = follow(&all, number, of.row).filter(|link| match link.result {
                 Some(_) => true,
                 // Sums over rows go on from block to block.
-                None => {
-                    reads_large.is_some()
-                        && matches!(node.op, Op::Dot | Op::Reduce { op: ReduceOp::Sum, .. })
-                }
+                None => reads_large.is_some() && matches!(node.op, Op::Dot | Op::Reduce { op: ReduceOp::Sum, .. }),
             });
             let fits = |link: &Link| {
                 numbers().filter(is_large).all(|n| within(&n).and_then(|m| m.place.row) == link.operands[n])
@@ -223,7 +215,9 @@ impl Region {
                 let wanted = self.members[&id].operand(number);
                 let Some(column) = wanted.column.filter(|_| self.is_within(operand, wanted)) else { continue };
                 let found = links(graph, operand).into_iter().find(|link| link.result == Some(column));
-                let Some(member) = self.members.get_mut(&operand).filter(|m| m.place.column.is_none()) else { continue };
+                let Some(member) = self.members.get_mut(&operand).filter(|m| m.place.column.is_none()) else {
+                    continue;
+                };
                 if found.is_some() {
                     (member.place.column, member.columns) = (Some(column), found);
                 }
