@@ -62,6 +62,7 @@ mod tuning;
 
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
 pub use kiln_graph as graph;
+pub use kiln_graph::model::Inputs;
 pub use kiln_graph::{layers, losses, optimizers, schedules};
 /// The compiler behind the graph, for its own tests and benchmarks: no promise to users.
 #[doc(hidden)]

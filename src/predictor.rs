@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use kiln_graph::Model;
+use kiln_graph::model::Inputs;
 use kiln_jit::Plan;
-use ndarray::{ArrayD, ArrayRef, Dimension};
+use ndarray::ArrayD;
 
 use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
 use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph, setter};
@@ -75,13 +76,14 @@ impl<M: Model> Predictor<M> {
         PredictorBuilder { model: Box::new(model), settings: Settings::default() }
     }
 
-    /// The model's output for any number of samples, `[n, ..]`. A remainder smaller than the batch size compiles a
+    /// The model's output for any number of samples, `[n, ..]`; those of several inputs are a tuple, `(&image, &word)`. A remainder smaller than the batch size compiles a
     /// program of its own the first time, which is kept as [`PredictorBuilder::cached_programs`] says.
     ///
     /// # Errors
-    /// [`TrainError::InputShape`], [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
-    pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<M::Input, D>) -> Result<ArrayD<f32>, TrainError> {
-        predict(&mut self.programs, &*self.model, &self.settings, x.view().into_dyn())
+    /// [`TrainError::InputShape`] (of several inputs [`TrainError::NamedInputShape`] and [`TrainError::InputBatch`]),
+    /// [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
+    pub fn predict(&mut self, x: impl Inputs<M::Input>) -> Result<ArrayD<f32>, TrainError> {
+        predict(&mut self.programs, &*self.model, &self.settings, x)
     }
 
     /// The model with its parameters, which are copied from the compiled programs' memory.

@@ -29,8 +29,8 @@ pub trait Steps: Parameters + Sized {
     /// The trainer with a method for each program.
     type Trainer: From<StepTrainer<Self>>;
 
-    /// Builds the program with the given number from its inputs, and names its outputs.
-    fn program<'g>(&self, number: usize, g: &'g Builder, inputs: &[Value<'g>]);
+    /// Builds the program with the given number for so many samples from its inputs, and names its outputs.
+    fn program<'g>(&self, number: usize, g: &'g Builder, batch: usize, inputs: &[Value<'g>]);
 
     /// The optimizers among the fields, each with the parameters that it trains.
     fn optimizers(&self) -> Vec<Optimization<'_>>;
@@ -222,7 +222,7 @@ fn graph<M: Steps>(
         g.input_of(taken.name, Type { dtype, shape: shape.with(0, batch) })
     };
     let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
-    model.program(number, &g, &inputs);
+    model.program(number, &g, batch, &inputs);
     guard(&g);
     let classes = inputs.iter().map(|input| g.classes(*input)).collect();
     Ok((g.finish()?, classes))

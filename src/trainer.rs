@@ -4,6 +4,7 @@
 mod builder;
 mod error;
 mod hints;
+mod inputs;
 mod metric;
 mod programs;
 mod saved;
@@ -13,18 +14,19 @@ mod targets;
 use std::path::Path;
 
 use kiln_graph::losses::Loss;
+use kiln_graph::model::Inputs;
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::rules;
-use kiln_graph::{Element, Elements, Graph, Model, Shape};
+use kiln_graph::{Graph, Model, Shape};
 use kiln_jit::Plan;
-use ndarray::{ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Dimension, Slice};
+use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Slice};
 
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
 use metric::Metric;
 use programs::{EVALUATE, TRAIN};
-pub(crate) use programs::{PREDICT, Programs, guard};
+pub(crate) use programs::{PREDICT, Programs, forward, guard};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{load, save};
 pub(crate) use schedulers::Schedulers;
@@ -105,23 +107,23 @@ where
 
     /// Trains on one batch; the loss before the update.
     ///
-    /// `x` holds the samples, `[n, ..]` as the model's input says (`f32`, or `i32` for indices), in any memory layout; `y`
-    /// their targets: class labels
+    /// `x` holds the samples, `[n, ..]` as the model's input says (`f32`, or `i32` for indices), in any memory layout, a
+    /// tuple of arrays for a model of several inputs: `trainer.step((&image, &word), &labels)`; `y` their targets: class labels
     /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
     /// size of the trainer. The first batch of a smaller size compiles a program for that size, which is kept as
     /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing. Where the loss
     /// ignores all labels of the batch it is NaN, and its gradients are 0, as in PyTorch.
     ///
     /// # Errors
-    /// [`TrainError::InputShape`], [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],
+    /// [`TrainError::InputShape`] (of several inputs [`TrainError::NamedInputShape`] and [`TrainError::InputBatch`]),
+    /// [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],
     /// [`TrainError::Label`], and with `check_finite` [`TrainError::NotFinite`]; the model is then as it was.
-    pub fn step<D: Dimension>(
+    pub fn step(
         &mut self,
-        x: &ArrayRef<M::Input, D>,
+        x: impl Inputs<M::Input>,
         y: &(impl Targets<L::Target> + ?Sized),
     ) -> Result<f32, TrainError> {
-        let x = x.view().into_dyn();
-        let rows = check_input::<M>(&x, &self.settings)?;
+        let rows = inputs::check::<M>(&x, &self.settings)?;
         if rows > self.settings.batch {
             return Err(TrainError::BatchTooLarge { batch: self.settings.batch, found: rows });
         }
@@ -129,8 +131,8 @@ where
         let seed = self.settings.seed;
         let (program, states) =
             self.programs.get(TRAIN, rows, || train_graph(&*self.model, &self.loss, &self.optimizer, rows, seed))?;
-        program.write(0, x)?;
-        program.write(1, view(&self.targets, shape))?;
+        inputs::write(program, &x, 0..rows)?;
+        program.write(M::INPUTS.len(), view(&self.targets, shape))?;
         self.schedulers.hand_over(&[0], states)?;
         program.run(states)?;
         self.schedulers.advance(&[0]);
@@ -143,13 +145,12 @@ where
     ///
     /// # Errors
     /// As for [`Trainer::step`], except that there may be more samples than the batch size.
-    pub fn evaluate<D: Dimension>(
+    pub fn evaluate(
         &mut self,
-        x: &ArrayRef<M::Input, D>,
+        x: impl Inputs<M::Input>,
         y: &(impl Targets<L::Target> + ?Sized),
     ) -> Result<Evaluation, TrainError> {
-        let x = x.view().into_dyn();
-        let rows = check_input::<M>(&x, &self.settings)?;
+        let rows = inputs::check::<M>(&x, &self.settings)?;
         let shape = self.read_targets(y, rows)?;
         let width = self.targets.len() / rows;
         let (mut sum, mut divisor) = (0.0, 0.0);
@@ -163,8 +164,8 @@ where
             let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, count);
             let (program, states) = self.programs.get(EVALUATE, count, graph)?;
             let targets = &self.targets[part.start * width..part.end * width];
-            program.write(0, x.slice_axis(Axis(0), Slice::from(part)))?;
-            program.write(1, view(targets, shape.with(0, count)))?;
+            inputs::write(program, &x, part)?;
+            program.write(M::INPUTS.len(), view(targets, shape.with(0, count)))?;
             program.run(states)?;
             let session = program.session();
             sum += f64::from(session.scalar(0));
@@ -194,9 +195,9 @@ where
     /// [`Trainer::evaluate`].
     ///
     /// # Errors
-    /// [`TrainError::InputShape`], [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
-    pub fn predict<D: Dimension>(&mut self, x: &ArrayRef<M::Input, D>) -> Result<ArrayD<f32>, TrainError> {
-        predict(&mut self.programs, &*self.model, &self.settings, x.view().into_dyn())
+    /// [`TrainError::InputShape`] (as for [`Trainer::step`]), [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
+    pub fn predict(&mut self, x: impl Inputs<M::Input>) -> Result<ArrayD<f32>, TrainError> {
+        predict(&mut self.programs, &*self.model, &self.settings, x)
     }
 
     /// Sets the learning rate of all parameters from the next step on; with a schedule, the rate that it changes.
@@ -354,37 +355,22 @@ pub(crate) fn view<T>(targets: &[T], shape: Shape) -> ArrayViewD<'_, T> {
     ArrayView::from_shape(shape.dims(), targets).expect("as many targets as their shape says")
 }
 
-/// The number of samples, if they have the shape of the model's input.
-fn check_input<M: Model>(x: &ArrayViewD<'_, M::Input>, settings: &Settings) -> Result<usize, TrainError> {
-    let fits = x.ndim() == M::INPUT.rank() && x.shape()[1..] == M::INPUT.dims()[1..];
-    if !fits {
-        return Err(TrainError::InputShape { expected: M::INPUT, found: x.shape().to_vec() });
-    }
-    if x.shape()[0] == 0 {
-        return Err(TrainError::Empty { found: x.shape().to_vec() });
-    }
-    if let (true, Elements::F32(x)) = (settings.check_finite, M::Input::elements(x.view())) {
-        check_finite("input", x)?;
-    }
-    Ok(x.shape()[0])
-}
-
 /// The output for samples in batches of the given size, the last one smaller.
 pub(crate) fn predict<M: Model>(
     programs: &mut Programs,
     model: &M,
     settings: &Settings,
-    x: ArrayViewD<'_, M::Input>,
+    x: impl Inputs<M::Input>,
 ) -> Result<ArrayD<f32>, TrainError> {
-    let rows = check_input::<M>(&x, settings)?;
+    let rows = inputs::check::<M>(&x, settings)?;
     let mut result = ArrayD::zeros(M::OUTPUT.with(0, rows).dims());
     for start in (0..rows).step_by(settings.batch) {
-        let part = Slice::from(start..rows.min(start + settings.batch));
-        let count = rows.min(start + settings.batch) - start;
+        let part = start..rows.min(start + settings.batch);
+        let count = part.len();
         let (program, states) = programs.get(PREDICT, count, || predict_graph(model, count))?;
-        program.write(0, x.slice_axis(Axis(0), part))?;
+        inputs::write(program, &x, part.clone())?;
         program.run(states)?;
-        result.slice_axis_mut(Axis(0), part).assign(&program.session().output(0));
+        result.slice_axis_mut(Axis(0), Slice::from(part)).assign(&program.session().output(0));
     }
     Ok(result)
 }

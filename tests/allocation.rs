@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln::prelude::*;
-use ndarray::{Array1, Array4};
+use ndarray::{Array1, Array2, Array4};
 
 /// The system's allocator, which counts.
 struct Counting;
@@ -63,6 +63,17 @@ struct Small {
 }
 
 model! {
+    struct Described {
+        fc: Linear(3, 2),
+        table: Embedding(5, 2),
+    }
+
+    fn forward(image: [N, 3], word: [N; i32]) -> [N, 2] {
+        fc(image) + table(word)
+    }
+}
+
+model! {
     struct Sequences {
         gru: GRU(2, 4, batch_first = true),
         fc: Linear(4, 3),
@@ -104,6 +115,40 @@ model! {
         opt.minimize(loss);
         other.minimize(loss);
     }
+}
+
+model! {
+    struct Target {
+        online: Sequential { fc: Linear(8, 3), norm: BatchNorm1d(3) },
+        target: Sequential { fc: Linear(8, 3), norm: BatchNorm1d(3) },
+        opt: Adam(online),
+    }
+
+    step update(x: [N, 8], y: [N, 3]) -> loss {
+        let loss = mse(online.norm(online.fc(x)), y + target.norm(target.fc(x)).detach());
+        opt.minimize(loss);
+        target.lerp_from(online, 0.01);
+    }
+
+    step copy() {
+        target.copy_from(online);
+    }
+}
+
+/// Parts that take the values of others.
+fn check_transfers() {
+    let mut trainer = Target::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let (x, y) = (ndarray::Array2::from_shape_fn((4, 8), |(i, j)| (i * j) as f32), ndarray::Array2::ones((4, 3)));
+    let mut steps = |count| {
+        for _ in 0..count {
+            trainer.update(&x, &y).unwrap();
+            trainer.copy().unwrap();
+        }
+    };
+    steps(1);
+    let before = COUNT.load(Ordering::Relaxed);
+    steps(20);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "with copies");
 }
 
 /// Rates that change from step to step.
@@ -154,6 +199,19 @@ fn check_loops(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "loops with {threads} threads");
 }
 
+/// Several inputs, one of them indices.
+fn check_inputs(threads: usize) {
+    let model = Trainer::new(Described::init(1), mse(), Adam::default()).batch(4).threads(threads);
+    let mut trainer = model.build().unwrap();
+    let (image, word, y) = (Array2::<f32>::ones((4, 3)), Array1::<i32>::ones(4), Array2::<f32>::zeros((4, 2)));
+    trainer.step((&image, &word), &y).unwrap();
+    let before = COUNT.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        trainer.step((&image, &word), &y).unwrap();
+    }
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "several inputs with {threads} threads");
+}
+
 /// What calls of other sizes take, compared with what the model takes after a call of the largest.
 fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
     call(largest);
@@ -200,9 +258,11 @@ fn check_all_sizes() {
 fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_all_sizes();
     check_schedules();
+    check_transfers();
     for threads in [1, 2] {
         check_programs(threads);
         check_loops(threads);
+        check_inputs(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
             .batch(32)
             .threads(threads)

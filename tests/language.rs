@@ -97,6 +97,30 @@ model! {
     }
 }
 
+model! {
+    struct Values {
+        emb: Embedding(5, 6),
+        fc: Linear(6, 4),
+        heads: [Linear(4, 6, bias = false); 2],
+        scale: Parameter(6, mean = 1, std = 0.5),
+        offsets: [Parameter([2, 1, 6], std = 0.02); 2],
+        one: Parameter([], mean = 2.5),
+    }
+
+    fn forward(x: [N, 6]) -> ([N, 5], [N, 2, 6], [N, 6], [N, 3, 6]) {
+        let h = fc(x).tanh();
+        let tied = heads[1](h).matmul(emb.weight.transpose(0, 1)) * one;
+        for (i, offset) in offsets.iter().enumerate() {
+            x = x * scale + offset.select(0, i).squeeze(0);
+        }
+        let both = stack((x, x - fc.bias.mean()), dim = 1) + offsets[0].view(2, 6);
+        let own = heads[0].weight.matmul(fc.weight).amax(0) + x;
+        let ends = stack((x, x * 2, x * 3, x * 4), 1);
+        own = own.index_select(0, (own.select(1, 2) > 0).int());
+        (tied, both, own, cat((ends.slice(1, -2), ends.select(1, -1).unsqueeze(1)), 1) + ends.narrow(1, -4, 3) - ends.slice(1, 0, -1))
+    }
+}
+
 /// The result of a linear layer by its name.
 fn layer<'g>(g: &'g Builder, name: &str, x: Value<'g>, out: usize) -> Value<'g> {
     let width = x.shape().dim(x.shape().rank() - 1);
@@ -149,6 +173,20 @@ fn functions_by_hand<'g>(g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>>
     let put = functions::scatter(x, 1, picked[1], 5.0);
     let end = x * (g.iota([12], 0).convert(DType::F32) / 11.0);
     vec![product, picked[0], picked[1], more, put + (end - put) * 0.25]
+}
+
+fn values_by_hand<'g>(g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
+    let state = |name: &str, shape: &[usize]| g.state(name, Type::f32(shape));
+    let (x, one, table) = (inputs[0], state("one", &[]), state("emb.weight", &[5, 6]));
+    let tied = layer(g, "fc", x, 4).tanh().matmul(state("heads.1.weight", &[6, 4]).transpose(0, 1));
+    let offsets = [state("offsets.0", &[2, 1, 6]), state("offsets.1", &[2, 1, 6])];
+    let scaled = (0..2).fold(x, |x, i| x * state("scale", &[6]) + offsets[i].slice(0, i..i + 1, 1).reshape([6]));
+    let lower = scaled - state("fc.bias", &[4]).mean([0]);
+    let both = g.concat(&[scaled.unsqueeze(1), lower.unsqueeze(1)], 1) + offsets[0].reshape([2, 6]);
+    let own = state("heads.0.weight", &[6, 4]).matmul(state("fc.weight", &[4, 6])).amax(0) + scaled;
+    let own = own.take_rows(own.slice(1, 2..3, 1).reshape([ROWS]).gt(0.0).convert(DType::I32));
+    let parts: Vec<Value<'g>> = [3.0, 4.0, 4.0].map(|times| scaled.unsqueeze(1) * times).into();
+    vec![tied.matmul(table.transpose(0, 1)) * one, both, own, g.concat(&parts, 1)]
 }
 
 /// A function of the builder and the inputs.
@@ -228,6 +266,7 @@ fn bodies_compute_what_they_say() {
     check(&Nested::init(0), nested);
     check(&Shapes::init(0), shapes);
     check(&Functions::init(0), functions_by_hand);
+    check(&Values::init(0), values_by_hand);
 }
 
 #[test]

@@ -430,7 +430,7 @@ fn settings_and_extents_that_make_no_sense_are_errors_of_the_builder() {
         (&[2, 0], &|x| x, "shape [2, 0] has no elements"),
         (&[1 << 40, 1 << 40], &|x| x.relu(), "is too large"),
         (&[1 << 40, 1], &|x| functions::expand(x, &[1 << 40, 1 << 30]), "is too large"),
-        (&[4], &|x| functions::pad(x, &[usize::MAX - 8, 16], 0.0), "every extent must be below 2^31"),
+        (&[4], &|x| functions::pad(x, &[isize::MAX - 8, 16], "constant", None), "every extent must be below 2^31"),
     ];
     for (shape, build, expected) in cases {
         let found = refusal(*shape, build);

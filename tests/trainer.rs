@@ -4,6 +4,8 @@
 mod evaluation;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "trainer/inputs.rs"]
+mod inputs;
 #[path = "trainer/targets.rs"]
 mod targets;
 #[path = "trainer/training.rs"]

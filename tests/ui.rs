@@ -22,6 +22,7 @@ use libraries::Libraries;
 #[path = "ui/pass"]
 mod pass {
     mod activations;
+    mod agents;
     mod along_axes;
     mod attention;
     mod dropout;
@@ -40,6 +41,7 @@ mod pass {
     mod resample;
     mod spatial_axes;
     mod steps;
+    mod values_of_layers;
 }
 
 /// The manifest of the package that the cases seem to be of.

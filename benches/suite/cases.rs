@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use kiln::graph::optimize;
+use kiln::graph::{Element, optimize};
 use kiln::jit::{CompileOptions, Program, Session, States};
 use kiln::prelude::*;
 use kiln::report::{Profile, Tuning};
@@ -118,7 +118,12 @@ where
 }
 
 /// The outputs of a model for one sample.
-fn inference<M: Model>(case: &str, settings: Settings, model: M, x: ArrayD<M::Input>) -> Result<Value, Box<dyn Error>> {
+fn inference<M: Model<Input: Element>>(
+    case: &str,
+    settings: Settings,
+    model: M,
+    x: ArrayD<M::Input>,
+) -> Result<Value, Box<dyn Error>> {
     measure(case, Mode::Infer, settings, || {
         let predictor = Predictor::new(model).batch(1).threads(settings.threads);
         let predictor = match settings.tune {
@@ -166,7 +171,7 @@ struct Inference<M: Model> {
     y: ArrayD<f32>,
 }
 
-impl<M: Model> Contender for Inference<M> {
+impl<M: Model<Input: Element>> Contender for Inference<M> {
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
         self.y = self.predictor.predict(&self.x)?;
         Ok(())

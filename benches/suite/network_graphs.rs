@@ -75,6 +75,6 @@ fn step<M: Steps>(model: &M, batch: usize) -> Graph {
     let input =
         |taken: &kiln::steps::Taken| g.input_of(taken.name, Type { shape: taken.ty.shape.with(0, batch), ..taken.ty });
     let inputs: Vec<_> = signature.inputs.iter().map(input).collect();
-    model.program(0, &g, &inputs);
+    model.program(0, &g, batch, &inputs);
     g.finish().expect("a graph")
 }

@@ -286,6 +286,7 @@ impl Builder {
     /// A name within the current layer: `conv1.weight`.
     pub fn path(&self, name: &str) -> String {
         match self.path.borrow().last() {
+            Some(path) if name.is_empty() => path.clone(),
             Some(path) => format!("{path}.{name}"),
             None => name.into(),
         }

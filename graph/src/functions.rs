@@ -3,18 +3,42 @@
 //! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a `forward`.
 
 mod elementwise;
+mod folds;
 mod made;
 mod order;
 mod places;
+mod pooling;
 mod products;
+mod rearranged;
 
 pub use elementwise::{
-    atan, ceil, exp2, frac, isfinite, isinf, isnan, lerp, log2, log10, logical_xor, nan_to_num, tan, trunc,
+    addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax, fmin,
+    fmod, frac, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, lerp, log2, log10, logaddexp, logaddexp2,
+    logical_xor, logit, nan_to_num, rad2deg, remainder, same, signbit, sinc, tan, trunc, xlogy,
 };
-pub use made::{arange, arange_to, bernoulli, linspace, one_hot, rand_like, randn_like};
+pub use folds::{
+    all, aminmax, any, bucketize, count_nonzero, cummax, cummin, diff, dist, gumbel_softmax, histc, isin, kthvalue,
+    logcumsumexp, median, median_of_all, nanmean, nansum, normalize, quantile, renorm, searchsorted, std_mean,
+    var_mean,
+};
+pub use made::{
+    arange, arange_to, bernoulli, eye, eye_of, full, linspace, one_hot, ones, rand, rand_like, randn, randn_like,
+    tril_indices, triu_indices, zeros,
+};
 pub use order::{argsort, sort, topk};
 pub use places::{index_add, repeat, repeat_interleave, roll, scatter, scatter_add, tril, triu};
-pub use products::{baddbmm, bmm, cross, einsum, outer, scaled_dot_product_attention};
+pub use pooling::{
+    adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d, adaptive_max_pool2d,
+    adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d,
+};
+pub use products::{
+    addbmm, addmm, addmv, addr, baddbmm, bmm, cdist, cross, dot, einsum, inner, kron, linear, mm, mv, outer, pdist,
+    scaled_dot_product_attention,
+};
+pub use rearranged::{
+    diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
+    tile, trace, unbind, view_as,
+};
 
 use crate::build::{AxisList, Operand, Value};
 pub use crate::layers::activation::log_sigmoid as logsigmoid;
@@ -23,11 +47,13 @@ pub use crate::layers::activation::{
     celu, elu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, mish, relu6, selu, silu, softplus, softshrink,
     softsign, tanhshrink,
 };
+pub use crate::layers::bilinear::bilinear;
 pub use crate::layers::dropout::dropout;
 pub use crate::layers::fold::{fold, unfold};
 pub use crate::layers::glu::glu;
+use crate::layers::padding::{PaddingMode, pad_last};
 pub use crate::layers::rectifier::{prelu, rrelu, threshold};
-pub use crate::layers::reshape::flatten;
+pub use crate::layers::reshape::{flatten, unflatten};
 pub use crate::layers::shuffle::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
 pub use crate::layers::softmax::softmin;
 pub use crate::layers::unpool::{
@@ -35,6 +61,7 @@ pub use crate::layers::unpool::{
     max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
     max_unpool3d,
 };
+use crate::layers::upsample::{UpsampleSettings, upsample};
 use crate::shape::functions as rules;
 use crate::shape::{DType, Shape, ShapeError};
 
@@ -101,20 +128,36 @@ pub fn stack<'g>(tensors: &[Value<'g>], dim: isize) -> Value<'g> {
     })
 }
 
-/// `length` elements along an axis from `start` on.
-pub fn narrow(x: Value<'_>, dim: isize, start: usize, length: usize) -> Value<'_> {
+/// `length` elements along an axis from `start` on, which counts from the end where it is negative.
+pub fn narrow(x: Value<'_>, dim: isize, start: isize, length: usize) -> Value<'_> {
     let rule = rules::narrow("narrow", x.shape(), dim, start, length);
-    ruled(x, rule, |_| x.slice(dim, start..start + length, 1))
+    ruled(x, rule, |_| {
+        let start = front(rules::place("narrow", x.shape(), dim, start));
+        x.slice(dim, start..start + length, 1)
+    })
 }
 
-/// Every `step`-th element along an axis from `start` to before `end`: PyTorch's `x[:, start:end:step]`.
-pub fn slice(x: Value<'_>, dim: isize, start: usize, end: usize, step: usize) -> Value<'_> {
-    ruled(x, rules::slice("slice", x.shape(), dim, start, end, step), |_| x.slice(dim, start..end, step))
+/// Every `step`-th element along an axis from `start` to before `end`: PyTorch's `x[:, start:end:step]`. Both count from
+/// the end where they are negative; [`isize::MAX`] is the end of the axis.
+pub fn slice(x: Value<'_>, dim: isize, start: isize, end: isize, step: usize) -> Value<'_> {
+    ruled(x, rules::slice("slice", x.shape(), dim, start, end, step), |_| {
+        let start = front(rules::place("slice", x.shape(), dim, start));
+        x.slice(dim, start..front(rules::end("slice", x.shape(), dim, end)), step)
+    })
 }
 
-/// The elements with one index along an axis, which goes: PyTorch's `x[:, index]`.
-pub fn select(x: Value<'_>, dim: isize, index: usize) -> Value<'_> {
-    ruled(x, rules::select("select", x.shape(), dim, index), |shape| x.slice(dim, index..index + 1, 1).reshape(shape))
+/// The elements with one index along an axis, which goes: PyTorch's `x[:, index]`. It counts from the end where it is
+/// negative.
+pub fn select(x: Value<'_>, dim: isize, index: isize) -> Value<'_> {
+    ruled(x, rules::select("select", x.shape(), dim, index), |shape| {
+        let index = front(rules::place("select", x.shape(), dim, index));
+        x.slice(dim, index..index + 1, 1).reshape(shape)
+    })
+}
+
+/// A place of which the rule has said that it is there.
+fn front(place: Result<usize, ShapeError>) -> usize {
+    place.expect("the rule was asked before")
 }
 
 /// The order of the elements along the axes turned round.
@@ -122,16 +165,38 @@ pub fn flip<'g>(x: Value<'g>, dims: &[isize]) -> Value<'g> {
     ruled(x, rules::flip("flip", x.shape(), dims), |_| x.reverse(dims))
 }
 
-/// `value` before and behind the axes: `pad` holds both numbers of the last axis, then those of the one before it, as
-/// `torch.nn.functional.pad` takes them.
-pub fn pad<'g>(x: Value<'g>, pad: &[usize], value: f64) -> Value<'g> {
-    ruled(x, rules::pad("pad", x.shape(), pad, value), |shape| {
-        let (mut low, mut high) = (vec![0; shape.rank()], vec![0; shape.rank()]);
-        for (pair, numbers) in pad.chunks(2).enumerate() {
-            (low[shape.rank() - 1 - pair], high[shape.rank() - 1 - pair]) = (numbers[0], numbers[1]);
+/// More elements before and behind the axes, or fewer where a number is below 0: `pad` holds both numbers of the last axis,
+/// then those of the one before it, as `torch.nn.functional.pad` takes them. `mode` is `"constant"`, with `value` (0 without)
+/// for the new elements of any axes, or `"reflect"`, `"replicate"` or `"circular"`, as the layers
+/// [`ReflectionPad2d`](crate::layers::ReflectionPad2d) and so on.
+pub fn pad<'g>(x: Value<'g>, pad: &[isize], mode: &str, value: Option<f64>) -> Value<'g> {
+    let rule = rules::pad("pad", x.shape(), pad, mode, value).and_then(|_| PaddingMode::of_function(mode));
+    match rule {
+        Ok(mode) => {
+            let sides: Vec<(isize, isize)> = pad.chunks(2).rev().map(|pair| (pair[0], pair[1])).collect();
+            pad_last(x, &sides, mode, value.unwrap_or(0.0))
         }
-        x.pad(&low, &high, value)
-    })
+        Err(error) => refused(x, error),
+    }
+}
+
+/// `x [N, C, spatial..]` with other spatial extents: `size`, or `scale_factor` times as large, the other being empty; one
+/// number is for all axes. See [`Upsample`](crate::layers::Upsample), whose modes these are. With `antialias` each pixel of a
+/// smaller result is as wide as it is in the input: `"bilinear"` and `"bicubic"` as Pillow has them.
+pub fn interpolate<'g>(
+    x: Value<'g>,
+    size: &[usize],
+    scale_factor: &[f64],
+    mode: &str,
+    align_corners: bool,
+    recompute_scale_factor: bool,
+    antialias: bool,
+) -> Value<'g> {
+    let _function = x.graph().function("interpolate");
+    match UpsampleSettings::given(size, scale_factor, mode, align_corners, recompute_scale_factor, antialias) {
+        Ok(settings) => upsample(x, &settings),
+        Err(error) => refused(x, error),
+    }
 }
 
 /// Each reduction over the axes in `dim`, or all; with `keepdim` they stay, with extent 1.
@@ -273,9 +338,12 @@ pub fn clamp(x: Value<'_>, min: Option<f64>, max: Option<f64>) -> Value<'_> {
     })
 }
 
-/// `x` times the standard normal distribution's probability of a number below `x`.
-pub fn gelu(x: Value<'_>) -> Value<'_> {
-    activation::gelu(x, GeluApproximation::None)
+/// `x` times the standard normal distribution's probability of a number below `x`; `approximate` is `"none"` or `"tanh"`.
+pub fn gelu<'g>(x: Value<'g>, approximate: &str) -> Value<'g> {
+    ruled(x, rules::gelu("gelu", x.shape(), approximate), |_| match approximate {
+        "tanh" => activation::gelu(x, GeluApproximation::Tanh),
+        _ => activation::gelu(x, GeluApproximation::None),
+    })
 }
 
 /// `value` where the mask holds, else `x`.

@@ -8,6 +8,7 @@ pub mod activation;
 pub mod adaptive_pool;
 pub mod attention;
 pub mod batch_norm;
+pub mod bilinear;
 pub mod conv;
 pub mod conv_transpose;
 pub mod dropout;
@@ -22,6 +23,7 @@ pub mod linear;
 pub mod local_response_norm;
 pub mod lp_pool;
 pub mod padding;
+pub mod parameter;
 pub mod pool;
 pub mod rectifier;
 pub mod recurrent;
@@ -46,6 +48,7 @@ pub use adaptive_pool::{
 };
 pub use attention::{MultiheadAttention, MultiheadAttentionSettings};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
+pub use bilinear::{Bilinear, BilinearSettings};
 pub use conv::{Conv1d, Conv1dSettings, Conv2d, Conv2dSettings, Conv3d, Conv3dSettings, ConvSettings};
 pub use conv_transpose::{
     ConvTranspose1d, ConvTranspose1dSettings, ConvTranspose2d, ConvTranspose2dSettings, ConvTranspose3d,
@@ -55,7 +58,10 @@ pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, Dropou
 pub use embedding::{Embedding, EmbeddingSettings};
 pub use embedding_bag::{BagMode, EmbeddingBag, EmbeddingBagSettings};
 pub use fold::{Fold, FoldSettings, Unfold, UnfoldSettings};
-pub use fractional_pool::{FractionalMaxPool2d, FractionalMaxPool2dSettings};
+pub use fractional_pool::{
+    FractionalMaxPool2d, FractionalMaxPool2dSettings, FractionalMaxPool3d, FractionalMaxPool3dSettings,
+    FractionalMaxPoolSettings,
+};
 pub use glu::{GLU, GLUSettings};
 pub use group_norm::{
     GroupNorm, GroupNormSettings, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormSettings,
@@ -69,6 +75,7 @@ pub use padding::{
     Pad2dSettings, Pad3dSettings, PadSettings, PaddingMode, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d,
     ReplicationPad1d, ReplicationPad2d, ReplicationPad3d, ZeroPad1d, ZeroPad2d, ZeroPad3d,
 };
+pub use parameter::{ParameterSettings, parameter_of};
 pub use pool::{
     AvgPool1d, AvgPool1dSettings, AvgPool2d, AvgPool2dSettings, AvgPool3d, AvgPool3dSettings, AvgPoolSettings,
     MaxPool1d, MaxPool1dSettings, MaxPool2d, MaxPool2dSettings, MaxPool3d, MaxPool3dSettings, MaxPoolSettings,
@@ -83,8 +90,8 @@ pub use several::Several;
 pub use shuffle::{ChannelShuffle, PixelShuffle, PixelUnshuffle};
 pub use softmax::{LogSoftmax, Softmax, Softmax2d, SoftmaxSettings, Softmin};
 pub use transformer::{
-    Activation, PositionalEncoding, PositionalEncodingSettings, TransformerDecoder, TransformerDecoderLayer,
-    TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+    Activation, PositionalEncoding, PositionalEncodingSettings, Transformer, TransformerDecoder,
+    TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
 };
 pub use upsample::{
     Upsample, UpsampleMode, UpsampleSettings, UpsamplingBilinear2d, UpsamplingNearest2d, UpsamplingSettings,

@@ -28,12 +28,15 @@ pub mod model;
 pub mod op;
 pub mod ops;
 pub mod optimizers;
+mod pairs;
 pub mod passes;
 pub mod schedules;
 pub mod setting;
 pub mod shape;
 pub mod text;
+pub mod transfer;
 pub mod verify;
+mod words;
 
 pub use build::{Builder, Classes, GraphError, Mode, Range, Value};
 pub use few::Few;
@@ -42,6 +45,7 @@ pub use model::{
     Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, ParameterError, Parameters, Path, SetParameter,
 };
 pub use op::Op;
+pub use pairs::Pairs;
 pub use passes::optimize;
 pub use setting::InvalidSetting;
 pub use shape::{DType, Shape, ShapeError};

@@ -2,6 +2,7 @@
 //! primitives without gradient rules of their own.
 
 mod cross_entropy;
+mod ctc;
 mod divergence;
 mod function;
 mod margin;
@@ -17,6 +18,7 @@ pub use cross_entropy::{
     ClassTargets, CrossEntropy, SoftCrossEntropy, any_cross_entropy, class_cross_entropy, cross_entropy,
     soft_class_cross_entropy, soft_cross_entropy,
 };
+pub use ctc::{Ctc, ctc_loss};
 pub use divergence::{
     Bce, KlDiv, PoissonNll, bce, binary_cross_entropy, gaussian_nll_loss, kl_div, kl_div_loss, poisson_nll,
     poisson_nll_loss,

@@ -1,14 +1,17 @@
 //! What a model is made of: parameters, the trait that built-in layers and users' models share, the names of
 //! parameters and their initial values. Knows no particular layer.
 
-use std::ops::{Deref, DerefMut};
+mod inputs;
+
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::LazyLock;
 
-use ndarray::{ArrayD, ArrayRef, ArrayViewD, CowArray, Dimension, IxDyn};
+use ndarray::{ArrayD, ArrayRef, ArrayViewD, Axis, CowArray, Dimension, IxDyn, Slice};
 
 use crate::build::{Builder, Value};
 use crate::counter;
 use crate::shape::{DType, Shape, ShapeError, Type};
+pub use inputs::{ElementTypes, InputArray, Inputs};
 
 /// Whether an optimizer changes a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,24 +132,24 @@ impl SetParameter for Option<Parameter> {
 }
 
 impl Parameter {
-    fn new(value: ArrayD<f32>, kind: Kind) -> Parameter {
+    fn of_kind(value: ArrayD<f32>, kind: Kind) -> Parameter {
         let shape = Shape::from(value.shape());
         Parameter(Box::new(ParameterData { value: value.into(), kind, shape, count: 0 }))
     }
 
     /// A parameter that optimizers change.
     pub fn trained(value: ArrayD<f32>) -> Parameter {
-        Parameter::new(value, Kind::Trained)
+        Parameter::of_kind(value, Kind::Trained)
     }
 
     /// A parameter that has no gradient.
     pub fn buffer(value: ArrayD<f32>) -> Parameter {
-        Parameter::new(value, Kind::Buffer)
+        Parameter::of_kind(value, Kind::Buffer)
     }
 
     /// A count, which has no gradient.
     pub fn counter(count: i64) -> Parameter {
-        let mut parameter = Parameter::new(ArrayD::zeros(IxDyn(&[])), Kind::Counter);
+        let mut parameter = Parameter::of_kind(ArrayD::zeros(IxDyn(&[])), Kind::Counter);
         parameter.set_count(count);
         parameter
     }
@@ -282,8 +285,8 @@ impl<L: Layer> Parameters for L {
 /// A whole network: a layer that takes one shape of input and can be made by itself. `#[derive(Model)]` and `model!`
 /// implement it.
 ///
-/// A model may have several inputs or outputs, or such of other element types: it gives [`Model::INPUTS`],
-/// [`Model::OUTPUTS`] and [`Model::forward_all`], its [`Layer::forward`] is [`not_of_one`], and its `INPUT` and `OUTPUT`
+/// A model may have several inputs or outputs, or such of other element types: it gives [`Model::INPUTS`] with
+/// [`Model::INPUT_NAMES`], [`Model::OUTPUTS`] and [`Model::forward_all`], its [`Layer::forward`] is [`not_of_one`], and its `INPUT` and `OUTPUT`
 /// are [`only`](crate::shape::only), which refuses to compile where one input or output is needed and there are several.
 ///
 /// A model is used as a layer of another one by its name. What is not one of Kiln's layers and is to stand in a model
@@ -295,8 +298,8 @@ impl<L: Layer> Parameters for L {
             declared by `model!`), an array `[LAYER; COUNT]` or a tuple of these"
 )]
 pub trait Model: Layer + Sized {
-    /// What the input holds: `f32` for numbers, `i32` for indices. (Of the first of several inputs.)
-    type Input: Element;
+    /// What the input holds: `f32` for numbers, `i32` for indices. Of several inputs a tuple, `(f32, i32)`.
+    type Input: ElementTypes;
 
     /// The input's shape; the batch axis [`Shape::N`] comes first.
     const INPUT: Shape;
@@ -304,7 +307,9 @@ pub trait Model: Layer + Sized {
     const OUTPUT: Shape;
 
     /// The types of all inputs, in order.
-    const INPUTS: &'static [Type] = &[Type::new(Self::Input::DTYPE, Self::INPUT)];
+    const INPUTS: &'static [Type] = &[Type::new(Self::Input::DTYPES[0], Self::INPUT)];
+    /// The names of the inputs in the model's `forward`, in order; `x` of a model that does not say.
+    const INPUT_NAMES: &'static [&'static str] = &["x"];
     /// The types of all outputs, in order.
     const OUTPUTS: &'static [Type] = &[Type::new(DType::F32, Self::OUTPUT)];
 
@@ -360,6 +365,11 @@ pub fn requires_grad<L: Layer>(mut layer: L, required: bool) -> L {
 }
 
 /// An element of a tensor as users hold it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what one array holds",
+    label = "not the elements of one array",
+    note = "an array holds f32, i32 or bool; a model of several inputs takes a tuple of arrays: `(&image, &word)`"
+)]
 pub trait Element: Copy {
     /// The element type of the graph.
     const DTYPE: DType;
@@ -375,6 +385,37 @@ pub enum Elements<'a> {
     F32(ArrayViewD<'a, f32>),
     I32(ArrayViewD<'a, i32>),
     Bool(ArrayViewD<'a, bool>),
+}
+
+impl<'a> Elements<'a> {
+    /// Their type.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Elements::F32(_) => DType::F32,
+            Elements::I32(_) => DType::I32,
+            Elements::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The extents.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Elements::F32(array) => array.shape(),
+            Elements::I32(array) => array.shape(),
+            Elements::Bool(array) => array.shape(),
+        }
+    }
+
+    /// Those of a part of the samples, which lie along the first axis.
+    pub fn samples(mut self, part: Range<usize>) -> Elements<'a> {
+        let part = Slice::from(part);
+        match self {
+            Elements::F32(ref mut array) => array.slice_axis_inplace(Axis(0), part),
+            Elements::I32(ref mut array) => array.slice_axis_inplace(Axis(0), part),
+            Elements::Bool(ref mut array) => array.slice_axis_inplace(Axis(0), part),
+        }
+        self
+    }
 }
 
 macro_rules! elements {

@@ -1,5 +1,5 @@
-//! The verifier: what every graph must satisfy, whoever made it. It runs after every pass in debug builds and tests; a
-//! violation is a bug of whoever made the graph, and shows the graph with the guilty line marked.
+//! The verifier: what every graph must satisfy, whoever made it. Tests run it after every pass, debug builds after
+//! all; a violation is a bug of whoever made the graph, and shows the graph with the guilty line marked.
 //!
 //! 1. Every operand of a node is an earlier node (so the nodes are in topological order).
 //! 2. The operation takes the node's operands, with its attributes, and gives the node's type: [`Op::check`], which
@@ -18,8 +18,9 @@
 //! 11. Each body satisfies this list, and is that of exactly one scan, whose operands it takes; results that are read of
 //!     a scan are results of its body, and of their types.
 
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
+
+use rustc_hash::FxHashSet;
 
 use crate::graph::{Graph, Node, NodeId, Role, Scope, Type};
 use crate::op::Op;
@@ -226,7 +227,7 @@ pub(crate) fn is_value(value: f64, dtype: DType) -> bool {
 }
 
 fn check_inputs(graph: &Graph) -> Result<(), Guilt> {
-    let mut names = HashSet::new();
+    let mut names = FxHashSet::default();
     for (index, input) in graph.inputs.iter().enumerate() {
         if graph.nodes.get(input.node.index()).is_none_or(|node| node.op != Op::Input) {
             return Err((Place::Input(index), Reason::InputNode(input.name.clone())));
@@ -239,7 +240,7 @@ fn check_inputs(graph: &Graph) -> Result<(), Guilt> {
 }
 
 fn check_updates(graph: &Graph) -> Result<(), Guilt> {
-    let mut updated = HashSet::new();
+    let mut updated = vec![false; graph.inputs.len()];
     for (index, update) in graph.updates.iter().enumerate() {
         let guilt = |reason| Err((Place::Update(index), reason));
         let Some(state) = graph.inputs.get(update.input).filter(|input| input.role == Role::State) else {
@@ -252,7 +253,7 @@ fn check_updates(graph: &Graph) -> Result<(), Guilt> {
         if state != new {
             return guilt(Reason::UpdateType { state, new });
         }
-        if !updated.insert(update.input) {
+        if std::mem::replace(&mut updated[update.input], true) {
             return guilt(Reason::UpdatedTwice);
         }
     }
@@ -260,7 +261,7 @@ fn check_updates(graph: &Graph) -> Result<(), Guilt> {
 }
 
 fn check_outputs(graph: &Graph) -> Result<(), Guilt> {
-    let mut names = HashSet::new();
+    let mut names = FxHashSet::default();
     for output in &graph.outputs {
         if output.node.index() >= graph.nodes.len() {
             return Err((Place::Return, Reason::OutputNode(output.name.clone())));

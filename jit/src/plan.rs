@@ -36,11 +36,13 @@ pub use crate::cost::sharing::worth_sharing;
 pub use choices::{Choice, Choices, Contracted};
 pub use data::{Argument, Call, Location, Loop, Move, Part, Plan, Slot};
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use kiln_graph::passes::prepare;
+use kiln_graph::passes::{optimize, prepare, row_blocks};
 use kiln_graph::{Graph, Role, Type};
 
+use crate::cost::params::row_blocks::ROW_BLOCKS;
 use crate::layout::Layout;
 use crate::target::Target;
 use calls::drafts;
@@ -93,7 +95,12 @@ pub fn plan_by(
         }
         given.insert(input.name.as_str(), layout);
     }
-    let graph = prepare(graph);
+    let blocked = match row_blocks(graph, ROW_BLOCKS) {
+        Cow::Borrowed(graph) => Cow::Borrowed(graph),
+        // What is cut out of values and put together again often says the same in fewer words.
+        Cow::Owned(blocked) => Cow::Owned(optimize(&blocked)),
+    };
+    let graph = prepare(&blocked);
     let states = graph.inputs.iter().filter(|input| input.role == Role::State);
     let given = states.filter_map(|input| Some((input.node, *given.get(input.name.as_str())?))).collect();
     let invariant = invariant::nodes(&graph);

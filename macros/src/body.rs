@@ -7,7 +7,7 @@ use syn::Member as Name;
 use crate::ast::{Extents, Node, Parameter, Place, Sequence};
 use crate::losses;
 use crate::methods::Function;
-use crate::validate::Layer;
+use crate::validate::{Layer, Part};
 
 /// The body of `forward`.
 pub struct Forward {
@@ -69,6 +69,16 @@ pub enum Statement {
         text: String,
         place: Place,
     },
+    Transfer(Box<Transfer>),
+}
+
+/// `target.copy_from(source)`, or `target.lerp_from(source, rate)`, between parts of the model.
+pub struct Transfer {
+    pub target: Part,
+    pub source: Part,
+    /// How far it goes; without it all the way.
+    pub rate: Option<Value>,
+    pub place: Place,
 }
 
 /// What a loop runs over.
@@ -106,6 +116,8 @@ pub enum Value {
 /// An expression whose value is a tensor, or several where as many are taken.
 pub enum Tensor {
     Variable(Ident),
+    /// A parameter of a layer, or one that the model declares by itself.
+    Parameter(Box<LayerParameter>),
     /// A function of the table, or an operator.
     Call(Box<Call>),
     Apply(Box<Apply>),
@@ -116,10 +128,23 @@ pub enum Tensor {
         arguments: Vec<Value>,
         place: Place,
     },
+    /// The model itself, as a whole: `self(x)`.
+    Whole {
+        /// The inputs, each with its name.
+        inputs: Vec<(String, Tensor)>,
+        place: Place,
+    },
     If(Box<If>),
     Block(Box<Block>),
     Loss(Box<Loss>),
     Gradient(Box<Gradient>),
+}
+
+/// `fc.weight`, or `scale`, a parameter by itself, whose name is empty.
+pub struct LayerParameter {
+    pub layer: Access,
+    pub name: &'static str,
+    pub place: Place,
 }
 
 /// `mse(input, target, reduction = "sum")`
@@ -195,69 +220,71 @@ pub enum Step {
 impl Block {
     /// Calls `f` with each statement, those of blocks within statements and expressions too.
     pub fn each_statement(&self, f: &mut impl FnMut(&Statement)) {
-        let mut waiting = vec![Part::Block(self)];
+        let mut waiting = vec![Piece::Block(self)];
         while let Some(part) = waiting.pop() {
             match part {
-                Part::Block(Block { statements, value, .. }) => {
+                Piece::Block(Block { statements, value, .. }) => {
                     for statement in statements {
                         f(statement);
                         match statement {
                             Statement::Set { value, .. } | Statement::Unpack { value, .. } => {
-                                waiting.push(Part::Value(value));
+                                waiting.push(Piece::Value(value));
                             }
-                            Statement::For { body, .. } | Statement::Block(body) => waiting.push(Part::Block(body)),
+                            Statement::For { body, .. } | Statement::Block(body) => waiting.push(Piece::Block(body)),
                             Statement::If(choice) => waiting.extend(choice.sides()),
-                            Statement::Minimize { loss, .. } => waiting.push(Part::Tensor(loss)),
+                            Statement::Minimize { loss, .. } => waiting.push(Piece::Tensor(loss)),
+                            Statement::Transfer(transfer) => waiting.extend(transfer.rate.as_ref().map(Piece::Value)),
                         }
                     }
-                    waiting.extend(value.as_ref().map(Part::Value));
+                    waiting.extend(value.as_ref().map(Piece::Value));
                 }
-                Part::Value(Value::Tensor(tensor)) => waiting.push(Part::Tensor(tensor)),
-                Part::Value(Value::Tuple(tensors)) => waiting.extend(tensors.iter().map(Part::Tensor)),
-                Part::Value(Value::Number(_)) => {}
-                Part::Tensor(tensor) => waiting.extend(tensor.parts()),
+                Piece::Value(Value::Tensor(tensor)) => waiting.push(Piece::Tensor(tensor)),
+                Piece::Value(Value::Tuple(tensors)) => waiting.extend(tensors.iter().map(Piece::Tensor)),
+                Piece::Value(Value::Number(_)) => {}
+                Piece::Tensor(tensor) => waiting.extend(tensor.parts()),
             }
         }
     }
 }
 
 /// What a body is made of.
-enum Part<'a> {
+enum Piece<'a> {
     Block(&'a Block),
     Value(&'a Value),
     Tensor(&'a Tensor),
 }
 
 impl If {
-    fn sides(&self) -> impl Iterator<Item = Part<'_>> {
-        [&self.then].into_iter().chain(&self.otherwise).map(Part::Block)
+    fn sides(&self) -> impl Iterator<Item = Piece<'_>> {
+        [&self.then].into_iter().chain(&self.otherwise).map(Piece::Block)
     }
 }
 
 impl Tensor {
-    fn parts(&self) -> Vec<Part<'_>> {
+    fn parts(&self) -> Vec<Piece<'_>> {
         match self {
-            Tensor::Variable(_) => Vec::new(),
+            Tensor::Variable(_) | Tensor::Parameter(_) => Vec::new(),
             Tensor::Call(call) => {
                 let tensors = call.arguments.iter().flat_map(|argument| match argument {
                     Argument::Tensor(tensor) => std::slice::from_ref(tensor),
                     Argument::Tensors(tensors) => tensors.as_slice(),
                     Argument::Number(_) | Argument::Attribute(_) => &[],
                 });
-                tensors.map(Part::Tensor).collect()
+                tensors.map(Piece::Tensor).collect()
             }
-            Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Part::Tensor).collect(),
-            Tensor::Helper { arguments, .. } => arguments.iter().map(Part::Value).collect(),
+            Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Piece::Tensor).collect(),
+            Tensor::Helper { arguments, .. } => arguments.iter().map(Piece::Value).collect(),
+            Tensor::Whole { inputs, .. } => inputs.iter().map(|(_, tensor)| Piece::Tensor(tensor)).collect(),
             Tensor::If(choice) => choice.sides().collect(),
-            Tensor::Block(block) => vec![Part::Block(block)],
+            Tensor::Block(block) => vec![Piece::Block(block)],
             Tensor::Loss(loss) => {
                 let options = loss.options.iter().flatten().filter_map(|setting| match setting {
-                    losses::Setting::Tensor(tensor) => Some(Part::Tensor(tensor)),
+                    losses::Setting::Tensor(tensor) => Some(Piece::Tensor(tensor)),
                     _ => None,
                 });
-                loss.operands.iter().map(Part::Value).chain(options).collect()
+                loss.operands.iter().map(Piece::Value).chain(options).collect()
             }
-            Tensor::Gradient(gradient) => vec![Part::Tensor(&gradient.loss)],
+            Tensor::Gradient(gradient) => vec![Piece::Tensor(&gradient.loss)],
         }
     }
 }

@@ -14,9 +14,10 @@ mod label;
 mod losses;
 mod steps;
 mod structure;
+mod transfers;
 mod walk;
 
-pub use steps::{methods, stub as steps_stub, trainer};
+pub use steps::{methods, parameters_stub, stub as steps_stub, trainer};
 pub use structure::structure;
 pub use walk::segment;
 
@@ -222,9 +223,19 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     };
     let input = only(inputs, "inputs", &all_inputs);
     let output = only(outputs, "outputs", &all_outputs);
-    let element = inputs.first().and_then(|input| input.element.as_ref()).map_or("f32".into(), |name| name.to_string());
-    let element = Ident::new(&element, Span::mixed_site());
-    let element = emit!(::core::primitive::#element);
+    let elements = inputs.iter().map(|input| {
+        let element = input.element.as_ref().map_or("f32".into(), |name| name.to_string());
+        let element = Ident::new(&element, Span::mixed_site());
+        emit!(::core::primitive::#element)
+    });
+    let element = match inputs.len() {
+        1 => emit!(#(#elements)*),
+        _ => emit!((#(#elements),*)),
+    };
+    let names = declaration.forward.as_ref().map(|forward| {
+        let names = forward.inputs.iter().map(|name| name.unraw().to_string());
+        emit!(const INPUT_NAMES: &'static [&'static str] = &[#(#names),*];)
+    });
     let typed = inputs.iter().chain(outputs).any(|extents| extents.element.is_some());
     let types = (takes_several(declaration) || typed).then(|| {
         emit! {
@@ -255,6 +266,7 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
             const INPUT: #KILN::graph::Shape = #input;
             const OUTPUT: #KILN::graph::Shape = #output;
             #types
+            #names
 
             #forward
 

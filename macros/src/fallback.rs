@@ -18,17 +18,23 @@ pub fn of_declaration(declaration: &Validated, mistakes: Mistakes) -> TokenStrea
         Form::Derive => TokenStream::new(),
         Form::Macro => expand::structure(declaration),
     };
-    if declaration.inputs.is_empty() && !declaration.steps.programs.is_empty() {
+    let has_programs = !declaration.steps.programs.is_empty();
+    let programs = has_programs.then(|| {
         let (trainer, methods) = (expand::trainer(declaration), expand::methods(declaration, None));
+        quote!(#trainer #methods)
+    });
+    if declaration.inputs.is_empty() && has_programs {
         let stub = expand::steps_stub(declaration, &mistakes.into_compile_errors());
-        return quote!(#structure #trainer #methods #stub);
+        let parameters = expand::parameters_stub(declaration);
+        return quote!(#structure #programs #stub #parameters);
     }
+    let stub = has_programs.then(|| expand::steps_stub(declaration, &TokenStream::new()));
     // What gives it indices is right.
     let element = declaration.inputs.first().and_then(|input| input.element.as_ref()).map(Ident::to_string);
     let element = element.filter(|element| element == "i32" || element == "bool");
     let element = element.as_deref().unwrap_or("f32");
     let implementations = implementations(&declaration.name, &declaration.generics, element, mistakes);
-    quote!(#structure #implementations)
+    quote!(#structure #programs #stub #implementations)
 }
 
 /// For the tokens of a `model!` that could not be read: all that matters is the name after `struct`.

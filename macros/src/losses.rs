@@ -34,6 +34,8 @@ pub enum Operand {
     Classes,
     /// A tensor of class labels or of probabilities of classes.
     ClassesOrProbabilities,
+    /// A tensor of i32 that are lengths.
+    Lengths,
 }
 
 /// What an option may be, with its default.
@@ -81,7 +83,7 @@ impl Reduction {
     }
 }
 
-use Operand::{Classes, ClassesOrProbabilities, Number, Tensor as Floats};
+use Operand::{Classes, ClassesOrProbabilities, Lengths, Number, Tensor as Floats};
 
 const PAIR: &[(&str, Operand)] = &[("input", Floats), ("target", Number)];
 const LABELLED: &[(&str, Operand)] = &[("input", Floats), ("target", Classes)];
@@ -126,6 +128,9 @@ pub const LOSSES: &[Known] = &[
         .of(&[("input", Floats), ("target", ClassesOrProbabilities)])
         .by("any_cross_entropy")
         .with("ClassTargets"),
+    loss("ctc", "ctc_loss", &[("blank", Kind::Whole(0)), REDUCTION, ("zero_infinity", Kind::Flag(false))])
+        .of(&[("log_probs", Floats), ("targets", Classes), ("input_lengths", Lengths), ("target_lengths", Lengths)])
+        .with("Ctc"),
     loss("gaussian_nll", "gaussian_nll_loss", &[("full", Kind::Flag(false)), ("eps", Kind::Number(1e-6)), REDUCTION])
         .of(&[("input", Floats), ("target", Number), ("var", Number)]),
     loss("hinge_embedding", "hinge_embedding_loss", &[("margin", Kind::Number(1.0)), REDUCTION]),

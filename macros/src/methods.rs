@@ -90,10 +90,14 @@ pub enum Kind {
     Sizes,
     /// A whole number: a `usize`.
     Size,
+    /// As [`Kind::Size`], or `None`.
+    OptionalSize,
     /// A whole number that may be negative: an `isize`.
     Whole,
     /// As [`Kind::Whole`]: one, or several in brackets or one after the other.
     Wholes,
+    /// `f64`s: one, or several in brackets or one after the other.
+    Numbers,
     /// A text.
     Text,
     /// An `f64`.
@@ -115,14 +119,21 @@ pub enum Elements {
     MaskOrFloat,
 }
 
+mod lacking;
 mod table;
 
-pub use table::FUNCTIONS;
+pub use lacking::advice;
+use table::TABLE;
+
+/// Every function.
+fn every() -> impl Iterator<Item = &'static Function> {
+    TABLE.iter().flat_map(|part| part.iter())
+}
 
 impl Function {
     /// The functions of this name.
     pub fn all(name: &str) -> impl Iterator<Item = &'static Function> {
-        FUNCTIONS.iter().filter(move |function| function.name == name)
+        every().filter(move |function| function.name == name)
     }
 
     /// The first function of this name.
@@ -170,7 +181,8 @@ impl Function {
 /// The names of all functions of a form, in order.
 pub fn names(method: bool) -> Vec<&'static str> {
     let wrong = if method { Form::Function } else { Form::Method };
-    let mut names: Vec<&str> = FUNCTIONS.iter().filter(|f| f.form != wrong).map(|function| function.name).collect();
+    let mut names: Vec<&str> = every().filter(|f| f.form != wrong).map(|function| function.name).collect();
+    names.sort_unstable();
     names.dedup();
     names
 }
@@ -209,12 +221,14 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted() {
-        assert!(FUNCTIONS.is_sorted_by_key(|function| function.name));
+        for part in TABLE {
+            assert!(part.is_sorted_by_key(|function| function.name));
+        }
     }
 
     #[test]
     fn required_parameters_come_first() {
-        for function in FUNCTIONS {
+        for function in every() {
             assert!(function.parameters.is_sorted_by_key(|parameter| parameter.default.is_some()), "{}", function.name);
         }
     }
@@ -223,8 +237,7 @@ mod tests {
     fn all_are_documented() {
         let text = include_str!("forward.md");
         let table = text.split("# Functions of tensors").nth(1).unwrap_or_default();
-        let missing =
-            FUNCTIONS.iter().filter(|f| !["`", "("].iter().any(|end| table.contains(&format!("`{}{end}", f.name))));
+        let missing = every().filter(|f| !["`", "("].iter().any(|end| table.contains(&format!("`{}{end}", f.name))));
         assert_eq!(missing.map(|function| function.name).collect::<Vec<_>>(), [""; 0]);
     }
 

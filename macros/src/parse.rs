@@ -2,6 +2,7 @@
 //! Knows no layer by name.
 
 mod functions;
+mod python;
 mod steps;
 
 pub use functions::NO_GRAD;

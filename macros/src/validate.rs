@@ -15,6 +15,7 @@ mod nested;
 mod paths;
 mod steps;
 mod training;
+mod transfers;
 
 pub use calls::batch;
 
@@ -27,9 +28,11 @@ use syn::{Expr, GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::{Forward, Helper};
-use crate::layers::{Applied, FUNCTIONS, Known, MISSING};
+use crate::layers::{Applied, FUNCTIONS, INSTEAD, Known, MISSING};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
+
+use self::forward::Whole;
 
 pub use self::certain::{Certain, Element};
 pub use self::paths::Cut;
@@ -57,10 +60,14 @@ pub enum LayerKind {
     Known {
         settings_type: TokenStream,
         settings: TokenStream,
+        /// The options that decide on which parameters there are, as they were written.
+        structure: Vec<(&'static str, String)>,
         /// Whether its input is indices.
         indexed: bool,
         /// How it is applied, if it takes or gives more than one tensor.
         applied: Option<&'static Applied>,
+        /// Its parameters that a body may use as values.
+        values: &'static [&'static str],
         /// Whether it has parameters that are trained.
         parameters: bool,
     },
@@ -108,11 +115,23 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         mistakes.at(&name, message);
     }
     let body = sequence(body, form, &mut 0, mistakes);
-    let resolved = forward::functions(forward, &helpers, outputs.len(), &steps, &body, mistakes);
+    if forward.is_none() && !inputs.is_empty() {
+        refuse_parameters(&body, mistakes);
+    }
+    let whole = (!inputs.is_empty()).then(|| Whole::of(forward.as_ref(), outputs.len()));
+    let resolved = forward::functions(forward, &helpers, whole.as_ref(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
-    let read =
-        steps::steps(optimizers, steps, &body, (&helpers, &functions), has_default_for_each(&generics), mistakes);
+    let model = steps::Model {
+        layers: &body,
+        helpers: &helpers,
+        functions: &functions,
+        forward: forward.as_ref(),
+        outputs: &outputs,
+        whole: whole.as_ref(),
+        has_defaults: has_default_for_each(&generics),
+    };
+    let read = steps::steps(optimizers, steps, model, mistakes);
     let steps::Resolved { mut steps, used: used_by_steps, called } = read;
     used.extend(used_by_steps);
     for (position, function) in functions.iter_mut().enumerate() {
@@ -202,7 +221,26 @@ fn node(node: Node<ast::Layer>, form: Form, count: &mut usize, mistakes: &mut Mi
         Node::List { element, length } => {
             Node::List { element: Box::new(self::node(*element, form, count, mistakes)), length }
         }
-        Node::Sequence(inner) => Node::Sequence(sequence(inner, form, count, mistakes)),
+        Node::Sequence(inner) => {
+            let inner = sequence(inner, form, count, mistakes);
+            refuse_parameters(&inner, mistakes);
+            Node::Sequence(inner)
+        }
+    }
+}
+
+/// A mistake for each parameter by itself among layers that are applied in order.
+fn refuse_parameters(layers: &Sequence<Layer>, mistakes: &mut Mistakes) {
+    for member in &layers.members {
+        let mut node = &member.node;
+        while let Node::List { element, .. } = node {
+            node = element;
+        }
+        if let Node::Layer(layer @ Layer { kind: LayerKind::Known { values: [""], .. }, .. }) = node {
+            let message = "a parameter by itself is a value, and not applied in order with layers: declare it in a \
+                           struct with a `forward` of its own, and use it there by its name";
+            mistakes.at(&layer.ty, message);
+        }
     }
 }
 
@@ -257,6 +295,8 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
         "a list of layers is an array: `[LAYER; COUNT]`".to_string()
     } else if let Some((_, call)) = FUNCTIONS.iter().find(|(layer, _)| *layer == name) {
         format!("`{name}` is no layer, as it is not of one tensor: a `forward` calls `{call}` ({own})")
+    } else if let Some((_, instead)) = INSTEAD.iter().find(|(module, _)| *module == name) {
+        format!("`{name}` is no layer of Kiln: {instead} ({own})")
     } else if let Some(known) = Known::nearest(&name) {
         format!("there is no layer `{name}`; did you mean `{}`? ({own})", known.name)
     } else if MISSING.contains(&name.as_str()) {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use kiln_graph::{Builder, Element, Graph, Kind, Model, NodeId, Path, Shape, Type};
+use kiln_graph::{Builder, Graph, Kind, Model, NodeId, Path, Shape};
 use kiln_jit::Plan;
 
 use super::text::thousands;
-use crate::trainer::TrainError;
+use crate::trainer::{TrainError, forward};
 
 /// One layer of a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +49,7 @@ impl Summary {
     ) -> Result<Summary, TrainError> {
         // At batch size 1 all counts are those of one sample.
         let g = Builder::new("summary");
-        let x = g.input_of("x", Type::new(M::Input::DTYPE, M::INPUT.with(0, 1)));
-        model.forward(&g, x);
+        forward(&g, model, 1);
         let graph = g.finish()?;
 
         // What the nodes of each place and of those under it give and cost.
@@ -64,7 +63,7 @@ impl Summary {
         }
         let mut layers: Vec<LayerRow> = Vec::new();
         let mut rows: HashMap<String, usize> = HashMap::new();
-        let mut output = M::INPUT;
+        let mut output = M::INPUTS[0].shape;
         model.describe(&mut Path::default(), &mut |name, layer| {
             let nodes = places.get(name);
             output = nodes.map_or(output, |&(last, _)| graph.shape(last).with(0, Shape::N));

@@ -25,6 +25,33 @@ pub enum TrainError {
         /// The shape of the batch given.
         found: Vec<usize>,
     },
+    /// One of several inputs has another shape than the model's `forward` declares.
+    #[error(
+        "the model takes `{input}` of the shape {expected}, but got the shape {found:?}{}",
+        to_fit(expected, found)
+    )]
+    NamedInputShape {
+        /// The name of the input.
+        input: &'static str,
+        /// Its shape; the batch axis is `N`.
+        expected: Shape,
+        /// The shape given.
+        found: Vec<usize>,
+    },
+    /// Inputs of a model with different numbers of samples.
+    #[error(
+        "all inputs of the model have the same number of samples: `{first}` has {expected}, but `{input}` has {found}"
+    )]
+    InputBatch {
+        /// The name of the first input.
+        first: &'static str,
+        /// The input that differs from the first.
+        input: &'static str,
+        /// The number of samples of the first.
+        expected: usize,
+        /// Its own.
+        found: usize,
+    },
     /// The targets do not go with the model's output: class indices take one axis, numbers the output's shape.
     #[error("the targets should have the shape {expected}, but have the shape {found:?}{}", to_fit(expected, found))]
     TargetShape {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::Loss;
+use kiln_graph::model::{ElementTypes, exactly};
 use kiln_graph::optimizers::{Optimization, Optimizer};
+use kiln_graph::shape::ShapeError;
 use kiln_graph::{
     Builder, Element, Elements, Graph, Kind, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, counter,
     optimize,
@@ -19,6 +21,7 @@ use ndarray::{ArrayD, ArrayViewD, arr1};
 use super::builder::Settings;
 use super::error::TrainError;
 use super::metric::Metric;
+use super::view;
 use crate::report::{Profile, Tuning};
 use crate::tuning::Tuner;
 
@@ -29,10 +32,12 @@ pub const EVALUATE: &str = "evaluate";
 /// The program of the prediction; input: samples.
 pub const PREDICT: &str = "predict";
 
-/// The name of the data input of samples.
+/// The name of the data input of samples, where there is one; several have their names in the model.
 const INPUT: &str = "x";
 /// The name of the data input of targets.
 const TARGET: &str = "y";
+/// Its name where the model has an input of that name.
+const OTHER_TARGET: &str = "loss.target";
 
 /// The optimizer of all parameters of a model.
 pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Optimization<'a> {
@@ -40,9 +45,20 @@ pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Opti
 }
 
 /// The graph of a prediction for `batch` samples. The builder's mode says whether layers behave as in training.
-fn forward<'g, M: Model>(g: &'g Builder, model: &M, batch: usize) -> Value<'g> {
-    let x = g.input_of(INPUT, Type::new(M::Input::DTYPE, M::INPUT.with(0, batch)));
-    model.forward(g, x)
+pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, batch: usize) -> Value<'g> {
+    let input = |name: &str, ty: Type| g.input_of(name, Type::new(ty.dtype, ty.shape.with(0, batch)));
+    match M::INPUTS {
+        [ty] => model.forward(g, input(INPUT, *ty)),
+        types => {
+            let given = M::Input::DTYPES;
+            if types.len() != given.len() || types.iter().zip(given).any(|(ty, dtype)| ty.dtype != *dtype) {
+                g.fail(ShapeError::Inputs { expected: types.len(), found: given.len() }.into());
+            }
+            let inputs = types.iter().zip(M::INPUT_NAMES).map(|(ty, name)| input(name, *ty));
+            let [prediction] = exactly(g, &model.forward_all(g, &inputs.collect::<Vec<_>>()));
+            prediction
+        }
+    }
 }
 
 /// The graph that predicts `batch` samples: output `prediction`.
@@ -54,12 +70,13 @@ pub fn predict_graph<M: Model>(model: &M, batch: usize) -> Result<Graph, TrainEr
 }
 
 /// The targets of a prediction, of which there is one or more for each sample.
-fn targets<'g>(g: &'g Builder, loss: &impl Loss, prediction: Value<'g>) -> Result<Value<'g>, TrainError> {
+fn targets<'g, M: Model>(g: &'g Builder, loss: &impl Loss, prediction: Value<'g>) -> Result<Value<'g>, TrainError> {
     let (output, ty) = (prediction.shape(), loss.target_type(prediction.shape()));
     if ty.shape.rank() == 0 || ty.shape.dims().first() != output.dims().first() {
         return Err(TrainError::TargetBatch { output, target: ty.shape });
     }
-    Ok(g.input_of(TARGET, ty))
+    let taken = M::INPUTS.len() > 1 && M::INPUT_NAMES.contains(&TARGET);
+    Ok(g.input_of(if taken { OTHER_TARGET } else { TARGET }, ty))
 }
 
 /// The graph that predicts `batch` samples and compares with their targets: outputs `sum` and `divisor` of the loss,
@@ -72,7 +89,7 @@ pub fn evaluate_graph<M: Model>(
 ) -> Result<Graph, TrainError> {
     let g = Builder::new(EVALUATE);
     let prediction = forward(&g, model, batch);
-    let target = targets(&g, loss, prediction)?;
+    let target = targets::<M>(&g, loss, prediction)?;
     let total = loss.total(&g, prediction, target);
     for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
         if value.ty() != Type::f32(Shape::SCALAR) {
@@ -105,7 +122,7 @@ pub fn train_graph<M: Model>(
     g.set_mode(Mode::Train);
     g.set_seed(seed);
     let prediction = forward(&g, model, batch);
-    let target = targets(&g, loss, prediction)?;
+    let target = targets::<M>(&g, loss, prediction)?;
     let value = loss.loss(&g, prediction, target);
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
@@ -138,6 +155,8 @@ pub struct Compiled {
     session: Session,
     /// The data inputs, in order: where each stands among all inputs, and what indices in it must obey.
     inputs: Vec<(usize, Option<IndexRule>)>,
+    /// Masks that are given, as programs read them.
+    flags: Vec<i32>,
     /// The outputs that count numbers which a function does not take, each with the function and what it takes.
     outside: Vec<(usize, String, String)>,
 }
@@ -155,7 +174,15 @@ impl Compiled {
             let (function, range) = said.split_once('.')?;
             Some((position, function.to_owned(), range.replace("..", " to ")))
         });
-        Compiled { name, batch, averaged: false, inputs: data.collect(), outside: outside.collect(), session }
+        Compiled {
+            name,
+            batch,
+            averaged: false,
+            inputs: data.collect(),
+            flags: Vec::new(),
+            outside: outside.collect(),
+            session,
+        }
     }
 
     /// Sets a data input, by its position among them.
@@ -163,14 +190,23 @@ impl Compiled {
     /// # Errors
     /// [`TrainError::Index`] for an index that points at nothing.
     pub fn write<T: Element>(&mut self, input: usize, from: ArrayViewD<'_, T>) -> Result<(), TrainError> {
+        self.write_elements(input, T::elements(from))
+    }
+
+    /// As [`Compiled::write`], of elements of any type.
+    pub fn write_elements(&mut self, input: usize, from: Elements<'_>) -> Result<(), TrainError> {
         let (input, rule) = &self.inputs[input];
-        match T::elements(from) {
+        match from {
             Elements::F32(numbers) => self.session.write_input_f32(*input, numbers)?,
             Elements::I32(indices) => {
                 rule.as_ref().map_or(Ok(()), |rule| rule.check(&indices))?;
                 self.session.write_input_i32(*input, indices)?;
             }
-            Elements::Bool(flags) => self.session.write_input_i32(*input, flags.mapv(i32::from).view())?,
+            Elements::Bool(flags) => {
+                self.flags.clear();
+                self.flags.extend(flags.iter().map(|&flag| i32::from(flag)));
+                self.session.write_input_i32(*input, view(&self.flags, Shape::from(flags.shape())))?;
+            }
         }
         Ok(())
     }

@@ -286,7 +286,7 @@ fn padded<'g>(op: &str, attributes: &Attributes, x: Value<'g>) -> Result<Value<'
         ("Circular", PaddingMode::Circular),
     ];
     let mode = modes.into_iter().find(|(name, _)| op.starts_with(name)).map_or(PaddingMode::Zeros, |(_, mode)| mode);
-    Ok(padding::pad_spatial(x, spatial, sides, mode, attributes.f64("value").unwrap_or(0.0)))
+    Ok(padding::pad_last(x, &sides[..spatial], mode, attributes.f64("value").unwrap_or(0.0)))
 }
 
 /// The number of spatial axes, which the layer's name ends with.

@@ -1,15 +1,10 @@
 //! The tensor operations, `torch.<op>(inputs.., attributes..)`, as methods of values.
 
-use kiln_graph::layers::PaddingMode;
-use kiln_graph::layers::padding::pad_spatial;
-use kiln_graph::op::MAX_SPATIAL;
-use kiln_graph::shape::functions as rules;
-use kiln_graph::{DType, GraphError, Shape, Value, functions};
+use kiln_graph::{DType, Shape, Value, functions};
 use serde_json::Value as Json;
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
-use crate::layers;
 
 /// The outputs of an operation.
 pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Value<'g>>, Refusal> {
@@ -129,7 +124,7 @@ fn movement<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Result<Value
             functions::flatten(x, start, end)
         }
         "flip" => functions::flip(x, &attributes.ints("dims").unwrap_or_default()),
-        "pad" => padded(x, attributes)?,
+        "pad" => padded(x, attributes),
         "permute" => functions::permute(x, &attributes.ints("dims").unwrap_or_default()),
         "repeat" => {
             let repeats = attributes.sizes("repeats", 1, 1)?;
@@ -202,24 +197,10 @@ fn sliced<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusa
 }
 
 /// `pad` holds (before, after) from the last axis backwards; negative ones cut.
-fn padded<'g>(x: Value<'g>, attributes: &Attributes) -> Result<Value<'g>, Refusal> {
-    let amounts = attributes.ints("pad").unwrap_or_default();
-    // What a list may be is the library's rule, that none of it is negative is not this one's.
-    let sizes: Vec<usize> = amounts.iter().map(|amount| amount.unsigned_abs()).collect();
-    rules::pad("pad", x.shape(), &sizes, 0.0).map_err(GraphError::from)?;
-    let spatial = amounts.len() / 2;
-    let mut sides = [(0, 0); MAX_SPATIAL];
-    if spatial > MAX_SPATIAL {
-        return Err(Refusal::later("padding along more than three axes"));
-    }
-    for (back, pair) in amounts.chunks_exact(2).enumerate() {
-        sides[spatial - 1 - back] = (pair[0], pair[1]);
-    }
-    let mode = match attributes.text("mode").unwrap_or("constant") {
-        "constant" => PaddingMode::Zeros,
-        mode => layers::padding_mode(mode)?,
-    };
-    Ok(pad_spatial(x, spatial, sides, mode, attributes.f64("value").unwrap_or(0.0)))
+fn padded<'g>(x: Value<'g>, attributes: &Attributes) -> Value<'g> {
+    let mode = attributes.text("mode").unwrap_or("constant");
+    let value = attributes.f64("value").filter(|_| mode == "constant");
+    functions::pad(x, &attributes.ints("pad").unwrap_or_default(), mode, value)
 }
 
 /// `softmax(q k^T / sqrt(d) + mask) v` over the last two axes.

@@ -47,9 +47,7 @@ pub fn upsample(attributes: &Attributes) -> Result<UpsampleSettings, Refusal> {
         settings = settings.align_corners(align_corners);
     }
     let mode = attributes.text("mode").unwrap_or("nearest");
-    let modes = [UpsampleMode::Nearest, UpsampleMode::Linear, UpsampleMode::Bilinear, UpsampleMode::Trilinear];
-    let known = modes.into_iter().find(|known| known.name() == mode);
-    let mode = known.ok_or_else(|| Refusal::later(format!("upsampling with the mode {mode}")))?;
+    let mode = UpsampleMode::find(mode).ok_or_else(|| Refusal::later(format!("upsampling with the mode {mode}")))?;
     Ok(settings.mode(mode).recompute_scale_factor(attributes.flag("recompute_scale_factor")))
 }
 
@@ -73,7 +71,13 @@ pub fn fractional_max_pool2d<'g>(
     let images = x.map_or(Shape::new(&[1, 1, 64, 64]), |x| x.shape());
     let single = images.rank() == 3;
     let images = if single { images.insert(0, 1) } else { images };
-    let shape = rules::fractional_pool(images, kernel, size, ratio).map_err(GraphError::from)?;
+    let shape = rules::fractional_pool(
+        images,
+        &kernel,
+        size.as_ref().map(|size| size.as_slice()),
+        ratio.as_ref().map(|ratio| ratio.as_slice()),
+    )
+    .map_err(GraphError::from)?;
     let (x, samples) = (given.get("input.0")?, given.get("input.samples")?);
     Ok(fractional_pool::fractional_max_pool2d(x, kernel, [shape.dim(2), shape.dim(3)], samples))
 }

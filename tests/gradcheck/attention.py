@@ -77,3 +77,7 @@ case("decoder layer, norm first",
 case("decoder",
      nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, batch_first=True, **small), 2, nn.LayerNorm(4)),
      [(2, 3, 4), (2, 5, 4)], lambda m, x, memory: m(x, memory, tgt_mask=causal(3)))
+case("transformer", nn.Transformer(4, 2, 2, 1, batch_first=True, **small), [(2, 5, 4), (2, 3, 4), (2, 5), (3, 5)],
+     lambda m, src, tgt, pad, mask: m(src, tgt, tgt_mask=causal(3), memory_mask=mask, src_key_padding_mask=pad))
+case("bilinear", nn.Bilinear(3, 4, 2), [(2, 5, 3), (2, 5, 4)], lambda m, x, y: m(x, y))
+case("bilinear, no bias", nn.Bilinear(1, 4, 3, bias=False), [(5, 1), (5, 4)], lambda m, x, y: m(x, y))

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use kiln_graph::build::{Builder, Value};
 use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::layers::attention::{AttentionWeights, Projections, multihead_attention};
+use kiln_graph::layers::bilinear::bilinear;
 use kiln_graph::layers::transformer::positional_encoding;
 use kiln_graph::layers::{
-    Activation, MultiheadAttention, MultiheadAttentionSettings, Several, TransformerDecoder, TransformerDecoderLayer,
-    TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+    Activation, Bilinear, BilinearSettings, MultiheadAttention, MultiheadAttentionSettings, Several, Transformer,
+    TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
 };
 use kiln_graph::shape::rules::{Attention, AttentionInputs};
 use kiln_graph::{Init, Shape};
@@ -94,6 +95,19 @@ fn cases() -> Vec<(&'static str, Vec<&'static [usize]>, Function)> {
             let settings = SMALL.batch_first(true).norm(true);
             let stack = TransformerDecoder::<4, 2, 2>::new(settings, &mut Init::new(1));
             apply(g, stack, &[Some(x[0]), Some(x[1])], &[true])
+        }),
+        ("transformer", vec![&[2, 5, 4], &[2, 3, 4], &[2, 5], &[3, 5]], |g, x| {
+            let settings = SMALL.batch_first(true).num_encoder_layers(2).num_decoder_layers(1);
+            let inputs = [Some(x[0]), Some(x[1]), None, None, Some(x[3]), Some(x[2])];
+            apply(g, Transformer::<4, 2>::new(settings, &mut Init::new(1)), &inputs, &[false, true])
+        }),
+        ("bilinear", vec![&[2, 5, 3], &[2, 5, 4]], |g, x| {
+            let layer = Bilinear::<3, 4, 2>::new(BilinearSettings::new(), &mut Init::new(1));
+            apply(g, layer, &[Some(x[0]), Some(x[1])], &[])
+        }),
+        ("bilinear, no bias", vec![&[5, 1], &[5, 4]], |g, x| {
+            let layer = Bilinear::<1, 4, 3>::new(BilinearSettings::new().bias(false), &mut Init::new(1));
+            apply(g, layer, &[Some(x[0]), Some(x[1])], &[])
         }),
     ]
 }
@@ -195,6 +209,9 @@ fn of<'g>(query: Value<'g>, key: Value<'g>, value: Value<'g>) -> AttentionInputs
 
 pub fn attentions() -> Vec<Case> {
     vec![
+        row("bilinear", [any(&[2, 2, 3]), any(&[2, 2, 2]), any(&[4, 3, 2]), any(&[4])], |_, v| {
+            bilinear(v[0], v[1], v[2], Some(v[3]))
+        }),
         row("attention of itself, causal", [any(&[2, 3, 4]), any(&[12, 4]), any(&[12]), any(&[4, 4])], |_, v| {
             let weights = AttentionWeights {
                 projections: Projections::Packed(v[1]),

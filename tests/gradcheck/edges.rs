@@ -114,7 +114,7 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("one", "selu") => |_, x, _| functions::selu(x),
         ("one", "silu") => |_, x, _| functions::silu(x),
         ("one", "mish") => |_, x, _| functions::mish(x),
-        ("one", "gelu") => |_, x, _| functions::gelu(x),
+        ("one", "gelu") => |_, x, _| functions::gelu(x, "none"),
         ("one", "gelu(tanh)") => |_, x, _| gelu(x, GeluApproximation::Tanh),
         ("one", "softplus") => |_, x, _| functions::softplus(x, 1.0, 20.0),
         ("one", "softplus(2, 5)") => |_, x, _| functions::softplus(x, 2.0, 5.0),

@@ -66,6 +66,192 @@ CASES = {
 }
 
 
+def ctc(**options):
+    """Of scores: PyTorch's gradient in logarithms of probabilities is not that of the formula, which one behind a softmax hides."""
+    return lambda x, *given: F.ctc_loss(x.log_softmax(2), *given, **options)
+
+
+# Repeated labels, unequal lengths, a target that just fits, no label, no time; padding that is not looked at.
+scores, labels = rand(6, 5, 4), ints([1, 1, 2], [3, 2, 9], [1, 1, 3], [-1, 0, 7], [0, 0, 0])
+times, lengths = ints(6, 5, 4, 3, 0), ints(3, 2, 3, 0, 0)
+# One label more than the time allows, no time for a label.
+impossible = (scores, labels.clamp(0, 3), ints(6, 5, 3, 0, 0), ints(3, 2, 3, 0, 1))
+CASES |= {
+    "ctc none": (ctc(reduction="none"), scores, labels, times, lengths), "ctc": (ctc(), scores, labels, times, lengths),
+    "ctc sum, blank = 3": (ctc(reduction="sum", blank=3), scores, ints([1, 1, 2], [0, 2, 9], [1, 1, 0], [-1, 0, 7], [0, 0, 0]), times, lengths),
+    "ctc of the impossible": (lambda *x: ctc(reduction="none")(*x).detach(), *impossible),
+    "ctc of the impossible, zero_infinity": (ctc(zero_infinity=True), *impossible),
+    "ctc of the impossible, zero_infinity, none": (ctc(zero_infinity=True, reduction="none"), *impossible),
+}
+
+resize = F.interpolate
+line3, image, volume = rand(1, 2, 5), rand(1, 2, 4, 5), rand(1, 1, 3, 2, 4)
+CASES |= {
+    "pad reflect": (lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect"), image), "pad replicate, cut": (lambda x: F.pad(x, (-1, 2), mode="replicate"), line3),
+    "pad circular": (lambda x: F.pad(x, (1, 0, 2, 1), mode="circular"), image), "pad constant, cut": (lambda x: F.pad(x, (1, -2, -1, 2), value=0.5), m),
+    "nearest": (lambda x: resize(x, size=(6, 3)), image), "nearest-exact": (lambda x: resize(x, size=(6, 3), mode="nearest-exact"), image),
+    "nearest-exact, factor": (lambda x: resize(x, scale_factor=1.7, mode="nearest-exact"), line3), "nearest-exact, whole": (lambda x: resize(x, scale_factor=(1, 2, 3), mode="nearest-exact"), volume),
+    "linear": (lambda x: resize(x, size=7, mode="linear"), line3), "bilinear, corners": (lambda x: resize(x, size=(7, 3), mode="bilinear", align_corners=True), image),
+    "trilinear": (lambda x: resize(x, scale_factor=(2, 1.5, 0.5), mode="trilinear"), volume), "recomputed": (lambda x: resize(x, scale_factor=1.3, mode="bilinear", recompute_scale_factor=True), image),
+    "bicubic": (lambda x: resize(x, size=(8, 4), mode="bicubic"), rand(1, 2, 5, 6)), "bicubic, corners": (lambda x: resize(x, size=(3, 8), mode="bicubic", align_corners=True), image),
+    "bicubic, whole": (lambda x: resize(x, scale_factor=2, mode="bicubic"), image),
+    "area": (lambda x: resize(x, size=(3, 2), mode="area"), image), "area, larger": (lambda x: resize(x, size=7, mode="area"), line3), "area of a volume": (lambda x: resize(x, scale_factor=(1, 0.5, 0.75), mode="area"), volume),
+    "bilinear, antialias": (lambda x: resize(x, size=(2, 3), mode="bilinear", antialias=True), image), "bilinear, antialias, larger": (lambda x: resize(x, size=(6, 3), mode="bilinear", antialias=True), image),
+    "bilinear, antialias, corners": (lambda x: resize(x, size=(3, 2), mode="bilinear", align_corners=True, antialias=True), image),
+    "bicubic, antialias": (lambda x: resize(x, scale_factor=0.6, mode="bicubic", antialias=True), image), "bicubic, antialias, larger": (lambda x: resize(x, size=(5, 7), mode="bicubic", antialias=True), image),
+}
+edges = torch.tensor([-inf, -2.5, -0.0, 0.0, 0.75, 3, inf, nan]).double()
+some, more = rand(2, 4), rand(4)
+wide = torch.tensor([-inf, inf, -inf, 0, 0, 1e30, -3, 5.5, nan, 2]).double(), torch.tensor([-inf, inf, 2, 0, -1, 1e30, 4, 5.5, 1, nan]).double()
+whole = ints(7, -7, 7, -7, 2147483647, -2147483647, 0, 16777217, 6, 1000000007), ints(2, 2, -2, -2, 3, 2, 5, 1, 6, -13)
+CASES |= {
+    "sinc": (lambda x: x.sinc(), torch.tensor([0.0, 0.5, -1.25, 3]).double()),
+    "rad2deg": (lambda x: x.rad2deg(), more),
+    "deg2rad": (lambda x: x.deg2rad(), more),
+    "signbit": (lambda x: x.signbit().int(), edges[:-1]),
+    "isposinf": (lambda x: x.isposinf().int(), edges),
+    "isneginf": (lambda x: x.isneginf().int(), edges),
+    "logit": (lambda x: x.logit(), torch.tensor([0.125, 0.5, 0.9375]).double()),
+    "logit(eps)": (lambda x: x.logit(0.25), torch.tensor([-1, 0.125, 0.5, 0.9375]).double()),
+    "clamp_min": (lambda x: x.clamp_min(0.5), some),
+    "clamp_max": (lambda x: x.clamp_max(0.5), some),
+    "gelu, tanh": (lambda x: F.gelu(x, approximate='tanh'), some),
+    "xlogy": (lambda x, y: x.xlogy(y), torch.tensor([0.0, 0, 2, 1.5]).double(), torch.tensor([0.25, nan, 0.5, 3]).double()),
+    "logaddexp": (lambda x, y: x.logaddexp(y), some, more),
+    "logaddexp of edges": (lambda x, y: x.logaddexp(y).detach(), wide[0], wide[1]),
+    "logaddexp2": (lambda x, y: x.logaddexp2(y), some, more),
+    "hypot": (lambda x, y: x.hypot(y), some, more),
+    "hypot of edges": (lambda x, y: x.hypot(y).detach(), wide[0], wide[1]),
+    "copysign": (lambda x, y: x.copysign(y), torch.tensor([2.0, -3, 4, -5]).double(), torch.tensor([-1.0, 2, -0.0, 0.0]).double()),
+    "fmax": (lambda x, y: x.fmax(y), some, more),
+    "fmin of edges": (lambda x, y: x.fmin(y).detach(), wide[0], wide[1]),
+    "floor_divide": (lambda x, y: x.floor_divide(y).detach(), some, more),
+    "floor_divide of i32": (lambda x, y: x.floor_divide(y), *whole),
+    "remainder": (lambda x, y: x.remainder(y), some, more),
+    "remainder of i32": (lambda x, y: x.remainder(y), *whole),
+    "remainder of a number": (lambda x: x.remainder(-0.75), some),
+    "fmod": (lambda x, y: x.fmod(y), some, more),
+    "fmod of i32": (lambda x, y: x.fmod(y), *whole),
+    "div, trunc": (lambda x, y: x.div(y, rounding_mode='trunc').detach(), some, more),
+    "div, floor": (lambda x: x.div(3, rounding_mode='floor'), ints(7, -7, 9)),
+    "addcmul": (lambda x, a, b: x.addcmul(a, b, value=-0.5), some, more, rand(2, 1)),
+    "addcdiv": (lambda x, a, b: x.addcdiv(a, b, value=2), some, more, rand(2, 1)),
+    "isclose": (lambda x, y: x.isclose(y, rtol=0.5, atol=0.25).int(), wide[0], wide[1]),
+    "isclose, equal_nan": (lambda x: x.isclose(x + 1e-9, equal_nan=True).int(), edges),
+}
+CASES |= {
+    "any": (lambda x: x.bool().any().int(), ints([0, 0], [0, 3])),
+    "any(1, keepdim)": (lambda x: x.ne(0).any(1, True).int(), torch.tensor([[0, 0.0], [nan, 0]]).double()),
+    "all(0)": (lambda x: x.bool().all(0).int(), ints([1, 0, 0], [2, 1, 0])),
+    "count_nonzero": (lambda x: x.count_nonzero().int(), ints([1, 0, 0], [2, 1, 0])),
+    "count_nonzero(1)": (lambda x: x.count_nonzero(1).int(), ints([1, 0, 0], [2, 1, 0])),
+    "nansum(1)": (lambda x: x.nansum(1), torch.tensor([[1, nan, 2], [nan, nan, 3]]).double()),
+    "nanmean(0, keepdim)": (lambda x: x.nanmean(0, True), torch.tensor([[1, nan, 2], [nan, 4, 3]]).double()),
+    "std_mean(1)": (lambda x: torch.std_mean(x, 1), m),
+    "var_mean": (lambda x: torch.var_mean(x, correction=0), m),
+    "aminmax(1)": (lambda x: torch.aminmax(x, dim=1), m),
+    "aminmax": (lambda x: torch.aminmax(x), m),
+    "cummax(1)": (lambda x: torch.cummax(x, 1), torch.tensor([[2.0, -1, 2, 0, 5, -1, 5], [nan, 1, -inf, nan, inf, 0, 1], [-inf, -inf, 1, inf, 2, inf, nan]]).double()),
+    "cummin(0)": (lambda x: torch.cummin(x, 0), rand(6, 2)),
+    "logcumsumexp(1)": (lambda x: x.logcumsumexp(1), rand(2, 6) * 8),
+    "logcumsumexp of infinities": (lambda x: x.logcumsumexp(0).detach(), torch.tensor([-inf, -inf, 2, -inf, 1e4]).double()),
+    "diff": (lambda x: x.diff(), m),
+    "diff(2, 0)": (lambda x: x.diff(2, 0), ints([1, 0], [4, 2], [5, 9], [0, 0])),
+    "kthvalue(2)": (lambda x: x.kthvalue(2), m),
+    "median(1, keepdim)": (lambda x: x.median(1, True), rand(3, 6)),
+    "median of NaN": (lambda x: x.median(0).values, torch.tensor([[3.0, nan], [2, 5], [1, nan], [4, 0], [0, 1]]).double()),
+    "median": (lambda x: x.median(), m),
+    "median of i32": (lambda x: x.median(0), ints(5, -3, 5, 0)),
+    "quantile(0.3)": (lambda x: x.quantile(0.3, -1), m),
+    "quantile(1, 0, keepdim)": (lambda x: x.quantile(1.0, 0, True), m),
+    "normalize": (lambda x: F.normalize(x), torch.cat((m, torch.zeros(1, 4))).double()),
+    "normalize(1, 0)": (lambda x: F.normalize(x, 1, 0), m),
+    "renorm(2, 0, 1)": (lambda x: x.renorm(2, 0, 1), m),
+    "renorm(1, 1, 2)": (lambda x: x.renorm(1, 1, 2), b1 / 2),
+    "dist": (lambda x, y: torch.dist(x, y), m, rand(4)),
+    "dist(3)": (lambda x, y: torch.dist(x, y, 3), m, rand(4)),
+    "histc(4, -1, 1)": (lambda x: x.histc(4, -1, 1).detach(), torch.tensor([-1, -0.75, 0, 0.5, 1, 1.25, nan, -2, -0.5]).double()),
+    "histc(3)": (lambda x: x.histc(3).detach(), m),
+    "histc of one": (lambda x: x.histc(2).detach(), torch.tensor([3.0, 3]).double()),
+    "bucketize": (lambda x, b: torch.bucketize(x, b), m, torch.tensor([-1, 0.0625, 0.5]).double()),
+    "bucketize, right": (lambda x, b: torch.bucketize(x, b, right=True), m, torch.tensor([-1, 0.0625, 0.5]).double()),
+    "searchsorted": (lambda s, v: torch.searchsorted(s, v), ints([1, 3, 5, 7], [2, 4, 6, 8]), ints([3, 6, 9], [3, 6, 9])),
+    "searchsorted of a vector, right": (lambda s, v: torch.searchsorted(s, v, right=True), ints(1, 3, 5, 7), ints([3, 6, 9], [0, 6, 1])),
+    "isin": (lambda x, y: torch.isin(x, y).int(), ints([1, 3], [2, 9]), ints(3, 2, 7)),
+}
+square, cube = rand(4, 4), rand(2, 3, 4)
+CASES |= {
+    "unbind(1)": (lambda x: x.unbind(1), cube),
+    "movedim(0, -1)": (lambda x: x.movedim(0, -1), cube),
+    "movedim((0, 2), (1, 0))": (lambda x: x.movedim((0, 2), (1, 0)), cube),
+    "t": (lambda x: x.t(), m),
+    "ravel": (lambda x: x.ravel(), cube),
+    "tile(2)": (lambda x: x.tile(2), m),
+    "tile(2, 1, 2)": (lambda x: x.tile(2, 1, 2), m),
+    "unflatten(1, (-1, 2))": (lambda x: x.unflatten(1, (-1, 2)), m),
+    "diagonal": (lambda x: x.diagonal(), m),
+    "diagonal(1)": (lambda x: x.diagonal(1), m),
+    "diagonal(-2)": (lambda x: x.diagonal(-2), m),
+    "diagonal(-1, 2, 0)": (lambda x: x.diagonal(-1, 2, 0), cube),
+    "diag_embed": (lambda x: x.diag_embed(), m),
+    "diag_embed(-1, 0, 2)": (lambda x: x.diag_embed(-1, 0, 2), m),
+    "diag(1) of a vector": (lambda x: x.diag(1), rand(3)),
+    "diag(-1)": (lambda x: x.diag(-1), m),
+    "trace": (lambda x: x[:, :3].trace(), m),
+    "fliplr": (lambda x: x.fliplr(), m),
+    "flipud": (lambda x: x.flipud(), m),
+    "rot90": (lambda x: x.rot90(), m),
+    "rot90(3, (1, 2))": (lambda x: x.rot90(3, (1, 2)), cube),
+    "rot90(-2)": (lambda x: x.rot90(-2), m),
+    "expand_as": (lambda x, y: x.expand_as(y), rand(3, 1), m.long()),
+    "view_as": (lambda x, y: x.view_as(y), rand(12), m.long()),
+    "meshgrid": (lambda x, y: torch.meshgrid(x, y, indexing='ij'), rand(2), rand(3)),
+    "meshgrid, xy": (lambda x, y, z: torch.meshgrid(x, y, z, indexing='xy'), rand(2), rand(3), rand(1)),
+    "hstack": (lambda x, y: torch.hstack((x, y)), m, rand(3, 1)),
+    "hstack of vectors": (lambda x, y: torch.hstack((x, y)), rand(2), rand(3)),
+    "index_fill(1)": (lambda x, i: x.index_fill(1, i, 9), m, ints(3, 0)),
+    "mm": (lambda x, y: x.mm(y), m, rand(4, 2)),
+    "mv": (lambda x, y: x.mv(y), m, rand(4)),
+    "dot": (lambda x, y: x.dot(y), rand(4), rand(4)),
+    "inner": (lambda x, y: x.inner(y), cube, rand(2, 4)),
+    "addmm": (lambda x, a, b: x.addmm(a, b, beta=0.5, alpha=2), rand(2), m, rand(4, 2)),
+    "addmv": (lambda x, a, b: x.addmv(a, b, alpha=-1), rand(3), m, rand(4)),
+    "addr": (lambda x, a, b: x.addr(a, b, beta=2), m, rand(3), rand(4)),
+    "addbmm": (lambda x, a, b: x.addbmm(a, b, beta=2, alpha=0.5), rand(3, 2), b1, b2),
+    "kron": (lambda x, y: x.kron(y), rand(2, 3), rand(3, 2)),
+    "kron of other ranks": (lambda x, y: x.kron(y), rand(3), rand(2, 2, 1)),
+    "linear of vectors": (lambda x, w, b: F.linear(x, w, b), cube, rand(2, 4), rand(2)),
+    "cdist": (lambda x, y: torch.cdist(x, y, compute_mode='donot_use_mm_for_euclid_dist'), cube, rand(2, 2, 4)),
+    "cdist(1)": (lambda x, y: torch.cdist(x, y, 1), m, rand(2, 4)),
+    "pdist": (lambda x: F.pdist(x), square),
+    "pdist(3)": (lambda x: F.pdist(x, 3), square),
+    "eye": (lambda x: x + torch.eye(3), rand(1)),
+    "eye(2, 3)": (lambda x: x + torch.eye(2, 3), rand(1)),
+    "zeros, ones, full": (lambda x: x + torch.zeros(2, 1) + torch.ones(3) + torch.full((2, 3), 2.5), rand(1)),
+    "triu_indices(3, 4)": (lambda x: torch.triu_indices(3, 4), rand(1)),
+    "triu_indices(4, 3, 1)": (lambda x: torch.triu_indices(4, 3, 1), rand(1)),
+    "triu_indices(3, 3, -2)": (lambda x: torch.triu_indices(3, 3, -2), rand(1)),
+    "tril_indices(3, 4)": (lambda x: torch.tril_indices(3, 4), rand(1)),
+    "tril_indices(4, 3, -1)": (lambda x: torch.tril_indices(4, 3, -1), rand(1)),
+    "tril_indices(2, 4, 2)": (lambda x: torch.tril_indices(2, 4, 2), rand(1)),
+}
+CASES |= {
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2, 1, 1), image),
+    "max_pool1d, dilated": (lambda x: F.max_pool1d(x, 2, dilation=2, ceil_mode=True), line3),
+    "max_pool3d": (lambda x: F.max_pool3d(x, (2, 1, 2)), volume),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, (2, 3), padding=1, count_include_pad=False), image),
+    "avg_pool1d": (lambda x: F.avg_pool1d(x, 2, ceil_mode=True), line3),
+    "avg_pool3d": (lambda x: F.avg_pool3d(x, 2, divisor_override=3), volume),
+    "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, (3, 2)), image),
+    "adaptive_max_pool1d": (lambda x: F.adaptive_max_pool1d(x, 3), line3),
+    "adaptive_avg_pool3d": (lambda x: F.adaptive_avg_pool3d(x, 2), volume),
+}
+CASES |= {
+    "FractionalMaxPool3d": (lambda x, u: F.fractional_max_pool3d_with_indices(x, (1, 2, 2), output_size=(2, 2, 3), _random_samples=u.double() / 16)[0], rand(2, 2, 4, 5, 6), ints([[1, 11, 6], [14, 3, 9]], [[5, 8, 13], [10, 0, 15]])),
+    "places of FractionalMaxPool3d": (lambda x, u: F.fractional_max_pool3d_with_indices(x, 2, output_size=(3, 2, 4), _random_samples=u.double() / 16)[1], rand(1, 2, 5, 5, 6), ints([[1, 11, 6], [14, 3, 9]])),
+}
+
+
 def line(name, tensor):
     kind = "f32" if tensor.is_floating_point() else "i32"
     number = lambda x: "NaN" if math.isnan(x) else f"{float(torch.tensor(x, dtype=torch.float64).float()):.9g}" if kind == "f32" else str(x)

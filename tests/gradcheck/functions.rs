@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kiln_graph::build::{Builder, Value};
-use kiln_graph::functions::{self, einsum, scaled_dot_product_attention as attention};
 use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::{DType, Graph, Shape, Type, optimize};
 use kiln_jit::emit::EmitterKind;
@@ -13,6 +12,10 @@ use kiln_jit::plan::plan;
 use kiln_jit::{Program, Session, States, Target};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, IxDyn};
+
+mod named;
+
+use named::function;
 
 const TABLE: &str = include_str!("functions.txt");
 
@@ -22,66 +25,6 @@ const UPSTREAM: [f64; 5] = [1.0, 0.5, -1.0, 2.0, -0.25];
 
 /// What rounding costs, relative to the result and to 1.
 const TOLERANCE: f64 = 2e-6;
-
-type Function = for<'g> fn(&[Value<'g>]) -> Vec<Value<'g>>;
-
-/// The function of a case.
-fn function(name: &str) -> Option<Function> {
-    let found: Function = match name {
-        "tril" => |x| vec![functions::tril(x[0], 0)],
-        "tril(-1)" => |x| vec![functions::tril(x[0], -1)],
-        "tril(2)" => |x| vec![functions::tril(x[0], 2)],
-        "triu" => |x| vec![functions::triu(x[0], 0)],
-        "triu(1)" => |x| vec![functions::triu(x[0], 1)],
-        "triu(-9)" => |x| vec![functions::triu(x[0], -9)],
-        "roll(1, 0)" => |x| vec![functions::roll(x[0], &[1], &[0])],
-        "roll((-1, 6), (0, 1))" => |x| vec![functions::roll(x[0], &[-1, 6], &[0, 1])],
-        "repeat_interleave(3, 1)" => |x| vec![functions::repeat_interleave(x[0], 3, 1)],
-        "repeat(2, 1, 3)" => |x| vec![functions::repeat(x[0], &[2, 1, 3])],
-        "repeat(2, 2)" => |x| vec![functions::repeat(x[0], &[2, 2])],
-        "one_hot(5)" => |x| vec![functions::one_hot(x[0], 5)],
-        "sort" | "sort of ties" | "sort of i32" => |x| functions::sort(x[0], -1, false),
-        "sort(0, descending)" => |x| functions::sort(x[0], 0, true),
-        "sort of ties, descending" => |x| functions::sort(x[0], -1, true),
-        "sort of one" => |x| functions::sort(x[0], 1, false),
-        "argsort(0)" => |x| vec![functions::argsort(x[0], 0, false)],
-        "topk(2)" => |x| functions::topk(x[0], 2, -1, true),
-        "topk(3, 0, smallest)" => |x| functions::topk(x[0], 3, 0, false),
-        "scatter(1)" => |x| vec![functions::scatter(x[0], 1, x[1], x[2])],
-        "scatter(0) of a number" => |x| vec![functions::scatter(x[0], 0, x[1], 7.0)],
-        "scatter_add(0)" => |x| vec![functions::scatter_add(x[0], 0, x[1], x[2])],
-        "index_add(1)" => |x| vec![functions::index_add(x[0], 1, x[1], x[2], 1.0)],
-        "index_add(0, alpha = -2)" => |x| vec![functions::index_add(x[0], 0, x[1], x[2], -2.0)],
-        "cumprod(1)" => |x| vec![x[0].cumprod(1)],
-        "cumprod(0) with zeros" => |x| vec![x[0].cumprod(0)],
-        "cross" => |x| vec![functions::cross(x[0], x[1], -1)],
-        "cross(0)" => |x| vec![functions::cross(x[0], x[1], 0)],
-        "outer" => |x| vec![functions::outer(x[0], x[1])],
-        "bmm" => |x| vec![functions::bmm(x[0], x[1])],
-        "baddbmm(beta = 0.5, alpha = -2)" => |x| vec![functions::baddbmm(x[0], x[1], x[2], 0.5, -2.0)],
-        "lerp(0.75)" => |x| vec![functions::lerp(x[0], x[1], 0.75)],
-        "lerp" => |x| vec![functions::lerp(x[0], x[1], x[2])],
-        "nan_to_num" => |x| vec![functions::nan_to_num(x[0], 0.0, None, None)],
-        "nan_to_num(1, 2, 3)" => |x| vec![functions::nan_to_num(x[0], 1.0, Some(2.0), Some(3.0))],
-        "einsum bij,bjk->bik" => |x| vec![einsum("bij,bjk->bik", x)],
-        "einsum ij->ji" => |x| vec![einsum("ij->ji", x)],
-        "einsum ij" => |x| vec![einsum("ij->", x)],
-        "einsum i,j->ij" => |x| vec![einsum("i,j->ij", x)],
-        "einsum ii->i" => |x| vec![einsum("ii->i", x)],
-        "einsum ii" => |x| vec![einsum("ii", x)],
-        "einsum ba, implied" => |x| vec![einsum("ba", x)],
-        "einsum ...ij,...jk->...ik" => |x| vec![einsum("...ij, ...jk->...ik", x)],
-        "einsum ijk,ikl,l->ji" => |x| vec![einsum("ijk,ikl,l->ji", x)],
-        "einsum ij,ij->i" => |x| vec![einsum("ij,ij->i", x)],
-        "einsum ab,cd->db" => |x| vec![einsum("ab,cd->db", x)],
-        "attention" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, false, None)],
-        "attention, causal" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, true, None)],
-        "attention, mask" => |x| vec![attention(x[0], x[1], x[2], Some(x[3].ne(0)), 0.0, false, None)],
-        "attention, added mask, scale" => |x| vec![attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.25))],
-        _ => return None,
-    };
-    Some(found)
-}
 
 /// A tensor of a case.
 struct Given {

@@ -8,7 +8,7 @@ use kiln_graph::layers::conv::conv_padded;
 use kiln_graph::layers::group_norm::{group_norm, instance_norm};
 use kiln_graph::layers::local_response_norm::{Response, local_response_norm};
 use kiln_graph::layers::lp_pool::lp_pool;
-use kiln_graph::layers::padding::pad_spatial;
+use kiln_graph::layers::padding::pad_last;
 use kiln_graph::layers::pool::max_pool_with_indices;
 use kiln_graph::layers::rms_norm::rms_norm;
 use kiln_graph::layers::shuffle::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
@@ -23,6 +23,12 @@ pub fn layers() -> Vec<Case> {
 
 fn pools() -> Vec<Case> {
     vec![
+        row("interpolate, bicubic", [any(&[1, 1, 3, 2])], |_, v| {
+            functions::interpolate(v[0], &[4, 3], &[], "bicubic", false, false, false).square()
+        }),
+        row("interpolate, antialias", [any(&[1, 1, 5, 4])], |_, v| {
+            functions::interpolate(v[0], &[2, 3], &[], "bilinear", false, false, true).square()
+        }),
         row("adaptive_max_pool", [apart(&[1, 2, 5, 4])], |_, v| {
             adaptive_max_pool(v[0], &[Some(3), Some(2)]).0.square()
         }),
@@ -67,13 +73,11 @@ fn norms() -> Vec<Case> {
 fn paddings() -> Vec<Case> {
     vec![
         row("pad by reflection", [any(&[1, 2, 3, 4])], |_, v| {
-            pad_spatial(v[0], 2, [(2, 1), (0, 3), (0, 0)], PaddingMode::Reflect, 0.0).square()
+            pad_last(v[0], &[(2, 1), (0, 3)], PaddingMode::Reflect, 0.0).square()
         }),
-        row("pad by the edges", [any(&[2, 2, 3])], |_, v| {
-            pad_spatial(v[0], 1, [(2, 1), (0, 0), (0, 0)], PaddingMode::Replicate, 0.0).exp()
-        }),
+        row("pad by the edges", [any(&[2, 2, 3])], |_, v| pad_last(v[0], &[(2, 1)], PaddingMode::Replicate, 0.0).exp()),
         row("pad from the other end", [any(&[1, 1, 3, 3])], |_, v| {
-            pad_spatial(v[0], 2, [(2, -1), (1, 3), (0, 0)], PaddingMode::Circular, 0.0).square()
+            pad_last(v[0], &[(2, -1), (1, 3)], PaddingMode::Circular, 0.0).square()
         }),
         row("conv, padded by reflection", [any(&[1, 2, 4, 4]), any(&[2, 2, 3, 3])], |_, v| {
             let same = conv(1, sliding([1, 1], [(1, 1); 2], [1, 1]));

@@ -4,8 +4,8 @@
 use kiln_graph::DType;
 use kiln_graph::build::Value;
 use kiln_graph::losses::{
-    Reduction, TripletMargin, binary_cross_entropy, cosine_embedding_loss, gaussian_nll_loss, hinge_embedding_loss,
-    huber_loss, kl_div_loss, margin_ranking_loss, multi_margin_loss, multilabel_margin_loss,
+    Ctc, Reduction, TripletMargin, binary_cross_entropy, cosine_embedding_loss, ctc_loss, gaussian_nll_loss,
+    hinge_embedding_loss, huber_loss, kl_div_loss, margin_ranking_loss, multi_margin_loss, multilabel_margin_loss,
     multilabel_soft_margin_loss, nll_loss, poisson_nll_loss, smooth_l1_loss, soft_margin_loss, triplet_margin_loss,
 };
 
@@ -27,6 +27,14 @@ fn parts() -> Operand {
 fn signs() -> Operand {
     indices(&[3, 4], &[1, -1, 1, 1, -1, 1, -1, -1, 1, 1, -1, 1])
 }
+
+/// Scores over four times of three samples; repeated labels, one sample with fewer times and one without a label.
+const CTC: [Operand; 4] = [
+    Operand { extents: &[4, 3, 3], elements: Elements::Range(-1.0, 1.0) },
+    Operand { extents: &[3, 2], elements: Elements::Indices(&[1, 1, 1, 0, 0, 0]) },
+    Operand { extents: &[3], elements: Elements::Indices(&[4, 2, 3]) },
+    Operand { extents: &[3], elements: Elements::Indices(&[2, 1, 0]) },
+];
 
 fn triplet<'g>(v: &[Value<'g>], p: f64, swap: bool) -> Value<'g> {
     let settings = TripletMargin { margin: 1.5, p, eps: 1e-6, swap, reduction: Single };
@@ -68,6 +76,10 @@ pub fn rows() -> Vec<Case> {
         }),
         row("multilabel_margin", [apart(&[2, 4]), indices(&[2, 4], &[1, 3, -1, 0, 2, -1, -1, -1])], |_, v| {
             multilabel_margin_loss(v[0], v[1], Single)
+        }),
+        row("ctc", CTC, |_, v| ctc_loss(v[0], v[1], v[2], v[3], Ctc { reduction: Single, ..Ctc::default() })),
+        row("ctc of scores", CTC, |_, v| {
+            ctc_loss(v[0].log_softmax(2), v[1], v[2], v[3], Ctc { blank: 2, zero_infinity: true, reduction: Mean })
         }),
         row("margin_ranking", [apart(&[3, 4]), any(&[3, 4]), signs()], |_, v| {
             margin_ranking_loss(v[0], v[1], float(v[2]), 0.25, Single)

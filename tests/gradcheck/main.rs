@@ -1,8 +1,9 @@
 //! Gradient checks: every operation's gradient, and the gradient of its gradient, in f64 against central differences
-//! (`rows.rs`, `losses.rs`, `scans.rs`, `attention.rs`), the values that PyTorch gives where there is no derivative
+//! (`rows.rs`, `compositions.rs`, `losses.rs`, `scans.rs`, `attention.rs`), the values that PyTorch gives where there is no derivative
 //! (`conventions.rs`), and a loss that holds a gradient (`penalty.rs`).
 
 mod attention;
+mod compositions;
 mod conventions;
 mod digits;
 mod edges;
@@ -160,7 +161,12 @@ fn check(case: &Case) -> Graph {
 #[test]
 fn gradients_agree_with_central_differences() {
     let mut seen = BTreeSet::new();
-    for case in rows::rows().into_iter().chain(scans::scans()).chain(attention::attentions()) {
+    for case in rows::rows()
+        .into_iter()
+        .chain(scans::scans())
+        .chain(attention::attentions())
+        .chain(compositions::compositions())
+    {
         seen.extend(check(&case).nodes.iter().map(|node| node.op.mnemonic()));
     }
     let missing: Vec<&str> = Op::all().iter().map(Op::mnemonic).filter(|mnemonic| !seen.contains(mnemonic)).collect();

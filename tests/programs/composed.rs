@@ -276,10 +276,12 @@ fn plain<'g>(call: &Call, x: Value<'g>, b: Value<'g>) -> Value<'g> {
         Call::Transpose { a, b } => x.transpose(*a, *b),
         Call::Reshape { extents } => reshaped(x, extents),
         Call::Flip { axis } => functions::flip(x, &one(axis)),
-        Call::Narrow { axis, start, length } => functions::narrow(x, *axis as isize, *start, *length),
-        Call::Slice { axis, start, end, step } => functions::slice(x, *axis as isize, *start, *end, *step),
-        Call::Select { axis, index } => functions::select(x, *axis as isize, *index),
-        Call::Pad { low, high } => functions::pad(x, &[*low, *high], 0.0),
+        Call::Narrow { axis, start, length } => functions::narrow(x, *axis as isize, *start as isize, *length),
+        Call::Slice { axis, start, end, step } => {
+            functions::slice(x, *axis as isize, *start as isize, *end as isize, *step)
+        }
+        Call::Select { axis, index } => functions::select(x, *axis as isize, *index as isize),
+        Call::Pad { low, high } => functions::pad(x, &[*low as isize, *high as isize], "constant", None),
         Call::Cat { axis } => functions::cat(&[x, b], *axis as isize),
         Call::Chunk { axis } => {
             let halves = functions::chunk(x, 2, *axis as isize);
@@ -298,7 +300,7 @@ fn function<'g>(name: &str, x: Value<'g>) -> Value<'g> {
         "elu" => elu(x, 1.0),
         "erf" => x.erf(),
         "expm1" => x.expm1(),
-        "gelu" => functions::gelu(x),
+        "gelu" => functions::gelu(x, "none"),
         "hardswish" => hardswish(x),
         "hardtanh" => hardtanh(x, -1.0, 1.0),
         "leaky_relu" => leaky_relu(x, 0.01),

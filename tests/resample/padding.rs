@@ -3,8 +3,8 @@
 use kiln_graph::Shape;
 use kiln_graph::layers::PaddingMode;
 use kiln_graph::layers::conv::{conv_padded, same_padding};
-use kiln_graph::layers::padding::pad_spatial;
-use kiln_graph::op::{Convolution, MAX_SPATIAL, Sliding};
+use kiln_graph::layers::padding::pad_last;
+use kiln_graph::op::{Convolution, Sliding};
 
 use crate::{Reals, check};
 
@@ -37,10 +37,6 @@ fn padded(x: &Reals, sides: &[(isize, isize)], mode: PaddingMode, value: f64) ->
     })
 }
 
-fn all(sides: &[(isize, isize)]) -> [(isize, isize); MAX_SPATIAL] {
-    std::array::from_fn(|axis| sides.get(axis).copied().unwrap_or((0, 0)))
-}
-
 #[test]
 fn images_are_padded_by_the_definition() {
     type Case = (&'static [usize], &'static [(isize, isize)]);
@@ -60,26 +56,17 @@ fn images_are_padded_by_the_definition() {
             let value = if mode == PaddingMode::Zeros { 0.0 } else { 9.0 };
             let expected = padded(&x, sides, mode, value);
             let name = format!("{extents:?} with {sides:?} {}", mode.name());
-            let (spatial, sides) = (extents.len(), all(sides));
-            check(
-                &name,
-                &vec![("x", x)],
-                &["x"],
-                true,
-                |_, given| pad_spatial(given["x"], spatial, sides, mode, value),
-                &expected,
-            );
+            check(&name, &vec![("x", x)], &["x"], true, |_, given| pad_last(given["x"], sides, mode, value), &expected);
         }
     }
     let x = Reals::random(Shape::new(&[2, 3, 4]), 4);
     let expected = padded(&x, &[(2, 1)], PaddingMode::Zeros, 0.5);
-    let sides = all(&[(2, 1)]);
     check(
         "a number",
         &vec![("x", x)],
         &[],
         true,
-        |_, given| pad_spatial(given["x"], 1, sides, PaddingMode::Zeros, 0.5),
+        |_, given| pad_last(given["x"], &[(2, 1)], PaddingMode::Zeros, 0.5),
         &expected,
     );
 }

@@ -58,6 +58,26 @@ model! {
     }
 }
 
+model! {
+    struct Reader {
+        fc: Linear(3, 4),
+        opt: Sgd(fc, lr = 0.1),
+    }
+
+    step fit(x: [N, 7, 3], labels: [N, 2; i32], times: [N; i32], lengths: [N; i32]) -> loss {
+        let loss = ctc(fc(x).log_softmax(2).transpose(0, 1), labels, times, lengths);
+        opt.minimize(loss);
+    }
+
+    eval losses(x: [N, 7, 3], labels: [N, 2; i32], times: [N; i32], lengths: [N; i32]) -> (each, sum, blank, all) {
+        let logs = log_softmax(fc(x), 2).permute(1, 0, 2);
+        let each = ctc_loss(logs, labels, times, lengths, reduction = "none");
+        let sum = ctc(logs, labels, times, lengths, reduction = "sum", zero_infinity = true);
+        let blank = ctc(logs, labels, times, lengths, blank = 3, reduction = "sum");
+        let all = ctc(logs, labels, full_like(times, 7), lengths);
+    }
+}
+
 fn x() -> Array2<f32> {
     Array2::from_shape_fn((4, 3), |(i, j)| {
         [0.5, -1.25, 2.0, 0.75, -0.5, 1.0, 1.5, 0.25, -2.0, 0.0, 3.0, -1.0][3 * i + j]
@@ -118,6 +138,36 @@ fn a_loss_may_be_a_function_of_the_model() {
     let mut losses = Losses::init(1).trainer().batch(4).threads(1).build().unwrap();
     let first = losses.fit(&x(), &y()).unwrap();
     assert!((0..10).map(|_| losses.fit(&x(), &y()).unwrap()).last() < Some(first));
+}
+
+/// What is read is learnt, a target that does not fit changes nothing, and lengths and labels are checked before anything is
+/// changed.
+#[test]
+fn sequences_are_read() {
+    let mut reader = Reader::init(1).trainer().batch(3).threads(1).build().unwrap();
+    let x = ndarray::Array3::from_shape_fn((3, 7, 3), |(n, t, i)| f32::from(u8::from((n + t) % 3 == i)));
+    let labels = ndarray::arr2(&[[1, 2], [2, 1], [1, 1]]);
+    let (times, lengths) = ([7, 6, 7], [2, 1, 2]);
+    let (each, sum, _, all) = reader.losses(&x, &labels, &times, &lengths).unwrap();
+    assert!((each.sum() - sum).abs() < 1e-5 && all > 0.0, "{each} {sum} {all}");
+    let (each, sum, ..) = reader.losses(&x, &labels, &[7, 6, 2], &lengths).unwrap();
+    assert_eq!(each[2], f32::INFINITY, "two equal labels take three times");
+    assert!((each[0] + each[1] - sum).abs() < 1e-5);
+    let weights = reader.model().fc.weight.value.clone();
+    for (labels, times, lengths, expected) in [
+        (labels.clone(), [7, 8, 7], [2, 1, 2], "ctc's input_lengths takes numbers from 0 to 7"),
+        (labels.clone(), times, [2, 1, -1], "ctc's target_lengths takes numbers from 0 to 2"),
+        (ndarray::arr2(&[[1, 4], [2, 9], [1, 1]]), times, lengths, "ctc's targets takes numbers from 0 to 3"),
+    ] {
+        let error = reader.fit(&x, &labels, &times, &lengths).expect_err(expected);
+        assert!(error.to_string().starts_with(&format!("{expected}, and 1 that")), "{error}");
+    }
+    assert_eq!(reader.model().fc.weight.value, weights);
+    let mut fit = |times: &[i32; 3]| reader.fit(&x, &labels, times, &lengths).unwrap();
+    assert_eq!(fit(&[1, 6, 2]), f32::INFINITY);
+    let first = fit(&times);
+    let last = (0..300).map(|_| fit(&times)).last().unwrap();
+    assert!(first.is_finite() && last < 0.5 * first, "{first} {last}");
 }
 
 const NUMBERS: &[f32] = &[

@@ -15,3 +15,5 @@ mod peers;
 mod results;
 mod running;
 mod sizes;
+mod transfers;
+mod whole;

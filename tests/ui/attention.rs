@@ -162,4 +162,36 @@ model! {
     }
 }
 
+model! {
+    struct Two {
+        pair: Bilinear(3, 4, 5),
+        whole: Transformer(8, 2),
+    }
+
+    fn forward(x: [N, 3], y: [N, 3]) -> [N, 5] {
+        pair(x, y)
+    }
+}
+
+model! {
+    struct Whole {
+        whole: Transformer(8, 2, batch_first = true, num_decoder_layers = 1),
+    }
+
+    fn forward(x: [N, 5, 8], y: [N, 4, 6]) -> [N, 5, 8] {
+        whole(y, x)
+    }
+}
+
+model! {
+    struct OneOfTwo {
+        whole: Transformer(8, 2),
+        pair: Bilinear(3, 4, 5),
+    }
+
+    fn forward(x: [N, 5, 8]) -> [N, 5, 8] {
+        whole(x) + pair(x)
+    }
+}
+
 fn main() {}

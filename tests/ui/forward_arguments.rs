@@ -27,7 +27,7 @@ model! {
         let b = x.sum(dim = 1, keepdim = True);
         let c = x.reshape("N");
         let d = x.reshape([N, -2]);
-        let e = x.narrow(1, -1, 2);
+        let e = x.narrow(1, 1, -2);
         let f = x.softmax(x);
         let g = x.matmul(2.0);
         let h = cat(x, 1);
@@ -51,7 +51,7 @@ model! {
         let f = x[1..3];
         let g = fc(x).size(1);
         let h = reshape(x, [N, 2, 5]).view(N, -1) + 1;
-        let i = max_pool2d(x, 2);
+        let i = lp_pool2d(x, 2);
         let j = x.shape;
         fc(x)
     }

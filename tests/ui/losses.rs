@@ -13,6 +13,8 @@ model! {
         let triplets = triplet_margin(fc(x), y, 1.0);
         let classes = nll(fc(x), 2);
         let number = mse(1.0, fc(x));
+        let sequences = ctc(fc(x), labels);
+        let lengths = ctc(fc(x), labels, 4, labels);
     }
 
     eval options(x: [N, 4], y: [N, 4]) -> loss {
@@ -91,6 +93,26 @@ model! {
 
     eval target(x: [N, 4], y: [N; i32]) -> loss {
         let loss = cross_entropy(fc(x), y, label_smoothing = 1.5);
+    }
+}
+
+model! {
+    struct Batches {
+        fc: Linear(4, 4),
+    }
+
+    eval target(x: [N, 9, 4], y: [N, 3; i32], lengths: [N; i32]) -> loss {
+        let loss = ctc(fc(x).log_softmax(2), y, lengths, lengths);
+    }
+}
+
+model! {
+    struct Blank {
+        fc: Linear(4, 4),
+    }
+
+    eval target(x: [N, 9, 4], y: [N, 3; i32], lengths: [N; i32]) -> loss {
+        let loss = ctc(fc(x).log_softmax(2).transpose(0, 1), y, lengths, lengths, blank = 4);
     }
 }
 

@@ -11,7 +11,7 @@ model! {
     }
 }
 
-// What a trainer asks for.
+// What a layer that is applied to one value has.
 const INPUT: Shape = Two::INPUT;
 
 fn main() {}

@@ -46,4 +46,24 @@ model! {
     }
 }
 
+model! {
+    struct Functions {
+        conv: Conv2d(1, 2, 3),
+    }
+
+    fn forward(x: [N, 1, 10, 10]) -> [N, 2, 4, 4] {
+        max_pool2d(conv(x), 2, padding = 2)
+    }
+}
+
+model! {
+    struct Divisors {
+        conv: Conv2d(1, 2, 3),
+    }
+
+    fn forward(x: [N, 1, 10, 10]) -> [N, 2, 4, 4] {
+        avg_pool2d(conv(x), 2, divisor_override = 0)
+    }
+}
+
 fn main() {}

@@ -28,7 +28,7 @@ model! {
     #[model(input = [3, 2, 2])]
     struct Average {
         average: AdaptiveAvgPool2d((1, 2.5)),
-        mode: Upsample(2, mode = "bicubic"),
+        mode: Upsample(2, mode = "cubic"),
         size: Upsample(2.5),
         factor: Upsample(scale_factor = (1, 2, 3, 4)),
         ratio: FractionalMaxPool2d(2, output_ratio = (0.5, 0.5, 0.5)),
@@ -63,6 +63,73 @@ struct Larger {
     empty: Upsample,
     #[model(size = (8, 8))]
     entries: Upsample,
+}
+
+model! {
+    struct Modes {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 3, 8, 8]) -> [N, 3, 8, 8] {
+        interpolate(fc(x), 4, mode = "cubic")
+    }
+}
+
+model! {
+    struct Corners {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 3, 8, 8]) -> [N, 3, 8, 8] {
+        interpolate(fc(x), scale_factor = [0.5, 2], mode = "area", align_corners = true)
+    }
+}
+
+model! {
+    struct Reflected {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 3, 8]) -> [N, 3, 16] {
+        pad(fc(x), [8, 0], mode = "reflect")
+    }
+}
+
+model! {
+    struct Samples {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        fc(x).pad([0, 0, 1, 0])
+    }
+}
+
+model! {
+    struct Valued {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 3, 8]) -> [N, 3, 9] {
+        fc(x).pad([1, 0], "replicate", 1)
+    }
+}
+
+model! {
+    struct Words {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 3, 8]) -> [N, 3, 9] {
+        interpolate(fc(x).pad([1, 0], 1.0), scale_factor = "2")
+    }
+}
+
+#[derive(Model)]
+#[model(input = [1, 3, 5, 5])]
+struct SmallerVolume {
+    #[model(output_size = (3, 4, 4))]
+    windows: FractionalMaxPool3d<2>,
 }
 
 fn main() {}

@@ -76,3 +76,33 @@ model! {
 fn main() {
     let _ = (Unfinished::init(1), Names::init(1), Frozen::init(1), Free::init(1), Unshaped::init(1), Pair::init(1), Stepped::init(1), Twice::init(1));
 }
+
+model! {
+    struct Sliced {
+        fc: Linear(10, 10),
+    }
+
+    fn forward(x: [N, 10]) -> [N, 9] {
+        fc(x)[:, 1:]
+    }
+}
+
+model! {
+    struct Multiplied {
+        fc: Linear(10, 10),
+    }
+
+    step update(x: [N, 10]) -> loss {
+        let loss = (fc(x) @ fc(x).transpose(0, 1)).mean();
+    }
+}
+
+model! {
+    struct Power {
+        fc: Linear(10, 10),
+    }
+
+    fn forward(x: [N, 10]) -> [N, 10] {
+        fc(x) ** 2
+    }
+}

@@ -94,6 +94,16 @@ pub enum GraphError {
         /// How many parameters the optimizer trains.
         parameters: usize,
     },
+    /// A part of a model that is to take the values of another one, which is not of its structure.
+    #[error("`{part}` can not take the values of `{from}`, which is not of the same structure: {difference}")]
+    Structure {
+        /// The part.
+        part: String,
+        /// The other part.
+        from: String,
+        /// The first difference.
+        difference: String,
+    },
     /// Class weights of a loss that are not one for each class.
     #[error(
         "{loss}: `weight` has the shape {found}, but the prediction has {classes} classes: give one weight for each"

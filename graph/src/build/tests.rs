@@ -40,8 +40,14 @@ fn bad_uses_are_recorded() {
         (|_, x, _| _ = x.permute(&[1, 1]), shape("", ShapeError::Axis { op: "transpose", axis: 1, shape: x })),
         (|_, x, _| _ = x.permute(&[0, 99]), shape("", ShapeError::Axis { op: "transpose", axis: 7, shape: x })),
         (|_, x, _| _ = x.pad(&[0, 0, 1], &[], 0.0), shape("", ShapeError::Axis { op: "pad", axis: 2, shape: x })),
-        (|_, x, _| _ = functions::pad(x, &[1], 0.0), shape("", ShapeError::Attribute { op: "pad", rule: PAIRS })),
-        (|_, x, _| _ = functions::pad(x, &[0; 6], 0.0), shape("", ShapeError::Attribute { op: "pad", rule: PAIRS })),
+        (
+            |_, x, _| _ = functions::pad(x, &[1], "constant", None),
+            shape("", ShapeError::Attribute { op: "pad", rule: PAIRS }),
+        ),
+        (
+            |_, x, _| _ = functions::pad(x, &[0; 6], "constant", None),
+            shape("", ShapeError::Attribute { op: "pad", rule: PAIRS }),
+        ),
         (|_, x, _| _ = x.squeeze(0), shape("", ShapeError::Elements { from: x, to: Shape::new(&[3]) })),
         (|g, _, _| _ = g.input("x", [1]), Some(GraphError::DuplicateInput { name: "x".into() })),
         (|g, _, _| _ = g.input("s", [1]), Some(GraphError::DuplicateInput { name: "s".into() })),

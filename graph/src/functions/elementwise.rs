@@ -1,8 +1,9 @@
-//! Functions of single elements that are compositions of others: of angles, hyperbolic ones, logarithms of other bases,
-//! what is finite, parts of numbers. It knows no axes.
+//! Functions of single elements that are compositions of others: of angles, hyperbolic ones, logarithms, what is finite,
+//! parts of numbers, quotients. It knows no axes.
 
 use super::refused;
 use crate::build::{Operand, Value};
+use crate::shape::DType;
 use crate::shape::functions as rules;
 
 /// Functions of one operand that have no attributes.
@@ -33,6 +34,22 @@ functions_of_one! {
     log2 |x| x.log() * std::f64::consts::LOG2_E;
     /// The logarithm of base 10.
     log10 |x| x.log() * std::f64::consts::LOG10_E;
+    /// `sin(pi x) / (pi x)`, 1 at 0.
+    sinc |x| {
+        let none = x.eq(0.0);
+        let angle = none.select(1.0, x) * std::f64::consts::PI;
+        none.select(1.0, angle.sin() / angle)
+    };
+    /// An angle in degrees, of one in radians.
+    rad2deg |x| x * (180.0 / std::f64::consts::PI);
+    /// An angle in radians, of one in degrees.
+    deg2rad |x| x * (std::f64::consts::PI / 180.0);
+    /// Whether x has the sign `-`, which 0 may have.
+    signbit |x| x.lt(0.0) | (x.eq(0.0) & x.reciprocal().lt(0.0));
+    /// Whether x is infinite and above 0.
+    isposinf |x| x.eq(f64::INFINITY);
+    /// Whether x is infinite and below 0.
+    isneginf |x| x.eq(f64::NEG_INFINITY);
     /// Whether x is no number.
     isnan |x| x.ne(x);
     /// Whether x is infinite.
@@ -64,4 +81,147 @@ pub fn nan_to_num(x: Value<'_>, nan: f64, posinf: Option<f64>, neginf: Option<f6
     let least = neginf.unwrap_or(f64::from(f32::MIN));
     let numbers = x.ne(x).select(nan, x.eq(f64::NEG_INFINITY).select(least, x));
     x.eq(f64::INFINITY).select(most, numbers)
+}
+
+/// `log(x / (1 - x))`; with `eps` of `x` between `eps` and `1 - eps`.
+pub fn logit(x: Value<'_>, eps: Option<f64>) -> Value<'_> {
+    let _function = x.graph().function("logit");
+    let x = eps.map_or(x, |eps| x.clamp(eps, 1.0 - eps));
+    (x / (1.0 - x)).log()
+}
+
+/// At least `min`.
+pub fn clamp_min(x: Value<'_>, min: f64) -> Value<'_> {
+    x.clamp(min, f64::INFINITY)
+}
+
+/// At most `max`.
+pub fn clamp_max(x: Value<'_>, max: f64) -> Value<'_> {
+    x.clamp(f64::NEG_INFINITY, max)
+}
+
+/// `x`: what PyTorch's `clone`, `contiguous` and `positive` give, as values never change.
+pub fn same(x: Value<'_>) -> Value<'_> {
+    x
+}
+
+/// Declares functions of two tensors, or of one and a number.
+macro_rules! functions_of_two {
+    ($($(#[$documentation:meta])* $name:ident |$a:ident, $b:ident| $value:expr;)*) => {$(
+        $(#[$documentation])*
+        pub fn $name<'g>($a: Value<'g>, other: impl Operand<'g>) -> Value<'g> {
+            let _function = $a.graph().function(stringify!($name));
+            let $b: Value<'g> = other.into_value($a.graph(), $a.dtype());
+            $value
+        }
+    )*};
+}
+
+functions_of_two! {
+    /// `a log b`, 0 where `a` is 0 and `b` is a number.
+    xlogy |a, b| {
+        let none = a.eq(0.0) & (b.le(0.0) | b.eq(f64::INFINITY));
+        none.select(0.0, a * none.select(1.0, b).log())
+    };
+    /// `log(e^a + e^b)`; no intermediate overflows.
+    logaddexp |a, b| {
+        // Equal ones may be infinite.
+        let equal = a.eq(b);
+        let distance = equal.select(0.0, a - b).abs();
+        equal.select((a + b) * 0.5 + std::f64::consts::LN_2, a.maximum(b) + (-distance).exp().log1p())
+    };
+    /// `log2(2^a + 2^b)`; no intermediate overflows.
+    logaddexp2 |a, b| logaddexp(a * std::f64::consts::LN_2, b * std::f64::consts::LN_2) * std::f64::consts::LOG2_E;
+    /// `sqrt(a^2 + b^2)`; no intermediate overflows. Where both are 0 the gradient is 0.
+    hypot |a, b| {
+        let largest = a.abs().maximum(b.abs()).detach();
+        let plain = largest.eq(0.0) | largest.eq(f64::INFINITY);
+        let scale = plain.select(1.0, largest);
+        let sum = (a / scale).square() + (b / scale).square();
+        let none = sum.eq(0.0);
+        none.select(0.0, none.select(1.0, sum).sqrt() * scale)
+    };
+    /// `|a|` with the sign of `b`, which 0 may have.
+    copysign |a, b| a.abs() * signbit(b).select(-1.0, 1.0);
+    /// The larger one, and the other one where one is no number.
+    fmax |a, b| a.ne(a).select(b, b.ne(b).select(a, a.maximum(b)));
+    /// The smaller one, and the other one where one is no number.
+    fmin |a, b| a.ne(a).select(b, b.ne(b).select(a, a.minimum(b)));
+    /// The quotient, rounded down; of whole numbers exact.
+    floor_divide |a, b| floor_quotient(a, b);
+    /// What is left of `a` when a multiple of `b` is taken away: a number with the sign of `b`. Of whole numbers exact.
+    remainder |a, b| rest(a, b, floor_quotient(a, b), b);
+    /// What is left of `a` when a multiple of `b` is taken away: a number with the sign of `a`. Of whole numbers exact.
+    fmod |a, b| rest(a, b, whole_quotient(a, b), a);
+}
+
+/// `a - q b`; of f32 with another `b` where rounding gives it the other sign than it is to have.
+fn rest<'g>(a: Value<'g>, b: Value<'g>, quotient: Value<'g>, sign: Value<'g>) -> Value<'g> {
+    let rest = a - quotient * b;
+    if a.dtype() != DType::F32 {
+        return rest;
+    }
+    let wrong = (rest.lt(0.0) & sign.gt(0.0)) | (rest.gt(0.0) & sign.lt(0.0));
+    wrong.select(rest + b.detach().abs() * sign.sign(), rest)
+}
+
+/// The quotient without its fraction. No gradient passes.
+fn whole_quotient<'g>(a: Value<'g>, b: Value<'g>) -> Value<'g> {
+    if a.dtype() == DType::F32 {
+        return trunc((a / b).detach());
+    }
+    // The quotient of f32 is right to 24 bits, that of what it leaves to the last one but one.
+    let near = |a: Value<'g>| (a.convert(DType::F32) / b.convert(DType::F32)).convert(DType::I32);
+    let first = near(a);
+    let second = near(a - first * b);
+    let left = a - (first + second) * b;
+    let beyond = (left.lt(0) & a.gt(0)) | (left.gt(0) & a.lt(0));
+    let short = magnitude(left).ge(magnitude(b));
+    let step = logical_xor(a.lt(0), b.lt(0)).select(a.graph().scalar_of(DType::I32, -1.0), 1);
+    first + second + beyond.select(step * -1, short.select(step, 0))
+}
+
+/// The quotient, rounded down. No gradient passes.
+fn floor_quotient<'g>(a: Value<'g>, b: Value<'g>) -> Value<'g> {
+    if a.dtype() == DType::F32 {
+        return (a / b).detach().floor();
+    }
+    let quotient = whole_quotient(a, b);
+    let left = a - quotient * b;
+    let below = (left.lt(0) & b.gt(0)) | (left.gt(0) & b.lt(0));
+    below.select(quotient - 1, quotient)
+}
+
+fn magnitude(x: Value<'_>) -> Value<'_> {
+    x.lt(0).select(x * -1, x)
+}
+
+/// The quotient, rounded down (`"floor"`) or towards 0 (`"trunc"`).
+pub fn div_rounded<'g>(input: Value<'g>, other: impl Operand<'g>, rounding_mode: &str) -> Value<'g> {
+    let other = other.into_value(input.graph(), input.dtype());
+    match rules::rounded_quotient("div", input.shape(), other.shape(), rounding_mode) {
+        Ok(_) if rounding_mode == "floor" => floor_quotient(input, other),
+        Ok(_) => whole_quotient(input, other),
+        Err(error) => refused(input, error),
+    }
+}
+
+/// `input + value * tensor1 * tensor2`.
+pub fn addcmul<'g>(input: Value<'g>, tensor1: Value<'g>, tensor2: Value<'g>, value: f64) -> Value<'g> {
+    input + tensor1 * tensor2 * value
+}
+
+/// `input + value * tensor1 / tensor2`.
+pub fn addcdiv<'g>(input: Value<'g>, tensor1: Value<'g>, tensor2: Value<'g>, value: f64) -> Value<'g> {
+    input + tensor1 / tensor2 * value
+}
+
+/// Whether two numbers are equal, or no farther apart than `atol + rtol * |other|`; with `equal_nan` also whether neither
+/// is a number.
+pub fn isclose<'g>(input: Value<'g>, other: impl Operand<'g>, rtol: f64, atol: f64, equal_nan: bool) -> Value<'g> {
+    let other = other.into_value(input.graph(), input.dtype());
+    let distance = (input - other).abs();
+    let near = distance.le((other * rtol).abs() + atol) & isfinite(distance);
+    let same = input.eq(other) | near;
+    if equal_nan { same | (isnan(input) & isnan(other)) } else { same }
 }

@@ -183,3 +183,99 @@ pub fn scaled_dot_product_attention<'g>(
         result
     })
 }
+
+/// The product of two matrices: `[m, k]` with `[k, n]` is `[m, n]`.
+pub fn mm<'g>(input: Value<'g>, mat2: Value<'g>) -> Value<'g> {
+    ruled(input, rules::mm("mm", input.shape(), mat2.shape()), |_| input.matmul(mat2))
+}
+
+/// The product of a matrix and a vector: `[m, k]` with `[k]` is `[m]`.
+pub fn mv<'g>(input: Value<'g>, vec: Value<'g>) -> Value<'g> {
+    ruled(input, rules::mv("mv", input.shape(), vec.shape()), |_| input.matmul(vec))
+}
+
+/// The sum of the products of two vectors' elements.
+pub fn dot<'g>(input: Value<'g>, tensor: Value<'g>) -> Value<'g> {
+    ruled(input, rules::dot("dot", input.shape(), tensor.shape()), |_| input.matmul(tensor))
+}
+
+/// The sums of products over the last axes: `[.., k]` with `[.., k]` has the other axes of both.
+pub fn inner<'g>(input: Value<'g>, other: Value<'g>) -> Value<'g> {
+    ruled(input, rules::inner("inner", input.shape(), other.shape()), |shape| {
+        if input.shape().rank() == 0 || other.shape().rank() == 0 {
+            return input * other;
+        }
+        let rows = |x: Value<'g>| {
+            let last = x.shape().dim(x.shape().rank() - 1);
+            x.reshape([x.shape().elements() / last, last])
+        };
+        rows(input).matmul(rows(other).transpose(0, 1)).reshape(shape)
+    })
+}
+
+/// `beta * input + alpha * (mat1 @ mat2)`.
+pub fn addmm<'g>(input: Value<'g>, mat1: Value<'g>, mat2: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
+    let rule = rules::addmm("addmm", input.shape(), mat1.shape(), mat2.shape(), beta, alpha);
+    ruled(input, rule, |shape| weighted(input, beta).broadcast_to(shape) + weighted(mat1.matmul(mat2), alpha))
+}
+
+/// `beta * input + alpha * (mat @ vec)`.
+pub fn addmv<'g>(input: Value<'g>, mat: Value<'g>, vec: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
+    let rule = rules::addmv("addmv", input.shape(), mat.shape(), vec.shape(), beta, alpha);
+    ruled(input, rule, |shape| weighted(input, beta).broadcast_to(shape) + weighted(mat.matmul(vec), alpha))
+}
+
+/// `beta * input + alpha * outer(vec1, vec2)`.
+pub fn addr<'g>(input: Value<'g>, vec1: Value<'g>, vec2: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
+    let rule = rules::addr("addr", input.shape(), vec1.shape(), vec2.shape(), beta, alpha);
+    ruled(input, rule, |shape| weighted(input, beta).broadcast_to(shape) + weighted(outer(vec1, vec2), alpha))
+}
+
+/// `beta * input + alpha * the sum over the batch of (batch1 @ batch2)`.
+pub fn addbmm<'g>(input: Value<'g>, batch1: Value<'g>, batch2: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
+    let rule = rules::addbmm("addbmm", input.shape(), batch1.shape(), batch2.shape(), beta, alpha);
+    ruled(input, rule, |shape| {
+        weighted(input, beta).broadcast_to(shape) + weighted(batch1.matmul(batch2).sum(0), alpha)
+    })
+}
+
+/// The product of Kronecker: each element of `input` times the whole of `other`, in its place.
+pub fn kron<'g>(input: Value<'g>, other: Value<'g>) -> Value<'g> {
+    ruled(input, rules::kron("kron", input.shape(), other.shape()), |shape| {
+        let apart = |x: Value<'g>, behind: usize| {
+            let mut thin = Shape::SCALAR;
+            for axis in 0..shape.rank() {
+                let missing = shape.rank() - x.shape().rank();
+                let extent = if axis < missing { 1 } else { x.shape().dim(axis - missing) };
+                thin = thin.insert(2 * axis, extent).insert(2 * axis + behind, 1);
+            }
+            x.reshape(thin)
+        };
+        (apart(input, 1) * apart(other, 0)).reshape(shape)
+    })
+}
+
+/// `x W^T + b` over the last axis; see [`crate::layers::linear::linear`].
+pub fn linear<'g>(input: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
+    let rule = rules::linear("linear", input.shape(), weight.shape(), bias.map(|bias| bias.shape()));
+    ruled(input, rule, |_| crate::layers::linear::linear(input, weight, bias))
+}
+
+/// The p-norms of the differences of each vector of `x1 [.., P, M]` and each of `x2 [.., R, M]`: `[.., P, R]`. Where two
+/// vectors are equal the gradient is 0.
+pub fn cdist<'g>(x1: Value<'g>, x2: Value<'g>, p: f64) -> Value<'g> {
+    ruled(x1, rules::cdist("cdist", x1.shape(), x2.shape(), p), |_| {
+        super::norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, Some(&[-1]), false)
+    })
+}
+
+/// The p-norms of the differences of each two vectors of `x [K, M]`: `[K (K - 1) / 2]`, in the order of (0, 1), (0, 2) and
+/// so on.
+pub fn pdist(x: Value<'_>, p: f64) -> Value<'_> {
+    ruled(x, rules::pdist("pdist", x.shape(), p), |_| {
+        let [first, second] = [0, 1].map(|row| {
+            super::triu_indices(x.graph(), x.shape().dim(0), x.shape().dim(0), 1).slice(0, row..row + 1, 1).squeeze(0)
+        });
+        super::norm(x.take_rows(first) - x.take_rows(second), p, Some(&[-1]), false)
+    })
+}

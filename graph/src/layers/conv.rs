@@ -1,6 +1,6 @@
 //! Convolutional layers.
 
-use super::padding::{PaddingMode, Sides, pad_spatial};
+use super::padding::{PaddingMode, Sides, pad_last};
 use super::resample::before_axes;
 use super::{PerAxis, images, sliding};
 use crate::build::{Builder, Value};
@@ -30,7 +30,7 @@ pub fn conv_padded<'g>(
     }
     let sides = sides(&conv);
     conv.sliding.padding = [(0, 0); MAX_SPATIAL];
-    self::conv(pad_spatial(x, conv.sliding.spatial, sides, mode, 0.0), weight, bias, conv)
+    self::conv(pad_last(x, &sides[..conv.sliding.spatial], mode, 0.0), weight, bias, conv)
 }
 
 /// The padding of a convolution.
@@ -222,7 +222,7 @@ impl<const D: usize> ConvSettings<D> {
         }
         let conv = self.convolution(kernel);
         let shape = ok!(rules::convolution(input, inputs, outputs, &kernel.spatial(1), &conv));
-        ok!(rules::padding(input, D, &sides(&conv), self.padding_mode));
+        ok!(rules::padding(input, sides(&conv).split_at(D).0, self.padding_mode));
         Ok(shape)
     }
 

@@ -94,6 +94,12 @@ impl<const V: usize, const D: usize> Embedding<V, D> {
         }
     }
 
+    /// The shape of `weight`, for bodies that use it as a value.
+    pub const fn parameter(name: &str, settings: &EmbeddingSettings) -> Result<Shape, ShapeError> {
+        let _ = (name, settings);
+        Ok(Shape::new(&[V, D]))
+    }
+
     /// A layer with fresh parameters.
     pub fn new(settings: EmbeddingSettings, init: &mut Init) -> Embedding<V, D> {
         let mut weight = init.normal([V, D]);

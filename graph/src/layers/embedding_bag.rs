@@ -126,6 +126,12 @@ impl<const V: usize, const D: usize> EmbeddingBag<V, D> {
         Shape::new(&[Shape::N, D])
     }
 
+    /// The shape of `weight`, for bodies that use it as a value.
+    pub const fn parameter(name: &str, settings: &EmbeddingBagSettings) -> Result<Shape, ShapeError> {
+        let _ = (name, settings);
+        Ok(Shape::new(&[V, D]))
+    }
+
     /// A layer with fresh parameters.
     pub fn new(settings: EmbeddingBagSettings, init: &mut Init) -> EmbeddingBag<V, D> {
         let mut weight = init.normal([V, D]);

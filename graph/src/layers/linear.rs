@@ -1,5 +1,6 @@
 //! Fully connected layers.
 
+use super::parameter::ABSENT;
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
@@ -70,6 +71,15 @@ impl<const I: usize, const O: usize> Linear<I, O> {
         match Self::shape(input, settings) {
             Ok(shape) => shape,
             Err(_) => Shape::new(&[Shape::N, O]),
+        }
+    }
+
+    /// The shape of `weight` or `bias`, for bodies that use it as a value.
+    pub const fn parameter(name: &str, settings: &LinearSettings) -> Result<Shape, ShapeError> {
+        match name.as_bytes() {
+            b"weight" => Ok(Shape::new(&[O, I])),
+            b"bias" if settings.bias => Ok(Shape::new(&[O])),
+            _ => Err(ABSENT),
         }
     }
 

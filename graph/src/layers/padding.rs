@@ -5,6 +5,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
 use crate::op::MAX_SPATIAL;
 use crate::shape::{MAX_RANK, Shape, ShapeError, rules};
+use crate::words;
 
 /// What stands around an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,27 +30,44 @@ impl PaddingMode {
             PaddingMode::Circular => "circular",
         }
     }
+
+    /// The mode that `torch.nn.functional.pad` has under this name.
+    pub(crate) const fn of_function(name: &str) -> Result<PaddingMode, ShapeError> {
+        let named = [PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular];
+        let mut position = 0;
+        while position < named.len() {
+            if words::same(named[position].name(), name) {
+                return Ok(named[position]);
+            }
+            position += 1;
+        }
+        if words::same("constant", name) {
+            return Ok(PaddingMode::Zeros);
+        }
+        let rule = "must be \"constant\", \"reflect\", \"replicate\" or \"circular\"";
+        Err(ShapeError::Setting { setting: "mode", rule })
+    }
 }
 
 /// The elements before and after each spatial axis, the outermost axis first; less than 0 cuts off. Unused entries are
 /// 0.
 pub type Sides = [(isize, isize); MAX_SPATIAL];
 
-/// `x`, whose last `spatial` axes are an image's, with more elements (or fewer) before and after these: `value`, if the
-/// mode is that of zeros, or elements of its own.
+/// `x` with more elements (or fewer) before and after its last axes, one for each pair of `sides`: `value`, if the mode is that of zeros, or
+/// elements of its own.
 ///
 /// Axis after axis, so that the corners of a reflection are mirrored twice; what is cut off is cut off at last.
-pub fn pad_spatial(x: Value<'_>, spatial: usize, sides: Sides, mode: PaddingMode, value: f64) -> Value<'_> {
-    let shape = match rules::padding(x.shape(), spatial, &sides, mode) {
+pub fn pad_last<'g>(x: Value<'g>, sides: &[(isize, isize)], mode: PaddingMode, value: f64) -> Value<'g> {
+    let shape = match rules::padding(x.shape(), sides, mode) {
         Ok(shape) => shape,
         Err(error) => {
             x.graph().fail(error.into());
             return x;
         }
     };
-    let first = shape.rank() - spatial;
+    let first = shape.rank() - sides.len();
     let (mut low, mut high) = ([0; MAX_RANK], [0; MAX_RANK]);
-    for (number, (before, after)) in sides[..spatial].iter().enumerate() {
+    for (number, (before, after)) in sides.iter().enumerate() {
         (low[first + number], high[first + number]) = (before.max(&0).unsigned_abs(), after.max(&0).unsigned_abs());
     }
     let more = match mode {
@@ -139,7 +157,7 @@ impl<const S: usize> PadSettings<S> {
         if needs_value && self.value.is_none() {
             return Err(ShapeError::Setting { setting: "value", rule: "must be given" });
         }
-        rules::padding(input, S / 2, &self.sides(), mode)
+        rules::padding(input, self.sides().split_at(S / 2).0, mode)
     }
 }
 
@@ -201,7 +219,7 @@ macro_rules! pads {
 
 impl<const S: usize> PadSettings<S> {
     fn pad<'g>(&self, x: Value<'g>, mode: PaddingMode) -> Value<'g> {
-        pad_spatial(x, S / 2, self.sides(), mode, self.value.unwrap_or(0.0))
+        pad_last(x, &self.sides()[..S / 2], mode, self.value.unwrap_or(0.0))
     }
 
     /// `1`, or `(1, 1, 2, 2), value 0.5`

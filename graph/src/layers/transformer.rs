@@ -1,14 +1,16 @@
-//! The transformer's encoder and decoder: layers of attention and of a small network at each place, and stacks of them.
+//! The transformer, its encoder and its decoder: layers of attention and of a small network at each place, and stacks of them.
 //! Knows which layers follow one another, and nothing of what they compute.
 
 mod decoder;
 mod encoder;
 mod feedforward;
 mod places;
+mod whole;
 
 pub use decoder::{TransformerDecoder, TransformerDecoderLayer};
 pub use encoder::{TransformerEncoder, TransformerEncoderLayer};
 pub use places::{PositionalEncoding, PositionalEncodingSettings, positional_encoding};
+pub use whole::Transformer;
 
 use super::activation::{GeluApproximation, gelu};
 use super::attention::{MultiheadAttention, MultiheadAttentionSettings};
@@ -36,9 +38,11 @@ impl Activation {
     }
 }
 
-/// The settings of the transformer's layers and of stacks of them.
+/// The settings of the transformer's layers, of stacks of them and of the whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TransformerSettings {
+    num_encoder_layers: usize,
+    num_decoder_layers: usize,
     dim_feedforward: usize,
     dropout: f64,
     activation: Activation,
@@ -53,6 +57,8 @@ impl TransformerSettings {
     /// PyTorch's defaults.
     pub const fn new() -> TransformerSettings {
         TransformerSettings {
+            num_encoder_layers: 6,
+            num_decoder_layers: 6,
             dim_feedforward: 2048,
             dropout: 0.1,
             activation: Activation::Relu,
@@ -62,6 +68,16 @@ impl TransformerSettings {
             bias: true,
             norm: false,
         }
+    }
+
+    /// How many layers the encoder of a [`Transformer`] has. Default: 6.
+    pub const fn num_encoder_layers(self, num_encoder_layers: usize) -> TransformerSettings {
+        TransformerSettings { num_encoder_layers, ..self }
+    }
+
+    /// How many layers the decoder of a [`Transformer`] has. Default: 6.
+    pub const fn num_decoder_layers(self, num_decoder_layers: usize) -> TransformerSettings {
+        TransformerSettings { num_decoder_layers, ..self }
     }
 
     /// Features between the two layers of the network at each place. Default: 2048.
@@ -131,8 +147,13 @@ impl TransformerSettings {
     fn words(&self) -> String {
         let usual = TransformerSettings::new();
         let mut words = String::new();
-        if self.dim_feedforward != usual.dim_feedforward {
-            words += &format!(", dim_feedforward = {}", self.dim_feedforward);
+        let sizes = [
+            ("num_encoder_layers", self.num_encoder_layers, usual.num_encoder_layers),
+            ("num_decoder_layers", self.num_decoder_layers, usual.num_decoder_layers),
+            ("dim_feedforward", self.dim_feedforward, usual.dim_feedforward),
+        ];
+        for (name, found, _) in sizes.into_iter().filter(|(_, found, usual)| found != usual) {
+            words += &format!(", {name} = {found}");
         }
         if self.dropout != usual.dropout {
             words += &format!(", dropout = {}", self.dropout);

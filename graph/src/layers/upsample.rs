@@ -1,43 +1,87 @@
-//! Upsampling: images of another size, of the nearest elements or of linear interpolations between them.
+//! Upsampling: images of another size. Knows settings and shapes, not how elements are found.
+
+mod ways;
+
+pub use ways::upsample;
 
 use super::PerAxis;
-use super::resample::{at, before_axes, channels_first, channels_last};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
-use crate::op::{Convolution, MAX_SPATIAL, Op, Sliding};
-use crate::shape::{DType, Shape, ShapeError, rules};
+use crate::op::MAX_SPATIAL;
+use crate::shape::{Shape, ShapeError, rules};
+use crate::words;
 
 /// How the elements between those of the input are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpsampleMode {
     /// The nearest element before; for 1 to 3 spatial axes.
     Nearest,
+    /// The element whose middle is nearest; for 1 to 3 spatial axes.
+    NearestExact,
     /// Between the 2 neighbours along one spatial axis.
     Linear,
     /// Between the 4 neighbours along two spatial axes.
     Bilinear,
+    /// Between the 16 neighbours along two spatial axes, by polynomials of degree 3.
+    Bicubic,
     /// Between the 8 neighbours along three spatial axes.
     Trilinear,
+    /// The average of the elements that a part of the image holds; for 1 to 3 spatial axes.
+    Area,
 }
 
 impl UpsampleMode {
+    /// All of them.
+    pub const ALL: [UpsampleMode; 7] = [
+        UpsampleMode::Nearest,
+        UpsampleMode::NearestExact,
+        UpsampleMode::Linear,
+        UpsampleMode::Bilinear,
+        UpsampleMode::Bicubic,
+        UpsampleMode::Trilinear,
+        UpsampleMode::Area,
+    ];
+
     /// PyTorch's name.
     pub const fn name(self) -> &'static str {
         match self {
             UpsampleMode::Nearest => "nearest",
+            UpsampleMode::NearestExact => "nearest-exact",
             UpsampleMode::Linear => "linear",
             UpsampleMode::Bilinear => "bilinear",
+            UpsampleMode::Bicubic => "bicubic",
             UpsampleMode::Trilinear => "trilinear",
+            UpsampleMode::Area => "area",
         }
+    }
+
+    /// The mode of this name.
+    pub const fn find(name: &str) -> Option<UpsampleMode> {
+        let mut position = 0;
+        while position < UpsampleMode::ALL.len() {
+            if words::same(UpsampleMode::ALL[position].name(), name) {
+                return Some(UpsampleMode::ALL[position]);
+            }
+            position += 1;
+        }
+        None
     }
 
     /// The numbers of spatial axes that it takes.
     const fn spatial(self) -> (usize, usize) {
         match self {
-            UpsampleMode::Nearest => (1, MAX_SPATIAL),
+            UpsampleMode::Nearest | UpsampleMode::NearestExact | UpsampleMode::Area => (1, MAX_SPATIAL),
             UpsampleMode::Linear => (1, 1),
-            UpsampleMode::Bilinear => (2, 2),
+            UpsampleMode::Bilinear | UpsampleMode::Bicubic => (2, 2),
             UpsampleMode::Trilinear => (3, 3),
+        }
+    }
+
+    /// Whether corners may be aligned.
+    const fn interpolates(self) -> bool {
+        match self {
+            UpsampleMode::Nearest | UpsampleMode::NearestExact | UpsampleMode::Area => false,
+            UpsampleMode::Linear | UpsampleMode::Bilinear | UpsampleMode::Bicubic | UpsampleMode::Trilinear => true,
         }
     }
 }
@@ -64,6 +108,19 @@ impl<T: Copy> Entries<T> {
         Entries { values, count: D }
     }
 
+    /// What a list holds: nothing, a number for all axes or one for each.
+    const fn listed(mut values: [T; MAX_SPATIAL], list: &[T], setting: &'static str) -> Result<Entries<T>, ShapeError> {
+        if list.len() > MAX_SPATIAL {
+            return Err(ShapeError::Setting { setting, rule: "takes one number, or one for each spatial axis" });
+        }
+        let mut axis = 0;
+        while axis < list.len() {
+            values[axis] = list[axis];
+            axis += 1;
+        }
+        Ok(Entries { values, count: list.len() })
+    }
+
     const fn as_slice(&self) -> &[T] {
         self.values.split_at(self.count).0
     }
@@ -82,6 +139,7 @@ pub struct UpsampleSettings {
     mode: UpsampleMode,
     align_corners: Option<bool>,
     recompute_scale_factor: bool,
+    antialias: bool,
 }
 
 impl UpsampleSettings {
@@ -93,7 +151,31 @@ impl UpsampleSettings {
             mode: UpsampleMode::Nearest,
             align_corners: None,
             recompute_scale_factor: false,
+            antialias: false,
         }
+    }
+
+    /// What [`interpolate`](crate::functions::interpolate) is given.
+    pub(crate) const fn given(
+        size: &[usize],
+        scale_factor: &[f64],
+        mode: &str,
+        align_corners: bool,
+        recompute_scale_factor: bool,
+        antialias: bool,
+    ) -> Result<UpsampleSettings, ShapeError> {
+        let Some(mode) = UpsampleMode::find(mode) else {
+            let rule = "must be \"nearest\", \"nearest-exact\", \"linear\", \"bilinear\", \"bicubic\", \"trilinear\" or \"area\"";
+            return Err(ShapeError::Setting { setting: "mode", rule });
+        };
+        Ok(UpsampleSettings {
+            size: ok!(Entries::listed([0; MAX_SPATIAL], size, "size")),
+            scale_factor: ok!(Entries::listed([0.0; MAX_SPATIAL], scale_factor, "scale_factor")),
+            mode,
+            align_corners: if align_corners { Some(true) } else { None },
+            recompute_scale_factor,
+            antialias,
+        })
     }
 
     /// The output's extents: one for all spatial axes, or one for each.
@@ -128,11 +210,22 @@ impl UpsampleSettings {
         self
     }
 
+    /// Whether a result that is smaller than the input is made of all its elements, each pixel being as wide as it is
+    /// in the input: for [`UpsampleMode::Bilinear`] and [`UpsampleMode::Bicubic`]. Default: `false`.
+    pub const fn antialias(mut self, antialias: bool) -> UpsampleSettings {
+        self.antialias = antialias;
+        self
+    }
+
     /// The result's shape.
-    const fn shape(&self, input: Shape) -> Result<Shape, ShapeError> {
-        if self.align_corners.is_some() && matches!(self.mode, UpsampleMode::Nearest) {
-            let rule = "is for the modes \"linear\", \"bilinear\" and \"trilinear\"";
+    pub(crate) const fn shape(&self, input: Shape) -> Result<Shape, ShapeError> {
+        if self.align_corners.is_some() && !self.mode.interpolates() {
+            let rule = "is for the modes \"linear\", \"bilinear\", \"bicubic\" and \"trilinear\"";
             return Err(ShapeError::Setting { setting: "align_corners", rule });
+        }
+        if self.antialias && !matches!(self.mode, UpsampleMode::Bilinear | UpsampleMode::Bicubic) {
+            let rule = "is for the modes \"bilinear\" and \"bicubic\"";
+            return Err(ShapeError::Setting { setting: "antialias", rule });
         }
         if self.recompute_scale_factor && self.size.count > 0 {
             let rule = "is for a `scale_factor`, not for a `size`";
@@ -162,118 +255,25 @@ impl Default for UpsampleSettings {
     }
 }
 
-/// `x [N, C, spatial..]` with other spatial extents. See [`Upsample`].
-pub fn upsample<'g>(x: Value<'g>, settings: &UpsampleSettings) -> Value<'g> {
-    let output = match settings.shape(x.shape()) {
-        Ok(output) => output,
-        Err(error) => {
-            x.graph().fail(error.into());
-            return x;
-        }
-    };
-    let extents = |axis: usize| (x.shape().dim(axis + 2), output.dim(axis + 2));
-    let spatial = output.rank() - 2;
-    let ratios: Vec<f64> = (0..spatial).map(|axis| settings.ratio(axis, extents(axis).0, extents(axis).1)).collect();
-    let corners = settings.align_corners == Some(true);
-    // Whole factors along all axes, by which every element of the input is treated the same.
-    let factors: Option<Vec<usize>> = (0..spatial)
-        .map(|axis| {
-            let (input, output) = extents(axis);
-            let factor = output / input;
-            (!corners && factor * input == output && ratios[axis] == 1.0 / factor as f64).then_some(factor)
-        })
-        .collect();
-    match (factors, settings.mode) {
-        (Some(factors), _) if factors.iter().all(|&factor| factor == 1) => x,
-        (Some(factors), UpsampleMode::Nearest) => repeat(x, &factors),
-        (Some(factors), _) => spread(x, output, &factors),
-        (None, mode) => {
-            let pick = |y: Value<'g>, axis: usize| {
-                let ((input, output), ratio) = (extents(axis), ratios[axis]);
-                if input == output && ratio == 1.0 {
-                    return y;
-                }
-                let place = x.graph().iota([output], 0).convert(DType::F32);
-                match mode {
-                    UpsampleMode::Nearest => at(y, axis + 1, (place * ratio).floor()),
-                    _ if corners => between(y, axis + 1, place * ratio),
-                    _ => between(y, axis + 1, (place + 0.5) * ratio - 0.5),
-                }
-            };
-            // With the channels last, all lanes of a vector read at one index.
-            channels_first((0..spatial).rev().fold(channels_last(x), pick))
-        }
-    }
-}
-
-/// Each element as a block of so many elements along each spatial axis.
-fn repeat<'g>(x: Value<'g>, factors: &[usize]) -> Value<'g> {
-    let x = channels_last(x);
-    let (mut single, mut block, mut merged) = (vec![x.shape().dim(0)], vec![x.shape().dim(0)], vec![x.shape().dim(0)]);
-    for (&extent, &factor) in x.shape().dims()[1..].iter().zip(factors.iter().chain([&1])) {
-        single.extend([extent, 1]);
-        block.extend([extent, factor]);
-        merged.push(extent * factor);
-    }
-    // Behind the channels there is no axis to repeat.
-    let _ = (single.pop(), block.pop());
-    channels_first(x.reshape(&single[..]).broadcast_to(&block[..]).reshape(&merged[..]))
-}
-
-/// Linear interpolation by whole factors: element `j` of the input adds to element `i` of the output the share
-/// `max(0, 1 - |(i + 1/2) / s - 1/2 - j|)`, which depends on `i - s j` alone: the transposed convolution of each channel
-/// with a triangle. (Gathers take three times as long, products with a matrix of the shares ten times.)
-///
-/// At the borders the shares do not add up to 1; there PyTorch gives the rest to the nearest element, so that it comes to a
-/// division by their sum.
-fn spread<'g>(x: Value<'g>, output: Shape, factors: &[usize]) -> Value<'g> {
-    let g = x.graph();
-    let channels = output.dim(1);
-    let mut sliding = Sliding::unit(factors.len());
-    let mut extents = [1; MAX_SPATIAL];
-    let (mut triangle, mut sums) = (g.scalar(1.0), g.scalar(1.0));
-    for (axis, &factor) in factors.iter().enumerate() {
-        let half = factor / 2;
-        sliding.stride[axis] = factor;
-        sliding.padding[axis] = (half, half);
-        extents[axis] = output.dim(axis + 2);
-        let along = |extent: usize| before_axes(g.iota([extent], 0).convert(DType::F32), factors.len() - axis - 1);
-        let scale = 1.0 / factor as f64;
-        let taps = 2 * factor - factor % 2;
-        triangle = triangle * (1.0 - ((along(taps) - (taps - 1) as f64 / 2.0) * scale).abs());
-        let position = (along(extents[axis]) + 0.5) * scale - 0.5;
-        let outside = (-position).maximum(position - (x.shape().dim(axis + 2) - 1) as f64).maximum(0.0);
-        sums = sums * (1.0 - outside);
-    }
-    let kernel = triangle.shape().insert(0, 1).insert(0, channels);
-    let conv = Convolution { sliding, groups: channels };
-    g.apply(Op::ConvGradInput { conv, input: extents }, &[x, triangle.broadcast_to(kernel)]) / sums
-}
-
-/// The interpolations at positions along an axis, of which those outside are moved to the border.
-fn between<'g>(x: Value<'g>, axis: usize, positions: Value<'g>) -> Value<'g> {
-    let positions = positions.clamp(0.0, (x.shape().dim(axis) - 1) as f64);
-    let before = positions.floor();
-    let share = before_axes(positions - before, x.shape().rank() - axis - 1);
-    at(x, axis, before) * (1.0 - share) + at(x, axis, before + 1.0) * share
-}
-
-/// Images of another size: of the nearest elements before, or interpolated linearly between neighbours.
+/// Images of another size: of the nearest elements, or interpolated between neighbours.
 ///
 /// Element `i` of the output along an axis stands at the position `p` of the input:
-/// * nearest: `p = floor(i r)`;
+/// * nearest: `p = floor(i r)`; nearest-exact: `p = floor((i + 1/2) r)`;
 /// * linear: `p = max(0, (i + 1/2) r - 1/2)`, or `p = i (in - 1) / (out - 1)` with `align_corners`; the output is
 ///   `(1 - t) x[floor(p)] + t x[floor(p) + 1]` with `t = p - floor(p)`;
+/// * bicubic: the same positions without a bound, the output being the sum of the elements at `floor(p) - 1` to
+///   `floor(p) + 2`, of which those outside are moved to the border, weighted by Keys' polynomial with `a = -3/4`;
+/// * area: the average of the elements from `i in / out`, rounded down, to `(i + 1) in / out`, rounded up;
 ///
 /// with `r = 1 / scale_factor` where that is given (and not recomputed), else `r = in / out`.
 ///
 /// * Shapes: `[N, C, spatial..]` to `[N, C, size..]`, or to `[N, C, spatial * scale_factor..]`, rounded down.
-/// * Settings: one of `size` and `scale_factor`, a number for all axes or one for each; `mode = "nearest"`, `"linear"` (for
-///   `[N, C, L]`), `"bilinear"` (for `[N, C, H, W]`) or `"trilinear"` (for `[N, C, D, H, W]`); `align_corners = false`, not
-///   for `"nearest"`; `recompute_scale_factor = false`.
+/// * Settings: one of `size` and `scale_factor`, a number for all axes or one for each; `mode = "nearest"`, `"nearest-exact"`,
+///   `"area"`, `"linear"` (for `[N, C, L]`), `"bilinear"` or `"bicubic"` (for `[N, C, H, W]`) or `"trilinear"` (for
+///   `[N, C, D, H, W]`); `align_corners = false`, for the last four; `recompute_scale_factor = false`.
 /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] (neither size nor factor or both, a wrong number of them,
 ///   one that leaves nothing, `align_corners` without interpolation); [`ShapeError::Attribute`] (an empty image).
-/// * Source: PyTorch's `nn.Upsample`, but for its mode `"bicubic"`. Whole factors without `align_corners` run fastest.
+/// * Source: PyTorch's `nn.Upsample`; Keys, "Cubic convolution interpolation for digital image processing", 1981. Whole factors without `align_corners` run fastest.
 #[derive(Clone, Debug)]
 pub struct Upsample {
     settings: Box<UpsampleSettings>,
@@ -307,7 +307,8 @@ impl Layer for Upsample {
     }
 
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
-        let UpsampleSettings { size, scale_factor, mode, align_corners, recompute_scale_factor } = *self.settings;
+        let UpsampleSettings { size, scale_factor, mode, align_corners, recompute_scale_factor, antialias } =
+            *self.settings;
         let mut text = match (size.count, scale_factor.count) {
             (0, _) => format!("Upsample(scale {}", super::listed(scale_factor.as_slice())),
             _ => format!("Upsample(size {}", super::listed(size.as_slice())),
@@ -318,6 +319,9 @@ impl Layer for Upsample {
         }
         if recompute_scale_factor {
             text += ", recompute scale";
+        }
+        if antialias {
+            text += ", antialias";
         }
         f(path.as_str(), &(text + ")"));
     }

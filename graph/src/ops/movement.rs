@@ -53,7 +53,7 @@ pub(super) fn infer_slice(op: &Op, operands: &[Type], slice: SliceSpec) -> Resul
     let mut shape = x.shape;
     for axis in 0..x.shape.rank() {
         let (start, limit, step) = (slice.start[axis], slice.limit[axis], slice.step[axis]);
-        let sliced = rules::slice(op.mnemonic(), x.shape, axis as isize, start, limit, step)?;
+        let sliced = rules::part(op.mnemonic(), x.shape, axis as isize, start, limit, step)?;
         shape = shape.with(axis, sliced.dim(axis));
     }
     Ok(Type { dtype: x.dtype, shape })

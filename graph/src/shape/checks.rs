@@ -22,6 +22,15 @@ pub const fn check_layer(name: &str, result: Result<Shape, ShapeError>) -> Shape
     }
 }
 
+/// As [`check_layer`], of a layer's parameter that is used as a value.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_parameter(name: &str, result: Result<Shape, ShapeError>) -> Type {
+    Type::new(DType::F32, check_layer(name, result))
+}
+
 /// The compile-time check of an optimizer's settings.
 ///
 /// # Panics
@@ -264,6 +273,27 @@ pub const fn check_scalar(text: &str, found: Type) {
         let message = Message::new().text("gradients are taken of a scalar, but `").text(text).text("` has shape ");
         let message = message.shape(&found.shape).text(": reduce it with `.mean()` or `.sum()`");
         panic!("{}", message.as_str())
+    }
+}
+
+/// The compile-time check of a constant rate of `lerp_from`.
+///
+/// # Panics
+/// If it is not from 0 to 1; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_rate(rate: f64) {
+    assert!(rate >= 0.0 && rate <= 1.0, "the rate of `lerp_from` is from 0, where nothing changes, to 1, which copies");
+}
+
+/// The compile-time check of a rate of `lerp_from` that is known at run time.
+///
+/// # Panics
+/// If it is no number without axes; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_rate_type(rate: Type) {
+    if rate.shape.rank() != 0 || !matches!(rate.dtype, DType::F32) {
+        let message = Message::new().text("the rate of `lerp_from` is a number without axes, but this is ").ty(&rate);
+        panic!("{}", message.text(": reduce it with `.mean()`").as_str())
     }
 }
 

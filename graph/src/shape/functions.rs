@@ -5,26 +5,48 @@
 //! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
 
 mod einsum;
+mod folds;
+mod images;
 mod places;
 mod pooling;
 mod products;
 mod rearrange;
+mod reorder;
+mod settings;
 mod several;
 
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
+pub use folds::{
+    all_known, along_known, aminmax, bucketize, count, diff, dist, gumbel_softmax, histc, isin, kthvalue, moments,
+    normalize, ordered_extreme, quantile, renorm, running_extreme, searchsorted,
+};
+pub use images::{interpolate, pad};
 pub use places::{
-    arange, arange_to, argsort, index_add, linspace, nan_to_num, one_hot, repeat, repeat_interleave, roll, scatter,
-    sort, topk, triangle,
+    arange, arange_to, argsort, eye, eye_of, filled, full, index_add, linspace, nan_to_num, one_hot, repeat,
+    repeat_interleave, roll, scatter, sort, topk, triangle, tril_indices, triu_indices,
 };
 pub use pooling::{
-    adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices,
-    max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices, max_unpool1d, max_unpool2d,
-    max_unpool3d, pooling,
+    adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices, adaptive_max_pool2d, adaptive_max_pool2d_with_indices, adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool1d_with_indices,
+    max_pool2d, max_pool2d_with_indices, max_pool3d, max_pool3d_with_indices, max_unpool1d, max_unpool2d, max_unpool3d,
+    pooling,
 };
-pub use products::{attention, baddbmm, bmm, cross, outer};
+pub use products::{
+    addbmm, addmm, addmv, addr, attention, baddbmm, bilinear, bmm, cdist, cross, dot, inner, kron, linear, mm, mv,
+    outer, pdist,
+};
 pub use rearrange::{
     channel_shuffle, cosine_similarity, fold, pair, pairwise_distance, pixel_shuffle, pixel_unshuffle, sliding_window,
-    unfold,
+    unflatten, unfold,
+};
+pub use reorder::{
+    diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
+    tile, trace, unbind, view_as,
+};
+pub use settings::{
+    celu, dropout, gelu, glu, hardshrink, hardtanh, prelu, rounded_quotient, rrelu, softplus, softshrink, threshold,
+    with_bounds, with_factor, with_number,
 };
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
@@ -112,98 +134,6 @@ pub const fn masked_fill(op: &'static str, x: Shape, mask: Shape, value: f64) ->
     } else {
         Err(ShapeError::Mismatch { op, left: x, right: mask })
     }
-}
-
-/// Elementwise with a number.
-pub const fn with_number(op: &'static str, x: Shape, number: f64) -> Result<Shape, ShapeError> {
-    let _ = (op, number);
-    Ok(x)
-}
-
-/// Elementwise with a finite number.
-pub const fn with_factor(op: &'static str, x: Shape, factor: f64) -> Result<Shape, ShapeError> {
-    if factor.is_finite() {
-        Ok(x)
-    } else {
-        Err(ShapeError::Attribute { op, rule: "the factor must be a finite number" })
-    }
-}
-
-/// The slope below 0 is divided by `alpha`.
-pub const fn celu(op: &'static str, x: Shape, alpha: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::divisor_of("alpha", alpha));
-    Ok(x)
-}
-
-/// An axis of an even extent is halved; see [`rules::glu`].
-pub const fn glu(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeError> {
-    let _ = op;
-    rules::glu(x, dim)
-}
-
-/// A slope for all, or for each channel; see [`rules::prelu`].
-pub const fn prelu(op: &'static str, x: Shape, weight: Shape) -> Result<Shape, ShapeError> {
-    if weight.rank() > 1 {
-        return Err(ShapeError::Mismatch { op, left: x, right: weight });
-    }
-    rules::prelu(x, if weight.rank() == 0 { 1 } else { weight.dim(0) })
-}
-
-/// Slopes are drawn between two.
-pub const fn rrelu(op: &'static str, x: Shape, lower: f64, upper: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::slopes(lower, upper));
-    Ok(x)
-}
-
-/// What is nearer to 0 than `lambd` becomes 0.
-pub const fn hardshrink(op: &'static str, x: Shape, lambd: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::finite("lambd", lambd));
-    Ok(x)
-}
-
-/// Numbers are drawn to 0 by `lambd`.
-pub const fn softshrink(op: &'static str, x: Shape, lambd: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::not_negative("lambd", lambd));
-    Ok(x)
-}
-
-/// What is not above the threshold becomes `value`.
-pub const fn threshold(op: &'static str, x: Shape, threshold: f64, value: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::threshold(Some(threshold), Some(value)));
-    Ok(x)
-}
-
-/// Elements are kept with a probability of `1 - p`.
-pub const fn dropout(op: &'static str, x: Shape, p: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    rules::probability(x, p)
-}
-
-/// Elementwise between two bounds.
-pub const fn hardtanh(op: &'static str, x: Shape, min_val: f64, max_val: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::bounds(min_val, max_val));
-    Ok(x)
-}
-
-/// The bend is as sharp as `beta` says.
-pub const fn softplus(op: &'static str, x: Shape, beta: f64, threshold: f64) -> Result<Shape, ShapeError> {
-    let _ = op;
-    ok!(rules::bend(beta, threshold));
-    Ok(x)
-}
-
-/// Elementwise with two numbers that may be left out.
-pub const fn with_bounds(op: &'static str, x: Shape, min: Option<f64>, max: Option<f64>) -> Result<Shape, ShapeError> {
-    if min.is_none() && max.is_none() {
-        return Err(ShapeError::Attribute { op, rule: "give `min`, `max` or both" });
-    }
-    Ok(x)
 }
 
 /// As many elements in another shape, of which one extent may be [`Shape::INFERRED`].
@@ -424,13 +354,42 @@ const fn known_axis(op: &'static str, x: Shape, dim: isize) -> Result<usize, Sha
     if x.dim(axis) == Shape::N { Err(ShapeError::Batch { op, shape: x }) } else { Ok(axis) }
 }
 
-/// `length` elements of an axis from `start` on.
-pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: usize, length: usize) -> Result<Shape, ShapeError> {
-    slice(op, x, dim, start, start.saturating_add(length), 1)
+/// A place on an axis that is taken apart, counted from the front: negative ones count from the end, as PyTorch's do.
+pub const fn place(op: &'static str, x: Shape, dim: isize, place: isize) -> Result<usize, ShapeError> {
+    let axis = ok!(known_axis(op, x, dim));
+    match x.dim(axis).checked_sub(place.unsigned_abs()) {
+        _ if place >= 0 => Ok(place as usize),
+        Some(place) => Ok(place),
+        None => Err(ShapeError::Attribute { op, rule: "an index that counts from the end lies before the first one" }),
+    }
 }
 
-/// Every `step`-th element of an axis from `start` to before `end`.
+/// The end of a part of an axis: [`place`], or the extent for [`isize::MAX`], which stands for no end.
+pub const fn end(op: &'static str, x: Shape, dim: isize, end: isize) -> Result<usize, ShapeError> {
+    if end == isize::MAX { Ok(x.dim(ok!(known_axis(op, x, dim)))) } else { place(op, x, dim, end) }
+}
+
+/// `length` elements of an axis from `start` on, which may count from the end.
+pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: isize, length: usize) -> Result<Shape, ShapeError> {
+    let start = ok!(place(op, x, dim, start));
+    part(op, x, dim, start, start.saturating_add(length), 1)
+}
+
+/// Every `step`-th element of an axis from `start` to before `end`; both may count from the end.
 pub const fn slice(
+    op: &'static str,
+    x: Shape,
+    dim: isize,
+    start: isize,
+    end: isize,
+    step: usize,
+) -> Result<Shape, ShapeError> {
+    let (start, end) = (ok!(place(op, x, dim, start)), ok!(self::end(op, x, dim, end)));
+    part(op, x, dim, start, end, step)
+}
+
+/// Every `step`-th element of an axis from `start` to before `end`, counted from the front.
+pub const fn part(
     op: &'static str,
     x: Shape,
     dim: isize,
@@ -448,10 +407,11 @@ pub const fn slice(
     Ok(x.with(axis, (end - start).div_ceil(step)))
 }
 
-/// One element of an axis, which goes.
-pub const fn select(op: &'static str, x: Shape, dim: isize, index: usize) -> Result<Shape, ShapeError> {
+/// One element of an axis, which goes; its index may count from the end.
+pub const fn select(op: &'static str, x: Shape, dim: isize, index: isize) -> Result<Shape, ShapeError> {
     let axis = ok!(known_axis(op, x, dim));
-    ok!(slice(op, x, dim, index, index.saturating_add(1), 1));
+    let index = ok!(place(op, x, dim, index));
+    ok!(part(op, x, dim, index, index.saturating_add(1), 1));
     Ok(x.remove(axis))
 }
 
@@ -459,26 +419,6 @@ pub const fn select(op: &'static str, x: Shape, dim: isize, index: usize) -> Res
 pub const fn flip(op: &'static str, x: Shape, dims: &[isize]) -> Result<Shape, ShapeError> {
     ok!(axes(op, x, dims));
     Ok(x)
-}
-
-/// Elements before and behind each axis, the last axis first: PyTorch's `F.pad`.
-pub const fn pad(op: &'static str, x: Shape, pad: &[usize], value: f64) -> Result<Shape, ShapeError> {
-    let _ = value;
-    if !pad.len().is_multiple_of(2) || pad.len() / 2 > x.rank() {
-        return Err(ShapeError::Attribute { op, rule: "`pad` holds two numbers for each axis, the last axis first" });
-    }
-    let mut shape = x;
-    let mut pair = 0;
-    while pair < pad.len() / 2 {
-        let axis = x.rank() - 1 - pair;
-        let more = pad[2 * pair].saturating_add(pad[2 * pair + 1]);
-        if more > 0 && x.dim(axis) == Shape::N {
-            return Err(ShapeError::Batch { op, shape: x });
-        }
-        shape = if more > 0 { shape.with(axis, ok!(rules::sum(op, x.dim(axis), more))) } else { shape };
-        pair += 1;
-    }
-    Ok(shape)
 }
 
 /// Axes are folded: they go, or stay with extent 1.
@@ -580,11 +520,15 @@ pub const fn gather(op: &'static str, x: Shape, dim: isize, index: Shape) -> Res
     Ok(index)
 }
 
-/// The elements with the given places along an axis, whatever lies there.
+/// The elements with the given places along an axis, whatever lies there. Along the batch axis there is an index for
+/// each sample, so that there are as many of them afterwards.
 pub const fn index_select(op: &'static str, x: Shape, dim: isize, index: Shape) -> Result<Shape, ShapeError> {
-    let axis = ok!(known_axis(op, x, dim));
+    let axis = ok!(rules::axis(op, dim, &x));
     if index.rank() != 1 {
         return Err(ShapeError::Rank { op, expected: 1, found: index });
+    }
+    if x.dim(axis) == Shape::N && index.dim(0) != Shape::N {
+        return Err(ShapeError::Batch { op, shape: x });
     }
     Ok(x.with(axis, index.dim(0)))
 }

@@ -178,6 +178,30 @@ pub const fn nll(input: Shape, target: Shape, ignore_index: i32, reduced: bool) 
     loss(ok!(classes(input)), target, reduced)
 }
 
+/// Logarithms of probabilities `[T, N, C]`, labels `[N, S]`, and both lengths `[N]`.
+pub const fn ctc(
+    log_probs: Shape,
+    targets: Shape,
+    input_lengths: Shape,
+    target_lengths: Shape,
+    blank: usize,
+    zero_infinity: bool,
+    reduced: bool,
+) -> Result<Shape, ShapeError> {
+    let _ = zero_infinity;
+    ok!(super::rules::axes(log_probs, 3, 3));
+    ok!(super::rules::axes(targets, 2, 2));
+    let samples = Shape::new(&[targets.dim(0)]);
+    let batch_first = log_probs.dim(0) == targets.dim(0) && log_probs.dim(1) != targets.dim(0);
+    let times = log_probs.dim(if batch_first { 1 } else { 0 });
+    let expected = Shape::new(&[times, targets.dim(0), log_probs.dim(2)]);
+    ok!(has("`log_probs`, which are [T, N, C],", expected, log_probs));
+    ok!(has("`input_lengths`", samples, input_lengths));
+    ok!(has("`target_lengths`", samples, target_lengths));
+    ok!(setting(blank < log_probs.dim(2), "blank", "must be one of the classes"));
+    result(samples, reduced)
+}
+
 /// Scores `[N, C]` (or `[C]`) with a class for each sample.
 pub const fn multi_margin(
     input: Shape,
@@ -243,6 +267,11 @@ mod tests {
             ),
             (triplet_margin(shape(&[N, 3]), shape(&[N, 3]), shape(&[N, 3]), 0.0, 2.0, 1e-6, false, true), None),
             (triplet_margin(shape(&[N, 3]), shape(&[N]), shape(&[N, 3]), 1.0, 2.0, 1e-6, false, true), None),
+            (ctc(shape(&[9, N, 4]), shape(&[N, 3]), shape(&[N]), shape(&[N]), 0, false, false), Some(shape(&[N]))),
+            (ctc(shape(&[9, N, 4]), shape(&[N, 3]), shape(&[N]), shape(&[N]), 3, true, true), Some(scalar)),
+            (ctc(shape(&[9, N, 4]), shape(&[N, 3]), shape(&[N]), shape(&[N]), 4, false, false), None),
+            (ctc(shape(&[N, 9, 4]), shape(&[N, 3]), shape(&[N]), shape(&[N]), 0, false, false), None),
+            (ctc(shape(&[9, N, 4]), shape(&[N, 3]), shape(&[9]), shape(&[N]), 0, false, false), None),
             (multi_margin(shape(&[N, 4]), shape(&[N]), 2, 1.0, false), Some(shape(&[N]))),
             (multi_margin(shape(&[N, 4]), shape(&[N]), 3, 1.0, false), None),
             (multi_margin(shape(&[N, 4, 2]), shape(&[N, 2]), 1, 1.0, false), None),

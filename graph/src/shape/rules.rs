@@ -11,8 +11,8 @@ mod recurrent;
 mod resample;
 
 pub use attention::{
-    Attention, AttentionInputs, DecoderInputs, EncoderInputs, multihead_attention, positional_encoding,
-    transformer_decoder, transformer_encoder,
+    Attention, AttentionInputs, DecoderInputs, EncoderInputs, TransformerInputs, multihead_attention,
+    positional_encoding, transformer, transformer_decoder, transformer_encoder,
 };
 pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
 pub use padding::padding;
@@ -43,6 +43,40 @@ pub const fn linear(input: Shape, in_features: usize, out_features: usize) -> Re
         return Err(ShapeError::Features { expected: in_features, found: input });
     }
     Ok(input.with(last, out_features))
+}
+
+/// `[.., in1]` and `[.., in2]` with a weight `[out, in1, in2]` and a bias `[out]` become `[.., out]`.
+pub const fn bilinear(input1: Shape, input2: Shape, weight: Shape, bias: Option<Shape>) -> Result<Shape, ShapeError> {
+    if weight.rank() != 3 {
+        return Err(ShapeError::Rank { op: "bilinear", expected: 3, found: weight });
+    }
+    let (out, in1, in2) = (weight.dim(0), weight.dim(1), weight.dim(2));
+    ok!(self::weight(weight.dims(), None));
+    ok!(axes(input1, 1, MAX_RANK - 1));
+    let last = input1.rank() - 1;
+    ok!(given("input1", input1.with(last, in1), input1));
+    ok!(given("input2", input1.with(last, in2), input2));
+    if let Some(bias) = bias {
+        ok!(given("bias", Shape::new(&[out]), bias));
+    }
+    Ok(input1.with(last, out))
+}
+
+/// An input that has to have a shape.
+const fn given(input: &'static str, expected: Shape, found: Shape) -> Result<(), ShapeError> {
+    if expected.same(&found) {
+        return Ok(());
+    }
+    let (expected, found) = (Type::new(DType::F32, expected), Type::new(DType::F32, found));
+    Err(ShapeError::Given { input, expected, found })
+}
+
+/// An input that has to be of f32.
+pub const fn floats(input: &'static str, found: Type) -> Result<(), ShapeError> {
+    if matches!(found.dtype, DType::F32) {
+        return Ok(());
+    }
+    Err(ShapeError::Given { input, expected: Type::new(DType::F32, found.shape), found })
 }
 
 /// A weight of these extents, and those of a kernel: not more elements than any memory holds.

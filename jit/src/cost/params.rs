@@ -36,6 +36,15 @@ pub mod sharing {
     pub const TASKS: usize = 64;
 }
 
+/// What is computed in blocks of rows (`kiln_graph::passes::row_blocks`).
+pub mod row_blocks {
+    use kiln_graph::passes::RowBlocks;
+
+    /// Values that stay in the last-level cache from one call to the next are not worth blocks. Units: elements, elements, rows,
+    /// segments. Zen 3 (32 MiB of last-level cache), 2026-11-29.
+    pub const ROW_BLOCKS: RowBlocks = RowBlocks { large: 1 << 20, block: 1 << 20, rows: 32, segments: 8 };
+}
+
 /// What waits for memory: cache lines of 64 bytes, pages of 4 KiB.
 pub mod stalls {
     /// Elements of a page, a whole number of lines. Unit: f32 elements. As `target.rs` says.

@@ -70,6 +70,24 @@ struct Preferences<'a> {
     halos: Vec<Vec<PreferredLayout>>,
 }
 
+/// What comes out of it comes largest first. Most is there from the start: sorting that once takes less than a heap of all.
+struct Queue<T> {
+    /// What was there, the largest last.
+    first: Vec<T>,
+    later: BinaryHeap<T>,
+}
+
+impl<T: Ord> Queue<T> {
+    fn of(mut first: Vec<T>) -> Queue<T> {
+        first.sort_unstable();
+        Queue { first, later: BinaryHeap::new() }
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        if self.later.peek() > self.first.last() { self.later.pop() } else { self.first.pop() }
+    }
+}
+
 impl Preferences<'_> {
     fn value_layout(&self, id: NodeId, halo: Halo) -> ValueLayout {
         let shape = self.graph.shape(id);
@@ -232,22 +250,22 @@ impl Preferences<'_> {
         let mut back = forth.clone();
         while !forth.is_empty() || !back.is_empty() {
             // Users have larger numbers than their operands, so that the smallest comes first and each once.
-            let mut next: BinaryHeap<Reverse<NodeId>> =
-                forth.drain(..).flat_map(|id| users[id.index()].iter().copied()).map(Reverse).collect();
+            let mut next =
+                Queue::of(forth.drain(..).flat_map(|id| users[id.index()].iter().copied()).map(Reverse).collect());
             while let Some(Reverse(id)) = next.pop() {
                 if self.orders[id.index()].is_none() && self.prefer_as_operands(id) {
-                    next.extend(users[id.index()].iter().copied().map(Reverse));
+                    next.later.extend(users[id.index()].iter().copied().map(Reverse));
                     back.push(id);
                 }
             }
             let updated = self.updates();
             forth.extend(&updated);
             back.extend(updated);
-            let mut next: BinaryHeap<NodeId> = back.drain(..).collect();
+            let mut next = Queue::of(std::mem::take(&mut back));
             while let Some(id) = next.pop() {
                 let preferred = self.prefer_of_operands(id);
                 forth.extend(&preferred);
-                next.extend(preferred);
+                next.later.extend(preferred);
             }
             let states = self.states();
             forth.extend(&states);

@@ -11,6 +11,7 @@ mod models;
 mod prologue;
 mod promises;
 mod repeated_packs;
+mod row_blocks;
 mod run;
 mod streams;
 

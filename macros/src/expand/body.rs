@@ -8,9 +8,10 @@ use syn::ext::IdentExt;
 use super::checks::{Check, Owner, call, model_types, run, several_types};
 use super::label::Label;
 use super::{losses, walk};
-use crate::ast::{Node, ParameterKind, Sequence};
+use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Argument, Block, Call, Gradient, Helper, If, Range, Source, Statement, Step, Tensor, Value,
+    Access, Apply, Argument, Block, Call, Gradient, Helper, If, LayerParameter, Range, Source, Statement, Step, Tensor,
+    Transfer, Value,
 };
 use crate::methods::{Builds, Elements, Gives, Kind};
 use crate::naming::KILN;
@@ -136,6 +137,40 @@ impl Expansion<'_> {
                     }
                 }
             }
+            Statement::Transfer(transfer) => self.transfer(transfer),
+        }
+    }
+
+    /// The values of parameters that others take, or the checks of what rustc knows of it.
+    fn transfer(&self, transfer: &Transfer) -> TokenStream {
+        let Transfer { target, source, rate, place } = transfer;
+        let rate = rate.as_ref().map(|rate| (matches!(rate, Value::Number(_)), self.value(rate, Want::One)));
+        match self.target {
+            Target::Computation(model) => {
+                let alike = super::transfers::alike(target, source, self.layers, model, *place);
+                let [target, source] = [target, source].map(|part| super::transfers::part(part, self.layers, model));
+                let take = match rate {
+                    None => emit!(#KILN::graph::transfer::copy_from(g, &#target, &#source)),
+                    Some((true, rate)) => {
+                        emit!(#KILN::graph::transfer::lerp_from(g, &#target, &#source, (#rate) as f64))
+                    }
+                    Some((false, rate)) => emit!(#KILN::graph::transfer::lerp_from(g, &#target, &#source, #rate)),
+                };
+                emit!({ #alike #take; })
+            }
+            Target::Types(_) => {
+                let indices = [target, source].map(|part| self.label(&part.access).1);
+                let check = rate.map(|(constant, rate)| {
+                    let (check, rate) = if constant {
+                        (emit!(shape::check_rate), emit!((#rate) as f64))
+                    } else {
+                        (emit!(shape::check_rate_type), rate)
+                    };
+                    let check = call(*place, check, rate);
+                    emit!(#check;)
+                });
+                emit!({ #(#indices)* #check })
+            }
         }
     }
 
@@ -228,6 +263,7 @@ impl Expansion<'_> {
     fn tensor(&self, tensor: &Tensor, want: Want) -> TokenStream {
         match tensor {
             Tensor::Variable(name) => name.to_token_stream(),
+            Tensor::Parameter(parameter) => self.parameter(parameter),
             Tensor::Call(call) => match self.target {
                 Target::Computation(_) => self.compute_call(call, want),
                 Target::Types(_) => self.check_call(call, want),
@@ -260,6 +296,7 @@ impl Expansion<'_> {
                     }
                 }
             }
+            Tensor::Whole { inputs, place } => self.whole(inputs, *place, want),
             Tensor::If(choice) => {
                 let choice = self.choice(choice, want);
                 emit!((#choice))
@@ -288,6 +325,49 @@ impl Expansion<'_> {
                         emit!({ let loss = #loss; #check; #of })
                     }
                 }
+            }
+        }
+    }
+
+    /// A parameter as a value, within the scopes of its layer.
+    fn parameter(&self, LayerParameter { layer, name, place }: &LayerParameter) -> TokenStream {
+        match self.target {
+            Target::Computation(model) => {
+                let (way, names) = way(layer, model);
+                emit!({ #(let _scope = g.enter(#names);)* #KILN::layers::parameter_of(g, &#way, #name) })
+            }
+            Target::Types(owner) => {
+                let (label, indices) = self.label(layer);
+                let Some(Node::Layer(of)) = layer.find(self.layers) else { return TokenStream::new() };
+                let (ty, settings, bound) = (&of.ty, owner.settings(of.id), label.bind());
+                let shape = emit!(<#ty>::parameter(#name, &#settings));
+                let check = call(*place, emit!(shape::check_parameter), emit!(name, #shape));
+                emit!({ #indices #bound #check })
+            }
+        }
+    }
+
+    /// The model itself.
+    fn whole(&self, inputs: &[(String, Tensor)], place: Place, want: Want) -> TokenStream {
+        let values: Vec<TokenStream> = inputs.iter().map(|(_, tensor)| self.tensor(tensor, Want::One)).collect();
+        match (self.target, want, values.as_slice()) {
+            (Target::Computation(model), Want::One, [x]) => emit!(#KILN::graph::Layer::forward(#model, g, #x)),
+            (Target::Computation(model), want, _) => {
+                let count = want.count();
+                let all = emit!(#KILN::graph::Model::forward_all(#model, g, &inputs));
+                let all = emit!(#KILN::graph::model::exactly::<#count>(g, &#all));
+                let result = if count == 1 { emit!(let [x] = #all; x) } else { all };
+                emit!({ let inputs = [#(#values),*]; #result })
+            }
+            (Target::Types(owner), ..) => {
+                let (taken, given) = (owner.constant(super::checks::INPUTS), owner.constant(super::checks::OUTPUTS));
+                let checks = inputs.iter().zip(values).enumerate().map(|(position, ((name, _), value))| {
+                    let arguments = emit!("forward", #name, #taken[#position], #value);
+                    let check = call(place, emit!(shape::check_argument), arguments);
+                    emit!(#check;)
+                });
+                let result = if want == Want::One { emit!(#given[0]) } else { given.clone() };
+                emit!({ #(#checks)* #result })
             }
         }
     }

@@ -95,7 +95,7 @@ pub fn rule(loss: &Loss, operands: &[TokenStream]) -> TokenStream {
                 shapes.push(emit!(#name));
                 continue;
             }
-            Operand::Classes => emit!(Index),
+            Operand::Classes | Operand::Lengths => emit!(Index),
             Operand::Tensor | Operand::Number => emit!(Float),
         };
         shapes.push(emit!(#name.shape));

@@ -5,9 +5,9 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::body::{Want, way};
+use super::body::Want;
 use super::checks::{Owner, at, extents};
-use super::{expansion, structure, walk};
+use super::{expansion, structure, transfers, walk};
 use crate::ast::{Input, Mode};
 use crate::mistakes::spaced;
 use crate::naming::KILN;
@@ -30,7 +30,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
             .iter()
             .enumerate()
             .map(|(position, Input { name, .. })| emit!(let mut #name = inputs[#position];));
-        let (first, batch) = (&program.inputs[0].name, batch());
+        let batch = batch();
         let body = expansion(declaration, &emit!(self)).block(&program.body, Want::One);
         let outputs = program.results.iter().map(|Output { name, .. }| {
             let text = name.unraw().to_string();
@@ -38,7 +38,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
         });
         emit!(#number => {
             #(#inputs)*
-            let #batch = #first.size(0);
+            let #batch = batch;
             #body
             #(#outputs)*
         })
@@ -54,6 +54,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
                 &self,
                 number: usize,
                 g: &'g #KILN::graph::Builder,
+                batch: usize,
                 inputs: &[#KILN::graph::Value<'g>],
             ) {
                 match number {
@@ -90,18 +91,8 @@ fn signatures(declaration: &Validated) -> Vec<TokenStream> {
 
 /// Calls `f` with every parameter of a part.
 fn visit_part(part: &Part, declaration: &Validated) -> TokenStream {
-    let (mut place, mut segments) = way(&part.access, &emit!(self));
-    for member in &part.inside {
-        place = emit!(#place.#member);
-        let segment = walk::segment(member);
-        segments.push(emit!(#segment));
-    }
-    let visit = if part.inside.is_empty() {
-        let Some(node) = part.access.find(&declaration.body) else { return TokenStream::new() };
-        walk::visit_node(node, &place)
-    } else {
-        emit!(#KILN::graph::Layer::visit(&#place, path, f))
-    };
+    let (place, segments) = transfers::place_of(part, &emit!(self));
+    let visit = transfers::visit(part, &declaration.body, &place);
     segments.iter().rev().fold(visit, |inner, segment| walk::enter(segment, &inner))
 }
 
@@ -341,21 +332,12 @@ pub fn values(declaration: &Validated, owner: &Owner) -> Vec<TokenStream> {
     declaration.steps.optimizers.iter().map(value).collect()
 }
 
-/// For the fallback: `Steps` and `Parameters` that do nothing, with the mistakes in a constant.
+/// For the fallback: `Steps` that does nothing, with the mistakes in a constant.
 pub fn stub(declaration: &Validated, errors: &TokenStream) -> TokenStream {
     let name = &declaration.name;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let trainer = trainer_name(declaration);
-    let visibility = &declaration.visibility;
     emit! {
-        impl #parameters #KILN::graph::Parameters for #name #arguments #bounds {
-            fn each_parameter<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&str, &'a #KILN::graph::Parameter)) {}
-
-            fn each_parameter_mut(&mut self, _: &mut dyn ::core::ops::FnMut(&str, &mut #KILN::graph::Parameter)) {}
-
-            fn each_layer(&self, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
-        }
-
         impl #parameters #KILN::Steps for #name #arguments #bounds {
             const PROGRAMS: &'static [#KILN::steps::Signature] = {
                 #errors
@@ -364,11 +346,26 @@ pub fn stub(declaration: &Validated, errors: &TokenStream) -> TokenStream {
 
             type Trainer = #trainer #arguments;
 
-            fn program<'g>(&self, _: usize, _: &'g #KILN::graph::Builder, _: &[#KILN::graph::Value<'g>]) {}
+            fn program<'g>(&self, _: usize, _: &'g #KILN::graph::Builder, _: usize, _: &[#KILN::graph::Value<'g>]) {}
 
             fn optimizers(&self) -> ::std::vec::Vec<#KILN::optimizers::Optimization<'_>> {
                 ::std::vec::Vec::new()
             }
+        }
+    }
+}
+
+/// For the fallback: `Parameters` that does nothing, and what makes a model that is no layer.
+pub fn parameters_stub(declaration: &Validated) -> TokenStream {
+    let (name, visibility) = (&declaration.name, &declaration.visibility);
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    emit! {
+        impl #parameters #KILN::graph::Parameters for #name #arguments #bounds {
+            fn each_parameter<'a>(&'a self, _: &mut dyn ::core::ops::FnMut(&str, &'a #KILN::graph::Parameter)) {}
+
+            fn each_parameter_mut(&mut self, _: &mut dyn ::core::ops::FnMut(&str, &mut #KILN::graph::Parameter)) {}
+
+            fn each_layer(&self, _: &mut dyn ::core::ops::FnMut(&str, &str)) {}
         }
 
         #[allow(dead_code)]

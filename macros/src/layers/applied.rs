@@ -56,6 +56,15 @@ pub const STEP: Applied = recurrent(WITH_STATE, &[1], "let h = NAME(x, h)");
 /// The same with a memory cell.
 pub const STEP_WITH_MEMORY: Applied = recurrent(WITH_MEMORY, &[1, 1], "let (h, c) = NAME(x, (h, c))");
 
+/// A layer of two tensors.
+pub const PAIR: Applied = Applied {
+    inputs: &[needed("input1"), needed("input2")],
+    usage: "let y = NAME(input1, input2)",
+    flags: &[],
+    positions: 2,
+    ..ENCODER_LAYER
+};
+
 /// Attention of several heads.
 pub const ATTENTION: Applied = Applied {
     inputs: &[needed("query"), needed("key"), needed("value"), optional("key_padding_mask"), optional("attn_mask")],
@@ -96,6 +105,24 @@ pub const DECODER: Applied = Applied {
     gives: &[1],
     least: 1,
     usage: "let y = NAME(tgt, memory)",
+};
+
+/// An encoder and a decoder.
+pub const WHOLE: Applied = Applied {
+    inputs: &[
+        needed("src"),
+        needed("tgt"),
+        optional("src_mask"),
+        optional("tgt_mask"),
+        optional("memory_mask"),
+        optional("src_key_padding_mask"),
+        optional("tgt_key_padding_mask"),
+        optional("memory_key_padding_mask"),
+    ],
+    positions: 8,
+    flags: &[("src_is_causal", false), ("tgt_is_causal", false), ("memory_is_causal", false)],
+    usage: "let y = NAME(src, tgt)",
+    ..DECODER
 };
 
 impl Applied {

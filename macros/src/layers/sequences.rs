@@ -17,6 +17,21 @@ pub const TRANSFORMER_LAYER: &[Parameter] = &[
     setting("bias", Kind::Flag),
 ];
 
+/// What a whole transformer takes.
+pub const TRANSFORMER: &[Parameter] = &[
+    dimension("d_model", Kind::Size),
+    dimension("nhead", Kind::Size),
+    setting("num_encoder_layers", Kind::Size),
+    setting("num_decoder_layers", Kind::Size),
+    setting("dim_feedforward", Kind::Size),
+    setting("dropout", Kind::Number),
+    setting("activation", Kind::Choice(&ACTIVATION)),
+    setting("layer_norm_eps", Kind::Number),
+    setting("batch_first", Kind::Flag),
+    setting("norm_first", Kind::Flag),
+    setting("bias", Kind::Flag),
+];
+
 /// What some of them on top of one another take.
 pub const STACK: &[Parameter] = &[
     dimension("d_model", Kind::Size),

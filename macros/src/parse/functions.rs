@@ -5,6 +5,7 @@ use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
 use syn::{Expr, Ident, Token, bracketed, parenthesized, token};
 
+use super::python;
 use crate::ast::{Extents, Forward, Helper, Parameter, ParameterKind, Parsed, Place};
 use crate::mistakes::Mistakes;
 
@@ -55,7 +56,8 @@ pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mis
     let name: Ident = input.parse()?;
     let parameters = parameters(input)?;
     let results = if input.peek(Token![->]) { Some(results(input)?) } else { None };
-    let body = input.parse()?;
+    let tokens = input.fork();
+    let body = input.parse().map_err(|error| python::explain(tokens.parse().unwrap_or_default(), error))?;
     if name == "forward" {
         return forward(name, parameters, results, body, declaration, mistakes);
     }

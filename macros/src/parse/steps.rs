@@ -25,9 +25,6 @@ pub fn program(input: ParseStream) -> syn::Result<Program> {
     let name: Ident = input.parse()?;
     let content;
     parenthesized!(content in input);
-    if content.is_empty() {
-        return Err(content.error(format!("`{name}` takes at least one input: `{keyword} {name}(x: [N, ..])`")));
-    }
     let inputs = content.parse_terminated(self::input, Token![,])?.into_iter().collect();
     let mut results = Vec::new();
     if input.parse::<Option<Token![->]>>()?.is_some() {
@@ -44,7 +41,9 @@ pub fn program(input: ParseStream) -> syn::Result<Program> {
     }
     let content;
     braced!(content in input);
-    let statements = content.call(syn::Block::parse_within)?;
+    let tokens = content.fork();
+    let explained = |error| super::python::explain(tokens.parse().unwrap_or_default(), error);
+    let statements = content.call(syn::Block::parse_within).map_err(explained)?;
     Ok(Program { mode, attributes, keyword, name, inputs, results, statements })
 }
 

@@ -35,6 +35,10 @@ impl Scope<'_> {
                 );
                 return self.mistake(callee, message);
             }
+            Some(Node::Layer(super::Layer { kind: super::LayerKind::Known { values: [""], .. }, .. })) => {
+                return self
+                    .mistake(callee, format!("`{text}` is a parameter, and is not applied: it is a value itself"));
+            }
             Some(Node::Layer(super::Layer { kind: super::LayerKind::Model, .. })) => false,
             Some(Node::Layer(super::Layer { kind: super::LayerKind::Known { applied: found, .. }, .. })) => {
                 applied = *found;

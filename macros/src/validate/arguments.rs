@@ -7,7 +7,7 @@ use syn::{Expr, ExprArray, ExprLit, ExprPath, ExprTuple, ExprUnary, GenericArgum
 
 use super::{LayerKind, list, nested};
 use crate::ast::{self, Argument, Form, Place};
-use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, one_slip};
+use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, STRUCTURE, one_slip};
 use crate::mistakes::{Mistakes, spaced};
 use crate::naming::KILN;
 
@@ -33,10 +33,11 @@ pub fn known(
         }
         return None;
     }
+    let arguments = if form == Form::Macro { shaped(known, arguments) } else { arguments };
     let arguments = if in_type == 0 { nested::unfolded(known, arguments, mistakes) } else { arguments };
     let given = assign(known, in_type, arguments, form, mistakes)?;
     let mut dimensions: Vec<TokenStream> = generics.iter().map(|generic| quote!(#generic)).collect();
-    let mut settings = Vec::new();
+    let (mut settings, mut structure) = (Vec::new(), Vec::new());
     let mut missing = Vec::new();
     // Norms have parameters unless they, or their defaults, say otherwise.
     let mut affine = known.is_affine();
@@ -51,6 +52,9 @@ pub fn known(
                 let is_false = matches!(&value, Expr::Lit(ExprLit { lit: Lit::Bool(flag), .. }) if !flag.value);
                 if parameter.name.ends_with("affine") {
                     affine = !is_false;
+                }
+                if STRUCTURE.contains(&parameter.name) {
+                    structure.push((parameter.name, spaced(&value)));
                 }
                 settings.push(setting(parameter, &value));
             }
@@ -68,8 +72,23 @@ pub fn known(
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     let parameters = known.has_parameters() && affine;
-    let (indexed, applied) = (known.indexed, known.applied);
-    Some((ty, LayerKind::Known { settings_type, settings, indexed, applied, parameters }))
+    let (indexed, applied, values) = (known.indexed, known.applied, known.values);
+    Some((ty, LayerKind::Known { settings_type, settings, structure, indexed, applied, values, parameters }))
+}
+
+/// The arguments with the extents of a shape that were given by position in one list: `Parameter(1, 16)` is
+/// `Parameter([1, 16])`.
+fn shaped(known: &'static Known, arguments: Vec<Argument>) -> Vec<Argument> {
+    let Some(Parameter { kind: Kind::Shape(_), .. }) = known.parameters.first() else { return arguments };
+    let listed = |value: &Expr| matches!(plain(value), Expr::Array(_) | Expr::Tuple(_));
+    let (extents, mut others): (Vec<_>, Vec<_>) =
+        arguments.into_iter().partition(|argument| argument.name.is_none() && !listed(&argument.value));
+    if let Some(first) = extents.first() {
+        let span = Place::of(&first.value).first;
+        let extents = extents.iter().map(|argument| &argument.value);
+        others.insert(0, Argument { name: None, value: syn::parse_quote_spanned!(span=> [#(#extents),*]) });
+    }
+    others
 }
 
 /// Takes `requires_grad = false` off the arguments, as any layer and any model takes it.
@@ -146,6 +165,7 @@ fn count_fits(known: &Known, generics: &[GenericArgument]) -> bool {
         Kind::Size
         | Kind::Sides(_)
         | Kind::Parts(_)
+        | Kind::Shape(_)
         | Kind::Factors(_)
         | Kind::Axis
         | Kind::OptionalAxis
@@ -199,7 +219,7 @@ fn unknown_option(known: &Known, option: &Ident) -> String {
 fn fits(value: &Expr, kind: Kind) -> bool {
     match plain(value) {
         Expr::Lit(ExprLit { lit, .. }) => match lit {
-            Lit::Int(_) => !matches!(kind, Kind::Flag | Kind::Choice(_) | Kind::Parts(_)),
+            Lit::Int(_) => !matches!(kind, Kind::Flag | Kind::Choice(_) | Kind::Parts(_) | Kind::Shape(_)),
             Lit::Float(_) => matches!(kind, Kind::Number | Kind::Optional | Kind::Factors(_)),
             Lit::Bool(_) => kind == Kind::Flag,
             Lit::Str(text) => match kind {
@@ -240,6 +260,7 @@ fn several_fit(values: &Punctuated<Expr, Token![,]>, kind: Kind, in_brackets: bo
         Kind::Sides(sides) if !in_brackets => (sides..=sides, Kind::Axis),
         Kind::Extents(most) => (1..=most, Kind::Size),
         Kind::Parts(most) => (1..=most, Kind::Axis),
+        Kind::Shape(most) => (0..=most, Kind::Size),
         Kind::PerAxis(_)
         | Kind::Sides(_)
         | Kind::Padding(_)
@@ -298,6 +319,7 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::OutputSize(0 | 1) => "a whole number or `None`",
         Kind::OutputSize(2) => "a whole number, `None` or a pair of these like `(None, 1)`",
         Kind::OutputSize(_) => "a whole number, `None` or a triple of these like `(None, 1, 1)`",
+        Kind::Shape(_) => "a shape like `[1, 16]`",
         Kind::Parts(_) => "whole numbers in brackets like `[2, -1]`",
         Kind::Sides(2) => "a whole number, or one for each side like `(1, 2)`",
         Kind::Sides(4) => "a whole number, or one for each side like `(1, 2, 0, 0)`",
@@ -348,7 +370,10 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             let elements = pair.elems.iter();
             quote!(.#method(#KILN::layers::PerAxis::new([#(#elements),*])))
         }
-        (Kind::Parts(_), Expr::Tuple(ExprTuple { elems, .. }) | Expr::Array(ExprArray { elems, .. })) => {
+        (
+            Kind::Parts(_) | Kind::Shape(_),
+            Expr::Tuple(ExprTuple { elems, .. }) | Expr::Array(ExprArray { elems, .. }),
+        ) => {
             let elements = elems.iter();
             quote!(.#method([#(#elements),*]))
         }
@@ -386,7 +411,10 @@ fn setting(parameter: &Parameter, value: &Expr) -> TokenStream {
             let value = number(value);
             quote!(.#method(#value))
         }
-        (Kind::Size | Kind::Extents(_) | Kind::Parts(_) | Kind::Axis | Kind::Flag | Kind::Choice(_), value) => {
+        (
+            Kind::Size | Kind::Extents(_) | Kind::Parts(_) | Kind::Shape(_) | Kind::Axis | Kind::Flag | Kind::Choice(_),
+            value,
+        ) => {
             quote!(.#method(#value))
         }
     }

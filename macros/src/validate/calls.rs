@@ -12,7 +12,7 @@ use crate::ast::{Node, ParameterKind, Place};
 use crate::body::{Step, Tensor, Value};
 use crate::layers::Known;
 use crate::losses;
-use crate::methods::{self, Form, Function, Kind};
+use crate::methods::{self, Builds, Form, Function, Kind};
 
 /// The variable that holds the batch size where a body is expanded.
 pub fn batch() -> Ident {
@@ -47,6 +47,9 @@ impl Scope<'_> {
     /// A call by a name that is no layer's: one of the model's own functions, one of the table if a tensor is among its
     /// arguments, or else a constant function of the user's.
     fn named_call(&mut self, call: &ExprCall, name: &Ident) -> Option<Meaning> {
+        if name == "self" || name == "forward" {
+            return self.whole(call, name);
+        }
         if let Some(helper) = self.helpers.iter().position(|helper| helper.name == *name) {
             return self.helper_call(call, name, helper);
         }
@@ -70,6 +73,9 @@ impl Scope<'_> {
             return self.table(function, None, name, &call.args, &Expr::Call(call.clone()));
         }
         let Some(numbers) = self.numbers(&call.args)? else {
+            if let Some(instead) = methods::advice(text) {
+                return self.mistake(name, format!("Kiln does not have PyTorch's `{text}`: {instead}"));
+            }
             if let Some(near) = losses::Known::nearest(text) {
                 return self.mistake(name, format!("there is no `{text}`; did you mean `{near}`?"));
             }
@@ -88,11 +94,30 @@ impl Scope<'_> {
         Some(Meaning::Value(Value::Number(quote!(#name #arguments))))
     }
 
+    /// `self(x)` or `forward(x)`: the model itself.
+    fn whole(&mut self, call: &ExprCall, name: &Ident) -> Option<Meaning> {
+        let Some(whole) = self.whole else {
+            let message = format!(
+                "`{name}(..)` applies the model itself, which has no `forward`: declare `fn forward(x: [N, ..]) -> [N, ..] \
+                 {{ .. }}`"
+            );
+            return self.mistake(name, message);
+        };
+        self.calls.push((self.helpers.len(), name.clone()));
+        if whole.inputs.len() != call.args.len() {
+            let names = super::list(whole.inputs.iter().map(|name| format!("`{name}`")));
+            let message = format!("the model itself takes {names}, and is called with {}", call.args.len());
+            return self.mistake(call, message);
+        }
+        let inputs = self.tensors(call.args.iter())?;
+        let inputs = whole.inputs.iter().cloned().zip(inputs).collect();
+        Some(Tensor::Whole { inputs, place: Place::of(call) }.into())
+    }
+
     /// A layer that is called like a function: `ReLU(x)` or `max_pool2d(x, 2)`.
     fn not_a_function<T>(&mut self, name: &Ident, layer: &str) -> Option<T> {
         let message = format!(
-            "a layer has parameters, so it is a field: declare `name: {layer}(..)` in the struct, and apply it here as \
-             `name(x)`"
+            "a layer is a field of the model: declare `name: {layer}(..)` in the struct, and apply it here as `name(x)`"
         );
         self.mistake(name, message)
     }
@@ -112,8 +137,8 @@ impl Scope<'_> {
                 given.extend(position);
                 let listed = matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_));
                 position.is_some_and(|position| match function.parameters[position].kind {
-                    Kind::Tensor(_) | Kind::Operand(_) => self.is_tensor(value) && !listed,
-                    Kind::OptionalTensor(_) => !listed,
+                    Kind::Tensor(_) => self.is_tensor(value) && !listed,
+                    Kind::Operand(_) | Kind::OptionalTensor(_) => !listed,
                     Kind::Tensors => listed,
                     Kind::OptionalAxes => !self.is_tensor(value),
                     kind => !self.is_tensor(value) && (!listed || several(kind)),
@@ -162,7 +187,9 @@ impl Scope<'_> {
             Expr::Tuple(tuple) => tuple.elems.iter().any(|element| self.is_tensor(element)),
             Expr::Array(array) => array.elems.iter().any(|element| self.is_tensor(element)),
             Expr::MethodCall(call) => call.method != "size" && call.method != "len" && self.is_tensor(&call.receiver),
-            Expr::Call(call) => self.is_tensor(&call.func) || call.args.iter().any(|argument| self.is_tensor(argument)),
+            Expr::Call(call) => {
+                self.is_tensor(&call.func) || makes(&call.func) || call.args.iter().any(|arg| self.is_tensor(arg))
+            }
             Expr::Index(index) => self.is_tensor(&index.expr),
             Expr::Field(field) => self.is_tensor(&field.base),
             Expr::Path(path) => path
@@ -256,12 +283,15 @@ impl Scope<'_> {
         if name == "detach_" {
             return self.mistake(method, "`detach_` is a statement; in an expression write `detach`");
         }
+        if let Some(instead) = methods::advice(name) {
+            return self.mistake(method, format!("Kiln does not have PyTorch's `{name}`: {instead}"));
+        }
         if name.ends_with('_') {
             return self.in_place(call);
         }
         let hint = match methods::nearest(name, true) {
             Some(near) => format!("; did you mean `{near}`?"),
-            None => format!("; those that a `forward` may call are {}", methods::names(true).join(", ")),
+            None => "; those that a `forward` may call are listed in the documentation of `kiln::model!`".to_string(),
         };
         self.mistake(method, format!("a tensor has no method `{name}`{hint}"))
     }
@@ -283,4 +313,11 @@ impl Scope<'_> {
         let arguments = round(quote!(#axis as isize), span);
         Some(Meaning::Value(Value::Number(quote!(#name.#method #arguments))))
     }
+}
+
+/// Whether a function of this name makes a tensor of numbers: `zeros`.
+fn makes(function: &Expr) -> bool {
+    let Expr::Path(path) = function else { return false };
+    let name = path.path.get_ident().map(Ident::to_string).unwrap_or_default();
+    Function::find(&name).is_some_and(|function| matches!(function.builds, Builds::Made(_)))
 }

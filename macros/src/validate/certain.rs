@@ -3,10 +3,10 @@
 //! all of it, and which checks what is said here. Knows no shapes: only whether a value has axes, and what it holds.
 
 use super::names::Names;
-use super::steps::Program;
+use super::steps::{Model, Program};
 use super::{Layer, LayerKind};
-use crate::ast::{Node, ParameterKind, Sequence};
-use crate::body::{Argument, Block, Call, Helper, If, Loss, Statement, Tensor, Value};
+use crate::ast::{Extents, Node, ParameterKind};
+use crate::body::{Argument, Block, Call, If, Loss, Statement, Tensor, Value};
 use crate::losses::Reduction;
 use crate::methods::{Elements, Gives, Kind};
 
@@ -46,24 +46,27 @@ impl Certain {
 }
 
 /// What is certain about each result of a program.
-pub fn results(program: &Program, layers: &Sequence<Layer>, helpers: &[Helper]) -> Vec<Certain> {
-    let mut walk = Walk { layers, helpers, names: Names::default() };
+pub fn results(program: &Program, model: Model<'_>) -> Vec<Certain> {
+    let mut walk = Walk { model, names: Names::default() };
     for input in &program.inputs {
-        let element = match &input.extents.element {
-            None => Some(Element::F32),
-            Some(name) if name == "f32" => Some(Element::F32),
-            Some(name) if name == "i32" => Some(Element::I32),
-            Some(_) => None,
-        };
-        walk.names.declare(&input.name.to_string(), Certain { element, scalar: Some(false) });
+        walk.names.declare(&input.name.to_string(), of_batches(&input.extents));
     }
     walk.statements(&program.body, 1);
     program.results.iter().map(|output| walk.name(&output.name.to_string())).collect()
 }
 
+/// What is declared with a batch axis.
+fn of_batches(extents: &Extents) -> Certain {
+    let element = match &extents.element {
+        Some(name) if name == "i32" => Element::I32,
+        Some(name) if name == "bool" => Element::Bool,
+        _ => Element::F32,
+    };
+    Certain::new(element, false)
+}
+
 struct Walk<'a> {
-    layers: &'a Sequence<Layer>,
-    helpers: &'a [Helper],
+    model: Model<'a>,
     names: Names<Certain>,
 }
 
@@ -114,6 +117,9 @@ impl Walk<'_> {
             Statement::If(choice) => _ = self.choice(choice, 1),
             Statement::Block(block) => _ = self.block(block, 1),
             Statement::Minimize { loss, .. } => _ = self.tensor(loss, 1),
+            Statement::Transfer(transfer) => {
+                transfer.rate.as_ref().map(|rate| self.value(rate));
+            }
         }
     }
 
@@ -157,10 +163,11 @@ impl Walk<'_> {
     fn tensor(&mut self, tensor: &Tensor, count: usize) -> Vec<Certain> {
         match tensor {
             Tensor::Variable(name) => vec![self.name(&name.to_string())],
+            Tensor::Parameter(_) => vec![Certain::new(Element::F32, None)],
             Tensor::Call(call) => self.call(call, count),
             Tensor::Apply(apply) => {
                 let inputs: Vec<Certain> = apply.inputs.iter().flatten().map(|tensor| self.one(tensor)).collect();
-                match (apply.layer.find(self.layers), inputs.as_slice()) {
+                match (apply.layer.find(self.model.layers), inputs.as_slice()) {
                     // No layer takes the last axis away.
                     (Some(node), [input]) if gives_f32(node) => {
                         vec![Certain::new(Element::F32, input.scalar.filter(|scalar| !scalar))]
@@ -169,7 +176,7 @@ impl Walk<'_> {
                 }
             }
             Tensor::Helper { helper, arguments, .. } => {
-                let helper = &self.helpers[*helper];
+                let helper = &self.model.functions[*helper];
                 let given: Vec<Certain> = arguments.iter().map(|value| self.value(value)).collect();
                 let outside = std::mem::take(&mut self.names);
                 for (parameter, known) in helper.parameters.iter().zip(given) {
@@ -180,6 +187,17 @@ impl Walk<'_> {
                 let values = self.block(&helper.body, count);
                 self.names = outside;
                 values
+            }
+            Tensor::Whole { inputs, .. } => {
+                inputs.iter().for_each(|(_, tensor)| _ = self.one(tensor));
+                let Model { layers, outputs, .. } = self.model;
+                match outputs {
+                    [] if layers.members.iter().all(|member| gives_f32(&member.node)) => {
+                        vec![Certain::new(Element::F32, false)]
+                    }
+                    [] => nothing(count),
+                    outputs => outputs.iter().map(of_batches).collect(),
+                }
             }
             Tensor::If(choice) => self.choice(choice, count),
             Tensor::Block(block) => self.block(block, count),

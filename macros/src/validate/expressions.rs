@@ -5,8 +5,9 @@ use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, UnOp};
 
 use super::forward::{Binding, Scope};
+use super::{Layer, LayerKind};
 use crate::ast::{Node, Place};
-use crate::body::{Access, Argument, Call, Step, Tensor, Value};
+use crate::body::{Access, Argument, Call, LayerParameter, Step, Tensor, Value};
 use crate::layers::one_slip;
 use crate::methods::Function;
 use crate::mistakes::spaced;
@@ -38,6 +39,11 @@ impl Scope<'_> {
 
     pub fn not_in_scope<T>(&mut self, name: &Ident) -> Option<T> {
         let text = name.to_string();
+        if text == "self" {
+            let message = "the model's layers and functions are in scope by their names: `layer(x)`; `self(x)` is the model \
+                           itself";
+            return self.mistake(name, message);
+        }
         let fields = self.layers.members.iter().filter_map(|member| match &member.name {
             syn::Member::Named(name) => Some(name.to_string()),
             syn::Member::Unnamed(_) => None,
@@ -106,6 +112,9 @@ impl Scope<'_> {
     pub fn layer(&mut self, expression: &Expr) -> Option<Access> {
         match self.meaning(expression)? {
             Meaning::Layer(layer) => Some(layer),
+            Meaning::Value(Value::Tensor(Tensor::Parameter(parameter))) if parameter.name.is_empty() => {
+                Some(parameter.layer)
+            }
             Meaning::Value(_) => None,
         }
     }
@@ -242,7 +251,7 @@ impl Scope<'_> {
         match self.find(name) {
             Some(Binding::Tensor) => Some(Tensor::Variable(name.clone()).into()),
             Some(Binding::Number) => Some(Meaning::Value(Value::Number(quote!(#name)))),
-            Some(Binding::Layer(layer)) => Some(Meaning::Layer(layer)),
+            Some(Binding::Layer(layer)) => Some(self.or_parameter(layer, Place::of(name))),
             Some(Binding::Optimizer(_)) => {
                 self.mistake(name, format!("`{name}` is an optimizer: the statement is `{name}.minimize(loss);`"))
             }
@@ -263,7 +272,11 @@ impl Scope<'_> {
             (Step::Member(_), Some(Node::List { .. })) => {
                 Some(format!("`{0}` is a list of layers: choose one, as in `{0}[0]`", spaced(base)))
             }
-            (Step::Member(_), _) => Some(format!("`{}` is one layer: only a `Sequential` has members", spaced(base))),
+            (Step::Member(name), Some(Node::Layer(of))) => match value_of(of, &crate::expand::segment(name)) {
+                Some(value) => return Some(self.parameter(layer, value, Place::of(base).to(Place::of(name)))),
+                None => Some(no_member(of, &spaced(base))),
+            },
+            (Step::Member(_), None) => Some(format!("`{}` has no members", spaced(base))),
         };
         if let Some(message) = message {
             return self.mistake(base, message);
@@ -272,13 +285,36 @@ impl Scope<'_> {
         let layer = layer.then(step);
         match (layer.find(self.layers), name) {
             (None, Some(name)) => self.mistake(name, format!("`{}` has no layer of this name", spaced(base))),
-            _ => Some(Meaning::Layer(layer)),
+            _ => Some(self.or_parameter(layer, Place::of(base))),
         }
+    }
+
+    /// A layer; one that is a parameter by itself is a value.
+    fn or_parameter(&mut self, layer: Access, place: Place) -> Meaning {
+        let value = match layer.find(self.layers) {
+            Some(Node::Layer(of)) => value_of(of, ""),
+            _ => None,
+        };
+        match value {
+            Some(name) => self.parameter(layer, name, place),
+            None => Meaning::Layer(layer),
+        }
+    }
+
+    fn parameter(&mut self, layer: Access, name: &'static str, place: Place) -> Meaning {
+        if let Some(Step::Member(syn::Member::Named(field))) = layer.steps.first() {
+            self.used.push(field.to_string());
+        }
+        Tensor::Parameter(Box::new(LayerParameter { layer, name, place })).into()
     }
 
     /// `left + right`; also that of `left += right`.
     pub fn binary(&mut self, binary: &ExprBinary) -> Option<Value> {
         let ExprBinary { left, op, right, .. } = binary;
+        if let (BinOp::Mul(_), Expr::Unary(syn::ExprUnary { op: UnOp::Deref(_), expr, .. })) = (op, &**right) {
+            let (base, power) = (spaced(left), spaced(expr));
+            return self.mistake(binary, format!("a power `{base} ** {power}` is written `{base}.pow({power})`"));
+        }
         let (l, r) = (self.value(left), self.value(right));
         let plain = compound(op).unwrap_or(*op);
         let (l, r) = match (l?, r?) {
@@ -367,4 +403,33 @@ fn group(delimiter: Delimiter, tokens: TokenStream, span: Span) -> TokenStream {
     let mut group = Group::new(delimiter, tokens);
     group.set_span(span);
     quote!(#group)
+}
+
+/// The parameter of a layer that a body may use as a value by this name.
+fn value_of(layer: &Layer, name: &str) -> Option<&'static str> {
+    match &layer.kind {
+        LayerKind::Known { values, .. } => values.iter().copied().find(|value| *value == name),
+        LayerKind::Model => None,
+    }
+}
+
+/// Why a layer has no member to take.
+fn no_member(layer: &Layer, text: &str) -> String {
+    match &layer.kind {
+        LayerKind::Model => format!(
+            "`{text}` is a model, of which only its `forward` is seen here: apply it, as in `{text}(x)`, or write its \
+             layers as `Sequential {{ .. }}`"
+        ),
+        LayerKind::Known { values: [], .. } => {
+            format!(
+                "`{text}` is one layer, and its parameters are its own; as values a body uses those of `Linear` and \
+                 `Embedding`, and a field `{text}_scale: Parameter(..)` of its own"
+            )
+        }
+        LayerKind::Known { values: [""], .. } => format!("`{text}` is a parameter, which has no members"),
+        LayerKind::Known { values, .. } => {
+            let values = values.iter().map(|value| format!("`{text}.{value}`"));
+            format!("`{text}` is one layer: apply it, as in `{text}(x)`, or use {} as a value", super::list(values))
+        }
+    }
 }

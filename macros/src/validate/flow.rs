@@ -11,7 +11,7 @@ use proc_macro2::{Ident, Span};
 
 use super::names::Names;
 use super::paths::{Cut, Given, Paths, Reached, Value as Node, distinct};
-use super::steps::{Optimizer, Program};
+use super::steps::{Model, Optimizer, Program};
 use crate::ast::{Extents, ParameterKind, Place};
 use crate::body::{Argument, Block, Call, Forward, Gradient, Helper, If, Loss, Statement, Tensor, Value};
 
@@ -23,6 +23,8 @@ pub struct Found {
     pub reached: Vec<String>,
     /// The fields that are applied.
     pub applied: Vec<String>,
+    /// The fields that take the values of others.
+    pub written: Vec<String>,
     /// Whether it minimizes something.
     pub minimizes: bool,
 }
@@ -31,12 +33,12 @@ pub struct Found {
 const LEAVING: &str = "the end of `no_grad`";
 
 /// Follows the values of a program.
-pub fn follow(program: &Program, optimizers: &[Optimizer], helpers: &[Helper]) -> Found {
-    let mut walk = Walk::new(helpers);
+pub fn follow(program: &Program, optimizers: &[Optimizer], model: Model<'_>) -> Found {
+    let mut walk = Walk::new(model.functions, Some(model));
     program.inputs.iter().for_each(|input| walk.input(&input.name));
     walk.statements(&program.body);
-    let Walk { paths, applied, questions, .. } = walk;
-    let mut found = Found { applied, ..Found::default() };
+    let Walk { paths, applied, written, questions, .. } = walk;
+    let mut found = Found { applied, written, ..Found::default() };
     for question in &questions {
         match question {
             Question::Minimize { optimizer, loss, text, place } => {
@@ -85,7 +87,7 @@ fn without_gradient(paths: &Paths, loss: Node, of: Node, message: &str, place: P
 /// The fields that the results of a `forward` depend on only through functions that have no gradient, and by which each is
 /// cut off. What a `detach` or a `no_grad` cuts off is meant so, and results of whole numbers are not trained.
 pub fn cut_off(forward: &Forward, outputs: &[Extents], helpers: &[Helper]) -> Vec<(String, Vec<(Span, String)>)> {
-    let mut walk = Walk::new(helpers);
+    let mut walk = Walk::new(helpers, None);
     forward.inputs.iter().for_each(|name| walk.input(name));
     forward.body.statements.iter().for_each(|statement| walk.statement(statement));
     let results = forward.body.value.as_ref().map(|value| walk.values(value, outputs.len())).unwrap_or_default();
@@ -127,16 +129,19 @@ enum Question {
 
 struct Walk<'a> {
     helpers: &'a [Helper],
+    /// The model that may be applied as a whole.
+    model: Option<Model<'a>>,
     names: Names<Node>,
     paths: Paths,
     questions: Vec<Question>,
     applied: Vec<String>,
+    written: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(helpers: &'a [Helper]) -> Walk<'a> {
+    fn new(helpers: &'a [Helper], model: Option<Model<'a>>) -> Walk<'a> {
         let (names, paths) = (Names::default(), Paths::default());
-        Walk { helpers, names, paths, questions: Vec::new(), applied: Vec::new() }
+        Walk { helpers, model, names, paths, questions: Vec::new(), applied: Vec::new(), written: Vec::new() }
     }
 
     fn input(&mut self, name: &Ident) {
@@ -207,6 +212,11 @@ impl<'a> Walk<'a> {
                     place: *place,
                 });
             }
+            // What was read before stays what it was, and no gradient passes.
+            Statement::Transfer(transfer) => {
+                transfer.rate.as_ref().map(|rate| self.value(rate));
+                self.written.extend(transfer.target.given().field().cloned());
+            }
         }
     }
 
@@ -267,6 +277,11 @@ impl<'a> Walk<'a> {
                 Some(place) => *self.names.at(place),
                 None => self.paths.computed(Vec::new()),
             },
+            Tensor::Parameter(parameter) => {
+                let given = Given::of(&parameter.layer);
+                self.applied.extend(given.field().cloned());
+                self.paths.layer(given, Vec::new())
+            }
             Tensor::Call(call) => self.call(call),
             Tensor::Apply(apply) => {
                 let inputs = apply.inputs.iter().flatten().map(|tensor| self.tensor(tensor)).collect();
@@ -288,11 +303,35 @@ impl<'a> Walk<'a> {
                 self.names = outside;
                 value
             }
+            Tensor::Whole { inputs, .. } => {
+                let inputs = inputs.iter().map(|(_, tensor)| self.tensor(tensor)).collect();
+                self.whole(inputs)
+            }
             Tensor::If(choice) => self.choice(choice),
             Tensor::Block(block) => self.block(block),
             Tensor::Loss(loss) => self.loss(loss),
             Tensor::Gradient(gradient) => self.gradient(gradient),
         }
+    }
+
+    /// What the model makes of its inputs.
+    fn whole(&mut self, inputs: Vec<Node>) -> Node {
+        let Some(model) = self.model else { return self.paths.computed(inputs) };
+        let Some(forward) = model.forward else {
+            let input = self.paths.computed(inputs);
+            return model.layers.members.iter().fold(input, |input, member| {
+                let field = crate::expand::segment(&member.name);
+                self.applied.push(field.clone());
+                self.paths.layer(Given { way: vec![Some(field)] }, vec![input])
+            });
+        };
+        let outside = std::mem::take(&mut self.names);
+        for (name, value) in forward.inputs.iter().zip(inputs) {
+            self.names.declare(&name.to_string(), value);
+        }
+        let value = self.block(&forward.body);
+        self.names = outside;
+        value
     }
 
     fn call(&mut self, call: &Call) -> Node {

@@ -15,7 +15,7 @@ use crate::mistakes::{Mistakes, spaced};
 pub fn functions(
     forward: Option<ast::Forward>,
     helpers: &[ast::Helper],
-    outputs: usize,
+    whole: Option<&Whole>,
     programs: &[ast::Program],
     layers: &Sequence<Layer>,
     mistakes: &mut Mistakes,
@@ -41,11 +41,13 @@ pub fn functions(
         return nothing(false);
     }
     let mut scope = Scope::new(layers, helpers, mistakes);
+    scope.whole = whole;
     let forward = forward.map(|ast::Forward { inputs, body }| {
         let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
-        (scope.function(&body, "forward", names, Some(outputs)), inputs)
+        (scope.function(&body, "forward", names, whole.map(|whole| whole.outputs)), inputs)
     });
-    let mut called = std::mem::take(&mut scope.calls);
+    let of_forward = std::mem::take(&mut scope.calls);
+    let mut called = of_forward.clone();
     let mut edges: Vec<Vec<(usize, Ident)>> = Vec::new();
     let mut resolved = Vec::new();
     for helper in helpers {
@@ -55,10 +57,12 @@ pub fn functions(
         edges.push(calls);
         resolved.push((block, results));
     }
-    for (position, helper) in helpers.iter().enumerate() {
+    // `forward` is the last of all functions.
+    edges.push(of_forward);
+    let names = helpers.iter().map(|helper| helper.name.to_string()).chain(["forward".to_string()]);
+    for (position, name) in names.enumerate() {
         if let Some(call) = recursion(position, &edges) {
-            let message =
-                format!("`{}` calls itself, and the graph is fixed before it runs: write a `for` loop", helper.name);
+            let message = format!("`{name}` calls itself, and the graph is fixed before it runs: write a `for` loop");
             scope.mistake::<()>(&call, message);
             break;
         }
@@ -78,6 +82,14 @@ pub fn functions(
     Functions { forward, helpers, used, complete }
 }
 
+/// What a model takes and gives where it is applied as a whole.
+pub struct Whole {
+    /// The names of the inputs.
+    pub inputs: Vec<String>,
+    /// How many results there are.
+    pub outputs: usize,
+}
+
 /// The functions of a model.
 pub struct Functions {
     pub forward: Option<Forward>,
@@ -86,6 +98,14 @@ pub struct Functions {
     pub used: Vec<String>,
     /// Whether there was no mistake in them.
     pub complete: bool,
+}
+
+impl Whole {
+    /// Layers that are applied in order take one tensor, and give one.
+    pub fn of(forward: Option<&ast::Forward>, outputs: usize) -> Whole {
+        let inputs = forward.map(|forward| forward.inputs.iter().map(ToString::to_string).collect());
+        Whole { inputs: inputs.unwrap_or_else(|| vec!["input".to_string()]), outputs: outputs.max(1) }
+    }
 }
 
 /// The call by which a function leads back to itself.
@@ -121,12 +141,14 @@ pub enum Binding {
 pub struct Scope<'a> {
     pub layers: &'a Sequence<Layer>,
     pub helpers: &'a [ast::Helper],
+    /// The model itself, if it can be applied.
+    pub whole: Option<&'a Whole>,
     pub mistakes: &'a mut Mistakes,
     /// The later ones hide the earlier ones.
     pub names: Names<Binding>,
     /// The fields that are applied somewhere.
     pub used: Vec<String>,
-    /// The calls of the model's own functions: which, and where.
+    /// The calls of the model's own functions: which, and where. The one behind the last is `forward`.
     pub calls: Vec<(usize, Ident)>,
     /// The function that is being read.
     pub function: String,
@@ -134,6 +156,8 @@ pub struct Scope<'a> {
     pub loops: usize,
     /// The optimizers that minimize something.
     pub minimizing: Vec<usize>,
+    /// Whether parts of the model are copied.
+    pub transfers: bool,
     /// Whether updates are allowed: in a `step`.
     pub updates: bool,
     /// For each `no_grad` around: how many names there were before it.
@@ -147,6 +171,7 @@ impl<'a> Scope<'a> {
         Scope {
             layers,
             helpers,
+            whole: None,
             mistakes,
             names: Names::default(),
             used: Vec::new(),
@@ -154,6 +179,7 @@ impl<'a> Scope<'a> {
             function: String::new(),
             loops: 0,
             minimizing: Vec::new(),
+            transfers: false,
             updates: false,
             cuts: Vec::new(),
             complete: true,
@@ -238,9 +264,10 @@ impl<'a> Scope<'a> {
     /// How many values an expression gives, if that can be seen here.
     fn results(&self, tensor: &Tensor) -> Option<usize> {
         match tensor {
-            Tensor::Variable(_) | Tensor::Loss(_) | Tensor::Gradient(_) => Some(1),
+            Tensor::Variable(_) | Tensor::Parameter(_) | Tensor::Loss(_) | Tensor::Gradient(_) => Some(1),
             Tensor::Call(call) => (call.function.gives != methods::Gives::Several).then_some(1),
             Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
+            Tensor::Whole { .. } => self.whole.map(|whole| whole.outputs),
             Tensor::Block(block) => block.value.as_ref().and_then(|value| self.results_of(value)),
             Tensor::If(choice) => choice.then.value.as_ref().and_then(|value| self.results_of(value)),
             // A model says how many, and some layers' last results may be left.
@@ -418,6 +445,7 @@ impl<'a> Scope<'a> {
                 self.assign(&call.receiver, Value::Tensor(tensor))
             }
             Expr::MethodCall(call) if self.optimizer(&call.receiver).is_some() => self.minimize(call),
+            Expr::MethodCall(call) if super::transfers::is_transfer(call) => self.transfer(call),
             Expr::MethodCall(call) if call.method.to_string().ends_with('_') => self.in_place(call),
             other => {
                 self.value(other)?;

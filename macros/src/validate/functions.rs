@@ -152,7 +152,7 @@ impl Scope<'_> {
             Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
             Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
             Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),
-            Kind::OptionalAxis | Kind::OptionalAxes | Kind::OptionalNumber if none => {
+            Kind::OptionalAxis | Kind::OptionalAxes | Kind::OptionalNumber | Kind::OptionalSize if none => {
                 Some(Argument::Attribute(quote!(::core::option::Option::None)))
             }
             Kind::Axes | Kind::OptionalAxes => {
@@ -165,10 +165,11 @@ impl Scope<'_> {
                     option(quote!(&[#(#axes),*]))
                 })
             }
-            Kind::Shape | Kind::Sizes | Kind::Wholes => {
+            Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Numbers => {
                 let element = match kind {
                     Kind::Shape => Kind::Shape,
                     Kind::Wholes => Kind::Whole,
+                    Kind::Numbers => Kind::Number,
                     _ => Kind::Size,
                 };
                 let extents: Option<Vec<TokenStream>> =
@@ -177,6 +178,7 @@ impl Scope<'_> {
                 Some(Argument::Attribute(quote!(&[#(#extents),*])))
             }
             Kind::OptionalAxis => Some(option(self.attribute(function, parameter, first, Kind::Axis)?)),
+            Kind::OptionalSize => Some(option(self.attribute(function, parameter, first, Kind::Size)?)),
             Kind::OptionalNumber => Some(option(self.attribute(function, parameter, first, Kind::Number)?)),
             Kind::Axis | Kind::Size | Kind::Whole | Kind::Number | Kind::Flag => {
                 Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
@@ -232,9 +234,11 @@ impl Scope<'_> {
             Kind::Shape => "a shape, as in `[N, 64]`, with `-1` for what is left",
             Kind::Sizes => "whole numbers, as in `[1, 1]`",
             Kind::Size => "a whole number",
+            Kind::OptionalSize => "a whole number or `None`",
             Kind::Whole => "a whole number, which may be negative",
             Kind::Wholes => "whole numbers, as in `[1, -1]`",
-            Kind::Text => "a text, as in `\"ij,jk->ik\"`",
+            Kind::Numbers => "numbers, as in `[1.5, 2]`",
+            Kind::Text => "a text in quotation marks",
             Kind::Number => "a number",
             Kind::OptionalNumber => "a number or `None`",
             Kind::Flag => "`true` or `false`",
@@ -259,7 +263,7 @@ pub fn named(argument: &Expr) -> (Option<&Ident>, &Expr) {
 
 /// Whether arguments that follow one another are the elements of a list.
 pub fn several(kind: Kind) -> bool {
-    matches!(kind, Kind::Axes | Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Tensors)
+    matches!(kind, Kind::Axes | Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Numbers | Kind::Tensors)
 }
 
 /// The default of a parameter.
@@ -268,7 +272,7 @@ fn default(parameter: &Parameter) -> Option<Argument> {
         "None" => quote!(::core::option::Option::None),
         text => text.parse().ok()?,
     };
-    let tokens = if parameter.kind == Kind::Sizes { quote!(&#tokens) } else { tokens };
+    let tokens = if matches!(parameter.kind, Kind::Sizes | Kind::Numbers) { quote!(&#tokens) } else { tokens };
     Some(Argument::Attribute(tokens))
 }
 

@@ -10,12 +10,12 @@ use syn::{Attribute, Expr, ExprTuple, ExprUnary, Stmt, UnOp, Visibility};
 
 use super::certain::{self, Certain};
 use super::flow;
-use super::forward::{Binding, Scope};
+use super::forward::{Binding, Scope, Whole};
 use super::names::Names;
 use super::paths::{Cut, Given};
 use super::{Layer, LayerKind, list};
-use crate::ast::{self, Argument, Input, Member, Mode, Node, Place, Sequence};
-use crate::body::{Access, Block, Helper};
+use crate::ast::{self, Argument, Extents, Input, Member, Mode, Node, Place, Sequence};
+use crate::body::{Access, Block, Forward, Helper};
 use crate::layers::one_slip;
 use crate::mistakes::{Mistakes, spaced};
 use crate::naming::KILN;
@@ -110,15 +110,31 @@ pub const RESERVED: &[&str] = &[
     "use_averaged",
 ];
 
-/// Resolves the optimizers and programs over the layers of their model and its functions, as they were read and resolved.
+/// The model that programs are of.
+#[derive(Clone, Copy)]
+pub struct Model<'a> {
+    pub layers: &'a Sequence<Layer>,
+    /// The model's functions as they were read,
+    pub helpers: &'a [ast::Helper],
+    /// and as they were resolved.
+    pub functions: &'a [Helper],
+    pub forward: Option<&'a Forward>,
+    /// The types of what the model gives, if it says.
+    pub outputs: &'a [Extents],
+    /// The model itself, if it can be applied.
+    pub whole: Option<&'a Whole>,
+    /// Whether each const parameter has a default.
+    pub has_defaults: bool,
+}
+
+/// Resolves the optimizers and programs over their model.
 pub fn steps(
     optimizers: Vec<Member<ast::Layer>>,
     programs: Vec<ast::Program>,
-    layers: &Sequence<Layer>,
-    (helpers, functions): (&[ast::Helper], &[Helper]),
-    has_defaults: bool,
+    model: Model<'_>,
     mistakes: &mut Mistakes,
 ) -> Resolved {
+    let Model { layers, helpers, functions, .. } = model;
     if let (Some(first), true) = (optimizers.first(), programs.is_empty()) {
         let name = &first.name;
         let message = format!(
@@ -147,7 +163,7 @@ pub fn steps(
             steps.programs.push(unread(program));
             continue;
         }
-        let read = self::program(program, &steps.optimizers, layers, helpers, mistakes);
+        let read = self::program(program, &steps.optimizers, model, mistakes);
         right &= read.complete;
         used.extend(read.used);
         called.extend(read.called);
@@ -155,8 +171,8 @@ pub fn steps(
         steps.programs.push(read.program);
     }
     if right {
-        trace(&mut steps, layers, functions);
-        if !has_defaults {
+        trace(&mut steps, model);
+        if !model.has_defaults {
             steps.programs.iter().for_each(|program| unknown_types(program, mistakes));
         }
         steps.warnings.extend(idle(&steps.optimizers, &minimizing));
@@ -184,28 +200,29 @@ fn unknown_types(program: &Program, mistakes: &mut Mistakes) {
 }
 
 /// Follows the values of all programs from the layers to the losses.
-fn trace(steps: &mut Steps, layers: &Sequence<Layer>, functions: &[Helper]) {
+fn trace(steps: &mut Steps, model: Model<'_>) {
     let Steps { optimizers, programs, cut, warnings } = steps;
-    let (mut reached, mut applied, mut minimizes) = (HashSet::new(), HashSet::new(), false);
+    let (mut changed, mut applied, mut minimizes) = (HashSet::new(), HashSet::new(), false);
     for program in programs {
-        let flow = flow::follow(program, optimizers, functions);
-        let results = certain::results(program, layers, functions);
+        let flow = flow::follow(program, optimizers, model);
+        let results = certain::results(program, model);
         for (output, certain) in program.results.iter_mut().zip(results) {
             output.certain = certain;
         }
         minimizes |= flow.minimizes;
         cut.extend(flow.cut);
-        reached.extend(flow.reached);
+        changed.extend(flow.reached);
+        changed.extend(flow.written);
         applied.extend(flow.applied);
     }
     // A model that minimizes nothing is meant to be evaluated, or to give gradients in its inputs.
     if !minimizes || !cut.is_empty() {
         return;
     }
-    for member in &layers.members {
+    for member in &model.layers.members {
         let syn::Member::Named(name) = &member.name else { continue };
         let text = crate::expand::segment(&member.name);
-        if applied.contains(&text) && !reached.contains(&text) && has_parameters(&member.node) {
+        if applied.contains(&text) && !changed.contains(&text) && has_parameters(&member.node) {
             let whose = if is_known(&member.node) { "the parameters of" } else { "what parameters there are in" };
             let name_of = name.unraw();
             let note = format!(
@@ -385,21 +402,23 @@ fn setting(name: &str, kind: Kind, value: &Expr) -> Result<TokenStream, String> 
 /// One part, or several in parentheses.
 fn parts(value: &Expr, layers: &Sequence<Layer>, mistakes: &mut Mistakes) -> Option<Vec<Part>> {
     let mut scope = Scope::new(layers, &[], mistakes);
+    let expected =
+        "an optimizer trains parts of the model: name fields, as in `generator`, `discriminator.features` or `(a, b)`";
     match value {
         Expr::Tuple(tuple) => {
-            let parts: Vec<Option<Part>> = tuple.elems.iter().map(|part| self::part(part, &mut scope)).collect();
+            let parts: Vec<Option<Part>> = tuple.elems.iter().map(|one| part(one, &mut scope, expected)).collect();
             parts.into_iter().collect()
         }
-        Expr::Paren(inner) => Some(vec![part(&inner.expr, &mut scope)?]),
-        one => Some(vec![part(one, &mut scope)?]),
+        Expr::Paren(inner) => Some(vec![part(&inner.expr, &mut scope, expected)?]),
+        one => Some(vec![part(one, &mut scope, expected)?]),
     }
 }
 
-/// `discriminator.features`
-fn part(value: &Expr, scope: &mut Scope<'_>) -> Option<Part> {
+/// `discriminator.features`; what was expected is said where it is no part.
+pub fn part(value: &Expr, scope: &mut Scope<'_>, expected: &str) -> Option<Part> {
     let text = spaced(value);
     if let Expr::Field(field) = value {
-        let base = part(&field.base, scope)?;
+        let base = part(&field.base, scope, expected)?;
         let is_model = |node: &Node<Layer>| matches!(node, Node::Layer(Layer { kind: LayerKind::Model, .. }));
         if !base.inside.is_empty() || base.access.find(scope.layers).is_some_and(is_model) {
             let mut inside = base.inside;
@@ -410,10 +429,7 @@ fn part(value: &Expr, scope: &mut Scope<'_>) -> Option<Part> {
     let before = scope.complete;
     match scope.layer(value) {
         Some(access) => Some(Part { access, inside: Vec::new(), text }),
-        None if scope.complete && before => scope.mistake(
-            value,
-            "an optimizer trains parts of the model: name fields, as in `generator`, `discriminator.features` or `(a, b)`",
-        ),
+        None if scope.complete && before => scope.mistake(value, expected),
         None => None,
     }
 }
@@ -428,17 +444,12 @@ struct Read {
     complete: bool,
 }
 
-fn program(
-    program: ast::Program,
-    optimizers: &[Optimizer],
-    layers: &Sequence<Layer>,
-    helpers: &[ast::Helper],
-    mistakes: &mut Mistakes,
-) -> Read {
+fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mistakes: &mut Mistakes) -> Read {
     let ast::Program { mode, attributes, keyword, name, inputs, results, statements } = program;
     let mut names: Vec<(String, Binding)> =
         optimizers.iter().enumerate().map(|(number, of)| (of.name.to_string(), Binding::Optimizer(number))).collect();
-    let mut scope = Scope::new(layers, helpers, mistakes);
+    let mut scope = Scope::new(model.layers, model.helpers, mistakes);
+    scope.whole = model.whole;
     let mut distinct: Vec<Input> = Vec::new();
     for input in inputs {
         names.push((input.name.to_string(), Binding::Tensor));
@@ -483,11 +494,11 @@ fn program(
         }
         outputs.push(Output { name: result, certain: Certain::default() });
     }
-    if scope.complete && outputs.is_empty() && scope.minimizing.is_empty() {
+    if scope.complete && outputs.is_empty() && scope.minimizing.is_empty() && !scope.transfers {
         let message = match mode {
             Mode::Train => format!(
                 "the step `{name}` does nothing: it minimizes no loss and gives no result; write `OPTIMIZER.minimize(loss);`, \
-                 or `-> RESULT` behind its inputs"
+                 `PART.copy_from(PART);`, or `-> RESULT` behind its inputs"
             ),
             Mode::Eval => format!("the program `{name}` gives no result: write `-> RESULT` behind its inputs"),
         };
@@ -507,7 +518,7 @@ impl Optimizer {
 }
 
 impl Part {
-    fn given(&self) -> Given {
+    pub fn given(&self) -> Given {
         let inside = self.inside.iter().map(|member| Some(crate::expand::segment(member)));
         let mut given = Given::of(&self.access);
         given.way.extend(inside);

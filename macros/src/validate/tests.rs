@@ -117,8 +117,10 @@ fn mistakes_are_collected() {
     let cases: &[(&str, &[&str])] = &[
         ("struct Net(Linear(1), Linaer(1, 2));", &["`Linear` needs `out_features`", "there is no layer `Linaer`"]),
         (
-            "struct Net(Transformer(512));",
-            &["Kiln does not have PyTorch's `Transformer` yet; those that it has are listed in `kiln::layers`"],
+            "struct Net(AdaptiveLogSoftmaxWithLoss(512));",
+            &[
+                "Kiln does not have PyTorch's `AdaptiveLogSoftmaxWithLoss` yet; those that it has are listed in `kiln::layers`",
+            ],
         ),
         ("struct Net { fc: Linear(1, 1), opt: Adam(fc, lr = 1e-3) }", &["an optimizer works in a `step`"]),
         (

@@ -100,7 +100,11 @@ impl Scope<'_> {
             let names: Vec<&str> = known.operands.iter().map(|(name, _)| *name).collect();
             let message = format!(
                 "`{name}` compares {} values: `{name}({})`; its options have names",
-                if names.len() == 2 { "two" } else { "three" },
+                match names.len() {
+                    2 => "two",
+                    3 => "three",
+                    _ => "four",
+                },
                 names.join(", ")
             );
             return self.mistake(call, message);
@@ -111,6 +115,7 @@ impl Scope<'_> {
                 Operand::Number => "one tensor or a number",
                 Operand::Tensor => "a tensor, not a number",
                 Operand::Classes => "a tensor of class labels",
+                Operand::Lengths => "a tensor of whole numbers",
                 Operand::ClassesOrProbabilities => "a tensor of class labels or probabilities",
             };
             match self.value(argument) {

@@ -45,6 +45,42 @@ model! {
     }
 }
 
+model! {
+    struct Whole {
+        whole: Transformer(8, 2, 1, num_decoder_layers = 2, dim_feedforward = 8, batch_first = true),
+        pair: Bilinear(8, 3, 2),
+        plain: Bilinear(2, in2_features = 2, out_features = 8, bias = false),
+    }
+
+    fn forward(src: [N, 5, 8], tgt: [N, 4, 8], more: [N, 4, 3], padding: [N, 5; bool]) -> [N, 4, 8] {
+        let y = whole(src, tgt, tgt_is_causal = true, src_key_padding_mask = padding);
+        let z = pair(whole(src, tgt = y, src_mask = None), more);
+        plain(input1 = z, input2 = z) + bilinear(z, more, ones_like(more).mean((0, 1)).reshape([1, 1, 3]).expand([8, 2, 3]))
+    }
+}
+
+#[test]
+fn transformers_and_pairs_run() {
+    let model = Whole::init(1);
+    let g = Builder::new("forward");
+    let inputs = [g.input("src", [3, 5, 8]), g.input("tgt", [3, 4, 8]), g.input("more", [3, 4, 3])];
+    let padding = g.input("padding", [3, 5]).gt(0.5);
+    let results = model.forward_all(&g, &[inputs[0], inputs[1], inputs[2], padding]);
+    assert_eq!(results[0].shape(), Shape::new(&[3, 4, 8]));
+    g.output("y", results[0]);
+    assert!(g.finish().is_ok());
+    // Each layer has values of its own, and Xavier's bound.
+    let mut firsts = Vec::new();
+    model.visit(&mut Path::new(), &mut |name, parameter| {
+        if name.ends_with("multihead_attn.in_proj_weight") {
+            let bound = (6.0f32 / 32.0).sqrt();
+            assert!(parameter.value.iter().all(|value| value.abs() <= bound), "{name}");
+            firsts.push(parameter.value.iter().next().copied());
+        }
+    });
+    assert!(firsts.len() == 2 && firsts[0] != firsts[1], "{firsts:?}");
+}
+
 #[test]
 fn it_runs() {
     let model = Attends::init(1);

@@ -97,6 +97,46 @@ model! {
     }
 }
 
+// What PyTorch's users may write beside these.
+model! {
+    struct More {
+        fc: Linear(4, 4),
+        w: Linear(3, 5),
+    }
+
+    fn forward(x: [N, 3, 4], index: [N, 4; i32]) -> ([N, 3, 4], [N; i32]) {
+        let y = fc(x).contiguous().clone();
+        let angles = y.sinc() + y.rad2deg().deg2rad() + y.sigmoid().logit(eps = 1e-3) + logit(y) + y.absolute() + y.negative() + y.positive() + y.fix() + y.sgn() + y.arctan();
+        let bounds = y.clip(-1, 1) + y.clamp_min(0) + clamp_max(y, 1.0) + y.gelu("tanh") + gelu(y, approximate = "none");
+        let pairs = y.fmod(2) + y.remainder(x) + y.hypot(x) + logaddexp(y, x) + y.logaddexp2(x) + y.copysign(-1.0) + fmax(y, x) + y.fmin(0) + y.xlogy(x) + y.subtract(x).multiply(2).divide(3).true_divide(x);
+        let rounded = y.floor_divide(2) + y.div(x, rounding_mode = "floor") + div(y, 2.0, rounding_mode = "trunc");
+        let sums = addcmul(y, x, x, value = 2) + y.addcdiv(x, x) + y.renorm(2, 0, 1.5) + normalize(y, dim = 2) + y.logcumsumexp(2) + gumbel_softmax(y, tau = 0.5, hard = true);
+        let mask = y.isclose(x) | y.greater(x) | y.less_equal(0) | y.not_equal(x) | y.signbit() | y.isposinf();
+        let folds = any(mask, 2, true).float() + mask.all(dim = 2, keepdim = true).float() + y.nansum(2, true) + y.nanmean(2, true) + y.quantile(0.25, 2, true);
+        let (spread, middle) = y.std_mean(2, keepdim = true);
+        let (_, centre) = var_mean(y, (1, 2), keepdim = true);
+        let (least, most) = y.aminmax(dim = 2, keepdim = true);
+        let (high, _) = y.cummax(2);
+        let (low, _) = cummin(y, 2);
+        let (half, at) = y.median(2, true);
+        let (second, _) = kthvalue(y, 2, keepdim = true);
+        let moved = y.movedim(1, 2).swapaxes(1, 2) + y.unflatten(2, (2, -1)).flatten(2) + y.tile(1, 2).narrow(2, 0, 4) + concat((y, y), 1).narrow(1, 0, 3) + y.expand_as(x).view_as(x);
+        let (a, b, c) = y.unbind(1);
+        let (rows, columns) = meshgrid((arange(3), arange(4)), indexing = "ij");
+        let square = y.transpose(1, 2).matmul(y);
+        let diagonals = square.diagonal(dim1 = 1, dim2 = 2).diag_embed().sum(1).unsqueeze(1) + square.rot90(1, (1, 2)).narrow(1, 0, 3) + eye(3, 4) + zeros(N, 1, 1) + ones([N, 3, 4]) + full((3, 4), 0.5) + randn(N, 3, 4) + rand([4]);
+        let places = triu_indices(3, 4, offset = 1).sum() + tril_indices(3, 4).sum();
+        let matrix = eye(4).addmm(eye(4), ones([4, 4]), alpha = 0.5).mm(eye(4)) + ones(4).addr(ones(4), ones(4)).t() + eye(2).kron(eye(2)) + ones(4).diag() * eye(4).trace() + eye(4).fliplr().flipud();
+        let vectors = matrix.mv(ones(4)) + ones(4) * ones(4).dot(ones(4)) + matrix.inner(ones(4)) + ones(4).addmv(eye(4), ones(4)) + cdist(eye(4), matrix).diagonal() + pdist(ones([4, 2])).sum();
+        let products = linear(y, ones([4, 4]), bias = ones(4)) + addbmm(zeros([4, 4]), ones([2, 4, 4]), ones([2, 4, 4])).sum(0);
+        let indexed = index.remainder(3) + index.floor_divide(2) + index.index_fill(1, arange(2), 7) + index.bucketize(arange(5)) + searchsorted(arange(3), index, right = true) + isin(index, arange(2)).int();
+        let counts = y.histc(4, -1, 1).sum() + y.count_nonzero(dim = (1, 2)).float().reshape([N, 1, 1]) + dist(y, x) + w(y.transpose(1, 2)).mean() + hstack((a, b, c)).mean();
+        let total = angles + bounds + pairs + rounded + sums + folds + spread + middle + centre + least + most + high + low + half + second + moved;
+        total += diagonals + products + counts + vectors + (rows + columns).float() + places.float() + y.diff().sum(2, keepdim = true);
+        (total, indexed.sum(1) + at.sum((1, 2)))
+    }
+}
+
 #[test]
 fn it_runs() {
     let model = <Two>::init(0);
@@ -111,6 +151,11 @@ fn it_runs() {
     let scope = g.enter("everything");
     let results = Everything::init(0).forward_all(&g, &[x, index]);
     assert_eq!(results.iter().map(|v| v.ty()).collect::<Vec<_>>(), [Type::f32([5, 12]), Type::i32([5])]);
+    drop(scope);
+    let (x, index) = (g.input("vectors", [5, 3, 4]), g.input_of("places", Type::i32([5, 4])));
+    let scope = g.enter("more");
+    let results = More::init(0).forward_all(&g, &[x, index]);
+    assert_eq!(results.iter().map(|v| v.ty()).collect::<Vec<_>>(), [Type::f32([5, 3, 4]), Type::i32([5])]);
     drop(scope);
     assert_eq!(Everything::INPUTS[1], Type::i32([Shape::N, 4]));
     g.finish().unwrap();

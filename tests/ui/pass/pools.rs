@@ -53,6 +53,20 @@ model! {
     }
 }
 
+model! {
+    struct Windows {
+        conv: Conv2d(1, 2, 3),
+    }
+
+    fn forward(x: [N, 1, 10, 10], v: [N, 1, 4, 4, 6], s: [N, 1, 8]) -> [N, 2, 4, 4] {
+        let y = max_pool2d(conv(x), 2) + avg_pool2d(conv(x), [2, 2], stride = 2, divisor_override = None);
+        let z = adaptive_avg_pool2d(conv(x), 4) + adaptive_max_pool2d(conv(x), [4, 4]);
+        let volumes = max_pool3d(v, 2).mean() + avg_pool3d(v, 2, divisor_override = 3).mean() + adaptive_avg_pool3d(v, 2).mean() + adaptive_max_pool3d(v, 1).mean();
+        let signals = max_pool1d(s, 3, 1, padding = 1).mean() + avg_pool1d(s, 2, ceil_mode = true).mean() + adaptive_avg_pool1d(s, 3).mean() + adaptive_max_pool1d(s, 1).mean();
+        y + z + volumes + signals
+    }
+}
+
 fn described(layer: &dyn Layer) -> Vec<String> {
     let mut found = Vec::new();
     layer.describe(&mut Path::new(), &mut |_, layer| found.push(layer.to_owned()));

@@ -64,6 +64,26 @@ model! {
     struct Halved(FractionalMaxPool2d(2, output_ratio = 0.5), FractionalMaxPool2d((1, 2), 3));
 }
 
+model! {
+    #[model(input = [1, 4, 8, 8], output = [1, 2, 3, 3])]
+    struct Volumes(FractionalMaxPool3d(2, output_ratio = (0.75, 0.5, 0.5)), FractionalMaxPool3d((1, 2, 2), (2, 3, 3)));
+}
+
+model! {
+    struct Functions {
+        up: Upsample(size = (4, 6), mode = "bicubic", align_corners = true),
+        whole: Upsample(scale_factor = 2, mode = "nearest-exact"),
+        part: Upsample(4, mode = "area"),
+    }
+
+    fn forward(x: [N, 3, 8, 8]) -> [N, 3, 7, 9] {
+        let a = interpolate(x, size = [7, 9], mode = "bilinear", antialias = true);
+        let b = interpolate(up(x), [7, 9]) + interpolate(part(x), scale_factor = (1.8, 2.3), mode = "bicubic");
+        let c = pad(x, (1, 0, -2, 1), mode = "reflect") + x.pad([1, 0, 0, 0], "circular").pad([0, 0, -1, 0], value = 0.5);
+        a + b + c + whole(x).pad([0, -7, 0, -9])
+    }
+}
+
 fn described(layer: &dyn Layer) -> Vec<String> {
     let mut found = Vec::new();
     layer.describe(&mut Path::new(), &mut |_, layer| found.push(layer.to_owned()));
@@ -90,5 +110,6 @@ fn it_runs() {
     let expected = ["FractionalMaxPool2d(2, ratio 0.7, samples 0.5)", "FractionalMaxPool2d((3, 2), size (4, 5))"];
     assert_eq!(described(&Smaller::init(1)), expected);
     assert_eq!(described(&Halved::init(1))[1], "FractionalMaxPool2d((1, 2), size 3)");
+    assert_eq!(described(&Volumes::init(1))[1], "FractionalMaxPool3d((1, 2, 2), size (2, 3, 3))");
     assert_eq!(described(&Filled::init(1))[1], "Upsample(scale (0.75, 1.5, 1.5), trilinear)");
 }

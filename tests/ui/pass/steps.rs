@@ -84,6 +84,64 @@ model! {
     }
 }
 
+// Programs and functions that apply the model itself, of several inputs and results, with const parameters.
+model! {
+    struct Whole<const C: usize = 4> {
+        embedding: Embedding(10, C),
+        fc: Linear(C, C),
+        opt: Sgd((embedding, fc), lr = 0.1),
+    }
+
+    fn forward(words: [N; i32], y: [N, C]) -> ([N, C], [N]) {
+        let x = fc(embedding(words));
+        (x, (x - y).square().mean(1))
+    }
+
+    fn distance(words, y) {
+        let (_, distances) = forward(words, y);
+        distances.mean()
+    }
+
+    step update(words: [N; i32], y: [N, C]) -> (loss, far) {
+        let loss = distance(words, y);
+        opt.minimize(loss);
+        let (_, far) = self(words, y);
+    }
+}
+
+// A step that only copies, parts of parts, elements of lists, const parameters, and a target that nothing applies or trains.
+#[deny(deprecated)]
+mod targets {
+    use super::networks;
+    use kiln::prelude::*;
+
+    model! {
+        pub struct Targets<const C: usize = 3> {
+            online: networks::Body,
+            target: networks::Body,
+            snapshot: networks::Body,
+            heads: [Sequential { fc: Linear(C, C), act: Tanh }; 2],
+            head: Sequential { fc: Linear(C, C), act: Tanh },
+            opt: Adam((online, heads)),
+        }
+
+        step update(x: [N, 4], y: [N, C], rates: [N]) -> loss {
+            let next = { let h = target(x); head.act(head.fc(h)) }.detach();
+            let loss = mse(heads[0].fc(online(x)) + heads[1].fc(online(x)), y + next);
+            opt.minimize(loss);
+            target.features.lerp_from(online.features, rates.mean());
+            target.head.out.copy_from(online.head.out);
+            for i in 0..2 {
+                head.lerp_from(heads[i], 0.5);
+            }
+        }
+
+        step keep() {
+            snapshot.copy_from(online);
+        }
+    }
+}
+
 /// The rate halves after this many steps.
 const HALF: u64 = 2;
 
@@ -165,6 +223,14 @@ fn it_runs() -> Result<(), TrainError> {
     let mut generic = Generic::<4>::init(1).trainer().batch(2).build()?;
     generic.update(&x)?;
     generic.into_model();
+
+    let mut whole = Whole::<4>::init(1).trainer().batch(2).build()?;
+    let (loss, far) = whole.update(&[1u8, 9], &x)?;
+    assert!(far.sum() / 2.0 < loss && loss > 0.0);
+
+    let mut targets = targets::Targets::<3>::init(1).trainer().batch(2).build()?;
+    targets.update(&x, &Array2::zeros((2, 3)), &Array1::from_vec(vec![0.0, 1.0]))?;
+    targets.keep()?;
 
     let mut both: BothTrainer = Both::init(1).trainer().batch(2).build()?;
     both.update(&x, &Array2::zeros((2, 3)))?;

@@ -179,3 +179,67 @@ pub const fn nan_to_num(
     let _ = (op, nan, posinf, neginf);
     Ok(x)
 }
+
+/// A square matrix.
+pub const fn eye(op: &'static str, n: usize) -> Result<Shape, ShapeError> {
+    eye_of(op, n, n)
+}
+
+/// A matrix.
+pub const fn eye_of(op: &'static str, n: usize, m: usize) -> Result<Shape, ShapeError> {
+    filled(op, &[n, m])
+}
+
+/// A tensor of a shape.
+pub const fn filled(op: &'static str, size: &[usize]) -> Result<Shape, ShapeError> {
+    if size.len() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: size.len() });
+    }
+    let mut axis = 0;
+    while axis < size.len() {
+        if size[axis] == Shape::INFERRED {
+            return Err(ShapeError::Attribute { op, rule: "every extent is given" });
+        }
+        axis += 1;
+    }
+    rules::tensor(Shape::new(size))
+}
+
+/// A tensor of a shape that holds one number.
+pub const fn full(op: &'static str, size: &[usize], fill_value: f64) -> Result<Shape, ShapeError> {
+    let _ = fill_value;
+    filled(op, size)
+}
+
+/// The places of a triangle of which each row has the columns from `row + offset` on.
+pub const fn triu_indices(op: &'static str, row: usize, col: usize, offset: isize) -> Result<Shape, ShapeError> {
+    let mut elements = 0usize;
+    let mut place = 0;
+    while place < row {
+        let first = (place as isize).saturating_add(offset);
+        let first = if first < 0 { 0 } else { first as usize };
+        elements += col.saturating_sub(first);
+        place += 1;
+    }
+    pairs(op, elements)
+}
+
+/// The places of a triangle of which each row has the columns up to `row + offset`.
+pub const fn tril_indices(op: &'static str, row: usize, col: usize, offset: isize) -> Result<Shape, ShapeError> {
+    let mut elements = 0usize;
+    let mut place = 0;
+    while place < row {
+        let count = (place as isize).saturating_add(offset).saturating_add(1);
+        let count = if count < 0 { 0 } else { count as usize };
+        elements += if count < col { count } else { col };
+        place += 1;
+    }
+    pairs(op, elements)
+}
+
+const fn pairs(op: &'static str, elements: usize) -> Result<Shape, ShapeError> {
+    if elements == 0 {
+        return Err(ShapeError::Attribute { op, rule: "`offset` must leave something of the matrix" });
+    }
+    rules::tensor(Shape::new(&[2, elements]))
+}

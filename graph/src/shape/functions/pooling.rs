@@ -91,3 +91,56 @@ pooling_rules! {
     2, max_pool2d_with_indices, adaptive_max_pool2d_with_indices, max_unpool2d;
     3, max_pool3d_with_indices, adaptive_max_pool3d_with_indices, max_unpool3d;
 }
+
+/// Declares the rules of pooling that tells no places for a number of spatial axes.
+macro_rules! plain_pooling_rules {
+    ($($spatial:literal, $max:ident, $avg:ident, $adaptive_max:ident, $adaptive_avg:ident;)*) => {$(
+        #[doc = concat!("The maxima of windows over ", $spatial, " spatial axes.")]
+        pub const fn $max(
+            op: &'static str,
+            x: Shape,
+            kernel_size: &[usize],
+            stride: &[usize],
+            padding: &[usize],
+            dilation: &[usize],
+            ceil_mode: bool,
+        ) -> Result<Shape, ShapeError> {
+            rules::pool(op, x, &ok!(pooling(op, $spatial, kernel_size, stride, padding, dilation, ceil_mode)))
+        }
+
+        #[doc = concat!("The averages of windows over ", $spatial, " spatial axes.")]
+        #[allow(clippy::too_many_arguments)] // Those of PyTorch's function.
+        pub const fn $avg(
+            op: &'static str,
+            x: Shape,
+            kernel_size: &[usize],
+            stride: &[usize],
+            padding: &[usize],
+            ceil_mode: bool,
+            count_include_pad: bool,
+            divisor_override: Option<usize>,
+        ) -> Result<Shape, ShapeError> {
+            let _ = count_include_pad;
+            ok!(rules::divisor(divisor_override));
+            rules::pool(op, x, &ok!(pooling(op, $spatial, kernel_size, stride, padding, &[1], ceil_mode)))
+        }
+
+        #[doc = concat!("The maxima of cells over ", $spatial, " spatial axes.")]
+        pub const fn $adaptive_max(op: &'static str, x: Shape, output_size: &[usize]) -> Result<Shape, ShapeError> {
+            let cells = ok!(per_axis(op, $spatial, output_size, 1));
+            let cells = [Some(cells[0]), Some(cells[1]), Some(cells[2])];
+            rules::adaptive_pool(op, x, cells.split_at($spatial).0)
+        }
+
+        #[doc = concat!("The averages of cells over ", $spatial, " spatial axes.")]
+        pub const fn $adaptive_avg(op: &'static str, x: Shape, output_size: &[usize]) -> Result<Shape, ShapeError> {
+            $adaptive_max(op, x, output_size)
+        }
+    )*};
+}
+
+plain_pooling_rules! {
+    1, max_pool1d, avg_pool1d, adaptive_max_pool1d, adaptive_avg_pool1d;
+    2, max_pool2d, avg_pool2d, adaptive_max_pool2d, adaptive_avg_pool2d;
+    3, max_pool3d, avg_pool3d, adaptive_max_pool3d, adaptive_avg_pool3d;
+}

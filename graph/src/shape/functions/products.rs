@@ -89,3 +89,181 @@ pub const fn attention(
     }
     super::matmul(op, scores, value)
 }
+
+/// Two vectors and a weight of their products; see [`rules::bilinear`].
+pub const fn bilinear(
+    op: &'static str,
+    input1: Shape,
+    input2: Shape,
+    weight: Shape,
+    bias: Option<Shape>,
+) -> Result<Shape, ShapeError> {
+    let _ = op;
+    rules::bilinear(input1, input2, weight, bias)
+}
+
+const fn rank(op: &'static str, expected: usize, found: Shape) -> Result<(), ShapeError> {
+    if found.rank() == expected { Ok(()) } else { Err(ShapeError::Rank { op, expected, found }) }
+}
+
+/// Two matrices.
+pub const fn mm(op: &'static str, input: Shape, mat2: Shape) -> Result<Shape, ShapeError> {
+    ok!(rank(op, 2, input));
+    ok!(rank(op, 2, mat2));
+    super::matmul(op, input, mat2)
+}
+
+/// A matrix and a vector.
+pub const fn mv(op: &'static str, input: Shape, vec: Shape) -> Result<Shape, ShapeError> {
+    ok!(rank(op, 2, input));
+    ok!(rank(op, 1, vec));
+    super::matmul(op, input, vec)
+}
+
+/// Two vectors.
+pub const fn dot(op: &'static str, input: Shape, tensor: Shape) -> Result<Shape, ShapeError> {
+    ok!(rank(op, 1, input));
+    ok!(rank(op, 1, tensor));
+    super::matmul(op, input, tensor)
+}
+
+/// The last axes are equal and go; the batch axis is not the other one's, too.
+pub const fn inner(op: &'static str, input: Shape, other: Shape) -> Result<Shape, ShapeError> {
+    if input.rank() == 0 || other.rank() == 0 {
+        return rules::broadcast(op, input, other);
+    }
+    let (last, of_other) = (input.rank() - 1, other.rank() - 1);
+    if input.dim(last) != other.dim(of_other) {
+        return Err(ShapeError::Mismatch { op, left: input, right: other });
+    }
+    if last + of_other > crate::shape::MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: last + of_other });
+    }
+    let mut shape = input.remove(last);
+    let mut axis = 0;
+    while axis < of_other {
+        shape = shape.insert(shape.rank(), other.dim(axis));
+        axis += 1;
+    }
+    Ok(shape)
+}
+
+/// A product added to what has its shape or is repeated to it.
+const fn added(op: &'static str, input: Shape, product: Shape) -> Result<Shape, ShapeError> {
+    if ok!(rules::broadcast(op, input, product)).same(&product) {
+        Ok(product)
+    } else {
+        Err(ShapeError::Mismatch { op, left: input, right: product })
+    }
+}
+
+/// Two matrices, and what is added.
+pub const fn addmm(
+    op: &'static str,
+    input: Shape,
+    mat1: Shape,
+    mat2: Shape,
+    beta: f64,
+    alpha: f64,
+) -> Result<Shape, ShapeError> {
+    let _ = (beta, alpha);
+    added(op, input, ok!(mm(op, mat1, mat2)))
+}
+
+/// A matrix and a vector, and what is added.
+pub const fn addmv(
+    op: &'static str,
+    input: Shape,
+    mat: Shape,
+    vec: Shape,
+    beta: f64,
+    alpha: f64,
+) -> Result<Shape, ShapeError> {
+    let _ = (beta, alpha);
+    added(op, input, ok!(mv(op, mat, vec)))
+}
+
+/// Two vectors, and what is added.
+pub const fn addr(
+    op: &'static str,
+    input: Shape,
+    vec1: Shape,
+    vec2: Shape,
+    beta: f64,
+    alpha: f64,
+) -> Result<Shape, ShapeError> {
+    let _ = (beta, alpha);
+    added(op, input, ok!(outer(op, vec1, vec2)))
+}
+
+/// The sum of the products of two batches, and what is added.
+pub const fn addbmm(
+    op: &'static str,
+    input: Shape,
+    batch1: Shape,
+    batch2: Shape,
+    beta: f64,
+    alpha: f64,
+) -> Result<Shape, ShapeError> {
+    let _ = (beta, alpha);
+    added(op, input, ok!(bmm(op, batch1, batch2)).remove(0))
+}
+
+/// Extents multiply; the batch axis meets none or 1.
+pub const fn kron(op: &'static str, input: Shape, other: Shape) -> Result<Shape, ShapeError> {
+    let rank = if input.rank() > other.rank() { input.rank() } else { other.rank() };
+    if 2 * rank > crate::shape::MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: 2 * rank });
+    }
+    let mut shape = Shape::SCALAR;
+    let mut axis = 0;
+    while axis < rank {
+        let one = if axis + input.rank() < rank { 1 } else { input.dim(axis + input.rank() - rank) };
+        let two = if axis + other.rank() < rank { 1 } else { other.dim(axis + other.rank() - rank) };
+        let extent = match (one, two) {
+            (one, 1) => one,
+            (1, two) => two,
+            (Shape::N, _) => return Err(ShapeError::Batch { op, shape: input }),
+            (_, Shape::N) => return Err(ShapeError::Batch { op, shape: other }),
+            (one, two) => one.saturating_mul(two),
+        };
+        if extent > crate::shape::MAX_EXTENT && extent != Shape::N {
+            return Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" });
+        }
+        shape = shape.insert(axis, extent);
+        axis += 1;
+    }
+    Ok(shape)
+}
+
+/// See [`rules::linear`].
+pub const fn linear(op: &'static str, input: Shape, weight: Shape, bias: Option<Shape>) -> Result<Shape, ShapeError> {
+    ok!(rank(op, 2, weight));
+    if let Some(bias) = bias
+        && !bias.same(&Shape::new(&[weight.dim(0)]))
+    {
+        return Err(ShapeError::Expected { what: "`bias`", expected: Shape::new(&[weight.dim(0)]), found: bias });
+    }
+    rules::linear(input, weight.dim(1), weight.dim(0))
+}
+
+/// Distances of each two vectors of two sets.
+pub const fn cdist(op: &'static str, x1: Shape, x2: Shape, p: f64) -> Result<Shape, ShapeError> {
+    if p.is_nan() || p < 0.0 {
+        return Err(ShapeError::Attribute { op, rule: "`p` must be a number of at least 0" });
+    }
+    if x1.rank() < 2 || x2.rank() < 2 || x1.rank() == crate::shape::MAX_RANK || x2.rank() == crate::shape::MAX_RANK {
+        return Err(ShapeError::Mismatch { op, left: x1, right: x2 });
+    }
+    super::matmul(op, x1, ok!(super::transpose(op, x2, -2, -1)))
+}
+
+/// Distances of each two vectors of one set.
+pub const fn pdist(op: &'static str, x: Shape, p: f64) -> Result<Shape, ShapeError> {
+    ok!(rank(op, 2, x));
+    let count = x.dim(ok!(super::known_axis(op, x, 0)));
+    if p.is_nan() || p < 0.0 || count < 2 {
+        return Err(ShapeError::Attribute { op, rule: "there are at least two vectors, and `p` is at least 0" });
+    }
+    Ok(Shape::new(&[count.saturating_mul(count - 1) / 2]))
+}

@@ -105,3 +105,8 @@ pub const fn pairwise_distance(
     }
     reduce(op, ok!(rules::broadcast(op, x1, x2)), Some(&[-1]), keepdim)
 }
+
+/// An axis as several; see [`rules::unflatten`].
+pub const fn unflatten(op: &'static str, x: Shape, dim: isize, sizes: &[isize]) -> Result<Shape, ShapeError> {
+    rules::unflatten(op, x, dim, sizes)
+}

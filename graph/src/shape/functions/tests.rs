@@ -48,7 +48,32 @@ fn axes_count_from_both_ends() {
     assert_eq!(text(reduce("sum", x, Some(&[1]), true)), "[N, 1, 3, 1]");
     assert_eq!(text(select("select", x, 2, 2)), "[N, 2, 1]");
     assert_eq!(text(narrow("narrow", x, 2, 1, 3)), "the slice 1..4 along axis 2 does not lie in shape [N, 2, 3, 1]");
+    assert_eq!(text(select("select", x, 2, -3)), "[N, 2, 1]");
+    assert!(text(select("select", x, 2, -4)).ends_with("an index that counts from the end lies before the first one"));
+    assert_eq!(text(narrow("narrow", x, 2, -3, 2)), "[N, 2, 2, 1]");
+    assert_eq!(text(narrow("narrow", x, 2, -2, 3)), "the slice 1..4 along axis 2 does not lie in shape [N, 2, 3, 1]");
+    for (start, end, expected) in [(0, -1, 2), (-2, isize::MAX, 2), (1, isize::MAX, 2), (-3, -2, 1)] {
+        assert_eq!(text(slice("slice", x, 2, start, end, 1)), format!("[N, 2, {expected}, 1]"), "{start}..{end}");
+    }
     assert!(text(narrow("narrow", x, 0, 0, 1)).starts_with("narrow can neither take apart nor extend the batch axis"));
+}
+
+/// `index_select` along an axis with so many indices; those along the batch axis are one for each sample.
+#[test]
+fn the_batch_axis_is_chosen_from_whole() {
+    let cases = [
+        (shape(&[N, 3]), 0, N, "[N, 3]"),
+        (shape(&[N, 3]), 1, 5, "[N, 5]"),
+        (shape(&[N, 3]), 1, N, "[N, N]"),
+        (shape(&[4, 3]), 0, N, "[N, 3]"),
+        (shape(&[3, N]), 1, N, "[3, N]"),
+    ];
+    for (x, dim, indices, expected) in cases {
+        assert_eq!(text(index_select("index_select", x, dim, shape(&[indices]))), expected);
+    }
+    for (x, dim, indices) in [(shape(&[N, 3]), 0, 5), (shape(&[3, N]), 1, 3)] {
+        assert!(text(index_select("index_select", x, dim, shape(&[indices]))).contains("the batch axis N"));
+    }
 }
 
 #[test]

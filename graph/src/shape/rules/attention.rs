@@ -121,6 +121,40 @@ impl<T: Copy> DecoderInputs<T> {
     }
 }
 
+/// What a whole transformer is applied to, as types or as values.
+#[derive(Clone, Copy, Debug)]
+pub struct TransformerInputs<T> {
+    /// What its encoder is applied to.
+    pub encoder: EncoderInputs<T>,
+    /// What its decoder is applied to, with `src` in the place of `memory`, which has the same type.
+    pub decoder: DecoderInputs<T>,
+}
+
+impl<T: Copy> TransformerInputs<T> {
+    /// Of the inputs in this order, with those that are not given, and of the flags.
+    pub(crate) const fn of(inputs: &[Option<T>], flags: &[bool]) -> Result<TransformerInputs<T>, ShapeError> {
+        let (src, tgt) = (ok!(needed(inputs, 0, 2)), ok!(needed(inputs, 1, 2)));
+        Ok(TransformerInputs {
+            encoder: EncoderInputs {
+                src,
+                src_mask: optional(inputs, 2),
+                src_key_padding_mask: optional(inputs, 5),
+                is_causal: flag(flags, 0, false),
+            },
+            decoder: DecoderInputs {
+                tgt,
+                memory: src,
+                tgt_mask: optional(inputs, 3),
+                memory_mask: optional(inputs, 4),
+                tgt_key_padding_mask: optional(inputs, 6),
+                memory_key_padding_mask: optional(inputs, 7),
+                tgt_is_causal: flag(flags, 1, false),
+                memory_is_causal: flag(flags, 2, false),
+            },
+        })
+    }
+}
+
 /// The input at a position, one of the first that a layer can not do without.
 const fn needed<T: Copy>(inputs: &[Option<T>], position: usize, all: usize) -> Result<T, ShapeError> {
     match optional(inputs, position) {
@@ -274,6 +308,26 @@ pub const fn transformer_decoder(
     of: &Attention,
     dim_feedforward: usize,
 ) -> Result<Shape, ShapeError> {
+    decoded(inputs, of, dim_feedforward, "memory")
+}
+
+/// The result of a whole transformer, of the shape of `tgt`.
+pub const fn transformer(
+    inputs: &TransformerInputs<Type>,
+    of: &Attention,
+    dim_feedforward: usize,
+) -> Result<Shape, ShapeError> {
+    ok!(transformer_encoder(&inputs.encoder, of, dim_feedforward, "src_mask"));
+    decoded(&inputs.decoder, of, dim_feedforward, "src")
+}
+
+/// The result of a decoder of which `memory` is called so.
+const fn decoded(
+    inputs: &DecoderInputs<Type>,
+    of: &Attention,
+    dim_feedforward: usize,
+    key: &'static str,
+) -> Result<Shape, ShapeError> {
     ok!(of.settings("d_model", "nhead"));
     ok!(feedforward(of.embed_dim, dim_feedforward));
     let (tgt, memory) = (inputs.tgt, inputs.memory);
@@ -298,7 +352,7 @@ pub const fn transformer_decoder(
         average_attn_weights: true,
     };
     let (key_padding_mask, attn_mask) = ("memory_key_padding_mask", "memory_mask");
-    ok!(of.of(&of_memory, &Names { query: "tgt", key: "memory", value: "memory", key_padding_mask, attn_mask }));
+    ok!(of.of(&of_memory, &Names { query: "tgt", key, value: key, key_padding_mask, attn_mask }));
     Ok(tgt.shape)
 }
 

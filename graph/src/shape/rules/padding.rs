@@ -1,21 +1,30 @@
 //! The shape rule of padding around images.
 
 use super::axes;
-use crate::layers::padding::{PaddingMode, Sides};
+use crate::layers::padding::PaddingMode;
 use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError};
 
-/// The last `spatial` axes get more elements before and after, or fewer; something of each is left. A reflection is
-/// less than its axis, what comes from the other end no more.
-pub const fn padding(input: Shape, spatial: usize, sides: &Sides, mode: PaddingMode) -> Result<Shape, ShapeError> {
+/// The last axes, one for each pair of `sides`, get more elements before and after, or fewer; something of each is left.
+/// A reflection is less than its axis, what comes from the other end no more. The batch axis stays as it is.
+pub const fn padding(input: Shape, sides: &[(isize, isize)], mode: PaddingMode) -> Result<Shape, ShapeError> {
     const OP: &str = "pad";
+    let spatial = sides.len();
     // Elements of its own are those of `[N, C, spatial..]`, or of one sample.
     let most = if matches!(mode, PaddingMode::Zeros) { MAX_RANK } else { spatial + 2 };
-    let mut output = ok!(axes(input, spatial + 1, most));
+    let least = if matches!(mode, PaddingMode::Zeros) { spatial } else { spatial + 1 };
+    let mut output = ok!(axes(input, least, most));
     let first = input.rank() - spatial;
     let mut axis = 0;
     while axis < spatial {
         let extent = input.dim(first + axis);
         let (before, after) = sides[axis];
+        if extent == Shape::N {
+            if before != 0 || after != 0 {
+                return Err(ShapeError::Batch { op: OP, shape: input });
+            }
+            axis += 1;
+            continue;
+        }
         let larger = if before > after { before } else { after };
         if matches!(mode, PaddingMode::Reflect) && larger >= extent as isize {
             return Err(ShapeError::Attribute {

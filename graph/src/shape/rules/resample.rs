@@ -183,19 +183,20 @@ pub const fn resize(input: Shape, size: &[usize], scale_factor: &[f64]) -> Resul
     Ok(output)
 }
 
-/// `[N, C, H, W]` becomes `[N, C, size..]`, or `[N, C, H * ratio, W * ratio]`, rounded down. One of both is given.
+/// `[N, C, spatial..]` becomes `[N, C, size..]`, or `[N, C, spatial * ratio..]`, rounded down. One of both is given.
 pub const fn fractional_pool(
     input: Shape,
-    kernel: [usize; 2],
-    size: Option<[usize; 2]>,
-    ratio: Option<[f64; 2]>,
+    kernel: &[usize],
+    size: Option<&[usize]>,
+    ratio: Option<&[f64]>,
 ) -> Result<Shape, ShapeError> {
-    if input.rank() != 4 {
-        return Err(ShapeError::InputRank { least: 4, most: 4, found: input });
+    let rank = kernel.len() + 2;
+    if input.rank() != rank {
+        return Err(ShapeError::InputRank { least: rank, most: rank, found: input });
     }
     let mut output = input;
     let mut axis = 0;
-    while axis < 2 {
+    while axis < kernel.len() {
         let extent = input.dim(axis + 2);
         let windows = match (size, ratio) {
             (Some(size), None) => size[axis],
@@ -217,7 +218,7 @@ pub const fn fractional_pool(
             return Err(ShapeError::Setting { setting, rule: "leaves nothing of its input" });
         }
         if kernel[axis] == 0 {
-            return Err(ShapeError::Attribute { op: "fractional_max_pool2d", rule: "the kernel must be at least 1" });
+            return Err(ShapeError::Attribute { op: "fractional_max_pool", rule: "the kernel must be at least 1" });
         }
         if kernel[axis].saturating_add(windows - 1) > extent {
             return Err(ShapeError::Windows { axis, windows, kernel: kernel[axis], extent });

@@ -2,12 +2,13 @@
 //! until it meets values that lie in memory, and keeps equal terms once.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 use std::rc::Rc;
 
 use kiln_graph::op::{BinaryOp, CompareOp, Scalar};
 use kiln_graph::shape::MAX_RANK;
-use kiln_graph::{DType, Graph, NodeId, Op, Shape};
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use kiln_graph::{DType, Graph, NodeId, Op, Pairs, Shape};
+use rustc_hash::FxBuildHasher;
 
 use super::{Affine, Argument, Expression, Store, Term, TermId};
 use crate::kernel::Element;
@@ -43,8 +44,10 @@ pub fn row_major(shape: Shape, coordinates: &[Affine], rank: usize) -> Affine {
 /// A node and the number of the place at which it was met.
 type Met = (NodeId, usize);
 
-/// Most expressions have at most so many terms.
-const USUAL: usize = 28;
+/// As a key of a table.
+fn key((id, place): Met) -> (u32, u32) {
+    (id.0, place as u32)
+}
 
 /// An operand whose term is not known yet.
 struct Missing(Met);
@@ -59,10 +62,11 @@ pub struct ExpressionBuilder<'a> {
     expression: Expression,
     /// The axes of the space that have one place.
     single: Vec<usize>,
-    terms: FxHashMap<(Term, DType), TermId>,
+    /// The terms by a hash and how many others have it that were there before.
+    terms: Pairs,
     /// The places at which nodes were met, and the nodes, each with the number of its place.
     places: Vec<Rc<[Affine]>>,
-    nodes: FxHashMap<Met, TermId>,
+    nodes: Pairs,
 }
 
 impl<'a> ExpressionBuilder<'a> {
@@ -81,9 +85,9 @@ impl<'a> ExpressionBuilder<'a> {
             roots: Vec::new(),
             expression,
             single,
-            terms: FxHashMap::with_capacity_and_hasher(USUAL, FxBuildHasher),
+            terms: Pairs::default(),
             places: Vec::new(),
-            nodes: FxHashMap::with_capacity_and_hasher(USUAL, FxBuildHasher),
+            nodes: Pairs::default(),
         }
     }
 
@@ -145,11 +149,19 @@ impl<'a> ExpressionBuilder<'a> {
     /// A term, shared with an equal one.
     pub fn push(&mut self, term: Term, dtype: DType) -> TermId {
         let expression = &mut self.expression;
-        *self.terms.entry((term, dtype)).or_insert_with_key(|(term, dtype)| {
-            expression.terms.push(term.clone());
-            expression.types.push(*dtype);
-            TermId(expression.terms.len() as u32 - 1)
-        })
+        let mut key = (FxBuildHasher.hash_one((&term, dtype)) as u32, 0);
+        while let Some(known) = self.terms.get(key) {
+            let index = known as usize;
+            if expression.types[index] == dtype && expression.terms[index] == term {
+                return TermId(known);
+            }
+            key.1 += 1;
+        }
+        let new = expression.terms.len() as u32;
+        expression.terms.push(term);
+        expression.types.push(dtype);
+        self.terms.insert(key, new);
+        TermId(new)
     }
 
     /// An element of a value in memory.
@@ -203,19 +215,19 @@ impl<'a> ExpressionBuilder<'a> {
         // Each node waits for those before it that are behind it here; graphs are deeper than stacks.
         let mut open = vec![wanted];
         while let Some(&met) = open.last() {
-            if self.nodes.contains_key(&met) {
+            if self.nodes.get(key(met)).is_some() {
                 open.pop();
                 continue;
             }
             match self.term(met) {
                 Ok(term) => {
-                    self.nodes.insert(met, term);
+                    self.nodes.insert(key(met), term.0);
                     open.pop();
                 }
                 Err(Missing(operand)) => open.push(operand),
             }
         }
-        self.nodes[&wanted]
+        TermId(self.nodes.get(key(wanted)).expect("it was found"))
     }
 
     /// A node with the number of its place.
@@ -239,7 +251,7 @@ impl<'a> ExpressionBuilder<'a> {
 
     /// As [`Self::operand`], of an operand that has its user's shape, and so the same place by the same number.
     fn beside(&self, id: NodeId, place: usize) -> Result<TermId, Missing> {
-        self.nodes.get(&(id, place)).copied().ok_or(Missing((id, place)))
+        self.nodes.get(key((id, place))).map(TermId).ok_or(Missing((id, place)))
     }
 
     /// The term of a node, or the first of its operands whose term is not known yet. What was pushed for the operands

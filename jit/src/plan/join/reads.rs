@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::op::Op;
-use kiln_graph::{Graph, NodeId, Shape};
-use rustc_hash::FxHashSet;
+use kiln_graph::{Graph, NodeId, Pairs, Shape};
 
 use crate::lower::expression::{Affine, identity, reshape_coordinates, view_coordinates};
 use crate::lower::{Class, Group, class};
@@ -59,8 +58,8 @@ struct Walk<'a> {
     /// The places that were met, [`OWN`] first: coordinates, and which of them is the same but for axes of one place.
     places: Vec<(Vec<Affine>, usize)>,
     /// Nodes that were met at a place, and those of which other places are read.
-    seen: FxHashSet<(NodeId, usize)>,
-    seen_apart: FxHashSet<NodeId>,
+    seen: Pairs,
+    seen_apart: Pairs,
     /// Nodes that the group computes, each with its place, that are still to be looked at.
     open: Vec<(NodeId, usize)>,
 }
@@ -78,8 +77,8 @@ impl<'a> Walk<'a> {
             reads: BTreeMap::new(),
             size: 0,
             places: Vec::new(),
-            seen: FxHashSet::default(),
-            seen_apart: FxHashSet::default(),
+            seen: Pairs::default(),
+            seen_apart: Pairs::default(),
             open: Vec::new(),
         };
         walk.places.push((walk.canonical(identity(shape.rank())), OWN));
@@ -140,7 +139,7 @@ impl<'a> Walk<'a> {
         while let Some((id, place)) = self.open.pop() {
             // A node is looked at once for each place that it is met at, however many paths lead to it: in a
             // chain of sums `x + x` each link doubles the paths.
-            if !self.group.roots.contains(&id) && self.seen.insert((id, self.places[place].1)) {
+            if !self.group.roots.contains(&id) && self.seen.insert((id.0, self.places[place].1 as u32), 0) {
                 self.inside(id, place);
             }
         }
@@ -180,7 +179,7 @@ impl<'a> Walk<'a> {
     fn apart(&mut self, id: NodeId) {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
-            if self.group.roots.contains(&id) || !self.seen_apart.insert(id) {
+            if self.group.roots.contains(&id) || !self.seen_apart.insert((id.0, 0), 0) {
                 continue;
             }
             if self.is_outside(id) {

@@ -1,0 +1,100 @@
+//! What a model takes, as users hold it: an array for its only input, a tuple of arrays for several. Knows their
+//! elements and no shapes.
+
+use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewD, Data, Dimension};
+
+use super::{Element, Elements};
+use crate::shape::DType;
+
+/// The element types of a model's inputs: `f32`, `i32` or `bool` of the only one, a tuple of these of several (up to
+/// twelve).
+pub trait ElementTypes {
+    /// They, in order.
+    const DTYPES: &'static [DType];
+}
+
+impl<T: Element> ElementTypes for T {
+    const DTYPES: &'static [DType] = &[T::DTYPE];
+}
+
+/// An array of elements of one type: of any memory layout, owned, shared, a view or a reference to one of these.
+pub trait InputArray<T> {
+    /// Its elements.
+    fn elements_of(&self) -> ArrayViewD<'_, T>;
+}
+
+impl<T, S: Data<Elem = T>, D: Dimension> InputArray<T> for ArrayBase<S, D> {
+    fn elements_of(&self) -> ArrayViewD<'_, T> {
+        self.view().into_dyn()
+    }
+}
+
+impl<T, D: Dimension> InputArray<T> for ArrayRef<T, D> {
+    fn elements_of(&self) -> ArrayViewD<'_, T> {
+        ArrayView::from(self.view()).into_dyn()
+    }
+}
+
+impl<T, X: InputArray<T> + ?Sized> InputArray<T> for &X {
+    fn elements_of(&self) -> ArrayViewD<'_, T> {
+        (**self).elements_of()
+    }
+}
+
+/// What is given to a model whose inputs have the element types `T`: `&x` for one input; for several a tuple of
+/// arrays or of references to them, `(&image, &word)`, or a reference to one, such as a batch of a data set of tuples.
+#[diagnostic::on_unimplemented(
+    message = "a model with inputs of `{T}` does not take `{Self}`",
+    label = "not the arrays that the model takes",
+    note = "one input is given as `&array`, several as a tuple in their order: `(&image, &word)`; each array holds the \
+            elements that `forward` declares, f32 where it says nothing"
+)]
+pub trait Inputs<T> {
+    /// Calls `f` with each array and its position, until one fails.
+    ///
+    /// # Errors
+    /// What `f` gives.
+    fn each<E>(&self, f: impl FnMut(usize, Elements<'_>) -> Result<(), E>) -> Result<(), E>;
+}
+
+impl<T: Element, X: InputArray<T> + ?Sized> Inputs<T> for &X {
+    fn each<E>(&self, mut f: impl FnMut(usize, Elements<'_>) -> Result<(), E>) -> Result<(), E> {
+        f(0, T::elements((**self).elements_of()))
+    }
+}
+
+/// Tuples, by the names of their elements' and arrays' types, and their places.
+macro_rules! several {
+    ($(($($element:ident $array:ident $place:tt),*);)*) => {$(
+        impl<$($element: Element),*> ElementTypes for ($($element,)*) {
+            const DTYPES: &'static [DType] = &[$($element::DTYPE),*];
+        }
+
+        impl<$($element: Element, $array: InputArray<$element>),*> Inputs<($($element,)*)> for ($($array,)*) {
+            fn each<E>(&self, mut f: impl FnMut(usize, Elements<'_>) -> Result<(), E>) -> Result<(), E> {
+                $(f($place, $element::elements(self.$place.elements_of()))?;)*
+                Ok(())
+            }
+        }
+
+        impl<$($element: Element, $array: InputArray<$element>),*> Inputs<($($element,)*)> for &($($array,)*) {
+            fn each<E>(&self, f: impl FnMut(usize, Elements<'_>) -> Result<(), E>) -> Result<(), E> {
+                (**self).each(f)
+            }
+        }
+    )*};
+}
+
+several! {
+    (A P 0, B Q 1);
+    (A P 0, B Q 1, C R 2);
+    (A P 0, B Q 1, C R 2, D S 3);
+    (A P 0, B Q 1, C R 2, D S 3, F T 4);
+    (A P 0, B Q 1, C R 2, D S 3, F T 4, G U 5);
+    (A P 0, B Q 1, C R 2, D S 3, F T 4, G U 5, H V 6);
+    (A P 0, B Q 1, C R 2, D S 3, F T 4, G U 5, H V 6, I W 7);
+    (A P 0, B Q 1, C R 2, D S 3, F T 4, G U 5, H V 6, I W 7, J X 8);
+    (A P 0, B Q 1, C R 2, D S 3, F T 4, G U 5, H V 6, I W 7, J X 8, K Y 9);
+    (A P 0, B Q 1, C R 2, D S 3, F T 4, G U 5, H V 6, I W 7, J X 8, K Y 9, L Z 10);
+    (A P 0, B Q 1, C R 2, D S 3, F T 4, G U 5, H V 6, I W 7, J X 8, K Y 9, L Z 10, M O 11);
+}

@@ -1,0 +1,99 @@
+//! A table of numbers by pairs of numbers: what a walk over a graph knows of a node at a place. It knows of neither.
+//!
+//! The maps of the standard library compare sixteen keys at once, through layers of generic functions: without
+//! optimization one look costs some hundred instructions, and walks look all the time.
+
+/// Numbers by pairs of numbers. Takes no memory while it is empty.
+#[derive(Clone, Debug, Default)]
+pub struct Pairs {
+    /// None, or a power of two of them, at most half of them taken.
+    slots: Vec<Slot>,
+    taken: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    pair: (u32, u32),
+    /// [`FREE`] if nothing is here.
+    number: u32,
+}
+
+/// No number of a pair.
+const FREE: u32 = u32::MAX;
+
+/// So many slots are made at first.
+const FIRST: usize = 64;
+
+impl Pairs {
+    /// The number of a pair, if it has one.
+    pub fn get(&self, pair: (u32, u32)) -> Option<u32> {
+        let slots = self.slots.as_slice();
+        if slots.is_empty() {
+            return None;
+        }
+        let number = slots[find(slots, pair)].number;
+        if number == FREE { None } else { Some(number) }
+    }
+
+    /// Gives a pair a number, below `u32::MAX`; tells whether it had none.
+    pub fn insert(&mut self, pair: (u32, u32), number: u32) -> bool {
+        assert!(number != FREE, "a number below u32::MAX");
+        if 2 * self.taken >= self.slots.len() {
+            self.grow();
+        }
+        let slots = self.slots.as_mut_slice();
+        let at = find(slots, pair);
+        let is_new = slots[at].number == FREE;
+        slots[at] = Slot { pair, number };
+        self.taken += is_new as usize;
+        is_new
+    }
+
+    fn grow(&mut self) {
+        let free = Slot { pair: (0, 0), number: FREE };
+        let mut larger = vec![free; FIRST.max(2 * self.slots.len())];
+        for slot in &self.slots {
+            if slot.number != FREE {
+                let at = find(&larger, slot.pair);
+                larger[at] = *slot;
+            }
+        }
+        self.slots = larger;
+    }
+}
+
+/// The slot of a pair, or the free one where it would be.
+fn find(slots: &[Slot], pair: (u32, u32)) -> usize {
+    let key = (pair.0 as u64) << 32 | pair.1 as u64;
+    // The golden ratio's digits: neighbours come to lie far apart.
+    let mut at = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (slots.len() - 1);
+    while slots[at].number != FREE && slots[at].pair != pair {
+        at = (at + 1) & (slots.len() - 1);
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// Whatever is put in, the table says what a map of the standard library says.
+    #[test]
+    fn a_table_is_as_a_map() {
+        for (first, second, step) in [(40, 3, 1), (5, 700, 1), (300, 1, 1 << 20), (60, 60, 65_536), (2, 2, u32::MAX)] {
+            let (mut table, mut map) = (Pairs::default(), HashMap::new());
+            let pairs = || (0..first).flat_map(|a: u32| (0..second).map(move |b: u32| (a.wrapping_mul(step), b)));
+            for (number, pair) in pairs().enumerate() {
+                assert_eq!(table.get(pair), map.get(&pair).copied(), "{pair:?}");
+                assert_eq!(table.insert(pair, number as u32), map.insert(pair, number as u32).is_none(), "{pair:?}");
+            }
+            for pair in pairs() {
+                assert_eq!(table.get(pair), map.get(&pair).copied(), "{pair:?}");
+                assert_eq!(table.get((pair.0, pair.1 + second)), None);
+                assert!(!table.insert(pair, 7) && table.get(pair) == Some(7), "{pair:?}");
+            }
+        }
+    }
+}

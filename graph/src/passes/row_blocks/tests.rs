@@ -1,0 +1,139 @@
+//! What users write, with its gradients: in blocks it is the same, and nothing of it is large.
+
+use std::collections::HashMap;
+
+use super::{RowBlocks, row_blocks};
+use crate::build::{Builder, Value};
+use crate::functions::scaled_dot_product_attention;
+use crate::graph::Graph;
+use crate::interpret::{Tensor, interpret};
+use crate::op::Op;
+use crate::passes::optimize;
+use crate::verify;
+
+const SMALL: RowBlocks = RowBlocks { large: 0, block: 1, rows: 5, segments: 3 };
+
+/// Of places of four features.
+type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
+
+/// The graph of the mean square of a function and its gradients in all inputs; of the function alone where none are wanted.
+fn graph(shapes: &[&[usize]], function: Function, has_gradients: bool) -> Graph {
+    let g = Builder::new("rows");
+    let inputs: Vec<Value<'_>> =
+        shapes.iter().enumerate().map(|(number, shape)| g.input(&format!("x{number}"), *shape)).collect();
+    let y = function(&g, &inputs);
+    g.output("y", y);
+    if has_gradients {
+        let loss = if y.shape().rank() == 0 { y } else { (y * y).mean(..) };
+        for (number, gradient) in g.gradients_of(loss, &inputs).unwrap().into_iter().enumerate() {
+            g.output(&format!("d{number}"), gradient);
+        }
+    }
+    optimize(&g.finish().unwrap())
+}
+
+/// So many scans of how many blocks take the place of all that has more than `most` elements.
+#[track_caller]
+fn check(shapes: &[&[usize]], function: Function, has_gradients: bool, most: usize, expected: &[usize]) {
+    let graph = graph(shapes, function, has_gradients);
+    let blocked = row_blocks(&graph, SMALL);
+    verify(&blocked).unwrap_or_else(|violation| panic!("{violation}"));
+    let feeds: HashMap<String, Tensor<f64>> = graph
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(number, input)| {
+            let shape = graph.shape(input.node);
+            let value = |i: usize| ((i * 37 + number * 11) % 29) as f64 / 10.0 - 1.3;
+            let tensor = match graph.ty(input.node).dtype {
+                crate::DType::F32 => Tensor::floats(shape, (0..shape.elements()).map(value)),
+                _ => Tensor::ints(shape, (0..shape.elements()).map(|i| i as i32 % 7)),
+            };
+            (input.name.clone(), tensor)
+        })
+        .collect();
+    let (before, after) = (interpret(&graph, &feeds).unwrap(), interpret(&blocked, &feeds).unwrap());
+    for (name, before) in &before.outputs {
+        for (x, y) in before.to_f64().into_iter().zip(after.outputs[name].to_f64()) {
+            assert!((x - y).abs() <= 1e-12 * (1.0 + x.abs()), "{name}: {x} before, {y} after");
+        }
+    }
+    let scans: Vec<usize> = blocked
+        .nodes
+        .iter()
+        .filter_map(|node| if let Op::Scan { length, .. } = node.op { Some(length) } else { None })
+        .collect();
+    assert_eq!(scans, expected, "{}", crate::print(&blocked));
+    let large = blocked.nodes.iter().map(|node| node.ty.shape.elements()).max();
+    assert!(large <= Some(most), "{}", crate::print(&blocked));
+}
+
+fn causal<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, true, None)
+}
+
+fn all<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, false, None)
+}
+
+fn masked<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    scaled_dot_product_attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.7))
+}
+
+/// Keys are another layer's results: gradients wait for what follows.
+fn projected<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, true, None).matmul(x[3]).tanh()
+}
+
+fn dropped<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    g.set_mode(crate::Mode::Train);
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.25, true, None)
+}
+
+/// Scores lie the other way round.
+fn turned<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    let weights = x[1].matmul(x[0].transpose(-1, -2)).softmax(-2);
+    weights.transpose(-1, -2).matmul(x[2])
+}
+
+fn contrastive<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    let scores = x[0].matmul(x[1].transpose(0, 1));
+    -scores.log_softmax(1).exp().log1p().mean(..)
+}
+
+#[test]
+fn attention_has_no_large_value() {
+    let qkv: &[&[usize]] = &[&[2, 40, 4], &[2, 40, 4], &[2, 40, 4]];
+    check(qkv, all, false, 320, &[8]);
+    check(qkv, all, true, 320, &[8]);
+    check(qkv, causal, false, 320, &[3, 1, 3, 1, 3, 1]);
+    check(qkv, turned, true, 320, &[8]);
+    // Other numbers of places and features.
+    check(&[&[3, 20, 2], &[3, 60, 2], &[3, 60, 4]], all, true, 720, &[4]);
+    check(&[&[40, 4], &[40, 4], &[40, 4], &[40, 40]], masked, false, 1600, &[8]);
+}
+
+#[test]
+fn gradients_have_none_either() {
+    let qkv: &[&[usize]] = &[&[2, 40, 4], &[2, 40, 4], &[2, 40, 4]];
+    let weighted: &[&[usize]] = &[&[2, 40, 4], &[2, 40, 4], &[2, 40, 4], &[4, 4]];
+    check(qkv, causal, true, 320, &[3, 1, 3, 1, 3, 1]);
+    check(weighted, projected, false, 320, &[3, 1, 3, 1, 3, 1]);
+    check(weighted, projected, true, 320, &[3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]);
+    check(&[&[40, 4], &[40, 4]], contrastive, true, 160, &[8]);
+}
+
+/// Each block draws its part of them.
+#[test]
+fn dropped_weights_are_those_of_the_whole() {
+    check(&[&[2, 40, 4], &[2, 40, 4], &[2, 40, 4]], dropped, true, 320, &[1; 8]);
+}
+
+/// What gives its large values away stays as it is.
+#[test]
+fn others_are_left_alone() {
+    let weights: Function = |_, x| x[0].matmul(x[1].transpose(-1, -2)).softmax(-1);
+    check(&[&[40, 4], &[40, 4]], weights, true, 1600, &[]);
+    // No product is much larger than its factors.
+    check(&[&[2, 16, 4], &[2, 16, 4], &[2, 16, 4]], causal, true, 512, &[]);
+}

@@ -1,0 +1,220 @@
+//! The shape rules of functions that move axes, take diagonals and make grids.
+
+use super::{MAX_RESULTS, Types, axes, known_axis, rules};
+use crate::shape::{MAX_RANK, Shape, ShapeError, Type};
+use crate::words;
+
+/// The slices along an axis, which goes.
+pub const fn unbind(op: &'static str, x: Type, dim: isize) -> Result<Types, ShapeError> {
+    let axis = ok!(known_axis(op, x.shape, dim));
+    if x.shape.dim(axis) > MAX_RESULTS {
+        return Err(ShapeError::Attribute { op, rule: "at most 16 parts are possible" });
+    }
+    let mut types = Types::none();
+    let mut place = 0;
+    while place < x.shape.dim(axis) {
+        types = types.and(Type::new(x.dtype, x.shape.remove(axis)));
+        place += 1;
+    }
+    Ok(types)
+}
+
+/// As many axes go to as many places.
+pub const fn movedim(op: &'static str, x: Shape, source: &[isize], destination: &[isize]) -> Result<Shape, ShapeError> {
+    if source.len() != destination.len() {
+        return Err(ShapeError::Attribute { op, rule: "there is one place for each axis that is moved" });
+    }
+    let (from, to) = (ok!(axes(op, x, source)), ok!(axes(op, x, destination)));
+    let mut taken = [false; MAX_RANK];
+    let mut moved = 0;
+    while moved < source.len() {
+        taken[from[moved]] = true;
+        moved += 1;
+    }
+    let (mut shape, mut other, mut place) = (x, 0, 0);
+    while place < x.rank() {
+        let mut axis = None;
+        let mut moved = 0;
+        while moved < source.len() {
+            if to[moved] == place {
+                axis = Some(from[moved]);
+            }
+            moved += 1;
+        }
+        let axis = match axis {
+            Some(axis) => axis,
+            None => {
+                while taken[other] {
+                    other += 1;
+                }
+                other += 1;
+                other - 1
+            }
+        };
+        shape = shape.with(place, x.dim(axis));
+        place += 1;
+    }
+    Ok(shape)
+}
+
+/// At most two axes, exchanged.
+pub const fn t(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    match x.rank() {
+        0 | 1 => Ok(x),
+        2 => Ok(Shape::new(&[x.dim(1), x.dim(0)])),
+        _ => Err(ShapeError::Rank { op, expected: 2, found: x }),
+    }
+}
+
+/// All in a row; not the batch axis with others.
+pub const fn ravel(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    match x.elements_from(0) {
+        Some(elements) => Ok(Shape::new(&[elements])),
+        None if x.rank() == 1 => Ok(x),
+        None => Err(ShapeError::Batch { op, shape: x }),
+    }
+}
+
+/// Several times along the last axes; see [`repeat`](super::repeat).
+pub const fn tile(op: &'static str, x: Shape, dims: &[usize]) -> Result<Shape, ShapeError> {
+    if dims.len() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: dims.len() });
+    }
+    let rank = if dims.len() > x.rank() { dims.len() } else { x.rank() };
+    let mut repeats = [1; MAX_RANK];
+    let mut axis = 0;
+    while axis < dims.len() {
+        repeats[rank - dims.len() + axis] = dims[axis];
+        axis += 1;
+    }
+    super::repeat(op, x, repeats.split_at(rank).0)
+}
+
+/// The diagonals of matrices in two axes, as a new last axis.
+pub const fn diagonal(
+    op: &'static str,
+    x: Shape,
+    offset: isize,
+    dim1: isize,
+    dim2: isize,
+) -> Result<Shape, ShapeError> {
+    let places = ok!(axes(op, x, &[dim1, dim2]));
+    let (rows, columns) = (x.dim(ok!(known_axis(op, x, dim1))), x.dim(ok!(known_axis(op, x, dim2))));
+    let above = if offset > 0 { offset.unsigned_abs() } else { 0 };
+    let below = if offset < 0 { offset.unsigned_abs() } else { 0 };
+    if above >= columns || below >= rows {
+        return Err(ShapeError::Attribute { op, rule: "`offset` must leave something of the diagonal" });
+    }
+    let (rows, columns) = (rows - below, columns - above);
+    let (first, last) = if places[0] < places[1] { (places[0], places[1]) } else { (places[1], places[0]) };
+    let others = x.remove(last).remove(first);
+    Ok(others.insert(others.rank(), if rows < columns { rows } else { columns }))
+}
+
+/// Matrices of which the last axis is a diagonal.
+pub const fn diag_embed(
+    op: &'static str,
+    x: Shape,
+    offset: isize,
+    dim1: isize,
+    dim2: isize,
+) -> Result<Shape, ShapeError> {
+    if x.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
+    let last = ok!(known_axis(op, x, -1));
+    let side = ok!(rules::sum(op, x.dim(last), offset.unsigned_abs()));
+    let matrices = x.with(last, side).insert(last + 1, side);
+    movedim(op, matrices, &[-2, -1], &[dim1, dim2])
+}
+
+/// A vector becomes a matrix, a matrix a vector.
+pub const fn diag(op: &'static str, x: Shape, diagonal: isize) -> Result<Shape, ShapeError> {
+    match x.rank() {
+        1 => diag_embed(op, x, diagonal, -2, -1),
+        2 => self::diagonal(op, x, diagonal, 0, 1),
+        _ => Err(ShapeError::InputRank { least: 1, most: 2, found: x }),
+    }
+}
+
+/// A matrix.
+pub const fn trace(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    if x.rank() != 2 {
+        return Err(ShapeError::Rank { op, expected: 2, found: x });
+    }
+    ok!(diagonal(op, x, 0, 0, 1));
+    Ok(Shape::SCALAR)
+}
+
+/// The first two axes turned round; see [`flip`](super::flip).
+pub const fn fliplr(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    super::flip(op, x, &[1])
+}
+
+/// The first axis turned round; see [`flip`](super::flip).
+pub const fn flipud(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    super::flip(op, x, &[0])
+}
+
+/// Two axes are exchanged by each right angle.
+pub const fn rot90(op: &'static str, x: Shape, k: isize, dims: &[isize]) -> Result<Shape, ShapeError> {
+    if dims.len() != 2 {
+        return Err(ShapeError::Attribute { op, rule: "`dims` are two axes" });
+    }
+    ok!(axes(op, x, dims));
+    if k.rem_euclid(2) == 1 { super::transpose(op, x, dims[0], dims[1]) } else { Ok(x) }
+}
+
+/// Repeated to the shape of another one.
+pub const fn expand_as(op: &'static str, x: Shape, other: Shape) -> Result<Shape, ShapeError> {
+    super::expand(op, x, other.dims())
+}
+
+/// In the shape of another one.
+pub const fn view_as(op: &'static str, x: Shape, other: Shape) -> Result<Shape, ShapeError> {
+    super::reshape(op, x, other.dims())
+}
+
+/// Vectors as the axes of grids.
+pub const fn meshgrid(op: &'static str, tensors: &[Type], indexing: &str) -> Result<Types, ShapeError> {
+    let exchanged = words::same(indexing, "xy");
+    if !exchanged && !words::same(indexing, "ij") {
+        return Err(ShapeError::Setting { setting: "indexing", rule: "must be \"ij\" or \"xy\"" });
+    }
+    if tensors.len() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: tensors.len() });
+    }
+    let mut shape = Shape::SCALAR;
+    let mut place = 0;
+    while place < tensors.len() {
+        let found = tensors[place].shape;
+        if found.rank() > 1 {
+            return Err(ShapeError::Rank { op, expected: 1, found });
+        }
+        shape = shape.insert(place, if found.rank() == 0 { 1 } else { found.dim(0) });
+        place += 1;
+    }
+    if exchanged && tensors.len() > 1 {
+        shape =
+            shape.with(0, shape.dim(1)).with(1, if tensors[0].shape.rank() == 0 { 1 } else { tensors[0].shape.dim(0) });
+    }
+    let mut types = Types::none();
+    let mut place = 0;
+    while place < tensors.len() {
+        types = types.and(Type::new(tensors[place].dtype, shape));
+        place += 1;
+    }
+    Ok(types)
+}
+
+/// Along the second axis, or the only one; see [`cat`](super::cat).
+pub const fn hstack(op: &'static str, parts: &[Shape]) -> Result<Shape, ShapeError> {
+    super::cat(op, parts, if !parts.is_empty() && parts[0].rank() > 1 { 1 } else { 0 })
+}
+
+/// One number in slices along an axis.
+pub const fn index_fill(op: &'static str, x: Shape, dim: isize, index: Shape, value: f64) -> Result<Shape, ShapeError> {
+    let _ = value;
+    ok!(super::index_select(op, x, dim, index));
+    Ok(x)
+}

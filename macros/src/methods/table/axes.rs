@@ -1,0 +1,115 @@
+//! Functions along axes: folds, running ones, what puts elements in order. A row for each, by its name. Knows names only.
+
+use super::*;
+
+pub const FUNCTIONS: &[Function] = &[
+    row("all", FOLD_ANY, "reduce").giving(Gives::Bool).stopping(),
+    row("amax", FOLD, "reduce"),
+    row("amin", FOLD, "reduce"),
+    row("aminmax", &[tensor(Float), optional("dim", Kind::OptionalAxis, "None"), KEEP], "aminmax")
+        .giving(Gives::Several),
+    row("any", FOLD_ANY, "reduce").giving(Gives::Bool).stopping(),
+    row("argmax", PLACE, "reduce_one").giving(Gives::I32).stopping(),
+    row("argmin", PLACE, "reduce_one").giving(Gives::I32).stopping(),
+    row("argsort", ORDER, "argsort").giving(Gives::I32).stopping(),
+    row(
+        "bucketize",
+        &[tensor(Number), required("boundaries", Kind::Tensor(Number)), optional("right", Kind::Flag, "false")],
+        "bucketize",
+    )
+    .giving(Gives::I32)
+    .stopping(),
+    row("count_nonzero", &[tensor(Any), optional("dim", Kind::OptionalAxes, "None")], "count")
+        .giving(Gives::I32)
+        .stopping(),
+    row("cummax", ONE_AXIS, "running_extreme").giving(Gives::Several),
+    row("cummin", ONE_AXIS, "running_extreme").giving(Gives::Several),
+    row("cumprod", ONE_AXIS, "along").of_value(),
+    row("cumsum", ONE_AXIS, "along").of_value(),
+    row("diff", &[tensor(Number), optional("n", Kind::Size, "1"), LAST], "diff"),
+    row("dist", &[tensor(Float), required("other", Kind::Tensor(Float)), optional("p", Kind::Number, "2.0")], "dist"),
+    row("glu", &[tensor(Float), optional("dim", Kind::Axis, "-1")], "glu"),
+    row(
+        "gumbel_softmax",
+        &[
+            required("logits", Kind::Tensor(Float)),
+            optional("tau", Kind::Number, "1.0"),
+            optional("hard", Kind::Flag, "false"),
+            LAST,
+        ],
+        "gumbel_softmax",
+    )
+    .only(Form::Function),
+    row(
+        "histc",
+        &[
+            tensor(Float),
+            optional("bins", Kind::Size, "100"),
+            optional("min", Kind::Number, "0.0"),
+            optional("max", Kind::Number, "0.0"),
+        ],
+        "histc",
+    )
+    .stopping(),
+    row("isin", &[required("elements", Kind::Tensor(Number)), required("test_elements", Kind::Tensor(Number))], "isin")
+        .only(Form::Function)
+        .giving(Gives::Bool)
+        .stopping(),
+    row("kthvalue", &[tensor(Number), required("k", Kind::Size), LAST, KEEP], "kthvalue").giving(Gives::Several),
+    row("log_softmax", ONE_AXIS, "along").of_value(),
+    row("logcumsumexp", ONE_AXIS, "along_known"),
+    row("logsumexp", EXTREME, "reduce_one_axis"),
+    row("max", EXTREME, "extreme").giving(Gives::Several),
+    row("max", NUMBERS, "broadcast").by(Builds::Value("maximum")),
+    row("max", FOLD, "reduce").by(Builds::Function("amax")),
+    row("mean", FOLD, "reduce"),
+    row("median", &[tensor(Number), required("dim", Kind::Axis), KEEP], "ordered_extreme").giving(Gives::Several),
+    row("median", &[tensor(Number)], "all_known").by(Builds::Function("median_of_all")),
+    row("min", EXTREME, "extreme").giving(Gives::Several),
+    row("min", NUMBERS, "broadcast").by(Builds::Value("minimum")),
+    row("min", FOLD, "reduce").by(Builds::Function("amin")),
+    row("nanmean", FOLD, "reduce"),
+    row("nansum", FOLD, "reduce"),
+    // As a method only: layers are called `norm`.
+    row("norm", NORM, "norm").only(Form::Method),
+    row(
+        "normalize",
+        &[
+            tensor(Float),
+            optional("p", Kind::Number, "2.0"),
+            optional("dim", Kind::Axis, "1"),
+            optional("eps", Kind::Number, "1e-12"),
+        ],
+        "normalize",
+    )
+    .only(Form::Function),
+    row("prod", FOLD, "reduce"),
+    row("quantile", &[tensor(Float), required("q", Kind::Number), LAST, KEEP], "quantile"),
+    row(
+        "renorm",
+        &[tensor(Float), required("p", Kind::Number), required("dim", Kind::Axis), required("maxnorm", Kind::Number)],
+        "renorm",
+    ),
+    row(
+        "searchsorted",
+        &[
+            required("sorted_sequence", Kind::Tensor(Number)),
+            required("input", Kind::Tensor(Number)),
+            optional("right", Kind::Flag, "false"),
+        ],
+        "searchsorted",
+    )
+    .only(Form::Function)
+    .giving(Gives::I32)
+    .stopping(),
+    row("softmax", ONE_AXIS, "along").of_value(),
+    row("softmin", ONE_AXIS, "along"),
+    row("sort", ORDER, "sort").giving(Gives::Several),
+    row("std", SPREAD, "variance"),
+    row("std_mean", SPREAD, "moments").giving(Gives::Several),
+    row("sum", FOLD_NUMBERS, "reduce"),
+    row("topk", &[tensor(Number), required("k", Kind::Size), LAST, optional("largest", Kind::Flag, "true")], "topk")
+        .giving(Gives::Several),
+    row("var", SPREAD, "variance"),
+    row("var_mean", SPREAD, "moments").giving(Gives::Several),
+];

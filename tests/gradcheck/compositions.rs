@@ -1,0 +1,48 @@
+//! Functions of tensors that are compositions of others, whose gradients are checked, first and second ones. (Values and
+//! first gradients of all are in `functions.txt`.)
+
+use kiln_graph::build::Value;
+use kiln_graph::functions::{self, cdist, diag_embed, diagonal};
+
+use crate::Case;
+use crate::rows::{any, apart, positive, row};
+
+/// The sum of all results.
+fn sum<'g>(results: Vec<Value<'g>>) -> Value<'g> {
+    results.into_iter().reduce(|a, b| a + b).expect("results")
+}
+
+pub fn compositions() -> Vec<Case> {
+    vec![
+        row("sinc", [apart(&[4])], |_, v| functions::sinc(v[0])),
+        row("logit", [any(&[4])], |_, v| functions::logit(v[0] * 0.25 + 0.5, Some(1e-3))),
+        row("gelu, tanh", [any(&[4])], |_, v| functions::gelu(v[0], "tanh")),
+        row("xlogy", [any(&[4]), positive(&[4])], |_, v| functions::xlogy(v[0], v[1])),
+        row("logaddexp", [any(&[2, 3]), any(&[3])], |_, v| functions::logaddexp(v[0], v[1])),
+        row("logaddexp2", [any(&[3]), any(&[3])], |_, v| functions::logaddexp2(v[0], v[1])),
+        row("hypot", [apart(&[2, 3]), apart(&[3])], |_, v| functions::hypot(v[0], v[1])),
+        row("copysign", [apart(&[4]), apart(&[4])], |_, v| functions::copysign(v[0].square() + 1.0, v[1]) * v[0]),
+        row("fmod", [apart(&[4])], |_, v| functions::fmod(v[0], 0.25).square()),
+        row("remainder", [positive(&[4]), positive(&[4])], |_, v| functions::remainder(v[0] * 3.7, v[1]).square()),
+        row("addcdiv", [any(&[4]), any(&[4]), positive(&[4])], |_, v| functions::addcdiv(v[0], v[1], v[2], 0.5)),
+        row("var_mean", [any(&[2, 3])], |_, v| sum(functions::var_mean(v[0], Some(&[1]), 1.0, false)).square()),
+        row("cummax", [apart(&[2, 5])], |_, v| functions::cummax(v[0], 1)[0].square()),
+        row("logcumsumexp", [any(&[2, 5])], |_, v| functions::logcumsumexp(v[0], 1).square()),
+        row("diff", [any(&[2, 5])], |_, v| functions::diff(v[0], 2, 1).square()),
+        row("median", [apart(&[2, 5])], |_, v| functions::median(v[0], 1, false)[0].square()),
+        row("quantile", [apart(&[2, 4])], |_, v| functions::quantile(v[0], 0.4, 1, false).square()),
+        row("normalize", [any(&[2, 3])], |_, v| functions::normalize(v[0], 2.0, 1, 1e-12)),
+        row("renorm", [positive(&[2, 3])], |_, v| functions::renorm(v[0], 2.0, 0, 1.0)),
+        row("diagonals", [any(&[2, 3, 4])], |_, v| diag_embed(diagonal(v[0], 1, 2, 1), -1, 0, -1).square()),
+        row("movedim, rot90", [any(&[2, 3, 4])], |_, v| {
+            functions::rot90(functions::movedim(v[0], &[0], &[2]), 1, &[0, 2]).square()
+        }),
+        row("addmm", [any(&[3]), any(&[2, 4]), any(&[4, 3])], |_, v| {
+            functions::addmm(v[0], v[1], v[2], 0.5, 2.0).square()
+        }),
+        row("inner", [any(&[2, 3]), any(&[2, 3])], |_, v| functions::inner(v[0], v[1]).square()),
+        row("kron", [any(&[2, 2]), any(&[3])], |_, v| functions::kron(v[0], v[1]).square()),
+        row("cdist", [any(&[2, 3]), any(&[4, 3])], |_, v| cdist(v[0], v[1], 2.0)),
+        row("pdist", [apart(&[3, 2])], |_, v| functions::pdist(v[0], 3.0)),
+    ]
+}
