@@ -133,7 +133,7 @@ pub fn triu_indices(g: &Builder, row: usize, col: usize, offset: isize) -> Value
 pub fn tril_indices(g: &Builder, row: usize, col: usize, offset: isize) -> Value<'_> {
     made(g, rules::tril_indices("tril_indices", row, col, offset), Type::i32, |shape| {
         triangle(g, shape.dim(1), row, |row| {
-            (row - row, (row + (offset as i32).saturating_add(1)).maximum(0).minimum(col as i32))
+            (super::zeros_like(row), (row + (offset as i32).saturating_add(1)).maximum(0).minimum(col as i32))
         })
     })
 }
