@@ -73,6 +73,9 @@ model! {
     }
 }
 
+/// Signals of one length, the places of their last steps, and their classes.
+type Batch = (Array3<f32>, Array1<i32>, Array1<i32>);
+
 /// Signals with their classes.
 struct Signals {
     /// Each `[steps, 1]`.
@@ -92,8 +95,8 @@ impl Signals {
         self.signals.iter().map(|signal| signal.nrows()).collect()
     }
 
-    /// The signals of a batch, padded, the places of their last steps, and their classes.
-    fn batch(&self, batch: &BucketBatch) -> Result<(Array3<f32>, Array1<i32>, Array1<i32>), DataError> {
+    /// The signals of a batch, padded.
+    fn batch(&self, batch: &BucketBatch) -> Result<Batch, DataError> {
         let signals = || batch.positions.iter().map(|&position| &self.signals[position]);
         let x = pad_sequence(signals(), batch.length, 0.0)?;
         let last = signals().map(|signal| signal.nrows() as i32 - 1).collect();

@@ -93,7 +93,9 @@ pub enum DataError {
     #[error("there is no sequence to pad: at least one tells what a step is")]
     NoSequences,
     /// A sequence whose steps have another shape than those of the first.
-    #[error("the steps of sequence {position} have the shape {found:?}, those of sequence 0 {expected:?}: steps are alike")]
+    #[error(
+        "the steps of sequence {position} have the shape {found:?}, those of sequence 0 {expected:?}: steps are alike"
+    )]
     StepsDiffer {
         /// The sequence.
         position: usize,

@@ -22,14 +22,11 @@ use super::{DataError, permutation};
 /// # Errors
 /// [`DataError::NoSequences`]; [`DataError::NoAxis`] for an array without axes; [`DataError::StepsDiffer`] where the steps of
 /// one have another shape than those of the first; [`DataError::TooLong`] for a sequence above `length`.
-pub fn pad_sequence<'a, T: Copy + 'a, D: Dimension>(
+pub fn pad_sequence<'a, T: Copy + 'a, D: Dimension + 'a>(
     sequences: impl IntoIterator<Item = &'a Array<T, D>>,
     length: impl Into<Option<usize>>,
     padding_value: T,
-) -> Result<Array<T, D::Larger>, DataError>
-where
-    D: 'a,
-{
+) -> Result<Array<T, D::Larger>, DataError> {
     let sequences: Vec<&Array<T, D>> = sequences.into_iter().collect();
     let first = sequences.first().ok_or(DataError::NoSequences)?;
     let (_, step) = first.shape().split_first().ok_or(DataError::NoAxis)?;
