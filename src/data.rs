@@ -1,10 +1,11 @@
-//! Data sets, of labelled images or of any samples with their targets: reading, splitting, batching. It knows neither models
-//! nor trainers; what it hands out are ndarray's arrays.
+//! Data sets, of labelled images or of any samples with their targets: reading, splitting, batching; sequences of unequal
+//! lengths: padding, grouping. It knows neither models nor trainers; what it hands out are ndarray's arrays.
 
 mod batches;
 mod error;
 mod idx;
 mod samples;
+mod sequences;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ pub use batches::Batches;
 pub use error::DataError;
 pub use idx::{Idx, IdxValues, read_idx};
 pub use samples::Samples;
+pub use sequences::{BucketBatch, BucketBatches, Buckets, length_mask, pad_sequence};
 
 /// Samples with a target each: images with their classes, as [`Dataset::from_idx`] reads them, or arrays of any element type
 /// and shape, [several](Samples) of them in tuples.

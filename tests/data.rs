@@ -1,4 +1,4 @@
-//! Reading IDX files, right and wrong, and splitting and batching data sets.
+//! Reading IDX files, right and wrong, splitting and batching data sets, padding and grouping sequences.
 
 #[path = "common/folder.rs"]
 mod folder;
@@ -9,8 +9,8 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use kiln::data::{DataError, Dataset, Idx, IdxValues, read_idx};
-use ndarray::{Array1, Array2, Array3, ArrayD, Axis};
+use kiln::data::{BucketBatch, Buckets, DataError, Dataset, Idx, IdxValues, length_mask, pad_sequence, read_idx};
+use ndarray::{Array1, Array2, Array3, ArrayD, Axis, array, s};
 
 use folder::Folder;
 
@@ -258,6 +258,131 @@ fn data_sets_hold_arrays_of_all_kinds() {
     let scalar = ArrayD::<f32>::zeros(vec![]);
     assert!(matches!(Dataset::new(scalar.clone(), Array1::<i32>::zeros(0)), Err(DataError::NoAxis)));
     assert!(matches!(Dataset::new(x, scalar), Err(DataError::NoAxis)));
+}
+
+#[test]
+fn sequences_are_padded_behind_their_ends() {
+    let lengths = [3, 1, 0, 5];
+    let value = |step: usize, feature: usize| (10 * step + feature + 1) as f32;
+    let sequences: Vec<Array2<f32>> =
+        lengths.iter().map(|&length| Array2::from_shape_fn((length, 2), |(t, f)| value(t, f))).collect();
+    for (asked, length) in [(None, 5), (Some(5), 5), (Some(8), 8)] {
+        let padded = pad_sequence(&sequences, asked, -1.0).unwrap();
+        let mask = length_mask(&lengths, length);
+        assert_eq!((padded.dim(), mask.dim()), ((4, length, 2), (4, length)));
+        for ((row, step, feature), &found) in padded.indexed_iter() {
+            let real = step < lengths[row];
+            assert_eq!(found, if real { value(step, feature) } else { -1.0 }, "{row} {step} {feature}");
+            assert_eq!(mask[[row, step]], if real { 1.0 } else { 0.0 });
+        }
+    }
+    // Whole numbers, some of the sequences, in another order in memory, any number of axes.
+    let words = [array![1i32, 2, 3], array![4, 5], array![6]];
+    assert_eq!(pad_sequence([2, 0].map(|at| &words[at]), 4, 0).unwrap(), array![[6, 0, 0, 0], [1, 2, 3, 0]]);
+    let turned = sequences[0].t().as_standard_layout().into_owned().reversed_axes();
+    assert_eq!(pad_sequence([&turned], 3, 0.0).unwrap().slice(s![0, .., ..]), sequences[0]);
+    assert_eq!(pad_sequence([&turned.into_dyn()], None, 0.0).unwrap().shape(), [1, 3, 2]);
+}
+
+/// Two lengths of one model, as `examples/series.rs` has them: what is read at the last real step, or of real steps alone.
+mod padded {
+    use kiln::prelude::*;
+
+    model! {
+        pub struct Lengths {
+            gru: GRU(2, 4, batch_first = true),
+        }
+
+        fn read(x, last, mask) {
+            let (held, _) = gru(x);
+            let mean = (held * mask.unsqueeze(2)).sum(dim = 1) / mask.sum(dim = 1, keepdim = true);
+            (held.gather(1, last.unsqueeze(1).unsqueeze(2).expand([-1, 1, 4])).squeeze(1), mean)
+        }
+
+        eval read_3(x: [N, 3, 2], last: [N; i32], mask: [N, 3]) -> (end, mean) {
+            let (end, mean) = read(x, last, mask);
+        }
+
+        eval read_7(x: [N, 7, 2], last: [N; i32], mask: [N, 7]) -> (end, mean) {
+            let (end, mean) = read(x, last, mask);
+        }
+    }
+}
+
+#[test]
+fn what_is_read_before_the_padding_does_not_depend_on_it() {
+    use kiln::Steps;
+
+    let lengths = [3, 1, 2];
+    let sequences =
+        lengths.map(|length| Array2::from_shape_fn((length, 2), |(t, f)| (t * 3 + f + length) as f32 / 9.0));
+    let last = Array1::from_iter(lengths.map(|length| length as i32 - 1));
+    let mut model = padded::Lengths::init(5).trainer().batch(3).threads(1).build().unwrap();
+    let x = |length, value| pad_sequence(&sequences, length, value).unwrap();
+    let expected = model.read_3(&x(3, 0.0), &last, &length_mask(&lengths, 3)).unwrap();
+    for value in [0.0, -4.0, 1e6] {
+        let found = model.read_7(&x(7, value), &last, &length_mask(&lengths, 7)).unwrap();
+        for (found, expected) in [(found.0, &expected.0), (found.1, &expected.1)] {
+            // The sums of the products are of equal terms; their order may follow the length.
+            let apart = (&found - expected).mapv(f32::abs).into_iter().fold(0.0, f32::max);
+            assert!(apart < 1e-6, "{found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn sequences_that_can_not_be_padded_are_told() {
+    let check = |shapes: &[&[usize]], length: Option<usize>, expected: &str| {
+        let sequences: Vec<ArrayD<f32>> = shapes.iter().map(|&shape| ArrayD::zeros(shape)).collect();
+        assert_eq!(pad_sequence(&sequences, length, 0.0).unwrap_err().to_string(), expected);
+    };
+    check(&[], Some(3), "there is no sequence to pad: at least one tells what a step is");
+    check(&[&[2, 3], &[]], None, "an array without axes holds no samples: the first axis is theirs");
+    let unlike = "the steps of sequence 1 have the shape [4], those of sequence 0 [3]: steps are alike";
+    check(&[&[2, 3], &[2, 4]], None, unlike);
+    let long = "sequence 1 has 5 steps, but at most 4 are asked for: cut it, or allow more";
+    check(&[&[2, 3], &[5, 3]], Some(4), long);
+    assert_eq!(Buckets::new(&[4, 5], &[4, 2]).unwrap_err().to_string(), long);
+    assert!(matches!(Buckets::new(&[1], &[]), Err(DataError::TooLong { position: 0, found: 1, longest: 0 })));
+}
+
+/// Each sequence is in one batch, padded to the smallest bound that it fits; batches differ from epoch to epoch.
+#[test]
+fn sequences_of_similar_lengths_make_batches() {
+    let lengths: Vec<usize> = (0..103).map(|place| 1 + (place * 37) % 50).collect();
+    let bounds = [50, 8, 20];
+    let smallest = |length: usize| bounds.into_iter().filter(|&bound| bound >= length).min().unwrap();
+    let multiple = |length: usize| length.div_ceil(16) * 16;
+    let check = |buckets: &Buckets, bound: &dyn Fn(usize) -> usize| {
+        let mut expected: Vec<usize> = lengths.iter().map(|&length| bound(length)).collect();
+        expected.sort_unstable();
+        let whole: usize = expected.chunk_by(|a, b| a == b).map(|group| group.len() / 10).sum();
+        expected.dedup();
+        assert_eq!(buckets.lengths().collect::<Vec<_>>(), expected);
+        let epochs: Vec<Vec<BucketBatch>> = vec![
+            buckets.batches(10).collect(),
+            buckets.shuffled_batches(10, 1).collect(),
+            buckets.shuffled_batches(10, 2).collect(),
+        ];
+        for batches in &epochs {
+            let mut seen: Vec<usize> = Vec::new();
+            for BucketBatch { length, positions } in batches {
+                assert!((1..=10).contains(&positions.len()));
+                assert!(positions.iter().all(|&position| bound(lengths[position]) == *length));
+                seen.extend(positions);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
+        }
+        assert!(epochs[0] != epochs[1] && epochs[1] != epochs[2]);
+        assert_eq!(buckets.shuffled_batches(10, 1).collect::<Vec<_>>(), epochs[1]);
+        let whole_batches = buckets.shuffled_batches(10, 3).drop_last();
+        assert_eq!(whole_batches.len(), whole);
+        assert!(whole_batches.into_iter().all(|batch| batch.positions.len() == 10));
+    };
+    check(&Buckets::new(&lengths, &bounds).unwrap(), &smallest);
+    check(&Buckets::of_multiples(&lengths, 16), &multiple);
+    assert_eq!(Buckets::new(&[], &[4]).unwrap().batches(3).len(), 0);
 }
 
 #[test]

@@ -89,6 +89,31 @@ pub enum DataError {
     /// A part of a data set that is an array without axes.
     #[error("an array without axes holds no samples: the first axis is theirs")]
     NoAxis,
+    /// No sequence, where the shape of a step is that of the first one's.
+    #[error("there is no sequence to pad: at least one tells what a step is")]
+    NoSequences,
+    /// A sequence whose steps have another shape than those of the first.
+    #[error(
+        "the steps of sequence {position} have the shape {found:?}, those of sequence 0 {expected:?}: steps are alike"
+    )]
+    StepsDiffer {
+        /// The sequence.
+        position: usize,
+        /// The shape of a step of the first one.
+        expected: Vec<usize>,
+        /// The shape of a step of this one.
+        found: Vec<usize>,
+    },
+    /// A sequence that is longer than it may be.
+    #[error("sequence {position} has {found} steps, but at most {longest} are asked for: cut it, or allow more")]
+    TooLong {
+        /// The sequence.
+        position: usize,
+        /// Its number of steps.
+        found: usize,
+        /// The length to which sequences are padded, or the largest bound of groups.
+        longest: usize,
+    },
 }
 
 /// A number of bytes, as far as it is known.
