@@ -25,6 +25,9 @@
 //! | [`pool_masks`] | a mask behind a maximum pool's gradient goes in front of it | masks look at fewer elements |
 //! | [`isolate_roots`] | copies what is no result of its own | each result is a computed node that is no other's |
 //!
+//! The planner runs [`row_blocks`] before these: what is large and only in the middle is computed in blocks of rows. It
+//! is the one pass that is not exact, since sums over rows are added up block by block.
+//!
 //! [`unroll`] writes the steps of scans out; the planner asks for it where a scan is within another one.
 
 mod canonicalize;

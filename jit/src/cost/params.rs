@@ -40,8 +40,9 @@ pub mod sharing {
 pub mod row_blocks {
     use kiln_graph::passes::RowBlocks;
 
-    /// Values that stay in the last-level cache from one call to the next are not worth blocks. Units: elements, elements, rows,
-    /// segments. Zen 3 (32 MiB of last-level cache), 2026-11-29.
+    /// Values that stay in the last-level cache from one call to the next are not worth blocks. Units: elements,
+    /// elements, rows, segments. First guesses, which a quiet machine has yet to measure; Zen 3 (32 MiB of last-level cache),
+    /// 2026-11-29.
     pub const ROW_BLOCKS: RowBlocks = RowBlocks { large: 1 << 20, block: 1 << 20, rows: 32, segments: 8 };
 }
 
