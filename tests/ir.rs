@@ -253,7 +253,7 @@ fn apply(step: &str, graph: Graph) -> Graph {
         "parse" => graph,
         "optimize" => optimize(&graph),
         // As if a cache held next to nothing.
-        "row_blocks" => row_blocks(&graph, RowBlocks { large: 0, block: 1, rows: 2, segments: 2 }).into_owned(),
+        "row_blocks" => row_blocks(&graph, RowBlocks { large: 0, cut: 0, block: 1, rows: 2, segments: 2 }).into_owned(),
         _ => match PIPELINE.iter().chain(FOR_PLANNING).find(|(name, _)| *name == step) {
             Some((_, pass)) => pass(&graph).into_owned(),
             None => panic!("no such step: {step}"),

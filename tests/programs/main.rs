@@ -192,7 +192,7 @@ const MODULES: [(&str, &str); 4] = [
 const AT_ONCE: u64 = 25;
 
 #[test]
-#[ignore = "compiles a thousand models: two hours in a debug build, half an hour in a release build"]
+#[ignore = "compiles a thousand models: ten minutes in a release build, more than an hour in a debug build"]
 fn many_written_programs() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let libraries = Libraries::of("programs", &["kiln", "kiln_graph", "kiln_jit", "ndarray"]);

@@ -1,6 +1,7 @@
 //! Computes what is large and only in the middle in blocks of rows: a product of two small matrices that is much larger than
 //! both, what is made of it row by row, and what is summed up of that. Attention is such a thing (scores of all places for
-//! all places), whoever writes it and with whatever masks, and so are a loss over a large vocabulary and its gradient.
+//! all places), whoever writes it and with whatever masks, and so is a loss over all pairs of a batch. A layer, whose product
+//! is one with a parameter, is not taken.
 //!
 //! - A **region** is such a product with all large values around it. All of them have rows, and every operation between them
 //!   takes rows to rows ([`links`]); all that leaves it is small: values of rows, or sums over rows, which go on from block
@@ -28,7 +29,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use rustc_hash::FxHashSet;
 
-use crate::graph::{Graph, Node, NodeId, Operands, Type};
+use crate::graph::{Graph, Node, NodeId, Operands, Role, Type};
 use crate::op::{BinaryOp, Op, Scalar, SliceSpec};
 use crate::shape::{DType, MAX_RANK, Shape};
 use body::{Phase, Segment, Taken};
@@ -39,6 +40,8 @@ use region::{GROWTH, Place, Region, grows};
 pub struct RowBlocks {
     /// Only values of more elements are computed in blocks.
     pub large: usize,
+    /// Of more than so many, where a part beyond a diagonal is not computed at all.
+    pub cut: usize,
     /// The most elements of such a value in a block, if it has as many rows as it must have.
     pub block: usize,
     /// Rows that a block has at least.
@@ -47,6 +50,10 @@ pub struct RowBlocks {
     pub segments: usize,
 }
 
+/// The most phases of a region: each computes the products before it again. A forward and a backward pass are two; a norm
+/// over rows makes it four, with which a step took 2.5 times as long (`docs/experiments/021-hidden-layers-by-rows.md`).
+const PHASES: usize = 2;
+
 /// The graph that computes large values in blocks of rows.
 pub fn row_blocks(graph: &Graph, blocks: RowBlocks) -> Cow<'_, Graph> {
     let mut result = Cow::Borrowed(graph);
@@ -54,7 +61,8 @@ pub fn row_blocks(graph: &Graph, blocks: RowBlocks) -> Cow<'_, Graph> {
     loop {
         let seeds = result.ids().skip(from).find(|&id| {
             let node = result.node(id);
-            node.op == Op::Dot && node.ty.shape.elements() > blocks.large && grows(&result, id, GROWTH)
+            let is_large = node.op == Op::Dot && node.ty.shape.elements() > blocks.large.min(blocks.cut);
+            is_large && grows(&result, id, GROWTH) && !node.inputs.iter().any(|&factor| is_parameter(&result, factor))
         });
         let Some(seed) = seeds else { return result };
         from = seed.index() + 1;
@@ -66,6 +74,15 @@ pub fn row_blocks(graph: &Graph, blocks: RowBlocks) -> Cow<'_, Graph> {
     }
 }
 
+/// Whether a value is a parameter, as it is or seen otherwise. A product with one is a layer of a network: how many rows it
+/// has is the user's choice of a batch, and whether blocks make it faster is not known before it runs.
+fn is_parameter(graph: &Graph, mut id: NodeId) -> bool {
+    while graph.node(id).op.is_view() {
+        id = graph.node(id).inputs[0];
+    }
+    graph.inputs.iter().any(|input| input.node == id && input.role == Role::State)
+}
+
 /// The graph with the region around a product in blocks.
 fn blocked(graph: &Graph, seed: NodeId, blocks: RowBlocks) -> Option<Graph> {
     let mut users: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes.len()];
@@ -73,11 +90,17 @@ fn blocked(graph: &Graph, seed: NodeId, blocks: RowBlocks) -> Option<Graph> {
         graph.node(id).inputs.iter().for_each(|operand| users[operand.index()].push(id));
     }
     let mut region = Region::around(graph, &users, seed)?;
+    if region.phases > PHASES {
+        return None;
+    }
     let mut leaves = leaves(graph, &users, &region);
     if leaves.iter().any(|id| region.members[id].is_large) {
         return None;
     }
     let diagonal = beyond::diagonal(graph, &region, &leaves);
+    if region.elements <= if diagonal.is_some() { blocks.cut } else { blocks.large } {
+        return None;
+    }
     if diagonal.is_none() {
         region.forget_columns();
     }

@@ -30,7 +30,7 @@ fn attention(heads: usize, length: usize, features: usize, dropout: f64) -> Grap
 
 /// As if caches were tiny.
 fn in_blocks(graph: &Graph) -> Graph {
-    let blocked = row_blocks(graph, RowBlocks { large: 0, block: 1, rows: 8, segments: 2 });
+    let blocked = row_blocks(graph, RowBlocks { large: 0, cut: 0, block: 1, rows: 8, segments: 2 });
     assert!(!blocked.bodies.is_empty(), "{}", kiln_graph::print(&blocked));
     optimize(&blocked)
 }

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use super::{RowBlocks, row_blocks};
 use crate::build::{Builder, Value};
 use crate::functions::scaled_dot_product_attention;
-use crate::graph::Graph;
+use crate::graph::{Graph, Type};
 use crate::interpret::{Tensor, interpret};
 use crate::op::Op;
 use crate::passes::optimize;
 use crate::verify;
 
-const SMALL: RowBlocks = RowBlocks { large: 0, block: 1, rows: 5, segments: 3 };
+const SMALL: RowBlocks = RowBlocks { large: 0, cut: 0, block: 1, rows: 5, segments: 3 };
 
 /// Of places of four features.
 type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Value<'g>;
@@ -136,4 +136,30 @@ fn others_are_left_alone() {
     check(&[&[40, 4], &[40, 4]], weights, true, 1600, &[]);
     // No product is much larger than its factors.
     check(&[&[2, 16, 4], &[2, 16, 4], &[2, 16, 4]], causal, true, 512, &[]);
+    // Layers, whose weights may be looked at the other way round.
+    let hidden: Function = |g, x| {
+        let [w, u] = [("w", [40, 4]), ("u", [40, 4])].map(|(name, shape)| g.state(name, Type::f32(shape)));
+        x[0].matmul(w.transpose(0, 1)).relu().matmul(u)
+    };
+    check(&[&[40, 4]], hidden, true, 1600, &[]);
+    // A norm over the rows waits for all of them, twice each way.
+    let normalized: Function = |_, x| {
+        let scores = x[0].matmul(x[1].transpose(0, 1));
+        let centred = scores - scores.mean(0).unsqueeze(0);
+        (centred / (centred * centred).mean(0).unsqueeze(0).sqrt()).matmul(x[2])
+    };
+    check(&[&[40, 4], &[40, 4], &[40, 4]], normalized, true, 1600, &[]);
+}
+
+/// Where a mask cuts a part away, smaller values are worth it.
+#[test]
+fn what_counts_as_large_depends_on_the_mask() {
+    let blocks = RowBlocks { large: 5000, cut: 2000, ..SMALL };
+    for (function, length, expected) in
+        [(all as Function, 70, false), (all, 72, true), (causal, 44, false), (causal, 46, true)]
+    {
+        let shape: &[usize] = &[length, 4];
+        let graph = graph(&[shape, shape, shape], function, true);
+        assert_eq!(!row_blocks(&graph, blocks).bodies.is_empty(), expected, "{length}");
+    }
 }
