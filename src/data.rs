@@ -1,9 +1,26 @@
 //! Data sets, of labelled images or of any samples with their targets: reading, splitting, batching; sequences of unequal
-//! lengths: padding, grouping. It knows neither models nor trainers; what it hands out are ndarray's arrays.
+//! lengths: padding, grouping.
+//!
+//! | files | read by | what comes |
+//! | --- | --- | --- |
+//! | IDX, gzipped or not (MNIST) | [`Dataset::from_idx`], [`read_idx`] | images and labels; any array |
+//! | `.npy`, `.npz` (NumPy) | [`read_npy`], [`Npz`] | arrays of any [`Number`]; [`write_npy`] and [`NpzWriter`] write them |
+//! | CSV, gzipped or not | [`read_csv`], [`CsvOptions`] | a [`Table`], whose columns become arrays |
+//! | PNG, JPEG | `read_image`, of the feature `images` | `[channels, height, width]`, from 0 to 1 |
+//!
+//! No file makes a reader panic, or take more memory than some times its own size (what is compressed: 1032 times, which is the
+//! most that deflate can do).
+//!
+//! It knows neither models nor trainers; what it hands out are ndarray's arrays.
 
 mod batches;
+mod csv;
 mod error;
 mod idx;
+#[cfg(feature = "images")]
+mod images;
+mod npy;
+mod npz;
 mod samples;
 mod sequences;
 
@@ -12,9 +29,16 @@ use std::path::PathBuf;
 use kiln_rt::random;
 use ndarray::{Array, Array1, ArrayD, ArrayView, Axis, Dimension};
 
+pub use self::csv::{CsvOptions, Table, read_csv};
+pub use crate::formats::element::Number;
+pub use crate::formats::half::F16;
 pub use batches::Batches;
 pub use error::DataError;
 pub use idx::{Idx, IdxValues, read_idx};
+#[cfg(feature = "images")]
+pub use images::{Channels, read_image};
+pub use npy::{read_npy, write_npy};
+pub use npz::{Npz, NpzWriter};
 pub use samples::Samples;
 pub use sequences::{BucketBatch, BucketBatches, Buckets, length_mask, pad_sequence};
 

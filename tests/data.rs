@@ -1,7 +1,15 @@
-//! Reading IDX files, right and wrong, splitting and batching data sets, padding and grouping sequences.
+//! Reading files of arrays, tables and images, right and wrong, splitting and batching data sets, padding and grouping
+//! sequences.
 
+#[path = "data/arrays.rs"]
+mod arrays;
 #[path = "common/folder.rs"]
 mod folder;
+#[cfg(feature = "images")]
+#[path = "data/images.rs"]
+mod images;
+#[path = "data/tables.rs"]
+mod tables;
 
 use std::fs;
 use std::io::Write;

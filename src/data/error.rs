@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::names::numbers;
+use crate::names::{listed, numbers, shown};
 
 /// Why data could not be read or put together. Every variant names the file or the data set, what was
 /// expected and what was found.
@@ -16,6 +16,86 @@ pub enum DataError {
         path: PathBuf,
         /// What the operating system (or the gzip decoder) says.
         source: std::io::Error,
+    },
+    /// A file could not be written; what stood there before still does.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// A file is not what it is read as, or is damaged.
+    #[error("{} is no {format} file: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it is read as: `.npy`, `.npz`, `CSV`, `PNG or JPEG`.
+        format: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An archive has no array of this name.
+    #[error("{} has no array {}: it holds {}", path.display(), shown(name), listed(names))]
+    NoArray {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        names: Vec<String>,
+    },
+    /// A number in an array that the element type asked for does not have: a fraction or one out of range.
+    #[error("{}: the number at {} of {} is {found}, which is no {expected}", path.display(), numbers(place), shown(name))]
+    Number {
+        /// The file.
+        path: PathBuf,
+        /// The array.
+        name: String,
+        /// Where it stands.
+        place: Vec<usize>,
+        /// The element type asked for.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// A table has no column of this name, or several.
+    #[error("{} has {} {}: its columns are {}", path.display(), if names.contains(name) { "several columns" } else { "no column" }, shown(name), listed(names))]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        names: Vec<String>,
+    },
+    /// A row of a table has more or fewer cells than there are columns.
+    #[error("{}, line {line}: it has {found} cells, expected {expected}, as in the first line", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The number of columns.
+        expected: u64,
+        /// The number of cells.
+        found: u64,
+    },
+    /// A cell of a table does not hold a number of the type asked for.
+    #[error("{}, line {line}, column {column} ({}): it holds {}, expected a number of type {expected}", path.display(), shown(name), shown(found))]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: usize,
+        /// Its name.
+        name: String,
+        /// The element type asked for.
+        expected: &'static str,
+        /// What it holds.
+        found: String,
     },
     /// There is no file of the name, nor of another one under which such files come.
     #[error("there is no file {}; looked for {} there", path.display(), looked_for.join(", "))]
