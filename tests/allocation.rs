@@ -1,6 +1,11 @@
-//! A training step allocates nothing once its batch size was seen, and many batch sizes take no more memory than the largest.
-//! In a program of its own: it counts with the
-//! program's allocator, and other tests would be counted too.
+//! A training step allocates nothing once its batch size was seen, many batch sizes take no more memory than the largest, and
+//! readers of files no more than in proportion to the files. In a program of its own: it counts with the program's allocator, and
+//! other tests would be counted too.
+
+#[path = "allocation/files.rs"]
+mod files;
+#[path = "common/folder.rs"]
+mod folder;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,11 +21,23 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Bytes that are allocated and not given back.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
+/// The most bytes that were so at once.
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// The bytes that a call had allocated at once, at most.
+fn peak(call: impl FnOnce()) -> usize {
+    let before = LIVE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    call();
+    PEAK.load(Ordering::Relaxed) - before
+}
+
 // SAFETY: every call goes to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(live, Ordering::Relaxed);
         // SAFETY: the caller's promises are those that `System` asks for.
         unsafe { System.alloc(layout) }
     }
@@ -33,7 +50,8 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        LIVE.fetch_add(size, Ordering::Relaxed);
+        let live = LIVE.fetch_add(size, Ordering::Relaxed) + size;
+        PEAK.fetch_max(live, Ordering::Relaxed);
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.realloc(place, layout, size) }
@@ -256,6 +274,7 @@ fn check_all_sizes() {
 
 #[test]
 fn a_step_allocates_nothing_and_sizes_share_their_memory() {
+    files::check();
     check_all_sizes();
     check_schedules();
     check_transfers();

@@ -7,8 +7,12 @@ mod files;
 mod folder;
 #[path = "checkpoint/formats.rs"]
 mod formats;
+#[path = "../fuzz/entries/files.rs"]
+mod fuzzed;
 #[path = "checkpoint/loading.rs"]
 mod loading;
+#[path = "common/mutants.rs"]
+mod mutants;
 
 use std::fs;
 use std::path::Path as FilePath;
@@ -196,4 +200,15 @@ fn a_failed_save_leaves_what_was_there() {
     assert!(taken.join("inside").exists());
     assert_eq!(folder.files(), ["taken"]);
     assert!(matches!(Small::init(1).save(FilePath::new("")), Err(CheckpointError::Write { .. })));
+}
+
+/// A bounded run of the fuzz targets that read weights.
+#[test]
+fn files_near_whole_ones_are_read_or_refused() {
+    let folder = Folder::new("mutants");
+    let check = |seeds: &[&str], entry: fn(&FilePath)| {
+        mutants::check(&mutants::seeds(seeds), 300, |bytes| entry(&folder.file("file", bytes)));
+    };
+    check(&["tests/checkpoint/files", "fuzz/seeds/weights"], fuzzed::weights);
+    check(&["fuzz/seeds/pickle"], fuzzed::pickle);
 }

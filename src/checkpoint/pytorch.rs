@@ -46,8 +46,8 @@ fn is_in_root(name: &str, file: &str) -> bool {
     name.strip_suffix(file).and_then(|folder| folder.strip_suffix('/')).is_some_and(|folder| !folder.contains('/'))
 }
 
-/// What an old file begins with: a pickle of this number.
-const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/// What the first pickle of an old file ends with: this number.
+const LEGACY: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
 /// Whether a file begins as a pickle does.
 pub fn is_legacy(bytes: &[u8]) -> bool {
@@ -59,7 +59,10 @@ pub fn is_legacy(bytes: &[u8]) -> bool {
 pub fn from_legacy(path: &Path, bytes: Bytes) -> Result<Tensors, CheckpointError> {
     let read = || {
         let text = "it is a pickle, but not by `torch.save`: Python's own `pickle.dump` does not keep tensors apart";
-        let mut start = bytes.strip_prefix(LEGACY).map(|_| LEGACY.len()).ok_or_else(|| text.to_owned())?;
+        let mut start = pickle::read(&bytes)?.length;
+        if !bytes[..start].ends_with(LEGACY) {
+            return Err(text.to_owned().into());
+        }
         let mut next = || {
             let pickle = pickle::read(&bytes[start..])?;
             start += pickle.length;

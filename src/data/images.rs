@@ -1,5 +1,6 @@
 //! PNG and JPEG images as arrays. It knows no data sets.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
@@ -8,6 +9,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use ndarray::Array3;
 
 use super::DataError;
+use crate::names::shown;
 
 /// Which channels of an image are asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,26 +35,31 @@ pub fn read_image(path: impl AsRef<Path>, channels: Channels) -> Result<Array3<f
     decode(&bytes, channels).map_err(|reason| DataError::Format { path: path.into(), format: "PNG or JPEG", reason })
 }
 
+/// What the decoder says, on one line.
+fn told(error: impl Display) -> String {
+    shown(error.to_string().trim())
+}
+
 /// How many bytes of an image one byte of a file may become: what deflate can do.
 const MOST: u64 = 1032;
 
 fn decode(bytes: &[u8], channels: Channels) -> Result<Array3<f32>, String> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(told)?;
     if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg)) {
         return Err(format!("it begins with {:02x?}", &bytes[..bytes.len().min(8)]));
     }
-    let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+    let decoder = reader.into_decoder().map_err(told)?;
     let (width, height) = decoder.dimensions();
     if decoder.total_bytes() > (bytes.len() as u64).saturating_mul(MOST) {
         return Err(format!("it has {} bytes, which are never {width} x {height} pixels", bytes.len()));
     }
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    let image = DynamicImage::from_decoder(decoder).map_err(told)?;
     let (count, pixels) = match channels {
         Channels::Gray => (1, image.to_luma32f().into_raw()),
         Channels::Rgb => (3, image.into_rgb32f().into_raw()),
         Channels::Rgba => (4, image.into_rgba32f().into_raw()),
     };
     let pixels = Array3::from_shape_vec((height as usize, width as usize, count), pixels);
-    let pixels = pixels.map_err(|error| error.to_string())?;
+    let pixels = pixels.map_err(told)?;
     Ok(pixels.permuted_axes([2, 0, 1]).as_standard_layout().into_owned())
 }

@@ -1,5 +1,7 @@
 //! Numbers of 16 bits, which Rust has no types for: IEEE 754's binary16 and bfloat16. It knows no files.
 
+use std::cmp::Ordering;
+
 /// A number of 16 bits: IEEE 754's binary16, NumPy's `float16`, from 6e-8 to 65504 with 11 bits of precision.
 ///
 /// ```
@@ -7,7 +9,7 @@
 ///
 /// assert_eq!(f32::from(F16::from(0.1_f32)), 0.099975586);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct F16(u16);
 
 impl F16 {
@@ -19,6 +21,19 @@ impl F16 {
     /// Its bits.
     pub const fn to_bits(self) -> u16 {
         self.0
+    }
+}
+
+/// As numbers are equal: NaN is not, 0 and -0 are.
+impl PartialEq for F16 {
+    fn eq(&self, other: &F16) -> bool {
+        f32::from(*self) == f32::from(*other)
+    }
+}
+
+impl PartialOrd for F16 {
+    fn partial_cmp(&self, other: &F16) -> Option<Ordering> {
+        f32::from(*self).partial_cmp(&f32::from(*other))
     }
 }
 

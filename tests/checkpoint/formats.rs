@@ -56,7 +56,7 @@ fn views_of_storages_are_what_pytorch_shows() {
         ("model.f", array![[0.0, 0.5, 1.0], [1.5, 2.0, 2.5]]),
         ("optimizer.state.0.exp_avg", array![[0.0, 0.5, 1.0], [1.5, 2.0, 2.5]]),
     ];
-    for name in ["checkpoint.pt", "legacy.pt", "protocol5.pt"] {
+    for name in ["checkpoint.pt", "legacy.pt", "protocol5.pt", "legacy5.pt"] {
         for (tensor, expected) in &expected {
             let mut net = Two::init(1);
             let options = LoadOptions::new().prefix(*tensor).rename(|rest| format!("weight{rest}"));

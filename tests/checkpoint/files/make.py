@@ -30,6 +30,7 @@ checkpoint.update(device=torch.device("cpu"), dtype=torch.float16, tags={"a", "b
 torch.save(checkpoint, f"{folder}/checkpoint.pt")
 torch.save(checkpoint, f"{folder}/legacy.pt", _use_new_zipfile_serialization=False)
 torch.save(checkpoint, f"{folder}/protocol5.pt", pickle_protocol=5)
+torch.save(checkpoint, f"{folder}/legacy5.pt", pickle_protocol=5, _use_new_zipfile_serialization=False)
 
 # One tensor of each type.
 types = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.int64]
