@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb};
 use ndarray::Array3;
 
 use super::DataError;
@@ -35,6 +35,12 @@ pub fn read_image(path: impl AsRef<Path>, channels: Channels) -> Result<Array3<f
     decode(&bytes, channels).map_err(|reason| DataError::Format { path: path.into(), format: "PNG or JPEG", reason })
 }
 
+/// The brightness of red, green and blue; rounded, the weights add up to a little more than 1.
+fn brightness(pixel: &Rgb<f32>) -> f32 {
+    let [red, green, blue] = pixel.0;
+    (0.2126 * red + 0.7152 * green + 0.0722 * blue).min(1.0)
+}
+
 /// What the decoder says, on one line.
 fn told(error: impl Display) -> String {
     shown(error.to_string().trim())
@@ -55,6 +61,7 @@ fn decode(bytes: &[u8], channels: Channels) -> Result<Array3<f32>, String> {
     }
     let image = DynamicImage::from_decoder(decoder).map_err(told)?;
     let (count, pixels) = match channels {
+        Channels::Gray if image.color().has_color() => (1, image.into_rgb32f().pixels().map(brightness).collect()),
         Channels::Gray => (1, image.to_luma32f().into_raw()),
         Channels::Rgb => (3, image.into_rgb32f().into_raw()),
         Channels::Rgba => (4, image.into_rgba32f().into_raw()),
