@@ -1,7 +1,14 @@
-//! Reading IDX files, right and wrong, splitting and batching data sets, padding and grouping sequences.
+//! Reading IDX files, right and wrong, splitting and batching data sets, padding and grouping sequences; in `data/`: sources,
+//! loaders, augmentation.
 
+#[path = "data/augment.rs"]
+mod augment;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "data/loader.rs"]
+mod loader;
+#[path = "data/sources.rs"]
+mod sources;
 
 use std::fs;
 use std::io::Write;
