@@ -16,8 +16,8 @@ use super::augment::{Augment, Augmented, Image};
 use super::source::Pair;
 use super::{DataError, IntoSample, Source};
 
-/// What makes sources of sources, as an iterator's methods make iterators. All of it is lazy, but for what says that it reads
-/// samples; parts of a source share it.
+/// What makes sources of sources, as an iterator's methods make iterators. All of it is lazy, but for what says that it
+/// reads samples; parts of a source share it.
 ///
 /// ```
 /// use kiln::prelude::*;
@@ -39,7 +39,8 @@ pub trait SourceExt: Source + Sized {
         Map::new(self, f)
     }
 
-    /// The samples of which a function says so. It is asked now, of each sample, so that the number of samples is known.
+    /// The samples of which a function says so. It is asked now, of each sample, so that the number of samples is
+    /// known.
     ///
     /// # Errors
     /// [`DataError::Sample`] for one that can not be had.
@@ -88,15 +89,15 @@ pub trait SourceExt: Source + Sized {
         Subset::known(self, (start..end).collect())
     }
 
-    /// Keeps each sample in memory once it was read: put it behind what is slow (decoding) and before what is random. (Of a source
-    /// that draws random numbers it keeps what [`Source::sample`] gives.)
+    /// Keeps each sample in memory once it was read: put it behind what is slow (decoding) and before what is random.
+    /// (Of a source that draws random numbers it keeps what [`Source::sample`] gives.)
     fn cache(self) -> Cached<Self> {
         Cached::new(self)
     }
 
-    /// Parts drawn by chance, of these sizes (`[50_000, 10_000]`, which add up to the number of samples) or fractions (`[0.8, 0.2]`,
-    /// which add up to 1; sizes are rounded down, and what is left over goes to the first parts, one each). PyTorch's
-    /// `random_split`. The same seed gives the same parts on every machine.
+    /// Parts drawn by chance, of these sizes (`[50_000, 10_000]`, which add up to the number of samples) or fractions
+    /// (`[0.8, 0.2]`, which add up to 1; sizes are rounded down, and what is left over goes to the first parts, one
+    /// each). PyTorch's `random_split`. The same seed gives the same parts on every machine.
     ///
     /// # Errors
     /// [`DataError::Split`].
@@ -108,8 +109,8 @@ pub trait SourceExt: Source + Sized {
         parts::random(self, lengths, seed)
     }
 
-    /// As [`SourceExt::random_split`], where the samples of each class are spread over the parts in proportion to their lengths, to
-    /// within one sample at each end of a part. Reads all targets.
+    /// As [`SourceExt::random_split`], where the samples of each class are spread over the parts in proportion to their
+    /// lengths, to within one sample at each end of a part. Reads all targets.
     ///
     /// # Errors
     /// [`DataError::Split`]; [`DataError::Sample`] for a target that can not be had.

@@ -1,5 +1,6 @@
-//! Augmentation: images `[channels, height, width]` that are changed at random each time that they are read, as torchvision's
-//! transforms (version 2) do. What is drawn follows from the seed, the epoch and the index of the sample, and nothing else.
+//! Augmentation: images `[channels, height, width]` that are changed at random each time that they are read, as
+//! torchvision's transforms (version 2) do. What is drawn follows from the seed, the epoch and the index of the sample,
+//! and nothing else.
 //!
 //! ```
 //! use kiln::data::augment::{ColorJitter, Crop, Flip, Normalize};
@@ -34,8 +35,8 @@
 //! | [`Normalize`] | `Normalize` |
 //! | [`MixUp`], [`CutMix`] (of batches) | `MixUp`, `CutMix` |
 //!
-//! A step of your own is a function of the image and of [`Random`]; what is not random is in [`functional`]. For another kind of
-//! input use [`SourceExt::map`](super::SourceExt::map) for what is not random, and for what is a
+//! A step of your own is a function of the image and of [`Random`]; what is not random is in [`functional`]. For
+//! another kind of input use [`SourceExt::map`](super::SourceExt::map) for what is not random, and for what is a
 //! [`Source`](super::Source::read) of your own.
 
 mod chance;
@@ -49,9 +50,8 @@ use ndarray::{Array3, ArrayD, Ix3};
 
 use super::{DataError, Random, Sample, Source};
 
-/// What changes an image `[channels, height, width]`: one of this module's steps, a function
-/// `|image: &mut Array3<f32>, random: &mut Random| ..`, or several one after the other in a tuple (of up to eight), a vector or an
-/// array.
+/// What changes an image `[channels, height, width]`: one of this module's steps, a function `|image: &mut Array3<f32>,
+/// random: &mut Random| ..`, or several one after the other in a tuple (of up to eight), a vector or an array.
 pub trait Augment: Send + Sync {
     /// Changes an image, which may get another size.
     ///
@@ -135,7 +135,8 @@ impl Image for ArrayD<f32> {
     }
 }
 
-/// A source of images that are changed each time that they are read: see [`SourceExt::augment`](super::SourceExt::augment).
+/// A source of images that are changed each time that they are read: see
+/// [`SourceExt::augment`](super::SourceExt::augment).
 #[derive(Clone, Debug)]
 pub struct Augmented<S, A> {
     source: S,

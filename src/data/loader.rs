@@ -49,12 +49,12 @@ pub type BatchOf<S> = (<<S as Source>::Input as Sample>::Batch, <<S as Source>::
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What is in a batch depends on the source, the sampler, the batch size and the number of the epoch: not on the number of workers,
-/// nor on what was read before. An error or a panic in the source becomes the item of its batch, [`DataError::Sample`], which names
-/// the sample; the next item is the next batch, and the loader is as good as before.
+/// What is in a batch depends on the source, the sampler, the batch size and the number of the epoch: not on the number
+/// of workers, nor on what was read before. An error or a panic in the source becomes the item of its batch,
+/// [`DataError::Sample`], which names the sample; the next item is the next batch, and the loader is as good as before.
 ///
-/// The arrays are shared: as long as each batch is dropped before the next is asked for (as in a `for` loop), batches use the same
-/// few buffers again. A batch that is kept keeps its own data.
+/// The arrays are shared: as long as each batch is dropped before the next is asked for (as in a `for` loop), batches
+/// use the same few buffers again. A batch that is kept keeps its own data.
 pub struct Loader<S> {
     source: Arc<S>,
     sampler: Arc<dyn Sampler>,
@@ -64,7 +64,8 @@ pub struct Loader<S> {
     prefetch: usize,
 }
 
-/// Where in the data a training stands: which batch comes next. For a checkpoint, with [`Epoch::position`] and [`Loader::at`].
+/// Where in the data a training stands: which batch comes next. For a checkpoint, with [`Epoch::position`] and
+/// [`Loader::at`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The number of the epoch.
@@ -74,8 +75,8 @@ pub struct Position {
 }
 
 impl<S: Source + 'static> Loader<S> {
-    /// A loader with PyTorch's defaults: batches of one sample, in the source's order, without workers. An `Arc` of a source is a
-    /// source, and shares it.
+    /// A loader with PyTorch's defaults: batches of one sample, in the source's order, without workers. An `Arc` of a
+    /// source is a source, and shares it.
     pub fn new(source: S) -> Loader<S> {
         Loader {
             source: Arc::new(source),
@@ -97,26 +98,28 @@ impl<S: Source + 'static> Loader<S> {
         self
     }
 
-    /// Puts the samples in a random order, another one in each epoch, which the seed decides. Those of seed 0 are those of
-    /// [`Batches::shuffled`](super::Batches::shuffled).
+    /// Puts the samples in a random order, another one in each epoch, which the seed decides. Those of seed 0 are those
+    /// of [`Batches::shuffled`](super::Batches::shuffled).
     pub fn shuffle(self, seed: u64) -> Loader<S> {
         self.sampler(RandomSampler::new(seed))
     }
 
-    /// Lets a sampler decide which samples come, and in which order: the last call of this or [`Loader::shuffle`] counts.
+    /// Lets a sampler decide which samples come, and in which order: the last call of this or [`Loader::shuffle`]
+    /// counts.
     pub fn sampler(mut self, sampler: impl Sampler + 'static) -> Loader<S> {
         self.sampler = Arc::new(sampler);
         self
     }
 
-    /// Leaves out the last batch if it is smaller than the others, as [`Batches::drop_last`](super::Batches::drop_last) does.
+    /// Leaves out the last batch if it is smaller than the others, as [`Batches::drop_last`](super::Batches::drop_last)
+    /// does.
     pub fn drop_last(mut self) -> Loader<S> {
         self.drop_last = true;
         self
     }
 
-    /// How many threads read samples and put batches together while the training computes (`num_workers`). Default 0: the caller
-    /// does it when it asks for a batch.
+    /// How many threads read samples and put batches together while the training computes (`num_workers`). Default 0:
+    /// the caller does it when it asks for a batch.
     pub fn workers(mut self, workers: usize) -> Loader<S> {
         self.workers = workers;
         self
@@ -149,8 +152,8 @@ impl<S: Source + 'static> Loader<S> {
         &self.source
     }
 
-    /// The batches of an epoch. Another number gives another order, and other random numbers to what draws some; the same number
-    /// the same batches.
+    /// The batches of an epoch. Another number gives another order, and other random numbers to what draws some; the
+    /// same number the same batches.
     pub fn epoch(&self, epoch: u64) -> Epoch<S> {
         let plan = self.sampler.order(self.source.len(), epoch).map(|order| Plan {
             source: self.source.clone(),

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use kiln_rt::random::philox;
 
-/// Random numbers that a seed, an epoch and an index decide, and nothing else: neither the order in which samples are read nor the
-/// thread that reads them.
+/// Random numbers that a seed, an epoch and an index decide, and nothing else: neither the order in which samples are
+/// read nor the thread that reads them.
 ///
 /// ```
 /// use kiln::data::Random;

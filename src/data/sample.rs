@@ -1,4 +1,5 @@
-//! What one sample is made of: numbers, arrays, tuples of these; and how samples become a batch. Knows neither sources nor order.
+//! What one sample is made of: numbers, arrays, tuples of these; and how samples become a batch. Knows neither sources
+//! nor order.
 
 use ndarray::{ArcArray, Array, ArrayView, Axis, Dimension, RemoveAxis, Slice};
 
@@ -13,7 +14,8 @@ macro_rules! scalars {
 
 scalars! { f32 f64 u8 u16 u32 u64 usize i8 i16 i32 i64 isize bool }
 
-/// The input or the target of one sample: a [`Scalar`], an array of any number of axes, or a tuple of up to four of these.
+/// The input or the target of one sample: a [`Scalar`], an array of any number of axes, or a tuple of up to four of
+/// these.
 ///
 /// ```
 /// use kiln::data::Sample;
@@ -33,8 +35,8 @@ scalars! { f32 f64 u8 u16 u32 u64 usize i8 i16 i32 i64 isize bool }
 /// assert_eq!(several.0, array![[1.0, 2.0], [3.0, 4.0]]);
 /// ```
 pub trait Sample: Clone + Send + Sync + 'static {
-    /// What a batch of them is: an array with the samples along its first axis, which shares its memory; a tuple of such for a
-    /// tuple.
+    /// What a batch of them is: an array with the samples along its first axis, which shares its memory; a tuple of
+    /// such for a tuple.
     type Batch: Clone + Send + 'static;
 
     /// Becomes a copy of another one, in its own memory where that has the size.
@@ -224,10 +226,10 @@ macro_rules! axes {
             }
 
             fn read<T: Scalar>(rows: &Array<T, Self>, row: usize, to: &mut Self::Sample<T>) {
-                let from = rows.index_axis(Axis(0), row);
-                match to.as_slice_mut() {
-                    Some(to) if to.len() == from.len() => copy(from, to),
-                    _ => *to = from.to_owned(),
+                let width = to.len();
+                match (rows.as_slice(), to.shape() == &rows.shape()[1..], to.as_slice_mut()) {
+                    (Some(from), true, Some(to)) => to.copy_from_slice(&from[row * width..][..width]),
+                    _ => *to = Self::sample(rows, row),
                 }
             }
         }

@@ -98,8 +98,8 @@ impl WeightedRandomSampler {
         Ok(WeightedRandomSampler { sums, count, seed })
     }
 
-    /// Draws as many samples as the source has, of each class (each different target) as many as of the others, on average. Reads
-    /// all targets.
+    /// Draws as many samples as the source has, of each class (each different target) as many as of the others, on
+    /// average. Reads all targets.
     ///
     /// # Errors
     /// [`DataError::Sample`] for a target that can not be had; [`DataError::Weights`] of a source without samples.

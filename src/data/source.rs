@@ -1,5 +1,5 @@
-//! Where samples come from, one by one: data sets, vectors, functions, and whatever implements [`Source`]. Knows neither batches
-//! nor trainers.
+//! Where samples come from, one by one: data sets, vectors, functions, and whatever implements [`Source`]. Knows
+//! neither batches nor trainers.
 
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use super::{DataError, Dataset, Sample, Samples};
 /// A sample of a source: its input and its target.
 pub type Pair<S> = (<S as Source>::Input, <S as Source>::Target);
 
-/// A number of samples, each of which can be had by its index: PyTorch's map-style `Dataset`. A [`Loader`](super::Loader) makes
-/// batches of them, on several threads; [`SourceExt`](super::SourceExt) makes sources of sources.
+/// A number of samples, each of which can be had by its index: PyTorch's map-style `Dataset`. A
+/// [`Loader`](super::Loader) makes batches of them, on several threads; [`SourceExt`](super::SourceExt) makes sources
+/// of sources.
 ///
 /// A [`Dataset`], a vector of pairs and a [function](source) are sources. One of your own needs two methods:
 ///
@@ -50,14 +51,14 @@ pub trait Source: Send + Sync {
     /// A sample; the same each time it is asked for.
     ///
     /// # Errors
-    /// Why it can not be had: [`DataError::NoSample`] for an index that is too large, [`DataError::other`] for an error of your
-    /// own. (Who reads many samples, as a loader does, says which of them it is.)
+    /// Why it can not be had: [`DataError::NoSample`] for an index that is too large, [`DataError::other`] for an error
+    /// of your own. (Who reads many samples, as a loader does, says which of them it is.)
     fn sample(&self, index: usize) -> Result<(Self::Input, Self::Target), DataError>;
 
     /// Reads a sample for an epoch: what loaders call. Override it in a source that draws random numbers, from
-    /// [`Random::new`](super::Random::new) and nothing else, or that can use the memory of `sample`, which is an earlier sample if
-    /// there is one. (`epoch` is the number of the epoch; where a sampler draws a sample several times in one, its upper half counts
-    /// how often the sample was drawn before.)
+    /// [`Random::new`](super::Random::new) and nothing else, or that can use the memory of `sample`, which is an
+    /// earlier sample if there is one. (`epoch` is the number of the epoch; where a sampler draws a sample several
+    /// times in one, its upper half counts how often the sample was drawn before.)
     ///
     /// # Errors
     /// As for [`Source::sample`]; `sample` is then any sample, or none.
@@ -72,8 +73,8 @@ pub trait Source: Send + Sync {
         Ok(())
     }
 
-    /// The target of a sample, which stratified splits and balanced samplers ask for. Override it where it is known without the
-    /// input.
+    /// The target of a sample, which stratified splits and balanced samplers ask for. Override it where it is known
+    /// without the input.
     ///
     /// # Errors
     /// As for [`Source::sample`].
@@ -228,7 +229,8 @@ impl<I: Sample, T: Sample> IntoSample for Result<(I, T), DataError> {
     }
 }
 
-/// A source of `len` samples that a function makes, each of its index: the sample, or a `Result` of it where it may fail.
+/// A source of `len` samples that a function makes, each of its index: the sample, or a `Result` of it where it may
+/// fail.
 ///
 /// ```
 /// use kiln::data::{DataError, Source, source};

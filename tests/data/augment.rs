@@ -1,4 +1,5 @@
-//! Augmentation: what is done to an image against the definitions, what is drawn against its range, batches that are mixed.
+//! Augmentation: what is done to an image against the definitions, what is drawn against its range, batches that are
+//! mixed.
 
 use std::slice::from_ref;
 
@@ -94,8 +95,8 @@ fn rotations_are_counter_clockwise_about_the_centre() {
             expected = quarter(&expected);
         }
     }
-    // `torchvision.transforms.v2.functional.rotate` of 1..=9 by 45 degrees, by its affine grid and the nearest pixels: at (y, x)
-    // from the middle stands what was at (sin x + cos y, cos x - sin y).
+    // `torchvision.transforms.v2.functional.rotate` of 1..=9 by 45 degrees, by its affine grid and the nearest pixels:
+    // at (y, x) from the middle stands what was at (sin x + cos y, cos x - sin y).
     let image = Array3::from_shape_fn((1, 3, 3), |(_, y, x)| (3 * y + x + 1) as f32);
     let found = changed(&image, |image| functional::rotate(image, 45.0, 0.0));
     assert_eq!(found, array![[[2.0, 3.0, 6.0], [1.0, 5.0, 9.0], [4.0, 7.0, 8.0]]]);
@@ -132,7 +133,8 @@ fn colours_are_adjusted_as_by_torchvision() {
     close(&normalized, &expected);
 }
 
-/// Applies steps with many seeds; each result must be one of those that are allowed, and each of those that are told must come.
+/// Applies steps with many seeds; each result must be one of those that are allowed, and each of those that are told
+/// must come.
 fn draws(step: impl Augment, image: &Array3<f32>, allowed: &[Array3<f32>]) {
     let mut seen = vec![false; allowed.len()];
     for seed in 0..400 {

@@ -1,4 +1,5 @@
-//! Loaders: the same batches for any number of workers, errors and panics in sources, positions, what is made in advance.
+//! Loaders: the same batches for any number of workers, errors and panics in sources, positions, what is made in
+//! advance.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -123,7 +124,8 @@ struct Net {
 /// Samples 5 and 17 are bad ones: their batches are errors that name them, the others come; then all is as before.
 #[test]
 fn errors_and_panics_name_their_sample() {
-    let cases: [(fn() -> (Array3<f32>, i32), &str); 4] = [
+    type Bad = fn() -> (Array3<f32>, i32);
+    let cases: [(Bad, &str); 4] = [
         (|| panic!("no image {}", 1), "the source panicked: no image 1"),
         (|| panic!("plain"), "the source panicked: plain"),
         (
@@ -277,6 +279,19 @@ fn shapes_may_differ_from_batch_to_batch() {
         assert_eq!(shapes, [(2, 1), (2, 2), (2, 3)]);
     }
     assert_eq!(Loader::new(data.take(0)).workers(2).epoch(0).count(), 0);
+
+    // Of as many elements.
+    let of = |shape: [usize; 2]| {
+        Dataset::new(Array3::<f32>::ones((3, shape[0], shape[1])), Array1::from_iter(0..3)).unwrap()
+    };
+    let both = Arc::new(of([2, 3]).concat(of([3, 2])));
+    let shapes: Vec<_> = Loader::new(both.clone()).batch(3).epoch(0).map(|batch| batch.unwrap().0.dim()).collect();
+    assert_eq!(shapes, [(3, 2, 3), (3, 3, 2)]);
+    let error = Loader::new(both).batch(6).epoch(0).next().unwrap().unwrap_err().to_string();
+    assert!(
+        error.starts_with("sample 3: it has the shape [3, 2] (target []), but the first of its batch [2, 3]"),
+        "{error}"
+    );
 }
 
 /// A source of one's own that draws random numbers.

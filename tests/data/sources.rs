@@ -137,13 +137,13 @@ fn splits_are_partitions() {
     fn check<L: kiln::data::Length, const N: usize>(count: usize, lengths: [L; N], expected: [usize; N]) {
         let random = counted(count).random_split(lengths, 3).unwrap();
         assert_eq!(
-            random.each_ref().map(|part| numbers(part)),
+            random.each_ref().map(numbers),
             counted(count).random_split(lengths, 3).unwrap().map(|part| numbers(&part))
         );
         let stratified = counted(count).stratified_split(lengths, 3).unwrap();
         for parts in [random, stratified] {
             assert_eq!(parts.each_ref().map(Source::len), expected);
-            let mut all = parts.each_ref().map(|part| numbers(part)).concat();
+            let mut all = parts.each_ref().map(numbers).concat();
             assert!(count < 20 || !all.is_sorted());
             all.sort_unstable();
             assert_eq!(all, (0..count).collect::<Vec<_>>());

@@ -43,8 +43,8 @@ pub fn random<S: Source, L: Length, const N: usize>(
     cut(source, lengths, order)
 }
 
-/// Each class in random order, spread evenly over all places: sample `rank` of a class of `size` stands at `(rank + 1 / 2) / size`. So
-/// each part gets of each class what its length says, to within one sample at each of its ends.
+/// Each class in random order, spread evenly over all places: sample `rank` of a class of `size` stands at `(rank + 1 /
+/// 2) / size`. So each part gets of each class what its length says, to within one sample at each of its ends.
 pub fn stratified<S: Source, L: Length, const N: usize>(
     source: S,
     lengths: [L; N],

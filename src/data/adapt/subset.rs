@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::data::source::check_index;
 use crate::data::{DataError, Source};
 
-/// Some samples of a source, which other parts may share: see [`SourceExt::subset`](super::SourceExt::subset). A clone shares it,
-/// too.
+/// Some samples of a source, which other parts may share: see [`SourceExt::subset`](super::SourceExt::subset). A clone
+/// shares it, too.
 pub struct Subset<S> {
     source: Arc<S>,
     indices: Arc<[usize]>,

@@ -148,8 +148,8 @@ impl Augment for Shift {
     }
 }
 
-/// Changes brightness, contrast and saturation, in random order, by factors between `1 - x` (but not below 0) and `1 + x`; values are
-/// cut to 0..1.
+/// Changes brightness, contrast and saturation, in random order, by factors between `1 - x` (but not below 0) and `1 +
+/// x`; values are cut to 0..1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ColorJitter {
     brightness: f64,

@@ -1,5 +1,5 @@
-//! What augmentation does once everything is drawn: torchvision's `functional`, in place, of images `[channels, height, width]`. It
-//! knows no random numbers.
+//! What augmentation does once everything is drawn: torchvision's `functional`, in place, of images `[channels, height,
+//! width]`. It knows no random numbers.
 
 use std::cell::RefCell;
 use std::mem;
@@ -14,33 +14,42 @@ thread_local! {
 /// Weights of red, green and blue in brightness (ITU-R BT.601, as torchvision rounds them).
 const GRAY: [f32; 3] = [0.2989, 0.587, 0.114];
 
-/// Makes an image of this size, each pixel of which is one of the image: that at `from(row, column)`, `fill` where there is none.
+/// The elements in row-major order, which the image is put into if it is not.
+fn elements(image: &mut Array3<f32>) -> &mut [f32] {
+    if !image.is_standard_layout() {
+        *image = image.as_standard_layout().into_owned();
+    }
+    image.as_slice_mut().expect("it is in row-major order")
+}
+
+/// Makes an image of this size, each pixel of which is one of the image: that at `from(row, column)`, `fill` where
+/// there is none.
 fn place(image: &mut Array3<f32>, size: [usize; 2], fill: f32, from: impl Fn(usize, usize) -> [isize; 2]) {
     let (channels, height, width) = image.dim();
-    let mut pixels = SPARE.with(|spare| mem::take(&mut *spare.borrow_mut()));
-    pixels.clear();
-    pixels.resize(channels * size[0] * size[1], fill);
+    let old = elements(image);
+    let mut new = SPARE.with(|spare| mem::take(&mut *spare.borrow_mut()));
+    new.clear();
+    new.resize(channels * size[0] * size[1], fill);
     for row in 0..size[0] {
         for column in 0..size[1] {
             let [y, x] = from(row, column);
             if (0..height as isize).contains(&y) && (0..width as isize).contains(&x) {
+                let (from, to) = (y as usize * width + x as usize, row * size[1] + column);
                 for channel in 0..channels {
-                    pixels[(channel * size[0] + row) * size[1] + column] = image[[channel, y as usize, x as usize]];
+                    new[channel * size[0] * size[1] + to] = old[channel * height * width + from];
                 }
             }
         }
     }
-    let changed = Array3::from_shape_vec((channels, size[0], size[1]), pixels).expect("as many as the shape says");
+    let changed = Array3::from_shape_vec((channels, size[0], size[1]), new).expect("as many as the shape says");
     let (old, _) = mem::replace(image, changed).into_raw_vec_and_offset();
     SPARE.with(|spare| *spare.borrow_mut() = old);
 }
 
 /// Left becomes right: `hflip`.
 pub fn hflip(image: &mut Array3<f32>) {
-    for mut row in image.rows_mut() {
-        let width = row.len();
-        (0..width / 2).for_each(|column| row.swap(column, width - 1 - column));
-    }
+    let width = image.len_of(Axis(2)).max(1);
+    elements(image).chunks_exact_mut(width).for_each(<[f32]>::reverse);
 }
 
 /// Top becomes bottom: `vflip`.
@@ -53,8 +62,8 @@ pub fn vflip(image: &mut Array3<f32>) {
     }
 }
 
-/// The part of `size` (height, width) whose upper left corner is at this row and column; `fill` outside of the image, where it may
-/// begin and end: `crop`, and with it `pad`.
+/// The part of `size` (height, width) whose upper left corner is at this row and column; `fill` outside of the image,
+/// where it may begin and end: `crop`, and with it `pad`.
 pub fn crop(image: &mut Array3<f32>, [top, left]: [isize; 2], size: [usize; 2], fill: f32) {
     place(image, size, fill, |row, column| [top + row as isize, left + column as isize]);
 }
@@ -65,8 +74,8 @@ pub fn translate(image: &mut Array3<f32>, [down, right]: [isize; 2], fill: f32) 
     crop(image, [-down, -right], [height, width], fill);
 }
 
-/// Rotates an image about its centre by an angle in degrees, counter-clockwise; each pixel is the nearest one, `fill` where there is
-/// none, and the size stays: `rotate`.
+/// Rotates an image about its centre by an angle in degrees, counter-clockwise; each pixel is the nearest one, `fill`
+/// where there is none, and the size stays: `rotate`.
 pub fn rotate(image: &mut Array3<f32>, degrees: f64, fill: f32) {
     let (_, height, width) = image.dim();
     let (sin, cos) = degrees.to_radians().sin_cos();
@@ -102,10 +111,15 @@ pub fn adjust_saturation(image: &mut Array3<f32>, factor: f32) {
     if image.len_of(Axis(0)) != 3 {
         return;
     }
-    for mut pixel in image.lanes_mut(Axis(0)) {
-        let gray: f32 = pixel.iter().zip(GRAY).map(|(value, weight)| value * weight).sum();
+    let (_, height, width) = image.dim();
+    let (red, others) = elements(image).split_at_mut(height * width);
+    let (green, blue) = others.split_at_mut(height * width);
+    for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+        let gray = GRAY[0] * *red + GRAY[1] * *green + GRAY[2] * *blue;
         let rest = (1.0 - factor) * gray;
-        pixel.mapv_inplace(|value| (factor * value + rest).clamp(0.0, 1.0));
+        for value in [red, green, blue] {
+            *value = (factor * *value + rest).clamp(0.0, 1.0);
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use ndarray::{Array, Array2, ArrayBase, Axis, Data, Dimension, Ix1, RemoveAxis, 
 
 use crate::data::{DataError, Random};
 
-/// Mixes each sample of a batch with the one before it (the first with the last): `lambda x[i] + (1 - lambda) x[i - 1]`, its target
-/// likewise, where `lambda` is beta distributed.
+/// Mixes each sample of a batch with the one before it (the first with the last): `lambda x[i] + (1 - lambda) x[i -
+/// 1]`, its target likewise, where `lambda` is beta distributed.
 ///
 /// ```
 /// use kiln::data::Random;
@@ -56,8 +56,8 @@ impl MixUp {
     }
 }
 
-/// Puts a random rectangle of the sample before it into each image of a batch `[batch, channels, height, width]` (of the last into the
-/// first). Its target has as much of the other class as the image has of the other image.
+/// Puts a random rectangle of the sample before it into each image of a batch `[batch, channels, height, width]` (of
+/// the last into the first). Its target has as much of the other class as the image has of the other image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CutMix {
     alpha: f64,
@@ -65,8 +65,8 @@ pub struct CutMix {
 }
 
 impl CutMix {
-    /// The part of an image that stays is beta distributed (before the rectangle is cut at the image's border), with both parameters
-    /// `alpha` (above 0; 1 is uniform), for labels of so many classes.
+    /// The part of an image that stays is beta distributed (before the rectangle is cut at the image's border), with
+    /// both parameters `alpha` (above 0; 1 is uniform), for labels of so many classes.
     pub fn new(alpha: f64, classes: usize) -> CutMix {
         CutMix { alpha, classes }
     }

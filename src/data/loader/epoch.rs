@@ -9,8 +9,8 @@ use super::workers::Workers;
 use super::{BatchOf, Position};
 use crate::data::{DataError, Sample, Source};
 
-/// The batches of an epoch: `Ok((inputs, targets))`, or what is wrong with a sample of that batch. Workers start with the first
-/// batch that is asked for, and end when this is dropped, each when it is done with its sample.
+/// The batches of an epoch: `Ok((inputs, targets))`, or what is wrong with a sample of that batch. Workers start with
+/// the first batch that is asked for, and end when this is dropped, each when it is done with its sample.
 pub struct Epoch<S: Source + 'static> {
     plan: Option<Arc<Plan<S>>>,
     /// Why there is no order.
@@ -45,15 +45,16 @@ impl<S: Source + 'static> Epoch<S> {
         Epoch { plan, failed, epoch, next: 0, end: batches, workers, prefetch, maker: Maker::Nobody }
     }
 
-    /// Goes on with this batch, counted from 0, as if those before it had come; they are not read. Nothing is left behind the last.
+    /// Goes on with this batch, counted from 0, as if those before it had come; they are not read. Nothing is left
+    /// behind the last.
     pub fn skip_to(mut self, batch: u64) -> Epoch<S> {
         self.maker = Maker::Nobody;
         self.next = usize::try_from(batch).unwrap_or(usize::MAX).min(self.end);
         self
     }
 
-    /// Which batch comes next: what a checkpoint keeps, and [`Loader::at`](super::Loader::at) takes. After the last batch its
-    /// number is that of batches.
+    /// Which batch comes next: what a checkpoint keeps, and [`Loader::at`](super::Loader::at) takes. After the last
+    /// batch its number is that of batches.
     pub fn position(&self) -> Position {
         Position { epoch: self.epoch, batch: self.next as u64 }
     }

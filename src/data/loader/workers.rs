@@ -1,5 +1,5 @@
-//! Threads that make batches in advance. Any of them makes any batch; batches are handed out in order, and no more are made than the
-//! bound says, so that memory is bounded. They end when [`Workers`] is dropped, however far they are.
+//! Threads that make batches in advance. Any of them makes any batch; batches are handed out in order, and no more are
+//! made than the bound says, so that memory is bounded. They end when [`Workers`] is dropped, however far they are.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,7 +80,8 @@ impl<S: Source + 'static> Workers<S> {
         Ok(workers)
     }
 
-    /// The buffers of the next batch, whose number this is. They are the workers' again when the one after it is asked for.
+    /// The buffers of the next batch, whose number this is. They are the workers' again when the one after it is asked
+    /// for.
     pub fn next(&mut self, number: usize) -> Result<Option<&BatchOf<S>>, DataError> {
         let mut queue = self.shared.lock();
         queue.free.extend(self.current.take());
