@@ -230,6 +230,35 @@ fn check_inputs(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "several inputs with {threads} threads");
 }
 
+/// Loading augmented images. When a worker makes its first batch the system decides, so that all of an epoch's allocations are
+/// counted: they do not grow with the number of batches.
+fn check_loader(workers: usize) {
+    use kiln::data::augment::{ColorJitter, Crop, Flip, Normalize};
+
+    let x = Array4::from_shape_fn((48, 3, 6, 6), |(n, c, y, x)| ((n * 108 + c * 36 + y * 6 + x) as f32).sin());
+    let data = Dataset::new(x.into_dyn(), Array1::from_iter(0..48i32)).unwrap();
+    let doubled = data.clone().take(40).concat(data.skip(8).cache());
+    let steps = (
+        Flip::horizontal(0.5),
+        Crop::new(6).padding(1),
+        ColorJitter::new().brightness(0.1),
+        Normalize::new([0.5; 3], [0.2; 3]),
+    );
+    let loader = Loader::new(doubled.augment(steps)).batch(4).shuffle(1).workers(workers);
+    // All is in the cache.
+    loader.epoch(0).for_each(drop);
+    let before = COUNT.load(Ordering::Relaxed);
+    let mut epoch = loader.epoch(1);
+    assert!(epoch.by_ref().take(2).all(|batch| batch.is_ok()));
+    let first = COUNT.load(Ordering::Relaxed);
+    assert_eq!(epoch.map(|batch| batch.unwrap().1.len()).sum::<usize>(), 72);
+    let (all, later) = (COUNT.load(Ordering::Relaxed) - before, COUNT.load(Ordering::Relaxed) - first);
+    if workers == 0 {
+        assert_eq!(later, 0, "batches without workers");
+    }
+    assert!(all <= 10 + 30 * workers, "{all} allocations with {workers} workers");
+}
+
 /// What calls of other sizes take, compared with what the model takes after a call of the largest.
 fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
     call(largest);
@@ -278,6 +307,7 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_all_sizes();
     check_schedules();
     check_transfers();
+    (0..3).for_each(check_loader);
     for threads in [1, 2] {
         check_programs(threads);
         check_loops(threads);

@@ -1,8 +1,10 @@
 //! Reading files of arrays, tables and images, right and wrong, splitting and batching data sets, padding and grouping
-//! sequences.
+//! sequences; in `data/`: sources, loaders, augmentation, too.
 
 #[path = "data/arrays.rs"]
 mod arrays;
+#[path = "data/augment.rs"]
+mod augment;
 #[path = "common/folder.rs"]
 mod folder;
 #[path = "../fuzz/entries/files.rs"]
@@ -10,8 +12,12 @@ mod fuzzed;
 #[cfg(feature = "images")]
 #[path = "data/images.rs"]
 mod images;
+#[path = "data/loader.rs"]
+mod loader;
 #[path = "common/mutants.rs"]
 mod mutants;
+#[path = "data/sources.rs"]
+mod sources;
 #[path = "data/tables.rs"]
 mod tables;
 

@@ -194,6 +194,91 @@ pub enum DataError {
         /// The length to which sequences are padded, or the largest bound of groups.
         longest: usize,
     },
+    /// A sample that can not be had, and why.
+    #[error("sample {index}: {source}")]
+    Sample {
+        /// The index in the source that a loader or a split reads.
+        index: usize,
+        /// What is wrong with it.
+        source: Box<DataError>,
+    },
+    /// There is no sample of this index.
+    #[error("there is no sample {index}: the source has {count}, counted from 0")]
+    NoSample {
+        /// The index.
+        index: usize,
+        /// The number of samples.
+        count: usize,
+    },
+    /// A sample whose shape is not that of the others in its batch.
+    #[error("it has the shape {found}, but the first of its batch {expected}: samples of one batch are alike")]
+    Unlike {
+        /// The shape of the first sample of the batch.
+        expected: String,
+        /// The shape of this one.
+        found: String,
+    },
+    /// A source, an adapter or an augmentation has panicked.
+    #[error("the source panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
+    /// A thread of a loader could not be started.
+    #[error("cannot start a worker of the loader: {source}")]
+    Worker {
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// Lengths of parts that do not make up the source.
+    #[error("the lengths {found} do not split {count} samples: sizes add up to that number, fractions to 1")]
+    Split {
+        /// The lengths.
+        found: String,
+        /// The number of samples.
+        count: usize,
+    },
+    /// Weights by which no sample can be drawn.
+    #[error("{reason}: weights are finite, not negative, not all 0, and one for each sample")]
+    Weights {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// An augmentation that is not for this image.
+    #[error("{step} can not be applied to the shape {found:?}: {reason}")]
+    Augment {
+        /// The augmentation.
+        step: &'static str,
+        /// The shape of the image.
+        found: Vec<usize>,
+        /// What it needs.
+        reason: String,
+    },
+    /// An error of a user's own: see [`DataError::other`].
+    #[error("{0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl DataError {
+    /// An error of a source of your own: any error, or a text.
+    ///
+    /// ```
+    /// use kiln::data::DataError;
+    ///
+    /// assert_eq!(DataError::other("the sensor is off").to_string(), "the sensor is off");
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DataError {
+        DataError::Other(error.into())
+    }
+
+    /// The same, of a sample; which sample it is, is said once.
+    pub(super) fn of_sample(self, index: usize) -> DataError {
+        match self {
+            DataError::Sample { source, .. } => DataError::Sample { index, source },
+            DataError::NoSample { .. } => self,
+            source => DataError::Sample { index, source: Box::new(source) },
+        }
+    }
 }
 
 /// A number of bytes, as far as it is known.
