@@ -2,6 +2,8 @@
 
 #[path = "trainer/evaluation.rs"]
 mod evaluation;
+#[path = "trainer/extents.rs"]
+mod extents;
 #[path = "common/folder.rs"]
 mod folder;
 #[path = "trainer/inputs.rs"]

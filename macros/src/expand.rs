@@ -171,8 +171,10 @@ fn warnings(declaration: &Validated) -> TokenStream {
 fn compute_forward(forward: &Forward, declaration: &Validated) -> TokenStream {
     let (first, batch) = (&forward.inputs[0], batch());
     let want = Want::of(declaration.outputs.len());
+    let inputs: Vec<_> = forward.inputs.iter().zip(&declaration.inputs).collect();
+    let free = checks::Owner::of(declaration).bind_values(&inputs);
     let body = expansion(declaration, &emit!(self)).block(&forward.body, want);
-    emit!(let #batch = #first.size(0); #body)
+    emit!(let #batch = #first.size(0); #free #body)
 }
 
 fn expansion<'a>(declaration: &'a Validated, model: &'a TokenStream) -> Expansion<'a> {
@@ -199,6 +201,8 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let result = emit!(#KILN::graph::Value<'g>);
     let result = if count == 1 { result } else { emit!([#result; #count]) };
     let (function, batch) = (body::computation_of(helper, name), batch());
+    let declared: Vec<_> = checks::declared_types(&helper.parameters).collect();
+    let free = checks::Owner::of(declaration).bind_values(&declared);
     let body = expansion(declaration, &emit!(model)).block(&helper.body, Want::of(count));
     emit! {
         fn #function<'g, #(#constants),*>(
@@ -206,7 +210,7 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
             g: &'g #KILN::graph::Builder,
             #batch: usize,
             #(#parameters),*
-        ) -> #result #bounds { #body }
+        ) -> #result #bounds { #free #body }
     }
 }
 

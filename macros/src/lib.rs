@@ -11,6 +11,7 @@ mod ast;
 mod body;
 mod expand;
 mod fallback;
+mod free;
 mod layers;
 mod losses;
 mod methods;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kiln_graph::Graph;
 
-use super::{StepTrainer, Steps, graph};
+use super::{StepTrainer, Steps, graph, usual};
 use crate::report::{DrawError, Drawing, Profile, Tuning};
 use crate::trainer::TrainError;
 
@@ -35,8 +35,9 @@ impl<M: Steps> StepTrainer<M> {
     /// [`TrainError::Profile`], [`TrainError::UnknownProgram`].
     pub fn profile(&mut self, program: &str) -> Result<Profile, TrainError> {
         let (number, graph) = self.graph(program)?;
-        let name = M::PROGRAMS[number].name;
-        let (program, states) = self.programs.get(name, self.settings.batch, || Ok(graph.clone()))?;
+        let signature = &M::PROGRAMS[number];
+        let sizes = usual(signature, self.settings);
+        let (program, states) = self.programs.get(signature.name, sizes, || Ok(graph.clone()))?;
         program.profile(states, &graph)
     }
 
@@ -49,6 +50,7 @@ impl<M: Steps> StepTrainer<M> {
     pub(super) fn graph(&self, program: &str) -> Result<(usize, Graph), TrainError> {
         let number = M::PROGRAMS.iter().position(|signature| signature.name == program);
         let number = number.ok_or_else(|| Self::unknown(program))?;
-        Ok((number, graph(&*self.model, number, self.settings, self.settings.batch)?.0))
+        let sizes = usual(&M::PROGRAMS[number], self.settings);
+        Ok((number, self.settings.at(&sizes, graph(&*self.model, number, self.settings, sizes))?.0))
     }
 }

@@ -2,7 +2,7 @@
 //! words, under the user's own tokens. Knows rules by their results only.
 
 use super::functions::{Elements, Types, elements};
-use super::{DType, MAX_EXTENT, MAX_RANK, Message, Shape, ShapeError, Type, rules};
+use super::{DType, MAX_EXTENT, MAX_RANK, Message, Shape, ShapeError, Sizes, Type, extent, rules};
 use crate::setting::InvalidSetting;
 
 /// Returns the shape, or panics with `shape mismatch in layer NAME: …` (or `wrong setting in ..`): the compile-time check
@@ -48,7 +48,7 @@ pub const fn check_optimizer(name: &str, result: Result<(), InvalidSetting>) {
 /// # Panics
 /// With the error's message, if there is one; in a constant that is a compile error.
 #[track_caller]
-pub const fn check_inputs(name: &str, result: Result<(), ShapeError>) {
+pub const fn check_inputs(name: &str, result: Result<Sizes, ShapeError>) {
     if let Err(error) = result {
         check_layer(name, Err(error));
     }
@@ -180,7 +180,7 @@ pub const fn check_extents(batch: bool, extents: &[usize]) -> Shape {
     let mut axis = 0;
     while axis < extents.len() {
         // Some of these numbers stand for something else in shapes.
-        if extents[axis] > MAX_EXTENT {
+        if extents[axis] > MAX_EXTENT && !extent::is_free(extents[axis]) {
             let message = Message::new().text("an extent of ").number(extents[axis]);
             panic!("{}", message.text(" is too large: extents are below 2^31").as_str())
         }

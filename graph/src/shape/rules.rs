@@ -1,7 +1,8 @@
 //! The shape rules of layers and of the operations behind them, as `const fn`s: the compile-time checks of the macros,
 //! the layers and the operations' type rules all call these. Knows the attributes of windows, not the operations.
 //!
-//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
+//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it. It may
+//! be free, too, and is then computed with by the functions of [`extent`].
 
 mod attention;
 mod norms;
@@ -20,7 +21,7 @@ pub use rearrange::{channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfla
 pub use recurrent::{Recurrent, recurrent, recurrent_cell};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 
-use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type};
+use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Misfit, Shape, ShapeError, Sizes, Type, extent};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
 
 /// The position of an axis that may count from the end (`-1` is the last).
@@ -120,6 +121,7 @@ pub const fn tensor(shape: Shape) -> Result<Shape, ShapeError> {
         match shape.dim(axis) {
             0 => return Err(ShapeError::Empty { shape }),
             Shape::N => {}
+            free if extent::is_free(free) => {}
             extent if extent > MAX_EXTENT => return Err(ShapeError::TooLarge { shape }),
             extent => elements = elements.saturating_mul(extent),
         }
@@ -135,10 +137,60 @@ pub const fn elements_of(result: Result<Shape, ShapeError>) -> Result<Shape, Sha
 
 /// A sum of extents, if it is one itself.
 pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
+    if extent::is_free(one) || extent::is_free(other) {
+        return match extent::plus(one, other) {
+            Some(sum) => Ok(sum),
+            None => Err(ShapeError::Together { op, one, operator: "+", other }),
+        };
+    }
     match one.saturating_add(other) {
         sum if sum <= MAX_EXTENT => Ok(sum),
         _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
     }
+}
+
+/// A product of extents, if it is one itself.
+pub const fn product(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
+    if extent::is_free(one) || extent::is_free(other) {
+        return match extent::times(one, other) {
+            Some(product) => Ok(product),
+            None => Err(ShapeError::Together { op, one, operator: "*", other }),
+        };
+    }
+    match one.saturating_mul(other) {
+        product if product <= MAX_EXTENT => Ok(product),
+        _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
+    }
+}
+
+/// What is left of an extent without some elements; they may be negative.
+pub const fn difference(op: &'static str, extent: usize, less: isize) -> Result<usize, ShapeError> {
+    match extent::shifted(extent, -less) {
+        Some(rest) => Ok(rest),
+        None => Err(ShapeError::Free { op, extent, rule: "and can be told of up to 2047 elements more or less" }),
+    }
+}
+
+/// The rule of what divides free extents.
+pub const MULTIPLE: &str = "nor what is left of it: let the input have a multiple of a free extent, as in `[N, 2 * T]`";
+
+/// Whether a number divides an extent, and the quotient, rounded down.
+pub const fn quotient(op: &'static str, of: usize, number: usize) -> Result<(usize, bool), ShapeError> {
+    if !extent::is_free(of) {
+        return Ok((of / if number == 0 { 1 } else { number }, of.is_multiple_of(number)));
+    }
+    match (extent::divided(of, number), extent::is_multiple(of, number)) {
+        (Some(quotient), Some(even)) => Ok((quotient, even)),
+        _ => Err(ShapeError::Free { op, extent: of, rule: MULTIPLE }),
+    }
+}
+
+/// The extent of an axis that decides on how much there is to compute.
+pub const fn number(op: &'static str, extent: usize) -> Result<usize, ShapeError> {
+    if extent::is_free(extent) {
+        return Err(ShapeError::Free { op, extent, rule: "and decides on what the results are: give it a number" });
+    }
+    Ok(extent)
 }
 
 /// A setting that is a finite number.
@@ -230,10 +282,10 @@ pub const fn glu(input: Shape, dim: isize) -> Result<Shape, ShapeError> {
     if extent == Shape::N {
         return Err(ShapeError::Attribute { op: "glu", rule: "the batch axis can not be halved" });
     }
-    if !extent.is_multiple_of(2) {
-        return Err(ShapeError::Attribute { op: "glu", rule: "the axis must have an even extent" });
+    match ok!(quotient("glu", extent, 2)) {
+        (half, true) => Ok(input.with(axis, half)),
+        (_, false) => Err(ShapeError::Attribute { op: "glu", rule: "the axis must have an even extent" }),
     }
-    Ok(input.with(axis, extent / 2))
 }
 
 /// A divisor that is given.
@@ -291,6 +343,14 @@ pub const fn window_extent(op: &'static str, axis: usize, extent: usize, window:
     }
     let padded = ok!(sum(op, ok!(sum(op, extent, padding.0)), padding.1));
     let span = (kernel - 1).saturating_mul(dilation).saturating_add(1);
+    if extent::is_free(padded) {
+        // With `ceil` the last window depends on the extent, unless strides fit.
+        if window.ceil && stride > 1 {
+            return Err(ShapeError::Free { op, extent, rule: "and `ceil_mode` decides by it: leave it out" });
+        }
+        let last = ok!(difference(op, padded, span as isize));
+        return sum(op, ok!(quotient(op, last, stride)).0, 1);
+    }
     let available = if window.ceil { padded.saturating_add(stride - 1) } else { padded };
     if span > available {
         return Err(ShapeError::Window { op, axis, span, extent: padded });
@@ -399,10 +459,7 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
         if left == Shape::N || right == Shape::N {
             return Err(ShapeError::BatchMerged { shape: input });
         }
-        let product = left.saturating_mul(right);
-        if product > MAX_EXTENT {
-            return Err(ShapeError::Attribute { op: "flatten", rule: "every extent must be below 2^31" });
-        }
+        let product = ok!(product("flatten", left, right));
         output = output.remove(merged).with(merged - 1, product);
         merged -= 1;
     }
@@ -435,7 +492,7 @@ pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Sh
 }
 
 /// Whether the batch axis is one of its axes.
-const fn has_batch(shape: &Shape) -> bool {
+pub const fn has_batch(shape: &Shape) -> bool {
     let mut axis = 0;
     while axis < shape.rank() {
         if shape.dim(axis) == Shape::N {
@@ -455,15 +512,28 @@ pub const fn takes(dtype: DType, input: Type, result: Result<Shape, ShapeError>)
     }
 }
 
-/// A model as a layer of another one: it takes the inputs that it declares, and nothing else.
-pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<(), ShapeError> {
+/// A model as a layer of another one: it takes the inputs that it declares, and nothing else. Its free extents may be any
+/// of the other model's, or numbers: what they are follows.
+pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<Sizes, ShapeError> {
+    let mut sizes = Sizes::UNKNOWN;
     if declared.len() != found.len() {
         return Err(ShapeError::Inputs { expected: declared.len(), found: found.len() });
     }
     let mut position = 0;
     while position < found.len() {
         let (expected, found) = (declared[position], found[position]);
-        if !expected.same(&found) {
+        let and = match sizes.and(expected.shape, found.shape.dims()) {
+            // The batch axis is nothing else.
+            Ok(and) if and.shape(expected.shape).same(&found.shape) && is_batch(and.batch()) => Ok(and),
+            Ok(_) => Err(Misfit::Shape),
+            Err(misfit) => Err(misfit),
+        };
+        if let (Ok(and), true) = (and, expected.dtype as u8 == found.dtype as u8) {
+            sizes = and;
+        } else {
+            if let Err(Misfit::Differs { free, before, here }) = and {
+                return Err(ShapeError::Differs { position, free, before, here });
+            }
             // The only input is called just that.
             return Err(if declared.len() > 1 {
                 ShapeError::Input { position, expected, found }
@@ -475,7 +545,23 @@ pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<(), ShapeError>
         }
         position += 1;
     }
-    Ok(())
+    Ok(sizes)
+}
+
+/// Whether a model's batch size is that of the model that applies it, or follows from no input.
+const fn is_batch(batch: usize) -> bool {
+    batch == Shape::N || batch == 0
+}
+
+/// What a model gives where it takes such inputs; what it declares where it does not.
+pub const fn outputs<const K: usize>(declared: &[Type], found: &[Type], mut outputs: [Type; K]) -> [Type; K] {
+    let Ok(sizes) = inputs(declared, found) else { return outputs };
+    let mut position = 0;
+    while position < K {
+        outputs[position].shape = sizes.shape(outputs[position].shape);
+        position += 1;
+    }
+    outputs
 }
 
 /// A loss between values of one shape: a scalar if it is reduced, else of that shape.

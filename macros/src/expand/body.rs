@@ -286,7 +286,7 @@ impl Expansion<'_> {
                             if let ParameterKind::Tensor(Some(extents)) = &parameter.kind {
                                 let (function, name) =
                                     (helper.name.unraw().to_string(), parameter.name.unraw().to_string());
-                                let declared = super::checks::extents(extents);
+                                let declared = owner.extents(extents);
                                 let arguments = emit!(#function, #name, #declared, #given);
                                 *given = call(*place, emit!(shape::check_argument), arguments);
                             }

@@ -9,6 +9,7 @@ use std::fmt::Display;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
+use syn::Expr;
 use syn::ext::IdentExt;
 
 use super::body::{Expansion, Target, Want};
@@ -17,6 +18,7 @@ use super::walk::segment;
 use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
 use crate::body::{Forward, Helper};
 use crate::layers::Applied;
+use crate::free;
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Optimizer, Program, Validated, batch, has_default_for_each};
 
@@ -32,6 +34,8 @@ pub struct Owner {
     /// belong to an empty struct with the same parameters.
     prefix: TokenStream,
     model: Ident,
+    /// The names of the model that may be free extents.
+    free: Vec<Ident>,
 }
 
 impl Owner {
@@ -55,7 +59,7 @@ impl Owner {
 
     fn with(declaration: &Validated, prefix: TokenStream) -> Owner {
         let prefix = if is_generic(declaration) { prefix } else { TokenStream::new() };
-        Owner { prefix, model: declaration.name.clone() }
+        Owner { prefix, model: declaration.name.clone(), free: free_names(declaration) }
     }
 
     /// `fc1` becomes `fc1_of_Net`, and `r#type` becomes `type_of_Net`.
@@ -73,6 +77,79 @@ impl Owner {
         let prefix = &self.prefix;
         let name = Ident::new(&self.name(&helper.to_string()).to_string(), at(place.first));
         emit!(#prefix #name)
+    }
+
+    /// A declared type.
+    pub fn extents(&self, extents: &Extents) -> TokenStream {
+        let batch = extents.batch;
+        let values = extents.values.iter().map(|value| self.extent(value));
+        let shape = call(extents.place, emit!(shape::check_extents), emit!(#batch, &[#(#values),*]));
+        let dtype = match &extents.element {
+            Some(element) if element == "i32" => emit!(I32),
+            Some(element) if element == "bool" => emit!(Bool),
+            _ => emit!(F32),
+        };
+        emit!(#KILN::graph::Type::new(#KILN::graph::DType::#dtype, #shape))
+    }
+
+    /// One extent, which may be computed from free ones.
+    fn extent(&self, value: &Expr) -> TokenStream {
+        match value {
+            _ if !free::has(&self.free, value) => value.to_token_stream(),
+            Expr::Path(path) => match path.path.get_ident() {
+                Some(name) => self.free_extent(name),
+                None => value.to_token_stream(),
+            },
+            Expr::Paren(inner) => self.extent(&inner.expr),
+            Expr::Group(inner) => self.extent(&inner.expr),
+            Expr::Binary(binary) => match free::function(&binary.op) {
+                Some(function) => {
+                    let (left, right) = (self.extent(&binary.left), self.extent(&binary.right));
+                    free::arithmetic(function, &left, &right, at(Place::of(value).first))
+                }
+                None => value.to_token_stream(),
+            },
+            _ => value.to_token_stream(),
+        }
+    }
+
+    /// The constant that holds a free extent, or the value of the constant that its name is.
+    fn free_extent(&self, name: &Ident) -> TokenStream {
+        let constant = self.constant(&format!("free_{name}"));
+        let place = at(name.span());
+        let spanned = constant.into_iter().map(|mut token| {
+            token.set_span(place);
+            token
+        });
+        spanned.collect()
+    }
+
+    /// The names of some inputs that may be free, with the variables that hold them in a body.
+    pub fn free_of<'e>(&self, inputs: impl IntoIterator<Item = &'e Extents>) -> Vec<(Ident, TokenStream)> {
+        let names = free::among(&self.free, inputs);
+        names.iter().map(|name| (free::local(name), self.free_extent(name))).collect()
+    }
+
+    /// The statements by which a walk over types knows the free extents of its inputs.
+    pub fn bind_types<'e>(&self, inputs: impl IntoIterator<Item = &'e Extents>) -> TokenStream {
+        let bindings = self.free_of(inputs);
+        let bindings = bindings.iter().map(|(local, constant)| emit!(let #local: usize = #constant;));
+        emit!(#(#bindings)*)
+    }
+
+    /// The statement by which a computation knows the free extents of its inputs, which are these variables.
+    pub fn bind_values<'e>(&self, inputs: &[(&Ident, &'e Extents)]) -> TokenStream {
+        let (locals, constants): (Vec<_>, Vec<_>) =
+            self.free_of(inputs.iter().map(|(_, extents)| *extents)).into_iter().unzip();
+        if locals.is_empty() {
+            return TokenStream::new();
+        }
+        let names = inputs.iter().map(|(name, _)| name);
+        let types = inputs.iter().map(|(_, extents)| self.extents(extents));
+        emit! {
+            let [#(#locals),*] =
+                #KILN::graph::model::free_extents(&[#((#types, #names)),*], [#(#constants),*]);
+        }
     }
 
     /// The settings of the layer with this number.
@@ -94,6 +171,12 @@ fn settings(of: impl Display) -> String {
 /// The struct that owns the constants of a model with const parameters.
 fn holder(declaration: &Validated) -> Ident {
     format_ident!("ShapesOf{}", declaration.name, span = Span::call_site())
+}
+
+/// The names that may be free extents.
+fn free_names(declaration: &Validated) -> Vec<Ident> {
+    let inputs = declaration.steps.programs.iter().flat_map(|program| program.inputs.iter().map(|input| &input.extents));
+    free::names(declaration.inputs.iter().chain(inputs), &declaration.generics)
 }
 
 fn is_generic(declaration: &Validated) -> bool {
@@ -169,6 +252,7 @@ impl Constants {
     }
 
     fn all(&mut self, declaration: &Validated) {
+        self.free();
         for helper in &declaration.helpers {
             self.helper(helper, declaration);
         }
@@ -180,6 +264,35 @@ impl Constants {
             None => self.in_order(declaration),
         }
         self.programs(declaration);
+    }
+
+    /// A constant for each name that may be free: the free extent, or the value of the constant that the name is. In a
+    /// pattern it is a constant where there is one, and else a new name, so that rustc decides.
+    fn free(&mut self) {
+        for name in &self.owner.free {
+            let text = name.to_string();
+            let constant = self.owner.name(&format!("free_{name}"));
+            let place = at(name.span());
+            let name = Ident::new(&text, name.span());
+            let (kiln, text) = (KILN.at(place), syn::LitStr::new(&text, place));
+            let module = quote_spanned!(place=> #kiln::graph::shape::extent);
+            let next = emit!((#text, next));
+            let (free, next) = (quote_spanned!(place=> #module::free(#text)), quote_spanned!(place=> #module::constant #next));
+            self.definitions.extend(emit! {
+                #[allow(irrefutable_let_patterns, unused_variables, non_snake_case, long_running_const_eval)]
+                const #constant: usize = {
+                    let mut extent = #free;
+                    let mut next = 0;
+                    loop {
+                        if let #name = extent {
+                            break extent;
+                        }
+                        extent = #next;
+                        next += 1;
+                    }
+                };
+            });
+        }
     }
 
     /// One constant for each program, and for the settings of each optimizer and the indices in its parts.
@@ -206,7 +319,7 @@ impl Constants {
         for program in &declaration.steps.programs {
             let batch = batch();
             let inputs = program.inputs.iter().map(|input| {
-                let (name, ty) = (&input.name, extents(&input.extents));
+                let (name, ty) = (&input.name, self.owner.extents(&input.extents));
                 emit!(let mut #name = #ty;)
             });
             let body = expansion(declaration, &self.owner).block(&program.body, Want::One);
@@ -218,8 +331,10 @@ impl Constants {
             });
             let certain: Vec<TokenStream> = certain.collect();
             let count = results.len();
+            let free = self.owner.bind_types(program.inputs.iter().map(|input| &input.extents));
             let check = emit!({
                 let #batch = #KILN::graph::Shape::N;
+                #free
                 #(#inputs)*
                 #body
                 #(#certain)*
@@ -298,7 +413,7 @@ impl Constants {
     fn define_all(&mut self, name: &str, types: &[Extents]) {
         let name = self.owner.name(name);
         let count = types.len();
-        let types = types.iter().map(extents);
+        let types = types.iter().map(|extents| self.owner.extents(extents));
         self.definitions.extend(emit!(const #name: [#KILN::graph::Type; #count] = [#(#types),*];));
     }
 
@@ -359,8 +474,10 @@ impl Constants {
         let positions = 0..names.len();
         let count = declaration.outputs.len();
         let body = expansion(declaration, &self.owner).block(&forward.body, Want::of(count));
+        let free = self.owner.bind_types(&declaration.inputs);
         let body = emit!({
             let #batch = #KILN::graph::Shape::N;
+            #free
             #(let mut #names = #inputs[#positions];)*
             #body
         });
@@ -401,14 +518,15 @@ impl Constants {
                     1 => format!("result of {}", helper.name),
                     _ => format!("result {position} of {}", helper.name),
                 };
-                let declared = extents(&declared[position]);
+                let declared = self.owner.extents(&declared[position]);
                 call(place, emit!(shape::check_output), emit!(#name, #declared, #found))
             });
         }
+        let free = self.owner.bind_types(declared_types(&helper.parameters).map(|(_, extents)| extents));
         let (name, ty) = (self.owner.name(&helper.name.to_string()), types(helper.results));
         self.definitions.extend(emit! {
             #[allow(unused_variables, unused_assignments)]
-            const fn #name(#batch: usize, #(#parameters),*) -> #ty { #body }
+            const fn #name(#batch: usize, #(#parameters),*) -> #ty { #free #body }
         });
     }
 
@@ -421,6 +539,14 @@ impl Constants {
             }
         }
     }
+}
+
+/// The tensors among a function's parameters that say their type.
+pub fn declared_types(parameters: &[Parameter]) -> impl Iterator<Item = (&Ident, &Extents)> {
+    parameters.iter().filter_map(|Parameter { name, kind }| match kind {
+        ParameterKind::Tensor(Some(extents)) => Some((name, extents)),
+        ParameterKind::Tensor(None) | ParameterKind::Number(_) => None,
+    })
 }
 
 /// The type of one value over which a body is walked, or of several.
@@ -514,13 +640,12 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
     let model = emit!(<#ty as #KILN::graph::Model>);
     let taken = emit!(#KILN::graph::shape::rules::inputs(#model::INPUTS, &inputs));
     let taken = call(place, emit!(shape::check_inputs), emit!(name, #taken));
-    let outputs = emit!(name, #model::OUTPUTS);
+    let count = want.count();
+    let outputs = call(place, emit!(shape::check_outputs::<#count>), emit!(name, #model::OUTPUTS));
+    let given = emit!(#KILN::graph::shape::rules::outputs(#model::INPUTS, &inputs, #outputs));
     let given = match want {
-        Want::One => {
-            let one = call(place, emit!(shape::check_outputs::<1>), outputs);
-            emit!(let [x] = #one; x)
-        }
-        Want::Several(count) => call(place, emit!(shape::check_outputs::<#count>), outputs),
+        Want::One => emit!(let [x] = #given; x),
+        Want::Several(_) => given,
     };
     emit!(#name #taken; #given)
 }
@@ -559,7 +684,11 @@ fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
             let settings = owner.settings(layer.id);
             emit!(#KILN::graph::Type::new(#KILN::graph::DType::F32, <#ty>::shape_or_assumed(x.shape, &#settings)))
         }
-        LayerKind::Model => emit!(<#ty as #KILN::graph::Model>::OUTPUTS[0]),
+        LayerKind::Model => {
+            let model = emit!(<#ty as #KILN::graph::Model>);
+            let outputs = emit!(#KILN::graph::shape::rules::outputs(#model::INPUTS, &[x], [#model::OUTPUTS[0]]));
+            emit!({ let [x] = #outputs; x })
+        }
     }
 }
 
@@ -579,16 +708,4 @@ pub fn call(place: Place, function: TokenStream, arguments: TokenStream) -> Toke
 /// A span of the user's that resolves names as the macro's own.
 pub fn at(span: Span) -> Span {
     span.resolved_at(Span::call_site())
-}
-
-/// A declared type.
-pub fn extents(extents: &Extents) -> TokenStream {
-    let (batch, values) = (extents.batch, &extents.values);
-    let shape = call(extents.place, emit!(shape::check_extents), emit!(#batch, &[#(#values),*]));
-    let dtype = match &extents.element {
-        Some(element) if element == "i32" => emit!(I32),
-        Some(element) if element == "bool" => emit!(Bool),
-        _ => emit!(F32),
-    };
-    emit!(#KILN::graph::Type::new(#KILN::graph::DType::#dtype, #shape))
 }

@@ -5,8 +5,9 @@ use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 
 use super::Layer;
 use super::names::Names;
-use crate::ast::{self, Node, ParameterKind, Place, Sequence, Style};
+use crate::ast::{self, Extents, Node, ParameterKind, Place, Sequence, Style};
 use crate::body::{Access, Apply, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
+use crate::free::{self, Origin};
 use crate::layers::Applied;
 use crate::methods::{self, Function};
 use crate::mistakes::{Mistakes, spaced};
@@ -14,6 +15,8 @@ use crate::mistakes::{Mistakes, spaced};
 /// Resolves the functions of a model over its layers.
 pub fn functions(
     forward: Option<ast::Forward>,
+    inputs: &[Extents],
+    free: &[Ident],
     helpers: &[ast::Helper],
     whole: Option<&Whole>,
     programs: &[ast::Program],
@@ -42,6 +45,7 @@ pub fn functions(
     }
     let mut scope = Scope::new(layers, helpers, mistakes);
     scope.whole = whole;
+    scope.know(inputs, free);
     let forward = forward.map(|ast::Forward { inputs, body }| {
         let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
         (scope.function(&body, "forward", names, whole.map(|whole| whole.outputs)), inputs)
@@ -51,7 +55,7 @@ pub fn functions(
     let mut edges: Vec<Vec<(usize, Ident)>> = Vec::new();
     let mut resolved = Vec::new();
     for helper in helpers {
-        let (block, results) = scope.helper(helper);
+        let (block, results) = scope.helper(helper, free);
         let calls = std::mem::take(&mut scope.calls);
         called.extend(calls.iter().cloned());
         edges.push(calls);
@@ -108,6 +112,14 @@ impl Whole {
     }
 }
 
+/// The types that parameters say.
+fn types_of(parameters: &[ast::Parameter]) -> impl Iterator<Item = &Extents> {
+    parameters.iter().filter_map(|parameter| match &parameter.kind {
+        ParameterKind::Tensor(extents) => extents.as_ref(),
+        ParameterKind::Number(_) => None,
+    })
+}
+
 /// The call by which a function leads back to itself.
 fn recursion(start: usize, edges: &[Vec<(usize, Ident)>]) -> Option<Ident> {
     let mut seen = vec![false; edges.len()];
@@ -162,6 +174,12 @@ pub struct Scope<'a> {
     pub updates: bool,
     /// For each `no_grad` around: how many names there were before it.
     cuts: Vec<usize>,
+    /// The free extents of the function's inputs.
+    pub free: Vec<Ident>,
+    /// Whether the model has any.
+    pub has_free: bool,
+    /// The names of numbers that depend on free extents, the later ones last.
+    pub extents: Vec<(String, Origin)>,
     /// Whether there was no mistake yet.
     pub complete: bool,
 }
@@ -182,8 +200,17 @@ impl<'a> Scope<'a> {
             transfers: false,
             updates: false,
             cuts: Vec::new(),
+            free: Vec::new(),
+            has_free: false,
+            extents: Vec::new(),
             complete: true,
         }
+    }
+
+    /// Lets the free extents of some inputs be known, of those of the model; what was known before is forgotten.
+    pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident]) {
+        (self.free, self.has_free) = (free::among(free, inputs), !free.is_empty());
+        self.extents.clear();
     }
 
     /// The body of a function that gives so many values; if it is not declared how many, as many as there are.
@@ -214,16 +241,22 @@ impl<'a> Scope<'a> {
     }
 
     /// The body of one of the model's own functions, and how many values it gives.
-    fn helper(&mut self, helper: &ast::Helper) -> (Block, usize) {
+    fn helper(&mut self, helper: &ast::Helper, free: &[Ident]) -> (Block, usize) {
+        self.know(types_of(&helper.parameters), free);
         let names = helper.parameters.iter().map(|parameter| {
-            let binding = match parameter.kind {
+            let binding = match &parameter.kind {
                 ParameterKind::Tensor(_) => Binding::Tensor,
-                ParameterKind::Number(_) => Binding::Number,
+                ParameterKind::Number(ty) => {
+                    if matches!(ty, syn::Type::Path(path) if path.path.is_ident("usize")) {
+                        self.extents.push((parameter.name.to_string(), Origin::Extent));
+                    }
+                    Binding::Number
+                }
             };
             (parameter.name.to_string(), binding)
         });
-        let results = helper_results(helper);
-        (self.function(&helper.body, &helper.name.to_string(), names.collect(), Some(results)), results)
+        let (names, results) = (names.collect(), helper_results(helper));
+        (self.function(&helper.body, &helper.name.to_string(), names, Some(results)), results)
     }
 
     /// Reports a mistake.
@@ -361,6 +394,7 @@ impl<'a> Scope<'a> {
             Some(init) if init.diverge.is_none() => self.values(&init.expr),
             _ => self.mistake(local, "expected a value: `let NAME = ..;`"),
         };
+        let origin = local.init.as_ref().map_or(Origin::Constant, |init| self.origin(&init.expr));
         let name = match &local.pat {
             Pat::Ident(pattern) => pattern.ident.clone(),
             Pat::Tuple(pattern) => return self.unpack_new(local, pattern, value),
@@ -378,6 +412,7 @@ impl<'a> Scope<'a> {
             None => Binding::Unknown,
         };
         self.names.declare(&name.to_string(), binding);
+        self.extents.push((name.to_string(), origin));
         Some(Statement::Set { declares: true, name, value: value? })
     }
 
@@ -426,11 +461,15 @@ impl<'a> Scope<'a> {
                 Expr::Tuple(names) => self.unpack(names, assign),
                 left => {
                     let value = self.value(&assign.right);
+                    let origin = self.origin(&assign.right);
+                    self.now(left, origin);
                     self.assign(left, value?)
                 }
             },
             Expr::Binary(binary) if super::expressions::compound(&binary.op).is_some() => {
                 let value = self.binary(binary);
+                let origin = self.origin(&binary.left).and(self.origin(&binary.right));
+                self.now(&binary.left, origin);
                 self.assign(&binary.left, value?)
             }
             Expr::ForLoop(each) => self.for_loop(each),
@@ -538,7 +577,7 @@ impl<'a> Scope<'a> {
     /// `if condition { .. } else { .. }`
     pub fn choice(&mut self, choice: &ExprIf, wants_value: bool) -> Option<If> {
         let condition = match self.value(&choice.cond) {
-            Some(Value::Number(condition)) => Some(condition),
+            Some(Value::Number(condition)) => Some(self.fixed_condition(&choice.cond, condition)),
             Some(Value::Tensor(Tensor::Call(call))) if call.function.gives == methods::Gives::Bool => {
                 let message = "a condition is a constant, as the graph is fixed before it runs; this compares a tensor \
                                (choose between tensors with `where(condition, a, b)`)";

@@ -203,7 +203,7 @@ impl Scope<'_> {
 
     fn bound(&mut self, bound: &Expr) -> Option<TokenStream> {
         match self.value(bound)? {
-            Value::Number(number) => Some(number),
+            Value::Number(number) => Some(self.fixed(bound, number)),
             Value::Tensor(_) | Value::Tuple(_) => {
                 let message = "a loop's bounds are constants, as the graph is fixed before it runs; this is a tensor";
                 self.mistake(bound, message)

@@ -125,6 +125,8 @@ pub struct Model<'a> {
     pub whole: Option<&'a Whole>,
     /// Whether each const parameter has a default.
     pub has_defaults: bool,
+    /// The names that may be free extents.
+    pub free: &'a [proc_macro2::Ident],
 }
 
 /// Resolves the optimizers and programs over their model.
@@ -450,6 +452,7 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
         optimizers.iter().enumerate().map(|(number, of)| (of.name.to_string(), Binding::Optimizer(number))).collect();
     let mut scope = Scope::new(model.layers, model.helpers, mistakes);
     scope.whole = model.whole;
+    scope.know(inputs.iter().map(|input| &input.extents), model.free);
     let mut distinct: Vec<Input> = Vec::new();
     for input in inputs {
         names.push((input.name.to_string(), Binding::Tensor));
