@@ -7,7 +7,7 @@ use kiln_graph::model::Inputs;
 use kiln_jit::Plan;
 use ndarray::ArrayD;
 
-use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
+use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
 use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph, setter};
 
 /// A model ready to predict, compiled for one batch size.
@@ -123,6 +123,12 @@ impl<M: Model> Predictor<M> {
         let graph = predict_graph(&*self.model, sizes)?;
         let (program, states) = self.programs.get(PREDICT, sizes, || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What is kept compiled: for which sizes, in how much memory, and how often it has run; it prints as a table. The bound
+    /// is [`PredictorBuilder::cached_programs`]'s.
+    pub fn cached_programs(&self) -> CachedPrograms {
+        self.programs.cached()
     }
 
     /// What [`PredictorBuilder::tune`] has chosen; nothing without it.

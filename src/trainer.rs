@@ -36,7 +36,7 @@ pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
 use crate::checkpoint::CheckpointError;
-use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
+use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
 
 /// A model in training, with everything compiled and all memory planned.
 ///
@@ -312,6 +312,12 @@ where
         let graph = self.graph()?;
         let (program, states) = self.programs.get(TRAIN, self.settings.usual(M::INPUTS), || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What is kept compiled: for which sizes, in how much memory, and how often it has run; it prints as a table. The bound
+    /// is [`TrainerBuilder::cached_programs`]'s.
+    pub fn cached_programs(&self) -> CachedPrograms {
+        self.programs.cached()
     }
 
     /// What [`TrainerBuilder::tune`] has measured and chosen, program by program; it prints as a table. Nothing where the trainer

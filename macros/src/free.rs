@@ -5,11 +5,11 @@
 //! neither a const parameter of the model nor a constant in scope. Only rustc knows the last: it is asked by a pattern, in
 //! which a name is a constant where there is one, and else a new name (`expand/checks.rs`).
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{BinOp, Expr, GenericParam, Generics};
 
-use crate::ast::Extents;
+use crate::ast::{Extents, Place};
 use crate::naming::KILN;
 
 /// The names that may be free in these types.
@@ -112,16 +112,21 @@ pub fn function(operator: &BinOp) -> Option<&'static str> {
     })
 }
 
-/// A call of one of these functions, spanned as what it computes.
-pub fn arithmetic(function: &str, left: &TokenStream, right: &TokenStream, span: Span) -> TokenStream {
-    let (kiln, name) = (KILN.at(span), Ident::new(function, span));
-    let path = quote::quote_spanned!(span=> #kiln::graph::shape::extent::arithmetic::#name);
-    quote!(#path(#left, #right))
+/// A call of one of these functions, at the place of what it computes.
+pub fn arithmetic(function: &str, left: &TokenStream, right: &TokenStream, place: Place) -> TokenStream {
+    call(function, quote!(#left, #right), place)
 }
 
 /// An extent that has to be a number, as a condition depends on it.
-pub fn known(extent: &TokenStream, span: Span) -> TokenStream {
-    let kiln = KILN.at(span);
-    let path = quote::quote_spanned!(span=> #kiln::graph::shape::extent::arithmetic::known);
-    quote!(#path(#extent))
+pub fn known(extent: &TokenStream, place: Place) -> TokenStream {
+    call("known", quote!(#extent), place)
+}
+
+fn call(function: &str, arguments: TokenStream, place: Place) -> TokenStream {
+    let [first, last] = [place.first, place.last].map(|span| span.resolved_at(Span::call_site()));
+    let (kiln, name) = (KILN.at(first), Ident::new(function, first));
+    let path = quote_spanned!(first=> #kiln::graph::shape::extent::arithmetic::#name);
+    let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
+    arguments.set_span(last);
+    quote!(#path #arguments)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use kiln_graph::Graph;
 
 use super::{StepTrainer, Steps, graph, usual};
-use crate::report::{DrawError, Drawing, Profile, Tuning};
+use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Tuning};
 use crate::trainer::TrainError;
 
 impl<M: Steps> StepTrainer<M> {
@@ -39,6 +39,12 @@ impl<M: Steps> StepTrainer<M> {
         let sizes = usual(signature, self.settings);
         let (program, states) = self.programs.get(signature.name, sizes, || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What is kept compiled: for which sizes, in how much memory, and how often it has run; it prints as a table. The bound
+    /// is [`StepTrainerBuilder::cached_programs`](super::StepTrainerBuilder::cached_programs)'s.
+    pub fn cached_programs(&self) -> CachedPrograms {
+        self.programs.cached()
     }
 
     /// What [`StepTrainerBuilder::tune`](super::StepTrainerBuilder::tune) has chosen for each program; nothing without it.

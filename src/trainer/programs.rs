@@ -22,7 +22,7 @@ use super::builder::Settings;
 use super::error::TrainError;
 use super::metric::Metric;
 use super::view;
-use crate::report::{Profile, Tuning};
+use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
 use crate::tuning::Tuner;
 
 /// The program of loss, gradients and update, in training mode; inputs: samples, targets.
@@ -405,6 +405,21 @@ impl Programs {
             Some(tuner) => tuner.plan(&graph, sizes, options),
             None => Ok(options.plan(&graph)?),
         }
+    }
+
+    /// What is kept compiled.
+    pub fn cached(&self) -> CachedPrograms {
+        let of = |program: &Compiled| CachedProgram {
+            name: program.name.to_owned(),
+            sizes: program.sizes,
+            usual: self.settings.are_usual(&program.sizes),
+            bytes: program.session.program().plan().arena_bytes,
+            code_bytes: program.session.program().code_bytes(),
+            uses: program.uses,
+        };
+        let mut programs: Vec<CachedProgram> = self.compiled.iter().map(of).collect();
+        programs.sort_by_key(|program| !program.usual);
+        CachedPrograms { programs, most: self.settings.cached_programs }
     }
 
     /// What was chosen, where programs are tuned.

@@ -445,8 +445,8 @@ impl ShapeError {
                 }
             }
             ShapeError::Differs { position, free, before, here } => {
-                let m = m.text("by its input ").number(position).text(" ").extent(free).text(" is ").extent(here);
-                m.text(", and ").extent(before).text(" by what is before it")
+                let m = m.text("its free extent ").extent(free).text(" would be ").extent(here).text(" by its input ");
+                m.number(position).text(", and is ").extent(before).text(" by an axis before")
             }
             ShapeError::Range { axis, start, limit, shape } => {
                 let m = m.text("the slice ").number(start).text("..").number(limit).text(" along axis ").number(axis);

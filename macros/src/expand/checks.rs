@@ -105,7 +105,7 @@ impl Owner {
             Expr::Binary(binary) => match free::function(&binary.op) {
                 Some(function) => {
                     let (left, right) = (self.extent(&binary.left), self.extent(&binary.right));
-                    free::arithmetic(function, &left, &right, at(Place::of(value).first))
+                    free::arithmetic(function, &left, &right, Place::of(value))
                 }
                 None => value.to_token_stream(),
             },

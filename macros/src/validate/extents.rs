@@ -60,7 +60,7 @@ impl Scope<'_> {
         let ExprBinary { left: l, right: r, .. } = binary;
         let span = Place::of(l).first;
         let number = match (free::function(operator), self.origin(l).and(self.origin(r))) {
-            (Some(function), Origin::Extent) => free::arithmetic(function, &left, &right, span),
+            (Some(function), Origin::Extent) => free::arithmetic(function, &left, &right, Place::of(binary)),
             (Some(_), _) => quote!(#left #operator #right),
             (None, _) => {
                 let (left, right) = (self.fixed(l, left), self.fixed(r, right));
@@ -83,7 +83,7 @@ impl Scope<'_> {
     /// no free one.
     pub fn computed_with(&self, expression: &Expr, number: TokenStream) -> TokenStream {
         match self.origin(expression) {
-            Origin::Extent => free::known(&number, Place::of(expression).first),
+            Origin::Extent => free::known(&number, Place::of(expression)),
             Origin::Constant | Origin::Made => number,
         }
     }
@@ -99,7 +99,7 @@ impl Scope<'_> {
     pub fn fixed(&mut self, expression: &Expr, number: TokenStream) -> TokenStream {
         match self.origin(expression) {
             Origin::Constant => number,
-            Origin::Extent => free::known(&number, Place::of(expression).first),
+            Origin::Extent => free::known(&number, Place::of(expression)),
             Origin::Made => {
                 let message = "this depends on an extent that is not known while the model compiles: neither conditions, \
                                bounds of loops nor functions of your own can depend on it";

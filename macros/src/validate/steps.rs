@@ -93,6 +93,7 @@ pub struct Warning {
 
 /// The methods of a trainer that a program can not hide.
 pub const RESERVED: &[&str] = &[
+    "cached_programs",
     "call",
     "graph_dot",
     "graph_html",
