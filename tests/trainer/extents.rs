@@ -4,6 +4,8 @@ use kiln::prelude::*;
 use kiln::report::CachedPrograms;
 use ndarray::{Array2, ArrayD, IxDyn};
 
+use super::Folder;
+
 /// A constant of the user's: no free extent, though it is written like one.
 const W: usize = 3;
 
@@ -231,4 +233,28 @@ fn errors_of_steps_and_builders_name_the_extent() {
         let says = found.contains("`.extent(NAME, SIZE)` of the builder says what build() compiles");
         assert_eq!(says, expected.starts_with("with"), "{found}");
     }
+}
+
+/// Lengths in turn: the same bits for any number of threads, and from a file written in between.
+#[test]
+fn lengths_in_turn_give_the_same_bits_with_any_number_of_threads() {
+    let folder = Folder::new("trainer-extents");
+    let path = folder.path("training.safetensors");
+    let train = |threads: usize, lengths: &[usize], from: bool| -> Vec<u32> {
+        let builder = Trainer::new(Recurrent::init(3), mse(), Adam::default()).batch(5).threads(threads);
+        let mut trainer = builder.extent("T", lengths[0]).build().unwrap();
+        if from {
+            trainer.load(&path).unwrap();
+        }
+        let loss = |&t: &usize| trainer.step(&floats(&[5, t, 3]), &floats(&[5, 2])).unwrap().to_bits();
+        let losses = lengths.iter().map(loss).collect();
+        if !from {
+            trainer.save(&path).unwrap();
+        }
+        losses
+    };
+    let all = train(1, &[7, 3, 7, 12, 2, 3], false);
+    assert_eq!(train(2, &[7, 3, 7, 12, 2, 3], false), all);
+    assert_eq!(train(2, &[7, 3, 7], false), all[..3]);
+    assert_eq!(train(1, &[12, 2, 3], true), all[3..]);
 }
