@@ -287,7 +287,7 @@ fn check_all_sizes() {
         evaluating.evaluate(&images(rows), &vec![0; rows]).unwrap();
     });
     drop(evaluating);
-    let mut tagging = Predictor::new(Words::init(1)).batch(64).threads(1).build().unwrap();
+    let mut tagging = Predictor::new(Words::init(1)).batch(64).cached_programs(4).threads(1).build().unwrap();
     check_sizes("lengths", 512, |length| {
         tagging.predict(&Array2::<i32>::ones((64, length))).unwrap();
     });

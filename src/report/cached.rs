@@ -72,6 +72,11 @@ impl fmt::Display for CachedPrograms {
             writeln!(f, "{:a$}  {:b$}  {:>c$}  {:>d$}  {:>e$}", row[0], row[1], row[2], row[3], row[4])?;
         }
         let (memory, code) = (kibibytes(self.bytes()), kibibytes(self.code_bytes()));
-        write!(f, "{} of at most {} for other sizes than the usual; memory for all {memory}, code {code}", self.others(), self.most)
+        write!(
+            f,
+            "{} of at most {} for other sizes than the usual; memory for all {memory}, code {code}",
+            self.others(),
+            self.most
+        )
     }
 }

@@ -170,11 +170,7 @@ impl Default for Settings {
 
 impl Settings {
     /// The programs, none of them compiled yet; so many are about to be.
-    pub fn programs(
-        &self,
-        coming: usize,
-        inputs: impl Iterator<Item = Type> + Clone,
-    ) -> Result<Programs, TrainError> {
+    pub fn programs(&self, coming: usize, inputs: impl Iterator<Item = Type> + Clone) -> Result<Programs, TrainError> {
         self.extents.check(inputs)?;
         if self.batch == 0 {
             return Err(TrainError::Zero { setting: "batch" });

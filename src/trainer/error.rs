@@ -70,7 +70,9 @@ pub enum TrainError {
         first: Option<&'static str>,
     },
     /// An axis that is not what was declared, whatever the free extent is: 7 for `2 * T`.
-    #[error("input `{input}`: the axis declared as {declared} has the extent {found}, which no size of at least 1 gives")]
+    #[error(
+        "input `{input}`: the axis declared as {declared} has the extent {found}, which no size of at least 1 gives"
+    )]
     NoExtent {
         /// The name of the input.
         input: &'static str,

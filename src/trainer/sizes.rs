@@ -86,7 +86,8 @@ pub(crate) fn differs(
             Some(TrainError::NoExtent { input, declared: text(declared).as_str().to_owned(), found })
         }
         Misfit::Differs { free, before: expected, here: found } => {
-            let has = |shape: &Shape| shape.dims().iter().any(|&dim| extent::is_free(dim) && extent::source(dim) == free);
+            let has =
+                |shape: &Shape| shape.dims().iter().any(|&dim| extent::is_free(dim) && extent::source(dim) == free);
             let first = before.find(|(_, shape)| has(shape)).map(|(name, _)| name);
             Some(TrainError::Extent { input, extent: text(free).as_str().to_owned(), found, expected, first })
         }

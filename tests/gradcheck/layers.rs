@@ -1,8 +1,8 @@
 //! The layers whose gradients are checked, first and second ones: those that are more than one operation.
 
 use kiln::prelude::*;
-use kiln_graph::build::{Builder, Value};
 use kiln_graph::Shape;
+use kiln_graph::build::{Builder, Value};
 use kiln_graph::functions::{self, cosine_similarity, fold, pairwise_distance, unfold};
 use kiln_graph::layers::PaddingMode;
 use kiln_graph::layers::adaptive_pool::adaptive_max_pool;

@@ -423,8 +423,10 @@ impl ShapeError {
             }
             ShapeError::Together { op, one, operator, other } => {
                 let m = m.text(op).text(": ").extent(one).text(" ").text(operator).text(" ").extent(other);
-                m.text(" is no extent that can be told while the model compiles: one is a multiple of one free extent, ")
-                    .text("and a number more or less; let an input have an axis of this extent, with a name of its own")
+                m.text(
+                    " is no extent that can be told while the model compiles: one is a multiple of one free extent, ",
+                )
+                .text("and a number more or less; let an input have an axis of this extent, with a name of its own")
             }
             ShapeError::Inputs { expected, found } => {
                 let m = m.text("it takes ").number(expected).text(if expected == 1 { " input" } else { " inputs" });

@@ -54,11 +54,7 @@ const fn of(Parts { name, factor, number }: Parts) -> Option<usize> {
     if factor > MAX_FACTOR || number < -MIDDLE || number >= MIDDLE {
         return None;
     }
-    Some(
-        FREE | name << (FACTOR_BITS + NUMBER_BITS)
-            | (factor - 1) << NUMBER_BITS
-            | (number + MIDDLE) as usize,
-    )
+    Some(FREE | name << (FACTOR_BITS + NUMBER_BITS) | (factor - 1) << NUMBER_BITS | (number + MIDDLE) as usize)
 }
 
 const fn name_of(extent: usize) -> usize {
@@ -175,11 +171,7 @@ pub const fn divided(extent: usize, number: usize) -> Option<usize> {
 /// Whether a number divides an extent, whatever a free one will be; nothing where that depends on it.
 pub const fn is_multiple(extent: usize, number: usize) -> Option<bool> {
     let found = parts(extent);
-    if found.factor.is_multiple_of(number) {
-        Some(found.number.unsigned_abs().is_multiple_of(number))
-    } else {
-        None
-    }
+    if found.factor.is_multiple_of(number) { Some(found.number.unsigned_abs().is_multiple_of(number)) } else { None }
 }
 
 /// Whether `left` is larger than `right`, whatever free extents will be (at least 1).
@@ -206,10 +198,13 @@ pub const fn solved(declared: usize, found: usize) -> (usize, Option<usize>) {
         Some(multiple) if matches!(is_multiple(multiple, factor), Some(true)) => divided(multiple, factor),
         _ => None,
     };
-    (free, match value {
-        Some(0) => None,
-        value => value,
-    })
+    (
+        free,
+        match value {
+            Some(0) => None,
+            value => value,
+        },
+    )
 }
 
 /// The extent where a free one has this value, another extent; if that can be told.
@@ -315,7 +310,8 @@ pub mod arithmetic {
     #[track_caller]
     pub const fn known(extent: usize) -> usize {
         if is_free(extent) {
-            let message = Message::new().number(extent).text(" is not known while the model compiles: neither a condition ");
+            let message =
+                Message::new().number(extent).text(" is not known while the model compiles: neither a condition ");
             panic!("{}", message.text("nor the bounds of a loop can depend on it").as_str())
         }
         extent
@@ -330,13 +326,14 @@ pub mod arithmetic {
             Some(extent) => extent,
             None => {
                 let message = Message::new().text("`").number(left).text(" ").text(operator).text(" ").number(right);
-                let message = message.text("` can not be told while the model compiles: an extent is a multiple of one ");
-                let message = message.text("free extent (up to 16384), and a number (up to 2047) more or less; let an ");
+                let message =
+                    message.text("` can not be told while the model compiles: an extent is a multiple of one ");
+                let message =
+                    message.text("free extent (up to 16384), and a number (up to 2047) more or less; let an ");
                 panic!("{}", message.text("input have one with which it is, as in `[N, 2 * T]`").as_str())
             }
         }
     }
-
 }
 
 #[cfg(test)]

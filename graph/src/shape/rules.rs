@@ -172,7 +172,8 @@ pub const fn difference(op: &'static str, extent: usize, less: isize) -> Result<
 }
 
 /// The rule of what divides free extents.
-pub const MULTIPLE: &str = "and its quotient can not be told: let an input have a multiple of a free extent, as in `[N, 2 * T]`";
+pub const MULTIPLE: &str =
+    "and its quotient can not be told: let an input have a multiple of a free extent, as in `[N, 2 * T]`";
 
 /// Whether a number divides an extent, and the quotient, rounded down.
 pub const fn quotient(op: &'static str, of: usize, number: usize) -> Result<(usize, bool), ShapeError> {

@@ -218,9 +218,9 @@ mod tests {
             (&[(&[N, T], &[8])], Err(Misfit::Shape)),
         ];
         for (shapes, expected) in cases {
-            let found = shapes.iter().try_fold(Sizes::UNKNOWN, |sizes, (declared, found)| {
-                sizes.and(Shape::new(declared), found)
-            });
+            let found = shapes
+                .iter()
+                .try_fold(Sizes::UNKNOWN, |sizes, (declared, found)| sizes.and(Shape::new(declared), found));
             assert_eq!(found.map(|sizes| sizes.to_string()).as_deref(), expected.as_ref().map(|text| &**text));
         }
     }

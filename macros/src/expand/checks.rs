@@ -17,8 +17,8 @@ use super::label::{Label, join};
 use super::walk::segment;
 use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
 use crate::body::{Forward, Helper};
-use crate::layers::Applied;
 use crate::free;
+use crate::layers::Applied;
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Optimizer, Program, Validated, batch, has_default_for_each};
 
@@ -175,7 +175,8 @@ fn holder(declaration: &Validated) -> Ident {
 
 /// The names that may be free extents.
 fn free_names(declaration: &Validated) -> Vec<Ident> {
-    let inputs = declaration.steps.programs.iter().flat_map(|program| program.inputs.iter().map(|input| &input.extents));
+    let inputs =
+        declaration.steps.programs.iter().flat_map(|program| program.inputs.iter().map(|input| &input.extents));
     free::names(declaration.inputs.iter().chain(inputs), &declaration.generics)
 }
 
@@ -277,7 +278,8 @@ impl Constants {
             let (kiln, text) = (KILN.at(place), syn::LitStr::new(&text, place));
             let module = quote_spanned!(place=> #kiln::graph::shape::extent);
             let next = emit!((#text, next));
-            let (free, next) = (quote_spanned!(place=> #module::free(#text)), quote_spanned!(place=> #module::constant #next));
+            let (free, next) =
+                (quote_spanned!(place=> #module::free(#text)), quote_spanned!(place=> #module::constant #next));
             self.definitions.extend(emit! {
                 #[allow(irrefutable_let_patterns, unused_variables, non_snake_case, long_running_const_eval)]
                 const #constant: usize = {

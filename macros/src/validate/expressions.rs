@@ -5,10 +5,10 @@ use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, UnOp};
 
 use super::forward::{Binding, Scope};
-use crate::free::{self, Origin};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Argument, Call, LayerParameter, Step, Tensor, Value};
+use crate::free::{self, Origin};
 use crate::layers::one_slip;
 use crate::methods::Function;
 use crate::mistakes::spaced;
@@ -324,9 +324,7 @@ impl Scope<'_> {
         let (l, r) = (self.value(left), self.value(right));
         let plain = compound(op).unwrap_or(*op);
         let (l, r) = match (l?, r?) {
-            (Value::Number(l), Value::Number(r))
-                if self.origin(left).and(self.origin(right)) != Origin::Constant =>
-            {
+            (Value::Number(l), Value::Number(r)) if self.origin(left).and(self.origin(right)) != Origin::Constant => {
                 return self.of_extents(binary, &plain, l, r);
             }
             (Value::Number(l), Value::Number(r)) => {

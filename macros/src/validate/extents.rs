@@ -35,10 +35,12 @@ impl Scope<'_> {
                 origin => origin,
             },
             Expr::MethodCall(call) if call.method == "size" => Origin::Extent,
-            Expr::MethodCall(call) => match call.args.iter().map(|argument| self.origin(argument)).fold(
-                self.origin(&call.receiver),
-                Origin::and,
-            ) {
+            Expr::MethodCall(call) => match call
+                .args
+                .iter()
+                .map(|argument| self.origin(argument))
+                .fold(self.origin(&call.receiver), Origin::and)
+            {
                 Origin::Constant => Origin::Constant,
                 Origin::Extent | Origin::Made => Origin::Made,
             },

@@ -129,7 +129,8 @@ pub const fn unpool(
         if window.kernel[axis] == 0 || stride == 0 {
             return Err(ShapeError::Attribute { op, rule: "the kernel and the stride must be at least 1" });
         }
-        let full = (ok!(number(op, input.dim(first + axis))) - 1).saturating_mul(stride).saturating_add(window.kernel[axis]);
+        let full =
+            (ok!(number(op, input.dim(first + axis))) - 1).saturating_mul(stride).saturating_add(window.kernel[axis]);
         let padding = window.sliding.padding[axis].0.saturating_add(window.sliding.padding[axis].1);
         if full <= padding {
             return Err(ShapeError::NothingLeft { axis, extent: full, padding });
