@@ -16,7 +16,7 @@ use std::hash::{Hash, Hasher};
 pub use checks::{
     check_argument, check_call, check_elementwise, check_extents, check_index, check_inputs, check_layer,
     check_optimizer, check_output, check_outputs, check_parameter, check_rate, check_rate_type, check_scalar,
-    check_several, check_types, fail, only,
+    check_several, check_sizes, check_types, fail, only,
 };
 pub use error::ShapeError;
 pub use message::Message;
@@ -314,7 +314,7 @@ impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[", self.dtype)?;
         for (axis, extent) in self.shape.dims().iter().enumerate() {
-            write!(f, "{}{extent}", if axis == 0 { "" } else { "," })?;
+            write!(f, "{}{}", if axis == 0 { "" } else { "," }, Message::new().number(*extent).as_str())?;
         }
         f.write_str("]")
     }

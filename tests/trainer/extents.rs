@@ -258,3 +258,54 @@ fn lengths_in_turn_give_the_same_bits_with_any_number_of_threads() {
     assert_eq!(train(2, &[7, 3, 7], false), all[..3]);
     assert_eq!(train(1, &[12, 2, 3], true), all[3..]);
 }
+
+model! {
+    struct Words {
+        table: Embedding(9, 6),
+        gru: GRU(6, 8, batch_first = true),
+        fc: Linear(8, 9),
+        opt: Adam((table, gru, fc)),
+    }
+
+    fn forward(words: [N, T; i32]) -> [N, 9, T] {
+        let (y, _) = gru(table(words));
+        fc(y).transpose(1, 2)
+    }
+
+    step fit(words: [N, T + 1; i32]) -> loss {
+        let loss = cross_entropy(self(words.narrow(1, 0, T)), words.narrow(1, 1, T));
+        opt.minimize(loss);
+    }
+
+    step fit_5(words: [N, 6; i32]) -> loss {
+        let loss = cross_entropy(self(words.narrow(1, 0, 5)), words.narrow(1, 1, 5));
+        opt.minimize(loss);
+    }
+}
+
+#[test]
+fn words_of_any_number_are_classified() {
+    let words = |n: usize, t: usize| Array2::from_shape_fn((n, t), |(n, t)| ((n * 5 + t * t) % 9) as i32);
+    let mut trainer = Trainer::new(Words::init(1), cross_entropy(), Adam::default().lr(0.05)).batch(4).build().unwrap();
+    for _ in 0..60 {
+        for t in [3, 8] {
+            trainer.step(&words(4, t), &words(4, t)).unwrap();
+        }
+    }
+    // Each word is its own class, whatever the length.
+    let accuracy = trainer.evaluate(&words(9, 5), &words(9, 5)).unwrap().accuracy.unwrap();
+    assert!(accuracy > 0.9, "{accuracy}");
+    let error = trainer.step(&words(4, 3), &words(4, 5)).unwrap_err().to_string();
+    assert!(error.starts_with("the targets should have the shape [4, 3], but have the shape [4, 5]"), "{error}");
+
+    let (mut free, mut fixed) = (Words::init(1).trainer(), Words::init(1).trainer());
+    (free, fixed) = (free.batch(4).threads(1), fixed.batch(4).threads(2));
+    let (mut free, mut fixed) = (free.build().unwrap(), fixed.build().unwrap());
+    for step in 0..3 {
+        let (found, expected) = (free.fit(&words(4, 6)).unwrap(), fixed.fit_5(&words(4, 6)).unwrap());
+        assert_eq!(found.to_bits(), expected.to_bits(), "step {step}");
+    }
+    assert!(free.fit(&words(2, 3)).is_ok());
+    let error = free.fit(&words(2, 1)).unwrap_err().to_string();
+    assert!(error.starts_with("input `words`: the axis declared as T + 1 has the extent 1"), "{error}");
+}

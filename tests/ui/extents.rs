@@ -172,6 +172,21 @@ model! {
     }
 }
 
+model! {
+    /// Those of a function are what they are where it is called.
+    struct Called {
+        fc: Linear(8, 8),
+    }
+
+    fn added(x: [N, T, 8], y: [N, T, 8]) -> [N, T, 8] {
+        x + y
+    }
+
+    fn forward(x: [N, S, 8], y: [N, T, 8]) -> [N, S, 8] {
+        added(fc(x), x) + added(x, fc(y))
+    }
+}
+
 #[derive(Model)]
 #[model(input = [T, 8])]
 struct Derived {

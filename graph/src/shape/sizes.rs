@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Message, Shape, extent};
+use super::{Message, Shape, Type, extent};
 
 /// The largest number of free extents that a model has beside the batch size.
 pub const MAX_FREE: usize = 6;
@@ -155,6 +155,11 @@ impl Sizes {
                 None => 0,
             },
         }
+    }
+
+    /// A type with what is known; see [`Sizes::shape`].
+    pub const fn ty(&self, ty: Type) -> Type {
+        Type::new(ty.dtype, self.shape(ty.shape))
     }
 
     /// A shape with what is known: of extents that are numbers, as in a graph, if all free ones are.

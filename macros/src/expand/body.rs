@@ -363,11 +363,13 @@ impl Expansion<'_> {
                 let (taken, given) = (owner.constant(super::checks::INPUTS), owner.constant(super::checks::OUTPUTS));
                 let checks = inputs.iter().zip(values).enumerate().map(|(position, ((name, _), value))| {
                     let arguments = emit!("forward", #name, #taken[#position], #value);
-                    let check = call(place, emit!(shape::check_argument), arguments);
-                    emit!(#check;)
+                    call(place, emit!(shape::check_argument), arguments)
                 });
-                let result = if want == Want::One { emit!(#given[0]) } else { given.clone() };
-                emit!({ #(#checks)* #result })
+                let agree = emit!(#KILN::graph::shape::rules::inputs(&#taken, &inputs));
+                let agree = call(place, emit!(shape::check_inputs), emit!("forward", #agree));
+                let given = emit!(#KILN::graph::shape::rules::outputs(&#taken, &inputs, #given));
+                let result = if want == Want::One { emit!(let [x] = #given; x) } else { given };
+                emit!({ let inputs = [#(#checks),*]; #agree; #result })
             }
         }
     }

@@ -137,6 +137,23 @@ impl Owner {
         emit!(#(#bindings)*)
     }
 
+    /// The statements by which a walk over types in a function knows what the free extents of its arguments are: those of
+    /// whoever calls it.
+    fn bind_sizes(&self, function: &Ident, arguments: &[(&Ident, &Extents)]) -> TokenStream {
+        let bindings = self.free_of(arguments.iter().map(|(_, extents)| *extents));
+        if bindings.is_empty() {
+            return TokenStream::new();
+        }
+        let (place, function) = (Place::of(function), function.unraw().to_string());
+        let arguments = arguments.iter().map(|(name, extents)| {
+            let (text, declared) = (name.unraw().to_string(), self.extents(extents));
+            emit!((#text, #declared, #name))
+        });
+        let bindings = bindings.iter().map(|(local, constant)| emit!(let #local: usize = sizes.extent(#constant);));
+        let sizes = call(place, emit!(shape::check_sizes), emit!(#function, &[#(#arguments),*]));
+        emit!(let sizes = #sizes; #(#bindings)*)
+    }
+
     /// The statement by which a computation knows the free extents of its inputs, which are these variables.
     pub fn bind_values<'e>(&self, inputs: &[(&Ident, &'e Extents)]) -> TokenStream {
         let (locals, constants): (Vec<_>, Vec<_>) =
@@ -513,6 +530,8 @@ impl Constants {
             ParameterKind::Number(ty) => emit!(mut #name: #ty),
         });
         let mut body = expansion(declaration, &self.owner).block(&helper.body, Want::of(helper.results));
+        let tensors: Vec<_> = declared_types(&helper.parameters).collect();
+        let free = self.owner.bind_sizes(&helper.name, &tensors);
         if let Some(declared) = &helper.declared {
             let places = declared.iter().map(|result| result.place);
             body = self.results(places, emit!({ #body }), |_, position, place, found| {
@@ -521,10 +540,10 @@ impl Constants {
                     _ => format!("result {position} of {}", helper.name),
                 };
                 let declared = self.owner.extents(&declared[position]);
+                let declared = if free.is_empty() { declared } else { emit!(sizes.ty(#declared)) };
                 call(place, emit!(shape::check_output), emit!(#name, #declared, #found))
             });
         }
-        let free = self.owner.bind_types(declared_types(&helper.parameters).map(|(_, extents)| extents));
         let (name, ty) = (self.owner.name(&helper.name.to_string()), types(helper.results));
         self.definitions.extend(emit! {
             #[allow(unused_variables, unused_assignments)]

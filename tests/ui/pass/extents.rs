@@ -56,7 +56,7 @@ model! {
         let (source, target) = (embed(x), embed(y));
         let places = conv(source.transpose(1, 2));
         let halves = (down(places) + pool(places)).transpose(1, 2);
-        let z = decode(attend(target, halves), halves);
+        let z = decode(attend(target, halves), attend(halves, target));
         let mask = arange(T).lt(lengths.unsqueeze(1));
         let numbers = where(mask, halves.sum(dim = 2), 0.0);
         let whole = up(halves.transpose(1, 2)).transpose(1, 2);
