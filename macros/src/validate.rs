@@ -14,6 +14,7 @@ mod loops;
 mod names;
 mod nested;
 mod paths;
+mod scope;
 mod steps;
 mod training;
 mod transfers;
@@ -122,7 +123,8 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     let whole = (!inputs.is_empty()).then(|| Whole::of(forward.as_ref(), outputs.len()));
     let of_programs = steps.iter().flat_map(|program| program.inputs.iter().map(|input| &input.extents));
     let free = crate::free::names(inputs.iter().chain(of_programs), &generics);
-    let resolved = forward::functions(forward, &inputs, &free, &helpers, whole.as_ref(), &steps, &body, mistakes);
+    let types = forward::Types { inputs: &inputs, free: &free };
+    let resolved = forward::functions(forward, types, &helpers, whole.as_ref(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
     let model = steps::Model {

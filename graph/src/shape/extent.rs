@@ -300,7 +300,16 @@ pub mod arithmetic {
     #[track_caller]
     pub const fn div(left: usize, right: usize) -> usize {
         let quotient = if is_free(right) { None } else { super::divided(left, right) };
-        told("/", left, right, quotient, if right == 0 { 0 } else { left / right })
+        told(
+            "/",
+            left,
+            right,
+            quotient,
+            match left.checked_div(right) {
+                Some(quotient) => quotient,
+                None => 0,
+            },
+        )
     }
 
     /// An extent that decides on what is computed, and so is a number.

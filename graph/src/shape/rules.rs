@@ -5,6 +5,8 @@
 //! be free, too, and is then computed with by the functions of [`extent`].
 
 mod attention;
+mod extents;
+mod models;
 mod norms;
 mod padding;
 mod rearrange;
@@ -15,13 +17,15 @@ pub use attention::{
     Attention, AttentionInputs, DecoderInputs, EncoderInputs, TransformerInputs, multihead_attention,
     positional_encoding, transformer, transformer_decoder, transformer_encoder,
 };
+pub use extents::{difference, number, product, quotient, sum};
+pub use models::{inputs, outputs};
 pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
 pub use padding::padding;
 pub use rearrange::{channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unflatten, unfold};
 pub use recurrent::{Recurrent, recurrent, recurrent_cell};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 
-use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Misfit, Shape, ShapeError, Sizes, Type, extent};
+use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, extent};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
 
 /// The position of an axis that may count from the end (`-1` is the last).
@@ -133,65 +137,6 @@ pub const fn tensor(shape: Shape) -> Result<Shape, ShapeError> {
 /// A result that is a shape which a tensor may have.
 pub const fn elements_of(result: Result<Shape, ShapeError>) -> Result<Shape, ShapeError> {
     tensor(ok!(result))
-}
-
-/// A sum of extents, if it is one itself.
-pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
-    if extent::is_free(one) || extent::is_free(other) {
-        return match extent::plus(one, other) {
-            Some(sum) => Ok(sum),
-            None => Err(ShapeError::Together { op, one, operator: "+", other }),
-        };
-    }
-    match one.saturating_add(other) {
-        sum if sum <= MAX_EXTENT => Ok(sum),
-        _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
-    }
-}
-
-/// A product of extents, if it is one itself.
-pub const fn product(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
-    if extent::is_free(one) || extent::is_free(other) {
-        return match extent::times(one, other) {
-            Some(product) => Ok(product),
-            None => Err(ShapeError::Together { op, one, operator: "*", other }),
-        };
-    }
-    match one.saturating_mul(other) {
-        product if product <= MAX_EXTENT => Ok(product),
-        _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
-    }
-}
-
-/// What is left of an extent without some elements; they may be negative.
-pub const fn difference(op: &'static str, extent: usize, less: isize) -> Result<usize, ShapeError> {
-    match extent::shifted(extent, -less) {
-        Some(rest) => Ok(rest),
-        None => Err(ShapeError::Free { op, extent, rule: "and can be told of up to 2047 elements more or less" }),
-    }
-}
-
-/// The rule of what divides free extents.
-pub const MULTIPLE: &str =
-    "and its quotient can not be told: let an input have a multiple of a free extent, as in `[N, 2 * T]`";
-
-/// Whether a number divides an extent, and the quotient, rounded down.
-pub const fn quotient(op: &'static str, of: usize, number: usize) -> Result<(usize, bool), ShapeError> {
-    if !extent::is_free(of) {
-        return Ok((of / if number == 0 { 1 } else { number }, of.is_multiple_of(number)));
-    }
-    match (extent::divided(of, number), extent::is_multiple(of, number)) {
-        (Some(quotient), Some(even)) => Ok((quotient, even)),
-        _ => Err(ShapeError::Free { op, extent: of, rule: MULTIPLE }),
-    }
-}
-
-/// The extent of an axis that decides on how much there is to compute.
-pub const fn number(op: &'static str, extent: usize) -> Result<usize, ShapeError> {
-    if extent::is_free(extent) {
-        return Err(ShapeError::Free { op, extent, rule: "and decides on what the results are: give it a number" });
-    }
-    Ok(extent)
 }
 
 /// A setting that is a finite number.
@@ -511,58 +456,6 @@ pub const fn takes(dtype: DType, input: Type, result: Result<Shape, ShapeError>)
     } else {
         Err(ShapeError::Holds { expected: dtype, found: input.dtype })
     }
-}
-
-/// A model as a layer of another one: it takes the inputs that it declares, and nothing else. Its free extents may be any
-/// of the other model's, or numbers: what they are follows.
-pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<Sizes, ShapeError> {
-    let mut sizes = Sizes::UNKNOWN;
-    if declared.len() != found.len() {
-        return Err(ShapeError::Inputs { expected: declared.len(), found: found.len() });
-    }
-    let mut position = 0;
-    while position < found.len() {
-        let (expected, found) = (declared[position], found[position]);
-        let and = match sizes.and(expected.shape, found.shape.dims()) {
-            // The batch axis is nothing else.
-            Ok(and) if and.shape(expected.shape).same(&found.shape) && is_batch(and.batch()) => Ok(and),
-            Ok(_) => Err(Misfit::Shape),
-            Err(misfit) => Err(misfit),
-        };
-        if let (Ok(and), true) = (and, expected.dtype as u8 == found.dtype as u8) {
-            sizes = and;
-        } else {
-            if let Err(Misfit::Differs { free, before, here }) = and {
-                return Err(ShapeError::Differs { position, free, before, here });
-            }
-            // The only input is called just that.
-            return Err(if declared.len() > 1 {
-                ShapeError::Input { position, expected, found }
-            } else if expected.dtype as u8 == found.dtype as u8 {
-                ShapeError::Expected { what: "input", expected: expected.shape, found: found.shape }
-            } else {
-                ShapeError::Holds { expected: expected.dtype, found: found.dtype }
-            });
-        }
-        position += 1;
-    }
-    Ok(sizes)
-}
-
-/// Whether a model's batch size is that of the model that applies it, or follows from no input.
-const fn is_batch(batch: usize) -> bool {
-    batch == Shape::N || batch == 0
-}
-
-/// What a model gives where it takes such inputs; what it declares where it does not.
-pub const fn outputs<const K: usize>(declared: &[Type], found: &[Type], mut outputs: [Type; K]) -> [Type; K] {
-    let Ok(sizes) = inputs(declared, found) else { return outputs };
-    let mut position = 0;
-    while position < K {
-        outputs[position].shape = sizes.shape(outputs[position].shape);
-        position += 1;
-    }
-    outputs
 }
 
 /// A loss between values of one shape: a scalar if it is reduced, else of that shape.

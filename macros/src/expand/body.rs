@@ -5,8 +5,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
-use super::checks::{Check, Owner, call, model_types, run, several_types};
+use super::checks::{Check, call, model_types, run, several_types};
 use super::label::Label;
+use super::owner::Owner;
 use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{

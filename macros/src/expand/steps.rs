@@ -6,7 +6,8 @@ use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::body::Want;
-use super::checks::{Owner, at};
+use super::checks::at;
+use super::owner::Owner;
 use super::{expansion, structure, transfers, walk};
 use crate::ast::{Input, Mode};
 use crate::mistakes::spaced;

@@ -6,8 +6,8 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, ExprMethodCall, Token};
 
 use super::expressions::{Meaning, round, unparenthesized};
-use super::forward::{Binding, Scope};
 use super::functions::{named, several};
+use super::scope::{Binding, Scope};
 use crate::ast::{Node, ParameterKind, Place};
 use crate::body::{Step, Tensor, Value};
 use crate::layers::Known;

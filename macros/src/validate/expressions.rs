@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, UnOp};
 
-use super::forward::{Binding, Scope};
+use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Argument, Call, LayerParameter, Step, Tensor, Value};

@@ -6,7 +6,7 @@ use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, Type};
 
 use super::expressions::round;
-use super::forward::Scope;
+use super::scope::Scope;
 use crate::ast::Place;
 use crate::body::Value;
 use crate::free::{self, Origin};

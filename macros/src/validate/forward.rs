@@ -5,18 +5,27 @@ use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 
 use super::Layer;
 use super::names::Names;
+use super::scope::{Binding, Scope};
 use crate::ast::{self, Extents, Node, ParameterKind, Place, Sequence, Style};
-use crate::body::{Access, Apply, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
-use crate::free::{self, Origin};
+use crate::body::{Apply, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
+use crate::free::Origin;
 use crate::layers::Applied;
 use crate::methods::{self, Function};
 use crate::mistakes::{Mistakes, spaced};
 
+/// What is declared of a model's types.
+#[derive(Clone, Copy)]
+pub struct Types<'a> {
+    /// The types of the inputs of `forward`.
+    pub inputs: &'a [Extents],
+    /// The names that may be free extents in all types.
+    pub free: &'a [Ident],
+}
+
 /// Resolves the functions of a model over its layers.
 pub fn functions(
     forward: Option<ast::Forward>,
-    inputs: &[Extents],
-    free: &[Ident],
+    types: Types<'_>,
     helpers: &[ast::Helper],
     whole: Option<&Whole>,
     programs: &[ast::Program],
@@ -45,6 +54,7 @@ pub fn functions(
     }
     let mut scope = Scope::new(layers, helpers, mistakes);
     scope.whole = whole;
+    let Types { inputs, free } = types;
     scope.know(inputs, free);
     let forward = forward.map(|ast::Forward { inputs, body }| {
         let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
@@ -137,82 +147,7 @@ fn recursion(start: usize, edges: &[Vec<(usize, Ident)>]) -> Option<Ident> {
     None
 }
 
-/// What a name stands for.
-#[derive(Clone)]
-pub enum Binding {
-    Tensor,
-    Number,
-    Layer(Access),
-    /// The optimizer with this number, in a `step` or an `eval`.
-    Optimizer(usize),
-    /// Something with a mistake that has been reported.
-    Unknown,
-}
-
-/// The names that are known while a body is read.
-pub struct Scope<'a> {
-    pub layers: &'a Sequence<Layer>,
-    pub helpers: &'a [ast::Helper],
-    /// The model itself, if it can be applied.
-    pub whole: Option<&'a Whole>,
-    pub mistakes: &'a mut Mistakes,
-    /// The later ones hide the earlier ones.
-    pub names: Names<Binding>,
-    /// The fields that are applied somewhere.
-    pub used: Vec<String>,
-    /// The calls of the model's own functions: which, and where. The one behind the last is `forward`.
-    pub calls: Vec<(usize, Ident)>,
-    /// The function that is being read.
-    pub function: String,
-    /// How many loops with a hidden counter there are.
-    pub loops: usize,
-    /// The optimizers that minimize something.
-    pub minimizing: Vec<usize>,
-    /// Whether parts of the model are copied.
-    pub transfers: bool,
-    /// Whether updates are allowed: in a `step`.
-    pub updates: bool,
-    /// For each `no_grad` around: how many names there were before it.
-    cuts: Vec<usize>,
-    /// The free extents of the function's inputs.
-    pub free: Vec<Ident>,
-    /// Whether the model has any.
-    pub has_free: bool,
-    /// The names of numbers that depend on free extents, the later ones last.
-    pub extents: Vec<(String, Origin)>,
-    /// Whether there was no mistake yet.
-    pub complete: bool,
-}
-
-impl<'a> Scope<'a> {
-    pub fn new(layers: &'a Sequence<Layer>, helpers: &'a [ast::Helper], mistakes: &'a mut Mistakes) -> Scope<'a> {
-        Scope {
-            layers,
-            helpers,
-            whole: None,
-            mistakes,
-            names: Names::default(),
-            used: Vec::new(),
-            calls: Vec::new(),
-            function: String::new(),
-            loops: 0,
-            minimizing: Vec::new(),
-            transfers: false,
-            updates: false,
-            cuts: Vec::new(),
-            free: Vec::new(),
-            has_free: false,
-            extents: Vec::new(),
-            complete: true,
-        }
-    }
-
-    /// Lets the free extents of some inputs be known, of those of the model; what was known before is forgotten.
-    pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident]) {
-        (self.free, self.has_free) = (free::among(free, inputs), !free.is_empty());
-        self.extents.clear();
-    }
-
+impl Scope<'_> {
     /// The body of a function that gives so many values; if it is not declared how many, as many as there are.
     fn function(
         &mut self,

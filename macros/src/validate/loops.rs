@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprForLoop, Pat, RangeLimits};
 
 use super::expressions::unparenthesized;
-use super::forward::{Binding, Scope};
+use super::scope::{Binding, Scope};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Range, Source, Statement, Step, Value};
 

@@ -10,9 +10,10 @@ use syn::{Attribute, Expr, ExprTuple, ExprUnary, Stmt, UnOp, Visibility};
 
 use super::certain::{self, Certain};
 use super::flow;
-use super::forward::{Binding, Scope, Whole};
+use super::forward::Whole;
 use super::names::Names;
 use super::paths::{Cut, Given};
+use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind, list};
 use crate::ast::{self, Argument, Extents, Input, Member, Mode, Node, Place, Sequence};
 use crate::body::{Access, Block, Forward, Helper};
