@@ -348,7 +348,7 @@ impl Programs {
         let plan = self.plan_graph(graph, sizes)?;
         // A system that has no such memory ends a program that takes it all the same.
         if Vec::<u8>::new().try_reserve_exact(plan.arena_bytes).is_err() {
-            return Err(TrainError::Memory { batch: sizes.batch(), bytes: plan.arena_bytes });
+            return Err(TrainError::Memory { batch: sizes.batch(), sizes, bytes: plan.arena_bytes });
         }
         let arena = self.take_arena();
         self.forget_one(&sizes);

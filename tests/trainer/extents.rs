@@ -309,3 +309,28 @@ fn words_of_any_number_are_classified() {
     let error = free.fit(&words(2, 1)).unwrap_err().to_string();
     assert!(error.starts_with("input `words`: the axis declared as T + 1 has the extent 1"), "{error}");
 }
+
+/// A sequence of which a batch takes more memory than there are addresses.
+#[derive(Model)]
+#[model(input = [1, LENGTH])]
+struct Long {
+    #[model(padding = 1)]
+    conv: Conv1d<1, 1, 3>,
+}
+
+#[test]
+fn sizes_beyond_memory_are_an_error_at_once() {
+    // The second is a prime number.
+    for (batch, length) in [(1 << 30, 16384), ((1 << 30) - 35, 16384), (16384, (1 << 30) - 35)] {
+        let predictor = Predictor::new(Long::init(0)).batch(batch).extent("LENGTH", length).build().map(drop);
+        let trainer = Trainer::new(Long::init(0), mse(), Adam::new(0.1)).batch(batch).extent("LENGTH", length);
+        for result in [predictor, trainer.build().map(drop)] {
+            let error = result.unwrap_err();
+            assert!(matches!(error, TrainError::Memory { batch: found, .. } if found == batch), "{error}");
+            assert!(
+                error.to_string().starts_with(&format!("a batch of {batch} with LENGTH = {length} needs ")),
+                "{error}"
+            );
+        }
+    }
+}
