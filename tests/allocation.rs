@@ -104,6 +104,25 @@ model! {
 }
 
 model! {
+    struct Words {
+        table: Embedding(7, 4),
+        gru: GRU(4, 4, batch_first = true),
+        fc: Linear(4, 7),
+        opt: Adam((table, gru, fc)),
+    }
+
+    fn forward(words: [N, T; i32]) -> [N, T, 7] {
+        let (y, _) = gru(table(words));
+        fc(y)
+    }
+
+    step fit(words: [N, T; i32], next: [N, T; i32]) -> loss {
+        let loss = cross_entropy(self(words).transpose(1, 2), next);
+        opt.minimize(loss);
+    }
+}
+
+model! {
     struct Pair {
         first: Small,
         second: Linear(4, 3),
@@ -259,6 +278,28 @@ fn check_loader(workers: usize) {
     assert!(all <= 10 + 30 * workers, "{all} allocations with {workers} workers");
 }
 
+/// Lengths that change from step to step.
+fn check_lengths(threads: usize) {
+    let words = |t| Array2::from_shape_fn((4, t), |(n, t)| ((n + 2 * t) % 7) as i32);
+    let (lengths, targets): (Vec<_>, Vec<_>) =
+        [5, 9, 3].map(|t| (words(t), ndarray::Array3::<f32>::zeros((4, t, 7)))).into_iter().unzip();
+    let mut trainer =
+        Trainer::new(Words::init(1), mse(), Adam::default()).batch(4).extent("T", 5).threads(threads).build().unwrap();
+    let mut fitting = Words::init(1).trainer().batch(4).extent("T", 9).threads(threads).build().unwrap();
+    let mut steps = |count| {
+        for _ in 0..count {
+            for (words, targets) in lengths.iter().zip(&targets) {
+                trainer.step(words, targets).unwrap();
+                fitting.fit(words, words).unwrap();
+            }
+        }
+    };
+    steps(1);
+    let before = COUNT.load(Ordering::Relaxed);
+    steps(5);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "lengths with {threads} threads");
+}
+
 /// What calls of other sizes take, compared with what the model takes after a call of the largest.
 fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
     call(largest);
@@ -293,6 +334,11 @@ fn check_all_sizes() {
         evaluating.evaluate(&images(rows), &vec![0; rows]).unwrap();
     });
     drop(evaluating);
+    let mut tagging = Predictor::new(Words::init(1)).batch(64).cached_programs(4).threads(1).build().unwrap();
+    check_sizes("lengths", 512, |length| {
+        tagging.predict(&Array2::<i32>::ones((64, length))).unwrap();
+    });
+    drop(tagging);
     let mut pair = Pair::init(1).trainer().batch(4096).threads(1).build().unwrap();
     let x = |rows| ndarray::Array2::<f32>::ones((rows, 8));
     check_sizes("steps", 4096, |rows| {
@@ -312,6 +358,7 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
         check_programs(threads);
         check_loops(threads);
         check_inputs(threads);
+        check_lengths(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
             .batch(32)
             .threads(threads)
