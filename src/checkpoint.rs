@@ -6,6 +6,7 @@ mod advice;
 mod error;
 mod options;
 mod read;
+mod seal;
 mod write;
 
 use std::fs;
@@ -18,8 +19,9 @@ pub use error::CheckpointError;
 pub use options::{IncompatibleKeys, LoadOptions};
 
 use crate::files::replace_file;
+pub(crate) use read::open_noted;
 use read::{Content, decode};
-pub(crate) use read::{foreign, open};
+pub(crate) use seal::{Notes, check as check_seal, seal};
 use write::encode;
 
 /// `save` and `load` for every model, and for every layer of one: `net.backbone.save(path)`; in the prelude.

@@ -2,6 +2,7 @@
 //! lengths: padding, grouping. It knows neither models nor trainers; what it hands out are ndarray's arrays.
 
 mod batches;
+mod epochs;
 mod error;
 mod idx;
 mod samples;
@@ -13,6 +14,7 @@ use kiln_rt::random;
 use ndarray::{Array, Array1, ArrayD, ArrayView, Axis, Dimension};
 
 pub use batches::Batches;
+pub use epochs::{Epochs, Wanted};
 pub use error::DataError;
 pub use idx::{Idx, IdxValues, read_idx};
 pub use samples::Samples;

@@ -49,8 +49,11 @@
 extern crate self as kiln;
 
 mod checkpoint;
+pub mod checkpoints;
 pub mod data;
 mod files;
+pub mod fit;
+mod history;
 mod names;
 mod predictor;
 pub mod prelude;
@@ -58,9 +61,12 @@ pub mod program;
 pub mod report;
 pub mod steps;
 mod trainer;
+mod training;
 mod tuning;
 
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
+pub use fit::fit;
+pub use history::{Curve, History, Point};
 pub use kiln_graph as graph;
 pub use kiln_graph::model::Inputs;
 pub use kiln_graph::{layers, losses, optimizers, schedules};
@@ -78,6 +84,7 @@ pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};
 pub use steps::{StepTrainer, Steps};
 pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
+pub use training::Training;
 pub use tuning::TuningError;
 
 /// What a compiled program is made of, as [`Trainer::plan`], [`Predictor::plan`] and [`StepTrainer::plan`] give it: calls of kernels over

@@ -2,6 +2,8 @@
 
 #[path = "trainer/evaluation.rs"]
 mod evaluation;
+#[path = "trainer/fit.rs"]
+mod fit;
 #[path = "common/folder.rs"]
 mod folder;
 #[path = "trainer/inputs.rs"]

@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 
 use super::CheckpointError;
 use super::options::{IncompatibleKeys, LoadOptions};
+use super::seal::Notes;
 use super::write::dtype;
 use crate::names::shown;
 
@@ -160,6 +161,11 @@ const LONGEST_HEADER: u64 = 100_000_000;
 /// The tensors of a file, which begins with the length of its JSON header (8 bytes) and the header. A file that ends
 /// before its header says is truncated; one that does not begin so is foreign.
 pub fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
+    open_noted(path, bytes).map(|(file, _)| file)
+}
+
+/// [`open`], with what the file says beside its tensors.
+pub fn open_noted<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Notes), CheckpointError> {
     let truncated = |expected| CheckpointError::Truncated { path: path.into(), expected, found: bytes.len() as u64 };
     let Some((length, rest)) = bytes.split_first_chunk() else { return Err(truncated(8)) };
     let length = u64::from_le_bytes(*length);
@@ -178,5 +184,7 @@ pub fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, Checkpo
     if (data.len() as u64) < end {
         return Err(truncated((8 + length).saturating_add(end)));
     }
-    SafeTensors::deserialize(bytes).map_err(|error| foreign(path, error))
+    let file = SafeTensors::deserialize(bytes).map_err(|error| foreign(path, error))?;
+    let notes = metadata.metadata().iter().flatten().map(|(name, text)| (name.clone(), text.clone())).collect();
+    Ok((file, notes))
 }

@@ -400,6 +400,11 @@ impl Programs {
         }
     }
 
+    /// The seed of what layers draw.
+    pub fn seed(&self) -> u64 {
+        self.settings.seed
+    }
+
     /// What was chosen, where programs are tuned.
     pub fn tuning(&self) -> Option<&Tuning> {
         self.tuner.as_ref().map(Tuner::report)
