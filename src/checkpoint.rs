@@ -9,6 +9,7 @@ mod pickle;
 mod pytorch;
 mod read;
 mod safetensors;
+mod seal;
 mod shards;
 mod tensors;
 mod write;
@@ -23,7 +24,8 @@ pub use options::{IncompatibleKeys, LoadOptions};
 
 use crate::files::replace_file;
 use read::{Content, decode};
-pub(crate) use safetensors::{foreign, open};
+pub(crate) use safetensors::open_noted;
+pub(crate) use seal::{Notes, check as check_seal, seal};
 use write::encode;
 
 /// `save` and `load` for every model, and for every layer of one: `net.backbone.save(path)`; in the prelude.

@@ -17,6 +17,7 @@ mod adapt;
 pub mod augment;
 mod batches;
 mod csv;
+mod epochs;
 mod error;
 mod idx;
 #[cfg(feature = "images")]
@@ -40,6 +41,7 @@ pub use crate::formats::element::Number;
 pub use crate::formats::half::F16;
 pub use adapt::{Cached, Concat, Length, Map, SourceExt, Subset, Zip};
 pub use batches::Batches;
+pub use epochs::{Epochs, Wanted};
 pub use error::DataError;
 pub use idx::{Idx, IdxValues, read_idx};
 #[cfg(feature = "images")]
@@ -180,6 +182,11 @@ impl<X, T, D: Dimension> Dataset<X, Array<T, D>> {
     pub fn labels(&self) -> ArrayView<'_, T, D> {
         self.targets.view()
     }
+}
+
+/// What decides on the order of an epoch: with seed 0 its number, as in a loop of one's own over [`Batches::shuffled`].
+fn number_of_order(seed: u64, epoch: u64) -> u64 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(epoch)
 }
 
 /// The numbers below `count` in an order that the seed decides (Fisher and Yates).

@@ -49,9 +49,12 @@
 extern crate self as kiln;
 
 mod checkpoint;
+pub mod checkpoints;
 pub mod data;
 mod files;
+pub mod fit;
 mod formats;
+mod history;
 mod names;
 mod predictor;
 pub mod prelude;
@@ -59,9 +62,12 @@ pub mod program;
 pub mod report;
 pub mod steps;
 mod trainer;
+mod training;
 mod tuning;
 
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
+pub use fit::fit;
+pub use history::{Curve, History, Point};
 pub use kiln_graph as graph;
 pub use kiln_graph::model::Inputs;
 pub use kiln_graph::{layers, losses, optimizers, schedules};
@@ -79,6 +85,7 @@ pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};
 pub use steps::{StepTrainer, Steps};
 pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
+pub use training::Training;
 pub use tuning::TuningError;
 
 /// What a compiled program is made of, as [`Trainer::plan`], [`Predictor::plan`] and [`StepTrainer::plan`] give it: calls of kernels over

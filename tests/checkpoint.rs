@@ -5,6 +5,8 @@
 mod files;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "checkpoint/folders.rs"]
+mod folders;
 #[path = "checkpoint/formats.rs"]
 mod formats;
 #[path = "../fuzz/entries/files.rs"]

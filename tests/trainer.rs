@@ -4,6 +4,8 @@
 mod evaluation;
 #[path = "trainer/extents.rs"]
 mod extents;
+#[path = "trainer/fit.rs"]
+mod fit;
 #[path = "common/folder.rs"]
 mod folder;
 #[path = "trainer/inputs.rs"]

@@ -53,7 +53,7 @@ pub enum CheckpointError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What it seems to be: `safetensors`, `PyTorch`, `.npz` or `index of weights`.
+        /// What it seems to be: `safetensors`, `PyTorch`, `.npz`, `index of weights`, or `checkpoint` of a training.
         format: &'static str,
         /// What is wrong with it.
         reason: String,
@@ -130,6 +130,37 @@ pub enum CheckpointError {
         expected: String,
         /// The element type in the file.
         found: String,
+    },
+    /// A part of the file is not what was written: its checksum differs.
+    #[error("{} is damaged: the checksum of {} is not that of what was written; take another copy, or an earlier checkpoint", path.display(), shown(what))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The tensor, or what else.
+        what: String,
+    },
+    /// The file holds the training of another model, or one with other settings.
+    #[error("{} holds another training: {}", path.display(), differences.join("; "))]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// What differs, each as a sentence.
+        differences: Vec<String>,
+    },
+    /// A new training was to write into a folder with the checkpoints of an earlier one.
+    #[error(
+        "{} is a checkpoint of an earlier training: go on from it with `.resume()`, or give another folder",
+        path.display()
+    )]
+    Occupied {
+        /// The newest checkpoint there.
+        path: PathBuf,
+    },
+    /// Another training writes its checkpoints into the folder.
+    #[error("another training uses {}: wait for it, or give another folder", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
     },
     /// A [count](kiln_graph::Kind::Counter) in the file that is none: negative, a fraction, or beyond 64 bits.
     #[error("{}: {} is {found}, expected a whole number from 0 to 2^63 - 1", path.display(), shown(name))]

@@ -5,6 +5,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 
 use super::CheckpointError;
+use super::seal::Notes;
 use super::tensors::Tensors;
 use crate::formats::bytes::Bytes;
 use crate::formats::element::{Element, Order};
@@ -26,8 +27,8 @@ pub fn foreign(path: &Path, reason: impl ToString) -> CheckpointError {
 }
 
 /// That a file begins with the length of its JSON header (8 bytes) and the header, and has all bytes that this announces. A
-/// file that ends before its header says is truncated; one that does not begin so is foreign.
-fn check(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+/// file that ends before its header says is truncated; one that does not begin so is foreign. What the header says.
+fn check(path: &Path, bytes: &[u8]) -> Result<Metadata, CheckpointError> {
     let truncated = |expected| CheckpointError::Truncated { path: path.into(), expected, found: bytes.len() as u64 };
     let Some((length, rest)) = bytes.split_first_chunk() else { return Err(truncated(8)) };
     let length = u64::from_le_bytes(*length);
@@ -46,13 +47,15 @@ fn check(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     if (data.len() as u64) < end {
         return Err(truncated((8 + length).saturating_add(end)));
     }
-    Ok(())
+    Ok(metadata)
 }
 
-/// The tensors of a file, which is checked to be whole.
-pub fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
-    check(path, bytes)?;
-    SafeTensors::deserialize(bytes).map_err(|error| foreign(path, error))
+/// The tensors of a file, which is checked to be whole, and what it says beside them.
+pub fn open_noted<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Notes), CheckpointError> {
+    let metadata = check(path, bytes)?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| foreign(path, error))?;
+    let notes = metadata.metadata().iter().flatten().map(|(name, text)| (name.clone(), text.clone())).collect();
+    Ok((file, notes))
 }
 
 /// The tensors of a file under their names.

@@ -131,6 +131,11 @@ impl<S: Source + 'static> Loader<S> {
         self
     }
 
+    /// The number of samples of a batch but the last.
+    pub fn size(&self) -> usize {
+        self.batch
+    }
+
     /// The number of batches of an epoch.
     pub fn len(&self) -> usize {
         let samples = self.samples();

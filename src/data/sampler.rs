@@ -1,7 +1,7 @@
 //! In which order samples come: as they are, shuffled, or drawn by weights. Knows no samples, only how many there are.
 
 use super::adapt::targets;
-use super::{DataError, Random, Source, permutation};
+use super::{DataError, Random, Source, number_of_order, permutation};
 
 /// Decides which samples an epoch has, and in which order. PyTorch's `Sampler`.
 pub trait Sampler: Send + Sync {
@@ -48,7 +48,7 @@ impl Sampler for RandomSampler {
     }
 
     fn order(&self, samples: usize, epoch: u64) -> Result<Vec<usize>, DataError> {
-        Ok(permutation(samples, self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(epoch)))
+        Ok(permutation(samples, number_of_order(self.seed, epoch)))
     }
 }
 

@@ -422,6 +422,11 @@ impl Programs {
         CachedPrograms { programs, most: self.settings.cached_programs }
     }
 
+    /// The seed of what layers draw.
+    pub fn seed(&self) -> u64 {
+        self.settings.seed
+    }
+
     /// What was chosen, where programs are tuned.
     pub fn tuning(&self) -> Option<&Tuning> {
         self.tuner.as_ref().map(Tuner::report)
