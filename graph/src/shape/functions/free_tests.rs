@@ -23,7 +23,12 @@ fn window(kernel: usize, stride: usize, padding: usize, dilation: usize) -> Wind
     Window { kernel: [kernel; MAX_SPATIAL], sliding: sliding(stride, padding, dilation), ceil: false }
 }
 
-fn transposed(kernel: usize, stride: usize, padding: usize, more: usize) -> impl Fn(Shape) -> Result<Shape, ShapeError> {
+fn transposed(
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    more: usize,
+) -> impl Fn(Shape) -> Result<Shape, ShapeError> {
     let conv = Convolution { sliding: sliding(stride, padding, 1), groups: 1 };
     move |x| rules::transposed_convolution(x, 4, 2, &[kernel; MAX_SPATIAL], &conv, &[more; MAX_SPATIAL])
 }
@@ -46,7 +51,12 @@ fn cases() -> Vec<(&'static str, Vec<usize>, Rule, Option<&'static str>)> {
         ("view", vec![N, T, 6], of(move |x, e| reshape("view", x, &[e(N), e(of_t(2, 0)), 3])), Some("[N, 2 * T, 3]")),
         ("view", vec![N, T, 6], of(move |x, e| reshape("view", x, &[e(N), inferred])), Some("[N, 6 * T]")),
         ("view", vec![N, S, T], of(move |x, e| reshape("view", x, &[e(N), e(T), inferred])), Some("[N, T, S]")),
-        ("view", vec![N, of_t(1, 1), 2], of(move |x, e| reshape("view", x, &[e(N), 2, inferred])), Some("[N, 2, T + 1]")),
+        (
+            "view",
+            vec![N, of_t(1, 1), 2],
+            of(move |x, e| reshape("view", x, &[e(N), 2, inferred])),
+            Some("[N, 2, T + 1]"),
+        ),
         ("view", vec![N, T, 6], of(move |x, e| reshape("view", x, &[e(N), 4, inferred])), None),
         ("view", vec![N, S, T], of(move |x, e| reshape("view", x, &[e(N), inferred])), None),
         ("expand", vec![N, 1, 2], of(move |x, e| expand("expand", x, &[e(N), e(T), 2])), Some("[N, T, 2]")),
@@ -67,7 +77,12 @@ fn cases() -> Vec<(&'static str, Vec<usize>, Rule, Option<&'static str>)> {
         ("conv, same", vec![N, 4, T], plain(|x| rules::window("c", x, &window(3, 1, 1, 1))), Some("[N, 4, T]")),
         ("conv", vec![N, 4, T], plain(|x| rules::window("c", x, &window(3, 1, 0, 2))), Some("[N, 4, T - 4]")),
         ("strided", vec![N, 4, of_t(2, 0)], plain(|x| rules::window("c", x, &window(4, 2, 1, 1))), Some("[N, 4, T]")),
-        ("strided", vec![N, 4, of_t(6, 1)], plain(|x| rules::window("c", x, &window(3, 3, 0, 1))), Some("[N, 4, 2 * T]")),
+        (
+            "strided",
+            vec![N, 4, of_t(6, 1)],
+            plain(|x| rules::window("c", x, &window(3, 3, 0, 1))),
+            Some("[N, 4, 2 * T]"),
+        ),
         ("strided", vec![N, 4, T], plain(|x| rules::window("c", x, &window(3, 2, 1, 1))), None),
         ("transposed", vec![N, 4, T], plain(transposed(4, 2, 1, 0)), Some("[N, 2, 2 * T]")),
         ("transposed", vec![N, 4, T], plain(transposed(3, 2, 1, 1)), Some("[N, 2, 2 * T]")),
