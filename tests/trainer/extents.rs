@@ -41,7 +41,11 @@ both! {
     Tagger tagger { inner: Linear(3, 8), norm: LayerNorm(8), act: ReLU, out: Linear(8, 2) }
     (x: [N, T, W]) -> [N, T, 2] { out(act(norm(inner(x)))) }
 
-    Recurrent recurrent { lstm: LSTM(3, 4, batch_first = true, bidirectional = true), gru: GRU(8, 3, batch_first = true), out: Linear(3, 2) }
+    Recurrent recurrent {
+        lstm: LSTM(3, 4, batch_first = true, bidirectional = true),
+        gru: GRU(8, 3, batch_first = true),
+        out: Linear(3, 2),
+    }
     (x: [N, T, W]) -> [N, 2] { let (y, _) = lstm(x); let (_, h) = gru(y); out(h.squeeze(0)) }
 
     Convolution convolution { conv: Conv1d(3, 4, 3, padding = "same"), act: Tanh, wide: Conv1d(4, 2, 3) }
