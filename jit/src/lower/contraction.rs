@@ -8,7 +8,6 @@ use super::group::{Context, Group};
 use super::lowered::{Lowered, Role};
 use crate::contraction::{Operand, Place, Problem, Recipe, Source, preferred_layouts};
 use crate::kernel::{Element, KernelBuilder};
-use crate::layout::Halo;
 use crate::target::Target;
 
 /// A contraction, and where its operands are.
@@ -29,7 +28,7 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
         let located = resolve(graph, id, &|id| context.located(id)).expect("operands of contractions lie in memory");
         // Seen through a view (a transpose, a slice), what stands around the operand is another part of the tensor, or
         // zeros along other axes: it is taken to have none.
-        let halo = if context.located(id).is_some() { context.halos[id.index()] } else { Halo::default() };
+        let halo = context.halos.get(id).copied().unwrap_or_default();
         let invariant = context.invariant[id.index()];
         (located, Operand { shape: graph.shape(id), layout: located.layout, halo, invariant })
     });

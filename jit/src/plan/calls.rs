@@ -86,8 +86,8 @@ impl Lowering<'_, '_> {
             let to = self.memory.place(id);
             // The group's kernel writes the tensor and not what is around it; a kernel of its own does, and only where
             // there is a halo.
-            let zeros = halo::lower(to, self.graph.shape(id), &self.memory.halos[id.index()], self.target);
-            self.list.extend(zeros.map(|lowered| description.draft(lowered)));
+            let zeros = self.memory.halos.get(id).map(|zeros| halo::lower(to, self.graph.shape(id), zeros, self.target));
+            self.list.extend(zeros.flatten().map(|lowered| description.draft(lowered)));
         }
         self.list.extend(lowered.into_iter().map(|lowered| description.draft(lowered)));
     }

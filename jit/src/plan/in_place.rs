@@ -16,7 +16,7 @@ use super::group::Fusion;
 use super::layouts::ValueLayout;
 use super::pieces::{Memory, Purpose};
 use crate::lower::expression::{Affine, Expression, Storage, Store, Term};
-use crate::lower::{Class, Context, Described, Group, Writing, class, describe};
+use crate::lower::{Class, Context, Described, Group, OfNodes, Writing, class, describe};
 
 /// Where every value lies, and what is copied to states at the end: the values, with the number of the state's input.
 pub struct Placement {
@@ -33,11 +33,11 @@ pub fn place(
     graph: &Graph,
     fusion: &Fusion,
     members: &[Vec<NodeId>],
-    layouts: &[Option<ValueLayout>],
+    layouts: &OfNodes<ValueLayout>,
     invariant: &[bool],
     exact: bool,
 ) -> Placement {
-    let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
+    let layout = |id: NodeId| *layouts.get(id).expect("inputs and stored values have layouts");
     let mut memory = Memory::new(graph.nodes.len());
     for (number, input) in graph.inputs.iter().enumerate() {
         let purpose = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
@@ -59,7 +59,7 @@ pub fn place(
                 // So a later reader sends w' to memory of its own, from which it is copied when the run is over.
                 let lies_well = !fusion.row_major[id.index()] || layout(state) == layout(id);
                 if lies_well && readers[state.index()].is_none_or(|last| last <= position) {
-                    memory.located[id.index()] = memory.located[state.index()];
+                    memory.located.set(id, memory.place(state));
                     continue;
                 }
                 copies.push((id, input));
