@@ -31,7 +31,7 @@ pub fn simplify(graph: &Graph) -> Cow<'_, Graph> {
         Op::Transpose(permutation) => permutation.is_sorted().then_some(node.inputs[0]),
         // A slice as long as its operand is all of it; steps do not matter along unit axes.
         Op::Slice(_) => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
-        Op::Pad { .. } => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
+        Op::Pad(_) => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
         Op::Concat { .. } => (node.inputs.len() == 1).then_some(node.inputs[0]),
         Op::Reverse(axes) => axes.iter().all(|axis| node.ty.shape.dim(axis) == 1).then_some(node.inputs[0]),
         Op::Reduce { op, axes } => {

@@ -46,7 +46,7 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     // such as rows of pixels, each lane would be stored by itself; the problem says so, and its recipe may transpose
     // them.
     let along = stored_along(&expression, preferred.order[preferred.order.len() - 1]);
-    let problem = Problem { op: node.op, operands, output: shape, along, exact: context.exact };
+    let problem = Problem { op: node.op.clone(), operands, output: shape, along, exact: context.exact };
     (expression, Contracting { problem, operands: [left, right] })
 }
 
