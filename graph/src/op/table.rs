@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 
 use super::functions::names;
 use super::{
-    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, PadSpec, ReduceOp, Scalar, SliceSpec, Sliding, UnaryOp,
-    Window, WindowOp,
+    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, PadSpec, ReduceOp, Scalar, SliceSpec, Sliding,
+    UnaryOp, Window, WindowOp,
 };
 use crate::shape::{DType, MAX_RANK, Shape};
 

@@ -3,8 +3,8 @@
 use crate::graph::Type;
 use crate::interpret::Tensor;
 use crate::op::{
-    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, PadSpec, ReduceOp, SliceSpec, Sliding, UnaryOp, Window,
-    WindowOp,
+    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, PadSpec, ReduceOp, SliceSpec, Sliding, UnaryOp,
+    Window, WindowOp,
 };
 use crate::shape::{DType, MAX_ELEMENTS, MAX_RANK, Shape, ShapeError};
 

@@ -104,7 +104,9 @@ pub(super) fn gradient_reduce<'g>(at: &Adjoint<'_, 'g>, fold: WindowOp, window: 
     let (x, upstream) = (at.operands[0], at.upstream);
     vec![Some(match fold {
         WindowOp::Max => max_grad(x, upstream, window),
-        WindowOp::Sum => upstream.graph().apply(Op::WindowSumGrad { window: window.into(), input: spatial(x.shape()) }, &[upstream]),
+        WindowOp::Sum => {
+            upstream.graph().apply(Op::WindowSumGrad { window: window.into(), input: spatial(x.shape()) }, &[upstream])
+        }
     })]
 }
 

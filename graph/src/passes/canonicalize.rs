@@ -11,15 +11,13 @@
 //! - A chain of two reshapes, transposes, broadcasts, slices or reversals becomes one.
 //! - A transpose that keeps the order of the axes that are not of extent 1 becomes a reshape.
 
-use std::borrow::Cow;
-
 use super::rewrite::{Rewriter, rewrite};
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{Axes, BinaryOp, CompareOp, Op, SliceSpec, UnaryOp};
 use crate::shape::{DType, MAX_RANK};
 
-/// The graph with one spelling for each thing.
-pub fn canonicalize(graph: &Graph) -> Cow<'_, Graph> {
+/// Gives each thing one spelling.
+pub fn canonicalize(graph: &mut Graph) -> bool {
     rewrite(graph, |to, node| match node.op {
         Op::Detach => Some(node.inputs[0]),
         Op::Unary(op) => unary(to, node, op),

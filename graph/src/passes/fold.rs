@@ -11,16 +11,14 @@
 //! - A movement of a repeated constant is the constant, repeated.
 //! - A pad with the value that a repeated constant has is the constant, repeated.
 
-use std::borrow::Cow;
-
 use super::rewrite::{Rewriter, rewrite, unit_axes};
 use crate::graph::{Graph, Node, NodeId, Type};
 use crate::interpret::{Real, Tensor};
 use crate::op::{Family, Op};
 use crate::shape::{DType, Shape};
 
-/// The graph with what is known now computed now.
-pub fn fold(graph: &Graph) -> Cow<'_, Graph> {
+/// Computes now what is known now.
+pub fn fold(graph: &mut Graph) -> bool {
     rewrite(graph, |to, node| match node.op.family() {
         Family::Elementwise => constant(to, node).or_else(|| repeated(to, node)).or_else(|| scalars(to, node)),
         Family::Movement => moved(to, node),

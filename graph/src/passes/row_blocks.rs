@@ -198,7 +198,8 @@ impl Rebuilt<'_> {
         new.inputs.iter_mut().for_each(|input| input.node = at(input.node));
         new.outputs.iter_mut().for_each(|output| output.node = at(output.node));
         new.updates.iter_mut().for_each(|update| update.node = at(update.node));
-        super::sweep::swept(new)
+        super::sweep(&mut new);
+        new
     }
 
     fn copy(&mut self, id: NodeId) {

@@ -3,22 +3,34 @@
 //! The layer that a node belongs to does not matter. Two operands that may be swapped (`a + b`, `b + a`) count as the
 //! same pair. Random numbers are a function of their attributes and their step, so equal ones are shared too.
 
-use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use rustc_hash::FxBuildHasher;
 
-use super::rewrite::rewrite;
-use crate::graph::{Graph, NodeId, Operands};
+use super::rewrite::{Rewriter, rewrite, rewritten};
+use crate::graph::{Graph, Node, NodeId, Operands};
 use crate::op::Op;
 
-/// The graph with equal nodes merged.
-pub fn share(graph: &Graph) -> Cow<'_, Graph> {
+/// Merges equal nodes.
+pub fn share(graph: &mut Graph) -> bool {
+    let nodes = graph.nodes.len();
+    rewrite(graph, merged(nodes))
+}
+
+/// As [`share`], of a graph that stays as it is and of the bodies of its scans.
+pub(super) fn shared(graph: &Graph) -> Graph {
+    let mut new = rewritten(graph, merged(graph.nodes.len()));
+    new.bodies.iter_mut().for_each(|body| *body = shared(body));
+    new
+}
+
+/// The rule for a graph of so many nodes.
+fn merged(nodes: usize) -> impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId> {
     // The nodes so far in lists, mostly of one: the last node of each list, and for each node the one before it and a
     // hash of what tells the nodes of a list apart (they themselves hold the rest).
-    let mut last: Vec<u32> = vec![NONE; (2 * graph.nodes.len()).next_power_of_two().max(NEAR)];
-    let mut before: Vec<(u32, u32)> = vec![(NONE, 0); graph.nodes.len()];
-    rewrite(graph, |to, node| {
+    let mut last: Vec<u32> = vec![NONE; (2 * nodes).next_power_of_two().max(NEAR)];
+    let mut before: Vec<(u32, u32)> = vec![(NONE, 0); nodes];
+    move |to, node| {
         let operands = operands(&node.op, &node.inputs);
         let hash = FxBuildHasher.hash_one((&node.op, operands.as_slice()));
         let (short, far) = ((hash >> 32) as u32, hash as usize);
@@ -35,11 +47,11 @@ pub fn share(graph: &Graph) -> Cow<'_, Graph> {
             }
             next = earlier;
         }
-        let kept = to.keep(node);
+        let kept = to.here();
         before[kept.index()] = (last[list], short);
         last[list] = kept.0;
-        Some(kept)
-    })
+        None
+    }
 }
 
 /// No node.

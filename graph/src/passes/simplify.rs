@@ -12,15 +12,13 @@
 //!
 //! Not here, because not exact: `log(exp(x))`, `x - x`, `x * 0` of floats, `sqrt(x) * sqrt(x)`, `x / x`.
 
-use std::borrow::Cow;
-
 use super::rewrite::{Rewriter, rewrite};
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{BinaryOp, Op, ReduceOp, Twice, UnaryOp};
 use crate::shape::DType;
 
-/// The graph without operations that do nothing.
-pub fn simplify(graph: &Graph) -> Cow<'_, Graph> {
+/// Drops operations that do nothing.
+pub fn simplify(graph: &mut Graph) -> bool {
     rewrite(graph, |to, node| match node.op {
         Op::Unary(op) => unary(to, node, op),
         Op::Binary(op) => binary(to, node, op),

@@ -25,7 +25,7 @@ pub struct Placement {
     /// Written elsewhere, and copied to the state at the end of a run.
     pub copies: Vec<(NodeId, usize)>,
     /// What groups compute that write states, by their positions: they were described to decide, and need not be again.
-    pub described: FxHashMap<usize, Described>,
+    pub described: Vec<Option<Box<Described>>>,
 }
 
 /// Decides for all groups; `members` are the nodes that each computes, `layouts` how each value lies.
@@ -68,7 +68,7 @@ pub fn place(
             memory.locate(graph, id, layout(id), purpose);
         }
     }
-    let mut described = FxHashMap::default();
+    let mut described: Vec<Option<Box<Described>>> = fusion.groups.iter().map(|_| None).collect();
     for (position, group) in fusion.groups.iter().enumerate() {
         // Within a group order does not help: its tasks run side by side. What a group reads at which places is said by
         // its description, which wants to know where all values lie; so this comes behind the loop above. Each iteration
@@ -78,7 +78,7 @@ pub fn place(
             let context = Context { graph, located: &memory.located, halos: &memory.halos, invariant, exact };
             let Some(found) = writing_states(&context, group, &memory) else { break };
             let Some(storage) = clash(&found, |storage| memory.is_state(storage)) else {
-                described.insert(position, found);
+                described[position] = Some(found.into());
                 break;
             };
             let clashing = group.stores.iter().copied().find(|&id| memory.place(id).storage == storage);
@@ -86,7 +86,7 @@ pub fn place(
             memory.locate(graph, id, layout(id), Purpose::Temporary);
             copies.push((id, updated[&id]));
             // Others may read the value that lies elsewhere now.
-            described.clear();
+            described.iter_mut().for_each(|described| *described = None);
         }
     }
     copies.sort_unstable();

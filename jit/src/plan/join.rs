@@ -188,7 +188,7 @@ impl<'a> Joined<'a> {
             // The last operand of a window's gradient has an element for each window.
             Family::Window if sums == Sums::Scattered => {
                 let window = node.op.window().expect("it goes by windows");
-                windows_partition(&window, result, self.graph.shape(node.inputs[node.inputs.len() - 1]))
+                windows_partition(window, result, self.graph.shape(node.inputs[node.inputs.len() - 1]))
             }
             // An optimizer's update streams through several tensors: it does that better by itself.
             Family::Contraction => {

@@ -337,9 +337,7 @@ impl Preferences<'_> {
         let rank = self.distinct[order as usize].len();
         // An operand of another rank, as a scalar beside a tensor, has other axes.
         let operands = graph.node(id).inputs.iter().copied();
-        operands
-            .filter(|&operand| graph.shape(operand).rank() == rank && self.prefer_number(operand, order))
-            .collect()
+        operands.filter(|&operand| graph.shape(operand).rank() == rank && self.prefer_number(operand, order)).collect()
     }
 
     /// States without an order, as a moment that no contraction reads, take those of their new values; says which do so
