@@ -21,10 +21,11 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = os.environ.get("KILN_PEERS", os.path.join(HERE, "../../shared/peers"))
 TRAIN = ["mlp_tiny", "mlp_mnist", "module_list", "lenet", "vgg_bn", "resnet18", "hourglass", "dcgan", "conv3d",
-         "adam_10m", "adam_amsgrad_1m"]
-INFER = ["mlp_mnist", "lenet", "resnet18", "hourglass"]
+         "adam_10m", "adam_amsgrad_1m", "lstm", "transformer", "gpt"]
+INFER = ["mlp_mnist", "lenet", "resnet18", "hourglass", "vgg_bn", "lstm", "transformer", "gpt"]
 NAMES = {"torch-eager": "PyTorch eager", "torch-eager-cl": "channels last", "torch-compile": "torch.compile",
-         "torch-compile-freeze": "compiled, frozen", "jax": "JAX", "candle": "candle", "burn": "burn"}
+         "torch-compile-freeze": "compiled, frozen", "jax": "JAX", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO",
+         "candle": "candle", "burn": "burn"}
 # How far a loss may be from PyTorch's, relative to the loss or to a tenth of the first one (SUITE.md).
 AGREEMENT = 2e-3
 # The same for the last loss of a case in which rounding decides on it (benches/suite/reference.rs).

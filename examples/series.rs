@@ -4,9 +4,10 @@
 //! slower, each of a speed, a size and a beginning of its own, with noise, 16 to 96 steps long. A GRU reads a signal step by
 //! step; what it holds at the last real step is classified.
 //!
-//! A compiled program has one length. So signals are grouped ([`Buckets`]) and padded to the bound of their group
-//! ([`pad_sequence`]), and there is a `step` and an `eval` for each bound; all share the parameters and the optimizer. Padding
-//! lies behind the last real step, where a GRU that goes forward has not been yet: it changes no result.
+//! The length of a batch is free (`T` in `x: [N, T, 1]`), and a program is compiled for each that is met. So that these are
+//! few, and padding is little, signals are grouped by their lengths ([`Buckets`]) and padded to the bound of their group
+//! ([`pad_sequence`]). Padding lies behind the last real step, where a GRU that goes forward has not been yet: it changes no
+//! result.
 
 use std::env;
 use std::error::Error;
@@ -45,30 +46,12 @@ model! {
         fc(held.gather(1, last.unsqueeze(1).unsqueeze(2).expand([-1, 1, HIDDEN])).squeeze(1))
     }
 
-    step learn_32(x: [N, 32, 1], last: [N; i32], class: [N; i32]) -> loss {
+    step learn(x: [N, T, 1], last: [N; i32], class: [N; i32]) -> loss {
         let loss = cross_entropy(classify(x, last), class);
         opt.minimize(loss);
     }
 
-    step learn_64(x: [N, 64, 1], last: [N; i32], class: [N; i32]) -> loss {
-        let loss = cross_entropy(classify(x, last), class);
-        opt.minimize(loss);
-    }
-
-    step learn_96(x: [N, 96, 1], last: [N; i32], class: [N; i32]) -> loss {
-        let loss = cross_entropy(classify(x, last), class);
-        opt.minimize(loss);
-    }
-
-    eval tell_32(x: [N, 32, 1], last: [N; i32]) -> class {
-        let class = classify(x, last).argmax(1);
-    }
-
-    eval tell_64(x: [N, 64, 1], last: [N; i32]) -> class {
-        let class = classify(x, last).argmax(1);
-    }
-
-    eval tell_96(x: [N, 96, 1], last: [N; i32]) -> class {
+    eval tell(x: [N, T, 1], last: [N; i32]) -> class {
         let class = classify(x, last).argmax(1);
     }
 }
@@ -149,7 +132,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         100.0 * (1.0 - steps as f32 / (TRAINED * BOUNDS[BOUNDS.len() - 1]) as f32),
     );
     let start = Instant::now();
-    let mut series = Series::init(seed).trainer().batch(BATCH).build()?;
+    let mut series = Series::init(seed).trainer().batch(BATCH).extent("T", BOUNDS[2]).build()?;
     println!("compiled in {:.1} ms; seed {seed}", start.elapsed().as_secs_f64() * 1e3);
 
     let start = Instant::now();
@@ -161,11 +144,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Batches of other sizes would be programs of their own.
         for batch in buckets.shuffled_batches(BATCH, epoch as u64).drop_last() {
             let (x, last, class) = training.batch(&batch)?;
-            sum += match batch.length {
-                32 => series.learn_32(&x, &last, &class)?,
-                64 => series.learn_64(&x, &last, &class)?,
-                _ => series.learn_96(&x, &last, &class)?,
-            };
+            sum += series.learn(&x, &last, &class)?;
             batches += 1;
         }
         if epoch % 4 == 3 {
@@ -185,7 +164,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, row) in NAMES.iter().zip(confusion.rows()) {
         println!("{name:8}{}", row.iter().map(|count| format!("{count:9}")).collect::<String>());
     }
-    println!("\n{:.2} % of {TESTED} are right", right(&confusion));
+    println!("\n{:.2} % of {TESTED} are right; what was compiled:\n\n{}", right(&confusion), series.cached_programs());
     Ok(())
 }
 
@@ -194,12 +173,7 @@ fn confusion(series: &mut SeriesTrainer, signals: &Signals) -> Result<Array2<usi
     let mut counts = Array2::zeros((CLASSES, CLASSES));
     for batch in Buckets::new(&signals.lengths(), &BOUNDS)?.batches(BATCH) {
         let (x, last, class) = signals.batch(&batch)?;
-        let told = match batch.length {
-            32 => series.tell_32(&x, &last)?,
-            64 => series.tell_64(&x, &last)?,
-            _ => series.tell_96(&x, &last)?,
-        };
-        for (&is, said) in class.iter().zip(told) {
+        for (&is, said) in class.iter().zip(series.tell(&x, &last)?) {
             counts[[is as usize, said as usize]] += 1;
         }
     }

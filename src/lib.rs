@@ -35,8 +35,8 @@
 //! | train it | [`Trainer`], [`losses`], [`optimizers`], [`schedules`] |
 //! | train several networks by steps of your own | `step` in [`model!`], [`steps`] |
 //! | predict only | [`Predictor`] |
-//! | save and load it | [`Checkpoint`] |
-//! | read and batch data | [`data`] |
+//! | save and load it, also from files of PyTorch's | [`Checkpoint`] |
+//! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
 //! | build a graph by hand, compile and run it | [`program`], over [`graph`] |
@@ -51,6 +51,7 @@ extern crate self as kiln;
 mod checkpoint;
 pub mod data;
 mod files;
+mod formats;
 mod names;
 mod predictor;
 pub mod prelude;

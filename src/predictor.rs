@@ -7,7 +7,7 @@ use kiln_graph::model::Inputs;
 use kiln_jit::Plan;
 use ndarray::ArrayD;
 
-use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
+use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
 use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph, setter};
 
 /// A model ready to predict, compiled for one batch size.
@@ -49,6 +49,7 @@ impl<M: Model> PredictorBuilder<M> {
         self
     }
 
+    setter!(extent);
     setter!(threads);
     setter!(cached_programs);
     setter!(check_finite);
@@ -62,9 +63,10 @@ impl<M: Model> PredictorBuilder<M> {
     /// [`TrainError::Compile`], [`TrainError::Zero`], [`TrainError::Environment`]; [`TrainError::Tuning`] where [`PredictorBuilder::tune`] says so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         let PredictorBuilder { mut model, settings } = self;
-        let mut programs = settings.programs(1)?;
+        let mut programs = settings.programs(1, M::INPUTS.iter().copied())?;
+        let sizes = settings.usual(M::INPUTS);
         programs.take_parameters(&mut *model)?;
-        programs.get(PREDICT, settings.batch, || predict_graph(&*model, settings.batch))?;
+        programs.get(PREDICT, sizes, || predict_graph(&*model, sizes))?;
         Ok(Predictor { model, settings, programs })
     }
 }
@@ -100,7 +102,7 @@ impl<M: Model> Predictor<M> {
 
     /// The plan of the prediction of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
-        self.programs.plan(PREDICT, self.settings.batch).expect("build() compiles this program")
+        self.programs.plan(PREDICT, self.settings.usual(M::INPUTS)).expect("build() compiles this program")
     }
 
     /// Writes a drawing of the prediction of a full batch as one HTML file: see [`Drawing`].
@@ -108,7 +110,7 @@ impl<M: Model> Predictor<M> {
     /// # Errors
     /// [`DrawError::Write`].
     pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
-        let graph = predict_graph(&*self.model, self.settings.batch)?;
+        let graph = predict_graph(&*self.model, self.settings.usual(M::INPUTS))?;
         Drawing::new(&graph).plan(self.plan()).layers("", &*self.model).save_html(path)
     }
 
@@ -117,10 +119,16 @@ impl<M: Model> Predictor<M> {
     /// # Errors
     /// [`TrainError::Profile`].
     pub fn profile(&mut self) -> Result<Profile, TrainError> {
-        let batch = self.settings.batch;
-        let graph = predict_graph(&*self.model, batch)?;
-        let (program, states) = self.programs.get(PREDICT, batch, || Ok(graph.clone()))?;
+        let sizes = self.settings.usual(M::INPUTS);
+        let graph = predict_graph(&*self.model, sizes)?;
+        let (program, states) = self.programs.get(PREDICT, sizes, || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What is kept compiled: for which sizes, in how much memory, and how often it has run; it prints as a table. The bound
+    /// is [`PredictorBuilder::cached_programs`]'s.
+    pub fn cached_programs(&self) -> CachedPrograms {
+        self.programs.cached()
     }
 
     /// What [`PredictorBuilder::tune`] has chosen; nothing without it.
@@ -133,6 +141,6 @@ impl<M: Model> Predictor<M> {
     /// # Errors
     /// [`TrainError::Graph`].
     pub fn summary(&self) -> Result<Summary, TrainError> {
-        Summary::new(&*self.model, self.settings.batch, None, Some(self.plan()))
+        Summary::new(&*self.model, self.settings.usual(M::INPUTS), None, Some(self.plan()))
     }
 }

@@ -1,5 +1,7 @@
-//! What people look at: the summary of a model, drawings of what it computes, profiles, what tuning has chosen, charts and image grids.
+//! What people look at: the summary of a model, drawings of what it computes, profiles, what is kept compiled, what tuning has
+//! chosen, charts and image grids.
 
+mod cached;
 mod drawing;
 pub mod plots;
 mod profile;
@@ -7,6 +9,7 @@ mod summary;
 mod text;
 mod tuning;
 
+pub use cached::{CachedProgram, CachedPrograms};
 pub use drawing::{DrawError, DrawGraph, Drawing};
 pub use profile::{Profile, ProfileError, ProfileRow};
 pub use summary::{LayerRow, Summary};

@@ -11,6 +11,7 @@ mod results;
 use std::path::Path;
 
 use kiln_graph::optimizers::Optimization;
+use kiln_graph::shape::Sizes;
 use kiln_graph::{Builder, Classes, Graph, Mode, Parameters, Type, Value};
 use kiln_jit::Plan;
 
@@ -129,7 +130,9 @@ impl<M: Steps> StepTrainer<M> {
     /// # Errors
     /// [`TrainError::UnknownProgram`]; [`TrainError::Graph`] for a program that can not do with so few samples.
     pub fn plan(&self, program: &str) -> Result<&Plan, TrainError> {
-        match self.programs.plan(program, self.settings.batch) {
+        let signature = M::PROGRAMS.iter().find(|signature| signature.name == program);
+        let sizes = signature.map(|signature| usual(signature, self.settings));
+        match sizes.and_then(|sizes| self.programs.plan(program, sizes)) {
             Some(plan) => Ok(plan),
             // Every program was compiled whose graph can be built.
             None => Err(self.graph(program).err().unwrap_or_else(|| Self::unknown(program))),
@@ -206,12 +209,22 @@ impl<M: Steps> StepTrainer<M> {
     }
 }
 
-/// The graph of a program for `batch` samples, and what the labels among its inputs may be.
+/// The types of all inputs of all programs.
+fn taken<M: Steps>() -> impl Iterator<Item = Type> + Clone {
+    M::PROGRAMS.iter().flat_map(|signature| signature.inputs.iter().map(|taken| taken.ty))
+}
+
+/// The sizes that `build()` compiles a program for.
+fn usual(signature: &Signature, settings: Settings) -> Sizes {
+    settings.extents.usual(settings.batch, signature.inputs.iter().map(|taken| taken.ty))
+}
+
+/// The graph of a program for some sizes, and what the labels among its inputs may be.
 fn graph<M: Steps>(
     model: &M,
     number: usize,
     Settings { seed, .. }: Settings,
-    batch: usize,
+    sizes: Sizes,
 ) -> Result<(Graph, Vec<Option<Classes>>), TrainError> {
     let signature = &M::PROGRAMS[number];
     let g = Builder::new(signature.name);
@@ -219,10 +232,10 @@ fn graph<M: Steps>(
     g.set_seed(seed);
     let input = |taken: &Taken| {
         let Type { dtype, shape } = taken.ty;
-        g.input_of(taken.name, Type { dtype, shape: shape.with(0, batch) })
+        g.input_of(taken.name, Type { dtype, shape: sizes.shape(shape) })
     };
     let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
-    model.program(number, &g, batch, &inputs);
+    model.program(number, &g, sizes.batch(), &inputs);
     guard(&g);
     let classes = inputs.iter().map(|input| g.classes(*input)).collect();
     Ok((g.finish()?, classes))

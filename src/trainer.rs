@@ -9,6 +9,7 @@ mod metric;
 mod programs;
 mod saved;
 mod schedulers;
+mod sizes;
 mod targets;
 
 use std::path::Path;
@@ -16,7 +17,7 @@ use std::path::Path;
 use kiln_graph::losses::Loss;
 use kiln_graph::model::Inputs;
 use kiln_graph::optimizers::Optimizer;
-use kiln_graph::shape::rules;
+use kiln_graph::shape::{Sizes, rules};
 use kiln_graph::{Graph, Model, Shape};
 use kiln_jit::Plan;
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Slice};
@@ -30,11 +31,12 @@ pub(crate) use programs::{PREDICT, Programs, forward, guard};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{load, save};
 pub(crate) use schedulers::Schedulers;
+pub(crate) use sizes::differs;
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
 use crate::checkpoint::CheckpointError;
-use crate::report::{DrawError, Drawing, Profile, Summary, Tuning};
+use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
 
 /// A model in training, with everything compiled and all memory planned.
 ///
@@ -110,7 +112,7 @@ where
     /// `x` holds the samples, `[n, ..]` as the model's input says (`f32`, or `i32` for indices), in any memory layout, a
     /// tuple of arrays for a model of several inputs: `trainer.step((&image, &word), &labels)`; `y` their targets: class labels
     /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
-    /// size of the trainer. The first batch of a smaller size compiles a program for that size, which is kept as
+    /// size of the trainer. The first batch of other sizes compiles a program for these, which is kept as
     /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing. Where the loss
     /// ignores all labels of the batch it is NaN, and its gradients are 0, as in PyTorch.
     ///
@@ -123,14 +125,15 @@ where
         x: impl Inputs<M::Input>,
         y: &(impl Targets<L::Target> + ?Sized),
     ) -> Result<f32, TrainError> {
-        let rows = inputs::check::<M>(&x, &self.settings)?;
+        let sizes = inputs::check::<M>(&x, &self.settings)?;
+        let rows = sizes.batch();
         if rows > self.settings.batch {
             return Err(TrainError::BatchTooLarge { batch: self.settings.batch, found: rows });
         }
-        let shape = self.read_targets(y, rows)?;
+        let shape = self.read_targets(y, sizes)?;
         let seed = self.settings.seed;
         let (program, states) =
-            self.programs.get(TRAIN, rows, || train_graph(&*self.model, &self.loss, &self.optimizer, rows, seed))?;
+            self.programs.get(TRAIN, sizes, || train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed))?;
         inputs::write(program, &x, 0..rows)?;
         program.write(M::INPUTS.len(), view(&self.targets, shape))?;
         self.schedulers.hand_over(&[0], states)?;
@@ -150,19 +153,21 @@ where
         x: impl Inputs<M::Input>,
         y: &(impl Targets<L::Target> + ?Sized),
     ) -> Result<Evaluation, TrainError> {
-        let rows = inputs::check::<M>(&x, &self.settings)?;
-        let shape = self.read_targets(y, rows)?;
+        let sizes = inputs::check::<M>(&x, &self.settings)?;
+        let rows = sizes.batch();
+        let shape = self.read_targets(y, sizes)?;
         let width = self.targets.len() / rows;
         let (mut sum, mut divisor) = (0.0, 0.0);
         let mut metrics = vec![[0.0; 2]; self.metrics.len()];
-        let output = M::OUTPUT.with(0, rows);
+        let output = sizes.shape(M::OUTPUT);
         let of_classes = self.loss.classes(output).is_some() && rules::classes(output) == Ok(shape);
         let mut correct = of_classes.then_some([0, 0]);
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let count = part.len();
-            let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, count);
-            let (program, states) = self.programs.get(EVALUATE, count, graph)?;
+            let sizes = sizes.with_batch(count);
+            let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, sizes);
+            let (program, states) = self.programs.get(EVALUATE, sizes, graph)?;
             let targets = &self.targets[part.start * width..part.end * width];
             inputs::write(program, &x, part)?;
             program.write(M::INPUTS.len(), view(targets, shape.with(0, count)))?;
@@ -275,7 +280,7 @@ where
 
     /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
-        self.programs.plan(TRAIN, self.settings.batch).expect("build() compiles this program")
+        self.programs.plan(TRAIN, self.settings.usual(M::INPUTS)).expect("build() compiles this program")
     }
 
     /// Writes a drawing of the training step of a full batch, forward and backward side by side, as one HTML file: see
@@ -305,8 +310,14 @@ where
     /// [`TrainError::Profile`].
     pub fn profile(&mut self) -> Result<Profile, TrainError> {
         let graph = self.graph()?;
-        let (program, states) = self.programs.get(TRAIN, self.settings.batch, || Ok(graph.clone()))?;
+        let (program, states) = self.programs.get(TRAIN, self.settings.usual(M::INPUTS), || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What is kept compiled: for which sizes, in how much memory, and how often it has run; it prints as a table. The bound
+    /// is [`TrainerBuilder::cached_programs`]'s.
+    pub fn cached_programs(&self) -> CachedPrograms {
+        self.programs.cached()
     }
 
     /// What [`TrainerBuilder::tune`] has measured and chosen, program by program; it prints as a table. Nothing where the trainer
@@ -317,8 +328,8 @@ where
 
     /// The graph of the training step of a full batch.
     fn graph(&self) -> Result<Graph, TrainError> {
-        let Settings { batch, seed, .. } = self.settings;
-        train_graph(&*self.model, &self.loss, &self.optimizer, batch, seed)
+        let (sizes, seed) = (self.settings.usual(M::INPUTS), self.settings.seed);
+        train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed)
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory for training and
@@ -327,15 +338,15 @@ where
     /// # Errors
     /// [`TrainError::Compile`].
     pub fn summary(&mut self) -> Result<Summary, TrainError> {
-        let batch = self.settings.batch;
-        self.programs.get(PREDICT, batch, || predict_graph(&*self.model, batch))?;
-        let inference = self.programs.plan(PREDICT, batch);
-        Summary::new(&*self.model, batch, Some(self.plan()), inference)
+        let sizes = self.settings.usual(M::INPUTS);
+        self.programs.get(PREDICT, sizes, || predict_graph(&*self.model, sizes))?;
+        let inference = self.programs.plan(PREDICT, sizes);
+        Summary::new(&*self.model, sizes, Some(self.plan()), inference)
     }
 
-    /// Checks the targets of `rows` samples and copies them to where a program can read them; their shape.
-    fn read_targets(&mut self, y: &(impl Targets<L::Target> + ?Sized), rows: usize) -> Result<Shape, TrainError> {
-        let output = M::OUTPUT.with(0, rows);
+    /// Checks the targets of samples of these sizes and copies them to where a program can read them; their shape.
+    fn read_targets(&mut self, y: &(impl Targets<L::Target> + ?Sized), sizes: Sizes) -> Result<Shape, TrainError> {
+        let output = sizes.shape(M::OUTPUT);
         let shape = self.loss.target_type(output).shape;
         if !y.has_shape(shape.dims()) {
             return Err(TrainError::TargetShape { expected: shape, found: y.shape() });
@@ -362,12 +373,14 @@ pub(crate) fn predict<M: Model>(
     settings: &Settings,
     x: impl Inputs<M::Input>,
 ) -> Result<ArrayD<f32>, TrainError> {
-    let rows = inputs::check::<M>(&x, settings)?;
-    let mut result = ArrayD::zeros(M::OUTPUT.with(0, rows).dims());
+    let sizes = inputs::check::<M>(&x, settings)?;
+    let rows = sizes.batch();
+    let mut result = ArrayD::zeros(sizes.shape(M::OUTPUT).dims());
     for start in (0..rows).step_by(settings.batch) {
         let part = start..rows.min(start + settings.batch);
         let count = part.len();
-        let (program, states) = programs.get(PREDICT, count, || predict_graph(model, count))?;
+        let sizes = sizes.with_batch(count);
+        let (program, states) = programs.get(PREDICT, sizes, || predict_graph(model, sizes))?;
         inputs::write(program, &x, part.clone())?;
         program.run(states)?;
         result.slice_axis_mut(Axis(0), Slice::from(part)).assign(&program.session().output(0));

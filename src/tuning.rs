@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use kiln_graph::Graph;
+use kiln_graph::shape::Sizes;
 use kiln_jit::{Choices, CompileError, CompileOptions, Plan, tune};
 
 use crate::report::{TunedProgram, Tuning, TuningRow};
@@ -69,8 +70,8 @@ impl Tuner {
         Ok(Tuner { cache, choices, left: time, coming, report })
     }
 
-    /// The plan of a program for so many samples.
-    pub fn plan(&mut self, graph: &Graph, batch: usize, mut options: CompileOptions) -> Result<Plan, TrainError> {
+    /// The plan of a program for some sizes.
+    pub fn plan(&mut self, graph: &Graph, sizes: Sizes, mut options: CompileOptions) -> Result<Plan, TrainError> {
         options.choices = self.choices.clone();
         let mut plan = options.plan(graph)?;
         let time = self.left / self.coming.max(1) as u32;
@@ -92,8 +93,8 @@ impl Tuner {
             plan = options.plan(graph)?;
         }
         // A program that is compiled again, since it was let go of, is chosen for as before.
-        if !self.report.programs.iter().any(|known| known.name == plan.name && known.batch == batch) {
-            let program = self.program(&plan, batch, &pending, missing);
+        if !self.report.programs.iter().any(|known| known.name == plan.name && known.sizes == sizes) {
+            let program = self.program(&plan, sizes, &pending, missing);
             self.report.programs.push(program);
         }
         Ok(plan)
@@ -104,7 +105,7 @@ impl Tuner {
         &self.report
     }
 
-    fn program(&self, plan: &Plan, batch: usize, pending: &[String], missing: usize) -> TunedProgram {
+    fn program(&self, plan: &Plan, sizes: Sizes, pending: &[String], missing: usize) -> TunedProgram {
         let row = |found: &kiln_jit::plan::Contracted| {
             let text = found.problem.to_string();
             let choice = self.choices.get(&text).filter(|_| found.chosen.is_some())?;
@@ -121,6 +122,6 @@ impl Tuner {
         };
         let rows: Vec<TuningRow> = plan.contractions.iter().filter_map(row).collect();
         let small = plan.contractions.len() - rows.len() - missing;
-        TunedProgram { name: plan.name.clone(), batch, rows, missing, small }
+        TunedProgram { name: plan.name.clone(), sizes, rows, missing, small }
     }
 }

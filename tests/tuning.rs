@@ -231,7 +231,7 @@ fn later_programs_use_and_extend_the_choices() {
         trainer.predict(&x).unwrap();
         let report = tuning(&trainer);
         let programs: Vec<(&str, usize)> =
-            report.programs.iter().map(|program| (program.name.as_str(), program.batch)).collect();
+            report.programs.iter().map(|program| (program.name.as_str(), program.sizes.batch())).collect();
         assert_eq!(programs, [("train", 8), ("train", 3), ("evaluate", 8), ("predict", 8)]);
         assert!(report.programs.iter().all(|program| program.missing == 0), "{report}");
         assert!(report.measured() > chosen, "{report}");

@@ -27,6 +27,7 @@ mod pass {
     mod attention;
     mod dropout;
     mod embedding;
+    mod extents;
     mod forms;
     mod forward;
     mod frozen;

@@ -48,6 +48,6 @@ pub use op::Op;
 pub use pairs::Pairs;
 pub use passes::optimize;
 pub use setting::InvalidSetting;
-pub use shape::{DType, Shape, ShapeError};
+pub use shape::{DType, Message, Shape, ShapeError};
 pub use text::{parse, print};
 pub use verify::{Violation, verify};

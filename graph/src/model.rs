@@ -10,7 +10,7 @@ use ndarray::{ArrayD, ArrayRef, ArrayViewD, Axis, CowArray, Dimension, IxDyn, Sl
 
 use crate::build::{Builder, Value};
 use crate::counter;
-use crate::shape::{DType, Shape, ShapeError, Type};
+use crate::shape::{DType, Shape, ShapeError, Sizes, Type};
 pub use inputs::{ElementTypes, InputArray, Inputs};
 
 /// Whether an optimizer changes a parameter.
@@ -453,6 +453,14 @@ pub fn exactly<'g, const K: usize>(g: &'g Builder, values: &[Value<'g>]) -> [Val
         g.fail(ShapeError::Results { expected: K, found: values.len() }.into());
         std::array::from_fn(|_| g.poison(Type::f32(Shape::SCALAR)))
     })
+}
+
+/// What free extents are by the shapes of values of which these types are declared; those that are numbers stay.
+pub fn free_extents<const K: usize>(inputs: &[(Type, Value<'_>)], free: [usize; K]) -> [usize; K] {
+    let sizes = inputs.iter().try_fold(Sizes::UNKNOWN, |sizes, (ty, value)| sizes.and(ty.shape, value.shape().dims()));
+    // Shapes that do not fit have been recorded by what takes them.
+    let sizes = sizes.unwrap_or(Sizes::UNKNOWN);
+    free.map(|free| sizes.extent(free))
 }
 
 /// The settings of a layer that has none.

@@ -291,7 +291,8 @@ pub enum Op {
         rows: usize,
     },
     /// f32 uniform in [0, 1) from the counter-based stream `(seed, step, stream)`: the operand is the i32 step counter
-    /// (a scalar); two nodes with equal attributes and operands hold equal numbers. At most `2**32` elements.
+    /// (a scalar); two nodes with equal attributes and operands hold equal numbers. A second operand, an i32 scalar, is
+    /// the place in the stream of the first element (as a u32; 0 without it). At most `2**32` elements.
     Random {
         /// The shape of the result.
         shape: Shape,

@@ -3,10 +3,12 @@
 
 mod checks;
 pub mod error;
+pub mod extent;
 pub mod functions;
 pub mod losses;
 mod message;
 pub mod rules;
+mod sizes;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -14,10 +16,11 @@ use std::hash::{Hash, Hasher};
 pub use checks::{
     check_argument, check_call, check_elementwise, check_extents, check_index, check_inputs, check_layer,
     check_optimizer, check_output, check_outputs, check_parameter, check_rate, check_rate_type, check_scalar,
-    check_several, check_types, fail, only,
+    check_several, check_sizes, check_types, fail, only,
 };
 pub use error::ShapeError;
 pub use message::Message;
+pub use sizes::{MAX_FREE, Misfit, Sizes};
 
 /// The largest extent of an axis: an i32 is to index it.
 pub const MAX_EXTENT: usize = i32::MAX as usize;
@@ -59,7 +62,7 @@ impl fmt::Display for DType {
 /// The extents of a tensor's axes, outermost first; at most [`MAX_RANK`] of them.
 ///
 /// In a graph every extent is a number. In the compile-time checks the batch axis is [`Shape::N`],
-/// which prints as `N`.
+/// which prints as `N`, and others may be free, which print by their names: see [`extent`].
 #[derive(Clone, Copy)]
 pub struct Shape {
     rank: u8,
@@ -123,15 +126,23 @@ impl Shape {
         product
     }
 
-    /// The number of elements per index of the axes before `first`; `None` if one of the axes is [`Shape::N`].
+    /// The number of elements per index of the axes before `first`; `None` if one of the axes is [`Shape::N`], or more
+    /// than one is free.
     pub const fn elements_from(&self, first: usize) -> Option<usize> {
         let mut product = 1usize;
         let mut axis = first;
         while axis < self.rank as usize {
-            if self.dims[axis] == Shape::N {
+            let extent = self.dims[axis];
+            product = if extent == Shape::N {
                 return None;
-            }
-            product = product.saturating_mul(self.dims[axis]);
+            } else if extent::is_free(product) || extent::is_free(extent) {
+                match extent::times(product, extent) {
+                    Some(product) => product,
+                    None => return None,
+                }
+            } else {
+                product.saturating_mul(extent)
+            };
             axis += 1;
         }
         Some(product)
@@ -234,7 +245,7 @@ impl fmt::Display for Shape {
             match extent {
                 Shape::N => f.write_str("N")?,
                 Shape::INFERRED => f.write_str("-1")?,
-                extent => write!(f, "{extent}")?,
+                extent => f.write_str(Message::new().number(extent).as_str())?,
             }
         }
         f.write_str("]")
@@ -303,7 +314,7 @@ impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[", self.dtype)?;
         for (axis, extent) in self.shape.dims().iter().enumerate() {
-            write!(f, "{}{extent}", if axis == 0 { "" } else { "," })?;
+            write!(f, "{}{}", if axis == 0 { "" } else { "," }, Message::new().number(*extent).as_str())?;
         }
         f.write_str("]")
     }

@@ -12,6 +12,7 @@ mod body;
 mod checks;
 mod label;
 mod losses;
+mod owner;
 mod steps;
 mod structure;
 mod transfers;
@@ -26,6 +27,7 @@ use syn::ext::IdentExt;
 
 use self::body::{Expansion, Target, Want};
 use self::checks::Checks;
+use self::owner::Owner;
 use crate::ast::{Extents, Form, Parameter, ParameterKind};
 use crate::body::{Forward, Helper};
 use crate::naming::KILN;
@@ -47,7 +49,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         emit!(#layer #model)
     };
     let cuts = steps::cuts(declaration);
-    let walk = checks::Owner::of_defaults(declaration);
+    let walk = Owner::of_defaults(declaration);
     let has_programs = !declaration.steps.programs.is_empty();
     let trainer = has_programs.then(|| steps::trainer(declaration));
     let programs = has_programs.then(|| {
@@ -171,8 +173,10 @@ fn warnings(declaration: &Validated) -> TokenStream {
 fn compute_forward(forward: &Forward, declaration: &Validated) -> TokenStream {
     let (first, batch) = (&forward.inputs[0], batch());
     let want = Want::of(declaration.outputs.len());
+    let inputs: Vec<_> = forward.inputs.iter().zip(&declaration.inputs).collect();
+    let free = Owner::of(declaration).bind_values(&inputs);
     let body = expansion(declaration, &emit!(self)).block(&forward.body, want);
-    emit!(let #batch = #first.size(0); #body)
+    emit!(let #batch = #first.size(0); #free #body)
 }
 
 fn expansion<'a>(declaration: &'a Validated, model: &'a TokenStream) -> Expansion<'a> {
@@ -199,6 +203,8 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let result = emit!(#KILN::graph::Value<'g>);
     let result = if count == 1 { result } else { emit!([#result; #count]) };
     let (function, batch) = (body::computation_of(helper, name), batch());
+    let declared: Vec<_> = checks::declared_types(&helper.parameters).collect();
+    let free = Owner::of(declaration).bind_values(&declared);
     let body = expansion(declaration, &emit!(model)).block(&helper.body, Want::of(count));
     emit! {
         fn #function<'g, #(#constants),*>(
@@ -206,14 +212,14 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
             g: &'g #KILN::graph::Builder,
             #batch: usize,
             #(#parameters),*
-        ) -> #result #bounds { #body }
+        ) -> #result #bounds { #free #body }
     }
 }
 
 fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> TokenStream {
     let Validated { name, inputs, outputs, .. } = declaration;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
-    let owner = checks::Owner::of(declaration);
+    let owner = Owner::of(declaration);
     let (all_inputs, all_outputs) = (owner.constant(checks::INPUTS), owner.constant(checks::OUTPUTS));
     let value = structure::value(declaration, &owner);
     let text = name.unraw().to_string();

@@ -11,6 +11,7 @@ mod ast;
 mod body;
 mod expand;
 mod fallback;
+mod free;
 mod layers;
 mod losses;
 mod methods;
@@ -67,7 +68,9 @@ use syn::DeriveInput;
 /// * `crate = path` where another crate hands Kiln on: `#[model(crate = framework::kiln)]`. A crate that depends on Kiln,
 ///   under whatever name, need not say it.
 ///
-/// Every extent may be a literal, a constant or a const parameter of the struct. The struct takes no other parameters.
+/// Every extent may be a literal, a constant or a const parameter of the struct. The struct takes no other parameters. A
+/// name in capitals in `input` that is none of these is a free extent, as `N` is: `input = [T, 64]` takes sequences of any
+/// length ([`model!`](macro@model) says more of it).
 ///
 /// # What is emitted
 ///

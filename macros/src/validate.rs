@@ -6,6 +6,7 @@ mod arguments;
 mod calls;
 mod certain;
 mod expressions;
+mod extents;
 mod flow;
 mod forward;
 mod functions;
@@ -13,6 +14,7 @@ mod loops;
 mod names;
 mod nested;
 mod paths;
+mod scope;
 mod steps;
 mod training;
 mod transfers;
@@ -119,7 +121,10 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         refuse_parameters(&body, mistakes);
     }
     let whole = (!inputs.is_empty()).then(|| Whole::of(forward.as_ref(), outputs.len()));
-    let resolved = forward::functions(forward, &helpers, whole.as_ref(), &steps, &body, mistakes);
+    let of_programs = steps.iter().flat_map(|program| program.inputs.iter().map(|input| &input.extents));
+    let free = crate::free::names(inputs.iter().chain(of_programs), &generics);
+    let types = forward::Types { inputs: &inputs, free: &free };
+    let resolved = forward::functions(forward, types, &helpers, whole.as_ref(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
     let model = steps::Model {
@@ -130,6 +135,7 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         outputs: &outputs,
         whole: whole.as_ref(),
         has_defaults: has_default_for_each(&generics),
+        free: &free,
     };
     let read = steps::steps(optimizers, steps, model, mistakes);
     let steps::Resolved { mut steps, used: used_by_steps, called } = read;

@@ -60,8 +60,12 @@ pub fn length_mask(lengths: &[usize], length: usize) -> Array2<f32> {
     Array2::from_shape_fn((lengths.len(), length), |(sequence, step)| f32::from(u8::from(step < lengths[sequence])))
 }
 
-/// Sequences in groups of similar lengths, so that batches have little padding and few different lengths: a compiled program
-/// has one length, as it has one batch size.
+/// Sequences in groups of similar lengths, so that batches have little padding and few different lengths: a program is
+/// compiled for each length that a model with a free extent (`T` in `x: [N, T, 8]`) meets, as for each batch size.
+///
+/// As many different lengths as [`cached_programs`](crate::TrainerBuilder::cached_programs) keeps is a good number of groups
+/// at most; bounds that grow by a factor (32, 48, 72, ..) leave about the same part of each batch to padding. Batches of one
+/// size ([`drop_last`](BucketBatches::drop_last)) keep the number of programs that of the lengths.
 ///
 /// ```
 /// use kiln::data::Buckets;

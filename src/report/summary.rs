@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use kiln_graph::shape::Sizes;
 use kiln_graph::{Builder, Graph, Kind, Model, NodeId, Path, Shape};
 use kiln_jit::Plan;
 
@@ -31,8 +32,8 @@ pub struct LayerRow {
 pub struct Summary {
     /// The layers in order.
     pub layers: Vec<LayerRow>,
-    /// The batch size of the plans.
-    pub batch: usize,
+    /// The batch size of the plans, and the free extents, of which the rows are, too.
+    pub sizes: Sizes,
     /// Bytes that a training step holds at its peak: parameters, optimizer state, and everything in between. Nothing for
     /// a model that is not being trained.
     pub training_bytes: Option<usize>,
@@ -43,13 +44,13 @@ pub struct Summary {
 impl Summary {
     pub(crate) fn new<M: Model>(
         model: &M,
-        batch: usize,
+        sizes: Sizes,
         training: Option<&Plan>,
         inference: Option<&Plan>,
     ) -> Result<Summary, TrainError> {
         // At batch size 1 all counts are those of one sample.
         let g = Builder::new("summary");
-        forward(&g, model, 1);
+        forward(&g, model, sizes.with_batch(1));
         let graph = g.finish()?;
 
         // What the nodes of each place and of those under it give and cost.
@@ -87,7 +88,7 @@ impl Summary {
         });
         Ok(Summary {
             layers,
-            batch,
+            sizes,
             training_bytes: training.map(Plan::peak_bytes),
             inference_bytes: inference.map(Plan::peak_bytes),
         })
@@ -158,8 +159,9 @@ impl fmt::Display for Summary {
         let memory = |bytes: Option<usize>| bytes.map_or("not planned".to_string(), megabytes);
         write!(
             f,
-            "planned memory at batch {}: training {}, inference {}",
-            self.batch,
+            "planned memory at batch {}{}: training {}, inference {}",
+            self.sizes.batch(),
+            self.sizes.of_extents(", "),
             memory(self.training_bytes),
             memory(self.inference_bytes)
         )

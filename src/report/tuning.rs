@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kiln_graph::shape::Sizes;
+
 /// What tuning has measured and chosen for the programs of a trainer or a predictor; it prints as a table.
 ///
 /// Times are those of one thread, each contraction measured on its own with nothing fused behind it.
@@ -26,8 +28,8 @@ pub struct Tuning {
 pub struct TunedProgram {
     /// Its name: `train`.
     pub name: String,
-    /// Its number of samples.
-    pub batch: usize,
+    /// Its number of samples, and its free extents.
+    pub sizes: Sizes,
     /// The distinct contractions for which there is a choice, in the order of the program.
     pub rows: Vec<TuningRow>,
     /// The contractions for which the time did not suffice: they are computed as usual, and measured when a program with them is
@@ -117,9 +119,10 @@ impl fmt::Display for TunedProgram {
         let seconds = self.seconds();
         write!(
             f,
-            "{}, {} samples: {} contractions in {:.2} ms, {:.2} ms as estimated to be best (gain {:.1} %)",
+            "{}, {} samples{}: {} contractions in {:.2} ms, {:.2} ms as estimated to be best (gain {:.1} %)",
             self.name,
-            self.batch,
+            self.sizes.batch(),
+            self.sizes.of_extents(" with "),
             self.rows.len(),
             1e3 * seconds[1],
             1e3 * seconds[0],

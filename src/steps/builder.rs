@@ -2,7 +2,7 @@
 
 use kiln_graph::{GraphError, Mode, ShapeError};
 
-use super::{StepTrainer, Steps, graph};
+use super::{StepTrainer, Steps, graph, taken, usual};
 use crate::trainer::{Schedulers, Settings, TrainError, setter};
 
 /// The settings of a [`StepTrainer`]; made by [`Steps::trainer`].
@@ -24,6 +24,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
         self
     }
 
+    setter!(extent);
     setter!(threads);
     setter!(cached_programs);
     setter!(seed);
@@ -41,17 +42,18 @@ impl<M: Steps> StepTrainerBuilder<M> {
     /// [`StepTrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<M::Trainer, TrainError> {
         let StepTrainerBuilder { mut model, settings } = self;
-        let mut programs = settings.programs(M::PROGRAMS.len())?;
+        let mut programs = settings.programs(M::PROGRAMS.len(), taken::<M>())?;
         programs.take_parameters(&mut *model)?;
         let schedulers = Schedulers::new(&model.optimizers());
         let mut stepped = Vec::new();
         let mut classes = Vec::new();
         let mut refused = Vec::new();
         for (number, signature) in M::PROGRAMS.iter().enumerate() {
-            match graph(&*model, number, settings, settings.batch) {
+            let sizes = usual(signature, settings);
+            match graph(&*model, number, settings, sizes) {
                 Ok((graph, of_inputs)) => {
                     stepped.push(schedulers.stepped(graph.inputs.iter().map(|input| input.name.as_str())));
-                    programs.get(signature.name, settings.batch, || Ok(graph))?;
+                    programs.get(signature.name, sizes, || Ok(graph))?;
                     classes.push(of_inputs);
                 }
                 Err(error) if takes_more_samples(&error) => {
@@ -59,7 +61,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
                     stepped.push(Vec::new());
                     refused.push(error);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return settings.at(&sizes, Err(error)),
             }
         }
         if refused.len() == M::PROGRAMS.len()

@@ -1,18 +1,24 @@
-//! One call of a program: its arguments are checked and handed over one after the other, then it runs.
+//! One call of a program: the shapes of its arguments are checked, then they are handed over one after the other, and it
+//! runs.
 
+use kiln_graph::Shape;
+use kiln_graph::shape::{Misfit, Sizes};
 use ndarray::{ArrayRef, Dimension};
 
-use super::{Results, StepTrainer, Steps, Taken, graph};
-use crate::trainer::{Rules, Targets, TrainError, check_finite, view};
+use super::{Results, StepTrainer, Steps, graph, usual};
+use crate::trainer::{Rules, Targets, TrainError, check_finite, differs, view};
 
-/// A call while its arguments are given, in the order of the declaration. Nothing is computed before [`Call::run`].
+/// A call while its arguments are given, in the order of the declaration: first the shapes of all, which say for which
+/// sizes the program is, then what they hold. (Where the first input has all free extents, its shape goes without saying,
+/// and so do the others.) Nothing is computed before [`Call::run`].
 pub struct Call<'t, M: Steps> {
     trainer: &'t mut StepTrainer<M>,
     program: usize,
+    /// The number of inputs whose shapes are known.
+    shaped: usize,
     /// The number of inputs so far.
     given: usize,
-    /// The number of samples, once an input has been given.
-    batch: Option<usize>,
+    sizes: Sizes,
 }
 
 impl<M: Steps> StepTrainer<M> {
@@ -22,25 +28,74 @@ impl<M: Steps> StepTrainer<M> {
     /// If there is no such program.
     pub fn call(&mut self, program: usize) -> Call<'_, M> {
         assert!(program < M::PROGRAMS.len(), "program {program} of {}", M::PROGRAMS.len());
-        Call { trainer: self, program, given: 0, batch: None }
+        Call { trainer: self, program, shaped: 0, given: 0, sizes: Sizes::UNKNOWN }
     }
 }
 
 impl<'t, M: Steps> Call<'t, M> {
+    /// Says the shape of the next input.
+    ///
+    /// # Errors
+    /// [`TrainError::StepInput`], [`TrainError::StepBatch`], [`TrainError::BatchTooLarge`], [`TrainError::Empty`],
+    /// [`TrainError::Extent`], [`TrainError::NoExtent`].
+    pub fn shape(mut self, shape: &[usize]) -> Result<Self, TrainError> {
+        let signature = &M::PROGRAMS[self.program];
+        let (program, taken) = (signature.name, &signature.inputs[self.shaped]);
+        let (input, expected) = (taken.name, taken.ty.shape);
+        let sizes = match self.sizes.and(expected, shape) {
+            _ if shape.first() == Some(&0) && shape.len() == expected.rank() => {
+                return Err(TrainError::Empty { found: shape.to_vec() });
+            }
+            Ok(sizes) => sizes,
+            Err(Misfit::Differs { free: Shape::N, before: expected, here: found }) => {
+                return Err(TrainError::StepBatch { program, input, expected, found });
+            }
+            Err(misfit) => {
+                let before = signature.inputs[..self.shaped].iter().map(|taken| (taken.name, taken.ty.shape));
+                let wrong = || TrainError::StepInput { program, input, expected, found: shape.to_vec() };
+                return Err(differs(misfit, input, before).unwrap_or_else(wrong));
+            }
+        };
+        let most = self.trainer.settings.batch;
+        if sizes.batch() > most {
+            return Err(TrainError::BatchTooLarge { batch: most, found: sizes.batch() });
+        }
+        self.sizes = sizes;
+        self.shaped += 1;
+        Ok(self)
+    }
+
+    /// Says the shape of the next input, which is labels or other whole numbers.
+    ///
+    /// # Errors
+    /// As [`Call::shape`].
+    pub fn shape_of(self, labels: &(impl Targets<i32> + ?Sized)) -> Result<Self, TrainError> {
+        let mut result = Err(TrainError::Empty { found: Vec::new() });
+        let mut call = Some(self);
+        labels.with_shape(&mut |shape| {
+            if let Some(call) = call.take() {
+                result = call.shape(shape);
+            }
+        });
+        result
+    }
+
     /// Gives the next input, numbers of any memory layout.
     ///
     /// # Errors
-    /// [`TrainError::StepInput`], [`TrainError::StepBatch`], [`TrainError::BatchTooLarge`], [`TrainError::Empty`], and with
-    /// `check_finite` [`TrainError::NotFinite`].
+    /// As [`Call::shape`], and with `check_finite` [`TrainError::NotFinite`].
     pub fn numbers<D: Dimension>(mut self, x: &ArrayRef<f32, D>) -> Result<Self, TrainError> {
+        if self.given == self.shaped {
+            self = self.shape(x.shape())?;
+        }
         let x = x.view().into_dyn();
-        let (taken, batch) = self.next(x.shape())?;
+        let taken = &M::PROGRAMS[self.program].inputs[self.given];
         if self.trainer.settings.check_finite {
             check_finite(taken.name, x.view())?;
         }
         let StepTrainer { programs, model, settings, .. } = &mut *self.trainer;
-        let build = || Ok(graph(&**model, self.program, *settings, batch)?.0);
-        let (program, _) = programs.get(M::PROGRAMS[self.program].name, batch, build)?;
+        let build = || Ok(graph(&**model, self.program, *settings, self.sizes)?.0);
+        let (program, _) = programs.get(M::PROGRAMS[self.program].name, self.sizes, build)?;
         program.write(self.given, x)?;
         self.given += 1;
         Ok(self)
@@ -49,16 +104,12 @@ impl<'t, M: Steps> Call<'t, M> {
     /// Gives the next input, labels or other whole numbers of any integer type.
     ///
     /// # Errors
-    /// [`TrainError::StepInput`], [`TrainError::StepBatch`], [`TrainError::BatchTooLarge`], [`TrainError::Empty`];
-    /// [`TrainError::Label`] for a label that a loss of the program has no class for.
+    /// As [`Call::shape`], and [`TrainError::Label`] for a label that a loss of the program has no class for.
     pub fn labels(mut self, labels: &(impl Targets<i32> + ?Sized)) -> Result<Self, TrainError> {
-        // The shape is a list only where it is wrong, as a step allocates nothing.
+        if self.given == self.shaped {
+            self = self.shape_of(labels)?;
+        }
         let taken = &M::PROGRAMS[self.program].inputs[self.given];
-        let batch = self.batch.filter(|batch| labels.has_shape(taken.ty.shape.with(0, *batch).dims()));
-        let batch = match batch {
-            Some(batch) => batch,
-            None => self.next(&labels.shape())?.1,
-        };
         let StepTrainer { programs, model, settings, classes, labels: buffer, .. } = &mut *self.trainer;
         let classes = classes[self.program][self.given];
         let rules = Rules {
@@ -67,35 +118,11 @@ impl<'t, M: Steps> Call<'t, M> {
             finite: false,
         };
         labels.read(rules, buffer)?;
-        let build = || Ok(graph(&**model, self.program, *settings, batch)?.0);
-        let (program, _) = programs.get(M::PROGRAMS[self.program].name, batch, build)?;
-        program.write(self.given, view(buffer, taken.ty.shape.with(0, batch)))?;
+        let build = || Ok(graph(&**model, self.program, *settings, self.sizes)?.0);
+        let (program, _) = programs.get(M::PROGRAMS[self.program].name, self.sizes, build)?;
+        program.write(self.given, view(buffer, self.sizes.shape(taken.ty.shape)))?;
         self.given += 1;
         Ok(self)
-    }
-
-    /// What the next input is, and the number of samples, if the given shape fits.
-    fn next(&mut self, shape: &[usize]) -> Result<(&'static Taken, usize), TrainError> {
-        let signature = &M::PROGRAMS[self.program];
-        let taken = &signature.inputs[self.given];
-        let fits = shape.len() == taken.ty.shape.rank() && shape[1..] == taken.ty.shape.dims()[1..];
-        if !fits {
-            let (program, input, expected) = (signature.name, taken.name, taken.ty.shape);
-            return Err(TrainError::StepInput { program, input, expected, found: shape.to_vec() });
-        }
-        if shape[0] == 0 {
-            return Err(TrainError::Empty { found: shape.to_vec() });
-        }
-        let most = self.trainer.settings.batch;
-        if shape[0] > most {
-            return Err(TrainError::BatchTooLarge { batch: most, found: shape[0] });
-        }
-        let batch = *self.batch.get_or_insert(shape[0]);
-        if batch != shape[0] {
-            let (program, input) = (signature.name, taken.name);
-            return Err(TrainError::StepBatch { program, input, expected: batch, found: shape[0] });
-        }
-        Ok((taken, batch))
     }
 
     /// Runs the program, whose inputs have all been given.
@@ -109,9 +136,9 @@ impl<'t, M: Steps> Call<'t, M> {
         let signature = &M::PROGRAMS[self.program];
         assert_eq!(self.given, signature.inputs.len(), "inputs of `{}`", signature.name);
         let StepTrainer { programs, model, settings, schedulers, stepped, .. } = self.trainer;
-        let batch = self.batch.unwrap_or(settings.batch);
-        let build = || Ok(graph(&**model, self.program, *settings, batch)?.0);
-        let (program, states) = programs.get(signature.name, batch, build)?;
+        let sizes = if signature.inputs.is_empty() { usual(signature, *settings) } else { self.sizes };
+        let build = || Ok(graph(&**model, self.program, *settings, sizes)?.0);
+        let (program, states) = programs.get(signature.name, sizes, build)?;
         schedulers.hand_over(&stepped[self.program], states)?;
         program.run(states)?;
         schedulers.advance(&stepped[self.program]);

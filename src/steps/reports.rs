@@ -4,8 +4,8 @@ use std::path::Path;
 
 use kiln_graph::Graph;
 
-use super::{StepTrainer, Steps, graph};
-use crate::report::{DrawError, Drawing, Profile, Tuning};
+use super::{StepTrainer, Steps, graph, usual};
+use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Tuning};
 use crate::trainer::TrainError;
 
 impl<M: Steps> StepTrainer<M> {
@@ -35,9 +35,16 @@ impl<M: Steps> StepTrainer<M> {
     /// [`TrainError::Profile`], [`TrainError::UnknownProgram`].
     pub fn profile(&mut self, program: &str) -> Result<Profile, TrainError> {
         let (number, graph) = self.graph(program)?;
-        let name = M::PROGRAMS[number].name;
-        let (program, states) = self.programs.get(name, self.settings.batch, || Ok(graph.clone()))?;
+        let signature = &M::PROGRAMS[number];
+        let sizes = usual(signature, self.settings);
+        let (program, states) = self.programs.get(signature.name, sizes, || Ok(graph.clone()))?;
         program.profile(states, &graph)
+    }
+
+    /// What is kept compiled: for which sizes, in how much memory, and how often it has run; it prints as a table. The bound
+    /// is [`StepTrainerBuilder::cached_programs`](super::StepTrainerBuilder::cached_programs)'s.
+    pub fn cached_programs(&self) -> CachedPrograms {
+        self.programs.cached()
     }
 
     /// What [`StepTrainerBuilder::tune`](super::StepTrainerBuilder::tune) has chosen for each program; nothing without it.
@@ -49,6 +56,7 @@ impl<M: Steps> StepTrainer<M> {
     pub(super) fn graph(&self, program: &str) -> Result<(usize, Graph), TrainError> {
         let number = M::PROGRAMS.iter().position(|signature| signature.name == program);
         let number = number.ok_or_else(|| Self::unknown(program))?;
-        Ok((number, graph(&*self.model, number, self.settings, self.settings.batch)?.0))
+        let sizes = usual(&M::PROGRAMS[number], self.settings);
+        Ok((number, self.settings.at(&sizes, graph(&*self.model, number, self.settings, sizes))?.0))
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use kiln_graph::losses::Loss;
 use kiln_graph::optimizers::Optimizer;
-use kiln_graph::{Model, Value};
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Model, Type, Value};
 use kiln_rt::Pool;
 
 use super::Trainer;
@@ -13,6 +14,7 @@ use super::error::TrainError;
 use super::metric::Metric;
 use super::programs::{Programs, TRAIN, optimization, train_graph};
 use super::schedulers::Schedulers;
+use super::sizes::Extents;
 use super::targets::TargetElement;
 use crate::tuning::Tuner;
 
@@ -65,15 +67,30 @@ macro_rules! setter {
             self
         }
     };
-    (cached_programs) => {
-        /// The number of compiled programs of other batch sizes than that of `.batch` that are kept. Default 16.
+    (extent) => {
+        /// The usual size of a free extent of the model's inputs, by its name: `.extent("T", 64)`. Default 16.
         ///
-        /// Everything is compiled for a number of samples. The programs for `.batch` samples are kept for good. The first call with
-        /// another number, or the remainder of one with more samples, compiles a program for that number (some milliseconds for a
-        /// small network, a second for a large one), which is kept, so that later calls with it find it. If there are more of them
-        /// than this, the one goes that was not used the longest, with its code. All programs of a model compute in the same memory,
-        /// since one runs at a time: more sizes take little more memory than the largest. With 0 none is kept beyond the next call
-        /// of another number.
+        /// A free extent (`T` in `x: [N, T, 8]`) may be any size in a call. `build()` compiles for the usual sizes, as it does for
+        /// the number of samples that `.batch` says; those programs are kept for good, and plans, summaries, drawings and
+        /// profiles show them. Other sizes are compiled when they first come: see [`Self::cached_programs`].
+        ///
+        /// `build()` fails with [`TrainError::UnknownExtent`](crate::TrainError::UnknownExtent) for a name that no input has, and with
+        /// [`TrainError::Sizes`](crate::TrainError::Sizes) for a size that the model can not do with.
+        pub fn extent(mut self, name: &'static str, size: usize) -> Self {
+            self.settings.extents = self.settings.extents.with(name, size);
+            self
+        }
+    };
+    (cached_programs) => {
+        /// The number of compiled programs of other sizes than those of `.batch` and `.extent` that are kept. Default 16.
+        ///
+        /// Everything is compiled for a number of samples, and for a size of each free extent of the model (`T` in
+        /// `x: [N, T, 8]`). The programs for the usual sizes are kept for good. The first call with others, or the remainder of one
+        /// with more samples, compiles a program for these (some milliseconds for a small network, a second for a large one), which
+        /// is kept, so that later calls with them find it. If there are more of them than this, the one goes that was not used the
+        /// longest, with its code. All programs of a model compute in the same memory, since one runs at a time: more sizes take
+        /// little more memory than the largest. With 0 none is kept beyond the next call of other sizes. A report
+        /// of what is kept prints: [`Trainer::cached_programs`](crate::Trainer::cached_programs), and so for predictors and steps.
         pub fn cached_programs(mut self, count: usize) -> Self {
             self.settings.cached_programs = count;
             self
@@ -121,8 +138,10 @@ pub(crate) use setter;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub batch: usize,
+    /// The usual sizes of free extents.
+    pub extents: Extents,
     pub threads: Option<usize>,
-    /// The number of programs of other batch sizes that are kept.
+    /// The number of programs of other sizes that are kept.
     pub cached_programs: usize,
     pub check_finite: bool,
     pub flush_denormal: bool,
@@ -137,6 +156,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             batch: 64,
+            extents: Extents::default(),
             threads: None,
             cached_programs: 16,
             check_finite: false,
@@ -150,7 +170,8 @@ impl Default for Settings {
 
 impl Settings {
     /// The programs, none of them compiled yet; so many are about to be.
-    pub fn programs(&self, coming: usize) -> Result<Programs, TrainError> {
+    pub fn programs(&self, coming: usize, inputs: impl Iterator<Item = Type> + Clone) -> Result<Programs, TrainError> {
+        self.extents.check(inputs)?;
         if self.batch == 0 {
             return Err(TrainError::Zero { setting: "batch" });
         }
@@ -163,6 +184,26 @@ impl Settings {
         };
         let tuner = self.tune.map(|time| Tuner::new(time, coming)).transpose()?;
         Ok(Programs::new(Arc::new(pool), *self, tuner))
+    }
+
+    /// The sizes that `build()` compiles a program for that takes such inputs.
+    pub fn usual(&self, inputs: &[Type]) -> Sizes {
+        self.extents.usual(self.batch, inputs.iter().copied())
+    }
+
+    /// Whether sizes are those that `build()` compiles a program for.
+    pub fn are_usual(&self, sizes: &Sizes) -> bool {
+        sizes.batch() == self.batch && self.extents.are_usual(sizes)
+    }
+
+    /// What was built for some sizes, whose error names them where they are more than a number of samples.
+    pub fn at<T>(&self, sizes: &Sizes, built: Result<T, TrainError>) -> Result<T, TrainError> {
+        built.map_err(|error| match error {
+            TrainError::Graph(error) if sizes.has_free() => {
+                TrainError::Sizes { sizes: sizes.to_string(), usual: self.are_usual(sizes), error }
+            }
+            other => other,
+        })
     }
 }
 
@@ -202,6 +243,7 @@ where
         self
     }
 
+    setter!(extent);
     setter!(threads);
     setter!(cached_programs);
     setter!(check_finite);
@@ -219,10 +261,10 @@ where
     /// [`TrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
         let TrainerBuilder { mut model, loss, optimizer, metrics, settings } = self;
-        let mut programs = settings.programs(1)?;
-        let Settings { batch, seed, .. } = settings;
+        let mut programs = settings.programs(1, M::INPUTS.iter().copied())?;
+        let (sizes, seed) = (settings.usual(M::INPUTS), settings.seed);
         programs.take_parameters(&mut *model)?;
-        programs.get(TRAIN, batch, || train_graph(&*model, &loss, &optimizer, batch, seed))?;
+        programs.get(TRAIN, sizes, || train_graph(&*model, &loss, &optimizer, sizes, seed))?;
         let held = [optimization(&*model, &optimizer)];
         programs.fill(held[0].initial_state())?;
         programs.keep_averages(&held, vec![TRAIN])?;

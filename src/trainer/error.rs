@@ -1,6 +1,7 @@
 //! What can go wrong when a model is compiled, trained or asked for predictions.
 
 use kiln_graph::indices::IndexError;
+use kiln_graph::shape::Sizes;
 use kiln_graph::{GraphError, ParameterError, Shape, Type};
 use kiln_jit::{CompileError, RunError, StateError};
 use kiln_rt::ThreadsError;
@@ -52,6 +53,59 @@ pub enum TrainError {
         /// Its own.
         found: usize,
     },
+    /// A free extent of the model's inputs that is not the same wherever it stands.
+    #[error(
+        "input `{input}`: {extent} is {found} here and {expected} {}",
+        match first { Some(first) => format!("in `{first}`"), None => "along an axis of it before".to_owned() }
+    )]
+    Extent {
+        /// The name of the input.
+        input: &'static str,
+        /// The free extent: `T`.
+        extent: String,
+        /// Its size in this input.
+        found: usize,
+        /// Its size in the one before.
+        expected: usize,
+        /// The first input that has it; none where it is this one.
+        first: Option<&'static str>,
+    },
+    /// An axis that is not what was declared, whatever the free extent is: 7 for `2 * T`.
+    #[error(
+        "input `{input}`: the axis declared as {declared} has the extent {found}, which no size of at least 1 gives"
+    )]
+    NoExtent {
+        /// The name of the input.
+        input: &'static str,
+        /// The declared extent.
+        declared: String,
+        /// The extent given.
+        found: usize,
+    },
+    /// The name of no free extent, in `.extent(..)` of a builder.
+    #[error("the model has no free extent `{found}`: its inputs have {}", quoted(known))]
+    UnknownExtent {
+        /// The name given.
+        found: String,
+        /// The names of those that there are.
+        known: Vec<String>,
+    },
+    /// A usual size of 0, in `.extent(..)` of a builder.
+    #[error("the extent `{name}` should be at least 1, but is 0")]
+    ZeroExtent {
+        /// The free extent.
+        name: &'static str,
+    },
+    /// Sizes of the free extents that the model can not do with, such as fewer places than a window has.
+    #[error("with {sizes}: {error}{}", if *usual { "; `.extent(NAME, SIZE)` of the builder says what build() compiles" } else { "" })]
+    Sizes {
+        /// The sizes: `N = 8, T = 3`.
+        sizes: String,
+        /// Whether these are those that `build()` compiles.
+        usual: bool,
+        /// What is wrong with them.
+        error: GraphError,
+    },
     /// The targets do not go with the model's output: class indices take one axis, numbers the output's shape.
     #[error("the targets should have the shape {expected}, but have the shape {found:?}{}", to_fit(expected, found))]
     TargetShape {
@@ -87,10 +141,16 @@ pub enum TrainError {
         found: usize,
     },
     /// A program that needs more memory than the system gives.
-    #[error("a batch of {batch} needs {bytes} bytes of memory, which the system does not give: take a smaller batch")]
+    #[error(
+        "a batch of {batch}{} needs {bytes} bytes of memory, which the system does not give: take a smaller batch{}",
+        sizes.of_extents(" with "),
+        if sizes.has_free() { ", or smaller extents" } else { "" }
+    )]
     Memory {
         /// The batch size.
         batch: usize,
+        /// The same, and the free extents.
+        sizes: Sizes,
         /// What the program needs beside parameters and optimizer states.
         bytes: usize,
     },

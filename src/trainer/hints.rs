@@ -1,6 +1,7 @@
 //! What to do with an array of another shape than wanted, as far as the two shapes tell. It knows shapes and no data.
 
 use kiln_graph::Shape;
+use kiln_graph::shape::extent;
 
 /// The way out, to follow a sentence that names both shapes; empty where they tell none. The first axis wanted is the
 /// samples', [`Shape::N`] for any number of them.
@@ -8,7 +9,7 @@ pub fn to_fit(expected: &Shape, found: &[usize]) -> String {
     let dims = expected.dims();
     let Some((&samples, sample)) = dims.split_first() else { return String::new() };
     let any = samples == Shape::N;
-    if found == sample && (any || samples == 1) {
+    if fits(sample, found) && (any || samples == 1) {
         return ": a single sample needs an axis for the samples, too, as `x.insert_axis(Axis(0))` gives it".to_owned();
     }
     let Some((&rows, rest)) = found.split_first() else { return String::new() };
@@ -19,13 +20,19 @@ pub fn to_fit(expected: &Shape, found: &[usize]) -> String {
         ([1], []) => ": take the last axis away, as with `y.remove_axis(Axis(1))`".to_owned(),
         ([], [1]) => ": give it a last axis, as with `y.insert_axis(Axis(1))`".to_owned(),
         ([spatial @ .., last], [channels, others @ ..])
-            if spatial == others && last == channels && !spatial.is_empty() =>
+            if fits(others, spatial) && fits(&[*channels], &[*last]) && !spatial.is_empty() =>
         {
             let order: Vec<usize> = [0, found.len() - 1].into_iter().chain(1..found.len() - 1).collect();
             format!(": its channels come last; give `x.permuted_axes({order:?})`")
         }
         _ => String::new(),
     }
+}
+
+/// Whether extents are those wanted, of which some may be free.
+fn fits(wanted: &[usize], found: &[usize]) -> bool {
+    let fits = |(wanted, found): (&usize, &usize)| wanted == found || extent::is_free(*wanted);
+    wanted.len() == found.len() && wanted.iter().zip(found).all(fits)
 }
 
 #[cfg(test)]
@@ -35,7 +42,10 @@ mod tests {
     #[test]
     fn shapes_tell_the_way_out() {
         const N: usize = Shape::N;
-        let cases: [(&[usize], &[usize], &str); 10] = [
+        const T: usize = extent::free("T");
+        let cases: [(&[usize], &[usize], &str); 12] = [
+            (&[N, T, 3], &[7, 3], "a single sample needs"),
+            (&[N, 3, T], &[5, 7, 3], "`x.permuted_axes([0, 2, 1])`"),
             (&[N, 4], &[4], "a single sample needs"),
             (&[N, 1, 8, 8], &[1, 8, 8], "a single sample needs"),
             (&[N, 3, 8, 6], &[5, 8, 6, 3], "`x.permuted_axes([0, 3, 1, 2])`"),

@@ -4,47 +4,58 @@
 use std::ops::Range;
 
 use kiln_graph::model::{Elements, Inputs};
-use kiln_graph::{Model, Type};
+use kiln_graph::shape::{Misfit, Sizes};
+use kiln_graph::{Model, Shape, Type};
 
 use super::builder::Settings;
 use super::error::TrainError;
 use super::programs::Compiled;
+use super::sizes::differs;
 use super::targets::check_finite;
 
-/// The number of samples, which all inputs have, if each has the shape that the model declares.
-pub fn check<M: Model>(x: &impl Inputs<M::Input>, settings: &Settings) -> Result<usize, TrainError> {
-    let mut rows = None;
+/// The number of samples, which all inputs have, and the sizes of the free extents, if each input has the shape that the
+/// model declares.
+pub fn check<M: Model>(x: &impl Inputs<M::Input>, settings: &Settings) -> Result<Sizes, TrainError> {
+    let mut sizes = Sizes::UNKNOWN;
     x.each(|position, given| {
-        let found = check_one::<M>(position, &given, settings)?;
-        let expected = *rows.get_or_insert(found);
-        if found != expected {
-            let (first, input) = (M::INPUT_NAMES[0], M::INPUT_NAMES[position]);
-            return Err(TrainError::InputBatch { first, input, expected, found });
-        }
-        Ok(())
+        sizes = check_one::<M>(position, &given, sizes, settings)?;
+        Ok::<(), TrainError>(())
     })?;
-    rows.ok_or(TrainError::Empty { found: Vec::new() })
+    if sizes.batch() == 0 { Err(TrainError::Empty { found: Vec::new() }) } else { Ok(sizes) }
 }
 
-/// The number of samples of one input.
-fn check_one<M: Model>(position: usize, given: &Elements<'_>, settings: &Settings) -> Result<usize, TrainError> {
-    let Type { shape: expected, .. } = M::INPUTS[position];
+/// With the sizes of one input.
+fn check_one<M: Model>(
+    position: usize,
+    given: &Elements<'_>,
+    before: Sizes,
+    settings: &Settings,
+) -> Result<Sizes, TrainError> {
+    let (Type { shape: expected, .. }, input) = (M::INPUTS[position], M::INPUT_NAMES[position]);
     let several = M::INPUTS.len() > 1;
     let shape = given.shape();
-    if shape.len() != expected.rank() || shape[1..] != expected.dims()[1..] {
-        let found = shape.to_vec();
-        return Err(match several {
-            true => TrainError::NamedInputShape { input: M::INPUT_NAMES[position], expected, found },
-            false => TrainError::InputShape { expected, found },
-        });
-    }
-    if shape[0] == 0 {
-        return Err(TrainError::Empty { found: shape.to_vec() });
-    }
+    let sizes = match before.and(expected, shape) {
+        _ if shape.first() == Some(&0) && shape.len() == expected.rank() => {
+            return Err(TrainError::Empty { found: shape.to_vec() });
+        }
+        Ok(sizes) => sizes,
+        Err(Misfit::Differs { free: Shape::N, before: expected, here: found }) => {
+            return Err(TrainError::InputBatch { first: M::INPUT_NAMES[0], input, expected, found });
+        }
+        Err(misfit) => {
+            let declared = (0..position).map(|position| (M::INPUT_NAMES[position], M::INPUTS[position].shape));
+            let found = shape.to_vec();
+            return Err(match differs(misfit, input, declared) {
+                Some(error) => error,
+                None if several => TrainError::NamedInputShape { input, expected, found },
+                None => TrainError::InputShape { expected, found },
+            });
+        }
+    };
     if let (true, Elements::F32(numbers)) = (settings.check_finite, given) {
-        check_finite(if several { M::INPUT_NAMES[position] } else { "input" }, numbers.view())?;
+        check_finite(if several { input } else { "input" }, numbers.view())?;
     }
-    Ok(shape[0])
+    Ok(sizes)
 }
 
 /// Sets the data inputs of a program, the first of which are the model's, to a part of the samples.

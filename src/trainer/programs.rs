@@ -1,5 +1,5 @@
 //! The compiled programs of one model (a training step, an evaluation, a prediction, the steps of a `model!`), each for
-//! the batch sizes that were asked for last, over one set of states and in one arena. It knows graphs and the compiler; it
+//! the sizes that were asked for last, over one set of states and in one arena. It knows graphs and the compiler; it
 //! checks no user's input.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::Loss;
 use kiln_graph::model::{ElementTypes, exactly};
 use kiln_graph::optimizers::{Optimization, Optimizer};
-use kiln_graph::shape::ShapeError;
+use kiln_graph::shape::{ShapeError, Sizes};
 use kiln_graph::{
     Builder, Element, Elements, Graph, Kind, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, counter,
     optimize,
@@ -22,7 +22,7 @@ use super::builder::Settings;
 use super::error::TrainError;
 use super::metric::Metric;
 use super::view;
-use crate::report::{Profile, Tuning};
+use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
 use crate::tuning::Tuner;
 
 /// The program of loss, gradients and update, in training mode; inputs: samples, targets.
@@ -44,9 +44,9 @@ pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Opti
     Optimization::new("", rule, |path, f| model.visit(path, f))
 }
 
-/// The graph of a prediction for `batch` samples. The builder's mode says whether layers behave as in training.
-pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, batch: usize) -> Value<'g> {
-    let input = |name: &str, ty: Type| g.input_of(name, Type::new(ty.dtype, ty.shape.with(0, batch)));
+/// The graph of a prediction for these sizes. The builder's mode says whether layers behave as in training.
+pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, sizes: Sizes) -> Value<'g> {
+    let input = |name: &str, ty: Type| g.input_of(name, Type::new(ty.dtype, sizes.shape(ty.shape)));
     match M::INPUTS {
         [ty] => model.forward(g, input(INPUT, *ty)),
         types => {
@@ -61,10 +61,10 @@ pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, batch: usize) -> Value<'
     }
 }
 
-/// The graph that predicts `batch` samples: output `prediction`.
-pub fn predict_graph<M: Model>(model: &M, batch: usize) -> Result<Graph, TrainError> {
+/// The graph that predicts so many samples, of such free extents: output `prediction`.
+pub fn predict_graph<M: Model>(model: &M, sizes: impl Into<Sizes>) -> Result<Graph, TrainError> {
     let g = Builder::new(PREDICT);
-    let prediction = forward(&g, model, batch);
+    let prediction = forward(&g, model, sizes.into());
     g.output("prediction", prediction);
     Ok(g.finish()?)
 }
@@ -79,16 +79,16 @@ fn targets<'g, M: Model>(g: &'g Builder, loss: &impl Loss, prediction: Value<'g>
     Ok(g.input_of(if taken { OTHER_TARGET } else { TARGET }, ty))
 }
 
-/// The graph that predicts `batch` samples and compares with their targets: outputs `sum` and `divisor` of the loss,
+/// The graph that predicts samples and compares with their targets: outputs `sum` and `divisor` of the loss,
 /// `prediction`, and sum and divisor of each metric.
 pub fn evaluate_graph<M: Model>(
     model: &M,
     loss: &impl Loss,
     metrics: &[Metric],
-    batch: usize,
+    sizes: impl Into<Sizes>,
 ) -> Result<Graph, TrainError> {
     let g = Builder::new(EVALUATE);
-    let prediction = forward(&g, model, batch);
+    let prediction = forward(&g, model, sizes.into());
     let target = targets::<M>(&g, loss, prediction)?;
     let total = loss.total(&g, prediction, target);
     for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
@@ -109,19 +109,19 @@ pub fn evaluate_graph<M: Model>(
     Ok(g.finish()?)
 }
 
-/// The graph of one training step for `batch` samples: output `loss`, and updates of all states. What layers draw depends
+/// The graph of one training step for so many samples, of such free extents: output `loss`, and updates of all states. What layers draw depends
 /// on the seed.
 pub fn train_graph<M: Model>(
     model: &M,
     loss: &impl Loss,
     optimizer: &impl Optimizer,
-    batch: usize,
+    sizes: impl Into<Sizes>,
     seed: u64,
 ) -> Result<Graph, TrainError> {
     let g = Builder::new(TRAIN);
     g.set_mode(Mode::Train);
     g.set_seed(seed);
-    let prediction = forward(&g, model, batch);
+    let prediction = forward(&g, model, sizes.into());
     let target = targets::<M>(&g, loss, prediction)?;
     let value = loss.loss(&g, prediction, target);
     optimization(model, optimizer).minimize(&g, value);
@@ -149,7 +149,9 @@ pub fn guard(g: &Builder) {
 /// A compiled program of the model, with its memory.
 pub struct Compiled {
     name: &'static str,
-    batch: usize,
+    sizes: Sizes,
+    /// How often it has run.
+    uses: u64,
     /// Whether it takes averages in the place of parameters.
     averaged: bool,
     session: Session,
@@ -162,7 +164,7 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    fn new(name: &'static str, batch: usize, graph: &Graph, session: Session) -> Compiled {
+    fn new(name: &'static str, sizes: Sizes, graph: &Graph, session: Session) -> Compiled {
         let inputs = session.program().plan().inputs.iter().enumerate();
         let data = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, input)| {
             let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
@@ -176,7 +178,8 @@ impl Compiled {
         });
         Compiled {
             name,
-            batch,
+            sizes,
+            uses: 0,
             averaged: false,
             inputs: data.collect(),
             flags: Vec::new(),
@@ -217,6 +220,7 @@ impl Compiled {
     /// [`TrainError::Outside`] where a function was given numbers that it does not take; the states are then as they were.
     pub fn run(&mut self, states: &mut States) -> Result<(), TrainError> {
         self.session.run(states)?;
+        self.uses += 1;
         match self.outside.iter().find(|(position, ..)| self.session.scalar(*position) > 0.0) {
             None => Ok(()),
             Some((position, function, range)) => Err(TrainError::Outside {
@@ -237,8 +241,8 @@ impl Compiled {
         &self.session
     }
 
-    fn is(&self, name: &str, batch: usize) -> bool {
-        self.batch == batch && self.name == name
+    fn is(&self, name: &str, sizes: &Sizes) -> bool {
+        self.sizes == *sizes && self.name == name
     }
 }
 
@@ -287,7 +291,7 @@ impl Averages {
 }
 
 /// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
-/// batch sizes than the usual one together; or so many bytes in any case.
+/// sizes than the usual ones together; or so many bytes in any case.
 const KEPT_PART: usize = 8;
 const KEPT_BYTES: usize = 1 << 20;
 
@@ -307,26 +311,28 @@ impl Programs {
         &mut self.states
     }
 
-    /// The program of a name for a batch size, and the states to run it with. It is compiled from `graph` where there is none;
+    /// The program of a name for some sizes, and the states to run it with. It is compiled from `graph` where there is none;
     /// its states then take the layouts that they have in the programs compiled before. What other programs hold in the arena
     /// is lost.
     pub fn get(
         &mut self,
         name: &'static str,
-        batch: usize,
+        sizes: Sizes,
         graph: impl FnOnce() -> Result<Graph, TrainError>,
     ) -> Result<(&mut Compiled, &mut States), TrainError> {
         let averaged = self.averages.are_for(name);
-        let found = self.compiled.iter().position(|program| program.is(name, batch) && program.averaged == averaged);
+        let found = self.compiled.iter().position(|program| program.is(name, &sizes) && program.averaged == averaged);
         let place = match found {
             Some(place) => place,
             None if averaged => {
-                self.add(name, batch, &self.averages.of(&graph()?))?;
+                let graph = self.settings.at(&sizes, graph())?;
+                self.add(name, sizes, &self.averages.of(&graph))?;
                 self.compiled[0].averaged = true;
                 0
             }
             None => {
-                self.add(name, batch, &graph()?)?;
+                let graph = self.settings.at(&sizes, graph())?;
+                self.add(name, sizes, &graph)?;
                 0
             }
         };
@@ -338,22 +344,22 @@ impl Programs {
         Ok((&mut self.compiled[0], &mut self.states))
     }
 
-    fn add(&mut self, name: &'static str, batch: usize, graph: &Graph) -> Result<(), TrainError> {
-        let plan = self.plan_graph(graph, batch)?;
+    fn add(&mut self, name: &'static str, sizes: Sizes, graph: &Graph) -> Result<(), TrainError> {
+        let plan = self.plan_graph(graph, sizes)?;
         // A system that has no such memory ends a program that takes it all the same.
         if Vec::<u8>::new().try_reserve_exact(plan.arena_bytes).is_err() {
-            return Err(TrainError::Memory { batch, bytes: plan.arena_bytes });
+            return Err(TrainError::Memory { batch: sizes.batch(), sizes, bytes: plan.arena_bytes });
         }
         let arena = self.take_arena();
-        self.forget_one(batch);
-        let keeps = self.keeps(&plan, batch);
+        self.forget_one(&sizes);
+        let keeps = self.keeps(&plan, &sizes);
         let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
         session.set_flush_denormal(self.settings.flush_denormal);
-        if batch != self.settings.batch {
-            // Users see the plans of the usual batch size alone.
+        if !self.settings.are_usual(&sizes) {
+            // Users see the plans of the usual sizes alone.
             session.forget_calls();
         }
-        self.compiled.insert(0, Compiled::new(name, batch, graph, session));
+        self.compiled.insert(0, Compiled::new(name, sizes, graph, session));
         Ok(())
     }
 
@@ -362,18 +368,19 @@ impl Programs {
         self.compiled.first_mut().map(|program| program.session.detach()).unwrap_or_default()
     }
 
-    /// Makes room for a program of a batch size: of those of other sizes than the usual one, the one goes that was not asked
+    /// Makes room for a program of some sizes: of those of other sizes than the usual ones, the one goes that was not asked
     /// for the longest.
-    fn forget_one(&mut self, batch: usize) {
-        let usual = self.settings.batch;
-        let room = if batch == usual {
+    fn forget_one(&mut self, sizes: &Sizes) {
+        let settings = self.settings;
+        let is_other = |program: &Compiled| !settings.are_usual(&program.sizes);
+        let room = if settings.are_usual(sizes) {
             self.settings.cached_programs
         } else {
             self.settings.cached_programs.saturating_sub(1)
         };
-        let others = self.compiled.iter().filter(|program| program.batch != usual).count();
+        let others = self.compiled.iter().filter(|program| is_other(program)).count();
         if others > room
-            && let Some(last) = self.compiled.iter().rposition(|program| program.batch != usual)
+            && let Some(last) = self.compiled.iter().rposition(is_other)
         {
             self.compiled.remove(last);
         }
@@ -381,23 +388,38 @@ impl Programs {
 
     /// Whether a program has memory of its own for what it keeps from run to run, so that it need not make it anew after another
     /// one has run: where that is little.
-    fn keeps(&self, plan: &Plan, batch: usize) -> bool {
+    fn keeps(&self, plan: &Plan, sizes: &Sizes) -> bool {
         let others = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes());
         let most = others.fold(plan.peak_bytes(), usize::max);
-        let sharing = if batch == self.settings.batch { 1 } else { self.settings.cached_programs.max(1) };
+        let sharing = if self.settings.are_usual(sizes) { 1 } else { self.settings.cached_programs.max(1) };
         plan.invariant_bytes * sharing <= KEPT_BYTES.max(most / KEPT_PART)
     }
 
-    fn plan_graph(&mut self, graph: &Graph, batch: usize) -> Result<Plan, TrainError> {
+    fn plan_graph(&mut self, graph: &Graph, sizes: Sizes) -> Result<Plan, TrainError> {
         let states = graph.inputs.iter().filter(|input| input.role == Role::State);
         let state_layouts = states.filter_map(|input| Some((input.name.clone(), self.states.layout(&input.name)?)));
         let state_layouts = state_layouts.collect();
         let options = CompileOptions { state_layouts, exact: self.settings.exact, ..CompileOptions::default() };
         let graph = optimize(graph);
         match &mut self.tuner {
-            Some(tuner) => tuner.plan(&graph, batch, options),
+            Some(tuner) => tuner.plan(&graph, sizes, options),
             None => Ok(options.plan(&graph)?),
         }
+    }
+
+    /// What is kept compiled.
+    pub fn cached(&self) -> CachedPrograms {
+        let of = |program: &Compiled| CachedProgram {
+            name: program.name.to_owned(),
+            sizes: program.sizes,
+            usual: self.settings.are_usual(&program.sizes),
+            bytes: program.session.program().plan().arena_bytes,
+            code_bytes: program.session.program().code_bytes(),
+            uses: program.uses,
+        };
+        let mut programs: Vec<CachedProgram> = self.compiled.iter().map(of).collect();
+        programs.sort_by_key(|program| !program.usual);
+        CachedPrograms { programs, most: self.settings.cached_programs }
     }
 
     /// What was chosen, where programs are tuned.
@@ -406,8 +428,8 @@ impl Programs {
     }
 
     /// The plan of a program, if it was compiled.
-    pub fn plan(&self, name: &str, batch: usize) -> Option<&Plan> {
-        self.compiled.iter().find(|program| program.is(name, batch)).map(|program| program.session.program().plan())
+    pub fn plan(&self, name: &str, sizes: Sizes) -> Option<&Plan> {
+        self.compiled.iter().find(|program| program.is(name, &sizes)).map(|program| program.session.program().plan())
     }
 
     /// Sets a state, if a program uses it.

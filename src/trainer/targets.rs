@@ -16,6 +16,12 @@ pub trait Targets<T> {
     /// Whether these are the extents.
     fn has_shape(&self, shape: &[usize]) -> bool;
 
+    /// Calls `f` with the extents.
+    #[doc(hidden)]
+    fn with_shape(&self, f: &mut dyn FnMut(&[usize])) {
+        f(&self.shape());
+    }
+
     /// Puts the elements into `to`, in row-major order.
     ///
     /// # Errors
@@ -81,6 +87,10 @@ where
         (**self).shape() == shape
     }
 
+    fn with_shape(&self, f: &mut dyn FnMut(&[usize])) {
+        f((**self).shape());
+    }
+
     fn read(&self, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
         read_labels(self.iter().copied(), rules, to)
     }
@@ -93,6 +103,10 @@ impl<S: Data<Elem = f32>, D: Dimension> Targets<f32> for ArrayBase<S, D> {
 
     fn has_shape(&self, shape: &[usize]) -> bool {
         (**self).shape() == shape
+    }
+
+    fn with_shape(&self, f: &mut dyn FnMut(&[usize])) {
+        f((**self).shape());
     }
 
     fn read(&self, rules: Rules, to: &mut Vec<f32>) -> Result<(), TrainError> {
@@ -114,6 +128,10 @@ impl<T: Label> Targets<i32> for [T] {
         shape == [self.len()]
     }
 
+    fn with_shape(&self, f: &mut dyn FnMut(&[usize])) {
+        f(&[self.len()]);
+    }
+
     fn read(&self, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
         read_labels(self.iter().copied(), rules, to)
     }
@@ -128,6 +146,10 @@ macro_rules! as_slices {
 
             fn has_shape(&self, shape: &[usize]) -> bool {
                 self.as_slice().has_shape(shape)
+            }
+
+            fn with_shape(&self, f: &mut dyn FnMut(&[usize])) {
+                self.as_slice().with_shape(f);
             }
 
             fn read(&self, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {

@@ -6,6 +6,7 @@ use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::passes::sweep;
 use kiln_graph::{DType, Graph, Input, Node, NodeId, Op, Operands, Output, Role};
 
+use super::differential::feeds;
 use super::random_graphs::Case;
 
 /// A smaller case for which `fails` holds, too; `case` must be one.
@@ -89,7 +90,7 @@ fn tidy(mut graph: Graph, values: Vec<Vec<f64>>, wild: bool) -> Case {
 
 /// The f32 values of all nodes.
 fn values(graph: &Graph, case: &Case) -> Vec<Vec<f64>> {
-    let feeds: HashMap<String, Tensor<f32>> = super::feeds(case);
+    let feeds: HashMap<String, Tensor<f32>> = feeds(case);
     let mut all = graph.clone();
     all.updates.clear();
     all.outputs = graph.ids().map(|node| Output { name: node.0.to_string(), node }).collect();

@@ -1,6 +1,8 @@
 //! The layers whose gradients are checked, first and second ones: those that are more than one operation.
 
+use kiln::prelude::*;
 use kiln_graph::Shape;
+use kiln_graph::build::{Builder, Value};
 use kiln_graph::functions::{self, cosine_similarity, fold, pairwise_distance, unfold};
 use kiln_graph::layers::PaddingMode;
 use kiln_graph::layers::adaptive_pool::adaptive_max_pool;
@@ -18,7 +20,7 @@ use crate::Case;
 use crate::rows::{any, apart, conv, positive, row, sliding, window};
 
 pub fn layers() -> Vec<Case> {
-    [pools(), norms(), paddings(), rearranged(), activations()].into_iter().flatten().collect()
+    [pools(), norms(), paddings(), rearranged(), activations(), extents()].into_iter().flatten().collect()
 }
 
 fn pools() -> Vec<Case> {
@@ -116,5 +118,30 @@ fn activations() -> Vec<Case> {
         row("softsign", [apart(&[7])], |_, v| functions::softsign(v[0])),
         row("tanhshrink", [any(&[7])], |_, v| functions::tanhshrink(v[0])),
         row("threshold", [apart(&[7])], |_, v| functions::threshold(v[0], 0.15, 2.0).square()),
+    ]
+}
+
+model! {
+    /// A body over free extents.
+    struct Free {
+        act: Tanh(),
+    }
+
+    fn forward(x: [N, T, 3], y: [N, S, 3]) -> [N, T, 3] {
+        let scores = x.matmul(y.transpose(1, 2)) / T;
+        let places = (arange(T).float() + 1.0).unsqueeze(-1);
+        let turned = cat((x.narrow(1, 1, T - 1), x.narrow(1, 0, 1)), dim = 1);
+        act(scores.softmax(-1).matmul(y)) * places + turned.view([N, T * 3]).square().view([N, T, -1])
+    }
+}
+
+/// At two sizes of each free extent.
+fn extents() -> Vec<Case> {
+    fn forward<'g>(g: &'g Builder, v: &[Value<'g>]) -> Value<'g> {
+        Free::init(0).forward_all(g, v)[0]
+    }
+    vec![
+        row("free extents 2 and 3", [any(&[2, 2, 3]), any(&[2, 3, 3])], forward),
+        row("free extents 4 and 1", [any(&[1, 4, 3]), any(&[1, 1, 3])], forward),
     ]
 }

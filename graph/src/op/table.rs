@@ -85,7 +85,7 @@ table! {
     Op::ScatterAdd { .. } => "scatter_add", Some(2), vec![Op::ScatterAdd { axis: 0, extent: 0 }];
     Op::TakeRows => "take_rows", Some(2), vec![Op::TakeRows];
     Op::ScatterRows { .. } => "scatter_rows", Some(2), vec![Op::ScatterRows { rows: 0 }];
-    Op::Random { .. } => "random", Some(1), vec![Op::Random { shape: Shape::SCALAR, seed: 0, stream: 0 }];
+    Op::Random { .. } => "random", None, vec![Op::Random { shape: Shape::SCALAR, seed: 0, stream: 0 }];
     Op::Detach => "detach", Some(1), vec![Op::Detach];
     Op::Scan { .. } => "scan", None, vec![Op::Scan { body: 0, length: 1, reverse: false }];
     Op::ScanResult { .. } => "scan_result", Some(1), vec![Op::ScanResult { index: 0 }];

@@ -114,6 +114,7 @@ fn operands_that_fit_have_a_result() {
         (Op::TakeRows, vec![f32(&[9, 4]), i32(&[2, 3])], f32(&[2, 3, 4])),
         (Op::ScatterRows { rows: 9 }, vec![i32(&[2, 3]), f32(&[2, 3, 4])], f32(&[9, 4])),
         (Op::Random { shape: Shape::new(&[2, 3]), seed: 0, stream: 0 }, vec![i32(&[])], f32(&[2, 3])),
+        (Op::Random { shape: Shape::new(&[2, 3]), seed: 0, stream: 0 }, vec![i32(&[]), i32(&[])], f32(&[2, 3])),
     ];
     for (op, operands, expected) in cases {
         assert_eq!(op.infer(&operands), Ok(expected), "{op:?} of {operands:?}");
@@ -226,6 +227,11 @@ fn operands_that_do_not_fit_have_none() {
             Op::Random { shape: Shape::new(&[1 << 16, 1 << 16, 2]), seed: 0, stream: 0 },
             vec![i32(&[])],
             rule("random", "a tensor of random values may have at most 4294967296 elements"),
+        ),
+        (
+            Op::Random { shape: Shape::SCALAR, seed: 0, stream: 0 },
+            vec![i32(&[]), f32(&[])],
+            wrong_type("random", 1, "i32", DType::F32),
         ),
         (
             Op::Random { shape: Shape::SCALAR, seed: 0, stream: 0 },

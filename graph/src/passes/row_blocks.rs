@@ -10,7 +10,7 @@
 //!   a scan over blocks of rows; large values that it needs of an earlier one it computes again.
 //! - Large operands that are simple (masks that count places, constants) are made within the blocks; others are read by
 //!   rows.
-//! - Random numbers are those of the whole: a block's are a constant part of them, so that each block is written out.
+//! - Random numbers are those of the whole: a block draws them from the place in their stream where it begins.
 //! - Where values beyond a diagonal are known not to count ([`beyond`]), rows are computed in **segments**, each with the
 //!   columns that its last row looks at.
 //!
@@ -112,7 +112,7 @@ fn blocked(graph: &Graph, seed: NodeId, blocks: RowBlocks) -> Option<Graph> {
             break phases;
         }
     };
-    let segments = segments(&region, diagonal, phases.iter().any(Phase::draws), blocks);
+    let segments = segments(&region, diagonal, blocks);
     if segments.len() == 1 && segments[0].blocks == 1 {
         return None;
     }
@@ -143,13 +143,11 @@ fn leaves(graph: &Graph, users: &[Vec<NodeId>], region: &Region) -> BTreeSet<Nod
     region.members.keys().filter(|id| roots.contains(id) || is_read(id)).copied().collect()
 }
 
-/// The rows in blocks of about the same size, where `are_single` each a segment of its own; with the columns that they look
-/// at, where `diagonal` says it.
-fn segments(region: &Region, diagonal: Option<i64>, are_single: bool, blocks: RowBlocks) -> Vec<Segment> {
+/// The rows in blocks of about the same size, with the columns that they look at, where `diagonal` says it.
+fn segments(region: &Region, diagonal: Option<i64>, blocks: RowBlocks) -> Vec<Segment> {
     let of_row = region.elements / region.rows;
     let most = (blocks.block / of_row).max(blocks.rows).min(region.rows);
     let count = match diagonal {
-        _ if are_single => region.rows.div_ceil(most),
         Some(_) => (region.rows / most).clamp(1, blocks.segments),
         None => 1,
     };

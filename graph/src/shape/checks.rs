@@ -2,7 +2,7 @@
 //! words, under the user's own tokens. Knows rules by their results only.
 
 use super::functions::{Elements, Types, elements};
-use super::{DType, MAX_EXTENT, MAX_RANK, Message, Shape, ShapeError, Type, rules};
+use super::{DType, MAX_EXTENT, MAX_RANK, Message, Misfit, Shape, ShapeError, Sizes, Type, extent, rules};
 use crate::setting::InvalidSetting;
 
 /// Returns the shape, or panics with `shape mismatch in layer NAME: …` (or `wrong setting in ..`): the compile-time check
@@ -48,7 +48,7 @@ pub const fn check_optimizer(name: &str, result: Result<(), InvalidSetting>) {
 /// # Panics
 /// With the error's message, if there is one; in a constant that is a compile error.
 #[track_caller]
-pub const fn check_inputs(name: &str, result: Result<(), ShapeError>) {
+pub const fn check_inputs(name: &str, result: Result<Sizes, ShapeError>) {
     if let Err(error) = result {
         check_layer(name, Err(error));
     }
@@ -180,7 +180,7 @@ pub const fn check_extents(batch: bool, extents: &[usize]) -> Shape {
     let mut axis = 0;
     while axis < extents.len() {
         // Some of these numbers stand for something else in shapes.
-        if extents[axis] > MAX_EXTENT {
+        if extents[axis] > MAX_EXTENT && !extent::is_free(extents[axis]) {
             let message = Message::new().text("an extent of ").number(extents[axis]);
             panic!("{}", message.text(" is too large: extents are below 2^31").as_str())
         }
@@ -209,18 +209,43 @@ pub const fn check_index(list: &str, index: usize, length: usize) {
     }
 }
 
-/// The compile-time check of an argument of a function that a model declares.
+/// The compile-time check of an argument of a function that a model declares. Its free extents may be others, or numbers.
 ///
 /// # Panics
 /// With both types, if they differ; in a constant that is a compile error.
 #[track_caller]
 pub const fn check_argument(function: &str, argument: &str, declared: Type, found: Type) -> Type {
-    if !declared.same(&found) {
+    if rules::inputs(&[declared], &[found]).is_err() {
         let message = Message::new().text("shape mismatch in `").text(function).text("`: its argument ").text(argument);
         let message = message.text(" is declared as ").ty(&declared).text(", but is ").ty(&found);
         panic!("{}", message.as_str())
     }
-    declared
+    found
+}
+
+/// What the free extents of a function are by its arguments, each with its name, the declared type and its own.
+///
+/// # Panics
+/// If they are others by one argument than by another; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_sizes(function: &str, arguments: &[(&str, Type, Type)]) -> Sizes {
+    let mut sizes = Sizes::UNKNOWN;
+    let mut position = 0;
+    while position < arguments.len() {
+        let (name, declared, found) = arguments[position];
+        sizes = match sizes.and(declared.shape, found.shape.dims()) {
+            Ok(sizes) => sizes,
+            Err(Misfit::Differs { free, before, here }) => {
+                let message = Message::new().text("shape mismatch in `").text(function).text("`: its free extent ");
+                let message = message.extent(free).text(" is ").extent(here).text(" by its argument ").text(name);
+                panic!("{}", message.text(", and ").extent(before).text(" by one before").as_str())
+            }
+            // Where the argument is given, it was said that it does not fit.
+            Err(Misfit::Shape | Misfit::NoValue { .. }) => sizes,
+        };
+        position += 1;
+    }
+    sizes
 }
 
 /// Returns the declared type of an output, or panics if the layers give another one. `output` names it: `output of Net`.

@@ -91,6 +91,27 @@ pub enum ShapeError {
         /// The operand's shape.
         shape: Shape,
     },
+    /// A free extent that would have to be known, or that what is computed from it can not be told of, in a compile-time
+    /// check.
+    Free {
+        /// The operation's mnemonic.
+        op: &'static str,
+        /// The extent.
+        extent: usize,
+        /// Why, and what to do.
+        rule: &'static str,
+    },
+    /// Two extents of which at least one is free, and that have no sum or product that can be told.
+    Together {
+        /// The operation's mnemonic.
+        op: &'static str,
+        /// The one.
+        one: usize,
+        /// `+` or `*`.
+        operator: &'static str,
+        /// The other.
+        other: usize,
+    },
     /// A model applied to another number of inputs than it has.
     Inputs {
         /// How many it has.
@@ -113,6 +134,17 @@ pub enum ShapeError {
         expected: Type,
         /// The type that it gets.
         found: Type,
+    },
+    /// An input of a model by which one of its free extents would be another than by an input before.
+    Differs {
+        /// Which input, from 0.
+        position: usize,
+        /// The free extent.
+        free: usize,
+        /// What it is before.
+        before: usize,
+        /// What it would be here.
+        here: usize,
     },
     /// A slice that reaches past the operand.
     Range {
@@ -385,6 +417,17 @@ impl ShapeError {
                 let m = m.text(op).text(" can neither take apart nor extend the batch axis N of shape ").shape(&shape);
                 m.text(": its extent is not known while the model compiles")
             }
+            ShapeError::Free { op, extent, rule } => {
+                let m = m.text(op).text(": ").number(extent).text(" is not known while the model compiles");
+                m.text(", ").text(rule)
+            }
+            ShapeError::Together { op, one, operator, other } => {
+                let m = m.text(op).text(": ").extent(one).text(" ").text(operator).text(" ").extent(other);
+                m.text(
+                    " is no extent that can be told while the model compiles: one is a multiple of one free extent, ",
+                )
+                .text("and a number more or less; let an input have an axis of this extent, with a name of its own")
+            }
             ShapeError::Inputs { expected, found } => {
                 let m = m.text("it takes ").number(expected).text(if expected == 1 { " input" } else { " inputs" });
                 m.text(", but is applied to ").number(found)
@@ -402,6 +445,10 @@ impl ShapeError {
                     let m = m.text(expected.dtype.name()).text(" ").shape(&expected.shape).text(", but is ");
                     m.text(found.dtype.name()).text(" ").shape(&found.shape)
                 }
+            }
+            ShapeError::Differs { position, free, before, here } => {
+                let m = m.text("its free extent ").extent(free).text(" would be ").extent(here).text(" by its input ");
+                m.number(position).text(", and is ").extent(before).text(" by an axis before")
             }
             ShapeError::Range { axis, start, limit, shape } => {
                 let m = m.text("the slice ").number(start).text("..").number(limit).text(" along axis ").number(axis);
@@ -537,40 +584,4 @@ impl fmt::Display for ShapeError {
 impl std::error::Error for ShapeError {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_say_what_is_expected_and_found() {
-        let found = Shape::new(&[Shape::N, 64, 4, 4]);
-        let cases = [
-            (
-                ShapeError::Features { expected: 100, found: Shape::new(&[Shape::N, 128]) },
-                "it takes 100 input features, but its input has shape [N, 128]",
-            ),
-            (
-                ShapeError::Features { expected: 1024, found },
-                "it takes 1024 input features, but its input has shape [N, 64, 4, 4]; put a Flatten before it",
-            ),
-            (
-                ShapeError::InputRank { least: 4, most: 4, found: Shape::new(&[8, 8]) },
-                "its input must have 4 axes, but has shape [8, 8]",
-            ),
-            (
-                ShapeError::Groups { groups: 3, channels: 20, side: "output" },
-                "groups = 3 does not divide its 20 output channels",
-            ),
-            (
-                ShapeError::Window { op: "conv", axis: 1, span: 3, extent: 2 },
-                "the window of conv spans 3 along spatial axis 1, but its padded input only 2",
-            ),
-            (
-                ShapeError::Axis { op: "sum", axis: -4, shape: Shape::new(&[2, 3]) },
-                "axis -4 of sum is not one of shape [2, 3], or is given twice",
-            ),
-        ];
-        for (error, expected) in cases {
-            assert_eq!(error.to_string(), expected);
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,8 @@
 //! the operands' shapes, and then the attributes in PyTorch's order. What a `forward` calls is checked by these while
 //! rustc runs, and the same functions check it again in a graph.
 //!
-//! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known.
+//! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known. What is free of the other axes is computed
+//! with by the functions of [`extent`].
 
 mod einsum;
 mod folds;
@@ -50,7 +51,7 @@ pub use settings::{
 };
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
-use super::{DType, MAX_RANK, Shape, ShapeError, Type, rules};
+use super::{DType, MAX_RANK, Shape, ShapeError, Type, extent, rules};
 
 /// Which element types a function takes for an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,8 +143,8 @@ pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, 
         return Err(ShapeError::TooManyAxes { op, found: to.len() });
     }
     let wanted = Shape::new(to);
-    let (from_batches, from) = counted(&x);
-    let (to_batches, known) = counted(&wanted);
+    let (mut left, from) = counted(&x);
+    let (given, known) = counted(&wanted);
     let mut inferred = None;
     let mut axis = 0;
     while axis < to.len() {
@@ -156,31 +157,49 @@ pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, 
         axis += 1;
     }
     let error = Err(ShapeError::Elements { from: x, to: wanted });
-    match inferred {
-        None if from_batches == to_batches && from == known => Ok(wanted),
-        None => error,
-        // The batch axis is what is left.
-        Some(axis) if from_batches == to_batches + 1 && from == known => Ok(wanted.with(axis, Shape::N)),
-        Some(axis) if from_batches == to_batches && known > 0 && from.is_multiple_of(known) => {
-            Ok(wanted.with(axis, from / known))
+    // Each axis without a number is one of those before, or what is left.
+    let mut axis = 0;
+    while axis < given.rank() {
+        let mut at = 0;
+        while at < left.rank() && left.dim(at) != given.dim(axis) {
+            at += 1;
         }
-        Some(_) => error,
+        if at == left.rank() {
+            return error;
+        }
+        left = left.remove(at);
+        axis += 1;
+    }
+    match (inferred, left.rank()) {
+        (None, 0) if from == known => Ok(wanted),
+        (Some(axis), 0) if known > 0 && from.is_multiple_of(known) => Ok(wanted.with(axis, from / known)),
+        // The batch axis is what is left.
+        (Some(axis), 1) if left.dim(0) == Shape::N && from == known => Ok(wanted.with(axis, Shape::N)),
+        (Some(axis), 1) if left.dim(0) != Shape::N && known > 0 && from.is_multiple_of(known) => {
+            Ok(wanted.with(axis, ok!(rules::product(op, left.dim(0), from / known))))
+        }
+        _ => error,
     }
 }
 
-/// How many batch axes there are, and the product of the other known extents.
-const fn counted(shape: &Shape) -> (usize, usize) {
-    let (mut batches, mut product) = (0, 1usize);
+/// The extents that are no numbers, a multiple of a free one without its factor; and the product of all numbers.
+const fn counted(shape: &Shape) -> (Shape, usize) {
+    let (mut others, mut product) = (Shape::SCALAR, 1usize);
     let mut axis = 0;
     while axis < shape.rank() {
         match shape.dim(axis) {
-            Shape::N => batches += 1,
+            Shape::N => others = others.insert(others.rank(), Shape::N),
             Shape::INFERRED => {}
+            free if extent::is_free(free) => {
+                let (other, factor) = extent::factored(free);
+                others = others.insert(others.rank(), other);
+                product = product.saturating_mul(factor);
+            }
             extent => product = product.saturating_mul(extent),
         }
         axis += 1;
     }
-    (batches, product)
+    (others, product)
 }
 
 /// Repeated to another shape, in which [`Shape::INFERRED`] stands for the extent that is there.
@@ -291,6 +310,10 @@ pub const fn squeeze(op: &'static str, x: Shape, dim: &[isize]) -> Result<Shape,
         if gone[axis] && x.dim(axis) == Shape::N {
             return Err(ShapeError::Batch { op, shape: x });
         }
+        if gone[axis] && extent::is_free(x.dim(axis)) {
+            let rule = "and may be 1 or not: name the axes that go";
+            return Err(ShapeError::Free { op, extent: x.dim(axis), rule });
+        }
         gone[axis] = gone[axis] && x.dim(axis) == 1;
         axis += 1;
     }
@@ -357,6 +380,13 @@ const fn known_axis(op: &'static str, x: Shape, dim: isize) -> Result<usize, Sha
 /// A place on an axis that is taken apart, counted from the front: negative ones count from the end, as PyTorch's do.
 pub const fn place(op: &'static str, x: Shape, dim: isize, place: isize) -> Result<usize, ShapeError> {
     let axis = ok!(known_axis(op, x, dim));
+    // What is computed of free extents is no negative number.
+    if extent::is_free(place as usize) {
+        return Ok(place as usize);
+    }
+    if place < 0 && extent::is_free(x.dim(axis)) {
+        return rules::difference(op, x.dim(axis), -place);
+    }
     match x.dim(axis).checked_sub(place.unsigned_abs()) {
         _ if place >= 0 => Ok(place as usize),
         Some(place) => Ok(place),
@@ -372,7 +402,7 @@ pub const fn end(op: &'static str, x: Shape, dim: isize, end: isize) -> Result<u
 /// `length` elements of an axis from `start` on, which may count from the end.
 pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: isize, length: usize) -> Result<Shape, ShapeError> {
     let start = ok!(place(op, x, dim, start));
-    part(op, x, dim, start, start.saturating_add(length), 1)
+    part(op, x, dim, start, ok!(rules::sum(op, start, length)), 1)
 }
 
 /// Every `step`-th element of an axis from `start` to before `end`; both may count from the end.
@@ -401,17 +431,24 @@ pub const fn part(
     if step == 0 {
         return Err(ShapeError::Attribute { op, rule: "the step must be at least 1" });
     }
-    if start > end || end > x.dim(axis) {
+    if extent::exceeds(start, end) || extent::exceeds(end, x.dim(axis)) {
         return Err(ShapeError::Range { axis, start, limit: end, shape: x });
     }
-    Ok(x.with(axis, (end - start).div_ceil(step)))
+    let Some(length) = extent::minus(end, start) else {
+        let rule = "nor how many elements lie between these places";
+        return Err(ShapeError::Free { op, extent: if extent::is_free(start) { start } else { end }, rule });
+    };
+    if step == 1 {
+        return Ok(x.with(axis, length));
+    }
+    Ok(x.with(axis, ok!(rules::quotient(op, ok!(rules::sum(op, length, step - 1)), step)).0))
 }
 
 /// One element of an axis, which goes; its index may count from the end.
 pub const fn select(op: &'static str, x: Shape, dim: isize, index: isize) -> Result<Shape, ShapeError> {
     let axis = ok!(known_axis(op, x, dim));
     let index = ok!(place(op, x, dim, index));
-    ok!(part(op, x, dim, index, index.saturating_add(1), 1));
+    ok!(part(op, x, dim, index, ok!(rules::sum(op, index, 1)), 1));
     Ok(x.remove(axis))
 }
 
@@ -511,7 +548,7 @@ pub const fn gather(op: &'static str, x: Shape, dim: isize, index: Shape) -> Res
     let mut axis = 0;
     while axis < x.rank() {
         // The number of samples is as large as itself alone.
-        let shorter = index.dim(axis) < x.dim(axis) && x.dim(axis) != Shape::N && index.dim(axis) != Shape::N;
+        let shorter = extent::exceeds(x.dim(axis), index.dim(axis)) && index.dim(axis) != Shape::N;
         if axis != along && index.dim(axis) != x.dim(axis) && !shorter {
             return error;
         }
@@ -533,5 +570,7 @@ pub const fn index_select(op: &'static str, x: Shape, dim: isize, index: Shape) 
     Ok(x.with(axis, index.dim(0)))
 }
 
+#[cfg(test)]
+mod free_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Texts that are put together in constants: one formatter for `Display` and for the panic of a compile-time check.
 //! Knows shapes, and none of the errors.
 
-use super::{DType, Shape, Type};
+use super::{DType, Shape, Type, extent};
 
 /// The bytes that a [`Message`] holds: the longest error has two shapes of eight axes of twenty digits.
 const CAPACITY: usize = 1024;
@@ -53,8 +53,12 @@ impl Message {
         self.text(other.as_str())
     }
 
-    /// This text and then a number in decimal.
+    /// This text and then a number in decimal, or a free extent by its name.
     pub const fn number(self, number: usize) -> Message {
+        if extent::is_free(number) { self.free(number) } else { self.decimal(number) }
+    }
+
+    pub(super) const fn decimal(self, number: usize) -> Message {
         let mut digits = [0; 20];
         let mut first = digits.len();
         let mut rest = number;
@@ -72,6 +76,11 @@ impl Message {
         }
     }
 
+    /// This text and then an extent: a number, `N`, or a free one by its name.
+    pub(super) const fn extent(self, extent: usize) -> Message {
+        if extent == Shape::N { self.text("N") } else { self.number(extent) }
+    }
+
     /// This text and then a number with its sign if it is negative.
     pub const fn signed(self, number: isize) -> Message {
         if number < 0 { self.text("-").number(number.unsigned_abs()) } else { self.number(number as usize) }
@@ -85,6 +94,7 @@ impl Message {
             match shape.dim(axis) {
                 Shape::N => message = message.text("N * "),
                 Shape::INFERRED => message = message.text("-1 * "),
+                free if extent::is_free(free) => message = message.text("(").free(free).text(") * "),
                 extent => known = known.saturating_mul(extent),
             }
             axis += 1;
@@ -132,7 +142,7 @@ mod tests {
 
     #[test]
     fn shapes_read_as_their_display() {
-        for shape in [Shape::SCALAR, Shape::new(&[Shape::N, 0, 10]), Shape::new(&[1234567890; 8])] {
+        for shape in [Shape::SCALAR, Shape::new(&[Shape::N, extent::free("T"), 10]), Shape::new(&[1234567890; 8])] {
             assert_eq!(Message::new().shape(&shape).as_str(), shape.to_string());
         }
     }

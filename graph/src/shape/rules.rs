@@ -1,9 +1,12 @@
 //! The shape rules of layers and of the operations behind them, as `const fn`s: the compile-time checks of the macros,
 //! the layers and the operations' type rules all call these. Knows the attributes of windows, not the operations.
 //!
-//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it.
+//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it. It may
+//! be free, too, and is then computed with by the functions of [`extent`].
 
 mod attention;
+mod extents;
+mod models;
 mod norms;
 mod padding;
 mod rearrange;
@@ -14,13 +17,15 @@ pub use attention::{
     Attention, AttentionInputs, DecoderInputs, EncoderInputs, TransformerInputs, multihead_attention,
     positional_encoding, transformer, transformer_decoder, transformer_encoder,
 };
+pub use extents::{difference, number, product, quotient, sum};
+pub use models::{inputs, outputs};
 pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
 pub use padding::padding;
 pub use rearrange::{channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unflatten, unfold};
 pub use recurrent::{Recurrent, recurrent, recurrent_cell};
 pub use resample::{adaptive_pool, fractional_pool, resize, transposed_convolution, transposed_extent, unpool};
 
-use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type};
+use super::{DType, MAX_ELEMENTS, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, extent};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
 
 /// The position of an axis that may count from the end (`-1` is the last).
@@ -120,6 +125,7 @@ pub const fn tensor(shape: Shape) -> Result<Shape, ShapeError> {
         match shape.dim(axis) {
             0 => return Err(ShapeError::Empty { shape }),
             Shape::N => {}
+            free if extent::is_free(free) => {}
             extent if extent > MAX_EXTENT => return Err(ShapeError::TooLarge { shape }),
             extent => elements = elements.saturating_mul(extent),
         }
@@ -131,14 +137,6 @@ pub const fn tensor(shape: Shape) -> Result<Shape, ShapeError> {
 /// A result that is a shape which a tensor may have.
 pub const fn elements_of(result: Result<Shape, ShapeError>) -> Result<Shape, ShapeError> {
     tensor(ok!(result))
-}
-
-/// A sum of extents, if it is one itself.
-pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
-    match one.saturating_add(other) {
-        sum if sum <= MAX_EXTENT => Ok(sum),
-        _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
-    }
 }
 
 /// A setting that is a finite number.
@@ -230,10 +228,10 @@ pub const fn glu(input: Shape, dim: isize) -> Result<Shape, ShapeError> {
     if extent == Shape::N {
         return Err(ShapeError::Attribute { op: "glu", rule: "the batch axis can not be halved" });
     }
-    if !extent.is_multiple_of(2) {
-        return Err(ShapeError::Attribute { op: "glu", rule: "the axis must have an even extent" });
+    match ok!(quotient("glu", extent, 2)) {
+        (half, true) => Ok(input.with(axis, half)),
+        (_, false) => Err(ShapeError::Attribute { op: "glu", rule: "the axis must have an even extent" }),
     }
-    Ok(input.with(axis, extent / 2))
 }
 
 /// A divisor that is given.
@@ -291,6 +289,14 @@ pub const fn window_extent(op: &'static str, axis: usize, extent: usize, window:
     }
     let padded = ok!(sum(op, ok!(sum(op, extent, padding.0)), padding.1));
     let span = (kernel - 1).saturating_mul(dilation).saturating_add(1);
+    if extent::is_free(padded) {
+        // With `ceil` the last window depends on the extent, unless strides fit.
+        if window.ceil && stride > 1 {
+            return Err(ShapeError::Free { op, extent, rule: "and `ceil_mode` decides by it: leave it out" });
+        }
+        let last = ok!(difference(op, padded, span as isize));
+        return sum(op, ok!(quotient(op, last, stride)).0, 1);
+    }
     let available = if window.ceil { padded.saturating_add(stride - 1) } else { padded };
     if span > available {
         return Err(ShapeError::Window { op, axis, span, extent: padded });
@@ -399,10 +405,7 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
         if left == Shape::N || right == Shape::N {
             return Err(ShapeError::BatchMerged { shape: input });
         }
-        let product = left.saturating_mul(right);
-        if product > MAX_EXTENT {
-            return Err(ShapeError::Attribute { op: "flatten", rule: "every extent must be below 2^31" });
-        }
+        let product = ok!(product("flatten", left, right));
         output = output.remove(merged).with(merged - 1, product);
         merged -= 1;
     }
@@ -435,7 +438,7 @@ pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Sh
 }
 
 /// Whether the batch axis is one of its axes.
-const fn has_batch(shape: &Shape) -> bool {
+pub const fn has_batch(shape: &Shape) -> bool {
     let mut axis = 0;
     while axis < shape.rank() {
         if shape.dim(axis) == Shape::N {
@@ -453,29 +456,6 @@ pub const fn takes(dtype: DType, input: Type, result: Result<Shape, ShapeError>)
     } else {
         Err(ShapeError::Holds { expected: dtype, found: input.dtype })
     }
-}
-
-/// A model as a layer of another one: it takes the inputs that it declares, and nothing else.
-pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<(), ShapeError> {
-    if declared.len() != found.len() {
-        return Err(ShapeError::Inputs { expected: declared.len(), found: found.len() });
-    }
-    let mut position = 0;
-    while position < found.len() {
-        let (expected, found) = (declared[position], found[position]);
-        if !expected.same(&found) {
-            // The only input is called just that.
-            return Err(if declared.len() > 1 {
-                ShapeError::Input { position, expected, found }
-            } else if expected.dtype as u8 == found.dtype as u8 {
-                ShapeError::Expected { what: "input", expected: expected.shape, found: found.shape }
-            } else {
-                ShapeError::Holds { expected: expected.dtype, found: found.dtype }
-            });
-        }
-        position += 1;
-    }
-    Ok(())
 }
 
 /// A loss between values of one shape: a scalar if it is reduced, else of that shape.

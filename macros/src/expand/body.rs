@@ -5,8 +5,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
-use super::checks::{Check, Owner, call, model_types, run, several_types};
+use super::checks::{Check, call, model_types, run, several_types};
 use super::label::Label;
+use super::owner::Owner;
 use super::{losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
@@ -286,7 +287,7 @@ impl Expansion<'_> {
                             if let ParameterKind::Tensor(Some(extents)) = &parameter.kind {
                                 let (function, name) =
                                     (helper.name.unraw().to_string(), parameter.name.unraw().to_string());
-                                let declared = super::checks::extents(extents);
+                                let declared = owner.extents(extents);
                                 let arguments = emit!(#function, #name, #declared, #given);
                                 *given = call(*place, emit!(shape::check_argument), arguments);
                             }
@@ -363,11 +364,13 @@ impl Expansion<'_> {
                 let (taken, given) = (owner.constant(super::checks::INPUTS), owner.constant(super::checks::OUTPUTS));
                 let checks = inputs.iter().zip(values).enumerate().map(|(position, ((name, _), value))| {
                     let arguments = emit!("forward", #name, #taken[#position], #value);
-                    let check = call(place, emit!(shape::check_argument), arguments);
-                    emit!(#check;)
+                    call(place, emit!(shape::check_argument), arguments)
                 });
-                let result = if want == Want::One { emit!(#given[0]) } else { given.clone() };
-                emit!({ #(#checks)* #result })
+                let agree = emit!(#KILN::graph::shape::rules::inputs(&#taken, &inputs));
+                let agree = call(place, emit!(shape::check_inputs), emit!("forward", #agree));
+                let given = emit!(#KILN::graph::shape::rules::outputs(&#taken, &inputs, #given));
+                let result = if want == Want::One { emit!(let [x] = #given; x) } else { given };
+                emit!({ let inputs = [#(#checks),*]; #agree; #result })
             }
         }
     }

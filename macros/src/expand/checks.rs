@@ -5,105 +5,25 @@
 //! is reported once and later ones still are.
 
 use std::collections::HashSet;
-use std::fmt::Display;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::body::{Expansion, Target, Want};
 use super::label::{Label, join};
+use super::owner::{Owner, all_have_defaults, holder, is_generic, settings as settings_name};
 use super::walk::segment;
 use crate::ast::{Extents, Node, Parameter, ParameterKind, Place, Sequence};
 use crate::body::{Forward, Helper};
 use crate::layers::Applied;
 use crate::naming::KILN;
-use crate::validate::{Layer, LayerKind, Optimizer, Program, Validated, batch, has_default_for_each};
+use crate::validate::{Layer, LayerKind, Optimizer, Program, Validated, batch};
 
 /// The constant that holds the types of the model's inputs.
 pub const INPUTS: &str = "INPUTS";
 /// The constant that holds the types of the model's outputs.
 pub const OUTPUTS: &str = "OUTPUTS";
-
-/// How the constants are named. Their names end in that of the model, so that they hide nothing that the user's const
-/// arguments speak of.
-pub struct Owner {
-    /// The constants stand in the block around the implementations, or, as they may depend on const parameters,
-    /// belong to an empty struct with the same parameters.
-    prefix: TokenStream,
-    model: Ident,
-}
-
-impl Owner {
-    /// As seen from the implementations.
-    pub fn of(declaration: &Validated) -> Owner {
-        let (_, arguments, _) = declaration.generics.split_for_impl();
-        let holder = holder(declaration);
-        Owner::with(declaration, emit!(<#holder #arguments>::))
-    }
-
-    /// As seen from where a model's const parameters can not be named: with their defaults, if all have one.
-    pub fn of_defaults(declaration: &Validated) -> Option<Owner> {
-        let holder = holder(declaration);
-        all_have_defaults(declaration).then(|| Owner::with(declaration, emit!(<#holder>::)))
-    }
-
-    /// As seen from one another.
-    fn within(declaration: &Validated) -> Owner {
-        Owner::with(declaration, emit!(Self::))
-    }
-
-    fn with(declaration: &Validated, prefix: TokenStream) -> Owner {
-        let prefix = if is_generic(declaration) { prefix } else { TokenStream::new() };
-        Owner { prefix, model: declaration.name.clone() }
-    }
-
-    /// `fc1` becomes `fc1_of_Net`, and `r#type` becomes `type_of_Net`.
-    fn name(&self, of: &str) -> Ident {
-        format_ident!("{}_of_{}", of.replace("r#", ""), self.model, span = Span::call_site())
-    }
-
-    pub fn constant(&self, of: &str) -> TokenStream {
-        let (prefix, name) = (&self.prefix, self.name(of));
-        emit!(#prefix #name)
-    }
-
-    /// The function that walks over the types of one of the model's own functions, called at a place.
-    pub fn function(&self, helper: &Ident, place: Place) -> TokenStream {
-        let prefix = &self.prefix;
-        let name = Ident::new(&self.name(&helper.to_string()).to_string(), at(place.first));
-        emit!(#prefix #name)
-    }
-
-    /// The settings of the layer with this number.
-    pub fn settings(&self, id: usize) -> TokenStream {
-        self.constant(&settings(id))
-    }
-
-    /// The settings of an optimizer.
-    pub fn optimizer(&self, field: &Ident) -> TokenStream {
-        self.constant(&settings(format_args!("of_{field}")))
-    }
-}
-
-/// The name of the settings of a layer, by its number, or of an optimizer.
-fn settings(of: impl Display) -> String {
-    format!("SETTINGS_{of}")
-}
-
-/// The struct that owns the constants of a model with const parameters.
-fn holder(declaration: &Validated) -> Ident {
-    format_ident!("ShapesOf{}", declaration.name, span = Span::call_site())
-}
-
-fn is_generic(declaration: &Validated) -> bool {
-    !declaration.generics.params.is_empty()
-}
-
-/// Whether each const parameter has a default; also if there is none.
-fn all_have_defaults(declaration: &Validated) -> bool {
-    has_default_for_each(&declaration.generics)
-}
 
 /// What a declaration's checks expand to.
 pub struct Checks {
@@ -169,6 +89,7 @@ impl Constants {
     }
 
     fn all(&mut self, declaration: &Validated) {
+        self.free();
         for helper in &declaration.helpers {
             self.helper(helper, declaration);
         }
@@ -182,12 +103,42 @@ impl Constants {
         self.programs(declaration);
     }
 
+    /// A constant for each name that may be free: the free extent, or the value of the constant that the name is. In a
+    /// pattern it is a constant where there is one, and else a new name, so that rustc decides.
+    fn free(&mut self) {
+        for name in &self.owner.free {
+            let text = name.to_string();
+            let constant = self.owner.name(&format!("free_{name}"));
+            let place = at(name.span());
+            let name = Ident::new(&text, name.span());
+            let (kiln, text) = (KILN.at(place), syn::LitStr::new(&text, place));
+            let module = quote_spanned!(place=> #kiln::graph::shape::extent);
+            let next = emit!((#text, next));
+            let (free, next) =
+                (quote_spanned!(place=> #module::free(#text)), quote_spanned!(place=> #module::constant #next));
+            self.definitions.extend(emit! {
+                #[allow(irrefutable_let_patterns, unused_variables, non_snake_case, long_running_const_eval)]
+                const #constant: usize = {
+                    let mut extent = #free;
+                    let mut next = 0;
+                    loop {
+                        if let #name = extent {
+                            break extent;
+                        }
+                        extent = #next;
+                        next += 1;
+                    }
+                };
+            });
+        }
+    }
+
     /// One constant for each program, and for the settings of each optimizer and the indices in its parts.
     fn programs(&mut self, declaration: &Validated) {
         for optimizer in &declaration.steps.optimizers {
             let Optimizer { name, ty, value, place, .. } = optimizer;
             let (text, settings) = (name.unraw().to_string(), self.owner.optimizer(name));
-            let constant = self.owner.name(&self::settings(format_args!("of_{text}")));
+            let constant = self.owner.name(&settings_name(format_args!("of_{text}")));
             self.definitions.extend(emit!(const #constant: #ty = #value;));
             // A value with a destructor is not dropped in a constant: it is forgotten.
             let checked = emit!({
@@ -206,7 +157,7 @@ impl Constants {
         for program in &declaration.steps.programs {
             let batch = batch();
             let inputs = program.inputs.iter().map(|input| {
-                let (name, ty) = (&input.name, extents(&input.extents));
+                let (name, ty) = (&input.name, self.owner.extents(&input.extents));
                 emit!(let mut #name = #ty;)
             });
             let body = expansion(declaration, &self.owner).block(&program.body, Want::One);
@@ -218,8 +169,10 @@ impl Constants {
             });
             let certain: Vec<TokenStream> = certain.collect();
             let count = results.len();
+            let free = self.owner.bind_types(program.inputs.iter().map(|input| &input.extents));
             let check = emit!({
                 let #batch = #KILN::graph::Shape::N;
+                #free
                 #(#inputs)*
                 #body
                 #(#certain)*
@@ -298,7 +251,7 @@ impl Constants {
     fn define_all(&mut self, name: &str, types: &[Extents]) {
         let name = self.owner.name(name);
         let count = types.len();
-        let types = types.iter().map(extents);
+        let types = types.iter().map(|extents| self.owner.extents(extents));
         self.definitions.extend(emit!(const #name: [#KILN::graph::Type; #count] = [#(#types),*];));
     }
 
@@ -359,8 +312,10 @@ impl Constants {
         let positions = 0..names.len();
         let count = declaration.outputs.len();
         let body = expansion(declaration, &self.owner).block(&forward.body, Want::of(count));
+        let free = self.owner.bind_types(&declaration.inputs);
         let body = emit!({
             let #batch = #KILN::graph::Shape::N;
+            #free
             #(let mut #names = #inputs[#positions];)*
             #body
         });
@@ -394,6 +349,8 @@ impl Constants {
             ParameterKind::Number(ty) => emit!(mut #name: #ty),
         });
         let mut body = expansion(declaration, &self.owner).block(&helper.body, Want::of(helper.results));
+        let tensors: Vec<_> = declared_types(&helper.parameters).collect();
+        let free = self.owner.bind_sizes(&helper.name, &tensors);
         if let Some(declared) = &helper.declared {
             let places = declared.iter().map(|result| result.place);
             body = self.results(places, emit!({ #body }), |_, position, place, found| {
@@ -401,14 +358,15 @@ impl Constants {
                     1 => format!("result of {}", helper.name),
                     _ => format!("result {position} of {}", helper.name),
                 };
-                let declared = extents(&declared[position]);
+                let declared = self.owner.extents(&declared[position]);
+                let declared = if free.is_empty() { declared } else { emit!(sizes.ty(#declared)) };
                 call(place, emit!(shape::check_output), emit!(#name, #declared, #found))
             });
         }
         let (name, ty) = (self.owner.name(&helper.name.to_string()), types(helper.results));
         self.definitions.extend(emit! {
             #[allow(unused_variables, unused_assignments)]
-            const fn #name(#batch: usize, #(#parameters),*) -> #ty { #body }
+            const fn #name(#batch: usize, #(#parameters),*) -> #ty { #free #body }
         });
     }
 
@@ -416,11 +374,19 @@ impl Constants {
     fn settings(&mut self, node: &Node<Layer>) {
         for layer in leaves(node) {
             if let LayerKind::Known { settings_type, settings, .. } = &layer.kind {
-                let name = self.owner.name(&self::settings(layer.id));
+                let name = self.owner.name(&settings_name(layer.id));
                 self.definitions.extend(emit!(const #name: #settings_type = #settings;));
             }
         }
     }
+}
+
+/// The tensors among a function's parameters that say their type.
+pub fn declared_types(parameters: &[Parameter]) -> impl Iterator<Item = (&Ident, &Extents)> {
+    parameters.iter().filter_map(|Parameter { name, kind }| match kind {
+        ParameterKind::Tensor(Some(extents)) => Some((name, extents)),
+        ParameterKind::Tensor(None) | ParameterKind::Number(_) => None,
+    })
 }
 
 /// The type of one value over which a body is walked, or of several.
@@ -514,13 +480,12 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
     let model = emit!(<#ty as #KILN::graph::Model>);
     let taken = emit!(#KILN::graph::shape::rules::inputs(#model::INPUTS, &inputs));
     let taken = call(place, emit!(shape::check_inputs), emit!(name, #taken));
-    let outputs = emit!(name, #model::OUTPUTS);
+    let count = want.count();
+    let outputs = call(place, emit!(shape::check_outputs::<#count>), emit!(name, #model::OUTPUTS));
+    let given = emit!(#KILN::graph::shape::rules::outputs(#model::INPUTS, &inputs, #outputs));
     let given = match want {
-        Want::One => {
-            let one = call(place, emit!(shape::check_outputs::<1>), outputs);
-            emit!(let [x] = #one; x)
-        }
-        Want::Several(count) => call(place, emit!(shape::check_outputs::<#count>), outputs),
+        Want::One => emit!(let [x] = #given; x),
+        Want::Several(_) => given,
     };
     emit!(#name #taken; #given)
 }
@@ -559,7 +524,11 @@ fn assumed(layer: &Layer, owner: &Owner) -> TokenStream {
             let settings = owner.settings(layer.id);
             emit!(#KILN::graph::Type::new(#KILN::graph::DType::F32, <#ty>::shape_or_assumed(x.shape, &#settings)))
         }
-        LayerKind::Model => emit!(<#ty as #KILN::graph::Model>::OUTPUTS[0]),
+        LayerKind::Model => {
+            let model = emit!(<#ty as #KILN::graph::Model>);
+            let outputs = emit!(#KILN::graph::shape::rules::outputs(#model::INPUTS, &[x], [#model::OUTPUTS[0]]));
+            emit!({ let [x] = #outputs; x })
+        }
     }
 }
 
@@ -579,16 +548,4 @@ pub fn call(place: Place, function: TokenStream, arguments: TokenStream) -> Toke
 /// A span of the user's that resolves names as the macro's own.
 pub fn at(span: Span) -> Span {
     span.resolved_at(Span::call_site())
-}
-
-/// A declared type.
-pub fn extents(extents: &Extents) -> TokenStream {
-    let (batch, values) = (extents.batch, &extents.values);
-    let shape = call(extents.place, emit!(shape::check_extents), emit!(#batch, &[#(#values),*]));
-    let dtype = match &extents.element {
-        Some(element) if element == "i32" => emit!(I32),
-        Some(element) if element == "bool" => emit!(Bool),
-        _ => emit!(F32),
-    };
-    emit!(#KILN::graph::Type::new(#KILN::graph::DType::#dtype, #shape))
 }

@@ -6,7 +6,8 @@ use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::body::Want;
-use super::checks::{Owner, at, extents};
+use super::checks::at;
+use super::owner::Owner;
 use super::{expansion, structure, transfers, walk};
 use crate::ast::{Input, Mode};
 use crate::mistakes::spaced;
@@ -18,6 +19,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
     let name = &declaration.name;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let trainer = trainer_name(declaration);
+    let owner = Owner::of(declaration);
     let signatures = signatures(declaration);
     let optimizers = declaration.steps.optimizers.iter().map(|optimizer| {
         let (field, text) = (&optimizer.name, optimizer.name.unraw().to_string());
@@ -31,6 +33,8 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
             .enumerate()
             .map(|(position, Input { name, .. })| emit!(let mut #name = inputs[#position];));
         let batch = batch();
+        let taken: Vec<_> = program.inputs.iter().map(|Input { name, extents }| (name, extents)).collect();
+        let free = owner.bind_values(&taken);
         let body = expansion(declaration, &emit!(self)).block(&program.body, Want::One);
         let outputs = program.results.iter().map(|Output { name, .. }| {
             let text = name.unraw().to_string();
@@ -39,6 +43,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
         emit!(#number => {
             #(#inputs)*
             let #batch = batch;
+            #free
             #body
             #(#outputs)*
         })
@@ -72,6 +77,7 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
 
 /// What each program is called and takes.
 fn signatures(declaration: &Validated) -> Vec<TokenStream> {
+    let owner = Owner::of(declaration);
     let signature = |program: &Program| {
         let name = program.name.unraw().to_string();
         let mode = match program.mode {
@@ -79,7 +85,7 @@ fn signatures(declaration: &Validated) -> Vec<TokenStream> {
             Mode::Eval => emit!(Eval),
         };
         let inputs = program.inputs.iter().map(|Input { name, extents: given }| {
-            let (name, ty) = (name.unraw().to_string(), extents(given));
+            let (name, ty) = (name.unraw().to_string(), owner.extents(given));
             emit!(#KILN::steps::Taken { name: #name, ty: #ty })
         });
         emit! {
@@ -257,6 +263,10 @@ fn method(number: usize, program: &Program, visibility: &syn::Visibility, walk: 
         let name = &input.name;
         if is_float(input) { emit!(.numbers(#name)?) } else { emit!(.labels(#name)?) }
     });
+    let shapes = inputs.iter().map(|input| {
+        let name = &input.name;
+        if is_float(input) { emit!(.shape(#name.shape())?) } else { emit!(.shape_of(#name)?) }
+    });
     let types: Vec<TokenStream> = (0..results.len()).map(|result| result_type(program, result, walk)).collect();
     let values: Vec<TokenStream> = (0..results.len()).map(|result| emit!(results.get(#result)?)).collect();
     let (ty, value) = match (types.as_slice(), values.as_slice()) {
@@ -278,7 +288,7 @@ fn method(number: usize, program: &Program, visibility: &syn::Visibility, walk: 
         /// # Errors
         /// Inputs of another shape than declared, or of different numbers of samples.
         #visibility fn #name(&mut self, #(#parameters),*) -> ::core::result::Result<#ty, #KILN::TrainError> {
-            let results = self.trainer.call(#number)#(#give)*.run()?;
+            let results = self.trainer.call(#number)#(#shapes)*#(#give)*.run()?;
             ::core::result::Result::Ok(#value)
         }
     }

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Attribute, Ident, Member as Name};
 
-use super::checks::Owner;
+use super::owner::Owner;
 use super::steps;
 use crate::ast::{Form, Member, Node, Sequence, Style};
 use crate::naming::KILN;

@@ -5,8 +5,8 @@ use quote::{ToTokens, quote};
 use syn::Expr;
 
 use super::expressions::{Meaning, unparenthesized};
-use super::forward::Scope;
 use super::functions::{fits, named};
+use super::scope::Scope;
 use crate::ast::{Node, Place};
 use crate::body::{Access, Apply, Step, Tensor, Value};
 use crate::layers::{Applied, one_slip};

@@ -6,8 +6,8 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, ExprMethodCall, Token};
 
 use super::expressions::{Meaning, round, unparenthesized};
-use super::forward::{Binding, Scope};
 use super::functions::{named, several};
+use super::scope::{Binding, Scope};
 use crate::ast::{Node, ParameterKind, Place};
 use crate::body::{Step, Tensor, Value};
 use crate::layers::Known;
@@ -169,7 +169,7 @@ impl Scope<'_> {
         let mut numbers = Vec::new();
         for argument in arguments {
             match self.value(argument)? {
-                Value::Number(number) => numbers.push(number),
+                Value::Number(number) => numbers.push(self.computed_with(argument, number)),
                 Value::Tensor(_) | Value::Tuple(_) => return Some(None),
             }
         }
@@ -258,6 +258,7 @@ impl Scope<'_> {
                 let Some(arguments) = self.numbers(args)? else {
                     return self.mistake(args, "expected constant numbers, and this is a tensor");
                 };
+                let number = self.computed_with(receiver, number);
                 let arguments = round(arguments, call.paren_token.span.join());
                 return Some(Meaning::Value(Value::Number(quote!(#number.#method #arguments))));
             }

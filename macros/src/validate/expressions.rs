@@ -4,10 +4,11 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, UnOp};
 
-use super::forward::{Binding, Scope};
+use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Argument, Call, LayerParameter, Step, Tensor, Value};
+use crate::free::{self, Origin};
 use crate::layers::one_slip;
 use crate::methods::Function;
 use crate::mistakes::spaced;
@@ -169,6 +170,7 @@ impl Scope<'_> {
                 match base {
                     Meaning::Value(base) => {
                         let Value::Number(base) = base else { return None };
+                        let position = self.fixed(&index.index, position);
                         let position = group(Delimiter::Bracket, position, index.bracket_token.span.join());
                         number(quote!(#base #position))
                     }
@@ -256,6 +258,10 @@ impl Scope<'_> {
                 self.mistake(name, format!("`{name}` is an optimizer: the statement is `{name}.minimize(loss);`"))
             }
             Some(Binding::Unknown) => None,
+            None if self.free.contains(name) => {
+                let name = free::local(name);
+                Some(Meaning::Value(Value::Number(quote!(#name))))
+            }
             None if name.to_string().starts_with(char::is_uppercase) => {
                 Some(Meaning::Value(Value::Number(quote!(#name))))
             }
@@ -318,6 +324,9 @@ impl Scope<'_> {
         let (l, r) = (self.value(left), self.value(right));
         let plain = compound(op).unwrap_or(*op);
         let (l, r) = match (l?, r?) {
+            (Value::Number(l), Value::Number(r)) if self.origin(left).and(self.origin(right)) != Origin::Constant => {
+                return self.of_extents(binary, &plain, l, r);
+            }
             (Value::Number(l), Value::Number(r)) => {
                 return Some(Value::Number(round(quote!(#l #plain #r), Place::of(left).first)));
             }

@@ -5,15 +5,27 @@ use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 
 use super::Layer;
 use super::names::Names;
-use crate::ast::{self, Node, ParameterKind, Place, Sequence, Style};
-use crate::body::{Access, Apply, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
+use super::scope::{Binding, Scope};
+use crate::ast::{self, Extents, Node, ParameterKind, Place, Sequence, Style};
+use crate::body::{Apply, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
+use crate::free::Origin;
 use crate::layers::Applied;
 use crate::methods::{self, Function};
 use crate::mistakes::{Mistakes, spaced};
 
+/// What is declared of a model's types.
+#[derive(Clone, Copy)]
+pub struct Types<'a> {
+    /// The types of the inputs of `forward`.
+    pub inputs: &'a [Extents],
+    /// The names that may be free extents in all types.
+    pub free: &'a [Ident],
+}
+
 /// Resolves the functions of a model over its layers.
 pub fn functions(
     forward: Option<ast::Forward>,
+    types: Types<'_>,
     helpers: &[ast::Helper],
     whole: Option<&Whole>,
     programs: &[ast::Program],
@@ -42,6 +54,8 @@ pub fn functions(
     }
     let mut scope = Scope::new(layers, helpers, mistakes);
     scope.whole = whole;
+    let Types { inputs, free } = types;
+    scope.know(inputs, free);
     let forward = forward.map(|ast::Forward { inputs, body }| {
         let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
         (scope.function(&body, "forward", names, whole.map(|whole| whole.outputs)), inputs)
@@ -51,7 +65,7 @@ pub fn functions(
     let mut edges: Vec<Vec<(usize, Ident)>> = Vec::new();
     let mut resolved = Vec::new();
     for helper in helpers {
-        let (block, results) = scope.helper(helper);
+        let (block, results) = scope.helper(helper, free);
         let calls = std::mem::take(&mut scope.calls);
         called.extend(calls.iter().cloned());
         edges.push(calls);
@@ -108,6 +122,14 @@ impl Whole {
     }
 }
 
+/// The types that parameters say.
+fn types_of(parameters: &[ast::Parameter]) -> impl Iterator<Item = &Extents> {
+    parameters.iter().filter_map(|parameter| match &parameter.kind {
+        ParameterKind::Tensor(extents) => extents.as_ref(),
+        ParameterKind::Number(_) => None,
+    })
+}
+
 /// The call by which a function leads back to itself.
 fn recursion(start: usize, edges: &[Vec<(usize, Ident)>]) -> Option<Ident> {
     let mut seen = vec![false; edges.len()];
@@ -125,67 +147,7 @@ fn recursion(start: usize, edges: &[Vec<(usize, Ident)>]) -> Option<Ident> {
     None
 }
 
-/// What a name stands for.
-#[derive(Clone)]
-pub enum Binding {
-    Tensor,
-    Number,
-    Layer(Access),
-    /// The optimizer with this number, in a `step` or an `eval`.
-    Optimizer(usize),
-    /// Something with a mistake that has been reported.
-    Unknown,
-}
-
-/// The names that are known while a body is read.
-pub struct Scope<'a> {
-    pub layers: &'a Sequence<Layer>,
-    pub helpers: &'a [ast::Helper],
-    /// The model itself, if it can be applied.
-    pub whole: Option<&'a Whole>,
-    pub mistakes: &'a mut Mistakes,
-    /// The later ones hide the earlier ones.
-    pub names: Names<Binding>,
-    /// The fields that are applied somewhere.
-    pub used: Vec<String>,
-    /// The calls of the model's own functions: which, and where. The one behind the last is `forward`.
-    pub calls: Vec<(usize, Ident)>,
-    /// The function that is being read.
-    pub function: String,
-    /// How many loops with a hidden counter there are.
-    pub loops: usize,
-    /// The optimizers that minimize something.
-    pub minimizing: Vec<usize>,
-    /// Whether parts of the model are copied.
-    pub transfers: bool,
-    /// Whether updates are allowed: in a `step`.
-    pub updates: bool,
-    /// For each `no_grad` around: how many names there were before it.
-    cuts: Vec<usize>,
-    /// Whether there was no mistake yet.
-    pub complete: bool,
-}
-
-impl<'a> Scope<'a> {
-    pub fn new(layers: &'a Sequence<Layer>, helpers: &'a [ast::Helper], mistakes: &'a mut Mistakes) -> Scope<'a> {
-        Scope {
-            layers,
-            helpers,
-            whole: None,
-            mistakes,
-            names: Names::default(),
-            used: Vec::new(),
-            calls: Vec::new(),
-            function: String::new(),
-            loops: 0,
-            minimizing: Vec::new(),
-            transfers: false,
-            updates: false,
-            cuts: Vec::new(),
-            complete: true,
-        }
-    }
-
+impl Scope<'_> {
     /// The body of a function that gives so many values; if it is not declared how many, as many as there are.
     fn function(
         &mut self,
@@ -214,16 +176,22 @@ impl<'a> Scope<'a> {
     }
 
     /// The body of one of the model's own functions, and how many values it gives.
-    fn helper(&mut self, helper: &ast::Helper) -> (Block, usize) {
+    fn helper(&mut self, helper: &ast::Helper, free: &[Ident]) -> (Block, usize) {
+        self.know(types_of(&helper.parameters), free);
         let names = helper.parameters.iter().map(|parameter| {
-            let binding = match parameter.kind {
+            let binding = match &parameter.kind {
                 ParameterKind::Tensor(_) => Binding::Tensor,
-                ParameterKind::Number(_) => Binding::Number,
+                ParameterKind::Number(ty) => {
+                    if matches!(ty, syn::Type::Path(path) if path.path.is_ident("usize")) {
+                        self.extents.push((parameter.name.to_string(), Origin::Extent));
+                    }
+                    Binding::Number
+                }
             };
             (parameter.name.to_string(), binding)
         });
-        let results = helper_results(helper);
-        (self.function(&helper.body, &helper.name.to_string(), names.collect(), Some(results)), results)
+        let (names, results) = (names.collect(), helper_results(helper));
+        (self.function(&helper.body, &helper.name.to_string(), names, Some(results)), results)
     }
 
     /// Reports a mistake.
@@ -361,6 +329,7 @@ impl<'a> Scope<'a> {
             Some(init) if init.diverge.is_none() => self.values(&init.expr),
             _ => self.mistake(local, "expected a value: `let NAME = ..;`"),
         };
+        let origin = local.init.as_ref().map_or(Origin::Constant, |init| self.origin(&init.expr));
         let name = match &local.pat {
             Pat::Ident(pattern) => pattern.ident.clone(),
             Pat::Tuple(pattern) => return self.unpack_new(local, pattern, value),
@@ -378,6 +347,7 @@ impl<'a> Scope<'a> {
             None => Binding::Unknown,
         };
         self.names.declare(&name.to_string(), binding);
+        self.extents.push((name.to_string(), origin));
         Some(Statement::Set { declares: true, name, value: value? })
     }
 
@@ -426,11 +396,15 @@ impl<'a> Scope<'a> {
                 Expr::Tuple(names) => self.unpack(names, assign),
                 left => {
                     let value = self.value(&assign.right);
+                    let origin = self.origin(&assign.right);
+                    self.now(left, origin);
                     self.assign(left, value?)
                 }
             },
             Expr::Binary(binary) if super::expressions::compound(&binary.op).is_some() => {
                 let value = self.binary(binary);
+                let origin = self.origin(&binary.left).and(self.origin(&binary.right));
+                self.now(&binary.left, origin);
                 self.assign(&binary.left, value?)
             }
             Expr::ForLoop(each) => self.for_loop(each),
@@ -538,7 +512,7 @@ impl<'a> Scope<'a> {
     /// `if condition { .. } else { .. }`
     pub fn choice(&mut self, choice: &ExprIf, wants_value: bool) -> Option<If> {
         let condition = match self.value(&choice.cond) {
-            Some(Value::Number(condition)) => Some(condition),
+            Some(Value::Number(condition)) => Some(self.fixed_condition(&choice.cond, condition)),
             Some(Value::Tensor(Tensor::Call(call))) if call.function.gives == methods::Gives::Bool => {
                 let message = "a condition is a constant, as the graph is fixed before it runs; this compares a tensor \
                                (choose between tensors with `where(condition, a, b)`)";

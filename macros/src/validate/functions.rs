@@ -8,7 +8,7 @@ use syn::{Expr, ExprLit, ExprUnary, Lit, Token, UnOp};
 
 use super::calls::batch;
 use super::expressions::{Meaning, round, unparenthesized};
-use super::forward::Scope;
+use super::scope::Scope;
 use crate::ast::Place;
 use crate::body::{Argument, Call, Tensor, Value};
 use crate::layers::one_slip;

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprForLoop, Pat, RangeLimits};
 
 use super::expressions::unparenthesized;
-use super::forward::{Binding, Scope};
+use super::scope::{Binding, Scope};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Range, Source, Statement, Step, Value};
 
@@ -203,7 +203,7 @@ impl Scope<'_> {
 
     fn bound(&mut self, bound: &Expr) -> Option<TokenStream> {
         match self.value(bound)? {
-            Value::Number(number) => Some(number),
+            Value::Number(number) => Some(self.fixed(bound, number)),
             Value::Tensor(_) | Value::Tuple(_) => {
                 let message = "a loop's bounds are constants, as the graph is fixed before it runs; this is a tensor";
                 self.mistake(bound, message)

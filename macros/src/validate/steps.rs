@@ -10,9 +10,10 @@ use syn::{Attribute, Expr, ExprTuple, ExprUnary, Stmt, UnOp, Visibility};
 
 use super::certain::{self, Certain};
 use super::flow;
-use super::forward::{Binding, Scope, Whole};
+use super::forward::Whole;
 use super::names::Names;
 use super::paths::{Cut, Given};
+use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind, list};
 use crate::ast::{self, Argument, Extents, Input, Member, Mode, Node, Place, Sequence};
 use crate::body::{Access, Block, Forward, Helper};
@@ -93,6 +94,7 @@ pub struct Warning {
 
 /// The methods of a trainer that a program can not hide.
 pub const RESERVED: &[&str] = &[
+    "cached_programs",
     "call",
     "graph_dot",
     "graph_html",
@@ -125,6 +127,8 @@ pub struct Model<'a> {
     pub whole: Option<&'a Whole>,
     /// Whether each const parameter has a default.
     pub has_defaults: bool,
+    /// The names that may be free extents.
+    pub free: &'a [proc_macro2::Ident],
 }
 
 /// Resolves the optimizers and programs over their model.
@@ -450,6 +454,7 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
         optimizers.iter().enumerate().map(|(number, of)| (of.name.to_string(), Binding::Optimizer(number))).collect();
     let mut scope = Scope::new(model.layers, model.helpers, mistakes);
     scope.whole = model.whole;
+    scope.know(inputs.iter().map(|input| &input.extents), model.free);
     let mut distinct: Vec<Input> = Vec::new();
     for input in inputs {
         names.push((input.name.to_string(), Binding::Tensor));

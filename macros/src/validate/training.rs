@@ -2,8 +2,8 @@
 
 use syn::{Expr, ExprAssign, ExprCall, ExprLit, ExprMethodCall, Lit};
 
-use super::forward::{Binding, Scope};
 use super::list;
+use super::scope::{Binding, Scope};
 use crate::ast::Place;
 use crate::body::{Gradient, Loss, Statement, Tensor, Value};
 use crate::losses::{Kind, Known, Operand, Reduction, Setting};

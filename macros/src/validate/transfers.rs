@@ -3,7 +3,7 @@
 
 use syn::ExprMethodCall;
 
-use super::forward::Scope;
+use super::scope::Scope;
 use super::steps::{Part, part};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place, Sequence};

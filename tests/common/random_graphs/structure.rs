@@ -286,10 +286,13 @@ impl Maker {
             1 => {
                 let rank = self.random.below(3);
                 let shape = self.shape(rank);
-                let step = self.value_of(Type::i32(Shape::SCALAR));
+                let mut operands = vec![self.value_of(Type::i32(Shape::SCALAR))];
+                if self.random.chance(30) {
+                    operands.push(self.value_of(Type::i32(Shape::SCALAR)));
+                }
                 let stream = self.random.below(3) as u32;
                 let seed = self.random.below(3) as u64;
-                self.add(Op::Random { shape, seed, stream }, &[step])
+                self.add(Op::Random { shape, seed, stream }, &operands)
             }
             2 => {
                 let rank = self.random.below(3);

@@ -1,7 +1,7 @@
 //! The shape rules of folds that are more than one operation: counts, pairs of moments, running extremes, medians.
 
 use super::{Types, broadcast, extreme, known_axis, reduce, reduce_one_axis};
-use crate::shape::{DType, MAX_RANK, Shape, ShapeError, Type};
+use crate::shape::{DType, MAX_RANK, Shape, ShapeError, Type, extent, rules};
 
 /// As [`reduce`], without axes that stay.
 pub const fn count(op: &'static str, x: Shape, dim: Option<&[isize]>) -> Result<Shape, ShapeError> {
@@ -43,10 +43,10 @@ pub const fn along_known(op: &'static str, x: Shape, dim: isize) -> Result<Shape
 /// Differences along an axis.
 pub const fn diff(op: &'static str, x: Shape, n: usize, dim: isize) -> Result<Shape, ShapeError> {
     let axis = ok!(known_axis(op, x, dim));
-    if n >= x.dim(axis) {
+    if n == x.dim(axis) || extent::exceeds(n, x.dim(axis)) {
         return Err(ShapeError::Attribute { op, rule: "`n` must be less than the extent of the axis" });
     }
-    Ok(x.with(axis, x.dim(axis) - n))
+    Ok(x.with(axis, ok!(rules::difference(op, x.dim(axis), n as isize))))
 }
 
 /// As [`extreme`], along an axis that is not the batch axis.
@@ -58,7 +58,7 @@ pub const fn ordered_extreme(op: &'static str, x: Type, dim: isize, keepdim: boo
 /// The element at a place in order, and its index.
 pub const fn kthvalue(op: &'static str, x: Type, k: usize, dim: isize, keepdim: bool) -> Result<Types, ShapeError> {
     let axis = ok!(known_axis(op, x.shape, dim));
-    if k == 0 || k > x.shape.dim(axis) {
+    if k == 0 || extent::exceeds(k, x.shape.dim(axis)) {
         return Err(ShapeError::Range { axis, start: 1, limit: k, shape: x.shape });
     }
     extreme(op, x, dim, keepdim)
@@ -66,10 +66,7 @@ pub const fn kthvalue(op: &'static str, x: Type, k: usize, dim: isize, keepdim: 
 
 /// A scalar of a tensor without the batch axis.
 pub const fn all_known(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
-    match x.elements_from(0) {
-        Some(_) => Ok(Shape::SCALAR),
-        None => Err(ShapeError::Batch { op, shape: x }),
-    }
+    if rules::has_batch(&x) { Err(ShapeError::Batch { op, shape: x }) } else { Ok(Shape::SCALAR) }
 }
 
 /// A part of the elements along an axis lies below.

@@ -1,7 +1,7 @@
 //! The shape rules of functions that choose, move, put and make elements by their places.
 
 use super::{known_axis, several::Types};
-use crate::shape::{DType, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, rules};
+use crate::shape::{DType, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, extent, rules};
 
 /// Matrices in the last two axes.
 pub const fn triangle(op: &'static str, x: Shape, diagonal: isize) -> Result<Shape, ShapeError> {
@@ -67,11 +67,10 @@ pub const fn repeat(op: &'static str, x: Shape, repeats: &[usize]) -> Result<Sha
 
 /// A multiple of an extent, if it is one itself.
 const fn times(op: &'static str, extent: usize, repeats: usize) -> Result<usize, ShapeError> {
-    match extent.checked_mul(repeats) {
-        Some(0) => Err(ShapeError::Attribute { op, rule: "the number of repetitions must be at least 1" }),
-        Some(product) if product <= MAX_EXTENT => Ok(product),
-        _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
+    if extent == 0 || repeats == 0 {
+        return Err(ShapeError::Attribute { op, rule: "the number of repetitions must be at least 1" });
     }
+    rules::product(op, extent, repeats)
 }
 
 /// Elements at places along an axis; indices and elements have one shape, nowhere larger than that of `x` but along the
@@ -105,7 +104,7 @@ pub const fn index_add(
 pub const fn topk(op: &'static str, x: Type, k: usize, dim: isize, largest: bool) -> Result<Types, ShapeError> {
     let _ = largest;
     let axis = ok!(known_axis(op, x.shape, dim));
-    if k == 0 || k > x.shape.dim(axis) {
+    if k == 0 || extent::exceeds(k, x.shape.dim(axis)) {
         return Err(ShapeError::Range { axis, start: 0, limit: k, shape: x.shape });
     }
     let shape = x.shape.with(axis, k);
@@ -131,14 +130,29 @@ pub const fn one_hot(op: &'static str, x: Shape, num_classes: usize) -> Result<S
     if x.rank() == MAX_RANK {
         return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
     }
-    if num_classes == 0 || num_classes > MAX_EXTENT {
+    if num_classes == 0 || is_too_large(num_classes) {
         return Err(ShapeError::Attribute { op, rule: "the number of classes must be at least 1 and below 2^31" });
     }
     Ok(x.insert(x.rank(), num_classes))
 }
 
+/// Whether a number is no extent; what is free is one.
+const fn is_too_large(number: usize) -> bool {
+    number > MAX_EXTENT && !extent::is_free(number)
+}
+
 /// Whole numbers from one to before another.
 pub const fn arange(op: &'static str, start: isize, end: isize, step: isize) -> Result<Shape, ShapeError> {
+    if extent::is_free(start as usize) || extent::is_free(end as usize) {
+        if step != 1 || start < 0 && !extent::is_free(start as usize) {
+            let rule = "so that the numbers are counted from 0 or above, by steps of 1: compute with `arange(T)`";
+            return Err(ShapeError::Free { op, extent: end as usize, rule });
+        }
+        return match extent::minus(end as usize, start as usize) {
+            Some(count) => Ok(Shape::SCALAR.insert(0, count)),
+            None => Err(ShapeError::Free { op, extent: end as usize, rule: "nor how many numbers lie between" }),
+        };
+    }
     let distance = end as i128 - start as i128;
     if step == 0 || (distance > 0) != (step > 0) || distance == 0 {
         return Err(ShapeError::Attribute {
@@ -162,7 +176,7 @@ pub const fn arange_to(op: &'static str, end: isize) -> Result<Shape, ShapeError
 pub const fn linspace(op: &'static str, start: f64, end: f64, steps: usize) -> Result<Shape, ShapeError> {
     ok!(rules::finite("start", start));
     ok!(rules::finite("end", end));
-    if steps == 0 || steps > MAX_EXTENT {
+    if steps == 0 || is_too_large(steps) {
         return Err(ShapeError::Attribute { op, rule: "the number of steps must be at least 1 and below 2^31" });
     }
     Ok(Shape::SCALAR.insert(0, steps))
@@ -213,6 +227,7 @@ pub const fn full(op: &'static str, size: &[usize], fill_value: f64) -> Result<S
 
 /// The places of a triangle of which each row has the columns from `row + offset` on.
 pub const fn triu_indices(op: &'static str, row: usize, col: usize, offset: isize) -> Result<Shape, ShapeError> {
+    let (row, col) = (ok!(rules::number(op, row)), ok!(rules::number(op, col)));
     let mut elements = 0usize;
     let mut place = 0;
     while place < row {
@@ -226,6 +241,7 @@ pub const fn triu_indices(op: &'static str, row: usize, col: usize, offset: isiz
 
 /// The places of a triangle of which each row has the columns up to `row + offset`.
 pub const fn tril_indices(op: &'static str, row: usize, col: usize, offset: isize) -> Result<Shape, ShapeError> {
+    let (row, col) = (ok!(rules::number(op, row)), ok!(rules::number(op, col)));
     let mut elements = 0usize;
     let mut place = 0;
     while place < row {

@@ -225,11 +225,8 @@ pub const fn kron(op: &'static str, input: Shape, other: Shape) -> Result<Shape,
             (1, two) => two,
             (Shape::N, _) => return Err(ShapeError::Batch { op, shape: input }),
             (_, Shape::N) => return Err(ShapeError::Batch { op, shape: other }),
-            (one, two) => one.saturating_mul(two),
+            (one, two) => ok!(rules::product(op, one, two)),
         };
-        if extent > crate::shape::MAX_EXTENT && extent != Shape::N {
-            return Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" });
-        }
         shape = shape.insert(axis, extent);
         axis += 1;
     }
@@ -261,7 +258,7 @@ pub const fn cdist(op: &'static str, x1: Shape, x2: Shape, p: f64) -> Result<Sha
 /// Distances of each two vectors of one set.
 pub const fn pdist(op: &'static str, x: Shape, p: f64) -> Result<Shape, ShapeError> {
     ok!(rank(op, 2, x));
-    let count = x.dim(ok!(super::known_axis(op, x, 0)));
+    let count = ok!(rules::number(op, x.dim(ok!(super::known_axis(op, x, 0)))));
     if p.is_nan() || p < 0.0 || count < 2 {
         return Err(ShapeError::Attribute { op, rule: "there are at least two vectors, and `p` is at least 0" });
     }

@@ -1,12 +1,13 @@
 //! The shape rules of functions that move axes, take diagonals and make grids.
 
 use super::{MAX_RESULTS, Types, axes, known_axis, rules};
-use crate::shape::{MAX_RANK, Shape, ShapeError, Type};
+use crate::shape::{MAX_RANK, Shape, ShapeError, Type, extent};
 use crate::words;
 
 /// The slices along an axis, which goes.
 pub const fn unbind(op: &'static str, x: Type, dim: isize) -> Result<Types, ShapeError> {
     let axis = ok!(known_axis(op, x.shape, dim));
+    ok!(rules::number(op, x.shape.dim(axis)));
     if x.shape.dim(axis) > MAX_RESULTS {
         return Err(ShapeError::Attribute { op, rule: "at most 16 parts are possible" });
     }
@@ -68,11 +69,10 @@ pub const fn t(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
 
 /// All in a row; not the batch axis with others.
 pub const fn ravel(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
-    match x.elements_from(0) {
-        Some(elements) => Ok(Shape::new(&[elements])),
-        None if x.rank() == 1 => Ok(x),
-        None => Err(ShapeError::Batch { op, shape: x }),
+    if x.rank() > 1 && rules::has_batch(&x) {
+        return Err(ShapeError::Batch { op, shape: x });
     }
+    if x.rank() == 0 { Ok(Shape::new(&[1])) } else { rules::flatten(x, 0, -1) }
 }
 
 /// Several times along the last axes; see [`repeat`](super::repeat).
@@ -102,13 +102,24 @@ pub const fn diagonal(
     let (rows, columns) = (x.dim(ok!(known_axis(op, x, dim1))), x.dim(ok!(known_axis(op, x, dim2))));
     let above = if offset > 0 { offset.unsigned_abs() } else { 0 };
     let below = if offset < 0 { offset.unsigned_abs() } else { 0 };
-    if above >= columns || below >= rows {
+    if !extent::exceeds(columns, above) && !extent::is_free(columns)
+        || !extent::exceeds(rows, below) && !extent::is_free(rows)
+    {
         return Err(ShapeError::Attribute { op, rule: "`offset` must leave something of the diagonal" });
     }
-    let (rows, columns) = (rows - below, columns - above);
+    let rows = ok!(rules::difference(op, rows, below as isize));
+    let columns = ok!(rules::difference(op, columns, above as isize));
+    let length = if rows == columns || extent::exceeds(columns, rows) {
+        rows
+    } else if extent::exceeds(rows, columns) {
+        columns
+    } else {
+        let extent = if extent::is_free(rows) { rows } else { columns };
+        return Err(ShapeError::Free { op, extent, rule: "nor whether it is less than the other axis" });
+    };
     let (first, last) = if places[0] < places[1] { (places[0], places[1]) } else { (places[1], places[0]) };
     let others = x.remove(last).remove(first);
-    Ok(others.insert(others.rank(), if rows < columns { rows } else { columns }))
+    Ok(others.insert(others.rank(), length))
 }
 
 /// Matrices of which the last axis is a diagonal.

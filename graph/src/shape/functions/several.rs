@@ -1,7 +1,7 @@
 //! The shape rules of the functions that give several values: parts of an axis, an extreme and its index.
 
 use super::{known_axis, reduce_one};
-use crate::shape::{DType, Shape, ShapeError, Type};
+use crate::shape::{DType, Shape, ShapeError, Type, rules};
 
 /// The largest number of values that one function gives.
 pub const MAX_RESULTS: usize = 16;
@@ -64,7 +64,7 @@ pub const fn chunk(op: &'static str, x: Type, chunks: usize, dim: isize) -> Resu
     if chunks == 0 {
         return Err(ShapeError::Attribute { op, rule: "the number of chunks must be at least 1" });
     }
-    let size = x.shape.dim(axis).div_ceil(chunks);
+    let size = ok!(rules::number(op, x.shape.dim(axis))).div_ceil(chunks);
     split(op, x, if size == 0 { 1 } else { size }, dim)
 }
 
@@ -74,7 +74,7 @@ pub const fn split(op: &'static str, x: Type, size: usize, dim: isize) -> Result
     if size == 0 {
         return Err(ShapeError::Attribute { op, rule: "the extent of a part must be at least 1" });
     }
-    let extent = x.shape.dim(axis);
+    let extent = ok!(rules::number(op, x.shape.dim(axis)));
     if extent.div_ceil(size) > MAX_RESULTS {
         return Err(ShapeError::Attribute { op, rule: "at most 16 parts are possible" });
     }
@@ -99,7 +99,7 @@ pub const fn split_with_sizes(op: &'static str, x: Type, sizes: &[usize], dim: i
     let mut part = 0;
     while part < sizes.len() {
         types = types.and(Type::new(x.dtype, x.shape.with(axis, sizes[part])));
-        sum = sum.saturating_add(sizes[part]);
+        sum = ok!(rules::sum(op, sum, sizes[part]));
         part += 1;
     }
     if sum != x.shape.dim(axis) {

@@ -1,8 +1,8 @@
 //! The shapes of attention layers and of the transformer's: places, masks, and what comes out.
 
-use super::{tensor, weight};
+use super::{sum, tensor, weight};
 use crate::shape::functions::Types;
-use crate::shape::{DType, Shape, ShapeError, Type};
+use crate::shape::{DType, Shape, ShapeError, Type, extent};
 
 /// What decides on the shapes of an attention of several heads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -259,7 +259,7 @@ impl Attention {
         };
         ok!(mask(names.attn_mask, inputs.attn_mask, pairs, of_heads));
         let added = self.add_bias_kv as usize + self.add_zero_attn as usize;
-        let weights = Shape::new(&[places, source + added]);
+        let weights = Shape::new(&[places, ok!(sum("attention", source, added))]);
         let weights = if inputs.average_attn_weights { weights } else { weights.insert(0, self.num_heads) };
         let weights = match batch {
             Some(batch) => weights.insert(0, query.dim(batch)),
@@ -377,7 +377,7 @@ pub const fn positional_encoding(
     ok!(of.settings("d_model", "nhead"));
     let input = ok!(of.query("x", Type::new(DType::F32, input)));
     let (_, places) = of.axes(input);
-    if input.dim(places) > max_len {
+    if extent::exceeds(input.dim(places), max_len) {
         return Err(ShapeError::Setting { setting: "max_len", rule: "must be at least the number of places" });
     }
     Ok(input)

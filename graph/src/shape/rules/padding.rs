@@ -1,8 +1,8 @@
 //! The shape rule of padding around images.
 
-use super::axes;
+use super::{axes, difference};
 use crate::layers::padding::PaddingMode;
-use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError};
+use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError, extent as extents};
 
 /// The last axes, one for each pair of `sides`, get more elements before and after, or fewer; something of each is left.
 /// A reflection is less than its axis, what comes from the other end no more. The batch axis stays as it is.
@@ -22,6 +22,12 @@ pub const fn padding(input: Shape, sides: &[(isize, isize)], mode: PaddingMode) 
             if before != 0 || after != 0 {
                 return Err(ShapeError::Batch { op: OP, shape: input });
             }
+            axis += 1;
+            continue;
+        }
+        // Whether it is long enough shows where its extent is known.
+        if extents::is_free(extent) {
+            output = output.with(first + axis, ok!(difference(OP, extent, -before.saturating_add(after))));
             axis += 1;
             continue;
         }

@@ -1,9 +1,9 @@
 //! The shape rules of layers that put elements into another order: shuffles of channels and pixels, parts of an axis as
 //! axes, windows as columns and back.
 
-use super::{axis, window_extent};
+use super::{axis, number, product as times, quotient, window_extent};
 use crate::op::Window;
-use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError};
+use crate::shape::{MAX_RANK, Shape, ShapeError, extent as extents};
 
 /// The axis of the channels of `[.., C, H, W]`, whose extent is known.
 const fn channels_of_pixels(op: &'static str, input: Shape) -> Result<usize, ShapeError> {
@@ -17,14 +17,6 @@ const fn channels_of_pixels(op: &'static str, input: Shape) -> Result<usize, Sha
     Ok(channels)
 }
 
-/// An extent times a factor, if it is an extent.
-const fn times(op: &'static str, extent: usize, factor: usize) -> Result<usize, ShapeError> {
-    match extent.saturating_mul(factor) {
-        product if product <= MAX_EXTENT => Ok(product),
-        _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
-    }
-}
-
 /// `[.., C factor^2, H, W]` becomes `[.., C, H factor, W factor]`.
 pub const fn pixel_shuffle(op: &'static str, input: Shape, factor: usize) -> Result<Shape, ShapeError> {
     let channels = ok!(channels_of_pixels(op, input));
@@ -32,12 +24,12 @@ pub const fn pixel_shuffle(op: &'static str, input: Shape, factor: usize) -> Res
         return Err(ShapeError::Setting { setting: "upscale_factor", rule: "must be at least 1" });
     }
     let block = factor.saturating_mul(factor);
-    if !input.dim(channels).is_multiple_of(block) {
+    let (fewer, true) = ok!(quotient(op, input.dim(channels), block)) else {
         return Err(ShapeError::Attribute { op, rule: "the square of `upscale_factor` must divide the channels" });
-    }
+    };
     let rows = ok!(times(op, input.dim(channels + 1), factor));
     let columns = ok!(times(op, input.dim(channels + 2), factor));
-    Ok(input.with(channels, input.dim(channels) / block).with(channels + 1, rows).with(channels + 2, columns))
+    Ok(input.with(channels, fewer).with(channels + 1, rows).with(channels + 2, columns))
 }
 
 /// `[.., C, H factor, W factor]` becomes `[.., C factor^2, H, W]`.
@@ -46,12 +38,13 @@ pub const fn pixel_unshuffle(op: &'static str, input: Shape, factor: usize) -> R
     if factor == 0 {
         return Err(ShapeError::Setting { setting: "downscale_factor", rule: "must be at least 1" });
     }
-    let (rows, columns) = (input.dim(channels + 1), input.dim(channels + 2));
-    if !rows.is_multiple_of(factor) || !columns.is_multiple_of(factor) {
+    let rows = ok!(quotient(op, input.dim(channels + 1), factor));
+    let columns = ok!(quotient(op, input.dim(channels + 2), factor));
+    let ((rows, true), (columns, true)) = (rows, columns) else {
         return Err(ShapeError::Attribute { op, rule: "`downscale_factor` must divide the rows and the columns" });
-    }
+    };
     let more = ok!(times(op, input.dim(channels), factor.saturating_mul(factor)));
-    Ok(input.with(channels, more).with(channels + 1, rows / factor).with(channels + 2, columns / factor))
+    Ok(input.with(channels, more).with(channels + 1, rows).with(channels + 2, columns))
 }
 
 /// `[N, C, ..]` stays as it is; the groups divide the channels.
@@ -65,7 +58,7 @@ pub const fn channel_shuffle(op: &'static str, input: Shape, groups: usize) -> R
     if input.dim(1) == Shape::N {
         return Err(ShapeError::Batch { op, shape: input });
     }
-    if !input.dim(1).is_multiple_of(groups) {
+    if !ok!(number(op, input.dim(1))).is_multiple_of(groups) {
         return Err(ShapeError::Groups { groups, channels: input.dim(1), side: "input" });
     }
     Ok(input)
@@ -90,18 +83,25 @@ pub const fn unflatten(op: &'static str, input: Shape, dim: isize, sizes: &[isiz
         match sizes[part] {
             -1 if open => return Err(ShapeError::Attribute { op, rule: "at most one part may be -1" }),
             -1 => open = true,
+            size if extents::is_free(size as usize) => {
+                let rule = "and can not be a part of an axis: write -1 for it, or a `reshape`";
+                return Err(ShapeError::Free { op, extent: size as usize, rule });
+            }
             size if size < 1 => return Err(ShapeError::Attribute { op, rule: "each part must be at least 1, or -1" }),
             size => known = known.saturating_mul(size as usize),
         }
         part += 1;
     }
-    if !extent.is_multiple_of(known) || !open && extent != known {
+    let (rest, true) = ok!(quotient(op, extent, known)) else {
+        return Err(ShapeError::Attribute { op, rule: RULE });
+    };
+    if !open && rest != 1 {
         return Err(ShapeError::Attribute { op, rule: RULE });
     }
     let mut output = input.remove(at);
     let mut part = 0;
     while part < sizes.len() {
-        let size = if sizes[part] == -1 { extent / known } else { sizes[part] as usize };
+        let size = if sizes[part] == -1 { rest } else { sizes[part] as usize };
         output = output.insert(at + part, size);
         part += 1;
     }
@@ -141,7 +141,7 @@ pub const fn fold(op: &'static str, input: Shape, output: [usize; 2], window: &W
         return Err(ShapeError::Expected { what: "input", expected: input.with(rank - 1, windows), found: input });
     }
     let elements = ok!(times(op, window.kernel[0], window.kernel[1]));
-    if elements == 0 || !input.dim(rank - 2).is_multiple_of(elements) {
+    if elements == 0 || !ok!(number(op, input.dim(rank - 2))).is_multiple_of(elements) {
         return Err(ShapeError::Attribute { op, rule: "the elements of a window must divide the rows of the input" });
     }
     let image = input.with(rank - 2, input.dim(rank - 2) / elements).with(rank - 1, output[0]);

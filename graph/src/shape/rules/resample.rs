@@ -1,9 +1,9 @@
 //! The shape rules of layers that arrive at their spatial extents otherwise than by a window that slides over the
 //! input: transposed convolution, adaptive and fractional pooling, upsampling.
 
-use super::{groups, sum, weight};
+use super::{difference, groups, number, product, sum, weight};
 use crate::op::{Convolution, MAX_SPATIAL, Window};
-use crate::shape::{MAX_EXTENT, Shape, ShapeError};
+use crate::shape::{MAX_EXTENT, Shape, ShapeError, extent as extents};
 
 /// The extent of the result of a transposed convolution along one spatial axis:
 /// `(extent - 1) * stride + dilation * (kernel - 1) + 1 - low - high + output_padding`.
@@ -32,9 +32,13 @@ pub const fn transposed_extent(
         return Err(ShapeError::Attribute { op: OP, rule: "the image must not be empty" });
     }
     let span = (kernel - 1).saturating_mul(dilation).saturating_add(1);
+    let padding = conv.sliding.padding[axis].0.saturating_add(conv.sliding.padding[axis].1);
+    if extents::is_free(extent) {
+        let full = ok!(product(OP, ok!(difference(OP, extent, 1)), stride));
+        return difference(OP, full, padding as isize - span as isize - output_padding as isize);
+    }
     let full = (extent - 1).saturating_mul(stride).saturating_add(span);
     let full = ok!(sum(OP, full, output_padding));
-    let padding = conv.sliding.padding[axis].0.saturating_add(conv.sliding.padding[axis].1);
     if full <= padding {
         return Err(ShapeError::NothingLeft { axis, extent: full, padding });
     }
@@ -125,7 +129,8 @@ pub const fn unpool(
         if window.kernel[axis] == 0 || stride == 0 {
             return Err(ShapeError::Attribute { op, rule: "the kernel and the stride must be at least 1" });
         }
-        let full = (input.dim(first + axis) - 1).saturating_mul(stride).saturating_add(window.kernel[axis]);
+        let full =
+            (ok!(number(op, input.dim(first + axis))) - 1).saturating_mul(stride).saturating_add(window.kernel[axis]);
         let padding = window.sliding.padding[axis].0.saturating_add(window.sliding.padding[axis].1);
         if full <= padding {
             return Err(ShapeError::NothingLeft { axis, extent: full, padding });
@@ -168,13 +173,21 @@ pub const fn resize(input: Shape, size: &[usize], scale_factor: &[f64]) -> Resul
         }
         let extent = match scale_factor {
             [] => size[entry],
+            _ if extents::is_free(input.dim(axis)) => {
+                let factor = scale_factor[entry];
+                if !(factor >= 1.0 && factor == factor.floor()) {
+                    let rule = "so that `scale_factor` must be a whole number, or `size` given";
+                    return Err(ShapeError::Free { op: "upsample", extent: input.dim(axis), rule });
+                }
+                ok!(product("upsample", input.dim(axis), factor as usize))
+            }
             // What is not positive gives 0, and what is too large the largest number.
             _ => (input.dim(axis) as f64 * scale_factor[entry]).floor() as usize,
         };
         if extent == 0 {
             return Err(ShapeError::Setting { setting, rule: "leaves nothing of its input" });
         }
-        if extent > MAX_EXTENT {
+        if extent > MAX_EXTENT && !extents::is_free(extent) {
             return Err(ShapeError::Setting { setting, rule: "gives an extent of 2^31 or more" });
         }
         output = output.with(axis, extent);
@@ -197,7 +210,10 @@ pub const fn fractional_pool(
     let mut output = input;
     let mut axis = 0;
     while axis < kernel.len() {
-        let extent = input.dim(axis + 2);
+        let extent = match ratio {
+            Some(_) => ok!(number("fractional_max_pool", input.dim(axis + 2))),
+            None => input.dim(axis + 2),
+        };
         let windows = match (size, ratio) {
             (Some(size), None) => size[axis],
             (None, Some(ratio)) if ratio[axis] > 0.0 && ratio[axis] < 1.0 => (extent as f64 * ratio[axis]) as usize,
@@ -220,7 +236,7 @@ pub const fn fractional_pool(
         if kernel[axis] == 0 {
             return Err(ShapeError::Attribute { op: "fractional_max_pool", rule: "the kernel must be at least 1" });
         }
-        if kernel[axis].saturating_add(windows - 1) > extent {
+        if extents::exceeds(kernel[axis].saturating_add(windows - 1), extent) {
             return Err(ShapeError::Windows { axis, windows, kernel: kernel[axis], extent });
         }
         output = output.with(axis + 2, windows);

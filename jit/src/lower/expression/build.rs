@@ -278,8 +278,9 @@ impl<'a> ExpressionBuilder<'a> {
             Op::Iota { axis, .. } => Term::Position(coordinates[axis].clone()),
             Op::Random { shape, seed, stream } => {
                 let step = self.operand(operand(0), &[])?;
+                let first = node.inputs.get(1).map(|&first| self.operand(first, &[])).transpose()?;
                 let position = row_major(shape, coordinates, rank);
-                Term::Random { seed, stream, step, position }
+                Term::Random { seed, stream, step, first, position }
             }
             Op::Unary(function) => Term::Unary(function, self.beside(operand(0), place)?),
             Op::Binary(function) => {

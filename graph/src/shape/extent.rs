@@ -1,0 +1,428 @@
+//! Extents that are not known while a model compiles: the batch size [`Shape::N`], and the free extents of a model, such
+//! as `T` in `x: [N, T, 64]`, with what is computed from one: `2 * T + 1`. Knows numbers, and no shapes.
+//!
+//! A free extent is one `usize`, so that shapes need not know of it: its highest bit says that it is no number, and then
+//! follow the letters of its name, the factor and the number that is added. Rules compute with extents by the functions
+//! here, and say so where these know no answer.
+
+use super::{MAX_EXTENT, Message, Shape};
+
+/// The largest number of letters in the name of a free extent.
+pub const MAX_LETTERS: usize = 7;
+
+/// The largest number that can be an extent by a constant's name in the type of an input: see [`constant`].
+pub const MAX_CONSTANT: usize = 1 << 18;
+
+const FREE: usize = 1 << 63;
+/// A name is a number to this base: 0 is no letter.
+const BASE: usize = 38;
+const NAME_BITS: u32 = 37;
+const FACTOR_BITS: u32 = 14;
+const NUMBER_BITS: u32 = 12;
+const MAX_NAME: usize = BASE.pow(MAX_LETTERS as u32);
+/// The factor is at least 1, and what is added lies on both sides of 0.
+const MAX_FACTOR: usize = 1 << FACTOR_BITS;
+const MIDDLE: isize = 1 << (NUMBER_BITS - 1);
+
+const _: () = assert!(1 + NAME_BITS + FACTOR_BITS + NUMBER_BITS == usize::BITS && MAX_NAME < 1 << NAME_BITS);
+
+/// `factor * name + number`; the name of a number is 0, and its factor too.
+#[derive(Clone, Copy)]
+struct Parts {
+    name: usize,
+    factor: usize,
+    number: isize,
+}
+
+const fn parts(extent: usize) -> Parts {
+    if !is_free(extent) {
+        let number = if extent > MAX_EXTENT { MAX_EXTENT + 1 } else { extent };
+        return Parts { name: 0, factor: 0, number: number as isize };
+    }
+    Parts {
+        name: name_of(extent),
+        factor: ((extent >> NUMBER_BITS) & (MAX_FACTOR - 1)) + 1,
+        number: (extent & ((1 << NUMBER_BITS) - 1)) as isize - MIDDLE,
+    }
+}
+
+/// The extent of these parts, if it can be told.
+const fn of(Parts { name, factor, number }: Parts) -> Option<usize> {
+    if factor == 0 {
+        return if number >= 0 { Some(number as usize) } else { None };
+    }
+    if factor > MAX_FACTOR || number < -MIDDLE || number >= MIDDLE {
+        return None;
+    }
+    Some(FREE | name << (FACTOR_BITS + NUMBER_BITS) | (factor - 1) << NUMBER_BITS | (number + MIDDLE) as usize)
+}
+
+const fn name_of(extent: usize) -> usize {
+    (extent & !FREE) >> (FACTOR_BITS + NUMBER_BITS)
+}
+
+/// Whether an extent is one of a model's free ones, or computed from one. The batch size is none of these.
+pub const fn is_free(extent: usize) -> bool {
+    extent & FREE != 0 && name_of(extent) != 0 && name_of(extent) < MAX_NAME
+}
+
+/// Whether an extent is a number, and so neither the batch size nor free.
+pub const fn is_number(extent: usize) -> bool {
+    !is_free(extent) && extent != Shape::N && extent != Shape::INFERRED
+}
+
+/// The free extent of a name: a capital letter, then capital letters, digits and `_`.
+///
+/// # Panics
+/// If it is no such name or a longer one than [`MAX_LETTERS`]; in a constant that is a compile error.
+#[track_caller]
+pub const fn free(name: &str) -> usize {
+    let letters = name.as_bytes();
+    let mut number = 0;
+    let mut at = 0;
+    while at < letters.len() && at < MAX_LETTERS {
+        let digit = match letters[at] {
+            letter @ b'A'..=b'Z' => letter - b'A' + 1,
+            digit @ b'0'..=b'9' if at > 0 => digit - b'0' + 27,
+            b'_' if at > 0 => 37,
+            _ => panic!("the name of a free extent is a capital letter, then capital letters, digits and `_`"),
+        };
+        number = number * BASE + digit as usize;
+        at += 1;
+    }
+    if letters.len() > MAX_LETTERS {
+        let message = Message::new().text("`").text(name).text("` would be a free extent, whose name has at most ");
+        let message = message.number(MAX_LETTERS).text(" letters: shorten it, or declare it by `const ").text(name);
+        panic!("{}", message.text(": usize = ..;`").as_str())
+    }
+    match of(Parts { name: number, factor: 1, number: 0 }) {
+        Some(extent) => extent,
+        None => panic!("a name is empty"),
+    }
+}
+
+/// The next number to compare a constant with: in a pattern a name is a constant where there is one, and else a new
+/// name, which is all that rustc tells of it. So a constant's value is found by comparing.
+///
+/// # Panics
+/// Behind [`MAX_CONSTANT`]; in a constant that is a compile error.
+#[track_caller]
+pub const fn constant(name: &str, next: usize) -> usize {
+    if next > MAX_CONSTANT {
+        let message = Message::new().text("the constant `").text(name).text("` is above ").number(MAX_CONSTANT);
+        let message = message.text(", and by its name alone can not be told from a free extent: write `{ ").text(name);
+        panic!("{}", message.text(" }` in the shape").as_str())
+    }
+    next
+}
+
+/// `left + right`, if it can be told: of one free extent at most.
+pub const fn plus(left: usize, right: usize) -> Option<usize> {
+    let (left, right) = (parts(left), parts(right));
+    if left.name != 0 && right.name != 0 && left.name != right.name {
+        return None;
+    }
+    let name = if left.name != 0 { left.name } else { right.name };
+    of(Parts { name, factor: left.factor + right.factor, number: left.number + right.number })
+}
+
+/// `extent + number`, if it can be told.
+pub const fn shifted(extent: usize, number: isize) -> Option<usize> {
+    let found = parts(extent);
+    of(Parts { number: found.number.saturating_add(number), ..found })
+}
+
+/// `left - right`, if it can be told and is no negative number.
+pub const fn minus(left: usize, right: usize) -> Option<usize> {
+    let (left, right) = (parts(left), parts(right));
+    if right.factor > left.factor || right.name != 0 && right.name != left.name {
+        return None;
+    }
+    let factor = left.factor - right.factor;
+    of(Parts { name: if factor == 0 { 0 } else { left.name }, factor, number: left.number - right.number })
+}
+
+/// `left * right`, if it can be told: one of them is a number.
+pub const fn times(left: usize, right: usize) -> Option<usize> {
+    let (left, right) = (parts(left), parts(right));
+    if left.name != 0 && right.name != 0 {
+        return None;
+    }
+    let (free, number) = if left.name != 0 { (left, right.number) } else { (right, left.number) };
+    if number == 0 {
+        return Some(0);
+    }
+    of(Parts {
+        name: free.name,
+        factor: free.factor.saturating_mul(number as usize),
+        number: free.number.saturating_mul(number),
+    })
+}
+
+/// `extent / number`, rounded down, if it can be told: the number divides the factor of a free extent.
+pub const fn divided(extent: usize, number: usize) -> Option<usize> {
+    let found = parts(extent);
+    if number == 0 || number > MAX_EXTENT || !found.factor.is_multiple_of(number) {
+        return None;
+    }
+    of(Parts { factor: found.factor / number, number: found.number.div_euclid(number as isize), ..found })
+}
+
+/// Whether a number divides an extent, whatever a free one will be; nothing where that depends on it.
+pub const fn is_multiple(extent: usize, number: usize) -> Option<bool> {
+    let found = parts(extent);
+    if found.factor.is_multiple_of(number) { Some(found.number.unsigned_abs().is_multiple_of(number)) } else { None }
+}
+
+/// Whether `left` is larger than `right`, whatever free extents will be (at least 1).
+pub const fn exceeds(left: usize, right: usize) -> bool {
+    if left == right || left == Shape::N || right == Shape::N {
+        return false;
+    }
+    let (left, right) = (parts(left), parts(right));
+    if right.name != 0 && right.name != left.name {
+        return false;
+    }
+    left.factor >= right.factor && (left.factor - right.factor) as isize + left.number > right.number
+}
+
+/// The value of `declared`'s free extent where `found` stands in its place, and the free extent itself: 12 and `T` for
+/// `2 * T` and 24. No value where there is none, as for 25.
+pub const fn solved(declared: usize, found: usize) -> (usize, Option<usize>) {
+    let Parts { name, factor, number } = parts(declared);
+    let free = match of(Parts { name, factor: 1, number: 0 }) {
+        Some(free) => free,
+        None => declared,
+    };
+    let value = match shifted(found, -number) {
+        Some(multiple) if matches!(is_multiple(multiple, factor), Some(true)) => divided(multiple, factor),
+        _ => None,
+    };
+    (
+        free,
+        match value {
+            Some(0) => None,
+            value => value,
+        },
+    )
+}
+
+/// The extent where a free one has this value, another extent; if that can be told.
+pub const fn with(extent: usize, value: usize) -> Option<usize> {
+    let found = parts(extent);
+    match times(value, found.factor) {
+        Some(multiple) => shifted(multiple, found.number),
+        None => None,
+    }
+}
+
+/// A free extent as a product of another one and a number: `T` and 2 for `2 * T`, itself and 1 for `2 * T + 1`.
+pub const fn factored(extent: usize) -> (usize, usize) {
+    match parts(extent) {
+        Parts { factor, number: 0, .. } => (source(extent), factor),
+        _ => (extent, 1),
+    }
+}
+
+/// The free extent that an extent is computed from: `T` for `2 * T + 1`.
+pub const fn source(extent: usize) -> usize {
+    solved(extent, 0).0
+}
+
+impl Message {
+    /// This text and then a free extent: `T`, `2 * T + 1`.
+    pub(super) const fn free(self, extent: usize) -> Message {
+        let Parts { name, factor, number } = parts(extent);
+        let mut message = self;
+        if factor != 1 {
+            message = message.decimal(factor).text(" * ");
+        }
+        let mut place = MAX_LETTERS;
+        while place > 0 {
+            place -= 1;
+            let digit = (name / BASE.pow(place as u32)) % BASE;
+            if digit != 0 {
+                message = message.text(letter(digit));
+            }
+        }
+        match number {
+            0 => message,
+            number if number < 0 => message.text(" - ").decimal(number.unsigned_abs()),
+            number => message.text(" + ").decimal(number as usize),
+        }
+    }
+}
+
+const fn letter(digit: usize) -> &'static str {
+    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    LETTERS.split_at(digit - 1).1.split_at(1).0
+}
+
+/// What a body computes with extents, over numbers as over free ones. The operators of Rust are not for these: they would
+/// compute with the bits of a free one.
+///
+/// While a graph is built, where all extents are numbers, results that no `usize` holds are 0, which is refused as an
+/// extent.
+pub mod arithmetic {
+    use super::{Message, is_free};
+
+    /// `left + right`
+    ///
+    /// # Panics
+    /// If it can not be told while a model compiles.
+    #[track_caller]
+    pub const fn add(left: usize, right: usize) -> usize {
+        told("+", left, right, super::plus(left, right), left.saturating_add(right))
+    }
+
+    /// `left - right`
+    ///
+    /// # Panics
+    /// If it can not be told while a model compiles.
+    #[track_caller]
+    pub const fn sub(left: usize, right: usize) -> usize {
+        told("-", left, right, super::minus(left, right), left.saturating_sub(right))
+    }
+
+    /// `left * right`
+    ///
+    /// # Panics
+    /// If it can not be told while a model compiles.
+    #[track_caller]
+    pub const fn mul(left: usize, right: usize) -> usize {
+        told("*", left, right, super::times(left, right), left.saturating_mul(right))
+    }
+
+    /// `left / right`
+    ///
+    /// # Panics
+    /// If it can not be told while a model compiles.
+    #[track_caller]
+    pub const fn div(left: usize, right: usize) -> usize {
+        let quotient = if is_free(right) { None } else { super::divided(left, right) };
+        told(
+            "/",
+            left,
+            right,
+            quotient,
+            match left.checked_div(right) {
+                Some(quotient) => quotient,
+                None => 0,
+            },
+        )
+    }
+
+    /// An extent that decides on what is computed, and so is a number.
+    ///
+    /// # Panics
+    /// If it is free, while a model compiles.
+    #[track_caller]
+    pub const fn known(extent: usize) -> usize {
+        if is_free(extent) {
+            let message =
+                Message::new().number(extent).text(" is not known while the model compiles: neither a condition ");
+            panic!("{}", message.text("nor the bounds of a loop can depend on it").as_str())
+        }
+        extent
+    }
+
+    #[track_caller]
+    const fn told(operator: &str, left: usize, right: usize, free: Option<usize>, number: usize) -> usize {
+        if !is_free(left) && !is_free(right) {
+            return number;
+        }
+        match free {
+            Some(extent) => extent,
+            None => {
+                let message = Message::new().text("`").number(left).text(" ").text(operator).text(" ").number(right);
+                let message =
+                    message.text("` can not be told while the model compiles: an extent is a multiple of one ");
+                let message =
+                    message.text("free extent (up to 16384), and a number (up to 2047) more or less; let an ");
+                panic!("{}", message.text("input have one with which it is, as in `[N, 2 * T]`").as_str())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: usize = free("T");
+    const SEQ_LEN: usize = free("SEQ_LEN");
+
+    fn text(extent: usize) -> String {
+        Message::new().number(extent).as_str().to_owned()
+    }
+
+    #[test]
+    fn free_extents_are_computed_with_and_print() {
+        let double = times(T, 2).unwrap();
+        let cases = [
+            (Some(T), "T"),
+            (Some(SEQ_LEN), "SEQ_LEN"),
+            (Some(free("X_19Z0A")), "X_19Z0A"),
+            (plus(T, T), "2 * T"),
+            (plus(T, 3), "T + 3"),
+            (plus(3, double), "2 * T + 3"),
+            (shifted(T, -1), "T - 1"),
+            (minus(double, T), "T"),
+            (minus(T, 4), "T - 4"),
+            (minus(plus(T, 7).unwrap(), T), "7"),
+            (times(64, T), "64 * T"),
+            (times(0, T), "0"),
+            (divided(times(T, 6).unwrap(), 3), "2 * T"),
+            (divided(plus(double, 5).unwrap(), 2), "T + 2"),
+            (divided(shifted(double, -1).unwrap(), 2), "T - 1"),
+            (with(plus(double, 1).unwrap(), 12), "25"),
+            (with(plus(double, 1).unwrap(), SEQ_LEN), "2 * SEQ_LEN + 1"),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found.map(text).as_deref(), Some(expected));
+        }
+        let untold = [
+            plus(T, SEQ_LEN),
+            times(T, T),
+            divided(T, 2),
+            minus(T, double),
+            minus(T, SEQ_LEN),
+            times(T, MAX_FACTOR + 1),
+            plus(T, 5000),
+            plus(T, Shape::N),
+            plus(T, MAX_EXTENT),
+        ];
+        for (position, found) in untold.into_iter().enumerate() {
+            assert_eq!(found, None, "{position}");
+        }
+        for number in [0, 1, MAX_EXTENT, Shape::N, Shape::INFERRED, usize::MAX - 5, isize::MIN as usize] {
+            assert!(!is_free(number), "{number}");
+        }
+    }
+
+    #[test]
+    fn extents_are_compared_and_solved() {
+        let more = plus(T, 1).unwrap();
+        let cases = [
+            (5, 4, true),
+            (4, 5, false),
+            (more, T, true),
+            (T, more, false),
+            (T, 4, false),
+            (4, T, false),
+            (plus(T, 4).unwrap(), 4, true),
+            (times(T, 2).unwrap(), T, true),
+            (T, SEQ_LEN, false),
+            (Shape::N, T, false),
+        ];
+        for (left, right, expected) in cases {
+            assert_eq!(exceeds(left, right), expected, "{} {}", text(left), text(right));
+        }
+        let odd = plus(times(T, 2).unwrap(), 1).unwrap();
+        assert_eq!(solved(odd, 25), (T, Some(12)));
+        assert_eq!(solved(odd, 24), (T, None));
+        assert_eq!(solved(odd, 1), (T, None), "at least 1");
+        assert_eq!(solved(odd, 0), (T, None));
+        assert_eq!(solved(T, more), (T, Some(more)));
+    }
+}

@@ -1,0 +1,118 @@
+//! Numbers of a body that depend on free extents, which rustc's walk over types knows by name alone: what may be computed
+//! with them, and that nothing is decided by them.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{BinOp, Expr, ExprBinary, Type};
+
+use super::expressions::round;
+use super::scope::Scope;
+use crate::ast::Place;
+use crate::body::Value;
+use crate::free::{self, Origin};
+
+impl Scope<'_> {
+    /// How a number came to be.
+    pub fn origin(&self, number: &Expr) -> Origin {
+        if !self.has_free {
+            return Origin::Constant;
+        }
+        match number {
+            Expr::Paren(inner) => self.origin(&inner.expr),
+            Expr::Group(inner) => self.origin(&inner.expr),
+            Expr::Unary(unary) => self.origin(&unary.expr),
+            Expr::Path(path) => path.path.get_ident().map_or(Origin::Constant, |name| {
+                let text = name.to_string();
+                match self.extents.iter().rev().find(|(known, _)| *known == text) {
+                    Some((_, origin)) => *origin,
+                    None if self.names.find(&text).is_none() && self.free.contains(name) => Origin::Extent,
+                    None => Origin::Constant,
+                }
+            }),
+            Expr::Binary(binary) => self.origin(&binary.left).and(self.origin(&binary.right)),
+            Expr::Cast(cast) => match self.origin(&cast.expr) {
+                Origin::Extent if !is_usize(&cast.ty) => Origin::Made,
+                origin => origin,
+            },
+            Expr::MethodCall(call) if call.method == "size" => Origin::Extent,
+            Expr::MethodCall(call) => match call
+                .args
+                .iter()
+                .map(|argument| self.origin(argument))
+                .fold(self.origin(&call.receiver), Origin::and)
+            {
+                Origin::Constant => Origin::Constant,
+                Origin::Extent | Origin::Made => Origin::Made,
+            },
+            Expr::Call(call) if call.args.iter().any(|argument| self.origin(argument) != Origin::Constant) => {
+                Origin::Made
+            }
+            _ => Origin::Constant,
+        }
+    }
+
+    /// Two numbers of which at least one depends on free extents.
+    pub fn of_extents(
+        &mut self,
+        binary: &ExprBinary,
+        operator: &BinOp,
+        left: TokenStream,
+        right: TokenStream,
+    ) -> Option<Value> {
+        let ExprBinary { left: l, right: r, .. } = binary;
+        let span = Place::of(l).first;
+        let number = match (free::function(operator), self.origin(l).and(self.origin(r))) {
+            (Some(function), Origin::Extent) => free::arithmetic(function, &left, &right, Place::of(binary)),
+            (Some(_), _) => quote!(#left #operator #right),
+            (None, _) => {
+                let (left, right) = (self.fixed(l, left), self.fixed(r, right));
+                quote!(#left #operator #right)
+            }
+        };
+        self.complete.then(|| Value::Number(round(number, span)))
+    }
+
+    /// Takes note of how the number came to be that a name stands for from now on.
+    pub fn now(&mut self, target: &Expr, origin: Origin) {
+        if let Expr::Path(path) = target
+            && let Some(name) = path.path.get_ident()
+        {
+            self.extents.push((name.to_string(), origin));
+        }
+    }
+
+    /// A number that a function of Rust's or of the user's is given, which computes with it: where it is an extent, it is
+    /// no free one.
+    pub fn computed_with(&self, expression: &Expr, number: TokenStream) -> TokenStream {
+        match self.origin(expression) {
+            Origin::Extent => free::known(&number, Place::of(expression)),
+            Origin::Constant | Origin::Made => number,
+        }
+    }
+
+    /// A condition: what it compares depends on no free extent.
+    pub fn fixed_condition(&mut self, condition: &Expr, number: TokenStream) -> TokenStream {
+        // Those of a comparison were looked at where it was read.
+        let is_compared = matches!(super::expressions::unparenthesized(condition), Expr::Binary(_) | Expr::Unary(_));
+        if is_compared { number } else { self.fixed(condition, number) }
+    }
+
+    /// A number that something is decided by, so that it depends on no free extent.
+    pub fn fixed(&mut self, expression: &Expr, number: TokenStream) -> TokenStream {
+        match self.origin(expression) {
+            Origin::Constant => number,
+            Origin::Extent => free::known(&number, Place::of(expression)),
+            Origin::Made => {
+                let message = "this depends on an extent that is not known while the model compiles: neither conditions, \
+                               bounds of loops nor functions of your own can depend on it";
+                self.mistake::<()>(expression, message);
+                number
+            }
+        }
+    }
+}
+
+/// Whether a type holds extents as they are.
+fn is_usize(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("usize"))
+}
