@@ -171,7 +171,8 @@ impl std::fmt::Debug for Scalar {
 ///
 /// Elementwise operations take operands of equal shapes: broadcasting is always written out.
 ///
-/// Graphs are mostly of elementwise operations, reshapes and broadcasts: larger attributes lie apart, so that a node is small.
+/// Graphs are mostly of elementwise operations, reshapes and broadcasts: larger attributes lie apart, so that a node is
+/// small.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// A named value from outside (data, a parameter, optimizer state, a rate); see [`crate::graph::Input`].

@@ -1,5 +1,5 @@
-//! The one way in which passes change graphs: [`rewrite`] goes through a graph node by node, in order, and a rule says for
-//! each node what takes its place.
+//! The one way in which passes change graphs: [`rewrite`] goes through a graph node by node, in order, and a rule says
+//! for each node what takes its place.
 //!
 //! It does so in place: graphs of deep networks are larger than caches, and copies of them would be most of what passes
 //! wait for.
@@ -82,8 +82,8 @@ fn rename(graph: &mut Graph, map: &[NodeId]) {
     graph.updates.iter_mut().for_each(|update| update.node = map[update.node.index()]);
 }
 
-/// The first node that a rule replaces: its number, what takes its place, the nodes that the rule added, and the values of
-/// all nodes so far.
+/// The first node that a rule replaces: its number, what takes its place, the nodes that the rule added, and the values
+/// of all nodes so far.
 struct Change {
     at: usize,
     replacement: NodeId,
@@ -91,7 +91,8 @@ struct Change {
     values: Vec<Option<f64>>,
 }
 
-/// The first change of a graph whose inputs come first; without one, whether each node has a user, so that none is dead.
+/// The first change of a graph whose inputs come first; without one, whether each node has a user, so that none is
+/// dead.
 fn first_change(
     graph: &Graph,
     rule: &mut impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId>,

@@ -57,7 +57,8 @@ fn merged(nodes: usize) -> impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId
 /// No node.
 const NONE: u32 = u32::MAX;
 
-/// Nodes with the same last operand are spread over so many lists: a page of memory, enough for an operand of many users.
+/// Nodes with the same last operand are spread over so many lists: a page of memory, enough for an operand of many
+/// users.
 const NEAR: usize = 1024;
 
 /// The operands of an operation, in an order that does not depend on theirs where they may be swapped.

@@ -49,8 +49,8 @@ pub struct Joined<'a> {
     /// How many elementwise operations each group computes; what several of those that it is made of compute counts for
     /// each.
     sizes: Vec<usize>,
-    /// For each node whether it is an output or a new value of a state, which stay stored whatever reads them; and whether
-    /// it is the latter.
+    /// For each node whether it is an output or a new value of a state, which stay stored whatever reads them; and
+    /// whether it is the latter.
     is_result: Vec<bool>,
     pub is_update: Vec<bool>,
 }
