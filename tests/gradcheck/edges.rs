@@ -123,7 +123,8 @@ fn tied(x: &[f32]) -> bool {
 }
 
 fn many_times(x: &[f32]) -> bool {
-    !((x[0] / x[1]).abs() < 16_777_216.0)
+    let times = (x[0] / x[1]).abs();
+    times.is_nan() || times >= 16_777_216.0
 }
 
 /// A function of the operands of its table; operations of one operand are known by their names.
