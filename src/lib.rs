@@ -77,7 +77,9 @@ pub use kiln_rt::random;
 pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};
 pub use steps::{StepTrainer, Steps};
-pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
+pub use trainer::{
+    BatchTargets, Evaluation, Label, OutputEvaluation, TargetElement, Targets, TrainError, Trainer, TrainerBuilder,
+};
 pub use tuning::TuningError;
 
 /// What a compiled program is made of, as [`Trainer::plan`], [`Predictor::plan`] and [`StepTrainer::plan`] give it: calls of kernels over

@@ -8,6 +8,8 @@ mod extents;
 mod folder;
 #[path = "trainer/inputs.rs"]
 mod inputs;
+#[path = "trainer/outputs.rs"]
+mod outputs;
 #[path = "trainer/targets.rs"]
 mod targets;
 #[path = "trainer/training.rs"]

@@ -27,7 +27,7 @@ pub struct History {
 }
 
 /// Trains, with a progress bar on a terminal and a line an epoch elsewhere.
-pub fn train<M: Model<Input = f32>>(
+pub fn train<M: Model<Input = f32, Output = f32>>(
     trainer: &mut ClassTrainer<M>,
     schedule: Schedule,
     samples: &Dataset,
