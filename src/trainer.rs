@@ -70,6 +70,37 @@ use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning
 /// assert_eq!(trainer.evaluate(&x, &y)?.accuracy, Some(1.0));
 /// # Ok::<(), TrainError>(())
 /// ```
+///
+/// A model of several inputs and outputs takes tuples: a loss for each output (`()` for none), or
+/// [one of all](crate::losses::joint_loss_fn), and as many targets.
+///
+/// ```
+/// use kiln::prelude::*;
+/// use ndarray::{Array1, Array2};
+///
+/// model! {
+///     struct Placeholder {
+///         scores: Linear(3, 4),
+///         place: Linear(3, 2),
+///     }
+///
+///     fn forward(image: [N, 3], shift: [N, 2]) -> ([N, 4], [N, 2]) {
+///         (scores(image), place(image) + shift)
+///     }
+/// }
+///
+/// let (image, shift) = (Array2::<f32>::ones((4, 3)), Array2::<f32>::zeros((4, 2)));
+/// let (labels, places) = (Array1::from_elem(4, 2), Array2::<f32>::ones((4, 2)));
+/// let losses = (cross_entropy(), mse().weighted(0.5));
+/// let mut trainer = Trainer::new(Placeholder::init(0), losses, Adam::default()).batch(4).build()?;
+/// trainer.step((&image, &shift), (&labels, &places))?;
+/// let evaluation = trainer.evaluate((&image, &shift), (&labels, &places))?;
+/// assert_eq!(evaluation.outputs[0].name, "scores");
+/// assert!(evaluation.outputs[0].loss.unwrap() < evaluation.loss);
+/// let (scores, place) = trainer.predict((&image, &shift))?;
+/// assert_eq!((scores.dim()[1], place.dim()[1]), (4, 2));
+/// # Ok::<(), TrainError>(())
+/// ```
 pub struct Trainer<M: Model, L: Criterion<M::Output>, O: Optimizer> {
     /// Apart, as are the models of all that takes one: a model of many layers is not small.
     model: Box<M>,
@@ -95,7 +126,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// `x` holds the samples, `[n, ..]` as the model's input says (`f32`, or `i32` for indices), in any memory layout, a
     /// tuple of arrays for a model of several inputs: `trainer.step((&image, &word), &labels)`; `y` their targets: class labels
     /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
-    /// size of the trainer. The first batch of other sizes compiles a program for these, which is kept as
+    /// size of the trainer. Several losses take a tuple of targets: `(&labels, &boxes)`. The first batch of other sizes compiles a program for these, which is kept as
     /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing. Where the loss
     /// ignores all labels of the batch it is NaN, and its gradients are 0, as in PyTorch.
     ///
@@ -152,7 +183,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         Ok(sums.finish::<M>(&self.loss, &self.metrics))
     }
 
-    /// The model's output for any number of samples, `[n, ..]`; layers behave as in evaluation. Batches are taken as by
+    /// The model's output for any number of samples, `[n, ..]`, an array of its element type; a tuple of arrays for several outputs; layers behave as in evaluation. Batches are taken as by
     /// [`Trainer::evaluate`].
     ///
     /// # Errors
