@@ -1,14 +1,19 @@
-//! Saving and loading the parameters of a model as safetensors files, with PyTorch's names, shapes and
-//! layouts: `torch.nn.Module.load_state_dict(safetensors.torch.load_file(path))` takes them as they are.
-//! It knows models and files; it knows no trainer and no compiled program.
+//! Saving and loading the parameters of a model: saving as safetensors files with PyTorch's names, shapes and layouts, which
+//! `torch.nn.Module.load_state_dict(safetensors.torch.load_file(path))` takes as they are; loading also from files of other
+//! formats. It knows models and files; it knows no trainer and no compiled program.
 
 mod advice;
 mod error;
 mod options;
+mod pickle;
+mod pytorch;
 mod read;
+mod safetensors;
+mod seal;
+mod shards;
+mod tensors;
 mod write;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -19,7 +24,8 @@ pub use options::{IncompatibleKeys, LoadOptions};
 
 use crate::files::replace_file;
 use read::{Content, decode};
-pub(crate) use read::{foreign, open};
+pub(crate) use safetensors::open_noted;
+pub(crate) use seal::{Notes, check as check_seal, seal};
 use write::encode;
 
 /// `save` and `load` for every model, and for every layer of one: `net.backbone.save(path)`; in the prelude.
@@ -37,8 +43,21 @@ pub trait Checkpoint: Parameters {
     /// [`CheckpointError::Write`]; [`CheckpointError::Parameter`] for a parameter of another shape than its layer declares.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError>;
 
-    /// Reads all parameters and buffers from a safetensors file, which must hold exactly this model's tensors. (The counters of
-    /// batch normalizations may be missing: they are 0 then, as of files of PyTorch before it had them.)
+    /// Reads all parameters and buffers from a file, which must hold exactly this model's tensors. (The counters of batch
+    /// normalizations may be missing: they are 0 then, as of files of PyTorch before it had them.)
+    ///
+    /// The file's first bytes tell what it is:
+    /// * safetensors;
+    /// * an index of several files in its folder, such as `model.safetensors.index.json`;
+    /// * what PyTorch's `torch.save` wrote (`.pt`, `.pth`, `.bin`), now or before version 1.6: a `state_dict`, or a dictionary with
+    ///   one in it, under names with dots such as `model.fc.weight`, of which [`LoadOptions::prefix`] takes a part. Nothing in
+    ///   such a file is executed; one that needs a class or a function of Python's is refused;
+    /// * arrays of NumPy's (`.npz`) under the names of the tensors.
+    ///
+    /// Floats of 16 bits (f16, bf16) and of 64 become those of 32, the latter rounded.
+    ///
+    /// The whole file is read into memory. What is compressed in it takes at most 1032 times its own size, and what is not numbers
+    /// of tensors (a header, a pickle) some hundred times its own.
     ///
     /// # Errors
     /// All others of [`CheckpointError`]; the model is then as it was.
@@ -75,11 +94,7 @@ impl<P: Parameters> Checkpoint for P {
         options: LoadOptions<'_>,
     ) -> Result<IncompatibleKeys, CheckpointError> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => CheckpointError::NotFound { path: path.into() },
-            _ => CheckpointError::Read { path: path.into(), source },
-        })?;
-        let (mut contents, keys) = decode(self, path, &bytes, &options)?;
+        let (mut contents, keys) = decode(self, path, &tensors::read(path)?, &options)?;
         self.each_parameter_mut(&mut |name, parameter| match contents.remove(name) {
             Some(Content::Value(value)) => parameter.value = value.into(),
             Some(Content::Count(count)) => parameter.set_count(count),

@@ -1,22 +1,60 @@
 //! Data sets, of labelled images or of any samples with their targets: reading, splitting, batching; sequences of unequal
-//! lengths: padding, grouping. It knows neither models nor trainers; what it hands out are ndarray's arrays.
+//! lengths: padding, grouping.
+//!
+//! | files | read by | what comes |
+//! | --- | --- | --- |
+//! | IDX, gzipped or not (MNIST) | [`Dataset::from_idx`], [`read_idx`] | images and labels; any array |
+//! | `.npy`, `.npz` (NumPy) | [`read_npy`], [`Npz`] | arrays of any [`Number`]; [`write_npy`] and [`NpzWriter`] write them |
+//! | CSV, gzipped or not | [`read_csv`], [`CsvOptions`] | a [`Table`], whose columns become arrays |
+//! | PNG, JPEG | `read_image`, of the feature `images` | `[channels, height, width]`, from 0 to 1 |
+//!
+//! No file makes a reader panic, or take more memory than some times its own size (what is compressed: 1032 times, which is the
+//! most that deflate can do).
+//!
+//! It knows neither models nor trainers; what it hands out are ndarray's arrays.
 
+mod adapt;
+pub mod augment;
 mod batches;
+mod csv;
+mod epochs;
 mod error;
 mod idx;
+#[cfg(feature = "images")]
+mod images;
+mod loader;
+mod npy;
+mod npz;
+mod random;
+mod sample;
+mod sampler;
 mod samples;
 mod sequences;
+mod source;
 
 use std::path::PathBuf;
 
-use kiln_rt::random;
 use ndarray::{Array, Array1, ArrayD, ArrayView, Axis, Dimension};
 
+pub use self::csv::{CsvOptions, Table, read_csv};
+pub use crate::formats::element::Number;
+pub use crate::formats::half::F16;
+pub use adapt::{Cached, Concat, Length, Map, SourceExt, Subset, Zip};
 pub use batches::Batches;
+pub use epochs::{Epochs, Wanted};
 pub use error::DataError;
 pub use idx::{Idx, IdxValues, read_idx};
+#[cfg(feature = "images")]
+pub use images::{Channels, read_image};
+pub use loader::{BatchOf, Epoch, Loader, Position};
+pub use npy::{read_npy, write_npy};
+pub use npz::{Npz, NpzWriter};
+pub use random::Random;
+pub use sample::{Sample, SampleAxes, Scalar};
+pub use sampler::{RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler};
 pub use samples::Samples;
 pub use sequences::{BucketBatch, BucketBatches, Buckets, length_mask, pad_sequence};
+pub use source::{FromFn, IntoSample, Pair, Source, source};
 
 /// Samples with a target each: images with their classes, as [`Dataset::from_idx`] reads them, or arrays of any element type
 /// and shape, [several](Samples) of them in tuples.
@@ -146,12 +184,17 @@ impl<X, T, D: Dimension> Dataset<X, Array<T, D>> {
     }
 }
 
+/// What decides on the order of an epoch: with seed 0 its number, as in a loop of one's own over [`Batches::shuffled`].
+fn number_of_order(seed: u64, epoch: u64) -> u64 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(epoch)
+}
+
 /// The numbers below `count` in an order that the seed decides (Fisher and Yates).
 fn permutation(count: usize, seed: u64) -> Vec<usize> {
     const STREAM: u32 = u32::from_be_bytes(*b"data");
     let mut order: Vec<usize> = (0..count).collect();
     for place in (1..count).rev() {
-        let word = u64::from(random::bits(seed, 0, STREAM, place as u64));
+        let word = u64::from(kiln_rt::random::bits(seed, 0, STREAM, place as u64));
         order.swap(place, ((word * (place as u64 + 1)) >> 32) as usize);
     }
     order

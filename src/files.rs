@@ -17,6 +17,7 @@ mod system;
 #[path = "files/unix.rs"]
 mod system;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,16 @@ pub fn check_replaceable(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a file of this name is one that [`replace_file`] was writing: half of a file, unless its process is at it.
+pub fn is_temporary(name: &OsStr) -> bool {
+    let text = name.to_str().unwrap_or_default();
+    text.starts_with(BEFORE) && text.ends_with(AFTER)
+}
+
+/// What temporary files are called: `.kiln-` and numbers and `.tmp`.
+const BEFORE: &str = ".kiln-";
+const AFTER: &str = ".tmp";
+
 /// Writes to what is no regular file. Whoever reads a pipe is waited for.
 fn write_into(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
@@ -89,7 +100,7 @@ impl Temporary {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         loop {
             // Short, so that it fits wherever the name itself does.
-            let name = format!(".kiln-{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let name = format!("{BEFORE}{}-{}{AFTER}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             let path = path.with_file_name(name);
             let mut options = OpenOptions::new();
             options.write(true).create_new(true);

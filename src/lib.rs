@@ -35,8 +35,8 @@
 //! | train it | [`Trainer`], [`losses`], [`optimizers`], [`schedules`] |
 //! | train several networks by steps of your own | `step` in [`model!`], [`steps`] |
 //! | predict only | [`Predictor`] |
-//! | save and load it | [`Checkpoint`] |
-//! | read and batch data | [`data`] |
+//! | save and load it, also from files of PyTorch's | [`Checkpoint`] |
+//! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
 //! | build a graph by hand, compile and run it | [`program`], over [`graph`] |
@@ -49,8 +49,12 @@
 extern crate self as kiln;
 
 mod checkpoint;
+pub mod checkpoints;
 pub mod data;
 mod files;
+pub mod fit;
+mod formats;
+mod history;
 mod names;
 mod predictor;
 pub mod prelude;
@@ -58,9 +62,12 @@ pub mod program;
 pub mod report;
 pub mod steps;
 mod trainer;
+mod training;
 mod tuning;
 
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
+pub use fit::fit;
+pub use history::{Curve, History, Point};
 pub use kiln_graph as graph;
 pub use kiln_graph::model::Inputs;
 pub use kiln_graph::{layers, losses, optimizers, schedules};
@@ -80,6 +87,7 @@ pub use steps::{StepTrainer, Steps};
 pub use trainer::{
     BatchTargets, Evaluation, Label, OutputEvaluation, TargetElement, Targets, TrainError, Trainer, TrainerBuilder,
 };
+pub use training::Training;
 pub use tuning::TuningError;
 
 /// What a compiled program is made of, as [`Trainer::plan`], [`Predictor::plan`] and [`StepTrainer::plan`] give it: calls of kernels over

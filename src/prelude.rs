@@ -3,7 +3,10 @@
 /// The derive and the trait of this name come with one import.
 pub use crate::Model;
 pub use crate::checkpoint::{Checkpoint, CheckpointError, LoadOptions};
-pub use crate::data::{DataError, Dataset};
+pub use crate::checkpoints::Checkpoints;
+pub use crate::data::{DataError, Dataset, Loader, Source, SourceExt};
+pub use crate::fit::{EarlyStopping, FitError};
+pub use crate::history::History;
 pub use crate::layers::*;
 pub use crate::losses::{
     Bce, BceWithLogits, CrossEntropy, HingeEmbedding, Huber, JointTarget, KlDiv, L1, Loss, LossFn, Mse, MultiMargin,

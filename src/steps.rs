@@ -19,8 +19,9 @@ pub use builder::StepTrainerBuilder;
 pub use call::Call;
 pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{CheckpointError, Notes};
 use crate::trainer::{Programs, Schedulers, Settings, TrainError, guard, load, save};
+use crate::training::{Parts, PartsMut, Training};
 
 /// A model with programs of its own. `model!` implements it for a model with a `step` or an `eval`.
 pub trait Steps: Parameters + Sized {
@@ -197,7 +198,7 @@ impl<M: Steps> StepTrainer<M> {
     /// # Errors
     /// [`CheckpointError::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        save(path.as_ref(), &self.programs, &self.schedulers)
+        save(path.as_ref(), &self.programs, &self.schedulers, Notes::new())
     }
 
     /// Goes on from what [`StepTrainer::save`] wrote; see [`Trainer::load`](crate::Trainer::load).
@@ -205,7 +206,21 @@ impl<M: Steps> StepTrainer<M> {
     /// # Errors
     /// [`CheckpointError`]; all is then as it was.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        load(path.as_ref(), &mut self.programs, &mut self.schedulers)
+        load(path.as_ref(), &mut self.programs, &mut self.schedulers).map(|_| ())
+    }
+}
+
+impl<M: Steps> Training for StepTrainer<M> {
+    fn parts(&self) -> Parts<'_> {
+        Parts(&self.programs, &self.schedulers)
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut(&mut self.programs, &mut self.schedulers)
+    }
+
+    fn batch(&self) -> usize {
+        self.settings.batch
     }
 }
 

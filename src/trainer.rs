@@ -36,14 +36,15 @@ use metric::Metric;
 use programs::{Compiled, EVALUATE, TRAIN, output_names};
 pub(crate) use programs::{PREDICT, Programs, forward, guard};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
-pub(crate) use saved::{load, save};
+pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 pub(crate) use sizes::differs;
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{CheckpointError, Notes};
 use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
+use crate::training::{Parts, PartsMut, Training};
 
 /// A model in training, with everything compiled and all memory planned.
 ///
@@ -112,6 +113,20 @@ pub struct Trainer<M: Model, L: Criterion<M::Output>, O: Optimizer> {
     schedulers: Schedulers,
     /// The targets of the current batch, as programs read them.
     targets: Vec<Buffer>,
+}
+
+impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Training for Trainer<M, L, O> {
+    fn parts(&self) -> Parts<'_> {
+        Parts(&self.programs, &self.schedulers)
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut(&mut self.programs, &mut self.schedulers)
+    }
+
+    fn batch(&self) -> usize {
+        self.settings.batch
+    }
 }
 
 impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
@@ -241,7 +256,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// # Errors
     /// [`CheckpointError::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        saved::save(path.as_ref(), &self.programs, &self.schedulers)
+        saved::save(path.as_ref(), &self.programs, &self.schedulers, Notes::new())
     }
 
     /// Goes on from what [`Trainer::save`] wrote, for the same model, optimizer and groups. (Rates that a schedule gives are
@@ -250,7 +265,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// # Errors
     /// [`CheckpointError`]; all is then as it was.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        saved::load(path.as_ref(), &mut self.programs, &mut self.schedulers)
+        saved::load(path.as_ref(), &mut self.programs, &mut self.schedulers).map(|_| ())
     }
 
     /// The model with its present parameters, which are copied from the compiled programs' memory.

@@ -1,6 +1,11 @@
-//! A training step allocates nothing once its batch size was seen, and many batch sizes take no more memory than the largest.
-//! In a program of its own: it counts with the
-//! program's allocator, and other tests would be counted too.
+//! A training step allocates nothing once its batch size was seen, many batch sizes take no more memory than the largest, and
+//! readers of files no more than in proportion to the files. In a program of its own: it counts with the program's allocator, and
+//! other tests would be counted too.
+
+#[path = "allocation/files.rs"]
+mod files;
+#[path = "common/folder.rs"]
+mod folder;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,11 +21,23 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Bytes that are allocated and not given back.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
+/// The most bytes that were so at once.
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// The bytes that a call had allocated at once, at most.
+fn peak(call: impl FnOnce()) -> usize {
+    let before = LIVE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    call();
+    PEAK.load(Ordering::Relaxed) - before
+}
+
 // SAFETY: every call goes to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(live, Ordering::Relaxed);
         // SAFETY: the caller's promises are those that `System` asks for.
         unsafe { System.alloc(layout) }
     }
@@ -33,7 +50,8 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        LIVE.fetch_add(size, Ordering::Relaxed);
+        let live = LIVE.fetch_add(size, Ordering::Relaxed) + size;
+        PEAK.fetch_max(live, Ordering::Relaxed);
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.realloc(place, layout, size) }
@@ -231,6 +249,35 @@ fn check_inputs(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "several inputs with {threads} threads");
 }
 
+/// Loading augmented images. When a worker makes its first batch the system decides, so that all of an epoch's allocations are
+/// counted: they do not grow with the number of batches.
+fn check_loader(workers: usize) {
+    use kiln::data::augment::{ColorJitter, Crop, Flip, Normalize};
+
+    let x = Array4::from_shape_fn((48, 3, 6, 6), |(n, c, y, x)| ((n * 108 + c * 36 + y * 6 + x) as f32).sin());
+    let data = Dataset::new(x.into_dyn(), Array1::from_iter(0..48i32)).unwrap();
+    let doubled = data.clone().take(40).concat(data.skip(8).cache());
+    let steps = (
+        Flip::horizontal(0.5),
+        Crop::new(6).padding(1),
+        ColorJitter::new().brightness(0.1),
+        Normalize::new([0.5; 3], [0.2; 3]),
+    );
+    let loader = Loader::new(doubled.augment(steps)).batch(4).shuffle(1).workers(workers);
+    // All is in the cache.
+    loader.epoch(0).for_each(drop);
+    let before = COUNT.load(Ordering::Relaxed);
+    let mut epoch = loader.epoch(1);
+    assert!(epoch.by_ref().take(2).all(|batch| batch.is_ok()));
+    let first = COUNT.load(Ordering::Relaxed);
+    assert_eq!(epoch.map(|batch| batch.unwrap().1.len()).sum::<usize>(), 72);
+    let (all, later) = (COUNT.load(Ordering::Relaxed) - before, COUNT.load(Ordering::Relaxed) - first);
+    if workers == 0 {
+        assert_eq!(later, 0, "batches without workers");
+    }
+    assert!(all <= 10 + 30 * workers, "{all} allocations with {workers} workers");
+}
+
 /// Lengths that change from step to step.
 fn check_lengths(threads: usize) {
     let words = |t| Array2::from_shape_fn((4, t), |(n, t)| ((n + 2 * t) % 7) as i32);
@@ -302,9 +349,11 @@ fn check_all_sizes() {
 
 #[test]
 fn a_step_allocates_nothing_and_sizes_share_their_memory() {
+    files::check();
     check_all_sizes();
     check_schedules();
     check_transfers();
+    (0..3).for_each(check_loader);
     for threads in [1, 2] {
         check_programs(threads);
         check_loops(threads);

@@ -5,8 +5,16 @@
 mod files;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "checkpoint/folders.rs"]
+mod folders;
+#[path = "checkpoint/formats.rs"]
+mod formats;
+#[path = "../fuzz/entries/files.rs"]
+mod fuzzed;
 #[path = "checkpoint/loading.rs"]
 mod loading;
+#[path = "common/mutants.rs"]
+mod mutants;
 
 use std::fs;
 use std::path::Path as FilePath;
@@ -130,7 +138,7 @@ fn truncated_and_foreign_files_are_told_apart() {
         assert!(text.starts_with("FILE is no safetensors file: "), "{text}");
         assert!(text.contains(expected), "{text}");
     };
-    check(b"PK\x03\x04 is how PyTorch's own files begin", "it does not begin with a header");
+    check(b"# is how a text begins", "it does not begin with a header");
     check(&[2, 0, 0, 0, 0, 0, 0, 0, b'[', b']'], "it does not begin with a header");
     check(&[3, 0, 0, 0, 0, 0, 0, 0, b'{', b'a', b'}'], "key must be a string");
     check(&[&good[..], &[0]].concat(), "not fully covered");
@@ -172,10 +180,10 @@ fn other_tensors_are_told() {
         matches!(error, CheckpointError::WrongShape { name, found, .. } if name == "fc.weight" && found == [32, 3])
     );
 
-    let half = ("conv.weight", Dtype::F16, CONV.2);
+    let whole = ("conv.weight", Dtype::I32, CONV.2);
     let error = check(
-        &[BIAS, half, FC],
-        "FILE: conv.weight has elements of type F16, expected F32: convert it, in PyTorch with `.float()`",
+        &[BIAS, whole, FC],
+        "FILE: conv.weight has elements of type I32, expected F32: convert it, in PyTorch with `.float()`",
     );
     assert!(matches!(error, CheckpointError::WrongType { name, .. } if name == "conv.weight"));
 }
@@ -194,4 +202,15 @@ fn a_failed_save_leaves_what_was_there() {
     assert!(taken.join("inside").exists());
     assert_eq!(folder.files(), ["taken"]);
     assert!(matches!(Small::init(1).save(FilePath::new("")), Err(CheckpointError::Write { .. })));
+}
+
+/// A bounded run of the fuzz targets that read weights.
+#[test]
+fn files_near_whole_ones_are_read_or_refused() {
+    let folder = Folder::new("mutants");
+    let check = |seeds: &[&str], entry: fn(&FilePath)| {
+        mutants::check(&mutants::seeds(seeds), 300, |bytes| entry(&folder.file("file", bytes)));
+    };
+    check(&["tests/checkpoint/files", "fuzz/seeds/weights"], fuzzed::weights);
+    check(&["fuzz/seeds/pickle"], fuzzed::pickle);
 }

@@ -1,7 +1,25 @@
-//! Reading IDX files, right and wrong, splitting and batching data sets, padding and grouping sequences.
+//! Reading files of arrays, tables and images, right and wrong, splitting and batching data sets, padding and grouping
+//! sequences; in `data/`: sources, loaders, augmentation, too.
 
+#[path = "data/arrays.rs"]
+mod arrays;
+#[path = "data/augment.rs"]
+mod augment;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "../fuzz/entries/files.rs"]
+mod fuzzed;
+#[cfg(feature = "images")]
+#[path = "data/images.rs"]
+mod images;
+#[path = "data/loader.rs"]
+mod loader;
+#[path = "common/mutants.rs"]
+mod mutants;
+#[path = "data/sources.rs"]
+mod sources;
+#[path = "data/tables.rs"]
+mod tables;
 
 use std::fs;
 use std::io::Write;
@@ -395,4 +413,19 @@ fn the_mnist_test_set_can_be_read_where_it_is() {
     let data = Dataset::from_idx(images, folder.join("t10k-labels-idx1-ubyte.gz")).unwrap();
     assert_eq!(data.images().shape(), [10_000, 1, 28, 28]);
     assert_eq!(data.labels().to_vec()[..5], [7, 2, 1, 0, 4]);
+}
+
+/// A bounded run of the fuzz targets that read arrays, tables and images.
+#[test]
+fn files_near_whole_ones_are_read_or_refused() {
+    let folder = Folder::new("mutants");
+    let check = |seeds: &[&str], entry: fn(&Path)| {
+        mutants::check(&mutants::seeds(seeds), 300, |bytes| entry(&folder.file("file", bytes)));
+    };
+    check(&["fuzz/seeds/npy"], fuzzed::npy);
+    check(&["fuzz/seeds/npz", "tests/data"], fuzzed::npz);
+    check(&["fuzz/seeds/idx"], fuzzed::idx);
+    check(&["fuzz/seeds/csv"], fuzzed::csv);
+    #[cfg(feature = "images")]
+    check(&["fuzz/seeds/image"], fuzzed::image);
 }

@@ -172,7 +172,7 @@ fn edges(html: &str) -> Vec<(usize, usize, bool)> {
         let fields: Vec<&str> = row.trim().trim_start_matches('[').split(',').collect();
         (fields[0].parse().unwrap(), fields[1].parse().unwrap(), fields[4] == "1")
     };
-    table.split("]],").filter(|text| !text.trim().is_empty()).map(row).collect()
+    table.split("],").filter(|text| !text.trim().is_empty()).map(row).collect()
 }
 
 fn drawn(graph: &Graph) -> String {

@@ -4,6 +4,8 @@
 mod evaluation;
 #[path = "trainer/extents.rs"]
 mod extents;
+#[path = "trainer/fit.rs"]
+mod fit;
 #[path = "common/folder.rs"]
 mod folder;
 #[path = "trainer/inputs.rs"]
@@ -206,27 +208,6 @@ fn settings_that_make_no_sense_are_refused() {
     for rate in [-1e-3, f32::NAN, f32::INFINITY] {
         let error = trainer.set_learning_rate(rate).unwrap_err();
         assert!(matches!(error, TrainError::LearningRate { .. }), "{error}");
-    }
-}
-
-/// A sequence of which a batch takes more memory than there are addresses.
-#[derive(Model)]
-#[model(input = [1, 16384])]
-struct Long {
-    #[model(padding = 1)]
-    conv: Conv1d<1, 1, 3>,
-}
-
-#[test]
-fn a_batch_beyond_memory_is_an_error_at_once() {
-    // The latter is a prime number.
-    for batch in [1 << 30, (1 << 30) - 35] {
-        let predictor = Predictor::new(Long::init(0)).batch(batch).build().map(drop);
-        let trainer = Trainer::new(Long::init(0), mse(), Adam::new(0.1)).batch(batch).build().map(drop);
-        for result in [predictor, trainer] {
-            let error = result.unwrap_err();
-            assert!(matches!(error, TrainError::Memory { batch: found, .. } if found == batch), "{error}");
-        }
     }
 }
 

@@ -1,14 +1,15 @@
-//! Attention of 8 heads of 64 features: forward and all gradients of a causal attention of one sequence, by its length.
-//! `cargo bench --bench attention [-- --lengths 512,1024,2048] [--threads 1]` prints the shortest of several runs and the
-//! memory that the program plans beside its inputs' and results'. With `--print` the compiled graph and its plan are shown
-//! instead.
+//! Attention of 8 heads of 64 features: forward and all gradients of an attention of one sequence, causal or of all places,
+//! with dropout or without it, by its length.
+//! `cargo bench --bench attention [-- --kinds causal,all,causal-dropout,all-dropout] [--lengths 512,1024,2048,4096]
+//! [--threads 1]` prints the shortest of several runs and the memory that the program plans beside its inputs' and
+//! results'. With `--print` the compiled graph and its plan are shown instead.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use kiln_graph::functions::scaled_dot_product_attention;
 use kiln_graph::passes::optimize;
-use kiln_graph::{Builder, Graph, print};
+use kiln_graph::{Builder, Graph, Mode, print};
 use kiln_jit::program::{CompileOptions, Program, Session, States};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, IxDyn};
@@ -16,12 +17,17 @@ use ndarray::{ArrayD, IxDyn};
 /// Each length is run at least so often.
 const RUNS: usize = 7;
 
+/// What is measured: its name, whether it is causal, how much is dropped.
+const KINDS: [(&str, bool, f64); 4] =
+    [("causal", true, 0.0), ("causal-dropout", true, 0.1), ("all", false, 0.0), ("all-dropout", false, 0.1)];
+
 /// The gradients of `sum(attention(q, k, v) * upstream)`.
-fn graph(length: usize) -> Graph {
+fn graph(length: usize, is_causal: bool, dropout: f64) -> Graph {
     let g = Builder::new("attention");
+    g.set_mode(Mode::Train);
     let shape = [1, 8, length, 64];
     let [q, k, v, upstream] = ["q", "k", "v", "upstream"].map(|name| g.input(name, shape));
-    let y = scaled_dot_product_attention(q, k, v, None, 0.0, true, None);
+    let y = scaled_dot_product_attention(q, k, v, None, dropout, is_causal, None);
     let loss = (y * upstream).sum([0, 1, 2, 3]);
     g.output("y", y);
     for (name, gradient) in ["dq", "dk", "dv"].into_iter().zip(g.gradients(loss, [q, k, v]).expect("gradients")) {
@@ -31,7 +37,8 @@ fn graph(length: usize) -> Graph {
 }
 
 fn main() {
-    let (mut lengths, mut threads, mut show) = (vec![512, 1024, 2048], 1, false);
+    let (mut lengths, mut threads, mut show) = (vec![512, 1024, 2048, 4096], 1, false);
+    let mut kinds = KINDS.to_vec();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} takes a value"));
@@ -41,13 +48,19 @@ fn main() {
             "--lengths" => {
                 lengths = value().split(',').map(|length| length.parse().expect("numbers with commas")).collect();
             }
+            "--kinds" => {
+                let names = value();
+                let of_name = |name: &str| KINDS.into_iter().find(|kind| kind.0 == name).expect("a kind of attention");
+                kinds = names.split(',').map(of_name).collect();
+            }
             "--threads" => threads = value().parse().expect("a number of threads"),
             "--print" => show = true,
             other => panic!("unknown option `{other}`"),
         }
     }
-    for length in lengths {
-        let graph = graph(length);
+    let cases = kinds.iter().flat_map(|&kind| lengths.iter().map(move |&length| (kind, length)));
+    for ((kind, is_causal, dropout), length) in cases {
+        let graph = graph(length, is_causal, dropout);
         let begun = Instant::now();
         let program = Program::compile(&graph, &CompileOptions::default()).expect("a program");
         let compiled = begun.elapsed();
@@ -73,6 +86,6 @@ fn main() {
         }
         let (milliseconds, mebibytes) = (best * 1e3, arena as f64 / (1 << 20) as f64);
         let compiled = compiled.as_millis();
-        println!("{length:6} places {milliseconds:9.2} ms {mebibytes:8.1} MiB, compiled in {compiled} ms");
+        println!("{kind:14} {length:6} places {milliseconds:9.2} ms {mebibytes:8.1} MiB, compiled in {compiled} ms");
     }
 }

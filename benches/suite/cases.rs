@@ -118,7 +118,7 @@ where
 }
 
 /// The outputs of a model for one sample.
-fn inference<M: Model<Input: Element>>(
+fn inference<M: Model<Input: Element, Output = f32>>(
     case: &str,
     settings: Settings,
     model: M,

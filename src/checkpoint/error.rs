@@ -48,13 +48,25 @@ pub enum CheckpointError {
         /// The bytes that it has.
         found: u64,
     },
-    /// The file is no safetensors file.
-    #[error("{} is no safetensors file: {reason}", path.display())]
+    /// The file is not what it seems to be by its first bytes, or is damaged.
+    #[error("{} is no {format} file: {reason}", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
+        /// What it seems to be: `safetensors`, `PyTorch`, `.npz`, `index of weights`, or `checkpoint` of a training.
+        format: &'static str,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The file of PyTorch needs a class or a function of Python's: nothing of such a file is executed, so only tensors, numbers,
+    /// texts, lists and dictionaries are read.
+    #[error("{} needs Python's `{name}`, and nothing in a file is executed: save the weights alone, in PyTorch with \
+             `torch.save(model.state_dict(), path)`", path.display())]
+    Global {
+        /// The file.
+        path: PathBuf,
+        /// The name, with that of its module.
+        name: String,
     },
     /// The file lacks tensors that the model has.
     #[error("{} has no tensor {}, which the model needs{}{}", path.display(), listed(names), found_instead(unexpected), advice(names, unexpected))]
@@ -106,7 +118,8 @@ pub enum CheckpointError {
         /// The shape in the file.
         found: Vec<usize>,
     },
-    /// A tensor of the file has another element type than the model's: f32, or i64 for a [count](kiln_graph::Kind::Counter).
+    /// A tensor of the file has elements of a type that does not become the model's: f32, which f16, bf16 and f64 do, or i64 for a
+    /// [count](kiln_graph::Kind::Counter), which all whole numbers do.
     #[error("{}: {} has elements of type {found}, expected {expected}: convert it, in PyTorch with {}", path.display(), shown(name), conversion(expected))]
     WrongType {
         /// The file.
@@ -117,6 +130,37 @@ pub enum CheckpointError {
         expected: String,
         /// The element type in the file.
         found: String,
+    },
+    /// A part of the file is not what was written: its checksum differs.
+    #[error("{} is damaged: the checksum of {} is not that of what was written; take another copy, or an earlier checkpoint", path.display(), shown(what))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The tensor, or what else.
+        what: String,
+    },
+    /// The file holds the training of another model, or one with other settings.
+    #[error("{} holds another training: {}", path.display(), differences.join("; "))]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// What differs, each as a sentence.
+        differences: Vec<String>,
+    },
+    /// A new training was to write into a folder with the checkpoints of an earlier one.
+    #[error(
+        "{} is a checkpoint of an earlier training: go on from it with `.resume()`, or give another folder",
+        path.display()
+    )]
+    Occupied {
+        /// The newest checkpoint there.
+        path: PathBuf,
+    },
+    /// Another training writes its checkpoints into the folder.
+    #[error("another training uses {}: wait for it, or give another folder", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
     },
     /// A [count](kiln_graph::Kind::Counter) in the file that is none: negative, a fraction, or beyond 64 bits.
     #[error("{}: {} is {found}, expected a whole number from 0 to 2^63 - 1", path.display(), shown(name))]

@@ -45,7 +45,8 @@ impl<'a> LoadOptions<'a> {
     }
 
     /// Takes only tensors whose names begin with this, and takes it off: `module.` of a model that was wrapped for training in
-    /// parallel, `backbone.` for that part of it. All others in the file are passed over. Default: none.
+    /// parallel, `backbone.` for that part of it, `model.` of a checkpoint `{"model": model.state_dict(), "optimizer": ..}` of
+    /// PyTorch's. All others in the file are passed over. Default: none.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self

@@ -58,6 +58,12 @@ impl<X: Samples, Y: Samples> Iterator for Batches<'_, X, Y> {
         Some((self.data.inputs.fill(&mut self.inputs, rows), self.data.targets.fill(&mut self.targets, rows)))
     }
 
+    /// Passes over batches without copying them.
+    fn nth(&mut self, count: usize) -> Option<Self::Item> {
+        self.next = self.next.saturating_add(count.saturating_mul(self.size)).min(self.data.len());
+        self.next()
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         let samples = self.data.len() - self.next;
         let left = if self.drop_last { samples / self.size } else { samples.div_ceil(self.size) };

@@ -2,13 +2,12 @@
 //! Files may be gzipped; that is told from their first bytes, not from their names.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use ndarray::{Array1, Array3};
 
 use super::DataError;
+use crate::formats::inflate;
 use crate::names::numbers;
 
 /// The contents of an IDX file.
@@ -53,8 +52,15 @@ impl IdxValues {
 /// [`DataError::Length`] if it is cut short or too long.
 pub fn read_idx(path: impl AsRef<Path>) -> Result<Idx, DataError> {
     let path = path.as_ref();
-    let bytes = read_plain(path).map_err(|source| DataError::Read { path: path.into(), source })?;
-    parse(path, &bytes)
+    let error = |source| DataError::Read { path: path.into(), source };
+    let bytes = fs::read(path).map_err(error)?;
+    if !inflate::is_gzipped(&bytes) {
+        return parse(path, &bytes, 0);
+    }
+    // No more is decompressed than the header announces.
+    let announced = |start: &[u8]| Header::parse(path, start).map_or(0, |header| header.length());
+    let (plain, more) = inflate::gunzipped_to(&bytes, LONGEST_HEADER, announced).map_err(error)?;
+    parse(path, &plain, more)
 }
 
 /// The file at a path, or under one of the other names under which it is found: gzipped or not, with a dash or a dot before
@@ -76,39 +82,55 @@ pub(super) fn find(path: PathBuf) -> Result<PathBuf, DataError> {
     }
 }
 
-/// The bytes of a file, decompressed if it is gzipped.
-fn read_plain(path: &Path) -> std::io::Result<Vec<u8>> {
-    let bytes = fs::read(path)?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
-    }
-    let mut plain = Vec::new();
-    MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain)?;
-    Ok(plain)
+/// A header of 255 axes.
+const LONGEST_HEADER: u64 = 4 + 4 * 255;
+
+/// What a file begins with.
+struct Header {
+    kind: u8,
+    shape: Vec<usize>,
+    /// Bytes of the header, and of the data that it announces: 2^64 at most, which are never found.
+    start: usize,
+    data: u64,
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Idx, DataError> {
-    if bytes.is_empty() {
-        return Err(DataError::Empty { path: path.into() });
-    }
-    let not_idx = || DataError::NotIdx { path: path.into(), found: bytes[..bytes.len().min(4)].to_vec() };
-    let &[0, 0, kind, rank, ref rest @ ..] = bytes else { return Err(not_idx()) };
-    let width = match kind {
-        0x08 | 0x09 => 1,
-        0x0b => 2,
-        0x0c | 0x0d => 4,
-        0x0e => 8,
-        _ => return Err(not_idx()),
-    };
-    let Some((header, data)) = rest.split_at_checked(4 * usize::from(rank)) else {
+impl Header {
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Header, DataError> {
+        if bytes.is_empty() {
+            return Err(DataError::Empty { path: path.into() });
+        }
+        let not_idx = || DataError::NotIdx { path: path.into(), found: bytes[..bytes.len().min(4)].to_vec() };
+        let &[0, 0, kind, rank, ref rest @ ..] = bytes else { return Err(not_idx()) };
+        let width: u64 = match kind {
+            0x08 | 0x09 => 1,
+            0x0b => 2,
+            0x0c | 0x0d => 4,
+            0x0e => 8,
+            _ => return Err(not_idx()),
+        };
         let axes = usize::from(rank);
-        return Err(DataError::Header { path: path.into(), axes, expected: 4 + 4 * axes, found: bytes.len() });
-    };
-    let shape: Vec<usize> = words(header, u32::from_be_bytes).into_iter().map(|extent| extent as usize).collect();
-    // An absurd header must not overflow: 2^64 bytes are expected at most, and never found.
-    let expected = shape.iter().fold(width as u64, |product, &extent| product.saturating_mul(extent as u64));
-    if expected != data.len() as u64 {
-        return Err(DataError::Length { path: path.into(), shape, expected, found: data.len() as u64 });
+        let start = 4 + 4 * axes;
+        let Some(extents) = rest.get(..4 * axes) else {
+            return Err(DataError::Header { path: path.into(), axes, expected: start, found: bytes.len() });
+        };
+        let shape: Vec<usize> = words(extents, u32::from_be_bytes).into_iter().map(|extent| extent as usize).collect();
+        let data = shape.iter().fold(width, |product, &extent| product.saturating_mul(extent as u64));
+        Ok(Header { kind, shape, start, data })
+    }
+
+    /// Bytes of the whole file.
+    fn length(&self) -> u64 {
+        self.data.saturating_add(self.start as u64)
+    }
+}
+
+/// What is in the bytes of a file, which `more` follow.
+fn parse(path: &Path, bytes: &[u8], more: u64) -> Result<Idx, DataError> {
+    let Header { kind, shape, start, data: expected } = Header::parse(path, bytes)?;
+    let data = &bytes[start..];
+    let found = data.len() as u64 + more;
+    if expected != found {
+        return Err(DataError::Length { path: path.into(), shape, expected, found });
     }
     let values = match kind {
         0x08 => IdxValues::U8(data.to_vec()),

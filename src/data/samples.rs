@@ -1,15 +1,20 @@
 //! What a data set is made of: arrays with the samples along their first axis, or several of them. Knows neither batches'
 //! sizes nor their order.
 
-use ndarray::{ArcArray, Array, Axis, Dimension, RemoveAxis, Slice};
+use ndarray::{ArcArray, Array, Axis, Slice};
 
-use super::DataError;
+use super::sample::SampleAxes;
+use super::{DataError, Sample, Scalar};
 
 /// Samples along the first axis of an array of any element type and number of axes, or of several arrays in a tuple (of up to
 /// four): the inputs of a step that has several, for example.
 pub trait Samples: Clone {
+    /// What one of them is: of an array with one axis a number, of another one an array of one axis fewer; a tuple of them for a
+    /// tuple.
+    type Sample: Sample<Batch = Self::Batch>;
+
     /// What a batch of them is: arrays that share their memory, a tuple of them for a tuple.
-    type Batch: Clone;
+    type Batch: Clone + Send + 'static;
 
     /// The number of samples.
     ///
@@ -22,6 +27,16 @@ pub trait Samples: Clone {
     /// # Panics
     /// If there is no such position.
     fn select(&self, positions: &[usize]) -> Self;
+
+    /// The sample at a position.
+    ///
+    /// # Panics
+    /// If there is no such position.
+    fn sample(&self, position: usize) -> Self::Sample;
+
+    /// The same in the memory of an earlier one.
+    #[doc(hidden)]
+    fn read(&self, position: usize, to: &mut Self::Sample);
 
     /// The same in row-major order, in which batches can be copied.
     #[doc(hidden)]
@@ -50,7 +65,8 @@ pub(super) fn same(first: usize, second: usize) -> Result<usize, DataError> {
     if first == second { Ok(first) } else { Err(DataError::CountsDiffer { images: first, labels: second }) }
 }
 
-impl<T: Copy + Default, D: Dimension + RemoveAxis> Samples for Array<T, D> {
+impl<T: Scalar, D: SampleAxes> Samples for Array<T, D> {
+    type Sample = D::Sample<T>;
     type Batch = ArcArray<T, D>;
 
     fn count(&self) -> Result<usize, DataError> {
@@ -59,6 +75,14 @@ impl<T: Copy + Default, D: Dimension + RemoveAxis> Samples for Array<T, D> {
 
     fn select(&self, positions: &[usize]) -> Array<T, D> {
         (**self).select(Axis(0), positions)
+    }
+
+    fn sample(&self, position: usize) -> D::Sample<T> {
+        D::sample(self, position)
+    }
+
+    fn read(&self, position: usize, to: &mut D::Sample<T>) {
+        D::read(self, position, to);
     }
 
     fn in_row_major_order(self) -> Array<T, D> {
@@ -90,6 +114,7 @@ impl<T: Copy + Default, D: Dimension + RemoveAxis> Samples for Array<T, D> {
 macro_rules! several {
     ($(($first:ident, $($part:ident $place:tt),*);)*) => {$(
         impl<$first: Samples, $($part: Samples),*> Samples for ($first, $($part),*) {
+            type Sample = ($first::Sample, $($part::Sample),*);
             type Batch = ($first::Batch, $($part::Batch),*);
 
             fn count(&self) -> Result<usize, DataError> {
@@ -100,6 +125,15 @@ macro_rules! several {
 
             fn select(&self, positions: &[usize]) -> Self {
                 (self.0.select(positions), $(self.$place.select(positions)),*)
+            }
+
+            fn sample(&self, position: usize) -> Self::Sample {
+                (self.0.sample(position), $(self.$place.sample(position)),*)
+            }
+
+            fn read(&self, position: usize, to: &mut Self::Sample) {
+                self.0.read(position, &mut to.0);
+                $(self.$place.read(position, &mut to.$place);)*
             }
 
             fn in_row_major_order(self) -> Self {

@@ -126,12 +126,6 @@ fn megabytes(bytes: usize) -> String {
     format!("{:.2} MiB", bytes as f64 / (1 << 20) as f64)
 }
 
-/// `, T = 64`
-fn free(sizes: &Sizes) -> String {
-    let all = sizes.to_string();
-    all.split_once(',').map_or(String::new(), |(_, free)| format!(",{free}"))
-}
-
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["layer", "", "output", "parameters", "FLOPs / sample"].map(str::to_string);
@@ -167,7 +161,7 @@ impl fmt::Display for Summary {
             f,
             "planned memory at batch {}{}: training {}, inference {}",
             self.sizes.batch(),
-            free(&self.sizes),
+            self.sizes.of_extents(", "),
             memory(self.training_bytes),
             memory(self.inference_bytes)
         )

@@ -82,15 +82,6 @@ impl TuningRow {
     }
 }
 
-/// `64 samples`, `64 samples with T = 16`
-fn of_samples(sizes: &Sizes) -> String {
-    let samples = format!("{} samples", sizes.batch());
-    match sizes.to_string().split_once(", ") {
-        Some((_, free)) => format!("{samples} with {free}"),
-        None => samples,
-    }
-}
-
 fn percent([usual, chosen]: [f64; 2]) -> f64 {
     if usual > 0.0 { 100.0 * (1.0 - chosen / usual) } else { 0.0 }
 }
@@ -128,9 +119,10 @@ impl fmt::Display for TunedProgram {
         let seconds = self.seconds();
         write!(
             f,
-            "{}, {}: {} contractions in {:.2} ms, {:.2} ms as estimated to be best (gain {:.1} %)",
+            "{}, {} samples{}: {} contractions in {:.2} ms, {:.2} ms as estimated to be best (gain {:.1} %)",
             self.name,
-            of_samples(&self.sizes),
+            self.sizes.batch(),
+            self.sizes.of_extents(" with "),
             self.rows.len(),
             1e3 * seconds[1],
             1e3 * seconds[0],

@@ -1,6 +1,7 @@
 //! What can go wrong when a model is compiled, trained or asked for predictions.
 
 use kiln_graph::indices::IndexError;
+use kiln_graph::shape::Sizes;
 use kiln_graph::{GraphError, ParameterError, Shape, Type};
 use kiln_jit::{CompileError, RunError, StateError};
 use kiln_rt::ThreadsError;
@@ -152,10 +153,16 @@ pub enum TrainError {
         found: usize,
     },
     /// A program that needs more memory than the system gives.
-    #[error("a batch of {batch} needs {bytes} bytes of memory, which the system does not give: take a smaller batch")]
+    #[error(
+        "a batch of {batch}{} needs {bytes} bytes of memory, which the system does not give: take a smaller batch{}",
+        sizes.of_extents(" with "),
+        if sizes.has_free() { ", or smaller extents" } else { "" }
+    )]
     Memory {
         /// The batch size.
         batch: usize,
+        /// The same, and the free extents.
+        sizes: Sizes,
         /// What the program needs beside parameters and optimizer states.
         bytes: usize,
     },

@@ -408,7 +408,7 @@ impl Programs {
         let plan = self.plan_graph(graph, sizes)?;
         // A system that has no such memory ends a program that takes it all the same.
         if Vec::<u8>::new().try_reserve_exact(plan.arena_bytes).is_err() {
-            return Err(TrainError::Memory { batch: sizes.batch(), bytes: plan.arena_bytes });
+            return Err(TrainError::Memory { batch: sizes.batch(), sizes, bytes: plan.arena_bytes });
         }
         let arena = self.take_arena();
         self.forget_one(&sizes);
@@ -480,6 +480,11 @@ impl Programs {
         let mut programs: Vec<CachedProgram> = self.compiled.iter().map(of).collect();
         programs.sort_by_key(|program| !program.usual);
         CachedPrograms { programs, most: self.settings.cached_programs }
+    }
+
+    /// The seed of what layers draw.
+    pub fn seed(&self) -> u64 {
+        self.settings.seed
     }
 
     /// What was chosen, where programs are tuned.

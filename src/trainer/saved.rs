@@ -1,19 +1,23 @@
-//! The state of a training as a file: all states of the compiled programs, and where optimizers stand in their schedules.
-//! Knows names and arrays, and nothing of what they are for.
+//! The state of a training as a file: all states of the compiled programs, where optimizers stand in their schedules, and
+//! notes of whoever saves. Knows names and arrays, and nothing of what they are for.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::{fs, io};
 
-use kiln_graph::{DType, Shape};
+use kiln_graph::{DType, Shape, Type, counter};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
 
 use super::programs::Programs;
 use super::schedulers::Schedulers;
-use crate::checkpoint::{CheckpointError, foreign, open};
+use crate::checkpoint::{CheckpointError, Notes, check_seal, open_noted, seal};
 use crate::files::replace_file;
+use crate::names::{numbers, shown};
+
+/// The note of the seed, which decides on what layers draw.
+const SEED: &str = "kiln.seed";
 
 /// A tensor as a file has it.
 struct Stored {
@@ -40,46 +44,77 @@ impl View for Stored {
     }
 }
 
-/// The element type of a state in a file.
-fn dtype(dtype: DType) -> Dtype {
-    match dtype {
-        DType::F32 => Dtype::F32,
-        DType::I32 | DType::Bool => Dtype::I32,
+/// A state's element type and shape in a file. The digits of a counter, lower ones first, are the bytes of an i64.
+fn stored_type(ty: Type) -> (Dtype, Shape) {
+    match ty.dtype {
+        _ if ty == counter::TYPE => (Dtype::I64, Shape::SCALAR),
+        DType::F32 => (Dtype::F32, ty.shape),
+        DType::I32 | DType::Bool => (Dtype::I32, ty.shape),
     }
 }
 
-/// Writes the state of a training.
-pub(crate) fn save(path: &Path, programs: &Programs, schedulers: &Schedulers) -> Result<(), CheckpointError> {
+/// The bytes of a file with the state of a training, its seed, and some notes.
+pub(crate) fn encode(
+    programs: &Programs,
+    schedulers: &Schedulers,
+    mut notes: Notes,
+) -> Result<Vec<u8>, safetensors::SafeTensorError> {
     let mut tensors = Vec::new();
     let states = programs.states();
     for name in states.names() {
-        let (Some(ty), shape) = (states.ty(name), states.ty(name).map_or(Shape::SCALAR, |ty| ty.shape)) else {
-            continue;
-        };
+        let Some((dtype, shape)) = states.ty(name).map(stored_type) else { continue };
         let floats = states.read(name).into_iter().flatten().flat_map(f32::to_le_bytes);
         let integers = states.read_i32(name).into_iter().flatten().flat_map(i32::to_le_bytes);
         let bytes = floats.chain(integers).collect();
-        tensors.push((name.to_owned(), Stored { dtype: dtype(ty.dtype), shape: shape.dims().to_vec(), bytes }));
+        tensors.push((name.to_owned(), Stored { dtype, shape: shape.dims().to_vec(), bytes }));
     }
     for (name, numbers) in schedulers.state() {
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         tensors.push((name, Stored { dtype: Dtype::F64, shape: vec![numbers.len()], bytes }));
     }
-    let bytes = serialize(tensors, None).map_err(io::Error::other);
+    notes.insert(SEED.to_owned(), programs.seed().to_string());
+    notes.insert("format".to_owned(), "pt".to_owned());
+    seal(&tensors, &mut notes);
+    serialize(tensors, Some(notes.into_iter().collect()))
+}
+
+/// Writes the state of a training.
+pub(crate) fn save(
+    path: &Path,
+    programs: &Programs,
+    schedulers: &Schedulers,
+    notes: Notes,
+) -> Result<(), CheckpointError> {
+    let bytes = encode(programs, schedulers, notes).map_err(io::Error::other);
     bytes
         .and_then(|bytes| replace_file(path, &bytes))
         .map_err(|source| CheckpointError::Write { path: path.into(), source })
 }
 
-/// Takes the state of a training, if the file has all of it and nothing else.
-pub(crate) fn load(path: &Path, programs: &mut Programs, schedulers: &mut Schedulers) -> Result<(), CheckpointError> {
+/// Takes the state of a training, if the file has all of it and nothing else; the notes that it was saved with.
+pub(crate) fn load(
+    path: &Path,
+    programs: &mut Programs,
+    schedulers: &mut Schedulers,
+) -> Result<Notes, CheckpointError> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => CheckpointError::NotFound { path: path.into() },
         _ => CheckpointError::Read { path: path.into(), source },
     })?;
-    let file = open(path, &bytes)?;
+    load_bytes(path, &bytes, programs, schedulers)
+}
+
+/// [`load`] of the bytes of a file; errors name it.
+pub(crate) fn load_bytes(
+    path: &Path,
+    bytes: &[u8],
+    programs: &mut Programs,
+    schedulers: &mut Schedulers,
+) -> Result<Notes, CheckpointError> {
+    let (file, notes) = open_noted(path, bytes)?;
+    let notes = check_seal(path, &file, notes)?;
     let schedules: HashMap<String, usize> = schedulers.state().map(|(name, numbers)| (name, numbers.len())).collect();
-    check(path, &file, programs, &schedules)?;
+    check(path, &file, &notes, programs, &schedules)?;
     let words = |name: &str| file.tensor(name).map(|tensor| tensor.data().as_chunks::<4>().0).unwrap_or_default();
     let states = programs.states_mut();
     let names: Vec<String> = states.names().map(str::to_owned).collect();
@@ -103,44 +138,46 @@ pub(crate) fn load(path: &Path, programs: &mut Programs, schedulers: &mut Schedu
         let tensor = file.tensor(name).ok()?;
         Some(tensor.data().as_chunks::<8>().0.iter().map(|&word| f64::from_le_bytes(word)).collect())
     });
-    Ok(())
+    Ok(notes)
 }
 
 /// That a file holds the states of the programs and the numbers of the schedules, and nothing else.
 fn check(
     path: &Path,
     file: &SafeTensors<'_>,
+    notes: &Notes,
     programs: &Programs,
     schedules: &HashMap<String, usize>,
 ) -> Result<(), CheckpointError> {
     let states = programs.states();
     let wanted = |name: &str| match schedules.get(name) {
         Some(&count) => Some((Dtype::F64, Shape::new(&[count]))),
-        None => states.ty(name).map(|ty| (dtype(ty.dtype), ty.shape)),
+        None => states.ty(name).map(stored_type),
     };
-    let mut unexpected: Vec<String> =
-        file.names().into_iter().filter(|name| wanted(name).is_none()).map(str::to_owned).collect();
-    unexpected.sort();
-    let known: Vec<&str> = states.names().chain(schedules.keys().map(String::as_str)).collect();
-    let missing: Vec<String> =
-        (known.iter()).filter(|name| file.tensor(name).is_err()).map(|&name| name.to_owned()).collect();
-    if !missing.is_empty() {
-        return Err(CheckpointError::Missing { path: path.into(), names: missing, unexpected });
-    }
-    if !unexpected.is_empty() {
-        return Err(CheckpointError::Unexpected { path: path.into(), names: unexpected });
-    }
-    for name in known {
+    let mut differences = Vec::new();
+    for name in states.names().chain(schedules.keys().map(String::as_str)) {
         let Some((dtype, shape)) = wanted(name) else { continue };
-        let tensor = file.tensor(name).map_err(|error| foreign(path, error))?;
-        let (path, name) = (path.to_owned(), name.to_owned());
-        if tensor.shape() != shape.dims() {
-            return Err(CheckpointError::WrongShape { path, name, expected: shape, found: tensor.shape().to_vec() });
-        }
-        if tensor.dtype() != dtype {
-            let (expected, found) = (dtype.to_string(), tensor.dtype().to_string());
-            return Err(CheckpointError::WrongType { path, name, expected, found });
+        let name_shown = shown(name);
+        match file.tensor(name) {
+            Err(_) => differences.push(format!("{name_shown} is not in the file")),
+            // Counters were stored as their digits once, which are the same bytes.
+            Ok(tensor) if dtype == Dtype::I64 && (tensor.dtype(), tensor.shape()) == (Dtype::I32, &[2]) => {}
+            Ok(tensor) if tensor.dtype() != dtype || tensor.shape() != shape.dims() => differences.push(format!(
+                "{name_shown} is {dtype} {shape} here and {} {} in the file",
+                tensor.dtype(),
+                numbers(tensor.shape()),
+            )),
+            Ok(_) => {}
         }
     }
-    Ok(())
+    let unknown = file.names().into_iter().filter(|name| wanted(name).is_none());
+    differences.extend(unknown.map(|name| format!("{} is in the file alone", shown(name))));
+    differences.sort();
+    if let Some(seed) = notes.get(SEED).filter(|seed| **seed != programs.seed().to_string()) {
+        differences.push(format!("the seed is {} here and {} in the file", programs.seed(), shown(seed)));
+    }
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(CheckpointError::Differs { path: path.into(), differences }),
+    }
 }

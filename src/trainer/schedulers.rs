@@ -96,6 +96,18 @@ impl Schedulers {
         Err(TrainError::NoPlateau { optimizer: optimizer.to_owned() })
     }
 
+    /// Reports a metric to every schedule that waits for one.
+    pub fn report_to_all(&mut self, metric: f64) {
+        for optimizer in &mut self.optimizers {
+            optimizer.scheduler.report_metric(metric);
+        }
+    }
+
+    /// The rates of the coming steps, by the names of optimizers.
+    pub fn rates(&self) -> impl Iterator<Item = (&str, f32)> {
+        self.optimizers.iter().map(|optimizer| (optimizer.name.as_str(), optimizer.scheduler.rate(0) as f32))
+    }
+
     /// Gives an optimizer, or one group of it, a rate of its own.
     pub fn set_rate(&mut self, optimizer: &str, group: Option<usize>, rate: f32) -> Result<(), TrainError> {
         let number = self.position(optimizer)?;

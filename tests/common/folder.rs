@@ -32,6 +32,8 @@ impl Folder {
     #[allow(dead_code)]
     pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
+        // File systems write out at once what is cut and written again, which takes milliseconds.
+        let _ = fs::remove_file(&path);
         fs::write(&path, bytes).unwrap();
         path
     }

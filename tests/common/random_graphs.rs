@@ -15,7 +15,7 @@ mod structure;
 
 pub use deep::deep_case;
 
-use kiln_graph::op::{Axes, BinaryOp, ReduceOp, Scalar, SliceSpec, UnaryOp};
+use kiln_graph::op::{Axes, BinaryOp, PadSpec, ReduceOp, Scalar, SliceSpec, UnaryOp};
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Builder, DType, Graph, Input, Node, NodeId, Op, Operands, Output, Role, Shape, Type, Update, verify};
 
@@ -30,7 +30,21 @@ pub struct Case {
 
 /// The case of a seed.
 pub fn random_case(seed: u64) -> Case {
-    let random = Random::new(seed);
+    case_of(seed, Random::new(seed))
+}
+
+/// The case of these bytes: each decision takes two of them, as long as there are some. A small change of them mostly makes a
+/// small change of the graph.
+#[allow(dead_code)]
+pub fn case_of_bytes(bytes: &[u8]) -> Case {
+    let (seed, rest) = bytes.split_first().unwrap_or((&0, bytes));
+    let decisions = rest.as_chunks().0.iter().map(|&two| u16::from_le_bytes(two));
+    let mut random = Random::new(0);
+    random.decisions = decisions.rev().collect();
+    case_of(u64::from(*seed), random)
+}
+
+fn case_of(seed: u64, random: Random) -> Case {
     let mut maker = Maker { random, graph: Graph::new(format!("random_{seed}")), pool: Vec::new(), depth: 0 };
     let productions = 2 + maker.random.below(if seed.is_multiple_of(4) { 20 } else { 8 });
     let rank = 1 + maker.random.below(4);
@@ -52,17 +66,27 @@ pub fn with_values(graph: Graph, seed: u64) -> Case {
     Case { graph, values, wild: false }
 }
 
-/// SplitMix64.
-pub struct Random(u64);
+/// SplitMix64; before it, what was decided.
+pub struct Random {
+    state: u64,
+    /// The last first.
+    decisions: Vec<u16>,
+}
 
 impl Random {
     pub fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+        let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
+        Random { state, decisions: Vec::new() }
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        let mut z = match self.decisions.pop() {
+            Some(decision) => decision.into(),
+            None => {
+                self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+                self.state
+            }
+        };
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31
@@ -248,13 +272,13 @@ impl Maker {
             let mut spec = no_slice(self.graph.shape(flat));
             spec.start[0] = self.random.below(have - want + 1);
             spec.limit[0] = spec.start[0] + want;
-            self.add(Op::Slice(spec), &[flat])
+            self.add(Op::Slice(spec.into()), &[flat])
         } else {
             let filler = self.constant(self.graph.ty(x).dtype, 0.0);
             let (mut low, mut high) = ([0; MAX_RANK], [0; MAX_RANK]);
             low[0] = self.random.below(want - have + 1);
             high[0] = want - have - low[0];
-            self.add(Op::Pad { low, high }, &[flat, filler])
+            self.add(Op::Pad(PadSpec { low, high }.into()), &[flat, filler])
         };
         self.add(Op::Reshape(shape), &[cut])
     }

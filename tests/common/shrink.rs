@@ -6,6 +6,7 @@ use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::passes::sweep;
 use kiln_graph::{DType, Graph, Input, Node, NodeId, Op, Operands, Output, Role};
 
+use super::differential::feeds;
 use super::random_graphs::Case;
 
 /// A smaller case for which `fails` holds, too; `case` must be one.
@@ -58,8 +59,8 @@ fn fed(case: &Case, id: NodeId, value: &[f64]) -> Case {
 }
 
 /// The graph without dead nodes and unused inputs.
-fn tidy(graph: Graph, values: Vec<Vec<f64>>, wild: bool) -> Case {
-    let mut graph = sweep(&graph).into_owned();
+fn tidy(mut graph: Graph, values: Vec<Vec<f64>>, wild: bool) -> Case {
+    sweep(&mut graph);
     let counts = graph.use_counts();
     let updated: Vec<usize> = graph.updates.iter().map(|update| update.input).collect();
     let kept: Vec<usize> = (0..graph.inputs.len())
@@ -89,7 +90,7 @@ fn tidy(graph: Graph, values: Vec<Vec<f64>>, wild: bool) -> Case {
 
 /// The f32 values of all nodes.
 fn values(graph: &Graph, case: &Case) -> Vec<Vec<f64>> {
-    let feeds: HashMap<String, Tensor<f32>> = super::feeds(case);
+    let feeds: HashMap<String, Tensor<f32>> = feeds(case);
     let mut all = graph.clone();
     all.updates.clear();
     all.outputs = graph.ids().map(|node| Output { name: node.0.to_string(), node }).collect();

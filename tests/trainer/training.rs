@@ -258,7 +258,7 @@ fn a_training_goes_on_from_its_file() {
     let mut another = build(Net::init(2), Sgd::new(0.1));
     let before = values(another.model());
     let error = another.load(&path).unwrap_err();
-    assert!(matches!(error, CheckpointError::Unexpected { .. }), "{error}");
+    assert!(matches!(error, CheckpointError::Differs { .. }), "{error}");
     let error = whole.load("there/is/none").unwrap_err();
     assert!(matches!(error, CheckpointError::NotFound { .. }), "{error}");
     std::fs::write(&path, [0; 9]).unwrap();

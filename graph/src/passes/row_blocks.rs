@@ -10,7 +10,7 @@
 //!   a scan over blocks of rows; large values that it needs of an earlier one it computes again.
 //! - Large operands that are simple (masks that count places, constants) are made within the blocks; others are read by
 //!   rows.
-//! - Random numbers are those of the whole: a block's are a constant part of them, so that each block is written out.
+//! - Random numbers are those of the whole: a block draws them from the place in their stream where it begins.
 //! - Where values beyond a diagonal are known not to count ([`beyond`]), rows are computed in **segments**, each with the
 //!   columns that its last row looks at.
 //!
@@ -30,7 +30,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use rustc_hash::FxHashSet;
 
 use crate::graph::{Graph, Node, NodeId, Operands, Role, Type};
-use crate::op::{BinaryOp, Op, Scalar, SliceSpec};
+use crate::op::{BinaryOp, Op, PadSpec, Scalar, SliceSpec};
 use crate::shape::{DType, MAX_RANK, Shape};
 use body::{Phase, Segment, Taken};
 use region::{GROWTH, Place, Region, grows};
@@ -112,7 +112,7 @@ fn blocked(graph: &Graph, seed: NodeId, blocks: RowBlocks) -> Option<Graph> {
             break phases;
         }
     };
-    let segments = segments(&region, diagonal, phases.iter().any(Phase::draws), blocks);
+    let segments = segments(&region, diagonal, blocks);
     if segments.len() == 1 && segments[0].blocks == 1 {
         return None;
     }
@@ -143,13 +143,11 @@ fn leaves(graph: &Graph, users: &[Vec<NodeId>], region: &Region) -> BTreeSet<Nod
     region.members.keys().filter(|id| roots.contains(id) || is_read(id)).copied().collect()
 }
 
-/// The rows in blocks of about the same size, where `are_single` each a segment of its own; with the columns that they look
-/// at, where `diagonal` says it.
-fn segments(region: &Region, diagonal: Option<i64>, are_single: bool, blocks: RowBlocks) -> Vec<Segment> {
+/// The rows in blocks of about the same size, with the columns that they look at, where `diagonal` says it.
+fn segments(region: &Region, diagonal: Option<i64>, blocks: RowBlocks) -> Vec<Segment> {
     let of_row = region.elements / region.rows;
     let most = (blocks.block / of_row).max(blocks.rows).min(region.rows);
     let count = match diagonal {
-        _ if are_single => region.rows.div_ceil(most),
         Some(_) => (region.rows / most).clamp(1, blocks.segments),
         None => 1,
     };
@@ -198,7 +196,8 @@ impl Rebuilt<'_> {
         new.inputs.iter_mut().for_each(|input| input.node = at(input.node));
         new.outputs.iter_mut().for_each(|output| output.node = at(output.node));
         new.updates.iter_mut().for_each(|update| update.node = at(update.node));
-        super::sweep::swept(new)
+        super::sweep(&mut new);
+        new
     }
 
     fn copy(&mut self, id: NodeId) {
@@ -304,7 +303,7 @@ impl Rebuilt<'_> {
         if let Some(axis) = place.column {
             spec.limit[axis] = segment.columns;
         }
-        let sliced = Op::Slice(spec);
+        let sliced = Op::Slice(spec.into());
         if (0..shape.rank()).any(|axis| spec.start[axis] > 0 || spec.limit[axis] < shape.dim(axis)) {
             value = self.add(sliced, &[value]);
         }
@@ -346,7 +345,7 @@ impl Rebuilt<'_> {
         high[axis] = missing;
         let ty = self.new.ty(value);
         let zero = self.full(0.0, Type { shape: Shape::SCALAR, ..ty });
-        self.add(Op::Pad { low, high }, &[value, zero])
+        self.add(Op::Pad(PadSpec { low, high }.into()), &[value, zero])
     }
 }
 

@@ -571,4 +571,6 @@ pub const fn index_select(op: &'static str, x: Shape, dim: isize, index: Shape) 
 }
 
 #[cfg(test)]
+mod free_tests;
+#[cfg(test)]
 mod tests;

@@ -104,6 +104,12 @@ impl Sizes {
         self.names.into_iter().zip(self.values).take(self.count)
     }
 
+    /// The free extents behind some words, ` with S = 3, T = 12`; nothing without any.
+    pub fn of_extents(&self, words: &str) -> String {
+        let each: Vec<String> = self.free().map(|(free, value)| format!("{} = {value}", name(free))).collect();
+        if each.is_empty() { String::new() } else { format!("{words}{}", each.join(", ")) }
+    }
+
     /// These sizes, and those that follow from a shape where another one is declared.
     pub const fn and(mut self, declared: Shape, found: &[usize]) -> Result<Sizes, Misfit> {
         if declared.rank() != found.len() {
@@ -183,8 +189,7 @@ impl From<usize> for Sizes {
 /// `N = 8, T = 12`
 impl fmt::Display for Sizes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "N = {}", self.batch)?;
-        self.free().try_for_each(|(free, value)| write!(f, ", {} = {value}", name(free)))
+        write!(f, "N = {}{}", self.batch, self.of_extents(", "))
     }
 }
 

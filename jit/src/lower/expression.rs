@@ -99,6 +99,8 @@ pub enum Term {
         stream: u32,
         /// The i32 step counter.
         step: TermId,
+        /// The i32 place of the first element in the stream, where that is not its beginning.
+        first: Option<TermId>,
         /// The element's position in row-major order.
         position: Affine,
     },
@@ -119,7 +121,8 @@ impl Term {
     pub fn operands(&self) -> impl Iterator<Item = TermId> {
         let [a, b, c] = match *self {
             Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => [None; 3],
-            Term::Unary(_, a) | Term::Convert(a) | Term::Random { step: a, .. } => [Some(a), None, None],
+            Term::Unary(_, a) | Term::Convert(a) => [Some(a), None, None],
+            Term::Random { step, first, .. } => [Some(step), first, None],
             Term::Binary(_, a, b) | Term::Compare(_, a, b) => [Some(a), Some(b), None],
             Term::Select(a, b, c) => [Some(a), Some(b), Some(c)],
         };
@@ -127,11 +130,12 @@ impl Term {
     }
 
     /// The same term over other operands.
-    fn with_operands(&self, of: impl Fn(TermId) -> TermId) -> Term {
+    fn with_operands(&self, of: impl Fn(TermId) -> TermId + Copy) -> Term {
         match *self {
             Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => self.clone(),
-            Term::Random { seed, stream, step, ref position } => {
-                Term::Random { seed, stream, step: of(step), position: position.clone() }
+            Term::Random { seed, stream, step, first, ref position } => {
+                let (step, first) = (of(step), first.map(of));
+                Term::Random { seed, stream, step, first, position: position.clone() }
             }
             Term::Unary(function, a) => Term::Unary(function, of(a)),
             Term::Convert(a) => Term::Convert(of(a)),

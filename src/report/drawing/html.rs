@@ -75,8 +75,10 @@ enum Pending<'a> {
     Item(usize, String, usize),
     /// What stands behind what is in an item.
     Foot(usize),
-    /// An edge and the places that it passes.
-    Edge(&'a Edge, Vec<order::Place>),
+    /// The places that the edges from an item pass.
+    Trunk(usize, Vec<order::Place>),
+    /// An edge, and how many of these places it passes.
+    Edge(&'a Edge, usize),
     /// This.
     Text(&'static str),
 }
@@ -147,7 +149,8 @@ impl<'a> Page<'a> {
                     }
                 }
                 Pending::Foot(number) => self.foot(number),
-                Pending::Edge(edge, lanes) => self.edge(edge, &lanes),
+                Pending::Trunk(from, places) => self.trunk(from, &places),
+                Pending::Edge(edge, lanes) => self.edge(edge, lanes),
                 Pending::Text(text) => self.push(text),
             }
         }
@@ -164,24 +167,27 @@ impl<'a> Page<'a> {
         open.push(Pending::Text("</div>"));
         let edges = diagram.edges.iter().zip(layout.lanes);
         open.extend(edges.map(|(edge, lanes)| Pending::Edge(edge, lanes)).rev());
+        let trunks = diagram.items.iter().zip(layout.trunks);
+        open.extend(trunks.rev().map(|(&item, places)| Pending::Trunk(item, places)));
         let items = diagram.items.iter().zip(&layout.boxes);
         open.extend(items.rev().map(|(&item, &(row, column))| {
             Pending::Item(item, format!("grid-area: {} / {}", row + 1, column + 1), depth)
         }));
     }
 
-    fn edge(&mut self, edge: &Edge, lanes: &[order::Place]) {
-        let name = |position: usize| format!("{}_{}_{position}", edge.from, edge.to);
-        for (position, &(row, column)) in lanes.iter().enumerate() {
+    fn trunk(&mut self, from: usize, places: &[order::Place]) {
+        for (position, &(row, column)) in places.iter().enumerate() {
             let (side, area) = (self.side(), format!("{} / {}", row + 1, column + 1));
-            self.push(&format!("<i class=\"lane\" id=\"{side}L{}\" style=\"grid-area: {area}\"></i>", name(position)));
+            self.push(&format!("<i class=\"lane\" id=\"{side}L{from}_{position}\" style=\"grid-area: {area}\"></i>"));
         }
+    }
+
+    fn edge(&mut self, edge: &Edge, lanes: usize) {
         if !self.backward {
             let port = |port: Option<usize>| port.map_or("null".to_owned(), |port| port.to_string());
-            let names: Vec<String> = (0..lanes.len()).map(|position| format!("\"{}\"", name(position))).collect();
             let Edge { from, to, exit, entrance, gradient, .. } = edge;
             let (exit, entrance, gradient) = (port(*exit), port(*entrance), u8::from(*gradient));
-            self.edges.push(format!("[{from},{to},{exit},{entrance},{gradient},[{}]]", names.join(",")));
+            self.edges.push(format!("[{from},{to},{exit},{entrance},{gradient},{lanes}]"));
         }
     }
 

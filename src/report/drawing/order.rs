@@ -7,6 +7,10 @@
 /// How often rows are sorted, down and up in turn.
 const SWEEPS: usize = 12;
 
+/// An edge that passes more rows has no places on its way, and lies over what it passes: so many edges as there are boxes,
+/// each past half of the rows, would need as many places as the square of the rows.
+const LONG: usize = 64;
+
 /// Where something stands: its row from the top and its column from the left, from 0.
 pub type Place = (usize, usize);
 
@@ -15,8 +19,12 @@ pub type Place = (usize, usize);
 pub struct Layout {
     /// For each box its place.
     pub boxes: Vec<Place>,
-    /// For each edge the places that it passes between its ends, one in each row between them.
-    pub lanes: Vec<Vec<Place>>,
+    /// For each box the places that the edges from it pass, one in each row down to the last but that box which takes from
+    /// it. Edges from one box share them, so that a value which all later boxes take is one line, and not one for each.
+    pub trunks: Vec<Vec<Place>>,
+    /// For each edge how many places of its box's trunk it passes: one in each row between its ends, or none if these are
+    /// many.
+    pub lanes: Vec<usize>,
 }
 
 /// Places `count` boxes with the given edges `(from, to)` between them. `last` boxes at the end of the list stand in the
@@ -29,11 +37,12 @@ pub fn place(count: usize, edges: &[(usize, usize)], last: usize) -> Layout {
     let row = |member: usize| graph.members[member].rank;
     Layout {
         boxes: (0..count).map(|member| (row(member), columns[member])).collect(),
-        lanes: graph
-            .lanes
+        trunks: graph
+            .trunks
             .iter()
-            .map(|lane| lane.iter().map(|&member| (row(member), columns[member])).collect())
+            .map(|trunk| trunk.iter().map(|&member| (row(member), columns[member])).collect())
             .collect(),
+        lanes: graph.lanes,
     }
 }
 
@@ -63,7 +72,7 @@ fn ranks(count: usize, edges: &[(usize, usize)], last: usize) -> Vec<usize> {
     ranks
 }
 
-/// A box, or the place of an edge in a row that it passes.
+/// A box, or the place of edges in a row that they pass.
 struct Member {
     rank: usize,
     above: Vec<usize>,
@@ -73,8 +82,10 @@ struct Member {
 
 struct Layers {
     members: Vec<Member>,
-    /// For each edge its places.
-    lanes: Vec<Vec<usize>>,
+    /// For each box the places of the edges from it, from the top.
+    trunks: Vec<Vec<usize>>,
+    /// For each edge how many of them it passes.
+    lanes: Vec<usize>,
     /// The members of each row, from the left.
     rows: Vec<Vec<usize>>,
 }
@@ -83,27 +94,32 @@ impl Layers {
     fn new(ranks: &[usize], edges: &[(usize, usize)]) -> Layers {
         let member = |rank: usize, is_lane: bool| Member { rank, above: Vec::new(), below: Vec::new(), is_lane };
         let mut members: Vec<Member> = ranks.iter().map(|&rank| member(rank, false)).collect();
+        let mut trunks = vec![Vec::new(); ranks.len()];
         let mut lanes = Vec::new();
         for &(from, to) in edges {
-            let mut lane = Vec::new();
-            if ranks[from] < ranks[to] {
-                let mut above = from;
-                for rank in ranks[from] + 1..ranks[to] {
-                    members.push(member(rank, true));
-                    lane.push(members.len() - 1);
-                    join(&mut members, above, *lane.last().unwrap_or(&above));
-                    above = *lane.last().unwrap_or(&above);
-                }
-                join(&mut members, above, to);
+            let passed = ranks[to].saturating_sub(ranks[from] + 1);
+            if passed > LONG {
+                lanes.push(0);
+                continue;
             }
-            lanes.push(lane);
+            let trunk: &mut Vec<usize> = &mut trunks[from];
+            while trunk.len() < passed {
+                let lane = members.len();
+                members.push(member(ranks[from] + trunk.len() + 1, true));
+                join(&mut members, trunk.last().copied().unwrap_or(from), lane);
+                trunk.push(lane);
+            }
+            if ranks[from] < ranks[to] {
+                join(&mut members, trunk[..passed].last().copied().unwrap_or(from), to);
+            }
+            lanes.push(passed);
         }
         let height = ranks.iter().map(|rank| rank + 1).max().unwrap_or(0);
         let mut rows = vec![Vec::new(); height];
         members.iter().enumerate().for_each(|(number, member)| rows[member.rank].push(number));
         // What begins in a row stands to the right of what comes from above.
         rows.iter_mut().for_each(|row| row.sort_by_key(|&member| members[member].above.is_empty()));
-        Layers { members, lanes, rows }
+        Layers { members, trunks, lanes, rows }
     }
 
     /// Sorts each row by the middle of its neighbours in the row before, up and down; keeps the best order.
@@ -180,7 +196,11 @@ impl Layers {
                 above.sort_by_key(|&other| positions[other]);
                 // A lane goes on as a lane; a box stands below the first that it takes from.
                 let straight = above.iter().copied().find(|&other| {
-                    let is_taken = self.members[other].below.iter().any(|&b| b != member && chains[b] == chains[other]);
+                    let goes_on = self.members[other].is_lane && !self.members[member].is_lane;
+                    let is_taken = self.members[other]
+                        .below
+                        .iter()
+                        .any(|&b| b != member && (chains[b] == chains[other] || goes_on && self.members[b].is_lane));
                     positions[other] >= free_from && !is_taken
                 });
                 if let Some(other) = straight {
@@ -241,14 +261,17 @@ mod tests {
     fn check(count: usize, edges: &[(usize, usize)], expected: &[Place]) {
         let layout = place(count, edges, 0);
         assert_eq!(layout.boxes, expected, "{edges:?}");
-        for (lane, &(from, to)) in layout.lanes.iter().zip(edges) {
-            let rows: Vec<usize> = lane.iter().map(|place| place.0).collect();
-            let between: Vec<usize> = (layout.boxes[from].0 + 1..layout.boxes[to].0).collect();
+        for (&passed, &(from, to)) in layout.lanes.iter().zip(edges) {
+            let rows: Vec<usize> = layout.trunks[from][..passed].iter().map(|place| place.0).collect();
+            let mut between: Vec<usize> = (layout.boxes[from].0 + 1..layout.boxes[to].0).collect();
+            between.truncate(if between.len() > LONG { 0 } else { LONG });
             assert_eq!(rows, between, "the edge {from} to {to} passes every row between its ends");
-            for place in lane {
-                assert!(!layout.boxes.contains(place), "the edge {from} to {to} passes through a box");
-            }
         }
+        let mut all: Vec<&Place> = layout.boxes.iter().chain(layout.trunks.iter().flatten()).collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count, "two things at one place: {edges:?}");
     }
 
     #[test]
@@ -259,8 +282,26 @@ mod tests {
         check(4, &[(0, 1), (1, 2), (0, 3), (2, 3)], &[(0, 0), (1, 0), (2, 0), (3, 0)]);
         // Two branches of different lengths.
         check(5, &[(0, 1), (1, 2), (0, 3), (2, 4), (3, 4)], &[(0, 0), (1, 0), (2, 0), (1, 1), (3, 0)]);
+        // What all later ones take passes them in one line.
+        check(4, &[(0, 1), (0, 2), (0, 3), (1, 2), (2, 3)], &[(0, 0), (1, 0), (2, 0), (3, 0)]);
         // A second input stands just above its user.
         check(4, &[(0, 2), (2, 3), (1, 3)], &[(0, 0), (1, 1), (1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn long_edges_need_places_in_proportion_to_the_boxes() {
+        let count = 800;
+        let chain = |to: usize| (to - 1, to);
+        // A value that all take, values that are taken at the end, values that are taken half way further down.
+        let edges: [&dyn Fn(usize) -> (usize, usize); 3] = [&|to| (0, to), &|to| (to, count - 1), &|to| (to / 2, to)];
+        for (case, edge) in edges.into_iter().enumerate() {
+            let edges: Vec<(usize, usize)> = (1..count).flat_map(|to| [chain(to), edge(to)]).collect();
+            let layout = place(count, &edges, 1);
+            assert!(layout.boxes.iter().enumerate().all(|(row, place)| place.0 == row), "{case}");
+            assert!(layout.trunks.iter().map(Vec::len).sum::<usize>() <= LONG * count, "{case}");
+        }
+        let skips: Vec<(usize, usize)> = (1..count).flat_map(|to| [chain(to), (to.saturating_sub(40), to)]).collect();
+        assert_eq!(place(count, &skips, 1).trunks.iter().filter(|trunk| trunk.len() == 39).count(), count - 40);
     }
 
     #[test]

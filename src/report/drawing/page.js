@@ -8,7 +8,8 @@ const panes = [...document.querySelectorAll(".pane")];
 const inspector = document.getElementById("inspector");
 const overview = inspector.innerHTML;
 
-/* An edge: [from, to, exit, entrance, gradient, lanes]; ports are null where a box is not drawn with what is in it. */
+/* An edge: [from, to, exit, entrance, gradient, lanes]; ports are null where a box is not drawn with what is in it, lanes is
+   how many of the places it passes on its way, which all edges from one box share. */
 function draw() {
   for (const pane of panes) {
     const backward = pane.id === "backward";
@@ -30,8 +31,8 @@ function draw() {
       if (!visible(from) || !visible(to) || (backward && !gradient)) return;
       const ends = [end(from, exit), end(to, entrance)];
       const points = [middle(ends[0], "bottom")];
-      for (const lane of lanes) {
-        const box = document.getElementById(prefix + "L" + lane).getBoundingClientRect();
+      for (let lane = 0; lane < lanes; lane++) {
+        const box = document.getElementById(prefix + "L" + from + "_" + lane).getBoundingClientRect();
         const x = (box.left + box.right) / 2 - origin.left;
         points.push([x, box.top - origin.top - 4], [x, box.bottom - origin.top + 4]);
       }

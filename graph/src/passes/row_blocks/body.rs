@@ -9,7 +9,7 @@ use super::beyond::operand_place;
 use super::links::part;
 use super::region::{Place, Region};
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Type, Update};
-use crate::op::{BinaryOp, Op, SliceSpec};
+use crate::op::{BinaryOp, Op, Scalar, SliceSpec};
 use crate::shape::{DType, MAX_RANK, Shape};
 
 /// Rows that are computed in blocks of one size, and the columns that they look at.
@@ -65,8 +65,11 @@ impl<'a> Phase<'a> {
             if !phase.nodes.insert((id, place)) {
                 continue;
             }
-            if matches!(graph.node(id).op, Op::Iota { axis, .. } if place.row == Some(axis)) {
-                phase.take(Taken::FirstRow);
+            // What a row holds may follow from its number: counts, and the place in a stream of random numbers.
+            match graph.node(id).op {
+                Op::Iota { axis, .. } if place.row == Some(axis) => phase.take(Taken::FirstRow),
+                Op::Random { .. } if place.row.is_some() => phase.take(Taken::FirstRow),
+                _ => {}
             }
             for number in 0..graph.node(id).inputs.len() {
                 let (operand, place) = phase.operand(id, place, number);
@@ -85,12 +88,6 @@ impl<'a> Phase<'a> {
             Taken::Value(id, _) if self.region.members.contains_key(id) => Some(*id),
             _ => None,
         })
-    }
-
-    /// Whether it draws random numbers for its rows. Then it is written out, block by block: which numbers a block draws is
-    /// a constant of its code.
-    pub fn draws(&self) -> bool {
-        self.nodes.iter().any(|(id, place)| place.row.is_some() && matches!(self.graph.node(*id).op, Op::Random { .. }))
     }
 
     fn take(&mut self, taken: Taken) {
@@ -172,15 +169,15 @@ impl<'a> Phase<'a> {
                 (0..node.inputs.len()).map(|number| places[&self.operand(id, place, number)]).collect();
             let shape = self.shape(id, place, segment);
             if let Op::Random { .. } = node.op {
-                let whole = body.push(Node { inputs: operands, scope: 0, ..node.clone() });
-                let drawn = drawn(&mut body, whole, place, segment);
-                places.insert((id, place), drawn);
+                let whole = Node { inputs: operands, scope: 0, ..node.clone() };
+                places.insert((id, place), drawn(&mut body, whole, place, segment, first_row));
                 continue;
             }
-            let op = part(node.op, shape);
+            let op = part(node.op.clone(), shape);
             let ty = Type { shape, ..node.ty };
+            let counts_rows = matches!(op, Op::Iota { axis, .. } if place.row == Some(axis));
             let mut new = body.push(Node { op, inputs: operands, ty, scope: 0 });
-            if matches!(op, Op::Iota { axis, .. } if place.row == Some(axis)) {
+            if counts_rows {
                 let first = first_row.expect("the number of the first row is taken");
                 new = counted_on(&mut body, new, first, shape);
             }
@@ -202,22 +199,37 @@ impl<'a> Phase<'a> {
     }
 }
 
-/// The part of random numbers that one block reads: the numbers of the whole.
-fn drawn(body: &mut Graph, whole: NodeId, place: Place, segment: Segment) -> NodeId {
-    let ty = body.ty(whole);
+/// The part of random numbers that one block reads: the numbers of the whole, as if those of its first row came first.
+fn drawn(body: &mut Graph, mut whole: Node, place: Place, segment: Segment, first_row: Option<NodeId>) -> NodeId {
+    let ty = whole.ty;
     let mut spec = SliceSpec { start: [0; MAX_RANK], limit: [0; MAX_RANK], step: [1; MAX_RANK] };
     spec.limit[..ty.shape.rank()].copy_from_slice(ty.shape.dims());
     let mut shape = ty.shape;
     if let Some(axis) = place.row {
-        (spec.start[axis], spec.limit[axis]) = (segment.start, segment.start + segment.rows);
+        let first_row = first_row.expect("the number of the first row is taken");
+        // Places are counted in 32 bits.
+        let each: usize = ty.shape.dims()[axis + 1..].iter().product();
+        let scalar = |op, inputs: &[NodeId]| Node {
+            op,
+            inputs: Operands::from_slice(inputs),
+            ty: Type::i32(Shape::SCALAR),
+            scope: 0,
+        };
+        let each = body.push(scalar(Op::Constant(Scalar(f64::from(each as u32 as i32))), &[]));
+        let mut first = body.push(scalar(Op::Binary(BinaryOp::Mul), &[first_row, each]));
+        if let Some(&before) = whole.inputs.get(1) {
+            first = body.push(scalar(Op::Binary(BinaryOp::Add), &[before, first]));
+        }
+        whole.inputs = Operands::from_slice(&[whole.inputs[0], first]);
+        spec.limit[axis] = segment.rows;
         shape = shape.with(axis, segment.rows);
     }
     if let Some(axis) = place.column {
         spec.limit[axis] = segment.columns;
         shape = shape.with(axis, segment.columns);
     }
-    let inputs = Operands::from_slice(&[whole]);
-    body.push(Node { op: Op::Slice(spec), inputs, ty: Type { shape, ..ty }, scope: 0 })
+    let inputs = Operands::from_slice(&[body.push(whole)]);
+    body.push(Node { op: Op::Slice(spec.into()), inputs, ty: Type { shape, ..ty }, scope: 0 })
 }
 
 /// Whether all elements are one constant.

@@ -278,8 +278,9 @@ impl<'a> ExpressionBuilder<'a> {
             Op::Iota { axis, .. } => Term::Position(coordinates[axis].clone()),
             Op::Random { shape, seed, stream } => {
                 let step = self.operand(operand(0), &[])?;
+                let first = node.inputs.get(1).map(|&first| self.operand(first, &[])).transpose()?;
                 let position = row_major(shape, coordinates, rank);
-                Term::Random { seed, stream, step, position }
+                Term::Random { seed, stream, step, first, position }
             }
             Op::Unary(function) => Term::Unary(function, self.beside(operand(0), place)?),
             Op::Binary(function) => {
@@ -307,7 +308,7 @@ impl<'a> ExpressionBuilder<'a> {
                 Term::Convert(a)
             }
             Op::ScatterAdd { axis, extent } => return self.scattered(id, axis, extent, coordinates),
-            op if op.is_view() => {
+            _ if node.op.is_view() => {
                 // Views are no terms: the operand is asked at another place. What merges axes has no affine place
                 // there, but where the value lies dense it has a layout of the new shape.
                 if let Some(at) = view_coordinates(graph, id, coordinates, rank) {
@@ -370,7 +371,7 @@ pub fn view_coordinates(graph: &Graph, id: NodeId, coordinates: &[Affine], rank:
                 )
                 .collect(),
         ),
-        Op::Slice(slice) => Some(
+        Op::Slice(ref slice) => Some(
             (0..from.rank())
                 .map(|axis| {
                     let start = Affine::zero(rank).shifted(slice.start[axis] as i64);

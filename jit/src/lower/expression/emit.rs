@@ -194,9 +194,12 @@ impl<'a> Evaluation<'a> {
             },
             Term::Position(affine) => position(kernel, point, affine),
             Term::Root(number) => roots[*number],
-            Term::Random { seed, stream, step, position: affine } => {
+            Term::Random { seed, stream, step, first, position: affine } => {
                 let step = of(*step);
-                let at = position(kernel, point, affine);
+                let mut at = position(kernel, point, affine);
+                if let Some(first) = first {
+                    at = kernel.int2(Int2::Add, at, of(*first));
+                }
                 random::uniform(kernel, *seed, *stream, step, at)
             }
             Term::Unary(function, a) => unary(kernel, *function, of(*a)),

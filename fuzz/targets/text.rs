@@ -1,0 +1,15 @@
+//! Any bytes as a graph: see `text` in `fuzz/entries/graphs.rs`.
+#![no_main]
+
+#[path = "../../tests/common/differential.rs"]
+mod differential;
+#[path = "../../tests/common/errors.rs"]
+mod errors;
+#[path = "../entries/graphs.rs"]
+mod graphs;
+#[path = "../../tests/common/planned.rs"]
+mod planned;
+#[path = "../../tests/common/random_graphs.rs"]
+mod random_graphs;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| graphs::text(bytes));

@@ -1,0 +1,452 @@
+//! The loop around the steps of a training: epochs, validation, early stopping, checkpoints, progress. It calls what is
+//! public, and knows no more than a loop of a user's own.
+
+mod epoch;
+mod error;
+mod interrupt;
+mod progress;
+mod stopping;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use kiln_graph::Model;
+use kiln_graph::losses::Criterion;
+use kiln_graph::model::Inputs;
+use kiln_graph::optimizers::Optimizer;
+
+pub use epoch::{Epoch, Figures, Validation};
+pub use error::FitError;
+use interrupt::Interrupt;
+pub use progress::Progress;
+use progress::Shown;
+pub use stopping::EarlyStopping;
+use stopping::Stopping;
+
+use crate::checkpoints::{Checkpoints, Run};
+use crate::data::{Epochs, Wanted};
+use crate::history::History;
+use crate::trainer::{BatchTargets, TrainError, Trainer};
+use crate::training::Training;
+
+type Validate<'t, T> = Box<dyn FnMut(&mut T) -> Result<Vec<(String, f64)>, TrainError> + 't>;
+type Hook<'t, T> = Box<dyn FnMut(&mut Epoch<'_, T>) + 't>;
+
+/// A training that is about to run: made by [`Trainer::fit`], or [`fit`] for steps of one's own; [`Fit::run`] runs it.
+#[must_use = "a training does nothing until it is run"]
+pub struct Fit<'t, T, D, S> {
+    trainer: &'t mut T,
+    data: D,
+    step: S,
+    epochs: u64,
+    shuffle: Option<u64>,
+    drop_last: bool,
+    validate: Option<Validate<'t, T>>,
+    hooks: Vec<Hook<'t, T>>,
+    stopping: Option<EarlyStopping>,
+    checkpoints: Option<Checkpoints>,
+    resume: bool,
+    plateau: String,
+    progress: Progress,
+}
+
+impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
+    /// Trains on data for some epochs, with everything that a loop of one's own would do:
+    ///
+    /// ```
+    /// use kiln::fit::{EarlyStopping, Progress};
+    /// use kiln::prelude::*;
+    /// # use ndarray::{Array1, Array2};
+    /// # #[derive(Model)]
+    /// # #[model(input = [4])]
+    /// # struct Net { fc: Linear<4, 3> }
+    /// # let folder = std::env::temp_dir().join(format!("kiln-fit-{}", std::process::id()));
+    /// # let x = Array2::from_shape_fn((96, 4), |(i, j)| ((i * 7 + j * 13) as f32).sin());
+    /// # let y = Array1::from_iter(x.rows().into_iter().map(|row| i32::from(row[0] > row[1])));
+    /// # let (train, valid) = Dataset::new(x, y)?.split(0.8, 1);
+    ///
+    /// let mut trainer = Trainer::new(Net::init(42), cross_entropy(), Adam::default().lr(0.01)).batch(16).build()?;
+    /// let history = trainer
+    ///     .fit(&train)
+    ///     .epochs(20)
+    ///     .validate(&valid)
+    ///     .early_stopping(EarlyStopping::new("loss").patience(5))
+    ///     .checkpoint(Checkpoints::new(&folder).keep(3).best("accuracy"))
+    ///     .on_epoch(|epoch| assert!(epoch.history().last("accuracy").is_some()))
+    ///     .progress(Progress::Silent)
+    ///     .run()?;
+    /// assert_eq!(history.curve("valid.loss").len(), 20);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Batches have the size of the trainer, and come shuffled, in another order each epoch. See [`Fit`] for all settings.
+    pub fn fit<'t, D, X, Y>(
+        &'t mut self,
+        data: D,
+    ) -> Fit<'t, Self, D, impl FnMut(&mut Self, &(X, Y)) -> Result<f32, TrainError> + use<'t, M, L, O, D, X, Y>>
+    where
+        D: Epochs<Batch = (X, Y)>,
+        for<'x> &'x X: Inputs<M::Input>,
+        for<'y> &'y Y: BatchTargets<L::Target>,
+    {
+        fit(self, data, |trainer: &mut Self, (x, y): &(X, Y)| trainer.step(x, y))
+    }
+}
+
+/// Trains by steps of one's own: those of a model with `step` programs, or several trainers' (a tuple is no training; let the
+/// closure own the others). `step` is called with each batch, and gives a loss, or several figures with their names.
+///
+/// ```
+/// use kiln::fit::Progress;
+/// use kiln::prelude::*;
+/// use ndarray::Array2;
+///
+/// model! {
+///     struct Line {
+///         fc: Linear(1, 1),
+///         opt: Sgd(fc, lr = 0.1),
+///     }
+///
+///     step learn(x: [N, 1], y: [N, 1]) -> loss {
+///         let loss = mse(fc(x), y);
+///         opt.minimize(loss);
+///     }
+/// }
+///
+/// let x = Array2::from_shape_fn((64, 1), |(i, _)| i as f32 / 64.0);
+/// let data = Dataset::new(x.clone(), x.mapv(|x| 3.0 * x - 1.0))?;
+/// let mut line = Line::init(1).trainer().batch(16).build()?;
+/// let history = kiln::fit(&mut line, &data, |line, (x, y)| line.learn(x, y)).epochs(50).progress(Progress::Silent).run()?;
+/// assert!(history.last("train.loss").is_some_and(|loss| loss.value < 1e-2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn fit<'t, T, D, F, S>(trainer: &'t mut T, data: D, step: S) -> Fit<'t, T, D, S>
+where
+    T: Training,
+    D: Epochs,
+    F: Figures,
+    S: FnMut(&mut T, &D::Batch) -> Result<F, TrainError>,
+{
+    Fit {
+        trainer,
+        data,
+        step,
+        epochs: 1,
+        shuffle: Some(0),
+        drop_last: false,
+        validate: None,
+        hooks: Vec::new(),
+        stopping: None,
+        checkpoints: None,
+        resume: false,
+        plateau: "loss".to_owned(),
+        progress: Progress::Auto,
+    }
+}
+
+impl<'t, T, D, F, S> Fit<'t, T, D, S>
+where
+    T: Training,
+    D: Epochs,
+    F: Figures,
+    S: FnMut(&mut T, &D::Batch) -> Result<F, TrainError>,
+{
+    /// How many epochs there are, those of a training that is taken up again included. Default 1.
+    pub fn epochs(mut self, epochs: u64) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// The seed of the order of the samples, which is another one in each epoch. Default 0. (Data that orders itself, such as a
+    /// loader, does as it was told.)
+    pub fn shuffle(mut self, seed: u64) -> Self {
+        self.shuffle = Some(seed);
+        self
+    }
+
+    /// Takes the samples in their own order.
+    pub fn in_order(mut self) -> Self {
+        self.shuffle = None;
+        self
+    }
+
+    /// Leaves out the last batch of an epoch where it has fewer samples than the others.
+    pub fn drop_last(mut self) -> Self {
+        self.drop_last = true;
+        self
+    }
+
+    /// Evaluates the model on this data after each epoch: figures `valid.loss`, `valid.accuracy` and those of the trainer's
+    /// metrics.
+    pub fn validate<V: Validation<T> + 't>(self, data: V) -> Self {
+        self.validate_with(move |trainer| data.evaluate(trainer))
+    }
+
+    /// Calls a function after each epoch for figures of one's own: `.validate_with(|gan| Ok(vec![("score".into(), score(gan))]))`
+    /// gives `valid.score`.
+    pub fn validate_with(
+        mut self,
+        validate: impl FnMut(&mut T) -> Result<Vec<(String, f64)>, TrainError> + 't,
+    ) -> Self {
+        self.validate = Some(Box::new(validate));
+        self
+    }
+
+    /// Stops where a figure gets no better.
+    pub fn early_stopping(mut self, stopping: EarlyStopping) -> Self {
+        self.stopping = Some(stopping);
+        self
+    }
+
+    /// Writes checkpoints: into a folder, `.checkpoint("runs/1")`, or as [`Checkpoints`] say. Ctrl-C (and SIGTERM) then ends the
+    /// training after the step that is being done, with a checkpoint. Where one can not be written, as on a full disk, the training
+    /// goes on and says so; the error is given back at the end, unless a later one was written.
+    pub fn checkpoint(mut self, checkpoints: impl Into<Checkpoints>) -> Self {
+        self.checkpoints = Some(checkpoints.into());
+        self
+    }
+
+    /// Goes on from the newest checkpoint in the folder, if there is one, with the bits of a training that was never
+    /// interrupted. Without it, a folder with checkpoints is an error, so that a new training does not replace an old one.
+    pub fn resume(mut self) -> Self {
+        self.resume = true;
+        self
+    }
+
+    /// Calls a function after each epoch, once its figures are there and before its checkpoint is written.
+    pub fn on_epoch(mut self, hook: impl FnMut(&mut Epoch<'_, T>) + 't) -> Self {
+        self.hooks.push(Box::new(hook));
+        self
+    }
+
+    /// The figure that [`ReduceLROnPlateau`](crate::schedules::ReduceLROnPlateau) schedules are told after each epoch. Default
+    /// `loss`: that of the validation, where there is one.
+    pub fn plateau(mut self, figure: impl Into<String>) -> Self {
+        self.plateau = figure.into();
+        self
+    }
+
+    /// What is shown. Default [`Progress::Auto`].
+    pub fn progress(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Trains; what was measured.
+    ///
+    /// # Errors
+    /// [`FitError`]. The trainer stays as it was after the last whole step, and can be used on.
+    pub fn run(mut self) -> Result<History, FitError> {
+        let mut run = self.start()?;
+        let wanted = self.wanted(&run);
+        let interrupt = self.checkpoints.is_some().then(Interrupt::watch).flatten();
+        let mut stopping = self.stopping.take().map(|setting| Stopping::new(setting, &run, self.checkpoints.as_ref()));
+        let mut shown = Shown::new(self.progress, self.epochs, self.data.batches_of(wanted), &run);
+        for damaged in self.checkpoints.iter().flat_map(|checkpoints| checkpoints.damaged()) {
+            shown.warn(&format!("passed over: {damaged}"));
+        }
+        let mut unsaved = None;
+        while run.epoch < self.epochs && !stopping.as_ref().is_some_and(Stopping::has_stopped) {
+            let start = Instant::now();
+            self.batches(&mut run, interrupt.as_ref(), &mut shown, &mut unsaved)?;
+            let stops = self.end_epoch(&mut run, start, stopping.as_mut(), &mut shown)?;
+            self.save(&run, false, &mut shown, &mut unsaved);
+            if stops {
+                break;
+            }
+            self.check_interrupt(&run, interrupt.as_ref(), &mut shown, &mut unsaved)?;
+        }
+        if let Some(best) = stopping.and_then(Stopping::best) {
+            self.trainer.parts_mut().load_bytes(&best)?;
+        }
+        self.save(&run, true, &mut shown, &mut unsaved);
+        shown.finish();
+        match unsaved {
+            Some(error) => Err(FitError::Checkpoint(error)),
+            None => Ok(run.history),
+        }
+    }
+
+    /// Where the training begins.
+    fn start(&mut self) -> Result<Run, FitError> {
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(Run::default()) };
+        if !self.resume {
+            checkpoints.start()?;
+            return Ok(Run::default());
+        }
+        let run = checkpoints.resume(self.trainer)?.unwrap_or_default();
+        // Within an epoch the order of the samples must be what it was.
+        let of_data = [(SAMPLES, self.data.samples()), (SIZE, self.trainer.batch())];
+        for (what, here) in of_data {
+            let there = run.figures.get(what).copied().unwrap_or(here as f64);
+            if run.batch > 0 && there != here as f64 {
+                return Err(FitError::OtherData { what, here, there: there as usize });
+            }
+        }
+        Ok(run)
+    }
+
+    /// The batches of the run's epoch that are left.
+    fn wanted(&self, run: &Run) -> Wanted {
+        Wanted {
+            epoch: run.epoch,
+            size: self.trainer.batch(),
+            first: run.batch,
+            shuffle: self.shuffle,
+            drop_last: self.drop_last,
+        }
+    }
+
+    /// Trains on what is left of an epoch.
+    fn batches(
+        &mut self,
+        run: &mut Run,
+        interrupt: Option<&Interrupt>,
+        shown: &mut Shown,
+        unsaved: &mut Unsaved,
+    ) -> Result<(), FitError> {
+        run.figures.insert(SAMPLES.to_owned(), self.data.samples() as f64);
+        run.figures.insert(SIZE.to_owned(), self.trainer.batch() as f64);
+        let wanted = self.wanted(run);
+        // The names of figures, so that a step makes no text.
+        let mut names: Vec<[String; 3]> = Vec::new();
+        let Fit { trainer, data, step, checkpoints, .. } = self;
+        for batch in data.epoch(wanted) {
+            let at = |source| FitError::Step { epoch: run.epoch, batch: run.batch, source };
+            let (batch, samples) = batch.map_err(FitError::Data)?;
+            let figures = step(trainer, &batch).map_err(at)?;
+            run.end_batch();
+            *run.figures.entry(COUNT.to_owned()).or_default() += samples as f64;
+            figures.each(&mut |name, value| {
+                let known = names.iter().position(|[known, ..]| known == name).unwrap_or_else(|| {
+                    names.push([name.to_owned(), format!("step.{name}"), format!("{SUM}{name}")]);
+                    names.len() - 1
+                });
+                let [_, of_step, sum] = &names[known];
+                run.history.push(of_step, run.step, value.into());
+                match run.figures.get_mut(sum) {
+                    Some(sum) => *sum += f64::from(value) * samples as f64,
+                    None => _ = run.figures.insert(sum.clone(), f64::from(value) * samples as f64),
+                }
+            });
+            shown.step(run, samples);
+            if let Some(checkpoints) = checkpoints {
+                note(checkpoints.save_if_due(trainer, run), shown, unsaved);
+            }
+            if interrupt.is_some_and(Interrupt::came) {
+                return Err(interrupted(trainer, checkpoints.as_mut(), run, shown, unsaved));
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures an epoch, and does what depends on that; whether the training stops.
+    fn end_epoch(
+        &mut self,
+        run: &mut Run,
+        start: Instant,
+        stopping: Option<&mut Stopping>,
+        shown: &mut Shown,
+    ) -> Result<bool, FitError> {
+        let step = run.step;
+        let count = run.figures.remove(COUNT).unwrap_or_default();
+        let sums: Vec<String> = run.figures.keys().filter(|name| name.starts_with(SUM)).cloned().collect();
+        for name in sums {
+            let sum = run.figures.remove(&name).unwrap_or_default();
+            run.history.push(&format!("train.{}", &name[SUM.len()..]), step, sum / count);
+        }
+        if let Some(validate) = &mut self.validate {
+            shown.validating();
+            let found = validate(self.trainer).map_err(|source| FitError::Validation { epoch: run.epoch, source })?;
+            for (name, figure) in found {
+                run.history.push(&format!("valid.{name}"), step, figure);
+            }
+        }
+        if let Some(point) = run.history.last(&self.plateau) {
+            self.trainer.parts_mut().report_metric(point.value);
+        }
+        for (optimizer, rate) in self.trainer.parts().rates() {
+            let name = if optimizer.is_empty() { RATE.to_owned() } else { format!("{RATE}.{optimizer}") };
+            run.history.push(&name, step, rate.into());
+        }
+        run.history.push("seconds", step, start.elapsed().as_secs_f64());
+        run.end_epoch();
+        let mut epoch = Epoch::new(self.trainer, run);
+        self.hooks.iter_mut().for_each(|hook| hook(&mut epoch));
+        let mut stops = epoch.stops();
+        if let Some(stopping) = stopping {
+            stops |= stopping.judge(self.trainer, run, self.checkpoints.as_ref())?;
+        }
+        if let Some(goal) = self.checkpoints.as_ref().and_then(Checkpoints::goal)
+            && run.history.last(goal.name()).is_none()
+        {
+            return Err(FitError::unknown_figure(goal.name(), &run.history));
+        }
+        shown.epoch(run, self.epochs);
+        Ok(stops)
+    }
+
+    /// Writes a checkpoint if one is due, or in any case.
+    fn save(&mut self, run: &Run, in_any_case: bool, shown: &mut Shown, unsaved: &mut Unsaved) {
+        let Some(checkpoints) = &mut self.checkpoints else { return };
+        if !in_any_case {
+            note(checkpoints.save_if_due(self.trainer, run), shown, unsaved);
+        } else if !checkpoints.is_saved(run) || unsaved.is_some() {
+            note(checkpoints.save(self.trainer, run).map(Some), shown, unsaved);
+        }
+    }
+
+    fn check_interrupt(
+        &mut self,
+        run: &Run,
+        interrupt: Option<&Interrupt>,
+        shown: &mut Shown,
+        unsaved: &mut Unsaved,
+    ) -> Result<(), FitError> {
+        match interrupt.is_some_and(Interrupt::came) {
+            true => Err(interrupted(self.trainer, self.checkpoints.as_mut(), run, shown, unsaved)),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Why the last checkpoint was not written, if it was not.
+type Unsaved = Option<crate::checkpoint::CheckpointError>;
+
+/// What a checkpoint remembers of the data, and of the epoch that is not done.
+const SAMPLES: &str = "samples";
+const SIZE: &str = "samples in a batch";
+const COUNT: &str = "epoch.samples";
+const SUM: &str = "epoch.sum.";
+/// The name of learning rates; of several optimizers their names follow.
+const RATE: &str = "learning_rate";
+
+/// Takes note of whether a checkpoint was written.
+fn note(saved: Result<Option<PathBuf>, crate::checkpoint::CheckpointError>, shown: &mut Shown, unsaved: &mut Unsaved) {
+    match saved {
+        Ok(Some(_)) => *unsaved = None,
+        Ok(None) => {}
+        Err(error) => {
+            shown.warn(&format!("no checkpoint: {error}; the training goes on"));
+            *unsaved = Some(error);
+        }
+    }
+}
+
+/// Saves, and says so.
+fn interrupted<T: Training>(
+    trainer: &T,
+    checkpoints: Option<&mut Checkpoints>,
+    run: &Run,
+    shown: &mut Shown,
+    unsaved: &mut Unsaved,
+) -> FitError {
+    shown.finish();
+    let saved = checkpoints.map(|checkpoints| checkpoints.save(trainer, run));
+    match saved {
+        Some(Ok(path)) => FitError::Interrupted { path },
+        Some(Err(error)) => FitError::Checkpoint(error),
+        None => unsaved.take().map_or(FitError::Interrupted { path: PathBuf::new() }, FitError::Checkpoint),
+    }
+}

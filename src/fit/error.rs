@@ -1,0 +1,71 @@
+//! Why a training came to an end before its time.
+
+use std::path::PathBuf;
+
+use crate::checkpoint::CheckpointError;
+use crate::data::DataError;
+use crate::history::History;
+use crate::trainer::TrainError;
+
+/// Why [`Fit::run`](super::Fit::run) ended early. The trainer is as it was after the last whole step.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// A step refused its batch.
+    #[error("epoch {}, batch {}: {source}", epoch + 1, batch + 1)]
+    Step {
+        /// The number of the epoch, from 0 on.
+        epoch: u64,
+        /// The number of its batch, from 0 on.
+        batch: u64,
+        /// Why.
+        source: TrainError,
+    },
+    /// The validation failed.
+    #[error("the validation of epoch {}: {source}", epoch + 1)]
+    Validation {
+        /// The number of the epoch, from 0 on.
+        epoch: u64,
+        /// Why.
+        source: TrainError,
+    },
+    /// The data could not be read.
+    #[error(transparent)]
+    Data(DataError),
+    /// No checkpoint to go on from, or the last one could not be written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Ctrl-C, or a SIGTERM; the training is saved.
+    #[error("interrupted; saved in {}, from where `.resume()` goes on", path.display())]
+    Interrupted {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// A checkpoint was written within an epoch of other data: where it stood can not be found again.
+    #[error(
+        "the checkpoint is of the midst of an epoch with {there} {what}, but there are {here} now: give what it had"
+    )]
+    OtherData {
+        /// What differs.
+        what: &'static str,
+        /// How many there are now.
+        here: usize,
+        /// How many there were.
+        there: usize,
+    },
+    /// Nothing was measured under the name that early stopping or the best checkpoint go by.
+    #[error("there is no figure `{found}`: measured are {}", known.join(", "))]
+    UnknownFigure {
+        /// The name.
+        found: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+}
+
+impl FitError {
+    pub(super) fn unknown_figure(found: &str, history: &History) -> FitError {
+        let known = history.curves().iter().map(|curve| curve.name.clone()).collect();
+        FitError::UnknownFigure { found: found.to_owned(), known }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a [`Trainer`](crate::Trainer) and the trainers of `model!` have in common for whoever saves a training and goes on with
+//! it. It knows no data.
+
+use std::io;
+use std::ops::DerefMut;
+use std::path::Path;
+
+use crate::checkpoint::{CheckpointError, Notes};
+use crate::trainer::{Programs, Schedulers, encode, load, load_bytes};
+
+/// A training with a state that can be kept: a [`Trainer`](crate::Trainer), or a trainer that `model!` declares.
+pub trait Training {
+    /// The programs with their states, and where optimizers stand.
+    #[doc(hidden)]
+    fn parts(&self) -> Parts<'_>;
+
+    /// The same, to be changed.
+    #[doc(hidden)]
+    fn parts_mut(&mut self) -> PartsMut<'_>;
+
+    /// The number of samples of a full step.
+    fn batch(&self) -> usize;
+}
+
+/// What is saved of a training.
+#[doc(hidden)]
+pub struct Parts<'t>(pub(crate) &'t Programs, pub(crate) &'t Schedulers);
+
+/// What is changed of a training.
+#[doc(hidden)]
+pub struct PartsMut<'t>(pub(crate) &'t mut Programs, pub(crate) &'t mut Schedulers);
+
+impl Parts<'_> {
+    /// The bytes of a file with the state of the training, and notes.
+    pub(crate) fn encode(&self, notes: Notes) -> io::Result<Vec<u8>> {
+        encode(self.0, self.1, notes).map_err(io::Error::other)
+    }
+
+    /// The learning rates of the next steps, by the names of optimizers.
+    pub(crate) fn rates(&self) -> impl Iterator<Item = (&str, f32)> {
+        self.1.rates()
+    }
+}
+
+impl PartsMut<'_> {
+    /// Takes the state of a training from a file; its notes.
+    pub(crate) fn load(self, path: &Path) -> Result<Notes, CheckpointError> {
+        load(path, self.0, self.1)
+    }
+
+    /// Takes what [`Parts::encode`] gave.
+    pub(crate) fn load_bytes(self, bytes: &[u8]) -> Result<Notes, CheckpointError> {
+        load_bytes(Path::new("the best state in memory"), bytes, self.0, self.1)
+    }
+
+    /// Reports a metric to each optimizer whose schedule waits for one.
+    pub(crate) fn report_metric(self, metric: f64) {
+        self.1.report_to_all(metric);
+    }
+}
+
+impl<T: DerefMut> Training for T
+where
+    T::Target: Training,
+{
+    fn parts(&self) -> Parts<'_> {
+        (**self).parts()
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        (**self).parts_mut()
+    }
+
+    fn batch(&self) -> usize {
+        (**self).batch()
+    }
+}

@@ -1,0 +1,280 @@
+//! A folder of checkpoints: which files are kept, what becomes of damaged ones, of those of other trainings, of a full disk,
+//! of a killed process, of Ctrl-C.
+
+use std::fs;
+use std::path::Path as FilePath;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use kiln::checkpoints::{Every, Run};
+use kiln::fit::Progress;
+use kiln::prelude::*;
+use ndarray::{Array1, Array2};
+
+use crate::folder::Folder;
+
+#[derive(Model)]
+#[model(input = [3])]
+struct Tiny {
+    fc1: Linear<3, 4>,
+    #[model(p = 0.5)]
+    drop: Dropout,
+    norm: BatchNorm1d<4>,
+    fc2: Linear<4, 2>,
+}
+
+type TinyTrainer = Trainer<Tiny, CrossEntropy, Adam>;
+
+fn trainer() -> TinyTrainer {
+    Trainer::new(Tiny::init(1), cross_entropy(), Adam::new(0.01)).batch(4).threads(1).build().unwrap()
+}
+
+fn data() -> Dataset<Array2<f32>, Array1<i32>> {
+    let x = Array2::from_shape_fn((14, 3), |(i, j)| ((i * 3 + j) as f32).sin());
+    Dataset::new(x, (0..14).map(|i| i % 2).collect()).unwrap()
+}
+
+fn bits(trainer: &mut TinyTrainer) -> Vec<u32> {
+    let mut all = Vec::new();
+    trainer.model().each_parameter(&mut |_, parameter| all.extend(parameter.value.iter().map(|x| x.to_bits())));
+    all
+}
+
+/// Trains for so many steps from where the folder stands, with a checkpoint each step.
+fn train(checkpoints: &mut Checkpoints, steps: u64) -> (TinyTrainer, Run) {
+    let mut trainer = trainer();
+    let mut run = checkpoints.resume(&mut trainer).unwrap().unwrap_or_default();
+    let data = data();
+    while run.step < steps {
+        for (x, y) in data.batches(4).shuffled(run.epoch).skip(run.batch as usize) {
+            trainer.step(&x, &y).unwrap();
+            run.end_batch();
+            run.history.push("score", run.step, f64::from(10 - (run.step as i32 - 3).abs()));
+            checkpoints.save_if_due(&trainer, &run).unwrap();
+            if run.step == steps {
+                return (trainer, run);
+            }
+        }
+        run.end_epoch();
+    }
+    (trainer, run)
+}
+
+#[test]
+fn the_newest_and_the_best_are_kept() {
+    let cases: [(u64, usize, Option<&str>, u64, &[&str]); 5] = [
+        (1, 3, None, 7, &["step-000000005", "step-000000006", "step-000000007"]),
+        (1, 0, None, 7, &["step-000000007"]),
+        (2, 2, None, 7, &["step-000000004", "step-000000006"]),
+        (3, 9, Some("score"), 7, &["best", "step-000000003", "step-000000006"]),
+        (9, 9, Some("score"), 7, &["best"]),
+    ];
+    for (every, keep, best, steps, expected) in cases {
+        let folder = Folder::new("kept");
+        let path = folder.path("run");
+        let mut checkpoints = Checkpoints::new(&path).every(Every::Steps(every)).keep(keep);
+        if let Some(best) = best {
+            checkpoints = checkpoints.best(best);
+        }
+        train(&mut checkpoints, steps);
+        let mut names: Vec<String> = fs::read_dir(&path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != ".lock")
+            .collect();
+        names.sort();
+        assert_eq!(names, expected.iter().map(|name| format!("{name}.safetensors")).collect::<Vec<_>>());
+        if best.is_some() {
+            // The figure was largest at step 3, whose network the file holds; a model takes it without what is the optimizer's.
+            let (mut third, _) = train(&mut Checkpoints::new(folder.path("third")).every(Every::Steps(1)), 3);
+            let mut model = Tiny::init(2);
+            let keys = model.load_with(checkpoints.best_file().unwrap(), LoadOptions::new().strict(false)).unwrap();
+            assert_eq!(keys.missing_keys, [""; 0]);
+            let mut found = Vec::new();
+            model.each_parameter(&mut |_, parameter| found.extend(parameter.value.iter().map(|x| x.to_bits())));
+            assert_eq!(found, bits(&mut third));
+        }
+    }
+}
+
+/// Whichever byte of the newest file differs: that is told, and the file before it is gone on from, to the same bits.
+#[test]
+fn a_damaged_file_is_passed_over() {
+    let folder = Folder::new("damaged");
+    let path = folder.path("run");
+    let setting = || Checkpoints::new(&path).every(Every::Steps(1)).keep(2);
+    let (mut whole, _) = train(&mut setting(), 6);
+    let expected = bits(&mut whole);
+    let newest = path.join("step-000000006.safetensors");
+    let good = fs::read(&newest).unwrap();
+    let places = (0..good.len()).step_by(good.len() / 60).chain([good.len() - 1]);
+    let damages = places.map(|place| {
+        let mut bytes = good.clone();
+        bytes[place] ^= 1 << (place % 8);
+        bytes
+    });
+    let cuts = [0, 1, 7, 8, 100, good.len() / 2, good.len() - 1].map(|length| good[..length].to_vec());
+    for (number, bytes) in damages.chain(cuts).enumerate() {
+        fs::write(&newest, bytes).unwrap();
+        let mut checkpoints = setting();
+        let mut trainer = trainer();
+        let run = checkpoints.resume(&mut trainer).unwrap().unwrap();
+        assert_eq!(run.step, 5, "damage {number}");
+        assert_eq!(checkpoints.damaged().len(), 1);
+        let text = checkpoints.damaged()[0].to_string();
+        assert!(text.contains("step-000000006.safetensors") && text.len() < 1000, "{text}");
+        drop((checkpoints, trainer));
+        assert!(path.join("step-000000006.safetensors.damaged").is_file());
+        let (mut again, _) = train(&mut setting(), 6);
+        assert_eq!(bits(&mut again), expected, "damage {number}");
+    }
+    // Where nothing is whole that is an error, and the trainer is as it was.
+    for name in ["step-000000005.safetensors", "step-000000006.safetensors"] {
+        fs::write(path.join(name), b"{}").unwrap();
+    }
+    let mut fresh = trainer();
+    let before = bits(&mut fresh);
+    assert!(setting().resume(&mut fresh).is_err());
+    assert_eq!(bits(&mut fresh), before);
+}
+
+#[test]
+fn another_training_is_refused() {
+    #[derive(Model)]
+    #[model(input = [3])]
+    struct Wider {
+        fc1: Linear<3, 5>,
+        norm: BatchNorm1d<5>,
+        fc2: Linear<5, 2>,
+    }
+    let folder = Folder::new("other");
+    let path = folder.path("run");
+    train(&mut Checkpoints::new(&path), 4);
+    train(&mut Checkpoints::new(&path).every(Every::Steps(1)), 5);
+    let text = |found: Result<Option<Run>, CheckpointError>| found.unwrap_err().to_string();
+    let mut wider = Trainer::new(Wider::init(1), cross_entropy(), Adam::new(0.01)).batch(4).build().unwrap();
+    let error = text(Checkpoints::new(&path).resume(&mut wider));
+    for part in ["holds another training", "fc1.weight is F32 [5, 3] here and F32 [4, 3] in the file", "fc2.weight"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let mut sgd = Trainer::new(Tiny::init(1), cross_entropy(), Sgd::new(0.1)).batch(4).build().unwrap();
+    let error = text(Checkpoints::new(&path).resume(&mut sgd));
+    assert!(error.contains("is in the file alone"), "{error}");
+    let adam = Trainer::new(Tiny::init(1), cross_entropy(), Adam::new(0.01)).batch(4).seed(7);
+    let error = text(Checkpoints::new(&path).resume(&mut adam.build().unwrap()));
+    assert!(error.ends_with("the seed is 7 here and 0 in the file"), "{error}");
+
+    // A new training does not begin where an old one is, nor where another one is at work.
+    let mut checkpoints = Checkpoints::new(&path);
+    let error = checkpoints.start().unwrap_err().to_string();
+    assert!(error.contains("step-000000005.safetensors is a checkpoint of an earlier training"), "{error}");
+    let error = text(Checkpoints::new(&path).resume(&mut trainer()));
+    assert!(error.starts_with("another training uses "), "{error}");
+    drop(checkpoints);
+    // What a killed process has left half written goes.
+    fs::write(path.join(".kiln-1-1.tmp"), b"half").unwrap();
+    Checkpoints::new(&path).resume(&mut trainer()).unwrap();
+    assert!(!path.join(".kiln-1-1.tmp").exists());
+}
+
+/// The folder of the child, and how far it trains.
+const CHILD: &str = "KILN_TEST_CHECKPOINTS";
+const STEPS: u64 = 400;
+
+/// No test: the process that others kill. It trains with `fit`, and a checkpoint each step.
+#[test]
+#[ignore = "a process of the tests"]
+fn child() {
+    let Some(folder) = std::env::var_os(CHILD) else { return };
+    let mut trainer = trainer();
+    let checkpoints = Checkpoints::new(FilePath::new(&folder)).every(Every::Steps(1)).keep(2);
+    let data = data();
+    let fit = trainer.fit(&data).epochs(STEPS / 4).checkpoint(checkpoints).resume().progress(Progress::Silent);
+    if let Err(error) = fit.run() {
+        println!("{error}");
+        std::process::exit(1);
+    }
+}
+
+fn start(folder: &FilePath) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "folders::child", "--ignored", "--nocapture"]).env(CHILD, folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn trained_steps(folder: &FilePath) -> u64 {
+    Checkpoints::new(folder).resume(&mut trainer()).unwrap().map_or(0, |run| run.step)
+}
+
+/// A process that is killed at random moments, time and again, ends with the bits of one that was left alone.
+#[cfg(unix)]
+#[test]
+fn a_killed_training_goes_on() {
+    // 200 by `KILN_TEST_KILLS=200`.
+    let kills: u64 = std::env::var("KILN_TEST_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(12);
+    let folder = Folder::new("killed");
+    let path = folder.path("run");
+    let mut whole = trainer();
+    whole.fit(&data()).epochs(STEPS / 4).progress(Progress::Silent).run().unwrap();
+    let (mut killed, mut word) = (0, 1u64);
+    while killed < kills {
+        let mut child = start(&path);
+        let begun = Instant::now();
+        // From the first file on, for a moment that is anything from nothing to some steps.
+        while !path.join("step-000000001.safetensors").exists() && trained(&path) == 0 && begun.elapsed().as_secs() < 60
+        {
+            sleep(Duration::from_millis(1));
+        }
+        word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        sleep(Duration::from_micros((word >> 33) % 200_000));
+        child.kill().unwrap();
+        let ended = child.wait().unwrap();
+        if ended.success() {
+            // It was done before; from the beginning again, so that each kill hits a training.
+            fs::remove_dir_all(&path).unwrap();
+        } else {
+            killed += 1;
+        }
+    }
+    let ended = start(&path).wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    assert_eq!(trained_steps(&path), STEPS);
+    let mut resumed = trainer();
+    Checkpoints::new(&path).resume(&mut resumed).unwrap();
+    assert_eq!(bits(&mut resumed), bits(&mut whole));
+}
+
+/// The number of files of checkpoints.
+fn trained(path: &FilePath) -> usize {
+    let files = fs::read_dir(path).into_iter().flatten().flatten();
+    files.filter(|entry| entry.file_name().to_string_lossy().starts_with("step-")).count()
+}
+
+/// Ctrl-C, and what a batch system sends before it kills: the training is saved, says so and ends.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_training_is_saved() {
+    for signal in ["INT", "TERM"] {
+        let folder = Folder::new("interrupted");
+        let path = folder.path("run");
+        let child = start(&path);
+        let begun = Instant::now();
+        while trained(&path) == 0 && begun.elapsed().as_secs() < 60 {
+            sleep(Duration::from_millis(1));
+        }
+        let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        if !sent.is_ok_and(|status| status.success()) {
+            println!("skipped: there is no `kill`");
+            return;
+        }
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let saved = text.lines().find_map(|line| line.strip_prefix("interrupted; saved in ")).expect(&text);
+        let file = saved.split(", from where").next().unwrap();
+        assert!(FilePath::new(file).is_file(), "{text}");
+        let steps = trained_steps(&path);
+        assert!(steps > 0 && file.ends_with(&format!("step-{steps:09}.safetensors")), "{steps}: {text}");
+    }
+}
