@@ -12,7 +12,7 @@ use crate::training::ClassTrainer;
 
 /// Saves the model, loads it into a fresh one and compares their predictions; writes the loss curve and the wrongly
 /// classified images into `folder`; prints the test accuracy.
-pub fn finish<M: Model<Input = f32>>(
+pub fn finish<M: Model<Input = f32, Output = f32>>(
     trainer: &mut ClassTrainer<M>,
     history: &History,
     test: &Dataset,

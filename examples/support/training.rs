@@ -24,7 +24,7 @@ impl Schedule {
 }
 
 /// Trains, with a progress bar on a terminal and a line an epoch.
-pub fn train<M: Model<Input = f32>>(
+pub fn train<M: Model<Input = f32, Output = f32>>(
     trainer: &mut ClassTrainer<M>,
     schedule: Schedule,
     samples: &Dataset,
