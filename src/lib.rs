@@ -55,6 +55,7 @@ mod files;
 pub mod fit;
 mod formats;
 mod history;
+pub mod metrics;
 mod names;
 mod predictor;
 pub mod prelude;
