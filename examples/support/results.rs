@@ -33,7 +33,8 @@ pub fn finish<M: Model<Input = f32, Output = f32>>(
     println!("saved to {}; a fresh model that loads it predicts the same bits", weights.display());
 
     let curve = folder.join("loss.svg");
-    let points = |name: &str| history.curve(name).iter().map(|point| (point.step as f64, point.value)).collect::<Vec<_>>();
+    let points =
+        |name: &str| history.curve(name).iter().map(|point| (point.step as f64, point.value)).collect::<Vec<_>>();
     Chart::new("Training", "step", "cross entropy")
         .line("training batch", points("step.loss"))
         .line("test set", points("valid.loss"))
