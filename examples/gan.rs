@@ -121,7 +121,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("of {SAMPLES} real digits at 16 x 16 pixels it recognises {recognised}");
 
     let start = Instant::now();
-    let mut gan = Gan::init(SEED).trainer().batch(BATCH).seed(SEED).build()?;
+    // As many as are shown at once; steps have fewer.
+    let mut gan = Gan::init(SEED).trainer().batch(SAMPLES).seed(SEED).build()?;
     println!("compiled in {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
     for program in ["update", "sample"] {
         let plan = gan.plan(program)?;

@@ -18,7 +18,7 @@ use std::time::Instant;
 use kiln::prelude::*;
 use kiln::random::uniform;
 use kiln::report::plots::{Chart, ImageGrid};
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, Axis, concatenate};
 
 const SEED: u64 = 42;
 const EPOCHS: u64 = 15;
@@ -123,12 +123,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             distances.push(distance);
         }
         let distance = distances.iter().sum::<f32>() / distances.len() as f32;
-        let found = decibels(&networks.translate(&noisy)?, &clean);
+        let found = decibels(&translated(&mut networks, &noisy)?, &clean);
         println!("epoch {epoch:2}/{EPOCHS}  distance {distance:.4}, test images {found:.2} dB");
     }
     println!("trained in {:.1} s", start.elapsed().as_secs_f64());
 
-    let found = networks.translate(&noisy)?;
+    let found = translated(&mut networks, &noisy)?;
     println!(
         "peak signal to noise ratio of {} test images: {:.2} dB with noise, {:.2} dB by the generator",
         test.len(),
@@ -154,6 +154,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     networks.model().save(folder.join("pix2pix.safetensors"))?;
     println!("pictures, losses and weights in {}", folder.display());
     Ok(())
+}
+
+/// What the generator makes of any number of images, a batch at a time.
+fn translated(networks: &mut Pix2PixTrainer, noisy: &ArrayD<f32>) -> Result<ArrayD<f32>, Box<dyn Error>> {
+    let parts = noisy.axis_chunks_iter(Axis(0), BATCH).map(|part| networks.translate(&part));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    Ok(concatenate(Axis(0), &parts.iter().map(|part| part.view()).collect::<Vec<_>>())?)
 }
 
 /// The images with noise that the number stands for.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use kiln_graph::Model;
-use kiln_graph::losses::Loss;
+use kiln_graph::losses::Criterion;
 use kiln_graph::model::Inputs;
 use kiln_graph::optimizers::Optimizer;
 
@@ -26,7 +26,7 @@ use stopping::Stopping;
 use crate::checkpoints::{Checkpoints, Run};
 use crate::data::{Epochs, Wanted};
 use crate::history::History;
-use crate::trainer::{TargetElement, Targets, TrainError, Trainer};
+use crate::trainer::{BatchTargets, TrainError, Trainer};
 use crate::training::Training;
 
 type Validate<'t, T> = Box<dyn FnMut(&mut T) -> Result<Vec<(String, f64)>, TrainError> + 't>;
@@ -50,10 +50,7 @@ pub struct Fit<'t, T, D, S> {
     progress: Progress,
 }
 
-impl<M: Model, L: Loss, O: Optimizer> Trainer<M, L, O>
-where
-    L::Target: TargetElement,
-{
+impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// Trains on data for some epochs, with everything that a loop of one's own would do:
     ///
     /// ```
@@ -91,7 +88,7 @@ where
     where
         D: Epochs<Batch = (X, Y)>,
         for<'x> &'x X: Inputs<M::Input>,
-        Y: Targets<L::Target>,
+        for<'y> &'y Y: BatchTargets<L::Target>,
     {
         fit(self, data, |trainer: &mut Self, (x, y): &(X, Y)| trainer.step(x, y))
     }

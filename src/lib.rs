@@ -85,7 +85,9 @@ pub use kiln_rt::random;
 pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};
 pub use steps::{StepTrainer, Steps};
-pub use trainer::{Evaluation, Label, TargetElement, Targets, TrainError, Trainer, TrainerBuilder};
+pub use trainer::{
+    BatchTargets, Evaluation, Label, OutputEvaluation, TargetElement, Targets, TrainError, Trainer, TrainerBuilder,
+};
 pub use training::Training;
 pub use tuning::TuningError;
 

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use kiln_graph::Model;
-use kiln_graph::model::Inputs;
+use kiln_graph::model::{Inputs, OutputTypes};
 use kiln_jit::Plan;
-use ndarray::ArrayD;
 
 use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
 use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph, setter};
@@ -84,7 +83,7 @@ impl<M: Model> Predictor<M> {
     /// # Errors
     /// [`TrainError::InputShape`] (of several inputs [`TrainError::NamedInputShape`] and [`TrainError::InputBatch`]),
     /// [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
-    pub fn predict(&mut self, x: impl Inputs<M::Input>) -> Result<ArrayD<f32>, TrainError> {
+    pub fn predict(&mut self, x: impl Inputs<M::Input>) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
         predict(&mut self.programs, &*self.model, &self.settings, x)
     }
 

@@ -9,9 +9,9 @@ pub use crate::fit::{EarlyStopping, FitError};
 pub use crate::history::History;
 pub use crate::layers::*;
 pub use crate::losses::{
-    Bce, BceWithLogits, CrossEntropy, HingeEmbedding, Huber, KlDiv, L1, Loss, LossFn, Mse, MultiMargin,
+    Bce, BceWithLogits, CrossEntropy, HingeEmbedding, Huber, JointTarget, KlDiv, L1, Loss, LossFn, Mse, MultiMargin,
     MultilabelMargin, MultilabelSoftMargin, Nll, PoissonNll, Reduction, SmoothL1, SoftMargin, bce, bce_with_logits,
-    cross_entropy, hinge_embedding, huber, kl_div, l1, loss_fn, mse, multi_margin, multilabel_margin,
+    cross_entropy, hinge_embedding, huber, joint_loss_fn, kl_div, l1, loss_fn, mse, multi_margin, multilabel_margin,
     multilabel_soft_margin, nll, poisson_nll, smooth_l1, soft_margin,
 };
 pub use crate::optimizers::{

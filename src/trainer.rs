@@ -3,6 +3,8 @@
 
 mod builder;
 mod error;
+mod evaluation;
+mod given;
 mod hints;
 mod inputs;
 mod metric;
@@ -12,21 +14,26 @@ mod schedulers;
 mod sizes;
 mod targets;
 
+use std::ops::Range;
 use std::path::Path;
 
-use kiln_graph::losses::Loss;
-use kiln_graph::model::Inputs;
+use kiln_graph::losses::Criterion;
+use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
 use kiln_graph::optimizers::Optimizer;
-use kiln_graph::shape::{Sizes, rules};
-use kiln_graph::{Graph, Model, Shape};
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Graph, Model, Shape, Type};
 use kiln_jit::Plan;
-use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Slice};
+use ndarray::{ArrayView, ArrayViewD, Axis, Slice};
 
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
+use evaluation::Sums;
+pub use evaluation::{Evaluation, OutputEvaluation};
+pub use given::BatchTargets;
+use given::Buffer;
 use metric::Metric;
-use programs::{EVALUATE, TRAIN};
+use programs::{Compiled, EVALUATE, TRAIN, output_names};
 pub(crate) use programs::{PREDICT, Programs, forward, guard};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
@@ -64,7 +71,38 @@ use crate::training::{Parts, PartsMut, Training};
 /// assert_eq!(trainer.evaluate(&x, &y)?.accuracy, Some(1.0));
 /// # Ok::<(), TrainError>(())
 /// ```
-pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
+///
+/// A model of several inputs and outputs takes tuples: a loss for each output (`()` for none), or
+/// [one of all](crate::losses::joint_loss_fn), and as many targets.
+///
+/// ```
+/// use kiln::prelude::*;
+/// use ndarray::{Array1, Array2};
+///
+/// model! {
+///     struct Placeholder {
+///         scores: Linear(3, 4),
+///         place: Linear(3, 2),
+///     }
+///
+///     fn forward(image: [N, 3], shift: [N, 2]) -> ([N, 4], [N, 2]) {
+///         (scores(image), place(image) + shift)
+///     }
+/// }
+///
+/// let (image, shift) = (Array2::<f32>::ones((4, 3)), Array2::<f32>::zeros((4, 2)));
+/// let (labels, places) = (Array1::from_elem(4, 2), Array2::<f32>::ones((4, 2)));
+/// let losses = (cross_entropy(), mse().weighted(0.5));
+/// let mut trainer = Trainer::new(Placeholder::init(0), losses, Adam::default()).batch(4).build()?;
+/// trainer.step((&image, &shift), (&labels, &places))?;
+/// let evaluation = trainer.evaluate((&image, &shift), (&labels, &places))?;
+/// assert_eq!(evaluation.outputs[0].name, "scores");
+/// assert!(evaluation.outputs[0].loss.unwrap() < evaluation.loss);
+/// let (scores, place) = trainer.predict((&image, &shift))?;
+/// assert_eq!((scores.dim()[1], place.dim()[1]), (4, 2));
+/// # Ok::<(), TrainError>(())
+/// ```
+pub struct Trainer<M: Model, L: Criterion<M::Output>, O: Optimizer> {
     /// Apart, as are the models of all that takes one: a model of many layers is not small.
     model: Box<M>,
     loss: L,
@@ -74,10 +112,10 @@ pub struct Trainer<M: Model, L: Loss, O: Optimizer> {
     programs: Programs,
     schedulers: Schedulers,
     /// The targets of the current batch, as programs read them.
-    targets: Vec<L::Target>,
+    targets: Vec<Buffer>,
 }
 
-impl<M: Model, L: Loss, O: Optimizer> Training for Trainer<M, L, O> {
+impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Training for Trainer<M, L, O> {
     fn parts(&self) -> Parts<'_> {
         Parts(&self.programs, &self.schedulers)
     }
@@ -91,31 +129,7 @@ impl<M: Model, L: Loss, O: Optimizer> Training for Trainer<M, L, O> {
     }
 }
 
-/// How well a model does on some data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// What the loss is of all samples as one batch, whatever the batch size: a mean counts each target by its weight, and
-    /// none that is ignored. (Of losses that are sums it is the sum, divided by the number of samples.) NaN where no target counts,
-    /// as in PyTorch.
-    pub loss: f32,
-    /// The fraction of labels whose class has the largest output, from 0 to 1. Labels that the loss ignores do not count.
-    /// Nothing if no label counts, or if the targets are no class labels.
-    pub accuracy: Option<f64>,
-    /// The metrics that the trainer was built with, by their names: means over all data, as the loss is one.
-    pub metrics: Vec<(String, f32)>,
-}
-
-impl Evaluation {
-    /// The metric of a name, if the trainer was built with one.
-    pub fn metric(&self, name: &str) -> Option<f32> {
-        self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
-    }
-}
-
-impl<M: Model, L: Loss, O: Optimizer> Trainer<M, L, O>
-where
-    L::Target: TargetElement,
-{
+impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// The settings of a trainer, all at their defaults; [`TrainerBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M, loss: L, optimizer: O) -> TrainerBuilder<M, L, O> {
@@ -127,7 +141,7 @@ where
     /// `x` holds the samples, `[n, ..]` as the model's input says (`f32`, or `i32` for indices), in any memory layout, a
     /// tuple of arrays for a model of several inputs: `trainer.step((&image, &word), &labels)`; `y` their targets: class labels
     /// `[n]` of any integer type, or numbers of the shape of the output, as the loss says. `n` is at most the batch
-    /// size of the trainer. The first batch of other sizes compiles a program for these, which is kept as
+    /// size of the trainer. Several losses take a tuple of targets: `(&labels, &boxes)`. The first batch of other sizes compiles a program for these, which is kept as
     /// [`TrainerBuilder::cached_programs`] says. A step of a size that is kept allocates nothing. Where the loss
     /// ignores all labels of the batch it is NaN, and its gradients are 0, as in PyTorch.
     ///
@@ -135,22 +149,18 @@ where
     /// [`TrainError::InputShape`] (of several inputs [`TrainError::NamedInputShape`] and [`TrainError::InputBatch`]),
     /// [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],
     /// [`TrainError::Label`], and with `check_finite` [`TrainError::NotFinite`]; the model is then as it was.
-    pub fn step(
-        &mut self,
-        x: impl Inputs<M::Input>,
-        y: &(impl Targets<L::Target> + ?Sized),
-    ) -> Result<f32, TrainError> {
+    pub fn step(&mut self, x: impl Inputs<M::Input>, y: impl BatchTargets<L::Target>) -> Result<f32, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();
         if rows > self.settings.batch {
             return Err(TrainError::BatchTooLarge { batch: self.settings.batch, found: rows });
         }
-        let shape = self.read_targets(y, sizes)?;
+        self.read_targets(y, sizes)?;
         let seed = self.settings.seed;
         let (program, states) =
             self.programs.get(TRAIN, sizes, || train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed))?;
         inputs::write(program, &x, 0..rows)?;
-        program.write(M::INPUTS.len(), view(&self.targets, shape))?;
+        write_targets(program, M::INPUTS.len(), &self.targets, 0..rows)?;
         self.schedulers.hand_over(&[0], states)?;
         program.run(states)?;
         self.schedulers.advance(&[0]);
@@ -166,57 +176,34 @@ where
     pub fn evaluate(
         &mut self,
         x: impl Inputs<M::Input>,
-        y: &(impl Targets<L::Target> + ?Sized),
+        y: impl BatchTargets<L::Target>,
     ) -> Result<Evaluation, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();
-        let shape = self.read_targets(y, sizes)?;
-        let width = self.targets.len() / rows;
-        let (mut sum, mut divisor) = (0.0, 0.0);
-        let mut metrics = vec![[0.0; 2]; self.metrics.len()];
-        let output = sizes.shape(M::OUTPUT);
-        let of_classes = self.loss.classes(output).is_some() && rules::classes(output) == Ok(shape);
-        let mut correct = of_classes.then_some([0, 0]);
+        self.read_targets(y, sizes)?;
+        let all = |output: usize| Type { shape: sizes.shape(M::OUTPUTS[output].shape), ..M::OUTPUTS[output] };
+        let losses = self.loss.parts().len();
+        let mut sums = Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, &all);
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let count = part.len();
             let sizes = sizes.with_batch(count);
             let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, sizes);
             let (program, states) = self.programs.get(EVALUATE, sizes, graph)?;
-            let targets = &self.targets[part.start * width..part.end * width];
-            inputs::write(program, &x, part)?;
-            program.write(M::INPUTS.len(), view(targets, shape.with(0, count)))?;
+            inputs::write(program, &x, part.clone())?;
+            write_targets(program, M::INPUTS.len(), &self.targets, part.clone())?;
             program.run(states)?;
-            let session = program.session();
-            sum += f64::from(session.scalar(0));
-            divisor += f64::from(session.scalar(1));
-            for (number, parts) in metrics.iter_mut().enumerate() {
-                for (part, all) in parts.iter_mut().enumerate() {
-                    *all += f64::from(session.scalar(3 + 2 * number + part));
-                }
-            }
-            if let Some(all) = &mut correct
-                && let Some(here) = L::Target::correct(session.output(2), targets, self.loss.ignored())
-            {
-                *all = [all[0] + here[0], all[1] + here[1]];
-            }
+            sums.add(program.session(), &self.targets, part.start, part.end);
         }
-        let counted = correct.filter(|[_, count]| *count > 0);
-        Ok(Evaluation {
-            loss: (sum / divisor) as f32,
-            accuracy: counted.map(|[correct, count]| correct as f64 / count as f64),
-            metrics: (self.metrics.iter().zip(metrics))
-                .map(|(metric, [sum, divisor])| (metric.name.clone(), (sum / divisor) as f32))
-                .collect(),
-        })
+        Ok(sums.finish::<M>(&self.loss, &self.metrics))
     }
 
-    /// The model's output for any number of samples, `[n, ..]`; layers behave as in evaluation. Batches are taken as by
+    /// The model's output for any number of samples, `[n, ..]`, an array of its element type; a tuple of arrays for several outputs; layers behave as in evaluation. Batches are taken as by
     /// [`Trainer::evaluate`].
     ///
     /// # Errors
     /// [`TrainError::InputShape`] (as for [`Trainer::step`]), [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
-    pub fn predict(&mut self, x: impl Inputs<M::Input>) -> Result<ArrayD<f32>, TrainError> {
+    pub fn predict(&mut self, x: impl Inputs<M::Input>) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
         predict(&mut self.programs, &*self.model, &self.settings, x)
     }
 
@@ -359,21 +346,34 @@ where
         Summary::new(&*self.model, sizes, Some(self.plan()), inference)
     }
 
-    /// Checks the targets of samples of these sizes and copies them to where a program can read them; their shape.
-    fn read_targets(&mut self, y: &(impl Targets<L::Target> + ?Sized), sizes: Sizes) -> Result<Shape, TrainError> {
-        let output = sizes.shape(M::OUTPUT);
-        let shape = self.loss.target_type(output).shape;
-        if !y.has_shape(shape.dims()) {
-            return Err(TrainError::TargetShape { expected: shape, found: y.shape() });
-        }
-        let rules = Rules {
-            classes: self.loss.classes(output),
-            ignored: self.loss.ignored(),
-            finite: self.settings.check_finite,
-        };
-        y.read(rules, &mut self.targets)?;
-        Ok(shape)
+    /// Checks the targets of samples of these sizes and copies them to where a program can read them.
+    fn read_targets(&mut self, y: impl BatchTargets<L::Target>, sizes: Sizes) -> Result<(), TrainError> {
+        let Trainer { loss, targets, settings, .. } = self;
+        y.each(&mut |place, given| {
+            let rule = loss.target(place, &|output| sizes.shape(M::OUTPUTS[output].shape));
+            let Some(rule) = rule else { return Ok(()) };
+            let result = given::read(given, rule, settings.check_finite, &mut targets[place]);
+            result.map_err(|error| match (L::TARGETS, rule.output) {
+                (1, _) => error,
+                (_, output) => {
+                    let name = output.and_then(|output| output_names::<M>().get(output).cloned());
+                    let target = name.unwrap_or_else(|| format!("target {place}"));
+                    TrainError::Target { target, error: Box::new(error) }
+                }
+            })
+        })
     }
+}
+
+/// Sets the inputs of a program from `first` on to the targets of some samples.
+fn write_targets(
+    program: &mut Compiled,
+    first: usize,
+    targets: &[Buffer],
+    part: Range<usize>,
+) -> Result<(), TrainError> {
+    let given = targets.iter().filter(|target| target.rule.is_some());
+    given.enumerate().try_for_each(|(number, target)| target.write(program, first + number, part.start, part.end))
 }
 
 /// Targets as a tensor of the given shape.
@@ -381,16 +381,16 @@ pub(crate) fn view<T>(targets: &[T], shape: Shape) -> ArrayViewD<'_, T> {
     ArrayView::from_shape(shape.dims(), targets).expect("as many targets as their shape says")
 }
 
-/// The output for samples in batches of the given size, the last one smaller.
+/// The outputs for samples in batches of the given size, the last one smaller.
 pub(crate) fn predict<M: Model>(
     programs: &mut Programs,
     model: &M,
     settings: &Settings,
     x: impl Inputs<M::Input>,
-) -> Result<ArrayD<f32>, TrainError> {
+) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
     let sizes = inputs::check::<M>(&x, settings)?;
     let rows = sizes.batch();
-    let mut result = ArrayD::zeros(sizes.shape(M::OUTPUT).dims());
+    let mut result = M::Output::arrays(&|output| sizes.shape(M::OUTPUTS[output].shape));
     for start in (0..rows).step_by(settings.batch) {
         let part = start..rows.min(start + settings.batch);
         let count = part.len();
@@ -398,7 +398,15 @@ pub(crate) fn predict<M: Model>(
         let (program, states) = programs.get(PREDICT, sizes, || predict_graph(model, sizes))?;
         inputs::write(program, &x, part.clone())?;
         program.run(states)?;
-        result.slice_axis_mut(Axis(0), Slice::from(part)).assign(&program.session().output(0));
+        let (session, part) = (program.session(), Slice::from(part));
+        M::Output::each(&mut result, &mut |output, all| match all {
+            ElementsMut::F32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output(output)),
+            ElementsMut::I32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output_i32(output)),
+            ElementsMut::Bool(mut all) => {
+                all.slice_axis_mut(Axis(0), part)
+                    .zip_mut_with(&session.output_i32(output), |to, flag| *to = *flag != 0);
+            }
+        });
     }
     Ok(result)
 }

@@ -245,7 +245,7 @@ fn choices(plan: &Plan) -> String {
     plan.contractions.iter().map(line).collect()
 }
 
-fn apply(step: &str, graph: Graph) -> Graph {
+fn apply(step: &str, mut graph: Graph) -> Graph {
     if let Some(names) = step.strip_prefix("differentiate wrt ") {
         return differentiate(graph, names);
     }
@@ -254,10 +254,14 @@ fn apply(step: &str, graph: Graph) -> Graph {
         "optimize" => optimize(&graph),
         // As if a cache held next to nothing.
         "row_blocks" => row_blocks(&graph, RowBlocks { large: 0, cut: 0, block: 1, rows: 2, segments: 2 }).into_owned(),
-        _ => match PIPELINE.iter().chain(FOR_PLANNING).find(|(name, _)| *name == step) {
-            Some((_, pass)) => pass(&graph).into_owned(),
-            None => panic!("no such step: {step}"),
-        },
+        _ => {
+            if let Some((_, pass)) = PIPELINE.iter().find(|(name, _)| *name == step) {
+                pass(&mut graph);
+                return graph;
+            }
+            let preparation = FOR_PLANNING.iter().find(|(name, _)| *name == step);
+            preparation.unwrap_or_else(|| panic!("no such step: {step}")).1(&graph).into_owned()
+        }
     }
 }
 

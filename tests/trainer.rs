@@ -10,6 +10,8 @@ mod fit;
 mod folder;
 #[path = "trainer/inputs.rs"]
 mod inputs;
+#[path = "trainer/outputs.rs"]
+mod outputs;
 #[path = "trainer/targets.rs"]
 mod targets;
 #[path = "trainer/training.rs"]

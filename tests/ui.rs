@@ -34,6 +34,7 @@ mod pass {
     mod functions;
     mod lenet;
     mod norms;
+    mod outputs;
     mod padding;
     mod pools;
     mod raw_names;

@@ -76,8 +76,9 @@ model! {
     }
 }
 
-impl<B: Model<Input = f32>> Model for Chain<B> {
+impl<B: Model<Input = f32, Output = f32>> Model for Chain<B> {
     type Input = f32;
+    type Output = f32;
     const INPUT: Shape = B::INPUT;
     const OUTPUT: Shape = B::OUTPUT;
 
@@ -93,7 +94,7 @@ fn asked(word: &str) -> Option<usize> {
 }
 
 /// The seconds that it takes to build the trainer of a chain.
-fn seconds<B: Model<Input = f32>>() -> f64 {
+fn seconds<B: Model<Input = f32, Output = f32>>() -> f64 {
     let model = Chain::<B>::init(0);
     let start = Instant::now();
     let built = Trainer::new(model, mse(), Adam::default()).batch(8).threads(1).build();

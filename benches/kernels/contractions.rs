@@ -134,9 +134,9 @@ pub fn cases(filter: &str) -> Vec<Case> {
         let sliding = Sliding { spatial, stride: each(stride), padding, dilation: each(dilation) };
         let conv = Convolution { sliding, groups };
         let operations = [
-            ("forward", Op::Conv(conv), [x, w], y),
-            ("input gradient", Op::ConvGradInput { conv, input: each(extent) }, [y, w], x),
-            ("weight gradient", Op::ConvGradWeight { conv, kernel: each(kernel) }, [x, y], w),
+            ("forward", Op::Conv(conv.into()), [x, w], y),
+            ("input gradient", Op::ConvGradInput { conv: conv.into(), input: each(extent) }, [y, w], x),
+            ("weight gradient", Op::ConvGradWeight { conv: conv.into(), kernel: each(kernel) }, [x, y], w),
         ];
         for (what, op, operands, result) in operations {
             let name = format!("{name} {what}");
@@ -155,8 +155,8 @@ pub fn cases(filter: &str) -> Vec<Case> {
 fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [bool; 2]) -> Case {
     let target = crate::target();
     let [left, mut right, output] = preferred_layouts(&op, operands[0], operands[1], result).expect("a contraction");
-    if let Op::ConvGradInput { conv, .. } = op {
-        let forward = preferred_layouts(&Op::Conv(conv), result, operands[1], operands[0]);
+    if let Op::ConvGradInput { conv, .. } = &op {
+        let forward = preferred_layouts(&Op::Conv(conv.clone()), result, operands[1], operands[0]);
         right = forward.expect("a contraction")[1].clone();
     }
     let operand = |shape: Shape, wanted: &PreferredLayout, transposed: bool| {

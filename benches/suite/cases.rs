@@ -79,7 +79,7 @@ pub fn run(case: &str, mode: Mode, settings: Settings) -> Result<Value, Box<dyn 
 }
 
 /// Classification of so many samples.
-fn classes<M: Model<Input = f32>>(
+fn classes<M: Model<Input = f32, Output = f32>>(
     case: &str,
     mode: Mode,
     settings: Settings,
@@ -89,7 +89,7 @@ fn classes<M: Model<Input = f32>>(
 }
 
 /// A network against targets, one for each sample of the batch.
-fn network<M: Model<Input = f32>, L: Loss, Y: Targets<L::Target>>(
+fn network<M: Model<Input = f32, Output = f32>, L: Loss, Y: Targets<L::Target>>(
     case: &str,
     mode: Mode,
     settings: Settings,
@@ -118,7 +118,7 @@ where
 }
 
 /// The outputs of a model for one sample.
-fn inference<M: Model<Input: Element>>(
+fn inference<M: Model<Input: Element, Output = f32>>(
     case: &str,
     settings: Settings,
     model: M,
@@ -135,14 +135,14 @@ fn inference<M: Model<Input: Element>>(
 }
 
 /// The same batch again and again.
-struct Training<M: Model, L: Loss, Y> {
+struct Training<M: Model<Output = f32>, L: Loss, Y> {
     trainer: Trainer<M, L, Adam>,
     x: ArrayD<f32>,
     y: Y,
     loss: f32,
 }
 
-impl<M: Model<Input = f32>, L: Loss, Y: Targets<L::Target>> Contender for Training<M, L, Y>
+impl<M: Model<Input = f32, Output = f32>, L: Loss, Y: Targets<L::Target>> Contender for Training<M, L, Y>
 where
     L::Target: TargetElement,
 {
@@ -171,7 +171,7 @@ struct Inference<M: Model> {
     y: ArrayD<f32>,
 }
 
-impl<M: Model<Input: Element>> Contender for Inference<M> {
+impl<M: Model<Input: Element, Output = f32>> Contender for Inference<M> {
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
         self.y = self.predictor.predict(&self.x)?;
         Ok(())

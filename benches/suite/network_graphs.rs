@@ -54,11 +54,17 @@ pub fn suite(all: bool) -> Vec<Source> {
     graphs
 }
 
-fn classes<M: Model<Input = f32>>(graphs: &mut Vec<Source>, name: &str, batch: usize) {
+fn classes<M: Model<Input = f32, Output = f32>>(graphs: &mut Vec<Source>, name: &str, batch: usize) {
     network(graphs, name, M::init(0), cross_entropy(), batch);
 }
 
-fn network(graphs: &mut Vec<Source>, name: &str, model: impl Model<Input = f32>, loss: impl Loss, batch: usize) {
+fn network(
+    graphs: &mut Vec<Source>,
+    name: &str,
+    model: impl Model<Input = f32, Output = f32>,
+    loss: impl Loss,
+    batch: usize,
+) {
     let train = train_graph(&model, &loss, &Adam::default(), batch, 0).expect("a graph");
     let evaluate = evaluate_graph(&model, &loss, &[], batch).expect("a graph");
     let infer = predict_graph(&model, 1).expect("a graph");

@@ -8,11 +8,11 @@ use kiln::prelude::*;
 use kiln::report::plots::{Chart, ImageGrid};
 use ndarray::{Array1, ArrayView1, Axis};
 
-use crate::training::{ClassTrainer, History};
+use crate::training::ClassTrainer;
 
 /// Saves the model, loads it into a fresh one and compares their predictions; writes the loss curve and the wrongly
 /// classified images into `folder`; prints the test accuracy.
-pub fn finish<M: Model<Input = f32>>(
+pub fn finish<M: Model<Input = f32, Output = f32>>(
     trainer: &mut ClassTrainer<M>,
     history: &History,
     test: &Dataset,
@@ -33,9 +33,10 @@ pub fn finish<M: Model<Input = f32>>(
     println!("saved to {}; a fresh model that loads it predicts the same bits", weights.display());
 
     let curve = folder.join("loss.svg");
+    let points = |name: &str| history.curve(name).iter().map(|point| (point.step as f64, point.value)).collect::<Vec<_>>();
     Chart::new("Training", "step", "cross entropy")
-        .line("training batch", history.steps.iter().enumerate().map(|(step, &loss)| (step as f64, loss.into())))
-        .line("test set", history.tests.iter().map(|&(step, loss)| (step as f64, loss.into())))
+        .line("training batch", points("step.loss"))
+        .line("test set", points("valid.loss"))
         .save(&curve)?;
 
     let found: Array1<i32> = scores.axis_iter(Axis(0)).map(|row| largest(row.iter())).collect();

@@ -1,5 +1,6 @@
-//! Any bytes as a graph: see `graph` in `fuzz/entries/graphs.rs`.
+//! Any bytes as a graph: see `graph` in `fuzz/entries/graphs.rs`. What it shares with tests has more than it needs.
 #![no_main]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../tests/common/differential.rs"]
 mod differential;

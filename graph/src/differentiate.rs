@@ -77,14 +77,14 @@ pub(crate) fn walk<'g>(graph: &'g Builder, given: &[(NodeId, Value<'g>)], varies
         }
         let operands: Vec<Value<'g>> = node.inputs.iter().map(|&input| graph.value(input)).collect();
         graph.in_gradient_of(node.scope, || {
-            let contributions = match (node.op, upstream) {
+            let contributions = match (&node.op, upstream) {
                 (Op::Scan { .. }, _) => match results.remove(&id) {
                     Some(upstream) => gradient_scan(graph, id, &upstream, &wanted),
                     None => return,
                 },
                 (_, None) => return,
-                (Op::Slice(spec), Some(_)) => return slices.entry(node.inputs[0]).or_default().push((id, spec)),
-                (Op::ScanResult { index }, Some(upstream)) => {
+                (Op::Slice(spec), Some(_)) => return slices.entry(node.inputs[0]).or_default().push((id, **spec)),
+                (&Op::ScanResult { index }, Some(upstream)) => {
                     return results.entry(node.inputs[0]).or_default().push((index, upstream));
                 }
                 (op, Some(upstream)) => {
@@ -123,7 +123,7 @@ fn of_slices<'g>(
     let contribution = |&(slice, spec): &(NodeId, SliceSpec)| {
         let (output, upstream) = (graph.value(slice), gradient(slice));
         let adjoint = Adjoint { operands: &operands, output, upstream, wanted: &[true] };
-        Op::Slice(spec).gradient(&adjoint).swap_remove(0)
+        Op::Slice(spec.into()).gradient(&adjoint).swap_remove(0)
     };
     slices.iter().filter_map(contribution).collect()
 }

@@ -237,7 +237,7 @@ pub fn std<'g>(x: Value<'g>, dim: Option<&[isize]>, correction: f64, keepdim: bo
 }
 
 /// The p-norm over axes (all without `dim`): the p-th root of the sum of `|x|^p`, the largest `|x|` for an infinite `p`, the
-/// number of elements other than 0 for 0. Where all are 0, the gradient is 0.
+/// number of elements other than 0 for 0. Where all are 0, the gradient is 0; for `p` below 1 that of each 0 is.
 pub fn norm<'g>(x: Value<'g>, p: f64, dim: Option<&[isize]>, keepdim: bool) -> Value<'g> {
     let rule = rules::norm("norm", x.shape(), p, dim, keepdim);
     let over = axes(dim);
@@ -247,9 +247,15 @@ pub fn norm<'g>(x: Value<'g>, p: f64, dim: Option<&[isize]>, keepdim: bool) -> V
         2.0 => root_of_sum(x.square().sum(over), Value::sqrt),
         f64::INFINITY => x.abs().amax(over),
         f64::NEG_INFINITY => x.abs().amin(over),
-        _ => root_of_sum(x.abs().pow(p).sum(over), |sum| sum.pow(1.0 / p)),
+        _ => root_of_sum(power_of_size(x, p).sum(over), |sum| sum.pow(1.0 / p)),
     };
     ruled(x, rule, |shape| norm().reshape(shape))
+}
+
+/// `|x|^p`; for `p` from 0 to 1, whose derivative is infinite at 0, with the gradient 0 there.
+fn power_of_size(x: Value<'_>, p: f64) -> Value<'_> {
+    let none = x.eq(0.0);
+    if p < 0.0 || p >= 1.0 { x.abs().pow(p) } else { none.select(0.0, none.select(1.0, x.abs()).pow(p)) }
 }
 
 /// The cosines of the angles between vectors along an axis, which goes: `x1 x2 / (|x1| |x2|)`, where each norm is `eps`

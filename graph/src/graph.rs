@@ -59,7 +59,7 @@ impl Scope {
 }
 
 /// The operands of a node: most have few.
-pub type Operands = Few<NodeId, 4>;
+pub type Operands = Few<NodeId, 3>;
 
 /// One operation applied to earlier nodes.
 #[derive(Debug, PartialEq)]
@@ -74,10 +74,13 @@ pub struct Node {
     pub scope: u32,
 }
 
-/// In one piece: graphs are copied all the time.
+// Passes and planner walk over all nodes many times, which takes as long as their memory takes to come by.
+const _: () = assert!(size_of::<Node>() <= 200);
+
+/// Graphs are copied all the time.
 impl Clone for Node {
     fn clone(&self) -> Node {
-        Node { inputs: Operands::from_slice(&self.inputs), ..*self }
+        Node { op: self.op.clone(), inputs: Operands::from_slice(&self.inputs), ..*self }
     }
 }
 

@@ -95,7 +95,7 @@ fn evaluate<T: Real>(graph: &Graph, given: Vec<Tensor<T>>) -> (Vec<Tensor<T>>, V
                 Tensor::ints(node.ty.shape, [length as i32])
             }
             Op::ScanResult { index } => scans[&node.inputs[0]][index as usize].clone(),
-            op => op.evaluate(&operands, node.ty),
+            _ => node.op.evaluate(&operands, node.ty),
         };
         debug_assert_eq!(result.ty(), node.ty, "{id} = {}", node.op.mnemonic());
         values[id.index()] = Some(result);

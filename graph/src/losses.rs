@@ -1,19 +1,23 @@
 //! Losses with PyTorch's semantics: free functions over values, and the objects that a trainer takes. Compositions of
 //! primitives without gradient rules of their own.
 
+mod criterion;
 mod cross_entropy;
 mod ctc;
 mod divergence;
 mod function;
+mod joint;
 mod margin;
 mod nll;
 mod object;
 mod regression;
 mod robust;
 mod total;
+mod weighted;
 
 use ndarray::ArrayD;
 
+pub use criterion::{Criterion, OutputLoss, TargetRule};
 pub use cross_entropy::{
     ClassTargets, CrossEntropy, SoftCrossEntropy, any_cross_entropy, class_cross_entropy, cross_entropy,
     soft_class_cross_entropy, soft_cross_entropy,
@@ -24,6 +28,7 @@ pub use divergence::{
     poisson_nll_loss,
 };
 pub use function::{LossFn, loss_fn};
+pub use joint::{Count, JointLoss, JointTarget, Numbers, joint_loss_fn};
 pub use margin::{
     HingeEmbedding, MultiMargin, MultilabelMargin, MultilabelSoftMargin, SoftMargin, TripletMargin,
     cosine_embedding_loss, hinge_embedding, hinge_embedding_loss, margin_ranking_loss, multi_margin, multi_margin_loss,
@@ -37,6 +42,7 @@ pub use regression::{
 };
 pub use robust::{Huber, SmoothL1, huber, huber_loss, smooth_l1, smooth_l1_loss};
 pub use total::Total;
+pub use weighted::Weighted;
 
 use crate::build::{Builder, Value};
 use crate::graph::Type;
@@ -104,6 +110,15 @@ pub trait Loss {
     /// The target that is left out of the loss, and so may lie outside the classes.
     fn ignored(&self) -> Option<i32> {
         None
+    }
+
+    /// The loss times a number, such as that of one output among several: `(cross_entropy(), mse().weighted(0.5))`.
+    /// Evaluations give it times this number, too.
+    fn weighted(self, weight: f32) -> Weighted<Self>
+    where
+        Self: Sized,
+    {
+        Weighted { loss: self, weight }
     }
 }
 

@@ -2,16 +2,18 @@
 //! parameters and their initial values. Knows no particular layer.
 
 mod inputs;
+mod outputs;
 
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::LazyLock;
 
-use ndarray::{ArrayD, ArrayRef, ArrayViewD, Axis, CowArray, Dimension, IxDyn, Slice};
+use ndarray::{ArrayD, ArrayRef, ArrayViewD, ArrayViewMutD, Axis, CowArray, Dimension, IxDyn, Slice};
 
 use crate::build::{Builder, Value};
 use crate::counter;
 use crate::shape::{DType, Shape, ShapeError, Sizes, Type};
 pub use inputs::{ElementTypes, InputArray, Inputs};
+pub use outputs::{ElementsMut, OfCount, OutputTypes};
 
 /// Whether an optimizer changes a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -300,6 +302,8 @@ impl<L: Layer> Parameters for L {
 pub trait Model: Layer + Sized {
     /// What the input holds: `f32` for numbers, `i32` for indices. Of several inputs a tuple, `(f32, i32)`.
     type Input: ElementTypes;
+    /// What the output holds: `f32` for numbers, `i32` for indices. Of several outputs a tuple, `(f32, i32)`.
+    type Output: OutputTypes;
 
     /// The input's shape; the batch axis [`Shape::N`] comes first.
     const INPUT: Shape;
@@ -311,7 +315,10 @@ pub trait Model: Layer + Sized {
     /// The names of the inputs in the model's `forward`, in order; `x` of a model that does not say.
     const INPUT_NAMES: &'static [&'static str] = &["x"];
     /// The types of all outputs, in order.
-    const OUTPUTS: &'static [Type] = &[Type::new(DType::F32, Self::OUTPUT)];
+    const OUTPUTS: &'static [Type] = &[Type::new(Self::Output::DTYPES[0], Self::OUTPUT)];
+    /// The names of the outputs, in order. The macros take that of the variable or the layer that gives it behind `forward`'s
+    /// last statement, `(scores, corners(x))`, else its position: `output1`.
+    const OUTPUT_NAMES: &'static [&'static str] = &["output"];
 
     /// The results for a value for each of [`Model::INPUTS`], with the model's parameters as states of the graph: one for
     /// each of [`Model::OUTPUTS`].
@@ -370,12 +377,15 @@ pub fn requires_grad<L: Layer>(mut layer: L, required: bool) -> L {
     label = "not the elements of one array",
     note = "an array holds f32, i32 or bool; a model of several inputs takes a tuple of arrays: `(&image, &word)`"
 )]
-pub trait Element: Copy {
+pub trait Element: Copy + Default {
     /// The element type of the graph.
     const DTYPE: DType;
 
     /// Elements of this type among those of any.
     fn elements(array: ArrayViewD<'_, Self>) -> Elements<'_>;
+
+    /// Elements of this type among those of any, to be written.
+    fn elements_mut(array: ArrayViewMutD<'_, Self>) -> ElementsMut<'_>;
 }
 
 /// Elements of a tensor, of any type.
@@ -425,6 +435,10 @@ macro_rules! elements {
 
             fn elements(array: ArrayViewD<'_, $ty>) -> Elements<'_> {
                 Elements::$dtype(array)
+            }
+
+            fn elements_mut(array: ArrayViewMutD<'_, $ty>) -> ElementsMut<'_> {
+                ElementsMut::$dtype(array)
             }
         }
     )*};

@@ -134,6 +134,15 @@ pub struct SliceSpec {
     pub step: [usize; MAX_RANK],
 }
 
+/// The extents that [`Op::Pad`] adds. Entries past the rank hold 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PadSpec {
+    /// Elements before each axis.
+    pub low: [usize; MAX_RANK],
+    /// Elements after each axis.
+    pub high: [usize; MAX_RANK],
+}
+
 /// An f64 that compares and hashes by its bits, so that operations can be shared and stored in maps.
 #[derive(Clone, Copy)]
 pub struct Scalar(pub f64);
@@ -161,7 +170,10 @@ impl std::fmt::Debug for Scalar {
 /// A primitive operation with its attributes. The operands are the node's inputs.
 ///
 /// Elementwise operations take operands of equal shapes: broadcasting is always written out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// Graphs are mostly of elementwise operations, reshapes and broadcasts: larger attributes lie apart, so that a node is
+/// small.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// A named value from outside (data, a parameter, optimizer state, a rate); see [`crate::graph::Input`].
     Input,
@@ -202,18 +214,18 @@ pub enum Op {
     /// `[b.., m, k]` times `[b.., k, n]` is `[b.., m, n]`: the same leading (batch) axes in both.
     Dot,
     /// `input, weight`: cross-correlation, as every framework's convolution.
-    Conv(Convolution),
+    Conv(Box<Convolution>),
     /// `output gradient, weight`: the gradient of [`Op::Conv`] in its input, whose spatial extents are given.
     ConvGradInput {
         /// The convolution's attributes.
-        conv: Convolution,
+        conv: Box<Convolution>,
         /// The spatial extents of the convolution's input; unused entries hold 1, here and below.
         input: [usize; MAX_SPATIAL],
     },
     /// `input, output gradient`: the gradient of [`Op::Conv`] in its weight, whose spatial extents are given.
     ConvGradWeight {
         /// The convolution's attributes.
-        conv: Convolution,
+        conv: Box<Convolution>,
         /// The spatial extents of the convolution's weight.
         kernel: [usize; MAX_SPATIAL],
     },
@@ -222,21 +234,21 @@ pub enum Op {
         /// The fold.
         op: WindowOp,
         /// The window.
-        window: Window,
+        window: Box<Window>,
     },
     /// `input, output gradient`: the gradient of a window maximum in its input: each output's gradient goes to the
     /// first largest element (in row-major order; a NaN wins) of its window.
-    WindowMaxGrad(Window),
+    WindowMaxGrad(Box<Window>),
     /// `input, per-element values`: for each window the value (second operand) at the place of the first largest
     /// element of the first operand: the gradient of [`Op::WindowMaxGrad`] in its output gradient.
-    WindowMaxPick(Window),
+    WindowMaxPick(Box<Window>),
     /// For each window of `[N, C, spatial..]` the i32 row-major index, within the spatial extents, of its first largest
     /// element (a NaN wins); 0 for a window that lies in the padding.
-    WindowArgMax(Window),
+    WindowArgMax(Box<Window>),
     /// `output gradient`: the gradient of a window sum in its input, whose spatial extents are given.
     WindowSumGrad {
         /// The window.
-        window: Window,
+        window: Box<Window>,
         /// The spatial extents of the window reduction's input.
         input: [usize; MAX_SPATIAL],
     },
@@ -247,14 +259,9 @@ pub enum Op {
     /// Axes of extent 1 are repeated to the given shape (of the same rank).
     Broadcast(Shape),
     /// A strided part of the operand.
-    Slice(SliceSpec),
-    /// `operand, scalar`: the scalar before and after each axis. Entries past the rank hold 0.
-    Pad {
-        /// Elements before each axis.
-        low: [usize; MAX_RANK],
-        /// Elements after each axis.
-        high: [usize; MAX_RANK],
-    },
+    Slice(Box<SliceSpec>),
+    /// `operand, scalar`: the scalar before and after each axis.
+    Pad(Box<PadSpec>),
     /// The operands one after the other along an axis.
     Concat {
         /// The axis along which the operands follow one another.

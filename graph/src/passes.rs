@@ -14,7 +14,8 @@
 //! payload are not kept. Every rule of every pass is exact; one that is not would have to say so, and have its own pass.
 //!
 //! Inputs, outputs and updates keep their order and their names; inputs that nothing uses stay declared.
-//! A pass looks at one graph; [`throughout`] runs it on the bodies of scans, too. All these passes rebuild the graph through `rewrite`, and none knows another.
+//! A pass looks at one graph; [`throughout`] runs it on the bodies of scans, too. All these passes change the graph
+//! through `rewrite`, in place, and none knows another.
 //!
 //! What comes next prepares a graph for a plan: [`FOR_PLANNING`]. These passes are exact, too, and each runs once. They
 //! spell things as a machine likes them, which is not what the passes above look for.
@@ -58,8 +59,11 @@ use std::borrow::Cow;
 use crate::graph::Graph;
 use crate::verify::verify;
 
-/// A pass. It gives the graph back that it was given, if it changes nothing.
-pub type Pass = fn(&Graph) -> Cow<'_, Graph>;
+/// A pass, which says whether it has changed the graph.
+pub type Pass = fn(&mut Graph) -> bool;
+
+/// A pass that prepares a graph for a plan. It gives the graph back that it was given, if it changes nothing.
+pub type Preparation = fn(&Graph) -> Cow<'_, Graph>;
 
 /// The passes with their names, in the order in which [`optimize`] runs them.
 pub const PIPELINE: &[(&str, Pass)] = &[
@@ -72,7 +76,7 @@ pub const PIPELINE: &[(&str, Pass)] = &[
 ];
 
 /// The passes that prepare a graph for a plan, with their names, in the order in which [`prepare`] runs them.
-pub const FOR_PLANNING: &[(&str, Pass)] =
+pub const FOR_PLANNING: &[(&str, Preparation)] =
     &[("relu_masks", relu_masks), ("pool_masks", pool_masks), ("isolate_roots", isolate_roots)];
 
 /// The most often that [`optimize`] runs the pipeline. Each round only looks at what the one before left; graphs of real
@@ -82,40 +86,27 @@ const ROUNDS: usize = 16;
 /// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
 pub fn optimize(graph: &Graph) -> Graph {
     // Much of what builders write stands there twice (constants, what is repeated): all that follows walks over less.
-    let mut graph = throughout(share, graph).into_owned();
+    let mut graph = share::shared(graph);
     // So many passes have found nothing to do since one did.
     let mut idle = 0;
     for &(_, pass) in PIPELINE.iter().cycle().take(ROUNDS * PIPELINE.len()) {
-        let new = match throughout(pass, &graph) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(new) => (new != graph).then_some(new),
-        };
-        match new {
-            Some(new) => {
-                idle = 0;
-                rewrite::keep_memory(std::mem::replace(&mut graph, new));
-            }
-            None => idle += 1,
-        }
+        idle = if throughout(pass, &mut graph) { 0 } else { idle + 1 };
         if idle == PIPELINE.len() {
             break;
         }
     }
-    rewrite::forget_memory();
     // Once; tests look at what each pass leaves behind.
     debug_assert_eq!(verify(&graph), Ok(()), "the passes leave a valid graph");
     graph
 }
 
 /// Runs a pass on a graph and on the bodies of its scans.
-pub fn throughout(pass: Pass, graph: &Graph) -> Cow<'_, Graph> {
-    let mut result = pass(graph);
-    for number in 0..result.bodies.len() {
-        if let Cow::Owned(body) = throughout(pass, &result.bodies[number]) {
-            result.to_mut().bodies[number] = body;
-        }
+pub fn throughout(pass: Pass, graph: &mut Graph) -> bool {
+    let mut changed = pass(graph);
+    for body in &mut graph.bodies {
+        changed |= throughout(pass, body);
     }
-    result
+    changed
 }
 
 /// Runs the passes [`FOR_PLANNING`], each once.

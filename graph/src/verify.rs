@@ -174,7 +174,7 @@ fn check_node(graph: &Graph, id: NodeId, registered: usize, taken: &mut [bool]) 
     let operands: Vec<Type> = node.inputs.iter().map(|&operand| graph.ty(operand)).collect();
     node.op.check(&operands, node.ty).map_err(Reason::Shape)?;
     check_scan(graph, node, &operands, taken).map_err(Reason::Scan)?;
-    let mut neutral = node.op;
+    let mut neutral = node.op.clone();
     attributes(&mut neutral, node.ty.shape.rank(), &mut Unchanged);
     if neutral != node.op {
         return Err(Reason::Surplus { mnemonic: node.op.mnemonic() });
@@ -318,7 +318,7 @@ mod tests {
         spec.limit[0] = 2;
         spec.start[5] = 1;
         check(
-            |graph| graph.nodes[2].op = Op::Slice(spec),
+            |graph| graph.nodes[2].op = Op::Slice(spec.into()),
             "slice has an attribute entry past the rank that is not neutral",
         );
     }

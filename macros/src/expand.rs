@@ -29,7 +29,7 @@ use self::body::{Expansion, Target, Want};
 use self::checks::Checks;
 use self::owner::Owner;
 use crate::ast::{Extents, Form, Parameter, ParameterKind};
-use crate::body::{Forward, Helper};
+use crate::body::{Forward, Helper, Step, Tensor, Value};
 use crate::naming::KILN;
 use crate::validate::{Validated, Warning, batch};
 
@@ -216,6 +216,45 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     }
 }
 
+/// The element type of the only tensor, the tuple of those of several; f32 where nothing is declared.
+pub fn element_types(tensors: &[Extents]) -> TokenStream {
+    let elements = tensors.iter().map(|tensor| {
+        let known = tensor.element.as_ref().map(Ident::to_string).filter(|name| name == "i32" || name == "bool");
+        let element = Ident::new(known.as_deref().unwrap_or("f32"), Span::mixed_site());
+        emit!(::core::primitive::#element)
+    });
+    match tensors.len() {
+        0 => emit!(::core::primitive::f32),
+        1 => emit!(#(#elements)*),
+        _ => emit!((#(#elements),*)),
+    }
+}
+
+/// The names of the outputs: those of the variables and layers that give them, else their positions.
+fn output_names(forward: &Forward, count: usize) -> Vec<String> {
+    let given: &[Tensor] = match &forward.body.value {
+        Some(Value::Tuple(tensors)) => tensors,
+        Some(Value::Tensor(_) | Value::Number(_)) | None => &[],
+    };
+    let name = |tensor: &Tensor| match tensor {
+        Tensor::Variable(name) => Some(name.unraw().to_string()),
+        Tensor::Apply(apply) => apply.layer.steps.iter().rev().find_map(|step| match step {
+            Step::Member(syn::Member::Named(name)) => Some(name.unraw().to_string()),
+            Step::Member(syn::Member::Unnamed(_)) | Step::Index { .. } => None,
+        }),
+        _ => None,
+    };
+    let mut names: Vec<String> = Vec::new();
+    for position in 0..count {
+        let mut chosen = given.get(position).and_then(name).unwrap_or_else(|| format!("output{position}"));
+        while names.contains(&chosen) {
+            chosen = format!("{chosen}_{position}");
+        }
+        names.push(chosen);
+    }
+    names
+}
+
 fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> TokenStream {
     let Validated { name, inputs, outputs, .. } = declaration;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
@@ -229,18 +268,14 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     };
     let input = only(inputs, "inputs", &all_inputs);
     let output = only(outputs, "outputs", &all_outputs);
-    let elements = inputs.iter().map(|input| {
-        let element = input.element.as_ref().map_or("f32".into(), |name| name.to_string());
-        let element = Ident::new(&element, Span::mixed_site());
-        emit!(::core::primitive::#element)
-    });
-    let element = match inputs.len() {
-        1 => emit!(#(#elements)*),
-        _ => emit!((#(#elements),*)),
-    };
+    let (input_elements, output_elements) = (element_types(inputs), element_types(outputs));
     let names = declaration.forward.as_ref().map(|forward| {
         let names = forward.inputs.iter().map(|name| name.unraw().to_string());
         emit!(const INPUT_NAMES: &'static [&'static str] = &[#(#names),*];)
+    });
+    let output_names = declaration.forward.as_ref().filter(|_| outputs.len() > 1).map(|forward| {
+        let names = output_names(forward, outputs.len());
+        emit!(const OUTPUT_NAMES: &'static [&'static str] = &[#(#names),*];)
     });
     let typed = inputs.iter().chain(outputs).any(|extents| extents.element.is_some());
     let types = (takes_several(declaration) || typed).then(|| {
@@ -268,11 +303,13 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     emit! {
         #[automatically_derived]
         impl #parameters #KILN::graph::Model for #name #arguments #bounds {
-            type Input = #element;
+            type Input = #input_elements;
+            type Output = #output_elements;
             const INPUT: #KILN::graph::Shape = #input;
             const OUTPUT: #KILN::graph::Shape = #output;
             #types
             #names
+            #output_names
 
             #forward
 

@@ -2,7 +2,7 @@
 //! that one mistake gives one error. The errors stand inside the constant that holds the input's shape: rustc then
 //! takes it as wrong already, and says nothing about the models that this one is a layer of.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::{Generics, Ident};
 
@@ -29,11 +29,9 @@ pub fn of_declaration(declaration: &Validated, mistakes: Mistakes) -> TokenStrea
         return quote!(#structure #programs #stub #parameters);
     }
     let stub = has_programs.then(|| expand::steps_stub(declaration, &TokenStream::new()));
-    // What gives it indices is right.
-    let element = declaration.inputs.first().and_then(|input| input.element.as_ref()).map(Ident::to_string);
-    let element = element.filter(|element| element == "i32" || element == "bool");
-    let element = element.as_deref().unwrap_or("f32");
-    let implementations = implementations(&declaration.name, &declaration.generics, element, mistakes);
+    // What gives it arrays of the right elements is right, as far as they are known.
+    let (input, output) = (expand::element_types(&declaration.inputs), expand::element_types(&declaration.outputs));
+    let implementations = implementations(&declaration.name, &declaration.generics, &input, &output, mistakes);
     quote!(#structure #programs #stub #implementations)
 }
 
@@ -42,7 +40,8 @@ pub fn of_tokens(tokens: TokenStream, mistakes: Mistakes) -> TokenStream {
     let mut after = tokens.into_iter().skip_while(|token| !matches!(token, TokenTree::Ident(word) if word == "struct"));
     match after.nth(1) {
         Some(TokenTree::Ident(name)) => {
-            let implementations = implementations(&name, &Generics::default(), "f32", mistakes);
+            let numbers = quote!(::core::primitive::f32);
+            let implementations = implementations(&name, &Generics::default(), &numbers, &numbers, mistakes);
             quote!(pub struct #name; #implementations)
         }
         _ => mistakes.into_compile_errors(),
@@ -65,8 +64,13 @@ pub fn without_kiln(declaration: &Parsed, message: &str) -> TokenStream {
     }
 }
 
-fn implementations(name: &Ident, generics: &Generics, element: &str, mistakes: Mistakes) -> TokenStream {
-    let element = Ident::new(element, Span::call_site());
+fn implementations(
+    name: &Ident,
+    generics: &Generics,
+    input: &TokenStream,
+    output: &TokenStream,
+    mistakes: Mistakes,
+) -> TokenStream {
     let errors = mistakes.into_compile_errors();
     let (parameters, arguments, bounds) = generics.split_for_impl();
     quote! {
@@ -83,7 +87,8 @@ fn implementations(name: &Ident, generics: &Generics, element: &str, mistakes: M
         }
 
         impl #parameters #KILN::graph::Model for #name #arguments #bounds {
-            type Input = ::core::primitive::#element;
+            type Input = #input;
+            type Output = #output;
             const INPUT: #KILN::graph::Shape = {
                 #errors
                 #KILN::graph::Shape::SCALAR

@@ -122,6 +122,11 @@ pub fn known(extent: &TokenStream, place: Place) -> TokenStream {
     call("known", quote!(#extent), place)
 }
 
+/// A number as something else: an `extent`, which is not negative, or a `float`.
+pub fn taken_as(function: &str, number: &TokenStream, place: Place) -> TokenStream {
+    call(function, quote!(#number), place)
+}
+
 fn call(function: &str, arguments: TokenStream, place: Place) -> TokenStream {
     let [first, last] = [place.first, place.last].map(|span| span.resolved_at(Span::call_site()));
     let (kiln, name) = (KILN.at(first), Ident::new(function, first));

@@ -12,6 +12,8 @@ use super::CheckpointError;
 /// The entry of the metadata: checksums by the names of tensors, as JSON; the one without a name is that of the metadata.
 const ENTRY: &str = "kiln.crc32";
 const METADATA: &str = "";
+/// What the names of all notes of this crate begin with.
+const OWN: &str = "kiln.";
 
 /// What a file says beside its tensors.
 pub type Notes = BTreeMap<String, String>;
@@ -27,13 +29,19 @@ pub fn seal<V: View>(tensors: &[(String, V)], notes: &mut Notes) {
     notes.insert(ENTRY.to_owned(), text);
 }
 
-/// That a file holds what was sealed; whether it was. Its notes, without the checksums, are given back.
+/// That a file holds what was sealed, if it was: one with notes of this crate was, others (of before there were any) need not be.
+/// Its notes, without the checksums, are given back.
 ///
 /// # Errors
 /// [`CheckpointError::Damaged`].
-pub fn check(path: &Path, file: &SafeTensors<'_>, mut notes: Notes) -> Result<(Notes, bool), CheckpointError> {
-    let Some(text) = notes.remove(ENTRY) else { return Ok((notes, false)) };
+pub fn check(path: &Path, file: &SafeTensors<'_>, mut notes: Notes) -> Result<Notes, CheckpointError> {
     let damaged = |what: String| CheckpointError::Damaged { path: path.into(), what };
+    let Some(text) = notes.remove(ENTRY) else {
+        return match notes.keys().any(|name| name.starts_with(OWN)) {
+            true => Err(damaged("the list of checksums".to_owned())),
+            false => Ok(notes),
+        };
+    };
     let mut sums: HashMap<String, String> =
         serde_json::from_str(&text).map_err(|_| damaged("the list of checksums".to_owned()))?;
     if sums.remove(METADATA) != Some(of_notes(&notes)) {
@@ -46,7 +54,7 @@ pub fn check(path: &Path, file: &SafeTensors<'_>, mut notes: Notes) -> Result<(N
     }
     match sums.into_keys().min() {
         Some(lost) => Err(damaged(lost)),
-        None => Ok((notes, true)),
+        None => Ok(notes),
     }
 }
 

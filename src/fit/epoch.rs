@@ -1,14 +1,14 @@
 //! What goes in and out of a training loop: figures of a step, figures of a validation, and an epoch as hooks see it.
 
 use kiln_graph::Model;
-use kiln_graph::losses::Loss;
+use kiln_graph::losses::Criterion;
 use kiln_graph::model::Inputs;
 use kiln_graph::optimizers::Optimizer;
 
 use crate::checkpoints::Run;
 use crate::data::{Dataset, Samples};
 use crate::history::History;
-use crate::trainer::{TargetElement, Targets, TrainError, Trainer};
+use crate::trainer::{BatchTargets, TrainError, Trainer};
 
 /// What a step gives: a loss, `f32`, or several figures with names, `[("d", d), ("g", g)]`.
 pub trait Figures {
@@ -46,11 +46,11 @@ pub trait Validation<T> {
 impl<M, L, O, X, Y> Validation<Trainer<M, L, O>> for &Dataset<X, Y>
 where
     M: Model,
-    L: Loss,
-    L::Target: TargetElement,
+    L: Criterion<M::Output>,
     O: Optimizer,
     X: Samples,
-    Y: Samples + Targets<L::Target>,
+    Y: Samples,
+    for<'y> &'y Y: BatchTargets<L::Target>,
     for<'x> &'x X: Inputs<M::Input>,
 {
     fn evaluate(&self, trainer: &mut Trainer<M, L, O>) -> Result<Vec<(String, f64)>, TrainError> {

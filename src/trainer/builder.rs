@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_graph::losses::Loss;
+use kiln_graph::losses::Criterion;
+use kiln_graph::model::OfCount;
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Model, Type, Value};
@@ -11,11 +12,11 @@ use kiln_rt::Pool;
 
 use super::Trainer;
 use super::error::TrainError;
+use super::given::Buffer;
 use super::metric::Metric;
-use super::programs::{Programs, TRAIN, optimization, train_graph};
+use super::programs::{Programs, TRAIN, optimization, output_names, train_graph};
 use super::schedulers::Schedulers;
 use super::sizes::Extents;
-use super::targets::TargetElement;
 use crate::tuning::Tuner;
 
 /// The setters that several builders have, each of a field of its [`Settings`].
@@ -218,10 +219,7 @@ pub struct TrainerBuilder<M, L, O> {
     pub(super) settings: Settings,
 }
 
-impl<M: Model, L: Loss, O: Optimizer> TrainerBuilder<M, L, O>
-where
-    L::Target: TargetElement,
-{
+impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     /// The number of samples in a step; a step may have fewer, but not more. Default 64. Steps, evaluations and predictions of
     /// other numbers are compiled when they first come: see [`TrainerBuilder::cached_programs`].
     pub fn batch(mut self, batch: usize) -> Self {
@@ -236,11 +234,36 @@ where
         mut self,
         name: impl Into<String>,
         function: impl for<'g> Fn(Value<'g>, Value<'g>) -> Value<'g> + Send + Sync + 'static,
-    ) -> Self {
-        let metric = Metric::new(name.into(), function);
+    ) -> Self
+    where
+        M::Output: OfCount<1>,
+        L::Target: OfCount<1>,
+    {
+        self.add_metric(Metric::new(name.into(), move |outputs, targets| function(outputs[0], targets[0])));
+        self
+    }
+
+    /// As [`TrainerBuilder::metric`], of all outputs and all targets, in their orders; NaN stands for the target of an output
+    /// without a loss: `.joint_metric("both", |[scores, boxes], [labels, corners]| ..)`.
+    pub fn joint_metric<const K: usize, const J: usize>(
+        mut self,
+        name: impl Into<String>,
+        function: impl for<'g> Fn([Value<'g>; K], [Value<'g>; J]) -> Value<'g> + Send + Sync + 'static,
+    ) -> Self
+    where
+        M::Output: OfCount<K>,
+        L::Target: OfCount<J>,
+    {
+        self.add_metric(Metric::new(name.into(), move |outputs, targets| {
+            // The bounds say how many there are.
+            function(std::array::from_fn(|output| outputs[output]), std::array::from_fn(|target| targets[target]))
+        }));
+        self
+    }
+
+    fn add_metric(&mut self, metric: Metric) {
         self.metrics.retain(|other| other.name != metric.name);
         self.metrics.push(metric);
-        self
     }
 
     setter!(extent);
@@ -269,10 +292,11 @@ where
         programs.fill(held[0].initial_state())?;
         programs.keep_averages(&held, vec![TRAIN])?;
         let schedulers = Schedulers::new(&held);
-        for (name, value) in loss.states() {
+        let names = output_names::<M>();
+        for (name, value) in loss.states(&names.iter().map(String::as_str).collect::<Vec<_>>()) {
             programs.initialise(&name, value.view())?;
         }
-        let targets = Vec::with_capacity(settings.batch);
+        let targets = (0..L::TARGETS).map(|_| Buffer::new(settings.batch)).collect();
         Ok(Trainer { model, loss, optimizer, metrics, settings, programs, schedulers, targets })
     }
 }

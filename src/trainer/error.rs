@@ -114,6 +114,18 @@ pub enum TrainError {
         /// The shape of the targets given.
         found: Vec<usize>,
     },
+    /// Wrong targets of one output among several.
+    #[error("the targets of `{target}`: {error}")]
+    Target {
+        /// The name of the output, or `target 2` of those that are of no output.
+        target: String,
+        /// What is wrong.
+        #[source]
+        error: Box<TrainError>,
+    },
+    /// A loss of nothing: `((), ())`.
+    #[error("no output of the model has a loss: give one for an output at least, `(cross_entropy(), ())`")]
+    NoLoss,
     /// A loss that takes no target for each sample of the model's output: cross entropy of an output without an axis of classes.
     #[error(
         "the model's output of the shape {output} takes targets of the shape {target}, not one or more for each sample: give it another axis (of classes, for cross entropy)"

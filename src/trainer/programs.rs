@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kiln_graph::indices::{IndexRule, index_rule};
-use kiln_graph::losses::Loss;
-use kiln_graph::model::{ElementTypes, exactly};
+use kiln_graph::losses::{Criterion, TargetRule};
+use kiln_graph::model::ElementTypes;
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::shape::{ShapeError, Sizes};
 use kiln_graph::{
-    Builder, Element, Elements, Graph, Kind, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, counter,
+    Builder, DType, Element, Elements, Graph, Kind, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, counter,
     optimize,
 };
 use kiln_jit::{Arena, CompileOptions, Plan, Session, States};
@@ -20,6 +20,7 @@ use ndarray::{ArrayD, ArrayViewD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
+use super::evaluation::scored;
 use super::metric::Metric;
 use super::view;
 use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
@@ -44,63 +45,118 @@ pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Opti
     Optimization::new("", rule, |path, f| model.visit(path, f))
 }
 
-/// The graph of a prediction for these sizes. The builder's mode says whether layers behave as in training.
-pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, sizes: Sizes) -> Value<'g> {
-    let input = |name: &str, ty: Type| g.input_of(name, Type::new(ty.dtype, sizes.shape(ty.shape)));
-    match M::INPUTS {
-        [ty] => model.forward(g, input(INPUT, *ty)),
-        types => {
-            let given = M::Input::DTYPES;
-            if types.len() != given.len() || types.iter().zip(given).any(|(ty, dtype)| ty.dtype != *dtype) {
-                g.fail(ShapeError::Inputs { expected: types.len(), found: given.len() }.into());
-            }
-            let inputs = types.iter().zip(M::INPUT_NAMES).map(|(ty, name)| input(name, *ty));
-            let [prediction] = exactly(g, &model.forward_all(g, &inputs.collect::<Vec<_>>()));
-            prediction
-        }
-    }
+/// The names of a model's outputs.
+pub fn output_names<M: Model>() -> Vec<String> {
+    let name = |output| {
+        M::OUTPUT_NAMES.get(output).map_or_else(|| format!("output{output}"), |name: &&str| (*name).to_owned())
+    };
+    (0..M::Output::DTYPES.len()).map(name).collect()
 }
 
-/// The graph that predicts so many samples, of such free extents: output `prediction`.
+/// The graph of a prediction for these sizes: a value for each output. The builder's mode says whether layers behave as in
+/// training.
+pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, sizes: Sizes) -> Vec<Value<'g>> {
+    let differ = |types: &[Type], dtypes: &[DType]| !types.iter().map(|ty| ty.dtype).eq(dtypes.iter().copied());
+    let (types, given) = (M::INPUTS, M::Input::DTYPES);
+    if differ(types, given) {
+        g.fail(ShapeError::Inputs { expected: types.len(), found: given.len() }.into());
+    }
+    let inputs = types.iter().enumerate().map(|(input, ty)| {
+        let name = if types.len() == 1 { INPUT } else { M::INPUT_NAMES[input] };
+        g.input_of(name, Type::new(ty.dtype, sizes.shape(ty.shape)))
+    });
+    let outputs = model.forward_all(g, &inputs.collect::<Vec<_>>());
+    let (types, given): (Vec<Type>, _) = (outputs.iter().map(|output| output.ty()).collect(), M::Output::DTYPES);
+    if differ(&types, given) || M::OUTPUTS.len() != given.len() {
+        g.fail(ShapeError::Results { expected: given.len(), found: outputs.len() }.into());
+        return given.iter().map(|dtype| g.scalar(0.0).convert(*dtype)).collect();
+    }
+    outputs
+}
+
+/// The graph that predicts so many samples, of such free extents: output `prediction`; several have their names.
 pub fn predict_graph<M: Model>(model: &M, sizes: impl Into<Sizes>) -> Result<Graph, TrainError> {
     let g = Builder::new(PREDICT);
-    let prediction = forward(&g, model, sizes.into());
-    g.output("prediction", prediction);
+    match forward(&g, model, sizes.into())[..] {
+        [prediction] => g.output("prediction", prediction),
+        ref outputs => {
+            output_names::<M>().iter().zip(outputs).for_each(|(name, output)| g.output(name, *output));
+        }
+    }
     Ok(g.finish()?)
 }
 
-/// The targets of a prediction, of which there is one or more for each sample.
-fn targets<'g, M: Model>(g: &'g Builder, loss: &impl Loss, prediction: Value<'g>) -> Result<Value<'g>, TrainError> {
-    let (output, ty) = (prediction.shape(), loss.target_type(prediction.shape()));
-    if ty.shape.rank() == 0 || ty.shape.dims().first() != output.dims().first() {
-        return Err(TrainError::TargetBatch { output, target: ty.shape });
-    }
+/// The targets of the outputs, of which there is one or more for each sample; none where there is no loss.
+fn targets<'g, M: Model, L: Criterion<M::Output>>(
+    g: &'g Builder,
+    loss: &L,
+    outputs: &[Value<'g>],
+) -> Result<Vec<Option<Value<'g>>>, TrainError> {
     let taken = M::INPUTS.len() > 1 && M::INPUT_NAMES.contains(&TARGET);
-    Ok(g.input_of(if taken { OTHER_TARGET } else { TARGET }, ty))
+    let mut targets = Vec::new();
+    for place in 0..L::TARGETS {
+        let rule = loss.target(place, &|output| outputs[output].shape());
+        let Some(TargetRule { ty, output, .. }) = rule else {
+            targets.push(None);
+            continue;
+        };
+        let of = outputs[output.unwrap_or(0)].shape();
+        if ty.shape.rank() == 0 || ty.shape.dims().first() != of.dims().first() {
+            return Err(TrainError::TargetBatch { output: of, target: ty.shape });
+        }
+        targets.push(Some(match L::TARGETS {
+            1 => g.input_of(if taken { OTHER_TARGET } else { TARGET }, ty),
+            _ => g.input_of(&format!("{OTHER_TARGET}.{place}"), ty),
+        }));
+    }
+    if targets.iter().all(Option::is_none) {
+        return Err(TrainError::NoLoss);
+    }
+    Ok(targets)
 }
 
-/// The graph that predicts samples and compares with their targets: outputs `sum` and `divisor` of the loss,
-/// `prediction`, and sum and divisor of each metric.
-pub fn evaluate_graph<M: Model>(
+/// The graph that predicts samples and compares with their targets: outputs `sum` and `divisor` of each loss, the
+/// `prediction` (of several those whose classes are counted), and sum and divisor of each metric.
+pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
     model: &M,
-    loss: &impl Loss,
+    loss: &L,
     metrics: &[Metric],
     sizes: impl Into<Sizes>,
 ) -> Result<Graph, TrainError> {
     let g = Builder::new(EVALUATE);
-    let prediction = forward(&g, model, sizes.into());
-    let target = targets::<M>(&g, loss, prediction)?;
-    let total = loss.total(&g, prediction, target);
-    for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
-        if value.ty() != Type::f32(Shape::SCALAR) {
-            return Err(TrainError::LossTotal { part, found: value.ty() });
+    let outputs = forward(&g, model, sizes.into());
+    let targets = targets::<M, L>(&g, loss, &outputs)?;
+    let names = output_names::<M>();
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let totals = loss.totals(&g, &words, &outputs, &targets);
+    let several = totals.len() > 1;
+    for (number, total) in totals.into_iter().enumerate() {
+        for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
+            if value.ty() != Type::f32(Shape::SCALAR) {
+                return Err(TrainError::LossTotal { part, found: value.ty() });
+            }
+            let name = if several { format!("loss.{number}.{part}") } else { part.to_owned() };
+            g.output(&name, value);
         }
-        g.output(part, value);
     }
-    g.output("prediction", prediction);
+    if let [prediction] = outputs[..] {
+        g.output("prediction", prediction);
+    } else {
+        for place in 0..L::TARGETS {
+            let rule = loss.target(place, &|output| outputs[output].shape());
+            if let Some(output) = rule.and_then(|rule| scored(&rule, &|output| outputs[output].ty())) {
+                g.output(&format!("prediction.{place}"), outputs[output]);
+            }
+        }
+    }
+    // NaN stands where an output has no loss, and so no target.
+    let given: Vec<Value<'_>> = match metrics {
+        [] => Vec::new(),
+        _ => targets.iter().map(|target| target.unwrap_or_else(|| g.scalar(f64::NAN))).collect(),
+    };
     for (number, metric) in metrics.iter().enumerate() {
         let _function = g.function("metric");
-        let total = metric.total(prediction, target);
+        let total = metric.total(&outputs, &given);
         for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
             g.output(&format!("metric.{number}.{part}"), value);
         }
@@ -109,11 +165,11 @@ pub fn evaluate_graph<M: Model>(
     Ok(g.finish()?)
 }
 
-/// The graph of one training step for so many samples, of such free extents: output `loss`, and updates of all states. What layers draw depends
-/// on the seed.
-pub fn train_graph<M: Model>(
+/// The graph of one training step for so many samples, of such free extents: output `loss`, and updates of all states. What
+/// layers draw depends on the seed.
+pub fn train_graph<M: Model, L: Criterion<M::Output>>(
     model: &M,
-    loss: &impl Loss,
+    loss: &L,
     optimizer: &impl Optimizer,
     sizes: impl Into<Sizes>,
     seed: u64,
@@ -121,9 +177,13 @@ pub fn train_graph<M: Model>(
     let g = Builder::new(TRAIN);
     g.set_mode(Mode::Train);
     g.set_seed(seed);
-    let prediction = forward(&g, model, sizes.into());
-    let target = targets::<M>(&g, loss, prediction)?;
-    let value = loss.loss(&g, prediction, target);
+    let outputs = forward(&g, model, sizes.into());
+    let targets = targets::<M, L>(&g, loss, &outputs)?;
+    let names = output_names::<M>();
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let losses = loss.losses(&g, &words, &outputs, &targets);
+    // Where there is none, an error was recorded.
+    let value = losses.into_iter().reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
     guard(&g);

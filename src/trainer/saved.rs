@@ -112,7 +112,7 @@ pub(crate) fn load_bytes(
     schedulers: &mut Schedulers,
 ) -> Result<Notes, CheckpointError> {
     let (file, notes) = open_noted(path, bytes)?;
-    let (notes, _) = check_seal(path, &file, notes)?;
+    let notes = check_seal(path, &file, notes)?;
     let schedules: HashMap<String, usize> = schedulers.state().map(|(name, numbers)| (name, numbers.len())).collect();
     check(path, &file, &notes, programs, &schedules)?;
     let words = |name: &str| file.tensor(name).map(|tensor| tensor.data().as_chunks::<4>().0).unwrap_or_default();

@@ -1,10 +1,10 @@
 //! What a loss compares predictions with, as users hold it: class labels of any integer type, or numbers. Checks them
 //! and turns them into what a compiled program reads.
 
-use kiln_graph::Element;
 use ndarray::{ArrayBase, ArrayViewD, Axis, Data, Dimension};
 
 use super::error::TrainError;
+use super::given::Buffer;
 
 /// Targets that a loss with targets of type `T` accepts: for `i32` (class labels, as for cross entropy) arrays, vectors
 /// and slices of any integer type but the 128-bit ones ([`Label`]); for `f32` (numbers, as for the mean squared error) arrays
@@ -164,6 +164,36 @@ as_slices! {
     [, const N: usize] [T; N];
 }
 
+impl<T, Y: Targets<T> + ?Sized> Targets<T> for &Y {
+    fn shape(&self) -> Vec<usize> {
+        (**self).shape()
+    }
+
+    fn has_shape(&self, shape: &[usize]) -> bool {
+        (**self).has_shape(shape)
+    }
+
+    fn read(&self, rules: Rules, to: &mut Vec<T>) -> Result<(), TrainError> {
+        (**self).read(rules, to)
+    }
+}
+
+/// What stands where an output has no loss, and so no target.
+impl Targets<()> for () {
+    fn shape(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn has_shape(&self, shape: &[usize]) -> bool {
+        shape.is_empty()
+    }
+
+    fn read(&self, _: Rules, to: &mut Vec<()>) -> Result<(), TrainError> {
+        to.clear();
+        Ok(())
+    }
+}
+
 /// The first number that is not finite is an error.
 pub(crate) fn check_finite(what: &'static str, numbers: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
     match numbers.indexed_iter().find(|(_, number)| !number.is_finite()) {
@@ -172,29 +202,40 @@ pub(crate) fn check_finite(what: &'static str, numbers: ArrayViewD<'_, f32>) -> 
     }
 }
 
-/// The element type of a loss's targets: class labels (`i32`) or numbers (`f32`).
-pub trait TargetElement: Element {
-    /// How many of the targets are the class with the largest prediction, and how many count; for targets that are no
-    /// classes, nothing. Classes lie along the axis after the samples' (along the only axis, if there is one).
+/// The element type of a loss's targets: class labels (`i32`) or numbers (`f32`); `()` where an output has no loss.
+pub trait TargetElement: Sized {
+    /// Where a trainer keeps targets of this type.
     #[doc(hidden)]
-    fn correct(predictions: ArrayViewD<'_, f32>, targets: &[Self], ignored: Option<i32>) -> Option<[usize; 2]>;
+    fn kept(buffer: &mut Buffer) -> &mut Vec<Self>;
 }
 
 impl TargetElement for i32 {
-    fn correct(predictions: ArrayViewD<'_, f32>, targets: &[i32], ignored: Option<i32>) -> Option<[usize; 2]> {
-        let classes = Axis(1.min(predictions.ndim() - 1));
-        let pairs = predictions.lanes(classes).into_iter().zip(targets);
-        let counted = pairs.filter(|(_, target)| ignored != Some(**target));
-        Some(counted.fold([0, 0], |[correct, count], (scores, target)| {
-            [correct + usize::from(largest(scores.iter()) == *target as usize), count + 1]
-        }))
+    fn kept(buffer: &mut Buffer) -> &mut Vec<i32> {
+        &mut buffer.i32
     }
 }
 
 impl TargetElement for f32 {
-    fn correct(_: ArrayViewD<'_, f32>, _: &[f32], _: Option<i32>) -> Option<[usize; 2]> {
-        None
+    fn kept(buffer: &mut Buffer) -> &mut Vec<f32> {
+        &mut buffer.f32
     }
+}
+
+impl TargetElement for () {
+    fn kept(buffer: &mut Buffer) -> &mut Vec<()> {
+        &mut buffer.nothing
+    }
+}
+
+/// How many labels are the class with the largest prediction, and how many count. Classes lie along the axis after the
+/// samples' (along the only axis, if there is one).
+pub fn correct(predictions: ArrayViewD<'_, f32>, labels: &[i32], ignored: Option<i32>) -> [usize; 2] {
+    let classes = Axis(1.min(predictions.ndim() - 1));
+    let pairs = predictions.lanes(classes).into_iter().zip(labels);
+    let counted = pairs.filter(|(_, label)| ignored != Some(**label));
+    counted.fold([0, 0], |[correct, count], (scores, label)| {
+        [correct + usize::from(largest(scores.iter()) == *label as usize), count + 1]
+    })
 }
 
 /// The position of the first largest number; a NaN is larger than all, as in `argmax`.

@@ -15,7 +15,7 @@ mod structure;
 
 pub use deep::deep_case;
 
-use kiln_graph::op::{Axes, BinaryOp, ReduceOp, Scalar, SliceSpec, UnaryOp};
+use kiln_graph::op::{Axes, BinaryOp, PadSpec, ReduceOp, Scalar, SliceSpec, UnaryOp};
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Builder, DType, Graph, Input, Node, NodeId, Op, Operands, Output, Role, Shape, Type, Update, verify};
 
@@ -272,13 +272,13 @@ impl Maker {
             let mut spec = no_slice(self.graph.shape(flat));
             spec.start[0] = self.random.below(have - want + 1);
             spec.limit[0] = spec.start[0] + want;
-            self.add(Op::Slice(spec), &[flat])
+            self.add(Op::Slice(spec.into()), &[flat])
         } else {
             let filler = self.constant(self.graph.ty(x).dtype, 0.0);
             let (mut low, mut high) = ([0; MAX_RANK], [0; MAX_RANK]);
             low[0] = self.random.below(want - have + 1);
             high[0] = want - have - low[0];
-            self.add(Op::Pad { low, high }, &[flat, filler])
+            self.add(Op::Pad(PadSpec { low, high }.into()), &[flat, filler])
         };
         self.add(Op::Reshape(shape), &[cut])
     }

@@ -59,8 +59,8 @@ fn fed(case: &Case, id: NodeId, value: &[f64]) -> Case {
 }
 
 /// The graph without dead nodes and unused inputs.
-fn tidy(graph: Graph, values: Vec<Vec<f64>>, wild: bool) -> Case {
-    let mut graph = sweep(&graph).into_owned();
+fn tidy(mut graph: Graph, values: Vec<Vec<f64>>, wild: bool) -> Case {
+    sweep(&mut graph);
     let counts = graph.use_counts();
     let updated: Vec<usize> = graph.updates.iter().map(|update| update.input).collect();
     let kept: Vec<usize> = (0..graph.inputs.len())

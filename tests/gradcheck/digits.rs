@@ -1,11 +1,11 @@
-//! Long sums keep their digits: sums, means, variances and the statistics of a batch normalization of up to millions of terms, of
-//! one sign, of random ones, with outliers, against f64, by every emitter that runs here.
+//! Long sums keep their digits, and rests of divisions: sums, means, variances and the statistics of a batch normalization
+//! of up to millions of terms, of one sign, of random ones, with outliers, against f64, by every emitter that runs here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use kiln_graph::build::{Builder, Value};
-use kiln_graph::functions::var;
+use kiln_graph::functions::{fmod, remainder, var};
 use kiln_graph::layers::batch_norm::{Running, Statistics, batch_norm};
 use kiln_graph::layers::group_norm::group_norm;
 use kiln_graph::layers::layer_norm::layer_norm;
@@ -319,4 +319,32 @@ fn variances_and_norms_of_long_rows_keep_their_digits() {
             },
         );
     }
+}
+
+/// What is left of a division is as exact as Rust's `%`, however often the divisor goes into the number: up to 2^22 times.
+#[test]
+fn rests_of_divisions_keep_their_digits() {
+    const COUNT: usize = 3000;
+    let divisor = |place: usize| [0.1, -0.7, 1e-3, 3.3, std::f32::consts::TAU, 1e10, 1e-10][place % 7];
+    let number = |place: usize| {
+        let times = f64::from(signed(5, place)) * 4f64.powi(place as i32 % 12);
+        (f64::from(divisor(place)) * times) as f32
+    };
+    let x: Vec<f32> = (0..COUNT).map(number).chain((0..COUNT).map(divisor)).collect();
+    let build = |g: &Builder, x: Value<'_>| {
+        let (a, b) = (x.slice(0, 0..1, 1), x.slice(0, 1..2, 1));
+        g.output("fmod", fmod(a, b));
+        g.output("remainder", remainder(a, b));
+    };
+    each(&[2, COUNT], &x, build, |what, results| {
+        let exact = |place: usize| f64::from(number(place)) % f64::from(divisor(place));
+        let allowed = |place: usize| 2e-7 * f64::from(divisor(place)).abs();
+        let rests = (0..COUNT).map(|place| (exact(place), allowed(place)));
+        assert_near(&format!("fmod {what}"), &results["fmod"], rests);
+        let rests = (0..COUNT).map(|place| {
+            let (rest, divisor) = (exact(place), f64::from(divisor(place)));
+            (if rest * divisor < 0.0 { rest + divisor } else { rest }, allowed(place))
+        });
+        assert_near(&format!("remainder {what}"), &results["remainder"], rests);
+    });
 }

@@ -105,6 +105,8 @@ ONE |= {
     "softshrink(2)": lambda x: F.softshrink(x, 2.0), "softsign": F.softsign, "tanhshrink": F.tanhshrink,
     "threshold(1, 20)": lambda x: F.threshold(x, 1.0, 20.0), "rrelu": F.rrelu, "rrelu(0.5, 1)": lambda x: F.rrelu(x, 0.5, 1.0),
 }
+ONE |= {"logit": torch.logit, "logit(eps = 0.125)": lambda x: x.logit(0.125), "sinc": torch.sinc}
+TWO |= {name: getattr(torch, name) for name in ("copysign", "fmax", "fmin", "fmod", "hypot", "logaddexp", "logaddexp2", "remainder", "xlogy")}
 LOSSES = {
     "huber": F.huber_loss, "huber(delta = 2)": lambda x, t, **k: F.huber_loss(x, t, delta=2.0, **k),
     "smooth_l1": F.smooth_l1_loss, "smooth_l1(beta = 0.5)": lambda x, t, **k: F.smooth_l1_loss(x, t, beta=0.5, **k),
@@ -130,6 +132,8 @@ ALONG = {
     "var(0)": lambda x: x.var(-1, correction=0), "std": lambda x: x.std(-1), "std(0)": lambda x: x.std(-1, correction=0),
     "norm": norm(2), "norm(1)": norm(1), "norm(inf)": norm(inf), "norm(3)": norm(3), "logsumexp": lambda x: x.logsumexp(-1),
     "softmax": lambda x: x.softmax(-1), "log_softmax": lambda x: x.log_softmax(-1), "cumsum": lambda x: x.cumsum(-1),
+    "norm(0.5)": norm(0.5), "normalize": lambda x: F.normalize(x, dim=-1), "quantile(0.3)": lambda x: x.quantile(0.3, -1),
+    "quantile(1)": lambda x: x.quantile(1.0, -1), "median": lambda x: x.median(-1).values, "logcumsumexp": lambda x: x.logcumsumexp(-1),
     "softmin": lambda x: F.softmin(x, -1), "glu": lambda x: F.glu(x, -1).repeat(1, 2), "prelu": lambda x: F.prelu(x, torch.tensor(UPSTREAM, dtype=x.dtype)),
     "layer_norm": lambda x: F.layer_norm(x, (4,)), "cross_entropy": cross_entropy(),
     "nll": each_class(F.nll_loss), "multi_margin": each_class(F.multi_margin_loss),

@@ -42,6 +42,7 @@ const NOISE: &[(&str, f64)] = &[
     ("layer_norm", 1e-7),
     ("var", 1e-6),
     ("var(0)", 1e-6),
+    ("normalize", 1e-8),
     ("cosine_embedding(target = 1)", 1e-9),
     ("cosine_embedding(target = -1, margin = 0.25)", 1e-9),
 ];
@@ -89,7 +90,42 @@ const DEVIATIONS: &[Deviation] = &[
     ("norm", "", |x| x == [1e-20; 4], "squares that are subnormal count as 0"),
     ("norm(inf)", "", |x| x.iter().any(|x| x.is_nan()), "NaN as the norm is, where PyTorch has 0"),
     ("logsumexp", "gradient x", |x| x == [1e20; 4], "the softmax, where PyTorch's sums to 4"),
+    (
+        "logcumsumexp",
+        "",
+        |x| x.iter().any(|x| x.abs() >= 1e20),
+        "PyTorch has differences of infinities, or of large numbers",
+    ),
+    ("norm(0.5)", "", |x| x.contains(&0.0), "0 where the element is 0, whatever the others are"),
+    ("quantile(0.3)", "gradient x", tied, "which of equal elements PyTorch takes, its sort leaves open"),
+    ("quantile(1)", "gradient x", tied, "which of equal elements PyTorch takes, its sort leaves open"),
+    ("quantile(1)", "value", |x| x.iter().any(|x| x.is_infinite()), "the largest; PyTorch has inf - inf beside it"),
+    ("copysign", "", |x| !x[0].is_finite(), "the sign, where PyTorch divides two infinities"),
+    ("hypot", "", |x| x == [0.0, 0.0], "0, as the norm's is; PyTorch has 0 / 0"),
+    ("hypot", "value", |x| x.iter().any(|x| x.is_nan()), "NaN with a NaN; C's is infinite beside an infinite number"),
+    ("sinc", "gradient x", |x| x[0].abs() == 1e-20, "-pi^2 x / 3, which PyTorch loses in a difference"),
+    ("logaddexp", "", |x| x[0] == x[1] && x[0].is_infinite(), "halves; PyTorch has inf - inf"),
+    ("logaddexp2", "", |x| x[0] == x[1] && x[0].is_infinite(), "halves; PyTorch has inf - inf"),
+    ("xlogy", "", |x| x == [0.0, 0.0], "0, as the value; PyTorch has 0 / 0"),
+    (
+        "xlogy",
+        "muted x",
+        |x| !(x[1] > 0.0 && x[1].is_finite()),
+        "a product's, where PyTorch has 0 for 0 times a logarithm",
+    ),
+    ("fmod", "", many_times, "what is left of more than 2^24 times the divisor is not known to f32"),
+    ("remainder", "", many_times, "what is left of more than 2^24 times the divisor is not known to f32"),
 ];
+
+fn tied(x: &[f32]) -> bool {
+    let same = |a: &f32, b: &f32| a == b || a.is_nan() && b.is_nan();
+    x.iter().enumerate().any(|(at, a)| x[..at].iter().any(|b| same(a, b)))
+}
+
+fn many_times(x: &[f32]) -> bool {
+    let times = (x[0] / x[1]).abs();
+    times.is_nan() || times >= 16_777_216.0
+}
 
 /// A function of the operands of its table; operations of one operand are known by their names.
 type Function = for<'g> fn(&'g Builder, Value<'g>, Value<'g>) -> Value<'g>;
@@ -147,6 +183,9 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("one", "log2") => |_, x, _| functions::log2(x),
         ("one", "log10") => |_, x, _| functions::log10(x),
         ("one", "nan_to_num") => |_, x, _| functions::nan_to_num(x, 0.0, None, None),
+        ("one", "logit") => |_, x, _| functions::logit(x, None),
+        ("one", "logit(eps = 0.125)") => |_, x, _| functions::logit(x, Some(0.125)),
+        ("one", "sinc") => |_, x, _| functions::sinc(x),
         ("one", "soft_margin(target = -1)") => |_, x, _| soft_margin_loss(x, -functions::ones_like(x), Reduction::None),
         ("one", "soft_margin(target = 1)") => |_, x, _| soft_margin_loss(x, functions::ones_like(x), Reduction::None),
         ("two", "add") => |_, x, y| x + y,
@@ -157,6 +196,15 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("two", "atan2") => |_, x, y| x.atan2(y),
         ("two", "maximum") => |_, x, y| x.maximum(y),
         ("two", "minimum") => |_, x, y| x.minimum(y),
+        ("two", "copysign") => |_, x, y| functions::copysign(x, y),
+        ("two", "fmax") => |_, x, y| functions::fmax(x, y),
+        ("two", "fmin") => |_, x, y| functions::fmin(x, y),
+        ("two", "fmod") => |_, x, y| functions::fmod(x, y),
+        ("two", "hypot") => |_, x, y| functions::hypot(x, y),
+        ("two", "logaddexp") => |_, x, y| functions::logaddexp(x, y),
+        ("two", "logaddexp2") => |_, x, y| functions::logaddexp2(x, y),
+        ("two", "remainder") => |_, x, y| functions::remainder(x, y),
+        ("two", "xlogy") => |_, x, y| functions::xlogy(x, y),
         ("two", "mse") => |_, x, y| mean_squared_error(x, y, Reduction::None),
         ("two", "l1") => |_, x, y| mean_absolute_error(x, y, Reduction::None),
         ("two", "huber") => |_, x, y| huber_loss(x, y, 1.0, Reduction::None),
@@ -204,6 +252,12 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("along", "norm(1)") => |_, x, _| functions::norm(x, 1.0, Some(&[-1]), false),
         ("along", "norm(inf)") => |_, x, _| functions::norm(x, f64::INFINITY, Some(&[-1]), false),
         ("along", "norm(3)") => |_, x, _| functions::norm(x, 3.0, Some(&[-1]), false),
+        ("along", "norm(0.5)") => |_, x, _| functions::norm(x, 0.5, Some(&[-1]), false),
+        ("along", "normalize") => |_, x, _| functions::normalize(x, 2.0, -1, 1e-12),
+        ("along", "quantile(0.3)") => |_, x, _| functions::quantile(x, 0.3, -1, false),
+        ("along", "quantile(1)") => |_, x, _| functions::quantile(x, 1.0, -1, false),
+        ("along", "median") => |_, x, _| functions::median(x, -1, false)[0],
+        ("along", "logcumsumexp") => |_, x, _| functions::logcumsumexp(x, -1),
         ("along", "logsumexp") => |_, x, _| functions::logsumexp(x, -1, false),
         ("along", "softmax") => |_, x, _| x.softmax(-1),
         ("along", "log_softmax") => |_, x, _| x.log_softmax(-1),

@@ -2,7 +2,7 @@
 //! the rule.
 
 use kiln_graph::build::{Builder, Value};
-use kiln_graph::op::{Convolution, MAX_SPATIAL, Op, Sliding, Window};
+use kiln_graph::op::{Convolution, MAX_SPATIAL, Op, PadSpec, Sliding, Window};
 use kiln_graph::shape::{DType, MAX_RANK};
 
 use crate::layers::layers;
@@ -214,10 +214,10 @@ fn convolutions() -> Vec<Case> {
         }),
         row("conv of itself", [any(&[2, 2, 3])], |_, v| v[0].conv(v[0], conv(1, sliding([1], [(1, 1)], [1])))),
         row("conv_grad_input", [any(&[1, 2, 3, 4]), any(&[2, 2, 3, 2])], |g, v| {
-            g.apply(Op::ConvGradInput { conv: uneven(), input: [6, 4, 1] }, &[v[0], v[1]])
+            g.apply(Op::ConvGradInput { conv: uneven().into(), input: [6, 4, 1] }, &[v[0], v[1]])
         }),
         row("conv_grad_weight", [any(&[1, 2, 6, 4]), any(&[1, 2, 3, 4])], |g, v| {
-            g.apply(Op::ConvGradWeight { conv: uneven(), kernel: [3, 2, 1] }, &[v[0], v[1]])
+            g.apply(Op::ConvGradWeight { conv: uneven().into(), kernel: [3, 2, 1] }, &[v[0], v[1]])
         }),
     ]
 }
@@ -242,17 +242,17 @@ fn windows() -> Vec<Case> {
             v[0].sum_window(window([2, 2, 2], sliding([2, 3, 1], [(0, 0), (1, 0), (0, 0)], [1, 1, 2]), true)).square()
         }),
         row("window_max_grad", [apart(&[1, 2, 4, 4]), any(&[1, 2, 2, 4])], |g, v| {
-            g.apply(Op::WindowMaxGrad(overlapping()), &[v[0], v[1]]).square()
+            g.apply(Op::WindowMaxGrad(overlapping().into()), &[v[0], v[1]]).square()
         }),
         row("window_max_pick", [apart(&[1, 2, 4, 4]), any(&[1, 2, 4, 4])], |g, v| {
-            g.apply(Op::WindowMaxPick(overlapping()), &[v[0], v[1]]).square()
+            g.apply(Op::WindowMaxPick(overlapping().into()), &[v[0], v[1]]).square()
         }),
         row("window_argmax", [apart(&[1, 2, 4, 4])], |g, v| {
-            let place = g.apply(Op::WindowArgMax(overlapping()), &[v[0]]).convert(DType::F32);
+            let place = g.apply(Op::WindowArgMax(overlapping().into()), &[v[0]]).convert(DType::F32);
             place * v[0].max_window(overlapping()).square()
         }),
         row("window_sum_grad", [any(&[1, 2, 2, 4])], |g, v| {
-            g.apply(Op::WindowSumGrad { window: overlapping(), input: [4, 4, 1] }, &[v[0]]).square()
+            g.apply(Op::WindowSumGrad { window: overlapping().into(), input: [4, 4, 1] }, &[v[0]]).square()
         }),
     ]
 }
@@ -272,7 +272,7 @@ fn movements() -> Vec<Case> {
         row("pad with a value", [any(&[2, 3]), any(&[])], |g, v| {
             let (mut low, mut high) = ([0; MAX_RANK], [0; MAX_RANK]);
             (low[0], high[1]) = (1, 2);
-            g.apply(Op::Pad { low, high }, &[v[0], v[1]]).exp()
+            g.apply(Op::Pad(PadSpec { low, high }.into()), &[v[0], v[1]]).exp()
         }),
         row("concat", [any(&[2, 1]), any(&[2, 3]), any(&[2, 2])], |g, v| {
             g.concat(&[v[0], v[1], v[2], v[0]], 1).softmax(1)

@@ -273,7 +273,7 @@ impl<Y: Rows> Drawn<Y> {
 /// A model with a loss and an optimizer of a trainer.
 pub fn trained<M, L, O, Y>(program: &Program, make: impl Fn(u64) -> M, loss: L, rule: O)
 where
-    M: Model<Input = f32>,
+    M: Model<Input = f32, Output = f32>,
     L: Loss + Clone,
     L::Target: kiln::TargetElement,
     O: Optimizer + Clone,
@@ -472,7 +472,7 @@ pub fn stepped<M, Y>(
 /// What a module of `source.rs` calls: the program of a seed, for targets that are numbers.
 pub fn values<M, L, O>(seed: u64, make: impl Fn(u64) -> M, loss: L, rule: O)
 where
-    M: Model<Input = f32>,
+    M: Model<Input = f32, Output = f32>,
     L: Loss<Target = f32> + Clone,
     O: Optimizer + Clone,
 {
@@ -482,7 +482,7 @@ where
 /// As [`values`], for class labels.
 pub fn labels<M, L, O>(seed: u64, make: impl Fn(u64) -> M, loss: L, rule: O)
 where
-    M: Model<Input = f32>,
+    M: Model<Input = f32, Output = f32>,
     L: Loss<Target = i32> + Clone,
     O: Optimizer + Clone,
 {

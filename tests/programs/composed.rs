@@ -35,6 +35,7 @@ enum Part {
 
 impl Model for Composed {
     type Input = f32;
+    type Output = f32;
     const INPUT: Shape = Shape::new(&[Shape::N, MOST]);
     const OUTPUT: Shape = Shape::new(&[Shape::N, OUTPUTS]);
 

@@ -41,7 +41,11 @@ both! {
     Tagger tagger { inner: Linear(3, 8), norm: LayerNorm(8), act: ReLU, out: Linear(8, 2) }
     (x: [N, T, W]) -> [N, T, 2] { out(act(norm(inner(x)))) }
 
-    Recurrent recurrent { lstm: LSTM(3, 4, batch_first = true, bidirectional = true), gru: GRU(8, 3, batch_first = true), out: Linear(3, 2) }
+    Recurrent recurrent {
+        lstm: LSTM(3, 4, batch_first = true, bidirectional = true),
+        gru: GRU(8, 3, batch_first = true),
+        out: Linear(3, 2),
+    }
     (x: [N, T, W]) -> [N, 2] { let (y, _) = lstm(x); let (_, h) = gru(y); out(h.squeeze(0)) }
 
     Convolution convolution { conv: Conv1d(3, 4, 3, padding = "same"), act: Tanh, wide: Conv1d(4, 2, 3) }
@@ -333,4 +337,56 @@ fn sizes_beyond_memory_are_an_error_at_once() {
             );
         }
     }
+}
+
+model! {
+    /// Numbers that are negative for some lengths.
+    struct Shifted {
+        act: ReLU,
+    }
+
+    fn forward(x: [N, T]) -> [N, T] {
+        let half = (T - 2) as f32 * 0.5;
+        act(x) / (T - 2) + (1 - T) * x + half + where(T - 2 > x, 100.0, 0.0)
+    }
+}
+
+model! {
+    struct Window {
+        act: ReLU,
+    }
+
+    fn forward(x: [N, T]) -> [N, 2] {
+        act(x).narrow(1, T - 4, 2)
+    }
+}
+
+model! {
+    struct Less {
+        act: ReLU,
+    }
+
+    fn forward(x: [N, T]) -> [N, T - 2] {
+        act(x).sum(dim = 1, keepdim = true) * ones([T - 2])
+    }
+}
+
+/// As in PyTorch, a number may be negative; a place then counts from the end, and an extent is refused.
+#[test]
+fn numbers_of_short_lengths_are_negative() {
+    let x = |t: usize| Array2::from_shape_fn((1, t), |(_, t)| 1.0 + t as f32);
+    let mut shifted = Predictor::new(Shifted::init(0)).batch(1).build().unwrap();
+    for (t, expected) in [(1, vec![-1.5]), (4, vec![98.5, -4.0, -6.5, -9.0])] {
+        assert_eq!(shifted.predict(&x(t)).unwrap().into_raw_vec_and_offset().0, expected, "{t}");
+    }
+    let mut window = Predictor::new(Window::init(0)).batch(1).build().unwrap();
+    for (t, expected) in [(5, [2.0, 3.0]), (4, [1.0, 2.0]), (2, [1.0, 2.0])] {
+        assert_eq!(window.predict(&x(t)).unwrap().into_raw_vec_and_offset().0, expected, "{t}");
+    }
+    let mut less = Predictor::new(Less::init(0)).batch(1).build().unwrap();
+    assert_eq!(less.predict(&x(3)).unwrap().into_raw_vec_and_offset().0, [6.0]);
+    for t in [1, 2] {
+        assert!(matches!(less.predict(&x(t)), Err(TrainError::Sizes { .. })));
+    }
+    assert!(matches!(window.predict(&x(1)), Err(TrainError::Sizes { .. })));
 }

@@ -32,7 +32,7 @@ fn data(rows: usize, columns: usize, seed: f32) -> Array2<f32> {
     Array2::from_shape_fn((rows, columns), |(row, column)| ((row * columns + column) as f32 * 1.3 + seed).sin())
 }
 
-fn build<M: Model, O: Optimizer>(model: M, optimizer: O) -> Trainer<M, Mse, O> {
+fn build<M: Model<Output = f32>, O: Optimizer>(model: M, optimizer: O) -> Trainer<M, Mse, O> {
     Trainer::new(model, mse(), optimizer).batch(8).threads(1).build().unwrap()
 }
 
@@ -42,7 +42,10 @@ fn values(model: &impl Parameters) -> BTreeMap<String, ArrayD<f32>> {
     all
 }
 
-fn steps<M: Model<Input = f32>, O: Optimizer>(trainer: &mut Trainer<M, Mse, O>, steps: std::ops::Range<usize>) {
+fn steps<M: Model<Input = f32, Output = f32>, O: Optimizer>(
+    trainer: &mut Trainer<M, Mse, O>,
+    steps: std::ops::Range<usize>,
+) {
     for step in steps {
         trainer.step(&data(8, 4, step as f32), &data(8, 2, step as f32 + 0.5)).unwrap();
     }

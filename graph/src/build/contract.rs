@@ -48,22 +48,22 @@ impl<'g> Value<'g> {
 
     /// Cross-correlates `[n, c, spatial..]` with a weight `[o, c / groups, kernel..]`.
     pub fn conv(self, weight: Value<'g>, conv: Convolution) -> Value<'g> {
-        self.graph().apply(Op::Conv(conv), &[self, weight])
+        self.graph().apply(Op::Conv(conv.into()), &[self, weight])
     }
 
     /// The largest element of each window of `[n, c, spatial..]`; padding counts as -inf.
     pub fn max_window(self, window: Window) -> Value<'g> {
-        self.graph().apply(Op::WindowReduce { op: WindowOp::Max, window }, &[self])
+        self.graph().apply(Op::WindowReduce { op: WindowOp::Max, window: window.into() }, &[self])
     }
 
     /// The i32 row-major index, within the spatial extents of `[n, c, spatial..]`, of the first largest element of each
     /// window; a NaN wins, and a window that lies in the padding has 0.
     pub fn argmax_window(self, window: Window) -> Value<'g> {
-        self.graph().apply(Op::WindowArgMax(window), &[self])
+        self.graph().apply(Op::WindowArgMax(window.into()), &[self])
     }
 
     /// The sum of each window of `[n, c, spatial..]`; padding counts as 0.
     pub fn sum_window(self, window: Window) -> Value<'g> {
-        self.graph().apply(Op::WindowReduce { op: WindowOp::Sum, window }, &[self])
+        self.graph().apply(Op::WindowReduce { op: WindowOp::Sum, window: window.into() }, &[self])
     }
 }

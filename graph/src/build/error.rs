@@ -26,6 +26,19 @@ pub enum GraphError {
         /// The name of the value's graph.
         found: String,
     },
+    /// A target of a loss of several outputs that is to be like an output which is not there.
+    #[error(
+        "target {target} of the loss is that of output {output}, but the loss takes {outputs} outputs: 0 to {}",
+        outputs.saturating_sub(1)
+    )]
+    JointTarget {
+        /// The position of the target.
+        target: usize,
+        /// The position of the output.
+        output: usize,
+        /// The number of outputs.
+        outputs: usize,
+    },
     /// Two inputs of one name, or a data input and a state of one name.
     #[error("there are two inputs with the name `{name}`")]
     DuplicateInput {

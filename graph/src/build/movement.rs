@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Axis, AxisList, Builder, Value};
 use crate::graph::Type;
-use crate::op::{Op, SliceSpec};
+use crate::op::{Op, PadSpec, SliceSpec};
 use crate::shape::{MAX_RANK, Shape, ShapeError};
 
 impl<'g> Value<'g> {
@@ -101,7 +101,7 @@ impl<'g> Value<'g> {
 
     /// A slice along each axis.
     pub(crate) fn slice_all(self, slice: SliceSpec) -> Value<'g> {
-        if slice == whole(self.shape()) { self } else { self.graph().apply(Op::Slice(slice), &[self]) }
+        if slice == whole(self.shape()) { self } else { self.graph().apply(Op::Slice(slice.into()), &[self]) }
     }
 
     /// Puts `low[i]` elements before and `high[i]` behind axis `i`, all of the given value; axes past the lists stay.
@@ -120,7 +120,7 @@ impl<'g> Value<'g> {
         if low == [0; MAX_RANK] && high == low {
             return self;
         }
-        self.graph().apply(Op::Pad { low, high }, &[self, value])
+        self.graph().apply(Op::Pad(PadSpec { low, high }.into()), &[self, value])
     }
 
     /// Turns round the order of the elements along axes.

@@ -36,9 +36,12 @@ functions_of_one! {
     log10 |x| x.log() * std::f64::consts::LOG10_E;
     /// `sin(pi x) / (pi x)`, 1 at 0.
     sinc |x| {
-        let none = x.eq(0.0);
-        let angle = none.select(1.0, x) * std::f64::consts::PI;
-        none.select(1.0, angle.sin() / angle)
+        let angle = x * std::f64::consts::PI;
+        // The quotient's derivative is the difference of two large numbers near 0; the series is right to 1e-9 here.
+        let near = angle.abs().lt(0.05);
+        let square = near.select(angle, 0.0).square();
+        let away = near.select(1.0, angle);
+        near.select(1.0 - square * (1.0 / 6.0) * (1.0 - square * 0.05), away.sin() / away)
     };
     /// An angle in degrees, of one in radians.
     rad2deg |x| x * (180.0 / std::f64::consts::PI);
@@ -83,11 +86,20 @@ pub fn nan_to_num(x: Value<'_>, nan: f64, posinf: Option<f64>, neginf: Option<f6
     x.eq(f64::INFINITY).select(most, numbers)
 }
 
-/// `log(x / (1 - x))`; with `eps` of `x` between `eps` and `1 - eps`.
+/// `log(x / (1 - x))`; with `eps` of `x` between `eps` and `1 - eps`. Outside of 0 to 1 it is NaN, as its gradient is; at
+/// the ends both are infinite.
 pub fn logit(x: Value<'_>, eps: Option<f64>) -> Value<'_> {
     let _function = x.graph().function("logit");
-    let x = eps.map_or(x, |eps| x.clamp(eps, 1.0 - eps));
-    (x / (1.0 - x)).log()
+    match eps {
+        Some(eps) => logarithm_of_odds(x.clamp(eps, 1.0 - eps)),
+        // The derivative of a logarithm is a number for negative ones, too.
+        None => logarithm_of_odds(x) * (x.lt(0.0) | x.gt(1.0)).select(f64::NAN, x.graph().scalar(1.0)),
+    }
+}
+
+/// As a difference, whose derivative `1 / x + 1 / (1 - x)` is that of the whole at 0 and 1, too.
+fn logarithm_of_odds(x: Value<'_>) -> Value<'_> {
+    x.log() - (-x).log1p()
 }
 
 /// At least `min`.
@@ -144,25 +156,49 @@ functions_of_two! {
     /// `|a|` with the sign of `b`, which 0 may have.
     copysign |a, b| a.abs() * signbit(b).select(-1.0, 1.0);
     /// The larger one, and the other one where one is no number.
-    fmax |a, b| a.ne(a).select(b, b.ne(b).select(a, a.maximum(b)));
+    fmax |a, b| b.ne(b).select(a, a.ne(a).select(b, a.maximum(b)));
     /// The smaller one, and the other one where one is no number.
-    fmin |a, b| a.ne(a).select(b, b.ne(b).select(a, a.minimum(b)));
+    fmin |a, b| b.ne(b).select(a, a.ne(a).select(b, a.minimum(b)));
     /// The quotient, rounded down; of whole numbers exact.
     floor_divide |a, b| floor_quotient(a, b);
     /// What is left of `a` when a multiple of `b` is taken away: a number with the sign of `b`. Of whole numbers exact.
-    remainder |a, b| rest(a, b, floor_quotient(a, b), b);
+    remainder |a, b| rest(a, b, floor_quotient(a, b), b, || b);
     /// What is left of `a` when a multiple of `b` is taken away: a number with the sign of `a`. Of whole numbers exact.
-    fmod |a, b| rest(a, b, whole_quotient(a, b), a);
+    fmod |a, b| rest(a, b, whole_quotient(a, b), a, || b.detach().abs() * a.sign());
 }
 
-/// `a - q b`; of f32 with another `b` where rounding gives it the other sign than it is to have.
-fn rest<'g>(a: Value<'g>, b: Value<'g>, quotient: Value<'g>, sign: Value<'g>) -> Value<'g> {
-    let rest = a - quotient * b;
+/// What rounding has taken from an f32 product: of 10000 and 0.1 as much as is to be left of the division. A constant to
+/// gradients. Source: Dekker, "A floating-point technique for extending the available precision".
+fn lost<'g>(x: Value<'g>, y: Value<'g>, product: Value<'g>) -> Value<'g> {
+    // Halves of 12 bits, whose products are exact.
+    let halves = |x: Value<'g>| {
+        let scaled = x * 4097.0;
+        let high = scaled - (scaled - x);
+        (high, x - high)
+    };
+    let ((x, x_low), (y, y_low)) = (halves(x), halves(y));
+    let lost = x_low * y_low - (((product - x * y) - x_low * y) - x * y_low);
+    // Halves of what is larger may overflow; so large a product is one of few digits that count.
+    product.abs().lt(1e30).select(lost, 0.0).detach()
+}
+
+/// `a - q b`, which is `a` where `q` is 0 and `b` infinite; of f32 with one `step` more where rounding gives it the other
+/// sign than it is to have.
+fn rest<'g>(
+    a: Value<'g>,
+    b: Value<'g>,
+    quotient: Value<'g>,
+    sign: Value<'g>,
+    step: impl FnOnce() -> Value<'g>,
+) -> Value<'g> {
+    let product = quotient * b;
     if a.dtype() != DType::F32 {
-        return rest;
+        return a - product;
     }
+    let rest = a - product - lost(quotient, b, product);
+    let rest = (quotient.eq(0.0) & b.abs().eq(f64::INFINITY)).select(a, rest);
     let wrong = (rest.lt(0.0) & sign.gt(0.0)) | (rest.gt(0.0) & sign.lt(0.0));
-    wrong.select(rest + b.detach().abs() * sign.sign(), rest)
+    wrong.select(rest + step(), rest)
 }
 
 /// The quotient without its fraction. No gradient passes.

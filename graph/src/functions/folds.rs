@@ -157,17 +157,20 @@ fn taken<'g>(x: Value<'g>, place: Value<'g>, dim: isize, keepdim: bool) -> Vec<V
     if keepdim { vec![values, place] } else { vec![values.squeeze(dim), place.squeeze(dim)] }
 }
 
-/// The number below which the part `q` of the elements along an axis lies, between two of them in proportion. NaN counts as
-/// larger than all numbers.
+/// The number below which the part `q` of the elements along an axis lies, between two of them in proportion; NaN if one of
+/// them is.
 pub fn quantile(x: Value<'_>, q: f64, dim: isize, keepdim: bool) -> Value<'_> {
     ruled(x, rules::quantile("quantile", x.shape(), q, dim, keepdim), |shape| {
+        // NaN is sorted behind all numbers.
         let sorted = order::sort(x, dim, false)[0];
         let last = x.size(dim) - 1;
         let rank = q * last as f64;
         let (before, share) = (rank.floor() as usize, rank - rank.floor());
         let at = |place: usize| sorted.slice(dim, place..place + 1, 1);
         let low = at(before);
-        if share == 0.0 { low.reshape(shape) } else { (low + (at(before + 1) - low) * share).reshape(shape) }
+        let between = if share == 0.0 { low } else { super::lerp(low, at(before + 1), share) };
+        let largest = at(last);
+        largest.ne(largest).select(largest, between).reshape(shape)
     })
 }
 

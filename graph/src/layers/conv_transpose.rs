@@ -76,7 +76,7 @@ fn transpose<'g>(
         };
         reached[axis] = extent;
     }
-    let result = x.graph().apply(Op::ConvGradInput { conv, input: reached }, &[x, weight]);
+    let result = x.graph().apply(Op::ConvGradInput { conv: conv.into(), input: reached }, &[x, weight]);
     result.pad(&[], &zeros[..shape.rank()], 0.0)
 }
 

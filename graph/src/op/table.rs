@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 
 use super::functions::names;
 use super::{
-    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, ReduceOp, Scalar, SliceSpec, Sliding, UnaryOp,
-    Window, WindowOp,
+    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, PadSpec, ReduceOp, Scalar, SliceSpec, Sliding,
+    UnaryOp, Window, WindowOp,
 };
 use crate::shape::{DType, MAX_RANK, Shape};
 
@@ -61,24 +61,24 @@ table! {
     Op::ArgReduce { op, .. } => op.mnemonic(), Some(1),
         ArgOp::ALL.iter().map(|&op| Op::ArgReduce { op, axis: 0 }).collect();
     Op::Dot => "dot", Some(2), vec![Op::Dot];
-    Op::Conv(_) => "conv", Some(2), vec![Op::Conv(CONVOLUTION)];
+    Op::Conv(_) => "conv", Some(2), vec![Op::Conv(CONVOLUTION.into())];
     Op::ConvGradInput { .. } => "conv_grad_input", Some(2),
-        vec![Op::ConvGradInput { conv: CONVOLUTION, input: [1; MAX_SPATIAL] }];
+        vec![Op::ConvGradInput { conv: CONVOLUTION.into(), input: [1; MAX_SPATIAL] }];
     Op::ConvGradWeight { .. } => "conv_grad_weight", Some(2),
-        vec![Op::ConvGradWeight { conv: CONVOLUTION, kernel: [1; MAX_SPATIAL] }];
+        vec![Op::ConvGradWeight { conv: CONVOLUTION.into(), kernel: [1; MAX_SPATIAL] }];
     Op::WindowReduce { op, .. } => op.mnemonic(), Some(1),
-        WindowOp::ALL.iter().map(|&op| Op::WindowReduce { op, window: WINDOW }).collect();
-    Op::WindowMaxGrad(_) => "window_max_grad", Some(2), vec![Op::WindowMaxGrad(WINDOW)];
-    Op::WindowMaxPick(_) => "window_max_pick", Some(2), vec![Op::WindowMaxPick(WINDOW)];
-    Op::WindowArgMax(_) => "window_argmax", Some(1), vec![Op::WindowArgMax(WINDOW)];
+        WindowOp::ALL.iter().map(|&op| Op::WindowReduce { op, window: WINDOW.into() }).collect();
+    Op::WindowMaxGrad(_) => "window_max_grad", Some(2), vec![Op::WindowMaxGrad(WINDOW.into())];
+    Op::WindowMaxPick(_) => "window_max_pick", Some(2), vec![Op::WindowMaxPick(WINDOW.into())];
+    Op::WindowArgMax(_) => "window_argmax", Some(1), vec![Op::WindowArgMax(WINDOW.into())];
     Op::WindowSumGrad { .. } => "window_sum_grad", Some(1),
-        vec![Op::WindowSumGrad { window: WINDOW, input: [1; MAX_SPATIAL] }];
+        vec![Op::WindowSumGrad { window: WINDOW.into(), input: [1; MAX_SPATIAL] }];
     Op::Reshape(_) => "reshape", Some(1), vec![Op::Reshape(Shape::SCALAR)];
     Op::Transpose(_) => "transpose", Some(1), vec![Op::Transpose([0, 1, 2, 3, 4, 5, 6, 7])];
     Op::Broadcast(_) => "broadcast", Some(1), vec![Op::Broadcast(Shape::SCALAR)];
     Op::Slice(_) => "slice", Some(1),
-        vec![Op::Slice(SliceSpec { start: [0; MAX_RANK], limit: [0; MAX_RANK], step: [1; MAX_RANK] })];
-    Op::Pad { .. } => "pad", Some(2), vec![Op::Pad { low: [0; MAX_RANK], high: [0; MAX_RANK] }];
+        vec![Op::Slice(SliceSpec { start: [0; MAX_RANK], limit: [0; MAX_RANK], step: [1; MAX_RANK] }.into())];
+    Op::Pad(_) => "pad", Some(2), vec![Op::Pad(PadSpec { low: [0; MAX_RANK], high: [0; MAX_RANK] }.into())];
     Op::Concat { .. } => "concat", None, vec![Op::Concat { axis: 0 }];
     Op::Reverse(_) => "reverse", Some(1), vec![Op::Reverse(Axes::default())];
     Op::Gather { .. } => "gather", Some(2), vec![Op::Gather { axis: 0 }];
@@ -170,9 +170,9 @@ pub(crate) fn attributes(op: &mut Op, rank: usize, to: &mut impl Attributes) {
             part(to, "limit", &mut spec.limit, rank, 0);
             part(to, "step", &mut spec.step, rank, 1);
         }
-        Op::Pad { low, high } => {
-            part(to, "low", low, rank, 0);
-            part(to, "high", high, rank, 0);
+        Op::Pad(spec) => {
+            part(to, "low", &mut spec.low, rank, 0);
+            part(to, "high", &mut spec.high, rank, 0);
         }
         Op::ScatterAdd { axis: along, extent } => {
             axis(to, along);

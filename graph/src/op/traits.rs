@@ -149,7 +149,7 @@ impl Op {
             Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) => VIEW,
             Op::Slice(_) | Op::Reverse(_) => Traits { keeps_axes: true, ..VIEW },
             Op::Detach => Traits { keeps_axes: true, stops_gradient: true, ..VIEW },
-            Op::Pad { .. } | Op::Concat { .. } => Traits { keeps_axes: true, ..MOVEMENT },
+            Op::Pad(_) | Op::Concat { .. } => Traits { keeps_axes: true, ..MOVEMENT },
             Op::Gather { axis } => Traits { indices: Some(Indices::IntoOperand { axis }), ..LOOK_UP },
             Op::TakeRows => Traits { indices: Some(Indices::IntoOperand { axis: 0 }), ..LOOK_UP },
             Op::ScatterAdd { axis, .. } => Traits { indices: Some(Indices::IntoResult { axis }), weight: 4, ..SCATTER },
@@ -184,12 +184,12 @@ impl Op {
     }
 
     /// The window that it goes by.
-    pub const fn window(&self) -> Option<Window> {
+    pub const fn window(&self) -> Option<&Window> {
         if let Op::WindowReduce { window, .. }
         | Op::WindowMaxGrad(window)
         | Op::WindowMaxPick(window)
         | Op::WindowArgMax(window)
-        | Op::WindowSumGrad { window, .. } = *self
+        | Op::WindowSumGrad { window, .. } = self
         {
             Some(window)
         } else {

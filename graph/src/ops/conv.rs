@@ -71,12 +71,12 @@ pub(super) fn infer_grad_weight(
 
 /// `dF/dx`, of the shape of `like`.
 fn grad_input<'g>(y: Value<'g>, w: Value<'g>, like: Value<'g>, conv: Convolution) -> Value<'g> {
-    y.graph().apply(Op::ConvGradInput { conv, input: spatial(like.shape()) }, &[y, w])
+    y.graph().apply(Op::ConvGradInput { conv: conv.into(), input: spatial(like.shape()) }, &[y, w])
 }
 
 /// `dF/dw`, of the shape of `like`.
 fn grad_weight<'g>(x: Value<'g>, y: Value<'g>, like: Value<'g>, conv: Convolution) -> Value<'g> {
-    x.graph().apply(Op::ConvGradWeight { conv, kernel: spatial(like.shape()) }, &[x, y])
+    x.graph().apply(Op::ConvGradWeight { conv: conv.into(), kernel: spatial(like.shape()) }, &[x, y])
 }
 
 /// `y = dF/dy(x, w)`.

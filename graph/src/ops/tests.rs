@@ -3,8 +3,8 @@
 use crate::graph::Type;
 use crate::interpret::Tensor;
 use crate::op::{
-    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, ReduceOp, SliceSpec, Sliding, UnaryOp, Window,
-    WindowOp,
+    ArgOp, Axes, BinaryOp, CompareOp, Convolution, MAX_SPATIAL, Op, PadSpec, ReduceOp, SliceSpec, Sliding, UnaryOp,
+    Window, WindowOp,
 };
 use crate::shape::{DType, MAX_ELEMENTS, MAX_RANK, Shape, ShapeError};
 
@@ -29,7 +29,7 @@ fn sliding<const K: usize>(stride: [usize; K], padding: [(usize, usize); K]) -> 
 }
 
 fn conv(sliding: Sliding, groups: usize) -> Op {
-    Op::Conv(Convolution { sliding, groups })
+    Op::Conv(Convolution { sliding, groups }.into())
 }
 
 fn window<const K: usize>(kernel: [usize; K], sliding: Sliding, ceil: bool) -> Window {
@@ -39,20 +39,20 @@ fn window<const K: usize>(kernel: [usize; K], sliding: Sliding, ceil: bool) -> W
 }
 
 fn max_window(window: Window) -> Op {
-    Op::WindowReduce { op: WindowOp::Max, window }
+    Op::WindowReduce { op: WindowOp::Max, window: window.into() }
 }
 
 /// A slice of the first axis.
 fn slice(start: usize, limit: usize, step: usize) -> Op {
     let mut slice = SliceSpec { start: [0; MAX_RANK], limit: [0; MAX_RANK], step: [1; MAX_RANK] };
     (slice.start[0], slice.limit[0], slice.step[0]) = (start, limit, step);
-    Op::Slice(slice)
+    Op::Slice(slice.into())
 }
 
 fn pad(low: usize, high: usize) -> Op {
     let mut pads = ([0; MAX_RANK], [0; MAX_RANK]);
     (pads.0[0], pads.1[0]) = (low, high);
-    Op::Pad { low: pads.0, high: pads.1 }
+    Op::Pad(PadSpec { low: pads.0, high: pads.1 }.into())
 }
 
 fn transpose(axes: &[u8]) -> Op {
@@ -83,14 +83,14 @@ fn operands_that_fit_have_a_result() {
         (reduce(ReduceOp::Sum, &[0]), vec![f32(&[0, 3])], f32(&[3])),
         (Op::ArgReduce { op: ArgOp::Max, axis: 0 }, vec![f32(&[2, 3])], i32(&[3])),
         (Op::Dot, vec![f32(&[7, 2, 3]), f32(&[7, 3, 4])], f32(&[7, 2, 4])),
-        (Op::Conv(conv_attributes), vec![f32(&[5, 4, 6, 7]), f32(&[8, 2, 3, 2])], f32(&[5, 8, 3, 4])),
+        (Op::Conv(conv_attributes.into()), vec![f32(&[5, 4, 6, 7]), f32(&[8, 2, 3, 2])], f32(&[5, 8, 3, 4])),
         (
-            Op::ConvGradInput { conv: conv_attributes, input: [6, 7, 1] },
+            Op::ConvGradInput { conv: conv_attributes.into(), input: [6, 7, 1] },
             vec![f32(&[5, 8, 3, 4]), f32(&[8, 2, 3, 2])],
             f32(&[5, 4, 6, 7]),
         ),
         (
-            Op::ConvGradWeight { conv: conv_attributes, kernel: [3, 2, 1] },
+            Op::ConvGradWeight { conv: conv_attributes.into(), kernel: [3, 2, 1] },
             vec![f32(&[5, 4, 6, 7]), f32(&[5, 8, 3, 4])],
             f32(&[8, 2, 3, 2]),
         ),
@@ -98,10 +98,10 @@ fn operands_that_fit_have_a_result() {
         (max_window(window([2], sliding([2], [(0, 0)]), true)), vec![f32(&[1, 1, 5])], f32(&[1, 1, 3])),
         // The third window would start in the high padding.
         (max_window(window([2], sliding([3], [(0, 2)]), true)), vec![f32(&[1, 1, 6])], f32(&[1, 1, 2])),
-        (Op::WindowMaxGrad(pool), vec![f32(&[5, 4, 6, 7]), f32(&[5, 4, 3, 4])], f32(&[5, 4, 6, 7])),
-        (Op::WindowMaxPick(pool), vec![f32(&[5, 4, 6, 7]), f32(&[5, 4, 6, 7])], f32(&[5, 4, 3, 4])),
-        (Op::WindowArgMax(pool), vec![f32(&[5, 4, 6, 7])], i32(&[5, 4, 3, 4])),
-        (Op::WindowSumGrad { window: pool, input: [6, 7, 1] }, vec![f32(&[5, 4, 3, 4])], f32(&[5, 4, 6, 7])),
+        (Op::WindowMaxGrad(pool.into()), vec![f32(&[5, 4, 6, 7]), f32(&[5, 4, 3, 4])], f32(&[5, 4, 6, 7])),
+        (Op::WindowMaxPick(pool.into()), vec![f32(&[5, 4, 6, 7]), f32(&[5, 4, 6, 7])], f32(&[5, 4, 3, 4])),
+        (Op::WindowArgMax(pool.into()), vec![f32(&[5, 4, 6, 7])], i32(&[5, 4, 3, 4])),
+        (Op::WindowSumGrad { window: pool.into(), input: [6, 7, 1] }, vec![f32(&[5, 4, 3, 4])], f32(&[5, 4, 6, 7])),
         (Op::Reshape(Shape::new(&[3, 2])), vec![bool(&[6])], bool(&[3, 2])),
         (transpose(&[2, 0, 1]), vec![f32(&[2, 3, 4])], f32(&[4, 2, 3])),
         (Op::Broadcast(Shape::new(&[2, 3])), vec![f32(&[2, 1])], f32(&[2, 3])),
@@ -184,12 +184,12 @@ fn operands_that_do_not_fit_have_none() {
             rule("window_max", "the stride must be at least 1"),
         ),
         (
-            Op::WindowMaxGrad(window([2, 2], unit, false)),
+            Op::WindowMaxGrad(window([2, 2], unit, false).into()),
             vec![f32(&[1, 1, 4, 4]), f32(&[1, 1, 4, 4])],
             mismatch("window_max_grad", &[1, 1, 3, 3], &[1, 1, 4, 4]),
         ),
         (
-            Op::WindowSumGrad { window: window([2, 2], unit, false), input: [5, 4, 1] },
+            Op::WindowSumGrad { window: window([2, 2], unit, false).into(), input: [5, 4, 1] },
             vec![f32(&[1, 1, 3, 3])],
             mismatch("window_sum_grad", &[1, 1, 4, 3], &[1, 1, 3, 3]),
         ),
@@ -286,12 +286,12 @@ fn evaluations_are_those_worked_out_by_hand() {
         ),
         // The first of equals, a NaN before all; a window that lies in the padding has 0.
         (
-            Op::WindowArgMax(window([2], sliding([2], [(2, 0)]), true)),
+            Op::WindowArgMax(window([2], sliding([2], [(2, 0)]), true).into()),
             vec![f(&[1, 2, 5], &[1.0, 2.0, nan, 3.0, -inf, 0.0, 0.0, 5.0, 4.0, 9.0])],
             i(&[1, 2, 4], &[0, 1, 2, 4, 0, 0, 2, 4]),
         ),
         (
-            Op::WindowReduce { op: WindowOp::Sum, window: window([2], sliding([1], [(1, 1)]), false) },
+            Op::WindowReduce { op: WindowOp::Sum, window: window([2], sliding([1], [(1, 1)]), false).into() },
             vec![f(&[1, 1, 2], &[1.0, 2.0])],
             f(&[1, 1, 3], &[1.0, 3.0, 2.0]),
         ),

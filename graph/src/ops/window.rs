@@ -96,7 +96,7 @@ pub(super) fn infer_sum_grad(
 
 /// `P(x)^T g`.
 fn max_grad<'g>(x: Value<'g>, gradient: Value<'g>, window: Window) -> Value<'g> {
-    x.graph().apply(Op::WindowMaxGrad(window), &[x, gradient])
+    x.graph().apply(Op::WindowMaxGrad(window.into()), &[x, gradient])
 }
 
 /// `x' = P(x)^T y'` for a maximum, `y'` spread over its window for a sum.
@@ -104,14 +104,16 @@ pub(super) fn gradient_reduce<'g>(at: &Adjoint<'_, 'g>, fold: WindowOp, window: 
     let (x, upstream) = (at.operands[0], at.upstream);
     vec![Some(match fold {
         WindowOp::Max => max_grad(x, upstream, window),
-        WindowOp::Sum => upstream.graph().apply(Op::WindowSumGrad { window, input: spatial(x.shape()) }, &[upstream]),
+        WindowOp::Sum => {
+            upstream.graph().apply(Op::WindowSumGrad { window: window.into(), input: spatial(x.shape()) }, &[upstream])
+        }
     })]
 }
 
 /// `y = P(x)^T g`: `g' = P(x) y'`.
 pub(super) fn gradient_max_grad<'g>(at: &Adjoint<'_, 'g>, window: Window) -> Contributions<'g> {
     let (x, upstream) = (at.operands[0], at.upstream);
-    vec![None, at.of(1, || x.graph().apply(Op::WindowMaxPick(window), &[x, upstream]))]
+    vec![None, at.of(1, || x.graph().apply(Op::WindowMaxPick(window.into()), &[x, upstream]))]
 }
 
 /// `y = P(x) v`: `v' = P(x)^T y'`.

@@ -11,15 +11,13 @@
 //! - A chain of two reshapes, transposes, broadcasts, slices or reversals becomes one.
 //! - A transpose that keeps the order of the axes that are not of extent 1 becomes a reshape.
 
-use std::borrow::Cow;
-
 use super::rewrite::{Rewriter, rewrite};
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{Axes, BinaryOp, CompareOp, Op, SliceSpec, UnaryOp};
 use crate::shape::{DType, MAX_RANK};
 
-/// The graph with one spelling for each thing.
-pub fn canonicalize(graph: &Graph) -> Cow<'_, Graph> {
+/// Gives each thing one spelling.
+pub fn canonicalize(graph: &mut Graph) -> bool {
     rewrite(graph, |to, node| match node.op {
         Op::Detach => Some(node.inputs[0]),
         Op::Unary(op) => unary(to, node, op),
@@ -40,7 +38,7 @@ pub fn canonicalize(graph: &Graph) -> Cow<'_, Graph> {
             let source = to.operands(node.inputs[0])[0];
             Some(to.add(Op::Broadcast(shape), &[source]))
         }
-        Op::Slice(outer) => slice(to, node, outer),
+        Op::Slice(ref outer) => slice(to, node, outer),
         Op::Reverse(outer) => {
             let Op::Reverse(inner) = *to.op(node.inputs[0]) else { return None };
             let source = to.operands(node.inputs[0])[0];
@@ -70,7 +68,7 @@ fn unary(to: &mut Rewriter<'_>, node: &Node, op: UnaryOp) -> Option<NodeId> {
 fn binary(to: &mut Rewriter<'_>, node: &Node, op: BinaryOp) -> Option<NodeId> {
     let [a, b] = [node.inputs[0], node.inputs[1]];
     if to.value(a).is_some() && to.value(b).is_none() && (node.op.traits().commutes || orders(to, op, a)) {
-        return Some(to.add(node.op, &[b, a]));
+        return Some(to.add(node.op.clone(), &[b, a]));
     }
     let negative = |to: &Rewriter<'_>, id| to.operand_of(id, Op::Unary(UnaryOp::Neg));
     let (op, operands) = match op {
@@ -165,9 +163,10 @@ fn transpose(to: &mut Rewriter<'_>, node: &Node, outer: [u8; MAX_RANK]) -> Optio
     moved.is_sorted().then(|| to.add(Op::Reshape(node.ty.shape), &[operand]))
 }
 
-fn slice(to: &mut Rewriter<'_>, node: &Node, outer: SliceSpec) -> Option<NodeId> {
-    let Op::Slice(inner) = *to.op(node.inputs[0]) else { return None };
+fn slice(to: &mut Rewriter<'_>, node: &Node, outer: &SliceSpec) -> Option<NodeId> {
+    let Op::Slice(inner) = to.op(node.inputs[0]) else { return None };
     let source = to.operands(node.inputs[0])[0];
+    let inner = **inner;
     let mut spec = inner;
     for (axis, &extent) in node.ty.shape.dims().iter().enumerate() {
         spec.start[axis] = inner.start[axis] + outer.start[axis] * inner.step[axis];
@@ -177,7 +176,7 @@ fn slice(to: &mut Rewriter<'_>, node: &Node, outer: SliceSpec) -> Option<NodeId>
         spec.start[axis] = spec.start[axis].min(to.shape(source).dim(axis));
         spec.limit[axis] = last.unwrap_or(spec.start[axis]);
     }
-    Some(to.add(Op::Slice(spec), &[source]))
+    Some(to.add(Op::Slice(spec.into()), &[source]))
 }
 
 fn pair(to: &Rewriter<'_>, id: NodeId) -> [NodeId; 2] {

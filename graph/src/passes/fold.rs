@@ -11,16 +11,14 @@
 //! - A movement of a repeated constant is the constant, repeated.
 //! - A pad with the value that a repeated constant has is the constant, repeated.
 
-use std::borrow::Cow;
-
 use super::rewrite::{Rewriter, rewrite, unit_axes};
 use crate::graph::{Graph, Node, NodeId, Type};
 use crate::interpret::{Real, Tensor};
 use crate::op::{Family, Op};
 use crate::shape::{DType, Shape};
 
-/// The graph with what is known now computed now.
-pub fn fold(graph: &Graph) -> Cow<'_, Graph> {
+/// Computes now what is known now.
+pub fn fold(graph: &mut Graph) -> bool {
     rewrite(graph, |to, node| match node.op.family() {
         Family::Elementwise => constant(to, node).or_else(|| repeated(to, node)).or_else(|| scalars(to, node)),
         Family::Movement => moved(to, node),
@@ -33,12 +31,12 @@ pub fn fold(graph: &Graph) -> Cow<'_, Graph> {
 fn moved(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
     match node.op {
         // A pad with the value that is padded.
-        Op::Pad { .. } => {
+        Op::Pad(_) => {
             let (inside, outside) = (to.value(node.inputs[0])?, to.value(node.inputs[1])?);
             (inside.to_bits() == outside.to_bits()).then(|| to.full(inside, node.ty))
         }
         Op::Detach => None,
-        op if op.is_view() => {
+        _ if node.op.is_view() => {
             let value = to.value(node.inputs[0])?;
             (!is_spelled(to, node)).then(|| to.full(value, node.ty))
         }
@@ -48,7 +46,7 @@ fn moved(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
 
 /// Whether the node is a step of [`Rewriter::repeat`], which is how a repeated constant is spelled.
 fn is_spelled(to: &Rewriter<'_>, node: &Node) -> bool {
-    let operand = *to.op(node.inputs[0]);
+    let operand = to.op(node.inputs[0]);
     match node.op {
         Op::Reshape(shape) => {
             shape.rank() > 0 && shape == unit_axes(shape.rank()) && matches!(operand, Op::Constant(_))
@@ -92,7 +90,7 @@ fn repeated(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
             None => to.operands(operand)[0],
         })
         .collect();
-    let small = to.add(node.op, &operands);
+    let small = to.add(node.op.clone(), &operands);
     Some(to.add(Op::Broadcast(shape), &[small]))
 }
 
@@ -110,7 +108,7 @@ fn scalars(to: &mut Rewriter<'_>, node: &Node) -> Option<NodeId> {
         }
         operands.push(scalar);
     }
-    let scalar = to.add(node.op, &operands);
+    let scalar = to.add(node.op.clone(), &operands);
     Some(to.add(Op::Reshape(node.ty.shape), &[scalar]))
 }
 

@@ -114,7 +114,7 @@ fn masked(
     let zero = push(Op::Constant(Scalar(0.0)), &[], DType::F32, Shape::SCALAR);
     let zero = push(Op::Reshape(ones), &[zero], DType::F32, ones);
     let zero = push(Op::Broadcast(shape), &[zero], DType::F32, shape);
-    let condition = push(compare.op, &[places[pool.index()], zero], DType::Bool, shape);
+    let condition = push(compare.op.clone(), &[places[pool.index()], zero], DType::Bool, shape);
     let branch = |number: usize| if constant(graph, select.inputs[number]).is_some() { zero } else { gradient };
     push(Op::Select, &[condition, branch(1), branch(2)], DType::F32, shape)
 }
@@ -154,8 +154,8 @@ impl Pools {
 
     /// The pool of a pool's gradient, if the graph computes it before.
     fn before(&self, graph: &Graph, gradient: NodeId) -> Option<NodeId> {
-        let Node { op: Op::WindowMaxGrad(window), ref inputs, .. } = *graph.node(gradient) else { return None };
-        let pool = Op::WindowReduce { op: WindowOp::Max, window };
+        let Node { op: Op::WindowMaxGrad(window), inputs, .. } = graph.node(gradient) else { return None };
+        let pool = Op::WindowReduce { op: WindowOp::Max, window: window.clone() };
         self.0.get(&inputs[0])?.iter().copied().find(|&id| id < gradient && graph.node(id).op == pool)
     }
 }

@@ -1,100 +1,142 @@
-//! The one way in which passes change graphs: [`rewrite`] rebuilds a graph node by node, in order, and a rule says for
-//! each node what takes its place.
+//! The one way in which passes change graphs: [`rewrite`] goes through a graph node by node, in order, and a rule says
+//! for each node what takes its place.
+//!
+//! It does so in place: graphs of deep networks are larger than caches, and copies of them would be most of what passes
+//! wait for.
 
-use std::borrow::Cow;
-use std::cell::Cell;
+use std::collections::VecDeque;
 
-use super::sweep::{inputs_come_first, sweep, swept};
-use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Type, Update};
+use super::sweep::{inputs_come_first, sweep};
+use crate::graph::{Graph, Node, NodeId, Operands, Type};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, MAX_RANK, Shape};
 
-/// The graph in which the rule's replacement stands for each node; what is dead then is removed. The same graph, if the rule
-/// replaces nothing and nothing is dead.
+/// Puts the rule's replacement in the place of each node, and removes what is dead then. Says whether the rule replaced
+/// anything or something was dead; if not, the graph is as it was.
 ///
 /// The rule sees a node whose operands are already those of the new graph, and gives the node of the new graph that
 /// takes its place, or `None` to keep it. Inputs are not shown.
-pub(super) fn rewrite<'a>(
-    graph: &'a Graph,
-    mut rule: impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId>,
-) -> Cow<'a, Graph> {
-    // Nodes stand in their places until the first one is replaced.
-    let first = graph.inputs.len();
-    let is_settled = inputs_come_first(graph);
-    let mut rewriter = Rewriter { from: graph, nodes: Cow::Borrowed(&[]), values: Vec::new(), scope: 0 };
-    rewriter.values.reserve(graph.nodes.len());
-    let mut map: Vec<NodeId> = graph.ids().collect();
+pub(super) fn rewrite(graph: &mut Graph, mut rule: impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId>) -> bool {
+    if !inputs_come_first(graph) {
+        *graph = rewritten(graph, rule);
+        return true;
+    }
+    let Change { at, replacement, added, values } = match first_change(graph, &mut rule) {
+        Ok(change) => change,
+        Err(all_used) => return !all_used && sweep(graph),
+    };
+    let mut nodes = std::mem::take(&mut graph.nodes);
+    let mut map: Vec<NodeId> = (0..nodes.len() as u32).map(NodeId).collect();
     // A slice: without optimization each index into a vector is a call.
     let map = map.as_mut_slice();
-    if is_settled {
-        rewriter.nodes = Cow::Borrowed(&graph.nodes[..first]);
-        rewriter.values.resize(first, None);
-    } else {
-        for input in &graph.inputs {
-            map[input.node.index()] = rewriter.push(graph.node(input.node).clone());
+    let scope = nodes[at].scope;
+    nodes[at] = taken();
+    let mut rewriter = Rewriter { kept: &[], nodes, len: at, next: at + 1, waiting: VecDeque::new(), values, scope };
+    added.into_iter().for_each(|node| rewriter.append(node));
+    map[at] = replacement;
+    let mut number = at;
+    while let Some(node) = rewriter.take() {
+        number += 1;
+        map[number] = rewriter.replace(node, map, &mut rule);
+    }
+    let Rewriter { mut nodes, len, .. } = rewriter;
+    nodes.truncate(len);
+    graph.nodes = nodes;
+    rename(graph, map);
+    sweep(graph);
+    true
+}
+
+/// As [`rewrite`], but the result is another graph.
+pub(super) fn rewritten(graph: &Graph, mut rule: impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId>) -> Graph {
+    let mut rewriter = Rewriter::default();
+    let mut map = vec![NodeId::default(); graph.nodes.len()];
+    let map = map.as_mut_slice();
+    for input in &graph.inputs {
+        map[input.node.index()] = rewriter.push(graph.node(input.node).clone());
+    }
+    for (number, node) in graph.nodes.iter().enumerate() {
+        if node.op != Op::Input {
+            map[number] = rewriter.replace(node.clone(), map, &mut rule);
         }
     }
-    for (number, kept) in graph.nodes.iter().enumerate() {
-        if kept.op == Op::Input {
-            continue;
-        }
-        rewriter.scope = kept.scope;
-        let replacement = if rewriter.is_unchanged() {
-            let replacement = rule(&mut rewriter, kept).unwrap_or_else(|| rewriter.keep(kept));
-            if replacement != NodeId(number as u32) || rewriter.nodes.len() != number + 1 {
-                rewriter.change();
-            }
-            replacement
-        } else {
-            let mut node = kept.clone();
-            for operand in &mut node.inputs {
-                *operand = map[operand.index()];
-            }
-            rule(&mut rewriter, &node).unwrap_or_else(|| rewriter.push(node))
-        };
-        debug_assert_eq!(rewriter.ty(replacement), kept.ty, "a replacement has the type of what it replaces");
-        map[number] = replacement;
-    }
-    let nodes = match rewriter.nodes {
-        Cow::Borrowed(_) => return sweep(graph),
-        Cow::Owned(nodes) => nodes,
+    let Graph { name, nodes: _, inputs, outputs, updates, scopes, bodies } = graph;
+    let mut new = Graph {
+        name: name.clone(),
+        nodes: rewriter.nodes,
+        inputs: inputs.clone(),
+        outputs: outputs.clone(),
+        updates: updates.clone(),
+        scopes: scopes.clone(),
+        bodies: bodies.clone(),
     };
-    let place = |id: NodeId| map[id.index()];
-    let inputs = graph.inputs.iter().map(|input| Input { node: place(input.node), ..input.clone() }).collect();
-    let outputs = graph.outputs.iter().map(|output| Output { node: place(output.node), ..output.clone() }).collect();
-    let updates = graph.updates.iter().map(|update| Update { node: place(update.node), ..*update }).collect();
-    let Graph { name, scopes, bodies, .. } = graph;
-    let (name, scopes, bodies) = (name.clone(), scopes.clone(), bodies.clone());
-    let new = Graph { name, nodes, inputs, outputs, updates, scopes, bodies };
-    Cow::Owned(swept(new))
+    rename(&mut new, map);
+    sweep(&mut new);
+    new
 }
 
-thread_local! {
-    /// The memory of the nodes of a graph that nobody needs any more, for the next one. Those of a deep network are so large
-    /// that the system would have to clear fresh pages for each pass: a third of all pages of compiling 1,600 blocks.
-    static SPARE: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+/// Lets what stands beside the nodes name the new ones.
+fn rename(graph: &mut Graph, map: &[NodeId]) {
+    graph.inputs.iter_mut().for_each(|input| input.node = map[input.node.index()]);
+    graph.outputs.iter_mut().for_each(|output| output.node = map[output.node.index()]);
+    graph.updates.iter_mut().for_each(|update| update.node = map[update.node.index()]);
 }
 
-/// Keeps the memory of a graph for the one that the next pass makes on this thread; see [`forget_memory`].
-pub(super) fn keep_memory(graph: Graph) {
-    let mut nodes = graph.nodes;
-    nodes.clear();
-    SPARE.set(nodes);
+/// The first node that a rule replaces: its number, what takes its place, the nodes that the rule added, and the values
+/// of all nodes so far.
+struct Change {
+    at: usize,
+    replacement: NodeId,
+    added: Vec<Node>,
+    values: Vec<Option<f64>>,
 }
 
-/// Gives the memory back that [`keep_memory`] kept.
-pub(super) fn forget_memory() {
-    SPARE.take();
+/// The first change of a graph whose inputs come first; without one, whether each node has a user, so that none is
+/// dead.
+fn first_change(
+    graph: &Graph,
+    rule: &mut impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId>,
+) -> Result<Change, bool> {
+    let inputs = graph.inputs.len();
+    let mut rewriter = Rewriter { kept: &graph.nodes[..inputs], ..Rewriter::default() };
+    rewriter.values.reserve(graph.nodes.len());
+    rewriter.values.resize(inputs, None);
+    let mut all_used = vec![false; graph.nodes.len()];
+    let used = all_used.as_mut_slice();
+    graph.roots().for_each(|root| used[root.index()] = true);
+    for (at, node) in graph.nodes.iter().enumerate().skip(inputs) {
+        rewriter.scope = node.scope;
+        let replacement = rule(&mut rewriter, node);
+        if replacement.is_some() || rewriter.len > 0 {
+            let replacement = replacement.unwrap_or_else(|| rewriter.push(node.clone()));
+            debug_assert_eq!(rewriter.ty(replacement), node.ty, "a replacement has the type of what it replaces");
+            return Ok(Change { at, replacement, added: rewriter.nodes, values: rewriter.values });
+        }
+        rewriter.values.push(rewriter.value_of(node));
+        rewriter.kept = &graph.nodes[..=at];
+        for operand in &node.inputs {
+            used[operand.index()] = true;
+        }
+    }
+    Err(!used[inputs..].contains(&false))
 }
 
-/// So many nodes more than before have room in a graph that is changed.
-const NEW: usize = 8;
+/// What stands where a node was taken from.
+fn taken() -> Node {
+    Node { op: Op::Input, inputs: Operands::new(), ty: Type { dtype: DType::F32, shape: Shape::SCALAR }, scope: 0 }
+}
 
 /// The new graph while a rule looks at one node.
+#[derive(Default)]
 pub(super) struct Rewriter<'a> {
-    from: &'a Graph,
-    /// The first nodes of the old graph, as long as they are those of the new one, too.
-    nodes: Cow<'a, [Node]>,
+    /// The first nodes, as long as they are those of the old graph.
+    kept: &'a [Node],
+    /// The nodes that follow: first so many new ones, and from `next` on the old ones that were not looked at.
+    nodes: Vec<Node>,
+    len: usize,
+    next: usize,
+    /// The old nodes before `next` that were not looked at, because a rule added more than it had room for.
+    waiting: VecDeque<Node>,
     /// For each node the value that every element of it has, if that can be seen.
     values: Vec<Option<f64>>,
     /// Of the node that is looked at, and so of those that the rule adds.
@@ -102,24 +144,32 @@ pub(super) struct Rewriter<'a> {
 }
 
 impl Rewriter<'_> {
+    fn node(&self, id: NodeId) -> &Node {
+        // Slices: without optimization each index into a vector is a call.
+        match id.index().checked_sub(self.kept.len()) {
+            Some(behind) => &self.nodes.as_slice()[behind],
+            None => &self.kept[id.index()],
+        }
+    }
+
     /// The operation of a node.
     pub(super) fn op(&self, id: NodeId) -> &Op {
-        &self.nodes[id.index()].op
+        &self.node(id).op
     }
 
     /// The operands of a node.
     pub(super) fn operands(&self, id: NodeId) -> &[NodeId] {
-        &self.nodes[id.index()].inputs
+        &self.node(id).inputs
     }
 
     /// The type of a node.
     pub(super) fn ty(&self, id: NodeId) -> Type {
-        self.nodes[id.index()].ty
+        self.node(id).ty
     }
 
     /// The shape of a node.
     pub(super) fn shape(&self, id: NodeId) -> Shape {
-        self.nodes[id.index()].ty.shape
+        self.node(id).ty.shape
     }
 
     /// Adds a node.
@@ -132,20 +182,9 @@ impl Rewriter<'_> {
         self.push(Node { op, inputs: operands.into(), ty, scope: self.scope })
     }
 
-    /// Adds the node that is looked at as it is.
-    pub(super) fn keep(&mut self, node: &Node) -> NodeId {
-        let number = self.nodes.len();
-        if !self.is_unchanged() {
-            return self.push(node.clone());
-        }
-        self.values.push(self.value_of(node));
-        self.nodes = Cow::Borrowed(&self.from.nodes[..=number]);
-        NodeId(number as u32)
-    }
-
-    /// Whether nothing was replaced so far.
-    fn is_unchanged(&self) -> bool {
-        matches!(self.nodes, Cow::Borrowed(_))
+    /// What the node that is looked at will be called if it is kept and nothing is added before it.
+    pub(super) fn here(&self) -> NodeId {
+        NodeId((self.kept.len() + self.len) as u32)
     }
 
     /// Adds a scalar constant.
@@ -156,20 +195,49 @@ impl Rewriter<'_> {
 
     fn push(&mut self, node: Node) -> NodeId {
         self.values.push(self.value_of(&node));
-        let nodes = self.change();
-        nodes.push(node);
-        NodeId(nodes.len() as u32 - 1)
+        let here = self.here();
+        self.append(node);
+        here
     }
 
-    /// The nodes, to change them. They are copied at the first change, to memory that mostly is large enough for all.
-    fn change(&mut self) -> &mut Vec<Node> {
-        if let Cow::Borrowed(first) = self.nodes {
-            let mut nodes = SPARE.take();
-            nodes.reserve(self.from.nodes.len() + NEW);
-            nodes.extend_from_slice(first);
-            self.nodes = Cow::Owned(nodes);
+    /// Puts a node behind the new ones, where an old one that was not looked at may have to make room.
+    fn append(&mut self, node: Node) {
+        if self.len < self.next {
+            self.nodes[self.len] = node;
+        } else if self.next < self.nodes.len() {
+            self.waiting.push_back(std::mem::replace(&mut self.nodes[self.next], node));
+            self.next += 1;
+        } else {
+            self.nodes.push(node);
+            self.next += 1;
         }
-        self.nodes.to_mut()
+        self.len += 1;
+    }
+
+    /// Takes the next of the old nodes that were not looked at.
+    fn take(&mut self) -> Option<Node> {
+        self.waiting.pop_front().or_else(|| {
+            let node = self.nodes.get_mut(self.next)?;
+            self.next += 1;
+            Some(std::mem::replace(node, taken()))
+        })
+    }
+
+    /// What takes the place of an old node; `map` gives the new names of nodes before it.
+    fn replace(
+        &mut self,
+        mut node: Node,
+        map: &[NodeId],
+        rule: &mut impl FnMut(&mut Self, &Node) -> Option<NodeId>,
+    ) -> NodeId {
+        self.scope = node.scope;
+        for operand in &mut node.inputs {
+            *operand = map[operand.index()];
+        }
+        let ty = node.ty;
+        let replacement = rule(self, &node).unwrap_or_else(|| self.push(node));
+        debug_assert_eq!(self.ty(replacement), ty, "a replacement has the type of what it replaces");
+        replacement
     }
 
     /// Repeats a scalar to a shape, in the one spelling that passes write: a reshape to unit axes and a broadcast, each

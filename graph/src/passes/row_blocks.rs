@@ -30,7 +30,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use rustc_hash::FxHashSet;
 
 use crate::graph::{Graph, Node, NodeId, Operands, Role, Type};
-use crate::op::{BinaryOp, Op, Scalar, SliceSpec};
+use crate::op::{BinaryOp, Op, PadSpec, Scalar, SliceSpec};
 use crate::shape::{DType, MAX_RANK, Shape};
 use body::{Phase, Segment, Taken};
 use region::{GROWTH, Place, Region, grows};
@@ -196,7 +196,8 @@ impl Rebuilt<'_> {
         new.inputs.iter_mut().for_each(|input| input.node = at(input.node));
         new.outputs.iter_mut().for_each(|output| output.node = at(output.node));
         new.updates.iter_mut().for_each(|update| update.node = at(update.node));
-        super::sweep::swept(new)
+        super::sweep(&mut new);
+        new
     }
 
     fn copy(&mut self, id: NodeId) {
@@ -302,7 +303,7 @@ impl Rebuilt<'_> {
         if let Some(axis) = place.column {
             spec.limit[axis] = segment.columns;
         }
-        let sliced = Op::Slice(spec);
+        let sliced = Op::Slice(spec.into());
         if (0..shape.rank()).any(|axis| spec.start[axis] > 0 || spec.limit[axis] < shape.dim(axis)) {
             value = self.add(sliced, &[value]);
         }
@@ -344,7 +345,7 @@ impl Rebuilt<'_> {
         high[axis] = missing;
         let ty = self.new.ty(value);
         let zero = self.full(0.0, Type { shape: Shape::SCALAR, ..ty });
-        self.add(Op::Pad { low, high }, &[value, zero])
+        self.add(Op::Pad(PadSpec { low, high }.into()), &[value, zero])
     }
 }
 

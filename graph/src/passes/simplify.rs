@@ -12,15 +12,13 @@
 //!
 //! Not here, because not exact: `log(exp(x))`, `x - x`, `x * 0` of floats, `sqrt(x) * sqrt(x)`, `x / x`.
 
-use std::borrow::Cow;
-
 use super::rewrite::{Rewriter, rewrite};
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::{BinaryOp, Op, ReduceOp, Twice, UnaryOp};
 use crate::shape::DType;
 
-/// The graph without operations that do nothing.
-pub fn simplify(graph: &Graph) -> Cow<'_, Graph> {
+/// Drops operations that do nothing.
+pub fn simplify(graph: &mut Graph) -> bool {
     rewrite(graph, |to, node| match node.op {
         Op::Unary(op) => unary(to, node, op),
         Op::Binary(op) => binary(to, node, op),
@@ -31,7 +29,7 @@ pub fn simplify(graph: &Graph) -> Cow<'_, Graph> {
         Op::Transpose(permutation) => permutation.is_sorted().then_some(node.inputs[0]),
         // A slice as long as its operand is all of it; steps do not matter along unit axes.
         Op::Slice(_) => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
-        Op::Pad { .. } => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
+        Op::Pad(_) => (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0]),
         Op::Concat { .. } => (node.inputs.len() == 1).then_some(node.inputs[0]),
         Op::Reverse(axes) => axes.iter().all(|axis| node.ty.shape.dim(axis) == 1).then_some(node.inputs[0]),
         Op::Reduce { op, axes } => {

@@ -1,24 +1,17 @@
 //! Removing dead nodes: those that reach no output and no update, and the bodies of scans among them. Exact. Inputs stay declared, whether used or not, and
 //! become the first nodes, in the order of the call's arguments.
 
-use std::borrow::Cow;
-
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::Op;
 
-/// The graph without its dead nodes; the same one, if there are none.
-pub fn sweep(graph: &Graph) -> Cow<'_, Graph> {
+/// Removes dead nodes; says whether there were any, or an input had to come first.
+pub fn sweep(graph: &mut Graph) -> bool {
     let live = live(graph);
-    match inputs_come_first(graph) && !live.contains(&false) {
-        true => Cow::Borrowed(graph),
-        false => Cow::Owned(without_dead(graph.clone(), &live)),
+    if inputs_come_first(graph) && !live.contains(&false) {
+        return false;
     }
-}
-
-/// As [`sweep`], of a graph that nobody else needs.
-pub(super) fn swept(graph: Graph) -> Graph {
-    let live = live(&graph);
-    if inputs_come_first(&graph) && !live.contains(&false) { graph } else { without_dead(graph, &live) }
+    remove_dead(graph, &live);
+    true
 }
 
 /// Whether the first nodes are the inputs, in their order.
@@ -50,12 +43,12 @@ fn live(graph: &Graph) -> Vec<bool> {
     all
 }
 
-/// The graph with its inputs first and without its dead nodes.
-fn without_dead(mut graph: Graph, live: &[bool]) -> Graph {
+/// Puts the inputs first and removes the dead nodes.
+fn remove_dead(graph: &mut Graph, live: &[bool]) {
     let mut map = vec![NodeId(u32::MAX); graph.nodes.len()];
     let map = map.as_mut_slice();
     let mut inputs: Vec<Node> = Vec::new();
-    if !inputs_come_first(&graph) {
+    if !inputs_come_first(graph) {
         for (number, input) in graph.inputs.iter().enumerate() {
             map[input.node.index()] = NodeId(number as u32);
             inputs.push(graph.node(input.node).clone());
@@ -93,5 +86,4 @@ fn without_dead(mut graph: Graph, live: &[bool]) -> Graph {
     graph.inputs.iter_mut().for_each(|input| input.node = at(input.node));
     graph.outputs.iter_mut().for_each(|output| output.node = at(output.node));
     graph.updates.iter_mut().for_each(|update| update.node = at(update.node));
-    graph
 }

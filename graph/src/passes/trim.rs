@@ -1,15 +1,13 @@
 //! Drops what scans compute for nobody: outputs of bodies whose rows are not read, states that no result follows from,
 //! inputs that nothing looks at. Exact.
 
-use std::borrow::Cow;
-
-use super::sweep::swept;
+use super::sweep::sweep;
 use crate::graph::{Graph, NodeId};
 use crate::op::Op;
 
-/// The graph whose scans compute what is read of them.
-pub fn trim(graph: &Graph) -> Cow<'_, Graph> {
-    let mut result = Cow::Borrowed(graph);
+/// Lets scans compute what is read of them alone.
+pub fn trim(graph: &mut Graph) -> bool {
+    let mut changed = false;
     for id in graph.ids() {
         let Op::Scan { body: number, .. } = graph.node(id).op else { continue };
         let body = &graph.bodies[number as usize];
@@ -24,17 +22,17 @@ pub fn trim(graph: &Graph) -> Cow<'_, Graph> {
         if !kept.results.contains(&false) && !kept.inputs.contains(&false) {
             continue;
         }
-        let result = result.to_mut();
-        result.bodies[number as usize] = kept.of(body);
+        changed = true;
+        graph.bodies[number as usize] = kept.of(body);
         let operands = graph.node(id).inputs.iter().zip(&kept.inputs).filter(|(_, kept)| **kept);
-        result.nodes[id.index()].inputs = operands.map(|(operand, _)| *operand).collect();
-        for node in result.nodes.iter_mut().filter(|node| node.inputs.first() == Some(&id)) {
+        graph.nodes[id.index()].inputs = operands.map(|(operand, _)| *operand).collect();
+        for node in graph.nodes.iter_mut().filter(|node| node.inputs.first() == Some(&id)) {
             if let Op::ScanResult { index } = &mut node.op {
                 *index = kept.results[..*index as usize].iter().filter(|&&kept| kept).count() as u32;
             }
         }
     }
-    result
+    changed
 }
 
 /// What stays of a body.
@@ -86,6 +84,7 @@ impl Kept {
         for update in &mut body.updates {
             update.input = self.inputs[..update.input].iter().filter(|&&kept| kept).count();
         }
-        swept(body)
+        sweep(&mut body);
+        body
     }
 }

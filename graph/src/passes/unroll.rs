@@ -88,8 +88,12 @@ fn row_of(to: &mut Graph, sequence: NodeId, row: usize, ty: Type, scope: u32) ->
     spec.limit[..all.shape.rank()].copy_from_slice(all.shape.dims());
     (spec.start[0], spec.limit[0]) = (row, row + 1);
     let shape = all.shape.with(0, 1);
-    let part =
-        Node { op: Op::Slice(spec), inputs: Operands::from_slice(&[sequence]), ty: Type { shape, ..all }, scope };
+    let part = Node {
+        op: Op::Slice(spec.into()),
+        inputs: Operands::from_slice(&[sequence]),
+        ty: Type { shape, ..all },
+        scope,
+    };
     let inputs = Operands::from_slice(&[to.push(part)]);
     to.push(Node { op: Op::Reshape(ty.shape), inputs, ty, scope })
 }

@@ -261,8 +261,8 @@ const fn letter(digit: usize) -> &'static str {
 /// What a body computes with extents, over numbers as over free ones. The operators of Rust are not for these: they would
 /// compute with the bits of a free one.
 ///
-/// While a graph is built, where all extents are numbers, results that no `usize` holds are 0, which is refused as an
-/// extent.
+/// While a graph is built, where all extents are numbers, results may be negative, as PyTorch's are: a place then counts
+/// from the end, and an extent is refused.
 pub mod arithmetic {
     use super::{Message, is_free};
 
@@ -272,7 +272,7 @@ pub mod arithmetic {
     /// If it can not be told while a model compiles.
     #[track_caller]
     pub const fn add(left: usize, right: usize) -> usize {
-        told("+", left, right, super::plus(left, right), left.saturating_add(right))
+        told("+", left, right, super::plus(left, right), left.wrapping_add(right))
     }
 
     /// `left - right`
@@ -281,7 +281,7 @@ pub mod arithmetic {
     /// If it can not be told while a model compiles.
     #[track_caller]
     pub const fn sub(left: usize, right: usize) -> usize {
-        told("-", left, right, super::minus(left, right), left.saturating_sub(right))
+        told("-", left, right, super::minus(left, right), left.wrapping_sub(right))
     }
 
     /// `left * right`
@@ -290,26 +290,28 @@ pub mod arithmetic {
     /// If it can not be told while a model compiles.
     #[track_caller]
     pub const fn mul(left: usize, right: usize) -> usize {
-        told("*", left, right, super::times(left, right), left.saturating_mul(right))
+        told("*", left, right, super::times(left, right), left.wrapping_mul(right))
     }
 
-    /// `left / right`
+    /// `left / right`, rounded down; 0 where `right` is.
     ///
     /// # Panics
     /// If it can not be told while a model compiles.
     #[track_caller]
     pub const fn div(left: usize, right: usize) -> usize {
         let quotient = if is_free(right) { None } else { super::divided(left, right) };
-        told(
-            "/",
-            left,
-            right,
-            quotient,
-            match left.checked_div(right) {
-                Some(quotient) => quotient,
-                None => 0,
-            },
-        )
+        let number = if right == 0 { 0 } else { (left as isize).wrapping_div_euclid(right as isize) };
+        told("/", left, right, quotient, number as usize)
+    }
+
+    /// A number as an extent: 0, which is refused, for a negative one.
+    pub const fn extent(number: usize) -> usize {
+        if !is_free(number) && (number as isize) < 0 { 0 } else { number }
+    }
+
+    /// A number among those of tensors.
+    pub const fn float(number: usize) -> f64 {
+        number as isize as f64
     }
 
     /// An extent that decides on what is computed, and so is a number.
@@ -398,6 +400,17 @@ mod tests {
         for number in [0, 1, MAX_EXTENT, Shape::N, Shape::INFERRED, usize::MAX - 5, isize::MIN as usize] {
             assert!(!is_free(number), "{number}");
         }
+    }
+
+    #[test]
+    fn numbers_may_be_negative_on_the_way() {
+        use arithmetic::{add, div, extent, float, mul, sub};
+        let cases = [(add(sub(3, 5), 10), 8.0), (mul(sub(1, 2), 3), -3.0), (div(sub(2, 5), 2), -2.0), (div(7, 2), 3.0)];
+        for (number, expected) in cases {
+            assert_eq!(float(number), expected);
+            assert_eq!(extent(number), if expected < 0.0 { 0 } else { expected as usize });
+        }
+        assert_eq!((div(7, 0), extent(T)), (0, T));
     }
 
     #[test]

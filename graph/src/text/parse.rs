@@ -354,7 +354,7 @@ impl Parser {
             })?;
         }
         attributes(&mut op, ty.shape.rank(), &mut reader);
-        reader.finish(op)?;
+        reader.finish(&op)?;
         let scope = self.scope();
         let id = self.define(name, Node { op, inputs: Operands::new(), ty, scope })?;
         self.source.operands.push(operands);
@@ -509,7 +509,7 @@ impl Reader {
         value
     }
 
-    fn finish(mut self, op: Op) -> Result<(), ParseError> {
+    fn finish(mut self, op: &Op) -> Result<(), ParseError> {
         let surplus = if self.named.is_empty() { None } else { Some(self.named.remove(0)) };
         match (self.problem, surplus) {
             (Some(problem), _) => Err(problem),

@@ -150,7 +150,7 @@ pub struct StageOf<S> {
 
 /// An operation over operands as they lie: all that decides on its recipe, but for the target. It prints; equal texts
 /// mean equal recipes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The operation, a contraction.
     pub op: Op,

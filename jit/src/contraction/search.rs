@@ -37,7 +37,7 @@ pub fn recipe(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &
 
 /// Every strategy to compute an operation, that of [`recipe`] first; `None` as there.
 pub fn recipes(op: &Op, left: &Operand, right: &Operand, output: Shape, target: &Target) -> Option<Vec<Recipe>> {
-    let problem = Problem { op: *op, operands: [*left, *right], output, along: None, exact: false };
+    let problem = Problem { op: op.clone(), operands: [*left, *right], output, along: None, exact: false };
     let strategies = strategies(&problem, problem.forms(), Search::EACH, target)?;
     Some(strategies.into_iter().map(Strategy::recipe).collect())
 }
@@ -199,7 +199,7 @@ impl Candidate {
 impl Problem {
     /// The forms among which the estimates choose: what is quickly estimated and likely the fastest comes first.
     pub(super) fn forms(&self) -> &'static [Form] {
-        match self.op {
+        match &self.op {
             // With a stride of 8 x 8 the usual form may be 64 contractions. An overlap-add is one, quickly estimated,
             // and its cycles end the search of the 64 early.
             Op::ConvGradInput { conv, .. } if conv.sliding.stride.iter().product::<usize>() > MANY => {

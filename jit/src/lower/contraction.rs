@@ -8,7 +8,6 @@ use super::group::{Context, Group};
 use super::lowered::{Lowered, Role};
 use crate::contraction::{Operand, Place, Problem, Recipe, Source, preferred_layouts};
 use crate::kernel::{Element, KernelBuilder};
-use crate::layout::Halo;
 use crate::target::Target;
 
 /// A contraction, and where its operands are.
@@ -29,7 +28,7 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
         let located = resolve(graph, id, &|id| context.located(id)).expect("operands of contractions lie in memory");
         // Seen through a view (a transpose, a slice), what stands around the operand is another part of the tensor, or
         // zeros along other axes: it is taken to have none.
-        let halo = if context.located(id).is_some() { context.halos[id.index()] } else { Halo::default() };
+        let halo = context.halos.get(id).copied().unwrap_or_default();
         let invariant = context.invariant[id.index()];
         (located, Operand { shape: graph.shape(id), layout: located.layout, halo, invariant })
     });
@@ -47,7 +46,7 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     // such as rows of pixels, each lane would be stored by itself; the problem says so, and its recipe may transpose
     // them.
     let along = stored_along(&expression, preferred.order[preferred.order.len() - 1]);
-    let problem = Problem { op: node.op, operands, output: shape, along, exact: context.exact };
+    let problem = Problem { op: node.op.clone(), operands, output: shape, along, exact: context.exact };
     (expression, Contracting { problem, operands: [left, right] })
 }
 

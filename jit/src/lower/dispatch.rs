@@ -94,21 +94,21 @@ pub fn describe(context: &Context<'_>, group: &Group) -> Described {
             let (expression, values) = reduce::describe_along(context, group, &[axis]);
             once(expression, Root::ArgReduction(values[0], op))
         }
-        Op::Pad { low, .. } => boxes(movement::describe_pad(context, root, &low)),
+        Op::Pad(ref pad) => boxes(movement::describe_pad(context, root, &pad.low)),
         Op::Concat { axis } => boxes(movement::describe_concat(context, root, axis)),
         Op::Gather { axis } => gather(Some(axis)),
         Op::TakeRows => gather(None),
         Op::ScatterAdd { axis, .. } => scatter(Some(axis)),
         Op::ScatterRows { .. } => scatter(None),
-        op if op.window().is_some() => {
+        _ if graph.node(root).op.window().is_some() => {
             let (expression, axes, task, writing) = window::describe(context, group, root);
             Described { expression, root: Root::Windows(axes, task), writing }
         }
-        op if op.is_contraction() => {
+        _ if graph.node(root).op.is_contraction() => {
             let (expression, contracting) = contraction::describe(context, group, root);
             once(expression, Root::Contraction(contracting.into()))
         }
-        op => unreachable!("{} has no kernel of its own", op.mnemonic()),
+        _ => unreachable!("{} has no kernel of its own", graph.node(root).op.mnemonic()),
     }
 }
 

@@ -5,6 +5,7 @@ use kiln_graph::op::{Family, Op};
 use kiln_graph::{Graph, NodeId, Shape};
 
 use super::expression::{Affine, ExpressionBuilder, Located, reshape_coordinates};
+use super::of_nodes::OfNodes;
 use crate::cost::params::fusion::SCATTERED_UPDATES;
 use crate::layout::Halo;
 
@@ -75,9 +76,9 @@ pub struct Context<'a> {
     /// The graph.
     pub graph: &'a Graph,
     /// Where each node lies, if it is an input or stored.
-    pub located: &'a [Option<Located>],
-    /// The zeros around each node that lies in memory.
-    pub halos: &'a [Halo],
+    pub located: &'a OfNodes<Located>,
+    /// The zeros around nodes that have some.
+    pub halos: &'a OfNodes<Halo>,
     /// Which nodes have the same value in every run, so that copies of them are made once.
     pub invariant: &'a [bool],
     /// Whether contractions are computed only by recipes whose error is that of the definition.
@@ -87,7 +88,7 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// Where a node lies, if it is an input or stored.
     pub fn located(&self, id: NodeId) -> Option<Located> {
-        self.located[id.index()]
+        self.located.get(id).copied()
     }
 
     /// Where a value lies that a group stores.

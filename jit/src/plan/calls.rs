@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use kiln_graph::op::Op;
 use kiln_graph::passes::{prepare, unroll};
 use kiln_graph::{Graph, NodeId};
-use rustc_hash::FxHashMap;
 
 use super::choices::Recipes;
 use super::data::Part;
@@ -68,7 +67,7 @@ struct Lowering<'a, 'r> {
     target: &'a Target,
     recipes: &'a mut Recipes<'r>,
     memory: Memory,
-    described: FxHashMap<usize, Described>,
+    described: Vec<Option<Box<Described>>>,
     memo: Memo,
     list: Vec<Draft>,
     loops: Vec<usize>,
@@ -86,8 +85,9 @@ impl Lowering<'_, '_> {
             let to = self.memory.place(id);
             // The group's kernel writes the tensor and not what is around it; a kernel of its own does, and only where
             // there is a halo.
-            let zeros = halo::lower(to, self.graph.shape(id), &self.memory.halos[id.index()], self.target);
-            self.list.extend(zeros.map(|lowered| description.draft(lowered)));
+            let zeros =
+                self.memory.halos.get(id).map(|zeros| halo::lower(to, self.graph.shape(id), zeros, self.target));
+            self.list.extend(zeros.flatten().map(|lowered| description.draft(lowered)));
         }
         self.list.extend(lowered.into_iter().map(|lowered| description.draft(lowered)));
     }
@@ -130,8 +130,8 @@ impl Lowering<'_, '_> {
             invariant: self.invariant,
             exact: self.recipes.exact,
         };
-        let described = self.described.remove(&position);
-        let described = described.unwrap_or_else(|| lower::describe(&context, group));
+        let described = self.described[position].take();
+        let described = described.unwrap_or_else(|| lower::describe(&context, group).into());
         let (key, target) = match &described.root {
             // Recipes have scratch memory and operands beside the expression: all of that is part of the memo's key.
             Root::Contraction(contracting) => return self.contraction(&described.expression, contracting, name),
@@ -153,14 +153,14 @@ impl Lowering<'_, '_> {
             return Vec::new();
         }
         let [left, right] = contracting.operands;
-        let recipe = self.recipes.get(contracting.problem);
+        let recipe = self.recipes.get(&contracting.problem);
         let scratch: Vec<(Storage, usize)> =
             recipe.scratch.iter().map(|&elements| (self.memory.scratch(elements), elements)).collect();
         // In the order in which the key and the kernels name them: left, right, then scratch memory. All of it is there
         // already, so that the closure below asks for none.
         let others: Vec<Storage> =
             [left.storage, right.storage].into_iter().chain(scratch.iter().map(|s| s.0)).collect();
-        let key = memo::Root::Contraction(contracting.problem.into());
+        let key = memo::Root::Contraction(contracting.problem.clone().into());
         self.memo.once(&mut self.memory, (name, key), expression, &others, |_| {
             lower::lower_contraction(name, expression, [left, right], &recipe, &scratch, self.target)
         })

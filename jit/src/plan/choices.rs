@@ -94,11 +94,13 @@ impl<'a> Recipes<'a> {
     ///
     /// # Panics
     /// If the operation is none.
-    pub fn get(&mut self, problem: Problem) -> Arc<Recipe> {
-        let known = *self.known.entry(problem).or_insert_with(|| {
-            let (recipe, chosen) = recipe(&problem, self.choices, self.target);
-            self.found.push(Contracted { problem, recipe: recipe.into(), uses: 0, label: String::new(), chosen });
-            self.found.len() - 1
+    pub fn get(&mut self, problem: &Problem) -> Arc<Recipe> {
+        let known = self.known.get(problem).copied().unwrap_or_else(|| {
+            let (recipe, chosen) = recipe(problem, self.choices, self.target);
+            let (problem, recipe, number) = (problem.clone(), recipe.into(), self.found.len());
+            self.known.insert(problem.clone(), number);
+            self.found.push(Contracted { problem, recipe, uses: 0, label: String::new(), chosen });
+            number
         });
         let found = &mut self.found[known];
         found.uses += 1;

@@ -255,10 +255,10 @@ fn windowed(graph: &Graph, live: &[bool]) -> Vec<bool> {
     for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
         // Windows that overlap would compute an element once for each window that it is in: those do not count.
-        let windows = if let Op::WindowReduce { window, .. } = node.op {
-            windows_partition(&window, graph.shape(node.inputs[0]), node.ty.shape)
-        } else if let Op::WindowMaxGrad(window) = node.op {
-            windows_partition(&window, node.ty.shape, graph.shape(node.inputs[1]))
+        let windows = if let Op::WindowReduce { window, .. } = &node.op {
+            windows_partition(window, graph.shape(node.inputs[0]), node.ty.shape)
+        } else if let Op::WindowMaxGrad(window) = &node.op {
+            windows_partition(window, node.ty.shape, graph.shape(node.inputs[1]))
         } else {
             false
         };

@@ -16,7 +16,7 @@ use super::group::Fusion;
 use super::layouts::ValueLayout;
 use super::pieces::{Memory, Purpose};
 use crate::lower::expression::{Affine, Expression, Storage, Store, Term};
-use crate::lower::{Class, Context, Described, Group, Writing, class, describe};
+use crate::lower::{Class, Context, Described, Group, OfNodes, Writing, class, describe};
 
 /// Where every value lies, and what is copied to states at the end: the values, with the number of the state's input.
 pub struct Placement {
@@ -25,7 +25,7 @@ pub struct Placement {
     /// Written elsewhere, and copied to the state at the end of a run.
     pub copies: Vec<(NodeId, usize)>,
     /// What groups compute that write states, by their positions: they were described to decide, and need not be again.
-    pub described: FxHashMap<usize, Described>,
+    pub described: Vec<Option<Box<Described>>>,
 }
 
 /// Decides for all groups; `members` are the nodes that each computes, `layouts` how each value lies.
@@ -33,11 +33,11 @@ pub fn place(
     graph: &Graph,
     fusion: &Fusion,
     members: &[Vec<NodeId>],
-    layouts: &[Option<ValueLayout>],
+    layouts: &OfNodes<ValueLayout>,
     invariant: &[bool],
     exact: bool,
 ) -> Placement {
-    let layout = |id: NodeId| layouts[id.index()].expect("inputs and stored values have layouts");
+    let layout = |id: NodeId| *layouts.get(id).expect("inputs and stored values have layouts");
     let mut memory = Memory::new(graph.nodes.len());
     for (number, input) in graph.inputs.iter().enumerate() {
         let purpose = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
@@ -59,7 +59,7 @@ pub fn place(
                 // So a later reader sends w' to memory of its own, from which it is copied when the run is over.
                 let lies_well = !fusion.row_major[id.index()] || layout(state) == layout(id);
                 if lies_well && readers[state.index()].is_none_or(|last| last <= position) {
-                    memory.located[id.index()] = memory.located[state.index()];
+                    memory.located.set(id, memory.place(state));
                     continue;
                 }
                 copies.push((id, input));
@@ -68,7 +68,7 @@ pub fn place(
             memory.locate(graph, id, layout(id), purpose);
         }
     }
-    let mut described = FxHashMap::default();
+    let mut described: Vec<Option<Box<Described>>> = fusion.groups.iter().map(|_| None).collect();
     for (position, group) in fusion.groups.iter().enumerate() {
         // Within a group order does not help: its tasks run side by side. What a group reads at which places is said by
         // its description, which wants to know where all values lie; so this comes behind the loop above. Each iteration
@@ -78,7 +78,7 @@ pub fn place(
             let context = Context { graph, located: &memory.located, halos: &memory.halos, invariant, exact };
             let Some(found) = writing_states(&context, group, &memory) else { break };
             let Some(storage) = clash(&found, |storage| memory.is_state(storage)) else {
-                described.insert(position, found);
+                described[position] = Some(found.into());
                 break;
             };
             let clashing = group.stores.iter().copied().find(|&id| memory.place(id).storage == storage);
@@ -86,7 +86,7 @@ pub fn place(
             memory.locate(graph, id, layout(id), Purpose::Temporary);
             copies.push((id, updated[&id]));
             // Others may read the value that lies elsewhere now.
-            described.clear();
+            described.iter_mut().for_each(|described| *described = None);
         }
     }
     copies.sort_unstable();

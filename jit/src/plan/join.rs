@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_graph::op::{Axes, Family, Op, Sums, Traits};
 use kiln_graph::{DType, Graph, NodeId, Shape};
-use rustc_hash::FxHashMap;
 
 mod needs;
 mod reads;
@@ -43,16 +42,17 @@ pub struct Joined<'a> {
     pub of: Vec<Option<usize>>,
     /// What each group reads from outside, and whether all of it place by place.
     pub reads: Vec<BTreeMap<NodeId, bool>>,
-    /// The groups that read each node from outside.
-    pub readers: FxHashMap<NodeId, BTreeSet<usize>>,
+    /// For each node the groups that read it from outside.
+    pub readers: Vec<BTreeSet<u32>>,
     /// Which groups each one needs.
     pub needs: Needs,
     /// How many elementwise operations each group computes; what several of those that it is made of compute counts for
     /// each.
     sizes: Vec<usize>,
-    /// The states that the graph updates, and outputs: nodes that stay stored whatever reads them.
-    results: BTreeSet<NodeId>,
-    pub updates: BTreeSet<NodeId>,
+    /// For each node whether it is an output or a new value of a state, which stay stored whatever reads them; and
+    /// whether it is the latter.
+    is_result: Vec<bool>,
+    pub is_update: Vec<bool>,
 }
 
 impl<'a> Joined<'a> {
@@ -62,8 +62,10 @@ impl<'a> Joined<'a> {
         for (number, group) in groups.iter().flatten().enumerate() {
             group.stores.iter().for_each(|&id| of[id.index()] = Some(number));
         }
-        let results = graph.roots().collect();
-        let updates = graph.updates.iter().map(|update| update.node).collect();
+        let mut is_result = vec![false; graph.nodes.len()];
+        graph.roots().for_each(|id| is_result[id.index()] = true);
+        let mut is_update = vec![false; graph.nodes.len()];
+        graph.updates.iter().for_each(|update| is_update[update.node.index()] = true);
         let (reads, sizes): (Vec<_>, Vec<_>) =
             groups.iter().flatten().map(|group| reads(graph, &fusion, group)).unzip();
         // Groups stand behind those that they need.
@@ -71,14 +73,13 @@ impl<'a> Joined<'a> {
             reads.keys().filter_map(|id| of[id.index()]).map(|group| group as u32).collect()
         };
         let needs = Needs::new(reads.iter().map(needed).collect());
-        let mut readers: FxHashMap<NodeId, BTreeSet<usize>> = FxHashMap::default();
-        readers.reserve(graph.inputs.len() + reads.len());
+        let mut readers = vec![BTreeSet::new(); graph.nodes.len()];
         for (number, reads) in reads.iter().enumerate() {
             for id in reads.keys() {
-                readers.entry(*id).or_default().insert(number);
+                readers[id.index()].insert(number as u32);
             }
         }
-        Joined { graph, fusion, groups, of, reads, readers, needs, sizes, results, updates }
+        Joined { graph, fusion, groups, of, reads, readers, needs, sizes, is_result, is_update }
     }
 
     /// The places of a group.
@@ -88,7 +89,7 @@ impl<'a> Joined<'a> {
 
     /// Reductions along the same axes of one space that read the same tensor of its size become one.
     fn join_reductions(&mut self) {
-        let mut readers: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        let mut readers: Vec<(NodeId, usize)> = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
             let Some(root) = group.as_ref().and_then(Group::root) else { continue };
             // `sum(x)` and `sum(x * x)` of a batch norm: one kernel loads x once. Both have to read it place by place,
@@ -96,13 +97,15 @@ impl<'a> Joined<'a> {
             let Some((_, space)) = folded(self.graph, root) else { continue };
             for (id, placewise) in folded_reads(self.graph, &self.fusion, root) {
                 if placewise && self.graph.shape(id).elements() == space.elements() {
-                    readers.entry(id).or_default().push(number);
+                    readers.push((id, number));
                 }
             }
         }
-        for list in readers.into_values() {
-            for (i, &second) in list.iter().enumerate() {
-                if let Some(first) = list[..i].iter().copied().find(|&first| self.folds_alike(first, second)) {
+        readers.sort_unstable();
+        for list in readers.chunk_by(|a, b| a.0 == b.0) {
+            for (i, &(_, second)) in list.iter().enumerate() {
+                let mut earlier = list[..i].iter().map(|&(_, first)| first);
+                if let Some(first) = earlier.find(|&first| self.folds_alike(first, second)) {
                     self.join(first, second);
                 }
             }
@@ -185,7 +188,7 @@ impl<'a> Joined<'a> {
             // The last operand of a window's gradient has an element for each window.
             Family::Window if sums == Sums::Scattered => {
                 let window = node.op.window().expect("it goes by windows");
-                windows_partition(&window, result, self.graph.shape(node.inputs[node.inputs.len() - 1]))
+                windows_partition(window, result, self.graph.shape(node.inputs[node.inputs.len() - 1]))
             }
             // An optimizer's update streams through several tensors: it does that better by itself.
             Family::Contraction => {
@@ -193,7 +196,7 @@ impl<'a> Joined<'a> {
                     .into_iter()
                     .map(|id| self.graph.node(id).op.traits().weight)
                     .sum();
-                weight <= EPILOGUE_WEIGHT && consumer.stores.iter().all(|id| !self.updates.contains(id))
+                weight <= EPILOGUE_WEIGHT && consumer.stores.iter().all(|id| !self.is_update[id.index()])
             }
             Family::Reduce | Family::Window | Family::Indexing => sums != Sums::Scattered,
             Family::Movement | Family::Scan => false,
@@ -204,28 +207,30 @@ impl<'a> Joined<'a> {
     /// Elementwise groups over the same places that read the same tensor of that size become one; all those of one
     /// place do.
     fn join_siblings(&mut self) -> bool {
-        let mut readers: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
-        let mut scalars: Vec<usize> = Vec::new();
+        let mut readers: Vec<(NodeId, usize)> = Vec::new();
+        let mut scalars: Vec<(NodeId, usize)> = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
             let Some(group) = group.as_ref().filter(|group| group.roots.is_empty()) else { continue };
             // Groups of one place (the learning rate of this step, a loss) cost a call each and little else: all go
             // together.
             let places = base(self.graph, group).elements();
             if places == 1 {
-                scalars.push(number);
+                scalars.push((NodeId::default(), number));
                 continue;
             }
             for (&id, &placewise) in &self.reads[number] {
                 if placewise && self.graph.shape(id).elements() == places {
-                    readers.entry(id).or_default().push(number);
+                    readers.push((id, number));
                 }
             }
         }
+        readers.sort_unstable();
         let mut changed = false;
-        for list in readers.into_values().chain([scalars]) {
-            for (i, &second) in list.iter().enumerate() {
+        for list in readers.chunk_by(|a, b| a.0 == b.0).chain([&scalars[..]]) {
+            for (i, &(_, second)) in list.iter().enumerate() {
+                let mut earlier = list[..i].iter().map(|&(_, first)| first);
                 if self.is_sibling(second)
-                    && let Some(first) = list[..i].iter().copied().find(|&first| self.goes_with(first, second))
+                    && let Some(first) = earlier.find(|&first| self.goes_with(first, second))
                 {
                     self.join(first, second);
                     changed = true;
@@ -254,9 +259,9 @@ impl<'a> Joined<'a> {
         let mut group = self.groups[first].take().expect("a group");
         let [of_first, of_second] = [first, second].map(|group| std::mem::take(&mut self.reads[group]));
         for id in of_second.keys() {
-            let readers = self.readers.get_mut(id).expect("a node that is read");
-            readers.remove(&second);
-            readers.insert(first);
+            let readers = &mut self.readers[id.index()];
+            readers.remove(&(second as u32));
+            readers.insert(first as u32);
         }
         for &id in &moved.stores {
             self.of[id.index()] = Some(first);
@@ -278,11 +283,11 @@ impl<'a> Joined<'a> {
         // What one of them reads of the other, it reads place by place, so that nothing else changes.
         for id in within {
             reads.remove(&id);
-            let readers = self.readers.get_mut(&id).expect("a node that is read");
-            readers.remove(&first);
+            let readers = &mut self.readers[id.index()];
+            readers.remove(&(first as u32));
             // Nobody else reads it, and it is no result: the epilogue takes it from a register, and memory never sees
             // it.
-            if readers.is_empty() && !self.results.contains(&id) {
+            if readers.is_empty() && !self.is_result[id.index()] {
                 self.fusion.stored[id.index()] = false;
                 self.of[id.index()] = None;
                 group.stores.retain(|&store| store != id);

@@ -16,12 +16,11 @@ use std::collections::{BinaryHeap, HashMap};
 use kiln_graph::op::Family;
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Few, Graph, NodeId, Op, Role};
-use rustc_hash::FxHashSet;
 
 use super::group::Fusion;
 use crate::contraction;
 use crate::layout::{Halo, Layout, Order, PreferredLayout};
-use crate::lower::{Class, class};
+use crate::lower::{Class, OfNodes, class};
 
 /// How a value lies in memory, and the zeros that are kept around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,41 +33,56 @@ pub struct ValueLayout {
 
 /// How each node lies that lies in memory: inputs and stored values.
 /// `given` are the layouts of inputs that lie in memory already.
-pub fn layouts(graph: &Graph, fusion: &Fusion, given: &HashMap<NodeId, Layout>) -> Vec<Option<ValueLayout>> {
+pub fn layouts(graph: &Graph, fusion: &Fusion, given: &HashMap<NodeId, Layout>) -> OfNodes<ValueLayout> {
     let nodes = graph.nodes.len();
-    let halos = vec![Vec::new(); nodes];
-    let mut preferences = Preferences { graph, orders: vec![None; nodes], fixed: vec![false; nodes], halos };
+    let mut preferences = Preferences {
+        graph,
+        distinct: Vec::new(),
+        orders: vec![NONE; nodes],
+        fixed: vec![false; nodes],
+        halos: OfNodes::new(nodes),
+    };
     // The first order that a value gets is final, so that these calls stand in the order of their weight: what can not
     // be otherwise, then what contractions are fast with, then what agrees with a neighbour.
     preferences.fix(fusion, given);
     preferences.contractions_and_windows();
     preferences.updates();
     preferences.propagate();
-    let mut layouts: Vec<Option<ValueLayout>> = vec![None; nodes];
-    let results: FxHashSet<NodeId> = graph.roots().collect();
+    let mut layouts = OfNodes::new(nodes);
+    let mut is_result = vec![false; nodes];
+    graph.roots().for_each(|id| is_result[id.index()] = true);
     for id in graph.ids().filter(|id| fusion.stored[id.index()]) {
         // Outputs lie as users read them, and new states as the state does: neither has zeros around it.
-        let halo = if results.contains(&id) { Halo::default() } else { preferences.halo(id) };
-        layouts[id.index()] = Some(preferences.value_layout(id, halo));
+        let halo = if is_result[id.index()] { Halo::default() } else { preferences.halo(id) };
+        layouts.set(id, preferences.value_layout(id, halo));
     }
     for input in &graph.inputs {
         let value_layout = match given.get(&input.node) {
             Some(&layout) => ValueLayout { layout, halo: Halo::default() },
             None => preferences.value_layout(input.node, Halo::default()),
         };
-        layouts[input.node.index()] = Some(value_layout);
+        layouts.set(input.node, value_layout);
     }
     layouts
 }
 
 struct Preferences<'a> {
     graph: &'a Graph,
-    orders: Vec<Option<Order>>,
+    /// The orders that there are: few, however many values there are.
+    distinct: Vec<Order>,
+    /// For each node the number of its order, or [`NONE`].
+    orders: Vec<OrderNumber>,
     /// Whether the order is fixed, so that it says nothing about what the neighbours should do.
     fixed: Vec<bool>,
     /// The orders and halos that contractions prefer of values that they read directly.
-    halos: Vec<Vec<PreferredLayout>>,
+    halos: OfNodes<Vec<PreferredLayout>>,
 }
+
+/// The place of an order among the distinct ones.
+type OrderNumber = u32;
+
+/// No order.
+const NONE: OrderNumber = u32::MAX;
 
 /// What comes out of it comes largest first. Most is there from the start: sorting that once takes less than a heap of all.
 struct Queue<T> {
@@ -89,21 +103,40 @@ impl<T: Ord> Queue<T> {
 }
 
 impl Preferences<'_> {
+    /// The number of an order.
+    fn number(&mut self, order: Order) -> OrderNumber {
+        let known = self.distinct.iter().position(|known| *known == order);
+        known.unwrap_or_else(|| {
+            self.distinct.push(order);
+            self.distinct.len() - 1
+        }) as OrderNumber
+    }
+
+    /// The number of the order of a value, if it has one.
+    fn order(&self, id: NodeId) -> Option<OrderNumber> {
+        let number = self.orders.as_slice()[id.index()];
+        if number == NONE { None } else { Some(number) }
+    }
+
+    /// As [`Self::order`], if it says something about what the neighbours should do.
+    fn free_order(&self, id: NodeId) -> Option<OrderNumber> {
+        if self.fixed.as_slice()[id.index()] { None } else { self.order(id) }
+    }
+
     fn value_layout(&self, id: NodeId, halo: Halo) -> ValueLayout {
         let shape = self.graph.shape(id);
-        let order = self.orders[id.index()].clone().unwrap_or_else(|| (0..shape.rank()).collect());
+        let order = self.order(id).map(|number| self.distinct[number as usize].clone());
+        let order = order.unwrap_or_else(|| (0..shape.rank()).collect());
         ValueLayout { layout: PreferredLayout { order, halo }.layout(shape), halo }
     }
 
     /// The zeros around a value that serve all contractions that prefer it in the order that it has.
     fn halo(&self, id: NodeId) -> Halo {
         let mut halo = Halo::default();
-        if self.fixed[id.index()] {
-            return halo;
-        }
-        let order = self.orders[id.index()].as_ref();
+        let Some(number) = self.free_order(id) else { return halo };
+        let order = &self.distinct[number as usize];
         // The largest halo serves all: a convolution that pads by 1 reads a tensor with 2 zeros around it as well.
-        for preferred in self.halos[id.index()].iter().filter(|preferred| Some(&preferred.order) == order) {
+        for preferred in self.halos.get(id).into_iter().flatten().filter(|preferred| preferred.order == *order) {
             for axis in 0..MAX_RANK {
                 halo.low[axis] = halo.low[axis].max(preferred.halo.low[axis]);
                 halo.high[axis] = halo.high[axis].max(preferred.halo.high[axis]);
@@ -113,12 +146,16 @@ impl Preferences<'_> {
     }
 
     fn prefer(&mut self, id: NodeId, order: Order) -> bool {
-        let entry = &mut self.orders[id.index()];
+        let number = self.number(order);
+        self.prefer_number(id, number)
+    }
+
+    fn prefer_number(&mut self, id: NodeId, number: OrderNumber) -> bool {
         // A vector has one order alone: it would only tell its neighbours what they know.
-        if entry.is_some() || order.len() < 2 {
+        if self.orders[id.index()] != NONE || self.distinct[number as usize].len() < 2 {
             return false;
         }
-        *entry = Some(order);
+        self.orders[id.index()] = number;
         true
     }
 
@@ -174,8 +211,12 @@ impl Preferences<'_> {
                     let preferred = contraction::preferred_layouts(&node.op, shape(left), shape(right), shape(id));
                     let [for_left, for_right, for_result] = preferred.expect("the operation is a contraction");
                     // Kept even if another order wins here: `halo` asks at the end which of them the value got.
-                    self.halos[left.index()].push(for_left.clone());
-                    self.halos[right.index()].push(for_right.clone());
+                    for (operand, preferred) in [(left, &for_left), (right, &for_right)] {
+                        match self.halos.get_mut(operand) {
+                            Some(halos) => halos.push(preferred.clone()),
+                            None => self.halos.set(operand, vec![preferred.clone()]),
+                        }
+                    }
                     // `dot(transpose(h), w)` wants an order of the transpose: h gets the one that shows as that through
                     // it.
                     self.prefer_through_views(left, for_left.order);
@@ -196,39 +237,41 @@ impl Preferences<'_> {
 
     /// Asks for an order of a value seen through transposes and the like.
     fn prefer_through_views(&mut self, id: NodeId, order: Order) {
-        let (mut id, mut order) = (id, order);
+        let (mut id, mut order) = (id, self.number(order));
         while class(self.graph, id) == Class::View {
-            let Some(before) = self.before(id, &order) else { return };
+            let Some(before) = self.before(id, order) else { return };
             (id, order) = (self.graph.node(id).inputs[0], before);
         }
-        self.prefer(id, order);
+        self.prefer_number(id, order);
     }
 
     /// New values of states lie as the states; says which do so now.
     fn updates(&mut self) -> Vec<NodeId> {
         let graph = self.graph;
         let ends = graph.updates.iter().map(|update| (graph.inputs[update.input].node, update.node));
-        ends.filter(|&(state, value)| self.orders[state.index()].clone().is_some_and(|order| self.prefer(value, order)))
+        ends.filter(|&(state, value)| self.order(state).is_some_and(|order| self.prefer_number(value, order)))
             .map(|(_, value)| value)
             .collect()
     }
 
     /// The order of the operand that gives the order of a node, if the node keeps axes apart.
-    fn before(&self, id: NodeId, order: &[usize]) -> Option<Order> {
-        let node = self.graph.node(id);
-        if let Op::Transpose(permutation) = node.op {
+    fn before(&mut self, id: NodeId, order: OrderNumber) -> Option<OrderNumber> {
+        let op = &self.graph.node(id).op;
+        if let Op::Transpose(permutation) = op {
             // Axis i of the node is axis permutation[i] of its operand: if `x.permute(0, 2, 3, 1)` is to lie in the
             // order 0 1 2 3, then x has to lie in the order 0 2 3 1, channels last.
-            return Some(order.iter().map(|&axis| permutation[axis] as usize).collect());
+            let order = self.distinct[order as usize].iter().map(|&axis| permutation[axis] as usize).collect();
+            return Some(self.number(order));
         }
-        node.op.traits().keeps_axes.then(|| order.to_vec())
+        if op.traits().keeps_axes { Some(order) } else { None }
     }
 
     /// The order of a node that an operand's order gives, if the node keeps axes apart.
-    fn after(&self, id: NodeId, order: &[usize]) -> Option<Order> {
-        if let Op::Transpose(permutation) = self.graph.node(id).op {
+    fn after(&mut self, id: NodeId, order: OrderNumber) -> Option<OrderNumber> {
+        if let Op::Transpose(permutation) = &self.graph.node(id).op {
             let place = |axis: usize| permutation.iter().position(|&p| p as usize == axis);
-            return order.iter().map(|&axis| place(axis)).collect();
+            let order: Option<Order> = self.distinct[order as usize].iter().map(|&axis| place(axis)).collect();
+            return Some(self.number(order?));
         }
         self.before(id, order)
     }
@@ -246,14 +289,14 @@ impl Preferences<'_> {
             graph.node(id).inputs.iter().for_each(|operand| users[operand.index()].push(id));
         }
         // Those whose order is new to the next sweep forth, and to the next one back.
-        let mut forth: Vec<NodeId> = graph.ids().filter(|id| self.orders[id.index()].is_some()).collect();
+        let mut forth: Vec<NodeId> = graph.ids().filter(|&id| self.order(id).is_some()).collect();
         let mut back = forth.clone();
         while !forth.is_empty() || !back.is_empty() {
             // Users have larger numbers than their operands, so that the smallest comes first and each once.
             let mut next =
                 Queue::of(forth.drain(..).flat_map(|id| users[id.index()].iter().copied()).map(Reverse).collect());
             while let Some(Reverse(id)) = next.pop() {
-                if self.orders[id.index()].is_none() && self.prefer_as_operands(id) {
+                if self.order(id).is_none() && self.prefer_as_operands(id) {
                     next.later.extend(users[id.index()].iter().copied().map(Reverse));
                     back.push(id);
                 }
@@ -275,24 +318,26 @@ impl Preferences<'_> {
 
     /// A node lies as the first of its operands that says how; whether one does.
     fn prefer_as_operands(&mut self, id: NodeId) -> bool {
-        let known = |operand: &NodeId| {
-            let order = self.orders[operand.index()].as_ref().filter(|_| !self.fixed[operand.index()])?;
-            self.after(id, order).filter(|order| order.len() > 1)
-        };
-        let order = self.graph.node(id).inputs.iter().find_map(known);
-        order.is_some_and(|order| self.prefer(id, order))
+        let graph = self.graph;
+        for &operand in &graph.node(id).inputs {
+            let Some(order) = self.free_order(operand) else { continue };
+            if let Some(order) = self.after(id, order)
+                && self.distinct[order as usize].len() > 1
+            {
+                return self.prefer_number(id, order);
+            }
+        }
+        false
     }
 
     /// Operands without an order lie as the node that they are for; says which of them do so now.
     fn prefer_of_operands(&mut self, id: NodeId) -> Vec<NodeId> {
         let graph = self.graph;
-        let known = self.orders[id.index()].as_ref().filter(|_| !self.fixed[id.index()]);
-        let Some(order) = known.and_then(|order| self.before(id, order)) else { return Vec::new() };
+        let Some(order) = self.free_order(id).and_then(|order| self.before(id, order)) else { return Vec::new() };
+        let rank = self.distinct[order as usize].len();
         // An operand of another rank, as a scalar beside a tensor, has other axes.
         let operands = graph.node(id).inputs.iter().copied();
-        operands
-            .filter(|&operand| graph.shape(operand).rank() == order.len() && self.prefer(operand, order.clone()))
-            .collect()
+        operands.filter(|&operand| graph.shape(operand).rank() == rank && self.prefer_number(operand, order)).collect()
     }
 
     /// States without an order, as a moment that no contraction reads, take those of their new values; says which do so
@@ -300,7 +345,7 @@ impl Preferences<'_> {
     fn states(&mut self) -> Vec<NodeId> {
         let graph = self.graph;
         let ends = graph.updates.iter().map(|update| (graph.inputs[update.input].node, update.node));
-        ends.filter(|&(state, value)| self.orders[value.index()].clone().is_some_and(|order| self.prefer(state, order)))
+        ends.filter(|&(state, value)| self.order(value).is_some_and(|order| self.prefer_number(state, order)))
             .map(|(state, _)| state)
             .collect()
     }

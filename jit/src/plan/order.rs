@@ -2,7 +2,7 @@
 //! early as they can. It knows what groups read and need; it does not know what they compute, nor where values lie.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use super::group::Fusion;
 use super::join::Joined;
@@ -16,17 +16,21 @@ pub fn order(mut joined: Joined<'_>) -> Fusion {
     // for nothing.
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); groups];
     let mut waiting = vec![0; groups];
+    let mut before: Vec<usize> = Vec::new();
     for number in (0..groups).filter(|&number| joined.groups[number].is_some()) {
-        let before: BTreeSet<usize> = joined.reads[number].keys().filter_map(|id| joined.of[id.index()]).collect();
+        before.extend(joined.reads[number].keys().filter_map(|id| joined.of[id.index()]));
+        before.sort_unstable();
+        before.dedup();
         waiting[number] = before.len();
-        before.into_iter().for_each(|needed| users[needed].push(number));
+        before.drain(..).for_each(|needed| users[needed].push(number));
     }
     for update in &joined.graph.updates {
         let writer = joined.of[update.node.index()].expect("updates are stored");
         let state = joined.graph.inputs[update.input].node;
-        for &reader in joined.readers.get(&state).into_iter().flatten() {
+        for &reader in &joined.readers[state.index()] {
             // A wish, not a must: where the reader itself needs the new value, waiting for it would close a circle.
             // Then the new value is written elsewhere first (`in_place`).
+            let reader = reader as usize;
             if reader != writer && joined.needs.add(writer, reader) {
                 users[reader].push(writer);
                 waiting[writer] += 1;
@@ -38,7 +42,7 @@ pub fn order(mut joined: Joined<'_>) -> Fusion {
     let key = |number: usize| {
         let group = joined.groups[number].as_ref()?;
         let early = group.roots.is_empty() && joined.shape(number).elements() == 1
-            || group.stores.iter().all(|id| joined.updates.contains(id));
+            || group.stores.iter().all(|id| joined.is_update[id.index()]);
         Some(Reverse((!early, group.stores.iter().chain(&group.roots).max().copied(), number)))
     };
     let mut ready: BinaryHeap<_> = (0..groups).filter(|&number| waiting[number] == 0).filter_map(key).collect();

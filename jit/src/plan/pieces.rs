@@ -5,6 +5,7 @@ use kiln_graph::{Graph, NodeId};
 
 use super::layouts::ValueLayout;
 use crate::layout::Halo;
+use crate::lower::OfNodes;
 use crate::lower::expression::{Located, Storage};
 
 /// A piece of memory.
@@ -35,15 +36,15 @@ pub struct Memory {
     /// The pieces, by the number of their [`Storage`].
     pub pieces: Vec<Piece>,
     /// Where each node lies, if it is an input or stored.
-    pub located: Vec<Option<Located>>,
-    /// The zeros around each node that lies in memory.
-    pub halos: Vec<Halo>,
+    pub located: OfNodes<Located>,
+    /// The zeros around nodes that have some.
+    pub halos: OfNodes<Halo>,
 }
 
 impl Memory {
     /// None for a graph of so many nodes.
     pub fn new(nodes: usize) -> Memory {
-        Memory { pieces: Vec::new(), located: vec![None; nodes], halos: vec![Halo::default(); nodes] }
+        Memory { pieces: Vec::new(), located: OfNodes::new(nodes), halos: OfNodes::new(nodes) }
     }
 
     fn piece(&mut self, elements: usize, purpose: Purpose) -> Storage {
@@ -58,14 +59,16 @@ impl Memory {
 
     /// Lets a node lie in a new piece of memory.
     pub fn locate(&mut self, graph: &Graph, id: NodeId, ValueLayout { layout, halo }: ValueLayout, purpose: Purpose) {
-        self.halos[id.index()] = halo;
+        if halo != Halo::default() || self.halos.get(id).is_some() {
+            self.halos.set(id, halo);
+        }
         let storage = self.piece(layout.elements, purpose);
-        self.located[id.index()] = Some(Located { storage, dtype: graph.ty(id).dtype, layout });
+        self.located.set(id, Located { storage, dtype: graph.ty(id).dtype, layout });
     }
 
     /// Where a node lies that is an input or stored.
     pub fn place(&self, id: NodeId) -> Located {
-        self.located[id.index()].expect("inputs and stored values lie in memory")
+        *self.located.get(id).expect("inputs and stored values lie in memory")
     }
 
     /// Whether the memory is that of a state.

@@ -50,7 +50,7 @@ fn check(case: usize, op: &Op, shapes: [Shape; 2], output: Shape) -> usize {
     let here = targets.into_iter().filter(|(target, _)| target.emitter.runs_here());
     for (target, [left, right]) in here.cycle().skip(case).step_by(2).take(2) {
         let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
-        let problem = Problem { op: *op, operands, output, along: None, exact: false };
+        let problem = Problem { op: op.clone(), operands, output, along: None, exact: false };
         let candidates = problem.candidates(&target);
         count += candidates.len();
         let usual = problem.recipe(&target);
@@ -91,10 +91,10 @@ fn texts_tell_problems_apart() {
     let text = "dot [64, 24] at 0+[24,1]/1536, [24, 40] at 0+[40,1]/960 -> [64, 40]";
     assert_eq!(problem.to_string(), text);
     assert_eq!(problem.shapes(), "dot [64, 24] [24, 40] -> [64, 40]");
-    let mut kept = problem;
+    let mut kept = problem.clone();
     kept.operands[1].invariant = true;
     assert_eq!(kept.to_string(), text.replace(" ->", " invariant ->"));
-    let mut around = problem;
+    let mut around = problem.clone();
     around.operands[0].halo.high[1] = 2;
     assert_eq!(around.to_string(), text.replace("1536,", "1536 zeros [1]0:2,"));
 

@@ -105,7 +105,7 @@ fn is_winograd(recipe: &Recipe) -> bool {
 fn problem(op: &Op, shapes: [Shape; 2], output: Shape, exact: bool) -> Problem {
     let [left, right, _] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
-    Problem { op: *op, operands, output, along: None, exact }
+    Problem { op: op.clone(), operands, output, along: None, exact }
 }
 
 /// The results of a recipe, not doubled.

@@ -272,9 +272,9 @@ fn operations(case: &cases::Case) -> [(Op, [Shape; 2], Shape); 3] {
     input[..conv.sliding.spatial].copy_from_slice(&case.input.dims()[2..]);
     kernel[..conv.sliding.spatial].copy_from_slice(&case.weight.dims()[2..]);
     [
-        (Op::Conv(conv), [case.input, case.weight], case.output),
-        (Op::ConvGradInput { conv, input }, [case.output, case.weight], case.input),
-        (Op::ConvGradWeight { conv, kernel }, [case.input, case.output], case.weight),
+        (Op::Conv(conv.into()), [case.input, case.weight], case.output),
+        (Op::ConvGradInput { conv: conv.into(), input }, [case.output, case.weight], case.input),
+        (Op::ConvGradWeight { conv: conv.into(), kernel }, [case.input, case.output], case.weight),
     ]
 }
 
@@ -325,7 +325,7 @@ fn products() {
     all()
         .iter()
         .filter(|(op, ..)| matches!(op, Op::Dot))
-        .for_each(|&(op, shapes, output)| check(&op, shapes, output, Runs::All));
+        .for_each(|(op, shapes, output)| check(op, *shapes, *output, Runs::All));
 }
 
 #[test]

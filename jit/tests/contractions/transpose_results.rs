@@ -10,7 +10,7 @@ use super::{By, cases, compare, naive, number, operand, operations, row_major, r
 fn problem(op: &Op, shapes: [Shape; 2], output: Shape, along: usize) -> Problem {
     let [left, right, _] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
-    Problem { op: *op, operands, output, along: Some(along), exact: false }
+    Problem { op: op.clone(), operands, output, along: Some(along), exact: false }
 }
 
 fn turns(recipe: &Recipe) -> bool {

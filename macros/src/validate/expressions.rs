@@ -4,6 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, UnOp};
 
+use super::extents::is_float;
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place};
@@ -144,7 +145,10 @@ impl Scope<'_> {
                 None => number(quote!(#path)),
             },
             Expr::Cast(cast) => {
-                let (value, ty) = (self.number(&cast.expr)?, &cast.ty);
+                let (mut value, ty) = (self.number(&cast.expr)?, &cast.ty);
+                if is_float(ty) {
+                    value = self.taken_as("float", &cast.expr, value);
+                }
                 number(round(quote!(#value as #ty), Place::of(cast).first))
             }
             Expr::Unary(unary) => {
@@ -347,6 +351,7 @@ impl Scope<'_> {
             BinOp::BitOr(_) => "logical_or",
             _ => return self.mistake(op, OPERATORS),
         };
+        let number = if matches!(l, Value::Number(_)) { &**left } else { &**right };
         // The methods behind comparisons are those of the left operand.
         let (name, l, r) = match (mirrored(name), &l) {
             (Some(mirrored), Value::Number(_)) => (mirrored, r, l),
@@ -354,7 +359,7 @@ impl Scope<'_> {
         };
         let argument = |value: Value| match value {
             Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
-            Value::Number(number) => Some(Argument::Number(number)),
+            Value::Number(value) => Some(Argument::Number(self.taken_as("float", number, value))),
             Value::Tuple(_) => None,
         };
         let arguments = [argument(l)?, argument(r)?].into();

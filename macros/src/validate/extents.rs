@@ -72,6 +72,14 @@ impl Scope<'_> {
         self.complete.then(|| Value::Number(round(number, span)))
     }
 
+    /// A number that may come of free extents, as an `extent` or a `float`.
+    pub fn taken_as(&self, function: &str, expression: &Expr, number: TokenStream) -> TokenStream {
+        match self.origin(expression) {
+            Origin::Extent => free::taken_as(function, &number, Place::of(expression)),
+            Origin::Constant | Origin::Made => number,
+        }
+    }
+
     /// Takes note of how the number came to be that a name stands for from now on.
     pub fn now(&mut self, target: &Expr, origin: Origin) {
         if let Expr::Path(path) = target
@@ -115,4 +123,9 @@ impl Scope<'_> {
 /// Whether a type holds extents as they are.
 fn is_usize(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.is_ident("usize"))
+}
+
+/// Whether a type is of floating-point numbers.
+pub fn is_float(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("f32") || path.path.is_ident("f64"))
 }

@@ -136,7 +136,9 @@ impl Scope<'_> {
                     let Value::Tensor(tensor) = value else { return None };
                     Some(Argument::Tensor(tensor))
                 }
-                Value::Number(number) if matches!(kind, Kind::Operand(_)) => Some(Argument::Number(number)),
+                Value::Number(number) if matches!(kind, Kind::Operand(_)) => {
+                    Some(Argument::Number(self.taken_as("float", first, number)))
+                }
                 _ => self.wrong(function, parameter, first, "a number"),
             },
             Kind::OptionalTensor(_) if none => Some(Argument::Attribute(quote!(::core::option::Option::None))),
@@ -210,6 +212,11 @@ impl Scope<'_> {
         let number = match self.value(value)? {
             Value::Number(number) => number,
             _ => return self.wrong(function, parameter, value, "a tensor"),
+        };
+        let number = match kind {
+            Kind::Size | Kind::Shape => self.taken_as("extent", value, number),
+            Kind::Number => self.taken_as("float", value, number),
+            _ => number,
         };
         let ty = match kind {
             Kind::Axis | Kind::Whole => quote!(isize),

@@ -385,7 +385,7 @@ impl<'a> Outliner<'a> {
             Op::Binary(BinaryOp::Sub) => (Kind::Operation, "−".to_owned()),
             Op::Binary(BinaryOp::Mul) => (Kind::Operation, "×".to_owned()),
             Op::Binary(BinaryOp::Div) => (Kind::Operation, "÷".to_owned()),
-            op => (Kind::Operation, op.mnemonic().to_owned()),
+            _ => (Kind::Operation, node.op.mnemonic().to_owned()),
         };
         let gradient = kind != Kind::Data && self.flow.passes_gradient(id);
         let detail = self.graph.ty(id).to_string();

@@ -1,6 +1,6 @@
 //! Productions of contractions, windows, movements, indexing, and of values from nothing.
 
-use kiln_graph::op::{BinaryOp, Convolution, MAX_SPATIAL, Sliding, UnaryOp, Window, WindowOp};
+use kiln_graph::op::{BinaryOp, Convolution, MAX_SPATIAL, PadSpec, Sliding, UnaryOp, Window, WindowOp};
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{DType, NodeId, Op, Shape, Type};
 
@@ -78,24 +78,24 @@ impl Maker {
         }
         let image = Shape::new(&[vec![n, i * groups], input[..spatial].to_vec()].concat());
         let filter = Shape::new(&[vec![o * groups, i], kernel[..spatial].to_vec()].concat());
-        let Ok(result) = Op::Conv(conv).infer(&[Type::f32(image), Type::f32(filter)]) else {
+        let Ok(result) = Op::Conv(conv.into()).infer(&[Type::f32(image), Type::f32(filter)]) else {
             return self.function();
         };
         let made = match self.random.below(4) {
             0 => {
                 let gradient = self.fitted(x, result.shape);
                 let filter = self.value_of(Type::f32(filter));
-                self.add(Op::ConvGradInput { conv, input }, &[gradient, filter])
+                self.add(Op::ConvGradInput { conv: conv.into(), input }, &[gradient, filter])
             }
             1 => {
                 let image = self.fitted(x, image);
                 let gradient = self.value_of(result);
-                self.add(Op::ConvGradWeight { conv, kernel }, &[image, gradient])
+                self.add(Op::ConvGradWeight { conv: conv.into(), kernel }, &[image, gradient])
             }
             _ => {
                 let image = self.fitted(x, image);
                 let filter = self.value_of(Type::f32(filter));
-                self.add(Op::Conv(conv), &[image, filter])
+                self.add(Op::Conv(conv.into()), &[image, filter])
             }
         };
         self.finished(made)
@@ -116,22 +116,22 @@ impl Maker {
         let image = Shape::new(
             &[vec![self.random.pick(&[1, 2]), self.random.pick(&[1, 3])], input[..spatial].to_vec()].concat(),
         );
-        let max = Op::WindowReduce { op: WindowOp::Max, window };
+        let max = Op::WindowReduce { op: WindowOp::Max, window: window.into() };
         let Ok(result) = max.infer(&[Type::f32(image)]) else { return self.function() };
         match self.random.below(7) {
             0 => {
                 let gradient = self.fitted(x, result.shape);
-                self.add(Op::WindowSumGrad { window, input }, &[gradient])
+                self.add(Op::WindowSumGrad { window: window.into(), input }, &[gradient])
             }
             1 => {
                 let image = self.fitted(x, image);
                 let gradient = self.value_of(result);
-                self.add(Op::WindowMaxGrad(window), &[image, gradient])
+                self.add(Op::WindowMaxGrad(window.into()), &[image, gradient])
             }
             2 => {
                 let values = self.value_of(Type::f32(image));
                 let image = self.fitted(x, image);
-                self.add(Op::WindowMaxPick(window), &[image, values])
+                self.add(Op::WindowMaxPick(window.into()), &[image, values])
             }
             3 => {
                 let image = self.fitted(x, image);
@@ -146,16 +146,16 @@ impl Maker {
                     self.pool.push(maxima);
                 }
                 let gradient = self.value_of(result);
-                let gradient = self.add(Op::WindowMaxGrad(window), &[rectified, gradient]);
+                let gradient = self.add(Op::WindowMaxGrad(window.into()), &[rectified, gradient]);
                 self.masked(rectified, gradient)
             }
             5 => {
                 let image = self.fitted(x, image);
-                self.add(Op::WindowArgMax(window), &[image])
+                self.add(Op::WindowArgMax(window.into()), &[image])
             }
             _ => {
                 let image = self.fitted(x, image);
-                self.add(Op::WindowReduce { op: WindowOp::Sum, window }, &[image])
+                self.add(Op::WindowReduce { op: WindowOp::Sum, window: window.into() }, &[image])
             }
         }
     }
@@ -193,7 +193,7 @@ impl Maker {
                     spec.step[axis] = self.random.pick(&[1, 1, 2, 3]);
                     spec.limit[axis] -= self.random.below((spec.limit[axis] - spec.start[axis]).div_ceil(2));
                 }
-                self.add(Op::Slice(spec), &[x])
+                self.add(Op::Slice(spec.into()), &[x])
             }
             3 => {
                 let (mut low, mut high) = ([0; MAX_RANK], [0; MAX_RANK]);
@@ -202,7 +202,7 @@ impl Maker {
                 }
                 let value = if dtype == DType::F32 { self.random.pick(&[0.0, 0.5, -1.0]) } else { 1.0 };
                 let filler = self.constant(dtype, value);
-                self.add(Op::Pad { low, high }, &[x, filler])
+                self.add(Op::Pad(PadSpec { low, high }.into()), &[x, filler])
             }
             4 => {
                 let axes = self.axes(rank);

@@ -101,7 +101,7 @@ fn spread<'g>(x: Value<'g>, output: Shape, factors: &[usize]) -> Value<'g> {
     }
     let kernel = triangle.shape().insert(0, 1).insert(0, channels);
     let conv = Convolution { sliding, groups: channels };
-    g.apply(Op::ConvGradInput { conv, input: extents }, &[x, triangle.broadcast_to(kernel)]) / sums
+    g.apply(Op::ConvGradInput { conv: conv.into(), input: extents }, &[x, triangle.broadcast_to(kernel)]) / sums
 }
 
 /// The interpolations at positions along an axis, of which those outside are moved to the border.

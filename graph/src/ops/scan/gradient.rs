@@ -122,7 +122,7 @@ fn gradient<'g>(
         if !deferred.contains(&true) || matches!(node.op, Op::Scan { .. }) {
             continue;
         }
-        if let (Op::Dot, &[left, right]) = (node.op, &node.inputs[..])
+        if let (Op::Dot, &[left, right]) = (&node.op, &node.inputs[..])
             && deferred[0] != deferred[1]
             && !of.fixed[if deferred[0] { right } else { left }.index()]
         {
@@ -438,7 +438,7 @@ fn through_constants<'g>(
             None => {
                 let of_operand =
                     |operand: &NodeId| copies.iter().find(|(id, _)| id == operand).expect("operands come first").1.id();
-                g.copy(node.op, node.inputs.iter().map(of_operand).collect(), node.ty)
+                g.copy(node.op.clone(), node.inputs.iter().map(of_operand).collect(), node.ty)
             }
         };
         copies.push((id, value));

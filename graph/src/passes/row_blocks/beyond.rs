@@ -84,8 +84,8 @@ fn known(graph: &Graph, region: &Region) -> FxHashMap<(NodeId, Place), Known> {
             Op::Compare(function) => {
                 beyond_diagonal(graph, function, id, place).or_else(|| computed(graph, id, &operands))
             }
-            op if op.is_elementwise() => computed(graph, id, &operands),
-            op if op.is_view() => operands[0],
+            _ if node.op.is_elementwise() => computed(graph, id, &operands),
+            _ if node.op.is_view() => operands[0],
             _ => None,
         };
         if let Some(found) = found {
@@ -156,7 +156,7 @@ fn counted(graph: &Graph, mut id: NodeId, mut place: Place) -> Option<(Counts, i
             Op::Iota { axis, .. } if place.row == Some(axis) => return Some((Counts::Row, first)),
             Op::Iota { axis, .. } if place.column == Some(axis) => return Some((Counts::Column, first)),
             Op::Binary(BinaryOp::Add) => first += constant(graph, node.inputs[1])? as i64,
-            op if op.is_view() => {}
+            _ if node.op.is_view() => {}
             _ => return None,
         }
         place = operand_place(graph, id, place, 0)?;

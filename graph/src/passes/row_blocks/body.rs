@@ -173,10 +173,11 @@ impl<'a> Phase<'a> {
                 places.insert((id, place), drawn(&mut body, whole, place, segment, first_row));
                 continue;
             }
-            let op = part(node.op, shape);
+            let op = part(node.op.clone(), shape);
             let ty = Type { shape, ..node.ty };
+            let counts_rows = matches!(op, Op::Iota { axis, .. } if place.row == Some(axis));
             let mut new = body.push(Node { op, inputs: operands, ty, scope: 0 });
-            if matches!(op, Op::Iota { axis, .. } if place.row == Some(axis)) {
+            if counts_rows {
                 let first = first_row.expect("the number of the first row is taken");
                 new = counted_on(&mut body, new, first, shape);
             }
@@ -228,7 +229,7 @@ fn drawn(body: &mut Graph, mut whole: Node, place: Place, segment: Segment, firs
         shape = shape.with(axis, segment.columns);
     }
     let inputs = Operands::from_slice(&[body.push(whole)]);
-    body.push(Node { op: Op::Slice(spec), inputs, ty: Type { shape, ..ty }, scope: 0 })
+    body.push(Node { op: Op::Slice(spec.into()), inputs, ty: Type { shape, ..ty }, scope: 0 })
 }
 
 /// Whether all elements are one constant.

@@ -24,7 +24,7 @@ pub fn links(graph: &Graph, id: NodeId) -> Vec<Link> {
     let all_but = |left: usize| (0..rank).filter(|&axis| axis != left).map(same).collect();
     let operand = |number: usize| graph.shape(node.inputs[number]);
     match node.op {
-        op if op.is_elementwise() => (0..rank).map(same).collect(),
+        _ if node.op.is_elementwise() => (0..rank).map(same).collect(),
         Op::Iota { axis, .. } => {
             let link = |axis| Link { result: Some(axis), operands: Vec::new() };
             (0..rank).filter(|&other| other != axis).map(link).collect()
@@ -60,15 +60,15 @@ pub fn links(graph: &Graph, id: NodeId) -> Vec<Link> {
             links.push(Link { result: None, operands: vec![Some(column), Some(row)] });
             links
         }
-        Op::Slice(spec) => {
+        Op::Slice(ref spec) => {
             let whole = |&axis: &usize| {
                 spec.start[axis] == 0 && spec.limit[axis] == operand(0).dim(axis) && spec.step[axis] == 1
             };
             (0..rank).filter(whole).map(same).collect()
         }
-        Op::Pad { low, high } => {
+        Op::Pad(ref pad) => {
             let link = |axis| Link { result: Some(axis), operands: vec![Some(axis), None] };
-            (0..rank).filter(|&axis| low[axis] == 0 && high[axis] == 0).map(link).collect()
+            (0..rank).filter(|&axis| pad.low[axis] == 0 && pad.high[axis] == 0).map(link).collect()
         }
         Op::Reverse(axes) => (0..rank).filter(|&axis| !axes.contains(axis)).map(same).collect(),
         Op::Concat { axis } | Op::Gather { axis } | Op::ScatterAdd { axis, .. } => all_but(axis),

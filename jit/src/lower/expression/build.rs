@@ -308,7 +308,7 @@ impl<'a> ExpressionBuilder<'a> {
                 Term::Convert(a)
             }
             Op::ScatterAdd { axis, extent } => return self.scattered(id, axis, extent, coordinates),
-            op if op.is_view() => {
+            _ if node.op.is_view() => {
                 // Views are no terms: the operand is asked at another place. What merges axes has no affine place
                 // there, but where the value lies dense it has a layout of the new shape.
                 if let Some(at) = view_coordinates(graph, id, coordinates, rank) {
@@ -371,7 +371,7 @@ pub fn view_coordinates(graph: &Graph, id: NodeId, coordinates: &[Affine], rank:
                 )
                 .collect(),
         ),
-        Op::Slice(slice) => Some(
+        Op::Slice(ref slice) => Some(
             (0..from.rank())
                 .map(|axis| {
                     let start = Affine::zero(rank).shifted(slice.start[axis] as i64);

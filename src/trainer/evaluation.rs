@@ -1,0 +1,139 @@
+//! How well a model does on some data: what an evaluation gives, and adding it up over batches. Knows programs by the
+//! order of their results alone.
+
+use kiln_graph::losses::{Criterion, TargetRule};
+use kiln_graph::shape::rules;
+use kiln_graph::{DType, Model, Type};
+use kiln_jit::Session;
+
+use super::given::Buffer;
+use super::metric::Metric;
+use super::programs::output_names;
+use super::targets::correct;
+
+/// How well a model does on some data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// What the loss is of all samples as one batch, whatever the batch size: a mean counts each target by its weight, and
+    /// none that is ignored. (Of losses that are sums it is the sum, divided by the number of samples.) NaN where no target counts,
+    /// as in PyTorch. Of several losses it is their sum.
+    pub loss: f32,
+    /// The fraction of labels whose class has the largest output, from 0 to 1. Labels that the loss ignores do not count.
+    /// Nothing if no label counts, or if the targets are no class labels, or if several outputs have labels: each has its own
+    /// in `outputs`.
+    pub accuracy: Option<f64>,
+    /// For each output of the model, in order, its own loss and accuracy.
+    pub outputs: Vec<OutputEvaluation>,
+    /// The metrics that the trainer was built with, by their names: means over all data, as the loss is one.
+    pub metrics: Vec<(String, f32)>,
+}
+
+/// How well one output of a model does on some data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputEvaluation {
+    /// The output's name.
+    pub name: String,
+    /// Its loss, times its weight: those of all outputs add up to the loss of the model. Nothing for an output without a loss of its
+    /// own.
+    pub loss: Option<f32>,
+    /// As [`Evaluation::accuracy`], of this output's labels.
+    pub accuracy: Option<f64>,
+}
+
+impl Evaluation {
+    /// The metric of a name, if the trainer was built with one.
+    pub fn metric(&self, name: &str) -> Option<f32> {
+        self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
+    /// What there is of the output with a name, `evaluation.output("boxes")`, if the model has one.
+    pub fn output(&self, name: &str) -> Option<&OutputEvaluation> {
+        self.outputs.iter().find(|output| output.name == name)
+    }
+}
+
+/// The output whose classes are counted right or wrong by a target of this rule.
+pub fn scored(rule: &TargetRule, outputs: &dyn Fn(usize) -> Type) -> Option<usize> {
+    let (output, _) = rule.output.zip(rule.classes)?;
+    let ty = outputs(output);
+    (ty.dtype == DType::F32 && rules::classes(ty.shape) == Ok(rule.ty.shape)).then_some(output)
+}
+
+/// What is added up over batches.
+pub struct Sums {
+    /// Sum and divisor of each loss.
+    losses: Vec<[f64; 2]>,
+    /// By the place of the target: the output, how many labels are right, how many count.
+    correct: Vec<(usize, usize, [usize; 2])>,
+    /// Whether the program gives the prediction in any case.
+    single: bool,
+    metrics: Vec<[f64; 2]>,
+}
+
+impl Sums {
+    /// Of nothing yet, for so many losses and metrics and these targets.
+    pub fn new(
+        losses: usize,
+        metrics: usize,
+        targets: &[Buffer],
+        outputs: &[Type],
+        all: &dyn Fn(usize) -> Type,
+    ) -> Sums {
+        let of_target = |(place, target): (usize, &Buffer)| {
+            target.rule.as_ref().and_then(|rule| scored(rule, all)).map(|output| (place, output, [0, 0]))
+        };
+        Sums {
+            losses: vec![[0.0; 2]; losses],
+            correct: targets.iter().enumerate().filter_map(of_target).collect(),
+            single: outputs.len() == 1,
+            metrics: vec![[0.0; 2]; metrics],
+        }
+    }
+
+    /// With the results of a run for some samples.
+    pub fn add(&mut self, session: &Session, targets: &[Buffer], start: usize, end: usize) {
+        let mut next = 0;
+        let pair = |all: &mut [f64; 2], next: &mut usize| {
+            for part in all {
+                *part += f64::from(session.scalar(*next));
+                *next += 1;
+            }
+        };
+        self.losses.iter_mut().for_each(|all| pair(all, &mut next));
+        let first = next;
+        for (place, _, all) in &mut self.correct {
+            let ignored = targets[*place].rule.and_then(|rule| rule.ignored);
+            let here = correct(session.output(next), targets[*place].labels(start, end), ignored);
+            *all = [all[0] + here[0], all[1] + here[1]];
+            next += 1;
+        }
+        if self.single {
+            next = first + 1;
+        }
+        self.metrics.iter_mut().for_each(|all| pair(all, &mut next));
+    }
+
+    /// The evaluation of a model.
+    pub fn finish<M: Model>(self, loss: &impl Criterion<M::Output>, metrics: &[Metric]) -> Evaluation {
+        let mean = |[sum, divisor]: [f64; 2]| sum / divisor;
+        let (losses, parts) = (self.losses, loss.parts());
+        let accuracy = |[correct, count]: [usize; 2]| (count > 0).then(|| correct as f64 / count as f64);
+        let outputs = output_names::<M>().into_iter().enumerate().map(|(position, name)| OutputEvaluation {
+            name,
+            loss: (parts.iter().zip(&losses)).find(|(of, _)| **of == Some(position)).map(|(_, all)| mean(*all) as f32),
+            accuracy: self.correct.iter().find(|(_, of, _)| *of == position).and_then(|(.., all)| accuracy(*all)),
+        });
+        let outputs = outputs.collect();
+        let only = if let [(.., all)] = self.correct[..] { accuracy(all) } else { None };
+        Evaluation {
+            loss: losses.into_iter().map(mean).sum::<f64>() as f32,
+            accuracy: only,
+            outputs,
+            metrics: metrics
+                .iter()
+                .zip(self.metrics)
+                .map(|(metric, all)| (metric.name.clone(), mean(all) as f32))
+                .collect(),
+        }
+    }
+}
