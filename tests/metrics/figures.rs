@@ -1,7 +1,10 @@
 //! Figures of scikit-learn 1.9.1 (numpy 2.4.6) for the random cases of `tests/metrics.rs`, by its names. Only data.
 
-/// Classes, samples, seed; each metric's name and figure.
-pub const CLASSES: [(usize, usize, u64, [(&str, f64); 14]); 6] = [
+/// Two extents and a seed; each metric's name and figure.
+type Case<const N: usize> = (usize, usize, u64, [(&'static str, f64); N]);
+
+/// Classes, samples, seed.
+pub const CLASSES: [Case<14>; 6] = [
     (
         2,
         7,
@@ -130,8 +133,8 @@ pub const CLASSES: [(usize, usize, u64, [(&str, f64); 14]); 6] = [
     ),
 ];
 
-/// Samples, outputs, seed; each metric's name and figure.
-pub const NUMBERS: [(usize, usize, u64, [(&str, f64); 3]); 4] = [
+/// Samples, outputs, seed.
+pub const NUMBERS: [Case<3>; 4] = [
     (2, 1, 7, [("mean_absolute_error", 0.9375), ("mean_squared_error", 1.0703125), ("r2", -6.611111111111111)]),
     (30, 1, 8, [("mean_absolute_error", 1.775), ("mean_squared_error", 4.4875), ("r2", -0.43485211830535575)]),
     (
