@@ -29,7 +29,10 @@ use crate::history::History;
 use crate::trainer::{BatchTargets, TrainError, Trainer};
 use crate::training::Training;
 
-type Validate<'t, T> = Box<dyn FnMut(&mut T) -> Result<Vec<(String, f64)>, TrainError> + 't>;
+type Validate<'t, T> = Box<dyn FnMut(&mut T) -> Result<Vec<(String, f64)>, FitError> + 't>;
+/// The step of a [`Trainer`], which gives its loss.
+pub type OfTrainer<T, B> = fn(&mut T, &B) -> Result<f32, TrainError>;
+
 type Hook<'t, T> = Box<dyn FnMut(&mut Epoch<'_, T>) + 't>;
 
 /// A training that is about to run: made by [`Trainer::fit`], or [`fit`] for steps of one's own; [`Fit::run`] runs it.
@@ -81,16 +84,13 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// ```
     ///
     /// Batches have the size of the trainer, and come shuffled, in another order each epoch. See [`Fit`] for all settings.
-    pub fn fit<'t, D, X, Y>(
-        &'t mut self,
-        data: D,
-    ) -> Fit<'t, Self, D, impl FnMut(&mut Self, &(X, Y)) -> Result<f32, TrainError> + use<'t, M, L, O, D, X, Y>>
+    pub fn fit<'t, D, X, Y>(&'t mut self, data: D) -> Fit<'t, Self, D, OfTrainer<Self, (X, Y)>>
     where
         D: Epochs<Batch = (X, Y)>,
         for<'x> &'x X: Inputs<M::Input>,
         for<'y> &'y Y: BatchTargets<L::Target>,
     {
-        fit(self, data, |trainer: &mut Self, (x, y): &(X, Y)| trainer.step(x, y))
+        fit(self, data, |trainer, (x, y)| trainer.step(x, y))
     }
 }
 
@@ -179,17 +179,18 @@ where
 
     /// Evaluates the model on this data after each epoch: figures `valid.loss`, `valid.accuracy` and those of the trainer's
     /// metrics.
-    pub fn validate<V: Validation<T> + 't>(self, data: V) -> Self {
-        self.validate_with(move |trainer| data.evaluate(trainer))
+    pub fn validate<V: Validation<T> + 't>(mut self, data: V) -> Self {
+        self.validate = Some(Box::new(move |trainer| data.evaluate(trainer)));
+        self
     }
 
     /// Calls a function after each epoch for figures of one's own: `.validate_with(|gan| Ok(vec![("score".into(), score(gan))]))`
     /// gives `valid.score`.
     pub fn validate_with(
         mut self,
-        validate: impl FnMut(&mut T) -> Result<Vec<(String, f64)>, TrainError> + 't,
+        mut validate: impl FnMut(&mut T) -> Result<Vec<(String, f64)>, TrainError> + 't,
     ) -> Self {
-        self.validate = Some(Box::new(validate));
+        self.validate = Some(Box::new(move |trainer| Ok(validate(trainer)?)));
         self
     }
 
@@ -313,7 +314,7 @@ where
         let mut names: Vec<[String; 3]> = Vec::new();
         let Fit { trainer, data, step, checkpoints, .. } = self;
         for batch in data.epoch(wanted) {
-            let at = |source| FitError::Step { epoch: run.epoch, batch: run.batch, source };
+            let at = |error| FitError::Step { epoch: run.epoch, batch: run.batch, source: Box::new(error) };
             let (batch, samples) = batch.map_err(FitError::Data)?;
             let figures = step(trainer, &batch).map_err(at)?;
             run.end_batch();
@@ -358,7 +359,7 @@ where
         }
         if let Some(validate) = &mut self.validate {
             shown.validating();
-            let found = validate(self.trainer).map_err(|source| FitError::Validation { epoch: run.epoch, source })?;
+            let found = validate(self.trainer).map_err(|error| error.of_epoch(run.epoch))?;
             for (name, figure) in found {
                 run.history.push(&format!("valid.{name}"), step, figure);
             }

@@ -178,12 +178,46 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         x: impl Inputs<M::Input>,
         y: impl BatchTargets<L::Target>,
     ) -> Result<Evaluation, TrainError> {
+        let sums = self.add_evaluation(None, x, y)?;
+        Ok(sums.finish::<M>(&self.loss, &self.metrics))
+    }
+
+    /// [`Trainer::evaluate`] of data that comes in batches, such as those of a [`Loader`](crate::data::Loader): the figures are those of all
+    /// samples together.
+    ///
+    /// # Errors
+    /// The first error among the batches; those of [`Trainer::evaluate`]; [`TrainError::Empty`] where there is no batch.
+    pub fn evaluate_batches<X, Y, E: From<TrainError>>(
+        &mut self,
+        batches: impl IntoIterator<Item = Result<(X, Y), E>>,
+    ) -> Result<Evaluation, E>
+    where
+        for<'x> &'x X: Inputs<M::Input>,
+        for<'y> &'y Y: BatchTargets<L::Target>,
+    {
+        let mut sums = None;
+        for batch in batches {
+            let (x, y) = batch?;
+            sums = Some(self.add_evaluation(sums, &x, &y)?);
+        }
+        let sums = sums.ok_or(TrainError::Empty { found: vec![0] })?;
+        Ok(sums.finish::<M>(&self.loss, &self.metrics))
+    }
+
+    /// Adds the evaluation of some samples to that of others.
+    fn add_evaluation(
+        &mut self,
+        sums: Option<Sums>,
+        x: impl Inputs<M::Input>,
+        y: impl BatchTargets<L::Target>,
+    ) -> Result<Sums, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();
         self.read_targets(y, sizes)?;
         let all = |output: usize| Type { shape: sizes.shape(M::OUTPUTS[output].shape), ..M::OUTPUTS[output] };
         let losses = self.loss.parts().len();
-        let mut sums = Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, &all);
+        let new = || Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, &all);
+        let mut sums = sums.unwrap_or_else(new);
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let count = part.len();
@@ -195,7 +229,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             program.run(states)?;
             sums.add(program.session(), &self.targets, part.start, part.end);
         }
-        Ok(sums.finish::<M>(&self.loss, &self.metrics))
+        Ok(sums)
     }
 
     /// The model's output for any number of samples, `[n, ..]`, an array of its element type; a tuple of arrays for several outputs; layers behave as in evaluation. Batches are taken as by

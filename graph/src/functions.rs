@@ -255,7 +255,7 @@ pub fn norm<'g>(x: Value<'g>, p: f64, dim: Option<&[isize]>, keepdim: bool) -> V
 /// `|x|^p`; for `p` from 0 to 1, whose derivative is infinite at 0, with the gradient 0 there.
 fn power_of_size(x: Value<'_>, p: f64) -> Value<'_> {
     let none = x.eq(0.0);
-    if p < 0.0 || p >= 1.0 { x.abs().pow(p) } else { none.select(0.0, none.select(1.0, x.abs()).pow(p)) }
+    if !(0.0..1.0).contains(&p) { x.abs().pow(p) } else { none.select(0.0, none.select(1.0, x.abs()).pow(p)) }
 }
 
 /// The cosines of the angles between vectors along an axis, which goes: `x1 x2 / (|x1| |x2|)`, where each norm is `eps`

@@ -184,6 +184,14 @@ impl Table {
         (0..self.len()).map(|row| self.number(row, column)).collect()
     }
 
+    /// The numbers of all columns, `[rows, columns]`.
+    ///
+    /// # Errors
+    /// [`DataError::Cell`].
+    pub fn all<T: Number>(&self) -> Result<Array2<T>, DataError> {
+        self.columns(&self.names)
+    }
+
     /// The numbers of several columns, `[rows, columns]`.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub type BatchOf<S> = (<<S as Source>::Input as Sample>::Batch, <<S as Source>::
 ///
 /// What is in a batch depends on the source, the sampler, the batch size and the number of the epoch: not on the number
 /// of workers, nor on what was read before. An error or a panic in the source becomes the item of its batch,
-/// [`DataError::Sample`], which names the sample; the next item is the next batch, and the loader is as good as before.
+/// [`DataError::Sample`](super::DataError::Sample), which names the sample; the next item is the next batch, and the loader is as good as before.
 ///
 /// The arrays are shared: as long as each batch is dropped before the next is asked for (as in a `for` loop), batches
 /// use the same few buffers again. A batch that is kept keeps its own data.

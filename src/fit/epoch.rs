@@ -5,10 +5,11 @@ use kiln_graph::losses::Criterion;
 use kiln_graph::model::Inputs;
 use kiln_graph::optimizers::Optimizer;
 
+use super::FitError;
 use crate::checkpoints::Run;
-use crate::data::{Dataset, Samples};
+use crate::data::{Dataset, Loader, Sample, Samples, Source};
 use crate::history::History;
-use crate::trainer::{BatchTargets, TrainError, Trainer};
+use crate::trainer::{BatchTargets, Evaluation, Trainer};
 
 /// What a step gives: a loss, `f32`, or several figures with names, `[("d", d), ("g", g)]`.
 pub trait Figures {
@@ -34,13 +35,13 @@ impl<N: AsRef<str>> Figures for Vec<(N, f32)> {
     }
 }
 
-/// Data that a trainer of type `T` can be evaluated on.
+/// Data that a trainer of type `T` can be evaluated on: a [`Dataset`], or the first epoch of a [`Loader`].
 pub trait Validation<T> {
     /// Figures with their names.
     ///
     /// # Errors
-    /// Those of the evaluation.
-    fn evaluate(&self, trainer: &mut T) -> Result<Vec<(String, f64)>, TrainError>;
+    /// Those of the evaluation, and of the data.
+    fn evaluate(&self, trainer: &mut T) -> Result<Vec<(String, f64)>, FitError>;
 }
 
 impl<M, L, O, X, Y> Validation<Trainer<M, L, O>> for &Dataset<X, Y>
@@ -50,16 +51,41 @@ where
     O: Optimizer,
     X: Samples,
     Y: Samples,
-    for<'y> &'y Y: BatchTargets<L::Target>,
     for<'x> &'x X: Inputs<M::Input>,
+    for<'y> &'y Y: BatchTargets<L::Target>,
 {
-    fn evaluate(&self, trainer: &mut Trainer<M, L, O>) -> Result<Vec<(String, f64)>, TrainError> {
-        let found = trainer.evaluate(self.inputs(), self.targets())?;
-        let mut figures = vec![("loss".to_owned(), f64::from(found.loss))];
-        figures.extend(found.accuracy.map(|accuracy| ("accuracy".to_owned(), accuracy)));
-        figures.extend(found.metrics.into_iter().map(|(name, metric)| (name, f64::from(metric))));
-        Ok(figures)
+    fn evaluate(&self, trainer: &mut Trainer<M, L, O>) -> Result<Vec<(String, f64)>, FitError> {
+        Ok(figures(trainer.evaluate(self.inputs(), self.targets())?))
     }
+}
+
+impl<M, L, O, D> Validation<Trainer<M, L, O>> for &Loader<D>
+where
+    M: Model,
+    L: Criterion<M::Output>,
+    O: Optimizer,
+    D: Source + 'static,
+    for<'x> &'x <D::Input as Sample>::Batch: Inputs<M::Input>,
+    for<'y> &'y <D::Target as Sample>::Batch: BatchTargets<L::Target>,
+{
+    fn evaluate(&self, trainer: &mut Trainer<M, L, O>) -> Result<Vec<(String, f64)>, FitError> {
+        let batches = self.epoch(0).map(|batch| batch.map_err(FitError::Data));
+        Ok(figures(trainer.evaluate_batches(batches)?))
+    }
+}
+
+/// The figures of an evaluation; those of single outputs where there are several.
+fn figures(found: Evaluation) -> Vec<(String, f64)> {
+    let mut figures = vec![("loss".to_owned(), f64::from(found.loss))];
+    figures.extend(found.accuracy.map(|accuracy| ("accuracy".to_owned(), accuracy)));
+    if found.outputs.len() > 1 {
+        for output in found.outputs {
+            figures.extend(output.loss.map(|loss| (format!("{}.loss", output.name), f64::from(loss))));
+            figures.extend(output.accuracy.map(|accuracy| (format!("{}.accuracy", output.name), accuracy)));
+        }
+    }
+    figures.extend(found.metrics.into_iter().map(|(name, metric)| (name, f64::from(metric))));
+    figures
 }
 
 /// An epoch that is done, as [`Fit::on_epoch`](super::Fit::on_epoch) hands it over.

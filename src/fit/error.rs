@@ -19,7 +19,7 @@ pub enum FitError {
         /// The number of its batch, from 0 on.
         batch: u64,
         /// Why.
-        source: TrainError,
+        source: Box<TrainError>,
     },
     /// The validation failed.
     #[error("the validation of epoch {}: {source}", epoch + 1)]
@@ -27,7 +27,7 @@ pub enum FitError {
         /// The number of the epoch, from 0 on.
         epoch: u64,
         /// Why.
-        source: TrainError,
+        source: Box<TrainError>,
     },
     /// The data could not be read.
     #[error(transparent)]
@@ -63,7 +63,22 @@ pub enum FitError {
     },
 }
 
+/// An error of a validation, whose epoch the loop knows.
+impl From<TrainError> for FitError {
+    fn from(error: TrainError) -> FitError {
+        FitError::Validation { epoch: 0, source: Box::new(error) }
+    }
+}
+
 impl FitError {
+    /// Of the validation of this epoch.
+    pub(super) fn of_epoch(self, epoch: u64) -> FitError {
+        match self {
+            FitError::Validation { source, .. } => FitError::Validation { epoch, source },
+            other => other,
+        }
+    }
+
     pub(super) fn unknown_figure(found: &str, history: &History) -> FitError {
         let known = history.curves().iter().map(|curve| curve.name.clone()).collect();
         FitError::UnknownFigure { found: found.to_owned(), known }

@@ -125,6 +125,45 @@ fn it_goes_on_from_any_step() {
     }
 }
 
+/// Data of a loader, whatever its workers, is as good as a data set, to validate with, too; and it goes on within an epoch.
+#[test]
+fn it_takes_loaders() {
+    let (train, valid) = data(45).split_at(29);
+    let mut whole = trainer(1);
+    let expected = whole.fit(&train).epochs(3).validate(&valid).progress(Progress::Silent).run().unwrap();
+    let folder = Folder::new("fit-loader");
+    for workers in [0, 2] {
+        let loader = |data: &Dataset<_, _>, size| Loader::new(data.clone()).batch(size).workers(workers);
+        let (samples, checks) = (loader(&train, 8).shuffle(0), loader(&valid, 5));
+        let path = folder.path(&workers.to_string());
+        for breaks in [5, usize::MAX] {
+            let mut loaded = trainer(1);
+            let count = Cell::new(0);
+            let step = |trainer: &mut NetTrainer, (x, y): &(_, ArcArray1<i32>)| {
+                count.set(count.get() + 1);
+                if count.get() > breaks { trainer.step(x, &[0; 3]) } else { trainer.step(x, y) }
+            };
+            let fit = kiln::fit(&mut loaded, &samples, step).epochs(3).validate(&checks).progress(Progress::Silent);
+            let found = fit.checkpoint(Checkpoints::new(&path).every(Every::Steps(1))).resume().run();
+            if breaks == usize::MAX {
+                let steps = |history: &History| {
+                    let all = figures(history).into_iter();
+                    all.filter(|(name, _)| !name.starts_with("valid")).collect::<Vec<_>>()
+                };
+                let found = found.unwrap();
+                assert_eq!(steps(&found), steps(&expected));
+                assert_eq!(bits(&mut loaded), bits(&mut whole));
+                // Other batches, other roundings.
+                for name in ["valid.loss", "valid.accuracy"] {
+                    for (found, expected) in found.curve(name).iter().zip(expected.curve(name)) {
+                        assert!((found.value - expected.value).abs() <= 1e-6 * expected.value, "{name}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn it_ends_early() {
     let (train, valid) = data(45).split_at(29);
@@ -139,7 +178,8 @@ fn it_ends_early() {
         });
         fit.run().map(|history| history.curve("score").len())
     };
-    let cases: [(EarlyStopping, fn(u64) -> f64, usize); 7] = [
+    type Case = (EarlyStopping, fn(u64) -> f64, usize);
+    let cases: [Case; 7] = [
         (EarlyStopping::new("score"), |_| 1.0, 5),
         (EarlyStopping::new("score").patience(0), |_| 1.0, 2),
         (EarlyStopping::new("score").patience(1), |epoch| epoch as f64, 20),
