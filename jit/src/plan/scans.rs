@@ -45,7 +45,7 @@ impl Scan {
             if reverse { Move { start: last as usize, step: -step } } else { Move { start: layout.offset, step } }
         };
         let located = |memory: &Memory, id: NodeId| {
-            resolve(graph, id, &|id| memory.located[id.index()]).expect("what a loop reads lies in memory")
+            resolve(graph, id, &|id| memory.located.get(id).copied()).expect("what a loop reads lies in memory")
         };
         let mut carried = Vec::new();
         let mut inputs = Vec::new();
