@@ -45,7 +45,7 @@ pub use epochs::{Epochs, Wanted};
 pub use error::DataError;
 pub use idx::{Idx, IdxValues, read_idx};
 #[cfg(feature = "images")]
-pub use images::{Channels, read_image};
+pub use images::{Channels, ImageFolder, read_image, resize};
 pub use loader::{BatchOf, Epoch, Loader, Position};
 pub use npy::{read_npy, write_npy};
 pub use npz::{Npz, NpzWriter};

@@ -256,7 +256,11 @@ where
             if stops {
                 break;
             }
-            self.check_interrupt(&run, interrupt.as_ref(), &mut shown, &mut unsaved)?;
+            if let Some(checkpoints) = &mut self.checkpoints
+                && interrupt.as_ref().is_some_and(Interrupt::came)
+            {
+                return Err(interrupted(self.trainer, checkpoints, &run, &mut shown));
+            }
         }
         if let Some(best) = stopping.and_then(Stopping::best) {
             self.trainer.parts_mut().load_bytes(&best)?;
@@ -309,6 +313,7 @@ where
     ) -> Result<(), FitError> {
         run.figures.insert(SAMPLES.to_owned(), self.data.samples() as f64);
         run.figures.insert(SIZE.to_owned(), self.trainer.batch() as f64);
+        run.figures.entry(COUNT.to_owned()).or_default();
         let wanted = self.wanted(run);
         // The names of figures, so that a step makes no text.
         let mut names: Vec<[String; 3]> = Vec::new();
@@ -318,7 +323,9 @@ where
             let (batch, samples) = batch.map_err(FitError::Data)?;
             let figures = step(trainer, &batch).map_err(at)?;
             run.end_batch();
-            *run.figures.entry(COUNT.to_owned()).or_default() += samples as f64;
+            if let Some(count) = run.figures.get_mut(COUNT) {
+                *count += samples as f64;
+            }
             figures.each(&mut |name, value| {
                 let known = names.iter().position(|[known, ..]| known == name).unwrap_or_else(|| {
                     names.push([name.to_owned(), format!("step.{name}"), format!("{SUM}{name}")]);
@@ -334,9 +341,9 @@ where
             shown.step(run, samples);
             if let Some(checkpoints) = checkpoints {
                 note(checkpoints.save_if_due(trainer, run), shown, unsaved);
-            }
-            if interrupt.is_some_and(Interrupt::came) {
-                return Err(interrupted(trainer, checkpoints.as_mut(), run, shown, unsaved));
+                if interrupt.is_some_and(Interrupt::came) {
+                    return Err(interrupted(trainer, checkpoints, run, shown));
+                }
             }
         }
         Ok(())
@@ -397,19 +404,6 @@ where
             note(checkpoints.save(self.trainer, run).map(Some), shown, unsaved);
         }
     }
-
-    fn check_interrupt(
-        &mut self,
-        run: &Run,
-        interrupt: Option<&Interrupt>,
-        shown: &mut Shown,
-        unsaved: &mut Unsaved,
-    ) -> Result<(), FitError> {
-        match interrupt.is_some_and(Interrupt::came) {
-            true => Err(interrupted(self.trainer, self.checkpoints.as_mut(), run, shown, unsaved)),
-            false => Ok(()),
-        }
-    }
 }
 
 /// Why the last checkpoint was not written, if it was not.
@@ -435,19 +429,11 @@ fn note(saved: Result<Option<PathBuf>, crate::checkpoint::CheckpointError>, show
     }
 }
 
-/// Saves, and says so.
-fn interrupted<T: Training>(
-    trainer: &T,
-    checkpoints: Option<&mut Checkpoints>,
-    run: &Run,
-    shown: &mut Shown,
-    unsaved: &mut Unsaved,
-) -> FitError {
+/// Saves, for who has interrupted the training; a second Ctrl-C would end it without.
+fn interrupted(trainer: &impl Training, checkpoints: &mut Checkpoints, run: &Run, shown: &mut Shown) -> FitError {
     shown.finish();
-    let saved = checkpoints.map(|checkpoints| checkpoints.save(trainer, run));
-    match saved {
-        Some(Ok(path)) => FitError::Interrupted { path },
-        Some(Err(error)) => FitError::Checkpoint(error),
-        None => unsaved.take().map_or(FitError::Interrupted { path: PathBuf::new() }, FitError::Checkpoint),
+    match checkpoints.save(trainer, run) {
+        Ok(path) => FitError::Interrupted { path },
+        Err(error) => FitError::Checkpoint(error),
     }
 }

@@ -74,8 +74,11 @@ impl History {
 
     /// The figures of a name: those of `name` itself, else of `valid.name`, else of `train.name`. None if there is no such name.
     pub fn curve(&self, name: &str) -> &[Point] {
-        let named = |wanted: &str| self.curves.iter().find(|curve| curve.name == wanted);
-        let found = named(name).or_else(|| named(&format!("valid.{name}"))).or_else(|| named(&format!("train.{name}")));
+        // Asked for in each step: no text is made.
+        let under = |prefix: &str| {
+            self.curves.iter().find(|curve| curve.name.strip_prefix(prefix).is_some_and(|rest| rest == name))
+        };
+        let found = under("").or_else(|| under("valid.")).or_else(|| under("train."));
         found.map_or(&[], |curve| &curve.points)
     }
 

@@ -26,7 +26,7 @@
 //! | step | torchvision |
 //! | --- | --- |
 //! | [`Flip`] | `RandomHorizontalFlip`, `RandomVerticalFlip` |
-//! | [`Crop`] | `RandomCrop` |
+//! | [`Crop`], [`CenterCrop`] | `RandomCrop`, `CenterCrop` |
 //! | [`Rotation`] | `RandomRotation` |
 //! | [`Shift`] | `RandomAffine(0, translate = ..)` |
 //! | [`ColorJitter`] | `ColorJitter` |
@@ -43,7 +43,7 @@ mod chance;
 pub mod functional;
 mod mix;
 
-pub use chance::{ColorJitter, Crop, Erase, Flip, GaussianNoise, Normalize, Rotation, Shift};
+pub use chance::{CenterCrop, ColorJitter, Crop, Erase, Flip, GaussianNoise, Normalize, Rotation, Shift};
 pub use mix::{CutMix, MixUp};
 
 use ndarray::{Array3, ArrayD, Ix3};

@@ -254,6 +254,18 @@ pub enum DataError {
         /// What it needs.
         reason: String,
     },
+    /// A folder of images without folders of classes.
+    #[error("{} has no folders in it: expected one for each class, with its images", path.display())]
+    NoClasses {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder of a class without images.
+    #[error("{} has no images in it: expected files whose names end as .png, .jpg or .jpeg", path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An error of a user's own: see [`DataError::other`].
     #[error("{0}")]
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -1,4 +1,7 @@
-//! PNG and JPEG images as arrays. It knows no data sets.
+//! PNG and JPEG images as arrays, and folders of them as a source.
+
+mod folder;
+mod resized;
 
 use std::fmt::Display;
 use std::fs;
@@ -7,6 +10,9 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb};
 use ndarray::Array3;
+
+pub use folder::ImageFolder;
+pub use resized::resize;
 
 use super::DataError;
 use crate::names::shown;

@@ -12,7 +12,7 @@ macro_rules! scalars {
     )*};
 }
 
-scalars! { f32 f64 u8 u16 u32 u64 usize i8 i16 i32 i64 isize bool }
+scalars! { f32 f64 u8 u16 u32 u64 usize i8 i16 i32 i64 isize bool super::F16 }
 
 /// The input or the target of one sample: a [`Scalar`], an array of any number of axes, or a tuple of up to four of
 /// these.

@@ -181,6 +181,7 @@ fn another_training_is_refused() {
 
 /// The folder of the child, and how far it trains.
 const CHILD: &str = "KILN_TEST_CHECKPOINTS";
+const EPOCHS: &str = "KILN_TEST_EPOCHS";
 const STEPS: u64 = 400;
 
 /// No test: the process that others kill. It trains with `fit`, and a checkpoint each step.
@@ -191,16 +192,20 @@ fn child() {
     let mut trainer = trainer();
     let checkpoints = Checkpoints::new(FilePath::new(&folder)).every(Every::Steps(1)).keep(2);
     let data = data();
-    let fit = trainer.fit(&data).epochs(STEPS / 4).checkpoint(checkpoints).resume().progress(Progress::Silent);
+    let epochs = std::env::var(EPOCHS).unwrap().parse().unwrap();
+    let fit = trainer.fit(&data).epochs(epochs).checkpoint(checkpoints).resume().progress(Progress::Silent);
     if let Err(error) = fit.run() {
         println!("{error}");
         std::process::exit(1);
     }
 }
 
-fn start(folder: &FilePath) -> Child {
+fn start(folder: &FilePath, epochs: u64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "folders::child", "--ignored", "--nocapture"]).env(CHILD, folder);
+    command
+        .args(["--exact", "folders::child", "--ignored", "--nocapture"])
+        .env(CHILD, folder)
+        .env(EPOCHS, epochs.to_string());
     command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
@@ -219,7 +224,7 @@ fn a_killed_training_goes_on() {
     whole.fit(&data()).epochs(STEPS / 4).progress(Progress::Silent).run().unwrap();
     let (mut killed, mut word) = (0, 1u64);
     while killed < KILLS {
-        let mut child = start(&path);
+        let mut child = start(&path, STEPS / 4);
         let begun = Instant::now();
         // From the first file on, for a moment that is anything from nothing to some steps.
         while !path.join("step-000000001.safetensors").exists() && trained(&path) == 0 && begun.elapsed().as_secs() < 60
@@ -237,7 +242,7 @@ fn a_killed_training_goes_on() {
             killed += 1;
         }
     }
-    let ended = start(&path).wait_with_output().unwrap();
+    let ended = start(&path, STEPS / 4).wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
     assert_eq!(trained_steps(&path), STEPS);
     let mut resumed = trainer();
@@ -258,7 +263,8 @@ fn an_interrupted_training_is_saved() {
     for signal in ["INT", "TERM"] {
         let folder = Folder::new("interrupted");
         let path = folder.path("run");
-        let child = start(&path);
+        // So many that it is not done before the signal comes, however busy the machine.
+        let child = start(&path, 1_000_000);
         let begun = Instant::now();
         while trained(&path) == 0 && begun.elapsed().as_secs() < 60 {
             sleep(Duration::from_millis(1));

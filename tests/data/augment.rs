@@ -4,7 +4,8 @@
 use std::slice::from_ref;
 
 use kiln::data::augment::{
-    Augment, ColorJitter, Crop, CutMix, Erase, Flip, GaussianNoise, MixUp, Normalize, Rotation, Shift, functional,
+    Augment, CenterCrop, ColorJitter, Crop, CutMix, Erase, Flip, GaussianNoise, MixUp, Normalize, Rotation, Shift,
+    functional,
 };
 use kiln::data::{DataError, Random, Source, SourceExt};
 use ndarray::{Array1, Array2, Array3, Array4, ArrayD, Axis, array, s};
@@ -179,6 +180,11 @@ fn each_step_draws_what_it_may() {
     draws(Crop::new(2), &image, &crops([2, 2], 0, 0.0));
     draws(Crop::new(3).padding(1).fill(0.5), &image, &crops([3, 3], 1, 0.5));
     draws(Crop::sized([3, 4]), &image, from_ref(&image));
+    // The corner that torchvision's `center_crop` takes: 0.5 and 2.5 are rounded to even numbers.
+    for (size, corner) in [([3, 4], [0, 0]), ([1, 2], [1, 1]), ([2, 1], [0, 2]), ([2, 3], [0, 0]), ([6, 7], [-1, -1])] {
+        let expected = changed(&image, |image| functional::crop(image, corner, size, 0.0));
+        draws(CenterCrop::sized(size), &image, from_ref(&expected));
+    }
     let shifted = |most: isize, fill| {
         let places = (-1..=1).flat_map(|y| (-most..=most).map(move |x| [y, x]));
         places.map(|by| changed(&image, |image| functional::translate(image, by, fill))).collect::<Vec<_>>()

@@ -1,9 +1,10 @@
-//! PNG and JPEG images as arrays, with the feature `images`.
+//! PNG and JPEG images as arrays, folders of them as sources, with the feature `images`.
 
+use std::fs;
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, Rgba};
-use kiln::data::{Channels, read_image};
+use kiln::data::{Channels, DataError, ImageFolder, Loader, Source, SourceExt, read_image, resize};
 use ndarray::{Array3, array};
 
 use crate::folder::Folder;
@@ -67,4 +68,95 @@ fn damage_and_absurd_sizes_are_errors() {
     crc.update(&large[12..29]);
     large[29..33].copy_from_slice(&crc.sum().to_be_bytes());
     check(&large, "bytes, which are never 65535 x 65535 pixels");
+}
+
+/// One channel of an image scaled along its last axis: PyTorch's antialiased bilinear filter, written plainly.
+fn scaled_rows(image: &Array3<f32>, width: usize) -> Array3<f32> {
+    let (channels, height, from) = image.dim();
+    let scale = from as f32 / width as f32;
+    let reach = scale.max(1.0);
+    Array3::from_shape_fn((channels, height, width), |(c, y, x)| {
+        let centre = (x as f32 + 0.5) * scale;
+        let weight = |place: usize| (1.0 - ((place as f32 + 0.5 - centre) / reach).abs()).max(0.0);
+        let sum = |f: &dyn Fn(usize) -> f32| (0..from).map(|place| weight(place) * f(place)).sum::<f32>();
+        sum(&|place| image[[c, y, place]]) / sum(&|_| 1.0)
+    })
+}
+
+#[test]
+fn images_are_scaled_as_by_torchvision() {
+    let image = Array3::from_shape_fn((3, 9, 14), |(c, y, x)| ((c * 126 + y * 14 + x) as f32 * 0.7).sin().abs());
+    for size in [[9, 14], [5, 7], [3, 20], [30, 4], [1, 1], [18, 28]] {
+        let turned = |image: Array3<f32>| image.permuted_axes([0, 2, 1]).as_standard_layout().into_owned();
+        let expected = turned(scaled_rows(&turned(scaled_rows(&image, size[1])), size[0]));
+        for image in [image.clone(), turned(image.clone()).permuted_axes([0, 2, 1])] {
+            let found = resize(&image, size);
+            assert_eq!(found.dim(), (3, size[0], size[1]));
+            let apart = (&found - &expected).mapv(f32::abs).into_iter().fold(0.0, f32::max);
+            // Sums of up to 30 products of numbers up to 1.
+            assert!(apart < 1e-5, "{apart} for {size:?}");
+        }
+    }
+    assert_eq!(resize(&Array3::zeros((3, 0, 2)), [2, 2]), Array3::<f32>::zeros((3, 2, 2)));
+    assert_eq!(resize(&image, [0, 2]).dim(), (3, 0, 2));
+}
+
+fn gray(value: u8, width: u32) -> ImageBuffer<Luma<u8>, Vec<u8>> {
+    ImageBuffer::from_pixel(width, 4, Luma([value]))
+}
+
+#[test]
+fn a_folder_of_images_is_a_source() {
+    let folder = Folder::new("classes");
+    fs::create_dir_all(folder.path("dogs/small")).unwrap();
+    fs::create_dir_all(folder.path("cats")).unwrap();
+    folder.file("cats/b.png", &encoded(gray(51, 4), ImageFormat::Png));
+    folder.file("cats/a.PNG", &encoded(gray(0, 6), ImageFormat::Png));
+    folder.file("cats/notes.txt", b"no image");
+    folder.file("dogs/small/c.jpeg", &encoded(gray(102, 4), ImageFormat::Jpeg));
+    folder.file("dogs/z.jpg", &encoded(gray(255, 5), ImageFormat::Jpeg));
+    folder.file("beside.png", b"no image");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&folder.0, folder.path("dogs/small/round")).unwrap();
+
+    let images = ImageFolder::new(&folder.0).unwrap().channels(Channels::Gray);
+    assert_eq!(images.classes(), ["cats", "dogs"]);
+    let names: Vec<_> = images.files().iter().map(|(path, label)| (path.file_name().unwrap(), *label)).collect();
+    let expected = [("a.PNG", 0), ("b.png", 0), ("c.jpeg", 1), ("z.jpg", 1)];
+    assert_eq!(names, expected.map(|(name, label)| (name.as_ref(), label)));
+    assert_eq!(images.sample(0).unwrap(), (Array3::zeros((1, 4, 6)), 0));
+    assert!(matches!(images.sample(4), Err(DataError::NoSample { index: 4, count: 4 })));
+
+    for workers in [0, 2] {
+        let loader = Loader::new(images.clone().resize([4, 4])).batch(4).workers(workers);
+        let (x, y) = loader.epoch(0).next().unwrap().unwrap();
+        assert_eq!((x.dim(), y.to_vec()), ((4, 1, 4, 4), vec![0, 0, 1, 1]));
+        for (image, value) in x.outer_iter().zip([0.0, 0.2, 0.4, 1.0]) {
+            assert!(image.iter().all(|found: &f32| (found - value).abs() < 0.01));
+        }
+    }
+    let error = Loader::new(images.clone()).batch(4).epoch(0).next().unwrap().unwrap_err().to_string();
+    assert!(error.starts_with("sample 1: it has the shape [1, 4, 4] (target []), but the first"), "{error}");
+
+    // A damaged file is named; targets are known without it.
+    folder.file("dogs/z.jpg", b"damaged");
+    assert_eq!((images.target(3).unwrap(), images.clone().stratified_split([2, 2], 0).unwrap()[0].len()), (1, 2));
+    let text = Loader::new(images.resize([2, 2])).batch(4).epoch(0).next().unwrap().unwrap_err().to_string();
+    assert!(text.starts_with("sample 3: ") && text.contains("z.jpg is no PNG or JPEG file: "), "{text}");
+}
+
+#[test]
+fn folders_without_images_are_errors() {
+    let folder = Folder::new("empty classes");
+    let check = |expected: &str| {
+        let text = ImageFolder::new(folder.path("root")).unwrap_err().to_string();
+        assert!(text.contains(expected), "{text}");
+    };
+    check("cannot read ");
+    fs::create_dir_all(folder.path("root")).unwrap();
+    folder.file("root/a.png", b"");
+    check("root has no folders in it: expected one for each class, with its images");
+    fs::create_dir_all(folder.path("root/cats")).unwrap();
+    folder.file("root/cats/a.gif", b"");
+    check("cats has no images in it: expected files whose names end as .png, .jpg or .jpeg");
 }

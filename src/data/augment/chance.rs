@@ -86,6 +86,32 @@ impl Augment for Crop {
     }
 }
 
+/// The middle of an image, for validation and prediction. Nothing of it is random; an image that is smaller gets 0
+/// around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CenterCrop {
+    size: [usize; 2],
+}
+
+impl CenterCrop {
+    /// A square of so many pixels.
+    pub fn new(size: usize) -> CenterCrop {
+        CenterCrop::sized([size, size])
+    }
+
+    /// A part of this height and width.
+    pub fn sized(size: [usize; 2]) -> CenterCrop {
+        CenterCrop { size }
+    }
+}
+
+impl Augment for CenterCrop {
+    fn apply(&self, image: &mut Array3<f32>, _: &mut Random) -> Result<(), DataError> {
+        functional::center_crop(image, self.size);
+        Ok(())
+    }
+}
+
 /// Rotates an image about its centre, by the nearest pixels; the size stays.
 #[doc(alias = "RandomRotation")]
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -68,6 +68,17 @@ pub fn crop(image: &mut Array3<f32>, [top, left]: [isize; 2], size: [usize; 2], 
     place(image, size, fill, |row, column| [top + row as isize, left + column as isize]);
 }
 
+/// The part of `size` in the middle, with 0 where the image is smaller: `center_crop`.
+pub fn center_crop(image: &mut Array3<f32>, size: [usize; 2]) {
+    let (_, height, width) = image.dim();
+    // As torchvision: what is missing is padded, the odd pixel behind; else halves are rounded to even numbers.
+    let corner = |extent: usize, size: usize| match extent.checked_sub(size) {
+        Some(room) => (room as f64 / 2.0).round_ties_even() as isize,
+        None => -(((size - extent) / 2) as isize),
+    };
+    crop(image, [corner(height, size[0]), corner(width, size[1])], size, 0.0);
+}
+
 /// Moves an image down and to the right by so many pixels; `fill` stands where it was: `affine` with a translation.
 pub fn translate(image: &mut Array3<f32>, [down, right]: [isize; 2], fill: f32) {
     let (_, height, width) = image.dim();
