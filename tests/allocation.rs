@@ -315,11 +315,61 @@ fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
     }
 }
 
+/// Predictions into arrays that are there, by several threads at once: they allocate nothing, and all memory is that which was
+/// planned.
+fn check_predictions(threads: usize) {
+    const CALLERS: usize = 8;
+    let x = Array4::from_shape_fn((32, 1, 12, 12), |(n, _, y, x)| ((n * 144 + y * 12 + x) as f32).sin());
+    let (small, words) = (x.slice(ndarray::s![..20, .., .., ..]), Array2::<i32>::ones((4, 9)));
+    let predictor = Predictor::new(Net::init(1)).batch(32).threads(threads).concurrent_calls(CALLERS).build().unwrap();
+    let lengths = Predictor::new(Words::init(1)).batch(4).extent("T", 9).threads(threads).build().unwrap();
+    let ready = LIVE.load(Ordering::Relaxed);
+    let (arena, mut counts) = (predictor.cached_programs().bytes(), [0; 2]);
+    let barrier = std::sync::Barrier::new(CALLERS);
+    std::thread::scope(|scope| {
+        let calling = |_| {
+            scope.spawn(|| {
+                let mut out = [32, 20].map(|rows| ndarray::ArrayD::<f32>::zeros(vec![rows, 10]));
+                let mut tagged = ndarray::ArrayD::<f32>::zeros(vec![4, 9, 7]);
+                let mut call = || {
+                    predictor.predict_into(&x, &mut out[0]).unwrap();
+                    predictor.predict_into(&small, &mut out[1]).unwrap();
+                    lengths.predict_into(&words, &mut tagged).unwrap();
+                };
+                let mut calls = |count| {
+                    barrier.wait();
+                    (0..count).for_each(|_| call());
+                    barrier.wait();
+                    COUNT.load(Ordering::Relaxed)
+                };
+                calls(1);
+                [calls(20), calls(20)]
+            })
+        };
+        // The first round makes forks and arenas; so does the second, where more calls come at once.
+        for caller in (0..CALLERS).map(calling).collect::<Vec<_>>() {
+            counts = caller.join().unwrap();
+        }
+    });
+    // As many calls as ever came at once have what they need.
+    assert!(counts[1] - counts[0] <= 4 * CALLERS, "{counts:?} allocations by {CALLERS} callers, {threads} threads");
+    let grown = LIVE.load(Ordering::Relaxed) - ready;
+    let report = predictor.cached_programs();
+    let (planned, tables) = (report.bytes() - arena, CALLERS * 3 * (8 << 10) + (256 << 10));
+    assert!(report.arenas <= CALLERS && grown <= planned + tables, "{grown} bytes, {planned} planned: {report}");
+    let mut out = ndarray::ArrayD::<f32>::zeros(vec![32, 10]);
+    let before = COUNT.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        predictor.predict_into(&x, &mut out).unwrap();
+    }
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "predictions with {threads} threads");
+}
+
 fn check_all_sizes() {
     let images = |rows| Array4::<f32>::ones((rows, 1, 12, 12));
     let model = || Net::init(1);
     let trainer = || Trainer::new(model(), cross_entropy(), Adam::default()).batch(512).threads(1).build().unwrap();
-    let mut predictor = Predictor::new(model()).batch(512).threads(1).build().unwrap();
+    let predictor = Predictor::new(model()).batch(512).threads(1).build().unwrap();
     check_sizes("predict", 512, |rows| {
         predictor.predict(&images(rows)).unwrap();
     });
@@ -334,7 +384,7 @@ fn check_all_sizes() {
         evaluating.evaluate(&images(rows), &vec![0; rows]).unwrap();
     });
     drop(evaluating);
-    let mut tagging = Predictor::new(Words::init(1)).batch(64).cached_programs(4).threads(1).build().unwrap();
+    let tagging = Predictor::new(Words::init(1)).batch(64).cached_programs(4).threads(1).build().unwrap();
     check_sizes("lengths", 512, |length| {
         tagging.predict(&Array2::<i32>::ones((64, length))).unwrap();
     });
@@ -355,6 +405,7 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_transfers();
     (0..3).for_each(check_loader);
     for threads in [1, 2] {
+        check_predictions(threads);
         check_programs(threads);
         check_loops(threads);
         check_inputs(threads);

@@ -39,6 +39,16 @@ pub enum TrainError {
         /// The shape given.
         found: Vec<usize>,
     },
+    /// An array of another shape, given for an output to [`Predictor::predict_into`](crate::Predictor::predict_into).
+    #[error("the output `{output}` has the shape {expected}, but the array for it has the shape {found:?}")]
+    OutputShape {
+        /// The name of the output.
+        output: String,
+        /// Its shape for these samples.
+        expected: Shape,
+        /// The array's.
+        found: Vec<usize>,
+    },
     /// Inputs of a model with different numbers of samples.
     #[error(
         "all inputs of the model have the same number of samples: `{first}` has {expected}, but `{input}` has {found}"
