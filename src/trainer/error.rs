@@ -49,6 +49,16 @@ pub enum TrainError {
         /// The array's.
         found: Vec<usize>,
     },
+    /// What one of several inputs holds, where it can not be taken.
+    #[error("input `{input}`: {error}")]
+    Input {
+        /// The name of the input.
+        input: &'static str,
+        /// What is wrong: [`TrainError::Empty`], [`TrainError::Index`], [`TrainError::Label`] or
+        /// [`TrainError::WholeNumber`].
+        #[source]
+        error: Box<TrainError>,
+    },
     /// Inputs of a model with different numbers of samples.
     #[error(
         "all inputs of the model have the same number of samples: `{first}` has {expected}, but `{input}` has {found}"
@@ -345,6 +355,13 @@ pub enum TrainError {
     /// The compiled program could not be run.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl TrainError {
+    /// As an error of one input, where there are several.
+    pub(crate) fn of_input(self, input: &'static str, inputs: usize) -> TrainError {
+        if inputs > 1 { TrainError::Input { input, error: Box::new(self) } } else { self }
+    }
 }
 
 /// `a`, `b`, or a word for none.
