@@ -52,6 +52,7 @@ impl<M: Model> PredictorBuilder<M> {
     setter!(threads);
     setter!(cached_programs);
     setter!(check_finite);
+    setter!(check_numerics);
     setter!(flush_denormal);
     setter!(exact);
     setter!(tune);

@@ -23,6 +23,7 @@ use super::error::TrainError;
 use super::evaluation::scored;
 use super::metric::Metric;
 use super::view;
+use crate::numerics::Checked;
 use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
 use crate::tuning::Tuner;
 
@@ -221,6 +222,8 @@ pub struct Compiled {
     flags: Vec<i32>,
     /// The outputs that count numbers which a function does not take, each with the function and what it takes.
     outside: Vec<(usize, String, String)>,
+    /// Where results are looked at.
+    checked: Option<Box<Checked>>,
 }
 
 impl Compiled {
@@ -244,6 +247,7 @@ impl Compiled {
             inputs: data.collect(),
             flags: Vec::new(),
             outside: outside.collect(),
+            checked: None,
             session,
         }
     }
@@ -258,6 +262,9 @@ impl Compiled {
 
     /// As [`Compiled::write`], of elements of any type.
     pub fn write_elements(&mut self, input: usize, from: Elements<'_>) -> Result<(), TrainError> {
+        if let Some(checked) = &mut self.checked {
+            checked.give(input, &from);
+        }
         let (input, rule) = &self.inputs[input];
         match from {
             Elements::F32(numbers) => self.session.write_input_f32(*input, numbers)?,
@@ -277,10 +284,22 @@ impl Compiled {
     /// Runs it; all data inputs have been written.
     ///
     /// # Errors
-    /// [`TrainError::Outside`] where a function was given numbers that it does not take; the states are then as they were.
+    /// [`TrainError::Outside`] where a function was given numbers that it does not take; with `check_numerics`
+    /// [`TrainError::Numerics`] and [`TrainError::Unexplained`]; the states are then as they were.
     pub fn run(&mut self, states: &mut States) -> Result<(), TrainError> {
+        if let Some(checked) = &self.checked {
+            checked.begin(states);
+        }
         self.session.run(states)?;
         self.uses += 1;
+        self.check_outside()?;
+        match &mut self.checked {
+            Some(checked) => checked.end(&self.session, states),
+            None => Ok(()),
+        }
+    }
+
+    fn check_outside(&self) -> Result<(), TrainError> {
         match self.outside.iter().find(|(position, ..)| self.session.scalar(*position) > 0.0) {
             None => Ok(()),
             Some((position, function, range)) => Err(TrainError::Outside {
@@ -419,7 +438,10 @@ impl Programs {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
         }
-        self.compiled.insert(0, Compiled::new(name, sizes, graph, session));
+        let Settings { check_numerics, flush_denormal, .. } = self.settings;
+        let mut compiled = Compiled::new(name, sizes, graph, session);
+        compiled.checked = check_numerics.then(|| Checked::new(graph, sizes.batch(), flush_denormal).into());
+        self.compiled.insert(0, compiled);
         Ok(())
     }
 
