@@ -58,6 +58,7 @@ mod formats;
 mod history;
 pub mod metrics;
 mod names;
+pub mod numerics;
 mod predictor;
 pub mod prelude;
 pub mod program;

@@ -7,6 +7,7 @@ use kiln_jit::{CompileError, RunError, StateError};
 use kiln_rt::ThreadsError;
 
 use super::hints::to_fit;
+use crate::numerics::{NonFinite, Unexplained};
 use crate::report::ProfileError;
 use crate::tuning::TuningError;
 
@@ -227,6 +228,12 @@ pub enum TrainError {
         /// The number.
         found: f32,
     },
+    /// A call made NaN or infinity out of finite numbers, where the trainer was built with `check_numerics(true)`.
+    #[error("{0}")]
+    Numerics(Box<NonFinite>),
+    /// NaN or infinity in the results of a call whose cause was not found, with `check_numerics(true)`.
+    #[error("{0}")]
+    Unexplained(Box<Unexplained>),
     /// A loss that was given numbers for which it is not defined, such as scores for probabilities.
     #[error(
         "{function} takes numbers from {range}, and {count} that it was given in this batch lie outside{}",
