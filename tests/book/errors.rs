@@ -1,0 +1,153 @@
+//! The chapter about what rustc says: every message of the cases in `tests/ui` has an entry, and the texts that are shown are
+//! theirs, whole.
+//!
+//! A list item that is nothing but a text in backticks names messages: `it takes … input features` stands for all that hold
+//! these words, `…` for anything between them. A new kind of message needs such a line, under an entry that says what it
+//! means and what to do.
+
+use std::fs;
+
+use super::pages::pages;
+use super::root;
+
+/// The pages of the chapter.
+const CHAPTER: &str = "errors/";
+
+/// The messages of a file, with the numbers of their first and last lines.
+fn messages(text: &str) -> Vec<(usize, usize, Vec<&str>)> {
+    let mut messages: Vec<(usize, usize, Vec<&str>)> = Vec::new();
+    let mut open = false;
+    for (number, line) in text.lines().enumerate() {
+        let number = number + 1;
+        if line.is_empty() {
+            open = false;
+        } else if open {
+            let (_, last, lines) = messages.last_mut().unwrap();
+            *last = number;
+            lines.push(line);
+        } else {
+            messages.push((number, number, vec![line]));
+            open = true;
+        }
+    }
+    messages
+}
+
+/// The words of a message without its quotation marks.
+fn words(text: &str) -> String {
+    text.replace('`', "")
+}
+
+/// Whether a text holds all parts of a wording, in their order.
+fn holds(text: &str, wording: &str) -> bool {
+    let mut rest = text;
+    wording.split('…').map(str::trim).filter(|part| !part.is_empty()).all(|part| match rest.split_once(part) {
+        Some((_, behind)) => {
+            rest = behind;
+            true
+        }
+        None => false,
+    })
+}
+
+#[test]
+fn wordings_leave_out_what_varies() {
+    let text = words("error: `Linear` needs `in_features`: it takes `in_features` and `out_features`");
+    let cases = [
+        ("needs … it takes", true),
+        ("… needs in_features: …", true),
+        ("it takes … needs", false),
+        ("needs out_features", false),
+    ];
+    for (wording, expected) in cases {
+        assert_eq!(holds(&text, wording), expected, "{wording}");
+    }
+}
+
+#[test]
+fn every_message_of_rustc_has_an_entry() {
+    let mut wordings: Vec<(String, String)> = Vec::new();
+    let mut wrong = Vec::new();
+    for page in pages().into_iter().filter(|page| page.name.starts_with(CHAPTER)) {
+        for (number, line) in page.prose() {
+            let wording = line.strip_prefix("* `").and_then(|rest| rest.strip_suffix('`'));
+            wordings.extend(wording.map(|wording| (format!("{}:{number}", page.name), wording.to_owned())));
+        }
+        for block in page.blocks().iter().filter(|block| block.info == "text") {
+            for include in page.includes(block).into_iter().flatten() {
+                let text = fs::read_to_string(&include.file).unwrap_or_default();
+                let parts: Vec<String> =
+                    messages(&text).iter().map(|(first, last, _)| format!("{first}:{last}")).collect();
+                if !parts.contains(&include.part) {
+                    let place = format!("{}:{}", page.name, block.number);
+                    wrong.push(format!(
+                        "{place} shows {}:{}, which is no message; those are {parts:?}",
+                        include.name(),
+                        include.part
+                    ));
+                }
+            }
+        }
+    }
+    let mut used = vec![false; wordings.len()];
+    let mut files: Vec<_> = fs::read_dir(root().join("tests/ui")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "stderr")) {
+        let text = fs::read_to_string(file).unwrap();
+        for (first, _, lines) in messages(&text) {
+            let head = words(lines[0]);
+            if head.starts_with("note: ") {
+                continue;
+            }
+            let known: Vec<usize> = (0..wordings.len()).filter(|&place| holds(&head, &wordings[place].1)).collect();
+            known.iter().for_each(|&place| used[place] = true);
+            if known.is_empty() {
+                wrong.push(format!("{}:{first}: {head}", file.file_name().unwrap().display()));
+            }
+        }
+    }
+    for ((place, wording), _) in wordings.iter().zip(used).filter(|(_, used)| !used) {
+        wrong.push(format!("{place}: no message has the words `{wording}`"));
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} messages without an entry in docs/src/{CHAPTER}, or entries without a message:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// The enums of the errors that a user's program may meet, by the files that declare them.
+const KINDS: [(&str, &str); 5] = [
+    ("TrainError", "src/trainer/error.rs"),
+    ("DataError", "src/data/error.rs"),
+    ("CheckpointError", "src/checkpoint/error.rs"),
+    ("FitError", "src/fit/error.rs"),
+    ("MetricError", "src/metrics/error.rs"),
+];
+
+/// The variants of an enum, in a source that rustfmt has formatted.
+fn variants(source: &str, name: &str) -> Vec<String> {
+    let body =
+        source.split_once(&format!("pub enum {name} {{\n")).expect("the enum").1.split_once("\n}").expect("its end").0;
+    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let names = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    names.map(|line| line.chars().take_while(|c| c.is_alphanumeric()).collect()).collect()
+}
+
+#[test]
+fn every_kind_of_error_while_a_program_runs_has_an_entry() {
+    let page = pages().into_iter().find(|page| page.name == "errors/running.md").expect("the page");
+    let mut missing = Vec::new();
+    for (name, file) in KINDS {
+        let source = fs::read_to_string(root().join(file)).unwrap().replace("\r\n", "\n");
+        let variants = variants(&source, name);
+        assert!(variants.len() > 3, "{file} has changed its form");
+        // The sections that name the enum.
+        let parts: String = page.text.split("\n## ").filter(|part| part.contains(&format!("`{name}`"))).collect();
+        assert!(!parts.is_empty(), "no part of the page is about {name}");
+        let unknown = variants.into_iter().filter(|variant| !parts.contains(&format!("`{variant}`")));
+        missing.extend(unknown.map(|variant| format!("{name}::{variant}")));
+    }
+    assert!(missing.is_empty(), "docs/src/errors/running.md has no entry for {missing:#?}");
+}
