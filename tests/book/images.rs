@@ -15,7 +15,7 @@ pub fn pictures(root: &Path) -> Result<[usize; 2], DataError> {
     let train = train.augment((Flip::horizontal(0.5), Crop::new(64)));
     let train = Loader::new(train).batch(32).shuffle(0).workers(2);
     for batch in train.epoch(0) {
-        let (x, y) = batch?;                             // [32, 3, 64, 64] and [32]
+        let (x, y) = batch?; // [32, 3, 64, 64] and [32]
         assert_eq!(x.shape()[0], y.len());
     }
     Ok([train.samples(), valid.len()])
