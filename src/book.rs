@@ -15,3 +15,5 @@ mod fit {}
 mod measuring {}
 #[doc = include_str!("../docs/src/numbers.md")]
 mod numbers {}
+#[doc = include_str!("../docs/src/weights.md")]
+mod weights {}

@@ -5,9 +5,9 @@
 //! these words, `…` for anything between them. A new kind of message needs such a line, under an entry that says what it
 //! means and what to do.
 
-use std::fs;
+use std::{env, fs};
 
-use super::pages::pages;
+use super::pages::{Include, Page, pages};
 use super::root;
 
 /// The pages of the chapter.
@@ -64,31 +64,96 @@ fn wordings_leave_out_what_varies() {
     }
 }
 
-#[test]
-fn every_message_of_rustc_has_an_entry() {
-    let mut wordings: Vec<(String, String)> = Vec::new();
-    let mut wrong = Vec::new();
-    for page in pages().into_iter().filter(|page| page.name.starts_with(CHAPTER)) {
-        for (number, line) in page.prose() {
-            let wording = line.strip_prefix("* `").and_then(|rest| rest.strip_suffix('`'));
-            wordings.extend(wording.map(|wording| (format!("{}:{number}", page.name), wording.to_owned())));
+/// The wording that a line of a page is, if it is one.
+fn wording(line: &str) -> Option<&str> {
+    line.strip_prefix("* `")?.strip_suffix('`')
+}
+
+/// A section of a page that shows messages: where it is, what it takes over, its wordings.
+struct Entry {
+    place: String,
+    shown: Vec<Include>,
+    wordings: Vec<String>,
+}
+
+/// The sections of a page that show messages or name them.
+fn entries(page: &Page) -> Vec<Entry> {
+    let heading = |line: &&str| line.starts_with("## ");
+    let lines: Vec<&str> = page.text.lines().collect();
+    let mut begins: Vec<usize> = (0..lines.len()).filter(|&number| heading(&lines[number])).collect();
+    begins.insert(0, 0);
+    begins.push(lines.len());
+    let sections = begins.windows(2).map(|ends| {
+        let of_section = |number: usize| (ends[0] + 1..=ends[1]).contains(&number);
+        let blocks = page.blocks();
+        let shown = blocks.iter().filter(|block| block.info == "text" && of_section(block.number));
+        let shown =
+            shown.filter_map(|block| page.includes(block)).flatten().filter(|part| part.name().ends_with(".stderr"));
+        let prose = page.prose();
+        let named = prose.iter().filter(|(number, _)| of_section(*number)).filter_map(|(_, line)| wording(line));
+        Entry {
+            place: format!("{}:{}", page.name, ends[0] + 1),
+            shown: shown.collect(),
+            wordings: named.map(str::to_owned).collect(),
         }
-        for block in page.blocks().iter().filter(|block| block.info == "text") {
-            for include in page.includes(block).into_iter().flatten() {
-                let text = fs::read_to_string(&include.file).unwrap_or_default();
-                let parts: Vec<String> =
-                    messages(&text).iter().map(|(first, last, _)| format!("{first}:{last}")).collect();
-                if !parts.contains(&include.part) {
-                    let place = format!("{}:{}", page.name, block.number);
-                    wrong.push(format!(
-                        "{place} shows {}:{}, which is no message; those are {parts:?}",
-                        include.name(),
-                        include.part
-                    ));
+    });
+    sections.filter(|entry| !entry.shown.is_empty() || !entry.wordings.is_empty()).collect()
+}
+
+/// Whether the part is the message that the entry is about, or begins it; else the part that is.
+fn right_part(entry: &Entry, shown: &Include) -> Result<(), Option<String>> {
+    let text = fs::read_to_string(&shown.file).unwrap_or_default();
+    let all = messages(&text);
+    let is_about = |lines: &[&str]| {
+        let head = words(lines[0]);
+        entry.wordings.is_empty() || entry.wordings.iter().any(|wording| holds(&head, wording))
+    };
+    let (first, last) = shown.part.split_once(':').unwrap_or_default();
+    let (first, last): (usize, usize) = (first.parse().unwrap_or(0), last.parse().unwrap_or(0));
+    let whole = !entry.wordings.is_empty();
+    let right = |message: &&(usize, usize, Vec<&str>)| {
+        message.0 == first && if whole { message.1 == last } else { message.1 >= last }
+    };
+    if all.iter().find(right).is_some_and(|(_, _, lines)| is_about(lines)) {
+        return Ok(());
+    }
+    Err(all.iter().find(|(_, _, lines)| is_about(lines)).map(|(first, last, _)| format!("{first}:{last}")))
+}
+
+#[test]
+fn messages_are_shown_whole_under_their_own_entry() {
+    let bless = env::var_os("BLESS").is_some_and(|value| value == "1");
+    let mut wrong = Vec::new();
+    for page in pages() {
+        let mut text = page.text.clone();
+        for entry in entries(&page) {
+            for shown in &entry.shown {
+                let Err(right) = right_part(&entry, shown) else { continue };
+                let file = shown.file.file_name().unwrap().display();
+                match right {
+                    Some(right) if bless => {
+                        text = text.replace(&format!("{file}:{}", shown.part), &format!("{file}:{right}"))
+                    }
+                    Some(right) => wrong.push(format!("{}: {file}:{} is now {right}", entry.place, shown.part)),
+                    None => wrong.push(format!("{}: {file} has no message with the words of the entry", entry.place)),
                 }
             }
         }
+        if text != page.text {
+            fs::write(root().join("docs/src").join(&page.name), text).unwrap();
+        }
     }
+    assert!(wrong.is_empty(), "messages have moved (BLESS=1 follows them):\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_message_of_rustc_has_an_entry() {
+    let chapter = pages().into_iter().filter(|page| page.name.starts_with(CHAPTER));
+    let entries: Vec<Entry> = chapter.flat_map(|page| entries(&page)).collect();
+    let wordings: Vec<(&str, &str)> = (entries.iter())
+        .flat_map(|entry| entry.wordings.iter().map(|wording| (entry.place.as_str(), wording.as_str())))
+        .collect();
+    let mut wrong = Vec::new();
     let mut used = vec![false; wordings.len()];
     let mut files: Vec<_> = fs::read_dir(root().join("tests/ui")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -99,7 +164,7 @@ fn every_message_of_rustc_has_an_entry() {
             if head.starts_with("note: ") {
                 continue;
             }
-            let known: Vec<usize> = (0..wordings.len()).filter(|&place| holds(&head, &wordings[place].1)).collect();
+            let known: Vec<usize> = (0..wordings.len()).filter(|&place| holds(&head, wordings[place].1)).collect();
             known.iter().for_each(|&place| used[place] = true);
             if known.is_empty() {
                 wrong.push(format!("{}:{first}: {head}", file.file_name().unwrap().display()));
