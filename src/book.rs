@@ -15,5 +15,7 @@ mod fit {}
 mod measuring {}
 #[doc = include_str!("../docs/src/numbers.md")]
 mod numbers {}
+#[doc = include_str!("../docs/src/predicting.md")]
+mod predicting {}
 #[doc = include_str!("../docs/src/weights.md")]
 mod weights {}

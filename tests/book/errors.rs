@@ -38,6 +38,12 @@ fn words(text: &str) -> String {
     text.replace('`', "")
 }
 
+/// What a message says, up to where it says it; without quotation marks.
+fn head(message: &[&str]) -> String {
+    let said = message.iter().take_while(|line| !line.trim_start().starts_with("--> "));
+    words(&said.map(|line| line.trim()).collect::<Vec<_>>().join(" "))
+}
+
 /// Whether a text holds all parts of a wording, in their order.
 fn holds(text: &str, wording: &str) -> bool {
     let mut rest = text;
@@ -105,7 +111,7 @@ fn right_part(entry: &Entry, shown: &Include) -> Result<(), Option<String>> {
     let text = fs::read_to_string(&shown.file).unwrap_or_default();
     let all = messages(&text);
     let is_about = |lines: &[&str]| {
-        let head = words(lines[0]);
+        let head = head(lines);
         entry.wordings.is_empty() || entry.wordings.iter().any(|wording| holds(&head, wording))
     };
     let (first, last) = shown.part.split_once(':').unwrap_or_default();
@@ -160,7 +166,7 @@ fn every_message_of_rustc_has_an_entry() {
     for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "stderr")) {
         let text = fs::read_to_string(file).unwrap();
         for (first, _, lines) in messages(&text) {
-            let head = words(lines[0]);
+            let head = head(&lines);
             if head.starts_with("note: ") {
                 continue;
             }

@@ -9,7 +9,7 @@ use kiln::prelude::*;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut net = Net::init(0);
     net.load("digits.safetensors")?;
-    let mut predictor = Predictor::new(net).batch(1).build()?;
+    let predictor = Predictor::new(net).batch(1).build()?;
 
     let cells = CsvOptions::new().header(false).read("digits.csv")?.all::<f32>()?;
     for row in [0, 700, 1796] {

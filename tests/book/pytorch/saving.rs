@@ -23,7 +23,7 @@ pub fn run(numbers: &mut Numbers) -> Result {
     net.load(weights("other"))?; // all of it
     net.backbone.load_with(weights("saving"), LoadOptions::new().prefix("backbone."))?; // a part
     // ANCHOR_END: load
-    let mut predictor = Predictor::new(net).batch(2).build()?;
+    let predictor = Predictor::new(net).batch(2).build()?;
     numbers.tell("a part", predictor.predict(&x)?);
 
     let mut net = predictor.into_model();
