@@ -49,6 +49,8 @@
 // What the macros expand to finds this crate by its name, here too.
 extern crate self as kiln;
 
+#[cfg(doctest)]
+mod book;
 mod checkpoint;
 pub mod checkpoints;
 pub mod data;
