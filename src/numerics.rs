@@ -15,6 +15,7 @@ use std::fmt;
 use kiln_graph::interpret::{Cause, Findings, Source, Used};
 use kiln_graph::{Graph, Line, Op, Scope, Shape, Stage};
 use kiln_jit::Plan;
+use kiln_jit::plan::Part;
 
 pub(crate) use checked::Checked;
 use words::{counted, list, number, ordinal, word};
@@ -83,7 +84,8 @@ impl NonFinite {
         let scope_number = graph.node(source.node).scope;
         let scope = &graph.scopes[scope_number as usize];
         let position = findings.sources.iter().position(|other| std::ptr::eq(other, source));
-        let reached: Vec<usize> = findings.results.iter().filter(|(_, of)| *of == position).map(|(at, _)| *at).collect();
+        let reached: Vec<usize> =
+            findings.results.iter().filter(|(_, of)| *of == position).map(|(at, _)| *at).collect();
         let updated = |result: &usize| {
             let update = graph.updates.get(result.checked_sub(graph.outputs.len())?)?;
             Some(graph.inputs[update.input].name.clone())
@@ -94,7 +96,8 @@ impl NonFinite {
             Stage::Backward => parameters.next().filter(|_| parameters.next().is_none()),
             Stage::Update => parameters.next(),
         };
-        let name = |result: &usize| graph.outputs.get(*result).map(|output| output.name.clone()).or_else(|| updated(result));
+        let name =
+            |result: &usize| graph.outputs.get(*result).map(|output| output.name.clone()).or_else(|| updated(result));
         let input = || graph.inputs.iter().find(|input| input.node == source.node).map(|input| input.name.clone());
         let mut report = NonFinite {
             program: graph.name.clone(),
@@ -104,9 +107,9 @@ impl NonFinite {
             stage: scope.stage,
             line: graph.line(scope_number),
             layer: scope.layer.clone(),
-            function: function(graph, scope),
+            function: function(graph, scope, word(&source.op)),
             parameter: if source.op == Op::Input { input() } else { parameter },
-            kernel: kernel(plan, scope_number, source.op.mnemonic()),
+            kernel: kernel(graph, plan, scope_number, source.op.mnemonic()),
             step: source.step.map(|(_, step)| step),
             shape: source.ty.shape,
             index: source.index.clone(),
@@ -128,22 +131,32 @@ impl Operand {
     }
 }
 
-/// The function, the loss or the optimizer around a scope.
-fn function(graph: &Graph, scope: &Scope) -> &'static str {
+/// The function, the loss or the optimizer around a scope that is more than one operation.
+fn function(graph: &Graph, scope: &Scope, operation: &str) -> &'static str {
     let mut at = scope;
     loop {
-        if !at.function.is_empty() || at.outer == 0 {
-            return at.function;
+        let told = at.function.is_empty() || at.function == operation;
+        match (told, at.outer) {
+            (false, _) => return at.function,
+            (true, 0) => return "",
+            (true, _) => {}
         }
         at = &graph.scopes[at.outer as usize];
     }
 }
 
-/// The name of the kernel that computes an operation of a scope.
-fn kernel(plan: &Plan, scope: u32, operation: &str) -> Option<String> {
-    let of_scope = || plan.calls.iter().filter(|call| call.parts.iter().any(|part| part.scope == scope));
-    let exact = of_scope().find(|call| call.parts.iter().any(|part| (part.scope, part.operation) == (scope, operation)));
-    exact.or_else(|| of_scope().next()).map(|call| call.label.clone())
+/// The name of the kernel that computes an operation of a scope; nothing where that was computed while compiling. Equal
+/// nodes are computed once, under the scope of one of them.
+fn kernel(graph: &Graph, plan: &Plan, scope: u32, operation: &str) -> Option<String> {
+    let find = |wanted: &dyn Fn(&Part) -> bool| plan.calls.iter().find(|call| call.parts.iter().any(wanted));
+    let of = &graph.scopes[scope as usize];
+    let is_alike = |part: &Part| {
+        let other = &graph.scopes[part.scope as usize];
+        part.operation == operation && (other.stage, &other.layer) == (of.stage, &of.layer)
+    };
+    let call = find(&|part| part.scope == scope && part.operation == operation);
+    let call = call.or_else(|| find(&|part| part.scope == scope)).or_else(|| find(&is_alike));
+    call.map(|call| call.label.clone())
 }
 
 impl fmt::Display for NonFinite {
@@ -175,7 +188,8 @@ impl fmt::Display for NonFinite {
         }
         let mut place = Vec::new();
         if !self.layer.is_empty() {
-            place.push(format!("layer `{}`", self.layer));
+            let what = if self.stage == Stage::Update { "optimizer" } else { "layer" };
+            place.push(format!("{what} `{}`", self.layer));
         }
         if !self.function.is_empty() && self.stage != Stage::Update {
             place.push(format!("`{}`", self.function));

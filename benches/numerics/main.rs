@@ -132,7 +132,13 @@ fn subnormal(threads: usize) -> Result<(), TrainError> {
 }
 
 /// The shortest time of a step without and with a check, taken in turns, in milliseconds.
-fn checked<M, X>(name: &str, model: impl Fn() -> M, x: X, labels: &Array1<i32>, threads: usize) -> Result<(), TrainError>
+fn checked<M, X>(
+    name: &str,
+    model: impl Fn() -> M,
+    x: X,
+    labels: &Array1<i32>,
+    threads: usize,
+) -> Result<(), TrainError>
 where
     M: Model,
     for<'x> &'x X: kiln::Inputs<M::Input>,

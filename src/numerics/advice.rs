@@ -16,22 +16,30 @@ pub fn of(source: &NonFinite) -> Vec<String> {
         ),
         Cause::Made => {
             let (first, second) = (there(source, 0), there(source, 1));
-            advice.extend(of_operation(source, first, second));
+            if source.stage == Stage::Update {
+                advice.push(of_update(source, second));
+            } else {
+                advice.extend(of_operation(source, first, second));
+            }
             if source.stage == Stage::Backward && may_be_a_branch(source, first, second) {
                 advice.push(
                     "`where` computes both branches, and the one that it does not take still has a gradient, 0 times infinity: \
                      make its operand safe before: `where(x > 0, x, 1).log()`, not `where(x > 0, x.log(), 0)` alone",
                 );
             }
-            if source.stage == Stage::Update {
-                advice.push(
-                    "the update is too large for f32: a lower learning rate, warm-up, or `clip_grad_norm`; an `eps` of 0 \
-                     divides by 0 where a gradient is 0",
-                );
-            }
         }
     }
     advice.into_iter().map(str::to_owned).collect()
+}
+
+fn of_update(source: &NonFinite, second: Option<f32>) -> &'static str {
+    match (source.operation, second) {
+        ("div", Some(0.0)) => {
+            "the gradient is 0, or so small that its square is: an `eps` above 0 keeps optimizers from dividing by 0 then"
+        }
+        ("rsqrt" | "reciprocal", _) => "an `eps` above 0 keeps optimizers from dividing by 0 where a gradient is 0",
+        _ => "the update is too large for f32: a lower learning rate, warm-up, or `clip_grad_norm`",
+    }
 }
 
 fn there(source: &NonFinite, operand: usize) -> Option<f32> {
@@ -65,9 +73,7 @@ fn may_be_a_branch(source: &NonFinite, first: Option<f32>, second: Option<f32>) 
 fn of_operation(source: &NonFinite, first: Option<f32>, second: Option<f32>) -> Option<&'static str> {
     let is_zero = |x: Option<f32>| x == Some(0.0);
     let is_negative = |x: Option<f32>| x.is_some_and(|x| x < 0.0);
-    let is_large = |operand: &Operand| {
-        operand.range.is_some_and(|(least, most)| least.abs().max(most.abs()) > 1e15)
-    };
+    let is_large = |operand: &Operand| operand.range.is_some_and(|(least, most)| least.abs().max(most.abs()) > 1e15);
     if let Some(of) = source.gradient_of {
         match of {
             "sqrt" | "rsqrt" | "pow" if source.operation != "mul" || source.found.is_nan() || is_zero(second) => {
@@ -78,9 +84,13 @@ fn of_operation(source: &NonFinite, first: Option<f32>, second: Option<f32>) -> 
             }
             "log" => return Some("the slope of log at 0 is infinite: clamp before it, or add an eps"),
             "acos" | "asin" | "acosh" | "atanh" => {
-                return Some("the slope at the end of where the function is defined is infinite: clamp a little inside of it");
+                return Some(
+                    "the slope at the end of where the function is defined is infinite: clamp a little inside of it",
+                );
             }
-            "div" | "reciprocal" => return Some("the gradient of a division by a number near 0: add an eps to the divisor"),
+            "div" | "reciprocal" => {
+                return Some("the gradient of a division by a number near 0: add an eps to the divisor");
+            }
             _ => {}
         }
     }
@@ -99,16 +109,21 @@ fn of_operation(source: &NonFinite, first: Option<f32>, second: Option<f32>) -> 
         ),
         "div" | "reciprocal" => Some("a division by 0 or by nearly 0: add an eps to the divisor, or clamp it"),
         "rsqrt" => Some("the reciprocal root of 0 or of a negative number: add an eps below the root"),
-        "sqrt" => Some("the root of a negative number: a variance may come out just below 0; clamp it to 0, or add an eps"),
+        "sqrt" => {
+            Some("the root of a negative number: a variance may come out just below 0; clamp it to 0, or add an eps")
+        }
         "exp" | "expm1" | "sinh" | "cosh" => Some(
             "exp exceeds f32 above 88.7: subtract the maximum before (as `softmax` and `logsumexp` do), or clamp its operand",
         ),
         "pow" => Some(
             "a negative number to a power that is not whole, 0 to a negative power, or more than f32 holds: clamp the base",
         ),
-        "acos" | "asin" | "atanh" | "acosh" => Some("the operand lies outside of where the function is defined: clamp it"),
+        "acos" | "asin" | "atanh" | "acosh" => {
+            Some("the operand lies outside of where the function is defined: clamp it")
+        }
         "mul" | "matmul" | "conv" | "sum" | "prod" | "add" | "sub" | "avg_pool" | "index_add"
-            if source.stage != Stage::Update && (source.found.is_infinite() || source.operands.iter().any(is_large)) =>
+            if source.stage != Stage::Update
+                && (source.found.is_infinite() || source.operands.iter().any(is_large)) =>
         {
             Some(
                 "numbers have grown beyond f32 (3.4e38): the training diverges, or inputs are not scaled; a lower learning rate, \

@@ -114,7 +114,9 @@ impl Checked {
     /// What a run has made of the states that it updates.
     fn after(&self, states: &States) -> Vec<(String, Tensor<f32>)> {
         let updated = self.graph.updates.iter().map(|update| &self.graph.inputs[update.input]);
-        updated.filter_map(|input| Some((input.name.clone(), read(states, &input.name, self.graph.ty(input.node))?))).collect()
+        updated
+            .filter_map(|input| Some((input.name.clone(), read(states, &input.name, self.graph.ty(input.node))?)))
+            .collect()
     }
 
     /// A value for each input.
@@ -144,7 +146,9 @@ struct Bad {
 /// The outputs of f32, with their positions.
 fn outputs(session: &Session) -> impl Iterator<Item = (&str, usize)> {
     let outputs = session.program().plan().outputs.iter().enumerate();
-    outputs.filter(|(_, output)| output.ty.dtype == DType::F32).map(|(position, output)| (output.name.as_str(), position))
+    outputs
+        .filter(|(_, output)| output.ty.dtype == DType::F32)
+        .map(|(position, output)| (output.name.as_str(), position))
 }
 
 /// Tells apart at which places outputs are not finite.

@@ -33,7 +33,12 @@ impl Nodes {
     pub fn evaluate(&mut self, op: &Op, operands: &[&Tensor<f32>], ty: Type) -> Option<Tensor<f32>> {
         let is_sum = match op.traits().family {
             Family::Contraction | Family::Window | Family::Reduce => true,
-            Family::Source | Family::Elementwise | Family::Movement | Family::Indexing | Family::Random | Family::Scan => false,
+            Family::Source
+            | Family::Elementwise
+            | Family::Movement
+            | Family::Indexing
+            | Family::Random
+            | Family::Scan => false,
         };
         let types: Vec<Type> = operands.iter().map(|operand| operand.ty()).collect();
         let shapes: Vec<Shape> = types.iter().map(|ty| ty.shape).collect();

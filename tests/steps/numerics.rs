@@ -12,7 +12,7 @@ const INF: f32 = f32::INFINITY;
 const NAN: f32 = f32::NAN;
 
 model! {
-    struct Forward { fc: Linear(3, 2), opt: Sgd(fc, lr = 0.1) }
+    struct Forward { fc: Linear(3, 2) }
 
     eval log(x: [N, 3]) -> y { let y = x.log(); } // at log
     eval log2(x: [N, 3]) -> y { let y = x.log2(); } // at log2
@@ -71,7 +71,7 @@ model! {
 fn place(marker: &str, within: &str) -> (u32, u32) {
     let mark = format!("// at {marker}");
     let (number, line) = HERE.lines().enumerate().find(|(_, line)| line.ends_with(&mark)).expect("a marker");
-    let column = line.find(within).unwrap_or_else(|| panic!("`{within}` in {line}"));
+    let column = line.rfind(within).unwrap_or_else(|| panic!("`{within}` in {line}"));
     (number as u32 + 1, column as u32 + 1)
 }
 
@@ -99,7 +99,8 @@ fn check(name: &str, report: Option<NonFinite>, expected: Expected) -> Option<No
         assert_eq!((line.line, line.column), place(marker, within), "{name}: {report}");
         assert!(line.file.ends_with("numerics.rs"), "{report}");
     }
-    assert!(report.kernel.is_some() || report.cause == Given, "{name}: {report}");
+    // Products of constants are computed while compiling.
+    assert!(report.kernel.is_some() || report.cause == Given || name == "scaled", "{name}: {report}");
     Some(report)
 }
 
@@ -160,7 +161,7 @@ fn forward_passes_name_the_operation_the_line_and_the_place() {
         x[[1, 2]] = special;
         let report = check(name, report(call(&mut net, &x)), expected);
         let elementwise = ["log", "sqrt", "exp", "divided", "by_itself", "difference"];
-        if let Some(report) = report.filter(|report| elementwise.contains(&name)) {
+        if let Some(report) = report.filter(|_| elementwise.contains(&name)) {
             assert_eq!((report.stage, report.index.as_slice(), report.sample), (Stage::Forward, &[1, 2][..], Some(1)));
             let there = report.operands.last().and_then(|operand| operand.there);
             let flushed = if special.is_normal() || special == INF { special } else { 0.0 };
@@ -305,22 +306,22 @@ fn updates_name_the_optimizer_and_the_parameter() {
         let mut net = net.build().unwrap();
         let before = net.model().fc.weight.clone();
         macro_rules! cases {
-            ($($step:ident $field:ident $name:ident $operation:literal $found:expr;)*) => {
+            ($($step:ident $name:ident $operation:literal $found:expr;)*) => {
                 [$((stringify!($step), (|net, x| net.$step(x).map(drop)) as Call<UpdateTrainer>,
-                    concat!(stringify!($field), ".minimize"), stringify!($name), $operation, $found)),*]
+                    "loss);", stringify!($name), $operation, $found)),*]
             };
         }
         let cases = cases! {
-            sgd_step sgd Sgd "mul" INF;
-            momentum_step momentum Sgd "mul" INF;
-            adam_step adam Adam "div" NAN;
-            adamw_step adamw AdamW "div" NAN;
-            adamax_step adamax Adamax "div" NAN;
-            nadam_step nadam NAdam "div" NAN;
-            adagrad_step adagrad Adagrad "div" NAN;
-            adadelta_step adadelta Adadelta "div" NAN;
-            rmsprop_step rmsprop RMSprop "div" NAN;
-            averaged_step averaged Sgd "mul" INF;
+            sgd_step Sgd "mul" INF;
+            momentum_step Sgd "mul" INF;
+            adam_step Adam "div" NAN;
+            adamw_step AdamW "div" NAN;
+            adamax_step Adamax "div" NAN;
+            nadam_step NAdam "div" NAN;
+            adagrad_step Adagrad "div" NAN;
+            adadelta_step Adadelta "div" NAN;
+            rmsprop_step RMSprop "div" NAN;
+            averaged_step Sgd "mul" INF;
         };
         let x = Array2::<f32>::ones((4, 3));
         for (name, call, field, optimizer, operation, found) in cases {
@@ -367,7 +368,7 @@ model! {
     }
     eval looks_nowhere(x: [N, 4, 4]) -> y {
         let mask = ones([4, 4]).gt(0);
-        let (y, _) = attn(x, x, x, attn_mask = mask); // at looks_nowhere
+        let (y, _) = attn(x, x, x, attn_mask = mask);
     }
 }
 
@@ -390,6 +391,6 @@ fn loops_and_attention_name_the_layer() {
     let looks = check("looks", report(net.looks(&(&x * 1e30))), Some(("matmul", Made, INF, ("looks", "attn(x"))));
     assert!(looks.is_some_and(|report| report.layer.starts_with("attn")));
     check("looks_back", report(net.looks_back(&x)), None);
-    let expected = Some(("sub", OfGiven, NAN, ("looks_nowhere", "attn(x")));
-    check("looks_nowhere", report(net.looks_nowhere(&x)), expected);
+    // As in PyTorch, attention of nothing is 0.
+    check("looks_nowhere", report(net.looks_nowhere(&x)), None);
 }

@@ -1,6 +1,7 @@
 //! `check_numerics(true)` of trainers and predictors: losses, losses of labels, batch norms; what is left as it was; the
 //! texts of reports.
 
+use kiln::fit::{FitError, Progress};
 use kiln::graph::Stage;
 use kiln::graph::interpret::Cause;
 use kiln::numerics::NonFinite;
@@ -77,7 +78,11 @@ fn a_bad_step_is_taken_back() {
             if step % 2 == 1 {
                 let before = bits(checked.model());
                 let found = report(checked.step(&x, &bad));
-                assert_eq!((found.operation, found.stage, found.cause), ("mul", Stage::Forward, Cause::Made), "{found}");
+                assert_eq!(
+                    (found.operation, found.stage, found.cause),
+                    ("mul", Stage::Forward, Cause::Made),
+                    "{found}"
+                );
                 assert_eq!((found.index.as_slice(), found.sample, found.function), (&[5, 1][..], Some(5), "mse"));
                 assert_eq!(bits(checked.model()), before);
                 assert!(report(checked.evaluate(&x, &bad)).reaches.contains(&"sum".to_owned()));
@@ -132,12 +137,76 @@ fn losses_are_named() {
     check!(loss_fn(|x, y| (x - y).abs().log() * 0.0 + x.log()), numbers(0.0), ("log", "loss"));
 }
 
-/// A report without its kernel, whose name the machine has a say in, and without what comes before the file's name.
+model! {
+    struct Told {
+        fc: Linear(3, 2),
+        opt: Adam(fc, lr = 0.1, eps = 0.0),
+    }
+
+    step nothing_counts(x: [N, 3], y: [N; i32]) -> loss {
+        let loss = cross_entropy(fc(x), y);
+        opt.minimize(loss);
+    }
+
+    step not_taken(x: [N, 3]) -> loss {
+        let y = fc(x) * 0;
+        let loss = where(y.gt(0), y.log(), y).sum();
+        opt.minimize(loss);
+    }
+
+    step nothing_to_do(x: [N, 3]) -> loss {
+        let loss = (fc(x) * 0).sum();
+        opt.minimize(loss);
+    }
+
+    eval logarithm(x: [N, 3]) -> y {
+        let y = x.log();
+    }
+
+    eval nothing_left(x: [N, 3]) -> y {
+        let y = x.masked_fill(x.gt(0), f32::NEG_INFINITY).softmax(1);
+    }
+}
+
+/// A report without its kernel, whose name the machine has a say in, and of the source the file's name alone.
 fn shown(report: &NonFinite) -> String {
     let lines = report.to_string();
-    let lines = lines.lines().filter(|line| !line.starts_with("  kernel")).map(|line| match line.find("tests/trainer") {
-        Some(place) => format!("  at        {}", &line[place..]),
-        None => line.to_owned(),
-    });
+    let lines = lines.lines().filter(|line| !line.starts_with("  kernel"));
+    let lines = lines.map(|line| if line.starts_with("  at ") { "  at        numerics.rs" } else { line });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn reports_read_well() {
+    let mut told = Told::init(1).trainer().batch(4).threads(1).check_numerics(true).build().unwrap();
+    let mut x = Array2::<f32>::ones((4, 3));
+    x[[2, 1]] = 0.0;
+    let reports = [
+        report(told.logarithm(&x)),
+        report(told.nothing_left(&x)),
+        report(told.nothing_counts(&x, &Array1::from_elem(4, -100))),
+        report(told.not_taken(&x)),
+        report(told.nothing_to_do(&x)),
+    ];
+    let found = reports.each_ref().map(shown).join("\n\n") + "\n";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trainer/numerics.txt");
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(&path, &found).unwrap();
+    }
+    assert_eq!(found, std::fs::read_to_string(&path).unwrap(), "BLESS=1 writes what is there now");
+}
+
+/// A run of epochs ends with the report, and the model is that of the step before.
+#[test]
+fn a_run_of_epochs_ends_with_the_report() {
+    let mut y = Array2::<f32>::ones((16, 2));
+    y[[9, 0]] = 1e30;
+    let data = Dataset::new(numbers(16), y).unwrap();
+    let trainer = Trainer::new(Net::init(1), mse(), Sgd::new(0.1)).batch(4).threads(1).check_numerics(true);
+    let mut trainer = trainer.build().unwrap();
+    match trainer.fit(&data).epochs(1).progress(Progress::Silent).run() {
+        Err(FitError::Step { epoch: 0, source, .. }) => assert!(matches!(*source, TrainError::Numerics(_)), "{source}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(bits(trainer.model()).iter().all(|(_, bits)| bits.iter().all(|&bits| f32::from_bits(bits).is_finite())));
 }

@@ -173,7 +173,8 @@ impl Search<'_> {
             if node.op == Op::Input {
                 continue;
             }
-            let operands: Vec<&Traced> = node.inputs.iter().filter_map(|&input| values[input.index()].as_ref()).collect();
+            let operands: Vec<&Traced> =
+                node.inputs.iter().filter_map(|&input| values[input.index()].as_ref()).collect();
             let result = match node.op {
                 Op::Scan { body, length, reverse } => {
                     let scan = around.map_or(id, |around| around.scan);
@@ -284,14 +285,7 @@ impl Search<'_> {
     }
 
     /// Takes note of a source.
-    fn add(
-        &mut self,
-        graph: &Graph,
-        id: NodeId,
-        around: Option<Around>,
-        cause: Cause,
-        result: &Traced,
-    ) -> usize {
+    fn add(&mut self, graph: &Graph, id: NodeId, around: Option<Around>, cause: Cause, result: &Traced) -> usize {
         let node = graph.node(id);
         let mut source = Source {
             node: around.map_or(id, |around| around.scan),
