@@ -112,12 +112,12 @@ model! {
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = output::folder("gan")?;
     let digits = embedded::digits()?;
-    let mut enlarge = Predictor::new(Enlarge::init(0)).build()?;
+    let enlarge = Predictor::new(Enlarge::init(0)).build()?;
     println!("the judge learns to read");
-    let mut judge = judge(&digits)?;
+    let judge = judge(&digits)?;
 
     let real = enlarge.predict(&digits.images().slice_axis(Axis(0), Slice::from(..SAMPLES)))?;
-    let Verdict { recognised, .. } = verdict(&mut judge, &real.mapv(|pixel| (pixel + 1.0) / 2.0))?;
+    let Verdict { recognised, .. } = verdict(&judge, &real.mapv(|pixel| (pixel + 1.0) / 2.0))?;
     println!("of {SAMPLES} real digits at 16 x 16 pixels it recognises {recognised}");
 
     let start = Instant::now();
@@ -151,7 +151,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         grid(&samples).save_png(folder.join(format!("epoch_{epoch:02}.png")), 2)?;
         if epoch % 5 == 0 {
             let mean = |losses: &[f32]| losses.iter().rev().take(28).sum::<f32>() / 28.0;
-            let Verdict { recognised, kinds, .. } = verdict(&mut judge, &samples)?;
+            let Verdict { recognised, kinds, .. } = verdict(&judge, &samples)?;
             println!(
                 "epoch {epoch:2}/{EPOCHS}  loss of the discriminator {:.3}, of the generator {:.3}; {recognised} of {SAMPLES} \
                  samples recognised, {kinds} digits",
@@ -172,7 +172,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     gan.model().save(folder.join("gan.safetensors"))?;
 
     let samples = gan.sample(&shown)?;
-    let Verdict { recognised, kinds, counts } = verdict(&mut judge, &samples)?;
+    let Verdict { recognised, kinds, counts } = verdict(&judge, &samples)?;
     println!("grids, losses and weights in {}", folder.display());
     println!("how often each digit was recognised: {counts:?}");
     println!(
@@ -209,7 +209,7 @@ struct Verdict {
     counts: [usize; CLASSES],
 }
 
-fn verdict(judge: &mut Predictor<DigitNet>, samples: &ArrayD<f32>) -> Result<Verdict, Box<dyn Error>> {
+fn verdict(judge: &Predictor<DigitNet>, samples: &ArrayD<f32>) -> Result<Verdict, Box<dyn Error>> {
     let small = Predictor::new(Reduce::init(0)).build()?.predict(samples)?;
     let mut counts = [0; CLASSES];
     for scores in judge.predict(&small)?.axis_iter(Axis(0)) {

@@ -104,8 +104,8 @@ model! {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = embedded::digits()?.split(0.8, SEED);
-    let mut squares = Predictor::new(Squares::init(0)).build()?;
-    let mut smooth = Predictor::new(Smooth::init(0)).build()?;
+    let squares = Predictor::new(Squares::init(0)).build()?;
+    let smooth = Predictor::new(Smooth::init(0)).build()?;
 
     let start = Instant::now();
     let mut trainer = Trainer::new(Hourglass::init(SEED), mse(), Adam::default()).batch(BATCH).seed(SEED).build()?;

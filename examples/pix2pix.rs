@@ -99,7 +99,7 @@ model! {
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = output::folder("pix2pix")?;
     let (train, test) = embedded::digits()?.split(0.8, SEED);
-    let mut enlarge = Predictor::new(Enlarge::init(0)).build()?;
+    let enlarge = Predictor::new(Enlarge::init(0)).build()?;
     let clean = enlarge.predict(&test.images())?;
     let noisy = with_noise(&clean, u32::MAX);
 

@@ -107,7 +107,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = output::folder("vae")?;
     let digits = embedded::digits()?;
     let (train, test) = digits.split(0.9, SEED);
-    let mut enlarge = Predictor::new(Enlarge::init(0)).build()?;
+    let enlarge = Predictor::new(Enlarge::init(0)).build()?;
 
     let start = Instant::now();
     let mut vae = Vae::init(SEED).trainer().batch(ROWS * COLUMNS).seed(SEED).build()?;

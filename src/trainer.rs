@@ -8,6 +8,7 @@ mod given;
 mod hints;
 mod inputs;
 mod metric;
+mod planning;
 mod programs;
 mod saved;
 mod schedulers;
@@ -22,7 +23,7 @@ use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Graph, Model, Shape, Type};
-use kiln_jit::Plan;
+use kiln_jit::{Plan, Session};
 use ndarray::{ArrayView, ArrayViewD, Axis, Slice};
 
 pub use builder::TrainerBuilder;
@@ -32,9 +33,11 @@ use evaluation::Sums;
 pub use evaluation::{Evaluation, OutputEvaluation};
 pub use given::BatchTargets;
 use given::Buffer;
+pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
-use programs::{Compiled, EVALUATE, TRAIN, output_names};
-pub(crate) use programs::{PREDICT, Programs, forward, guard};
+pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
+pub(crate) use programs::{Compiled, PREDICT, Programs, forward, guard, output_names};
+use programs::{EVALUATE, TRAIN};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
@@ -159,7 +162,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         let seed = self.settings.seed;
         let (program, states) =
             self.programs.get(TRAIN, sizes, || train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed))?;
-        inputs::write(program, &x, 0..rows)?;
+        inputs::write::<M>(program, &x, 0..rows)?;
         write_targets(program, M::INPUTS.len(), &self.targets, 0..rows)?;
         self.schedulers.hand_over(&[0], states)?;
         program.run(states)?;
@@ -224,7 +227,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             let sizes = sizes.with_batch(count);
             let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, sizes);
             let (program, states) = self.programs.get(EVALUATE, sizes, graph)?;
-            inputs::write(program, &x, part.clone())?;
+            inputs::write::<M>(program, &x, part.clone())?;
             write_targets(program, M::INPUTS.len(), &self.targets, part.clone())?;
             program.run(states)?;
             sums.add(program.session(), &self.targets, part.start, part.end);
@@ -416,7 +419,7 @@ pub(crate) fn view<T>(targets: &[T], shape: Shape) -> ArrayViewD<'_, T> {
 }
 
 /// The outputs for samples in batches of the given size, the last one smaller.
-pub(crate) fn predict<M: Model>(
+fn predict<M: Model>(
     programs: &mut Programs,
     model: &M,
     settings: &Settings,
@@ -430,17 +433,25 @@ pub(crate) fn predict<M: Model>(
         let count = part.len();
         let sizes = sizes.with_batch(count);
         let (program, states) = programs.get(PREDICT, sizes, || predict_graph(model, sizes))?;
-        inputs::write(program, &x, part.clone())?;
+        inputs::write::<M>(program, &x, part.clone())?;
         program.run(states)?;
-        let (session, part) = (program.session(), Slice::from(part));
-        M::Output::each(&mut result, &mut |output, all| match all {
-            ElementsMut::F32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output(output)),
-            ElementsMut::I32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output_i32(output)),
-            ElementsMut::Bool(mut all) => {
-                all.slice_axis_mut(Axis(0), part)
-                    .zip_mut_with(&session.output_i32(output), |to, flag| *to = *flag != 0);
-            }
-        });
+        read_outputs::<M>(program.session(), &mut result, part);
     }
     Ok(result)
+}
+
+/// Copies the outputs for some samples to their places among those of all.
+pub(crate) fn read_outputs<M: Model>(
+    session: &Session,
+    result: &mut <M::Output as OutputTypes>::Arrays,
+    part: Range<usize>,
+) {
+    let part = Slice::from(part);
+    M::Output::each(result, &mut |output, all| match all {
+        ElementsMut::F32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output(output)),
+        ElementsMut::I32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output_i32(output)),
+        ElementsMut::Bool(mut all) => {
+            all.slice_axis_mut(Axis(0), part).zip_mut_with(&session.output_i32(output), |to, flag| *to = *flag != 0);
+        }
+    });
 }

@@ -92,6 +92,26 @@ model! {
 }
 
 model! {
+    struct Several {
+        fc: Linear(3, 4),
+        place: Linear(3, 2),
+        opt: Sgd((fc, place), lr = 0.1),
+    }
+
+    fn forward(image: [N, 3], mask: [N, 3; bool]) -> ([N, 4], [N, 2]) {
+        let x = image.masked_fill(mask, 0.0);
+        (fc(x), place(x))
+    }
+
+    step fit(image: [N, 3], mask: [N, 3; bool], labels: [N; i32], places: [N, 2]) -> (loss, far) {
+        let (scores, place) = self(image, mask);
+        let far = mse(place, places);
+        let loss = cross_entropy(scores, labels) + far;
+        opt.minimize(loss);
+    }
+}
+
+model! {
     struct Sequences {
         gru: GRU(2, 4, batch_first = true),
         fc: Linear(4, 3),
@@ -249,6 +269,27 @@ fn check_inputs(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "several inputs with {threads} threads");
 }
 
+/// Several inputs and outputs, each output with its targets: tuples of arrays, and a step that takes them one by one.
+fn check_tuples(threads: usize) {
+    let losses = (cross_entropy(), mse().weighted(0.5));
+    let mut trainer =
+        Trainer::new(Several::init(1), losses, Adam::default()).batch(4).threads(threads).build().unwrap();
+    let mut fitting = Several::init(1).trainer().batch(4).threads(threads).build().unwrap();
+    let x = (Array2::<f32>::ones((4, 3)), Array2::from_shape_fn((4, 3), |(row, column)| row == column));
+    let y = (Array1::from_vec(vec![0u8, 3, 1, 2]), Array2::<f32>::zeros((4, 2)));
+    let mut steps = |count| {
+        for _ in 0..count {
+            trainer.step(&x, &y).unwrap();
+            trainer.step((&x.0, &x.1), (&y.0, &y.1)).unwrap();
+            fitting.fit(&x.0, &x.1, &y.0, &y.1).unwrap();
+        }
+    };
+    steps(1);
+    let before = COUNT.load(Ordering::Relaxed);
+    steps(10);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "tuples with {threads} threads");
+}
+
 /// Loading augmented images. When a worker makes its first batch the system decides, so that all of an epoch's allocations are
 /// counted: they do not grow with the number of batches.
 fn check_loader(workers: usize) {
@@ -315,11 +356,61 @@ fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
     }
 }
 
+/// Predictions into arrays that are there, by several threads at once: they allocate nothing, and all memory is that which was
+/// planned.
+fn check_predictions(threads: usize) {
+    const CALLERS: usize = 8;
+    let x = Array4::from_shape_fn((32, 1, 12, 12), |(n, _, y, x)| ((n * 144 + y * 12 + x) as f32).sin());
+    let (small, words) = (x.slice(ndarray::s![..20, .., .., ..]), Array2::<i32>::ones((4, 9)));
+    let predictor = Predictor::new(Net::init(1)).batch(32).threads(threads).concurrent_calls(CALLERS).build().unwrap();
+    let lengths = Predictor::new(Words::init(1)).batch(4).extent("T", 9).threads(threads).build().unwrap();
+    let ready = LIVE.load(Ordering::Relaxed);
+    let (arena, mut counts) = (predictor.cached_programs().bytes(), [0; 2]);
+    let barrier = std::sync::Barrier::new(CALLERS);
+    std::thread::scope(|scope| {
+        let calling = |_| {
+            scope.spawn(|| {
+                let mut out = [32, 20].map(|rows| ndarray::ArrayD::<f32>::zeros(vec![rows, 10]));
+                let mut tagged = ndarray::ArrayD::<f32>::zeros(vec![4, 9, 7]);
+                let mut call = || {
+                    predictor.predict_into(&x, &mut out[0]).unwrap();
+                    predictor.predict_into(&small, &mut out[1]).unwrap();
+                    lengths.predict_into(&words, &mut tagged).unwrap();
+                };
+                let mut calls = |count| {
+                    barrier.wait();
+                    (0..count).for_each(|_| call());
+                    barrier.wait();
+                    COUNT.load(Ordering::Relaxed)
+                };
+                calls(1);
+                [calls(20), calls(20)]
+            })
+        };
+        // The first round makes forks and arenas; so does the second, where more calls come at once.
+        for caller in (0..CALLERS).map(calling).collect::<Vec<_>>() {
+            counts = caller.join().unwrap();
+        }
+    });
+    // As many calls as ever came at once have what they need.
+    assert!(counts[1] - counts[0] <= 4 * CALLERS, "{counts:?} allocations by {CALLERS} callers, {threads} threads");
+    let grown = LIVE.load(Ordering::Relaxed) - ready;
+    let report = predictor.cached_programs();
+    let (planned, tables) = (report.bytes() - arena, CALLERS * 3 * (8 << 10) + (256 << 10));
+    assert!(report.arenas <= CALLERS && grown <= planned + tables, "{grown} bytes, {planned} planned: {report}");
+    let mut out = ndarray::ArrayD::<f32>::zeros(vec![32, 10]);
+    let before = COUNT.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        predictor.predict_into(&x, &mut out).unwrap();
+    }
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "predictions with {threads} threads");
+}
+
 fn check_all_sizes() {
     let images = |rows| Array4::<f32>::ones((rows, 1, 12, 12));
     let model = || Net::init(1);
     let trainer = || Trainer::new(model(), cross_entropy(), Adam::default()).batch(512).threads(1).build().unwrap();
-    let mut predictor = Predictor::new(model()).batch(512).threads(1).build().unwrap();
+    let predictor = Predictor::new(model()).batch(512).threads(1).build().unwrap();
     check_sizes("predict", 512, |rows| {
         predictor.predict(&images(rows)).unwrap();
     });
@@ -334,7 +425,7 @@ fn check_all_sizes() {
         evaluating.evaluate(&images(rows), &vec![0; rows]).unwrap();
     });
     drop(evaluating);
-    let mut tagging = Predictor::new(Words::init(1)).batch(64).cached_programs(4).threads(1).build().unwrap();
+    let tagging = Predictor::new(Words::init(1)).batch(64).cached_programs(4).threads(1).build().unwrap();
     check_sizes("lengths", 512, |length| {
         tagging.predict(&Array2::<i32>::ones((64, length))).unwrap();
     });
@@ -355,9 +446,11 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_transfers();
     (0..3).for_each(check_loader);
     for threads in [1, 2] {
+        check_predictions(threads);
         check_programs(threads);
         check_loops(threads);
         check_inputs(threads);
+        check_tuples(threads);
         check_lengths(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
             .batch(32)

@@ -25,8 +25,10 @@ macro_rules! setter {
         /// The number of threads. Default: the environment variable `KILN_THREADS` (an error where it is no number), else the number of cores that the process may
         /// run on, which is also the most that is really used. Results do not depend on it.
         ///
-        /// Threads wait for the next kernel awake, for some microseconds. Where several predictors or trainers run at a time, or other
-        /// programs keep the cores busy, one thread for each is best: more of them slow each other down.
+        /// All that is built with the same number of threads shares one pool of them. It works for one call at a time, kernel by
+        /// kernel: a call that finds it at work computes on its caller's thread alone, and waits for nobody. With one thread a call never
+        /// touches it. Threads wait for the next kernel awake, for some microseconds. Where there are as many calls at a time as cores,
+        /// as in a server, or other programs keep the cores busy, one thread for each call is best: more of them slow each other down.
         pub fn threads(mut self, threads: usize) -> Self {
             self.settings.threads = Some(threads);
             self
@@ -142,6 +144,8 @@ pub(crate) struct Settings {
     /// The usual sizes of free extents.
     pub extents: Extents,
     pub threads: Option<usize>,
+    /// How many calls of a predictor compute at once, where that was said.
+    pub calls: Option<usize>,
     /// The number of programs of other sizes that are kept.
     pub cached_programs: usize,
     pub check_finite: bool,
@@ -159,6 +163,7 @@ impl Default for Settings {
             batch: 64,
             extents: Extents::default(),
             threads: None,
+            calls: None,
             cached_programs: 16,
             check_finite: false,
             flush_denormal: true,
@@ -172,19 +177,28 @@ impl Default for Settings {
 impl Settings {
     /// The programs, none of them compiled yet; so many are about to be.
     pub fn programs(&self, coming: usize, inputs: impl Iterator<Item = Type> + Clone) -> Result<Programs, TrainError> {
+        let pool = self.checked(inputs)?;
+        Ok(Programs::new(pool, *self, self.tuner(coming)?))
+    }
+
+    /// The pool of threads, if all that was said makes sense for such inputs.
+    pub fn checked(&self, inputs: impl Iterator<Item = Type> + Clone) -> Result<Arc<Pool>, TrainError> {
         self.extents.check(inputs)?;
-        if self.batch == 0 {
-            return Err(TrainError::Zero { setting: "batch" });
+        let settings = [("batch", Some(self.batch)), ("threads", self.threads), ("concurrent_calls", self.calls)];
+        for (setting, value) in settings {
+            if value == Some(0) {
+                return Err(TrainError::Zero { setting });
+            }
         }
-        if self.threads == Some(0) {
-            return Err(TrainError::Zero { setting: "threads" });
-        }
-        let pool = match self.threads {
-            Some(threads) => Pool::new(threads),
+        Ok(match self.threads {
+            Some(threads) => Pool::shared(threads),
             None => Pool::from_environment()?,
-        };
-        let tuner = self.tune.map(|time| Tuner::new(time, coming)).transpose()?;
-        Ok(Programs::new(Arc::new(pool), *self, tuner))
+        })
+    }
+
+    /// What measures and chooses, where programs are tuned; so many are about to be.
+    pub fn tuner(&self, coming: usize) -> Result<Option<Tuner>, TrainError> {
+        self.tune.map(|time| Tuner::new(time, coming)).transpose()
     }
 
     /// The sizes that `build()` compiles a program for that takes such inputs.

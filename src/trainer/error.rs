@@ -39,6 +39,26 @@ pub enum TrainError {
         /// The shape given.
         found: Vec<usize>,
     },
+    /// An array of another shape, given for an output to [`Predictor::predict_into`](crate::Predictor::predict_into).
+    #[error("the output `{output}` has the shape {expected}, but the array for it has the shape {found:?}")]
+    OutputShape {
+        /// The name of the output.
+        output: String,
+        /// Its shape for these samples.
+        expected: Shape,
+        /// The array's.
+        found: Vec<usize>,
+    },
+    /// What one of several inputs holds, where it can not be taken.
+    #[error("input `{input}`: {error}")]
+    Input {
+        /// The name of the input.
+        input: &'static str,
+        /// What is wrong: [`TrainError::Empty`], [`TrainError::Index`], [`TrainError::Label`] or
+        /// [`TrainError::WholeNumber`].
+        #[source]
+        error: Box<TrainError>,
+    },
     /// Inputs of a model with different numbers of samples.
     #[error(
         "all inputs of the model have the same number of samples: `{first}` has {expected}, but `{input}` has {found}"
@@ -335,6 +355,13 @@ pub enum TrainError {
     /// The compiled program could not be run.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl TrainError {
+    /// As an error of one input, where there are several.
+    pub(crate) fn of_input(self, input: &'static str, inputs: usize) -> TrainError {
+        if inputs > 1 { TrainError::Input { input, error: Box::new(self) } } else { self }
+    }
 }
 
 /// `a`, `b`, or a word for none.

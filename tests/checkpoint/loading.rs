@@ -338,7 +338,7 @@ fn counters_count_on_in_compiled_steps() {
     trainer.step(&x, &ndarray::Array2::<f32>::zeros((3, 2))).unwrap();
     trainer.predict(&x).unwrap();
     assert_eq!(trainer.model().backbone.bn.num_batches_tracked(), Some(16_777_218));
-    let mut predictor = Predictor::new(trainer.into_model()).batch(3).threads(1).build().unwrap();
+    let predictor = Predictor::new(trainer.into_model()).batch(3).threads(1).build().unwrap();
     predictor.predict(&x).unwrap();
     assert_eq!(predictor.into_model().backbone.bn.num_batches_tracked(), Some(16_777_218));
 }
