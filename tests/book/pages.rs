@@ -219,7 +219,7 @@ fn headings_are_called_as_mdbook_calls_them() {
 }
 
 /// The folders of what a block may take over: it is compiled, run, or compared with what programs print.
-const SOURCES: [&str; 5] = ["examples/", "tests/book/", "tests/ui/", "docs/src/stages/", "benches/"];
+const SOURCES: [&str; 5] = ["examples/", "tests/book/", "tests/trainer/", "tests/ui/", "docs/src/stages/"];
 
 #[test]
 fn blocks_are_checked_or_taken_from_what_is() {
