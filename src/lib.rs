@@ -36,6 +36,7 @@
 //! | train several networks by steps of your own | `step` in [`model!`], [`steps`] |
 //! | predict only | [`Predictor`] |
 //! | save and load it, also from files of PyTorch's | [`Checkpoint`] |
+//! | follow a training: logs, TensorBoard, a report for browsers | [`fit`](mod@fit), [`logs`], [`Report`] |
 //! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
@@ -55,6 +56,7 @@ mod files;
 pub mod fit;
 mod formats;
 mod history;
+pub mod logs;
 pub mod metrics;
 mod names;
 mod predictor;
@@ -84,6 +86,7 @@ pub use kiln_rt::random;
 /// The crate of the arrays that Kiln takes and gives.
 pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};
+pub use report::{Report, ReportError};
 pub use steps::{StepTrainer, Steps};
 pub use trainer::{
     BatchTargets, Evaluation, Label, OutputEvaluation, TargetElement, Targets, TrainError, Trainer, TrainerBuilder,

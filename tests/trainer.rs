@@ -10,8 +10,14 @@ mod fit;
 mod folder;
 #[path = "trainer/inputs.rs"]
 mod inputs;
+#[path = "trainer/logged.rs"]
+mod logged;
+#[path = "trainer/measured.rs"]
+mod measured;
 #[path = "trainer/outputs.rs"]
 mod outputs;
+#[path = "trainer/reported.rs"]
+mod reported;
 #[path = "trainer/targets.rs"]
 mod targets;
 #[path = "trainer/training.rs"]

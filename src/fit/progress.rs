@@ -46,10 +46,10 @@ impl Shown {
             Progress::Lines | Progress::Silent => false,
         };
         let bar = bar.then(|| {
-            let template = "{prefix} [{bar:28.cyan/blue}] {percent:>3} %  {msg}  {eta} left";
+            let template = "{prefix} {bar:16.cyan/blue} {percent:>3}% {eta:>3} {wide_msg}";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::with_draw_target(Some(epochs * batches), ProgressDrawTarget::stderr());
-            bar.set_style(style.progress_chars("=> "));
+            bar.set_style(style.progress_chars("━╸─"));
             bar.set_position(run.step);
             bar.reset_eta();
             bar
@@ -94,6 +94,7 @@ impl Shown {
             let Some(point) = curve.points.last().filter(|point| point.step == run.step) else { continue };
             match curve.name.as_str() {
                 "seconds" => line += &format!("  {:.1} s", point.value),
+                "samples_per_second" => line += &format!("  {} samples/s", rate_text(point.value)),
                 name if name.ends_with("accuracy") => line += &format!("  {name} {:.2} %", 100.0 * point.value),
                 name => line += &format!("  {name} {}", short(point.value)),
             }
