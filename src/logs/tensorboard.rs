@@ -179,7 +179,8 @@ impl Log for TensorBoard {
         if !start.resumed && std::fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
             return Err(LogError::Occupied { path });
         }
-        self.open(|step| step <= start.step)?;
+        // At step 0 stands what a training begins with, which this one writes itself.
+        self.open(|step| start.step > 0 && step <= start.step)?;
         self.parameters.clone_from(&start.facts.parameters);
         match &start.facts.program {
             Some(graph) if start.step == 0 => self.graph(graph),

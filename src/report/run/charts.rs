@@ -45,7 +45,7 @@ pub fn charts(history: &History) -> Vec<Chart<'_>> {
             "step" => ("each step".to_owned(), "step".to_owned()),
             "train" => ("training".to_owned(), "train".to_owned()),
             "valid" => ("validation".to_owned(), "valid".to_owned()),
-            "" => (words(figure), "one".to_owned()),
+            "" => (String::new(), "one".to_owned()),
             other => (other.to_owned(), format!("more{}", lines.len() % 4)),
         };
         lines.push(Line { name, style, curve });
@@ -101,7 +101,8 @@ fn tick(axis: &Axis, value: f64) -> String {
 pub fn chart(chart: &Chart<'_>, number: usize) -> (String, Value) {
     let lines: Vec<Vec<Point>> = chart.lines.iter().map(|line| thinned(&line.curve.points)).collect();
     let title = escape(&words(&chart.title));
-    let mut html = format!("<figure class=\"chart\"><figcaption><b>{title}</b><span class=\"keys\">");
+    let alone = if chart.lines.len() == 1 { " alone" } else { "" };
+    let mut html = format!("<figure class=\"chart{alone}\"><figcaption><b>{title}</b><span class=\"keys\">");
     // Writing to a String does not fail.
     for (line, points) in chart.lines.iter().zip(&lines) {
         let last = points.last().map_or(String::new(), |point| short(point.value));
@@ -159,6 +160,7 @@ pub fn chart(chart: &Chart<'_>, number: usize) -> (String, Value) {
             tick(&x, value)
         );
     }
+    html += "<span class=\"x name\">step</span>";
     html += "<output class=\"tip\"></output></div></figure>\n";
     let known: Vec<Value> = (chart.lines.iter().zip(&lines))
         .map(|(line, points)| {
@@ -197,13 +199,7 @@ mod tests {
             .collect();
         assert_eq!(
             shown,
-            [
-                "loss: each step, training, validation",
-                "f1: validation",
-                "score: score",
-                "learning_rate: g, d",
-                "seconds: seconds an epoch"
-            ]
+            ["loss: each step, training, validation", "f1: validation", "score: ", "learning_rate: g, d", "seconds: "]
         );
     }
 
