@@ -44,7 +44,7 @@ pub use crate::formats::element::Number;
 pub use crate::formats::half::F16;
 pub use adapt::{Cached, Concat, Length, Map, SourceExt, Subset, Zip};
 pub use batches::Batches;
-pub use epochs::{Epochs, Wanted};
+pub use epochs::{EpochRequest, TrainingData};
 pub use error::DataError;
 pub use idx::{Idx, IdxValues, read_idx};
 #[cfg(feature = "images")]

@@ -37,6 +37,7 @@
 //! | predict only | [`Predictor`] |
 //! | save and load it, also from files of PyTorch's | [`Checkpoint`] |
 //! | look at files of weights, and convert them | [`weights`], the command `kiln` |
+//! | follow a training: logs, TensorBoard, a report for browsers | [`fit`](mod@fit), [`logs`], [`Report`] |
 //! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
@@ -58,6 +59,7 @@ mod files;
 pub mod fit;
 mod formats;
 mod history;
+pub mod logs;
 pub mod metrics;
 mod names;
 pub mod numerics;
@@ -89,6 +91,7 @@ pub use kiln_rt::random;
 /// The crate of the arrays that Kiln takes and gives.
 pub use ndarray;
 pub use predictor::{Predictor, PredictorBuilder};
+pub use report::{Report, ReportError};
 pub use steps::{StepTrainer, Steps};
 pub use trainer::{
     BatchTargets, Evaluation, Label, OutputEvaluation, TargetElement, Targets, TrainError, Trainer, TrainerBuilder,

@@ -22,7 +22,7 @@ use kiln_graph::losses::Criterion;
 use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Graph, Model, Shape, Type};
+use kiln_graph::{Graph, Model, Parameters, Shape, Type};
 use kiln_jit::{Plan, Session};
 use ndarray::{ArrayView, ArrayViewD, Axis, Slice};
 
@@ -46,7 +46,9 @@ pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
 use crate::checkpoint::{CheckpointError, Notes};
-use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
+use crate::history::History;
+use crate::metrics::Metrics;
+use crate::report::{CachedPrograms, DrawError, Drawing, Facts, Profile, Report, Summary, Tuning};
 use crate::training::{Parts, PartsMut, Training};
 
 /// A model in training, with everything compiled and all memory planned.
@@ -130,6 +132,21 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Training for Trainer<M, L,
     fn batch(&self) -> usize {
         self.settings.batch
     }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        let (sizes, plan) = (self.settings.usual(M::INPUTS), self.plan());
+        if let Ok(summary) = Summary::new(&*self.model, sizes, Some(plan), self.programs.plan(PREDICT, sizes)) {
+            facts.add_summary(&summary);
+        }
+        facts.add_plan(plan);
+        self.model.each_parameter(&mut |name, _| facts.parameters.push(name.to_owned()));
+        if let Ok(graph) = self.graph() {
+            facts.set_graph(Drawing::new(&graph).plan(plan).layers("", &*self.model).html());
+            facts.program = Some(graph);
+        }
+        facts
+    }
 }
 
 impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
@@ -181,7 +198,36 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         x: impl Inputs<M::Input>,
         y: impl BatchTargets<L::Target>,
     ) -> Result<Evaluation, TrainError> {
-        let sums = self.add_evaluation(None, x, y)?;
+        self.evaluate_with(x, y, &mut Metrics::default())
+    }
+
+    /// [`Trainer::evaluate`], adding what is predicted to metrics, too: one pass over the samples does for all.
+    ///
+    /// ```
+    /// use kiln::metrics::Metrics;
+    /// use kiln::prelude::*;
+    /// # use ndarray::{Array1, Array2};
+    /// # #[derive(Model)]
+    /// # #[model(input = [4])]
+    /// # struct Net { fc: Linear<4, 3> }
+    ///
+    /// let (x, y) = (Array2::<f32>::ones((8, 4)), Array1::from_iter((0..8).map(|i| i % 3)));
+    /// let mut trainer = Trainer::new(Net::init(0), cross_entropy(), Adam::default()).batch(4).build()?;
+    /// let mut metrics = Metrics::new(["f1", "auroc"])?;
+    /// trainer.evaluate_with(&x, &y, &mut metrics)?;
+    /// assert_eq!(metrics.figures().map(|(name, _)| name).collect::<Vec<_>>(), ["f1", "auroc"]);
+    /// # Ok::<(), TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Also [`TrainError::Metric`]; what the metrics have seen is then of no use.
+    pub fn evaluate_with(
+        &mut self,
+        x: impl Inputs<M::Input>,
+        y: impl BatchTargets<L::Target>,
+        metrics: &mut Metrics,
+    ) -> Result<Evaluation, TrainError> {
+        let sums = self.add_evaluation(None, x, y, metrics)?;
         Ok(sums.finish::<M>(&self.loss, &self.metrics))
     }
 
@@ -198,10 +244,26 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         for<'x> &'x X: Inputs<M::Input>,
         for<'y> &'y Y: BatchTargets<L::Target>,
     {
+        self.evaluate_batches_with(batches, &mut Metrics::default())
+    }
+
+    /// [`Trainer::evaluate_batches`] and [`Trainer::evaluate_with`] in one.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub fn evaluate_batches_with<X, Y, E: From<TrainError>>(
+        &mut self,
+        batches: impl IntoIterator<Item = Result<(X, Y), E>>,
+        metrics: &mut Metrics,
+    ) -> Result<Evaluation, E>
+    where
+        for<'x> &'x X: Inputs<M::Input>,
+        for<'y> &'y Y: BatchTargets<L::Target>,
+    {
         let mut sums = None;
         for batch in batches {
             let (x, y) = batch?;
-            sums = Some(self.add_evaluation(sums, &x, &y)?);
+            sums = Some(self.add_evaluation(sums, &x, &y, metrics)?);
         }
         let sums = sums.ok_or(TrainError::Empty { found: vec![0] })?;
         Ok(sums.finish::<M>(&self.loss, &self.metrics))
@@ -213,6 +275,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         sums: Option<Sums>,
         x: impl Inputs<M::Input>,
         y: impl BatchTargets<L::Target>,
+        metrics: &mut Metrics,
     ) -> Result<Sums, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();
@@ -221,6 +284,8 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         let losses = self.loss.parts().len();
         let new = || Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, &all);
         let mut sums = sums.unwrap_or_else(new);
+        let names = if metrics.is_empty() { Vec::new() } else { sums.outputs::<M>() };
+        metrics.check(&names)?;
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let count = part.len();
@@ -230,7 +295,8 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             inputs::write::<M>(program, &x, part.clone())?;
             write_targets(program, M::INPUTS.len(), &self.targets, part.clone())?;
             program.run(states)?;
-            sums.add(program.session(), &self.targets, part.start, part.end);
+            let told = if metrics.is_empty() { None } else { Some((&mut *metrics, &names[..])) };
+            sums.add(program.session(), &self.targets, part, told)?;
         }
         Ok(sums)
     }
@@ -339,6 +405,12 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     pub fn graph_dot(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
         let graph = self.graph()?;
         Drawing::new(&graph).layers("", &*self.model).save_dot(path)
+    }
+
+    /// A report of a training with this trainer: what was measured, with the model's layers, memory and graph. With the time of
+    /// each kernel: `.profile(&trainer.profile()?)`.
+    pub fn report(&self, history: &History) -> Report {
+        history.report().facts(self.facts())
     }
 
     /// Times each kernel of the training step of a full batch: its operations and layers, its speed, and what part of the

@@ -304,3 +304,11 @@ fn imports_of_jit_go_one_way() {
     let imports_of = |module: &str| &imports.of[module];
     assert!(imports_of("plan::calls").contains("lower::dispatch") && imports_of("lower::map").contains("kernel"));
 }
+
+/// What the README promises: a network of one's own, trained with all that belongs to it, takes no more than 25 lines.
+#[test]
+fn the_quickstart_is_short() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart.rs")).unwrap();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    assert!(lines.clone().count() <= 25, "{}", lines.count());
+}

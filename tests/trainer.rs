@@ -10,12 +10,18 @@ mod fit;
 mod folder;
 #[path = "trainer/inputs.rs"]
 mod inputs;
+#[path = "trainer/logged.rs"]
+mod logged;
+#[path = "trainer/measured.rs"]
+mod measured;
 #[path = "trainer/numerics.rs"]
 mod numerics;
 #[path = "trainer/outputs.rs"]
 mod outputs;
 #[path = "trainer/panics.rs"]
 mod panics;
+#[path = "trainer/reported.rs"]
+mod reported;
 #[path = "trainer/sharing.rs"]
 mod sharing;
 #[path = "trainer/targets.rs"]

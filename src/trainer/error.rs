@@ -7,6 +7,7 @@ use kiln_jit::{CompileError, RunError, StateError};
 use kiln_rt::ThreadsError;
 
 use super::hints::to_fit;
+use crate::metrics::MetricError;
 use crate::numerics::{NonFinite, Unexplained};
 use crate::report::ProfileError;
 use crate::tuning::TuningError;
@@ -341,6 +342,9 @@ pub enum TrainError {
     /// The environment variable `KILN_THREADS` is no number of threads.
     #[error(transparent)]
     Environment(#[from] ThreadsError),
+    /// A metric does not take what the model predicts, or the targets.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
     /// The layers, the loss and the optimizer do not go together.
     #[error(transparent)]
     Graph(#[from] GraphError),

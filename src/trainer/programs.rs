@@ -17,7 +17,7 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use super::builder::Settings;
 use super::error::TrainError;
-use super::evaluation::scored;
+use super::evaluation::compared;
 use super::metric::Metric;
 use super::planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
 use super::view;
@@ -115,7 +115,7 @@ fn targets<'g, M: Model, L: Criterion<M::Output>>(
 }
 
 /// The graph that predicts samples and compares with their targets: outputs `sum` and `divisor` of each loss, the
-/// `prediction` (of several those whose classes are counted), and sum and divisor of each metric.
+/// `prediction` (of several those that are compared with a target), and sum and divisor of each metric.
 pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
     model: &M,
     loss: &L,
@@ -143,7 +143,7 @@ pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
     } else {
         for place in 0..L::TARGETS {
             let rule = loss.target(place, &|output| outputs[output].shape());
-            if let Some(output) = rule.and_then(|rule| scored(&rule, &|output| outputs[output].ty())) {
+            if let Some(output) = rule.and_then(|rule| compared(&rule, &|output| outputs[output].ty())) {
                 g.output(&format!("prediction.{place}"), outputs[output]);
             }
         }
