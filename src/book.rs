@@ -11,6 +11,8 @@ mod errors {}
 mod first_evening {}
 #[doc = include_str!("../docs/src/fit.md")]
 mod fit {}
+#[doc = include_str!("../docs/src/looking.md")]
+mod looking {}
 #[doc = include_str!("../docs/src/measuring.md")]
 mod measuring {}
 #[doc = include_str!("../docs/src/numbers.md")]
