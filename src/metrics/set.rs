@@ -18,7 +18,8 @@ use super::{
 ///
 /// let metrics = Metrics::new(("auroc", F1Score::new(), Accuracy::new().top_k(3)))?;
 /// assert_eq!(metrics.names().collect::<Vec<_>>(), ["auroc", "f1", "top_3_accuracy"]);
-/// assert!(Metrics::new(["acuracy"]).unwrap_err().to_string().starts_with("there is no metric `acuracy`"));
+/// let known = |error: kiln::metrics::MetricError| error.to_string().starts_with("there is no metric `acuracy`");
+/// assert!(Metrics::new(["acuracy"]).is_err_and(known));
 /// # Ok::<(), kiln::metrics::MetricError>(())
 /// ```
 ///
