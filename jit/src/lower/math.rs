@@ -86,8 +86,8 @@ fn nearest(b: &mut KernelBuilder, x: Value, factor: f32, bias: f32) -> (Value, V
     (b.convert(Convert::BitsToI32, rounded), b.sub(rounded, round))
 }
 
-/// `x - n * ln 2` by Cody and Waite: the high part of ln 2 has few bits, so that n times it is exact, and so is what is left
-/// of x; the low part puts right what the high one lacks.
+/// `x - n * ln 2` by Cody and Waite: the high part of ln 2 has few bits, so that n times it is exact, and so is what is
+/// left of x; the low part puts right what the high one lacks.
 fn rest_of(b: &mut KernelBuilder, x: Value, n: Value) -> Value {
     let high = b.f32(-LN_2[0]);
     let low = b.f32(-LN_2[1]);
@@ -95,8 +95,8 @@ fn rest_of(b: &mut KernelBuilder, x: Value, n: Value) -> Value {
     b.fma(n, low, r)
 }
 
-/// `P` of `e**r = 1 + r + r**2 * P(r)` for `|r| <= ln(2) / 2`, as in Cephes' expf; the coefficient of the highest power comes
-/// first.
+/// `P` of `e**r = 1 + r + r**2 * P(r)` for `|r| <= ln(2) / 2`, as in Cephes' expf; the coefficient of the highest power
+/// comes first.
 const EXP: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
 /// `e**r - 1` for `|r| <= ln(2) / 2`.
@@ -213,7 +213,7 @@ fn log_at_edges(b: &mut KernelBuilder, x: Value, result: Value) -> Value {
 
 /// `1 / (1 + e**-x)`.
 pub fn sigmoid(b: &mut KernelBuilder, x: Value) -> Value {
-    // c / (c + c e**-x): with c = 2**-24, the second term is in range wherever the result is not 0. From 30 on that is 1.
+    // c / (c + c e**-x): with c = 2**-24 the second term is in range wherever the result is not 0. From 30 on it is 1.
     const SCALE: f32 = 5.960_464_5e-8;
     let x = clamp(b, x, -105.0, 30.0);
     let (bits, whole) = nearest(b, x, -LOG2_E, 127.0 - 24.0);
@@ -232,8 +232,8 @@ pub fn sigmoid(b: &mut KernelBuilder, x: Value) -> Value {
 
 /// The error function.
 pub fn erf(b: &mut KernelBuilder, x: Value) -> Value {
-    // Of t = -|x|, which is negative, to -4; beyond that is -1. Near 0: t + t * P(t**2). Else e**(t + t * Q(t)) - 1, by a power
-    // of 2. (Minimax, after N. Juffa; Q and the fractions' powers of 2 are computed as two polynomials of squares.)
+    // Of t = -|x|; from -4 on that is -1. Near 0: t + t * P(t**2). Else 2**(t + t * Q(t)) - 1. (Minimax, after N.
+    // Juffa; Q is computed as two polynomials of t**2.)
     let (negative, turned) = below_zero(b, x);
     let bound = b.f32(-4.0);
     let t = b.float2(Float2::Max, bound, negative);
