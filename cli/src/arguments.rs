@@ -11,6 +11,7 @@ pub enum Command {
     Inspect(Inspect),
     Diff(Diff),
     Convert(Convert),
+    Report(Report),
     Completions(Shell),
 }
 
@@ -53,6 +54,15 @@ pub struct Convert {
     pub names: Vec<String>,
 }
 
+/// `kiln report`.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub output: Option<PathBuf>,
+    pub title: Option<String>,
+    pub force: bool,
+    pub run: PathBuf,
+}
+
 /// A shell that completes.
 #[derive(Clone, Copy, Debug)]
 pub enum Shell {
@@ -79,6 +89,11 @@ pub fn options() -> OptionParser<Command> {
         "The name of B tells its format: .safetensors, .npz or .npy (of one tensor). B is written beside its place and renamed, \
          so that it is whole or not there. A checkpoint's notes, from which a training goes on, are not copied.",
     );
+    let report = report().map(Command::Report).to_options();
+    let report = report.descr("Write what a run has measured as one HTML file").footer(
+        "RUN is the folder of a run, with a log in JSON lines or checkpoints, also of one that still goes on; or one such file. \
+         Without --output the report is report.html in the folder (beside the file), where an earlier one is replaced.",
+    );
     let shell = positional::<String>("SHELL").help("bash, zsh or fish").parse(shell).map(Command::Completions);
     let completions = shell.to_options().descr("Print the script by which a shell completes this command").footer(
         "bash: eval \"$(kiln completions bash)\" in .bashrc. zsh: into a file _kiln of a folder in $fpath. fish: into \
@@ -87,11 +102,12 @@ pub fn options() -> OptionParser<Command> {
     let inspect = inspect.command("inspect");
     let diff = diff.command("diff");
     let convert = convert.command("convert");
+    let report = report.command("report");
     let completions = completions.command("completions");
-    construct!([inspect, diff, convert, completions])
+    construct!([inspect, diff, convert, report, completions])
         .to_options()
         .version(env!("CARGO_PKG_VERSION"))
-        .descr("Files of weights looked at, compared and converted")
+        .descr("Files of weights looked at, compared and converted; reports of runs")
 }
 
 fn inspect() -> impl Parser<Inspect> {
@@ -152,6 +168,15 @@ fn convert() -> impl Parser<Convert> {
     let (a, b) = (file("A", "What to read"), file("B", "What to write"));
     let names = names();
     construct!(Convert { to, rename, strip, force, a, b, names })
+}
+
+fn report() -> impl Parser<Report> {
+    let output = long("output").short('o').help("What to write").argument::<PathBuf>("FILE").optional();
+    let title =
+        long("title").help("What stands on top; else the name of the folder").argument::<String>("TEXT").optional();
+    let force = long("force").short('f').help("Replaces FILE if it is there").switch();
+    let run = file("RUN", "The folder of a run");
+    construct!(Report { output, title, force, run })
 }
 
 fn file(name: &'static str, help: &'static str) -> impl Parser<PathBuf> {

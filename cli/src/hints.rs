@@ -91,7 +91,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The file in the folder whose name is nearest.
-fn near_file(path: &Path) -> Option<PathBuf> {
+pub fn near_file(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let names: Vec<String> =
         entries(folder).iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();

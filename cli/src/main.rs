@@ -1,5 +1,5 @@
-//! The command `kiln`: files of weights looked at, compared and converted. What it knows of files it knows from the library's
-//! `kiln::weights`.
+//! The command `kiln`: files of weights looked at, compared and converted; reports of runs. What it knows of files it knows from
+//! the library.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -9,6 +9,7 @@ mod failure;
 mod hints;
 mod inspect;
 mod output;
+mod report;
 mod selection;
 mod statistics;
 
@@ -51,6 +52,7 @@ fn run(command: Command, output: &mut Output) -> Result<u8, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments, output).map(|()| 0),
         Command::Diff(arguments) => diff::run(&arguments, output).map(|same| if same { 0 } else { 1 }),
         Command::Convert(arguments) => convert::run(&arguments, output).map(|()| 0),
+        Command::Report(arguments) => report::run(&arguments, output).map(|()| 0),
         Command::Completions(shell) => {
             output.line(shell.script().trim_end())?;
             Ok(0)

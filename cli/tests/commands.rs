@@ -164,6 +164,19 @@ fn checkpoints_and_runs_are_inspected() {
         "net.safetensors: safetensors, 3 tensors, 8 parameters, 32 bytes\n  format: pt\n\
          first.bias    F32 [2]  2 numbers\nfirst.weight  F32 [2, 2]  4 numbers\nhead.weight   F32 [1, 2]  2 numbers\n"
     );
+    // What it has measured becomes a page, in its folder or elsewhere.
+    let page = |path: &str| fs::read_to_string(folder.path(path)).unwrap();
+    check(&folder, "report run", &format!("{}\n", FilePath::new("run").join("report.html").display()));
+    assert!(page("run/report.html").contains("<h1>run</h1>") && page("run/report.html").contains("loss"));
+    check(&folder, "report run", &format!("{}\n", FilePath::new("run").join("report.html").display()));
+    check(&folder, "report run/step-000000001.safetensors -o new/page.html --title Lines", "new/page.html\n");
+    assert!(page("new/page.html").contains("<h1>Lines</h1>"));
+    let told = "new/page.html is there already: give another name, or --force to replace it";
+    refused(&folder, "report run -o new/page.html", told);
+    check(&folder, "report run -o new/page.html --force", "new/page.html\n");
+    refused(&folder, "report rum", "there is no run rum; did you mean run?");
+    let (_, error, status) = run(&folder, "report new");
+    assert!(error.starts_with("kiln: new holds no run: expected a log ") && status == 2, "{error}");
     // Damage is told where it is.
     let path = folder.path("run/step-000000002.safetensors");
     let mut bytes = fs::read(&path).unwrap();
@@ -347,7 +360,7 @@ fn mistakes_come_with_a_hint() {
 fn each_option_is_explained_and_completed() {
     let folder = Folder::new("help");
     let (help, ..) = run(&folder, "--help");
-    for command in ["inspect", "diff", "convert", "completions"] {
+    for command in ["inspect", "diff", "convert", "report", "completions"] {
         assert!(help.contains(command), "{help}");
         let (of_command, error, status) = run(&folder, &format!("{command} --help"));
         assert_eq!((error.as_str(), status), ("", 0));

@@ -6,6 +6,7 @@ _kiln() {
         'inspect:show the tensors of a file, with their statistics'
         'diff:show how the tensors of two files differ'
         'convert:write the tensors of a file in another format, or with other names'
+        'report:write what a run has measured as one HTML file'
         'completions:print the script by which a shell completes this command'
     )
     if (( CURRENT == 2 )); then
@@ -30,6 +31,10 @@ _kiln() {
             '*--strip[takes this off the beginnings of names]:prefix: ' \
             '(-f --force)'{-f,--force}'[replace the file that is written]' '--help' \
             '1:file:_files' '2:file:_files' '*:tensor: '
+        ;;
+    report)
+        _arguments '(-o --output)'{-o,--output}'[what to write]:file:_files' '--title[what stands on top]:text: ' \
+            '(-f --force)'{-f,--force}'[replace the file that is written]' '--help' '1:folder:_files -/'
         ;;
     completions) _arguments '--help' '1:shell:(bash zsh fish)' ;;
     esac
