@@ -40,6 +40,7 @@
 //! | follow a training: logs, TensorBoard, a report for browsers | [`fit`](mod@fit), [`logs`], [`Report`] |
 //! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
+//! | learn where a NaN comes from | [`TrainerBuilder::check_numerics`], [`numerics`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
 //! | build a graph by hand, compile and run it | [`program`], over [`graph`] |
 //!

@@ -8,6 +8,7 @@ macro_rules! emit {
     };
 }
 
+mod around;
 mod body;
 mod checks;
 mod label;

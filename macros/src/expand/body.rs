@@ -2,9 +2,10 @@
 //! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
+use super::around::{cut, on_line};
 use super::checks::{Check, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
@@ -591,19 +592,4 @@ impl Expansion<'_> {
 fn elements_of(elements: Elements) -> TokenStream {
     let elements = format_ident!("{elements:?}", span = Span::mixed_site());
     emit!(#KILN::graph::shape::functions::Elements::#elements)
-}
-
-/// What is computed where the user's token at a place asks for it, of which the graph takes note. The standard macros tell
-/// the place of the token that they have as theirs.
-pub fn on_line(place: Span, computed: &TokenStream) -> TokenStream {
-    let line = quote_spanned!(place=> ::core::file!(), ::core::line!(), ::core::column!());
-    emit!({ let outer = g.line(#line); let computed = #computed; g.end_line(outer); computed })
-}
-
-/// Values through which no gradient passes.
-fn cut(value: TokenStream, want: Want) -> TokenStream {
-    match want {
-        Want::One => emit!(#KILN::graph::Value::detach(#value)),
-        Want::Several(_) => emit!((#value).map(#KILN::graph::Value::detach)),
-    }
 }

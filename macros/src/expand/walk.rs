@@ -4,7 +4,7 @@
 use proc_macro2::TokenStream;
 use syn::Member as Name;
 
-use super::body::on_line;
+use super::around::on_line;
 use crate::ast::{Member, Node, Sequence};
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind};
