@@ -37,6 +37,7 @@ const SAMPLES: usize = 200;
 /// The probability from which on a digit counts as recognised.
 const CONFIDENCE: f32 = 0.8;
 
+// ANCHOR: generator
 model! {
     #[model(input = [NOISE, 1, 1])]
     /// From noise to an image.
@@ -51,7 +52,9 @@ model! {
         Tanh,
     );
 }
+// ANCHOR_END: generator
 
+// ANCHOR: discriminator
 model! {
     #[model(input = [1, 16, 16])]
     /// From an image to how likely it is a real one.
@@ -66,7 +69,9 @@ model! {
         Linear(1024, 1),
     );
 }
+// ANCHOR_END: discriminator
 
+// ANCHOR: steps
 model! {
     /// Both networks, and an optimizer for each.
     pub struct Gan {
@@ -91,6 +96,7 @@ model! {
         let image = (generator(z) + 1.0) / 2.0;
     }
 }
+// ANCHOR_END: steps
 
 model! {
     /// Digits of 8 x 8 pixels at 16 x 16, from -1 to 1.
@@ -112,12 +118,12 @@ model! {
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = output::folder("gan")?;
     let digits = embedded::digits()?;
-    let mut enlarge = Predictor::new(Enlarge::init(0)).build()?;
+    let enlarge = Predictor::new(Enlarge::init(0)).build()?;
     println!("the judge learns to read");
-    let mut judge = judge(&digits)?;
+    let judge = judge(&digits)?;
 
     let real = enlarge.predict(&digits.images().slice_axis(Axis(0), Slice::from(..SAMPLES)))?;
-    let Verdict { recognised, .. } = verdict(&mut judge, &real.mapv(|pixel| (pixel + 1.0) / 2.0))?;
+    let Verdict { recognised, .. } = verdict(&judge, &real.mapv(|pixel| (pixel + 1.0) / 2.0))?;
     println!("of {SAMPLES} real digits at 16 x 16 pixels it recognises {recognised}");
 
     let start = Instant::now();
@@ -136,6 +142,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let shown = noise(SAMPLES, u32::MAX);
     let (mut losses_d, mut losses_g) = (Vec::new(), Vec::new());
+    // ANCHOR: train
     for epoch in 1..=EPOCHS {
         // The rates fall to zero in the second half.
         let rate = (2.0 * (1.0 - (epoch - 1) as f32 / EPOCHS as f32)).min(1.0);
@@ -147,11 +154,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             losses_d.push(loss_d);
             losses_g.push(loss_g);
         }
+        // ANCHOR_END: train
         let samples = gan.sample(&shown)?;
         grid(&samples).save_png(folder.join(format!("epoch_{epoch:02}.png")), 2)?;
         if epoch % 5 == 0 {
             let mean = |losses: &[f32]| losses.iter().rev().take(28).sum::<f32>() / 28.0;
-            let Verdict { recognised, kinds, .. } = verdict(&mut judge, &samples)?;
+            let Verdict { recognised, kinds, .. } = verdict(&judge, &samples)?;
             println!(
                 "epoch {epoch:2}/{EPOCHS}  loss of the discriminator {:.3}, of the generator {:.3}; {recognised} of {SAMPLES} \
                  samples recognised, {kinds} digits",
@@ -172,7 +180,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     gan.model().save(folder.join("gan.safetensors"))?;
 
     let samples = gan.sample(&shown)?;
-    let Verdict { recognised, kinds, counts } = verdict(&mut judge, &samples)?;
+    let Verdict { recognised, kinds, counts } = verdict(&judge, &samples)?;
     println!("grids, losses and weights in {}", folder.display());
     println!("how often each digit was recognised: {counts:?}");
     println!(
@@ -209,7 +217,7 @@ struct Verdict {
     counts: [usize; CLASSES],
 }
 
-fn verdict(judge: &mut Predictor<DigitNet>, samples: &ArrayD<f32>) -> Result<Verdict, Box<dyn Error>> {
+fn verdict(judge: &Predictor<DigitNet>, samples: &ArrayD<f32>) -> Result<Verdict, Box<dyn Error>> {
     let small = Predictor::new(Reduce::init(0)).build()?.predict(samples)?;
     let mut counts = [0; CLASSES];
     for scores in judge.predict(&small)?.axis_iter(Axis(0)) {

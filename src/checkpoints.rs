@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use run::Run;
+pub(crate) use run::{confusion_json, confusion_of};
 
 use crate::checkpoint::CheckpointError;
 use crate::files::replace_file;
@@ -189,6 +190,11 @@ impl Checkpoints {
         path.is_file().then_some(path)
     }
 
+    /// The file of the newest checkpoint in the folder, if there is one; whoever writes there is not waited for.
+    pub fn newest_file(&self) -> Option<PathBuf> {
+        folder::newest_first(&self.folder).ok()?.into_iter().next()
+    }
+
     /// Lets a training go on from the newest checkpoint in the folder: where it stands, or nothing if there is none. Damaged ones
     /// are passed over; [`Checkpoints::damaged`] tells which.
     ///
@@ -269,7 +275,8 @@ impl Checkpoints {
         self.open.is_some() && self.last.step == run.step && run.step > 0
     }
 
-    fn is_due(&self, run: &Run) -> bool {
+    /// Whether one is to be written now.
+    pub(crate) fn is_due(&self, run: &Run) -> bool {
         match self.every {
             Every::Epochs(count) => run.batch == 0 && run.epoch > 0 && run.epoch.is_multiple_of(count.max(1)),
             Every::Steps(count) => run.step > self.last.step && run.step.is_multiple_of(count.max(1)),

@@ -4,32 +4,47 @@
 mod epoch;
 mod error;
 mod interrupt;
+mod logging;
 mod progress;
 mod stopping;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use kiln_graph::Model;
 use kiln_graph::losses::Criterion;
 use kiln_graph::model::Inputs;
 use kiln_graph::optimizers::Optimizer;
+use kiln_graph::schedules::Schedule;
 
 pub use epoch::{Epoch, Figures, Validation};
 pub use error::FitError;
 use interrupt::Interrupt;
+use logging::Logging;
 pub use progress::Progress;
 use progress::Shown;
 pub use stopping::EarlyStopping;
 use stopping::Stopping;
 
 use crate::checkpoints::{Checkpoints, Run};
-use crate::data::{Epochs, Wanted};
+use crate::data::{EpochRequest, TrainingData};
 use crate::history::History;
+use crate::logs::Log;
+use crate::metrics::{IntoMetrics, MetricError, Metrics};
 use crate::trainer::{BatchTargets, TrainError, Trainer};
 use crate::training::Training;
 
-type Validate<'t, T> = Box<dyn FnMut(&mut T) -> Result<Vec<(String, f64)>, FitError> + 't>;
+type Validate<'t, T> = Box<dyn FnMut(&mut T, &mut Metrics) -> Result<Vec<(String, f64)>, FitError> + 't>;
+/// What is evaluated after each epoch.
+struct Evaluated<'t, T> {
+    /// What its figures' names begin with.
+    group: String,
+    /// Whether metrics are measured on it.
+    measures: bool,
+    evaluate: Validate<'t, T>,
+}
+
 /// The step of a [`Trainer`], which gives its loss.
 pub type OfTrainer<T, B> = fn(&mut T, &B) -> Result<f32, TrainError>;
 
@@ -44,7 +59,10 @@ pub struct Fit<'t, T, D, S> {
     epochs: u64,
     shuffle: Option<u64>,
     drop_last: bool,
-    validate: Option<Validate<'t, T>>,
+    validations: Vec<Evaluated<'t, T>>,
+    metrics: Result<Metrics, MetricError>,
+    schedule: Option<Arc<dyn Schedule>>,
+    logs: Vec<Box<dyn Log + 't>>,
     hooks: Vec<Hook<'t, T>>,
     stopping: Option<EarlyStopping>,
     checkpoints: Option<Checkpoints>,
@@ -86,7 +104,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// Batches have the size of the trainer, and come shuffled, in another order each epoch. See [`Fit`] for all settings.
     pub fn fit<'t, D, X, Y>(&'t mut self, data: D) -> Fit<'t, Self, D, OfTrainer<Self, (X, Y)>>
     where
-        D: Epochs<Batch = (X, Y)>,
+        D: TrainingData<Batch = (X, Y)>,
         for<'x> &'x X: Inputs<M::Input>,
         for<'y> &'y Y: BatchTargets<L::Target>,
     {
@@ -124,7 +142,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
 pub fn fit<'t, T, D, F, S>(trainer: &'t mut T, data: D, step: S) -> Fit<'t, T, D, S>
 where
     T: Training,
-    D: Epochs,
+    D: TrainingData,
     F: Figures,
     S: FnMut(&mut T, &D::Batch) -> Result<F, TrainError>,
 {
@@ -135,7 +153,10 @@ where
         epochs: 1,
         shuffle: Some(0),
         drop_last: false,
-        validate: None,
+        validations: Vec::new(),
+        metrics: Ok(Metrics::default()),
+        schedule: None,
+        logs: Vec::new(),
         hooks: Vec::new(),
         stopping: None,
         checkpoints: None,
@@ -148,7 +169,7 @@ where
 impl<'t, T, D, F, S> Fit<'t, T, D, S>
 where
     T: Training,
-    D: Epochs,
+    D: TrainingData,
     F: Figures,
     S: FnMut(&mut T, &D::Batch) -> Result<F, TrainError>,
 {
@@ -178,19 +199,55 @@ where
     }
 
     /// Evaluates the model on this data after each epoch: figures `valid.loss`, `valid.accuracy` and those of the trainer's
-    /// metrics.
-    pub fn validate<V: Validation<T> + 't>(mut self, data: V) -> Self {
-        self.validate = Some(Box::new(move |trainer| data.evaluate(trainer)));
-        self
+    /// metrics, and of [`Fit::metrics`].
+    pub fn validate<V: Validation<T> + 't>(self, data: V) -> Self {
+        self.evaluate(VALID, data)
+    }
+
+    /// Evaluates the model on other data, too, under a name: `.evaluate("train", &train)` gives `train.accuracy` and the metrics of the
+    /// training set. (`train.loss` stays that of the steps.)
+    pub fn evaluate<V: Validation<T> + 't>(self, name: impl Into<String>, data: V) -> Self {
+        let evaluate = Box::new(move |trainer: &mut T, metrics: &mut Metrics| data.evaluate(trainer, metrics));
+        self.add_evaluated(Evaluated { group: name.into(), measures: true, evaluate })
     }
 
     /// Calls a function after each epoch for figures of one's own: `.validate_with(|gan| Ok(vec![("score".into(), score(gan))]))`
     /// gives `valid.score`.
     pub fn validate_with(
-        mut self,
+        self,
         mut validate: impl FnMut(&mut T) -> Result<Vec<(String, f64)>, TrainError> + 't,
     ) -> Self {
-        self.validate = Some(Box::new(move |trainer| Ok(validate(trainer)?)));
+        let evaluate = Box::new(move |trainer: &mut T, _: &mut Metrics| Ok(validate(trainer)?));
+        self.add_evaluated(Evaluated { group: VALID.to_owned(), measures: false, evaluate })
+    }
+
+    fn add_evaluated(mut self, evaluated: Evaluated<'t, T>) -> Self {
+        self.validations.retain(|other| other.group != evaluated.group);
+        self.validations.push(evaluated);
+        self
+    }
+
+    /// Measures more than the loss, by names or by accumulators with settings, on all data that is evaluated:
+    /// `.metrics(["f1", "auroc"])` or `.metrics(("f1", Accuracy::new().top_k(5)))` give `valid.f1` and so on. [`Metrics`] lists
+    /// the names. NaN stands for a figure that is not defined.
+    pub fn metrics(mut self, metrics: impl IntoMetrics) -> Self {
+        self.metrics = Metrics::new(metrics);
+        self
+    }
+
+    /// Gives the optimizer (each, where there are several) this schedule in the place of its own, from its first step on; it counts
+    /// steps, and `StepLR::new(30).every(batches)` epochs. It is the same as giving it to the optimizer, but for schedules that change
+    /// the momentum, which must be.
+    pub fn schedule(mut self, schedule: impl Schedule + 'static) -> Self {
+        self.schedule = Some(Arc::new(schedule));
+        self
+    }
+
+    /// Writes what is measured to a log, too: [`JsonLines`](crate::logs::JsonLines), [`Csv`](crate::logs::Csv),
+    /// [`TensorBoard`](crate::logs::TensorBoard), or one's own; several for several calls. Where a row can not be written, as on a full
+    /// disk, the training goes on and says so; the error is given back at the end.
+    pub fn log(mut self, log: impl Log + 't) -> Self {
+        self.logs.push(Box::new(log));
         self
     }
 
@@ -239,19 +296,28 @@ where
     /// # Errors
     /// [`FitError`]. The trainer stays as it was after the last whole step, and can be used on.
     pub fn run(mut self) -> Result<History, FitError> {
+        let mut metrics = std::mem::replace(&mut self.metrics, Ok(Metrics::default()))?;
+        if !metrics.is_empty() && !self.validations.iter().any(|evaluated| evaluated.measures) {
+            return Err(FitError::NothingToMeasure);
+        }
         let mut run = self.start()?;
-        let wanted = self.wanted(&run);
+        let request = self.request(&run);
+        let logs = std::mem::take(&mut self.logs);
+        let mut logging = Logging::begin(logs, &run, self.resume, || self.trainer.facts())?;
         let interrupt = self.checkpoints.is_some().then(Interrupt::watch).flatten();
         let mut stopping = self.stopping.take().map(|setting| Stopping::new(setting, &run, self.checkpoints.as_ref()));
-        let mut shown = Shown::new(self.progress, self.epochs, self.data.batches_of(wanted), &run);
+        let mut shown = Shown::new(self.progress, self.epochs, self.data.batches_of(request), &run);
         for damaged in self.checkpoints.iter().flat_map(|checkpoints| checkpoints.damaged()) {
             shown.warn(&format!("passed over: {damaged}"));
         }
         let mut unsaved = None;
         while run.epoch < self.epochs && !stopping.as_ref().is_some_and(Stopping::has_stopped) {
             let start = Instant::now();
-            self.batches(&mut run, interrupt.as_ref(), &mut shown, &mut unsaved)?;
-            let stops = self.end_epoch(&mut run, start, stopping.as_mut(), &mut shown)?;
+            let rate = self.batches(&mut run, interrupt.as_ref(), &mut shown, &mut logging, &mut unsaved)?;
+            self.measure(&mut run, &mut metrics, &shown)?;
+            run.history.push("samples_per_second", run.step, rate);
+            run.history.push("seconds", run.step, start.elapsed().as_secs_f64());
+            let stops = self.end_epoch(&mut run, stopping.as_mut(), &mut shown, &mut logging)?;
             self.save(&run, false, &mut shown, &mut unsaved);
             if stops {
                 break;
@@ -267,14 +333,21 @@ where
         }
         self.save(&run, true, &mut shown, &mut unsaved);
         shown.finish();
-        match unsaved {
-            Some(error) => Err(FitError::Checkpoint(error)),
-            None => Ok(run.history),
+        match (unsaved, logging.failed) {
+            (Some(error), _) => Err(FitError::Checkpoint(error)),
+            (None, Some(error)) => Err(FitError::Log(error)),
+            (None, None) => Ok(run.history),
         }
     }
 
     /// Where the training begins.
     fn start(&mut self) -> Result<Run, FitError> {
+        if let Some(schedule) = &self.schedule {
+            schedule.check()?;
+            if !self.trainer.parts_mut().set_schedule(schedule) {
+                return Err(FitError::Momentum);
+            }
+        }
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(Run::default()) };
         if !self.resume {
             checkpoints.start()?;
@@ -293,8 +366,8 @@ where
     }
 
     /// The batches of the run's epoch that are left.
-    fn wanted(&self, run: &Run) -> Wanted {
-        Wanted {
+    fn request(&self, run: &Run) -> EpochRequest {
+        EpochRequest {
             epoch: run.epoch,
             size: self.trainer.batch(),
             first: run.batch,
@@ -303,26 +376,29 @@ where
         }
     }
 
-    /// Trains on what is left of an epoch.
+    /// Trains on what is left of an epoch; how many samples a second.
     fn batches(
         &mut self,
         run: &mut Run,
         interrupt: Option<&Interrupt>,
         shown: &mut Shown,
+        logging: &mut Logging<'_>,
         unsaved: &mut Unsaved,
-    ) -> Result<(), FitError> {
+    ) -> Result<f64, FitError> {
+        let (start, mut count) = (Instant::now(), 0);
         run.figures.insert(SAMPLES.to_owned(), self.data.samples() as f64);
         run.figures.insert(SIZE.to_owned(), self.trainer.batch() as f64);
         run.figures.entry(COUNT.to_owned()).or_default();
-        let wanted = self.wanted(run);
+        let request = self.request(run);
         // The names of figures, so that a step makes no text.
         let mut names: Vec<[String; 3]> = Vec::new();
         let Fit { trainer, data, step, checkpoints, .. } = self;
-        for batch in data.epoch(wanted) {
+        for batch in data.epoch(request) {
             let at = |error| FitError::Step { epoch: run.epoch, batch: run.batch, source: Box::new(error) };
             let (batch, samples) = batch.map_err(FitError::Data)?;
             let figures = step(trainer, &batch).map_err(at)?;
             run.end_batch();
+            count += samples;
             if let Some(count) = run.figures.get_mut(COUNT) {
                 *count += samples as f64;
             }
@@ -339,24 +415,24 @@ where
                 }
             });
             shown.step(run, samples);
+            logging.step(run, shown);
             if let Some(checkpoints) = checkpoints {
+                let came = interrupt.is_some_and(Interrupt::came);
+                // What is logged reaches at least as far as what is saved.
+                if came || checkpoints.is_due(run) {
+                    logging.steps(run, shown);
+                }
                 note(checkpoints.save_if_due(trainer, run), shown, unsaved);
-                if interrupt.is_some_and(Interrupt::came) {
+                if came {
                     return Err(interrupted(trainer, checkpoints, run, shown));
                 }
             }
         }
-        Ok(())
+        Ok(count as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE))
     }
 
-    /// Measures an epoch, and does what depends on that; whether the training stops.
-    fn end_epoch(
-        &mut self,
-        run: &mut Run,
-        start: Instant,
-        stopping: Option<&mut Stopping>,
-        shown: &mut Shown,
-    ) -> Result<bool, FitError> {
+    /// Measures an epoch.
+    fn measure(&mut self, run: &mut Run, metrics: &mut Metrics, shown: &Shown) -> Result<(), FitError> {
         let step = run.step;
         let count = run.figures.remove(COUNT).unwrap_or_default();
         let sums: Vec<String> = run.figures.keys().filter(|name| name.starts_with(SUM)).cloned().collect();
@@ -364,11 +440,21 @@ where
             let sum = run.figures.remove(&name).unwrap_or_default();
             run.history.push(&format!("train.{}", &name[SUM.len()..]), step, sum / count);
         }
-        if let Some(validate) = &mut self.validate {
+        for Evaluated { group, measures, evaluate } in &mut self.validations {
             shown.validating();
-            let found = validate(self.trainer).map_err(|error| error.of_epoch(run.epoch))?;
-            for (name, figure) in found {
-                run.history.push(&format!("valid.{name}"), step, figure);
+            metrics.reset();
+            let found = evaluate(self.trainer, metrics).map_err(|error| error.of_epoch(run.epoch))?;
+            for (name, figure) in found.into_iter().filter(|(name, _)| group != TRAIN || name != "loss") {
+                run.history.push(&format!("{group}.{name}"), step, figure);
+            }
+            if !*measures {
+                continue;
+            }
+            for (name, figure) in metrics.figures() {
+                run.history.push(&format!("{group}.{name}"), step, figure);
+            }
+            if let (VALID, Some(matrix)) = (group.as_str(), metrics.confusion()) {
+                run.history.set_confusion(matrix.clone());
             }
         }
         if let Some(point) = run.history.last(&self.plateau) {
@@ -378,7 +464,17 @@ where
             let name = if optimizer.is_empty() { RATE.to_owned() } else { format!("{RATE}.{optimizer}") };
             run.history.push(&name, step, rate.into());
         }
-        run.history.push("seconds", step, start.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Does what depends on an epoch's figures; whether the training stops.
+    fn end_epoch(
+        &mut self,
+        run: &mut Run,
+        stopping: Option<&mut Stopping>,
+        shown: &mut Shown,
+        logging: &mut Logging<'_>,
+    ) -> Result<bool, FitError> {
         run.end_epoch();
         let mut epoch = Epoch::new(self.trainer, run);
         self.hooks.iter_mut().for_each(|hook| hook(&mut epoch));
@@ -391,6 +487,7 @@ where
         {
             return Err(FitError::unknown_figure(goal.name(), &run.history));
         }
+        logging.epoch(self.trainer, run, shown);
         shown.epoch(run, self.epochs);
         Ok(stops)
     }
@@ -414,6 +511,9 @@ const SAMPLES: &str = "samples";
 const SIZE: &str = "samples in a batch";
 const COUNT: &str = "epoch.samples";
 const SUM: &str = "epoch.sum.";
+/// What the names of a validation's figures begin with, and those of the training set.
+const VALID: &str = "valid";
+const TRAIN: &str = "train";
 /// The name of learning rates; of several optimizers their names follow.
 const RATE: &str = "learning_rate";
 

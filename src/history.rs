@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::metrics::ConfusionMatrix;
+
 /// A figure at a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
@@ -34,6 +36,9 @@ pub struct Curve {
 /// | `valid.loss`, `valid.accuracy`, `valid.` and a metric's name | each epoch | with data to validate with |
 /// | `learning_rate` | each epoch | that of the next step |
 /// | `seconds` | each epoch | how long it took, with its validation |
+/// | `samples_per_second` | each epoch | how many samples its steps took in a second, without its validation |
+///
+/// Where a metric counts one, the confusion matrix of the last validation is there, too.
 ///
 /// ```
 /// use kiln::History;
@@ -48,6 +53,7 @@ pub struct Curve {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     curves: Vec<Curve>,
+    confusion: Option<ConfusionMatrix>,
 }
 
 /// What is measured each step is thinned out beyond so many points, so that a history (and the checkpoints that hold it)
@@ -87,9 +93,24 @@ impl History {
         self.curve(name).last().copied()
     }
 
+    /// Notes the confusion matrix of a validation, in the place of the one before.
+    pub fn set_confusion(&mut self, matrix: ConfusionMatrix) {
+        self.confusion = Some(matrix);
+    }
+
+    /// The confusion matrix of the last validation, where a metric counts one.
+    pub fn confusion(&self) -> Option<&ConfusionMatrix> {
+        self.confusion.as_ref()
+    }
+
+    /// A report of the training for people to look at, in a browser; see [`Report`](crate::Report).
+    pub fn report(&self) -> crate::Report {
+        crate::Report::new(self)
+    }
+
     /// A history of these curves, as they were kept.
     pub(crate) fn of_curves(curves: Vec<Curve>) -> History {
-        History { curves }
+        History { curves, confusion: None }
     }
 }
 

@@ -24,6 +24,7 @@ mod confusion;
 mod error;
 mod numbers;
 mod ranking;
+mod set;
 
 use ndarray::{ArrayViewD, AsArray, Axis};
 
@@ -32,6 +33,7 @@ pub use confusion::ConfusionMatrix;
 pub use error::MetricError;
 pub use numbers::{MeanAbsoluteError, MeanSquaredError, R2Score};
 pub use ranking::Auroc;
+pub use set::{AskedMetric, IntoMetric, IntoMetrics, Metrics};
 
 /// The targets of a batch.
 #[derive(Clone, Debug)]
@@ -85,6 +87,19 @@ pub trait Metric: Send {
 
     /// Forgets all that was added.
     fn reset(&mut self);
+
+    /// The confusion matrix that it counts, where it does: reports show it.
+    fn confusion(&self) -> Option<&ConfusionMatrix> {
+        None
+    }
+
+    /// The same metric of one output of a model that has several, by its name: `F1Score::new().of("scores")`.
+    fn of(self, output: impl Into<String>) -> AskedMetric
+    where
+        Self: Sized + 'static,
+    {
+        AskedMetric::of_output(Box::new(self), output.into())
+    }
 
     /// Adds the predictions for a batch and its targets, of any number of axes.
     ///

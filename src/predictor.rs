@@ -1,15 +1,28 @@
-//! Inference without a trainer: programs with no backward pass, no loss and no optimizer.
+//! Inference without a trainer: programs with no backward pass, no loss and no optimizer, for any number of threads at once.
+
+mod held;
+mod lending;
 
 use std::path::Path;
 
-use kiln_graph::Model;
-use kiln_graph::model::{Inputs, OutputTypes};
-use kiln_jit::Plan;
+use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Graph, Model};
+use kiln_jit::{Plan, States};
 
 use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
-use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_graph, setter};
+use crate::trainer::{
+    Settings, TrainError, check_inputs, output_names, predict_graph, read_outputs, setter, take_parameters,
+    write_inputs,
+};
+use held::Held;
+use lending::Lender;
 
 /// A model ready to predict, compiled for one batch size.
+///
+/// Any number of threads predict with it at once, by a reference or an `Arc`: over one copy of the parameters, and of what follows
+/// from them alone, such as packed weights. Each call computes in memory of its own, which later calls use again; how many
+/// there are at most, [`PredictorBuilder::concurrent_calls`] says. Results have the same bits, whoever else calls.
 ///
 /// ```
 /// use kiln::prelude::*;
@@ -21,15 +34,21 @@ use crate::trainer::{PREDICT, Programs, Settings, TrainError, predict, predict_g
 ///     fc: Linear<4, 3>,
 /// }
 ///
-/// let mut predictor = Predictor::new(Small::init(0)).batch(1).build()?;
+/// let predictor = Predictor::new(Small::init(0)).batch(1).threads(1).build()?;
 /// let scores = predictor.predict(&Array2::<f32>::ones((1, 4)))?;
 /// assert_eq!(scores.shape(), [1, 3]);
+///
+/// std::thread::scope(|scope| {
+///     for _ in 0..4 {
+///         scope.spawn(|| assert_eq!(predictor.predict(&Array2::<f32>::ones((1, 4))).unwrap(), scores));
+///     }
+/// });
 /// # Ok::<(), TrainError>(())
 /// ```
 pub struct Predictor<M: Model> {
-    model: Box<M>,
+    model: Held<M>,
     settings: Settings,
-    programs: Programs,
+    programs: Lender,
 }
 
 /// The settings of a [`Predictor`]; made by [`Predictor::new`].
@@ -48,10 +67,19 @@ impl<M: Model> PredictorBuilder<M> {
         self
     }
 
+    /// How many calls compute at once, each in memory of its own; further ones wait until one of these is done. So the memory
+    /// to compute in is at most so many times [`CachedProgram::bytes`](crate::report::CachedProgram::bytes) of the largest program, however many
+    /// threads call. Default: four times the number of processors; more only take turns on them.
+    pub fn concurrent_calls(mut self, calls: usize) -> Self {
+        self.settings.calls = Some(calls);
+        self
+    }
+
     setter!(extent);
     setter!(threads);
     setter!(cached_programs);
     setter!(check_finite);
+    setter!(check_numerics);
     setter!(flush_denormal);
     setter!(exact);
     setter!(tune);
@@ -62,11 +90,11 @@ impl<M: Model> PredictorBuilder<M> {
     /// [`TrainError::Compile`], [`TrainError::Zero`], [`TrainError::Environment`]; [`TrainError::Tuning`] where [`PredictorBuilder::tune`] says so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         let PredictorBuilder { mut model, settings } = self;
-        let mut programs = settings.programs(1, M::INPUTS.iter().copied())?;
-        let sizes = settings.usual(M::INPUTS);
-        programs.take_parameters(&mut *model)?;
-        programs.get(PREDICT, sizes, || predict_graph(&*model, sizes))?;
-        Ok(Predictor { model, settings, programs })
+        let pool = settings.checked(M::INPUTS.iter().copied())?;
+        let mut states = States::new();
+        take_parameters(&mut states, &mut *model)?;
+        let programs = Lender::new(settings, pool, states, M::INPUTS, |sizes| predict_graph(&*model, sizes))?;
+        Ok(Predictor { model: Held::new(model), settings, programs })
     }
 }
 
@@ -78,30 +106,86 @@ impl<M: Model> Predictor<M> {
     }
 
     /// The model's output for any number of samples, `[n, ..]`; those of several inputs are a tuple, `(&image, &word)`. A remainder smaller than the batch size compiles a
-    /// program of its own the first time, which is kept as [`PredictorBuilder::cached_programs`] says.
+    /// program of its own the first time, which is kept as [`PredictorBuilder::cached_programs`] says; calls of other sizes go on
+    /// meanwhile.
     ///
     /// # Errors
     /// [`TrainError::InputShape`] (of several inputs [`TrainError::NamedInputShape`] and [`TrainError::InputBatch`]),
     /// [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
-    pub fn predict(&mut self, x: impl Inputs<M::Input>) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
-        predict(&mut self.programs, &*self.model, &self.settings, x)
+    pub fn predict(&self, x: impl Inputs<M::Input>) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
+        let sizes = check_inputs::<M>(&x, &self.settings)?;
+        let mut result = M::Output::arrays(&|output| sizes.shape(M::OUTPUTS[output].shape));
+        self.predict_to(x, sizes, &mut result)?;
+        Ok(result)
     }
 
-    /// The model with its parameters, which are copied from the compiled programs' memory.
-    pub fn model(&mut self) -> &M {
-        self.programs.read_parameters(&mut *self.model);
-        &self.model
+    /// As [`Predictor::predict`], into arrays that are there, such as the result of a call before: PyTorch's `out=`. A call of
+    /// sizes that are kept allocates nothing.
+    ///
+    /// # Errors
+    /// Also [`TrainError::OutputShape`] for an array of another shape; after an error the arrays hold anything.
+    pub fn predict_into(
+        &self,
+        x: impl Inputs<M::Input>,
+        out: &mut <M::Output as OutputTypes>::Arrays,
+    ) -> Result<(), TrainError> {
+        let sizes = check_inputs::<M>(&x, &self.settings)?;
+        let mut fits = Ok(());
+        M::Output::each(out, &mut |output, given| {
+            let expected = sizes.shape(M::OUTPUTS[output].shape);
+            let found = match &given {
+                ElementsMut::F32(given) => given.shape(),
+                ElementsMut::I32(given) => given.shape(),
+                ElementsMut::Bool(given) => given.shape(),
+            };
+            if fits.is_ok() && expected.dims() != found {
+                let output = output_names::<M>().swap_remove(output);
+                fits = Err(TrainError::OutputShape { output, expected, found: found.to_vec() });
+            }
+        });
+        fits?;
+        self.predict_to(x, sizes, out)
+    }
+
+    fn predict_to(
+        &self,
+        x: impl Inputs<M::Input>,
+        sizes: Sizes,
+        out: &mut <M::Output as OutputTypes>::Arrays,
+    ) -> Result<(), TrainError> {
+        let rows = sizes.batch();
+        for start in (0..rows).step_by(self.settings.batch) {
+            let part = start..rows.min(start + self.settings.batch);
+            let sizes = sizes.with_batch(part.len());
+            let mut program = self.programs.lend(sizes, || self.graph(sizes))?;
+            write_inputs::<M>(&mut program, &x, part.clone())?;
+            program.run()?;
+            read_outputs::<M>(program.session(), out, part);
+        }
+        Ok(())
+    }
+
+    fn graph(&self, sizes: Sizes) -> Result<Graph, TrainError> {
+        self.model.with(|model| predict_graph(model, sizes))
+    }
+
+    /// The model with its parameters, which are copied from the compiled programs' memory the first time. (They do not change,
+    /// unless a layer of your own updates states in evaluation, too: then they are those of that time, and
+    /// [`Predictor::into_model`] gives the present ones.)
+    pub fn model(&self) -> &M {
+        self.model.whole(|model| self.programs.read_parameters(model))
     }
 
     /// The model with its parameters.
-    pub fn into_model(mut self) -> M {
-        self.programs.read_parameters(&mut *self.model);
-        *self.model
+    pub fn into_model(self) -> M {
+        let mut model = self.model.into_inner();
+        self.programs.read_parameters(&mut *model);
+        *model
     }
 
     /// The plan of the prediction of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
-        self.programs.plan(PREDICT, self.settings.usual(M::INPUTS)).expect("build() compiles this program")
+        self.programs.plan()
     }
 
     /// Writes a drawing of the prediction of a full batch as one HTML file: see [`Drawing`].
@@ -109,19 +193,17 @@ impl<M: Model> Predictor<M> {
     /// # Errors
     /// [`DrawError::Write`].
     pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
-        let graph = predict_graph(&*self.model, self.settings.usual(M::INPUTS))?;
-        Drawing::new(&graph).plan(self.plan()).layers("", &*self.model).save_html(path)
+        let graph = self.graph(self.settings.usual(M::INPUTS))?;
+        self.model.with(|model| Drawing::new(&graph).plan(self.plan()).layers("", model).save_html(path))
     }
 
-    /// Times each kernel of the prediction of a full batch; see [`Trainer::profile`](crate::Trainer::profile).
+    /// Times each kernel of the prediction of a full batch; see [`Trainer::profile`](crate::Trainer::profile). Calls of other
+    /// threads wait meanwhile.
     ///
     /// # Errors
     /// [`TrainError::Profile`].
-    pub fn profile(&mut self) -> Result<Profile, TrainError> {
-        let sizes = self.settings.usual(M::INPUTS);
-        let graph = predict_graph(&*self.model, sizes)?;
-        let (program, states) = self.programs.get(PREDICT, sizes, || Ok(graph.clone()))?;
-        program.profile(states, &graph)
+    pub fn profile(&self) -> Result<Profile, TrainError> {
+        self.programs.profile(&self.graph(self.settings.usual(M::INPUTS))?)
     }
 
     /// What is kept compiled: for which sizes, in how much memory, and how often it has run; it prints as a table. The bound
@@ -130,7 +212,7 @@ impl<M: Model> Predictor<M> {
         self.programs.cached()
     }
 
-    /// What [`PredictorBuilder::tune`] has chosen; nothing without it.
+    /// What [`PredictorBuilder::tune`] has chosen so far; nothing without it.
     pub fn tuning(&self) -> Option<&Tuning> {
         self.programs.tuning()
     }
@@ -140,6 +222,7 @@ impl<M: Model> Predictor<M> {
     /// # Errors
     /// [`TrainError::Graph`].
     pub fn summary(&self) -> Result<Summary, TrainError> {
-        Summary::new(&*self.model, self.settings.usual(M::INPUTS), None, Some(self.plan()))
+        let sizes = self.settings.usual(M::INPUTS);
+        self.model.with(|model| Summary::new(model, sizes, None, Some(self.plan())))
     }
 }

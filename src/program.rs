@@ -169,14 +169,14 @@ impl Compiled {
         if threads == 0 {
             return Err(ProgramError::Threads);
         }
-        Compiled::in_pool(graph, Pool::new(threads))
+        Compiled::in_pool(graph, Pool::shared(threads))
     }
 
-    fn in_pool(graph: &Graph, pool: Pool) -> Result<Compiled, ProgramError> {
+    fn in_pool(graph: &Graph, pool: Arc<Pool>) -> Result<Compiled, ProgramError> {
         verify(graph)?;
         let program = Arc::new(Program::compile(&optimize(graph), &CompileOptions::default())?);
         let mut states = States::new();
-        let session = Session::new(program, &mut states, Arc::new(pool))?;
+        let session = Session::new(program, &mut states, pool)?;
         let mut names = HashMap::new();
         for input in &graph.inputs {
             let kind = if input.role == Role::State { NameKind::State } else { NameKind::Input };

@@ -21,6 +21,7 @@ pub use call::Call;
 pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
 use crate::checkpoint::{CheckpointError, Notes};
+use crate::report::{Drawing, Facts};
 use crate::trainer::{Programs, Schedulers, Settings, TrainError, guard, load, save, update_bn, update_bn_batches};
 use crate::training::{Parts, PartsMut, Training};
 
@@ -247,6 +248,19 @@ impl<M: Steps> Training for StepTrainer<M> {
 
     fn batch(&self) -> usize {
         self.settings.batch
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        self.model.each_parameter(&mut |name, _| facts.parameters.push(name.to_owned()));
+        let train = M::PROGRAMS.iter().find(|signature| signature.mode == Mode::Train);
+        let Some(name) = train.map(|signature| signature.name) else { return facts };
+        if let (Ok(plan), Ok((_, graph))) = (self.plan(name), self.graph(name)) {
+            facts.add_plan(plan);
+            facts.set_graph(Drawing::new(&graph).plan(plan).layers("", &*self.model).html());
+            facts.program = Some(graph);
+        }
+        facts
     }
 }
 

@@ -8,6 +8,7 @@ mod given;
 mod hints;
 mod inputs;
 mod metric;
+mod planning;
 mod programs;
 mod saved;
 mod schedulers;
@@ -22,8 +23,8 @@ use kiln_graph::losses::Criterion;
 use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Graph, Model, Shape, Type};
-use kiln_jit::Plan;
+use kiln_graph::{Graph, Model, Parameters, Shape, Type};
+use kiln_jit::{Plan, Session};
 use ndarray::{ArrayView, ArrayViewD, Axis, Slice};
 
 pub use builder::TrainerBuilder;
@@ -33,9 +34,11 @@ use evaluation::Sums;
 pub use evaluation::{Evaluation, OutputEvaluation};
 pub use given::BatchTargets;
 use given::Buffer;
+pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
-use programs::{Compiled, EVALUATE, TRAIN, output_names};
-pub(crate) use programs::{PREDICT, Programs, forward, guard};
+pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
+pub(crate) use programs::{Compiled, PREDICT, Programs, forward, guard, output_names};
+use programs::{EVALUATE, TRAIN};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
@@ -45,7 +48,9 @@ pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
 use crate::checkpoint::{CheckpointError, Notes};
-use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
+use crate::history::History;
+use crate::metrics::Metrics;
+use crate::report::{CachedPrograms, DrawError, Drawing, Facts, Profile, Report, Summary, Tuning};
 use crate::training::{Parts, PartsMut, Training};
 
 /// A model in training, with everything compiled and all memory planned.
@@ -129,6 +134,21 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Training for Trainer<M, L,
     fn batch(&self) -> usize {
         self.settings.batch
     }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        let (sizes, plan) = (self.settings.usual(M::INPUTS), self.plan());
+        if let Ok(summary) = Summary::new(&*self.model, sizes, Some(plan), self.programs.plan(PREDICT, sizes)) {
+            facts.add_summary(&summary);
+        }
+        facts.add_plan(plan);
+        self.model.each_parameter(&mut |name, _| facts.parameters.push(name.to_owned()));
+        if let Ok(graph) = self.graph() {
+            facts.set_graph(Drawing::new(&graph).plan(plan).layers("", &*self.model).html());
+            facts.program = Some(graph);
+        }
+        facts
+    }
 }
 
 impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
@@ -180,7 +200,36 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         x: impl Inputs<M::Input>,
         y: impl BatchTargets<L::Target>,
     ) -> Result<Evaluation, TrainError> {
-        let sums = self.add_evaluation(None, x, y)?;
+        self.evaluate_with(x, y, &mut Metrics::default())
+    }
+
+    /// [`Trainer::evaluate`], adding what is predicted to metrics, too: one pass over the samples does for all.
+    ///
+    /// ```
+    /// use kiln::metrics::Metrics;
+    /// use kiln::prelude::*;
+    /// # use ndarray::{Array1, Array2};
+    /// # #[derive(Model)]
+    /// # #[model(input = [4])]
+    /// # struct Net { fc: Linear<4, 3> }
+    ///
+    /// let (x, y) = (Array2::<f32>::ones((8, 4)), Array1::from_iter((0..8).map(|i| i % 3)));
+    /// let mut trainer = Trainer::new(Net::init(0), cross_entropy(), Adam::default()).batch(4).build()?;
+    /// let mut metrics = Metrics::new(["f1", "auroc"])?;
+    /// trainer.evaluate_with(&x, &y, &mut metrics)?;
+    /// assert_eq!(metrics.figures().map(|(name, _)| name).collect::<Vec<_>>(), ["f1", "auroc"]);
+    /// # Ok::<(), TrainError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Also [`TrainError::Metric`]; what the metrics have seen is then of no use.
+    pub fn evaluate_with(
+        &mut self,
+        x: impl Inputs<M::Input>,
+        y: impl BatchTargets<L::Target>,
+        metrics: &mut Metrics,
+    ) -> Result<Evaluation, TrainError> {
+        let sums = self.add_evaluation(None, x, y, metrics)?;
         Ok(sums.finish::<M>(&self.loss, &self.metrics))
     }
 
@@ -197,10 +246,26 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         for<'x> &'x X: Inputs<M::Input>,
         for<'y> &'y Y: BatchTargets<L::Target>,
     {
+        self.evaluate_batches_with(batches, &mut Metrics::default())
+    }
+
+    /// [`Trainer::evaluate_batches`] and [`Trainer::evaluate_with`] in one.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub fn evaluate_batches_with<X, Y, E: From<TrainError>>(
+        &mut self,
+        batches: impl IntoIterator<Item = Result<(X, Y), E>>,
+        metrics: &mut Metrics,
+    ) -> Result<Evaluation, E>
+    where
+        for<'x> &'x X: Inputs<M::Input>,
+        for<'y> &'y Y: BatchTargets<L::Target>,
+    {
         let mut sums = None;
         for batch in batches {
             let (x, y) = batch?;
-            sums = Some(self.add_evaluation(sums, &x, &y)?);
+            sums = Some(self.add_evaluation(sums, &x, &y, metrics)?);
         }
         let sums = sums.ok_or(TrainError::Empty { found: vec![0] })?;
         Ok(sums.finish::<M>(&self.loss, &self.metrics))
@@ -212,6 +277,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         sums: Option<Sums>,
         x: impl Inputs<M::Input>,
         y: impl BatchTargets<L::Target>,
+        metrics: &mut Metrics,
     ) -> Result<Sums, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();
@@ -220,6 +286,8 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         let losses = self.loss.parts().len();
         let new = || Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, &all);
         let mut sums = sums.unwrap_or_else(new);
+        let names = if metrics.is_empty() { Vec::new() } else { sums.outputs::<M>() };
+        metrics.check(&names)?;
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let count = part.len();
@@ -229,7 +297,8 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             inputs::write::<M>(program, &x, part.clone())?;
             write_targets(program, M::INPUTS.len(), &self.targets, part.clone())?;
             program.run(states)?;
-            sums.add(program.session(), &self.targets, part.start, part.end);
+            let told = if metrics.is_empty() { None } else { Some((&mut *metrics, &names[..])) };
+            sums.add(program.session(), &self.targets, part, told)?;
         }
         Ok(sums)
     }
@@ -366,6 +435,12 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         Drawing::new(&graph).layers("", &*self.model).save_dot(path)
     }
 
+    /// A report of a training with this trainer: what was measured, with the model's layers, memory and graph. With the time of
+    /// each kernel: `.profile(&trainer.profile()?)`.
+    pub fn report(&self, history: &History) -> Report {
+        history.report().facts(self.facts())
+    }
+
     /// Times each kernel of the training step of a full batch: its operations and layers, its speed, and what part of the
     /// machine's measured limit that is. It prints as a table, and [`Profile::save_trace`] writes a trace for viewers. Takes
     /// about a second; the model is afterwards what it was before.
@@ -444,7 +519,7 @@ pub(crate) fn view<T>(targets: &[T], shape: Shape) -> ArrayViewD<'_, T> {
 }
 
 /// The outputs for samples in batches of the given size, the last one smaller.
-pub(crate) fn predict<M: Model>(
+fn predict<M: Model>(
     programs: &mut Programs,
     model: &M,
     settings: &Settings,
@@ -460,15 +535,23 @@ pub(crate) fn predict<M: Model>(
         let (program, states) = programs.get(PREDICT, sizes, || predict_graph(model, sizes))?;
         inputs::write::<M>(program, &x, part.clone())?;
         program.run(states)?;
-        let (session, part) = (program.session(), Slice::from(part));
-        M::Output::each(&mut result, &mut |output, all| match all {
-            ElementsMut::F32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output(output)),
-            ElementsMut::I32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output_i32(output)),
-            ElementsMut::Bool(mut all) => {
-                all.slice_axis_mut(Axis(0), part)
-                    .zip_mut_with(&session.output_i32(output), |to, flag| *to = *flag != 0);
-            }
-        });
+        read_outputs::<M>(program.session(), &mut result, part);
     }
     Ok(result)
+}
+
+/// Copies the outputs for some samples to their places among those of all.
+pub(crate) fn read_outputs<M: Model>(
+    session: &Session,
+    result: &mut <M::Output as OutputTypes>::Arrays,
+    part: Range<usize>,
+) {
+    let part = Slice::from(part);
+    M::Output::each(result, &mut |output, all| match all {
+        ElementsMut::F32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output(output)),
+        ElementsMut::I32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output_i32(output)),
+        ElementsMut::Bool(mut all) => {
+            all.slice_axis_mut(Axis(0), part).zip_mut_with(&session.output_i32(output), |to, flag| *to = *flag != 0);
+        }
+    });
 }

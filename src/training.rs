@@ -4,8 +4,13 @@
 use std::io;
 use std::ops::DerefMut;
 use std::path::Path;
+use std::sync::Arc;
+
+use kiln_graph::schedules::Schedule;
+use ndarray::ArrayD;
 
 use crate::checkpoint::{CheckpointError, Notes};
+use crate::report::Facts;
 use crate::trainer::{Programs, Schedulers, encode, load, load_bytes};
 
 /// A training with a state that can be kept: a [`Trainer`](crate::Trainer), or a trainer that `model!` declares.
@@ -20,6 +25,12 @@ pub trait Training {
 
     /// The number of samples of a full step.
     fn batch(&self) -> usize;
+
+    /// What a report says of the model, where it can say something.
+    #[doc(hidden)]
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
 }
 
 /// What is saved of a training.
@@ -33,7 +44,15 @@ pub struct PartsMut<'t>(pub(crate) &'t mut Programs, pub(crate) &'t mut Schedule
 impl Parts<'_> {
     /// The bytes of a file with the state of the training, and notes.
     pub(crate) fn encode(&self, notes: Notes) -> io::Result<Vec<u8>> {
-        encode(self.0, self.1, notes).map_err(io::Error::other)
+        encode(self.0, self.1, notes)
+    }
+
+    /// Calls `f` with each state of numbers: parameters, and what optimizers keep.
+    pub(crate) fn each_state(&self, f: &mut dyn FnMut(&str, ArrayD<f32>)) {
+        let states = self.0.states();
+        for name in states.names() {
+            states.read(name).into_iter().for_each(|value| f(name, value));
+        }
     }
 
     /// The learning rates of the next steps, by the names of optimizers.
@@ -51,6 +70,11 @@ impl PartsMut<'_> {
     /// Takes what [`Parts::encode`] gave.
     pub(crate) fn load_bytes(self, bytes: &[u8]) -> Result<Notes, CheckpointError> {
         load_bytes(Path::new("the best state in memory"), bytes, self.0, self.1)
+    }
+
+    /// Gives each optimizer a schedule that begins now; whether it can.
+    pub(crate) fn set_schedule(self, schedule: &Arc<dyn Schedule>) -> bool {
+        self.1.set_schedule(schedule)
     }
 
     /// Reports a metric to each optimizer whose schedule waits for one.
@@ -73,5 +97,9 @@ where
 
     fn batch(&self) -> usize {
         (**self).batch()
+    }
+
+    fn facts(&self) -> Facts {
+        (**self).facts()
     }
 }

@@ -256,6 +256,44 @@ fn check_loops(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "loops with {threads} threads");
 }
 
+/// Batches that are there already.
+struct Batches(u64);
+
+impl kiln::data::TrainingData for Batches {
+    type Batch = u64;
+
+    fn epoch(
+        &self,
+        request: kiln::data::EpochRequest,
+    ) -> impl Iterator<Item = Result<(u64, usize), kiln::data::DataError>> {
+        (request.first..self.0).map(|number| Ok((number, 4)))
+    }
+
+    fn batches_of(&self, _: kiln::data::EpochRequest) -> u64 {
+        self.0
+    }
+
+    fn samples(&self) -> usize {
+        4 * self.0 as usize
+    }
+}
+
+/// The loop of `fit`: more steps take no more allocations, but those by which the history's curve grows to twice its length.
+fn check_fit() {
+    let mut trainer =
+        Trainer::new(Small::init(1), cross_entropy(), Adam::default()).batch(4).threads(1).build().unwrap();
+    let (x, y) = (Array2::<f32>::ones((4, 8)), [0, 1, 2, 3]);
+    let mut count = |steps| {
+        let before = COUNT.load(Ordering::Relaxed);
+        let fit = kiln::fit(&mut trainer, Batches(steps), |trainer, _| trainer.step(&x, &y));
+        fit.progress(kiln::fit::Progress::Silent).run().unwrap();
+        COUNT.load(Ordering::Relaxed) - before
+    };
+    count(10);
+    let (few, many) = (count(256), count(2048));
+    assert_eq!(many, few + 3, "2048 steps of fit, and 256");
+}
+
 /// Several inputs, one of them indices.
 fn check_inputs(threads: usize) {
     let model = Trainer::new(Described::init(1), mse(), Adam::default()).batch(4).threads(threads);
@@ -356,11 +394,61 @@ fn check_sizes(what: &str, largest: usize, mut call: impl FnMut(usize)) {
     }
 }
 
+/// Predictions into arrays that are there, by several threads at once: they allocate nothing, and all memory is that which was
+/// planned.
+fn check_predictions(threads: usize) {
+    const CALLERS: usize = 8;
+    let x = Array4::from_shape_fn((32, 1, 12, 12), |(n, _, y, x)| ((n * 144 + y * 12 + x) as f32).sin());
+    let (small, words) = (x.slice(ndarray::s![..20, .., .., ..]), Array2::<i32>::ones((4, 9)));
+    let predictor = Predictor::new(Net::init(1)).batch(32).threads(threads).concurrent_calls(CALLERS).build().unwrap();
+    let lengths = Predictor::new(Words::init(1)).batch(4).extent("T", 9).threads(threads).build().unwrap();
+    let ready = LIVE.load(Ordering::Relaxed);
+    let (arena, mut counts) = (predictor.cached_programs().bytes(), [0; 2]);
+    let barrier = std::sync::Barrier::new(CALLERS);
+    std::thread::scope(|scope| {
+        let calling = |_| {
+            scope.spawn(|| {
+                let mut out = [32, 20].map(|rows| ndarray::ArrayD::<f32>::zeros(vec![rows, 10]));
+                let mut tagged = ndarray::ArrayD::<f32>::zeros(vec![4, 9, 7]);
+                let mut call = || {
+                    predictor.predict_into(&x, &mut out[0]).unwrap();
+                    predictor.predict_into(&small, &mut out[1]).unwrap();
+                    lengths.predict_into(&words, &mut tagged).unwrap();
+                };
+                let mut calls = |count| {
+                    barrier.wait();
+                    (0..count).for_each(|_| call());
+                    barrier.wait();
+                    COUNT.load(Ordering::Relaxed)
+                };
+                calls(1);
+                [calls(20), calls(20)]
+            })
+        };
+        // The first round makes forks and arenas; so does the second, where more calls come at once.
+        for caller in (0..CALLERS).map(calling).collect::<Vec<_>>() {
+            counts = caller.join().unwrap();
+        }
+    });
+    // As many calls as ever came at once have what they need.
+    assert!(counts[1] - counts[0] <= 4 * CALLERS, "{counts:?} allocations by {CALLERS} callers, {threads} threads");
+    let grown = LIVE.load(Ordering::Relaxed) - ready;
+    let report = predictor.cached_programs();
+    let (planned, tables) = (report.bytes() - arena, CALLERS * 3 * (8 << 10) + (256 << 10));
+    assert!(report.arenas <= CALLERS && grown <= planned + tables, "{grown} bytes, {planned} planned: {report}");
+    let mut out = ndarray::ArrayD::<f32>::zeros(vec![32, 10]);
+    let before = COUNT.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        predictor.predict_into(&x, &mut out).unwrap();
+    }
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "predictions with {threads} threads");
+}
+
 fn check_all_sizes() {
     let images = |rows| Array4::<f32>::ones((rows, 1, 12, 12));
     let model = || Net::init(1);
     let trainer = || Trainer::new(model(), cross_entropy(), Adam::default()).batch(512).threads(1).build().unwrap();
-    let mut predictor = Predictor::new(model()).batch(512).threads(1).build().unwrap();
+    let predictor = Predictor::new(model()).batch(512).threads(1).build().unwrap();
     check_sizes("predict", 512, |rows| {
         predictor.predict(&images(rows)).unwrap();
     });
@@ -375,7 +463,7 @@ fn check_all_sizes() {
         evaluating.evaluate(&images(rows), &vec![0; rows]).unwrap();
     });
     drop(evaluating);
-    let mut tagging = Predictor::new(Words::init(1)).batch(64).cached_programs(4).threads(1).build().unwrap();
+    let tagging = Predictor::new(Words::init(1)).batch(64).cached_programs(4).threads(1).build().unwrap();
     check_sizes("lengths", 512, |length| {
         tagging.predict(&Array2::<i32>::ones((64, length))).unwrap();
     });
@@ -394,8 +482,10 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_all_sizes();
     check_schedules();
     check_transfers();
+    check_fit();
     (0..3).for_each(check_loader);
     for threads in [1, 2] {
+        check_predictions(threads);
         check_programs(threads);
         check_loops(threads);
         check_inputs(threads);

@@ -168,7 +168,7 @@ fn a_network_over_indices_learns_and_predicts() {
     assert_eq!(trainer.evaluate(&x, &y).unwrap().accuracy, Some(1.0));
     let scores = trainer.predict(&x).unwrap();
     assert_eq!(trainer.summary().unwrap().layers[0].output, Shape::new(&[Shape::N, 6, 8]));
-    let mut predictor = Predictor::new(trainer.into_model()).batch(64).build().unwrap();
+    let predictor = Predictor::new(trainer.into_model()).batch(64).build().unwrap();
     assert_eq!(predictor.predict(&x).unwrap(), scores);
 }
 
@@ -336,7 +336,7 @@ fn exact_programs_are_sums_of_their_own_products() {
         let mut model = Sums::init(0);
         model.conv.weight.value = weight.into_dyn().into();
         let builder = Predictor::new(model).batch(1).threads(1);
-        let mut predictor = if exact { builder.exact() } else { builder }.build().unwrap();
+        let predictor = if exact { builder.exact() } else { builder }.build().unwrap();
         assert_eq!(is_fast(predictor.plan()), !exact);
         predictor.predict(x).unwrap()
     };

@@ -79,7 +79,7 @@ fn a_profile_changes_nothing() {
 
 #[test]
 fn a_prediction_is_timed() {
-    let mut predictor = Predictor::new(Small::init(1)).batch(4).threads(1).build().unwrap();
+    let predictor = Predictor::new(Small::init(1)).batch(4).threads(1).build().unwrap();
     let profile = predictor.profile().unwrap();
     let (calls, kept) = (predictor.plan().calls.len(), predictor.plan().prologue);
     check(&profile, predictor.plan().flops(), calls - kept);

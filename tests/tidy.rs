@@ -33,7 +33,7 @@ const EVERYWHERE: [&str; 5] = ["/proc/", "/sys/devices/system/", "/usr/bin/env",
 /// What must be there; folders end in a slash.
 const LAYOUT: &str = "
     ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md Cargo.lock Cargo.toml LICENSE-APACHE LICENSE-MIT README.md
-    rust-toolchain.toml .ci/run benches/RESULTS.md docs/experiments/README.md examples/ tests/
+    rust-toolchain.toml .ci/run benches/RESULTS.md docs/experiments/README.md docs/src/SUMMARY.md examples/ tests/
     src/lib.rs src/prelude.rs src/trainer.rs src/checkpoint.rs src/data.rs src/report.rs
     macros/src/lib.rs macros/src/ast.rs macros/src/parse.rs macros/src/validate.rs macros/src/expand.rs macros/src/fallback.rs
     graph/src/shape.rs graph/src/op.rs graph/src/graph.rs graph/src/build.rs graph/src/differentiate.rs
@@ -56,7 +56,7 @@ fn root() -> &'static Path {
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["src", "macros", "graph", "jit", "runtime", "tests", "benches", "examples", "fuzz"]
+        ["src", "cli", "macros", "graph", "jit", "runtime", "tests", "benches", "examples", "fuzz"]
             .map(|name| root().join(name))
             .into();
     while let Some(folder) = folders.pop() {
@@ -303,4 +303,12 @@ fn imports_of_jit_go_one_way() {
     // That what is read is not nothing.
     let imports_of = |module: &str| &imports.of[module];
     assert!(imports_of("plan::calls").contains("lower::dispatch") && imports_of("lower::map").contains("kernel"));
+}
+
+/// What the README promises: a network of one's own, trained with all that belongs to it, takes no more than 25 lines.
+#[test]
+fn the_quickstart_is_short() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart.rs")).unwrap();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    assert!(lines.clone().count() <= 25, "{}", lines.count());
 }

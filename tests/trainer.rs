@@ -10,8 +10,20 @@ mod fit;
 mod folder;
 #[path = "trainer/inputs.rs"]
 mod inputs;
+#[path = "trainer/logged.rs"]
+mod logged;
+#[path = "trainer/measured.rs"]
+mod measured;
+#[path = "trainer/numerics.rs"]
+mod numerics;
 #[path = "trainer/outputs.rs"]
 mod outputs;
+#[path = "trainer/panics.rs"]
+mod panics;
+#[path = "trainer/reported.rs"]
+mod reported;
+#[path = "trainer/sharing.rs"]
+mod sharing;
 #[path = "trainer/targets.rs"]
 mod targets;
 #[path = "trainer/training.rs"]
@@ -386,7 +398,7 @@ fn a_saved_model_predicts_the_same_bits() {
     trainer.model().save(&path).unwrap();
     let mut fresh = Small::init(99);
     fresh.load(&path).unwrap();
-    let mut predictor = Predictor::new(fresh).batch(20).build().unwrap();
+    let predictor = Predictor::new(fresh).batch(20).build().unwrap();
     let same = |a: ArrayD<f32>, b: ArrayD<f32>| a.iter().zip(&b).all(|(a, b)| a.to_bits() == b.to_bits());
     assert!(same(trainer.predict(&x).unwrap(), predictor.predict(&x).unwrap()));
 }
@@ -418,7 +430,7 @@ fn predictions_follow_the_training() {
         let adam = Adam::default();
         let mut other = Trainer::new(copy(trainer.model()), cross_entropy(), adam).batch(16).build().unwrap();
         assert_eq!(other.evaluate(&x, &y).unwrap(), evaluation);
-        let mut predictor = Predictor::new(copy(trainer.model())).batch(16).build().unwrap();
+        let predictor = Predictor::new(copy(trainer.model())).batch(16).build().unwrap();
         assert_eq!(predictor.predict(&x).unwrap(), found);
         before = found;
     }
@@ -559,7 +571,7 @@ fn batch_norm_keeps_the_statistics_of_the_batches() {
     let mut loaded = Normalized::init(2);
     loaded.load(&path).unwrap();
     assert_eq!(bits(&loaded), before);
-    let mut predictor = Predictor::new(loaded).batch(16).build().unwrap();
+    let predictor = Predictor::new(loaded).batch(16).build().unwrap();
     assert_eq!(predictor.predict(&x).unwrap(), together);
 }
 

@@ -9,18 +9,20 @@
 //! - arguments are checked against the declarations (number, element type, length) before a call;
 //! - tasks run on several threads at once only where it is proved, for the memory that the call is bound to, that none
 //!   of them writes an element that another one reads or writes ([`Kernel::disjoint`]); all others run on one thread;
+//! - sequences that are forks of one another run at once, each in an arena of its own; what they share (states and the memory
+//!   of their own) is written by a call only while nobody else reads or writes it: states while they are borrowed exclusively,
+//!   the other under a lock;
 //! - code lives as long as the [`Code`] that every caller holds.
 
 mod bound;
+mod emitted;
 
 pub use bound::{BoundCall, BoundLoop, CallError, Memory};
 
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cranelift_codegen::ir::Signature;
 use cranelift_jit::{JITBuilder, JITModule};
@@ -30,8 +32,10 @@ use kiln_rt::buffer::{ALIGNMENT, Buffer};
 use kiln_rt::denormals;
 use rustc_hash::FxHashMap;
 
-use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, Emitter, EmitterKind};
+use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, EmitterKind};
 use crate::kernel::{self, Access, Element, Footprints, Kernel, KernelError, Move, Moving, Origin, Slice};
+use bound::check;
+use emitted::{emit, print};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
@@ -153,7 +157,11 @@ impl Code {
                 Slice::I32(slice) => (slice.as_mut_ptr().cast(), Element::I32, slice.len()),
             })
             .collect();
-        function.check(given.iter().map(|&(_, element, elements)| (Some(element), elements)))?;
+        check(
+            &function.name,
+            &function.buffers,
+            given.iter().map(|&(_, element, elements)| (Some(element), elements)),
+        )?;
         if tasks.start > tasks.end || tasks.end > function.tasks {
             let (begin, end) = (tasks.start, tasks.end);
             return Err(CallError::Tasks { kernel: function.name.clone(), expected: function.tasks, begin, end });
@@ -163,78 +171,6 @@ impl Code {
         let run = || unsafe { (function.entry)(pointers.as_ptr(), tasks.start, tasks.end) };
         // SAFETY: nothing but the emitted code runs.
         unsafe { denormals::in_mode(false, run) };
-        Ok(())
-    }
-}
-
-/// So many kernels are worth a thread of their own.
-const KERNELS_PER_THREAD: usize = 8;
-
-/// The machine code of each kernel, checked first, and what its tasks touch; the work is shared among the machine's processors.
-fn emit(kernels: &[&Kernel], kind: EmitterKind) -> Result<Vec<(Vec<u8>, Footprints)>, CodeError> {
-    let processors = thread::available_parallelism().map_or(1, |n| n.get());
-    let threads = processors.min(kernels.len().div_ceil(KERNELS_PER_THREAD)).max(1);
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut emitter = kind.emitter();
-        let mut done = Vec::new();
-        while let number = next.fetch_add(1, Ordering::Relaxed)
-            && let Some(kernel) = kernels.get(number)
-        {
-            done.push((number, checked(kernel, &mut emitter)));
-        }
-        done
-    };
-    let mut functions = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut functions = work();
-        for other in others {
-            functions.extend(other.join().unwrap_or_else(|payload| resume_unwind(payload)));
-        }
-        functions
-    });
-    functions.sort_by_key(|(number, _)| *number);
-    functions.into_iter().map(|(_, function)| function).collect()
-}
-
-/// Prints the instructions of each kernel to the standard error output.
-fn print(kernels: &[&Kernel], kind: EmitterKind) -> Result<(), CodeError> {
-    let mut emitter = kind.emitter()?;
-    for kernel in kernels {
-        kernel.check()?;
-        let head = kernel.to_string();
-        eprintln!("{kind}: {}\n{}", head.lines().next().unwrap_or_default(), emitter.listing(kernel)?);
-    }
-    Ok(())
-}
-
-fn checked(
-    kernel: &Kernel,
-    emitter: &mut Result<Box<dyn Emitter>, EmitError>,
-) -> Result<(Vec<u8>, Footprints), CodeError> {
-    kernel.check()?;
-    match emitter {
-        Ok(emitter) => Ok((emitter.emit(kernel)?, Footprints::of(kernel))),
-        Err(error) => Err(error.clone().into()),
-    }
-}
-
-impl Function {
-    /// Whether arguments (element type, where it is known, and length) fit the declared buffers.
-    fn check(&self, arguments: impl ExactSizeIterator<Item = (Option<Element>, usize)>) -> Result<(), CallError> {
-        let kernel = || self.name.clone();
-        if arguments.len() != self.buffers.len() {
-            return Err(CallError::Count { kernel: kernel(), expected: self.buffers.len(), found: arguments.len() });
-        }
-        for (declared, (element, found)) in self.buffers.iter().zip(arguments) {
-            let (buffer, expected) = (declared.name.clone(), declared.element);
-            if let Some(found) = element.filter(|&found| found != expected) {
-                return Err(CallError::Element { kernel: kernel(), buffer, expected, found });
-            }
-            if found < declared.elements {
-                return Err(CallError::Length { kernel: kernel(), buffer, expected: declared.elements, found });
-            }
-        }
         Ok(())
     }
 }
@@ -251,24 +187,38 @@ pub struct Sequence {
     code: Arc<Code>,
     /// Without elements while the sequence has none.
     arena: Buffer,
-    own: Buffer,
+    own: Arc<Own>,
     /// The states used: where they stand among all states, and the memory that was bound.
-    states: Vec<(usize, *const u8, usize)>,
-    steps: Vec<Step>,
+    states: Arc<[(usize, *const u8, usize)]>,
+    steps: Arc<[Step]>,
     /// The argument tables of all steps, one after the other.
     pointers: Vec<*mut u8>,
     /// Those of the arguments that lie in the arena, and their offsets.
-    in_arena: Vec<(usize, usize)>,
+    in_arena: Arc<[(usize, usize)]>,
     /// The loops, in the order of their calls.
     loops: Vec<Loop>,
     /// The arena at which these arguments point.
     bound: *const u8,
     /// The elements that the arena must have.
     needed: usize,
+    /// The first call from which on none writes the memory `own`.
+    fills: usize,
+    /// The calls among which all are that write states.
+    updates: Range<usize>,
     flush_denormal: bool,
 }
 
+/// Memory that the first calls of a sequence write and the others read; that of all its forks.
+struct Own {
+    buffer: RwLock<Buffer>,
+    /// What whoever filled it last says of that; 0 at first.
+    filled: AtomicU64,
+    /// Held by who is about to fill it.
+    turn: Arc<Mutex<()>>,
+}
+
 /// A loop.
+#[derive(Clone)]
 struct Loop {
     calls: Range<usize>,
     iterations: usize,
@@ -277,6 +227,7 @@ struct Loop {
 }
 
 /// An argument that moves on in each iteration.
+#[derive(Clone)]
 struct Moved {
     /// Its place in the argument tables.
     argument: usize,
@@ -297,10 +248,10 @@ struct Step {
     shared: bool,
 }
 
-// SAFETY: the pointers are into the sequence's own memory and into states, which are touched only while both are borrowed
-// exclusively (`run`).
+// SAFETY: the pointers are into the arena, which is the sequence's alone and touched only while it is borrowed exclusively, into
+// `own`, touched only under its lock, and into states, which are borrowed for each run: exclusively where a call writes them.
 unsafe impl Send for Sequence {}
-// SAFETY: as above; shared access reads the arena and the sequence's own memory alone.
+// SAFETY: as above; shared access reads the arena alone.
 unsafe impl Sync for Sequence {}
 
 impl Sequence {
@@ -312,7 +263,7 @@ impl Sequence {
         used: &[usize],
         calls: &[BoundCall],
     ) -> Result<Sequence, CallError> {
-        let mut sequence = Sequence::without_arena(code, Buffer::empty(), states, used, (calls, &[]))?;
+        let mut sequence = Sequence::without_arena(code, Buffer::empty(), &*states, used, (calls, &[]))?;
         sequence.attach(arena)?;
         Ok(sequence)
     }
@@ -321,19 +272,21 @@ impl Sequence {
     pub(crate) fn without_arena(
         code: Arc<Code>,
         mut own: Buffer,
-        states: &mut [Buffer],
+        states: &[Buffer],
         used: &[usize],
         (calls, loops): (&[BoundCall], &[BoundLoop]),
     ) -> Result<Sequence, CallError> {
         let mut bound = Vec::with_capacity(used.len());
         let mut addresses = Vec::with_capacity(used.len());
         for &position in used {
-            let buffer = &mut states[position];
-            addresses.push((buffer.as_mut_ptr(), buffer.len()));
+            let buffer = &states[position];
+            // It is written only by runs that have the states exclusively.
+            addresses.push((buffer.as_ptr().cast_mut(), buffer.len()));
             bound.push((position, buffer.as_ptr(), buffer.len()));
         }
         let (mut steps, mut pointers) = (Vec::with_capacity(calls.len()), Vec::new());
         let (mut in_arena, mut needed, mut places) = (Vec::new(), 0, Vec::new());
+        let (mut fills, mut updates) = (0, calls.len()..0);
         let mut looped: Vec<Loop> = Vec::with_capacity(loops.len());
         looped.extend(loops.iter().map(|BoundLoop { calls, iterations }| Loop {
             calls: calls.clone(),
@@ -351,10 +304,17 @@ impl Sequence {
                 let last = by(position).ends(iterations).map(|(_, last)| last);
                 (None, last.map_or(0, |last| elements.saturating_sub(last)))
             };
-            function.check(call.arguments.iter().enumerate().map(rest))?;
+            check(&function.name, &function.buffers, call.arguments.iter().enumerate().map(rest))?;
             let first = pointers.len();
             for (position, (declared, &(memory, elements))) in function.buffers.iter().zip(&call.arguments).enumerate()
             {
+                match memory {
+                    Memory::Own(_) if declared.access != Access::Read => fills = number + 1,
+                    Memory::State(_) if declared.access != Access::Read => {
+                        updates = updates.start.min(number)..number + 1
+                    }
+                    _ => {}
+                }
                 let Move { start: begin, step } = by(position);
                 let begin = begin * size_of::<u32>();
                 let (start, found) = match memory {
@@ -402,16 +362,56 @@ impl Sequence {
         Ok(Sequence {
             code,
             arena: Buffer::empty(),
-            own,
-            states: bound,
-            steps,
+            own: Arc::new(Own { buffer: RwLock::new(own), filled: AtomicU64::new(0), turn: Arc::default() }),
+            states: bound.into(),
+            steps: steps.into(),
             pointers,
-            in_arena,
+            in_arena: in_arena.into(),
             loops: looped,
             bound: std::ptr::null(),
             needed,
+            fills,
+            updates,
             flush_denormal: true,
         })
+    }
+
+    /// Another sequence of the same calls over the same states and the same memory of their own, without an arena: both run at
+    /// once, each in its own.
+    pub(crate) fn fork(&self) -> Sequence {
+        Sequence {
+            code: self.code.clone(),
+            arena: Buffer::empty(),
+            own: self.own.clone(),
+            states: self.states.clone(),
+            steps: self.steps.clone(),
+            pointers: self.pointers.clone(),
+            in_arena: self.in_arena.clone(),
+            loops: self.loops.clone(),
+            bound: std::ptr::null(),
+            updates: self.updates.clone(),
+            ..*self
+        }
+    }
+
+    /// Whether any call writes a state.
+    pub(crate) fn writes_states(&self) -> bool {
+        !self.updates.is_empty()
+    }
+
+    /// What was last said of the memory that forks share; 0 of memory that was never filled.
+    pub(crate) fn filled(&self) -> u64 {
+        self.own.filled.load(Ordering::Acquire)
+    }
+
+    /// Says something of it.
+    pub(crate) fn set_filled(&self, filled: u64) {
+        self.own.filled.store(filled, Ordering::Release);
+    }
+
+    /// What those hold who are about to fill it, so that one of several forks does.
+    pub(crate) fn turn(&self) -> Arc<Mutex<()>> {
+        self.own.turn.clone()
     }
 
     /// Gives the sequence an arena. Nothing is allocated.
@@ -425,7 +425,7 @@ impl Sequence {
         if self.bound != arena.as_ptr() {
             self.bound = arena.as_ptr();
             let start = arena.as_mut_ptr();
-            for &(argument, offset) in &self.in_arena {
+            for &(argument, offset) in &*self.in_arena {
                 self.pointers[argument] = start.wrapping_add(offset);
             }
             for moved in self.loops.iter_mut().flat_map(|looped| &mut looped.moving).filter(|moved| moved.in_arena) {
@@ -464,11 +464,6 @@ impl Sequence {
         &mut self.arena
     }
 
-    /// The memory that nobody but the sequence has.
-    pub(crate) fn own(&self) -> &Buffer {
-        &self.own
-    }
-
     /// Whether kernels take denormal numbers (below 1.18e-38 in magnitude) for 0, operands and results: see
     /// [`kiln_rt::denormals`]. Default: they do.
     pub(crate) fn set_flush_denormal(&mut self, flush: bool) {
@@ -479,11 +474,29 @@ impl Sequence {
     /// bound: the same memory at the same positions.
     pub fn run(&mut self, calls: Range<usize>, states: &mut [Buffer], pool: &Pool) -> Result<(), CallError> {
         self.check(states)?;
+        self.run_checked(calls, pool);
+        Ok(())
+    }
+
+    /// As [`Sequence::run`], of calls that write no state: forks run at once over the same states.
+    ///
+    /// # Errors
+    /// Also [`CallError::Exclusive`], for calls that do.
+    pub(crate) fn run_shared(&mut self, calls: Range<usize>, states: &[Buffer], pool: &Pool) -> Result<(), CallError> {
+        if calls.start < self.updates.end && self.updates.start < calls.end {
+            return Err(CallError::Exclusive);
+        }
+        self.check(states)?;
+        self.run_checked(calls, pool);
+        Ok(())
+    }
+
+    /// `check` has passed, and the states are borrowed, exclusively where the calls write them.
+    fn run_checked(&mut self, calls: Range<usize>, pool: &Pool) {
         let flush = self.flush_denormal;
         let each = |_: usize, step: &Step, pointers: &[*mut u8]| call(step, pointers, flush, pool);
         // SAFETY: the emitted code of the calls alone computes with floats.
         unsafe { denormals::in_mode(flush, || self.walk(calls, each)) }
-        Ok(())
     }
 
     /// As [`Sequence::run`]; `done` is told the position of each call after it.
@@ -505,11 +518,17 @@ impl Sequence {
     }
 
     /// Walks over some calls, those of a loop once for each of its iterations: `each` gets the position of a call, the call
-    /// and the argument tables.
+    /// and the argument tables. Meanwhile nobody else writes the memory that forks share, nor reads it where the calls write it.
     #[inline(always)]
     fn walk(&mut self, calls: Range<usize>, mut each: impl FnMut(usize, &Step, &[*mut u8])) {
+        let Sequence { own, steps, pointers, loops, fills, .. } = self;
+        let (_reading, _filling);
+        if calls.start < *fills {
+            _filling = own.buffer.write().unwrap_or_else(PoisonError::into_inner);
+        } else if *fills > 0 {
+            _reading = own.buffer.read().unwrap_or_else(PoisonError::into_inner);
+        }
         // Plain loops over slices: they run in every step, also in debug builds.
-        let Sequence { steps, pointers, loops, .. } = self;
         let mut next = calls.start;
         for looped in loops.iter().filter(|looped| calls.start <= looped.calls.start && looped.calls.end <= calls.end) {
             for (position, step) in (next..).zip(&steps[next..looped.calls.start]) {
@@ -536,7 +555,7 @@ impl Sequence {
         if found < self.needed {
             return Err(CallError::Arena { expected: self.needed, found });
         }
-        for &(position, address, elements) in &self.states {
+        for &(position, address, elements) in &*self.states {
             if position >= states.len() || states[position].as_ptr() != address || states[position].len() != elements {
                 return Err(CallError::States);
             }
@@ -545,12 +564,14 @@ impl Sequence {
     }
 }
 
-/// Runs a call. `check` has passed, and whoever runs the sequence has borrowed it and the states exclusively.
+/// Runs a call. `check` has passed, and whoever runs the sequence has borrowed it exclusively, the states, too, where the call
+/// writes them, and has a lock on the memory that forks share, that of a writer where the call writes it.
 #[inline(always)]
 fn call(step: &Step, pointers: &[*mut u8], flush_denormal: bool, pool: &Pool) {
     let arguments = Arguments(&pointers[step.first..]);
     // SAFETY: the arguments were checked to be as long as declared when they were bound, in a loop in each of its iterations. The
-    // sequence's own memory, the arena and the states are borrowed exclusively. The arena is long enough and the arguments
+    // arena is borrowed exclusively; of the states and of what forks share, so is what the call writes, and nobody writes what it
+    // reads. The arena is long enough and the arguments
     // in it point at it, and the states lie where they lay, as `check` has seen. The tasks are all there are. Where several
     // threads run them, no task writes what another one touches: that is proved for these arguments (`without_arena`), whose
     // distances do not change but as the proof has them.

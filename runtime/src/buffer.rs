@@ -1,4 +1,9 @@
 //! UNSAFE: aligned storage, the only memory that emitted code reads and writes. It knows neither shapes nor layouts.
+//!
+//! **Guard pages.** In debug builds, on Linux, each buffer lies between two pages that nobody may touch, its last line right before
+//! the second one: code that reads or writes behind it, or in front of the page with its first line, ends the process at once, by
+//! SIGSEGV. (Of more than [`GUARDED`] buffers that are made together, all lie between two; the memory of a vector,
+//! [`Buffer::recycled`], lies between none.) Release builds have none of this, nor its costs.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
@@ -57,7 +62,9 @@ impl Buffer {
     /// If together they take more than `isize::MAX` bytes.
     pub fn zeroed_together(lengths: &[usize], pages: Pages) -> Vec<Buffer> {
         let mut buffers = Buffer::reserved_together(lengths, pages);
-        if let Some(allocation) = buffers.iter_mut().find_map(|buffer| buffer.allocation.as_ref()) {
+        if GUARDS {
+            buffers.iter_mut().for_each(Buffer::populate);
+        } else if let Some(allocation) = buffers.iter_mut().find_map(|buffer| buffer.allocation.as_ref()) {
             allocation.populate(0..allocation.layout.size());
         }
         buffers
@@ -69,13 +76,17 @@ impl Buffer {
     /// # Panics
     /// If together they take more than `isize::MAX` bytes.
     pub fn reserved_together(lengths: &[usize], pages: Pages) -> Vec<Buffer> {
+        if GUARDS && (2..=GUARDED).contains(&lengths.len()) {
+            let alone = |length| Buffer::reserved_together(std::slice::from_ref(length), pages).swap_remove(0);
+            return lengths.iter().map(alone).collect();
+        }
         let allocation = Allocation::zeroed(lengths, pages);
         let mut begin = 0;
         let buffer = |&elements: &usize| {
             let allocation = allocation.clone().filter(|_| elements > 0);
             let pointer = allocation.as_ref().map_or(NonNull::<Line>::dangling().cast(), |allocation| {
                 // SAFETY: the allocation holds whole lines for all lengths in this order, behind its padding.
-                unsafe { allocation.start.add(allocation.padding() + begin) }
+                unsafe { allocation.start.add(allocation.first + begin) }
             });
             begin += (elements * size_of::<u32>()).next_multiple_of(ALIGNMENT);
             Buffer { pointer: pointer.cast(), elements, allocation }
@@ -94,9 +105,9 @@ impl Buffer {
             return None;
         }
         let _memory = ManuallyDrop::new(memory);
-        let allocation = Arc::new(Allocation { start, layout });
+        let allocation = Arc::new(Allocation { start, layout, first: padding(start), guards: None });
         // SAFETY: the allocation was the vector's, which nobody has any more; the elements fit in behind the padding, as seen above.
-        let pointer = unsafe { start.add(allocation.padding()) }.cast::<u32>();
+        let pointer = unsafe { start.add(allocation.first) }.cast::<u32>();
         // SAFETY: as above; zeros are elements.
         unsafe { pointer.write_bytes(0, elements) };
         Some(Buffer { pointer, elements, allocation: Some(allocation) })
@@ -159,6 +170,12 @@ impl Buffer {
     }
 }
 
+/// Whether buffers lie between guard pages.
+const GUARDS: bool = cfg!(all(debug_assertions, target_os = "linux"));
+
+/// So many buffers of one piece of memory have guard pages each: the system bounds the number of regions of a process.
+const GUARDED: usize = 64;
+
 /// What a dangling pointer of an empty buffer is aligned to.
 #[repr(align(64))]
 struct Line;
@@ -220,6 +237,10 @@ pub fn room(elements: usize) -> Vec<f32> {
 struct Allocation {
     start: NonNull<u8>,
     layout: Layout,
+    /// Bytes in front of the first element.
+    first: usize,
+    /// Where the guard pages begin, and how long one is.
+    guards: Option<([usize; 2], usize)>,
 }
 
 // SAFETY: the memory is reached through the buffers alone, each of which has a part of its own.
@@ -230,19 +251,39 @@ unsafe impl Sync for Allocation {}
 impl Allocation {
     /// Zeros for buffers of some lengths, each in whole lines; nothing for none.
     fn zeroed(lengths: &[usize], pages: Pages) -> Option<Arc<Allocation>> {
-        let layout = layout(lengths);
-        if layout.size() <= ALIGNMENT {
+        let page = if GUARDS { page_size() } else { 0 };
+        let (elements, layout) = layout(lengths, page);
+        if elements == 0 {
             return None;
         }
         // SAFETY: the layout's size is not 0.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        let allocation = Allocation { start, layout };
-        if pages == Pages::Huge && layout.size() >= WORTH_HUGE_PAGES {
+        let mut allocation = Allocation { start, layout, first: padding(start), guards: None };
+        if GUARDS {
+            // The first page that lies within as a whole, pages for the elements, a page.
+            let begin = start.addr().get().next_multiple_of(page) - start.addr().get();
+            let end = begin + page + elements.next_multiple_of(page);
+            allocation.first = end - elements;
+            allocation.guards = Some(([begin, end], page));
+            allocation.guard(false);
+        }
+        if pages == Pages::Huge && elements >= WORTH_HUGE_PAGES {
             let whole = allocation.whole(0..layout.size(), HUGE_PAGE);
             // SAFETY: the range lies within the allocation.
             unsafe { advise(start, whole, Advice::HugePages) };
         }
         Some(Arc::new(allocation))
+    }
+
+    /// Lets the guard pages be touched, or not. (Where the system has no room for more regions they can be, as before.)
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables))]
+    fn guard(&self, touched: bool) {
+        #[cfg(target_os = "linux")]
+        for (at, page) in self.guards.iter().flat_map(|&(places, page)| places.map(|at| (at, page))) {
+            let access = if touched { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_NONE };
+            // SAFETY: the page lies within the allocation, and no element in it.
+            unsafe { libc::mprotect(self.start.as_ptr().add(at).cast(), page, access) };
+        }
     }
 
     /// Asks the system for the pages of a part at once, since page by page, when each is first touched, takes longer, twice as
@@ -260,25 +301,34 @@ impl Allocation {
         let last = ((start + self.layout.size()) / page * page).min((start + part.end).next_multiple_of(page));
         first - start..last.max(first) - start
     }
-
-    /// Bytes in front of the first line, less than one.
-    fn padding(&self) -> usize {
-        padding(self.start)
-    }
 }
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        // SAFETY: allocated in `zeroed` with this layout; no buffer has a part of it any more.
+        self.guard(true);
+        // SAFETY: allocated in `zeroed`, or by a vector, with this layout; no buffer has a part of it any more.
         unsafe { dealloc(self.start.as_ptr(), self.layout) };
     }
 }
 
-/// Room for buffers of some lengths, each in whole lines, behind up to a line of padding.
-fn layout(lengths: &[usize]) -> Layout {
+/// The size of a page.
+fn page_size() -> usize {
+    #[cfg(target_os = "linux")]
+    // SAFETY: it asks for a number.
+    if let Ok(page) = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) {
+        return page;
+    }
+    SMALL_PAGES
+}
+
+/// The bytes of buffers of some lengths, each in whole lines, and room for them: behind up to a line of padding, or up to a page
+/// and a guard page, with pages for the elements and another one behind them.
+fn layout(lengths: &[usize], page: usize) -> (usize, Layout) {
     let bytes = |elements: usize| elements.checked_mul(size_of::<u32>())?.checked_next_multiple_of(ALIGNMENT);
-    let all = lengths.iter().try_fold(ALIGNMENT, |all, &elements| bytes(elements)?.checked_add(all));
-    all.and_then(|all| Layout::from_size_align(all, align_of::<u64>()).ok()).unwrap_or_else(|| {
+    let all = lengths.iter().try_fold(0_usize, |all, &elements| bytes(elements)?.checked_add(all));
+    let room = |all: usize| all.checked_add(ALIGNMENT.max(4 * page));
+    let layout = all.and_then(|all| Some((all, Layout::from_size_align(room(all)?, align_of::<u64>()).ok()?)));
+    layout.unwrap_or_else(|| {
         let elements = lengths.iter().fold(0_usize, |all, &elements| all.saturating_add(elements));
         panic!("a buffer of {elements} elements is larger than the address space")
     })
@@ -362,6 +412,47 @@ mod tests {
                 assert!(buffer.i32().iter().all(|&element| element == 0));
                 buffer.i32_mut().fill(1);
             }
+        }
+    }
+
+    /// Reads or writes next to the elements, in a process of its own, which dies of it.
+    #[cfg(all(debug_assertions, target_os = "linux"))]
+    #[test]
+    fn who_reads_or_writes_out_of_bounds_dies_at_once() {
+        use std::os::unix::process::ExitStatusExt;
+
+        const PLACE: &str = "KILN_TEST_OUT_OF_BOUNDS";
+        let cases = [
+            (&[16][..], 0, 16),
+            (&[SMALL_PAGES], 0, -1),
+            (&[1 << 20], 0, 1 << 20),
+            (&[48, SMALL_PAGES, 3], 1, -1),
+            (&[32, 64], 0, 32),
+        ];
+        if let Some(case) = std::env::var(PLACE).ok().and_then(|case| case.parse::<usize>().ok()) {
+            let (lengths, number, place) = cases[case / 3];
+            let mut buffers = Buffer::zeroed_together(lengths, Pages::Any);
+            let (pointer, last) = (buffers[number].as_mut_ptr().cast::<f32>(), lengths[number] as isize - 1);
+            // SAFETY: the first two are within the buffer; the others are what must end the process.
+            unsafe {
+                pointer.offset(last).write_volatile(pointer.read_volatile() + 1.0);
+                match case % 3 {
+                    0 => pointer.offset(place).write_volatile(1.0),
+                    1 => drop(std::hint::black_box(pointer.offset(place).read_volatile())),
+                    // Within.
+                    _ => pointer.offset(place.clamp(0, last)).write_volatile(1.0),
+                }
+            }
+            std::process::exit(0);
+        }
+        for case in 0..3 * cases.len() {
+            let mut child = std::process::Command::new(std::env::current_exe().expect("this program"));
+            child.args(["--exact", "buffer::tests::who_reads_or_writes_out_of_bounds_dies_at_once"]);
+            let status = child.env(PLACE, case.to_string()).output().expect("it starts").status;
+            // A sanitizer catches the signal, and ends the process with a report of its own.
+            let died = status.signal() == Some(libc::SIGSEGV) || std::env::var_os("ASAN_OPTIONS").is_some();
+            let expected = if case % 3 == 2 { status.success() } else { died && !status.success() };
+            assert!(expected, "{:?}, {case}: {status}", cases[case / 3]);
         }
     }
 

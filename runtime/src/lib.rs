@@ -4,6 +4,7 @@
 pub mod buffer;
 pub mod denormals;
 pub mod random;
+mod sync;
 pub mod threads;
 
 pub use buffer::{Buffer, Pages, room};

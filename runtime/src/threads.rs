@@ -5,6 +5,9 @@
 //! with share `t`; who is done goes on with shares that nobody has begun. So a thread that the system does not let run, on a busy
 //! machine, keeps nobody waiting, and a pool of more threads than the process has processors does with as many as these.
 //!
+//! A pool is for many callers: all that are built with the same number of threads share one ([`Pool::shared`]). It does one run
+//! at a time. A caller that finds it at work does all its tasks alone, on the thread that it has anyway, and waits for nobody.
+//!
 //! Between runs a thread spins for a moment, since the next run of a training step comes at once, then lets others have its
 //! processor for a short while, and then sleeps.
 //!
@@ -14,18 +17,12 @@
 //! (or unwinds) only after every share has been claimed and is done.
 
 use std::any::Any;
-use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
-use std::thread::{self, JoinHandle, Thread};
-use std::time::{Duration, Instant};
+use std::sync::{PoisonError, TryLockError, Weak};
 
-/// How long a waiting thread keeps its processor busy,
-const SPIN: Duration = Duration::from_micros(5);
-/// and how long it lets others have it before it sleeps.
-const YIELD: Duration = Duration::from_micros(40);
+use crate::sync::thread::{self, JoinHandle, Thread};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, UnsafeCell, Waiting};
 
 /// A fixed set of threads that run tasks together with the caller.
 pub struct Pool {
@@ -75,8 +72,30 @@ impl Pool {
     /// A pool of the given number of threads, the caller's included; at least 1. Of these there are really no more than the process
     /// has processors to run on, since more would only take turns.
     pub fn new(threads: usize) -> Pool {
-        let processors = thread::available_parallelism().map_or(1, |n| n.get());
+        let processors = processors();
         Pool::with_workers(threads.max(1), threads.min(processors).max(1) - 1)
+    }
+
+    /// The pool of the given number of threads that all share who ask for as many; it lasts as long as one of them holds it.
+    pub fn shared(threads: usize) -> std::sync::Arc<Pool> {
+        static POOLS: std::sync::Mutex<Vec<(usize, Weak<Pool>)>> = std::sync::Mutex::new(Vec::new());
+        let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|(_, pool)| pool.strong_count() > 0);
+        let found = pools.iter().find(|(of, _)| *of == threads).and_then(|(_, pool)| pool.upgrade());
+        found.unwrap_or_else(|| {
+            let pool = std::sync::Arc::new(Pool::new(threads));
+            pools.push((threads, std::sync::Arc::downgrade(&pool)));
+            pool
+        })
+    }
+
+    /// The [shared](Pool::shared) pool of as many threads as the environment variable `KILN_THREADS` says, else as the process
+    /// has processors to run on.
+    ///
+    /// # Errors
+    /// The variable is no number of threads.
+    pub fn from_environment() -> Result<std::sync::Arc<Pool>, ThreadsError> {
+        Ok(Pool::shared(default_threads()?))
     }
 
     /// A pool that splits its runs into so many shares, with so many threads beside the caller's.
@@ -102,21 +121,14 @@ impl Pool {
         Pool { shared, workers, running: Mutex::new(()) }
     }
 
-    /// A pool of as many threads as the environment variable `KILN_THREADS` says, else as the machine has.
-    ///
-    /// # Errors
-    /// The variable is no number of threads.
-    pub fn from_environment() -> Result<Pool, ThreadsError> {
-        Ok(Pool::new(default_threads()?))
-    }
-
     /// The number of threads that was asked for, the caller's included.
     pub fn threads(&self) -> usize {
         self.shared.claimed.len()
     }
 
     /// Calls `function` with ranges that together are `0..tasks`, on all threads at once, and returns when all are done.
-    /// With one thread, one task, or while the pool is at work already (a run within a run), the caller does them all.
+    /// With one thread, one task, or while the pool is at work already (for another caller, or a run within a run), the caller
+    /// does them all.
     ///
     /// # Panics
     /// If the function panics on any thread, with the same payload, once all threads are done.
@@ -140,14 +152,16 @@ impl Pool {
         let function_of_job = unsafe {
             std::mem::transmute::<&(dyn Fn(Range<usize>) + Sync), &'static (dyn Fn(Range<usize>) + Sync)>(function)
         };
+        let job = Some(Job { tasks, function: function_of_job });
         // SAFETY: `running` is held and `left` is 0: nobody else looks at the job.
-        unsafe { *shared.job.get() = Some(Job { tasks, function: function_of_job }) };
+        shared.job.with_mut(|place| unsafe { *place = job });
         shared.left.store(self.threads(), Ordering::Relaxed);
-        // Publishes the job and `left`. Sequentially consistent with the swap below: a worker that goes to sleep says
-        // so before it looks at the epoch for the last time, so either it sees the new epoch or it is seen asleep.
-        let epoch = shared.epoch.fetch_add(1, Ordering::SeqCst).wrapping_add(1);
+        // Publishes the job and `left`. A worker that goes to sleep says so, and then looks at the epoch by an addition of 0: either
+        // that comes later than this addition and sees the new epoch, or this one acquires what it released, and the worker is seen
+        // asleep.
+        let epoch = shared.epoch.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         for (worker, asleep) in self.workers.iter().zip(&shared.asleep) {
-            if asleep.load(Ordering::SeqCst) {
+            if asleep.load(Ordering::Relaxed) {
                 worker.thread.unpark();
             }
         }
@@ -180,7 +194,12 @@ pub struct ThreadsError {
 pub fn default_threads() -> Result<usize, ThreadsError> {
     let text = std::env::var_os("KILN_THREADS").map(|text| text.to_string_lossy().into_owned());
     let asked = asked_threads(text.as_deref())?;
-    Ok(asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, |n| n.get())))
+    Ok(asked.unwrap_or_else(processors))
+}
+
+/// The number of processors that the process may run on.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
 }
 
 /// The number that a text gives; nothing where there is none, or an empty one.
@@ -216,7 +235,7 @@ impl Shared {
             }
             // SAFETY: the run's epoch has been acquired, and it lasts as long as this share is not done: the job is there and
             // is not written.
-            let job = unsafe { (*self.job.get()).expect("an epoch comes with a job") };
+            let job = self.job.with(|place| unsafe { *place }).expect("an epoch comes with a job");
             // SAFETY: the caller of `run` keeps the closure until `left` reaches 0.
             let function = unsafe { &*job.function };
             let range = share * job.tasks / shares..(share + 1) * job.tasks / shares;
@@ -241,12 +260,12 @@ impl Shared {
             if waiting.pass() {
                 continue;
             }
-            asleep.store(true, Ordering::SeqCst);
-            while self.epoch.load(Ordering::SeqCst) == seen {
+            asleep.store(true, Ordering::Relaxed);
+            while self.epoch.fetch_add(0, Ordering::AcqRel) == seen {
                 // A wake-up before the sleep is not lost: it makes `park` return at once.
                 thread::park();
             }
-            asleep.store(false, Ordering::SeqCst);
+            asleep.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -254,7 +273,7 @@ impl Shared {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
         for worker in &mut self.workers {
             worker.thread.unpark();
             // A worker catches its tasks' panics: it has none of its own.
@@ -263,35 +282,13 @@ impl Drop for Pool {
     }
 }
 
-/// Spins for [`SPIN`], then gives the processor to others; the clock is asked now and then only.
-struct Waiting {
-    turns: u32,
-    start: Option<Instant>,
-    yields: bool,
-}
+#[cfg(all(test, loom))]
+mod orders;
 
-impl Waiting {
-    fn new() -> Waiting {
-        Waiting { turns: 0, start: None, yields: false }
-    }
-
-    /// Passes a moment; false from [`YIELD`] on.
-    fn pass(&mut self) -> bool {
-        if self.yields {
-            thread::yield_now();
-            return self.start.is_some_and(|start| start.elapsed() < YIELD);
-        }
-        std::hint::spin_loop();
-        self.turns += 1;
-        if self.turns.is_multiple_of(32) {
-            self.yields = self.start.get_or_insert_with(Instant::now).elapsed() >= SPIN;
-        }
-        true
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ndarray::Array2;
 use serde_json::{Value, json};
 
 use crate::checkpoint::{CheckpointError, Notes};
 use crate::history::{Curve, History, Point};
+use crate::metrics::ConfusionMatrix;
 
 /// The note with the run, as JSON; numbers that may be infinite or NaN, or must come back to the last bit, are text.
 const RUN: &str = "kiln.run";
@@ -55,12 +57,13 @@ impl Run {
             "figures": figures,
             "best": best.map(|best| best.to_string()),
             "history": self.history.curves().iter().map(curve).collect::<Vec<_>>(),
+            "confusion": self.history.confusion().map(confusion_json),
         });
         Notes::from([(RUN.to_owned(), run.to_string())])
     }
 
     /// The run in the notes of a file, and the best figure so far.
-    pub(super) fn of_notes(path: &Path, notes: &Notes) -> Result<(Run, Option<f64>), CheckpointError> {
+    pub(crate) fn of_notes(path: &Path, notes: &Notes) -> Result<(Run, Option<f64>), CheckpointError> {
         let parsed = notes.get(RUN).and_then(|text| serde_json::from_str::<Value>(text).ok());
         parsed.as_ref().and_then(read).ok_or_else(|| CheckpointError::Foreign {
             path: path.into(),
@@ -81,9 +84,30 @@ fn read(run: &Value) -> Option<(Run, Option<f64>)> {
     let curves = run["history"].as_array()?.iter().map(curve).collect::<Option<Vec<_>>>()?;
     let figures = run["figures"].as_object()?.iter();
     let figures = figures.map(|(name, figure)| Some((name.clone(), number(figure)?))).collect::<Option<_>>()?;
+    let mut history = History::of_curves(curves);
+    // Files of before there was one have none.
+    if let Some(matrix) = confusion_of(&run["confusion"]) {
+        history.set_confusion(matrix);
+    }
     let (epoch, batch, step) = (run["epoch"].as_u64()?, run["batch"].as_u64()?, run["step"].as_u64()?);
     let best = if run["best"].is_null() { None } else { Some(number(&run["best"])?) };
-    Some((Run { epoch, batch, step, history: History::of_curves(curves), figures }, best))
+    Some((Run { epoch, batch, step, history, figures }, best))
+}
+
+/// A confusion matrix as JSON: names and rows of counts.
+pub(crate) fn confusion_json(matrix: &ConfusionMatrix) -> Value {
+    let counts = matrix.counts();
+    let names: Vec<String> = (0..counts.nrows()).map(|class| matrix.class_name(class)).collect();
+    json!({ "names": names, "counts": counts.rows().into_iter().map(|row| row.to_vec()).collect::<Vec<_>>() })
+}
+
+/// What [`confusion_json`] gave; nothing where that is something else.
+pub(crate) fn confusion_of(value: &Value) -> Option<ConfusionMatrix> {
+    let rows = value["counts"].as_array()?;
+    let counts = rows.iter().flat_map(|row| row.as_array().into_iter().flatten()).map(Value::as_u64);
+    let counts = Array2::from_shape_vec((rows.len(), rows.len()), counts.collect::<Option<_>>()?).ok()?;
+    let names = value["names"].as_array()?.iter().map(|name| Some(name.as_str()?.to_owned()));
+    Some(ConfusionMatrix::of_counts(counts, names.collect::<Option<_>>()?))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{BatchOf, DataError, Dataset, Loader, Samples, Source, number_of_orde
 
 /// Which batches of an epoch are wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Wanted {
+pub struct EpochRequest {
     /// The number of the epoch, from 0 on.
     pub epoch: u64,
     /// The number of samples of a batch.
@@ -18,24 +18,24 @@ pub struct Wanted {
 }
 
 /// Data that gives batches epoch by epoch: what [`Trainer::fit`](crate::Trainer::fit) takes.
-pub trait Epochs {
+pub trait TrainingData {
     /// What a batch is: `(inputs, targets)`.
     type Batch;
 
     /// The batches of an epoch, each with the number of its samples. They depend on nothing but what is wanted.
-    fn epoch(&self, wanted: Wanted) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>>;
+    fn epoch(&self, wanted: EpochRequest) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>>;
 
     /// How many batches an epoch has.
-    fn batches_of(&self, wanted: Wanted) -> u64;
+    fn batches_of(&self, wanted: EpochRequest) -> u64;
 
     /// The number of samples of an epoch.
     fn samples(&self) -> usize;
 }
 
-impl<X: Samples, Y: Samples> Epochs for Dataset<X, Y> {
+impl<X: Samples, Y: Samples> TrainingData for Dataset<X, Y> {
     type Batch = (X::Batch, Y::Batch);
 
-    fn epoch(&self, wanted: Wanted) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>> {
+    fn epoch(&self, wanted: EpochRequest) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>> {
         let (size, first) = (wanted.size, usize::try_from(wanted.first).unwrap_or(usize::MAX));
         let mut batches = self.batches(size);
         if let Some(seed) = wanted.shuffle {
@@ -48,7 +48,7 @@ impl<X: Samples, Y: Samples> Epochs for Dataset<X, Y> {
         batches.skip(first).zip(sizes(left, size)).map(Ok)
     }
 
-    fn batches_of(&self, wanted: Wanted) -> u64 {
+    fn batches_of(&self, wanted: EpochRequest) -> u64 {
         let count = if wanted.drop_last { self.len() / wanted.size } else { self.len().div_ceil(wanted.size) };
         count as u64
     }
@@ -59,10 +59,10 @@ impl<X: Samples, Y: Samples> Epochs for Dataset<X, Y> {
 }
 
 /// A loader has its own batch size, order and last batch, whatever is wanted of these.
-impl<S: Source + 'static> Epochs for Loader<S> {
+impl<S: Source + 'static> TrainingData for Loader<S> {
     type Batch = BatchOf<S>;
 
-    fn epoch(&self, wanted: Wanted) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>> {
+    fn epoch(&self, wanted: EpochRequest) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>> {
         let (size, samples) = (self.size(), self.samples());
         let first = usize::try_from(wanted.first).unwrap_or(usize::MAX);
         let left = samples.saturating_sub(first.saturating_mul(size));
@@ -70,7 +70,7 @@ impl<S: Source + 'static> Epochs for Loader<S> {
         batches.zip(sizes(left, size)).map(|(batch, rows)| Ok((batch?, rows)))
     }
 
-    fn batches_of(&self, _: Wanted) -> u64 {
+    fn batches_of(&self, _: EpochRequest) -> u64 {
         self.len() as u64
     }
 
@@ -84,14 +84,14 @@ fn sizes(samples: usize, size: usize) -> impl Iterator<Item = usize> {
     (0..).map(move |number: usize| size.min(samples.saturating_sub(number.saturating_mul(size))))
 }
 
-impl<D: Epochs> Epochs for &D {
+impl<D: TrainingData> TrainingData for &D {
     type Batch = D::Batch;
 
-    fn epoch(&self, wanted: Wanted) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>> {
+    fn epoch(&self, wanted: EpochRequest) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>> {
         (**self).epoch(wanted)
     }
 
-    fn batches_of(&self, wanted: Wanted) -> u64 {
+    fn batches_of(&self, wanted: EpochRequest) -> u64 {
         (**self).batches_of(wanted)
     }
 

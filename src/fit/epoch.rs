@@ -9,6 +9,7 @@ use super::FitError;
 use crate::checkpoints::Run;
 use crate::data::{Dataset, Loader, Sample, Samples, Source};
 use crate::history::History;
+use crate::metrics::Metrics;
 use crate::trainer::{BatchTargets, Evaluation, Trainer};
 
 /// What a step gives: a loss, `f32`, or several figures with names, `[("d", d), ("g", g)]`.
@@ -37,11 +38,11 @@ impl<N: AsRef<str>> Figures for Vec<(N, f32)> {
 
 /// Data that a trainer of type `T` can be evaluated on: a [`Dataset`], or the first epoch of a [`Loader`].
 pub trait Validation<T> {
-    /// Figures with their names.
+    /// Figures with their names; what is predicted is added to the metrics.
     ///
     /// # Errors
     /// Those of the evaluation, and of the data.
-    fn evaluate(&self, trainer: &mut T) -> Result<Vec<(String, f64)>, FitError>;
+    fn evaluate(&self, trainer: &mut T, metrics: &mut Metrics) -> Result<Vec<(String, f64)>, FitError>;
 }
 
 impl<M, L, O, X, Y> Validation<Trainer<M, L, O>> for &Dataset<X, Y>
@@ -54,8 +55,8 @@ where
     for<'x> &'x X: Inputs<M::Input>,
     for<'y> &'y Y: BatchTargets<L::Target>,
 {
-    fn evaluate(&self, trainer: &mut Trainer<M, L, O>) -> Result<Vec<(String, f64)>, FitError> {
-        Ok(figures(trainer.evaluate(self.inputs(), self.targets())?))
+    fn evaluate(&self, trainer: &mut Trainer<M, L, O>, metrics: &mut Metrics) -> Result<Vec<(String, f64)>, FitError> {
+        Ok(figures(trainer.evaluate_with(self.inputs(), self.targets(), metrics)?))
     }
 }
 
@@ -68,9 +69,9 @@ where
     for<'x> &'x <D::Input as Sample>::Batch: Inputs<M::Input>,
     for<'y> &'y <D::Target as Sample>::Batch: BatchTargets<L::Target>,
 {
-    fn evaluate(&self, trainer: &mut Trainer<M, L, O>) -> Result<Vec<(String, f64)>, FitError> {
+    fn evaluate(&self, trainer: &mut Trainer<M, L, O>, metrics: &mut Metrics) -> Result<Vec<(String, f64)>, FitError> {
         let batches = self.epoch(0).map(|batch| batch.map_err(FitError::Data));
-        Ok(figures(trainer.evaluate_batches(batches)?))
+        Ok(figures(trainer.evaluate_batches_with(batches, metrics)?))
     }
 }
 

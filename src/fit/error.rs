@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use kiln_graph::InvalidSetting;
+
 use crate::checkpoint::CheckpointError;
 use crate::data::DataError;
 use crate::history::History;
+use crate::logs::LogError;
+use crate::metrics::MetricError;
 use crate::trainer::TrainError;
 
 /// Why [`Fit::run`](super::Fit::run) ended early. The trainer is as it was after the last whole step.
@@ -35,6 +39,24 @@ pub enum FitError {
     /// No checkpoint to go on from, or the last one could not be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A log could not be begun, or not all of it could be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A metric that is asked for by a name that none has.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    /// Metrics are asked for, but there is no data that they could be measured on.
+    #[error("`.metrics(..)` needs data to measure them on: give it by `.validate(..)` or `.evaluate(..)`")]
+    NothingToMeasure,
+    /// The schedule's settings are out of their range.
+    #[error(transparent)]
+    Schedule(#[from] InvalidSetting),
+    /// The schedule changes the momentum, which an optimizer must know when it is compiled.
+    #[error(
+        "the schedule changes the momentum, too, which an optimizer must know when it is compiled: give the schedule to the \
+         optimizer, `Sgd::new(..).schedule(..)`, or let it leave the momentum, `.cycle_momentum(false)`"
+    )]
+    Momentum,
     /// Ctrl-C, or a SIGTERM; the training is saved.
     #[error("interrupted; saved in {}, from where `.resume()` goes on", path.display())]
     Interrupted {

@@ -27,7 +27,6 @@ pub enum Progress {
 pub struct Shown {
     lines: bool,
     bar: Option<ProgressBar>,
-    width: usize,
     epochs: u64,
     /// Samples and time of this run, for the rate.
     samples: u64,
@@ -46,17 +45,17 @@ impl Shown {
             Progress::Lines | Progress::Silent => false,
         };
         let bar = bar.then(|| {
-            let template = "{prefix} [{bar:28.cyan/blue}] {percent:>3} %  {msg}  {eta} left";
+            let template = "{prefix} {bar:8.cyan/blue} {percent:>3}% {eta:>3} {wide_msg}";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::with_draw_target(Some(epochs * batches), ProgressDrawTarget::stderr());
-            bar.set_style(style.progress_chars("=> "));
+            bar.set_style(style.progress_chars("━╸─"));
+            bar.set_prefix(prefix(run, epochs));
             bar.set_position(run.step);
             bar.reset_eta();
             bar
         });
         let now = Instant::now();
-        let width = epochs.to_string().len();
-        Shown { lines: progress != Progress::Silent, bar, width, epochs, samples: 0, start: now, told: now }
+        Shown { lines: progress != Progress::Silent, bar, epochs, samples: 0, start: now, told: now }
     }
 
     /// A step is done.
@@ -72,7 +71,7 @@ impl Shown {
         let figures: Vec<String> = (run.history.curves().iter().filter(of_step))
             .filter_map(|curve| Some(format!("{} {}", &curve.name["step.".len()..], short(curve.points.last()?.value))))
             .collect();
-        bar.set_prefix(format!("epoch {:>width$}/{}", run.epoch + 1, self.epochs, width = self.width));
+        bar.set_prefix(prefix(run, self.epochs));
         bar.set_message(format!("{}  {} samples/s", figures.join("  "), rate_text(rate)));
         bar.set_position(run.step);
     }
@@ -89,11 +88,13 @@ impl Shown {
         if !self.lines {
             return;
         }
-        let mut line = format!("epoch {:>width$}/{epochs}", run.epoch, width = self.width);
+        let width = epochs.to_string().len();
+        let mut line = format!("epoch {:>width$}/{epochs}", run.epoch);
         for curve in run.history.curves().iter().filter(|curve| !curve.name.starts_with("step.")) {
             let Some(point) = curve.points.last().filter(|point| point.step == run.step) else { continue };
             match curve.name.as_str() {
                 "seconds" => line += &format!("  {:.1} s", point.value),
+                "samples_per_second" => line += &format!("  {} samples/s", rate_text(point.value)),
                 name if name.ends_with("accuracy") => line += &format!("  {name} {:.2} %", 100.0 * point.value),
                 name => line += &format!("  {name} {}", short(point.value)),
             }
@@ -119,6 +120,12 @@ impl Shown {
             None => what(),
         }
     }
+}
+
+/// Which epoch is under way.
+fn prefix(run: &Run, epochs: u64) -> String {
+    let width = epochs.to_string().len();
+    format!("epoch {:>width$}/{epochs}", (run.epoch + 1).min(epochs))
 }
 
 /// A number of samples a second, short.

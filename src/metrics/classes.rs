@@ -156,6 +156,10 @@ macro_rules! ratio {
             fn reset(&mut self) {
                 self.matrix.reset();
             }
+
+            fn confusion(&self) -> Option<&ConfusionMatrix> {
+                Some(&self.matrix)
+            }
         }
     };
 }

@@ -57,6 +57,11 @@ impl ConfusionMatrix {
         self.names.get(class).cloned().unwrap_or_else(|| class.to_string())
     }
 
+    /// One that has counted this, `[classes, classes]`.
+    pub(crate) fn of_counts(counts: Array2<u64>, names: Vec<String>) -> ConfusionMatrix {
+        ConfusionMatrix { ignored: None, names, counts }
+    }
+
     /// Adds what another one has counted.
     ///
     /// # Errors
@@ -114,6 +119,10 @@ impl Metric for ConfusionMatrix {
 
     fn reset(&mut self) {
         self.counts = Array2::default((0, 0));
+    }
+
+    fn confusion(&self) -> Option<&ConfusionMatrix> {
+        Some(self)
     }
 }
 

@@ -62,4 +62,24 @@ pub enum MetricError {
         /// The metric.
         metric: &'static str,
     },
+    /// No metric has this name.
+    #[error("there is no metric `{found}`: there are {known}")]
+    Unknown {
+        /// The name.
+        found: String,
+        /// The names that there are.
+        known: &'static str,
+    },
+    /// It is not clear which output of the model a metric is of.
+    #[error(
+        "the metric `{metric}` names no output that has targets of its own: there are {}; name one, as in \
+         `\"output.f1\"` or `F1Score::new().of(\"output\")`",
+        if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+    )]
+    Output {
+        /// The metric.
+        metric: String,
+        /// The outputs that have targets of their own.
+        known: Vec<String>,
+    },
 }

@@ -6,7 +6,8 @@ use super::{Metric, MetricError, MetricTargets, Rows, labels};
 
 /// The probability that a sample of a class has a higher score for it than one that is not of it; equal scores count half.
 ///
-/// Scores of the labels' own shape, with labels 0 and 1, are those of class 1; so is column 1 of `[n, 2]`. With more
+/// Scores of the labels' own shape, with labels 0 and 1 (or the numbers 0 and 1, as `bce_with_logits` takes them), are those
+/// of class 1; so is column 1 of `[n, 2]`. With more
 /// classes each is set against the rest, and the mean is taken (`multi_class="ovr"`, `average="macro"`). Memory: all
 /// scores and labels are kept. A class without samples, or without others, makes it none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +86,17 @@ impl Metric for Auroc {
     }
 
     fn add(&mut self, predictions: ArrayViewD<'_, f32>, targets: &MetricTargets<'_>) -> Result<(), MetricError> {
+        let whole = match targets {
+            MetricTargets::Numbers(numbers) if numbers.iter().all(|&number| number == 0.0 || number == 1.0) => {
+                Some(numbers.mapv(|number| number as i32))
+            }
+            _ => None,
+        };
+        let targets = &match (&whole, targets) {
+            (Some(whole), _) => MetricTargets::Labels(whole.view()),
+            (None, MetricTargets::Labels(labels)) => MetricTargets::Labels(labels.view()),
+            (None, MetricTargets::Numbers(numbers)) => MetricTargets::Numbers(numbers.view()),
+        };
         let alone = predictions.shape() == labels(Self::NAME, targets)?.shape();
         // Scores of class 1 alone become two columns, whose first is not looked at.
         let pair = alone.then(|| {

@@ -92,14 +92,14 @@ impl Chart {
 }
 
 /// A range of numbers and the distance between its ticks: 1, 2 or 5 times a power of ten.
-struct Axis {
-    low: f64,
-    high: f64,
+pub(super) struct Axis {
+    pub low: f64,
+    pub high: f64,
     step: f64,
 }
 
 impl Axis {
-    fn over(values: impl Iterator<Item = f64>, ticks: usize) -> Axis {
+    pub fn over(values: impl Iterator<Item = f64>, ticks: usize) -> Axis {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let (low, high) = if low < high {
             (low, high)
@@ -114,15 +114,15 @@ impl Axis {
         Axis { low: (low / step).floor() * step, high: (high / step).ceil() * step, step }
     }
 
-    fn fraction(&self, value: f64) -> f64 {
+    pub fn fraction(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 
-    fn ticks(&self) -> impl Iterator<Item = f64> {
+    pub fn ticks(&self) -> impl Iterator<Item = f64> {
         (0..=((self.high - self.low) / self.step).round() as usize).map(|tick| self.low + self.step * tick as f64)
     }
 
-    fn name(&self, value: f64) -> String {
+    pub fn name(&self, value: f64) -> String {
         let decimals = (-self.step.log10().floor()).clamp(0.0, 12.0) as usize;
         // Adding 0 turns -0 into 0.
         format!("{:.decimals$}", (value / self.step).round() * self.step + 0.0)
@@ -311,7 +311,7 @@ impl Svg {
 }
 
 /// A PNG file of 8-bit samples, grey (1 channel) or red, green and blue (3), interleaved.
-fn png(channels: usize, height: usize, width: usize, pixels: &[u8]) -> Vec<u8> {
+pub(crate) fn png(channels: usize, height: usize, width: usize, pixels: &[u8]) -> Vec<u8> {
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |kind: &[u8; 4], data: &[u8]| {
         let mut crc = flate2::Crc::new();

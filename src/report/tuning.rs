@@ -9,7 +9,7 @@ use kiln_graph::shape::Sizes;
 /// What tuning has measured and chosen for the programs of a trainer or a predictor; it prints as a table.
 ///
 /// Times are those of one thread, each contraction measured on its own with nothing fused behind it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tuning {
     /// The file in which the choices are kept.
     pub cache: PathBuf,
@@ -24,7 +24,7 @@ pub struct Tuning {
 }
 
 /// The choices for one program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TunedProgram {
     /// Its name: `train`.
     pub name: String,

@@ -25,8 +25,10 @@ macro_rules! setter {
         /// The number of threads. Default: the environment variable `KILN_THREADS` (an error where it is no number), else the number of cores that the process may
         /// run on, which is also the most that is really used. Results do not depend on it.
         ///
-        /// Threads wait for the next kernel awake, for some microseconds. Where several predictors or trainers run at a time, or other
-        /// programs keep the cores busy, one thread for each is best: more of them slow each other down.
+        /// All that is built with the same number of threads shares one pool of them. It works for one call at a time, kernel by
+        /// kernel: a call that finds it at work computes on its caller's thread alone, and waits for nobody. With one thread a call never
+        /// touches it. Threads wait for the next kernel awake, for some microseconds. Where there are as many calls at a time as cores,
+        /// as in a server, or other programs keep the cores busy, one thread for each call is best: more of them slow each other down.
         pub fn threads(mut self, threads: usize) -> Self {
             self.settings.threads = Some(threads);
             self
@@ -123,9 +125,26 @@ macro_rules! setter {
             self
         }
     };
+    (check_numerics) => {
+        /// Whether what comes out of each call (outputs, parameters, running statistics, what optimizers keep) is searched for NaN and
+        /// infinity. A call that made one out of finite numbers then fails with
+        /// [`TrainError::Numerics`](crate::TrainError::Numerics), which names the operation, the line of the model's source, the layer and
+        /// the kernel where that happened first, with the numbers there and what to do about it; the model is as it was before the
+        /// call. PyTorch's `set_detect_anomaly(True)`, of forward pass, backward pass and update. Default: no.
+        ///
+        /// Infinities that inputs or constants hold, such as those of masks, are no alarm; a NaN that comes of them is.
+        ///
+        /// Programs are compiled as without it, and give the same bits. It takes the memory of the states once more, and the time
+        /// to copy and to search them. The search for the cause computes the call again, operation by operation, which takes
+        /// some hundred times as long as the call. [`Self::check_finite`] is about what is given to calls.
+        pub fn check_numerics(mut self, check: bool) -> Self {
+            self.settings.check_numerics = check;
+            self
+        }
+    };
     (check_finite) => {
         /// Whether what is given is searched for NaN and infinity before each call, which then fails with
-        /// [`TrainError::NotFinite`](crate::TrainError::NotFinite). Default: no.
+        /// [`TrainError::NotFinite`](crate::TrainError::NotFinite). Default: no. [`Self::check_numerics`] is about what is computed.
         pub fn check_finite(mut self, check: bool) -> Self {
             self.settings.check_finite = check;
             self
@@ -142,9 +161,12 @@ pub(crate) struct Settings {
     /// The usual sizes of free extents.
     pub extents: Extents,
     pub threads: Option<usize>,
+    /// How many calls of a predictor compute at once, where that was said.
+    pub calls: Option<usize>,
     /// The number of programs of other sizes that are kept.
     pub cached_programs: usize,
     pub check_finite: bool,
+    pub check_numerics: bool,
     pub flush_denormal: bool,
     pub seed: u64,
     /// Whether contractions are computed only in ways whose error is that of the definition.
@@ -159,8 +181,10 @@ impl Default for Settings {
             batch: 64,
             extents: Extents::default(),
             threads: None,
+            calls: None,
             cached_programs: 16,
             check_finite: false,
+            check_numerics: false,
             flush_denormal: true,
             seed: 0,
             exact: false,
@@ -172,19 +196,28 @@ impl Default for Settings {
 impl Settings {
     /// The programs, none of them compiled yet; so many are about to be.
     pub fn programs(&self, coming: usize, inputs: impl Iterator<Item = Type> + Clone) -> Result<Programs, TrainError> {
+        let pool = self.checked(inputs)?;
+        Ok(Programs::new(pool, *self, self.tuner(coming)?))
+    }
+
+    /// The pool of threads, if all that was said makes sense for such inputs.
+    pub fn checked(&self, inputs: impl Iterator<Item = Type> + Clone) -> Result<Arc<Pool>, TrainError> {
         self.extents.check(inputs)?;
-        if self.batch == 0 {
-            return Err(TrainError::Zero { setting: "batch" });
+        let settings = [("batch", Some(self.batch)), ("threads", self.threads), ("concurrent_calls", self.calls)];
+        for (setting, value) in settings {
+            if value == Some(0) {
+                return Err(TrainError::Zero { setting });
+            }
         }
-        if self.threads == Some(0) {
-            return Err(TrainError::Zero { setting: "threads" });
-        }
-        let pool = match self.threads {
-            Some(threads) => Pool::new(threads),
+        Ok(match self.threads {
+            Some(threads) => Pool::shared(threads),
             None => Pool::from_environment()?,
-        };
-        let tuner = self.tune.map(|time| Tuner::new(time, coming)).transpose()?;
-        Ok(Programs::new(Arc::new(pool), *self, tuner))
+        })
+    }
+
+    /// What measures and chooses, where programs are tuned; so many are about to be.
+    pub fn tuner(&self, coming: usize) -> Result<Option<Tuner>, TrainError> {
+        self.tune.map(|time| Tuner::new(time, coming)).transpose()
     }
 
     /// The sizes that `build()` compiles a program for that takes such inputs.
@@ -270,6 +303,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     setter!(threads);
     setter!(cached_programs);
     setter!(check_finite);
+    setter!(check_numerics);
     setter!(flush_denormal);
     setter!(seed);
     setter!(exact);

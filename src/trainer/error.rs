@@ -7,6 +7,8 @@ use kiln_jit::{CompileError, RunError, StateError};
 use kiln_rt::ThreadsError;
 
 use super::hints::to_fit;
+use crate::metrics::MetricError;
+use crate::numerics::{NonFinite, Unexplained};
 use crate::report::ProfileError;
 use crate::tuning::TuningError;
 
@@ -37,6 +39,16 @@ pub enum TrainError {
         /// Its shape; the batch axis is `N`.
         expected: Shape,
         /// The shape given.
+        found: Vec<usize>,
+    },
+    /// An array of another shape, given for an output to [`Predictor::predict_into`](crate::Predictor::predict_into).
+    #[error("the output `{output}` has the shape {expected}, but the array for it has the shape {found:?}")]
+    OutputShape {
+        /// The name of the output.
+        output: String,
+        /// Its shape for these samples.
+        expected: Shape,
+        /// The array's.
         found: Vec<usize>,
     },
     /// What one of several inputs holds, where it can not be taken.
@@ -217,6 +229,12 @@ pub enum TrainError {
         /// The number.
         found: f32,
     },
+    /// A call made NaN or infinity out of finite numbers, where the trainer was built with `check_numerics(true)`.
+    #[error("{0}")]
+    Numerics(Box<NonFinite>),
+    /// NaN or infinity in the results of a call whose cause was not found, with `check_numerics(true)`.
+    #[error("{0}")]
+    Unexplained(Box<Unexplained>),
     /// A loss that was given numbers for which it is not defined, such as scores for probabilities.
     #[error(
         "{function} takes numbers from {range}, and {count} that it was given in this batch lie outside{}",
@@ -324,6 +342,9 @@ pub enum TrainError {
     /// The environment variable `KILN_THREADS` is no number of threads.
     #[error(transparent)]
     Environment(#[from] ThreadsError),
+    /// A metric does not take what the model predicts, or the targets.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
     /// The layers, the loss and the optimizer do not go together.
     #[error(transparent)]
     Graph(#[from] GraphError),

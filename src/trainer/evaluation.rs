@@ -1,6 +1,8 @@
 //! How well a model does on some data: what an evaluation gives, and adding it up over batches. Knows programs by the
 //! order of their results alone.
 
+use std::ops::Range;
+
 use kiln_graph::losses::{Criterion, TargetRule};
 use kiln_graph::shape::rules;
 use kiln_graph::{DType, Model, Type};
@@ -10,6 +12,7 @@ use super::given::Buffer;
 use super::metric::Metric;
 use super::programs::output_names;
 use super::targets::correct;
+use crate::metrics::{MetricError, Metrics};
 
 /// How well a model does on some data.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,19 +55,30 @@ impl Evaluation {
     }
 }
 
-/// The output whose classes are counted right or wrong by a target of this rule.
-pub fn scored(rule: &TargetRule, outputs: &dyn Fn(usize) -> Type) -> Option<usize> {
-    let (output, _) = rule.output.zip(rule.classes)?;
-    let ty = outputs(output);
-    (ty.dtype == DType::F32 && rules::classes(ty.shape) == Ok(rule.ty.shape)).then_some(output)
+/// The output whose numbers a target of this rule is compared with, for metrics.
+pub fn compared(rule: &TargetRule, outputs: &dyn Fn(usize) -> Type) -> Option<usize> {
+    rule.output.filter(|&output| outputs(output).dtype == DType::F32)
+}
+
+/// Whether the classes of this output are counted right or wrong by a target of this rule.
+fn is_scored(rule: &TargetRule, output: Type) -> bool {
+    rule.classes.is_some() && rules::classes(output.shape) == Ok(rule.ty.shape)
+}
+
+/// An output that is compared with a target.
+struct Compared {
+    place: usize,
+    output: usize,
+    /// How many labels are right and how many count, where they are classes.
+    correct: Option<[usize; 2]>,
 }
 
 /// What is added up over batches.
 pub struct Sums {
     /// Sum and divisor of each loss.
     losses: Vec<[f64; 2]>,
-    /// By the place of the target: the output, how many labels are right, how many count.
-    correct: Vec<(usize, usize, [usize; 2])>,
+    /// In the order of targets.
+    compared: Vec<Compared>,
     /// Whether the program gives the prediction in any case.
     single: bool,
     metrics: Vec<[f64; 2]>,
@@ -80,18 +94,35 @@ impl Sums {
         all: &dyn Fn(usize) -> Type,
     ) -> Sums {
         let of_target = |(place, target): (usize, &Buffer)| {
-            target.rule.as_ref().and_then(|rule| scored(rule, all)).map(|output| (place, output, [0, 0]))
+            let rule = target.rule.as_ref()?;
+            let output = compared(rule, all)?;
+            Some(Compared { place, output, correct: is_scored(rule, all(output)).then_some([0, 0]) })
         };
         Sums {
             losses: vec![[0.0; 2]; losses],
-            correct: targets.iter().enumerate().filter_map(of_target).collect(),
+            compared: targets.iter().enumerate().filter_map(of_target).collect(),
             single: outputs.len() == 1,
             metrics: vec![[0.0; 2]; metrics],
         }
     }
 
-    /// With the results of a run for some samples.
-    pub fn add(&mut self, session: &Session, targets: &[Buffer], start: usize, end: usize) {
+    /// The names of the outputs that are compared with targets.
+    pub fn outputs<M: Model>(&self) -> Vec<String> {
+        let names = output_names::<M>();
+        self.compared.iter().map(|compared| names[compared.output].clone()).collect()
+    }
+
+    /// With the results of a run for some samples, which metrics are told, too.
+    ///
+    /// # Errors
+    /// Those of [`Metrics::add`].
+    pub fn add(
+        &mut self,
+        session: &Session,
+        targets: &[Buffer],
+        part: Range<usize>,
+        metrics: Option<(&mut Metrics, &[String])>,
+    ) -> Result<(), MetricError> {
         let mut next = 0;
         let pair = |all: &mut [f64; 2], next: &mut usize| {
             for part in all {
@@ -101,16 +132,28 @@ impl Sums {
         };
         self.losses.iter_mut().for_each(|all| pair(all, &mut next));
         let first = next;
-        for (place, _, all) in &mut self.correct {
-            let ignored = targets[*place].rule.and_then(|rule| rule.ignored);
-            let here = correct(session.output(next), targets[*place].labels(start, end), ignored);
-            *all = [all[0] + here[0], all[1] + here[1]];
+        let mut told = Ok(());
+        let mut metrics = metrics;
+        for (number, Compared { place, correct: all, .. }) in self.compared.iter_mut().enumerate() {
+            let target = &targets[*place];
+            let ignored = target.rule.and_then(|rule| rule.ignored);
+            if let Some(all) = all {
+                let here = correct(session.output(next), target.labels(part.start, part.end), ignored);
+                *all = [all[0] + here[0], all[1] + here[1]];
+            }
+            if let Some((metrics, names)) = &mut metrics
+                && told.is_ok()
+            {
+                let given = target.given(part.clone());
+                told = metrics.add(&names[number], &session.output(next), &given, ignored);
+            }
             next += 1;
         }
         if self.single {
             next = first + 1;
         }
         self.metrics.iter_mut().for_each(|all| pair(all, &mut next));
+        told
     }
 
     /// The evaluation of a model.
@@ -121,10 +164,13 @@ impl Sums {
         let outputs = output_names::<M>().into_iter().enumerate().map(|(position, name)| OutputEvaluation {
             name,
             loss: (parts.iter().zip(&losses)).find(|(of, _)| **of == Some(position)).map(|(_, all)| mean(*all) as f32),
-            accuracy: self.correct.iter().find(|(_, of, _)| *of == position).and_then(|(.., all)| accuracy(*all)),
+            accuracy: (self.compared.iter())
+                .find(|of| of.output == position && of.correct.is_some())
+                .and_then(|of| accuracy(of.correct?)),
         });
         let outputs = outputs.collect();
-        let only = if let [(.., all)] = self.correct[..] { accuracy(all) } else { None };
+        let counted: Vec<[usize; 2]> = self.compared.iter().filter_map(|compared| compared.correct).collect();
+        let only = if let [all] = counted[..] { accuracy(all) } else { None };
         Evaluation {
             loss: losses.into_iter().map(mean).sum::<f64>() as f32,
             accuracy: only,

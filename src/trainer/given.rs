@@ -2,14 +2,16 @@
 //! what they ask of targets alone.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
-use kiln_graph::DType;
 use kiln_graph::losses::TargetRule;
+use kiln_graph::{DType, Shape};
 
 use super::error::TrainError;
 use super::programs::Compiled;
 use super::targets::{Rules, TargetElement, Targets};
 use super::view;
+use crate::metrics::MetricTargets;
 
 /// The targets of one loss, as programs read them; those of one type are used.
 #[doc(hidden)]
@@ -32,6 +34,17 @@ impl Buffer {
     pub fn labels(&self, start: usize, end: usize) -> &[i32] {
         let width = self.rule.map_or(0, |rule| rule.ty.shape.dims()[1..].iter().product());
         self.i32.get(start * width..end * width).unwrap_or_default()
+    }
+
+    /// The targets of some samples of all, for metrics.
+    pub fn given(&self, part: Range<usize>) -> MetricTargets<'_> {
+        let shape = self.rule.map_or(Shape::new(&[0]), |rule| rule.ty.shape.with(0, part.len()));
+        let width: usize = shape.dims()[1..].iter().product();
+        let elements = part.start * width..part.end * width;
+        match self.rule.map(|rule| rule.ty.dtype) {
+            Some(DType::F32) => MetricTargets::Numbers(view(&self.f32[elements], shape)),
+            _ => MetricTargets::Labels(view(self.i32.get(elements).unwrap_or_default(), shape)),
+        }
     }
 
     /// Sets an input of a program to the targets of some samples of all.

@@ -10,19 +10,18 @@ use kiln_graph::losses::{Criterion, TargetRule};
 use kiln_graph::model::ElementTypes;
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::shape::{ShapeError, Sizes};
-use kiln_graph::{
-    Builder, DType, Element, Elements, Graph, Kind, Layer, Mode, Model, Parameters, Role, Shape, Type, Value, counter,
-    optimize,
-};
-use kiln_jit::{Arena, CompileOptions, Plan, Session, States};
+use kiln_graph::{Builder, DType, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
+use kiln_jit::{Arena, Plan, Session, States};
 use kiln_rt::Pool;
-use ndarray::{ArrayD, ArrayViewD, arr1};
+use ndarray::{ArrayD, ArrayViewD};
 
 use super::builder::Settings;
 use super::error::TrainError;
-use super::evaluation::scored;
+use super::evaluation::compared;
 use super::metric::Metric;
+use super::planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
 use super::view;
+use crate::numerics::Checked;
 use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
 use crate::tuning::Tuner;
 
@@ -129,7 +128,7 @@ fn targets<'g, M: Model, L: Criterion<M::Output>>(
 }
 
 /// The graph that predicts samples and compares with their targets: outputs `sum` and `divisor` of each loss, the
-/// `prediction` (of several those whose classes are counted), and sum and divisor of each metric.
+/// `prediction` (of several those that are compared with a target), and sum and divisor of each metric.
 pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
     model: &M,
     loss: &L,
@@ -157,7 +156,7 @@ pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
     } else {
         for place in 0..L::TARGETS {
             let rule = loss.target(place, &|output| outputs[output].shape());
-            if let Some(output) = rule.and_then(|rule| scored(&rule, &|output| outputs[output].ty())) {
+            if let Some(output) = rule.and_then(|rule| compared(&rule, &|output| outputs[output].ty())) {
                 g.output(&format!("prediction.{place}"), outputs[output]);
             }
         }
@@ -234,10 +233,18 @@ pub struct Compiled {
     flags: Vec<i32>,
     /// The outputs that count numbers which a function does not take, each with the function and what it takes.
     outside: Vec<(usize, String, String)>,
+    /// Where results are looked at.
+    checked: Option<Box<Checked>>,
 }
 
 impl Compiled {
-    fn new(name: &'static str, sizes: Sizes, graph: &Graph, session: Session) -> Compiled {
+    pub(crate) fn new(
+        name: &'static str,
+        sizes: Sizes,
+        graph: &Graph,
+        session: Session,
+        settings: &Settings,
+    ) -> Compiled {
         let inputs = session.program().plan().inputs.iter().enumerate();
         let data = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, input)| {
             let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
@@ -257,6 +264,9 @@ impl Compiled {
             inputs: data.collect(),
             flags: Vec::new(),
             outside: outside.collect(),
+            checked: settings
+                .check_numerics
+                .then(|| Box::new(Checked::new(graph, sizes.batch(), settings.flush_denormal))),
             session,
         }
     }
@@ -271,6 +281,9 @@ impl Compiled {
 
     /// As [`Compiled::write`], of elements of any type.
     pub fn write_elements(&mut self, input: usize, from: Elements<'_>) -> Result<(), TrainError> {
+        if let Some(checked) = &mut self.checked {
+            checked.give(input, &from);
+        }
         let (input, rule) = &self.inputs[input];
         match from {
             Elements::F32(numbers) => self.session.write_input_f32(*input, numbers)?,
@@ -290,10 +303,32 @@ impl Compiled {
     /// Runs it; all data inputs have been written.
     ///
     /// # Errors
-    /// [`TrainError::Outside`] where a function was given numbers that it does not take; the states are then as they were.
+    /// [`TrainError::Outside`] where a function was given numbers that it does not take; with `check_numerics`
+    /// [`TrainError::Numerics`] and [`TrainError::Unexplained`]; the states are then as they were.
     pub fn run(&mut self, states: &mut States) -> Result<(), TrainError> {
+        if let Some(checked) = &self.checked {
+            checked.begin(states);
+        }
         self.session.run(states)?;
         self.uses += 1;
+        self.check_outside()?;
+        match &mut self.checked {
+            Some(checked) => checked.end(&self.session, states),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Compiled::run`], of a program that writes no states; forks run at once.
+    pub fn run_shared(&mut self, states: &States) -> Result<(), TrainError> {
+        self.session.run_shared(states)?;
+        self.check_outside()?;
+        match &mut self.checked {
+            Some(checked) => checked.end_shared(&self.session, states),
+            None => Ok(()),
+        }
+    }
+
+    fn check_outside(&self) -> Result<(), TrainError> {
         match self.outside.iter().find(|(position, ..)| self.session.scalar(*position) > 0.0) {
             None => Ok(()),
             Some((position, function, range)) => Err(TrainError::Outside {
@@ -301,6 +336,34 @@ impl Compiled {
                 range: range.clone(),
                 count: self.session.scalar(*position) as usize,
             }),
+        }
+    }
+
+    /// Another one with the same code and states, without an arena: both run at once.
+    pub fn fork(&self) -> Compiled {
+        Compiled {
+            uses: 0,
+            session: self.session.fork(),
+            inputs: self.inputs.clone(),
+            flags: Vec::new(),
+            outside: self.outside.clone(),
+            checked: self.checked.clone(),
+            ..*self
+        }
+    }
+
+    /// What a report says of it.
+    pub(crate) fn cached(&self, settings: &Settings, uses: u64) -> CachedProgram {
+        let program = self.session.program();
+        let bytes = self.session.arena_bytes();
+        CachedProgram {
+            name: self.name.to_owned(),
+            sizes: self.sizes,
+            usual: settings.are_usual(&self.sizes),
+            bytes,
+            kept_bytes: program.plan().arena_bytes - bytes,
+            code_bytes: program.code_bytes(),
+            uses,
         }
     }
 
@@ -312,6 +375,16 @@ impl Compiled {
     /// Its memory, which holds the results of the last run.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// The same, to give it an arena and to take it.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// What it is compiled for.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     fn is(&self, name: &str, sizes: &Sizes) -> bool {
@@ -363,11 +436,6 @@ impl Averages {
     }
 }
 
-/// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
-/// sizes than the usual ones together; or so many bytes in any case.
-const KEPT_PART: usize = 8;
-const KEPT_BYTES: usize = 1 << 20;
-
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
     pub fn new(pool: Arc<Pool>, settings: Settings, tuner: Option<Tuner>) -> Programs {
@@ -418,11 +486,8 @@ impl Programs {
     }
 
     fn add(&mut self, name: &'static str, sizes: Sizes, graph: &Graph) -> Result<(), TrainError> {
-        let plan = self.plan_graph(graph, sizes)?;
-        // A system that has no such memory ends a program that takes it all the same.
-        if Vec::<u8>::new().try_reserve_exact(plan.arena_bytes).is_err() {
-            return Err(TrainError::Memory { batch: sizes.batch(), sizes, bytes: plan.arena_bytes });
-        }
+        let layouts = layouts(graph, &self.states);
+        let plan = plan_graph(graph, sizes, layouts, &self.settings, self.tuner.as_mut())?;
         let arena = self.take_arena();
         self.forget_one(&sizes);
         let keeps = self.keeps(&plan, &sizes);
@@ -432,7 +497,7 @@ impl Programs {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
         }
-        self.compiled.insert(0, Compiled::new(name, sizes, graph, session));
+        self.compiled.insert(0, Compiled::new(name, sizes, graph, session, &self.settings));
         Ok(())
     }
 
@@ -462,37 +527,16 @@ impl Programs {
     /// Whether a program has memory of its own for what it keeps from run to run, so that it need not make it anew after another
     /// one has run: where that is little.
     fn keeps(&self, plan: &Plan, sizes: &Sizes) -> bool {
-        let others = self.compiled.iter().map(|program| program.session.program().plan().peak_bytes());
-        let most = others.fold(plan.peak_bytes(), usize::max);
-        let sharing = if self.settings.are_usual(sizes) { 1 } else { self.settings.cached_programs.max(1) };
-        plan.invariant_bytes * sharing <= KEPT_BYTES.max(most / KEPT_PART)
-    }
-
-    fn plan_graph(&mut self, graph: &Graph, sizes: Sizes) -> Result<Plan, TrainError> {
-        let states = graph.inputs.iter().filter(|input| input.role == Role::State);
-        let state_layouts = states.filter_map(|input| Some((input.name.clone(), self.states.layout(&input.name)?)));
-        let state_layouts = state_layouts.collect();
-        let options = CompileOptions { state_layouts, exact: self.settings.exact, ..CompileOptions::default() };
-        let graph = optimize(graph);
-        match &mut self.tuner {
-            Some(tuner) => tuner.plan(&graph, sizes, options),
-            None => Ok(options.plan(&graph)?),
-        }
+        keeps(plan, sizes, &self.settings, self.compiled.iter())
     }
 
     /// What is kept compiled.
     pub fn cached(&self) -> CachedPrograms {
-        let of = |program: &Compiled| CachedProgram {
-            name: program.name.to_owned(),
-            sizes: program.sizes,
-            usual: self.settings.are_usual(&program.sizes),
-            bytes: program.session.program().plan().arena_bytes,
-            code_bytes: program.session.program().code_bytes(),
-            uses: program.uses,
-        };
-        let mut programs: Vec<CachedProgram> = self.compiled.iter().map(of).collect();
-        programs.sort_by_key(|program| !program.usual);
-        CachedPrograms { programs, most: self.settings.cached_programs }
+        CachedPrograms::new(
+            self.compiled.iter().map(|program| program.cached(&self.settings, program.uses)),
+            1,
+            &self.settings,
+        )
     }
 
     /// The seed of what layers draw.
@@ -557,28 +601,11 @@ impl Programs {
 
     /// Moves the model's parameters to the states, which those programs share that are compiled from then on.
     pub fn take_parameters(&mut self, model: &mut impl Parameters) -> Result<(), TrainError> {
-        model.check_shapes()?;
-        let mut result = Ok(());
-        model.each_parameter_mut(&mut |name, parameter| {
-            if result.is_ok() {
-                result = match parameter.count() {
-                    Some(count) => self.states.give_i32(name, arr1(&counter::digits(count)).into_dyn()),
-                    None => self.states.give(name, parameter.take()),
-                };
-            }
-        });
-        Ok(result?)
+        take_parameters(&mut self.states, model)
     }
 
     /// Brings the model's parameters up to date with the states; with averages, where these are used.
     pub fn read_parameters(&self, model: &mut impl Parameters) {
-        model.each_parameter_mut(&mut |name, parameter| {
-            if parameter.kind == Kind::Counter {
-                let digits = self.states.read_i32(name).and_then(|digits| digits.as_slice()?.try_into().ok());
-                digits.into_iter().for_each(|digits| parameter.set_count(counter::count(digits)));
-            } else if let Some(value) = self.states.read(self.averages.state(name)) {
-                parameter.value = value.into();
-            }
-        });
+        read_parameters(&self.states, model, |name| self.states.read(self.averages.state(name)));
     }
 }

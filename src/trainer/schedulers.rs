@@ -1,8 +1,10 @@
 //! Where the optimizers of a trainer stand in their schedules, and handing rates to the states in which programs read
 //! them. Knows no program and no model.
 
+use std::sync::Arc;
+
 use kiln_graph::optimizers::{Optimization, Rate};
-use kiln_graph::schedules::Scheduler;
+use kiln_graph::schedules::{Schedule, Scheduler};
 use kiln_jit::{StateError, States};
 use ndarray::aview0;
 
@@ -106,6 +108,17 @@ impl Schedulers {
     /// The rates of the coming steps, by the names of optimizers.
     pub fn rates(&self) -> impl Iterator<Item = (&str, f32)> {
         self.optimizers.iter().map(|optimizer| (optimizer.name.as_str(), optimizer.scheduler.rate(0) as f32))
+    }
+
+    /// Gives every optimizer a schedule, which begins now. (Whether the schedule changes a momentum that programs take as a number:
+    /// then nothing is changed.)
+    pub fn set_schedule(&mut self, schedule: &Arc<dyn Schedule>) -> bool {
+        let groups = self.optimizers.iter().flat_map(|optimizer| &optimizer.groups);
+        if schedule.momentum(0).is_some() && groups.into_iter().any(|group| group.of.momentum.is_none()) {
+            return false;
+        }
+        self.optimizers.iter_mut().for_each(|optimizer| optimizer.scheduler.set_schedule(schedule.clone()));
+        true
     }
 
     /// Gives an optimizer, or one group of it, a rate of its own.

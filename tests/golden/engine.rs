@@ -113,7 +113,7 @@ impl Compiled {
     fn new(graph: &Graph, states: Arrays) -> Result<Compiled, String> {
         let program = Program::compile(graph, &CompileOptions::default()).map_err(|error| error.to_string())?;
         let mut shared = States::new();
-        let pool = Arc::new(Pool::from_environment().map_err(|error| error.to_string())?);
+        let pool = Pool::from_environment().map_err(|error| error.to_string())?;
         let mut session =
             kiln_jit::Session::new(Arc::new(program), &mut shared, pool).map_err(|error| error.to_string())?;
         // As PyTorch has denormal numbers unless it is told otherwise.

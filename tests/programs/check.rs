@@ -311,7 +311,7 @@ where
     let model = make(seed);
     let expected = exact(Mode::Eval, &model, &mut feeds(&model), &x, &y);
     let predict = |batch: usize, threads: usize| {
-        let mut predictor = Predictor::new(make(seed)).batch(batch).threads(threads).build().expect("it compiles");
+        let predictor = Predictor::new(make(seed)).batch(batch).threads(threads).build().expect("it compiles");
         predictor.predict(&x).expect("a prediction")
     };
     let alone = predict(batch, 1);

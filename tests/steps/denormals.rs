@@ -64,8 +64,7 @@ fn weights_below_the_smallest_number_count_as_zero_unless_they_are_asked_for() {
             model.fc.weight.set(&tiny).unwrap();
             model
         };
-        let mut predictor =
-            Predictor::new(forward()).batch(512).threads(threads).flush_denormal(flush).build().unwrap();
+        let predictor = Predictor::new(forward()).batch(512).threads(threads).flush_denormal(flush).build().unwrap();
         check("predict", &predictor.predict(&x).unwrap(), expected);
         let trainer = Trainer::new(forward(), mse(), Sgd::new(0.0)).batch(512).threads(threads).flush_denormal(flush);
         let mut trainer = trainer.build().unwrap();

@@ -95,7 +95,7 @@ model! {
 #[test]
 fn a_list_of_thousands_of_layers_predicts_and_is_taken_back_in_a_small_stack() {
     let last = in_a_small_stack(|| {
-        let mut predictor = Predictor::new(Chain::init(1)).batch(2).threads(1).build().unwrap();
+        let predictor = Predictor::new(Chain::init(1)).batch(2).threads(1).build().unwrap();
         assert_eq!(predictor.predict(&Array2::<f32>::ones((2, 2))).unwrap().shape(), [2, 2]);
         let model = predictor.into_model();
         model.layers[1999].weight.value.iter().all(|weight| weight.is_finite())
@@ -137,7 +137,7 @@ fn nested_models_are_built_trained_and_taken_back_in_a_small_stack() {
         let mut trainer = Trainer::new(N60::init(1), mse(), Sgd::new(0.01)).batch(4).threads(1).build().unwrap();
         trainer.step(&x, &x).unwrap();
         let expected = trainer.predict(&x).unwrap();
-        let mut predictor = Predictor::new(trainer.into_model()).batch(4).threads(1).build().unwrap();
+        let predictor = Predictor::new(trainer.into_model()).batch(4).threads(1).build().unwrap();
         assert!(predictor.predict(&x).unwrap().iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4));
         let mut last = String::new();
         predictor.into_model().each_parameter(&mut |name, _| last = name.to_owned());

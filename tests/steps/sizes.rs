@@ -54,7 +54,7 @@ fn programs_by_turns_compute_what_they_compute_alone() {
             results.push(trainer.evaluate(&x, &y).unwrap().loss.to_bits());
             assert_eq!(trainer.predict(&x).unwrap(), first);
             if alone {
-                let mut alone = Predictor::new(trainer.model().clone()).batch(rows).threads(1).build().unwrap();
+                let alone = Predictor::new(trainer.model().clone()).batch(rows).threads(1).build().unwrap();
                 let expected = alone.predict(&x).unwrap();
                 let close = |(found, expected): (&f32, &f32)| (found - expected).abs() < 1e-5 * expected.abs().max(1.0);
                 assert!(first.iter().zip(&expected).all(close), "{rows} rows: {first}, not {expected}");
@@ -221,6 +221,6 @@ fn parameters_are_set_from_arrays_of_any_layout_and_of_their_shape() {
     let mut without =
         kiln::layers::Linear::<2, 2>::new(kiln::layers::LinearSettings::new().bias(false), &mut Init::new(0));
     assert_eq!(without.bias.set(&ndarray::array![1.0, 2.0]), Err(ParameterError::Absent));
-    let mut predictor = Predictor::new(model).batch(2).threads(1).build().unwrap();
+    let predictor = Predictor::new(model).batch(2).threads(1).build().unwrap();
     assert_eq!(bits(predictor.model()), before);
 }

@@ -132,7 +132,7 @@ fn the_model_itself_is_its_forward_written_out() {
 fn a_model_with_steps_is_a_model() {
     let model = check!(with_forward);
     let x = Array2::from_shape_fn((5, 4), |(i, j)| ((i * 7 + j * 3) as f32).sin());
-    let mut predictor = Predictor::new(model).batch(5).threads(1).build().unwrap();
+    let predictor = Predictor::new(model).batch(5).threads(1).build().unwrap();
     let scores = predictor.predict(&x).unwrap().to_owned();
     let mut trainer = Trainer::new(with_forward::whole::Net::init(3), cross_entropy(), Adam::default())
         .batch(5)

@@ -181,8 +181,8 @@ model! {
 
 #[test]
 fn errors_name_the_input_and_the_extent() {
-    let mut predictor = Predictor::new(Lengths::init(0)).batch(4).extent("T", 5).build().unwrap();
-    let mut check = |x: &[usize], pairs: &[usize], square: &[usize], expected: &str| {
+    let predictor = Predictor::new(Lengths::init(0)).batch(4).extent("T", 5).build().unwrap();
+    let check = |x: &[usize], pairs: &[usize], square: &[usize], expected: &str| {
         let found = predictor.predict((&floats(x), &floats(pairs), &floats(square)));
         let found = found.map_or_else(|error| error.to_string(), |_| "nothing".to_owned());
         assert!(found.starts_with(expected), "{x:?} {pairs:?} {square:?}: {found}");
@@ -375,15 +375,15 @@ model! {
 #[test]
 fn numbers_of_short_lengths_are_negative() {
     let x = |t: usize| Array2::from_shape_fn((1, t), |(_, t)| 1.0 + t as f32);
-    let mut shifted = Predictor::new(Shifted::init(0)).batch(1).build().unwrap();
+    let shifted = Predictor::new(Shifted::init(0)).batch(1).build().unwrap();
     for (t, expected) in [(1, vec![-1.5]), (4, vec![98.5, -4.0, -6.5, -9.0])] {
         assert_eq!(shifted.predict(&x(t)).unwrap().into_raw_vec_and_offset().0, expected, "{t}");
     }
-    let mut window = Predictor::new(Window::init(0)).batch(1).build().unwrap();
+    let window = Predictor::new(Window::init(0)).batch(1).build().unwrap();
     for (t, expected) in [(5, [2.0, 3.0]), (4, [1.0, 2.0]), (2, [1.0, 2.0])] {
         assert_eq!(window.predict(&x(t)).unwrap().into_raw_vec_and_offset().0, expected, "{t}");
     }
-    let mut less = Predictor::new(Less::init(0)).batch(1).build().unwrap();
+    let less = Predictor::new(Less::init(0)).batch(1).build().unwrap();
     assert_eq!(less.predict(&x(3)).unwrap().into_raw_vec_and_offset().0, [6.0]);
     for t in [1, 2] {
         assert!(matches!(less.predict(&x(t)), Err(TrainError::Sizes { .. })));

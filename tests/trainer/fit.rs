@@ -52,7 +52,7 @@ fn bits(trainer: &mut NetTrainer) -> Vec<u32> {
 
 /// A history but for the time that epochs took.
 fn figures(history: &History) -> Vec<(String, Vec<(u64, u64)>)> {
-    let curves = history.curves().iter().filter(|curve| curve.name != "seconds");
+    let curves = history.curves().iter().filter(|curve| !["seconds", "samples_per_second"].contains(&&*curve.name));
     let points = |curve: &kiln::Curve| curve.points.iter().map(|p| (p.step, p.value.to_bits())).collect();
     curves.map(|curve| (curve.name.clone(), points(curve))).collect()
 }

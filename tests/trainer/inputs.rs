@@ -58,7 +58,7 @@ fn two_inputs_train_as_one_made_of_them() {
     assert_eq!(summary.layers, one.summary().unwrap().layers);
     let model = two.into_model();
     assert_eq!(bits(&model), bits(&one.into_model()));
-    let mut predictor = Predictor::new(model).batch(4).threads(1).build().unwrap();
+    let predictor = Predictor::new(model).batch(4).threads(1).build().unwrap();
     assert_eq!(predictor.predict((a.view(), &b)).unwrap(), expected);
     assert_eq!(predictor.summary().unwrap().layers, summary.layers);
 }

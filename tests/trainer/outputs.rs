@@ -119,7 +119,7 @@ fn each_output_has_its_loss() {
     }
     assert!(trainer.evaluate(&x, (&labels, &places, ())).unwrap().loss < first.unwrap());
     let expected = trainer.predict(&x).unwrap();
-    let mut predictor = Predictor::new(trainer.into_model()).batch(4).threads(1).build().unwrap();
+    let predictor = Predictor::new(trainer.into_model()).batch(4).threads(1).build().unwrap();
     assert_eq!(predictor.predict(&x).unwrap(), expected);
     assert_eq!(predictor.summary().unwrap().layers.len(), 3);
 }

@@ -46,6 +46,14 @@ impl Scheduler {
         Scheduler { schedule, own, steps: 0, progress }
     }
 
+    /// Gives it another schedule, which begins now, from the rates that the groups have of their own.
+    pub fn set_schedule(&mut self, schedule: Arc<dyn Schedule>) {
+        self.progress = schedule.plateau().map(Progress::new);
+        self.schedule = Some(schedule);
+        self.steps = 0;
+        self.own.iter_mut().for_each(|own| own.scale = 1.0);
+    }
+
     /// The rate of a group in the present step; 0 if there is no such group.
     pub fn rate(&self, group: usize) -> f64 {
         let Some(own) = self.own.get(group) else { return 0.0 };

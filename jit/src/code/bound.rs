@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::kernel::{Element, Move, Origin};
+use crate::kernel::{Buffer, Element, Move, Origin};
 
 /// Why a call is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +19,32 @@ pub enum CallError {
     Tasks { kernel: String, expected: usize, begin: usize, end: usize },
     #[error("the states are not those that the program was bound to")]
     States,
+    #[error("the calls write states, which they then need for themselves")]
+    Exclusive,
     #[error("the calls need an arena of {expected} elements, found one of {found}")]
     Arena { expected: usize, found: usize },
+}
+
+/// Whether arguments (element type, where it is known, and length) fit the buffers that a kernel declares.
+pub(super) fn check(
+    kernel: &str,
+    declared: &[Buffer],
+    arguments: impl ExactSizeIterator<Item = (Option<Element>, usize)>,
+) -> Result<(), CallError> {
+    let kernel = || kernel.to_owned();
+    if arguments.len() != declared.len() {
+        return Err(CallError::Count { kernel: kernel(), expected: declared.len(), found: arguments.len() });
+    }
+    for (declared, (element, found)) in declared.iter().zip(arguments) {
+        let (buffer, expected) = (declared.name.clone(), declared.element);
+        if let Some(found) = element.filter(|&found| found != expected) {
+            return Err(CallError::Element { kernel: kernel(), buffer, expected, found });
+        }
+        if found < declared.elements {
+            return Err(CallError::Length { kernel: kernel(), buffer, expected: declared.elements, found });
+        }
+    }
+    Ok(())
 }
 
 /// A call of a sequence: a kernel and the places of its arguments.
@@ -42,7 +66,7 @@ pub struct BoundCall {
 pub enum Memory {
     /// In the arena, at an offset in bytes.
     Arena(usize),
-    /// In the memory that nobody but the sequence has, at an offset in bytes.
+    /// In the memory that nobody but the sequence and its forks have, at an offset in bytes.
     Own(usize),
     /// At the start of a buffer of the states, by its position in the list of states that the sequence uses.
     State(usize),

@@ -8,12 +8,14 @@ use kiln_rt::{Buffer, Pages};
 /// [`Session::attach`](super::Session::attach) gives it to another. It grows with the largest of them.
 pub struct Arena {
     pub(super) buffer: Buffer,
+    /// The session that had it last, whose results are still there; 0 for none.
+    pub(super) of: u64,
 }
 
 impl Arena {
     /// No memory yet.
     pub fn new() -> Arena {
-        Arena { buffer: Buffer::empty() }
+        Arena { buffer: Buffer::empty(), of: 0 }
     }
 
     /// Its length.
@@ -25,7 +27,7 @@ impl Arena {
     pub(super) fn grow(&mut self, bytes: usize, pages: Pages) {
         if self.bytes() < bytes {
             // The old memory goes first, so that there are never both.
-            self.buffer = Buffer::empty();
+            *self = Arena::new();
             self.buffer = Buffer::zeroed_together(&[bytes.div_ceil(size_of::<u32>())], pages).swap_remove(0);
         }
     }

@@ -3,11 +3,12 @@
 
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kiln_graph::{DType, Role, Shape};
+use kiln_graph::{DType, Role, Shape, Type};
 use kiln_rt::{Buffer, Pages, Pool};
 use ndarray::ArrayViewD;
 
@@ -17,17 +18,22 @@ use super::{CompileError, Program};
 use crate::code::{BoundCall, BoundLoop, CallError, Memory, Sequence};
 use crate::cost::params::memory::{MUCH_COMPUTING, WORTH_A_THREAD};
 use crate::kernel::Access;
+use crate::layout::Layout;
 use crate::plan::{Argument, Call, Location, Loop, Plan};
 
 /// A program bound to memory, to states and to threads.
 ///
 /// A session that [`Session::new`] makes has an arena of its own. Sessions of which one runs at a time can share one:
 /// [`Session::of_plan`] takes it, and it goes from one to the other by [`Session::detach`] and [`Session::attach`].
+///
+/// Several [forks](Session::fork) of a session run at once over the same states, each in an arena of its own.
 pub struct Session {
+    /// Its number among all sessions, from 1 on.
+    id: u64,
     program: Arc<Program>,
     pool: Arc<Pool>,
     sequence: Sequence,
-    /// Bytes at the front of the plan's arena that are memory of the session's own instead.
+    /// Bytes at the front of the plan's arena that are memory of the session's own, and of its forks, instead.
     own_bytes: usize,
     /// The number of calls.
     calls: usize,
@@ -37,7 +43,7 @@ pub struct Session {
     prepares: Vec<usize>,
     /// The states that a run writes.
     writes: Vec<usize>,
-    /// When the states had last been written when the prologue ran; nothing before it did.
+    /// Where the prologue's results lie in the arena: when the states had last been written when it ran; nothing before it did.
     prepared: Option<Time>,
 }
 
@@ -88,8 +94,8 @@ pub enum RunError {
 
 impl Session {
     /// Emits the kernels of a plan and gives them memory: an arena, which grows where it is too short, and where `keeps` says so
-    /// memory of the session's own for what lasts from run to run ([`Plan::invariant_bytes`]); otherwise that is made anew whenever
-    /// another program has had the arena. Where the pool has several threads, one of them makes the states meanwhile: most of the
+    /// memory of the session's own for what lasts from run to run ([`Plan::invariant_bytes`]), unless there are outputs among it;
+    /// otherwise that is made anew whenever another program has had the arena. Where the pool has several threads, one of them makes the states meanwhile: most of the
     /// time is the system's, which hands out the memory.
     ///
     /// # Errors
@@ -106,7 +112,7 @@ impl Session {
         if pool.threads() == 1 || plan.state_bytes() < WORTH_A_THREAD {
             let used = make_states(&plan.inputs, pages(&plan), states)?;
             let (program, memory) = emitted(plan)?;
-            return Ok(Session::in_memory(program, memory, (states, used), pool)?);
+            return Ok(Session::in_memory(program, memory, (&*states, used), pool)?);
         }
         let (inputs, pages) = (plan.inputs.clone(), pages(&plan));
         let (made, emitted) = thread::scope(|scope| {
@@ -116,25 +122,66 @@ impl Session {
         });
         let used = made?;
         let (program, memory) = emitted?;
-        Ok(Session::in_memory(program, memory, (states, used), pool)?)
+        Ok(Session::in_memory(program, memory, (&*states, used), pool)?)
     }
 
     /// Gives a program memory. States that are not there yet come into being, with what was given to them or full of zeros.
     pub fn new(program: Arc<Program>, states: &mut States, pool: Arc<Pool>) -> Result<Session, RunError> {
         let used = make_states(&program.plan().inputs, pages(program.plan()), states)?;
         let memory = Memories::new(program.plan(), Arena::new(), false);
-        Session::in_memory(program, memory, (states, used), pool)
+        Session::in_memory(program, memory, (&*states, used), pool)
+    }
+
+    /// A session without an arena over states that are there, which others may be running with; `keeps` as for
+    /// [`Session::of_plan`].
+    ///
+    /// # Errors
+    /// [`RunError::State`] with [`StateError::Unknown`] for a state that is not there, else as for [`Session::new`].
+    pub fn of_program(
+        program: Arc<Program>,
+        states: &States,
+        keeps: bool,
+        pool: Arc<Pool>,
+    ) -> Result<Session, RunError> {
+        let used = states.positions(&wanted(&program.plan().inputs))?;
+        let own = Memories::own(program.plan(), keeps);
+        Session::without_arena(program, own, (states, used), pool)
+    }
+
+    /// Another session of the same program, states and threads, without an arena. Both run at once, each in an arena of its own
+    /// that [`Session::attach`] gives it. They share the memory of what lasts from run to run, where the session has some of its own.
+    pub fn fork(&self) -> Session {
+        Session {
+            id: next_id(),
+            program: self.program.clone(),
+            pool: self.pool.clone(),
+            sequence: self.sequence.fork(),
+            prepares: self.prepares.clone(),
+            writes: self.writes.clone(),
+            prepared: None,
+            ..*self
+        }
     }
 
     /// `used` are the positions of the plan's states.
     fn in_memory(
         program: Arc<Program>,
-        memory: Memories,
-        (states, used): (&mut States, Vec<usize>),
+        Memories { arena, own }: Memories,
+        states: (&States, Vec<usize>),
+        pool: Arc<Pool>,
+    ) -> Result<Session, RunError> {
+        let mut session = Session::without_arena(program, own, states, pool)?;
+        session.attach(arena)?;
+        Ok(session)
+    }
+
+    fn without_arena(
+        program: Arc<Program>,
+        (own, own_bytes): (Buffer, usize),
+        (states, used): (&States, Vec<usize>),
         pool: Arc<Pool>,
     ) -> Result<Session, RunError> {
         let plan = program.plan();
-        let own_bytes = memory.own_bytes;
         // For each state input, where it stands in `used`.
         let mut numbers = vec![None; plan.inputs.len()];
         let of_states = numbers.iter_mut().zip(&plan.inputs).filter(|(_, input)| input.role == Role::State);
@@ -157,8 +204,7 @@ impl Session {
         let code = program.code.clone();
         let bound = |looped: &Loop| BoundLoop { calls: looped.calls.clone(), iterations: looped.iterations };
         let loops: Vec<BoundLoop> = plan.loops.iter().map(bound).collect();
-        let mut sequence = Sequence::without_arena(code, memory.own, states.buffers_mut(), &used, (&calls, &loops))?;
-        sequence.attach(memory.arena.buffer)?;
+        let sequence = Sequence::without_arena(code, own, states.buffers(), &used, (&calls, &loops))?;
         let touched = |calls: &[Call], written: bool| -> Vec<usize> {
             let inputs = plan.states_of(calls, |access| (access != Access::Read) == written);
             inputs.into_iter().filter_map(|input| Some(used[numbers[input]?])).collect()
@@ -166,16 +212,14 @@ impl Session {
         let prepares = touched(&plan.calls[..plan.prologue], false);
         let writes = touched(&plan.calls, true);
         let (calls, pages) = (plan.calls.len(), pages(plan));
-        Ok(Session { program, pool, sequence, own_bytes, calls, pages, prepares, writes, prepared: None })
+        let id = next_id();
+        Ok(Session { id, program, pool, sequence, own_bytes, calls, pages, prepares, writes, prepared: None })
     }
 
     /// Takes the arena, for another program to compute in. Inputs that were written and results are lost, and the session does
     /// not run before it has one again.
     pub fn detach(&mut self) -> Arena {
-        if self.own_bytes == 0 {
-            self.prepared = None;
-        }
-        Arena { buffer: self.sequence.detach() }
+        Arena { buffer: self.sequence.detach(), of: self.id }
     }
 
     /// Gives the session an arena in the place of the one that it has, if any; the arena grows where it is too short.
@@ -184,8 +228,26 @@ impl Session {
     /// [`RunError::Call`] for a plan that does not fit its kernels.
     pub fn attach(&mut self, mut arena: Arena) -> Result<(), RunError> {
         self.detach();
-        arena.grow(self.program.plan().arena_bytes - self.own_bytes, self.pages);
+        arena.grow(self.arena_bytes(), self.pages);
+        if arena.of != self.id {
+            self.prepared = None;
+        }
         Ok(self.sequence.attach(arena.buffer)?)
+    }
+
+    /// The bytes that its arena must have.
+    pub fn arena_bytes(&self) -> usize {
+        self.program.plan().arena_bytes - self.own_bytes
+    }
+
+    /// Whether it was the last that had an arena: what it keeps from run to run there need not be made anew.
+    pub fn had(&self, arena: &Arena) -> bool {
+        arena.of == self.id
+    }
+
+    /// Whether runs write states, so that no two may run at once.
+    pub fn writes_states(&self) -> bool {
+        self.sequence.writes_states()
     }
 
     /// Lets go of what a run does not need: the plan's kernels and calls, and how its contractions are computed, which take more
@@ -199,7 +261,7 @@ impl Session {
 
     /// Whether the session has an arena.
     pub fn is_attached(&self) -> bool {
-        4 * self.sequence.arena().len() >= self.program.plan().arena_bytes - self.own_bytes
+        size_of::<u32>() * self.sequence.arena().len() >= self.arena_bytes()
     }
 
     /// The program.
@@ -210,7 +272,7 @@ impl Session {
     /// Sets an f32 data input, by its position among the graph's inputs.
     pub fn write_input_f32(&mut self, input: usize, from: ArrayViewD<'_, f32>) -> Result<(), RunError> {
         let argument = data_input(&self.program, input, DType::F32, from.shape())?;
-        let (range, _) = self.place(argument);
+        let range = self.place(argument);
         self.check_attached()?;
         write(&mut self.sequence.arena_mut().f32_mut()[range], argument, from);
         Ok(())
@@ -219,7 +281,7 @@ impl Session {
     /// Sets an i32 data input (or a bool one, true where a number is not 0), by its position among the graph's inputs.
     pub fn write_input_i32(&mut self, input: usize, from: ArrayViewD<'_, i32>) -> Result<(), RunError> {
         let argument = data_input(&self.program, input, DType::I32, from.shape())?;
-        let (range, _) = self.place(argument);
+        let range = self.place(argument);
         self.check_attached()?;
         let slot = &mut self.sequence.arena_mut().i32_mut()[range];
         write(slot, argument, from);
@@ -233,37 +295,76 @@ impl Session {
     /// states that the program does not write is computed in the first run, and again in the first one after these states
     /// have changed, whoever changed them.
     pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
-        self.run_by(states, |sequence, calls, states, pool| sequence.run(calls, states, pool))
+        self.prepare(states)?;
+        states.touch(&self.writes);
+        self.sequence.run(self.program.plan().prologue..self.calls, states.buffers_mut(), &self.pool)?;
+        self.note(states.latest());
+        Ok(())
+    }
+
+    /// As [`Session::run`], of a program that writes no states: forks run at once over the same ones.
+    ///
+    /// # Errors
+    /// Also [`CallError::Exclusive`], of a program that does: see [`Session::writes_states`].
+    pub fn run_shared(&mut self, states: &States) -> Result<(), RunError> {
+        self.prepare(states)?;
+        Ok(self.sequence.run_shared(self.program.plan().prologue..self.calls, states.buffers(), &self.pool)?)
     }
 
     /// As [`Session::run`]; says how long each call of the plan took: no time for the calls of a prologue that need not run.
     pub fn run_timed(&mut self, states: &mut States) -> Result<Vec<Duration>, RunError> {
         let mut times = vec![Duration::ZERO; self.calls];
         let mut before = Instant::now();
-        self.run_by(states, |sequence, calls, states, pool| {
-            sequence.run_each(calls, states, pool, |call| {
+        let prologue = self.program.plan().prologue;
+        let mut timed = |sequence: &mut Sequence, calls: Range<usize>, states: &mut States, pool: &Pool| {
+            sequence.run_each(calls, states.buffers_mut(), pool, |call| {
                 let now = Instant::now();
                 times[call] += now - before;
                 before = now;
             })
-        })?;
+        };
+        if self.is_stale(states) {
+            timed(&mut self.sequence, 0..prologue, states, &self.pool)?;
+        }
+        states.touch(&self.writes);
+        timed(&mut self.sequence, prologue..self.calls, states, &self.pool)?;
+        self.note(states.latest());
         Ok(times)
     }
 
-    fn run_by(
-        &mut self,
-        states: &mut States,
-        mut run: impl FnMut(&mut Sequence, Range<usize>, &mut [Buffer], &Pool) -> Result<(), CallError>,
-    ) -> Result<(), RunError> {
+    /// Whether the prologue has not run, or states have changed that it reads.
+    fn is_stale(&self, states: &States) -> bool {
+        let prepared = match self.sequence.filled() {
+            _ if self.own_bytes == 0 => self.prepared,
+            0 => None,
+            time => Some(Time(time)),
+        };
+        self.program.plan().prologue > 0 && prepared.is_none_or(|time| states.changed_since(time, &self.prepares))
+    }
+
+    /// Runs the prologue where it must run; one of several forks does where they share its results.
+    fn prepare(&mut self, states: &States) -> Result<(), RunError> {
         self.check_attached()?;
-        let (prologue, calls) = (self.program.plan().prologue, self.calls);
-        if prologue > 0 && self.prepared.take().is_none_or(|time| states.changed_since(time, &self.prepares)) {
-            run(&mut self.sequence, 0..prologue, states.buffers_mut(), &self.pool)?;
+        if !self.is_stale(states) {
+            return Ok(());
         }
-        states.touch(&self.writes);
-        run(&mut self.sequence, prologue..calls, states.buffers_mut(), &self.pool)?;
-        self.prepared = Some(states.latest());
+        let turn = self.sequence.turn();
+        let _turn = (self.own_bytes > 0).then(|| turn.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.is_stale(states) {
+            self.prepared = None;
+            let prologue = 0..self.program.plan().prologue;
+            self.sequence.run_shared(prologue, states.buffers(), &self.pool)?;
+            self.note(states.latest());
+        }
         Ok(())
+    }
+
+    /// Notes that the prologue's results are those of the states as they are now.
+    fn note(&mut self, now: Time) {
+        if self.own_bytes > 0 {
+            self.sequence.set_filled(now.0);
+        }
+        self.prepared = Some(now);
     }
 
     /// Whether denormal numbers, those below 1.18e-38 in magnitude, count as 0 wherever the program computes with them or would
@@ -286,8 +387,8 @@ impl Session {
     pub fn output(&self, output: usize) -> ArrayViewD<'_, f32> {
         let argument = &self.program.plan().outputs[output];
         assert_eq!(argument.ty.dtype, DType::F32, "output `{}`", argument.name);
-        let (range, memory) = self.place(argument);
-        view(&memory.f32()[range], argument.ty.shape, &argument.layout)
+        let range = self.place(argument);
+        view(&self.sequence.arena().f32()[range], argument.ty.shape, &argument.layout)
     }
 
     /// An i32 output of the last run (or a bool one, as 0 and 1), by its position among the graph's outputs.
@@ -297,8 +398,8 @@ impl Session {
     pub fn output_i32(&self, output: usize) -> ArrayViewD<'_, i32> {
         let argument = &self.program.plan().outputs[output];
         assert_ne!(argument.ty.dtype, DType::F32, "output `{}`", argument.name);
-        let (range, memory) = self.place(argument);
-        view(&memory.i32()[range], argument.ty.shape, &argument.layout)
+        let range = self.place(argument);
+        view(&self.sequence.arena().i32()[range], argument.ty.shape, &argument.layout)
     }
 
     /// A scalar f32 output of the last run.
@@ -308,20 +409,20 @@ impl Session {
     pub fn scalar(&self, output: usize) -> f32 {
         let argument = &self.program.plan().outputs[output];
         assert_eq!((argument.ty.dtype, argument.ty.shape.elements()), (DType::F32, 1), "output `{}`", argument.name);
-        let (range, memory) = self.place(argument);
-        memory.f32()[range.start + argument.layout.offset]
+        let range = self.place(argument);
+        self.sequence.arena().f32()[range.start + argument.layout.offset]
     }
 
-    /// The elements that a data argument takes, and the memory in which they lie.
-    fn place(&self, argument: &Argument) -> (Range<usize>, &Buffer) {
+    /// The elements of the arena that a data argument takes.
+    fn place(&self, argument: &Argument) -> Range<usize> {
         let slot = &self.program.plan().slots[argument.slot];
-        let (memory, offset) = match slot.location {
-            Location::Arena { offset } if offset < self.own_bytes => (self.sequence.own(), offset),
-            Location::Arena { offset } => (self.sequence.arena(), offset - self.own_bytes),
-            Location::State { .. } => unreachable!("data lies in the arena"),
-        };
-        let start = offset / size_of::<u32>();
-        (start..start + slot.elements, memory)
+        match slot.location {
+            Location::Arena { offset } if offset >= self.own_bytes => {
+                let start = (offset - self.own_bytes) / size_of::<u32>();
+                start..start + slot.elements
+            }
+            Location::Arena { .. } | Location::State { .. } => unreachable!("data lies in the arena"),
+        }
     }
 
     fn check_attached(&self) -> Result<(), RunError> {
@@ -335,18 +436,34 @@ impl Session {
 /// What a session is given to compute in.
 struct Memories {
     arena: Arena,
-    own: Buffer,
-    own_bytes: usize,
+    own: (Buffer, usize),
 }
 
 impl Memories {
     /// The arena, long enough for a plan, and where `keeps` says so memory apart for what lasts.
     fn new(plan: &Plan, mut arena: Arena, keeps: bool) -> Memories {
-        let own_bytes = if keeps { plan.invariant_bytes } else { 0 };
-        arena.grow(plan.arena_bytes - own_bytes, pages(plan));
-        let own = Buffer::zeroed_together(&[own_bytes.div_ceil(size_of::<u32>())], pages(plan)).swap_remove(0);
-        Memories { arena, own, own_bytes }
+        let own = Memories::own(plan, keeps);
+        arena.grow(plan.arena_bytes - own.1, pages(plan));
+        Memories { arena, own }
     }
+
+    /// Memory apart for what lasts, and the bytes at the front of the plan's arena that it stands for.
+    fn own(plan: &Plan, keeps: bool) -> (Buffer, usize) {
+        // Results are read without the lock under which that memory is filled.
+        let apart = |output: &Argument| match plan.slots[output.slot].location {
+            Location::Arena { offset } => offset >= plan.invariant_bytes,
+            Location::State { .. } => true,
+        };
+        let bytes = if keeps && plan.outputs.iter().all(apart) { plan.invariant_bytes } else { 0 };
+        let buffer = Buffer::zeroed_together(&[bytes.div_ceil(size_of::<u32>())], pages(plan)).swap_remove(0);
+        (buffer, bytes)
+    }
+}
+
+/// A number that no other session has.
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Programs that compute little on what they hold are limited by memory: huge pages make a prediction of a ResNet-18 a third faster
@@ -358,9 +475,13 @@ fn pages(plan: &Plan) -> Pages {
 
 /// The states of a plan, made if they are not there yet: their positions in the store.
 fn make_states(inputs: &[Argument], pages: Pages, states: &mut States) -> Result<Vec<usize>, RunError> {
-    let wanted = inputs.iter().filter(|input| input.role == Role::State);
-    let wanted: Vec<_> = wanted.map(|input| (input.name.as_str(), input.ty, input.layout)).collect();
-    Ok(states.ensure(&wanted, pages)?)
+    Ok(states.ensure(&wanted(inputs), pages)?)
+}
+
+/// The states among some inputs.
+fn wanted(inputs: &[Argument]) -> Vec<(&str, Type, Layout)> {
+    let states = inputs.iter().filter(|input| input.role == Role::State);
+    states.map(|input| (input.name.as_str(), input.ty, input.layout)).collect()
 }
 
 fn data_input<'a>(program: &'a Program, input: usize, dtype: DType, shape: &[usize]) -> Result<&'a Argument, RunError> {

@@ -1,6 +1,8 @@
 //! What lives on between runs: parameters, moments, statistics, counters. Named buffers, each in the layout that the
 //! first program to use it has planned, shared by all programs of a model.
 
+mod kept;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,12 +29,14 @@ pub struct States {
     given: BTreeMap<String, ArrayD<f32>>,
     /// The same of i32 states.
     given_i32: BTreeMap<String, ArrayD<i32>>,
+    /// See [`States::keep`].
+    kept: Option<kept::Kept>,
 }
 
 /// A moment of this process. The states of all stores share one clock, so that a store that takes the memory of one that is
 /// gone is not taken for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Time(u64);
+pub(super) struct Time(pub(super) u64);
 
 impl Time {
     /// A moment after all those before it.
@@ -50,6 +54,15 @@ struct Entry {
 }
 
 impl Entry {
+    /// That a program can use it which has it in a type and a layout.
+    fn check(&self, found: Type, layout: Layout) -> Result<(), StateError> {
+        let (name, expected) = (|| self.name.clone(), self.ty);
+        if expected != found {
+            return Err(StateError::Type { name: name(), expected, found });
+        }
+        if self.layout != layout { Err(StateError::Layout { name: name() }) } else { Ok(()) }
+    }
+
     /// What a buffer of this state holds, in row-major order.
     fn read<T: Copy + Default>(&self, buffer: &[T]) -> ArrayD<T> {
         let shape = self.ty.shape;
@@ -228,12 +241,8 @@ impl States {
             if let Some(given) = self.given_i32.get(name) {
                 fits(name, ty, DType::I32, given.shape())?;
             }
-            let Some((_, entry)) = self.entry(name) else { continue };
-            if entry.ty != ty {
-                return Err(StateError::Type { name: name.to_owned(), expected: entry.ty, found: ty });
-            }
-            if entry.layout != layout {
-                return Err(StateError::Layout { name: name.to_owned() });
+            if let Some((_, entry)) = self.entry(name) {
+                entry.check(ty, layout)?;
             }
         }
         let bytes = self.bytes_of_new(wanted);
@@ -343,6 +352,24 @@ impl States {
         }
     }
 
+    /// The positions of states that are there already.
+    ///
+    /// # Errors
+    /// As for [`States::ensure`]; [`StateError::Unknown`] for one that is not there.
+    pub(super) fn positions(&self, wanted: &[(&str, Type, Layout)]) -> Result<Vec<usize>, StateError> {
+        let position = |&(name, ty, layout): &(&str, Type, Layout)| {
+            let (position, entry) = self.entry(name).ok_or_else(|| StateError::Unknown { name: name.to_owned() })?;
+            entry.check(ty, layout)?;
+            Ok(position)
+        };
+        wanted.iter().map(position).collect()
+    }
+
+    /// The memory of all states, by position.
+    pub(super) fn buffers(&self) -> &[Buffer] {
+        &self.buffers
+    }
+
     /// The memory of all states, by position; [`States::touch`] those that are written.
     pub(super) fn buffers_mut(&mut self) -> &mut [Buffer] {
         &mut self.buffers
@@ -383,20 +410,19 @@ pub(super) fn holds(dtype: DType, array: DType) -> bool {
 
 /// The logical tensor in a buffer.
 pub(super) fn view<'a, T>(buffer: &'a [T], shape: Shape, layout: &Layout) -> ArrayViewD<'a, T> {
-    let strides = strides(shape, layout);
-    ArrayView::from_shape(IxDyn(shape.dims()).strides(IxDyn(&strides)), &buffer[layout.offset..])
+    ArrayView::from_shape(IxDyn(shape.dims()).strides(strides(shape, layout)), &buffer[layout.offset..])
         .expect("a plan's layouts hold their tensors")
 }
 
 /// The logical tensor in a buffer.
 pub(super) fn view_mut<'a, T>(buffer: &'a mut [T], shape: Shape, layout: &Layout) -> ArrayViewMutD<'a, T> {
-    let strides = strides(shape, layout);
-    ArrayViewMut::from_shape(IxDyn(shape.dims()).strides(IxDyn(&strides)), &mut buffer[layout.offset..])
+    ArrayViewMut::from_shape(IxDyn(shape.dims()).strides(strides(shape, layout)), &mut buffer[layout.offset..])
         .expect("a plan's layouts hold their tensors")
 }
 
-fn strides(shape: Shape, layout: &Layout) -> Vec<usize> {
-    layout.strides[..shape.rank()].iter().map(|&stride| stride as usize).collect()
+/// Up to four axes take no memory of their own.
+fn strides(shape: Shape, layout: &Layout) -> IxDyn {
+    IxDyn(&layout.strides.map(|stride| stride as usize)[..shape.rank()])
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub fn html(outline: &Outline, graph: &Graph, plan: Option<&Plan>) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head><meta charset=\"utf-8\"/>",
     );
     page.push("<meta name=\"viewport\" content=\"width=device-width\"/>");
-    let style = include_str!("page.css");
+    let style = concat!(include_str!("../colours.css"), include_str!("page.css"));
     page.push(&format!("<title>{title}</title><style>/*<![CDATA[*/\n{style}/*]]>*/</style></head>\n<body>"));
     page.header(&title, backward);
     page.push("<div class=\"page\"><div class=\"panes\">");

@@ -1,0 +1,62 @@
+//! The machine code of kernels, each checked before it is emitted, made on all processors. It knows emitters, and no memory
+//! that is executable.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::CodeError;
+use crate::emit::{EmitError, Emitter, EmitterKind};
+use crate::kernel::{Footprints, Kernel};
+
+/// So many kernels are worth a thread of their own.
+const KERNELS_PER_THREAD: usize = 8;
+
+/// The machine code of each kernel, checked first, and what its tasks touch; the work is shared among the machine's processors.
+pub(super) fn emit(kernels: &[&Kernel], kind: EmitterKind) -> Result<Vec<(Vec<u8>, Footprints)>, CodeError> {
+    let processors = thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = processors.min(kernels.len().div_ceil(KERNELS_PER_THREAD)).max(1);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut emitter = kind.emitter();
+        let mut done = Vec::new();
+        while let number = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(kernel) = kernels.get(number)
+        {
+            done.push((number, checked(kernel, &mut emitter)));
+        }
+        done
+    };
+    let mut functions = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut functions = work();
+        for other in others {
+            functions.extend(other.join().unwrap_or_else(|payload| resume_unwind(payload)));
+        }
+        functions
+    });
+    functions.sort_by_key(|(number, _)| *number);
+    functions.into_iter().map(|(_, function)| function).collect()
+}
+
+/// Prints the instructions of each kernel to the standard error output.
+pub(super) fn print(kernels: &[&Kernel], kind: EmitterKind) -> Result<(), CodeError> {
+    let mut emitter = kind.emitter()?;
+    for kernel in kernels {
+        kernel.check()?;
+        let head = kernel.to_string();
+        eprintln!("{kind}: {}\n{}", head.lines().next().unwrap_or_default(), emitter.listing(kernel)?);
+    }
+    Ok(())
+}
+
+fn checked(
+    kernel: &Kernel,
+    emitter: &mut Result<Box<dyn Emitter>, EmitError>,
+) -> Result<(Vec<u8>, Footprints), CodeError> {
+    kernel.check()?;
+    match emitter {
+        Ok(emitter) => Ok((emitter.emit(kernel)?, Footprints::of(kernel))),
+        Err(error) => Err(error.clone().into()),
+    }
+}

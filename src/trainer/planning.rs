@@ -1,0 +1,83 @@
+//! What one who keeps compiled programs needs of a model: the plan of a graph, whether a program has memory of its own, and
+//! parameters on their way to states and back. It keeps nothing.
+
+use std::collections::HashMap;
+
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Graph, Kind, Parameters, Role, counter, optimize};
+use kiln_jit::layout::Layout;
+use kiln_jit::{CompileOptions, Plan, States};
+use ndarray::{ArrayD, arr1};
+
+use super::builder::Settings;
+use super::error::TrainError;
+use super::programs::Compiled;
+use crate::tuning::Tuner;
+
+/// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
+/// sizes than the usual ones together; or so many bytes in any case.
+const KEPT_PART: usize = 8;
+const KEPT_BYTES: usize = 1 << 20;
+
+/// The layouts that the states of a graph have already.
+pub fn layouts(graph: &Graph, states: &States) -> HashMap<String, Layout> {
+    let inputs = graph.inputs.iter().filter(|input| input.role == Role::State);
+    inputs.filter_map(|input| Some((input.name.clone(), states.layout(&input.name)?))).collect()
+}
+
+/// The plan of a graph, for whose memory there is room; the tuner, if there is one, makes it.
+pub fn plan_graph(
+    graph: &Graph,
+    sizes: Sizes,
+    state_layouts: HashMap<String, Layout>,
+    settings: &Settings,
+    tuner: Option<&mut Tuner>,
+) -> Result<Plan, TrainError> {
+    let options = CompileOptions { state_layouts, exact: settings.exact, ..CompileOptions::default() };
+    let graph = optimize(graph);
+    let plan = match tuner {
+        Some(tuner) => tuner.plan(&graph, sizes, options)?,
+        None => options.plan(&graph)?,
+    };
+    // A system that has no such memory ends a program that takes it all the same.
+    if Vec::<u8>::new().try_reserve_exact(plan.arena_bytes).is_err() {
+        return Err(TrainError::Memory { batch: sizes.batch(), sizes, bytes: plan.arena_bytes });
+    }
+    Ok(plan)
+}
+
+/// Whether a program has memory of its own, beside others, for what it keeps from run to run, so that it need not make it anew
+/// after another one has run: where that is little.
+pub fn keeps<'c>(plan: &Plan, sizes: &Sizes, settings: &Settings, others: impl Iterator<Item = &'c Compiled>) -> bool {
+    let others = others.map(|program| program.session().program().plan().peak_bytes());
+    let most = others.fold(plan.peak_bytes(), usize::max);
+    let sharing = if settings.are_usual(sizes) { 1 } else { settings.cached_programs.max(1) };
+    plan.invariant_bytes * sharing <= KEPT_BYTES.max(most / KEPT_PART)
+}
+
+/// Moves the model's parameters to states, which those programs share that are compiled from then on.
+pub fn take_parameters(states: &mut States, model: &mut impl Parameters) -> Result<(), TrainError> {
+    model.check_shapes()?;
+    let mut result = Ok(());
+    model.each_parameter_mut(&mut |name, parameter| {
+        if result.is_ok() {
+            result = match parameter.count() {
+                Some(count) => states.give_i32(name, arr1(&counter::digits(count)).into_dyn()),
+                None => states.give(name, parameter.take()),
+            };
+        }
+    });
+    Ok(result?)
+}
+
+/// Brings the model's parameters up to date with states; `value` gives that of a parameter.
+pub fn read_parameters(states: &States, model: &mut impl Parameters, value: impl Fn(&str) -> Option<ArrayD<f32>>) {
+    model.each_parameter_mut(&mut |name, parameter| {
+        if parameter.kind == Kind::Counter {
+            let digits = states.read_i32(name).and_then(|digits| digits.as_slice()?.try_into().ok());
+            digits.into_iter().for_each(|digits| parameter.set_count(counter::count(digits)));
+        } else if let Some(value) = value(name) {
+            parameter.value = value.into();
+        }
+    });
+}
