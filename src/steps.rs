@@ -10,9 +10,10 @@ mod results;
 
 use std::path::Path;
 
+use kiln_graph::model::Inputs;
 use kiln_graph::optimizers::Optimization;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Builder, Classes, Graph, Mode, Parameters, Type, Value};
+use kiln_graph::{Builder, Classes, Graph, Mode, Model, Parameters, Type, Value};
 use kiln_jit::Plan;
 
 pub use builder::StepTrainerBuilder;
@@ -21,7 +22,7 @@ pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
 use crate::checkpoint::{CheckpointError, Notes};
 use crate::report::{Drawing, Facts};
-use crate::trainer::{Programs, Schedulers, Settings, TrainError, guard, load, save};
+use crate::trainer::{Programs, Schedulers, Settings, TrainError, guard, load, save, update_bn, update_bn_batches};
 use crate::training::{Parts, PartsMut, Training};
 
 /// A model with programs of its own. `model!` implements it for a model with a `step` or an `eval`.
@@ -208,6 +209,31 @@ impl<M: Steps> StepTrainer<M> {
     /// [`CheckpointError`]; all is then as it was.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         load(path.as_ref(), &mut self.programs, &mut self.schedulers).map(|_| ())
+    }
+}
+
+impl<M: Steps + Model> StepTrainer<M> {
+    /// Takes the running statistics of all batch norms anew, of what the model's `forward` takes, any number of samples; see
+    /// [`Trainer::update_bn`](crate::Trainer::update_bn).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn update_bn(&mut self, x: impl Inputs<M::Input>) -> Result<(), TrainError> {
+        update_bn(&mut self.programs, &*self.model, &self.settings, x)
+    }
+
+    /// [`StepTrainer::update_bn`] of samples that come in batches.
+    ///
+    /// # Errors
+    /// The first error among the batches; those of [`StepTrainer::update_bn`].
+    pub fn update_bn_batches<X, E: From<TrainError>>(
+        &mut self,
+        batches: impl IntoIterator<Item = Result<X, E>>,
+    ) -> Result<(), E>
+    where
+        for<'x> &'x X: Inputs<M::Input>,
+    {
+        update_bn_batches(&mut self.programs, &*self.model, &self.settings, batches)
     }
 }
 

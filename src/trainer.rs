@@ -13,6 +13,7 @@ mod programs;
 mod saved;
 mod schedulers;
 mod sizes;
+mod statistics;
 mod targets;
 
 use std::ops::Range;
@@ -42,6 +43,7 @@ pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 pub(crate) use sizes::differs;
+pub(crate) use statistics::{update_bn, update_bn_batches};
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
@@ -349,6 +351,32 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// [`TrainError::NoAverages`] where the optimizer keeps none.
     pub fn use_averaged(&mut self, averaged: bool) -> Result<(), TrainError> {
         self.programs.use_averages(averaged)
+    }
+
+    /// Takes the running statistics of all batch norms anew, of any number of samples: each becomes the mean of those of the
+    /// batches, of the trainer's size and a smaller last one. It is PyTorch's `update_bn(loader, model)`, for parameters that
+    /// the statistics of the training do not go with: after [`Trainer::use_averaged`], the averages. Layers behave as in
+    /// training; no parameter changes. What is trained on moves the statistics on with it, as ever.
+    ///
+    /// # Errors
+    /// As for [`Trainer::predict`]; [`TrainError::Graph`] for a last batch of one value for each channel. All is then as it
+    /// was.
+    pub fn update_bn(&mut self, x: impl Inputs<M::Input>) -> Result<(), TrainError> {
+        update_bn(&mut self.programs, &*self.model, &self.settings, x)
+    }
+
+    /// [`Trainer::update_bn`] of samples that come in batches, such as those of a [`Loader`](crate::data::Loader).
+    ///
+    /// # Errors
+    /// The first error among the batches; those of [`Trainer::update_bn`].
+    pub fn update_bn_batches<X, E: From<TrainError>>(
+        &mut self,
+        batches: impl IntoIterator<Item = Result<X, E>>,
+    ) -> Result<(), E>
+    where
+        for<'x> &'x X: Inputs<M::Input>,
+    {
+        update_bn_batches(&mut self.programs, &*self.model, &self.settings, batches)
     }
 
     /// Writes all that the training goes on from to a safetensors file: parameters, what the optimizer keeps, averages,

@@ -65,6 +65,8 @@ pub struct Builder {
     /// The index in [`Graph::scopes`] for new nodes.
     scope: Cell<u32>,
     mode: Cell<Mode>,
+    /// Whether running statistics are those of all batches alike.
+    cumulative: Cell<bool>,
     /// The seed of [`Builder::draw`].
     seed: Cell<u64>,
     /// The number of random nodes so far.
@@ -313,6 +315,16 @@ impl Builder {
     /// Sets how layers behave from here on.
     pub fn set_mode(&self, mode: Mode) {
         self.mode.set(mode);
+    }
+
+    /// Whether batch norms take all batches so far alike, whatever their momentum is.
+    pub fn cumulative_statistics(&self) -> bool {
+        self.cumulative.get()
+    }
+
+    /// Sets that from here on; default: no.
+    pub fn set_cumulative_statistics(&self, cumulative: bool) {
+        self.cumulative.set(cumulative);
     }
 
     /// Records an error, unless there is one already. A [`GraphError::Shape`] without a scope gets the current one.

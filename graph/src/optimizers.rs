@@ -2,6 +2,7 @@
 //! states, so that they fuse like anything else. PyTorch's semantics, defaults and names.
 
 mod accumulate;
+mod adafactor;
 mod adagrad;
 mod adam;
 mod asgd;
@@ -9,6 +10,7 @@ mod averages;
 mod clip;
 mod groups;
 mod minimize;
+mod muon;
 mod options;
 mod radam;
 mod rmsprop;
@@ -16,6 +18,7 @@ mod settings;
 mod sgd;
 mod signs;
 
+pub use adafactor::Adafactor;
 pub use adagrad::{Adadelta, Adagrad};
 pub use adam::{Adam, AdamW, Adamax, NAdam};
 pub use asgd::ASGD;
@@ -23,6 +26,7 @@ pub use averages::Averaging;
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use groups::{Group, Select};
 pub use minimize::{Optimization, Rate};
+pub use muon::{AdjustLr, Muon};
 pub use options::Options;
 pub use radam::RAdam;
 pub use rmsprop::RMSprop;
@@ -34,6 +38,8 @@ use crate::graph::Type;
 use crate::setting::InvalidSetting;
 use crate::shape::Shape;
 
+#[cfg(test)]
+mod matrix_tests;
 #[cfg(test)]
 mod tests;
 
@@ -181,11 +187,13 @@ struct Kept {
     scalars: Vec<(&'static str, f32)>,
     /// Those that each parameter has.
     moments: Vec<(&'static str, f32)>,
+    /// Those of other shapes than the parameter's, which begin with 0.
+    shaped: fn(Shape) -> Vec<(&'static str, Shape)>,
 }
 
 impl Kept {
     fn new(counter: Option<(&'static str, f32)>, moments: impl IntoIterator<Item = (&'static str, f32)>) -> Kept {
-        Kept { scalars: counter.into_iter().collect(), moments: moments.into_iter().collect() }
+        Kept { scalars: counter.into_iter().collect(), moments: moments.into_iter().collect(), shaped: |_| Vec::new() }
     }
 
     /// With a counter of the steps.
@@ -198,6 +206,11 @@ impl Kept {
         self
     }
 
+    fn shaped(mut self, shaped: fn(Shape) -> Vec<(&'static str, Shape)>) -> Kept {
+        self.shaped = shaped;
+        self
+    }
+
     /// By their names: of each its shape and the number that all its elements are.
     fn initial(&self, rate: f64, parameters: &[(String, Shape)]) -> Vec<(String, Shape, f32)> {
         let scalars = std::iter::once((LEARNING_RATE, rate as f32)).chain(self.scalars.iter().copied());
@@ -205,6 +218,8 @@ impl Kept {
         for (parameter, shape) in parameters {
             let of_this = |&(name, value): &(&str, f32)| (moment_name(parameter, name), *shape, value);
             states.extend(self.moments.iter().map(of_this));
+            let shaped = (self.shaped)(*shape).into_iter();
+            states.extend(shaped.map(|(name, shape)| (moment_name(parameter, name), shape, 0.0)));
         }
         states
     }

@@ -22,10 +22,16 @@ pub enum Kind {
     Count,
     /// Two whole numbers, in parentheses.
     Counts,
+    /// Three numbers, in parentheses.
+    Triple,
+    /// One of some words, each with the path of what it stands for in `kiln::optimizers`.
+    Word(&'static [(&'static str, &'static str)]),
     /// A schedule: an expression that is evaluated when a model is made.
     Schedule,
     /// A list of pairs in parentheses, of a selection and a function of the settings, evaluated when a model is made.
     Groups,
+    /// A list of pairs in parentheses, of a selection and another optimizer, evaluated when a model is made.
+    Others,
 }
 
 /// What every optimizer takes beside its own options.
@@ -38,6 +44,14 @@ const COMMON: &[(&str, Kind)] = &[
     ("swa", Kind::Counts),
     ("schedule", Kind::Schedule),
     ("groups", Kind::Groups),
+    ("others", Kind::Others),
+];
+
+/// What may be said of how Muon's rate follows from a matrix.
+const ADJUST_LR: &[(&str, &str)] = &[
+    ("original", "AdjustLr::Original"),
+    ("match_rms_adamw", "AdjustLr::MatchRmsAdamW"),
+    ("spectral_unclamped", "AdjustLr::SpectralUnclamped"),
 ];
 
 /// Every optimizer, in alphabetical order.
@@ -59,6 +73,17 @@ pub const OPTIMIZERS: &[Known] = &[
             ("lr", Kind::Number),
             ("rho", Kind::Number),
             ("eps", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("maximize", Kind::Flag),
+        ],
+    },
+    Known {
+        name: "Adafactor",
+        options: &[
+            ("lr", Kind::Number),
+            ("beta2_decay", Kind::Number),
+            ("eps", Kind::Pair),
+            ("d", Kind::Number),
             ("weight_decay", Kind::Number),
             ("maximize", Kind::Flag),
         ],
@@ -117,6 +142,19 @@ pub const OPTIMIZERS: &[Known] = &[
         ],
     },
     Known {
+        name: "Muon",
+        options: &[
+            ("lr", Kind::Number),
+            ("weight_decay", Kind::Number),
+            ("momentum", Kind::Number),
+            ("nesterov", Kind::Flag),
+            ("ns_coefficients", Kind::Triple),
+            ("eps", Kind::Number),
+            ("ns_steps", Kind::Count),
+            ("adjust_lr_fn", Kind::Word(ADJUST_LR)),
+        ],
+    },
+    Known {
         name: "NAdam",
         options: &[
             ("lr", Kind::Number),
@@ -168,8 +206,15 @@ pub const OPTIMIZERS: &[Known] = &[
     },
 ];
 
-/// Optimizers of PyTorch that Kiln does not have, so that the message for them can say so.
-pub const MISSING: &[&str] = &["Adafactor", "LBFGS", "Muon", "SparseAdam"];
+/// Optimizers of PyTorch that Kiln does not have, with what to write instead.
+pub const MISSING: &[(&str, &str)] = &[
+    (
+        "LBFGS",
+        "it asks for the loss several times in a step, as the line search goes, and a step here is one pass over one batch: \
+         take `Adam`, or `Rprop` for whole batches",
+    ),
+    ("SparseAdam", "gradients are whole tensors here, and those of an `Embedding`, too: `Adam`"),
+];
 
 impl Known {
     /// The optimizer of this name.
@@ -185,7 +230,7 @@ impl Known {
 
 /// Whether a field of this type is meant to be an optimizer.
 pub fn is_optimizer(name: &str) -> bool {
-    Known::find(name).is_some() || MISSING.contains(&name) || name == "SGD"
+    Known::find(name).is_some() || MISSING.iter().any(|(missing, _)| *missing == name) || name == "SGD"
 }
 
 #[cfg(test)]
@@ -196,6 +241,6 @@ mod tests {
     fn the_tables_are_sorted_and_disjoint() {
         assert!(OPTIMIZERS.iter().map(|optimizer| optimizer.name).is_sorted());
         assert!(MISSING.is_sorted());
-        assert!(MISSING.iter().all(|name| Known::find(name).is_none()));
+        assert!(MISSING.iter().all(|(name, _)| Known::find(name).is_none()));
     }
 }

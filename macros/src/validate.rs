@@ -94,7 +94,7 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         forward,
         steps,
     } = declaration;
-    let (optimizers, body) = split(body, form);
+    let (optimizers, body) = split(body, form, mistakes);
     for parameter in &generics.params {
         match parameter {
             GenericParam::Const(_) => {}
@@ -117,6 +117,9 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         mistakes.at(&name, message);
     }
     let body = sequence(body, form, &mut 0, mistakes);
+    if form == Form::Macro {
+        refuse_computed_types(&body, &generics, mistakes);
+    }
     if forward.is_none() && !inputs.is_empty() {
         refuse_parameters(&body, mistakes);
     }
@@ -154,22 +157,108 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     Declaration { form, attributes, visibility, name, kiln, generics, inputs, outputs, body, helpers, forward, steps }
 }
 
+/// Layers whose types compute with const parameters, which types of stable Rust do not.
+fn refuse_computed_types(body: &Sequence<Layer>, generics: &syn::Generics, mistakes: &mut Mistakes) {
+    let parameters: Vec<&syn::Ident> = generics.const_params().map(|parameter| &parameter.ident).collect();
+    let mut nodes: Vec<&Node<Layer>> = body.members.iter().map(|member| &member.node).collect();
+    while let Some(node) = nodes.pop() {
+        match node {
+            Node::List { element, .. } => nodes.push(element),
+            Node::Sequence(inner) => nodes.extend(inner.members.iter().map(|member| &member.node)),
+            Node::Layer(layer) => {
+                for token in layer.ty.clone() {
+                    let proc_macro2::TokenTree::Group(braced) = token else { continue };
+                    let Some(parameter) = named_in(braced.stream(), &parameters) else { continue };
+                    let computed = braced.stream();
+                    let message = format!(
+                        "`{}` computes with the const parameter `{parameter}`, which a type of stable Rust can not: give the \
+                         model one more parameter, as in `<const {parameter}: usize, const WIDTH: usize>`, and write `WIDTH` \
+                         here; whether they go together is checked by the shapes",
+                        spaced(&computed)
+                    );
+                    mistakes.at(computed, message);
+                }
+            }
+        }
+    }
+}
+
+/// The first of some names that tokens hold.
+fn named_in(tokens: TokenStream, names: &[&syn::Ident]) -> Option<String> {
+    tokens.into_iter().find_map(|token| match token {
+        proc_macro2::TokenTree::Ident(name) => names.contains(&&name).then(|| name.to_string()),
+        proc_macro2::TokenTree::Group(group) => named_in(group.stream(), names),
+        _ => None,
+    })
+}
+
 /// Whether each const parameter has a default; also if there is none.
 pub fn has_default_for_each(generics: &syn::Generics) -> bool {
     generics.params.iter().all(|parameter| matches!(parameter, GenericParam::Const(c) if c.default.is_some()))
 }
 
-/// The fields that are optimizers, and the layers.
-fn split(body: Sequence<ast::Layer>, form: Form) -> (Vec<Member<ast::Layer>>, Sequence<ast::Layer>) {
-    let is_optimizer = |member: &Member<ast::Layer>| match (&member.name, &member.node) {
-        (syn::Member::Named(_), Node::Layer(layer)) if form == Form::Macro => {
-            layer.path.get_ident().is_some_and(|name| optimizers::is_optimizer(&name.to_string()))
-        }
-        _ => false,
-    };
+/// The fields that are optimizers, and the layers. An optimizer is written by its name, or by a path that ends in it and
+/// does not begin at the own crate; under another name it is told by the field that it trains.
+fn split(
+    body: Sequence<ast::Layer>,
+    form: Form,
+    mistakes: &mut Mistakes,
+) -> (Vec<Member<ast::Layer>>, Sequence<ast::Layer>) {
     let Sequence { style, members, .. } = body;
-    let (optimizers, members) = members.into_iter().partition(is_optimizer);
-    (optimizers, Sequence::new(style, members))
+    if form == Form::Derive {
+        return (Vec::new(), Sequence::new(style, members));
+    }
+    let fields: Vec<String> = members.iter().map(|member| crate::expand::segment(&member.name)).collect();
+    let (mut of_optimizers, mut of_layers) = (Vec::new(), Vec::new());
+    for member in members {
+        let (syn::Member::Named(_), Node::Layer(layer)) = (&member.name, &member.node) else {
+            of_layers.push(member);
+            continue;
+        };
+        let path = &layer.path;
+        let Some(last) = path.segments.last().map(|last| last.ident.to_string()) else { continue };
+        let first = layer.arguments.iter().find(|argument| argument.name.is_none());
+        let field = first.and_then(|first| field_of(&first.value)).filter(|name| fields.contains(&name.to_string()));
+        let is_optimizer = match path.get_ident() {
+            Some(_) => optimizers::is_optimizer(&last),
+            None if in_own_crate(path) => false,
+            // A model of this name takes neither fields nor options.
+            None => {
+                let has_options = layer.arguments.iter().any(|argument| argument.name.is_some());
+                optimizers::is_optimizer(&last) && (field.is_some() || has_options)
+            }
+        };
+        if is_optimizer {
+            of_optimizers.push(member);
+        } else if let (Some(field), None) = (field, Known::find(&last)) {
+            let message = format!(
+                "`{field}` is a field of this model, and `{last}` no optimizer that a macro could know: if it is one under \
+                 another name (`use .. as {last}`), write its own, as in `Adam({field}, lr = 1e-3)`"
+            );
+            mistakes.at(path, message);
+            of_optimizers.push(member);
+        } else {
+            of_layers.push(member);
+        }
+    }
+    (of_optimizers, Sequence::new(style, of_layers))
+}
+
+/// The field that an expression names the first part of: `features` in `(features, head)`, `body` in `body.head`.
+fn field_of(value: &syn::Expr) -> Option<&syn::Ident> {
+    match value {
+        syn::Expr::Path(path) => path.path.get_ident(),
+        syn::Expr::Field(field) => field_of(&field.base),
+        syn::Expr::Index(index) => field_of(&index.expr),
+        syn::Expr::Paren(inner) => field_of(&inner.expr),
+        syn::Expr::Tuple(tuple) => tuple.elems.first().and_then(field_of),
+        _ => None,
+    }
+}
+
+/// Whether a path begins at the user's own crate.
+fn in_own_crate(path: &syn::Path) -> bool {
+    ["self", "super", "crate"].iter().any(|root| path.segments[0].ident == root)
 }
 
 /// The layers that can not be trained through the results of a `forward`, as it cuts them off without saying so.
@@ -275,8 +364,7 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
     let path = &layer.path;
     let Some(last) = path.segments.last() else { return Resolved::Wrong };
     let name = last.ident.to_string();
-    let in_own_crate = ["self", "super", "crate"].iter().any(|root| path.segments[0].ident == root);
-    if let Some(known) = Known::find(&name).filter(|_| !in_own_crate) {
+    if let Some(known) = Known::find(&name).filter(|_| !in_own_crate(path)) {
         return Resolved::Known(known);
     }
     if path.segments.len() > 1 {

@@ -265,3 +265,77 @@ fn a_training_goes_on_from_its_file() {
     assert!(whole.load(&path).is_err());
     assert_eq!(values(another.model()), before);
 }
+
+model! {
+    struct Normed {
+        fc: Linear(3, 4),
+        norm: BatchNorm1d(4),
+        out: Linear(4, 2),
+        opt: Sgd((fc, norm, out), lr = 0.05, swa = (2, 1)),
+    }
+
+    fn forward(x: [N, 3]) -> [N, 2] {
+        out(norm(fc(x)).tanh())
+    }
+
+    step fit(x: [N, 3], y: [N, 2]) -> loss {
+        let loss = mse(self(x), y);
+        opt.minimize(loss);
+    }
+
+    eval scores(x: [N, 3]) -> scores {
+        let scores = self(x);
+    }
+}
+
+/// Statistics that are taken anew are the means of those of the batches, of averages where these are used; nothing else
+/// changes, and after an error nothing at all.
+#[test]
+fn statistics_are_taken_anew() {
+    let mut trainer =
+        Trainer::new(Normed::init(1), mse(), Sgd::new(0.05).swa(2, 1)).batch(4).threads(1).build().unwrap();
+    let mut steps = Normed::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let x = ndarray::Array2::from_shape_fn((11, 3), |(row, column)| ((row * 3 + column) as f32 * 0.7).sin());
+    let y = ndarray::Array2::from_shape_fn((11, 2), |(row, column)| x[[row, column]] - 0.3);
+    let some = (x.slice(ndarray::s![..4, ..]), y.slice(ndarray::s![..4, ..]));
+    for _ in 0..5 {
+        trainer.step(&some.0, &some.1).unwrap();
+        steps.fit(&some.0, &some.1).unwrap();
+    }
+    let trained = crate::bits(trainer.model());
+    trainer.use_averaged(true).unwrap();
+    steps.use_averaged(true).unwrap();
+    let before = crate::bits(trainer.model());
+    let wrong = trainer.update_bn_batches([Ok(x.clone()), Ok(ndarray::Array2::zeros((4, 2)))]);
+    assert!(matches!(wrong, Err(TrainError::InputShape { .. })));
+    assert!(matches!(trainer.update_bn(&x.slice(ndarray::s![..9, ..])), Err(TrainError::Graph(_))), "a batch of one");
+    assert_eq!(crate::bits(trainer.model()), before);
+
+    trainer.update_bn(&x).unwrap();
+    steps.update_bn(&x).unwrap();
+    let model = trainer.model();
+    let features = x.dot(&model.fc.weight.value.view().into_dimensionality::<ndarray::Ix2>().unwrap().t())
+        + &model.fc.bias.as_ref().unwrap().value.view();
+    let features = features.into_dimensionality::<ndarray::Ix2>().unwrap();
+    let parts = [0..4, 4..8, 8..11].map(|part| features.slice(ndarray::s![part, ..]).to_owned());
+    let [mean, variance] = model.norm.running().unwrap().map(|parameter| parameter.value.clone());
+    assert_eq!(model.norm.num_batches_tracked(), Some(3));
+    for channel in 0..4 {
+        let of = |of_part: &dyn Fn(ndarray::ArrayView1<'_, f32>) -> f32| {
+            parts.iter().map(|part| of_part(part.column(channel))).sum::<f32>() / 3.0
+        };
+        assert!((mean[[channel]] - of(&|part| part.mean().unwrap())).abs() < 1e-6);
+        assert!((variance[[channel]] - of(&|part| part.var(1.0))).abs() < 1e-5);
+    }
+    assert_eq!(steps.scores(&some.0).unwrap(), trainer.predict(&some.0).unwrap().into_dyn());
+    // What is trained is as it was, but for the statistics.
+    trainer.use_averaged(false).unwrap();
+    let after = crate::bits(trainer.model());
+    let changed = trained.iter().zip(&after).filter(|(before, after)| before != after).map(|(before, _)| &before.0);
+    assert_eq!(changed.collect::<Vec<_>>(), ["norm.running_mean", "norm.running_var", "norm.num_batches_tracked"]);
+    let whole: Vec<ndarray::Array2<f32>> =
+        [0..4, 4..8, 8..11].map(|part| x.slice(ndarray::s![part, ..]).to_owned()).into();
+    trainer.use_averaged(true).unwrap();
+    trainer.update_bn_batches(whole.into_iter().map(Ok::<_, TrainError>)).unwrap();
+    assert_eq!(trainer.predict(&some.0).unwrap().into_dyn(), steps.scores(&some.0).unwrap());
+}

@@ -11,6 +11,10 @@ model! {
         group: Sgd(fc, groups = Select::biases()),
         slip: Sgd(fc, clip_grad_norms = 1.0),
         missing: LBFGS(fc),
+        sparse: SparseAdam(fc),
+        coefficients: Muon(fc, ns_coefficients = 1.0),
+        word: Muon(fc, adjust_lr_fn = "rms"),
+        other: Muon(fc, others = AdamW::new(0.1)),
     }
 
     step fit(x: [N, 4]) {

@@ -85,6 +85,17 @@ pub enum GraphError {
         /// How many parameters it trains.
         parameters: usize,
     },
+    /// A parameter that is no matrix, for an optimizer that steps matrices alone.
+    #[error(
+        "Muon steps matrices, and `{parameter}` has the shape {found}: give what is none an optimizer of its own, \
+         `.others(Select::not_matrices(), AdamW::new(1e-3))`"
+    )]
+    NoMatrix {
+        /// The parameter.
+        parameter: String,
+        /// Its shape.
+        found: Shape,
+    },
     /// A schedule of the momentum for an optimizer that has none.
     #[error(
         "the schedule of {optimizer} changes the momentum, which that does not have: give the schedule `.cycle_momentum(false)`"

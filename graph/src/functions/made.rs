@@ -10,8 +10,11 @@ use crate::shape::{DType, Shape, ShapeError};
 /// The whole numbers (i32) from `start` to before `end` in steps of `step`, which may be negative.
 pub fn arange(g: &Builder, start: isize, end: isize, step: isize) -> Value<'_> {
     match rules::arange("arange", start, end, step) {
-        Ok(shape) => g.iota(shape, 0) * (step as i32) + start as i32,
-        Err(error) => {
+        Ok(shape) if shape.dim(0) != Shape::N => g.iota(shape, 0) * (step as i32) + start as i32,
+        ruled => {
+            // In a graph the number of samples is known.
+            let rule = "the numbers are i32";
+            let error = ruled.err().unwrap_or(ShapeError::Attribute { op: "arange", rule });
             g.fail(error.into());
             g.poison(Type::i32(Shape::new(&[1])))
         }

@@ -118,7 +118,7 @@ fn update<'g>(running: Running<'g>, mean: Value<'g>, variance: Value<'g>, moment
     let g = mean.graph();
     let batches = counter::next(g.current(running.batches));
     g.update(running.batches, batches);
-    let newest = match momentum {
+    let newest = match momentum.filter(|_| !g.cumulative_statistics()) {
         Some(momentum) => g.scalar(momentum),
         None => counter::number(batches).reciprocal(),
     };

@@ -44,6 +44,16 @@ impl Select {
         Select { text: "biases and norms".to_owned(), ..Select::by(|name, shape| shape.rank() < 2 || is_bias(name)) }
     }
 
+    /// Matrices: parameters of two axes, which are those that [`Muon`](super::Muon) steps.
+    pub fn matrices() -> Select {
+        Select { text: "matrices".to_owned(), ..Select::by(|_, shape| shape.rank() == 2) }
+    }
+
+    /// All but [matrices](Select::matrices).
+    pub fn not_matrices() -> Select {
+        Select { text: "all but matrices".to_owned(), ..Select::by(|_, shape| shape.rank() != 2) }
+    }
+
     /// Whether it selects the parameter of this name and shape.
     pub fn selects(&self, name: &str, shape: Shape) -> bool {
         (self.holds)(name, shape)
@@ -74,30 +84,74 @@ impl PartialEq for Select {
     }
 }
 
-/// Parameters with settings of their own.
+/// Parameters with settings of their own, or with another rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group<R> {
     select: Select,
-    rule: R,
+    rule: Rule<R>,
+}
+
+/// The rule of a group.
+#[derive(Clone)]
+enum Rule<R> {
+    /// That of the whole optimizer, with other settings.
+    Own(R),
+    /// Another optimizer's.
+    Other(Arc<dyn Optimizer + Send + Sync>),
+}
+
+impl<R: Optimizer> Rule<R> {
+    fn get(&self) -> &dyn Optimizer {
+        match self {
+            Rule::Own(rule) => rule,
+            Rule::Other(rule) => &**rule,
+        }
+    }
+}
+
+impl<R: fmt::Debug> fmt::Debug for Rule<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rule::Own(rule) => rule.fmt(f),
+            Rule::Other(_) => f.write_str("another optimizer"),
+        }
+    }
+}
+
+impl<R: PartialEq> PartialEq for Rule<R> {
+    /// The same settings, or the same other optimizer.
+    fn eq(&self, other: &Rule<R>) -> bool {
+        match (self, other) {
+            (Rule::Own(one), Rule::Own(other)) => one == other,
+            (Rule::Other(one), Rule::Other(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
 }
 
 impl<R> Group<R> {
-    /// What a selection selects, under a rule.
+    /// What a selection selects, under the rule with settings of its own.
     pub(super) fn new(select: Select, rule: R) -> Group<R> {
-        Group { select, rule }
+        Group { select, rule: Rule::Own(rule) }
+    }
+
+    /// What a selection selects, under the rule of another optimizer.
+    pub(super) fn under(select: Select, rule: impl Optimizer + Send + Sync + 'static) -> Group<R> {
+        Group { select, rule: Rule::Other(Arc::new(rule)) }
     }
 }
 
 /// The groups as [`Optimizer::groups`] gives them.
 pub(super) fn rules<R: Optimizer>(groups: &[Group<R>]) -> Vec<(&Select, &dyn Optimizer)> {
-    groups.iter().map(|group| (&group.select, &group.rule as &dyn Optimizer)).collect()
+    groups.iter().map(|group| (&group.select, group.rule.get())).collect()
 }
 
 /// That the rules of groups are in their range, and have neither options nor groups.
 pub(super) fn check<R: Optimizer>(owner: &'static str, groups: &[Group<R>]) -> Result<(), InvalidSetting> {
     for (position, group) in groups.iter().enumerate() {
-        group.rule.check()?;
-        let plain = *group.rule.options() == Options::NONE && group.rule.groups().is_empty();
+        let rule = group.rule.get();
+        rule.check()?;
+        let plain = *rule.options() == Options::NONE && rule.groups().is_empty();
         let rule = "must leave clipping, accumulation, averages, schedules and groups to the whole optimizer";
         InvalidSetting::unless(plain, owner, "group", (position + 1) as f64, rule)?;
     }

@@ -139,6 +139,18 @@ macro_rules! option_setters {
             self.groups.push($crate::optimizers::Group::new(select, rule(own)));
             self
         }
+
+        /// Gives the parameters that `select` selects, and no group before, an optimizer of their own, with its rate:
+        /// `Muon::new(0.02).others(Select::not_matrices(), AdamW::new(3e-4))`. Clipping, accumulation, averages and
+        /// schedules are the whole optimizer's.
+        pub fn others(
+            mut self,
+            select: $crate::optimizers::Select,
+            rule: impl $crate::optimizers::Optimizer + Send + Sync + 'static,
+        ) -> $name {
+            self.groups.push($crate::optimizers::Group::under(select, rule));
+            self
+        }
     };
 }
 

@@ -12,6 +12,15 @@ macro_rules! setting_type {
     (pair) => {
         (f64, f64)
     };
+    (triple) => {
+        (f64, f64, f64)
+    };
+    (count) => {
+        u32
+    };
+    (adjustment) => {
+        $crate::optimizers::AdjustLr
+    };
 }
 
 pub(super) use setting_type;
@@ -39,6 +48,30 @@ macro_rules! setting_setter {
         #[doc = concat!(" Default: `", stringify!($default), "`.")]
         pub const fn $setting(mut self, first: f64, second: f64) -> $name {
             self.$setting = (first, second);
+            self
+        }
+    };
+    (triple, $name:ident, $setting:ident = $default:expr, [$(#[$doc:meta])*]) => {
+        $(#[$doc])*
+        #[doc = concat!(" Default: `", stringify!($default), "`.")]
+        pub const fn $setting(mut self, first: f64, second: f64, third: f64) -> $name {
+            self.$setting = (first, second, third);
+            self
+        }
+    };
+    (count, $name:ident, $setting:ident = $default:expr, [$(#[$doc:meta])*]) => {
+        $(#[$doc])*
+        #[doc = concat!(" Default: `", stringify!($default), "`.")]
+        pub const fn $setting(mut self, $setting: u32) -> $name {
+            self.$setting = $setting;
+            self
+        }
+    };
+    (adjustment, $name:ident, $setting:ident = $default:expr, [$(#[$doc:meta])*]) => {
+        $(#[$doc])*
+        #[doc = concat!(" Default: `", stringify!($default), "`.")]
+        pub const fn $setting(mut self, $setting: $crate::optimizers::AdjustLr) -> $name {
+            self.$setting = $setting;
             self
         }
     };

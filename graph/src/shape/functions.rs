@@ -31,7 +31,7 @@ pub use layers::{
     lp_pool2d, lp_pool3d, rms_norm,
 };
 pub use places::{
-    arange, arange_to, argsort, eye, eye_of, filled, full, index_add, linspace, nan_to_num, one_hot, repeat,
+    arange, arange_to, argsort, batch_end, eye, eye_of, filled, full, index_add, linspace, nan_to_num, one_hot, repeat,
     repeat_interleave, roll, scatter, sort, topk, triangle, tril_indices, triu_indices,
 };
 pub use pooling::{

@@ -189,7 +189,7 @@ impl Scope<'_> {
             Kind::OptionalSize => Some(option(self.attribute(function, parameter, first, Kind::Size)?)),
             Kind::OptionalWhole => Some(option(self.attribute(function, parameter, first, Kind::Whole)?)),
             Kind::OptionalNumber => Some(option(self.attribute(function, parameter, first, Kind::Number)?)),
-            Kind::Axis | Kind::Size | Kind::Whole | Kind::Number | Kind::Flag => {
+            Kind::Axis | Kind::Size | Kind::Whole | Kind::End | Kind::Number | Kind::Flag => {
                 Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
             }
         }
@@ -204,14 +204,18 @@ impl Scope<'_> {
         kind: Kind,
     ) -> Option<TokenStream> {
         let plain = unparenthesized(value);
-        if kind == Kind::Shape {
-            if matches!(plain, Expr::Path(path) if path.path.is_ident("N")) && self.names.find("N").is_none() {
-                let batch = batch();
-                return Some(quote!(#batch));
-            }
-            if is_minus_one(plain) {
-                return Some(quote!(#KILN::graph::Shape::INFERRED));
-            }
+        if matches!(kind, Kind::Shape | Kind::End)
+            && matches!(plain, Expr::Path(path) if path.path.is_ident("N"))
+            && self.names.find("N").is_none()
+        {
+            let batch = batch();
+            return Some(match kind {
+                Kind::End => quote!(#KILN::graph::shape::functions::batch_end(#batch)),
+                _ => quote!(#batch),
+            });
+        }
+        if kind == Kind::Shape && is_minus_one(plain) {
+            return Some(quote!(#KILN::graph::Shape::INFERRED));
         }
         if !fits(plain, kind) {
             return self.wrong(function, parameter, value, &format!("`{}`", spaced(value)));
@@ -226,7 +230,7 @@ impl Scope<'_> {
             _ => number,
         };
         let ty = match kind {
-            Kind::Axis | Kind::Whole => quote!(isize),
+            Kind::Axis | Kind::Whole | Kind::End => quote!(isize),
             Kind::Size | Kind::Shape => quote!(usize),
             Kind::Number => quote!(f64),
             _ => return Some(number),
@@ -249,7 +253,7 @@ impl Scope<'_> {
             Kind::Sizes => "whole numbers, as in `[1, 1]`",
             Kind::Size => "a whole number",
             Kind::OptionalSize => "a whole number or `None`",
-            Kind::Whole => "a whole number, which may be negative",
+            Kind::Whole | Kind::End => "a whole number, which may be negative",
             Kind::OptionalWhole => "a whole number, which may be negative, or `None`",
             Kind::Wholes => "whole numbers, as in `[1, -1]`",
             Kind::Numbers => "numbers, as in `[1.5, 2]`",
@@ -311,7 +315,7 @@ pub fn fits(value: &Expr, kind: Kind) -> bool {
             _ => false,
         },
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
-            matches!(kind, Kind::Axis | Kind::Whole | Kind::Number) && fits(unparenthesized(expr), kind)
+            matches!(kind, Kind::Axis | Kind::Whole | Kind::End | Kind::Number) && fits(unparenthesized(expr), kind)
         }
         Expr::Path(path) => !["True", "False", "None"].iter().any(|word| path.path.is_ident(word)),
         Expr::Array(_) | Expr::Range(_) | Expr::Tuple(_) | Expr::Closure(_) => false,

@@ -109,6 +109,8 @@ pub const RESERVED: &[&str] = &[
     "set_group_learning_rate",
     "set_learning_rate",
     "tuning",
+    "update_bn",
+    "update_bn_batches",
     "use_averaged",
 ];
 
@@ -275,14 +277,17 @@ fn idle(optimizers: &[Optimizer], minimizing: &[usize]) -> Vec<Warning> {
 fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut Mistakes) -> Option<Optimizer> {
     let Member { attributes, visibility, name, node } = field;
     let (syn::Member::Named(name), Node::Layer(layer)) = (name, node) else { return None };
-    let written = layer.path.get_ident()?;
+    let written = &layer.path.segments.last()?.ident;
+    if !crate::optimizers::is_optimizer(&written.to_string()) {
+        // It has been told of.
+        return None;
+    }
     let Some(known) = Known::find(&written.to_string()) else {
         let message = if written == "SGD" {
             "Kiln writes it `Sgd`".to_string()
         } else {
-            let names = list(crate::optimizers::OPTIMIZERS.iter().map(|known| format!("`{}`", known.name)));
-            debug_assert!(MISSING.contains(&written.to_string().as_str()));
-            format!("Kiln does not have PyTorch's `{written}` yet; its optimizers are {names}")
+            let instead = MISSING.iter().find(|(name, _)| written == name).map_or("", |(_, instead)| instead);
+            format!("Kiln does not have PyTorch's `{written}`: {instead}")
         };
         mistakes.at(written, message);
         return None;
@@ -311,7 +316,7 @@ fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut
                 right = false;
             }
             Some((name, kind)) => match setting(name, kind, value) {
-                Ok(setting) if matches!(kind, Kind::Schedule | Kind::Groups) => later.push(setting),
+                Ok(setting) if matches!(kind, Kind::Schedule | Kind::Groups | Kind::Others) => later.push(setting),
                 Ok(setting) => settings.push(setting),
                 Err(message) => {
                     mistakes.at(value, message);
@@ -329,7 +334,7 @@ fn optimizer(field: Member<ast::Layer>, layers: &Sequence<Layer>, mistakes: &mut
     };
     let parts = parts?;
     let path = &layer.path;
-    let ty = quote!(#KILN::optimizers::#path);
+    let ty = if path.get_ident().is_some() { quote!(#KILN::optimizers::#path) } else { quote!(#path) };
     let value = quote!(<#ty>::DEFAULT #(#settings)*);
     let later = quote!(#(#later)*);
     right.then_some(Optimizer { attributes, visibility, name, ty, value, later, place: layer.place, parts })
@@ -383,24 +388,44 @@ fn setting(name: &str, kind: Kind, value: &Expr) -> Result<TokenStream, String> 
             None => Ok(quote!(.#method(#value))),
             Some(_) => wrong("a schedule like `CosineAnnealingLR::new(1000)`"),
         },
-        Kind::Groups => {
-            let pair = |group: &Expr| match group {
-                Expr::Tuple(ExprTuple { elems, .. }) if elems.len() == 2 => {
-                    let (select, rule) = (&elems[0], &elems[1]);
-                    Some(quote!(.group(#select, #rule)))
-                }
-                _ => None,
-            };
-            let groups = match value {
-                Expr::Array(list) => list.elems.iter().map(pair).collect::<Option<Vec<_>>>(),
-                _ => None,
-            };
-            match groups {
-                Some(groups) => Ok(quote!(#(#groups)*)),
-                None => wrong("a list like `[(Select::biases(), |rule| rule.weight_decay(0.0))]`"),
+        Kind::Triple => match value {
+            Expr::Tuple(ExprTuple { elems, .. }) if elems.len() == 3 => {
+                let elems = elems.iter();
+                Ok(quote!(.#method(#((#elems) as f64),*)))
+            }
+            _ => wrong("three numbers like `(3.4445, -4.775, 2.0315)`"),
+        },
+        Kind::Word(words) => {
+            let found =
+                words.iter().find(|(word, _)| matches!(literal, Some(syn::Lit::Str(text)) if text.value() == *word));
+            match found.and_then(|(_, path)| path.parse::<TokenStream>().ok()) {
+                Some(path) => Ok(quote!(.#method(#KILN::optimizers::#path))),
+                None => wrong(&list(words.iter().map(|(word, _)| format!("`\"{word}\"`"))).replace(" and ", " or ")),
             }
         }
+        Kind::Groups => match pairs(value, &Ident::new("group", proc_macro2::Span::call_site())) {
+            Some(groups) => Ok(groups),
+            None => wrong("a list like `[(Select::biases(), |rule| rule.weight_decay(0.0))]`"),
+        },
+        Kind::Others => match pairs(value, &method) {
+            Some(others) => Ok(others),
+            None => wrong("a list like `[(Select::biases(), Sgd::new(0.1))]`"),
+        },
     }
+}
+
+/// A call of the method for each pair of a list.
+fn pairs(value: &Expr, method: &Ident) -> Option<TokenStream> {
+    let Expr::Array(list) = value else { return None };
+    let pair = |pair: &Expr| match pair {
+        Expr::Tuple(ExprTuple { elems, .. }) if elems.len() == 2 => {
+            let (select, rule) = (&elems[0], &elems[1]);
+            Some(quote!(.#method(#select, #rule)))
+        }
+        _ => None,
+    };
+    let calls = list.elems.iter().map(pair).collect::<Option<Vec<_>>>()?;
+    Some(quote!(#(#calls)*))
 }
 
 /// One part, or several in parentheses.

@@ -52,6 +52,30 @@ model! {
 }
 
 model! {
+    /// Const parameters and extents as numbers.
+    pub struct Numbers<const C: usize, const WIDE: usize> {
+        fc: Linear(C, WIDE),
+    }
+
+    fn forward(x: [N, T, C]) -> [N, T, 2 * C] {
+        let y = fc(x) + arange(2 * C).float() + linspace(0.0, 1.0, 2 * C) + zeros(N, T, 2 * C);
+        y + arange(T).float().unsqueeze(1) + arange(N).float().reshape([N, 1, 1]) + arange(0, N).float().view(N, 1, 1)
+    }
+}
+
+#[test]
+fn the_batch_axis_is_counted() {
+    let mut model = Numbers::<1, 2>::init(1);
+    model.fc.weight.set(&ndarray::Array2::zeros((2, 1))).unwrap();
+    model.fc.bias.as_mut().unwrap().set(&ndarray::Array1::zeros(2)).unwrap();
+    let mut predictor = Predictor::new(model).batch(3).extent("T", 2).threads(1).build().unwrap();
+    let y = predictor.predict(&ndarray::Array3::<f32>::zeros((3, 2, 1))).unwrap();
+    for ((sample, time, column), found) in y.into_dimensionality::<ndarray::Ix3>().unwrap().indexed_iter() {
+        assert_eq!(*found, (2 * sample + time + 2 * column) as f32);
+    }
+}
+
+model! {
     /// Layers as functions, whose weights are tensors.
     pub struct Functional {
         kernel: Parameter(4, 3, 3, 3, std = 0.1),

@@ -59,6 +59,40 @@ model! {
     }
 }
 
+mod rules {
+    pub use kiln::optimizers as optim;
+}
+
+model! {
+    /// Optimizers by paths, one for matrices and another for the rest, one that keeps rows and columns.
+    struct Paths {
+        first: Linear(4, 6),
+        second: Linear(6, 3),
+        opt: rules::optim::Muon(first, lr = 0.02, adjust_lr_fn = "match_rms_adamw", ns_steps = 3, others = [
+            (Select::not_matrices(), kiln::optimizers::AdamW::new(1e-3)),
+        ]),
+        factored: kiln::optimizers::Adafactor((second), lr = 0.1, eps = (1e-30, 1e-3), d = 2),
+    }
+
+    step fit(x: [N, 4], y: [N, 3]) -> loss {
+        let loss = mse(second(first(x).tanh()), y);
+        opt.minimize(loss);
+        factored.minimize(loss);
+    }
+}
+
+#[test]
+fn optimizers_by_paths_train() {
+    let mut net = Paths::init(1).trainer().batch(8).threads(1).build().unwrap();
+    let x = Array2::from_shape_fn((8, 4), |(row, column)| ((row * 4 + column) as f32).sin());
+    let y = Array2::from_shape_fn((8, 3), |(row, column)| x[[row, column]] * 0.5);
+    let before = net.model().first.bias.as_ref().unwrap().value.to_owned();
+    let first = net.fit(&x, &y).unwrap();
+    let last = (0..60).map(|_| net.fit(&x, &y).unwrap()).last().unwrap();
+    assert!(last < first / 5.0, "{last}, {first} at first");
+    assert_ne!(net.model().first.bias.as_ref().unwrap().value, before);
+}
+
 model! {
     struct Generic<const C: usize> {
         fc: Linear(C, C),

@@ -141,8 +141,22 @@ const fn is_too_large(number: usize) -> bool {
     number > MAX_EXTENT && !extent::is_free(number)
 }
 
+/// The end of whole numbers of which there is one for each sample, before the number of samples is known.
+const BATCH_END: isize = isize::MAX;
+
+/// The end of whole numbers of which there is one for each sample, for the extent of the batch axis.
+pub const fn batch_end(batch: usize) -> isize {
+    if batch == Shape::N { BATCH_END } else { batch as isize }
+}
+
 /// Whole numbers from one to before another.
 pub const fn arange(op: &'static str, start: isize, end: isize, step: isize) -> Result<Shape, ShapeError> {
+    if end == BATCH_END {
+        if start == 0 && step == 1 {
+            return Ok(Shape::SCALAR.insert(0, Shape::N));
+        }
+        return Err(ShapeError::Attribute { op, rule: "up to `N` there is a number for each sample: `arange(N)`" });
+    }
     if extent::is_free(start as usize) || extent::is_free(end as usize) {
         if step != 1 || start < 0 && !extent::is_free(start as usize) {
             let rule = "so that the numbers are counted from 0 or above, by steps of 1: compute with `arange(T)`";

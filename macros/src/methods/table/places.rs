@@ -3,10 +3,10 @@
 use super::*;
 
 pub const FUNCTIONS: &[Function] = &[
-    row("arange", &[required("end", Kind::Whole)], "arange_to").made("arange_to"),
+    row("arange", &[required("end", Kind::End)], "arange_to").made("arange_to"),
     row(
         "arange",
-        &[required("start", Kind::Whole), required("end", Kind::Whole), optional("step", Kind::Whole, "1")],
+        &[required("start", Kind::Whole), required("end", Kind::End), optional("step", Kind::Whole, "1")],
         "arange",
     )
     .made("arange"),
