@@ -40,12 +40,15 @@ const LOOK: usize = 2_500;
 const STEPS: usize = 100_000;
 const RATE: f32 = 1e-3;
 
+// ANCHOR: model
 model! {
     #[model(input = [4])]
     /// What a push to the left and one to the right are worth.
     pub struct Worth(Linear(4, 128), ReLU, Linear(128, 128), ReLU, Linear(128, 2));
 }
+// ANCHOR_END: model
 
+// ANCHOR: steps
 model! {
     /// The network, its slower copy and how it is trained.
     pub struct Agent {
@@ -72,6 +75,7 @@ model! {
         let push = online(state).argmax(1);
     }
 }
+// ANCHOR_END: steps
 
 /// A cart with a pole on it.
 struct Cart {
@@ -222,6 +226,7 @@ fn seed() -> Result<u64, Box<dyn Error>> {
     }
 }
 
+// ANCHOR: learn
 /// A step of training by some of what is remembered.
 fn learn(agent: &mut AgentTrainer, memory: &VecDeque<Step>, random: &mut Random) -> Result<f32, TrainError> {
     let steps: Vec<&Step> = (0..BATCH).map(|_| &memory[random.below(memory.len())]).collect();
@@ -230,6 +235,7 @@ fn learn(agent: &mut AgentTrainer, memory: &VecDeque<Step>, random: &mut Random)
     let goes_on: Array1<f32> = steps.iter().map(|step| if step.fell { 0.0 } else { 1.0 }).collect();
     agent.learn(&states(|step| step.state), &pushes, &Array1::ones(BATCH), &states(|step| step.next), &goes_on)
 }
+// ANCHOR_END: learn
 
 /// The mean length of so many new episodes, without curiosity; they are played side by side.
 fn play(agent: &mut AgentTrainer, random: &mut Random) -> Result<f32, TrainError> {

@@ -34,6 +34,7 @@ const SEED: u64 = 42;
 const WRITTEN: usize = 1_200;
 const TEMPERATURE: f32 = 0.8;
 
+// ANCHOR: block
 model! {
     /// Attention to the places before, then a perceptron; each is added to what it was given.
     struct Block {
@@ -56,7 +57,9 @@ model! {
         x.reshape([N, PLACES, HEADS, WIDTH / HEADS]).transpose(1, 2)
     }
 }
+// ANCHOR_END: block
 
+// ANCHOR: model
 model! {
     /// The scores of what comes next, at each place.
     struct Gpt {
@@ -75,7 +78,9 @@ model! {
         head(ln(h))
     }
 }
+// ANCHOR_END: model
 
+// ANCHOR: steps
 model! {
     struct Writer {
         gpt: Gpt,
@@ -104,6 +109,7 @@ model! {
         let scores = gpt(x);
     }
 }
+// ANCHOR_END: steps
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut text = String::new();
@@ -197,6 +203,7 @@ fn write(writer: &mut WriterTrainer, letters: &Letters) -> Result<(), Box<dyn Er
         // What stands behind the last place is seen by none before it.
         let mut x = Array2::zeros((1, PLACES));
         x.slice_mut(s![0, ..seen.len()]).assign(&ndarray::aview1(seen));
+        // ANCHOR: draw
         let scores = writer.scores(&x)?;
         let scores = scores.slice(s![0, seen.len() - 1, ..letters.0.len()]);
         let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -207,6 +214,7 @@ fn write(writer: &mut WriterTrainer, letters: &Letters) -> Result<(), Box<dyn Er
             left < 0.0
         });
         let drawn = drawn.unwrap_or(weights.len() - 1);
+        // ANCHOR_END: draw
         written.push(drawn as i32);
         print!("{}", letters.0[drawn]);
         stdout().flush()?;

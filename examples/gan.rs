@@ -37,6 +37,7 @@ const SAMPLES: usize = 200;
 /// The probability from which on a digit counts as recognised.
 const CONFIDENCE: f32 = 0.8;
 
+// ANCHOR: generator
 model! {
     #[model(input = [NOISE, 1, 1])]
     /// From noise to an image.
@@ -51,7 +52,9 @@ model! {
         Tanh,
     );
 }
+// ANCHOR_END: generator
 
+// ANCHOR: discriminator
 model! {
     #[model(input = [1, 16, 16])]
     /// From an image to how likely it is a real one.
@@ -66,7 +69,9 @@ model! {
         Linear(1024, 1),
     );
 }
+// ANCHOR_END: discriminator
 
+// ANCHOR: steps
 model! {
     /// Both networks, and an optimizer for each.
     pub struct Gan {
@@ -91,6 +96,7 @@ model! {
         let image = (generator(z) + 1.0) / 2.0;
     }
 }
+// ANCHOR_END: steps
 
 model! {
     /// Digits of 8 x 8 pixels at 16 x 16, from -1 to 1.
@@ -136,6 +142,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let shown = noise(SAMPLES, u32::MAX);
     let (mut losses_d, mut losses_g) = (Vec::new(), Vec::new());
+    // ANCHOR: train
     for epoch in 1..=EPOCHS {
         // The rates fall to zero in the second half.
         let rate = (2.0 * (1.0 - (epoch - 1) as f32 / EPOCHS as f32)).min(1.0);
@@ -147,6 +154,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             losses_d.push(loss_d);
             losses_g.push(loss_g);
         }
+        // ANCHOR_END: train
         let samples = gan.sample(&shown)?;
         grid(&samples).save_png(folder.join(format!("epoch_{epoch:02}.png")), 2)?;
         if epoch % 5 == 0 {

@@ -32,6 +32,7 @@ const BASE_WIDTH: usize = 9;
 /// The groups inside of a block.
 const CARDINALITY: usize = 4;
 
+// ANCHOR: block
 model! {
     /// The family of residual blocks: batch norm and ReLU come before each convolution ("pre-activation"), of which the
     /// middle one has `CARDINALITY` groups of `BASE_WIDTH` channels. What is added up must have one shape: a block that
@@ -68,7 +69,9 @@ model! {
         x + y
     }
 }
+// ANCHOR_END: block
 
+// ANCHOR: model
 model! {
     /// The correction that is added to an image.
     struct Hourglass {
@@ -89,6 +92,7 @@ model! {
         x + head(upsample(narrow(y)).relu())
     }
 }
+// ANCHOR_END: model
 
 model! {
     /// Each pixel as a square of 4 x 4: what the network sees.
@@ -118,10 +122,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     for epoch in 0..EPOCHS {
         trainer.set_learning_rate(RATE * (1.0 + (PI * epoch as f32 / EPOCHS as f32).cos()) / 2.0)?;
+        // ANCHOR: train
         for (number, (images, _)) in train.batches(BATCH).shuffled(epoch).enumerate() {
             let noisy = with_noise(&images.to_owned(), (epoch as u32) << 16 | number as u32);
             losses.push(trainer.step(&squares.predict(&noisy)?, &smooth.predict(&images)?)?);
         }
+        // ANCHOR_END: train
         let loss = trainer.evaluate(&before, &goal)?.loss;
         tests.push((losses.len(), loss));
         println!("epoch {:2}/{EPOCHS}  test error {loss:.5}, {:.2} dB", epoch + 1, decibels(loss));

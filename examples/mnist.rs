@@ -22,6 +22,7 @@ use training::Schedule;
 
 const SEED: u64 = 42;
 
+// ANCHOR: model
 /// The network of Y. LeCun et al. (1998), in its usual modern form.
 #[derive(Model)]
 #[model(input = [1, 28, 28])]
@@ -37,6 +38,7 @@ struct LeNet {
     relu3: ReLU,
     fc2: Linear<128, 10>,
 }
+// ANCHOR_END: model
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (folder, epochs) = arguments()?;
@@ -72,6 +74,7 @@ fn arguments() -> Result<(PathBuf, u64), Box<dyn Error>> {
     Ok((folder.ok_or(USAGE)?, epochs))
 }
 
+// ANCHOR: read
 /// The training and the test set. `Dataset::from_idx` also finds files that are named a little otherwise.
 fn mnist(folder: &Path) -> Result<(Dataset, Dataset), DataError> {
     let file = |part: &str, name: &str| folder.join(format!("{part}-{name}-ubyte"));
@@ -84,3 +87,4 @@ fn mnist(folder: &Path) -> Result<(Dataset, Dataset), DataError> {
         train => Ok((train?, test)),
     }
 }
+// ANCHOR_END: read

@@ -28,6 +28,7 @@ const NOISE: f32 = 0.6;
 /// What the distance from the real image counts beside the discriminator's verdict.
 const DISTANCE: f64 = 50.0;
 
+// ANCHOR: generator
 model! {
     /// A U-Net: what the first layer sees passes beside the others, too.
     pub struct Generator {
@@ -46,7 +47,9 @@ model! {
         u2(cat((wide, outer), 1).relu()).tanh()
     }
 }
+// ANCHOR_END: generator
 
+// ANCHOR: discriminator
 model! {
     /// A verdict for each of 4 x 4 patches of a noisy image and a clean one.
     #[model(input = [2, 16, 16])]
@@ -59,7 +62,9 @@ model! {
         Conv2d(64, 1, 3, padding = 1),
     );
 }
+// ANCHOR_END: discriminator
 
+// ANCHOR: steps
 model! {
     /// Both networks, and an optimizer for each.
     pub struct Pix2Pix {
@@ -84,6 +89,7 @@ model! {
         let image = generator(noisy);
     }
 }
+// ANCHOR_END: steps
 
 model! {
     /// Digits of 8 x 8 pixels at 16 x 16, from -1 to 1.

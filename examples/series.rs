@@ -32,6 +32,7 @@ const TESTED: usize = 2_000;
 const EPOCHS: usize = 24;
 const RATE: f32 = 4e-3;
 
+// ANCHOR: model
 model! {
     /// A GRU over a signal, and how it is trained.
     pub struct Series {
@@ -55,6 +56,7 @@ model! {
         let class = classify(x, last).argmax(1);
     }
 }
+// ANCHOR_END: model
 
 /// Signals of one length, the places of their last steps, and their classes.
 type Batch = (Array3<f32>, Array1<i32>, Array1<i32>);
@@ -78,6 +80,7 @@ impl Signals {
         self.signals.iter().map(|signal| signal.nrows()).collect()
     }
 
+    // ANCHOR: batch
     /// The signals of a batch, padded.
     fn batch(&self, batch: &BucketBatch) -> Result<Batch, DataError> {
         let signals = || batch.positions.iter().map(|&position| &self.signals[position]);
@@ -85,6 +88,7 @@ impl Signals {
         let last = signals().map(|signal| signal.nrows() as i32 - 1).collect();
         Ok((x, last, batch.positions.iter().map(|&position| self.classes[position]).collect()))
     }
+    // ANCHOR_END: batch
 }
 
 /// A signal of a class, `[steps, 1]`.
@@ -142,11 +146,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         series.set_learning_rate("opt", rate)?;
         let (mut sum, mut batches) = (0.0, 0);
         // Batches of other sizes would be programs of their own.
+        // ANCHOR: train
         for batch in buckets.shuffled_batches(BATCH, epoch as u64).drop_last() {
             let (x, last, class) = training.batch(&batch)?;
             sum += series.learn(&x, &last, &class)?;
             batches += 1;
         }
+        // ANCHOR_END: train
         if epoch % 4 == 3 {
             let right = right(&confusion(&mut series, &test)?);
             let seconds = start.elapsed().as_secs_f64();

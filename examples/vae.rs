@@ -33,6 +33,7 @@ const LATENT: usize = 10;
 const ROWS: usize = 10;
 const COLUMNS: usize = 20;
 
+// ANCHOR: encoder
 model! {
     /// From an image to the means and the logarithms of the variances of its place.
     pub struct Encoder {
@@ -54,6 +55,7 @@ model! {
         (mean(h), log_var(h))
     }
 }
+// ANCHOR_END: encoder
 
 model! {
     #[model(input = [LATENT])]
@@ -70,6 +72,7 @@ model! {
     );
 }
 
+// ANCHOR: steps
 model! {
     /// Both networks, and how they are trained.
     pub struct Vae {
@@ -96,6 +99,7 @@ model! {
         let image = decoder(place).sigmoid();
     }
 }
+// ANCHOR_END: steps
 
 model! {
     /// Digits of 8 x 8 pixels at 16 x 16.

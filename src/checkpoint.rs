@@ -14,7 +14,6 @@ mod shards;
 mod tensors;
 mod write;
 
-use std::io;
 use std::path::Path;
 
 use kiln_graph::Parameters;
@@ -25,8 +24,11 @@ pub use options::{IncompatibleKeys, LoadOptions};
 use crate::files::replace_file;
 use read::{Content, decode};
 pub(crate) use safetensors::open_noted;
-pub(crate) use seal::{Notes, check as check_seal, seal};
+pub(crate) use seal::{Notes, Seal, check as check_seal, is_own, seal, take as take_seal};
+pub use tensors::Format;
+pub(crate) use tensors::{Tensors, foreign, read as read_tensors};
 use write::encode;
+pub(crate) use write::{Entry, header, serialize};
 
 /// `save` and `load` for every model, and for every layer of one: `net.backbone.save(path)`; in the prelude.
 ///
@@ -52,12 +54,12 @@ pub trait Checkpoint: Parameters {
     /// * what PyTorch's `torch.save` wrote (`.pt`, `.pth`, `.bin`), now or before version 1.6: a `state_dict`, or a dictionary with
     ///   one in it, under names with dots such as `model.fc.weight`, of which [`LoadOptions::prefix`] takes a part. Nothing in
     ///   such a file is executed; one that needs a class or a function of Python's is refused;
-    /// * arrays of NumPy's (`.npz`) under the names of the tensors.
+    /// * arrays of NumPy's (`.npz`) under the names of the tensors, or one (`.npy`) under the name of the file.
     ///
     /// Floats of 16 bits (f16, bf16) and of 64 become those of 32, the latter rounded.
     ///
-    /// The whole file is read into memory. What is compressed in it takes at most 1032 times its own size, and what is not numbers
-    /// of tensors (a header, a pickle) some hundred times its own.
+    /// Of the file only the tensors that the model takes are read, one after the other. What is compressed in it takes at most
+    /// 1032 times its own size, and what is not numbers of tensors (a header, a pickle) some hundred times its own.
     ///
     /// # Errors
     /// All others of [`CheckpointError`]; the model is then as it was.
@@ -82,7 +84,7 @@ impl<P: Parameters> Checkpoint for P {
     fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         self.check_shapes()?;
         let path = path.as_ref();
-        let bytes = encode(self).map_err(io::Error::other);
+        let bytes = encode(self);
         bytes
             .and_then(|bytes| replace_file(path, &bytes))
             .map_err(|source| CheckpointError::Write { path: path.into(), source })

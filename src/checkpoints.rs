@@ -189,6 +189,11 @@ impl Checkpoints {
         path.is_file().then_some(path)
     }
 
+    /// The file of the newest checkpoint in the folder, if there is one; whoever writes there is not waited for.
+    pub fn newest_file(&self) -> Option<PathBuf> {
+        folder::newest_first(&self.folder).ok()?.into_iter().next()
+    }
+
     /// Lets a training go on from the newest checkpoint in the folder: where it stands, or nothing if there is none. Damaged ones
     /// are passed over; [`Checkpoints::damaged`] tells which.
     ///

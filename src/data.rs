@@ -6,10 +6,11 @@
 //! | IDX, gzipped or not (MNIST) | [`Dataset::from_idx`], [`read_idx`] | images and labels; any array |
 //! | `.npy`, `.npz` (NumPy) | [`read_npy`], [`Npz`] | arrays of any [`Number`]; [`write_npy`] and [`NpzWriter`] write them |
 //! | CSV, gzipped or not | [`read_csv`], [`CsvOptions`] | a [`Table`], whose columns become arrays |
+//! | Parquet | `Parquet`, of the feature `parquet` | columns of numbers as arrays; rows as samples of a [`Source`] |
 //! | PNG, JPEG | `read_image`, of the feature `images` | `[channels, height, width]`, from 0 to 1 |
 //!
 //! No file makes a reader panic, or take more memory than some times its own size (what is compressed: 1032 times, which is the
-//! most that deflate can do).
+//! most that deflate can do). Parquet is decoded by the crate of that name: its panics become errors, its memory is its own matter.
 //!
 //! It knows neither models nor trainers; what it hands out are ndarray's arrays.
 
@@ -25,6 +26,8 @@ mod images;
 mod loader;
 mod npy;
 mod npz;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod random;
 mod sample;
 mod sampler;
@@ -49,6 +52,8 @@ pub use images::{Channels, ImageFolder, read_image, resize};
 pub use loader::{BatchOf, Epoch, Loader, Position};
 pub use npy::{read_npy, write_npy};
 pub use npz::{Npz, NpzWriter};
+#[cfg(feature = "parquet")]
+pub use parquet::{Parquet, ParquetSource};
 pub use random::Random;
 pub use sample::{Sample, SampleAxes, Scalar};
 pub use sampler::{RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler};

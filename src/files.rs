@@ -31,11 +31,16 @@ use place::Place;
 /// Those of the file system; the file then is as it was, and nothing else is left. Where not the file but its folder is in the
 /// way, the error names the folder.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_file_with(path, |file| file.write_all(bytes))
+}
+
+/// [`replace_file`] with contents that are written piece by piece, so that not all of them need be in memory.
+pub fn replace_file_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     match Place::find(path)? {
-        Place::Special => write_into(path, bytes),
+        Place::Special => write_into(path, write),
         Place::Regular { path, replaced } => {
             let temporary = Temporary::beside(&path, replaced.is_some())?;
-            temporary.write(bytes, replaced.as_ref())?;
+            temporary.write(write, replaced.as_ref())?;
             temporary.rename(&path)
         }
     }
@@ -79,9 +84,9 @@ const BEFORE: &str = ".kiln-";
 const AFTER: &str = ".tmp";
 
 /// Writes to what is no regular file. Whoever reads a pipe is waited for.
-fn write_into(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_into(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
-    file.write_all(bytes)?;
+    write(&mut file)?;
     // Not everything can be synced.
     let _ = file.sync_all();
     Ok(())
@@ -116,8 +121,12 @@ impl Temporary {
         }
     }
 
-    fn write(&self, bytes: &[u8], replaced: Option<&fs::Metadata>) -> io::Result<()> {
-        (&self.file).write_all(bytes)?;
+    fn write(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        replaced: Option<&fs::Metadata>,
+    ) -> io::Result<()> {
+        write(&mut &self.file)?;
         if let Some(replaced) = replaced {
             system::resemble(&self.file, replaced)?;
         }

@@ -36,6 +36,7 @@
 //! | train several networks by steps of your own | `step` in [`model!`], [`steps`] |
 //! | predict only | [`Predictor`] |
 //! | save and load it, also from files of PyTorch's | [`Checkpoint`] |
+//! | look at files of weights, and convert them | [`weights`], the command `kiln` |
 //! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
@@ -48,6 +49,8 @@
 // What the macros expand to finds this crate by its name, here too.
 extern crate self as kiln;
 
+#[cfg(doctest)]
+mod book;
 mod checkpoint;
 pub mod checkpoints;
 pub mod data;
@@ -57,6 +60,7 @@ mod formats;
 mod history;
 pub mod metrics;
 mod names;
+pub mod numerics;
 mod predictor;
 pub mod prelude;
 pub mod program;
@@ -65,6 +69,7 @@ pub mod steps;
 mod trainer;
 mod training;
 mod tuning;
+pub mod weights;
 
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
 pub use fit::fit;

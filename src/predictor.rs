@@ -79,6 +79,7 @@ impl<M: Model> PredictorBuilder<M> {
     setter!(threads);
     setter!(cached_programs);
     setter!(check_finite);
+    setter!(check_numerics);
     setter!(flush_denormal);
     setter!(exact);
     setter!(tune);
@@ -157,7 +158,7 @@ impl<M: Model> Predictor<M> {
             let part = start..rows.min(start + self.settings.batch);
             let sizes = sizes.with_batch(part.len());
             let mut program = self.programs.lend(sizes, || self.graph(sizes))?;
-            write_inputs(&mut program, &x, part.clone())?;
+            write_inputs::<M>(&mut program, &x, part.clone())?;
             program.run()?;
             read_outputs::<M>(program.session(), out, part);
         }

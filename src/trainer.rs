@@ -162,7 +162,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         let seed = self.settings.seed;
         let (program, states) =
             self.programs.get(TRAIN, sizes, || train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed))?;
-        inputs::write(program, &x, 0..rows)?;
+        inputs::write::<M>(program, &x, 0..rows)?;
         write_targets(program, M::INPUTS.len(), &self.targets, 0..rows)?;
         self.schedulers.hand_over(&[0], states)?;
         program.run(states)?;
@@ -227,7 +227,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             let sizes = sizes.with_batch(count);
             let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, sizes);
             let (program, states) = self.programs.get(EVALUATE, sizes, graph)?;
-            inputs::write(program, &x, part.clone())?;
+            inputs::write::<M>(program, &x, part.clone())?;
             write_targets(program, M::INPUTS.len(), &self.targets, part.clone())?;
             program.run(states)?;
             sums.add(program.session(), &self.targets, part.start, part.end);
@@ -433,7 +433,7 @@ fn predict<M: Model>(
         let count = part.len();
         let sizes = sizes.with_batch(count);
         let (program, states) = programs.get(PREDICT, sizes, || predict_graph(model, sizes))?;
-        inputs::write(program, &x, part.clone())?;
+        inputs::write::<M>(program, &x, part.clone())?;
         program.run(states)?;
         read_outputs::<M>(program.session(), &mut result, part);
     }

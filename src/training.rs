@@ -33,7 +33,7 @@ pub struct PartsMut<'t>(pub(crate) &'t mut Programs, pub(crate) &'t mut Schedule
 impl Parts<'_> {
     /// The bytes of a file with the state of the training, and notes.
     pub(crate) fn encode(&self, notes: Notes) -> io::Result<Vec<u8>> {
-        encode(self.0, self.1, notes).map_err(io::Error::other)
+        encode(self.0, self.1, notes)
     }
 
     /// The learning rates of the next steps, by the names of optimizers.

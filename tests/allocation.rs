@@ -92,6 +92,26 @@ model! {
 }
 
 model! {
+    struct Several {
+        fc: Linear(3, 4),
+        place: Linear(3, 2),
+        opt: Sgd((fc, place), lr = 0.1),
+    }
+
+    fn forward(image: [N, 3], mask: [N, 3; bool]) -> ([N, 4], [N, 2]) {
+        let x = image.masked_fill(mask, 0.0);
+        (fc(x), place(x))
+    }
+
+    step fit(image: [N, 3], mask: [N, 3; bool], labels: [N; i32], places: [N, 2]) -> (loss, far) {
+        let (scores, place) = self(image, mask);
+        let far = mse(place, places);
+        let loss = cross_entropy(scores, labels) + far;
+        opt.minimize(loss);
+    }
+}
+
+model! {
     struct Sequences {
         gru: GRU(2, 4, batch_first = true),
         fc: Linear(4, 3),
@@ -247,6 +267,27 @@ fn check_inputs(threads: usize) {
         trainer.step((&image, &word), &y).unwrap();
     }
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "several inputs with {threads} threads");
+}
+
+/// Several inputs and outputs, each output with its targets: tuples of arrays, and a step that takes them one by one.
+fn check_tuples(threads: usize) {
+    let losses = (cross_entropy(), mse().weighted(0.5));
+    let mut trainer =
+        Trainer::new(Several::init(1), losses, Adam::default()).batch(4).threads(threads).build().unwrap();
+    let mut fitting = Several::init(1).trainer().batch(4).threads(threads).build().unwrap();
+    let x = (Array2::<f32>::ones((4, 3)), Array2::from_shape_fn((4, 3), |(row, column)| row == column));
+    let y = (Array1::from_vec(vec![0u8, 3, 1, 2]), Array2::<f32>::zeros((4, 2)));
+    let mut steps = |count| {
+        for _ in 0..count {
+            trainer.step(&x, &y).unwrap();
+            trainer.step((&x.0, &x.1), (&y.0, &y.1)).unwrap();
+            fitting.fit(&x.0, &x.1, &y.0, &y.1).unwrap();
+        }
+    };
+    steps(1);
+    let before = COUNT.load(Ordering::Relaxed);
+    steps(10);
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "tuples with {threads} threads");
 }
 
 /// Loading augmented images. When a worker makes its first batch the system decides, so that all of an epoch's allocations are
@@ -431,6 +472,7 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
         check_programs(threads);
         check_loops(threads);
         check_inputs(threads);
+        check_tuples(threads);
         check_lengths(threads);
         let mut trainer = Trainer::new(Net::init(1), cross_entropy(), Adam::default())
             .batch(32)

@@ -15,6 +15,8 @@ mod fuzzed;
 mod loading;
 #[path = "common/mutants.rs"]
 mod mutants;
+#[path = "checkpoint/weights.rs"]
+mod weights;
 
 use std::fs;
 use std::path::Path as FilePath;

@@ -16,6 +16,9 @@ mod images;
 mod loader;
 #[path = "common/mutants.rs"]
 mod mutants;
+#[cfg(feature = "parquet")]
+#[path = "data/parquet.rs"]
+mod parquet_files;
 #[path = "data/sources.rs"]
 mod sources;
 #[path = "data/tables.rs"]

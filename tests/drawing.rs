@@ -60,6 +60,20 @@ model! {
     }
 }
 
+model! {
+    struct Two {
+        trunk: Linear(3, 8),
+        scores: Linear(8, 4),
+        place: Linear(8, 2),
+    }
+
+    fn forward(image: [N, 3], shift: [N, 2]) -> ([N, 4], [N, 2], [N; i32]) {
+        let x = trunk(image).tanh();
+        let classes = scores(x);
+        (classes, place(x) + shift, classes.argmax(1))
+    }
+}
+
 #[derive(Model)]
 #[model(input = [16])]
 struct Generator {
@@ -211,6 +225,29 @@ fn a_training_step_shows_every_layer_on_both_sides() {
     assert_eq!((edges.len(), edges.iter().filter(|edge| edge.2).count()), (13, 11));
     assert_eq!(html.matches("<tr data-kernels=").count(), trainer.plan().calls.len());
     assert_eq!(count(&html, &["cut"]), 0);
+}
+
+/// Each output stands in the drawing by its name, behind what gives it.
+#[test]
+fn a_model_of_several_outputs_shows_each() {
+    let (html, dot) =
+        (saved(|path| Two::init(0).graph_html(path), "two.html"), |path: &PathBuf| Two::init(0).graph_dot(path));
+    let texts = read_xml(&html);
+    for wanted in ["image", "shift", "trunk", "scores", "place", "output2", "[1, 4]", "[1, 2]", "i32[1]"] {
+        assert!(texts.iter().any(|text| text == wanted), "{wanted}: {texts:?}");
+    }
+    let dot = saved(dot, "two.dot");
+    for output in ["scores", "output1", "output2"] {
+        assert!(dot.contains(output), "{output}: {dot}");
+    }
+    let losses = (cross_entropy(), mse(), ());
+    let trainer = Trainer::new(Two::init(0), losses, Adam::default()).batch(4).build().unwrap();
+    let html = saved(|path| trainer.graph_html(path), "losses.html");
+    let texts = read_xml(&html);
+    for wanted in ["cross_entropy", "mse", "loss"] {
+        assert!(texts.iter().any(|text| text.contains(wanted)), "{wanted}: {texts:?}");
+    }
+    assert_eq!(html.matches("<tr data-kernels=").count(), trainer.plan().calls.len());
 }
 
 #[test]

@@ -33,7 +33,7 @@ const EVERYWHERE: [&str; 5] = ["/proc/", "/sys/devices/system/", "/usr/bin/env",
 /// What must be there; folders end in a slash.
 const LAYOUT: &str = "
     ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md Cargo.lock Cargo.toml LICENSE-APACHE LICENSE-MIT README.md
-    rust-toolchain.toml .ci/run benches/RESULTS.md docs/experiments/README.md examples/ tests/
+    rust-toolchain.toml .ci/run benches/RESULTS.md docs/experiments/README.md docs/src/SUMMARY.md examples/ tests/
     src/lib.rs src/prelude.rs src/trainer.rs src/checkpoint.rs src/data.rs src/report.rs
     macros/src/lib.rs macros/src/ast.rs macros/src/parse.rs macros/src/validate.rs macros/src/expand.rs macros/src/fallback.rs
     graph/src/shape.rs graph/src/op.rs graph/src/graph.rs graph/src/build.rs graph/src/differentiate.rs
@@ -56,7 +56,7 @@ fn root() -> &'static Path {
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["src", "macros", "graph", "jit", "runtime", "tests", "benches", "examples", "fuzz"]
+        ["src", "cli", "macros", "graph", "jit", "runtime", "tests", "benches", "examples", "fuzz"]
             .map(|name| root().join(name))
             .into();
     while let Some(folder) = folders.pop() {

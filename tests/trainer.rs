@@ -10,6 +10,8 @@ mod fit;
 mod folder;
 #[path = "trainer/inputs.rs"]
 mod inputs;
+#[path = "trainer/numerics.rs"]
+mod numerics;
 #[path = "trainer/outputs.rs"]
 mod outputs;
 #[path = "trainer/panics.rs"]

@@ -13,6 +13,7 @@ pub const SCHEDULE: Schedule = Schedule { epochs: 20, batch: 32, rate: 3e-3 };
 /// How many digits there are.
 pub const CLASSES: usize = 10;
 
+// ANCHOR: model
 /// Two convolutions and two linear layers.
 #[derive(Model)]
 #[model(input = [1, 8, 8])]
@@ -29,8 +30,11 @@ pub struct DigitNet {
     relu3: ReLU,
     fc2: Linear<64, CLASSES>,
 }
+// ANCHOR_END: model
 
+// ANCHOR: trainer
 /// Its trainer, before the first step.
 pub fn trainer() -> Result<ClassTrainer<DigitNet>, TrainError> {
     Trainer::new(DigitNet::init(SEED), cross_entropy(), Adam::default()).batch(SCHEDULE.batch).build()
 }
+// ANCHOR_END: trainer

@@ -24,9 +24,11 @@ pub fn finish<M: Model<Input = f32, Output = f32>>(
     let mut fresh = M::init(0);
     fresh.load(&weights)?;
 
+    // ANCHOR: predict
     let scores = trainer.predict(&test.images())?;
     let loaded = Predictor::new(fresh).build()?.predict(&test.images())?;
     let same = scores.iter().zip(&loaded).all(|(a, b)| a.to_bits() == b.to_bits());
+    // ANCHOR_END: predict
     if !same {
         return Err("the loaded model predicts other numbers than the trained one".into());
     }

@@ -23,6 +23,7 @@ impl Schedule {
     }
 }
 
+// ANCHOR: train
 /// Trains, with a progress bar on a terminal and a line an epoch.
 pub fn train<M: Model<Input = f32, Output = f32>>(
     trainer: &mut ClassTrainer<M>,
@@ -42,3 +43,4 @@ pub fn train<M: Model<Input = f32, Output = f32>>(
         .run()?;
     Ok(history)
 }
+// ANCHOR_END: train

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use kiln::data::{CsvOptions, F16, Npz, Number, read_idx, read_npy, write_npy};
 use kiln::prelude::*;
+use kiln::weights::WeightsFile;
 
 model! {
     struct Net {
@@ -48,6 +49,13 @@ pub fn weights(path: &Path) {
             }
             Err(error) => told(path, &error),
         }
+    }
+    match WeightsFile::open(path) {
+        Ok(file) => file.names().for_each(|name| match file.read(name) {
+            Ok(stored) => assert_eq!(Some(stored.shape()), file.shape(name)),
+            Err(error) => told(path, &error),
+        }),
+        Err(error) => told(path, &error),
     }
 }
 

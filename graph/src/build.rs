@@ -36,7 +36,7 @@ pub use value::Value;
 
 use index::Index;
 
-use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type};
+use crate::graph::{Graph, Input, Line, Node, NodeId, Operands, Output, Role, Scope, Stage, Type};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, Shape, rules};
 
@@ -220,7 +220,7 @@ impl Builder {
     /// As for [`Builder::gradients`].
     pub fn gradients_of<'g>(&'g self, loss: Value<'g>, of: &[Value<'g>]) -> Result<Vec<Value<'g>>, GraphError> {
         let gradients = self.gradients_through(loss, of)?;
-        let zeros = |v: &Value<'g>| self.in_gradient_of(self.node(v.id()).scope, || self.full(v.shape(), 0.0));
+        let zeros = |v: &Value<'g>| self.in_gradient_of(&self.node(v.id()), || self.full(v.shape(), 0.0));
         Ok(of.iter().zip(gradients).map(|(v, gradient)| gradient.unwrap_or_else(|| zeros(v))).collect())
     }
 
@@ -277,10 +277,23 @@ impl Builder {
     fn enter_scope(&self, inner: impl FnOnce(Scope) -> Scope) -> Entered<'_> {
         let outer = self.scope.get();
         let scopes = &mut self.graph.borrow_mut().scopes;
-        let around = Scope { outer, ..scopes[outer as usize].clone() };
+        let around = Scope { outer, line: None, ..scopes[outer as usize].clone() };
         scopes.push(inner(around));
         self.scope.set(scopes.len() as u32 - 1);
         Entered { builder: self, outer, names: self.path.borrow().len() }
+    }
+
+    /// Says where the user asked for the nodes that come until [`Builder::end_line`] is given the result; lines lie within
+    /// one another as expressions do, and the innermost counts. For the macros: reports of what went wrong name it.
+    pub fn line(&self, file: &'static str, line: u32, column: u32) -> u32 {
+        let (outer, line) = (self.scope.get(), Line { file, line, column });
+        self.scope.set(self.index.borrow_mut().line(outer, line, &mut self.graph.borrow_mut().scopes));
+        outer
+    }
+
+    /// Ends what [`Builder::line`] began, which gave this.
+    pub fn end_line(&self, outer: u32) {
+        self.scope.set(outer);
     }
 
     /// A name within the current layer: `conv1.weight`.
@@ -344,21 +357,21 @@ impl Builder {
         self.graph.borrow().node(node).clone()
     }
 
-    /// Runs a function whose new nodes compute gradients of the nodes of a scope.
-    pub(crate) fn in_gradient_of<R>(&self, scope: u32, f: impl FnOnce() -> R) -> R {
-        let outer = self.scope.replace(self.gradient_of(scope));
+    /// Runs a function whose new nodes compute gradients of a node.
+    pub(crate) fn in_gradient_of<R>(&self, node: &Node, f: impl FnOnce() -> R) -> R {
+        let outer = self.scope.replace(self.gradient_of(node.scope, node.op.mnemonic()));
         let result = f();
         self.scope.set(outer);
         result
     }
 
-    /// The scope for gradients of the nodes of a scope; gradients of gradients share theirs.
-    fn gradient_of(&self, scope: u32) -> u32 {
+    /// The scope for gradients of an operation in a scope; gradients of gradients share theirs.
+    fn gradient_of(&self, scope: u32, operation: &'static str) -> u32 {
         let scopes = &mut self.graph.borrow_mut().scopes;
         if scopes[scope as usize].stage == Stage::Backward {
             return scope;
         }
-        self.index.borrow_mut().gradient_of(scope, scopes)
+        self.index.borrow_mut().gradient_of(scope, operation, scopes)
     }
 
     fn name(&self) -> String {

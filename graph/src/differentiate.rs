@@ -41,7 +41,7 @@ impl<'g> Adjoint<'_, 'g> {
 pub(crate) fn differentiate<'g>(graph: &'g Builder, loss: Value<'g>, of: &[Value<'g>]) -> Vec<Option<Value<'g>>> {
     let end = loss.id().index() + 1;
     let varies = varying(graph, end, of);
-    let one = graph.in_gradient_of(graph.node(loss.id()).scope, || graph.scalar(1.0));
+    let one = graph.in_gradient_of(&graph.node(loss.id()), || graph.scalar(1.0));
     let gradients = walk(graph, &[(loss.id(), one)], &varies);
     let gradient = |v: &Value<'g>| gradients.get(v.id().index()).copied().flatten();
     of.iter().map(gradient).collect()
@@ -63,8 +63,8 @@ pub(crate) fn walk<'g>(graph: &'g Builder, given: &[(NodeId, Value<'g>)], varies
     for id in (0..varies.len() as u32).rev().map(NodeId).filter(|id| varies[id.index()]) {
         let node = graph.node(id);
         if let Some(slices) = slices.remove(&id) {
-            let scope = graph.node(slices[0].0).scope;
-            graph.in_gradient_of(scope, || {
+            let slice = graph.node(slices[0].0);
+            graph.in_gradient_of(&slice, || {
                 for contribution in of_slices(graph, id, slices, &gradients) {
                     add(&mut gradients, id, contribution);
                 }
@@ -76,7 +76,7 @@ pub(crate) fn walk<'g>(graph: &'g Builder, given: &[(NodeId, Value<'g>)], varies
             continue;
         }
         let operands: Vec<Value<'g>> = node.inputs.iter().map(|&input| graph.value(input)).collect();
-        graph.in_gradient_of(node.scope, || {
+        graph.in_gradient_of(&node, || {
             let contributions = match (&node.op, upstream) {
                 (Op::Scan { .. }, _) => match results.remove(&id) {
                     Some(upstream) => gradient_scan(graph, id, &upstream, &wanted),

@@ -4,6 +4,7 @@
 
 mod elementwise;
 mod folds;
+mod layers;
 mod made;
 mod order;
 mod places;
@@ -20,6 +21,11 @@ pub use folds::{
     all, aminmax, any, bucketize, count_nonzero, cummax, cummin, diff, dist, gumbel_softmax, histc, isin, kthvalue,
     logcumsumexp, median, median_of_all, nanmean, nansum, normalize, quantile, renorm, searchsorted, std_mean,
     var_mean,
+};
+pub use layers::{
+    batch_norm, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv1d_by_word, conv2d, conv2d_by_word,
+    conv3d, conv3d_by_word, dropout1d, dropout2d, dropout3d, embedding, embedding_bag, group_norm, instance_norm,
+    layer_norm, local_response_norm, lp_pool1d, lp_pool2d, lp_pool3d, rms_norm,
 };
 pub use made::{
     arange, arange_to, bernoulli, eye, eye_of, full, linspace, one_hot, ones, rand, rand_like, randn, randn_like,
@@ -48,9 +54,10 @@ pub use crate::layers::activation::{
     softsign, tanhshrink,
 };
 pub use crate::layers::bilinear::bilinear;
-pub use crate::layers::dropout::dropout;
+pub use crate::layers::dropout::{alpha_dropout, dropout, feature_alpha_dropout};
 pub use crate::layers::fold::{fold, unfold};
 pub use crate::layers::glu::glu;
+pub use crate::layers::grid_sample::{affine_grid, grid_sample};
 use crate::layers::padding::{PaddingMode, pad_last};
 pub use crate::layers::rectifier::{prelu, rrelu, threshold};
 pub use crate::layers::reshape::{flatten, unflatten};

@@ -37,18 +37,40 @@ pub enum Stage {
     Update,
 }
 
+/// A place in a user's source: a part of the body of a [`forward`](crate::Model) or of a step, as the macros found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Line {
+    /// As `file!()` gives it.
+    pub file: &'static str,
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
 /// Where nodes come from: one use of a layer, or of a function of several operations. Scopes lie within one another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// The layer's name (`conv1`, `head.norm`); empty outside of layers. A layer that is applied twice has two scopes.
     pub layer: String,
-    /// The function within the layer (`relu`, `cross_entropy`); empty outside of functions.
+    /// The function within the layer (`relu`, `cross_entropy`), or the optimizer; empty outside of functions.
     pub function: &'static str,
+    /// For [`Stage::Backward`] the operation of which its nodes compute the gradient; else empty.
+    pub operation: &'static str,
     /// What its nodes are computed for.
     pub stage: Stage,
     /// The scope around this one, as an index into [`Graph::scopes`]; for [`Stage::Backward`] the scope whose gradients
     /// its nodes compute.
     pub outer: u32,
+    /// Where the user asked for it, for a scope that stands for that alone (see [`Builder::line`](crate::Builder::line));
+    /// for that of gradients, where the scope has it whose gradients they are. [`Graph::line`] looks further out.
+    pub line: Option<Line>,
 }
 
 impl Scope {
@@ -157,6 +179,19 @@ impl Graph {
     /// Where a node comes from.
     pub fn scope(&self, id: NodeId) -> &Scope {
         &self.scopes[self.node(id).scope as usize]
+    }
+
+    /// Where the user asked for what the nodes of a scope compute, or compute the gradients of; nothing where no
+    /// macro has told.
+    pub fn line(&self, scope: u32) -> Option<Line> {
+        let mut at = scope;
+        loop {
+            let Scope { line, outer, .. } = self.scopes.get(at as usize)?;
+            if line.is_some() || at == 0 {
+                return *line;
+            }
+            at = *outer;
+        }
     }
 
     /// The type of a node.

@@ -2,10 +2,12 @@
 //! obvious, the oracle for the passes and for compiled code. Sums accumulate in f64 and are rounded
 //! once. The meaning of each operation stands in its family's file under `ops/`.
 
+mod non_finite;
 mod tensor;
 
 use std::collections::HashMap;
 
+pub use non_finite::{Cause, Evaluate, Findings, Source, Used, find_non_finite};
 pub use tensor::{Real, Tensor};
 pub(crate) use tensor::{places, strides};
 

@@ -17,6 +17,7 @@ pub mod embedding_bag;
 pub mod fold;
 pub mod fractional_pool;
 pub mod glu;
+pub mod grid_sample;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod linear;

@@ -40,7 +40,7 @@ mod words;
 
 pub use build::{Builder, Classes, GraphError, Mode, Range, Value};
 pub use few::Few;
-pub use graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
+pub use graph::{Graph, Input, Line, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};
 pub use model::{
     Element, Elements, Init, Kind, Layer, Model, NoSettings, Parameter, ParameterError, Parameters, Path, SetParameter,
 };

@@ -63,6 +63,13 @@ pub trait Optimizer {
     /// The learning rate before anybody sets another one.
     fn learning_rate(&self) -> f64;
 
+    /// Its name in reports: that of its type.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        let path = path.split_once('<').map_or(path, |(path, _)| path);
+        path.rsplit_once("::").map_or(path, |(_, name)| name)
+    }
+
     /// Whether the settings are in their range.
     ///
     /// # Errors

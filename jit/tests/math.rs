@@ -101,7 +101,7 @@ const FUNCTIONS: [Row; 19] = [
     ("acosh", math::acosh, f64::acosh, 2.0, f32::MAX),
     ("atanh", math::atanh, f64::atanh, 2.0, f32::MAX),
     ("tanh", math::tanh, f64::tanh, 3.0, f32::MAX),
-    ("sigmoid", math::sigmoid, sigmoid, 2.0, f32::MAX),
+    ("sigmoid", math::sigmoid, sigmoid, 3.0, f32::MAX),
     ("erf", math::erf, erf, 1.0, f32::MAX),
     ("sin", math::sin, f64::sin, 2.0, f32::MAX),
     ("cos", math::cos, f64::cos, 2.0, f32::MAX),

@@ -18,7 +18,7 @@ mod structure;
 mod transfers;
 mod walk;
 
-pub use steps::{methods, parameters_stub, stub as steps_stub, trainer};
+pub use steps::{Found, methods, parameters_stub, stub as steps_stub, trainer};
 pub use structure::structure;
 pub use walk::segment;
 
@@ -54,7 +54,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
     let trainer = has_programs.then(|| steps::trainer(declaration));
     let programs = has_programs.then(|| {
         let (implementations, methods) =
-            (steps::implementations(declaration), steps::methods(declaration, walk.as_ref()));
+            (steps::implementations(declaration), steps::methods(declaration, Found::Walk(walk.as_ref())));
         emit!(#implementations #methods)
     });
     emit! {

@@ -20,7 +20,9 @@ pub fn of_declaration(declaration: &Validated, mistakes: Mistakes) -> TokenStrea
     };
     let has_programs = !declaration.steps.programs.is_empty();
     let programs = has_programs.then(|| {
-        let (trainer, methods) = (expand::trainer(declaration), expand::methods(declaration, None));
+        let mistaken = mistakes.as_number();
+        let methods = expand::methods(declaration, expand::Found::Mistaken(&mistaken));
+        let trainer = expand::trainer(declaration);
         quote!(#trainer #methods)
     });
     if declaration.inputs.is_empty() && has_programs {

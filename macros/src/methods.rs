@@ -94,6 +94,8 @@ pub enum Kind {
     OptionalSize,
     /// A whole number that may be negative: an `isize`.
     Whole,
+    /// As [`Kind::Whole`], or `None`.
+    OptionalWhole,
     /// As [`Kind::Whole`]: one, or several in brackets or one after the other.
     Wholes,
     /// `f64`s: one, or several in brackets or one after the other.

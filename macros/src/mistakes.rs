@@ -42,6 +42,14 @@ impl Mistakes {
         quote!(#errors #(let _: ::core::option::Option<#types>;)*)
     }
 
+    /// A number that stands for one that is not known because of these mistakes: rustc takes it, and any type that it is a
+    /// part of, as wrong already, and says nothing about its uses.
+    pub fn as_number(&self) -> TokenStream {
+        let first = self.errors.as_ref().and_then(|errors| errors.clone().into_iter().next());
+        // rustc does not repeat an error of the same words at the same place.
+        first.map_or_else(|| quote!(0), |first| first.into_compile_error())
+    }
+
     /// The messages, in order.
     #[cfg(test)]
     pub fn messages(self) -> Vec<String> {

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use super::CheckpointError;
 use super::pickle::{self, Id, Node, Pickle, PickleError, Storage, TensorCall};
-use super::tensors::Tensors;
+use super::seal::Notes;
+use super::tensors::{Format, Named, Tensors};
 use crate::formats::Reason;
 use crate::formats::archive::Archive;
-use crate::formats::bytes::Bytes;
 use crate::formats::element::Order;
+use crate::formats::part::Part;
 use crate::formats::tensor::Tensor;
 use crate::names::shown;
 
@@ -36,9 +37,9 @@ pub fn from_archive(path: &Path, file: &Archive) -> Result<Tensors, CheckpointEr
         };
         let bytes = file.read_no_longer(&format!("{root}data.pkl"))?;
         let pickle = pickle::read(&bytes)?;
-        collect(&pickle, order, bytes.len(), &mut |storage| file.read(&format!("{root}data/{}", storage.key)))
+        collect(&pickle, order, bytes.len(), &mut |storage| file.part(&format!("{root}data/{}", storage.key)))
     };
-    read().map_err(|error| told(path, error))
+    read().map(of_pytorch).map_err(|error| told(path, error))
 }
 
 /// Whether an entry is this one in the archive's only folder.
@@ -54,47 +55,65 @@ pub fn is_legacy(bytes: &[u8]) -> bool {
     matches!(bytes, [0x80, 2..=5, ..])
 }
 
+/// How much of an old file is read to find its pickles in, at first.
+const PICKLES: usize = 1 << 16;
+
 /// The tensors of an old file: pickles of the magic number, a version, what the system was, the object, the keys of its
 /// storages in their order; then each storage behind its number of elements.
-pub fn from_legacy(path: &Path, bytes: Bytes) -> Result<Tensors, CheckpointError> {
-    let read = || {
-        let text = "it is a pickle, but not by `torch.save`: Python's own `pickle.dump` does not keep tensors apart";
-        let mut start = pickle::read(&bytes)?.length;
-        if !bytes[..start].ends_with(LEGACY) {
-            return Err(text.to_owned().into());
+pub fn from_legacy(path: &Path, file: Part) -> Result<Tensors, CheckpointError> {
+    // Where the pickles end is not known before they were read: twice as much, as long as it is too little.
+    let mut count = PICKLES.min(file.len());
+    loop {
+        let bytes = super::tensors::beginning(path, &file, count)?;
+        match legacy(&bytes, &file) {
+            Err(PickleError::Malformed(_)) if count < file.len() => count = (2 * count).min(file.len()),
+            result => return result.map(of_pytorch).map_err(|error| told(path, error)),
         }
-        let mut next = || {
-            let pickle = pickle::read(&bytes[start..])?;
-            start += pickle.length;
-            Ok::<_, PickleError>(pickle)
-        };
-        let (_version, system, object, keys) = (next()?, next()?, next()?, next()?);
-        let order = order_of(&system);
-        let mut storages = HashMap::new();
-        let found = storages_of(&object);
-        let Node::List(listed) = keys.node(keys.root()) else {
-            return Err("it has no list of storages".to_owned().into());
-        };
-        for &key in listed {
-            let &Node::Text(key) = keys.node(key) else { return Err("a storage's key is no text".to_owned().into()) };
-            let short = || format!("it ends in storage {}: is the download complete?", shown(key));
-            let storage = found.get(key).ok_or_else(|| format!("no tensor has the storage {}", shown(key)))?;
-            let count = bytes.get(start..).and_then(|rest| rest.first_chunk()).ok_or_else(short)?;
-            let count = match order {
-                Order::Little => u64::from_le_bytes(*count),
-                Order::Big => u64::from_be_bytes(*count),
-            };
-            let width = storage.element.map_or(1, |element| element.width());
-            let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(width)).ok_or_else(short)?;
-            let end = (start + 8).checked_add(length).ok_or_else(short)?;
-            storages.insert(key, bytes.part(start + 8..end).ok_or_else(short)?);
-            start = end;
-        }
-        collect(&object, order, bytes.len(), &mut |storage| {
-            storages.get(storage.key).cloned().ok_or_else(|| format!("it has no storage {}", shown(storage.key)))
-        })
+    }
+}
+
+/// The tensors of an old file that begins with these bytes.
+fn legacy(bytes: &[u8], file: &Part) -> Result<Named, PickleError> {
+    let text = "it is a pickle, but not by `torch.save`: Python's own `pickle.dump` does not keep tensors apart";
+    let mut start = pickle::read(bytes)?.length;
+    if !bytes[..start].ends_with(LEGACY) {
+        return Err(text.to_owned().into());
+    }
+    let mut next = || {
+        let pickle = pickle::read(&bytes[start..])?;
+        start += pickle.length;
+        Ok::<_, PickleError>(pickle)
     };
-    read().map_err(|error| told(path, error))
+    let (_version, system, object, keys) = (next()?, next()?, next()?, next()?);
+    let order = order_of(&system);
+    let mut storages = HashMap::new();
+    let found = storages_of(&object);
+    let Node::List(listed) = keys.node(keys.root()) else {
+        return Err("it has no list of storages".to_owned().into());
+    };
+    for &key in listed {
+        let &Node::Text(key) = keys.node(key) else { return Err("a storage's key is no text".to_owned().into()) };
+        let short = || format!("it ends in storage {}: is the download complete?", shown(key));
+        let storage = found.get(key).ok_or_else(|| format!("no tensor has the storage {}", shown(key)))?;
+        let count = file.part(start..start + 8).ok_or_else(short)?.read()?;
+        let count = *count.first_chunk().ok_or_else(short)?;
+        let count = match order {
+            Order::Little => u64::from_le_bytes(count),
+            Order::Big => u64::from_be_bytes(count),
+        };
+        let width = storage.element.map_or(1, |element| element.width());
+        let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(width)).ok_or_else(short)?;
+        let end = (start + 8).checked_add(length).ok_or_else(short)?;
+        storages.insert(key, file.part(start + 8..end).ok_or_else(short)?);
+        start = end;
+    }
+    collect(&object, order, file.len(), &mut |storage| {
+        storages.get(storage.key).cloned().ok_or_else(|| format!("it has no storage {}", shown(storage.key)))
+    })
+}
+
+fn of_pytorch(named: Named) -> Tensors {
+    Tensors { format: Format::PyTorch, notes: Notes::new(), named }
 }
 
 /// The order of bytes on the machine that wrote an old file.
@@ -120,16 +139,16 @@ fn told(path: &Path, error: PickleError) -> CheckpointError {
     }
 }
 
-/// The bytes of a storage.
-type ReadStorage<'r> = &'r mut dyn FnMut(&Storage<'_>) -> Result<Bytes, Reason>;
+/// Where the bytes of a storage are.
+type ReadStorage<'r> = &'r mut dyn FnMut(&Storage<'_>) -> Result<Part, Reason>;
 
 /// All tensors of an object, under the keys that lead to them with dots between.
-fn collect(pickle: &Pickle<'_>, order: Order, length: usize, read: ReadStorage<'_>) -> Result<Tensors, PickleError> {
+fn collect(pickle: &Pickle<'_>, order: Order, length: usize, read: ReadStorage<'_>) -> Result<Named, PickleError> {
     // A dictionary may stand at many places, each with names of its own, and a long key before many of them; a file of PyTorch
     // has few such.
     let budget = length.saturating_mul(64).saturating_add(4096);
     let mut walk =
-        Walk { pickle, order, read, storages: HashMap::new(), keys: Vec::new(), found: Tensors::new(), budget };
+        Walk { pickle, order, read, storages: HashMap::new(), keys: Vec::new(), found: Named::new(), budget };
     walk.visit(pickle.root())?;
     Ok(walk.found)
 }
@@ -139,10 +158,10 @@ struct Walk<'p, 'a, 'r> {
     order: Order,
     read: ReadStorage<'r>,
     /// What was read, by the places of the storages' keys.
-    storages: HashMap<&'a str, Bytes>,
+    storages: HashMap<&'a str, Part>,
     /// The keys on the way to where it stands.
     keys: Vec<String>,
-    found: Tensors,
+    found: Named,
     /// How many more objects and bytes of names there may be.
     budget: usize,
 }

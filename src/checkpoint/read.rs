@@ -10,7 +10,7 @@ use super::CheckpointError;
 use super::options::{IncompatibleKeys, LoadOptions};
 use super::tensors::Tensors;
 use crate::formats::element::{Element, Misfit};
-use crate::formats::tensor::Tensor;
+use crate::formats::tensor::Unread;
 
 /// What a parameter gets.
 pub enum Content {
@@ -42,7 +42,7 @@ pub fn decode(
             return;
         };
         if result.is_ok() {
-            let found = content(&file[&in_file], path, &in_file, parameter.kind, parameter.shape());
+            let found = content(file, path, &in_file, parameter.kind, parameter.shape());
             result = found.map(|found| _ = contents.insert(name.to_owned(), found));
         }
     });
@@ -67,7 +67,7 @@ fn layer(name: &str) -> &str {
 /// The names of the file's tensors by those that they have in the model.
 fn sources(file: &Tensors, path: &Path, options: &LoadOptions<'_>) -> Result<HashMap<String, String>, CheckpointError> {
     let mut sources = HashMap::new();
-    for in_file in file.keys() {
+    for in_file in file.named.keys() {
         let Some(name) = options.name(in_file) else { continue };
         if let Some(other) = sources.insert(name.clone(), in_file.clone()) {
             return Err(CheckpointError::SameName { path: path.into(), names: [other, in_file.clone()], name });
@@ -77,14 +77,15 @@ fn sources(file: &Tensors, path: &Path, options: &LoadOptions<'_>) -> Result<Has
         return Err(CheckpointError::Prefix {
             path: path.into(),
             prefix: options.prefix.clone(),
-            names: file.keys().cloned().collect(),
+            names: file.named.keys().cloned().collect(),
         });
     }
     Ok(sources)
 }
 
 /// What a parameter of this kind and shape gets of a tensor. Floats of 16 and 64 bits become those of 32.
-fn content(tensor: &Tensor, path: &Path, name: &str, kind: Kind, shape: Shape) -> Result<Content, CheckpointError> {
+fn content(file: &Tensors, path: &Path, name: &str, kind: Kind, shape: Shape) -> Result<Content, CheckpointError> {
+    let tensor = &file.named[name];
     let (path, name) = (path.to_owned(), name.to_owned());
     let fits = tensor.shape() == shape.dims() || (kind == Kind::Counter && tensor.shape() == [1]);
     if !fits {
@@ -98,15 +99,18 @@ fn content(tensor: &Tensor, path: &Path, name: &str, kind: Kind, shape: Shape) -
             let mut count = Vec::with_capacity(1);
             match (tensor.append_to::<i64>(&mut count), &count[..]) {
                 (Ok(()), &[count]) if count >= 0 => Ok(Content::Count(count)),
-                (Err(Misfit { found, .. }), _) => Err(CheckpointError::Count { path, name, found: found.to_string() }),
+                (Err(Unread::Misfit(Misfit { found, .. })), _) => {
+                    Err(CheckpointError::Count { path, name, found: found.to_string() })
+                }
+                (Err(unread), _) => Err(file.unread(&path, &name, unread)),
                 (Ok(()), count) => Err(CheckpointError::Count { path, name, found: count[0].to_string() }),
             }
         }
         Kind::Counter => Err(CheckpointError::WrongType { path, name, expected: "I64".into(), found: found.into() }),
         _ if tensor.element().is_float() => {
-            // Each number has one of f32; and there are as many as the shape says.
+            // There are as many numbers as the shape says.
             let mut numbers = kiln_rt::room(shape.elements());
-            tensor.append_to(&mut numbers).expect("floats become floats");
+            tensor.append_to(&mut numbers).map_err(|unread| file.unread(&path, &name, unread))?;
             Ok(Content::Value(ArrayD::from_shape_vec(shape.dims(), numbers).expect("a tensor has all its numbers")))
         }
         _ => Err(CheckpointError::WrongType { path, name, expected: "F32".into(), found: found.into() }),

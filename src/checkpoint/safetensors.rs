@@ -6,9 +6,9 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 
 use super::CheckpointError;
 use super::seal::Notes;
-use super::tensors::Tensors;
-use crate::formats::bytes::Bytes;
+use super::tensors::{Format, Named, Tensors, beginning};
 use crate::formats::element::{Element, Order};
+use crate::formats::part::Part;
 use crate::formats::tensor::Tensor;
 use crate::names::shown;
 
@@ -26,52 +26,62 @@ pub fn foreign(path: &Path, reason: impl ToString) -> CheckpointError {
     super::tensors::foreign(path, "safetensors", shown(&reason.to_string()))
 }
 
-/// That a file begins with the length of its JSON header (8 bytes) and the header, and has all bytes that this announces. A
-/// file that ends before its header says is truncated; one that does not begin so is foreign. What the header says.
-fn check(path: &Path, bytes: &[u8]) -> Result<Metadata, CheckpointError> {
-    let truncated = |expected| CheckpointError::Truncated { path: path.into(), expected, found: bytes.len() as u64 };
-    let Some((length, rest)) = bytes.split_first_chunk() else { return Err(truncated(8)) };
-    let length = u64::from_le_bytes(*length);
+/// The header of a file of `length` bytes that begins with these, which hold the header if the file does; where it ends. A file
+/// that ends before its header says is truncated; one that does not begin with a header is foreign.
+fn header(path: &Path, bytes: &[u8], length: u64) -> Result<(Metadata, u64), CheckpointError> {
+    let truncated = |expected| CheckpointError::Truncated { path: path.into(), expected, found: length };
+    let Some((announced, rest)) = bytes.split_first_chunk() else { return Err(truncated(8)) };
+    let announced = u64::from_le_bytes(*announced);
     if rest.first().is_some_and(|&byte| byte != b'{') {
         return Err(foreign(path, "it does not begin with a header"));
     }
-    if length > LONGEST_HEADER {
-        return Err(foreign(path, format!("its header is said to have {length} bytes, more than {LONGEST_HEADER}")));
+    if announced > LONGEST_HEADER {
+        return Err(foreign(path, format!("its header is said to have {announced} bytes, more than {LONGEST_HEADER}")));
     }
-    if (rest.len() as u64) < length {
-        return Err(truncated(8 + length));
+    let start = 8 + announced;
+    let Some(text) = rest.get(..announced as usize) else { return Err(truncated(start)) };
+    let metadata: Metadata = serde_json::from_slice(text).map_err(|error| foreign(path, error))?;
+    let end = start.saturating_add(metadata.data_len() as u64);
+    match length < end {
+        true => Err(truncated(end)),
+        false => Ok((metadata, start)),
     }
-    let (header, data) = rest.split_at(length as usize);
-    let metadata: Metadata = serde_json::from_slice(header).map_err(|error| foreign(path, error))?;
-    let end = metadata.data_len() as u64;
-    if (data.len() as u64) < end {
-        return Err(truncated((8 + length).saturating_add(end)));
-    }
-    Ok(metadata)
+}
+
+fn notes_of(metadata: &Metadata) -> Notes {
+    metadata.metadata().iter().flatten().map(|(name, text)| (name.clone(), text.clone())).collect()
 }
 
 /// The tensors of a file, which is checked to be whole, and what it says beside them.
 pub fn open_noted<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Notes), CheckpointError> {
-    let metadata = check(path, bytes)?;
+    let (metadata, _) = header(path, bytes, bytes.len() as u64)?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| foreign(path, error))?;
-    let notes = metadata.metadata().iter().flatten().map(|(name, text)| (name.clone(), text.clone())).collect();
-    Ok((file, notes))
+    Ok((file, notes_of(&metadata)))
 }
 
-/// The tensors of a file under their names.
-pub fn read(path: &Path, bytes: Bytes) -> Result<Tensors, CheckpointError> {
-    check(path, &bytes)?;
-    let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| foreign(path, error))?;
-    let start = 8 + header;
-    let mut tensors = Tensors::new();
+/// The tensors of a file under their names, and its notes, by its header.
+pub fn read(path: &Path, file: Part) -> Result<Tensors, CheckpointError> {
+    let announced = beginning(path, &file, 9)?;
+    let announced = announced.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+    let bytes = beginning(path, &file, 9 + announced.min(LONGEST_HEADER) as usize)?;
+    let (metadata, start) = header(path, &bytes, file.len() as u64)?;
+    let start = start as usize;
+    let behind = file.len() - start - metadata.data_len();
+    if behind > 0 {
+        return Err(foreign(
+            path,
+            format!("it is not fully covered by its tensors, which end {behind} bytes before it"),
+        ));
+    }
+    let mut named = Named::new();
     for (name, info) in metadata.tensors() {
         let (from, to) = info.data_offsets;
-        let data =
-            bytes.part(start + from..start + to).ok_or_else(|| foreign(path, "its tensors lie beyond its end"))?;
+        let data = file.part(start + from..start + to);
+        let data = data.ok_or_else(|| foreign(path, "its tensors lie beyond its end"))?;
         let tensor = Tensor::dense(element(info.dtype), Order::Little, info.shape.clone(), false, data);
-        tensors.insert(name, tensor.map_err(|reason| foreign(path, reason))?);
+        named.insert(name, tensor.map_err(|reason| foreign(path, reason))?);
     }
-    Ok(tensors)
+    Ok(Tensors { format: Format::Safetensors, notes: notes_of(&metadata), named })
 }
 
 fn element(dtype: Dtype) -> Element {

@@ -48,14 +48,13 @@ impl Folder {
 
     /// All checkpoints but the best.
     pub fn newest_first(&self) -> Result<Vec<PathBuf>, CheckpointError> {
-        let files = self.numbered().map_err(|source| CheckpointError::Read { path: self.path.clone(), source })?;
-        Ok(files.into_iter().map(|(_, path)| path).collect())
+        newest_first(&self.path).map_err(|source| CheckpointError::Read { path: self.path.clone(), source })
     }
 
     /// Removes all but the newest.
     pub fn keep_newest(&self, count: usize) -> Result<(), CheckpointError> {
         let failed = |path: &Path, source| CheckpointError::Write { path: path.into(), source };
-        for (_, path) in self.numbered().map_err(|source| failed(&self.path, source))?.into_iter().skip(count) {
+        for path in newest_first(&self.path).map_err(|source| failed(&self.path, source))?.into_iter().skip(count) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, error)),
                 _ => {}
@@ -71,18 +70,19 @@ impl Folder {
         // Where that does not work the file stays, and is passed over the next time, too.
         let _ = fs::rename(path, name);
     }
+}
 
-    fn numbered(&self) -> io::Result<Vec<(u64, PathBuf)>> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let digits = name.to_str().and_then(|name| name.strip_prefix(BEFORE)?.strip_suffix(AFTER));
-            if let Some(step) = digits.and_then(|digits| digits.parse().ok()) {
-                files.push((step, entry.path()));
-            }
+/// The checkpoints in a folder, but the best.
+pub fn newest_first(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files: Vec<(u64, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let digits = name.to_str().and_then(|name| name.strip_prefix(BEFORE)?.strip_suffix(AFTER));
+        if let Some(step) = digits.and_then(|digits| digits.parse().ok()) {
+            files.push((step, entry.path()));
         }
-        files.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(files)
     }
+    files.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(files.into_iter().map(|(_, path)| path).collect())
 }

@@ -60,7 +60,7 @@ impl Run {
     }
 
     /// The run in the notes of a file, and the best figure so far.
-    pub(super) fn of_notes(path: &Path, notes: &Notes) -> Result<(Run, Option<f64>), CheckpointError> {
+    pub(crate) fn of_notes(path: &Path, notes: &Notes) -> Result<(Run, Option<f64>), CheckpointError> {
         let parsed = notes.get(RUN).and_then(|text| serde_json::from_str::<Value>(text).ok());
         parsed.as_ref().and_then(read).ok_or_else(|| CheckpointError::Foreign {
             path: path.into(),

@@ -30,7 +30,7 @@ pub enum DataError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What it is read as: `.npy`, `.npz`, `CSV`, `PNG or JPEG`.
+        /// What it is read as: `.npy`, `.npz`, `CSV`, `PNG or JPEG`, `Parquet`.
         format: &'static str,
         /// What is wrong with it.
         reason: String,
@@ -96,6 +96,18 @@ pub enum DataError {
         expected: &'static str,
         /// What it holds.
         found: String,
+    },
+    /// A row of a column does not hold what it must.
+    #[error("{}, column {}, row {row}: {reason}", path.display(), shown(column))]
+    InColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column's name.
+        column: String,
+        /// The row, from 0.
+        row: usize,
+        /// What it holds, and what was expected.
+        reason: String,
     },
     /// There is no file of the name, nor of another one under which such files come.
     #[error("there is no file {}; looked for {} there", path.display(), looked_for.join(", "))]

@@ -7,9 +7,10 @@ use ndarray::{ArrayBase, ArrayD, Data, Dimension};
 
 use super::DataError;
 use crate::files::replace_file;
+use crate::formats::bytes::Bytes;
 use crate::formats::element::Number;
 use crate::formats::npy;
-use crate::formats::tensor::Tensor;
+use crate::formats::tensor::{Tensor, Unread};
 
 /// Reads an array from an `.npy` file, as `numpy.save` writes it (versions 1 to 3, in any order of elements and bytes), as numbers
 /// of the type asked for: see [`Number`] for what becomes of those of other types.
@@ -32,9 +33,9 @@ use crate::formats::tensor::Tensor;
 pub fn read_npy<T: Number>(path: impl AsRef<Path>) -> Result<ArrayD<T>, DataError> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(|source| DataError::Read { path: path.into(), source })?;
-    let tensor = npy::parse(&bytes.into());
+    let tensor = npy::parse(&Bytes::from(bytes).into());
     let tensor = tensor.map_err(|reason| DataError::Format { path: path.into(), format: ".npy", reason })?;
-    numbers(path, "the array", &tensor)
+    numbers(path, ".npy", "the array", &tensor)
 }
 
 /// Writes an array to an `.npy` file, which `numpy.load` reads: in row-major order, the lowest bytes first. The file is replaced
@@ -52,12 +53,20 @@ pub fn write_npy<T: Number, S: Data<Elem = T>, D: Dimension>(
 }
 
 /// The numbers of an array of a file.
-pub(super) fn numbers<T: Number>(path: &Path, name: &str, tensor: &Tensor) -> Result<ArrayD<T>, DataError> {
+pub(super) fn numbers<T: Number>(
+    path: &Path,
+    format: &'static str,
+    name: &str,
+    tensor: &Tensor,
+) -> Result<ArrayD<T>, DataError> {
     let mut numbers = Vec::with_capacity(tensor.len());
-    tensor.append_to(&mut numbers).map_err(|misfit| {
-        let (path, name, found) = (path.into(), name.to_owned(), misfit.found.to_string());
-        let place = index(misfit.place, tensor.shape());
-        DataError::Number { path, name, place, expected: T::NAME, found }
+    tensor.append_to(&mut numbers).map_err(|unread| match unread {
+        Unread::Misfit(misfit) => {
+            let (path, name, found) = (path.into(), name.to_owned(), misfit.found.to_string());
+            let place = index(misfit.place, tensor.shape());
+            DataError::Number { path, name, place, expected: T::NAME, found }
+        }
+        Unread::File(reason) => DataError::Format { path: path.into(), format, reason },
     })?;
     Ok(ArrayD::from_shape_vec(tensor.shape(), numbers).expect("a tensor has all its numbers"))
 }

@@ -9,6 +9,7 @@ use super::DataError;
 use super::npy::numbers;
 use crate::files::replace_file;
 use crate::formats::archive::{Archive, archive};
+use crate::formats::bytes::Bytes;
 use crate::formats::element::Number;
 use crate::formats::npy;
 
@@ -45,7 +46,7 @@ impl Npz {
             Ok(bytes) => bytes,
             Err(source) => return Err(DataError::Read { path, source }),
         };
-        match Archive::open(bytes.into()) {
+        match Archive::open(Bytes::from(bytes).into()) {
             Ok(archive) => Ok(Npz { path, archive }),
             Err(reason) => Err(DataError::Format { path, format: ".npz", reason }),
         }
@@ -67,12 +68,12 @@ impl Npz {
             let names = self.names().map(str::to_owned).collect();
             return Err(DataError::NoArray { path: path.clone(), name: name.to_owned(), names });
         }
-        let array = self.archive.read(&entry).and_then(|bytes| npy::parse(&bytes));
+        let array = self.archive.read(&entry).and_then(|bytes| npy::parse(&bytes.into()));
         let array = array.map_err(|reason| {
             let reason = format!("{}: {reason}", crate::names::shown(name));
             DataError::Format { path: path.clone(), format: ".npz", reason }
         })?;
-        numbers(path, name, &array)
+        numbers(path, ".npz", name, &array)
     }
 }
 

@@ -38,6 +38,10 @@ pub trait Samples: Clone {
     #[doc(hidden)]
     fn read(&self, position: usize, to: &mut Self::Sample);
 
+    /// Copies the sample at a position into a row of a batch, if the batch is of such samples; whether it is.
+    #[doc(hidden)]
+    fn write(&self, position: usize, batch: &mut Self::Batch, row: usize) -> bool;
+
     /// The same in row-major order, in which batches can be copied.
     #[doc(hidden)]
     fn in_row_major_order(self) -> Self;
@@ -83,6 +87,18 @@ impl<T: Scalar, D: SampleAxes> Samples for Array<T, D> {
 
     fn read(&self, position: usize, to: &mut D::Sample<T>) {
         D::read(self, position, to);
+    }
+
+    fn write(&self, position: usize, batch: &mut ArcArray<T, D>, row: usize) -> bool {
+        let width = self.len() / self.len_of(Axis(0)).max(1);
+        let alike = self.shape()[1..] == batch.shape()[1..];
+        match (self.as_slice(), batch.as_slice_mut()) {
+            (Some(from), Some(to)) if alike => {
+                to[row * width..][..width].copy_from_slice(&from[position * width..][..width]);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn in_row_major_order(self) -> Array<T, D> {
@@ -134,6 +150,10 @@ macro_rules! several {
             fn read(&self, position: usize, to: &mut Self::Sample) {
                 self.0.read(position, &mut to.0);
                 $(self.$place.read(position, &mut to.$place);)*
+            }
+
+            fn write(&self, position: usize, batch: &mut Self::Batch, row: usize) -> bool {
+                self.0.write(position, &mut batch.0, row) $(&& self.$place.write(position, &mut batch.$place, row))*
             }
 
             fn in_row_major_order(self) -> Self {

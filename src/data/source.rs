@@ -73,6 +73,25 @@ pub trait Source: Send + Sync {
         Ok(())
     }
 
+    /// Reads a sample for an epoch into a row of a batch, if it is like the batch's others; whether it is. Else `sample` is it.
+    /// Override it in a source that can write there without making a sample, as data sets in memory do. Default: by
+    /// [`Source::read`] and [`Sample::write`].
+    ///
+    /// # Errors
+    /// As for [`Source::read`]; the row then holds anything.
+    fn read_row(
+        &self,
+        index: usize,
+        epoch: u64,
+        sample: &mut Option<(Self::Input, Self::Target)>,
+        batch: &mut (<Self::Input as Sample>::Batch, <Self::Target as Sample>::Batch),
+        row: usize,
+    ) -> Result<bool, DataError> {
+        self.read(index, epoch, sample)?;
+        let (input, target) = sample.as_ref().ok_or_else(|| DataError::other("the source gave no sample"))?;
+        Ok(input.write(&mut batch.0, row) && target.write(&mut batch.1, row))
+    }
+
     /// The target of a sample, which stratified splits and balanced samplers ask for. Override it where it is known
     /// without the input.
     ///
@@ -129,6 +148,22 @@ where
         Ok(())
     }
 
+    fn read_row(
+        &self,
+        index: usize,
+        _: u64,
+        sample: &mut Option<(X::Sample, Y::Sample)>,
+        (inputs, targets): &mut (X::Batch, Y::Batch),
+        row: usize,
+    ) -> Result<bool, DataError> {
+        check_index(index, self.len())?;
+        let written = self.inputs.write(index, inputs, row) && self.targets.write(index, targets, row);
+        if !written {
+            *sample = Some(self.sample(index)?);
+        }
+        Ok(written)
+    }
+
     fn target(&self, index: usize) -> Result<Y::Sample, DataError> {
         check_index(index, self.len())?;
         Ok(self.targets.sample(index))
@@ -152,6 +187,23 @@ impl<I: Sample, T: Sample> Source for Vec<(I, T)> {
         check_index(index, self.len())?;
         copy_pair(&self[index], sample);
         Ok(())
+    }
+
+    fn read_row(
+        &self,
+        index: usize,
+        _: u64,
+        sample: &mut Option<(I, T)>,
+        (inputs, targets): &mut (I::Batch, T::Batch),
+        row: usize,
+    ) -> Result<bool, DataError> {
+        check_index(index, self.len())?;
+        let (input, target) = &self[index];
+        let written = input.write(inputs, row) && target.write(targets, row);
+        if !written {
+            *sample = Some((input.clone(), target.clone()));
+        }
+        Ok(written)
     }
 
     fn target(&self, index: usize) -> Result<T, DataError> {
@@ -182,6 +234,17 @@ macro_rules! pointers {
                 sample: &mut Option<(S::Input, S::Target)>,
             ) -> Result<(), DataError> {
                 (**self).read(index, epoch, sample)
+            }
+
+            fn read_row(
+                &self,
+                index: usize,
+                epoch: u64,
+                sample: &mut Option<(S::Input, S::Target)>,
+                batch: &mut (<S::Input as Sample>::Batch, <S::Target as Sample>::Batch),
+                row: usize,
+            ) -> Result<bool, DataError> {
+                (**self).read_row(index, epoch, sample, batch, row)
             }
 
             fn target(&self, index: usize) -> Result<S::Target, DataError> {

@@ -19,6 +19,17 @@ impl Bytes {
     }
 }
 
+impl From<Bytes> for Vec<u8> {
+    /// Without a copy where nobody else uses them.
+    fn from(bytes: Bytes) -> Vec<u8> {
+        match Arc::try_unwrap(bytes.whole) {
+            Ok(whole) if whole.len() == bytes.range.len() => whole,
+            Ok(whole) => whole[bytes.range].to_vec(),
+            Err(shared) => shared[bytes.range].to_vec(),
+        }
+    }
+}
+
 impl From<Vec<u8>> for Bytes {
     fn from(whole: Vec<u8>) -> Bytes {
         Bytes { range: 0..whole.len(), whole: Arc::new(whole) }

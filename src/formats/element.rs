@@ -2,24 +2,44 @@
 
 use super::half::{F16, bfloat16};
 
-/// An element type.
+/// An element type of a file's tensors; it prints as safetensors names it: `F32`, `BF16`, `BOOL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Element {
+    /// Floats of 16 bits, IEEE 754's binary16.
     F16,
+    /// Floats of 16 bits, the first half of an f32.
     BF16,
+    /// Floats of 32 bits.
     F32,
+    /// Floats of 64 bits.
     F64,
+    /// Whole numbers of 8 bits.
     I8,
+    /// Whole numbers of 16 bits.
     I16,
+    /// Whole numbers of 32 bits.
     I32,
+    /// Whole numbers of 64 bits.
     I64,
+    /// Whole numbers of 8 bits, none negative.
     U8,
+    /// Whole numbers of 16 bits, none negative.
     U16,
+    /// Whole numbers of 32 bits, none negative.
     U32,
+    /// Whole numbers of 64 bits, none negative.
     U64,
+    /// 0 or 1, in 8 bits.
     Bool,
     /// One that is known by its name and its bytes, and not read: complex numbers, quantized ones, floats of 8 bits.
     Other(&'static str, usize),
+}
+
+impl std::fmt::Display for Element {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 /// The order of a number's bytes.
@@ -96,12 +116,13 @@ impl Element {
         }
     }
 
+    /// Whether its numbers are floats that are read: not [`Element::Other`].
     pub fn is_float(self) -> bool {
         matches!(self, Element::F16 | Element::BF16 | Element::F32 | Element::F64)
     }
 
     /// Appends the numbers in these bytes as those of another type. There are none of [`Element::Other`].
-    pub fn append<T: Number>(self, bytes: &[u8], order: Order, numbers: &mut Vec<T>) -> Result<(), Misfit> {
+    pub(crate) fn append<T: Number>(self, bytes: &[u8], order: Order, numbers: &mut Vec<T>) -> Result<(), Misfit> {
         if self == T::ELEMENT {
             T::same(bytes, order, numbers);
             return Ok(());

@@ -86,6 +86,22 @@ pub fn bfloat16(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
+/// The bits of the bfloat16 that is nearest to a number, of two as near the even one.
+pub fn to_bfloat16(number: f64) -> u16 {
+    let near = number as f32;
+    let bits = near.to_bits();
+    if near.is_nan() {
+        return (bits >> 16) as u16 | 0x40;
+    }
+    // Cut off instead of rounded, with the last bit set where something was: to round this is to round once.
+    let cut = match f64::from(near).abs().total_cmp(&number.abs()) {
+        Ordering::Equal => bits,
+        Ordering::Less => bits | 1,
+        Ordering::Greater => (bits - 1) | 1,
+    };
+    ((cut + 0x7fff + (cut >> 16 & 1)) >> 16) as u16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +137,29 @@ mod tests {
             assert_eq!(F16::from(number).to_bits(), expected, "{number}");
         }
         assert_eq!(bfloat16(0x3f80), 1.0);
+    }
+
+    #[test]
+    fn bfloats_are_the_nearest_and_of_two_the_even_one() {
+        for bits in (0..0x7f80_u16).chain([0x7f7f]) {
+            let low = f64::from(bfloat16(bits));
+            // Behind the largest follows what would be 2^128.
+            let high = if bits == 0x7f7f { 128_f64.exp2() } else { f64::from(bfloat16(bits + 1)) };
+            let middle = (low + high) / 2.0;
+            for (number, expected) in [
+                (low, bits),
+                (middle, bits + (bits & 1)),
+                (middle - middle * 1e-14, bits),
+                (middle + middle * 1e-14, bits + 1),
+                (-middle, (bits + (bits & 1)) | 0x8000),
+            ] {
+                assert_eq!(to_bfloat16(number), expected, "{number:e} between {low:e} and {high:e}");
+            }
+        }
+        let cases = [(1e300, 0x7f80), (-1e300, 0xff80), (f64::INFINITY, 0x7f80), (1e-300, 0), (-0.0, 0x8000)];
+        for (number, expected) in cases {
+            assert_eq!(to_bfloat16(number), expected, "{number}");
+        }
+        assert!(bfloat16(to_bfloat16(f64::NAN)).is_nan());
     }
 }

@@ -25,6 +25,17 @@ pub fn deflated(bytes: &[u8], expected: u64) -> io::Result<Vec<u8>> {
     Err(io::Error::new(io::ErrorKind::InvalidData, format!("there are {relation} than the {expected} bytes announced")))
 }
 
+/// The first `count` bytes, or fewer, of what was deflated.
+pub fn beginning(bytes: &[u8], count: usize) -> io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    let mut decoder = DeflateDecoder::new(bytes).take(count as u64);
+    match decoder.read_to_end(&mut plain) {
+        // Of a part of what was deflated the end is missing.
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        _ => Ok(plain),
+    }
+}
+
 /// Whether a file is gzipped, by its first bytes.
 pub fn is_gzipped(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])

@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::Reason;
-use super::bytes::Bytes;
 use super::element::{Element, Number, Order};
+use super::part::Part;
 use super::tensor::Tensor;
 use crate::names::{numbers, shown};
 
@@ -18,9 +18,10 @@ const LONGEST_HEADER: usize = 10_000;
 /// The most axes that an array has: NumPy's limit.
 const AXES: usize = 64;
 
-/// The array in the bytes of a file.
-pub fn parse(bytes: &Bytes) -> Result<Tensor, Reason> {
-    let short = || format!("it has only {} bytes: is the download complete?", bytes.len());
+/// The array of a file, of which the header is read.
+pub fn parse(file: &Part) -> Result<Tensor, Reason> {
+    let short = || format!("it has only {} bytes: is the download complete?", file.len());
+    let bytes = file.beginning(MAGIC.len() + 6 + LONGEST_HEADER)?;
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         let found = &bytes[..bytes.len().min(MAGIC.len())];
         return Err(if MAGIC.starts_with(found) {
@@ -43,7 +44,7 @@ pub fn parse(bytes: &Bytes) -> Result<Tensor, Reason> {
     let header = std::str::from_utf8(header).map_err(|_| "its header is no text".to_owned())?;
     let Header { element, order, reverse, shape } = Parser(header).header()?;
     let start = bytes.len() - rest.len() + length;
-    let data = bytes.part(start..bytes.len()).ok_or_else(short)?;
+    let data = file.part(start..file.len()).ok_or_else(short)?;
     let found = data.len();
     let expected = shape.iter().try_fold(element.width(), |product, &extent| product.checked_mul(extent));
     if expected != Some(found) {
@@ -66,27 +67,33 @@ struct Header {
 
 /// A file of an array in row-major order, as `numpy.save` writes it.
 pub fn encode<T: Number>(shape: &[usize], values: impl ExactSizeIterator<Item = T>) -> Vec<u8> {
+    let mut bytes = header(T::ELEMENT, shape);
+    bytes.reserve_exact(values.len() * T::ELEMENT.width());
+    for value in values {
+        value.append(&mut bytes);
+    }
+    bytes
+}
+
+/// What stands before the elements of an array in row-major order.
+pub fn header(element: Element, shape: &[usize]) -> Vec<u8> {
     let extents = shape.iter().fold(String::new(), |mut text, extent| {
         let _ = write!(text, "{extent}, ");
         text
     });
     let extents = if shape.len() == 1 { extents.trim_end() } else { extents.trim_end_matches(", ") };
-    let descr = descr(T::ELEMENT);
+    let descr = descr(element);
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
     // The data begins at a multiple of 64 bytes, behind the end of a line.
     let before = MAGIC.len() + 4 + header.len() + 1;
     header.extend(std::iter::repeat_n(' ', before.next_multiple_of(64) - before));
     header.push('\n');
-    let mut bytes = Vec::with_capacity(MAGIC.len() + 6 + header.len() + values.len() * T::ELEMENT.width());
-    bytes.extend(MAGIC);
+    let mut bytes = MAGIC.to_vec();
     match u16::try_from(header.len()) {
         Ok(length) => bytes.extend([&[1, 0][..], &length.to_le_bytes()].concat()),
         Err(_) => bytes.extend([&[2, 0][..], &(header.len() as u32).to_le_bytes()].concat()),
     }
     bytes.extend(header.bytes());
-    for value in values {
-        value.append(&mut bytes);
-    }
     bytes
 }
 
@@ -105,6 +112,11 @@ const TYPES: [(&str, Element); 12] = [
     ("u8", Element::U64),
     ("b1", Element::Bool),
 ];
+
+/// Whether NumPy has elements of this type.
+pub fn knows(element: Element) -> bool {
+    TYPES.iter().any(|(_, known)| *known == element)
+}
 
 fn descr(element: Element) -> String {
     let name = TYPES.iter().find(|(_, other)| *other == element).map_or("V", |(name, _)| name);

@@ -3,9 +3,31 @@
 use super::Reason;
 use super::bytes::Bytes;
 use super::element::{Element, Misfit, Number, Order};
+use super::part::Part;
 use crate::names::numbers;
 
-/// An array whose elements all lie within its bytes.
+/// Why numbers were not made.
+#[derive(Clone, Debug)]
+pub enum Unread {
+    /// The type asked for lacks one of them.
+    Misfit(Misfit),
+    /// The file does not give them.
+    File(Reason),
+}
+
+impl From<Misfit> for Unread {
+    fn from(misfit: Misfit) -> Unread {
+        Unread::Misfit(misfit)
+    }
+}
+
+impl From<Reason> for Unread {
+    fn from(reason: Reason) -> Unread {
+        Unread::File(reason)
+    }
+}
+
+/// An array whose elements all lie within its bytes, which are read when they are asked for.
 #[derive(Clone, Debug)]
 pub struct Tensor {
     element: Element,
@@ -13,7 +35,7 @@ pub struct Tensor {
     shape: Vec<usize>,
     /// How many elements further the next one along an axis lies.
     strides: Vec<usize>,
-    bytes: Bytes,
+    bytes: Part,
 }
 
 impl Tensor {
@@ -24,7 +46,7 @@ impl Tensor {
         order: Order,
         shape: Vec<usize>,
         strides: Vec<usize>,
-        bytes: Bytes,
+        bytes: Part,
     ) -> Result<Tensor, Reason> {
         if strides.len() != shape.len() {
             return Err(format!("a tensor of shape {} has {} strides", numbers(&shape), strides.len()));
@@ -57,7 +79,7 @@ impl Tensor {
         order: Order,
         shape: Vec<usize>,
         reverse: bool,
-        bytes: Bytes,
+        bytes: Part,
     ) -> Result<Tensor, Reason> {
         let mut strides = vec![0; shape.len()];
         let mut step = 1_usize;
@@ -94,22 +116,46 @@ impl Tensor {
     }
 
     /// Appends the numbers in row-major order.
-    pub fn append_to<T: Number>(&self, numbers: &mut Vec<T>) -> Result<(), Misfit> {
+    pub fn append_to<T: Number>(&self, numbers: &mut Vec<T>) -> Result<(), Unread> {
+        Ok(self.element.append(&self.row_major()?, self.order, numbers)?)
+    }
+
+    /// The bytes of the elements in row-major order, each as the file has it.
+    fn row_major(&self) -> Result<Bytes, Reason> {
         let bytes = self.len() * self.element.width();
-        if bytes == 0 || self.is_row_major() {
-            return self.element.append(&self.bytes[..bytes], self.order, numbers);
+        if bytes == 0 {
+            return Ok(Vec::new().into());
         }
-        self.element.append(&self.gathered(bytes), self.order, numbers)
+        // No more of a storage than this array spans.
+        let steps = self.shape.iter().zip(&self.strides);
+        let last: usize = steps.map(|(extent, stride)| (extent - 1) * stride).sum();
+        let spanned = self.bytes.part(0..(last + 1) * self.element.width());
+        let spanned = spanned.ok_or_else(|| "its data ends too early".to_owned())?.read()?;
+        if self.is_row_major() { Ok(spanned) } else { Ok(self.gathered(&spanned, bytes).into()) }
+    }
+
+    /// The bytes in row-major order, the lowest of each number first.
+    pub fn little_endian(&self) -> Result<Vec<u8>, Reason> {
+        let mut bytes = Vec::from(self.row_major()?);
+        if self.order == Order::Big {
+            bytes.chunks_exact_mut(self.element.width().max(1)).for_each(<[u8]>::reverse);
+        }
+        Ok(bytes)
+    }
+
+    /// How many bytes of the file it may lie in.
+    pub fn stored(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The bytes of the elements, of which there is at least one, in row-major order.
-    fn gathered(&self, bytes: usize) -> Vec<u8> {
+    fn gathered(&self, spanned: &[u8], bytes: usize) -> Vec<u8> {
         let width = self.element.width();
         let mut gathered = Vec::with_capacity(bytes);
         let mut index = vec![0; self.shape.len()];
         let mut place = 0;
         loop {
-            gathered.extend(&self.bytes[place * width..][..width]);
+            gathered.extend(&spanned[place * width..][..width]);
             // The next index: one step along the last axis that is not at its end, back to the start along those behind.
             let Some(axis) = (0..index.len()).rev().find(|&axis| index[axis] + 1 < self.shape[axis]) else {
                 return gathered;

@@ -237,7 +237,7 @@ impl Kept {
             session.forget_calls();
         }
         let arena = session.detach();
-        let program = Compiled::new(PREDICT, sizes, graph, session);
+        let program = Compiled::new(PREDICT, sizes, graph, session, settings);
         (Arc::new(Kept { program, uses: AtomicU64::new(0) }), arena)
     }
 }

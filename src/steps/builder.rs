@@ -29,6 +29,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(cached_programs);
     setter!(seed);
     setter!(check_finite);
+    setter!(check_numerics);
     setter!(flush_denormal);
     setter!(exact);
     setter!(tune);

@@ -44,7 +44,7 @@ impl<'t, M: Steps> Call<'t, M> {
         let (input, expected) = (taken.name, taken.ty.shape);
         let sizes = match self.sizes.and(expected, shape) {
             _ if shape.first() == Some(&0) && shape.len() == expected.rank() => {
-                return Err(TrainError::Empty { found: shape.to_vec() });
+                return Err(TrainError::Empty { found: shape.to_vec() }.of_input(input, signature.inputs.len()));
             }
             Ok(sizes) => sizes,
             Err(Misfit::Differs { free: Shape::N, before: expected, here: found }) => {
@@ -104,7 +104,9 @@ impl<'t, M: Steps> Call<'t, M> {
     /// Gives the next input, labels or other whole numbers of any integer type.
     ///
     /// # Errors
-    /// As [`Call::shape`], and [`TrainError::Label`] for a label that a loss of the program has no class for.
+    /// As [`Call::shape`], and [`TrainError::Label`] for a label that a loss of the program has no class for,
+    /// [`TrainError::WholeNumber`], and [`TrainError::Index`] for an index that points at nothing; of one of several inputs
+    /// they come as [`TrainError::Input`].
     pub fn labels(mut self, labels: &(impl Targets<i32> + ?Sized)) -> Result<Self, TrainError> {
         if self.given == self.shaped {
             self = self.shape_of(labels)?;
@@ -117,10 +119,28 @@ impl<'t, M: Steps> Call<'t, M> {
             ignored: classes.and_then(|classes| classes.ignored),
             finite: false,
         };
-        labels.read(rules, buffer)?;
+        let inputs = M::PROGRAMS[self.program].inputs.len();
+        let named = |error: TrainError| error.of_input(taken.name, inputs);
+        labels.read(rules, buffer).map_err(named)?;
         let build = || Ok(graph(&**model, self.program, *settings, self.sizes)?.0);
         let (program, _) = programs.get(M::PROGRAMS[self.program].name, self.sizes, build)?;
-        program.write(self.given, view(buffer, self.sizes.shape(taken.ty.shape)))?;
+        program.write(self.given, view(buffer, self.sizes.shape(taken.ty.shape))).map_err(named)?;
+        self.given += 1;
+        Ok(self)
+    }
+
+    /// Gives the next input, a mask of any memory layout.
+    ///
+    /// # Errors
+    /// As [`Call::shape`].
+    pub fn mask<D: Dimension>(mut self, mask: &ArrayRef<bool, D>) -> Result<Self, TrainError> {
+        if self.given == self.shaped {
+            self = self.shape(mask.shape())?;
+        }
+        let StepTrainer { programs, model, settings, .. } = &mut *self.trainer;
+        let build = || Ok(graph(&**model, self.program, *settings, self.sizes)?.0);
+        let (program, _) = programs.get(M::PROGRAMS[self.program].name, self.sizes, build)?;
+        program.write(self.given, mask.view().into_dyn())?;
         self.given += 1;
         Ok(self)
     }

@@ -125,9 +125,26 @@ macro_rules! setter {
             self
         }
     };
+    (check_numerics) => {
+        /// Whether what comes out of each call (outputs, parameters, running statistics, what optimizers keep) is searched for NaN and
+        /// infinity. A call that made one out of finite numbers then fails with
+        /// [`TrainError::Numerics`](crate::TrainError::Numerics), which names the operation, the line of the model's source, the layer and
+        /// the kernel where that happened first, with the numbers there and what to do about it; the model is as it was before the
+        /// call. PyTorch's `set_detect_anomaly(True)`, of forward pass, backward pass and update. Default: no.
+        ///
+        /// Infinities that inputs or constants hold, such as those of masks, are no alarm; a NaN that comes of them is.
+        ///
+        /// Programs are compiled as without it, and give the same bits. It takes the memory of the states once more, and the time
+        /// to copy and to search them. The search for the cause computes the call again, operation by operation, which takes
+        /// some hundred times as long as the call. [`Self::check_finite`] is about what is given to calls.
+        pub fn check_numerics(mut self, check: bool) -> Self {
+            self.settings.check_numerics = check;
+            self
+        }
+    };
     (check_finite) => {
         /// Whether what is given is searched for NaN and infinity before each call, which then fails with
-        /// [`TrainError::NotFinite`](crate::TrainError::NotFinite). Default: no.
+        /// [`TrainError::NotFinite`](crate::TrainError::NotFinite). Default: no. [`Self::check_numerics`] is about what is computed.
         pub fn check_finite(mut self, check: bool) -> Self {
             self.settings.check_finite = check;
             self
@@ -149,6 +166,7 @@ pub(crate) struct Settings {
     /// The number of programs of other sizes that are kept.
     pub cached_programs: usize,
     pub check_finite: bool,
+    pub check_numerics: bool,
     pub flush_denormal: bool,
     pub seed: u64,
     /// Whether contractions are computed only in ways whose error is that of the definition.
@@ -166,6 +184,7 @@ impl Default for Settings {
             calls: None,
             cached_programs: 16,
             check_finite: false,
+            check_numerics: false,
             flush_denormal: true,
             seed: 0,
             exact: false,
@@ -284,6 +303,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     setter!(threads);
     setter!(cached_programs);
     setter!(check_finite);
+    setter!(check_numerics);
     setter!(flush_denormal);
     setter!(seed);
     setter!(exact);

@@ -7,6 +7,7 @@ use kiln_jit::{CompileError, RunError, StateError};
 use kiln_rt::ThreadsError;
 
 use super::hints::to_fit;
+use crate::numerics::{NonFinite, Unexplained};
 use crate::report::ProfileError;
 use crate::tuning::TuningError;
 
@@ -48,6 +49,16 @@ pub enum TrainError {
         expected: Shape,
         /// The array's.
         found: Vec<usize>,
+    },
+    /// What one of several inputs holds, where it can not be taken.
+    #[error("input `{input}`: {error}")]
+    Input {
+        /// The name of the input.
+        input: &'static str,
+        /// What is wrong: [`TrainError::Empty`], [`TrainError::Index`], [`TrainError::Label`] or
+        /// [`TrainError::WholeNumber`].
+        #[source]
+        error: Box<TrainError>,
     },
     /// Inputs of a model with different numbers of samples.
     #[error(
@@ -217,6 +228,12 @@ pub enum TrainError {
         /// The number.
         found: f32,
     },
+    /// A call made NaN or infinity out of finite numbers, where the trainer was built with `check_numerics(true)`.
+    #[error("{0}")]
+    Numerics(Box<NonFinite>),
+    /// NaN or infinity in the results of a call whose cause was not found, with `check_numerics(true)`.
+    #[error("{0}")]
+    Unexplained(Box<Unexplained>),
     /// A loss that was given numbers for which it is not defined, such as scores for probabilities.
     #[error(
         "{function} takes numbers from {range}, and {count} that it was given in this batch lie outside{}",
@@ -345,6 +362,13 @@ pub enum TrainError {
     /// The compiled program could not be run.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl TrainError {
+    /// As an error of one input, where there are several.
+    pub(crate) fn of_input(self, input: &'static str, inputs: usize) -> TrainError {
+        if inputs > 1 { TrainError::Input { input, error: Box::new(self) } } else { self }
+    }
 }
 
 /// `a`, `b`, or a word for none.

@@ -36,7 +36,7 @@ fn check_one<M: Model>(
     let shape = given.shape();
     let sizes = match before.and(expected, shape) {
         _ if shape.first() == Some(&0) && shape.len() == expected.rank() => {
-            return Err(TrainError::Empty { found: shape.to_vec() });
+            return Err(TrainError::Empty { found: shape.to_vec() }.of_input(input, M::INPUTS.len()));
         }
         Ok(sizes) => sizes,
         Err(Misfit::Differs { free: Shape::N, before: expected, here: found }) => {
@@ -59,6 +59,16 @@ fn check_one<M: Model>(
 }
 
 /// Sets the data inputs of a program, the first of which are the model's, to a part of the samples.
-pub fn write<T>(program: &mut Compiled, x: &impl Inputs<T>, part: Range<usize>) -> Result<(), TrainError> {
-    x.each(|position, given| program.write_elements(position, given.samples(part.clone())))
+///
+/// # Errors
+/// [`TrainError::Index`] for an index that points at nothing.
+pub fn write<M: Model>(
+    program: &mut Compiled,
+    x: &impl Inputs<M::Input>,
+    part: Range<usize>,
+) -> Result<(), TrainError> {
+    x.each(|position, given| {
+        let written = program.write_elements(position, given.samples(part.clone()));
+        written.map_err(|error| error.of_input(M::INPUT_NAMES[position], M::INPUTS.len()))
+    })
 }

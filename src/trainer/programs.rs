@@ -21,6 +21,7 @@ use super::evaluation::scored;
 use super::metric::Metric;
 use super::planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
 use super::view;
+use crate::numerics::Checked;
 use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
 use crate::tuning::Tuner;
 
@@ -219,10 +220,12 @@ pub struct Compiled {
     flags: Vec<i32>,
     /// The outputs that count numbers which a function does not take, each with the function and what it takes.
     outside: Vec<(usize, String, String)>,
+    /// Where results are looked at.
+    checked: Option<Box<Checked>>,
 }
 
 impl Compiled {
-    pub fn new(name: &'static str, sizes: Sizes, graph: &Graph, session: Session) -> Compiled {
+    pub(crate) fn new(name: &'static str, sizes: Sizes, graph: &Graph, session: Session, settings: &Settings) -> Compiled {
         let inputs = session.program().plan().inputs.iter().enumerate();
         let data = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, input)| {
             let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
@@ -242,6 +245,9 @@ impl Compiled {
             inputs: data.collect(),
             flags: Vec::new(),
             outside: outside.collect(),
+            checked: settings
+                .check_numerics
+                .then(|| Box::new(Checked::new(graph, sizes.batch(), settings.flush_denormal))),
             session,
         }
     }
@@ -256,6 +262,9 @@ impl Compiled {
 
     /// As [`Compiled::write`], of elements of any type.
     pub fn write_elements(&mut self, input: usize, from: Elements<'_>) -> Result<(), TrainError> {
+        if let Some(checked) = &mut self.checked {
+            checked.give(input, &from);
+        }
         let (input, rule) = &self.inputs[input];
         match from {
             Elements::F32(numbers) => self.session.write_input_f32(*input, numbers)?,
@@ -275,17 +284,29 @@ impl Compiled {
     /// Runs it; all data inputs have been written.
     ///
     /// # Errors
-    /// [`TrainError::Outside`] where a function was given numbers that it does not take; the states are then as they were.
+    /// [`TrainError::Outside`] where a function was given numbers that it does not take; with `check_numerics`
+    /// [`TrainError::Numerics`] and [`TrainError::Unexplained`]; the states are then as they were.
     pub fn run(&mut self, states: &mut States) -> Result<(), TrainError> {
+        if let Some(checked) = &self.checked {
+            checked.begin(states);
+        }
         self.session.run(states)?;
         self.uses += 1;
-        self.check_outside()
+        self.check_outside()?;
+        match &mut self.checked {
+            Some(checked) => checked.end(&self.session, states),
+            None => Ok(()),
+        }
     }
 
     /// As [`Compiled::run`], of a program that writes no states; forks run at once.
     pub fn run_shared(&mut self, states: &States) -> Result<(), TrainError> {
         self.session.run_shared(states)?;
-        self.check_outside()
+        self.check_outside()?;
+        match &mut self.checked {
+            Some(checked) => checked.end_shared(&self.session, states),
+            None => Ok(()),
+        }
     }
 
     fn check_outside(&self) -> Result<(), TrainError> {
@@ -307,6 +328,7 @@ impl Compiled {
             inputs: self.inputs.clone(),
             flags: Vec::new(),
             outside: self.outside.clone(),
+            checked: self.checked.clone(),
             ..*self
         }
     }
@@ -456,7 +478,7 @@ impl Programs {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
         }
-        self.compiled.insert(0, Compiled::new(name, sizes, graph, session));
+        self.compiled.insert(0, Compiled::new(name, sizes, graph, session, &self.settings));
         Ok(())
     }
 

@@ -8,11 +8,11 @@ use std::{fs, io};
 
 use kiln_graph::{DType, Shape, Type, counter};
 use ndarray::ArrayD;
-use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
+use safetensors::tensor::{Dtype, SafeTensors, View};
 
 use super::programs::Programs;
 use super::schedulers::Schedulers;
-use crate::checkpoint::{CheckpointError, Notes, check_seal, open_noted, seal};
+use crate::checkpoint::{CheckpointError, Notes, check_seal, open_noted, seal, serialize};
 use crate::files::replace_file;
 use crate::names::{numbers, shown};
 
@@ -54,11 +54,7 @@ fn stored_type(ty: Type) -> (Dtype, Shape) {
 }
 
 /// The bytes of a file with the state of a training, its seed, and some notes.
-pub(crate) fn encode(
-    programs: &Programs,
-    schedulers: &Schedulers,
-    mut notes: Notes,
-) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+pub(crate) fn encode(programs: &Programs, schedulers: &Schedulers, mut notes: Notes) -> io::Result<Vec<u8>> {
     let mut tensors = Vec::new();
     let states = programs.states();
     for name in states.names() {
@@ -75,7 +71,7 @@ pub(crate) fn encode(
     notes.insert(SEED.to_owned(), programs.seed().to_string());
     notes.insert("format".to_owned(), "pt".to_owned());
     seal(&tensors, &mut notes);
-    serialize(tensors, Some(notes.into_iter().collect()))
+    serialize(tensors, &notes)
 }
 
 /// Writes the state of a training.
@@ -85,7 +81,7 @@ pub(crate) fn save(
     schedulers: &Schedulers,
     notes: Notes,
 ) -> Result<(), CheckpointError> {
-    let bytes = encode(programs, schedulers, notes).map_err(io::Error::other);
+    let bytes = encode(programs, schedulers, notes);
     bytes
         .and_then(|bytes| replace_file(path, &bytes))
         .map_err(|source| CheckpointError::Write { path: path.into(), source })

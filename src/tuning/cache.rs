@@ -168,9 +168,8 @@ mod tests {
     }
 
     fn check(name: &str, body: impl Fn(&dyn Fn() -> Cache)) {
-        // Beside this program, where cargo writes: `CARGO_TARGET_TMPDIR` is not for tests within a crate.
-        let program = std::env::current_exe().unwrap();
-        let folder = program.with_file_name(format!("cache-{name}-{}", std::process::id()));
+        // `CARGO_TARGET_TMPDIR` is not for tests within a crate, and the program's own folder may be read-only.
+        let folder = std::env::temp_dir().join(format!("kiln-cache-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         body(&|| Cache::within(&folder.join("deep"), &Target::with_lanes(8)));
         fs::remove_dir_all(&folder).unwrap();

@@ -200,9 +200,13 @@ fn child() {
     }
 }
 
-fn start(folder: &FilePath, epochs: u64) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+/// Starts [`child`], which ignores this signal, or none.
+fn start(folder: &FilePath, epochs: u64, ignored: &str) -> Child {
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new("sh");
     command
+        .args(["-c", r#"[ -z "$0" ] || trap "" "$0"; exec "$@""#, ignored])
+        .arg(program)
         .args(["--exact", "folders::child", "--ignored", "--nocapture"])
         .env(CHILD, folder)
         .env(EPOCHS, epochs.to_string());
@@ -224,7 +228,7 @@ fn a_killed_training_goes_on() {
     whole.fit(&data()).epochs(STEPS / 4).progress(Progress::Silent).run().unwrap();
     let (mut killed, mut word) = (0, 1u64);
     while killed < KILLS {
-        let mut child = start(&path, STEPS / 4);
+        let mut child = start(&path, STEPS / 4, "");
         let begun = Instant::now();
         // From the first file on, for a moment that is anything from nothing to some steps.
         while !path.join("step-000000001.safetensors").exists() && trained(&path) == 0 && begun.elapsed().as_secs() < 60
@@ -242,7 +246,7 @@ fn a_killed_training_goes_on() {
             killed += 1;
         }
     }
-    let ended = start(&path, STEPS / 4).wait_with_output().unwrap();
+    let ended = start(&path, STEPS / 4, "").wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
     assert_eq!(trained_steps(&path), STEPS);
     let mut resumed = trainer();
@@ -256,27 +260,56 @@ fn trained(path: &FilePath) -> usize {
     files.filter(|entry| entry.file_name().to_string_lossy().starts_with("step-")).count()
 }
 
-/// Ctrl-C, and what a batch system sends before it kills: the training is saved, says so and ends.
+/// Whether this process, and so each that it starts, ignores a signal: what runs in the background of a script ignores SIGINT.
+#[cfg(unix)]
+fn is_ignored(signal: u32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Ctrl-C, and what a batch system sends before it kills: the training is saved, says so and ends. What a process was
+/// started to ignore, as by `nohup`, it goes on ignoring.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_training_is_saved() {
-    for signal in ["INT", "TERM"] {
+    let send = |signal: &str, child: &Child| {
+        let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        sent.is_ok_and(|status| status.success())
+    };
+    for (ignored, sent) in [("", "INT"), ("", "TERM"), ("INT", "TERM")] {
+        if sent == "INT" && is_ignored(2) {
+            println!("skipped: SIGINT is ignored here");
+            continue;
+        }
         let folder = Folder::new("interrupted");
         let path = folder.path("run");
         // So many that it is not done before the signal comes, however busy the machine.
-        let child = start(&path, 1_000_000);
+        let mut child = start(&path, 1_000_000, ignored);
         let begun = Instant::now();
         while trained(&path) == 0 && begun.elapsed().as_secs() < 60 {
             sleep(Duration::from_millis(1));
         }
-        let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
-        let output = child.wait_with_output().unwrap();
-        if !sent.is_ok_and(|status| status.success()) {
+        if !ignored.is_empty() {
+            send(ignored, &child);
+            sleep(Duration::from_millis(100));
+            assert!(child.try_wait().unwrap().is_none(), "a process that ignores {ignored} ended");
+        }
+        if !send(sent, &child) {
+            child.kill().unwrap();
+            child.wait().unwrap();
             println!("skipped: there is no `kill`");
             return;
         }
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() && begun.elapsed().as_secs() < 60 {
+            sleep(Duration::from_millis(1));
+        }
+        // For one that did not hear the signal.
+        let _ = child.kill();
+        let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert_eq!(output.status.code(), Some(1), "{sent}, {ignored} ignored: {text}");
         let saved = text.lines().find_map(|line| line.strip_prefix("interrupted; saved in ")).expect(&text);
         let file = saved.split(", from where").next().unwrap();
         assert!(FilePath::new(file).is_file(), "{text}");

@@ -30,6 +30,43 @@ model! {
     }
 }
 
+model! {
+    struct Nested {
+        body: Sequential(Linear(3, 4), ReLU, Sequential(Linear(4, 4), Tanh)),
+        blocks: [Sequential(Linear(4, 4), ReLU); 2],
+    }
+
+    fn forward(x: [N, 3]) -> [N, 4] {
+        x = body(x);
+        for block in blocks {
+            x = block(x);
+        }
+        x
+    }
+}
+
+#[test]
+fn tuples_and_lists_of_layers_load_like_layers() {
+    let folder = Folder::new("nested");
+    let (whole, part) = (folder.path("whole.safetensors"), folder.path("part.safetensors"));
+    let trained = Nested::init(1);
+    trained.save(&whole).unwrap();
+
+    let mut net = Nested::init(2);
+    trained.body.save(&part).unwrap();
+    net.body.load(&part).unwrap();
+    net.blocks.load_with(&whole, LoadOptions::new().prefix("blocks.")).unwrap();
+    assert_eq!(contents(&net), contents(&trained));
+
+    let names: Vec<String> = contents(&trained.body).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["0.weight", "0.bias", "2.0.weight", "2.0.bias"]);
+    let mut layers = Vec::new();
+    trained.blocks.each_layer(&mut |path, layer| layers.push(format!("{path}: {layer}")));
+    assert_eq!(layers, ["0.0: Linear(4, 4)", "0.1: ReLU", "1.0: Linear(4, 4)", "1.1: ReLU"]);
+    let text = net.body.load(&whole).unwrap_err().to_string();
+    assert!(text.contains("0.weight"), "{text}");
+}
+
 /// Names, bits and counts of all parameters.
 fn contents(model: &impl Parameters) -> Vec<(String, Vec<u32>, Option<i64>)> {
     let mut all = Vec::new();

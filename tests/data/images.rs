@@ -145,6 +145,21 @@ fn a_folder_of_images_is_a_source() {
     assert!(text.starts_with("sample 3: ") && text.contains("z.jpg is no PNG or JPEG file: "), "{text}");
 }
 
+#[path = "../book/images.rs"]
+mod of_the_book;
+
+#[test]
+fn pictures_are_read_as_the_book_reads_them() {
+    let folder = Folder::new("pictures");
+    for class in ["cat", "dog"] {
+        fs::create_dir_all(folder.path(class)).unwrap();
+        for number in 0..5 {
+            folder.file(&format!("{class}/{number}.png"), &encoded(gray(51 * number as u8, 4), ImageFormat::Png));
+        }
+    }
+    assert_eq!(of_the_book::pictures(&folder.0).unwrap(), [8, 2]);
+}
+
 #[test]
 fn folders_without_images_are_errors() {
     let folder = Folder::new("empty classes");

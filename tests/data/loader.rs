@@ -322,3 +322,27 @@ fn a_source_of_ones_own_knows_the_epoch() {
         assert_eq!((x, y), (array![3.0, 2.0].into(), expected(epoch).into()));
     }
 }
+
+/// What lies in memory is written to its row of a batch at once; what a function makes comes as a sample of its own.
+#[test]
+fn rows_are_the_samples_however_they_come() {
+    let inputs = Array3::from_shape_fn((23, 4, 3), |(n, i, j)| (n * 12 + i * 3 + j) as f32);
+    let marks = Array1::from_iter((0..23).map(|n| n % 2 == 0));
+    // Of another order of elements in memory.
+    let turned = inputs.clone().permuted_axes([0, 2, 1]);
+    let data = Arc::new(Dataset::new((turned, marks), Array1::from_iter(0..23_i64)).unwrap());
+    let pairs: Vec<_> = (0..23).map(|index| data.sample(index).unwrap()).collect();
+    fn check<S: Source<Input = (ndarray::Array2<f32>, bool), Target = i64> + Clone + 'static>(source: S) {
+        let made = source.clone().map(|pair| pair);
+        for workers in [0, 1, 3] {
+            let loader = |source| Loader::new(source).batch(5).shuffle(3).workers(workers);
+            let expected = collect(Loader::new(made.clone()).batch(5).shuffle(3).epoch(1));
+            assert!(collect(loader(source.clone()).epoch(1)) == expected, "{workers} workers");
+        }
+    }
+    check(data.clone());
+    check(pairs.clone());
+    check(Arc::new(pairs.cache()));
+    check(data.clone().subset([22, 3, 3, 0, 7, 9, 1]).unwrap());
+    check(data.clone().concat(data.map(|((x, mark), y)| ((x * 2.0, !mark), -y))));
+}

@@ -43,6 +43,20 @@ pub fn compositions() -> Vec<Case> {
         row("inner", [any(&[2, 3]), any(&[2, 3])], |_, v| functions::inner(v[0], v[1]).square()),
         row("kron", [any(&[2, 2]), any(&[3])], |_, v| functions::kron(v[0], v[1]).square()),
         row("cdist", [any(&[2, 3]), any(&[4, 3])], |_, v| cdist(v[0], v[1], 2.0)),
+        row("grid_sample", [any(&[1, 2, 3, 3]), apart(&[1, 2, 2, 2])], |_, v| {
+            functions::grid_sample(v[0], v[1] * 0.45 + 0.03, "bilinear", "zeros", false).square()
+        }),
+        row("grid_sample, bicubic", [any(&[1, 1, 3, 3]), apart(&[1, 2, 2, 2])], |_, v| {
+            functions::grid_sample(v[0], v[1] * 0.45 + 0.03, "bicubic", "border", true).square()
+        }),
+        row("affine_grid", [any(&[2, 2, 3])], |_, v| functions::affine_grid(v[0], &[2, 1, 2, 3], false).square()),
+        row("conv2d", [any(&[1, 2, 3, 3]), any(&[2, 2, 2, 2]), any(&[2])], |_, v| {
+            functions::conv2d_by_word(v[0], v[1], Some(v[2]), &[1], "same", &[1], 1).square()
+        }),
+        row("batch_norm", [any(&[2, 2, 3]), any(&[2]), positive(&[2]), any(&[2])], |_, v| {
+            functions::batch_norm(v[0], Some(v[1]), Some(v[2]), Some(v[3]), None, false, 0.1, 1e-2).square()
+        }),
+        row("embedding", [any(&[3, 2])], |g, v| functions::embedding(g.iota([2, 2], 0), v[0], Some(-1)).square()),
         row("pdist", [apart(&[3, 2])], |_, v| functions::pdist(v[0], 3.0)),
     ]
 }

@@ -251,6 +251,46 @@ CASES |= {
     "places of FractionalMaxPool3d": (lambda x, u: F.fractional_max_pool3d_with_indices(x, 2, output_size=(3, 2, 4), _random_samples=u.double() / 16)[1], rand(1, 2, 5, 5, 6), ints([[1, 11, 6], [14, 3, 9]])),
 }
 
+# Layers as functions, with weights that are tensors.
+weights, kernel = (rand(4, 2, 2, 3), rand(4)), rand(2, 3, 3, 2)
+four, theta, theta3 = rand(2, 4, 3, 3), rand(2, 2, 3) / 2, rand(1, 3, 4) / 4
+places, places3 = rand(2, 3, 4, 2) / 1.6, rand(1, 2, 2, 3, 3) / 1.6
+looked, images = rand(6, 3), rand(2, 2, 4, 5) / 4
+sample = F.grid_sample
+CASES |= {
+    "conv2d": (lambda x, w, b: F.conv2d(x, w, b), image, *weights),
+    "conv2d, settings": (lambda x, w: F.conv2d(x, w, None, (2, 1), (1, 2), 2, 2), rand(1, 4, 7, 6), rand(4, 2, 2, 3)),
+    "conv2d, same": (lambda x, w: F.conv2d(x, w, padding="same", dilation=2), image, weights[0]),
+    "conv1d": (lambda x, w, b: F.conv1d(x, w, b, stride=2, padding=1), line3, rand(3, 2, 3), rand(3)),
+    "conv3d": (lambda x, w: F.conv3d(x, w), volume, rand(2, 1, 2, 2, 3)),
+    "conv of one sample": (lambda x, w: F.conv1d(x, w), rand(2, 5), rand(3, 2, 3)),
+    "conv_transpose2d": (lambda x, w, b: F.conv_transpose2d(x, w, b, (2, 3), 1, (1, 0), 1, (1, 2)), image, kernel, rand(3)),
+    "conv_transpose1d": (lambda x, w: F.conv_transpose1d(x, w, groups=2), line3, rand(2, 1, 3)),
+    "conv_transpose3d": (lambda x, w: F.conv_transpose3d(x, w), volume, rand(1, 2, 2, 1, 2)),
+    "lp_pool2d(3, 2)": (lambda x: F.lp_pool2d(x.abs(), 3, 2), image), "lp_pool1d(2, 3, 1)": (lambda x: F.lp_pool1d(x, 2, 3, 1), line3),
+    "layer_norm": (lambda x, w, b: F.layer_norm(x, (4,), w, b), m, rand(4), rand(4)),
+    "layer_norm of two axes": (lambda x: F.layer_norm(x, (3, 4), eps=0.5), rand(2, 3, 4)),
+    "rms_norm": (lambda x, w: F.rms_norm(x, (4,), w, 1e-3), m, rand(4)),
+    "group_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), four, rand(4), rand(4)),
+    "instance_norm": (lambda x, w: F.instance_norm(x, weight=w), image, rand(2)),
+    "instance_norm by statistics": (lambda x, a, b: F.instance_norm(x, a.detach(), b.detach(), use_input_stats=False), image, rand(2), rand(2).abs()),
+    "batch_norm": (lambda x, a, b, w: F.batch_norm(x, a.detach(), b.detach(), w), four, rand(4), rand(4).abs(), rand(4)),
+    "batch_norm in training": (lambda x, w, b: F.batch_norm(x, None, None, w, b, True, eps=0.25), four, rand(4), rand(4)),
+    "local_response_norm": (lambda x: F.local_response_norm(x, 3, 0.5, 0.75, 2.0), four),
+    "embedding": (lambda i, w: F.embedding(i, w), ints([5, 0, 5], [1, 2, 0]), looked),
+    "embedding, padding": (lambda i, w: F.embedding(i, w, -1), ints([5, 0, 5], [1, 2, 0]), looked),
+    "embedding_bag": (lambda i, w: F.embedding_bag(i, w), ints([5, 0, 5], [1, 2, 0]), looked),
+    "embedding_bag, sum": (lambda i, w: F.embedding_bag(i, w, mode="sum", padding_idx=0), ints([5, 0, 5], [1, 2, 0]), looked),
+    "affine_grid": (lambda t: F.affine_grid(t, (2, 1, 3, 4), align_corners=False), theta),
+    "affine_grid, corners": (lambda t: F.affine_grid(t, (2, 1, 1, 4), align_corners=True), theta),
+    "affine_grid of a volume": (lambda t: F.affine_grid(t, (1, 1, 2, 3, 2), align_corners=True), theta3),
+    "grid_sample of a volume": (lambda x, p: sample(x, p, padding_mode="border", align_corners=True), volume, places3),
+    "grid_sample of a volume, nearest": (lambda x, p: sample(x, p.detach(), "nearest", align_corners=False), volume, places3),
+} | {
+    f"grid_sample, {mode}, {padding}{', corners' * corners}": ((lambda mode, padding, corners: lambda x, p: sample(x, p if mode != "nearest" else p.detach(), mode, padding, corners))(mode, padding, bool(corners)), images, places)
+    for mode in ("bilinear", "nearest", "bicubic") for padding in ("zeros", "border", "reflection") for corners in (0, 1)
+}
+
 
 def line(name, tensor):
     kind = "f32" if tensor.is_floating_point() else "i32"
@@ -273,5 +313,5 @@ for name, (f, *inputs) in CASES.items():
     if smooth:
         up = lambda r: torch.tensor([UPSTREAM[i % 5] for i in range(r.numel())]).to(r).reshape(r.shape)
         total = sum((torch.where(r.isfinite(), r, 0) * up(r)).sum() if r.isfinite().all() else r.flatten() @ up(r).flatten() for r in smooth)
-        for g in torch.autograd.grad(total, real, allow_unused=True):
-            line("gradient", torch.zeros(1) if g is None else g)
+        for x, g in zip(real, torch.autograd.grad(total, real, allow_unused=True)):
+            line("gradient", torch.zeros_like(x) if g is None else g)

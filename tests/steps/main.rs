@@ -10,6 +10,7 @@ mod denormals;
 mod folder;
 mod large;
 mod losses;
+mod numerics;
 mod order;
 mod peers;
 mod results;

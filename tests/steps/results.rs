@@ -90,6 +90,11 @@ model! {
     eval given(x: [N, 3], labels: [N; i32]) -> (x, labels, right) {
         let right = labels.eq(x.argmax(1));
     }
+
+    eval hidden(x: [N, 3], mask: [N, 3; bool], rows: [N; bool]) -> (x, mask, any) {
+        x = x.masked_fill(mask, 0.0);
+        let any = rows.logical_not().logical_and(mask.any(1));
+    }
 }
 
 /// A result of exactly this type.
@@ -141,9 +146,19 @@ fn each_result_has_the_type_of_its_elements_and_axes() {
     check(zero, array![2, 0].into_dyn());
 
     let (same, labels, right) = t.given(&x, &[2u8, 1]).unwrap();
-    check(same, x.into_dyn());
+    check(same, x.clone().into_dyn());
     check(labels, array![2, 1].into_dyn());
     check(right, array![true, false].into_dyn());
+
+    let mask = array![[true, false, false], [false, false, true]];
+    let (kept, same, any) = t.hidden(&x, &mask.view(), &array![false, true]).unwrap();
+    check(kept, array![[0.0, 2.0, 3.0], [3.0, 2.0, 0.0f32]].into_dyn());
+    check(same, mask.clone().into_dyn());
+    check(any, array![true, false].into_dyn());
+    let error = t.hidden(&x, &mask, &array![false]).unwrap_err().to_string();
+    assert!(error.starts_with("all inputs of `hidden` have the same number of samples"), "{error}");
+    let error = t.hidden(&x, &mask.t(), &array![false, true]).unwrap_err().to_string();
+    assert!(error.starts_with("`hidden` takes `mask` of the shape [N, 3], but got the shape [3, 2]"), "{error}");
 }
 
 model! {

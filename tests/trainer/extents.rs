@@ -194,7 +194,7 @@ fn errors_name_the_input_and_the_extent() {
     check(&[2, 5, 3], &[2, 0], &[2, 5, 5], "input `pairs`: the axis declared as 2 * S has the extent 0");
     check(&[2, 5, 4], &[2, 4], &[2, 5, 5], "the model takes `x` of the shape [N, T, 3], but got the shape [2, 5, 4]");
     check(&[2, 5, 3], &[2, 4], &[3, 5, 5], "all inputs of the model have the same number of samples");
-    check(&[0, 5, 3], &[0, 4], &[0, 5, 5], "there is no sample");
+    check(&[0, 5, 3], &[0, 4], &[0, 5, 5], "input `x`: there is no sample");
     check(&[2, 2, 3], &[2, 4], &[2, 2, 2], "with N = 2, S = 2, T = 2: ");
     check(&[2, 9, 3], &[2, 4], &[2, 9, 9], "with N = 2, S = 2, T = 9: ");
     check(&[2, 5, 3], &[2, 4], &[2, 5, 5], "nothing");

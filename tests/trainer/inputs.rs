@@ -114,6 +114,8 @@ fn mistakes_name_the_input_and_leave_the_model() {
         "all inputs of the model have the same number of samples: `image` has 4, but `word` has 3",
     );
     check((nan, good().1, good().2), "the image holds NaN at [2, 1]");
-    check((good().0, Array1::from_elem(4, 5), good().2), "");
-    check((Array2::zeros((0, 3)), good().1, good().2), "there is no sample");
+    let index = "input `word`: index 5 at [0] is out of range: there are 5 rows, 0 to 4";
+    check((good().0, Array1::from_elem(4, 5), good().2), index);
+    let empty = "input `image`: there is no sample: the input has the shape [0, 3]";
+    check((Array2::zeros((0, 3)), good().1, good().2), empty);
 }

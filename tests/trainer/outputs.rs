@@ -151,6 +151,32 @@ fn a_function_of_all_outputs_is_a_loss() {
     assert!(each.outputs.iter().all(|output| output.loss.is_some()));
 }
 
+/// Labels that do not count are allowed where the function passes over them, and count for no accuracy.
+#[test]
+fn a_function_of_all_outputs_passes_over_labels() {
+    let (x, shift) = (numbers::<3>(8, 0.0), numbers::<2>(8, 2.0));
+    let (mut labels, places) = (labels(8).mapv(i64::from), numbers::<2>(8, 0.5));
+    (labels[1], labels[6]) = (-100, -100);
+    let joint = joint_loss_fn(|[scores, place], [labels, target]| {
+        let counts = labels.ne(-100).convert(kiln::graph::DType::F32);
+        let entropy = -scores.log_softmax(1).gather(1, labels.maximum(0).unsqueeze(1)).squeeze(1) * counts;
+        entropy.sum(..) / counts.sum(..) + (place - target).square().mean(..) * 0.5
+    });
+    let joint = joint.targets::<(i32, f32)>([JointTarget::ClassesOr(0, -100), JointTarget::Like(1)]);
+    let mut of_all = Trainer::new(Two::init(1), joint, Sgd::new(0.1)).batch(8).threads(1).build().unwrap();
+    let each = (cross_entropy(), mse().weighted(0.5));
+    let mut of_each = Trainer::new(Two::init(1), each, Sgd::new(0.1)).batch(8).threads(1).build().unwrap();
+    for _ in 0..5 {
+        let expected = of_each.step((&x, &shift), (&labels, &places)).unwrap();
+        near(of_all.step((&x, &shift), (&labels, &places)).unwrap(), expected.into());
+    }
+    let accuracy = of_each.evaluate((&x, &shift), (&labels, &places)).unwrap().accuracy;
+    assert_eq!(of_all.evaluate((&x, &shift), (&labels, &places)).unwrap().accuracy, accuracy);
+    labels[2] = -1;
+    let error = of_all.step((&x, &shift), (&labels, &places)).unwrap_err().to_string();
+    assert!(error.starts_with("the targets of `scores`: label -1 at position 2 is out of range"), "{error}");
+}
+
 /// A variational bound reads three outputs and one target.
 #[test]
 fn a_loss_reads_several_outputs_and_one_target() {

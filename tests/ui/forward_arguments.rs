@@ -51,7 +51,7 @@ model! {
         let f = x[1..3];
         let g = fc(x).size(1);
         let h = reshape(x, [N, 2, 5]).view(N, -1) + 1;
-        let i = lp_pool2d(x, 2);
+        let i = fractional_max_pool2d(x, 2);
         let j = x.shape;
         fc(x)
     }

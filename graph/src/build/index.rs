@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::graph::{Graph, NodeId, Scope, Stage};
+use crate::graph::{Graph, Line, NodeId, Scope, Stage};
 
 /// Positions in the lists of a graph. Of several with one name the first counts.
 #[derive(Debug, Default)]
@@ -12,7 +12,8 @@ pub(super) struct Index {
     nodes: FxHashMap<NodeId, usize>,
     outputs: FxHashMap<String, usize>,
     updates: FxHashMap<usize, usize>,
-    gradients: FxHashMap<u32, u32>,
+    gradients: FxHashMap<(u32, &'static str), u32>,
+    lines: FxHashMap<(u32, Line), u32>,
 }
 
 impl Index {
@@ -30,8 +31,8 @@ impl Index {
         }
         for (position, scope) in graph.scopes.iter().enumerate() {
             let of = graph.scopes.get(scope.outer as usize);
-            if of.is_some_and(|of| *scope == gradient(of, scope.outer)) {
-                index.gradients.entry(scope.outer).or_insert(position as u32);
+            if of.is_some_and(|of| *scope == gradient(of, scope.outer, scope.operation)) {
+                index.gradients.entry((scope.outer, scope.operation)).or_insert(position as u32);
             }
         }
         index
@@ -73,16 +74,24 @@ impl Index {
         self.updates.entry(input).or_insert(position);
     }
 
-    /// The scope for gradients of the nodes of a scope, which is added if it is not there.
-    pub fn gradient_of(&mut self, scope: u32, scopes: &mut Vec<Scope>) -> u32 {
-        *self.gradients.entry(scope).or_insert_with(|| {
-            scopes.push(gradient(&scopes[scope as usize], scope));
+    /// The scope for gradients of an operation in a scope, which is added if it is not there.
+    pub fn gradient_of(&mut self, scope: u32, operation: &'static str, scopes: &mut Vec<Scope>) -> u32 {
+        *self.gradients.entry((scope, operation)).or_insert_with(|| {
+            scopes.push(gradient(&scopes[scope as usize], scope, operation));
+            scopes.len() as u32 - 1
+        })
+    }
+
+    /// The scope of what a line asks for within a scope, which is added if it is not there.
+    pub fn line(&mut self, outer: u32, line: Line, scopes: &mut Vec<Scope>) -> u32 {
+        *self.lines.entry((outer, line)).or_insert_with(|| {
+            scopes.push(Scope { outer, line: Some(line), ..scopes[outer as usize].clone() });
             scopes.len() as u32 - 1
         })
     }
 }
 
-/// The scope for gradients of the nodes of a scope.
-fn gradient(of: &Scope, scope: u32) -> Scope {
-    Scope { stage: Stage::Backward, outer: scope, ..of.clone() }
+/// The scope for gradients of an operation in a scope.
+fn gradient(of: &Scope, scope: u32, operation: &'static str) -> Scope {
+    Scope { stage: Stage::Backward, outer: scope, operation, ..of.clone() }
 }

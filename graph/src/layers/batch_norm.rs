@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use super::layer_norm::{visit_affine, visit_affine_mut};
+use super::resample::before_axes;
 use crate::build::{AxisList, Builder, Value};
 use crate::counter;
 use crate::model::{Init, Layer, Parameter, Path};
@@ -60,10 +61,13 @@ pub fn batch_norm<'g>(
         g.fail(ShapeError::OneValue { found: shape }.into());
         return x;
     }
-    let per_channel = |v: Value<'g>| v.reshape((2..shape.rank()).fold(Shape::new(&[channels]), |s, _| s.insert(1, 1)));
+    let per_channel = |v: Value<'g>| before_axes(v, shape.rank() - 2);
 
     let (centred, mean, variance) = match running.filter(|_| !of_batch) {
-        Some(running) => (x - per_channel(g.current(running.mean)), None, g.current(running.variance)),
+        Some(running) => {
+            let (mean, variance) = (g.current(running.mean), g.current(running.variance));
+            return by_statistics(x, mean, variance, weight, bias, statistics.eps);
+        }
         None => {
             let others: Vec<usize> = (0..shape.rank()).filter(|&axis| axis != 1).collect();
             let others = AxisList::from(others.as_slice());
@@ -83,19 +87,30 @@ pub fn batch_norm<'g>(
             if let Some(running) = running {
                 update(running, origin + mean, variance * (count / (count - 1.0)), statistics.momentum);
             }
-            (centred, Some(mean), variance)
+            (centred, mean, variance)
         }
     };
     // One multiplication and one addition for each element; its gradient needs two sums.
     let root = (variance + statistics.eps).rsqrt();
     let scale = weight.map_or(root, |weight| root * weight);
-    let shift = match (mean, bias) {
-        (None, None) => return centred * per_channel(scale),
-        (None, Some(bias)) => bias,
-        (Some(mean), None) => -(mean * scale),
-        (Some(mean), Some(bias)) => bias - mean * scale,
-    };
+    let shift = bias.map_or_else(|| -(mean * scale), |bias| bias - mean * scale);
     centred * per_channel(scale) + per_channel(shift)
+}
+
+/// [`batch_norm`] by a mean and a variance that are given, `[C]`.
+pub fn by_statistics<'g>(
+    x: Value<'g>,
+    mean: Value<'g>,
+    variance: Value<'g>,
+    weight: Option<Value<'g>>,
+    bias: Option<Value<'g>>,
+    eps: f64,
+) -> Value<'g> {
+    let per_channel = |v: Value<'g>| before_axes(v, x.shape().rank() - 2);
+    let centred = x - per_channel(mean);
+    let root = (variance + eps).rsqrt();
+    let scaled = centred * per_channel(weight.map_or(root, |weight| root * weight));
+    bias.map_or(scaled, |bias| scaled + per_channel(bias))
 }
 
 /// Takes a batch into the running statistics.

@@ -44,7 +44,7 @@ impl EmbeddingSettings {
 }
 
 /// The row of a `padding_idx` that may count from the end, counted from the front.
-pub(super) const fn padding(padding_idx: Option<isize>, rows: usize) -> Result<Option<usize>, ShapeError> {
+pub(crate) const fn padding(padding_idx: Option<isize>, rows: usize) -> Result<Option<usize>, ShapeError> {
     match padding_idx {
         None => Ok(None),
         Some(row) if row >= 0 && (row as usize) < rows => Ok(Some(row as usize)),

@@ -21,8 +21,24 @@ pub enum JointTarget {
     /// Class labels `[N, d..]` for the output `[N, C, d..]` of this position. Those who take labels from users check that
     /// they lie in `0..C`, and count which of them have the largest score.
     Classes(usize),
+    /// As [`JointTarget::Classes`], or this label of targets that do not count, as `ignore_index` of a cross-entropy says
+    /// (-100, unless it is told otherwise). The function passes over them:
+    /// [`class_cross_entropy`](super::class_cross_entropy) does, or a product with `labels.ne(-100)`.
+    ClassesOr(usize, i32),
     /// These extents.
     Extents(Shape),
+}
+
+impl JointTarget {
+    /// The position of the output that it belongs to.
+    const fn output(self) -> Option<usize> {
+        match self {
+            JointTarget::Like(output) | JointTarget::Classes(output) | JointTarget::ClassesOr(output, _) => {
+                Some(output)
+            }
+            JointTarget::Extents(_) => None,
+        }
+    }
 }
 
 /// A loss that is a function of all outputs and targets; see [`joint_loss_fn`].
@@ -100,9 +116,7 @@ where
     ) -> Option<(Value<'g>, Value<'g>)> {
         let _function = g.function("loss");
         for (target, of) in self.targets.iter().enumerate() {
-            if let JointTarget::Like(output) | JointTarget::Classes(output) = *of
-                && output >= K
-            {
+            if let Some(output) = of.output().filter(|output| *output >= K) {
                 g.fail(GraphError::JointTarget { target, output, outputs: K });
                 return None;
             }
@@ -126,15 +140,12 @@ where
 
     fn target(&self, place: usize, outputs: &dyn Fn(usize) -> Shape) -> Option<TargetRule> {
         let (of, dtype) = (*self.targets.get(place)?, T::DTYPES[place]);
-        let output = match of {
-            JointTarget::Like(output) | JointTarget::Classes(output) => Some(output),
-            JointTarget::Extents(_) => None,
-        };
+        let output = of.output();
         // One that is not there is an error of the program that is built.
         let prediction = outputs(output.unwrap_or(0).min(K.saturating_sub(1)));
         let (shape, classes) = match of {
             JointTarget::Like(_) => (prediction, None),
-            JointTarget::Classes(_) => {
+            JointTarget::Classes(_) | JointTarget::ClassesOr(..) => {
                 let classes = (prediction.rank() > 0).then(|| prediction.dim(prediction.rank().min(2) - 1));
                 (rules::classes(prediction).unwrap_or(prediction), classes)
             }
@@ -144,7 +155,7 @@ where
             ty: Type::new(dtype, shape),
             output: output.filter(|output| *output < K),
             classes,
-            ignored: None,
+            ignored: if let JointTarget::ClassesOr(_, ignored) = of { Some(ignored) } else { None },
         })
     }
 

@@ -22,6 +22,7 @@ fn squared_errors<'g>(prediction: Value<'g>, target: Value<'g>) -> Losses<'g> {
 
 /// `|x - t|`; the shapes broadcast.
 pub fn mean_absolute_error<'g>(prediction: Value<'g>, target: Value<'g>, reduction: Reduction) -> Value<'g> {
+    let _function = prediction.graph().function("l1");
     absolute_errors(prediction, target).reduce(reduction)
 }
 

@@ -142,7 +142,7 @@ pub(crate) fn evaluate_scan<T: Real>(
 
 impl<T: Real> Tensor<T> {
     /// A row along the first axis.
-    fn row(&self, row: usize) -> Tensor<T> {
+    pub(crate) fn row(&self, row: usize) -> Tensor<T> {
         match self {
             Tensor::F(a) => Tensor::F(a.index_axis(Axis(0), row).to_owned()),
             Tensor::I(a) => Tensor::I(a.index_axis(Axis(0), row).to_owned()),
@@ -151,7 +151,7 @@ impl<T: Real> Tensor<T> {
     }
 
     /// Rows of one type, along a new first axis.
-    fn stacked(rows: &[Tensor<T>]) -> Tensor<T> {
+    pub(crate) fn stacked(rows: &[Tensor<T>]) -> Tensor<T> {
         macro_rules! stacked {
             ($kind:path) => {{
                 let views: Vec<_> =

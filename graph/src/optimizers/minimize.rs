@@ -215,6 +215,7 @@ impl<'a> Optimization<'a> {
         groups: &[usize],
     ) {
         let _stage = g.stage(Stage::Update);
+        let _rule = g.function(self.rule.name());
         let options = self.rule.options();
         let mut due = None;
         if options.accumulate > 1 {

@@ -8,11 +8,13 @@
 mod einsum;
 mod folds;
 mod images;
+mod layers;
 mod places;
 mod pooling;
 mod products;
 mod rearrange;
 mod reorder;
+mod sampling;
 mod settings;
 mod several;
 
@@ -22,6 +24,12 @@ pub use folds::{
     normalize, ordered_extreme, quantile, renorm, running_extreme, searchsorted,
 };
 pub use images::{interpolate, pad};
+pub use layers::{
+    bag_mode, batch_norm, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv1d_by_word, conv2d,
+    conv2d_by_word, conv3d, conv3d_by_word, convolution, convolution_by_word, dropout1d, dropout2d, dropout3d,
+    embedding, embedding_bag, feature_dropout, group_norm, instance_norm, layer_norm, local_response_norm, lp_pool1d,
+    lp_pool2d, lp_pool3d, rms_norm,
+};
 pub use places::{
     arange, arange_to, argsort, eye, eye_of, filled, full, index_add, linspace, nan_to_num, one_hot, repeat,
     repeat_interleave, roll, scatter, sort, topk, triangle, tril_indices, triu_indices,
@@ -45,6 +53,7 @@ pub use reorder::{
     diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
     tile, trace, unbind, view_as,
 };
+pub use sampling::{affine_grid, grid_sample};
 pub use settings::{
     celu, dropout, gelu, glu, hardshrink, hardtanh, prelu, rounded_quotient, rrelu, softplus, softshrink, threshold,
     with_bounds, with_factor, with_number,

@@ -68,7 +68,7 @@ pub const fn bilinear(input1: Shape, input2: Shape, weight: Shape, bias: Option<
 }
 
 /// An input that has to have a shape.
-const fn given(input: &'static str, expected: Shape, found: Shape) -> Result<(), ShapeError> {
+pub const fn given(input: &'static str, expected: Shape, found: Shape) -> Result<(), ShapeError> {
     if expected.same(&found) {
         return Ok(());
     }

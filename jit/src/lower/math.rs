@@ -10,7 +10,7 @@
 //! | [`expm1`] | 2 | | [`erf`] | 1 |
 //! | [`log`] | 1 | | [`sin`], [`cos`] | 2 |
 //! | [`log1p`] | 1 | | [`pow`] | 2 |
-//! | [`sigmoid`] | 2 | | [`rsqrt`], [`reciprocal`] | 2 |
+//! | [`sigmoid`] | 3 | | [`rsqrt`], [`reciprocal`] | 2 |
 //! | [`atan2`] | 2 | | [`asin`], [`acos`] | 3 |
 //! | [`sinh`], [`cosh`] | 4, 3 | | [`asinh`], [`acosh`], [`atanh`] | 2 |
 //!
@@ -38,18 +38,20 @@ pub fn exp(b: &mut KernelBuilder, x: Value) -> Value {
 fn exp_of_sum(b: &mut KernelBuilder, x: Value, low: Option<Value>) -> Value {
     // e**x = 2**n * e**r with |r| <= ln(2) / 2. Beyond the bounds all results are 0 or infinite; NaN passes.
     let x = clamp(b, x, -105.0, 89.0);
-    let (n, mut r) = reduce_exp(b, x);
+    // 2**n itself may be out of range: it is the product of two powers, whose exponents are the halves of n + 254.
+    let (twice, whole) = nearest(b, x, LOG2_E, 254.0);
+    let mut r = rest_of(b, x, whole);
     if let Some(low) = low {
         r = b.add(r, low);
     }
     let e = exp_less_one(b, r);
     let one = b.f32(1.0);
     let e = b.add(e, one);
-    // In two steps: 2**n itself may be out of range. The first product is exact.
-    let half = b.shift(Shift::RightArithmetic, n, 1);
-    let rest = b.int2(Int2::Sub, n, half);
+    let half = b.shift(Shift::RightLogical, twice, 1);
+    let rest = b.int2(Int2::Sub, twice, half);
     let first = power_of_two(b, half);
     let second = power_of_two(b, rest);
+    // The first product is exact.
     let e = b.mul(e, first);
     b.mul(e, second)
 }
@@ -58,12 +60,11 @@ fn exp_of_sum(b: &mut KernelBuilder, x: Value, low: Option<Value>) -> Value {
 pub fn expm1(b: &mut KernelBuilder, x: Value) -> Value {
     // 2**n * (e**r - 1) + (2**n - 1), all halved, since 2**128 is out of range.
     let bounded = clamp(b, x, -105.0, 89.0);
-    let (n, r) = reduce_exp(b, bounded);
+    let (n, whole) = nearest(b, bounded, LOG2_E, 126.0);
+    let r = rest_of(b, bounded, whole);
     let e = exp_less_one(b, r);
-    let one = b.i32(1);
-    let n = b.int2(Int2::Sub, n, one);
     // Below 2**-30 the power no longer counts.
-    let least = b.i32(-30);
+    let least = b.i32((ROUND + 126.0 - 29.0).to_bits() as i32);
     let n = b.int2(Int2::Max, n, least);
     let power = power_of_two(b, n);
     let half = b.f32(0.5);
@@ -73,40 +74,42 @@ pub fn expm1(b: &mut KernelBuilder, x: Value) -> Value {
     small_is_itself(b, x, result)
 }
 
-/// `n, r` with `x = n * ln 2 + r`, n an i32, `|r| <= ln(2) / 2`, for |x| below 2**20.
-fn reduce_exp(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
-    // Next to this number neighbouring f32s are 1 apart: the sum rounds to a whole number, which its last bits hold.
-    const ROUND: f32 = 12_582_912.0;
-    let factor = b.f32(LOG2_E);
-    let round = b.f32(ROUND);
+/// Next to this number neighbouring f32s are 1 apart: a sum with it rounds to a whole number, which its last bits hold.
+const ROUND: f32 = 12_582_912.0;
+
+/// The whole number n that is nearest to `factor * x`, for such below 2**20; before it, bits whose last ones hold
+/// `n + bias`, for negative n as well.
+fn nearest(b: &mut KernelBuilder, x: Value, factor: f32, bias: f32) -> (Value, Value) {
+    let factor = b.f32(factor);
+    let round = b.f32(ROUND + bias);
     let rounded = b.fma(x, factor, round);
-    let whole = b.sub(rounded, round);
-    // Cody and Waite: `high` has few bits, so that n * high is exact, and so is what is left of x; the low part puts
-    // right what `high` lacks.
-    let high = b.f32(-LN_2[0]);
-    let low = b.f32(-LN_2[1]);
-    let r = b.fma(whole, high, x);
-    let r = b.fma(whole, low, r);
-    // As integers, the bits of neighbouring numbers beside ROUND are neighbours, too: their difference is n, for
-    // negative n as well.
-    let bits = b.convert(Convert::BitsToI32, rounded);
-    let origin = b.i32(ROUND.to_bits() as i32);
-    (b.int2(Int2::Sub, bits, origin), r)
+    (b.convert(Convert::BitsToI32, rounded), b.sub(rounded, round))
 }
 
-/// `e**r - 1` for `|r| <= ln(2) / 2`: `r + r**2 * P(r)` (P as in Cephes' expf).
+/// `x - n * ln 2` by Cody and Waite: the high part of ln 2 has few bits, so that n times it is exact, and so is what is left
+/// of x; the low part puts right what the high one lacks.
+fn rest_of(b: &mut KernelBuilder, x: Value, n: Value) -> Value {
+    let high = b.f32(-LN_2[0]);
+    let low = b.f32(-LN_2[1]);
+    let r = b.fma(n, high, x);
+    b.fma(n, low, r)
+}
+
+/// `P` of `e**r = 1 + r + r**2 * P(r)` for `|r| <= ln(2) / 2`, as in Cephes' expf; the coefficient of the highest power comes
+/// first.
+const EXP: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+
+/// `e**r - 1` for `|r| <= ln(2) / 2`.
 fn exp_less_one(b: &mut KernelBuilder, r: Value) -> Value {
-    let p = polynomial(b, r, &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
+    let p = polynomial(b, r, &EXP);
     let square = b.mul(r, r);
     b.fma(square, p, r)
 }
 
-/// `2**n` for n in -126..=127, an i32.
-fn power_of_two(b: &mut KernelBuilder, n: Value) -> Value {
-    let bias = b.i32(127);
-    let biased = b.int2(Int2::Add, n, bias);
+/// `2**n` for n in -126..=127, of bits whose last 9 hold n + 127.
+fn power_of_two(b: &mut KernelBuilder, bits: Value) -> Value {
     // An f32 is sign (1 bit), exponent + 127 (8), significand (23): with nothing but an exponent it is a power of two.
-    let bits = b.shift(Shift::Left, biased, 23);
+    let bits = b.shift(Shift::Left, bits, 23);
     b.convert(Convert::BitsToF32, bits)
 }
 
@@ -210,28 +213,30 @@ fn log_at_edges(b: &mut KernelBuilder, x: Value, result: Value) -> Value {
 
 /// `1 / (1 + e**-x)`.
 pub fn sigmoid(b: &mut KernelBuilder, x: Value) -> Value {
-    // With e = e**-|x|, which is at most 1: e / (1 + e) below 0, 1 / (1 + e) above.
-    let absolute = b.float1(Float1::Abs, x);
-    let negated = b.float1(Float1::Neg, absolute);
-    let e = exp(b, negated);
-    let one = b.f32(1.0);
-    let below = b.add(e, one);
-    let zero = b.f32(0.0);
-    let negative = b.compare(Compare::Lt, x, zero);
-    let above = b.select(negative, e, one);
-    let quotient = b.div(above, below);
-    // What the sum's rounding has lost, to first order in e.
-    let lost = b.sub(below, one);
-    let lost = b.sub(lost, e);
-    b.fma(quotient, lost, quotient)
+    // c / (c + c e**-x): with c = 2**-24, the second term is in range wherever the result is not 0. From 30 on that is 1.
+    const SCALE: f32 = 5.960_464_5e-8;
+    let x = clamp(b, x, -105.0, 30.0);
+    let (bits, whole) = nearest(b, x, -LOG2_E, 127.0 - 24.0);
+    // r = -(x + n ln 2): what follows is a function of -r.
+    let high = b.f32(LN_2[0]);
+    let low = b.f32(LN_2[1]);
+    let minus_r = b.fma(whole, high, x);
+    let minus_r = b.fma(whole, low, minus_r);
+    let [a, c, d, e, f, g] = EXP;
+    let e = polynomial(b, minus_r, &[-a, c, -d, e, -f, g, -1.0, 1.0]);
+    let power = power_of_two(b, bits);
+    let scale = b.f32(SCALE);
+    let below = b.fma(power, e, scale);
+    b.div(scale, below)
 }
 
 /// The error function.
 pub fn erf(b: &mut KernelBuilder, x: Value) -> Value {
-    // Near 0: x + x * P(x**2). Else 1 - e**(-t - t * Q(t)), t = |x|; from 4 on that is 1. (Minimax, after N. Juffa.)
-    let bound = b.f32(4.0);
-    let absolute = b.float1(Float1::Abs, x);
-    let t = b.float2(Float2::Min, bound, absolute);
+    // Of t = -|x|, which is negative, to -4; beyond that is -1. Near 0: t + t * P(t**2). Else e**(t + t * Q(t)) - 1, by a power
+    // of 2. (Minimax, after N. Juffa; Q and the fractions' powers of 2 are computed as two polynomials of squares.)
+    let (negative, turned) = below_zero(b, x);
+    let bound = b.f32(-4.0);
+    let t = b.float2(Float2::Max, bound, negative);
     let square = b.mul(t, t);
     let p = polynomial(
         b,
@@ -239,28 +244,24 @@ pub fn erf(b: &mut KernelBuilder, x: Value) -> Value {
         &[-5.967_617e-4, 4.991_194e-3, -2.676_813_5e-2, 1.128_199_25e-1, -3.761_253_4e-1, 1.283_791_7e-1],
     );
     let near = b.fma(p, t, t);
-    let q = polynomial(
+    let even = polynomial(b, square, &[2.493_745_5e-5, 5.603_381e-3, 1.540_479_7e-1, 6.283_951e-1]);
+    let odd = polynomial(b, square, &[5.528_362e-4, 3.499_204_3e-2, -9.158_902e-1]);
+    let q = b.fma(odd, t, even);
+    let exponent = b.fma(q, t, t);
+    let (bits, whole) = nearest(b, exponent, 1.0, 127.0);
+    let rest = b.sub(exponent, whole);
+    let e = polynomial(
         b,
-        t,
-        &[
-            -1.728_534_7e-5,
-            3.831_971_3e-4,
-            -3.883_964_4e-3,
-            2.425_462_2e-2,
-            -1.067_778_8e-1,
-            -6.348_467e-1,
-            -1.287_175_1e-1,
-        ],
+        rest,
+        &[1.534_577_3e-4, 1.339_992_6e-3, 9.618_494e-3, 5.550_328_6e-2, 2.402_264_3e-1, 6.931_472e-1, 1.0],
     );
-    let negated = b.float1(Float1::Neg, t);
-    let exponent = b.fma(q, t, negated);
-    let e = exp(b, exponent);
-    let one = b.f32(1.0);
-    let far = b.sub(one, e);
-    let split = b.f32(0.927_734_4);
-    let is_far = b.compare(Compare::Gt, t, split);
+    let power = power_of_two(b, bits);
+    let minus_one = b.f32(-1.0);
+    let far = b.fma(power, e, minus_one);
+    let split = b.f32(-0.927_734_4);
+    let is_far = b.compare(Compare::Lt, t, split);
     let result = b.select(is_far, far, near);
-    with_sign_of(b, result, x)
+    turn(b, result, turned)
 }
 
 /// `x ** y`, with C's results at the edges: 1 where `x` is 1 or `y` is 0, whatever the other is; NaN for negative x
@@ -414,6 +415,24 @@ fn sign_bit(b: &mut KernelBuilder, x: Value) -> Value {
 fn flip_sign(b: &mut KernelBuilder, x: Value, sign: Value) -> Value {
     let bits = b.convert(Convert::BitsToI32, x);
     let bits = b.int2(Int2::Xor, bits, sign);
+    b.convert(Convert::BitsToF32, bits)
+}
+
+/// `-|x|`, and the sign bit where x has none, for [`turn`].
+fn below_zero(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
+    let bits = b.convert(Convert::BitsToI32, x);
+    let sign = b.i32(i32::MIN);
+    let negative = b.int2(Int2::Or, bits, sign);
+    let turned = b.int2(Int2::Xor, negative, bits);
+    (b.convert(Convert::BitsToF32, negative), turned)
+}
+
+/// The value of an odd function of `x`, of that of `-|x|`: a zero may have lost its sign.
+fn turn(b: &mut KernelBuilder, value: Value, turned: Value) -> Value {
+    let bits = b.convert(Convert::BitsToI32, value);
+    let sign = b.i32(i32::MIN);
+    let bits = b.int2(Int2::Or, bits, sign);
+    let bits = b.int2(Int2::Xor, bits, turned);
     b.convert(Convert::BitsToF32, bits)
 }
 

@@ -15,7 +15,7 @@
 use std::cmp::Reverse;
 
 use kiln_graph::op::{Family, Op, Sums};
-use kiln_graph::{Few, Graph, NodeId};
+use kiln_graph::{Few, Graph, Input, NodeId, Role};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::cost::params::fusion::{LARGEST, RECOMPUTED_WEIGHT, REPEATED, WINDOWED_WEIGHT};
@@ -136,9 +136,9 @@ impl Storing {
             // walk decides.
             for &operand in read_from_memory(graph, id).iter().filter(|operand| !windowed[operand.index()]) {
                 storing.keep_in_memory(graph, operand);
-                // A loop goes by rows: it sees no views.
-                storing.stored[operand.index()] |=
-                    matches!(graph.node(id).op, Op::Scan { .. }) && class(graph, operand) != Class::Input;
+            }
+            if let Op::Scan { body, .. } = graph.node(id).op {
+                storing.keep_for_loop(graph, id, &graph.bodies[body as usize]);
             }
         }
         let inner = used_within(graph, &live, &windowed);
@@ -189,6 +189,21 @@ impl Storing {
             id = graph.node(id).inputs[0];
         }
         self.stored[id.index()] |= class(graph, id) != Class::Input;
+    }
+
+    /// Stores what a loop can not read where the value lies that a view shows: what is carried, which begins as a copy, and
+    /// parts of states, which may be written later.
+    fn keep_for_loop(&mut self, graph: &Graph, scan: NodeId, body: &Graph) {
+        for (number, &operand) in graph.node(scan).inputs.iter().enumerate() {
+            let is_carried = body.updates.iter().any(|update| update.input == number);
+            let mut source = operand;
+            while class(graph, source) == Class::View && !self.stored[source.index()] {
+                source = graph.node(source).inputs[0];
+            }
+            let is_state = |input: &Input| input.role == Role::State && input.node == source;
+            let is_apart = is_carried || graph.inputs.iter().any(is_state);
+            self.stored[operand.index()] |= is_apart && class(graph, operand) != Class::Input;
+        }
     }
 
     /// Sees to it that a reshape that merges axes finds its operand in row-major order, or is a copy that makes it so.

@@ -14,7 +14,7 @@ use super::drafts::{Draft, Drafts};
 use super::invariant;
 use super::pieces::{Memory, Purpose};
 use crate::layout::Layout;
-use crate::lower::expression::{Located, Storage};
+use crate::lower::expression::{Located, Storage, resolve};
 use crate::lower::{Group, Lowered};
 
 /// How a body lies in the memory around it.
@@ -44,15 +44,19 @@ impl Scan {
             let last = layout.offset as i64 + step * (length as i64 - 1);
             if reverse { Move { start: last as usize, step: -step } } else { Move { start: layout.offset, step } }
         };
+        let located = |memory: &Memory, id: NodeId| {
+            resolve(graph, id, &|id| memory.located.get(id).copied()).expect("what a loop reads lies in memory")
+        };
         let mut carried = Vec::new();
         let mut inputs = Vec::new();
         for (number, (input, &operand)) in body.inputs.iter().zip(&node.inputs).enumerate() {
-            let of = memory.place(operand);
+            let of = located(memory, operand);
             let update = body.updates.iter().position(|update| update.input == number);
             inputs.push(match (input.role, update) {
                 (Role::Data, _) => {
                     let layout = row_of(&of.layout, body.shape(input.node));
-                    (Located { layout, ..of }, row(&of.layout))
+                    let Move { start, step } = row(&of.layout);
+                    (Located { layout, ..of }, Move { start: start - layout.offset, step })
                 }
                 (Role::State, None) => (of, Move::default()),
                 (Role::State, Some(update)) => {
@@ -139,12 +143,15 @@ pub fn repeated(graph: &Graph, group: &Group) -> Vec<(NodeId, NodeId)> {
     group.stores.iter().filter_map(|&id| Some((first(id).filter(|&first| first != id)?, id))).collect()
 }
 
-/// How a row of such a shape lies, from its first element on.
+/// How a row of such a shape lies, from that of its elements on that comes first in memory.
 fn row_of(sequence: &Layout, row: Shape) -> Layout {
     let mut layout = Layout { offset: 0, strides: [0; _], elements: 1 };
     for axis in 0..row.rank() {
         layout.strides[axis] = sequence.strides[axis + 1];
-        layout.elements += (row.dim(axis) - 1) * layout.strides[axis] as usize;
+        let reach = (row.dim(axis) - 1) * layout.strides[axis].unsigned_abs() as usize;
+        layout.elements += reach;
+        // Seen the other way round, the first element is the last one in memory.
+        layout.offset += if layout.strides[axis] < 0 { reach } else { 0 };
     }
     layout
 }

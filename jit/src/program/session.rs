@@ -284,9 +284,9 @@ impl Session {
         let range = self.place(argument);
         self.check_attached()?;
         let slot = &mut self.sequence.arena_mut().i32_mut()[range];
-        match argument.ty.dtype {
-            DType::Bool => write(slot, argument, from.map(|&value| i32::from(value != 0)).view()),
-            DType::F32 | DType::I32 => write(slot, argument, from),
+        write(slot, argument, from);
+        if argument.ty.dtype == DType::Bool {
+            slot.iter_mut().for_each(|flag| *flag = i32::from(*flag != 0));
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! What lives on between runs: parameters, moments, statistics, counters. Named buffers, each in the layout that the
 //! first program to use it has planned, shared by all programs of a model.
 
+mod kept;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +29,8 @@ pub struct States {
     given: BTreeMap<String, ArrayD<f32>>,
     /// The same of i32 states.
     given_i32: BTreeMap<String, ArrayD<i32>>,
+    /// See [`States::keep`].
+    kept: Option<kept::Kept>,
 }
 
 /// A moment of this process. The states of all stores share one clock, so that a store that takes the memory of one that is

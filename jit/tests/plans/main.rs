@@ -6,6 +6,7 @@ mod cases;
 mod choices;
 mod deep;
 mod layouts;
+mod loop_operands;
 mod loops;
 mod models;
 mod prologue;

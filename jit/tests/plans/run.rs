@@ -1,13 +1,17 @@
-//! Runs a whole plan on the kernel interpreter, on plain memory: no emitter, any number of lanes.
+//! Runs a whole plan: on the kernel interpreter, on plain memory (no emitter, any number of lanes), or by this machine.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::{DType, Graph, Role, Shape, Type};
-use kiln_jit::Target;
 use kiln_jit::kernel::interpret_words;
 use kiln_jit::layout::Layout;
 use kiln_jit::plan::{Argument, Location, Plan, plan};
+use kiln_jit::target::EmitterKind;
+use kiln_jit::{Program, Session, States, Target};
+use kiln_rt::Pool;
+use ndarray::{ArrayD, IxDyn};
 
 /// Values for the graph's inputs: numbers around 0 for f32, small ones for i32.
 pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {
@@ -50,6 +54,7 @@ fn offsets(shape: Shape, layout: &Layout) -> Vec<usize> {
 }
 
 /// Outputs and states by name after a run.
+#[derive(PartialEq)]
 pub struct Outcome {
     pub outputs: HashMap<String, Vec<u32>>,
     pub states: HashMap<String, Vec<u32>>,
@@ -117,11 +122,50 @@ pub fn check(name: &str, graph: &Graph) {
     }
 }
 
+/// That a graph of f32 gives the same by the code of each emitter that this machine runs as through the graph interpreter,
+/// and the same bits with one thread and with two.
+pub fn check_compiled(name: &str, graph: &Graph) {
+    for emitter in EmitterKind::ALL.into_iter().filter(|emitter| emitter.runs_here()) {
+        let mut plan = plan(graph, &Target::with_lanes(emitter.lanes()), &HashMap::new()).expect("a plan");
+        plan.calls.iter_mut().for_each(|call| call.parallel = true);
+        let program = Arc::new(Program::from_plan(plan.clone()).expect("a program"));
+        let [alone, together] = [1, 2].map(|threads| run_compiled(&program, threads, &feeds(graph)));
+        check_outcome(&format!("{name} by {emitter}"), graph, &plan, &alone);
+        assert!(alone == together, "{name} by {emitter}: other bits with two threads\n{plan}");
+    }
+}
+
+fn run_compiled(program: &Arc<Program>, threads: usize, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
+    let mut states = States::new();
+    let mut session = Session::new(program.clone(), &mut states, Arc::new(Pool::new(threads))).expect("a session");
+    let plan = program.plan();
+    for (number, input) in plan.inputs.iter().enumerate() {
+        let values: Vec<f32> = feeds[&input.name].to_f64().into_iter().map(|value| value as f32).collect();
+        let values = ArrayD::from_shape_vec(IxDyn(input.ty.shape.dims()), values).expect("as many");
+        match input.role {
+            Role::Data => session.write_input_f32(number, values.view()).expect("an input of f32"),
+            Role::State => states.write(&input.name, values.view()).expect("a state of f32"),
+        }
+    }
+    session.run(&mut states).expect("a run");
+    let bits = |values: ArrayD<f32>| values.iter().map(|value| value.to_bits()).collect();
+    let output = |number: usize| (plan.outputs[number].name.clone(), bits(session.output(number).to_owned()));
+    let state = |input: &Argument| (input.name.clone(), bits(states.read(&input.name).expect("a state of f32")));
+    Outcome {
+        outputs: (0..plan.outputs.len()).map(output).collect(),
+        states: plan.inputs.iter().filter(|input| input.role == Role::State).map(state).collect(),
+    }
+}
+
 /// That a plan of a graph gives the same as the graph interpreter.
 pub fn check_plan(name: &str, graph: &Graph, plan: &Plan) {
+    check_outcome(name, graph, plan, &run(plan, &feeds(graph)));
+}
+
+/// That what came out of a plan is what the graph interpreter gives.
+fn check_outcome(name: &str, graph: &Graph, plan: &Plan, outcome: &Outcome) {
     let feeds = feeds(graph);
     let expected = interpret::<f32>(graph, &feeds).expect("the reference");
-    let outcome = run(plan, &feeds);
     let compare = |what: &str, ty: Type, found: &[u32], expected: &Tensor<f32>| {
         let expected = expected.to_f64();
         let scale = expected.iter().filter(|x| x.is_finite()).fold(1.0f64, |m, x| m.max(x.abs()));

@@ -2,7 +2,7 @@
 //! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::checks::{Check, call, model_types, run, several_types};
@@ -130,7 +130,9 @@ impl Expansion<'_> {
                 let loss = self.tensor(loss, Want::One);
                 match self.target {
                     Target::Computation(model) => {
-                        emit!(#KILN::Steps::optimizers(#model)[#optimizer].minimize(g, #loss);)
+                        let update = emit!(#KILN::Steps::optimizers(#model)[#optimizer].minimize(g, #loss));
+                        let update = on_line(place.first, &update);
+                        emit!(#update;)
                     }
                     Target::Types(_) => {
                         let check = call(*place, emit!(shape::check_scalar), emit!(#text, loss));
@@ -311,7 +313,8 @@ impl Expansion<'_> {
                 let operands: Vec<TokenStream> = operands.collect();
                 match self.target {
                     Target::Computation(_) => {
-                        losses::computation(loss, &operands, |tensor| self.tensor(tensor, Want::One))
+                        let value = losses::computation(loss, &operands, |tensor| self.tensor(tensor, Want::One));
+                        on_line(loss.place.first, &value)
                     }
                     Target::Types(_) => losses::rule(loss, &operands),
                 }
@@ -320,7 +323,7 @@ impl Expansion<'_> {
                 let Gradient { loss, of, text, place } = &**gradient;
                 let loss = self.tensor(loss, Want::One);
                 match self.target {
-                    Target::Computation(_) => emit!(g.gradient(#loss, #of)),
+                    Target::Computation(_) => on_line(place.first, &emit!(g.gradient(#loss, #of))),
                     Target::Types(_) => {
                         let check = call(*place, emit!(shape::check_scalar), emit!(#text, loss));
                         emit!({ let loss = #loss; #check; #of })
@@ -335,7 +338,8 @@ impl Expansion<'_> {
         match self.target {
             Target::Computation(model) => {
                 let (way, names) = way(layer, model);
-                emit!({ #(let _scope = g.enter(#names);)* #KILN::layers::parameter_of(g, &#way, #name) })
+                let value = emit!({ #(let _scope = g.enter(#names);)* #KILN::layers::parameter_of(g, &#way, #name) });
+                on_line(place.first, &value)
             }
             Target::Types(owner) => {
                 let (label, indices) = self.label(layer);
@@ -413,10 +417,11 @@ impl Expansion<'_> {
                 emit!(#KILN::graph::functions::#function(g, #(#arguments),*))
             }
         };
-        match want {
+        let value = match want {
             Want::One => value,
             Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#value)),
-        }
+        };
+        on_line(call.name, &value)
     }
 
     /// The rule of a function, called with the operands' types.
@@ -513,7 +518,8 @@ impl Expansion<'_> {
                 Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
                 Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all)),
             };
-            return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
+            let result = on_line(apply.place.first, &emit!({ #scopes #result }));
+            return emit!({ let inputs = [#(#inputs),*]; #result });
         }
         if let Node::Layer(Layer { kind: LayerKind::Known { applied: Some(applied), .. }, .. }) = node {
             let (inputs, flags) = (self.optional_tensors(&apply.inputs), &apply.flags);
@@ -523,10 +529,12 @@ impl Expansion<'_> {
                 Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all #taken); x),
                 Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all #taken)),
             };
-            return emit!({ let inputs = #inputs; #scopes #result });
+            let result = on_line(apply.place.first, &emit!({ #scopes #result }));
+            return emit!({ let inputs = #inputs; #result });
         }
         let result = walk::forward_node(node, &place);
-        emit!({ let x = #(#inputs)*; #scopes #result })
+        let result = on_line(apply.place.first, &emit!({ #scopes #result }));
+        emit!({ let x = #(#inputs)*; #result })
     }
 
     fn check_apply(&self, apply: &Apply, owner: &Owner, want: Want) -> TokenStream {
@@ -583,6 +591,13 @@ impl Expansion<'_> {
 fn elements_of(elements: Elements) -> TokenStream {
     let elements = format_ident!("{elements:?}", span = Span::mixed_site());
     emit!(#KILN::graph::shape::functions::Elements::#elements)
+}
+
+/// What is computed where the user's token at a place asks for it, of which the graph takes note. The standard macros tell
+/// the place of the token that they have as theirs.
+pub fn on_line(place: Span, computed: &TokenStream) -> TokenStream {
+    let line = quote_spanned!(place=> ::core::file!(), ::core::line!(), ::core::column!());
+    emit!({ let outer = g.line(#line); let computed = #computed; g.end_line(outer); computed })
 }
 
 /// Values through which no gradient passes.

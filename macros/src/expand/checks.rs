@@ -208,7 +208,8 @@ impl Constants {
         walk: Option<&Owner>,
     ) -> TokenStream {
         let name = &program.results[position].name;
-        let (text, ty) = (name.unraw().to_string(), super::steps::result_type(program, position, walk));
+        let (text, ty) =
+            (name.unraw().to_string(), super::steps::result_type(program, position, super::Found::Walk(walk)));
         emit!(#KILN::steps::check_result::<#ty>(#text, #found);)
     }
 

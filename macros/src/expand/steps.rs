@@ -1,7 +1,7 @@
 //! The programs of a model: `Steps` with what builds each of them, the trainer with a method for each, and what rustc is
 //! to say about losses and fields that nothing reaches.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
@@ -195,13 +195,23 @@ pub fn trainer(declaration: &Validated) -> TokenStream {
     }
 }
 
-/// The trainer's methods, one for each program. The fallback has no walk over types that tells what a result is.
-pub fn methods(declaration: &Validated, walk: Option<&Owner>) -> TokenStream {
+/// What tells what a result is where the text alone does not.
+#[derive(Clone, Copy)]
+pub enum Found<'a> {
+    /// The walk over types; a model without one has results of which the text is certain.
+    Walk(Option<&'a Owner>),
+    /// For the fallback, which has no walk: a number of a type that rustc takes as wrong already, so that it says nothing of
+    /// what users do with the results.
+    Mistaken(&'a TokenStream),
+}
+
+/// The trainer's methods, one for each program.
+pub fn methods(declaration: &Validated, found: Found<'_>) -> TokenStream {
     let (name, visibility) = (&declaration.name, &declaration.visibility);
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let trainer = trainer_name(declaration);
     let programs = declaration.steps.programs.iter().enumerate();
-    let methods = programs.map(|(number, program)| method(number, program, visibility, walk));
+    let methods = programs.map(|(number, program)| method(number, program, visibility, found));
     emit! {
         #[allow(dead_code)]
         impl #parameters #trainer #arguments #bounds {
@@ -217,11 +227,11 @@ pub fn methods(declaration: &Validated, walk: Option<&Owner>) -> TokenStream {
 
 /// The type of a result of a program in Rust: as the text makes it certain, or else by the type that rustc's walk over
 /// the program's types has found.
-pub fn result_type(program: &Program, position: usize, walk: Option<&Owner>) -> TokenStream {
+pub fn result_type(program: &Program, position: usize, found: Found<'_>) -> TokenStream {
     let result = &program.results[position];
-    match (rust_type(result.certain), walk) {
+    match (rust_type(result.certain), found) {
         (Some(ty), _) => ty,
-        (None, Some(walk)) => {
+        (None, Found::Walk(Some(walk))) => {
             let types = walk.constant(&program.name.to_string());
             // Where the walk fails, rustc notes the use of it, at the result.
             let place = at(result.name.span());
@@ -233,7 +243,10 @@ pub fn result_type(program: &Program, position: usize, walk: Option<&Owner>) -> 
             let number = quote_spanned!(place=> { #kiln::steps::kind(#(#types)*[#position]) });
             emit!(<#KILN::steps::Kind<#number> as #KILN::steps::Returned>::Type)
         }
-        (None, None) => emit!(#KILN::ndarray::ArrayD<f32>),
+        (None, Found::Walk(None)) => emit!(#KILN::ndarray::ArrayD<f32>),
+        (None, Found::Mistaken(number)) => {
+            emit!(<#KILN::steps::Kind<{ (#number) }> as #KILN::steps::Returned>::Type)
+        }
     }
 }
 
@@ -248,26 +261,29 @@ fn rust_type(certain: Certain) -> Option<TokenStream> {
 }
 
 /// The method that runs a program.
-fn method(number: usize, program: &Program, visibility: &syn::Visibility, walk: Option<&Owner>) -> TokenStream {
+fn method(number: usize, program: &Program, visibility: &syn::Visibility, found: Found<'_>) -> TokenStream {
     let Program { attributes, name, inputs, results, .. } = program;
-    let is_float = |input: &Input| input.extents.element.as_ref().is_none_or(|element| element == "f32");
-    let parameters = inputs.iter().map(|input| {
-        let name = &input.name;
-        if is_float(input) {
-            emit!(#name: &#KILN::ndarray::ArrayRef<f32, impl #KILN::ndarray::Dimension>)
-        } else {
-            emit!(#name: &(impl #KILN::Targets<i32> + ?::core::marker::Sized))
-        }
-    });
-    let give = inputs.iter().map(|input| {
-        let name = &input.name;
-        if is_float(input) { emit!(.numbers(#name)?) } else { emit!(.labels(#name)?) }
-    });
-    let shapes = inputs.iter().map(|input| {
-        let name = &input.name;
-        if is_float(input) { emit!(.shape(#name.shape())?) } else { emit!(.shape_of(#name)?) }
-    });
-    let types: Vec<TokenStream> = (0..results.len()).map(|result| result_type(program, result, walk)).collect();
+    let array = |element: &str| {
+        let element = Ident::new(element, Span::mixed_site());
+        emit!(#KILN::ndarray::ArrayRef<::core::primitive::#element, impl #KILN::ndarray::Dimension>)
+    };
+    // Of each input what is taken, how its shape is said, and how it is given.
+    let (mut parameters, mut shapes, mut give) = (Vec::new(), Vec::new(), Vec::new());
+    for Input { name, extents } in inputs {
+        let (taken, shape, given) = match extents.element.as_ref().map(Ident::to_string).as_deref() {
+            Some("i32") => (
+                emit!((impl #KILN::Targets<i32> + ?::core::marker::Sized)),
+                emit!(.shape_of(#name)?),
+                emit!(.labels(#name)?),
+            ),
+            Some("bool") => (array("bool"), emit!(.shape(#name.shape())?), emit!(.mask(#name)?)),
+            _ => (array("f32"), emit!(.shape(#name.shape())?), emit!(.numbers(#name)?)),
+        };
+        parameters.push(emit!(#name: &#taken));
+        shapes.push(shape);
+        give.push(given);
+    }
+    let types: Vec<TokenStream> = (0..results.len()).map(|result| result_type(program, result, found)).collect();
     let values: Vec<TokenStream> = (0..results.len()).map(|result| emit!(results.get(#result)?)).collect();
     let (ty, value) = match (types.as_slice(), values.as_slice()) {
         ([ty], [value]) => (ty.clone(), value.clone()),

@@ -4,6 +4,7 @@
 use proc_macro2::TokenStream;
 use syn::Member as Name;
 
+use super::body::on_line;
 use crate::ast::{Member, Node, Sequence};
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind};
@@ -48,12 +49,12 @@ fn forward_sequence(body: &Sequence<Layer>, place: &TokenStream) -> TokenStream 
     let steps = body.members.iter().map(|Member { name, node, .. }| {
         let segment = segment(name);
         let inner = forward_node(node, &emit!(#place.#name));
-        emit! {
-            let x = {
-                let _scope = g.enter(#segment);
-                #inner
-            };
-        }
+        let span = match name {
+            Name::Named(name) => name.span(),
+            Name::Unnamed(index) => index.span,
+        };
+        let inner = on_line(span, &emit!({ let _scope = g.enter(#segment); #inner }));
+        emit!(let x = #inner;)
     });
     emit!(#(#steps)* x)
 }

@@ -20,7 +20,6 @@ const VALUES: &str = "values are read from what a program gives, behind the call
 
 /// All of them, by their names.
 const LACKING: &[(&str, &str)] = &[
-    ("affine_grid", "no sampling at any places is there; `interpolate` samples at regular ones"),
     ("allclose", "`x.isclose(y).all()`"),
     ("argwhere", by_data!("`where(mask, x, 0.0)` keeps all places, `mask.float().topk(K)` gives the first K of them")),
     ("backward", BACKWARD),
@@ -49,7 +48,6 @@ const LACKING: &[(&str, &str)] = &[
     ("erfc", "`1.0 - x.erf()`, which has no digits left above 4"),
     ("erfinv", SPECIAL),
     ("fft", "no Fourier transforms are there; a product with a matrix of waves is one"),
-    ("grid_sample", "no sampling at any places is there; `interpolate` samples at regular ones"),
     ("half", ONE_KIND),
     ("hsplit", "`split(.., dim = 1)`"),
     ("igamma", SPECIAL),

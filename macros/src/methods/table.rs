@@ -3,6 +3,7 @@
 mod axes;
 mod elementwise;
 mod images;
+mod layers;
 mod places;
 mod products;
 
@@ -161,8 +162,14 @@ impl Function {
 }
 
 /// All functions. Where one name has several rows, a call is that of the first that its arguments fit.
-pub const TABLE: [&[Function]; 5] =
-    [elementwise::FUNCTIONS, axes::FUNCTIONS, products::FUNCTIONS, places::FUNCTIONS, images::FUNCTIONS];
+pub const TABLE: [&[Function]; 6] = [
+    elementwise::FUNCTIONS,
+    axes::FUNCTIONS,
+    products::FUNCTIONS,
+    places::FUNCTIONS,
+    images::FUNCTIONS,
+    layers::FUNCTIONS,
+];
 
 const fn tensor_or_number(name: &'static str) -> Parameter {
     required(name, Kind::Operand(Any))

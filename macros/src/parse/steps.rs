@@ -63,9 +63,5 @@ fn input(input: ParseStream) -> syn::Result<Input> {
     if !extents.batch {
         return Err(syn::Error::new(extents.place.first, "a shape starts with the batch axis N: `[N, ..]`"));
     }
-    if let Some(element) = extents.element.as_ref().filter(|element| *element == "bool") {
-        let message = "an input holds `f32` numbers, as in `[N, 10]`, or whole numbers such as labels: `[N; i32]`";
-        return Err(syn::Error::new(element.span(), message));
-    }
     Ok(Input { name, extents })
 }

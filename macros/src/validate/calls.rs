@@ -136,10 +136,13 @@ impl Scope<'_> {
                 };
                 given.extend(position);
                 let listed = matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_));
+                let text =
+                    matches!(unparenthesized(value), Expr::Lit(literal) if matches!(literal.lit, syn::Lit::Str(_)));
                 position.is_some_and(|position| match function.parameters[position].kind {
                     Kind::Tensor(_) => self.is_tensor(value) && !listed,
                     Kind::Operand(_) | Kind::OptionalTensor(_) => !listed,
                     Kind::Tensors => listed,
+                    kind if text => kind == Kind::Text,
                     Kind::OptionalAxes => !self.is_tensor(value),
                     kind => !self.is_tensor(value) && (!listed || several(kind)),
                 })

@@ -154,7 +154,13 @@ impl Scope<'_> {
             Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
             Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
             Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),
-            Kind::OptionalAxis | Kind::OptionalAxes | Kind::OptionalNumber | Kind::OptionalSize if none => {
+            Kind::OptionalAxis
+            | Kind::OptionalAxes
+            | Kind::OptionalNumber
+            | Kind::OptionalSize
+            | Kind::OptionalWhole
+                if none =>
+            {
                 Some(Argument::Attribute(quote!(::core::option::Option::None)))
             }
             Kind::Axes | Kind::OptionalAxes => {
@@ -181,6 +187,7 @@ impl Scope<'_> {
             }
             Kind::OptionalAxis => Some(option(self.attribute(function, parameter, first, Kind::Axis)?)),
             Kind::OptionalSize => Some(option(self.attribute(function, parameter, first, Kind::Size)?)),
+            Kind::OptionalWhole => Some(option(self.attribute(function, parameter, first, Kind::Whole)?)),
             Kind::OptionalNumber => Some(option(self.attribute(function, parameter, first, Kind::Number)?)),
             Kind::Axis | Kind::Size | Kind::Whole | Kind::Number | Kind::Flag => {
                 Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
@@ -243,6 +250,7 @@ impl Scope<'_> {
             Kind::Size => "a whole number",
             Kind::OptionalSize => "a whole number or `None`",
             Kind::Whole => "a whole number, which may be negative",
+            Kind::OptionalWhole => "a whole number, which may be negative, or `None`",
             Kind::Wholes => "whole numbers, as in `[1, -1]`",
             Kind::Numbers => "numbers, as in `[1.5, 2]`",
             Kind::Text => "a text in quotation marks",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use crate::data::source::{Pair, check_index, copy_pair};
-use crate::data::{DataError, Source};
+use crate::data::{BatchOf, DataError, Sample, Source};
 
 /// A source whose samples stay in memory: see [`SourceExt::cache`](super::SourceExt::cache).
 pub struct Cached<S: Source> {
@@ -53,6 +53,22 @@ impl<S: Source> Source for Cached<S> {
     fn read(&self, index: usize, _: u64, sample: &mut Option<(S::Input, S::Target)>) -> Result<(), DataError> {
         copy_pair(self.kept(index)?, sample);
         Ok(())
+    }
+
+    fn read_row(
+        &self,
+        index: usize,
+        _: u64,
+        sample: &mut Option<(S::Input, S::Target)>,
+        (inputs, targets): &mut BatchOf<S>,
+        row: usize,
+    ) -> Result<bool, DataError> {
+        let kept = self.kept(index)?;
+        let written = kept.0.write(inputs, row) && kept.1.write(targets, row);
+        if !written {
+            copy_pair(kept, sample);
+        }
+        Ok(written)
     }
 
     fn target(&self, index: usize) -> Result<S::Target, DataError> {

@@ -2,7 +2,7 @@
 
 use crate::data::samples::same;
 use crate::data::source::check_index;
-use crate::data::{DataError, Source};
+use crate::data::{BatchOf, DataError, Source};
 
 /// The samples of two sources, one after the other: see [`SourceExt::concat`](super::SourceExt::concat).
 #[derive(Clone, Debug)]
@@ -42,6 +42,20 @@ impl<A: Source, B: Source<Input = A::Input, Target = A::Target>> Source for Conc
         match self.in_second(index)? {
             None => self.first.read(index, epoch, sample),
             Some(index) => self.second.read(index, epoch, sample),
+        }
+    }
+
+    fn read_row(
+        &self,
+        index: usize,
+        epoch: u64,
+        sample: &mut Option<(A::Input, A::Target)>,
+        batch: &mut BatchOf<A>,
+        row: usize,
+    ) -> Result<bool, DataError> {
+        match self.in_second(index)? {
+            None => self.first.read_row(index, epoch, sample, batch, row),
+            Some(index) => self.second.read_row(index, epoch, sample, batch, row),
         }
     }
 

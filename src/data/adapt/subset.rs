@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::data::source::check_index;
-use crate::data::{DataError, Source};
+use crate::data::{BatchOf, DataError, Source};
 
 /// Some samples of a source, which other parts may share: see [`SourceExt::subset`](super::SourceExt::subset). A clone
 /// shares it, too.
@@ -72,6 +72,17 @@ impl<S: Source> Source for Subset<S> {
 
     fn read(&self, index: usize, epoch: u64, sample: &mut Option<(S::Input, S::Target)>) -> Result<(), DataError> {
         self.source.read(self.place(index)?, epoch, sample)
+    }
+
+    fn read_row(
+        &self,
+        index: usize,
+        epoch: u64,
+        sample: &mut Option<(S::Input, S::Target)>,
+        batch: &mut BatchOf<S>,
+        row: usize,
+    ) -> Result<bool, DataError> {
+        self.source.read_row(self.place(index)?, epoch, sample, batch, row)
     }
 
     fn target(&self, index: usize) -> Result<S::Target, DataError> {

@@ -74,19 +74,22 @@ impl<S: Source> Plan<S> {
         let index = self.order[place];
         check_index(index, self.source.len())?;
         let repeated = self.repeats.get(place).copied().unwrap_or_default();
-        self.source.read(index, self.epoch | u64::from(repeated) << 32, &mut making.sample)?;
+        let epoch = self.epoch | u64::from(repeated) << 32;
+        match &mut making.buffers {
+            Some(buffers) => {
+                if self.source.read_row(index, epoch, &mut making.sample, buffers, row)? {
+                    return Ok(());
+                }
+            }
+            None => self.source.read(index, epoch, &mut making.sample)?,
+        }
         let (input, target) = making.sample.as_ref().ok_or_else(|| DataError::other("the source gave no sample"))?;
-        if let Some((inputs, targets)) = &mut making.buffers {
-            if input.write(inputs, row) && target.write(targets, row) {
-                return Ok(());
-            }
-            if row > 0 {
-                let shown = |input: String, target: String| format!("{input} (target {target})");
-                return Err(DataError::Unlike {
-                    expected: shown(S::Input::shown_of(inputs), S::Target::shown_of(targets)),
-                    found: shown(input.shown(), target.shown()),
-                });
-            }
+        if let (Some((inputs, targets)), true) = (&making.buffers, row > 0) {
+            let shown = |input: String, target: String| format!("{input} (target {target})");
+            return Err(DataError::Unlike {
+                expected: shown(S::Input::shown_of(inputs), S::Target::shown_of(targets)),
+                found: shown(input.shown(), target.shown()),
+            });
         }
         let (mut inputs, mut targets) = (input.batch(self.size), target.batch(self.size));
         input.write(&mut inputs, row);

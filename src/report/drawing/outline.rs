@@ -504,16 +504,17 @@ pub fn is_port(item: &Item) -> bool {
     matches!(item.kind, Kind::Entrance | Kind::Exit)
 }
 
-/// The scopes around a scope and itself, outermost first, without that outside of layers; those of gradients are those of
-/// what they are gradients of.
+/// The scopes around a scope and itself, outermost first, without that outside of layers and those that tell a line; those of
+/// gradients are those of what they are gradients of.
 pub fn chain(graph: &Graph, scope: u32) -> Vec<u32> {
     let mut chain = Vec::new();
     let mut at = scope;
     while at != 0 {
-        if graph.scopes[at as usize].stage == Stage::Forward {
+        let scope = &graph.scopes[at as usize];
+        if scope.stage == Stage::Forward && scope.line.is_none() {
             chain.push(at);
         }
-        at = graph.scopes[at as usize].outer;
+        at = scope.outer;
     }
     chain.reverse();
     chain

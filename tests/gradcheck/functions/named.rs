@@ -1,7 +1,7 @@
 //! The functions of the cases in `functions.txt`, by the names that these have there.
 
 use kiln_graph::Value;
-use kiln_graph::functions::{self, einsum, scaled_dot_product_attention as attention};
+use kiln_graph::functions::{self, einsum, grid_sample, scaled_dot_product_attention as attention};
 use kiln_graph::layers::fractional_pool::fractional_max_pool;
 use kiln_graph::losses::Reduction::{self, Mean, None as Single, Sum};
 use kiln_graph::losses::{Ctc, ctc_loss};
@@ -89,6 +89,72 @@ pub fn function(name: &str) -> Option<Function> {
         "bilinear, antialias, corners" => |x| vec![resize(x, &[3, 2], &[], "bilinear", true, true)],
         "bicubic, antialias" => |x| vec![resize(x, &[], &[0.6], "bicubic", false, true)],
         "bicubic, antialias, larger" => |x| vec![resize(x, &[5, 7], &[], "bicubic", false, true)],
+        "conv2d" => |x| vec![functions::conv2d(x[0], x[1], Some(x[2]), &[1], &[0], &[1], 1)],
+        "conv2d, settings" => |x| vec![functions::conv2d(x[0], x[1], None, &[2, 1], &[1, 2], &[2], 2)],
+        "conv2d, same" => |x| vec![functions::conv2d_by_word(x[0], x[1], None, &[1], "same", &[2], 1)],
+        "conv1d" => |x| vec![functions::conv1d(x[0], x[1], Some(x[2]), &[2], &[1], &[1], 1)],
+        "conv3d" => |x| vec![functions::conv3d_by_word(x[0], x[1], None, &[1], "valid", &[1], 1)],
+        "conv of one sample" => |x| vec![functions::conv1d(x[0], x[1], None, &[1], &[0], &[1], 1)],
+        "conv_transpose2d" => {
+            |x| vec![functions::conv_transpose2d(x[0], x[1], Some(x[2]), &[2, 3], &[1], &[1, 0], 1, &[1, 2])]
+        }
+        "conv_transpose1d" => |x| vec![functions::conv_transpose1d(x[0], x[1], None, &[1], &[0], &[0], 2, &[1])],
+        "conv_transpose3d" => |x| vec![functions::conv_transpose3d(x[0], x[1], None, &[1], &[0], &[0], 1, &[1])],
+        "lp_pool2d(3, 2)" => |x| vec![functions::lp_pool2d(x[0].abs(), 3.0, &[2], &[], false)],
+        "lp_pool1d(2, 3, 1)" => |x| vec![functions::lp_pool1d(x[0], 2.0, &[3], &[1], false)],
+        "layer_norm" => |x| vec![functions::layer_norm(x[0], &[4], Some(x[1]), Some(x[2]), 1e-5)],
+        "layer_norm of two axes" => |x| vec![functions::layer_norm(x[0], &[3, 4], None, None, 0.5)],
+        "rms_norm" => |x| vec![functions::rms_norm(x[0], &[4], Some(x[1]), Some(1e-3))],
+        "group_norm" => |x| vec![functions::group_norm(x[0], 2, Some(x[1]), Some(x[2]), 1e-5)],
+        "instance_norm" => |x| vec![functions::instance_norm(x[0], None, None, Some(x[1]), None, true, 0.1, 1e-5)],
+        "instance_norm by statistics" => |x| {
+            vec![functions::instance_norm(x[0], Some(x[1].detach()), Some(x[2].detach()), None, None, false, 0.1, 1e-5)]
+        },
+        "batch_norm" => |x| {
+            vec![functions::batch_norm(
+                x[0],
+                Some(x[1].detach()),
+                Some(x[2].detach()),
+                Some(x[3]),
+                None,
+                false,
+                0.1,
+                1e-5,
+            )]
+        },
+        "batch_norm in training" => {
+            |x| vec![functions::batch_norm(x[0], None, None, Some(x[1]), Some(x[2]), true, 0.1, 0.25)]
+        }
+        "local_response_norm" => |x| vec![functions::local_response_norm(x[0], 3, 0.5, 0.75, 2.0)],
+        "embedding" => |x| vec![functions::embedding(x[0], x[1], None)],
+        "embedding, padding" => |x| vec![functions::embedding(x[0], x[1], Some(-1))],
+        "embedding_bag" => |x| vec![functions::embedding_bag(x[0], x[1], "mean", None)],
+        "embedding_bag, sum" => |x| vec![functions::embedding_bag(x[0], x[1], "sum", Some(0))],
+        "affine_grid" => |x| vec![functions::affine_grid(x[0], &[2, 1, 3, 4], false)],
+        "affine_grid, corners" => |x| vec![functions::affine_grid(x[0], &[2, 1, 1, 4], true)],
+        "affine_grid of a volume" => |x| vec![functions::affine_grid(x[0], &[1, 1, 2, 3, 2], true)],
+        "grid_sample of a volume" => |x| vec![grid_sample(x[0], x[1], "bilinear", "border", true)],
+        "grid_sample of a volume, nearest" => |x| vec![grid_sample(x[0], x[1], "nearest", "zeros", false)],
+        "grid_sample, bilinear, zeros" => |x| vec![grid_sample(x[0], x[1], "bilinear", "zeros", false)],
+        "grid_sample, bilinear, zeros, corners" => |x| vec![grid_sample(x[0], x[1], "bilinear", "zeros", true)],
+        "grid_sample, bilinear, border" => |x| vec![grid_sample(x[0], x[1], "bilinear", "border", false)],
+        "grid_sample, bilinear, border, corners" => |x| vec![grid_sample(x[0], x[1], "bilinear", "border", true)],
+        "grid_sample, bilinear, reflection" => |x| vec![grid_sample(x[0], x[1], "bilinear", "reflection", false)],
+        "grid_sample, bilinear, reflection, corners" => {
+            |x| vec![grid_sample(x[0], x[1], "bilinear", "reflection", true)]
+        }
+        "grid_sample, nearest, zeros" => |x| vec![grid_sample(x[0], x[1], "nearest", "zeros", false)],
+        "grid_sample, nearest, zeros, corners" => |x| vec![grid_sample(x[0], x[1], "nearest", "zeros", true)],
+        "grid_sample, nearest, border" => |x| vec![grid_sample(x[0], x[1], "nearest", "border", false)],
+        "grid_sample, nearest, border, corners" => |x| vec![grid_sample(x[0], x[1], "nearest", "border", true)],
+        "grid_sample, nearest, reflection" => |x| vec![grid_sample(x[0], x[1], "nearest", "reflection", false)],
+        "grid_sample, nearest, reflection, corners" => |x| vec![grid_sample(x[0], x[1], "nearest", "reflection", true)],
+        "grid_sample, bicubic, zeros" => |x| vec![grid_sample(x[0], x[1], "bicubic", "zeros", false)],
+        "grid_sample, bicubic, zeros, corners" => |x| vec![grid_sample(x[0], x[1], "bicubic", "zeros", true)],
+        "grid_sample, bicubic, border" => |x| vec![grid_sample(x[0], x[1], "bicubic", "border", false)],
+        "grid_sample, bicubic, border, corners" => |x| vec![grid_sample(x[0], x[1], "bicubic", "border", true)],
+        "grid_sample, bicubic, reflection" => |x| vec![grid_sample(x[0], x[1], "bicubic", "reflection", false)],
+        "grid_sample, bicubic, reflection, corners" => |x| vec![grid_sample(x[0], x[1], "bicubic", "reflection", true)],
         "sinc" => |x| vec![functions::sinc(x[0])],
         "rad2deg" => |x| vec![functions::rad2deg(x[0])],
         "deg2rad" => |x| vec![functions::deg2rad(x[0])],

@@ -52,6 +52,30 @@ model! {
 }
 
 model! {
+    /// Layers as functions, whose weights are tensors.
+    pub struct Functional {
+        kernel: Parameter(4, 3, 3, 3, std = 0.1),
+        back: Parameter(4, 3, 2, 2, std = 0.1),
+        scale: Parameter(4, mean = 1),
+        shift: Parameter(4),
+        table: Parameter(5, 6, std = 1),
+        theta: Linear(4, 6),
+    }
+
+    fn forward(x: [N, 3, 8, 8], words: [N, 2; i32]) -> ([N, 3, 8, 8], [N, 4, 4, 4], [N, 2, 6]) {
+        let y = conv2d(x, kernel, shift, padding = "same").relu();
+        y = group_norm(y, 2, scale, shift) + batch_norm(y, shift, scale, bias = shift);
+        y = layer_norm(y, (8, 8), eps = 1e-3) + rms_norm(y, [8, 8]) + instance_norm(y, weight = scale);
+        y = local_response_norm(dropout2d(y, 0.1), 3);
+        let place = theta(y.mean((2, 3))).view(N, 2, 3);
+        let z = grid_sample(y, affine_grid(place, (N, 4, 4, 4)), "bicubic", padding_mode = "reflection");
+        let w = conv_transpose2d(lp_pool2d(y, 2.0, 2), back, stride = 2);
+        let v = embedding(words, table, padding_idx = -1) + embedding_bag(words, table, mode = "sum").unsqueeze(1);
+        (alpha_dropout(w + conv2d(x, kernel, None, 1, 1).mean(1, true), p = 0.2), z, v)
+    }
+}
+
+model! {
     struct Outer {
         two: Two<8>,
         fc: Linear(8, 3),

@@ -50,6 +50,10 @@ model! {
         let scores = body(x);
     }
 
+    eval shown(x: [N, 4], mask: [N, 3; bool]) -> shown {
+        let shown = body(x).masked_fill(mask, 0.0);
+    }
+
     step only_minimizes(x: [N, 4], y: [N, 3]) {
         rest.minimize(bce_with_logits(body(x), y));
     }
@@ -216,6 +220,7 @@ fn it_runs() -> Result<(), TrainError> {
     let (loss, penalty): (f32, f32) = parts.update(&x, &[1u8, 2], &Array2::zeros((2, 3)))?;
     assert!(loss > 0.0 && penalty > 0.0);
     assert_eq!(parts.scores(&x)?.shape(), [2, 3]);
+    assert!(parts.shown(&x, &Array2::from_elem((2, 3), true))?.iter().all(|shown| *shown == 0.0));
     parts.only_minimizes(&x, &Array2::ones((2, 3)))?;
     assert_eq!(parts.learning_rate("first")?, Some(2e-3));
     parts.update(&x, &Array1::from_vec(vec![-1i64, 0]), &Array2::zeros((2, 3)))?;

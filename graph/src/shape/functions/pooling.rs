@@ -5,7 +5,7 @@ use crate::op::{MAX_SPATIAL, Sliding, Window};
 use crate::shape::{DType, Shape, ShapeError, Type, rules};
 
 /// A number for each spatial axis, of a list that has one for all or one for each.
-const fn per_axis(
+pub(super) const fn per_axis(
     op: &'static str,
     spatial: usize,
     given: &[usize],

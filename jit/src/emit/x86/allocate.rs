@@ -38,6 +38,15 @@ impl Body<'_> {
         register
     }
 
+    /// Those operands of this statement that are in registers stay there: none makes room for another one.
+    pub(super) fn hold(&mut self, operands: &[Id]) {
+        for &id in operands {
+            if let Some(register) = self.registers.of(id) {
+                self.registers.pin(register);
+            }
+        }
+    }
+
     /// A value as an operand that may lie in memory.
     pub(super) fn operand(&mut self, id: Id) -> Operand {
         if let Some(deferred) = self.deferred.remove(&id) {

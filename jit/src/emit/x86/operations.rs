@@ -178,6 +178,7 @@ impl<'a> Body<'a> {
     fn binary(&mut self, id: Id, op: Op, a: Id, b: Id, commutes: bool) {
         let exchanged = commutes && self.is_in_memory(a) && !self.is_in_memory(b);
         let (a, b) = if exchanged { (b, a) } else { (a, b) };
+        self.hold(&[a, b]);
         let left = self.register(a);
         let right = self.operand(b);
         let to = self.target(id, &[a, b]);
@@ -205,6 +206,7 @@ impl<'a> Body<'a> {
     /// The form that overwrites an operand that dies: the sum if it does, else a factor.
     fn fma(&mut self, id: Id, a: Id, b: Id, c: Id) {
         let (a, b) = if self.is_in_memory(a) && !self.is_in_memory(b) { (b, a) } else { (a, b) };
+        self.hold(&[a, b, c]);
         let dying = |body: &mut Self, id: Id| body.dies(id) && !body.is_in_memory(id);
         if dying(self, c) || !dying(self, a) && !dying(self, b) {
             // c = a * b + c

@@ -1,10 +1,11 @@
 //! Hyperbolic functions and what undoes them, by powers of e and logarithms that are exact near 0 and 1. It knows the kernel
 //! builder alone.
 
-use std::f32::consts::LN_2;
+use std::f32::consts::{LN_2, LOG2_E};
 
+use super::{EXP, below_zero, nearest, polynomial, power_of_two, turn};
 use super::{exp, expm1, log, log1p, small_is_itself, with_sign_of};
-use crate::kernel::{Compare, Float1, KernelBuilder, Value};
+use crate::kernel::{Compare, Float1, Float2, KernelBuilder, Value};
 
 /// From here on `sqrt(x**2 + 1)` and `sqrt(x**2 - 1)` are x to the last bit: what undoes a hyperbolic sine or cosine is the
 /// logarithm of 2 x.
@@ -49,15 +50,29 @@ fn halves(b: &mut KernelBuilder, x: Value) -> (Value, Value) {
 
 /// The hyperbolic tangent.
 pub fn tanh(b: &mut KernelBuilder, x: Value) -> Value {
-    // tanh |x| = -t / (t + 2) with t = e**(-2 |x|) - 1.
-    let absolute = b.float1(Float1::Abs, x);
-    let factor = b.f32(-2.0);
-    let doubled = b.mul(absolute, factor);
-    let t = expm1(b, doubled);
-    let two = b.f32(2.0);
-    let below = b.add(t, two);
+    // Of -|x|, which is t / (t + 1) with t = (e**(-2 |x|) - 1) / 2; from 9.1 on that is -1.
+    // e**(2 x) = 2**n * e**(2 r), and (e**(2 r) - 1) / 2 = r + r**2 * 2 P(2 r).
+    let (negative, turned) = below_zero(b, x);
+    let bound = b.f32(-9.1);
+    let x = b.float2(Float2::Max, bound, negative);
+    let (bits, whole) = nearest(b, x, 2.0 * LOG2_E, 127.0);
+    // n is at least -26: f32's ln 2, which is right to 2**-29, will do.
+    let half_ln_2 = b.f32(-LN_2 / 2.0);
+    let r = b.fma(whole, half_ln_2, x);
+    let square = b.mul(r, r);
+    // As two polynomials of r**2, whose steps do not wait for each other.
+    let [c, d, e, f, g, h] = EXP;
+    let odd = polynomial(b, square, &[64.0 * c, 16.0 * e, 4.0 * g]);
+    let even = polynomial(b, square, &[32.0 * d, 8.0 * f, 2.0 * h]);
+    let p = b.fma(odd, r, even);
+    let e = b.fma(square, p, r);
+    let power = power_of_two(b, bits);
+    let (half, minus_half, one) = (b.f32(0.5), b.f32(-0.5), b.f32(1.0));
+    let rest = b.fma(power, half, minus_half);
+    let t = b.fma(power, e, rest);
+    let below = b.add(t, one);
     let quotient = b.div(t, below);
-    with_sign_of(b, quotient, x)
+    turn(b, quotient, turned)
 }
 
 /// What undoes the hyperbolic sine: `ln(x + sqrt(x**2 + 1))`.

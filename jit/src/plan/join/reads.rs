@@ -25,7 +25,14 @@ pub fn same_places(a: Shape, b: Shape) -> bool {
 /// element of the same place. And how many elementwise operations the group computes.
 pub fn reads(graph: &Graph, fusion: &Fusion, group: &Group) -> (BTreeMap<NodeId, bool>, usize) {
     if let Some(scan) = group.root().filter(|&root| matches!(graph.node(root).op, Op::Scan { .. })) {
-        return (graph.node(scan).inputs.iter().map(|&operand| (operand, false)).collect(), 0);
+        // A loop reads values where they lie, seen through views.
+        let source = |mut id: NodeId| {
+            while class(graph, id) == Class::View && !fusion.stored[id.index()] {
+                id = graph.node(id).inputs[0];
+            }
+            id
+        };
+        return (graph.node(scan).inputs.iter().map(|&operand| (source(operand), false)).collect(), 0);
     }
     let shape = base(graph, group);
     let mut walk = Walk::new(graph, fusion, group, shape);

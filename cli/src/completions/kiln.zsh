@@ -1,0 +1,38 @@
+#compdef kiln
+# Completes the command `kiln` in zsh: kiln completions zsh > a file _kiln of a folder in $fpath
+_kiln() {
+    local -a commands
+    commands=(
+        'inspect:show the tensors of a file, with their statistics'
+        'diff:show how the tensors of two files differ'
+        'convert:write the tensors of a file in another format, or with other names'
+        'completions:print the script by which a shell completes this command'
+    )
+    if (( CURRENT == 2 )); then
+        _describe command commands
+        _arguments '--help' '--version'
+        return
+    fi
+    local command=$words[2]
+    shift words
+    (( CURRENT-- ))
+    case $command in
+    inspect)
+        _arguments '(-l --list)'{-l,--list}'[names, types and shapes alone]' '--sort[order]:order:(name size)' \
+            '--json[as one JSON object]' '--help' '1:file:_files' '*:tensor: '
+        ;;
+    diff)
+        _arguments '(-t --tolerance)'{-t,--tolerance}'[numbers are the same where they differ by no more]:number: ' \
+            '--json[as one JSON object]' '--help' '1:file:_files' '2:file:_files' '*:tensor: '
+        ;;
+    convert)
+        _arguments '--to[what floats become]:type:(f16 bf16 f32 f64)' '*--rename[OLD=NEW]:names: ' \
+            '*--strip[takes this off the beginnings of names]:prefix: ' \
+            '(-f --force)'{-f,--force}'[replace the file that is written]' '--help' \
+            '1:file:_files' '2:file:_files' '*:tensor: '
+        ;;
+    completions) _arguments '--help' '1:shell:(bash zsh fish)' ;;
+    esac
+}
+# Read by `source`, or found by its name in $fpath.
+if [ "$funcstack[1]" = "_kiln" ]; then _kiln "$@"; else compdef _kiln kiln; fi
