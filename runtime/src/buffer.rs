@@ -260,11 +260,10 @@ impl Allocation {
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         let mut allocation = Allocation { start, layout, first: padding(start), guards: None };
         if GUARDS {
-            // The first page that lies within as a whole, pages for the elements, a page.
-            let begin = start.addr().get().next_multiple_of(page) - start.addr().get();
-            let end = begin + page + elements.next_multiple_of(page);
+            // A page, pages for the elements, a page.
+            let end = layout.size() - page;
             allocation.first = end - elements;
-            allocation.guards = Some(([begin, end], page));
+            allocation.guards = Some(([0, end], page));
             allocation.guard(false);
         }
         if pages == Pages::Huge && elements >= WORTH_HUGE_PAGES {
@@ -321,14 +320,19 @@ fn page_size() -> usize {
     SMALL_PAGES
 }
 
-/// The bytes of buffers of some lengths, each in whole lines, and room for them: behind up to a line of padding, or up to a page
-/// and a guard page, with pages for the elements and another one behind them.
+/// The bytes of buffers of some lengths, each in whole lines, and room for them: behind up to a line of padding, or where there are
+/// guard pages (pages of no bytes say that there are none) whole pages between two of these.
 fn layout(lengths: &[usize], page: usize) -> (usize, Layout) {
     let bytes = |elements: usize| elements.checked_mul(size_of::<u32>())?.checked_next_multiple_of(ALIGNMENT);
     let all = lengths.iter().try_fold(0_usize, |all, &elements| bytes(elements)?.checked_add(all));
-    let room = |all: usize| all.checked_add(ALIGNMENT.max(4 * page));
-    let layout = all.and_then(|all| Some((all, Layout::from_size_align(room(all)?, align_of::<u64>()).ok()?)));
-    layout.unwrap_or_else(|| {
+    let layout = |all: usize| match page {
+        0 => Layout::from_size_align(all.checked_add(ALIGNMENT)?, align_of::<u64>()).ok(),
+        _ => {
+            let room = all.checked_next_multiple_of(page)?.checked_add(2 * page)?;
+            Layout::from_size_align(room, page).ok()
+        }
+    };
+    all.and_then(|all| Some((all, layout(all)?))).unwrap_or_else(|| {
         let elements = lengths.iter().fold(0_usize, |all, &elements| all.saturating_add(elements));
         panic!("a buffer of {elements} elements is larger than the address space")
     })

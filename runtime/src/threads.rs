@@ -407,6 +407,18 @@ mod tests {
     }
 
     #[test]
+    fn all_who_ask_for_as_many_threads_have_one_pool() {
+        // No other test asks for so many.
+        let (first, second, other) = (Pool::shared(71), Pool::shared(71), Pool::shared(72));
+        assert!(Arc::ptr_eq(&first, &second) && !Arc::ptr_eq(&first, &other));
+        assert_eq!((first.threads(), other.threads()), (71, 72));
+        let held = Arc::downgrade(&first);
+        drop((first, second));
+        assert!(held.upgrade().is_none(), "it ends with the last who holds it");
+        assert_eq!(ranges(&Pool::shared(71), 71).iter().map(|[start, end]| end - start).sum::<usize>(), 71);
+    }
+
+    #[test]
     fn callers_may_share_a_pool() {
         let pool = Arc::new(Pool::new(2));
         let callers: Vec<_> = (0..4)
