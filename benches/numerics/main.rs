@@ -16,7 +16,6 @@ const STEPS: usize = 10_000;
 const WINDOW: usize = 1_000;
 
 model! {
-    #[model(input = [512])]
     struct Features {
         norm: BatchNorm1d(512),
         hidden: Linear(512, 256),
@@ -37,8 +36,8 @@ model! {
     }
 
     fn forward(x: [N, 1, 28, 28]) -> [N, 10] {
-        let x = conv1(x).max_pool2d(2);
-        let x = conv2(x).max_pool2d(2);
+        let x = max_pool2d(conv1(x), 2);
+        let x = max_pool2d(conv2(x), 2);
         fc2(fc1(x.flatten(1)).relu())
     }
 }
@@ -71,7 +70,7 @@ model! {
 
     fn forward(x: [N, 64; i32]) -> [N, 10] {
         let x = table(x);
-        for block in blocks {
+        for block in blocks.iter() {
             x = block(x);
         }
         out(x.mean(1))
@@ -143,7 +142,7 @@ where
     M: Model,
     for<'x> &'x X: kiln::Inputs<M::Input>,
     CrossEntropy: kiln::losses::Criterion<M::Output>,
-    for<'y> &'y Array1<i32>: BatchTargets<<CrossEntropy as kiln::losses::Criterion<M::Output>>::Target>,
+    for<'y> &'y Array1<i32>: kiln::BatchTargets<<CrossEntropy as kiln::losses::Criterion<M::Output>>::Target>,
 {
     let build = |check: bool| {
         let trainer = Trainer::new(model(), cross_entropy(), Adam::default()).batch(labels.len()).threads(threads);
