@@ -114,7 +114,11 @@ pub fn chart(chart: &Chart<'_>, number: usize) -> (String, Value) {
         html += "<p class=\"empty\">Not one of the figures is finite.</p></figure>\n";
         return (html, Value::Null);
     }
-    let (x, y) = (Axis::over(all().map(|point| point.step as f64), 5), Axis::over(all().map(|point| point.value), 4));
+    // A figure that stays has room above and below it.
+    let same = all().next().filter(|first| first.value != 0.0 && all().all(|point| point.value == first.value));
+    let around = same.map(|point| [0.5 * point.value, 1.5 * point.value]);
+    let values = all().map(|point| point.value).chain(around.into_iter().flatten());
+    let (x, y) = (Axis::over(all().map(|point| point.step as f64), 5), Axis::over(values, 4));
     // The lines fill the width; ticks stand at round numbers within it.
     let (first, last) = all().fold((u64::MAX, 0), |(low, high), point| (low.min(point.step), high.max(point.step)));
     let (low, high) = if first < last { (first as f64, last as f64) } else { (x.low, x.high) };
@@ -161,7 +165,7 @@ pub fn chart(chart: &Chart<'_>, number: usize) -> (String, Value) {
         );
     }
     html += "<span class=\"x name\">step</span>";
-    html += "<output class=\"tip\"></output></div></figure>\n";
+    html += "<span class=\"x name\">step</span><output class=\"tip\"></output></div></figure>\n";
     let known: Vec<Value> = (chart.lines.iter().zip(&lines))
         .map(|(line, points)| {
             let steps: Vec<u64> = points.iter().map(|point| point.step).collect();

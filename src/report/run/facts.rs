@@ -69,7 +69,7 @@ impl Facts {
         self.replace(Table {
             title: "Memory".to_owned(),
             note: format!(
-                "Of the program `{}`: {}B together, planned before the first step; {} kernel calls, {}FLOP, {}B moved in a run.",
+                "Of the program \"{}\": {}B together, planned before the first step; {} kernel calls, {}FLOP, {}B moved in a run.",
                 plan.name,
                 si(plan.peak_bytes() as u64),
                 plan.calls.len(),
@@ -97,7 +97,7 @@ impl Facts {
             Stage::Update => "update",
         };
         let mut note = format!(
-            "`{}` on {} threads: {:.1} us in the shortest of {} runs; \"limit\" is the part of what the machine can do at most.",
+            "\"{}\" on {} threads: {:.1} us in the shortest of {} runs; \"limit\" is the part of what the machine can do at most.",
             profile.name,
             profile.threads,
             1e6 * profile.seconds,

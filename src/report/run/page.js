@@ -21,7 +21,7 @@ for (const plot of document.querySelectorAll(".plot")) {
     const head = Object.assign(document.createElement("span"), { className: "at", textContent: `step ${step.toLocaleString("en")}` });
     tip.replaceChildren(head, ...lines.filter((line) => line.x.length).map((line) => {
       const row = Object.assign(document.createElement("span"), { className: line.style });
-      row.append(document.createElement("i"), `${line.name} ${line.y[nearest(line.x, step)]}`);
+      row.append(document.createElement("i"), `${line.name && line.name + " "}${line.y[nearest(line.x, step)]}`);
       return row;
     }));
     plot.classList.add("on");

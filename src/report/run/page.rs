@@ -200,7 +200,11 @@ fn confusion_matrix(matrix: &ConfusionMatrix) -> String {
         let _ = write!(html, "<tr><th>{name}</th>");
         for (taken, &count) in row.iter().enumerate() {
             let part = if all == 0 { 0.0 } else { 100.0 * count as f64 / all as f64 };
-            let right = if class == taken { "right" } else { "wrong" };
+            let right = match class == taken {
+                true => "right",
+                false if count > 0 => "wrong",
+                false => "none",
+            };
             let deep = if part > 55.0 { " deep" } else { "" };
             let text = if count == 0 { "·".to_owned() } else { thousands(count) };
             let _ = write!(
