@@ -57,7 +57,6 @@ pub use unroll::unroll;
 use std::borrow::Cow;
 
 use crate::graph::Graph;
-use crate::verify::verify;
 
 /// A pass, which says whether it has changed the graph.
 pub type Pass = fn(&mut Graph) -> bool;
@@ -83,7 +82,8 @@ pub const FOR_PLANNING: &[(&str, Preparation)] =
 /// networks are at rest after three or four.
 const ROUNDS: usize = 16;
 
-/// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times).
+/// Runs the [`PIPELINE`] over and over until nothing changes any more (or a bounded number of times). That what it leaves
+/// is valid is what tests look at (`tests/agree.rs`, `tests/digest`), not each debug build of a user's crate.
 pub fn optimize(graph: &Graph) -> Graph {
     // Much of what builders write stands there twice (constants, what is repeated): all that follows walks over less.
     let mut graph = share::shared(graph);
@@ -95,8 +95,6 @@ pub fn optimize(graph: &Graph) -> Graph {
             break;
         }
     }
-    // Once; tests look at what each pass leaves behind.
-    debug_assert_eq!(verify(&graph), Ok(()), "the passes leave a valid graph");
     graph
 }
 
@@ -116,9 +114,6 @@ pub fn prepare(graph: &Graph) -> Cow<'_, Graph> {
         if let Cow::Owned(new) = pass(&prepared) {
             prepared = Cow::Owned(new);
         }
-    }
-    if let Cow::Owned(new) = &prepared {
-        debug_assert_eq!(verify(new), Ok(()), "the passes leave a valid graph");
     }
     prepared
 }

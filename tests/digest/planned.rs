@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use kiln::graph::{Graph, optimize};
+use kiln::graph::passes::prepare;
+use kiln::graph::{Graph, optimize, verify};
 use kiln::jit::Target;
 use kiln::jit::contraction::Recipe;
 use kiln::jit::kernel::parse;
@@ -55,6 +56,8 @@ pub static PLANNED: LazyLock<Vec<Planned>> = LazyLock::new(|| {
     let mut layouts: HashMap<(usize, bool), Layouts> = HashMap::new();
     for Source { name, graph, follows } in &sources {
         let graph = optimize(graph);
+        assert_eq!(verify(&graph), Ok(()), "{name}: `optimize` leaves a valid graph");
+        assert_eq!(verify(&prepare(&graph)), Ok(()), "{name}: `prepare` leaves a valid graph");
         // Whoever asks for exact convolutions gets other choices.
         let exactness = if name.starts_with("suite/") { &[false, true][..] } else { &[false] };
         for (&exact, lanes) in exactness.iter().flat_map(|exact| LANES.map(|lanes| (exact, lanes))) {

@@ -1,6 +1,9 @@
 //! What it takes to fetch operands through the caches: which lines places at some strides lie on, how many of them fall
 //! on one set, and what waits for those that do not stay. Of the machine it knows the caches' sizes; the rest is what
 //! current processors have in common: lines, ways and pages as `target.rs` says, prefetchers that follow runs.
+//!
+//! Much of the time to compile a product is spent here. Its loops count in slices: in a debug build of a user's crate,
+//! each step of an iterator is several calls.
 
 use super::params::stalls::{
     ALTERNATING, FAR_RUN, FAR_SCATTERED, HIDDEN, HINDERING, LINE, PAGE, PAGES, RUN, SCATTERED, WALK, WAYS,
@@ -77,32 +80,76 @@ pub fn lines(mut axes: Vec<(i64, i64)>, run: i64) -> Vec<Run> {
             [(first, last)] if stride.abs() <= last - first + LINE => {
                 spans = vec![(first + moved.min(0), last + moved.max(0))];
             }
-            _ => {
-                let mut all = Vec::with_capacity(spans.len() * extent.max(0) as usize);
-                for by in (0..extent).map(|iteration| iteration * stride) {
-                    all.extend(spans.iter().map(|(first, last)| (first + by, last + by)));
-                }
-                spans = all;
-            }
+            _ => spans = moved_along(&spans, extent, stride),
         }
     }
-    spans.iter_mut().for_each(|(first, last)| (*first, *last) = (first.div_euclid(LINE), last.div_euclid(LINE)));
-    if !spans.is_sorted() {
+    let spans = spans.as_mut_slice();
+    let (mut sorted, mut number) = (true, 0);
+    while number < spans.len() {
+        let (first, last) = (line(spans[number].0), line(spans[number].1));
+        spans[number] = (first, last);
+        if number > 0 {
+            let before = spans[number - 1];
+            sorted &= before.0 < first || before.0 == first && before.1 <= last;
+        }
+        number += 1;
+    }
+    if !sorted {
         spans.sort_unstable();
     }
-    let mut lines: Vec<Run> = Vec::with_capacity(spans.len());
-    for (first, last) in spans {
-        match lines.last_mut() {
-            Some(before) if first <= before.1 + 1 => before.1 = before.1.max(last),
-            _ => lines.push((first, last)),
+    // In place: so many runs are told apart so far, the last of which ends at `end`.
+    let (mut runs, mut end) = (0, 0);
+    let mut number = 0;
+    while number < spans.len() {
+        let (first, last) = spans[number];
+        if runs > 0 && first <= end + 1 {
+            end = if last > end { last } else { end };
+            spans[runs - 1].1 = end;
+        } else {
+            spans[runs] = (first, last);
+            (runs, end) = (runs + 1, last);
         }
+        number += 1;
     }
-    lines
+    spans[..runs].to_vec()
+}
+
+/// Spans at each place of an axis.
+fn moved_along(spans: &[Run], extent: i64, stride: i64) -> Vec<Run> {
+    let mut moved = vec![(0, 0); spans.len() * extent.max(0) as usize];
+    let all = moved.as_mut_slice();
+    let (mut at, mut by) = (0, 0);
+    while at < all.len() {
+        let mut number = 0;
+        while number < spans.len() {
+            all[at] = (spans[number].0 + by, spans[number].1 + by);
+            (at, number) = (at + 1, number + 1);
+        }
+        by += stride;
+    }
+    moved
+}
+
+/// The line on which a place lies.
+fn line(place: i64) -> i64 {
+    const { assert!(LINE.count_ones() == 1) }
+    place >> LINE.trailing_zeros()
+}
+
+/// The page on which a line lies.
+fn page(line: i64) -> i64 {
+    const { assert!((PAGE / LINE).count_ones() == 1) }
+    line >> (PAGE / LINE).trailing_zeros()
 }
 
 /// How many lines there are.
 pub fn count(lines: &[Run]) -> i64 {
-    lines.iter().map(|(first, last)| last - first + 1).sum()
+    let (mut count, mut number) = (0, 0);
+    while number < lines.len() {
+        count += lines[number].1 - lines[number].0 + 1;
+        number += 1;
+    }
+    count
 }
 
 /// What it takes to read lines again, of which shares do not stay in the first-level and the second-level cache.
@@ -113,11 +160,17 @@ pub fn again(
     target: &Target,
 ) -> Fetched {
     let dense = is_dense(lines);
-    let page = |line: i64| line.div_euclid(PAGE / LINE);
     // Pages met in order: one at first, one more for each border within a run, and for each run that begins on another
     // page.
-    let within = lines.iter().map(|&(first, last)| page(last) - page(first)).sum::<i64>() as usize;
-    let pages = 1 + within + lines.windows(2).filter(|pair| page(pair[0].1) != page(pair[1].0)).count();
+    let (mut pages, mut number) = (1, 0);
+    while number < lines.len() {
+        let (first, last) = (page(lines[number].0), page(lines[number].1));
+        pages += (last - first) as usize;
+        if number > 0 && page(lines[number - 1].1) != first {
+            pages += 1;
+        }
+        number += 1;
+    }
     // The lines that follow another one are a run, which prefetchers see.
     // 16 lines in 4 runs: 12 of 15 follow another one.
     let count = count(lines) as f64;
@@ -149,14 +202,30 @@ pub fn crowded(lines: &[Run], bytes: usize) -> f64 {
     }
     // A line's set is its number modulo the number of sets: at a stride of 4 KiB all lines fall on one set of a cache
     // of 32 KiB.
+    let mask = if count.is_power_of_two() { Some(count - 1) } else { None };
     let mut sets = vec![0u32; count];
-    let mask = count.is_power_of_two().then(|| count - 1);
-    for &(first, last) in lines {
-        for line in first..last + 1 {
-            sets[mask.map_or_else(|| line.rem_euclid(count as i64) as usize, |mask| line as usize & mask)] += 1;
+    let sets = sets.as_mut_slice();
+    let mut number = 0;
+    while number < lines.len() {
+        let (mut line, last) = lines[number];
+        let mut set = match mask {
+            Some(mask) => line as usize & mask,
+            None => line.rem_euclid(count as i64) as usize,
+        };
+        while line <= last {
+            sets[set] += 1;
+            line += 1;
+            set = if set + 1 == count { 0 } else { set + 1 };
         }
+        number += 1;
     }
-    let over: u32 = sets.iter().filter(|&&count| count > WAYS).sum();
+    let (mut over, mut set) = (0, 0);
+    while set < count {
+        if sets[set] > WAYS {
+            over += sets[set];
+        }
+        set += 1;
+    }
     f64::from(over) / all as f64
 }
 

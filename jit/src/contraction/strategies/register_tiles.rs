@@ -191,15 +191,12 @@ impl<'a> Shape<'a> {
         let rows = self.rows.iter().zip(sizes).map(|(&axis, &size)| (axis, size));
         let iterations = unrolled.iter().map(|level| (level.axis, level.size.min(self.axis(level.axis).extent)));
         // 4 neighbouring pixels under 3 elements read 12 vectors, of which 6 are different: a half has to be loaded.
-        let mut places = vec![0];
+        let (mut places, mut all) = (vec![0], 1);
         for (axis, size) in rows.chain(iterations) {
-            let moved =
-                |place: &i64| -> Vec<i64> { (0..size as i64).map(|at| place + at * self.axis(axis).left).collect() };
-            places = places.iter().flat_map(moved).collect();
+            all *= size;
+            // How many differ does not depend on the direction, so that they are in order, from 0 on.
+            places = moved_along(&places, size, self.axis(axis).left.abs());
         }
-        let all = places.len();
-        places.sort_unstable();
-        places.dedup();
         places.len() as f64 / all as f64
     }
 
@@ -451,4 +448,26 @@ impl<'a> Shape<'a> {
         levels.reverse();
         levels
     }
+}
+
+/// Different places, in order, at each step along an axis: those that differ, in order. Without iterators, each step of
+/// which is several calls in a debug build: this is done for each number of rows of each product.
+fn moved_along(places: &[i64], size: usize, stride: i64) -> Vec<i64> {
+    let mut moved = vec![0; places.len() * size];
+    let all = moved.as_mut_slice();
+    let (mut at, mut by) = (0, 0);
+    while at < all.len() {
+        let mut number = 0;
+        while number < places.len() {
+            all[at] = places[number] + by;
+            (at, number) = (at + 1, number + 1);
+        }
+        by += stride;
+    }
+    // A stride beyond all places leaves them apart and in order.
+    if places.last().is_some_and(|&last| stride <= last) {
+        moved.sort_unstable();
+        moved.dedup();
+    }
+    moved
 }
