@@ -31,8 +31,6 @@ pub const TRAIN: &str = "train";
 pub const EVALUATE: &str = "evaluate";
 /// The program of the prediction; input: samples.
 pub const PREDICT: &str = "predict";
-/// The program that takes a batch into the running statistics, each as the mean of all batches; input: samples.
-pub const UPDATE_BN: &str = "update_bn";
 
 /// The name of the data input of samples, where there is one; several have their names in the model.
 const INPUT: &str = "x";
@@ -84,17 +82,6 @@ pub fn predict_graph<M: Model>(model: &M, sizes: impl Into<Sizes>) -> Result<Gra
             output_names::<M>().iter().zip(outputs).for_each(|(name, output)| g.output(name, *output));
         }
     }
-    Ok(g.finish()?)
-}
-
-/// The graph that takes so many samples into the running statistics, which then are the means of all batches.
-pub fn statistics_graph<M: Model>(model: &M, sizes: Sizes, seed: u64) -> Result<Graph, TrainError> {
-    let g = Builder::new(UPDATE_BN);
-    g.set_mode(Mode::Train);
-    g.set_seed(seed);
-    g.set_cumulative_statistics(true);
-    forward(&g, model, sizes);
-    guard(&g);
     Ok(g.finish()?)
 }
 

@@ -2,19 +2,34 @@
 //! names of their statistics.
 
 use kiln_graph::model::Inputs;
-use kiln_graph::{Kind, Model, Parameters, counter};
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Builder, Graph, Kind, Mode, Model, Parameters, counter};
 use kiln_jit::States;
 use ndarray::{ArrayD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
 use super::inputs;
-use super::programs::{Programs, UPDATE_BN, statistics_graph};
+use super::programs::{Programs, forward, guard};
+
+/// The program that takes a batch into the running statistics, each as the mean of all batches; input: samples.
+const UPDATE_BN: &str = "update_bn";
 
 /// The last name of the state that counts a batch norm's batches, and of the others.
 const BATCHES: &str = "num_batches_tracked";
 const MEAN: &str = "running_mean";
 const VARIANCE: &str = "running_var";
+
+/// The graph that takes so many samples into the running statistics, which then are the means of all batches.
+fn statistics_graph<M: Model>(model: &M, sizes: Sizes, seed: u64) -> Result<Graph, TrainError> {
+    let g = Builder::new(UPDATE_BN);
+    g.set_mode(Mode::Train);
+    g.set_seed(seed);
+    g.set_cumulative_statistics(true);
+    forward(&g, model, sizes);
+    guard(&g);
+    Ok(g.finish()?)
+}
 
 /// The statistics of one batch norm.
 struct Statistics {
