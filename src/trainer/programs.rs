@@ -225,7 +225,13 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    pub(crate) fn new(name: &'static str, sizes: Sizes, graph: &Graph, session: Session, settings: &Settings) -> Compiled {
+    pub(crate) fn new(
+        name: &'static str,
+        sizes: Sizes,
+        graph: &Graph,
+        session: Session,
+        settings: &Settings,
+    ) -> Compiled {
         let inputs = session.program().plan().inputs.iter().enumerate();
         let data = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, input)| {
             let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
