@@ -18,6 +18,7 @@ mod bound;
 mod emitted;
 
 pub use bound::{BoundCall, BoundLoop, CallError, Memory};
+pub use emitted::CodeError;
 
 use std::mem::ManuallyDrop;
 use std::ops::Range;
@@ -33,24 +34,12 @@ use kiln_rt::denormals;
 use rustc_hash::FxHashMap;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, EmitterKind};
-use crate::kernel::{self, Access, Element, Footprints, Kernel, KernelError, Move, Moving, Origin, Slice};
+use crate::kernel::{self, Access, Element, Footprints, Kernel, Move, Moving, Origin, Slice};
 use bound::check;
 use emitted::{emit, print};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
-
-/// Why kernels have no code.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum CodeError {
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-    #[error(transparent)]
-    Emit(#[from] EmitError),
-    #[error("no executable memory: {reason}")]
-    Memory { reason: String },
-}
 
 /// The machine code of some kernels.
 pub struct Code {

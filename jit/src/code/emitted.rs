@@ -5,9 +5,20 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::CodeError;
 use crate::emit::{EmitError, Emitter, EmitterKind};
-use crate::kernel::{Footprints, Kernel};
+use crate::kernel::{Footprints, Kernel, KernelError};
+
+/// Why kernels have no code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum CodeError {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    #[error("no executable memory: {reason}")]
+    Memory { reason: String },
+}
 
 /// So many kernels are worth a thread of their own.
 const KERNELS_PER_THREAD: usize = 8;
