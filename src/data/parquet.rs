@@ -210,13 +210,16 @@ impl Opened {
 /// The rows of a Parquet file as samples: see [`Parquet::source`]. A clone shares them.
 pub struct ParquetSource<X, Y>(Arc<Rows<X, Y>>);
 
+/// Where a group of rows lies while it is in memory.
+type Place<X, Y> = Mutex<Option<Arc<Group<X, Y>>>>;
+
 struct Rows<X, Y> {
     file: Arc<Opened>,
     inputs: Vec<Column>,
     widths: Vec<usize>,
     target: Column,
     /// The groups of rows that are in memory.
-    groups: Vec<Mutex<Option<Arc<Group<X, Y>>>>>,
+    groups: Vec<Place<X, Y>>,
     /// Which ones, those that were read first in front; and how many there may be.
     recent: Mutex<VecDeque<usize>>,
     bound: usize,

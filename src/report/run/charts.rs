@@ -94,7 +94,7 @@ fn thinned(points: &[Point]) -> Vec<Point> {
 fn tick(axis: &Axis, value: f64) -> String {
     let text = axis.name(value);
     let size = value.abs();
-    if text.len() > 6 && (size < 1e-3 || size >= 1e5) && size > 0.0 { format!("{value:.0e}") } else { text }
+    if text.len() > 6 && !(1e-3..1e5).contains(&size) && size > 0.0 { format!("{value:.0e}") } else { text }
 }
 
 /// A chart as a part of a page, and what the script knows of it.

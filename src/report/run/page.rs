@@ -50,10 +50,10 @@ pub fn html(report: &Report) -> String {
     }
     page += &epochs(history);
     if let Some(graph) = &facts.graph {
-        let _ = write!(
+        let _ = writeln!(
             page,
             "<section><details><summary><h2>Graph</h2></summary><iframe title=\"The graph\" loading=\"lazy\" srcdoc=\"{}\"></iframe>\
-             </details></section>\n",
+             </details></section>",
             escape(graph)
         );
     }
@@ -124,7 +124,7 @@ fn table(table: &Table) -> String {
         }
         html += "</tr>";
     }
-    let _ = write!(html, "</tbody></table></div><p class=\"note\">{}</p></section>\n", escape(note));
+    let _ = writeln!(html, "</tbody></table></div><p class=\"note\">{}</p></section>", escape(note));
     html
 }
 
