@@ -83,7 +83,8 @@ fn expected(name: &str) -> Vec<(String, Vec<f32>)> {
 
 #[test]
 fn both_sides_of_a_pair_come_to_the_same_numbers() {
-    let pairs: [(&str, fn(&mut Numbers) -> Result); 8] = [
+    type Pair = (&'static str, fn(&mut Numbers) -> Result);
+    let pairs: [Pair; 8] = [
         ("back", back::run),
         ("data", data::run),
         ("gan", gan::run),

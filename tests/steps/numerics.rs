@@ -226,7 +226,8 @@ fn gradients_name_the_operation_whose_gradient_they_are() {
     }
     let of = |report: &NonFinite| (report.stage, report.gradient_of.unwrap_or_default());
     let back = Stage::Backward;
-    let cases: Vec<(&str, Call<BackwardTrainer>, Expected, (Stage, &str))> = vec![
+    type Case = (&'static str, Call<BackwardTrainer>, Expected, (Stage, &'static str));
+    let cases: Vec<Case> = vec![
         ("root", |net, x| net.root(x).map(drop), Some(("div", Made, INF, ("root", "sqrt()"))), (back, "sqrt")),
         ("norm", |net, x| net.norm(x).map(drop), Some(("div", Made, INF, ("norm", "sqrt()"))), (back, "sqrt")),
         (

@@ -72,7 +72,7 @@ fn events(bytes: &[u8]) -> Vec<Event> {
             }
         }
         let crc = !crc;
-        ((crc >> 15) | (crc << 17)).wrapping_add(0xa282ead8)
+        crc.rotate_right(15).wrapping_add(0xa282ead8)
     }
     enum Field<'a> {
         Number(u64),

@@ -68,7 +68,7 @@ fn the_batch_axis_is_counted() {
     let mut model = Numbers::<1, 2>::init(1);
     model.fc.weight.set(&ndarray::Array2::zeros((2, 1))).unwrap();
     model.fc.bias.as_mut().unwrap().set(&ndarray::Array1::zeros(2)).unwrap();
-    let mut predictor = Predictor::new(model).batch(3).extent("T", 2).threads(1).build().unwrap();
+    let predictor = Predictor::new(model).batch(3).extent("T", 2).threads(1).build().unwrap();
     let y = predictor.predict(&ndarray::Array3::<f32>::zeros((3, 2, 1))).unwrap();
     for ((sample, time, column), found) in y.into_dimensionality::<ndarray::Ix3>().unwrap().indexed_iter() {
         assert_eq!(*found, (2 * sample + time + 2 * column) as f32);
