@@ -296,7 +296,7 @@ fn steps_draw_anew_and_refuse_indices_of_no_row() {
     wrong[[1, 2]] = 20;
     let before = tagger.model().table.weight.clone();
     let error = tagger.fit(&wrong, &y).unwrap_err();
-    assert_eq!(error.to_string(), "index 20 at [1, 2] is out of range: there are 20 rows, 0 to 19");
+    assert_eq!(error.to_string(), "input `x`: index 20 at [1, 2] is out of range: there are 20 rows, 0 to 19");
     assert_eq!(tagger.model().table.weight, before);
     tagger.fit(&x, &y).unwrap();
     assert_ne!(tagger.model().table.weight, before);

@@ -2,6 +2,7 @@
 //! It knows plans and code; it knows no layers and no training.
 
 mod arena;
+mod clock;
 mod copy;
 mod session;
 mod states;

@@ -13,7 +13,8 @@ use kiln_rt::{Buffer, Pages, Pool};
 use ndarray::ArrayViewD;
 
 use super::arena::Arena;
-use super::states::{StateError, States, Time, holds, view, view_mut};
+use super::clock::Time;
+use super::states::{StateError, States, holds, view, view_mut};
 use super::{CompileError, Program};
 use crate::code::{BoundCall, BoundLoop, CallError, Memory, Sequence};
 use crate::cost::params::memory::{MUCH_COMPUTING, WORTH_A_THREAD};

@@ -4,12 +4,12 @@
 mod kept;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use kiln_graph::{DType, Shape, Type};
 use kiln_rt::{Buffer, Pages};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, IxDyn, ShapeBuilder};
 
+use super::clock::Time;
 use super::copy::copy;
 use crate::cost::params::memory::WORTH_RECYCLING;
 use crate::layout::Layout;
@@ -31,19 +31,6 @@ pub struct States {
     given_i32: BTreeMap<String, ArrayD<i32>>,
     /// See [`States::keep`].
     kept: Option<kept::Kept>,
-}
-
-/// A moment of this process. The states of all stores share one clock, so that a store that takes the memory of one that is
-/// gone is not taken for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Time(pub(super) u64);
-
-impl Time {
-    /// A moment after all those before it.
-    fn next() -> Time {
-        static CLOCK: AtomicU64 = AtomicU64::new(1);
-        Time(CLOCK.fetch_add(1, Ordering::Relaxed))
-    }
 }
 
 #[derive(Debug)]
@@ -327,6 +314,31 @@ impl States {
         let latest = Time::next();
         self.written[..snapshot.0.len()].fill(latest);
         self.latest = latest;
+    }
+
+    /// Keeps what all states hold now, for [`States::take_back`].
+    pub fn keep(&mut self) {
+        self.kept.get_or_insert_default().update(&self.buffers, &self.written, self.latest);
+    }
+
+    /// Gives the states what they held when [`States::keep`] was called last; those that have come since stay as they are.
+    pub fn take_back(&mut self) {
+        let Some(mut kept) = self.kept.take() else { return };
+        let changed = kept.changed(&self.written);
+        self.touch(&changed);
+        kept.give_back(&mut self.buffers, &changed, self.latest);
+        self.kept = Some(kept);
+    }
+
+    /// Whether an f32 state holds neither NaN nor infinity; true of others.
+    pub fn is_finite(&self, name: &str) -> bool {
+        const EXPONENT: i32 = f32::INFINITY.to_bits() as i32;
+        let of_floats = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::F32);
+        // Without a branch for each number, so that vectors are looked at.
+        of_floats.is_none_or(|(position, _)| {
+            let chunk = |bits: &[i32]| !bits.iter().fold(false, |bad, bits| bad | (bits & EXPONENT == EXPONENT));
+            self.buffers[position].i32().chunks(1 << 14).all(chunk)
+        })
     }
 
     /// When a state was last written.

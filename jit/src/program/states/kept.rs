@@ -1,53 +1,40 @@
 //! What states held before a run that may have to be taken back: a copy that is brought up to date by copying what has
-//! changed since.
+//! changed since. It knows their memory and when it was written, and no names.
 
-use kiln_graph::DType;
 use kiln_rt::Buffer;
 
-use super::{States, Time};
+use crate::program::clock::Time;
 
-/// What states held at a time.
-#[derive(Debug)]
+/// What states held at a time. Buffers and times are those of states, by position.
+#[derive(Debug, Default)]
 pub(super) struct Kept {
     buffers: Vec<Buffer>,
     at: Time,
 }
 
-impl States {
-    /// Keeps what all states hold now, for [`States::take_back`].
-    pub fn keep(&mut self) {
-        let latest = self.latest;
-        let kept = self.kept.get_or_insert_with(|| Kept { buffers: Vec::new(), at: latest });
-        for ((held, buffer), &written) in kept.buffers.iter_mut().zip(&self.buffers).zip(&self.written) {
-            if written > kept.at {
+impl Kept {
+    /// Keeps what states hold now.
+    pub fn update(&mut self, buffers: &[Buffer], written: &[Time], now: Time) {
+        for ((held, buffer), &written) in self.buffers.iter_mut().zip(buffers).zip(written) {
+            if written > self.at {
                 held.i32_mut().copy_from_slice(buffer.i32());
             }
         }
-        let new = &self.buffers[kept.buffers.len()..];
-        kept.buffers.extend(new.iter().cloned());
-        kept.at = latest;
+        let new = &buffers[self.buffers.len()..];
+        self.buffers.extend(new.iter().cloned());
+        self.at = now;
     }
 
-    /// Gives the states what they held when [`States::keep`] was called last; those that have come since stay as they are.
-    pub fn take_back(&mut self) {
-        let Some(kept) = self.kept.take() else { return };
-        let changed: Vec<usize> =
-            (0..kept.buffers.len()).filter(|&position| self.written[position] > kept.at).collect();
-        self.touch(&changed);
-        for &position in &changed {
-            self.buffers[position].i32_mut().copy_from_slice(kept.buffers[position].i32());
+    /// The positions of those that were written since.
+    pub fn changed(&self, written: &[Time]) -> Vec<usize> {
+        (0..self.buffers.len()).filter(|&position| written[position] > self.at).collect()
+    }
+
+    /// Gives these states what they held, which is what they hold from now on.
+    pub fn give_back(&mut self, buffers: &mut [Buffer], changed: &[usize], now: Time) {
+        for &position in changed {
+            buffers[position].i32_mut().copy_from_slice(self.buffers[position].i32());
         }
-        self.kept = Some(Kept { at: self.latest, ..kept });
-    }
-
-    /// Whether an f32 state holds neither NaN nor infinity; true of others.
-    pub fn is_finite(&self, name: &str) -> bool {
-        const EXPONENT: i32 = f32::INFINITY.to_bits() as i32;
-        let of_floats = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::F32);
-        // Without a branch for each number, so that vectors are looked at.
-        of_floats.is_none_or(|(position, _)| {
-            let chunk = |bits: &[i32]| !bits.iter().fold(false, |bad, bits| bad | (bits & EXPONENT == EXPONENT));
-            self.buffers[position].i32().chunks(1 << 14).all(chunk)
-        })
+        self.at = now;
     }
 }
