@@ -118,6 +118,11 @@ impl Axis {
         (value - self.low) / (self.high - self.low)
     }
 
+    /// From one tick to the next.
+    pub fn step(&self) -> f64 {
+        self.step
+    }
+
     pub fn ticks(&self) -> impl Iterator<Item = f64> {
         (0..=((self.high - self.low) / self.step).round() as usize).map(|tick| self.low + self.step * tick as f64)
     }

@@ -94,7 +94,13 @@ fn thinned(points: &[Point]) -> Vec<Point> {
 fn tick(axis: &Axis, value: f64) -> String {
     let text = axis.name(value);
     let size = value.abs();
-    if text.len() > 6 && !(1e-3..1e5).contains(&size) && size > 0.0 { format!("{value:.0e}") } else { text }
+    if text.len() <= 6 || (1e-3..1e5).contains(&size) || size == 0.0 {
+        return text;
+    }
+    // As many digits as tell neighbours apart, without zeros behind them.
+    let digits = (size.log10().floor() - axis.step().log10().floor()).clamp(0.0, 12.0) as usize;
+    let rounded: f64 = format!("{value:.digits$e}").parse().unwrap_or(value);
+    format!("{rounded:e}")
 }
 
 /// A chart as a part of a page, and what the script knows of it.
@@ -179,6 +185,20 @@ pub fn chart(chart: &Chart<'_>, number: usize) -> (String, Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ticks_read_differently() {
+        let cases = [
+            ([0.0, 2.4e6], "0 500000 1e6 1.5e6 2e6 2.5e6"),
+            ([0.0, 9e-7], "0.0000000 2e-7 4e-7 6e-7 8e-7 1e-6"),
+            ([1e9, 1e9 + 4.0], "1e9 1.000000001e9 1.000000002e9 1.000000003e9 1.000000004e9"),
+            ([-3.0, 3.0], "-4 -2 0 2 4"),
+        ];
+        for (ends, expected) in cases {
+            let axis = Axis::over(ends.into_iter(), 4);
+            assert_eq!(axis.ticks().map(|value| tick(&axis, value)).collect::<Vec<_>>().join(" "), expected);
+        }
+    }
 
     #[test]
     fn curves_that_end_alike_share_a_chart() {
