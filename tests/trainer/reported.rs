@@ -1,6 +1,7 @@
 //! Reports of trainings: what is in them, where they come from, and that a browser shows them without an error.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use kiln::fit::Progress;
@@ -70,21 +71,28 @@ fn reports_come_from_trainers_logs_and_checkpoints() {
 }
 
 /// The name of a browser that is there.
-fn browser() -> Option<&'static str> {
+fn browser(home: &Path) -> Option<&'static str> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     names
         .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()))
+        .find(|name| at_home(name, home).arg("--version").output().is_ok_and(|output| output.status.success()))
+}
+
+/// A program that leaves what it leaves at home in a folder of the test.
+fn at_home(program: &str, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("HOME", home).env_remove("XDG_CONFIG_HOME").env_remove("XDG_CACHE_HOME").env_remove("XDG_DATA_HOME");
+    command
 }
 
 /// A real browser shows it without a word in its console, and the figures where one walks over a chart.
 #[test]
 fn a_browser_shows_a_report() {
-    let Some(browser) = browser() else {
+    let folder = Folder::new("browser");
+    let Some(browser) = browser(&folder.0) else {
         eprintln!("skipped: there is no chromium");
         return;
     };
-    let folder = Folder::new("browser");
     let mut history = History::default();
     for step in 1..=3000 {
         history.push("step.loss", step, 1.0 / step as f64);
@@ -109,7 +117,7 @@ fn a_browser_shows_a_report() {
         }</script></body>";
     let html = trainer.report(&history).html().replace("</body></html>\n", &format!("{walk}</html>"));
     let file = folder.file("report.html", html.as_bytes());
-    let mut command = Command::new(browser);
+    let mut command = at_home(browser, &folder.0);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"]);
     command.args(["--virtual-time-budget=3000", "--window-size=1200,900", "--dump-dom"]);
     command.arg(format!("--user-data-dir={}", folder.path("profile").display()));
