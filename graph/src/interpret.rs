@@ -53,6 +53,15 @@ pub struct Results<T> {
 /// # Errors
 /// An input without a value, or with one of another type.
 pub fn interpret<T: Real>(graph: &Graph, feeds: &HashMap<String, Tensor<T>>) -> Result<Results<T>, InterpretError> {
+    let (outputs, updates) = evaluate(graph, given(graph, feeds)?);
+    Ok(Results {
+        outputs: graph.outputs.iter().map(|output| output.name.clone()).zip(outputs).collect(),
+        updates: graph.updates.iter().map(|u| graph.inputs[u.input].name.clone()).zip(updates).collect(),
+    })
+}
+
+/// The value of each input.
+fn given<T: Real>(graph: &Graph, feeds: &HashMap<String, Tensor<T>>) -> Result<Vec<Tensor<T>>, InterpretError> {
     let mut given = Vec::with_capacity(graph.inputs.len());
     for input in &graph.inputs {
         let (name, expected) = (&input.name, graph.ty(input.node));
@@ -64,11 +73,7 @@ pub fn interpret<T: Real>(graph: &Graph, feeds: &HashMap<String, Tensor<T>>) -> 
         }
         given.push(value.to_row_major());
     }
-    let (outputs, updates) = evaluate(graph, given);
-    Ok(Results {
-        outputs: graph.outputs.iter().map(|output| output.name.clone()).zip(outputs).collect(),
-        updates: graph.updates.iter().map(|u| graph.inputs[u.input].name.clone()).zip(updates).collect(),
-    })
+    Ok(given)
 }
 
 /// The outputs and the new states of a verified graph, for a value of each input.
@@ -89,11 +94,9 @@ fn evaluate<T: Real>(graph: &Graph, given: Vec<Tensor<T>>) -> (Vec<Tensor<T>>, V
         let result = match node.op {
             Op::Scan { body, length, reverse } => {
                 let body = &graph.bodies[body as usize];
-                let step = |inputs| {
-                    let (outputs, updates) = evaluate(body, inputs);
-                    (updates, outputs)
-                };
-                scans.insert(id, evaluate_scan(body, (length, reverse), &operands, step));
+                let stacked = |rows: Vec<Tensor<T>>| Tensor::stacked(&rows);
+                let step = |inputs, _| evaluate(body, inputs);
+                scans.insert(id, evaluate_scan(body, (length, reverse), &operands, Tensor::row, stacked, step));
                 Tensor::ints(node.ty.shape, [length as i32])
             }
             Op::ScanResult { index } => scans[&node.inputs[0]][index as usize].clone(),

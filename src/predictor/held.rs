@@ -30,10 +30,10 @@ impl<M> Held<M> {
     /// The model with its values, which `read` gives it the first time.
     pub fn whole(&self, read: impl FnOnce(&mut M)) -> &M {
         self.whole.get_or_init(|| {
-            let shell = self.shell.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let mut model = shell.expect("it is taken here alone, once");
-            read(&mut model);
-            model
+            let mut shell = self.shell.lock().unwrap_or_else(PoisonError::into_inner);
+            // Taken when it is read: a model whose own code panics meanwhile can be asked again.
+            read(shell.as_mut().expect("it is taken here alone, once"));
+            shell.take().expect("it was there")
         })
     }
 
@@ -41,5 +41,22 @@ impl<M> Held<M> {
     pub fn into_inner(self) -> Box<M> {
         let shell = self.shell.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.whole.into_inner().or(shell).expect("one of the two is there")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_while_it_is_read_leaves_it_to_be_asked_again() {
+        let held = Held::new(Box::new(1));
+        let read = catch_unwind(AssertUnwindSafe(|| *held.whole(|_| panic!("a model's own code"))));
+        assert!(read.is_err());
+        assert_eq!(held.with(|model| *model), 1);
+        assert_eq!(*held.whole(|model| *model = 2), 2);
+        assert_eq!((held.with(|model| *model), *held.into_inner()), (2, 2));
     }
 }

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use super::{InterpretError, Tensor, needed};
 use crate::graph::{Graph, NodeId, Role, Type};
 use crate::op::{Family, Op, ReduceOp};
+use crate::ops::scan::evaluate_scan;
 use crate::shape::Shape;
 
 /// What made a NaN or an infinity.
@@ -95,18 +96,11 @@ pub fn find_non_finite(
     flush: bool,
     evaluate: Evaluate<'_>,
 ) -> Result<Findings, InterpretError> {
-    let mut given = Vec::with_capacity(graph.inputs.len());
-    for input in &graph.inputs {
-        let (name, expected) = (&input.name, graph.ty(input.node));
-        let Some(value) = feeds.get(name) else {
-            return Err(InterpretError::Missing { name: name.clone(), expected });
-        };
-        if value.ty() != expected {
-            return Err(InterpretError::InputType { name: name.clone(), expected, found: value.ty() });
-        }
-        let by_sample = input.role == Role::Data && is_by_sample(expected.shape, samples);
-        given.push(Traced { value: value.to_row_major(), source: None, by_sample });
-    }
+    let given = graph.inputs.iter().zip(super::given(graph, feeds)?).map(|(input, value)| {
+        let by_sample = input.role == Role::Data && is_by_sample(value.ty().shape, samples);
+        Traced { value, source: None, by_sample }
+    });
+    let given = given.collect();
     let mut search = Search { samples, flush, evaluate, sources: Vec::new() };
     let (outputs, updates) = search.run(graph, given, None);
     let results = outputs.iter().chain(&updates).enumerate().filter(|(_, result)| !result.is_finite());
@@ -196,42 +190,21 @@ impl Search<'_> {
     }
 
     /// All results of a scan.
-    fn scan(
-        &mut self,
-        body: &Graph,
-        (length, reverse): (usize, bool),
-        scan: NodeId,
-        operands: &[&Traced],
-    ) -> Vec<Traced> {
-        let mut states: Vec<Traced> = operands.iter().map(|&operand| operand.clone()).collect();
-        let mut rows: Vec<Vec<Traced>> = vec![Vec::new(); body.outputs.len()];
-        for number in 0..length {
-            let row = if reverse { length - 1 - number } else { number };
-            let input = |((input, operand), state): ((&crate::graph::Input, &&Traced), &Traced)| match input.role {
-                Role::Data => {
-                    let value = operand.value.row(row);
-                    let by_sample = is_by_sample(value.ty().shape, self.samples);
-                    Traced { source: operand.source.filter(|_| bad(&value).is_some()), value, by_sample }
-                }
-                Role::State => state.clone(),
-            };
-            let inputs = body.inputs.iter().zip(operands).zip(&states).map(input).collect();
-            let (outputs, updates) = self.run(body, inputs, Some(Around { scan, step: row }));
-            for (update, new) in body.updates.iter().zip(updates) {
-                states[update.input] = new;
-            }
-            rows.iter_mut().zip(outputs).for_each(|(rows, row)| rows.push(row));
-        }
-        let last = body.updates.iter().map(|update| states[update.input].clone());
-        let stacked = rows.into_iter().map(|mut rows| {
-            if reverse {
-                rows.reverse();
-            }
+    fn scan(&mut self, body: &Graph, loops: (usize, bool), scan: NodeId, operands: &[&Traced]) -> Vec<Traced> {
+        let samples = self.samples;
+        let row_of = |operand: &Traced, row| {
+            let value = operand.value.row(row);
+            let by_sample = is_by_sample(value.ty().shape, samples);
+            Traced { source: operand.source.filter(|_| bad(&value).is_some()), value, by_sample }
+        };
+        let stacked = |rows: Vec<Traced>| {
             let source = rows.iter().filter_map(|row| row.source).min();
             let values: Vec<Tensor<f32>> = rows.into_iter().map(|row| row.value).collect();
             Traced { value: Tensor::stacked(&values), source, by_sample: false }
-        });
-        last.chain(stacked).collect()
+        };
+        evaluate_scan(body, loops, operands, row_of, stacked, |inputs, step| {
+            self.run(body, inputs, Some(Around { scan, step }))
+        })
     }
 
     /// The value of a node that is no scan.

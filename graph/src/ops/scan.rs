@@ -106,25 +106,28 @@ pub fn check_result(body: &Graph, length: usize, index: u32, found: Type) -> Res
     }
 }
 
-/// What a step gives: new values of the states that it updates, and outputs.
-pub(crate) type Step<T> = (Vec<Tensor<T>>, Vec<Tensor<T>>);
+/// What a step gives: outputs, and new values of the states that it updates.
+pub(crate) type Step<V> = (Vec<V>, Vec<V>);
 
-/// All results of a scan; `step` runs the body on a value for each of its inputs.
-pub(crate) fn evaluate_scan<T: Real>(
+/// All results of a scan over values of any kind: `row_of` takes a row of an operand, `stacked` puts rows together, `step` runs the
+/// body on a value for each of its inputs, for the row of a number.
+pub(crate) fn evaluate_scan<V: Clone>(
     body: &Graph,
     (length, reverse): (usize, bool),
-    operands: &[&Tensor<T>],
-    mut step: impl FnMut(Vec<Tensor<T>>) -> Step<T>,
-) -> Vec<Tensor<T>> {
-    let mut states: Vec<Tensor<T>> = operands.iter().map(|&operand| operand.clone()).collect();
-    let mut rows: Vec<Vec<Tensor<T>>> = vec![Vec::new(); body.outputs.len()];
+    operands: &[&V],
+    row_of: impl Fn(&V, usize) -> V,
+    stacked: impl Fn(Vec<V>) -> V,
+    mut step: impl FnMut(Vec<V>, usize) -> Step<V>,
+) -> Vec<V> {
+    let mut states: Vec<V> = operands.iter().map(|&operand| operand.clone()).collect();
+    let mut rows: Vec<Vec<V>> = vec![Vec::new(); body.outputs.len()];
     for number in 0..length {
         let row = if reverse { length - 1 - number } else { number };
         let inputs = body.inputs.iter().zip(operands).zip(&states).map(|((input, operand), state)| match input.role {
-            Role::Data => operand.row(row),
+            Role::Data => row_of(operand, row),
             Role::State => state.clone(),
         });
-        let (updates, outputs) = step(inputs.collect());
+        let (outputs, updates) = step(inputs.collect(), row);
         for (update, new) in body.updates.iter().zip(updates) {
             states[update.input] = new;
         }
@@ -135,7 +138,7 @@ pub(crate) fn evaluate_scan<T: Real>(
         if reverse {
             rows.reverse();
         }
-        Tensor::stacked(&rows)
+        stacked(rows)
     });
     last.chain(stacked).collect()
 }
