@@ -4,4 +4,16 @@
 //! predictors.
 #![forbid(unsafe_code)]
 
+mod constant;
+mod element;
+mod error;
+mod model;
+mod operators;
 pub mod proto;
+mod read;
+
+pub use constant::{Constant, Data};
+pub use element::Element;
+pub use error::{Fault, OnnxError};
+pub use model::OnnxModel;
+pub use read::graph::{Dim, Input};
