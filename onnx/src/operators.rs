@@ -2,7 +2,15 @@
 //! operands what `model!` would; what shapes need is computed beforehand by the same functions ([`Fold`]).
 
 mod activation;
+mod attention;
+mod bits;
 mod elementwise;
+mod image;
+mod index;
+mod loss;
+mod matrix;
+mod random;
+mod reduce;
 mod shapes;
 
 use std::sync::LazyLock;
@@ -65,7 +73,19 @@ impl Row {
 }
 
 /// The families.
-const FAMILIES: &[&[Row]] = &[activation::TABLE, elementwise::TABLE, shapes::TABLE];
+const FAMILIES: &[&[Row]] = &[
+    activation::TABLE,
+    attention::TABLE,
+    bits::TABLE,
+    elementwise::TABLE,
+    image::TABLE,
+    index::TABLE,
+    loss::TABLE,
+    matrix::TABLE,
+    random::TABLE,
+    reduce::TABLE,
+    shapes::TABLE,
+];
 
 /// An operator by its name, in a version of its set.
 pub fn find(name: &str, version: i64) -> Option<&'static Row> {
