@@ -2,8 +2,19 @@
 //! operands what `model!` would; what shapes need is computed beforehand by the same functions ([`Fold`]).
 
 mod activation;
+mod conv;
 mod elementwise;
+mod flow;
+mod norm;
+mod pad;
+mod places;
+mod pool;
+mod product;
+mod recurrent;
+mod resize;
+mod sequence;
 mod shapes;
+mod window;
 
 use std::sync::LazyLock;
 
@@ -58,14 +69,26 @@ impl Row {
         Row { statics, ..self }
     }
 
-    #[allow(dead_code)]
     const fn weights(self, weights: &'static [usize]) -> Row {
         Row { weights, ..self }
     }
 }
 
 /// The families.
-const FAMILIES: &[&[Row]] = &[activation::TABLE, elementwise::TABLE, shapes::TABLE];
+const FAMILIES: &[&[Row]] = &[
+    activation::TABLE,
+    conv::TABLE,
+    elementwise::TABLE,
+    flow::TABLE,
+    norm::TABLE,
+    pad::TABLE,
+    pool::TABLE,
+    product::TABLE,
+    recurrent::TABLE,
+    resize::TABLE,
+    sequence::TABLE,
+    shapes::TABLE,
+];
 
 /// An operator by its name, in a version of its set.
 pub fn find(name: &str, version: i64) -> Option<&'static Row> {
