@@ -10,6 +10,7 @@ mod pad;
 mod places;
 mod pool;
 mod product;
+mod quantise;
 mod recurrent;
 mod resize;
 mod sequence;
@@ -84,6 +85,7 @@ const FAMILIES: &[&[Row]] = &[
     pad::TABLE,
     pool::TABLE,
     product::TABLE,
+    quantise::TABLE,
     recurrent::TABLE,
     resize::TABLE,
     sequence::TABLE,

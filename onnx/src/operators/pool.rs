@@ -164,14 +164,21 @@ fn max_unpool<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     if to.rank() != x.shape().rank() || to.dims()[..2] != x.shape().dims()[..2] {
         return Err(Fault::invalid(format!("an output of the shape {to} for values of {}", x.shape())));
     }
-    // Places are of the tensor that the pool was taken of; they stay where they are in it.
+    // Places are of the tensor that the pool was taken of, which the output may be larger than.
     let planes = x.shape().dim(0) * x.shape().dim(1);
-    let plane: usize = to.dims()[2..].iter().product();
+    let plane: usize = own.dims()[2..].iter().product();
     let first = c.g.iota([planes], 0) * plane as i32;
     let mut along = vec![x.shape().dim(0), x.shape().dim(1)];
     along.extend(vec![1; spatial]);
     let within = places - first.reshape(&along[..]);
-    one(c.typed(scattered(x, within, planes, plane).reshape(to), c.element(0)?))
+    let y = scattered(x, within, planes, plane).reshape(own);
+    let result = (2..to.rank()).fold(y, |y, axis| {
+        let (inside, wanted) = (own.dim(axis), to.dim(axis));
+        let mut high = vec![0; axis + 1];
+        high[axis] = wanted.saturating_sub(inside);
+        y.slice(axis, 0..inside.min(wanted), 1).pad(&[], &high, 0.0)
+    });
+    one(c.typed(result, c.element(0)?))
 }
 
 /// The values at their places of each plane.

@@ -4,10 +4,12 @@
 use kiln_graph::{Builder, DType, Shape, Type, Value, functions};
 
 use super::Row;
+use super::quantise::dynamic;
 use crate::error::Fault;
 use crate::read::context::{Context, Results, extent};
 
 pub const TABLE: &[Row] = &[
+    Row::new("com.microsoft.DynamicQuantizeLSTM", 1, |c| recurrent(c, Kind::Lstm)).weights(&[3, 7]),
     Row::new("GRU", 7, |c| recurrent(c, Kind::Gru)).weights(&[1, 2, 3]),
     Row::new("LSTM", 7, |c| recurrent(c, Kind::Lstm)).weights(&[1, 2, 3, 7]),
     Row::new("RNN", 7, |c| recurrent(c, Kind::Rnn)).weights(&[1, 2, 3]),
@@ -117,6 +119,20 @@ struct Weights<'b> {
     bias: Option<Value<'b>>,
     /// Of an LSTM, `[3 * hidden]`: of the input, the output, the forget gate.
     peepholes: Option<Value<'b>>,
+    /// Where the weights are whole numbers, their scale.
+    scale: Option<Value<'b>>,
+}
+
+/// The product with weights `[rows, columns]`; where these are whole numbers with a scale, that of whole numbers of 8 bits
+/// nearest to the other factor.
+fn product<'b>(x: Value<'b>, matrix: Value<'b>, scale: Option<Value<'b>>) -> Value<'b> {
+    match scale {
+        None => x.matmul(matrix.transpose(0, 1)),
+        Some(scale) => {
+            let (numbers, own) = dynamic(x);
+            numbers.matmul(matrix.transpose(0, 1)) * (own * scale)
+        }
+    }
 }
 
 impl Step {
@@ -133,7 +149,7 @@ impl Step {
     fn next<'b>(&self, projected: Value<'b>, states: &[Value<'b>], weights: &Weights<'b>) -> Vec<Value<'b>> {
         let h = states[0];
         let rows = |from: usize, to: usize| weights.state.slice(0, from * self.hidden..to * self.hidden, 1);
-        let product = |matrix: Value<'b>| h.matmul(matrix.transpose(0, 1));
+        let product = |matrix: Value<'b>| product(h, matrix, weights.scale);
         match self.kind {
             Kind::Rnn => vec![self.activated(0, projected + product(weights.state))],
             Kind::Gru => {
@@ -173,11 +189,34 @@ impl Step {
 }
 
 fn expect(c: &Context<'_, '_>, position: usize, expected: &[usize]) -> Result<(), Fault> {
-    let found = c.shape(position)?;
-    if c.has(position) && found.dims() != expected {
+    expect_shape(position, c.shape(position)?, expected)
+}
+
+fn expect_shape(position: usize, found: Shape, expected: &[usize]) -> Result<(), Fault> {
+    if found.dims() != expected {
         return Err(Fault::invalid(format!("input {position} should have the shape {expected:?}, but has {found}")));
     }
     Ok(())
+}
+
+/// Weights of whole numbers `[directions, columns, rows]` as `[directions, rows, columns]` less their zero point, and their
+/// scale: a number for each direction, or for each row.
+fn whole<'g>(c: &Context<'_, 'g>, position: usize, scale: usize) -> Result<(Value<'g>, Option<Value<'g>>), Fault> {
+    let weight = c.number(position)?;
+    let shape = weight.shape();
+    if shape.rank() != 3 {
+        return Err(Fault::invalid(format!("weights of the shape {shape}")));
+    }
+    let spread = |x: Value<'g>| match x.shape().dims() {
+        [directions] if *directions == shape.dim(0) => Ok(x.reshape([*directions, 1, 1])),
+        [directions, rows] if *directions == shape.dim(0) && *rows == shape.dim(2) => {
+            Ok(x.reshape([*directions, 1, *rows]))
+        }
+        _ => Err(Fault::invalid(format!("{} for weights of the shape {shape}", x.shape()))),
+    };
+    let zero = spread(c.number(scale + 1)?)?;
+    let scale = spread(c.float(scale)?)?.broadcast_to([shape.dim(0), 1, shape.dim(2)]);
+    Ok(((weight - zero).convert(DType::F32).transpose(1, 2), Some(scale)))
 }
 
 fn recurrent<'g>(c: &Context<'_, 'g>, kind: Kind) -> Results<'g> {
@@ -188,7 +227,12 @@ fn recurrent<'g>(c: &Context<'_, 'g>, kind: Kind) -> Results<'g> {
     }
     let x = if batch_first { x.transpose(0, 1) } else { x };
     let [length, batch, inputs] = [0, 1, 2].map(|axis| x.shape().dim(axis));
-    let (weight, recurrence) = (c.float(1)?, c.float(2)?);
+    // Of whole numbers the axes are the other way round.
+    let quantised = c.node.operator.contains('.');
+    let weights = |position: usize, scale: usize| {
+        if quantised { whole(c, position, scale) } else { Ok((c.float(position)?, None)) }
+    };
+    let ((weight, weight_scale), (recurrence, recurrence_scale)) = (weights(1, 8)?, weights(2, 10)?);
     let hidden = match c.int_of("hidden_size")? {
         Some(number) => extent(number)?,
         None if recurrence.shape().rank() == 3 => recurrence.shape().dim(2),
@@ -201,8 +245,8 @@ fn recurrent<'g>(c: &Context<'_, 'g>, kind: Kind) -> Results<'g> {
         other => return Err(Fault::invalid(format!("`direction` is `{other}`"))),
     };
     let rows = kind.gates().saturating_mul(hidden);
-    expect(c, 1, &[directions, rows, inputs])?;
-    expect(c, 2, &[directions, rows, hidden])?;
+    expect_shape(1, weight.shape(), &[directions, rows, inputs])?;
+    expect_shape(2, recurrence.shape(), &[directions, rows, hidden])?;
     if hidden == 0 {
         return Err(Fault::invalid("`hidden_size` is 0"));
     }
@@ -246,10 +290,19 @@ fn recurrent<'g>(c: &Context<'_, 'g>, kind: Kind) -> Results<'g> {
                 Kind::Gru => of_inputs + c.g.iota([rows], 0).lt((2 * hidden) as i32).select(of_state, 0.0),
             }
         });
-        let projected = kiln_graph::layers::linear::linear(x, weight, in_front);
+        let scale_of =
+            |scale: Option<Value<'g>>| scale.map(|all| all.slice(0, direction..direction + 1, 1).reshape([rows]));
+        let projected = match scale_of(weight_scale) {
+            None => kiln_graph::layers::linear::linear(x, weight, in_front),
+            Some(scale) => {
+                let sums = product(x, weight, Some(scale));
+                in_front.map_or(sums, |bias| sums + bias)
+            }
+        };
         let before: Vec<Value<'g>> =
             starts.iter().map(|start| start.slice(0, direction..direction + 1, 1).reshape([batch, hidden])).collect();
-        let inner = Inner { recurrence, bias: of_state.filter(|_| kind == Kind::Gru), peepholes, lengths };
+        let bias = of_state.filter(|_| kind == Kind::Gru);
+        let inner = Inner { recurrence, bias, peepholes, lengths, scale: scale_of(recurrence_scale) };
         let (y, states) = loop_over(c.g, &step, projected, &before, &inner, reversed[direction]);
         outputs.push(y.unsqueeze(1));
         last.iter_mut().zip(states).for_each(|(list, state)| list.push(state.unsqueeze(0)));
@@ -321,6 +374,7 @@ struct Inner<'g> {
     bias: Option<Value<'g>>,
     peepholes: Option<Value<'g>>,
     lengths: Option<Value<'g>>,
+    scale: Option<Value<'g>>,
 }
 
 /// The outputs of all steps, `[length, batch, hidden]`, and the states behind the last one. A sequence that is shorter than
@@ -351,6 +405,7 @@ fn loop_over<'g>(
         state: state("weight", inner.recurrence, &mut operands),
         bias: inner.bias.map(|bias| state("bias", bias, &mut operands)),
         peepholes: inner.peepholes.map(|peepholes| state("peepholes", peepholes, &mut operands)),
+        scale: inner.scale.map(|scale| state("scale", scale, &mut operands)),
     };
     let lengths = inner.lengths.map(|lengths| state("lengths", lengths, &mut operands));
     let mut new = step.next(row, &states, &weights);
