@@ -66,7 +66,7 @@ pub enum OnnxError {
 }
 
 /// Why a node can not be made a part of a graph.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// An operator that is not there.
@@ -104,6 +104,9 @@ pub enum Fault {
     /// Shapes or element types that do not fit.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A node of a graph that the node holds.
+    #[error(transparent)]
+    Inside(Box<OnnxError>),
 }
 
 impl Fault {

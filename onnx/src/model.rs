@@ -4,7 +4,8 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use kiln_graph::model::{Kind, Path};
-use kiln_graph::{Builder, GraphError, Layer, Parameter, Type, Value};
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Builder, GraphError, Layer, Parameter, Shape, Type, Value};
 use ndarray::{ArrayD, ArrayRef, Dimension, IxDyn};
 use prost::Message;
 use prost::bytes::Bytes;
@@ -191,24 +192,33 @@ impl OnnxModel {
         Err(OnnxError::Input { name: name.clone(), reason })
     }
 
-    /// The types of the inputs, where all extents are known.
+    /// The types of the inputs. The first extent of an input may be open, and is then [`Shape::N`]: as many rows as there are.
     ///
     /// # Errors
-    /// [`OnnxError::Input`] for an input with an open extent, or one that no graph carries.
+    /// [`OnnxError::Input`] for an input with another open extent, or one that no graph carries.
     pub fn input_types(&self) -> Result<Vec<Type>, OnnxError> {
         let each = self.inputs.iter().map(|input| {
             let refused = |reason: String| OnnxError::Input { name: input.name.clone(), reason };
             let element = input.element.ok_or_else(|| refused("it is no tensor".to_owned()))?;
             let dtype = element.carrier().ok_or_else(|| refused(format!("it holds {element}")))?;
             let dims = input.shape.as_deref().unwrap_or_default();
-            let known = |dim: &Dim| if let Dim::Known(extent) = dim { Some(*extent) } else { None };
-            let extents: Option<Vec<usize>> = dims.iter().map(known).collect();
-            let extents = extents.filter(|_| input.shape.is_some()).ok_or_else(|| {
+            let mut extents = Vec::with_capacity(dims.len());
+            for (axis, dim) in dims.iter().enumerate() {
+                match dim {
+                    Dim::Known(extent) => extents.push(*extent),
+                    Dim::Free(_) if axis == 0 => extents.push(Shape::N),
+                    Dim::Free(_) => break,
+                }
+            }
+            if input.shape.is_none() || extents.len() < dims.len() {
                 let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
-                refused(format!("its shape [{}] is open: fix it by `.shape(name, extents)`", dims.join(", ")))
-            })?;
-            let shape = crate::read::context::shape(&extents).map_err(|fault| refused(fault.to_string()))?;
-            Ok(Type { dtype, shape })
+                let shape = if input.shape.is_some() { format!("[{}]", dims.join(", ")) } else { "..".to_owned() };
+                return Err(refused(format!("its shape {shape} is open: fix it by `.shape({:?}, &[..])`", input.name)));
+            }
+            let numbers: Vec<usize> =
+                extents.iter().map(|&extent| if extent == Shape::N { 1 } else { extent }).collect();
+            crate::read::context::shape(&numbers).map_err(|fault| refused(fault.to_string()))?;
+            Ok(Type { dtype, shape: Shape::new(&extents) })
         });
         each.collect()
     }
@@ -255,15 +265,15 @@ impl OnnxModel {
         evaluator.graph(&self.contents.graph, None, inputs)
     }
 
-    /// The graph of a prediction, with the inputs and outputs under their names, where all extents are known.
+    /// The graph of a prediction of so many rows, where inputs leave that open; inputs and outputs are under their names.
     ///
     /// # Errors
     /// As for [`OnnxModel::input_types`] and [`OnnxModel::build`].
-    pub fn predict_graph(&self) -> Result<kiln_graph::Graph, OnnxError> {
+    pub fn predict_graph(&self, rows: usize) -> Result<kiln_graph::Graph, OnnxError> {
         let g = Builder::new("predict");
-        let types = self.input_types()?;
+        let (types, sizes) = (self.input_types()?, Sizes::of_batch(rows));
         let values: Vec<Value<'_>> =
-            self.inputs.iter().zip(types).map(|(input, ty)| g.input_of(&input.name, ty)).collect();
+            self.inputs.iter().zip(types).map(|(input, ty)| g.input_of(&input.name, sizes.ty(ty))).collect();
         let results = self.build(&g, &values)?;
         for (name, value) in self.contents.outputs.iter().zip(&results) {
             g.output(name, *value);

@@ -4,14 +4,26 @@
 mod activation;
 mod attention;
 mod bits;
+mod conv;
 mod elementwise;
+mod flow;
 mod image;
 mod index;
 mod loss;
 mod matrix;
+mod norm;
+mod pad;
+mod places;
+mod pool;
+mod product;
+mod quantise;
 mod random;
+mod recurrent;
 mod reduce;
+mod resize;
+mod sequence;
 mod shapes;
+mod window;
 
 use std::sync::LazyLock;
 
@@ -66,7 +78,6 @@ impl Row {
         Row { statics, ..self }
     }
 
-    #[allow(dead_code)]
     const fn weights(self, weights: &'static [usize]) -> Row {
         Row { weights, ..self }
     }
@@ -77,13 +88,23 @@ const FAMILIES: &[&[Row]] = &[
     activation::TABLE,
     attention::TABLE,
     bits::TABLE,
+    conv::TABLE,
     elementwise::TABLE,
+    flow::TABLE,
     image::TABLE,
     index::TABLE,
     loss::TABLE,
     matrix::TABLE,
+    norm::TABLE,
+    pad::TABLE,
+    pool::TABLE,
+    product::TABLE,
+    quantise::TABLE,
     random::TABLE,
+    recurrent::TABLE,
     reduce::TABLE,
+    resize::TABLE,
+    sequence::TABLE,
     shapes::TABLE,
 ];
 

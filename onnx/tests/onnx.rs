@@ -182,7 +182,7 @@ fn attempt(
         model = model.shape(name, &input.shape)?;
         feeds.insert(name.clone(), tensor(input));
     }
-    let graph = model.predict_graph()?;
+    let graph = model.predict_graph(1)?;
     for (name, parameter) in model.parameters() {
         let values = parameter.value.iter().map(|&value| f64::from(value));
         feeds.insert(name.to_owned(), Tensor::floats(parameter.shape(), values));

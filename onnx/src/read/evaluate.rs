@@ -122,7 +122,10 @@ impl<'m, 'g> Evaluator<'m, 'g> {
     }
 
     fn node(&self, node: &Arc<Node>, scope: &Scope<'_, 'g>) -> Result<Vec<Item<'g>>, OnnxError> {
-        let failed = |fault| OnnxError::Node { node: node.name.clone(), operator: node.operator.clone(), fault };
+        let failed = |fault| match fault {
+            Fault::Inside(error) => *error,
+            fault => OnnxError::Node { node: node.name.clone(), operator: node.operator.clone(), fault },
+        };
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for name in &node.inputs {
             inputs.push(match scope.get(name) {

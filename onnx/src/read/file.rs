@@ -308,7 +308,9 @@ fn input(name: String, value: &ValueInfoProto) -> Result<Input, OnnxError> {
                         Ok(extent) => Dim::Known(extent),
                         Err(_) => Dim::Free(String::new()),
                     },
-                    Some(dimension::Value::DimParam(free)) => Dim::Free(free.clone()),
+                    // Some writers call all that they do not know `?`.
+                    Some(dimension::Value::DimParam(free)) if free != "?" => Dim::Free(free.clone()),
+                    Some(dimension::Value::DimParam(_)) => Dim::Free(String::new()),
                     None => Dim::Free(String::new()),
                 });
             }
