@@ -64,6 +64,8 @@ pub mod logs;
 pub mod metrics;
 mod names;
 pub mod numerics;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod predictor;
 pub mod prelude;
 pub mod program;
