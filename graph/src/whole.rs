@@ -160,18 +160,32 @@ pub enum Fold {
 #[allow(missing_docs)]
 pub enum Curve {
     Relu,
-    LeakyRelu { negative_slope: f64 },
-    Elu { alpha: f64 },
-    Celu { alpha: f64 },
+    LeakyRelu {
+        negative_slope: f64,
+    },
+    Elu {
+        alpha: f64,
+    },
+    Celu {
+        alpha: f64,
+    },
     Selu,
     Softplus,
     Mish,
-    Clamp { low: f64, high: f64 },
+    Clamp {
+        low: f64,
+        high: f64,
+    },
     HardSigmoid,
     HardSwish,
     /// `x + bias` below `-lambd`, `x - bias` above `lambd`, else 0.
-    Shrink { lambd: f64, bias: f64 },
-    Gelu { tanh: bool },
+    Shrink {
+        lambd: f64,
+        bias: f64,
+    },
+    Gelu {
+        tanh: bool,
+    },
     Softsign,
     Ceil,
     Tan,

@@ -5,3 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod proto;
+pub mod write;
+
+pub use prost;
+pub use prost::bytes::Bytes;

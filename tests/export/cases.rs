@@ -1,0 +1,109 @@
+//! Networks with the bytes of their files, and what they compute for some inputs, by the interpreter.
+
+use std::collections::HashMap;
+
+use kiln::compiled::predict_graph;
+use kiln::graph::interpret::{Tensor, interpret};
+use kiln::graph::shape::{Sizes, extent};
+use kiln::graph::{DType, Role};
+use kiln::prelude::*;
+use kiln::random::uniform;
+use kiln::{ExportError, OnnxExport};
+
+use crate::networks::*;
+
+/// A network as a file.
+pub struct Case {
+    pub name: &'static str,
+    pub bytes: Vec<u8>,
+    pub runs: Vec<Run>,
+}
+
+/// Inputs, and the outputs that belong to them, by name.
+pub struct Run {
+    pub inputs: Vec<(String, Tensor<f32>)>,
+    pub outputs: Vec<(String, Tensor<f32>)>,
+}
+
+/// A model whose parameters and statistics are other than at the beginning.
+pub fn changed<M: Model>() -> M {
+    let mut model = M::init(3);
+    let mut stream = 0;
+    model.each_parameter_mut(&mut |_, parameter| {
+        stream += 1;
+        if parameter.kind != Kind::Counter {
+            let mut value = parameter.take();
+            for (place, number) in value.iter_mut().enumerate() {
+                *number += 0.3 * uniform(5, 0, stream, place as u64);
+            }
+            parameter.value = value.into();
+        }
+    });
+    model
+}
+
+/// The results of a network for a batch size and sizes of its free extents.
+pub fn run<M: Model>(model: &M, batch: usize, extents: &[(&str, usize)]) -> Run {
+    let sizes = extents.iter().fold(Sizes::of_batch(batch), |all, &(name, size)| all.with(extent::free(name), size));
+    let graph = predict_graph(model, sizes).expect("a graph");
+    let mut feeds: HashMap<String, Tensor<f32>> = HashMap::new();
+    model.each_parameter(&mut |name, parameter| {
+        let value = match parameter.count() {
+            Some(_) => Tensor::ints([2], [0, 0]),
+            None => Tensor::floats(parameter.shape(), parameter.value.iter().map(|&number| f64::from(number))),
+        };
+        feeds.insert(name.to_owned(), value);
+    });
+    let mut inputs = Vec::new();
+    for (stream, input) in graph.inputs.iter().filter(|input| input.role == Role::Data).enumerate() {
+        let ty = graph.ty(input.node);
+        let random = |place: usize| uniform(7, 1, stream as u32, place as u64);
+        let places = 0..ty.shape.elements();
+        let value = match ty.dtype {
+            DType::F32 => Tensor::floats(ty.shape, places.map(|place| f64::from(2.0 * random(place) - 1.0))),
+            DType::I32 => Tensor::ints(ty.shape, places.map(|place| (4.0 * random(place)) as i32)),
+            // The first of each row is none, so that something is looked at.
+            DType::Bool => {
+                let row = *ty.shape.dims().last().unwrap_or(&1);
+                Tensor::bools(ty.shape, places.map(|place| place % row > 0 && random(place) < 0.3))
+            }
+        };
+        inputs.push((input.name.clone(), value.clone()));
+        feeds.insert(input.name.clone(), value);
+    }
+    let mut results = interpret(&graph, &feeds).expect("results").outputs;
+    let names = graph.outputs.iter().map(|output| output.name.clone());
+    let outputs = names.map(|name| (name.clone(), results.remove(&name).expect("each output once"))).collect();
+    Run { inputs, outputs }
+}
+
+/// A model's file, and its results for each of some sizes.
+fn case<M: Model>(name: &'static str, sizes: &[(usize, &[(&str, usize)])]) -> Result<Case, ExportError> {
+    let model = changed::<M>();
+    let bytes = OnnxExport::new(&model).bytes()?;
+    let runs = sizes.iter().map(|(batch, extents)| run(&model, *batch, extents)).collect();
+    Ok(Case { name, bytes, runs })
+}
+
+/// All networks that can be written.
+pub fn all() -> Vec<Case> {
+    let fixed: &[(usize, &[(&str, usize)])] = &[(1, &[]), (4, &[])];
+    let lengths: &[(usize, &[(&str, usize)])] = &[(1, &[("T", 7)]), (3, &[("T", 4)])];
+    let cases = [
+        case::<LeNet>("lenet", fixed),
+        case::<ResNet>("resnet", fixed),
+        case::<UNet>("unet", &[(1, &[("T", 1)]), (2, &[("T", 2)])]),
+        case::<Sequences>("sequences", lengths),
+        case::<Cell>("cell", fixed),
+        case::<Tagger>("tagger", lengths),
+        case::<Gpt>("gpt", fixed),
+        case::<Generator>("generator", fixed),
+        case::<Curves>("curves", fixed),
+        case::<Resized>("resized", fixed),
+        case::<Pools>("pools", fixed),
+        case::<Padded>("padded", &[(2, &[("L", 1)]), (1, &[("L", 3)])]),
+        case::<Functions>("functions", &[(2, &[]), (4, &[])]),
+        case::<Running>("running", lengths),
+    ];
+    cases.into_iter().map(|case| case.unwrap_or_else(|error| panic!("{error}"))).collect()
+}

@@ -1,0 +1,8 @@
+//! Models as ONNX files: which operators, names and shapes they hold, and what others compute with them.
+
+mod cases;
+#[path = "../common/folder.rs"]
+mod folder;
+mod networks;
+mod runtime;
+mod structure;
