@@ -1,19 +1,21 @@
 //! Models as ONNX files, for other programs to run. It knows models and sizes; what a file holds, `kiln_onnx::write` knows.
 
+mod prediction;
 mod sizes;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kiln_graph::model::Parameters;
 use kiln_graph::{Model, ParameterError, counter};
 use kiln_onnx::Bytes;
 use kiln_onnx::proto::ModelProto;
 use kiln_onnx::write::{self, Source, WriteError};
 
 use crate::files::replace_file;
+use crate::steps::Steps;
 use crate::trainer::{Extents, TrainError};
+use prediction::{Eval, Forward, Prediction};
 
 /// The most bytes of parameters that are written into the file itself: messages of Protocol Buffers have at most 2 GiB.
 const MOST_INSIDE: usize = 2_000_000_000;
@@ -31,6 +33,12 @@ pub enum ExportError {
     /// A parameter's value has another shape than its layer has declared.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
+    /// A `step`, which trains.
+    #[error("`{name}` is a `step`, which trains: an ONNX file holds what an `eval` or a `forward` computes")]
+    Step {
+        /// Its name.
+        name: String,
+    },
     /// The file could not be written.
     #[error("cannot write the model to {}: {error}", path.display())]
     Write {
@@ -77,6 +85,46 @@ impl<M: Model> ExportOnnx for M {
     }
 }
 
+/// Writing an `eval` of a model that is trained by `step`s as an ONNX file; in the prelude.
+///
+/// ```
+/// use kiln::prelude::*;
+///
+/// model! {
+///     struct Net {
+///         fc: Linear(4, 3),
+///         opt: Sgd(fc, lr = 0.1),
+///     }
+///
+///     step fit(x: [N, 4], y: [N; i32]) -> loss {
+///         let loss = cross_entropy(fc(x), y);
+///         opt.minimize(loss);
+///     }
+///
+///     eval tell(x: [N, 4]) -> class {
+///         let class = fc(x).argmax(1);
+///     }
+/// }
+///
+/// # let program = std::env::current_exe()?;
+/// # let folder = program.parent().unwrap();
+/// Net::init(0).export_onnx_eval("tell", folder.join("tell.onnx"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ExportOnnxEval: Steps {
+    /// Writes what the `eval` of this name computes, as [`ExportOnnx::export_onnx`] writes a `forward`.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    fn export_onnx_eval(&self, name: &str, path: impl AsRef<Path>) -> Result<(), ExportError>;
+}
+
+impl<S: Steps> ExportOnnxEval for S {
+    fn export_onnx_eval(&self, name: &str, path: impl AsRef<Path>) -> Result<(), ExportError> {
+        OnnxExport::of_eval(self, name)?.save(path)
+    }
+}
+
 /// How a model is written as an ONNX file: see [`ExportOnnx`].
 ///
 /// ```
@@ -93,19 +141,30 @@ impl<M: Model> ExportOnnx for M {
 /// assert!(bytes.len() > 60);
 /// # Ok::<(), kiln::ExportError>(())
 /// ```
-#[derive(Clone, Debug)]
 #[must_use = "nothing is written until it is saved"]
-pub struct OnnxExport<'m, M> {
-    model: &'m M,
+pub struct OnnxExport<'m> {
+    model: Box<dyn Prediction + 'm>,
     batch: Option<usize>,
     extents: Extents,
     external: bool,
 }
 
-impl<'m, M: Model> OnnxExport<'m, M> {
-    /// All extents free, parameters within the file.
-    pub fn new(model: &'m M) -> OnnxExport<'m, M> {
-        OnnxExport { model, batch: None, extents: Extents::default(), external: false }
+impl<'m> OnnxExport<'m> {
+    /// The `forward` of a model: all extents free, parameters within the file.
+    pub fn new<M: Model>(model: &'m M) -> OnnxExport<'m> {
+        OnnxExport::of(Forward(model))
+    }
+
+    /// An `eval` of a model that is trained by steps.
+    ///
+    /// # Errors
+    /// [`TrainError::UnknownProgram`] for the name of no program, [`ExportError::Step`] for that of a step.
+    pub fn of_eval<S: Steps>(model: &'m S, name: &str) -> Result<OnnxExport<'m>, ExportError> {
+        Ok(OnnxExport::of(Eval::find(model, name)?))
+    }
+
+    fn of(model: impl Prediction + 'm) -> OnnxExport<'m> {
+        OnnxExport { model: Box::new(model), batch: None, extents: Extents::default(), external: false }
     }
 
     /// The batch size that the file is for. Default: any, as `N`.
@@ -158,7 +217,7 @@ impl<'m, M: Model> OnnxExport<'m, M> {
 
     fn message(&self) -> Result<ModelProto, ExportError> {
         self.model.check_shapes()?;
-        let (free, sizes, built) = sizes::built(self.model, self.batch, &self.extents)?;
+        let (free, sizes, built) = sizes::built(&*self.model, self.batch, &self.extents)?;
         let mut parameters = HashMap::new();
         self.model.each_parameter(&mut |name, parameter| {
             let bytes: Vec<u8> = match parameter.count() {
@@ -169,8 +228,7 @@ impl<'m, M: Model> OnnxExport<'m, M> {
         });
         let mut layers = HashSet::new();
         self.model.each_layer(&mut |place, _| _ = layers.insert(place.to_owned()));
-        let name = std::any::type_name::<M>();
-        let name = name.split('<').next().and_then(|name| name.rsplit("::").next()).unwrap_or(name);
+        let name = &self.model.name();
         let (parameters, layers) = (&parameters, &layers);
         Ok(write::model(&Source { name, built: &built, free: &free, sizes: &sizes, parameters, layers })?)
     }

@@ -79,7 +79,7 @@ pub mod weights;
 
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
 #[cfg(feature = "onnx")]
-pub use export::{ExportError, ExportOnnx, OnnxExport};
+pub use export::{ExportError, ExportOnnx, ExportOnnxEval, OnnxExport};
 pub use fit::fit;
 pub use history::{Curve, History, Point};
 pub use kiln_graph as graph;

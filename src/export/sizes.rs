@@ -1,11 +1,12 @@
 //! For which sizes a model's graph is built to find out what follows from its free extents.
 
 use kiln_graph::shape::extent;
-use kiln_graph::{Message, Model, Shape};
+use kiln_graph::{Message, Shape, Type};
 use kiln_onnx::write::{self, Built, Free};
 
 use super::ExportError;
-use crate::trainer::{Extents, TrainError, predict_graph_with_wholes};
+use super::prediction::Prediction;
+use crate::trainer::{Extents, TrainError};
 
 /// What free extents are in the first graph: the first of these for which there is one.
 const USUAL: [i64; 16] = [13, 16, 24, 32, 48, 64, 96, 128, 7, 5, 4, 3, 192, 256, 2, 1];
@@ -22,23 +23,24 @@ struct Extent {
 }
 
 /// The extents that stay free, and the model's graphs for sizes that tell what follows from them.
-pub(super) fn built<M: Model>(
-    model: &M,
+pub(super) fn built(
+    model: &dyn Prediction,
     batch: Option<usize>,
     given: &Extents,
 ) -> Result<(Vec<Free>, write::Sizes, Vec<Built>), ExportError> {
-    given.check(M::INPUTS.iter().copied())?;
+    let inputs = model.inputs();
+    given.check(inputs.iter().copied())?;
     if batch == Some(0) {
         return Err(TrainError::Zero { setting: "batch" }.into());
     }
-    let (extents, free) = free_extents::<M>(batch, given);
+    let (extents, free) = free_extents(&inputs, batch, given);
     let build = |sizes: &[i64]| -> Result<Built, TrainError> {
-        let known = given.usual(batch.unwrap_or(1), M::INPUTS.iter().copied());
+        let known = given.usual(batch.unwrap_or(1), inputs.iter().copied());
         let all = extents.iter().zip(sizes).fold(known, |all, (extent, &size)| match extent.free {
             Shape::N => all.with_batch(size as usize),
             free => all.with(free, size as usize),
         });
-        let (graph, wholes) = predict_graph_with_wholes(model, all)?;
+        let (graph, wholes) = model.graph(all)?;
         Ok(Built { graph, wholes })
     };
     let is_batch = |position: usize| extents[position].free == Shape::N;
@@ -95,9 +97,9 @@ fn first_of(
 }
 
 /// The extents of a model that stay free, and where each is seen best.
-fn free_extents<M: Model>(batch: Option<usize>, given: &Extents) -> (Vec<Extent>, Vec<Free>) {
+fn free_extents(inputs: &[Type], batch: Option<usize>, given: &Extents) -> (Vec<Extent>, Vec<Free>) {
     let (mut extents, mut free): (Vec<Extent>, Vec<Free>) = (Vec::new(), Vec::new());
-    for (input, ty) in M::INPUTS.iter().enumerate() {
+    for (input, ty) in inputs.iter().enumerate() {
         for (axis, &dim) in ty.shape.dims().iter().enumerate() {
             let is_batch = dim == Shape::N;
             if !(is_batch && batch.is_none() || extent::is_free(dim) && !given.says(dim)) {

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use kiln::compiled::predict_graph;
 use kiln::graph::interpret::{Tensor, interpret};
 use kiln::graph::shape::{Sizes, extent};
-use kiln::graph::{DType, Role};
+use kiln::graph::{Builder, DType, Graph, Role, Value};
 use kiln::prelude::*;
 use kiln::random::uniform;
+use kiln::steps::Taken;
 use kiln::{ExportError, OnnxExport};
 
 use crate::networks::*;
@@ -26,15 +27,14 @@ pub struct Run {
 }
 
 /// A model whose parameters and statistics are other than at the beginning.
-pub fn changed<M: Model>() -> M {
-    let mut model = M::init(3);
+fn changed<M: Parameters>(mut model: M) -> M {
     let mut stream = 0;
     model.each_parameter_mut(&mut |_, parameter| {
         stream += 1;
         if parameter.kind != Kind::Counter {
             let mut value = parameter.take();
             for (place, number) in value.iter_mut().enumerate() {
-                *number += 0.3 * uniform(5, 0, stream, place as u64);
+                *number += 0.3 * (uniform(5, 0, stream, place as u64) - 0.5);
             }
             parameter.value = value.into();
         }
@@ -42,10 +42,16 @@ pub fn changed<M: Model>() -> M {
     model
 }
 
-/// The results of a network for a batch size and sizes of its free extents.
-pub fn run<M: Model>(model: &M, batch: usize, extents: &[(&str, usize)]) -> Run {
-    let sizes = extents.iter().fold(Sizes::of_batch(batch), |all, &(name, size)| all.with(extent::free(name), size));
-    let graph = predict_graph(model, sizes).expect("a graph");
+/// A batch size, and sizes of free extents.
+type Given<'a> = (usize, &'a [(&'a str, usize)]);
+
+/// The sizes of a graph.
+fn sizes((batch, extents): Given<'_>) -> Sizes {
+    extents.iter().fold(Sizes::of_batch(batch), |all, &(name, size)| all.with(extent::free(name), size))
+}
+
+/// The results of a network's graph.
+fn run(model: &impl Parameters, graph: &Graph) -> Run {
     let mut feeds: HashMap<String, Tensor<f32>> = HashMap::new();
     model.each_parameter(&mut |name, parameter| {
         let value = match parameter.count() {
@@ -71,18 +77,33 @@ pub fn run<M: Model>(model: &M, batch: usize, extents: &[(&str, usize)]) -> Run 
         inputs.push((input.name.clone(), value.clone()));
         feeds.insert(input.name.clone(), value);
     }
-    let mut results = interpret(&graph, &feeds).expect("results").outputs;
+    let mut results = interpret(graph, &feeds).expect("results").outputs;
     let names = graph.outputs.iter().map(|output| output.name.clone());
     let outputs = names.map(|name| (name.clone(), results.remove(&name).expect("each output once"))).collect();
     Run { inputs, outputs }
 }
 
 /// A model's file, and its results for each of some sizes.
-fn case<M: Model>(name: &'static str, sizes: &[(usize, &[(&str, usize)])]) -> Result<Case, ExportError> {
-    let model = changed::<M>();
+fn case<M: Model>(name: &'static str, given: &[Given<'_>]) -> Result<Case, ExportError> {
+    let model = changed(M::init(3));
     let bytes = OnnxExport::new(&model).bytes()?;
-    let runs = sizes.iter().map(|(batch, extents)| run(&model, *batch, extents)).collect();
-    Ok(Case { name, bytes, runs })
+    let run = |&given: &Given<'_>| run(&model, &predict_graph(&model, sizes(given)).expect("a graph"));
+    Ok(Case { name, bytes, runs: given.iter().map(run).collect() })
+}
+
+/// The file of an `eval`, and its results for each of some sizes.
+fn eval_case<S: Steps>(name: &'static str, model: S, eval: &str, given: &[Given<'_>]) -> Case {
+    let model = changed(model);
+    let bytes = OnnxExport::of_eval(&model, eval).and_then(|export| export.bytes()).expect("a file");
+    let number = S::PROGRAMS.iter().position(|signature| signature.name == eval).expect("the eval");
+    let run = |&given: &Given<'_>| {
+        let (g, sizes) = (Builder::new(eval), sizes(given));
+        let input = |taken: &Taken| g.input_of(taken.name, sizes.ty(taken.ty));
+        let inputs: Vec<Value<'_>> = S::PROGRAMS[number].inputs.iter().map(input).collect();
+        model.program(number, &g, sizes.batch(), &inputs);
+        run(&model, &g.finish().expect("a graph"))
+    };
+    Case { name, bytes, runs: given.iter().map(run).collect() }
 }
 
 /// All networks that can be written.
@@ -105,5 +126,7 @@ pub fn all() -> Vec<Case> {
         case::<Functions>("functions", &[(2, &[]), (4, &[])]),
         case::<Running>("running", lengths),
     ];
-    cases.into_iter().map(|case| case.unwrap_or_else(|error| panic!("{error}"))).collect()
+    let mut cases: Vec<Case> = cases.into_iter().map(|case| case.unwrap_or_else(|error| panic!("{error}"))).collect();
+    cases.push(eval_case("stepped", Stepped::init(3), "tell", &[(1, &[("T", 6)]), (3, &[("T", 9)])]));
+    cases
 }

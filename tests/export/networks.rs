@@ -315,3 +315,28 @@ model! {
         fc(x).cumprod(1)
     }
 }
+
+model! {
+    /// A network that is trained by steps, and asked by an `eval`.
+    pub struct Stepped {
+        gru: GRU(1, 4, batch_first = true),
+        fc: Linear(4, 3),
+        opt: Adam((gru, fc)),
+    }
+
+    fn classify(x, last) {
+        let (held, _) = gru(x);
+        fc(held.gather(1, last.unsqueeze(1).unsqueeze(2).expand([-1, 1, 4])).squeeze(1))
+    }
+
+    step learn(x: [N, T, 1], last: [N; i32], class: [N; i32]) -> loss {
+        let loss = cross_entropy(classify(x, last), class);
+        opt.minimize(loss);
+    }
+
+    eval tell(x: [N, T, 1], last: [N; i32]) -> (class, probabilities) {
+        let scores = classify(x, last);
+        let class = scores.argmax(1);
+        let probabilities = scores.softmax(1);
+    }
+}

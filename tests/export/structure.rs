@@ -216,6 +216,10 @@ fn what_can_not_be_written_is_named() {
     let unknown = OnnxExport::new(&LeNet::init(0)).extent("T", 4).bytes().unwrap_err().to_string();
     assert!(unknown.contains("`T`"), "{unknown}");
     assert!(OnnxExport::new(&LeNet::init(0)).batch(0).bytes().is_err());
+    let stepped = Stepped::init(0);
+    let error = |name: &str| OnnxExport::of_eval(&stepped, name).err().expect("an error").to_string();
+    assert!(error("learn").starts_with("`learn` is a `step`, which trains"), "{}", error("learn"));
+    assert!(error("tels").contains("there is no program `tels`"), "{}", error("tels"));
     let folder = Folder::new("nowhere");
     assert!(LeNet::init(0).export_onnx(folder.path("no/such.onnx")).unwrap_err().to_string().contains("such.onnx"));
 }

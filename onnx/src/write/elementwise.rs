@@ -24,7 +24,8 @@ impl Writer<'_> {
             let fits = found.iter().all(|extent| *extent == one || Some(extent) == wanted.as_ref());
             fits && (wanted.as_ref() == Some(&one) || found.iter().any(|extent| Some(extent) == wanted.as_ref()))
         });
-        Ok(if repeats { plain } else { given })
+        let has_all_axes = shapes.iter().any(|dims| dims.len() == result.len());
+        Ok(if repeats && has_all_axes { plain } else { given })
     }
 
     /// A value before it was repeated along axes, and got axes in front.
