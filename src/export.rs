@@ -128,7 +128,7 @@ impl<S: Steps> ExportOnnxEval for S {
 /// How a model is written as an ONNX file: see [`ExportOnnx`].
 ///
 /// ```
-/// use kiln::OnnxExport;
+/// use kiln::onnx::{ExportError, OnnxExport};
 /// use kiln::prelude::*;
 ///
 /// #[derive(Model)]
@@ -139,7 +139,7 @@ impl<S: Steps> ExportOnnxEval for S {
 ///
 /// let bytes = OnnxExport::new(&Small::init(0)).batch(1).bytes()?;
 /// assert!(bytes.len() > 60);
-/// # Ok::<(), kiln::ExportError>(())
+/// # Ok::<(), ExportError>(())
 /// ```
 #[must_use = "nothing is written until it is saved"]
 pub struct OnnxExport<'m> {

@@ -36,7 +36,7 @@
 //! | train several networks by steps of your own | `step` in [`model!`], [`steps`] |
 //! | predict only | [`Predictor`] |
 //! | save and load it, also from files of PyTorch's | [`Checkpoint`] |
-//! | hand it on as an ONNX file | `ExportOnnx`, with the feature `onnx` |
+//! | take a model from an ONNX file, hand one on as one | `kiln::onnx`, with the feature `onnx` |
 //! | look at files of weights, and convert them | [`weights`], the command `kiln` |
 //! | follow a training: logs, TensorBoard, a report for browsers | [`fit`](mod@fit), [`logs`], [`Report`] |
 //! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
@@ -67,6 +67,8 @@ pub mod logs;
 pub mod metrics;
 mod names;
 pub mod numerics;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod predictor;
 pub mod prelude;
 pub mod program;
@@ -78,8 +80,6 @@ mod tuning;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
-#[cfg(feature = "onnx")]
-pub use export::{ExportError, ExportOnnx, ExportOnnxEval, OnnxExport};
 pub use fit::fit;
 pub use history::{Curve, History, Point};
 pub use kiln_graph as graph;

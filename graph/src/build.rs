@@ -330,6 +330,11 @@ impl Builder {
         self.cumulative.set(cumulative);
     }
 
+    /// The first error that was recorded so far: what [`Builder::finish`] will return.
+    pub fn error(&self) -> Option<GraphError> {
+        self.error.borrow().clone()
+    }
+
     /// Records an error, unless there is one already. A [`GraphError::Shape`] without a scope gets the current one.
     pub fn fail(&self, error: GraphError) {
         let error = match error {

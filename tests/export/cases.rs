@@ -6,10 +6,10 @@ use kiln::compiled::predict_graph;
 use kiln::graph::interpret::{Tensor, interpret};
 use kiln::graph::shape::{Sizes, extent};
 use kiln::graph::{Builder, DType, Graph, Role, Value};
+use kiln::onnx::{ExportError, OnnxExport};
 use kiln::prelude::*;
 use kiln::random::uniform;
 use kiln::steps::Taken;
-use kiln::{ExportError, OnnxExport};
 
 use crate::networks::*;
 

@@ -1,5 +1,6 @@
 //! Models as ONNX files: which operators, names and shapes they hold, and what others compute with them.
 
+mod back;
 mod cases;
 #[path = "../common/folder.rs"]
 mod folder;

@@ -1,9 +1,9 @@
 //! What the files hold: operators, names, shapes; and why some models have none.
 
-use kiln::OnnxExport;
 use kiln::kiln_onnx::prost::Message;
 use kiln::kiln_onnx::proto::tensor_shape_proto::dimension::Value;
 use kiln::kiln_onnx::proto::{GraphProto, ModelProto, ValueInfoProto, type_proto};
+use kiln::onnx::OnnxExport;
 use kiln::prelude::*;
 
 use crate::folder::Folder;
