@@ -2,16 +2,24 @@
 //! operands what `model!` would; what shapes need is computed beforehand by the same functions ([`Fold`]).
 
 mod activation;
+mod attention;
+mod bits;
 mod conv;
 mod elementwise;
 mod flow;
+mod image;
+mod index;
+mod loss;
+mod matrix;
 mod norm;
 mod pad;
 mod places;
 mod pool;
 mod product;
 mod quantise;
+mod random;
 mod recurrent;
+mod reduce;
 mod resize;
 mod sequence;
 mod shapes;
@@ -78,15 +86,23 @@ impl Row {
 /// The families.
 const FAMILIES: &[&[Row]] = &[
     activation::TABLE,
+    attention::TABLE,
+    bits::TABLE,
     conv::TABLE,
     elementwise::TABLE,
     flow::TABLE,
+    image::TABLE,
+    index::TABLE,
+    loss::TABLE,
+    matrix::TABLE,
     norm::TABLE,
     pad::TABLE,
     pool::TABLE,
     product::TABLE,
     quantise::TABLE,
+    random::TABLE,
     recurrent::TABLE,
+    reduce::TABLE,
     resize::TABLE,
     sequence::TABLE,
     shapes::TABLE,
