@@ -19,6 +19,7 @@ use crate::read::evaluate::{Evaluator, as_floats};
 use crate::read::file;
 use crate::read::graph::{Dim, Graph, Input, Place, Stored};
 use crate::read::item::{Item, Tensor};
+use crate::read::prune::{constants, prune};
 
 /// Parameters of as many elements at most are known as numbers, too, where a shape may depend on them.
 const KNOWN: usize = 4096;
@@ -43,7 +44,6 @@ struct Contents {
     graph: Graph,
     stored: Vec<Stored>,
     opset: i64,
-    outputs: Vec<String>,
 }
 
 impl OnnxModel {
@@ -76,12 +76,12 @@ impl OnnxModel {
     /// [`OnnxError::Format`], [`OnnxError::Tensor`].
     pub fn from_proto(proto: &ModelProto, folder: Option<&FilePath>) -> Result<OnnxModel, OnnxError> {
         let file::Contents { graph, mut stored, opset } = file::read(proto, folder)?;
+        let graph = prune(graph);
         let mut uses = vec![Use::default(); stored.len()];
         mark(&graph, None, &mut uses);
         let parameters = parameters(&mut stored, &uses);
         let inputs = graph.inputs.clone();
-        let outputs = graph.outputs.clone();
-        let contents = Arc::new(Contents { graph, stored, opset, outputs });
+        let contents = Arc::new(Contents { graph, stored, opset });
         Ok(OnnxModel { contents, parameters, inputs, given: Vec::new() })
     }
 
@@ -97,7 +97,41 @@ impl OnnxModel {
 
     /// The names of what the model gives.
     pub fn outputs(&self) -> &[String] {
-        &self.contents.outputs
+        &self.contents.graph.outputs
+    }
+
+    /// Gives other values than the file says: any that a node gives, by their names, such as the features in front of a
+    /// classifier's last layer. What only other values need is left out, with its parameters.
+    ///
+    /// # Errors
+    /// [`OnnxError::Format`] for a name that nothing has.
+    pub fn with_outputs(mut self, names: &[&str]) -> Result<OnnxModel, OnnxError> {
+        let graph = &self.contents.graph;
+        for &name in names {
+            let given = graph.nodes.iter().flat_map(|node| &node.outputs).any(|own| own == name);
+            if name.is_empty() || !given {
+                return Err(OnnxError::Format { reason: format!("no node gives `{name}`") });
+            }
+        }
+        let outputs = names.iter().map(|&name| name.to_owned()).collect();
+        let graph = prune(Graph { outputs, ..graph.clone() });
+        let mut used = vec![false; self.contents.stored.len()];
+        constants(&graph, &mut |number| used[number] = true);
+        let mut stored = self.contents.stored.clone();
+        let mut all: Vec<Option<(String, Parameter)>> =
+            std::mem::take(&mut self.parameters).into_iter().map(Some).collect();
+        for (tensor, used) in stored.iter_mut().zip(used) {
+            let (first, count) = match tensor.place {
+                Place::Parameter(first) if used => (first, 1),
+                Place::Halves(first) if used => (first, 2),
+                Place::Written | Place::Parameter(_) | Place::Halves(_) => continue,
+            };
+            let place = self.parameters.len();
+            self.parameters.extend(all[first..first + count].iter_mut().filter_map(Option::take));
+            tensor.place = if count == 1 { Place::Parameter(place) } else { Place::Halves(place) };
+        }
+        self.contents = Arc::new(Contents { graph, stored, opset: self.contents.opset });
+        Ok(self)
     }
 
     /// The tensors of the file that a graph has as parameters, by their names.
@@ -231,7 +265,7 @@ impl OnnxModel {
         let evaluator = Evaluator::new(g, &self.contents.stored, &self.parameters);
         let results = self.items(&evaluator, values)?;
         let mut found = Vec::with_capacity(results.len());
-        for (item, name) in results.iter().zip(&self.contents.outputs) {
+        for (item, name) in results.iter().zip(&self.contents.graph.outputs) {
             let refused = |fault| OnnxError::Node { node: name.clone(), operator: "output".to_owned(), fault };
             let Item::Tensor(tensor) = item else { return Err(refused(crate::error::Fault::NoTensor)) };
             found.push(tensor.value(&evaluator).map_err(refused)?);
@@ -275,7 +309,7 @@ impl OnnxModel {
         let values: Vec<Value<'_>> =
             self.inputs.iter().zip(types).map(|(input, ty)| g.input_of(&input.name, sizes.ty(ty))).collect();
         let results = self.build(&g, &values)?;
-        for (name, value) in self.contents.outputs.iter().zip(&results) {
+        for (name, value) in self.contents.graph.outputs.iter().zip(&results) {
             g.output(name, *value);
         }
         drop((values, results));

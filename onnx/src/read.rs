@@ -7,4 +7,5 @@ pub mod file;
 pub mod fold;
 pub mod graph;
 pub mod item;
+pub mod prune;
 pub mod whole;

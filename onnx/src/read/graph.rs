@@ -8,7 +8,7 @@ use crate::element::Element;
 use crate::operators::Row;
 
 /// A graph: the main one, or one that a node holds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// Names of tensors that are known, with their numbers in the list of all.
     pub constants: Vec<(String, usize)>,
@@ -86,7 +86,7 @@ pub enum Attribute {
 }
 
 /// A tensor of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stored {
     /// A name that no other one has.
     pub name: String,
