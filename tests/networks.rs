@@ -2,6 +2,9 @@
 //! the folder `nets` of the one that `KILN_ONNX` names, else of `../shared/onnx` beside the project. Without them there is
 //! nothing to do. `KILN_ONNX_CASE` looks at those of a name. With `--release` it prints times, too.
 
+#[path = "networks/own.rs"]
+mod own;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +16,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 fn main() -> ExitCode {
+    own::run();
     let folder = std::env::var_os("KILN_ONNX")
         .map(PathBuf::from)
         .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/onnx"));
