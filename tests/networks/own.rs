@@ -4,7 +4,7 @@ use std::path::{Path as FilePath, PathBuf};
 
 use kiln::data::CsvOptions;
 use kiln::graph::model::Path;
-use kiln::graph::{Builder, Parameter, Shape, Value};
+use kiln::graph::{Builder, Init, Parameter, Shape, Value};
 use kiln::onnx::{OnnxError, OnnxModel, OnnxPredictor, OnnxRunError};
 use kiln::prelude::*;
 use ndarray::{Array, Array2, Array4, ArrayD, Axis};
@@ -69,9 +69,9 @@ fn mistakes() {
     let said = |error: OnnxRunError| error.to_string();
     check(
         said(predictor.given("x", &Array2::<f32>::zeros((2, 2))).err().unwrap()),
-        "input `x` is f32[N,1,8,8], where N is the number of rows, but what was given is f32[2,2]",
+        "input `x` is f32[N, 1, 8, 8], where N is the number of rows, but what was given is f32[2, 2]",
     );
-    check(said(predictor.call().run().unwrap_err()), "input `x`: f32[N,1,8,8] was not given");
+    check(said(predictor.call().run().unwrap_err()), "input `x` was not given: f32[N, 1, 8, 8]");
     let outputs = predictor.given("x", &image(1)).unwrap().run().unwrap();
     check(said(outputs.numbers("z").unwrap_err()), "the model has no output `z`; it has `y`");
     check(said(outputs.flags("y").unwrap_err()), "output `y` holds f32, not bool");
