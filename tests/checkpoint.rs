@@ -15,6 +15,8 @@ mod fuzzed;
 mod loading;
 #[path = "common/mutants.rs"]
 mod mutants;
+#[path = "common/small_disk.rs"]
+mod small_disk;
 #[path = "checkpoint/weights.rs"]
 mod weights;
 
