@@ -167,6 +167,13 @@ fn another_training_is_refused() {
     let error = text(Checkpoints::new(&path).resume(&mut adam.build().unwrap()));
     assert!(error.ends_with("the seed is 7 here and 0 in the file"), "{error}");
 
+    // The file of a model is none of a training.
+    let model = path.join("model.safetensors");
+    wider.model().save(&model).unwrap();
+    let error = wider.load(&model).unwrap_err();
+    assert!(matches!(error, CheckpointError::NoTraining { .. }), "{error}");
+    assert!(error.to_string().ends_with("`model.load(path)`, before its trainer is built"), "{error}");
+
     // A new training does not begin where an old one is, nor where another one is at work.
     let mut checkpoints = Checkpoints::new(&path);
     let error = checkpoints.start().unwrap_err().to_string();

@@ -14,6 +14,7 @@ mod errors;
 mod folder;
 #[path = "../common/libraries.rs"]
 mod libraries;
+mod named;
 mod program;
 mod source;
 mod written;
@@ -65,6 +66,9 @@ enum AnyRule {
     Adam(Adam),
     AdamW(AdamW),
     RmsProp(RMSprop),
+    Adagrad(Adagrad),
+    Adamax(Adamax),
+    NAdam(NAdam),
 }
 
 impl AnyRule {
@@ -79,6 +83,9 @@ impl AnyRule {
                 AnyRule::Adam(Adam::new(0.05).eps(EPS).amsgrad(amsgrad).weight_decay(decay(weight_decay)))
             }
             Rule::AdamW => AnyRule::AdamW(AdamW::new(0.05).eps(EPS)),
+            Rule::Other("Adagrad") => AnyRule::Adagrad(Adagrad::new(0.05).eps(EPS)),
+            Rule::Other("Adamax") => AnyRule::Adamax(Adamax::new(0.05).eps(EPS)),
+            Rule::Other(_) => AnyRule::NAdam(NAdam::new(0.05).eps(EPS)),
             Rule::RmsProp { centered, momentum } => {
                 let momentum = if momentum { 0.9 } else { 0.0 };
                 AnyRule::RmsProp(RMSprop::default().lr(0.05).eps(EPS).centered(centered).momentum(momentum))
@@ -92,6 +99,9 @@ impl AnyRule {
             AnyRule::Adam(rule) => rule,
             AnyRule::AdamW(rule) => rule,
             AnyRule::RmsProp(rule) => rule,
+            AnyRule::Adagrad(rule) => rule,
+            AnyRule::Adamax(rule) => rule,
+            AnyRule::NAdam(rule) => rule,
         }
     }
 }
@@ -130,6 +140,7 @@ fn check_composed(seed: u64) {
             check::trained::<_, _, _, ArrayD<f32>>(&program, make, mse().reduction(reduction), rule);
         }
         Goal::L1 => check::trained::<_, _, _, ArrayD<f32>>(&program, make, l1(), rule),
+        Goal::Huber => check::trained::<_, _, _, ArrayD<f32>>(&program, make, huber(), rule),
         Goal::Bce => check::trained::<_, _, _, ArrayD<f32>>(&program, make, bce_with_logits(), rule),
         Goal::CrossEntropy { label_smoothing, weight, ignore } => {
             let mut loss = cross_entropy().label_smoothing(if label_smoothing { 0.125 } else { 0.0 });
@@ -195,10 +206,11 @@ fn written_programs() {
 }
 
 /// The modules that written programs need, by their files.
-const MODULES: [(&str, &str); 4] = [
+const MODULES: [(&str, &str); 5] = [
     ("check", "programs/check.rs"),
     ("errors", "common/errors.rs"),
     ("folder", "common/folder.rs"),
+    ("named", "programs/named.rs"),
     ("program", "programs/program.rs"),
 ];
 
