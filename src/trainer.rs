@@ -39,7 +39,7 @@ use metric::Metric;
 pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
 pub(crate) use programs::{Compiled, PREDICT, Programs, forward, guard, output_names};
 use programs::{EVALUATE, TRAIN};
-pub use programs::{evaluate_graph, predict_graph, train_graph};
+pub use programs::{OUTSIDE, evaluate_graph, initial_states, predict_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 pub(crate) use sizes::differs;
