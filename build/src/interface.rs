@@ -40,9 +40,12 @@ pub(crate) struct Argument {
     pub below: Option<Vec<i32>>,
 }
 
-/// A tensor in the file of weights, in row-major order.
-pub(crate) struct Stored {
+/// A tensor in the file of weights: 32-bit little-endian numbers in row-major order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The name of the parameter or the optimizer's state.
     pub name: String,
+    /// What it holds, and its shape; bool as 0 and 1.
     pub ty: Type,
     /// Where it begins, in bytes.
     pub offset: usize,

@@ -39,6 +39,7 @@ mod object;
 mod program;
 
 pub use error::BuildError;
+pub use interface::Stored;
 pub use kiln::graph::shape::Sizes;
 pub use machine::Level;
 pub use program::{Build, Program, StateValue, Weights, compile, predict, train};

@@ -15,7 +15,7 @@ use ndarray::{ArrayD, arr1};
 
 use crate::archive::archive;
 use crate::entry::Entry;
-use crate::interface::{Hash, Interface};
+use crate::interface::{Hash, Interface, Stored};
 use crate::level::Leveled;
 use crate::machine::{Caches, Machine};
 use crate::object::Object;
@@ -76,6 +76,8 @@ pub struct Program {
     pub weights: Vec<u8>,
     /// Whether they lie inside.
     pub inside: bool,
+    /// Where each state lies in the file of weights.
+    pub states: Vec<Stored>,
     /// The bytes of the arena.
     pub arena_bytes: usize,
     /// Each level, and the bytes of its kernels' code.
@@ -266,6 +268,7 @@ impl Build {
             object,
             weights: file,
             inside: weights == Weights::Inside,
+            states: interface.weights,
             arena_bytes,
             levels,
         })

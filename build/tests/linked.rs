@@ -10,7 +10,7 @@ use folder::Folder;
 use kiln::prelude::*;
 use kiln_build::{Level, Program, Weights, predict, train};
 use ndarray::{Array1, Array2, Array4, ArrayD};
-use runner::{C, bytes, floats};
+use runner::{C, Results, bytes, floats};
 
 /// A convolution, a batch norm, a pooling and two linear layers.
 #[derive(Model)]
@@ -46,6 +46,13 @@ fn built(name: &str, weights: Weights) -> Program {
     build.weights(weights).build().expect("a program for this machine")
 }
 
+/// Runs a program so often on some inputs, which give outputs of so many bytes.
+fn run(c: &C, program: &Program, folder: &Folder, given: &[Vec<u8>], outputs: &[usize], times: usize) -> Results {
+    let sizes: Vec<usize> = given.iter().map(Vec::len).collect();
+    let linked = c.link(program, &folder.0, &sizes, outputs, times);
+    linked.run(&folder.0, &program.weights, given).expect("the inputs are right")
+}
+
 #[test]
 fn a_program_in_c_has_the_bits_of_the_jit() {
     let Some(c) = C::host() else { return };
@@ -55,7 +62,7 @@ fn a_program_in_c_has_the_bits_of_the_jit() {
     let expected = predictor.predict(&x).expect("pictures");
     for (name, weights) in [("beside", Weights::Beside), ("inside", Weights::Inside)] {
         let program = built(name, weights);
-        let found = c.run(&program, &folder.0, &[bytes(x.iter().copied())], &[20 * 4], 3);
+        let found = run(&c, &program, &folder, &[bytes(x.iter().copied())], &[20 * 4], 3);
         let found = floats(&found.outputs[0]);
         assert!(found.iter().zip(expected.iter()).all(|(a, b)| a.to_bits() == b.to_bits()), "{found:?} {expected:?}");
     }
@@ -72,7 +79,7 @@ fn each_level_of_the_processor_computes_the_same_but_for_rounding() {
         let name = format!("{level:?}").to_lowercase();
         let build = predict(&name, &Small::init(3), 2).and_then(|build| build.levels(&[level]));
         let program = build.and_then(|build| build.build()).expect("a program for this machine");
-        let found = floats(&c.run(&program, &folder.0, &[bytes(x.iter().copied())], &[20 * 4], 1).outputs[0]);
+        let found = floats(&run(&c, &program, &folder, &[bytes(x.iter().copied())], &[20 * 4], 1).outputs[0]);
         // Sums of at most 80 products, of numbers below 3: 80 rounding errors of 2^-24 each.
         let near = found.iter().zip(expected.iter()).all(|(a, b)| (a - b).abs() < 1e-5);
         assert!(near, "{level:?}: {found:?} {expected:?}");
@@ -95,7 +102,7 @@ fn a_training_step_in_c_is_that_of_the_trainer() {
         train("step", &Small::init(3), &cross_entropy(), &optimizer(), 4, 0).and_then(|build| build.caches_of_host());
     let program = build.and_then(|build| build.build()).expect("a program for this machine");
     let given = [bytes(x.iter().copied()), y.iter().flat_map(|class: &i32| class.to_le_bytes()).collect()];
-    let found = c.run(&program, &folder.0, &given, &[4], 3);
+    let found = run(&c, &program, &folder, &given, &[4], 3);
     assert_eq!(floats(&found.outputs[0])[0].to_bits(), losses[2].to_bits());
     // The states as they are written, in the order of the file.
     let saved = found.saved.expect("a training step has states to save");

@@ -1,6 +1,6 @@
 //! Links programs by a C compiler or by rustc, and runs what comes out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use kiln_build::Program;
@@ -47,52 +47,76 @@ impl C {
 
     /// Compiles a main program with the object file of that name in a folder, and runs it there; its status.
     pub fn compile_and_run(&self, name: &str, main: &str, folder: &Path) -> Option<i32> {
+        self.compile(name, main, folder).status(folder)
+    }
+
+    fn compile(&self, name: &str, main: &str, folder: &Path) -> Linked {
         let source = folder.join(format!("{name}_main.c"));
         std::fs::write(&source, main).expect("a folder of our own");
         let program = folder.join(name);
         let compiled = Command::new(self.compiler)
-            .args(["-O1", "-Wall", "-Wextra", "-Werror", "-Wl,--fatal-warnings", "-o"])
+            .args(["-O1", "-Wall", "-Wextra", "-Werror", "-Wl,--fatal-warnings"])
             .args(self.arguments)
+            .arg("-o")
             .args([&program, &source, &folder.join(format!("{name}.o"))])
-            .arg("-lm")
             .output()
             .expect("the compiler was there");
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-        let mut command = match self.emulator {
-            Some(emulator) => Command::new(emulator),
-            None => Command::new(&program),
-        };
-        if self.emulator.is_some() {
-            command.arg(&program);
-        }
-        command.current_dir(folder).status().expect("it was just made").code()
+        Linked { path: program, emulator: self.emulator, name: name.to_owned(), outputs: 0, inside: true, saves: false }
     }
 
-    /// Runs a program so often on some inputs.
-    pub fn run(
-        &self,
-        program: &Program,
-        folder: &Path,
-        inputs: &[Vec<u8>],
-        outputs: &[usize],
-        times: usize,
-    ) -> Results {
+    /// Links a program whose main function reads inputs from files, runs so often, and writes outputs; of each their bytes.
+    pub fn link(&self, program: &Program, folder: &Path, inputs: &[usize], outputs: &[usize], times: usize) -> Linked {
         program.write(folder).expect("a folder of our own");
-        let name = &program.name;
-        for (number, input) in inputs.iter().enumerate() {
-            std::fs::write(folder.join(format!("{name}.in{number}")), input).expect("a folder of our own");
-        }
         let main = main(program, inputs, outputs, times);
-        assert_eq!(self.compile_and_run(name, &main, folder), Some(0), "{name}");
+        let saves = program.header.contains(&format!("{}_save(", program.name));
+        let linked = self.compile(&program.name, &main, folder);
+        Linked { outputs: outputs.len(), inside: program.inside, saves, ..linked }
+    }
+}
+
+/// A program that is linked.
+pub struct Linked {
+    path: PathBuf,
+    emulator: Option<&'static str>,
+    name: String,
+    outputs: usize,
+    inside: bool,
+    saves: bool,
+}
+
+impl Linked {
+    fn status(&self, folder: &Path) -> Option<i32> {
+        let mut command = match self.emulator {
+            Some(emulator) => Command::new(emulator),
+            None => Command::new(&self.path),
+        };
+        command.args(self.emulator.map(|_| &self.path)).current_dir(folder);
+        command.status().expect("it was just made").code()
+    }
+
+    /// Runs it on some inputs, with such weights.
+    pub fn run(&self, folder: &Path, weights: &[u8], inputs: &[Vec<u8>]) -> Result<Results, String> {
+        let name = &self.name;
+        let write = |file: String, bytes: &[u8]| std::fs::write(folder.join(file), bytes).expect("a folder of our own");
+        if !self.inside {
+            write(format!("{name}.weights"), weights);
+        }
+        for (number, input) in inputs.iter().enumerate() {
+            write(format!("{name}.in{number}"), input);
+        }
+        match self.status(folder) {
+            Some(0) => {}
+            status => return Err(format!("the program has ended with the status {status:?}")),
+        }
         let read = |file: String| std::fs::read(folder.join(file)).expect("the program has written it");
-        let outputs = (0..outputs.len()).map(|number| read(format!("{name}.out{number}"))).collect();
-        let saves = program.header.contains(&format!("{name}_save("));
-        Results { outputs, saved: saves.then(|| read(format!("{name}.saved"))) }
+        let outputs = (0..self.outputs).map(|number| read(format!("{name}.out{number}"))).collect();
+        Ok(Results { outputs, saved: self.saves.then(|| read(format!("{name}.saved"))) })
     }
 }
 
 /// A main program that reads inputs, runs, and writes outputs.
-fn main(program: &Program, inputs: &[Vec<u8>], outputs: &[usize], times: usize) -> String {
+fn main(program: &Program, inputs: &[usize], outputs: &[usize], times: usize) -> String {
     let name = &program.name;
     let capitals = name.to_uppercase();
     let mut text = format!(
@@ -108,9 +132,9 @@ fn main(program: &Program, inputs: &[Vec<u8>], outputs: &[usize], times: usize) 
     let mut arguments = String::new();
     let mut body = String::new();
     for (number, input) in inputs.iter().enumerate() {
-        let bytes = input.len().max(4);
+        let bytes = (*input).max(4);
         text += &format!("static _Alignas(64) unsigned char in{number}[{bytes}];\n");
-        body += &format!("  if (take(\"{name}.in{number}\", in{number}, {})) return 10;\n", input.len());
+        body += &format!("  if (take(\"{name}.in{number}\", in{number}, {input})) return 10;\n");
         arguments += &format!(", (const void *)in{number}");
     }
     for (number, bytes) in outputs.iter().enumerate() {
