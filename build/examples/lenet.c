@@ -10,8 +10,10 @@
 #define TOLERANCE 0
 #endif
 
+// ANCHOR: memory
 static _Alignas(LENET_ALIGNMENT) unsigned char arena[LENET_ARENA_BYTES];
 static _Alignas(LENET_ALIGNMENT) unsigned char weights[LENET_WEIGHTS_BYTES];
+// ANCHOR_END: memory
 
 static int take(const char *path, void *to, size_t bytes) {
     FILE *file = fopen(path, "rb");
@@ -32,10 +34,12 @@ int main(void) {
     if (take("lenet.weights", weights, sizeof weights) || take("x", x, sizeof x) || take("expected", expected, sizeof expected))
         return 1;
     double begin = now();
+    // ANCHOR: run
     if (lenet_init(arena, weights, sizeof weights)) return 2;
     double ready = now();
     if (lenet_run(arena, x, prediction)) return 3;
     double first = now();
+    // ANCHOR_END: run
     double shortest = 1e9;
     for (int i = 0; i < 2000; i++) {
         double start = now();

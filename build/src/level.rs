@@ -59,6 +59,8 @@ struct Building<'a> {
     states: HashMap<usize, Option<usize>>,
     /// Where the plan's arena begins.
     base: usize,
+    /// The bytes of the arena.
+    bytes: usize,
     code_bytes: usize,
 }
 
@@ -106,6 +108,7 @@ impl Leveled {
             functions: FxHashMap::default(),
             states,
             base,
+            bytes: arena_bytes,
             code_bytes: 0,
         };
         let init = building.init()?;
@@ -169,20 +172,18 @@ impl Building<'_> {
         }
     }
 
-    /// `fn(arena, weights)`: fills the states that have room of their own, and runs what depends on nothing but states.
+    /// `fn(arena, weights)`: fills the arena with zeros, as that of a session is (then the system has handed out its memory before
+    /// the first run), then the states that have room of their own, and runs what depends on nothing but states.
     fn init(&mut self) -> Result<FuncId, BuildError> {
         let plan = self.plan;
-        let mut steps = Vec::new();
+        let kernel = zero((self.bytes - ARENA_HEADER) / size_of::<u32>(), self.lanes);
+        let mut steps = vec![Step::once(self.function(&kernel)?, 1, vec![Place::Arena(ARENA_HEADER)])];
         for (position, input) in plan.inputs.iter().enumerate() {
             let Some(&Some(offset)) = self.states.get(&position) else { continue };
             if input.ty.shape.elements() == 0 {
                 continue;
             }
             let (row_major, layout) = (Layout::row_major(input.ty.shape), whole(plan, input));
-            if layout.elements > row_major.elements {
-                let kernel = zero(layout.elements, self.lanes);
-                steps.push(Step::once(self.function(&kernel)?, 1, vec![Place::Arena(offset)]));
-            }
             let kernel = copy(input.ty, &row_major, &layout, false, self.lanes);
             let places = vec![Place::Weights(self.stored(&input.name)), Place::Arena(offset)];
             steps.push(Step::once(self.function(&kernel)?, 1, places));

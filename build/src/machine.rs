@@ -8,7 +8,7 @@ use cranelift_codegen::isa::{self, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use kiln::jit::Target;
 use kiln::jit::emit::{Convention, Cranelift, EmitError, Emitter, Level as Width, X86};
-use target_lexicon::{Architecture, Triple};
+use target_lexicon::{Architecture, BinaryFormat, Triple};
 
 use crate::BuildError;
 
@@ -63,7 +63,7 @@ impl Machine {
     /// By its name, as rustc's `--target` has it.
     pub fn named(name: &str) -> Result<Machine, BuildError> {
         let target = || name.to_owned();
-        let triple = Triple::from_str(name)
+        let mut triple = Triple::from_str(name)
             .map_err(|error| BuildError::Target { target: target(), reason: error.to_string() })?;
         match triple.architecture {
             Architecture::X86_64 | Architecture::Aarch64(target_lexicon::Aarch64Architecture::Aarch64) => {}
@@ -71,6 +71,10 @@ impl Machine {
                 let reason = format!("the architecture {other} is neither x86-64 nor little-endian aarch64");
                 return Err(BuildError::Target { target: target(), reason });
             }
+        }
+        // Of a machine without a system.
+        if triple.binary_format == BinaryFormat::Unknown {
+            triple.binary_format = BinaryFormat::Elf;
         }
         let machine = Machine { triple, name: target() };
         machine.isa().map_err(|reason| BuildError::Target { target: target(), reason })?;
@@ -96,12 +100,12 @@ impl Machine {
 
     /// Whether files of objects are ELF, which say whether stacks hold code.
     pub fn is_elf(&self) -> bool {
-        self.triple.binary_format == target_lexicon::BinaryFormat::Elf
+        self.triple.binary_format == BinaryFormat::Elf
     }
 
     /// Whether archives are those of Apple's linker.
     pub fn is_darwin(&self) -> bool {
-        self.triple.binary_format == target_lexicon::BinaryFormat::Macho
+        self.triple.binary_format == BinaryFormat::Macho
     }
 
     /// Whether files are named as Windows does.

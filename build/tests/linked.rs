@@ -183,37 +183,9 @@ fn rust_without_its_library_links_it_with_a_static_arena() {
     program.write(&folder.0).expect("a folder of our own");
     let predictor = Predictor::new(Small::init(3)).batch(2).threads(1).build().expect("a small model");
     let expected = predictor.predict(&pictures(2)).expect("pictures");
-    let bits = |values: &mut dyn Iterator<Item = f32>| {
-        values.map(|value| format!("f32::from_bits({}),", value.to_bits())).collect::<String>()
-    };
-    let main = format!(
-        r#"
-        #![no_std]
-        #![no_main]
-        mod tiny_net {{
-            include!("tiny_net.rs");
-        }}
-        use core::panic::PanicInfo;
-        use tiny_net::{{Arena, TinyNet, Weights}};
-        #[panic_handler]
-        fn panic(_: &PanicInfo) -> ! {{ loop {{}} }}
-        #[link(name = "c")]
-        unsafe extern "C" {{}}
-        static WEIGHTS: Weights = Weights(*include_bytes!("tiny_net.weights"));
-        static mut ARENA: Arena = Arena::new();
-        #[unsafe(no_mangle)]
-        pub extern "C" fn main() -> i32 {{
-            let arena = unsafe {{ &mut *core::ptr::addr_of_mut!(ARENA) }};
-            let Ok(mut net) = TinyNet::new(arena, &WEIGHTS) else {{ return 1 }};
-            let x: [f32; 128] = [{}];
-            let expected: [f32; 20] = [{}];
-            let mut prediction = [0.0; 20];
-            if net.run(&x, &mut prediction).is_err() {{ return 2 }}
-            if prediction.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()) {{ 0 }} else {{ 3 }}
-        }}
-        "#,
-        bits(&mut pictures(2).iter().copied()),
-        bits(&mut expected.iter().copied()),
-    );
-    assert_eq!(runner::rustc("tiny_net", &main, &folder.0), Some(0));
+    let bits = |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    std::fs::write(folder.0.join("x"), bits(&mut pictures(2).iter().copied())).expect("a folder of our own");
+    std::fs::write(folder.0.join("expected"), bits(&mut expected.iter().copied())).expect("a folder of our own");
+    let main = include_str!("linked/bare.rs");
+    assert_eq!(runner::rustc("tiny_net", main, &folder.0), Some(0));
 }

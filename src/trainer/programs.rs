@@ -189,25 +189,6 @@ pub fn train_graph<M: Model, L: Criterion<M::Output>>(
     Ok(g.finish()?)
 }
 
-/// What the states of a training step hold before the first one, beside the model's parameters and zeros.
-pub fn initial_states<M: Model, L: Criterion<M::Output>>(
-    model: &M,
-    loss: &L,
-    optimizer: &impl Optimizer,
-) -> Vec<(String, ArrayD<f32>)> {
-    let held = optimization(model, optimizer);
-    let full = |(name, shape, value): (String, Shape, f32)| (name, ArrayD::from_elem(shape.dims(), value));
-    let mut states: Vec<_> = held.initial_state().into_iter().map(full).collect();
-    let averages: HashMap<String, String> = held.averages().into_iter().collect();
-    model.each_parameter(&mut |name, parameter| {
-        let average = averages.get(name).map(|average| (average.clone(), parameter.value.to_owned().into_owned()));
-        states.extend(average);
-    });
-    let names = output_names::<M>();
-    states.extend(loss.states(&names.iter().map(String::as_str).collect::<Vec<_>>()));
-    states
-}
-
 /// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
 pub const OUTSIDE: &str = "outside.";
 
