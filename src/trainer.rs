@@ -37,6 +37,7 @@ pub use given::BatchTargets;
 use given::Buffer;
 pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
+pub use planning::initial_states;
 pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
 pub use prediction::predict_graph;
 #[cfg(feature = "onnx")]
@@ -44,7 +45,7 @@ pub use prediction::predict_graph_with_wholes;
 pub(crate) use prediction::{forward, output_names};
 pub(crate) use programs::{Compiled, PREDICT, Programs, guard};
 use programs::{EVALUATE, TRAIN, optimization};
-pub use programs::{evaluate_graph, train_graph};
+pub use programs::{OUTSIDE, evaluate_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 #[cfg(feature = "onnx")]

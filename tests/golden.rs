@@ -8,6 +8,8 @@
 mod attention;
 #[path = "golden/case.rs"]
 mod case;
+#[path = "golden/check.rs"]
+mod check;
 #[path = "golden/engine.rs"]
 #[allow(dead_code)]
 mod engine;
@@ -53,17 +55,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use case::{Array, Case, Refusal, compare};
-use engine::Engine;
+use case::{Case, Refusal};
+use check::{Outcome, check, unless_it_panics};
 use files::files;
-use results::results;
-
-/// What became of a case.
-enum Outcome {
-    Passed,
-    Failed(String),
-    Skipped(String),
-}
 
 /// What became of the cases of one operation.
 #[derive(Default)]
@@ -151,12 +145,6 @@ fn on_all_cores<T: Sync, R: Send>(all: &[T], run: impl Fn(&T) -> R + Sync) -> Ve
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// A panic is a failure of its case, and no other.
-fn unless_it_panics(check: impl FnOnce() -> Outcome) -> Outcome {
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
-    outcome.unwrap_or_else(|_| Outcome::Failed("it panicked".into()))
-}
-
 /// Where the cases are.
 fn directory() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -173,46 +161,6 @@ fn label(case: &Case) -> String {
         Some(program) => format!("program: {program}"),
         None => case.op.clone(),
     }
-}
-
-/// Runs a case on every engine.
-fn check(case: &Case) -> Outcome {
-    for engine in Engine::ALL {
-        match (results(case, engine), &case.error) {
-            (Err(Refusal::Error(_)), Some(_)) => {}
-            (Ok(_), Some(error)) => return Outcome::Failed(format!("accepted, though PyTorch says: {error}")),
-            (Err(Refusal::Case(message)), _) => return Outcome::Failed(format!("the case: {message}")),
-            (Err(Refusal::Error(message)), None) => return Outcome::Failed(format!("{engine:?}: {message}")),
-            (Err(Refusal::Later(reason)), _) => return Outcome::Skipped(reason),
-            (Err(Refusal::Unsigned(name)), Some(_)) => match errors::refused_by_rustc(&case.op, &name) {
-                Ok(_) => {}
-                Err(Refusal::Later(reason)) => return Outcome::Skipped(reason),
-                Err(other) => return Outcome::Failed(format!("{other:?}")),
-            },
-            (Err(Refusal::Unsigned(name)), None) => {
-                return Outcome::Failed(format!("{name}: negative, which PyTorch takes and Kiln does not"));
-            }
-            (Ok(results), None) => {
-                if let Err(message) = agree(case, &results) {
-                    return Outcome::Failed(format!("{engine:?}: {message}"));
-                }
-            }
-        }
-    }
-    Outcome::Passed
-}
-
-/// Whether every expected tensor was computed. (An optimizer is given its gradients.)
-fn agree(case: &Case, results: &BTreeMap<String, Array>) -> Result<(), String> {
-    let takes_gradients = case.op != "program" && case.with_prefix("param_after.").next().is_some();
-    let expected = ["output.", "param_after.", "state_after.", "grad."];
-    let expected = if takes_gradients { &expected[..3] } else { &expected[..] };
-    for (name, array) in case.tensors.iter().filter(|(name, _)| expected.iter().any(|prefix| name.starts_with(prefix)))
-    {
-        let found = results.get(name).ok_or_else(|| format!("{name} was not computed"))?;
-        compare(name, found, array, case.tolerance)?;
-    }
-    Ok(())
 }
 
 /// Whether a misuse is refused.
