@@ -1,4 +1,5 @@
-//! Models as ONNX files, for other programs to run. It knows models and sizes; what a file holds, `kiln_onnx::write` knows.
+//! Models as ONNX files, for other programs to run. It knows models and sizes; what a file holds, `kiln_onnx::write`
+//! knows.
 
 mod prediction;
 mod sizes;
@@ -69,8 +70,9 @@ pub enum ExportError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ExportOnnx: Model {
-    /// Writes the prediction, as in evaluation, for any batch size and any size of the model's free extents. Layers become
-    /// the operators of their kind under the names of their fields, parameters keep their names. [`OnnxExport`] has settings.
+    /// Writes the prediction, as in evaluation, for any batch size and any size of the model's free extents. Layers
+    /// become the operators of their kind under the names of their fields, parameters keep their names. [`OnnxExport`]
+    /// has settings.
     ///
     /// A file that is there is replaced.
     ///
@@ -173,14 +175,15 @@ impl<'m> OnnxExport<'m> {
         self
     }
 
-    /// The size of a free extent of the model (`T` in `x: [N, T, 8]`) that the file is for. Default: any, under its name.
+    /// The size of a free extent of the model (`T` in `x: [N, T, 8]`) that the file is for. Default: any, under its
+    /// name.
     pub fn extent(mut self, name: &'static str, size: usize) -> Self {
         self.extents = self.extents.with(name, size);
         self
     }
 
-    /// Whether parameters lie in a file of their own beside it, `NAME.onnx.data`. Default: `false`, but for more than 2 GB,
-    /// which do not fit into one.
+    /// Whether parameters lie in a file of their own beside it, `NAME.onnx.data`. Default: `false`, but for more than
+    /// 2 GB, which do not fit into one.
     pub fn external_data(mut self, external: bool) -> Self {
         self.external = external;
         self

@@ -9,6 +9,7 @@ mod hints;
 mod inputs;
 mod metric;
 mod planning;
+mod prediction;
 mod programs;
 mod saved;
 mod schedulers;
@@ -37,11 +38,13 @@ use given::Buffer;
 pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
 pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
+pub use prediction::predict_graph;
 #[cfg(feature = "onnx")]
-pub use programs::predict_graph_with_wholes;
-pub(crate) use programs::{Compiled, PREDICT, Programs, forward, guard, output_names};
+pub use prediction::predict_graph_with_wholes;
+pub(crate) use prediction::{forward, output_names};
+pub(crate) use programs::{Compiled, PREDICT, Programs, guard};
 use programs::{EVALUATE, TRAIN, optimization};
-pub use programs::{evaluate_graph, predict_graph, train_graph};
+pub use programs::{evaluate_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 #[cfg(feature = "onnx")]

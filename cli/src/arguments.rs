@@ -110,8 +110,9 @@ pub fn options() -> OptionParser<Command> {
     let inspect = inspect().map(Command::Inspect).to_options();
     let inspect = inspect.descr("Show the tensors of a file, with their statistics").footer(
         "FILE is a safetensors file or an index of several, a checkpoint of Kiln's or the folder of a run (of which the newest \
-         is taken), a .pt or .pth of PyTorch, a .npz or a .npy, or an ONNX file, of which inputs, outputs and operators are told, too. Its first bytes tell which. Of one tensor alone a histogram is \
-         drawn. The standard deviation is that of a sample, as PyTorch's.",
+         is taken), a .pt or .pth of PyTorch, a .npz or a .npy, or an ONNX file, of which inputs, outputs and \
+         operators are told, too. Its first bytes tell which. Of one tensor alone a histogram is drawn. The \
+         standard deviation is that of a sample, as PyTorch's.",
     );
     let diff = diff().map(Command::Diff).to_options();
     let diff = diff.descr("Show how the tensors of two files differ").footer(
@@ -130,11 +131,13 @@ pub fn options() -> OptionParser<Command> {
     );
     let run = run().map(Command::Run).to_options();
     let run = run.descr("Compute what a model of an ONNX file gives for arrays").footer(
-        "An array is a .npy file, whose shape says what the file leaves open. Outputs are shown, and written where --out says so.",
+        "An array is a .npy file, whose shape says what the file leaves open. Outputs are shown, and written where --out \
+         says so.",
     );
     let bench = bench().map(Command::Bench).to_options();
     let bench = bench.descr("Time the prediction of a model of an ONNX file").footer(
-        "Inputs get random numbers, whole numbers 0 or 1. The first extent of an input may stay open: --batch says how many rows.",
+        "Inputs get random numbers, whole numbers 0 or 1. The first extent of an input may stay open: --batch says how \
+         many rows.",
     );
     let shell = positional::<String>("SHELL").help("bash, zsh or fish").parse(shell).map(Command::Completions);
     let completions = shell.to_options().descr("Print the script by which a shell completes this command").footer(

@@ -1,5 +1,5 @@
-//! The command `kiln`: files of weights looked at, compared and converted; reports of runs; ONNX files run and timed. What it knows of files it knows from
-//! the library.
+//! The command `kiln`: files of weights looked at, compared and converted; reports of runs; ONNX files run and timed.
+//! What it knows of files it knows from the library.
 #![forbid(unsafe_code)]
 
 mod arguments;

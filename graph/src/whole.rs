@@ -116,8 +116,8 @@ pub enum Whole {
         /// How many behind.
         high: [usize; MAX_RANK],
     },
-    /// `x, [states..]`, and for each layer in each direction `weight_ih, weight_hh, [bias_ih], [bias_hh]`; of a sequence
-    /// `[length, N, inputs]`, or `[length, inputs]`. The results are the outputs, and the last of each state.
+    /// `x, [states..]`, and for each layer in each direction `weight_ih, weight_hh, [bias_ih], [bias_hh]`; of a
+    /// sequence `[length, N, inputs]`, or `[length, inputs]`. The results are the outputs, and the last of each state.
     Recurrent {
         /// The step.
         step: Recurrence,

@@ -1,9 +1,9 @@
 //! Graphs that predict, as ONNX's models.
 //!
-//! A graph of Kiln's is concrete: its extents are numbers. So a writer is given the same graph for several sizes, and finds
-//! in what differs how it follows from the extents that stay free in the file ([`numbers`]). What functions of several
-//! operations have noted of themselves becomes ONNX's operator of that kind (`wholes.rs`, `recurrent.rs`); all else is
-//! written operation by operation (`primitives.rs`, `scans.rs`).
+//! A graph of Kiln's is concrete: its extents are numbers. So a writer is given the same graph for several sizes, and
+//! finds in what differs how it follows from the extents that stay free in the file (`numbers.rs`). What functions of
+//! several operations have noted of themselves becomes ONNX's operator of that kind (`wholes.rs`, `recurrent.rs`); all
+//! else is written operation by operation (`primitives.rs`, `scans.rs`).
 
 mod elementwise;
 mod error;
@@ -115,8 +115,8 @@ pub fn data_bytes(model: &ModelProto) -> usize {
     tensors.map(|tensor| tensor.raw_data.as_ref().map_or(0, |data| data.len())).sum()
 }
 
-/// Moves all but small constants to a file of their own, whose bytes this gives: each at a multiple of 4096, so that the
-/// file can be mapped.
+/// Moves all but small constants to a file of their own, whose bytes this gives: each at a multiple of 4096, so that
+/// the file can be mapped.
 pub fn move_data_out(model: &mut ModelProto, file: &str) -> Vec<u8> {
     const SMALL: usize = 1024;
     let mut all = Vec::new();

@@ -1,4 +1,5 @@
-//! What an ONNX file says of itself, for whoever looks at it: inputs, outputs, versions, operators. It computes nothing.
+//! What an ONNX file says of itself, for whoever looks at it: inputs, outputs, versions, operators. It computes
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +22,8 @@ pub struct Description {
     pub inputs: Vec<Described>,
     /// What it gives.
     pub outputs: Vec<Described>,
-    /// How often each operator stands in it, also within branches and loops; those of other domains as `domain.Operator`.
+    /// How often each operator stands in it, also within branches and loops; those of other domains as
+    /// `domain.Operator`.
     pub operators: BTreeMap<String, usize>,
 }
 

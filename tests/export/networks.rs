@@ -181,8 +181,10 @@ model! {
             softplus(x) + shrink(x) + hard(x) + gelu(x) + x.gelu(),
             y.selu() + y.mish() + y.hardsigmoid() + y.hardswish() + y.softsign() + y.logsigmoid(),
             x.relu6() + x.clamp(-0.5, 0.25) + x.clamp_min(0.1) + x.tanhshrink() + threshold(x, 0.1, 20),
-            x.abs().sqrt() + x.abs().rsqrt() + x.exp().log1p() + x.expm1() + x.ceil() + x.round() + x.trunc() + x.frac(),
-            x.sin().asin() + x.cos() + x.tan() + x.atan() + x.atan2(-y + 0.3) + x.sinh() + x.cosh() + x.asinh() + x.erf(),
+            x.abs().sqrt() + x.abs().rsqrt() + x.exp().log1p() + x.expm1() + x.ceil() + x.round() + x.trunc()
+                + x.frac(),
+            x.sin().asin() + x.cos() + x.tan() + x.atan() + x.atan2(-y + 0.3) + x.sinh() + x.cosh() + x.asinh()
+                + x.erf(),
             glu(x),
             (x.gt(0.1) & x.isfinite()) | x.isnan(),
         )
@@ -200,7 +202,9 @@ model! {
         line: Upsample(scale_factor = 1.5, mode = "linear"),
     }
 
-    fn forward(x: [N, 4, 5, 6]) -> ([N, 4, 15, 18], [N, 4, 7, 11], [N, 4, 9, 13], [N, 4, 7, 12], [N, 4, 2, 3], [N, 1, 10, 12], [N, 4, 45]) {
+    fn forward(x: [N, 4, 5, 6]) -> (
+        [N, 4, 15, 18], [N, 4, 7, 11], [N, 4, 9, 13], [N, 4, 7, 12], [N, 4, 2, 3], [N, 1, 10, 12], [N, 4, 45]
+    ) {
         (near(x), exact(x), smooth(x), cubic(x), area(x), shuffle(x), line(x.flatten(2)))
     }
 }
@@ -217,7 +221,10 @@ model! {
         response: LocalResponseNorm(3),
     }
 
-    fn forward(x: [N, 4, 7, 8]) -> ([N, 4, 4, 5], [N, 4, 4, 4], [N, 4, 4, 4], [N, 4, 3, 4], [N, 4, 3, 4], [N, 4, 3, 4], [N, 4, 3, 4], [N, 4, 3, 4; i32], [N, 4, 7, 8]) {
+    fn forward(x: [N, 4, 7, 8]) -> (
+        [N, 4, 4, 5], [N, 4, 4, 4], [N, 4, 4, 4], [N, 4, 3, 4], [N, 4, 3, 4], [N, 4, 3, 4], [N, 4, 3, 4],
+        [N, 4, 3, 4; i32], [N, 4, 7, 8]
+    ) {
         let (_, places) = max_pool2d_with_indices(x, 2);
         (max(x), average(x), inside(x), ceiling(x), power(x.abs()), adaptive(x), highest(x), places, response(x))
     }
@@ -243,7 +250,10 @@ model! {
         fc: Linear(6, 6),
     }
 
-    fn forward(x: [N, 5, 6], i: [N, 5, 6; i32]) -> ([N, 5, 6], [N, 5, 2], [N, 5, 2; i32], [N, 5, 6], [N, 5, 5], [N, 5], [N, 5, 6], [N, 5, 6], [N, 5, 6; i32], [N, 5; i32], [N, 10, 6]) {
+    fn forward(x: [N, 5, 6], i: [N, 5, 6; i32]) -> (
+        [N, 5, 6], [N, 5, 2], [N, 5, 2; i32], [N, 5, 6], [N, 5, 5], [N, 5], [N, 5, 6], [N, 5, 6], [N, 5, 6; i32],
+        [N, 5; i32], [N, 10, 6]
+    ) {
         let (high, place) = x.topk(2, dim = -1);
         let (sorted, _) = x.sort(dim = 1, descending = true);
         (

@@ -195,7 +195,29 @@ fn data_may_lie_beside() {
     let weight: Vec<u8> = lenet.fc1.weight.value.iter().flat_map(|number| number.to_le_bytes()).collect();
     assert!(data[offset..offset + length] == weight);
 
+    let loaded = |path: &std::path::Path| {
+        let mut other = LeNet::init(5);
+        other.load_with(path, LoadOptions::new().strict(false)).map(|_| other.fc1.weight.value)
+    };
+    assert_eq!(loaded(&path).unwrap(), lenet.fc1.weight.value);
+
     lenet.export_onnx(&path).unwrap();
+    assert_eq!(loaded(&path).unwrap(), lenet.fc1.weight.value);
+    // Numbers may stand in the field of their type, too; a file elsewhere is none beside it.
+    let mut model = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
+    let tensors = &mut model.graph.as_mut().unwrap().initializer;
+    let tensor = tensors.iter_mut().find(|tensor| tensor.name() == "fc1.weight").unwrap();
+    tensor.raw_data = None;
+    tensor.float_data = lenet.fc1.weight.value.iter().copied().collect();
+    assert_eq!(loaded(&folder.file("fields.onnx", &model.encode_to_vec())).unwrap(), lenet.fc1.weight.value);
+    let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+    let location = kiln::kiln_onnx::proto::StringStringEntryProto {
+        key: Some("location".into()),
+        value: Some("../net.onnx.data".into()),
+    };
+    (tensor.external_data, tensor.data_location) = (vec![location], Some(1));
+    let error = loaded(&folder.file("elsewhere.onnx", &model.encode_to_vec())).unwrap_err().to_string();
+    assert!(error.contains("not beside the file"), "{error}");
     let graph = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap().graph.unwrap();
     assert!(graph.initializer.iter().all(|tensor| tensor.raw_data.is_some()));
 }

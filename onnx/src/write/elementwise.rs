@@ -9,8 +9,8 @@ use super::protos::{data_type, node};
 use super::writer::Writer;
 
 impl Writer<'_> {
-    /// The operands of an elementwise operation as they are before they are repeated to its shape, if ONNX repeats them to
-    /// the same.
+    /// The operands of an elementwise operation as they are before they are repeated to its shape, if ONNX repeats
+    /// them to the same.
     pub(super) fn plain_operands(&self, id: NodeId) -> Result<Vec<NodeId>, WriteError> {
         let given = self.level().node(id).inputs.to_vec();
         let plain: Vec<NodeId> = given.iter().map(|&operand| self.plain(operand)).collect();

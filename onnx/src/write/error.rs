@@ -57,7 +57,8 @@ pub enum WriteError {
     },
     /// Other operations for other sizes.
     #[error(
-        "the network computes in another way for other sizes, from {at} on: give the free extents sizes (`batch`, `extent`)"
+        "the network computes in another way for other sizes, from {at} on: give the free extents sizes (`batch`, \
+         `extent`)"
     )]
     Structure {
         /// The first that differs.

@@ -1,5 +1,5 @@
-//! A graph that is being written, that of the model or the body of a scan, for each of the sizes. Knows which nodes of the
-//! graphs are the same, and what numbers follow from that; not how operations are written.
+//! A graph that is being written, that of the model or the body of a scan, for each of the sizes. Knows which nodes of
+//! the graphs are the same, and what numbers follow from that; not how operations are written.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! Numbers of a graph that follow from its free extents: found by comparing the graphs of several sizes. Knows no nodes.
+//! Numbers of a graph that follow from its free extents: found by comparing the graphs of several sizes. Knows no
+//! nodes.
 
 use std::fmt;
 
@@ -17,8 +18,8 @@ pub struct Free {
     pub number: i64,
 }
 
-/// The values of all free extents for which there are graphs: the first are the base, then each extent alone has another
-/// value, in the order of the extents, and at last all have others.
+/// The values of all free extents for which there are graphs: the first are the base, then each extent alone has
+/// another value, in the order of the extents, and at last all have others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sizes(pub Vec<Vec<i64>>);
 
@@ -97,7 +98,8 @@ impl Part {
 }
 
 impl Sizes {
-    /// The number that has these values for the sizes: a sum of free extents, or a product of such sums of one extent each.
+    /// The number that has these values for the sizes: a sum of free extents, or a product of such sums of one extent
+    /// each.
     pub fn fit(&self, values: &[i64]) -> Option<Number> {
         let (&base, others) = values.split_first()?;
         if others.iter().all(|&other| other == base) {

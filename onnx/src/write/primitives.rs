@@ -291,7 +291,8 @@ impl Writer<'_> {
         Ok(self.push(transposed.int("group", conv.groups as i64).ints("output_padding", more)))
     }
 
-    /// Maxima and sums of windows. A sum is an average times the number of elements, over an image that is padded before.
+    /// Maxima and sums of windows. A sum is an average times the number of elements, over an image that is padded
+    /// before.
     fn write_windows(&mut self, id: NodeId, op: WindowOp, window: &Window, x: &str) -> Result<String, WriteError> {
         if op == WindowOp::Max {
             return Ok(self.push(pooling("MaxPool", x, window)));

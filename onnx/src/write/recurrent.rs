@@ -1,5 +1,5 @@
-//! Recurrent layers as ONNX's `RNN`, `LSTM` and `GRU`, one for each layer of a stack. Their weights are the parameters in
-//! ONNX's order of gates, one behind another for both directions.
+//! Recurrent layers as ONNX's `RNN`, `LSTM` and `GRU`, one for each layer of a stack. Their weights are the parameters
+//! in ONNX's order of gates, one behind another for both directions.
 
 use kiln_graph::NodeId;
 use kiln_graph::layers::Nonlinearity;

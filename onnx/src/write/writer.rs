@@ -79,8 +79,8 @@ impl<'a> Writer<'a> {
         self.match_graphs()
     }
 
-    /// Finds which nodes of the graphs are the same, from the results on, as they are going to be written: what lies within
-    /// a layer that is written as a whole may differ.
+    /// Finds which nodes of the graphs are the same, from the results on, as they are going to be written: what lies
+    /// within a layer that is written as a whole may differ.
     fn match_graphs(&mut self) -> Result<(), WriteError> {
         let graphs = self.level().graphs().to_vec();
         let first = graphs[0];
@@ -213,8 +213,8 @@ impl<'a> Writer<'a> {
         Ok(protos::value_info(name, self.dtype(id), &dims, self.source.free))
     }
 
-    /// Says where the nodes that follow come from. One of them stands for the layer there, if that is one of Kiln's with
-    /// none within and no other could.
+    /// Says where the nodes that follow come from. One of them stands for the layer there, if that is one of Kiln's
+    /// with none within and no other could.
     fn enter(&mut self, scope: u32) {
         let layer = &self.level().graph().scopes[scope as usize].layer;
         let is_layer = || around(layer).chain([&layer[..]]).any(|place| self.source.layers.contains(place));
