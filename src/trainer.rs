@@ -37,11 +37,15 @@ use given::Buffer;
 pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
 pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
+#[cfg(feature = "onnx")]
+pub use programs::predict_graph_with_wholes;
 pub(crate) use programs::{Compiled, PREDICT, Programs, forward, guard, output_names};
 use programs::{EVALUATE, TRAIN, optimization};
 pub use programs::{evaluate_graph, predict_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
+#[cfg(feature = "onnx")]
+pub(crate) use sizes::Extents;
 pub(crate) use sizes::differs;
 pub(crate) use statistics::{update_bn, update_bn_batches};
 pub use targets::{Label, TargetElement, Targets};

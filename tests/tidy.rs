@@ -56,7 +56,7 @@ fn root() -> &'static Path {
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["src", "cli", "macros", "graph", "jit", "runtime", "tests", "benches", "examples", "fuzz"]
+        ["src", "cli", "macros", "graph", "jit", "onnx", "runtime", "tests", "benches", "examples", "fuzz"]
             .map(|name| root().join(name))
             .into();
     while let Some(folder) = folders.pop() {

@@ -10,6 +10,8 @@ use kiln_graph::losses::{Criterion, TargetRule};
 use kiln_graph::model::ElementTypes;
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::shape::{ShapeError, Sizes};
+#[cfg(feature = "onnx")]
+use kiln_graph::whole::Noted;
 use kiln_graph::{Builder, DType, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
 use kiln_jit::{Arena, Plan, Session, States};
 use kiln_rt::Pool;
@@ -76,13 +78,27 @@ pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, sizes: Sizes) -> Vec<Val
 /// The graph that predicts so many samples, of such free extents: output `prediction`; several have their names.
 pub fn predict_graph<M: Model>(model: &M, sizes: impl Into<Sizes>) -> Result<Graph, TrainError> {
     let g = Builder::new(PREDICT);
-    match forward(&g, model, sizes.into())[..] {
+    predict(&g, model, sizes.into());
+    Ok(g.finish()?)
+}
+
+/// [`predict_graph`], and what its values are as a whole.
+#[cfg(feature = "onnx")]
+pub fn predict_graph_with_wholes<M: Model>(model: &M, sizes: Sizes) -> Result<(Graph, Vec<Noted>), TrainError> {
+    let g = Builder::new(PREDICT);
+    g.keep_wholes();
+    predict(&g, model, sizes);
+    let wholes = g.take_wholes();
+    Ok((g.finish()?, wholes))
+}
+
+fn predict<M: Model>(g: &Builder, model: &M, sizes: Sizes) {
+    match forward(g, model, sizes)[..] {
         [prediction] => g.output("prediction", prediction),
         ref outputs => {
             output_names::<M>().iter().zip(outputs).for_each(|(name, output)| g.output(name, *output));
         }
     }
-    Ok(g.finish()?)
 }
 
 /// The targets of the outputs, of which there is one or more for each sample; none where there is no loss.

@@ -18,13 +18,15 @@ mod program;
 mod source;
 mod written;
 
-use std::env;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{env, thread};
 
 use kiln::graph::optimizers::Optimizer;
 use kiln::graph::{Builder, Init, Value};
@@ -142,18 +144,30 @@ fn check_composed(seed: u64) {
     }
 }
 
-/// Checks the seeds; panics with those that fail.
-fn all(seeds: Range<u64>, check: impl Fn(u64)) {
-    let mut failures = String::new();
-    for seed in seeds {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
-            let text = payload.downcast_ref::<String>().cloned();
-            let text = text.or(payload.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default();
-            let text: String = text.chars().take(600).collect();
-            writeln!(failures, "seed {seed}: {text}").unwrap();
+/// Checks the seeds on all cores, since each is a thread's work for itself; panics with those that fail.
+fn all(seeds: Range<u64>, check: impl Fn(u64) + Sync) {
+    let (next, failures) = (AtomicU64::new(seeds.start), Mutex::new(BTreeMap::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
+                let text = payload.downcast_ref::<String>().cloned();
+                let text = text.or(payload.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default();
+                failures.lock().unwrap().insert(seed, text.chars().take(600).collect::<String>());
+            }
         }
-    }
-    assert!(failures.is_empty(), "{failures}");
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, |number| number.get()) {
+            scope.spawn(work);
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let lines: String = failures.iter().map(|(seed, text)| format!("seed {seed}: {text}\n")).collect();
+    assert!(failures.is_empty(), "{lines}");
 }
 
 #[test]
