@@ -116,6 +116,42 @@ fn a_training_step_in_c_is_that_of_the_trainer() {
     assert!(!program.weights.windows(trained.len()).any(|window| window == trained));
 }
 
+/// Its output is no probability.
+#[derive(Model)]
+#[model(input = [2])]
+struct Bare {
+    fc: Linear<2, 1>,
+}
+
+#[test]
+fn a_loss_of_numbers_that_it_does_not_take_changes_nothing() {
+    let Some(c) = C::host() else { return };
+    let folder = Folder::new("outside");
+    let build = train("bare", &Bare::init(1), &bce(), &Sgd::default().lr(0.1), 1, 0);
+    let program = build.and_then(|build| build.weights(Weights::Inside).build()).expect("a program for this machine");
+    let main = r#"
+        #include "bare.h"
+        #include <string.h>
+        static _Alignas(64) unsigned char arena[BARE_ARENA_BYTES], before[4096], after[4096];
+        int main(void) {
+            float small[2] = {0, 0}, large[2] = {1000, -1000}, target[1] = {1}, loss;
+            float opposite[2] = {-1000, 1000};
+            if (bare_init(arena) || bare_save(arena, before)) return 1;
+            if (bare_run(arena, large, target, &loss) != BARE_ERROR_OUTSIDE) return 2;
+            if (bare_run(arena, opposite, target, &loss) != BARE_ERROR_OUTSIDE) return 3;
+            bare_save(arena, after);
+            if (memcmp(before, after, sizeof before)) return 4;
+            int status = bare_run(arena, small, target, &loss);
+            bare_save(arena, after);
+            int same = !memcmp(before, after, sizeof before);
+            return status == 0 && !same ? 0 : status == BARE_ERROR_OUTSIDE && same ? 0 : 5;
+        }
+    "#;
+    program.write(&folder.0).expect("a folder of our own");
+    assert!(program.weights.len() <= 4096);
+    assert_eq!(c.compile_and_run(&program.name, main, &folder.0), Some(0));
+}
+
 #[test]
 fn what_is_wrong_has_an_error() {
     let Some(c) = C::host() else { return };

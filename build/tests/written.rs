@@ -1,5 +1,11 @@
 //! What is written for machines that are not here, and what is refused. Nothing of it is linked.
 
+#[path = "../../tests/common/folder.rs"]
+mod folder;
+
+use std::process::Command;
+
+use folder::Folder;
 use kiln::program::{Builder, Type};
 use kiln_build::{Build, Level, StateValue};
 use ndarray::ArrayD;
@@ -64,4 +70,37 @@ fn what_can_not_be_written_is_an_error_that_says_why() {
         let message = result.map(|_| ()).expect_err(expected).to_string();
         assert!(message.contains(expected), "{message}\n{expected}");
     }
+}
+
+#[test]
+fn compile_is_for_build_scripts() {
+    let error = scaled("scaled").for_cargo().map(|_| ()).expect_err("no build script runs this");
+    assert!(error.to_string().contains("`compile` is for build scripts"), "{error}");
+}
+
+#[test]
+fn a_build_script_writes_for_the_target_of_cargo_and_links() {
+    let folder = Folder::new("build-script");
+    let output = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "as_a_build_script", "--ignored", "--nocapture"])
+        .envs([("OUT_DIR", folder.0.as_os_str()), ("TARGET", "aarch64-unknown-linux-gnu".as_ref())])
+        .output()
+        .expect("this test runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let search = format!("cargo::rustc-link-search=native={}", folder.0.display());
+    for line in [search.as_str(), "cargo::rustc-link-lib=static=scaled"] {
+        assert!(said.lines().any(|said| said.ends_with(line)), "{said}");
+    }
+    for name in ["scaled.o", "libscaled.a", "scaled.h", "scaled.rs", "scaled.weights"] {
+        assert!(folder.0.join(name).is_file(), "{name}");
+    }
+    let header = std::fs::read_to_string(folder.0.join("scaled.h")).expect("a header");
+    assert!(header.contains("`scaled` for aarch64-unknown-linux-gnu"), "{header}");
+}
+
+#[test]
+#[ignore = "run by the test above, as cargo runs a build script"]
+fn as_a_build_script() {
+    scaled("scaled").for_cargo().expect("the environment of a build script");
 }
