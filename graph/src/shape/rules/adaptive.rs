@@ -57,7 +57,7 @@ impl Clusters {
         if self.count() == 0 || self.cutoffs.dim(0) == 0 {
             return Err(CUTOFFS);
         }
-        if !(self.div_value > 0.0) {
+        if self.div_value.is_nan() || self.div_value <= 0.0 {
             return Err(ShapeError::Setting { setting: "div_value", rule: "must be above 0" });
         }
         ok!(weight(&[self.head(), self.inputs], None));
