@@ -116,10 +116,10 @@ pub mod plan {
     pub use kiln_jit::plan::{Argument, Call, Contracted, Location, Part, Plan, Slot};
 }
 
-/// The graphs that trainers and predictors compile, for the tests of the compiler: no promise to users.
+/// The graphs that trainers and predictors compile, for `kiln-build` and the tests of the compiler: no promise to users.
 #[doc(hidden)]
 pub mod compiled {
-    pub use crate::trainer::{evaluate_graph, predict_graph, train_graph};
+    pub use crate::trainer::{OUTSIDE, evaluate_graph, initial_states, predict_graph, train_graph};
 }
 
 pub use kiln_graph::Model;

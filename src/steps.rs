@@ -17,6 +17,7 @@ use kiln_graph::shape::Sizes;
 use kiln_graph::whole::Noted;
 use kiln_graph::{Builder, Classes, Graph, Mode, Model, Parameters, Type, Value};
 use kiln_jit::Plan;
+use ndarray::ArrayD;
 
 pub use builder::StepTrainerBuilder;
 pub use call::Call;
@@ -177,6 +178,14 @@ impl<M: Steps> StepTrainer<M> {
         let number = self.model.optimizers().iter().position(|known| known.name() == optimizer);
         let is_stepped = number.is_some_and(|number| self.stepped.iter().any(|stepped| stepped.contains(&number)));
         Ok(is_stepped.then_some(rate))
+    }
+
+    /// The gradient of a parameter in its last step, by the parameter's name, where its optimizer has
+    /// `keep_gradients = true`; of several optimizers that of the first. See [`Trainer::gradient`](crate::Trainer::gradient).
+    pub fn gradient(&self, parameter: &str) -> Option<ArrayD<f32>> {
+        let optimizers = self.model.optimizers();
+        let mut kept = optimizers.iter().flat_map(Optimization::gradients).filter(|(name, _)| name == parameter);
+        kept.find_map(|(_, state)| self.programs.states().read(&state))
     }
 
     /// Reports a metric, such as the loss of an evaluation, to the

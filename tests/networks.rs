@@ -2,15 +2,26 @@
 //! the folder `nets` of the one that `KILN_ONNX` names, else of `../shared/onnx` beside the project. Without them there is
 //! nothing to do. `KILN_ONNX_CASE` looks at those of a name. With `--release` it prints times, too.
 
+#[path = "networks/own.rs"]
+mod own;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use kiln::onnx::{Input, OnnxModel, OnnxPredictor};
+use kiln::graph::DType;
+use kiln::onnx::{Element, Input, OnnxModel, OnnxPredictor};
 use ndarray::{ArrayD, IxDyn};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+
+/// How far results may be from ONNX Runtime's, as a part of the largest, where that is more than 1e-4:
+/// - `ppocr_det` finds no text in noise: its largest output is 3e-5, the sigmoid of -10 of sums of numbers up to 600. ONNX
+///   Runtime without its optimisations differs by 4.9e-3 from itself, with inputs changed by 1e-6 of their size by 5.9e-3.
+/// - `rawi_int8` rounds inputs and states to 8 bits: what lies between two goes either way by its last digit; a step is 1 / 255
+///   of their range.
+const LOOSE: [(&str, f64); 2] = [("ppocr_det", 1e-2), ("rawi_int8", 1e-2)];
 
 fn main() -> ExitCode {
     let folder = std::env::var_os("KILN_ONNX")
@@ -52,6 +63,7 @@ fn main() -> ExitCode {
         let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
         println!("geometric mean of speeds, ONNX Runtime being 1: {mean:.2}");
     }
+    own::run();
     println!("{passed} passed, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -59,6 +71,7 @@ fn main() -> ExitCode {
 enum Given {
     F32(ArrayD<f32>),
     I32(ArrayD<i32>),
+    Bool(ArrayD<bool>),
 }
 
 fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
@@ -68,29 +81,23 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| text(&error))?;
     let inputs: Vec<Input> = model.inputs().to_vec();
     let mut given = Vec::new();
-    for Input { name, .. } in &inputs {
+    for Input { name, element, shape: declared } in &inputs {
         let tensor = tensors.tensor(&format!("input.{name}")).map_err(|error| text(&error))?;
         let numbers = numbers(&tensor);
         // A whole number alone is a setting, such as the rate of samples.
-        if tensor.shape().is_empty() && tensor.dtype() == Dtype::I64 {
+        if declared.as_ref().is_some_and(|dims| dims.is_empty()) && tensor.dtype() == Dtype::I64 {
             model = model.with(name, numbers[0] as i64).map_err(|error| text(&error))?;
             continue;
         }
         model = model.shape(name, tensor.shape()).map_err(|error| text(&error))?;
         let shape = IxDyn(tensor.shape());
-        given.push((
-            name.clone(),
-            match tensor.dtype() {
-                Dtype::F32 => {
-                    let list = numbers.iter().map(|&x| x as f32).collect();
-                    Given::F32(ArrayD::from_shape_vec(shape, list).map_err(|error| text(&error))?)
-                }
-                _ => {
-                    let list = numbers.iter().map(|&x| x as i32).collect();
-                    Given::I32(ArrayD::from_shape_vec(shape, list).map_err(|error| text(&error))?)
-                }
-            },
-        ));
+        let carrier = element.and_then(Element::carrier);
+        let value = match carrier {
+            Some(DType::F32) => array(&shape, numbers.iter().map(|&x| x as f32).collect()).map(Given::F32),
+            Some(DType::Bool) => array(&shape, numbers.iter().map(|&x| x != 0.0).collect()).map(Given::Bool),
+            Some(DType::I32) | None => array(&shape, numbers.iter().map(|&x| x as i32).collect()).map(Given::I32),
+        };
+        given.push((name.clone(), value?));
     }
     let start = Instant::now();
     let predictor = OnnxPredictor::new(model).threads(1).build().map_err(|error| text(&error))?;
@@ -101,6 +108,7 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
             call = match value {
                 Given::F32(array) => call.given(name, array),
                 Given::I32(array) => call.given(name, array),
+                Given::Bool(array) => call.given(name, array),
             }
             .map_err(|error| text(&error))?;
         }
@@ -127,7 +135,9 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
         });
         worst = worst.max(distance / largest.max(f64::MIN_POSITIVE));
     }
-    if worst > 1e-4 {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let bound = LOOSE.iter().find(|(own, _)| *own == name).map_or(1e-4, |(_, bound)| *bound);
+    if worst > bound {
         return Err(format!("differs by {worst:.2e} of the largest output"));
     }
     let mut shortest = Duration::MAX;
@@ -138,6 +148,10 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
         shortest = shortest.min(start.elapsed());
     }
     Ok((worst, compiled, shortest))
+}
+
+fn array<T>(shape: &IxDyn, list: Vec<T>) -> Result<ArrayD<T>, String> {
+    ArrayD::from_shape_vec(shape.clone(), list).map_err(|error| error.to_string())
 }
 
 fn numbers(tensor: &TensorView<'_>) -> Vec<f64> {

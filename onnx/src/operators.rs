@@ -23,6 +23,7 @@ mod reduce;
 mod resize;
 mod sequence;
 mod shapes;
+mod signal;
 mod window;
 
 use std::sync::LazyLock;
@@ -106,6 +107,7 @@ const FAMILIES: &[&[Row]] = &[
     resize::TABLE,
     sequence::TABLE,
     shapes::TABLE,
+    signal::TABLE,
 ];
 
 /// An operator by its name, in a version of its set.

@@ -55,7 +55,7 @@ pub enum OnnxRunError {
         known: String,
     },
     /// A call without a value of an input.
-    #[error("input `{name}`: {expected} was not given")]
+    #[error("input `{name}` was not given: {}{}", expected.dtype, expected.shape)]
     Missing {
         /// Its name.
         name: String,
@@ -63,7 +63,10 @@ pub enum OnnxRunError {
         expected: Type,
     },
     /// A value of another type or shape than its input.
-    #[error("input `{name}` is {expected}, where N is the number of rows, but what was given is {found}")]
+    #[error(
+        "input `{name}` is {}{}, where N is the number of rows, but what was given is {}{}",
+        expected.dtype, expected.shape, found.dtype, found.shape
+    )]
     Given {
         /// Its name.
         name: String,

@@ -147,7 +147,7 @@ pub fn train_graph<M: Model, L: Criterion<M::Output>>(
 }
 
 /// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
-const OUTSIDE: &str = "outside.";
+pub const OUTSIDE: &str = "outside.";
 
 /// Lets a program change nothing where a function is given numbers that it does not take, and say so: see
 /// [`Compiled::run`]. The last thing that is built.

@@ -260,9 +260,10 @@ fn causal_conv<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         return Err(Fault::invalid(format!("{} with weights {}", x.shape(), weight.shape())));
     }
     let (channels, before) = (x.shape().dim(1), weight.shape().dim(2).saturating_sub(1));
-    let all = match c.optional(3)? {
-        Some(state) => c.g.concat(&[state, x], 2),
-        None => x.pad(&[0, 0, before], &[], 0.0),
+    let all = match before {
+        0 => x,
+        _ if c.has(3) => c.g.concat(&[c.float(3)?, x], 2),
+        _ => x.pad(&[0, 0, before], &[], 0.0),
     };
     let result = functions::conv1d(all, weight, c.optional(2)?, &[1], &[0], &[1], channels);
     let result = match c.text("activation", "none")? {
@@ -271,10 +272,12 @@ fn causal_conv<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         other => return Err(Fault::invalid(format!("`activation` is `{other}`"))),
     };
     let end = all.shape().dim(2);
-    if before == 0 && c.wants(1) {
-        return Err(Fault::unsupported("a state without elements"));
+    if before == 0 {
+        // A kernel of one place remembers nothing.
+        let none = super::shapes::empty(c.element(0)?, x.shape().with(2, 0))?;
+        return Ok([c.like(0, result)?, none].concat());
     }
-    let state = all.slice(2, end.saturating_sub(before.max(1))..end, 1);
+    let state = all.slice(2, end.saturating_sub(before)..end, 1);
     Ok([c.like(0, result)?, c.like(0, state)?].concat())
 }
 

@@ -105,13 +105,7 @@ fn mean<'g>(c: &Context<'_, 'g>) -> Results<'g> {
 
 fn modulo<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let [a, b] = pair(c)?;
-    let result = if c.flag("fmod", false)? {
-        functions::fmod(a, b)
-    } else if a.dtype() == DType::F32 {
-        return Err(Fault::invalid("floating-point numbers need `fmod = 1`"));
-    } else {
-        functions::remainder(a, b)
-    };
+    let result = if c.flag("fmod", false)? { functions::fmod(a, b) } else { functions::remainder(a, b) };
     c.like(0, result)
 }
 

@@ -9,6 +9,7 @@ use crate::read::context::{Context, Results, extent, shape};
 pub const TABLE: &[Row] = &[
     Row::new("AffineGrid", 20, affine_grid).statics(&[1]),
     Row::new("Col2Im", 18, col2im).statics(&[1, 2]),
+    Row::new("DeformConv", 19, deform_conv).weights(&[1, 3]),
     Row::new("DepthToSpace", 1, depth_to_space),
     Row::new("GridSample", 16, grid_sample),
     Row::new("RoiAlign", 10, roi_align),
@@ -47,8 +48,12 @@ fn space_to_depth<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     }
     let split = [n, channels, h / side, side, w / side, side];
     let to = shape(&[n, channels.saturating_mul(side * side), h / side, w / side])?;
-    // ONNX 1 to now: the place within the block first, then the channel.
-    c.like(0, c.value(0)?.reshape(split).permute(&[0, 3, 5, 1, 2, 4]).reshape(to))
+    let order = match c.text("mode", "DCR")? {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return Err(Fault::invalid(format!("`mode` is `{other}`"))),
+    };
+    c.like(0, c.value(0)?.reshape(split).permute(&order).reshape(to))
 }
 
 /// Whether the border's own middle is the end of the axis.
@@ -215,4 +220,76 @@ fn roi_align<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let bins = found.reshape(shape(&[count, size[0], samples, size[1], samples, channels])?);
     let result = if average { bins.mean([2, 4]) } else { bins.amax([2, 4]) };
     c.like(0, result.permute(&[0, 3, 1, 2]))
+}
+
+/// A convolution that looks at places moved by offsets, each weighted by a mask:
+///
+/// ```text
+/// samples[n, c, u, i, j] = x[n, c] at (stride i + dilation u - pad + offset[n, group of c, u, .., i, j])
+/// result = weight . (samples * mask)      a convolution of 1 x 1 over channels and places of the kernel
+/// ```
+fn deform_conv<'g>(c: &Context<'_, 'g>) -> Results<'g> {
+    let (x, weight, offset) = (c.float(0)?, c.float(1)?, c.float(2)?);
+    let misfit = || {
+        let shapes = (c.shape(0), c.shape(1), c.shape(2));
+        Fault::invalid(format!("an image, weights and offsets of the shapes {shapes:?}"))
+    };
+    let [[n, channels, height, width], [out, per_group, kh, kw], [_, _, oh, ow]] =
+        [x, weight, offset].map(|value| <[usize; 4]>::try_from(value.shape().dims()).unwrap_or_default());
+    let kernel = kh * kw;
+    let groups = extent(c.int_attribute("group", 1)?)?;
+    let offset_groups = extent(c.int_attribute("offset_group", 1)?)?;
+    let list = |name: &str, count: usize, default: usize| -> Result<Vec<usize>, Fault> {
+        let given = c.ints_of(name)?.unwrap_or_else(|| vec![default as i64; count]);
+        if given.len() == count { given.into_iter().map(extent).collect() } else { Err(misfit()) }
+    };
+    let (dilation, stride, pads) = (list("dilations", 2, 1)?, list("strides", 2, 1)?, list("pads", 4, 0)?);
+    let reach = |axis: usize, size: usize| dilation[axis].saturating_mul(size.saturating_sub(1)).saturating_add(1);
+    let extent_of = |axis: usize, all: usize, size: usize| {
+        let all = all.saturating_add(pads[axis]).saturating_add(pads[axis + 2]);
+        all.checked_sub(reach(axis, size)).and_then(|left| left.checked_div(stride[axis])).map(|count| count + 1)
+    };
+    let fits = kernel > 0
+        && groups > 0
+        && offset_groups > 0
+        && channels == per_group.saturating_mul(groups)
+        && out.is_multiple_of(groups)
+        && channels.is_multiple_of(offset_groups)
+        && offset.shape().dims() == [n, 2 * offset_groups * kernel, oh, ow]
+        && extent_of(0, height, kh) == Some(oh)
+        && extent_of(1, width, kw) == Some(ow)
+        && channels > 0
+        && out > 0;
+    if !fits {
+        return Err(misfit());
+    }
+    let mask = match c.optional(4)? {
+        Some(mask) if mask.shape().dims() == [n, offset_groups * kernel, oh, ow] => {
+            Some(mask.reshape(shape(&[n, offset_groups, 1, kernel, oh * ow])?))
+        }
+        Some(_) => return Err(misfit()),
+        None => None,
+    };
+    let to = shape(&[n * offset_groups, kernel, oh, ow])?;
+    let offset = offset.reshape(shape(&[n * offset_groups, kernel, 2, oh, ow])?);
+    let place = |axis: usize| {
+        let step = [kw, 1][axis];
+        let within =
+            functions::remainder(functions::div_rounded(c.g.iota(to, 1), step as i32, "floor"), [kh, kw][axis] as i32);
+        let start = c.g.iota(to, 2 + axis) * stride[axis] as i32 - pads[axis] as i32;
+        let at = (start + within * dilation[axis] as i32).convert(DType::F32);
+        let at = at + offset.slice(2, axis..axis + 1, 1).squeeze(2);
+        // From -1 in the middle of the first element to 1 in that of the last.
+        let last = ([height, width][axis].max(2) - 1) as f64;
+        (at * (2.0 / last) - 1.0).reshape([n * offset_groups, kernel, oh * ow])
+    };
+    let (row, column) = (place(0), place(1));
+    let grid = c.g.concat(&[column.unsqueeze(3), row.unsqueeze(3)], 3);
+    let image = x.reshape(shape(&[n * offset_groups, channels / offset_groups, height, width])?);
+    let samples = functions::grid_sample(image, grid, "bilinear", "zeros", true);
+    let samples = samples.reshape(shape(&[n, offset_groups, channels / offset_groups, kernel, oh * ow])?);
+    let samples = mask.map_or(samples, |mask| samples * mask);
+    let samples = samples.reshape(shape(&[n, channels * kernel, oh, ow])?);
+    let weight = weight.reshape(shape(&[out, per_group * kernel, 1, 1])?);
+    c.like(0, functions::conv2d(samples, weight, c.optional(3)?, &[1], &[0], &[1], groups))
 }

@@ -131,11 +131,6 @@ impl<'a, 'g> Context<'a, 'g> {
         ))
     }
 
-    /// All operands as values.
-    pub fn values(&self) -> Result<Vec<Value<'g>>, Fault> {
-        (0..self.count()).map(|position| self.value(position)).collect()
-    }
-
     /// An operand that must be known.
     pub fn constant(&self, position: usize) -> Result<&Arc<Constant>, Fault> {
         let constant = self.tensor(position)?.constant();

@@ -85,12 +85,26 @@ pub fn fold(
     let beside = evaluator.beside(&g);
     let results = beside.apply(node, &operands)?;
     let mut elements = Vec::with_capacity(results.len());
+    // What has no elements has no value in a graph.
+    let mut empty: Vec<Option<Constant>> = Vec::with_capacity(results.len());
     for (position, result) in results.iter().enumerate() {
         let Item::Tensor(tensor) = result else { return Ok(None) };
         if tensor.shape().elements() > MOST {
             return Ok(None);
         }
         elements.push(tensor.element());
+        let constant = tensor.constant().filter(|constant| constant.data.is_empty());
+        empty.push(constant.map(|constant| match sources.first() {
+            Some(source) => Constant {
+                element: source.element,
+                shape: constant.shape.clone(),
+                data: source.data.pick(std::iter::empty()),
+            },
+            None => Constant::clone(constant),
+        }));
+        if constant.is_some() {
+            continue;
+        }
         g.output(&position.to_string(), tensor.value(&beside)?);
     }
     drop((results, operands));
@@ -100,7 +114,11 @@ pub fn fold(
     }
     let mut computed = interpret::<f32>(&graph, &feeds).map_err(|error| Fault::invalid(error.to_string()))?.outputs;
     let mut constants = Vec::with_capacity(elements.len());
-    for (position, element) in elements.into_iter().enumerate() {
+    for (position, (element, empty)) in elements.into_iter().zip(empty).enumerate() {
+        if let Some(constant) = empty {
+            constants.push(constant);
+            continue;
+        }
         let Some(result) = computed.remove(&position.to_string()) else { return Ok(None) };
         constants.push(if sources.is_empty() { of_result(result, element) } else { picked(result, &sources) });
     }

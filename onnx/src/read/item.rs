@@ -114,23 +114,6 @@ impl<'g> Tensor<'g> {
         Tensor::new(constant.element, shape, Some(Arc::new(constant)), Source::Applied(applied, result))
     }
 
-    /// This tensor under another element type of the same carrier.
-    pub fn with_element(&self, element: Element) -> Tensor<'g> {
-        if element == self.0.element || element.carrier() != self.0.element.carrier() {
-            return self.clone();
-        }
-        let constant = self.0.constant.as_deref().map(|constant| Arc::new(Constant { element, ..constant.clone() }));
-        let source = match &self.0.source {
-            Source::Value => Source::Value,
-            Source::Written => Source::Written,
-            Source::Stored(number) => Source::Stored(*number),
-            Source::Applied(applied, result) => Source::Applied(applied.clone(), *result),
-        };
-        let tensor = Tensor::new(element, self.0.shape, constant, source);
-        tensor.0.value.set(self.0.value.get());
-        tensor
-    }
-
     /// The element type.
     pub fn element(&self) -> Element {
         self.0.element
