@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use kiln_onnx::proto::tensor_proto::{DataLocation, DataType};
-use kiln_onnx::proto::{GraphProto, ModelProto, TensorProto};
+use kiln_onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 
 use super::CheckpointError;
 use super::seal::Notes;
@@ -36,14 +36,22 @@ pub fn message(path: &Path, file: &Part) -> Result<(ModelProto, kiln_onnx::Bytes
 pub fn read(path: &Path, file: Part) -> Result<Tensors, CheckpointError> {
     let (model, bytes) = message(path, &file)?;
     let mut named = Named::new();
-    for tensor in graphs(&model).into_iter().flat_map(|graph| &graph.initializer) {
-        let found = constant(path, &file, &bytes, tensor);
-        let found = found.map_err(|reason| {
-            foreign(path, Format::Onnx.name(), format!("{}: {}", shown(tensor.name()), shown(&reason)))
-        })?;
-        named.entry(tensor.name().to_owned()).or_insert(found);
+    for graph in graphs(&model) {
+        let constants = graph.initializer.iter().map(|tensor| (tensor.name(), tensor));
+        for (name, tensor) in constants.chain(graph.node.iter().filter_map(of_node)) {
+            let found = constant(path, &file, &bytes, tensor);
+            let found = found
+                .map_err(|reason| foreign(path, Format::Onnx.name(), format!("{}: {}", shown(name), shown(&reason))))?;
+            named.entry(name.to_owned()).or_insert(found);
+        }
     }
     Ok(Tensors { format: Format::Onnx, notes: Notes::new(), named })
+}
+
+/// The tensor that a node gives which is a constant, under the name of its result.
+fn of_node(node: &NodeProto) -> Option<(&str, &TensorProto)> {
+    let tensor = node.attribute.iter().find(|attribute| attribute.name() == "value")?.t.as_ref()?;
+    (node.op_type() == "Constant").then_some((node.output.first()?.as_str(), tensor))
 }
 
 /// All graphs of a model: its own, and those within nodes.

@@ -197,7 +197,7 @@ fn data_may_lie_beside() {
 
     let loaded = |path: &std::path::Path| {
         let mut other = LeNet::init(5);
-        other.load_with(path, LoadOptions::new().strict(false)).map(|_| other.fc1.weight.value)
+        other.load_with(path, LoadOptions::new().strict(false)).map(|_| other.fc1.weight.value.clone())
     };
     assert_eq!(loaded(&path).unwrap(), lenet.fc1.weight.value);
 
