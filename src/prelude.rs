@@ -5,6 +5,8 @@ pub use crate::Model;
 pub use crate::checkpoint::{Checkpoint, CheckpointError, LoadOptions};
 pub use crate::checkpoints::Checkpoints;
 pub use crate::data::{DataError, Dataset, Loader, Source, SourceExt};
+#[cfg(feature = "onnx")]
+pub use crate::export::{ExportOnnx, ExportOnnxEval};
 pub use crate::fit::{EarlyStopping, FitError};
 pub use crate::history::History;
 pub use crate::layers::*;
@@ -21,7 +23,8 @@ pub use crate::predictor::Predictor;
 pub use crate::report::{DrawError, DrawGraph};
 pub use crate::schedules::{
     ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, ExponentialLR, LambdaLR,
-    LinearLR, MultiStepLR, OneCycleLR, PolynomialLR, ReduceLROnPlateau, Schedule, SequentialLR, StepLR,
+    LinearLR, MultiStepLR, MultiplicativeLR, OneCycleLR, PolynomialLR, ReduceLROnPlateau, Schedule, SequentialLR,
+    StepLR,
 };
 pub use crate::steps::Steps;
 pub use crate::trainer::{Evaluation, TrainError, Trainer};

@@ -8,6 +8,8 @@
 mod attention;
 #[path = "golden/case.rs"]
 mod case;
+#[path = "golden/check.rs"]
+mod check;
 #[path = "golden/engine.rs"]
 #[allow(dead_code)]
 mod engine;
@@ -49,18 +51,13 @@ mod trained;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use case::{Array, Case, Refusal, compare};
-use engine::Engine;
+use case::{Case, Refusal};
+use check::{Outcome, check, unless_it_panics};
 use files::files;
-use results::results;
-
-/// What became of a case.
-enum Outcome {
-    Passed,
-    Failed(String),
-    Skipped(String),
-}
 
 /// What became of the cases of one operation.
 #[derive(Default)]
@@ -78,8 +75,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let directory = directory();
+    let mut work: Vec<Work> = files(&directory, "safetensors").into_iter().map(Work::File).collect();
+    let misuses = std::fs::read_to_string(directory.join("errors.jsonl")).unwrap_or_default();
+    work.extend(misuses.lines().filter(|line| !line.is_empty()).map(|line| Work::Misuse(line.to_owned())));
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    let mut record = |op: String, name: &str, outcome: Outcome| {
+    for (op, name, outcome) in on_all_cores(&work, Work::run) {
         let row = rows.entry(op).or_default();
         match outcome {
             Outcome::Passed => row.passed += 1,
@@ -92,38 +92,57 @@ fn main() -> ExitCode {
                 row.reasons.insert(reason);
             }
         }
-    };
-    for file in files(&directory, "safetensors") {
-        match Case::read(&file) {
-            Ok(case) => {
-                let outcome = unless_it_panics(|| check(&case));
-                record(label(&case), &format!("{} ({})", case.file, case.op), outcome);
-            }
-            Err(message) => record("unreadable".into(), &file.to_string_lossy(), Outcome::Failed(message)),
-        }
-    }
-    for line in std::fs::read_to_string(directory.join("errors.jsonl"))
-        .unwrap_or_default()
-        .lines()
-        .filter(|line| !line.is_empty())
-    {
-        match errors::Misuse::read(line) {
-            Ok(misuse) => {
-                let outcome = unless_it_panics(|| refusal(&misuse));
-                record(format!("error: {}", misuse.call), &misuse.title, outcome);
-            }
-            Err(message) => record("unreadable".into(), line, Outcome::Failed(message)),
-        }
     }
     print(&directory, &rows);
     let failed = rows.values().any(|row| row.failed > 0) || rows.is_empty();
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// A panic is a failure of its case, and no other.
-fn unless_it_panics(check: impl FnOnce() -> Outcome) -> Outcome {
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
-    outcome.unwrap_or_else(|_| Outcome::Failed("it panicked".into()))
+/// What there is to check.
+enum Work {
+    /// A case in a file.
+    File(PathBuf),
+    /// A line of `errors.jsonl`.
+    Misuse(String),
+}
+
+impl Work {
+    /// The row it belongs to, its name, and what became of it.
+    fn run(&self) -> (String, String, Outcome) {
+        match self {
+            Work::File(file) => match Case::read(file) {
+                Ok(case) => (label(&case), format!("{} ({})", case.file, case.op), unless_it_panics(|| check(&case))),
+                Err(message) => ("unreadable".into(), file.to_string_lossy().into(), Outcome::Failed(message)),
+            },
+            Work::Misuse(line) => match errors::Misuse::read(line) {
+                Ok(misuse) => {
+                    let outcome = unless_it_panics(|| refusal(&misuse));
+                    (format!("error: {}", misuse.call), misuse.title, outcome)
+                }
+                Err(message) => ("unreadable".into(), line.clone(), Outcome::Failed(message)),
+            },
+        }
+    }
+}
+
+/// The results of all, in their order.
+fn on_all_cores<T: Sync, R: Send>(all: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some((number, one)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, all.get(n)?)))
+        {
+            let result = run(one);
+            results.lock().unwrap().push((number, result));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, |number| number.get()) {
+            scope.spawn(work);
+        }
+    });
+    let mut results = results.into_inner().unwrap();
+    results.sort_by_key(|&(number, _)| number);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Where the cases are.
@@ -142,46 +161,6 @@ fn label(case: &Case) -> String {
         Some(program) => format!("program: {program}"),
         None => case.op.clone(),
     }
-}
-
-/// Runs a case on every engine.
-fn check(case: &Case) -> Outcome {
-    for engine in Engine::ALL {
-        match (results(case, engine), &case.error) {
-            (Err(Refusal::Error(_)), Some(_)) => {}
-            (Ok(_), Some(error)) => return Outcome::Failed(format!("accepted, though PyTorch says: {error}")),
-            (Err(Refusal::Case(message)), _) => return Outcome::Failed(format!("the case: {message}")),
-            (Err(Refusal::Error(message)), None) => return Outcome::Failed(format!("{engine:?}: {message}")),
-            (Err(Refusal::Later(reason)), _) => return Outcome::Skipped(reason),
-            (Err(Refusal::Unsigned(name)), Some(_)) => match errors::refused_by_rustc(&case.op, &name) {
-                Ok(_) => {}
-                Err(Refusal::Later(reason)) => return Outcome::Skipped(reason),
-                Err(other) => return Outcome::Failed(format!("{other:?}")),
-            },
-            (Err(Refusal::Unsigned(name)), None) => {
-                return Outcome::Failed(format!("{name}: negative, which PyTorch takes and Kiln does not"));
-            }
-            (Ok(results), None) => {
-                if let Err(message) = agree(case, &results) {
-                    return Outcome::Failed(format!("{engine:?}: {message}"));
-                }
-            }
-        }
-    }
-    Outcome::Passed
-}
-
-/// Whether every expected tensor was computed. (An optimizer is given its gradients.)
-fn agree(case: &Case, results: &BTreeMap<String, Array>) -> Result<(), String> {
-    let takes_gradients = case.op != "program" && case.with_prefix("param_after.").next().is_some();
-    let expected = ["output.", "param_after.", "state_after.", "grad."];
-    let expected = if takes_gradients { &expected[..3] } else { &expected[..] };
-    for (name, array) in case.tensors.iter().filter(|(name, _)| expected.iter().any(|prefix| name.starts_with(prefix)))
-    {
-        let found = results.get(name).ok_or_else(|| format!("{name} was not computed"))?;
-        compare(name, found, array, case.tolerance)?;
-    }
-    Ok(())
 }
 
 /// Whether a misuse is refused.

@@ -39,6 +39,7 @@ use index::Index;
 use crate::graph::{Graph, Input, Line, Node, NodeId, Operands, Output, Role, Scope, Stage, Type};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, Shape, rules};
+use crate::whole::Noted;
 
 /// Builds one [`Graph`].
 ///
@@ -79,6 +80,8 @@ pub struct Builder {
     ranges: RefCell<Vec<(NodeId, Range)>>,
     /// What updates depend on; see [`Builder::only_where`].
     condition: Cell<Option<NodeId>>,
+    /// What values are as a whole, if somebody asks for it; see [`Builder::keep_wholes`].
+    wholes: RefCell<Option<Vec<Noted>>>,
 }
 
 /// Whether layers behave as in training (they drop out, normalize by the batch, keep running statistics) or as in

@@ -32,6 +32,11 @@ pub struct IndexRule {
 const FREE: i32 = i32::MAX;
 
 impl IndexRule {
+    /// What each element must lie below, in row-major order; `i32::MAX` where any number will do.
+    pub fn below(&self) -> &[i32] {
+        &self.below
+    }
+
     /// Whether all elements are in range, which have the input's shape.
     ///
     /// # Errors

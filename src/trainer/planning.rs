@@ -3,15 +3,17 @@
 
 use std::collections::HashMap;
 
-use kiln_graph::shape::Sizes;
-use kiln_graph::{Graph, Kind, Parameters, Role, counter, optimize};
+use kiln_graph::losses::Criterion;
+use kiln_graph::optimizers::Optimizer;
+use kiln_graph::shape::{Shape, Sizes};
+use kiln_graph::{Graph, Kind, Model, Parameters, Role, counter, optimize};
 use kiln_jit::layout::Layout;
 use kiln_jit::{CompileOptions, Plan, States};
 use ndarray::{ArrayD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
-use super::programs::Compiled;
+use super::programs::{Compiled, optimization, output_names};
 use crate::tuning::Tuner;
 
 /// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
@@ -80,4 +82,23 @@ pub fn read_parameters(states: &States, model: &mut impl Parameters, value: impl
             parameter.value = value.into();
         }
     });
+}
+
+/// What the states of a training step hold before the first one, beside the model's parameters and zeros.
+pub fn initial_states<M: Model, L: Criterion<M::Output>>(
+    model: &M,
+    loss: &L,
+    optimizer: &impl Optimizer,
+) -> Vec<(String, ArrayD<f32>)> {
+    let held = optimization(model, optimizer);
+    let full = |(name, shape, value): (String, Shape, f32)| (name, ArrayD::from_elem(shape.dims(), value));
+    let mut states: Vec<_> = held.initial_state().into_iter().map(full).collect();
+    let averages: HashMap<String, String> = held.averages().into_iter().collect();
+    model.each_parameter(&mut |name, parameter| {
+        let average = averages.get(name).map(|average| (average.clone(), parameter.value.to_owned().into_owned()));
+        states.extend(average);
+    });
+    let names = output_names::<M>();
+    states.extend(loss.states(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    states
 }

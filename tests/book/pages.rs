@@ -219,7 +219,15 @@ fn headings_are_called_as_mdbook_calls_them() {
 }
 
 /// The folders of what a block may take over: it is compiled, run, or compared with what programs print.
-const SOURCES: [&str; 5] = ["examples/", "tests/book/", "tests/trainer/", "tests/ui/", "docs/src/stages/"];
+const SOURCES: [&str; 7] = [
+    "examples/",
+    "build/examples/",
+    "build/tests/linked/",
+    "tests/book/",
+    "tests/trainer/",
+    "tests/ui/",
+    "docs/src/stages/",
+];
 
 #[test]
 fn blocks_are_checked_or_taken_from_what_is() {
@@ -251,11 +259,11 @@ fn blocks_are_checked_or_taken_from_what_is() {
                 "rust" if !tested => {
                     say("src/book.rs does not name this page, so that its blocks are not tested".to_owned())
                 }
-                "python" | "text" if includes.is_none() => {
+                "c" | "python" | "text" if includes.is_none() => {
                     say(format!("typed `{}`: let it include a file that is checked", words[0]));
                 }
-                "rust" | "python" | "text" | "sh" | "toml" | "csv" => {}
-                other => say(format!("a block of `{other}`: one of rust, python, text, sh, toml, csv is expected")),
+                "rust" | "c" | "python" | "text" | "sh" | "toml" | "csv" => {}
+                other => say(format!("a block of `{other}`: one of rust, c, python, text, sh, toml, csv is expected")),
             }
         }
     }
@@ -273,7 +281,14 @@ fn every_page_that_is_tested_is_there() {
 #[test]
 fn anchors_come_in_pairs() {
     let mut wrong = Vec::new();
-    for folder in ["examples", "examples/support", "tests/book/pytorch", "tests/book/evening"] {
+    for folder in [
+        "examples",
+        "examples/support",
+        "build/examples",
+        "build/tests/linked",
+        "tests/book/pytorch",
+        "tests/book/evening",
+    ] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path: &Path = &entry.unwrap().path();
             let Ok(text) = fs::read_to_string(path) else { continue };

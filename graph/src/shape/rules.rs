@@ -4,6 +4,7 @@
 //! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it. It may
 //! be free, too, and is then computed with by the functions of [`extent`].
 
+mod adaptive;
 mod attention;
 mod extents;
 mod models;
@@ -13,6 +14,7 @@ mod rearrange;
 mod recurrent;
 mod resample;
 
+pub use adaptive::{Clusters, adaptive_log_prob, adaptive_log_softmax};
 pub use attention::{
     Attention, AttentionInputs, DecoderInputs, EncoderInputs, TransformerInputs, multihead_attention,
     positional_encoding, transformer, transformer_decoder, transformer_encoder,
@@ -473,9 +475,12 @@ pub const fn class_loss(scores: Shape, target: Type, reduced: bool) -> Result<Sh
         Ok(classes) => classes,
         Err(error) => return Err(error),
     };
-    let expected = if matches!(target.dtype, DType::F32) { scores } else { classes };
+    let (what, expected) = match target.dtype {
+        DType::F32 => ("target of f32, which are probabilities (labels are i32),", scores),
+        DType::I32 | DType::Bool => ("target", classes),
+    };
     if !expected.same(&target.shape) {
-        return Err(ShapeError::Expected { what: "target", expected, found: target.shape });
+        return Err(ShapeError::Expected { what, expected, found: target.shape });
     }
     Ok(if reduced { Shape::SCALAR } else { classes })
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, Block, BlockArg, InstBuilder, MemFlagsData, Signature, types};
-use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::isa::{self, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -28,7 +28,7 @@ pub struct Cranelift {
     frontend: FunctionBuilderContext,
 }
 
-/// This machine, as Cranelift sees it.
+/// A machine, as Cranelift sees it.
 #[derive(Clone)]
 struct Machine {
     isa: Arc<dyn TargetIsa>,
@@ -37,7 +37,11 @@ struct Machine {
 }
 
 impl Machine {
-    fn detect() -> Result<Machine, String> {
+    fn host() -> Result<Machine, String> {
+        Machine::new(cranelift_native::builder().map_err(str::to_owned)?)
+    }
+
+    fn new(builder: isa::Builder) -> Result<Machine, String> {
         let mut flags = settings::builder();
         for (name, value) in [
             ("opt_level", "none"),
@@ -50,10 +54,9 @@ impl Machine {
         ] {
             flags.set(name, value).map_err(|error| error.to_string())?;
         }
-        let builder = cranelift_native::builder().map_err(str::to_owned)?;
         let isa = builder.finish(settings::Flags::new(flags)).map_err(|error| error.to_string())?;
         let on = |name| isa.isa_flags().iter().any(|flag| flag.name == name && flag.as_bool() == Some(true));
-        let fused = !cfg!(target_arch = "x86_64") || on("has_fma") && on("has_avx");
+        let fused = isa.name() != "x64" || on("has_fma") && on("has_avx");
         Ok(Machine { isa, fused })
     }
 }
@@ -62,8 +65,20 @@ impl Cranelift {
     /// An emitter for this machine.
     pub fn new() -> Result<Cranelift, EmitError> {
         static MACHINE: OnceLock<Result<Machine, String>> = OnceLock::new();
-        let machine = MACHINE.get_or_init(Machine::detect).clone().map_err(|reason| EmitError::Machine { reason })?;
-        Ok(Cranelift { machine, context: Context::new(), frontend: FunctionBuilderContext::new() })
+        let machine = MACHINE.get_or_init(Machine::host).clone().map_err(|reason| EmitError::Machine { reason })?;
+        Ok(Cranelift::of(machine))
+    }
+
+    /// An emitter for another machine, whose processor Cranelift was built for.
+    ///
+    /// # Errors
+    /// [`EmitError::Machine`] for one that Cranelift makes no code for.
+    pub fn for_machine(builder: isa::Builder) -> Result<Cranelift, EmitError> {
+        Ok(Cranelift::of(Machine::new(builder).map_err(|reason| EmitError::Machine { reason })?))
+    }
+
+    fn of(machine: Machine) -> Cranelift {
+        Cranelift { machine, context: Context::new(), frontend: FunctionBuilderContext::new() }
     }
 
     /// The description of this machine that Cranelift's code memory asks for.

@@ -248,6 +248,9 @@ impl Scope<'_> {
 
     /// How a layer is applied that takes or gives several tensors.
     fn applied(&self, apply: &Apply) -> Option<&'static Applied> {
+        if let Some(method) = apply.method {
+            return Some(&method.applied);
+        }
         match apply.layer.find(self.layers)? {
             Node::Layer(super::Layer { kind: super::LayerKind::Known { applied, .. }, .. }) => *applied,
             _ => None,
@@ -419,6 +422,7 @@ impl Scope<'_> {
                 self.assign(&call.receiver, Value::Tensor(tensor))
             }
             Expr::MethodCall(call) if self.optimizer(&call.receiver).is_some() => self.minimize(call),
+            Expr::MethodCall(call) if call.method == "minimize" => self.no_optimizer(call),
             Expr::MethodCall(call) if super::transfers::is_transfer(call) => self.transfer(call),
             Expr::MethodCall(call) if call.method.to_string().ends_with('_') => self.in_place(call),
             other => {
