@@ -119,12 +119,13 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
     for name in predictor.outputs() {
         let expected = tensors.tensor(&format!("output.{name}")).map_err(|error| text(&error))?;
         let wanted = numbers(&expected);
-        let found: Vec<f64> = match outputs.numbers(name) {
-            Ok(array) => array.iter().map(|&x| f64::from(x)).collect(),
-            Err(_) => {
-                outputs.whole_numbers(name).map_err(|error| text(&error))?.iter().map(|&x| f64::from(x)).collect()
-            }
-        };
+        let whole = |array: &ArrayD<i32>| array.iter().map(|&x| f64::from(x)).collect();
+        let found: Vec<f64> = outputs
+            .numbers(name)
+            .map(|array| array.iter().map(|&x| f64::from(x)).collect())
+            .or_else(|_| outputs.whole_numbers(name).map(whole))
+            .or_else(|_| outputs.flags(name).map(|array| array.iter().map(|&x| f64::from(u8::from(x))).collect()))
+            .map_err(|error| text(&error))?;
         if found.len() != wanted.len() {
             return Err(format!("{name}: {} elements for {}", found.len(), wanted.len()));
         }

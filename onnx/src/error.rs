@@ -42,7 +42,7 @@ pub enum OnnxError {
         operator: String,
         /// Why.
         #[source]
-        fault: Fault,
+        fault: Box<Fault>,
     },
     /// An input that the model does not have.
     #[error("the model has no input `{name}`; it has {known}")]

@@ -266,7 +266,8 @@ impl OnnxModel {
         let results = self.items(&evaluator, values)?;
         let mut found = Vec::with_capacity(results.len());
         for (item, name) in results.iter().zip(&self.contents.graph.outputs) {
-            let refused = |fault| OnnxError::Node { node: name.clone(), operator: "output".to_owned(), fault };
+            let refused =
+                |fault| OnnxError::Node { node: name.clone(), operator: "output".to_owned(), fault: Box::new(fault) };
             let Item::Tensor(tensor) = item else { return Err(refused(crate::error::Fault::NoTensor)) };
             found.push(tensor.value(&evaluator).map_err(refused)?);
         }

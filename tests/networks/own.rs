@@ -167,5 +167,6 @@ fn tuned() {
         // The file's statistics stay: it was made to predict.
         assert_eq!(weight(&model, "body.bn.running_mean"), statistics);
     }
-    assert!(losses[0] < 1.0 && losses[1] < 0.5 * losses[0], "{losses:?}");
+    // Ten classes by chance: 2.30. The old layers have never learned anything.
+    assert!(losses[0] < 2.1 && losses[1] < 0.5 * losses[0], "{losses:?}");
 }

@@ -124,7 +124,9 @@ impl<'m, 'g> Evaluator<'m, 'g> {
     fn node(&self, node: &Arc<Node>, scope: &Scope<'_, 'g>) -> Result<Vec<Item<'g>>, OnnxError> {
         let failed = |fault| match fault {
             Fault::Inside(error) => *error,
-            fault => OnnxError::Node { node: node.name.clone(), operator: node.operator.clone(), fault },
+            fault => {
+                OnnxError::Node { node: node.name.clone(), operator: node.operator.clone(), fault: Box::new(fault) }
+            }
         };
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for name in &node.inputs {
@@ -140,6 +142,9 @@ impl<'m, 'g> Evaluator<'m, 'g> {
     fn results(&self, node: &Arc<Node>, inputs: Vec<Item<'g>>, scope: &Scope<'_, 'g>) -> Result<Vec<Item<'g>>, Fault> {
         self.count()?;
         let row = node.row.ok_or(Fault::Operator)?;
+        if let Some(constant) = without_elements(&node.operator, &inputs) {
+            return Ok(vec![constant.into()]);
+        }
         let known = |item: &Item<'g>| match item {
             Item::Absent => true,
             Item::Tensor(tensor) => tensor.constant().is_some(),
@@ -194,6 +199,19 @@ impl<'m, 'g> Evaluator<'m, 'g> {
         }
         Ok(results)
     }
+}
+
+/// The result of arithmetic with an operand that has no elements, which no graph carries.
+fn without_elements(operator: &str, inputs: &[Item<'_>]) -> Option<Constant> {
+    let [Item::Tensor(a), Item::Tensor(b)] = inputs else { return None };
+    let empty = [a, b].into_iter().find_map(|tensor| tensor.constant().filter(|known| known.data.is_empty()))?;
+    if !matches!(operator, "Add" | "Sub" | "Mul" | "Div" | "Pow") {
+        return None;
+    }
+    let shape = rules::broadcast("arithmetic", a.shape(), b.shape()).ok()?;
+    let none = shape.dims().contains(&0);
+    let data = empty.data.pick(std::iter::empty());
+    none.then(|| Constant { element: empty.element, shape: shape.dims().to_vec(), data })
 }
 
 /// The array of a known tensor's numbers as f32, which are exact for all but f32 where they are of 24 bits.
