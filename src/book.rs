@@ -17,6 +17,9 @@ mod looking {}
 mod measuring {}
 #[doc = include_str!("../docs/src/numbers.md")]
 mod numbers {}
+#[cfg(feature = "onnx")]
+#[doc = include_str!("../docs/src/onnx.md")]
+mod onnx {}
 #[doc = include_str!("../docs/src/predicting.md")]
 mod predicting {}
 #[doc = include_str!("../docs/src/weights.md")]

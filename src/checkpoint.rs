@@ -4,6 +4,8 @@
 
 mod advice;
 mod error;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod options;
 mod pickle;
 mod pytorch;
@@ -22,10 +24,14 @@ pub use error::CheckpointError;
 pub use options::{IncompatibleKeys, LoadOptions};
 
 use crate::files::replace_file;
+#[cfg(feature = "onnx")]
+pub(crate) use onnx::{graphs as onnx_graphs, message as onnx_message};
 use read::{Content, decode};
 pub(crate) use safetensors::open_noted;
 pub(crate) use seal::{Notes, Seal, check as check_seal, is_own, seal, take as take_seal};
 pub use tensors::Format;
+#[cfg(feature = "onnx")]
+pub(crate) use tensors::open as open_part;
 pub(crate) use tensors::{Tensors, foreign, read as read_tensors};
 use write::encode;
 pub(crate) use write::{Entry, header, serialize};

@@ -36,6 +36,7 @@
 //! | train several networks by steps of your own | `step` in [`model!`], [`steps`] |
 //! | predict only | [`Predictor`] |
 //! | save and load it, also from files of PyTorch's | [`Checkpoint`] |
+//! | take a model from an ONNX file, hand one on as one | `kiln::onnx`, with the feature `onnx` |
 //! | look at files of weights, and convert them | [`weights`], the command `kiln` |
 //! | follow a training: logs, TensorBoard, a report for browsers | [`fit`](mod@fit), [`logs`], [`Report`] |
 //! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
@@ -56,6 +57,8 @@ mod book;
 mod checkpoint;
 pub mod checkpoints;
 pub mod data;
+#[cfg(feature = "onnx")]
+mod export;
 mod files;
 pub mod fit;
 mod formats;
@@ -64,6 +67,8 @@ pub mod logs;
 pub mod metrics;
 mod names;
 pub mod numerics;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod predictor;
 pub mod prelude;
 pub mod program;
@@ -85,6 +90,10 @@ pub use kiln_graph::{layers, losses, optimizers, schedules};
 pub use kiln_jit as jit;
 pub use kiln_jit::{CompileError, RunError, StateError};
 pub use kiln_macros::{Model, model};
+/// ONNX's messages, for tests: no promise to users.
+#[cfg(feature = "onnx")]
+#[doc(hidden)]
+pub use kiln_onnx;
 /// Buffers and threads, for tests and benchmarks: no promise to users.
 #[doc(hidden)]
 pub use kiln_rt as runtime;

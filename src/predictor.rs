@@ -15,8 +15,8 @@ use crate::trainer::{
     Settings, TrainError, check_inputs, output_names, predict_graph, read_outputs, setter, take_parameters,
     write_inputs,
 };
-use held::Held;
-use lending::Lender;
+pub(crate) use held::Held;
+pub(crate) use lending::Lender;
 
 /// A model ready to predict, compiled for one batch size.
 ///

@@ -5,6 +5,8 @@ pub use crate::Model;
 pub use crate::checkpoint::{Checkpoint, CheckpointError, LoadOptions};
 pub use crate::checkpoints::Checkpoints;
 pub use crate::data::{DataError, Dataset, Loader, Source, SourceExt};
+#[cfg(feature = "onnx")]
+pub use crate::export::{ExportOnnx, ExportOnnxEval};
 pub use crate::fit::{EarlyStopping, FitError};
 pub use crate::history::History;
 pub use crate::layers::*;

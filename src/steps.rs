@@ -13,8 +13,11 @@ use std::path::Path;
 use kiln_graph::model::Inputs;
 use kiln_graph::optimizers::Optimization;
 use kiln_graph::shape::Sizes;
+#[cfg(feature = "onnx")]
+use kiln_graph::whole::Noted;
 use kiln_graph::{Builder, Classes, Graph, Mode, Model, Parameters, Type, Value};
 use kiln_jit::Plan;
+use ndarray::ArrayD;
 
 pub use builder::StepTrainerBuilder;
 pub use call::Call;
@@ -177,6 +180,14 @@ impl<M: Steps> StepTrainer<M> {
         Ok(is_stepped.then_some(rate))
     }
 
+    /// The gradient of a parameter in its last step, by the parameter's name, where its optimizer has
+    /// `keep_gradients = true`; of several optimizers that of the first. See [`Trainer::gradient`](crate::Trainer::gradient).
+    pub fn gradient(&self, parameter: &str) -> Option<ArrayD<f32>> {
+        let optimizers = self.model.optimizers();
+        let mut kept = optimizers.iter().flat_map(Optimization::gradients).filter(|(name, _)| name == parameter);
+        kept.find_map(|(_, state)| self.programs.states().read(&state))
+    }
+
     /// Reports a metric, such as the loss of an evaluation, to the
     /// [`ReduceLROnPlateau`](crate::schedules::ReduceLROnPlateau) of an optimizer, by the name of its field.
     ///
@@ -281,17 +292,37 @@ fn graph<M: Steps>(
     Settings { seed, .. }: Settings,
     sizes: Sizes,
 ) -> Result<(Graph, Vec<Option<Classes>>), TrainError> {
-    let signature = &M::PROGRAMS[number];
-    let g = Builder::new(signature.name);
-    g.set_mode(signature.mode);
+    let g = Builder::new(M::PROGRAMS[number].name);
     g.set_seed(seed);
+    let inputs = compute(&g, model, number, sizes);
+    guard(&g);
+    let classes = inputs.iter().map(|input| g.classes(*input)).collect();
+    Ok((g.finish()?, classes))
+}
+
+/// The graph of an `eval`, and what its values are as a whole.
+#[cfg(feature = "onnx")]
+pub(crate) fn eval_graph_with_wholes<M: Steps>(
+    model: &M,
+    number: usize,
+    sizes: Sizes,
+) -> Result<(Graph, Vec<Noted>), TrainError> {
+    let g = Builder::new(M::PROGRAMS[number].name);
+    g.keep_wholes();
+    compute(&g, model, number, sizes);
+    let wholes = g.take_wholes();
+    Ok((g.finish()?, wholes))
+}
+
+/// Builds what a program computes of its inputs, which it gives.
+fn compute<'g, M: Steps>(g: &'g Builder, model: &M, number: usize, sizes: Sizes) -> Vec<Value<'g>> {
+    let signature = &M::PROGRAMS[number];
+    g.set_mode(signature.mode);
     let input = |taken: &Taken| {
         let Type { dtype, shape } = taken.ty;
         g.input_of(taken.name, Type { dtype, shape: sizes.shape(shape) })
     };
     let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
-    model.program(number, &g, sizes.batch(), &inputs);
-    guard(&g);
-    let classes = inputs.iter().map(|input| g.classes(*input)).collect();
-    Ok((g.finish()?, classes))
+    model.program(number, g, sizes.batch(), &inputs);
+    inputs
 }

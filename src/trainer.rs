@@ -9,6 +9,7 @@ mod hints;
 mod inputs;
 mod metric;
 mod planning;
+mod prediction;
 mod programs;
 mod saved;
 mod schedulers;
@@ -25,7 +26,7 @@ use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Graph, Model, Parameters, Shape, Type};
 use kiln_jit::{Plan, Session};
-use ndarray::{ArrayView, ArrayViewD, Axis, Slice};
+use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Slice};
 
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
@@ -38,11 +39,17 @@ pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
 pub use planning::initial_states;
 pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
-pub(crate) use programs::{Compiled, PREDICT, Programs, forward, guard, output_names};
-use programs::{EVALUATE, TRAIN};
-pub use programs::{OUTSIDE, evaluate_graph, predict_graph, train_graph};
+pub use prediction::predict_graph;
+#[cfg(feature = "onnx")]
+pub use prediction::predict_graph_with_wholes;
+pub(crate) use prediction::{forward, output_names};
+pub(crate) use programs::{Compiled, PREDICT, Programs, guard};
+use programs::{EVALUATE, TRAIN, optimization};
+pub use programs::{OUTSIDE, evaluate_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
+#[cfg(feature = "onnx")]
+pub(crate) use sizes::Extents;
 pub(crate) use sizes::differs;
 pub(crate) use statistics::{update_bn, update_bn_batches};
 pub use targets::{Label, TargetElement, Targets};
@@ -328,6 +335,14 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// Also [`TrainError::UnknownGroup`].
     pub fn set_group_learning_rate(&mut self, group: usize, rate: f32) -> Result<(), TrainError> {
         self.schedulers.set_rate("", Some(group), rate)
+    }
+
+    /// The gradient of a parameter in the last step, by the parameter's name, with `keep_gradients` of the optimizer:
+    /// `Adam::default().keep_gradients(true)`. PyTorch's `fc.weight.grad` after `backward()`, before clipping. Nothing for
+    /// another name, or where the loss does not depend on the parameter; zeros before the first step.
+    pub fn gradient(&self, parameter: &str) -> Option<ArrayD<f32>> {
+        let kept = optimization(&*self.model, &self.optimizer).gradients();
+        self.programs.states().read(&kept.iter().find(|(name, _)| name == parameter)?.1)
     }
 
     /// The learning rate of the next step, as the schedule says; that of the parameters in no group.

@@ -15,6 +15,8 @@ mod fuzzed;
 mod loading;
 #[path = "common/mutants.rs"]
 mod mutants;
+#[path = "common/small_disk.rs"]
+mod small_disk;
 #[path = "checkpoint/weights.rs"]
 mod weights;
 
@@ -167,12 +169,14 @@ fn other_tensors_are_told() {
     let renamed = ("out.weight", FC.1, FC.2);
     check(
         &[renamed],
-        "FILE has no tensor conv.weight, conv.bias, fc.weight, which the model needs (but it holds out.weight)",
+        "FILE has no tensor conv.weight, conv.bias, fc.weight, which the model needs (but it holds out.weight); other names \
+         are taken by `load_with(path, LoadOptions::new().rename(..))`, and what both have by `.strict(false)`",
     );
 
     let error = check(
         &[BIAS, CONV, FC, renamed],
-        "FILE holds out.weight, which the model does not have: is it the file of another model?",
+        "FILE holds out.weight, which the model does not have: is it the file of another model, or of a training? \
+         `load_with(path, LoadOptions::new().strict(false))` passes over them",
     );
     assert!(matches!(error, CheckpointError::Unexpected { names, .. } if names == ["out.weight"]));
 

@@ -68,9 +68,9 @@ model! {
     }
 
     fn forward(image: [N, 3], shift: [N, 2]) -> ([N, 4], [N, 2], [N; i32]) {
-        let x = trunk(image).tanh();
+        let x = trunk(image).tanh(); // at trunk
         let classes = scores(x);
-        (classes, place(x) + shift, classes.argmax(1))
+        (classes, place(x) + shift, classes.argmax(1)) // at place
     }
 }
 
@@ -235,6 +235,12 @@ fn a_model_of_several_outputs_shows_each() {
     let texts = read_xml(&html);
     for wanted in ["image", "shift", "trunk", "scores", "place", "output2", "[1, 4]", "[1, 2]", "i32[1]"] {
         assert!(texts.iter().any(|text| text == wanted), "{wanted}: {texts:?}");
+    }
+    // Where the user's source asks for a layer or an operation: `trunk` and `tanh`, `place` and `+` and `argmax`.
+    for (marker, boxes) in [("// at trunk", 2), ("// at place", 3)] {
+        let line = include_str!("drawing.rs").lines().position(|line| line.ends_with(marker)).unwrap() + 1;
+        let wanted = format!("{}:{line}", file!());
+        assert_eq!(texts.iter().filter(|text| **text == wanted).count(), boxes, "{wanted}: {texts:?}");
     }
     let dot = saved(dot, "two.dot");
     for output in ["scores", "output1", "output2"] {

@@ -51,6 +51,9 @@ mod trained;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use case::{Case, Refusal};
 use check::{Outcome, check, unless_it_panics};
@@ -72,8 +75,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let directory = directory();
+    let mut work: Vec<Work> = files(&directory, "safetensors").into_iter().map(Work::File).collect();
+    let misuses = std::fs::read_to_string(directory.join("errors.jsonl")).unwrap_or_default();
+    work.extend(misuses.lines().filter(|line| !line.is_empty()).map(|line| Work::Misuse(line.to_owned())));
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    let mut record = |op: String, name: &str, outcome: Outcome| {
+    for (op, name, outcome) in on_all_cores(&work, Work::run) {
         let row = rows.entry(op).or_default();
         match outcome {
             Outcome::Passed => row.passed += 1,
@@ -86,32 +92,57 @@ fn main() -> ExitCode {
                 row.reasons.insert(reason);
             }
         }
-    };
-    for file in files(&directory, "safetensors") {
-        match Case::read(&file) {
-            Ok(case) => {
-                let outcome = unless_it_panics(|| check(&case));
-                record(label(&case), &format!("{} ({})", case.file, case.op), outcome);
-            }
-            Err(message) => record("unreadable".into(), &file.to_string_lossy(), Outcome::Failed(message)),
-        }
-    }
-    for line in std::fs::read_to_string(directory.join("errors.jsonl"))
-        .unwrap_or_default()
-        .lines()
-        .filter(|line| !line.is_empty())
-    {
-        match errors::Misuse::read(line) {
-            Ok(misuse) => {
-                let outcome = unless_it_panics(|| refusal(&misuse));
-                record(format!("error: {}", misuse.call), &misuse.title, outcome);
-            }
-            Err(message) => record("unreadable".into(), line, Outcome::Failed(message)),
-        }
     }
     print(&directory, &rows);
     let failed = rows.values().any(|row| row.failed > 0) || rows.is_empty();
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What there is to check.
+enum Work {
+    /// A case in a file.
+    File(PathBuf),
+    /// A line of `errors.jsonl`.
+    Misuse(String),
+}
+
+impl Work {
+    /// The row it belongs to, its name, and what became of it.
+    fn run(&self) -> (String, String, Outcome) {
+        match self {
+            Work::File(file) => match Case::read(file) {
+                Ok(case) => (label(&case), format!("{} ({})", case.file, case.op), unless_it_panics(|| check(&case))),
+                Err(message) => ("unreadable".into(), file.to_string_lossy().into(), Outcome::Failed(message)),
+            },
+            Work::Misuse(line) => match errors::Misuse::read(line) {
+                Ok(misuse) => {
+                    let outcome = unless_it_panics(|| refusal(&misuse));
+                    (format!("error: {}", misuse.call), misuse.title, outcome)
+                }
+                Err(message) => ("unreadable".into(), line.clone(), Outcome::Failed(message)),
+            },
+        }
+    }
+}
+
+/// The results of all, in their order.
+fn on_all_cores<T: Sync, R: Send>(all: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some((number, one)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, all.get(n)?)))
+        {
+            let result = run(one);
+            results.lock().unwrap().push((number, result));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, |number| number.get()) {
+            scope.spawn(work);
+        }
+    });
+    let mut results = results.into_inner().unwrap();
+    results.sort_by_key(|&(number, _)| number);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Where the cases are.

@@ -14,7 +14,7 @@ use folder::Folder;
 #[model(input = [1, 8, 8])]
 struct Small {
     #[model(padding = 1)]
-    conv: Conv2d<1, 4, 3>,
+    conv: Conv2d<1, 4, 3>, // at conv
     norm: BatchNorm2d<4>,
     act: ReLU,
     pool: MaxPool2d<2>,
@@ -51,7 +51,15 @@ fn a_training_step_is_timed_kernel_by_kernel() {
     let sum: f64 = stages.iter().map(|&stage| profile.stage_seconds(stage)).sum();
     assert!((sum - profile.rows.iter().map(|row| row.seconds).sum::<f64>()).abs() < 1e-9);
 
+    // Each kernel of a layer names its line, also those of its gradients.
+    let line = include_str!("profile.rs").lines().position(|line| line.ends_with("// at conv")).unwrap() + 1;
+    let of_conv = profile.rows.iter().filter(|row| row.name.starts_with("conv:") && row.stage < Stage::Update);
+    for row in of_conv.clone() {
+        assert!(row.lines.iter().any(|at| (at.file, at.line as usize) == (file!(), line)), "{row:?}");
+    }
+    assert!(of_conv.count() > 1);
     let table = profile.to_string();
+    assert!(table.contains(&format!("  at {}:{line}", file!())), "{table}");
     let shares = table.lines().skip(4).map(|line| line.trim().split('%').next().unwrap().parse::<f64>().unwrap());
     let shares: Vec<f64> = shares.collect();
     assert!((shares.iter().sum::<f64>() - 100.0).abs() < 0.1 * shares.len() as f64, "{table}");
@@ -111,6 +119,8 @@ fn a_trace_holds_every_call_one_after_the_other() {
         end = start + length;
         assert_eq!(call["name"], row.name.as_str());
         assert_eq!(call["args"]["flops"], row.flops);
+        let lines: Vec<String> = row.lines.iter().map(|line| line.to_string()).collect();
+        assert_eq!(call["args"]["source"], serde_json::json!(lines));
     }
     // A file cannot be made within a file.
     std::fs::write(&path, "").unwrap();

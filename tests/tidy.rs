@@ -57,7 +57,7 @@ fn root() -> &'static Path {
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["src", "build", "cli", "macros", "graph", "jit", "runtime", "tests", "benches", "examples", "fuzz"]
+        ["src", "build", "cli", "macros", "graph", "jit", "onnx", "runtime", "tests", "benches", "examples", "fuzz"]
             .map(|name| root().join(name))
             .into();
     while let Some(folder) = folders.pop() {

@@ -8,6 +8,8 @@ mod extents;
 mod fit;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "trainer/full.rs"]
+mod full;
 #[path = "trainer/inputs.rs"]
 mod inputs;
 #[path = "trainer/logged.rs"]
@@ -24,6 +26,8 @@ mod panics;
 mod reported;
 #[path = "trainer/sharing.rs"]
 mod sharing;
+#[path = "common/small_disk.rs"]
+mod small_disk;
 #[path = "trainer/targets.rs"]
 mod targets;
 #[path = "trainer/training.rs"]

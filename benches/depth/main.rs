@@ -1,12 +1,19 @@
 //! How the time to compile a training step grows with the depth of a network: chains of residual blocks, each built in a
 //! process of its own, whose memory is fresh. Prints the shortest of several times, and that time for each block against
-//! the shallowest chain's. With `--profile dev` it tells what a debug build costs.
+//! the shallowest chain's. Networks of the suite (`benches/suite`) are asked for by name, and have one depth. With
+//! `--profile dev` it tells what a debug build costs.
 //!
 //! ```text
 //! cargo bench --bench depth                                 depths 25 to 1600
 //! cargo bench --bench depth -- norms 100 400 --runs 9       one kind, some depths
 //! cargo bench --profile dev --bench depth -- layernorms 100
+//! cargo bench --profile dev --bench depth -- hourglass resnet18 lstm gpt
 //! ```
+
+// Of the suite's networks the optimizers alone are not asked for.
+#[allow(dead_code)]
+#[path = "../suite/networks.rs"]
+mod networks;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -14,8 +21,27 @@ use std::time::Instant;
 use kiln::graph::{Builder, Init, Value};
 use kiln::prelude::*;
 
+use crate::networks::{
+    Characters, Hourglass, LeNet, MlpMnist, MlpTiny, ModuleList, Recurrent, ResNet18, Transformer, VggBn, Volumes,
+};
+
 /// The kinds of chains.
 const KINDS: [&str; 3] = ["norms", "layernorms", "convolutions"];
+
+/// The networks of the suite.
+const NETWORKS: [&str; 11] = [
+    "mlp_tiny",
+    "mlp_mnist",
+    "module_list",
+    "lenet",
+    "vgg_bn",
+    "resnet18",
+    "hourglass",
+    "conv3d",
+    "transformer",
+    "lstm",
+    "gpt",
+];
 
 /// The depths that are measured where none is given.
 const DEPTHS: [usize; 4] = [25, 100, 400, 1600];
@@ -93,14 +119,44 @@ fn asked(word: &str) -> Option<usize> {
     std::env::args().skip_while(|given| given != word).nth(1)?.parse().ok()
 }
 
-/// The seconds that it takes to build the trainer of a chain.
-fn seconds<B: Model<Input = f32, Output = f32>>() -> f64 {
-    let model = Chain::<B>::init(0);
+/// The seconds that it takes to build something. A function of its own, so that callgrind can count what it executes:
+/// `valgrind --tool=callgrind --toggle-collect='depth::timed*' PROGRAM --once resnet18`.
+#[inline(never)]
+fn timed<T>(build: impl FnOnce() -> Result<T, TrainError>) -> f64 {
     let start = Instant::now();
-    let built = Trainer::new(model, mse(), Adam::default()).batch(8).threads(1).build();
+    let built = build();
     let seconds = start.elapsed().as_secs_f64();
-    drop(built.expect("the chain compiles"));
+    drop(built.expect("the network compiles"));
     seconds
+}
+
+/// The seconds that it takes to build the trainer of a model.
+fn seconds(model: impl Model<Input = f32, Output = f32>, loss: impl Loss, batch: usize) -> f64 {
+    timed(|| Trainer::new(model, loss, Adam::default()).batch(batch).threads(1).build())
+}
+
+/// The same of a kind of chain, or of a network of the suite with its batch size.
+fn seconds_of(name: &str) -> f64 {
+    match name {
+        "norms" => seconds(Chain::<Norm>::init(0), mse(), 8),
+        "layernorms" => seconds(Chain::<Layered>::init(0), mse(), 8),
+        "convolutions" => seconds(Chain::<Convolved>::init(0), mse(), 8),
+        "mlp_tiny" => seconds(MlpTiny::init(0), cross_entropy(), 32),
+        "mlp_mnist" => seconds(MlpMnist::init(0), cross_entropy(), 64),
+        "module_list" => seconds(ModuleList::init(0), cross_entropy(), 32),
+        "lenet" => seconds(LeNet::init(0), cross_entropy(), 64),
+        "vgg_bn" => seconds(VggBn::init(0), cross_entropy(), 32),
+        "resnet18" => seconds(ResNet18::init(0), cross_entropy(), 16),
+        "hourglass" => seconds(Hourglass::init(0), mse(), 4),
+        "conv3d" => seconds(Volumes::init(0), cross_entropy(), 4),
+        "transformer" => seconds(Transformer::init(0), cross_entropy(), 16),
+        "lstm" => seconds(Recurrent::init(0), cross_entropy(), 32),
+        "gpt" => {
+            let model = Characters::init(0);
+            timed(|| model.trainer().batch(8).threads(1).build())
+        }
+        name => panic!("there is no `{name}`"),
+    }
 }
 
 /// The shortest time of some processes that each build one chain.
@@ -119,22 +175,23 @@ fn main() -> ExitCode {
     if let [once, kind, ..] = &given[..]
         && once == "--once"
     {
-        let seconds = match kind.as_str() {
-            "norms" => seconds::<Norm>(),
-            "layernorms" => seconds::<Layered>(),
-            _ => seconds::<Convolved>(),
-        };
-        println!("{seconds}");
+        println!("{}", seconds_of(kind));
         return ExitCode::SUCCESS;
     }
-    let named: Vec<&str> = KINDS.into_iter().filter(|kind| given.iter().any(|word| word == kind)).collect();
+    let all = KINDS.into_iter().chain(NETWORKS);
+    let named: Vec<&str> = all.filter(|name| given.iter().any(|word| word == name)).collect();
     let before_runs = given.iter().take_while(|word| *word != "--runs");
     let depths: Vec<usize> = before_runs.filter_map(|word| word.parse().ok()).collect();
     let runs = asked("--runs").unwrap_or(5);
     println!("{:>14} {:>7} {:>10} {:>10}  for each block, against the first", "", "blocks", "seconds", "us/block");
     for kind in if named.is_empty() { KINDS.to_vec() } else { named } {
         let mut first = None;
-        for &depth in if depths.is_empty() { &DEPTHS[..] } else { &depths } {
+        let depths = match NETWORKS.contains(&kind) {
+            true => &[1],
+            false if depths.is_empty() => &DEPTHS[..],
+            false => &depths,
+        };
+        for &depth in depths {
             match shortest(kind, depth, runs) {
                 Ok(seconds) => {
                     let each = seconds / depth as f64;

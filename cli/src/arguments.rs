@@ -12,6 +12,8 @@ pub enum Command {
     Diff(Diff),
     Convert(Convert),
     Report(Report),
+    Run(Run),
+    Bench(Bench),
     Completions(Shell),
 }
 
@@ -63,6 +65,38 @@ pub struct Report {
     pub run: PathBuf,
 }
 
+/// Something for the input or output of a name.
+#[derive(Clone, Debug)]
+pub struct Given<T> {
+    pub name: String,
+    pub value: T,
+}
+
+/// `kiln run`.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub inputs: Vec<Given<PathBuf>>,
+    pub shape: Vec<Given<Vec<usize>>>,
+    pub constants: Vec<Given<Vec<f64>>>,
+    /// With an empty name for the only output.
+    pub outputs: Vec<Given<PathBuf>>,
+    pub threads: Option<usize>,
+    pub json: bool,
+    pub file: PathBuf,
+}
+
+/// `kiln bench`.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    pub shape: Vec<Given<Vec<usize>>>,
+    pub constants: Vec<Given<Vec<f64>>>,
+    pub batch: usize,
+    pub seconds: f64,
+    pub threads: Option<usize>,
+    pub json: bool,
+    pub file: PathBuf,
+}
+
 /// A shell that completes.
 #[derive(Clone, Copy, Debug)]
 pub enum Shell {
@@ -76,8 +110,9 @@ pub fn options() -> OptionParser<Command> {
     let inspect = inspect().map(Command::Inspect).to_options();
     let inspect = inspect.descr("Show the tensors of a file, with their statistics").footer(
         "FILE is a safetensors file or an index of several, a checkpoint of Kiln's or the folder of a run (of which the newest \
-         is taken), a .pt or .pth of PyTorch, a .npz or a .npy. Its first bytes tell which. Of one tensor alone a histogram is \
-         drawn. The standard deviation is that of a sample, as PyTorch's.",
+         is taken), a .pt or .pth of PyTorch, a .npz or a .npy, or an ONNX file, of which inputs, outputs and \
+         operators are told, too. Its first bytes tell which. Of one tensor alone a histogram is drawn. The \
+         standard deviation is that of a sample, as PyTorch's.",
     );
     let diff = diff().map(Command::Diff).to_options();
     let diff = diff.descr("Show how the tensors of two files differ").footer(
@@ -94,6 +129,16 @@ pub fn options() -> OptionParser<Command> {
         "RUN is the folder of a run, with a log in JSON lines or checkpoints, also of one that still goes on; or one such file. \
          Without --output the report is report.html in the folder (beside the file), where an earlier one is replaced.",
     );
+    let run = run().map(Command::Run).to_options();
+    let run = run.descr("Compute what a model of an ONNX file gives for arrays").footer(
+        "An array is a .npy file, whose shape says what the file leaves open. Outputs are shown, and written where --out \
+         says so.",
+    );
+    let bench = bench().map(Command::Bench).to_options();
+    let bench = bench.descr("Time the prediction of a model of an ONNX file").footer(
+        "Inputs get random numbers, whole numbers 0 or 1. The first extent of an input may stay open: --batch says how \
+         many rows.",
+    );
     let shell = positional::<String>("SHELL").help("bash, zsh or fish").parse(shell).map(Command::Completions);
     let completions = shell.to_options().descr("Print the script by which a shell completes this command").footer(
         "bash: eval \"$(kiln completions bash)\" in .bashrc. zsh: into a file _kiln of a folder in $fpath. fish: into \
@@ -103,11 +148,13 @@ pub fn options() -> OptionParser<Command> {
     let diff = diff.command("diff");
     let convert = convert.command("convert");
     let report = report.command("report");
+    let run = run.command("run");
+    let bench = bench.command("bench");
     let completions = completions.command("completions");
-    construct!([inspect, diff, convert, report, completions])
+    construct!([inspect, diff, convert, report, run, bench, completions])
         .to_options()
         .version(env!("CARGO_PKG_VERSION"))
-        .descr("Files of weights looked at, compared and converted; reports of runs")
+        .descr("Files of weights looked at, compared and converted; reports of runs; ONNX files run and timed")
 }
 
 fn inspect() -> impl Parser<Inspect> {
@@ -177,6 +224,74 @@ fn report() -> impl Parser<Report> {
     let force = long("force").short('f').help("Replaces FILE if it is there").switch();
     let run = file("RUN", "The folder of a run");
     construct!(Report { output, title, force, run })
+}
+
+fn run() -> impl Parser<Run> {
+    let inputs = long("input")
+        .short('i')
+        .help("The array of an input, a .npy file; may be given several times")
+        .argument::<String>("NAME=FILE")
+        .parse(|text| given(&text, "NAME=FILE", |file| Ok(PathBuf::from(file))))
+        .many();
+    let (shape, constants) = (shapes(), constants());
+    let outputs = long("out")
+        .short('o')
+        .help("Writes an output as a .npy file; with NAME= before it one of several; may be given several times")
+        .argument::<String>("FILE")
+        .map(|text| match text.split_once('=') {
+            Some((name, file)) => Given { name: name.to_owned(), value: PathBuf::from(file) },
+            None => Given { name: String::new(), value: PathBuf::from(text) },
+        })
+        .many();
+    let threads = threads();
+    let json = long("json").help("As one JSON object").switch();
+    let file = file("FILE", "An ONNX file");
+    construct!(Run { inputs, shape, constants, outputs, threads, json, file })
+}
+
+fn bench() -> impl Parser<Bench> {
+    let (shape, constants, threads) = (shapes(), constants(), threads());
+    let batch = long("batch")
+        .help("The number of rows where the first extent of inputs is open; else 1")
+        .argument::<usize>("N")
+        .guard(|batch| *batch > 0, "expected a number from 1 on")
+        .fallback(1);
+    let seconds = long("seconds")
+        .help("How long calls are timed; else 2")
+        .argument::<f64>("S")
+        .guard(|seconds| (0.0..1e6).contains(seconds), "expected a number of seconds")
+        .fallback(2.0);
+    let json = long("json").help("As one JSON object").switch();
+    let file = file("FILE", "An ONNX file");
+    construct!(Bench { shape, constants, batch, seconds, threads, json, file })
+}
+
+fn shapes() -> impl Parser<Vec<Given<Vec<usize>>>> {
+    let shape = long("shape").help("The shape of an input that the file leaves open; may be given several times");
+    shape.argument::<String>("NAME=1,3,224,224").parse(|text| given(&text, "NAME=1,3,224,224", numbers)).many()
+}
+
+fn constants() -> impl Parser<Vec<Given<Vec<f64>>>> {
+    let constant = long("const").help("The number, or the numbers, of an input on which shapes may depend");
+    constant.argument::<String>("NAME=NUMBER").parse(|text| given(&text, "NAME=NUMBER", numbers)).many()
+}
+
+fn threads() -> impl Parser<Option<usize>> {
+    let threads = long("threads").short('t').help("The number of threads; else that of the processor's cores");
+    threads.argument::<usize>("N").guard(|threads| *threads > 0, "expected a number from 1 on").optional()
+}
+
+/// `NAME=VALUE`.
+fn given<T>(text: &str, form: &str, value: impl Fn(&str) -> Result<T, String>) -> Result<Given<T>, String> {
+    match text.split_once('=') {
+        Some((name, found)) if !name.is_empty() => Ok(Given { name: name.to_owned(), value: value(found)? }),
+        _ => Err(format!("expected {form}")),
+    }
+}
+
+/// Numbers between commas.
+fn numbers<T: std::str::FromStr>(text: &str) -> Result<Vec<T>, String> {
+    text.split(',').map(|number| number.trim().parse().map_err(|_| format!("`{number}` is no number here"))).collect()
 }
 
 fn file(name: &'static str, help: &'static str) -> impl Parser<PathBuf> {

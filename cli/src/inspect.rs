@@ -1,7 +1,8 @@
 //! `kiln inspect`: what a file of weights holds.
 
 use kiln::checkpoints::Run;
-use kiln::weights::WeightsFile;
+use kiln::onnx::Description;
+use kiln::weights::{Format, WeightsFile};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Inspect, Sort};
@@ -74,6 +75,9 @@ fn head(file: &WeightsFile, names: &[&str], output: &mut Output) -> Result<(), F
     for (key, text) in file.notes_of_weights() {
         output.line(&cut(&format!("  {key}: {text}"), output.width()))?;
     }
+    if file.format() == Format::Onnx {
+        network(&Description::of(file.path())?, output)?;
+    }
     if let Some(run) = run {
         let Run { epoch, batch, step, .. } = run;
         let sealed = if file.is_sealed() { ", with checksums" } else { "" };
@@ -93,6 +97,30 @@ fn head(file: &WeightsFile, names: &[&str], output: &mut Output) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// What an ONNX file says of its network.
+fn network(found: &Description, output: &mut Output) -> Result<(), Failure> {
+    let Description { opset, producer, inputs, outputs, operators } = found;
+    let written = if producer.is_empty() { String::new() } else { format!(", written by {producer}") };
+    output.line(&cut(&format!("  opset {opset}{written}"), output.width()))?;
+    for (what, values) in [("takes", inputs), ("gives", outputs)] {
+        for value in values {
+            output.line(&cut(&format!("  {what} {value}"), output.width()))?;
+        }
+    }
+    let mut counted: Vec<(&String, &usize)> = operators.iter().collect();
+    counted.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
+    let mut line = format!("  {}:", several(operators.values().sum(), "operator"));
+    for (name, count) in counted {
+        let word = cut(&format!(" {count} {name}"), output.width());
+        if line.chars().count() + word.chars().count() > output.width() {
+            output.line(&line)?;
+            line = "   ".to_owned();
+        }
+        line += &word;
+    }
+    Ok(output.line(&line)?)
 }
 
 /// What is not a plain number, and how often.
@@ -178,7 +206,11 @@ fn json_of(file: &WeightsFile, names: &[&str], list: bool, output: &mut Output) 
         let figures: Map<String, Value> = last.map(|(name, value)| (name, json!(value))).collect();
         json!({ "epoch": run.epoch, "batch": run.batch, "step": run.step, "figures": figures })
     });
-    let object = json!({
+    let network = match file.format() {
+        Format::Onnx => Some(Description::of(file.path())?),
+        _ => None,
+    };
+    let mut object = json!({
         "file": file.path().display().to_string(),
         "format": file.format().to_string(),
         "notes": file.notes_of_weights(),
@@ -188,5 +220,19 @@ fn json_of(file: &WeightsFile, names: &[&str], list: bool, output: &mut Output) 
         "bytes": names.iter().map(|name| size(file, name)).sum::<u64>(),
         "tensors": tensors,
     });
+    if let (Value::Object(object), Some(network)) = (&mut object, network) {
+        let values = |all: &[kiln::onnx::Described]| -> Vec<Value> {
+            all.iter().map(|v| json!({ "name": v.name, "type": v.element, "shape": v.shape })).collect()
+        };
+        let Description { opset, producer, inputs, outputs, operators } = &network;
+        let network = json!({
+            "opset": opset,
+            "producer": producer,
+            "inputs": values(inputs),
+            "outputs": values(outputs),
+            "operators": operators,
+        });
+        object.insert("network".to_owned(), network);
+    }
     Ok(output.line(&object.to_string())?)
 }

@@ -1,15 +1,18 @@
-//! The command `kiln`: files of weights looked at, compared and converted; reports of runs. What it knows of files it knows from
-//! the library.
+//! The command `kiln`: files of weights looked at, compared and converted; reports of runs; ONNX files run and timed.
+//! What it knows of files it knows from the library.
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bench;
 mod convert;
 mod diff;
 mod failure;
 mod hints;
 mod inspect;
+mod onnx;
 mod output;
 mod report;
+mod run;
 mod selection;
 mod statistics;
 
@@ -52,6 +55,8 @@ fn run(command: Command, output: &mut Output) -> Result<u8, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments, output).map(|()| 0),
         Command::Diff(arguments) => diff::run(&arguments, output).map(|same| if same { 0 } else { 1 }),
         Command::Convert(arguments) => convert::run(&arguments, output).map(|()| 0),
+        Command::Run(arguments) => run::run(&arguments, output).map(|()| 0),
+        Command::Bench(arguments) => bench::run(&arguments, output).map(|()| 0),
         Command::Report(arguments) => report::run(&arguments, output).map(|()| 0),
         Command::Completions(shell) => {
             output.line(shell.script().trim_end())?;

@@ -360,7 +360,7 @@ fn mistakes_come_with_a_hint() {
 fn each_option_is_explained_and_completed() {
     let folder = Folder::new("help");
     let (help, ..) = run(&folder, "--help");
-    for command in ["inspect", "diff", "convert", "report", "completions"] {
+    for command in ["inspect", "diff", "convert", "report", "run", "bench", "completions"] {
         assert!(help.contains(command), "{help}");
         let (of_command, error, status) = run(&folder, &format!("{command} --help"));
         assert_eq!((error.as_str(), status), ("", 0));
@@ -377,6 +377,87 @@ fn each_option_is_explained_and_completed() {
     }
     let (version, ..) = run(&folder, "--version");
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+}
+
+model! {
+    struct Scorer { layers: [Linear(2, 2); 2], head: Linear(2, 1, bias = false) }
+
+    fn forward(x: [N, T, 2], places: [N, T; i32]) -> ([N, T, 1], [N, T; i32]) {
+        let h = x;
+        for l in layers.iter() {
+            h = l(h).relu();
+        }
+        let scores = head(h);
+        let next = places + 1;
+        (scores, next)
+    }
+}
+
+#[test]
+fn onnx_files_are_inspected_run_and_timed() {
+    let folder = Folder::new("onnx");
+    let mut net = Scorer::init(1);
+    net.each_parameter_mut(&mut |_, parameter| {
+        let shape = parameter.shape();
+        parameter.set(&ndarray::ArrayD::from_elem(shape.dims(), 0.5)).unwrap();
+    });
+    net.export_onnx(folder.path("net.onnx")).unwrap();
+    let (out, error, status) = run(&folder, "inspect --list net.onnx *.weight");
+    assert_eq!((error.as_str(), status), ("", 0));
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(
+        "net.onnx: ONNX, 3 of 6 tensors, 10 parameters, 40 bytes\n  opset 21, written by kiln {version}\n  \
+         takes x f32[N, T, 2]\n  takes places i32[N, T]\n  gives scores f32[N, T, 1]\n  gives next i32[N, T]\n  \
+         11 operators: 3 Add 3 MatMul 3 Transpose 2 Relu\n\
+         head.weight      F32 [1, 2]  2 numbers\n\
+         layers.0.weight  F32 [2, 2]  4 numbers\n\
+         layers.1.weight  F32 [2, 2]  4 numbers\n"
+    );
+    assert_eq!(out, expected, "{out}");
+    let (out, ..) = run(&folder, "inspect --list --json net.onnx");
+    let network = "\"network\":{\"inputs\":[{\"name\":\"x\",\"shape\":[\"N\",\"T\",\"2\"],\"type\":\"f32\"}";
+    assert!(out.contains(network) && out.contains("\"operators\":{\"Add\":3"), "{out}");
+
+    // Each layer makes 0.5 (1 + 1) + 0.5 of ones, then 0.5 (1.5 + 1.5) + 0.5; the head 0.5 (2 + 2).
+    write_npy(folder.path("x.npy"), &ndarray::Array3::<f32>::ones((1, 3, 2))).unwrap();
+    write_npy(folder.path("p.npy"), &array![[4_i64, 5, 6]]).unwrap();
+    check(
+        &folder,
+        "run net.onnx --input x=x.npy -i places=p.npy --out scores=y.npy --threads 1",
+        "scores  f32 [1, 3, 1]  -> y.npy\n  2.000 2.000 2.000\nnext  i32 [1, 3]\n  5.000 6.000 7.000\n",
+    );
+    assert_eq!(
+        kiln::data::read_npy::<f32>(folder.path("y.npy")).unwrap(),
+        ndarray::ArrayD::from_elem(vec![1, 3, 1], 2.0)
+    );
+    let (out, error, _) = run(&folder, "run net.onnx -i x=x.npy --const places=1 --threads 1 --json");
+    let scores = "\"name\":\"scores\",\"numbers\":[2.0,2.0,2.0],\"shape\":[1,3,1]";
+    assert!(error.is_empty() && out.contains(scores), "{out}{error}");
+    let (out, error, status) =
+        run(&folder, "bench net.onnx --shape x=1,3,2 --shape places=1,3 --seconds 0 --threads 1 --json");
+    assert_eq!((error.as_str(), status), ("", 0));
+    for word in ["median_seconds", "gflops_per_second", "\"calls\":5"] {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+    let (out, ..) = run(&folder, "bench net.onnx --shape x=1,3,2 --shape places=1,3 --seconds 0 --threads 1");
+    assert!(out.starts_with("net.onnx\n  x  f32 [1, 3, 2]\n") && out.contains("first call"), "{out}");
+
+    refused(&folder, "run nett.onnx", "there is no file nett.onnx; did you mean net.onnx?");
+    refused(&folder, "run net.onnx -i y=x.npy", "no input is called y: did you mean x?");
+    let missing = "input places was not given: --input places=FILE.npy, or --const places=NUMBER";
+    refused(&folder, "run net.onnx -i x=x.npy", missing);
+    let which = "the model has the outputs scores, next: say which, --out NAME=FILE.npy";
+    refused(&folder, "run net.onnx -i x=x.npy -i places=p.npy -o y.npy", which);
+    let (_, error, status) = run(&folder, "bench net.onnx");
+    assert!(status == 2 && error.contains("--shape NAME="), "{error}");
+    let (_, error, _) = run(&folder, "run net.onnx --shape x=1,b");
+    assert!(error.contains("`b` is no number here"), "{error}");
+    // The weights alone; a file that is cut short.
+    check(&folder, "convert net.onnx net.npz head", "net.npz: .npz, 1 tensor\n");
+    let bytes = fs::read(folder.path("net.onnx")).unwrap();
+    folder.file("cut.onnx", &bytes[..bytes.len() / 2]);
+    let (_, error, status) = run(&folder, "inspect cut.onnx");
+    assert!(status == 2 && error.contains("cut.onnx is no ONNX file"), "{error}");
 }
 
 /// `kiln inspect FILE | head -1`: whoever reads goes away, which is no panic.

@@ -39,6 +39,7 @@ use index::Index;
 use crate::graph::{Graph, Input, Line, Node, NodeId, Operands, Output, Role, Scope, Stage, Type};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, Shape, rules};
+use crate::whole::Noted;
 
 /// Builds one [`Graph`].
 ///
@@ -79,6 +80,8 @@ pub struct Builder {
     ranges: RefCell<Vec<(NodeId, Range)>>,
     /// What updates depend on; see [`Builder::only_where`].
     condition: Cell<Option<NodeId>>,
+    /// What values are as a whole, if somebody asks for it; see [`Builder::keep_wholes`].
+    wholes: RefCell<Option<Vec<Noted>>>,
 }
 
 /// Whether layers behave as in training (they drop out, normalize by the batch, keep running statistics) or as in
@@ -325,6 +328,11 @@ impl Builder {
     /// Sets that from here on; default: no.
     pub fn set_cumulative_statistics(&self, cumulative: bool) {
         self.cumulative.set(cumulative);
+    }
+
+    /// The first error that was recorded so far: what [`Builder::finish`] will return.
+    pub fn error(&self) -> Option<GraphError> {
+        self.error.borrow().clone()
     }
 
     /// Records an error, unless there is one already. A [`GraphError::Shape`] without a scope gets the current one.

@@ -241,9 +241,18 @@ impl Graph {
     /// How often each node is an operand, an output or an update.
     pub fn use_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.nodes.len()];
-        for id in self.nodes.iter().flat_map(|n| &n.inputs).copied().chain(self.roots()) {
-            counts[id.index()] += 1;
+        // Slices, and a loop that counts: without optimization each index into a vector and each step of an iterator
+        // is a call or more.
+        let (counted, nodes) = (counts.as_mut_slice(), self.nodes.as_slice());
+        for node in nodes {
+            let operands = node.inputs.as_slice();
+            let mut number = 0;
+            while number < operands.len() {
+                counted[operands[number].index()] += 1;
+                number += 1;
+            }
         }
+        self.roots().for_each(|root| counted[root.index()] += 1);
         counts
     }
 }

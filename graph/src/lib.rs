@@ -36,6 +36,7 @@ pub mod shape;
 pub mod text;
 pub mod transfer;
 pub mod verify;
+pub mod whole;
 mod words;
 
 pub use build::{Builder, Classes, GraphError, Mode, Range, Value};

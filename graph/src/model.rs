@@ -244,7 +244,7 @@ pub trait Layer {
 }
 
 /// What holds named parameters: every layer and every model, those among them that are trained by steps and have no
-/// `forward`; arrays and tuples (of up to 12) of these, under the numbers of their parts. [`Layer`] brings it.
+/// `forward`; arrays and tuples (of up to 56) of these, under the numbers of their parts. [`Layer`] brings it.
 pub trait Parameters {
     /// Calls `f` with every parameter and its full name, in order of declaration.
     fn each_parameter<'a>(&'a self, f: &mut dyn FnMut(&str, &'a Parameter));

@@ -25,7 +25,7 @@ pub use asgd::ASGD;
 pub use averages::Averaging;
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use groups::{Group, Select};
-pub use minimize::{Optimization, Rate};
+pub use minimize::{GRADIENT, Optimization, Rate};
 pub use muon::{AdjustLr, Muon};
 pub use options::Options;
 pub use radam::RAdam;

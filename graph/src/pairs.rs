@@ -11,15 +11,11 @@ pub struct Pairs {
     taken: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    pair: (u32, u32),
-    /// [`FREE`] if nothing is here.
-    number: u32,
-}
+/// A pair, and 1 more than its number; [`FREE`] if nothing is here. All zeros then, which are memory as it comes.
+type Slot = ((u32, u32), u32);
 
 /// No number of a pair.
-const FREE: u32 = u32::MAX;
+const FREE: u32 = 0;
 
 /// So many slots are made at first.
 const FIRST: usize = 64;
@@ -31,34 +27,36 @@ impl Pairs {
         if slots.is_empty() {
             return None;
         }
-        let number = slots[find(slots, pair)].number;
-        if number == FREE { None } else { Some(number) }
+        let number = slots[find(slots, pair)].1;
+        if number == FREE { None } else { Some(number - 1) }
     }
 
     /// Gives a pair a number, below `u32::MAX`; tells whether it had none.
     pub fn insert(&mut self, pair: (u32, u32), number: u32) -> bool {
-        assert!(number != FREE, "a number below u32::MAX");
+        assert!(number < u32::MAX, "a number below u32::MAX");
         if 2 * self.taken >= self.slots.len() {
             self.grow();
         }
         let slots = self.slots.as_mut_slice();
         let at = find(slots, pair);
-        let is_new = slots[at].number == FREE;
-        slots[at] = Slot { pair, number };
+        let is_new = slots[at].1 == FREE;
+        slots[at] = (pair, number + 1);
         self.taken += is_new as usize;
         is_new
     }
 
     fn grow(&mut self) {
-        let free = Slot { pair: (0, 0), number: FREE };
-        let mut larger = vec![free; FIRST.max(2 * self.slots.len())];
-        for slot in &self.slots {
-            if slot.number != FREE {
-                let at = find(&larger, slot.pair);
-                larger[at] = *slot;
+        let mut all: Vec<Slot> = vec![((0, 0), FREE); FIRST.max(2 * self.slots.len())];
+        let (slots, larger) = (self.slots.as_slice(), all.as_mut_slice());
+        let mut number = 0;
+        while number < slots.len() {
+            let slot = slots[number];
+            if slot.1 != FREE {
+                larger[find(larger, slot.0)] = slot;
             }
+            number += 1;
         }
-        self.slots = larger;
+        self.slots = all;
     }
 }
 
@@ -67,7 +65,7 @@ fn find(slots: &[Slot], pair: (u32, u32)) -> usize {
     let key = (pair.0 as u64) << 32 | pair.1 as u64;
     // The golden ratio's digits: neighbours come to lie far apart.
     let mut at = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (slots.len() - 1);
-    while slots[at].number != FREE && slots[at].pair != pair {
+    while slots[at].1 != FREE && (slots[at].0.0 != pair.0 || slots[at].0.1 != pair.1) {
         at = (at + 1) & (slots.len() - 1);
     }
     at

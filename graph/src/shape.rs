@@ -102,7 +102,18 @@ impl Shape {
 
     /// The extents, outermost first.
     pub const fn dims(&self) -> &[usize] {
-        self.dims.split_at(self.rank as usize).0
+        // By patterns: without optimization a range of a slice is several calls, and all ask for extents.
+        match (self.rank, &self.dims) {
+            (0, _) => &[],
+            (1, [dims @ .., _, _, _, _, _, _, _]) => dims,
+            (2, [dims @ .., _, _, _, _, _, _]) => dims,
+            (3, [dims @ .., _, _, _, _, _]) => dims,
+            (4, [dims @ .., _, _, _, _]) => dims,
+            (5, [dims @ .., _, _, _]) => dims,
+            (6, [dims @ .., _, _]) => dims,
+            (7, [dims @ .., _]) => dims,
+            (_, dims) => dims,
+        }
     }
 
     /// The extent of one axis.

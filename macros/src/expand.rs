@@ -49,6 +49,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         let (layer, model) = (implement_layer(declaration), implement_model(declaration, &when_instantiated));
         emit!(#layer #model)
     };
+    let parts = steps::parameters_of_parts(declaration);
     let cuts = steps::cuts(declaration);
     let walk = Owner::of_defaults(declaration);
     let has_programs = !declaration.steps.programs.is_empty();
@@ -80,6 +81,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
             #cuts
             #(#functions)*
             #model
+            #parts
             #programs
         };
     }

@@ -40,6 +40,7 @@ const COMMON: &[(&str, Kind)] = &[
     ("norm_type", Kind::Number),
     ("clip_grad_value", Kind::Number),
     ("accumulate", Kind::Count),
+    ("keep_gradients", Kind::Flag),
     ("ema", Kind::Number),
     ("swa", Kind::Counts),
     ("schedule", Kind::Schedule),

@@ -23,8 +23,8 @@ pub use calls::batch;
 
 use std::collections::HashSet;
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Literal, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Expr, GenericArgument, GenericParam, Type};
 
@@ -116,9 +116,9 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         );
         mistakes.at(&name, message);
     }
-    let body = sequence(body, form, &mut 0, mistakes);
+    let mut body = sequence(body, form, &mut 0, mistakes);
     if form == Form::Macro {
-        refuse_computed_types(&body, &generics, mistakes);
+        refuse_computed_types(&mut body, &generics, mistakes);
     }
     if forward.is_none() && !inputs.is_empty() {
         refuse_parameters(&body, mistakes);
@@ -157,27 +157,37 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     Declaration { form, attributes, visibility, name, kiln, generics, inputs, outputs, body, helpers, forward, steps }
 }
 
-/// Layers whose types compute with const parameters, which types of stable Rust do not.
-fn refuse_computed_types(body: &Sequence<Layer>, generics: &syn::Generics, mistakes: &mut Mistakes) {
+/// Layers whose types, and lists whose lengths, compute with const parameters, which types of stable Rust do not. A number
+/// stands in their place, so that rustc does not say it again.
+fn refuse_computed_types(body: &mut Sequence<Layer>, generics: &syn::Generics, mistakes: &mut Mistakes) {
     let parameters: Vec<&syn::Ident> = generics.const_params().map(|parameter| &parameter.ident).collect();
-    let mut nodes: Vec<&Node<Layer>> = body.members.iter().map(|member| &member.node).collect();
+    let mut refused = |computed: TokenStream| {
+        let Some(parameter) = named_in(computed.clone(), &parameters) else { return false };
+        let message = format!(
+            "`{}` computes with the const parameter `{parameter}`, which a type of stable Rust can not: give the model one \
+             more parameter, as in `<const {parameter}: usize, const WIDTH: usize>`, and write `WIDTH` here; whether they go \
+             together is checked by the shapes",
+            spaced(&computed)
+        );
+        mistakes.at(computed, message);
+        true
+    };
+    let mut nodes: Vec<&mut Node<Layer>> = body.members.iter_mut().rev().map(|member| &mut member.node).collect();
     while let Some(node) = nodes.pop() {
         match node {
-            Node::List { element, .. } => nodes.push(element),
-            Node::Sequence(inner) => nodes.extend(inner.members.iter().map(|member| &member.node)),
-            Node::Layer(layer) => {
-                for token in layer.ty.clone() {
-                    let proc_macro2::TokenTree::Group(braced) = token else { continue };
-                    let Some(parameter) = named_in(braced.stream(), &parameters) else { continue };
-                    let computed = braced.stream();
-                    let message = format!(
-                        "`{}` computes with the const parameter `{parameter}`, which a type of stable Rust can not: give the \
-                         model one more parameter, as in `<const {parameter}: usize, const WIDTH: usize>`, and write `WIDTH` \
-                         here; whether they go together is checked by the shapes",
-                        spaced(&computed)
-                    );
-                    mistakes.at(computed, message);
+            Node::List { element, length } => {
+                if !matches!(length, Expr::Path(_)) && refused(length.to_token_stream()) {
+                    *length = syn::parse_quote!(1);
                 }
+                nodes.push(element);
+            }
+            Node::Sequence(inner) => nodes.extend(inner.members.iter_mut().rev().map(|member| &mut member.node)),
+            Node::Layer(layer) => {
+                let known = |token| match token {
+                    TokenTree::Group(braced) if refused(braced.stream()) => Literal::usize_unsuffixed(1).into(),
+                    token => token,
+                };
+                layer.ty = std::mem::take(&mut layer.ty).into_iter().map(known).collect();
             }
         }
     }
@@ -186,8 +196,8 @@ fn refuse_computed_types(body: &Sequence<Layer>, generics: &syn::Generics, mista
 /// The first of some names that tokens hold.
 fn named_in(tokens: TokenStream, names: &[&syn::Ident]) -> Option<String> {
     tokens.into_iter().find_map(|token| match token {
-        proc_macro2::TokenTree::Ident(name) => names.contains(&&name).then(|| name.to_string()),
-        proc_macro2::TokenTree::Group(group) => named_in(group.stream(), names),
+        TokenTree::Ident(name) => names.contains(&&name).then(|| name.to_string()),
+        TokenTree::Group(group) => named_in(group.stream(), names),
         _ => None,
     })
 }

@@ -260,10 +260,11 @@ impl Allocation {
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         let mut allocation = Allocation { start, layout, first: padding(start), guards: None };
         if GUARDS {
-            // A page, pages for the elements, a page.
-            let end = layout.size() - page;
+            // From the first whole page on: a page, pages for the elements, a page.
+            let begin = start.addr().get().next_multiple_of(page) - start.addr().get();
+            let end = begin + page + elements.next_multiple_of(page);
             allocation.first = end - elements;
-            allocation.guards = Some(([0, end], page));
+            allocation.guards = Some(([begin, end], page));
             allocation.guard(false);
         }
         if pages == Pages::Huge && elements >= WORTH_HUGE_PAGES {
@@ -321,15 +322,15 @@ fn page_size() -> usize {
 }
 
 /// The bytes of buffers of some lengths, each in whole lines, and room for them: behind up to a line of padding, or where there are
-/// guard pages (pages of no bytes say that there are none) whole pages between two of these.
+/// guard pages (pages of no bytes say that there are none) behind up to a page of it, whole pages between two of these.
 fn layout(lengths: &[usize], page: usize) -> (usize, Layout) {
     let bytes = |elements: usize| elements.checked_mul(size_of::<u32>())?.checked_next_multiple_of(ALIGNMENT);
     let all = lengths.iter().try_fold(0_usize, |all, &elements| bytes(elements)?.checked_add(all));
     let layout = |all: usize| match page {
         0 => Layout::from_size_align(all.checked_add(ALIGNMENT)?, align_of::<u64>()).ok(),
         _ => {
-            let room = all.checked_next_multiple_of(page)?.checked_add(2 * page)?;
-            Layout::from_size_align(room, page).ok()
+            let room = all.checked_next_multiple_of(page)?.checked_add(3 * page)?;
+            Layout::from_size_align(room, align_of::<u64>()).ok()
         }
     };
     all.and_then(|all| Some((all, layout(all)?))).unwrap_or_else(|| {

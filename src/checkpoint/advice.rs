@@ -27,9 +27,23 @@ pub fn advice(missing: &[String], unexpected: &[String]) -> String {
     }
     if let Some(prefix) = common(unexpected, missing, unexpected.len()) {
         let part = prefix.trim_end_matches('.');
-        return format!("; the file holds the model's part `{part}`: load it there, as with `model.{part}.load(path)`");
+        return format!(
+            "; the file holds the model's part `{part}`: load it there, as with `model.{}.load(path)`",
+            place(part)
+        );
     }
-    String::new()
+    if missing.is_empty() || unexpected.is_empty() {
+        return String::new();
+    }
+    "; other names are taken by `load_with(path, LoadOptions::new().rename(..))`, and what both have by `.strict(false)`".into()
+}
+
+/// A part as Rust has it: `linears[0].act` for `linears.0.act`. (Where a number is not that of an array but of a tuple, rustc says so.)
+fn place(part: &str) -> String {
+    let mut names = part.split('.');
+    let first = names.next().unwrap_or_default().to_owned();
+    let number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    names.fold(first, |place, name| if number(name) { format!("{place}[{name}]") } else { format!("{place}.{name}") })
 }
 
 /// What `longer` names have before `shorter` ones, in at least so many cases: the prefix, which ends in a dot, of the most.
@@ -82,10 +96,13 @@ mod tests {
         let inside =
             with("", &["backbone._orig_mod.c.weight", "backbone._orig_mod.c.bias", "head.weight", "head.bias"]);
         assert!(advice(&missing[..2], &inside[..2]).contains("name.replace(\"_orig_mod.\", \"\")"));
-        // Where there is nothing to say, nothing is said.
-        for found in [vec![], with("", &["x", "y"]), with("other", &model), with("", &["module.head.bias"])] {
-            assert_eq!(advice(&missing, &found), "", "{found:?}");
+        let listed = with("blocks.3.fc.", &["weight", "bias"]);
+        assert!(advice(&listed, &with("", &["weight", "bias"])).ends_with("`model.blocks[3].fc.load(path)`"));
+        // Where the names tell nothing, what takes any.
+        for found in [with("", &["x", "y"]), with("other", &model), with("", &["module.head.bias"])] {
+            assert!(advice(&missing, &found).starts_with("; other names are taken by `load_with("), "{found:?}");
         }
+        assert_eq!(advice(&missing, &[]), "");
         assert_eq!(advice(&[], &missing), "");
     }
 }

@@ -79,7 +79,8 @@ pub enum CheckpointError {
         unexpected: Vec<String>,
     },
     /// The file holds tensors that the model does not have.
-    #[error("{} holds {}, which the model does not have: is it the file of another model?", path.display(), listed(names))]
+    #[error("{} holds {}, which the model does not have: is it the file of another model, or of a training? `load_with(path, \
+             LoadOptions::new().strict(false))` passes over them", path.display(), listed(names))]
     Unexpected {
         /// The file.
         path: PathBuf,
@@ -146,6 +147,13 @@ pub enum CheckpointError {
         path: PathBuf,
         /// What differs, each as a sentence.
         differences: Vec<String>,
+    },
+    /// The file holds tensors alone, such as those of a model, where that of a training is wanted.
+    #[error("{} holds no training, which `trainer.save` and `fit` write, but tensors alone: load those of a model into it, \
+             `model.load(path)`, before its trainer is built", path.display())]
+    NoTraining {
+        /// The file.
+        path: PathBuf,
     },
     /// A new training was to write into a folder with the checkpoints of an earlier one.
     #[error(

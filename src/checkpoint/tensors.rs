@@ -27,6 +27,8 @@ pub enum Format {
     Npz,
     /// An array of NumPy's.
     Npy,
+    /// An ONNX file: its constants. Read with the feature `onnx`.
+    Onnx,
 }
 
 impl Format {
@@ -38,6 +40,7 @@ impl Format {
             Format::PyTorch => "PyTorch",
             Format::Npz => ".npz",
             Format::Npy => ".npy",
+            Format::Onnx => "ONNX",
         }
     }
 }
@@ -115,6 +118,10 @@ pub fn decode(path: &Path, file: Part) -> Result<Tensors, CheckpointError> {
         }
         if first.starts_with(npy::MAGIC) {
             return array(path, &file);
+        }
+        #[cfg(feature = "onnx")]
+        if super::onnx::is_one(path, &first) {
+            return super::onnx::read(path, file);
         }
     }
     safetensors::read(path, file)

@@ -1,6 +1,6 @@
-//! A file that grows by whole records. It knows no format.
+//! A file that grows by whole records; or a pipe or a device, which takes them and keeps nothing. It knows no format.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use crate::files::make_folder_of;
 #[derive(Debug)]
 pub struct Append {
     path: PathBuf,
-    /// The file, and how many of its bytes are whole records.
-    open: Option<(File, u64)>,
+    /// The file, and how many of its bytes are whole records; no number where it is no regular file.
+    open: Option<(File, Option<u64>)>,
 }
 
 impl Append {
@@ -29,6 +29,16 @@ impl Append {
         self.open.is_some()
     }
 
+    /// Whether it is open and keeps what is written: no pipe, and no device.
+    pub fn keeps(&self) -> bool {
+        matches!(self.open, Some((_, Some(_))))
+    }
+
+    /// Lets it be opened anew.
+    pub fn close(&mut self) {
+        self.open = None;
+    }
+
     pub fn failed(&self, source: std::io::Error) -> LogError {
         LogError::Write { path: self.path.clone(), source }
     }
@@ -37,6 +47,13 @@ impl Append {
     pub fn open(&mut self, kept: impl FnOnce(&[u8]) -> Result<usize, LogError>) -> Result<(), LogError> {
         let failed = |source| LogError::Write { path: self.path.clone(), source };
         make_folder_of(&self.path).map_err(failed)?;
+        if fs::metadata(&self.path).is_ok_and(|found| !found.is_file()) {
+            // There is nothing to be read, and of some (`/dev/full`) no end.
+            let file = OpenOptions::new().write(true).open(&self.path).map_err(failed)?;
+            kept(&[])?;
+            self.open = Some((file, None));
+            return Ok(());
+        }
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path);
         let mut file = options.map_err(failed)?;
         let mut bytes = Vec::new();
@@ -46,7 +63,7 @@ impl Append {
             file.set_len(kept as u64).map_err(failed)?;
         }
         file.seek(SeekFrom::Start(kept as u64)).map_err(failed)?;
-        self.open = Some((file, kept as u64));
+        self.open = Some((file, Some(kept as u64)));
         Ok(())
     }
 
@@ -56,17 +73,15 @@ impl Append {
             self.open(|bytes| Ok(bytes.len()))?;
         }
         let Some((file, length)) = &mut self.open else { return Ok(()) };
-        match file.write_all(record) {
-            Ok(()) => {
-                *length += record.len() as u64;
-                Ok(())
-            }
-            Err(source) => {
+        let written = file.write_all(record);
+        if let Some(length) = length {
+            match written {
+                Ok(()) => *length += record.len() as u64,
                 // What was written of it goes again, so that the next one stands where it must.
-                let _ = file.set_len(*length).and_then(|()| file.seek(SeekFrom::Start(*length)));
-                Err(LogError::Write { path: self.path.clone(), source })
+                Err(_) => drop(file.set_len(*length).and_then(|()| file.seek(SeekFrom::Start(*length)))),
             }
         }
+        written.map_err(|source| self.failed(source))
     }
 }
 

@@ -29,27 +29,27 @@ impl Csv {
             self.open(|_| true, |_| true)?;
         }
         let mut bytes = Vec::new();
-        if self.columns.is_empty() {
-            self.columns =
+        let mut columns = self.columns.clone();
+        if columns.is_empty() {
+            columns =
                 ["epoch", "step"].into_iter().chain(figures.iter().map(|(name, _)| *name)).map(str::to_owned).collect();
-            bytes.extend(self.line(&self.columns)?);
+            bytes.extend(self.line(&columns)?);
         }
-        if figures.iter().any(|(name, _)| !self.columns[2..].iter().any(|column| column == name)) {
+        if figures.iter().any(|(name, _)| !columns[2..].iter().any(|column| column == name)) {
             let found = figures.iter().map(|(name, _)| (*name).to_owned()).collect();
-            return Err(LogError::Columns {
-                path: self.file.path().into(),
-                expected: self.columns[2..].to_vec(),
-                found,
-            });
+            return Err(LogError::Columns { path: self.file.path().into(), expected: columns[2..].to_vec(), found });
         }
         let cell = |column: &String| {
             let figure = figures.iter().find(|(name, _)| name == column);
             figure.map_or(String::new(), |(_, figure)| figure.to_string())
         };
         let cells: Vec<String> =
-            [epoch.to_string(), step.to_string()].into_iter().chain(self.columns[2..].iter().map(cell)).collect();
+            [epoch.to_string(), step.to_string()].into_iter().chain(columns[2..].iter().map(cell)).collect();
         bytes.extend(self.line(&cells)?);
-        self.file.write(&bytes)
+        self.file.write(&bytes)?;
+        // They are in the file only now.
+        self.columns = columns;
+        Ok(())
     }
 
     fn line(&self, cells: &[String]) -> Result<Vec<u8>, LogError> {

@@ -65,7 +65,7 @@ impl Log for JsonLines {
             false if bytes.is_empty() => Ok(0),
             false => Err(LogError::Occupied { path }),
         })?;
-        if !start.facts.is_empty() {
+        if !start.facts.is_empty() && self.file.keeps() {
             let path = model_file(self.file.path());
             let text = start.facts.to_json().to_string();
             replace_file(&path, text.as_bytes()).map_err(|source| LogError::Write { path, source })?;

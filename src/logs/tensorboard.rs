@@ -7,6 +7,7 @@ mod records;
 use std::path::Path;
 use std::time::SystemTime;
 
+use kiln_graph::optimizers::GRADIENT;
 use kiln_graph::{Graph, Role, Stage};
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
@@ -17,8 +18,8 @@ use crate::report::plots::png;
 
 /// A log for TensorBoard: `tensorboard --logdir runs`, where `runs` holds a folder for each run.
 ///
-/// In [`Fit::log`](crate::fit::Fit::log) it has all figures, the histograms of the parameters each epoch, and the graph of the
-/// training step. `train.loss` and `valid.loss` become the tags `loss/train` and `loss/valid`, which TensorBoard shows side by side.
+/// In [`Fit::log`](crate::fit::Fit::log) it has all figures, the histograms of the parameters each epoch (and those of the gradients of
+/// its last step, `gradients/fc/weight`, where the optimizer has `keep_gradients(true)`), and the graph of the training step. `train.loss` and `valid.loss` become the tags `loss/train` and `loss/valid`, which TensorBoard shows side by side.
 /// Alone it takes scalars, histograms, images, texts and graphs.
 ///
 /// All is in one file, `events.out.tfevents.kiln`, that a resumed training goes on with; a TensorBoard that has it open is
@@ -141,7 +142,9 @@ impl TensorBoard {
         if kept == 0 {
             let mut event = event_at(0);
             event.bytes_of(3, b"brain.Event:2");
-            self.file.write(&records::record(event.bytes()))?;
+            let written = self.file.write(&records::record(event.bytes()));
+            // The next event tries again, as nothing may come before it.
+            return written.inspect_err(|_| self.file.close());
         }
         Ok(())
     }
@@ -173,6 +176,20 @@ fn node_name(graph: &Graph, id: kiln_graph::NodeId) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
 }
 
+/// What the histogram of a state is called: of a parameter `fc/weight`, of its gradient `gradients/fc/weight`; other states
+/// have none.
+fn state_tag(parameters: &[String], state: &str) -> Option<String> {
+    let is_parameter = |name: &str| parameters.iter().any(|parameter| parameter == name);
+    if is_parameter(state) {
+        return Some(state.replace('.', "/"));
+    }
+    // Before it may stand the optimizer's name.
+    let of = state.strip_suffix(GRADIENT)?.strip_suffix('.')?;
+    let rests = of.match_indices('.').map(|(dot, _)| &of[dot + 1..]);
+    let parameter = std::iter::once(of).chain(rests).find(|name| is_parameter(name))?;
+    Some(format!("gradients/{}", parameter.replace('.', "/")))
+}
+
 impl Log for TensorBoard {
     fn begin(&mut self, start: &Start<'_>) -> Result<(), LogError> {
         let path = self.file.path().to_owned();
@@ -201,8 +218,8 @@ impl Log for TensorBoard {
         }
         let mut result = Ok(());
         let mut of_state = |name: &str, value: ArrayD<f32>| {
-            if result.is_ok() && self.parameters.iter().any(|parameter| parameter == name) {
-                result = self.histogram(&name.replace('.', "/"), row.step, &value);
+            if let (Ok(()), Some(tag)) = (&result, state_tag(&self.parameters, name)) {
+                result = self.histogram(&tag, row.step, &value);
             }
         };
         (row.states)(&mut of_state);

@@ -81,6 +81,8 @@ struct Shelf {
     arenas: Vec<Arena>,
     /// The calls that have an arena.
     computing: usize,
+    /// The calls that wait for one.
+    waiting: usize,
 }
 
 /// What panics leave behind is whole: nothing is changed in several steps.
@@ -105,7 +107,8 @@ impl Lender {
         let (usual, arena) = Kept::new(sizes, &graph, session, &settings);
         let chosen = Chosen::default();
         chosen.add(tuner.as_ref().map(Tuner::report));
-        let shelf = Shelf { programs: vec![(usual.clone(), Vec::new())], arenas: vec![arena], computing: 0 };
+        let shelf =
+            Shelf { programs: vec![(usual.clone(), Vec::new())], arenas: vec![arena], computing: 0, waiting: 0 };
         Ok(Lender {
             settings,
             pool,
@@ -126,13 +129,20 @@ impl Lender {
         sizes: Sizes,
         graph: impl FnOnce() -> Result<Graph, TrainError>,
     ) -> Result<Lent<'_>, TrainError> {
-        let kept = match self.find(&sizes) {
-            Some(kept) => kept,
-            None => self.compile(sizes, graph)?,
-        };
         let mut shelf = held(self.shelf.lock());
+        let kept = match shelf.find(&sizes) {
+            Some(kept) => kept,
+            None => {
+                drop(shelf);
+                let kept = self.compile(sizes, graph)?;
+                shelf = held(self.shelf.lock());
+                kept
+            }
+        };
         while shelf.computing >= self.calls {
+            shelf.waiting += 1;
             shelf = held(self.given_back.wait(shelf));
+            shelf.waiting -= 1;
         }
         shelf.computing += 1;
         let fork = shelf.programs.iter_mut().find(|(of, _)| Arc::ptr_eq(of, &kept)).and_then(|(_, forks)| forks.pop());
@@ -145,20 +155,14 @@ impl Lender {
         Ok(lent)
     }
 
-    fn find(&self, sizes: &Sizes) -> Option<Arc<Kept>> {
-        let programs = &mut held(self.shelf.lock()).programs;
-        let place = programs.iter().position(|(kept, _)| kept.program.sizes() == sizes)?;
-        programs[..=place].rotate_right(1);
-        Some(programs[0].0.clone())
-    }
-
     fn compile(
         &self,
         sizes: Sizes,
         graph: impl FnOnce() -> Result<Graph, TrainError>,
     ) -> Result<Arc<Kept>, TrainError> {
         let mut tuner = held(self.tuner.lock());
-        if let Some(kept) = self.find(&sizes) {
+        let there = held(self.shelf.lock()).find(&sizes);
+        if let Some(kept) = there {
             // Somebody else has compiled it meanwhile.
             return Ok(kept);
         }
@@ -243,6 +247,13 @@ impl Kept {
 }
 
 impl Shelf {
+    /// The program for some sizes, which is then the one that was asked for last.
+    fn find(&mut self, sizes: &Sizes) -> Option<Arc<Kept>> {
+        let place = self.programs.iter().position(|(kept, _)| kept.program.sizes() == sizes)?;
+        self.programs[..=place].rotate_right(1);
+        Some(self.programs[0].0.clone())
+    }
+
     /// An arena for a session: the one that it had last, else the shortest that is long enough, else one that grows.
     fn take_arena(&mut self, session: &Session) -> Arena {
         let bytes = session.arena_bytes();
@@ -319,7 +330,11 @@ impl Drop for Lent<'_> {
         if let Some((_, forks)) = shelf.programs.iter_mut().find(|(kept, _)| Arc::ptr_eq(kept, &self.kept)) {
             forks.push(program);
         }
+        // To wake nobody takes a call of the system, too.
+        let someone_waits = shelf.waiting > 0;
         drop(shelf);
-        self.lender.given_back.notify_one();
+        if someone_waits {
+            self.lender.given_back.notify_one();
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kiln_graph::{DType, Graph, Role, Stage};
+use kiln_graph::{DType, Graph, Line, Role, Stage};
 use kiln_jit::machine::MachineError;
 use kiln_jit::plan::Call;
 use kiln_jit::{Machine, RunError, Session, Snapshot, States};
@@ -14,7 +14,7 @@ use kiln_rt::{Pool, random};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::json;
 
-use super::text::si;
+use super::text::{places, si};
 use crate::files::save_report;
 
 /// Runs before the first that counts.
@@ -48,6 +48,8 @@ pub struct ProfileRow {
     pub layers: Vec<String>,
     /// The fused operations, in order.
     pub operations: Vec<&'static str>,
+    /// Where the user's source asks for them, in order, each line once; nothing outside of bodies that a macro reads.
+    pub lines: Vec<Line>,
     /// What it is computed for; the last where a kernel serves several.
     pub stage: Stage,
     /// The shortest of its times, which other programs on the machine disturb least.
@@ -148,6 +150,7 @@ impl Profile {
                 "args": {
                     "layers": row.layers,
                     "operations": row.operations,
+                    "source": row.lines.iter().map(Line::to_string).collect::<Vec<_>>(),
                     "flops": row.flops,
                     "bytes": row.bytes,
                     "GFLOP/s": rate(row.flops, row.seconds),
@@ -211,6 +214,7 @@ fn row(call: &Call, graph: &Graph, seconds: f64, parallel: bool, machine: &Machi
         name: call.label.clone(),
         layers: layers.map(str::to_owned).collect(),
         operations: call.parts.iter().map(|part| part.operation).collect(),
+        lines: lines(call, graph),
         stage: last.unwrap_or_default(),
         seconds,
         flops: call.flops,
@@ -218,6 +222,13 @@ fn row(call: &Call, graph: &Graph, seconds: f64, parallel: bool, machine: &Machi
         parallel,
         limit: machine.least_seconds(call.flops, call.bytes) / seconds.max(1e-9),
     }
+}
+
+/// Where the user's source asks for what a call computes, each line once.
+pub fn lines(call: &Call, graph: &Graph) -> Vec<Line> {
+    let mut seen = BTreeSet::new();
+    let lines = call.parts.iter().filter_map(|part| graph.line(part.scope));
+    lines.filter(|line| seen.insert((line.file, line.line))).collect()
 }
 
 fn shortest(times: impl Iterator<Item = f64>) -> f64 {
@@ -237,15 +248,17 @@ fn stage_name(stage: Stage) -> &'static str {
     }
 }
 
-/// The name, and the other layers of which something is computed: `conv1: conv add le select (relu1)`.
+/// The name, and the other layers of which something is computed: `conv1: conv add le select (relu1)`; then the places in
+/// the source.
 fn title(row: &ProfileRow) -> String {
     let others: Vec<&str> =
         row.layers.iter().map(String::as_str).filter(|layer| !row.name.contains(&format!("{layer}:"))).collect();
-    match others.len() {
+    let name = match others.len() {
         0 => row.name.clone(),
         1..=3 => format!("{} ({})", row.name, others.join(", ")),
         count => format!("{} ({}, {} and {} more)", row.name, others[0], others[1], count - 2),
-    }
+    };
+    if row.lines.is_empty() { name } else { format!("{name}  at {}", places(&row.lines)) }
 }
 
 impl fmt::Display for Profile {

@@ -1,8 +1,29 @@
 //! Numbers and texts as people read them.
 
+use std::fmt::Write as _;
+
+use kiln_graph::Line;
+
 /// A text within XML or HTML, also within quotes.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Places in a user's source: `src/net.rs:41`, of several in one file `src/net.rs:41, :42`; of many the first ones.
+pub fn places(lines: &[Line]) -> String {
+    const MOST: usize = 3;
+    let mut text = String::new();
+    let mut file = "";
+    for line in &lines[..lines.len().min(MOST)] {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a String does not fail.
+        let _ = write!(text, "{comma}{}:{}", if line.file == file { "" } else { line.file }, line.line);
+        file = line.file;
+    }
+    if lines.len() > MOST {
+        let _ = write!(text, " and {} more", lines.len() - MOST);
+    }
+    text
 }
 
 /// A count with thousands set apart: `1,234,567`.
@@ -25,6 +46,16 @@ pub fn si(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_name_a_file_once() {
+        let line = |file, line| Line { file, line, column: 5 };
+        let check = |lines: &[Line], expected: &str| assert_eq!(places(lines), expected);
+        check(&[], "");
+        check(&[line("src/net.rs", 41)], "src/net.rs:41");
+        check(&[line("a.rs", 1), line("a.rs", 2), line("b.rs", 3)], "a.rs:1, :2, b.rs:3");
+        check(&[1, 2, 3, 4, 5].map(|number| line("a.rs", number)), "a.rs:1, :2, :3 and 2 more");
+    }
 
     #[test]
     fn counts_are_short() {

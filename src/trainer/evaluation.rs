@@ -10,7 +10,7 @@ use kiln_jit::Session;
 
 use super::given::Buffer;
 use super::metric::Metric;
-use super::programs::output_names;
+use super::prediction::output_names;
 use super::targets::correct;
 use crate::metrics::{MetricError, Metrics};
 

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::{Criterion, TargetRule};
-use kiln_graph::model::ElementTypes;
 use kiln_graph::optimizers::{Optimization, Optimizer};
-use kiln_graph::shape::{ShapeError, Sizes};
-use kiln_graph::{Builder, DType, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
 use kiln_jit::{Arena, Plan, Session, States};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, ArrayViewD};
@@ -20,6 +19,7 @@ use super::error::TrainError;
 use super::evaluation::compared;
 use super::metric::Metric;
 use super::planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
+use super::prediction::{forward, output_names};
 use super::view;
 use crate::numerics::Checked;
 use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
@@ -32,8 +32,6 @@ pub const EVALUATE: &str = "evaluate";
 /// The program of the prediction; input: samples.
 pub const PREDICT: &str = "predict";
 
-/// The name of the data input of samples, where there is one; several have their names in the model.
-const INPUT: &str = "x";
 /// The name of the data input of targets.
 const TARGET: &str = "y";
 /// Its name where the model has an input of that name.
@@ -42,47 +40,6 @@ const OTHER_TARGET: &str = "loss.target";
 /// The optimizer of all parameters of a model.
 pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Optimization<'a> {
     Optimization::new("", rule, |path, f| model.visit(path, f))
-}
-
-/// The names of a model's outputs.
-pub fn output_names<M: Model>() -> Vec<String> {
-    let name = |output| {
-        M::OUTPUT_NAMES.get(output).map_or_else(|| format!("output{output}"), |name: &&str| (*name).to_owned())
-    };
-    (0..M::Output::DTYPES.len()).map(name).collect()
-}
-
-/// The graph of a prediction for these sizes: a value for each output. The builder's mode says whether layers behave as in
-/// training.
-pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, sizes: Sizes) -> Vec<Value<'g>> {
-    let differ = |types: &[Type], dtypes: &[DType]| !types.iter().map(|ty| ty.dtype).eq(dtypes.iter().copied());
-    let (types, given) = (M::INPUTS, M::Input::DTYPES);
-    if differ(types, given) {
-        g.fail(ShapeError::Inputs { expected: types.len(), found: given.len() }.into());
-    }
-    let inputs = types.iter().enumerate().map(|(input, ty)| {
-        let name = if types.len() == 1 { INPUT } else { M::INPUT_NAMES[input] };
-        g.input_of(name, Type::new(ty.dtype, sizes.shape(ty.shape)))
-    });
-    let outputs = model.forward_all(g, &inputs.collect::<Vec<_>>());
-    let (types, given): (Vec<Type>, _) = (outputs.iter().map(|output| output.ty()).collect(), M::Output::DTYPES);
-    if differ(&types, given) || M::OUTPUTS.len() != given.len() {
-        g.fail(ShapeError::Results { expected: given.len(), found: outputs.len() }.into());
-        return given.iter().map(|dtype| g.scalar(0.0).convert(*dtype)).collect();
-    }
-    outputs
-}
-
-/// The graph that predicts so many samples, of such free extents: output `prediction`; several have their names.
-pub fn predict_graph<M: Model>(model: &M, sizes: impl Into<Sizes>) -> Result<Graph, TrainError> {
-    let g = Builder::new(PREDICT);
-    match forward(&g, model, sizes.into())[..] {
-        [prediction] => g.output("prediction", prediction),
-        ref outputs => {
-            output_names::<M>().iter().zip(outputs).for_each(|(name, output)| g.output(name, *output));
-        }
-    }
-    Ok(g.finish()?)
 }
 
 /// The targets of the outputs, of which there is one or more for each sample; none where there is no loss.

@@ -172,8 +172,9 @@ fn check(
     if let Some(seed) = notes.get(SEED).filter(|seed| **seed != programs.seed().to_string()) {
         differences.push(format!("the seed is {} here and {} in the file", programs.seed(), shown(seed)));
     }
-    match differences.is_empty() {
-        true => Ok(()),
-        false => Err(CheckpointError::Differs { path: path.into(), differences }),
+    match (differences.is_empty(), notes.contains_key(SEED)) {
+        (true, _) => Ok(()),
+        (false, true) => Err(CheckpointError::Differs { path: path.into(), differences }),
+        (false, false) => Err(CheckpointError::NoTraining { path: path.into() }),
     }
 }

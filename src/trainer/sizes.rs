@@ -35,6 +35,13 @@ impl Extents {
         given.map_or(USUAL, |(_, size)| *size)
     }
 
+    /// Whether a size was said of the free extent that an extent is computed from.
+    #[cfg(feature = "onnx")]
+    pub fn says(&self, extent: usize) -> bool {
+        let name = text(extent::source(extent));
+        self.given.iter().flatten().any(|(known, _)| *known == name.as_str())
+    }
+
     /// That all that was said is said of a free extent of the model, and is no 0.
     pub fn check(&self, inputs: impl Iterator<Item = Type> + Clone) -> Result<(), TrainError> {
         for (name, size) in self.given.iter().flatten().copied().chain(self.beyond.map(|name| (name, 1))) {

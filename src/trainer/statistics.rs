@@ -10,7 +10,8 @@ use ndarray::{ArrayD, arr1};
 use super::builder::Settings;
 use super::error::TrainError;
 use super::inputs;
-use super::programs::{Programs, forward, guard};
+use super::prediction::forward;
+use super::programs::{Programs, guard};
 
 /// The program that takes a batch into the running statistics, each as the mean of all batches; input: samples.
 const UPDATE_BN: &str = "update_bn";

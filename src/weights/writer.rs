@@ -112,7 +112,7 @@ impl WeightsWriter {
         let knows: fn(Element) -> bool = match self.format {
             Format::Safetensors => |element| !matches!(element, Element::Other(..)),
             Format::Npz | Format::Npy => npy::knows,
-            Format::Index | Format::PyTorch => {
+            Format::Index | Format::PyTorch | Format::Onnx => {
                 return Err("files of this format are not written: take safetensors, which PyTorch reads".to_owned());
             }
         };

@@ -13,6 +13,7 @@ use kiln::prelude::*;
 use ndarray::{Array1, Array2};
 
 use crate::folder::Folder;
+use crate::small_disk::{on_small_disk, small_disk};
 
 #[derive(Model)]
 #[model(input = [3])]
@@ -165,6 +166,13 @@ fn another_training_is_refused() {
     let adam = Trainer::new(Tiny::init(1), cross_entropy(), Adam::new(0.01)).batch(4).seed(7);
     let error = text(Checkpoints::new(&path).resume(&mut adam.build().unwrap()));
     assert!(error.ends_with("the seed is 7 here and 0 in the file"), "{error}");
+
+    // The file of a model is none of a training.
+    let model = path.join("model.safetensors");
+    wider.model().save(&model).unwrap();
+    let error = wider.load(&model).unwrap_err();
+    assert!(matches!(error, CheckpointError::NoTraining { .. }), "{error}");
+    assert!(error.to_string().ends_with("`model.load(path)`, before its trainer is built"), "{error}");
 
     // A new training does not begin where an old one is, nor where another one is at work.
     let mut checkpoints = Checkpoints::new(&path);
@@ -322,8 +330,8 @@ fn an_interrupted_training_is_saved() {
 #[test]
 #[ignore = "a process of the tests"]
 fn child_on_a_full_disk() {
-    let Some(folder) = std::env::var_os(CHILD) else { return };
-    let path = FilePath::new(&folder);
+    let Some([disk, elsewhere]) = small_disk() else { return };
+    let path = disk.as_path();
     let setting = || Checkpoints::new(path).every(Every::Steps(1)).keep(2);
     let mut full = trainer();
     let data = data();
@@ -338,33 +346,17 @@ fn child_on_a_full_disk() {
     assert!(run.step > 10 && run.step < STEPS && checkpoints.damaged().is_empty(), "step {}", run.step);
     assert!(fs::read_dir(path).unwrap().all(|entry| !entry.unwrap().file_name().to_string_lossy().ends_with(".tmp")));
     drop((resumed, checkpoints));
-    let (mut expected, _) = train(&mut Checkpoints::new(std::env::var("KILN_TEST_ELSEWHERE").unwrap()), run.step);
+    let (mut expected, _) = train(&mut Checkpoints::new(elsewhere), run.step);
     let mut resumed = trainer();
     setting().resume(&mut resumed).unwrap();
     assert_eq!(bits(&mut resumed), bits(&mut expected));
     println!("full at step {}", run.step);
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_spoils_nothing() {
     let folder = Folder::new("full");
-    let (disk, elsewhere) = (folder.path("disk"), folder.path("elsewhere"));
-    fs::create_dir(&disk).unwrap();
-    let program = std::env::current_exe().unwrap();
-    // A disk of 64 KiB in a name space of its own, where the system lets us.
-    let script = r#"mount -t tmpfs -o size=64k kiln "$1" || exit 77
-        exec "$2" --exact folders::child_on_a_full_disk --ignored --nocapture"#;
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(&disk).arg(&program);
-    let output = command.env(CHILD, &disk).env("KILN_TEST_ELSEWHERE", &elsewhere).output();
-    let Some(output) = output.ok().filter(|output| output.status.code() != Some(77)) else {
-        return println!("skipped: the system does not let us mount a small disk");
-    };
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    if text.contains("unshare failed") {
-        return println!("skipped: {text}");
+    if let Some(text) = on_small_disk(&folder, 64 << 10, "folders::child_on_a_full_disk") {
+        assert!(text.contains("full at step"), "{text}");
     }
-    assert!(output.status.success() && text.contains("full at step"), "{text}");
 }

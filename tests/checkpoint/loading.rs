@@ -34,6 +34,9 @@ model! {
     struct Nested {
         body: Sequential(Linear(3, 4), ReLU, Sequential(Linear(4, 4), Tanh)),
         blocks: [Sequential(Linear(4, 4), ReLU); 2],
+        head: Sequential { fc: Linear(4, 4), more: Sequential { act: Tanh, out: Linear(4, 4) } },
+        rows: [[Sequential { fc: Linear(4, 4) }; 2]; 2],
+        long: Sequential(Linear(4, 4), ReLU, ReLU, ReLU, ReLU, ReLU, ReLU, ReLU, ReLU, ReLU, ReLU, ReLU, ReLU, Linear(4, 4)),
     }
 
     fn forward(x: [N, 3]) -> [N, 4] {
@@ -41,7 +44,12 @@ model! {
         for block in blocks {
             x = block(x);
         }
-        x
+        for i in 0..2 {
+            for row in rows[i] {
+                x = row(x);
+            }
+        }
+        long(head(x))
     }
 }
 
@@ -56,10 +64,18 @@ fn tuples_and_lists_of_layers_load_like_layers() {
     trained.body.save(&part).unwrap();
     net.body.load(&part).unwrap();
     net.blocks.load_with(&whole, LoadOptions::new().prefix("blocks.")).unwrap();
+    trained.head.more.save(&part).unwrap();
+    net.head.more.load(&part).unwrap();
+    net.head.load_with(&whole, LoadOptions::new().prefix("head.")).unwrap();
+    net.rows[1][0].load_with(&whole, LoadOptions::new().prefix("rows.1.0.")).unwrap();
+    net.rows.load_with(&whole, LoadOptions::new().prefix("rows.")).unwrap();
+    net.long.load_with(&whole, LoadOptions::new().prefix("long.")).unwrap();
     assert_eq!(contents(&net), contents(&trained));
 
     let names: Vec<String> = contents(&trained.body).into_iter().map(|(name, ..)| name).collect();
     assert_eq!(names, ["0.weight", "0.bias", "2.0.weight", "2.0.bias"]);
+    let names: Vec<String> = contents(&trained.head).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["fc.weight", "fc.bias", "more.out.weight", "more.out.bias"]);
     let mut layers = Vec::new();
     trained.blocks.each_layer(&mut |path, layer| layers.push(format!("{path}: {layer}")));
     assert_eq!(layers, ["0.0: Linear(4, 4)", "0.1: ReLU", "1.0: Linear(4, 4)", "1.1: ReLU"]);

@@ -10,9 +10,10 @@ use kiln::graph::layers::pool::{Divisor, avg_pool, max_pool};
 use kiln::graph::layers::upsample::upsample;
 use kiln::graph::op::{Convolution, MAX_SPATIAL, Sliding as Windows, Window};
 use kiln::graph::{Builder, DType, Init, Value, functions};
-use kiln::layers::{BatchNormSettings, LayerNormSettings, PerAxis};
+use kiln::layers::{BatchNormSettings, LayerNormSettings, PerAxis, RecurrentSettings};
 use kiln::prelude::*;
 
+use crate::named::Named;
 use crate::program::{Call, Program, SIZES, Sliding};
 
 /// Numbers of a sample; a program takes the first of them.
@@ -72,6 +73,10 @@ fn part(call: &Call, init: &mut Init) -> Part {
             Part::Layer(batch_norm(*channels, *spatial, BatchNormSettings::new().affine(*affine), init))
         }
         Call::LayerNorm { features } => Part::Layer(layer_norm(*features, init)),
+        Call::Recurrent { name, features, bidirectional } => {
+            let settings = RecurrentSettings::new().batch_first(true).bidirectional(*bidirectional);
+            Part::Layer(recurrent(name, *features, settings, init))
+        }
         _ => Part::Nothing,
     }
 }
@@ -118,6 +123,18 @@ fn layer_norm(features: usize, init: &mut Init) -> Box<dyn Layer> {
     macro_rules! of {
         ($size:literal) => {
             Box::new(LayerNorm::<$size>::new(LayerNormSettings::new(), init))
+        };
+    }
+    with_size!(features, of)
+}
+
+fn recurrent(name: &str, features: usize, settings: RecurrentSettings, init: &mut Init) -> Box<dyn Layer> {
+    macro_rules! of {
+        ($size:literal) => {
+            match name {
+                "GRU" => Box::new(GRU::<$size, 3>::new(settings, init)) as Box<dyn Layer>,
+                _ => Box::new(LSTM::<$size, 3>::new(settings, init)),
+            }
         };
     }
     with_size!(features, of)
@@ -290,7 +307,49 @@ fn plain<'g>(call: &Call, x: Value<'g>, b: Value<'g>) -> Value<'g> {
         }
         Call::Gram => x.matmul(x.transpose(-1, -2)),
         Call::Detach => x + b.detach(),
+        Call::Named(called) => named(called, x),
         _ => unreachable!("{call:?} has parts"),
+    }
+}
+
+fn named<'g>(called: &Named, x: Value<'g>) -> Value<'g> {
+    let Named { name, axis, count, features, rank } = called;
+    let (dim, many) = (*axis as isize, *count as isize);
+    match *name {
+        "norm" => functions::norm(x, 2.0, Some(&[dim]), true),
+        "prod" => functions::prod(x, Some(&[dim]), true),
+        "cumprod" => x.cumprod(*axis),
+        "cummax" => {
+            let found = functions::cummax(x, dim);
+            found[0] + found[1].convert(DType::F32) * 0.125
+        }
+        "logcumsumexp" => functions::logcumsumexp(x, dim),
+        "sort" => functions::sort(x, dim, *count == 1)[0],
+        "topk" => functions::topk(x, *count, dim, true)[0],
+        "roll" => functions::roll(x, &[many], &[dim]),
+        "tril" => functions::tril(x, many),
+        "scaled_dot_product_attention" => {
+            functions::scaled_dot_product_attention(x, x, x, None, 0.0, *count == 1, None)
+        }
+        "group_norm" => functions::group_norm(x, *count, None, None, 1e-5),
+        "rms_norm" => functions::rms_norm(x, &[*features], None, Some(1e-5)),
+        "instance_norm" => functions::instance_norm(x, None, None, None, None, true, 0.1, 1e-5),
+        "reflect" | "replicate" | "circular" => functions::pad(x, &[many, many], name, None),
+        "adaptive_avg_pool" => match rank {
+            2 => functions::adaptive_avg_pool1d(x, &[*count]),
+            3 => functions::adaptive_avg_pool2d(x, &[*count]),
+            _ => functions::adaptive_avg_pool3d(x, &[*count]),
+        },
+        "adaptive_max_pool" => match rank {
+            2 => functions::adaptive_max_pool1d(x, &[*count]),
+            3 => functions::adaptive_max_pool2d(x, &[*count]),
+            _ => functions::adaptive_max_pool3d(x, &[*count]),
+        },
+        "pixel_shuffle" => functions::pixel_shuffle(x, *count),
+        "repeat_interleave" => functions::repeat_interleave(x, *count, dim),
+        "normalize" => functions::normalize(x, 2.0, dim, 1e-12),
+        "diff" => functions::diff(x, 1, dim),
+        _ => unreachable!("{name} is drawn nowhere"),
     }
 }
 

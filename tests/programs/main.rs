@@ -14,17 +14,20 @@ mod errors;
 mod folder;
 #[path = "../common/libraries.rs"]
 mod libraries;
+mod named;
 mod program;
 mod source;
 mod written;
 
-use std::env;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{env, thread};
 
 use kiln::graph::optimizers::Optimizer;
 use kiln::graph::{Builder, Init, Value};
@@ -63,6 +66,9 @@ enum AnyRule {
     Adam(Adam),
     AdamW(AdamW),
     RmsProp(RMSprop),
+    Adagrad(Adagrad),
+    Adamax(Adamax),
+    NAdam(NAdam),
 }
 
 impl AnyRule {
@@ -77,6 +83,9 @@ impl AnyRule {
                 AnyRule::Adam(Adam::new(0.05).eps(EPS).amsgrad(amsgrad).weight_decay(decay(weight_decay)))
             }
             Rule::AdamW => AnyRule::AdamW(AdamW::new(0.05).eps(EPS)),
+            Rule::Other("Adagrad") => AnyRule::Adagrad(Adagrad::new(0.05).eps(EPS)),
+            Rule::Other("Adamax") => AnyRule::Adamax(Adamax::new(0.05).eps(EPS)),
+            Rule::Other(_) => AnyRule::NAdam(NAdam::new(0.05).eps(EPS)),
             Rule::RmsProp { centered, momentum } => {
                 let momentum = if momentum { 0.9 } else { 0.0 };
                 AnyRule::RmsProp(RMSprop::default().lr(0.05).eps(EPS).centered(centered).momentum(momentum))
@@ -90,6 +99,9 @@ impl AnyRule {
             AnyRule::Adam(rule) => rule,
             AnyRule::AdamW(rule) => rule,
             AnyRule::RmsProp(rule) => rule,
+            AnyRule::Adagrad(rule) => rule,
+            AnyRule::Adamax(rule) => rule,
+            AnyRule::NAdam(rule) => rule,
         }
     }
 }
@@ -128,6 +140,7 @@ fn check_composed(seed: u64) {
             check::trained::<_, _, _, ArrayD<f32>>(&program, make, mse().reduction(reduction), rule);
         }
         Goal::L1 => check::trained::<_, _, _, ArrayD<f32>>(&program, make, l1(), rule),
+        Goal::Huber => check::trained::<_, _, _, ArrayD<f32>>(&program, make, huber(), rule),
         Goal::Bce => check::trained::<_, _, _, ArrayD<f32>>(&program, make, bce_with_logits(), rule),
         Goal::CrossEntropy { label_smoothing, weight, ignore } => {
             let mut loss = cross_entropy().label_smoothing(if label_smoothing { 0.125 } else { 0.0 });
@@ -142,18 +155,30 @@ fn check_composed(seed: u64) {
     }
 }
 
-/// Checks the seeds; panics with those that fail.
-fn all(seeds: Range<u64>, check: impl Fn(u64)) {
-    let mut failures = String::new();
-    for seed in seeds {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
-            let text = payload.downcast_ref::<String>().cloned();
-            let text = text.or(payload.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default();
-            let text: String = text.chars().take(600).collect();
-            writeln!(failures, "seed {seed}: {text}").unwrap();
+/// Checks the seeds on all cores, since each is a thread's work for itself; panics with those that fail.
+fn all(seeds: Range<u64>, check: impl Fn(u64) + Sync) {
+    let (next, failures) = (AtomicU64::new(seeds.start), Mutex::new(BTreeMap::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
+                let text = payload.downcast_ref::<String>().cloned();
+                let text = text.or(payload.downcast_ref::<&str>().map(|text| text.to_string())).unwrap_or_default();
+                failures.lock().unwrap().insert(seed, text.chars().take(600).collect::<String>());
+            }
         }
-    }
-    assert!(failures.is_empty(), "{failures}");
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, |number| number.get()) {
+            scope.spawn(work);
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let lines: String = failures.iter().map(|(seed, text)| format!("seed {seed}: {text}\n")).collect();
+    assert!(failures.is_empty(), "{lines}");
 }
 
 #[test]
@@ -181,10 +206,11 @@ fn written_programs() {
 }
 
 /// The modules that written programs need, by their files.
-const MODULES: [(&str, &str); 4] = [
+const MODULES: [(&str, &str); 5] = [
     ("check", "programs/check.rs"),
     ("errors", "common/errors.rs"),
     ("folder", "common/folder.rs"),
+    ("named", "programs/named.rs"),
     ("program", "programs/program.rs"),
 ];
 

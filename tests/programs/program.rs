@@ -1,6 +1,8 @@
 //! Random small networks, as data: what is applied to what, with shapes that fit. A seed decides all of it. It knows the
 //! rules of shapes, and neither how a network is written nor how it is built.
 
+use crate::named::Named;
+
 /// SplitMix64.
 pub struct Random(u64);
 
@@ -206,6 +208,13 @@ pub enum Call {
     Gram,
     /// `a + b.detach()`.
     Detach,
+    /// A sequence of features, gone through by a recurrent layer of three hidden features.
+    Recurrent {
+        name: &'static str,
+        features: usize,
+        bidirectional: bool,
+    },
+    Named(Named),
 }
 
 /// A call, and the values that it takes: 0 is the input, `i + 1` what step `i` gives.
@@ -221,16 +230,29 @@ pub enum Goal {
     Mse { sum: bool },
     L1,
     Bce,
+    Huber,
     CrossEntropy { label_smoothing: bool, weight: bool, ignore: bool },
 }
 
 /// By what.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    Sgd { momentum: bool, nesterov: bool, weight_decay: bool },
-    Adam { amsgrad: bool, weight_decay: bool },
+    Sgd {
+        momentum: bool,
+        nesterov: bool,
+        weight_decay: bool,
+    },
+    Adam {
+        amsgrad: bool,
+        weight_decay: bool,
+    },
     AdamW,
-    RmsProp { centered: bool, momentum: bool },
+    RmsProp {
+        centered: bool,
+        momentum: bool,
+    },
+    /// One of those without options of their own.
+    Other(&'static str),
 }
 
 /// A network from an input `[N, input..]` to `[N, outputs]`.
@@ -259,23 +281,25 @@ impl Program {
         maker.finish(outputs);
         let Maker { mut random, steps, .. } = maker;
         let steps = needed(steps);
-        let goal = match random.below(5) {
+        let goal = match random.below(6) {
             0 => Goal::Mse { sum: random.chance(30) },
             1 => Goal::L1,
             2 => Goal::Bce,
+            3 => Goal::Huber,
             _ => Goal::CrossEntropy {
                 label_smoothing: random.chance(30),
                 weight: random.chance(30),
                 ignore: random.chance(30),
             },
         };
-        let rule = match random.below(4) {
+        let rule = match random.below(5) {
             0 => {
                 let momentum = random.chance(60);
                 Rule::Sgd { momentum, nesterov: momentum && random.chance(30), weight_decay: random.chance(30) }
             }
             1 => Rule::Adam { amsgrad: random.chance(30), weight_decay: random.chance(30) },
             2 => Rule::AdamW,
+            3 => Rule::Other(random.pick(&["Adagrad", "Adamax", "NAdam"])),
             _ => Rule::RmsProp { centered: random.chance(30), momentum: random.chance(50) },
         };
         Program { seed, input, steps, outputs, goal, rule }
@@ -336,12 +360,16 @@ impl Maker {
     fn step(&mut self) {
         loop {
             let x = if self.random.chance(80) { self.values.len() - 1 } else { self.random.below(self.values.len()) };
-            let found = match self.random.below(10) {
+            let found = match self.random.below(12) {
                 0..4 => self.layer(x),
                 4..6 => self.elementwise(x),
                 6..7 => self.several(x),
                 7..8 => self.along(x),
-                _ => self.movement(x),
+                8..10 => self.movement(x),
+                _ => {
+                    let named = Named::draw(&mut self.random, &self.values[x]);
+                    named.map(|(named, to)| (Call::Named(named), vec![x], to))
+                }
             };
             if let Some((call, from, extents)) = found
                 && extents.iter().product::<usize>() <= LARGEST
@@ -374,7 +402,7 @@ impl Maker {
             to
         };
         let bias = self.random.chance(70);
-        Some(match self.random.below(10) {
+        Some(match self.random.below(11) {
             0..2 => {
                 let call = Call::Linear { inputs: features, outputs, bias };
                 (call, vec![x], with(spatial, outputs))
@@ -414,6 +442,11 @@ impl Maker {
                 let mut to = extents.clone();
                 to[1..].iter_mut().for_each(|extent| *extent *= factor);
                 (Call::Upsample { factor, spatial, linear: self.random.chance(50) }, vec![x], to)
+            }
+            10 if spatial == 1 && SIZES.contains(&features) => {
+                let (name, bidirectional) = (self.random.pick(&["GRU", "LSTM"]), self.random.chance(30));
+                let outputs = if bidirectional { 6 } else { 3 };
+                (Call::Recurrent { name, features, bidirectional }, vec![x], with(1, outputs))
             }
             _ if self.random.chance(30) => (Call::Dropout { p: 0.25 }, vec![x], extents),
             _ => return None,

@@ -120,6 +120,9 @@ fn layer(call: &Call) -> Option<String> {
             format!("Upsample(scale_factor = {factor}, mode = \"{mode}\")")
         }
         Call::Dropout { p } => format!("Dropout({p})"),
+        Call::Recurrent { name, features, bidirectional } => {
+            format!("{name}({features}, 3, batch_first = true, bidirectional = {bidirectional})")
+        }
         _ => return None,
     })
 }
@@ -127,6 +130,9 @@ fn layer(call: &Call) -> Option<String> {
 fn expression(number: usize, step: &Step) -> String {
     let x = format!("v{}", step.from[0]);
     let b = format!("v{}", step.from[step.from.len() - 1]);
+    if let Call::Recurrent { .. } = step.call {
+        return format!("{{ let (y, _) = layer{number}({x}); y }}");
+    }
     if layer(&step.call).is_some() {
         return format!("layer{number}({x})");
     }
@@ -158,6 +164,7 @@ fn expression(number: usize, step: &Step) -> String {
         }
         Call::Gram => format!("{x}.matmul({x}.transpose(-1, -2))"),
         Call::Detach => format!("{x} + {b}.detach()"),
+        Call::Named(named) => named.text(&x),
         call => unreachable!("{call:?} is a layer"),
     }
 }
@@ -200,6 +207,10 @@ fn rule(rule: Rule) -> Written {
             add(true, ", eps = 0.01");
             "AdamW"
         }
+        Rule::Other(name) => {
+            add(true, ", eps = 0.01");
+            name
+        }
         Rule::RmsProp { centered, momentum } => {
             add(centered, ", centered = true");
             add(momentum, ", momentum = 0.9");
@@ -221,6 +232,7 @@ fn loss(goal: Goal) -> Loss {
     let (name, targets) = match goal {
         Goal::Mse { .. } => ("mse", "values"),
         Goal::L1 => ("l1", "values"),
+        Goal::Huber => ("huber", "values"),
         Goal::Bce => ("bce_with_logits", "values"),
         Goal::CrossEntropy { .. } => ("cross_entropy", "labels"),
     };

@@ -28,24 +28,25 @@ mod program_0 {
 
     model! {
         struct Net {
-            layer0: Linear(12, 4, bias = false),
-            layer6: Linear(1, 1),
+            layer0: BatchNorm1d(12),
+            layer1: LayerNorm(12),
+            layer6: Linear(14, 1),
         }
 
         fn forward(v0: [N, 12]) -> [N, 1] {
             let v1 = layer0(v0);
-            let v2 = v1.pad([0, 0]);
-            let v3 = (v2.square() + 0.5).sqrt();
-            let v4 = v3.leaky_relu();
-            let v5 = v4.amin(1, keepdim = true);
-            let v6 = v5.reshape([N, 1]);
+            let v2 = layer1(v1);
+            let v3 = v2.pad([0, 0]);
+            let v4 = (v3.square() + 0.5).reciprocal();
+            let v5 = v4.pad([1, 1]);
+            let v6 = v5.reshape([N, 14]);
             let v7 = layer6(v6);
             v7
         }
     }
 
     pub fn check() {
-        let loss = mse().reduction(kiln::losses::Reduction::Sum);
+        let loss = bce_with_logits();
         let rule = Sgd::default().lr(0.05);
         crate::check::values(0, Net::init, loss, rule);
     }
@@ -57,22 +58,21 @@ mod program_1 {
 
     model! {
         struct Net {
-            layer0: Conv2d(1, 9, 1, stride = 3, padding = 1, bias = false),
-            layer2: Linear(81, 4),
-            opt: AdamW((layer0, layer2), lr = 0.05, eps = 0.01),
+            layer2: Linear(30, 4),
+            opt: AdamW((layer2), lr = 0.05, eps = 0.01),
         }
 
         step fit(v0: [N, 1, 6, 6], y: [N; i32]) -> (loss, v3) {
-            let v1 = layer0(v0);
-            let v2 = v1.reshape([N, 81]);
+            let v1 = v0.diff(dim = 3);
+            let v2 = v1.reshape([N, 30]);
             let v3 = layer2(v2);
             let loss = cross_entropy(v3, y);
             opt.minimize(loss);
         }
 
         eval apply(v0: [N, 1, 6, 6]) -> v3 {
-            let v1 = layer0(v0);
-            let v2 = v1.reshape([N, 81]);
+            let v1 = v0.diff(dim = 3);
+            let v2 = v1.reshape([N, 30]);
             let v3 = layer2(v2);
         }
     }
@@ -88,22 +88,21 @@ mod program_2 {
 
     model! {
         struct Net {
-            layer0: AvgPool2d((3, 4), stride = 1, padding = (1, 2), count_include_pad = true),
-            layer2: Linear(192, 1),
+            layer2: Linear(168, 1),
         }
 
         fn forward(v0: [N, 3, 8, 7]) -> [N, 1] {
-            let v1 = layer0(v0);
-            let v2 = v1.reshape([N, 192]);
+            let v1 = { let (front, back) = v0.chunk(2, dim = 2); cat((back * 0.5, front), dim = 2) };
+            let v2 = v1.reshape([N, 168]);
             let v3 = layer2(v2);
             v3
         }
     }
 
     pub fn check() {
-        let loss = cross_entropy().weight(&[0.5]);
-        let rule = AdamW::default().lr(0.05).eps(0.01);
-        crate::check::labels(2, Net::init, loss, rule);
+        let loss = l1();
+        let rule = Adagrad::default().lr(0.05).eps(0.01);
+        crate::check::values(2, Net::init, loss, rule);
     }
 }
 
@@ -113,35 +112,37 @@ mod program_3 {
 
     model! {
         struct Net {
-            layer6: Linear(1, 4),
-            opt: Adam((layer6), lr = 0.05, amsgrad = true, weight_decay = 0.125, eps = 0.01),
+            layer2: Conv3d(1, 2, (2, 3, 4), stride = 1, padding = (1, 2, 0), bias = false),
+            layer4: Conv3d(2, 4, 1, stride = 1, groups = 2),
+            layer6: Linear(24, 4),
+            opt: RMSprop((layer2, layer4, layer6), lr = 0.05, momentum = 0.9, eps = 0.01),
         }
 
-        step fit(v0: [N, 1, 1, 3, 4], y: [N, 4]) -> (loss, v7) {
-            let v1 = v0.silu();
-            let v2 = v1.select(3, 2);
-            let v3 = v2.flip(2);
-            let v4 = { let (values, places) = v3.max(3, keepdim = true); values + places.float() * 0.125 };
-            let v5 = { let (values, places) = v4.max(1, keepdim = true); values + places.float() * 0.125 };
-            let v6 = v5.reshape([N, 1]);
+        step fit(v0: [N, 1, 1, 3, 4], y: [N; i32]) -> (loss, v7) {
+            let v1 = (v0.square() + 0.5).sqrt();
+            let v2 = v1.var(3, keepdim = true);
+            let v3 = layer2(v2);
+            let v4 = v3.mish();
+            let v5 = layer4(v4);
+            let v6 = v5.reshape([N, 24]);
             let v7 = layer6(v6);
-            let loss = l1(v7, y);
+            let loss = cross_entropy(v7, y);
             opt.minimize(loss);
         }
 
         eval apply(v0: [N, 1, 1, 3, 4]) -> v7 {
-            let v1 = v0.silu();
-            let v2 = v1.select(3, 2);
-            let v3 = v2.flip(2);
-            let v4 = { let (values, places) = v3.max(3, keepdim = true); values + places.float() * 0.125 };
-            let v5 = { let (values, places) = v4.max(1, keepdim = true); values + places.float() * 0.125 };
-            let v6 = v5.reshape([N, 1]);
+            let v1 = (v0.square() + 0.5).sqrt();
+            let v2 = v1.var(3, keepdim = true);
+            let v3 = layer2(v2);
+            let v4 = v3.mish();
+            let v5 = layer4(v4);
+            let v6 = v5.reshape([N, 24]);
             let v7 = layer6(v6);
         }
     }
 
     pub fn check() {
-        crate::check::steps_of_values::<Net>(3, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
+        crate::check::steps_of_labels::<Net>(3, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
     }
 }
 
@@ -151,21 +152,20 @@ mod program_4 {
 
     model! {
         struct Net {
-            layer0: Linear(4, 7),
-            layer2: Linear(7, 5, bias = false),
+            layer2: Linear(4, 5),
         }
 
         fn forward(v0: [N, 4]) -> [N, 5] {
-            let v1 = layer0(v0);
-            let v2 = v1.reshape([N, 7]);
+            let v1 = v0.relu6();
+            let v2 = v1.reshape([N, 4]);
             let v3 = layer2(v2);
             v3
         }
     }
 
     pub fn check() {
-        let loss = mse();
-        let rule = Sgd::default().lr(0.05);
+        let loss = l1();
+        let rule = Adam::default().lr(0.05).eps(0.01);
         crate::check::values(4, Net::init, loss, rule);
     }
 }
@@ -176,31 +176,27 @@ mod program_5 {
 
     model! {
         struct Net {
-            layer1: Conv1d(1, 8, 4, stride = 2, padding = 1, bias = false),
-            layer2: LayerNorm(4),
-            layer3: Conv1d(8, 8, 3, stride = 1, padding = 1, bias = false),
-            layer5: Linear(32, 3),
-            opt: Sgd((layer1, layer2, layer3, layer5), lr = 0.05, momentum = 0.9),
+            layer1: Linear(15, 3),
+            layer4: Linear(3, 3),
+            opt: AdamW((layer1, layer4), lr = 0.05, eps = 0.01),
         }
 
-        step fit(v0: [N, 1, 15], y: [N, 3]) -> (loss, v6) {
-            let v1 = v0.narrow(2, 0, 9);
+        step fit(v0: [N, 1, 15], y: [N, 3]) -> (loss, v5) {
+            let v1 = v0.maximum(v0);
             let v2 = layer1(v1);
-            let v3 = layer2(v2);
-            let v4 = layer3(v3);
-            let v5 = v4.reshape([N, 32]);
-            let v6 = layer5(v5);
-            let loss = l1(v6, y);
+            let v3 = { let (values, _) = v2.topk(1, dim = 1); values };
+            let v4 = v3.reshape([N, 3]);
+            let v5 = layer4(v4);
+            let loss = mse(v5, y, reduction = "sum");
             opt.minimize(loss);
         }
 
-        eval apply(v0: [N, 1, 15]) -> v6 {
-            let v1 = v0.narrow(2, 0, 9);
+        eval apply(v0: [N, 1, 15]) -> v5 {
+            let v1 = v0.maximum(v0);
             let v2 = layer1(v1);
-            let v3 = layer2(v2);
-            let v4 = layer3(v3);
-            let v5 = v4.reshape([N, 32]);
-            let v6 = layer5(v5);
+            let v3 = { let (values, _) = v2.topk(1, dim = 1); values };
+            let v4 = v3.reshape([N, 3]);
+            let v5 = layer4(v4);
         }
     }
 
@@ -215,23 +211,24 @@ mod program_6 {
 
     model! {
         struct Net {
-            layer5: Linear(1, 4),
+            layer0: Conv1d(3, 6, 4, stride = 3, padding = 2, dilation = 2, groups = 3),
+            layer5: Linear(42, 4),
         }
 
         fn forward(v0: [N, 3, 21]) -> [N, 4] {
-            let v1 = v0.hardswish();
-            let v2 = v1.erf();
-            let v3 = v2.sum(1, keepdim = true);
-            let v4 = { let (values, places) = v3.max(2, keepdim = true); values + places.float() * 0.125 };
-            let v5 = v4.reshape([N, 1]);
+            let v1 = layer0(v0);
+            let v2 = v1.logcumsumexp(2);
+            let v3 = v2.neg();
+            let v4 = v3.masked_fill(v1 < 0.0, 0.25);
+            let v5 = v4.reshape([N, 42]);
             let v6 = layer5(v5);
             v6
         }
     }
 
     pub fn check() {
-        let loss = mse();
-        let rule = Adam::default().lr(0.05).amsgrad(true).eps(0.01);
+        let loss = l1();
+        let rule = NAdam::default().lr(0.05).eps(0.01);
         crate::check::values(6, Net::init, loss, rule);
     }
 }
@@ -242,21 +239,22 @@ mod program_7 {
 
     model! {
         struct Net {
-            layer2: Linear(330, 6),
-            opt: RMSprop((layer2), lr = 0.05, eps = 0.01),
+            layer0: Linear(9, 6, bias = false),
+            layer2: Linear(180, 6),
+            opt: Adam((layer0, layer2), lr = 0.05, amsgrad = true, weight_decay = 0.125, eps = 0.01),
         }
 
         step fit(v0: [N, 3, 10, 9], y: [N; i32]) -> (loss, v3) {
-            let v1 = v0.pad([2, 0]);
-            let v2 = v1.reshape([N, 330]);
+            let v1 = layer0(v0);
+            let v2 = v1.reshape([N, 180]);
             let v3 = layer2(v2);
-            let loss = cross_entropy(v3, y);
+            let loss = cross_entropy(v3, y, label_smoothing = 0.125, ignore_index = 0);
             opt.minimize(loss);
         }
 
         eval apply(v0: [N, 3, 10, 9]) -> v3 {
-            let v1 = v0.pad([2, 0]);
-            let v2 = v1.reshape([N, 330]);
+            let v1 = layer0(v0);
+            let v2 = v1.reshape([N, 180]);
             let v3 = layer2(v2);
         }
     }
@@ -272,27 +270,23 @@ mod program_8 {
 
     model! {
         struct Net {
-            layer1: Upsample(scale_factor = 3, mode = "linear"),
-            layer2: Linear(54, 3),
-            layer3: Conv1d(7, 7, 2, stride = 2, padding = 2),
-            layer5: Linear(21, 2),
+            layer4: Linear(36, 2),
         }
 
         fn forward(v0: [N, 7, 18]) -> [N, 2] {
-            let v1 = v0 + v0.gather(2, v0.argmax(2, keepdim = true));
-            let v2 = layer1(v1);
-            let v3 = layer2(v2);
-            let v4 = layer3(v3);
-            let v5 = v4.reshape([N, 21]);
-            let v6 = layer5(v5);
-            v6
+            let v1 = v0.flip(2);
+            let v2 = v1.expm1();
+            let v3 = v2.slice(1, 1, 7, step = 3);
+            let v4 = v3.reshape([N, 36]);
+            let v5 = layer4(v4);
+            v5
         }
     }
 
     pub fn check() {
-        let loss = cross_entropy().label_smoothing(0.125).ignore_index(0);
+        let loss = mse();
         let rule = AdamW::default().lr(0.05).eps(0.01);
-        crate::check::labels(8, Net::init, loss, rule);
+        crate::check::values(8, Net::init, loss, rule);
     }
 }
 
@@ -302,34 +296,31 @@ mod program_9 {
 
     model! {
         struct Net {
-            layer3: Linear(1, 3, bias = false),
-            layer4: LayerNorm(3),
-            layer7: Linear(18, 5),
-            opt: Adam((layer3, layer4, layer7), lr = 0.05, eps = 0.01),
+            layer3: LayerNorm(6),
+            layer6: Linear(54, 5),
+            opt: RMSprop((layer3, layer6), lr = 0.05, eps = 0.01),
         }
 
-        step fit(v0: [N, 3, 9, 6], y: [N, 5]) -> (loss, v8) {
-            let v1 = v0.logsumexp(2, keepdim = true);
-            let v2 = v1.transpose(2, 3);
-            let v3 = v2.minimum(v2);
+        step fit(v0: [N, 3, 9, 6], y: [N, 5]) -> (loss, v7) {
+            let v1 = (v0.square() + 0.5).reciprocal();
+            let v2 = { let (values, places) = v1.cummax(1); values + places.float() * 0.125 };
+            let v3 = v2.slice(1, 1, 3, step = 1);
             let v4 = layer3(v3);
-            let v5 = layer4(v4);
-            let v6 = v5.select(3, 2);
-            let v7 = v6.reshape([N, 18]);
-            let v8 = layer7(v7);
-            let loss = mse(v8, y);
+            let v5 = v4.select(1, 1);
+            let v6 = v5.reshape([N, 54]);
+            let v7 = layer6(v6);
+            let loss = bce_with_logits(v7, y);
             opt.minimize(loss);
         }
 
-        eval apply(v0: [N, 3, 9, 6]) -> v8 {
-            let v1 = v0.logsumexp(2, keepdim = true);
-            let v2 = v1.transpose(2, 3);
-            let v3 = v2.minimum(v2);
+        eval apply(v0: [N, 3, 9, 6]) -> v7 {
+            let v1 = (v0.square() + 0.5).reciprocal();
+            let v2 = { let (values, places) = v1.cummax(1); values + places.float() * 0.125 };
+            let v3 = v2.slice(1, 1, 3, step = 1);
             let v4 = layer3(v3);
-            let v5 = layer4(v4);
-            let v6 = v5.select(3, 2);
-            let v7 = v6.reshape([N, 18]);
-            let v8 = layer7(v7);
+            let v5 = v4.select(1, 1);
+            let v6 = v5.reshape([N, 54]);
+            let v7 = layer6(v6);
         }
     }
 
@@ -344,20 +335,20 @@ mod program_10 {
 
     model! {
         struct Net {
-            layer2: Linear(6, 2),
+            layer2: Linear(2, 2),
         }
 
         fn forward(v0: [N, 6]) -> [N, 2] {
-            let v1 = v0.clamp(-0.75, 0.5);
-            let v2 = v1.reshape([N, 6]);
+            let v1 = v0.narrow(1, 1, 2);
+            let v2 = v1.reshape([N, 2]);
             let v3 = layer2(v2);
             v3
         }
     }
 
     pub fn check() {
-        let loss = bce_with_logits();
-        let rule = RMSprop::default().lr(0.05).centered(true).eps(0.01);
+        let loss = huber();
+        let rule = Adam::default().lr(0.05).eps(0.01);
         crate::check::values(10, Net::init, loss, rule);
     }
 }
@@ -368,33 +359,35 @@ mod program_11 {
 
     model! {
         struct Net {
-            layer0: Conv2d(5, 5, 3, stride = 3),
-            layer2: Conv2d(5, 17, 1, stride = 3, padding = (0, 2), dilation = 2),
-            layer4: Linear(34, 4),
-            opt: AdamW((layer0, layer2, layer4), lr = 0.05, eps = 0.01),
+            layer6: Linear(540, 4),
+            opt: Adam((layer6), lr = 0.05, eps = 0.01),
         }
 
-        step fit(v0: [N, 5, 6, 9], y: [N, 4]) -> (loss, v5) {
-            let v1 = layer0(v0);
-            let v2 = v1.mean(3, keepdim = true);
-            let v3 = layer2(v2);
-            let v4 = v3.reshape([N, 34]);
-            let v5 = layer4(v4);
-            let loss = l1(v5, y);
+        step fit(v0: [N, 5, 6, 9], y: [N; i32]) -> (loss, v7) {
+            let v1 = v0.repeat_interleave(2, 1);
+            let v2 = where(v1 > v1, v1 * 0.5, v1);
+            let v3 = v2.selu();
+            let v4 = v3.masked_fill(v1 < 0.0, 0.25);
+            let v5 = (v4.square() + 0.5).sqrt();
+            let v6 = v5.reshape([N, 540]);
+            let v7 = layer6(v6);
+            let loss = cross_entropy(v7, y);
             opt.minimize(loss);
         }
 
-        eval apply(v0: [N, 5, 6, 9]) -> v5 {
-            let v1 = layer0(v0);
-            let v2 = v1.mean(3, keepdim = true);
-            let v3 = layer2(v2);
-            let v4 = v3.reshape([N, 34]);
-            let v5 = layer4(v4);
+        eval apply(v0: [N, 5, 6, 9]) -> v7 {
+            let v1 = v0.repeat_interleave(2, 1);
+            let v2 = where(v1 > v1, v1 * 0.5, v1);
+            let v3 = v2.selu();
+            let v4 = v3.masked_fill(v1 < 0.0, 0.25);
+            let v5 = (v4.square() + 0.5).sqrt();
+            let v6 = v5.reshape([N, 540]);
+            let v7 = layer6(v6);
         }
     }
 
     pub fn check() {
-        crate::check::steps_of_values::<Net>(11, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
+        crate::check::steps_of_labels::<Net>(11, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));
     }
 }
 
@@ -404,25 +397,21 @@ mod program_12 {
 
     model! {
         struct Net {
-            layer1: Conv1d(3, 6, 3, stride = 1, padding = 2, groups = 3, bias = false),
-            layer6: Linear(588, 3, bias = false),
+            layer3: Linear(288, 3, bias = false),
         }
 
         fn forward(v0: [N, 6, 12, 4]) -> [N, 3] {
-            let v1 = v0.reshape([N, 3, 96]);
-            let v2 = layer1(v1);
-            let v3 = v2.mish();
-            let v4 = v3.expm1();
-            let v5 = v4.reshape([N, 14, 42]);
-            let v6 = v5.reshape([N, 588]);
-            let v7 = layer6(v6);
-            v7
+            let v1 = v0.mish();
+            let v2 = v1 + v0.detach();
+            let v3 = v2.reshape([N, 288]);
+            let v4 = layer3(v3);
+            v4
         }
     }
 
     pub fn check() {
-        let loss = mse();
-        let rule = AdamW::default().lr(0.05).eps(0.01);
+        let loss = l1();
+        let rule = Adam::default().lr(0.05).amsgrad(true).eps(0.01);
         crate::check::values(12, Net::init, loss, rule);
     }
 }
@@ -433,25 +422,28 @@ mod program_13 {
 
     model! {
         struct Net {
-            layer0: Linear(1, 2),
-            layer3: Linear(60, 2),
-            opt: AdamW((layer0, layer3), lr = 0.05, eps = 0.01),
+            layer1: Linear(1, 12),
+            layer2: MaxPool2d(1, stride = 2, dilation = 2),
+            layer4: Linear(90, 2),
+            opt: Sgd((layer1, layer4), lr = 0.05, momentum = 0.9),
         }
 
-        step fit(v0: [N, 5, 6, 1], y: [N, 2]) -> (loss, v4) {
-            let v1 = layer0(v0);
-            let v2 = v1.transpose(1, 1);
-            let v3 = v2.reshape([N, 60]);
-            let v4 = layer3(v3);
-            let loss = bce_with_logits(v4, y);
+        step fit(v0: [N, 5, 6, 1], y: [N, 2]) -> (loss, v5) {
+            let v1 = v0.cumsum(1);
+            let v2 = layer1(v1);
+            let v3 = layer2(v2);
+            let v4 = v3.reshape([N, 90]);
+            let v5 = layer4(v4);
+            let loss = bce_with_logits(v5, y);
             opt.minimize(loss);
         }
 
-        eval apply(v0: [N, 5, 6, 1]) -> v4 {
-            let v1 = layer0(v0);
-            let v2 = v1.transpose(1, 1);
-            let v3 = v2.reshape([N, 60]);
-            let v4 = layer3(v3);
+        eval apply(v0: [N, 5, 6, 1]) -> v5 {
+            let v1 = v0.cumsum(1);
+            let v2 = layer1(v1);
+            let v3 = layer2(v2);
+            let v4 = v3.reshape([N, 90]);
+            let v5 = layer4(v4);
         }
     }
 
@@ -466,15 +458,16 @@ mod program_14 {
 
     model! {
         struct Net {
-            layer0: ConvTranspose3d(2, 2, 1, stride = 3),
-            layer2: Linear(224, 1, bias = false),
+            layer1: Conv3d(2, 9, 1, stride = 2, padding = (1, 2, 2)),
+            layer3: Linear(216, 1),
         }
 
         fn forward(v0: [N, 2, 2, 3, 2]) -> [N, 1] {
-            let v1 = layer0(v0);
-            let v2 = v1.reshape([N, 224]);
-            let v3 = layer2(v2);
-            v3
+            let v1 = v0.logcumsumexp(1);
+            let v2 = layer1(v1);
+            let v3 = v2.reshape([N, 216]);
+            let v4 = layer3(v3);
+            v4
         }
     }
 
@@ -491,28 +484,26 @@ mod program_15 {
 
     model! {
         struct Net {
-            layer5: Linear(2, 3),
-            opt: RMSprop((layer5), lr = 0.05, momentum = 0.9, eps = 0.01),
+            layer4: Linear(40, 3),
+            opt: AdamW((layer4), lr = 0.05, eps = 0.01),
         }
 
-        step fit(v0: [N, 40], y: [N, 3]) -> (loss, v6) {
-            let v1 = v0.reshape([N, 20, 2]);
-            let v2 = v1.silu();
-            let v3 = v2.amax(1, keepdim = true);
-            let v4 = v3.clamp(-0.75, 0.5);
-            let v5 = v4.reshape([N, 2]);
-            let v6 = layer5(v5);
-            let loss = l1(v6, y);
+        step fit(v0: [N, 40], y: [N, 3]) -> (loss, v5) {
+            let v1 = v0.clamp(-0.75, 0.5);
+            let v2 = v1.clamp(-0.75, 0.5);
+            let v3 = { let (front, back) = v2.chunk(2, dim = 1); cat((back * 0.5, front), dim = 1) };
+            let v4 = v3.reshape([N, 40]);
+            let v5 = layer4(v4);
+            let loss = mse(v5, y);
             opt.minimize(loss);
         }
 
-        eval apply(v0: [N, 40]) -> v6 {
-            let v1 = v0.reshape([N, 20, 2]);
-            let v2 = v1.silu();
-            let v3 = v2.amax(1, keepdim = true);
-            let v4 = v3.clamp(-0.75, 0.5);
-            let v5 = v4.reshape([N, 2]);
-            let v6 = layer5(v5);
+        eval apply(v0: [N, 40]) -> v5 {
+            let v1 = v0.clamp(-0.75, 0.5);
+            let v2 = v1.clamp(-0.75, 0.5);
+            let v3 = { let (front, back) = v2.chunk(2, dim = 1); cat((back * 0.5, front), dim = 1) };
+            let v4 = v3.reshape([N, 40]);
+            let v5 = layer4(v4);
         }
     }
 
@@ -527,25 +518,24 @@ mod program_16 {
 
     model! {
         struct Net {
-            layer0: BatchNorm1d(8),
-            layer5: Linear(10, 4),
+            layer5: Linear(1, 4, bias = false),
         }
 
         fn forward(v0: [N, 8]) -> [N, 4] {
-            let v1 = layer0(v0);
-            let v2 = v1.pad([0, 2]);
-            let v3 = v2.narrow(1, 0, 10);
-            let v4 = { let (front, back) = v3.chunk(2, dim = 1); cat((back * 0.5, front), dim = 1) };
-            let v5 = v4.reshape([N, 10]);
+            let v1 = v0.diff(dim = 1);
+            let v2 = v1.pad([1, 0]);
+            let v3 = v2.amax(1, keepdim = true);
+            let v4 = where(v3 > v3, v3 * 0.5, v3);
+            let v5 = v4.reshape([N, 1]);
             let v6 = layer5(v5);
             v6
         }
     }
 
     pub fn check() {
-        let loss = l1();
-        let rule = RMSprop::default().lr(0.05).centered(true).eps(0.01);
-        crate::check::values(16, Net::init, loss, rule);
+        let loss = cross_entropy();
+        let rule = Adam::default().lr(0.05).amsgrad(true).eps(0.01);
+        crate::check::labels(16, Net::init, loss, rule);
     }
 }
 
@@ -555,22 +545,21 @@ mod program_17 {
 
     model! {
         struct Net {
-            layer0: Linear(11, 9),
-            layer2: Linear(378, 6),
-            opt: RMSprop((layer0, layer2), lr = 0.05, eps = 0.01),
+            layer2: Linear(462, 6),
+            opt: Sgd((layer2), lr = 0.05, momentum = 0.9),
         }
 
         step fit(v0: [N, 6, 7, 11], y: [N, 6]) -> (loss, v3) {
-            let v1 = layer0(v0);
-            let v2 = v1.reshape([N, 378]);
+            let v1 = v0.softplus();
+            let v2 = v1.reshape([N, 462]);
             let v3 = layer2(v2);
-            let loss = bce_with_logits(v3, y);
+            let loss = huber(v3, y);
             opt.minimize(loss);
         }
 
         eval apply(v0: [N, 6, 7, 11]) -> v3 {
-            let v1 = layer0(v0);
-            let v2 = v1.reshape([N, 378]);
+            let v1 = v0.softplus();
+            let v2 = v1.reshape([N, 462]);
             let v3 = layer2(v2);
         }
     }

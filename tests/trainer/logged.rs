@@ -14,19 +14,19 @@ use crate::folder::Folder;
 
 #[derive(Model)]
 #[model(input = [4])]
-struct Net {
+pub struct Net {
     fc: Linear<4, 3>,
     act: ReLU,
     out: Linear<3, 3>,
 }
 
-fn data(count: usize) -> Dataset<Array2<f32>, Array1<i32>> {
+pub fn data(count: usize) -> Dataset<Array2<f32>, Array1<i32>> {
     let x = Array2::from_shape_fn((count, 4), |(i, j)| ((i * 7 + j * 13) as f32).sin());
     let y = x.rows().into_iter().map(|row| i32::from(row[0] > row[1])).collect();
     Dataset::new(x, y).unwrap()
 }
 
-fn trainer() -> Trainer<Net, CrossEntropy, Adam> {
+pub fn trainer() -> Trainer<Net, CrossEntropy, Adam> {
     Trainer::new(Net::init(1), cross_entropy(), Adam::default()).batch(8).threads(1).build().unwrap()
 }
 
@@ -59,10 +59,10 @@ fn rows(text: &str) -> Vec<String> {
 }
 
 /// An event: its step, and of each value its tag and a word about it.
-type Event = (u64, Vec<(String, String)>);
+pub type Event = (u64, Vec<(String, String)>);
 
 /// Reads a file of events with a decoder that shares nothing with what has written it.
-fn events(bytes: &[u8]) -> Vec<Event> {
+pub fn events(bytes: &[u8]) -> Vec<Event> {
     fn crc(bytes: &[u8]) -> u32 {
         let mut crc = u32::MAX;
         for &byte in bytes {
@@ -171,6 +171,25 @@ fn timeless(bytes: &[u8]) -> Vec<Event> {
     let mut found = events(bytes);
     found.retain(|(_, values)| !values.iter().any(|(tag, _)| tag.starts_with("seconds") || tag.starts_with("samples")));
     found
+}
+
+/// Histograms of gradients, where the optimizer keeps them.
+#[test]
+fn histograms_of_gradients_are_logged() {
+    let folder = Folder::new("gradients");
+    let data = data(24);
+    let adam = Adam::default().keep_gradients(true);
+    let mut trainer = Trainer::new(Net::init(1), cross_entropy(), adam).batch(8).threads(1).build().unwrap();
+    trainer.fit(&data).epochs(2).log(TensorBoard::new(&folder.0)).progress(Progress::Silent).run().unwrap();
+    let found = events(&fs::read(folder.path("events.out.tfevents.kiln")).unwrap());
+    for tag in ["fc/weight", "gradients/fc/weight", "gradients/out/bias"] {
+        let count = if tag.ends_with("bias") { 3 } else { 12 };
+        let of_event =
+            |(step, values): &Event| values.iter().find(|(name, _)| name == tag).map(|(_, what)| (*step, what.clone()));
+        let found: Vec<_> = found.iter().filter_map(of_event).collect();
+        assert_eq!(found, [3, 6].map(|step| (step, format!("histogram of {count}"))), "{tag}");
+    }
+    assert!(found.iter().all(|(_, values)| values.iter().all(|(tag, _)| !tag.contains("exp_avg"))));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use kiln::graph::Stage;
 use kiln::graph::interpret::Cause;
 use kiln::numerics::NonFinite;
 use kiln::prelude::*;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Array3};
 
 use crate::bits;
 
@@ -209,4 +209,104 @@ fn a_run_of_epochs_ends_with_the_report() {
         other => panic!("{other:?}"),
     }
     assert!(bits(trainer.model()).iter().all(|(_, bits)| bits.iter().all(|&bits| f32::from_bits(bits).is_finite())));
+}
+
+model! {
+    struct Logarithms {
+        fc: Linear(3, 2),
+    }
+
+    fn forward(x: [N, 3]) -> [N, 2] {
+        fc(x.log())
+    }
+}
+
+/// Of calls that several threads make at once each is told of its own numbers, and those that are right are not disturbed.
+#[test]
+fn calls_at_once_are_told_of_their_own_numbers() {
+    let predictor = Predictor::new(Logarithms::init(1)).batch(4).threads(1).check_numerics(true).build().unwrap();
+    let good = numbers(4).abs() + 0.5;
+    let expected = predictor.predict(&good).unwrap();
+    let start = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (predictor, start, good, expected) = (&predictor, &start, &good, &expected);
+            scope.spawn(move || {
+                start.wait();
+                for call in 0..24 {
+                    // Others of two samples compile a program meanwhile.
+                    let rows = if call % 5 == 4 { 2 } else { 4 };
+                    let mut x = good.slice(ndarray::s![..rows, ..]).to_owned();
+                    if (call + thread) % 2 == 0 {
+                        let found = predictor.predict(&x).unwrap();
+                        assert!(found.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-5), "{found}");
+                        continue;
+                    }
+                    let (row, bad) = (call % rows, -((100 * thread + call) as f32));
+                    x[[row, thread % 3]] = bad;
+                    let found = report(predictor.predict(&x));
+                    assert_eq!((found.operation, found.sample), ("log", Some(row)), "{found}");
+                    assert_eq!(found.index, [row, thread % 3], "{found}");
+                    assert_eq!(found.operands[0].there, Some(bad), "{found}");
+                }
+            });
+        }
+    });
+}
+
+model! {
+    struct Sums {
+        keep: Identity,
+    }
+
+    fn forward(x: [N, 64, 16]) -> [N, 16] {
+        keep(x).transpose(1, 2).sum(2)
+    }
+}
+
+/// Where sums of the program alone exceed `f32`, and those of its operations one by one do not, no node is blamed: at exactly
+/// those magnitudes at which a result is not finite, and not one below.
+#[test]
+fn sums_in_another_order_are_told_apart() {
+    let build = |check: bool| Predictor::new(Sums::init(1)).batch(2).threads(1).check_numerics(check).build().unwrap();
+    let (plain, checked) = (build(false), build(true));
+    // Terms of one magnitude whose signs change in some rhythm, so that they add up to 0 as a whole.
+    let terms = |mask: usize, magnitude: f32| {
+        Array3::from_shape_fn(
+            (2, 64, 16),
+            |(_, i, _)| {
+                if (i & mask).count_ones() % 2 == 0 { magnitude } else { -magnitude }
+            },
+        )
+    };
+    let is_unexplained = |mask: usize, magnitude: f32| {
+        let x = terms(mask, magnitude);
+        let is_finite = plain.predict(&x).unwrap().iter().all(|x| x.is_finite());
+        match checked.predict(&x) {
+            Ok(_) => assert!(is_finite, "{mask} {magnitude}"),
+            Err(TrainError::Numerics(_)) => assert!(!is_finite, "{mask} {magnitude}"),
+            Err(TrainError::Unexplained(found)) => {
+                assert!(!is_finite && found.program == "predict" && found.results == ["prediction"], "{found:?}");
+                assert!(found.to_string().contains("computed again, operation by operation, all is finite"), "{found}");
+                return true;
+            }
+            Err(other) => panic!("{other}"),
+        }
+        false
+    };
+    // No order exceeds the largest number with terms that small.
+    let (small, large) = (f32::MAX / 65.0, 2.5e38);
+    let rhythms = [1, 4, 7, 8, 16, 31, 32, 36, 63];
+    assert!(rhythms.iter().all(|&mask| !is_unexplained(mask, small)));
+    let Some(mask) = rhythms.into_iter().find(|&mask| is_unexplained(mask, large)) else {
+        return println!("skipped: this machine's order of sums is that of the definition");
+    };
+    let [mut below, mut above] = [small.to_bits(), large.to_bits()];
+    while above - below > 1 {
+        let middle = below + (above - below) / 2;
+        if is_unexplained(mask, f32::from_bits(middle)) { above = middle } else { below = middle }
+    }
+    // A power of two of the largest such term is the largest number.
+    let most = f32::from_bits(below);
+    assert!((1..=5).any(|doublings| most == f32::MAX / (1 << doublings) as f32), "{most}");
 }

@@ -126,6 +126,34 @@ fn metrics_lower_the_rate() {
     assert!(error.to_string().starts_with("the optimizer has no schedule that goes by a metric"), "{error}");
 }
 
+/// The gradients of the last step, as they are before clipping, of several batches their mean; training is not disturbed.
+#[test]
+fn gradients_are_kept_where_asked() {
+    let (x, y) = (data(8, 4, 0.0), data(8, 2, 0.5));
+    let mut plain = build(Plain::init(1), Sgd::new(0.5));
+    assert_eq!(plain.gradient("fc1.weight"), None);
+    let before = values(plain.model());
+    plain.step(&x, &y).unwrap();
+    let after = values(plain.model());
+    let expected: BTreeMap<String, ArrayD<f32>> =
+        before.iter().map(|(name, before)| (name.clone(), (before - &after[name]) / 0.5)).collect();
+    let clipped = Sgd::new(0.5).clip_grad_norm(1e-3).clip_grad_value(1e-4).keep_gradients(true);
+    for (rule, calls) in [(Sgd::new(0.5).keep_gradients(true), 1), (clipped.clone(), 1), (clipped.accumulate(2), 2)] {
+        let mut kept = build(Plain::init(1), rule.clone());
+        assert!(kept.gradient("fc1.weight").unwrap().iter().all(|&x| x == 0.0));
+        for part in 0..calls {
+            let rows = s![8 / calls * part..8 / calls * (part + 1), ..];
+            kept.step(&x.slice(rows), &y.slice(rows)).unwrap();
+        }
+        let found = before.keys().map(|name| (name.clone(), kept.gradient(name).unwrap())).collect();
+        assert_near(&found, &expected, 1e-5);
+        assert_eq!(kept.gradient("fc1"), None);
+    }
+    let mut kept = build(Plain::init(1), Sgd::new(0.5).keep_gradients(true));
+    kept.step(&x, &y).unwrap();
+    assert_eq!(values(kept.model()), after);
+}
+
 /// Four parts of a batch make the step of the whole batch, for a loss that is a mean.
 #[test]
 fn gradients_of_several_batches_make_a_step() {

@@ -116,4 +116,14 @@ model! {
     }
 }
 
+model! {
+    struct Labels {
+        fc: Linear(4, 4),
+    }
+
+    eval target(x: [N, 4], y: [N]) -> loss {
+        let loss = cross_entropy(fc(x), y);
+    }
+}
+
 fn main() {}

@@ -78,4 +78,15 @@ model! {
     }
 }
 
+model! {
+    struct NoOptimizer {
+        fc: Linear(4, 4),
+    }
+
+    step update(x: [N, 4], y: [N, 4]) -> loss {
+        let loss = mse(fc(x), y);
+        opt.minimize(loss);
+    }
+}
+
 fn main() {}

@@ -2,18 +2,20 @@
 _kiln() {
     local word=${COMP_WORDS[COMP_CWORD]} words=
     if [ "$COMP_CWORD" = 1 ]; then
-        words="inspect diff convert report completions --help --version"
+        words="inspect diff convert report run bench completions --help --version"
     else
         case ${COMP_WORDS[COMP_CWORD - 1]} in
         --sort) COMPREPLY=($(compgen -W "name size" -- "$word")); return ;;
         --to) COMPREPLY=($(compgen -W "f16 bf16 f32 f64" -- "$word")); return ;;
-        --tolerance | -t | --rename | --strip | --title) return ;;
+        --tolerance | -t | --rename | --strip | --title | --shape | --const | --batch | --seconds | --threads) return ;;
         esac
         case ${COMP_WORDS[1]} in
         inspect) words="--list --sort --json --help" ;;
         diff) words="--tolerance --json --help" ;;
         convert) words="--to --rename --strip --force --help" ;;
         report) words="--output --title --force --help" ;;
+        run) words="--input --shape --const --out --threads --json --help" ;;
+        bench) words="--shape --const --batch --seconds --threads --json --help" ;;
         completions) words="bash zsh fish --help" ;;
         esac
         case $word in

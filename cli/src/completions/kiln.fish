@@ -3,12 +3,14 @@ complete -c kiln -n __fish_use_subcommand -f -a inspect -d 'Show the tensors of 
 complete -c kiln -n __fish_use_subcommand -f -a diff -d 'Show how the tensors of two files differ'
 complete -c kiln -n __fish_use_subcommand -f -a convert -d 'Write the tensors of a file in another format'
 complete -c kiln -n __fish_use_subcommand -f -a report -d 'Write what a run has measured as one HTML file'
+complete -c kiln -n __fish_use_subcommand -f -a run -d 'Compute what a model of an ONNX file gives for arrays'
+complete -c kiln -n __fish_use_subcommand -f -a bench -d 'Time the prediction of a model of an ONNX file'
 complete -c kiln -n __fish_use_subcommand -f -a completions -d 'Print the script by which a shell completes kiln'
 complete -c kiln -n __fish_use_subcommand -f -l version
 complete -c kiln -l help
 complete -c kiln -n '__fish_seen_subcommand_from inspect' -s l -l list -d 'Names, types and shapes alone'
 complete -c kiln -n '__fish_seen_subcommand_from inspect' -l sort -x -a 'name size' -d Order
-complete -c kiln -n '__fish_seen_subcommand_from inspect diff' -l json -d 'As one JSON object'
+complete -c kiln -n '__fish_seen_subcommand_from inspect diff run bench' -l json -d 'As one JSON object'
 complete -c kiln -n '__fish_seen_subcommand_from diff' -s t -l tolerance -x -d 'Numbers that differ by no more are the same'
 complete -c kiln -n '__fish_seen_subcommand_from convert' -l to -x -a 'f16 bf16 f32 f64' -d 'What floats become'
 complete -c kiln -n '__fish_seen_subcommand_from convert' -l rename -x -d OLD=NEW
@@ -16,4 +18,11 @@ complete -c kiln -n '__fish_seen_subcommand_from convert' -l strip -x -d 'Takes 
 complete -c kiln -n '__fish_seen_subcommand_from convert report' -s f -l force -d 'Replace the file that is written'
 complete -c kiln -n '__fish_seen_subcommand_from report' -l title -x -d 'What stands on top'
 complete -c kiln -n '__fish_seen_subcommand_from report' -s o -l output -r -d 'What to write'
+complete -c kiln -n '__fish_seen_subcommand_from run' -s i -l input -x -d NAME=FILE
+complete -c kiln -n '__fish_seen_subcommand_from run' -s o -l out -r -d 'Where an output is written to'
+complete -c kiln -n '__fish_seen_subcommand_from run bench' -l shape -x -d NAME=1,3,224,224
+complete -c kiln -n '__fish_seen_subcommand_from run bench' -l const -x -d NAME=NUMBER
+complete -c kiln -n '__fish_seen_subcommand_from run bench' -s t -l threads -x -d 'The number of threads'
+complete -c kiln -n '__fish_seen_subcommand_from bench' -l batch -x -d 'The number of rows'
+complete -c kiln -n '__fish_seen_subcommand_from bench' -l seconds -x -d 'How long calls are timed'
 complete -c kiln -n '__fish_seen_subcommand_from completions' -f -a 'bash zsh fish'

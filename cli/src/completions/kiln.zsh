@@ -7,6 +7,8 @@ _kiln() {
         'diff:show how the tensors of two files differ'
         'convert:write the tensors of a file in another format, or with other names'
         'report:write what a run has measured as one HTML file'
+        'run:compute what a model of an ONNX file gives for arrays'
+        'bench:time the prediction of a model of an ONNX file'
         'completions:print the script by which a shell completes this command'
     )
     if (( CURRENT == 2 )); then
@@ -35,6 +37,18 @@ _kiln() {
     report)
         _arguments '(-o --output)'{-o,--output}'[what to write]:file:_files' '--title[what stands on top]:text: ' \
             '(-f --force)'{-f,--force}'[replace the file that is written]' '--help' '1:folder:_files -/'
+        ;;
+    run)
+        _arguments '*'{-i,--input}'[the array of an input]:NAME=FILE:_files' '*--shape[of an input]:NAME=1,3,224,224: ' \
+            '*--const[the number of an input]:NAME=NUMBER: ' '*'{-o,--out}'[where an output is written to]:file:_files' \
+            '(-t --threads)'{-t,--threads}'[number of threads]:number: ' '--json[as one JSON object]' '--help' \
+            '1:file:_files'
+        ;;
+    bench)
+        _arguments '*--shape[of an input]:NAME=1,3,224,224: ' '*--const[the number of an input]:NAME=NUMBER: ' \
+            '--batch[the number of rows]:number: ' '--seconds[how long calls are timed]:seconds: ' \
+            '(-t --threads)'{-t,--threads}'[number of threads]:number: ' '--json[as one JSON object]' '--help' \
+            '1:file:_files'
         ;;
     completions) _arguments '--help' '1:shell:(bash zsh fish)' ;;
     esac

@@ -6,6 +6,7 @@ use super::{Builder, Value};
 use crate::graph::Type;
 use crate::op::{BinaryOp, CompareOp, Op, UnaryOp};
 use crate::shape::{DType, rules};
+use crate::whole::Curve;
 
 /// A value, or a number that becomes a constant of the other operand's element type.
 pub trait Operand<'g> {
@@ -222,7 +223,7 @@ impl<'g> Value<'g> {
     /// `x > 0`, which NaN fails.)
     pub fn relu(self) -> Value<'g> {
         let _function = self.graph().function("relu");
-        self.le(0.0).select(0.0, self)
+        self.le(0.0).select(0.0, self).curve(Curve::Relu, self)
     }
 
     /// The value, but at least `low` and at most `high` (`high` if `low` is larger than it); an infinite bound is none.
@@ -230,12 +231,13 @@ impl<'g> Value<'g> {
     pub fn clamp(self, low: f64, high: f64) -> Value<'g> {
         let _function = self.graph().function("clamp");
         let (bound, low) = (self.detach(), low.min(high));
-        match (low > f64::NEG_INFINITY, high < f64::INFINITY) {
+        let clamped = match (low > f64::NEG_INFINITY, high < f64::INFINITY) {
             (true, true) => (self.gt(low) & self.lt(high)).select(self, bound.maximum(low).minimum(high)),
             (true, false) => self.gt(low).select(self, bound.maximum(low)),
             (false, true) => self.lt(high).select(self, bound.minimum(high)),
             (false, false) => self,
-        }
+        };
+        clamped.curve(Curve::Clamp { low, high }, self)
     }
 
     /// Whether the elements are equal.

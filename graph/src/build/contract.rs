@@ -3,6 +3,7 @@
 use super::Value;
 use crate::op::{Convolution, Op, Window, WindowOp};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 impl<'g> Value<'g> {
     /// The matrix product, as `torch.matmul`: vectors count as a row (on the left) or a column (on the right), whose
@@ -17,12 +18,13 @@ impl<'g> Value<'g> {
         let product = left.matmul_matrices(matrix);
         let shape = product.shape();
         let (row, column) = (shape.rank() - 2, shape.rank() - 1);
-        match (a.rank(), b.rank()) {
+        let product = match (a.rank(), b.rank()) {
             (1, 1) => product.reshape(shape.remove(column).remove(row)),
             (1, _) => product.reshape(shape.remove(row)),
             (_, 1) => product.reshape(shape.remove(column)),
             _ => product,
-        }
+        };
+        product.known_as(Whole::MatMul, &[Some(self), Some(right)])
     }
 
     /// The product of tensors of two or more axes.

@@ -160,6 +160,9 @@ pub enum GraphError {
     /// A scan whose operands do not fit its body.
     #[error(transparent)]
     Scan(#[from] ScanError),
+    /// A part of the graph that was made from something else, such as a file of another format.
+    #[error("{0}")]
+    Foreign(String),
     /// A gradient in a value that is not f32.
     #[error("there is no gradient in a value of type {found}")]
     GradientType {

@@ -4,6 +4,7 @@
 use super::{Builder, Value};
 use crate::graph::NodeId;
 use crate::shape::DType;
+use crate::whole::{Noted, Whole};
 
 /// What labels may be: see [`Builder::classes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +58,28 @@ impl Builder {
             (range, (!inside).convert(DType::F32).sum(..))
         };
         noted.into_iter().map(count).collect()
+    }
+
+    /// Keeps what functions of several operations note of themselves from here on: see [`Builder::take_wholes`].
+    pub fn keep_wholes(&self) {
+        self.wholes.borrow_mut().get_or_insert_default();
+    }
+
+    /// What was noted since [`Builder::keep_wholes`], and is kept no longer. What lies within another one comes before it.
+    pub fn take_wholes(&self) -> Vec<Noted> {
+        self.wholes.take().unwrap_or_default()
+    }
+
+    /// Notes what values are as a whole. One that is an operand itself, as of a function that leaves it as it is, says
+    /// nothing.
+    pub(crate) fn note_whole(&self, whole: Whole, operands: &[Option<Value<'_>>], results: &[Value<'_>]) {
+        let mut wholes = self.wholes.borrow_mut();
+        let Some(wholes) = wholes.as_mut() else { return };
+        let operands: Vec<Option<NodeId>> = operands.iter().map(|operand| operand.map(Value::id)).collect();
+        let results: Vec<NodeId> = results.iter().map(|result| result.id()).collect();
+        if !results.iter().any(|&result| operands.contains(&Some(result))) {
+            wholes.push(Noted { whole, operands, results, scope: self.scope.get() });
+        }
     }
 
     /// Lets every update so far take place only where `condition` (a bool scalar) holds; elsewhere states stay as they are.

@@ -3,6 +3,7 @@
 use super::{Axis, AxisList, Value};
 use crate::op::{ArgOp, Axes, BinaryOp, Op, ReduceOp};
 use crate::shape::ShapeError;
+use crate::whole::{Fold, Whole};
 
 /// Each reduction twice: with the axes removed, and with extent 1 in their place.
 macro_rules! reductions {
@@ -46,12 +47,18 @@ impl<'g> Value<'g> {
 
     /// The mean over axes.
     pub fn mean(self, axes: impl Into<AxisList>) -> Value<'g> {
-        self.over("mean", axes, |axes| self.reduce(ReduceOp::Sum, axes) / self.count(axes))
+        self.over("mean", axes, |axes| {
+            let mean = self.reduce(ReduceOp::Sum, axes) / self.count(axes);
+            mean.known_as(Whole::Fold { fold: Fold::Mean, axes, keep: false }, &[Some(self)])
+        })
     }
 
     /// [`Value::mean`], but the axes stay, with extent 1.
     pub fn mean_keep(self, axes: impl Into<AxisList>) -> Value<'g> {
-        self.over("mean", axes, |axes| (self.reduce(ReduceOp::Sum, axes) / self.count(axes)).restore(self, axes))
+        self.over("mean", axes, |axes| {
+            let mean = (self.reduce(ReduceOp::Sum, axes) / self.count(axes)).restore(self, axes);
+            mean.known_as(Whole::Fold { fold: Fold::Mean, axes, keep: true }, &[Some(self)])
+        })
     }
 
     /// The variance over axes: the squared distances from the mean, added up and divided by their number less
@@ -65,7 +72,12 @@ impl<'g> Value<'g> {
 
     /// The sums of each element and all before it along an axis.
     pub fn cumsum(self, axis: impl Into<Axis>) -> Value<'g> {
-        self.running("cumsum", axis, BinaryOp::Add, 0.0)
+        let axis = axis.into();
+        let sums = self.running("cumsum", axis, BinaryOp::Add, 0.0);
+        match axis.resolve("cumsum", self.shape()) {
+            Ok(axis) => sums.known_as(Whole::RunningSum { axis }, &[Some(self)]),
+            Err(_) => sums,
+        }
     }
 
     /// The products of each element and all before it along an axis.
@@ -108,7 +120,9 @@ impl<'g> Value<'g> {
             let largest = self.detach().amax_keep(axis);
             // An infinite shift would give inf - inf.
             let shift = largest.abs().eq(f64::INFINITY).select(0.0, largest);
-            (self - shift).exp().sum(axis).log() + shift.reshape(self.shape().remove(axis))
+            let y = (self - shift).exp().sum(axis).log() + shift.reshape(self.shape().remove(axis));
+            let whole = Whole::Fold { fold: Fold::LogSumExp, axes: Axes::new([axis]), keep: false };
+            y.known_as(whole, &[Some(self)])
         })
     }
 
@@ -116,7 +130,7 @@ impl<'g> Value<'g> {
     pub fn softmax(self, axis: impl Into<Axis>) -> Value<'g> {
         self.along("softmax", axis, |axis| {
             let powers = (self - self.detach().amax_keep(axis)).exp();
-            powers / powers.sum_keep(axis)
+            (powers / powers.sum_keep(axis)).known_as(Whole::Softmax { axis }, &[Some(self)])
         })
     }
 
@@ -124,7 +138,7 @@ impl<'g> Value<'g> {
     pub fn log_softmax(self, axis: impl Into<Axis>) -> Value<'g> {
         self.along("log_softmax", axis, |axis| {
             let shifted = self - self.detach().amax_keep(axis);
-            shifted - shifted.exp().sum_keep(axis).log()
+            (shifted - shifted.exp().sum_keep(axis).log()).known_as(Whole::LogSoftmax { axis }, &[Some(self)])
         })
     }
 

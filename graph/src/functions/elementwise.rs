@@ -5,6 +5,7 @@ use super::refused;
 use crate::build::{Operand, Value};
 use crate::shape::DType;
 use crate::shape::functions as rules;
+use crate::whole::Curve;
 
 /// Functions of one operand that have no attributes.
 macro_rules! functions_of_one {
@@ -19,15 +20,15 @@ macro_rules! functions_of_one {
 
 functions_of_one! {
     /// The smallest whole number not below x. The gradient is 0.
-    ceil |x| -(-x).floor();
+    ceil |x| (-(-x).floor()).curve(Curve::Ceil, x);
     /// x without its fraction: the whole number next to it in the direction of 0. The gradient is 0.
     trunc |x| x.lt(0.0).select(ceil(x), x.floor());
     /// The fraction of x, with its sign; the gradient is 1.
     frac |x| x - trunc(x);
     /// The tangent.
-    tan |x| x.sin() / x.cos();
+    tan |x| (x.sin() / x.cos()).curve(Curve::Tan, x);
     /// The angle in -pi/2..pi/2 whose tangent x is.
-    atan |x| x.atan2(1.0);
+    atan |x| x.atan2(1.0).curve(Curve::Atan, x);
     /// `2^x`.
     exp2 |x| x.graph().scalar(2.0).pow(x);
     /// The logarithm of base 2.
@@ -54,9 +55,9 @@ functions_of_one! {
     /// Whether x is infinite and below 0.
     isneginf |x| x.eq(f64::NEG_INFINITY);
     /// Whether x is no number.
-    isnan |x| x.ne(x);
+    isnan |x| x.ne(x).curve(Curve::IsNaN, x);
     /// Whether x is infinite.
-    isinf |x| x.abs().eq(f64::INFINITY);
+    isinf |x| x.abs().eq(f64::INFINITY).curve(Curve::IsInf, x);
     /// Whether x is a number, and not infinite.
     isfinite |x| x.abs().lt(f64::INFINITY);
 }

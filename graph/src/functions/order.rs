@@ -3,6 +3,7 @@
 use super::{positions, refused, rules};
 use crate::build::Value;
 use crate::shape::DType;
+use crate::whole::Whole;
 
 /// The elements along an axis in order, and their i32 indices. Equal elements keep their order; NaN counts as larger than
 /// all numbers. The gradient of each goes to where it came from.
@@ -14,7 +15,9 @@ pub fn sort(x: Value<'_>, dim: isize, descending: bool) -> Vec<Value<'_>> {
         Ok(_) => {
             let _function = x.graph().function("sort");
             let index = order(x.detach(), positions(x, &[dim])[0], descending);
-            vec![x.gather(dim, index), index]
+            let sorted = x.gather(dim, index);
+            known_as_sorted(x, dim, descending, &[index, sorted]);
+            vec![sorted, index]
         }
         Err(error) => vec![refused(x, error)],
     }
@@ -25,7 +28,9 @@ pub fn argsort(x: Value<'_>, dim: isize, descending: bool) -> Value<'_> {
     match rules::argsort("argsort", x.shape(), dim, descending) {
         Ok(_) => {
             let _function = x.graph().function("argsort");
-            order(x.detach(), positions(x, &[dim])[0], descending)
+            let index = order(x.detach(), positions(x, &[dim])[0], descending);
+            known_as_sorted(x, dim, descending, &[index]);
+            index
         }
         Err(error) => refused(x, error),
     }
@@ -38,7 +43,16 @@ pub fn topk(x: Value<'_>, k: usize, dim: isize, largest: bool) -> Vec<Value<'_>>
     }
     let _function = x.graph().function("topk");
     let index = order(x.detach(), positions(x, &[dim])[0], largest).slice(dim, 0..k, 1);
-    vec![x.gather(dim, index), index]
+    let sorted = x.gather(dim, index);
+    known_as_sorted(x, dim, largest, &[index, sorted]);
+    vec![sorted, index]
+}
+
+/// Notes indices, and the elements that have them.
+fn known_as_sorted<'g>(x: Value<'g>, dim: isize, descending: bool, results: &[Value<'g>]) {
+    let axis = positions(x, &[dim])[0];
+    let count = results[0].shape().dim(axis);
+    x.graph().note_whole(Whole::Sort { axis, count, descending }, &[Some(x)], results);
 }
 
 /// The indices of the elements in order along an axis.

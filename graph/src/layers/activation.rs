@@ -3,11 +3,14 @@
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, NoSettings, Path};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Curve;
 
 /// `x` where it is positive, else `negative_slope * x`.
 pub fn leaky_relu(x: Value<'_>, negative_slope: f64) -> Value<'_> {
     let _function = x.graph().function("leaky_relu");
-    checked(x, rules::finite("negative_slope", negative_slope), || x.gt(0.0).select(x, x * negative_slope))
+    checked(x, rules::finite("negative_slope", negative_slope), || {
+        x.gt(0.0).select(x, x * negative_slope).curve(Curve::LeakyRelu { negative_slope }, x)
+    })
 }
 
 /// `none` or `tanh`.
@@ -25,7 +28,7 @@ pub fn elu(x: Value<'_>, alpha: f64) -> Value<'_> {
     checked(x, rules::finite("alpha", alpha), || {
         let positive = x.gt(0.0);
         // The exponential is taken of what is not positive alone: one that overflows would give a gradient of 0 * inf.
-        positive.select(x, positive.select(0.0, x).expm1() * alpha)
+        positive.select(x, positive.select(0.0, x).expm1() * alpha).curve(Curve::Elu { alpha }, x)
     })
 }
 
@@ -33,13 +36,14 @@ pub fn elu(x: Value<'_>, alpha: f64) -> Value<'_> {
 pub fn celu(x: Value<'_>, alpha: f64) -> Value<'_> {
     checked(x, rules::divisor_of("alpha", alpha), || {
         let positive = x.gt(0.0);
-        positive.select(x, (positive.select(0.0, x) * (1.0 / alpha)).expm1() * alpha)
+        let bent = (positive.select(0.0, x) * (1.0 / alpha)).expm1() * alpha;
+        positive.select(x, bent).curve(Curve::Celu { alpha }, x)
     })
 }
 
 /// [`elu`] times a factor, both so that layers keep mean 0 and variance 1.
 pub fn selu(x: Value<'_>) -> Value<'_> {
-    elu(x, 1.673_263_242_354_377_2) * 1.050_700_987_355_480_5
+    (elu(x, 1.673_263_242_354_377_2) * 1.050_700_987_355_480_5).curve(Curve::Selu, x)
 }
 
 /// `x sigmoid(x)`.
@@ -52,7 +56,9 @@ pub fn softplus(x: Value<'_>, beta: f64, threshold: f64) -> Value<'_> {
     checked(x, rules::bend(beta, threshold), || {
         let scaled = x * beta;
         let linear = scaled.gt(threshold);
-        linear.select(x, linear.select(0.0, scaled).exp().log1p() / beta)
+        let y = linear.select(x, linear.select(0.0, scaled).exp().log1p() / beta);
+        // Above that, a logarithm of f32 numbers is the line.
+        if beta == 1.0 && threshold >= 17.0 { y.curve(Curve::Softplus, x) } else { y }
     })
 }
 
@@ -65,7 +71,7 @@ pub fn log_sigmoid(x: Value<'_>) -> Value<'_> {
 
 /// `x tanh(softplus(x))`.
 pub fn mish(x: Value<'_>) -> Value<'_> {
-    x * softplus(x, 1.0, 20.0).tanh()
+    (x * softplus(x, 1.0, 20.0).tanh()).curve(Curve::Mish, x)
 }
 
 /// The input, but at least `low` and at most `high`, which is the larger one.
@@ -75,18 +81,21 @@ pub fn hardtanh(x: Value<'_>, low: f64, high: f64) -> Value<'_> {
 
 /// `max(0, min(1, x / 6 + 1 / 2))`.
 pub fn hardsigmoid(x: Value<'_>) -> Value<'_> {
-    (hardtanh(x, -3.0, 3.0) + 3.0) * (1.0 / 6.0)
+    ((hardtanh(x, -3.0, 3.0) + 3.0) * (1.0 / 6.0)).curve(Curve::HardSigmoid, x)
 }
 
 /// `x` where it is farther from 0 than `lambd`, else 0.
 pub fn hardshrink(x: Value<'_>, lambd: f64) -> Value<'_> {
-    checked(x, rules::finite("lambd", lambd), || (x.gt(lambd) | x.lt(-lambd)).select(x, nothing(x)))
+    checked(x, rules::finite("lambd", lambd), || {
+        (x.gt(lambd) | x.lt(-lambd)).select(x, nothing(x)).curve(Curve::Shrink { lambd, bias: 0.0 }, x)
+    })
 }
 
 /// `x` drawn nearer to 0 by `lambd`, 0 where it is no farther away.
 pub fn softshrink(x: Value<'_>, lambd: f64) -> Value<'_> {
     checked(x, rules::not_negative("lambd", lambd), || {
-        x.gt(lambd).select(x - lambd, x.lt(-lambd).select(x + lambd, nothing(x)))
+        let below = x.lt(-lambd).select(x + lambd, nothing(x));
+        x.gt(lambd).select(x - lambd, below).curve(Curve::Shrink { lambd, bias: lambd }, x)
     })
 }
 
@@ -97,7 +106,7 @@ fn nothing(x: Value<'_>) -> Value<'_> {
 
 /// `x / (1 + |x|)`.
 pub fn softsign(x: Value<'_>) -> Value<'_> {
-    x / (x.abs() + 1.0)
+    (x / (x.abs() + 1.0)).curve(Curve::Softsign, x)
 }
 
 /// `x - tanh(x)`.
@@ -126,7 +135,7 @@ pub fn hardswish(x: Value<'_>) -> Value<'_> {
     // The parabola is that of numbers near 0 alone: an infinite slope would give a gradient of 0 * inf.
     let near = x.abs().ge(3.0).select(0.0, x);
     let above = x.ge(3.0).select(x, near * (near + 3.0) / 6.0);
-    x.le(-3.0).select(nothing(x), above)
+    x.le(-3.0).select(nothing(x), above).curve(Curve::HardSwish, x)
 }
 
 /// Declares an elementwise layer without settings.
@@ -185,7 +194,7 @@ pub fn gelu(x: Value<'_>, approximate: GeluApproximation) -> Value<'_> {
         GeluApproximation::None => (x * std::f64::consts::FRAC_1_SQRT_2).erf(),
         GeluApproximation::Tanh => (x * (x.square() * 0.044_715 + 1.0) * std::f64::consts::FRAC_2_PI.sqrt()).tanh(),
     };
-    x * 0.5 * (bent + 1.0)
+    (x * 0.5 * (bent + 1.0)).curve(Curve::Gelu { tanh: approximate == GeluApproximation::Tanh }, x)
 }
 
 elementwise! {

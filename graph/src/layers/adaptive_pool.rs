@@ -5,6 +5,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, NoSettings, Path};
 use crate::op::{Axes, MAX_SPATIAL, Sliding, Window};
 use crate::shape::{DType, Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// As the output size along an axis: as large as the input (PyTorch's `None`).
 pub const KEPT: usize = usize::MAX;
@@ -38,7 +39,9 @@ pub fn adaptive_avg_pool<'g>(x: Value<'g>, output_size: &[Option<usize>]) -> Val
     let mut y = x;
     if kernel != [1; MAX_SPATIAL] {
         let sliding = Sliding { stride: kernel, ..Sliding::unit(spatial.len()) };
-        y = x.sum_window(Window { kernel, sliding, ceil: false }) / kernel.iter().product::<usize>() as f64;
+        let window = Window { kernel, sliding, ceil: false };
+        let mean = x.sum_window(window) / kernel.iter().product::<usize>() as f64;
+        y = mean.known_as(Whole::AvgPool { window, count_include_pad: true }, &[Some(x)]);
     }
     let uneven = spatial.filter(|&axis| cell(axis).is_none());
     uneven.fold(y, |y, axis| along(y, axis, shares(y.graph(), x.shape().dim(axis), output.dim(axis))))

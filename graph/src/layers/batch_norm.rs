@@ -8,6 +8,7 @@ use crate::build::{AxisList, Builder, Value};
 use crate::counter;
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// The states of a batch normalization: each holds on to what [`batch_norm`] finds in training.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +111,8 @@ pub fn by_statistics<'g>(
     let centred = x - per_channel(mean);
     let root = (variance + eps).rsqrt();
     let scaled = centred * per_channel(weight.map_or(root, |weight| root * weight));
-    bias.map_or(scaled, |bias| scaled + per_channel(bias))
+    let y = bias.map_or(scaled, |bias| scaled + per_channel(bias));
+    y.known_as(Whole::BatchNorm { eps }, &[Some(x), weight, bias, Some(mean), Some(variance)])
 }
 
 /// Takes a batch into the running statistics.

@@ -7,6 +7,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::op::{Convolution, MAX_SPATIAL};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// The cross-correlation of `x [N, C, spatial..]` (or one sample, `[C, spatial..]`) with
 /// `weight [O, C / groups, kernel..]`, plus `bias [O]`; the result is `[N, O, spatial'..]` (or `[O, spatial'..]`).
@@ -14,7 +15,7 @@ pub fn conv<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>, conv: 
     if x.shape().rank() == conv.sliding.spatial + 1 {
         return self::conv(x.unsqueeze(0), weight, bias, conv).squeeze(0);
     }
-    add_per_channel(x.conv(weight, conv), bias)
+    add_per_channel(x.conv(weight, conv), bias).known_as(Whole::Conv(conv), &[Some(x), Some(weight), bias])
 }
 
 /// [`conv`] of `x` in which other elements than zeros stand for the padding.

@@ -7,6 +7,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::op::{Convolution, MAX_SPATIAL, Op};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// The transposed convolution of `x [N, C, spatial..]` (or one sample, `[C, spatial..]`) with
 /// `weight [C, O / groups, kernel..]`, plus `bias [O]`; the result is `[N, O, spatial'..]` (or `[O, spatial'..]`).
@@ -34,7 +35,11 @@ pub fn conv_transpose<'g>(
     kernel[..spatial].copy_from_slice(&weight.shape().dims()[2..]);
     let (inputs, outputs) = (weight.shape().dim(0), weight.shape().dim(1).saturating_mul(conv.groups));
     match rules::transposed_convolution(x.shape(), inputs, outputs, &kernel, &conv, &output_padding) {
-        Ok(shape) => add_per_channel(transpose(x, weight, shape, conv, output_padding), bias),
+        Ok(shape) => {
+            let whole = Whole::ConvTranspose { conv, output_padding };
+            let y = add_per_channel(transpose(x, weight, shape, conv, output_padding), bias);
+            y.known_as(whole, &[Some(x), Some(weight), bias])
+        }
         Err(error) => {
             g.fail(error.into());
             x

@@ -3,6 +3,7 @@
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{DType, Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// The rows of `weight [V, D]` with the given i32 indices `[..]`: `[.., D]`. The row `padding` gets no gradient.
 pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usize>) -> Value<'g> {
@@ -12,11 +13,12 @@ pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usiz
         return weight;
     }
     let rows = weight.take_rows(indices);
-    match padding {
+    let rows = match padding {
         // The same rows, so that only the gradient is another one.
         Some(padding) => indices.eq(padding as i32).unsqueeze(-1).select(rows.detach(), rows),
         None => rows,
-    }
+    };
+    rows.known_as(Whole::Embedding, &[Some(indices), Some(weight)])
 }
 
 /// The settings of [`Embedding`].

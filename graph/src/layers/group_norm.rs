@@ -9,6 +9,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::op::Axes;
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// `(x - mean) / sqrt(variance + eps) * weight + bias`, with a mean and a variance (divided by the number of elements)
 /// of each of `groups` groups of neighbouring channels of each sample of `x [N, C, ..]`; weight and bias are `[C]`.
@@ -69,7 +70,8 @@ fn normalized<'g>(
     let scale = weight.map_or(scale, |weight| scale * per_channel(weight));
     let shift = -(each(mean) * scale);
     let shift = bias.map_or(shift, |bias| shift + per_channel(bias));
-    Normalized { values: centred * scale + shift, mean: origin + mean, variance }
+    let values = (centred * scale + shift).known_as(Whole::GroupNorm { groups, eps }, &[Some(x), weight, bias]);
+    Normalized { values, mean: origin + mean, variance }
 }
 
 /// [`group_norm`] of `x [N, C, ..]` with groups of single channels, over the axes behind them.

@@ -5,6 +5,7 @@ use ndarray::{ArrayD, IxDyn};
 use crate::build::{AxisList, Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// `(x - mean) / sqrt(variance + eps) * weight + bias`, with a mean and a variance (divided by the number of elements)
 /// over the last axes of `x`, whose extents are `normalized`; weight and bias have that shape.
@@ -25,7 +26,8 @@ pub fn layer_norm<'g>(
     let centred = x - x.mean_keep(axes.clone());
     let normal = centred * (centred.square().mean_keep(axes) + eps).rsqrt();
     let scaled = weight.map_or(normal, |weight| normal * weight);
-    bias.map_or(scaled, |bias| scaled + bias)
+    let y = bias.map_or(scaled, |bias| scaled + bias);
+    y.known_as(Whole::LayerNorm { axis: rank - normalized.rank(), eps }, &[Some(x), weight, bias])
 }
 
 /// The axes of these extents, of which 0 stands for none; none behind an axis that is none.

@@ -4,6 +4,7 @@ use super::parameter::ABSENT;
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// `x W^T + b` over the last axis: `x [.., in]`, `weight [out, in]`, `bias [out]`; the result is `[.., out]`.
 pub fn linear<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
@@ -13,10 +14,11 @@ pub fn linear<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>) -> V
         x.graph().fail(error.into());
     }
     let y = x.matmul(weight.transpose(0, 1));
-    match bias {
+    let y = match bias {
         Some(bias) => y + bias,
         None => y,
-    }
+    };
+    y.known_as(Whole::Linear, &[Some(x), Some(weight), bias])
 }
 
 /// The settings of [`Linear`].

@@ -4,6 +4,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
 use crate::op::{MAX_SPATIAL, Sliding, Window};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// How a local response normalization weighs the channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +32,9 @@ pub fn local_response_norm(x: Value<'_>, size: usize, response: Response) -> Val
     window.sliding.padding[0] = (size / 2, (size - 1) / 2);
     let sum = x.square().reshape(flat).transpose(1, 2).sum_window(window).transpose(1, 2).reshape(shape);
     let divisor = sum * (response.alpha / size as f64) + response.k;
-    x / if response.beta == 0.5 { divisor.sqrt() } else { divisor.pow(response.beta) }
+    let y = x / if response.beta == 0.5 { divisor.sqrt() } else { divisor.pow(response.beta) };
+    let Response { alpha, beta, k } = response;
+    y.known_as(Whole::LocalResponseNorm { size, alpha, beta, k }, &[Some(x)])
 }
 
 /// The settings of [`LocalResponseNorm`].

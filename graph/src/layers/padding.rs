@@ -5,6 +5,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
 use crate::op::MAX_SPATIAL;
 use crate::shape::{MAX_RANK, Shape, ShapeError, rules};
+use crate::whole::Whole;
 use crate::words;
 
 /// What stands around an image.
@@ -72,7 +73,10 @@ pub fn pad_last<'g>(x: Value<'g>, sides: &[(isize, isize)], mode: PaddingMode, v
     }
     let more = match mode {
         PaddingMode::Zeros => x.pad(&low[..shape.rank()], &high[..shape.rank()], value),
-        _ => (first..shape.rank()).fold(x, |x, axis| own(x, axis, low[axis], high[axis], mode)),
+        _ => {
+            let more = (first..shape.rank()).fold(x, |x, axis| own(x, axis, low[axis], high[axis], mode));
+            more.known_as(Whole::Pad { mode, low, high }, &[Some(x)])
+        }
     };
     (first..shape.rank()).fold(more, |x, axis| {
         let cut = sides[axis - first].0.min(0).unsigned_abs();

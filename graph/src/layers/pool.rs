@@ -6,10 +6,11 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
 use crate::op::Window;
 use crate::shape::{DType, Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// The maximum of each window of `x [N, C, spatial..]` (or one sample, `[C, spatial..]`). Padding counts as -inf.
 pub fn max_pool(x: Value<'_>, window: Window) -> Value<'_> {
-    pool("max_pool", x, window, |x| x.max_window(window))
+    pool("max_pool", x, window, |x| x.max_window(window).known_as(Whole::MaxPool(window), &[Some(x)]))
 }
 
 /// [`max_pool`], and the place of each maximum within its image in row-major order (i32, without a gradient): PyTorch's
@@ -41,7 +42,11 @@ pub fn avg_pool(x: Value<'_>, window: Window, divisor: Divisor) -> Value<'_> {
         let sum = x.sum_window(window);
         match divisor.divisor_override {
             Some(divisor) => sum / divisor as f64,
-            None => sum / count(x, window, divisor.count_include_pad),
+            None => {
+                let count_include_pad = divisor.count_include_pad;
+                let mean = sum / count(x, window, count_include_pad);
+                mean.known_as(Whole::AvgPool { window, count_include_pad }, &[Some(x)])
+            }
         }
     })
 }

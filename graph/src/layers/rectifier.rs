@@ -3,6 +3,7 @@
 use crate::build::{Builder, GraphError, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// `x` where it is positive, else `x` times a slope: `weight` is `[1]`, or has a slope for each channel of
 /// `x [N, C, ..]`.
@@ -21,10 +22,11 @@ pub fn prelu<'g>(x: Value<'g>, weight: Value<'g>) -> Value<'g> {
     for _ in 2..x.shape().rank() {
         shape = shape.insert(shape.rank(), 1);
     }
-    let weight = weight.reshape(if slopes == 1 { Shape::SCALAR } else { shape });
+    let slope = weight.reshape(if slopes == 1 { Shape::SCALAR } else { shape });
     let positive = x.gt(0.0);
     // The product is of what is not positive alone: one of infinity would give a gradient of 0 * inf.
-    positive.select(x, positive.select(0.0, x) * weight)
+    let y = positive.select(x, positive.select(0.0, x) * slope);
+    y.known_as(Whole::PRelu, &[Some(x), Some(weight)])
 }
 
 /// `x` where it is positive, else `x` times a slope that each element [draws](Builder::draw) anew in training, uniform from

@@ -14,6 +14,7 @@ use crate::graph::Type;
 use crate::model::{Init, Parameter, Path};
 use crate::shape::ShapeError;
 use crate::shape::rules::{self, Recurrent};
+use crate::whole::Whole;
 
 /// The step of a recurrent layer, for inputs `x` and the state `h` (and `c`) before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +169,7 @@ pub fn recurrent<'g>(
     };
     let is_single = x.shape().rank() == 2;
     let turned = |x: Value<'g>| if stacking.batch_first && !is_single { x.transpose(0, 1) } else { x };
+    let all = weights;
     let mut x = if is_single { x.unsqueeze(1) } else { turned(x) };
     let [length, batch] = [x.shape().dim(0), x.shape().dim(1)];
     // By state, then by layer and direction.
@@ -212,10 +214,19 @@ pub fn recurrent<'g>(
     let y = turned(x);
     let results =
         std::iter::once(y).chain(last.iter().map(|all| if let [one] = all[..] { one } else { g.concat(all, 0) }));
-    results
+    let results: Vec<Value<'g>> = results
         .zip(types.as_slice())
         .map(|(result, ty)| if is_single { result.reshape(ty.shape) } else { result })
-        .collect()
+        .collect();
+    if stacking.dropout == 0.0 || !g.training() {
+        let Stacking { bidirectional, batch_first, .. } = stacking;
+        let mut operands: Vec<Option<Value<'g>>> = inputs.iter().copied().map(Some).collect();
+        for Weights { inputs, state, biases } in all {
+            operands.extend([Some(*inputs), Some(*state), biases.map(|[bias, _]| bias), biases.map(|[_, bias]| bias)]);
+        }
+        g.note_whole(Whole::Recurrent { step, bidirectional, batch_first }, &operands, &results);
+    }
+    results
 }
 
 /// One step of a recurrent layer, for inputs `[N, inputs]` or `[inputs]` and, if they are not zeros, the states before

@@ -7,6 +7,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::op::Axes;
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// What keeps the root from 0 where nothing else is said: the distance from 1 to the next f32.
 const EPSILON: f64 = f32::EPSILON as f64;
@@ -22,7 +23,8 @@ pub fn rms_norm<'g>(x: Value<'g>, normalized: Shape, weight: Option<Value<'g>>, 
     let rank = x.shape().rank();
     let axes = Axes::new(rank - normalized.rank()..rank);
     let normal = x * (x.square().mean_keep(axes) + eps).rsqrt();
-    weight.map_or(normal, |weight| normal * weight)
+    let y = weight.map_or(normal, |weight| normal * weight);
+    y.known_as(Whole::RmsNorm { axis: rank - normalized.rank(), eps }, &[Some(x), weight])
 }
 
 /// The settings of [`RMSNorm`].

@@ -3,6 +3,7 @@
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, NoSettings, Path};
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 
 /// `y[.., c, h r + i, w r + j] = x[.., c r^2 + i r + j, h, w]`: blocks of `r` x `r` channels as pixels.
 pub fn pixel_shuffle(x: Value<'_>, upscale_factor: usize) -> Value<'_> {
@@ -14,7 +15,8 @@ pub fn pixel_shuffle(x: Value<'_>, upscale_factor: usize) -> Value<'_> {
     let [channels, rows, columns] = [shape.dim(first), x.shape().dim(first + 1), x.shape().dim(first + 2)];
     let outer = &shape.dims()[..first];
     let split = x.reshape(&[outer, &[channels, r, r, rows, columns]].concat()[..]);
-    permuted(split, first, [0, 3, 1, 4, 2]).reshape(shape)
+    let y = permuted(split, first, [0, 3, 1, 4, 2]).reshape(shape);
+    y.known_as(Whole::PixelShuffle { factor: r }, &[Some(x)])
 }
 
 /// `y[.., c r^2 + i r + j, h, w] = x[.., c, h r + i, w r + j]`: blocks of `r` x `r` pixels as channels.

@@ -9,6 +9,7 @@ use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};
 use crate::op::MAX_SPATIAL;
 use crate::shape::{Shape, ShapeError, rules};
+use crate::whole::Whole;
 use crate::words;
 
 /// How the elements between those of the input are found.
@@ -236,6 +237,17 @@ impl UpsampleSettings {
             return Err(ShapeError::InputRank { least: least + 2, most: most + 2, found: input });
         }
         rules::resize(input, self.size.as_slice(), self.scale_factor.as_slice())
+    }
+
+    /// What it is over so many spatial axes.
+    fn whole(&self, spatial: usize) -> Whole {
+        let factors = |axis: usize| if axis < spatial { self.scale_factor.get(axis).unwrap_or(1.0) } else { 1.0 };
+        let by_factor = self.scale_factor.count > 0 && !self.recompute_scale_factor;
+        Whole::Upsample {
+            mode: self.mode,
+            align_corners: self.align_corners == Some(true),
+            scales: by_factor.then(|| std::array::from_fn(factors)),
+        }
     }
 
     /// How far the position in the input moves from one element of the output to the next, along a spatial axis.

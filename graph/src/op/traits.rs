@@ -1,4 +1,4 @@
-//! What is plainly so of each operation, whatever its operands are: [`Op::traits`], the one exhaustive match over
+//! What is plainly so of each operation, whatever its operands are: [`Op::traits`], by the one exhaustive match over
 //! operations outside of the families' own rules. Passes, the plan, the reports and the tests ask here instead of
 //! keeping lists.
 //!
@@ -122,47 +122,61 @@ const CONTRACTION: Traits =
 const WINDOW: Traits = Traits { family: Family::Window, keeps_axes: true, work: Work::Windows, ..SOURCE };
 const LOOK_UP: Traits = Traits { family: Family::Indexing, ..SOURCE };
 const SCATTER: Traits = Traits { sums: Sums::Scattered, work: Work::Operand(1), ..LOOK_UP };
+const SCAN: Traits = Traits { family: Family::Scan, ..SOURCE };
+const RANDOM: Traits = Traits { family: Family::Random, weight: 40, work: Work::Results, ..SOURCE };
 
 impl Op {
+    /// What is plainly so of the operation, whatever its function and the axis that it goes along are. Passes and the
+    /// plan ask for families and views all the time: a reference to a constant is little work without optimization.
+    #[inline]
+    const fn of_any_attributes(&self) -> &'static Traits {
+        match self {
+            Op::Input | Op::Constant(_) | Op::Iota { .. } => &SOURCE,
+            Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Convert(_) => &ELEMENTWISE,
+            Op::Reduce { op: ReduceOp::Sum | ReduceOp::Prod, .. } => &Traits { sums: Sums::Gathered, ..REDUCE },
+            Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. } | Op::ArgReduce { .. } => &REDUCE,
+            Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => &CONTRACTION,
+            Op::WindowReduce { op: WindowOp::Max, .. } | Op::WindowMaxPick(_) | Op::WindowArgMax(_) => &WINDOW,
+            Op::WindowReduce { op: WindowOp::Sum, .. } => &Traits { sums: Sums::Gathered, ..WINDOW },
+            Op::WindowMaxGrad(_) | Op::WindowSumGrad { .. } => &Traits { sums: Sums::Scattered, ..WINDOW },
+            Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) => &VIEW,
+            Op::Slice(_) | Op::Reverse(_) => &Traits { keeps_axes: true, ..VIEW },
+            Op::Detach => &Traits { keeps_axes: true, stops_gradient: true, ..VIEW },
+            Op::Pad(_) | Op::Concat { .. } => &Traits { keeps_axes: true, ..MOVEMENT },
+            Op::Gather { .. } => &LOOK_UP,
+            Op::TakeRows => &Traits { indices: Some(Indices::IntoOperand { axis: 0 }), ..LOOK_UP },
+            Op::ScatterAdd { .. } => &Traits { weight: 4, ..SCATTER },
+            Op::ScatterRows { .. } => &Traits { indices: Some(Indices::IntoResult { axis: 0 }), ..SCATTER },
+            Op::Scan { .. } | Op::ScanResult { .. } => &SCAN,
+            Op::Random { .. } => &RANDOM,
+        }
+    }
+
     /// What is plainly so of the operation.
     #[inline]
     pub const fn traits(&self) -> Traits {
+        let of_any = *self.of_any_attributes();
         match *self {
-            Op::Input | Op::Constant(_) | Op::Iota { .. } => SOURCE,
             Op::Unary(function) => {
                 let of = function.traits();
                 let (weight, is_exact, stops_gradient) = (of.weight, of.is_exact, of.is_stepwise);
-                Traits { weight, is_exact, stops_gradient, ..ELEMENTWISE }
+                Traits { weight, is_exact, stops_gradient, ..of_any }
             }
             Op::Binary(function) => {
                 let (weight, is_exact, commutes) = (function.weight(), function.is_exact(), function.commutes());
-                Traits { weight, is_exact, commutes, ..ELEMENTWISE }
+                Traits { weight, is_exact, commutes, ..of_any }
             }
-            Op::Compare(function) => Traits { commutes: function.commutes(), ..ELEMENTWISE },
-            Op::Select | Op::Convert(_) => ELEMENTWISE,
-            Op::Reduce { op: ReduceOp::Sum | ReduceOp::Prod, .. } => Traits { sums: Sums::Gathered, ..REDUCE },
-            Op::Reduce { op: ReduceOp::Max | ReduceOp::Min, .. } | Op::ArgReduce { .. } => REDUCE,
-            Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } | Op::ConvGradWeight { .. } => CONTRACTION,
-            Op::WindowReduce { op: WindowOp::Max, .. } | Op::WindowMaxPick(_) | Op::WindowArgMax(_) => WINDOW,
-            Op::WindowReduce { op: WindowOp::Sum, .. } => Traits { sums: Sums::Gathered, ..WINDOW },
-            Op::WindowMaxGrad(_) | Op::WindowSumGrad { .. } => Traits { sums: Sums::Scattered, ..WINDOW },
-            Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) => VIEW,
-            Op::Slice(_) | Op::Reverse(_) => Traits { keeps_axes: true, ..VIEW },
-            Op::Detach => Traits { keeps_axes: true, stops_gradient: true, ..VIEW },
-            Op::Pad(_) | Op::Concat { .. } => Traits { keeps_axes: true, ..MOVEMENT },
-            Op::Gather { axis } => Traits { indices: Some(Indices::IntoOperand { axis }), ..LOOK_UP },
-            Op::TakeRows => Traits { indices: Some(Indices::IntoOperand { axis: 0 }), ..LOOK_UP },
-            Op::ScatterAdd { axis, .. } => Traits { indices: Some(Indices::IntoResult { axis }), weight: 4, ..SCATTER },
-            Op::ScatterRows { .. } => Traits { indices: Some(Indices::IntoResult { axis: 0 }), ..SCATTER },
-            Op::Scan { .. } | Op::ScanResult { .. } => Traits { family: Family::Scan, ..SOURCE },
-            Op::Random { .. } => Traits { family: Family::Random, weight: 40, work: Work::Results, ..SOURCE },
+            Op::Compare(function) => Traits { commutes: function.commutes(), ..of_any },
+            Op::Gather { axis } => Traits { indices: Some(Indices::IntoOperand { axis }), ..of_any },
+            Op::ScatterAdd { axis, .. } => Traits { indices: Some(Indices::IntoResult { axis }), ..of_any },
+            _ => of_any,
         }
     }
 
     /// The operations that it is treated as.
     #[inline]
     pub const fn family(&self) -> Family {
-        self.traits().family
+        self.of_any_attributes().family
     }
 
     /// Whether it is a sum of products of two operands.
@@ -180,7 +194,7 @@ impl Op {
     /// Whether it only renames places of its operand.
     #[inline]
     pub const fn is_view(&self) -> bool {
-        self.traits().is_view
+        self.of_any_attributes().is_view
     }
 
     /// The window that it goes by.

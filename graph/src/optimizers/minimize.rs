@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 
 use super::accumulate::accumulate;
 use super::averages::averaged_name;
-use super::{LEARNING_RATE, MOMENTUM, Optimizer, clip_grad_norm, clip_grad_value, scalar_state};
+use super::{LEARNING_RATE, MOMENTUM, Optimizer, clip_grad_norm, clip_grad_value, moment, moment_name, scalar_state};
 use crate::build::{Builder, GraphError, Value};
 use crate::graph::{Stage, Type};
 use crate::model::{Kind, Parameter, Path};
@@ -35,6 +35,9 @@ pub struct Rate {
     /// The state that holds the momentum, where a schedule changes it.
     pub momentum: Option<String>,
 }
+
+/// What the states are called that hold gradients, under the parameters' names.
+pub const GRADIENT: &str = "gradient";
 
 /// The name of what a group's states lie under; nothing for group 0.
 fn group_name(group: usize) -> Option<String> {
@@ -122,6 +125,15 @@ impl<'a> Optimization<'a> {
             return Vec::new();
         }
         self.parameters.iter().map(|(name, _)| (name.clone(), self.state(&averaged_name(name)))).collect()
+    }
+
+    /// The parameters whose gradients it keeps, each with the name of the state that holds them.
+    pub fn gradients(&self) -> Vec<(String, String)> {
+        if !self.rule.options().keep_gradients {
+            return Vec::new();
+        }
+        let named = |name: &String| (name.clone(), self.state(&moment_name(name, GRADIENT)));
+        self.parameters.iter().map(|(name, _)| named(name)).collect()
     }
 
     /// Its states before the first step, by their full names: of each its shape and the number that all its elements are.
@@ -223,6 +235,11 @@ impl<'a> Optimization<'a> {
             (gradients, due) = (means, Some(last));
         }
         let _only = due.map(|due| g.only_where(due));
+        if options.keep_gradients {
+            for (parameter, &gradient) in parameters.iter().zip(&gradients) {
+                g.update(moment(g, parameter, GRADIENT), gradient);
+            }
+        }
         if let Some(value) = options.clip_grad_value {
             gradients = clip_grad_value(&gradients, value);
         }

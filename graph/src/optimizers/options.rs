@@ -18,6 +18,8 @@ pub struct Options {
     pub clip_grad_value: Option<f64>,
     /// The number of batches whose gradients make one step.
     pub accumulate: u32,
+    /// Whether the gradients of each step are kept.
+    pub keep_gradients: bool,
     /// Which averages of the parameters are kept.
     pub averaging: Option<Averaging>,
     /// What changes the rate from step to step.
@@ -37,6 +39,7 @@ impl PartialEq for Options {
             && self.norm_type == other.norm_type
             && self.clip_grad_value == other.clip_grad_value
             && self.accumulate == other.accumulate
+            && self.keep_gradients == other.keep_gradients
             && self.averaging == other.averaging
     }
 }
@@ -48,6 +51,7 @@ impl Options {
         norm_type: 2.0,
         clip_grad_value: None,
         accumulate: 1,
+        keep_gradients: false,
         averaging: None,
         schedule: None,
     };
@@ -106,6 +110,15 @@ macro_rules! option_setters {
         /// `batches`-th. Default: 1.
         pub const fn accumulate(mut self, batches: u32) -> $name {
             self.options.accumulate = batches;
+            self
+        }
+
+        /// Keeps the gradients of each step beside the parameters, as states `fc.weight.gradient`, PyTorch's `p.grad` after
+        /// `backward()`: before clipping, and with [`accumulate`](Self::accumulate) their means. A trainer's `gradient("fc.weight")`
+        /// gives one, logs for TensorBoard have their histograms, checkpoints hold them. It takes the memory of the parameters
+        /// once more, and the time to write it. Default: `false`.
+        pub const fn keep_gradients(mut self, keep: bool) -> $name {
+            self.options.keep_gradients = keep;
             self
         }
 

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::sweep::{inputs_come_first, sweep};
+use super::sweep::{self, inputs_come_first, sweep};
 use crate::graph::{Graph, Node, NodeId, Operands, Type};
 use crate::op::{Op, Scalar};
 use crate::shape::{DType, MAX_RANK, Shape};
@@ -114,8 +114,11 @@ fn first_change(
         }
         rewriter.values.push(rewriter.value_of(node));
         rewriter.kept = &graph.nodes[..=at];
-        for operand in &node.inputs {
-            used[operand.index()] = true;
+        let operands = node.inputs.as_slice();
+        let mut number = 0;
+        while number < operands.len() {
+            used[operands[number].index()] = true;
+            number += 1;
         }
     }
     Err(!used[inputs..].contains(&false))
@@ -216,11 +219,15 @@ impl Rewriter<'_> {
 
     /// Takes the next of the old nodes that were not looked at.
     fn take(&mut self) -> Option<Node> {
-        self.waiting.pop_front().or_else(|| {
-            let node = self.nodes.get_mut(self.next)?;
-            self.next += 1;
-            Some(std::mem::replace(node, taken()))
-        })
+        if !self.waiting.is_empty() {
+            return self.waiting.pop_front();
+        }
+        if self.next == self.nodes.len() {
+            return None;
+        }
+        let node = std::mem::replace(&mut self.nodes.as_mut_slice()[self.next], taken());
+        self.next += 1;
+        Some(node)
     }
 
     /// What takes the place of an old node; `map` gives the new names of nodes before it.
@@ -231,11 +238,12 @@ impl Rewriter<'_> {
         rule: &mut impl FnMut(&mut Self, &Node) -> Option<NodeId>,
     ) -> NodeId {
         self.scope = node.scope;
-        for operand in &mut node.inputs {
-            *operand = map[operand.index()];
-        }
+        sweep::rename(&mut node.inputs, map);
         let ty = node.ty;
-        let replacement = rule(self, &node).unwrap_or_else(|| self.push(node));
+        let replacement = match rule(self, &node) {
+            Some(replacement) => replacement,
+            None => self.push(node),
+        };
         debug_assert_eq!(self.ty(replacement), ty, "a replacement has the type of what it replaces");
         replacement
     }
@@ -263,7 +271,9 @@ impl Rewriter<'_> {
         if let Op::Constant(Scalar(value)) = node.op {
             return Some(value);
         }
-        if node.op.is_view() { self.value(node.inputs[0]) } else { None }
+        // Few operands have such a value.
+        let value = self.value(*node.inputs.as_slice().first()?)?;
+        if node.op.is_view() { Some(value) } else { None }
     }
 
     /// Whether every element of the node is known to have these very bits.

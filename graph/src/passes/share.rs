@@ -35,7 +35,13 @@ fn merged(nodes: usize) -> impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId
         let hash = FxBuildHasher.hash_one((&node.op, operands.as_slice()));
         let (short, far) = ((hash >> 32) as u32, hash as usize);
         // Near the place of the last operand, which was just made: a deep graph's table is larger than any cache.
-        let place = operands.iter().max().map_or(0, |operand| 2 * operand.index());
+        let (mut place, mut number) = (0, 0);
+        let of_operands = operands.as_slice();
+        while number < of_operands.len() {
+            let last = 2 * of_operands[number].index();
+            place = if last > place { last } else { place };
+            number += 1;
+        }
         let list = (place + far % NEAR) & (last.len() - 1);
         let mut next = last[list];
         while next != NONE {

@@ -35,12 +35,24 @@ fn live(graph: &Graph) -> Vec<bool> {
     while number > 0 {
         number -= 1;
         if live[number] {
-            for operand in &nodes[number].inputs {
-                live[operand.index()] = true;
+            let operands = nodes[number].inputs.as_slice();
+            let mut operand = 0;
+            while operand < operands.len() {
+                live[operands[operand].index()] = true;
+                operand += 1;
             }
         }
     }
     all
+}
+
+/// Gives operands their new names. A loop that counts: without optimization each step of an iterator is several calls.
+pub(super) fn rename(operands: &mut [NodeId], map: &[NodeId]) {
+    let mut number = 0;
+    while number < operands.len() {
+        operands[number] = map[operands[number].index()];
+        number += 1;
+    }
 }
 
 /// Puts the inputs first and removes the dead nodes.
@@ -63,9 +75,7 @@ fn remove_dead(graph: &mut Graph, live: &[bool]) {
         if !live[this] || is_moved && node.op == Op::Input {
             return false;
         }
-        for operand in &mut node.inputs {
-            *operand = map[operand.index()];
-        }
+        rename(&mut node.inputs, map);
         map[this] = NodeId(next);
         next += 1;
         true

@@ -380,7 +380,11 @@ impl ShapeError {
             }
             ShapeError::ElementType { op, operand, expected, found } => {
                 let m = m.text("operand ").number(operand).text(" of ").text(op).text(" must be ").text(expected);
-                m.text(", but is ").text(found.name())
+                m.text(", but is ").text(found.name()).text(match expected.as_bytes() {
+                    b"f32" => ": `.float()` makes it so",
+                    b"i32" => ": `.int()` makes it so",
+                    _ => "",
+                })
             }
             ShapeError::Rank { op, expected, found } => {
                 let m = m.text(op).text(" takes a tensor with ").number(expected).text(" axes, but got one of shape ");

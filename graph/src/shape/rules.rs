@@ -473,9 +473,12 @@ pub const fn class_loss(scores: Shape, target: Type, reduced: bool) -> Result<Sh
         Ok(classes) => classes,
         Err(error) => return Err(error),
     };
-    let expected = if matches!(target.dtype, DType::F32) { scores } else { classes };
+    let (what, expected) = match target.dtype {
+        DType::F32 => ("target of f32, which are probabilities (labels are i32),", scores),
+        DType::I32 | DType::Bool => ("target", classes),
+    };
     if !expected.same(&target.shape) {
-        return Err(ShapeError::Expected { what: "target", expected, found: target.shape });
+        return Err(ShapeError::Expected { what, expected, found: target.shape });
     }
     Ok(if reduced { Shape::SCALAR } else { classes })
 }

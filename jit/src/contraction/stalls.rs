@@ -52,7 +52,12 @@ impl<'a> Stalls<'a> {
         if iterations * right.within(step) >= most {
             return iterations * right.within(step);
         }
-        let left = if tiling.by_rows { panel(tiling, self.target) } else { self.left(tiling) };
+        let channels = tiling.vector.filter(|&axis| contraction.axes[axis].left != 0);
+        let left = match (tiling.by_rows, channels) {
+            (false, _) => self.left(tiling),
+            (true, None) => panel(tiling, self.target),
+            (true, Some(axis)) => panel_of_channels(tiling, axis, self.target),
+        };
         iterations * right.beside(left).within(step)
     }
 
@@ -155,6 +160,28 @@ fn panel(tiling: &Tiling, target: &Target) -> Fetched {
     let far = !holds(target.l2_bytes, STAYING, panel * axes[*first].extent.div_ceil(size(*first)));
     let lines = reads * size(*first) as f64 / LINE as f64;
     Fetched { runs: lines, waiting: if far { lines * FAR_RUN / reuse as f64 } else { 0.0 } }
+}
+
+/// The same of a panel of channels, whose pixels the tiles of a strip read one after the other.
+fn panel_of_channels(tiling: &Tiling, channels: usize, target: &Target) -> Fetched {
+    let contraction = &tiling.contraction;
+    let mut extents: Vec<usize> = contraction.axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
+    let depth: usize = extents.iter().product();
+    extents[channels] = strip(tiling);
+    // What the tiles of a row of pixels meet stays in the first-level cache, beside the strip: the next row meets most of
+    // it again, and each line comes once.
+    if let Some(&row) = tiling.rows.last() {
+        extents[row] = contraction.axes[row].extent;
+    }
+    let stays = holds(target.l1_bytes, WHOLE, contraction.left_elements(&extents) + depth * strip(tiling));
+    tiling.rows.iter().for_each(|&row| extents[row] = contraction.axes[row].extent);
+    let panel = contraction.left_elements(&extents) as f64;
+    let steps = tiles(tiling) / contraction.axes[channels].extent.div_ceil(strip(tiling)) as f64 * depth as f64;
+    let [rows, width] = tiling.tile();
+    let lines = if stays { panel / LINE as f64 / steps } else { (rows * width) as f64 / LINE as f64 };
+    let all = panel as usize * contraction.axes[channels].extent.div_ceil(strip(tiling));
+    let far = !holds(target.l2_bytes, STAYING, all);
+    Fetched { runs: lines, waiting: if far { FAR_RUN * panel / LINE as f64 / steps } else { 0.0 } }
 }
 
 /// The number of tiles.

@@ -37,8 +37,9 @@ pub struct Tiling {
     pub fold: Option<usize>,
     /// The axes whose places form the rows of a tile, outermost first.
     pub rows: Vec<usize>,
-    /// Whether the loop over the innermost row axis stands outside those over the other rows, which then read one panel
-    /// of packed A one after the other.
+    /// Whether rows read one panel of packed A one after the other: the loop over the innermost row axis stands outside
+    /// those over the other rows; or all stand inside the loop along the lanes, where the left operand has places of
+    /// its own along these, too (each channel on its own).
     pub by_rows: bool,
     /// Whether vectors of the left operand that several rows of a tile read one after the other are kept in registers
     /// meanwhile.

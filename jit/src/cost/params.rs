@@ -185,6 +185,9 @@ pub mod packed_panels {
     pub const ROW_TASKS: usize = 8;
     /// Cycles to move an element in whole vectors. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const VECTORS: f64 = 0.5;
+    /// What the elements of both sides fill, at most, where the left operand's vectors take no longer than that:
+    /// measured with 2.3 MB, beyond it they count as pieces. Unit: times the second-level cache. Zen 3, 2026-11-29.
+    pub const FAR: (usize, usize) = (16, 1);
     /// Cycles to move an element in pieces of vectors. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const PIECES: f64 = 1.0;
     /// The same from and to memory beyond the second-level cache. Unit: cycles an element. Zen 3, 2026-11-26.

@@ -21,13 +21,23 @@ pub struct Group {
 impl Group {
     /// Whether the group computes a node that other groups see, or that is a root of its own.
     pub fn holds(&self, id: NodeId) -> bool {
-        self.roots.contains(&id) || self.stores.contains(&id)
+        has(&self.roots, id) || has(&self.stores, id)
     }
 
     /// Its first root.
     pub fn root(&self) -> Option<NodeId> {
         self.roots.first().copied()
     }
+}
+
+/// Whether a node is among some few. A loop that counts: this is asked for each operand of each member, and without
+/// optimization each step of an iterator is several calls.
+fn has(nodes: &[NodeId], id: NodeId) -> bool {
+    let mut number = 0;
+    while number < nodes.len() && nodes[number].0 != id.0 {
+        number += 1;
+    }
+    number < nodes.len()
 }
 
 /// What happens to a node when kernels are made.

@@ -75,12 +75,24 @@ pub fn group(graph: &Graph) -> Fusion {
 
 /// Every node that a group computes, views included, in order.
 pub fn members(graph: &Graph, fusion: &Fusion, group: &Group) -> Vec<NodeId> {
-    let mut members = Vec::new();
+    let mut members: Vec<NodeId> = Vec::new();
     let mut open: Vec<NodeId> = group.stores.clone();
     while let Some(id) = open.pop() {
         // Sorted by number, and so in an order in which they can be computed: operands stand before their users in a
         // graph.
-        let Err(place) = members.binary_search(&id) else { continue };
+        let (mut place, mut end) = (0, members.len());
+        let before: &[NodeId] = members.as_slice();
+        while place < end {
+            let middle = (place + end) / 2;
+            if before[middle].0 < id.0 {
+                place = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        if place < before.len() && before[place].0 == id.0 {
+            continue;
+        }
         members.insert(place, id);
         for &operand in &graph.node(id).inputs {
             let elsewhere = fusion.stored[operand.index()] && !group.holds(operand);

@@ -293,8 +293,9 @@ impl Preferences<'_> {
         let mut back = forth.clone();
         while !forth.is_empty() || !back.is_empty() {
             // Users have larger numbers than their operands, so that the smallest comes first and each once.
-            let mut next =
-                Queue::of(forth.drain(..).flat_map(|id| users[id.index()].iter().copied()).map(Reverse).collect());
+            let without = |&id: &NodeId| self.order(id).is_none();
+            let reached = forth.drain(..).flat_map(|id| users[id.index()].iter().copied()).filter(without);
+            let mut next = Queue::of(reached.map(Reverse).collect());
             while let Some(Reverse(id)) = next.pop() {
                 if self.order(id).is_none() && self.prefer_as_operands(id) {
                     next.later.extend(users[id.index()].iter().copied().map(Reverse));

@@ -1,5 +1,6 @@
 //! Copies tensors between layouts: between what users give and see, which is row-major, and what plans want. It knows
-//! places alone.
+//! places alone. Its innermost loops count: in a debug build of a user's crate, each step of an iterator is several
+//! calls, and a model's parameters have millions of elements.
 
 use kiln_graph::Shape;
 
@@ -96,7 +97,7 @@ impl<T: Copy> Copying<'_, T> {
                     let to = to + outer_to + first + second * runs.to;
                     for number in 0..width {
                         let part = &self.from[from + number * across.from..][..count * run.extent];
-                        turned.iter_mut().zip(part).for_each(|(line, &value)| line[number] = value);
+                        spread(part, &mut turned, number);
                     }
                     for (place, line) in turned.iter().enumerate().take(count * run.extent) {
                         let start = to + place / run.extent * runs.to + place % run.extent * run.to;
@@ -112,10 +113,33 @@ impl<T: Copy> Copying<'_, T> {
             self.to[to..to + line.extent].copy_from_slice(&self.from[from..from + line.extent]);
             return;
         }
-        let (mut from, mut to) = (from, to);
-        for _ in 0..line.extent {
-            self.to[to] = self.from[from];
-            (from, to) = (from + line.from, to + line.to);
+        let (source, copy) = (&self.from[from..], &mut self.to[to..]);
+        let (mut from, mut to, mut number) = (0, 0, 0);
+        while number < line.extent {
+            copy[to] = source[from];
+            from += line.from;
+            to += line.to;
+            number += 1;
+        }
+    }
+}
+
+/// Puts each of some values at the same place of a line of its own.
+fn spread<T: Copy>(values: &[T], lines: &mut [[T; ACROSS]], place: usize) {
+    let (mut values, mut lines) = (values, lines);
+    // Patterns take slices apart without a call, several values at a time.
+    loop {
+        match (values, lines) {
+            ([a, b, c, d, e, f, g, h, values_behind @ ..], [l, m, n, o, p, q, r, s, lines_behind @ ..]) => {
+                (l[place], m[place], n[place], o[place]) = (*a, *b, *c, *d);
+                (p[place], q[place], r[place], s[place]) = (*e, *f, *g, *h);
+                (values, lines) = (values_behind, lines_behind);
+            }
+            ([value, values_behind @ ..], [line, lines_behind @ ..]) => {
+                line[place] = *value;
+                (values, lines) = (values_behind, lines_behind);
+            }
+            _ => return,
         }
     }
 }

@@ -9,10 +9,10 @@ use super::body::Want;
 use super::checks::at;
 use super::owner::Owner;
 use super::{expansion, structure, transfers, walk};
-use crate::ast::{Input, Mode};
+use crate::ast::{Form, Input, Mode, Sequence};
 use crate::mistakes::spaced;
 use crate::naming::KILN;
-use crate::validate::{Certain, Cut, Element, Output, Part, Program, Validated, batch};
+use crate::validate::{Certain, Cut, Element, Layer, Output, Part, Program, Validated, batch};
 
 /// Everything but the struct and the checks, for a model that has programs.
 pub fn implementations(declaration: &Validated) -> TokenStream {
@@ -106,10 +106,43 @@ fn visit_part(part: &Part, declaration: &Validated) -> TokenStream {
 pub fn parameters(declaration: &Validated, when_instantiated: &TokenStream) -> TokenStream {
     let (name, visibility) = (&declaration.name, &declaration.visibility);
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
-    let visit = walk::visit(&declaration.body);
-    let visit_mut = walk::visit_mut(&declaration.body);
-    let describe = walk::describe(&declaration.body);
     let value = structure::value(declaration, &Owner::of(declaration));
+    let its_parameters = parameters_of(declaration, name, &declaration.body);
+    emit! {
+        #its_parameters
+
+        impl #parameters #name #arguments #bounds {
+            /// A model with PyTorch's initialisation, drawn from `init`.
+            #visibility fn new(init: &mut #KILN::graph::Init) -> Self {
+                #when_instantiated
+                #value
+            }
+
+            /// A model with PyTorch's initialisation. The same seed gives the same parameters on every machine.
+            ///
+            /// # Panics
+            /// If the system does not give the memory that a parameter takes.
+            #visibility fn init(seed: u64) -> Self {
+                Self::new(&mut #KILN::graph::Init::new(seed))
+            }
+        }
+    }
+}
+
+/// `Parameters` of the structs beside that of the model, which are no layers themselves: they can be saved and loaded.
+pub fn parameters_of_parts(declaration: &Validated) -> TokenStream {
+    let parts = match declaration.form {
+        Form::Derive => Vec::new(),
+        Form::Macro => structure::parts(declaration),
+    };
+    let all = parts.iter().map(|(name, body)| parameters_of(declaration, name, body));
+    emit!(#(#all)*)
+}
+
+/// `Parameters` of a struct of this declaration, by what it holds.
+fn parameters_of(declaration: &Validated, name: &Ident, body: &Sequence<Layer>) -> TokenStream {
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    let (visit, visit_mut, describe) = (walk::visit(body), walk::visit_mut(body), walk::describe(body));
     emit! {
         #[automatically_derived]
         impl #parameters #KILN::graph::Parameters for #name #arguments #bounds {
@@ -129,22 +162,6 @@ pub fn parameters(declaration: &Validated, when_instantiated: &TokenStream) -> T
             fn each_layer(&self, f: &mut dyn ::core::ops::FnMut(&str, &str)) {
                 let path = &mut #KILN::graph::Path::new();
                 #describe
-            }
-        }
-
-        impl #parameters #name #arguments #bounds {
-            /// A model with PyTorch's initialisation, drawn from `init`.
-            #visibility fn new(init: &mut #KILN::graph::Init) -> Self {
-                #when_instantiated
-                #value
-            }
-
-            /// A model with PyTorch's initialisation. The same seed gives the same parameters on every machine.
-            ///
-            /// # Panics
-            /// If the system does not give the memory that a parameter takes.
-            #visibility fn init(seed: u64) -> Self {
-                Self::new(&mut #KILN::graph::Init::new(seed))
             }
         }
     }

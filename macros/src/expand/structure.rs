@@ -74,6 +74,29 @@ fn node_type(declaration: &Validated, name: &Ident, node: &Node<Layer>, nested: 
     }
 }
 
+/// The structs beside that of the model, each with what it holds.
+pub fn parts(declaration: &Validated) -> Vec<(Ident, &Sequence<Layer>)> {
+    let named = |outer: &Ident, body: &'_ Sequence<Layer>| -> Vec<Ident> {
+        body.members.iter().map(|member| inner_name(outer, &member.name)).collect()
+    };
+    let mut parts = Vec::new();
+    let names = named(&declaration.name, &declaration.body);
+    let mut open: Vec<_> = names.into_iter().zip(declaration.body.members.iter().map(|member| &member.node)).collect();
+    while let Some((name, node)) = open.pop() {
+        match node {
+            Node::Layer(_) => {}
+            Node::List { element, .. } => open.push((name, &**element)),
+            Node::Sequence(inner) => {
+                open.extend(named(&name, inner).into_iter().zip(inner.members.iter().map(|member| &member.node)));
+                if inner.style == Style::Named {
+                    parts.push((name, inner));
+                }
+            }
+        }
+    }
+    parts
+}
+
 /// `NetHead` for the field `head` of `Net`.
 fn inner_name(outer: &Ident, field: &Name) -> Ident {
     let text = match field {

@@ -419,6 +419,7 @@ impl Scope<'_> {
                 self.assign(&call.receiver, Value::Tensor(tensor))
             }
             Expr::MethodCall(call) if self.optimizer(&call.receiver).is_some() => self.minimize(call),
+            Expr::MethodCall(call) if call.method == "minimize" => self.no_optimizer(call),
             Expr::MethodCall(call) if super::transfers::is_transfer(call) => self.transfer(call),
             Expr::MethodCall(call) if call.method.to_string().ends_with('_') => self.in_place(call),
             other => {

@@ -19,6 +19,16 @@ impl Scope<'_> {
         }
     }
 
+    /// `minimize` of something else.
+    pub fn no_optimizer<T>(&mut self, call: &ExprMethodCall) -> Option<T> {
+        let name = spaced(&call.receiver);
+        let message = format!(
+            "`{name}` is no optimizer of this model: an optimizer is a field that names what it trains, as in `{name}: \
+             Adam(PART, lr = 1e-3)`"
+        );
+        self.mistake(&call.receiver, message)
+    }
+
     /// `optimizer.minimize(loss);`
     pub fn minimize(&mut self, call: &ExprMethodCall) -> Option<Statement> {
         let (optimizer, name) = (self.optimizer(&call.receiver)?, spaced(&call.receiver));

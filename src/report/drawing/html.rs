@@ -9,7 +9,8 @@ use kiln_jit::Plan;
 
 use super::order;
 use super::outline::{Diagram, Edge, Item, Kind, Outline, State, is_port};
-use crate::report::text::{escape, si, thousands};
+use crate::report::profile::lines;
+use crate::report::text::{escape, places, si, thousands};
 
 /// Drawings of more boxes start with the boxes within boxes closed, those of more again with all boxes closed.
 const MANY: [usize; 2] = [60, 200];
@@ -293,6 +294,9 @@ impl<'a> Page<'a> {
         if !item.detail.is_empty() {
             self.push(&format!("<p>{}</p>", escape(&item.detail)));
         }
+        if !item.line.is_empty() {
+            self.push(&format!("<p>at <code>{}</code></p>", escape(&item.line)));
+        }
         if !matches!(item.kind, Kind::Data | Kind::Result) || item.detail.is_empty() {
             self.push(&format!("<p>gives <code>{}</code></p>", escape(&item.shape)));
         }
@@ -353,8 +357,9 @@ impl<'a> Page<'a> {
                 ["Forward", "Backward", "Update"].into_iter().filter(|stage| stages.contains(stage)).collect();
             self.push(&format!("<tr data-kernels=\"{number}\" class=\"{}\"><td>", stages.last().unwrap_or(&"Forward")));
             self.chip(number);
-            let text = format!("</td><td>{}</td><td>{}</td>", stages.join(", ").to_lowercase(), escape(&call.label));
-            self.push(&text);
+            let (stages, label) = (stages.join(", ").to_lowercase(), escape(&call.label));
+            let at = escape(&places(&lines(call, graph)));
+            self.push(&format!("</td><td>{stages}</td><td title=\"{at}\">{label}</td>"));
             for (amount, most) in [(call.flops, most_flops), (call.bytes, most_bytes)] {
                 let part = 100.0 * amount as f64 / most;
                 self.push(&format!(

@@ -10,6 +10,7 @@ use kiln_graph::{Graph, NodeId, Op, Role, Stage};
 use kiln_jit::Plan;
 
 use super::flow::Flow;
+use crate::report::text::places;
 
 /// What a box of a drawing stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Item {
     pub title: String,
     /// The layer and its settings, or the whole name.
     pub detail: String,
+    /// Where the user's source asks for it; empty where no macro has told.
+    pub line: String,
     /// The type of its last value, without the element type where that is f32: `[64, 20, 24, 24]`.
     pub shape: String,
     /// Whether gradients are computed in it.
@@ -349,6 +352,7 @@ impl<'a> Outliner<'a> {
             kind: if is_function { Kind::Function } else { Kind::Layer },
             title: if is_function { inner.function.to_owned() } else { title.to_owned() },
             detail: if is_function { layer.to_owned() } else { self.layers.get(layer).cloned().unwrap_or_default() },
+            line: line(self.graph, innermost),
             shape: shape(self.graph, result.copied().unwrap_or(last)),
             gradient: self.flow.has_gradient(innermost) || members.iter().any(|&id| self.flow.passes_gradient(id)),
             states: if is_function { Vec::new() } else { self.states(innermost) },
@@ -389,7 +393,8 @@ impl<'a> Outliner<'a> {
         };
         let gradient = kind != Kind::Data && self.flow.passes_gradient(id);
         let detail = self.graph.ty(id).to_string();
-        let item = self.push(Item { gradient, ..plain(kind, title, detail, shape(self.graph, id)) });
+        let line = if kind == Kind::Data { String::new() } else { line(self.graph, node.scope) };
+        let item = self.push(Item { gradient, line, ..plain(kind, title, detail, shape(self.graph, id)) });
         self.places.operations.entry((node.scope, node.op.mnemonic())).or_default().push(item);
         item
     }
@@ -496,7 +501,13 @@ fn owner(state: &str) -> &str {
 }
 
 fn plain(kind: Kind, title: String, detail: String, shape: String) -> Item {
-    Item { kind, title, detail, shape, gradient: false, states: Vec::new(), kernels: Default::default(), inside: None }
+    let (line, states, kernels) = (String::new(), Vec::new(), Default::default());
+    Item { kind, title, detail, line, shape, gradient: false, states, kernels, inside: None }
+}
+
+/// The line that asks for what a scope holds.
+fn line(graph: &Graph, scope: u32) -> String {
+    graph.line(scope).map(|line| places(&[line])).unwrap_or_default()
 }
 
 /// Whether it is where a value enters or leaves a box.

@@ -3,7 +3,7 @@
 use kiln_graph::{Graph, Stage};
 use serde_json::{Value, json};
 
-use super::super::text::{si, thousands};
+use super::super::text::{places, si, thousands};
 use super::super::{Profile, Summary};
 use crate::plan::Plan;
 
@@ -109,12 +109,13 @@ impl Facts {
         self.replace(Table {
             title: "Profile".to_owned(),
             note,
-            texts: 2,
-            head: ["kernel", "stage", "us", "FLOP", "bytes", "limit"].map(str::to_owned).into(),
+            texts: 3,
+            head: ["kernel", "source", "stage", "us", "FLOP", "bytes", "limit"].map(str::to_owned).into(),
             rows: (rows.iter())
                 .map(|row| {
                     vec![
                         row.name.clone(),
+                        places(&row.lines),
                         stage(row.stage).to_owned(),
                         format!("{:.1}", 1e6 * row.seconds),
                         si(row.flops).trim_end().to_owned(),

@@ -16,6 +16,15 @@ pub fn upsample<'g>(x: Value<'g>, settings: &UpsampleSettings) -> Value<'g> {
             return x;
         }
     };
+    let y = resized(x, output, settings);
+    if settings.antialias {
+        return y;
+    }
+    y.known_as(settings.whole(output.rank() - 2), &[Some(x)])
+}
+
+/// [`upsample`] to a shape.
+fn resized<'g>(x: Value<'g>, output: Shape, settings: &UpsampleSettings) -> Value<'g> {
     let extents = |axis: usize| (x.shape().dim(axis + 2), output.dim(axis + 2));
     let spatial = output.rank() - 2;
     let ratios: Vec<f64> = (0..spatial).map(|axis| settings.ratio(axis, extents(axis).0, extents(axis).1)).collect();

@@ -128,8 +128,11 @@ fn element_types_are_compared() {
     assert_eq!(of("cat", &[(Any, Bool)]), Ok(Bool));
     assert_eq!(of("zero", &[]), Ok(F32));
     let error = |operands: &[(Elements, DType)]| of("add", operands).map_err(|error| error.to_string());
-    assert_eq!(error(&[(Float, I32)]), Err("operand 0 of add must be f32, but is i32".into()));
-    assert_eq!(error(&[(Number, F32), (Number, I32)]), Err("operand 1 of add must be f32, but is i32".into()));
+    assert_eq!(error(&[(Float, I32)]), Err("operand 0 of add must be f32, but is i32: `.float()` makes it so".into()));
+    assert_eq!(
+        error(&[(Number, F32), (Number, I32)]),
+        Err("operand 1 of add must be f32, but is i32: `.float()` makes it so".into())
+    );
 }
 
 #[test]

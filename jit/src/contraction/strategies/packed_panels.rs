@@ -5,8 +5,9 @@
 use super::emit::{along, transposed};
 use crate::contraction::text::record;
 use crate::contraction::tiling::{Level, Packed, Tiling};
+use crate::cost::cache::holds;
 use crate::cost::copies::{self, Moves};
-use crate::cost::params::packed_panels::{BLOCK, ROW, ROW_TASKS};
+use crate::cost::params::packed_panels::{BLOCK, FAR, ROW, ROW_TASKS};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 use crate::target::Target;
 
@@ -120,12 +121,13 @@ impl PackedPanels {
     }
 
     /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as
-    /// pixels, in the order in which they lie, of places side by side along the innermost row axis: `[groups, panel,
-    /// pixels, places of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share
+    /// pixels, in the order in which they lie, of places side by side along the innermost row axis, or along the lanes
+    /// where they are channels on their own: `[groups, panel, pixels, places of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share
     /// their copies. `None` where the operand is no such thing.
     pub fn left(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let axes = &tiling.contraction.axes;
-        let first = *tiling.rows.last()?;
+        let channels = tiling.vector.filter(|&axis| axes[axis].left == 1);
+        let first = channels.or(tiling.rows.last().copied())?;
         let (width, strip) = (axes[first].extent, tiling.levels.iter().find(|l| l.axis == first)?.size);
         // All axes that move the left operand, but for the one that is cut: pixels of the image and of the kernel
         // alike.
@@ -187,7 +189,12 @@ impl PackedPanels {
             _ if self.transposed() => Moves::Squares,
             _ => Moves::Elements,
         };
-        copies::pack(self.elements(), moves, target)
+        let elements = self.elements();
+        // All pixels of some channels at a time: as large as the operand, which may be far larger than the caches.
+        if self.rows && moves == Moves::Vectors && !holds(target.l2_bytes, FAR, 2 * elements) {
+            return copies::pack(elements, Moves::Pieces, target);
+        }
+        copies::pack(elements, moves, target)
     }
 
     /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the

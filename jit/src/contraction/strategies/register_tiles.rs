@@ -61,7 +61,8 @@ pub fn candidates(
         }
         let Some((_, number, tile)) = tiles.pop().filter(|tile| tile.0 < most) else { break };
         let shape = &shapes[number];
-        for by_rows in [false, true].into_iter().filter(|&by_rows| !by_rows || shape.has_row_panels(&tile)) {
+        let is_way = |by_rows: &bool| if *by_rows { shape.has_row_panels(&tile) } else { !tile.in_panels };
+        for by_rows in [false, true].into_iter().filter(is_way) {
             let (tiling, cycles) = shape.tiling(&tile, by_rows);
             if cycles < most {
                 most = look(tiling, cycles);
@@ -82,6 +83,8 @@ struct Tile {
     sizes: Sizes,
     /// See [`Tiling::shares`].
     shares: bool,
+    /// Whether it is of use for rows in panels alone: as they lie, its rows are as many runs of memory.
+    in_panels: bool,
 }
 
 /// A contraction for which it is decided what runs along the lanes.
@@ -262,7 +265,8 @@ impl<'a> Shape<'a> {
                 // Several rows that are not whole are as many runs of memory, of which a tile that shares many vectors
                 // takes whole lines.
                 let shreds = vectors * self.unit < LINE as usize || loaded > SHARES;
-                if passing && *rows > 1 && vectors * self.unit < width && shreds {
+                let in_panels = passing && *rows > 1 && vectors * self.unit < width && shreds;
+                if in_panels && !shares {
                     continue;
                 }
                 let columns = steps(width, vectors * self.unit).map(|s| (s.count, s.size.div_ceil(self.unit)));
@@ -273,9 +277,20 @@ impl<'a> Shape<'a> {
                 // Each smaller tile at an end is one more copy of the loops inside.
                 let rests = row_tiles.len() * steps(width, vectors * self.unit).count() - 1;
                 let cycles = cycles * (1.0 + REST * rests as f64);
-                boxes.push(Tile { cycles, rows: *rows, vectors, sizes: sizes.clone(), shares });
+                boxes.push(Tile { cycles, rows: *rows, vectors, sizes: sizes.clone(), shares, in_panels });
             }
         }
+        // Those in panels alone are chosen beside the others: what rows in runs of memory wait for is not known here.
+        let (in_panels, boxes): (Vec<Tile>, Vec<Tile>) = boxes.into_iter().partition(|tile| tile.in_panels);
+        let mut chosen = self.chosen(&boxes, nearly);
+        if !in_panels.is_empty() {
+            chosen.extend(self.chosen(&in_panels, nearly));
+        }
+        chosen
+    }
+
+    /// Of some tiles the fastest one and, for each number of vectors, the largest that is nearly as fast.
+    fn chosen(&self, boxes: &[Tile], nearly: f64) -> Vec<Tile> {
         let fastest =
             boxes.iter().min_by(|a, b| a.cycles.total_cmp(&b.cycles)).expect("one row of one vector always fits");
         debug_assert!(fastest.cycles * self.repeats() >= self.least() * (1.0 - ROUNDING), "{}", self.least());
@@ -297,6 +312,11 @@ impl<'a> Shape<'a> {
 
     /// Whether panels of the left operand, as wide as the tile, are narrower than what it has side by side.
     fn has_row_panels(&self, tile: &Tile) -> bool {
+        // Each channel on its own: panels of some channels.
+        if let Some(vector) = self.vector.filter(|_| self.fold.is_none() && self.is_passing()) {
+            let axis = self.axis(vector);
+            return tile.shares && axis.left == 1 && tile.vectors * self.unit < axis.extent;
+        }
         let Some(&first) = self.rows.first() else { return false };
         let axis = self.axis(first);
         self.fold.is_none() && self.left_load.1 && axis.left == 1 && tile.sizes[0] < axis.extent
@@ -338,17 +358,19 @@ impl<'a> Shape<'a> {
         //           tile
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
         let rows = self.rows.iter().zip(sizes);
+        let passing = self.is_passing();
         if by_rows {
             inside.extend(rows.clone().map(|(&axis, &size)| Level { axis, size }));
-            // The first one stands outermost.
-            inside.rotate_left(1);
+            // The first one stands outermost, unless the panels are of channels, whose pixels come one after the other.
+            if !passing {
+                inside.rotate_left(1);
+            }
         }
         let spanned = |a: usize| self.axis(a).reduce || self.interleaved.contains(&a);
         // What the tiles of one strip touch of the left operand: so far the reduced axes, then block by block of the
         // rows.
         let mut extents: Vec<usize> =
             (0..self.contraction.axes.len()).map(|a| if spanned(a) { self.axis(a).extent } else { 1 }).collect();
-        let passing = self.is_passing();
         let mut tiles = 1;
         for (&axis, &size) in rows.filter(|_| !by_rows) {
             let extent = self.axis(axis).extent;

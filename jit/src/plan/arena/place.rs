@@ -109,38 +109,82 @@ impl Taken {
     /// The start of the smallest gap of so many bytes between what is taken at some times, the first of several; or
     /// else the end.
     fn smallest_gap(&mut self, times: (usize, usize), bytes: usize) -> usize {
-        let mut ranges: Vec<ByteRange> = Vec::new();
+        let (mut taken, mut merged): (Vec<ByteRange>, Vec<ByteRange>) = (Vec::new(), Vec::new());
         self.walks += 1;
         for node in self.nodes(times) {
             // What lives at some time of the node and was noted at it or below; what was noted above lives at all its
             // times, too.
-            ranges.extend_from_slice(&self.some[node]);
+            merge(&mut taken, &self.some[node], &mut merged);
             let mut above = node / 2;
             while above > 0 && self.met[above] != self.walks {
-                ranges.extend_from_slice(&self.whole[above]);
+                merge(&mut taken, &self.whole[above], &mut merged);
                 self.met[above] = self.walks;
                 above /= 2;
             }
         }
-        // From left to right: `end` is the end of all that was met, and a gap is what lies between it and the next
-        // start.
-        ranges.sort_unstable_by_key(|range| range.start);
+        // From left to right: a gap is what lies between the end of what was met and the next start.
         let mut best: Option<(usize, usize)> = None;
         let mut end = 0;
-        for range in ranges {
+        for range in taken {
             if range.start >= end + bytes && best.is_none_or(|(gap, _)| range.start - end < gap) {
                 best = Some((range.start - end, end));
             }
-            end = end.max(range.end);
+            end = range.end;
         }
         best.map_or(end, |(_, start)| start)
     }
 }
 
+/// Adds other ranges, in their order, to some that lie apart, in theirs; `room` is for the result meanwhile. Each step
+/// of an iterator, or of a sort, is several calls in a debug build.
+fn merge(to: &mut Vec<ByteRange>, others: &[ByteRange], room: &mut Vec<ByteRange>) {
+    if others.is_empty() {
+        return;
+    }
+    room.clear();
+    let ranges = to.as_slice();
+    let (mut number, mut other) = (0, 0);
+    let mut open: Option<ByteRange> = None;
+    while number < ranges.len() || other < others.len() {
+        let from_ranges = other == others.len() || number < ranges.len() && ranges[number].start <= others[other].start;
+        let next = if from_ranges { ranges[number] } else { others[other] };
+        if from_ranges {
+            number += 1;
+        } else {
+            other += 1;
+        }
+        open = match open {
+            // What touches is one range: there is no gap between.
+            Some(ByteRange { start, end }) if next.start <= end => {
+                Some(ByteRange { start, end: if next.end > end { next.end } else { end } })
+            }
+            Some(apart) => {
+                room.push(apart);
+                Some(next)
+            }
+            None => Some(next),
+        };
+    }
+    room.extend(open);
+    std::mem::swap(to, room);
+}
+
 /// Adds a range to some that lie apart, in their order.
 fn add(to: &mut Vec<ByteRange>, range: ByteRange) {
-    let first = to.partition_point(|other| other.end < range.start);
-    let touching = to[first..].iter().take_while(|other| other.start <= range.end).count();
+    let ranges = to.as_slice();
+    let (mut first, mut end) = (0, ranges.len());
+    while first < end {
+        let middle = (first + end) / 2;
+        if ranges[middle].end < range.start {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    let mut touching = 0;
+    while first + touching < ranges.len() && ranges[first + touching].start <= range.end {
+        touching += 1;
+    }
     if touching == 0 {
         return to.insert(first, range);
     }

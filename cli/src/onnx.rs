@@ -1,0 +1,168 @@
+//! Models of ONNX files as the command runs them: opened, with what was said of their inputs. It prints nothing.
+
+use std::path::Path;
+
+use kiln::data::read_npy;
+use kiln::graph::{DType, Shape};
+use kiln::ndarray::ArrayD;
+use kiln::onnx::{Constant, OnnxError, OnnxModel, OnnxOutputs, OnnxPredictor, OnnxRunError};
+
+use crate::arguments::Given;
+use crate::failure::Failure;
+use crate::hints::{near, near_file};
+
+impl From<OnnxError> for Failure {
+    fn from(error: OnnxError) -> Failure {
+        Failure::told(error)
+    }
+}
+
+impl From<OnnxRunError> for Failure {
+    fn from(error: OnnxRunError) -> Failure {
+        Failure::told(error)
+    }
+}
+
+/// An array of one of the types that a graph has.
+#[derive(Clone, Debug)]
+pub enum Array {
+    F32(ArrayD<f32>),
+    I32(ArrayD<i32>),
+    Bool(ArrayD<bool>),
+}
+
+impl Array {
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Array::F32(array) => array.shape(),
+            Array::I32(array) => array.shape(),
+            Array::Bool(array) => array.shape(),
+        }
+    }
+
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Array::F32(_) => "f32",
+            Array::I32(_) => "i32",
+            Array::Bool(_) => "bool",
+        }
+    }
+
+    /// The elements as numbers.
+    pub fn numbers(&self) -> Vec<f64> {
+        match self {
+            Array::F32(array) => array.iter().map(|&number| f64::from(number)).collect(),
+            Array::I32(array) => array.iter().map(|&number| f64::from(number)).collect(),
+            Array::Bool(array) => array.iter().map(|&holds| f64::from(u8::from(holds))).collect(),
+        }
+    }
+}
+
+/// The model of a file, with the shapes and constants that were said.
+pub fn open(file: &Path, shapes: &[Given<Vec<usize>>], constants: &[Given<Vec<f64>>]) -> Result<OnnxModel, Failure> {
+    if !file.exists() {
+        let hint = near_file(file).map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
+        return Err(Failure::told(format!("there is no file {}{hint}", file.display())));
+    }
+    let mut model = OnnxModel::load(file).map_err(|error| Failure::told(format!("{}: {error}", file.display())))?;
+    for Given { name, value } in constants {
+        known(&model, name)?;
+        let whole = value.iter().all(|number| number.fract() == 0.0);
+        let constant = match (&value[..], whole) {
+            (&[number], true) => Constant::int(number as i64),
+            (&[number], false) => Constant::from(number as f32),
+            (numbers, true) => Constant::ints(numbers.iter().map(|&number| number as i64).collect()),
+            (numbers, false) => {
+                Constant::floats(vec![numbers.len()], numbers.iter().map(|&number| number as f32).collect())
+            }
+        };
+        model = model.with(name, constant)?;
+    }
+    for Given { name, value } in shapes {
+        known(&model, name)?;
+        model = model.shape(name, value)?;
+    }
+    Ok(model)
+}
+
+/// That the model has an input of this name.
+pub fn known(model: &OnnxModel, name: &str) -> Result<(), Failure> {
+    let names = || model.inputs().iter().map(|input| input.name.as_str());
+    if names().any(|known| known == name) {
+        return Ok(());
+    }
+    let all: Vec<&str> = names().collect();
+    let hint = match near(name, names()) {
+        Some(near) => format!("did you mean {near}?"),
+        None if all.is_empty() => "there are none".to_owned(),
+        None => format!("there are {}", all.join(", ")),
+    };
+    Err(Failure::told(format!("no input is called {name}: {hint}")))
+}
+
+/// A predictor, compiled for so many rows where the file leaves that open.
+pub fn compile(model: OnnxModel, rows: usize, threads: Option<usize>) -> Result<OnnxPredictor, Failure> {
+    let builder = OnnxPredictor::new(model).batch(rows);
+    let builder = match threads {
+        Some(threads) => builder.threads(threads),
+        None => builder,
+    };
+    builder.build().map_err(|error| {
+        let text = error.to_string();
+        let hint = if text.contains("fix it by") { "; on the command line: --shape NAME=1,3,224,224" } else { "" };
+        Failure::told(format!("{text}{hint}"))
+    })
+}
+
+/// An array of a file, of the type that an input takes.
+pub fn read(path: &Path, dtype: DType) -> Result<Array, Failure> {
+    if !path.exists() {
+        let hint = near_file(path).map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
+        return Err(Failure::told(format!("there is no file {}{hint}", path.display())));
+    }
+    Ok(match dtype {
+        DType::F32 => Array::F32(read_npy(path).map_err(Failure::told)?),
+        DType::I32 => Array::I32(read_npy(path).map_err(Failure::told)?),
+        DType::Bool => Array::Bool(read_npy::<i32>(path).map_err(Failure::told)?.mapv(|number| number != 0)),
+    })
+}
+
+/// The outputs of a call, by name.
+pub fn call(predictor: &OnnxPredictor, inputs: &[Given<Array>]) -> Result<Vec<Given<Array>>, Failure> {
+    let mut call = predictor.call();
+    for Given { name, value } in inputs {
+        call = match value {
+            Array::F32(array) => call.given(name, array)?,
+            Array::I32(array) => call.given(name, array)?,
+            Array::Bool(array) => call.given(name, array)?,
+        };
+    }
+    let outputs = call.run()?;
+    let names: Vec<&str> = outputs.names().collect();
+    names.into_iter().map(|name| Ok(Given { name: name.to_owned(), value: output(&outputs, name)? })).collect()
+}
+
+fn output(outputs: &OnnxOutputs, name: &str) -> Result<Array, Failure> {
+    if let Ok(array) = outputs.numbers(name) {
+        return Ok(Array::F32(array.clone()));
+    }
+    if let Ok(array) = outputs.whole_numbers(name) {
+        return Ok(Array::I32(array.clone()));
+    }
+    Ok(Array::Bool(outputs.flags(name)?.clone()))
+}
+
+/// Numbers for an input that nobody gave, of so many rows: from -1 to 1, whole numbers of 0 and 1, flags that hold.
+pub fn anything(shape: Shape, dtype: DType, rows: usize) -> Array {
+    let extents: Vec<usize> =
+        shape.dims().iter().map(|&extent| if extent == Shape::N { rows } else { extent }).collect();
+    let random = |place: usize| kiln::random::uniform(0, 0, 0, place as u64);
+    let count: usize = extents.iter().product();
+    let filled = |numbers: Vec<f32>| ArrayD::from_shape_vec(extents.clone(), numbers).expect("one for each element");
+    let floats = filled((0..count).map(|place| 2.0 * random(place) - 1.0).collect());
+    match dtype {
+        DType::F32 => Array::F32(floats),
+        DType::I32 => Array::I32(floats.mapv(|number| i32::from(number > 0.0))),
+        DType::Bool => Array::Bool(floats.mapv(|_| true)),
+    }
+}

@@ -1,0 +1,87 @@
+//! `kiln run`: what a model of an ONNX file computes of arrays.
+
+use std::path::Path;
+
+use kiln::data::write_npy;
+use serde_json::json;
+
+use crate::arguments::{Given, Run};
+use crate::failure::Failure;
+use crate::hints::near;
+use crate::onnx::{Array, call, compile, known, open, read};
+use crate::output::{Output, Style, cut, short};
+
+/// As many numbers of an output are shown.
+const SHOWN: usize = 8;
+
+pub fn run(arguments: &Run, output: &mut Output) -> Result<(), Failure> {
+    let mut model = open(&arguments.file, &arguments.shape, &arguments.constants)?;
+    let mut inputs = Vec::new();
+    for Given { name, value: path } in &arguments.inputs {
+        known(&model, name)?;
+        let input = model.inputs().iter().find(|input| input.name == *name).expect("an input that is known");
+        let dtype = input.element.and_then(|element| element.carrier());
+        let dtype = dtype.ok_or_else(|| Failure::told(format!("input {name} holds what no array has")))?;
+        let value = read(path, dtype)?;
+        // The array says what the file leaves open.
+        model = model.shape(name, value.shape())?;
+        inputs.push(Given { name: name.clone(), value });
+    }
+    let given = |name: &str| inputs.iter().any(|given| given.name == name);
+    if let Some(missing) = model.inputs().iter().find(|input| !given(&input.name)) {
+        let name = &missing.name;
+        return Err(Failure::told(format!(
+            "input {name} was not given: --input {name}=FILE.npy, or --const {name}=NUMBER"
+        )));
+    }
+    for Given { name, .. } in arguments.outputs.iter().filter(|given| !given.name.is_empty()) {
+        let names = || model.outputs().iter().map(String::as_str);
+        if !names().any(|known| known == name) {
+            let hint = near(name, names()).map_or_else(|| names().collect::<Vec<_>>().join(", "), str::to_owned);
+            return Err(Failure::told(format!("no output is called {name}: did you mean {hint}?")));
+        }
+    }
+    let predictor = compile(model, 1, arguments.threads)?;
+    let outputs = call(&predictor, &inputs)?;
+    let mut written = Vec::new();
+    for Given { name, value: path } in &arguments.outputs {
+        let found = match (name.is_empty(), &outputs[..]) {
+            (true, [only]) => only,
+            (true, _) => {
+                let names: Vec<&str> = outputs.iter().map(|given| given.name.as_str()).collect();
+                let text = format!("the model has the outputs {}: say which, --out NAME=FILE.npy", names.join(", "));
+                return Err(Failure::told(text));
+            }
+            (false, all) => all.iter().find(|given| given.name == *name).expect("an output that is known"),
+        };
+        write(path, &found.value)?;
+        written.push((found.name.clone(), path.display().to_string()));
+    }
+    if arguments.json {
+        let each = outputs.iter().map(|Given { name, value }| {
+            let numbers = (value.numbers().len() <= 4096).then(|| value.numbers());
+            let file = written.iter().find(|(of, _)| of == name).map(|(_, path)| path);
+            json!({ "name": name, "type": value.type_name(), "shape": value.shape(), "numbers": numbers, "file": file })
+        });
+        return Ok(output.line(&json!({ "outputs": each.collect::<Vec<_>>() }).to_string())?);
+    }
+    for Given { name, value } in &outputs {
+        let shown = output.styled(Style::Strong, &cut(name, output.width() / 2));
+        let file = written.iter().find(|(of, _)| of == name).map_or(String::new(), |(_, path)| format!("  -> {path}"));
+        output.line(&format!("{shown}  {} {:?}{file}", value.type_name(), value.shape()))?;
+        let numbers = value.numbers();
+        let first: Vec<String> = numbers.iter().take(SHOWN).map(|&number| short(number)).collect();
+        let rest = if numbers.len() > SHOWN { " .." } else { "" };
+        output.line(&cut(&format!("  {}{rest}", first.join(" ")), output.width()))?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, value: &Array) -> Result<(), Failure> {
+    match value {
+        Array::F32(array) => write_npy(path, array),
+        Array::I32(array) => write_npy(path, array),
+        Array::Bool(array) => write_npy(path, array),
+    }
+    .map_err(Failure::told)
+}

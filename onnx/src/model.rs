@@ -1,0 +1,498 @@
+//! [`OnnxModel`]: a model from a file, with what is said of its inputs; a layer of Kiln's. Knows no operators.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use kiln_graph::model::{Kind, Path};
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Builder, GraphError, Layer, Parameter, Shape, Type, Value};
+use ndarray::{ArrayD, ArrayRef, Dimension, IxDyn};
+use prost::Message;
+use prost::bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::constant::{Constant, Data};
+use crate::element::Element;
+use crate::error::OnnxError;
+use crate::proto::ModelProto;
+use crate::read::evaluate::{Evaluator, as_floats};
+use crate::read::file;
+use crate::read::graph::{Dim, Graph, Input, Place, Stored};
+use crate::read::item::{Item, Tensor};
+use crate::read::prune::{constants, prune};
+
+/// Parameters of as many elements at most are known as numbers, too, where a shape may depend on them.
+const KNOWN: usize = 4096;
+
+/// A model from an ONNX file.
+///
+/// It is a [`Layer`], whose parameters are the tensors of the file under their names there, so that it stands in other models
+/// and is trained as they are: weights are [trained](Kind::Trained), statistics and other numbers are [buffers](Kind::Buffer).
+///
+/// A graph of Kiln's is of numbers of a certain shape. The file may leave extents open; then it becomes another graph for each
+/// shape that is asked for, as a model with a free batch size does. All arithmetic on shapes is done meanwhile.
+#[derive(Clone, Debug)]
+pub struct OnnxModel {
+    contents: Arc<Contents>,
+    parameters: Vec<(String, Parameter)>,
+    inputs: Vec<Input>,
+    given: Vec<(String, Arc<Constant>)>,
+}
+
+#[derive(Debug)]
+struct Contents {
+    graph: Graph,
+    stored: Vec<Stored>,
+    opset: i64,
+}
+
+impl OnnxModel {
+    /// Reads a file, and what it refers to beside it.
+    ///
+    /// # Errors
+    /// [`OnnxError::Read`], [`OnnxError::Format`], [`OnnxError::Tensor`].
+    pub fn load(path: impl AsRef<FilePath>) -> Result<OnnxModel, OnnxError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|error| OnnxError::Read { path: path.to_owned(), error })?;
+        OnnxModel::read(bytes.into(), Some(path.parent().unwrap_or(FilePath::new(""))))
+    }
+
+    /// Reads a file's bytes; it can not refer to others.
+    ///
+    /// # Errors
+    /// [`OnnxError::Format`], [`OnnxError::Tensor`].
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<OnnxModel, OnnxError> {
+        OnnxModel::read(bytes.into(), None)
+    }
+
+    fn read(bytes: Bytes, folder: Option<&FilePath>) -> Result<OnnxModel, OnnxError> {
+        let proto = ModelProto::decode(bytes).map_err(|error| OnnxError::Format { reason: error.to_string() })?;
+        OnnxModel::from_proto(&proto, folder)
+    }
+
+    /// From messages; `folder` is where files of external data lie.
+    ///
+    /// # Errors
+    /// [`OnnxError::Format`], [`OnnxError::Tensor`].
+    pub fn from_proto(proto: &ModelProto, folder: Option<&FilePath>) -> Result<OnnxModel, OnnxError> {
+        let file::Contents { graph, mut stored, opset } = file::read(proto, folder)?;
+        let graph = prune(graph);
+        let mut uses = vec![Use::default(); stored.len()];
+        mark(&graph, None, &mut uses);
+        let parameters = parameters(&mut stored, &uses);
+        let inputs = graph.inputs.clone();
+        let contents = Arc::new(Contents { graph, stored, opset });
+        Ok(OnnxModel { contents, parameters, inputs, given: Vec::new() })
+    }
+
+    /// The version of ONNX's operators that the file asks for.
+    pub fn opset(&self) -> i64 {
+        self.contents.opset
+    }
+
+    /// What the model takes, but for what [`OnnxModel::with`] has given.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// The names of what the model gives.
+    pub fn outputs(&self) -> &[String] {
+        &self.contents.graph.outputs
+    }
+
+    /// Gives other values than the file says: any that a node gives, by their names, such as the features in front of a
+    /// classifier's last layer. What only other values need is left out, with its parameters.
+    ///
+    /// # Errors
+    /// [`OnnxError::Format`] for a name that nothing has.
+    pub fn with_outputs(mut self, names: &[&str]) -> Result<OnnxModel, OnnxError> {
+        let graph = &self.contents.graph;
+        for &name in names {
+            let given = graph.nodes.iter().flat_map(|node| &node.outputs).any(|own| own == name);
+            if name.is_empty() || !given {
+                return Err(OnnxError::Format { reason: format!("no node gives `{name}`") });
+            }
+        }
+        let outputs = names.iter().map(|&name| name.to_owned()).collect();
+        let graph = prune(Graph { outputs, ..graph.clone() });
+        let mut used = vec![false; self.contents.stored.len()];
+        constants(&graph, &mut |number| used[number] = true);
+        let mut stored = self.contents.stored.clone();
+        let mut all: Vec<Option<(String, Parameter)>> =
+            std::mem::take(&mut self.parameters).into_iter().map(Some).collect();
+        for (tensor, used) in stored.iter_mut().zip(used) {
+            let (first, count) = match tensor.place {
+                Place::Parameter(first) if used => (first, 1),
+                Place::Halves(first) if used => (first, 2),
+                Place::Written | Place::Parameter(_) | Place::Halves(_) => continue,
+            };
+            let place = self.parameters.len();
+            self.parameters.extend(all[first..first + count].iter_mut().filter_map(Option::take));
+            tensor.place = if count == 1 { Place::Parameter(place) } else { Place::Halves(place) };
+        }
+        self.contents = Arc::new(Contents { graph, stored, opset: self.contents.opset });
+        Ok(self)
+    }
+
+    /// The tensors of the file that a graph has as parameters, by their names.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Parameter)> {
+        self.parameters.iter().map(|(name, parameter)| (name.as_str(), parameter))
+    }
+
+    /// Says for each parameter whether it is trained; buffers are not.
+    pub fn set_trained(&mut self, trained: impl Fn(&str) -> bool) {
+        for (name, parameter) in &mut self.parameters {
+            match (parameter.kind, trained(name)) {
+                (Kind::Trained, false) => parameter.kind = Kind::Frozen,
+                (Kind::Frozen, true) => parameter.kind = Kind::Trained,
+                (Kind::Trained | Kind::Frozen | Kind::Buffer | Kind::Counter, _) => {}
+            }
+        }
+    }
+
+    /// Gives an input a value, which shapes may then depend on.
+    ///
+    /// # Errors
+    /// [`OnnxError::UnknownInput`]; [`OnnxError::Input`] for another shape or element type than the file says.
+    pub fn with(mut self, name: &str, value: impl Into<Constant>) -> Result<OnnxModel, OnnxError> {
+        let position = self.position(name)?;
+        let mut constant = value.into();
+        let input = &self.inputs[position];
+        let refused = |reason: String| OnnxError::Input { name: name.to_owned(), reason };
+        if let Some(element) = input.element {
+            constant = converted(constant, element).map_err(refused)?;
+        }
+        // A number is taken for a vector of one, or a matrix of one.
+        if let Some(dims) = &input.shape {
+            let one = |dim: &Dim| matches!(dim, Dim::Known(1) | Dim::Free(_));
+            if constant.shape.is_empty() && dims.iter().all(one) {
+                constant.shape = vec![1; dims.len()];
+            }
+        }
+        self.check(position, &constant.shape)?;
+        self.inputs.remove(position);
+        self.given.push((name.to_owned(), Arc::new(constant)));
+        Ok(self)
+    }
+
+    /// Says the shape of an input; extents that have the name of one of these get its number everywhere.
+    ///
+    /// # Errors
+    /// [`OnnxError::UnknownInput`]; [`OnnxError::Input`] for what the file does not allow.
+    pub fn shape(mut self, name: &str, extents: &[usize]) -> Result<OnnxModel, OnnxError> {
+        let position = self.position(name)?;
+        crate::read::context::shape(extents)
+            .map_err(|fault| OnnxError::Input { name: name.to_owned(), reason: fault.to_string() })?;
+        self.check(position, extents)?;
+        if let Some(dims) = self.inputs[position].shape.take() {
+            for (dim, &extent) in dims.iter().zip(extents) {
+                if let Dim::Free(free) = dim
+                    && !free.is_empty()
+                {
+                    self.name_extent(free, extent);
+                }
+            }
+        }
+        self.inputs[position].shape = Some(extents.iter().map(|&extent| Dim::Known(extent)).collect());
+        Ok(self)
+    }
+
+    fn name_extent(&mut self, free: &str, extent: usize) {
+        for dim in self.inputs.iter_mut().filter_map(|input| input.shape.as_mut()).flatten() {
+            if matches!(dim, Dim::Free(name) if name == free) {
+                *dim = Dim::Known(extent);
+            }
+        }
+    }
+
+    fn position(&self, name: &str) -> Result<usize, OnnxError> {
+        let position = self.inputs.iter().position(|input| input.name == name);
+        position.ok_or_else(|| {
+            let known: Vec<String> = self.inputs.iter().map(|input| format!("`{}`", input.name)).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            OnnxError::UnknownInput { name: name.to_owned(), known }
+        })
+    }
+
+    fn check(&self, position: usize, extents: &[usize]) -> Result<(), OnnxError> {
+        let Input { name, shape, .. } = &self.inputs[position];
+        let Some(dims) = shape else { return Ok(()) };
+        let fits = |(dim, extent): (&Dim, &usize)| !matches!(dim, Dim::Known(known) if known != extent);
+        if dims.len() == extents.len() && dims.iter().zip(extents).all(fits) {
+            return Ok(());
+        }
+        let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
+        let reason = format!("the shape should be [{}], but is {extents:?}", dims.join(", "));
+        Err(OnnxError::Input { name: name.clone(), reason })
+    }
+
+    /// The types of the inputs. The first extent of an input may be open, and is then [`Shape::N`]: as many rows as there are.
+    ///
+    /// # Errors
+    /// [`OnnxError::Input`] for an input with another open extent, or one that no graph carries.
+    pub fn input_types(&self) -> Result<Vec<Type>, OnnxError> {
+        let each = self.inputs.iter().map(|input| {
+            let refused = |reason: String| OnnxError::Input { name: input.name.clone(), reason };
+            let element = input.element.ok_or_else(|| refused("it is no tensor".to_owned()))?;
+            let dtype = element.carrier().ok_or_else(|| refused(format!("it holds {element}")))?;
+            let dims = input.shape.as_deref().unwrap_or_default();
+            let mut extents = Vec::with_capacity(dims.len());
+            for (axis, dim) in dims.iter().enumerate() {
+                match dim {
+                    Dim::Known(extent) => extents.push(*extent),
+                    Dim::Free(_) if axis == 0 => extents.push(Shape::N),
+                    Dim::Free(_) => break,
+                }
+            }
+            if input.shape.is_none() || extents.len() < dims.len() {
+                let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
+                let shape = if input.shape.is_some() { format!("[{}]", dims.join(", ")) } else { "..".to_owned() };
+                return Err(refused(format!("its shape {shape} is open: fix it by `.shape({:?}, &[..])`", input.name)));
+            }
+            let numbers: Vec<usize> =
+                extents.iter().map(|&extent| if extent == Shape::N { 1 } else { extent }).collect();
+            crate::read::context::shape(&numbers).map_err(|fault| refused(fault.to_string()))?;
+            Ok(Type { dtype, shape: Shape::new(&extents) })
+        });
+        each.collect()
+    }
+
+    /// The model's results for values of its inputs, with its parameters as states of the graph.
+    ///
+    /// # Errors
+    /// [`OnnxError::Input`] for a value that does not fit; [`OnnxError::Node`] for a node that is not computed.
+    pub fn build<'g>(&self, g: &'g Builder, values: &[Value<'g>]) -> Result<Vec<Value<'g>>, OnnxError> {
+        let evaluator = Evaluator::new(g, &self.contents.stored, &self.parameters);
+        let results = self.items(&evaluator, values)?;
+        let mut found = Vec::with_capacity(results.len());
+        for (item, name) in results.iter().zip(&self.contents.graph.outputs) {
+            let refused = |fault| OnnxError::Node { node: name.clone(), operator: "output".to_owned(), fault };
+            let Item::Tensor(tensor) = item else { return Err(refused(crate::error::Fault::NoTensor)) };
+            found.push(tensor.value(&evaluator).map_err(refused)?);
+        }
+        match g.error() {
+            Some(error) => Err(error.into()),
+            None => Ok(found),
+        }
+    }
+
+    fn items<'g>(&self, evaluator: &Evaluator<'_, 'g>, values: &[Value<'g>]) -> Result<Vec<Item<'g>>, OnnxError> {
+        if values.len() != self.inputs.len() {
+            let reason = format!("{} values for {} inputs", values.len(), self.inputs.len());
+            return Err(OnnxError::Format { reason });
+        }
+        let mut items: FxHashMap<&str, Item<'g>> = FxHashMap::default();
+        for (position, (input, value)) in self.inputs.iter().zip(values).enumerate() {
+            let refused = |reason: String| OnnxError::Input { name: input.name.clone(), reason };
+            let element = input.element.unwrap_or(Element::of_values(value.dtype()));
+            if element.carrier() != Some(value.dtype()) {
+                return Err(refused(format!("it should hold {element}, but holds {}", value.dtype())));
+            }
+            self.check(position, value.shape().dims())?;
+            items.insert(&input.name, Item::Tensor(Tensor::of_value(*value, element)));
+        }
+        for (name, constant) in &self.given {
+            items.insert(name, Item::Tensor(Tensor::known(Constant::clone(constant))));
+        }
+        let own = self.contents.graph.inputs.iter();
+        let inputs = own.map(|input| items.remove(input.name.as_str()).unwrap_or(Item::Absent)).collect();
+        evaluator.graph(&self.contents.graph, None, inputs)
+    }
+
+    /// The graph of a prediction of so many rows, where inputs leave that open; inputs and outputs are under their names.
+    ///
+    /// # Errors
+    /// As for [`OnnxModel::input_types`] and [`OnnxModel::build`].
+    pub fn predict_graph(&self, rows: usize) -> Result<kiln_graph::Graph, OnnxError> {
+        let g = Builder::new("predict");
+        let (types, sizes) = (self.input_types()?, Sizes::of_batch(rows));
+        let values: Vec<Value<'_>> =
+            self.inputs.iter().zip(types).map(|(input, ty)| g.input_of(&input.name, sizes.ty(ty))).collect();
+        let results = self.build(&g, &values)?;
+        for (name, value) in self.contents.graph.outputs.iter().zip(&results) {
+            g.output(name, *value);
+        }
+        drop((values, results));
+        Ok(g.finish()?)
+    }
+}
+
+/// A model of one input and one output as a layer. Errors are recorded in the builder.
+impl Layer for OnnxModel {
+    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+        match self.build(g, &[x]).as_deref() {
+            Ok([first, ..]) => *first,
+            Ok([]) => {
+                g.fail(GraphError::Foreign("the model has no output".to_owned()));
+                x
+            }
+            Err(error) => {
+                g.fail(GraphError::Foreign(error.to_string()));
+                x
+            }
+        }
+    }
+
+    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        for (name, parameter) in &self.parameters {
+            f(&path.name(name), parameter);
+        }
+    }
+
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        for (name, parameter) in &mut self.parameters {
+            f(&path.name(name), parameter);
+        }
+    }
+
+    fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+        f(path.as_str(), &format!("OnnxModel(opset {}, {} nodes)", self.opset(), self.contents.graph.nodes.len()));
+    }
+}
+
+/// What a tensor of the file is used for.
+#[derive(Clone, Copy, Default)]
+struct Use {
+    /// In a graph, and not only to find out a shape.
+    value: bool,
+    /// As a weight.
+    weight: bool,
+}
+
+/// The names of constants around a graph.
+struct Names<'a> {
+    outer: Option<&'a Names<'a>>,
+    own: FxHashMap<&'a str, usize>,
+    /// What is given by inputs or nodes, and hides outer constants.
+    other: FxHashSet<&'a str>,
+}
+
+impl Names<'_> {
+    fn find(&self, name: &str) -> Option<usize> {
+        match self.own.get(name) {
+            Some(number) => Some(*number),
+            None if self.other.contains(name) => None,
+            None => self.outer?.find(name),
+        }
+    }
+}
+
+/// Notes what each tensor of the file is used for.
+fn mark(graph: &Graph, outer: Option<&Names<'_>>, uses: &mut [Use]) {
+    use crate::read::graph::Attribute;
+    let own = graph.constants.iter().map(|(name, number)| (name.as_str(), *number)).collect();
+    let other = graph.inputs.iter().map(|input| input.name.as_str()).collect();
+    let mut names = Names { outer, own, other };
+    for node in &graph.nodes {
+        for (position, name) in node.inputs.iter().enumerate() {
+            let Some(number) = names.find(name) else { continue };
+            let fixed = node.row.is_some_and(|row| row.statics.contains(&position));
+            let weight = node.row.is_some_and(|row| row.weights.contains(&position));
+            uses[number].value |= !fixed;
+            uses[number].weight |= weight;
+        }
+        for (_, attribute) in &node.attributes {
+            if let Attribute::Graph(inner) = attribute {
+                mark(inner, Some(&names), uses);
+            }
+        }
+        names.other.extend(node.outputs.iter().map(String::as_str));
+    }
+    for name in &graph.outputs {
+        if let Some(number) = names.find(name) {
+            uses[number].value = true;
+        }
+    }
+}
+
+/// Makes parameters of those tensors of the file that a graph can not write out.
+fn parameters(stored: &mut [Stored], uses: &[Use]) -> Vec<(String, Parameter)> {
+    let mut parameters = Vec::new();
+    let mut add = |name: String, shape: &[usize], numbers: Vec<f32>, trained: bool| {
+        let Ok(array) = ArrayD::from_shape_vec(IxDyn(shape), numbers) else {
+            unreachable!("a tensor of the file has as many elements as its shape");
+        };
+        parameters.push((name, if trained { Parameter::trained(array) } else { Parameter::buffer(array) }));
+        parameters.len() - 1
+    };
+    for (tensor, used) in stored.iter_mut().zip(uses) {
+        let Some(constant) = &tensor.constant else { continue };
+        if !used.value || constant.data.is_empty() {
+            continue;
+        }
+        let many = constant.data.len() > 16 && constant.uniform().is_none();
+        match &constant.data {
+            Data::Floats(list) if used.weight || many || (list.len() > 1 && constant.uniform().is_none()) => {
+                let numbers = list.clone();
+                tensor.place = Place::Parameter(add(tensor.name.clone(), &tensor.shape, numbers, used.weight));
+                if list.len() > KNOWN {
+                    tensor.constant = None;
+                }
+            }
+            Data::Ints(list) if many => {
+                let Some(most) = list.iter().map(|number| number.unsigned_abs()).max() else { continue };
+                if most > i32::MAX as u64 {
+                    continue;
+                }
+                if most <= 1 << 24 {
+                    let numbers = as_floats(constant);
+                    tensor.place = Place::Parameter(add(tensor.name.clone(), &tensor.shape, numbers, false));
+                } else {
+                    let low = list.iter().map(|number| number.rem_euclid(65536) as f32).collect();
+                    let high = list.iter().map(|number| number.div_euclid(65536) as f32).collect();
+                    let first = add(tensor.name.clone(), &tensor.shape, low, false);
+                    add(format!("{}.high", tensor.name), &tensor.shape, high, false);
+                    tensor.place = Place::Halves(first);
+                }
+            }
+            Data::Bools(_) if many => {
+                let numbers = as_floats(constant);
+                tensor.place = Place::Parameter(add(tensor.name.clone(), &tensor.shape, numbers, false));
+            }
+            Data::Floats(_) | Data::Ints(_) | Data::Bools(_) | Data::Texts(_) => {}
+        }
+    }
+    parameters
+}
+
+/// A value as the element type of an input.
+fn converted(constant: Constant, element: Element) -> Result<Constant, String> {
+    let Constant { element: found, shape, data } = constant;
+    let data = match (element.carrier(), data) {
+        (Some(kiln_graph::DType::F32), Data::Ints(list)) => Data::Floats(list.iter().map(|&x| x as f32).collect()),
+        (Some(kiln_graph::DType::Bool), Data::Ints(list)) => Data::Bools(list.iter().map(|&x| x != 0).collect()),
+        (carrier, data) => {
+            if carrier != found.carrier() {
+                return Err(format!("it should hold {element}, but the value holds {found}"));
+            }
+            data
+        }
+    };
+    Ok(Constant { element, shape, data })
+}
+
+/// Numbers that an input may be given.
+macro_rules! values {
+    ($($ty:ty, $element:ident, $data:ident($as:ty);)*) => {$(
+        impl From<$ty> for Constant {
+            fn from(number: $ty) -> Constant {
+                Constant { element: Element::$element, shape: Vec::new(), data: Data::$data(vec![number as $as]) }
+            }
+        }
+
+        impl<D: Dimension> From<&ArrayRef<$ty, D>> for Constant {
+            fn from(array: &ArrayRef<$ty, D>) -> Constant {
+                let shape = array.shape().to_vec();
+                let data = Data::$data(array.iter().map(|&number| number as $as).collect());
+                Constant { element: Element::$element, shape, data }
+            }
+        }
+    )*};
+}
+
+values! {
+    f32, F32, Floats(f32);
+    i32, I32, Ints(i64);
+    i64, I64, Ints(i64);
+    bool, BOOL, Bools(bool);
+}

@@ -1,0 +1,207 @@
+//! Goes through the nodes of a graph: each becomes values of Kiln's graph, or is computed beforehand where all of its
+//! operands are known. Knows no operators' meaning.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kiln_graph::shape::rules;
+use kiln_graph::{Builder, DType, Parameter, Value};
+use rustc_hash::FxHashMap;
+
+use super::context::Context;
+use super::fold;
+use super::graph::{Graph, Node, Place, Stored};
+use super::item::{Applied, Item, Tensor};
+use crate::constant::{Constant, Data};
+use crate::error::{Fault, OnnxError};
+use crate::operators::Fold;
+
+/// As many uses of nodes at most, those of loops counted each time: what is more takes longer than a second to go through.
+pub const MOST_NODES: usize = 200_000;
+
+/// Goes through the nodes of a model.
+pub struct Evaluator<'m, 'g> {
+    /// The graph that is built.
+    pub g: &'g Builder,
+    stored: &'m [Stored],
+    parameters: &'m [(String, Parameter)],
+    left: Cell<usize>,
+}
+
+/// What names stand for; those of the graphs around are seen, too.
+pub struct Scope<'a, 'g> {
+    outer: Option<&'a Scope<'a, 'g>>,
+    items: FxHashMap<&'a str, Item<'g>>,
+}
+
+impl<'a, 'g> Scope<'a, 'g> {
+    /// One within another.
+    pub fn new(outer: Option<&'a Scope<'a, 'g>>) -> Scope<'a, 'g> {
+        Scope { outer, items: FxHashMap::default() }
+    }
+
+    /// Gives a name to an item.
+    pub fn set(&mut self, name: &'a str, item: Item<'g>) {
+        self.items.insert(name, item);
+    }
+
+    /// What a name stands for.
+    pub fn get(&self, name: &str) -> Option<&Item<'g>> {
+        let mut scope = self;
+        loop {
+            if let Some(item) = scope.items.get(name) {
+                return Some(item);
+            }
+            scope = scope.outer?;
+        }
+    }
+}
+
+impl<'m, 'g> Evaluator<'m, 'g> {
+    /// Over the tensors and the parameters of a model.
+    pub fn new(g: &'g Builder, stored: &'m [Stored], parameters: &'m [(String, Parameter)]) -> Evaluator<'m, 'g> {
+        Evaluator { g, stored, parameters, left: Cell::new(MOST_NODES) }
+    }
+
+    /// The same over another graph.
+    pub fn beside<'h>(&self, g: &'h Builder) -> Evaluator<'m, 'h> {
+        Evaluator { g, stored: self.stored, parameters: self.parameters, left: Cell::new(self.left.get()) }
+    }
+
+    /// Whether a tensor of the file is a parameter, whose value may change.
+    pub fn is_parameter(&self, number: usize) -> bool {
+        matches!(self.stored[number].place, Place::Parameter(_))
+            && self.stored[number].element.carrier() == Some(DType::F32)
+    }
+
+    /// The value of a tensor of the file that is a parameter.
+    pub fn parameter(&self, number: usize) -> Option<Value<'g>> {
+        let stored = &self.stored[number];
+        let of = |parameter: usize| {
+            let (name, parameter) = &self.parameters[parameter];
+            self.g.parameter(name, parameter)
+        };
+        let dtype = stored.element.carrier().unwrap_or(DType::F32);
+        match stored.place {
+            Place::Written => None,
+            Place::Parameter(parameter) => Some(of(parameter).convert(dtype)),
+            Place::Halves(parameter) => {
+                let (low, high) = (of(parameter).convert(DType::I32), of(parameter + 1).convert(DType::I32));
+                Some(high * 65536 + low)
+            }
+        }
+    }
+
+    /// What a graph gives for its operands.
+    pub fn graph<'a>(
+        &self,
+        graph: &'a Graph,
+        outer: Option<&'a Scope<'a, 'g>>,
+        inputs: Vec<Item<'g>>,
+    ) -> Result<Vec<Item<'g>>, OnnxError> {
+        let mut scope = Scope::new(outer);
+        for (input, item) in graph.inputs.iter().zip(inputs) {
+            scope.set(&input.name, item);
+        }
+        for (name, number) in &graph.constants {
+            let Stored { element, shape, constant, .. } = &self.stored[*number];
+            scope.set(name, Item::Tensor(Tensor::stored(*number, *element, shape, constant.clone())));
+        }
+        for node in &graph.nodes {
+            let results = self.node(node, &scope)?;
+            for (name, item) in node.outputs.iter().zip(results) {
+                if !name.is_empty() {
+                    scope.set(name, item);
+                }
+            }
+        }
+        let missing =
+            |name: &str| OnnxError::Format { reason: format!("output `{name}` of a graph is given by no node") };
+        graph.outputs.iter().map(|name| scope.get(name).cloned().ok_or_else(|| missing(name))).collect()
+    }
+
+    fn node(&self, node: &Arc<Node>, scope: &Scope<'_, 'g>) -> Result<Vec<Item<'g>>, OnnxError> {
+        let failed = |fault| match fault {
+            Fault::Inside(error) => *error,
+            fault => OnnxError::Node { node: node.name.clone(), operator: node.operator.clone(), fault },
+        };
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for name in &node.inputs {
+            inputs.push(match scope.get(name) {
+                _ if name.is_empty() => Item::Absent,
+                Some(item) => item.clone(),
+                None => return Err(failed(Fault::invalid(format!("input `{name}` is given by no node before")))),
+            });
+        }
+        self.results(node, inputs, scope).map_err(failed)
+    }
+
+    fn results(&self, node: &Arc<Node>, inputs: Vec<Item<'g>>, scope: &Scope<'_, 'g>) -> Result<Vec<Item<'g>>, Fault> {
+        self.count()?;
+        let row = node.row.ok_or(Fault::Operator)?;
+        let known = |item: &Item<'g>| match item {
+            Item::Absent => true,
+            Item::Tensor(tensor) => tensor.constant().is_some(),
+            Item::Sequence(_) => false,
+        };
+        if row.fold != Fold::Never
+            && inputs.iter().all(known)
+            && let Some(results) = fold::fold(self, node, &inputs, row.fold)?
+        {
+            let changes = inputs.iter().any(|item| matches!(item, Item::Tensor(t) if t.changes(self)));
+            let applied = Rc::new(Applied { node: node.clone(), inputs, changes, results: None.into() });
+            let results = results.into_iter().enumerate();
+            return Ok(results
+                .map(|(result, constant)| Item::Tensor(Tensor::applied(applied.clone(), result, constant)))
+                .collect());
+        }
+        self.apply_in(node, &inputs, Some(scope))
+    }
+
+    fn count(&self) -> Result<(), Fault> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(Fault::unsupported(format!("more than {MOST_NODES} nodes, those of loops counted each time")));
+        }
+        self.left.set(left - 1);
+        Ok(())
+    }
+
+    /// The results of a node in the graph.
+    pub fn apply(&self, node: &Node, inputs: &[Item<'g>]) -> Result<Vec<Item<'g>>, Fault> {
+        self.apply_in(node, inputs, None)
+    }
+
+    fn apply_in(
+        &self,
+        node: &Node,
+        inputs: &[Item<'g>],
+        scope: Option<&Scope<'_, 'g>>,
+    ) -> Result<Vec<Item<'g>>, Fault> {
+        let row = node.row.ok_or(Fault::Operator)?;
+        let _function = self.g.function(row.name);
+        let results = (row.apply)(&Context { g: self.g, evaluator: self, scope, node, inputs })?;
+        if let Some(error) = self.g.error() {
+            return Err(error.into());
+        }
+        for item in &results {
+            if let Item::Tensor(tensor) = item
+                && tensor.constant().is_none()
+            {
+                rules::tensor(tensor.shape()).map_err(|error| Fault::Graph(error.into()))?;
+            }
+        }
+        Ok(results)
+    }
+}
+
+/// The array of a known tensor's numbers as f32, which are exact for all but f32 where they are of 24 bits.
+pub fn as_floats(constant: &Constant) -> Vec<f32> {
+    match &constant.data {
+        Data::Floats(list) => list.clone(),
+        Data::Ints(list) => list.iter().map(|&number| number as f32).collect(),
+        Data::Bools(list) => list.iter().map(|&holds| f32::from(u8::from(holds))).collect(),
+        Data::Texts(_) => Vec::new(),
+    }
+}

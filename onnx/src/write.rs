@@ -1,0 +1,133 @@
+//! Graphs that predict, as ONNX's models.
+//!
+//! A graph of Kiln's is concrete: its extents are numbers. So a writer is given the same graph for several sizes, and
+//! finds in what differs how it follows from the extents that stay free in the file (`numbers.rs`). What functions of
+//! several operations have noted of themselves becomes ONNX's operator of that kind (`wholes.rs`, `recurrent.rs`); all
+//! else is written operation by operation (`primitives.rs`, `scans.rs`).
+
+mod elementwise;
+mod error;
+mod level;
+mod numbers;
+mod primitives;
+mod protos;
+mod recurrent;
+mod scans;
+mod wholes;
+mod writer;
+
+use std::collections::{HashMap, HashSet};
+
+use kiln_graph::whole::Noted;
+use kiln_graph::{Graph, Role};
+use prost::Message;
+use prost::bytes::Bytes;
+
+use crate::proto::tensor_proto::DataLocation;
+use crate::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
+pub use error::{At, WriteError};
+pub use numbers::{Free, Number, Part, Sizes};
+use writer::Writer;
+
+/// The version of ONNX's operators that is written: the first with a weight for each channel in `GroupNormalization`.
+pub const OPSET: i64 = 21;
+
+/// The version of the format that goes with [`OPSET`].
+pub const IR_VERSION: i64 = 10;
+
+/// A graph that predicts, for some sizes.
+#[derive(Debug)]
+pub struct Built {
+    /// The graph, as it was built: no pass has changed it.
+    pub graph: Graph,
+    /// What its values are as a whole.
+    pub wholes: Vec<Noted>,
+}
+
+/// What is written.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// The model's name.
+    pub name: &'a str,
+    /// The graph for each of the sizes.
+    pub built: &'a [Built],
+    /// The extents that stay free.
+    pub free: &'a [Free],
+    /// The sizes of the graphs.
+    pub sizes: &'a Sizes,
+    /// The little-endian numbers of each state: f32, or i32 of a counter.
+    pub parameters: &'a HashMap<String, Bytes>,
+    /// The places of built-in layers: `encoder.conv1`.
+    pub layers: &'a HashSet<String>,
+}
+
+/// The model of a graph.
+///
+/// # Errors
+/// [`WriteError`], which names the operation, its layer and the line of the user's that asked for it.
+pub fn model(source: &Source<'_>) -> Result<ModelProto, WriteError> {
+    let graph = &source.built[0].graph;
+    let mut writer = Writer::new(source)?;
+    let mut inputs = Vec::new();
+    for input in graph.inputs.iter().filter(|input| input.role == Role::Data) {
+        let name = writer.reserve(&input.name);
+        inputs.push(writer.info(input.node, &name)?);
+        writer.level_mut().values.insert(input.node, name);
+    }
+    let mut outputs = Vec::new();
+    for output in &graph.outputs {
+        let name = writer.reserve(&output.name);
+        outputs.push(writer.info(output.node, &name)?);
+        writer.level_mut().wanted.entry(output.node).or_default().push(name);
+    }
+    writer.write_all(graph.outputs.iter().map(|output| output.node))?;
+    if let Some(update) = graph.updates.first() {
+        return Err(WriteError::Update { state: graph.inputs[update.input].name.clone() });
+    }
+    let (nodes, value_info) = writer.end_level();
+    let graph = GraphProto {
+        name: Some(source.name.to_owned()),
+        node: writer.prelude.into_iter().chain(nodes).collect::<Vec<NodeProto>>(),
+        initializer: writer.initializers,
+        input: inputs,
+        output: outputs,
+        value_info,
+        ..GraphProto::default()
+    };
+    Ok(ModelProto {
+        ir_version: Some(IR_VERSION),
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
+        producer_name: Some("kiln".into()),
+        producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+        graph: Some(graph),
+        ..ModelProto::default()
+    })
+}
+
+/// The bytes of a file.
+pub fn encoded(model: &ModelProto) -> Vec<u8> {
+    model.encode_to_vec()
+}
+
+/// The number of bytes that the model's constants take.
+pub fn data_bytes(model: &ModelProto) -> usize {
+    let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
+    tensors.map(|tensor| tensor.raw_data.as_ref().map_or(0, |data| data.len())).sum()
+}
+
+/// Moves all but small constants to a file of their own, whose bytes this gives: each at a multiple of 4096, so that
+/// the file can be mapped.
+pub fn move_data_out(model: &mut ModelProto, file: &str) -> Vec<u8> {
+    const SMALL: usize = 1024;
+    let mut all = Vec::new();
+    for tensor in model.graph.iter_mut().flat_map(|graph| &mut graph.initializer) {
+        let Some(data) = tensor.raw_data.take_if(|data| data.len() >= SMALL) else { continue };
+        all.resize(all.len().next_multiple_of(4096), 0);
+        let entry = |key: &str, value: String| StringStringEntryProto { key: Some(key.into()), value: Some(value) };
+        let offset = entry("offset", all.len().to_string());
+        tensor.external_data = vec![entry("location", file.into()), offset, entry("length", data.len().to_string())];
+        tensor.data_location = Some(DataLocation::External as i32);
+        all.extend_from_slice(&data);
+    }
+    all
+}

@@ -1,0 +1,1 @@
+Jöz@0v[ArI	A Ã:A¾bCAl(yA

@@ -1,0 +1,359 @@
+//! Predictions of a model from a file: inputs and outputs by their names, programs by the number of rows. It knows no
+//! operators.
+
+use std::path::Path;
+
+use kiln_graph::shape::Sizes;
+use kiln_graph::{DType, Element, Elements, Graph, GraphError, Shape, Type};
+use kiln_jit::{Plan, States};
+use kiln_onnx::{OnnxError, OnnxModel};
+use ndarray::{ArrayD, ArrayRef, Dimension};
+
+use crate::predictor::{Held, Lender};
+use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Tuning};
+use crate::trainer::{Compiled, Settings, TrainError, setter, take_parameters};
+
+/// A model of a file ready to predict. Any number of threads call it at once, as a [`Predictor`](crate::Predictor).
+///
+/// An extent of an input that the file leaves open is fixed by [`OnnxModel::shape`]; the first one of each input may stay open
+/// for as many rows as a call has, the same number in all of them. Calls of other numbers of rows than
+/// [`OnnxPredictorBuilder::batch`] says compile a program of their own the first time.
+pub struct OnnxPredictor {
+    model: Held<OnnxModel>,
+    settings: Settings,
+    programs: Lender,
+    inputs: Vec<(String, Type)>,
+    outputs: Vec<String>,
+}
+
+/// The settings of an [`OnnxPredictor`]; made by [`OnnxPredictor::new`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct OnnxPredictorBuilder {
+    model: Box<OnnxModel>,
+    settings: Settings,
+}
+
+/// Why a model of a file is not compiled, or a call not computed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnnxRunError {
+    /// The model can not be made a graph.
+    #[error(transparent)]
+    Model(#[from] OnnxError),
+    /// It can not be compiled or run.
+    #[error(transparent)]
+    Run(#[from] TrainError),
+    /// A name that no input, or no output, has.
+    #[error("the model has no {wanted} `{name}`; it has {known}")]
+    Unknown {
+        /// `input` or `output`.
+        wanted: &'static str,
+        /// The name given.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A call without a value of an input.
+    #[error("input `{name}` was not given: {}{}", expected.dtype, expected.shape)]
+    Missing {
+        /// Its name.
+        name: String,
+        /// Its type.
+        expected: Type,
+    },
+    /// A value of another type or shape than its input.
+    #[error(
+        "input `{name}` is {}{}, where N is the number of rows, but what was given is {}{}",
+        expected.dtype, expected.shape, found.dtype, found.shape
+    )]
+    Given {
+        /// Its name.
+        name: String,
+        /// Its type.
+        expected: Type,
+        /// The value's.
+        found: Type,
+    },
+    /// An output that holds something else than what was asked for.
+    #[error("output `{name}` holds {found}, not {wanted}")]
+    Holds {
+        /// Its name.
+        name: String,
+        /// What it holds.
+        found: DType,
+        /// What was asked for.
+        wanted: DType,
+    },
+}
+
+impl OnnxPredictorBuilder {
+    /// The number of rows that the program is compiled for which is kept for good, where inputs leave it open. Default 1.
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.settings.batch = batch;
+        self
+    }
+
+    /// How many calls compute at once; see [`PredictorBuilder::concurrent_calls`](crate::PredictorBuilder::concurrent_calls).
+    pub fn concurrent_calls(mut self, calls: usize) -> Self {
+        self.settings.calls = Some(calls);
+        self
+    }
+
+    setter!(threads);
+    setter!(cached_programs);
+    setter!(check_numerics);
+    setter!(flush_denormal);
+    setter!(exact);
+    setter!(tune);
+
+    /// Compiles the prediction.
+    ///
+    /// # Errors
+    /// [`OnnxRunError::Model`] for an input whose shape is open or a node that is not computed, [`OnnxRunError::Run`].
+    pub fn build(self) -> Result<OnnxPredictor, OnnxRunError> {
+        let OnnxPredictorBuilder { mut model, settings } = self;
+        let types = model.input_types()?;
+        let inputs: Vec<(String, Type)> =
+            model.inputs().iter().map(|input| input.name.clone()).zip(types.iter().copied()).collect();
+        let outputs = model.outputs().to_vec();
+        let pool = settings.checked(types.iter().copied())?;
+        // Said with its own error, and built once.
+        let graph = model.predict_graph(settings.batch)?;
+        let mut states = States::new();
+        take_parameters(&mut states, &mut *model)?;
+        let programs = Lender::new(settings, pool, states, &types, |_| Ok(graph))?;
+        Ok(OnnxPredictor { model: Held::new(model), settings, programs, inputs, outputs })
+    }
+}
+
+impl OnnxPredictor {
+    /// The settings of a predictor, all at their defaults; [`OnnxPredictorBuilder::build`] compiles it.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(model: OnnxModel) -> OnnxPredictorBuilder {
+        OnnxPredictorBuilder { model: Box::new(model), settings: Settings { batch: 1, ..Settings::default() } }
+    }
+
+    /// The names of the inputs with their types; [`Shape::N`] is the number of rows.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, Type)> {
+        self.inputs.iter().map(|(name, ty)| (name.as_str(), *ty))
+    }
+
+    /// The names of the outputs.
+    pub fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    /// Begins a call, of a model that takes nothing more.
+    pub fn call(&self) -> OnnxCall<'_> {
+        OnnxCall { predictor: self, given: (0..self.inputs.len()).map(|_| None).collect() }
+    }
+
+    /// Begins a call with the value of an input. Whole numbers of all types are i32.
+    ///
+    /// # Errors
+    /// [`OnnxRunError::Unknown`], [`OnnxRunError::Given`].
+    pub fn given<'p, T: Element, D: Dimension>(
+        &'p self,
+        name: &str,
+        value: &'p ArrayRef<T, D>,
+    ) -> Result<OnnxCall<'p>, OnnxRunError> {
+        self.call().given(name, value)
+    }
+
+    fn graph(&self, rows: usize) -> Result<Graph, TrainError> {
+        let graph = self.model.with(|model| model.predict_graph(rows));
+        graph.map_err(|error| TrainError::Graph(GraphError::Foreign(error.to_string())))
+    }
+
+    /// The model with its parameters.
+    pub fn model(&self) -> &OnnxModel {
+        self.model.whole(|model| self.programs.read_parameters(model))
+    }
+
+    /// The plan of the prediction: kernels, memory and FLOPs; it prints.
+    pub fn plan(&self) -> &Plan {
+        self.programs.plan()
+    }
+
+    /// Writes a drawing of the prediction as one HTML file: see [`Drawing`].
+    ///
+    /// # Errors
+    /// [`DrawError::Write`].
+    pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
+        let graph = self.graph(self.settings.batch)?;
+        self.model.with(|model| Drawing::new(&graph).plan(self.plan()).layers("", model).save_html(path))
+    }
+
+    /// Times each kernel of the prediction; calls of other threads wait meanwhile.
+    ///
+    /// # Errors
+    /// [`TrainError::Profile`].
+    pub fn profile(&self) -> Result<Profile, TrainError> {
+        self.programs.profile(&self.graph(self.settings.batch)?)
+    }
+
+    /// What is kept compiled; it prints as a table.
+    pub fn cached_programs(&self) -> CachedPrograms {
+        self.programs.cached()
+    }
+
+    /// What [`OnnxPredictorBuilder::tune`] has chosen so far; nothing without it.
+    pub fn tuning(&self) -> Option<&Tuning> {
+        self.programs.tuning()
+    }
+}
+
+/// A call of an [`OnnxPredictor`], with the values that it has been given.
+#[must_use = "a call does nothing until it runs"]
+pub struct OnnxCall<'p> {
+    predictor: &'p OnnxPredictor,
+    given: Vec<Option<Elements<'p>>>,
+}
+
+impl<'p> OnnxCall<'p> {
+    /// With the value of an input.
+    ///
+    /// # Errors
+    /// [`OnnxRunError::Unknown`], [`OnnxRunError::Given`].
+    pub fn given<T: Element, D: Dimension>(
+        mut self,
+        name: &str,
+        value: &'p ArrayRef<T, D>,
+    ) -> Result<OnnxCall<'p>, OnnxRunError> {
+        let inputs = &self.predictor.inputs;
+        let Some(position) = inputs.iter().position(|(known, _)| known == name) else {
+            return Err(unknown("input", name, inputs.iter().map(|(name, _)| name)));
+        };
+        let expected = inputs[position].1;
+        let fits = |(&declared, &found): (&usize, &usize)| declared == found || declared == Shape::N && found > 0;
+        let extents = expected.shape.dims();
+        let alike = value.ndim() == extents.len() && extents.iter().zip(value.shape()).all(fits);
+        if expected.dtype != T::DTYPE || !alike {
+            let found =
+                Type::new(T::DTYPE, Shape::new(&value.shape()[..value.ndim().min(kiln_graph::shape::MAX_RANK)]));
+            return Err(OnnxRunError::Given { name: name.to_owned(), expected, found });
+        }
+        self.given[position] = Some(T::elements(value.view().into_dyn()));
+        Ok(self)
+    }
+
+    /// Computes the outputs.
+    ///
+    /// # Errors
+    /// [`OnnxRunError::Missing`]; [`OnnxRunError::Given`] for inputs of several numbers of rows; [`OnnxRunError::Run`].
+    pub fn run(self) -> Result<OnnxOutputs, OnnxRunError> {
+        let OnnxCall { predictor, given } = self;
+        let mut values = Vec::with_capacity(given.len());
+        let mut rows = None;
+        for ((name, ty), given) in predictor.inputs.iter().zip(given) {
+            let Some(value) = given else {
+                return Err(OnnxRunError::Missing { name: name.clone(), expected: *ty });
+            };
+            if ty.shape.dims().first() == Some(&Shape::N) {
+                let own = value.shape()[0];
+                if *rows.get_or_insert(own) != own {
+                    let expected = Type::new(ty.dtype, ty.shape.with(0, rows.unwrap_or(own)));
+                    let found = Type::new(ty.dtype, Shape::from(value.shape()));
+                    return Err(OnnxRunError::Given { name: name.clone(), expected, found });
+                }
+            }
+            values.push(value);
+        }
+        let rows = rows.unwrap_or(predictor.settings.batch);
+        let mut program = predictor.programs.lend(Sizes::of_batch(rows), || predictor.graph(rows))?;
+        for (position, value) in values.into_iter().enumerate() {
+            program.write_elements(position, value)?;
+        }
+        program.run()?;
+        let read = |(position, name): (usize, &String)| (name.clone(), Found::read(&program, position));
+        Ok(OnnxOutputs { outputs: predictor.outputs.iter().enumerate().map(read).collect() })
+    }
+}
+
+fn unknown<'a>(wanted: &'static str, name: &str, known: impl Iterator<Item = &'a String>) -> OnnxRunError {
+    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    OnnxRunError::Unknown { wanted, name: name.to_owned(), known }
+}
+
+/// What a call gives.
+#[derive(Clone, Debug)]
+pub struct OnnxOutputs {
+    outputs: Vec<(String, Found)>,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    F32(ArrayD<f32>),
+    I32(ArrayD<i32>),
+    Bool(ArrayD<bool>),
+}
+
+impl Found {
+    fn read(program: &Compiled, position: usize) -> Found {
+        let session = program.session();
+        match session.program().plan().outputs[position].ty.dtype {
+            DType::F32 => Found::F32(session.output(position).to_owned()),
+            DType::I32 => Found::I32(session.output_i32(position).to_owned()),
+            DType::Bool => Found::Bool(session.output_i32(position).mapv(|flag| flag != 0)),
+        }
+    }
+
+    fn dtype(&self) -> DType {
+        match self {
+            Found::F32(_) => DType::F32,
+            Found::I32(_) => DType::I32,
+            Found::Bool(_) => DType::Bool,
+        }
+    }
+}
+
+impl OnnxOutputs {
+    /// The names, in the order of the file.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().map(|(name, _)| name.as_str())
+    }
+
+    fn find(&self, name: &str) -> Result<&Found, OnnxRunError> {
+        let found = self.outputs.iter().find(|(known, _)| known == name).map(|(_, found)| found);
+        found.ok_or_else(|| unknown("output", name, self.outputs.iter().map(|(name, _)| name)))
+    }
+
+    /// An output of f32.
+    ///
+    /// # Errors
+    /// [`OnnxRunError::Unknown`], [`OnnxRunError::Holds`].
+    pub fn numbers(&self, name: &str) -> Result<&ArrayD<f32>, OnnxRunError> {
+        match self.find(name)? {
+            Found::F32(array) => Ok(array),
+            other => Err(holds(name, other, DType::F32)),
+        }
+    }
+
+    /// An output of whole numbers, of whatever type in the file.
+    ///
+    /// # Errors
+    /// [`OnnxRunError::Unknown`], [`OnnxRunError::Holds`].
+    pub fn whole_numbers(&self, name: &str) -> Result<&ArrayD<i32>, OnnxRunError> {
+        match self.find(name)? {
+            Found::I32(array) => Ok(array),
+            other => Err(holds(name, other, DType::I32)),
+        }
+    }
+
+    /// An output of bool.
+    ///
+    /// # Errors
+    /// [`OnnxRunError::Unknown`], [`OnnxRunError::Holds`].
+    pub fn flags(&self, name: &str) -> Result<&ArrayD<bool>, OnnxRunError> {
+        match self.find(name)? {
+            Found::Bool(array) => Ok(array),
+            other => Err(holds(name, other, DType::Bool)),
+        }
+    }
+}
+
+fn holds(name: &str, found: &Found, wanted: DType) -> OnnxRunError {
+    OnnxRunError::Holds { name: name.to_owned(), found: found.dtype(), wanted }
+}
