@@ -23,7 +23,8 @@ pub use crate::predictor::Predictor;
 pub use crate::report::{DrawError, DrawGraph};
 pub use crate::schedules::{
     ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, ExponentialLR, LambdaLR,
-    LinearLR, MultiStepLR, OneCycleLR, PolynomialLR, ReduceLROnPlateau, Schedule, SequentialLR, StepLR,
+    LinearLR, MultiStepLR, MultiplicativeLR, OneCycleLR, PolynomialLR, ReduceLROnPlateau, Schedule, SequentialLR,
+    StepLR,
 };
 pub use crate::steps::Steps;
 pub use crate::trainer::{Evaluation, TrainError, Trainer};

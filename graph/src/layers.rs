@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod adaptive_pool;
+pub mod adaptive_softmax;
 pub mod attention;
 pub mod batch_norm;
 pub mod bilinear;
@@ -47,6 +48,7 @@ pub use adaptive_pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
     KEPT,
 };
+pub use adaptive_softmax::{AdaptiveLogSoftmaxWithLoss, AdaptiveLogSoftmaxWithLossSettings};
 pub use attention::{MultiheadAttention, MultiheadAttentionSettings};
 pub use batch_norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormSettings};
 pub use bilinear::{Bilinear, BilinearSettings};

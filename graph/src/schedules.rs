@@ -27,7 +27,7 @@ use std::fmt;
 
 pub use composed::{ChainedScheduler, Every, SequentialLR};
 pub use cycles::{Anneal, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, CyclicMode, OneCycleLR};
-pub use decays::{ConstantLR, ExponentialLR, LambdaLR, LinearLR, MultiStepLR, PolynomialLR, StepLR};
+pub use decays::{ConstantLR, ExponentialLR, LambdaLR, LinearLR, MultiStepLR, MultiplicativeLR, PolynomialLR, StepLR};
 pub use plateau::{PlateauMode, ReduceLROnPlateau, ThresholdMode};
 pub use scheduler::Scheduler;
 

@@ -5,6 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use syn::Member as Name;
 
 use crate::ast::{Extents, Node, Parameter, Place, Sequence};
+use crate::layers::Method;
 use crate::losses;
 use crate::methods::Function;
 use crate::validate::{Layer, Part};
@@ -193,6 +194,8 @@ pub enum Argument {
 /// A layer applied to tensors.
 pub struct Apply {
     pub layer: Access,
+    /// What of it is asked for, if it is not what it is for.
+    pub method: Option<&'static Method>,
     /// One for each input of the layer; none that is left out.
     pub inputs: Vec<Option<Tensor>>,
     /// The flags of a layer that has some.

@@ -30,7 +30,7 @@ use syn::{Expr, GenericArgument, GenericParam, Type};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::{Forward, Helper};
-use crate::layers::{Applied, FUNCTIONS, INSTEAD, Known, MISSING};
+use crate::layers::{Applied, FUNCTIONS, INSTEAD, Known, Method};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
 
@@ -68,6 +68,8 @@ pub enum LayerKind {
         indexed: bool,
         /// How it is applied, if it takes or gives more than one tensor.
         applied: Option<&'static Applied>,
+        /// What else it computes, as methods of a body.
+        methods: &'static [Method],
         /// Its parameters that a body may use as values.
         values: &'static [&'static str],
         /// Whether it has parameters that are trained.
@@ -403,8 +405,6 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
         format!("`{name}` is no layer of Kiln: {instead} ({own})")
     } else if let Some(known) = Known::nearest(&name) {
         format!("there is no layer `{name}`; did you mean `{}`? ({own})", known.name)
-    } else if MISSING.contains(&name.as_str()) {
-        format!("Kiln does not have PyTorch's `{name}` yet; those that it has are listed in `kiln::layers` ({own})")
     } else {
         return Resolved::Model;
     };

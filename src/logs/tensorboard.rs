@@ -18,9 +18,10 @@ use crate::report::plots::png;
 
 /// A log for TensorBoard: `tensorboard --logdir runs`, where `runs` holds a folder for each run.
 ///
-/// In [`Fit::log`](crate::fit::Fit::log) it has all figures, the histograms of the parameters each epoch (and those of the gradients of
-/// its last step, `gradients/fc/weight`, where the optimizer has `keep_gradients(true)`), and the graph of the training step. `train.loss` and `valid.loss` become the tags `loss/train` and `loss/valid`, which TensorBoard shows side by side.
-/// Alone it takes scalars, histograms, images, texts and graphs.
+/// In [`Fit::log`](crate::fit::Fit::log) it has all figures, the histograms of the parameters each epoch (and those of the
+/// gradients of its last step, `gradients/fc/weight`, where the optimizer has `keep_gradients(true)`), and the graph of the
+/// training step. `train.loss` and `valid.loss` become the tags `loss/train` and `loss/valid`, which TensorBoard shows side
+/// by side. Alone it takes scalars, histograms, images, texts and graphs.
 ///
 /// All is in one file, `events.out.tfevents.kiln`, that a resumed training goes on with; a TensorBoard that has it open is
 /// to be started again then.

@@ -39,7 +39,9 @@ def case(name, module, shapes, call):
         if x.grad is not None:
             print(f"x{key}: {numbers(x.grad)}")
     for key, parameter in module.named_parameters():
-        print(f"{key}: {numbers((parameter.grad * pattern(parameter.shape, 5)).sum())}")
+        # PyTorch has no gradient of a cluster that no sample is in.
+        gradient = torch.zeros(()) if parameter.grad is None else parameter.grad
+        print(f"{key}: {numbers((gradient * pattern(parameter.shape, 5)).sum())}")
 
 
 def causal(places):
@@ -79,5 +81,17 @@ case("decoder",
      [(2, 3, 4), (2, 5, 4)], lambda m, x, memory: m(x, memory, tgt_mask=causal(3)))
 case("transformer", nn.Transformer(4, 2, 2, 1, batch_first=True, **small), [(2, 5, 4), (2, 3, 4), (2, 5), (3, 5)],
      lambda m, src, tgt, pad, mask: m(src, tgt, tgt_mask=causal(3), memory_mask=mask, src_key_padding_mask=pad))
+
+
+def with_loss(module, x):
+    result = module(x, torch.arange(7) + 2)
+    return result.output, result.loss
+
+
+case("adaptive softmax", nn.AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6], div_value=2.0, head_bias=True), [(7, 8)], with_loss)
+case("adaptive softmax, all classes", nn.AdaptiveLogSoftmaxWithLoss(6, 9, [4], div_value=2.5), [(3, 6)],
+     lambda m, x: m.log_prob(x))
+case("adaptive softmax, one sample", nn.AdaptiveLogSoftmaxWithLoss(6, 9, [1, 2, 5], div_value=1.0), [(6,)],
+     lambda m, x: tuple(m(x, torch.tensor(5))))
 case("bilinear", nn.Bilinear(3, 4, 2), [(2, 5, 3), (2, 5, 4)], lambda m, x, y: m(x, y))
 case("bilinear, no bias", nn.Bilinear(1, 4, 3, bias=False), [(5, 1), (5, 4)], lambda m, x, y: m(x, y))

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use kiln_graph::build::{Builder, Value};
 use kiln_graph::interpret::{Tensor, interpret};
+use kiln_graph::layers::adaptive_softmax::{AdaptiveWeights, adaptive_log_softmax};
 use kiln_graph::layers::attention::{AttentionWeights, Projections, multihead_attention};
 use kiln_graph::layers::bilinear::bilinear;
 use kiln_graph::layers::transformer::positional_encoding;
 use kiln_graph::layers::{
-    Activation, Bilinear, BilinearSettings, MultiheadAttention, MultiheadAttentionSettings, Several, Transformer,
-    TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
+    Activation, AdaptiveLogSoftmaxWithLoss, AdaptiveLogSoftmaxWithLossSettings, Bilinear, BilinearSettings,
+    MultiheadAttention, MultiheadAttentionSettings, Several, Transformer, TransformerDecoder, TransformerDecoderLayer,
+    TransformerEncoder, TransformerEncoderLayer, TransformerSettings,
 };
-use kiln_graph::shape::rules::{Attention, AttentionInputs};
+use kiln_graph::shape::rules::{Attention, AttentionInputs, Clusters};
 use kiln_graph::{Init, Shape};
 
 use crate::Case;
@@ -25,6 +27,8 @@ const TOLERANCE: f64 = 1e-6;
 
 /// What is computed of the inputs.
 type Function = for<'g> fn(&'g Builder, &[Value<'g>]) -> Vec<Value<'g>>;
+
+const ADAPTIVE: AdaptiveLogSoftmaxWithLossSettings = AdaptiveLogSoftmaxWithLossSettings::new();
 
 const ATTENTION: MultiheadAttentionSettings = MultiheadAttentionSettings::new();
 
@@ -100,6 +104,20 @@ fn cases() -> Vec<(&'static str, Vec<&'static [usize]>, Function)> {
             let settings = SMALL.batch_first(true).num_encoder_layers(2).num_decoder_layers(1);
             let inputs = [Some(x[0]), Some(x[1]), None, None, Some(x[3]), Some(x[2])];
             apply(g, Transformer::<4, 2>::new(settings, &mut Init::new(1)), &inputs, &[false, true])
+        }),
+        ("adaptive softmax", vec![&[7, 8]], |g, x| {
+            let settings = ADAPTIVE.cutoffs([3, 6]).div_value(2.0).head_bias(true);
+            let layer = AdaptiveLogSoftmaxWithLoss::<8, 10>::new(settings, &mut Init::new(1));
+            apply(g, layer, &[Some(x[0]), Some(g.iota([7], 0) + 2)], &[])
+        }),
+        ("adaptive softmax, all classes", vec![&[3, 6]], |g, x| {
+            let settings = ADAPTIVE.cutoffs([4]).div_value(2.5);
+            vec![AdaptiveLogSoftmaxWithLoss::<6, 9>::new(settings, &mut Init::new(1)).log_prob(g, x[0])]
+        }),
+        ("adaptive softmax, one sample", vec![&[6]], |g, x| {
+            let settings = ADAPTIVE.cutoffs([1, 2, 5]).div_value(1.0);
+            let layer = AdaptiveLogSoftmaxWithLoss::<6, 9>::new(settings, &mut Init::new(1));
+            apply(g, layer, &[Some(x[0]), Some(g.iota([6], 0).slice(0, 5..6, 1).reshape([]))], &[])
         }),
         ("bilinear", vec![&[2, 5, 3], &[2, 5, 4]], |g, x| {
             let layer = Bilinear::<3, 4, 2>::new(BilinearSettings::new(), &mut Init::new(1));
@@ -212,6 +230,17 @@ pub fn attentions() -> Vec<Case> {
         row("bilinear", [any(&[2, 2, 3]), any(&[2, 2, 2]), any(&[4, 3, 2]), any(&[4])], |_, v| {
             bilinear(v[0], v[1], v[2], Some(v[3]))
         }),
+        row(
+            "adaptive_log_softmax",
+            [any(&[5, 4]), any(&[4, 4]), any(&[4]), any(&[2, 4]), any(&[2, 2]), any(&[1, 4]), any(&[3, 1])],
+            |g, v| {
+                let of = Clusters { inputs: 4, classes: 7, cutoffs: Shape::new(&[2, 4]), div_value: 2.0 };
+                let tail = vec![[v[3], v[4]], [v[5], v[6]]];
+                let weights = AdaptiveWeights { head: v[1], head_bias: Some(v[2]), tail };
+                let [output, loss] = adaptive_log_softmax(v[0], g.iota([5], 0) + 1, &weights, &of);
+                output.exp() * loss
+            },
+        ),
         row("attention of itself, causal", [any(&[2, 3, 4]), any(&[12, 4]), any(&[12]), any(&[4, 4])], |_, v| {
             let weights = AttentionWeights {
                 projections: Projections::Packed(v[1]),

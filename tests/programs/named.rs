@@ -43,7 +43,8 @@ impl Named {
             7 => ("roll", random.below(extent), same),
             8 if rank > 1 => ("tril", random.below(3), same),
             9 | 10 if rank == 2 => ("scaled_dot_product_attention", random.below(2), same),
-            11 if rank > 1 => {
+            // A group of one value is refused where there is one sample, as by PyTorch.
+            11 if rank > 1 && places > 1 => {
                 let groups: Vec<usize> = (1..=channels).filter(|groups| channels.is_multiple_of(*groups)).collect();
                 ("group_norm", random.pick(&groups), same)
             }

@@ -180,3 +180,61 @@ const LABELS: &[f32] = &[-1.5, -5.25, 0.40625, 1.166667, 1.333333, 0.9178703, 3.
 const PAIRS: &[f32] = &[0.5208333, 9.236421, 1.135417, 13.375, 0.3858179, 2.286118, 1.221907, 12.15];
 
 const TRIPLETS: &[f32] = &[0.6283123, 1.977871, 1.149571, 1.057942];
+
+model! {
+    struct Words {
+        words: AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs = [4, 10], div_value = 2, head_bias = true),
+        opt: Sgd(words, lr = 0.5),
+    }
+
+    step fit(x: [N, 8], y: [N; i32]) -> (output, loss) {
+        let (output, loss) = words(x, y);
+        opt.minimize(loss);
+    }
+
+    eval tell(x: [N, 8]) -> (all, classes) {
+        let all = words.log_prob(x);
+        let classes = words.predict(x);
+    }
+}
+
+/// Four steps of an adaptive softmax, and what it tells of classes, are PyTorch's; labels are checked.
+#[test]
+fn an_adaptive_softmax_is_trained_as_by_pytorch() {
+    let pattern = |i: usize, key: usize| ((i * 7 + key * 3) % 17) as f32 / 16.0 - 0.5;
+    let mut model = Words::init(1);
+    let mut names = Vec::new();
+    model.each_parameter_mut(&mut |name, parameter| {
+        let key = names.len();
+        parameter.value.iter_mut().enumerate().for_each(|(i, value)| *value = pattern(i, key));
+        names.push(name.to_owned());
+    });
+    let expected =
+        ["head.weight", "head.bias", "tail.0.0.weight", "tail.0.1.weight", "tail.1.0.weight", "tail.1.1.weight"];
+    assert_eq!(names, expected.map(|name| format!("words.{name}")));
+    let x = Array2::from_shape_fn((6, 8), |(row, column)| 4.0 * pattern(row * 8 + column, 3));
+    let y = Array1::from(vec![0, 5, 19, 3, 10, 9]);
+    let mut words = model.trainer().batch(6).threads(1).build().unwrap();
+    let predicted = |words: &mut WordsTrainer| words.tell(&x).unwrap().1.into_iter().collect::<Vec<i32>>();
+    assert_eq!(predicted(&mut words), [2, 3, 1, 1, 2, 0]);
+    let steps: [([f32; 6], f32); 4] = [
+        ([-3.316055, -6.668023, -5.165893, -4.391477, -4.669435, -4.732232], 4.823853),
+        ([-1.74084, -3.395966, -3.648782, -2.436946, -3.06533, -2.090165], 2.729671),
+        ([-0.863484, -1.511591, -2.351718, -1.155068, -1.942734, -1.107964], 1.48876),
+        ([-0.509392, -0.766571, -1.420575, -0.60115, -1.273275, -0.703465], 0.879071),
+    ];
+    for (outputs, loss) in steps {
+        let (all, _) = words.tell(&x).unwrap();
+        // Probabilities of all classes add up to 1.
+        assert!(all.exp().sum_axis(ndarray::Axis(1)).iter().all(|sum| (sum - 1.0).abs() < 1e-5));
+        let (found, found_loss) = words.fit(&x, &y).unwrap();
+        for (row, (found, expected)) in found.iter().zip(outputs).enumerate() {
+            assert!((found - expected).abs() < 2e-5, "{row}: {found} {expected}");
+            assert!((all[[row, y[row] as usize]] - expected).abs() < 2e-5);
+        }
+        assert!((found_loss - loss).abs() < 1e-5, "{found_loss} {loss}");
+    }
+    assert_eq!(predicted(&mut words), y.to_vec());
+    let error = words.fit(&x, &[0, 5, 20, 3, 10, 9]).unwrap_err();
+    assert!(error.to_string().contains("20"), "{error}");
+}

@@ -4,7 +4,6 @@ model! {
     #[model(input = [10])]
     struct Net {
         fc1: Linaer(10, 10),
-        norm: AdaptiveLogSoftmaxWithLoss(10),
         act: Relu,
         list: ModuleList(10),
         loss: CrossEntropyLoss(),

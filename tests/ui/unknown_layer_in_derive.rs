@@ -4,7 +4,7 @@ use kiln::prelude::*;
 #[model(input = [10])]
 struct Net {
     fc1: Linaer<10, 10>,
-    norm: AdaptiveLogSoftmaxWithLoss<10>,
+    norm: PowerNorm<10>,
     fc2: Linear<10>,
 }
 

@@ -1,6 +1,7 @@
 //! Schedules that multiply the optimizer's rate by a factor of the step.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use super::{Schedule, check_part, check_steps};
 use crate::setting::InvalidSetting;
@@ -259,6 +260,67 @@ impl<F> fmt::Debug for LambdaLR<F> {
 impl<F: Fn(u64) -> f64 + Send + Sync> Schedule for LambdaLR<F> {
     fn rate(&self, step: u64, lr: f64) -> f64 {
         lr * (self.0)(step)
+    }
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        Ok(())
+    }
+}
+
+/// The rate of the step before times what a function gives for the step: `lr_t = lr_{t-1} * factor(t)`, and `lr_0 = lr`.
+///
+/// What it gives is the user's, as of [`LambdaLR`].
+///
+/// * Source: PyTorch's `lr_scheduler.MultiplicativeLR`.
+pub struct MultiplicativeLR<F> {
+    factor: F,
+    /// Of each group's rate a step and the rate then, from which the next ones are computed.
+    known: Mutex<Vec<Known>>,
+}
+
+impl<F: Fn(u64) -> f64 + Send + Sync> MultiplicativeLR<F> {
+    /// The factor of each step, counted from 1. `MultiplicativeLR::new(|step| if step < 100 { 1.0 } else { 0.95 })`
+    pub const fn new(factor: F) -> MultiplicativeLR<F> {
+        MultiplicativeLR { factor, known: Mutex::new(Vec::new()) }
+    }
+}
+
+/// A step, its rate, and the rate before the first one.
+struct Known {
+    lr: f64,
+    step: u64,
+    rate: f64,
+}
+
+impl<F: Clone> Clone for MultiplicativeLR<F> {
+    fn clone(&self) -> MultiplicativeLR<F> {
+        MultiplicativeLR { factor: self.factor.clone(), known: Mutex::new(Vec::new()) }
+    }
+}
+
+impl<F> fmt::Debug for MultiplicativeLR<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MultiplicativeLR")
+    }
+}
+
+impl<F: Fn(u64) -> f64 + Send + Sync> Schedule for MultiplicativeLR<F> {
+    fn rate(&self, step: u64, lr: f64) -> f64 {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = known.iter().position(|known| known.lr == lr).unwrap_or_else(|| {
+            known.push(Known { lr, step: 0, rate: lr });
+            known.len() - 1
+        });
+        let known = &mut known[place];
+        if known.step > step {
+            (known.step, known.rate) = (0, lr);
+        }
+        // Factors are multiplied in one order, so that a rate has the same bits whatever was asked for before.
+        while known.step < step {
+            known.step += 1;
+            known.rate *= (self.factor)(known.step);
+        }
+        known.rate
     }
 
     fn check(&self) -> Result<(), InvalidSetting> {

@@ -16,6 +16,13 @@ fn rates_are_pytorchs() {
     let halves = LambdaLR::new(|step| 0.5_f64.powf(step as f64));
     check(&halves, 0..3, &[0.1, 0.05, 0.025]);
     check(&halves.clone().every(2), 0..5, &[0.1, 0.1, 0.05, 0.05, 0.025]);
+    // Asked for in any order, of any rate.
+    let products = MultiplicativeLR::new(|step| if step % 2 == 0 { 0.5 } else { 0.8 });
+    check(&products, [0, 1, 2, 3, 4, 2, 0, 4], &[0.1, 0.08, 0.04, 0.032, 0.016, 0.04, 0.1, 0.016]);
+    assert_eq!(
+        (products.rate(1, 0.2), products.rate(2, 0.1), products.rate(0, 0.2)),
+        (0.2 * 0.8, 0.1 * 0.8 * 0.5, 0.2)
+    );
     check(&ConstantLR::default(), [0, 4, 5], &[0.1 / 3.0, 0.1 / 3.0, 0.1]);
     // Warm-up, a cosine, then a constant rest, each from its own first step.
     let three = SequentialLR::new(LinearLR::new(4).start_factor(0.2)).then(4, CosineAnnealingLR::new(4));

@@ -4,6 +4,7 @@
 //! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it. It may
 //! be free, too, and is then computed with by the functions of [`extent`].
 
+mod adaptive;
 mod attention;
 mod extents;
 mod models;
@@ -13,6 +14,7 @@ mod rearrange;
 mod recurrent;
 mod resample;
 
+pub use adaptive::{Clusters, adaptive_log_prob, adaptive_log_softmax};
 pub use attention::{
     Attention, AttentionInputs, DecoderInputs, EncoderInputs, TransformerInputs, multihead_attention,
     positional_encoding, transformer, transformer_decoder, transformer_encoder,

@@ -522,6 +522,12 @@ impl Expansion<'_> {
             let result = on_line(apply.place.first, &emit!({ #scopes #result }));
             return emit!({ let inputs = [#(#inputs),*]; #result });
         }
+        if let Some(method) = apply.method {
+            let name = Ident::new(method.name, Span::mixed_site());
+            let x = Ident::new("x", Span::mixed_site());
+            let result = on_line(apply.place.first, &emit!({ #scopes (&#place).#name(g, #x) }));
+            return emit!({ let #x = #(#inputs)*; #result });
+        }
         if let Node::Layer(Layer { kind: LayerKind::Known { applied: Some(applied), .. }, .. }) = node {
             let (inputs, flags) = (self.optional_tensors(&apply.inputs), &apply.flags);
             let all = emit!(#KILN::layers::Several::forward_all(&#place, g, &inputs, &[#(#flags),*]));
@@ -549,7 +555,11 @@ impl Expansion<'_> {
         }
         if let Node::Layer(layer @ Layer { kind: LayerKind::Known { applied: Some(applied), .. }, .. }) = node {
             let inputs = self.optional_tensors(&apply.inputs);
-            let result = several_types(layer, applied, &apply.flags, owner, &label, apply.place, want);
+            let (applied, rule) = match apply.method {
+                Some(method) => (&method.applied, format!("{}_types", method.name)),
+                None => (*applied, "types".to_owned()),
+            };
+            let result = several_types(layer, (applied, &rule), &apply.flags, owner, &label, apply.place, want);
             return emit!({ let inputs = #inputs; #indices #result });
         }
         let run = run(node, owner, Some(Check { only: None, label: &label, place: Some(apply.place) }));

@@ -494,7 +494,7 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
 /// The check that a layer of several inputs or results takes `inputs` with these flags, and the types of what it gives.
 pub fn several_types(
     layer: &Layer,
-    applied: &Applied,
+    (applied, rule): (&Applied, &str),
     flags: &[TokenStream],
     owner: &Owner,
     label: &Label,
@@ -502,7 +502,8 @@ pub fn several_types(
     want: Want,
 ) -> TokenStream {
     let (ty, name, settings) = (&layer.ty, label.bind(), owner.settings(layer.id));
-    let mut types = emit!(<#ty>::types(&inputs, &[#(#flags),*], &#settings));
+    let rule = Ident::new(rule, Span::mixed_site());
+    let mut types = emit!(<#ty>::#rule(&inputs, &[#(#flags),*], &#settings));
     if let Some(count) = applied.part(want.count()) {
         types = emit!(#KILN::graph::shape::functions::first(#types, #count));
     }

@@ -16,6 +16,13 @@ pub struct Applied {
     pub usage: &'static str,
 }
 
+/// Something that a layer computes beside what it is for: a method of the layer's type with this name, whose rule is
+/// `NAME_types`.
+pub struct Method {
+    pub name: &'static str,
+    pub applied: Applied,
+}
+
 /// One of the inputs of a layer.
 pub struct Input {
     pub name: &'static str,
@@ -74,6 +81,30 @@ pub const ATTENTION: Applied = Applied {
     gives: &[1, 1],
     least: 1,
     usage: "let (y, weights) = NAME(query, key, value)",
+};
+
+/// Classes with their loss.
+pub const WITH_LOSS: Applied = Applied {
+    inputs: &[needed("input"), needed("target")],
+    positions: 2,
+    flags: &[],
+    gives: &[1, 1],
+    least: 2,
+    usage: "let (output, loss) = NAME(input, target)",
+};
+
+/// What else it tells of classes.
+pub const OF_CLASSES: &[Method] =
+    &[Method { name: "log_prob", applied: OF_INPUT }, Method { name: "predict", applied: OF_INPUT }];
+
+/// One tensor of one.
+const OF_INPUT: Applied = Applied {
+    inputs: &[needed("input")],
+    positions: 1,
+    gives: &[1],
+    least: 1,
+    usage: "let y = NAME(input)",
+    ..WITH_LOSS
 };
 
 /// A layer of an encoder.

@@ -1,17 +1,18 @@
 //! The table of layers, in the order of their names, and the layers that Kiln lacks or has as functions. Knows names.
 
 use super::applied::{
-    ATTENTION, DECODER, ENCODER, ENCODER_LAYER, PAIR, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP, STEP_WITH_MEMORY, WHOLE,
+    ATTENTION, DECODER, ENCODER, ENCODER_LAYER, OF_CLASSES, PAIR, SEQUENCE, SEQUENCE_WITH_MEMORY, STEP,
+    STEP_WITH_MEMORY, WHOLE, WITH_LOSS,
 };
 use super::families::{
     BAG_MODE, BATCH_NORM, DROPOUT, GELU_APPROXIMATION, INSTANCE_NORM, UPSAMPLE_MODE, UPSAMPLING, average_pool,
     convolution, fractional_pool, maximum_pool, power_average_pool, transposed_convolution,
 };
 use super::sequences::{CELL, RECURRENT, RNN, RNN_CELL, STACK, TRANSFORMER, TRANSFORMER_LAYER};
-use super::{Applied, Kind, Known, Parameter, dimension, setting};
+use super::{Applied, Kind, Known, Method, Parameter, dimension, setting};
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false, applied: None, values: &[], repeats: None }
+    Known { name, settings, parameters, indexed: false, applied: None, methods: &[], values: &[], repeats: None }
 }
 
 const fn of_indices(known: Known) -> Known {
@@ -20,6 +21,10 @@ const fn of_indices(known: Known) -> Known {
 
 const fn applied(applied: &'static Applied, known: Known) -> Known {
     Known { applied: Some(applied), ..known }
+}
+
+const fn with_methods(methods: &'static [Method], known: Known) -> Known {
+    Known { methods, ..known }
 }
 
 const fn with_values(values: &'static [&'static str], known: Known) -> Known {
@@ -38,6 +43,23 @@ pub const LAYERS: &[Known] = &[
     layer("AdaptiveAvgPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
     layer("AdaptiveAvgPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
     layer("AdaptiveAvgPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
+    with_methods(
+        OF_CLASSES,
+        applied(
+            &WITH_LOSS,
+            layer(
+                "AdaptiveLogSoftmaxWithLoss",
+                "AdaptiveLogSoftmaxWithLossSettings",
+                &[
+                    dimension("in_features", Kind::Size),
+                    dimension("n_classes", Kind::Size),
+                    setting("cutoffs", Kind::Shape(8)),
+                    setting("div_value", Kind::Number),
+                    setting("head_bias", Kind::Flag),
+                ],
+            ),
+        ),
+    ),
     layer("AdaptiveMaxPool1d", "NoSettings", &[dimension("output_size", Kind::OutputSize(1))]),
     layer("AdaptiveMaxPool2d", "NoSettings", &[dimension("output_size", Kind::OutputSize(2))]),
     layer("AdaptiveMaxPool3d", "NoSettings", &[dimension("output_size", Kind::OutputSize(3))]),
@@ -296,9 +318,6 @@ pub const LAYERS: &[Known] = &[
     layer("ZeroPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6))]),
 ];
 
-/// Layers of PyTorch that Kiln does not have yet, so that the message for them can say so.
-pub const MISSING: &[&str] = &["AdaptiveLogSoftmaxWithLoss"];
-
 /// Modules of PyTorch that are no layers of Kiln, with what to write instead.
 pub const INSTEAD: &[(&str, &str)] = &[
     ("BCELoss", "`bce(output, target)` in a body, `bce()` for a `Trainer`"),
@@ -325,6 +344,7 @@ pub const INSTEAD: &[(&str, &str)] = &[
     ("LazyInstanceNorm2d", LAZY),
     ("LazyInstanceNorm3d", LAZY),
     ("LazyLinear", LAZY),
+    ("LinearCrossEntropyLoss", "`cross_entropy(linear(x, weight), target)` in a body"),
     ("MSELoss", "`mse(output, target)` in a body, `mse()` for a `Trainer`"),
     ("MarginRankingLoss", "`margin_ranking(x, y, target)` in a body"),
     ("ModuleDict", "fields have names: a part of several is a model of its own"),
@@ -332,6 +352,7 @@ pub const INSTEAD: &[(&str, &str)] = &[
     ("MultiLabelSoftMarginLoss", "`multilabel_soft_margin(output, target)` in a body"),
     ("MultiMarginLoss", "`multi_margin(output, target)` in a body, `multi_margin()` for a `Trainer`"),
     ("NLLLoss", "`nll(output, target)` in a body, `nll()` for a `Trainer`"),
+    ("ParameterList", "an array: `[Parameter(10, 10); 3]`"),
     ("PoissonNLLLoss", "`poisson_nll(output, target)` in a body, `poisson_nll()` for a `Trainer`"),
     ("Sequential", "the fields of a model are applied in their order where it has no `forward`"),
     ("SmoothL1Loss", "`smooth_l1(output, target)` in a body, `smooth_l1()` for a `Trainer`"),

@@ -9,7 +9,7 @@ use super::functions::{fits, named};
 use super::scope::Scope;
 use crate::ast::{Node, Place};
 use crate::body::{Access, Apply, Step, Tensor, Value};
-use crate::layers::{Applied, one_slip};
+use crate::layers::{Applied, Method, one_slip};
 use crate::methods::Kind;
 use crate::mistakes::spaced;
 
@@ -49,7 +49,7 @@ impl Scope<'_> {
         let arguments: Vec<&Expr> = arguments.collect();
         if let Some(applied) = applied {
             let (inputs, flags) = self.inputs(applied, &text, &arguments, &callee)?;
-            return Some(Tensor::Apply(Box::new(Apply { layer, inputs, flags, place })).into());
+            return Some(Tensor::Apply(Box::new(Apply { layer, method: None, inputs, flags, place })).into());
         }
         if arguments.is_empty() || (one && arguments.len() > 1) {
             return self.mistake(callee, format!("a layer is applied to one tensor: `{text}(x)`"));
@@ -61,7 +61,33 @@ impl Scope<'_> {
                 _ => return self.mistake(argument, "a layer is applied to a tensor, and this is a number"),
             }
         }
-        Some(Tensor::Apply(Box::new(Apply { layer, inputs, flags: Vec::new(), place })).into())
+        Some(Tensor::Apply(Box::new(Apply { layer, method: None, inputs, flags: Vec::new(), place })).into())
+    }
+
+    /// A method of a layer, `layer.log_prob(x)`.
+    pub fn apply_method(
+        &mut self,
+        layer: Access,
+        method: &'static Method,
+        arguments: &[&Expr],
+        place: Place,
+        callee: impl ToTokens,
+    ) -> Option<Meaning> {
+        if let Some(Step::Member(syn::Member::Named(name))) = layer.steps.first() {
+            self.used.push(name.to_string());
+        }
+        let (inputs, flags) = self.inputs(&method.applied, &spaced(&callee), arguments, &callee)?;
+        Some(Tensor::Apply(Box::new(Apply { layer, method: Some(method), inputs, flags, place })).into())
+    }
+
+    /// What a layer computes beside what it is for, by this name.
+    pub fn method_of(&self, layer: &Access, name: &str) -> Option<&'static Method> {
+        match layer.find(self.layers)? {
+            Node::Layer(super::Layer { kind: super::LayerKind::Known { methods, .. }, .. }) => {
+                methods.iter().find(|method| method.name == name)
+            }
+            _ => None,
+        }
     }
 
     /// The inputs and the flags of a layer that takes several tensors or gives several, by position or by name.

@@ -72,8 +72,8 @@ pub fn known(
     let settings = quote!(#settings_type::new()#(#settings)*);
     let ty = if dimensions.is_empty() { quote!(#path) } else { quote!(#path<#(#dimensions),*>) };
     let parameters = known.has_parameters() && affine;
-    let (indexed, applied, values) = (known.indexed, known.applied, known.values);
-    Some((ty, LayerKind::Known { settings_type, settings, structure, indexed, applied, values, parameters }))
+    let Known { indexed, applied, methods, values, .. } = *known;
+    Some((ty, LayerKind::Known { settings_type, settings, structure, indexed, applied, methods, values, parameters }))
 }
 
 /// The arguments with the extents of a shape that were given by position in one list: `Parameter(1, 16)` is

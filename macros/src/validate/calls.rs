@@ -251,6 +251,11 @@ impl Scope<'_> {
                 (Some(Node::List { .. }), "iter") => {
                     return self.mistake(method, "a list of layers is iterated in a `for` only");
                 }
+                _ if self.method_of(&layer, name).is_some() => {
+                    let known = self.method_of(&layer, name)?;
+                    let arguments: Vec<&Expr> = args.iter().collect();
+                    return self.apply_method(layer, known, &arguments, Place::of(call), quote!(#receiver.#method));
+                }
                 _ => {
                     let step = Step::Member(syn::Member::Named(method.clone()));
                     let Meaning::Layer(layer) = self.step(layer, step, receiver)? else { return None };

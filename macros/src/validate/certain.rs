@@ -169,7 +169,7 @@ impl Walk<'_> {
                 let inputs: Vec<Certain> = apply.inputs.iter().flatten().map(|tensor| self.one(tensor)).collect();
                 match (apply.layer.find(self.model.layers), inputs.as_slice()) {
                     // No layer takes the last axis away.
-                    (Some(node), [input]) if gives_f32(node) => {
+                    (Some(node), [input]) if gives_f32(node) && apply.method.is_none() => {
                         vec![Certain::new(Element::F32, input.scalar.filter(|scalar| !scalar))]
                     }
                     _ => nothing(count),

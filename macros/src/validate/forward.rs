@@ -248,6 +248,9 @@ impl Scope<'_> {
 
     /// How a layer is applied that takes or gives several tensors.
     fn applied(&self, apply: &Apply) -> Option<&'static Applied> {
+        if let Some(method) = apply.method {
+            return Some(&method.applied);
+        }
         match apply.layer.find(self.layers)? {
             Node::Layer(super::Layer { kind: super::LayerKind::Known { applied, .. }, .. }) => *applied,
             _ => None,

@@ -119,7 +119,7 @@ fn mistakes_are_collected() {
         (
             "struct Net(AdaptiveLogSoftmaxWithLoss(512));",
             &[
-                "Kiln does not have PyTorch's `AdaptiveLogSoftmaxWithLoss` yet; those that it has are listed in `kiln::layers`",
+                "`AdaptiveLogSoftmaxWithLoss` needs `n_classes`: it takes `in_features`, `n_classes` and the options `cutoffs`",
             ],
         ),
         ("struct Net { fc: Linear(1, 1), opt: Adam(fc, lr = 1e-3) }", &["an optimizer works in a `step`"]),

@@ -59,6 +59,26 @@ model! {
     }
 }
 
+model! {
+    struct Words {
+        words: AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs = [4, 10], div_value = 2, head_bias = true),
+        few: AdaptiveLogSoftmaxWithLoss(8, 3, [1]),
+        opt: Sgd((words, few), lr = 0.1),
+    }
+
+    step fit(x: [N, 8], y: [N; i32]) -> (output, loss) {
+        let (output, loss) = words(x, target = y);
+        let (_, other) = few(input = x, target = y * 0);
+        opt.minimize(loss + other);
+    }
+
+    eval tell(x: [N, 8]) -> (all, classes, few_classes) {
+        let all = words.log_prob(x);
+        let classes = words.predict(input = x);
+        let few_classes = few.predict(x.tanh());
+    }
+}
+
 #[test]
 fn transformers_and_pairs_run() {
     let model = Whole::init(1);
