@@ -13,7 +13,8 @@ use ndarray::{ArrayD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
-use super::programs::{Compiled, optimization, output_names};
+use super::prediction::output_names;
+use super::programs::{Compiled, optimization};
 use crate::tuning::Tuner;
 
 /// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
