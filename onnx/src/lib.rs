@@ -3,6 +3,8 @@
 //! This crate knows the format and the operators of ONNX, and `kiln-graph`; it knows nothing of machines, trainers or
 //! predictors.
 #![forbid(unsafe_code)]
+// An axis counts in several lists at once: extents, strides, pads.
+#![allow(clippy::needless_range_loop)]
 
 mod constant;
 mod element;

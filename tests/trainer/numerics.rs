@@ -275,7 +275,7 @@ fn sums_in_another_order_are_told_apart() {
         Array3::from_shape_fn(
             (2, 64, 16),
             |(_, i, _)| {
-                if (i & mask).count_ones() % 2 == 0 { magnitude } else { -magnitude }
+                if (i & mask).count_ones().is_multiple_of(2) { magnitude } else { -magnitude }
             },
         )
     };

@@ -95,7 +95,7 @@ fn shift<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         let next = if to_left { shifted * (1i32 << step) } else { right(shifted, step) };
         shifted = more.select(next, shifted);
     }
-    let beyond = if to_left || !signed { x * 0 } else { right(x, 31) };
+    let beyond = if to_left || !signed { c.g.scalar_of(DType::I32, 0.0).broadcast_to(x.shape()) } else { right(x, 31) };
     let result = inside.select(shifted, beyond);
     c.like(0, if to_left { narrowed(result, bits, signed) } else { result })
 }

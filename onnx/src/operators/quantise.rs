@@ -170,7 +170,7 @@ fn scale<'g>(c: &Context<'_, 'g>, position: usize, rows: bool) -> Result<Value<'
 /// Whole sums as numbers of 8 bits.
 fn requantised<'g>(c: &Context<'_, 'g>, sum: Value<'g>, factor: Value<'g>, to: [usize; 2]) -> Results<'g> {
     let element = c.element(to[1])?;
-    let single = |position: usize| Ok::<_, Fault>(c.value(position)?);
+    let single = |position: usize| c.value(position);
     let (scale, zero) = (single(to[0])?, single(to[1])?);
     let flat = |x: Value<'g>| if x.shape().elements() == 1 { x.reshape([]) } else { x };
     let numbers = sum.convert(DType::F32) * factor;
