@@ -29,7 +29,8 @@ const ROOTS: [&str; 23] = [
 ];
 
 /// Of these, those that every machine of its kind has.
-const EVERYWHERE: [&str; 5] = ["/proc/", "/sys/devices/system/", "/usr/bin/env", "/dev/null", "/dev/full"];
+const EVERYWHERE: [&str; 6] =
+    ["/proc/", "/sys/devices/system/", "/usr/bin/env", "/dev/null", "/dev/full", "/dev/stdout"];
 
 /// What must be there; folders end in a slash.
 const LAYOUT: &str = "

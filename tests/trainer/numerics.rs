@@ -272,12 +272,9 @@ fn sums_in_another_order_are_told_apart() {
     let (plain, checked) = (build(false), build(true));
     // Terms of one magnitude whose signs change in some rhythm, so that they add up to 0 as a whole.
     let terms = |mask: usize, magnitude: f32| {
-        Array3::from_shape_fn(
-            (2, 64, 16),
-            |(_, i, _)| {
-                if (i & mask).count_ones().is_multiple_of(2) { magnitude } else { -magnitude }
-            },
-        )
+        Array3::from_shape_fn((2, 64, 16), |(_, i, _)| {
+            if (i & mask).count_ones().is_multiple_of(2) { magnitude } else { -magnitude }
+        })
     };
     let is_unexplained = |mask: usize, magnitude: f32| {
         let x = terms(mask, magnitude);

@@ -6,7 +6,7 @@ use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
 use super::around::{cut, on_line};
-use super::checks::{Check, call, model_types, run, several_types};
+use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
 use super::{losses, walk};
@@ -25,26 +25,6 @@ pub enum Target<'a> {
     /// The computation over the model at the given place.
     Computation(&'a TokenStream),
     Types(&'a Owner),
-}
-
-/// Whether an expression gives one tensor or an array of several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    One,
-    Several(usize),
-}
-
-impl Want {
-    pub fn of(count: usize) -> Want {
-        if count == 1 { Want::One } else { Want::Several(count) }
-    }
-
-    pub fn count(self) -> usize {
-        match self {
-            Want::One => 1,
-            Want::Several(count) => count,
-        }
-    }
 }
 
 /// The expansion of one body of a model with these layers and functions.

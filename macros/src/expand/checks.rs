@@ -10,7 +10,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::body::{Expansion, Target, Want};
+use super::body::{Expansion, Target};
 use super::label::{Label, join};
 use super::owner::{Owner, all_have_defaults, holder, is_generic, settings as settings_name};
 use super::walk::segment;
@@ -24,6 +24,26 @@ use crate::validate::{Layer, LayerKind, Optimizer, Program, Validated, batch};
 pub const INPUTS: &str = "INPUTS";
 /// The constant that holds the types of the model's outputs.
 pub const OUTPUTS: &str = "OUTPUTS";
+
+/// Whether an expression gives one tensor or an array of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    One,
+    Several(usize),
+}
+
+impl Want {
+    pub fn of(count: usize) -> Want {
+        if count == 1 { Want::One } else { Want::Several(count) }
+    }
+
+    pub fn count(self) -> usize {
+        match self {
+            Want::One => 1,
+            Want::Several(count) => count,
+        }
+    }
+}
 
 /// What a declaration's checks expand to.
 pub struct Checks {

@@ -163,7 +163,8 @@ mod tests {
             .into_iter()
             .collect();
         let sizes = Sizes(vec![vec![3, 13], vec![5, 13], vec![3, 17], vec![7, 19]]);
-        let cases: [(fn(i64, i64) -> i64, Option<&str>); 10] = [
+        type Case = (fn(i64, i64) -> i64, Option<&'static str>);
+        let cases: [Case; 10] = [
             (|_, _| 7, Some("7")),
             (|n, _| n, Some("N")),
             (|_, t| 2 * t, Some("2*T")),

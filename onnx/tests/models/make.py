@@ -52,7 +52,7 @@ def write(name, nodes, inputs, outputs, initializers=(), feeds=(), opset=17, fun
         for number, array in enumerate(arrays):
             with open(f"{folder}/test_data_set_0/{kind}_{number}.pb", "wb") as file:
                 file.write(numpy_helper.from_array(np.asarray(array)).SerializeToString())
-    json.dump({"rtol": 1e-4, "atol": 1e-5}, open(folder + "/data.json", "w"))
+    json.dump({"rtol": 1e-4, "atol": 1e-5}, open(f"{folder}/data.json", "w"))
 
 
 def node(op, inputs, outputs, **attributes):
