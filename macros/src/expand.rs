@@ -26,8 +26,8 @@ pub use walk::segment;
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 
-use self::body::{Expansion, Target, Want};
-use self::checks::Checks;
+use self::body::{Expansion, Target};
+use self::checks::{Checks, Want};
 use self::owner::Owner;
 use crate::ast::{Extents, Form, Parameter, ParameterKind};
 use crate::body::{Forward, Helper, Step, Tensor, Value};

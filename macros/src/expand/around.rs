@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::body::Want;
+use super::checks::Want;
 use crate::naming::KILN;
 
 /// What is computed where the user's token at a place asks for it, of which the graph takes note. The standard macros tell

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::body::Want;
+use super::checks::Want;
 use super::checks::at;
 use super::owner::Owner;
 use super::{expansion, structure, transfers, walk};
