@@ -137,7 +137,7 @@ macro_rules! setter {
         ///
         /// Programs are compiled as without it, and give the same bits. It takes the memory of the states once more, and the time
         /// to copy and to search them. The search for the cause computes the call again, operation by operation, which takes
-        /// many times as long as the call. [`Self::check_finite`] is about what is given to calls.
+        /// many times as long as the call. `check_finite` is about what is given to calls.
         pub fn check_numerics(mut self, check: bool) -> Self {
             self.settings.check_numerics = check;
             self
