@@ -1,5 +1,5 @@
 //! What several operations are as one: the functions and layers that other formats of networks know by a name, with
-//! their attributes. Functions note it where they compute a value ([`Value::known_as`]), for those who write a graph in
+//! their attributes. Functions note it where they compute a value (`Value::known_as`), for those who write a graph in
 //! the words of others. Nothing that is computed depends on it, and it knows no such format.
 
 use crate::build::Value;
