@@ -164,9 +164,7 @@ fn choose<'g>(c: &Context<'_, 'g>) -> Results<'g> {
 }
 
 fn cast<'g>(c: &Context<'_, 'g>) -> Results<'g> {
-    let number = c.int_attribute("to", 0)?;
-    let element = i32::try_from(number).ok().and_then(Element::of);
-    convert(c, element.ok_or_else(|| Fault::invalid(format!("attribute `to` is {number}, which is no element type")))?)
+    convert(c, c.element_of("to")?.ok_or_else(|| Fault::invalid("no attribute `to` is given"))?)
 }
 
 /// Whole numbers of 8 and 16 bits keep their lowest bits.

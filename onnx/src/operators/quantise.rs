@@ -80,10 +80,7 @@ fn quantize<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let element = match c.int_attribute("output_dtype", 0)? {
         0 if c.has(2) => c.element(2)?,
         0 => Element::of(DataType::Uint8 as i32).ok_or(Fault::DynamicResult)?,
-        number => i32::try_from(number)
-            .ok()
-            .and_then(Element::of)
-            .ok_or_else(|| Fault::invalid(format!("`output_dtype` is {number}")))?,
+        _ => c.element_of("output_dtype")?.ok_or(Fault::DynamicResult)?,
     };
     let limits = limits(element)?;
     let zero = if c.has(2) { Some(spread(c, 2, x, along)?) } else { None };

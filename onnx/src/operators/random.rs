@@ -16,17 +16,6 @@ pub const TABLE: &[Row] = &[
     Row::new("RandomUniformLike", 1, |c| uniform(c, c.shape(0)?)).fold(Fold::Never),
 ];
 
-/// The element type of an attribute `dtype`.
-fn element(c: &Context<'_, '_>, default: Element) -> Result<Element, Fault> {
-    match c.int_of("dtype")? {
-        None => Ok(default),
-        Some(number) => i32::try_from(number)
-            .ok()
-            .and_then(Element::of)
-            .ok_or_else(|| Fault::invalid(format!("`dtype` is {number}"))),
-    }
-}
-
 fn drawn_shape(c: &Context<'_, '_>) -> Result<Shape, Fault> {
     let list = c.ints_of("shape")?.ok_or_else(|| Fault::invalid("no `shape` is given"))?;
     shape(&list.into_iter().map(extent).collect::<Result<Vec<_>, _>>()?)
@@ -35,7 +24,7 @@ fn drawn_shape(c: &Context<'_, '_>) -> Result<Shape, Fault> {
 /// The element type of what is drawn, which is that of the operand where there is one.
 fn drawn<'g>(c: &Context<'_, 'g>, value: Value<'g>) -> Results<'g> {
     let of_operand = if c.has(0) { c.element(0)? } else { Element::F32 };
-    one(c.typed(value, element(c, of_operand)?))
+    one(c.typed(value, c.element_of("dtype")?.unwrap_or(of_operand)))
 }
 
 fn normal<'g>(c: &Context<'_, 'g>, shape: Shape) -> Results<'g> {
@@ -49,7 +38,7 @@ fn uniform<'g>(c: &Context<'_, 'g>, shape: Shape) -> Results<'g> {
 }
 
 fn bernoulli<'g>(c: &Context<'_, 'g>) -> Results<'g> {
-    let to = element(c, c.element(0)?)?;
+    let to = c.element_of("dtype")?.unwrap_or(c.element(0)?);
     let carrier = to.carrier().ok_or(Fault::Element(to))?;
     one(c.typed(functions::bernoulli(c.float(0)?).convert(carrier), to))
 }

@@ -297,12 +297,9 @@ fn eye_like<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     if from.rank() != 2 {
         return Err(Fault::invalid(format!("a matrix is expected, but the shape is {from}")));
     }
-    let element = match c.int_of("dtype")? {
+    let element = match c.element_of("dtype")? {
         None => c.element(0)?,
-        Some(number) => i32::try_from(number)
-            .ok()
-            .and_then(Element::of)
-            .ok_or_else(|| Fault::invalid(format!("`dtype` is {number}")))?,
+        Some(element) => element,
     };
     let carrier = element.carrier().ok_or(Fault::Element(element))?;
     let diagonal = i32::try_from(c.int_attribute("k", 0)?).map_err(|_| Fault::invalid("`k` is too large"))?;

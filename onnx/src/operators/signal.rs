@@ -48,9 +48,7 @@ fn window<'g>(c: &Context<'_, 'g>, weights: &[f64]) -> Results<'g> {
         return super::shapes::empty(Element::F32, to);
     }
     let turn = if c.flag("periodic", true)? { size } else { (size - 1).max(1) };
-    let number = c.int_attribute("output_datatype", 1)?;
-    let element = i32::try_from(number).ok().and_then(Element::of);
-    let element = element.ok_or_else(|| Fault::invalid(format!("`output_datatype` is {number}")))?;
+    let element = c.element_of("output_datatype")?.unwrap_or(Element::F32);
     let mut sum = c.g.full(to, weights[0]);
     for (times, &weight) in weights.iter().enumerate().skip(1) {
         sum = sum + cosine(c.g.iota(to, 0) * times as i32, turn) * weight;

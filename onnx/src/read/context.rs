@@ -266,6 +266,15 @@ impl<'a, 'g> Context<'a, 'g> {
         }
     }
 
+    /// An element type that may be left out.
+    pub fn element_of(&self, name: &str) -> Result<Option<Element>, Fault> {
+        let Some(number) = self.int_of(name)? else { return Ok(None) };
+        match i32::try_from(number).ok().and_then(Element::of) {
+            Some(element) => Ok(Some(element)),
+            None => Err(Fault::invalid(format!("attribute `{name}` is {number}, which is no element type"))),
+        }
+    }
+
     /// A tensor that may be left out.
     pub fn tensor_of(&self, name: &str) -> Result<Option<&'a Arc<Constant>>, Fault> {
         match self.attribute(name) {
