@@ -184,8 +184,8 @@ impl<M: Steps> StepTrainer<M> {
     /// `keep_gradients = true`; of several optimizers that of the first. See [`Trainer::gradient`](crate::Trainer::gradient).
     pub fn gradient(&self, parameter: &str) -> Option<ArrayD<f32>> {
         let optimizers = self.model.optimizers();
-        let mut kept = optimizers.iter().flat_map(Optimization::gradients).filter(|(name, _)| name == parameter);
-        kept.find_map(|(_, state)| self.programs.states().read(&state))
+        let mut kept = optimizers.iter().filter_map(|optimizer| optimizer.gradient(parameter));
+        kept.find_map(|state| self.programs.states().read(&state))
     }
 
     /// Reports a metric, such as the loss of an evaluation, to the

@@ -341,8 +341,8 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// `Adam::default().keep_gradients(true)`. PyTorch's `fc.weight.grad` after `backward()`, before clipping. Nothing for
     /// another name, or where the loss does not depend on the parameter; zeros before the first step.
     pub fn gradient(&self, parameter: &str) -> Option<ArrayD<f32>> {
-        let kept = optimization(&*self.model, &self.optimizer).gradients();
-        self.programs.states().read(&kept.iter().find(|(name, _)| name == parameter)?.1)
+        let state = optimization(&*self.model, &self.optimizer).gradient(parameter)?;
+        self.programs.states().read(&state)
     }
 
     /// The learning rate of the next step, as the schedule says; that of the parameters in no group.

@@ -13,6 +13,8 @@ use crate::output::{Output, Style, cut, short};
 
 /// As many numbers of an output are shown.
 const SHOWN: usize = 8;
+/// Longer outputs are not printed as JSON: they go to a file by `--out`.
+const PRINTED: usize = 4096;
 
 pub fn run(arguments: &Run, output: &mut Output) -> Result<(), Failure> {
     let mut model = open(&arguments.file, &arguments.shape, &arguments.constants)?;
@@ -41,25 +43,22 @@ pub fn run(arguments: &Run, output: &mut Output) -> Result<(), Failure> {
             return Err(Failure::told(format!("no output is called {name}: did you mean {hint}?")));
         }
     }
+    if model.outputs().len() != 1 && arguments.outputs.iter().any(|given| given.name.is_empty()) {
+        let names = model.outputs().join(", ");
+        return Err(Failure::told(format!("the model has the outputs {names}: say which, --out NAME=FILE.npy")));
+    }
     let predictor = compile(model, 1, arguments.threads)?;
     let outputs = call(&predictor, &inputs)?;
     let mut written = Vec::new();
     for Given { name, value: path } in &arguments.outputs {
-        let found = match (name.is_empty(), &outputs[..]) {
-            (true, [only]) => only,
-            (true, _) => {
-                let names: Vec<&str> = outputs.iter().map(|given| given.name.as_str()).collect();
-                let text = format!("the model has the outputs {}: say which, --out NAME=FILE.npy", names.join(", "));
-                return Err(Failure::told(text));
-            }
-            (false, all) => all.iter().find(|given| given.name == *name).expect("an output that is known"),
-        };
+        let found =
+            outputs.iter().find(|given| name.is_empty() || given.name == *name).expect("an output that is known");
         write(path, &found.value)?;
         written.push((found.name.clone(), path.display().to_string()));
     }
     if arguments.json {
         let each = outputs.iter().map(|Given { name, value }| {
-            let numbers = (value.numbers().len() <= 4096).then(|| value.numbers());
+            let numbers = Some(value.numbers()).filter(|numbers| numbers.len() <= PRINTED);
             let file = written.iter().find(|(of, _)| of == name).map(|(_, path)| path);
             json!({ "name": name, "type": value.type_name(), "shape": value.shape(), "numbers": numbers, "file": file })
         });

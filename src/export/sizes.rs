@@ -107,11 +107,8 @@ fn free_extents(inputs: &[Type], batch: Option<usize>, given: &Extents) -> (Vec<
             }
             let code = if is_batch { dim } else { extent::source(dim) };
             let name = if is_batch { "N".to_owned() } else { Message::new().number(code).as_str().to_owned() };
-            let at = |value: usize| if is_batch { Some(value) } else { extent::with(dim, value) };
-            // Two values tell the factor and what is added.
-            let (Some(two), Some(three)) = (at(64), at(65)) else { continue };
-            let factor = three as i64 - two as i64;
-            let found = Free { name, input, axis, factor, number: two as i64 - 64 * factor };
+            let (factor, number) = if is_batch { (1, 0) } else { extent::line(dim) };
+            let found = Free { name, input, axis, factor: factor as i64, number: number as i64 };
             match extents.iter().position(|known| known.free == code) {
                 Some(known) if (found.factor, found.number) == (1, 0) && free[known].factor != 1 => free[known] = found,
                 Some(_) => {}

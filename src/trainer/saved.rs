@@ -172,9 +172,12 @@ fn check(
     if let Some(seed) = notes.get(SEED).filter(|seed| **seed != programs.seed().to_string()) {
         differences.push(format!("the seed is {} here and {} in the file", programs.seed(), shown(seed)));
     }
-    match (differences.is_empty(), notes.contains_key(SEED)) {
-        (true, _) => Ok(()),
-        (false, true) => Err(CheckpointError::Differs { path: path.into(), differences }),
-        (false, false) => Err(CheckpointError::NoTraining { path: path.into() }),
+    if differences.is_empty() {
+        return Ok(());
     }
+    // Every training is saved with its seed.
+    Err(match notes.contains_key(SEED) {
+        true => CheckpointError::Differs { path: path.into(), differences },
+        false => CheckpointError::NoTraining { path: path.into() },
+    })
 }

@@ -93,6 +93,16 @@ model! {
 }
 
 model! {
+    pub struct Late {
+        fc: Linear(3, 2),
+    }
+
+    fn forward(x: [N, T - 100, 3]) -> [N, T - 100, 2] {
+        fc(x)
+    }
+}
+
+model! {
     pub struct Tagger {
         words: Embedding(10, 8),
         places: PositionalEncoding(8, max_len = 50, batch_first = true),

@@ -72,36 +72,31 @@ impl<'g> Value<'g> {
 
     /// The sums of each element and all before it along an axis.
     pub fn cumsum(self, axis: impl Into<Axis>) -> Value<'g> {
-        let axis = axis.into();
-        let sums = self.running("cumsum", axis, BinaryOp::Add, 0.0);
-        match axis.resolve("cumsum", self.shape()) {
-            Ok(axis) => sums.known_as(Whole::RunningSum { axis }, &[Some(self)]),
-            Err(_) => sums,
-        }
+        self.along("cumsum", axis, |axis| {
+            self.running(axis, BinaryOp::Add, 0.0).known_as(Whole::RunningSum { axis }, &[Some(self)])
+        })
     }
 
     /// The products of each element and all before it along an axis.
     pub fn cumprod(self, axis: impl Into<Axis>) -> Value<'g> {
-        self.running("cumprod", axis, BinaryOp::Mul, 1.0)
+        self.along("cumprod", axis, |axis| self.running(axis, BinaryOp::Mul, 1.0))
     }
 
     /// Each element combined with all before it along an axis; `neutral` changes nothing.
     ///
     /// By doubling: after step `s` an element holds what comes of the `2 s` elements that end at it, so `log2(n)` steps
     /// suffice, and an element of the result has at most as many roundings.
-    fn running(self, op: &'static str, axis: impl Into<Axis>, function: BinaryOp, neutral: f64) -> Value<'g> {
-        self.along(op, axis, |axis| {
-            let n = self.shape().dim(axis);
-            let mut low = vec![0; axis + 1];
-            let (mut combined, mut step) = (self, 1);
-            while step < n {
-                low[axis] = step;
-                let before = combined.slice(axis, 0..n - step, 1).pad(&low, &[], neutral);
-                combined = combined.binary(function, before);
-                step *= 2;
-            }
-            combined
-        })
+    fn running(self, axis: usize, function: BinaryOp, neutral: f64) -> Value<'g> {
+        let n = self.shape().dim(axis);
+        let mut low = vec![0; axis + 1];
+        let (mut combined, mut step) = (self, 1);
+        while step < n {
+            low[axis] = step;
+            let before = combined.slice(axis, 0..n - step, 1).pad(&low, &[], neutral);
+            combined = combined.binary(function, before);
+            step *= 2;
+        }
+        combined
     }
 
     /// The i32 place of the first largest element along an axis, which is removed.

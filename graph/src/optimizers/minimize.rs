@@ -127,13 +127,10 @@ impl<'a> Optimization<'a> {
         self.parameters.iter().map(|(name, _)| (name.clone(), self.state(&averaged_name(name)))).collect()
     }
 
-    /// The parameters whose gradients it keeps, each with the name of the state that holds them.
-    pub fn gradients(&self) -> Vec<(String, String)> {
-        if !self.rule.options().keep_gradients {
-            return Vec::new();
-        }
-        let named = |name: &String| (name.clone(), self.state(&moment_name(name, GRADIENT)));
-        self.parameters.iter().map(|(name, _)| named(name)).collect()
+    /// The full name of the state that holds a parameter's gradient, where it keeps those.
+    pub fn gradient(&self, parameter: &str) -> Option<String> {
+        let is_kept = self.rule.options().keep_gradients && self.parameters.iter().any(|(name, _)| name == parameter);
+        is_kept.then(|| self.state(&moment_name(parameter, GRADIENT)))
     }
 
     /// Its states before the first step, by their full names: of each its shape and the number that all its elements are.

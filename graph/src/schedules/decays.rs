@@ -274,27 +274,20 @@ impl<F: Fn(u64) -> f64 + Send + Sync> Schedule for LambdaLR<F> {
 /// * Source: PyTorch's `lr_scheduler.MultiplicativeLR`.
 pub struct MultiplicativeLR<F> {
     factor: F,
-    /// Of each group's rate a step and the rate then, from which the next ones are computed.
-    known: Mutex<Vec<Known>>,
+    /// A step, and the product of the factors up to it, from which the next ones are computed.
+    known: Mutex<(u64, f64)>,
 }
 
 impl<F: Fn(u64) -> f64 + Send + Sync> MultiplicativeLR<F> {
     /// The factor of each step, counted from 1. `MultiplicativeLR::new(|step| if step < 100 { 1.0 } else { 0.95 })`
     pub const fn new(factor: F) -> MultiplicativeLR<F> {
-        MultiplicativeLR { factor, known: Mutex::new(Vec::new()) }
+        MultiplicativeLR { factor, known: Mutex::new((0, 1.0)) }
     }
-}
-
-/// A step, its rate, and the rate before the first one.
-struct Known {
-    lr: f64,
-    step: u64,
-    rate: f64,
 }
 
 impl<F: Clone> Clone for MultiplicativeLR<F> {
     fn clone(&self) -> MultiplicativeLR<F> {
-        MultiplicativeLR { factor: self.factor.clone(), known: Mutex::new(Vec::new()) }
+        MultiplicativeLR { factor: self.factor.clone(), known: Mutex::new((0, 1.0)) }
     }
 }
 
@@ -307,20 +300,13 @@ impl<F> fmt::Debug for MultiplicativeLR<F> {
 impl<F: Fn(u64) -> f64 + Send + Sync> Schedule for MultiplicativeLR<F> {
     fn rate(&self, step: u64, lr: f64) -> f64 {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = known.iter().position(|known| known.lr == lr).unwrap_or_else(|| {
-            known.push(Known { lr, step: 0, rate: lr });
-            known.len() - 1
-        });
-        let known = &mut known[place];
-        if known.step > step {
-            (known.step, known.rate) = (0, lr);
-        }
+        let (done, mut product) = if known.0 <= step { *known } else { (0, 1.0) };
         // Factors are multiplied in one order, so that a rate has the same bits whatever was asked for before.
-        while known.step < step {
-            known.step += 1;
-            known.rate *= (self.factor)(known.step);
+        for step in done + 1..=step {
+            product *= (self.factor)(step);
         }
-        known.rate
+        *known = (step, product);
+        lr * product
     }
 
     fn check(&self) -> Result<(), InvalidSetting> {

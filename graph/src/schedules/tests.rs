@@ -23,6 +23,16 @@ fn rates_are_pytorchs() {
         (products.rate(1, 0.2), products.rate(2, 0.1), products.rate(0, 0.2)),
         (0.2 * 0.8, 0.1 * 0.8 * 0.5, 0.2)
     );
+    // Each factor is asked for once, also where another schedule changes the rate in each step.
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counted = asked.clone();
+    let products = MultiplicativeLR::new(move |_| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        0.99
+    });
+    let both = ChainedScheduler::new(ExponentialLR::new(0.9)).and(products);
+    (0..100).for_each(|step| _ = both.rate(step, 0.1));
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 99);
     check(&ConstantLR::default(), [0, 4, 5], &[0.1 / 3.0, 0.1 / 3.0, 0.1]);
     // Warm-up, a cosine, then a constant rest, each from its own first step.
     let three = SequentialLR::new(LinearLR::new(4).start_factor(0.2)).then(4, CosineAnnealingLR::new(4));

@@ -132,6 +132,12 @@ pub const fn shifted(extent: usize, number: isize) -> Option<usize> {
     of(Parts { number: found.number.saturating_add(number), ..found })
 }
 
+/// The factor of a free extent and what is added: 2 and 1 for `2 * T + 1`.
+pub const fn line(extent: usize) -> (usize, isize) {
+    let Parts { factor, number, .. } = parts(extent);
+    (factor, number)
+}
+
 /// `left - right`, if it can be told and is no negative number.
 pub const fn minus(left: usize, right: usize) -> Option<usize> {
     let (left, right) = (parts(left), parts(right));

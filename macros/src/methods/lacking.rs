@@ -47,7 +47,7 @@ const LACKING: &[(&str, &str)] = &[
     ("data", "`x.detach()`"),
     ("det", DECOMPOSITION),
     ("diagflat", "`diag_embed` of `x.ravel()`"),
-    ("diagonal_scatter", "`where(eye(COUNT) > 0, diag_embed(src), x)`"),
+    ("diagonal_scatter", "`where(eye(COUNT) > 0.0, diag_embed(src), x)`"),
     ("digamma", SPECIAL),
     ("dim", "the number of axes is known: it is that of the declared shape"),
     ("double", ONE_KIND),

@@ -244,15 +244,14 @@ impl Scope<'_> {
         let name = method.to_string();
         let name = name.trim_start_matches("r#");
         let tensor = match self.meaning(receiver)? {
-            Meaning::Layer(layer) => match (layer.find(self.layers), name) {
-                (Some(Node::List { length, .. }), "len") if args.is_empty() => {
+            Meaning::Layer(layer) => match (layer.find(self.layers), name, self.method_of(&layer, name)) {
+                (Some(Node::List { length, .. }), "len", _) if args.is_empty() => {
                     return Some(Meaning::Value(Value::Number(quote!((#length)))));
                 }
-                (Some(Node::List { .. }), "iter") => {
+                (Some(Node::List { .. }), "iter", _) => {
                     return self.mistake(method, "a list of layers is iterated in a `for` only");
                 }
-                _ if self.method_of(&layer, name).is_some() => {
-                    let known = self.method_of(&layer, name)?;
+                (_, _, Some(known)) => {
                     let arguments: Vec<&Expr> = args.iter().collect();
                     return self.apply_method(layer, known, &arguments, Place::of(call), quote!(#receiver.#method));
                 }

@@ -23,8 +23,8 @@ impl Scope<'_> {
     pub fn no_optimizer<T>(&mut self, call: &ExprMethodCall) -> Option<T> {
         let name = spaced(&call.receiver);
         let message = format!(
-            "`{name}` is no optimizer of this model: an optimizer is a field that names what it trains, as in `{name}: \
-             Adam(PART, lr = 1e-3)`"
+            "`{name}` is no optimizer of this model: an optimizer is a field that names what it trains, as in `opt: \
+             Adam(PART, lr = 1e-3)`, and a `step` says `opt.minimize(loss);`"
         );
         self.mistake(&call.receiver, message)
     }

@@ -1,8 +1,6 @@
 //! Numbers of a graph that follow from its free extents: found by comparing the graphs of several sizes. Knows no
 //! nodes.
 
-use std::fmt;
-
 /// An extent that is free in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Free {
@@ -144,12 +142,6 @@ fn primitive(part: Part) -> Number {
 
 fn greatest_divisor(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { greatest_divisor(b, a % b) }
-}
-
-impl fmt::Display for Sizes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
 }
 
 #[cfg(test)]

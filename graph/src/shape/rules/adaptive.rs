@@ -36,15 +36,15 @@ impl Clusters {
 
     /// The features of a cluster: `inputs // div_value^(cluster + 1)`.
     pub const fn features(&self, cluster: usize) -> usize {
-        let mut features = self.inputs as f64;
         let mut power = 0;
         let mut divisor = 1.0;
         while power <= cluster {
             divisor *= self.div_value;
             power += 1;
         }
-        features /= divisor;
-        features as usize
+        // As Python's `//`: of 11 and 1.1, which is a little more than 1.1, it is 9.
+        let inputs = self.inputs as f64;
+        ((inputs - inputs % divisor) / divisor + 0.5) as usize
     }
 
     /// That the clusters are in order, and that none is empty.
@@ -101,4 +101,25 @@ pub const fn adaptive_log_softmax(input: Type, target: Type, of: &Clusters) -> R
         return Err(ShapeError::Given { input: "target", expected, found: target });
     }
     Ok(Types::one(expected.shape).and(Type::new(DType::F32, Shape::SCALAR)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_those_of_python() {
+        // `inputs // div_value ** (cluster + 1)` by CPython 3.11.
+        for (inputs, div_value, expected) in [
+            (64, 4.0, [16, 4]),
+            (11, 1.1, [9, 9]),
+            (13, 1.3, [9, 7]),
+            (22, 2.2, [9, 4]),
+            (26, 1.3, [19, 15]),
+            (9, 2.0, [4, 2]),
+        ] {
+            let clusters = Clusters { inputs, classes: 10, cutoffs: Shape::new(&[2, 5]), div_value };
+            assert_eq!([clusters.features(0), clusters.features(1)], expected, "{inputs} // {div_value}");
+        }
+    }
 }
