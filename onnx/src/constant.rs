@@ -172,7 +172,7 @@ impl Constant {
         let places = indices.whole().ok_or("a sparse tensor whose indices are no whole numbers")?;
         let stored = values.data.len();
         let rank = if indices.shape.len() == 2 { indices.shape[1] } else { 1 };
-        if places.len() != stored * rank || (rank != 1 && rank != shape.len()) {
+        if places.len() != stored * rank || (indices.shape.len() == 2 && rank != shape.len()) {
             return Err(format!("{} indices for {stored} values of a sparse tensor", places.len()));
         }
         let mut flat = Vec::with_capacity(stored);

@@ -260,8 +260,8 @@ fn reason(error: &OnnxError) -> String {
 /// Damaged, cyclic, nested and huge files: each is an error, or a model, within a second. How many there were.
 fn hostile(folder: &Path) -> usize {
     use kiln_onnx::proto::{
-        AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-        ValueInfoProto,
+        AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto,
+        TensorProto, ValueInfoProto,
     };
     let node = |op: &str, inputs: &[&str], outputs: &[&str]| NodeProto {
         op_type: Some(op.to_owned()),
@@ -329,6 +329,58 @@ fn hostile(folder: &Path) -> usize {
             Vec::new(),
         ),
     ];
+    // What is put together of several kinds, or of more than there is.
+    let floats = |name: &str, list: &[f32]| TensorProto {
+        name: Some(name.to_owned()),
+        dims: vec![list.len() as i64],
+        data_type: Some(1),
+        float_data: list.to_vec(),
+        ..TensorProto::default()
+    };
+    let number = |name: &str, i: i64| AttributeProto {
+        name: Some(name.to_owned()),
+        i: Some(i),
+        r#type: Some(2),
+        ..Default::default()
+    };
+    let with = |attribute: AttributeProto, node: NodeProto| NodeProto { attribute: vec![attribute], ..node };
+    let kinds = vec![floats("f", &[1.0]), ints("i", &[2, 3])];
+    files.push(model(graph(vec![with(number("axis", 0), node("Concat", &["f", "i"], &["y"]))], kinds), Vec::new()));
+    for dims in [vec![5, 0], vec![5, 7], vec![1 << 40, 1 << 40]] {
+        let indices = TensorProto { dims: vec![1, 1], ..ints("", &[3]) };
+        let values = Some(floats("s", &[1.0]));
+        let sparse_initializer = vec![SparseTensorProto { values, indices: Some(indices), dims }];
+        let graph = GraphProto { sparse_initializer, ..graph(vec![node("Neg", &["s"], &["y"])], Vec::new()) };
+        files.push(model(graph, Vec::new()));
+    }
+    for (op, list) in [("Gather", [i64::MAX, i64::MAX]), ("Gather", [i64::MIN, 0])] {
+        let tensors = vec![ints("x", &[1, 2, 3]), ints("at", &list)];
+        files.push(model(graph(vec![node(op, &["x", "at"], &["y"])], tensors), Vec::new()));
+    }
+    let ends = [("start", i64::MIN), ("limit", i64::MAX), ("delta", i64::MAX)];
+    let scalars = ends.map(|(name, value)| TensorProto { dims: Vec::new(), ..ints(name, &[value]) });
+    files.push(model(graph(vec![node("Range", &["start", "limit", "delta"], &["y"])], scalars.to_vec()), Vec::new()));
+    let parts = with(number("num_outputs", (1 << 31) - 1), node("Split", &["x"], &["y"]));
+    files.push(model(graph(vec![parts], vec![ints("x", &[1, 2])]), Vec::new()));
+    // A loop without an end whose body has no nodes.
+    let empty = GraphProto {
+        input: ["n", "go"].map(|name| ValueInfoProto { name: Some(name.to_owned()), ..Default::default() }).to_vec(),
+        output: vec![ValueInfoProto { name: Some("go".to_owned()), ..Default::default() }],
+        ..GraphProto::default()
+    };
+    let body = AttributeProto { name: Some("body".to_owned()), g: Some(empty), r#type: Some(5), ..Default::default() };
+    files.push(model(graph(vec![with(body, node("Loop", &["", ""], &["y"]))], Vec::new()), Vec::new()));
+    // Lists of lists, each twice as long as the one before; a chain of known numbers; many tensors of one name.
+    let link = |op: &str, at: usize| node(op, &[&at.to_string(), &at.to_string()], &[&(at + 1).to_string()]);
+    let mut lists = vec![node("SequenceEmpty", &[], &["0"])];
+    lists.extend((0..40).map(|at| link("SequenceConstruct", at)));
+    lists.push(node("SequenceLength", &["40"], &["y"]));
+    files.push(model(graph(lists, Vec::new()), Vec::new()));
+    let mut chain: Vec<NodeProto> = (0..20_000).map(|at| link("Min", at)).collect();
+    chain.push(node("Neg", &["20000"], &["y"]));
+    files.push(model(graph(chain, vec![floats("0", &[1.5; 64])]), Vec::new()));
+    let same: Vec<TensorProto> = (0..20_000).map(|_| ints("t", &[1])).collect();
+    files.push(model(graph(vec![node("Neg", &["t"], &["y"])], same), Vec::new()));
     // Huge shapes, and arithmetic on them.
     for list in
         [&[1 << 31][..], &[1 << 62, 1 << 62], &[1 << 20, 1 << 20, 1 << 20], &[-5], &[2; 12], &[1 << 22, 1 << 21]]

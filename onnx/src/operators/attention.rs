@@ -46,8 +46,7 @@ fn count_of(c: &Context<'_, '_>, name: &str) -> Result<usize, Fault> {
     extent(c.int_of(name)?.ok_or_else(|| Fault::invalid(format!("no `{name}` is given")))?)
 }
 
-/// Where a query may look, and what is added to its scores; `first` is the place of the first query among the keys, one for
-/// all or one for each of the batch, `[batch, 1, 1, 1]`.
+/// Where a query may look, and what is added to its scores.
 struct Masks<'g> {
     looks: Option<Value<'g>>,
     added: Option<Value<'g>>,
@@ -268,7 +267,7 @@ fn causal_conv<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let result = functions::conv1d(all, weight, c.optional(2)?, &[1], &[0], &[1], channels);
     let result = match c.text("activation", "none")? {
         "none" => result,
-        "silu" | "swish" => result * result.sigmoid(),
+        "silu" | "swish" => functions::silu(result),
         other => return Err(Fault::invalid(format!("`activation` is `{other}`"))),
     };
     let end = all.shape().dim(2);

@@ -26,7 +26,7 @@ pub const TABLE: &[Row] = &[
     Row::new("Cos", 7, |c| c.like(0, c.float(0)?.cos())),
     Row::new("Cosh", 9, |c| c.like(0, c.float(0)?.cosh())),
     Row::new("Div", 7, |c| binary(c, quotient)),
-    Row::new("Equal", 1, |c| compare(c, |a, b| a.eq(b))),
+    Row::new("Equal", 7, |c| compare(c, |a, b| a.eq(b))),
     Row::new("Erf", 9, |c| c.like(0, c.float(0)?.erf())),
     Row::new("Exp", 1, |c| c.like(0, c.float(0)?.exp())),
     Row::new("Floor", 1, |c| c.like(0, c.float(0)?.floor())),

@@ -21,6 +21,8 @@ pub fn inner<'a, 'g>(c: &Context<'a, 'g>, graph: &'a Graph, inputs: Vec<Item<'g>
     if inputs.len() != graph.inputs.len() {
         return Err(Fault::invalid(format!("{} values for a graph of {} inputs", inputs.len(), graph.inputs.len())));
     }
+    // A body without nodes counts, too: a loop of it would not end.
+    c.evaluator.count()?;
     c.evaluator.graph(graph, c.scope, inputs).map_err(|error| Fault::Inside(Box::new(error)))
 }
 

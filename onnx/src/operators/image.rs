@@ -115,7 +115,7 @@ fn col2im<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         let all = image[axis].saturating_add(pads[axis]).saturating_add(pads[axis + spatial]);
         windows.push(all.checked_sub(reach).ok_or_else(misfit)? / stride[axis] + 1);
     }
-    if windows.iter().product::<usize>() != from.dim(2) {
+    if windows.iter().fold(1usize, |all, &count| all.saturating_mul(count)) != from.dim(2) {
         return Err(misfit());
     }
     let outer = from.dim(0) * (from.dim(1) / elements);
@@ -166,7 +166,11 @@ fn roi_align<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         ));
     }
     let default = if c.version() >= 16 { "half_pixel" } else { "output_half_pixel" };
-    let half_pixel = c.text("coordinate_transformation_mode", default)? == "half_pixel";
+    let half_pixel = match c.text("coordinate_transformation_mode", default)? {
+        "half_pixel" => true,
+        "output_half_pixel" => false,
+        other => return Err(Fault::invalid(format!("`coordinate_transformation_mode` is `{other}`"))),
+    };
     let average = match c.text("mode", "avg")? {
         "avg" => true,
         "max" => false,

@@ -2,8 +2,10 @@
 
 use kiln_graph::{DType, Shape, Value, functions};
 
+use rustc_hash::FxHashMap;
+
 use super::{Fold, Row};
-use crate::constant::{Constant, Data};
+use crate::constant::Constant;
 use crate::element::Element;
 use crate::error::Fault;
 use crate::read::context::{Context, Results, axis, extent, one, shape};
@@ -77,9 +79,9 @@ fn gather<'g>(c: &Context<'_, 'g>) -> Results<'g> {
 fn run(list: &[i64], extent: usize) -> Option<usize> {
     let extent = extent as i64;
     let place = |place: i64| if place < 0 { place + extent } else { place };
-    let first = place(*list.first()?);
+    let first = Some(place(*list.first()?)).filter(|first| (0..extent).contains(first))?;
     let regular = list.iter().enumerate().all(|(count, &at)| place(at) == first + count as i64);
-    (regular && first >= 0 && first + list.len() as i64 <= extent).then_some(first as usize)
+    (regular && first + list.len() as i64 <= extent).then_some(first as usize)
 }
 
 fn gather_elements<'g>(c: &Context<'_, 'g>) -> Results<'g> {
@@ -378,11 +380,13 @@ fn unique<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let slice = |at: usize| -> Vec<f64> { places(at).map(|place| numbers[place]).collect() };
     // The first of each kind, in the order of their first uses or of their values.
     let mut kinds: Vec<(Vec<f64>, usize, i64)> = Vec::new();
+    let mut numbers_of: FxHashMap<Vec<u64>, usize> = FxHashMap::default();
     let mut kind_of = Vec::with_capacity(count);
     for at in 0..count {
         let own = slice(at);
-        let known = kinds.iter().position(|(kind, ..)| kind == &own);
-        let known = known.unwrap_or_else(|| {
+        // `+ 0.0`, as -0 is 0.
+        let bits = own.iter().map(|&number| (number + 0.0).to_bits()).collect();
+        let known = *numbers_of.entry(bits).or_insert_with(|| {
             kinds.push((own, at, 0));
             kinds.len() - 1
         });
@@ -405,12 +409,7 @@ fn unique<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         .flat_map(|(b, kind)| (0..after).map(move |a| (b, kind, a)))
         .map(|(b, kind, a)| (b * count + first(kind)) * after + a)
         .collect();
-    let data = match &constant.data {
-        Data::Floats(list) => Data::Floats(taken.iter().map(|&place| list[place]).collect()),
-        Data::Ints(list) => Data::Ints(taken.iter().map(|&place| list[place]).collect()),
-        Data::Bools(list) => Data::Bools(taken.iter().map(|&place| list[place]).collect()),
-        Data::Texts(_) => return Err(Fault::Element(constant.element)),
-    };
+    let data = constant.data.pick(taken.into_iter());
     let rank_of = |kind: usize| order.iter().position(|&other| other == kind).unwrap_or(0) as i64;
     Ok(vec![
         Constant { element: constant.element, shape: to, data }.into(),

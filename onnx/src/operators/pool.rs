@@ -17,7 +17,7 @@ pub const TABLE: &[Row] = &[
         global(c, |x, axes| Ok(root(x.abs().pow(p).sum_keep(axes), p)))
     }),
     Row::new("GlobalMaxPool", 1, |c| global(c, |x, axes| Ok(x.amax_keep(axes)))),
-    Row::new("LpPool", 1, lp_pool),
+    Row::new("LpPool", 2, lp_pool),
     Row::new("MaxPool", 1, max_pool),
     Row::new("MaxUnpool", 9, max_unpool).statics(&[2]),
 ];
@@ -155,6 +155,7 @@ fn max_unpool<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         let inside = reached.checked_sub(low + high).filter(|inside| *inside > 0);
         own = own.with(axis + 2, inside.ok_or_else(|| Fault::invalid("more padding than a window reaches"))?);
     }
+    let own = crate::read::context::shape(own.dims())?;
     let to = if c.has(2) {
         let extents: Vec<usize> = c.ints(2)?.into_iter().map(extent).collect::<Result<_, _>>()?;
         crate::read::context::shape(&extents)?

@@ -34,6 +34,12 @@ fn limits(element: Element) -> Result<(f64, f64), Fault> {
     }
 }
 
+/// That the numbers have 8 bits at most, so that sums of [`EXACT`] products are exact.
+fn of_bytes(element: Element) -> Result<(), Fault> {
+    let (low, high) = limits(element)?;
+    if high - low < 256.0 { Ok(()) } else { Err(Fault::Element(element)) }
+}
+
 /// A scale or a zero point for a tensor: one number, one for each place of an axis, or one for each block along it.
 fn spread<'g>(c: &Context<'_, 'g>, position: usize, like: Value<'g>, along: i64) -> Result<Value<'g>, Fault> {
     let value = c.value(position)?;
@@ -114,7 +120,7 @@ fn dynamic_quantize<'g>(c: &Context<'_, 'g>) -> Results<'g> {
 
 /// An operand less its zero point, as f32. A vector of zero points is that of the rows (of a left operand) or the columns.
 fn centred<'g>(c: &Context<'_, 'g>, position: usize, zero: usize, rows: bool) -> Result<Value<'g>, Fault> {
-    limits(c.element(position)?)?;
+    of_bytes(c.element(position)?)?;
     let x = c.number(position)?;
     let numbers = if c.has(zero) {
         let offset = c.number(zero)?;
@@ -191,10 +197,15 @@ fn whole_conv<'g>(c: &Context<'_, 'g>, x: Value<'g>, weight: Value<'g>) -> Resul
     let conv = |x: Value<'g>, weight: Value<'g>| {
         convolution(x, weight, None, Convolution { sliding, groups }).convert(DType::I32)
     };
+    if window > EXACT {
+        return Err(Fault::unsupported(format!(
+            "a kernel of {window} places over whole numbers; there are those to {EXACT}"
+        )));
+    }
     if channels <= part {
         return Ok(conv(x, weight));
     }
-    if groups > 1 || x.shape().dim(1) != channels || window > EXACT {
+    if groups > 1 || x.shape().dim(1) != channels {
         return Err(Fault::unsupported(format!(
             "a convolution of {channels} channels with {groups} groups as whole numbers"
         )));
@@ -208,7 +219,7 @@ fn whole_conv<'g>(c: &Context<'_, 'g>, x: Value<'g>, weight: Value<'g>) -> Resul
 
 /// The zero points of the outputs of a weight.
 fn weight_of<'g>(c: &Context<'_, 'g>, position: usize, zero: usize) -> Result<Value<'g>, Fault> {
-    limits(c.element(position)?)?;
+    of_bytes(c.element(position)?)?;
     let weight = c.number(position)?;
     if !c.has(zero) {
         return Ok(weight.convert(DType::F32));

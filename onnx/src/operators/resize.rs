@@ -10,6 +10,9 @@ use crate::error::Fault;
 use crate::read::context::{Context, Results, axes, extent, shape};
 use crate::read::item::written;
 
+/// As many elements of an axis are resized to at most: what each is made of is told beforehand.
+const LONGEST: usize = 1 << 20;
+
 pub const TABLE: &[Row] = &[
     Row::new("Resize", 10, resize).fold(Fold::Compute).statics(&[1, 2, 3]),
     Row::new("Upsample", 7, resize).fold(Fold::Compute).statics(&[1]),
@@ -67,6 +70,12 @@ fn resize<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let mut y = if places.mode == "nearest" { x } else { numbers };
     let mut outside: Vec<(usize, Vec<bool>)> = Vec::new();
     for along in &changed {
+        if along.output > LONGEST {
+            return Err(Fault::unsupported(format!(
+                "an axis of {} elements; there are those to {LONGEST}",
+                along.output
+            )));
+        }
         let taps = (0..along.output).map(|place| places.taps(along, place)).collect::<Result<Vec<_>, _>>()?;
         if places.transform == "tf_crop_and_resize" {
             outside.push((along.axis, taps.iter().map(|taps| taps.is_none()).collect()));

@@ -7,13 +7,16 @@ use crate::error::Fault;
 use crate::read::context::{Context, Results, axis, extent, one};
 use crate::read::item::Item;
 
+/// As many tensors as an axis is split to, at most.
+const MOST: usize = 4096;
+
 pub const TABLE: &[Row] = &[
     Row::new("ConcatFromSequence", 11, concat).fold(Fold::Never),
     Row::new("Optional", 15, |c| Ok(vec![c.inputs.first().cloned().unwrap_or(Item::Absent)])).fold(Fold::Never),
     Row::new("OptionalGetElement", 15, |c| Ok(vec![c.item(0)?.clone()])).fold(Fold::Never),
     Row::new("OptionalHasElement", 15, |c| one(Constant::bool(c.has(0)))).fold(Fold::Never),
     Row::new("SequenceAt", 11, |c| Ok(vec![list(c)?[place(c, 1, 0)?].clone()])).fold(Fold::Never).statics(&[1]),
-    Row::new("SequenceConstruct", 11, |c| Ok(vec![Item::Sequence(c.inputs.to_vec())])).fold(Fold::Never),
+    Row::new("SequenceConstruct", 11, construct).fold(Fold::Never),
     Row::new("SequenceEmpty", 11, |_| Ok(vec![Item::Sequence(Vec::new())])).fold(Fold::Never),
     Row::new("SequenceErase", 11, erase).fold(Fold::Never).statics(&[1]),
     Row::new("SequenceInsert", 11, insert).fold(Fold::Never).statics(&[2]),
@@ -34,6 +37,14 @@ fn place(c: &Context<'_, '_>, position: usize, more: usize) -> Result<usize, Fau
     axis(c.int(position)?, list(c)?.len() + more)
 }
 
+/// A list of tensors: there are no lists of lists.
+fn construct<'g>(c: &Context<'_, 'g>) -> Results<'g> {
+    for position in 0..c.inputs.len() {
+        c.tensor(position)?;
+    }
+    Ok(vec![Item::Sequence(c.inputs.to_vec())])
+}
+
 fn erase<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let mut items = list(c)?.to_vec();
     let at = if c.has(1) { place(c, 1, 0)? } else { items.len().wrapping_sub(1) };
@@ -51,7 +62,7 @@ fn insert<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         true => place(c, 2, 1)?,
         false => items.len(),
     };
-    items.insert(at, c.item(1)?.clone());
+    items.insert(at, Item::Tensor(c.tensor(1)?.clone()));
     Ok(vec![Item::Sequence(items)])
 }
 
@@ -79,10 +90,16 @@ fn split<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let along = axis(c.int_attribute("axis", 0)?, x.shape().rank())?;
     let inside = x.shape().dim(along);
     let single = !c.has(1);
+    let each = match single || c.shape(1)?.rank() > 0 {
+        true => 1,
+        false => extent(c.int(1)?)?.max(1),
+    };
+    if inside.div_ceil(each) > MOST && (single || c.shape(1)?.rank() == 0) {
+        return Err(Fault::unsupported(format!("a list of more than {MOST} tensors")));
+    }
     let parts: Vec<usize> = if single {
         vec![1; inside]
     } else if c.shape(1)?.rank() == 0 {
-        let each = extent(c.int(1)?)?.max(1);
         (0..inside.div_ceil(each)).map(|part| each.min(inside - part * each)).collect()
     } else {
         c.ints(1)?.into_iter().map(extent).collect::<Result<_, _>>()?
@@ -110,7 +127,12 @@ fn map<'g>(c: &Context<'_, 'g>) -> Results<'g> {
             Item::Absent | Item::Tensor(_) => Ok(item.clone()),
         };
         let inputs = c.inputs.iter().map(item).collect::<Result<Vec<_>, _>>()?;
-        results.iter_mut().zip(inner(c, body, inputs)?).for_each(|(list, item)| list.push(item));
+        for (list, item) in results.iter_mut().zip(inner(c, body, inputs)?) {
+            match item {
+                Item::Tensor(_) => list.push(item),
+                Item::Absent | Item::Sequence(_) => return Err(Fault::NoTensor),
+            }
+        }
     }
     Ok(results.into_iter().map(Item::Sequence).collect())
 }

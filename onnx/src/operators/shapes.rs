@@ -254,8 +254,10 @@ fn split<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         Some(list) => list.into_iter().map(extent).collect::<Result<_, _>>()?,
         None => {
             let wanted = match c.int_of("num_outputs")? {
-                Some(number) => extent(number)?,
-                None => c.node.outputs.len(),
+                Some(number) if extent(number)? != c.node.outputs.len() => {
+                    return Err(Fault::invalid(format!("{number} parts for {} outputs", c.node.outputs.len())));
+                }
+                _ => c.node.outputs.len(),
             };
             // The last part is the shorter one.
             let each = extent_along.div_ceil(wanted.max(1)).max(1);
@@ -329,7 +331,7 @@ fn range<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         if count > MOST as i128 {
             return Err(too_long(count as f64));
         }
-        let numbers = (0..count as i64).map(|place| start + place * delta).collect();
+        let numbers = (0..count as i64).map(|place| start.wrapping_add(place.wrapping_mul(*delta))).collect();
         return one(Constant { element, ..Constant::ints(numbers) });
     }
     let (start, limit, delta) = (c.single(0)?, c.single(1)?, c.single(2)?);

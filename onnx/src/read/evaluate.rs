@@ -12,13 +12,16 @@ use rustc_hash::FxHashMap;
 use super::context::Context;
 use super::fold;
 use super::graph::{Graph, Node, Place, Stored};
-use super::item::{Applied, Item, Tensor};
+use super::item::{Applied, Item, Tensor, is_simple};
 use crate::constant::{Constant, Data};
 use crate::error::{Fault, OnnxError};
 use crate::operators::Fold;
 
 /// As many uses of nodes at most, those of loops counted each time: what is more takes longer than a second to go through.
 pub const MOST_NODES: usize = 200_000;
+
+/// As many nodes over known operands within one another at most; behind them values are of the graph alone.
+const DEEPEST: usize = 128;
 
 /// Goes through the nodes of a model.
 pub struct Evaluator<'m, 'g> {
@@ -150,21 +153,30 @@ impl<'m, 'g> Evaluator<'m, 'g> {
             Item::Tensor(tensor) => tensor.constant().is_some(),
             Item::Sequence(_) => false,
         };
-        if row.fold != Fold::Never
+        let depth_of = |item: &Item<'g>| if let Item::Tensor(tensor) = item { tensor.depth() } else { 0 };
+        let depth = 1 + inputs.iter().map(depth_of).max().unwrap_or(0);
+        if depth <= DEEPEST
+            && row.fold != Fold::Never
             && inputs.iter().all(known)
             && let Some(results) = fold::fold(self, node, &inputs, row.fold)?
         {
             let changes = inputs.iter().any(|item| matches!(item, Item::Tensor(t) if t.changes(self)));
-            let applied = Rc::new(Applied { node: node.clone(), inputs, changes, results: None.into() });
-            let results = results.into_iter().enumerate();
-            return Ok(results
-                .map(|(result, constant)| Item::Tensor(Tensor::applied(applied.clone(), result, constant)))
-                .collect());
+            let applied = Rc::new(Applied { node: node.clone(), inputs, changes, depth, results: None.into() });
+            let item = |(result, constant): (usize, Constant)| {
+                // What few numbers make is written out, and begins anew.
+                let tensor = match !changes && is_simple(&constant) {
+                    true => Tensor::known(constant),
+                    false => Tensor::applied(applied.clone(), result, constant),
+                };
+                Item::Tensor(tensor)
+            };
+            return Ok(results.into_iter().enumerate().map(item).collect());
         }
         self.apply_in(node, &inputs, Some(scope))
     }
 
-    fn count(&self) -> Result<(), Fault> {
+    /// Counts a use of a node, or of a graph that a node holds.
+    pub fn count(&self) -> Result<(), Fault> {
         let left = self.left.get();
         if left == 0 {
             return Err(Fault::unsupported(format!("more than {MOST_NODES} nodes, those of loops counted each time")));

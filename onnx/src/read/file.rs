@@ -42,7 +42,7 @@ pub fn read(model: &ModelProto, folder: Option<&Path>) -> Result<Contents, OnnxE
     for function in &model.functions {
         functions.insert((domain(function.domain()), function.name(), function.overload()), function);
     }
-    let mut reader = Reader { functions, folder, stored: Vec::new(), names: FxHashSet::default(), nodes: 0 };
+    let mut reader = Reader { functions, folder, stored: Vec::new(), names: FxHashMap::default(), nodes: 0 };
     let main = reader.graph(graph, &Around { versions: &versions, prefix: "", bound: None, depth: 0 })?;
     Ok(Contents { graph: main, stored: reader.stored, opset: versions.get("").copied().unwrap_or(1) })
 }
@@ -90,7 +90,8 @@ struct Reader<'p> {
     functions: FxHashMap<(&'p str, &'p str, &'p str), &'p FunctionProto>,
     folder: Option<&'p Path>,
     stored: Vec<Stored>,
-    names: FxHashSet<String>,
+    /// The names of tensors, and how many have had each.
+    names: FxHashMap<String, usize>,
     nodes: usize,
 }
 
@@ -130,11 +131,12 @@ impl Reader<'_> {
     /// Notes a tensor under a name that no other one has.
     fn store(&mut self, name: &str, constant: Constant) -> usize {
         let mut unique = name.to_owned();
-        let mut copy = 2;
-        while !self.names.insert(unique.clone()) {
-            unique = format!("{name}.{copy}");
-            copy += 1;
+        while self.names.contains_key(&unique) {
+            let copies = self.names.entry(name.to_owned()).or_insert(1);
+            *copies += 1;
+            unique = format!("{name}.{copies}");
         }
+        self.names.insert(unique.clone(), 1);
         let (element, shape) = (constant.element, constant.shape.clone());
         let constant = Some(Arc::new(constant));
         self.stored.push(Stored { name: unique, constant, element, shape, place: Place::Written });

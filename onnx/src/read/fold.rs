@@ -36,7 +36,7 @@ pub fn fold(
             Item::Absent | Item::Sequence(_) => None,
         })
         .collect();
-    if known.iter().flatten().any(|constant| constant.data.len() > MOST) {
+    if known.iter().flatten().map(|constant| constant.data.len()).sum::<usize>() > MOST {
         return Ok(None);
     }
     if let Some(result) = whole::compute(&node.operator, &known) {
@@ -63,6 +63,10 @@ pub fn fold(
         let (stand_in, feed) = if moved(position) {
             let places = before..before + constant.data.len() as i32;
             before = places.end;
+            if let Some(first) = sources.first().filter(|first| first.element != constant.element) {
+                let (one, other) = (first.element, constant.element);
+                return Err(Fault::invalid(format!("elements of type {one} and of type {other} together")));
+            }
             sources.push(constant);
             let numbers: Vec<i64> = places.clone().map(i64::from).collect();
             let stand_in = Constant { element: Element::I64, shape: constant.shape.clone(), data: Data::Ints(numbers) };

@@ -74,6 +74,8 @@ pub struct Applied<'g> {
     pub inputs: Vec<Item<'g>>,
     /// Whether a parameter is among what they come from: then the graph computes them whatever they are.
     pub changes: bool,
+    /// How many such nodes lie within one another, this one included: values are asked for by recursion.
+    pub depth: usize,
     /// What the graph has of it.
     pub results: RefCell<Option<Vec<Item<'g>>>>,
 }
@@ -129,6 +131,11 @@ impl<'g> Tensor<'g> {
         self.0.constant.as_ref()
     }
 
+    /// How many nodes over known operands it comes through.
+    pub fn depth(&self) -> usize {
+        if let Source::Applied(applied, _) = &self.0.source { applied.depth } else { 0 }
+    }
+
     /// Whether it comes from a parameter, whose value may change.
     pub fn changes(&self, evaluator: &Evaluator<'_, 'g>) -> bool {
         match &self.0.source {
@@ -150,7 +157,7 @@ impl<'g> Tensor<'g> {
                 Some(value) => value,
                 None => self.written(evaluator.g)?,
             },
-            Source::Applied(applied, result) if applied.changes || !self.is_simple() => {
+            Source::Applied(applied, result) => {
                 if applied.results.borrow().is_none() {
                     let results = evaluator.apply(&applied.node, &applied.inputs)?;
                     *applied.results.borrow_mut() = Some(results);
@@ -165,16 +172,9 @@ impl<'g> Tensor<'g> {
                     _ => self.written(evaluator.g)?,
                 }
             }
-            Source::Applied(..) => self.written(evaluator.g)?,
         };
         self.0.value.set(Some(value));
         Ok(value)
-    }
-
-    /// Whether few numbers make it.
-    fn is_simple(&self) -> bool {
-        let Some(constant) = &self.0.constant else { return false };
-        constant.data.len() <= WRITTEN || constant.uniform().is_some() || progression(constant).is_some()
     }
 
     /// The value as numbers of the graph.
@@ -182,6 +182,11 @@ impl<'g> Tensor<'g> {
         let Some(constant) = &self.0.constant else { unreachable!("what is written out is known") };
         written(g, constant)
     }
+}
+
+/// Whether few numbers make it.
+pub fn is_simple(constant: &Constant) -> bool {
+    constant.data.len() <= WRITTEN || constant.uniform().is_some() || progression(constant).is_some()
 }
 
 /// The whole numbers as `start + step * i`, if they are that.
