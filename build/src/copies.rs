@@ -15,9 +15,7 @@ struct Axis {
 
 /// Whether a tensor lies as callers have it.
 pub(crate) fn is_row_major(shape: Shape, layout: &Layout) -> bool {
-    let expected = Layout::row_major(shape);
-    let same = |axis: usize| shape.dim(axis) == 1 || layout.strides[axis] == expected.strides[axis];
-    layout.offset == 0 && layout.elements == expected.elements && (0..shape.rank()).all(same)
+    layout.offset == 0 && layout.elements == shape.elements() && layout.is_row_major(shape)
 }
 
 /// A kernel of one task over two buffers, `from` and `to`. Where `flags`, whatever is not 0 becomes 1.

@@ -61,7 +61,7 @@ impl Interface {
         {
             return Err(BuildError::Name { name: name.to_owned() });
         }
-        let mut taken = vec!["arena".to_owned(), "weights".to_owned(), "threads".to_owned(), "self".to_owned()];
+        let mut taken = vec!["arena".to_owned()];
         let mut distinct = |known: &str| {
             let plain = identifier(known);
             let mut name = plain.clone();
@@ -119,11 +119,10 @@ impl Interface {
 
     /// The name as that of a type of Rust's: `LeNet` of `le_net`.
     pub fn type_name(&self) -> String {
-        let word = |word: &str| {
-            let mut letters = word.chars();
-            letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
-        };
-        self.name.split('_').map(word).collect()
+        let name: String = self.name.split('_').map(capitalised).collect();
+        // What a module has these names for already.
+        let taken = ["Arena", "Error", "Result", "Self", "Weights"].contains(&name.as_str());
+        if taken { name + "Program" } else { name }
     }
 
     /// The three numbers that a file of weights begins with.
@@ -148,12 +147,21 @@ impl Interface {
             }
             match value {
                 StateValue::F32(array) => array.iter().for_each(|number| file.extend(number.to_le_bytes())),
+                StateValue::I32(array) if ty.dtype == DType::Bool => {
+                    array.iter().for_each(|&number| file.extend(i32::from(number != 0).to_le_bytes()));
+                }
                 StateValue::I32(array) => array.iter().for_each(|number| file.extend(number.to_le_bytes())),
             }
         }
         file.resize(self.weights_bytes, 0);
         Ok(file)
     }
+}
+
+/// A text with its first letter in capitals.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 /// Bytes of a tensor in row-major order.

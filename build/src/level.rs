@@ -17,7 +17,7 @@ use kiln::graph::{DType, Graph, Role};
 use kiln::jit::emit::{CODE_ALIGNMENT, Emitter};
 use kiln::jit::kernel::{Access, Kernel};
 use kiln::jit::layout::Layout;
-use kiln::jit::plan::{self, Call, Location, Plan};
+use kiln::jit::plan::{self, Location, Plan};
 use rustc_hash::FxHashMap;
 
 use super::BuildError;
@@ -86,7 +86,7 @@ impl Leveled {
     ) -> Result<Leveled, BuildError> {
         let target = machine.target(level, caches);
         let plan = plan::plan_by(graph, &target, &HashMap::new(), &plan::Choices::new(), exact)?;
-        let written = written(&plan);
+        let written = plan.states_of(&plan.calls, |access| access != Access::Read);
         let mut base = ARENA_HEADER;
         let mut states = HashMap::new();
         for (position, input) in plan.inputs.iter().enumerate().filter(|(_, input)| input.role == Role::State) {
@@ -118,19 +118,6 @@ impl Leveled {
         let outside = interface.outside.iter().map(place).collect();
         Ok(Leveled { level, init, run, save, arena_bytes, outside, code_bytes: building.code_bytes })
     }
-}
-
-/// The state inputs that calls write.
-fn written(plan: &Plan) -> Vec<usize> {
-    let arguments = |call: &Call| {
-        let buffers = plan.kernels[call.kernel].buffers.iter().zip(call.arguments.clone());
-        buffers.map(|(buffer, slot)| (buffer.access, plan.slots[slot].location)).collect::<Vec<_>>()
-    };
-    let written = plan.calls.iter().flat_map(arguments).filter_map(|(access, location)| match location {
-        Location::State { input } if access != Access::Read => Some(input),
-        Location::State { .. } | Location::Arena { .. } => None,
-    });
-    written.collect()
 }
 
 impl Building<'_> {

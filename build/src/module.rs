@@ -4,7 +4,7 @@ use kiln::graph::DType;
 
 use super::entry::Status;
 use super::header::{Facts, arguments, elements};
-use super::interface::Argument;
+use super::interface::{Argument, capitalised};
 
 /// The module's text, to be included in a module of its own.
 pub(crate) fn module(facts: &Facts<'_>) -> String {
@@ -110,9 +110,4 @@ pub(crate) fn module(facts: &Facts<'_>) -> String {
          // SAFETY: the arena is ready, and the arrays are as long as the program takes them.\n        \
          Error::check(unsafe {{ {name}_run(self.arena.0.as_mut_ptr().cast(){passed}) }})\n    }}\n{save}}}\n"
     )
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }

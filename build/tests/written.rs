@@ -54,6 +54,32 @@ fn the_same_program_is_the_same_bytes_and_weights_are_those_of_all_targets() {
 }
 
 #[test]
+fn types_of_modules_have_names_of_their_own() {
+    for (name, expected) in [
+        ("le_net", "LeNet"),
+        ("error", "ErrorProgram"),
+        ("arena", "ArenaProgram"),
+        ("weights", "WeightsProgram"),
+        ("result", "ResultProgram"),
+    ] {
+        let module = scaled(name).build().expect("a program").module;
+        assert!(module.contains(&format!("pub struct {expected}<'")), "{name}:\n{module}");
+    }
+}
+
+#[test]
+fn states_of_bool_are_0_and_1() {
+    let g = Builder::new("chosen");
+    let (x, mask) = (g.input("x", [4]), g.state("mask", Type::bool([4])));
+    g.output("y", mask.select(x, 0.0));
+    let build = Build::of_graph("chosen", g.finish().expect("a graph"));
+    let mask = StateValue::I32(ArrayD::from_shape_vec(vec![4], vec![0, 1, 2, -3]).expect("four numbers"));
+    let program = build.state("mask", mask).build().expect("a program");
+    let offset = program.states[0].offset;
+    assert_eq!(program.weights[offset..offset + 16], [0, 1, 1, 1].map(i32::to_le_bytes).concat());
+}
+
+#[test]
 fn what_can_not_be_written_is_an_error_that_says_why() {
     let state = StateValue::F32(ArrayD::zeros(vec![4]));
     let baseline = || scaled("scaled").target("aarch64-unknown-linux-gnu").expect("aarch64");

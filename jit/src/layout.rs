@@ -33,6 +33,16 @@ impl Layout {
         Layout::dense(shape, &(0..shape.rank()).collect::<Vec<_>>())
     }
 
+    /// Whether the elements of a tensor of the shape lie in row-major order, whatever is around them.
+    pub fn is_row_major(&self, shape: Shape) -> bool {
+        let mut expected = 1;
+        (0..shape.rank()).rev().all(|axis| {
+            let fits = shape.dim(axis) == 1 || self.strides[axis] == expected;
+            expected *= shape.dim(axis) as i64;
+            fits
+        })
+    }
+
     /// Whether every element of a tensor of the shape lies in the buffer.
     pub fn holds(&self, shape: Shape) -> bool {
         let reach = |sign: i64| -> i64 {

@@ -26,7 +26,7 @@ impl Plan {
     }
 
     /// The states (positions among [`Plan::inputs`]) that some calls read or write, as is asked for.
-    pub(crate) fn states_of(&self, calls: &[Call], asked: impl Fn(Access) -> bool) -> BTreeSet<usize> {
+    pub fn states_of(&self, calls: &[Call], asked: impl Fn(Access) -> bool) -> BTreeSet<usize> {
         let used = calls.iter().flat_map(|call| self.kernels[call.kernel].buffers.iter().zip(&call.arguments));
         let places = used.filter(|(buffer, _)| asked(buffer.access)).map(|(_, &slot)| self.slots[slot].location);
         let inputs = places.filter_map(|place| match place {

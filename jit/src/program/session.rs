@@ -505,17 +505,9 @@ fn write<T: Copy>(slot: &mut [T], argument: &Argument, from: ArrayViewD<'_, T>) 
     let elements = argument.ty.shape.elements();
     let start = argument.layout.offset;
     match from.as_slice() {
-        Some(from) if is_row_major(argument) => slot[start..start + elements].copy_from_slice(from),
+        Some(from) if argument.layout.is_row_major(argument.ty.shape) => {
+            slot[start..start + elements].copy_from_slice(from)
+        }
         _ => view_mut(slot, argument.ty.shape, &argument.layout).assign(&from),
     }
-}
-
-fn is_row_major(argument: &Argument) -> bool {
-    let mut expected = 1;
-    let dims = argument.ty.shape.dims();
-    (0..dims.len()).rev().all(|axis| {
-        let fits = dims[axis] == 1 || argument.layout.strides[axis] == expected;
-        expected *= dims[axis] as i64;
-        fits
-    })
 }
