@@ -11,7 +11,7 @@ use super::stalls::Stalls;
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
-use super::strategies::register_tiles;
+use super::strategies::register_tiles::{self, RightReads};
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
 use super::strategies::transpose_results::TransposeResults;
@@ -147,7 +147,9 @@ impl TiledPart {
         //
         //     tiles by strips:   neither,   packed B,   K-blocked (packed A and packed B)
         //     tiles by rows:     packed A,  packed A and packed B
-        register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles| {
+        //
+        // Where the tiles read the right operand in panels alone, those without a packed B are left out.
+        register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles, right_reads| {
             let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
@@ -160,8 +162,8 @@ impl TiledPart {
             let packed = PackedPanels::right(&tiling);
             let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)], cycles));
             let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
-            for (tiling, panels, cycles) in [(tiling, [left, None], cycles)].into_iter().chain(packed).chain(k_blocked)
-            {
+            let unpacked = (right_reads == RightReads::AsItLies).then_some((tiling, [left, None], cycles));
+            for (tiling, panels, cycles) in unpacked.into_iter().chain(packed).chain(k_blocked) {
                 let copy = |(panels, copying): (&Option<PackedPanels>, f64)| {
                     panels.as_ref().map_or(0.0, |panels| copying * panels.cycles(target))
                 };
