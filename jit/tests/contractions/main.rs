@@ -255,7 +255,7 @@ fn run(
     let mut memory = Memory::new(recipe, operands, values, output);
     let code = (by == By::Machine).then(|| Code::new(&kernels, target.emitter).expect("code"));
     for (number, kernel) in kernels.iter().enumerate() {
-        let origins: Vec<Origin> = (0..kernel.buffers.len()).map(|memory| Origin { memory, element: 0 }).collect();
+        let origins: Vec<Origin> = (0..kernel.buffers.len()).map(|memory| Origin { memory, byte: 0 }).collect();
         kernel.disjoint(&origins).unwrap_or_else(|error| panic!("{error}\n{kernel}"));
         memory.stage(recipe, number, |slices| match &code {
             None => interpret(kernel, slices),
