@@ -153,7 +153,7 @@ fn varying(graph: &Builder, end: usize, of: &[Value<'_>]) -> Vec<bool> {
     for id in (0..end as u32).map(NodeId) {
         let node = graph.node(id);
         // The node of a scan stands for results of any type.
-        let is_smooth = node.ty.dtype == DType::F32 || matches!(node.op, Op::Scan { .. });
+        let is_smooth = matches!(node.ty.dtype, DType::F32 | DType::Bf16) || matches!(node.op, Op::Scan { .. });
         let passes = is_smooth && !node.op.traits().stops_gradient;
         varies[id.index()] |= passes && node.inputs.iter().any(|input| varies[input.index()]);
     }

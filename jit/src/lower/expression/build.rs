@@ -140,6 +140,7 @@ impl<'a> ExpressionBuilder<'a> {
         // Booleans lie in memory as i32, 0 or 1; in registers they are masks.
         let element = match dtype {
             DType::F32 => Element::F32,
+            DType::Bf16 => unreachable!("bf16 has no kernels yet"),
             DType::I32 | DType::Bool => Element::I32,
         };
         arguments.push(Argument { storage, element, elements, read: false, written: false });

@@ -185,7 +185,7 @@ impl<'a> Evaluation<'a> {
                 if dtype == DType::Bool { kernel.convert(Convert::I32ToMask, raw) } else { raw }
             }
             Term::Constant(value) => match dtype {
-                DType::F32 => kernel.f32(value.0 as f32),
+                DType::F32 | DType::Bf16 => kernel.f32(value.0 as f32),
                 DType::I32 => kernel.i32(value.0 as i32),
                 DType::Bool => {
                     let raw = kernel.i32((value.0 != 0.0) as i32);
@@ -351,6 +351,7 @@ fn select(kernel: &mut KernelBuilder, condition: Value, a: Value, b: Value) -> V
 fn convert(kernel: &mut KernelBuilder, from: DType, to: DType, a: Value) -> Value {
     match (from, to) {
         (DType::F32, DType::F32) | (DType::I32, DType::I32) | (DType::Bool, DType::Bool) => a,
+        (DType::Bf16, _) | (_, DType::Bf16) => unreachable!("bf16 has no kernels yet"),
         (DType::F32, DType::I32) => kernel.convert(Convert::Truncate, a),
         (DType::I32, DType::F32) => kernel.convert(Convert::ToF32, a),
         (DType::Bool, DType::I32) => kernel.convert(Convert::MaskToI32, a),
