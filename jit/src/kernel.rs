@@ -4,7 +4,6 @@
 //! Every value is a vector of [`Kernel::lanes`] lanes of 32 bits; only in memory is an element shorter. Every extent is
 //! static, so every access is checked to lie inside its buffer before a kernel is emitted (`kernel/check.rs`).
 
-mod bf16;
 mod build;
 mod check;
 mod disjoint;
@@ -14,7 +13,6 @@ mod parse;
 mod print;
 mod visit;
 
-pub use bf16::{from_bf16, to_bf16};
 pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
 pub(crate) use disjoint::Footprints;
@@ -66,7 +64,7 @@ pub struct Buffer {
 pub enum Element {
     F32,
     I32,
-    /// The upper 16 bits of an f32. What is loaded is an f32, exactly; a store of an f32 rounds ([`to_bf16`]).
+    /// The upper 16 bits of an f32. What is loaded is an f32, exactly; a store of an f32 rounds ([`Bf16::nearest`](kiln_graph::Bf16::nearest)).
     Bf16,
 }
 

@@ -1,5 +1,6 @@
 //! Runs a kernel by every emitter, natively and emulated, and by the kernel interpreter.
 
+use kiln_graph::Bf16;
 use kiln_jit::code::Code;
 use kiln_jit::emit::{Convention, Emitter, EmitterKind, Level, X86};
 use kiln_jit::kernel::*;
@@ -74,7 +75,7 @@ fn emitted(kernel: &Kernel, emitter: EmitterKind, contents: &Contents) -> Conten
 fn same(element: Element, a: u32, b: u32) -> bool {
     let nan = |bits: u32| match element {
         Element::F32 => f32::from_bits(bits).is_nan(),
-        Element::Bf16 => from_bf16(bits as u16).is_nan(),
+        Element::Bf16 => f32::from(Bf16::from_bits(bits as u16)).is_nan(),
         Element::I32 => false,
     };
     a == b || nan(a) && nan(b)

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use kiln_graph::Bf16;
+
 use super::*;
 
 /// An argument of [`interpret()`].
@@ -222,7 +224,7 @@ impl Machine<'_> {
         let word = self.memory[place / size_of::<u32>()];
         match self.kernel.buffers[buffer.0 as usize].element {
             Element::F32 | Element::I32 => word,
-            Element::Bf16 => from_bf16((word >> half(place)) as u16).to_bits(),
+            Element::Bf16 => f32::from(Bf16::from_bits((word >> half(place)) as u16)).to_bits(),
         }
     }
 
@@ -231,7 +233,10 @@ impl Machine<'_> {
         let word = &mut self.memory[place / size_of::<u32>()];
         match self.kernel.buffers[buffer.0 as usize].element {
             Element::F32 | Element::I32 => *word = bits,
-            Element::Bf16 => *word = *word & !(0xffff << half(place)) | u32::from(to_bf16(f(bits))) << half(place),
+            Element::Bf16 => {
+                let nearest = u32::from(Bf16::nearest(f(bits)).to_bits());
+                *word = *word & !(0xffff << half(place)) | nearest << half(place);
+            }
         }
     }
 

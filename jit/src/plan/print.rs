@@ -93,7 +93,8 @@ impl fmt::Display for Plan {
                 };
                 write!(f, " {access}{}", self.place(slot))?;
                 if let Some(Move { start, step }) = call.moves.get(position).filter(|by| **by != Move::default()) {
-                    write!(f, "[{} by {}]", 4 * start, 4 * step)?;
+                    let size = buffer.element.bytes();
+                    write!(f, "[{} by {}]", size * start, size as i64 * step)?;
                 }
             }
             writeln!(f, "  {} FLOP, {} bytes", call.flops, call.bytes)?;
@@ -119,7 +120,7 @@ impl Plan {
     fn place(&self, slot: usize) -> String {
         let slot = &self.slots[slot];
         match slot.location {
-            Location::Arena { offset } => format!("@{offset}+{}", 4 * slot.elements),
+            Location::Arena { offset } => format!("@{offset}+{}", slot.size * slot.elements),
             Location::State { input } => self.inputs[input].name.clone(),
         }
     }

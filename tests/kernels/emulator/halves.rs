@@ -1,7 +1,7 @@
 //! Instructions on vectors of 16-bit words.
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
-use kiln_jit::kernel::to_bf16;
+use kiln_graph::Bf16;
 
 use super::vectors::{Vector, lanes};
 use super::{Machine, number};
@@ -90,7 +90,7 @@ impl Machine {
             }
             Mnemonic::Vcvtneps2bf16 => {
                 let from = self.vectors[number(i.op1_register())];
-                let word = |word: usize| if word < 16 { to_bf16(f32::from_bits(from[word])) } else { 0 };
+                let word = |word: usize| if word < 16 { Bf16::nearest(f32::from_bits(from[word])).to_bits() } else { 0 };
                 self.put_words(i, lanes(i.op1_register()), std::array::from_fn(word));
             }
             Mnemonic::Vmovdqu16 => {

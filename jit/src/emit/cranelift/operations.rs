@@ -204,7 +204,7 @@ impl Body<'_, '_> {
         }
     }
 
-    /// The upper 16 bits of what [`to_bf16`](crate::kernel::to_bf16) gives, as an i32.
+    /// The bits of the [nearest bf16](kiln_graph::Bf16::nearest), as an i32.
     pub(super) fn round_to_bf16(&mut self, value: ir::Value) -> ir::Value {
         let ty = self.i32s();
         let bits = self.bits(ty, value);
