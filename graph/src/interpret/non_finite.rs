@@ -223,11 +223,11 @@ impl Search<'_> {
         // For each operand that is not finite whether the elements of the result are computed from such numbers.
         let mut from_bad = vec![false; node.ty.shape.elements()];
         let mut inherited: Option<usize> = None;
-        let numbers = traced.value.as_floats();
+        let numbers = traced.value.to_f64();
         for (position, operand) in operands.iter().enumerate().filter(|(_, operand)| !operand.is_finite()) {
             let touched = touched(&node.op, &values, position, node.ty);
             let mut passes = false;
-            for ((from_bad, touched), number) in from_bad.iter_mut().zip(&touched).zip(numbers) {
+            for ((from_bad, touched), number) in from_bad.iter_mut().zip(&touched).zip(&numbers) {
                 *from_bad |= touched;
                 passes |= *touched && !number.is_finite();
             }
