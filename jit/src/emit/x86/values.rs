@@ -201,12 +201,9 @@ impl Values {
                     used.push(self.constant(constant));
                 }
             }
-            Statement::Store { index, stride, active, value, .. } => {
+            Statement::Store { index, value, .. } => {
                 used.push(self.id(*value));
                 used.extend(index.row.map(|row| self.id(row.value)));
-                if self.level == Level::Avx512 && *stride == 1 && !is_whole(*active, kernel.lanes) {
-                    used.push(self.constant(Constant::Active(*active)));
-                }
             }
             Statement::Prefetch { .. } | Statement::For(_) => (),
         }
