@@ -14,8 +14,9 @@ use super::strategies::overlap_add::Lanes;
 use super::strategies::relayout::Relayout;
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::Products;
-use super::strategy::{Search, Strategy};
+use super::strategy::{Reading, Search, Strategy};
 use crate::cost::params::search::{INVARIANT_COPY, LOOKED_AT, MANY, MOST, OF_A_KIND, WITHIN};
+use crate::kernel::Element;
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
 
@@ -56,30 +57,31 @@ fn strategies(problem: &Problem, forms: &[Form], search: Search, target: &Target
 }
 
 /// Where results are to lie along another axis than is preferred, they are stored so, or first as is preferred and then
-/// transposed; those of a product are also transposed where that is less than to transpose an operand. `None` as in
-/// [`contractions`].
+/// transposed; those of a product are also transposed where that is less than to transpose an operand, and those of a
+/// convolution of few features where lanes are pixels. `None` as in [`contractions`].
 fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Strategy>> {
     let Problem { op, operands: [left, right], output, along, exact } = problem;
     let search = Search { exact: *exact, ..search };
     let (operands, output) = ([left, right], *output);
     let preferred = contractions(op, form, left, right, output)?.preferred;
+    let lowered = |used: [&Operand; 2], along: Option<usize>| {
+        let mut contractions = contractions(op, form, used[0], used[1], output).expect("a contraction");
+        contractions
+            .contractions
+            .iter_mut()
+            .for_each(|contraction| contraction.fast = along.unwrap_or(contraction.fast));
+        if let (Some(overlap_add), Some(along)) = (&mut contractions.overlap_add, along) {
+            overlap_add.fast = along;
+        }
+        contractions
+    };
     // Three ways to have results along `along`, or along the axis that is preferred anyway:
     //
     //     lanes as preferred, results stored as they come           (no `along`)
     //     lanes as preferred, results kept, then transposed         (`along`: `transposed`)
     //     lanes along `along`, or stores lane by lane               (`along`: `fast` says how they are to lie)
     let all = |preferred: &[PreferredLayout; 3], along: Option<usize>, search: Search| {
-        let lower = |used: [&Operand; 2]| {
-            let mut contractions = contractions(op, form, used[0], used[1], output).expect("a contraction");
-            contractions
-                .contractions
-                .iter_mut()
-                .for_each(|contraction| contraction.fast = along.unwrap_or(contraction.fast));
-            if let (Some(overlap_add), Some(along)) = (&mut contractions.overlap_add, along) {
-                overlap_add.fast = along;
-            }
-            contractions
-        };
+        let lower = |used: [&Operand; 2]| lowered(used, along);
         let mut strategies = all_of(operands, preferred, output, &lower, search, target);
         if let Some(preferred) = by_channels(op, output, preferred) {
             // Without a copy it would be a strategy of the first call again. Where results lie otherwise, only
@@ -114,6 +116,17 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
         let others =
             all(&[PreferredLayout { order, halo: Halo::default() }, right, result], Some(rows), stored).into_iter();
         strategies.extend(others.map(|strategy| strategy.transposed(transpose.clone(), target)));
+    } else if let (Some(preferred), Op::Conv(_) | Op::ConvGradInput { .. }) = (by_channels(op, output, &preferred), op)
+    {
+        // 9 features a group would fill 9 of 16 lanes: lanes along pixels are all filled, and their results are copied
+        // to channels last.
+        let pixels = output.rank() - 1;
+        let transpose = TransposeResults::new(output, &preferred[0].order, 1);
+        let asked = |strategy: &Strategy| strategy.copies() && strategy.knows_how_results_lie();
+        let search = Search { asked, ..search.beside_all(&strategies).less(transpose.cycles(target)) };
+        let lower = |used: [&Operand; 2]| lowered(used, Some(pixels));
+        let others = all_of(operands, &preferred, output, &lower, search, target).into_iter();
+        strategies.extend(others.map(|strategy| strategy.transposed(transpose.clone(), target)));
     }
     Some(strategies)
 }
@@ -127,21 +140,24 @@ fn all_of(
     search: Search,
     target: &Target,
 ) -> Vec<Strategy> {
-    let copying = operands.map(|operand| if operand.invariant { INVARIANT_COPY } else { 1.0 });
     let (stalls, products) = (Stalls::new(target), Products::new(target));
     let mut strategies: Vec<Strategy> = Vec::new();
     let mut search = search;
     // Copies of neither operand, of one, of both. What is found lowers the limit for what comes after it.
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, contractions)) = copied(operands, preferred, copies, lower) else { continue };
+        let reading = [0, 1].map(|side| Reading {
+            copying: if operands[side].invariant { INVARIANT_COPY } else { 1.0 },
+            widens: operands[side].element == Element::Bf16 && copies[side].is_none(),
+        });
         // Where there are any, one of these is most often the fastest.
         let mut winograd = match search.exact {
-            false => Strategy::winograd(&copies, &contractions, copying, &products),
+            false => Strategy::winograd(&copies, &contractions, reading, &products),
             true => Vec::new(),
         };
         winograd.retain(search.asked);
         search = search.beside_all(&winograd);
-        let mut tiles = Strategy::in_tiles(&copies, &contractions, preferred, output, copying, search, &stalls);
+        let mut tiles = Strategy::in_tiles(&copies, &contractions, preferred, output, reading, search, &stalls);
         tiles.retain(search.asked);
         search = search.beside_all(&tiles);
         strategies.extend(tiles.into_iter().chain(winograd));
@@ -150,8 +166,8 @@ fn all_of(
     strategies
 }
 
-/// The copies of those operands that are to be copied, and the operation over what is read then. `None` where an
-/// operand that is not copied lacks its halo, or one that is copied already lies as preferred.
+/// The copies of those operands that are to be copied, and the operation over what is read then. Copies are f32. `None`
+/// where an operand that is not copied lacks its halo, or one of f32 that is copied already lies as preferred.
 fn copied(
     operands: [&Operand; 2],
     preferred: &[PreferredLayout; 3],
@@ -168,10 +184,10 @@ fn copied(
         let same = covered && (0..from.shape.rank()).all(|a| from.layout.strides[a] == layout.strides[a]);
         match copies[side] {
             // The copy would be the operand again.
-            true if same => return None,
+            true if same && from.element == Element::F32 => return None,
             true => {
                 packs[side] = Some(Relayout::new(from, want));
-                used[side] = Operand { layout, halo: want.halo, ..*from };
+                used[side] = Operand { element: Element::F32, layout, halo: want.halo, ..*from };
             }
             // Windows would read beyond the zeros that are there, into neighbouring rows or out of the buffer.
             false if !covered => return None,
