@@ -207,12 +207,15 @@ impl TiledPart {
         // each item would need a copy of its own, which is ruled out by a price.
         let [left, right] = accumulate.shared();
         let copying = [(left, copying[0]), (right, copying[1])];
-        let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
+        // What is copied once serves all of them, so that each item bears its part.
+        let count = accumulate.count() as f64;
+        let copying = copying.map(|(shared, copying)| if shared { copying / count } else { f64::INFINITY });
         let of_all_items = |mut part: TiledPart| {
             // The items are the tasks; the loops over one item's tiles all lie within a task. The cycles of one item's
             // tiles are replaced by those of all items, clearing and adding to memory included.
-            part.tiling.grid = 0;
-            part.cycles += accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) - part.computing;
+            part.tiling = accumulate.apart(Tiling { grid: 0, ..part.tiling });
+            let copies = count * (part.cycles - part.computing);
+            part.cycles = accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) + copies;
             TiledPart { accumulate: Some(accumulate.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.
