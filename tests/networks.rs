@@ -93,7 +93,9 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
         let shape = IxDyn(tensor.shape());
         let carrier = element.and_then(Element::carrier);
         let value = match carrier {
-            Some(DType::F32) => array(&shape, numbers.iter().map(|&x| x as f32).collect()).map(Given::F32),
+            Some(DType::F32 | DType::Bf16) => {
+                array(&shape, numbers.iter().map(|&x| x as f32).collect()).map(Given::F32)
+            }
             Some(DType::Bool) => array(&shape, numbers.iter().map(|&x| x != 0.0).collect()).map(Given::Bool),
             Some(DType::I32) | None => array(&shape, numbers.iter().map(|&x| x as i32).collect()).map(Given::I32),
         };

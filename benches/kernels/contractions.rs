@@ -4,7 +4,7 @@ use kiln_graph::Op;
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
 use kiln_jit::contraction::{Operand, Source, preferred_layouts, recipe};
-use kiln_jit::kernel::Kernel;
+use kiln_jit::kernel::{Element, Kernel};
 use kiln_jit::layout::PreferredLayout;
 
 use crate::runner::Runner;
@@ -164,7 +164,7 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         if transposed {
             wanted.order.reverse();
         }
-        Operand { shape, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
+        Operand { shape, element: Element::F32, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
     };
     let left = operand(operands[0], &left, transposed[0]);
     let right = operand(operands[1], &right, transposed[1]);
@@ -179,7 +179,7 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
     };
     let kernel = |stage: &kiln_jit::contraction::Stage| -> (Kernel, Vec<usize>, u64) {
         let mut numbers: Vec<usize> = stage.buffers.iter().map(|&(source, _)| number(source)).collect();
-        let of_stage: Vec<usize> = numbers.iter().map(|&number| lengths[number]).collect();
+        let of_stage: Vec<_> = numbers.iter().map(|&number| (Element::F32, lengths[number])).collect();
         numbers.extend(stage.results.then_some(2));
         (stage.plain(&name, &of_stage, &output, target.lanes), numbers, stage.flops)
     };

@@ -260,8 +260,9 @@ impl Building<'_> {
                 let function = self.function(&plan.kernels[call.kernel])?;
                 let argument = |(position, &slot): (usize, &usize)| {
                     let by = call.moves.get(position).copied().unwrap_or_default();
-                    let step = if iterations > 1 { by.step * size_of::<u32>() as i64 } else { 0 };
-                    (shifted(self.place(slot), by.start * size_of::<u32>()), step)
+                    let size = plan.kernels[call.kernel].buffers[position].element.bytes();
+                    let step = if iterations > 1 { by.step * size as i64 } else { 0 };
+                    (shifted(self.place(slot), by.start * size), step)
                 };
                 let arguments = call.arguments.iter().enumerate().map(argument).collect();
                 within.push(Run { function, tasks: plan.kernels[call.kernel].tasks(), arguments });

@@ -140,8 +140,8 @@ impl Machine {
             Level::Baseline => {
                 Box::new(Cranelift::for_machine(self.builder().map_err(|reason| EmitError::Machine { reason })?)?)
             }
-            Level::Avx2 => Box::new(X86::with_convention(Width::Avx2, Convention::SystemV)),
-            Level::Avx512 => Box::new(X86::with_convention(Width::Avx512, Convention::SystemV)),
+            Level::Avx2 => Box::new(X86::new(Width::Avx2).with_convention(Convention::SystemV)),
+            Level::Avx512 => Box::new(X86::new(Width::Avx512).with_convention(Convention::SystemV)),
         })
     }
 

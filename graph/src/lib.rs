@@ -14,6 +14,7 @@ macro_rules! ok {
     };
 }
 
+mod bf16;
 pub mod build;
 pub mod counter;
 mod differentiate;
@@ -39,6 +40,7 @@ pub mod verify;
 pub mod whole;
 mod words;
 
+pub use bf16::Bf16;
 pub use build::{Builder, Classes, GraphError, Mode, Range, Value};
 pub use few::Few;
 pub use graph::{Graph, Input, Line, Node, NodeId, Operands, Output, Role, Scope, Stage, Type, Update};

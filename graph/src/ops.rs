@@ -15,6 +15,7 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
+use crate::build::Value;
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor};
@@ -193,9 +194,22 @@ fn element_type(op: &Op, operand: usize, found: DType, allowed: &[DType]) -> Res
         [DType::F32] => "f32",
         [DType::I32] => "i32",
         [DType::Bool] => "bool",
+        [DType::F32, DType::Bf16] => "f32 or bf16",
+        [DType::F32, DType::I32, DType::Bool] => "f32, i32 or bool",
         _ => "f32 or i32",
     };
     Err(ShapeError::ElementType { op: op.mnemonic(), operand, expected, found })
+}
+
+/// That two operands of a contraction are both f32 or both bf16.
+fn factors(op: &Op, left: DType, right: DType) -> Result<(), ShapeError> {
+    element_type(op, 0, left, &[DType::F32, DType::Bf16])?;
+    same_type(op, 1, left, right)
+}
+
+/// An operand of a contraction as its gradients take it, which are computed in f32.
+fn widened(operand: Value<'_>) -> Value<'_> {
+    operand.convert(DType::F32)
 }
 
 /// That two shapes are the same.

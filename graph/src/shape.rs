@@ -36,6 +36,10 @@ pub const MAX_RANK: usize = 8;
 pub enum DType {
     /// IEEE binary32; the interpreter may evaluate it in f64.
     F32,
+    /// The upper half of an f32 ([`Bf16`](crate::Bf16)): operands of contractions and what lies in memory between
+    /// kernels. A value of it is an f32 that [`Op::Convert`](crate::op::Op::Convert) has rounded, or a movement of one;
+    /// it is read by movements, conversions to f32 and contractions. Neither models nor files declare it.
+    Bf16,
     /// Indices and class labels.
     I32,
     /// Results of comparisons.
@@ -43,10 +47,14 @@ pub enum DType {
 }
 
 impl DType {
-    /// The name used in text: `f32`, `i32`, `bool`.
+    /// Every element type.
+    pub const ALL: [DType; 4] = [DType::F32, DType::Bf16, DType::I32, DType::Bool];
+
+    /// The name used in text: `f32`, `bf16`, `i32`, `bool`.
     pub const fn name(self) -> &'static str {
         match self {
             DType::F32 => "f32",
+            DType::Bf16 => "bf16",
             DType::I32 => "i32",
             DType::Bool => "bool",
         }

@@ -7,7 +7,7 @@
 //!    attributes of convolutions and windows.
 //! 3. Entries of attributes past the rank (or past the spatial axes) hold their neutral values, so that equal operations
 //!    compare equal.
-//! 4. A constant is a value of its type: f32 any, i32 a whole number in range, bool 0 or 1.
+//! 4. A constant is a value of its type: f32 any, bf16 what one holds, i32 a whole number in range, bool 0 or 1.
 //! 5. Every extent is below 2^31 (so it is never the symbolic [`Shape::N`](crate::Shape::N), and an i32 can index it),
 //!    and a tensor has at most 2^44 elements. Those of nodes with operands are at least 1.
 //! 6. Scope 0 is that outside of layers, every other one lies in an earlier one, and the scope of each node is in the table.
@@ -15,13 +15,15 @@
 //! 8. No two inputs of one role have the same name, and no two outputs.
 //! 9. An update is of a state, gives it a value of its type from a node that exists, and is the only one of that state.
 //! 10. Outputs are nodes that exist.
-//! 11. Each body satisfies this list, and is that of exactly one scan, whose operands it takes; results that are read of
+//! 11. No input, output or state of a graph that is not a body is bf16.
+//! 12. Each body satisfies this list, and is that of exactly one scan, whose operands it takes; results that are read of
 //!     a scan are results of its body, and of their types.
 
 use std::ops::RangeInclusive;
 
 use rustc_hash::FxHashSet;
 
+use crate::bf16::Bf16;
 use crate::graph::{Graph, Node, NodeId, Role, Scope, Type};
 use crate::op::Op;
 use crate::op::table::{Attributes, attributes};
@@ -104,12 +106,15 @@ pub enum Reason {
     #[error("output `{0}` does not exist")]
     OutputNode(String),
     /// Invariant 11.
+    #[error("a tensor of type {0} is neither an input nor a result")]
+    Outside(Type),
+    /// Invariant 12.
     #[error("{0}")]
     Scan(ScanError),
-    /// Invariant 11.
+    /// Invariant 12.
     #[error("no scan has body {0}")]
     Unused(usize),
-    /// Invariant 11: what is wrong in a body.
+    /// Invariant 12: what is wrong in a body.
     #[error("in body {body}: {reason}")]
     Body {
         /// Which body.
@@ -124,7 +129,7 @@ pub enum Reason {
 /// # Errors
 /// The first violation: nodes in their order, then inputs, updates and outputs.
 pub fn verify(graph: &Graph) -> Result<(), Violation> {
-    check(graph).map_err(|(place, reason)| {
+    check(graph).and_then(|()| check_outside(graph)).map_err(|(place, reason)| {
         let listing = annotate(graph, place, &reason.to_string());
         Violation { reason, place, listing }
     })
@@ -221,6 +226,7 @@ pub(crate) fn has_size(extents: &[usize]) -> bool {
 pub(crate) fn is_value(value: f64, dtype: DType) -> bool {
     match dtype {
         DType::F32 => true,
+        DType::Bf16 => value.is_nan() || f64::from(f32::from(Bf16::nearest(value as f32))).to_bits() == value.to_bits(),
         DType::I32 => f64::from(value as i32).to_bits() == value.to_bits(),
         DType::Bool => value.to_bits() == 0.0f64.to_bits() || value == 1.0,
     }
@@ -237,6 +243,16 @@ fn check_inputs(graph: &Graph) -> Result<(), Guilt> {
         }
     }
     Ok(())
+}
+
+/// That what comes from outside and goes there is no bf16.
+fn check_outside(graph: &Graph) -> Result<(), Guilt> {
+    let inputs = graph.inputs.iter().enumerate().map(|(index, input)| (Place::Input(index), input.node));
+    let outputs = graph.outputs.iter().map(|output| (Place::Return, output.node));
+    match inputs.chain(outputs).find(|&(_, node)| graph.ty(node).dtype == DType::Bf16) {
+        Some((place, node)) => Err((place, Reason::Outside(graph.ty(node)))),
+        None => Ok(()),
+    }
 }
 
 fn check_updates(graph: &Graph) -> Result<(), Guilt> {

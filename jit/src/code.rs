@@ -144,6 +144,7 @@ impl Code {
             .map(|argument| match argument {
                 Slice::F32(slice) => (slice.as_mut_ptr().cast(), Element::F32, slice.len()),
                 Slice::I32(slice) => (slice.as_mut_ptr().cast(), Element::I32, slice.len()),
+                Slice::Bf16(slice) => (slice.as_mut_ptr().cast(), Element::Bf16, slice.len()),
             })
             .collect();
         check(
@@ -305,20 +306,25 @@ impl Sequence {
                     _ => {}
                 }
                 let Move { start: begin, step } = by(position);
-                let begin = begin * size_of::<u32>();
+                let size = declared.element.bytes();
+                let begin = begin * size;
                 let (start, found) = match memory {
                     Memory::Arena(offset) => {
                         in_arena.push((pointers.len(), offset + begin));
-                        needed = needed.max((offset / size_of::<u32>()).saturating_add(elements));
+                        let end = offset.saturating_add(elements.saturating_mul(size));
+                        needed = needed.max(end.div_ceil(size_of::<u32>()));
                         (std::ptr::null_mut(), if offset.is_multiple_of(ALIGNMENT) { elements } else { 0 })
                     }
                     Memory::Own(offset) => {
                         let rest = (own.len() * size_of::<u32>()).checked_sub(offset);
                         let aligned = offset.is_multiple_of(ALIGNMENT);
-                        let found = rest.filter(|_| aligned).map_or(0, |rest| rest / size_of::<u32>());
+                        let found = rest.filter(|_| aligned).map_or(0, |rest| rest / size);
                         (own.as_mut_ptr().wrapping_add(offset), found)
                     }
-                    Memory::State(state) => addresses[state],
+                    Memory::State(state) => {
+                        let (start, words) = addresses[state];
+                        (start, words * size_of::<u32>() / size)
+                    }
                 };
                 if elements > found {
                     let (kernel, buffer) = (function.name.clone(), declared.name.clone());
@@ -326,7 +332,7 @@ impl Sequence {
                 }
                 let start = start.wrapping_add(begin);
                 if let (Some(looped), true) = (&mut around, step != 0) {
-                    let bytes = step as isize * size_of::<u32>() as isize;
+                    let bytes = step as isize * size as isize;
                     let in_arena = matches!(memory, Memory::Arena(_));
                     looped.moving.push(Moved { argument: pointers.len(), start, bytes, in_arena });
                 }
@@ -339,6 +345,7 @@ impl Sequence {
                     origin: memory.origin(used),
                     by: by(position),
                     elements: declared.elements,
+                    size: declared.element.bytes(),
                     written: declared.access != Access::Read,
                 }));
                 let origins = kernel::origins(&places, iterations);

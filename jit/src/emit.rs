@@ -21,6 +21,7 @@ mod last_uses;
 mod x86;
 
 use crate::kernel::Kernel;
+use crate::target;
 pub use crate::target::{ChoiceError, EmitterKind};
 pub use cranelift::Cranelift;
 pub use x86::{Convention, Level, X86};
@@ -37,7 +38,7 @@ impl EmitterKind {
         Ok(match self {
             EmitterKind::Cranelift => Box::new(Cranelift::new()?),
             EmitterKind::Avx2 => Box::new(X86::new(Level::Avx2)),
-            EmitterKind::Avx512 => Box::new(X86::new(Level::Avx512)),
+            EmitterKind::Avx512 => Box::new(X86::new(Level::Avx512).with_bf16(target::has_bf16())),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! The kernel IR: structured loops over affine indices, loop-carried vector values and straight-line
 //! bodies of vector operations in SSA form. Data only: it knows no graph, no target and no emitter.
 //!
-//! Every value is a vector of [`Kernel::lanes`] lanes of 32 bits. Every extent is static, so every
-//! access is checked to lie inside its buffer before a kernel is emitted (`kernel/check.rs`).
+//! Every value is a vector of [`Kernel::lanes`] lanes of 32 bits; only in memory is an element shorter. Every extent is
+//! static, so every access is checked to lie inside its buffer before a kernel is emitted (`kernel/check.rs`).
 
 mod build;
 mod check;
@@ -58,12 +58,32 @@ pub struct Buffer {
     pub access: Access,
 }
 
-/// The element type of a buffer; both are 32 bits wide. Booleans are stored as i32 0 or 1.
+/// The element type of a buffer. Booleans are stored as i32 0 or 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Element {
     F32,
     I32,
+    /// The upper 16 bits of an f32. What is loaded is an f32, exactly; a store of an f32 rounds ([`Bf16::nearest`](kiln_graph::Bf16::nearest)).
+    Bf16,
+}
+
+impl Element {
+    /// Bytes of an element in memory.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Element::F32 | Element::I32 => 4,
+            Element::Bf16 => 2,
+        }
+    }
+
+    /// The type of the values that are loaded from such a buffer, and stored to it.
+    pub const fn value_type(self) -> ValueType {
+        match self {
+            Element::F32 | Element::Bf16 => ValueType::F32,
+            Element::I32 => ValueType::I32,
+        }
+    }
 }
 
 /// What a kernel does to a buffer.

@@ -86,11 +86,12 @@ impl Plan {
             let kernel = &self.kernels[call.kernel];
             let place = |(position, &slot): (usize, &usize)| Moving {
                 origin: match self.slots[slot].location {
-                    Location::Arena { offset } => Origin { memory: 0, element: offset / size_of::<u32>() },
-                    Location::State { input } => Origin { memory: 1 + input, element: 0 },
+                    Location::Arena { offset } => Origin { memory: 0, byte: offset },
+                    Location::State { input } => Origin { memory: 1 + input, byte: 0 },
                 },
                 by: call.moves.get(position).copied().unwrap_or_default(),
                 elements: kernel.buffers[position].elements,
+                size: kernel.buffers[position].element.bytes(),
                 written: kernel.buffers[position].access != Access::Read,
             };
             let places: Vec<Moving> = call.arguments.iter().enumerate().map(place).collect();

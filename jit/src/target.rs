@@ -91,6 +91,14 @@ impl EmitterKind {
     }
 }
 
+/// Whether this processor has AVX512-BF16, which the emitter for AVX-512 uses where it is there.
+pub fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
 /// As `KILN_EMITTER` names it.
 impl fmt::Display for EmitterKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

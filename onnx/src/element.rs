@@ -29,6 +29,7 @@ impl Element {
     pub fn of_values(dtype: DType) -> Element {
         match dtype {
             DType::F32 => Element::F32,
+            DType::Bf16 => Element(DataType::Bfloat16),
             DType::I32 => Element::I64,
             DType::Bool => Element::BOOL,
         }

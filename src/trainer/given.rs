@@ -55,6 +55,7 @@ impl Buffer {
         let part = start * width..end * width;
         match rule.ty.dtype {
             DType::F32 => program.write(input, view(&self.f32[part], shape)),
+            DType::Bf16 => unreachable!("neither inputs nor results of a program are bf16"),
             DType::I32 | DType::Bool => program.write(input, view(&self.i32[part], shape)),
         }
     }

@@ -15,6 +15,8 @@ use kiln_graph::{DType, Graph, NodeId, Op, Output};
 
 /// Half the distance from 1 to the next number.
 const U: f64 = 1.0 / 16_777_216.0;
+/// The largest distance of neighbours of type bf16, as a part of the smaller one.
+const BF16_STEP: f64 = 1.0 / 128.0;
 /// What a library's or a compiled approximation of a function may be wrong by, in units in the last place.
 const APPROXIMATION: f64 = 4.0;
 /// The smallest normal number: below, numbers may be flushed or rounded coarsely.
@@ -205,6 +207,11 @@ impl Analysis {
                 (DType::I32, DType::F32) => errors + rounding,
                 (DType::F32, DType::F32) | (DType::I32 | DType::Bool, DType::I32 | DType::Bool) => errors,
                 (DType::Bool, DType::F32) => errors,
+                // Two numbers may lie on both sides of a middle between neighbours; the same number has one nearest.
+                (DType::F32, DType::Bf16) if errors == 0.0 => 0.0,
+                (DType::F32, DType::Bf16) => errors + largest(operand(0)) * BF16_STEP + TINY,
+                (DType::Bf16, _) => errors,
+                (DType::I32 | DType::Bool, DType::Bf16) => unreachable!("what is rounded to bf16 is f32"),
             },
             Op::Reduce { op, axes } => {
                 let shape = graph.shape(node.inputs[0]);

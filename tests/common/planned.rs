@@ -8,8 +8,8 @@ use kiln_jit::plan::{Argument, Location, Plan};
 
 use super::random_graphs::Case;
 
-/// What memory holds that nothing has written.
-const JUNK: u32 = 0x7fc0_beef;
+/// What memory holds that nothing has written: NaN, as f32 and as two bf16.
+const JUNK: u32 = 0x7fc1_7fc1;
 
 /// The outputs of a plan of the case's graph and then the states after it, as numbers in row-major order. The tasks of all its
 /// calls have to be proved disjoint.
@@ -38,6 +38,7 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         for (place, &value) in places(input).into_iter().zip(values) {
             memory[place] = match input.ty.dtype {
                 DType::F32 => (value as f32).to_bits(),
+                DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
                 DType::I32 | DType::Bool => value as i32 as u32,
             };
         }
@@ -47,12 +48,15 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let kernel = &plan.kernels[call.kernel];
         let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(iteration));
         let slots = call.arguments.iter().enumerate();
-        let arguments: Vec<usize> = slots.map(|(position, &slot)| start(slot) + moved(position)).collect();
+        let size = |position: usize| kernel.buffers[position].element.bytes();
+        let place = |(position, &slot): (usize, &usize)| 4 * start(slot) + moved(position) * size(position);
+        let arguments: Vec<usize> = slots.map(place).collect();
         interpret_words(kernel, &mut memory, &arguments, 0..kernel.tasks());
     }
     let read = |argument: &Argument| -> Vec<f64> {
         let number = |place: usize| match argument.ty.dtype {
             DType::F32 => f64::from(f32::from_bits(memory[place])),
+            DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
             DType::I32 | DType::Bool => f64::from(memory[place] as i32),
         };
         places(argument).into_iter().map(number).collect()

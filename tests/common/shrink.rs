@@ -106,7 +106,7 @@ pub fn describe(case: &Case) -> String {
         let shown: Vec<String> = values
             .iter()
             .map(|value| match ty.dtype {
-                DType::F32 => format!("{value:?}"),
+                DType::F32 | DType::Bf16 => format!("{value:?}"),
                 DType::I32 | DType::Bool => format!("{value}"),
             })
             .collect();

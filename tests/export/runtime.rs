@@ -49,6 +49,7 @@ fn write(folder: &Folder, file: &str, value: &Tensor<f32>) {
     let path = folder.path(file);
     match value {
         Tensor::F(value) => write_npy(path, value).unwrap(),
+        Tensor::H(_) => unreachable!("no input or result of a whole graph is bf16"),
         Tensor::I(value) => write_npy(path, value).unwrap(),
         Tensor::B(value) => {
             let bytes = value.iter().map(|&holds| u8::from(holds)).collect();

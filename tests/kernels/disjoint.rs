@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kiln_jit::code::{BoundCall, Code, Memory, Sequence};
 use kiln_jit::emit::EmitterKind;
 use kiln_jit::kernel::*;
-use kiln_rt::{Buffer, Pool};
+use kiln_rt::Pool;
 
 use crate::LANES;
 use crate::generator::{Generator, Random};
@@ -16,13 +16,15 @@ fn count() -> u64 {
     asked.unwrap_or(if cfg!(debug_assertions) { 2000 } else { 20_000 })
 }
 
-/// Whether tasks are proved to be disjoint where the buffers begin at such places of one memory; if so, they are.
+/// Whether tasks are proved to be disjoint where the buffers begin at such words of one memory; if so, they are.
 fn proved(kernel: &Kernel, places: &[usize]) -> bool {
-    let origins: Vec<Origin> = places.iter().map(|&element| Origin { memory: 0, element }).collect();
+    let places: Vec<usize> = places.iter().map(|&word| 4 * word).collect();
+    let origins: Vec<Origin> = places.iter().map(|&byte| Origin { memory: 0, byte }).collect();
     let proved = kernel.disjoint(&origins).is_ok();
     if proved {
-        let end = kernel.buffers.iter().zip(places).map(|(buffer, place)| place + buffer.elements).max();
-        interpret_words(kernel, &mut vec![0; end.unwrap_or(0)], places, 0..kernel.tasks());
+        let end = |(buffer, place): (&Buffer, &usize)| place + buffer.elements * buffer.element.bytes();
+        let end = kernel.buffers.iter().zip(&places).map(end).max();
+        interpret_words(kernel, &mut vec![0; end.unwrap_or(0).div_ceil(4)], &places, 0..kernel.tasks());
     }
     proved
 }
@@ -127,8 +129,8 @@ fn tasks_that_may_depend_on_each_other_run_on_one_thread() {
     ];
     let pool = Pool::new(4);
     for (kernel, arguments, parallel, expected) in cases {
-        let mut states = [Buffer::zeroed(TASKS)];
-        let memory = Buffer::zeroed(2 * TASKS);
+        let mut states = [kiln_rt::Buffer::zeroed(TASKS)];
+        let memory = kiln_rt::Buffer::zeroed(2 * TASKS);
         let call = BoundCall { kernel, arguments: arguments.into(), moves: Vec::new(), parallel };
         let mut sequence =
             Sequence::new(code.clone(), memory, &mut states, &[0, 0], &[call]).expect("arguments that fit");

@@ -1,13 +1,14 @@
 //! An emulator of the x86-64 instructions that the emitter uses, over a memory whose every access is checked: for vectors
 //! that this machine does not have. It decodes the emitted bytes; it knows no kernel but the one that it runs.
 
+mod halves;
 mod vectors;
 
 use std::collections::HashMap;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
-use kiln_jit::emit::{Convention, Emitter, Level, X86};
-use kiln_jit::kernel::Kernel;
+use kiln_jit::emit::{Convention, Emitter, X86};
+use kiln_jit::kernel::{Buffer, Kernel};
 
 use crate::run::Contents;
 
@@ -22,17 +23,18 @@ const RETURN: u64 = 0xdead_0000;
 const JUNK: u64 = 0x7fc0_beef_7fc0_beef;
 
 /// Runs all tasks in two calls and gives what the buffers hold then.
-pub fn run(kernel: &Kernel, level: Level, convention: Convention, contents: &Contents) -> Contents {
-    let code = X86::with_convention(level, convention).emit(kernel).unwrap_or_else(|error| panic!("{error}\n{kernel}"));
+pub fn run(kernel: &Kernel, emitter: X86, convention: Convention, contents: &Contents) -> Contents {
+    let code = emitter.with_convention(convention).emit(kernel).unwrap_or_else(|error| panic!("{error}\n{kernel}"));
     let mut machine = Machine::new(code);
     let mut table = Vec::new();
     let places: Vec<usize> = (0u64..)
-        .zip(contents)
-        .map(|(number, words)| {
+        .zip(kernel.buffers.iter().zip(contents))
+        .map(|(number, (buffer, elements))| {
             // Buffers are aligned to 64 bytes, and nothing lies between them.
             let start = BUFFERS + (number << 28);
             table.extend(start.to_le_bytes());
-            machine.memory.push((start, words.iter().flat_map(|word| word.to_le_bytes()).collect()));
+            let bytes = |bits: &u32| bits.to_le_bytes().into_iter().take(buffer.element.bytes());
+            machine.memory.push((start, elements.iter().flat_map(bytes).collect()));
             machine.memory.len() - 1
         })
         .collect();
@@ -41,10 +43,11 @@ pub fn run(kernel: &Kernel, level: Level, convention: Convention, contents: &Con
     for tasks in [middle..kernel.tasks(), 0..middle] {
         machine.call(convention, tasks.start as u64, tasks.end as u64);
     }
-    let words = |bytes: &[u8]| {
-        bytes.chunks(4).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes"))).collect::<Vec<u32>>()
+    let bits = |bytes: &[u8]| bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
+    let elements = |(place, buffer): (usize, &Buffer)| {
+        machine.memory[place].1.chunks(buffer.element.bytes()).map(bits).collect::<Vec<u32>>()
     };
-    places.into_iter().map(|place| words(&machine.memory[place].1)).collect()
+    places.into_iter().zip(&kernel.buffers).map(elements).collect()
 }
 
 /// The number of a register among those of its kind.
@@ -245,6 +248,10 @@ impl Machine {
                 if !matches!(mnemonic, Mnemonic::Cmp | Mnemonic::Test) {
                     self.put(instruction, result, width);
                 }
+            }
+            Mnemonic::Movsxd => {
+                let value = self.value(instruction, 1, 4);
+                self.put(instruction, value as u32 as i32 as i64 as u64, 8);
             }
             Mnemonic::Imul => {
                 let operands = instruction.op_count();

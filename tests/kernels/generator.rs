@@ -57,7 +57,11 @@ impl Random {
     }
 
     pub fn contents(&mut self, kernel: &Kernel) -> Contents {
-        kernel.buffers.iter().map(|buffer| (0..buffer.elements).map(|_| self.word()).collect()).collect()
+        let mut element = |buffer: &Buffer| match buffer.element {
+            Element::F32 | Element::I32 => self.word(),
+            Element::Bf16 => self.word() >> 16,
+        };
+        kernel.buffers.iter().map(|buffer| (0..buffer.elements).map(|_| element(buffer)).collect()).collect()
     }
 }
 
@@ -77,6 +81,8 @@ pub const SHUFFLES: [Shuffle; 6] = [
 ];
 pub const MASK2: [Mask2; 3] = [Mask2::And, Mask2::Or, Mask2::Xor];
 
+const ELEMENTS: [Element; 3] = [Element::F32, Element::I32, Element::Bf16];
+
 /// Draws kernels. Each task owns a part of the written buffers, so that tasks are independent.
 pub struct Generator {
     random: Random,
@@ -87,8 +93,8 @@ pub struct Generator {
     grid: usize,
     /// The values in scope.
     values: Vec<Value>,
-    read: [BufferId; 2],
-    written: [BufferId; 2],
+    read: [BufferId; 3],
+    written: [BufferId; 3],
 }
 
 /// The part of the written buffers that a task owns, in elements.
@@ -98,12 +104,11 @@ impl Generator {
     pub fn kernel(seed: u64, lanes: usize) -> Kernel {
         let mut random = Random(seed);
         let mut b = KernelBuilder::new(format!("random{seed}"), lanes);
-        let read = [Element::F32, Element::I32].map(|element| b.buffer("in", element, 1, Access::Read));
+        let read = ELEMENTS.map(|element| b.buffer("in", element, 1, Access::Read));
         let extents: Vec<usize> = (0..random.below(4)).map(|_| random.pick(&[1, 2, 3, 4])).collect();
         let variables: Vec<(Variable, usize)> = extents.iter().map(|&extent| (b.grid(extent), extent)).collect();
         let tasks: usize = extents.iter().product();
-        let written = [Element::F32, Element::I32]
-            .map(|element| b.buffer("out", element, tasks * PART as usize, Access::ReadWrite));
+        let written = ELEMENTS.map(|element| b.buffer("out", element, tasks * PART as usize, Access::ReadWrite));
         let grid = variables.len();
         let mut generator = Generator { random, b, variables, tasks, grid, values: Vec::new(), read, written };
         let constant = generator.b.f32(0.75);
@@ -225,11 +230,11 @@ impl Generator {
     }
 
     fn store(&mut self) {
-        let ty = self.random.pick(&[ValueType::F32, ValueType::I32]);
-        let value = self.of_type(ty);
+        let to = self.random.below(ELEMENTS.len());
+        let value = self.of_type(ELEMENTS[to].value_type());
         let (stride, active) = self.lanes();
         let index = self.own_index(stride, active);
-        self.b.store(self.written[(ty == ValueType::I32) as usize], index, stride, active, value);
+        self.b.store(self.written[to], index, stride, active, value);
     }
 
     /// Of any place, inside of the buffer or not.

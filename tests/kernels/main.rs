@@ -109,6 +109,8 @@ fn accesses() {
             let n = b.buffer("n", Element::I32, 1000, Access::Read);
             let out = b.buffer("out", Element::F32, 1000, Access::ReadWrite);
             let back = b.buffer("back", Element::I32, 1000, Access::Write);
+            let half = b.buffer("half", Element::Bf16, 1000, Access::Read);
+            let rounded = b.buffer("rounded", Element::Bf16, 1000, Access::ReadWrite);
             let i = b.grid(3);
             b.for_each(4, &[], |b, j, _| {
                 let index = Index::of(i, 40).plus(j, -9).shifted(150);
@@ -116,11 +118,14 @@ fn accesses() {
                 let loaded = b.push(load(x));
                 let numbers = b.push(load(n));
                 let row = Row { value: numbers, extent: 5, stride: 13 };
-                let splat = b.splat(x, Index { row: Some(row), ..Index::of(j, 20) });
+                let [splat, other] = [x, half].map(|x| b.splat(x, Index { row: Some(row), ..Index::of(j, 20) }));
                 let sum = b.add(loaded, splat);
+                let widened = b.push(load(half));
+                let product = b.mul(widened, other);
                 let place = Index::of(i, 200).plus(j, 50).shifted(130);
                 let (step, count) = if stride == 0 { (1, 1) } else { (stride, active) };
                 b.store(out, place.clone(), step, count, sum);
+                b.store(rounded, place.clone(), step, count, product);
                 b.store(back, place, step, count, numbers);
                 vec![]
             });

@@ -1,37 +1,54 @@
 //! Runs a kernel by every emitter, natively and emulated, and by the kernel interpreter.
 
+use kiln_graph::Bf16;
 use kiln_jit::code::Code;
 use kiln_jit::emit::{Convention, Emitter, EmitterKind, Level, X86};
 use kiln_jit::kernel::*;
 
 use crate::emulator;
 
-/// What a kernel's buffers hold, as bits.
+/// What a kernel's buffers hold, as the bits of each element.
 pub type Contents = Vec<Vec<u32>>;
 
-fn slices<'a>(kernel: &Kernel, floats: &'a mut [Vec<f32>], integers: &'a mut [Vec<i32>]) -> Vec<Slice<'a>> {
-    let (mut floats, mut integers) = (floats.iter_mut(), integers.iter_mut());
-    let slice = |buffer: &Buffer| match buffer.element {
-        Element::F32 => floats.next().expect("one for each").as_mut_slice().into(),
-        Element::I32 => integers.next().expect("one for each").as_mut_slice().into(),
-    };
-    kernel.buffers.iter().map(slice).collect()
+/// The elements of a buffer.
+enum Elements {
+    Floats(Vec<f32>),
+    Integers(Vec<i32>),
+    Halves(Vec<u16>),
+}
+
+impl Elements {
+    fn new(buffer: &Buffer, bits: &[u32]) -> Elements {
+        match buffer.element {
+            Element::F32 => Elements::Floats(bits.iter().map(|&bits| f32::from_bits(bits)).collect()),
+            Element::I32 => Elements::Integers(bits.iter().map(|&bits| bits as i32).collect()),
+            Element::Bf16 => Elements::Halves(bits.iter().map(|&bits| bits as u16).collect()),
+        }
+    }
+
+    fn slice(&mut self) -> Slice<'_> {
+        match self {
+            Elements::Floats(elements) => elements.as_mut_slice().into(),
+            Elements::Integers(elements) => elements.as_mut_slice().into(),
+            Elements::Halves(elements) => elements.as_mut_slice().into(),
+        }
+    }
+
+    fn bits(&self) -> Vec<u32> {
+        match self {
+            Elements::Floats(elements) => elements.iter().map(|x| x.to_bits()).collect(),
+            Elements::Integers(elements) => elements.iter().map(|&x| x as u32).collect(),
+            Elements::Halves(elements) => elements.iter().map(|&x| x.into()).collect(),
+        }
+    }
 }
 
 /// Runs `run` on slices with the given contents and gives what they hold then.
 fn with_slices(kernel: &Kernel, contents: &Contents, run: impl FnOnce(&mut [Slice<'_>])) -> Contents {
-    let of = |element| kernel.buffers.iter().zip(contents).filter(move |(b, _)| b.element == element).map(|(_, c)| c);
-    let mut floats: Vec<Vec<f32>> =
-        of(Element::F32).map(|words| words.iter().map(|&bits| f32::from_bits(bits)).collect()).collect();
-    let mut integers: Vec<Vec<i32>> =
-        of(Element::I32).map(|words| words.iter().map(|&bits| bits as i32).collect()).collect();
-    run(&mut slices(kernel, &mut floats, &mut integers));
-    let (mut floats, mut integers) = (floats.into_iter(), integers.into_iter());
-    let bits = |buffer: &Buffer| match buffer.element {
-        Element::F32 => floats.next().expect("one for each").into_iter().map(f32::to_bits).collect(),
-        Element::I32 => integers.next().expect("one for each").into_iter().map(|x| x as u32).collect(),
-    };
-    kernel.buffers.iter().map(bits).collect()
+    let buffers = kernel.buffers.iter().zip(contents);
+    let mut elements: Vec<Elements> = buffers.map(|(buffer, bits)| Elements::new(buffer, bits)).collect();
+    run(&mut elements.iter_mut().map(Elements::slice).collect::<Vec<_>>());
+    elements.iter().map(Elements::bits).collect()
 }
 
 pub fn interpreted(kernel: &Kernel, contents: &Contents) -> Contents {
@@ -56,7 +73,12 @@ fn emitted(kernel: &Kernel, emitter: EmitterKind, contents: &Contents) -> Conten
 }
 
 fn same(element: Element, a: u32, b: u32) -> bool {
-    a == b || element == Element::F32 && f32::from_bits(a).is_nan() && f32::from_bits(b).is_nan()
+    let nan = |bits: u32| match element {
+        Element::F32 => f32::from_bits(bits).is_nan(),
+        Element::Bf16 => f32::from(Bf16::from_bits(bits as u16)).is_nan(),
+        Element::I32 => false,
+    };
+    a == b || nan(a) && nan(b)
 }
 
 /// That every emitter gives what the interpreter gives, natively and emulated; and that the kernel's text is read back.
@@ -78,13 +100,18 @@ pub fn check_native(kernel: &Kernel, contents: &Contents) {
     }
 }
 
-/// That the emulated code gives what the interpreter gives.
+/// That the emulated code gives what the interpreter gives: of AVX-512 with BF16 and without, where that makes a difference.
 pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, contents: &Contents) {
     if !X86::new(level).takes(kernel.lanes) {
         return;
     }
-    let found = emulator::run(kernel, level, convention, contents);
-    compare(kernel, &format!("{level:?} for {convention:?}, emulated"), &interpreted(kernel, contents), &found);
+    let expected = interpreted(kernel, contents);
+    let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16);
+    let with: &[bool] = if halves && level == Level::Avx512 { &[false, true] } else { &[false] };
+    for &bf16 in with {
+        let found = emulator::run(kernel, X86::new(level).with_bf16(bf16), convention, contents);
+        compare(kernel, &format!("{level:?} for {convention:?}, BF16 {bf16}, emulated"), &expected, &found);
+    }
 }
 
 fn compare(kernel: &Kernel, emitter: &str, expected: &Contents, found: &Contents) {

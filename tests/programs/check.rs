@@ -37,6 +37,7 @@ impl Feeds {
     fn insert(&mut self, name: &str, value: Tensor<f64>) {
         let rounded = match &value {
             Tensor::F(values) => Tensor::F(values.mapv(|x| x as f32)),
+            Tensor::H(values) => Tensor::H(values.clone()),
             Tensor::I(values) => Tensor::I(values.clone()),
             Tensor::B(values) => Tensor::B(values.clone()),
         };
@@ -105,6 +106,7 @@ impl Exact {
             if !feeds.exact.contains_key(&input.name) {
                 let zeros = match dtype {
                     DType::F32 => Tensor::floats(shape, vec![0.0; shape.elements()]),
+                    DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
                     DType::I32 => Tensor::ints(shape, vec![0; shape.elements()]),
                     DType::Bool => Tensor::bools(shape, vec![false; shape.elements()]),
                 };

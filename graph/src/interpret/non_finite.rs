@@ -126,6 +126,7 @@ impl Traced {
 fn bad(value: &Tensor<f32>) -> Option<usize> {
     match value {
         Tensor::F(_) => value.as_floats().iter().position(|x| !x.is_finite()),
+        Tensor::H(_) => value.as_halves().iter().position(|&x| !f32::from(x).is_finite()),
         Tensor::I(_) | Tensor::B(_) => None,
     }
 }
@@ -222,11 +223,11 @@ impl Search<'_> {
         // For each operand that is not finite whether the elements of the result are computed from such numbers.
         let mut from_bad = vec![false; node.ty.shape.elements()];
         let mut inherited: Option<usize> = None;
-        let numbers = traced.value.as_floats();
+        let numbers = traced.value.to_f64();
         for (position, operand) in operands.iter().enumerate().filter(|(_, operand)| !operand.is_finite()) {
             let touched = touched(&node.op, &values, position, node.ty);
             let mut passes = false;
-            for ((from_bad, touched), number) in from_bad.iter_mut().zip(&touched).zip(numbers) {
+            for ((from_bad, touched), number) in from_bad.iter_mut().zip(&touched).zip(&numbers) {
                 *from_bad |= touched;
                 passes |= *touched && !number.is_finite();
             }
@@ -295,7 +296,7 @@ impl Source {
         graph: &Graph,
         operands: &[&Tensor<f32>],
     ) {
-        let numbers = result.as_floats();
+        let numbers: Vec<f32> = result.to_f64().into_iter().map(|x| x as f32).collect();
         let place = place.or_else(|| numbers.iter().position(|x| x.is_nan())).or_else(|| bad(result)).unwrap_or(0);
         let had = self.sample.is_some();
         self.index = index(self.ty.shape, place);
@@ -322,6 +323,7 @@ impl Tensor<f32> {
     fn as_nan(&self) -> bool {
         match self {
             Tensor::F(_) => self.as_floats().iter().any(|x| x.is_nan()),
+            Tensor::H(_) => self.as_halves().iter().any(|&x| f32::from(x).is_nan()),
             Tensor::I(_) | Tensor::B(_) => false,
         }
     }
@@ -331,6 +333,7 @@ fn range(value: &Tensor<f32>) -> Option<(f32, f32)> {
     let numbers: Vec<f32> = match value {
         Tensor::B(_) => return None,
         Tensor::F(_) => value.as_floats().iter().copied().filter(|x| !x.is_nan()).collect(),
+        Tensor::H(_) => value.as_halves().iter().map(|&x| f32::from(x)).filter(|x| !x.is_nan()).collect(),
         Tensor::I(_) => value.as_ints().iter().map(|&x| x as f32).collect(),
     };
     let least = numbers.iter().copied().reduce(f32::min)?;
@@ -375,7 +378,7 @@ fn touched(op: &Op, operands: &[&Tensor<f32>], position: usize, ty: Type) -> Vec
             .enumerate()
             .map(|(other, &operand)| match operand {
                 _ if other == position => flags.clone(),
-                Tensor::F(_) if kept != Some(other) => filled(neutral, operand.ty()),
+                Tensor::F(_) | Tensor::H(_) if kept != Some(other) => filled(neutral, operand.ty()),
                 _ => operand.clone(),
             })
             .collect();

@@ -1,7 +1,8 @@
-//! The values of the interpreter: arrays of the three element types, and the places of elements.
+//! The values of the interpreter: arrays of the element types, and the places of elements.
 
 use ndarray::{ArrayD, IxDyn};
 
+use crate::bf16::Bf16;
 use crate::graph::Type;
 use crate::shape::{DType, Shape};
 
@@ -40,6 +41,8 @@ impl Real for f64 {
 pub enum Tensor<T> {
     /// Of f32 values.
     F(ArrayD<T>),
+    /// Of bf16 values.
+    H(ArrayD<Bf16>),
     /// Of i32 values.
     I(ArrayD<i32>),
     /// Of bool values.
@@ -53,6 +56,11 @@ impl<T: Real> Tensor<T> {
     /// If there are not as many numbers as the shape has elements; so do the other constructors.
     pub fn floats(shape: impl Into<Shape>, values: impl IntoIterator<Item = f64>) -> Tensor<T> {
         Tensor::F(array(shape.into(), values.into_iter().map(T::from_f64).collect()))
+    }
+
+    /// A bf16 tensor of numbers in row-major order, each rounded to the nearest f32 and then to the nearest bf16.
+    pub fn halves(shape: impl Into<Shape>, values: impl IntoIterator<Item = f64>) -> Tensor<T> {
+        Tensor::H(array(shape.into(), values.into_iter().map(|x| Bf16::nearest(x as f32)).collect()))
     }
 
     /// An i32 tensor of numbers in row-major order.
@@ -69,6 +77,7 @@ impl<T: Real> Tensor<T> {
     pub fn ty(&self) -> Type {
         let (dtype, extents) = match self {
             Tensor::F(a) => (DType::F32, a.shape()),
+            Tensor::H(a) => (DType::Bf16, a.shape()),
             Tensor::I(a) => (DType::I32, a.shape()),
             Tensor::B(a) => (DType::Bool, a.shape()),
         };
@@ -79,6 +88,7 @@ impl<T: Real> Tensor<T> {
     pub fn to_f64(&self) -> Vec<f64> {
         match self {
             Tensor::F(a) => a.iter().map(|x| x.to_f64()).collect(),
+            Tensor::H(a) => a.iter().map(|&x| f64::from(f32::from(x))).collect(),
             Tensor::I(a) => a.iter().map(|&x| f64::from(x)).collect(),
             Tensor::B(a) => a.iter().map(|&x| f64::from(u8::from(x))).collect(),
         }
@@ -88,6 +98,7 @@ impl<T: Real> Tensor<T> {
     pub(super) fn to_row_major(&self) -> Tensor<T> {
         match self {
             Tensor::F(a) => Tensor::F(a.as_standard_layout().into_owned()),
+            Tensor::H(a) => Tensor::H(a.as_standard_layout().into_owned()),
             Tensor::I(a) => Tensor::I(a.as_standard_layout().into_owned()),
             Tensor::B(a) => Tensor::B(a.as_standard_layout().into_owned()),
         }
@@ -97,7 +108,15 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn as_floats(&self) -> &[T] {
         match self {
             Tensor::F(a) => elements(a),
-            Tensor::I(_) | Tensor::B(_) => unreachable!("a verified graph has f32 here"),
+            Tensor::H(_) | Tensor::I(_) | Tensor::B(_) => unreachable!("a verified graph has f32 here"),
+        }
+    }
+
+    /// The elements of a bf16 tensor.
+    pub(crate) fn as_halves(&self) -> &[Bf16] {
+        match self {
+            Tensor::H(a) => elements(a),
+            Tensor::F(_) | Tensor::I(_) | Tensor::B(_) => unreachable!("a verified graph has bf16 here"),
         }
     }
 
@@ -105,7 +124,7 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn as_ints(&self) -> &[i32] {
         match self {
             Tensor::I(a) => elements(a),
-            Tensor::F(_) | Tensor::B(_) => unreachable!("a verified graph has i32 here"),
+            Tensor::F(_) | Tensor::H(_) | Tensor::B(_) => unreachable!("a verified graph has i32 here"),
         }
     }
 
@@ -113,7 +132,7 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn as_bools(&self) -> &[bool] {
         match self {
             Tensor::B(a) => elements(a),
-            Tensor::F(_) | Tensor::I(_) => unreachable!("a verified graph has bool here"),
+            Tensor::F(_) | Tensor::H(_) | Tensor::I(_) => unreachable!("a verified graph has bool here"),
         }
     }
 
@@ -127,6 +146,10 @@ impl<T: Real> Tensor<T> {
             Tensor::F(_) => {
                 let list: Vec<T> = operands.iter().flat_map(|x| x.as_floats()).copied().collect();
                 Tensor::F(chosen(&list, shape, places))
+            }
+            Tensor::H(_) => {
+                let list: Vec<Bf16> = operands.iter().flat_map(|x| x.as_halves()).copied().collect();
+                Tensor::H(chosen(&list, shape, places))
             }
             Tensor::I(_) => {
                 let list: Vec<i32> = operands.iter().flat_map(|x| x.as_ints()).copied().collect();

@@ -2,13 +2,13 @@
 //! form, closed under differentiation.
 
 use super::window::{spatial, with_spatial};
-use super::{element_type, operands_of, same_shape};
+use super::{factors, operands_of, same_shape, widened};
 use crate::build::Value;
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor};
 use crate::op::{Convolution, MAX_SPATIAL, Op, Sliding};
-use crate::shape::{DType, Shape, ShapeError, rules};
+use crate::shape::{Shape, ShapeError, rules};
 
 /// The output's shape for an input `[n, c, in..]` and a weight `[o, c / groups, kernel..]`.
 fn output_shape(op: &Op, input: Shape, weight: Shape, conv: Convolution) -> Result<Shape, ShapeError> {
@@ -17,43 +17,42 @@ fn output_shape(op: &Op, input: Shape, weight: Shape, conv: Convolution) -> Resu
     rules::convolution(input, weight.dim(1) * conv.groups, weight.dim(0), &spatial(weight), &conv)
 }
 
-/// Both operands, if they are f32 and of the convolution's rank.
-fn operands_f32(op: &Op, operands: &[Type], conv: Convolution) -> Result<[Shape; 2], ShapeError> {
+/// The shapes of both operands, if they are f32 or bf16 and of the convolution's rank.
+fn shapes(op: &Op, operands: &[Type], conv: Convolution) -> Result<[Shape; 2], ShapeError> {
     let [a, b] = operands_of(op, operands)?;
-    element_type(op, 0, a.dtype, &[DType::F32])?;
-    element_type(op, 1, b.dtype, &[DType::F32])?;
+    factors(op, a.dtype, b.dtype)?;
     conv.sliding.check_rank(op, a.shape)?;
     conv.sliding.check_rank(op, b.shape)?;
     Ok([a.shape, b.shape])
 }
 
-/// `f32[n, c, in..], f32[o, c / groups, kernel..] -> f32[n, o, out..]`.
+/// `T[n, c, in..], T[o, c / groups, kernel..] -> f32[n, o, out..]`, where T is f32 or bf16.
 pub(super) fn infer_conv(op: &Op, operands: &[Type], conv: Convolution) -> Result<Type, ShapeError> {
-    let [input, weight] = operands_f32(op, operands, conv)?;
+    let [input, weight] = shapes(op, operands, conv)?;
     Ok(Type::f32(output_shape(op, input, weight, conv)?))
 }
 
-/// `f32[n, o, out..], f32[o, c / groups, kernel..] -> f32[n, c, in..]`.
+/// `T[n, o, out..], T[o, c / groups, kernel..] -> f32[n, c, in..]`.
 pub(super) fn infer_grad_input(
     op: &Op,
     operands: &[Type],
     conv: Convolution,
     input: [usize; MAX_SPATIAL],
 ) -> Result<Type, ShapeError> {
-    let [gradient, weight] = operands_f32(op, operands, conv)?;
+    let [gradient, weight] = shapes(op, operands, conv)?;
     let shape = with_spatial(gradient.dim(0), weight.dim(1) * conv.groups, &input[..conv.sliding.spatial]);
     same_shape(op, output_shape(op, shape, weight, conv)?, gradient)?;
     Ok(Type::f32(shape))
 }
 
-/// `f32[n, c, in..], f32[n, o, out..] -> f32[o, c / groups, kernel..]`.
+/// `T[n, c, in..], T[n, o, out..] -> f32[o, c / groups, kernel..]`.
 pub(super) fn infer_grad_weight(
     op: &Op,
     operands: &[Type],
     conv: Convolution,
     kernel: [usize; MAX_SPATIAL],
 ) -> Result<Type, ShapeError> {
-    let [input, gradient] = operands_f32(op, operands, conv)?;
+    let [input, gradient] = shapes(op, operands, conv)?;
     let channels = input.dim(1) / conv.groups.max(1);
     let shape = with_spatial(gradient.dim(1), channels, &kernel[..conv.sliding.spatial]);
     same_shape(op, output_shape(op, input, shape, conv)?, gradient)?;
@@ -81,19 +80,19 @@ fn grad_weight<'g>(x: Value<'g>, y: Value<'g>, like: Value<'g>, conv: Convolutio
 
 /// `y = dF/dy(x, w)`.
 pub(super) fn gradient_conv<'g>(at: &Adjoint<'_, 'g>, conv: Convolution) -> Contributions<'g> {
-    let (x, w, y) = (at.operands[0], at.operands[1], at.upstream);
+    let (x, w, y) = (widened(at.operands[0]), widened(at.operands[1]), at.upstream);
     vec![at.of(0, || grad_input(y, w, x, conv)), at.of(1, || grad_weight(x, y, w, conv))]
 }
 
 /// `x = dF/dx(y, w)`.
 pub(super) fn gradient_grad_input<'g>(at: &Adjoint<'_, 'g>, conv: Convolution) -> Contributions<'g> {
-    let (y, w, x) = (at.operands[0], at.operands[1], at.upstream);
+    let (y, w, x) = (widened(at.operands[0]), widened(at.operands[1]), at.upstream);
     vec![at.of(0, || x.conv(w, conv)), at.of(1, || grad_weight(x, y, w, conv))]
 }
 
 /// `w = dF/dw(x, y)`.
 pub(super) fn gradient_grad_weight<'g>(at: &Adjoint<'_, 'g>, conv: Convolution) -> Contributions<'g> {
-    let (x, y, w) = (at.operands[0], at.operands[1], at.upstream);
+    let (x, y, w) = (widened(at.operands[0]), widened(at.operands[1]), at.upstream);
     vec![at.of(0, || grad_input(y, w, x, conv)), at.of(1, || x.conv(w, conv))]
 }
 

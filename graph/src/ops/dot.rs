@@ -1,17 +1,16 @@
 //! The matrix product over equal batch axes.
 
-use super::{element_type, operands_of, rank};
+use super::{factors, operands_of, rank, widened};
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor};
 use crate::op::Op;
-use crate::shape::{DType, ShapeError};
+use crate::shape::ShapeError;
 
-/// `f32[b.., m, k], f32[b.., k, n] -> f32[b.., m, n]`.
+/// `T[b.., m, k], T[b.., k, n] -> f32[b.., m, n]`, where T is f32 or bf16.
 pub(super) fn infer_dot(op: &Op, operands: &[Type]) -> Result<Type, ShapeError> {
     let [left, right] = operands_of(op, operands)?;
-    element_type(op, 0, left.dtype, &[DType::F32])?;
-    element_type(op, 1, right.dtype, &[DType::F32])?;
+    factors(op, left.dtype, right.dtype)?;
     let axes = left.shape.rank();
     if axes < 2 {
         rank(op, 2, left.shape)?;
@@ -26,7 +25,7 @@ pub(super) fn infer_dot(op: &Op, operands: &[Type]) -> Result<Type, ShapeError> 
 
 /// With `Y = A B`: `A' = Y' B^T`, `B' = A^T Y'`.
 pub(super) fn gradient_dot<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> {
-    let (left, right, upstream) = (at.operands[0], at.operands[1], at.upstream);
+    let (left, right, upstream) = (widened(at.operands[0]), widened(at.operands[1]), at.upstream);
     let dot = |a, b| upstream.graph().apply(Op::Dot, &[a, b]);
     vec![at.of(0, || dot(upstream, right.transpose(-1, -2))), at.of(1, || dot(left.transpose(-1, -2), upstream))]
 }

@@ -11,6 +11,9 @@ use crate::shape::{DType, Shape, ShapeError};
 
 const NUMBERS: &[DType] = &[DType::F32, DType::I32];
 
+/// What operations other than movements and contractions take.
+pub(super) const COMPUTED: &[DType] = &[DType::F32, DType::I32, DType::Bool];
+
 /// `f32[s] -> f32[s]`; `not: bool[s] -> bool[s]`.
 pub(super) fn infer_unary(op: &Op, operands: &[Type], function: UnaryOp) -> Result<Type, ShapeError> {
     let [x] = operands_of(op, operands)?;
@@ -46,15 +49,22 @@ pub(super) fn infer_compare(op: &Op, operands: &[Type]) -> Result<Type, ShapeErr
 pub(super) fn infer_select(op: &Op, operands: &[Type]) -> Result<Type, ShapeError> {
     let [condition, a, b] = operands_of(op, operands)?;
     element_type(op, 0, condition.dtype, &[DType::Bool])?;
+    element_type(op, 1, a.dtype, COMPUTED)?;
     same_type(op, 2, a.dtype, b.dtype)?;
     same_shape(op, condition.shape, a.shape)?;
     same_shape(op, a.shape, b.shape)?;
     Ok(a)
 }
 
-/// `T[s] -> U[s]`.
+/// `T[s] -> U[s]`; what is bf16 comes from f32 and becomes f32.
 pub(super) fn infer_convert(op: &Op, operands: &[Type], dtype: DType) -> Result<Type, ShapeError> {
     let [x] = operands_of(op, operands)?;
+    let allowed: &[DType] = match dtype {
+        DType::F32 => &DType::ALL,
+        DType::Bf16 => &[DType::F32, DType::Bf16],
+        DType::I32 | DType::Bool => COMPUTED,
+    };
+    element_type(op, 0, x.dtype, allowed)?;
     Ok(Type { dtype, shape: x.shape })
 }
 
@@ -250,12 +260,13 @@ pub(super) fn evaluate_select<T: Real>(operands: &[&Tensor<T>]) -> Tensor<T> {
     Tensor::pick(&operands[1..], operands[1].ty().shape, &places)
 }
 
-/// Numbers as a tensor of an element type: truncated towards zero (NaN to 0, numbers out of range to the nearest in
-/// it) for i32, compared with 0 for bool.
+/// Numbers as a tensor of an element type: rounded for bf16, truncated towards zero (NaN to 0, numbers out of range to
+/// the nearest in it) for i32, compared with 0 for bool.
 pub(super) fn converted<T: Real>(dtype: DType, shape: Shape, values: &[f64]) -> Tensor<T> {
     let values = values.iter().copied();
     match dtype {
         DType::F32 => Tensor::floats(shape, values),
+        DType::Bf16 => Tensor::halves(shape, values),
         DType::I32 => Tensor::ints(shape, values.map(|x| x as i32)),
         DType::Bool => Tensor::bools(shape, values.map(|x| x != 0.0)),
     }

@@ -1,6 +1,7 @@
 //! Positions as numbers and numbers as positions: iota, gather and scatter along an axis, rows of a
 //! table. Each gather's gradient is a scatter and the other way round.
 
+use super::elementwise::COMPUTED;
 use super::{axis, element_type, operands_of, same_shape};
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
@@ -26,6 +27,7 @@ fn not_empty(op: &Op, extent: usize) -> Result<(), ShapeError> {
 /// `T[.., d, ..], i32[.., i, ..] -> T[.., i, ..]`.
 pub(super) fn infer_gather(op: &Op, operands: &[Type], along: usize) -> Result<Type, ShapeError> {
     let [data, indices] = operands_of(op, operands)?;
+    element_type(op, 0, data.dtype, COMPUTED)?;
     element_type(op, 1, indices.dtype, &[DType::I32])?;
     axis(op, along, data.shape)?;
     super::rank(op, data.shape.rank(), indices.shape)?;
@@ -48,6 +50,7 @@ pub(super) fn infer_scatter_add(op: &Op, operands: &[Type], along: usize, extent
 /// `T[v, d..], i32[i..] -> T[i.., d..]`.
 pub(super) fn infer_take_rows(op: &Op, operands: &[Type]) -> Result<Type, ShapeError> {
     let [data, indices] = operands_of(op, operands)?;
+    element_type(op, 0, data.dtype, COMPUTED)?;
     element_type(op, 1, indices.dtype, &[DType::I32])?;
     axis(op, 0, data.shape)?;
     not_empty(op, data.shape.dim(0))?;

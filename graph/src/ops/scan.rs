@@ -148,6 +148,7 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn row(&self, row: usize) -> Tensor<T> {
         match self {
             Tensor::F(a) => Tensor::F(a.index_axis(Axis(0), row).to_owned()),
+            Tensor::H(a) => Tensor::H(a.index_axis(Axis(0), row).to_owned()),
             Tensor::I(a) => Tensor::I(a.index_axis(Axis(0), row).to_owned()),
             Tensor::B(a) => Tensor::B(a.index_axis(Axis(0), row).to_owned()),
         }
@@ -164,6 +165,7 @@ impl<T: Real> Tensor<T> {
         }
         match rows[0] {
             Tensor::F(_) => stacked!(Tensor::F),
+            Tensor::H(_) => stacked!(Tensor::H),
             Tensor::I(_) => stacked!(Tensor::I),
             Tensor::B(_) => stacked!(Tensor::B),
         }

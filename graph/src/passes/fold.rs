@@ -133,6 +133,7 @@ fn evaluate<T: Real>(node: &Node, operands: &[(f64, DType)]) -> f64 {
         .iter()
         .map(|&(value, dtype)| match dtype {
             DType::F32 => Tensor::floats(Shape::SCALAR, [value]),
+            DType::Bf16 => Tensor::halves(Shape::SCALAR, [value]),
             DType::I32 => Tensor::ints(Shape::SCALAR, [value as i32]),
             DType::Bool => Tensor::bools(Shape::SCALAR, [value != 0.0]),
         })

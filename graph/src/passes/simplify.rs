@@ -5,6 +5,7 @@
 //! - `x & x`, `x | x`, the larger or smaller of x and x: x.
 //! - `--x`, `!!x`: x. The absolute value of one, the sign of one, a whole number that is rounded: the operand.
 //! - Select between equal values, or by a constant: the value.
+//! - A bf16 that is widened and rounded again: the bf16. (Not an f32 that is rounded and widened.)
 //! - Reshape, transpose, broadcast, slice, pad, convert to what it is already; a reversal of unit axes; a concatenation
 //!   of one: the operand.
 //! - The maximum, minimum or product of unit axes: a reshape. The place of an extremum on a unit axis: 0.
@@ -23,8 +24,10 @@ pub fn simplify(graph: &mut Graph) -> bool {
         Op::Unary(op) => unary(to, node, op),
         Op::Binary(op) => binary(to, node, op),
         Op::Select => select(to, node),
-        Op::Convert(_) | Op::Reshape(_) | Op::Broadcast(_) => {
-            (to.ty(node.inputs[0]) == node.ty).then_some(node.inputs[0])
+        Op::Convert(_) | Op::Reshape(_) | Op::Broadcast(_) if to.ty(node.inputs[0]) == node.ty => Some(node.inputs[0]),
+        Op::Convert(DType::Bf16) => {
+            let narrow = to.operand_of(node.inputs[0], Op::Convert(DType::F32))?;
+            (to.ty(narrow) == node.ty).then_some(narrow)
         }
         Op::Transpose(permutation) => permutation.is_sorted().then_some(node.inputs[0]),
         // A slice as long as its operand is all of it; steps do not matter along unit axes.

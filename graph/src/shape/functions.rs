@@ -87,11 +87,11 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
         let (taken, Type { dtype: found, .. }) = operands[operand];
         let (fits, expected) = match taken {
             Elements::Float => (matches!(found, DType::F32), "f32"),
-            Elements::Number => (!matches!(found, DType::Bool), "f32 or i32"),
+            Elements::Number => (matches!(found, DType::F32 | DType::I32), "f32 or i32"),
             Elements::Any => (true, "of any type"),
             Elements::Mask => (matches!(found, DType::Bool), "bool"),
             Elements::Index => (matches!(found, DType::I32), "i32"),
-            Elements::MaskOrFloat => (!matches!(found, DType::I32), "bool or f32"),
+            Elements::MaskOrFloat => (matches!(found, DType::Bool | DType::F32), "bool or f32"),
         };
         if !fits {
             return Err(ShapeError::ElementType { op, operand, expected, found });

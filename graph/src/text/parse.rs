@@ -444,10 +444,10 @@ impl Parser {
     }
 }
 
-const DTYPES: &str = "an element type: `f32`, `i32` or `bool`";
+const DTYPES: &str = "an element type: `f32`, `bf16`, `i32` or `bool`";
 
 fn dtype_of(word: &str) -> Option<DType> {
-    [DType::F32, DType::I32, DType::Bool].into_iter().find(|dtype| dtype.name() == word)
+    DType::ALL.into_iter().find(|dtype| dtype.name() == word)
 }
 
 /// The number that a literal of a constant stands for: the inverse of the printer's.

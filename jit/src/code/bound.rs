@@ -81,7 +81,7 @@ impl Memory {
             // The same state may be named twice.
             Memory::State(state) => (2 + used[state], 0),
         };
-        Origin { memory, element: bytes / size_of::<u32>() }
+        Origin { memory, byte: bytes }
     }
 }
 

@@ -14,6 +14,7 @@ use kiln_graph::shape::Shape;
 use super::problem::{Contraction, Operand, Problem};
 use super::strategies::overlap_add::Lanes;
 use crate::cost::params::from_op::ELEMENT;
+use crate::kernel::Element;
 use crate::layout::{Halo, PreferredLayout};
 
 /// Which contractions stand for an operation, where there is a choice: input gradients of convolutions.
@@ -52,7 +53,7 @@ pub fn preferred_layouts(op: &Op, left: Shape, right: Shape, output: Shape) -> O
     // What is preferred follows from the shapes alone, so that dense operands will do to ask for it.
     let operand = |shape: Shape| {
         let dense = PreferredLayout { order: (0..shape.rank()).collect(), halo: Halo::default() };
-        Operand { shape, layout: dense.layout(shape), halo: Halo::default(), invariant: false }
+        Operand { shape, element: Element::F32, layout: dense.layout(shape), halo: Halo::default(), invariant: false }
     };
     Some(contractions(op, Form::Usual, &operand(left), &operand(right), output)?.preferred)
 }

@@ -8,7 +8,7 @@ use kiln_graph::{Op, text};
 
 use super::key::{Key, Keyed};
 use super::text::{Reader, RecipeError, Text, record};
-use crate::kernel::{Access, Index, KernelBuilder, Value};
+use crate::kernel::{Access, Element, Index, KernelBuilder, Value};
 use crate::layout::{Halo, Layout};
 
 /// One axis of a [`Contraction`]. An operand does not vary along an axis where its stride is 0.
@@ -117,6 +117,8 @@ pub type Epilogue<'a> = dyn FnMut(&mut KernelBuilder, &Place, Value) + 'a;
 pub struct Operand {
     /// Its extents.
     pub shape: Shape,
+    /// The type of its elements; sums are f32.
+    pub element: Element,
     /// Its place; any strides are right, those of [`preferred_layouts`](super::preferred_layouts) are fast.
     pub layout: Layout,
     /// The zeros around it.
@@ -191,14 +193,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The shape; the place of the first element, the distances along the axes and the length of the buffer; the zeros
+/// The shape; the element type, if it is not f32; the place of the first element, the distances along the axes and the length of the buffer; the zeros
 /// along the axes that have any; whether it is run-invariant.
 impl fmt::Display for Operand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Operand { shape, layout, halo, invariant } = self;
+        let Operand { shape, element, layout, halo, invariant } = self;
         // Strides past the rank are 0 and say nothing.
         let strides: Vec<String> = layout.strides[..shape.rank()].iter().map(i64::to_string).collect();
-        write!(f, "{shape} at {}+[{}]/{}", layout.offset, strides.join(","), layout.elements)?;
+        write!(f, "{shape}")?;
+        if *element != Element::F32 {
+            write!(f, " {element}")?;
+        }
+        write!(f, " at {}+[{}]/{}", layout.offset, strides.join(","), layout.elements)?;
         if *halo != Halo::default() {
             write!(f, " zeros")?;
             // `zeros [2]1:3` is one before axis 2 and three behind it.

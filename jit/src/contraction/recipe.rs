@@ -78,13 +78,14 @@ impl Stage {
     }
 
     /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`],
-    /// of the given lengths, and behind them that of the results, if it computes any, which are stored as they are.
-    pub fn plain(&self, name: &str, lengths: &[usize], result: &Layout, lanes: usize) -> Kernel {
+    /// of the given types and lengths, and behind them that of the results, if it computes any, which are stored as they
+    /// are.
+    pub fn plain(&self, name: &str, buffers: &[(Element, usize)], result: &Layout, lanes: usize) -> Kernel {
         let mut kernel = KernelBuilder::new(name, lanes);
-        let declare = |(&(source, access), &elements): (&(Source, Access), &usize)| {
-            kernel.buffer(format!("{source:?}"), Element::F32, elements, access)
+        let declare = |(&(source, access), &(element, elements)): (&(Source, Access), &(Element, usize))| {
+            kernel.buffer(format!("{source:?}"), element, elements, access)
         };
-        let buffers: Vec<BufferId> = self.buffers.iter().zip(lengths).map(declare).collect();
+        let buffers: Vec<BufferId> = self.buffers.iter().zip(buffers).map(declare).collect();
         let to = self.results.then(|| kernel.buffer("result", Element::F32, result.elements, Access::Write));
         // Stages without results never call the epilogue, so that `to` is there whenever it is read.
         self.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {

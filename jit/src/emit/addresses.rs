@@ -49,9 +49,9 @@ pub struct Addresses {
     moving: Vec<Vec<PlaceId>>,
     /// How many loops are around each variable's own.
     depths: Vec<u32>,
+    /// The bytes of each buffer's elements.
+    sizes: Vec<i64>,
 }
-
-const ELEMENT_BYTES: i64 = 4;
 
 impl Addresses {
     /// Finds the places that a checked kernel needs.
@@ -61,6 +61,7 @@ impl Addresses {
             ids: FxHashMap::default(),
             moving: vec![Vec::new(); kernel.variables as usize],
             depths: (0..kernel.variables).collect(),
+            sizes: kernel.buffers.iter().map(|buffer| buffer.element.bytes() as i64).collect(),
         };
         addresses.block(&kernel.body, kernel.grid.len() as u32);
         addresses
@@ -96,12 +97,9 @@ impl Addresses {
 
     /// The terms of an index, outermost loop first, in the base's units.
     fn steps(&self, base: Base, index: &Index) -> Few<(Variable, i64), 6> {
-        let mut steps: Few<(Variable, i64), 6> = index
-            .terms
-            .iter()
-            .map(|&(v, stride)| (v, stride * unit(base)))
-            .filter(|&(_, stride)| stride != 0)
-            .collect();
+        let unit = self.unit(base);
+        let mut steps: Few<(Variable, i64), 6> =
+            index.terms.iter().map(|&(v, stride)| (v, stride * unit)).filter(|&(_, stride)| stride != 0).collect();
         steps.sort_by_key(|(variable, _)| self.depths[variable.0 as usize]);
         steps
     }
@@ -136,15 +134,15 @@ impl Addresses {
         for &(variable, stride) in &self.steps(base, index) {
             id = self.ids[&Place::Step { outer: id, variable, stride }];
         }
-        (id, index.offset * unit(base))
+        (id, index.offset * self.unit(base))
     }
-}
 
-/// The size of an element in the units in which places of a base move.
-pub fn unit(base: Base) -> i64 {
-    match base {
-        Base::Buffer(_) => ELEMENT_BYTES,
-        Base::Zero => 1,
+    /// The size of an element in the units in which places of a base move.
+    pub fn unit(&self, base: Base) -> i64 {
+        match base {
+            Base::Buffer(buffer) => self.sizes[buffer.0 as usize],
+            Base::Zero => 1,
+        }
     }
 }
 

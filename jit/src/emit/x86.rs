@@ -12,10 +12,11 @@
 //! - Addresses and counts live in general registers for as long as their loop lasts (`pointers.rs`).
 //!
 //! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds the
-//! frame of a function and its loops, `operations.rs` and `memory.rs` the statements, `assembly.rs` encodes.
+//! frame of a function and its loops, `operations.rs`, `memory.rs` and `halves.rs` (of 16-bit elements) the statements, `assembly.rs` encodes.
 
 mod allocate;
 mod assembly;
+mod halves;
 mod instructions;
 mod loops;
 mod memory;
@@ -42,6 +43,7 @@ use values::Values;
 pub struct X86 {
     level: Level,
     convention: Convention,
+    converts: bool,
 }
 
 /// How functions are called.
@@ -58,12 +60,18 @@ impl X86 {
     /// machines of the level.
     pub fn new(level: Level) -> X86 {
         let convention = if cfg!(windows) { Convention::Windows } else { Convention::SystemV };
-        X86 { level, convention }
+        X86 { level, convention, converts: false }
     }
 
-    /// An emitter for a calling convention.
-    pub fn with_convention(level: Level, convention: Convention) -> X86 {
-        X86 { level, convention }
+    /// The same for a calling convention.
+    pub fn with_convention(self, convention: Convention) -> X86 {
+        X86 { convention, ..self }
+    }
+
+    /// The same for machines that have AVX512-BF16, or not: their instruction rounds to bf16 in one step, where others take
+    /// nine. Only code of AVX-512 looks at it.
+    pub fn with_bf16(self, has: bool) -> X86 {
+        X86 { converts: has && self.level == Level::Avx512, ..self }
     }
 
     fn code(&self, kernel: &Kernel, listing: Option<&mut String>) -> Result<Vec<u8>, EmitError> {
@@ -96,6 +104,8 @@ struct Body<'a> {
     kernel: &'a Kernel,
     level: Level,
     convention: Convention,
+    /// Whether there is an instruction that rounds to bf16.
+    converts: bool,
     length: Length,
     addresses: Addresses,
     pointers: Pointers,
@@ -126,13 +136,14 @@ impl<'a> Body<'a> {
     fn new(kernel: &'a Kernel, emitter: &X86) -> Body<'a> {
         let addresses = Addresses::new(kernel);
         let pointers = Pointers::new(kernel, &addresses);
-        let values = Values::new(kernel, emitter.level);
+        let values = Values::new(kernel, emitter.level, emitter.converts);
         let registers = Registers::new(emitter.level, values.len());
         let length = Length::of(kernel.lanes);
         Body {
             kernel,
             level: emitter.level,
             convention: emitter.convention,
+            converts: emitter.converts,
             length,
             addresses,
             pointers,
@@ -180,11 +191,13 @@ impl<'a> Body<'a> {
     fn defer(&mut self, id: Id, operation: &'a Operation, next: &[Statement]) -> bool {
         let deferred = match operation {
             Operation::Load { buffer, index, stride: 1, active }
-                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 =>
+                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 && !self.is_half(*buffer) =>
             {
                 Deferred { buffer: *buffer, index, splat: false }
             }
-            Operation::Splat { buffer, index } if index.row.is_none() && self.level == Level::Avx512 => {
+            Operation::Splat { buffer, index }
+                if index.row.is_none() && self.level == Level::Avx512 && !self.is_half(*buffer) =>
+            {
                 Deferred { buffer: *buffer, index, splat: true }
             }
             _ => return false,

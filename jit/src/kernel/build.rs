@@ -265,10 +265,7 @@ fn transpose_groups(shuffle: &mut dyn FnMut(Shuffle, Value, Value) -> Value, val
 impl Operation {
     /// The type of the operation's result in a kernel that holds its operands.
     pub(crate) fn result_type(&self, kernel: &Kernel) -> ValueType {
-        let element = |buffer: &BufferId| match kernel.buffers[buffer.0 as usize].element {
-            Element::F32 => ValueType::F32,
-            Element::I32 => ValueType::I32,
-        };
+        let element = |buffer: &BufferId| kernel.buffers[buffer.0 as usize].element.value_type();
         match self {
             Operation::ConstantF32(_)
             | Operation::Float1(..)

@@ -340,11 +340,7 @@ impl Checker<'_> {
         if stride == 0 && active > 1 {
             return Err(Violation::StoredTogether { active });
         }
-        let expected = match self.kernel.buffers[buffer.0 as usize].element {
-            Element::F32 => ValueType::F32,
-            Element::I32 => ValueType::I32,
-        };
-        self.operand(value, expected)
+        self.operand(value, self.kernel.buffers[buffer.0 as usize].element.value_type())
     }
 
     fn prefetch(&self, buffer: BufferId, index: &Index) -> Result<(), Violation> {

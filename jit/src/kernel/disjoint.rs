@@ -34,8 +34,8 @@ use super::*;
 pub struct Origin {
     /// A number for each piece of memory.
     pub memory: usize,
-    /// The element of it that is the buffer's first.
-    pub element: usize,
+    /// The byte of it where the buffer begins.
+    pub byte: usize,
 }
 
 /// Why tasks are not proved to be disjoint.
@@ -86,7 +86,7 @@ pub enum Reason {
     /// A dimension of the grid moves no access.
     #[error("{0} moves no access, so that its tasks touch the same elements")]
     Still(Variable),
-    /// Buffers of different lengths overlap, which are not looked at.
+    /// Buffers of different lengths, or of elements of different sizes, overlap, which are not looked at.
     #[error("buffers of different lengths overlap")]
     Lengths,
     /// What one task touches is not seen to be apart from what another does.
@@ -116,6 +116,8 @@ pub(crate) struct Footprints {
 struct Footprint {
     written: bool,
     elements: usize,
+    /// Bytes of an element.
+    size: usize,
     touched: Result<Touched, Reason>,
 }
 
@@ -174,6 +176,7 @@ impl Footprints {
         let footprint = |(seen, declared): (&Seen<'_>, &Buffer)| Footprint {
             written: seen.stored,
             elements: declared.elements,
+            size: declared.element.bytes(),
             touched: walk.touched(seen, declared.elements, &grid),
         };
         let buffers: Vec<Footprint> = walk.buffers.iter().zip(&kernel.buffers).map(footprint).collect();
@@ -185,10 +188,11 @@ impl Footprints {
 
     /// Keeps what is touched only of buffers that a plan may bind to one place: a written one and another of its length.
     fn forget(&mut self) {
-        let lengths: Vec<(usize, bool)> = self.buffers.iter().map(|buffer| (buffer.elements, buffer.written)).collect();
+        let length = |buffer: &Footprint| ((buffer.elements, buffer.size), buffer.written);
+        let lengths: Vec<_> = self.buffers.iter().map(length).collect();
         for (number, buffer) in self.buffers.iter_mut().enumerate() {
-            let fits = |(other, &(elements, written)): (usize, &(usize, bool))| {
-                other != number && elements == buffer.elements && (written || buffer.written)
+            let fits = |(other, &(length, written)): (usize, &((usize, usize), bool))| {
+                other != number && length == (buffer.elements, buffer.size) && (written || buffer.written)
             };
             if buffer.touched.is_ok() && !lengths.iter().enumerate().any(fits) {
                 buffer.touched = Err(Reason::Lengths);
@@ -203,11 +207,11 @@ impl Footprints {
             for (other, beside) in self.buffers.iter().enumerate() {
                 let (a, b) = (origins[written], origins[other]);
                 let overlap = a.memory == b.memory
-                    && a.element.saturating_add(footprint.elements) > b.element
-                    && b.element.saturating_add(beside.elements) > a.element;
+                    && a.byte.saturating_add(footprint.elements.saturating_mul(footprint.size)) > b.byte
+                    && b.byte.saturating_add(beside.elements.saturating_mul(beside.size)) > a.byte;
                 // Two that are written are seen from both sides.
                 if overlap && other != written && !(beside.written && other < written) {
-                    let distance = b.element as i128 - a.element as i128;
+                    let distance = b.byte as i128 - a.byte as i128;
                     self.together(written, other, distance).map_err(|reason| (written, other, reason))?;
                 }
             }
@@ -224,9 +228,13 @@ impl Footprints {
         self.apart(footprint.touched.clone()?)
     }
 
-    /// Whether tasks are disjoint in two buffers, the second of which begins so many elements behind the first.
+    /// Whether tasks are disjoint in two buffers, the second of which begins so many bytes behind the first.
     fn together(&self, written: usize, other: usize, distance: i128) -> Result<(), Reason> {
         let [first, second] = [written, other].map(|buffer| &self.buffers[buffer].touched);
+        let size = self.buffers[written].size;
+        if size != self.buffers[other].size {
+            return Err(Reason::Lengths);
+        }
         let (mut all, second) = (first.clone()?, second.as_ref().map_err(|&reason| reason)?);
         if second.boxes.is_empty() || all.boxes.is_empty() {
             return Ok(());
@@ -234,8 +242,9 @@ impl Footprints {
         if all.steps != second.steps {
             return Err(Reason::Steps);
         }
-        let distance = i64::try_from(distance).ok().filter(|d| d.unsigned_abs() < MOST_ELEMENTS as u64);
-        let distance = distance.ok_or(Reason::Near)?;
+        let whole = Some(distance).filter(|distance| distance % size as i128 == 0).map(|bytes| bytes / size as i128);
+        let distance = whole.and_then(|elements| i64::try_from(elements).ok());
+        let distance = distance.filter(|d| d.unsigned_abs() < MOST_ELEMENTS as u64).ok_or(Reason::Near)?;
         all.boxes.extend(second.boxes.iter().map(|boxes| Boxes {
             terms: boxes.terms.clone(),
             offsets: boxes.offsets.iter().map(|offset| offset + distance).collect(),

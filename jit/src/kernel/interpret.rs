@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use kiln_graph::Bf16;
+
 use super::*;
 
 /// An argument of [`interpret()`].
@@ -14,6 +16,8 @@ pub enum Slice<'a> {
     F32(&'a mut [f32]),
     /// For a buffer of i32.
     I32(&'a mut [i32]),
+    /// For a buffer of bf16, as bits.
+    Bf16(&'a mut [u16]),
 }
 
 impl<'a> From<&'a mut [f32]> for Slice<'a> {
@@ -28,6 +32,12 @@ impl<'a> From<&'a mut [i32]> for Slice<'a> {
     }
 }
 
+impl<'a> From<&'a mut [u16]> for Slice<'a> {
+    fn from(slice: &'a mut [u16]) -> Slice<'a> {
+        Slice::Bf16(slice)
+    }
+}
+
 /// Runs all tasks of a kernel on one slice for each of its buffers.
 ///
 /// # Panics
@@ -37,27 +47,42 @@ pub fn interpret(kernel: &Kernel, arguments: &mut [Slice<'_>]) {
     let mut memory = Vec::new();
     let mut places = Vec::new();
     for (buffer, argument) in kernel.buffers.iter().zip(&*arguments) {
-        places.push(memory.len());
+        let start = memory.len();
+        places.push(size_of::<u32>() * start);
         match (buffer.element, argument) {
             (Element::F32, Slice::F32(slice)) => memory.extend(slice.iter().map(|x| x.to_bits())),
             (Element::I32, Slice::I32(slice)) => memory.extend(slice.iter().map(|&x| x as u32)),
+            (Element::Bf16, Slice::Bf16(slice)) => memory.extend(slice.chunks(2).map(|pair| {
+                let &[low, ref high @ ..] = pair else { unreachable!("chunks are not empty") };
+                u32::from(low) | high.first().map_or(0, |&high| u32::from(high) << 16)
+            })),
             _ => panic!("buffer `{}` of kernel {} holds {}", buffer.name, kernel.name, buffer.element),
         }
-        let elements = memory.len() - places.last().expect("just pushed");
+        let elements = match argument {
+            Slice::F32(slice) => slice.len(),
+            Slice::I32(slice) => slice.len(),
+            Slice::Bf16(slice) => slice.len(),
+        };
         assert!(elements >= buffer.elements, "buffer `{}` of kernel {} is too short", buffer.name, kernel.name);
     }
     interpret_words(kernel, &mut memory, &places, 0..kernel.tasks());
     for (&place, argument) in places.iter().zip(arguments) {
+        let place = place / size_of::<u32>();
         match argument {
             Slice::F32(slice) => {
                 slice.iter_mut().zip(&memory[place..]).for_each(|(x, &bits)| *x = f32::from_bits(bits))
             }
             Slice::I32(slice) => slice.iter_mut().zip(&memory[place..]).for_each(|(x, &bits)| *x = bits as i32),
+            Slice::Bf16(slice) => {
+                let halves = memory[place..].iter().flat_map(|&word| [word as u16, (word >> 16) as u16]);
+                slice.iter_mut().zip(halves).for_each(|(x, bits)| *x = bits);
+            }
         }
     }
 }
 
-/// Runs some tasks of a kernel on one memory of 32-bit words, where buffer `b` begins at `places[b]`. Buffers may overlap.
+/// Runs some tasks of a kernel on one memory of 32-bit words, where buffer `b` begins at byte `places[b]`, a multiple of the
+/// bytes of its elements. Buffers may overlap.
 ///
 /// # Panics
 /// As [`interpret()`].
@@ -65,9 +90,13 @@ pub fn interpret_words(kernel: &Kernel, memory: &mut [u32], places: &[usize], ta
     kernel.check().unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(places.len(), kernel.buffers.len(), "one place for each buffer of kernel {}", kernel.name);
     assert!(tasks.end <= kernel.tasks(), "kernel {} has {} tasks", kernel.name, kernel.tasks());
+    let aligned = |(buffer, place): (&Buffer, &usize)| place.is_multiple_of(buffer.element.bytes());
+    assert!(kernel.buffers.iter().zip(places).all(aligned), "elements of kernel {} lie across words", kernel.name);
+    let unit = kernel.buffers.iter().map(|buffer| buffer.element.bytes()).min().unwrap_or(size_of::<u32>());
     let mut machine = Machine {
         kernel,
-        users: vec![Users::default(); memory.len()],
+        unit,
+        users: vec![Users::default(); size_of_val(memory) / unit],
         memory,
         places,
         variables: vec![0; kernel.variables as usize],
@@ -97,7 +126,7 @@ const MAX_LANES: usize = 16;
 /// The bits of the lanes; a mask is all ones or all zeros.
 type Lanes = [u32; MAX_LANES];
 
-/// Which tasks have touched a word.
+/// Which tasks have touched a unit of the memory.
 #[derive(Clone, Copy, Default)]
 struct Users {
     reader: User,
@@ -125,6 +154,8 @@ impl User {
 struct Machine<'a> {
     kernel: &'a Kernel,
     memory: &'a mut [u32],
+    /// Bytes of the shortest elements.
+    unit: usize,
     users: Vec<Users>,
     places: &'a [usize],
     variables: Vec<i64>,
@@ -140,7 +171,7 @@ impl Machine<'_> {
                 Statement::Store { buffer, index, stride, active, value } => {
                     let (lanes, first) = (self.value(*value), self.index(index));
                     for (lane, &bits) in lanes.iter().enumerate().take(*active) {
-                        *self.word(*buffer, first + lane as i64 * stride, true) = bits;
+                        self.write(*buffer, first + lane as i64 * stride, bits);
                     }
                 }
                 Statement::Prefetch { .. } => {}
@@ -187,22 +218,47 @@ impl Machine<'_> {
         affine + row
     }
 
-    fn word(&mut self, buffer: BufferId, element: i64, write: bool) -> &mut u32 {
+    /// An element as the bits of a lane.
+    fn read(&mut self, buffer: BufferId, element: i64) -> u32 {
+        let place = self.touch(buffer, element, false);
+        let word = self.memory[place / size_of::<u32>()];
+        match self.kernel.buffers[buffer.0 as usize].element {
+            Element::F32 | Element::I32 => word,
+            Element::Bf16 => f32::from(Bf16::from_bits((word >> half(place)) as u16)).to_bits(),
+        }
+    }
+
+    fn write(&mut self, buffer: BufferId, element: i64, bits: u32) {
+        let place = self.touch(buffer, element, true);
+        let word = &mut self.memory[place / size_of::<u32>()];
+        match self.kernel.buffers[buffer.0 as usize].element {
+            Element::F32 | Element::I32 => *word = bits,
+            Element::Bf16 => {
+                let nearest = u32::from(Bf16::nearest(f(bits)).to_bits());
+                *word = *word & !(0xffff << half(place)) | nearest << half(place);
+            }
+        }
+    }
+
+    /// Takes note of an access, and gives the element's place in bytes.
+    fn touch(&mut self, buffer: BufferId, element: i64, write: bool) -> usize {
         let declared = &self.kernel.buffers[buffer.0 as usize];
         assert!((0..declared.elements as i64).contains(&element), "the checker let {element} pass");
-        let place = self.places[buffer.0 as usize] + element as usize;
-        let users = &mut self.users[place];
-        let user = if write { &mut users.writer } else { &mut users.reader };
-        *user = user.and(self.task);
-        let shared = users.writer != User::Nobody
-            && (users.writer.and(self.task) == User::Several
-                || users.reader != User::Nobody && users.reader.and(self.task) == User::Several);
-        assert!(
-            !shared,
-            "element {element} of buffer `{}` is written by one task of kernel {} and touched by another",
-            declared.name, self.kernel.name
-        );
-        &mut self.memory[place]
+        let bytes = declared.element.bytes();
+        let place = self.places[buffer.0 as usize] + element as usize * bytes;
+        for users in &mut self.users[place / self.unit..(place + bytes) / self.unit] {
+            let user = if write { &mut users.writer } else { &mut users.reader };
+            *user = user.and(self.task);
+            let shared = users.writer != User::Nobody
+                && (users.writer.and(self.task) == User::Several
+                    || users.reader != User::Nobody && users.reader.and(self.task) == User::Several);
+            assert!(
+                !shared,
+                "element {element} of buffer `{}` is written by one task of kernel {} and touched by another",
+                declared.name, self.kernel.name
+            );
+        }
+        place
     }
 
     fn operation(&mut self, operation: &Operation) -> Lanes {
@@ -215,7 +271,7 @@ impl Machine<'_> {
                 let first = self.index(index);
                 let mut lanes = [0; MAX_LANES];
                 for (lane, bits) in lanes.iter_mut().enumerate().take(active) {
-                    *bits = *self.word(buffer, first + lane as i64 * stride, false);
+                    *bits = self.read(buffer, first + lane as i64 * stride);
                 }
                 lanes
             }
@@ -223,11 +279,11 @@ impl Machine<'_> {
                 let (start, places) = (self.index(index), self.value(places));
                 let mut lanes = [0; MAX_LANES];
                 for (lane, place) in lanes.iter_mut().zip(places).take(active) {
-                    *lane = *self.word(buffer, start + place as i32 as i64, false);
+                    *lane = self.read(buffer, start + place as i32 as i64);
                 }
                 lanes
             }
-            Operation::Splat { buffer, ref index } => [*self.word(buffer, self.index(index), false); MAX_LANES],
+            Operation::Splat { buffer, ref index } => [self.read(buffer, self.index(index)); MAX_LANES],
             Operation::Float1(function, a) => self.map1(a, |x| float1(function, f(x)).to_bits()),
             Operation::Float2(function, a, b) => self.map2(a, b, |x, y| float2(function, f(x), f(y)).to_bits()),
             Operation::Fma(a, b, c) => {
@@ -301,6 +357,11 @@ impl Machine<'_> {
         }
         lanes
     }
+}
+
+/// The lowest bit of an element of 16 bits within its word, the first bytes being the lower half.
+fn half(place: usize) -> usize {
+    8 * (place % size_of::<u32>())
 }
 
 fn f(bits: u32) -> f32 {

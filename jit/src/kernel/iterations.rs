@@ -34,6 +34,8 @@ pub struct Moving {
     pub by: Move,
     /// Its length.
     pub elements: usize,
+    /// Bytes of an element.
+    pub size: usize,
     /// Whether the call writes it.
     pub written: bool,
 }
@@ -44,8 +46,8 @@ pub fn origins(buffers: &[Moving], iterations: usize) -> Option<Vec<Origin>> {
     // What leaves its memory may be anywhere in it.
     let reach = |buffer: &Moving| match buffer.by.ends(iterations) {
         Some((first, last)) => {
-            let after = |element: usize| buffer.origin.element.saturating_add(element);
-            (after(first), after(last).saturating_add(buffer.elements))
+            let after = |element: usize| buffer.origin.byte.saturating_add(element.saturating_mul(buffer.size));
+            (after(first), after(last.saturating_add(buffer.elements)))
         }
         None => (0, usize::MAX),
     };
@@ -61,9 +63,9 @@ pub fn origins(buffers: &[Moving], iterations: usize) -> Option<Vec<Origin>> {
         }
     }
     let place = |(number, buffer): (usize, &Moving)| match buffer.by.step {
-        0 => Origin { element: buffer.origin.element + buffer.by.start, ..buffer.origin },
+        0 => Origin { byte: buffer.origin.byte + buffer.by.start * buffer.size, ..buffer.origin },
         // It meets nothing: a memory of its own.
-        _ => Origin { memory: usize::MAX - number, element: 0 },
+        _ => Origin { memory: usize::MAX - number, byte: 0 },
     };
     Some(buffers.iter().enumerate().map(place).collect())
 }
@@ -72,11 +74,12 @@ pub fn origins(buffers: &[Moving], iterations: usize) -> Option<Vec<Origin>> {
 mod tests {
     use super::*;
 
-    /// Buffers as `memory, element, start, step, elements, written`.
+    /// Buffers of f32 as `memory, element, start, step, elements, written`.
     #[track_caller]
     fn check(buffers: &[(usize, usize, usize, i64, usize, bool)], iterations: usize, expected: bool) {
         let moving = |&(memory, element, start, step, elements, written): &(usize, usize, usize, i64, usize, bool)| {
-            Moving { origin: Origin { memory, element }, by: Move { start, step }, elements, written }
+            let origin = Origin { memory, byte: 4 * element };
+            Moving { origin, by: Move { start, step }, elements, size: 4, written }
         };
         let moving: Vec<Moving> = buffers.iter().map(moving).collect();
         assert_eq!(origins(&moving, iterations).is_some(), expected, "{buffers:?}");

@@ -166,7 +166,8 @@ impl<'t> Parser<'t> {
         let element = match () {
             () if self.words.keyword("f32") => Element::F32,
             () if self.words.keyword("i32") => Element::I32,
-            () => return self.words.fail("`f32` or `i32`"),
+            () if self.words.keyword("bf16") => Element::Bf16,
+            () => return self.words.fail("`f32`, `i32` or `bf16`"),
         };
         self.words.expect("[")?;
         let elements = self.words.number()?;

@@ -38,6 +38,7 @@ impl Display for Element {
         f.write_str(match self {
             Element::F32 => "f32",
             Element::I32 => "i32",
+            Element::Bf16 => "bf16",
         })
     }
 }

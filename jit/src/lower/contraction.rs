@@ -3,7 +3,9 @@
 
 use kiln_graph::NodeId;
 
-use super::expression::{Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, identity, resolve};
+use super::expression::{
+    Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, element, identity, resolve,
+};
 use super::group::{Context, Group};
 use super::lowered::{Lowered, Role};
 use crate::contraction::{Operand, Place, Problem, Recipe, Source, preferred_layouts};
@@ -30,7 +32,8 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
         // zeros along other axes: it is taken to have none.
         let halo = context.halos.get(id).copied().unwrap_or_default();
         let invariant = context.invariant[id.index()];
-        (located, Operand { shape: graph.shape(id), layout: located.layout, halo, invariant })
+        let element = element(located.dtype);
+        (located, Operand { shape: graph.shape(id), element, layout: located.layout, halo, invariant })
     });
     let [(left, left_operand), (right, right_operand)] = operands;
     let outside = context.outside(group);
@@ -84,14 +87,14 @@ pub fn lower(
             .buffers
             .iter()
             .map(|&(source, access)| {
-                let (label, storage, elements) = match source {
-                    Source::Left => ("left", left.storage, left.layout.elements),
-                    Source::Right => ("right", right.storage, right.layout.elements),
-                    Source::Scratch(number) => ("scratch", scratch[number].0, scratch[number].1),
+                let (label, storage, element, elements) = match source {
+                    Source::Left => ("left", left.storage, element(left.dtype), left.layout.elements),
+                    Source::Right => ("right", right.storage, element(right.dtype), right.layout.elements),
+                    Source::Scratch(number) => ("scratch", scratch[number].0, Element::F32, scratch[number].1),
                 };
                 arguments.push(storage);
-                bytes += 4 * elements as u64;
-                kernel.buffer(label, Element::F32, elements, access)
+                bytes += (element.bytes() * elements) as u64;
+                kernel.buffer(label, element, elements, access)
             })
             .collect();
         stage.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {

@@ -8,7 +8,8 @@ mod emit;
 mod strides;
 
 pub use build::{
-    ExpressionBuilder, Located, Storage, identity, reshape_coordinates, reshape_view, resolve, view_coordinates,
+    ExpressionBuilder, Located, Storage, element, identity, reshape_coordinates, reshape_view, resolve,
+    view_coordinates,
 };
 pub use emit::{Evaluation, Point, extremum};
 pub use strides::Strides;
@@ -388,7 +389,8 @@ impl Expression {
                     Term::Load { argument, access } => *argument == number && *access != store.access,
                     _ => false,
                 };
-                let fits = once && !to.read && from.read && !from.written && from.elements == to.elements;
+                let as_long = from.elements == to.elements && from.element.bytes() == to.element.bytes();
+                let fits = once && !to.read && from.read && !from.written && as_long;
                 if fits && !self.terms.iter().any(elsewhere) {
                     pairs.push((to.storage, from.storage));
                 }
@@ -405,8 +407,10 @@ impl Expression {
 
     /// Bytes that the loads and stores touch at least.
     pub fn bytes(&self) -> u64 {
-        // Each element once, however often the loops come by: a bias along c counts c elements of 4 bytes.
-        let touched = |affine: &Affine| 4 * self.places(|axis| affine.strides[axis] != 0) as u64;
+        // Each element once, however often the loops come by: a bias along c counts c elements.
+        let touched = |argument: usize, affine: &Affine| {
+            (self.arguments[argument].element.bytes() * self.places(|axis| affine.strides[axis] != 0)) as u64
+        };
         let mut loads: Vec<(usize, &Affine)> = Vec::new();
         for term in &self.terms {
             if let Term::Load { argument, access } = term
@@ -415,7 +419,7 @@ impl Expression {
                 loads.push((*argument, access));
             }
         }
-        loads.iter().map(|(_, access)| touched(access)).sum::<u64>()
-            + self.stores.iter().map(|store| touched(&store.access)).sum::<u64>()
+        loads.iter().map(|&(argument, access)| touched(argument, access)).sum::<u64>()
+            + self.stores.iter().map(|store| touched(store.argument, &store.access)).sum::<u64>()
     }
 }

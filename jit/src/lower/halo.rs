@@ -3,7 +3,7 @@
 
 use kiln_graph::Shape;
 
-use super::expression::Located;
+use super::expression::{Located, element};
 use super::loops::{nest, vectors};
 use super::lowered::{Lowered, Role};
 use crate::cost::params::loops::UNROLL;
@@ -27,7 +27,9 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
     if grid {
         origin[0] = Index::of(kernel.grid(shape.dim(0)), 1);
     }
-    let buffer = kernel.buffer("b0", Element::F32, elements, Access::Write);
+    // A zero has the same bits as f32 and i32.
+    let element = if element(to.dtype) == Element::Bf16 { Element::Bf16 } else { Element::F32 };
+    let buffer = kernel.buffer("b0", element, elements, Access::Write);
     let zero = kernel.f32(0.0);
     // The innermost axis holds the lanes.
     let inner = (0..rank).min_by_key(|&axis| (shape.dim(axis) + size(axis) == 1, strides[axis])).unwrap_or(0);
@@ -65,6 +67,6 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
             });
         }
     }
-    let (arguments, bytes) = (vec![to.storage], 4 * written as u64);
+    let (arguments, bytes) = (vec![to.storage], (element.bytes() * written) as u64);
     Some(Lowered { kernel: kernel.finish().into(), arguments, role: Role::Halo, flops: 0, bytes, in_place: Vec::new() })
 }

@@ -10,17 +10,17 @@ use place::{ALIGNMENT, Interval, place};
 /// When each piece of memory is needed; nothing for states. What the prologue leaves to later calls is needed for good.
 pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Option<Interval>> {
     let mut intervals: Vec<Option<Interval>> = vec![None; memory.len()];
-    // Time is the position of a call. All elements have 4 bytes: f32, i32, and booleans as i32.
+    // Time is the position of a call.
     for (time, Draft { lowered, .. }) in calls.iter().enumerate() {
         for storage in &lowered.arguments {
-            let bytes = 4 * memory[storage.0 as usize].elements;
+            let bytes = memory[storage.0 as usize].bytes();
             let interval = &mut intervals[storage.0 as usize];
             interval.get_or_insert(Interval { from: time, to: time, bytes }).to = time;
         }
     }
     across_iterations(memory, calls, &mut intervals);
     for (piece, interval) in memory.iter().zip(&mut intervals) {
-        let bytes = 4 * piece.elements;
+        let bytes = piece.bytes();
         match piece.purpose {
             Purpose::Temporary => {
                 // The next run begins behind the prologue and finds what it left: nothing may be put over it. What is

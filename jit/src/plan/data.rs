@@ -111,13 +111,15 @@ pub struct Part {
     pub operation: &'static str,
 }
 
-/// A place in memory of `elements` 32-bit elements, aligned to 64 bytes.
+/// A place in memory, aligned to 64 bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
     /// Where it is.
     pub location: Location,
     /// How long it is.
     pub elements: usize,
+    /// Bytes of an element.
+    pub size: usize,
 }
 
 /// Where a slot is.

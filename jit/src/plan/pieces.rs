@@ -6,13 +6,15 @@ use kiln_graph::{Graph, NodeId};
 use super::layouts::ValueLayout;
 use crate::layout::Halo;
 use crate::lower::OfNodes;
-use crate::lower::expression::{Located, Storage};
+use crate::lower::expression::{Located, Storage, element};
 
 /// A piece of memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece {
     /// Its length.
     pub elements: usize,
+    /// Bytes of an element.
+    pub size: usize,
     /// What it is for.
     pub purpose: Purpose,
 }
@@ -41,20 +43,32 @@ pub struct Memory {
     pub halos: OfNodes<Halo>,
 }
 
+impl Piece {
+    /// Bytes of all elements.
+    pub fn bytes(&self) -> usize {
+        self.elements * self.size
+    }
+}
+
 impl Memory {
     /// None for a graph of so many nodes.
     pub fn new(nodes: usize) -> Memory {
         Memory { pieces: Vec::new(), located: OfNodes::new(nodes), halos: OfNodes::new(nodes) }
     }
 
-    fn piece(&mut self, elements: usize, purpose: Purpose) -> Storage {
-        self.pieces.push(Piece { elements, purpose });
+    fn piece(&mut self, elements: usize, size: usize, purpose: Purpose) -> Storage {
+        self.pieces.push(Piece { elements, size, purpose });
         Storage(self.pieces.len() as u32 - 1)
     }
 
-    /// New temporary memory.
+    /// New temporary memory, of 32-bit elements.
     pub fn scratch(&mut self, elements: usize) -> Storage {
-        self.piece(elements, Purpose::Temporary)
+        self.temporary(elements, size_of::<f32>())
+    }
+
+    /// New temporary memory, of elements of so many bytes.
+    pub fn temporary(&mut self, elements: usize, size: usize) -> Storage {
+        self.piece(elements, size, Purpose::Temporary)
     }
 
     /// Lets a node lie in a new piece of memory.
@@ -62,8 +76,9 @@ impl Memory {
         if halo != Halo::default() || self.halos.get(id).is_some() {
             self.halos.set(id, halo);
         }
-        let storage = self.piece(layout.elements, purpose);
-        self.located.set(id, Located { storage, dtype: graph.ty(id).dtype, layout });
+        let dtype = graph.ty(id).dtype;
+        let storage = self.piece(layout.elements, element(dtype).bytes(), purpose);
+        self.located.set(id, Located { storage, dtype, layout });
     }
 
     /// Where a node lies that is an input or stored.

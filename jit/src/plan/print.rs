@@ -6,7 +6,7 @@ use std::fmt;
 use kiln_graph::Role;
 
 use super::data::{Argument, Call, Location, Move, Plan};
-use crate::kernel::Access;
+use crate::kernel::{Access, Element};
 
 impl Plan {
     /// Floating-point operations of one run, the prologue not among them.
@@ -48,7 +48,7 @@ impl Plan {
 ///   ...
 ///   input x: f32[64,10] in @0
 ///   state fc.weight: f32[10,10] strides [1, 10]
-///   fc: dot add max  (kernel 0, 64 tasks)  @0 fc.weight -> @2560  20 kFLOP 10 kB
+///   fc: dot add max  (kernel 0, 64 tasks)  @0:bf16 fc.weight -> @2560  20 kFLOP 10 kB
 ///   output loss: f32[] in @64
 ///   chosen by measuring: tiles of 4x16 #0123456789abcdef for dot [64, 10] [10, 10] -> [64, 10]
 /// ```
@@ -91,9 +91,12 @@ impl fmt::Display for Plan {
                     Access::Write => "=",
                     Access::ReadWrite => "±",
                 };
-                write!(f, " {access}{}", self.place(slot))?;
+                // All else lies in words of 4 bytes.
+                let element = if buffer.element == Element::Bf16 { ":bf16" } else { "" };
+                write!(f, " {access}{}{element}", self.place(slot))?;
                 if let Some(Move { start, step }) = call.moves.get(position).filter(|by| **by != Move::default()) {
-                    write!(f, "[{} by {}]", 4 * start, 4 * step)?;
+                    let size = buffer.element.bytes();
+                    write!(f, "[{} by {}]", size * start, size as i64 * step)?;
                 }
             }
             writeln!(f, "  {} FLOP, {} bytes", call.flops, call.bytes)?;
@@ -119,7 +122,7 @@ impl Plan {
     fn place(&self, slot: usize) -> String {
         let slot = &self.slots[slot];
         match slot.location {
-            Location::Arena { offset } => format!("@{offset}+{}", 4 * slot.elements),
+            Location::Arena { offset } => format!("@{offset}+{}", slot.size * slot.elements),
             Location::State { input } => self.inputs[input].name.clone(),
         }
     }

@@ -12,9 +12,9 @@ use rustc_hash::FxHashMap;
 use super::data::{Move, Part};
 use super::drafts::{Draft, Drafts};
 use super::invariant;
-use super::pieces::{Memory, Purpose};
+use super::pieces::{Memory, Piece, Purpose};
 use crate::layout::Layout;
-use crate::lower::expression::{Located, Storage, resolve};
+use crate::lower::expression::{Located, Storage, element, resolve};
 use crate::lower::{Group, Lowered};
 
 /// How a body lies in the memory around it.
@@ -62,8 +62,10 @@ impl Scan {
                 (Role::State, Some(update)) => {
                     let layout = Layout::row_major(body.shape(input.node));
                     let place = result(update).map(|id| memory.place(id));
-                    let own =
-                        place.unwrap_or_else(|| Located { storage: memory.scratch(layout.elements), layout, ..of });
+                    let own = place.unwrap_or_else(|| {
+                        let storage = memory.temporary(layout.elements, element(of.dtype).bytes());
+                        Located { storage, layout, ..of }
+                    });
                     carried.push((operand, own));
                     (own, Move::default())
                 }
@@ -99,15 +101,14 @@ impl Scan {
         }
         for (output, place) in body.outputs.iter().zip(&self.outputs) {
             let place = place.unwrap_or_else(|| {
-                let elements = inner.place(output.node).layout.elements;
-                (memory.scratch(elements), Move::default())
+                let Located { dtype, layout, .. } = inner.place(output.node);
+                (memory.temporary(layout.elements, element(dtype).bytes()), Move::default())
             });
             places.insert(inner.place(output.node).storage, place);
         }
         let mut of = |storage: Storage| {
-            *places
-                .entry(storage)
-                .or_insert_with(|| (memory.scratch(inner.pieces[storage.0 as usize].elements), Move::default()))
+            let Piece { elements, size, .. } = inner.pieces[storage.0 as usize];
+            *places.entry(storage).or_insert_with(|| (memory.temporary(elements, size), Move::default()))
         };
         // What a step alone touches, it writes before it reads: such memory may be used for several things.
         let kept: BTreeSet<Storage> =

@@ -39,7 +39,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
                 Purpose::State(input) => Location::State { input },
                 Purpose::Temporary | Purpose::Input | Purpose::Output => Location::Arena { offset },
             };
-            Slot { location, elements: piece.elements }
+            Slot { location, elements: piece.elements, size: piece.size }
         })
         .collect();
     let argument = |name: &str, role: Role, node: NodeId| {

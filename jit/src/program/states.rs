@@ -184,7 +184,7 @@ impl States {
         let (entry, to) = (&self.entries[position], self.buffers[position].i32_mut());
         match entry.ty.dtype {
             DType::Bool => entry.write(from.map(|&value| i32::from(value != 0)).view(), to),
-            DType::F32 | DType::I32 => entry.write(from, to),
+            DType::F32 | DType::Bf16 | DType::I32 => entry.write(from, to),
         }
         Ok(())
     }
@@ -415,7 +415,7 @@ fn fits(name: &str, ty: Type, dtype: DType, shape: &[usize]) -> Result<(), State
 /// Whether arrays of the element type `array` stand for values of `dtype`: i32 arrays do for bool values, too.
 pub(super) fn holds(dtype: DType, array: DType) -> bool {
     match dtype {
-        DType::F32 | DType::I32 => dtype == array,
+        DType::F32 | DType::Bf16 | DType::I32 => dtype == array,
         DType::Bool => array == DType::I32,
     }
 }

@@ -12,7 +12,7 @@ use crate::contraction::{Problem, Recipe, Source, Stage, preferred_layouts};
 use crate::cost::params::search::INVARIANT_COPY;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::tuning::{GAIN, LONG};
-use crate::kernel::Access;
+use crate::kernel::{Access, Element};
 use crate::plan::Choice;
 use crate::target::Target;
 
@@ -223,22 +223,22 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
     }
     let result = result.layout(problem.output);
     let mut end = 0;
-    let mut place = |elements: usize| {
+    let mut place = |element: Element, elements: usize| {
         let start = end;
-        end += (size_of::<f32>() * elements).next_multiple_of(ALIGNMENT);
-        (Memory::Arena(start), elements)
+        end += (element.bytes() * elements).next_multiple_of(ALIGNMENT);
+        (Memory::Arena(start), element, elements)
     };
-    let operands = [left, right].map(|operand| place(operand.layout.elements));
-    let to = place(result.elements);
+    let operands = [left, right].map(|operand| place(operand.element, operand.layout.elements));
+    let (to, _, results) = place(Element::F32, result.elements);
     let (mut kernels, mut calls, mut trials, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), end);
     for recipe in recipes {
         let mut end = end;
         let scratch = recipe.scratch.iter().map(|&elements| {
             let start = end;
             end += (size_of::<f32>() * elements).next_multiple_of(ALIGNMENT);
-            (Memory::Arena(start), elements)
+            (Memory::Arena(start), Element::F32, elements)
         });
-        let scratch: Vec<(Memory, usize)> = scratch.collect();
+        let scratch: Vec<(Memory, Element, usize)> = scratch.collect();
         bytes = bytes.max(end);
         let mut invariant = vec![false; scratch.len()];
         let first = calls.len();
@@ -249,10 +249,12 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
                 Source::Right => operands[1],
                 Source::Scratch(number) => scratch[number],
             };
-            let mut arguments: Vec<(Memory, usize)> = stage.buffers.iter().map(memory).collect();
-            let lengths: Vec<usize> = arguments.iter().map(|&(_, elements)| elements).collect();
-            let kernel = stage.plain("trial", &lengths, &result, target.lanes);
-            arguments.extend(stage.results.then_some(to));
+            let memory: Vec<(Memory, Element, usize)> = stage.buffers.iter().map(memory).collect();
+            let buffers: Vec<(Element, usize)> =
+                memory.iter().map(|&(_, element, elements)| (element, elements)).collect();
+            let kernel = stage.plain("trial", &buffers, &result, target.lanes);
+            let mut arguments: Vec<(Memory, usize)> = memory.iter().map(|&(at, _, elements)| (at, elements)).collect();
+            arguments.extend(stage.results.then_some((to, results)));
             let lasts = lasts(stage, [left.invariant, right.invariant], &mut invariant);
             kept.push(lasts);
             shared.push(kernel.tasks() >= SHARED);
@@ -285,12 +287,13 @@ fn lasts(stage: &Stage, operands: [bool; 2], scratch: &mut [bool]) -> bool {
     lasts
 }
 
-/// Numbers from -1 to 1, so that every page is there and no product is special.
+/// Numbers from -1 to 1, as f32 and, each half, as bf16, so that every page is there and no product is special.
 fn fill(memory: &mut [f32]) {
     let mut state = 1u32;
     for number in memory {
         // A linear congruential generator (Numerical Recipes).
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        *number = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+        let drawn = (state >> 8) as f32 / (1 << 23) as f32 - 1.0;
+        *number = f32::from_bits(drawn.to_bits() & !0xffff | drawn.to_bits() >> 16);
     }
 }

@@ -23,6 +23,7 @@ pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {
             DType::F32 => {
                 Tensor::floats(ty.shape, (0..ty.shape.elements()).map(|i| (bits(i) % 257) as f64 / 64.0 - 2.0))
             }
+            DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
             DType::I32 => Tensor::ints(ty.shape, (0..ty.shape.elements()).map(|i| (bits(i) % 7) as i32)),
             DType::Bool => Tensor::bools(ty.shape, (0..ty.shape.elements()).map(|i| bits(i) % 2 == 0)),
         };
@@ -34,6 +35,7 @@ pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {
 fn words(tensor: &Tensor<f32>) -> Vec<u32> {
     match tensor {
         Tensor::F(a) => a.iter().map(|x| x.to_bits()).collect(),
+        Tensor::H(_) => unreachable!("no input or result of a whole graph is bf16"),
         Tensor::I(a) => a.iter().map(|&x| x as u32).collect(),
         Tensor::B(a) => a.iter().map(|&x| x as u32).collect(),
     }
@@ -63,7 +65,7 @@ pub struct Outcome {
 /// Runs a plan, whose tasks have to be disjoint. The memory holds garbage before, so that nothing can rely on zeros.
 pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
     plan.disjoint().unwrap_or_else(|error| panic!("{error}, in\n{plan}"));
-    let mut memory = vec![0x7fc0_dead_u32; plan.arena_bytes / 4];
+    let mut memory = vec![0x7fc1_7fc1_u32; plan.arena_bytes / 4];
     let mut states = HashMap::new();
     for (number, input) in plan.inputs.iter().enumerate() {
         if input.role == Role::State {
@@ -97,7 +99,9 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
             assert!(end <= plan.slots[slot].elements, "{}: a buffer longer than its slot", call.label);
         }
         let slots = call.arguments.iter().enumerate();
-        let places: Vec<usize> = slots.map(|(position, &slot)| place(slot) + moved(position)).collect();
+        let size = |position: usize| kernel.buffers[position].element.bytes();
+        let byte = |(position, &slot): (usize, &usize)| 4 * place(slot) + moved(position) * size(position);
+        let places: Vec<usize> = slots.map(byte).collect();
         interpret_words(kernel, &mut memory, &places, 0..kernel.tasks());
     }
     let named = |arguments: &[Argument], role: Role| {
@@ -110,6 +114,7 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
 fn number(word: u32, dtype: DType) -> f64 {
     match dtype {
         DType::F32 => f64::from(f32::from_bits(word)),
+        DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
         DType::I32 | DType::Bool => f64::from(word as i32),
     }
 }

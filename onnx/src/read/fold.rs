@@ -146,6 +146,7 @@ fn of_result(result: Evaluated<f32>, element: Element) -> Constant {
     let Type { dtype, shape } = result.ty();
     let data = match result {
         Evaluated::F(array) => Data::Floats(array.iter().copied().collect()),
+        Evaluated::H(array) => Data::Floats(array.iter().map(|&number| number.into()).collect()),
         Evaluated::I(array) => Data::Ints(array.iter().map(|&number| i64::from(number)).collect()),
         Evaluated::B(array) => Data::Bools(array.iter().copied().collect()),
     };

@@ -15,6 +15,7 @@ use crate::proto::{
 pub fn data_type(dtype: DType) -> DataType {
     match dtype {
         DType::F32 => DataType::Float,
+        DType::Bf16 => DataType::Bfloat16,
         DType::I32 => DataType::Int32,
         DType::Bool => DataType::Bool,
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use kiln_graph::{DType, NodeId, Op, Role};
+use kiln_graph::{Bf16, DType, NodeId, Op, Role};
 
 use super::error::WriteError;
 use super::level::{Level, extents};
@@ -344,6 +344,7 @@ impl<'a> Writer<'a> {
     pub fn scalar(&mut self, dtype: DType, number: f64) -> String {
         let data = match dtype {
             DType::F32 => (number as f32).to_le_bytes().to_vec(),
+            DType::Bf16 => Bf16::nearest(number as f32).to_bits().to_le_bytes().to_vec(),
             DType::I32 => (number as i32).to_le_bytes().to_vec(),
             DType::Bool => vec![u8::from(number != 0.0)],
         };

@@ -4,10 +4,10 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::{Machine, number};
 
-type Vector = [u32; 16];
+pub(super) type Vector = [u32; 16];
 
 /// Lanes of a register.
-fn lanes(register: Register) -> usize {
+pub(super) fn lanes(register: Register) -> usize {
     if register.is_zmm() {
         16
     } else if register.is_ymm() {
@@ -32,7 +32,7 @@ fn all(holds: bool) -> u32 {
 
 impl Machine {
     /// Whether a lane takes part, by the instruction's mask.
-    fn active(&self, instruction: &Instruction, lane: usize) -> bool {
+    pub(super) fn active(&self, instruction: &Instruction, lane: usize) -> bool {
         match instruction.op_mask() {
             Register::None => true,
             mask => self.masks[number(mask)] >> lane & 1 == 1,
@@ -40,7 +40,7 @@ impl Machine {
     }
 
     /// A vector operand; in memory only the lanes that take part are touched.
-    fn vector(&mut self, instruction: &Instruction, operand: u32, count: usize) -> Vector {
+    pub(super) fn vector(&mut self, instruction: &Instruction, operand: u32, count: usize) -> Vector {
         if instruction.op_kind(operand) == OpKind::Register {
             return self.vectors[number(instruction.op_register(operand))];
         }
@@ -63,7 +63,7 @@ impl Machine {
 
     /// Writes the lanes of a result that take part; those beyond its length become 0, as do the others unless they are
     /// merged.
-    fn set(&mut self, instruction: &Instruction, count: usize, result: Vector) {
+    pub(super) fn set(&mut self, instruction: &Instruction, count: usize, result: Vector) {
         let before = self.vectors[number(instruction.op0_register())];
         let lane = |lane: usize| match self.active(instruction, lane) {
             _ if lane >= count => 0,
@@ -210,6 +210,7 @@ impl Machine {
             Mnemonic::Vpminsd => self.lanewise2(i, |a, b| (a as i32).min(b as i32) as u32),
             Mnemonic::Vpmaxsd => self.lanewise2(i, |a, b| (a as i32).max(b as i32) as u32),
             Mnemonic::Vpand | Mnemonic::Vpandd => self.lanewise2(i, |a, b| a & b),
+            Mnemonic::Vpandn => self.lanewise2(i, |a, b| !a & b),
             Mnemonic::Vpor | Mnemonic::Vpord => self.lanewise2(i, |a, b| a | b),
             Mnemonic::Vpxor | Mnemonic::Vpxord => self.lanewise2(i, |a, b| a ^ b),
             Mnemonic::Vpslld => self.lanewise1(i, |a| a << immediate(2)),
@@ -222,6 +223,7 @@ impl Machine {
                 0x00 => self.compare(i, |a, b| f(a) == f(b)),
                 0x01 => self.compare(i, |a, b| f(a) < f(b)),
                 0x02 => self.compare(i, |a, b| f(a) <= f(b)),
+                0x03 => self.compare(i, |a, b| f(a).is_nan() || f(b).is_nan()),
                 0x04 => self.compare(i, |a, b| f(a) != f(b)),
                 0x07 => self.compare(i, |a, b| !f(a).is_nan() && !f(b).is_nan()),
                 0x0d => self.compare(i, |a, b| f(a) >= f(b)),
@@ -351,7 +353,10 @@ impl Machine {
             }
             Mnemonic::Vextractps => {
                 let bits = self.vectors[number(i.op1_register())][(immediate(2) & 3) as usize];
-                self.write(self.address(i), &bits.to_le_bytes());
+                match i.op_kind(0) {
+                    OpKind::Register => self.set_general(i.op0_register(), bits.into()),
+                    _ => self.write(self.address(i), &bits.to_le_bytes()),
+                }
             }
             Mnemonic::Vextractf128 | Mnemonic::Vextractf32x4 | Mnemonic::Vextractf64x4 => {
                 let count = lanes(i.op0_register());
@@ -391,7 +396,7 @@ impl Machine {
                 let a = self.masks[number(i.op1_register())];
                 self.masks[number(i.op0_register())] = !a & 0xffff;
             }
-            other => panic!("{other:?} is not emulated"),
+            _ => self.half_instruction(i),
         }
     }
 }

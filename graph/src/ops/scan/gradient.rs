@@ -273,7 +273,8 @@ impl Dependence {
 
 /// Whether gradients pass through a node.
 fn is_smooth(node: &Node) -> bool {
-    (node.ty.dtype == DType::F32 || matches!(node.op, Op::Scan { .. })) && !node.op.traits().stops_gradient
+    (matches!(node.ty.dtype, DType::F32 | DType::Bf16) || matches!(node.op, Op::Scan { .. }))
+        && !node.op.traits().stops_gradient
 }
 
 /// A scan whose values its gradient asks for.

@@ -198,6 +198,7 @@ fn computed(graph: &Graph, id: NodeId, operands: &[Option<Known>]) -> Option<Kno
         let all = all?;
         let number = |(known, &operand): (&Known, &NodeId)| match graph.ty(operand).dtype {
             DType::F32 => Tensor::floats(Shape::SCALAR, [known.value]),
+            DType::Bf16 => Tensor::halves(Shape::SCALAR, [known.value]),
             DType::I32 => Tensor::ints(Shape::SCALAR, [known.value as i32]),
             DType::Bool => Tensor::bools(Shape::SCALAR, [known.value != 0.0]),
         };

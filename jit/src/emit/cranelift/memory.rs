@@ -4,10 +4,10 @@
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 
 use super::{Body, Known};
-use crate::emit::addresses::{Base, unit};
+use crate::emit::addresses::Base;
 use crate::kernel::{BufferId, Element, Index, Row, Value};
 
-/// The checker has bounded every access; addresses of vectors are multiples of 4 bytes only.
+/// The checker has bounded every access; addresses of vectors are multiples of an element's bytes only.
 const FLAGS: MemFlagsData = MemFlagsData::new().with_notrap();
 
 impl Body<'_, '_> {
@@ -16,12 +16,15 @@ impl Body<'_, '_> {
         let (place, displacement) = self.addresses.locate(Base::Buffer(buffer), index);
         match index.row {
             None => (self.place(place), displacement),
-            Some(row) => (self.known(Known::Row(place, row), |body| body.row(body.place(place), row)), displacement),
+            Some(row) => {
+                let unit = self.addresses.unit(Base::Buffer(buffer));
+                (self.known(Known::Row(place, row), |body| body.row(body.place(place), row, unit)), displacement)
+            }
         }
     }
 
-    /// A place moved to a run-time row.
-    fn row(&mut self, place: ir::Value, row: Row) -> ir::Value {
+    /// A place moved to a run-time row of elements of so many bytes.
+    fn row(&mut self, place: ir::Value, row: Row, unit: i64) -> ir::Value {
         let mut number = self.value(row.value);
         if self.kernel.lanes > 1 {
             number = self.b.ins().extractlane(number, 0);
@@ -34,7 +37,7 @@ impl Body<'_, '_> {
             types::I32 => number,
             _ => self.b.ins().uextend(self.pointer, number),
         };
-        let distance = self.b.ins().imul_imm_s(number, row.stride * unit(Base::Buffer(BufferId(0))));
+        let distance = self.b.ins().imul_imm_s(number, row.stride * unit);
         self.b.ins().iadd(place, distance)
     }
 
@@ -51,6 +54,26 @@ impl Body<'_, '_> {
         self.b.ins().load(ty, FLAGS, address, near)
     }
 
+    /// One element of an f32 or a bf16, as an f32; an i32 by its bits.
+    fn load_one(&mut self, element: Element, place: (ir::Value, i64)) -> ir::Value {
+        if element != Element::Bf16 {
+            return self.load_scalar(types::F32, place);
+        }
+        let (address, near) = self.near(place);
+        let half = self.b.ins().uload16(types::I32, FLAGS, address, near);
+        let bits = self.b.ins().ishl_imm_u(half, 16);
+        self.bits(types::F32, bits)
+    }
+
+    /// Four bf16 one after the other.
+    fn load_halves(&mut self, place: (ir::Value, i64)) -> ir::Value {
+        let (address, near) = self.near(place);
+        let halves = self.b.ins().uload16x4(FLAGS, address, near);
+        let bits = self.b.ins().iconst(types::I32, 16);
+        let whole = self.b.ins().ishl(halves, bits);
+        self.bits(types::F32X4, whole)
+    }
+
     fn store_scalar(&mut self, value: ir::Value, (address, displacement): (ir::Value, i64)) {
         let (address, near) = self.near((address, displacement));
         self.b.ins().store(FLAGS, value, address, near);
@@ -61,24 +84,28 @@ impl Body<'_, '_> {
         let element = self.kernel.buffers[buffer.0 as usize].element;
         let ty = self.element_type(element);
         let (address, first) = self.address(buffer, index);
+        let unit = self.addresses.unit(Base::Buffer(buffer));
         if self.kernel.lanes == 1 || stride == 1 && active == self.kernel.lanes {
-            return self.load_scalar(ty, (address, first));
+            return match (element, self.kernel.lanes) {
+                (Element::F32 | Element::I32, _) => self.load_scalar(ty, (address, first)),
+                (Element::Bf16, 1) => self.load_one(element, (address, first)),
+                (Element::Bf16, _) => self.load_halves((address, first)),
+            };
         }
         // Floating-point registers hold either type: the lanes are gathered there.
         let (mut vector, gathered) = match (stride, active) {
-            (1, 2 | 3) => {
+            (1, 2 | 3) if element != Element::Bf16 => {
                 let pair = self.load_scalar(types::F64, (address, first));
                 let pair = self.b.ins().scalar_to_vector(types::F64X2, pair);
                 (self.bits(types::F32X4, pair), 2)
             }
             _ => {
-                let one = self.load_scalar(types::F32, (address, first));
+                let one = self.load_one(element, (address, first));
                 (self.b.ins().scalar_to_vector(types::F32X4, one), 1)
             }
         };
         for lane in gathered..active {
-            let distance = lane as i64 * stride * unit(Base::Buffer(buffer));
-            let one = self.load_scalar(types::F32, (address, first + distance));
+            let one = self.load_one(element, (address, first + lane as i64 * stride * unit));
             vector = self.b.ins().insertlane(vector, one, lane as u8);
         }
         self.bits(ty, vector)
@@ -90,6 +117,7 @@ impl Body<'_, '_> {
         let ty = self.element_type(element);
         let places = self.value(places);
         let (address, first) = self.address(buffer, index);
+        let unit = self.addresses.unit(Base::Buffer(buffer));
         let mut vector = None;
         for lane in 0..active {
             let place = match self.kernel.lanes {
@@ -100,12 +128,12 @@ impl Body<'_, '_> {
                 types::I32 => place,
                 _ => self.b.ins().sextend(self.pointer, place),
             };
-            let distance = self.b.ins().imul_imm_s(place, unit(Base::Buffer(buffer)));
+            let distance = self.b.ins().imul_imm_s(place, unit);
             let at = self.b.ins().iadd(address, distance);
+            let one = self.load_one(element, (at, first));
             if self.kernel.lanes == 1 {
-                return self.load_scalar(ty, (at, first));
+                return self.bits(ty, one);
             }
-            let one = self.load_scalar(types::F32, (at, first));
             vector = Some(match vector {
                 None => self.b.ins().scalar_to_vector(types::F32X4, one),
                 Some(vector) => self.b.ins().insertlane(vector, one, lane as u8),
@@ -120,13 +148,20 @@ impl Body<'_, '_> {
         let element = self.kernel.buffers[buffer.0 as usize].element;
         let ty = self.element_type(element);
         let address = self.address(buffer, index);
-        let one = self.load_scalar(ty.lane_type(), address);
+        let one = match element {
+            Element::F32 | Element::I32 => self.load_scalar(ty.lane_type(), address),
+            Element::Bf16 => self.load_one(element, address),
+        };
         if self.kernel.lanes == 1 { one } else { self.b.ins().splat(ty, one) }
     }
 
     pub(super) fn store(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {
         let value = self.value(value);
         let (address, first) = self.address(buffer, index);
+        if self.kernel.buffers[buffer.0 as usize].element == Element::Bf16 {
+            return self.store_halves((address, first), stride, active, value);
+        }
+        let unit = self.addresses.unit(Base::Buffer(buffer));
         if self.kernel.lanes == 1 || stride == 1 && active == self.kernel.lanes {
             return self.store_scalar(value, (address, first));
         }
@@ -140,14 +175,33 @@ impl Body<'_, '_> {
         let vector = self.bits(types::F32X4, value);
         for lane in stored..active {
             let one = self.b.ins().extractlane(vector, lane as u8);
-            let distance = lane as i64 * stride * unit(Base::Buffer(buffer));
-            self.store_scalar(one, (address, first + distance));
+            self.store_scalar(one, (address, first + lane as i64 * stride * unit));
+        }
+    }
+
+    /// A store of f32 to bf16.
+    fn store_halves(&mut self, (address, first): (ir::Value, i64), stride: i64, active: usize, value: ir::Value) {
+        let rounded = self.round_to_bf16(value);
+        if self.kernel.lanes > 1 && stride == 1 && active == self.kernel.lanes {
+            // Nothing saturates: the lanes are below 2^16.
+            let halves = self.b.ins().unarrow(rounded, rounded);
+            let pairs = self.bits(types::F64X2, halves);
+            let first_four = self.b.ins().extractlane(pairs, 0);
+            return self.store_scalar(first_four, (address, first));
+        }
+        for lane in 0..active {
+            let one = match self.kernel.lanes {
+                1 => rounded,
+                _ => self.b.ins().extractlane(rounded, lane as u8),
+            };
+            let (address, near) = self.near((address, first + lane as i64 * stride * Element::Bf16.bytes() as i64));
+            self.b.ins().istore16(FLAGS, one, address, near);
         }
     }
 
     fn element_type(&self, element: Element) -> ir::Type {
         match element {
-            Element::F32 => self.f32s(),
+            Element::F32 | Element::Bf16 => self.f32s(),
             Element::I32 => self.i32s(),
         }
     }

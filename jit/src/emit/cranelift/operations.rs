@@ -204,6 +204,26 @@ impl Body<'_, '_> {
         }
     }
 
+    /// The bits of the [nearest bf16](kiln_graph::Bf16::nearest), as an i32.
+    pub(super) fn round_to_bf16(&mut self, value: ir::Value) -> ir::Value {
+        let ty = self.i32s();
+        let bits = self.bits(ty, value);
+        let half = self.b.ins().iconst(types::I32, 16);
+        let [one, below_half, quiet] = [1, 0x7fff, 0x0040_0000].map(|constant| self.constant_i32(constant));
+        let last = self.b.ins().ushr(bits, half);
+        let last = self.b.ins().band(last, one);
+        let up = self.b.ins().iadd(last, below_half);
+        let rounded = self.b.ins().iadd(bits, up);
+        let quieted = self.b.ins().bor(bits, quiet);
+        let nan = self.b.ins().fcmp(FloatCC::Unordered, value, value);
+        let rounded = self.choose(nan, quieted, rounded);
+        let [exponent, sign, zero] = [0x7f80_0000, i32::MIN, 0].map(|constant| self.constant_i32(constant));
+        let [exponent, sign] = [exponent, sign].map(|mask| self.b.ins().band(bits, mask));
+        let denormal = self.b.ins().icmp(IntCC::Equal, exponent, zero);
+        let rounded = self.choose(denormal, sign, rounded);
+        self.b.ins().ushr(rounded, half)
+    }
+
     fn fold(&mut self, function: Float2, a: ir::Value) -> ir::Value {
         if self.scalar() {
             return a;

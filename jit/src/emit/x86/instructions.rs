@@ -7,7 +7,7 @@ use iced_x86::{Code, Register};
 pub enum Level {
     /// AVX2 and FMA3: 16 registers of up to 256 bits, masks are vectors.
     Avx2,
-    /// AVX-512 F, VL, DQ and BW: 32 registers of up to 512 bits, 7 registers of masks, memory operands that are one element.
+    /// AVX-512 F, VL, DQ and BW, with or without BF16: 32 registers of up to 512 bits, 7 registers of masks, memory operands that are one element.
     Avx512,
 }
 
@@ -145,6 +145,13 @@ table! { Op ALL {
     HIGH_LANES = VEX_Vunpckhps_xmm_xmm_xmmm128, EVEX_Vunpckhps_xmm_k1z_xmm_xmmm128b32;
     LOW_PAIRS = VEX_Vunpcklpd_xmm_xmm_xmmm128, EVEX_Vunpcklpd_xmm_k1z_xmm_xmmm128b64;
     HIGH_PAIRS = VEX_Vunpckhpd_xmm_xmm_xmmm128, EVEX_Vunpckhpd_xmm_k1z_xmm_xmmm128b64;
+    WIDEN_HALVES = VEX_Vpmovzxwd_xmm_xmmm64, EVEX_Vpmovzxwd_xmm_k1z_xmmm64;
+    BROADCAST_HALF = VEX_Vpbroadcastw_xmm_xmmm16, EVEX_Vpbroadcastw_xmm_k1z_xmmm16;
+    PACK = VEX_Vpackusdw_xmm_xmm_xmmm128, INVALID;
+    AND_NOT = VEX_Vpandn_xmm_xmm_xmmm128, INVALID;
+    NARROW = INVALID, EVEX_Vpmovdw_xmmm64_k1z_xmm;
+    TO_BF16 = INVALID, EVEX_Vcvtneps2bf16_xmm_k1z_xmmm128b32;
+    STORE_HALVES = INVALID, EVEX_Vmovdqu16_xmmm128_k1z_xmm;
     ODD_LANES = VEX_Vmovshdup_xmm_xmmm128, EVEX_Vmovshdup_xmm_k1z_xmmm128;
 } }
 
@@ -164,6 +171,9 @@ table! { Fixed ALL_FIXED {
     GROUPS_OF_256 = VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, EVEX_Vshuff32x4_ymm_k1z_ymm_ymmm256b32_imm8;
     ROTATE_512 = INVALID, EVEX_Valignd_zmm_k1z_zmm_zmmm512b32_imm8;
     GROUPS_OF_512 = INVALID, EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8;
+    INSERT_HALF = VEX_Vpinsrw_xmm_xmm_r32m16_imm8, EVEX_Vpinsrw_xmm_xmm_r32m16_imm8;
+    EXTRACT_HALF = VEX_Vpextrw_r32m16_xmm_imm8, EVEX_Vpextrw_r32m16_xmm_imm8;
+    PERMUTE_PAIRS = VEX_Vpermq_ymm_ymmm256_imm8, INVALID;
     FROM_GENERAL = VEX_Vmovd_xmm_rm32, EVEX_Vmovd_xmm_rm32;
     TO_GENERAL = VEX_Vmovd_rm32_xmm, EVEX_Vmovd_rm32_xmm;
 } }

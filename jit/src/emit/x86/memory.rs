@@ -9,7 +9,7 @@ use super::pointers::{FIRST, ROW, SECOND};
 use super::values::Id;
 use super::values::{Constant, is_whole};
 use super::{Body, Level};
-use crate::emit::addresses::{Base, unit};
+use crate::emit::addresses::Base;
 use crate::kernel::{BufferId, Index, Row, Value};
 
 /// Bytes of a lane.
@@ -24,7 +24,7 @@ impl Body<'_> {
         };
         if self.row != Some((place, row)) {
             self.find_row(row);
-            self.times(ROW, row.stride * unit(Base::Buffer(buffer)));
+            self.times(ROW, row.stride * self.bytes(buffer));
             self.out.push(Code::Add_r64_rm64, &[ROW.into(), self.located(self.pointers.place(place))]);
             self.row = Some((place, row));
         }
@@ -66,6 +66,9 @@ impl Body<'_> {
 
     /// The first `active` lanes; the others are 0.
     pub(super) fn load(&mut self, id: Id, buffer: BufferId, index: &Index, stride: i64, active: usize) {
+        if self.is_half(buffer) {
+            return self.load_halves(id, buffer, index, stride, active);
+        }
         let (base, first) = self.address(buffer, index);
         let to = self.target_apart(id);
         match stride {
@@ -135,6 +138,9 @@ impl Body<'_> {
 
     /// Lanes at distances of their own. The instruction uses its mask up, and leaves the lanes that are not in it alone.
     pub(super) fn gather(&mut self, id: Id, buffer: BufferId, index: &Index, places: Id, active: usize) {
+        if self.is_half(buffer) {
+            return self.gather_halves(id, buffer, index, places, active);
+        }
         let places = self.register(places);
         let (base, first) = self.address(buffer, index);
         let to = self.target_apart(id);
@@ -162,6 +168,9 @@ impl Body<'_> {
 
     /// One element in every lane.
     pub(super) fn splat(&mut self, id: Id, buffer: BufferId, index: &Index) {
+        if self.is_half(buffer) {
+            return self.splat_half(id, buffer, index);
+        }
         let (base, first) = self.address(buffer, index);
         let to = self.target_apart(id);
         let memory = self.near(base, first);
@@ -177,6 +186,9 @@ impl Body<'_> {
     }
 
     pub(super) fn store(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {
+        if self.is_half(buffer) {
+            return self.store_halves(buffer, index, stride, active, value);
+        }
         let id = self.values.id(value);
         let from = self.register(id);
         let (base, first) = self.address(buffer, index);

@@ -4,8 +4,8 @@
 use kiln_graph::Few;
 use rustc_hash::FxHashMap;
 
-use super::Level;
 use super::instructions::Length;
+use super::{Level, halves};
 use crate::kernel::{Compare, Convert, Float1, Kernel, Loop, Operation, Statement, Value, ValueType, Variable};
 
 /// A value; those from the number of the kernel's values on are constants.
@@ -55,6 +55,8 @@ pub struct LoopFacts {
 #[derive(Debug)]
 pub struct Values {
     level: Level,
+    /// Whether there is an instruction that rounds to bf16.
+    converts: bool,
     same: Vec<Id>,
     masks: Vec<bool>,
     constants: Vec<Option<Constant>>,
@@ -70,10 +72,11 @@ pub struct Values {
 
 impl Values {
     /// Of a checked kernel.
-    pub fn new(kernel: &Kernel, level: Level) -> Values {
+    pub fn new(kernel: &Kernel, level: Level, converts: bool) -> Values {
         let count = kernel.values.len();
         let mut values = Values {
             level,
+            converts,
             same: (0..count as u32).map(Id).collect(),
             masks: kernel.values.iter().map(|&ty| ty == ValueType::Mask && level == Level::Avx512).collect(),
             constants: vec![None; count],
@@ -201,9 +204,14 @@ impl Values {
                     used.push(self.constant(constant));
                 }
             }
-            Statement::Store { index, value, .. } => {
+            Statement::Store { buffer, index, value, .. } => {
                 used.push(self.id(*value));
                 used.extend(index.row.map(|row| self.id(row.value)));
+                if halves::is_half(kernel, *buffer) {
+                    for constant in halves::stored(kernel, self.level, self.converts, statement) {
+                        used.push(self.constant(constant));
+                    }
+                }
             }
             Statement::Prefetch { .. } | Statement::For(_) => (),
         }
@@ -213,6 +221,9 @@ impl Values {
     /// The constants that an operation needs at this level.
     fn needs(&self, kernel: &Kernel, operation: &Operation) -> [Option<Constant>; 2] {
         let vectors = self.level == Level::Avx2;
+        if let Some(needs) = halves::needs(kernel, self.level, operation) {
+            return needs;
+        }
         match *operation {
             Operation::Float1(Float1::Neg, _) => [Some(SIGN), None],
             Operation::Float1(Float1::Abs, _) => [Some(NOT_SIGN), None],

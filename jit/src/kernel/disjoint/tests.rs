@@ -117,7 +117,7 @@ fn check(&(grid, body, distance, is): &(&[usize], &str, Option<usize>, Is)) {
     let head = "kernel k lanes=4 (x: readwrite f32[128], y: f32[128], n: i32[128])";
     let kernel = parse(&format!("{head} {{ {open}%0 = constant 1.0 {body} {close} }}"));
     let kernel = kernel.unwrap_or_else(|error| panic!("{error} in {body}"));
-    let at = |memory, element| Origin { memory, element };
+    let at = |memory, element: usize| Origin { memory, byte: 4 * element };
     let second = distance.map_or(at(1, 0), |distance| at(0, distance));
     let found = kernel.disjoint(&[at(0, 0), second, at(2, 0)]).map_err(|error| match error {
         Dependence::Shared { reason, .. } => reason.to_string(),
@@ -129,7 +129,7 @@ fn check(&(grid, body, distance, is): &(&[usize], &str, Option<usize>, Is)) {
     };
     assert_eq!(found, expected, "in\n{kernel}");
     let runs = catch_unwind(|| {
-        let places = [0, distance.unwrap_or(256), 512];
+        let places = [0, distance.unwrap_or(256), 512].map(|element| 4 * element);
         interpret_words(&kernel, &mut [0; 640], &places, 0..kernel.tasks());
     });
     assert_eq!(runs.is_err(), matches!(is, Race(_)), "in\n{kernel}");
@@ -143,7 +143,7 @@ fn tasks_are_disjoint_or_a_reason_is_told() {
 #[test]
 fn what_is_no_sound_kernel_is_not_proved() {
     let kernel = |text: &str| parse(text).unwrap_or_else(|error| panic!("{error}"));
-    let origins = [Origin { memory: 0, element: 0 }];
+    let origins = [Origin { memory: 0, byte: 0 }];
     let check = |text: &str, expected: &str| {
         assert_eq!(kernel(text).disjoint(&origins).expect_err("not proved").to_string(), expected);
     };

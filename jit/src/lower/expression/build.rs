@@ -29,6 +29,15 @@ pub struct Located {
     pub layout: Layout,
 }
 
+/// How values of a type lie in memory. Booleans are i32, 0 or 1; in registers they are masks.
+pub fn element(dtype: DType) -> Element {
+    match dtype {
+        DType::F32 => Element::F32,
+        DType::Bf16 => Element::Bf16,
+        DType::I32 | DType::Bool => Element::I32,
+    }
+}
+
 /// The place along each axis of a shape, in a space of these axes.
 pub fn identity(rank: usize) -> Vec<Affine> {
     (0..rank).map(|axis| Affine::axis(rank, axis)).collect()
@@ -137,12 +146,7 @@ impl<'a> ExpressionBuilder<'a> {
         if let Some(index) = arguments.iter().position(|argument| argument.storage == storage) {
             return index;
         }
-        // Booleans lie in memory as i32, 0 or 1; in registers they are masks.
-        let element = match dtype {
-            DType::F32 => Element::F32,
-            DType::I32 | DType::Bool => Element::I32,
-        };
-        arguments.push(Argument { storage, element, elements, read: false, written: false });
+        arguments.push(Argument { storage, element: element(dtype), elements, read: false, written: false });
         arguments.len() - 1
     }
 

@@ -4,9 +4,10 @@
 use kiln_graph::DType;
 use kiln_graph::op::{BinaryOp, CompareOp, UnaryOp};
 
-use super::{Affine, Expression, Term, TermId};
+use super::{Affine, Expression, Store, Term, TermId};
 use crate::kernel::{
-    Access, BufferId, Compare, Convert, Float1, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Value, ValueType,
+    Access, BufferId, Compare, Convert, Float1, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Shift, Value,
+    ValueType,
 };
 use crate::lower::{math, random};
 
@@ -154,7 +155,7 @@ impl<'a> Evaluation<'a> {
         // `p' = p - lr * m'`, `m' = b * m + g`, both over their old values: with m' written first, a load of m would
         // find m'.
         // All is computed before anything is written: a store may hit what another term loads.
-        let terms = self.expression.stores.iter().map(|store| store.term);
+        let terms = self.expression.stores.iter().map(|store| self.stored(store));
         let values: Vec<Value> = terms.map(|term| scope.term(kernel, term, point, roots)).collect();
         for (store, &value) in self.expression.stores.iter().zip(&values) {
             let value = match kernel.ty(value) {
@@ -164,6 +165,14 @@ impl<'a> Evaluation<'a> {
             let (index, lanes) = point.access(&store.access);
             let stride = if point.active == 1 { 1 } else { lanes };
             kernel.store(self.buffers[store.argument], index, stride, point.active, value);
+        }
+    }
+
+    /// The term whose value is written: a store to bf16 rounds by itself.
+    fn stored(&self, store: &Store) -> TermId {
+        match self.expression.terms[store.term.index()] {
+            Term::Convert(exact) if self.expression.types[store.term.index()] == DType::Bf16 => exact,
+            _ => store.term,
         }
     }
 
@@ -185,7 +194,7 @@ impl<'a> Evaluation<'a> {
                 if dtype == DType::Bool { kernel.convert(Convert::I32ToMask, raw) } else { raw }
             }
             Term::Constant(value) => match dtype {
-                DType::F32 => kernel.f32(value.0 as f32),
+                DType::F32 | DType::Bf16 => kernel.f32(value.0 as f32),
                 DType::I32 => kernel.i32(value.0 as i32),
                 DType::Bool => {
                     let raw = kernel.i32((value.0 != 0.0) as i32);
@@ -348,9 +357,34 @@ fn select(kernel: &mut KernelBuilder, condition: Value, a: Value, b: Value) -> V
     }
 }
 
+/// The f32 that the [nearest bf16](kiln_graph::Bf16::nearest) is.
+fn round_to_bf16(kernel: &mut KernelBuilder, a: Value) -> Value {
+    let bits = kernel.convert(Convert::BitsToI32, a);
+    let [one, below_half, upper, quiet] = [1, 0x7fff, !0xffff, 0x0040_0000].map(|number| kernel.i32(number));
+    let last = kernel.shift(Shift::RightLogical, bits, 16);
+    let last = kernel.int2(Int2::And, last, one);
+    let up = kernel.int2(Int2::Add, last, below_half);
+    let rounded = kernel.int2(Int2::Add, bits, up);
+    let quieted = kernel.int2(Int2::Or, bits, quiet);
+    let nan = kernel.compare(Compare::Ne, a, a);
+    let rounded = kernel.select(nan, quieted, rounded);
+    let [exponent, sign, zero] = [0x7f80_0000, i32::MIN, 0].map(|number| kernel.i32(number));
+    let [exponent, sign] = [exponent, sign].map(|mask| kernel.int2(Int2::And, bits, mask));
+    let denormal = kernel.compare(Compare::Eq, exponent, zero);
+    let rounded = kernel.select(denormal, sign, rounded);
+    let rounded = kernel.int2(Int2::And, rounded, upper);
+    kernel.convert(Convert::BitsToF32, rounded)
+}
+
 fn convert(kernel: &mut KernelBuilder, from: DType, to: DType, a: Value) -> Value {
     match (from, to) {
         (DType::F32, DType::F32) | (DType::I32, DType::I32) | (DType::Bool, DType::Bool) => a,
+        // In a register a bf16 is the f32 that it stands for.
+        (DType::Bf16, DType::Bf16 | DType::F32) => a,
+        (DType::F32, DType::Bf16) => round_to_bf16(kernel, a),
+        (DType::Bf16, DType::I32 | DType::Bool) | (DType::I32 | DType::Bool, DType::Bf16) => {
+            unreachable!("bf16 comes from f32 and becomes f32")
+        }
         (DType::F32, DType::I32) => kernel.convert(Convert::Truncate, a),
         (DType::I32, DType::F32) => kernel.convert(Convert::ToF32, a),
         (DType::Bool, DType::I32) => kernel.convert(Convert::MaskToI32, a),

@@ -1,0 +1,104 @@
+//! Instructions on vectors of 16-bit words.
+
+use iced_x86::{Instruction, Mnemonic, OpKind, Register};
+use kiln_graph::Bf16;
+
+use super::vectors::{Vector, lanes};
+use super::{Machine, number};
+
+/// The words of a vector, the lower half of a lane first.
+fn words(vector: &Vector) -> [u16; 32] {
+    std::array::from_fn(|word| (vector[word / 2] >> (16 * (word % 2))) as u16)
+}
+
+/// The vector of some words.
+fn vector(words: &[u16; 32]) -> Vector {
+    std::array::from_fn(|lane| u32::from(words[2 * lane]) | u32::from(words[2 * lane + 1]) << 16)
+}
+
+impl Machine {
+    /// The first words of an operand; in memory only those that take part are touched.
+    fn words(&mut self, i: &Instruction, operand: u32, count: usize) -> [u16; 32] {
+        if i.op_kind(operand) == OpKind::Register {
+            return words(&self.vectors[number(i.op_register(operand))]);
+        }
+        let at = self.address(i);
+        let mut words = [0; 32];
+        for (word, bits) in words.iter_mut().enumerate().take(count) {
+            if self.active(i, word) {
+                *bits = self.read_word(at + 2 * word as u64, 2) as u16;
+            }
+        }
+        words
+    }
+
+    /// Writes the first words that take part, to a register (without a mask) or to memory.
+    fn put_words(&mut self, i: &Instruction, count: usize, result: [u16; 32]) {
+        if i.op_kind(0) == OpKind::Register {
+            assert_eq!(i.op_mask(), Register::None, "{i}");
+            let word = |word: usize| if word < count { result[word] } else { 0 };
+            self.vectors[number(i.op0_register())] = vector(&std::array::from_fn(word));
+            return;
+        }
+        let at = self.address(i);
+        for (word, bits) in result.iter().enumerate().take(count) {
+            if self.active(i, word) {
+                self.write(at + 2 * word as u64, &bits.to_le_bytes());
+            }
+        }
+    }
+
+    pub(super) fn half_instruction(&mut self, i: &Instruction) {
+        let immediate = |operand: u32| i.immediate(operand) as usize;
+        match i.mnemonic() {
+            Mnemonic::Vpmovzxwd => {
+                let count = lanes(i.op0_register());
+                let words = self.words(i, 1, count);
+                self.set(i, count, std::array::from_fn(|lane| words[lane].into()));
+            }
+            Mnemonic::Vpbroadcastw => {
+                let one = self.words(i, 1, 1)[0];
+                self.set(i, lanes(i.op0_register()), vector(&[one; 32]));
+            }
+            Mnemonic::Vpinsrw => {
+                let mut result = words(&self.vectors[number(i.op1_register())]);
+                result[immediate(3)] = self.read_word(self.address(i), 2) as u16;
+                self.put_words(i, 8, result);
+            }
+            Mnemonic::Vpextrw => {
+                let word = words(&self.vectors[number(i.op1_register())])[immediate(2)];
+                self.write(self.address(i), &word.to_le_bytes());
+            }
+            Mnemonic::Vpackusdw => {
+                let count = lanes(i.op0_register());
+                let (a, b) = (self.vector(i, 1, count), self.vector(i, 2, count));
+                let word = |word: usize| {
+                    let lane = word / 8 * 4 + word % 4;
+                    let from = if word % 8 < 4 { a[lane % 16] } else { b[lane % 16] };
+                    (from as i32).clamp(0, 0xffff) as u16
+                };
+                self.put_words(i, 2 * count, std::array::from_fn(word));
+            }
+            Mnemonic::Vpermq => {
+                let a = self.vector(i, 1, 8);
+                self.set(i, 8, std::array::from_fn(|lane| a[(immediate(2) >> lane.min(7) / 2 * 2 & 3) * 2 + lane % 2]));
+            }
+            Mnemonic::Vpmovdw => {
+                let from = self.vectors[number(i.op1_register())];
+                let word = |word: usize| if word < 16 { from[word] as u16 } else { 0 };
+                self.put_words(i, lanes(i.op1_register()), std::array::from_fn(word));
+            }
+            Mnemonic::Vcvtneps2bf16 => {
+                let from = self.vectors[number(i.op1_register())];
+                let word =
+                    |word: usize| if word < 16 { Bf16::nearest(f32::from_bits(from[word])).to_bits() } else { 0 };
+                self.put_words(i, lanes(i.op1_register()), std::array::from_fn(word));
+            }
+            Mnemonic::Vmovdqu16 => {
+                let from = words(&self.vectors[number(i.op1_register())]);
+                self.put_words(i, 2 * lanes(i.op1_register()), from);
+            }
+            other => panic!("{other:?} is not emulated"),
+        }
+    }
+}
