@@ -278,9 +278,6 @@ pub mod overlap_add {
     pub const FAR: f64 = 0.5;
     /// Cycles that the kernel takes beside those of the sums. Unit: cycles a call. Zen 3, 2026-11-28.
     pub const CALL: f64 = 800.0;
-    /// Lanes from which on convolutions of few features are tried with pixels along them, and their results transposed.
-    /// Unit: lanes. Emerald Rapids, 2026-11-29; not measured where there are fewer.
-    pub const PIXELS: usize = 16;
 }
 
 /// Copies to other layouts.
@@ -312,6 +309,9 @@ pub mod relayout {
 pub mod transpose_results {
     /// Cycles that the kernel takes beside those of the elements. Unit: cycles a call. Zen 3, 2026-11-26.
     pub const CALL: f64 = 800.0;
+    /// Lanes from which on convolutions of few features are tried with pixels along them, and their results transposed.
+    /// Unit: lanes. Emerald Rapids, 2026-11-29; not measured where there are fewer.
+    pub const PIXELS: usize = 16;
 }
 
 /// Winograd's F(2 x 2, 3 x 3), forward and for input gradients.
