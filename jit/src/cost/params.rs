@@ -76,6 +76,8 @@ pub mod stalls {
     /// Iterations of the innermost loops over which the left operand's lines are counted. Unit: iterations. Zen 4,
     /// 2026-11-23.
     pub const ITERATIONS: usize = 64;
+    /// Loads more that one of a whole line takes where it straddles two. Unit: loads. Emerald Rapids, 2026-11-29.
+    pub const STRADDLING: f64 = 1.33;
     /// Elements of a cache line. Unit: f32 elements. As `target.rs` says.
     pub const LINE: i64 = super::target::LINE as i64;
     /// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers
@@ -322,6 +324,9 @@ pub mod relayout {
 pub mod transpose_results {
     /// Cycles that the kernel takes beside those of the elements. Unit: cycles a call. Zen 3, 2026-11-26.
     pub const CALL: f64 = 800.0;
+    /// Lanes from which on convolutions of few features are tried with pixels along them, and their results transposed.
+    /// Unit: lanes. Emerald Rapids, 2026-11-29; not measured where there are fewer.
+    pub const PIXELS: usize = 16;
 }
 
 /// Winograd's F(2 x 2, 3 x 3), forward and for input gradients.
