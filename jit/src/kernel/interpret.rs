@@ -96,7 +96,7 @@ pub fn interpret_words(kernel: &Kernel, memory: &mut [u32], places: &[usize], ta
     let mut machine = Machine {
         kernel,
         unit,
-        users: vec![Users::default(); memory.len() * size_of::<u32>() / unit],
+        users: vec![Users::default(); size_of_val(memory) / unit],
         memory,
         places,
         variables: vec![0; kernel.variables as usize],
