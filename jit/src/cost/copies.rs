@@ -32,7 +32,8 @@ pub fn relayout(elements: usize, moves: Moves, target: &Target) -> f64 {
 pub fn squares(elements: usize, target: &Target) -> f64 {
     // Elements of both sides: each is read and written.
     let far = !holds(target.l2_bytes, relayout::FAR, 2 * elements);
-    elements as f64 * if far { relayout::FAR_SQUARES } else { relayout::SQUARES }
+    let near = if target.lanes > relayout::LANES { relayout::WIDE_SQUARES } else { relayout::SQUARES };
+    elements as f64 * if far { relayout::FAR_SQUARES } else { near }
 }
 
 /// Estimated cycles to pack so many elements into panels.

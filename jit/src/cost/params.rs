@@ -291,6 +291,12 @@ pub mod relayout {
     /// Cycles to move an element in squares that are transposed in registers. Unit: cycles an element. Zen 3,
     /// 2026-11-26.
     pub const SQUARES: f64 = 0.9;
+    /// The same in squares of more than [`LANES`] lanes a side: 4 shuffles for each 16 elements instead of 3 for each
+    /// 8. 0.4 within the second-level cache, 0.8 where lines crowd a set. Unit: cycles an element. Emerald Rapids,
+    /// 2026-11-29.
+    pub const WIDE_SQUARES: f64 = 0.5;
+    /// See [`WIDE_SQUARES`]. Unit: lanes. As Zen 3 has.
+    pub const LANES: usize = 8;
     /// The same from and to memory beyond the caches. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const FAR_SQUARES: f64 = 2.4;
     /// Cycles to move an element by itself. Unit: cycles an element. Zen 3, 2026-11-26.
@@ -406,6 +412,10 @@ pub mod reductions {
     pub const MOST_PARTS: usize = 128;
     /// Accumulators that are enough to hide the latency of a fold. Unit: vectors. Zen 3, 2026-11-26.
     pub const ACCUMULATORS: usize = 8;
+    /// What comes behind sums of rows is computed for as many rows as there are lanes from this weight on: a logarithm
+    /// (15) behind sums of 10 terms took 35 cycles a row, 15 behind those of 16 rows. Unit: weight, an addition being
+    /// 1. Emerald Rapids, 2026-11-29.
+    pub const BEHIND: u64 = 5;
     /// Terms that an accumulator adds up before its sum goes into a total: as many equal ones lose 5e-7 of the sum
     /// at most. Unit: terms. Zen 3, 2026-11-28.
     pub const BLOCK: usize = 32;
