@@ -117,9 +117,20 @@ pub const LINE_BYTES: usize = 64;
 pub const LINE: usize = LINE_BYTES / 4;
 /// Bytes of a page of memory where no huge ones are asked for: x86-64, and ARM but for Apple's (16 KiB).
 pub const PAGE_BYTES: usize = 4 << 10;
-/// Lines that a set of a cache holds, taken for all caches: 8 in those of Zen 2 to 5 and of Haswell to Skylake; Ice
-/// Lake and later have 12 in the first-level cache and up to 20 in the second.
-pub const WAYS: usize = 8;
+/// Lines that a set of a cache of so many bytes holds.
+pub fn ways(cache_bytes: usize) -> usize {
+    // First-level caches are looked up by places within a page, so that they have as many ways as they hold pages: 8 of
+    // 32 KiB, and 12 of 48 KiB since Ice Lake. Second-level ones have 8 on Zen 2 to 5 and from Haswell to Skylake (up to
+    // 1 MiB), and 16 or more where they are larger.
+    const FIRST_LEVEL: usize = 12 * PAGE_BYTES;
+    if cache_bytes <= FIRST_LEVEL {
+        (cache_bytes / PAGE_BYTES).max(8)
+    } else if cache_bytes > 1 << 20 {
+        16
+    } else {
+        8
+    }
+}
 
 /// A machine to lower for. The order in which sums are taken depends on it and on the shapes, never on the number of
 /// threads.

@@ -16,6 +16,7 @@ use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::Products;
 use super::strategy::{Reading, Search, Strategy};
 use crate::cost::params::search::{INVARIANT_COPY, LOOKED_AT, MANY, MOST, OF_A_KIND, WITHIN};
+use crate::cost::params::transpose_results::PIXELS;
 use crate::kernel::Element;
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
@@ -57,30 +58,31 @@ fn strategies(problem: &Problem, forms: &[Form], search: Search, target: &Target
 }
 
 /// Where results are to lie along another axis than is preferred, they are stored so, or first as is preferred and then
-/// transposed; those of a product are also transposed where that is less than to transpose an operand. `None` as in
-/// [`contractions`].
+/// transposed; those of a product are also transposed where that is less than to transpose an operand, and those of a
+/// convolution of few features where lanes are pixels. `None` as in [`contractions`].
 fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Strategy>> {
     let Problem { op, operands: [left, right], output, along, exact } = problem;
     let search = Search { exact: *exact, ..search };
     let (operands, output) = ([left, right], *output);
     let preferred = contractions(op, form, left, right, output)?.preferred;
+    let lowered = |used: [&Operand; 2], along: Option<usize>| {
+        let mut contractions = contractions(op, form, used[0], used[1], output).expect("a contraction");
+        contractions
+            .contractions
+            .iter_mut()
+            .for_each(|contraction| contraction.fast = along.unwrap_or(contraction.fast));
+        if let (Some(overlap_add), Some(along)) = (&mut contractions.overlap_add, along) {
+            overlap_add.fast = along;
+        }
+        contractions
+    };
     // Three ways to have results along `along`, or along the axis that is preferred anyway:
     //
     //     lanes as preferred, results stored as they come           (no `along`)
     //     lanes as preferred, results kept, then transposed         (`along`: `transposed`)
     //     lanes along `along`, or stores lane by lane               (`along`: `fast` says how they are to lie)
     let all = |preferred: &[PreferredLayout; 3], along: Option<usize>, search: Search| {
-        let lower = |used: [&Operand; 2]| {
-            let mut contractions = contractions(op, form, used[0], used[1], output).expect("a contraction");
-            contractions
-                .contractions
-                .iter_mut()
-                .for_each(|contraction| contraction.fast = along.unwrap_or(contraction.fast));
-            if let (Some(overlap_add), Some(along)) = (&mut contractions.overlap_add, along) {
-                overlap_add.fast = along;
-            }
-            contractions
-        };
+        let lower = |used: [&Operand; 2]| lowered(used, along);
         let mut strategies = all_of(operands, preferred, output, &lower, search, target);
         if let Some(preferred) = by_channels(op, output, preferred) {
             // Without a copy it would be a strategy of the first call again. Where results lie otherwise, only
@@ -114,6 +116,18 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
         let stored = stored.beside_all(&strategies).less(transpose.cycles(target));
         let others =
             all(&[PreferredLayout { order, halo: Halo::default() }, right, result], Some(rows), stored).into_iter();
+        strategies.extend(others.map(|strategy| strategy.transposed(transpose.clone(), target)));
+    } else if target.lanes >= PIXELS
+        && let (Some(preferred), Op::Conv(_) | Op::ConvGradInput { .. }) = (by_channels(op, output, &preferred), op)
+    {
+        // 9 features a group would fill 9 of 16 lanes: lanes along pixels are all filled, and their results are copied
+        // to channels last.
+        let pixels = output.rank() - 1;
+        let transpose = TransposeResults::new(output, &preferred[0].order, 1);
+        let asked = |strategy: &Strategy| strategy.copies() && strategy.knows_how_results_lie();
+        let search = Search { asked, ..search.beside_all(&strategies).less(transpose.cycles(target)) };
+        let lower = |used: [&Operand; 2]| lowered(used, Some(pixels));
+        let others = all_of(operands, &preferred, output, &lower, search, target).into_iter();
         strategies.extend(others.map(|strategy| strategy.transposed(transpose.clone(), target)));
     }
     Some(strategies)

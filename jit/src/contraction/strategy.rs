@@ -11,7 +11,7 @@ use super::stalls::{Stalls, products};
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
-use super::strategies::register_tiles;
+use super::strategies::register_tiles::{self, RightReads};
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
 use super::strategies::transpose_results::TransposeResults;
@@ -177,7 +177,9 @@ impl TiledPart {
         //
         //     tiles by strips:   neither,   packed B,   K-blocked (packed A and packed B)
         //     tiles by rows:     packed A,  packed A and packed B
-        register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles| {
+        //
+        // Where the tiles read the right operand in panels alone, those without a packed B are left out.
+        register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles, right_reads| {
             let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
@@ -190,8 +192,8 @@ impl TiledPart {
             let packed = PackedPanels::right(&tiling);
             let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)], cycles));
             let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
-            for (tiling, panels, cycles) in [(tiling, [left, None], cycles)].into_iter().chain(packed).chain(k_blocked)
-            {
+            let unpacked = (right_reads == RightReads::AsItLies).then_some((tiling, [left, None], cycles));
+            for (tiling, panels, cycles) in unpacked.into_iter().chain(packed).chain(k_blocked) {
                 let copy = |(panels, reading): (&Option<PackedPanels>, Reading)| {
                     panels.as_ref().map_or(0.0, |panels| reading.copying * panels.cycles(target))
                 };
@@ -237,16 +239,19 @@ impl TiledPart {
         // A packed operand serves all items where they read the same places of it (a weight, in all images). Otherwise
         // each item would need a copy of its own, which is ruled out by a price.
         let [left, right] = accumulate.shared();
+        // What is copied once serves all of them, so that each item bears its part.
+        let count = accumulate.count() as f64;
         let reading = [(left, reading[0]), (right, reading[1])];
         let reading = reading.map(|(shared, reading)| match shared {
-            true => reading,
+            true => Reading { copying: reading.copying / count, ..reading },
             false => Reading { copying: f64::INFINITY, ..reading },
         });
         let of_all_items = |mut part: TiledPart| {
             // The items are the tasks; the loops over one item's tiles all lie within a task. The cycles of one item's
             // tiles are replaced by those of all items, clearing and adding to memory included.
-            part.tiling.grid = 0;
-            part.cycles += accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) - part.computing;
+            part.tiling = accumulate.apart(Tiling { grid: 0, ..part.tiling });
+            let copies = count * (part.cycles - part.computing);
+            part.cycles = accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) + copies;
             TiledPart { accumulate: Some(accumulate.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.

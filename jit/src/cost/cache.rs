@@ -6,7 +6,7 @@
 //! each step of an iterator is several calls.
 
 use super::params::stalls::{
-    ALTERNATING, FAR_RUN, FAR_SCATTERED, HIDDEN, HINDERING, LINE, PAGE, PAGES, RUN, SCATTERED, WALK, WAYS,
+    ALTERNATING, FAR_RUN, FAR_SCATTERED, HIDDEN, HINDERING, LINE, PAGE, PAGES, PASSING_WAYS, RUN, SCATTERED, WALK,
 };
 use crate::target::{self, Target};
 
@@ -190,14 +190,16 @@ pub fn again(
 
 /// The share of some lines that do not stay in a cache, since too many of them fall on one set.
 pub fn crowded(lines: &[Run], bytes: usize) -> f64 {
-    let (count, all) = (bytes / target::LINE_BYTES / target::WAYS, count(lines));
+    let ways = target::ways(bytes);
+    let (count, all) = (bytes / target::LINE_BYTES / ways, count(lines));
+    let most = ways as u32 - PASSING_WAYS;
     // A run fills the sets in turn: `all % count` of them get one line more than the others.
     if is_dense(lines) {
         let (each, more) = ((all as usize / count) as u32, all as usize % count);
-        let over = |on_a_set: u32, sets: usize| if on_a_set > WAYS { on_a_set as usize * sets } else { 0 };
+        let over = |on_a_set: u32, sets: usize| if on_a_set > most { on_a_set as usize * sets } else { 0 };
         return (over(each, count - more) + over(each + 1, more)) as f64 / all as f64;
     }
-    if all <= i64::from(WAYS) {
+    if all <= i64::from(most) {
         return 0.0;
     }
     // A line's set is its number modulo the number of sets: at a stride of 4 KiB all lines fall on one set of a cache
@@ -221,7 +223,7 @@ pub fn crowded(lines: &[Run], bytes: usize) -> f64 {
     }
     let (mut over, mut set) = (0, 0);
     while set < count {
-        if sets[set] > WAYS {
+        if sets[set] > most {
             over += sets[set];
         }
         set += 1;

@@ -1,7 +1,7 @@
 //! Every number that decides on speed: what it says, its unit, and on which machine and when it was set. Zen 3 and Zen
-//! 4 are servers of AMD with two cores lent; on Zen 4 vectors were Cranelift's, of 128 bits. What a number was held
-//! against is told in `docs/experiments` where that was more than one run; a number that nobody measured on other
-//! machines than these two is a guess there.
+//! 4 are servers of AMD with two cores lent, Emerald Rapids is one of Intel; on Zen 4 vectors were Cranelift's, of 128
+//! bits. What a number was held against is told in `docs/experiments` where that was more than one run; a number that
+//! nobody measured on other machines than these three is a guess there.
 
 use crate::target;
 
@@ -51,9 +51,9 @@ pub mod row_blocks {
 pub mod stalls {
     /// Elements of a page, a whole number of lines. Unit: f32 elements. As `target.rs` says.
     pub const PAGE: i64 = super::target::PAGE_BYTES as i64 / 4;
-    /// Ways of a cache that one operand may fill. Unit: ways of [`target::WAYS`](crate::target::WAYS). Zen 3,
-    /// 2026-11-26.
-    pub const WAYS: u32 = 6;
+    /// Ways of a cache that one operand leaves to others: it may fill 6 of 8. Unit: ways of
+    /// [`target::ways`](crate::target::ways). Zen 3, 2026-11-26.
+    pub const PASSING_WAYS: u32 = 2;
     /// Pages that are found without a walk. Unit: pages of 4 KiB. Zen 4, 2026-11-23.
     pub const PAGES: usize = 64;
     /// Cycles that a line takes of the products' time where several runs alternate. Unit: cycles a line. Zen 3,
@@ -76,6 +76,8 @@ pub mod stalls {
     /// Iterations of the innermost loops over which the left operand's lines are counted. Unit: iterations. Zen 4,
     /// 2026-11-23.
     pub const ITERATIONS: usize = 64;
+    /// Loads more that one of a whole line takes where it straddles two. Unit: loads. Emerald Rapids, 2026-11-29.
+    pub const STRADDLING: f64 = 1.33;
     /// Elements of a cache line. Unit: f32 elements. As `target.rs` says.
     pub const LINE: i64 = super::target::LINE as i64;
     /// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers
@@ -186,6 +188,9 @@ pub mod packed_panels {
     pub const ROW: usize = 256;
     /// Tasks that all of them make then, at least, if there are enough. Unit: tasks. Zen 3, 2026-11-26.
     pub const ROW_TASKS: usize = 8;
+    /// Tasks, at least, where an operand that lies transposed is copied panel by panel: a task is a panel. Unit: tasks.
+    /// Emerald Rapids, 2026-11-29.
+    pub const PANEL_TASKS: usize = 8;
     /// Cycles to move an element in whole vectors. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const VECTORS: f64 = 0.5;
     /// What the elements of both sides fill, at most, where the left operand's vectors take no longer than that:
@@ -195,24 +200,36 @@ pub mod packed_panels {
     pub const PIECES: f64 = 1.0;
     /// The same from and to memory beyond the second-level cache. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const FAR_PIECES: f64 = 3.5;
+    /// The same where a piece is one masked load and one masked store: 1.5 of a matrix of 4 MB, 1.9 of 16 MB. Unit:
+    /// cycles an element. Emerald Rapids, 2026-11-29.
+    pub const FAR_MASKED: f64 = 1.8;
+    /// Lanes of a machine from which on panels are gathered from a right operand that lies transposed; with fewer it is
+    /// first copied to its usual layout, as `docs/experiments/004-panels-from-transposed-weights.md` found. Unit: lanes.
+    /// Emerald Rapids, 2026-11-29.
+    pub const SQUARE_LANES: usize = 16;
     /// Cycles to move an element in squares that are transposed in registers. Unit: cycles an element. Zen 3,
     /// 2026-11-26.
     pub const SQUARES: f64 = 1.0;
     /// The same from and to memory beyond the second-level cache. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const FAR_SQUARES: f64 = 1.5;
+    /// Cycles to move an element in squares, panel by panel: 0.82 of matrices of 1 and 4 MB. Unit: cycles an element.
+    /// Emerald Rapids, 2026-11-29.
+    pub const PANELS: f64 = 0.9;
     /// Cycles to move an element by itself. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const ELEMENTS: f64 = 2.0;
 }
 
 /// Sums in blocks of the reduced axis.
 pub mod k_blocking {
-    /// What a strip of packed B fills of the first-level cache, beside the tile's rows and sums that pass by. Unit:
-    /// share of a cache. Zen 3, 2026-11-26.
-    pub const STRIP: (usize, usize) = (1, 2);
-    /// What a block of packed A fills of the second-level cache. Unit: share of a cache. Zen 3, 2026-11-26.
+    /// What of the first-level cache is left to a tile's rows and sums, which pass by a strip of packed B. Unit: bytes.
+    /// Zen 3 (of 32 KiB), 2026-11-26; Emerald Rapids (of 48 KiB), 2026-11-29.
+    pub const PASSING: usize = 16 << 10;
+    /// What a block of packed A fills of the second-level cache, at most. Unit: share of a cache. Zen 3, 2026-11-26.
     pub const ROWS: (usize, usize) = (1, 2);
-    /// What the sums of a block fill of it. Unit: share of a cache. Zen 3, 2026-11-26.
-    pub const SUMS: (usize, usize) = (1, 4);
+    /// The part of the waits for memory that must be left where a block has fewer rows, for more columns, than would
+    /// fit: 44 % with 2048 x 2048 in 2 MiB, where that was measured, and more in smaller caches. Unit: share of 1.
+    /// Emerald Rapids, 2026-11-29.
+    pub const FEWER: f64 = 0.5;
     /// How much less than what would fit equal parts of an axis may be. Unit: ratio. Zen 3, 2026-11-26.
     pub const PART: usize = 4;
     /// Lines of the next strip that a tile asks for, at most. Unit: lines. Zen 3, 2026-11-26.
@@ -291,6 +308,12 @@ pub mod relayout {
     /// Cycles to move an element in squares that are transposed in registers. Unit: cycles an element. Zen 3,
     /// 2026-11-26.
     pub const SQUARES: f64 = 0.9;
+    /// The same in squares of more than [`LANES`] lanes a side: 4 shuffles for each 16 elements instead of 3 for each
+    /// 8. 0.4 within the second-level cache, 0.8 where lines crowd a set. Unit: cycles an element. Emerald Rapids,
+    /// 2026-11-29.
+    pub const WIDE_SQUARES: f64 = 0.5;
+    /// See [`WIDE_SQUARES`]. Unit: lanes. As Zen 3 has.
+    pub const LANES: usize = 8;
     /// The same from and to memory beyond the caches. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const FAR_SQUARES: f64 = 2.4;
     /// Cycles to move an element by itself. Unit: cycles an element. Zen 3, 2026-11-26.
@@ -301,14 +324,18 @@ pub mod relayout {
 pub mod transpose_results {
     /// Cycles that the kernel takes beside those of the elements. Unit: cycles a call. Zen 3, 2026-11-26.
     pub const CALL: f64 = 800.0;
+    /// Lanes from which on convolutions of few features are tried with pixels along them, and their results transposed.
+    /// Unit: lanes. Emerald Rapids, 2026-11-29; not measured where there are fewer.
+    pub const PIXELS: usize = 16;
 }
 
 /// Winograd's F(2 x 2, 3 x 3), forward and for input gradients.
 pub mod winograd {
     /// Tasks that transform, at most. Unit: tasks. Zen 3, 2026-11-26.
     pub const TRANSFORMS: usize = 64;
-    /// Elements of scratch memory, at most. Unit: f32 elements. Zen 3, 2026-11-26.
-    pub const SCRATCH: usize = 2 << 20;
+    /// What scratch memory takes, at most: enough that blocks which fill the second-level cache are among those that are
+    /// looked at. Unit: times the second-level cache. Zen 3, 2026-11-26 (8 MiB); Emerald Rapids, 2026-11-29 (32 MiB).
+    pub const SCRATCH: (usize, usize) = (16, 1);
     /// Tasks, at most: each has scratch memory of its own. Unit: tasks. Zen 3, 2026-11-26.
     pub const TASKS: usize = 8;
     /// Tiles of a block, about, at most. Unit: tiles. Zen 3, 2026-11-26.
@@ -339,6 +366,10 @@ pub mod winograd {
     /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
     /// element. Zen 3, 2026-11-26.
     pub const NEAR: f64 = 0.04;
+    /// What that takes more with so many lanes or more, times the part of the cache that is filled: a fit to blocks of 32
+    /// and 64 channels at 32 x 32, whose cause is not known. With 8 lanes it makes choices worse (Zen 3). Unit: lanes,
+    /// cycles an element. Emerald Rapids, 2026-11-29.
+    pub const FILLED: (usize, f64) = (16, 0.1);
     /// The same with a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const FAR: f64 = 0.2;
     /// The same where a transform scatters it to a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
@@ -349,8 +380,9 @@ pub mod winograd {
 
 /// The same for weight gradients.
 pub mod winograd_gradient {
-    /// Elements of scratch memory, at most. Unit: f32 elements. Zen 3, 2026-11-26.
-    pub const SCRATCH: usize = 11 << 18;
+    /// See [`super::winograd::SCRATCH`]. Unit: times the second-level cache. Zen 3, 2026-11-26 (11 MiB); Emerald Rapids,
+    /// 2026-11-29 (44 MiB).
+    pub const SCRATCH: (usize, usize) = (22, 1);
     /// See [`super::winograd::IDEAL`]. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
     pub const IDEAL: (usize, usize) = (2, 3);
     /// Cycles to transform a vector of gradients. Unit: cycles a vector. Zen 3, 2026-11-26.
@@ -406,6 +438,10 @@ pub mod reductions {
     pub const MOST_PARTS: usize = 128;
     /// Accumulators that are enough to hide the latency of a fold. Unit: vectors. Zen 3, 2026-11-26.
     pub const ACCUMULATORS: usize = 8;
+    /// What comes behind sums of rows is computed for as many rows as there are lanes from this weight on: a logarithm
+    /// (15) behind sums of 10 terms took 35 cycles a row, 15 behind those of 16 rows. Unit: weight, an addition being
+    /// 1. Emerald Rapids, 2026-11-29.
+    pub const BEHIND: u64 = 5;
     /// Terms that an accumulator adds up before its sum goes into a total: as many equal ones lose 5e-7 of the sum
     /// at most. Unit: terms. Zen 3, 2026-11-28.
     pub const BLOCK: usize = 32;

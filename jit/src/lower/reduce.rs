@@ -19,7 +19,9 @@ use super::group::{Context, Group};
 use super::loops::{grid_coordinates, nest, split_tasks, vectors};
 use super::lowered::{Lowered, Role};
 use crate::cost::params::loops::{TASK_PLACES, UNROLL};
-use crate::cost::params::reductions::{ACCUMULATORS, LEAST_PARTS, LONG_ENOUGH, MANY, MOST_PARTS, TERMS_A_RESULT};
+use crate::cost::params::reductions::{
+    ACCUMULATORS, BEHIND, LEAST_PARTS, LONG_ENOUGH, MANY, MOST_PARTS, TERMS_A_RESULT,
+};
 use crate::cost::sharing::divisor;
 use crate::kernel::{Compare, Element, Index, KernelBuilder, Mask2, Operation, Value, ValueType};
 use crate::target::Target;
@@ -215,11 +217,25 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded
     let roots: Vec<TermId> = expression.stores.iter().map(|store| store.term).chain(ids).collect();
     evaluation.prepare(&mut kernel, roots);
     let reduction = Reduction { expression: &expression, evaluation, values, kept };
-    let outer = if lanes_fold || grid == kept { kept } else { kept - 1 };
+    // Results are neighbours along the last kept axis, in a vector: always where each lane folds for itself, of sums of
+    // rows where what comes behind them is worth it.
+    let behind = expression.weight(expression.stores.iter().map(|store| store.term));
+    let rows = |axis: usize| expression.extents[axis] > 1 && behind >= BEHIND;
+    let outer = if grid < kept && (!lanes_fold || rows(kept - 1)) { kept - 1 } else { kept };
     let loops: Vec<(usize, usize)> = (grid..outer).map(|axis| (axis, expression.extents[axis])).collect();
     nest(&mut kernel, &loops, &coordinates, &[], &mut |kernel, coordinates, _| {
-        if lanes_fold {
-            reduction.across_lanes(kernel, coordinates);
+        if lanes_fold && outer < kept {
+            vectors(kernel, expression.extents[outer], 1, &Index::default(), &mut |kernel, group| {
+                for (index, active) in group {
+                    let mut coordinates = coordinates.to_vec();
+                    coordinates[outer] = index.clone();
+                    reduction.rows_across_lanes(kernel, &Point::along(outer, coordinates, *active));
+                }
+            });
+        } else if lanes_fold {
+            let point = Point::single(coordinates.to_vec());
+            let sums = reduction.across_lanes(kernel, coordinates);
+            reduction.evaluation.store(kernel, &point, &sums);
         } else if outer < kept {
             vectors(kernel, expression.extents[outer], unroll, &Index::default(), &mut |kernel, group| {
                 let points: Vec<Point> = group
@@ -328,8 +344,27 @@ impl Reduction<'_> {
         }
     }
 
-    /// The lanes fold neighbours along the innermost folded axis for one result.
-    fn across_lanes(&self, kernel: &mut KernelBuilder, coordinates: &[Index]) {
+    /// As many rows as the point has places: what comes behind the folds is computed once for all of them.
+    fn rows_across_lanes(&self, kernel: &mut KernelBuilder, point: &Point) {
+        // for each row          results = result of the row in its lane, results of other rows in theirs
+        // epilogue(results)     a lane is a row
+        let axis = self.kept - 1;
+        let start = point.coordinates[axis].clone();
+        let lane = kernel.push(Operation::Lane);
+        let none = self.neutral(kernel, 1);
+        let results = kernel.for_each(point.active, &none, |kernel, row, results| {
+            let mut coordinates = point.coordinates.clone();
+            coordinates[axis] = start.clone().plus(row, 1);
+            let sums = self.across_lanes(kernel, &coordinates);
+            let number = kernel.affine(Index::of(row, 1));
+            let here = kernel.compare(Compare::Eq, lane, number);
+            results.iter().zip(sums).map(|(&result, sum)| kernel.select(here, sum, result)).collect()
+        });
+        self.evaluation.store(kernel, point, &results);
+    }
+
+    /// The lanes fold neighbours along the innermost folded axis for one result, which is in all lanes then.
+    fn across_lanes(&self, kernel: &mut KernelBuilder, coordinates: &[Index]) -> Vec<Value> {
         let folded = self.folded();
         let (&(inner, extent), outer) = folded.split_last().expect("a folded axis holds the lanes");
         let (lanes, width) = (kernel.lanes(), self.values.len());
@@ -360,9 +395,7 @@ impl Reduction<'_> {
         };
         let sums = self.fold(kernel, outer, &innermost, coordinates, &neutral);
         let sums = self.gather(kernel, sums);
-        let sums: Vec<Value> =
-            sums.into_iter().zip(self.values).map(|(sum, folded)| folded.fold.across(kernel, sum)).collect();
-        self.evaluation.store(kernel, &Point::single(coordinates.to_vec()), &sums);
+        sums.into_iter().zip(self.values).map(|(sum, folded)| folded.fold.across(kernel, sum)).collect()
     }
 }
 

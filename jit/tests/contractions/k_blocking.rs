@@ -50,7 +50,7 @@ fn deep_sums_are_those_of_one_run() {
     for problem in &problems {
         let values = problem.operands.map(|operand| (0..operand.shape.elements()).map(number).collect::<Vec<f32>>());
         let result = operand(problem.output, &row_major(problem.output));
-        for target in [4, 8].map(caches).into_iter().filter(|target| target.emitter.runs_here()) {
+        for target in [4, 8, 16].map(caches).into_iter().filter(|target| target.emitter.runs_here()) {
             let candidates = problem.candidates(&target);
             let results = |recipe: &Recipe| {
                 run(recipe, By::Machine, problem.operands.each_ref(), [&values[0], &values[1]], &result, &target)

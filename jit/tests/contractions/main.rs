@@ -8,6 +8,7 @@ mod exact;
 mod k_blocking;
 mod naive;
 mod transpose_results;
+mod transposed;
 mod winograd;
 
 use std::collections::BTreeSet;

@@ -330,6 +330,10 @@ impl Machine {
                 let group = |lane: usize| immediate(3) as usize >> (lane / 4 * bits) & (groups - 1);
                 self.shuffle(i, |lane| (lane / 4 >= groups / 2, group(lane) * 4 + lane % 4));
             }
+            Mnemonic::Valignd => {
+                let by = immediate(3) as usize;
+                self.shuffle(i, |lane| (lane + by < 16, (lane + by) % 16));
+            }
             Mnemonic::Vmovshdup => {
                 let count = lanes(i.op0_register());
                 let a = self.vector(i, 1, count);

@@ -9,7 +9,8 @@ use super::packed_panels::PackedPanels;
 use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
 use crate::cost::cache::share;
-use crate::cost::params::k_blocking::{AGAIN, ASKED, PART, ROWS, STRIP, SUMS};
+use crate::cost::params::caches::TOGETHER;
+use crate::cost::params::k_blocking::{AGAIN, ASKED, FEWER, PART, PASSING, ROWS};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::stalls::{FAR_RUN, HINDERING, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
@@ -45,18 +46,15 @@ impl KBlocking {
         let height = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
         let [all, strip] = tiling.tile();
         let depth = axes[reduce.axis].extent;
-        // A part of the first-level cache holds `size x strip` elements of the right operand. Then equal blocks: 1000
-        // products, of which 384 fit, go in three blocks of some 334.
-        let most = (share(target.l1_bytes, STRIP) / 4 / strip).max(reduce.size);
+        // The first-level cache holds `size x strip` elements of the right operand beside what passes by. Then equal
+        // blocks: 1000 products, of which 384 fit, go in three blocks of some 334.
+        let most = (target.l1_bytes.saturating_sub(PASSING) / 4 / strip).max(reduce.size);
         let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
         // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
         if all != height || size >= depth || height * strip.div_ceil(target.lanes) <= target.sums_in_flight() {
             return None;
         }
-        // A part of the second-level cache holds `rows x size` elements of the left operand, another one `rows x
-        // columns` sums.
-        let rows = part(axes[row].extent, share(target.l2_bytes, ROWS) / 4 / size, 1)?;
-        let columns = part(axes[vector].extent, share(target.l2_bytes, SUMS) / 4 / rows, strip)?;
+        let (rows, columns) = block([axes[row].extent, axes[vector].extent], size, [height, strip], target)?;
 
         // for batch, groups, outer rows                       `outer`, `others`: one place each
         //   for block of `rows` rows                          `around`
@@ -135,12 +133,11 @@ impl KBlocking {
         let kept = contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product::<f64>();
         let depth = contraction.axes[self.block.axis].extent;
         let all = kept / (height * width) as f64;
-        let lines = |places: usize| places as f64 / LINE as f64;
-        let left = lines(height) * (HINDERING * RUN + FAR_RUN / strips as f64);
-        let right = lines(width) * FAR_RUN / tiles as f64;
+        let again = lines(height) * HINDERING * RUN;
+        let beyond = beyond([tiles, strips], [height, width]);
         let vectors = height * width.div_ceil(target.lanes);
         let blocks = depth.div_ceil(self.block.size) - 1;
-        all * (depth as f64 * (left + right) + blocks as f64 * (AGAIN[0] * vectors as f64 + AGAIN[1]))
+        all * (depth as f64 * (again + beyond) + blocks as f64 * (AGAIN[0] * vectors as f64 + AGAIN[1]))
     }
 
     /// The length of the sums in elements.
@@ -205,6 +202,43 @@ impl KBlocking {
             kernel.prefetch(right.buffer, index.clone().shifted(line * LINE));
         }
     }
+}
+
+/// Lines that so many places are.
+fn lines(places: usize) -> f64 {
+    places as f64 / LINE as f64
+}
+
+/// Cycles that a step of a tile waits for lines from beyond the second-level cache: the tiles of a strip and the strips
+/// of a block, the height and the width of a tile.
+fn beyond([tiles, strips]: [usize; 2], [height, width]: [usize; 2]) -> f64 {
+    FAR_RUN * (lines(height) / strips as f64 + lines(width) / tiles as f64)
+}
+
+/// The rows and the columns of a block of results, out of so many, that takes its sums in blocks of `size` products.
+fn block(
+    [rows, columns]: [usize; 2],
+    size: usize,
+    [height, strip]: [usize; 2],
+    target: &Target,
+) -> Option<(usize, usize)> {
+    // The second-level cache holds `rows x size` elements of the left operand, at most a part of it, and beside them
+    // `rows x columns` sums. The fewer rows, the more often packed B comes from beyond it, and the more columns, for
+    // which packed A comes once.
+    let together = share(target.l2_bytes, TOGETHER) / 4;
+    let mut best: Option<(f64, usize, usize)> = None;
+    let mut most = share(target.l2_bytes, ROWS) / 4 / size;
+    while most >= height {
+        let Some(rows) = part(rows, most, 1) else { break };
+        if let Some(columns) = part(columns, together.saturating_sub(rows * size) / rows, strip) {
+            let waits = beyond([rows.div_ceil(height), columns.div_ceil(strip)], [height, strip]);
+            if best.is_none_or(|(least, ..)| waits < FEWER * least) {
+                best = Some((waits, rows, columns));
+            }
+        }
+        most = rows / 2;
+    }
+    best.map(|(_, rows, columns)| (rows, columns))
 }
 
 /// The largest of equal parts of some places that has at most so many and is a whole number of units, if it is not much
@@ -272,7 +306,7 @@ mod tests {
         let target = Target { l1_bytes: 4 << 10, l2_bytes: 32 << 10, ..Target::with_lanes(8) };
         for rows in [&[48][..], &[3, 48], &[2, 3, 60]] {
             let mut found = 0;
-            register_tiles::candidates(&product(rows, 128, 512), 2.0, f64::INFINITY, &target, |tiling, cycles| {
+            register_tiles::candidates(&product(rows, 128, 512), 2.0, f64::INFINITY, &target, |tiling, cycles, _| {
                 let Some((tiling, ..)) = KBlocking::of(&tiling, cycles, &target) else { return f64::INFINITY };
                 found += 1;
                 let (axes, sums) = (&tiling.contraction.axes, tiling.k_blocking.as_ref().expect("blocks"));

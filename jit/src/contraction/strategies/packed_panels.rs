@@ -7,7 +7,7 @@ use crate::contraction::text::record;
 use crate::contraction::tiling::{Level, Packed, Tiling};
 use crate::cost::cache::holds;
 use crate::cost::copies::{self, Moves};
-use crate::cost::params::packed_panels::{BLOCK, FAR, ROW, ROW_TASKS};
+use crate::cost::params::packed_panels::{BLOCK, FAR, PANEL_TASKS, ROW, ROW_TASKS};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 use crate::target::Target;
 
@@ -186,6 +186,7 @@ impl PackedPanels {
         let moves = match self.width.1 {
             1 if self.strip.is_multiple_of(target.lanes) => Moves::Vectors,
             1 => Moves::Pieces,
+            _ if self.by_panels() => Moves::Panels,
             _ if self.transposed() => Moves::Squares,
             _ => Moves::Elements,
         };
@@ -198,8 +199,12 @@ impl PackedPanels {
     }
 
     /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the
-    /// operand is read and the panels are written in whole lines. The loops that leave nothing over are the grid.
+    /// operand is read and the panels are written in whole lines; or panel by panel, where the operand runs along that
+    /// axis. The loops that leave nothing over are the grid.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
+        if self.by_panels() {
+            return self.panel_by_panel(kernel, [from, to]);
+        }
         // for outer axes, inner axes but the last                  the grid
         //   for block of places of the last inner axis             the grid, too, if blocks leave nothing over
         //     for panel                                            `panels`
@@ -230,6 +235,42 @@ impl PackedPanels {
     /// Whether the operand runs along the innermost reduced axis, so that squares of it are transposed in registers.
     fn transposed(&self) -> bool {
         self.width.1 != 1 && self.axes[self.outer..].last().is_some_and(|axis| axis.from == 1)
+    }
+
+    /// Whether panels are copied one after the other: the rows of the operand that become one are read in long runs, as
+    /// many as it has places, and written in one. Only where that leaves tasks enough, all of whole panels.
+    fn by_panels(&self) -> bool {
+        let outer: usize = self.axes[..self.outer].iter().map(|axis| axis.extent).product();
+        let (width, panels) = (self.width.0, self.width.0 / self.strip);
+        self.transposed() && width.is_multiple_of(self.strip) && outer * panels >= PANEL_TASKS
+    }
+
+    fn panel_by_panel(&self, kernel: &mut KernelBuilder, buffers: [BufferId; 2]) {
+        // for outer axes, panel                                  the grid
+        //   for inner axes but the last
+        //     for vector of places of the last inner axis
+        //       for vector of places of the panel: a square, transposed in registers
+        let (outer, inner) = self.axes.split_at(self.outer);
+        let mut at = At { from: Index::at(self.start), to: Index::default() };
+        for axis in outer {
+            at = at.moved(Index::of(kernel.grid(axis.extent), 1), axis.from, axis.to);
+        }
+        let panel = kernel.grid(self.width.0 / self.strip);
+        at = at.moved(Index::of(panel, self.strip as i64), self.width.1, self.depth as i64);
+        self.panel(kernel, inner, &at, buffers);
+    }
+
+    fn panel(&self, kernel: &mut KernelBuilder, inner: &[Copied], at: &At, buffers: [BufferId; 2]) {
+        let Some((axis, inner)) = inner.split_first() else { return };
+        let step = if inner.is_empty() { kernel.lanes() } else { 1 };
+        along(kernel, axis.extent, step, &mut |kernel, index, count| {
+            let at = at.moved(index, axis.from, axis.to);
+            if inner.is_empty() {
+                self.square(kernel, &at, [self.strip, count], buffers);
+            } else {
+                self.panel(kernel, inner, &at, buffers);
+            }
+        });
     }
 
     /// One panel for some places of the innermost reduced axis, at most as many as there are lanes.

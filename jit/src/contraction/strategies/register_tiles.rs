@@ -13,6 +13,7 @@ use crate::contraction::tiling::{Level, Tiling, grid_of, steps};
 use crate::cost::cache::holds;
 use crate::cost::compute;
 use crate::cost::params::caches::STAYING;
+use crate::cost::params::packed_panels::SQUARE_LANES;
 use crate::cost::params::register_tiles::{
     ENTERING, FEW_TILES, LOST, RARE, REGAINED, REST, ROW_TILES, SHARES, TASKS_OF_BLOCKS, UNROLL, WIDEST,
 };
@@ -24,13 +25,13 @@ use crate::target::Target;
 
 /// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest
 /// first, and none that takes as many cycles as `most` or as `look` last gave, or more. `nearly` says how many times
-/// the cycles of the fastest tile another one may take.
+/// the cycles of the fastest tile another one may take. `look` is told how the tiles read the right operand.
 pub fn candidates(
     contraction: &Contraction,
     nearly: f64,
     most: f64,
     target: &Target,
-    mut look: impl FnMut(Tiling, f64) -> f64,
+    mut look: impl FnMut(Tiling, f64, RightReads) -> f64,
 ) {
     let contraction = contraction.simplified();
     let exchanged = contraction.swapped();
@@ -38,8 +39,11 @@ pub fn candidates(
     // m.
     let mut shapes = Vec::new();
     for (contraction, swapped) in [(&contraction, false), (&exchanged, true)] {
-        let forms = contraction.forms().into_iter();
-        shapes.extend(forms.map(|(vector, fold)| Shape::new(contraction, swapped, vector, fold, target)));
+        for (vector, fold) in contraction.forms() {
+            shapes.push(Shape::new(contraction, swapped, vector, fold, target));
+            let shape = &shapes[shapes.len() - 1];
+            shapes.extend(shape.in_panels());
+        }
     }
     // Those of the fewest cycles stand last, of equal ones the first. A shape's tiles are found once they may be the
     // next. Best first: the next tile is the one of the fewest cycles of all, and a shape whose lower bound (`least`)
@@ -65,10 +69,19 @@ pub fn candidates(
         for by_rows in [false, true].into_iter().filter(is_way) {
             let (tiling, cycles) = shape.tiling(&tile, by_rows);
             if cycles < most {
-                most = look(tiling, cycles);
+                most = look(tiling, cycles, shape.right_reads);
             }
         }
     }
+}
+
+/// How tiles read the right operand, as far as their cycles know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RightReads {
+    /// As it lies.
+    AsItLies,
+    /// From panels alone: as it lies, each vector would be gathered.
+    InPanels,
 }
 
 /// Places along some axes.
@@ -88,6 +101,7 @@ struct Tile {
 }
 
 /// A contraction for which it is decided what runs along the lanes.
+#[derive(Clone)]
 struct Shape<'a> {
     contraction: &'a Contraction,
     swapped: bool,
@@ -106,8 +120,9 @@ struct Shape<'a> {
     interleaved: Vec<usize>,
     /// Whether a register's results lie side by side in the output, most likely.
     contiguous: bool,
-    /// Cycles to load a vector of the right operand.
+    /// Cycles to load a vector of the right operand, read so.
     right_load: f64,
+    right_reads: RightReads,
     /// Cycles to load a row's factor for one vector, and whether it serves all vectors of the tile.
     left_load: (f64, bool),
     /// Cycles to finish one register of sums.
@@ -154,11 +169,23 @@ impl<'a> Shape<'a> {
             interleaved,
             contiguous,
             right_load: along.map_or(compute::vector_load(target), |v| compute::load(v.right, target)),
+            right_reads: RightReads::AsItLies,
             left_load: along
                 .map_or((compute::vector_load(target), true), |v| (compute::load(v.left, target), v.left == 0)),
             finish: compute::finish(contiguous, fold.is_some(), target),
             depth: (0..axes.len()).filter(|&a| axes[a].reduce).map(|a| depth(a) as f64).product(),
         }
+    }
+
+    /// The same where the right operand lies transposed (it runs along the innermost reduced axis, not along the
+    /// lanes) and panels of it are gathered in squares of whole lines.
+    fn in_panels(&self) -> Option<Shape<'a>> {
+        let along = self.vector.filter(|_| self.fold.is_none())?;
+        let transposed = !matches!(self.axis(along).right, 0 | 1)
+            && self.contraction.axes.iter().any(|axis| axis.reduce && axis.right == 1 && axis.extent > 1);
+        let load = compute::vector_load(self.target);
+        let shape = Shape { right_load: load, right_reads: RightReads::InPanels, ..self.clone() };
+        (transposed && self.target.lanes >= SQUARE_LANES).then_some(shape)
     }
 
     fn axis(&self, axis: usize) -> Axis {

@@ -68,32 +68,44 @@ impl Relayout {
         self.order.iter().copied().find(runs).filter(|_| self.from.strides[fast] != 1)
     }
 
+    /// The zeros around each axis of the copy, as its layout tells: that is dense, halo included.
+    fn frame(&self) -> Vec<Ends> {
+        let mut frame = vec![[0; 2]; self.shape.rank()];
+        if !self.halo || self.to.elements == 0 {
+            return frame;
+        }
+        let (mut offset, mut elements) = (self.to.offset, self.to.elements);
+        for &axis in &self.order {
+            // Before the first element stand the low zeros of this axis, and less than a step of those of inner axes.
+            let step = self.to.strides[axis] as usize;
+            let low = offset / step;
+            frame[axis] = [low, elements / step - low - self.shape.dim(axis)];
+            (offset, elements) = (offset % step, step);
+        }
+        frame
+    }
+
     /// Writes the copy: the outermost axis is the grid, where it has no halo. Where the source runs along another axis
     /// than the copy, squares of whole cache lines on both sides, transposed in registers.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         let (&fast, outer) = self.order.split_last().expect("a tensor with axes");
         let line = self.line();
-        let mut nest = Nest { pack: self, from, to, at: vec![Index::default(); self.shape.rank()] };
+        let at = vec![Index::default(); self.shape.rank()];
+        let mut nest = Nest { pack: self, frame: self.frame(), from, to, at };
         let mut loops: Vec<(usize, usize)> = outer.iter().map(|&axis| (axis, self.shape.dim(axis))).collect();
-        let mut start = Index::default();
         // A task copies some places of the outermost axis: a slab of the copy, dense, halo of the inner axes included,
         // since no halo lies between slabs. A halo along the outermost axis itself would be nobody's, so that all is
         // one task then.
-        let mut slab = self.to.elements;
         if let Some(&(outermost, extent)) = loops.first().filter(|_| !self.outer_halo) {
             let step = if line == Some(outermost) { LINE } else { 1 };
             if extent > step && extent.is_multiple_of(step) {
                 let variable = kernel.grid(extent / step);
                 nest.at[outermost] = Index::of(variable, step as i64);
-                slab = self.to.elements / (extent / step);
-                start = Index::of(variable, slab as i64);
                 loops[0].1 = step;
             }
         }
-        // Zeros over the whole slab, then the tensor over them: one dense run rather than a frame of many short ones.
-        if self.halo {
-            fill(kernel, to, start, slab);
-        }
+        // Zeros around the tensor alone: zeros over the whole slab would pass through the caches twice.
+        nest.around(kernel, &loops);
         // The line axis leaves the loops around the squares: it is one of their two sides.
         let line = line.and_then(|line| {
             let at = loops.iter().position(|&(axis, _)| axis == line)?;
@@ -103,14 +115,42 @@ impl Relayout {
     }
 }
 
+/// Zeros before and after an axis, in places.
+type Ends = [usize; 2];
+
 struct Nest<'a> {
     pack: &'a Relayout,
+    frame: Vec<Ends>,
     from: BufferId,
     to: BufferId,
     at: Vec<Index>,
 }
 
 impl Nest<'_> {
+    /// Zeros before and after all axes but the innermost one, in runs.
+    fn around(&mut self, kernel: &mut KernelBuilder, loops: &[(usize, usize)]) {
+        // for places of the axes around     zeros: low | the axis, whatever is within it | high
+        let Some((&(axis, extent), inner)) = loops.split_first() else { return };
+        let step = self.pack.to.strides[axis];
+        let [low, high] = self.frame[axis].map(|places| places * step as usize);
+        let within = |axis: usize| self.frame[axis][0] as i64 * self.pack.to.strides[axis];
+        let before: i64 = inner.iter().map(|&(axis, _)| within(axis)).sum::<i64>() + within(self.pack.fast());
+        let first = self.places().1.shifted(-before);
+        fill(kernel, self.to, first.clone().shifted(-(low as i64)), low);
+        fill(kernel, self.to, first.shifted(extent as i64 * step), high);
+        if inner.iter().any(|&(axis, _)| self.frame[axis] != [0; 2]) {
+            self.along(kernel, axis, extent, 1, |nest, kernel, _| nest.around(kernel, inner));
+        }
+    }
+
+    /// Zeros before and after the places of the innermost axis.
+    fn ends(&self, kernel: &mut KernelBuilder, fast: usize) {
+        let [low, high] = self.frame[fast];
+        let first = self.places().1;
+        fill(kernel, self.to, first.clone().shifted(-(low as i64)), low);
+        fill(kernel, self.to, first.shifted(self.pack.shape.dim(fast) as i64), high);
+    }
+
     /// Loops over axes with their extents, then over the line axis, then copies.
     fn outer(
         &mut self,
@@ -124,6 +164,9 @@ impl Nest<'_> {
                 self.along(kernel, axis, extent, 1, |nest, kernel, _| nest.outer(kernel, inner, line, fast));
             }
             (None, Some((line, extent))) => {
+                if self.frame[fast] != [0; 2] {
+                    self.along(kernel, line, extent, 1, |nest, kernel, _| nest.ends(kernel, fast));
+                }
                 self.along(kernel, line, extent, LINE, |nest, kernel, height| {
                     let extent = nest.pack.shape.dim(fast);
                     nest.along(kernel, fast, extent, LINE, |nest, kernel, width| {
@@ -131,7 +174,10 @@ impl Nest<'_> {
                     });
                 });
             }
-            (None, None) => self.strips(kernel, fast, |nest, kernel, active| nest.copy(kernel, fast, active)),
+            (None, None) => {
+                self.ends(kernel, fast);
+                self.strips(kernel, fast, |nest, kernel, active| nest.copy(kernel, fast, active));
+            }
         }
     }
 

@@ -151,7 +151,6 @@ table! { Op ALL {
     AND_NOT = VEX_Vpandn_xmm_xmm_xmmm128, INVALID;
     NARROW = INVALID, EVEX_Vpmovdw_xmmm64_k1z_xmm;
     TO_BF16 = INVALID, EVEX_Vcvtneps2bf16_xmm_k1z_xmmm128b32;
-    STORE_HALVES = INVALID, EVEX_Vmovdqu16_xmmm128_k1z_xmm;
     ODD_LANES = VEX_Vmovshdup_xmm_xmmm128, EVEX_Vmovshdup_xmm_k1z_xmmm128;
 } }
 
@@ -169,6 +168,7 @@ table! { Fixed ALL_FIXED {
     INSERT_128_IN_512 = INVALID, EVEX_Vinsertf32x4_zmm_k1z_zmm_xmmm128_imm8;
     EXTRACT_256_OF_512 = INVALID, EVEX_Vextractf64x4_ymmm256_k1z_zmm_imm8;
     GROUPS_OF_256 = VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, EVEX_Vshuff32x4_ymm_k1z_ymm_ymmm256b32_imm8;
+    ROTATE_512 = INVALID, EVEX_Valignd_zmm_k1z_zmm_zmmm512b32_imm8;
     GROUPS_OF_512 = INVALID, EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8;
     INSERT_HALF = VEX_Vpinsrw_xmm_xmm_r32m16_imm8, EVEX_Vpinsrw_xmm_xmm_r32m16_imm8;
     EXTRACT_HALF = VEX_Vpextrw_r32m16_xmm_imm8, EVEX_Vpextrw_r32m16_xmm_imm8;

@@ -204,15 +204,11 @@ impl Values {
                     used.push(self.constant(constant));
                 }
             }
-            Statement::Store { buffer, index, stride, active, value } => {
+            Statement::Store { index, value, .. } => {
                 used.push(self.id(*value));
                 used.extend(index.row.map(|row| self.id(row.value)));
-                if halves::is_half(kernel, *buffer) {
-                    for constant in halves::stored(kernel, self.level, self.converts, statement) {
-                        used.push(self.constant(constant));
-                    }
-                } else if self.level == Level::Avx512 && *stride == 1 && !is_whole(*active, kernel.lanes) {
-                    used.push(self.constant(Constant::Active(*active)));
+                for &constant in halves::stored(kernel, self.level, self.converts, statement) {
+                    used.push(self.constant(constant));
                 }
             }
             Statement::Prefetch { .. } | Statement::For(_) => (),
