@@ -12,64 +12,19 @@ use super::assembly::{Base as Place, Memory, Operand};
 use super::instructions::*;
 use super::loops::half;
 use super::pointers::{FIRST, SECOND};
-use super::values::{Constant, Id};
+use super::values::{BELOW_HALF, Constant, EXPONENT, Id, QUIET, SIGN, is_half, is_widened_whole};
 use super::{Body, Level};
 use crate::emit::addresses::Base;
-use crate::kernel::{BufferId, Element, Index, Kernel, Operation, Statement, Value};
+use crate::kernel::{BufferId, Element, Index, Value};
 
 /// Bytes of an element.
 const BYTES: i64 = Element::Bf16.bytes() as i64;
 /// Bits by which an element is moved to the upper half of its lane.
 const HALF: u8 = 16;
-/// What is added to round up where more than half of the last bit that stays is left.
-const BELOW_HALF: Constant = Constant::Uniform(0x7fff);
-/// The bits of the exponent: none are set in 0 and below the least normal number.
-const EXPONENT: Constant = Constant::Uniform(0x7f80_0000);
-/// The bit of a NaN that is quiet.
-const QUIET: Constant = Constant::Uniform(0x0040_0000);
-/// The bit of the sign.
-const SIGN: Constant = Constant::Uniform(1 << 31);
 /// The predicate of `vcmpps` that holds where an operand is NaN.
 const UNORDERED: u8 = 0x03;
 /// The elements that 128 bits hold.
 const PART: usize = 8;
-
-/// Whether the elements of a buffer have 16 bits.
-pub fn is_half(kernel: &Kernel, buffer: BufferId) -> bool {
-    kernel.buffers[buffer.0 as usize].element == Element::Bf16
-}
-
-/// Whether the first lanes are widened from one place without a mask.
-fn is_widened_whole(active: usize, lanes: usize) -> bool {
-    active == lanes || matches!(active, 4 | 8)
-}
-
-/// The constants that an operation needs at a level, if it reads 16-bit elements.
-pub fn needs(kernel: &Kernel, level: Level, operation: &Operation) -> Option<[Option<Constant>; 2]> {
-    let (buffer, _) = operation.place()?;
-    if !is_half(kernel, buffer) {
-        return None;
-    }
-    let masked = match *operation {
-        Operation::Load { stride: 0, active, .. } => (active < kernel.lanes).then_some(active),
-        Operation::Load { stride: 1, active, .. } if level == Level::Avx512 => {
-            (!is_widened_whole(active, kernel.lanes)).then_some(active)
-        }
-        _ => None,
-    };
-    Some([masked.map(Constant::Active), None])
-}
-
-/// The constants that a statement needs, if it stores 16-bit elements. `converts`: there is an instruction that rounds.
-pub fn stored(kernel: &Kernel, level: Level, converts: bool, statement: &Statement) -> &'static [Constant] {
-    match (statement, level) {
-        (Statement::Store { buffer, .. }, Level::Avx2) if is_half(kernel, *buffer) => &[BELOW_HALF, QUIET, EXPONENT],
-        (Statement::Store { buffer, .. }, Level::Avx512) if is_half(kernel, *buffer) && !converts => {
-            &[BELOW_HALF, QUIET, EXPONENT, SIGN]
-        }
-        _ => &[],
-    }
-}
 
 impl Body<'_> {
     /// The name of a register at the length of as many 16-bit elements as there are lanes.

@@ -4,9 +4,11 @@
 use kiln_graph::Few;
 use rustc_hash::FxHashMap;
 
+use super::Level;
 use super::instructions::Length;
-use super::{Level, halves};
-use crate::kernel::{Compare, Convert, Float1, Kernel, Loop, Operation, Statement, Value, ValueType, Variable};
+use crate::kernel::{
+    BufferId, Compare, Convert, Element, Float1, Kernel, Loop, Operation, Statement, Value, ValueType, Variable,
+};
 
 /// A value; those from the number of the kernel's values on are constants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +37,13 @@ pub const ZERO: Constant = Constant::Uniform(0);
 pub const ONE: Constant = Constant::Uniform(1);
 /// 2^31 as f32.
 pub const TWO_31: Constant = Constant::Uniform(0x4f00_0000);
+
+/// What is added to round up where more than half of the last bit that stays is left.
+pub const BELOW_HALF: Constant = Constant::Uniform(0x7fff);
+/// The bits of the exponent: none are set in 0 and below the least normal number.
+pub const EXPONENT: Constant = Constant::Uniform(0x7f80_0000);
+/// The bit of a NaN that is quiet.
+pub const QUIET: Constant = Constant::Uniform(0x0040_0000);
 
 /// What is known of a loop before it is emitted.
 #[derive(Clone, Debug, Default)]
@@ -207,7 +216,7 @@ impl Values {
             Statement::Store { index, value, .. } => {
                 used.push(self.id(*value));
                 used.extend(index.row.map(|row| self.id(row.value)));
-                for &constant in halves::stored(kernel, self.level, self.converts, statement) {
+                for &constant in stored_halves(kernel, self.level, self.converts, statement) {
                     used.push(self.constant(constant));
                 }
             }
@@ -219,7 +228,7 @@ impl Values {
     /// The constants that an operation needs at this level.
     fn needs(&self, kernel: &Kernel, operation: &Operation) -> [Option<Constant>; 2] {
         let vectors = self.level == Level::Avx2;
-        if let Some(needs) = halves::needs(kernel, self.level, operation) {
+        if let Some(needs) = needs_of_halves(kernel, self.level, operation) {
             return needs;
         }
         match *operation {
@@ -333,6 +342,43 @@ impl Values {
 /// Whether the first lanes are moved by an instruction without a mask.
 pub fn is_whole(active: usize, lanes: usize) -> bool {
     active == lanes || matches!(active, 1 | 2 | 4 | 8)
+}
+
+/// Whether the elements of a buffer have 16 bits.
+pub fn is_half(kernel: &Kernel, buffer: BufferId) -> bool {
+    kernel.buffers[buffer.0 as usize].element == Element::Bf16
+}
+
+/// Whether the first lanes are widened from one place without a mask.
+pub fn is_widened_whole(active: usize, lanes: usize) -> bool {
+    active == lanes || matches!(active, 4 | 8)
+}
+
+/// The constants that an operation needs at a level, if it reads 16-bit elements.
+fn needs_of_halves(kernel: &Kernel, level: Level, operation: &Operation) -> Option<[Option<Constant>; 2]> {
+    let (buffer, _) = operation.place()?;
+    if !is_half(kernel, buffer) {
+        return None;
+    }
+    let masked = match *operation {
+        Operation::Load { stride: 0, active, .. } => (active < kernel.lanes).then_some(active),
+        Operation::Load { stride: 1, active, .. } if level == Level::Avx512 => {
+            (!is_widened_whole(active, kernel.lanes)).then_some(active)
+        }
+        _ => None,
+    };
+    Some([masked.map(Constant::Active), None])
+}
+
+/// The constants that a statement needs, if it stores 16-bit elements. `converts`: there is an instruction that rounds.
+fn stored_halves(kernel: &Kernel, level: Level, converts: bool, statement: &Statement) -> &'static [Constant] {
+    match (statement, level) {
+        (Statement::Store { buffer, .. }, Level::Avx2) if is_half(kernel, *buffer) => &[BELOW_HALF, QUIET, EXPONENT],
+        (Statement::Store { buffer, .. }, Level::Avx512) if is_half(kernel, *buffer) && !converts => {
+            &[BELOW_HALF, QUIET, EXPONENT, SIGN]
+        }
+        _ => &[],
+    }
 }
 
 /// What an operation computes, where it is a constant.
