@@ -8,6 +8,9 @@ mod digit_net;
 mod embedded;
 #[path = "common/folder.rs"]
 mod folder;
+#[path = "../benches/suite/networks.rs"]
+#[allow(dead_code)]
+mod networks;
 #[path = "../examples/support/training.rs"]
 #[allow(dead_code)]
 mod training;
@@ -193,7 +196,7 @@ fn every_program_is_in_the_precision_of_its_builder() {
 #[test]
 fn memory_halves() {
     let plan = |precision| {
-        let trainer = builder(ResNet::init(1)).batch(64).precision(precision).threads(1).build().unwrap();
+        let trainer = builder(networks::ResNet18::init(1)).batch(16).precision(precision).threads(1).build().unwrap();
         (trainer.plan().arena_bytes, trainer.plan().to_string())
     };
     let ((exact, _), (mixed, text)) = (plan(Precision::F32), plan(Precision::Bf16));

@@ -16,6 +16,7 @@ use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::Products;
 use super::strategy::{Reading, Search, Strategy};
 use crate::cost::params::search::{INVARIANT_COPY, LOOKED_AT, MANY, MOST, OF_A_KIND, WITHIN};
+use crate::cost::params::transpose_results::PIXELS;
 use crate::kernel::Element;
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
@@ -116,7 +117,8 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
         let others =
             all(&[PreferredLayout { order, halo: Halo::default() }, right, result], Some(rows), stored).into_iter();
         strategies.extend(others.map(|strategy| strategy.transposed(transpose.clone(), target)));
-    } else if let (Some(preferred), Op::Conv(_) | Op::ConvGradInput { .. }) = (by_channels(op, output, &preferred), op)
+    } else if target.lanes >= PIXELS
+        && let (Some(preferred), Op::Conv(_) | Op::ConvGradInput { .. }) = (by_channels(op, output, &preferred), op)
     {
         // 9 features a group would fill 9 of 16 lanes: lanes along pixels are all filled, and their results are copied
         // to channels last.

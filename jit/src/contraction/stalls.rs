@@ -9,7 +9,7 @@ use super::problem::{Axis, Contraction};
 use super::tiling::{Level, Tiling};
 use crate::cost::cache::{Fetched, Run, again, crowded, holds, lines, looked_at};
 use crate::cost::params::caches::{STAYING, TOGETHER, WHOLE};
-use crate::cost::params::stalls::{FAR_AGAIN, FAR_RUN, ITERATIONS, LINE, PAGE, PLACES};
+use crate::cost::params::stalls::{FAR_AGAIN, FAR_RUN, ITERATIONS, LINE, PAGE, PLACES, STRADDLING};
 use crate::target::Target;
 
 /// Estimates for the tilings of contractions, most of which read an operand in the same order as others.
@@ -58,7 +58,27 @@ impl<'a> Stalls<'a> {
             (true, None) => panel(tiling, self.target),
             (true, Some(axis)) => panel_of_channels(tiling, axis, self.target),
         };
-        iterations * right.beside(left).within(step)
+        iterations * (right.beside(left).within(step) + self.straddling(tiling, step))
+    }
+
+    /// What loads of the right operand that straddle two lines take beyond a step's cycles. Vectors as long as a line
+    /// do so wherever they do not begin with one: where channels are no multiple of the lanes, most of them.
+    fn straddling(&self, tiling: &Tiling, step: f64) -> f64 {
+        let contraction = &tiling.contraction;
+        let Some(vector) = tiling.vector.filter(|_| tiling.fold.is_none() && tiling.panels[1].is_none()) else {
+            return 0.0;
+        };
+        if self.target.lanes != LINE as usize || contraction.axes[vector].right != 1 {
+            return 0.0;
+        }
+        // Steps of 20 elements begin at 0, 4, 8 and 12 of 16: one in four straddles no line.
+        let others = contraction.axes.iter().enumerate().filter(|&(at, axis)| at != vector && axis.extent > 1);
+        let apart = others.fold(LINE, |apart, (_, axis)| common(apart, axis.right));
+        let share = 1.0 - common(apart, contraction.right) as f64 / LINE as f64;
+        let [rows, width] = tiling.tile();
+        let vectors = width.div_ceil(self.target.lanes) as f64;
+        let loads = vectors * (1.0 + STRADDLING * share) + rows as f64;
+        (loads / self.target.loads as f64 - step).max(0.0)
     }
 
     fn once(&self, reading: Reading, cycles: impl FnOnce() -> Fetched) -> Fetched {
@@ -114,6 +134,11 @@ impl<'a> Stalls<'a> {
             again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(iterations)
         })
     }
+}
+
+/// The greatest common divisor.
+fn common(a: i64, b: i64) -> i64 {
+    if b == 0 { a.abs() } else { common(b, a % b) }
 }
 
 /// The levels inside of the loop along the vector axis.

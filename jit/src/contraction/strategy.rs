@@ -239,16 +239,19 @@ impl TiledPart {
         // A packed operand serves all items where they read the same places of it (a weight, in all images). Otherwise
         // each item would need a copy of its own, which is ruled out by a price.
         let [left, right] = accumulate.shared();
+        // What is copied once serves all of them, so that each item bears its part.
+        let count = accumulate.count() as f64;
         let reading = [(left, reading[0]), (right, reading[1])];
         let reading = reading.map(|(shared, reading)| match shared {
-            true => reading,
+            true => Reading { copying: reading.copying / count, ..reading },
             false => Reading { copying: f64::INFINITY, ..reading },
         });
         let of_all_items = |mut part: TiledPart| {
             // The items are the tasks; the loops over one item's tiles all lie within a task. The cycles of one item's
             // tiles are replaced by those of all items, clearing and adding to memory included.
-            part.tiling.grid = 0;
-            part.cycles += accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) - part.computing;
+            part.tiling = accumulate.apart(Tiling { grid: 0, ..part.tiling });
+            let copies = count * (part.cycles - part.computing);
+            part.cycles = accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) + copies;
             TiledPart { accumulate: Some(accumulate.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.

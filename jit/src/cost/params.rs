@@ -76,6 +76,8 @@ pub mod stalls {
     /// Iterations of the innermost loops over which the left operand's lines are counted. Unit: iterations. Zen 4,
     /// 2026-11-23.
     pub const ITERATIONS: usize = 64;
+    /// Loads more that one of a whole line takes where it straddles two. Unit: loads. Emerald Rapids, 2026-11-29.
+    pub const STRADDLING: f64 = 1.33;
     /// Elements of a cache line. Unit: f32 elements. As `target.rs` says.
     pub const LINE: i64 = super::target::LINE as i64;
     /// Cycles that a line takes from the second-level cache to the first where all are one dense run: prefetchers
@@ -324,14 +326,18 @@ pub mod relayout {
 pub mod transpose_results {
     /// Cycles that the kernel takes beside those of the elements. Unit: cycles a call. Zen 3, 2026-11-26.
     pub const CALL: f64 = 800.0;
+    /// Lanes from which on convolutions of few features are tried with pixels along them, and their results transposed.
+    /// Unit: lanes. Emerald Rapids, 2026-11-29; not measured where there are fewer.
+    pub const PIXELS: usize = 16;
 }
 
 /// Winograd's F(2 x 2, 3 x 3), forward and for input gradients.
 pub mod winograd {
     /// Tasks that transform, at most. Unit: tasks. Zen 3, 2026-11-26.
     pub const TRANSFORMS: usize = 64;
-    /// Elements of scratch memory, at most. Unit: f32 elements. Zen 3, 2026-11-26.
-    pub const SCRATCH: usize = 2 << 20;
+    /// What scratch memory takes, at most: enough that blocks which fill the second-level cache are among those that are
+    /// looked at. Unit: times the second-level cache. Zen 3, 2026-11-26 (8 MiB); Emerald Rapids, 2026-11-29 (32 MiB).
+    pub const SCRATCH: (usize, usize) = (16, 1);
     /// Tasks, at most: each has scratch memory of its own. Unit: tasks. Zen 3, 2026-11-26.
     pub const TASKS: usize = 8;
     /// Tiles of a block, about, at most. Unit: tiles. Zen 3, 2026-11-26.
@@ -362,6 +368,10 @@ pub mod winograd {
     /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
     /// element. Zen 3, 2026-11-26.
     pub const NEAR: f64 = 0.04;
+    /// What that takes more with so many lanes or more, times the part of the cache that is filled: a fit to blocks of 32
+    /// and 64 channels at 32 x 32, whose cause is not known. With 8 lanes it makes choices worse (Zen 3). Unit: lanes,
+    /// cycles an element. Emerald Rapids, 2026-11-29.
+    pub const FILLED: (usize, f64) = (16, 0.1);
     /// The same with a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const FAR: f64 = 0.2;
     /// The same where a transform scatters it to a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
@@ -372,8 +382,9 @@ pub mod winograd {
 
 /// The same for weight gradients.
 pub mod winograd_gradient {
-    /// Elements of scratch memory, at most. Unit: f32 elements. Zen 3, 2026-11-26.
-    pub const SCRATCH: usize = 11 << 18;
+    /// See [`super::winograd::SCRATCH`]. Unit: times the second-level cache. Zen 3, 2026-11-26 (11 MiB); Emerald Rapids,
+    /// 2026-11-29 (44 MiB).
+    pub const SCRATCH: (usize, usize) = (22, 1);
     /// See [`super::winograd::IDEAL`]. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
     pub const IDEAL: (usize, usize) = (2, 3);
     /// Cycles to transform a vector of gradients. Unit: cycles a vector. Zen 3, 2026-11-26.

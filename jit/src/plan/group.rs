@@ -1,9 +1,9 @@
 //! Which values are stored, and which are computed together: partitions a graph into groups, each of which becomes one
 //! kernel (or a fixed few). A value that is not stored is computed again wherever it is used. Stored are
 //! - the results of operations that are more than elementwise (unless `join.rs` puts what follows them into their
-//!   kernel), outputs and updates, and what a contraction, a window or a gather reads; but not what windows alone read,
-//!   each element once: of a weight of at most [`WINDOWED_WEIGHT`], from one tensor of its own size that is needed
-//!   anyway (a normalized, rectified value in front of a pool);
+//!   kernel), outputs and updates, what a contraction, a window or a gather reads, and a bf16 that is widened; but not
+//!   what windows alone read, each element once: of a weight of at most [`WINDOWED_WEIGHT`], from one tensor of its own
+//!   size that is needed anyway (a normalized, rectified value in front of a pool);
 //! - an elementwise value whose elements a broadcast repeats (scalar arithmetic, statistics of rows), if it costs
 //!   anything;
 //! - an elementwise value with several users, unless it is cheap: of a weight of at most [`RECOMPUTED_WEIGHT`], reading
@@ -15,7 +15,7 @@
 use std::cmp::Reverse;
 
 use kiln_graph::op::{Family, Op, Sums};
-use kiln_graph::{Few, Graph, Input, NodeId, Role};
+use kiln_graph::{DType, Few, Graph, Input, NodeId, Role};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::cost::params::fusion::{LARGEST, RECOMPUTED_WEIGHT, REPEATED, WINDOWED_WEIGHT};
@@ -149,6 +149,10 @@ impl Storing {
             for &operand in read_from_memory(graph, id).iter().filter(|operand| !windowed[operand.index()]) {
                 storing.keep_in_memory(graph, operand);
             }
+            // A value is rounded in order to be stored so: not the same numbers as f32, in twice the memory.
+            if widens(graph, id) {
+                storing.keep_in_memory(graph, graph.node(id).inputs[0]);
+            }
             if let Op::Scan { body, .. } = graph.node(id).op {
                 storing.keep_for_loop(graph, id, &graph.bodies[body as usize]);
             }
@@ -251,7 +255,9 @@ impl Storing {
         }
         let elements = node.ty.shape.elements();
         let own = usize::from(class(graph, id) == Class::Elementwise);
-        let mut cost = Cost { weight: node.op.traits().weight, operations: own, tensors: Tensors::new() };
+        // Whatever is loaded of 16 bits is widened.
+        let weight = if widens(graph, id) { 0 } else { node.op.traits().weight };
+        let mut cost = Cost { weight, operations: own, tensors: Tensors::new() };
         for operand in &node.inputs {
             let Cost { weight, operations, tensors } = &costs[operand.index()];
             cost.weight = cost.weight.saturating_add(*weight);
@@ -271,6 +277,12 @@ impl Storing {
         }
         cost
     }
+}
+
+/// Whether a node makes an f32 of a bf16.
+fn widens(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    node.op == Op::Convert(DType::F32) && graph.ty(node.inputs[0]).dtype == DType::Bf16
 }
 
 /// The elementwise values that windows alone look at, each element in one window.

@@ -162,3 +162,9 @@ pub fn window(input: [usize; 4], features: usize, padding: [(usize, usize); 2]) 
     let sliding = Sliding { spatial: 2, stride: [1; 3], padding, dilation: [1; 3] };
     Case::new(&input, &[features, input[1], 3, 3], sliding, 1)
 }
+
+/// A convolution of 3 x 3 in groups that keeps the extents.
+pub fn grouped(input: [usize; 4], features: usize, groups: usize) -> Case {
+    let sliding = Sliding { spatial: 2, stride: [1; 3], padding: [(1, 1), (1, 1), (0, 0)], dilation: [1; 3] };
+    Case::new(&input, &[features, input[1] / groups, 3, 3], sliding, groups)
+}

@@ -88,3 +88,26 @@ fn many_results_are_turned_and_few_are_not() {
         assert_eq!(turns(&recipe), expected, "{input:?}, {features} features: {}", recipe.name());
     }
 }
+
+/// 9 features a group fill 9 of 16 lanes. Channels-last results of pixels along the lanes are turned.
+#[test]
+fn few_features_have_pixels_along_the_lanes() {
+    for (input, features, groups, expected) in
+        [([2, 36, 32, 32], 36, 4, true), ([1, 18, 6, 17], 18, 2, false), ([2, 64, 32, 32], 64, 4, false)]
+    {
+        let [forward, gradient, _] = operations(&cases::grouped(input, features, groups));
+        for (op, shapes, output) in [forward, gradient] {
+            let problem = Problem { along: None, ..problem(&op, shapes, output, 1) };
+            let target = Target::with_lanes(16);
+            assert_eq!(turns(&problem.recipe(&target)), expected, "{problem}");
+            let Some(recipe) = problem.candidates(&target).into_iter().find(turns) else { continue };
+            let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
+            let [_, _, result] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
+            let result = operand(output, &result);
+            let by = if target.emitter.runs_here() { By::Machine } else { By::Interpreter };
+            let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
+            let found = run(&recipe, by, problem.operands.each_ref(), [&values[0], &values[1]], &result, &target);
+            compare(output, &found, &expected, || format!("{problem} by {}", recipe.name()));
+        }
+    }
+}

@@ -32,20 +32,11 @@ impl Machine {
         words
     }
 
-    /// Writes the first words that take part, to a register (without a mask) or to memory.
+    /// Writes the first words to a register, without a mask; those beyond become 0.
     fn put_words(&mut self, i: &Instruction, count: usize, result: [u16; 32]) {
-        if i.op_kind(0) == OpKind::Register {
-            assert_eq!(i.op_mask(), Register::None, "{i}");
-            let word = |word: usize| if word < count { result[word] } else { 0 };
-            self.vectors[number(i.op0_register())] = vector(&std::array::from_fn(word));
-            return;
-        }
-        let at = self.address(i);
-        for (word, bits) in result.iter().enumerate().take(count) {
-            if self.active(i, word) {
-                self.write(at + 2 * word as u64, &bits.to_le_bytes());
-            }
-        }
+        assert_eq!((i.op_kind(0), i.op_mask()), (OpKind::Register, Register::None), "{i}");
+        let word = |word: usize| if word < count { result[word] } else { 0 };
+        self.vectors[number(i.op0_register())] = vector(&std::array::from_fn(word));
     }
 
     pub(super) fn half_instruction(&mut self, i: &Instruction) {
@@ -93,10 +84,6 @@ impl Machine {
                 let word =
                     |word: usize| if word < 16 { Bf16::nearest(f32::from_bits(from[word])).to_bits() } else { 0 };
                 self.put_words(i, lanes(i.op1_register()), std::array::from_fn(word));
-            }
-            Mnemonic::Vmovdqu16 => {
-                let from = words(&self.vectors[number(i.op1_register())]);
-                self.put_words(i, 2 * lanes(i.op1_register()), from);
             }
             other => panic!("{other:?} is not emulated"),
         }

@@ -73,6 +73,32 @@ impl Accumulate {
         self.sums.elements()
     }
 
+    /// The same tiling with the rows of a tile where they do not overlap, if there is such an axis: a row that is added
+    /// to what the row before it has just stored, from another place on, waits until that is in the cache.
+    pub fn apart(&self, mut tiling: Tiling) -> Tiling {
+        //     rows along x      |-- row 0 --|            windows of neighbouring pixels overlap
+        //                          |-- row 1 --|
+        //     rows along y      |-- row 0 --|  ..  |-- row 1 --|
+        let axes = &tiling.contraction.axes;
+        let width = tiling.vector.map_or(1, |vector| tiling.tile()[1].min(axes[vector].extent));
+        let overlaps = |axis: usize| self.sums.distance(&tiling.contraction, axis).unsigned_abs() < width as u64;
+        let level = |axis: usize| {
+            let mut levels = (0..tiling.levels.len()).filter(|&at| tiling.levels[at].axis == axis);
+            levels.next().filter(|_| levels.next().is_none())
+        };
+        let rows: Vec<(usize, usize)> = tiling.rows.iter().filter_map(|&axis| Some((axis, level(axis)?))).collect();
+        let near = rows.iter().find(|&&(axis, at)| tiling.levels[at].size > 1 && overlaps(axis));
+        let Some(&(near, from)) = near.filter(|_| tiling.panels[0].is_none()) else { return tiling };
+        let size = tiling.levels[from].size;
+        let tiles = |axis: usize| axes[axis].extent.div_ceil(size) as f64 / axes[axis].extent as f64;
+        let is_far =
+            |axis: usize, at: usize| tiling.levels[at].size == 1 && !overlaps(axis) && tiles(axis) <= tiles(near);
+        if let Some(&(_, to)) = rows.iter().find(|&&(axis, at)| is_far(axis, at)) {
+            (tiling.levels[from].size, tiling.levels[to].size) = (1, size);
+        }
+        tiling
+    }
+
     /// Estimated cycles; the tiling of one item takes so many.
     pub fn cycles(&self, tiling: &Tiling, item: f64, lanes: usize) -> f64 {
         let items = self.items as f64;

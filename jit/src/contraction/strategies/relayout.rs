@@ -19,15 +19,25 @@ pub struct Relayout {
     from: Layout,
     to: Layout,
     order: Vec<usize>,
+    halo: bool,
+    /// Whether the outermost axis has a halo of its own.
+    outer_halo: bool,
 }
 
-record!(Relayout { shape, from, to, order });
+record!(Relayout { shape, from, to, order, halo, outer_halo });
 
 impl Relayout {
     /// The copy of an operand to a dense buffer with a halo.
     pub fn new(from: &Operand, preferred: &PreferredLayout) -> Relayout {
-        let order = preferred.order.clone();
-        Relayout { shape: from.shape, from: from.layout, to: preferred.layout(from.shape), order }
+        let outermost = preferred.order[0];
+        Relayout {
+            shape: from.shape,
+            from: from.layout,
+            to: preferred.layout(from.shape),
+            order: preferred.order.clone(),
+            halo: preferred.halo != Default::default(),
+            outer_halo: preferred.halo.low[outermost] + preferred.halo.high[outermost] > 0,
+        }
     }
 
     /// The length of the buffer that is written.
@@ -61,7 +71,7 @@ impl Relayout {
     /// The zeros around each axis of the copy, as its layout tells: that is dense, halo included.
     fn frame(&self) -> Vec<Ends> {
         let mut frame = vec![[0; 2]; self.shape.rank()];
-        if self.to.elements == 0 {
+        if !self.halo || self.to.elements == 0 {
             return frame;
         }
         let (mut offset, mut elements) = (self.to.offset, self.to.elements);
@@ -86,7 +96,7 @@ impl Relayout {
         // A task copies some places of the outermost axis: a slab of the copy, dense, halo of the inner axes included,
         // since no halo lies between slabs. A halo along the outermost axis itself would be nobody's, so that all is
         // one task then.
-        if let Some(&(outermost, extent)) = loops.first().filter(|&&(axis, _)| nest.frame[axis] == [0; 2]) {
+        if let Some(&(outermost, extent)) = loops.first().filter(|_| !self.outer_halo) {
             let step = if line == Some(outermost) { LINE } else { 1 };
             if extent > step && extent.is_multiple_of(step) {
                 let variable = kernel.grid(extent / step);

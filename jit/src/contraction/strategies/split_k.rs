@@ -155,6 +155,14 @@ impl Partials {
         (Index::at((self.first * part) as i64).plus_index(item, elements as i64), elements)
     }
 
+    /// How far neighbours along an axis of a contraction lie apart.
+    pub fn distance(&self, contraction: &Contraction, axis: usize) -> i64 {
+        let along =
+            |coordinate: &Coordinate| coordinate.terms.iter().filter(|term| term.0 == axis).map(|term| term.1).sum();
+        let factors = contraction.output.iter().map(along);
+        factors.zip(self.layout.strides).map(|(factor, stride): (i64, i64)| factor * stride).sum()
+    }
+
     /// Adds one vector.
     pub fn add(&self, kernel: &mut KernelBuilder, buffer: BufferId, place: &Place, value: Value) {
         let (index, stride) = self.place(place);

@@ -12,7 +12,7 @@ use super::assembly::{Base as Place, Memory, Operand};
 use super::instructions::*;
 use super::loops::half;
 use super::pointers::{FIRST, SECOND};
-use super::values::{Constant, Id, is_whole};
+use super::values::{Constant, Id};
 use super::{Body, Level};
 use crate::emit::addresses::Base;
 use crate::kernel::{BufferId, Element, Index, Kernel, Operation, Statement, Value};
@@ -61,18 +61,13 @@ pub fn needs(kernel: &Kernel, level: Level, operation: &Operation) -> Option<[Op
 }
 
 /// The constants that a statement needs, if it stores 16-bit elements. `converts`: there is an instruction that rounds.
-pub fn stored(kernel: &Kernel, level: Level, converts: bool, statement: &Statement) -> Vec<Constant> {
-    match *statement {
-        Statement::Store { buffer, stride, active, .. } if is_half(kernel, buffer) => {
-            let masked = level == Level::Avx512 && stride == 1 && !is_whole(active, kernel.lanes);
-            let rounding: &[Constant] = match level {
-                _ if converts => &[],
-                Level::Avx2 => &[BELOW_HALF, QUIET, EXPONENT],
-                Level::Avx512 => &[BELOW_HALF, QUIET, EXPONENT, SIGN],
-            };
-            rounding.iter().copied().chain(masked.then_some(Constant::Active(active))).collect()
+pub fn stored(kernel: &Kernel, level: Level, converts: bool, statement: &Statement) -> &'static [Constant] {
+    match (statement, level) {
+        (Statement::Store { buffer, .. }, Level::Avx2) if is_half(kernel, *buffer) => &[BELOW_HALF, QUIET, EXPONENT],
+        (Statement::Store { buffer, .. }, Level::Avx512) if is_half(kernel, *buffer) && !converts => {
+            &[BELOW_HALF, QUIET, EXPONENT, SIGN]
         }
-        _ => Vec::new(),
+        _ => &[],
     }
 }
 
@@ -219,7 +214,6 @@ impl Body<'_> {
 
     /// Rounds the first `active` lanes to 16 bits and writes them.
     pub(super) fn store_halves(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {
-        let lanes = self.kernel.lanes;
         let id = self.values.id(value);
         let from = self.register(id);
         let (base, first) = self.address(buffer, index);
@@ -243,18 +237,11 @@ impl Body<'_> {
                 self.out.push(NARROW.code(self.level, self.length), &[half_name, name]);
             }
         }
-        if stride == 1 && self.level == Level::Avx512 && !is_whole(active, lanes) {
-            let mask = self.values.constant(Constant::Active(active));
-            let mask = self.register(mask);
-            let (memory, mask) = (self.near(base, first), self.name(mask));
-            let length = if self.length == Length::Zmm { Length::Ymm } else { Length::Xmm };
-            let code = STORE_HALVES.code(self.level, length);
-            return self.out.masked(code, &[memory.into(), half_name], Some((mask, true)));
-        }
         if stride == 1 && active == 16 {
             let memory = self.near(base, first);
             return self.out.push(STORE.code(self.level, Length::Ymm), &[memory.into(), half_name]);
         }
+        // In pieces and not by a mask: a load that begins where the active lanes of a masked store end would wait.
         let mut lane = 0;
         while lane < active {
             if lane == PART {

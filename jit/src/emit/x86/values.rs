@@ -204,13 +204,11 @@ impl Values {
                     used.push(self.constant(constant));
                 }
             }
-            Statement::Store { buffer, index, value, .. } => {
+            Statement::Store { index, value, .. } => {
                 used.push(self.id(*value));
                 used.extend(index.row.map(|row| self.id(row.value)));
-                if halves::is_half(kernel, *buffer) {
-                    for constant in halves::stored(kernel, self.level, self.converts, statement) {
-                        used.push(self.constant(constant));
-                    }
+                for &constant in halves::stored(kernel, self.level, self.converts, statement) {
+                    used.push(self.constant(constant));
                 }
             }
             Statement::Prefetch { .. } | Statement::For(_) => (),

@@ -10,7 +10,7 @@ use crate::cost::cache::holds;
 use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{
-    FAR, FEW, GATHERED, HALVINGS, NEAR, PANEL, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS,
+    FAR, FEW, FILLED, GATHERED, HALVINGS, NEAR, PANEL, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS,
 };
 use crate::cost::sharing::{divisor, divisors};
 use crate::kernel::Index;
@@ -79,17 +79,21 @@ pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
 /// Cycles in which 16 times so many elements pass between registers and the cache that holds them and those beside
 /// them.
 pub fn passing(elements: usize, beside: usize, target: &Target) -> f64 {
-    (ELEMENTS * elements) as f64 * if near(elements, beside, target) { NEAR } else { FAR }
+    (ELEMENTS * elements) as f64 * near(elements, beside, target).unwrap_or(FAR)
 }
 
 /// Cycles in which a transform writes 16 times so many elements, each of the 16 to another place.
 pub fn scattered(elements: usize, beside: usize, target: &Target) -> f64 {
-    (ELEMENTS * elements) as f64 * if near(elements, beside, target) { NEAR } else { SCATTERED }
+    (ELEMENTS * elements) as f64 * near(elements, beside, target).unwrap_or(SCATTERED)
 }
 
-/// Whether 16 times so many elements and those beside them stay in the second-level cache.
-fn near(elements: usize, beside: usize, target: &Target) -> bool {
-    holds(target.l2_bytes, TOGETHER, ELEMENTS * (elements + beside))
+/// Cycles for each of 16 times so many elements, where they and those beside them stay in the second-level cache.
+fn near(elements: usize, beside: usize, target: &Target) -> Option<f64> {
+    let all = ELEMENTS * (elements + beside);
+    let (wide, more) = FILLED;
+    let more = if target.lanes < wide { 0.0 } else { more };
+    let filled = (4 * all) as f64 / target.l2_bytes as f64;
+    holds(target.l2_bytes, TOGETHER, all).then_some(NEAR + more * filled)
 }
 
 /// Tasks along images and along rows of the only grid, in whole blocks.

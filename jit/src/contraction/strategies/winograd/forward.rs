@@ -7,6 +7,7 @@ use super::transform::{ELEMENTS, TILE};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
+use crate::cost::cache::holds;
 use crate::cost::params::winograd::{CLOSELY, IDEAL, PANEL, SCRATCH};
 use crate::kernel::Access;
 
@@ -106,7 +107,7 @@ fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) ->
             }
         }
     }
-    candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
+    candidates.retain(|(_, blocks)| holds(target.l2_bytes, SCRATCH, blocks.scratch().iter().sum()));
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
         // Closely: the tiles of the product that it really takes, and the panels that follow from them.

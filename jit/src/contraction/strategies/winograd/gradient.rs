@@ -8,6 +8,7 @@ use super::transform::{ELEMENTS, TILE};
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
+use crate::cost::cache::holds;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{CLOSELY, PANEL, PATCHES, TASKS};
 use crate::cost::params::winograd_gradient::{GRADIENTS, IDEAL, SCRATCH, SUMS};
@@ -113,7 +114,7 @@ impl Gradient {
             let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / IDEAL.0 + IDEAL.1);
             candidates.push((blocks.estimate(&correlation, ideal as f64, target), blocks));
         }
-        candidates.retain(|(_, blocks)| blocks.scratch().iter().sum::<usize>() <= SCRATCH);
+        candidates.retain(|(_, blocks)| holds(target.l2_bytes, SCRATCH, blocks.scratch().iter().sum()));
         candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
         let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
             let GradientBlocks { shared, block: [images, rows], features, tiles, .. } = blocks;
