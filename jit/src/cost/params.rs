@@ -226,6 +226,8 @@ pub mod k_blocking {
     pub const PASSING: usize = 16 << 10;
     /// What a block of packed A fills of the second-level cache, at most. Unit: share of a cache. Zen 3, 2026-11-26.
     pub const ROWS: (usize, usize) = (1, 2);
+    /// What the sums of a block fill of it. Unit: share of a cache. Zen 3, 2026-11-26.
+    pub const SUMS: (usize, usize) = (1, 4);
     /// The part of the waits for memory that must be left where a block has fewer rows, for more columns, than would
     /// fit: 44 % with 2048 x 2048 in 2 MiB, where that was measured, and more in smaller caches. Unit: share of 1.
     /// Emerald Rapids, 2026-11-29.

@@ -10,7 +10,7 @@ use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
 use crate::cost::cache::share;
 use crate::cost::params::caches::TOGETHER;
-use crate::cost::params::k_blocking::{AGAIN, ASKED, FEWER, PART, PASSING, ROWS};
+use crate::cost::params::k_blocking::{AGAIN, ASKED, FEWER, PART, PASSING, ROWS, SUMS};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::stalls::{FAR_RUN, HINDERING, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
@@ -223,14 +223,15 @@ fn block(
     target: &Target,
 ) -> Option<(usize, usize)> {
     // The second-level cache holds `rows x size` elements of the left operand, at most a part of it, and beside them
-    // `rows x columns` sums. The fewer rows, the more often packed B comes from beyond it, and the more columns, for
-    // which packed A comes once.
+    // `rows x columns` sums, a part of their own or, of fewer rows, all that is left. The fewer rows, the more often
+    // packed B comes from beyond it, and the more columns, for which packed A comes once.
     let together = share(target.l2_bytes, TOGETHER) / 4;
     let mut best: Option<(f64, usize, usize)> = None;
     let mut most = share(target.l2_bytes, ROWS) / 4 / size;
     while most >= height {
         let Some(rows) = part(rows, most, 1) else { break };
-        if let Some(columns) = part(columns, together.saturating_sub(rows * size) / rows, strip) {
+        let sums = if best.is_none() { share(target.l2_bytes, SUMS) / 4 } else { together - rows * size };
+        if let Some(columns) = part(columns, sums / rows, strip) {
             let waits = beyond([rows.div_ceil(height), columns.div_ceil(strip)], [height, strip]);
             if best.is_none_or(|(least, ..)| waits < FEWER * least) {
                 best = Some((waits, rows, columns));
