@@ -8,7 +8,7 @@ use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::cache::holds;
-use crate::cost::params::winograd::{CLOSELY, IDEAL, PANEL, SCRATCH};
+use crate::cost::params::winograd::{CLOSELY, IDEAL, KEPT, PANEL, SCRATCH};
 use crate::kernel::Access;
 
 /// A convolution in blocks of tiles by blocks of features.
@@ -107,7 +107,11 @@ fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) ->
             }
         }
     }
-    candidates.retain(|(_, blocks)| holds(target.l2_bytes, SCRATCH, blocks.scratch().iter().sum()));
+    let is_kept = once.into_iter().any(|part| part < 1.0);
+    candidates.retain(|(_, blocks)| {
+        let scratch = blocks.scratch().iter().sum();
+        holds(target.l2_bytes, SCRATCH, scratch) && !(is_kept && scratch > KEPT)
+    });
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
         // Closely: the tiles of the product that it really takes, and the panels that follow from them.
