@@ -72,7 +72,8 @@ impl Machine {
             }
             Mnemonic::Vpermq => {
                 let a = self.vector(i, 1, 8);
-                self.set(i, 8, std::array::from_fn(|lane| a[(immediate(2) >> lane.min(7) / 2 * 2 & 3) * 2 + lane % 2]));
+                let of_pair = |lane: usize| (immediate(2) >> (lane.min(7) / 2 * 2)) & 3;
+                self.set(i, 8, std::array::from_fn(|lane| a[of_pair(lane) * 2 + lane % 2]));
             }
             Mnemonic::Vpmovdw => {
                 let from = self.vectors[number(i.op1_register())];
