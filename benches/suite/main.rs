@@ -9,8 +9,9 @@
 //! Each case runs in a process of its own, bound to as many cores as it has threads (by `taskset`, where there is
 //! one). `--json` prints one object a line, with the fields that the other frameworks' harnesses print; `--profile` the
 //! times of single kernels, to the standard error output. `--tune` gives each case so many seconds to measure ways of computing its
-//! contractions (`TrainerBuilder::tune`), and prints to the standard error output what was chosen. `--precision
-//! bf16` lets trainers and predictors compute in that, under the name `kiln-bf16`. The losses are compared with PyTorch's (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
+//! contractions (`TrainerBuilder::tune`), and prints to the standard error output what was chosen. `--precision bf16`
+//! lets trainers and predictors compute in that, under the name `kiln-bf16`. The losses are compared with PyTorch's
+//! (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
 //!
 //! `--recipes` runs no case: it times each candidate for each contraction of the networks on one thread, in three passes
 //! of so many seconds for each contraction, and writes the times to a file such as those of `jit/measurements`; the note goes to its head.

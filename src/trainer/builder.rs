@@ -134,10 +134,10 @@ macro_rules! setter {
         ///
         /// With `Bf16` products of matrices and convolutions (and their gradients) take operands rounded to bf16, the upper half of
         /// an f32: its range, and 8 bits of precision. Activations lie in memory so, and their gradients, which halves what has to be
-        /// moved and kept. Processors with instructions for it (AMX, AVX512-BF16) are faster; others compute the same, by
-        /// f32 instructions. Parameters, what optimizers and norms keep, norms, softmax, losses, gradients of parameters and all
-        /// sums are f32, and so are inputs, outputs and checkpoints: a training may be resumed, and its model be used, in
-        /// either precision.
+        /// moved and kept. Products are computed in f32 of widened numbers on every processor: it is memory that is saved,
+        /// and time only where memory was the limit. Parameters, what optimizers and norms keep, norms, softmax, losses,
+        /// gradients of parameters and all sums are f32, and so are inputs, outputs and checkpoints: a training may be
+        /// resumed, and its model be used, in either precision.
         ///
         /// No loss needs to be scaled. Losses differ from those in f32 by about a hundredth, since a rounded number has an error
         /// of up to 0.4 % (networks learn as well, but tests of single numbers are for f32). Results have the same bits for any number

@@ -66,15 +66,15 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
     let (operands, output) = ([left, right], *output);
     let preferred = contractions(op, form, left, right, output)?.preferred;
     let lowered = |used: [&Operand; 2], along: Option<usize>| {
-        let mut contractions = contractions(op, form, used[0], used[1], output).expect("a contraction");
-        contractions
-            .contractions
-            .iter_mut()
-            .for_each(|contraction| contraction.fast = along.unwrap_or(contraction.fast));
-        if let (Some(overlap_add), Some(along)) = (&mut contractions.overlap_add, along) {
+        let mut lowered = contractions(op, form, used[0], used[1], output).expect("a contraction");
+        let Some(along) = along else { return lowered };
+        for contraction in &mut lowered.contractions {
+            contraction.fast = along;
+        }
+        if let Some(overlap_add) = &mut lowered.overlap_add {
             overlap_add.fast = along;
         }
-        contractions
+        lowered
     };
     // Three ways to have results along `along`, or along the axis that is preferred anyway:
     //

@@ -162,8 +162,7 @@ struct TiledPart {
 
 impl TiledPart {
     /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least
-    /// one, unless all take too many cycles. `reading` says how the left and the right operand are
-    /// read.
+    /// one, unless all take too many cycles. `reading` says how the left and the right operand are read.
     fn fastest(
         contraction: &Contraction,
         reading: [Reading; 2],
