@@ -239,7 +239,6 @@ fn what_is_not_finite_is_found() {
 
 /// The example `digits`, as long as it is trained there.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "ten seconds")]
 fn digits_are_read_as_well() {
     let (train, test) = embedded::digits().unwrap().split(0.8, digit_net::SEED);
     let accuracy = |precision| {
