@@ -154,8 +154,8 @@ impl Op {
             Op::Detach => operands[0].clone(),
             Op::Reduce { op, axes } => reduce::evaluate_reduce(operands, op, axes),
             Op::ArgReduce { op, axis } => reduce::evaluate_arg_reduce(operands, op, axis),
-            Op::Dot => dot::evaluate_dot(operands),
-            Op::Conv(ref conv) => conv::evaluate_conv(operands, ty.shape, **conv),
+            Op::Dot => dot::evaluate_dot(operands, ty),
+            Op::Conv(ref conv) => conv::evaluate_conv(operands, ty, **conv),
             Op::ConvGradInput { ref conv, .. } => conv::evaluate_grad_input(operands, ty.shape, **conv),
             Op::ConvGradWeight { ref conv, .. } => conv::evaluate_grad_weight(operands, ty.shape, **conv),
             Op::WindowReduce { op, ref window } => window::evaluate_reduce(operands, ty.shape, op, **window),
@@ -196,6 +196,11 @@ fn element_type(op: &Op, operand: usize, found: DType, allowed: &[DType]) -> Res
         [DType::Bool] => "bool",
         [DType::F32, DType::Bf16] => "f32 or bf16",
         [DType::F32, DType::I32, DType::Bool] => "f32, i32 or bool",
+        [DType::F32, DType::I32, DType::U8] => "f32, i32 or u8",
+        [DType::F32, DType::I32, DType::I8] => "f32, i32 or i8",
+        [DType::F32, DType::I32, DType::U8, DType::I8, DType::Bool] => "f32, i32, u8, i8 or bool",
+        [DType::U8] => "u8",
+        [DType::I8] => "i8",
         _ => "f32 or i32",
     };
     Err(ShapeError::ElementType { op: op.mnemonic(), operand, expected, found })
@@ -205,6 +210,26 @@ fn element_type(op: &Op, operand: usize, found: DType, allowed: &[DType]) -> Res
 fn factors(op: &Op, left: DType, right: DType) -> Result<(), ShapeError> {
     element_type(op, 0, left, &[DType::F32, DType::Bf16])?;
     same_type(op, 1, left, right)
+}
+
+/// The type of the sums of a contraction of two operands: i32 of u8 and i8, in either order; else f32.
+fn sums(op: &Op, left: DType, right: DType) -> Result<DType, ShapeError> {
+    let other = match left {
+        DType::U8 => DType::I8,
+        DType::I8 => DType::U8,
+        DType::F32 | DType::Bf16 | DType::I32 | DType::Bool => return factors(op, left, right).map(|()| DType::F32),
+    };
+    element_type(op, 1, right, &[other])?;
+    Ok(DType::I32)
+}
+
+/// Sums as a tensor of their type. Those of i32 wrap.
+fn summed<T: Real>(ty: Type, sums: Vec<f64>) -> Tensor<T> {
+    match ty.dtype {
+        // Exact: there is memory for fewer than 2^38 products of 2^15 each.
+        DType::I32 => Tensor::ints(ty.shape, sums.into_iter().map(|sum| sum as i64 as i32)),
+        _ => Tensor::floats(ty.shape, sums),
+    }
 }
 
 /// An operand of a contraction as its gradients take it, which are computed in f32.

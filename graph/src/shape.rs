@@ -42,22 +42,35 @@ pub enum DType {
     Bf16,
     /// Indices and class labels.
     I32,
+    /// 0 to 255: activations of quantized networks, the one operand of contractions whose sums are i32.
+    /// [`Op::Convert`](crate::op::Op::Convert) makes it of numbers; it is read by movements, conversions to f32 and i32,
+    /// and contractions with [`DType::I8`]. Only states, programs' own, are declared with it.
+    U8,
+    /// -128 to 127: weights of quantized networks, the other operand. Otherwise as [`DType::U8`].
+    I8,
     /// Results of comparisons.
     Bool,
 }
 
 impl DType {
     /// Every element type.
-    pub const ALL: [DType; 4] = [DType::F32, DType::Bf16, DType::I32, DType::Bool];
+    pub const ALL: [DType; 6] = [DType::F32, DType::Bf16, DType::I32, DType::U8, DType::I8, DType::Bool];
 
-    /// The name used in text: `f32`, `bf16`, `i32`, `bool`.
+    /// The name used in text: `f32`, `bf16`, `i32`, `u8`, `i8`, `bool`.
     pub const fn name(self) -> &'static str {
         match self {
             DType::F32 => "f32",
             DType::Bf16 => "bf16",
             DType::I32 => "i32",
+            DType::U8 => "u8",
+            DType::I8 => "i8",
             DType::Bool => "bool",
         }
+    }
+
+    /// Whether it is one of the types of 8 bits whose products are added up as i32.
+    pub const fn is_byte(self) -> bool {
+        matches!(self, DType::U8 | DType::I8)
     }
 }
 

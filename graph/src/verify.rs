@@ -7,7 +7,8 @@
 //!    attributes of convolutions and windows.
 //! 3. Entries of attributes past the rank (or past the spatial axes) hold their neutral values, so that equal operations
 //!    compare equal.
-//! 4. A constant is a value of its type: f32 any, bf16 what one holds, i32 a whole number in range, bool 0 or 1.
+//! 4. A constant is a value of its type: f32 any, bf16 what one holds, i32, u8 and i8 a whole number in
+//!    range, bool 0 or 1.
 //! 5. Every extent is below 2^31 (so it is never the symbolic [`Shape::N`](crate::Shape::N), and an i32 can index it),
 //!    and a tensor has at most 2^44 elements. Those of nodes with operands are at least 1.
 //! 6. Scope 0 is that outside of layers, every other one lies in an earlier one, and the scope of each node is in the table.
@@ -15,7 +16,7 @@
 //! 8. No two inputs of one role have the same name, and no two outputs.
 //! 9. An update is of a state, gives it a value of its type from a node that exists, and is the only one of that state.
 //! 10. Outputs are nodes that exist.
-//! 11. No input, output or state of a graph that is not a body is bf16.
+//! 11. No input, output or state of a graph that is not a body is bf16; no input or output but a state is u8 or i8.
 //! 12. Each body satisfies this list, and is that of exactly one scan, whose operands it takes; results that are read of
 //!     a scan are results of its body, and of their types.
 
@@ -228,6 +229,8 @@ pub(crate) fn is_value(value: f64, dtype: DType) -> bool {
         DType::F32 => true,
         DType::Bf16 => value.is_nan() || f64::from(f32::from(Bf16::nearest(value as f32))).to_bits() == value.to_bits(),
         DType::I32 => f64::from(value as i32).to_bits() == value.to_bits(),
+        DType::U8 => f64::from(value as u8).to_bits() == value.to_bits(),
+        DType::I8 => f64::from(value as i8).to_bits() == value.to_bits(),
         DType::Bool => value.to_bits() == 0.0f64.to_bits() || value == 1.0,
     }
 }
@@ -245,12 +248,17 @@ fn check_inputs(graph: &Graph) -> Result<(), Guilt> {
     Ok(())
 }
 
-/// That what comes from outside and goes there is no bf16.
+/// That what comes from outside and goes there is no bf16, and of 8 bits only where it is a state.
 fn check_outside(graph: &Graph) -> Result<(), Guilt> {
-    let inputs = graph.inputs.iter().enumerate().map(|(index, input)| (Place::Input(index), input.node));
-    let outputs = graph.outputs.iter().map(|output| (Place::Return, output.node));
-    match inputs.chain(outputs).find(|&(_, node)| graph.ty(node).dtype == DType::Bf16) {
-        Some((place, node)) => Err((place, Reason::Outside(graph.ty(node)))),
+    let inputs = graph.inputs.iter().enumerate().map(|(index, input)| (Place::Input(index), input.node, input.role));
+    let outputs = graph.outputs.iter().map(|output| (Place::Return, output.node, Role::Data));
+    let is_of_programs_alone = |&(_, node, role): &(Place, NodeId, Role)| match graph.ty(node).dtype {
+        DType::Bf16 => true,
+        DType::U8 | DType::I8 => role != Role::State,
+        DType::F32 | DType::I32 | DType::Bool => false,
+    };
+    match inputs.chain(outputs).find(is_of_programs_alone) {
+        Some((place, node, _)) => Err((place, Reason::Outside(graph.ty(node)))),
         None => Ok(()),
     }
 }

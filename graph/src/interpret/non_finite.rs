@@ -127,7 +127,7 @@ fn bad(value: &Tensor<f32>) -> Option<usize> {
     match value {
         Tensor::F(_) => value.as_floats().iter().position(|x| !x.is_finite()),
         Tensor::H(_) => value.as_halves().iter().position(|&x| !f32::from(x).is_finite()),
-        Tensor::I(_) | Tensor::B(_) => None,
+        Tensor::I(_) | Tensor::U(_) | Tensor::S(_) | Tensor::B(_) => None,
     }
 }
 
@@ -324,14 +324,14 @@ impl Tensor<f32> {
         match self {
             Tensor::F(_) => self.as_floats().iter().any(|x| x.is_nan()),
             Tensor::H(_) => self.as_halves().iter().any(|&x| f32::from(x).is_nan()),
-            Tensor::I(_) | Tensor::B(_) => false,
+            Tensor::I(_) | Tensor::U(_) | Tensor::S(_) | Tensor::B(_) => false,
         }
     }
 }
 
 fn range(value: &Tensor<f32>) -> Option<(f32, f32)> {
     let numbers: Vec<f32> = match value {
-        Tensor::B(_) => return None,
+        Tensor::U(_) | Tensor::S(_) | Tensor::B(_) => return None,
         Tensor::F(_) => value.as_floats().iter().copied().filter(|x| !x.is_nan()).collect(),
         Tensor::H(_) => value.as_halves().iter().map(|&x| f32::from(x)).filter(|x| !x.is_nan()).collect(),
         Tensor::I(_) => value.as_ints().iter().map(|&x| x as f32).collect(),

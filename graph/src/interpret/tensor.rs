@@ -45,6 +45,10 @@ pub enum Tensor<T> {
     H(ArrayD<Bf16>),
     /// Of i32 values.
     I(ArrayD<i32>),
+    /// Of u8 values.
+    U(ArrayD<u8>),
+    /// Of i8 values.
+    S(ArrayD<i8>),
     /// Of bool values.
     B(ArrayD<bool>),
 }
@@ -68,6 +72,15 @@ impl<T: Real> Tensor<T> {
         Tensor::I(array(shape.into(), values.into_iter().collect()))
     }
 
+    /// A tensor of u8 or i8 of numbers in row-major order, each truncated to the nearest in range; NaN is 0.
+    pub fn bytes(dtype: DType, shape: impl Into<Shape>, values: impl IntoIterator<Item = f64>) -> Tensor<T> {
+        match dtype {
+            DType::U8 => Tensor::U(array(shape.into(), values.into_iter().map(|x| x as u8).collect())),
+            DType::I8 => Tensor::S(array(shape.into(), values.into_iter().map(|x| x as i8).collect())),
+            DType::F32 | DType::Bf16 | DType::I32 | DType::Bool => unreachable!("numbers of 8 bits"),
+        }
+    }
+
     /// A bool tensor of truth values in row-major order.
     pub fn bools(shape: impl Into<Shape>, values: impl IntoIterator<Item = bool>) -> Tensor<T> {
         Tensor::B(array(shape.into(), values.into_iter().collect()))
@@ -79,6 +92,8 @@ impl<T: Real> Tensor<T> {
             Tensor::F(a) => (DType::F32, a.shape()),
             Tensor::H(a) => (DType::Bf16, a.shape()),
             Tensor::I(a) => (DType::I32, a.shape()),
+            Tensor::U(a) => (DType::U8, a.shape()),
+            Tensor::S(a) => (DType::I8, a.shape()),
             Tensor::B(a) => (DType::Bool, a.shape()),
         };
         Type { dtype, shape: Shape::from(extents) }
@@ -90,6 +105,8 @@ impl<T: Real> Tensor<T> {
             Tensor::F(a) => a.iter().map(|x| x.to_f64()).collect(),
             Tensor::H(a) => a.iter().map(|&x| f64::from(f32::from(x))).collect(),
             Tensor::I(a) => a.iter().map(|&x| f64::from(x)).collect(),
+            Tensor::U(a) => a.iter().map(|&x| f64::from(x)).collect(),
+            Tensor::S(a) => a.iter().map(|&x| f64::from(x)).collect(),
             Tensor::B(a) => a.iter().map(|&x| f64::from(u8::from(x))).collect(),
         }
     }
@@ -100,6 +117,8 @@ impl<T: Real> Tensor<T> {
             Tensor::F(a) => Tensor::F(a.as_standard_layout().into_owned()),
             Tensor::H(a) => Tensor::H(a.as_standard_layout().into_owned()),
             Tensor::I(a) => Tensor::I(a.as_standard_layout().into_owned()),
+            Tensor::U(a) => Tensor::U(a.as_standard_layout().into_owned()),
+            Tensor::S(a) => Tensor::S(a.as_standard_layout().into_owned()),
             Tensor::B(a) => Tensor::B(a.as_standard_layout().into_owned()),
         }
     }
@@ -108,7 +127,7 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn as_floats(&self) -> &[T] {
         match self {
             Tensor::F(a) => elements(a),
-            Tensor::H(_) | Tensor::I(_) | Tensor::B(_) => unreachable!("a verified graph has f32 here"),
+            _ => unreachable!("a verified graph has f32 here"),
         }
     }
 
@@ -116,7 +135,7 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn as_halves(&self) -> &[Bf16] {
         match self {
             Tensor::H(a) => elements(a),
-            Tensor::F(_) | Tensor::I(_) | Tensor::B(_) => unreachable!("a verified graph has bf16 here"),
+            _ => unreachable!("a verified graph has bf16 here"),
         }
     }
 
@@ -124,7 +143,7 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn as_ints(&self) -> &[i32] {
         match self {
             Tensor::I(a) => elements(a),
-            Tensor::F(_) | Tensor::H(_) | Tensor::B(_) => unreachable!("a verified graph has i32 here"),
+            _ => unreachable!("a verified graph has i32 here"),
         }
     }
 
@@ -132,7 +151,23 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn as_bools(&self) -> &[bool] {
         match self {
             Tensor::B(a) => elements(a),
-            Tensor::F(_) | Tensor::H(_) | Tensor::I(_) => unreachable!("a verified graph has bool here"),
+            _ => unreachable!("a verified graph has bool here"),
+        }
+    }
+
+    /// The elements of a u8 tensor.
+    fn as_unsigned(&self) -> &[u8] {
+        match self {
+            Tensor::U(a) => elements(a),
+            _ => unreachable!("a verified graph has u8 here"),
+        }
+    }
+
+    /// The elements of an i8 tensor.
+    fn as_signed(&self) -> &[i8] {
+        match self {
+            Tensor::S(a) => elements(a),
+            _ => unreachable!("a verified graph has i8 here"),
         }
     }
 
@@ -154,6 +189,14 @@ impl<T: Real> Tensor<T> {
             Tensor::I(_) => {
                 let list: Vec<i32> = operands.iter().flat_map(|x| x.as_ints()).copied().collect();
                 Tensor::I(chosen(&list, shape, places))
+            }
+            Tensor::U(_) => {
+                let list: Vec<u8> = operands.iter().flat_map(|x| x.as_unsigned()).copied().collect();
+                Tensor::U(chosen(&list, shape, places))
+            }
+            Tensor::S(_) => {
+                let list: Vec<i8> = operands.iter().flat_map(|x| x.as_signed()).copied().collect();
+                Tensor::S(chosen(&list, shape, places))
             }
             Tensor::B(_) => {
                 let list: Vec<bool> = operands.iter().flat_map(|x| x.as_bools()).copied().collect();

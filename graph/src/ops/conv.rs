@@ -2,7 +2,7 @@
 //! form, closed under differentiation.
 
 use super::window::{spatial, with_spatial};
-use super::{factors, operands_of, same_shape, widened};
+use super::{factors, operands_of, same_shape, summed, sums, widened};
 use crate::build::Value;
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
@@ -26,10 +26,12 @@ fn shapes(op: &Op, operands: &[Type], conv: Convolution) -> Result<[Shape; 2], S
     Ok([a.shape, b.shape])
 }
 
-/// `T[n, c, in..], T[o, c / groups, kernel..] -> f32[n, o, out..]`, where T is f32 or bf16.
+/// `T[n, c, in..], T[o, c / groups, kernel..] -> f32[n, o, out..]`, where T is f32 or bf16; i32 of u8 and i8, or of i8 and
+/// u8.
 pub(super) fn infer_conv(op: &Op, operands: &[Type], conv: Convolution) -> Result<Type, ShapeError> {
-    let [input, weight] = shapes(op, operands, conv)?;
-    Ok(Type::f32(output_shape(op, input, weight, conv)?))
+    let [input, weight] = operands_of(op, operands)?;
+    let dtype = sums(op, input.dtype, weight.dtype)?;
+    Ok(Type { dtype, shape: output_shape(op, input.shape, weight.shape, conv)? })
 }
 
 /// `T[n, o, out..], T[o, c / groups, kernel..] -> f32[n, c, in..]`.
@@ -161,17 +163,17 @@ fn runs(conv: Convolution, x: Shape, w: Shape, y: Shape, mut visit: impl FnMut(R
 }
 
 /// `dF/dy`, of the given shape.
-pub(super) fn evaluate_conv<T: Real>(operands: &[&Tensor<T>], shape: Shape, conv: Convolution) -> Tensor<T> {
+pub(super) fn evaluate_conv<T: Real>(operands: &[&Tensor<T>], ty: Type, conv: Convolution) -> Tensor<T> {
     let (x, w) = (&operands[0].to_f64()[..], operands[1].to_f64());
-    let mut y = vec![0.0; shape.elements()];
-    runs(conv, operands[0].ty().shape, operands[1].ty().shape, shape, |run| {
+    let mut y = vec![0.0; ty.shape.elements()];
+    runs(conv, operands[0].ty().shape, operands[1].ty().shape, ty.shape, |run| {
         let (weight, mut place) = (w[run.weight], run.x_start);
         for y in &mut y[run.y_start..][..run.length] {
             *y += weight * x[place];
             place += run.x_step;
         }
     });
-    Tensor::floats(shape, y)
+    summed(ty, y)
 }
 
 /// `dF/dx`, of the given shape.

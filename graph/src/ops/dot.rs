@@ -1,16 +1,16 @@
 //! The matrix product over equal batch axes.
 
-use super::{factors, operands_of, rank, widened};
+use super::{operands_of, rank, summed, sums, widened};
 use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor};
 use crate::op::Op;
 use crate::shape::ShapeError;
 
-/// `T[b.., m, k], T[b.., k, n] -> f32[b.., m, n]`, where T is f32 or bf16.
+/// `T[b.., m, k], T[b.., k, n] -> f32[b.., m, n]`, where T is f32 or bf16; i32 of u8 and i8, or of i8 and u8.
 pub(super) fn infer_dot(op: &Op, operands: &[Type]) -> Result<Type, ShapeError> {
     let [left, right] = operands_of(op, operands)?;
-    factors(op, left.dtype, right.dtype)?;
+    let dtype = sums(op, left.dtype, right.dtype)?;
     let axes = left.shape.rank();
     if axes < 2 {
         rank(op, 2, left.shape)?;
@@ -20,7 +20,7 @@ pub(super) fn infer_dot(op: &Op, operands: &[Type]) -> Result<Type, ShapeError> 
     if a[..axes - 2] != b[..axes - 2] || a[axes - 1] != b[axes - 2] {
         return Err(ShapeError::Mismatch { op: op.mnemonic(), left: left.shape, right: right.shape });
     }
-    Ok(Type::f32(left.shape.with(axes - 1, b[axes - 1])))
+    Ok(Type { dtype, shape: left.shape.with(axes - 1, b[axes - 1]) })
 }
 
 /// With `Y = A B`: `A' = Y' B^T`, `B' = A^T Y'`.
@@ -31,13 +31,12 @@ pub(super) fn gradient_dot<'g>(at: &Adjoint<'_, 'g>) -> Contributions<'g> {
 }
 
 /// `y[b, i, j] = sum over l of left[b, i, l] right[b, l, j]`.
-pub(super) fn evaluate_dot<T: Real>(operands: &[&Tensor<T>]) -> Tensor<T> {
+pub(super) fn evaluate_dot<T: Real>(operands: &[&Tensor<T>], ty: Type) -> Tensor<T> {
     let (a, b) = (operands[0].ty().shape, operands[1].ty().shape);
     let axes = a.rank();
     let (m, k, n) = (a.dim(axes - 2), a.dim(axes - 1), b.dim(axes - 1));
     let (left, right) = (operands[0].to_f64(), operands[1].to_f64());
-    let shape = a.with(axes - 1, n);
-    let mut result = vec![0.0; shape.elements()];
+    let mut result = vec![0.0; ty.shape.elements()];
     for row in 0..if k * n == 0 { 0 } else { left.len() / k } {
         let matrix = &right[row / m * k * n..][..k * n];
         let sums = &mut result[row * n..][..n];
@@ -47,5 +46,5 @@ pub(super) fn evaluate_dot<T: Real>(operands: &[&Tensor<T>]) -> Tensor<T> {
             }
         }
     }
-    Tensor::floats(shape, result)
+    summed(ty, result)
 }

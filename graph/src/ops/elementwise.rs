@@ -56,13 +56,16 @@ pub(super) fn infer_select(op: &Op, operands: &[Type]) -> Result<Type, ShapeErro
     Ok(a)
 }
 
-/// `T[s] -> U[s]`; what is bf16 comes from f32 and becomes f32.
+/// `T[s] -> U[s]`; what is bf16 comes from f32 and becomes f32, what has 8 bits comes from numbers and becomes one.
 pub(super) fn infer_convert(op: &Op, operands: &[Type], dtype: DType) -> Result<Type, ShapeError> {
     let [x] = operands_of(op, operands)?;
     let allowed: &[DType] = match dtype {
         DType::F32 => &DType::ALL,
         DType::Bf16 => &[DType::F32, DType::Bf16],
-        DType::I32 | DType::Bool => COMPUTED,
+        DType::I32 => &[DType::F32, DType::I32, DType::U8, DType::I8, DType::Bool],
+        DType::U8 => &[DType::F32, DType::I32, DType::U8],
+        DType::I8 => &[DType::F32, DType::I32, DType::I8],
+        DType::Bool => COMPUTED,
     };
     element_type(op, 0, x.dtype, allowed)?;
     Ok(Type { dtype, shape: x.shape })
@@ -261,13 +264,14 @@ pub(super) fn evaluate_select<T: Real>(operands: &[&Tensor<T>]) -> Tensor<T> {
 }
 
 /// Numbers as a tensor of an element type: rounded for bf16, truncated towards zero (NaN to 0, numbers out of range to
-/// the nearest in it) for i32, compared with 0 for bool.
+/// the nearest in it) for i32, u8 and i8, compared with 0 for bool.
 pub(super) fn converted<T: Real>(dtype: DType, shape: Shape, values: &[f64]) -> Tensor<T> {
     let values = values.iter().copied();
     match dtype {
         DType::F32 => Tensor::floats(shape, values),
         DType::Bf16 => Tensor::halves(shape, values),
         DType::I32 => Tensor::ints(shape, values.map(|x| x as i32)),
+        DType::U8 | DType::I8 => Tensor::bytes(dtype, shape, values),
         DType::Bool => Tensor::bools(shape, values.map(|x| x != 0.0)),
     }
 }

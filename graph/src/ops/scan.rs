@@ -149,6 +149,8 @@ impl<T: Real> Tensor<T> {
         match self {
             Tensor::F(a) => Tensor::F(a.index_axis(Axis(0), row).to_owned()),
             Tensor::H(a) => Tensor::H(a.index_axis(Axis(0), row).to_owned()),
+            Tensor::U(a) => Tensor::U(a.index_axis(Axis(0), row).to_owned()),
+            Tensor::S(a) => Tensor::S(a.index_axis(Axis(0), row).to_owned()),
             Tensor::I(a) => Tensor::I(a.index_axis(Axis(0), row).to_owned()),
             Tensor::B(a) => Tensor::B(a.index_axis(Axis(0), row).to_owned()),
         }
@@ -166,6 +168,8 @@ impl<T: Real> Tensor<T> {
         match rows[0] {
             Tensor::F(_) => stacked!(Tensor::F),
             Tensor::H(_) => stacked!(Tensor::H),
+            Tensor::U(_) => stacked!(Tensor::U),
+            Tensor::S(_) => stacked!(Tensor::S),
             Tensor::I(_) => stacked!(Tensor::I),
             Tensor::B(_) => stacked!(Tensor::B),
         }

@@ -123,7 +123,7 @@ fn negated(to: &mut Rewriter<'_>, id: NodeId) -> Option<NodeId> {
         // Zero has one sign, and the smallest number no opposite.
         DType::I32 if value == f64::from(i32::MIN) => return None,
         DType::I32 => 0.0 - value,
-        DType::Bf16 | DType::Bool => return None,
+        DType::Bf16 | DType::U8 | DType::I8 | DType::Bool => return None,
     };
     Some(to.full(negative, ty))
 }

@@ -135,6 +135,7 @@ fn evaluate<T: Real>(node: &Node, operands: &[(f64, DType)]) -> f64 {
             DType::F32 => Tensor::floats(Shape::SCALAR, [value]),
             DType::Bf16 => Tensor::halves(Shape::SCALAR, [value]),
             DType::I32 => Tensor::ints(Shape::SCALAR, [value as i32]),
+            DType::U8 | DType::I8 => Tensor::bytes(dtype, Shape::SCALAR, [value]),
             DType::Bool => Tensor::bools(Shape::SCALAR, [value != 0.0]),
         })
         .collect();

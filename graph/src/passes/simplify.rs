@@ -5,7 +5,7 @@
 //! - `x & x`, `x | x`, the larger or smaller of x and x: x.
 //! - `--x`, `!!x`: x. The absolute value of one, the sign of one, a whole number that is rounded: the operand.
 //! - Select between equal values, or by a constant: the value.
-//! - A bf16 that is widened and rounded again: the bf16. (Not an f32 that is rounded and widened.)
+//! - A bf16, u8 or i8 that is widened and narrowed again: itself. (Not an f32 that is rounded and widened.)
 //! - Reshape, transpose, broadcast, slice, pad, convert to what it is already; a reversal of unit axes; a concatenation
 //!   of one: the operand.
 //! - The maximum, minimum or product of unit axes: a reshape. The place of an extremum on a unit axis: 0.
@@ -25,8 +25,9 @@ pub fn simplify(graph: &mut Graph) -> bool {
         Op::Binary(op) => binary(to, node, op),
         Op::Select => select(to, node),
         Op::Convert(_) | Op::Reshape(_) | Op::Broadcast(_) if to.ty(node.inputs[0]) == node.ty => Some(node.inputs[0]),
-        Op::Convert(DType::Bf16) => {
-            let narrow = to.operand_of(node.inputs[0], Op::Convert(DType::F32))?;
+        Op::Convert(DType::Bf16 | DType::U8 | DType::I8) => {
+            let wide = to.ty(node.inputs[0]).dtype;
+            let narrow = to.operand_of(node.inputs[0], Op::Convert(wide))?;
             (to.ty(narrow) == node.ty).then_some(narrow)
         }
         Op::Transpose(permutation) => permutation.is_sorted().then_some(node.inputs[0]),

@@ -519,7 +519,7 @@ impl ShapeError {
                 let m = m.text("its input must hold ").text(expected.name()).text(", but holds ").text(found.name());
                 match expected {
                     DType::I32 => m.text(": indices are declared with their type, as in `[N, 16; i32]`"),
-                    DType::F32 | DType::Bf16 | DType::Bool => m,
+                    DType::F32 | DType::Bf16 | DType::U8 | DType::I8 | DType::Bool => m,
                 }
             }
             ShapeError::OneValue { found } => {

@@ -477,7 +477,7 @@ pub const fn class_loss(scores: Shape, target: Type, reduced: bool) -> Result<Sh
     };
     let (what, expected) = match target.dtype {
         DType::F32 => ("target of f32, which are probabilities (labels are i32),", scores),
-        DType::Bf16 | DType::I32 | DType::Bool => ("target", classes),
+        DType::Bf16 | DType::I32 | DType::U8 | DType::I8 | DType::Bool => ("target", classes),
     };
     if !expected.same(&target.shape) {
         return Err(ShapeError::Expected { what, expected, found: target.shape });

@@ -444,7 +444,7 @@ impl Parser {
     }
 }
 
-const DTYPES: &str = "an element type: `f32`, `bf16`, `i32` or `bool`";
+const DTYPES: &str = "an element type: `f32`, `bf16`, `i32`, `u8`, `i8` or `bool`";
 
 fn dtype_of(word: &str) -> Option<DType> {
     DType::ALL.into_iter().find(|dtype| dtype.name() == word)

@@ -200,6 +200,7 @@ fn computed(graph: &Graph, id: NodeId, operands: &[Option<Known>]) -> Option<Kno
             DType::F32 => Tensor::floats(Shape::SCALAR, [known.value]),
             DType::Bf16 => Tensor::halves(Shape::SCALAR, [known.value]),
             DType::I32 => Tensor::ints(Shape::SCALAR, [known.value as i32]),
+            dtype @ (DType::U8 | DType::I8) => Tensor::bytes(dtype, Shape::SCALAR, [known.value]),
             DType::Bool => Tensor::bools(Shape::SCALAR, [known.value != 0.0]),
         };
         let tensors: Vec<Tensor<f64>> = all.iter().zip(&node.inputs).map(number).collect();
