@@ -122,7 +122,7 @@ pub fn read(path: &Path, dtype: DType) -> Result<Array, Failure> {
     }
     Ok(match dtype {
         DType::F32 => Array::F32(read_npy(path).map_err(Failure::told)?),
-        DType::Bf16 => unreachable!("no input of a file is bf16 in the graph"),
+        DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input of a file is narrow in the graph"),
         DType::I32 => Array::I32(read_npy(path).map_err(Failure::told)?),
         DType::Bool => Array::Bool(read_npy::<i32>(path).map_err(Failure::told)?.mapv(|number| number != 0)),
     })
@@ -163,7 +163,7 @@ pub fn anything(shape: Shape, dtype: DType, rows: usize) -> Array {
     let floats = filled((0..count).map(|place| 2.0 * random(place) - 1.0).collect());
     match dtype {
         DType::F32 => Array::F32(floats),
-        DType::Bf16 => unreachable!("no input of a file is bf16 in the graph"),
+        DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input of a file is narrow in the graph"),
         DType::I32 => Array::I32(floats.mapv(|number| i32::from(number > 0.0))),
         DType::Bool => Array::Bool(floats.mapv(|_| true)),
     }

@@ -32,12 +32,15 @@
 //! [`mix`] is not exact either, and on purpose: it makes a graph of f32 one of mixed precision, where a user asks for
 //! that ([`in_precision`]), before all other passes.
 //!
+//! Nor is [`quantize`], which makes products of activations and parameters ones of 8 bits, for predictors that are asked to.
+//!
 //! [`unroll`] writes the steps of scans out; the planner asks for it where a scan is within another one.
 
 mod canonicalize;
 mod fold;
 mod isolate_roots;
 mod precision;
+mod quantize;
 mod relu_masks;
 mod rewrite;
 mod row_blocks;
@@ -51,6 +54,7 @@ pub use canonicalize::canonicalize;
 pub use fold::fold;
 pub use isolate_roots::isolate_roots;
 pub use precision::{Precision, mix};
+pub use quantize::{Affine, Quantizable, WEIGHT_LIMIT, compared, quantizable, quantize, scale_of, watched};
 pub use relu_masks::{pool_masks, relu_masks};
 pub use row_blocks::{RowBlocks, row_blocks};
 pub use share::share;

@@ -141,10 +141,17 @@ impl Code {
         let function = &self.functions[kernel];
         let given: Vec<(*mut u8, Element, usize)> = arguments
             .iter_mut()
-            .map(|argument| match argument {
-                Slice::F32(slice) => (slice.as_mut_ptr().cast(), Element::F32, slice.len()),
-                Slice::I32(slice) => (slice.as_mut_ptr().cast(), Element::I32, slice.len()),
-                Slice::Bf16(slice) => (slice.as_mut_ptr().cast(), Element::Bf16, slice.len()),
+            .enumerate()
+            .map(|(position, argument)| {
+                let declared = function.buffers.get(position).map(|buffer| buffer.element);
+                let declared = declared.filter(|&element| argument.holds(element));
+                let (pointer, usual, elements) = match argument {
+                    Slice::F32(slice) => (slice.as_mut_ptr().cast(), Element::F32, slice.len()),
+                    Slice::I32(slice) => (slice.as_mut_ptr().cast(), Element::I32, slice.len()),
+                    Slice::Bf16(slice) => (slice.as_mut_ptr().cast(), Element::Bf16, slice.len()),
+                    Slice::Bytes(slice) => (slice.as_mut_ptr(), Element::U8, slice.len()),
+                };
+                (pointer, declared.unwrap_or(usual), elements)
             })
             .collect();
         check(

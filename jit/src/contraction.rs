@@ -29,7 +29,7 @@ mod strategy;
 mod text;
 mod tiling;
 
-pub use from_op::preferred_layouts;
+pub use from_op::{preferred_layouts, preferred_layouts_of};
 pub use problem::{Axis, Contraction, Coordinate, Epilogue, Operand, Place, Problem, Source};
 pub use recipe::{Recipe, Stage};
 pub use search::{Candidate, recipe, recipes};

@@ -37,8 +37,11 @@ impl EmitterKind {
     pub fn emitter(self) -> Result<Box<dyn Emitter>, EmitError> {
         Ok(match self {
             EmitterKind::Cranelift => Box::new(Cranelift::new()?),
-            EmitterKind::Avx2 => Box::new(X86::new(Level::Avx2)),
-            EmitterKind::Avx512 => Box::new(X86::new(Level::Avx512).with_bf16(target::has_bf16())),
+            EmitterKind::Avx2 => Box::new(X86::new(Level::Avx2).with_vnni(target::has_vnni(self))),
+            EmitterKind::Avx512 => {
+                let emitter = X86::new(Level::Avx512).with_bf16(target::has_bf16());
+                Box::new(emitter.with_vnni(target::has_vnni(self)))
+            }
         })
     }
 }

@@ -66,14 +66,23 @@ pub enum Element {
     I32,
     /// The upper 16 bits of an f32. What is loaded is an f32, exactly; a store of an f32 rounds ([`Bf16::nearest`](kiln_graph::Bf16::nearest)).
     Bf16,
+    /// 0 to 255. What is loaded is an i32; a store of an i32 keeps the low 8 bits.
+    U8,
+    /// -128 to 127. What is loaded is an i32; a store of an i32 keeps the low 8 bits.
+    I8,
+    /// Four neighbouring u8, the first one in the low bits, as the bits of an i32.
+    U8x4,
+    /// Four neighbouring i8, likewise.
+    I8x4,
 }
 
 impl Element {
     /// Bytes of an element in memory.
     pub const fn bytes(self) -> usize {
         match self {
-            Element::F32 | Element::I32 => 4,
+            Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => 4,
             Element::Bf16 => 2,
+            Element::U8 | Element::I8 => 1,
         }
     }
 
@@ -81,7 +90,21 @@ impl Element {
     pub const fn value_type(self) -> ValueType {
         match self {
             Element::F32 | Element::Bf16 => ValueType::F32,
-            Element::I32 => ValueType::I32,
+            Element::I32 | Element::U8 | Element::I8 | Element::U8x4 | Element::I8x4 => ValueType::I32,
+        }
+    }
+
+    /// Whether an element has 8 bits.
+    pub const fn is_byte(self) -> bool {
+        matches!(self, Element::U8 | Element::I8)
+    }
+
+    /// Four bytes as one element; others as they are.
+    pub const fn four(self) -> Element {
+        match self {
+            Element::U8 => Element::U8x4,
+            Element::I8 => Element::I8x4,
+            other => other,
         }
     }
 }
@@ -251,6 +274,8 @@ pub enum Operation {
     Float2(Float2, Value, Value),
     /// `a * b + c`, rounded once.
     Fma(Value, Value, Value),
+    /// `a, b, c`: to `c` the products of the four bytes of each lane of `a`, which are u8, with those of `b`, which are i8; wrapping.
+    FmaQuads(Value, Value, Value),
     /// i32, i32 to i32, wrapping.
     Int2(Int2, Value, Value),
     /// i32 shifted by a constant number of bits.

@@ -99,6 +99,18 @@ pub fn has_bf16() -> bool {
     return false;
 }
 
+/// Whether this processor has VNNI in the vectors of an emitter, which uses it where it is there.
+pub fn has_vnni(emitter: EmitterKind) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return match emitter {
+        EmitterKind::Cranelift => false,
+        EmitterKind::Avx2 => is_x86_feature_detected!("avxvnni"),
+        EmitterKind::Avx512 => is_x86_feature_detected!("avx512vnni"),
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    return emitter != emitter;
+}
+
 /// As `KILN_EMITTER` names it.
 impl fmt::Display for EmitterKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

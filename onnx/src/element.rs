@@ -31,6 +31,8 @@ impl Element {
             DType::F32 => Element::F32,
             DType::Bf16 => Element(DataType::Bfloat16),
             DType::I32 => Element::I64,
+            DType::U8 => Element(DataType::Uint8),
+            DType::I8 => Element(DataType::Int8),
             DType::Bool => Element::BOOL,
         }
     }

@@ -163,6 +163,18 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts(self.pointer.as_ptr().cast(), self.elements) }
     }
 
+    /// The elements as bytes, four each.
+    pub fn i8(&self) -> &[i8] {
+        // SAFETY: as in `f32`; an element is four bytes, which need no alignment.
+        unsafe { std::slice::from_raw_parts(self.pointer.as_ptr().cast(), self.elements * size_of::<u32>()) }
+    }
+
+    /// The elements as bytes, four each.
+    pub fn i8_mut(&mut self) -> &mut [i8] {
+        // SAFETY: as in `i8`, and borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr().cast(), self.elements * size_of::<u32>()) }
+    }
+
     /// The elements as i32.
     pub fn i32_mut(&mut self) -> &mut [i32] {
         // SAFETY: as in `f32_mut`.

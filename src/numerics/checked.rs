@@ -169,7 +169,8 @@ fn places(session: &Session) -> u64 {
 fn read(states: &States, name: &str, ty: Type) -> Option<Tensor<f32>> {
     match ty.dtype {
         DType::F32 => states.read(name).map(Tensor::F),
-        DType::Bf16 => None,
+        DType::Bf16 | DType::U8 => None,
+        DType::I8 => states.read_i8(name).map(Tensor::S),
         DType::I32 => states.read_i32(name).map(Tensor::I),
         DType::Bool => states.read_i32(name).map(|flags| Tensor::B(flags.mapv(|flag| flag != 0))),
     }
@@ -178,7 +179,9 @@ fn read(states: &States, name: &str, ty: Type) -> Option<Tensor<f32>> {
 fn write(states: &mut States, name: &str, value: &Tensor<f32>) -> Result<(), TrainError> {
     match value {
         Tensor::F(numbers) => states.write(name, numbers.view())?,
-        Tensor::H(_) => unreachable!("neither inputs nor results of a program are bf16"),
+        Tensor::H(_) | Tensor::U(_) | Tensor::S(_) => {
+            unreachable!("neither inputs nor what is updated are narrow")
+        }
         Tensor::I(numbers) => states.write_i32(name, numbers.view())?,
         Tensor::B(flags) => states.write_i32(name, flags.mapv(i32::from).view())?,
     }
@@ -200,6 +203,7 @@ fn zeros(ty: Type) -> Tensor<f32> {
     match ty.dtype {
         DType::F32 => Tensor::floats(ty.shape, vec![0.0; count]),
         DType::Bf16 => Tensor::halves(ty.shape, vec![0.0; count]),
+        DType::U8 | DType::I8 => Tensor::bytes(ty.dtype, ty.shape, vec![0.0; count]),
         DType::I32 => Tensor::ints(ty.shape, vec![0; count]),
         DType::Bool => Tensor::bools(ty.shape, vec![false; count]),
     }

@@ -51,7 +51,7 @@ impl Nodes {
             let name = position.to_string();
             match operand {
                 Tensor::F(numbers) => compiled.set(&name, numbers).ok()?,
-                Tensor::H(_) => return None,
+                Tensor::H(_) | Tensor::U(_) | Tensor::S(_) => return None,
                 Tensor::I(numbers) => compiled.set(&name, numbers).ok()?,
                 Tensor::B(flags) => compiled.set(&name, flags).ok()?,
             }

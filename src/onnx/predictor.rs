@@ -296,7 +296,7 @@ impl Found {
         let session = program.session();
         match session.program().plan().outputs[position].ty.dtype {
             DType::F32 => Found::F32(session.output(position).to_owned()),
-            DType::Bf16 => unreachable!("neither inputs nor results of a program are bf16"),
+            DType::Bf16 | DType::U8 | DType::I8 => unreachable!("neither inputs nor results of a program are narrow"),
             DType::I32 => Found::I32(session.output_i32(position).to_owned()),
             DType::Bool => Found::Bool(session.output_i32(position).mapv(|flag| flag != 0)),
         }

@@ -183,7 +183,7 @@ fn time(session: &mut Session, states: &mut States, held: &Snapshot) -> Result<T
                 let values = ArrayD::from_shape_vec(shape, values).expect("one value for each element");
                 session.write_input_f32(position, values.view())?;
             }
-            DType::Bf16 => unreachable!("neither inputs nor results of a program are bf16"),
+            DType::Bf16 | DType::U8 | DType::I8 => unreachable!("neither inputs nor results of a program are narrow"),
             DType::I32 | DType::Bool => session.write_input_i32(position, ArrayD::zeros(shape).view())?,
         }
     }

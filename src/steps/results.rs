@@ -60,7 +60,7 @@ const fn name(ty: Type) -> &'static str {
         (DType::I32, 0) => "i32",
         (DType::Bool, 0) => "bool",
         (DType::F32, _) => "ArrayD<f32>",
-        (DType::Bf16, _) => panic!("no result of a step is bf16"),
+        (DType::Bf16 | DType::U8 | DType::I8, _) => panic!("no result of a step is narrow"),
         (DType::I32, _) => "ArrayD<i32>",
         (DType::Bool, _) => "ArrayD<bool>",
     }
@@ -74,7 +74,7 @@ pub struct Kind<const NUMBER: u8>;
 pub const fn kind(ty: Type) -> u8 {
     let of_arrays = match ty.dtype {
         DType::F32 => 0,
-        DType::Bf16 => panic!("no result of a step is bf16"),
+        DType::Bf16 | DType::U8 | DType::I8 => panic!("no result of a step is narrow"),
         DType::I32 => 2,
         DType::Bool => 4,
     };

@@ -55,7 +55,7 @@ impl Buffer {
         let part = start * width..end * width;
         match rule.ty.dtype {
             DType::F32 => program.write(input, view(&self.f32[part], shape)),
-            DType::Bf16 => unreachable!("neither inputs nor results of a program are bf16"),
+            DType::Bf16 | DType::U8 | DType::I8 => unreachable!("neither inputs nor results of a program are narrow"),
             DType::I32 | DType::Bool => program.write(input, view(&self.i32[part], shape)),
         }
     }

@@ -49,7 +49,7 @@ fn stored_type(ty: Type) -> (Dtype, Shape) {
     match ty.dtype {
         _ if ty == counter::TYPE => (Dtype::I64, Shape::SCALAR),
         DType::F32 => (Dtype::F32, ty.shape),
-        DType::Bf16 => unreachable!("no state is bf16"),
+        DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no state of a training is narrow"),
         DType::I32 | DType::Bool => (Dtype::I32, ty.shape),
     }
 }
@@ -124,7 +124,7 @@ pub(crate) fn load_bytes(
                 let values = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
                 ArrayD::from_shape_vec(dims, values).map(|values| states.write(&name, values.view()))
             }
-            DType::Bf16 => unreachable!("no state is bf16"),
+            DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no state of a training is narrow"),
             DType::I32 | DType::Bool => {
                 let values = words.iter().map(|&word| i32::from_le_bytes(word)).collect();
                 ArrayD::from_shape_vec(dims, values).map(|values| states.write_i32(&name, values.view()))

@@ -49,7 +49,7 @@ fn write(folder: &Folder, file: &str, value: &Tensor<f32>) {
     let path = folder.path(file);
     match value {
         Tensor::F(value) => write_npy(path, value).unwrap(),
-        Tensor::H(_) => unreachable!("no input or result of a whole graph is bf16"),
+        Tensor::H(_) | Tensor::U(_) | Tensor::S(_) => unreachable!("no input or result of a whole graph is narrow"),
         Tensor::I(value) => write_npy(path, value).unwrap(),
         Tensor::B(value) => {
             let bytes = value.iter().map(|&holds| u8::from(holds)).collect();

@@ -1,6 +1,7 @@
 //! An emulator of the x86-64 instructions that the emitter uses, over a memory whose every access is checked: for vectors
 //! that this machine does not have. It decodes the emitted bytes; it knows no kernel but the one that it runs.
 
+mod bytes;
 mod halves;
 mod vectors;
 
@@ -252,6 +253,11 @@ impl Machine {
             Mnemonic::Movsxd => {
                 let value = self.value(instruction, 1, 4);
                 self.put(instruction, value as u32 as i32 as i64 as u64, 8);
+            }
+            Mnemonic::Movzx | Mnemonic::Movsx => {
+                let byte = self.value(instruction, 1, 1) as u8;
+                let value = if mnemonic == Mnemonic::Movzx { u32::from(byte) } else { i32::from(byte as i8) as u32 };
+                self.put(instruction, value.into(), 4);
             }
             Mnemonic::Imul => {
                 let operands = instruction.op_count();

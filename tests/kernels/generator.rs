@@ -58,7 +58,8 @@ impl Random {
 
     pub fn contents(&mut self, kernel: &Kernel) -> Contents {
         let mut element = |buffer: &Buffer| match buffer.element {
-            Element::F32 | Element::I32 => self.word(),
+            Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => self.word(),
+            Element::U8 | Element::I8 => self.next() as u8 as u32,
             Element::Bf16 => self.word() >> 16,
         };
         kernel.buffers.iter().map(|buffer| (0..buffer.elements).map(|_| element(buffer)).collect()).collect()
@@ -81,7 +82,8 @@ pub const SHUFFLES: [Shuffle; 6] = [
 ];
 pub const MASK2: [Mask2; 3] = [Mask2::And, Mask2::Or, Mask2::Xor];
 
-const ELEMENTS: [Element; 3] = [Element::F32, Element::I32, Element::Bf16];
+const ELEMENTS: [Element; 6] =
+    [Element::F32, Element::I32, Element::Bf16, Element::U8, Element::I8, Element::U8x4];
 
 /// Draws kernels. Each task owns a part of the written buffers, so that tasks are independent.
 pub struct Generator {
@@ -93,8 +95,8 @@ pub struct Generator {
     grid: usize,
     /// The values in scope.
     values: Vec<Value>,
-    read: [BufferId; 3],
-    written: [BufferId; 3],
+    read: [BufferId; ELEMENTS.len()],
+    written: [BufferId; ELEMENTS.len()],
 }
 
 /// The part of the written buffers that a task owns, in elements.
@@ -247,7 +249,7 @@ impl Generator {
     fn operation(&mut self) -> Value {
         use ValueType::{F32, I32, Mask};
         let random = &mut self.random;
-        match random.below(24) {
+        match random.below(25) {
             0 => {
                 let value = f32::from_bits(random.word());
                 self.b.f32(value)
@@ -343,6 +345,10 @@ impl Generator {
                     true => self.b.push(Operation::Shuffle(which, a, b)),
                     false => self.b.add(a, b),
                 }
+            }
+            23 => {
+                let [a, b, c] = [0; 3].map(|_| self.of_type(I32));
+                self.b.fma_quads(a, b, c)
             }
             _ => {
                 let convert = random.pick(&[

@@ -15,14 +15,16 @@ enum Elements {
     Floats(Vec<f32>),
     Integers(Vec<i32>),
     Halves(Vec<u16>),
+    Bytes(Vec<u8>),
 }
 
 impl Elements {
     fn new(buffer: &Buffer, bits: &[u32]) -> Elements {
         match buffer.element {
             Element::F32 => Elements::Floats(bits.iter().map(|&bits| f32::from_bits(bits)).collect()),
-            Element::I32 => Elements::Integers(bits.iter().map(|&bits| bits as i32).collect()),
+            Element::I32 | Element::U8x4 | Element::I8x4 => Elements::Integers(bits.iter().map(|&bits| bits as i32).collect()),
             Element::Bf16 => Elements::Halves(bits.iter().map(|&bits| bits as u16).collect()),
+            Element::U8 | Element::I8 => Elements::Bytes(bits.iter().map(|&bits| bits as u8).collect()),
         }
     }
 
@@ -31,6 +33,7 @@ impl Elements {
             Elements::Floats(elements) => elements.as_mut_slice().into(),
             Elements::Integers(elements) => elements.as_mut_slice().into(),
             Elements::Halves(elements) => elements.as_mut_slice().into(),
+            Elements::Bytes(elements) => elements.as_mut_slice().into(),
         }
     }
 
@@ -39,6 +42,7 @@ impl Elements {
             Elements::Floats(elements) => elements.iter().map(|x| x.to_bits()).collect(),
             Elements::Integers(elements) => elements.iter().map(|&x| x as u32).collect(),
             Elements::Halves(elements) => elements.iter().map(|&x| x.into()).collect(),
+            Elements::Bytes(elements) => elements.iter().map(|&x| x.into()).collect(),
         }
     }
 }
@@ -76,7 +80,7 @@ fn same(element: Element, a: u32, b: u32) -> bool {
     let nan = |bits: u32| match element {
         Element::F32 => f32::from_bits(bits).is_nan(),
         Element::Bf16 => f32::from(Bf16::from_bits(bits as u16)).is_nan(),
-        Element::I32 => false,
+        Element::I32 | Element::U8 | Element::I8 | Element::U8x4 | Element::I8x4 => false,
     };
     a == b || nan(a) && nan(b)
 }
@@ -100,18 +104,28 @@ pub fn check_native(kernel: &Kernel, contents: &Contents) {
     }
 }
 
-/// That the emulated code gives what the interpreter gives: of AVX-512 with BF16 and without, where that makes a difference.
+/// That the emulated code gives what the interpreter gives: with BF16 and VNNI, and without, where that makes a difference.
 pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, contents: &Contents) {
     if !X86::new(level).takes(kernel.lanes) {
         return;
     }
     let expected = interpreted(kernel, contents);
     let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16);
-    let with: &[bool] = if halves && level == Level::Avx512 { &[false, true] } else { &[false] };
-    for &bf16 in with {
-        let found = emulator::run(kernel, X86::new(level).with_bf16(bf16), convention, contents);
-        compare(kernel, &format!("{level:?} for {convention:?}, BF16 {bf16}, emulated"), &expected, &found);
+    // With BF16 and VNNI, and without either.
+    let with: &[bool] = if halves && level == Level::Avx512 || multiplies_quads(&kernel.body) { &[false, true] } else { &[false] };
+    for &newer in with {
+        let emitter = X86::new(level).with_bf16(newer).with_vnni(newer);
+        let found = emulator::run(kernel, emitter, convention, contents);
+        compare(kernel, &format!("{level:?} for {convention:?}, BF16 and VNNI {newer}, emulated"), &expected, &found);
     }
+}
+
+fn multiplies_quads(body: &[Statement]) -> bool {
+    body.iter().any(|statement| match statement {
+        Statement::Let(_, operation) => matches!(operation, Operation::FmaQuads(..)),
+        Statement::For(inner) => multiplies_quads(&inner.body),
+        Statement::Store { .. } | Statement::Prefetch { .. } => false,
+    })
 }
 
 fn compare(kernel: &Kernel, emitter: &str, expected: &Contents, found: &Contents) {

@@ -39,6 +39,8 @@ impl Feeds {
             Tensor::F(values) => Tensor::F(values.mapv(|x| x as f32)),
             Tensor::H(values) => Tensor::H(values.clone()),
             Tensor::I(values) => Tensor::I(values.clone()),
+            Tensor::U(values) => Tensor::U(values.clone()),
+            Tensor::S(values) => Tensor::S(values.clone()),
             Tensor::B(values) => Tensor::B(values.clone()),
         };
         self.exact.insert(name.to_owned(), value);

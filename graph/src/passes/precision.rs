@@ -136,6 +136,7 @@ impl<'a> Facts<'a> {
                 (None, Stage::Forward | Stage::Backward) => of_operands.clone().max().unwrap_or(Origin::Constants),
             };
             let multiplies = node.op.family() == Family::Contraction
+                && node.ty.dtype == DType::F32
                 && facts.stage(id) != Stage::Update
                 && origin == Origin::Data
                 && of_operands.min() != Some(Origin::Constants);

@@ -3,10 +3,12 @@
 mod contractions;
 mod conv;
 mod dot;
+mod quads;
 
 pub use contractions::Contractions;
 pub use conv::by_channels;
 pub use dot::transposable;
+pub use quads::{QUAD, lies_in_quads};
 
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
@@ -47,13 +49,24 @@ pub fn contractions(op: &Op, form: Form, left: &Operand, right: &Operand, output
     }
 }
 
-/// The layouts that make an operation fast: of the left operand, the right operand and the result. `None` where the
-/// operation is no contraction.
+/// The layouts that make an operation over f32 or bf16 fast: of the left operand, the right operand and the result. `None`
+/// where the operation is no contraction.
 pub fn preferred_layouts(op: &Op, left: Shape, right: Shape, output: Shape) -> Option<[PreferredLayout; 3]> {
-    // What is preferred follows from the shapes alone, so that dense operands will do to ask for it.
+    preferred_layouts_of(op, Element::F32, left, right, output)
+}
+
+/// The same of a left operand of a type.
+pub fn preferred_layouts_of(
+    op: &Op,
+    element: Element,
+    left: Shape,
+    right: Shape,
+    output: Shape,
+) -> Option<[PreferredLayout; 3]> {
+    // What is preferred follows from shapes and type alone, so that dense operands will do to ask for it.
     let operand = |shape: Shape| {
         let dense = PreferredLayout { order: (0..shape.rank()).collect(), halo: Halo::default() };
-        Operand { shape, element: Element::F32, layout: dense.layout(shape), halo: Halo::default(), invariant: false }
+        Operand { shape, element, layout: dense.layout(shape), halo: Halo::default(), invariant: false }
     };
     Some(contractions(op, Form::Usual, &operand(left), &operand(right), output)?.preferred)
 }

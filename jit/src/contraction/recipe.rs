@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::from_op::QUAD;
 use super::key::Key;
 use super::problem::{Epilogue, Place, Source, StageOf};
 use super::strategies::accumulate::Accumulate;
@@ -85,8 +86,10 @@ impl Stage {
         let declare = |(&(source, access), &(element, elements)): (&(Source, Access), &(Element, usize))| {
             kernel.buffer(format!("{source:?}"), element, elements, access)
         };
+        let buffers_of = buffers;
         let buffers: Vec<BufferId> = self.buffers.iter().zip(buffers).map(declare).collect();
-        let to = self.results.then(|| kernel.buffer("result", Element::F32, result.elements, Access::Write));
+        let element = self.result(buffers_of);
+        let to = self.results.then(|| kernel.buffer("result", element, result.elements, Access::Write));
         // Stages without results never call the epilogue, so that `to` is there whenever it is read.
         self.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
             let start = Index::at(result.offset as i64);
@@ -95,6 +98,16 @@ impl Stage {
             kernel.store(to.expect("a stage with results"), index, stride, place.active, sum);
         });
         kernel.finish()
+    }
+
+    /// The type of the results, where its buffers are of some types: i32 of sums that are, and of quads.
+    fn result(&self, buffers: &[(Element, usize)]) -> Element {
+        let is_sum = matches!(self.work, Work::Sum(_) | Work::Transpose(_));
+        match buffers[0].0 {
+            Element::U8x4 | Element::I8x4 => Element::I32,
+            Element::I32 if is_sum => Element::I32,
+            _ => Element::F32,
+        }
     }
 
     /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of
@@ -163,6 +176,42 @@ impl Work {
 }
 
 impl Recipe {
+    /// The element type and the length of a stage's buffer, where those of the operands are given. Scratch memory of bytes is
+    /// one of quads to all but the stage that copies single bytes to it; sums of their products are i32.
+    pub fn buffer(&self, stage: &Stage, source: Source, operands: [(Element, usize); 2]) -> (Element, usize) {
+        let origin = self.origin(source);
+        let element = match origin {
+            Some(Source::Left) => operands[0].0,
+            Some(Source::Right) => operands[1].0,
+            Some(Source::Scratch(_)) | None => Element::F32,
+        };
+        let bytes = operands[0].0.is_byte();
+        let single = matches!(stage.work, Work::Relayout(_));
+        match source {
+            Source::Left | Source::Right => {
+                let elements = operands[usize::from(source == Source::Right)].1;
+                if bytes && !single { (element.four(), elements / QUAD) } else { (element, elements) }
+            }
+            Source::Scratch(number) => match (bytes, origin) {
+                (false, _) => (Element::F32, self.scratch[number]),
+                (true, None) => (Element::I32, self.scratch[number]),
+                (true, Some(_)) if single => (element, self.scratch[number] * QUAD),
+                (true, Some(_)) => (element.four(), self.scratch[number]),
+            },
+        }
+    }
+
+    /// The operand whose elements a buffer holds, copied or not; none where it holds sums.
+    fn origin(&self, source: Source) -> Option<Source> {
+        let mut source = source;
+        while let Source::Scratch(_) = source {
+            let writes = |stage: &&Stage| stage.buffers.contains(&(source, Access::Write));
+            let copies = |stage: &&Stage| matches!(stage.work, Work::Relayout(_) | Work::PackedPanels(_));
+            source = self.stages.iter().find(|stage| writes(stage) && copies(stage))?.buffers[0].0;
+        }
+        Some(source)
+    }
+
     /// More scratch memory.
     pub(super) fn scratch(&mut self, elements: usize) -> Source {
         self.scratch.push(elements);

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use kiln_graph::Op;
 use kiln_graph::shape::Shape;
 
-use super::from_op::{Contractions, Form, by_channels, contractions, transposable};
-use super::problem::{Operand, Problem};
+use super::from_op::{Contractions, Form, by_channels, contractions, lies_in_quads, transposable};
+use super::problem::{Contraction, Operand, Problem};
 use super::recipe::Recipe;
 use super::stalls::Stalls;
 use super::strategies::overlap_add::Lanes;
@@ -62,11 +62,16 @@ fn strategies(problem: &Problem, forms: &[Form], search: Search, target: &Target
 /// convolution of few features where lanes are pixels. `None` as in [`contractions`].
 fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target) -> Option<Vec<Strategy>> {
     let Problem { op, operands: [left, right], output, along, exact } = problem;
-    let search = Search { exact: *exact, ..search };
+    // Products of bytes are exact however they are added up, but no other strategy's are.
+    let bytes = left.element.is_byte();
+    let search = Search { exact: *exact || bytes, ..search };
     let (operands, output) = ([left, right], *output);
     let preferred = contractions(op, form, left, right, output)?.preferred;
     let lowered = |used: [&Operand; 2], along: Option<usize>| {
         let mut lowered = contractions(op, form, used[0], used[1], output).expect("a contraction");
+        if bytes {
+            lowered.contractions = lowered.contractions.into_iter().map(Contraction::by_quads).collect();
+        }
         let Some(along) = along else { return lowered };
         for contraction in &mut lowered.contractions {
             contraction.fast = along;
@@ -84,7 +89,7 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
     let all = |preferred: &[PreferredLayout; 3], along: Option<usize>, search: Search| {
         let lower = |used: [&Operand; 2]| lowered(used, along);
         let mut strategies = all_of(operands, preferred, output, &lower, search, target);
-        if let Some(preferred) = by_channels(op, output, preferred) {
+        if let Some(preferred) = by_channels(op, output, preferred).filter(|_| !bytes) {
             // Without a copy it would be a strategy of the first call again. Where results lie otherwise, only
             // estimates that look at `fast` can be compared with the transposed ones.
             let asked = if along.is_none() {
@@ -118,6 +123,7 @@ fn strategies_of(problem: &Problem, form: Form, search: Search, target: &Target)
             all(&[PreferredLayout { order, halo: Halo::default() }, right, result], Some(rows), stored).into_iter();
         strategies.extend(others.map(|strategy| strategy.transposed(transpose.clone(), target)));
     } else if target.lanes >= PIXELS
+        && !bytes
         && let (Some(preferred), Op::Conv(_) | Op::ConvGradInput { .. }) = (by_channels(op, output, &preferred), op)
     {
         // 9 features a group would fill 9 of 16 lanes: lanes along pixels are all filled, and their results are copied
@@ -151,6 +157,7 @@ fn all_of(
         let reading = [0, 1].map(|side| Reading {
             copying: if operands[side].invariant { INVARIANT_COPY } else { 1.0 },
             widens: operands[side].element == Element::Bf16 && copies[side].is_none(),
+            quads: operands[side].element.is_byte(),
         });
         // Where there are any, one of these is most often the fastest.
         let mut winograd = match search.exact {
@@ -168,8 +175,9 @@ fn all_of(
     strategies
 }
 
-/// The copies of those operands that are to be copied, and the operation over what is read then. Copies are f32. `None`
-/// where an operand that is not copied lacks its halo, or one of f32 that is copied already lies as preferred.
+/// The copies of those operands that are to be copied, and the operation over what is read then. Copies are f32, or bytes of
+/// bytes. `None` where an operand that is not copied lacks its halo, or one of f32 that is copied already lies as
+/// preferred; bytes are copied only where they do not lie in quads.
 fn copied(
     operands: [&Operand; 2],
     preferred: &[PreferredLayout; 3],
@@ -185,6 +193,15 @@ fn copied(
         // Only the strides are compared: where the operand begins in its buffer does not matter.
         let same = covered && (0..from.shape.rank()).all(|a| from.layout.strides[a] == layout.strides[a]);
         match copies[side] {
+            copied if from.element.is_byte() => {
+                if copied == lies_in_quads(from, want) {
+                    return None;
+                }
+                if copied {
+                    packs[side] = Some(Relayout::new(from, want));
+                    used[side] = Operand { layout, halo: want.halo, ..*from };
+                }
+            }
             // The copy would be the operand again.
             true if same && from.element == Element::F32 => return None,
             true => {

@@ -4,7 +4,7 @@
 
 use kiln_graph::shape::Shape;
 
-use super::from_op::Contractions;
+use super::from_op::{Contractions, QUAD};
 use super::problem::{Contraction, Source};
 use super::recipe::{Recipe, Stage, Work};
 use super::stalls::{Stalls, products};
@@ -83,6 +83,8 @@ pub struct Reading {
     pub copying: f64,
     /// Whether each load of what is not copied widens elements.
     pub widens: bool,
+    /// Whether what is read are quads of bytes; their copies to another layout are of single bytes.
+    pub quads: bool,
 }
 
 /// Estimated cycles of the copies.
@@ -129,6 +131,8 @@ fn one_by_one<T>(
 /// A strategy to compute an operation: which operands are copied, and how the contractions over them are computed.
 pub struct Strategy {
     copies: [Option<Relayout>; 2],
+    /// Whether the copies are of bytes.
+    quads: bool,
     method: Method,
     /// How the results are kept and transposed, if they are.
     transpose: Option<TransposeResults>,
@@ -178,7 +182,8 @@ impl TiledPart {
         //     tiles by rows:     packed A,  packed A and packed B
         //
         // Where the tiles read the right operand in panels alone, those without a packed B are left out.
-        register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles, right_reads| {
+        let quads = reading[0].quads;
+        register_tiles::candidates(contraction, search.nearly, limit, quads, target, |tiling, cycles, right_reads| {
             let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
@@ -268,7 +273,7 @@ impl Strategy {
         target: &Target,
     ) -> Strategy {
         let cycles = copied_cycles(copies, reading, target) + cycles;
-        Strategy { copies: copies.clone(), method, transpose: None, cycles }
+        Strategy { copies: copies.clone(), quads: reading[0].quads, method, transpose: None, cycles }
     }
 
     /// The same strategy, whose results are then transposed.
@@ -406,13 +411,14 @@ impl Strategy {
         let mut sources = [Source::Left, Source::Right];
         for (source, pack) in sources.iter_mut().zip(self.copies) {
             let Some(pack) = pack else { continue };
-            let to = recipe.scratch(pack.elements());
+            let elements = if self.quads { pack.elements() / QUAD } else { pack.elements() };
+            let to = recipe.scratch(elements);
             recipe.stage([*source], Some(to), 0, Work::Relayout(pack));
             *source = to;
         }
         match self.method {
             Method::Tiles(parts, partials) => {
-                let kept = recipe.tiles(sources, parts, partials.as_ref());
+                let kept = recipe.tiles(sources, parts, partials.as_ref(), self.quads);
                 // The last stage adds the parts up and calls the epilogue.
                 if let (Some(partials), Some(kept)) = (partials, kept) {
                     recipe.stage([kept], None, partials.elements() as u64, Work::Sum(partials));
@@ -421,7 +427,7 @@ impl Strategy {
             Method::OverlapAdd(part, overlap_add) => {
                 // The product is kept like partial sums of one part: dense, its axes as `OverlapAdd` expects them.
                 let products = OverlapAdd::products(&part.tiling.contraction);
-                let kept = recipe.tiles(sources, vec![*part], Some(&products)).expect("room for the products");
+                let kept = recipe.tiles(sources, vec![*part], Some(&products), false).expect("room for the products");
                 recipe.stage([kept], None, products.elements() as u64, Work::OverlapAdd(overlap_add));
             }
             Method::Winograd(strategy) => {
@@ -452,7 +458,13 @@ impl Strategy {
 
 impl Recipe {
     /// The stages of the parts; where there are partial results, also where these are.
-    fn tiles(&mut self, sources: [Source; 2], parts: Vec<TiledPart>, partials: Option<&Partials>) -> Option<Source> {
+    fn tiles(
+        &mut self,
+        sources: [Source; 2],
+        parts: Vec<TiledPart>,
+        partials: Option<&Partials>,
+        quads: bool,
+    ) -> Option<Source> {
         let partial = partials.map(|partials| self.scratch(partials.elements()));
         for TiledPart { tiling, panels, accumulate, first, .. } in parts {
             // `tiling` may see the operands exchanged. Its panels are those of the operands as it sees them.
@@ -464,7 +476,8 @@ impl Recipe {
                 self.stage([*operand], Some(to), 0, Work::PackedPanels(panels));
                 *operand = to;
             }
-            let mut flops = tiling.contraction.flops();
+            // A product of quads is four.
+            let mut flops = tiling.contraction.flops() * if quads { QUAD as u64 } else { 1 };
             if let Some(accumulate) = accumulate {
                 flops *= accumulate.count() as u64;
                 let sums = partial.unwrap_or_else(|| self.scratch(accumulate.elements()));
@@ -513,7 +526,7 @@ mod tests {
             for (copying, copied) in [([0.0; 2], true), ([f64::INFINITY; 2], false)] {
                 // All tilings, however slow.
                 let search = Search { most: 100, within: f64::INFINITY, ..Search::FASTEST };
-                let reading = copying.map(|copying| Reading { copying, widens: false });
+                let reading = copying.map(|copying| Reading { copying, widens: false, quads: false });
                 let parts = TiledPart::fastest(&product(), reading, search, &stalls);
                 assert!(!parts.is_empty() && parts.iter().all(|part| part.cycles.is_finite()));
                 assert_eq!(parts.iter().any(|part| part.panels.iter().any(Option::is_some)), copied, "{copying:?}");

@@ -12,16 +12,19 @@
 //! - Addresses and counts live in general registers for as long as their loop lasts (`pointers.rs`).
 //!
 //! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds the
-//! frame of a function and its loops, `operations.rs`, `memory.rs` and `halves.rs` (of 16-bit elements) the statements, `assembly.rs` encodes.
+//! frame of a function and its loops, `operations.rs`, `memory.rs`, `bytes.rs` and `halves.rs` (of 8-bit and 16-bit
+//! elements) and `quads.rs` (products of four bytes) the statements, `assembly.rs` encodes.
 
 mod allocate;
 mod assembly;
+mod bytes;
 mod halves;
 mod instructions;
 mod loops;
 mod memory;
 mod operations;
 mod pointers;
+mod quads;
 mod registers;
 mod values;
 
@@ -44,6 +47,7 @@ pub struct X86 {
     level: Level,
     convention: Convention,
     converts: bool,
+    vnni: bool,
 }
 
 /// How functions are called.
@@ -60,7 +64,7 @@ impl X86 {
     /// machines of the level.
     pub fn new(level: Level) -> X86 {
         let convention = if cfg!(windows) { Convention::Windows } else { Convention::SystemV };
-        X86 { level, convention, converts: false }
+        X86 { level, convention, converts: false, vnni: false }
     }
 
     /// The same for a calling convention.
@@ -72,6 +76,12 @@ impl X86 {
     /// nine. Only code of AVX-512 looks at it.
     pub fn with_bf16(self, has: bool) -> X86 {
         X86 { converts: has && self.level == Level::Avx512, ..self }
+    }
+
+    /// The same for machines that have VNNI at the level (AVX-VNNI, AVX512-VNNI), or not: their instruction adds four products
+    /// of bytes in one step, where others take ten.
+    pub fn with_vnni(self, has: bool) -> X86 {
+        X86 { vnni: has, ..self }
     }
 
     fn code(&self, kernel: &Kernel, listing: Option<&mut String>) -> Result<Vec<u8>, EmitError> {
@@ -106,6 +116,8 @@ struct Body<'a> {
     convention: Convention,
     /// Whether there is an instruction that rounds to bf16.
     converts: bool,
+    /// Whether there is VNNI.
+    vnni: bool,
     length: Length,
     addresses: Addresses,
     pointers: Pointers,
@@ -129,6 +141,9 @@ struct Deferred<'a> {
     splat: bool,
 }
 
+/// Bytes of a lane.
+const LANE: usize = 4;
+
 /// How many statements ahead the use of a load may be that is left to it.
 const AHEAD: usize = 64;
 
@@ -144,6 +159,7 @@ impl<'a> Body<'a> {
             level: emitter.level,
             convention: emitter.convention,
             converts: emitter.converts,
+            vnni: emitter.vnni,
             length,
             addresses,
             pointers,
@@ -191,12 +207,12 @@ impl<'a> Body<'a> {
     fn defer(&mut self, id: Id, operation: &'a Operation, next: &[Statement]) -> bool {
         let deferred = match operation {
             Operation::Load { buffer, index, stride: 1, active }
-                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 && !self.is_half(*buffer) =>
+                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 && self.element(*buffer).bytes() == LANE =>
             {
                 Deferred { buffer: *buffer, index, splat: false }
             }
             Operation::Splat { buffer, index }
-                if index.row.is_none() && self.level == Level::Avx512 && !self.is_half(*buffer) =>
+                if index.row.is_none() && self.level == Level::Avx512 && self.element(*buffer).bytes() == LANE =>
             {
                 Deferred { buffer: *buffer, index, splat: true }
             }

@@ -36,6 +36,11 @@ impl KernelBuilder {
         BufferId(self.kernel.buffers.len() as u32 - 1)
     }
 
+    /// What an argument holds.
+    pub fn element(&self, buffer: BufferId) -> Element {
+        self.kernel.buffers[buffer.0 as usize].element
+    }
+
     /// The declaration of an argument, to widen its access or its length.
     pub fn buffer_mut(&mut self, buffer: BufferId) -> &mut Buffer {
         &mut self.kernel.buffers[buffer.0 as usize]
@@ -199,6 +204,20 @@ impl KernelBuilder {
         self.push(Operation::Fma(a, b, c))
     }
 
+    /// `c` and the products of four u8 with four i8.
+    pub fn fma_quads(&mut self, a: Value, b: Value, c: Value) -> Value {
+        self.push(Operation::FmaQuads(a, b, c))
+    }
+
+    /// The sum of two f32 or two i32.
+    pub fn sum(&mut self, a: Value, b: Value) -> Value {
+        match self.ty(a) {
+            ValueType::F32 => self.add(a, b),
+            ValueType::I32 => self.int2(Int2::Add, a, b),
+            ValueType::Mask => unreachable!("masks are not added"),
+        }
+    }
+
     /// An i32 function of two values.
     pub fn int2(&mut self, function: Int2, a: Value, b: Value) -> Value {
         self.push(Operation::Int2(function, a, b))
@@ -276,6 +295,7 @@ impl Operation {
             Operation::ConstantI32(_)
             | Operation::Affine(_)
             | Operation::Lane
+            | Operation::FmaQuads(..)
             | Operation::Int2(..)
             | Operation::Shift(..) => ValueType::I32,
             Operation::Load { buffer, .. } | Operation::Splat { buffer, .. } | Operation::Gather { buffer, .. } => {

@@ -302,6 +302,7 @@ impl Checker<'_> {
                 self.operands([a, b], F32)
             }
             Operation::Fma(a, b, c) => self.operands([a, b, c], F32),
+            Operation::FmaQuads(a, b, c) => self.operands([a, b, c], I32),
             Operation::Int2(_, a, b) | Operation::CompareI32(_, a, b) => self.operands([a, b], I32),
             Operation::Shift(_, a, bits) => {
                 if bits > 31 {

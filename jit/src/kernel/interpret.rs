@@ -18,6 +18,8 @@ pub enum Slice<'a> {
     I32(&'a mut [i32]),
     /// For a buffer of bf16, as bits.
     Bf16(&'a mut [u16]),
+    /// For a buffer of u8 or of i8, as bits.
+    Bytes(&'a mut [u8]),
 }
 
 impl<'a> From<&'a mut [f32]> for Slice<'a> {
@@ -38,6 +40,24 @@ impl<'a> From<&'a mut [u16]> for Slice<'a> {
     }
 }
 
+impl<'a> From<&'a mut [u8]> for Slice<'a> {
+    fn from(slice: &'a mut [u8]) -> Slice<'a> {
+        Slice::Bytes(slice)
+    }
+}
+
+impl Slice<'_> {
+    /// Whether it can be a buffer of an element type; four bytes are an i32.
+    pub fn holds(&self, element: Element) -> bool {
+        match element {
+            Element::F32 => matches!(self, Slice::F32(_)),
+            Element::I32 | Element::U8x4 | Element::I8x4 => matches!(self, Slice::I32(_)),
+            Element::Bf16 => matches!(self, Slice::Bf16(_)),
+            Element::U8 | Element::I8 => matches!(self, Slice::Bytes(_)),
+        }
+    }
+}
+
 /// Runs all tasks of a kernel on one slice for each of its buffers.
 ///
 /// # Panics
@@ -49,19 +69,31 @@ pub fn interpret(kernel: &Kernel, arguments: &mut [Slice<'_>]) {
     for (buffer, argument) in kernel.buffers.iter().zip(&*arguments) {
         let start = memory.len();
         places.push(size_of::<u32>() * start);
-        match (buffer.element, argument) {
-            (Element::F32, Slice::F32(slice)) => memory.extend(slice.iter().map(|x| x.to_bits())),
-            (Element::I32, Slice::I32(slice)) => memory.extend(slice.iter().map(|&x| x as u32)),
-            (Element::Bf16, Slice::Bf16(slice)) => memory.extend(slice.chunks(2).map(|pair| {
+        assert!(
+            argument.holds(buffer.element),
+            "buffer `{}` of kernel {} holds {}",
+            buffer.name,
+            kernel.name,
+            buffer.element
+        );
+        match argument {
+            Slice::F32(slice) => memory.extend(slice.iter().map(|x| x.to_bits())),
+            Slice::I32(slice) => memory.extend(slice.iter().map(|&x| x as u32)),
+            Slice::Bf16(slice) => memory.extend(slice.chunks(2).map(|pair| {
                 let &[low, ref high @ ..] = pair else { unreachable!("chunks are not empty") };
                 u32::from(low) | high.first().map_or(0, |&high| u32::from(high) << 16)
             })),
-            _ => panic!("buffer `{}` of kernel {} holds {}", buffer.name, kernel.name, buffer.element),
+            Slice::Bytes(slice) => memory.extend(slice.chunks(4).map(|quad| {
+                let mut bytes = [0; 4];
+                bytes[..quad.len()].copy_from_slice(quad);
+                u32::from_le_bytes(bytes)
+            })),
         }
         let elements = match argument {
             Slice::F32(slice) => slice.len(),
             Slice::I32(slice) => slice.len(),
             Slice::Bf16(slice) => slice.len(),
+            Slice::Bytes(slice) => slice.len(),
         };
         assert!(elements >= buffer.elements, "buffer `{}` of kernel {} is too short", buffer.name, kernel.name);
     }
@@ -76,6 +108,10 @@ pub fn interpret(kernel: &Kernel, arguments: &mut [Slice<'_>]) {
             Slice::Bf16(slice) => {
                 let halves = memory[place..].iter().flat_map(|&word| [word as u16, (word >> 16) as u16]);
                 slice.iter_mut().zip(halves).for_each(|(x, bits)| *x = bits);
+            }
+            Slice::Bytes(slice) => {
+                let bytes = memory[place..].iter().flat_map(|word| word.to_le_bytes());
+                slice.iter_mut().zip(bytes).for_each(|(x, bits)| *x = bits);
             }
         }
     }
@@ -223,8 +259,10 @@ impl Machine<'_> {
         let place = self.touch(buffer, element, false);
         let word = self.memory[place / size_of::<u32>()];
         match self.kernel.buffers[buffer.0 as usize].element {
-            Element::F32 | Element::I32 => word,
-            Element::Bf16 => f32::from(Bf16::from_bits((word >> half(place)) as u16)).to_bits(),
+            Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => word,
+            Element::U8 => u32::from((word >> bit(place)) as u8),
+            Element::I8 => i32::from((word >> bit(place)) as i8) as u32,
+            Element::Bf16 => f32::from(Bf16::from_bits((word >> bit(place)) as u16)).to_bits(),
         }
     }
 
@@ -232,10 +270,13 @@ impl Machine<'_> {
         let place = self.touch(buffer, element, true);
         let word = &mut self.memory[place / size_of::<u32>()];
         match self.kernel.buffers[buffer.0 as usize].element {
-            Element::F32 | Element::I32 => *word = bits,
+            Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => *word = bits,
+            Element::U8 | Element::I8 => {
+                *word = *word & !(0xff << bit(place)) | u32::from(bits as u8) << bit(place);
+            }
             Element::Bf16 => {
                 let nearest = u32::from(Bf16::nearest(f(bits)).to_bits());
-                *word = *word & !(0xffff << half(place)) | nearest << half(place);
+                *word = *word & !(0xffff << bit(place)) | nearest << bit(place);
             }
         }
     }
@@ -289,6 +330,10 @@ impl Machine<'_> {
             Operation::Fma(a, b, c) => {
                 let (a, b, c) = (self.value(a), self.value(b), self.value(c));
                 self.each(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
+            }
+            Operation::FmaQuads(a, b, c) => {
+                let (a, b, c) = (self.value(a), self.value(b), self.value(c));
+                self.each(|lane| fma_quads(a[lane], b[lane], c[lane]))
             }
             Operation::Int2(function, a, b) => self.map2(a, b, |x, y| int2(function, x, y)),
             Operation::Shift(shift, a, bits) => self.map1(a, |x| match shift {
@@ -359,8 +404,14 @@ impl Machine<'_> {
     }
 }
 
-/// The lowest bit of an element of 16 bits within its word, the first bytes being the lower half.
-fn half(place: usize) -> usize {
+/// The sum and the products of four u8 with four i8.
+fn fma_quads(a: u32, b: u32, sum: u32) -> u32 {
+    let products = a.to_le_bytes().into_iter().zip(b.to_le_bytes()).map(|(a, b)| i32::from(a) * i32::from(b as i8));
+    products.fold(sum, |sum, product| sum.wrapping_add(product as u32))
+}
+
+/// The lowest bit of an element within its word, whose first bytes are its low ones.
+fn bit(place: usize) -> usize {
     8 * (place % size_of::<u32>())
 }
 

@@ -167,7 +167,11 @@ impl<'t> Parser<'t> {
             () if self.words.keyword("f32") => Element::F32,
             () if self.words.keyword("i32") => Element::I32,
             () if self.words.keyword("bf16") => Element::Bf16,
-            () => return self.words.fail("`f32`, `i32` or `bf16`"),
+            () if self.words.keyword("u8") => Element::U8,
+            () if self.words.keyword("i8") => Element::I8,
+            () if self.words.keyword("u8x4") => Element::U8x4,
+            () if self.words.keyword("i8x4") => Element::I8x4,
+            () => return self.words.fail("`f32`, `i32`, `bf16`, `u8`, `i8`, `u8x4` or `i8x4`"),
         };
         self.words.expect("[")?;
         let elements = self.words.number()?;
@@ -295,6 +299,7 @@ impl<'t> Parser<'t> {
                 let places = self.value()?;
                 Operation::Gather { buffer, index, places, active: self.active()? }
             }
+            "fma" if which == "quads" => self.three().map(|[a, b, c]| Operation::FmaQuads(a, b, c))?,
             "fma" => self.three().map(|[a, b, c]| Operation::Fma(a, b, c))?,
             "select" => self.three().map(|[mask, a, b]| Operation::Select(mask, a, b))?,
             "shift" if let Some(shift) = named(&SHIFTS, which) => {

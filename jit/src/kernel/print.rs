@@ -39,6 +39,10 @@ impl Display for Element {
             Element::F32 => "f32",
             Element::I32 => "i32",
             Element::Bf16 => "bf16",
+            Element::U8 => "u8",
+            Element::I8 => "i8",
+            Element::U8x4 => "u8x4",
+            Element::I8x4 => "i8x4",
         })
     }
 }
@@ -161,6 +165,7 @@ impl<'a> Printer<'a> {
             Operation::Float1(function, a) => write!(f, "{} {a}", lower(function)),
             Operation::Float2(function, a, b) => write!(f, "{} {a}, {b}", lower(function)),
             Operation::Fma(a, b, c) => write!(f, "fma {a}, {b}, {c}"),
+            Operation::FmaQuads(a, b, c) => write!(f, "fma.quads {a}, {b}, {c}"),
             Operation::Int2(function, a, b) => write!(f, "i{} {a}, {b}", lower(function)),
             Operation::Shift(shift, a, bits) => write!(f, "shift.{} {a}, {bits}", lower(shift)),
             Operation::CompareF32(compare, a, b) => write!(f, "compare.{} {a}, {b}", lower(compare)),

@@ -7,7 +7,7 @@ use super::expression::{Located, element};
 use super::loops::{nest, vectors};
 use super::lowered::{Lowered, Role};
 use crate::cost::params::loops::UNROLL;
-use crate::kernel::{Access, Element, Index, KernelBuilder};
+use crate::kernel::{Access, Element, Index, KernelBuilder, ValueType};
 use crate::layout::{Halo, Layout};
 use crate::target::Target;
 
@@ -28,9 +28,15 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
         origin[0] = Index::of(kernel.grid(shape.dim(0)), 1);
     }
     // A zero has the same bits as f32 and i32.
-    let element = if element(to.dtype) == Element::Bf16 { Element::Bf16 } else { Element::F32 };
+    let element = match element(to.dtype) {
+        narrow @ (Element::Bf16 | Element::U8 | Element::I8) => narrow,
+        _ => Element::F32,
+    };
     let buffer = kernel.buffer("b0", element, elements, Access::Write);
-    let zero = kernel.f32(0.0);
+    let zero = match element.value_type() {
+        ValueType::I32 => kernel.i32(0),
+        ValueType::F32 | ValueType::Mask => kernel.f32(0.0),
+    };
     // The innermost axis holds the lanes.
     let inner = (0..rank).min_by_key(|&axis| (shape.dim(axis) + size(axis) == 1, strides[axis])).unwrap_or(0);
     let mut written = 0;

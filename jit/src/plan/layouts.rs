@@ -20,7 +20,7 @@ use kiln_graph::{Few, Graph, NodeId, Op, Role};
 use super::group::Fusion;
 use crate::contraction;
 use crate::layout::{Halo, Layout, Order, PreferredLayout};
-use crate::lower::{Class, OfNodes, class};
+use crate::lower::{self, Class, OfNodes, class};
 
 /// How a value lies in memory, and the zeros that are kept around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,10 @@ impl Preferences<'_> {
             match node.op.family() {
                 Family::Contraction => {
                     let [left, right] = node.inputs[..] else { continue };
-                    let preferred = contraction::preferred_layouts(&node.op, shape(left), shape(right), shape(id));
+                    let element = lower::expression::element(self.graph.ty(left).dtype);
+                    let shapes = [left, right, id].map(shape);
+                    let preferred =
+                        contraction::preferred_layouts_of(&node.op, element, shapes[0], shapes[1], shapes[2]);
                     let [for_left, for_right, for_result] = preferred.expect("the operation is a contraction");
                     // Kept even if another order wins here: `halo` asks at the end which of them the value got.
                     for (operand, preferred) in [(left, &for_left), (right, &for_right)] {

@@ -7,6 +7,7 @@ use kiln_graph::Role;
 
 use super::data::{Argument, Call, Location, Move, Plan};
 use crate::kernel::{Access, Element};
+use crate::lower::expression::element;
 
 impl Plan {
     /// Floating-point operations of one run, the prologue not among them.
@@ -39,7 +40,7 @@ impl Plan {
     /// Bytes of the states.
     pub fn state_bytes(&self) -> usize {
         let states = self.inputs.iter().filter(|input| input.role == Role::State);
-        states.map(|input| 4 * input.layout.elements).sum()
+        states.map(|input| element(input.ty.dtype).bytes() * input.layout.elements).sum()
     }
 }
 
@@ -92,7 +93,10 @@ impl fmt::Display for Plan {
                     Access::ReadWrite => "±",
                 };
                 // All else lies in words of 4 bytes.
-                let element = if buffer.element == Element::Bf16 { ":bf16" } else { "" };
+                let element = match buffer.element {
+                    Element::F32 | Element::I32 => String::new(),
+                    narrow => format!(":{narrow}"),
+                };
                 write!(f, " {access}{}{element}", self.place(slot))?;
                 if let Some(Move { start, step }) = call.moves.get(position).filter(|by| **by != Move::default()) {
                     let size = buffer.element.bytes();

@@ -29,6 +29,8 @@ pub struct States {
     given: BTreeMap<String, ArrayD<f32>>,
     /// The same of i32 states.
     given_i32: BTreeMap<String, ArrayD<i32>>,
+    /// The same of i8 states.
+    given_i8: BTreeMap<String, ArrayD<i8>>,
     /// See [`States::keep`].
     kept: Option<kept::Kept>,
 }
@@ -169,6 +171,15 @@ impl States {
         Some(entry.read(self.buffers[position].i32()))
     }
 
+    /// A copy of an i8 state, in row-major order, or of what was [given](States::give_i8) to it; nothing if there is no such state.
+    pub fn read_i8(&self, name: &str) -> Option<ArrayD<i8>> {
+        if let Some(given) = self.given_i8.get(name) {
+            return Some(given.clone());
+        }
+        let (position, entry) = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::I8)?;
+        Some(entry.read(self.buffers[position].i8()))
+    }
+
     /// Sets an f32 state.
     pub fn write(&mut self, name: &str, from: ArrayViewD<'_, f32>) -> Result<(), StateError> {
         let position = self.writable(name, DType::F32, from.shape())?;
@@ -184,7 +195,7 @@ impl States {
         let (entry, to) = (&self.entries[position], self.buffers[position].i32_mut());
         match entry.ty.dtype {
             DType::Bool => entry.write(from.map(|&value| i32::from(value != 0)).view(), to),
-            DType::F32 | DType::Bf16 | DType::I32 => entry.write(from, to),
+            DType::F32 | DType::Bf16 | DType::I32 | DType::U8 | DType::I8 => entry.write(from, to),
         }
         Ok(())
     }
@@ -214,6 +225,21 @@ impl States {
         Ok(())
     }
 
+    /// As [`States::give`], an i8 state.
+    ///
+    /// # Errors
+    /// As for [`States::write`], where the state is there; else [`States::ensure`] finds them.
+    pub fn give_i8(&mut self, name: &str, value: ArrayD<i8>) -> Result<(), StateError> {
+        if self.positions.contains_key(name) {
+            let position = self.writable(name, DType::I8, value.shape())?;
+            self.touch(&[position]);
+            self.entries[position].write(value.view(), self.buffers[position].i8_mut());
+        } else {
+            self.given_i8.insert(name.to_owned(), value);
+        }
+        Ok(())
+    }
+
     /// Makes the states that are not there yet, with what was [given](States::give) to them or zeros, in such pages; gives the
     /// positions of all.
     ///
@@ -227,6 +253,9 @@ impl States {
             }
             if let Some(given) = self.given_i32.get(name) {
                 fits(name, ty, DType::I32, given.shape())?;
+            }
+            if let Some(given) = self.given_i8.get(name) {
+                fits(name, ty, DType::I8, given.shape())?;
             }
             if let Some((_, entry)) = self.entry(name) {
                 entry.check(ty, layout)?;
@@ -251,6 +280,9 @@ impl States {
             if let Some(value) = self.given_i32.remove(name) {
                 self.write_i32(name, value.view())?;
             }
+            if let Some(value) = self.given_i8.remove(name) {
+                self.give_i8(name, value)?;
+            }
         }
         Ok(wanted.iter().map(|&(name, ..)| self.positions[name]).collect())
     }
@@ -259,9 +291,9 @@ impl States {
     /// the memory of others.
     fn bytes_of_new(&self, wanted: &[(&str, Type, Layout)]) -> usize {
         let mut bytes = [0_usize; 2];
-        for (name, _, layout) in wanted.iter().filter(|(name, ..)| !self.positions.contains_key(*name)) {
+        for (name, ty, layout) in wanted.iter().filter(|(name, ..)| !self.positions.contains_key(*name)) {
             let of = &mut bytes[usize::from(self.given.contains_key(*name))];
-            *of = of.saturating_add(layout.elements.saturating_mul(size_of::<f32>()));
+            *of = of.saturating_add(words(ty.dtype, layout).saturating_mul(size_of::<f32>()));
         }
         bytes[0].max(bytes[1])
     }
@@ -271,7 +303,7 @@ impl States {
     fn make_buffers(&mut self, first: usize, pages: Pages) {
         let entries = &self.entries[first..];
         let lengths = |numbers: &[usize]| -> Vec<usize> {
-            numbers.iter().map(|&number| entries[number].layout.elements).collect()
+            numbers.iter().map(|&number| words(entries[number].ty.dtype, &entries[number].layout)).collect()
         };
         let (given, others): (Vec<usize>, Vec<usize>) =
             (0..entries.len()).partition(|&number| self.given.contains_key(&entries[number].name));
@@ -290,7 +322,7 @@ impl States {
             buffers[number] = Some(buffer);
         }
         let mut recycled = |number: usize| {
-            let elements = entries[number].layout.elements;
+            let elements = words(entries[number].ty.dtype, &entries[number].layout);
             Buffer::recycled(spare.get_mut(&elements)?.pop()?, elements)
         };
         others.iter().for_each(|&number| buffers[number] = recycled(number));
@@ -400,6 +432,11 @@ impl States {
     }
 }
 
+/// How many words of 32 bits the elements of a layout take.
+fn words(dtype: DType, layout: &Layout) -> usize {
+    if dtype.is_byte() { layout.elements.div_ceil(size_of::<f32>()) } else { layout.elements }
+}
+
 /// Whether an array can be the value of a state.
 fn fits(name: &str, ty: Type, dtype: DType, shape: &[usize]) -> Result<(), StateError> {
     if !holds(ty.dtype, dtype) {
@@ -415,7 +452,7 @@ fn fits(name: &str, ty: Type, dtype: DType, shape: &[usize]) -> Result<(), State
 /// Whether arrays of the element type `array` stand for values of `dtype`: i32 arrays do for bool values, too.
 pub(super) fn holds(dtype: DType, array: DType) -> bool {
     match dtype {
-        DType::F32 | DType::Bf16 | DType::I32 => dtype == array,
+        DType::F32 | DType::Bf16 | DType::I32 | DType::U8 | DType::I8 => dtype == array,
         DType::Bool => array == DType::I32,
     }
 }

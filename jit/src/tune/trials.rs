@@ -8,7 +8,7 @@ use kiln_rt::buffer::ALIGNMENT;
 use kiln_rt::{Buffer, Pool};
 
 use crate::code::{BoundCall, Code, CodeError, Memory, Sequence};
-use crate::contraction::{Problem, Recipe, Source, Stage, preferred_layouts};
+use crate::contraction::{Problem, Recipe, Source, Stage, preferred_layouts_of};
 use crate::cost::params::search::INVARIANT_COPY;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::tuning::{GAIN, LONG};
@@ -217,7 +217,8 @@ impl Moment {
 fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Sequence, Vec<Trial>), CodeError> {
     let [left, right] = &problem.operands;
     let [.., mut result] =
-        preferred_layouts(&problem.op, left.shape, right.shape, problem.output).expect("a contraction");
+        preferred_layouts_of(&problem.op, left.element, left.shape, right.shape, problem.output)
+            .expect("a contraction");
     if let Some(along) = problem.along {
         result.order = (0..problem.output.rank()).filter(|&axis| axis != along).chain([along]).collect();
     }
@@ -233,21 +234,26 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
     let (mut kernels, mut calls, mut trials, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), end);
     for recipe in recipes {
         let mut end = end;
+        let lengths = [left, right].map(|operand| (operand.element, operand.layout.elements));
         let scratch = recipe.scratch.iter().map(|&elements| {
             let start = end;
             end += (size_of::<f32>() * elements).next_multiple_of(ALIGNMENT);
-            (Memory::Arena(start), Element::F32, elements)
+            Memory::Arena(start)
         });
-        let scratch: Vec<(Memory, Element, usize)> = scratch.collect();
+        let scratch: Vec<Memory> = scratch.collect();
         bytes = bytes.max(end);
         let mut invariant = vec![false; scratch.len()];
         let first = calls.len();
         let (mut kept, mut shared) = (Vec::new(), Vec::new());
         for stage in &recipe.stages {
-            let memory = |&(source, _): &(Source, Access)| match source {
-                Source::Left => operands[0],
-                Source::Right => operands[1],
-                Source::Scratch(number) => scratch[number],
+            let memory = |&(source, _): &(Source, Access)| {
+                let at = match source {
+                    Source::Left => operands[0].0,
+                    Source::Right => operands[1].0,
+                    Source::Scratch(number) => scratch[number],
+                };
+                let (element, elements) = recipe.buffer(stage, source, lengths);
+                (at, element, elements)
             };
             let memory: Vec<(Memory, Element, usize)> = stage.buffers.iter().map(memory).collect();
             let buffers: Vec<(Element, usize)> =

@@ -75,6 +75,38 @@ pub const CASES: &[Case] = &[
         g.output("padded", padded.convert(DType::F32));
         gradients(g, y, &[w]);
     }),
+    // Products of u8 and i8 in either order, of depths that are whole quads and others, and what moves and reads bytes.
+    ("bytes", |g| {
+        let bytes = |x: Value<'_>, low: f64, high: f64| (x * 90.0).floor().clamp(low, high);
+        let unsigned = |name: &str, shape: &[usize]| {
+            let x = g.input(name, shape);
+            (bytes(x.abs(), -5.0, 300.0)).convert(DType::U8)
+        };
+        let signed = |name: &str, shape: &[usize]| bytes(g.state(name, Type::f32(shape)), -200.0, 200.0).convert(DType::I8);
+        let [x, y] = [unsigned("x", &[9, 36]), unsigned("y", &[3, 5, 23])];
+        let [v, w] = [signed("v", &[36, 70]), signed("w", &[3, 23, 18])];
+        g.output("whole", x.matmul(v));
+        g.output("scaled", y.matmul(w).convert(DType::F32) * 0.5 + 1.0);
+        g.output("other order", w.transpose(1, 2).matmul(y.transpose(1, 2)).convert(DType::F32));
+        g.output("transposed", x.slice(0, 0..1, 1).matmul(signed("t", &[70, 36]).transpose(0, 1)));
+        let row = (x.convert(DType::I32) - 3).convert(DType::I8);
+        g.output("moved", row.pad(&[1, 0], &[0, 2], 7.0).reverse([1]).convert(DType::F32) + 0.5);
+        for (name, shape, kernel, of) in [
+            ("one", [2, 8, 9, 7], [20, 8, 3, 3], conv(1, 1, 1)),
+            ("two", [2, 6, 9, 7], [5, 6, 3, 3], conv(2, 1, 1)),
+            ("groups", [1, 16, 5, 5], [8, 8, 3, 3], conv(1, 0, 2)),
+            ("points", [1, 12, 6, 6], [40, 12, 1, 1], conv(1, 0, 1)),
+            ("colours", [1, 3, 12, 12], [16, 3, 5, 5], conv(2, 2, 1)),
+        ] {
+            let image = unsigned(&format!("{name} x"), &shape);
+            let weight = signed(&format!("{name} w"), &kernel);
+            let sums = image.conv(weight, of);
+            g.output(name, sums);
+            let next = (sums.convert(DType::F32) * 0.001).relu().convert(DType::U8);
+            let last = signed(&format!("{name} last"), &[4, kernel[0], 1, 1]);
+            g.output(&format!("{name} next"), next.conv(last, conv(1, 0, 1)).convert(DType::F32).relu());
+        }
+    }),
     ("scalars", |g| {
         let step = g.state("step", Type::f32([]));
         let next = step + 1.0;

@@ -23,7 +23,7 @@ pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {
             DType::F32 => {
                 Tensor::floats(ty.shape, (0..ty.shape.elements()).map(|i| (bits(i) % 257) as f64 / 64.0 - 2.0))
             }
-            DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+            DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input of these graphs is narrow"),
             DType::I32 => Tensor::ints(ty.shape, (0..ty.shape.elements()).map(|i| (bits(i) % 7) as i32)),
             DType::Bool => Tensor::bools(ty.shape, (0..ty.shape.elements()).map(|i| bits(i) % 2 == 0)),
         };
@@ -35,7 +35,7 @@ pub fn feeds(graph: &Graph) -> HashMap<String, Tensor<f32>> {
 fn words(tensor: &Tensor<f32>) -> Vec<u32> {
     match tensor {
         Tensor::F(a) => a.iter().map(|x| x.to_bits()).collect(),
-        Tensor::H(_) => unreachable!("no input or result of a whole graph is bf16"),
+        Tensor::H(_) | Tensor::U(_) | Tensor::S(_) => unreachable!("no input of these graphs is narrow"),
         Tensor::I(a) => a.iter().map(|&x| x as u32).collect(),
         Tensor::B(a) => a.iter().map(|&x| x as u32).collect(),
     }
@@ -114,7 +114,7 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
 fn number(word: u32, dtype: DType) -> f64 {
     match dtype {
         DType::F32 => f64::from(f32::from_bits(word)),
-        DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+        DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no result of a whole graph is narrow"),
         DType::I32 | DType::Bool => f64::from(word as i32),
     }
 }

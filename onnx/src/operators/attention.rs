@@ -70,7 +70,7 @@ fn masks<'g>(c: &Context<'_, 'g>, query: Value<'g>, key: Value<'g>) -> Result<Ma
                 masks.looks = Some(mask.convert(DType::I32).pad(&[], &behind, 0.0).convert(DType::Bool));
             }
             DType::F32 => masks.added = Some(mask.pad(&[], &behind, f64::NEG_INFINITY)),
-            DType::Bf16 | DType::I32 => return Err(Fault::invalid("a mask of whole numbers")),
+            DType::Bf16 | DType::U8 | DType::I8 | DType::I32 => return Err(Fault::invalid("a mask of whole numbers")),
         }
     }
     let per_batch = |position: usize| -> Result<Value<'g>, Fault> {

@@ -114,7 +114,7 @@ fn power<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let [base, exponent] = pair(c)?;
     let exponent = exponent.convert(DType::F32);
     let result = match base.dtype() {
-        DType::F32 | DType::Bf16 => base.pow(exponent),
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 => base.pow(exponent),
         DType::I32 | DType::Bool => base.convert(DType::F32).pow(exponent).round().convert(DType::I32),
     };
     c.like(0, result)
@@ -123,7 +123,7 @@ fn power<'g>(c: &Context<'_, 'g>) -> Results<'g> {
 fn sign<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let x = c.number(0)?;
     let result = match x.dtype() {
-        DType::F32 | DType::Bf16 => x.sign(),
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 => x.sign(),
         DType::I32 | DType::Bool => x.gt(0).convert(DType::I32) - x.lt(0).convert(DType::I32),
     };
     c.like(0, result)

@@ -37,7 +37,7 @@ fn places<'g>(c: &Context<'_, 'g>, position: usize) -> Result<Value<'g>, Fault> 
     let index = c.number(position)?;
     match index.dtype() {
         DType::I32 => Ok(index),
-        DType::F32 | DType::Bf16 | DType::Bool => {
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 | DType::Bool => {
             Err(Fault::invalid(format!("input {position} should hold whole numbers, which are places")))
         }
     }
@@ -184,7 +184,7 @@ fn wide<'g>(updates: Value<'g>, shape: Shape, along: usize) -> Value<'g> {
     }
     match updates.dtype() {
         DType::Bool => updates.convert(DType::I32).pad(&[], &high, 0.0).convert(DType::Bool),
-        DType::F32 | DType::Bf16 | DType::I32 => updates.pad(&[], &high, 0.0),
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 | DType::I32 => updates.pad(&[], &high, 0.0),
     }
 }
 
@@ -202,7 +202,7 @@ fn by_pairs<'g>(x: Value<'g>, along: usize, index: Value<'g>, updates: Value<'g>
     let meets = over(index).eq(g.iota(pairs, along));
     let each = |neutral: f64| meets.select(over(updates), g.scalar_of(x.dtype(), neutral));
     let (low, high) = match x.dtype() {
-        DType::F32 | DType::Bf16 => (f64::NEG_INFINITY, f64::INFINITY),
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 => (f64::NEG_INFINITY, f64::INFINITY),
         DType::I32 | DType::Bool => (f64::from(i32::MIN), f64::from(i32::MAX)),
     };
     match reduction {

@@ -91,14 +91,14 @@ fn reduce<'g>(c: &Context<'_, 'g>, reduction: &Reduction) -> Results<'g> {
     let number = match x.dtype() {
         DType::Bool => x.convert(DType::I32),
         DType::I32 if reduction.by_f32 => x.convert(DType::F32),
-        DType::F32 | DType::Bf16 | DType::I32 => x,
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 | DType::I32 => x,
     };
     let result = (reduction.over)(number, &over).reshape(to);
     let result = match x.dtype() {
         DType::Bool => result.convert(DType::Bool),
         // Towards 0, as a cast.
         DType::I32 => result.convert(DType::I32),
-        DType::F32 | DType::Bf16 => result,
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 => result,
     };
     c.like(0, result)
 }

@@ -77,7 +77,7 @@ fn moved<'g>(c: &Context<'_, 'g>, to: Shape, function: impl FnOnce(Value<'g>) ->
 /// A tensor without elements.
 pub fn empty<'g>(element: Element, shape: Shape) -> Results<'g> {
     let data = match element.carrier().ok_or(Fault::Element(element))? {
-        DType::F32 | DType::Bf16 => Data::Floats(Vec::new()),
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 => Data::Floats(Vec::new()),
         DType::I32 => Data::Ints(Vec::new()),
         DType::Bool => Data::Bools(Vec::new()),
     };

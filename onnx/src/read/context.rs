@@ -101,7 +101,7 @@ impl<'a, 'g> Context<'a, 'g> {
         let value = self.value(position)?;
         match value.dtype() {
             DType::F32 => Ok(value),
-            DType::Bf16 | DType::I32 | DType::Bool => Err(self.wrong_element(position, "floating-point numbers")),
+            DType::Bf16 | DType::U8 | DType::I8 | DType::I32 | DType::Bool => Err(self.wrong_element(position, "floating-point numbers")),
         }
     }
 
@@ -110,7 +110,7 @@ impl<'a, 'g> Context<'a, 'g> {
         let value = self.value(position)?;
         match value.dtype() {
             DType::F32 | DType::I32 => Ok(value),
-            DType::Bf16 | DType::Bool => Err(self.wrong_element(position, "numbers")),
+            DType::Bf16 | DType::U8 | DType::I8 | DType::Bool => Err(self.wrong_element(position, "numbers")),
         }
     }
 
@@ -119,7 +119,7 @@ impl<'a, 'g> Context<'a, 'g> {
         let value = self.value(position)?;
         match value.dtype() {
             DType::Bool => Ok(value),
-            DType::F32 | DType::Bf16 | DType::I32 => Err(self.wrong_element(position, "bool")),
+            DType::F32 | DType::Bf16 | DType::U8 | DType::I8 | DType::I32 => Err(self.wrong_element(position, "bool")),
         }
     }
 

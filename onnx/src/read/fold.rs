@@ -148,6 +148,8 @@ fn of_result(result: Evaluated<f32>, element: Element) -> Constant {
         Evaluated::F(array) => Data::Floats(array.iter().copied().collect()),
         Evaluated::H(array) => Data::Floats(array.iter().map(|&number| number.into()).collect()),
         Evaluated::I(array) => Data::Ints(array.iter().map(|&number| i64::from(number)).collect()),
+        Evaluated::U(array) => Data::Ints(array.iter().map(|&number| i64::from(number)).collect()),
+        Evaluated::S(array) => Data::Ints(array.iter().map(|&number| i64::from(number)).collect()),
         Evaluated::B(array) => Data::Bools(array.iter().copied().collect()),
     };
     let element = if element.carrier() == Some(dtype) { element } else { Element::of_values(dtype) };

@@ -230,7 +230,7 @@ pub fn written<'g>(g: &'g Builder, constant: &Constant) -> Result<Value<'g>, Fau
             let pieces: Vec<Value<'g>> = pieces.iter().map(|piece| piece.convert(DType::I32)).collect();
             g.concat(&pieces, 0).convert(DType::Bool)
         }
-        DType::F32 | DType::Bf16 | DType::I32 => g.concat(&pieces, 0),
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 | DType::I32 => g.concat(&pieces, 0),
     };
     Ok(flat.reshape(shape))
 }

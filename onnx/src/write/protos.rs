@@ -17,6 +17,8 @@ pub fn data_type(dtype: DType) -> DataType {
         DType::F32 => DataType::Float,
         DType::Bf16 => DataType::Bfloat16,
         DType::I32 => DataType::Int32,
+        DType::U8 => DataType::Uint8,
+        DType::I8 => DataType::Int8,
         DType::Bool => DataType::Bool,
     }
 }

@@ -346,6 +346,8 @@ impl<'a> Writer<'a> {
             DType::F32 => (number as f32).to_le_bytes().to_vec(),
             DType::Bf16 => Bf16::nearest(number as f32).to_bits().to_le_bytes().to_vec(),
             DType::I32 => (number as i32).to_le_bytes().to_vec(),
+            DType::U8 => vec![number as u8],
+            DType::I8 => vec![number as i8 as u8],
             DType::Bool => vec![u8::from(number != 0.0)],
         };
         self.constant(protos::data_type(dtype), &[], data)

@@ -396,6 +396,7 @@ impl Machine {
                 let a = self.masks[number(i.op1_register())];
                 self.masks[number(i.op0_register())] = !a & 0xffff;
             }
+            _ if self.byte_instruction(i) => (),
             _ => self.half_instruction(i),
         }
     }

@@ -9,6 +9,7 @@ use kiln_graph::op::Convolution;
 use kiln_graph::shape::{MAX_RANK, Shape};
 
 use super::contractions::Contractions;
+use super::quads::in_quads;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Operand};
 use crate::contraction::strategies::overlap_add::{Lanes, Overlap, OverlapAdd};
 use crate::cost::params::from_op::{ACCUMULATING, FEW_FEATURES, STORE};
@@ -100,7 +101,13 @@ pub fn forward(conv: &Convolution, input: &Operand, weight: &Operand, output: Sh
     let left = first_window(conv, input);
     let contraction = Contraction { axes, left, right: weight.layout.offset as i64, output: places, fast: 1 };
     let halo = input_halo(conv, input.shape, &weight.shape.dims()[2..], &output.dims()[2..]);
-    let preferred = [channels_last(rank, halo), kernel_first(rank, 1, 0), channels_last(rank, Halo::default())];
+    let mut preferred = [channels_last(rank, halo), kernel_first(rank, 1, 0), channels_last(rank, Halo::default())];
+    if input.element.is_byte() {
+        // Groups divide an operand whose channels are whole quads, or there is one.
+        let features_first = [0].into_iter().chain(2..rank).chain([1]).collect();
+        preferred[0] = in_quads(preferred[0].order.clone(), input.shape.dim(1), halo);
+        preferred[1] = in_quads(features_first, weight.shape.dim(1), Halo::default());
+    }
     Contractions { contractions: vec![contraction], preferred, accumulate: None, overlap_add: None }
 }
 

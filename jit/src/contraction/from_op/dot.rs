@@ -3,6 +3,7 @@
 use kiln_graph::Op;
 
 use super::contractions::Contractions;
+use super::quads::in_quads;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Operand, Problem};
 use crate::layout::{Halo, PreferredLayout};
 
@@ -25,9 +26,16 @@ pub fn lower(left: &Operand, right: &Operand) -> Contractions {
         fast: n,
     };
     let dense = || PreferredLayout { order: (0..rank).collect(), halo: Halo::default() };
+    let mut preferred = [dense(), dense(), dense()];
+    if left.element.is_byte() {
+        let depth = left.shape.dim(k);
+        let columns_first = (0..m).chain([n, m]).collect();
+        preferred[0] = in_quads((0..rank).collect(), depth, Halo::default());
+        preferred[1] = in_quads(columns_first, depth, Halo::default());
+    }
     Contractions {
         contractions: vec![contraction],
-        preferred: [dense(), dense(), dense()],
+        preferred,
         accumulate: None,
         overlap_add: None,
     }
@@ -42,5 +50,6 @@ pub fn transposable(problem: &Problem) -> Option<[usize; 2]> {
     // Lanes along the columns would read such an operand element by element, or need a copy of all of it.
     let apart = right.layout.strides[columns] != 1 && right.shape.dim(columns) > 1;
     let less = left.shape.elements() + problem.output.elements() < right.shape.elements();
-    (matches!(problem.op, Op::Dot) && apart && less && !right.invariant).then_some([columns - 1, columns])
+    let floats = !left.element.is_byte();
+    (matches!(problem.op, Op::Dot) && floats && apart && less && !right.invariant).then_some([columns - 1, columns])
 }

@@ -2,7 +2,7 @@
 //! squares transposed in registers, zeros. It knows no tiling.
 
 use crate::contraction::tiling::steps;
-use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
+use crate::kernel::{BufferId, Convert, Index, KernelBuilder, Operation, Value, ValueType};
 
 /// An operand's memory.
 #[derive(Clone, Debug)]
@@ -50,21 +50,32 @@ pub fn transposed(
     [rows, columns]: [usize; 2],
 ) -> Vec<Value> {
     // Rows that are not there are zeros, and no row is read beyond its last column: nothing outside of the matrix is.
+    // What moves lanes about takes f32; the bits of an i32 will do.
     let zero = kernel.f32(0.0);
+    let integers = kernel.element(buffer).value_type() == ValueType::I32;
     let mut square = vec![zero; kernel.lanes()];
     for (row, value) in square.iter_mut().enumerate().take(rows) {
         let index = from.clone().shifted(row as i64 * apart);
         *value = kernel.push(Operation::Load { buffer, index, stride: 1, active: columns });
+        if integers {
+            *value = kernel.convert(Convert::BitsToF32, *value);
+        }
     }
     let mut transposed = kernel.transpose(&square);
     transposed.truncate(columns);
+    if integers {
+        transposed.iter_mut().for_each(|column| *column = kernel.convert(Convert::BitsToI32, *column));
+    }
     transposed
 }
 
 /// Zeros from `start` on.
 pub fn fill(kernel: &mut KernelBuilder, to: BufferId, start: Index, count: usize) {
     let lanes = kernel.lanes();
-    let zero = kernel.f32(0.0);
+    let zero = match kernel.element(to).value_type() {
+        ValueType::I32 => kernel.i32(0),
+        ValueType::F32 | ValueType::Mask => kernel.f32(0.0),
+    };
     // Whole vectors in a loop, then what is narrower than one.
     let vectors = count / lanes;
     if vectors > 0 {

@@ -25,11 +25,13 @@ use crate::target::Target;
 
 /// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest
 /// first, and none that takes as many cycles as `most` or as `look` last gave, or more. `nearly` says how many times
-/// the cycles of the fastest tile another one may take. `look` is told how the tiles read the right operand.
+/// the cycles of the fastest tile another one may take. `look` is told how the tiles read the right operand. Sums of
+/// quads are not folded, and their panels are gathered at any number of lanes.
 pub fn candidates(
     contraction: &Contraction,
     nearly: f64,
     most: f64,
+    quads: bool,
     target: &Target,
     mut look: impl FnMut(Tiling, f64, RightReads) -> f64,
 ) {
@@ -39,10 +41,10 @@ pub fn candidates(
     // m.
     let mut shapes = Vec::new();
     for (contraction, swapped) in [(&contraction, false), (&exchanged, true)] {
-        for (vector, fold) in contraction.forms() {
+        for (vector, fold) in contraction.forms().into_iter().filter(|(_, fold)| !quads || fold.is_none()) {
             shapes.push(Shape::new(contraction, swapped, vector, fold, target));
             let shape = &shapes[shapes.len() - 1];
-            shapes.extend(shape.in_panels());
+            shapes.extend(shape.in_panels().filter(|_| quads || target.lanes >= SQUARE_LANES));
         }
     }
     // Those of the fewest cycles stand last, of equal ones the first. A shape's tiles are found once they may be the
@@ -185,7 +187,7 @@ impl<'a> Shape<'a> {
             && self.contraction.axes.iter().any(|axis| axis.reduce && axis.right == 1 && axis.extent > 1);
         let load = compute::vector_load(self.target);
         let shape = Shape { right_load: load, right_reads: RightReads::InPanels, ..self.clone() };
-        (transposed && self.target.lanes >= SQUARE_LANES).then_some(shape)
+        transposed.then_some(shape)
     }
 
     fn axis(&self, axis: usize) -> Axis {

@@ -237,7 +237,7 @@ impl Partials {
             for part in 0..self.parts {
                 let index = index.clone().shifted((part * self.layout.elements) as i64);
                 let value = kernel.push(Operation::Load { buffer, index, stride: 1, active });
-                sum = Some(sum.map_or(value, |sum| kernel.add(sum, value)));
+                sum = Some(sum.map_or(value, |sum| kernel.sum(sum, value)));
             }
             let place = Place { coordinates: at, lanes: Some(fast), active };
             epilogue(kernel, &place, sum.expect("at least one part"));

@@ -5,7 +5,7 @@ use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 
 use super::{Body, Known};
 use crate::emit::addresses::Base;
-use crate::kernel::{BufferId, Element, Index, Row, Value};
+use crate::kernel::{BufferId, Element, Index, Row, Value, ValueType};
 
 /// The checker has bounded every access; addresses of vectors are multiples of an element's bytes only.
 const FLAGS: MemFlagsData = MemFlagsData::new().with_notrap();
@@ -54,14 +54,22 @@ impl Body<'_, '_> {
         self.b.ins().load(ty, FLAGS, address, near)
     }
 
-    /// One element of an f32 or a bf16, as an f32; an i32 by its bits.
+    /// One element of an f32 or a bf16, as an f32; of integers by the bits of the i32.
     fn load_one(&mut self, element: Element, place: (ir::Value, i64)) -> ir::Value {
-        if element != Element::Bf16 {
-            return self.load_scalar(types::F32, place);
-        }
-        let (address, near) = self.near(place);
-        let half = self.b.ins().uload16(types::I32, FLAGS, address, near);
-        let bits = self.b.ins().ishl_imm_u(half, 16);
+        let (address, near) = match element {
+            Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => {
+                return self.load_scalar(types::F32, place);
+            }
+            Element::Bf16 | Element::U8 | Element::I8 => self.near(place),
+        };
+        let bits = match element {
+            Element::U8 => self.b.ins().uload8(types::I32, FLAGS, address, near),
+            Element::I8 => self.b.ins().sload8(types::I32, FLAGS, address, near),
+            _ => {
+                let half = self.b.ins().uload16(types::I32, FLAGS, address, near);
+                self.b.ins().ishl_imm_u(half, 16)
+            }
+        };
         self.bits(types::F32, bits)
     }
 
@@ -85,16 +93,21 @@ impl Body<'_, '_> {
         let ty = self.element_type(element);
         let (address, first) = self.address(buffer, index);
         let unit = self.addresses.unit(Base::Buffer(buffer));
-        if self.kernel.lanes == 1 || stride == 1 && active == self.kernel.lanes {
-            return match (element, self.kernel.lanes) {
-                (Element::F32 | Element::I32, _) => self.load_scalar(ty, (address, first)),
-                (Element::Bf16, 1) => self.load_one(element, (address, first)),
-                (Element::Bf16, _) => self.load_halves((address, first)),
-            };
+        let whole = self.kernel.lanes == 1 || stride == 1 && active == self.kernel.lanes;
+        match (element, self.kernel.lanes) {
+            (Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4, _) if whole => {
+                return self.load_scalar(ty, (address, first));
+            }
+            (Element::Bf16 | Element::U8 | Element::I8, 1) => {
+                let one = self.load_one(element, (address, first));
+                return self.bits(ty, one);
+            }
+            (Element::Bf16, _) if whole => return self.load_halves((address, first)),
+            _ => {}
         }
         // Floating-point registers hold either type: the lanes are gathered there.
         let (mut vector, gathered) = match (stride, active) {
-            (1, 2 | 3) if element != Element::Bf16 => {
+            (1, 2 | 3) if element.bytes() == 4 => {
                 let pair = self.load_scalar(types::F64, (address, first));
                 let pair = self.b.ins().scalar_to_vector(types::F64X2, pair);
                 (self.bits(types::F32X4, pair), 2)
@@ -149,8 +162,11 @@ impl Body<'_, '_> {
         let ty = self.element_type(element);
         let address = self.address(buffer, index);
         let one = match element {
-            Element::F32 | Element::I32 => self.load_scalar(ty.lane_type(), address),
-            Element::Bf16 => self.load_one(element, address),
+            Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => self.load_scalar(ty.lane_type(), address),
+            Element::Bf16 | Element::U8 | Element::I8 => {
+                let one = self.load_one(element, address);
+                self.bits(ty.lane_type(), one)
+            }
         };
         if self.kernel.lanes == 1 { one } else { self.b.ins().splat(ty, one) }
     }
@@ -158,8 +174,10 @@ impl Body<'_, '_> {
     pub(super) fn store(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {
         let value = self.value(value);
         let (address, first) = self.address(buffer, index);
-        if self.kernel.buffers[buffer.0 as usize].element == Element::Bf16 {
-            return self.store_halves((address, first), stride, active, value);
+        match self.kernel.buffers[buffer.0 as usize].element {
+            Element::Bf16 => return self.store_halves((address, first), stride, active, value),
+            Element::U8 | Element::I8 => return self.store_bytes((address, first), stride, active, value),
+            Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => {}
         }
         let unit = self.addresses.unit(Base::Buffer(buffer));
         if self.kernel.lanes == 1 || stride == 1 && active == self.kernel.lanes {
@@ -199,10 +217,22 @@ impl Body<'_, '_> {
         }
     }
 
+    /// A store of the low 8 bits of i32.
+    fn store_bytes(&mut self, (address, first): (ir::Value, i64), stride: i64, active: usize, value: ir::Value) {
+        for lane in 0..active {
+            let one = match self.kernel.lanes {
+                1 => value,
+                _ => self.b.ins().extractlane(value, lane as u8),
+            };
+            let (address, near) = self.near((address, first + lane as i64 * stride));
+            self.b.ins().istore8(FLAGS, one, address, near);
+        }
+    }
+
     fn element_type(&self, element: Element) -> ir::Type {
-        match element {
-            Element::F32 | Element::Bf16 => self.f32s(),
-            Element::I32 => self.i32s(),
+        match element.value_type() {
+            ValueType::F32 => self.f32s(),
+            ValueType::I32 | ValueType::Mask => self.i32s(),
         }
     }
 

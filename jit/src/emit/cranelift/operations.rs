@@ -49,6 +49,7 @@ impl Body<'_, '_> {
                 let product = self.b.ins().fmul(first, second);
                 self.b.ins().fadd(product, c)
             }
+            Operation::FmaQuads(a, b, c) => self.fma_quads(self.value(a), self.value(b), self.value(c)),
             Operation::Int2(function, a, b) => self.int2(function, self.value(a), self.value(b)),
             Operation::Shift(shift, a, bits) => {
                 let a = self.value(a);
@@ -103,6 +104,21 @@ impl Body<'_, '_> {
             }
             Operation::Fold(function, a) => self.fold(function, self.value(a)),
         }
+    }
+
+    /// To i32 the products of four u8 and four i8 each, byte by byte.
+    fn fma_quads(&mut self, a: ir::Value, b: ir::Value, sum: ir::Value) -> ir::Value {
+        let low = self.constant_i32(0xff);
+        let top = self.b.ins().iconst(types::I32, 24);
+        (0..4).fold(sum, |sum, byte| {
+            let [down, up] = [8 * byte, 24 - 8 * byte].map(|bits| self.b.ins().iconst(types::I32, bits));
+            let unsigned = self.b.ins().ushr(a, down);
+            let unsigned = self.b.ins().band(unsigned, low);
+            let signed = self.b.ins().ishl(b, up);
+            let signed = self.b.ins().sshr(signed, top);
+            let product = self.b.ins().imul(unsigned, signed);
+            self.b.ins().iadd(sum, product)
+        })
     }
 
     fn scalar(&self) -> bool {

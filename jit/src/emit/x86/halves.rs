@@ -221,7 +221,7 @@ impl Body<'_> {
     }
 
     /// 128 bits of a register, by their number.
-    fn extract_128(&mut self, to: u8, from: u8, number: usize) {
+    pub(super) fn extract_128(&mut self, to: u8, from: u8, number: usize) {
         let (op, from) = match self.length {
             Length::Zmm if number > 1 => (EXTRACT_128_OF_512, Length::Zmm.register(from)),
             _ => (EXTRACT_128_OF_256, Length::Ymm.register(from)),

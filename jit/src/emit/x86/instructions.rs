@@ -151,6 +151,15 @@ table! { Op ALL {
     AND_NOT = VEX_Vpandn_xmm_xmm_xmmm128, INVALID;
     NARROW = INVALID, EVEX_Vpmovdw_xmmm64_k1z_xmm;
     TO_BF16 = INVALID, EVEX_Vcvtneps2bf16_xmm_k1z_xmmm128b32;
+    FMA_QUADS = VEX_Vpdpbusd_xmm_xmm_xmmm128, EVEX_Vpdpbusd_xmm_k1z_xmm_xmmm128b32;
+    ADD_PAIRS = VEX_Vpmaddwd_xmm_xmm_xmmm128, EVEX_Vpmaddwd_xmm_k1z_xmm_xmmm128;
+    LEFT_HALVES = VEX_Vpsllw_xmm_xmm_imm8, EVEX_Vpsllw_xmm_k1z_xmmm128_imm8;
+    RIGHT_HALVES = VEX_Vpsrlw_xmm_xmm_imm8, EVEX_Vpsrlw_xmm_k1z_xmmm128_imm8;
+    RIGHT_SIGNED_HALVES = VEX_Vpsraw_xmm_xmm_imm8, EVEX_Vpsraw_xmm_k1z_xmmm128_imm8;
+    WIDEN_UNSIGNED = VEX_Vpmovzxbd_xmm_xmmm32, EVEX_Vpmovzxbd_xmm_k1z_xmmm32;
+    WIDEN_SIGNED = VEX_Vpmovsxbd_xmm_xmmm32, EVEX_Vpmovsxbd_xmm_k1z_xmmm32;
+    NARROW_TO_BYTES = INVALID, EVEX_Vpmovdb_xmmm32_k1z_xmm;
+    PACK_BYTES = VEX_Vpackuswb_xmm_xmm_xmmm128, INVALID;
     ODD_LANES = VEX_Vmovshdup_xmm_xmmm128, EVEX_Vmovshdup_xmm_k1z_xmmm128;
 } }
 
@@ -172,6 +181,8 @@ table! { Fixed ALL_FIXED {
     GROUPS_OF_512 = INVALID, EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8;
     INSERT_HALF = VEX_Vpinsrw_xmm_xmm_r32m16_imm8, EVEX_Vpinsrw_xmm_xmm_r32m16_imm8;
     EXTRACT_HALF = VEX_Vpextrw_r32m16_xmm_imm8, EVEX_Vpextrw_r32m16_xmm_imm8;
+    INSERT_GENERAL = VEX_Vpinsrd_xmm_xmm_rm32_imm8, EVEX_Vpinsrd_xmm_xmm_rm32_imm8;
+    EXTRACT_BYTE = VEX_Vpextrb_r32m8_xmm_imm8, EVEX_Vpextrb_r32m8_xmm_imm8;
     PERMUTE_PAIRS = VEX_Vpermq_ymm_ymmm256_imm8, INVALID;
     FROM_GENERAL = VEX_Vmovd_xmm_rm32, EVEX_Vmovd_xmm_rm32;
     TO_GENERAL = VEX_Vmovd_rm32_xmm, EVEX_Vmovd_rm32_xmm;

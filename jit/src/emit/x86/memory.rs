@@ -69,6 +69,9 @@ impl Body<'_> {
         if self.is_half(buffer) {
             return self.load_halves(id, buffer, index, stride, active);
         }
+        if self.element(buffer).is_byte() {
+            return self.load_bytes(id, buffer, index, stride, active);
+        }
         let (base, first) = self.address(buffer, index);
         let to = self.target_apart(id);
         match stride {
@@ -141,6 +144,9 @@ impl Body<'_> {
         if self.is_half(buffer) {
             return self.gather_halves(id, buffer, index, places, active);
         }
+        if self.element(buffer).is_byte() {
+            return self.gather_bytes(id, buffer, index, places, active);
+        }
         let places = self.register(places);
         let (base, first) = self.address(buffer, index);
         let to = self.target_apart(id);
@@ -171,6 +177,9 @@ impl Body<'_> {
         if self.is_half(buffer) {
             return self.splat_half(id, buffer, index);
         }
+        if self.element(buffer).is_byte() {
+            return self.splat_byte(id, buffer, index);
+        }
         let (base, first) = self.address(buffer, index);
         let to = self.target_apart(id);
         let memory = self.near(base, first);
@@ -188,6 +197,9 @@ impl Body<'_> {
     pub(super) fn store(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {
         if self.is_half(buffer) {
             return self.store_halves(buffer, index, stride, active, value);
+        }
+        if self.element(buffer).is_byte() {
+            return self.store_bytes(buffer, index, stride, active, value);
         }
         let id = self.values.id(value);
         let from = self.register(id);

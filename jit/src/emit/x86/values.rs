@@ -35,6 +35,8 @@ pub const ONES: Constant = Constant::Uniform(u32::MAX);
 pub const ZERO: Constant = Constant::Uniform(0);
 /// The integer 1.
 pub const ONE: Constant = Constant::Uniform(1);
+/// The low 8 bits.
+pub const LOW_BYTE: Constant = Constant::Uniform(0xff);
 /// 2^31 as f32.
 pub const TWO_31: Constant = Constant::Uniform(0x4f00_0000);
 
@@ -216,7 +218,7 @@ impl Values {
             Statement::Store { index, value, .. } => {
                 used.push(self.id(*value));
                 used.extend(index.row.map(|row| self.id(row.value)));
-                for &constant in stored_halves(kernel, self.level, self.converts, statement) {
+                for &constant in stored_narrow(kernel, self.level, self.converts, statement) {
                     used.push(self.constant(constant));
                 }
             }
@@ -230,6 +232,10 @@ impl Values {
         let vectors = self.level == Level::Avx2;
         if let Some(needs) = needs_of_halves(kernel, self.level, operation) {
             return needs;
+        }
+        // What 8 bits need is made without constants.
+        if operation.place().is_some_and(|(buffer, _)| kernel.buffers[buffer.0 as usize].element.is_byte()) {
+            return [None, None];
         }
         match *operation {
             Operation::Float1(Float1::Neg, _) => [Some(SIGN), None],
@@ -260,6 +266,7 @@ impl Values {
             | Operation::Float1(..)
             | Operation::Float2(..)
             | Operation::Fma(..)
+            | Operation::FmaQuads(..)
             | Operation::Int2(..)
             | Operation::Shift(..)
             | Operation::CompareF32(..)
@@ -370,12 +377,15 @@ fn needs_of_halves(kernel: &Kernel, level: Level, operation: &Operation) -> Opti
     Some([masked.map(Constant::Active), None])
 }
 
-/// The constants that a statement needs, if it stores 16-bit elements. `converts`: there is an instruction that rounds.
-fn stored_halves(kernel: &Kernel, level: Level, converts: bool, statement: &Statement) -> &'static [Constant] {
+/// The constants that a statement needs, if it stores 16-bit or 8-bit elements. `converts`: there is an instruction that rounds.
+fn stored_narrow(kernel: &Kernel, level: Level, converts: bool, statement: &Statement) -> &'static [Constant] {
     match (statement, level) {
         (Statement::Store { buffer, .. }, Level::Avx2) if is_half(kernel, *buffer) => &[BELOW_HALF, QUIET, EXPONENT],
         (Statement::Store { buffer, .. }, Level::Avx512) if is_half(kernel, *buffer) && !converts => {
             &[BELOW_HALF, QUIET, EXPONENT, SIGN]
+        }
+        (Statement::Store { buffer, .. }, Level::Avx2) if kernel.buffers[buffer.0 as usize].element.is_byte() => {
+            &[LOW_BYTE]
         }
         _ => &[],
     }

@@ -34,6 +34,8 @@ pub fn element(dtype: DType) -> Element {
     match dtype {
         DType::F32 => Element::F32,
         DType::Bf16 => Element::Bf16,
+        DType::U8 => Element::U8,
+        DType::I8 => Element::I8,
         DType::I32 | DType::Bool => Element::I32,
     }
 }

@@ -195,7 +195,7 @@ impl<'a> Evaluation<'a> {
             }
             Term::Constant(value) => match dtype {
                 DType::F32 | DType::Bf16 => kernel.f32(value.0 as f32),
-                DType::I32 => kernel.i32(value.0 as i32),
+                DType::I32 | DType::U8 | DType::I8 => kernel.i32(value.0 as i32),
                 DType::Bool => {
                     let raw = kernel.i32((value.0 != 0.0) as i32);
                     kernel.convert(Convert::I32ToMask, raw)
@@ -376,8 +376,28 @@ fn round_to_bf16(kernel: &mut KernelBuilder, a: Value) -> Value {
     kernel.convert(Convert::BitsToF32, rounded)
 }
 
+/// An i32 as the nearest number of 8 bits, which is an i32 in a register.
+fn saturate(kernel: &mut KernelBuilder, to: DType, a: Value) -> Value {
+    let (least, greatest) = if to == DType::U8 { (0, 255) } else { (-128, 127) };
+    let [least, greatest] = [least, greatest].map(|bound| kernel.i32(bound));
+    let a = kernel.int2(Int2::Max, a, least);
+    kernel.int2(Int2::Min, a, greatest)
+}
+
 fn convert(kernel: &mut KernelBuilder, from: DType, to: DType, a: Value) -> Value {
     match (from, to) {
+        // In a register a number of 8 bits is the i32 that it stands for.
+        (DType::U8 | DType::I8, _) if from == to => a,
+        (DType::U8 | DType::I8, DType::I32) => a,
+        (DType::U8 | DType::I8, DType::F32) => kernel.convert(Convert::ToF32, a),
+        (DType::I32, DType::U8 | DType::I8) => saturate(kernel, to, a),
+        (DType::F32, DType::U8 | DType::I8) => {
+            let whole = kernel.convert(Convert::Truncate, a);
+            saturate(kernel, to, whole)
+        }
+        (DType::U8 | DType::I8, _) | (_, DType::U8 | DType::I8) => {
+            unreachable!("what has 8 bits comes from numbers and becomes one")
+        }
         (DType::F32, DType::F32) | (DType::I32, DType::I32) | (DType::Bool, DType::Bool) => a,
         // In a register a bf16 is the f32 that it stands for.
         (DType::Bf16, DType::Bf16 | DType::F32) => a,

@@ -8,7 +8,7 @@ use crate::contraction::problem::{Axis, Epilogue, Place};
 use crate::contraction::strategies::emit::Side;
 use crate::contraction::strategies::k_blocking::{KBlock, VectorPlace};
 use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
-use crate::kernel::{Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
+use crate::kernel::{Compare, Element, Float2, Index, KernelBuilder, Operation, Value, Variable};
 
 /// Where a loop nest has arrived.
 #[derive(Clone)]
@@ -35,6 +35,22 @@ impl Position {
             Some(variable) => index.shifted(start).plus(variable, steps.size as i64),
             None => index.shifted(start),
         })
+    }
+}
+
+/// Which factors of quads are u8; the others are i8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsigned {
+    Left,
+    Right,
+}
+
+/// None where the factors are no quads.
+fn unsigned(kernel: &KernelBuilder, left: &Side, right: &Side) -> Option<Unsigned> {
+    match (kernel.element(left.buffer), kernel.element(right.buffer)) {
+        (Element::U8x4, _) => Some(Unsigned::Left),
+        (_, Element::U8x4) => Some(Unsigned::Right),
+        _ => None,
     }
 }
 
@@ -148,7 +164,10 @@ impl Tiler<'_, '_> {
         let mut sums = Vec::with_capacity(rows.len() * vectors.len());
         match blocking.filter(|_| !block.first) {
             // The first block, or the only one.
-            None => sums.resize(rows.len() * vectors.len(), kernel.f32(0.0)),
+            None => {
+                let zero = if unsigned(kernel, &self.left, &self.right).is_some() { kernel.i32(0) } else { kernel.f32(0.0) };
+                sums.resize(rows.len() * vectors.len(), zero);
+            }
             Some((blocking, kept)) => {
                 sums.extend(parts(&rows, &vectors).map(|place| blocking.load(kernel, kept, &position.at, place)));
             }
@@ -271,12 +290,17 @@ impl Tile<'_> {
         let (rows, vectors) = (self.rows.len(), self.vectors.len());
         // A factor of the left operand is one number, splat over the lanes, where it does not vary along them.
         let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
+        let unsigned = unsigned(kernel, self.left, self.right);
         // Vectors of the left operand by their places.
         let mut loaded: HashMap<(i64, usize), Value> = HashMap::new();
         for step in self.unrolled(kernel.lanes(), position) {
             let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
                 let sum = &mut sums[row * vectors + vector];
-                *sum = kernel.fma(left, right, *sum);
+                *sum = match unsigned {
+                    None => kernel.fma(left, right, *sum),
+                    Some(Unsigned::Left) => kernel.fma_quads(left, right, *sum),
+                    Some(Unsigned::Right) => kernel.fma_quads(right, left, *sum),
+                };
             };
             // Each channel on its own: a product of two vectors for each row and vector. With `shares`, a vector that a
             // neighbouring row has loaded a few products before is taken from its register: windows overlap.

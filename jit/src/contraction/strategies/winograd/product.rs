@@ -110,7 +110,7 @@ fn product(sizes: Sizes, waiting: &Stalls<'_>, target: &Target) -> Option<Produc
         tiling.grid = 0;
         (cycles < most).then_some(Product { tiling, panel, cycles })
     };
-    register_tiles::candidates(&contraction, NEARLY, f64::INFINITY, target, |tiling, cycles, _| {
+    register_tiles::candidates(&contraction, NEARLY, f64::INFINITY, false, target, |tiling, cycles, _| {
         // What has been found is the limit for what is still looked at.
         let most = |best: &Option<Product>| best.as_ref().map_or(f64::INFINITY, |product| product.cycles);
         best = in_panels(&tiling, cycles, most(&best)).or_else(|| best.take());
