@@ -101,7 +101,9 @@ pub use kiln_rt as runtime;
 pub use kiln_rt::random;
 /// The crate of the arrays that Kiln takes and gives.
 pub use ndarray;
-pub use predictor::{Predictor, PredictorBuilder};
+pub use predictor::{
+    OutputLoss, Predictor, PredictorBuilder, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer,
+};
 pub use report::{Report, ReportError};
 pub use steps::{StepTrainer, Steps};
 pub use trainer::{

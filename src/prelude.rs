@@ -20,7 +20,7 @@ pub use crate::losses::{
 pub use crate::optimizers::{
     ASGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, Select, Sgd,
 };
-pub use crate::predictor::Predictor;
+pub use crate::predictor::{Predictor, QuantizeOptions};
 pub use crate::report::{DrawError, DrawGraph};
 pub use crate::schedules::{
     ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, ExponentialLR, LambdaLR,

@@ -38,7 +38,7 @@ use given::Buffer;
 pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
 pub use planning::initial_states;
-pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
+pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters, take_parameters_by};
 pub use prediction::predict_graph;
 #[cfg(feature = "onnx")]
 pub use prediction::predict_graph_with_wholes;

@@ -12,6 +12,7 @@ use kiln_jit::{Arena, Plan, Program, RunError, Session, StateError, States};
 use kiln_rt::Pool;
 use kiln_rt::threads::processors;
 
+use super::quantization::widened;
 use crate::report::{CachedPrograms, Profile, Tuning};
 use crate::trainer::{Compiled, PREDICT, Settings, TrainError, keeps, layouts, plan_graph, read_parameters};
 use crate::tuning::Tuner;
@@ -218,7 +219,7 @@ impl Lender {
     /// Brings a model's parameters up to date.
     pub fn read_parameters(&self, model: &mut impl Parameters) {
         let states = held(self.states.read());
-        read_parameters(&states, model, |name| states.read(name));
+        read_parameters(&states, model, |name| states.read(name).or_else(|| widened(&states, name)));
     }
 
     /// What is kept compiled.

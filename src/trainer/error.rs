@@ -9,6 +9,7 @@ use kiln_rt::ThreadsError;
 use super::hints::to_fit;
 use crate::metrics::MetricError;
 use crate::numerics::{NonFinite, Unexplained};
+use crate::predictor::QuantizeError;
 use crate::report::ProfileError;
 use crate::tuning::TuningError;
 
@@ -345,6 +346,9 @@ pub enum TrainError {
     /// A metric does not take what the model predicts, or the targets.
     #[error(transparent)]
     Metric(#[from] MetricError),
+    /// A predictor is not quantized.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
     /// The layers, the loss and the optimizer do not go together.
     #[error(transparent)]
     Graph(#[from] GraphError),

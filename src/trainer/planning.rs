@@ -8,7 +8,7 @@ use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::{Shape, Sizes};
 use kiln_graph::{Graph, Kind, Model, Parameters, Role, counter, optimize};
 use kiln_jit::layout::Layout;
-use kiln_jit::{CompileOptions, Plan, States};
+use kiln_jit::{CompileOptions, Plan, StateError, States};
 use ndarray::{ArrayD, arr1};
 
 use super::builder::Settings;
@@ -60,13 +60,21 @@ pub fn keeps<'c>(plan: &Plan, sizes: &Sizes, settings: &Settings, others: impl I
 
 /// Moves the model's parameters to states, which those programs share that are compiled from then on.
 pub fn take_parameters(states: &mut States, model: &mut impl Parameters) -> Result<(), TrainError> {
+    take_parameters_by(states, model, &|states, name, value| states.give(name, value))
+}
+
+/// How a state is given its value.
+pub type Give<'a> = dyn Fn(&mut States, &str, ArrayD<f32>) -> Result<(), StateError> + 'a;
+
+/// The same, where `give` says how states take the values of all but counters.
+pub fn take_parameters_by(states: &mut States, model: &mut impl Parameters, give: &Give<'_>) -> Result<(), TrainError> {
     model.check_shapes()?;
     let mut result = Ok(());
     model.each_parameter_mut(&mut |name, parameter| {
         if result.is_ok() {
             result = match parameter.count() {
                 Some(count) => states.give_i32(name, arr1(&counter::digits(count)).into_dyn()),
-                None => states.give(name, parameter.take()),
+                None => give(states, name, parameter.take()),
             };
         }
     });

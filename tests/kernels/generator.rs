@@ -82,8 +82,7 @@ pub const SHUFFLES: [Shuffle; 6] = [
 ];
 pub const MASK2: [Mask2; 3] = [Mask2::And, Mask2::Or, Mask2::Xor];
 
-const ELEMENTS: [Element; 6] =
-    [Element::F32, Element::I32, Element::Bf16, Element::U8, Element::I8, Element::U8x4];
+const ELEMENTS: [Element; 6] = [Element::F32, Element::I32, Element::Bf16, Element::U8, Element::I8, Element::U8x4];
 
 /// Draws kernels. Each task owns a part of the written buffers, so that tasks are independent.
 pub struct Generator {

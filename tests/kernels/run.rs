@@ -22,7 +22,9 @@ impl Elements {
     fn new(buffer: &Buffer, bits: &[u32]) -> Elements {
         match buffer.element {
             Element::F32 => Elements::Floats(bits.iter().map(|&bits| f32::from_bits(bits)).collect()),
-            Element::I32 | Element::U8x4 | Element::I8x4 => Elements::Integers(bits.iter().map(|&bits| bits as i32).collect()),
+            Element::I32 | Element::U8x4 | Element::I8x4 => {
+                Elements::Integers(bits.iter().map(|&bits| bits as i32).collect())
+            }
             Element::Bf16 => Elements::Halves(bits.iter().map(|&bits| bits as u16).collect()),
             Element::U8 | Element::I8 => Elements::Bytes(bits.iter().map(|&bits| bits as u8).collect()),
         }
@@ -112,7 +114,8 @@ pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, con
     let expected = interpreted(kernel, contents);
     let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16);
     // With BF16 and VNNI, and without either.
-    let with: &[bool] = if halves && level == Level::Avx512 || multiplies_quads(&kernel.body) { &[false, true] } else { &[false] };
+    let with: &[bool] =
+        if halves && level == Level::Avx512 || multiplies_quads(&kernel.body) { &[false, true] } else { &[false] };
     for &newer in with {
         let emitter = X86::new(level).with_bf16(newer).with_vnni(newer);
         let found = emulator::run(kernel, emitter, convention, contents);

@@ -129,7 +129,9 @@ pub fn any_cross_entropy<'g>(
 ) -> Value<'g> {
     let ClassTargets { label_smoothing, reduction, .. } = settings;
     match target.dtype() {
-        DType::Bf16 | DType::I32 | DType::U8 | DType::I8 | DType::Bool => class_cross_entropy(scores, target, weight, settings),
+        DType::Bf16 | DType::I32 | DType::U8 | DType::I8 | DType::Bool => {
+            class_cross_entropy(scores, target, weight, settings)
+        }
         DType::F32 => soft_class_cross_entropy(scores, target, weight, label_smoothing, reduction),
     }
 }

@@ -8,7 +8,7 @@ use crate::differentiate::{Adjoint, Contributions};
 use crate::graph::Type;
 use crate::interpret::{Real, Tensor};
 use crate::op::{Convolution, MAX_SPATIAL, Op, Sliding};
-use crate::shape::{Shape, ShapeError, rules};
+use crate::shape::{DType, Shape, ShapeError, rules};
 
 /// The output's shape for an input `[n, c, in..]` and a weight `[o, c / groups, kernel..]`.
 fn output_shape(op: &Op, input: Shape, weight: Shape, conv: Convolution) -> Result<Shape, ShapeError> {
@@ -31,6 +31,13 @@ fn shapes(op: &Op, operands: &[Type], conv: Convolution) -> Result<[Shape; 2], S
 pub(super) fn infer_conv(op: &Op, operands: &[Type], conv: Convolution) -> Result<Type, ShapeError> {
     let [input, weight] = operands_of(op, operands)?;
     let dtype = sums(op, input.dtype, weight.dtype)?;
+    let whole_quads = conv.groups == 1 || weight.shape.rank() > 1 && weight.shape.dim(1).is_multiple_of(4);
+    if dtype == DType::I32 && !whole_quads {
+        return Err(ShapeError::Attribute {
+            op: op.mnemonic(),
+            rule: "groups of channels of 8 bits must be whole quads",
+        });
+    }
     Ok(Type { dtype, shape: output_shape(op, input.shape, weight.shape, conv)? })
 }
 

@@ -117,7 +117,8 @@ fn source(graph: &Graph, id: NodeId, axis: usize) -> Option<(NodeId, usize)> {
             Op::Input => return Some((id, axis)),
             Op::Transpose(permutation) => axis = usize::from(permutation[axis]),
             Op::Slice(spec) if slices_only(graph.shape(node.inputs[0]), spec, axis) => {}
-            Op::Reshape(_) if axis == 0 && graph.shape(node.inputs[0]).dims().first() == node.ty.shape.dims().first() => {}
+            Op::Reshape(_)
+                if axis == 0 && graph.shape(node.inputs[0]).dims().first() == node.ty.shape.dims().first() => {}
             _ => return None,
         }
         id = node.inputs[0];
@@ -185,7 +186,8 @@ pub fn compared(graph: &Graph, chosen: &[Option<Affine>]) -> Graph {
         let [x, w] = node.inputs[..] else { unreachable!("a contraction has two operands") };
         let shape = graph.shape(x);
         let rounded = rounded(&mut new, scope, x, affine);
-        let [low, high, zero] = [0.0, ACTIVATION_LIMIT, f32::from(affine.zero)].map(|number| full(&mut new, scope, number, shape));
+        let [low, high, zero] =
+            [0.0, ACTIVATION_LIMIT, f32::from(affine.zero)].map(|number| full(&mut new, scope, number, shape));
         let bounded = add(&mut new, scope, Op::Binary(BinaryOp::Max), &[rounded, low]);
         let bounded = add(&mut new, scope, Op::Binary(BinaryOp::Min), &[bounded, high]);
         let centred = add(&mut new, scope, Op::Binary(BinaryOp::Sub), &[bounded, zero]);
@@ -210,13 +212,11 @@ pub fn quantize(graph: &Graph, chosen: &[Option<Affine>]) -> Graph {
     let all = quantizable(graph);
     let taken: FxHashMap<NodeId, (&Quantizable, Affine)> =
         all.iter().zip(chosen).filter_map(|(one, chosen)| Some((one.node, (one, (*chosen)?)))).collect();
-    let weights: FxHashMap<&str, &Quantizable> =
-        taken.values().map(|&(one, _)| (one.state.as_str(), one)).collect();
+    let weights: FxHashMap<&str, &Quantizable> = taken.values().map(|&(one, _)| (one.state.as_str(), one)).collect();
     let mut new = Graph { nodes: Vec::with_capacity(graph.nodes.len()), ..graph.clone() };
     let mut scales: FxHashMap<&str, NodeId> = FxHashMap::default();
     let mut at: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    let by_node: FxHashMap<NodeId, &str> =
-        graph.inputs.iter().map(|input| (input.node, input.name.as_str())).collect();
+    let by_node: FxHashMap<NodeId, &str> = graph.inputs.iter().map(|input| (input.node, input.name.as_str())).collect();
     for id in graph.ids() {
         let node = graph.node(id);
         let inputs: Vec<NodeId> = node.inputs.iter().map(|operand| at[operand.index()]).collect();

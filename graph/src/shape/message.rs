@@ -106,7 +106,9 @@ impl Message {
     pub const fn ty(self, ty: &Type) -> Message {
         match ty.dtype {
             DType::F32 => self.shape(&ty.shape),
-            DType::Bf16 | DType::I32 | DType::U8 | DType::I8 | DType::Bool => self.text(ty.dtype.name()).text(" ").shape(&ty.shape),
+            DType::Bf16 | DType::I32 | DType::U8 | DType::I8 | DType::Bool => {
+                self.text(ty.dtype.name()).text(" ").shape(&ty.shape)
+            }
         }
     }
 

@@ -207,7 +207,10 @@ impl<'a> Body<'a> {
     fn defer(&mut self, id: Id, operation: &'a Operation, next: &[Statement]) -> bool {
         let deferred = match operation {
             Operation::Load { buffer, index, stride: 1, active }
-                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 && self.element(*buffer).bytes() == LANE =>
+                if *active == self.kernel.lanes
+                    && index.row.is_none()
+                    && *active > 1
+                    && self.element(*buffer).bytes() == LANE =>
             {
                 Deferred { buffer: *buffer, index, splat: false }
             }

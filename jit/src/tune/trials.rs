@@ -216,9 +216,8 @@ impl Moment {
 /// one piece for all.
 fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Sequence, Vec<Trial>), CodeError> {
     let [left, right] = &problem.operands;
-    let [.., mut result] =
-        preferred_layouts_of(&problem.op, left.element, left.shape, right.shape, problem.output)
-            .expect("a contraction");
+    let [.., mut result] = preferred_layouts_of(&problem.op, left.element, left.shape, right.shape, problem.output)
+        .expect("a contraction");
     if let Some(along) = problem.along {
         result.order = (0..problem.output.rank()).filter(|&axis| axis != along).chain([along]).collect();
     }

@@ -82,7 +82,8 @@ pub const CASES: &[Case] = &[
             let x = g.input(name, shape);
             (bytes(x.abs(), -5.0, 300.0)).convert(DType::U8)
         };
-        let signed = |name: &str, shape: &[usize]| bytes(g.state(name, Type::f32(shape)), -200.0, 200.0).convert(DType::I8);
+        let signed =
+            |name: &str, shape: &[usize]| bytes(g.state(name, Type::f32(shape)), -200.0, 200.0).convert(DType::I8);
         let [x, y] = [unsigned("x", &[9, 36]), unsigned("y", &[3, 5, 23])];
         let [v, w] = [signed("v", &[36, 70]), signed("w", &[3, 23, 18])];
         g.output("whole", x.matmul(v));

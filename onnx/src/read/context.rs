@@ -101,7 +101,9 @@ impl<'a, 'g> Context<'a, 'g> {
         let value = self.value(position)?;
         match value.dtype() {
             DType::F32 => Ok(value),
-            DType::Bf16 | DType::U8 | DType::I8 | DType::I32 | DType::Bool => Err(self.wrong_element(position, "floating-point numbers")),
+            DType::Bf16 | DType::U8 | DType::I8 | DType::I32 | DType::Bool => {
+                Err(self.wrong_element(position, "floating-point numbers"))
+            }
         }
     }
 

@@ -33,12 +33,7 @@ pub fn lower(left: &Operand, right: &Operand) -> Contractions {
         preferred[0] = in_quads((0..rank).collect(), depth, Halo::default());
         preferred[1] = in_quads(columns_first, depth, Halo::default());
     }
-    Contractions {
-        contractions: vec![contraction],
-        preferred,
-        accumulate: None,
-        overlap_add: None,
-    }
+    Contractions { contractions: vec![contraction], preferred, accumulate: None, overlap_add: None }
 }
 
 /// The axes of the rows and columns of a product that may be computed with lanes along its rows, and the results

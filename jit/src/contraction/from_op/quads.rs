@@ -41,8 +41,10 @@ impl Contraction {
         let (along, last) = (self.axes.len() - 1, &self.axes[self.axes.len() - 1]);
         let last = Axis { extent: last.extent.div_ceil(QUAD), left: 1, right: 1, ..*last };
         // Along axes of one place nobody moves.
-        let mut axes: Vec<Axis> =
-            self.axes[..along].iter().map(|axis| Axis { left: axis.left / quad, right: axis.right / quad, ..*axis }).collect();
+        let mut axes: Vec<Axis> = self.axes[..along]
+            .iter()
+            .map(|axis| Axis { left: axis.left / quad, right: axis.right / quad, ..*axis })
+            .collect();
         axes.push(last);
         Contraction { axes, left: self.left / quad, right: self.right / quad, ..self }
     }

@@ -94,7 +94,10 @@ fn what_is_no_kernel_is_refused() {
     check("", "line 1: expected `kernel`, found the end of the text");
     check("graph f() {}", "line 1: expected `kernel`, found `graph`");
     check("kernel k lanes=-4 () {}", "line 1: expected a number that fits its place, found `-`");
-    check("kernel k lanes=4 (x: f64[2]) {}", "line 1: expected `f32`, `i32`, `bf16`, `u8`, `i8`, `u8x4` or `i8x4`, found `f64`");
+    check(
+        "kernel k lanes=4 (x: f64[2]) {}",
+        "line 1: expected `f32`, `i32`, `bf16`, `u8`, `i8`, `u8x4` or `i8x4`, found `f64`",
+    );
     check("kernel k lanes=4 (x: f32[2] y: f32[2]) {}", "line 1: expected `,`, found `y`");
     let own = "line 1: expected a name of the buffer's own, or one that ends in `@1`, found `x`";
     check("kernel k lanes=4 (x: f32[2], x: f32[2]) {}", own);

@@ -165,7 +165,8 @@ impl Tiler<'_, '_> {
         match blocking.filter(|_| !block.first) {
             // The first block, or the only one.
             None => {
-                let zero = if unsigned(kernel, &self.left, &self.right).is_some() { kernel.i32(0) } else { kernel.f32(0.0) };
+                let zero =
+                    if unsigned(kernel, &self.left, &self.right).is_some() { kernel.i32(0) } else { kernel.f32(0.0) };
                 sums.resize(rows.len() * vectors.len(), zero);
             }
             Some((blocking, kept)) => {
