@@ -5,7 +5,7 @@ use std::fmt;
 
 use kiln_graph::Role;
 
-use super::data::{Argument, Call, Location, Move, Plan};
+use super::data::{Argument, Call, Location, Move, Plan, Slot};
 use crate::kernel::{Access, Element};
 use crate::lower::expression::element;
 
@@ -35,6 +35,15 @@ impl Plan {
             Location::Arena { .. } => None,
         });
         inputs.collect()
+    }
+
+    /// The slots of a call's arguments, with their lengths in elements as the kernel has them: bytes may be read as quads.
+    pub(crate) fn lengths(&self, call: &Call) -> impl Iterator<Item = (usize, usize)> {
+        let buffers = &self.kernels[call.kernel].buffers;
+        call.arguments.iter().zip(buffers).map(|(&slot, buffer)| {
+            let Slot { elements, size, .. } = self.slots[slot];
+            (slot, elements * size / buffer.element.bytes())
+        })
     }
 
     /// Bytes of the states.

@@ -197,7 +197,7 @@ impl Session {
             .iter()
             .map(|call| BoundCall {
                 kernel: call.kernel,
-                arguments: call.arguments.iter().map(|&slot| (place(slot), plan.slots[slot].elements)).collect(),
+                arguments: plan.lengths(call).map(|(slot, elements)| (place(slot), elements)).collect(),
                 moves: call.moves.clone(),
                 parallel: call.parallel && pool.threads() > 1,
             })

@@ -77,7 +77,9 @@ pub const CASES: &[Case] = &[
     }),
     // Products of u8 and i8 in either order, of depths that are whole quads and others, and what moves and reads bytes.
     ("bytes", |g| {
-        let bytes = |x: Value<'_>, low: f64, high: f64| (x * 90.0).floor().clamp(low, high);
+        fn bytes<'g>(x: Value<'g>, low: f64, high: f64) -> Value<'g> {
+            (x * 90.0).floor().clamp(low, high)
+        }
         let unsigned = |name: &str, shape: &[usize]| {
             let x = g.input(name, shape);
             (bytes(x.abs(), -5.0, 300.0)).convert(DType::U8)

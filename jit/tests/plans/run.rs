@@ -95,8 +95,9 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
         let kernel = &plan.kernels[call.kernel];
         let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(iteration));
         for (position, (buffer, &slot)) in kernel.buffers.iter().zip(&call.arguments).enumerate() {
-            let end = moved(position) + buffer.elements;
-            assert!(end <= plan.slots[slot].elements, "{}: a buffer longer than its slot", call.label);
+            let end = buffer.element.bytes() * (moved(position) + buffer.elements);
+            let length = plan.slots[slot].size * plan.slots[slot].elements;
+            assert!(end <= length, "{}: a buffer longer than its slot", call.label);
         }
         let slots = call.arguments.iter().enumerate();
         let size = |position: usize| kernel.buffers[position].element.bytes();
