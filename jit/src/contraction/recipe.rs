@@ -74,7 +74,8 @@ pub(super) enum Work {
 impl Stage {
     /// What the stage does, in a word: `tiles`, `folded tiles`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
     /// `accumulate`, `overlap-add`, `halo`, `relayout`, `packed A`, `packed B`, `transpose results`, or one of
-    /// Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
+    /// Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`,
+    /// `winograd gradient`.
     pub fn kind(&self) -> &'static str {
         self.work.kind()
     }
