@@ -13,7 +13,7 @@ use crate::formats::bytes::Bytes;
 use crate::formats::element::{Element, Order};
 use crate::formats::part::Part;
 use crate::formats::tensor::Tensor;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// Whether a file is one, by its name or its first bytes: the number of the format's version.
 pub fn is_one(path: &Path, first: &[u8]) -> bool {
@@ -50,7 +50,7 @@ pub fn read(path: &Path, file: Part) -> Result<Tensors, CheckpointError> {
 
 /// The tensor that a node gives which is a constant, under the name of its result.
 fn of_node(node: &NodeProto) -> Option<(&str, &TensorProto)> {
-    let tensor = node.attribute.iter().find(|attribute| attribute.name() == "value")?.t.as_ref()?;
+    let tensor = node.attribute.iter().find(|attribute| attribute.name() == "value")?.t.as_deref()?;
     (node.op_type() == "Constant").then_some((node.output.first()?.as_str(), tensor))
 }
 
@@ -60,7 +60,7 @@ pub fn graphs(model: &ModelProto) -> Vec<&GraphProto> {
     let mut next = 0;
     while next < all.len() {
         let nodes = all[next].node.iter().flat_map(|node| &node.attribute);
-        all.extend(nodes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs)).collect::<Vec<_>>());
+        all.extend(nodes.flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs)).collect::<Vec<_>>());
         next += 1;
     }
     all
