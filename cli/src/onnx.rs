@@ -13,7 +13,12 @@ use crate::hints::{near, near_file};
 
 impl From<OnnxError> for Failure {
     fn from(error: OnnxError) -> Failure {
-        Failure::told(error)
+        match error {
+            OnnxError::Open { name, shape } => {
+                Failure::told(format!("input {name} has the open shape {shape}: fix it by --shape {name}=1,3,224,224"))
+            }
+            error => Failure::told(error),
+        }
     }
 }
 
@@ -107,10 +112,9 @@ pub fn compile(model: OnnxModel, rows: usize, threads: Option<usize>) -> Result<
         Some(threads) => builder.threads(threads),
         None => builder,
     };
-    builder.build().map_err(|error| {
-        let text = error.to_string();
-        let hint = if text.contains("fix it by") { "; on the command line: --shape NAME=1,3,224,224" } else { "" };
-        Failure::told(format!("{text}{hint}"))
+    builder.build().map_err(|error| match error {
+        OnnxRunError::Model(error) => error.into(),
+        error => error.into(),
     })
 }
 

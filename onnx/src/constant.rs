@@ -175,7 +175,9 @@ impl Constant {
         let stored = values.data.len();
         let most = SPARSE.max(stored.saturating_mul(SPARSEST));
         if count > most {
-            return Err(format!("a sparse tensor of {count} elements, of which {stored} are stored; there are at most {most}"));
+            return Err(format!(
+                "a sparse tensor of {count} elements, of which {stored} are stored; there are at most {most}"
+            ));
         }
         let rank = if indices.shape.len() == 2 { indices.shape[1] } else { 1 };
         if places.len() != stored * rank || (indices.shape.len() == 2 && rank != shape.len()) {

@@ -26,6 +26,12 @@ pub enum OnnxError {
         /// What is wrong.
         reason: String,
     },
+    /// A name that no node of the file gives.
+    #[error("no node gives `{}`", shown(name))]
+    UnknownValue {
+        /// The name given.
+        name: String,
+    },
     /// A tensor of the file.
     #[error("tensor `{}`: {}", shown(name), line(reason))]
     Tensor {
@@ -60,6 +66,14 @@ pub enum OnnxError {
         name: String,
         /// What was expected, and what was found.
         reason: String,
+    },
+    /// An input with extents that the file leaves open, more than the first one.
+    #[error("input `{}`: its shape {} is open: fix it by `.shape({:?}, &[..])`", shown(name), line(shape), shown(name))]
+    Open {
+        /// Its name.
+        name: String,
+        /// Its shape as the file says it; `..` where it says none.
+        shape: String,
     },
     /// The graph as a whole.
     #[error(transparent)]

@@ -104,7 +104,12 @@ fn number(name: &str, number: i64) -> AttributeProto {
 }
 
 fn inner(name: &str, graph: GraphProto) -> AttributeProto {
-    AttributeProto { name: Some(name.to_owned()), g: Some(Box::new(graph)), r#type: Some(5), ..AttributeProto::default() }
+    AttributeProto {
+        name: Some(name.to_owned()),
+        g: Some(Box::new(graph)),
+        r#type: Some(5),
+        ..AttributeProto::default()
+    }
 }
 
 fn named(name: &str) -> ValueInfoProto {

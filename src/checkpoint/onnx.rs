@@ -60,7 +60,9 @@ pub fn graphs(model: &ModelProto) -> Vec<&GraphProto> {
     let mut next = 0;
     while next < all.len() {
         let nodes = all[next].node.iter().flat_map(|node| &node.attribute);
-        all.extend(nodes.flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs)).collect::<Vec<_>>());
+        all.extend(
+            nodes.flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs)).collect::<Vec<_>>(),
+        );
         next += 1;
     }
     all
