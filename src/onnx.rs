@@ -18,6 +18,7 @@
 
 mod description;
 mod predictor;
+mod weights;
 
 /// A model of the user's crate from an ONNX file, which is read while the crate is compiled: a struct that implements
 /// [`Model`](crate::Model), of typed inputs and outputs, so that rustc checks the shapes where it stands in a `forward`, in a
@@ -83,3 +84,4 @@ pub use kiln_onnx::{Constant, Data, Dim, Element, Fault, Input, OnnxError, OnnxM
 #[doc(hidden)]
 pub use kiln_onnx_macros::onnx_model_of;
 pub use predictor::{OnnxCall, OnnxOutputs, OnnxPredictor, OnnxPredictorBuilder, OnnxRunError};
+pub use weights::OnnxWeights;

@@ -1,12 +1,14 @@
 //! The command `kiln` as a user runs it: what it prints, what it gives back, what it writes; row by row.
 
+#[path = "common/command.rs"]
+mod command;
 #[path = "../../tests/common/folder.rs"]
 mod folder;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path as FilePath, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use kiln::checkpoints::{Checkpoints, Run};
 use kiln::data::{NpzWriter, write_npy};
@@ -14,32 +16,8 @@ use kiln::prelude::*;
 use kiln::weights::{Element, Format, WeightsFile};
 use ndarray::{Array1, Array2, array};
 
+use command::{check, kiln, refused, run};
 use folder::Folder;
-
-fn kiln(folder: &Folder, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
-    command.current_dir(&folder.0).args(arguments.split_whitespace()).env("COLUMNS", "80").env_remove("NO_COLOR");
-    command
-}
-
-/// What a run has printed, on both outputs, and given back.
-fn run(folder: &Folder, arguments: &str) -> (String, String, i32) {
-    let Output { status, stdout, stderr } = kiln(folder, arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (text(stdout), text(stderr), status.code().unwrap())
-}
-
-fn check(folder: &Folder, arguments: &str, expected: &str) {
-    let (out, error, status) = run(folder, arguments);
-    assert_eq!((out.as_str(), error.as_str(), status), (expected, "", 0), "kiln {arguments}\n{out}");
-}
-
-/// Nothing is printed but what went wrong.
-fn refused(folder: &Folder, arguments: &str, expected: &str) {
-    let (out, error, status) = run(folder, arguments);
-    assert_eq!((out.as_str(), status), ("", 2), "kiln {arguments}\n{error}");
-    assert_eq!(error.trim_end(), format!("kiln: {expected}"), "kiln {arguments}");
-}
 
 fn of_pytorch(name: &str) -> PathBuf {
     FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../tests/checkpoint/files").join(name)

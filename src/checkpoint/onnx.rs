@@ -89,7 +89,7 @@ fn constant(path: &Path, file: &Part, bytes: &[u8], tensor: &TensorProto) -> Res
 }
 
 /// Numbers of a file beside this one, as the tensor says.
-fn beside(path: &Path, tensor: &TensorProto) -> Result<Part, Reason> {
+pub fn beside(path: &Path, tensor: &TensorProto) -> Result<Part, Reason> {
     let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key() == key).map(|entry| entry.value());
     let number = |key: &str| entry(key).map(|text| text.parse::<usize>().map_err(|_| format!("its {key} is `{text}`")));
     let place = Path::new(entry("location").ok_or("it lies in another file, which has no name")?);
@@ -119,7 +119,7 @@ fn of_fields(tensor: &TensorProto, ty: DataType, element: Element) -> Vec<u8> {
 }
 
 /// An element type as files of weights have it.
-fn element(ty: DataType) -> Element {
+pub fn element(ty: DataType) -> Element {
     match ty {
         DataType::Float => Element::F32,
         DataType::Double => Element::F64,
