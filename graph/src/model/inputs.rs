@@ -23,9 +23,32 @@ pub trait InputArray<T> {
     fn elements_of(&self) -> ArrayViewD<'_, T>;
 }
 
-impl<T, S: Data<Elem = T>, D: Dimension> InputArray<T> for ArrayBase<S, D> {
+impl<T, S: Data, D: Dimension> InputArray<T> for ArrayBase<S, D>
+where
+    S::Elem: ElementOf<T>,
+{
     fn elements_of(&self) -> ArrayViewD<'_, T> {
-        self.view().into_dyn()
+        S::Elem::elements(self.view()).into_dyn()
+    }
+}
+
+/// The elements of an array where those of type `T` are asked for: `T` itself. A trait, so that rustc says what to do where
+/// they are others.
+#[diagnostic::on_unimplemented(
+    message = "an array of `{Self}` is given where one of `{T}` is taken",
+    label = "its elements are `{Self}`",
+    note = "a model takes f32, and i32 or bool where its `forward` says so, `x: [N, 8; i32]`; `x.mapv(|x| x as f32)` is a \
+            copy of `x` with elements of f32"
+)]
+pub trait ElementOf<T>: Sized {
+    /// The same array.
+    #[doc(hidden)]
+    fn elements<D: Dimension>(array: ArrayView<'_, Self, D>) -> ArrayView<'_, T, D>;
+}
+
+impl<T> ElementOf<T> for T {
+    fn elements<D: Dimension>(array: ArrayView<'_, T, D>) -> ArrayView<'_, T, D> {
+        array
     }
 }
 
