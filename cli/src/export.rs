@@ -16,7 +16,7 @@ pub fn run(arguments: &Export, output: &mut Output) -> Result<(), Failure> {
             return Err(Failure::told(format!("{}: {}", path.display(), names(net, weights, out))));
         }
     }
-    there(net)?;
+    there("file", net)?;
     vacant(out, *force)?;
     let mut file = OnnxWeights::open(net)?;
     let weights = open(weights)?;

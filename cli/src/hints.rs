@@ -36,13 +36,13 @@ const KINDS: [(&[u8], &str); 22] = [
     (b"\0\0\x08", "an IDX file: it holds data, no weights"),
 ];
 
-/// That a file is there.
-pub fn there(path: &Path) -> Result<(), Failure> {
+/// That a file, or what it is called, is there.
+pub fn there(what: &str, path: &Path) -> Result<(), Failure> {
     if path.exists() {
         return Ok(());
     }
     let hint = near_file(path).map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
-    Err(Failure::told(format!("there is no file {}{hint}", path.display())))
+    Err(Failure::told(format!("there is no {what} {}{hint}", path.display())))
 }
 
 /// That a file may be written: it is not there, or is to be replaced.

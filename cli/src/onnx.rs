@@ -65,7 +65,7 @@ impl Array {
 
 /// The model of a file, with the shapes and constants that were said.
 pub fn open(file: &Path, shapes: &[Given<Vec<usize>>], constants: &[Given<Vec<f64>>]) -> Result<OnnxModel, Failure> {
-    there(file)?;
+    there("file", file)?;
     let mut model = OnnxModel::load(file).map_err(|error| Failure::told(format!("{}: {error}", file.display())))?;
     for Given { name, value } in constants {
         known(&model, name)?;
@@ -111,7 +111,7 @@ pub fn compile(model: OnnxModel, rows: usize, threads: Option<usize>) -> Result<
 
 /// An array of a file, of the type that an input takes.
 pub fn read(path: &Path, dtype: DType) -> Result<Array, Failure> {
-    there(path)?;
+    there("file", path)?;
     Ok(match dtype {
         DType::F32 => Array::F32(read_npy(path).map_err(Failure::told)?),
         DType::Bf16 => unreachable!("no input of a file is bf16 in the graph"),

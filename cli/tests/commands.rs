@@ -112,7 +112,7 @@ fn checkpoints_and_runs_are_inspected() {
     let mut run_of = Run::default();
     let mut checkpoints = Checkpoints::new(folder.path("run"));
     for _ in 0..2 {
-        let loss = trainer.step(&Array2::ones((2, 2)), &Array2::zeros((2, 1))).unwrap();
+        let loss = trainer.step(&Array2::<f32>::ones((2, 2)), &Array2::<f32>::zeros((2, 1))).unwrap();
         run_of.end_batch();
         run_of.history.push("step.loss", run_of.step, loss.into());
         checkpoints.save(&trainer, &run_of).unwrap();
@@ -427,7 +427,7 @@ fn onnx_files_are_inspected_run_and_timed() {
     let which = "the model has the outputs scores, next: say which, --out NAME=FILE.npy";
     refused(&folder, "run net.onnx -i x=x.npy -i places=p.npy -o y.npy", which);
     let (_, error, status) = run(&folder, "bench net.onnx");
-    assert!(status == 2 && error.contains("--shape NAME="), "{error}");
+    assert!(status == 2 && error.contains("the open shape [N, T, 2]: fix it by --shape x="), "{error}");
     let (_, error, _) = run(&folder, "run net.onnx --shape x=1,b");
     assert!(error.contains("`b` is no number here"), "{error}");
     // The weights alone; a file that is cut short.
