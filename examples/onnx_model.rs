@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     println!("the file reads {} of {} digits", right.count(), test.len());
 
-    let even = |digits: &Dataset| Dataset::new(digits.images(), digits.labels().mapv(|digit| digit % 2));
+    let even = |digits: &Dataset| Dataset::new(digits.images().to_owned(), digits.labels().mapv(|digit| digit % 2));
     let (train, test) = (even(&train)?, even(&test)?);
     let mut trainer = Trainer::new(Even::init(1), cross_entropy(), Adam::new(0.01)).batch(32).build()?;
     trainer.fit(&train).epochs(10).validate(&test).run()?;
