@@ -1,7 +1,7 @@
 //! What a loss compares predictions with, as users hold it: class labels of any integer type, or numbers. Checks them
 //! and turns them into what a compiled program reads.
 
-use kiln_graph::model::ElementOf;
+use kiln_graph::model::TakenFrom;
 use ndarray::{ArrayBase, ArrayViewD, Axis, Data, Dimension};
 
 use super::error::TrainError;
@@ -111,7 +111,7 @@ where
 
 impl<S: Data, D: Dimension> Targets<f32> for ArrayBase<S, D>
 where
-    S::Elem: ElementOf<f32>,
+    f32: TakenFrom<S::Elem>,
 {
     fn shape(&self) -> Vec<usize> {
         (**self).shape().to_vec()
@@ -127,10 +127,10 @@ where
 
     fn read(&self, rules: Rules, to: &mut Vec<f32>) -> Result<(), TrainError> {
         if rules.finite {
-            check_finite("target", S::Elem::elements(self.view()).into_dyn())?;
+            check_finite("target", f32::elements(self.view()).into_dyn())?;
         }
         to.clear();
-        to.extend(S::Elem::elements(self.view()).iter());
+        to.extend(f32::elements(self.view()).iter());
         Ok(())
     }
 }
