@@ -311,6 +311,10 @@ impl OnnxModel {
                 return Err(refused(format!("it should hold {element}, but holds {}", value.dtype())));
             }
             self.check(position, value.shape().dims())?;
+            // No graph carries that, and no operator looks for it.
+            if value.shape().elements() == 0 {
+                return Err(refused(format!("it has the shape {}, and so no elements", value.shape())));
+            }
             items.insert(&input.name, Item::Tensor(Tensor::of_value(*value, element)));
         }
         for (name, constant) in &self.given {

@@ -294,6 +294,32 @@ fn huge_shapes_are_refused_or_stay_numbers() {
     check("tensors of one name", &file(vec![node("Neg", &["t"], &["y"])], same));
 }
 
+#[test]
+fn inputs_without_elements_are_refused() {
+    use kiln_onnx::proto::tensor_shape_proto::{Dimension, dimension};
+    use kiln_onnx::proto::{TensorShapeProto, TypeProto, type_proto};
+    let dim = |extent: i64| Dimension { value: Some(dimension::Value::DimValue(extent)), denotation: None };
+    let shape = Some(TensorShapeProto { dim: [1, 1, 0, 4].map(dim).to_vec() });
+    let tensor = type_proto::Value::TensorType(type_proto::Tensor { elem_type: Some(1), shape });
+    let input = ValueInfoProto { r#type: Some(TypeProto { value: Some(tensor), denotation: None }), ..named("x") };
+    for (operator, inputs) in [
+        ("Resize", &["x", "", "", "four"][..]),
+        ("Pad", &["x", "four"]),
+        ("Softmax", &["x"]),
+        ("GlobalAveragePool", &["x"]),
+        ("ArgMax", &["x"]),
+        ("ReduceMax", &["x"]),
+        ("TopK", &["x", "one"]),
+        ("Gather", &["x", "one"]),
+        ("Reshape", &["x", "one"]),
+        ("Identity", &["x"]),
+    ] {
+        let constants = vec![ints("four", &[1, 1, 4, 4]), ints("one", &[1])];
+        let graph = GraphProto { input: vec![input.clone()], ..graph(vec![node(operator, inputs, &["y"])], constants) };
+        check(operator, &file_with(graph, Vec::new()));
+    }
+}
+
 /// A bounded run of the fuzz target.
 #[test]
 fn files_near_whole_ones_are_read_or_refused() {
