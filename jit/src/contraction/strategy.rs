@@ -413,6 +413,9 @@ impl Strategy {
             let Some(pack) = pack else { continue };
             let elements = if self.quads { pack.elements() / QUAD } else { pack.elements() };
             let to = recipe.scratch(elements);
+            if pack.halo_apart() {
+                recipe.stage([], Some(to), 0, Work::RelayoutHalo(pack.clone()));
+            }
             recipe.stage([*source], Some(to), 0, Work::Relayout(pack));
             *source = to;
         }
