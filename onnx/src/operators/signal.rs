@@ -96,7 +96,7 @@ fn mel<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let matrix = Constant::floats(vec![places, bins], weights.into_iter().map(|weight| weight as f32).collect());
     match carrier {
         DType::F32 => one(Constant { element, ..matrix }),
-        DType::Bf16 | DType::I32 | DType::Bool => Err(Fault::Element(element)),
+        DType::Bf16 | DType::U8 | DType::I8 | DType::I32 | DType::Bool => Err(Fault::Element(element)),
     }
 }
 
