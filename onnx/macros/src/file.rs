@@ -181,7 +181,7 @@ fn near(path: &Path) -> String {
 /// As Rust writes the type of its elements.
 pub fn element(dtype: DType) -> proc_macro2::Ident {
     let name = match dtype {
-        DType::F32 | DType::Bf16 => "f32",
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 => "f32",
         DType::I32 => "i32",
         DType::Bool => "bool",
     };
